@@ -1,0 +1,1 @@
+//! Gruve room: treasury.
