@@ -1,1 +1,63 @@
-//! Gruve room: sharelog.
+//! The durable stream of accepted shares: one log per lane, a folder of segment files.
+//!
+//! For: the gateway, which may say "accepted" only after [`ShareLog::append_shares`] returned,
+//! and the accountant, which reads the same records in the same order and keeps a cursor.
+//!
+//! Promises:
+//! - an append is one `write(2)` under the writer's lock; it is visible to readers when the call
+//!   returns and synced by a background thread within the group interval (10 ms by default), so
+//!   `kill -9` at any instant loses nothing that was appended;
+//! - recovery cuts a torn tail, and only there: at the end of the last segment, beyond what any
+//!   later frame knows to have been synced. Any other damage is fatal and says where;
+//! - after [`ShareLog::seal`] of an epoch no share of that or an earlier epoch enters: the check
+//!   is made under the same lock as the write;
+//! - a failed append (disk full) leaves no half frame behind: the file is cut back to the last
+//!   whole frame, and if that fails too the log refuses everything from then on;
+//! - records never change under a reader: a bit that flips is found by the checksum.
+//!
+//! Must not know: jobs' meaning, customers, databases, the network.
+//!
+//! # Format (version 1, integers little-endian)
+//!
+//! A segment is `<number, 20 decimal digits>.seg`; numbers begin at 1 and have no gaps.
+//!
+//! | bytes | segment header (32 bytes, written aside, synced, then renamed: never torn) |
+//! |---|---|
+//! | 8 | `GRUVELG1` |
+//! | 8 | the segment's number |
+//! | 8 | the last epoch sealed before the segment, plus one; 0 when none |
+//! | 4 | zero |
+//! | 4 | CRC-32C of the 28 bytes before |
+//!
+//! | bytes | frame: one append |
+//! |---|---|
+//! | 4 | `GVFR` |
+//! | 4 | length *n* of the payload, 1 to [`MAX_FRAME_BYTES`] |
+//! | 8 | offset in this segment that was synced when the frame was written |
+//! | 4 | CRC-32C of segment number (8), the frame's offset (8), the 16 bytes before, the payload |
+//! | *n* | records |
+//!
+//! | bytes | record |
+//! |---|---|
+//! | 4 | distance from the frame's first byte to this record's first byte (lets a reader start at any record) |
+//! | 4 | length of what follows |
+//! | 1 | version of the record's encoding: 1 |
+//! | 1 | kind: 1 job, 2 share, 3 block, 4 block outcome, 5 seal |
+//! | … | the fields in the order of the struct; `Vec`s with a 4-byte count, extranonces with a 1-byte length, owners as 0 (house) or 1 and the account's 16 bytes |
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod codec;
+mod error;
+mod frame;
+mod log;
+mod reader;
+mod record;
+mod recovery;
+mod sync;
+
+pub use error::LogError;
+pub use frame::MAX_FRAME_BYTES;
+pub use log::{Durability, Options, ShareLog};
+pub use reader::LogReader;
+pub use record::{BlockRecord, Extranonce, JobRecord, Owner, Position, Record, ShareRecord};

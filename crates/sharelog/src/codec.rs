@@ -1,0 +1,208 @@
+//! Records to bytes and back. Pure; decoding accepts exactly what encoding writes.
+
+use crate::{BlockRecord, Extranonce, JobRecord, Owner, Record, ShareRecord};
+use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Timestamp};
+
+const VERSION: u8 = 1;
+const JOB: u8 = 1;
+const SHARE: u8 = 2;
+const BLOCK: u8 = 3;
+const OUTCOME: u8 = 4;
+const SEAL: u8 = 5;
+
+/// Bytes of one encoded share at most: version, kind, job, epoch, class, owner, machine,
+/// extranonce, ntime, nonce, version, time.
+pub(crate) const SHARE_BYTES_MAX: usize = 2 + 8 + 8 + 1 + 17 + 16 + 13 + 12 + 8;
+
+pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
+    match record {
+        Record::Job(j) => encode_job(j, out),
+        Record::Share(s) => encode_share(s, out),
+        Record::Block(b) => {
+            out.extend([VERSION, BLOCK]);
+            share_fields(&b.share, out);
+            out.extend(b.block_hash);
+            out.extend(b.height.to_le_bytes());
+            bytes(&b.block, out);
+        }
+        Record::BlockOutcome { block_hash, accepted, at } => {
+            out.extend([VERSION, OUTCOME]);
+            out.extend(block_hash);
+            out.push(u8::from(*accepted));
+            out.extend(at.0.to_le_bytes());
+        }
+        Record::Seal { epoch, at } => {
+            out.extend([VERSION, SEAL]);
+            out.extend(epoch.0.to_le_bytes());
+            out.extend(at.0.to_le_bytes());
+        }
+    }
+}
+
+pub(crate) fn encode_share(share: &ShareRecord, out: &mut Vec<u8>) {
+    out.extend([VERSION, SHARE]);
+    share_fields(share, out);
+}
+
+fn share_fields(s: &ShareRecord, out: &mut Vec<u8>) {
+    out.extend(s.job.0.to_le_bytes());
+    out.extend(s.epoch.0.to_le_bytes());
+    out.push(s.class.k());
+    match s.owner {
+        Owner::House => out.push(0),
+        Owner::Account(a) => {
+            out.push(1);
+            out.extend(a.to_bytes());
+        }
+    }
+    out.extend(s.machine.to_bytes());
+    let extranonce = s.extranonce.as_slice();
+    // At most 12 by the type.
+    out.push(u8::try_from(extranonce.len()).unwrap_or(0));
+    out.extend(extranonce);
+    out.extend(s.ntime.to_le_bytes());
+    out.extend(s.nonce.to_le_bytes());
+    out.extend(s.version.to_le_bytes());
+    out.extend(s.at.0.to_le_bytes());
+}
+
+fn encode_job(j: &JobRecord, out: &mut Vec<u8>) {
+    out.extend([VERSION, JOB]);
+    out.extend(j.job.0.to_le_bytes());
+    out.extend(j.epoch.0.to_le_bytes());
+    out.extend(j.checkpoint_epoch.0.to_le_bytes());
+    out.extend(j.commitment);
+    out.extend(j.issued_at.0.to_le_bytes());
+    out.extend(j.height.to_le_bytes());
+    out.extend(j.prev_hash);
+    out.extend(j.bits.to_le_bytes());
+    out.extend(j.version.to_le_bytes());
+    out.extend(j.ntime.to_le_bytes());
+    bytes(&j.coinbase_prefix, out);
+    bytes(&j.coinbase_suffix, out);
+    out.extend(j.class_offset.to_le_bytes());
+    out.extend(u32::try_from(j.branch.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for sibling in &j.branch {
+        out.extend(sibling);
+    }
+}
+
+fn bytes(b: &[u8], out: &mut Vec<u8>) {
+    // An append of more than the frame limit (far below 4 GiB) is refused before it is written.
+    out.extend(u32::try_from(b.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend(b);
+}
+
+/// The record, or what is wrong with the bytes.
+pub(crate) fn decode(body: &[u8]) -> Result<Record, &'static str> {
+    let mut r = Fields(body);
+    if r.u8()? != VERSION {
+        return Err("a record of a version this program does not know");
+    }
+    let record = match r.u8()? {
+        JOB => Record::Job(job(&mut r)?),
+        SHARE => Record::Share(share(&mut r)?),
+        BLOCK => Record::Block(BlockRecord {
+            share: share(&mut r)?,
+            block_hash: r.array()?,
+            height: r.u64()?,
+            block: r.bytes()?.to_vec(),
+        }),
+        OUTCOME => Record::BlockOutcome {
+            block_hash: r.array()?,
+            accepted: match r.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err("an outcome that is neither yes nor no"),
+            },
+            at: r.time()?,
+        },
+        SEAL => Record::Seal { epoch: EpochNumber(r.u64()?), at: r.time()? },
+        _ => return Err("a record of an unknown kind"),
+    };
+    if r.0.is_empty() { Ok(record) } else { Err("a record with bytes left over") }
+}
+
+fn share(r: &mut Fields<'_>) -> Result<ShareRecord, &'static str> {
+    Ok(ShareRecord {
+        job: JobId(r.u64()?),
+        epoch: EpochNumber(r.u64()?),
+        class: Class::new(r.u8()?).ok_or("a class out of range")?,
+        owner: match r.u8()? {
+            0 => Owner::House,
+            1 => Owner::Account(AccountId::from_bytes(r.array()?)),
+            _ => return Err("an owner of an unknown kind"),
+        },
+        machine: MachineId::from_bytes(r.array()?),
+        extranonce: {
+            let len = usize::from(r.u8()?);
+            Extranonce::new(r.take(len)?).ok_or("an extranonce too long")?
+        },
+        ntime: r.u32()?,
+        nonce: r.u32()?,
+        version: r.u32()?,
+        at: r.time()?,
+    })
+}
+
+fn job(r: &mut Fields<'_>) -> Result<JobRecord, &'static str> {
+    Ok(JobRecord {
+        job: JobId(r.u64()?),
+        epoch: EpochNumber(r.u64()?),
+        checkpoint_epoch: EpochNumber(r.u64()?),
+        commitment: r.array()?,
+        issued_at: r.time()?,
+        height: r.u64()?,
+        prev_hash: r.array()?,
+        bits: r.u32()?,
+        version: r.u32()?,
+        ntime: r.u32()?,
+        coinbase_prefix: r.bytes()?.to_vec(),
+        coinbase_suffix: r.bytes()?.to_vec(),
+        class_offset: r.u32()?,
+        branch: {
+            let count = r.u32()?;
+            // The count is not trusted for the allocation: each sibling must be there.
+            let mut branch = Vec::new();
+            for _ in 0..count {
+                branch.push(r.array()?);
+            }
+            branch
+        },
+    })
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, n: usize) -> Result<&'a [u8], &'static str> {
+        let (head, rest) = self.0.split_at_checked(n).ok_or("a record cut short")?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        self.take(N)?.try_into().map_err(|_| "a record cut short")
+    }
+
+    fn u8(&mut self) -> Result<u8, &'static str> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn u32(&mut self) -> Result<u32, &'static str> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, &'static str> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn time(&mut self) -> Result<Timestamp, &'static str> {
+        self.array().map(|b| Timestamp(i64::from_le_bytes(b)))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], &'static str> {
+        let n = self.u32()?;
+        self.take(usize::try_from(n).map_err(|_| "a record cut short")?)
+    }
+}

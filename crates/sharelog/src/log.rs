@@ -1,0 +1,459 @@
+//! The writer: appends, seals, rotation, trimming.
+
+use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, RECORD_HEADER, SEGMENT_HEADER};
+use crate::recovery::{self, Tally, create_segment, io, segment_path};
+use crate::sync::{self, SyncBell};
+use crate::{BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec};
+use gruve_units::{Duration, EpochNumber, JobId, Timestamp};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+
+/// When an accepted share may be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// After the write; the sync follows within the interval. `kill -9` loses nothing, power loss
+    /// at most the interval.
+    Group(Duration),
+    /// After the sync: wait for [`ShareLog::synced`].
+    Fsync,
+}
+
+/// How to keep a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A segment that has grown to this size is closed and a new one begun. An append may pass it by
+    /// one frame.
+    pub segment_bytes: u64,
+    /// When shares may be acknowledged.
+    pub durability: Durability,
+}
+
+impl Default for Options {
+    /// 64 MiB (about 700,000 shares; read whole at start, one at a time) and 10 ms.
+    fn default() -> Self {
+        Options {
+            segment_bytes: 64 << 20,
+            durability: Durability::Group(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// What is under the writer's lock.
+#[derive(Debug)]
+struct Writer {
+    file: Arc<File>,
+    /// Where the next frame goes.
+    end: Position,
+    tally: Tally,
+    /// The frame being built; kept for its capacity.
+    buf: Vec<u8>,
+    /// Set by a failure that leaves the file in an unknown state.
+    stopped: Option<&'static str>,
+    /// Bytes a write may still take, for tests of the full disk.
+    #[cfg(test)]
+    disk_left: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Synced {
+    position: Position,
+    failed: bool,
+}
+
+/// What handles, readers and the sync thread share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    dir: PathBuf,
+    options: Options,
+    writer: Mutex<Writer>,
+    end: watch::Sender<Position>,
+    synced: watch::Sender<Synced>,
+    pub(crate) bell: SyncBell,
+    first_segment: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Holds the folder's lock.
+    _lock: File,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.bell.stop();
+        if let Some(thread) = self.thread.take() {
+            // The thread only syncs; it cannot be waiting for us.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One lane's log. Cloning is cheap; the last clone (readers count) syncs and closes it.
+#[derive(Clone, Debug)]
+pub struct ShareLog {
+    handle: Arc<Handle>,
+}
+
+impl ShareLog {
+    /// Opens or begins the log in `dir`, recovering it: the torn tail of the last segment is cut.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`] while another handle writes the folder; [`LogError::Damaged`] where
+    /// bytes that had been synced are not what was written.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<ShareLog, LogError> {
+        let dir = dir.as_ref();
+        std::fs::create_dir_all(dir).map_err(io("creating", dir))?;
+        let lock_path = dir.join("lock");
+        let lock = File::create(&lock_path).map_err(io("creating", &lock_path))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| LogError::InUse(dir.to_owned()))?;
+        let found = recovery::recover(dir)?;
+        let shared = Arc::new(Shared {
+            dir: dir.to_owned(),
+            options,
+            writer: Mutex::new(Writer {
+                file: Arc::new(found.file),
+                end: found.end,
+                tally: found.tally,
+                buf: Vec::new(),
+                stopped: None,
+                #[cfg(test)]
+                disk_left: None,
+            }),
+            end: watch::Sender::new(found.end),
+            synced: watch::Sender::new(Synced { position: found.end, failed: false }),
+            bell: SyncBell::default(),
+            first_segment: AtomicU64::new(found.first_segment),
+        });
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("sharelog-sync".to_owned())
+            .spawn(move || sync::run(&for_thread, options.durability))
+            .map_err(io("starting the sync thread for", dir))?;
+        Ok(ShareLog { handle: Arc::new(Handle { shared, thread: Some(thread), _lock: lock }) })
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// How this log acknowledges.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.shared().options.durability
+    }
+
+    /// Appends records in one write and makes them visible; gives the end after them.
+    ///
+    /// # Errors
+    /// Nothing is written on any error. [`LogError::Sealed`] when a share's epoch is sealed;
+    /// [`LogError::SealInAppend`] for a seal; [`LogError::TooLarge`]; [`LogError::Io`] on a full disk.
+    pub fn append(&self, records: &[Record]) -> Result<Position, LogError> {
+        self.shared().append(records)
+    }
+
+    /// Appends the shares whose epoch is not sealed, in one write. `accepted` is cleared and filled
+    /// with one answer a share.
+    ///
+    /// # Errors
+    /// As [`ShareLog::append`]; then no share was written and none may be acknowledged.
+    pub fn append_shares(
+        &self,
+        shares: &[ShareRecord],
+        accepted: &mut Vec<bool>,
+    ) -> Result<Position, LogError> {
+        accepted.clear();
+        let room = MAX_FRAME_BYTES / (RECORD_HEADER + codec::SHARE_BYTES_MAX);
+        if shares.len() > room {
+            return Err(LogError::TooLarge { bytes: shares.len(), limit: room });
+        }
+        let shared = self.shared();
+        let mut w = shared.lock();
+        let sealed = w.tally.sealed;
+        let mut buf = std::mem::take(&mut w.buf);
+        frame::begin(&mut buf);
+        for share in shares {
+            let open = sealed.is_none_or(|s| share.epoch > s);
+            accepted.push(open);
+            if open {
+                frame::push_record(&mut buf, |out| codec::encode_share(share, out));
+            }
+        }
+        let result = shared.write(&mut w, &mut buf);
+        w.buf = buf;
+        if result.is_err() {
+            accepted.clear();
+        }
+        result
+    }
+
+    /// Seals an epoch: no share of it or an earlier one enters afterwards. Doing it again, or for an
+    /// earlier epoch, does nothing.
+    ///
+    /// # Errors
+    /// As [`ShareLog::append`].
+    pub fn seal(&self, epoch: EpochNumber, at: Timestamp) -> Result<(), LogError> {
+        let shared = self.shared();
+        let mut w = shared.lock();
+        if w.tally.sealed.is_some_and(|s| s >= epoch) {
+            return Ok(());
+        }
+        shared.write_records(&mut w, &[Record::Seal { epoch, at }]).map(|_| ())
+    }
+
+    /// The last sealed epoch.
+    #[must_use]
+    pub fn sealed(&self) -> Option<EpochNumber> {
+        self.shared().lock().tally.sealed
+    }
+
+    /// The highest job number in the log, so that a new life can go on above it.
+    #[must_use]
+    pub fn last_job(&self) -> Option<JobId> {
+        self.shared().lock().tally.last_job
+    }
+
+    /// Where the next record will stand.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        *self.shared().end.borrow()
+    }
+
+    /// Where the oldest record held stands.
+    #[must_use]
+    pub fn start(&self) -> Position {
+        self.shared().start()
+    }
+
+    /// Waits until everything before `position` is on the disk, and asks for it at once.
+    ///
+    /// # Errors
+    /// [`LogError::Stopped`] when syncing failed.
+    pub async fn synced(&self, position: Position) -> Result<(), LogError> {
+        let mut seen = self.shared().synced.subscribe();
+        let done = |s: &Synced| s.failed || s.position >= position;
+        if !done(&seen.borrow_and_update()) {
+            self.shared().bell.urgent();
+        }
+        let failed = seen.wait_for(done).await.map_or(true, |s| s.failed);
+        if failed { Err(LogError::Stopped("sync")) } else { Ok(()) }
+    }
+
+    /// Waits until there is something at or after `position`.
+    pub async fn wait_past(&self, position: Position) {
+        let mut seen = self.shared().end.subscribe();
+        // The sender lives in the handle that we hold.
+        let _ = seen.wait_for(|end| *end > position).await;
+    }
+
+    /// A reader from `from`: the position of a record, an end, or [`Position::START`].
+    #[must_use]
+    pub fn reader(&self, from: Position) -> LogReader {
+        LogReader::new(self.clone(), from)
+    }
+
+    /// The found blocks whose outcome is not written, oldest first: send them again.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn unconfirmed_blocks(&self) -> Result<Vec<BlockRecord>, LogError> {
+        let mut places: Vec<Position> =
+            self.shared().lock().tally.unconfirmed.values().copied().collect();
+        places.sort_unstable();
+        let mut blocks = Vec::with_capacity(places.len());
+        for place in places {
+            match self.reader(place).next()? {
+                Some((_, Record::Block(block))) => blocks.push(block),
+                _ => return Err(LogError::NoRecord(place)),
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// Deletes whole segments before `position`'s. Kept regardless: the last segment, and
+    /// everything from the oldest block without an outcome.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; what was deleted before stays deleted.
+    pub fn trim_before(&self, position: Position) -> Result<(), LogError> {
+        let shared = self.shared();
+        let w = shared.lock();
+        let keep_from = w
+            .tally
+            .unconfirmed
+            .values()
+            .map(|p| p.segment)
+            .fold(position.segment.min(w.end.segment), u64::min);
+        let mut first = shared.first_segment.load(Ordering::SeqCst);
+        while first < keep_from {
+            let path = segment_path(&shared.dir, first);
+            // Oldest first, so that a crash between leaves no gap.
+            std::fs::remove_file(&path).map_err(io("deleting", &path))?;
+            first += 1;
+            shared.first_segment.store(first, Ordering::SeqCst);
+        }
+        drop(w);
+        recovery::sync_dir(&shared.dir)
+    }
+
+    pub(crate) fn segment_path(&self, number: u64) -> PathBuf {
+        segment_path(&self.shared().dir, number)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn leave_on_disk(&self, bytes: Option<u64>) {
+        self.shared().lock().disk_left = bytes;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        // A panic under the lock would have been between whole steps: the state is still true.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self) -> Position {
+        let segment = self.first_segment.load(Ordering::SeqCst);
+        Position { segment, offset: SEGMENT_HEADER as u64 }
+    }
+
+    fn append(&self, records: &[Record]) -> Result<Position, LogError> {
+        let mut w = self.lock();
+        for record in records {
+            match record {
+                Record::Share(s) if w.tally.sealed.is_some_and(|e| s.epoch <= e) => {
+                    return Err(LogError::Sealed(s.epoch));
+                }
+                Record::Seal { .. } => return Err(LogError::SealInAppend),
+                _ => {}
+            }
+        }
+        self.write_records(&mut w, records)
+    }
+
+    fn write_records(&self, w: &mut Writer, records: &[Record]) -> Result<Position, LogError> {
+        let mut buf = std::mem::take(&mut w.buf);
+        frame::begin(&mut buf);
+        let mut distances = Vec::with_capacity(records.len());
+        for record in records {
+            distances.push(if buf.len() == FRAME_HEADER { 0 } else { buf.len() as u64 });
+            frame::push_record(&mut buf, |out| codec::encode(record, out));
+        }
+        let result = self.write(w, &mut buf);
+        let frame_bytes = buf.len() as u64;
+        w.buf = buf;
+        let end = result?;
+        for (record, distance) in records.iter().zip(distances) {
+            let offset = end.offset - frame_bytes + distance;
+            w.tally.note(Position { segment: end.segment, offset }, record);
+        }
+        Ok(end)
+    }
+
+    /// Writes the frame in `buf` at the end, in one write; gives the end after it.
+    fn write(&self, w: &mut Writer, buf: &mut [u8]) -> Result<Position, LogError> {
+        if let Some(why) = w.stopped {
+            return Err(LogError::Stopped(why));
+        }
+        if buf.len() == FRAME_HEADER {
+            return Ok(w.end);
+        }
+        if buf.len() - FRAME_HEADER > MAX_FRAME_BYTES {
+            return Err(LogError::TooLarge {
+                bytes: buf.len() - FRAME_HEADER,
+                limit: MAX_FRAME_BYTES,
+            });
+        }
+        if w.end.offset >= self.options.segment_bytes && w.end.offset > SEGMENT_HEADER as u64 {
+            self.rotate(w)?;
+        }
+        let synced = self.synced.borrow().position;
+        let synced = if synced.segment == w.end.segment { synced.offset } else { 0 };
+        frame::finish(buf, w.end.segment, w.end.offset, synced);
+        if let Err(source) = w.put(buf) {
+            let path = segment_path(&self.dir, w.end.segment);
+            if w.file.set_len(w.end.offset).is_err() {
+                w.stopped = Some("cut after a failed write");
+            }
+            return Err(LogError::Io { doing: "writing", path, source });
+        }
+        w.end.offset += buf.len() as u64;
+        self.end.send_replace(w.end);
+        self.bell.dirty();
+        Ok(w.end)
+    }
+
+    /// Closes the segment (synced: only the last one may ever be torn) and begins the next.
+    fn rotate(&self, w: &mut Writer) -> Result<(), LogError> {
+        let path = segment_path(&self.dir, w.end.segment);
+        if let Err(source) = w.file.sync_all() {
+            // After a failed sync nobody can tell what the disk holds.
+            self.fail(w);
+            return Err(LogError::Io { doing: "syncing", path, source });
+        }
+        let number = w.end.segment + 1;
+        let file = create_segment(&self.dir, number, w.tally.sealed)?;
+        w.file = Arc::new(file);
+        w.end = Position { segment: number, offset: SEGMENT_HEADER as u64 };
+        self.note_synced(w.end);
+        Ok(())
+    }
+
+    fn note_synced(&self, position: Position) {
+        self.synced.send_if_modified(|s| {
+            let later = position > s.position;
+            if later {
+                s.position = position;
+            }
+            later
+        });
+    }
+
+    fn fail(&self, w: &mut Writer) {
+        w.stopped = Some("sync");
+        self.synced.send_modify(|s| s.failed = true);
+    }
+
+    /// Syncs what is written so far.
+    pub(crate) fn sync_now(&self) -> Result<(), LogError> {
+        let (file, end) = {
+            let w = self.lock();
+            if let Some(why) = w.stopped {
+                return Err(LogError::Stopped(why));
+            }
+            (Arc::clone(&w.file), w.end)
+        };
+        if self.synced.borrow().position >= end {
+            return Ok(());
+        }
+        if let Err(e) = file.sync_data() {
+            tracing::error!(error = %e, "the share log cannot be synced");
+            self.fail(&mut self.lock());
+            return Err(LogError::Stopped("sync"));
+        }
+        self.note_synced(end);
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn put(&self, buf: &[u8]) -> std::io::Result<()> {
+        #[cfg(test)]
+        if let Some(left) = self.disk_left
+            && left < buf.len() as u64
+        {
+            let part = usize::try_from(left).unwrap_or(usize::MAX);
+            self.file.write_all_at(&buf[..part], self.end.offset)?;
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        // One `pwrite` takes it whole; more only follow when the kernel took a part.
+        self.file.write_all_at(buf, self.end.offset)
+    }
+}

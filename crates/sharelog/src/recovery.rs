@@ -1,0 +1,180 @@
+//! Reading the folder at start: checks every segment and cuts the torn tail of the last.
+
+use crate::codec;
+use crate::frame::{self, FRAME_HEADER, FRAME_MAGIC, SEGMENT_HEADER};
+use crate::{LogError, Position, Record};
+use gruve_units::{EpochNumber, JobId};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// What the records so far add up to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) sealed: Option<EpochNumber>,
+    pub(crate) last_job: Option<JobId>,
+    /// Found blocks without an outcome, by hash, and where they stand.
+    pub(crate) unconfirmed: BTreeMap<[u8; 32], Position>,
+}
+
+impl Tally {
+    pub(crate) fn note(&mut self, at: Position, record: &Record) {
+        match record {
+            Record::Job(j) => self.last_job = self.last_job.max(Some(j.job)),
+            Record::Block(b) => {
+                self.unconfirmed.entry(b.block_hash).or_insert(at);
+            }
+            Record::BlockOutcome { block_hash, .. } => {
+                self.unconfirmed.remove(block_hash);
+            }
+            Record::Seal { epoch, .. } => self.sealed = self.sealed.max(Some(*epoch)),
+            Record::Share(_) => {}
+        }
+    }
+}
+
+/// The folder as found and mended.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) tally: Tally,
+    pub(crate) first_segment: u64,
+    pub(crate) file: File,
+    pub(crate) end: Position,
+}
+
+pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:020}.seg"))
+}
+
+pub(crate) fn io<'a>(
+    doing: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> LogError + 'a {
+    move |source| LogError::Io { doing, path: path.to_owned(), source }
+}
+
+/// Writes a new segment aside and renames it, so that its header is never torn.
+pub(crate) fn create_segment(
+    dir: &Path,
+    number: u64,
+    sealed: Option<EpochNumber>,
+) -> Result<File, LogError> {
+    let (path, aside) = (segment_path(dir, number), dir.join("next.tmp"));
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&aside)
+        .map_err(io("creating", &aside))?;
+    file.write_all(&frame::segment_header(number, sealed)).map_err(io("writing", &aside))?;
+    file.sync_all().map_err(io("syncing", &aside))?;
+    fs::rename(&aside, &path).map_err(io("renaming", &aside))?;
+    sync_dir(dir)?;
+    Ok(file)
+}
+
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), LogError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(io("syncing", dir))
+}
+
+fn segment_numbers(dir: &Path) -> Result<Vec<u64>, LogError> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io("listing", dir))? {
+        let name = entry.map_err(io("listing", dir))?.file_name();
+        if let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".seg"))
+            && stem.len() == 20
+            && let Ok(n) = stem.parse()
+        {
+            numbers.push(n);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
+    let numbers = segment_numbers(dir)?;
+    let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else {
+        let file = create_segment(dir, 1, None)?;
+        let end = Position { segment: 1, offset: SEGMENT_HEADER as u64 };
+        return Ok(Recovered { tally: Tally::default(), first_segment: 1, file, end });
+    };
+    let mut tally = Tally::default();
+    let mut end = Position::START;
+    for (number, expected) in numbers.iter().copied().zip(first..) {
+        let path = segment_path(dir, expected);
+        if number != expected {
+            return Err(LogError::Damaged { path, offset: 0, what: "the segment is missing" });
+        }
+        let bytes = fs::read(&path).map_err(io("reading", &path))?;
+        end = scan(&path, number, &bytes, number == last, &mut tally)?;
+    }
+    let path = segment_path(dir, last);
+    let file =
+        OpenOptions::new().read(true).write(true).open(&path).map_err(io("opening", &path))?;
+    let found = file.metadata().map_err(io("reading", &path))?.len();
+    if found > end.offset {
+        tracing::warn!(path = %path.display(), at = end.offset, bytes = found - end.offset,
+            "cut a torn tail off the share log");
+        file.set_len(end.offset).map_err(io("cutting", &path))?;
+    }
+    // What the last life wrote may not be synced yet; from here on it counts as synced.
+    file.sync_all().map_err(io("syncing", &path))?;
+    Ok(Recovered { tally, first_segment: first, file, end })
+}
+
+/// Reads one segment; gives the end of its whole frames.
+fn scan(
+    path: &Path,
+    number: u64,
+    bytes: &[u8],
+    is_last: bool,
+    tally: &mut Tally,
+) -> Result<Position, LogError> {
+    let damaged = |offset: u64, what| LogError::Damaged { path: path.to_owned(), offset, what };
+    let sealed = frame::check_segment_header(bytes, number).map_err(|what| damaged(0, what))?;
+    tally.sealed = tally.sealed.max(sealed);
+    let mut at = SEGMENT_HEADER;
+    while at < bytes.len() {
+        let offset = at as u64;
+        let frame = match frame::parse(&bytes[at..], number, offset) {
+            Ok(frame) => frame,
+            Err(what) if !is_last || synced_after(bytes, at, number) => {
+                return Err(damaged(offset, what));
+            }
+            Err(_) => break,
+        };
+        for one in frame::records(frame.payload) {
+            let (distance, body) = one.map_err(|what| damaged(offset, what))?;
+            let place = Position {
+                segment: number,
+                offset: if distance == FRAME_HEADER { offset } else { offset + distance as u64 },
+            };
+            let record = codec::decode(body).map_err(|what| damaged(place.offset, what))?;
+            tally.note(place, &record);
+        }
+        at += FRAME_HEADER + frame.payload.len();
+    }
+    Ok(Position { segment: number, offset: at as u64 })
+}
+
+/// Whether a later whole frame knows that the byte at `bad` had been synced: then it is not a torn
+/// tail but damage.
+fn synced_after(bytes: &[u8], bad: usize, number: u64) -> bool {
+    let mut at = bad + 1;
+    while let Some(found) = bytes
+        .get(at..)
+        .and_then(|rest| rest.windows(FRAME_MAGIC.len()).position(|w| w == FRAME_MAGIC))
+    {
+        at += found;
+        if let Ok(frame) = frame::parse(&bytes[at..], number, at as u64)
+            && frame.synced > bad as u64
+        {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
