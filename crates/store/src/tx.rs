@@ -1,0 +1,316 @@
+//! A transaction: the one place where the two engines differ in driver types.
+
+use crate::error::sort;
+use crate::value::{Kind, Value};
+use crate::{Engine, Result, Row, StoreError};
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use sqlx::{Arguments, Column, Executor, Row as _, SqlSafeStr, TypeInfo, ValueRef};
+use std::sync::Arc;
+
+/// Rows one fetch gives at most: some 100 MB of the widest rows of the house. Read more in pages.
+pub const FETCH_ROWS_MAX: usize = 100_000;
+
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// How a transaction failed, which decides what may still be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    None,
+    Conflict,
+    Other,
+}
+
+/// A transaction. Dropped without [`Tx::commit`], it is rolled back.
+#[derive(Debug)]
+pub struct Tx {
+    connection: Connection,
+    failure: Failure,
+}
+
+/// Runs `$body` for the engine at hand, and remembers a failure.
+macro_rules! on_engine {
+    ($tx:expr, $params:expr, |$conn:ident, $args:ident| $body:expr) => {{
+        $tx.check_usable()?;
+        let engine = $tx.engine();
+        let outcome: Result<_> = match &mut $tx.connection {
+            Connection::Sqlite(c) => {
+                let ($conn, $args) = (&mut **c, sqlite_arguments($params)?);
+                $body.await
+            }
+            Connection::Postgres(c) => {
+                let ($conn, $args) = (&mut **c, postgres_arguments($params)?);
+                $body.await
+            }
+        }
+        .map_err(|e: Stopped| e.sorted(engine));
+        $tx.remember(outcome)
+    }};
+}
+
+/// Why a statement stopped.
+enum Stopped {
+    Driver(sqlx::Error),
+    Store(StoreError),
+}
+
+impl From<sqlx::Error> for Stopped {
+    fn from(e: sqlx::Error) -> Self {
+        Stopped::Driver(e)
+    }
+}
+
+impl Stopped {
+    fn sorted(self, engine: Engine) -> StoreError {
+        match self {
+            Stopped::Driver(e) => sort(engine, e),
+            Stopped::Store(e) => e,
+        }
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(connection: Connection) -> Tx {
+        Tx { connection, failure: Failure::None }
+    }
+
+    /// Which engine it runs on.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.connection {
+            Connection::Sqlite(_) => Engine::Sqlite,
+            Connection::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs a statement; the number of rows it changed.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. After an error the transaction can only be rolled back.
+    pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
+        on_engine!(self, params, |conn, args| async {
+            Ok(sqlx::query_with(sql, args).execute(conn).await?.rows_affected())
+        })
+    }
+
+    /// Runs a statement and gives all its rows, [`FETCH_ROWS_MAX`] at most.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. After an error the transaction can only be rolled back.
+    pub async fn fetch_all(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+        on_engine!(self, params, |conn, args| async {
+            let mut rows = Vec::new();
+            let mut names = None;
+            let mut stream = sqlx::query_with(sql, args).fetch(conn);
+            while let Some(row) = stream.try_next().await? {
+                if rows.len() == FETCH_ROWS_MAX {
+                    let limit = FETCH_ROWS_MAX;
+                    return Err(Stopped::Store(StoreError::TooManyRows { limit }));
+                }
+                rows.push(read(&row, &mut names).map_err(Stopped::Store)?);
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Runs a statement and gives its first row, if there is one.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. After an error the transaction can only be rolled back.
+    pub async fn fetch_optional(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+    ) -> Result<Option<Row>> {
+        on_engine!(self, params, |conn, args| async {
+            match sqlx::query_with(sql, args).fetch_optional(conn).await? {
+                Some(row) => read(&row, &mut None).map(Some).map_err(Stopped::Store),
+                None => Ok(None),
+            }
+        })
+    }
+
+    /// Runs a statement and gives its first row, which must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRow`] when there is none; otherwise see [`StoreError`].
+    pub async fn fetch_one(&mut self, sql: &'static str, params: &[Value]) -> Result<Row> {
+        self.fetch_optional(sql, params).await?.ok_or(StoreError::NoRow)
+    }
+
+    /// Makes everything done in it last: when this returns, it has been synced.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyFailed`] after a failed statement; [`StoreError::Busy`] when another
+    /// transaction got in the way (nothing has happened); [`StoreError::OutcomeUnknown`] when the
+    /// connection broke.
+    pub async fn commit(self) -> Result<()> {
+        self.finish().await.1
+    }
+
+    /// Undoes everything done in it. Dropping it does the same, later.
+    ///
+    /// # Errors
+    /// When the connection broke; then the engine undoes it by itself.
+    pub async fn rollback(self) -> Result<()> {
+        let engine = self.engine();
+        let outcome = match self.connection {
+            Connection::Sqlite(c) => c.rollback().await,
+            Connection::Postgres(c) => c.rollback().await,
+        };
+        outcome.map_err(|e| sort(engine, e))
+    }
+
+    /// Commits, saying also whether a conflict with another transaction stood in the way, so that
+    /// running it again is right.
+    pub(crate) async fn finish(self) -> (bool, Result<()>) {
+        if self.failure != Failure::None {
+            return (self.met_conflict(), Err(StoreError::AlreadyFailed));
+        }
+        let engine = self.engine();
+        let outcome = match self.connection {
+            Connection::Sqlite(c) => c.commit().await,
+            Connection::Postgres(c) => c.commit().await,
+        };
+        match outcome {
+            Ok(()) => (false, Ok(())),
+            // The engine said that it did not commit.
+            Err(e @ sqlx::Error::Database(_)) => {
+                let e = sort(engine, e);
+                (matches!(e, StoreError::Busy(_)), Err(e))
+            }
+            Err(e) => (false, Err(StoreError::OutcomeUnknown(e.to_string()))),
+        }
+    }
+
+    /// Whether a conflict with another transaction ended it.
+    pub(crate) fn met_conflict(&self) -> bool {
+        self.failure == Failure::Conflict
+    }
+
+    /// Runs a migration's text, which may hold several statements.
+    pub(crate) async fn run_script(&mut self, sql: &'static str) -> Result<()> {
+        on_engine!(self, &[], |conn, _args| async {
+            sqlx::raw_sql(sql).execute(conn).await.map(drop).map_err(Stopped::Driver)
+        })
+    }
+
+    /// Checks that the engine understands a statement, without running it.
+    pub(crate) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
+        on_engine!(self, &[], |conn, _args| async {
+            conn.prepare(sql.into_sql_str()).await.map(drop).map_err(Stopped::Driver)
+        })
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        if self.failure == Failure::None { Ok(()) } else { Err(StoreError::AlreadyFailed) }
+    }
+
+    fn remember<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if let Err(e) = &outcome {
+            self.failure = match e {
+                StoreError::Busy(_) => Failure::Conflict,
+                _ => Failure::Other,
+            };
+        }
+        outcome
+    }
+}
+
+/// Why a value cannot be sent, found before it is.
+fn refuse_unstorable(params: &[Value]) -> Result<()> {
+    for (at, value) in params.iter().enumerate() {
+        let what = match value {
+            Value::TooLarge(_) => "the number is above 63 bits",
+            Value::Text(t) if t.contains('\0') => "the text holds a NUL character",
+            _ => continue,
+        };
+        return Err(StoreError::NotStorable { position: at + 1, what });
+    }
+    Ok(())
+}
+
+macro_rules! arguments {
+    ($name:ident, $arguments:ty, $engine:expr) => {
+        fn $name(params: &[Value]) -> Result<$arguments> {
+            refuse_unstorable(params)?;
+            let mut args = <$arguments>::default();
+            args.reserve(params.len(), params.len() * 16);
+            for value in params {
+                match value {
+                    Value::Int(v) => args.add(*v),
+                    Value::Text(v) => args.add(v.clone()),
+                    Value::Bytes(v) => args.add(v.clone()),
+                    Value::Null(Kind::Int) | Value::TooLarge(_) => args.add(None::<i64>),
+                    Value::Null(Kind::Text) => args.add(None::<String>),
+                    Value::Null(Kind::Bytes) => args.add(None::<Vec<u8>>),
+                }
+                .map_err(|e| StoreError::Broken { engine: $engine, message: e.to_string() })?;
+            }
+            Ok(args)
+        }
+    };
+}
+arguments!(sqlite_arguments, SqliteArguments, Engine::Sqlite);
+arguments!(postgres_arguments, PgArguments, Engine::Postgres);
+
+/// A driver's row whose values are turned into ours.
+trait DriverRow: sqlx::Row {
+    fn value(&self, at: usize) -> Result<Value, sqlx::Error>;
+    const ENGINE: Engine;
+}
+
+impl DriverRow for SqliteRow {
+    const ENGINE: Engine = Engine::Sqlite;
+    fn value(&self, at: usize) -> Result<Value, sqlx::Error> {
+        let raw = self.try_get_raw(at)?;
+        if raw.is_null() {
+            return Ok(Value::Null(Kind::Int));
+        }
+        let kind = raw.type_info().name().to_owned();
+        match kind.as_str() {
+            "INTEGER" => self.try_get(at).map(Value::Int),
+            "TEXT" => self.try_get(at).map(Value::Text),
+            "BLOB" => self.try_get(at).map(Value::Bytes),
+            other => Err(unknown_kind(other)),
+        }
+    }
+}
+
+impl DriverRow for PgRow {
+    const ENGINE: Engine = Engine::Postgres;
+    fn value(&self, at: usize) -> Result<Value, sqlx::Error> {
+        let raw = self.try_get_raw(at)?;
+        if raw.is_null() {
+            return Ok(Value::Null(Kind::Int));
+        }
+        let kind = raw.type_info().name().to_owned();
+        match kind.as_str() {
+            "INT8" => self.try_get(at).map(Value::Int),
+            "INT4" => self.try_get::<i32, _>(at).map(|v| Value::Int(i64::from(v))),
+            "BOOL" => self.try_get::<bool, _>(at).map(|v| Value::Int(i64::from(v))),
+            "TEXT" | "VARCHAR" | "NAME" => self.try_get(at).map(Value::Text),
+            "BYTEA" => self.try_get(at).map(Value::Bytes),
+            other => Err(unknown_kind(other)),
+        }
+    }
+}
+
+fn unknown_kind(kind: &str) -> sqlx::Error {
+    let hint = "only 64-bit integers, text and bytes are read; cast sums with CAST(… AS BIGINT)";
+    sqlx::Error::Decode(format!("a column of type {kind}: {hint}").into())
+}
+
+fn read<R: DriverRow>(row: &R, names: &mut Option<Arc<[String]>>) -> Result<Row> {
+    let names = names
+        .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect())
+        .clone();
+    let values = (0..names.len()).map(|at| row.value(at)).collect::<Result<Vec<_>, _>>();
+    let values = values.map_err(|e| sort(R::ENGINE, e))?;
+    Ok(Row { names, values })
+}
