@@ -1,1 +1,50 @@
-//! Gruve room: chain.
+//! Chains: parameters, addresses, templates, jobs, blocks, node clients, the follower and the
+//! development chain.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`params`] | one row of rules for each coin and network |
+//! | [`address`] | output scripts to addresses and back |
+//! | [`template`] | what a node offers to be mined |
+//! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
+//! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
+//! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
+//! | [`walk`] | reading blocks leanly |
+//! | [`follow`] | following a chain block by block, with its reorganisations |
+//! | [`devchain`] | an in-process node with the same RPC |
+//!
+//! Promises: nothing from a node, however broken, panics or is taken on trust where a check is
+//! cheap; amounts never pass through a float; hash fields are in *internal* byte order and only
+//! text is reversed ([`hash_to_text`]).
+//!
+//! What this room must not know: miners' sessions, the share log, proofs' parsing, money owed.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod address;
+pub mod devchain;
+mod error;
+pub mod follow;
+mod hash_text;
+pub mod job;
+pub mod node;
+pub mod params;
+pub mod rpc;
+pub mod script;
+pub mod stamp;
+pub mod template;
+pub mod walk;
+pub mod wire;
+
+pub use address::{AddressError, address_for_script, script_for_address};
+pub use error::ChainError;
+pub use follow::{ChainSink, FollowError, FollowedBlock, Follower, SinkError};
+pub use hash_text::{hash_from_text, hash_to_text};
+pub use job::{Job, JobError, JobSpec};
+pub use node::{
+    BlockRef, ChainInfo, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome, TransactionPlace,
+};
+pub use params::{ChainParams, NetworkName, SubsidyRule, params_for};
+pub use rpc::{RpcNode, RpcOptions};
+pub use template::{Template, TemplateError, TemplateTx};
+pub use walk::{LeanBlock, LeanOutput, LeanTx, ParseError, parse_block};

@@ -1,0 +1,419 @@
+//! Following a chain block by block, with its reorganisations.
+//!
+//! One follower a lane. It asks the node for the block after the last one its sink has, checks
+//! that it stands on it, and hands it over; when the node's chain has another block where the
+//! sink has one, it takes the sink back to the fork, newest block first, and goes on from there.
+//!
+//! Promises: the sink sees every block of the best chain exactly once and in order, between a
+//! connect and its disconnect nothing else of that height; where it stands is the sink's own
+//! knowledge ([`ChainSink::known`]), so a crash at any instant costs nothing; a node that is
+//! merely behind (restarted, downloading) takes nothing back; a reorganisation deeper than the
+//! limit takes nothing back either and stops with a fatal error.
+//!
+//! What this module must not know: what the sink does with a block.
+
+use crate::walk::parse_block;
+use crate::{BlockRef, ChainParams, LeanBlock, Node, NodeError, ParseError, hash_to_text};
+use async_trait::async_trait;
+use gruve_units::{Blame, Blamed, Duration};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Notify, watch};
+
+/// How far under the tip a follower with an empty sink begins, so that the first blocks it sees
+/// are not ones that may yet be replaced.
+const START_MARGIN: u64 = 6;
+
+/// A block with its height.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowedBlock {
+    /// Its height.
+    pub height: u64,
+    /// What it holds.
+    pub block: LeanBlock,
+}
+
+impl FollowedBlock {
+    /// Height and hash.
+    #[must_use]
+    pub const fn to_ref(&self) -> BlockRef {
+        BlockRef { height: self.height, hash: self.block.hash }
+    }
+}
+
+/// An error of a sink: whatever its room calls it, and whose it is.
+#[derive(Debug)]
+pub struct SinkError {
+    blame: Blame,
+    error: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl SinkError {
+    /// Wraps a room's error.
+    pub fn new<E: Blamed + Send + Sync + 'static>(error: E) -> Self {
+        SinkError { blame: error.blame(), error: Box::new(error) }
+    }
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for SinkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl Blamed for SinkError {
+    fn blame(&self) -> Blame {
+        self.blame
+    }
+}
+
+/// Who is told of blocks. Each call's effects and the block itself are stored in one
+/// transaction, so that [`ChainSink::known`] never disagrees with the effects.
+#[async_trait]
+pub trait ChainSink: Send + Sync {
+    /// The blocks connected and not disconnected, newest first, without gaps, at least as many as
+    /// the reorganisation limit where there are so many; empty at first start.
+    async fn known(&self) -> Result<Vec<BlockRef>, SinkError>;
+
+    /// The next block of the best chain.
+    async fn connect(&self, block: &FollowedBlock) -> Result<(), SinkError>;
+
+    /// The newest known block has left the best chain.
+    async fn disconnect(&self, block: &BlockRef) -> Result<(), SinkError>;
+}
+
+/// Where a follower with an empty sink begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A few blocks under the present tip: nothing before concerns us.
+    NearTip,
+    /// At a height.
+    Height(u64),
+}
+
+/// How a chain is followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Deepest reorganisation that is followed, in blocks.
+    pub reorg_limit: usize,
+    /// How often the node is asked when nothing else happens.
+    pub poll: Duration,
+    /// Where to begin with an empty sink.
+    pub start: Start,
+}
+
+impl Options {
+    /// The usual ones: as deep as coinbases mature (deeper would take back spent rewards), asked
+    /// every two seconds.
+    #[must_use]
+    pub fn for_chain(params: &ChainParams) -> Self {
+        Options {
+            reorg_limit: usize::try_from(params.coinbase_maturity).unwrap_or(usize::MAX).max(6),
+            poll: Duration::from_secs(2),
+            start: Start::NearTip,
+        }
+    }
+}
+
+/// Why a chain cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The sink.
+    #[error("a block could not be stored: {0}")]
+    Sink(#[from] SinkError),
+    /// The node gave something that is not the block asked for.
+    #[error(
+        "block {hash} at height {height} cannot be read ({problem}): check the node's disk and \
+         version"
+    )]
+    BadBlock {
+        /// Its height.
+        height: u64,
+        /// Its hash as text.
+        hash: String,
+        /// What is wrong with it.
+        problem: ParseError,
+    },
+    /// The sink's blocks are not a chain.
+    #[error("the stored blocks have a gap at height {0}: restore the database from a backup")]
+    Gap(u64),
+    /// The chain was replaced further back than is followed.
+    #[error(
+        "the node's chain differs from ours in {depth} blocks or more, down to height {height}, \
+         and at most {limit} are taken back: make sure that the node is on the right chain; if \
+         the chain really was replaced this deep, settle by hand and start with a higher \
+         reorg_limit"
+    )]
+    ReorgTooDeep {
+        /// How many blocks were compared.
+        depth: usize,
+        /// The oldest of them.
+        height: u64,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl Blamed for FollowError {
+    fn blame(&self) -> Blame {
+        match self {
+            // A node that refuses the follower's own questions is a wrong node or a wrong house.
+            FollowError::Node(e) => match e.blame() {
+                Blame::Transient => Blame::Transient,
+                Blame::Rejected | Blame::Fatal => Blame::Fatal,
+            },
+            FollowError::Sink(e) => match e.blame() {
+                Blame::Transient => Blame::Transient,
+                Blame::Rejected | Blame::Fatal => Blame::Fatal,
+            },
+            FollowError::BadBlock { .. }
+            | FollowError::Gap(_)
+            | FollowError::ReorgTooDeep { .. } => Blame::Fatal,
+        }
+    }
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The sink has one block more.
+    Connected(BlockRef),
+    /// The sink has one block less.
+    Disconnected(BlockRef),
+    /// Nothing to do: the sink has the node's tip.
+    UpToDate(BlockRef),
+    /// The node has less than the sink, of the same chain.
+    NodeBehind {
+        /// The node's height.
+        node: u64,
+        /// The sink's.
+        ours: u64,
+    },
+    /// The node's chain does not reach the height to begin at.
+    Waiting,
+}
+
+/// Follows one chain for one sink.
+pub struct Follower {
+    node: Arc<dyn Node>,
+    params: ChainParams,
+    sink: Arc<dyn ChainSink>,
+    options: Options,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the sink has, oldest first; `None` when it must be asked.
+    known: Option<VecDeque<BlockRef>>,
+    /// Where to go on when everything known was taken back.
+    resume_at: Option<u64>,
+}
+
+impl Follower {
+    /// A follower; nothing happens before [`Follower::run`] or [`Follower::step`].
+    #[must_use]
+    pub fn new(
+        node: Arc<dyn Node>,
+        params: ChainParams,
+        sink: Arc<dyn ChainSink>,
+        options: Options,
+    ) -> Arc<Self> {
+        let state = Mutex::new(State::default());
+        Arc::new(Follower { node, params, sink, options, state, wake: Notify::new() })
+    }
+
+    /// Has the node asked at once (a block was found, a template changed). Never lost: a nudge
+    /// during a step leads to another.
+    pub fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Follows until `shutdown` holds true or its sender is gone. Transient failures are logged
+    /// and tried again at the next poll.
+    ///
+    /// # Errors
+    /// The first fatal one.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<(), FollowError> {
+        let mut failing = false;
+        loop {
+            if *shutdown.borrow() {
+                return Ok(());
+            }
+            // A step is never abandoned half-way: its sink's transaction ends first.
+            match self.step().await {
+                Ok(Progress::Connected(_) | Progress::Disconnected(_)) => {
+                    failing = false;
+                    continue;
+                }
+                Ok(Progress::UpToDate(_) | Progress::NodeBehind { .. } | Progress::Waiting) => {
+                    failing = false;
+                }
+                Err(e) if e.blame() == Blame::Transient => {
+                    // Once when it begins, then quietly: a node may be away for hours.
+                    if failing {
+                        tracing::debug!(chain = %self.params.title(), "still not followed: {e}");
+                    } else {
+                        tracing::warn!(chain = %self.params.title(), "cannot follow: {e}");
+                    }
+                    failing = true;
+                }
+                Err(e) => return Err(e),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.options.poll) => {}
+                () = self.wake.notified() => {}
+                changed = shutdown.changed() => if changed.is_err() { return Ok(()); },
+            }
+        }
+    }
+
+    /// One step: at most one block connected or disconnected.
+    ///
+    /// # Errors
+    /// When the node or the sink fails, or the chain cannot be followed. After any error the sink
+    /// is asked anew where it stands.
+    pub async fn step(&self) -> Result<Progress, FollowError> {
+        let mut state = self.state.lock().await;
+        let result = self.step_inner(&mut state).await;
+        if result.is_err() {
+            state.known = None;
+        }
+        result
+    }
+
+    async fn step_inner(&self, state: &mut State) -> Result<Progress, FollowError> {
+        if state.known.is_none() {
+            state.known = Some(self.load().await?);
+        }
+        let last = state.known.as_ref().and_then(|k| k.back().copied());
+        let Some(last) = last else {
+            let height = match state.resume_at {
+                Some(height) => height,
+                None => self.first_height().await?,
+            };
+            return match self.node.block_hash(height).await? {
+                Some(hash) => self.connect(state, height, hash, None).await,
+                None => Ok(Progress::Waiting),
+            };
+        };
+        let next_height = last.height + 1;
+        match self.node.block_hash(next_height).await? {
+            Some(hash) => self.connect(state, next_height, hash, Some(last)).await,
+            None => self.at_the_tip(state, last).await,
+        }
+    }
+
+    async fn load(&self) -> Result<VecDeque<BlockRef>, FollowError> {
+        let mut known: VecDeque<BlockRef> = self.sink.known().await?.into();
+        known.truncate(self.kept());
+        known.make_contiguous().reverse();
+        let gap = known.iter().zip(known.iter().skip(1)).find(|(a, b)| a.height + 1 != b.height);
+        match gap {
+            Some((before, _)) => Err(FollowError::Gap(before.height + 1)),
+            None => Ok(known),
+        }
+    }
+
+    /// Blocks remembered: the limit, and one more to stand on.
+    fn kept(&self) -> usize {
+        self.options.reorg_limit.saturating_add(1)
+    }
+
+    async fn first_height(&self) -> Result<u64, FollowError> {
+        match self.options.start {
+            Start::Height(height) => Ok(height),
+            Start::NearTip => Ok(self.node.tip().await?.height.saturating_sub(START_MARGIN)),
+        }
+    }
+
+    async fn connect(
+        &self,
+        state: &mut State,
+        height: u64,
+        hash: [u8; 32],
+        last: Option<BlockRef>,
+    ) -> Result<Progress, FollowError> {
+        let bytes = self.node.block(&hash).await?;
+        let bad = |problem| FollowError::BadBlock { height, hash: hash_to_text(&hash), problem };
+        let block = parse_block(&bytes, &self.params).map_err(bad)?;
+        if block.hash != hash {
+            return Err(bad(ParseError::Shape("it is another block than was asked for")));
+        }
+        if let Some(last) = last
+            && block.prev != last.hash
+        {
+            return self.take_back(state, last).await;
+        }
+        let block = FollowedBlock { height, block };
+        self.sink.connect(&block).await?;
+        let known = state.known.get_or_insert_default();
+        known.push_back(block.to_ref());
+        while known.len() > self.kept() {
+            known.pop_front();
+        }
+        state.resume_at = None;
+        Ok(Progress::Connected(block.to_ref()))
+    }
+
+    /// The node has nothing above our last block.
+    async fn at_the_tip(&self, state: &mut State, last: BlockRef) -> Result<Progress, FollowError> {
+        match self.node.block_hash(last.height).await? {
+            Some(hash) if hash == last.hash => Ok(Progress::UpToDate(last)),
+            Some(_) => self.take_back(state, last).await,
+            None => {
+                let tip = self.node.tip().await?;
+                let known = state.known.get_or_insert_default();
+                let ours = known.iter().find(|b| b.height == tip.height).map(|b| b.hash);
+                let below_all = known.front().is_none_or(|oldest| tip.height < oldest.height);
+                if below_all || ours == Some(tip.hash) {
+                    // Restarted or downloading: it will come.
+                    return Ok(Progress::NodeBehind { node: tip.height, ours: last.height });
+                }
+                self.take_back(state, last).await
+            }
+        }
+    }
+
+    /// Takes back the last block, once it is sure that the fork is within the limit.
+    async fn take_back(&self, state: &mut State, last: BlockRef) -> Result<Progress, FollowError> {
+        let known = state.known.get_or_insert_default();
+        let mut depth = 0;
+        let mut fork_found = false;
+        for block in known.iter().rev() {
+            if self.node.block_hash(block.height).await? == Some(block.hash) {
+                fork_found = true;
+                break;
+            }
+            depth += 1;
+        }
+        if depth == 0 {
+            // The chain moved between two questions and our last block is on it again.
+            return Ok(Progress::UpToDate(last));
+        }
+        let limit = self.options.reorg_limit;
+        let oldest = known.front().map_or(last.height, |b| b.height);
+        // With fewer known than are kept, these are all blocks ever connected: their first may go.
+        let all_known = known.len() < self.kept();
+        if depth > limit || !(fork_found || all_known) {
+            return Err(FollowError::ReorgTooDeep { depth, height: oldest, limit });
+        }
+        self.sink.disconnect(&last).await?;
+        known.pop_back();
+        if known.is_empty() {
+            state.resume_at = Some(last.height);
+        }
+        Ok(Progress::Disconnected(last))
+    }
+}

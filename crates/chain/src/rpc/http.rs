@@ -1,0 +1,169 @@
+//! One JSON-RPC call over HTTP/1.1 with basic authentication.
+
+use super::shorten;
+use crate::NodeError;
+use crate::node::code;
+use base64::Engine;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where a node listens, and how it knows us.
+pub(super) struct Endpoint {
+    client: Client<HttpConnector, Full<Bytes>>,
+    uri: Uri,
+    host: String,
+    authorization: HeaderValue,
+    max_answer_bytes: usize,
+    next_id: AtomicU64,
+}
+
+impl fmt::Debug for Endpoint {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        url: &str,
+        user: &str,
+        password: &str,
+        max_answer_bytes: usize,
+    ) -> Result<Self, NodeError> {
+        let bad = |problem| NodeError::Address { url: without_password(url), problem };
+        let uri: Uri = url.parse().map_err(|_| bad("it is no URL"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(bad("nodes speak plain HTTP: use http, through a tunnel if need be"));
+            }
+            _ => return Err(bad("write it as http://host:port")),
+        }
+        let authority = uri.authority().ok_or(bad("it has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(bad("user and password have settings of their own"));
+        }
+        if uri.port_u16().is_none() {
+            return Err(bad("it has no port"));
+        }
+        let host = authority.as_str().to_owned();
+        let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        let mut authorization = HeaderValue::try_from(format!("Basic {token}"))
+            .map_err(|_| bad("user or password cannot be sent"))?;
+        authorization.set_sensitive(true);
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(gruve_units::Duration::from_secs(15)));
+        let client =
+            Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let next_id = AtomicU64::new(1);
+        Ok(Endpoint { client, uri, host, authorization, max_answer_bytes, next_id })
+    }
+
+    /// Host and port, for messages.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// One call. Has no time-out of its own.
+    pub(super) async fn call(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Value, NodeError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let body = json!({ "jsonrpc": "1.0", "id": id, "method": method, "params": params });
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.uri.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, self.authorization.clone())
+            .body(Full::new(Bytes::from(body.to_string())))
+            .map_err(|e| self.unreachable(&e))?;
+        let response = self.client.request(request).await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            let host = self.host.clone();
+            return Err(NodeError::Unauthorised { host, status: status.as_u16() });
+        }
+        let limit_bytes = self.max_answer_bytes;
+        let body = Limited::new(response.into_body(), limit_bytes).collect().await;
+        let body = body.map_err(|e| {
+            if e.is::<LengthLimitError>() {
+                NodeError::TooLarge { method, limit_bytes }
+            } else {
+                self.unreachable(e.as_ref())
+            }
+        })?;
+        self.read_answer(method, id, status, &body.to_bytes())
+    }
+
+    fn read_answer(
+        &self,
+        method: &'static str,
+        id: u64,
+        status: StatusCode,
+        body: &[u8],
+    ) -> Result<Value, NodeError> {
+        let malformed = |problem| NodeError::Malformed { method, problem };
+        // Errors of a call come as JSON with status 404 or 500, errors of the server as text.
+        let answer = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);
+        let Some(Value::Object(mut answer)) = answer else {
+            if status.is_success() {
+                return Err(malformed("it is no JSON object"));
+            }
+            let start = &body[..body.len().min(300)];
+            let text = shorten(&String::from_utf8_lossy(start));
+            let host = self.host.clone();
+            return Err(NodeError::Http { host, method, status: status.as_u16(), text });
+        };
+        match answer.get("error") {
+            None | Some(Value::Null) => {}
+            Some(error) => return Err(rpc_error(method, error)),
+        }
+        if answer.get("id").and_then(Value::as_u64) != Some(id) {
+            return Err(malformed("it answers another call"));
+        }
+        answer.remove("result").ok_or(malformed("it has neither result nor error"))
+    }
+
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> NodeError {
+        // The innermost cause says what happened ("Connection refused"), the outer ones that it
+        // did.
+        let mut cause = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        NodeError::Unreachable { host: self.host.clone(), problem: shorten(&cause.to_string()) }
+    }
+}
+
+fn rpc_error(method: &'static str, error: &Value) -> NodeError {
+    let Some(code) = error.get("code").and_then(Value::as_i64) else {
+        return NodeError::Malformed { method, problem: "its error has no code" };
+    };
+    let message = shorten(error.get("message").and_then(Value::as_str).unwrap_or("no reason"));
+    match code {
+        code::IN_WARMUP | code::CLIENT_NOT_CONNECTED | code::CLIENT_IN_INITIAL_DOWNLOAD => {
+            NodeError::NotReady(message)
+        }
+        _ => NodeError::Rpc { method, code, message },
+    }
+}
+
+/// The URL without what may be a password in it.
+fn without_password(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => url.to_owned(),
+    }
+}

@@ -1,0 +1,293 @@
+//! A node client over Bitcoin Core's JSON-RPC: Bitcoin, Litecoin, Dogecoin and the development
+//! chain.
+//!
+//! | bound | default | why |
+//! |---|---|---|
+//! | a call | 30 s | a busy node validates a block in seconds |
+//! | a long poll | 150 s | Bitcoin Core answers after a minute once its memory pool has changed; shorter waits pile up in its few threads |
+//! | an answer | 32 MiB | a template or block of four million bytes is 8 MB of hexadecimal, a little more with ids |
+//!
+//! One connection a call: nodes close idle connections, and a block must not fail on one that
+//! went stale. Every call here may be repeated.
+
+mod amount;
+mod http;
+
+pub use amount::minor_from_json;
+
+use crate::node::code;
+use crate::{
+    BlockRef, ChainInfo, ChainParams, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome,
+    Template, TransactionPlace, hash_from_text, hash_to_text,
+};
+use async_trait::async_trait;
+use gruve_units::Duration;
+use serde_json::{Value, json};
+
+/// How long and how much is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct RpcOptions {
+    /// Longest wait for an answer.
+    pub timeout: Duration,
+    /// Longest wait for a long poll; after it the present template is asked for.
+    pub longpoll_timeout: Duration,
+    /// Largest answer.
+    pub max_answer_bytes: usize,
+}
+
+impl Default for RpcOptions {
+    fn default() -> Self {
+        RpcOptions {
+            timeout: Duration::from_secs(30),
+            longpoll_timeout: Duration::from_secs(150),
+            max_answer_bytes: 32 << 20,
+        }
+    }
+}
+
+/// A node reached by JSON-RPC.
+#[derive(Debug)]
+pub struct RpcNode {
+    http: http::Endpoint,
+    params: ChainParams,
+    options: RpcOptions,
+}
+
+impl RpcNode {
+    /// A client for the node at `http://host:port[/path]`. Does not connect yet.
+    ///
+    /// # Errors
+    /// When the address is not of that form.
+    pub fn new(
+        url: &str,
+        user: &str,
+        password: &str,
+        params: ChainParams,
+    ) -> Result<Self, NodeError> {
+        Self::with_options(url, user, password, params, RpcOptions::default())
+    }
+
+    /// As [`RpcNode::new`], with other bounds.
+    ///
+    /// # Errors
+    /// When the address is not of that form.
+    pub fn with_options(
+        url: &str,
+        user: &str,
+        password: &str,
+        params: ChainParams,
+        options: RpcOptions,
+    ) -> Result<Self, NodeError> {
+        let http = http::Endpoint::new(url, user, password, options.max_answer_bytes)?;
+        Ok(RpcNode { http, params, options })
+    }
+
+    /// Makes sure that the node is of the configured chain: its network's name and, where it is
+    /// fixed, its genesis block.
+    ///
+    /// # Errors
+    /// [`NodeError::WrongChain`] when it is not, or when it cannot be asked.
+    pub async fn check_chain(&self) -> Result<(), NodeError> {
+        let wrong = |found: String| NodeError::WrongChain {
+            host: self.http.host().to_owned(),
+            found,
+            want: self.params.title(),
+        };
+        let chain = self.info().await?.chain;
+        if !self.params.network.rpc_names().contains(&chain.as_str()) {
+            return Err(wrong(format!("network {chain:?}")));
+        }
+        let genesis = self.block_hash(0).await?.map(|hash| hash_to_text(&hash));
+        let genesis = genesis.unwrap_or_default();
+        if !self.params.genesis.is_empty() && !self.params.genesis.contains(&genesis.as_str()) {
+            return Err(wrong(format!("genesis block {genesis}")));
+        }
+        Ok(())
+    }
+
+    /// Calls any method and gives its `result`.
+    ///
+    /// # Errors
+    /// When there is no good answer, or the answer is an error.
+    pub async fn call(&self, method: &'static str, params: Value) -> Result<Value, NodeError> {
+        self.call_within(method, params, self.options.timeout).await
+    }
+
+    async fn call_within(
+        &self,
+        method: &'static str,
+        params: Value,
+        timeout: Duration,
+    ) -> Result<Value, NodeError> {
+        let answer = tokio::time::timeout(timeout, self.http.call(method, params)).await;
+        answer.unwrap_or_else(|_| {
+            Err(NodeError::TimedOut { host: self.http.host().to_owned(), method, after: timeout })
+        })
+    }
+}
+
+fn malformed(method: &'static str, problem: &'static str) -> NodeError {
+    NodeError::Malformed { method, problem }
+}
+
+fn text<'a>(
+    value: &'a Value,
+    method: &'static str,
+    problem: &'static str,
+) -> Result<&'a str, NodeError> {
+    value.as_str().ok_or(malformed(method, problem))
+}
+
+fn hash(value: &Value, method: &'static str) -> Result<[u8; 32], NodeError> {
+    value.as_str().and_then(hash_from_text).ok_or(malformed(method, "no hash"))
+}
+
+fn number(value: &Value, method: &'static str) -> Result<u64, NodeError> {
+    value.as_u64().ok_or(malformed(method, "no whole number"))
+}
+
+/// An answer whose error has this code is no failure but `None`.
+fn none_if(result: Result<Value, NodeError>, none: i64) -> Result<Option<Value>, NodeError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(NodeError::Rpc { code, .. }) if code == none => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+#[async_trait]
+impl Node for RpcNode {
+    fn params(&self) -> &ChainParams {
+        &self.params
+    }
+
+    async fn template(&self, longpoll: Option<&str>) -> Result<Template, NodeError> {
+        const METHOD: &str = "getblocktemplate";
+        let rules = self.params.gbt_rules;
+        let plain = json!([{ "rules": rules }]);
+        let gbt = match longpoll {
+            None => self.call(METHOD, plain).await?,
+            Some(id) => {
+                let waiting = json!([{ "rules": rules, "longpollid": id }]);
+                let wait = self.options.longpoll_timeout;
+                match self.call_within(METHOD, waiting, wait).await {
+                    // Nothing new, or a connection that died unseen: asking plainly tells.
+                    Err(NodeError::TimedOut { .. }) => self.call(METHOD, plain).await?,
+                    other => other?,
+                }
+            }
+        };
+        Ok(Template::from_gbt(&gbt, &self.params)?)
+    }
+
+    async fn submit_block(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError> {
+        const METHOD: &str = "submitblock";
+        match self.call(METHOD, json!([hex::encode(block)])).await {
+            Ok(Value::Null) => Ok(SubmitOutcome::Accepted),
+            Ok(value) => match text(&value, METHOD, "no reason")? {
+                "duplicate" => Ok(SubmitOutcome::Duplicate),
+                // The block is stored; whether it is valid shows when it is on the best chain.
+                "inconclusive" => Ok(SubmitOutcome::Accepted),
+                reason => Ok(SubmitOutcome::Rejected(shorten(reason))),
+            },
+            Err(NodeError::Rpc {
+                code: code::DESERIALIZATION | code::VERIFY_ERROR | code::VERIFY_REJECTED,
+                message,
+                ..
+            }) => Ok(SubmitOutcome::Rejected(message)),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn tip(&self) -> Result<BlockRef, NodeError> {
+        const METHOD: &str = "getblockchaininfo";
+        let info = self.call(METHOD, json!([])).await?;
+        let height = number(&info["blocks"], METHOD)?;
+        Ok(BlockRef { height, hash: hash(&info["bestblockhash"], METHOD)? })
+    }
+
+    async fn block_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
+        const METHOD: &str = "getblockhash";
+        let answer = self.call(METHOD, json!([height])).await;
+        none_if(answer, code::INVALID_PARAMETER)?.map(|v| hash(&v, METHOD)).transpose()
+    }
+
+    async fn block(&self, hash: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
+        const METHOD: &str = "getblock";
+        let answer = self.call(METHOD, json!([hash_to_text(hash), 0])).await?;
+        let text = text(&answer, METHOD, "no hexadecimal")?;
+        hex::decode(text).map_err(|_| malformed(METHOD, "no hexadecimal"))
+    }
+
+    async fn send_transaction(&self, transaction: &[u8]) -> Result<SendOutcome, NodeError> {
+        const METHOD: &str = "sendrawtransaction";
+        match self.call(METHOD, json!([hex::encode(transaction)])).await {
+            Ok(_) => Ok(SendOutcome::Accepted),
+            Err(NodeError::Rpc { code: code::VERIFY_ALREADY_IN_CHAIN, .. }) => {
+                Ok(SendOutcome::AlreadyKnown)
+            }
+            Err(NodeError::Rpc { code, message, .. })
+                if [code::DESERIALIZATION, code::VERIFY_ERROR, code::VERIFY_REJECTED]
+                    .contains(&code) =>
+            {
+                // Newer nodes repeat a known transaction, older ones refuse it in these words.
+                let known = ["txn-already-in-mempool", "txn-already-known"];
+                if known.iter().any(|k| message.contains(k)) {
+                    return Ok(SendOutcome::AlreadyKnown);
+                }
+                Ok(SendOutcome::Rejected(message))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn transaction_in_mempool_or_block(
+        &self,
+        txid: &[u8; 32],
+    ) -> Result<TransactionPlace, NodeError> {
+        const METHOD: &str = "getrawtransaction";
+        let id = hash_to_text(txid);
+        let entry = self.call("getmempoolentry", json!([id])).await;
+        if none_if(entry, code::INVALID_ADDRESS_OR_KEY)?.is_some() {
+            return Ok(TransactionPlace::Mempool);
+        }
+        let answer = self.call(METHOD, json!([id, true])).await;
+        let Some(tx) = none_if(answer, code::INVALID_ADDRESS_OR_KEY)? else {
+            return Ok(TransactionPlace::Unknown);
+        };
+        match tx.get("blockhash") {
+            Some(block) => Ok(TransactionPlace::Block { hash: hash(block, METHOD)? }),
+            None => Ok(TransactionPlace::Mempool),
+        }
+    }
+
+    async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {
+        const METHOD: &str = "estimatesmartfee";
+        let answer = self.call(METHOD, json!([blocks.clamp(1, 1008)])).await?;
+        let Some(rate) = answer.get("feerate").filter(|v| !v.is_null()) else { return Ok(None) };
+        let minor_per_kvb = minor_from_json(self.params.asset, rate)
+            .filter(|&minor| minor > 0)
+            .ok_or(malformed(METHOD, "no fee rate"))?;
+        Ok(Some(FeeRate { minor_per_kvb }))
+    }
+
+    async fn info(&self) -> Result<ChainInfo, NodeError> {
+        const METHOD: &str = "getblockchaininfo";
+        let info = self.call(METHOD, json!([])).await?;
+        let network = self.call("getnetworkinfo", json!([])).await?;
+        Ok(ChainInfo {
+            chain: shorten(text(&info["chain"], METHOD, "no chain")?),
+            blocks: number(&info["blocks"], METHOD)?,
+            headers: number(&info["headers"], METHOD)?,
+            // Dogecoin Core before 1.14.3 does not say.
+            ibd: info["initialblockdownload"].as_bool().unwrap_or(false),
+            difficulty: info["difficulty"].as_f64().unwrap_or(0.0),
+            peers: number(&network["connections"], "getnetworkinfo")?,
+        })
+    }
+}
+
+/// At most 300 characters of a node's words, without control characters: they end in logs.
+fn shorten(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(300).collect()
+}
