@@ -124,7 +124,9 @@ pub enum MigrationError {
         name: String,
     },
     /// The program's own list is not 1, 2, 3, ….
-    #[error("the migrations of {room} are not numbered 1, 2, 3, …: {number} stands at place {place}")]
+    #[error(
+        "the migrations of {room} are not numbered 1, 2, 3, …: {number} stands at place {place}"
+    )]
     Misnumbered {
         /// The room.
         room: String,
@@ -218,7 +220,9 @@ fn sort_postgres(e: &dyn sqlx::error::DatabaseError) -> StoreError {
         "57014" | "25P03" | "57P01" | "57P02" | "57P03" => StoreError::Unavailable(message),
         // Class 08 is the connection's, class 53 insufficient resources.
         c if c.starts_with("08") || c.starts_with("53") => StoreError::Unavailable(message),
-        _ => StoreError::Broken { engine: Engine::Postgres, message: format!("({code}) {message}") },
+        _ => {
+            StoreError::Broken { engine: Engine::Postgres, message: format!("({code}) {message}") }
+        }
     }
 }
 

@@ -45,7 +45,8 @@ impl Store {
             }
         }
         // Read committed: a second process waits at the lock and must then see what the first did.
-        let mut tx = self.begin_as("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        let mut tx =
+            self.begin_as("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         if tx.engine() == Engine::Postgres {
             tx.run_script(LOCK).await?;
         }

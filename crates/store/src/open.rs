@@ -260,10 +260,8 @@ async fn open_server(url: &str, options: &OpenOptions) -> Result<Pool<Postgres>>
         connect = connect.options([("search_path", schema)]);
     }
     let pool = pool.connect_with(connect).await.map_err(failed)?;
-    let synced: String = sqlx::query_scalar("SHOW synchronous_commit")
-        .fetch_one(&pool)
-        .await
-        .map_err(failed)?;
+    let synced: String =
+        sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&pool).await.map_err(failed)?;
     if synced == "off" {
         return Err(StoreError::Address(
             "the server has synchronous_commit off, so a crash could undo a commit: set it on for \

@@ -163,7 +163,8 @@ pub fn on_postgres<F: Future<Output = ()>>(law: impl FnOnce(Store) -> F) {
 }
 
 fn run(law: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(r) => r,
         Err(e) => panic!("cannot start a runtime: {e}"),

@@ -166,6 +166,14 @@ impl Tx {
         outcome.map_err(|e| sort(engine, e))
     }
 
+    /// Makes the transaction unusable but for rolling back, for a room that finds itself half-way
+    /// through something and cannot finish it: what stands written must not be committed.
+    pub fn abandon(&mut self) {
+        if self.failure == Failure::None {
+            self.failure = Failure::Other;
+        }
+    }
+
     /// Commits, saying also whether a conflict with another transaction stood in the way, so that
     /// running it again is right.
     pub(crate) async fn finish(self) -> (bool, Result<()>) {

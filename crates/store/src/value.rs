@@ -1,7 +1,7 @@
 //! Values that go into and come out of the database: 64-bit integers, text and bytes.
 
 use gruve_units::{
-    Accrual, AccountId, Asset, Bps, Class, ContractId, EpochNumber, Hashes, Hashrate, InvoiceId,
+    AccountId, Accrual, Asset, Bps, Class, ContractId, EpochNumber, Hashes, Hashrate, InvoiceId,
     JobId, LaneId, MachineId, PayoutId, QuoteId, SiteId, Timestamp,
 };
 
@@ -222,7 +222,9 @@ impl FromValue for Vec<u8> {
 
 impl<const N: usize> FromValue for [u8; N] {
     fn from_value(value: Value) -> Result<Self, Unfit> {
-        Vec::from_value(value)?.try_into().map_err(|_| Unfit { wanted: "bytes of the fixed length" })
+        Vec::from_value(value)?
+            .try_into()
+            .map_err(|_| Unfit { wanted: "bytes of the fixed length" })
     }
 }
 

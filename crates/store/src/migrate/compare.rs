@@ -16,16 +16,24 @@ pub fn matches_on_both_engines(m: &Migration) -> Result<(), String> {
     for (a, b) in sqlite.iter().zip(&postgres) {
         if a != b {
             let at = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-            let from = |s: &[String]| s[at.saturating_sub(4)..].iter().take(10).cloned().collect::<Vec<_>>().join(" ");
+            let from = |s: &[String]| {
+                s[at.saturating_sub(4)..].iter().take(10).cloned().collect::<Vec<_>>().join(" ")
+            };
             return Err(format!(
                 "{:04}_{}: SQLite has “… {} …” where PostgreSQL has “… {} …”",
-                m.number, m.name, from(a), from(b)
+                m.number,
+                m.name,
+                from(a),
+                from(b)
             ));
         }
     }
     if sqlite.len() != postgres.len() {
-        let (more, engine) =
-            if sqlite.len() > postgres.len() { (&sqlite, "SQLite") } else { (&postgres, "PostgreSQL") };
+        let (more, engine) = if sqlite.len() > postgres.len() {
+            (&sqlite, "SQLite")
+        } else {
+            (&postgres, "PostgreSQL")
+        };
         let first = &more[sqlite.len().min(postgres.len())];
         return Err(format!("{:04}_{}: only {engine} has “{}”", m.number, m.name, first.join(" ")));
     }
@@ -56,9 +64,14 @@ fn statements(script: &str) -> Vec<Vec<String>> {
 }
 
 fn comparable(mut statement: Vec<String>) -> Option<Vec<String>> {
-    let opens = |s: &[String], with: &[&str]| s.len() >= with.len() && s.iter().zip(with).all(|(a, b)| a == b);
+    let opens = |s: &[String], with: &[&str]| {
+        s.len() >= with.len() && s.iter().zip(with).all(|(a, b)| a == b)
+    };
     // The functions that PostgreSQL's triggers call have no counterpart.
-    if statement.is_empty() || opens(&statement, &["create", "function"]) || opens(&statement, &["create", "or"]) {
+    if statement.is_empty()
+        || opens(&statement, &["create", "function"])
+        || opens(&statement, &["create", "or"])
+    {
         return None;
     }
     if opens(&statement, &["create", "trigger"]) {
@@ -143,11 +156,30 @@ mod tests {
 
     #[test]
     fn a_column_index_or_check_on_one_engine_only_is_told() {
-        assert!(pair("CREATE TABLE t (a INTEGER, b TEXT) STRICT;", "CREATE TABLE t (a BIGINT);").is_err());
-        assert!(pair("CREATE TABLE t (a INTEGER) STRICT; CREATE INDEX i ON t (a);", "CREATE TABLE t (a BIGINT);").is_err());
         assert!(
-            pair("CREATE TABLE t (a INTEGER CHECK (a > 0)) STRICT;", "CREATE TABLE t (a BIGINT CHECK (a > 1));").is_err()
+            pair("CREATE TABLE t (a INTEGER, b TEXT) STRICT;", "CREATE TABLE t (a BIGINT);")
+                .is_err()
         );
-        assert!(pair("CREATE TABLE t (a TEXT DEFAULT 'X') STRICT;", "CREATE TABLE t (a TEXT DEFAULT 'x');").is_err());
+        assert!(
+            pair(
+                "CREATE TABLE t (a INTEGER) STRICT; CREATE INDEX i ON t (a);",
+                "CREATE TABLE t (a BIGINT);"
+            )
+            .is_err()
+        );
+        assert!(
+            pair(
+                "CREATE TABLE t (a INTEGER CHECK (a > 0)) STRICT;",
+                "CREATE TABLE t (a BIGINT CHECK (a > 1));"
+            )
+            .is_err()
+        );
+        assert!(
+            pair(
+                "CREATE TABLE t (a TEXT DEFAULT 'X') STRICT;",
+                "CREATE TABLE t (a TEXT DEFAULT 'x');"
+            )
+            .is_err()
+        );
     }
 }

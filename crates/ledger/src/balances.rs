@@ -1,0 +1,115 @@
+//! Reading balances and an account's lines.
+
+use crate::post::{BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, TOTALS, read_balance};
+use crate::{Account, AccountKind, LedgerError, Result, Side};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{AccountId, Amount, Asset, Timestamp};
+
+/// Rows of one page at most.
+pub const PAGE_MAX: u32 = 1_000;
+
+/// An account's balance in its normal direction; zero when nothing was ever posted to it.
+///
+/// # Errors
+/// The database's.
+pub async fn balance(tx: &mut Tx, account: &Account, asset: Asset) -> Result<Amount> {
+    let minor = read_balance(tx, &account.key(), asset).await?.unwrap_or(0);
+    Ok(Amount::new(asset, minor))
+}
+
+/// All balances of a customer, available and held, in every asset ever posted.
+///
+/// # Errors
+/// The database's.
+pub async fn customer_balances(tx: &mut Tx, customer: AccountId) -> Result<Vec<(Account, Amount)>> {
+    let mut all = Vec::new();
+    for account in [Account::CustomerAvailable(customer), Account::CustomerHeld(customer)] {
+        let rows = tx.fetch_all(BALANCES_OF_ACCOUNT, &params![account.key()]).await?;
+        for row in rows {
+            all.push((account.clone(), Amount::new(row.get("asset")?, row.get("minor")?)));
+        }
+    }
+    Ok(all)
+}
+
+/// The balances of all accounts of a kind in one asset, ordered by key: one page of at most
+/// [`PAGE_MAX`] after the account `after`.
+///
+/// # Errors
+/// The database's.
+pub async fn balances_of(
+    tx: &mut Tx,
+    kind: AccountKind,
+    asset: Asset,
+    after: Option<&Account>,
+) -> Result<Vec<(Account, Amount)>> {
+    let after = after.map(Account::key).unwrap_or_default();
+    let rows =
+        tx.fetch_all(BALANCES_OF_KIND, &params![kind.name(), asset, after, PAGE_MAX]).await?;
+    rows.iter().map(|row| Ok((account_of(row)?, Amount::new(asset, row.get("minor")?)))).collect()
+}
+
+/// The sum over each kind of account that has balances in an asset, in its normal direction.
+///
+/// # Errors
+/// The database's, also when a sum does not fit 64 bits.
+pub async fn totals(tx: &mut Tx, asset: Asset) -> Result<Vec<(AccountKind, Amount)>> {
+    let rows = tx.fetch_all(TOTALS, &params![asset]).await?;
+    rows.iter()
+        .map(|row| {
+            let kind = row.get::<String>("kind")?.parse().map_err(LedgerError::Damaged)?;
+            Ok((kind, Amount::new(asset, row.get("minor")?)))
+        })
+        .collect()
+}
+
+/// One posting to an account, with the entry it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The entry's number.
+    pub seq: i64,
+    /// The entry's reason.
+    pub reason: String,
+    /// The entry's kind.
+    pub kind: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What it moved, in the account's normal direction.
+    pub amount: Amount,
+}
+
+/// The latest postings to an account in one asset, newest first, before the entry numbered `before`:
+/// at most `limit`, at most [`PAGE_MAX`].
+///
+/// # Errors
+/// The database's.
+pub async fn lines_of(
+    tx: &mut Tx,
+    account: &Account,
+    asset: Asset,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Line>> {
+    let before = before.unwrap_or(i64::MAX);
+    let given = params![account.key(), asset, before, limit.min(PAGE_MAX)];
+    let rows = tx.fetch_all(LINES_OF_ACCOUNT, &given).await?;
+    let line = |row: &Row| {
+        let minor: i64 = row.get("minor")?;
+        let minor = match account.kind().side() {
+            Side::Debit => minor,
+            Side::Credit => minor.saturating_neg(),
+        };
+        Ok(Line {
+            seq: row.get("seq")?,
+            reason: row.get("reason")?,
+            kind: row.get("kind")?,
+            at: row.get("at")?,
+            amount: Amount::new(asset, minor),
+        })
+    };
+    rows.iter().map(line).collect()
+}
+
+fn account_of(row: &Row) -> Result<Account> {
+    row.get::<String>("account")?.parse().map_err(LedgerError::Damaged)
+}
