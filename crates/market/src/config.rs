@@ -1,0 +1,237 @@
+//! What the operator offers: lanes and plans, as read from the configuration file.
+
+use crate::MarketError;
+use gruve_units::{Algorithm, Asset, Bps, Duration, EpochRule, Hashrate, LaneId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Plans at most: a page of offers, not a catalogue.
+pub const PLANS_MAX: usize = 200;
+/// Terms a plan may name at most.
+pub const TERMS_MAX: usize = 24;
+/// Epochs of a term and its extension together at most: five years of ten-second epochs.
+pub const TERM_EPOCHS_MAX: u64 = 16_000_000;
+/// Epochs of the capacity window at most: each sale reads so many rows.
+pub const CAPACITY_WINDOW_MAX: u64 = 4_096;
+/// Epochs a PPLNS window may reach back at most, a year of ten-minute epochs: what one found block reads
+/// is bounded by it, and a farm too small to fill eight blocks' work in that time should not sell PPLNS.
+pub const PPLNS_EPOCHS_MAX: u64 = 52_560;
+
+/// Everything the market is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketConfig {
+    /// The lanes, each with its own epochs and books.
+    pub lanes: Vec<LaneConfig>,
+    /// What is for sale.
+    #[serde(default)]
+    pub plans: Vec<PlanConfig>,
+    /// How long a quote stands, in seconds.
+    #[serde(default = "defaults::quote_secs")]
+    pub quote_secs: u32,
+    /// Contracts awaiting payment that one account may have at once: each holds capacity unpaid.
+    #[serde(default = "defaults::unpaid_max")]
+    pub unpaid_per_account_max: u32,
+}
+
+/// One lane.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneConfig {
+    /// Its name.
+    pub lane: LaneId,
+    /// What its blocks pay.
+    pub asset: Asset,
+    /// What its machines compute.
+    pub algorithm: Algorithm,
+    /// How its time is cut.
+    pub epoch_rule: EpochRule,
+    /// Confirmations after which a block's reward may be spent; a chain rule.
+    pub coinbase_maturity: u64,
+    /// A settlement is made every so many epochs.
+    #[serde(default = "defaults::settle_every")]
+    pub settle_every_epochs: u64,
+    /// Closed epochs over which capacity is proven; missing ones count as zero.
+    #[serde(default = "defaults::capacity_window")]
+    pub capacity_window_epochs: u64,
+    /// How many standard deviations the proven capacity stays below the work done, in tenths.
+    #[serde(default = "defaults::confidence")]
+    pub capacity_confidence_tenths: u32,
+    /// The part of the proven capacity that is never sold.
+    #[serde(default = "defaults::reserve")]
+    pub capacity_reserve_bps: Bps,
+    /// The operator's part of what outside and hosted machines earn.
+    #[serde(default)]
+    pub outside_fee_bps: Bps,
+    /// Epochs a PPLNS window may reach back.
+    #[serde(default = "defaults::pplns_epochs")]
+    pub pplns_epochs_max: u64,
+}
+
+/// A lease plan: work from the farm, pro rata, paid by PPLNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanConfig {
+    /// A short name, stable over versions: 1 to 32 of `a`–`z`, `0`–`9`, `-`.
+    pub id: String,
+    /// The lane whose work is sold.
+    pub lane: LaneId,
+    /// A title for people.
+    pub title: String,
+    /// The least hashrate one contract may have.
+    pub hashrate_min: Hashrate,
+    /// The most.
+    pub hashrate_max: Hashrate,
+    /// Hashrates are multiples of this.
+    pub hashrate_step: Hashrate,
+    /// Terms to choose from, in epochs.
+    pub terms_epochs: Vec<u64>,
+    /// What the customer pays in; the lane's own asset when left out.
+    #[serde(default)]
+    pub pay_asset: Option<Asset>,
+    /// The price of `price_hashrate` for a day of 86,400 seconds, in minor units of the asset paid.
+    pub price_minor: u64,
+    /// The hashrate the price is for.
+    pub price_hashrate: Hashrate,
+    /// The operator's part of the earnings.
+    #[serde(default)]
+    pub fee_bps: Bps,
+    /// Maintenance for each TH·day (8.64 × 10¹⁶ hashes) *delivered*, in minor units of the asset earned.
+    #[serde(default)]
+    pub maintenance_minor_per_th_day: u64,
+    /// How far above the bought rate shortfalls may be made good in an epoch, in hundredths of a percent
+    /// of the rate; 10,000 is up to twice the rate.
+    #[serde(default = "defaults::catch_up")]
+    pub catch_up_bps: u32,
+    /// Epochs after the term in which undelivered work is still delivered; what is missing then is
+    /// refunded. As long as the shortest term when left out.
+    #[serde(default)]
+    pub extension_epochs: Option<u64>,
+}
+
+mod defaults {
+    use super::Bps;
+
+    pub(super) const fn quote_secs() -> u32 {
+        300
+    }
+    pub(super) const fn unpaid_max() -> u32 {
+        5
+    }
+    /// A day of ten-minute epochs.
+    pub(super) const fn settle_every() -> u64 {
+        144
+    }
+    /// A day of ten-minute epochs.
+    pub(super) const fn capacity_window() -> u64 {
+        144
+    }
+    /// Three standard deviations: an honest farm's work lies below once in some 740 windows.
+    pub(super) const fn confidence() -> u32 {
+        30
+    }
+    pub(super) fn reserve() -> Bps {
+        Bps::new(1_000).unwrap_or(Bps::ZERO)
+    }
+    pub(super) const fn pplns_epochs() -> u64 {
+        super::PPLNS_EPOCHS_MAX
+    }
+    pub(super) const fn catch_up() -> u32 {
+        10_000
+    }
+}
+
+impl PlanConfig {
+    /// Epochs after the term in which undelivered work is still delivered.
+    #[must_use]
+    pub fn extension(&self) -> u64 {
+        self.extension_epochs
+            .unwrap_or_else(|| self.terms_epochs.iter().copied().min().unwrap_or(0))
+    }
+}
+
+impl MarketConfig {
+    /// The lane of that name.
+    #[must_use]
+    pub fn lane(&self, lane: &LaneId) -> Option<&LaneConfig> {
+        self.lanes.iter().find(|l| l.lane == *lane)
+    }
+
+    /// How long a quote stands.
+    #[must_use]
+    pub fn quote_ttl(&self) -> Duration {
+        Duration::from_secs(self.quote_secs.into())
+    }
+
+    /// Says what is wrong, naming the place as in the file.
+    ///
+    /// # Errors
+    /// [`MarketError::Config`] with the first fault.
+    pub fn check(&self) -> Result<(), MarketError> {
+        let fault = |m: String| Err(MarketError::Config(m));
+        let mut names = BTreeSet::new();
+        for l in &self.lanes {
+            let at = format!("lanes: {}", l.lane);
+            if !names.insert(&l.lane) {
+                return fault(format!("{at}: named twice"));
+            }
+            if l.epoch_rule.length_us == 0 || l.epoch_rule.grace_us >= l.epoch_rule.length_us {
+                return fault(format!("{at}: an epoch must be longer than its grace"));
+            }
+            if l.settle_every_epochs == 0 {
+                return fault(format!("{at}: settle_every_epochs must be at least 1"));
+            }
+            if !(1..=CAPACITY_WINDOW_MAX).contains(&l.capacity_window_epochs) {
+                return fault(format!(
+                    "{at}: capacity_window_epochs must be 1 to {CAPACITY_WINDOW_MAX}"
+                ));
+            }
+            if !(1..=PPLNS_EPOCHS_MAX).contains(&l.pplns_epochs_max) {
+                return fault(format!("{at}: pplns_epochs_max must be 1 to {PPLNS_EPOCHS_MAX}"));
+            }
+            if l.capacity_confidence_tenths > 1_000 {
+                return fault(format!("{at}: capacity_confidence_tenths must be at most 1000"));
+            }
+        }
+        if self.plans.len() > PLANS_MAX {
+            return fault(format!("plans: at most {PLANS_MAX}"));
+        }
+        let mut ids = BTreeSet::new();
+        for p in &self.plans {
+            if !ids.insert(&p.id) {
+                return fault(format!("plans: {}: named twice", p.id));
+            }
+            if let Err(what) = self.check_plan(p) {
+                return fault(format!("plans: {}: {what}", p.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_plan(&self, p: &PlanConfig) -> Result<(), &'static str> {
+        let name_ok = (1..=32).contains(&p.id.len())
+            && p.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let rates = [p.hashrate_min, p.hashrate_max, p.hashrate_step, p.price_hashrate];
+        let term_max = p.terms_epochs.iter().copied().max().unwrap_or(0);
+        let checks = [
+            (name_ok, "id must be 1 to 32 of a-z, 0-9 and -"),
+            (p.title.len() <= 100, "title must have at most 100 bytes"),
+            (self.lane(&p.lane).is_some(), "lane is not among the lanes"),
+            // Far above any farm, and far below where a product with a term would overflow.
+            (rates.iter().all(|r| (1..=1 << 80).contains(&r.0)), "hashrates must be 1 to 2^80"),
+            (p.hashrate_min <= p.hashrate_max, "hashrate_min must not be above hashrate_max"),
+            (
+                (1..=TERMS_MAX).contains(&p.terms_epochs.len()),
+                "terms_epochs must name 1 to 24 terms",
+            ),
+            (p.terms_epochs.iter().all(|t| *t > 0), "a term must be at least one epoch"),
+            (
+                term_max.saturating_add(p.extension()) <= TERM_EPOCHS_MAX,
+                "term and extension must be at most 16000000 epochs",
+            ),
+            (p.price_minor > 0, "price_minor must be above zero"),
+            (p.catch_up_bps <= 1_000_000, "catch_up_bps must be at most 1000000"),
+        ];
+        checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(what))
+    }
+}

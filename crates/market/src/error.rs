@@ -1,0 +1,134 @@
+//! What can go wrong in the market, and whose it is.
+
+use gruve_sharelog::LogError;
+use gruve_store::StoreError;
+use gruve_units::{Amount, Blame, Blamed, EpochNumber, Hashrate, LaneId};
+
+/// An error of the market.
+#[derive(Debug, thiserror::Error)]
+pub enum MarketError {
+    /// The configuration cannot be used; the text says where and why.
+    #[error("{0}")]
+    Config(String),
+    /// No such lane.
+    #[error("there is no lane {0}")]
+    UnknownLane(LaneId),
+    /// No such plan on offer.
+    #[error("there is no such plan")]
+    UnknownPlan,
+    /// The plan does not offer this hashrate.
+    #[error("this plan sells {min} to {max} in steps of {step}")]
+    HashrateNotOffered {
+        /// The least.
+        min: Hashrate,
+        /// The most.
+        max: Hashrate,
+        /// Multiples of this.
+        step: Hashrate,
+    },
+    /// The plan does not offer this term.
+    #[error("this plan is not sold for that term")]
+    TermNotOffered,
+    /// The price does not fit 63 bits of minor units.
+    #[error("the price is too large to be written")]
+    PriceTooLarge,
+    /// No such quote of this account.
+    #[error("there is no such quote")]
+    UnknownQuote,
+    /// The quote has run out.
+    #[error("the quote has expired; ask for a new one")]
+    QuoteExpired,
+    /// The quote was already bought.
+    #[error("the quote has been used")]
+    QuoteUsed,
+    /// Too many open quotes or unpaid contracts.
+    #[error("too many {what} at once: at most {limit}; pay or let some expire first")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: u32,
+    },
+    /// The proven capacity that is not sold does not suffice.
+    #[error("only {available} is left for sale")]
+    SoldOut {
+        /// What is left.
+        available: Hashrate,
+    },
+    /// Another sale changed the capacity in between; nothing happened, ask again.
+    #[error("another sale was made at the same moment; try again")]
+    CapacityMoved,
+    /// No such contract (of this account).
+    #[error("there is no such contract")]
+    UnknownContract,
+    /// A reward was reported again with other particulars.
+    #[error("block {block} was reported before with other particulars")]
+    RewardDiffers {
+        /// The block's hash as displayed.
+        block: String,
+    },
+    /// A reward's asset is not the lane's.
+    #[error("lane {lane} does not earn {amount}")]
+    WrongAsset {
+        /// The lane.
+        lane: LaneId,
+        /// What was reported.
+        amount: Amount,
+    },
+    /// Another accountant closed an epoch of this lane.
+    #[error("epoch {epoch} of lane {lane} was closed by somebody else")]
+    NotTheAccountant {
+        /// The lane.
+        lane: LaneId,
+        /// The epoch.
+        epoch: EpochNumber,
+    },
+    /// A sum or product does not fit; amounts of this size do not exist.
+    #[error("{0} does not fit")]
+    Overflow(&'static str),
+    /// The share log contradicts itself.
+    #[error("the share log of {lane} cannot be accounted: {what}")]
+    BadLog {
+        /// The lane.
+        lane: LaneId,
+        /// What is wrong.
+        what: String,
+    },
+    /// The books or tables contradict themselves.
+    #[error("the books are wrong: {0}")]
+    Broken(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The share log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Blamed for MarketError {
+    fn blame(&self) -> Blame {
+        match self {
+            MarketError::Config(_)
+            | MarketError::UnknownLane(_)
+            | MarketError::UnknownPlan
+            | MarketError::HashrateNotOffered { .. }
+            | MarketError::TermNotOffered
+            | MarketError::PriceTooLarge
+            | MarketError::UnknownQuote
+            | MarketError::QuoteExpired
+            | MarketError::QuoteUsed
+            | MarketError::TooMany { .. }
+            | MarketError::SoldOut { .. }
+            | MarketError::UnknownContract => Blame::Rejected,
+            MarketError::CapacityMoved => Blame::Transient,
+            MarketError::RewardDiffers { .. }
+            | MarketError::WrongAsset { .. }
+            | MarketError::NotTheAccountant { .. }
+            | MarketError::Overflow(_)
+            | MarketError::BadLog { .. }
+            | MarketError::Broken(_) => Blame::Fatal,
+            MarketError::Store(e) => e.blame(),
+            MarketError::Log(e) => e.blame(),
+        }
+    }
+}
