@@ -24,9 +24,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod allocate;
+mod beneficiary;
+pub mod capacity;
 mod config;
+pub mod delivery;
 mod error;
+pub mod pplns;
+pub mod settle;
+mod tally;
+pub mod terms;
+pub mod units;
 mod view;
+
+pub use beneficiary::Beneficiary;
 
 pub use config::{
     CAPACITY_WINDOW_MAX, LaneConfig, MarketConfig, PLANS_MAX, PPLNS_EPOCHS_MAX, PlanConfig,

@@ -69,6 +69,20 @@ pub fn identity(share: &Canonical) -> &[u8] {
     &share[..IDENTITY_LEN]
 }
 
+/// The class in canonical bytes; `None` when it is none.
+#[must_use]
+pub fn class(share: &Canonical) -> Option<Class> {
+    Class::new(share[8])
+}
+
+/// The owner in canonical bytes; `None` for the house.
+#[must_use]
+pub fn owner(share: &Canonical) -> Option<AccountId> {
+    let mut id = [0; 16];
+    id.copy_from_slice(&share[IDENTITY_LEN + 1..]);
+    (share[IDENTITY_LEN] == 1).then(|| AccountId::from_bytes(id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +95,16 @@ mod tests {
                 job: JobId(1), class: Class::new(3).unwrap(), extranonce: e, ntime: 1, nonce: 2, version: 3, owner: None,
             }.canonical();
             prop_assert_eq!(leaf(&a) == leaf(&b), a == b);
+        }
+
+        #[test]
+        fn class_and_owner_are_read_back(k in 0u8..=100, id: [u8; 16], house: bool) {
+            let leaf = ShareLeaf {
+                job: JobId(1), class: Class::new(k).unwrap(), extranonce: &[], ntime: 1, nonce: 2, version: 3,
+                owner: (!house).then(|| AccountId::from_bytes(id)),
+            };
+            prop_assert_eq!(class(&leaf.canonical()), Some(leaf.class));
+            prop_assert_eq!(owner(&leaf.canonical()), leaf.owner);
         }
     }
 }

@@ -1,0 +1,217 @@
+//! Sharing out an epoch's house work among contracts. Pure.
+//!
+//! With *D* the house's work and *E* the entitlements:
+//! - *D ≥ ΣE*: everyone gets its entitlement; of the surplus, open shortfalls are made good first,
+//!   oldest first (ties by contract id), up to each plan's rate;
+//! - *D < ΣE*: everyone gets `⌊D·E/ΣE⌋`, and the hashes left over go one each to the largest remainders,
+//!   ties by contract id.
+//!
+//! Σ allocated + surplus = *D*, exactly. The order in which contracts are given does not matter.
+
+use crate::MarketError;
+use gruve_units::{ContractId, EpochNumber, Hashes, HashesSum, mul_div_floor};
+
+/// A contract's claim on an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entitlement {
+    /// Which contract; each at most once.
+    pub contract: ContractId,
+    /// What it should get.
+    pub entitled: Hashes,
+    /// Open shortfall that may be made good.
+    pub catch_up: Hashes,
+    /// Since when the shortfall is open; contracts without one come last.
+    pub short_since: Option<EpochNumber>,
+}
+
+/// What a contract gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which contract.
+    pub contract: ContractId,
+    /// What it was entitled to.
+    pub entitled: Hashes,
+    /// Earlier shortfall made good.
+    pub made_good: Hashes,
+    /// All it gets.
+    pub allocated: Hashes,
+}
+
+/// Who gets an epoch's house work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allocation {
+    /// The contracts' parts, sorted by contract id.
+    pub shares: Vec<Share>,
+    /// The operator's.
+    pub surplus: Hashes,
+}
+
+/// Shares out the house's work `done`.
+///
+/// # Errors
+/// [`MarketError::Overflow`] when the entitlements do not fit 128 bits together.
+pub fn allocate(done: Hashes, claims: &[Entitlement]) -> Result<Allocation, MarketError> {
+    let mut claims = claims.to_vec();
+    claims.sort_unstable_by_key(|c| c.contract);
+    let total = claims
+        .iter()
+        .map(|c| c.entitled)
+        .checked_sum()
+        .ok_or(MarketError::Overflow("the sum of all entitlements"))?;
+    if done < total { pro_rata(done, total, &claims) } else { in_full(done, total, &claims) }
+}
+
+fn in_full(done: Hashes, total: Hashes, claims: &[Entitlement]) -> Result<Allocation, MarketError> {
+    let mut surplus = done.saturating_sub(total);
+    let mut shares: Vec<Share> = claims.iter().map(|c| share(c, c.entitled)).collect();
+    let mut short: Vec<usize> =
+        (0..claims.len()).filter(|i| claims[*i].catch_up > Hashes::ZERO).collect();
+    short.sort_by_key(|i| {
+        (claims[*i].short_since.unwrap_or(EpochNumber(u64::MAX)), claims[*i].contract)
+    });
+    for i in short {
+        let good = claims[i].catch_up.min(surplus);
+        surplus = surplus.saturating_sub(good);
+        shares[i].made_good = good;
+        shares[i].allocated = shares[i]
+            .allocated
+            .checked_add(good)
+            .ok_or(MarketError::Overflow("a contract's allocation"))?;
+    }
+    Ok(Allocation { shares, surplus })
+}
+
+fn pro_rata(
+    done: Hashes,
+    total: Hashes,
+    claims: &[Entitlement],
+) -> Result<Allocation, MarketError> {
+    let mut shares = Vec::with_capacity(claims.len());
+    let mut remainders = Vec::with_capacity(claims.len());
+    let mut left = done;
+    for (i, c) in claims.iter().enumerate() {
+        let (part, remainder) = mul_div_floor(done.0, c.entitled.0, total.0)
+            .map_err(|_| MarketError::Overflow("a pro rata part"))?;
+        left = left.saturating_sub(Hashes(part));
+        shares.push(share(c, Hashes(part)));
+        remainders.push((std::cmp::Reverse(remainder), i));
+    }
+    // Fewer hashes are left than contracts have a remainder. Claims are sorted by id, so ties are too.
+    remainders.sort_unstable();
+    for (_, i) in remainders {
+        if left == Hashes::ZERO {
+            break;
+        }
+        left = left.saturating_sub(Hashes(1));
+        shares[i].allocated = Hashes(shares[i].allocated.0 + 1);
+    }
+    Ok(Allocation { shares, surplus: left })
+}
+
+fn share(c: &Entitlement, allocated: Hashes) -> Share {
+    Share { contract: c.contract, entitled: c.entitled, made_good: Hashes::ZERO, allocated }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(n: u8) -> ContractId {
+        ContractId::from_bytes([n; 16])
+    }
+
+    fn claim(n: u8, entitled: u128, catch_up: u128, since: Option<u64>) -> Entitlement {
+        Entitlement {
+            contract: id(n),
+            entitled: Hashes(entitled),
+            catch_up: Hashes(catch_up),
+            short_since: since.map(EpochNumber),
+        }
+    }
+
+    fn got(a: &Allocation) -> Vec<u128> {
+        a.shares.iter().map(|s| s.allocated.0).collect()
+    }
+
+    #[test]
+    fn enough_work_gives_everyone_its_entitlement() {
+        let a = allocate(Hashes(1000), &[claim(1, 300, 0, None), claim(2, 200, 0, None)]).unwrap();
+        assert_eq!((got(&a), a.surplus), (vec![300, 200], Hashes(500)));
+    }
+
+    #[test]
+    fn surplus_makes_the_oldest_shortfall_good_first() {
+        let claims =
+            [claim(1, 100, 80, Some(9)), claim(2, 100, 80, Some(5)), claim(3, 100, 80, Some(9))];
+        let a = allocate(Hashes(420), &claims).unwrap();
+        assert_eq!((got(&a), a.surplus), (vec![140, 180, 100], Hashes(0)));
+        assert_eq!(a.shares[0].made_good, Hashes(40));
+    }
+
+    #[test]
+    fn too_little_work_is_shared_by_largest_remainder_then_by_id() {
+        // 10 × 3/9, 3/9, 3/9 leaves one hash: all remainders tie, the lowest id gets it.
+        let a = allocate(
+            Hashes(8),
+            &[claim(3, 3, 9, Some(1)), claim(1, 3, 0, None), claim(2, 3, 0, None)],
+        )
+        .unwrap();
+        assert_eq!((got(&a), a.surplus), (vec![3, 3, 2], Hashes(0)));
+        let a = allocate(Hashes(5), &[claim(1, 1, 0, None), claim(2, 5, 0, None)]).unwrap();
+        assert_eq!(got(&a), vec![1, 4]);
+    }
+
+    #[test]
+    fn no_contracts_leave_all_to_the_operator() {
+        let a = allocate(Hashes(7), &[]).unwrap();
+        assert_eq!(a, Allocation { shares: vec![], surplus: Hashes(7) });
+    }
+
+    #[test]
+    fn entitlements_that_do_not_fit_are_refused() {
+        let claims = [claim(1, u128::MAX, 0, None), claim(2, 1, 0, None)];
+        assert!(allocate(Hashes(1), &claims).is_err());
+    }
+
+    fn farm() -> impl Strategy<Value = Vec<Entitlement>> {
+        let one = (0u128..1 << 90, 0u128..1 << 90, proptest::option::of(0u64..9));
+        proptest::collection::vec(one, 0..12).prop_map(|all| {
+            (0u8..).zip(all).map(|(n, (e, s, since))| claim(n, e, s, since)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn allocation_adds_up_and_keeps_its_bounds(done in 0u128..1 << 94, claims in farm()) {
+            let a = allocate(Hashes(done), &claims).unwrap();
+            let sum: u128 = a.shares.iter().map(|s| s.allocated.0).sum();
+            prop_assert_eq!(sum + a.surplus.0, done);
+            let total: u128 = claims.iter().map(|c| c.entitled.0).sum();
+            for (s, c) in a.shares.iter().zip(&claims) {
+                prop_assert_eq!(s.contract, c.contract);
+                prop_assert!(s.made_good <= c.catch_up);
+                if done >= total {
+                    prop_assert_eq!(s.allocated.0, c.entitled.0 + s.made_good.0);
+                } else {
+                    prop_assert!(s.allocated <= c.entitled);
+                    // Within one hash of the exact part.
+                    let (exact, _) = mul_div_floor(done, c.entitled.0, total).unwrap();
+                    prop_assert!(s.allocated.0 - exact <= 1);
+                }
+            }
+            if done < total {
+                prop_assert_eq!(a.surplus, Hashes::ZERO);
+            }
+        }
+
+        #[test]
+        fn the_order_of_contracts_does_not_matter(done in 0u128..1 << 94, claims in farm(), turn in 0usize..12) {
+            let mut turned = claims.clone();
+            turned.reverse();
+            let n = turned.len().max(1);
+            turned.rotate_left(turn % n);
+            prop_assert_eq!(allocate(Hashes(done), &claims).unwrap(), allocate(Hashes(done), &turned).unwrap());
+        }
+    }
+}
