@@ -1,1 +1,82 @@
-//! Gruve room: treasury.
+//! Invoices, wallets and payouts: coins on their way to and from customers.
+//!
+//! # Why the wallet's state lives in our own tables
+//! Wallet libraries keep the coins they see in a store of their own. The books are in the
+//! database, so wallet and books would be two stores updated one after the other, and a crash
+//! between would leave them apart. Here the coins that are ours are rows (`treasury_utxos`)
+//! written in the same [`Tx`](gruve_store::Tx) as the ledger's entries, by the one follower of the
+//! chain: *wallet on the chain = books* holds because one transaction makes both, and
+//! [`Treasury::reconcile`] checks it. What libraries do well is theirs: keys and scripts are
+//! descriptors (`miniscript`), coins are chosen with `bdk_coin_select`, hashes and signatures are
+//! made by `bitcoin`, addresses are written by `gruve-chain`.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`seed`] | the wallet's one secret and its file |
+//! | [`keys`] | descriptors: scripts and signing keys by index |
+//! | [`select`] | which coins a payment spends, and who pays what for it |
+//! | [`transaction`] | building and signing |
+//! | [`invoice`], [`payout`] | what they are and which states may follow which |
+//! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
+//! | `invoices`, `payouts` | what customers ask for |
+//! | [`payer`] | the one loop that pays |
+//!
+//! # Promises
+//! - Every confirmed output to an invoice's address is credited exactly once net, keyed by
+//!   (asset, transaction, output), whatever reorganisations and crashes come between. What cannot
+//!   be matched is kept in a named account. Nothing is lost by paying too much, too little, late or
+//!   twice.
+//! - A payout is paid once or refused. The signed bytes and their id are committed before any node
+//!   sees them; sending again is sending the same bytes; no answer, and no missing answer, of a
+//!   node makes a payout fail; only blocks decide.
+//! - Two payouts never spend the same coin: reservations are rows with the coin as their key.
+//! - A reorganisation is undone by new entries. Where a customer has spent what a reorganisation
+//!   took back, it is the operator's loss, and his gain again should the payment return.
+//!
+//! # Only confirmed coins are spent, change included
+//! Spending unconfirmed change would hang payouts together: when the first of the chain is dropped
+//! by the nodes, or loses to a reorganisation, none after it can confirm, and all their stored
+//! bytes are void together. Waiting for a block costs minutes; batching makes up for it.
+//!
+//! # What this room must not know
+//! Contracts, plans and machines. Who paid for what is told through [`InvoiceSink`]; rewards of
+//! found blocks are handed up as [`CoinbaseReward`] and booked by the market.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod balance;
+mod blocks;
+mod books;
+mod config;
+mod error;
+mod funding;
+pub mod invoice;
+mod invoices;
+pub mod keys;
+pub mod payer;
+pub mod payout;
+mod payouts;
+mod receipts;
+pub mod seed;
+pub mod select;
+mod spends;
+mod sql;
+pub mod transaction;
+mod treasury;
+
+pub use balance::{WalletBalance, WalletReconciliation};
+pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
+pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
+pub use error::{SinkError, TreasuryError};
+pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
+pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
+pub use payer::{Payer, PayerProgress};
+pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
+pub use seed::{Seed, SeedError};
+pub use select::Rate;
+pub use sql::MIGRATIONS;
+pub use transaction::TransactionError;
+pub use treasury::{CrashPoints, Treasury};
+
+/// A result with this room's error.
+pub type Result<T, E = TreasuryError> = std::result::Result<T, E>;

@@ -1,0 +1,171 @@
+//! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
+
+use crate::{Rate, Seed};
+use gruve_chain::{ChainParams, Node};
+use gruve_units::Asset;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The wallets of the house.
+pub struct TreasuryConfig {
+    /// The secret all wallets are derived from.
+    pub seed: Seed,
+    /// One wallet a chain.
+    pub chains: Vec<ChainWallet>,
+    /// Invoices a customer may have open at once. Each costs an address that is watched for ever.
+    pub open_invoices_max: u32,
+    /// Payouts a customer may have open at once. Each takes a place in a transaction of ours.
+    pub open_payouts_max: u32,
+    /// How long after a broadcast the same bytes are sent again while unconfirmed: nodes forget
+    /// transactions on restart, and drop them when their pool is full.
+    pub resend_every: Duration,
+}
+
+impl TreasuryConfig {
+    /// The defaults over a secret.
+    #[must_use]
+    pub fn new(seed: Seed) -> TreasuryConfig {
+        TreasuryConfig {
+            seed,
+            chains: Vec::new(),
+            open_invoices_max: 50,
+            open_payouts_max: 20,
+            resend_every: Duration::from_secs(600),
+        }
+    }
+
+    /// With one more chain.
+    #[must_use]
+    pub fn with_chain(mut self, chain: ChainWallet) -> TreasuryConfig {
+        self.chains.push(chain);
+        self
+    }
+}
+
+/// The wallet of one chain.
+pub struct ChainWallet {
+    /// The chain.
+    pub params: ChainParams,
+    /// Where its transactions are sent and its fees asked for.
+    pub node: Arc<dyn Node>,
+    /// Depth at which a receipt is credited and a coin may be spent; at least 1 (the block it
+    /// stands in counts).
+    pub confirmations: u64,
+    /// How many of the newest blocks can be undone; the follower's limit must not be above it.
+    pub reorg_limit: u64,
+    /// Fees and limits of payouts.
+    pub payouts: PayoutPolicy,
+}
+
+impl ChainWallet {
+    /// The usual settings of a chain.
+    #[must_use]
+    pub fn new(params: ChainParams, node: Arc<dyn Node>) -> ChainWallet {
+        let confirmations = match params.asset {
+            Asset::Btc => 2,
+            // Some ten minutes, and an hour of a chain with a smaller majority to rent.
+            Asset::Ltc => 6,
+            Asset::Doge => 60,
+            Asset::Etc | Asset::Eth | Asset::Usd | Asset::Eur => 1,
+        };
+        ChainWallet {
+            params,
+            node,
+            confirmations,
+            reorg_limit: 200,
+            payouts: PayoutPolicy::of(params.asset),
+        }
+    }
+}
+
+/// Fees and limits of payouts of one asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayoutPolicy {
+    /// Payouts up to this many minor units need nobody's approval.
+    pub auto_approve_max: i64,
+    /// Blocks within which a payout should confirm: what the node is asked an estimate for.
+    pub target_blocks: u16,
+    /// Never below this rate: what nodes relay.
+    pub rate_floor: Rate,
+    /// The rate when the node has no estimate (a fresh node, a test chain).
+    pub rate_fallback: Rate,
+    /// Never above this rate.
+    pub rate_ceiling: Rate,
+    /// The rate that outputs are measured against to be dust, in minor units per 1000 bytes.
+    pub dust_rate: Rate,
+    /// Smallest output the network relays whatever its form (Dogecoin has a flat limit).
+    pub dust_flat: i64,
+    /// Payouts in one transaction at most. Fifty outputs are some 1.7 kB: the transaction stays
+    /// cheap to replace and a failure touches few customers.
+    pub batch_max: usize,
+}
+
+impl PayoutPolicy {
+    /// The usual settings of an asset. Sources of the relay and dust rates: `policy.h` and
+    /// `validation.h` of Bitcoin Core 29 and Litecoin Core 0.21; Dogecoin Core 1.14's
+    /// `doc/fee-recommendation.md`.
+    #[must_use]
+    pub const fn of(asset: Asset) -> PayoutPolicy {
+        let (floor, fallback, ceiling, dust_rate, dust_flat) = match asset {
+            Asset::Ltc => (1_000, 10_000, 1_000_000, 30_000, 0),
+            Asset::Doge => (1_000_000, 1_000_000, 100_000_000, 0, 1_000_000),
+            _ => (1_000, 10_000, 500_000, 3_000, 0),
+        };
+        PayoutPolicy {
+            auto_approve_max: asset.unit() / 10,
+            target_blocks: 6,
+            rate_floor: Rate(floor),
+            rate_fallback: Rate(fallback),
+            rate_ceiling: Rate(ceiling),
+            dust_rate: Rate(dust_rate),
+            dust_flat,
+            batch_max: 50,
+        }
+    }
+
+    /// The rate to use when the node says `estimate`.
+    #[must_use]
+    pub fn rate(&self, estimate: Option<Rate>) -> Rate {
+        estimate.unwrap_or(self.rate_fallback).max(self.rate_floor).min(self.rate_ceiling)
+    }
+
+    /// Smallest value worth an output with this script: what it would cost to spend it at the
+    /// dust rate (`GetDustThreshold`), or the flat limit.
+    #[must_use]
+    pub fn dust(&self, script: &[u8]) -> i64 {
+        let witness =
+            matches!(script, [0 | 0x51..=0x60, n, ..] if script.len() == usize::from(*n) + 2);
+        // An output's own bytes and those of an input that spends it: 32 + 4 + 1 + 107 + 4, the
+        // signature discounted for witnesses.
+        let spend = if witness { 32 + 4 + 1 + 107 / 4 + 4 } else { 148 };
+        let size = 8 + 1 + script.len() as u64 + spend;
+        self.dust_rate.fee(size * 4).max(self.dust_flat).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dust_limits_are_those_of_bitcoin_core() {
+        let policy = PayoutPolicy::of(Asset::Btc);
+        let p2pkh = [0x76, 0xa9, 20].iter().copied().chain([0; 22]).collect::<Vec<u8>>();
+        assert_eq!(policy.dust(&p2pkh), 546);
+        let p2wpkh = [0, 20].iter().copied().chain([0; 20]).collect::<Vec<u8>>();
+        assert_eq!(policy.dust(&p2wpkh), 294);
+        let p2tr = [0x51, 32].iter().copied().chain([0; 32]).collect::<Vec<u8>>();
+        assert_eq!(policy.dust(&p2tr), 330);
+        let p2sh = [0xa9, 20].iter().copied().chain([0; 21]).collect::<Vec<u8>>();
+        assert_eq!(policy.dust(&p2sh), 540);
+    }
+
+    #[test]
+    fn a_rate_stays_between_floor_and_ceiling() {
+        let policy = PayoutPolicy::of(Asset::Btc);
+        assert_eq!(policy.rate(None), policy.rate_fallback);
+        assert_eq!(policy.rate(Some(Rate(0))), policy.rate_floor);
+        assert_eq!(policy.rate(Some(Rate(i64::MAX))), policy.rate_ceiling);
+        assert_eq!(policy.rate(Some(Rate(5_000))), Rate(5_000));
+    }
+}

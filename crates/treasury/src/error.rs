@@ -1,0 +1,144 @@
+//! What can go wrong in this room, and whose it is.
+
+use crate::{KeyError, PayoutState, SeedError, TransactionError};
+use gruve_chain::{AddressError, NodeError};
+use gruve_ledger::LedgerError;
+use gruve_store::StoreError;
+use gruve_units::{Amount, AmountError, Asset, Blame, Blamed};
+
+/// Why the treasury did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TreasuryError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The books; [`LedgerError::InsufficientFunds`] is the customer's to mend.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The wallet's keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The wallet's secret.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// A transaction of ours.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// Amounts that cannot be combined.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// The house has no wallet for the asset.
+    #[error("{0} cannot be paid here; it has no wallet")]
+    NoWallet(Asset),
+    /// The address cannot be paid.
+    #[error("the address cannot be paid in {asset}: {why}")]
+    Address {
+        /// The asset asked for.
+        asset: Asset,
+        /// What is wrong with it.
+        why: AddressError,
+    },
+    /// An amount that must be above zero is not.
+    #[error("the amount must be above zero")]
+    NotPositive,
+    /// After the network fee too little would be left to be sent.
+    #[error(
+        "{amount} is too little to send: the network fee may be {fee_max}, and what arrives must be at least {dust}; ask for {least} or more"
+    )]
+    TooSmall {
+        /// What was asked.
+        amount: Amount,
+        /// Most the network fee may be.
+        fee_max: Amount,
+        /// Smallest output the network relays.
+        dust: Amount,
+        /// Smallest amount that could be asked now.
+        least: Amount,
+    },
+    /// Too many of a customer's things are open at once.
+    #[error("{limit} {what} are open already; wait until some are closed")]
+    TooMany {
+        /// Which.
+        what: &'static str,
+        /// How many may be open.
+        limit: u32,
+    },
+    /// The same request key came with another request.
+    #[error("this request key was used before for another payout")]
+    KeyReused,
+    /// No such payout of this account.
+    #[error("there is no such payout")]
+    NoPayout,
+    /// The payout is past the state where this can be done.
+    #[error("the payout is {state} and can no longer be {wanted}")]
+    TooLate {
+        /// Where it is.
+        state: PayoutState,
+        /// What was asked.
+        wanted: &'static str,
+    },
+    /// A block that does not follow the newest one, or a disconnection of another one.
+    #[error("{asset} block {height} does not follow the newest block known")]
+    NotNext {
+        /// Whose chain.
+        asset: Asset,
+        /// The height given.
+        height: u64,
+    },
+    /// The market could not take a payment and this must be looked at, or tried again.
+    #[error("taking an invoice's payment: {0}")]
+    Sink(SinkError),
+    /// A test broke off here; see [`crate::CrashPoints`].
+    #[error("broken off at {0}")]
+    BrokenOff(&'static str),
+    /// The tables hold what cannot be.
+    #[error("the treasury's tables are damaged: {0}")]
+    Damaged(&'static str),
+}
+
+impl Blamed for TreasuryError {
+    fn blame(&self) -> Blame {
+        match self {
+            TreasuryError::Store(e) => e.blame(),
+            TreasuryError::Ledger(e) => e.blame(),
+            TreasuryError::Node(e) => e.blame(),
+            TreasuryError::Seed(e) => e.blame(),
+            TreasuryError::Sink(e) => e.blame,
+            TreasuryError::BrokenOff(_) => Blame::Transient,
+            TreasuryError::NoWallet(_)
+            | TreasuryError::Address { .. }
+            | TreasuryError::NotPositive
+            | TreasuryError::TooSmall { .. }
+            | TreasuryError::TooMany { .. }
+            | TreasuryError::KeyReused
+            | TreasuryError::NoPayout
+            | TreasuryError::TooLate { .. } => Blame::Rejected,
+            TreasuryError::Key(_)
+            | TreasuryError::Transaction(_)
+            | TreasuryError::Amount(_)
+            | TreasuryError::NotNext { .. }
+            | TreasuryError::Damaged(_) => Blame::Fatal,
+        }
+    }
+}
+
+/// What a room above answers when it cannot take a payment.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    /// Rejected: the money goes to the customer's balance. Otherwise the block is tried again.
+    pub blame: Blame,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl SinkError {
+    /// Carries another room's error.
+    #[must_use]
+    pub fn of(error: &dyn Blamed) -> SinkError {
+        SinkError { blame: error.blame(), message: error.to_string() }
+    }
+}

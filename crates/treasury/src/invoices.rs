@@ -1,0 +1,253 @@
+//! Invoices made, read, closed.
+
+use crate::books::Draft;
+use crate::sql;
+use crate::{
+    Invoice, InvoiceState, Keychain, NewInvoice, Purpose, Result, Treasury, TreasuryError,
+};
+use gruve_chain::address_for_script;
+use gruve_ledger::Account;
+use gruve_store::{Row, Tx, params, transact};
+use gruve_units::{AccountId, Amount, Asset, Blame, ContractId, InvoiceId, Timestamp};
+
+/// Invoices one list shows at most.
+const LIST_MAX: u32 = 200;
+
+impl Treasury {
+    /// Makes an invoice with an address of its own.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoWallet`], [`TreasuryError::NotPositive`], [`TreasuryError::TooMany`],
+    /// [`TreasuryError::TooSmall`] when the network would not relay such a payment.
+    pub async fn create_invoice(&self, tx: &mut Tx, new: NewInvoice) -> Result<Invoice> {
+        let (asset, now) = (new.amount.asset, self.now());
+        let wallet = self.wallet(asset)?;
+        if new.amount.minor <= 0 {
+            return Err(TreasuryError::NotPositive);
+        }
+        let row = tx.fetch_one(sql::COUNT_OPEN_INVOICES, &params![new.account]).await?;
+        let limit = self.0.open_invoices_max;
+        if row.get::<i64>("n")? >= i64::from(limit) {
+            return Err(TreasuryError::TooMany { what: "invoices", limit });
+        }
+        let (index, script) = self.new_address(tx, asset, Keychain::PayIn).await?;
+        let dust = wallet.policy.dust(&script);
+        if new.amount.minor < dust {
+            let dust = Amount::new(asset, dust);
+            let fee_max = Amount::zero(asset);
+            return Err(TreasuryError::TooSmall { amount: new.amount, fee_max, dust, least: dust });
+        }
+        let address = address_for_script(&wallet.params, &script)
+            .ok_or(TreasuryError::Damaged("a script of ours has no address"))?;
+        let id = InvoiceId::new(now, self.0.entropy.as_ref());
+        let expires = now.plus(new.ttl);
+        let contract = match new.purpose {
+            Purpose::Contract(contract) => Some(contract),
+            Purpose::TopUp => None,
+        };
+        let values = params![
+            id,
+            new.account,
+            asset,
+            new.amount.minor,
+            contract,
+            address.as_str(),
+            index,
+            now,
+            expires
+        ];
+        tx.execute(sql::INSERT_INVOICE, &values).await?;
+        Ok(Invoice {
+            id,
+            account: new.account,
+            amount: new.amount,
+            received: Amount::zero(asset),
+            confirmed: Amount::zero(asset),
+            purpose: new.purpose,
+            address,
+            state: InvoiceState::New,
+            created: now,
+            expires,
+        })
+    }
+
+    /// The next address of a keychain, recorded as ours.
+    pub(crate) async fn new_address(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        keychain: Keychain,
+    ) -> Result<(u32, Vec<u8>)> {
+        let wallet = self.wallet(asset)?;
+        let key = params![asset, keychain.number(), 0_i64];
+        let index: u32 = tx.fetch_one(sql::NEXT_INDEX, &key).await?.get("next_index")?;
+        let script = wallet.keys.script(keychain, index)?.into_bytes();
+        let values = params![asset, script.as_slice(), keychain.number(), index];
+        tx.execute(sql::INSERT_ADDRESS, &values).await?;
+        Ok((index, script))
+    }
+
+    /// An invoice. Whose it is, the caller checks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn invoice(&self, id: InvoiceId) -> Result<Option<Invoice>> {
+        let mut tx = self.0.store.read().await?;
+        self.invoice_row(&mut tx, id).await
+    }
+
+    /// An account's invoices, newest first, 200 at most.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn invoices(&self, account: AccountId) -> Result<Vec<Invoice>> {
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::INVOICES_OF, &params![account, LIST_MAX]).await?;
+        let mut invoices = Vec::with_capacity(rows.len());
+        for row in rows {
+            let sums =
+                tx.fetch_one(sql::INVOICE_SUMS, &params![row.get::<InvoiceId>("id")?]).await?;
+            invoices.push(read_invoice(&row, &sums)?);
+        }
+        Ok(invoices)
+    }
+
+    /// An invoice within a transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn invoice_row(&self, tx: &mut Tx, id: InvoiceId) -> Result<Option<Invoice>> {
+        let Some(row) = tx.fetch_optional(sql::INVOICE, &params![id]).await? else {
+            return Ok(None);
+        };
+        let sums = tx.fetch_one(sql::INVOICE_SUMS, &params![id]).await?;
+        read_invoice(&row, &sums).map(Some)
+    }
+
+    /// Brings an open invoice's state up to its receipts; says whether that closed it as paid.
+    pub(crate) async fn refresh_invoice(
+        &self,
+        tx: &mut Tx,
+        id: InvoiceId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let Some(mut invoice) = self.invoice_row(tx, id).await? else { return Ok(false) };
+        if !invoice.state.is_open() {
+            return Ok(false);
+        }
+        let (in_chain, confirmed) = (invoice.received.minor, invoice.confirmed.minor);
+        let state = InvoiceState::by_receipts(invoice.amount.minor, in_chain, confirmed);
+        if state != InvoiceState::Confirmed {
+            if state != invoice.state {
+                tx.execute(sql::SET_INVOICE_STATE, &params![id, state.word()]).await?;
+            }
+            return Ok(false);
+        }
+        invoice.state = state;
+        self.close_invoice(tx, &invoice, now).await?;
+        Ok(true)
+    }
+
+    /// Closes an invoice in its new state: what was held becomes available, then who is concerned
+    /// is told.
+    async fn close_invoice(&self, tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<()> {
+        let sums = tx.fetch_one(sql::INVOICE_SUMS, &params![invoice.id]).await?;
+        let held: i64 = sums.get("held")?;
+        let values = params![invoice.id, invoice.state.word(), now];
+        if tx.execute(sql::CLOSE_INVOICE, &values).await? != 1 {
+            return Err(TreasuryError::Damaged("an invoice was closed twice"));
+        }
+        if held > 0 {
+            tx.execute(sql::RELEASE_HELD, &params![invoice.id]).await?;
+            Draft::new(invoice.asset())
+                .debit(Account::CustomerHeld(invoice.account), held)
+                .credit(Account::CustomerAvailable(invoice.account), held)
+                .post(
+                    tx,
+                    "treasury-invoice-closed",
+                    format!("treasury:invoice-closed:{}", invoice.id),
+                    now,
+                )
+                .await?;
+        }
+        self.tell_sink(tx, invoice).await
+    }
+
+    /// Tells the room above, such that its refusal undoes what it had written and nothing else.
+    async fn tell_sink(&self, tx: &mut Tx, invoice: &Invoice) -> Result<()> {
+        let Some(sink) = self.0.sink.get() else { return Ok(()) };
+        tx.execute(sql::SAVE, &[]).await?;
+        let told = match invoice.state {
+            InvoiceState::Confirmed => sink.paid(tx, invoice).await,
+            _ => sink.expired(tx, invoice).await,
+        };
+        match told {
+            Ok(()) => {}
+            Err(e) if e.blame == Blame::Rejected => {
+                tracing::warn!(
+                    invoice = %invoice.id, state = %invoice.state, error = %e,
+                    "an invoice was closed, but not taken; the money is in the customer's balance"
+                );
+                tx.execute(sql::BACK_TO_SAVED, &[]).await?;
+            }
+            Err(e) => return Err(TreasuryError::Sink(e)),
+        }
+        tx.execute(sql::FORGET_SAVED, &[]).await?;
+        Ok(())
+    }
+
+    /// Closes invoices whose time is over. One whose amount stands in blocks already stays open
+    /// until the blocks have decided.
+    ///
+    /// Call it only when the follower has caught up with the node (as [`crate::Payer`] does):
+    /// otherwise a payment in a block not yet seen would come too late.
+    ///
+    /// # Errors
+    /// The books' and the database's.
+    pub async fn expire_invoices(&self, asset: Asset) -> Result<u32> {
+        let now = self.now();
+        let mut expired = 0;
+        let rows = {
+            let mut tx = self.0.store.read().await?;
+            tx.fetch_all(sql::DUE_INVOICES, &params![asset, now]).await?
+        };
+        for row in rows {
+            let id: InvoiceId = row.get("id")?;
+            // One transaction each: an invoice that cannot be closed holds up no other.
+            let closed = transact!(self.0.store, tx -> Result<bool> => {
+                let Some(mut invoice) = self.invoice_row(tx, id).await? else { return Ok(false) };
+                let waiting = invoice.received.minor >= invoice.amount.minor;
+                if !invoice.state.is_open() || invoice.expires >= now || waiting {
+                    return Ok(false);
+                }
+                invoice.state = InvoiceState::Expired;
+                self.close_invoice(tx, &invoice, now).await?;
+                self.passing("invoice expired, before commit")?;
+                Ok(true)
+            });
+            match closed {
+                Ok(closed) => expired += u32::from(closed),
+                Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
+                Err(e) => tracing::error!(invoice = %id, error = %e, "closing an invoice failed"),
+            }
+        }
+        Ok(expired)
+    }
+}
+
+fn read_invoice(row: &Row, sums: &Row) -> Result<Invoice> {
+    let asset: Asset = row.get("asset")?;
+    let contract: Option<ContractId> = row.get("contract")?;
+    Ok(Invoice {
+        id: row.get("id")?,
+        account: row.get("account")?,
+        amount: Amount::new(asset, row.get("amount")?),
+        received: Amount::new(asset, sums.get("in_chain")?),
+        confirmed: Amount::new(asset, sums.get("confirmed")?),
+        purpose: contract.map_or(Purpose::TopUp, Purpose::Contract),
+        address: row.get("address")?,
+        state: row.get::<String>("state")?.parse()?,
+        created: row.get("created_at")?,
+        expires: row.get("expires_at")?,
+    })
+}

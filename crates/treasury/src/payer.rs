@@ -1,0 +1,211 @@
+//! The one loop that pays: `approved → funded → signed → broadcast`; blocks do the rest.
+//!
+//! One step looks at what is stored and does what comes next; it keeps nothing in memory but when
+//! it last sent what, so a payer that is killed and started again simply goes on. Everything is
+//! sent again after a restart, and then every so often until it stands in a block: a node may have
+//! lost it, or never got it.
+//!
+//! | a node's answer to a sending | what follows |
+//! |---|---|
+//! | accepted, already known | broadcast |
+//! | refused, whatever the reason | noted, sent again later: only blocks prove that it cannot confirm |
+//! | none | unknown: sent again, the same bytes |
+
+use crate::blocks::newest;
+use crate::spends::batch_row;
+use crate::sql;
+use crate::treasury::Wallet;
+use crate::{PayoutState, Rate, Result, Treasury, TreasuryError};
+use gruve_chain::SendOutcome;
+use gruve_store::{params, transact};
+use gruve_units::{Blame, Blamed, Timestamp};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+
+/// How often the payer looks by itself. Payouts wait for blocks anyway.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The longest pause after errors; pauses double from [`LOOK_EVERY`].
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Characters of a node's answer kept for the operator.
+const ANSWER_CHARS_MAX: usize = 200;
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayerProgress {
+    /// Transactions planned and signed.
+    pub signed: u32,
+    /// Transactions that a node took, or had.
+    pub sent: u32,
+    /// Transactions that a node refused.
+    pub refused: u32,
+    /// Invoices that expired.
+    pub expired: u32,
+}
+
+/// Pays approved payouts. One at a time is enough; two would not pay twice, but do work twice.
+pub struct Payer {
+    treasury: Treasury,
+    sent: Mutex<HashMap<[u8; 16], Timestamp>>,
+}
+
+impl Payer {
+    /// A payer that has sent nothing yet.
+    #[must_use]
+    pub fn new(treasury: Treasury) -> Payer {
+        Payer { treasury, sent: Mutex::new(HashMap::new()) }
+    }
+
+    /// Steps until `shutdown` turns true or its sender is gone. Errors are logged; what is not the
+    /// node's or the database's passing trouble is logged as an error, and tried again all the
+    /// same: the next step begins from what is stored.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        let mut pause = LOOK_EVERY;
+        while !*shutdown.borrow() {
+            match self.step().await {
+                Ok(_) => pause = LOOK_EVERY,
+                Err(error) => {
+                    if error.blame() == Blame::Transient {
+                        tracing::warn!(%error, "paying is held up");
+                    } else {
+                        tracing::error!(%error, "paying is held up; this needs a look");
+                    }
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+            tokio::select! {
+                changed = shutdown.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Does what can be done now for every chain. A chain that fails holds up no other; the first
+    /// failure is the result.
+    ///
+    /// # Errors
+    /// The database's, the node's, or damage.
+    pub async fn step(&self) -> Result<PayerProgress> {
+        let mut progress = PayerProgress::default();
+        let mut outcome = Ok(());
+        for wallet in &self.treasury.0.wallets {
+            let done = self.step_chain(wallet, &mut progress).await;
+            match done {
+                Ok(()) => {}
+                Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
+                Err(e) if outcome.is_ok() => outcome = Err(e),
+                Err(error) => tracing::warn!(asset = %wallet.asset(), %error, "paying is held up"),
+            }
+        }
+        outcome.map(|()| progress)
+    }
+
+    async fn step_chain(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
+        // Sending what is signed does not wait for anything that follows and may fail.
+        let sent = self.send_signed(wallet, progress).await;
+        if let Err(e @ TreasuryError::BrokenOff(_)) = sent {
+            return Err(e);
+        }
+        self.sign_planned(wallet, progress).await?;
+        if self.has_approved(wallet).await? {
+            let estimate = wallet.node.fee_rate(wallet.policy.target_blocks).await?;
+            self.treasury.passing("fee estimate answered")?;
+            let rate = wallet.policy.rate(estimate.map(|r| Rate(r.minor_per_kvb)));
+            if self.treasury.fund(wallet, rate).await?.is_some() {
+                self.sign_planned(wallet, progress).await?;
+            }
+        }
+        self.send_signed(wallet, progress).await?;
+        if self.caught_up(wallet).await? {
+            progress.expired += self.treasury.expire_invoices(wallet.asset()).await?;
+        }
+        sent
+    }
+
+    async fn has_approved(&self, wallet: &Wallet) -> Result<bool> {
+        let mut tx = self.treasury.0.store.read().await?;
+        Ok(!tx.fetch_all(sql::APPROVED, &params![wallet.asset(), 1_i64]).await?.is_empty())
+    }
+
+    /// Whether the newest block connected is the node's best.
+    async fn caught_up(&self, wallet: &Wallet) -> Result<bool> {
+        let tip = wallet.node.tip().await?;
+        let mut tx = self.treasury.0.store.read().await?;
+        Ok(newest(&mut tx, wallet.asset()).await?.is_some_and(|(top, _)| top == tip))
+    }
+
+    async fn open_batches(&self, wallet: &Wallet) -> Result<Vec<([u8; 16], String)>> {
+        let mut tx = self.treasury.0.store.read().await?;
+        let rows = tx.fetch_all(sql::OPEN_BATCHES, &params![wallet.asset()]).await?;
+        rows.iter().map(|row| Ok((row.get("id")?, row.get("state")?))).collect()
+    }
+
+    async fn sign_planned(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
+        for (batch, state) in self.open_batches(wallet).await? {
+            if state == "funded" {
+                self.treasury.sign_batch(wallet, batch).await?;
+                progress.signed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_signed(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
+        let open = self.open_batches(wallet).await?;
+        for (batch, state) in open {
+            let now = self.treasury.now();
+            let due = match self.sent.lock().await.get(&batch) {
+                // A clock that went back must not stop sending.
+                Some(last) => now < *last || now.since(*last) >= self.treasury.0.resend_every,
+                None => true,
+            };
+            if state == "funded" || !due {
+                continue;
+            }
+            self.send(wallet, batch, progress).await?;
+            self.sent.lock().await.insert(batch, now);
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        wallet: &Wallet,
+        batch: [u8; 16],
+        progress: &mut PayerProgress,
+    ) -> Result<()> {
+        let bytes = {
+            let mut tx = self.treasury.0.store.read().await?;
+            batch_row(&mut tx, batch).await?.signed_tx
+        };
+        let bytes =
+            bytes.ok_or(TreasuryError::Damaged("a signed transaction without its bytes"))?;
+        self.treasury.passing("before sending")?;
+        let outcome = wallet.node.send_transaction(&bytes).await?;
+        self.treasury.passing("sent, before it is noted")?;
+        if let SendOutcome::Rejected(reason) = &outcome {
+            let reason: String = reason.chars().take(ANSWER_CHARS_MAX).collect();
+            tracing::warn!(
+                asset = %wallet.asset(), %reason,
+                "a node refuses a payout's transaction; it will be sent again"
+            );
+            progress.refused += 1;
+            return transact!(self.treasury.0.store, tx -> Result<()> => {
+                tx.execute(sql::BATCH_ANSWER, &params![batch, reason.as_str()]).await?;
+                Ok(())
+            });
+        }
+        progress.sent += 1;
+        transact!(self.treasury.0.store, tx -> Result<()> => {
+            // Nothing to do when a block was faster, or it is a repetition.
+            if tx.execute(sql::BATCH_SENT, &params![batch, "accepted"]).await? == 1 {
+                let values = params![batch, PayoutState::Broadcast.word(), self.treasury.now()];
+                tx.execute(sql::SET_BATCH_PAYOUTS, &values).await?;
+            }
+            self.treasury.passing("sending noted, before commit")?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! What customers and the operator ask of payouts.
+
+use crate::books::Draft;
+use crate::select::output_weight;
+use crate::spends::payouts_of;
+use crate::sql;
+use crate::treasury::Wallet;
+use crate::{NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury, TreasuryError};
+use bdk_coin_select::{TX_FIXED_FIELD_WEIGHT, TXIN_BASE_WEIGHT};
+use gruve_chain::{hash_to_text, script_for_address};
+use gruve_ledger::Account;
+use gruve_store::{Row, Tx, params, transact};
+use gruve_units::{AccountId, Amount, Asset, PayoutId};
+
+/// Payouts one list shows at most.
+const LIST_MAX: u32 = 200;
+
+/// Bytes of a request key at most: room for two UUIDs.
+const REQUEST_KEY_BYTES_MAX: usize = 80;
+
+/// The fee quoted is this many times what a usual payment costs now, as the network may ask more
+/// by the time the payout's turn comes.
+const HEADROOM: i64 = 2;
+
+/// What a payout was quoted.
+struct Terms {
+    script: Vec<u8>,
+    rate_max: Rate,
+    fee_max: i64,
+}
+
+impl Treasury {
+    /// What a payout would cost now.
+    ///
+    /// # Errors
+    /// Those of [`Treasury::request_payout`], balance and limits apart.
+    pub async fn quote_payout(&self, amount: Amount, address: &str) -> Result<PayoutQuote> {
+        let terms = self.terms(amount, address).await?;
+        let fee_max = Amount::new(amount.asset, terms.fee_max);
+        Ok(PayoutQuote { amount, fee_max, receives_min: amount.checked_sub(fee_max)? })
+    }
+
+    async fn terms(&self, amount: Amount, address: &str) -> Result<Terms> {
+        let wallet = self.wallet(amount.asset)?;
+        let asset = amount.asset;
+        if amount.minor <= 0 {
+            return Err(TreasuryError::NotPositive);
+        }
+        let script = script_for_address(&wallet.params, address)
+            .map_err(|why| TreasuryError::Address { asset, why })?;
+        // A node that does not answer is no reason to turn a customer away: the fallback is used,
+        // and the payout waits should the network ask for more.
+        let estimate = match wallet.node.fee_rate(wallet.policy.target_blocks).await {
+            Ok(estimate) => estimate.map(|r| Rate(r.minor_per_kvb)),
+            Err(error) => {
+                tracing::warn!(%asset, %error, "no fee estimate from the node");
+                None
+            }
+        };
+        let rate = wallet.policy.rate(estimate);
+        let rate_max = Rate(rate.0.saturating_mul(HEADROOM)).min(wallet.policy.rate_ceiling);
+        let fee_max = rate_max.fee(usual_weight(wallet, script.len()));
+        let dust = wallet.policy.dust(&script);
+        let least = fee_max.saturating_add(dust);
+        if amount.minor < least {
+            let minor = |m| Amount::new(asset, m);
+            let (fee_max, dust, least) = (minor(fee_max), minor(dust), minor(least));
+            return Err(TreasuryError::TooSmall { amount, fee_max, dust, least });
+        }
+        Ok(Terms { script, rate_max, fee_max })
+    }
+
+    /// Asks for a payout: the amount is held at once, so that it cannot be spent twice. Up to the
+    /// operator's limit it is approved by itself.
+    ///
+    /// With a request key, asking again gives the same payout.
+    ///
+    /// # Errors
+    /// [`TreasuryError::Address`], [`TreasuryError::TooSmall`], [`TreasuryError::NotPositive`],
+    /// [`TreasuryError::NoWallet`], [`TreasuryError::TooMany`], [`TreasuryError::KeyReused`], and
+    /// the ledger's insufficient funds.
+    pub async fn request_payout(&self, new: NewPayout) -> Result<PayoutId> {
+        let (asset, account) = (new.amount.asset, new.account);
+        if new.request_key.as_ref().is_some_and(|k| k.len() > REQUEST_KEY_BYTES_MAX) {
+            return Err(TreasuryError::KeyReused);
+        }
+        let terms = self.terms(new.amount, &new.address).await?;
+        let policy = &self.wallet(asset)?.policy;
+        let state = if new.amount.minor <= policy.auto_approve_max {
+            PayoutState::Approved
+        } else {
+            PayoutState::Requested
+        };
+        let id = PayoutId::new(self.now(), self.0.entropy.as_ref());
+        let id = transact!(self.0.store, tx -> Result<PayoutId> => {
+            if let Some(before) = asked_before(tx, &new).await? {
+                return Ok(before);
+            }
+            let row = tx.fetch_one(sql::COUNT_OPEN_PAYOUTS, &params![account]).await?;
+            let limit = self.0.open_payouts_max;
+            if row.get::<i64>("n")? >= i64::from(limit) {
+                return Err(TreasuryError::TooMany { what: "payouts", limit });
+            }
+            let now = self.now();
+            let values = params![
+                id,
+                account,
+                asset,
+                new.amount.minor,
+                new.address.as_str(),
+                terms.script.as_slice(),
+                terms.rate_max.0,
+                terms.fee_max,
+                state.word(),
+                new.request_key.as_deref(),
+                now
+            ];
+            tx.execute(sql::INSERT_PAYOUT, &values).await?;
+            Draft::new(asset)
+                .debit(Account::CustomerAvailable(account), new.amount.minor)
+                .credit(Account::CustomerHeld(account), new.amount.minor)
+                .post(tx, "treasury-payout-held", format!("treasury:payout-held:{id}"), now)
+                .await?;
+            self.passing("payout requested, before commit")?;
+            Ok(id)
+        })?;
+        self.passing("payout requested, after commit")?;
+        Ok(id)
+    }
+
+    /// An account's payouts, newest first, 200 at most.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payouts(&self, account: AccountId) -> Result<Vec<Payout>> {
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::PAYOUTS_OF, &params![account, LIST_MAX]).await?;
+        rows.iter().map(read_payout).collect()
+    }
+
+    /// One payout. Whose it is, the caller checks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payout(&self, id: PayoutId) -> Result<Option<Payout>> {
+        let mut tx = self.0.store.read().await?;
+        let row = tx.fetch_optional(sql::PAYOUT, &params![id]).await?;
+        row.map(|r| read_payout(&r)).transpose()
+    }
+
+    /// Payouts in a state, oldest first, 200 at most: the operator's list of what waits.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payouts_in_state(&self, state: PayoutState) -> Result<Vec<Payout>> {
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::PAYOUTS_IN_STATE, &params![state.word(), LIST_MAX]).await?;
+        rows.iter().map(read_payout).collect()
+    }
+
+    /// Takes a payout of the account's back, if nothing is signed yet.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoPayout`], [`TreasuryError::TooLate`].
+    pub async fn cancel_payout(&self, account: AccountId, id: PayoutId) -> Result<()> {
+        transact!(self.0.store, tx -> Result<()> => {
+            let payout = payout_row(tx, id).await?.filter(|p| p.0.account == account);
+            let (payout, batch) = payout.ok_or(TreasuryError::NoPayout)?;
+            if payout.state == PayoutState::Cancelled {
+                return Ok(());
+            }
+            self.revoke(tx, &payout, batch, PayoutState::Cancelled, "cancelled", None).await
+        })
+    }
+
+    /// Refuses a payout for a reason the customer is told, if nothing is signed yet.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoPayout`], [`TreasuryError::TooLate`].
+    pub async fn refuse_payout(&self, id: PayoutId, reason: &str) -> Result<()> {
+        transact!(self.0.store, tx -> Result<()> => {
+            let (payout, batch) = payout_row(tx, id).await?.ok_or(TreasuryError::NoPayout)?;
+            if payout.state == PayoutState::Refused {
+                return Ok(());
+            }
+            self.revoke(tx, &payout, batch, PayoutState::Refused, "refused", Some(reason)).await
+        })
+    }
+
+    /// Approves a payout that waits for it.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoPayout`], [`TreasuryError::TooLate`] when it was cancelled or refused.
+    pub async fn approve_payout(&self, id: PayoutId) -> Result<()> {
+        transact!(self.0.store, tx -> Result<()> => {
+            let (payout, _) = payout_row(tx, id).await?.ok_or(TreasuryError::NoPayout)?;
+            match payout.state {
+                PayoutState::Requested => {
+                    let state = PayoutState::Approved.word();
+                    let values = params![id, state, None::<String>, self.now()];
+                    tx.execute(sql::SET_PAYOUT_STATE, &values).await?;
+                    Ok(())
+                }
+                state @ (PayoutState::Cancelled | PayoutState::Refused) => {
+                    Err(TreasuryError::TooLate { state, wanted: "approved" })
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Ends a payout that is not signed and makes its amount available again. If its transaction
+    /// was planned already, that is taken apart, and the others in it wait for the next.
+    pub(crate) async fn revoke(
+        &self,
+        tx: &mut Tx,
+        payout: &Payout,
+        batch: Option<[u8; 16]>,
+        end: PayoutState,
+        wanted: &'static str,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        if !payout.state.is_revocable() {
+            return Err(TreasuryError::TooLate { state: payout.state, wanted });
+        }
+        let now = self.now();
+        if let (PayoutState::Funded, Some(batch)) = (payout.state, batch) {
+            self.void_batch(tx, payout.amount.asset, batch, now).await?;
+        }
+        tx.execute(sql::SET_PAYOUT_STATE, &params![payout.id, end.word(), reason, now]).await?;
+        Draft::new(payout.amount.asset)
+            .debit(Account::CustomerHeld(payout.account), payout.amount.minor)
+            .credit(Account::CustomerAvailable(payout.account), payout.amount.minor)
+            .post(
+                tx,
+                "treasury-payout-returned",
+                format!("treasury:payout-returned:{}", payout.id),
+                now,
+            )
+            .await
+    }
+
+    /// Takes a planned transaction apart: its payouts are approved and held again, its coins free.
+    pub(crate) async fn void_batch(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        batch: [u8; 16],
+        now: gruve_units::Timestamp,
+    ) -> Result<()> {
+        if tx.execute(sql::VOID_BATCH, &params![batch]).await? != 1 {
+            return Err(TreasuryError::Damaged("a transaction was taken apart twice"));
+        }
+        for payout in payouts_of(tx, batch).await? {
+            Draft::new(asset)
+                .debit(Account::PayoutsInFlight, payout.amount)
+                .credit(Account::CustomerHeld(payout.account), payout.amount)
+                .post(
+                    tx,
+                    "treasury-payout-unfunded",
+                    format!("treasury:payout-unfunded:{}:{}", payout.id, payout.attempt),
+                    now,
+                )
+                .await?;
+        }
+        let values = params![batch, "its coins changed; it will be sent with others", now];
+        tx.execute(sql::UNFUND_PAYOUTS, &values).await?;
+        tx.execute(sql::RELEASE, &params![batch]).await?;
+        Ok(())
+    }
+}
+
+/// Weight of a payment as it usually is: two inputs, the payment and change.
+fn usual_weight(wallet: &Wallet, script_len: usize) -> u64 {
+    let input = TXIN_BASE_WEIGHT + wallet.keys.satisfaction_weight_max();
+    let change = output_weight(wallet.fixed[0].1.len());
+    // Counts of inputs and outputs, and the marker and flag of SegWit.
+    TX_FIXED_FIELD_WEIGHT + 8 + 2 + 2 * input + output_weight(script_len) + change
+}
+
+async fn asked_before(tx: &mut Tx, new: &NewPayout) -> Result<Option<PayoutId>> {
+    let Some(key) = new.request_key.as_deref() else { return Ok(None) };
+    let Some(row) = tx.fetch_optional(sql::PAYOUT_BY_KEY, &params![new.account, key]).await? else {
+        return Ok(None);
+    };
+    let amount = Amount::new(row.get("asset")?, row.get("amount")?);
+    if amount != new.amount || row.get::<String>("address")? != new.address {
+        return Err(TreasuryError::KeyReused);
+    }
+    Ok(Some(row.get("id")?))
+}
+
+async fn payout_row(tx: &mut Tx, id: PayoutId) -> Result<Option<(Payout, Option<[u8; 16]>)>> {
+    let Some(row) = tx.fetch_optional(sql::PAYOUT, &params![id]).await? else { return Ok(None) };
+    Ok(Some((read_payout(&row)?, row.get("batch")?)))
+}
+
+fn read_payout(row: &Row) -> Result<Payout> {
+    let asset: Asset = row.get("asset")?;
+    let fee: Option<i64> = row.get("fee")?;
+    let txid: Option<[u8; 32]> = row.get("txid")?;
+    Ok(Payout {
+        id: row.get("id")?,
+        account: row.get("account")?,
+        amount: Amount::new(asset, row.get("amount")?),
+        fee_max: Amount::new(asset, row.get("fee_max")?),
+        fee: fee.map(|f| Amount::new(asset, f)),
+        address: row.get("address")?,
+        state: row.get::<String>("state")?.parse()?,
+        reason: row.get("reason")?,
+        txid: txid.map(|t| hash_to_text(&t)),
+        height: row.get("height")?,
+        created: row.get("created_at")?,
+        updated: row.get("updated_at")?,
+    })
+}

@@ -1,0 +1,336 @@
+//! Which of our coins a block spends, and what that means for payouts.
+//!
+//! A transaction of a block is a batch of ours when it spends the batch's coins and pays the
+//! batch's outputs. The comparison is not by id, since on chains without SegWit others can change
+//! the id of a transaction under way. Any other spending of our coins is done with our keys outside
+//! this house: the books follow the chain, as a loss, and the log says so.
+
+use crate::blocks::Standing;
+use crate::books::Draft;
+use crate::receipts::OurOutput;
+use crate::sql;
+use crate::treasury::Wallet;
+use crate::{PayoutState, Result, Treasury, TreasuryError, transaction};
+use bitcoin::hashes::Hash;
+use gruve_chain::{LeanBlock, LeanTx, hash_to_text};
+use gruve_ledger::Account;
+use gruve_store::{Tx, params};
+use gruve_units::{Asset, PayoutId};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// One of our coins spent in a block.
+pub(crate) struct OurSpend {
+    tx_at: usize,
+    txid: [u8; 32],
+    vout: u32,
+    value: i64,
+}
+
+/// A stored batch, as far as a block decides about it.
+pub(crate) struct BatchRow {
+    pub(crate) id: [u8; 16],
+    pub(crate) state: String,
+    pub(crate) unsigned_tx: Vec<u8>,
+    pub(crate) signed_tx: Option<Vec<u8>>,
+    pub(crate) operator_fee: i64,
+}
+
+/// Our batches among a block's transactions, by place in the block.
+pub(crate) type BatchesInBlock = BTreeMap<usize, BatchRow>;
+
+pub(crate) async fn batch_row(tx: &mut Tx, id: [u8; 16]) -> Result<BatchRow> {
+    let row = tx.fetch_one(sql::BATCH, &params![id]).await?;
+    Ok(BatchRow {
+        id,
+        state: row.get("state")?,
+        unsigned_tx: row.get("unsigned_tx")?,
+        signed_tx: row.get("signed_tx")?,
+        operator_fee: row.get("operator_fee")?,
+    })
+}
+
+/// Whether a transaction of a block does what a planned one does.
+fn does_the_same(plan: &bitcoin::Transaction, seen: &LeanTx) -> bool {
+    let spends = |txid: &[u8; 32], vout| {
+        plan.input.iter().any(|i| {
+            i.previous_output.txid.as_byte_array() == txid && i.previous_output.vout == vout
+        })
+    };
+    plan.input.len() == seen.inputs.len()
+        && seen.inputs.iter().all(|(txid, vout)| spends(txid, *vout))
+        && plan.output.len() == seen.outputs.len()
+        && plan.output.iter().zip(&seen.outputs).all(|(p, s)| {
+            i64::try_from(p.value.to_sat()) == Ok(s.value) && p.script_pubkey.as_bytes() == s.script
+        })
+}
+
+/// One payout of a batch, as the books need it.
+pub(crate) struct BatchPayout {
+    pub(crate) id: PayoutId,
+    pub(crate) account: gruve_units::AccountId,
+    pub(crate) amount: i64,
+    pub(crate) attempt: i64,
+}
+
+pub(crate) async fn payouts_of(tx: &mut Tx, batch: [u8; 16]) -> Result<Vec<BatchPayout>> {
+    let rows = tx.fetch_all(sql::PAYOUTS_OF_BATCH, &params![batch]).await?;
+    let read = |row: &gruve_store::Row| -> Result<BatchPayout> {
+        Ok(BatchPayout {
+            id: row.get("id")?,
+            account: row.get("account")?,
+            amount: row.get("amount")?,
+            attempt: row.get("attempt")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+impl Treasury {
+    /// Our coins, known before this block, that it spends.
+    pub(crate) async fn our_spends(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        block: &LeanBlock,
+    ) -> Result<Vec<OurSpend>> {
+        let spending = || block.txs.iter().enumerate().filter(|(_, t)| !t.coinbase);
+        let txids: BTreeSet<&[u8]> =
+            spending().flat_map(|(_, t)| &t.inputs).map(|(txid, _)| txid.as_slice()).collect();
+        let keys: Vec<&[u8]> = txids.into_iter().collect();
+        let mut coins: BTreeMap<([u8; 32], u32), i64> = BTreeMap::new();
+        for row in sql::among(tx, &sql::UNSPENT_AMONG, asset, &keys).await? {
+            coins.insert((row.get("txid")?, row.get("vout")?), row.get("value")?);
+        }
+        let mut spends = Vec::new();
+        for (tx_at, t) in spending() {
+            for &(txid, vout) in &t.inputs {
+                if let Some(&value) = coins.get(&(txid, vout)) {
+                    spends.push(OurSpend { tx_at, txid, vout, value });
+                }
+            }
+        }
+        Ok(spends)
+    }
+
+    /// Our batches among the block's transactions.
+    pub(crate) async fn batches_in(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        block: &LeanBlock,
+        spends: &[OurSpend],
+    ) -> Result<BatchesInBlock> {
+        let mut batches = BatchesInBlock::new();
+        for spend in spends {
+            if batches.contains_key(&spend.tx_at) {
+                continue;
+            }
+            let Some(batch) = reserving(tx, asset, &spend.txid, spend.vout).await? else {
+                continue;
+            };
+            let batch = batch_row(tx, batch).await?;
+            let plan = transaction::from_bytes(&batch.unsigned_tx)?;
+            if batch.signed_tx.is_some() && does_the_same(&plan, &block.txs[spend.tx_at]) {
+                batches.insert(spend.tx_at, batch);
+            }
+        }
+        Ok(batches)
+    }
+
+    /// Books the block's spending of our coins; gives the payouts it confirms.
+    pub(crate) async fn book_spends(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        block: &LeanBlock,
+        spends: &[OurSpend],
+        ours: &[OurOutput],
+        batches: &BatchesInBlock,
+    ) -> Result<Vec<PayoutId>> {
+        let mut outside: Vec<([u8; 32], u32, i64)> = Vec::new();
+        for spend in spends {
+            if batches.contains_key(&spend.tx_at) {
+                let values =
+                    params![standing.asset, spend.txid, spend.vout, standing.height, 0_i64];
+                tx.execute(sql::SPEND_UTXO, &values).await?;
+            } else {
+                outside.push((spend.txid, spend.vout, spend.value));
+            }
+        }
+        // Coins made and spent in this same block: never by us, who spend confirmed coins only.
+        let inputs: HashSet<([u8; 32], u32)> =
+            block.txs.iter().flat_map(|t| t.inputs.iter().copied()).collect();
+        for output in ours {
+            let txid = block.txs[output.tx_at].txid;
+            if inputs.contains(&(txid, output.vout)) {
+                outside.push((txid, output.vout, output.value));
+            }
+        }
+        for (txid, vout, value) in outside {
+            self.book_outside_spend(tx, standing, txid, vout, value).await?;
+        }
+        let mut confirmed = Vec::new();
+        for (tx_at, batch) in batches {
+            let txid = block.txs[*tx_at].txid;
+            confirmed.extend(self.confirm_batch(tx, standing, batch, txid).await?);
+        }
+        Ok(confirmed)
+    }
+
+    async fn book_outside_spend(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        txid: [u8; 32],
+        vout: u32,
+        value: i64,
+    ) -> Result<()> {
+        tracing::error!(
+            asset = %standing.asset, txid = %hash_to_text(&txid), vout, value,
+            "a coin of the house was spent with its key, but not by the house"
+        );
+        let values = params![standing.asset, txid, vout, standing.height, 1_i64];
+        tx.execute(sql::SPEND_UTXO, &values).await?;
+        Draft::new(standing.asset)
+            .debit(Account::Loss, value)
+            .credit(Account::ChainHot, value)
+            .post(
+                tx,
+                "treasury-spent-outside",
+                standing.output_reason("spent-outside", &txid, vout),
+                standing.now,
+            )
+            .await?;
+        if let Some(batch) = reserving(tx, standing.asset, &txid, vout).await? {
+            tx.execute(sql::BATCH_CONFLICT, &params![batch, standing.height]).await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm_batch(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        batch: &BatchRow,
+        txid: [u8; 32],
+    ) -> Result<Vec<PayoutId>> {
+        let values = params![batch.id, standing.height, txid];
+        if tx.execute(sql::CONFIRM_BATCH, &values).await? != 1 {
+            return Err(TreasuryError::Damaged("a transaction of ours was confirmed twice"));
+        }
+        let payouts = payouts_of(tx, batch.id).await?;
+        for payout in &payouts {
+            Draft::new(standing.asset)
+                .debit(Account::PayoutsInFlight, payout.amount)
+                .credit(Account::ChainHot, payout.amount)
+                .post(
+                    tx,
+                    "treasury-paid-out",
+                    standing.reason("paid-out", &payout.id.to_string()),
+                    standing.now,
+                )
+                .await?;
+        }
+        if batch.operator_fee > 0 {
+            Draft::new(standing.asset)
+                .debit(Account::NetworkFees, batch.operator_fee)
+                .credit(Account::ChainHot, batch.operator_fee)
+                .post(
+                    tx,
+                    "treasury-network-fee",
+                    standing.reason("network-fee", &hex::encode(batch.id)),
+                    standing.now,
+                )
+                .await?;
+        }
+        let values = params![batch.id, PayoutState::Confirmed.word(), standing.now];
+        tx.execute(sql::SET_BATCH_PAYOUTS, &values).await?;
+        Ok(payouts.into_iter().map(|p| p.id).collect())
+    }
+
+    /// Takes back what the newest block spent of ours; gives the payouts that wait again.
+    pub(crate) async fn undo_spends(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+    ) -> Result<Vec<PayoutId>> {
+        let key = params![standing.asset, standing.height];
+        let mut waiting = Vec::new();
+        for row in tx.fetch_all(sql::BATCHES_CONFIRMED_AT, &key).await? {
+            let id: [u8; 16] = row.get("id")?;
+            let operator_fee: i64 = row.get("operator_fee")?;
+            for payout in payouts_of(tx, id).await? {
+                Draft::new(standing.asset)
+                    .debit(Account::ChainHot, payout.amount)
+                    .credit(Account::PayoutsInFlight, payout.amount)
+                    .post(
+                        tx,
+                        "treasury-paid-out-undone",
+                        standing.reason("paid-out-undone", &payout.id.to_string()),
+                        standing.now,
+                    )
+                    .await?;
+                waiting.push(payout.id);
+            }
+            if operator_fee > 0 {
+                Draft::new(standing.asset)
+                    .debit(Account::ChainHot, operator_fee)
+                    .credit(Account::NetworkFees, operator_fee)
+                    .post(
+                        tx,
+                        "treasury-network-fee-undone",
+                        standing.reason("network-fee-undone", &hex::encode(id)),
+                        standing.now,
+                    )
+                    .await?;
+            }
+            tx.execute(sql::UNCONFIRM_BATCH, &params![id]).await?;
+            let values = params![id, PayoutState::Broadcast.word(), standing.now];
+            tx.execute(sql::SET_BATCH_PAYOUTS, &values).await?;
+        }
+        for row in tx.fetch_all(sql::SPENT_OUTSIDE_AT, &key).await? {
+            let (txid, vout): ([u8; 32], u32) = (row.get("txid")?, row.get("vout")?);
+            let value: i64 = row.get("value")?;
+            Draft::new(standing.asset)
+                .debit(Account::ChainHot, value)
+                .credit(Account::Loss, value)
+                .post(
+                    tx,
+                    "treasury-spent-outside-undone",
+                    standing.output_reason("unspent", &txid, vout),
+                    standing.now,
+                )
+                .await?;
+        }
+        tx.execute(sql::UNSPEND_UTXOS_AT, &key).await?;
+        tx.execute(sql::CONFLICT_GONE, &key).await?;
+        Ok(waiting)
+    }
+
+    /// Takes apart batches one of whose coins was spent by another transaction so deep in the
+    /// chain that it will not be undone: such a batch can never confirm, and its payouts can be
+    /// paid with other coins. This is the only way back from *signed*.
+    pub(crate) async fn void_dead_batches(
+        &self,
+        tx: &mut Tx,
+        wallet: &Wallet,
+        standing: &Standing,
+    ) -> Result<()> {
+        let Some(deep) = standing.height.checked_sub(wallet.reorg_limit) else { return Ok(()) };
+        for row in tx.fetch_all(sql::DEAD_BATCHES, &params![standing.asset, deep]).await? {
+            let id: [u8; 16] = row.get("id")?;
+            self.void_batch(tx, standing.asset, id, standing.now).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn reserving(
+    tx: &mut Tx,
+    asset: Asset,
+    txid: &[u8; 32],
+    vout: u32,
+) -> Result<Option<[u8; 16]>> {
+    let row = tx.fetch_optional(sql::BATCH_RESERVING, &params![asset, *txid, vout]).await?;
+    Ok(row.map(|r| r.get("batch")).transpose()?)
+}

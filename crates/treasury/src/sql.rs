@@ -1,0 +1,242 @@
+//! Every statement of the room, in one place; one source for both engines.
+
+use gruve_store::{Migration, Tx, Value, params};
+use gruve_units::Asset;
+use std::sync::LazyLock;
+
+/// The room's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "treasury",
+    sqlite: include_str!("../migrations/0001_treasury.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_treasury.postgres.sql"),
+}];
+
+gruve_store::statements! {
+    // The chain.
+    NEXT_CONNECTION = "INSERT INTO treasury_chains (asset, connections) VALUES ($1, 1)
+        ON CONFLICT (asset) DO UPDATE SET connections = treasury_chains.connections + 1
+        RETURNING connections";
+    INSERT_BLOCK = "INSERT INTO treasury_blocks (asset, height, hash, connection)
+        VALUES ($1, $2, $3, $4)";
+    DELETE_BLOCK = "DELETE FROM treasury_blocks WHERE asset = $1 AND height = $2";
+    PRUNE_BLOCKS = "DELETE FROM treasury_blocks WHERE asset = $1 AND height <= $2";
+    BLOCKS = "SELECT height, hash, connection FROM treasury_blocks WHERE asset = $1
+        ORDER BY height DESC LIMIT $2";
+
+    // Addresses.
+    NEXT_INDEX = "INSERT INTO treasury_keychains (asset, keychain, next_index) VALUES ($1, $2, $3)
+        ON CONFLICT (asset, keychain) DO UPDATE SET next_index = treasury_keychains.next_index + 1
+        RETURNING next_index";
+    INSERT_ADDRESS = "INSERT INTO treasury_addresses (asset, script, keychain, key_index)
+        VALUES ($1, $2, $3, $4)";
+
+    // Invoices.
+    INSERT_INVOICE = "INSERT INTO treasury_invoices (id, account, asset, amount, contract, address,
+        key_index, state, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', $8, $9)";
+    INVOICE = "SELECT id, account, asset, amount, contract, address, state, created_at, expires_at
+        FROM treasury_invoices WHERE id = $1";
+    INVOICES_OF = "SELECT id, account, asset, amount, contract, address, state, created_at,
+        expires_at FROM treasury_invoices WHERE account = $1 ORDER BY created_at DESC, id DESC
+        LIMIT $2";
+    INVOICE_BY_INDEX = "SELECT id FROM treasury_invoices WHERE asset = $1 AND key_index = $2";
+    COUNT_OPEN_INVOICES = "SELECT COUNT(*) AS n FROM treasury_invoices
+        WHERE account = $1 AND closed_at IS NULL";
+    DUE_INVOICES = "SELECT id FROM treasury_invoices
+        WHERE asset = $1 AND closed_at IS NULL AND expires_at < $2 ORDER BY expires_at LIMIT 500";
+    SET_INVOICE_STATE = "UPDATE treasury_invoices SET state = $2
+        WHERE id = $1 AND closed_at IS NULL";
+    CLOSE_INVOICE = "UPDATE treasury_invoices SET state = $2, closed_at = $3
+        WHERE id = $1 AND closed_at IS NULL";
+    INVOICE_SUMS = "SELECT
+        CAST(COALESCE(SUM(value), 0) AS BIGINT) AS in_chain,
+        CAST(COALESCE(SUM(CASE WHEN credit = 'none' THEN 0 ELSE value END), 0) AS BIGINT)
+            AS confirmed,
+        CAST(COALESCE(SUM(CASE WHEN credit = 'held' THEN credited ELSE 0 END), 0) AS BIGINT) AS held
+        FROM treasury_receipts WHERE invoice = $1 AND height IS NOT NULL";
+    RELEASE_HELD = "UPDATE treasury_receipts SET credit = 'available'
+        WHERE invoice = $1 AND credit = 'held'";
+
+    // What a room above writes when told of an invoice, undone when it refuses.
+    SAVE = "SAVEPOINT treasury_sink";
+    BACK_TO_SAVED = "ROLLBACK TO SAVEPOINT treasury_sink";
+    FORGET_SAVED = "RELEASE SAVEPOINT treasury_sink";
+
+    // Receipts.
+    RECEIPT = "SELECT value, arrival_lost, height FROM treasury_receipts
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    INSERT_RECEIPT = "INSERT INTO treasury_receipts (asset, txid, vout, value, keychain, invoice,
+        height, ripe_height, credit, credited, arrival_lost, credit_lost, seen_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'none', 0, 0, 0, $9)";
+    RECEIPT_RETURNED = "UPDATE treasury_receipts SET height = $4, ripe_height = $5, arrival_lost = 0
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    RECEIPT_GONE = "UPDATE treasury_receipts
+        SET height = NULL, ripe_height = NULL, arrival_lost = $4
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    RIPE_RECEIPTS = "SELECT txid, vout, value, invoice, credit_lost FROM treasury_receipts
+        WHERE asset = $1 AND ripe_height <= $2 AND credit = 'none' AND height IS NOT NULL
+        AND invoice IS NOT NULL ORDER BY ripe_height, txid, vout";
+    CREDIT_RECEIPT = "UPDATE treasury_receipts
+        SET credit = $4, credited = $5, credit_height = $6, credit_lost = 0
+        WHERE asset = $1 AND txid = $2 AND vout = $3 AND credit = 'none'";
+    RECEIPTS_CREDITED_AT = "SELECT r.txid, r.vout, r.value, r.credit, r.credited, r.invoice,
+        i.account FROM treasury_receipts r JOIN treasury_invoices i ON i.id = r.invoice
+        WHERE r.asset = $1 AND r.credit_height = $2 ORDER BY r.txid, r.vout";
+    UNCREDIT_RECEIPT = "UPDATE treasury_receipts
+        SET credit = 'none', credited = 0, credit_height = NULL, credit_lost = $4
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+
+    // Coins.
+    INSERT_UTXO = "INSERT INTO treasury_utxos (asset, txid, vout, value, keychain, key_index, origin,
+        height, ripe_height, spent_outside) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
+    UTXOS_AT = "SELECT u.txid, u.vout, u.value, u.keychain, u.origin, r.invoice
+        FROM treasury_utxos u LEFT JOIN treasury_receipts r
+        ON r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout
+        WHERE u.asset = $1 AND u.height = $2 ORDER BY u.txid, u.vout";
+    DELETE_UTXOS_AT = "DELETE FROM treasury_utxos WHERE asset = $1 AND height = $2";
+    SPEND_UTXO = "UPDATE treasury_utxos SET spent_height = $4, spent_outside = $5
+        WHERE asset = $1 AND txid = $2 AND vout = $3 AND spent_height IS NULL";
+    SPENT_OUTSIDE_AT = "SELECT txid, vout, value FROM treasury_utxos
+        WHERE asset = $1 AND spent_height = $2 AND spent_outside = 1 ORDER BY txid, vout";
+    UNSPEND_UTXOS_AT = "UPDATE treasury_utxos SET spent_height = NULL, spent_outside = 0
+        WHERE asset = $1 AND spent_height = $2";
+    SPENDABLE = "SELECT u.txid, u.vout, u.value, u.keychain, u.key_index FROM treasury_utxos u
+        WHERE u.asset = $1 AND u.spent_height IS NULL AND u.ripe_height <= $2
+        AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
+            WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
+        ORDER BY u.value DESC, u.txid, u.vout LIMIT $3";
+    WALLET_SUMS = "SELECT
+        CAST(COALESCE(SUM(u.value), 0) AS BIGINT) AS total,
+        CAST(COALESCE(SUM(CASE WHEN r.batch IS NULL AND u.ripe_height <= $2
+            THEN u.value ELSE 0 END), 0) AS BIGINT) AS spendable,
+        CAST(COALESCE(SUM(CASE WHEN r.batch IS NOT NULL THEN u.value ELSE 0 END), 0) AS BIGINT)
+            AS reserved,
+        CAST(COALESCE(SUM(CASE WHEN r.batch IS NULL AND u.ripe_height > $2 AND u.origin = 'reward'
+            THEN u.value ELSE 0 END), 0) AS BIGINT) AS maturing
+        FROM treasury_utxos u LEFT JOIN treasury_reservations r
+        ON r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout
+        WHERE u.asset = $1 AND u.spent_height IS NULL";
+
+    // Reservations.
+    RESERVE = "INSERT INTO treasury_reservations (asset, txid, vout, value, keychain, key_index,
+        batch) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    RESERVED_BY = "SELECT r.txid, r.vout, r.value, r.keychain, r.key_index,
+        CASE WHEN u.txid IS NOT NULL AND u.spent_height IS NULL AND u.ripe_height <= $2
+            THEN 1 ELSE 0 END AS usable
+        FROM treasury_reservations r LEFT JOIN treasury_utxos u
+        ON u.asset = r.asset AND u.txid = r.txid AND u.vout = r.vout
+        WHERE r.batch = $1 ORDER BY r.txid, r.vout";
+    BATCH_RESERVING = "SELECT batch FROM treasury_reservations
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    RELEASE = "DELETE FROM treasury_reservations WHERE batch = $1";
+
+    // Transactions of ours.
+    INSERT_BATCH = "INSERT INTO treasury_batches (id, asset, state, unsigned_tx, fee, operator_fee,
+        created_at) VALUES ($1, $2, 'funded', $3, $4, $5, $6)";
+    BATCH = "SELECT id, asset, state, unsigned_tx, signed_tx, txid, operator_fee
+        FROM treasury_batches WHERE id = $1";
+    OPEN_BATCHES = "SELECT id, state FROM treasury_batches
+        WHERE asset = $1 AND state IN ('funded', 'signed', 'broadcast') ORDER BY created_at, id
+        LIMIT 1000";
+    SIGN_BATCH = "UPDATE treasury_batches SET state = 'signed', signed_tx = $2, txid = $3
+        WHERE id = $1 AND state = 'funded'";
+    BATCH_SENT = "UPDATE treasury_batches SET state = 'broadcast', last_answer = $2
+        WHERE id = $1 AND state = 'signed'";
+    BATCH_ANSWER = "UPDATE treasury_batches SET last_answer = $2 WHERE id = $1
+        AND (last_answer IS NULL OR last_answer <> $2)";
+    CONFIRM_BATCH = "UPDATE treasury_batches
+        SET state = 'confirmed', height = $2, conflict_height = NULL, txid = $3
+        WHERE id = $1 AND state IN ('signed', 'broadcast')";
+    BATCHES_CONFIRMED_AT = "SELECT id, operator_fee FROM treasury_batches
+        WHERE asset = $1 AND height = $2 AND state = 'confirmed' ORDER BY id";
+    UNCONFIRM_BATCH = "UPDATE treasury_batches SET state = 'broadcast', height = NULL
+        WHERE id = $1";
+    VOID_BATCH = "UPDATE treasury_batches SET state = 'void', conflict_height = NULL WHERE id = $1
+        AND state IN ('funded', 'signed', 'broadcast')";
+    BATCH_CONFLICT = "UPDATE treasury_batches SET conflict_height = $2 WHERE id = $1
+        AND conflict_height IS NULL AND state IN ('funded', 'signed', 'broadcast')";
+    CONFLICT_GONE = "UPDATE treasury_batches SET conflict_height = NULL
+        WHERE asset = $1 AND conflict_height = $2";
+    DEAD_BATCHES = "SELECT id FROM treasury_batches WHERE asset = $1 AND conflict_height <= $2
+        AND state IN ('signed', 'broadcast') ORDER BY id";
+
+    // Payouts.
+    INSERT_PAYOUT = "INSERT INTO treasury_payouts (id, account, asset, amount, address, script,
+        rate_max, fee_max, state, attempt, request_key, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)";
+    PAYOUT = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch WHERE p.id = $1";
+    PAYOUT_BY_KEY = "SELECT id, amount, asset, address FROM treasury_payouts
+        WHERE account = $1 AND request_key = $2";
+    PAYOUTS_OF = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
+        WHERE p.account = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT $2";
+    PAYOUTS_IN_STATE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
+        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
+        WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
+    COUNT_OPEN_PAYOUTS = "SELECT COUNT(*) AS n FROM treasury_payouts
+        WHERE account = $1 AND state NOT IN ('confirmed', 'cancelled', 'refused')";
+    APPROVED = "SELECT id, account, amount, address, script, rate_max, fee_max, attempt
+        FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
+        ORDER BY created_at, id LIMIT $2";
+    PAYOUTS_OF_BATCH = "SELECT id, account, amount, fee, attempt FROM treasury_payouts
+        WHERE batch = $1 ORDER BY created_at, id";
+    SET_PAYOUT_STATE = "UPDATE treasury_payouts SET state = $2, reason = $3, updated_at = $4
+        WHERE id = $1";
+    SET_PAYOUT_REASON = "UPDATE treasury_payouts SET reason = $2 WHERE id = $1
+        AND (reason IS NULL OR reason <> $2)";
+    FUND_PAYOUT = "UPDATE treasury_payouts
+        SET state = 'funded', batch = $2, fee = $3, reason = NULL, updated_at = $4
+        WHERE id = $1 AND state = 'approved'";
+    UNFUND_PAYOUTS = "UPDATE treasury_payouts
+        SET state = 'approved', batch = NULL, fee = NULL, attempt = attempt + 1, reason = $2,
+        updated_at = $3 WHERE batch = $1";
+    SET_BATCH_PAYOUTS = "UPDATE treasury_payouts SET state = $2, updated_at = $3
+        WHERE batch = $1 AND state <> $2";
+}
+
+/// Keys looked up by one statement. A full block needs some tens of rounds; the statement's text is
+/// the same each time.
+const CHUNK: usize = 200;
+
+fn with_list(head: &str, tail: &str) -> String {
+    let list: Vec<String> = (2..CHUNK + 2).map(|n| format!("${n}")).collect();
+    format!("{head} IN ({}){tail}", list.join(", "))
+}
+
+/// Our addresses among some scripts.
+pub(crate) static ADDRESSES_AMONG: LazyLock<String> = LazyLock::new(|| {
+    with_list(
+        "SELECT script, keychain, key_index FROM treasury_addresses WHERE asset = $1 AND script",
+        "",
+    )
+});
+
+/// Our unspent coins made by some transactions.
+pub(crate) static UNSPENT_AMONG: LazyLock<String> = LazyLock::new(|| {
+    with_list(
+        "SELECT txid, vout, value FROM treasury_utxos WHERE asset = $1 AND txid",
+        " AND spent_height IS NULL",
+    )
+});
+
+/// Runs one of the two statements above for any number of keys.
+pub(crate) async fn among(
+    tx: &mut Tx,
+    sql: &'static LazyLock<String>,
+    asset: Asset,
+    keys: &[&[u8]],
+) -> gruve_store::Result<Vec<gruve_store::Row>> {
+    let mut rows = Vec::new();
+    for chunk in keys.chunks(CHUNK) {
+        let mut params: Vec<Value> = params![asset].to_vec();
+        params.extend(chunk.iter().map(|&k| Value::from(k)));
+        // The list is filled up with its first key, so that the text stays the same.
+        params.resize(CHUNK + 1, Value::from(chunk[0]));
+        rows.extend(tx.fetch_all(sql.as_str(), &params).await?);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,190 @@
+//! The treasury itself: its wallets, and what they have in common.
+
+use crate::select::Costs;
+use crate::{
+    ChainWallet, InvoiceSink, Keychain, PayoutPolicy, Rate, Result, ScriptForm, TreasuryConfig,
+    TreasuryError, WalletKeys,
+};
+use gruve_chain::{ChainParams, NetworkName, Node};
+use gruve_store::Store;
+use gruve_units::{Asset, Clock, Entropy, Timestamp};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Where a test may break the room off, as a crash would; see [`Treasury::break_off_with`].
+pub trait CrashPoints: Send + Sync {
+    /// Whether to go on past the point of this name.
+    fn passes(&self, point: &'static str) -> bool;
+}
+
+/// The wallets of the house. Cloning is cheap and gives the same treasury.
+#[derive(Clone)]
+pub struct Treasury(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) wallets: Vec<Wallet>,
+    pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
+    pub(crate) open_invoices_max: u32,
+    pub(crate) open_payouts_max: u32,
+    pub(crate) resend_every: Duration,
+    crash_points: OnceLock<Arc<dyn CrashPoints>>,
+}
+
+/// One chain's wallet.
+pub(crate) struct Wallet {
+    pub(crate) params: ChainParams,
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) keys: WalletKeys,
+    pub(crate) confirmations: u64,
+    pub(crate) reorg_limit: u64,
+    pub(crate) policy: PayoutPolicy,
+    /// The scripts that are the same for ever: coinbase and capital, index 0 of each.
+    pub(crate) fixed: [(Keychain, Vec<u8>); 2],
+}
+
+impl Wallet {
+    fn new(config: ChainWallet, keys: WalletKeys) -> Result<Wallet> {
+        let fixed = [
+            (Keychain::Coinbase, keys.script(Keychain::Coinbase, 0)?.into_bytes()),
+            (Keychain::Capital, keys.script(Keychain::Capital, 0)?.into_bytes()),
+        ];
+        Ok(Wallet {
+            params: config.params,
+            node: config.node,
+            keys,
+            confirmations: config.confirmations.max(1),
+            reorg_limit: config.reorg_limit.max(1),
+            policy: config.payouts,
+            fixed,
+        })
+    }
+
+    pub(crate) fn asset(&self) -> Asset {
+        self.params.asset
+    }
+
+    /// What a transaction costs at `rate`.
+    pub(crate) fn costs(&self, rate: Rate, change_script: &[u8]) -> Costs {
+        Costs {
+            rate,
+            satisfaction_weight: self.keys.satisfaction_weight_max(),
+            segwit: self.keys.form() == ScriptForm::Wpkh,
+            change_script_len: change_script.len(),
+            change_min: self.policy.dust(change_script),
+        }
+    }
+
+    /// The first height at which an output made at `height` may be credited and spent. One later
+    /// than the network allows for coinbases, so that the books have matured them before.
+    pub(crate) fn ripe_height(&self, height: u64, coinbase: bool, hogex: bool) -> u64 {
+        let confirmed = height + self.confirmations - 1;
+        let allowed = match (coinbase, hogex) {
+            (true, _) => height + self.params.coinbase_maturity,
+            (false, true) => height + HOGEX_MATURITY,
+            (false, false) => height,
+        };
+        confirmed.max(allowed)
+    }
+}
+
+/// Blocks after which Litecoin's peg-outs may be spent (`PEGOUT_MATURITY` in Litecoin Core).
+const HOGEX_MATURITY: u64 = 6;
+
+impl Treasury {
+    /// A treasury over a database whose [`crate::MIGRATIONS`] are applied.
+    ///
+    /// # Errors
+    /// When a chain of the configuration cannot have such a wallet.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        config: TreasuryConfig,
+    ) -> Result<Treasury> {
+        let mut wallets = Vec::with_capacity(config.chains.len());
+        for chain in config.chains {
+            let form = if chain.params.segwit { ScriptForm::Wpkh } else { ScriptForm::Pkh };
+            let real = chain.params.network == NetworkName::Mainnet;
+            let keys = WalletKeys::new(&config.seed, chain.params.asset, form, real)?;
+            wallets.push(Wallet::new(chain, keys)?);
+        }
+        Ok(Treasury(Arc::new(Inner {
+            store,
+            clock,
+            entropy,
+            wallets,
+            sink: OnceLock::new(),
+            open_invoices_max: config.open_invoices_max,
+            open_payouts_max: config.open_payouts_max,
+            resend_every: config.resend_every,
+            crash_points: OnceLock::new(),
+        })))
+    }
+
+    /// Says who is told when an invoice is paid or expires. The first call counts. Without it,
+    /// payments stay in the customers' balances.
+    pub fn tell_invoices_to(&self, sink: Arc<dyn InvoiceSink>) {
+        if self.0.sink.set(sink).is_err() {
+            tracing::warn!("somebody is told of invoices already; the second one is not");
+        }
+    }
+
+    /// For tests: asks `points` at every border between two steps whether to go on, so that a
+    /// crash can be tried at each of them.
+    #[doc(hidden)]
+    pub fn break_off_with(&self, points: Arc<dyn CrashPoints>) {
+        drop(self.0.crash_points.set(points));
+    }
+
+    pub(crate) fn passing(&self, point: &'static str) -> Result<()> {
+        match self.0.crash_points.get() {
+            Some(points) if !points.passes(point) => Err(TreasuryError::BrokenOff(point)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn wallet(&self, asset: Asset) -> Result<&Wallet> {
+        let found = self.0.wallets.iter().find(|w| w.asset() == asset);
+        found.ok_or(TreasuryError::NoWallet(asset))
+    }
+
+    /// The assets that have a wallet.
+    #[must_use]
+    pub fn assets(&self) -> Vec<Asset> {
+        self.0.wallets.iter().map(Wallet::asset).collect()
+    }
+
+    /// The script that the farm's blocks pay to.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoWallet`].
+    pub fn coinbase_script(&self, asset: Asset) -> Result<Vec<u8>> {
+        Ok(self.wallet(asset)?.fixed[0].1.clone())
+    }
+
+    /// The address at which the operator puts own coins into the hot wallet; they are booked as
+    /// capital.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoWallet`].
+    pub fn capital_address(&self, asset: Asset) -> Result<String> {
+        let wallet = self.wallet(asset)?;
+        gruve_chain::address_for_script(&wallet.params, &wallet.fixed[1].1)
+            .ok_or(TreasuryError::Damaged("a script of ours has no address"))
+    }
+
+    /// The public descriptor of a keychain: enough to watch the wallet, not to spend from it.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoWallet`].
+    pub fn descriptor(&self, asset: Asset, keychain: Keychain) -> Result<String> {
+        Ok(self.wallet(asset)?.keys.descriptor(keychain))
+    }
+}

@@ -1,0 +1,298 @@
+//! A chain in memory, independent of the code under test: it decides what is valid, verifies every
+//! signature, and is asked at the end who was paid how often.
+
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, VerifyOnly, ecdsa};
+use bitcoin::sighash::{EcdsaSighashType, SighashCache};
+use bitcoin::{Amount, ScriptBuf, Transaction};
+use gruve_chain::{LeanBlock, LeanOutput, LeanTx, SendOutcome};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+pub type OutPoint = ([u8; 32], u32);
+
+/// A reproducible source of choices (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.roll() % n
+    }
+
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// Place is height.
+    blocks: Vec<LeanBlock>,
+    mempool: Vec<LeanTx>,
+    serial: u64,
+    /// Every transaction of the house that was ever accepted, by what it spends.
+    spenders: BTreeMap<OutPoint, BTreeSet<[u8; 32]>>,
+}
+
+pub struct FakeChain {
+    state: Mutex<State>,
+    secp: Secp256k1<VerifyOnly>,
+    maturity: u64,
+}
+
+/// Inputs that begin so come from elsewhere and always exist.
+const ELSEWHERE: u8 = 0xee;
+
+impl FakeChain {
+    pub fn new(maturity: u64) -> FakeChain {
+        let chain = FakeChain {
+            state: Mutex::default(),
+            secp: Secp256k1::verification_only(),
+            maturity,
+        };
+        chain.mine(&[0x51], |_| true);
+        chain
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn height(&self) -> u64 {
+        self.lock().blocks.len() as u64 - 1
+    }
+
+    pub fn block(&self, height: u64) -> Option<LeanBlock> {
+        self.lock().blocks.get(usize::try_from(height).unwrap()).cloned()
+    }
+
+    /// Somebody elsewhere pays `value` to `script`; waits for a block. Gives the transaction's id.
+    pub fn pay(&self, script: &[u8], value: i64) -> [u8; 32] {
+        self.pay_all(&[(script.to_vec(), value)])
+    }
+
+    /// The same with several outputs.
+    pub fn pay_all(&self, outputs: &[(Vec<u8>, i64)]) -> [u8; 32] {
+        let mut s = self.lock();
+        s.serial += 1;
+        let mut from = [ELSEWHERE; 32];
+        from[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let mut txid = [0xdd; 32];
+        txid[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let outputs = outputs
+            .iter()
+            .map(|(script, value)| LeanOutput { value: *value, script: script.clone() })
+            .collect();
+        let inputs = vec![(from, 0)];
+        s.mempool.push(LeanTx { txid, coinbase: false, hogex: false, inputs, outputs });
+        txid
+    }
+
+    /// Somebody has our keys: spends a coin of ours elsewhere, in the next block.
+    pub fn steal(&self, coin: OutPoint) {
+        let mut s = self.lock();
+        s.serial += 1;
+        let mut txid = [0xcc; 32];
+        txid[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let outputs = vec![LeanOutput { value: 1, script: vec![0x51] }];
+        // Before anything else that spends it.
+        let tx = LeanTx { txid, coinbase: false, hogex: false, inputs: vec![coin], outputs };
+        s.mempool.insert(0, tx);
+    }
+
+    /// Forgets a waiting transaction, as when its sender has replaced it by another.
+    pub fn forget(&self, txid: &[u8; 32]) {
+        self.lock().mempool.retain(|t| t.txid != *txid);
+    }
+
+    /// A block on the tip with the waiting transactions that are valid and wanted.
+    pub fn mine(&self, coinbase_script: &[u8], mut wanted: impl FnMut(&LeanTx) -> bool) {
+        let mut s = self.lock();
+        s.serial += 1;
+        let height = s.blocks.len() as u64;
+        let mut coins = coins(&s.blocks);
+        let mut txid = [0xcb; 32];
+        txid[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let outputs = vec![LeanOutput { value: 5_000_000_000, script: coinbase_script.to_vec() }];
+        let inputs = vec![([0; 32], u32::MAX)];
+        let mut txs = vec![LeanTx { txid, coinbase: true, hogex: false, inputs, outputs }];
+        let waiting = std::mem::take(&mut s.mempool);
+        for tx in waiting {
+            let valid = tx.inputs.iter().all(|i| {
+                i.0[0] == ELSEWHERE && !spent_elsewhere(&s.blocks, &txs, i)
+                    || coins.get(i).is_some_and(|c| {
+                        c.coinbase_height.is_none_or(|h| h + self.maturity <= height)
+                    })
+            });
+            if valid && wanted(&tx) {
+                for input in &tx.inputs {
+                    coins.remove(input);
+                }
+                add_coins(&mut coins, &tx, height);
+                txs.push(tx);
+            } else {
+                s.mempool.push(tx);
+            }
+        }
+        let mut hash = [0xb0; 32];
+        hash[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let prev = s.blocks.last().map_or([0; 32], |b| b.hash);
+        let time = 1_700_000_000 + u32::try_from(height).unwrap() * 600;
+        s.blocks.push(LeanBlock { header: [0; 80], hash, prev, time, bits: 0x207f_ffff, txs });
+    }
+
+    /// Takes the newest `depth` blocks away; what was in them waits again, before all others.
+    pub fn rewind(&self, depth: usize) {
+        let mut s = self.lock();
+        let keep = s.blocks.len().saturating_sub(depth).max(1);
+        let gone = s.blocks.split_off(keep);
+        let mut waiting: Vec<LeanTx> =
+            gone.into_iter().flat_map(|b| b.txs).filter(|t| !t.coinbase).collect();
+        waiting.append(&mut s.mempool);
+        s.mempool = waiting;
+    }
+
+    /// What a node does with a transaction sent to it.
+    pub fn send(&self, bytes: &[u8]) -> SendOutcome {
+        let tx: Transaction = bitcoin::consensus::deserialize(bytes).unwrap();
+        let txid = tx.compute_txid().to_byte_array();
+        let mut s = self.lock();
+        let known = s.blocks.iter().flat_map(|b| &b.txs).chain(&s.mempool).any(|t| t.txid == txid);
+        if known {
+            return SendOutcome::AlreadyKnown;
+        }
+        let coins = coins(&s.blocks);
+        let mut sum = 0;
+        for (at, input) in tx.input.iter().enumerate() {
+            let outpoint = (input.previous_output.txid.to_byte_array(), input.previous_output.vout);
+            let Some(coin) = coins.get(&outpoint) else {
+                return SendOutcome::Rejected("bad-txns-inputs-missingorspent".into());
+            };
+            if s.mempool.iter().any(|t| t.inputs.contains(&outpoint)) {
+                return SendOutcome::Rejected("txn-mempool-conflict".into());
+            }
+            self.verify(&tx, at, coin);
+            sum += coin.value;
+        }
+        let lean = lean(&tx);
+        let paid: i64 = lean.outputs.iter().map(|o| o.value).sum();
+        assert!(sum > paid, "a transaction without a fee");
+        assert!(tx.weight().to_wu() <= 400_000, "a transaction no node relays");
+        for input in &lean.inputs {
+            s.spenders.entry(*input).or_default().insert(txid);
+        }
+        s.mempool.push(lean);
+        SendOutcome::Accepted
+    }
+
+    /// Checks a signature as the network does: version 0 witness public key hash only.
+    fn verify(&self, tx: &Transaction, at: usize, coin: &Coin) {
+        let script = ScriptBuf::from_bytes(coin.script.clone());
+        let witness = &tx.input[at].witness;
+        let public = PublicKey::from_slice(&witness[1]).unwrap();
+        let hash = bitcoin::PublicKey::new(public).wpubkey_hash().unwrap();
+        assert_eq!(script, ScriptBuf::new_p2wpkh(&hash), "another key's coin");
+        let (kind, der) = witness[0].split_last().unwrap();
+        assert_eq!(*kind, 1);
+        let value = Amount::from_sat(u64::try_from(coin.value).unwrap());
+        let digest = SighashCache::new(tx)
+            .p2wpkh_signature_hash(at, &script, value, EcdsaSighashType::All)
+            .unwrap();
+        let signature = ecdsa::Signature::from_der(der).unwrap();
+        let message = Message::from_digest(digest.to_byte_array());
+        self.secp.verify_ecdsa(&message, &signature, &public).unwrap();
+    }
+
+    /// Every payment to a script in the best chain: id, value, height.
+    pub fn payments_to(&self, script: &[u8]) -> Vec<([u8; 32], i64, u64)> {
+        let s = self.lock();
+        let mut payments = Vec::new();
+        for (height, block) in s.blocks.iter().enumerate() {
+            for tx in &block.txs {
+                for output in tx.outputs.iter().filter(|o| o.script == script) {
+                    payments.push((tx.txid, output.value, height as u64));
+                }
+            }
+        }
+        payments
+    }
+
+    /// Unspent outputs of the best chain whose script is in `scripts`.
+    pub fn unspent(&self, scripts: &BTreeSet<Vec<u8>>) -> i64 {
+        let coins = coins(&self.lock().blocks);
+        coins.values().filter(|c| scripts.contains(&c.script)).map(|c| c.value).sum()
+    }
+
+    /// Transactions waiting for a block.
+    pub fn waiting(&self) -> usize {
+        self.lock().mempool.len()
+    }
+
+    /// Whether some transaction in the best chain pays to `script`, waiting ones included.
+    pub fn ids_paying(&self, script: &[u8]) -> BTreeSet<[u8; 32]> {
+        let s = self.lock();
+        let all = s.blocks.iter().flat_map(|b| &b.txs).chain(&s.mempool);
+        all.filter(|t| t.outputs.iter().any(|o| o.script == script)).map(|t| t.txid).collect()
+    }
+}
+
+struct Coin {
+    value: i64,
+    script: Vec<u8>,
+    coinbase_height: Option<u64>,
+}
+
+fn add_coins(coins: &mut BTreeMap<OutPoint, Coin>, tx: &LeanTx, height: u64) {
+    for (vout, output) in tx.outputs.iter().enumerate() {
+        let coinbase_height = tx.coinbase.then_some(height);
+        let coin = Coin { value: output.value, script: output.script.clone(), coinbase_height };
+        coins.insert((tx.txid, u32::try_from(vout).unwrap()), coin);
+    }
+}
+
+fn coins(blocks: &[LeanBlock]) -> BTreeMap<OutPoint, Coin> {
+    let mut coins = BTreeMap::new();
+    for (height, block) in blocks.iter().enumerate() {
+        for tx in &block.txs {
+            for input in &tx.inputs {
+                coins.remove(input);
+            }
+            add_coins(&mut coins, tx, height as u64);
+        }
+    }
+    coins
+}
+
+fn spent_elsewhere(blocks: &[LeanBlock], now: &[LeanTx], input: &OutPoint) -> bool {
+    blocks.iter().flat_map(|b| &b.txs).chain(now).any(|t| t.inputs.contains(input))
+}
+
+fn lean(tx: &Transaction) -> LeanTx {
+    LeanTx {
+        txid: tx.compute_txid().to_byte_array(),
+        coinbase: false,
+        hogex: false,
+        inputs: tx
+            .input
+            .iter()
+            .map(|i| (i.previous_output.txid.to_byte_array(), i.previous_output.vout))
+            .collect(),
+        outputs: tx
+            .output
+            .iter()
+            .map(|o| LeanOutput {
+                value: i64::try_from(o.value.to_sat()).unwrap(),
+                script: o.script_pubkey.to_bytes(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,312 @@
+//! A house to test the treasury in: a database, a chain in memory, a node that may fail, a market
+//! that takes payments for contracts.
+#![allow(dead_code)] // each test file uses its part
+
+pub mod chain;
+pub mod node;
+
+use async_trait::async_trait;
+use chain::FakeChain;
+use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_address};
+use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
+use gruve_store::{Store, Tx, transact};
+use gruve_treasury::{
+    ChainWallet, Invoice, InvoiceSink, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError,
+    Treasury, TreasuryConfig, TreasuryError,
+};
+use gruve_units::{
+    AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
+    Timestamp,
+};
+use node::FakeNode;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const ASSET: Asset = Asset::Btc;
+pub const CONFIRMATIONS: u64 = 3;
+pub const REORG_LIMIT: u64 = 20;
+pub const MATURITY: u64 = 10;
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+pub fn sat(minor: i64) -> Amount {
+    Amount::new(ASSET, minor)
+}
+
+pub fn account(n: u8) -> AccountId {
+    AccountId::from_bytes([n; 16])
+}
+
+pub fn contract(n: u8) -> ContractId {
+    ContractId::from_bytes([n; 16])
+}
+
+pub fn params() -> ChainParams {
+    let regtest = params_for(ASSET, NetworkName::Regtest).unwrap();
+    ChainParams { coinbase_maturity: MATURITY, ..regtest }
+}
+
+/// Somebody's address outside, one for each number.
+pub fn stranger(n: u32) -> (String, Vec<u8>) {
+    let mut script = vec![0, 20];
+    script.extend([0x77; 16]);
+    script.extend(n.to_be_bytes());
+    (gruve_chain::address_for_script(&params(), &script).unwrap(), script)
+}
+
+/// Takes the price of a contract from the customer's balance, as the market does.
+pub struct Market {
+    pub refuses: bool,
+}
+
+#[async_trait]
+impl InvoiceSink for Market {
+    async fn paid(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
+        let Purpose::Contract(contract) = invoice.purpose else { return Ok(()) };
+        let entry = Entry::transfer(
+            format!("test:paid:{}", invoice.id),
+            "test-paid",
+            Timestamp(0),
+            Account::CustomerAvailable(invoice.account),
+            Account::PrepaidWork(contract),
+            invoice.amount,
+        );
+        let posted = post(tx, &entry).await.map_err(|e| SinkError::of(&e))?;
+        assert_eq!(posted, Posted::New, "an invoice was paid twice");
+        if self.refuses {
+            return Err(SinkError { blame: Blame::Rejected, message: "sold out".into() });
+        }
+        Ok(())
+    }
+
+    async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
+        let held = balance(tx, &Account::CustomerHeld(invoice.account), ASSET).await;
+        drop(held.map_err(|e| SinkError::of(&e))?);
+        Ok(())
+    }
+}
+
+pub struct House {
+    pub store: Store,
+    pub clock: Arc<ManualClock>,
+    pub entropy: Arc<SeededEntropy>,
+    pub chain: Arc<FakeChain>,
+    pub node: Arc<FakeNode>,
+    pub treasury: Treasury,
+    pub payer: Payer,
+    pub refuses: bool,
+    /// Whether blocks pay their reward to the house.
+    pub farm: bool,
+}
+
+pub fn open_treasury(
+    store: &Store,
+    clock: &Arc<ManualClock>,
+    entropy: &Arc<SeededEntropy>,
+    node: &Arc<FakeNode>,
+    refuses: bool,
+) -> Treasury {
+    let mut wallet = ChainWallet::new(params(), node.clone());
+    wallet.confirmations = CONFIRMATIONS;
+    wallet.reorg_limit = REORG_LIMIT;
+    wallet.payouts.auto_approve_max = 10_000_000;
+    let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet);
+    let treasury =
+        Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
+    treasury.tell_invoices_to(Arc::new(Market { refuses }));
+    treasury
+}
+
+impl House {
+    pub async fn new(store: Store, seed: u64) -> House {
+        House::build(store, seed, false).await
+    }
+
+    pub async fn refusing(store: Store) -> House {
+        House::build(store, 1, true).await
+    }
+
+    async fn build(store: Store, seed: u64, refuses: bool) -> House {
+        store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
+        store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let chain = Arc::new(FakeChain::new(MATURITY));
+        let node = Arc::new(FakeNode::new(chain.clone(), params()));
+        let treasury = open_treasury(&store, &clock, &entropy, &node, refuses);
+        let payer = Payer::new(treasury.clone());
+        let house = House {
+            store,
+            clock,
+            entropy,
+            chain,
+            node,
+            treasury,
+            payer,
+            refuses,
+            farm: false,
+        };
+        house.follow().await;
+        house
+    }
+
+    /// As after a kill: everything in memory is gone.
+    pub fn restart(&mut self) {
+        self.treasury =
+            open_treasury(&self.store, &self.clock, &self.entropy, &self.node, self.refuses);
+        self.payer = Payer::new(self.treasury.clone());
+    }
+
+    /// Brings the database to the chain's tip.
+    pub async fn follow(&self) {
+        while self.follow_one(&mut || false).await.unwrap() {}
+    }
+
+    /// One block nearer to the chain's tip; `breaks` is asked before and after the commit. Gives
+    /// whether there was anything to do.
+    pub async fn follow_one(
+        &self,
+        breaks: &mut (dyn FnMut() -> bool + Send),
+    ) -> Result<bool, TreasuryError> {
+        let top = {
+            let mut tx = self.store.read().await?;
+            self.treasury.known_blocks(&mut tx, ASSET, 1).await?.first().copied()
+        };
+        let broken = |b: bool| if b { Err(TreasuryError::BrokenOff("follower")) } else { Ok(()) };
+        let before = breaks();
+        if let Some(top) = top {
+            if self.chain.block(top.height).is_none_or(|b| b.hash != top.hash) {
+                transact!(self.store, tx -> Result<(), TreasuryError> => {
+                    self.disconnect(tx, &top).await?;
+                    broken(before)
+                })?;
+                broken(breaks())?;
+                return Ok(true);
+            }
+        }
+        let height = top.map_or(0, |t| t.height + 1);
+        let Some(block) = self.chain.block(height) else { return Ok(false) };
+        transact!(self.store, tx -> Result<(), TreasuryError> => {
+            let effects = self.treasury.connect_block(tx, ASSET, height, &block).await?;
+            for reward in &effects.rewards {
+                let reason = format!("test:reward:{height}:{}", self.treasury_connection(tx).await);
+                let lane = Account::Rewards("sha256d".parse().unwrap());
+                let (debit, at) = (Account::ChainMaturing, Timestamp(0));
+                post(tx, &Entry::transfer(reason, "test", at, debit, lane, reward.value)).await?;
+            }
+            broken(before)
+        })?;
+        broken(breaks())?;
+        Ok(true)
+    }
+
+    async fn treasury_connection(&self, tx: &mut Tx) -> i64 {
+        let row = tx.fetch_one("SELECT connections FROM treasury_chains", &[]).await.unwrap();
+        row.get("connections").unwrap()
+    }
+
+    async fn disconnect(&self, tx: &mut Tx, top: &BlockRef) -> Result<(), TreasuryError> {
+        let effects = self.treasury.disconnect_block(tx, ASSET, top).await?;
+        if !effects.orphaned.is_empty() {
+            let value = sat(5_000_000_000);
+            let reason = format!("test:orphan:{}", self.treasury_connection(tx).await)
+                + &format!(":{}", top.height);
+            let lane = Account::Rewards("sha256d".parse().unwrap());
+            let (credit, at) = (Account::ChainMaturing, Timestamp(0));
+            post(tx, &Entry::transfer(reason, "test", at, lane, credit, value)).await?;
+        }
+        Ok(())
+    }
+
+    pub fn coinbase_script(&self) -> Vec<u8> {
+        if self.farm { self.treasury.coinbase_script(ASSET).unwrap() } else { vec![0x51] }
+    }
+
+    /// Mines blocks with all that waits, and follows.
+    pub async fn mine(&self, blocks: u64) {
+        for _ in 0..blocks {
+            self.chain.mine(&self.coinbase_script(), |_| true);
+        }
+        self.follow().await;
+        self.check().await;
+    }
+
+    /// The books balance and say what the chain says.
+    pub async fn check(&self) {
+        let mut tx = self.store.read().await.unwrap();
+        let r = self.treasury.reconcile(&mut tx, ASSET).await.unwrap();
+        assert!(r.agrees(), "chain and books differ: {r:?}");
+        let audit = gruve_ledger::audit(&mut tx).await.unwrap();
+        assert!(audit.findings.is_empty(), "{audit:?}");
+    }
+
+    pub async fn balance(&self, account: Account) -> i64 {
+        let mut tx = self.store.read().await.unwrap();
+        balance(&mut tx, &account, ASSET).await.unwrap().minor
+    }
+
+    pub async fn available(&self, n: u8) -> i64 {
+        self.balance(Account::CustomerAvailable(account(n))).await
+    }
+
+    pub async fn held(&self, n: u8) -> i64 {
+        self.balance(Account::CustomerHeld(account(n))).await
+    }
+
+    pub async fn total(&self, kind: AccountKind) -> i64 {
+        let mut tx = self.store.read().await.unwrap();
+        let totals = gruve_ledger::totals(&mut tx, ASSET).await.unwrap();
+        totals.iter().find(|(k, _)| *k == kind).map_or(0, |(_, a)| a.minor)
+    }
+
+    pub async fn invoice(&self, n: u8, minor: i64, purpose: Purpose) -> Invoice {
+        let new = NewInvoice { account: account(n), amount: sat(minor), purpose, ttl: HOUR };
+        transact!(self.store, tx -> Result<Invoice, TreasuryError> => {
+            self.treasury.create_invoice(tx, new).await
+        })
+        .unwrap()
+    }
+
+    pub async fn look(&self, id: InvoiceId) -> Invoice {
+        self.treasury.invoice(id).await.unwrap().unwrap()
+    }
+
+    /// Somebody pays to an address.
+    pub fn pay(&self, address: &str, minor: i64) -> [u8; 32] {
+        self.chain.pay(&script_for_address(&params(), address).unwrap(), minor)
+    }
+
+    /// Puts operator's coins into the hot wallet and makes them spendable.
+    pub async fn fill(&self, coins: &[i64]) {
+        let address = self.treasury.capital_address(ASSET).unwrap();
+        for &coin in coins {
+            self.pay(&address, coin);
+        }
+        self.mine(CONFIRMATIONS).await;
+    }
+
+    /// Gives a customer coins by a top-up.
+    pub async fn top_up(&self, n: u8, minor: i64) {
+        let invoice = self.invoice(n, minor, Purpose::TopUp).await;
+        self.pay(&invoice.address, minor);
+        self.mine(CONFIRMATIONS).await;
+    }
+
+    pub async fn request(
+        &self,
+        n: u8,
+        minor: i64,
+        to: &str,
+    ) -> Result<PayoutId, TreasuryError> {
+        let new = NewPayout {
+            account: account(n),
+            amount: sat(minor),
+            address: to.to_owned(),
+            request_key: None,
+        };
+        self.treasury.request_payout(new).await
+    }
+
+    pub async fn payout(&self, id: PayoutId) -> gruve_treasury::Payout {
+        self.treasury.payout(id).await.unwrap().unwrap()
+    }
+}

@@ -1,0 +1,130 @@
+//! A node over the fake chain whose answers can be lost, late or wrong.
+
+use super::chain::{Dice, FakeChain};
+use async_trait::async_trait;
+use gruve_chain::{
+    BlockRef, ChainInfo, ChainParams, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome,
+    Template, TransactionPlace,
+};
+use std::sync::{Arc, Mutex};
+
+pub struct FakeNode {
+    pub chain: Arc<FakeChain>,
+    pub params: ChainParams,
+    faults: Mutex<Option<Dice>>,
+    rate: Mutex<Option<i64>>,
+    late: Mutex<Vec<Vec<u8>>>,
+}
+
+fn lost() -> NodeError {
+    let after = std::time::Duration::from_secs(30);
+    NodeError::TimedOut { host: "fake".into(), method: "any", after }
+}
+
+impl FakeNode {
+    pub fn new(chain: Arc<FakeChain>, params: ChainParams) -> FakeNode {
+        let (faults, late) = (Mutex::new(None), Mutex::default());
+        FakeNode { chain, params, faults, rate: Mutex::new(Some(2_000)), late }
+    }
+
+    pub fn set_faults(&self, dice: Option<Dice>) {
+        *self.faults.lock().unwrap() = dice;
+    }
+
+    pub fn set_rate(&self, rate: Option<i64>) {
+        *self.rate.lock().unwrap() = rate;
+    }
+
+    /// Requests that were under way arrive now.
+    pub fn deliver_late(&self) {
+        for bytes in std::mem::take(&mut *self.late.lock().unwrap()) {
+            self.chain.send(&bytes);
+        }
+    }
+
+    fn roll(&self) -> u64 {
+        self.faults.lock().unwrap().as_mut().map_or(100, |d| d.below(100))
+    }
+}
+
+#[async_trait]
+impl Node for FakeNode {
+    fn params(&self) -> &ChainParams {
+        &self.params
+    }
+
+    async fn template(&self, _: Option<&str>) -> Result<Template, NodeError> {
+        Err(NodeError::NotReady("not a mining node".into()))
+    }
+
+    async fn submit_block(&self, _: &[u8]) -> Result<SubmitOutcome, NodeError> {
+        Err(NodeError::NotReady("not a mining node".into()))
+    }
+
+    async fn tip(&self) -> Result<BlockRef, NodeError> {
+        if self.roll() < 5 {
+            return Err(lost());
+        }
+        let height = self.chain.height();
+        Ok(BlockRef { height, hash: self.chain.block(height).unwrap().hash })
+    }
+
+    async fn block_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
+        Ok(self.chain.block(height).map(|b| b.hash))
+    }
+
+    async fn block(&self, _: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
+        Err(NodeError::NotReady("blocks are handed over by the test".into()))
+    }
+
+    async fn send_transaction(&self, bytes: &[u8]) -> Result<SendOutcome, NodeError> {
+        match self.roll() {
+            // The request is lost.
+            0..8 => Err(lost()),
+            // The answer is lost.
+            8..16 => {
+                self.chain.send(bytes);
+                Err(lost())
+            }
+            // The request arrives much later.
+            16..22 => {
+                self.late.lock().unwrap().push(bytes.to_vec());
+                Err(lost())
+            }
+            // The request arrives twice.
+            22..28 => {
+                self.chain.send(bytes);
+                Ok(self.chain.send(bytes))
+            }
+            // The node refuses what another would take.
+            28..34 => Ok(SendOutcome::Rejected("mempool min fee not met".into())),
+            // The node took it, and says that it did not.
+            34..38 => {
+                self.chain.send(bytes);
+                Ok(SendOutcome::Rejected("bad-txns-inputs-missingorspent".into()))
+            }
+            // The node says that it has it, and does not.
+            38..42 => Ok(SendOutcome::AlreadyKnown),
+            _ => Ok(self.chain.send(bytes)),
+        }
+    }
+
+    async fn transaction_in_mempool_or_block(
+        &self,
+        _: &[u8; 32],
+    ) -> Result<TransactionPlace, NodeError> {
+        Ok(TransactionPlace::Unknown)
+    }
+
+    async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {
+        match self.roll() {
+            0..6 => Err(lost()),
+            6..12 => Ok(None),
+            _ => Ok(self.rate.lock().unwrap().map(|minor_per_kvb| FeeRate { minor_per_kvb })),
+        }
+    }
+
+    async fn info(&self) -> Result<ChainInfo, NodeError> {
+        Err(NodeError::NotReady("nobody asks".into()))
+    }
+}
