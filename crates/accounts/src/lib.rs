@@ -1,1 +1,53 @@
-//! Gruve room: accounts.
+//! Customers: who they are, how they prove it, and who is signed in.
+//!
+//! # For what
+//! [`Accounts::sign_up`], [`Accounts::sign_in`] and [`Accounts::session`] for the web;
+//! [`Accounts::account_by_name`] for miners, who log in as `name.machine`; [`record`] for whoever
+//! changes something of an account.
+//!
+//! # Promises
+//! - Passwords are kept as Argon2id hashes (19 MiB, two passes: OWASP's first choice), of session
+//!   tokens only a SHA-256 hash. Neither is ever shown or logged.
+//! - Signing in tells nobody whether an account exists: a wrong name and a wrong password get the
+//!   same answer after the same work. (Signing up tells that a name or address is taken.)
+//! - Attempts to sign in are limited for each account and, alike, for names that do not exist;
+//!   all hashing together takes a bounded share of processors and memory.
+//! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
+//!   [`SESSIONS_MAX`].
+//! - Everything kept has a bound or an age at which it goes.
+//!
+//! # What this room must not know
+//! Money, contracts, machines.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod attempts;
+mod audit;
+mod error;
+mod names;
+mod passwords;
+mod service;
+mod sessions;
+mod sql;
+
+use gruve_store::Migration;
+
+pub use attempts::{ATTEMPT_INTERVAL, ATTEMPTS_AT_ONCE};
+pub use audit::{AUDIT_KEPT, AuditRow, record};
+pub use error::AccountsError;
+pub use names::{
+    EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
+};
+pub use service::{Accounts, NewAccount, SIGN_UPS_PER_HOUR_MAX};
+pub use sessions::{SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session, SessionInfo};
+
+/// The room's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "accounts",
+    sqlite: include_str!("../migrations/0001_accounts.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_accounts.postgres.sql"),
+}];
+
+/// A result with this room's error.
+pub type Result<T, E = AccountsError> = std::result::Result<T, E>;

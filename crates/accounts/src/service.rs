@@ -1,0 +1,229 @@
+//! The room's public face.
+
+use crate::audit::AuditRow;
+use crate::passwords::Passwords;
+use crate::sql::{
+    ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT, NAME_OF,
+    SIGN_UPS_SINCE,
+};
+use crate::{
+    AccountsError, MIGRATIONS, Result, Session, SessionInfo, attempts, audit, names, record,
+    sessions,
+};
+use gruve_store::{Store, Tx, params, transact};
+use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
+use std::fmt;
+use std::sync::Arc;
+
+/// Accounts opened within an hour at most: far above any honest rush, and what a flood of them may
+/// cost in storage.
+pub const SIGN_UPS_PER_HOUR_MAX: i64 = 1_000;
+
+/// What it takes to open an account.
+#[derive(Clone)]
+pub struct NewAccount {
+    /// The public name, see [`is_account_name`](crate::is_account_name).
+    pub name: String,
+    /// Where the customer can be reached.
+    pub email: String,
+    /// The password, 8 characters or more.
+    pub password: String,
+}
+
+impl fmt::Debug for NewAccount {
+    /// Without address and password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewAccount").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Customers' accounts and sessions. Cloning it is cheap and gives the same one.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    passwords: Passwords,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").field("store", &self.0.store).finish_non_exhaustive()
+    }
+}
+
+struct Credentials {
+    account: AccountId,
+    password: String,
+}
+
+impl Accounts {
+    /// The service over a store whose tables are in place (see [`Accounts::migrate`]).
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Accounts {
+        let passwords = Passwords::new(Arc::clone(&entropy));
+        Accounts(Arc::new(Inner { store, clock, entropy, passwords }))
+    }
+
+    /// Puts the room's tables in place.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn migrate(store: &Store) -> Result<()> {
+        Ok(store.migrate("accounts", MIGRATIONS).await?)
+    }
+
+    /// Opens an account.
+    ///
+    /// # Errors
+    /// [`AccountsError::BadName`], [`AccountsError::BadEmail`], [`AccountsError::BadPassword`],
+    /// [`AccountsError::Taken`], [`AccountsError::TooManySignUps`], [`AccountsError::Crowded`].
+    pub async fn sign_up(&self, new: NewAccount) -> Result<AccountId> {
+        if !names::is_account_name(&new.name) {
+            return Err(AccountsError::BadName);
+        }
+        let email = names::email(&new.email)?;
+        names::check_password(&new.password)?;
+        let password = {
+            let turn = self.0.passwords.turn().await?;
+            self.0.passwords.hash(&turn, &new.password).await?
+        };
+        let now = self.0.clock.now();
+        let id = AccountId::new(now, self.0.entropy.as_ref());
+        transact!(self.0.store, tx -> Result<_> => {
+            let since = now.minus(Duration::from_secs(3600));
+            let recent: i64 = tx.fetch_one(SIGN_UPS_SINCE, &params![since]).await?.get("n")?;
+            if recent >= SIGN_UPS_PER_HOUR_MAX {
+                return Err(AccountsError::TooManySignUps);
+            }
+            let row = params![id, &new.name, &email, &password, now];
+            if tx.execute(INSERT_ACCOUNT, &row).await? == 0 {
+                return Err(AccountsError::Taken);
+            }
+            self.record(tx, now, id, "account.opened").await?;
+            Ok(id)
+        })
+    }
+
+    /// Signs in by name or e-mail address.
+    ///
+    /// # Errors
+    /// [`AccountsError::WrongCredentials`], the same after the same work whether the account exists
+    /// or not; [`AccountsError::TooManyAttempts`], [`AccountsError::Crowded`].
+    pub async fn sign_in(&self, login: &str, password: &str) -> Result<Session> {
+        let login = login.to_ascii_lowercase();
+        let possible = login.len() <= names::EMAIL_BYTES_MAX
+            && !login.contains('\0')
+            && password.len() <= names::PASSWORD_BYTES_MAX;
+        if !possible {
+            // Nobody can have this name or password, which tells nothing about anybody.
+            return Err(AccountsError::WrongCredentials);
+        }
+        let found = self.credentials(&login).await?;
+        let account = found.as_ref().map(|c| c.account);
+        let subject = attempts::subject(account, &login);
+        let right = {
+            let turn = self.0.passwords.turn().await?;
+            let now = self.0.clock.now();
+            transact!(self.0.store, tx -> Result<_> => {
+                attempts::count(tx, &subject, now).await
+            })?;
+            self.0.passwords.verify(&turn, password, found.map(|c| c.password)).await?
+        };
+        let now = self.0.clock.now();
+        let (Some(account), true) = (account, right) else {
+            return self.refuse(account, now).await;
+        };
+        transact!(self.0.store, tx -> Result<_> => {
+            attempts::clear(tx, &subject).await?;
+            audit::forget_old(tx, now).await?;
+            self.record(tx, now, account, "session.opened").await?;
+            sessions::open(tx, account, now, self.0.entropy.as_ref()).await
+        })
+    }
+
+    /// Notes a wrong password. Names that do not exist leave a line too, so that the work is the
+    /// same; both are bounded by the limit on attempts.
+    async fn refuse(&self, account: Option<AccountId>, now: Timestamp) -> Result<Session> {
+        let entropy = self.0.entropy.as_ref();
+        transact!(self.0.store, tx -> Result<_> => {
+            let action = "session.refused".to_owned();
+            let row = AuditRow { at: now, account, action, detail: String::new() };
+            record(tx, &row, entropy).await
+        })?;
+        Err(AccountsError::WrongCredentials)
+    }
+
+    /// Whose session a token proves: `None` when it proves none, or one that has ended.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session(&self, token: &str) -> Result<Option<SessionInfo>> {
+        sessions::find(&self.0.store, token, self.0.clock.now()).await
+    }
+
+    /// Ends a session. Ending one that does not exist does nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sign_out(&self, token: &str) -> Result<()> {
+        let now = self.0.clock.now();
+        transact!(self.0.store, tx -> Result<_> => {
+            if let Some(account) = sessions::close(tx, token).await? {
+                self.record(tx, now, account, "session.closed").await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The account called `name`, if there is one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn account_by_name(&self, name: &str) -> Result<Option<AccountId>> {
+        if !names::is_account_name(name) {
+            return Ok(None);
+        }
+        let row =
+            self.0.store.read().await?.fetch_optional(ACCOUNT_BY_NAME, &params![name]).await?;
+        Ok(row.map(|r| r.get("id")).transpose()?)
+    }
+
+    /// The name of an account, if it exists.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn name_of(&self, account: AccountId) -> Result<Option<String>> {
+        let row = self.0.store.read().await?.fetch_optional(NAME_OF, &params![account]).await?;
+        Ok(row.map(|r| r.get("name")).transpose()?)
+    }
+
+    /// The latest lines of an account's log, newest first, at most `limit` and at most 1000.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit_log(&self, account: AccountId, limit: u32) -> Result<Vec<AuditRow>> {
+        audit::latest(&mut self.0.store.read().await?, account, limit.min(1_000)).await
+    }
+
+    async fn credentials(&self, login: &str) -> Result<Option<Credentials>> {
+        let sql = if login.contains('@') { CREDENTIALS_BY_EMAIL } else { CREDENTIALS_BY_NAME };
+        let row = self.0.store.read().await?.fetch_optional(sql, &params![login]).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Credentials { account: row.get("id")?, password: row.get("password")? }))
+    }
+
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        at: Timestamp,
+        account: AccountId,
+        action: &str,
+    ) -> Result<()> {
+        let (account, action) = (Some(account), action.to_owned());
+        let row = AuditRow { at, account, action, detail: String::new() };
+        record(tx, &row, self.0.entropy.as_ref()).await
+    }
+}

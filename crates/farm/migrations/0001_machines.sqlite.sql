@@ -1,0 +1,19 @@
+CREATE TABLE farm_sites (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+-- Machines of the house and of customers in its sites, and those that customers run elsewhere, which
+-- have no site. The owner is 'house' or an account's id.
+CREATE TABLE farm_machines (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    site BLOB REFERENCES farm_sites (id),
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    nameplate BLOB NOT NULL CHECK (length(nameplate) = 16),
+    created_at INTEGER NOT NULL,
+    UNIQUE (owner, name, lane),
+    UNIQUE (site, name)
+) STRICT;

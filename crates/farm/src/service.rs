@@ -1,0 +1,232 @@
+//! The room's public face.
+
+use crate::machine::{self, Machine, MachineOwner, NewMachine, Site};
+use crate::sql::{
+    COUNT_IN_SITES, COUNT_OUTSIDE_OF, COUNT_SITES, INSERT_MACHINE, INSERT_SITE, MACHINE,
+    MACHINE_IN_SITE, MACHINE_OF_OWNER, MACHINES_IN_SITES, MACHINES_OF_OWNER, SET_NAMEPLATE, SITE,
+    SITE_BY_NAME, SITES,
+};
+use crate::{FarmError, HouseSecret, MIGRATIONS, Result, UNNAMED_MACHINE};
+use gruve_store::{Store, params, transact};
+use gruve_units::{AccountId, Clock, Entropy, Hashrate, LaneId, MachineId, SiteId};
+use std::fmt;
+use std::sync::Arc;
+
+/// Machines of an account outside the sites at most: what one large home or container holds. Names
+/// come from whoever connects, so without a bound they could fill the table.
+pub const OUTSIDE_MACHINES_MAX: i64 = 1_000;
+
+/// Machines in all sites at most: below the rows that one answer can have.
+pub const HOUSE_MACHINES_MAX: i64 = 50_000;
+
+/// Sites at most.
+pub const SITES_MAX: i64 = 1_000;
+
+/// The operator's sites and all machines. Cloning it is cheap and gives the same one.
+#[derive(Clone)]
+pub struct Farm {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    secret: Option<HouseSecret>,
+}
+
+impl fmt::Debug for Farm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Farm").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Farm {
+    /// The service over a store whose tables are in place (see [`Farm::migrate`]). Machines of the
+    /// house are not admitted until it is given their secret.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Farm {
+        Farm { store, clock, entropy, secret: None }
+    }
+
+    /// The same, admitting machines of the house by `secret`.
+    #[must_use]
+    pub fn with_house_secret(self, secret: HouseSecret) -> Farm {
+        Farm { secret: Some(secret), ..self }
+    }
+
+    /// Puts the room's tables in place.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn migrate(store: &Store) -> Result<()> {
+        Ok(store.migrate("farm", MIGRATIONS).await?)
+    }
+
+    /// Adds a site; the same name gives the same site.
+    ///
+    /// # Errors
+    /// [`FarmError::BadName`], [`FarmError::TooMany`].
+    pub async fn add_site(&self, name: &str) -> Result<SiteId> {
+        machine::check_name(name)?;
+        let now = self.clock.now();
+        let id = SiteId::new(now, self.entropy.as_ref());
+        transact!(self.store, tx -> Result<_> => {
+            if let Some(row) = tx.fetch_optional(SITE_BY_NAME, &params![name]).await? {
+                return Ok(row.get("id")?);
+            }
+            let count: i64 = tx.fetch_one(COUNT_SITES, &[]).await?.get("n")?;
+            if count >= SITES_MAX {
+                return Err(FarmError::TooMany { max: SITES_MAX });
+            }
+            tx.execute(INSERT_SITE, &params![id, name, now]).await?;
+            Ok(id)
+        })
+    }
+
+    /// Adds a machine to a site. The same name in the same site gives the same machine, with its
+    /// nameplate brought up to date.
+    ///
+    /// # Errors
+    /// [`FarmError::BadName`], [`FarmError::NoSite`], [`FarmError::TooMany`];
+    /// [`FarmError::Differs`] when one of that name is somebody else's or works elsewhere.
+    pub async fn add_machine(&self, new: NewMachine) -> Result<MachineId> {
+        machine::check_name(&new.name)?;
+        let now = self.clock.now();
+        let id = MachineId::new(now, self.entropy.as_ref());
+        transact!(self.store, tx -> Result<_> => {
+            let there = tx.fetch_optional(MACHINE_IN_SITE, &params![new.site, &new.name]).await?;
+            if let Some(row) = there {
+                let old = machine::read(&row)?;
+                if old.owner != new.owner || old.lane != new.lane {
+                    return Err(FarmError::Differs { name: new.name.clone() });
+                }
+                if old.nameplate != new.nameplate {
+                    tx.execute(SET_NAMEPLATE, &params![old.id, new.nameplate]).await?;
+                }
+                return Ok(old.id);
+            }
+            if tx.fetch_optional(SITE, &params![new.site]).await?.is_none() {
+                return Err(FarmError::NoSite);
+            }
+            let count: i64 = tx.fetch_one(COUNT_IN_SITES, &[]).await?.get("n")?;
+            if count >= HOUSE_MACHINES_MAX {
+                return Err(FarmError::TooMany { max: HOUSE_MACHINES_MAX });
+            }
+            let row = params![id, new.site, new.owner, &new.name, &new.lane, new.nameplate, now];
+            if tx.execute(INSERT_MACHINE, &row).await? == 0 {
+                return Err(FarmError::Differs { name: new.name.clone() });
+            }
+            Ok(id)
+        })
+    }
+
+    /// All sites, by name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sites(&self) -> Result<Vec<Site>> {
+        let rows = self.store.read().await?.fetch_all(SITES, &[]).await?;
+        rows.iter().map(|r| Ok(Site { id: r.get("id")?, name: r.get("name")? })).collect()
+    }
+
+    /// All machines that stand in sites: the house's own and hosted ones.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn machines(&self) -> Result<Vec<Machine>> {
+        let rows = self.store.read().await?.fetch_all(MACHINES_IN_SITES, &[]).await?;
+        rows.iter().map(machine::read).collect()
+    }
+
+    /// All machines of an owner, in sites and outside.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn machines_of(&self, owner: MachineOwner) -> Result<Vec<Machine>> {
+        let rows = self.store.read().await?.fetch_all(MACHINES_OF_OWNER, &params![owner]).await?;
+        rows.iter().map(machine::read).collect()
+    }
+
+    /// One machine, if it exists.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn machine(&self, id: MachineId) -> Result<Option<Machine>> {
+        let row = self.store.read().await?.fetch_optional(MACHINE, &params![id]).await?;
+        row.as_ref().map(machine::read).transpose()
+    }
+
+    /// Whether `password` is that of the house's machines.
+    #[must_use]
+    pub fn admits_house(&self, password: &str) -> bool {
+        self.secret.as_ref().is_some_and(|s| s.admits(password))
+    }
+
+    /// The machine that logs in as `house.<name>`.
+    ///
+    /// # Errors
+    /// [`FarmError::WrongSecret`], [`FarmError::UnknownMachine`].
+    pub async fn house_login(
+        &self,
+        password: &str,
+        name: &str,
+        lane: &LaneId,
+    ) -> Result<MachineId> {
+        if !self.admits_house(password) {
+            return Err(FarmError::WrongSecret);
+        }
+        self.machine_for_login(MachineOwner::House, name, lane).await
+    }
+
+    /// The machine of `owner` called `name` on `lane`. A customer's that is not known yet is
+    /// written down as one outside; without a name it is called [`UNNAMED_MACHINE`]. The caller has
+    /// made sure that it is the owner who asks.
+    ///
+    /// # Errors
+    /// [`FarmError::BadName`]; [`FarmError::UnknownMachine`] when the house has none of that name;
+    /// [`FarmError::TooMany`].
+    pub async fn machine_for_login(
+        &self,
+        owner: MachineOwner,
+        name: &str,
+        lane: &LaneId,
+    ) -> Result<MachineId> {
+        let name = if name.is_empty() { UNNAMED_MACHINE } else { name };
+        machine::check_name(name)?;
+        let key = params![owner, name, lane];
+        // Nearly always it is known; then no writer is kept waiting.
+        let known = self.store.read().await?.fetch_optional(MACHINE_OF_OWNER, &key).await?;
+        if let Some(row) = known {
+            return Ok(row.get("id")?);
+        }
+        match owner {
+            MachineOwner::House => {
+                Err(FarmError::UnknownMachine { name: name.to_owned(), lane: lane.clone() })
+            }
+            MachineOwner::Account(account) => self.first_sight(account, name, lane).await,
+        }
+    }
+
+    async fn first_sight(
+        &self,
+        account: AccountId,
+        name: &str,
+        lane: &LaneId,
+    ) -> Result<MachineId> {
+        let now = self.clock.now();
+        let id = MachineId::new(now, self.entropy.as_ref());
+        let owner = MachineOwner::Account(account);
+        transact!(self.store, tx -> Result<_> => {
+            // Another connection of the same machine may have been faster.
+            let there = tx.fetch_optional(MACHINE_OF_OWNER, &params![owner, name, lane]).await?;
+            if let Some(row) = there {
+                return Ok(row.get("id")?);
+            }
+            let count: i64 = tx.fetch_one(COUNT_OUTSIDE_OF, &params![owner]).await?.get("n")?;
+            if count >= OUTSIDE_MACHINES_MAX {
+                return Err(FarmError::TooMany { max: OUTSIDE_MACHINES_MAX });
+            }
+            let (nowhere, unknown) = (None::<SiteId>, Hashrate::ZERO);
+            let row = params![id, nowhere, owner, name, lane, unknown, now];
+            tx.execute(INSERT_MACHINE, &row).await?;
+            Ok(id)
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! The room's statements.
+
+macro_rules! machines {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, site, owner, name, lane, nameplate, created_at FROM farm_machines ",
+            $rest
+        )
+    };
+}
+
+gruve_store::statements! {
+    INSERT_SITE = "INSERT INTO farm_sites (id, name, created_at) VALUES ($1, $2, $3) \
+        ON CONFLICT (name) DO NOTHING";
+    SITE_BY_NAME = "SELECT id, name FROM farm_sites WHERE name = $1";
+    SITE = "SELECT id, name FROM farm_sites WHERE id = $1";
+    SITES = "SELECT id, name FROM farm_sites ORDER BY name";
+    COUNT_SITES = "SELECT COUNT(*) AS n FROM farm_sites";
+    INSERT_MACHINE = "INSERT INTO farm_machines (id, site, owner, name, lane, nameplate, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    SET_NAMEPLATE = "UPDATE farm_machines SET nameplate = $2 WHERE id = $1";
+    MACHINE = machines!("WHERE id = $1");
+    MACHINE_IN_SITE = machines!("WHERE site = $1 AND name = $2");
+    MACHINE_OF_OWNER = machines!("WHERE owner = $1 AND name = $2 AND lane = $3");
+    MACHINES_IN_SITES = machines!("WHERE site IS NOT NULL ORDER BY site, name");
+    MACHINES_OF_OWNER = machines!("WHERE owner = $1 ORDER BY name, lane");
+    COUNT_IN_SITES = "SELECT COUNT(*) AS n FROM farm_machines WHERE site IS NOT NULL";
+    COUNT_OUTSIDE_OF = "SELECT COUNT(*) AS n FROM farm_machines WHERE owner = $1 AND site IS NULL";
+}
