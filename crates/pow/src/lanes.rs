@@ -1,11 +1,120 @@
-//! Many hashes at once.
+//! Many hashes at once, with what the processor at hand offers.
+//!
+//! Promises: every [`Variant`] gives the same bytes as the plain functions. A variant that the
+//! processor cannot run, or that fails its own check against the plain one at first use, is
+//! never chosen.
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // processor instructions chosen at run time; each use states its argument
+pub(crate) mod x86;
+
+pub(crate) mod sha256;
 
 use crate::{scrypt_1024_1_1, sha256d};
+use sha256::Single;
+use std::fmt;
+use std::sync::OnceLock;
+
+/// A way to compute many SHA-256d at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// One after the other with the `sha2` crate, which itself uses the processor's SHA
+    /// instructions where there are any.
+    Plain,
+    /// Two interleaved streams of the x86 SHA extensions, which hides their latency.
+    ShaNi2,
+    /// Eight lanes in AVX2 registers.
+    Avx2x8,
+    /// Sixteen lanes in AVX-512 registers, with its rotate and three-input logic.
+    Avx512x16,
+}
+
+impl Variant {
+    /// Every variant, slowest first as a rule.
+    pub const ALL: [Variant; 4] =
+        [Variant::Plain, Variant::Avx2x8, Variant::ShaNi2, Variant::Avx512x16];
+
+    /// How many hashes one step computes.
+    #[must_use]
+    pub const fn lanes(self) -> usize {
+        match self {
+            Variant::Plain => 1,
+            Variant::ShaNi2 => 2,
+            Variant::Avx2x8 => 8,
+            Variant::Avx512x16 => 16,
+        }
+    }
+
+    /// The variants this processor runs correctly, slowest first.
+    #[must_use]
+    pub fn available() -> &'static [Variant] {
+        static AVAILABLE: OnceLock<Vec<Variant>> = OnceLock::new();
+        AVAILABLE.get_or_init(|| {
+            Variant::ALL.into_iter().filter(|v| v.is_supported() && v.agrees_with_plain()).collect()
+        })
+    }
+
+    /// The fastest variant this processor runs.
+    #[must_use]
+    pub fn best() -> Variant {
+        Variant::available().last().copied().unwrap_or(Variant::Plain)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn is_supported(self) -> bool {
+        match self {
+            Variant::Plain => true,
+            Variant::ShaNi2 => x86::has_sha(),
+            Variant::Avx2x8 => x86::has_avx2(),
+            Variant::Avx512x16 => x86::has_avx512(),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn is_supported(self) -> bool {
+        self == Variant::Plain
+    }
+
+    /// A fixed check at first use: a miscompiled or misdescribed variant must not decide shares.
+    fn agrees_with_plain(self) -> bool {
+        let mut byte = 0u8;
+        let mut next = |_| {
+            byte = byte.wrapping_mul(37).wrapping_add(11);
+            byte
+        };
+        let headers: [[u8; 80]; 33] = [(); 33].map(|()| std::array::from_fn(&mut next));
+        let plain: Vec<[u8; 32]> = headers.iter().map(|h| sha256d(h)).collect();
+        if compute(self, &headers) != plain {
+            return false;
+        }
+        let mut found = Vec::new();
+        candidates(self, &Single::new(&headers[7]), 0xffff_fff0, 64, u32::MAX, &mut found);
+        let expected: Vec<u32> = (0..64).map(|i| 0xffff_fff0_u32.wrapping_add(i)).collect();
+        found == expected
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Variant::Plain => "plain",
+            Variant::ShaNi2 => "SHA extensions, 2 streams",
+            Variant::Avx2x8 => "AVX2, 8 lanes",
+            Variant::Avx512x16 => "AVX-512, 16 lanes",
+        })
+    }
+}
 
 /// SHA-256d of every header, in order.
 #[must_use]
 pub fn sha256d_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
-    headers.iter().map(|h| sha256d(h)).collect()
+    compute(Variant::best(), headers)
+}
+
+/// SHA-256d of every header by a chosen variant; by the plain one where the processor lacks it.
+#[must_use]
+pub fn sha256d_headers_by(variant: Variant, headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
+    compute(usable(variant), headers)
 }
 
 /// scrypt of every header, in order.
@@ -13,3 +122,47 @@ pub fn sha256d_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
 pub fn scrypt_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
     headers.iter().map(scrypt_1024_1_1).collect()
 }
+
+/// The variant itself where this processor runs it, else the plain one.
+pub(crate) fn usable(variant: Variant) -> Variant {
+    if Variant::available().contains(&variant) { variant } else { Variant::Plain }
+}
+
+/// The caller has made sure that the processor supports the variant.
+fn compute(variant: Variant, headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
+    let mut out = Vec::with_capacity(headers.len());
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        Variant::ShaNi2 => x86::headers_sha_ni(headers, &mut out),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx2x8 => x86::headers_avx2(headers, &mut out),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx512x16 => x86::headers_avx512(headers, &mut out),
+        _ => out.extend(headers.iter().map(|h| sha256d(h))),
+    }
+    out
+}
+
+/// Adds to `found` the nonces (of `count` from `from` on, wrapping) whose hash has a top word of
+/// at most `top`: a sieve before the exact comparison.
+pub(crate) fn candidates(
+    variant: Variant,
+    job: &Single,
+    from: u32,
+    count: u32,
+    top: u32,
+    found: &mut Vec<u32>,
+) {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        Variant::ShaNi2 => x86::scan_sha_ni(job, from, count, top, found),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx2x8 => x86::scan_avx2(job, from, count, top, found),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx512x16 => x86::scan_avx512(job, from, count, top, found),
+        _ => sha256::scan_plain(job, from, count, top, found),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! SHA-256 over lanes: the same steps on as many words at once as a [`Word`] is wide.
+
+/// The round constants (FIPS 180-4, 4.2.2).
+#[rustfmt::skip]
+pub(crate) const K: [u32; 64] = [
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+];
+
+/// The initial hash value (FIPS 180-4, 5.3.3).
+pub(crate) const IV: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
+/// The first padding word of any message of whole words.
+pub(crate) const PAD: u32 = 0x8000_0000;
+
+/// The length in bits of a header, and of a hash, as the last word of their padding.
+pub(crate) const HEADER_BITS: u32 = 640;
+pub(crate) const HASH_BITS: u32 = 256;
+
+/// `N` 32-bit words side by side.
+pub(crate) trait Lanes<const N: usize>: Copy {
+    fn load(x: [u32; N]) -> Self;
+    fn store(self) -> [u32; N];
+    /// The same value in every lane.
+    fn splat(x: u32) -> Self;
+    /// Adds lane by lane, wrapping.
+    fn add(self, o: Self) -> Self;
+    /// The compression function: the state after one more block.
+    fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8];
+}
+
+/// The bitwise operations that [`compress`] needs.
+pub(crate) trait Bits: Copy {
+    fn xor(self, o: Self) -> Self;
+    fn and(self, o: Self) -> Self;
+    /// Rotates right by `R`, with `L = 32 − R`.
+    fn rotr<const R: i32, const L: i32>(self) -> Self;
+    fn shr<const R: i32>(self) -> Self;
+
+    /// `e ? f : g`, bit by bit.
+    #[inline(always)]
+    fn choose(e: Self, f: Self, g: Self) -> Self {
+        g.xor(e.and(f.xor(g)))
+    }
+
+    /// The majority, bit by bit. `a ^ b` of this round is `b ^ c` of the next.
+    #[inline(always)]
+    fn majority(a: Self, b: Self, c: Self) -> Self {
+        b.xor(a.xor(b).and(b.xor(c)))
+    }
+
+    #[inline(always)]
+    fn xor3(self, b: Self, c: Self) -> Self {
+        self.xor(b).xor(c)
+    }
+}
+
+/// One round. The state's words stay where they are; their roles move down by one each round, so
+/// that no word is copied: role `n` (a = 0 … h = 7) before round `t` is at `(n − t) mod 8`.
+#[inline(always)]
+fn step<W: Lanes<N> + Bits, const N: usize>(s: &mut [W; 8], t: usize, kw: W) {
+    let at = |n: usize| (n + 64 - t) & 7;
+    let (a, b, c) = (s[at(0)], s[at(1)], s[at(2)]);
+    let (e, f, g, h) = (s[at(4)], s[at(5)], s[at(6)], s[at(7)]);
+    let sum1 = e.rotr::<6, 26>().xor3(e.rotr::<11, 21>(), e.rotr::<25, 7>());
+    let t1 = h.add(kw).add(sum1).add(W::choose(e, f, g));
+    let sum0 = a.rotr::<2, 30>().xor3(a.rotr::<13, 19>(), a.rotr::<22, 10>());
+    s[at(3)] = s[at(3)].add(t1);
+    s[at(7)] = t1.add(sum0).add(W::majority(a, b, c));
+}
+
+/// The next message word, in place of the one sixteen rounds ago.
+#[inline(always)]
+fn schedule<W: Lanes<N> + Bits, const N: usize>(w: &mut [W; 16], t: usize) -> W {
+    let (x, y) = (w[(t + 1) & 15], w[(t + 14) & 15]);
+    let s0 = x.rotr::<7, 25>().xor3(x.rotr::<18, 14>(), x.shr::<3>());
+    let s1 = y.rotr::<17, 15>().xor3(y.rotr::<19, 13>(), y.shr::<10>());
+    w[t & 15] = w[t & 15].add(s0).add(w[(t + 9) & 15]).add(s1);
+    w[t & 15]
+}
+
+macro_rules! sixteen {
+    (|$i:ident| $body:expr) => {
+        sixteen!(@ $i $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $i:ident $body:expr; $($n:literal)*) => {
+        $({ const $i: usize = $n; $body })*
+    };
+}
+
+/// The compression function for lanes in registers: sixteen rounds written out, so that every
+/// word of the state has its register.
+#[inline(always)]
+pub(crate) fn compress<W: Lanes<N> + Bits, const N: usize>(
+    state: &[W; 8],
+    mut w: [W; 16],
+) -> [W; 8] {
+    let mut s = *state;
+    sixteen!(|I| step(&mut s, I, w[I].add(W::splat(K[I]))));
+    for k in K.as_chunks::<16>().0.iter().skip(1) {
+        sixteen!(|I| {
+            let x = schedule(&mut w, I);
+            step(&mut s, I, x.add(W::splat(k[I])));
+        });
+    }
+    for (new, old) in s.iter_mut().zip(state) {
+        *new = new.add(*old);
+    }
+    s
+}
+
+/// The block that hashes a digest once more.
+#[inline(always)]
+fn digest_block<W: Lanes<N>, const N: usize>(d: [W; 8]) -> [W; 16] {
+    let mut block = [W::splat(0); 16];
+    block[..8].copy_from_slice(&d);
+    block[8] = W::splat(PAD);
+    block[15] = W::splat(HASH_BITS);
+    block
+}
+
+/// Word `i` of a header, as SHA-256 reads it.
+fn header_word(header: &[u8; 80], i: usize) -> u32 {
+    let b = &header[4 * i..4 * i + 4];
+    u32::from_be_bytes([b[0], b[1], b[2], b[3]])
+}
+
+/// What all nonces of one header have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Single {
+    /// The state after the first 64 bytes.
+    pub(crate) midstate: [u32; 8],
+    /// The three words between them and the nonce: end of the merkle root, time, bits.
+    pub(crate) tail: [u32; 3],
+}
+
+impl Single {
+    pub(crate) fn new(header: &[u8; 80]) -> Self {
+        let mut midstate = IV;
+        sha2::block_api::compress256(&mut midstate, header.as_chunks().0);
+        Single { midstate, tail: [16, 17, 18].map(|i| header_word(header, i)) }
+    }
+}
+
+/// The sieve of [`super::candidates`], `N` nonces at a time.
+#[inline(always)]
+pub(crate) fn scan<W: Lanes<N>, const N: usize>(
+    job: &Single,
+    from: u32,
+    count: u32,
+    top: u32,
+    found: &mut Vec<u32>,
+) {
+    let midstate = job.midstate.map(|x| W::splat(x));
+    let iv = IV.map(|x| W::splat(x));
+    let mut block = [W::splat(0); 16];
+    for (word, fixed) in block.iter_mut().zip(job.tail) {
+        *word = W::splat(fixed);
+    }
+    block[4] = W::splat(PAD);
+    block[15] = W::splat(HEADER_BITS);
+    let mut done = 0u32;
+    while done < count {
+        let first = from.wrapping_add(done);
+        let mut nonces = [0u32; N];
+        let mut next = first;
+        for n in &mut nonces {
+            *n = next.swap_bytes();
+            next = next.wrapping_add(1);
+        }
+        block[3] = W::load(nonces);
+        let digest = W::compress(&midstate, block);
+        let last = W::compress(&iv, digest_block(digest))[7].store();
+        let mut nonce = first;
+        for word in last {
+            if done < count && word.swap_bytes() <= top {
+                found.push(nonce);
+            }
+            nonce = nonce.wrapping_add(1);
+            done = done.saturating_add(1);
+        }
+    }
+}
+
+/// The sieve with the `sha2` crate's compression function.
+pub(crate) fn scan_plain(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
+    let mut tail = [0u8; 64];
+    for (i, w) in job.tail.iter().enumerate() {
+        tail[4 * i..4 * i + 4].copy_from_slice(&w.to_be_bytes());
+    }
+    tail[16] = 0x80;
+    tail[60..].copy_from_slice(&HEADER_BITS.to_be_bytes());
+    let mut second = [0u8; 64];
+    second[32] = 0x80;
+    second[60..].copy_from_slice(&HASH_BITS.to_be_bytes());
+    for i in 0..count {
+        let nonce = from.wrapping_add(i);
+        tail[12..16].copy_from_slice(&nonce.to_le_bytes());
+        let mut state = job.midstate;
+        sha2::block_api::compress256(&mut state, &[tail]);
+        for (bytes, word) in second.chunks_exact_mut(4).zip(state) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        let mut state = IV;
+        sha2::block_api::compress256(&mut state, &[second]);
+        if state[7].swap_bytes() <= top {
+            found.push(nonce);
+        }
+    }
+}
+
+/// SHA-256d of headers, `N` at a time; the rest one by one.
+#[inline(always)]
+pub(crate) fn headers<W: Lanes<N>, const N: usize>(headers: &[[u8; 80]], out: &mut Vec<[u8; 32]>) {
+    let iv = IV.map(|x| W::splat(x));
+    let (groups, rest) = headers.as_chunks::<N>();
+    for group in groups {
+        let mut words = [W::splat(0); 20];
+        for (i, word) in words.iter_mut().enumerate() {
+            let mut x = [0u32; N];
+            for (x, header) in x.iter_mut().zip(group) {
+                *x = header_word(header, i);
+            }
+            *word = W::load(x);
+        }
+        let mut block = [W::splat(0); 16];
+        block.copy_from_slice(&words[..16]);
+        let state = W::compress(&iv, block);
+        block = [W::splat(0); 16];
+        block[..4].copy_from_slice(&words[16..]);
+        block[4] = W::splat(PAD);
+        block[15] = W::splat(HEADER_BITS);
+        let digest = W::compress(&state, block);
+        let digest = W::compress(&iv, digest_block(digest)).map(|w| w.store());
+        for lane in 0..N {
+            let mut hash = [0u8; 32];
+            for (bytes, words) in hash.chunks_exact_mut(4).zip(&digest) {
+                bytes.copy_from_slice(&words[lane].to_be_bytes());
+            }
+            out.push(hash);
+        }
+    }
+    out.extend(rest.iter().map(|h| crate::sha256d(h)));
+}

@@ -1,0 +1,89 @@
+//! Every variant against the plain one.
+
+use super::*;
+use crate::{HeaderScanner, pow_hash};
+use gruve_units::{Algorithm, Class, Target};
+use proptest::prelude::*;
+
+fn header() -> impl Strategy<Value = [u8; 80]> {
+    proptest::collection::vec(any::<u8>(), 80).prop_map(|v| v.try_into().unwrap())
+}
+
+#[test]
+fn every_variant_that_the_processor_has_passes_its_own_check() {
+    for v in Variant::ALL {
+        assert_eq!(v.is_supported(), Variant::available().contains(&v), "{v}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_variant_hashes_headers_like_the_plain_one(
+        headers in proptest::collection::vec(header(), 0..40)
+    ) {
+        let plain: Vec<_> = headers.iter().map(|h| sha256d(h)).collect();
+        for &v in Variant::available() {
+            prop_assert_eq!(&sha256d_headers_by(v, &headers), &plain, "{}", v);
+        }
+    }
+
+    #[test]
+    fn every_variant_finds_exactly_the_nonces_that_meet_the_target(
+        mut header in header(),
+        from in prop_oneof![any::<u32>(), (u32::MAX - 300)..=u32::MAX],
+        count in 0u32..600,
+        k in 0u8..9,
+    ) {
+        let target = Class::new(k).unwrap().target();
+        let mut expected = Vec::new();
+        for i in 0..count {
+            let nonce = from.wrapping_add(i);
+            header[76..].copy_from_slice(&nonce.to_le_bytes());
+            let hash = pow_hash(Algorithm::Sha256d, &header);
+            if target.is_met_by(&hash) {
+                expected.push((nonce, hash));
+            }
+        }
+        for &v in Variant::available() {
+            let mut found = Vec::new();
+            HeaderScanner::by(v, Algorithm::Sha256d, header).scan(from, count, &target, &mut found);
+            prop_assert_eq!(&found, &expected, "{}", v);
+        }
+    }
+
+    #[test]
+    fn a_hash_equal_to_the_target_is_found(header in header(), nonce: u32) {
+        let mut with = header;
+        with[76..].copy_from_slice(&nonce.to_le_bytes());
+        let hash = sha256d(&with);
+        let mut be = hash;
+        be.reverse();
+        let target = Target::from_be_bytes(be);
+        for &v in Variant::available() {
+            let mut found = Vec::new();
+            HeaderScanner::by(v, Algorithm::Sha256d, header).scan(nonce, 1, &target, &mut found);
+            prop_assert_eq!(&found, &vec![(nonce, hash)], "{}", v);
+        }
+    }
+}
+
+#[test]
+fn scrypt_lanes_hash_like_the_plain_one() {
+    let headers: Vec<[u8; 80]> = (0..19u8).map(|i| [i.wrapping_mul(13); 80]).collect();
+    let plain: Vec<_> = headers.iter().map(scrypt_1024_1_1).collect();
+    assert_eq!(scrypt_headers(&headers), plain);
+}
+
+#[test]
+fn the_scanner_finds_scrypt_nonces() {
+    let target = Class::new(2).unwrap().target();
+    let mut found = Vec::new();
+    HeaderScanner::new(Algorithm::Scrypt, [7; 80]).scan(u32::MAX - 5, 40, &target, &mut found);
+    assert!(!found.is_empty());
+    for (nonce, hash) in found {
+        let mut header = [7u8; 80];
+        header[76..].copy_from_slice(&nonce.to_le_bytes());
+        assert_eq!(scrypt_1024_1_1(&header), hash);
+        assert!(target.is_met_by(&hash));
+    }
+}
