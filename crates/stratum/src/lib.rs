@@ -1,9 +1,46 @@
-//! Stratum serving: sessions, difficulty, job fan-out.
+//! Serving miners: Stratum V1 sessions, difficulty control, jobs and their fan-out.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`session`] | one miner's session, pure: lines in, replies and effects out |
+//! | [`vardiff`] | its difficulty control, pure |
+//! | [`check`] | a share's arithmetic, pure |
+//! | `lane` | templates to stamped jobs, seals; [`LaneWork`] |
+//! | `blocks` | found blocks to the node, and again after a crash |
+//! | `gateway`, `connection` | sockets, tasks, bounds; [`Gateway`] |
+//! | [`client`] | the miner's side, for the reference worker |
+//! | [`limits`] | every bound, with its reason |
+//!
+//! Promises: *accepted* is said only of shares that are in the log; a share is judged at the class that its job was given at
+//! and credited at most once; a found block is in the log and on its way before anything else is done; one
+//! miner's bytes hurt that miner at most.
+//!
+//! Must not know: customers, contracts, money, databases. Whose a machine is and what to stamp come through
+//! [`Machines`] and [`Stamps`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod blocks;
+pub mod check;
 pub mod client;
+mod connection;
 mod difficulty;
+mod error;
+mod gateway;
 mod hexes;
+mod lane;
+pub mod limits;
+mod machines;
+mod meter;
+mod notify;
+pub mod session;
+mod templates;
+pub mod vardiff;
+mod work;
 
 pub use difficulty::{class_of_wire_difficulty, target_of_wire_difficulty};
+pub use error::StratumError;
+pub use gateway::{Gateway, GatewayOptions, GatewayTotals, SessionInfo};
+pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX};
+pub use machines::{Authorized, Machines, Refused, Stamps};
+pub use work::{LiveJob, WorkState};

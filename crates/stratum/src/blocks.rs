@@ -1,0 +1,131 @@
+//! Found blocks: journalled, sent at once, sent again until the node has answered.
+//!
+//! Promises: a block that was found is in the log before the network sees it (so that a crash cannot lose it), it is
+//! sent even if the log cannot take it, and its outcome is written once the node gives one. Sending twice does no
+//! harm: nodes answer *duplicate*.
+
+use gruve_chain::{Node, SubmitOutcome, hash_to_text};
+use gruve_sharelog::{BlockRecord, Record, ShareLog};
+use gruve_units::{Blame, Blamed as _, Clock, LaneId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The first wait before a block is sent again; it doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// The longest wait.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Tries until the next start of the house: about an hour. By then the chain has moved on.
+const TRIES_MAX: u32 = 360;
+
+/// Sends blocks to one lane's node.
+pub(crate) struct BlockSender {
+    lane: LaneId,
+    node: Arc<dyn Node>,
+    log: ShareLog,
+    clock: Arc<dyn Clock>,
+    /// Rung when the node has taken a block: there is a new template.
+    nudge: Arc<Notify>,
+    found: AtomicU64,
+}
+
+impl BlockSender {
+    pub(crate) fn new(
+        lane: LaneId,
+        node: Arc<dyn Node>,
+        log: ShareLog,
+        clock: Arc<dyn Clock>,
+        nudge: Arc<Notify>,
+    ) -> BlockSender {
+        BlockSender { lane, node, log, clock, nudge, found: AtomicU64::new(0) }
+    }
+
+    /// Blocks found in this life.
+    pub(crate) fn count(&self) -> u64 {
+        self.found.load(Ordering::Relaxed)
+    }
+
+    /// A block was found: writes it and sends it.
+    pub(crate) fn found(self: &Arc<Self>, block: BlockRecord) {
+        self.found.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(lane = %self.lane, height = block.height,
+            hash = hash_to_text(&block.block_hash), "found a block");
+        let record = Record::Block(block);
+        if let Err(e) = self.log.append(std::slice::from_ref(&record)) {
+            tracing::error!(lane = %self.lane, error = %e,
+                "a found block could not be written; sending it all the same");
+        }
+        if let Record::Block(block) = record {
+            self.send(block);
+        }
+    }
+
+    /// Sends what an earlier life found and got no answer for.
+    pub(crate) fn resend(self: &Arc<Self>) -> Result<(), gruve_sharelog::LogError> {
+        for block in self.log.unconfirmed_blocks()? {
+            tracing::info!(lane = %self.lane, height = block.height,
+                hash = hash_to_text(&block.block_hash), "sending a block again");
+            self.send(block);
+        }
+        Ok(())
+    }
+
+    fn send(self: &Arc<Self>, block: BlockRecord) {
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Some(accepted) = own.until_answered(&block).await {
+                if accepted {
+                    own.nudge.notify_one();
+                }
+                own.write_outcome(block.block_hash, accepted).await;
+            }
+        });
+    }
+
+    /// Whether the node took it; `None` when it could not be asked for an hour.
+    async fn until_answered(&self, block: &BlockRecord) -> Option<bool> {
+        let hash = hash_to_text(&block.block_hash);
+        let mut wait = RETRY_FIRST;
+        for _ in 0..TRIES_MAX {
+            match self.node.submit_block(&block.block).await {
+                Ok(SubmitOutcome::Accepted | SubmitOutcome::Duplicate) => {
+                    tracing::info!(lane = %self.lane, hash, "the node took the block");
+                    return Some(true);
+                }
+                Ok(SubmitOutcome::Rejected(why)) => {
+                    tracing::warn!(lane = %self.lane, hash, why, "the node rejected the block");
+                    return Some(false);
+                }
+                Err(e) if e.blame() == Blame::Rejected => {
+                    tracing::warn!(lane = %self.lane, hash, error = %e, "the node refused the block");
+                    return Some(false);
+                }
+                Err(e) => {
+                    tracing::error!(lane = %self.lane, hash, error = %e,
+                        "the block could not be sent; trying again");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+        None
+    }
+
+    async fn write_outcome(&self, block_hash: [u8; 32], accepted: bool) {
+        let mut wait = RETRY_FIRST;
+        for _ in 0..TRIES_MAX {
+            let at = self.clock.now();
+            match self.log.append(&[Record::BlockOutcome { block_hash, accepted, at }]) {
+                Ok(_) => return,
+                // The next start sends it again and hears *duplicate*.
+                Err(e) if e.blame() == Blame::Fatal => return,
+                Err(e) => {
+                    tracing::error!(lane = %self.lane, error = %e, "cannot write a block's outcome");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+}

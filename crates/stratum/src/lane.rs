@@ -1,0 +1,331 @@
+//! A lane's work: templates from the node, stamped jobs to the sessions, seals to the log.
+//!
+//! | event | what happens |
+//! |---|---|
+//! | the chain's tip changes (long poll, or polling where the node has none) | a job on the new tip; miners drop the old ones |
+//! | every `refresh` | a job with the newest transactions |
+//! | an epoch border | a job with the new stamp; the old ones live on |
+//! | border and grace | the log is sealed: no share of the past epoch enters any more |
+//! | start | past epochs are sealed before the first job; blocks without an answer are sent again |
+//!
+//! Promises: a job's record is in the log before any miner sees the job; job numbers never come again, not in a
+//! later life either; two jobs never make the same header, because the number stands in the coinbase (so that the
+//! same hash cannot be two shares); no job is stamped with a sealed epoch, even if the clock goes back.
+
+use crate::blocks::BlockSender;
+use crate::error::StratumError;
+use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
+use crate::machines::Stamps;
+use crate::templates::{self, Fetched};
+use crate::work::{LiveJob, WorkState};
+use gruve_chain::{Job, JobSpec, Node, Template};
+use gruve_sharelog::{JobRecord, Position, Record, ShareLog};
+use gruve_units::{
+    Algorithm, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
+};
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Free text in the coinbase at most: one push of 75 bytes less the job's number.
+pub const TAG_BYTES_MAX: usize = 75 - JOB_NUMBER_BYTES;
+const JOB_NUMBER_BYTES: usize = 8;
+
+/// How often clock and seals are looked at. The clock may jump, so no wait is longer.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What a lane's work needs.
+pub struct LaneWorkOptions {
+    /// The lane's name.
+    pub lane: LaneId,
+    /// Where templates come from and blocks go.
+    pub node: Arc<dyn Node>,
+    /// How time is cut.
+    pub epoch_rule: EpochRule,
+    /// What to stamp.
+    pub stamps: Arc<dyn Stamps>,
+    /// The output script that rewards go to.
+    pub pay_to: Vec<u8>,
+    /// Free text in the coinbase, at most [`TAG_BYTES_MAX`] bytes.
+    pub tag: Vec<u8>,
+    /// How often a job with the newest transactions is made; 30 s is usual.
+    pub refresh: Duration,
+    /// How often a node without long polling is asked for its tip; 1 s is usual.
+    pub poll: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where jobs, shares, blocks and seals are written.
+    pub share_log: ShareLog,
+}
+
+/// A lane's running work. Cloning is cheap; when the last clone is dropped it stops.
+#[derive(Clone)]
+pub struct LaneWork {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    lane: LaneId,
+    algorithm: Algorithm,
+    jobs: watch::Receiver<Option<Arc<WorkState>>>,
+    blocks: Arc<BlockSender>,
+    log: ShareLog,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl LaneWork {
+    /// Seals what is due, sends unanswered blocks again and begins to make jobs. Call it within the runtime.
+    ///
+    /// # Errors
+    /// [`StratumError::Options`] for a tag too long or no destination; [`StratumError::Log`] when the log cannot be read or
+    /// sealed.
+    pub fn start(options: LaneWorkOptions) -> Result<LaneWork, StratumError> {
+        if options.tag.len() > TAG_BYTES_MAX {
+            return Err(StratumError::Options("the coinbase tag is too long"));
+        }
+        if options.pay_to.is_empty() {
+            return Err(StratumError::Options("rewards need an address to go to"));
+        }
+        let (jobs_in, jobs) = watch::channel(None);
+        let nudge = Arc::new(Notify::new());
+        let algorithm = options.node.params().algorithm;
+        let blocks = Arc::new(BlockSender::new(
+            options.lane.clone(),
+            Arc::clone(&options.node),
+            options.share_log.clone(),
+            Arc::clone(&options.clock),
+            Arc::clone(&nudge),
+        ));
+        blocks.resend()?;
+        let (lane, log) = (options.lane.clone(), options.share_log.clone());
+        let node = Arc::clone(&options.node);
+        let (refresh, poll) = (options.refresh, options.poll);
+        let mut maker = Maker::new(options, jobs_in)?;
+        maker.seal_due()?;
+        // Two templates may wait: the newest of each source. A slow maker slows the sources.
+        let (templates_in, templates) = mpsc::channel(2);
+        let mut tasks = templates::spawn(&lane, &node, refresh, poll, &nudge, &templates_in);
+        tasks.push(tokio::spawn(maker.run(templates)));
+        Ok(LaneWork { inner: Arc::new(Inner { lane, algorithm, jobs, blocks, log, tasks }) })
+    }
+
+    /// The lane's name.
+    #[must_use]
+    pub fn lane(&self) -> &LaneId {
+        &self.inner.lane
+    }
+
+    /// What is hashed.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.inner.algorithm
+    }
+
+    /// The jobs as they change; `None` until the node has given the first template.
+    #[must_use]
+    pub fn jobs(&self) -> watch::Receiver<Option<Arc<WorkState>>> {
+        self.inner.jobs.clone()
+    }
+
+    /// The jobs now.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<WorkState>> {
+        self.inner.jobs.borrow().clone()
+    }
+
+    /// The lane's log.
+    #[must_use]
+    pub fn share_log(&self) -> &ShareLog {
+        &self.inner.log
+    }
+
+    /// Blocks found since the start.
+    #[must_use]
+    pub fn blocks_found(&self) -> u64 {
+        self.inner.blocks.count()
+    }
+
+    pub(crate) fn blocks(&self) -> &Arc<BlockSender> {
+        &self.inner.blocks
+    }
+}
+
+/// Makes the jobs.
+struct Maker {
+    options: LaneWorkOptions,
+    algorithm: Algorithm,
+    jobs: watch::Sender<Option<Arc<WorkState>>>,
+    template: Option<Arc<Template>>,
+    /// The first epoch that the log may hold shares of.
+    first_epoch: Option<EpochNumber>,
+    last_id: JobId,
+    /// Whether the last attempt to publish failed and must be repeated.
+    owed: bool,
+}
+
+impl Maker {
+    fn new(
+        options: LaneWorkOptions,
+        jobs: watch::Sender<Option<Arc<WorkState>>>,
+    ) -> Result<Maker, StratumError> {
+        let mut reader = options.share_log.reader(Position::START);
+        let mut first_epoch = None;
+        while let (None, Some((_, record))) = (first_epoch, reader.next()?) {
+            first_epoch = match record {
+                Record::Job(job) => Some(job.epoch),
+                Record::Share(share) => Some(share.epoch),
+                Record::Seal { epoch, .. } => Some(epoch.next()),
+                Record::Block(_) | Record::BlockOutcome { .. } => None,
+            };
+        }
+        Ok(Maker {
+            algorithm: options.node.params().algorithm,
+            last_id: options.share_log.last_job().unwrap_or(JobId(0)),
+            options,
+            jobs,
+            template: None,
+            first_epoch,
+            owed: false,
+        })
+    }
+
+    async fn run(mut self, mut templates: mpsc::Receiver<Fetched>) {
+        loop {
+            let fetched = tokio::select! {
+                fetched = templates.recv() => match fetched {
+                    Some(fetched) => Some(fetched),
+                    None => return,
+                },
+                () = tokio::time::sleep(self.until_next()) => None,
+            };
+            if let Err(e) = self.seal_due() {
+                tracing::error!(lane = %self.options.lane, error = %e, "cannot seal the epoch");
+            }
+            let is_news = fetched.is_some_and(|fetched| self.take(fetched));
+            if (is_news || self.owed || self.epoch_is_over())
+                && let Some(template) = self.template.clone()
+            {
+                self.owed = self.publish(template).is_err_and(|e| {
+                    tracing::error!(lane = %self.options.lane, error = %e, "cannot make a job");
+                    true
+                });
+            }
+        }
+    }
+
+    fn until_next(&self) -> Duration {
+        let now = self.options.clock.now();
+        let rule = self.options.epoch_rule;
+        rule.end(rule.at(now)).since(now).clamp(Duration::from_millis(1), LOOK)
+    }
+
+    /// Whether this template asks for a job.
+    fn take(&mut self, fetched: Fetched) -> bool {
+        let Fetched { template, is_refresh } = fetched;
+        let is_news = match &self.template {
+            Some(old) => {
+                is_refresh
+                    || old.prev_hash != template.prev_hash
+                    || old.coinbase_value != template.coinbase_value
+                    || old.bits != template.bits
+            }
+            None => true,
+        };
+        self.template = Some(Arc::new(template));
+        is_news
+    }
+
+    /// The epoch for jobs made now: the clock's, but never a sealed one.
+    fn epoch(&self, now: Timestamp) -> EpochNumber {
+        let by_clock = self.options.epoch_rule.at(now);
+        self.options.share_log.sealed().map_or(by_clock, |s| by_clock.max(s.next()))
+    }
+
+    fn epoch_is_over(&self) -> bool {
+        let current = self.jobs.borrow().as_ref().map(|s| s.current.job().epoch());
+        current.is_some_and(|e| e < self.epoch(self.options.clock.now()))
+    }
+
+    fn publish(&mut self, template: Arc<Template>) -> Result<(), StratumError> {
+        let now = self.options.clock.now();
+        let epoch = self.epoch(now);
+        let (checkpoint_epoch, commitment) = self.options.stamps.stamp(&self.options.lane, epoch);
+        let id = self.next_id(now);
+        let spec = JobSpec {
+            id,
+            epoch,
+            checkpoint_epoch,
+            commitment,
+            tag: [&self.options.tag[..], &id.0.to_be_bytes()].concat(),
+            pay_to: vec![(self.options.pay_to.clone(), template.coinbase_value)],
+            extranonce_len: EXTRANONCE1_BYTES + EXTRANONCE2_BYTES,
+        };
+        let job = Job::build(template, spec)?;
+        self.options.share_log.append(&[Record::Job(record(&job, now))])?;
+        self.first_epoch.get_or_insert(epoch);
+        let job = Arc::new(LiveJob::new(job));
+        let state = match self.jobs.borrow().as_ref() {
+            Some(old) => old.with(job, LIVE_JOBS_MAX),
+            None => WorkState::of(self.algorithm, job),
+        };
+        tracing::debug!(lane = %self.options.lane, job = %id, %epoch,
+            height = state.current.job().height(), "made a job");
+        self.jobs.send_replace(Some(Arc::new(state)));
+        Ok(())
+    }
+
+    /// Above every number before, in this life and (by the clock and by the log) in earlier ones; ten random
+    /// bits keep gateways that start together apart.
+    fn next_id(&mut self, now: Timestamp) -> JobId {
+        let mut random = [0; 2];
+        self.options.entropy.fill(&mut random);
+        let random = u64::from(u16::from_be_bytes(random) & 0x3ff);
+        let by_clock = u64::try_from(now.0).unwrap_or(0) << 10 | random;
+        self.last_id = JobId(by_clock.max(self.last_id.0.saturating_add(1)));
+        self.last_id
+    }
+
+    /// Seals every epoch whose grace is over, one by one.
+    fn seal_due(&mut self) -> Result<(), StratumError> {
+        let log = &self.options.share_log;
+        let now = self.options.clock.now();
+        let Some(last) = self.options.epoch_rule.last_sealable(now) else { return Ok(()) };
+        // Before the first job there is nothing to seal.
+        let Some(from) = log.sealed().map(EpochNumber::next).or(self.first_epoch) else {
+            return Ok(());
+        };
+        let from = from.max(last.back(SEALS_AT_START_MAX));
+        for epoch in from.0..=last.0 {
+            log.seal(EpochNumber(epoch), now)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the log keeps of a job.
+fn record(job: &Job, now: Timestamp) -> JobRecord {
+    JobRecord {
+        job: job.id(),
+        epoch: job.epoch(),
+        checkpoint_epoch: job.checkpoint_epoch(),
+        commitment: *job.commitment(),
+        issued_at: now,
+        height: job.height(),
+        prev_hash: *job.prev_hash(),
+        bits: job.bits(),
+        version: job.version(),
+        ntime: job.ntime(),
+        coinbase_prefix: job.coinbase_prefix().to_vec(),
+        coinbase_suffix: job.coinbase_suffix_class_zero().to_vec(),
+        // A coinbase is far below 4 GiB.
+        class_offset: u32::try_from(job.class_offset()).unwrap_or(u32::MAX),
+        branch: job.branch().to_vec(),
+    }
+}

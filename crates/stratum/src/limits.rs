@@ -1,0 +1,80 @@
+//! Every bound of the gateway, with its reason and its cost.
+
+use std::time::Duration;
+
+/// The longest line a miner may send. The longest honest one, `mining.configure` with every known
+/// extension, is below 1 KiB; a `mining.capabilities` of bfgminer below 4 KiB. Costs this much
+/// memory a connection while a line is incomplete.
+pub const LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Lines that are not Stratum before a connection is closed: enough for a forked firmware's stray
+/// output, too few for a fuzzer to warm the house.
+pub const BAD_LINES_MAX: u32 = 10;
+
+/// The longest request id echoed. Real ones are integers or short strings.
+pub const ID_BYTES_MAX: usize = 128;
+
+/// The longest login.
+pub const USER_BYTES_MAX: usize = 128;
+
+/// The longest password.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+
+/// What is kept of what a miner calls itself.
+pub const AGENT_BYTES_MAX: usize = 64;
+
+/// Logins on one connection: a proxy in front of a rack of machines has some tens.
+pub const WORKERS_MAX: usize = 64;
+
+/// From connecting to the first successful login. Slow firmware takes seconds; the time includes a
+/// password check.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+
+/// Silence before a connection is closed. The difficulty control eases until a share comes every
+/// few seconds, so a machine silent for a quarter of an hour is not mining.
+pub const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// How long one write may take before the connection counts as one that does not read. What waits
+/// meanwhile is one batch of replies (below 256 KiB) and the kernel's buffer.
+pub const WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// Jobs kept alive: twelve minutes of refreshes at one in 30 s, so more than a ten-minute epoch.
+/// Each holds its template's transactions: 4 MB at the most, 96 MB together.
+pub const LIVE_JOBS_MAX: usize = 24;
+
+/// Shares of one job and class from one session. At one share in a few seconds a job sees some
+/// tens; a machine whose difficulty is still far too low sends thousands before the new class
+/// reaches it. 48 bytes each: 200 KB at the most, then refused with code 20.
+pub const SHARES_PER_JOB_MAX: usize = 4096;
+
+/// Duplicate keys over all jobs of one session; above it the oldest job is forgotten (stale).
+/// 48 bytes each: 800 KB for the most furious session.
+pub const SHARES_PER_SESSION_MAX: usize = 4 * SHARES_PER_JOB_MAX;
+
+/// The window over which bad shares are counted, and the part of it that closes the connection:
+/// half of 500. Only what no honest machine sends counts (malformed, or below its difficulty); duplicates and stale shares
+/// do not, because real firmware sends them (NerdQAxe).
+pub const BAD_SHARES_WINDOW: u32 = 500;
+
+/// See [`BAD_SHARES_WINDOW`].
+pub const BAD_SHARES_MAX: u32 = BAD_SHARES_WINDOW / 2;
+
+/// How far a header's time may run ahead of its job's (ckpool's rule).
+pub const NTIME_AHEAD_OF_JOB_MAX: u32 = 7000;
+
+/// How far a header's time may run ahead of ours: the chains' rule of two hours.
+pub const NTIME_AHEAD_OF_CLOCK_MAX: u32 = 7200;
+
+/// How far ahead of its job's time a header may always be, whatever our clock says: a clock that
+/// jumped back must not refuse all work.
+pub const NTIME_AHEAD_ALWAYS: u32 = 600;
+
+/// Bytes of extranonce 1: four, because some firmware breaks on more.
+pub const EXTRANONCE1_BYTES: usize = 4;
+
+/// Bytes of extranonce 2: eight, because some firmware never submits with more, and 12 together are
+/// what the stamp's rule allows.
+pub const EXTRANONCE2_BYTES: usize = 8;
+
+/// How many epochs a start may seal one by one: two years of ten-minute epochs, 3 MB of log.
+pub const SEALS_AT_START_MAX: u64 = 100_000;

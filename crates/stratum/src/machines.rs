@@ -1,0 +1,39 @@
+//! What this room asks of others: whose a machine is, and what to stamp into work.
+
+use async_trait::async_trait;
+use gruve_sharelog::Owner;
+use gruve_units::{EpochNumber, LaneId, MachineId};
+
+/// Whose work a login does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authorized {
+    /// Who owns what it finds.
+    pub owner: Owner,
+    /// The machine.
+    pub machine: MachineId,
+}
+
+/// A login that is not let in, with the reason as the miner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Knows logins. Wired to accounts and farm.
+#[async_trait]
+pub trait Machines: Send + Sync {
+    /// Whose work this login does on this lane. `user` has no control characters, no slashes and at most
+    /// [`crate::limits::USER_BYTES_MAX`] bytes; nothing else is promised about it.
+    async fn authorize(
+        &self,
+        lane: &LaneId,
+        user: &str,
+        password: &str,
+    ) -> Result<Authorized, Refused>;
+}
+
+/// Knows the stamp of an epoch's work. Wired to the accountant's memory; answers at once.
+pub trait Stamps: Send + Sync {
+    /// For jobs of `epoch`: the epoch whose checkpoint the commitment holds (two before, or the last there
+    /// is), and the commitment.
+    fn stamp(&self, lane: &LaneId, epoch: EpochNumber) -> (EpochNumber, [u8; 32]);
+}

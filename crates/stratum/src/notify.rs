@@ -1,0 +1,45 @@
+//! Lines that many miners get alike.
+
+use crate::hexes;
+use gruve_chain::Job;
+use gruve_units::{Algorithm, Class};
+use std::fmt::Write as _;
+
+/// Characters in a job's name on the wire: sixteen for its number, two for the class.
+pub(crate) const WIRE_ID_CHARS: usize = 18;
+
+/// The name a job has for a miner: number and class. Opaque to miners; upper case is another name.
+pub(crate) fn wire_id(job: &Job, class: Class) -> [u8; WIRE_ID_CHARS] {
+    let mut id = [0; WIRE_ID_CHARS];
+    // The lengths are right by the types, so neither fails.
+    let _ = hex::encode_to_slice(job.id().0.to_be_bytes(), &mut id[..16]);
+    let _ = hex::encode_to_slice([class.k()], &mut id[16..]);
+    id
+}
+
+/// `mining.notify` of a job at a class.
+pub(crate) fn notify(job: &Job, class: Class, clean: bool) -> String {
+    let suffix = hex::encode(job.coinbase_suffix(class));
+    let prefix = hex::encode(job.coinbase_prefix());
+    let mut line =
+        String::with_capacity(256 + prefix.len() + suffix.len() + job.branch().len() * 67);
+    line.push_str(r#"{"id":null,"method":"mining.notify","params":[""#);
+    line.push_str(std::str::from_utf8(&wire_id(job, class)).unwrap_or_default());
+    line.push_str("\",\"");
+    line.push_str(&hex::encode(hexes::swap_words(job.prev_hash())));
+    let _ = write!(line, r#"","{prefix}","{suffix}",["#);
+    for (i, sibling) in job.branch().iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let _ = write!(line, r#"{comma}"{}""#, hex::encode(sibling));
+    }
+    let (version, bits, ntime) = (job.version(), job.bits(), job.ntime());
+    let _ = writeln!(line, r#"],"{version:08x}","{bits:08x}","{ntime:08x}",{clean}]}}"#);
+    line
+}
+
+/// `mining.set_difficulty` of a class.
+pub(crate) fn set_difficulty(class: Class, algorithm: Algorithm) -> String {
+    // Rust writes the shortest decimals that read back as the same float, without an exponent.
+    let d = class.wire_difficulty(algorithm);
+    format!("{{\"id\":null,\"method\":\"mining.set_difficulty\",\"params\":[{d}]}}\n")
+}

@@ -1,0 +1,201 @@
+//! Everything a miner says before and beside shares: subscribe, authorise, configure, wishes.
+
+use super::reply;
+use super::request::{Params, Request};
+use super::{Session, Step, Worker};
+use crate::difficulty::class_of_wire_difficulty;
+use crate::hexes;
+use crate::limits;
+use crate::machines::{Authorized, Refused};
+use gruve_units::{Class, Target, Timestamp};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+impl Session {
+    /// `mining.subscribe`, in every known shape: parameters may be missing, null, or anything. The
+    /// extranonce stays the same for the connection's life, so a second subscribe changes nothing.
+    pub(super) fn subscribe(&mut self, request: &Request<'_>, now: Timestamp) {
+        if let Some(agent) = Params::read(&request.params).and_then(|p| p.text(0)) {
+            self.agent = printable(&agent);
+        }
+        let own = hex::encode(self.extranonce1);
+        let size = limits::EXTRANONCE2_BYTES;
+        let result = format!(
+            r#"[[["mining.set_difficulty","{own}"],["mining.notify","{own}"]],"{own}",{size}]"#
+        );
+        reply::ok(&mut self.text, request.id, &result);
+        self.subscribed = true;
+        self.give(now);
+    }
+
+    /// `mining.authorize`: the driver looks the login up; until then no other line is read.
+    pub(super) fn authorize(&mut self, request: &Request<'_>) -> Step {
+        let params = Params::read(&request.params);
+        let text = |i| params.as_ref().and_then(|p| p.text(i)).unwrap_or_default();
+        let (user, password) = (text(0), text(1));
+        if !is_login(&user)
+            || password.len() > limits::PASSWORD_BYTES_MAX
+            || self.workers.len() >= limits::WORKERS_MAX
+        {
+            reply::refused(&mut self.text, request.id, "false", reply::UNAUTHORISED);
+            return Step::Continue;
+        }
+        self.asking = Some((request.id.to_owned(), user.clone().into_owned()));
+        Step::Authorize { user: user.into_owned(), password: password.into_owned() }
+    }
+
+    /// The answer to [`Step::Authorize`]; `password` once more for the wishes in it (`d=`, `md=`).
+    pub fn authorized(
+        &mut self,
+        outcome: &Result<Authorized, Refused>,
+        password: &str,
+        now: Timestamp,
+    ) {
+        let Some((id, user)) = self.asking.take() else { return };
+        match outcome {
+            Ok(who) => {
+                reply::ok(&mut self.text, &id, "true");
+                self.workers.retain(|w| w.user != user);
+                self.workers.push(Worker { user, who: *who });
+                self.wishes_in(password);
+                self.give(now);
+            }
+            Err(Refused(why)) => {
+                let why = serde_json::to_string(why).unwrap_or_else(|_| "\"\"".to_owned());
+                let line = format!("{{\"id\":{id},\"result\":false,\"error\":[24,{why},null]}}\n");
+                self.text.extend_from_slice(line.as_bytes());
+            }
+        }
+        self.last_line_at = now;
+    }
+
+    /// `d=1024,md=16`: a difficulty to begin with and the easiest wanted.
+    fn wishes_in(&mut self, password: &str) {
+        for wish in password.split(',') {
+            let Some((name, value)) = wish.split_once('=') else { continue };
+            let Ok(value) = value.trim().parse::<f64>() else { continue };
+            match name.trim() {
+                "d" => self.wish(value),
+                "md" => self.set_floor(value),
+                _ => {}
+            }
+        }
+    }
+
+    /// A difficulty to begin with. Heeded until the first share: after that the control knows better.
+    fn wish(&mut self, difficulty: f64) {
+        let range = (self.floor, self.hardest());
+        let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
+        if let Some(class) = class.filter(|_| self.accepted == 0) {
+            self.wanted = class;
+        }
+    }
+
+    fn set_floor(&mut self, difficulty: f64) {
+        let range = (self.rules.class_range.0, self.hardest());
+        let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
+        if let Some(class) = class {
+            self.floor = class;
+            self.vardiff.set_range((class, self.hardest()));
+            self.wanted = self.wanted.max(class);
+        }
+    }
+
+    fn hardest(&self) -> Class {
+        let network = self.work.as_ref().map_or(self.rules.class_range.1, |w| w.class_max());
+        self.rules.class_range.1.min(network)
+    }
+
+    pub(super) fn suggest_difficulty(&mut self, request: &Request<'_>, now: Timestamp) {
+        if let Some(d) = Params::read(&request.params).and_then(|p| p.number(0)) {
+            self.wish(d);
+        }
+        self.answer_if_asked(request, "true");
+        self.give(now);
+    }
+
+    pub(super) fn suggest_target(&mut self, request: &Request<'_>, now: Timestamp) {
+        let target = Params::read(&request.params).and_then(|p| p.text(0));
+        if let Some(bytes) = target.and_then(|t| hexes::array::<32>(&t)) {
+            let class = Class::not_harder_than(Target::from_be_bytes(bytes));
+            self.wish(class.wire_difficulty(self.rules.algorithm));
+        }
+        self.answer_if_asked(request, "true");
+        self.give(now);
+    }
+
+    /// `mining.configure` (BIP 310). Unknown extensions are answered `false`.
+    pub(super) fn configure(&mut self, request: &Request<'_>) {
+        let params = Params::read(&request.params);
+        let list = |i| params.as_ref().and_then(|p| p.raw(i)).map(serde_json::from_str::<Value>);
+        let (Some(Ok(Value::Array(extensions))), options) = (list(0), list(1)) else {
+            reply::refused(&mut self.text, request.id, "null", reply::SHAPE);
+            return;
+        };
+        let options = options.and_then(Result::ok).unwrap_or(Value::Null);
+        let mut result = String::from("{");
+        for name in extensions.iter().filter_map(Value::as_str) {
+            if result.len() > 1 {
+                result.push(',');
+            }
+            match name {
+                "version-rolling" => self.version_rolling(&options, &mut result),
+                "minimum-difficulty" => {
+                    let value = options.get("minimum-difficulty.value").and_then(Value::as_f64);
+                    value.into_iter().for_each(|d| self.set_floor(d));
+                    let _ = write!(result, r#""minimum-difficulty":{}"#, value.is_some());
+                }
+                "subscribe-extranonce" | "info" => {
+                    let _ = write!(result, r#""{name}":true"#);
+                }
+                _ => {
+                    let name = serde_json::to_string(name).unwrap_or_else(|_| "\"\"".to_owned());
+                    let _ = write!(result, "{name}:false");
+                }
+            }
+        }
+        result.push('}');
+        reply::ok(&mut self.text, request.id, &result);
+    }
+
+    /// The mask is what both sides allow; a missing one asks for all bits, a malformed one for none. The
+    /// minimum number of bits, required by the BIP, is left out by cgminer and ESP-Miner.
+    fn version_rolling(&mut self, options: &Value, result: &mut String) {
+        let asked = match options.get("version-rolling.mask") {
+            None | Some(Value::Null) => u32::MAX,
+            Some(mask) => mask.as_str().and_then(hexes::word).unwrap_or(0),
+        };
+        let min_bits = options.get("version-rolling.min-bit-count").and_then(Value::as_u64);
+        let mask = asked & self.rules.version_mask;
+        if mask == 0 || u64::from(mask.count_ones()) < min_bits.unwrap_or(0) {
+            self.version_mask = 0;
+            result.push_str(r#""version-rolling":false"#);
+        } else {
+            self.version_mask = mask;
+            let _ = write!(result, r#""version-rolling":true,"version-rolling.mask":"{mask:08x}""#);
+        }
+    }
+}
+
+/// A login that may be looked up: not empty, not long, no control or invisible direction characters, nothing that means
+/// something in a path. What the names are is the house's affair.
+fn is_login(user: &str) -> bool {
+    let forbidden = |c: char| {
+        c.is_control()
+            || matches!(c, '/' | '\\' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    !user.is_empty()
+        && user.len() <= limits::USER_BYTES_MAX
+        && !user.starts_with(['.', '_'])
+        && !user.contains("..")
+        && !user.contains(forbidden)
+}
+
+/// What is kept of a name somebody gave itself.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_ascii_graphic() || *c == ' ')
+        .take(limits::AGENT_BYTES_MAX)
+        .collect()
+}

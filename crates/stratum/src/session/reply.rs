@@ -1,0 +1,48 @@
+//! Replies: always id, result and error, one line each.
+
+use std::io::Write as _;
+
+/// Why a share or a request was refused: the code miners know and the words for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// 20 other, 21 stale, 22 duplicate, 23 low difficulty, 24 unauthorised, 25 not subscribed.
+    pub code: u8,
+    /// In words, without characters that JSON escapes.
+    pub words: &'static str,
+}
+
+impl Refusal {
+    pub(crate) const fn new(code: u8, words: &'static str) -> Refusal {
+        Refusal { code, words }
+    }
+}
+
+pub(crate) const SHAPE: Refusal = Refusal::new(20, "malformed parameters");
+pub(crate) const EXTRANONCE: Refusal = Refusal::new(20, "extranonce2 must be 16 hex digits");
+pub(crate) const NTIME: Refusal = Refusal::new(20, "ntime must be 8 hex digits");
+pub(crate) const NTIME_RANGE: Refusal = Refusal::new(20, "ntime out of range");
+pub(crate) const NONCE: Refusal = Refusal::new(20, "nonce must be 8 hex digits");
+pub(crate) const VERSION: Refusal = Refusal::new(20, "version bits outside the mask");
+pub(crate) const TOO_MANY: Refusal = Refusal::new(20, "too many shares of one job");
+pub(crate) const NOT_STORED: Refusal = Refusal::new(20, "the share could not be stored");
+pub(crate) const UNKNOWN_METHOD: Refusal = Refusal::new(20, "unknown method");
+pub(crate) const NO_SUCH_JOB: Refusal = Refusal::new(21, "job not found");
+pub(crate) const STALE: Refusal = Refusal::new(21, "stale job");
+pub(crate) const SEALED: Refusal = Refusal::new(21, "stale: the epoch is closed");
+pub(crate) const DUPLICATE: Refusal = Refusal::new(22, "duplicate share");
+pub(crate) const LOW: Refusal = Refusal::new(23, "low difficulty");
+pub(crate) const UNAUTHORISED: Refusal = Refusal::new(24, "not authorised");
+pub(crate) const NOT_SUBSCRIBED: Refusal = Refusal::new(25, "not subscribed");
+
+/// A result; `result` is JSON.
+pub(crate) fn ok(out: &mut Vec<u8>, id: &str, result: &str) {
+    // Writing to a Vec cannot fail.
+    let _ = writeln!(out, r#"{{"id":{id},"result":{result},"error":null}}"#);
+}
+
+/// A refusal. `result` is `false` for shares and logins, as ckpool has it, so that firmware which looks
+/// only there understands.
+pub(crate) fn refused(out: &mut Vec<u8>, id: &str, result: &str, refusal: Refusal) {
+    let Refusal { code, words } = refusal;
+    let _ = writeln!(out, r#"{{"id":{id},"result":{result},"error":[{code},"{words}",null]}}"#);
+}

@@ -1,0 +1,89 @@
+//! The jobs that live: what the job maker publishes and every session looks at.
+
+use crate::notify::notify;
+use bytes::Bytes;
+use gruve_chain::Job;
+use gruve_units::{Algorithm, Class, JobId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A job and what has been encoded of it.
+#[derive(Debug)]
+pub struct LiveJob {
+    job: Job,
+    /// `mining.notify` by class and cleanness: at most 202, in practice a handful.
+    encoded: Mutex<HashMap<(Class, bool), Bytes>>,
+}
+
+impl LiveJob {
+    /// Not yet given to anybody.
+    #[must_use]
+    pub fn new(job: Job) -> LiveJob {
+        LiveJob { job, encoded: Mutex::default() }
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The line that gives it to a miner; encoded once for all who get the same.
+    #[must_use]
+    pub fn notify(&self, class: Class, clean: bool) -> Bytes {
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        encoded
+            .entry((class, clean))
+            .or_insert_with(|| notify(&self.job, class, clean).into())
+            .clone()
+    }
+}
+
+/// The jobs that live at one moment; immutable, replaced as a whole.
+#[derive(Clone, Debug)]
+pub struct WorkState {
+    /// What header hash the jobs are for.
+    pub algorithm: Algorithm,
+    /// The newest job; also the last of `live`.
+    pub current: Arc<LiveJob>,
+    /// All jobs whose shares may still count or make a block, oldest first, at most
+    /// [`crate::limits::LIVE_JOBS_MAX`]. Those on another block than the newest are stale: their shares do not count, but a
+    /// block found on them is still sent.
+    pub live: Vec<Arc<LiveJob>>,
+}
+
+impl WorkState {
+    /// A state with one job.
+    #[must_use]
+    pub fn of(algorithm: Algorithm, job: Arc<LiveJob>) -> WorkState {
+        WorkState { algorithm, current: Arc::clone(&job), live: vec![job] }
+    }
+
+    /// The state after one more job; the oldest beyond the limit falls out.
+    #[must_use]
+    pub fn with(&self, job: Arc<LiveJob>, limit: usize) -> WorkState {
+        let mut live = self.live.clone();
+        live.push(Arc::clone(&job));
+        let surplus = live.len().saturating_sub(limit.max(1));
+        live.drain(..surplus);
+        WorkState { algorithm: self.algorithm, current: job, live }
+    }
+
+    /// Whether a job still lives.
+    #[must_use]
+    pub fn holds(&self, job: JobId) -> bool {
+        self.live.iter().any(|l| l.job.id() == job)
+    }
+
+    /// Whether a job stands on another block than the newest.
+    #[must_use]
+    pub fn is_stale(&self, job: &Job) -> bool {
+        job.prev_hash() != self.current.job.prev_hash()
+    }
+
+    /// The hardest class that is not harder than a block.
+    #[must_use]
+    pub fn class_max(&self) -> Class {
+        Class::not_harder_than(self.current.job.network_target())
+    }
+}
