@@ -75,6 +75,8 @@ pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
 pub use seed::{Seed, SeedError};
 pub use select::Rate;
 pub use sql::MIGRATIONS;
+#[doc(hidden)]
+pub use sql::statements;
 pub use transaction::TransactionError;
 pub use treasury::{CrashPoints, Treasury};
 

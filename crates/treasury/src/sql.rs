@@ -223,6 +223,14 @@ pub(crate) static UNSPENT_AMONG: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// Every statement with its name, for the test that prepares them all on both engines.
+#[doc(hidden)]
+#[must_use]
+pub fn statements() -> Vec<(&'static str, &'static str)> {
+    let lists = [("ADDRESSES_AMONG", ADDRESSES_AMONG.as_str()), ("UNSPENT_AMONG", &UNSPENT_AMONG)];
+    STATEMENTS.iter().copied().chain(lists).collect()
+}
+
 /// Runs one of the two statements above for any number of keys.
 pub(crate) async fn among(
     tx: &mut Tx,

@@ -54,11 +54,8 @@ const ELSEWHERE: u8 = 0xee;
 
 impl FakeChain {
     pub fn new(maturity: u64) -> FakeChain {
-        let chain = FakeChain {
-            state: Mutex::default(),
-            secp: Secp256k1::verification_only(),
-            maturity,
-        };
+        let chain =
+            FakeChain { state: Mutex::default(), secp: Secp256k1::verification_only(), maturity };
         chain.mine(&[0x51], |_| true);
         chain
     }
@@ -94,6 +91,15 @@ impl FakeChain {
             .collect();
         let inputs = vec![(from, 0)];
         s.mempool.push(LeanTx { txid, coinbase: false, hogex: false, inputs, outputs });
+        txid
+    }
+
+    /// A payment that was forgotten is heard of again.
+    pub fn pay_again(&self, script: &[u8], value: i64, txid: [u8; 32]) -> [u8; 32] {
+        let made = self.pay(script, value);
+        let mut s = self.lock();
+        let tx = s.mempool.iter_mut().find(|t| t.txid == made).unwrap();
+        tx.txid = txid;
         txid
     }
 
@@ -237,7 +243,12 @@ impl FakeChain {
         self.lock().mempool.len()
     }
 
-    /// Whether some transaction in the best chain pays to `script`, waiting ones included.
+    /// What the waiting transactions spend.
+    pub fn waiting_inputs(&self) -> Vec<OutPoint> {
+        self.lock().mempool.iter().flat_map(|t| t.inputs.clone()).collect()
+    }
+
+    /// Transactions that pay to `script`, in the best chain or waiting.
     pub fn ids_paying(&self, script: &[u8]) -> BTreeSet<[u8; 32]> {
         let s = self.lock();
         let all = s.blocks.iter().flat_map(|b| &b.txs).chain(&s.mempool);
