@@ -30,3 +30,15 @@ gruve_store::statements! {
         ORDER BY at DESC, id DESC LIMIT $2";
     FORGET_AUDIT = "DELETE FROM accounts_audit WHERE at < $1";
 }
+
+#[cfg(test)]
+mod tests {
+    use gruve_store::{Store, testing};
+
+    async fn every_statement_prepares(store: Store) {
+        store.migrate("accounts", crate::MIGRATIONS).await.unwrap();
+        testing::prepare_all(&store, super::STATEMENTS).await;
+    }
+
+    gruve_store::laws! { statements: [every_statement_prepares] }
+}

@@ -27,3 +27,15 @@ gruve_store::statements! {
     COUNT_IN_SITES = "SELECT COUNT(*) AS n FROM farm_machines WHERE site IS NOT NULL";
     COUNT_OUTSIDE_OF = "SELECT COUNT(*) AS n FROM farm_machines WHERE owner = $1 AND site IS NULL";
 }
+
+#[cfg(test)]
+mod tests {
+    use gruve_store::{Store, testing};
+
+    async fn every_statement_prepares(store: Store) {
+        store.migrate("farm", crate::MIGRATIONS).await.unwrap();
+        testing::prepare_all(&store, super::STATEMENTS).await;
+    }
+
+    gruve_store::laws! { statements: [every_statement_prepares] }
+}

@@ -169,9 +169,13 @@ pub(crate) fn sort(engine: Engine, error: sqlx::Error) -> StoreError {
             Engine::Postgres => sort_postgres(e.as_ref()),
         },
         sqlx::Error::RowNotFound => StoreError::NoRow,
+        sqlx::Error::PoolTimedOut => StoreError::Unavailable(
+            "no connection came free in time: transactions are held too long, or one is begun \
+             while another is held"
+                .to_owned(),
+        ),
         e @ (sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed) => StoreError::Unavailable(e.to_string()),
         e => StoreError::Broken { engine, message: e.to_string() },

@@ -35,3 +35,15 @@ gruve_store::statements! {
     AUDIT_BALANCES = "SELECT account, asset, kind, minor FROM ledger_balances \
         WHERE account > $1 OR (account = $1 AND asset > $2) ORDER BY account, asset LIMIT $3";
 }
+
+#[cfg(test)]
+mod tests {
+    use gruve_store::{Store, testing};
+
+    async fn every_statement_prepares(store: Store) {
+        store.migrate("ledger", crate::MIGRATIONS).await.unwrap();
+        testing::prepare_all(&store, super::STATEMENTS).await;
+    }
+
+    gruve_store::laws! { statements: [every_statement_prepares] }
+}
