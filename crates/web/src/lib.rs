@@ -1,1 +1,54 @@
-//! Gruve room: web.
+//! The web: JSON API, pages, live updates, metrics.
+//!
+//! # For what
+//! [`serve`] (or [`router`] under a server of one's own) over an [`AppState`] that holds the
+//! services of the rooms below. Customers buy, watch and withdraw here; anybody reads lanes,
+//! blocks and books.
+//!
+//! # Promises
+//! - No route exists without a declared [`Access`]; the access puts the gate in front of the handler.
+//! - What belongs to somebody else is not found, in the same words as what does not exist.
+//! - Nothing that changes something is taken from another site's page; the API takes no cookies.
+//! - Pages are complete without scripts; nothing is loaded from elsewhere; no style or script is
+//!   written into a page.
+//! - A request is bounded in size, in time and in what it makes the house hold.
+//! - Pressing a button twice buys once and withdraws once.
+//!
+//! # What this room must not know
+//! Tables of other rooms, protocols of miners and nodes, keys. It decides nothing about money: it
+//! asks, shows and hands on.
+//!
+//! Start reading at `app.rs`, the list of routes.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod api;
+mod app;
+mod assets;
+mod extract;
+mod failure;
+mod figures;
+mod gate;
+mod layout;
+mod live;
+mod metrics;
+mod money;
+mod ops;
+mod pages;
+mod plot;
+mod qr;
+mod routes;
+mod security;
+mod serve;
+mod state;
+mod trade;
+mod view;
+mod visitor;
+
+pub use app::{router, routes};
+pub use live::Pulse;
+pub use routes::{Access, RouteInfo};
+pub use serve::serve;
+pub use state::{
+    AppState, LaneParticulars, LiveFarm, LiveSession, MIGRATIONS, NoGateway, Services, WebConfig,
+};

@@ -1,0 +1,51 @@
+// Keeps the parts of a page marked data-live fresh: when the server says that something changed,
+// the page is fetched again and its marked parts are put in place of the old ones. Without this
+// script everything works the same; one reloads by hand.
+(() => {
+  "use strict";
+  const parts = () => document.querySelectorAll("[data-live][id]");
+  if (!window.EventSource || parts().length === 0) return;
+
+  const LEAST_MS = 1000; // at most one refresh a second, however many events come
+  let last = 0;
+  let waiting = false;
+  let busy = false;
+
+  async function refresh() {
+    waiting = false;
+    if (document.hidden || busy) { stale = true; return; }
+    busy = true;
+    stale = false;
+    last = Date.now();
+    try {
+      const answer = await fetch(location.href, { headers: { "Accept": "text/html" } });
+      if (!answer.ok || answer.redirected) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const old of parts()) {
+        const part = fresh.getElementById(old.id);
+        if (!part || part.isEqualNode(old) || old.contains(document.activeElement)) continue;
+        old.replaceWith(document.importNode(part, true));
+      }
+    } catch (_) {
+      // The next event tries again.
+    } finally {
+      busy = false;
+    }
+  }
+
+  let stale = false;
+  function changed() {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(refresh, Math.max(0, LEAST_MS - (Date.now() - last)));
+  }
+
+  const lamp = document.getElementById("live-lamp");
+  const show = (on) => { if (lamp) lamp.hidden = !on; };
+  const events = new EventSource("/events");
+  events.addEventListener("change", changed);
+  events.addEventListener("open", () => show(true));
+  events.addEventListener("error", () => show(false));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && stale) changed(); });
+  addEventListener("pagehide", () => events.close());
+})();

@@ -1,0 +1,62 @@
+//! The JSON API under `/api/v1`.
+//!
+//! Amounts are `{"asset","minor","decimal"}`, hashrates `{"hashes_per_second","text"}` with the
+//! number as a decimal string, work a decimal string, times RFC 3339 in UTC. Failures are
+//! `application/problem+json` (RFC 9457). Bodies are read strictly: an unknown field is refused,
+//! so that a misspelt one is not silently ignored. Cookies are not taken: `Authorization: Bearer`.
+
+pub(crate) mod accounts;
+pub(crate) mod contracts;
+pub(crate) mod payouts;
+pub(crate) mod public;
+
+use crate::failure::Failure;
+use crate::money::rfc3339;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use gruve_units::{Amount, Hashrate, Timestamp};
+use serde_json::{Value, json};
+
+/// Longest idempotency key, as the treasury stores it.
+const KEY_CHARS_MAX: usize = 64;
+
+/// An amount.
+pub(crate) fn amount(a: Amount) -> Value {
+    json!({ "asset": a.asset, "minor": a.minor, "decimal": a.decimal() })
+}
+
+/// A hashrate.
+pub(crate) fn rate(r: Hashrate) -> Value {
+    json!({ "hashes_per_second": r.0.to_string(), "text": r.to_string() })
+}
+
+/// A time.
+pub(crate) fn time(t: Timestamp) -> Value {
+    Value::String(rfc3339(t))
+}
+
+/// An answer.
+pub(crate) fn answer(status: StatusCode, body: Value) -> Response {
+    (status, axum::Json(body)).into_response()
+}
+
+/// The key by which a client makes a request safe to repeat; 1 to 64 visible ASCII characters.
+pub(crate) fn idempotency_key(text: Option<&str>) -> Result<Option<String>, Failure> {
+    let Some(key) = text else { return Ok(None) };
+    let fine =
+        (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    if !fine {
+        return Err(Failure::bad_request(
+            "The Idempotency-Key must be 1 to 64 visible ASCII characters.",
+        ));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// The key in a request's headers.
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    match headers.get("idempotency-key") {
+        None => Ok(None),
+        Some(v) => idempotency_key(Some(v.to_str().unwrap_or_default())),
+    }
+}

@@ -1,0 +1,89 @@
+//! The list of routes: every address of the house, and who may use it.
+
+use crate::api::{accounts, contracts, payouts as api_payouts, public};
+use crate::failure::Failure;
+use crate::gate;
+use crate::live;
+use crate::ops;
+use crate::pages::{
+    account, books, buy, contract, home, invoice, lane, payouts, plans, session, statement,
+    withdraw,
+};
+use crate::routes::{Access, RouteInfo, Routes};
+use crate::state::AppState;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+
+/// The whole site.
+pub fn router(state: AppState) -> Router {
+    let (routes, _) = declare(&state).finish();
+    routes
+        .fallback(|| async { Failure::not_found("page") })
+        .method_not_allowed_fallback(|| async { Failure::wrong_method() })
+        .layer(from_fn_with_state(state.clone(), gate::visitor))
+        .layer(from_fn_with_state(state.clone(), gate::finish))
+        .with_state(state)
+}
+
+/// Every route of [`router`], for tests that must miss none.
+#[must_use]
+pub fn routes(state: &AppState) -> Vec<RouteInfo> {
+    declare(state).finish().1
+}
+
+fn declare(state: &AppState) -> Routes {
+    use Access::{Bearer, Customer, CustomerForm, Public, PublicForm};
+    Routes::new(state.clone())
+        // Pages for everybody.
+        .get("/", Public, home::home)
+        .get("/plans", Public, plans::plans)
+        .get("/lanes/{lane}", Public, lane::lane)
+        .get("/books", Public, books::books)
+        .get("/sign-up", Public, session::sign_up_form)
+        .post("/sign-up", PublicForm, session::sign_up)
+        .get("/sign-in", Public, session::sign_in_form)
+        .post("/sign-in", PublicForm, session::sign_in)
+        // Pages for customers.
+        .post("/sign-out", CustomerForm, session::sign_out)
+        .get("/account", Customer, account::overview)
+        .get("/statement", Customer, statement::statement)
+        .get("/buy", Customer, buy::choose)
+        .post("/buy", CustomerForm, buy::quote)
+        .post("/contracts", CustomerForm, buy::buy)
+        .get("/contracts/{id}", Customer, contract::contract)
+        .get("/invoices/{id}", Customer, invoice::invoice)
+        .get("/withdraw", Customer, withdraw::ask)
+        .post("/withdraw", CustomerForm, withdraw::review)
+        .get("/payouts", Customer, payouts::payouts)
+        .post("/payouts", CustomerForm, withdraw::confirm)
+        .get("/payouts/{id}", Customer, payouts::payout)
+        .post("/payouts/{id}/cancel", CustomerForm, payouts::cancel)
+        // The API for everybody.
+        .get("/api/v1/lanes", Public, public::lanes)
+        .get("/api/v1/plans", Public, public::plans)
+        .get("/api/v1/blocks", Public, public::blocks)
+        .get("/api/v1/epochs", Public, public::epochs)
+        .get("/api/v1/reconciliation", Public, public::reconciliation)
+        .post("/api/v1/accounts", Public, accounts::sign_up)
+        .post("/api/v1/sessions", Public, accounts::sign_in)
+        // The API for customers.
+        .delete("/api/v1/sessions/current", Bearer, accounts::sign_out)
+        .get("/api/v1/balances", Bearer, accounts::balances)
+        .post("/api/v1/quotes", Bearer, contracts::quote)
+        .post("/api/v1/contracts", Bearer, contracts::buy)
+        .get("/api/v1/contracts", Bearer, contracts::contracts)
+        .get("/api/v1/contracts/{id}", Bearer, contracts::contract)
+        .get("/api/v1/invoices/{id}", Bearer, contracts::invoice)
+        .post("/api/v1/payouts", Bearer, api_payouts::request)
+        .get("/api/v1/payouts", Bearer, api_payouts::payouts)
+        .get("/api/v1/payouts/fee", Bearer, api_payouts::fee)
+        .get("/api/v1/payouts/{id}", Bearer, api_payouts::payout)
+        .delete("/api/v1/payouts/{id}", Bearer, api_payouts::cancel)
+        // For browsers and machines.
+        .get("/events", Public, live::events)
+        .get("/assets/{name}", Public, ops::asset)
+        .get("/robots.txt", Public, ops::robots)
+        .get("/metrics", Public, ops::metrics)
+        .get("/healthz", Public, ops::healthz)
+        .get("/readyz", Public, ops::readyz)
+}

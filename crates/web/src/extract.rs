@@ -1,0 +1,112 @@
+//! Reading requests strictly: what cannot be read is refused with a sentence saying why.
+
+use crate::failure::Failure;
+use crate::visitor::Visitor;
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use gruve_units::AccountId;
+use serde::de::DeserializeOwned;
+use std::str::FromStr;
+
+/// Largest body any request here needs: the longest is a sign-up of a few hundred bytes.
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// A JSON body.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(req: Request, _: &S) -> Result<Self, Failure> {
+        let kind = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let json = kind.is_some_and(|k| {
+            let essence = k.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json")
+        });
+        if !json {
+            return Err(Failure::wrong_type());
+        }
+        let bytes = body_bytes(req).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(v) => Ok(Json(v)),
+            Err(e) => Err(Failure::bad_request(format!("The body cannot be read: {e}."))),
+        }
+    }
+}
+
+/// The whole body within the limit.
+pub(crate) async fn body_bytes(req: Request) -> Result<bytes::Bytes, Failure> {
+    axum::body::to_bytes(req.into_body(), BODY_BYTES_MAX).await.map_err(|_| Failure::too_large())
+}
+
+/// A form body, already checked to come from the house's own page.
+pub(crate) struct Form<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Failure;
+
+    async fn from_request(req: Request, state: &S) -> Result<Self, Failure> {
+        match axum::extract::Form::<T>::from_request(req, state).await {
+            Ok(axum::extract::Form(v)) => Ok(Form(v)),
+            Err(e) => {
+                Err(Failure::bad_request(format!("The form cannot be read: {}.", e.body_text())))
+            }
+        }
+    }
+}
+
+/// The query of the address.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(v)) => Ok(Params(v)),
+            Err(e) => Err(Failure::bad_request(format!("The query cannot be read: {e}."))),
+        }
+    }
+}
+
+/// The first name in the path, as an id; anything that is no id of the kind is simply not found.
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let missing = || Failure::not_found("page");
+        let params =
+            RawPathParams::from_request_parts(parts, state).await.map_err(|_| missing())?;
+        let (_, text) = params.iter().next().ok_or_else(missing)?;
+        text.parse().map(Id).map_err(|_| missing())
+    }
+}
+
+/// Whoever is signed in, by cookie on pages and by bearer token in the API. Routes that use it
+/// are declared with an access that guarantees there is somebody.
+#[derive(Clone, Debug)]
+pub(crate) struct Customer {
+    pub(crate) account: AccountId,
+    /// The session's secret, for signing out.
+    pub(crate) token: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Customer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        // A route that takes a customer without requiring one would be a hole: closed here too.
+        parts.extensions.get::<Customer>().cloned().ok_or_else(Failure::unauthorised)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(parts.extensions.get::<Visitor>().cloned().unwrap_or_default())
+    }
+}

@@ -1,0 +1,203 @@
+//! What went wrong, for the one who asked: the same refusal as a page or as problem+json.
+//!
+//! A handler returns a [`Failure`]; the outermost layer writes it in the form of the surface it
+//! was asked through. What the house itself got wrong is logged under a reference and told as
+//! that reference only.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use gruve_units::{Amount, Blame, Blamed};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A refusal or a fault, on its way to the one who asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    /// A stable word for programs: the last part of the problem's type.
+    pub(crate) kind: &'static str,
+    pub(crate) title: &'static str,
+    /// A sentence for the one who asked, with what to do next where that is known.
+    pub(crate) detail: String,
+}
+
+impl Failure {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
+        Failure { status, kind, title, detail }
+    }
+
+    /// There is no such thing, or it is somebody else's: the answer is the same.
+    pub(crate) fn not_found(what: &str) -> Self {
+        let detail = format!("There is no such {what}.");
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    /// No or no valid bearer token.
+    pub(crate) fn unauthorised() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorised",
+            "Sign in first",
+            "Send `Authorization: Bearer <token>` with a token from POST /api/v1/sessions. \
+             Cookies are not taken here."
+                .to_owned(),
+        )
+    }
+
+    /// The form does not come from the house's own page.
+    pub(crate) fn foreign_form() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-form",
+            "Form not accepted",
+            "This form did not come from one of our own pages, or the page was too old. Nothing \
+             was changed. Go back, load the page again and repeat."
+                .to_owned(),
+        )
+    }
+
+    /// The request cannot be read.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "Request not understood", detail.into())
+    }
+
+    /// The request was read, but what it asks for cannot be done.
+    pub(crate) fn refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "Not possible", detail.into())
+    }
+
+    /// What is asked for clashes with what is there.
+    pub(crate) fn conflict(kind: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::CONFLICT, kind, "Not possible now", detail)
+    }
+
+    /// The balance does not suffice.
+    pub(crate) fn insufficient(available: Amount) -> Self {
+        let detail = format!("Your available balance is {available}; that is too little.");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "insufficient-funds", "Too little", detail)
+    }
+
+    /// The same key was used for something else.
+    pub(crate) fn key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "Idempotency key reused",
+            "This Idempotency-Key was used for a different request. Use a new one.".to_owned(),
+        )
+    }
+
+    /// The body is larger than any request needs.
+    pub(crate) fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "Request too large",
+            "The body is larger than any request here needs.".to_owned(),
+        )
+    }
+
+    /// The body is not of the stated or wanted type.
+    pub(crate) fn wrong_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Not JSON",
+            "Send the body as JSON with `Content-Type: application/json`.".to_owned(),
+        )
+    }
+
+    /// The path is known, the method is not.
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+            "This address does not take that method.".to_owned(),
+        )
+    }
+
+    /// Too many at once; the same request may succeed later.
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again shortly", detail.into())
+    }
+
+    /// Too many tries.
+    pub(crate) fn too_many(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many tries", detail.into())
+    }
+
+    /// Name and password do not go together.
+    pub(crate) fn wrong_credentials() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-credentials",
+            "Not signed in",
+            "That name and password do not go together.".to_owned(),
+        )
+    }
+
+    /// A fault of the house: logged with all that is known, told as a reference.
+    pub(crate) fn fault(what: &dyn std::fmt::Display) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(reference = n, error = %what, "request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "fault",
+            "Something broke on our side",
+            format!(
+                "It is in our log under reference {n}. Your money and contracts are not touched by a page that fails."
+            ),
+        )
+    }
+
+    /// Whose page or call failed: by the error's blame.
+    pub(crate) fn of<E: Blamed + ?Sized>(e: &E) -> Self {
+        match e.blame() {
+            Blame::Rejected => Self::refused(sentence(&e.to_string())),
+            Blame::Transient => {
+                tracing::warn!(error = %e, "a request met something that was not ready");
+                Self::busy("Something we depend on was not ready. Try again in a moment.")
+            }
+            Blame::Fatal => Self::fault(&e.to_string()),
+        }
+    }
+}
+
+/// A message with a capital and a full stop.
+pub(crate) fn sentence(s: &str) -> String {
+    let mut chars = s.chars();
+    let mut out: String = match chars.next() {
+        Some(c) => c.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    };
+    if !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
+}
+
+impl<E: Blamed> From<E> for Failure {
+    fn from(e: E) -> Self {
+        Failure::of(&e)
+    }
+}
+
+impl IntoResponse for Failure {
+    /// Only the status and the failure itself; [`crate::finish`] writes the body.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The body of an `application/problem+json` answer (RFC 9457).
+pub(crate) fn problem_json(f: &Failure) -> serde_json::Value {
+    serde_json::json!({
+        "type": format!("urn:gruve:problem:{}", f.kind),
+        "title": f.title,
+        "status": f.status.as_u16(),
+        "detail": f.detail,
+    })
+}

@@ -1,0 +1,288 @@
+//! Figures put together from several rooms.
+
+use crate::failure::Failure;
+use crate::money::asset_name;
+use crate::state::{AppState, is_something};
+use crate::view::{BalanceView, BookLine, BooksView, LaneView, StatementView};
+use gruve_ledger::{AccountKind, customer_balances, lines_of, totals};
+use gruve_market::{AssetReconciliation, ContractState, ContractView};
+use gruve_treasury::WalletReconciliation;
+use gruve_units::{AccountId, Amount, Asset, EpochNumber, Hashrate, LaneId, Timestamp};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// One of a customer's own machines, connected now.
+pub(crate) struct OwnMachine {
+    pub(crate) name: String,
+    pub(crate) lane: LaneId,
+    pub(crate) hashrate: Hashrate,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+}
+
+impl AppState {
+    /// All lanes, figures and what is live.
+    pub(crate) async fn lanes(&self) -> Result<Vec<LaneView>, Failure> {
+        let all = self.market().lane_stats().await?;
+        let public = &self.config().lanes;
+        Ok(all
+            .into_iter()
+            .map(|stats| {
+                let of = public.iter().find(|p| p.lane == stats.lane);
+                LaneView {
+                    network: of
+                        .map_or_else(|| asset_name(stats.asset).to_owned(), |p| p.network.clone()),
+                    stratum: of.and_then(|p| p.stratum.clone()),
+                    machines: self.live().connected(&stats.lane),
+                    stats,
+                }
+            })
+            .collect())
+    }
+
+    /// A customer's balances, by asset; assets never touched are left out.
+    pub(crate) async fn balances(&self, account: AccountId) -> Result<Vec<BalanceView>, Failure> {
+        let mut of: BTreeMap<Asset, BalanceView> = BTreeMap::new();
+        let empty = |asset| BalanceView {
+            asset,
+            available: Amount::zero(asset),
+            held: Amount::zero(asset),
+            maturing: Amount::zero(asset),
+        };
+        let mut tx = self.store().read().await?;
+        for (which, amount) in customer_balances(&mut tx, account).await? {
+            let b = of.entry(amount.asset).or_insert_with(|| empty(amount.asset));
+            match which.kind() {
+                AccountKind::CustomerAvailable => b.available = amount,
+                AccountKind::CustomerHeld => b.held = amount,
+                _ => {}
+            }
+        }
+        drop(tx);
+        for amount in self.market().maturing(account).await? {
+            of.entry(amount.asset).or_insert_with(|| empty(amount.asset)).maturing = amount;
+        }
+        Ok(of.into_values().filter(|b| is_something(&[b.available, b.held, b.maturing])).collect())
+    }
+
+    /// The newest entries of a customer's available balance, newest first.
+    pub(crate) async fn statement(
+        &self,
+        account: AccountId,
+        limit: usize,
+    ) -> Result<Vec<StatementView>, Failure> {
+        let mut all = Vec::new();
+        let mut tx = self.store().read().await?;
+        for (which, balance) in customer_balances(&mut tx, account).await? {
+            if which.kind() != AccountKind::CustomerAvailable {
+                continue;
+            }
+            let rows = u32::try_from(limit).unwrap_or(u32::MAX);
+            let mut after = balance;
+            for line in lines_of(&mut tx, &which, balance.asset, None, rows).await? {
+                let what = entry_words(&line.kind);
+                all.push((
+                    line.seq,
+                    StatementView { at: line.at, what, change: line.amount, after },
+                ));
+                after = after.checked_sub(line.amount).unwrap_or(after);
+            }
+        }
+        all.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+        Ok(all.into_iter().take(limit).map(|(_, v)| v).collect())
+    }
+
+    /// A customer's own machines that are connected.
+    pub(crate) async fn machines_of(&self, account: AccountId) -> Result<Vec<OwnMachine>, Failure> {
+        let sessions = self.live().sessions_of(account);
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = self.farm().machines_of(gruve_farm::MachineOwner::Account(account)).await?;
+        Ok(sessions
+            .into_iter()
+            .map(|s| OwnMachine {
+                name: known
+                    .iter()
+                    .find(|m| m.id == s.machine)
+                    .map_or_else(|| s.machine.to_string(), |m| m.name.clone()),
+                lane: s.lane,
+                hashrate: s.hashrate,
+                accepted: s.accepted,
+                rejected: s.rejected,
+            })
+            .collect())
+    }
+
+    /// When the next settlement of any running contract is due: the end of an epoch.
+    pub(crate) fn next_settlement(&self, contracts: &[ContractView]) -> Option<Timestamp> {
+        let running = contracts.iter().filter(|c| c.state == ContractState::Active);
+        running
+            .filter_map(|c| {
+                let lane = self.market().config().lane(&c.lane)?;
+                let every = lane.settle_every_epochs.max(1);
+                let now = lane.epoch_rule.at(self.now());
+                let last = EpochNumber(now.0 / every * every + (every - 1));
+                Some(lane.epoch_rule.seal_at(last))
+            })
+            .min()
+    }
+
+    /// The books of every asset, the wallet beside them.
+    pub(crate) async fn books(&self) -> Result<Vec<BooksView>, Failure> {
+        let mut tx = self.store().read().await?;
+        let rewards = self.market().reconciliation(&mut tx).await?;
+        let wallets = self.treasury().assets();
+        let mut out = Vec::new();
+        for asset in Asset::ALL {
+            let earned = rewards.assets.iter().find(|a| a.asset == asset);
+            let wallet = if wallets.contains(&asset) {
+                Some(self.treasury().reconcile(&mut tx, asset).await?)
+            } else {
+                None
+            };
+            if earned.is_none() && wallet.is_none() {
+                continue;
+            }
+            let kinds = totals(&mut tx, asset).await?;
+            out.push(one_asset(asset, earned, wallet, kinds));
+        }
+        Ok(out)
+    }
+
+    /// A number that differs when something on a public page does.
+    pub(crate) async fn fingerprint(&self) -> Result<u64, Failure> {
+        let mut hash = DefaultHasher::new();
+        for l in self.lanes().await? {
+            (l.machines, l.stats.height, l.stats.network_bits, l.stats.last_closed).hash(&mut hash);
+            (l.stats.blocks_found, l.stats.sold, l.stats.hashrate).hash(&mut hash);
+        }
+        // What the lanes do not show, such as a payout on its way, is looked at now and then.
+        (self.now().secs() / 10).hash(&mut hash);
+        Ok(hash.finish())
+    }
+}
+
+fn one_asset(
+    asset: Asset,
+    earned: Option<&AssetReconciliation>,
+    wallet: Option<WalletReconciliation>,
+    kinds: Vec<(AccountKind, Amount)>,
+) -> BooksView {
+    let line = |code, label, meaning, amount| BookLine { code, label, meaning, amount };
+    let zero = Amount::zero(asset);
+    let mut view = BooksView {
+        asset,
+        rewards: zero,
+        parts: Vec::new(),
+        wallet: Vec::new(),
+        wallet_on_chain: zero,
+        adds_up: true,
+        differences: Vec::new(),
+        accounts: kinds
+            .into_iter()
+            .map(|(kind, amount)| {
+                let (label, meaning) = kind_words(kind);
+                line(kind.name(), label, meaning, amount)
+            })
+            .collect(),
+    };
+    if let Some(e) = earned {
+        view.rewards = e.block_rewards;
+        view.parts = vec![
+            line("customers", "Customers", "Credited to customers, after fees", e.customers),
+            line(
+                "operator",
+                "Operator",
+                "Fees, and the work the operator mined for itself",
+                e.operator,
+            ),
+            line(
+                "window_reserve",
+                "Window reserve",
+                "Fell to the part of a PPLNS window that nobody had filled",
+                e.window_reserve,
+            ),
+            line(
+                "maturing",
+                "Maturing",
+                "Earned by somebody, not yet credited: the block is young or the settlement has not run",
+                e.maturing,
+            ),
+            line(
+                "remainder",
+                "Remainder",
+                "Fractions below the smallest unit, carried until they make a whole one",
+                e.remainder,
+            ),
+        ];
+        view.adds_up &= e.adds_up;
+        view.differences.extend(e.differences.iter().cloned());
+    }
+    if let Some(w) = wallet {
+        view.wallet_on_chain = w.on_chain;
+        view.wallet = vec![
+            line("hot", "Spendable", "Coins the house can sign for", w.books_hot),
+            line(
+                "maturing",
+                "Maturing",
+                "Block rewards the chain does not let anybody spend yet",
+                w.books_maturing,
+            ),
+        ];
+        if !w.agrees() {
+            view.adds_up = false;
+            view.differences.push(format!("The wallet and the books differ by {}.", w.difference));
+        }
+    }
+    view
+}
+
+/// A kind of account in words: a name and what stands on it.
+const fn kind_words(kind: AccountKind) -> (&'static str, &'static str) {
+    match kind {
+        AccountKind::CustomerAvailable => ("Customers, available", "Theirs to withdraw"),
+        AccountKind::CustomerHeld => {
+            ("Customers, held", "Set aside for payouts and invoices under way")
+        }
+        AccountKind::PrepaidWork => ("Prepaid work", "Paid for, not yet delivered"),
+        AccountKind::Rewards => ("Rewards not settled", "Owed to whoever earned them"),
+        AccountKind::OperatorRevenue => ("Operator's revenue", "What the operator has earned"),
+        AccountKind::WindowReserve => ("Window reserve", "Unfilled parts of windows"),
+        AccountKind::FppsReserve => ("FPPS reserve", "Against bad luck"),
+        AccountKind::Remainder => ("Remainder", "What truncation left"),
+        AccountKind::Loss => ("Operator's loss", "Never a customer's"),
+        AccountKind::NetworkFees => ("Network fees", "Paid to miners of transactions"),
+        AccountKind::TaxPayable => ("Tax payable", "Taken for the state"),
+        AccountKind::ChargeBacks => ("Charge-backs", "Pay-ins taken back"),
+        AccountKind::UnmatchedReceipts => ("Unmatched receipts", "Came in, nobody found yet"),
+        AccountKind::ChainHot => ("Chain, spendable", "In the house's wallet"),
+        AccountKind::ChainCold => ("Chain, cold", "Under keys kept elsewhere"),
+        AccountKind::ChainMaturing => ("Chain, maturing", "Block rewards not spendable yet"),
+        AccountKind::Clearing => ("Clearing", "Coming in"),
+        AccountKind::PayoutsInFlight => ("Payouts in flight", "Sent, not yet in a block"),
+        AccountKind::Capital => ("Operator's capital", "The operator's own coins"),
+    }
+}
+
+/// What an entry of the journal did, for the customer whose balance it changed.
+fn entry_words(kind: &str) -> String {
+    let known = match kind {
+        "treasury-payout-held" => "Payout requested: set aside",
+        "treasury-payout-released" | "treasury-payout-back" => "Payout ended: back in your balance",
+        k if k.starts_with("treasury-receipt") || k.starts_with("treasury-invoice") => {
+            "Payment received"
+        }
+        k if k.contains("settle") => "Earnings settled",
+        k if k.contains("refund") => "Refund for work not delivered",
+        k if k.contains("paid") || k.contains("prepaid") => "Contract paid",
+        _ => "",
+    };
+    if known.is_empty() {
+        crate::failure::sentence(&kind.replace(['-', '_', '.'], " "))
+            .trim_end_matches('.')
+            .to_owned()
+    } else {
+        known.to_owned()
+    }
+}

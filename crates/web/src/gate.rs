@@ -1,0 +1,189 @@
+//! The gates in front of handlers, and the layers around everything.
+
+use crate::extract::{Customer, body_bytes};
+use crate::failure::{Failure, problem_json};
+use crate::layout::failure_page;
+use crate::security::{
+    Cookie, comes_from_own_pages, form_token, new_form_cookie, put_headers, same_token,
+};
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::time::{Duration, Instant};
+
+/// Longest time a request may take, the stream of events apart. The slowest is a sign-up, whose
+/// password hash takes part of a second and may queue.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Paths that programs ask: no visitor is looked up, failures are problem+json.
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/")
+        || path.starts_with("/assets/")
+        || matches!(path, "/metrics" | "/healthz" | "/readyz" | "/events")
+}
+
+/// The outermost layer: time limit, headers, counting, and the writing of failures.
+pub(crate) async fn finish(State(state): State<AppState>, req: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let path = req.uri().path().to_owned();
+    let mut response = match tokio::time::timeout(ANSWER_WITHIN, next.run(req)).await {
+        Ok(r) => r,
+        Err(_) => Failure::busy("That took too long and was given up.").into_response(),
+    };
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        response = written(&failure, &path, response);
+    }
+    put_headers(response.headers_mut(), state.config().secure_cookies);
+    state.metrics().answered(response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// The failure in the form of the surface that was asked, with what other layers had set.
+fn written(failure: &Failure, path: &str, mut before: Response) -> Response {
+    let mut response = if is_for_programs(path) {
+        let kind = HeaderValue::from_static("application/problem+json");
+        let body = problem_json(failure).to_string();
+        let mut r = (failure.status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if failure.kind == "unauthorised" {
+            r.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        r
+    } else {
+        let visitor = before.extensions_mut().remove::<Visitor>().unwrap_or_default();
+        (failure.status, failure_page(&visitor, failure)).into_response()
+    };
+    for name in [header::SET_COOKIE, header::ALLOW] {
+        for value in before.headers().get_all(&name) {
+            response.headers_mut().append(&name, value.clone());
+        }
+    }
+    if matches!(failure.status.as_u16(), 429 | 503) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+/// Looks up who is looking, for every page; hands it to the handler and to the failure's page.
+pub(crate) async fn visitor(
+    State(state): State<AppState>,
+    mut req: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let path = req.uri().path().to_owned();
+    if is_for_programs(&path) {
+        return Ok(next.run(req).await);
+    }
+    let secure = state.config().secure_cookies;
+    let mut visitor = Visitor { path: path.clone(), ..Visitor::default() };
+    let mut cookie = None;
+    let token = Cookie::Session.read(req.headers(), secure).map(str::to_owned);
+    let session = match &token {
+        Some(t) => state.accounts().session(t).await?,
+        None => None,
+    };
+    match (session, token) {
+        (Some(s), Some(token)) => {
+            visitor.name = Some(s.name);
+            visitor.csrf = s.csrf;
+            req.extensions_mut().insert(Customer { account: s.account, token });
+        }
+        _ if matches!(path.as_str(), "/sign-in" | "/sign-up") => {
+            let value = match Cookie::Form.read(req.headers(), secure) {
+                Some(v) => v.to_owned(),
+                None => {
+                    let (value, header) = new_form_cookie(state.entropy(), secure);
+                    // A post without the cookie must fail, not be given a token that fits it.
+                    cookie = header.filter(|_| req.method() == Method::GET);
+                    value
+                }
+            };
+            visitor.csrf = form_token(&value);
+        }
+        _ => {}
+    }
+    req.extensions_mut().insert(visitor.clone());
+    let mut response = next.run(req).await;
+    response.extensions_mut().insert(visitor);
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Lets in who is signed in; others are led to the sign-in page and back.
+pub(crate) async fn customer(State(_): State<AppState>, req: Request, next: Next) -> Response {
+    if req.extensions().get::<Customer>().is_some() {
+        return next.run(req).await;
+    }
+    let wanted = req.uri().path_and_query().map_or("/account", |p| p.as_str());
+    let target = if req.method() == Method::GET {
+        format!("/sign-in?next={}", percent_encoded(wanted))
+    } else {
+        "/sign-in".to_owned()
+    };
+    Redirect::to(&target).into_response()
+}
+
+/// Everything but letters, digits and `-._~/` as `%XX`.
+pub(crate) fn percent_encoded(s: &str) -> String {
+    s.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                char::from(b).to_string()
+            }
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct TokenField {
+    #[serde(default)]
+    csrf: String,
+}
+
+/// Lets a form pass when it comes from the house's own page and carries its token.
+pub(crate) async fn own_form(
+    State(state): State<AppState>,
+    req: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let (parts, body) = req.into_parts();
+    if !comes_from_own_pages(&parts.headers, state.config().origin.as_deref()) {
+        return Err(Failure::foreign_form());
+    }
+    let wanted = parts.extensions.get::<Visitor>().map(|v| v.csrf.clone()).unwrap_or_default();
+    let bytes = body_bytes(Request::new(body)).await?;
+    let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
+    let given = axum::extract::Form::<TokenField>::from_request(copy, &()).await;
+    let fits = given.is_ok_and(|f| same_token(&f.0.csrf, &wanted));
+    if !fits {
+        return Err(Failure::foreign_form());
+    }
+    Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
+}
+
+/// Lets a call pass that carries a valid bearer token.
+pub(crate) async fn bearer(
+    State(state): State<AppState>,
+    mut req: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let token = req
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim().to_owned())
+        .filter(|t| !t.is_empty() && t.len() <= 256)
+        .ok_or_else(Failure::unauthorised)?;
+    let session = state.accounts().session(&token).await?.ok_or_else(Failure::unauthorised)?;
+    req.extensions_mut().insert(Customer { account: session.account, token });
+    Ok(next.run(req).await)
+}

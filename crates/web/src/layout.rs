@@ -1,0 +1,139 @@
+//! The frame of every page: landmarks, navigation, notices.
+
+use crate::assets::{CSS, JS, LOGO};
+use crate::failure::Failure;
+use crate::visitor::Visitor;
+use maud::{DOCTYPE, Markup, html};
+
+/// The line that stands wherever coins are listed for customers.
+pub(crate) const ETH_NOTE: &str =
+    "ETH ended proof of work on 2022-09-15 (block 15,537,393); it cannot be mined.";
+
+/// A page in its frame. `live` pages load the script that keeps their marked parts fresh.
+pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Gruve" }
+                link rel="stylesheet" href=(CSS.path());
+                link rel="icon" type="image/svg+xml" href=(LOGO.path());
+                @if live { script src=(JS.path()) defer {} }
+            }
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                header.top { div.inner { (top(visitor)) } }
+                main #main tabindex="-1" { div.inner { (content) } }
+                footer.foot {
+                    div.inner {
+                        p { "Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away." }
+                        p.lamp #live-lamp hidden { "Live" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn top(visitor: &Visitor) -> Markup {
+    const PUBLIC: [(&str, &str); 3] = [("/", "Lanes"), ("/plans", "Plans"), ("/books", "Books")];
+    const OWN: [(&str, &str); 4] = [
+        ("/account", "Overview"),
+        ("/statement", "Statement"),
+        ("/withdraw", "Withdraw"),
+        ("/payouts", "Payouts"),
+    ];
+    let own: &[(&str, &str)] = if visitor.name.is_some() { &OWN } else { &[] };
+    html! {
+        a.brand href="/" { img src=(LOGO.path()) alt="" width="28" height="28"; "Gruve" }
+        nav aria-label="Main" {
+            ul {
+                @for (href, label) in PUBLIC.iter().chain(own) {
+                    @let here = (visitor.path == *href).then_some("page");
+                    li { a href=(href) aria-current=[here] { (label) } }
+                }
+            }
+        }
+        div.who {
+            @if let Some(name) = &visitor.name {
+                span.soft.small { "Signed in as " strong.wrap { (name) } }
+                form method="post" action="/sign-out" {
+                    (token(visitor))
+                    button.plain type="submit" { "Sign out" }
+                }
+            } @else {
+                a href="/sign-in" { "Sign in" }
+                a.button.quiet href="/sign-up" { "Open an account" }
+            }
+        }
+    }
+}
+
+/// The hidden field that every form carries.
+pub(crate) fn token(visitor: &Visitor) -> Markup {
+    html! { input type="hidden" name="csrf" value=(visitor.csrf); }
+}
+
+/// A page that says what went wrong.
+pub(crate) fn failure_page(visitor: &Visitor, f: &Failure) -> Markup {
+    let body = html! {
+        div.lead {
+            p.crumbs { "Error " (f.status.as_u16()) }
+            h1 { (f.title) }
+            p { (f.detail) }
+        }
+        p.actions {
+            a.button href="/" { "To the lanes" }
+            @if visitor.name.is_some() { a.button.quiet href="/account" { "To your overview" } }
+        }
+    };
+    page(visitor, f.title, false, &body)
+}
+
+/// A table cell that carries its column's name for narrow screens.
+macro_rules! cell {
+    ($label:expr, $content:expr) => {
+        maud::html! { td data-label=($label) { span { ($content) } } }
+    };
+    (r $label:expr, $content:expr) => {
+        maud::html! { td.r data-label=($label) { span { ($content) } } }
+    };
+}
+pub(crate) use cell;
+
+/// A form field with label, hint and error, tied together for screen readers.
+pub(crate) struct Field<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) label: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) value: &'a str,
+    pub(crate) hint: &'a str,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) autocomplete: &'a str,
+    pub(crate) inputmode: Option<&'a str>,
+}
+
+impl Field<'_> {
+    /// The field.
+    pub(crate) fn draw(&self) -> Markup {
+        let (hint_id, error_id) = (format!("{}-hint", self.id), format!("{}-error", self.id));
+        let described = match self.error {
+            Some(_) => format!("{hint_id} {error_id}"),
+            None => hint_id.clone(),
+        };
+        html! {
+            div.field {
+                label for=(self.id) { (self.label) }
+                input id=(self.id) name=(self.id) type=(self.kind) value=(self.value) required
+                    autocomplete=(self.autocomplete) inputmode=[self.inputmode] maxlength="256"
+                    autocapitalize="none" spellcheck="false"
+                    aria-describedby=(described) aria-invalid=[self.error.map(|_| "true")];
+                p.hint id=(hint_id) { (self.hint) }
+                @if let Some(e) = self.error { p.error id=(error_id) { (e) } }
+            }
+        }
+    }
+}

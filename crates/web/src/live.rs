@@ -1,0 +1,120 @@
+//! Live pages: one stream of "something changed" events.
+//!
+//! The stream carries no figures, only a count that grows; a page that hears it fetches itself
+//! again and so shows exactly what it would show on reload, with the same rights. One watcher
+//! looks for changes, however many look at pages.
+
+use crate::failure::Failure;
+use crate::state::AppState;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Streams open at once. Each costs a connection and about 4 KiB; a page beyond them still works,
+/// it only does not refresh itself.
+const SUBSCRIBERS_MAX: usize = 2_000;
+/// A stream ends after this and the browser opens a new one, so that none outlives a restart
+/// behind a proxy or a session by much.
+const STREAM_LIFE: Duration = Duration::from_secs(900);
+/// How often the watcher looks while somebody listens.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells the pages that something changed. Cheap to clone; the wiring may keep one and
+/// [`beat`](Pulse::beat) when an epoch closes or a block connects, instead of waiting for the watcher.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    count: Arc<watch::Sender<u64>>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Pulse {
+            count: Arc::new(watch::Sender::new(0)),
+            places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+        }
+    }
+}
+
+impl Pulse {
+    /// Something changed.
+    pub fn beat(&self) {
+        self.count.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// How many listen.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.count.receiver_count()
+    }
+}
+
+struct Listener {
+    count: watch::Receiver<u64>,
+    until: tokio::time::Instant,
+    greeted: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// `GET /events`.
+pub(crate) async fn events(State(state): State<AppState>) -> Result<Response, Failure> {
+    let pulse = state.pulse();
+    let Ok(place) = pulse.places.clone().try_acquire_owned() else {
+        return Err(Failure::busy("All places for live pages are taken; reload by hand."));
+    };
+    let listener = Listener {
+        count: pulse.count.subscribe(),
+        until: tokio::time::Instant::now() + STREAM_LIFE,
+        greeted: false,
+        _place: place,
+    };
+    let events = stream::unfold(listener, |mut l| async move {
+        if l.greeted {
+            match tokio::time::timeout_at(l.until, l.count.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return None,
+            }
+        }
+        let n = *l.count.borrow_and_update();
+        let name = if l.greeted { "change" } else { "hello" };
+        l.greeted = true;
+        let event = Event::default().event(name).id(n.to_string()).data(n.to_string());
+        Some((Ok::<_, Infallible>(event), l))
+    });
+    let alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
+    let mut response = Sse::new(events).keep_alive(alive).into_response();
+    // Proxies that gather answers would hold events back.
+    response.headers_mut().insert(
+        axum::http::HeaderName::from_static("x-accel-buffering"),
+        axum::http::HeaderValue::from_static("no"),
+    );
+    Ok(response)
+}
+
+/// Looks for changes while somebody listens, and beats the pulse when there are. Runs until the
+/// future is dropped.
+pub(crate) async fn watch_for_changes(state: AppState) {
+    let mut last = None;
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if state.pulse().listeners() == 0 {
+            continue;
+        }
+        match state.fingerprint().await {
+            Ok(now) => {
+                if last.is_some_and(|l| l != now) {
+                    state.pulse().beat();
+                }
+                last = Some(now);
+            }
+            Err(f) => tracing::debug!(detail = %f.detail, "could not look for changes"),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! How figures are written for people: amounts, work, hashrates, times.
+//!
+//! Every figure keeps its unit and, for amounts, all its decimals; nothing is rounded silently
+//! except where the exact figure stands in the element's title. Times are UTC.
+
+use gruve_units::{Amount, Asset, Duration, EpochNumber, EpochRule, Hashes, Hashrate, Timestamp};
+use maud::{Markup, html};
+
+/// An amount with all decimals and its ticker.
+pub(crate) fn amount(a: Amount) -> Markup {
+    html! { span.amount { span.num { (a.decimal()) } " " span.unit { (a.asset.code()) } } }
+}
+
+/// Work in the unit that fits, three significant figures: `4.29 GH`.
+pub(crate) fn work_text(w: Hashes) -> String {
+    let rate = Hashrate(w.0).to_string();
+    rate.strip_suffix("/s").unwrap_or(&rate).to_owned()
+}
+
+/// Work, the exact count of hashes in the title.
+pub(crate) fn work(w: Hashes) -> Markup {
+    html! { span.num title={ (grouped(w.0)) " hashes" } { (work_text(w)) } }
+}
+
+/// A hashrate, the exact figure in the title.
+pub(crate) fn rate(r: Hashrate) -> Markup {
+    html! { span.num title={ (grouped(r.0)) " hashes per second" } { (r) } }
+}
+
+/// Digits in groups of three, divided by thin spaces.
+pub(crate) fn grouped(v: u128) -> String {
+    let digits = v.to_string();
+    let mut out = String::with_capacity(digits.len() * 2);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `part` of `whole` in percent with one decimal, rounded down; a dash when there is no whole.
+pub(crate) fn percent(part: u128, whole: u128) -> String {
+    match gruve_units::mul_div_floor(part, 1000, whole) {
+        Ok((permille, _)) => format!("{}.{} %", permille / 10, permille % 10),
+        Err(_) => "–".to_owned(),
+    }
+}
+
+/// Year, month, day of a count of days since 1970-01-01 (the proleptic Gregorian calendar; after
+/// Howard Hinnant's `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// RFC 3339 in UTC with whole seconds: `2026-11-21T01:25:29Z`.
+pub(crate) fn rfc3339(t: Timestamp) -> String {
+    let (date, clock) = date_and_clock(t);
+    format!("{date}T{clock}Z")
+}
+
+fn date_and_clock(t: Timestamp) -> (String, String) {
+    let secs = t.secs();
+    let (y, m, d) = civil(secs.div_euclid(86_400));
+    let s = secs.rem_euclid(86_400);
+    (format!("{y:04}-{m:02}-{d:02}"), format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60))
+}
+
+/// A time for people, to the second: `2026-11-21 01:25:29 UTC`.
+pub(crate) fn time(t: Timestamp) -> Markup {
+    let (date, clock) = date_and_clock(t);
+    html! { time datetime=(rfc3339(t)) { (date) " " (clock) " UTC" } }
+}
+
+/// Only the clock of a time, as axis labels want it.
+pub(crate) fn clock_text(t: Timestamp) -> String {
+    date_and_clock(t).1
+}
+
+/// A length of time in at most two units: `30 days`, `1 h 10 min`, `8 s`.
+pub(crate) fn span_text(d: Duration) -> String {
+    let s = d.as_secs();
+    if s == 0 {
+        return format!("{} ms", d.subsec_millis());
+    }
+    let days = |n: u64| if n == 1 { "1 day".to_owned() } else { format!("{n} days") };
+    let two = |a: String, b: u64, unit: &str| {
+        if b == 0 { a } else { format!("{a} {b} {unit}") }
+    };
+    match s {
+        86_400.. => two(days(s / 86_400), s % 86_400 / 3600, "h"),
+        3600.. => two(format!("{} h", s / 3600), s % 3600 / 60, "min"),
+        60.. => two(format!("{} min", s / 60), s % 60, "s"),
+        _ => format!("{s} s"),
+    }
+}
+
+/// A term of epochs with what that is in time.
+pub(crate) fn term_text(epochs: u64, rule: EpochRule) -> String {
+    let total = rule.length().saturating_mul(u32::try_from(epochs).unwrap_or(u32::MAX));
+    format!("{} ({epochs} epochs)", span_text(total))
+}
+
+/// An epoch by number, its time of beginning in the title.
+pub(crate) fn epoch(e: EpochNumber, rule: EpochRule) -> Markup {
+    html! { span.num title={ "from " (rfc3339(rule.start(e))) " to " (rfc3339(rule.end(e))) } { (e) } }
+}
+
+/// A coin's or currency's name.
+pub(crate) const fn asset_name(asset: Asset) -> &'static str {
+    match asset {
+        Asset::Btc => "Bitcoin",
+        Asset::Ltc => "Litecoin",
+        Asset::Doge => "Dogecoin",
+        Asset::Etc => "Ethereum Classic",
+        Asset::Eth => "Ether",
+        Asset::Usd => "US dollar",
+        Asset::Eur => "Euro",
+    }
+}
+
+/// A hash in internal byte order as block explorers write it.
+pub(crate) fn shown_hash(internal: &[u8; 32]) -> String {
+    let mut bytes = *internal;
+    bytes.reverse();
+    hex::encode(bytes)
+}
+
+/// Middle of a long hash cut out; the whole stands in the title and is read out.
+pub(crate) fn short_hash(hash: &str) -> Markup {
+    let tail = hash.len().saturating_sub(8);
+    match (hash.get(..8), hash.get(tail..)) {
+        (Some(a), Some(b)) if hash.len() > 20 => {
+            html! { code.hash title=(hash) { (a) "…" (b) } }
+        }
+        _ => html! { code.hash { (hash) } },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(rfc3339(Timestamp::from_secs(0)), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(Timestamp::from_secs(1_795_224_329)), "2026-11-21T01:25:29Z");
+        assert_eq!(rfc3339(Timestamp::from_secs(951_782_400)), "2000-02-29T00:00:00Z");
+        assert_eq!(rfc3339(Timestamp::from_secs(-1)), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn work_is_written_without_a_time() {
+        assert_eq!(work_text(Hashes(1 << 32)), "4.29 GH");
+        assert_eq!(work_text(Hashes(0)), "0 H");
+    }
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(grouped(12), "12");
+    }
+
+    #[test]
+    fn spans_read_like_speech() {
+        assert_eq!(span_text(Duration::from_secs(8)), "8 s");
+        assert_eq!(span_text(Duration::from_secs(4200)), "1 h 10 min");
+        assert_eq!(span_text(Duration::from_secs(30 * 86_400)), "30 days");
+    }
+
+    #[test]
+    fn percentages_never_divide_by_zero() {
+        assert_eq!(percent(1, 0), "–");
+        assert_eq!(percent(1, 3), "33.3 %");
+    }
+}

@@ -1,0 +1,97 @@
+//! What machines ask: assets, health, metrics.
+
+use crate::assets;
+use crate::failure::Failure;
+use crate::metrics::Exposition;
+use crate::state::AppState;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+/// `GET /assets/{name}`
+pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Failure> {
+    assets::find(&name).map(assets::Asset::serve).ok_or_else(|| Failure::not_found("file"))
+}
+
+/// `GET /robots.txt`: customers' pages are of no use to search engines.
+pub(crate) async fn robots() -> &'static str {
+    "User-agent: *\nDisallow: /account\nDisallow: /api/\n"
+}
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the database answers, so that requests can be served.
+pub(crate) async fn readyz(State(state): State<AppState>) -> Result<&'static str, Failure> {
+    state.lanes().await?;
+    Ok("ready\n")
+}
+
+/// `GET /metrics` in Prometheus' text form.
+pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, Failure> {
+    let mut out = Exposition::default();
+    let lanes = state.lanes().await?;
+    let gauge = |out: &mut Exposition,
+                 name: &str,
+                 kind: &str,
+                 help: &str,
+                 of: &dyn Fn(&crate::view::LaneView) -> Option<String>| {
+        out.family(name, kind, help);
+        for l in &lanes {
+            if let Some(v) = of(l) {
+                out.sample(name, &[("lane", l.stats.lane.as_str())], v);
+            }
+        }
+    };
+    gauge(
+        &mut out,
+        "gruve_lane_hashrate",
+        "gauge",
+        "Hashes per second proven by shares of closed epochs.",
+        &|l| Some(l.stats.hashrate.0.to_string()),
+    );
+    gauge(
+        &mut out,
+        "gruve_lane_proven_capacity",
+        "gauge",
+        "Hashes per second that may be sold at most.",
+        &|l| Some(l.stats.proven_capacity.0.to_string()),
+    );
+    gauge(&mut out, "gruve_lane_sold", "gauge", "Hashes per second under contract.", &|l| {
+        Some(l.stats.sold.0.to_string())
+    });
+    gauge(
+        &mut out,
+        "gruve_lane_last_closed_epoch",
+        "gauge",
+        "Number of the last closed epoch.",
+        &|l| l.stats.last_closed.map(|e| e.to_string()),
+    );
+    gauge(
+        &mut out,
+        "gruve_lane_shares_total",
+        "counter",
+        "Shares counted in closed epochs.",
+        &|l| Some(l.stats.shares.to_string()),
+    );
+    gauge(
+        &mut out,
+        "gruve_lane_blocks_found",
+        "gauge",
+        "Blocks found that are not orphaned or refused.",
+        &|l| Some(l.stats.blocks_found.to_string()),
+    );
+    gauge(&mut out, "gruve_lane_chain_height", "gauge", "Height of the last job.", &|l| {
+        l.stats.height.map(|h| h.to_string())
+    });
+    gauge(&mut out, "gruve_lane_sessions", "gauge", "Miners connected.", &|l| {
+        Some(l.machines.to_string())
+    });
+    out.family("gruve_live_listeners", "gauge", "Streams of live events open.");
+    out.sample("gruve_live_listeners", &[], state.pulse().listeners());
+    state.metrics().write(&mut out);
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], out.finish()).into_response())
+}

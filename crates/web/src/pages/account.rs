@@ -1,0 +1,182 @@
+//! A customer's overview: hashrate, earnings, balances, contracts, payouts, what comes next.
+
+use crate::extract::Customer;
+use crate::failure::Failure;
+use crate::layout::{cell, page};
+use crate::money::{amount, percent, rate, term_text, time};
+use crate::pages::payouts::payout_table;
+use crate::state::AppState;
+use crate::view::{BalanceView, contract_state, rule_of};
+use crate::visitor::Visitor;
+use axum::extract::State;
+use gruve_market::{ContractState, ContractView};
+use gruve_units::{AccountId, Accrual, Amount, Asset, Hashrate};
+use maud::{Markup, html};
+
+/// Payouts shown on the overview; all stand on their own page.
+const PAYOUTS_SHOWN: usize = 5;
+/// Running contracts whose last epoch is looked up one by one.
+const LOOKED_AT_MAX: usize = 25;
+
+/// `GET /account`
+pub(crate) async fn overview(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+) -> Result<Markup, Failure> {
+    let contracts = state.market().contracts(customer.account).await?;
+    let balances = state.balances(customer.account).await?;
+    let payouts = state.treasury().payouts(customer.account).await?;
+    let machines = state.machines_of(customer.account).await?;
+    let last_epoch = last_epoch_rate(&state, customer.account, &contracts).await?;
+    let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
+    let content = html! {
+        div.lead {
+            h1 { "Overview" }
+            p { "What you have, what it does now and what it has earned." }
+        }
+        section.sheet #now data-live="now" aria-label="Now" { (now(&state, &contracts, last_epoch)) }
+        section.sheet #balances data-live="balances" aria-labelledby="balances-h" {
+            header { h2 #balances-h { "Balances" } a.small href="/statement" { "Statement" } }
+            (balance_table(&balances))
+        }
+        section.sheet #contracts data-live="contracts" aria-labelledby="contracts-h" {
+            header { h2 #contracts-h { "Contracts" } a.small href="/plans" { "Buy hashrate" } }
+            (contract_table(&contracts))
+        }
+        section.sheet #payouts data-live="payouts" aria-labelledby="payouts-h" {
+            header { h2 #payouts-h { "Payouts" } a.small href="/payouts" { "All payouts" } }
+            (payout_table(recent))
+        }
+        @if !machines.is_empty() {
+            section.sheet #machines data-live="machines" aria-labelledby="machines-h" {
+                header { h2 #machines-h { "Your own machines, connected now" } }
+                table.cards {
+                    thead { tr { th scope="col" { "Machine" } th scope="col" { "Lane" }
+                        th.r scope="col" { "Hashrate" } th.r scope="col" { "Accepted" }
+                        th.r scope="col" { "Rejected" } } }
+                    tbody { @for m in &machines { tr {
+                        (cell!("Machine", m.name))
+                        (cell!("Lane", m.lane))
+                        (cell!(r "Hashrate", rate(m.hashrate)))
+                        (cell!(r "Accepted", m.accepted))
+                        (cell!(r "Rejected", m.rejected))
+                    } } }
+                }
+            }
+        }
+    };
+    Ok(page(&visitor, "Overview", true, &content))
+}
+
+/// The sum of what contracts earned of each asset, in whole minor units.
+fn earned(contracts: &[ContractView]) -> Vec<Amount> {
+    let mut out = Vec::new();
+    for asset in Asset::ALL {
+        let mine = contracts.iter().filter(|c| c.asset == asset && c.earned > Accrual::ZERO);
+        let sum = mine.fold(Accrual::ZERO, |s, c| s.checked_add(c.earned).unwrap_or(s));
+        if let Ok((minor, _)) = sum.split()
+            && minor > 0
+        {
+            out.push(Amount::new(asset, minor));
+        }
+    }
+    out
+}
+
+/// What the last closed epoch brought to the running contracts, as a rate; nothing when there are
+/// too many to look at each.
+async fn last_epoch_rate(
+    state: &AppState,
+    account: AccountId,
+    contracts: &[ContractView],
+) -> Result<Option<Hashrate>, Failure> {
+    let running = contracts.iter().filter(|c| c.state == ContractState::Active);
+    let running: Vec<_> = running.map(|c| (c.id, rule_of(c.epoch_us).length())).collect();
+    if running.len() > LOOKED_AT_MAX {
+        return Ok(None);
+    }
+    let mut sum = 0u128;
+    for (id, length) in running {
+        let c = state.contract(account, id).await?;
+        let got = c.epochs.first().map_or(Hashrate::ZERO, |e| Hashrate::of(e.delivered, length));
+        sum = sum.saturating_add(got.0);
+    }
+    Ok(Some(Hashrate(sum)))
+}
+
+fn now(state: &AppState, contracts: &[ContractView], last_epoch: Option<Hashrate>) -> Markup {
+    let running: Vec<&ContractView> =
+        contracts.iter().filter(|c| c.state == ContractState::Active).collect();
+    let bought = running.iter().fold(Hashrate::ZERO, |s, c| Hashrate(s.0 + c.hashrate.0));
+    let earned = earned(contracts);
+    html! {
+        dl.figures {
+            @match last_epoch {
+                Some(got) => div { dt { "Hashrate, last epoch" } dd { (rate(got)) small { "of " (rate(bought)) " bought" } } },
+                None => div { dt { "Hashrate bought" } dd { (rate(bought)) } },
+            }
+            div { dt { "Earned in all" } dd {
+                @if earned.is_empty() { "–" }
+                @for a in &earned { div { (amount(*a)) } }
+            } }
+            div { dt { "Contracts running" } dd { (running.len()) small { "of " (contracts.len()) " in all" } } }
+            div { dt { "Next settlement" } dd {
+                @match state.next_settlement(contracts) {
+                    Some(t) => { (time(t)) small { "after the epoch closes" } },
+                    None => { "–" small { "no contract running" } },
+                }
+            } }
+        }
+    }
+}
+
+fn balance_table(balances: &[BalanceView]) -> Markup {
+    html! {
+        @if balances.is_empty() {
+            p.empty { "Nothing yet. Earnings and payments you make will stand here." }
+        } @else {
+            table.cards {
+                caption.visually-hidden { "Balances by asset" }
+                thead { tr {
+                    th scope="col" { "Asset" } th.r scope="col" { "Available" }
+                    th.r scope="col" { "Maturing" } th.r scope="col" { "Held" } th scope="col" { span.visually-hidden { "Action" } }
+                } }
+                tbody { @for b in balances { tr {
+                    (cell!("Asset", b.asset))
+                    (cell!(r "Available", amount(b.available)))
+                    (cell!(r "Maturing", amount(b.maturing)))
+                    (cell!(r "Held", amount(b.held)))
+                    td.r { @if b.available.minor > 0 {
+                        a href={ "/withdraw?asset=" (b.asset) } { "Withdraw" span.visually-hidden { " " (b.asset) } }
+                    } }
+                } } }
+            }
+            p.small.soft { "Maturing: earned, but the block may still be undone by the chain or the settlement has not run. Held: set aside for payouts under way." }
+        }
+    }
+}
+
+fn contract_table(contracts: &[ContractView]) -> Markup {
+    html! {
+        @if contracts.is_empty() {
+            p.empty { "No contract yet. " a href="/plans" { "See the plans" } "." }
+        } @else {
+            table.cards {
+                caption.visually-hidden { "Contracts, newest first" }
+                thead { tr {
+                    th scope="col" { "Contract" } th scope="col" { "State" } th.r scope="col" { "Hashrate" }
+                    th scope="col" { "Term" } th.r scope="col" { "Delivered" } th.r scope="col" { "Credited" }
+                } }
+                tbody { @for c in contracts { tr {
+                    (cell!("Contract", html! { a href={ "/contracts/" (c.id) } { (c.title) } }))
+                    (cell!("State", contract_state(c.state).tag()))
+                    (cell!(r "Hashrate", rate(c.hashrate)))
+                    (cell!("Term", term_text(c.term_epochs, rule_of(c.epoch_us))))
+                    (cell!(r "Delivered", percent(c.delivered.0, c.bought.0)))
+                    (cell!(r "Credited", amount(c.credited)))
+                } } }
+            }
+        }
+    }
+}

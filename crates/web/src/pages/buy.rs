@@ -1,0 +1,179 @@
+//! Buying: choose, see the whole price, confirm, pay.
+
+use crate::extract::{Customer, Form, Params};
+use crate::failure::{Failure, sentence};
+use crate::layout::{Field, page, token};
+use crate::money::{amount, rate, span_text, term_text, time, work};
+use crate::pages::plans::{plan_terms, risk};
+use crate::state::AppState;
+use crate::view::{LaneView, basis_points, rule_of};
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use gruve_market::{Plan, Quote};
+use gruve_units::{Hashrate, QuoteId};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// The query of the form.
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    plan: String,
+}
+
+/// What the buyer chose, as typed.
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    plan: String,
+    hashrate: String,
+    term: String,
+}
+
+async fn plan_and_lane(state: &AppState, id: &str) -> Result<(Plan, Option<LaneView>), Failure> {
+    let plan = state.market().plans().into_iter().find(|p| p.id == id);
+    let plan = plan.ok_or_else(|| Failure::not_found("plan"))?;
+    let lane = state.lanes().await?.into_iter().find(|l| l.stats.lane == plan.lane);
+    Ok((plan, lane))
+}
+
+/// `GET /buy?plan=…`
+pub(crate) async fn choose(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Params(q): Params<Which>,
+) -> Result<Markup, Failure> {
+    let (plan, lane) = plan_and_lane(&state, &q.plan).await?;
+    let start = Choice {
+        plan: plan.id.clone(),
+        hashrate: plan.hashrate_min.to_string(),
+        term: String::new(),
+    };
+    Ok(choose_page(&visitor, &plan, lane.as_ref(), &start, None))
+}
+
+fn choose_page(
+    visitor: &Visitor,
+    plan: &Plan,
+    lane: Option<&LaneView>,
+    choice: &Choice,
+    error: Option<&str>,
+) -> Markup {
+    let length = rule_of(plan.epoch_us).length();
+    let span = |n: u64| span_text(length.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX)));
+    let hint = format!(
+        "{} to {}, in steps of {}. Write the unit, as in “{}”.",
+        plan.hashrate_min, plan.hashrate_max, plan.hashrate_step, plan.hashrate_min
+    );
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/plans" { "Plans" } }
+            h1 { "Buy: " (plan.title) }
+        }
+        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        div.two {
+            section.sheet aria-labelledby="choose-h" {
+                header { h2 #choose-h { "Choose" } }
+                form.stack method="post" action="/buy" {
+                    (token(visitor))
+                    input type="hidden" name="plan" value=(plan.id);
+                    (Field { id: "hashrate", label: "Hashrate", kind: "text", value: &choice.hashrate, hint: &hint,
+                        error: None, autocomplete: "off", inputmode: None }.draw())
+                    div.field {
+                        label for="term" { "Term" }
+                        select #term name="term" required {
+                            @for t in &plan.terms_epochs {
+                                option value=(t) selected[choice.term == t.to_string()] {
+                                    (span(*t)) " (" (t) " epochs)"
+                                }
+                            }
+                        }
+                    }
+                    div.actions { button type="submit" { "Show the total" } }
+                    p.small.soft { "Nothing is bought yet: the next page shows the whole price." }
+                }
+            }
+            section.sheet aria-labelledby="terms-h" {
+                header { h2 #terms-h { "Terms" } }
+                (plan_terms(plan))
+                @if let Some(l) = lane {
+                    p.small.soft #on-sale data-live="on-sale" { "On sale now: " (rate(l.stats.available)) "." }
+                }
+            }
+        }
+        (risk())
+    };
+    page(visitor, "Buy", true, &content)
+}
+
+/// `POST /buy`: makes a quote and shows it.
+pub(crate) async fn quote(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Form(choice): Form<Choice>,
+) -> Result<Response, Failure> {
+    let (plan, lane) = plan_and_lane(&state, &choice.plan).await?;
+    let again = |status: StatusCode, why: &str| {
+        (status, choose_page(&visitor, &plan, lane.as_ref(), &choice, Some(why))).into_response()
+    };
+    let rate: Hashrate = match choice.hashrate.parse() {
+        Ok(r) => r,
+        Err(why) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &sentence(&why))),
+    };
+    let Ok(term) = choice.term.trim().parse::<u64>() else {
+        return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, "Choose one of the terms."));
+    };
+    match state.quote(customer.account, &plan.id, rate, term).await {
+        Ok(q) => Ok(quote_page(&visitor, &plan, &q).into_response()),
+        Err(f) if f.status.is_client_error() => Ok(again(f.status, &f.detail)),
+        Err(f) => Err(f),
+    }
+}
+
+fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/plans" { "Plans" } " / " a href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (plan.title) } }
+            h1 { "Your total" }
+        }
+        div.two {
+            section.sheet aria-labelledby="total-h" {
+                header { h2 #total-h { (plan.title) } }
+                dl.pairs {
+                    dt { "Hashrate" } dd { (rate(q.hashrate)) }
+                    dt { "Term" } dd { (term_text(q.term_epochs, rule_of(plan.epoch_us))) }
+                    dt { "Work bought" } dd { (work(q.work)) }
+                    dt { "Fee on earnings" } dd { (basis_points(plan.fee_bps)) ", taken when earnings are settled" }
+                    dt.total { "Total to pay now" } dd.total { (amount(q.price)) }
+                    dt { "Price holds until" } dd { (time(q.expires)) }
+                }
+                p.small.soft { "The network fee of your own payment comes on top; it goes to the network, not to us. There are no other costs." }
+                form.actions method="post" action="/contracts" {
+                    (token(visitor))
+                    input type="hidden" name="quote" value=(q.id);
+                    button type="submit" { "Buy and show the invoice" }
+                    a.button.quiet href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { "Change" }
+                }
+            }
+            (risk())
+        }
+    };
+    page(visitor, "Your total", false, &content)
+}
+
+/// The confirmation.
+#[derive(Deserialize)]
+pub(crate) struct Confirm {
+    quote: QuoteId,
+}
+
+/// `POST /contracts`: buys; pressing twice buys once.
+pub(crate) async fn buy(
+    State(state): State<AppState>,
+    customer: Customer,
+    Form(form): Form<Confirm>,
+) -> Result<Redirect, Failure> {
+    let bought = state.buy(customer.account, form.quote).await?;
+    Ok(Redirect::to(&format!("/invoices/{}", bought.invoice)))
+}

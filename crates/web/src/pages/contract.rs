@@ -1,0 +1,246 @@
+//! One contract: delivered against entitled work, earnings, and the tables behind both.
+
+use crate::extract::{Customer, Id};
+use crate::failure::Failure;
+use crate::layout::{cell, page};
+use crate::money::{amount, clock_text, epoch, percent, rate, term_text, time, work, work_text};
+use crate::plot::{Plot, Point};
+use crate::state::AppState;
+use crate::view::{contract_state, rule_of};
+use crate::visitor::Visitor;
+use axum::extract::State;
+use gruve_market::{ContractView, SettlementLine};
+use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashrate};
+use maud::{Markup, html};
+
+/// Epochs in the table on the page; the API gives more.
+const LINES_SHOWN: usize = 100;
+/// Settlements drawn and listed.
+const SETTLEMENTS_SHOWN: u32 = 500;
+
+/// `GET /contracts/{id}`
+pub(crate) async fn contract(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Markup, Failure> {
+    let c = state.contract(customer.account, id).await?;
+    let settlements = state.market().settlements(customer.account, id, SETTLEMENTS_SHOWN).await?;
+    let invoice = state.invoice_of_contract(customer.account, id).await?;
+    let rule = rule_of(c.epoch_us);
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/account" { "Overview" } }
+            h1 { (c.title) }
+        }
+        section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
+            header {
+                h2 #figures-h { (rate(c.hashrate)) " on lane " (c.lane) }
+                (contract_state(c.state).tag())
+            }
+            @if let Some(inv) = invoice.filter(|i| i.state.is_open()) {
+                p.actions {
+                    a.button href={ "/invoices/" (inv.id) } { "Pay the invoice" }
+                    span { (amount(inv.amount)) " until " (time(inv.expires)) }
+                }
+            }
+            (figures(&c))
+        }
+        section.sheet #work-plot data-live="work-plot" aria-label="Work per epoch" {
+            (work_plot(&c, rule))
+        }
+        section.sheet #earn-plot data-live="earn-plot" aria-label="Earnings" {
+            (earn_plot(&c, rule, &settlements))
+        }
+        section.sheet #settlements data-live="settlements" aria-labelledby="settlements-h" {
+            header { h2 #settlements-h { "Settlements" } span.soft.small { "newest first" } }
+            (settlement_table(rule, &settlements))
+        }
+        section.sheet #lines data-live="lines" aria-labelledby="lines-h" {
+            header { h2 #lines-h { "Epoch by epoch" } span.soft.small { "newest first" } }
+            (lines(&c, rule))
+        }
+        section.sheet aria-labelledby="terms-h" {
+            header { h2 #terms-h { "What was bought" } }
+            (terms(&c, rule))
+        }
+    };
+    Ok(page(&visitor, &c.title, true, &content))
+}
+
+fn figures(c: &ContractView) -> Markup {
+    html! {
+        dl.figures {
+            div { dt { "Delivered" } dd { (work(c.delivered))
+                small { (percent(c.delivered.0, c.bought.0)) " of " (work(c.bought)) " bought" } } }
+            div { dt { "Entitled so far" } dd { (work(c.entitled)) } }
+            div { dt { "Shortfall, to be made good" } dd { (work(c.shortfall)) } }
+            div { dt { "Earned, before fees" } dd { (accrued(c.asset, c.earned)) } }
+            div { dt { "Credited to your balance" } dd { (amount(c.credited)) } }
+            div { dt { "Maturing" } dd { (amount(c.maturing)) } }
+        }
+    }
+}
+
+/// Whole minor units of an accrual; the rest is carried, and said so.
+fn accrued(asset: Asset, a: Accrual) -> Markup {
+    match a.split() {
+        Ok((minor, rest)) => html! {
+            (amount(Amount::new(asset, minor)))
+            @if rest > Accrual::ZERO { small { "and a fraction carried on" } }
+        },
+        Err(_) => html! { "–" },
+    }
+}
+
+fn terms(c: &ContractView, rule: EpochRule) -> Markup {
+    html! {
+        dl.pairs {
+            dt { "Price" } dd { (amount(c.price)) }
+            dt { "Term" } dd { (term_text(c.term_epochs, rule)) }
+            dt { "Bought" } dd { (time(c.created)) }
+            @if let Some(t) = c.paid { dt { "Paid" } dd { (time(t)) } }
+            dt { "Runs from" } dd { @match c.start_epoch {
+                Some(e) => { (time(rule.start(e))) },
+                None => "the epoch after the payment is confirmed",
+            } }
+            @if let Some(e) = c.hard_end {
+                dt { "Ends at the latest" } dd { (time(rule.start(e))) ", with a refund of what is missing" }
+            }
+            @if c.refunded.minor > 0 { dt { "Refunded" } dd { (amount(c.refunded)) } }
+            dt { "Terms (SHA-256)" } dd { code { (hex::encode(c.terms_hash)) } }
+            dt { "Contract" } dd { code { (c.id) } }
+        }
+    }
+}
+
+fn work_plot(c: &ContractView, rule: EpochRule) -> Markup {
+    let points: Vec<Point> = c
+        .epochs
+        .iter()
+        .rev()
+        .map(|e| Point {
+            label: clock_text(e.start),
+            bar: e.delivered.0 as f64,
+            line: Some(e.entitled.0 as f64),
+            tip: format!("{} delivered of {}", work_text(e.delivered), work_text(e.entitled)),
+        })
+        .collect();
+    let secs = rule.length().as_secs_f64().max(1e-6);
+    // For the axis only.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let axis = |v: f64| Hashrate((v / secs) as u128).to_string();
+    let description = format!(
+        "Bars: work delivered in each epoch, as hashrate. Line: what the contract was entitled to. \
+         In all {} of {} delivered; every figure stands in the table below.",
+        work_text(c.delivered),
+        work_text(c.entitled),
+    );
+    Plot {
+        id: "work",
+        title: "Hashrate delivered per epoch",
+        description: &description,
+        bars: "delivered",
+        line: Some("entitled"),
+        points: &points,
+        axis: &axis,
+        tone: "work",
+    }
+    .draw()
+}
+
+fn earn_plot(c: &ContractView, rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+    // The list is newest first and may not reach back to the beginning: what is older is in
+    // `credited` and stands below the first bar.
+    let shown = settlements.iter().fold(0i64, |s, l| s.saturating_add(l.net.minor));
+    let mut sum = c.credited.minor.saturating_sub(shown);
+    let points: Vec<Point> = settlements
+        .iter()
+        .rev()
+        .map(|l| {
+            sum = sum.saturating_add(l.net.minor);
+            Point {
+                label: clock_text(rule.end(l.to_epoch)),
+                bar: sum as f64,
+                line: None,
+                tip: format!("{} credited, {} so far", l.net, Amount::new(c.asset, sum)),
+            }
+        })
+        .collect();
+    // For the axis only.
+    #[allow(clippy::cast_possible_truncation)]
+    let axis = |v: f64| Amount::new(c.asset, v as i64).to_string();
+    let description = format!(
+        "Bars: earnings credited up to each settlement, after fees; {} in all. Every figure stands \
+         in the table below.",
+        c.credited
+    );
+    Plot {
+        id: "earn",
+        title: "Earnings credited so far",
+        description: &description,
+        bars: "credited, summed",
+        line: None,
+        points: &points,
+        axis: &axis,
+        tone: "earn",
+    }
+    .draw()
+}
+
+fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+    html! {
+        @if settlements.is_empty() {
+            p.empty { "Nothing settled yet. Earnings are settled when the blocks behind them are mature." }
+        } @else {
+            table.cards {
+                caption.visually-hidden { "Settlements, newest first" }
+                thead { tr {
+                    th scope="col" { "Settled" } th scope="col" { "Epochs" } th.r scope="col" { "Earned" }
+                    th.r scope="col" { "Fee" } th.r scope="col" { "Maintenance" } th.r scope="col" { "Credited" }
+                } }
+                tbody { @for l in settlements.iter().take(LINES_SHOWN) { tr {
+                    (cell!("Settled", time(l.at)))
+                    (cell!("Epochs", html! { (epoch(l.from_epoch, rule)) @if l.to_epoch != l.from_epoch { "–" (epoch(l.to_epoch, rule)) } }))
+                    (cell!(r "Earned", amount(l.gross)))
+                    (cell!(r "Fee", amount(l.fee)))
+                    (cell!(r "Maintenance", amount(l.maintenance)))
+                    (cell!(r "Credited", amount(l.net)))
+                } } }
+            }
+            @if settlements.len() > LINES_SHOWN {
+                p.small.soft { "The newest " (LINES_SHOWN) " settlements; the API gives more." }
+            }
+        }
+    }
+}
+
+fn lines(c: &ContractView, rule: EpochRule) -> Markup {
+    html! {
+        @if c.epochs.is_empty() {
+            p.empty { "No epoch has closed since the contract began." }
+        } @else {
+            table.cards {
+                caption.visually-hidden { "Work per epoch, newest first" }
+                thead { tr {
+                    th scope="col" { "Epoch" } th scope="col" { "Began" } th.r scope="col" { "Entitled" }
+                    th.r scope="col" { "Delivered" } th.r scope="col" { "Share" }
+                    th.r scope="col" { "Made good" } th.r scope="col" { "Shortfall after" }
+                } }
+                tbody { @for e in c.epochs.iter().take(LINES_SHOWN) { tr {
+                    (cell!("Epoch", epoch(e.epoch, rule)))
+                    (cell!("Began", time(e.start)))
+                    (cell!(r "Entitled", work(e.entitled)))
+                    (cell!(r "Delivered", work(e.delivered)))
+                    (cell!(r "Share", percent(e.delivered.0, e.entitled.0)))
+                    (cell!(r "Made good", work(e.made_good)))
+                    (cell!(r "Shortfall after", work(e.shortfall)))
+                } } }
+            }
+            @if c.epochs.len() > LINES_SHOWN {
+                p.small.soft { "The newest " (LINES_SHOWN) " epochs; the API gives more." }
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The public front: lanes, hashrate, blocks, sold against proven.
+
+use crate::failure::Failure;
+use crate::layout::{ETH_NOTE, cell, page};
+use crate::money::{amount, asset_name, percent, rate, short_hash, shown_hash, span_text, time};
+use crate::state::AppState;
+use crate::view::{LaneView, block_state};
+use crate::visitor::Visitor;
+use axum::extract::State;
+use gruve_market::BlockView;
+use maud::{Markup, html};
+
+/// Blocks shown per lane on the front page.
+const BLOCKS_SHOWN: u32 = 8;
+
+/// `GET /`
+pub(crate) async fn home(
+    State(state): State<AppState>,
+    visitor: Visitor,
+) -> Result<Markup, Failure> {
+    let lanes = state.lanes().await?;
+    let mut blocks = Vec::new();
+    for lane in &lanes {
+        blocks.extend(state.market().blocks(&lane.stats.lane, BLOCKS_SHOWN).await?);
+    }
+    blocks.sort_by_key(|b| std::cmp::Reverse(b.at));
+    blocks.truncate(12);
+    let content = html! {
+        div.lead {
+            h1 { "Hashpower, counted in proof of work" }
+            p {
+                "Lease hashrate from machines that are running now. What you are credited is the work "
+                "that shares prove, epoch by epoch; what is on sale never exceeds what the machines "
+                "have proven, less a reserve."
+            }
+            @if visitor.name.is_none() {
+                p.actions {
+                    a.button href="/plans" { "See the plans" }
+                    a.button.quiet href="/books" { "Read the books" }
+                }
+            }
+        }
+        div.columns #lanes data-live="lanes" {
+            @for lane in &lanes { (lane_card(lane)) }
+            @if lanes.is_empty() { p.empty { "No lane is running." } }
+        }
+        section.sheet #blocks data-live="blocks" aria-labelledby="blocks-h" {
+            header { h2 #blocks-h { "Blocks found" } }
+            (block_table(&blocks, true))
+        }
+        p.note { (ETH_NOTE) }
+    };
+    Ok(page(&visitor, "Lanes", true, &content))
+}
+
+fn lane_card(lane: &LaneView) -> Markup {
+    let s = &lane.stats;
+    let heading = format!("lane-{}", s.lane);
+    html! {
+        section.sheet aria-labelledby=(heading) {
+            header {
+                h2 id=(heading) { a href={ "/lanes/" (s.lane) } { (asset_name(s.asset)) } }
+                span.soft.small { (s.algorithm) ", " (lane.network) }
+            }
+            dl.figures {
+                div { dt { "Hashrate, proven" } dd { (rate(s.hashrate)) } }
+                div { dt { "Blocks found" } dd { (s.blocks_found) } }
+                div { dt { "Machines connected" } dd { (lane.machines) } }
+                div { dt { "Network difficulty" } dd { (lane.difficulty().unwrap_or_else(|| "–".to_owned())) } }
+                div { dt { "Chain height" } dd {
+                    @match s.height { Some(h) => (h), None => "–" }
+                } }
+                div { dt { "Epoch length" } dd { (span_text(lane.rule().length())) } }
+            }
+            (sold_meter(lane))
+        }
+    }
+}
+
+/// Sold against proven, as a bar and in words.
+pub(crate) fn sold_meter(lane: &LaneView) -> Markup {
+    let s = &lane.stats;
+    let sold = percent(s.sold.0, s.proven_capacity.0);
+    let width = gruve_units::mul_div_floor(s.sold.0, 1000, s.proven_capacity.0)
+        .map_or(0, |(permille, _)| permille.min(1000));
+    html! {
+        div.meter {
+            svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img"
+                aria-label={ "Sold " (sold) " of the proven capacity" } {
+                rect.sold width=(width) height="10" {}
+            }
+            p {
+                "Sold " (rate(s.sold)) " of " (rate(s.proven_capacity)) " proven (" (sold) "); "
+                (rate(s.available)) " on sale."
+            }
+        }
+    }
+}
+
+/// Blocks, newest first.
+pub(crate) fn block_table(blocks: &[BlockView], with_lane: bool) -> Markup {
+    html! {
+        @if blocks.is_empty() {
+            p.empty { "No block yet. How long one takes is chance; the mean follows from hashrate and difficulty." }
+        } @else {
+            table.cards {
+                caption.visually-hidden { "Blocks found, newest first" }
+                thead { tr {
+                    th scope="col" { "Found" }
+                    @if with_lane { th scope="col" { "Lane" } }
+                    th.r scope="col" { "Height" }
+                    th scope="col" { "Block" }
+                    th.r scope="col" { "Reward" }
+                    th scope="col" { "State" }
+                } }
+                tbody {
+                    @for b in blocks {
+                        tr {
+                            (cell!("Found", time(b.at)))
+                            @if with_lane { (cell!("Lane", b.lane)) }
+                            (cell!(r "Height", b.height))
+                            (cell!("Block", short_hash(&shown_hash(&b.block_hash))))
+                            (cell!(r "Reward", match b.reward { Some(a) => amount(a), None => html! { "–" } }))
+                            (cell!("State", block_state(b.state).tag()))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

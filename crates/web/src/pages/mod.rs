@@ -1,0 +1,14 @@
+//! The pages: each file one place of the site, server-rendered, complete without scripts.
+
+pub(crate) mod account;
+pub(crate) mod books;
+pub(crate) mod buy;
+pub(crate) mod contract;
+pub(crate) mod home;
+pub(crate) mod invoice;
+pub(crate) mod lane;
+pub(crate) mod payouts;
+pub(crate) mod plans;
+pub(crate) mod session;
+pub(crate) mod statement;
+pub(crate) mod withdraw;

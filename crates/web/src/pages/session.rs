@@ -1,0 +1,160 @@
+//! Opening an account, signing in and out.
+
+use crate::extract::{Customer, Form, Params};
+use crate::failure::{Failure, sentence};
+use crate::layout::{Field, page, token};
+use crate::security::{Cookie, local_path};
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// The query of the sign-in page.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Next {
+    next: Option<String>,
+}
+
+/// `GET /sign-in`
+pub(crate) async fn sign_in_form(visitor: Visitor, Params(q): Params<Next>) -> Response {
+    if visitor.name.is_some() {
+        return Redirect::to(local_path(q.next.as_deref())).into_response();
+    }
+    sign_in_page(&visitor, "", q.next.as_deref(), None).into_response()
+}
+
+fn sign_in_page(visitor: &Visitor, login: &str, next: Option<&str>, error: Option<&str>) -> Markup {
+    let content = html! {
+        div.lead { h1 { "Sign in" } }
+        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        section.sheet.narrow {
+            form.stack method="post" action="/sign-in" {
+                (token(visitor))
+                @if let Some(n) = next { input type="hidden" name="next" value=(n); }
+                (Field { id: "login", label: "Name or e-mail", kind: "text", value: login, hint: "As you gave it when you opened the account.",
+                    error: None, autocomplete: "username", inputmode: None }.draw())
+                (Field { id: "password", label: "Password", kind: "password", value: "", hint: "Too many wrong tries lock the name for a while.",
+                    error: None, autocomplete: "current-password", inputmode: None }.draw())
+                div.actions { button type="submit" { "Sign in" } }
+            }
+            p.small { "No account yet? " a href="/sign-up" { "Open one" } "." }
+        }
+    };
+    page(visitor, "Sign in", false, &content)
+}
+
+/// The sign-in form.
+#[derive(Deserialize)]
+pub(crate) struct SignIn {
+    login: String,
+    password: String,
+    next: Option<String>,
+}
+
+/// `POST /sign-in`
+pub(crate) async fn sign_in(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Form(form): Form<SignIn>,
+) -> Result<Response, Failure> {
+    match state.sign_in(&form.login, &form.password).await {
+        Ok(opened) => signed_in(&state, &opened, local_path(form.next.as_deref())),
+        Err(f) if f.status.is_client_error() => {
+            let body = sign_in_page(&visitor, &form.login, form.next.as_deref(), Some(&f.detail));
+            Ok((f.status, body).into_response())
+        }
+        Err(f) => Err(f),
+    }
+}
+
+/// The cookie of a new session and the way on.
+fn signed_in(
+    state: &AppState,
+    opened: &crate::state::Opened,
+    to: &str,
+) -> Result<Response, Failure> {
+    let life = opened.expires.since(state.now()).as_secs();
+    let cookie = Cookie::Session
+        .set(&opened.token, state.config().secure_cookies, life)
+        .ok_or_else(|| Failure::fault(&"a session token cannot stand in a cookie"))?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
+}
+
+/// `GET /sign-up`
+pub(crate) async fn sign_up_form(visitor: Visitor) -> Response {
+    if visitor.name.is_some() {
+        return Redirect::to("/account").into_response();
+    }
+    sign_up_page(&visitor, "", "", None).into_response()
+}
+
+fn sign_up_page(visitor: &Visitor, name: &str, email: &str, error: Option<&str>) -> Markup {
+    let content = html! {
+        div.lead {
+            h1 { "Open an account" }
+            p { "A name, an address for messages and a password: that is all." }
+        }
+        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        section.sheet.narrow {
+            form.stack method="post" action="/sign-up" {
+                (token(visitor))
+                (Field { id: "name", label: "Name", kind: "text", value: name,
+                    hint: "3 to 32 of a–z, 0–9, - and _. Machines of your own log in with it too.",
+                    error: None, autocomplete: "username", inputmode: None }.draw())
+                (Field { id: "email", label: "E-mail", kind: "email", value: email,
+                    hint: "Only for messages about your account.",
+                    error: None, autocomplete: "email", inputmode: Some("email") }.draw())
+                (Field { id: "password", label: "Password", kind: "password", value: "",
+                    hint: "At least 8 characters. A few unrelated words are good.",
+                    error: None, autocomplete: "new-password", inputmode: None }.draw())
+                div.actions { button type="submit" { "Open the account" } }
+            }
+            p.small { "Already have one? " a href="/sign-in" { "Sign in" } "." }
+        }
+    };
+    page(visitor, "Open an account", false, &content)
+}
+
+/// The sign-up form.
+#[derive(Deserialize)]
+pub(crate) struct SignUp {
+    name: String,
+    email: String,
+    password: String,
+}
+
+/// `POST /sign-up`
+pub(crate) async fn sign_up(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Form(form): Form<SignUp>,
+) -> Result<Response, Failure> {
+    let opened = match state.sign_up(&form.name, &form.email, &form.password).await {
+        Ok(_) => state.sign_in(&form.name, &form.password).await?,
+        Err(f) if f.status.is_client_error() => {
+            let detail = sentence(&f.detail);
+            let body = sign_up_page(&visitor, &form.name, &form.email, Some(&detail));
+            return Ok((f.status, body).into_response());
+        }
+        Err(f) => return Err(f),
+    };
+    signed_in(&state, &opened, "/account")
+}
+
+/// `POST /sign-out`
+pub(crate) async fn sign_out(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Response, Failure> {
+    state.accounts().sign_out(&customer.token).await?;
+    let cookie = Cookie::Session.clear(state.config().secure_cookies);
+    let cookie = cookie.ok_or_else(|| Failure::fault(&"an empty cookie cannot be written"))?;
+    let to = [
+        (header::SET_COOKIE, cookie),
+        (header::LOCATION, "/".parse().map_err(|_| Failure::fault(&"a path"))?),
+    ];
+    Ok((StatusCode::SEE_OTHER, to).into_response())
+}

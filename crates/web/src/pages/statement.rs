@@ -1,0 +1,47 @@
+//! Every posting that changed what a customer has.
+
+use crate::extract::Customer;
+use crate::failure::Failure;
+use crate::layout::{cell, page};
+use crate::money::{amount, time};
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use maud::{Markup, html};
+
+/// Lines on the page: about 60 KB.
+const LINES_SHOWN: usize = 300;
+
+/// `GET /statement`
+pub(crate) async fn statement(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+) -> Result<Markup, Failure> {
+    let lines = state.statement(customer.account, LINES_SHOWN).await?;
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/account" { "Overview" } }
+            h1 { "Statement" }
+            p { "Every entry in our books that changed your available balance, newest first." }
+        }
+        section.sheet #lines data-live="lines" aria-label="Statement" {
+            @if lines.is_empty() {
+                p.empty { "Nothing yet." }
+            } @else {
+                table.cards {
+                    caption.visually-hidden { "Statement, newest first" }
+                    thead { tr { th scope="col" { "When" } th scope="col" { "What" } th.r scope="col" { "Change" } th.r scope="col" { "Balance after" } } }
+                    tbody { @for l in &lines { tr {
+                        (cell!("When", time(l.at)))
+                        (cell!("What", l.what))
+                        (cell!(r "Change", html! { @if l.change.minor > 0 { "+" } (amount(l.change)) }))
+                        (cell!(r "Balance after", amount(l.after)))
+                    } } }
+                }
+                @if lines.len() == LINES_SHOWN { p.small.soft { "The newest " (LINES_SHOWN) " entries." } }
+            }
+        }
+    };
+    Ok(page(&visitor, "Statement", true, &content))
+}

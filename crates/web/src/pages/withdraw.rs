@@ -1,0 +1,164 @@
+//! Withdrawing: address and amount, the fee shown before, then a confirmation.
+
+use crate::extract::{Customer, Form, Params};
+use crate::failure::{Failure, sentence};
+use crate::layout::{Field, page, token};
+use crate::money::amount;
+use crate::state::AppState;
+use crate::view::BalanceView;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use gruve_treasury::PayoutQuote;
+use gruve_units::{AccountId, Amount, Asset};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// The query of the form, and what was typed.
+#[derive(Default, Deserialize)]
+pub(crate) struct Wish {
+    #[serde(default)]
+    asset: String,
+    #[serde(default)]
+    amount: String,
+    #[serde(default)]
+    address: String,
+}
+
+/// The confirmation: the wish and the key that makes it happen once.
+#[derive(Deserialize)]
+pub(crate) struct Confirm {
+    asset: String,
+    amount: String,
+    address: String,
+    once: String,
+}
+
+/// `GET /withdraw`
+pub(crate) async fn ask(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Params(wish): Params<Wish>,
+) -> Result<Markup, Failure> {
+    let balances = state.balances(customer.account).await?;
+    Ok(ask_page(&visitor, &balances, &wish, None))
+}
+
+fn ask_page(
+    visitor: &Visitor,
+    balances: &[BalanceView],
+    wish: &Wish,
+    error: Option<&str>,
+) -> Markup {
+    let usable: Vec<&BalanceView> = balances.iter().filter(|b| b.available.minor > 0).collect();
+    let content = html! {
+        div.lead {
+            h1 { "Withdraw" }
+            p { "Your coins, to an address of your own, at any time above the network fee." }
+        }
+        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        section.sheet.narrow {
+            @if usable.is_empty() {
+                p.empty { "Nothing is available to withdraw yet. What is maturing becomes available at a settlement." }
+            } @else {
+                form.stack method="post" action="/withdraw" {
+                    (token(visitor))
+                    div.field {
+                        label for="asset" { "Asset" }
+                        select #asset name="asset" required {
+                            @for b in &usable {
+                                option value=(b.asset) selected[wish.asset.eq_ignore_ascii_case(b.asset.code())] {
+                                    (b.asset) ": " (b.available.decimal()) " available"
+                                }
+                            }
+                        }
+                    }
+                    (Field { id: "amount", label: "Amount", kind: "text", value: &wish.amount,
+                        hint: "In whole coins, as in 0.5. The network fee is taken out of it.",
+                        error: None, autocomplete: "off", inputmode: Some("decimal") }.draw())
+                    (Field { id: "address", label: "Address", kind: "text", value: &wish.address,
+                        hint: "Check it twice: what is sent cannot be called back.",
+                        error: None, autocomplete: "off", inputmode: None }.draw())
+                    div.actions { button type="submit" { "Show the fee" } }
+                }
+            }
+        }
+    };
+    page(visitor, "Withdraw", false, &content)
+}
+
+fn read_amount(asset: &str, text: &str) -> Result<Amount, Failure> {
+    let asset: Asset = asset.parse().map_err(|e| Failure::refused(sentence(&format!("{e}"))))?;
+    Amount::parse_decimal(asset, text.trim())
+        .map_err(|e| Failure::refused(sentence(&e.to_string())))
+}
+
+async fn offer(
+    state: &AppState,
+    account: AccountId,
+    asset: &str,
+    text: &str,
+    address: &str,
+) -> Result<PayoutQuote, Failure> {
+    state.payout_offer(account, read_amount(asset, text)?, address.trim()).await
+}
+
+/// `POST /withdraw`: shows what it costs; nothing moves yet.
+pub(crate) async fn review(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Form(wish): Form<Wish>,
+) -> Result<Response, Failure> {
+    match offer(&state, customer.account, &wish.asset, &wish.amount, &wish.address).await {
+        Ok(o) => Ok(review_page(&state, &visitor, &o, wish.address.trim()).into_response()),
+        Err(f) if f.status.is_client_error() => {
+            let balances = state.balances(customer.account).await?;
+            let body = ask_page(&visitor, &balances, &wish, Some(&f.detail));
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response())
+        }
+        Err(f) => Err(f),
+    }
+}
+
+fn review_page(state: &AppState, visitor: &Visitor, o: &PayoutQuote, address: &str) -> Markup {
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/withdraw" { "Withdraw" } }
+            h1 { "Confirm the payout" }
+        }
+        section.sheet.narrow {
+            dl.pairs {
+                dt { "Leaves your balance" } dd { (amount(o.amount)) }
+                dt { "Network fee, at most" } dd { (amount(o.fee_max)) }
+                dt.total { "Arrives, at least" } dd.total { (amount(o.receives_min)) }
+                dt { "To" } dd.copy { (address) }
+            }
+            p.small.soft { "The fee goes to the network. Payouts are sent together, so it is often less; what is left of it stays yours." }
+            form.actions method="post" action="/payouts" {
+                (token(visitor))
+                input type="hidden" name="asset" value=(o.amount.asset);
+                input type="hidden" name="amount" value=(o.amount.decimal());
+                input type="hidden" name="address" value=(address);
+                input type="hidden" name="once" value=(state.fresh_key());
+                button type="submit" { "Withdraw " (amount(o.amount)) }
+                a.button.quiet href="/withdraw" { "Change" }
+            }
+        }
+    };
+    page(visitor, "Confirm the payout", false, &content)
+}
+
+/// `POST /payouts`: requests it; pressing twice requests once.
+pub(crate) async fn confirm(
+    State(state): State<AppState>,
+    customer: Customer,
+    Form(form): Form<Confirm>,
+) -> Result<Redirect, Failure> {
+    let what = read_amount(&form.asset, &form.amount)?;
+    let key = crate::api::idempotency_key(Some(&form.once))?;
+    let p = state.request_payout(customer.account, what, form.address.trim(), key).await?;
+    Ok(Redirect::to(&format!("/payouts/{}", p.id)))
+}

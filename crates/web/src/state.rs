@@ -1,0 +1,240 @@
+//! What every handler is handed: the services of the rooms below, and the web room's settings.
+
+use crate::failure::{Failure, sentence};
+use crate::live::Pulse;
+use crate::metrics::Metrics;
+use gruve_accounts::{Accounts, AccountsError, NewAccount};
+use gruve_farm::{Farm, MachineOwner};
+use gruve_market::Market;
+use gruve_store::{Migration, Store, StoreError};
+use gruve_treasury::Treasury;
+use gruve_units::{AccountId, Amount, Clock, Entropy, Hashrate, LaneId, MachineId, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// This room's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "purchases",
+    sqlite: include_str!("../migrations/0001_purchases.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_purchases.postgres.sql"),
+}];
+
+/// A miner's session as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The lane it works for.
+    pub lane: LaneId,
+    /// The machine.
+    pub machine: MachineId,
+    /// Whose it is.
+    pub owner: MachineOwner,
+    /// Estimated from its latest shares.
+    pub hashrate: Hashrate,
+    /// Shares accepted in this session.
+    pub accepted: u64,
+    /// Shares refused in this session.
+    pub rejected: u64,
+    /// When it connected.
+    pub connected_at: Timestamp,
+    /// When its last share was accepted.
+    pub last_share_at: Option<Timestamp>,
+}
+
+/// The miners connected now; wired to the gateways, which may run in this process or not.
+pub trait LiveFarm: Send + Sync {
+    /// All sessions.
+    fn sessions(&self) -> Vec<LiveSession>;
+
+    /// How many there are on a lane.
+    fn connected(&self, lane: &LaneId) -> usize {
+        self.sessions().iter().filter(|s| s.lane == *lane).count()
+    }
+
+    /// Those of one account's machines.
+    fn sessions_of(&self, account: AccountId) -> Vec<LiveSession> {
+        let own = MachineOwner::Account(account);
+        self.sessions().into_iter().filter(|s| s.owner == own).collect()
+    }
+}
+
+/// No gateway in this process: nobody is seen as connected.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoGateway;
+
+impl LiveFarm for NoGateway {
+    fn sessions(&self) -> Vec<LiveSession> {
+        Vec::new()
+    }
+}
+
+/// What pages say of a lane beside its figures.
+#[derive(Clone, Debug)]
+pub struct LaneParticulars {
+    /// The lane.
+    pub lane: LaneId,
+    /// Coin and network in words, as `gruve_chain::ChainParams::title` gives them.
+    pub network: String,
+    /// Where outside machines may connect, as `stratum+tcp://host:port`.
+    pub stratum: Option<String>,
+}
+
+/// Settings of the web room.
+#[derive(Clone, Debug, Default)]
+pub struct WebConfig {
+    /// Served over https: cookies are `Secure` with the `__Host-` prefix, and browsers are told to
+    /// come by https only.
+    pub secure_cookies: bool,
+    /// `scheme://host[:port]` as browsers see it, when a proxy stands in front and changes `Host`.
+    pub origin: Option<String>,
+    /// The lanes' public particulars.
+    pub lanes: Vec<LaneParticulars>,
+    /// How long an invoice stays open; an hour when zero.
+    pub invoice_ttl: Duration,
+}
+
+/// The services that the web room stands on.
+#[derive(Clone)]
+pub struct Services {
+    /// The database.
+    pub store: Store,
+    /// Customers and sessions.
+    pub accounts: Accounts,
+    /// Plans, contracts, epochs.
+    pub market: Market,
+    /// Invoices, payouts, wallets.
+    pub treasury: Treasury,
+    /// Sites and machines.
+    pub farm: Farm,
+    /// Miners connected now.
+    pub live: Arc<dyn LiveFarm>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What every handler is handed. Cloning is cheap.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    config: WebConfig,
+    pulse: Pulse,
+    metrics: Metrics,
+}
+
+/// A session just opened.
+pub(crate) struct Opened {
+    pub(crate) token: String,
+    pub(crate) expires: Timestamp,
+}
+
+impl AppState {
+    /// Puts the room's own table in place and gives the state.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(services: Services, config: WebConfig) -> Result<AppState, StoreError> {
+        services.store.migrate("web", MIGRATIONS).await?;
+        let (pulse, metrics) = (Pulse::default(), Metrics::default());
+        Ok(AppState(Arc::new(Inner { services, config, pulse, metrics })))
+    }
+
+    /// By which pages are told that something changed.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.0.pulse
+    }
+
+    pub(crate) fn config(&self) -> &WebConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.services.store
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.services.accounts
+    }
+
+    pub(crate) fn market(&self) -> &Market {
+        &self.0.services.market
+    }
+
+    pub(crate) fn treasury(&self) -> &Treasury {
+        &self.0.services.treasury
+    }
+
+    pub(crate) fn farm(&self) -> &Farm {
+        &self.0.services.farm
+    }
+
+    pub(crate) fn live(&self) -> &dyn LiveFarm {
+        self.0.services.live.as_ref()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.0.services.entropy.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.services.clock.now()
+    }
+
+    pub(crate) fn invoice_ttl(&self) -> Duration {
+        let ttl = self.0.config.invoice_ttl;
+        if ttl.is_zero() { Duration::from_secs(3600) } else { ttl }
+    }
+
+    /// A key that no request has used.
+    pub(crate) fn fresh_key(&self) -> String {
+        let mut bytes = [0u8; 16];
+        self.entropy().fill(&mut bytes);
+        hex::encode(bytes)
+    }
+
+    pub(crate) async fn sign_up(
+        &self,
+        name: &str,
+        email: &str,
+        password: &str,
+    ) -> Result<AccountId, Failure> {
+        let new = NewAccount {
+            name: name.to_owned(),
+            email: email.to_owned(),
+            password: password.to_owned(),
+        };
+        self.accounts().sign_up(new).await.map_err(|e| accounts_failure(&e))
+    }
+
+    pub(crate) async fn sign_in(&self, login: &str, password: &str) -> Result<Opened, Failure> {
+        match self.accounts().sign_in(login, password).await {
+            Ok(s) => Ok(Opened { token: s.token, expires: s.expires }),
+            Err(e) => Err(accounts_failure(&e)),
+        }
+    }
+}
+
+/// What a refusal of the accounts room is over HTTP.
+fn accounts_failure(e: &AccountsError) -> Failure {
+    match e {
+        AccountsError::WrongCredentials => Failure::wrong_credentials(),
+        AccountsError::TooManyAttempts { .. } | AccountsError::TooManySignUps => {
+            Failure::too_many(sentence(&e.to_string()))
+        }
+        AccountsError::Taken => Failure::conflict("taken", sentence(&e.to_string())),
+        other => Failure::of(other),
+    }
+}
+
+/// An amount of nothing is not shown as a balance.
+pub(crate) fn is_something(amounts: &[Amount]) -> bool {
+    amounts.iter().any(|a| a.minor != 0)
+}

@@ -1,0 +1,206 @@
+//! What customers do with money: buying, paying, withdrawing. Each call checks whose it is.
+
+use crate::failure::{Failure, sentence};
+use crate::state::AppState;
+use crate::view::Bought;
+use gruve_ledger::LedgerError;
+use gruve_market::{ContractView, MarketError};
+use gruve_store::{StoreError, params, statements, transact};
+use gruve_treasury::{Invoice, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError};
+use gruve_units::{
+    AccountId, Amount, Asset, Blame, Blamed, ContractId, InvoiceId, PayoutId, QuoteId,
+};
+
+statements! {
+    /// What a quote of an account led to.
+    PURCHASE = "SELECT contract, invoice FROM web_purchases WHERE quote = $1 AND account = $2";
+    /// The invoice of a contract.
+    INVOICE_OF_CONTRACT = "SELECT invoice FROM web_purchases WHERE contract = $1 AND account = $2";
+    /// Writes down what a quote led to.
+    INSERT_PURCHASE = "INSERT INTO web_purchases (quote, account, contract, invoice, made_at) \
+        VALUES ($1, $2, $3, $4, $5)";
+}
+
+/// Why a quote was not bought.
+#[derive(Debug, thiserror::Error)]
+enum BuyError {
+    #[error(transparent)]
+    Market(#[from] MarketError),
+    #[error(transparent)]
+    Treasury(#[from] TreasuryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Blamed for BuyError {
+    fn blame(&self) -> Blame {
+        match self {
+            BuyError::Market(e) => e.blame(),
+            BuyError::Treasury(e) => e.blame(),
+            BuyError::Store(e) => e.blame(),
+        }
+    }
+}
+
+impl AppState {
+    /// Buys a quote: contract, capacity and invoice in one transaction. Asking again gives the same.
+    pub(crate) async fn buy(&self, account: AccountId, quote: QuoteId) -> Result<Bought, Failure> {
+        let bought = transact!(self.store(), tx -> Result<Bought, BuyError> => {
+            if let Some(row) = tx.fetch_optional(PURCHASE, &params![quote, account]).await? {
+                return Ok(Bought { contract: row.get("contract")?, invoice: row.get("invoice")? });
+            }
+            let p = self.market().buy(tx, account, quote).await?;
+            let new = NewInvoice {
+                account,
+                amount: p.due,
+                purpose: Purpose::Contract(p.contract),
+                ttl: self.invoice_ttl(),
+            };
+            let invoice = self.treasury().create_invoice(tx, new).await?;
+            let row = params![quote, account, p.contract, invoice.id, self.now()];
+            tx.execute(INSERT_PURCHASE, &row).await?;
+            Ok(Bought { contract: p.contract, invoice: invoice.id })
+        });
+        bought.map_err(|e| match &e {
+            BuyError::Market(m) => market_failure(m),
+            BuyError::Treasury(t) => treasury_failure(t),
+            BuyError::Store(s) => Failure::of(s),
+        })
+    }
+
+    /// A quote for an account.
+    pub(crate) async fn quote(
+        &self,
+        account: AccountId,
+        plan: &str,
+        hashrate: gruve_units::Hashrate,
+        term_epochs: u64,
+    ) -> Result<gruve_market::Quote, Failure> {
+        let quote = self.market().quote(account, plan, hashrate, term_epochs).await;
+        quote.map_err(|e| market_failure(&e))
+    }
+
+    /// A contract of the account.
+    pub(crate) async fn contract(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<ContractView, Failure> {
+        self.market().contract(account, id).await.map_err(|e| market_failure(&e))
+    }
+
+    /// An invoice of the account.
+    pub(crate) async fn invoice(
+        &self,
+        account: AccountId,
+        id: InvoiceId,
+    ) -> Result<Invoice, Failure> {
+        let found = self.treasury().invoice(id).await?;
+        found.filter(|i| i.account == account).ok_or_else(|| Failure::not_found("invoice"))
+    }
+
+    /// The invoice by which a contract of the account was or is to be paid.
+    pub(crate) async fn invoice_of_contract(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+    ) -> Result<Option<Invoice>, Failure> {
+        let mut tx = self.store().read().await?;
+        let row = tx.fetch_optional(INVOICE_OF_CONTRACT, &params![contract, account]).await?;
+        drop(tx);
+        match row {
+            Some(row) => Ok(self.treasury().invoice(row.get("invoice")?).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// What a payout would cost, and whether the balance suffices.
+    pub(crate) async fn payout_offer(
+        &self,
+        account: AccountId,
+        amount: Amount,
+        address: &str,
+    ) -> Result<PayoutQuote, Failure> {
+        let quote = self.treasury().quote_payout(amount, address).await;
+        let quote = quote.map_err(|e| treasury_failure(&e))?;
+        let balances = self.balances(account).await?;
+        let available = balances.iter().find(|b| b.asset == amount.asset).map(|b| b.available);
+        let available = available.unwrap_or(Amount::zero(amount.asset));
+        if available.minor < amount.minor {
+            return Err(Failure::insufficient(available));
+        }
+        Ok(quote)
+    }
+
+    /// Most the network fee of a usual payout of an asset can be now: of a whole coin to an address
+    /// of the form that the house uses itself.
+    pub(crate) async fn payout_fee(&self, asset: Asset) -> Result<Amount, Failure> {
+        let failed = |e: TreasuryError| treasury_failure(&e);
+        let address = self.treasury().capital_address(asset).map_err(failed)?;
+        let one = Amount::new(asset, asset.unit());
+        Ok(self.treasury().quote_payout(one, &address).await.map_err(failed)?.fee_max)
+    }
+
+    /// Requests a payout; the same key again gives the same payout.
+    pub(crate) async fn request_payout(
+        &self,
+        account: AccountId,
+        amount: Amount,
+        address: &str,
+        request_key: Option<String>,
+    ) -> Result<Payout, Failure> {
+        let new = NewPayout { account, amount, address: address.to_owned(), request_key };
+        let id = self.treasury().request_payout(new).await.map_err(|e| treasury_failure(&e))?;
+        self.pulse().beat();
+        self.payout(account, id).await
+    }
+
+    /// A payout of the account.
+    pub(crate) async fn payout(&self, account: AccountId, id: PayoutId) -> Result<Payout, Failure> {
+        let found = self.treasury().payout(id).await?;
+        found.filter(|p| p.account == account).ok_or_else(|| Failure::not_found("payout"))
+    }
+
+    /// Takes a payout of the account back, while nothing is signed.
+    pub(crate) async fn cancel_payout(
+        &self,
+        account: AccountId,
+        id: PayoutId,
+    ) -> Result<(), Failure> {
+        self.treasury().cancel_payout(account, id).await.map_err(|e| treasury_failure(&e))?;
+        self.pulse().beat();
+        Ok(())
+    }
+}
+
+/// What a refusal of the market is over HTTP.
+pub(crate) fn market_failure(e: &MarketError) -> Failure {
+    let text = || sentence(&e.to_string());
+    match e {
+        MarketError::UnknownContract => Failure::not_found("contract"),
+        MarketError::UnknownQuote => Failure::not_found("quote"),
+        MarketError::UnknownPlan => Failure::not_found("plan"),
+        MarketError::UnknownLane(_) => Failure::not_found("lane"),
+        MarketError::QuoteExpired => Failure::conflict("quote-expired", text()),
+        MarketError::QuoteUsed => Failure::conflict("quote-used", text()),
+        MarketError::SoldOut { .. } => Failure::conflict("sold-out", text()),
+        MarketError::TooMany { .. } => Failure::too_many(text()),
+        other => Failure::of(other),
+    }
+}
+
+/// What a refusal of the treasury is over HTTP.
+pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
+    let text = || sentence(&e.to_string());
+    match e {
+        // The ledger names the account by its key; the customer knows it as the balance.
+        TreasuryError::Ledger(LedgerError::InsufficientFunds { available, .. }) => {
+            Failure::insufficient(*available)
+        }
+        TreasuryError::NoPayout => Failure::not_found("payout"),
+        TreasuryError::TooLate { .. } => Failure::conflict("too-late", text()),
+        TreasuryError::TooMany { .. } => Failure::too_many(text()),
+        TreasuryError::KeyReused => Failure::key_reused(),
+        other => Failure::of(other),
+    }
+}

@@ -1,0 +1,200 @@
+//! What pages and the API show where the rooms below have no shape of their own for it: figures
+//! put together from several rooms, and states in words.
+
+use gruve_market::{BlockState, ContractState, LaneStats};
+use gruve_treasury::{InvoiceState, PayoutState};
+use gruve_units::{Amount, Asset, Bps, ContractId, EpochRule, InvoiceId, Target, Timestamp};
+
+/// A lane as the public sees it: its figures, and what is live.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneView {
+    pub(crate) stats: LaneStats,
+    /// Coin and network in words.
+    pub(crate) network: String,
+    /// Machines connected now.
+    pub(crate) machines: usize,
+    /// Where own machines may connect.
+    pub(crate) stratum: Option<String>,
+}
+
+impl LaneView {
+    /// How the lane's time is cut; the grace is of no interest here.
+    pub(crate) fn rule(&self) -> EpochRule {
+        rule_of(self.stats.epoch_us)
+    }
+
+    /// Network difficulty as text; absent until a job has been made.
+    pub(crate) fn difficulty(&self) -> Option<String> {
+        let target = Target::from_compact(self.stats.network_bits?)?;
+        Some(difficulty_text(target.difficulty(self.stats.algorithm)))
+    }
+}
+
+/// Difficulty in six significant figures without an exponent.
+fn difficulty_text(d: f64) -> String {
+    if d >= 1000.0 {
+        format!("{d:.0}")
+    } else if d >= 1.0 {
+        format!("{d:.3}")
+    } else if d > 0.0 {
+        // `log10` of a positive number below one is negative: so many zeros, then four figures.
+        let places = (1..=16).find(|p| d * 10f64.powi(*p) >= 1000.0).unwrap_or(16);
+        format!("{d:.*}", usize::try_from(places).unwrap_or(16))
+    } else {
+        "0".to_owned()
+    }
+}
+
+/// Epoch borders for showing times: the grace plays no part.
+pub(crate) const fn rule_of(epoch_us: u64) -> EpochRule {
+    EpochRule { length_us: if epoch_us == 0 { 1 } else { epoch_us }, grace_us: 0 }
+}
+
+/// `2.50 %`
+pub(crate) fn basis_points(b: Bps) -> String {
+    format!("{}.{:02} %", b.get() / 100, b.get() % 100)
+}
+
+/// A state in words, and whether it is good news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StateView {
+    /// Stable word for programs.
+    pub(crate) code: &'static str,
+    /// For people.
+    pub(crate) text: &'static str,
+    tone: &'static str,
+}
+
+impl StateView {
+    /// The state as a tag; its colour says nothing that the word does not.
+    pub(crate) fn tag(self) -> maud::Markup {
+        maud::html! { span class={ "tag " (self.tone) } { (self.text) } }
+    }
+}
+
+const fn state(code: &'static str, text: &'static str, tone: &'static str) -> StateView {
+    StateView { code, text, tone }
+}
+
+/// A contract's state.
+pub(crate) fn contract_state(s: ContractState) -> StateView {
+    let (text, tone) = match s {
+        ContractState::AwaitingPayment => ("Awaiting payment", "warn"),
+        ContractState::Starting => ("Starts at the next epoch", "good"),
+        ContractState::Active => ("Running", "good"),
+        ContractState::Completed => ("Completed", ""),
+        ContractState::Refunded => ("Ended, rest refunded", "warn"),
+        ContractState::Expired => ("Not paid in time", "bad"),
+    };
+    state(s.name(), text, tone)
+}
+
+/// A block's state.
+pub(crate) fn block_state(s: BlockState) -> StateView {
+    match s {
+        BlockState::Found => state("found", "Sent", ""),
+        BlockState::Refused => state("refused", "Refused by the node", "bad"),
+        BlockState::Maturing => state("maturing", "Maturing", "warn"),
+        BlockState::Mature => state("mature", "Mature", "good"),
+        BlockState::Orphaned => state("orphaned", "Orphaned", "bad"),
+    }
+}
+
+/// An invoice's state.
+pub(crate) fn invoice_state(s: InvoiceState) -> StateView {
+    let (text, tone) = match s {
+        InvoiceState::New => ("Waiting for your payment", "warn"),
+        InvoiceState::Seen => ("Part seen in a block", "warn"),
+        InvoiceState::Underpaid => ("Too little confirmed so far", "warn"),
+        InvoiceState::Paid => ("In a block, being confirmed", "good"),
+        InvoiceState::Confirmed => ("Paid and confirmed", "good"),
+        InvoiceState::Expired => ("Expired", "bad"),
+    };
+    state(s.word(), text, tone)
+}
+
+/// A payout's state.
+pub(crate) fn payout_state(s: PayoutState) -> StateView {
+    let (text, tone) = match s {
+        PayoutState::Requested => ("Waits for approval", "warn"),
+        PayoutState::Approved => ("Approved", ""),
+        PayoutState::Funded => ("Coins chosen", ""),
+        PayoutState::Signed => ("Signed", ""),
+        PayoutState::Broadcast => ("Sent to the network", ""),
+        PayoutState::Confirmed => ("Confirmed in a block", "good"),
+        PayoutState::Cancelled => ("Cancelled", ""),
+        PayoutState::Refused => ("Refused", "bad"),
+    };
+    state(s.word(), text, tone)
+}
+
+/// What an account has of one asset.
+#[derive(Clone, Debug)]
+pub(crate) struct BalanceView {
+    pub(crate) asset: Asset,
+    pub(crate) available: Amount,
+    pub(crate) held: Amount,
+    /// Earned, its blocks not yet mature or not yet settled.
+    pub(crate) maturing: Amount,
+}
+
+/// One line of an account's statement.
+#[derive(Clone, Debug)]
+pub(crate) struct StatementView {
+    pub(crate) at: Timestamp,
+    pub(crate) what: String,
+    pub(crate) change: Amount,
+    pub(crate) after: Amount,
+}
+
+/// What buying a quote led to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bought {
+    pub(crate) contract: ContractId,
+    pub(crate) invoice: InvoiceId,
+}
+
+/// A named amount of the books.
+#[derive(Clone, Debug)]
+pub(crate) struct BookLine {
+    pub(crate) code: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) meaning: &'static str,
+    pub(crate) amount: Amount,
+}
+
+/// The books of one asset.
+#[derive(Clone, Debug)]
+pub(crate) struct BooksView {
+    pub(crate) asset: Asset,
+    /// All that blocks brought.
+    pub(crate) rewards: Amount,
+    /// Where it is; adds up to `rewards`.
+    pub(crate) parts: Vec<BookLine>,
+    /// What the books say the wallet holds; adds up to `wallet_on_chain`.
+    pub(crate) wallet: Vec<BookLine>,
+    pub(crate) wallet_on_chain: Amount,
+    pub(crate) adds_up: bool,
+    /// What does not, in words.
+    pub(crate) differences: Vec<String>,
+    /// The sum of every kind of account.
+    pub(crate) accounts: Vec<BookLine>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn difficulties_read_at_any_size() {
+        assert_eq!(difficulty_text(1.1e14), "110000000000000");
+        assert_eq!(difficulty_text(12.34567), "12.346");
+        assert_eq!(difficulty_text(0.000_123_456), "0.0001235");
+        assert_eq!(difficulty_text(0.0), "0");
+    }
+
+    #[test]
+    fn fees_are_written_in_percent() {
+        assert_eq!(Bps::new(250).map(basis_points).unwrap(), "2.50 %");
+    }
+}

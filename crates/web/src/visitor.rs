@@ -1,0 +1,12 @@
+//! Who looks at a page: name, form token, place.
+
+/// What every page needs to know of the one who looks at it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visitor {
+    /// The account's name when signed in.
+    pub(crate) name: Option<String>,
+    /// What forms on the page must carry.
+    pub(crate) csrf: String,
+    /// The path asked for, to mark the place in the navigation.
+    pub(crate) path: String,
+}
