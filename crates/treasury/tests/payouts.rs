@@ -5,7 +5,7 @@ mod fake;
 
 use fake::{ASSET, CONFIRMATIONS, House, REORG_LIMIT, account, sat, stranger};
 use gruve_chain::Node;
-use gruve_ledger::{Account, AccountKind, LedgerError};
+use gruve_ledger::{AccountKind, LedgerError};
 use gruve_store::Store;
 use gruve_treasury::{NewPayout, PayoutState, TreasuryError};
 use gruve_units::PayoutId;

@@ -243,6 +243,13 @@ impl FakeChain {
         self.lock().mempool.len()
     }
 
+    /// Waiting transactions that pay to `script`.
+    pub fn ids_waiting_for(&self, script: &[u8]) -> Vec<[u8; 32]> {
+        let s = self.lock();
+        let pays = |t: &&LeanTx| t.outputs.iter().any(|o| o.script == script);
+        s.mempool.iter().filter(pays).map(|t| t.txid).collect()
+    }
+
     /// What the waiting transactions spend.
     pub fn waiting_inputs(&self) -> Vec<OutPoint> {
         self.lock().mempool.iter().flat_map(|t| t.inputs.clone()).collect()

@@ -1,0 +1,381 @@
+//! Thousands of small histories in which the process is killed at every border between two steps,
+//! the node loses, delays, repeats and denies, and blocks are taken back. Afterwards the chain in
+//! memory, which knows nothing of the books, says who was paid how often.
+//!
+//! A history is a seed. `GRUVE_FAULT_SEED=<n>` runs one of them alone, `GRUVE_FAULT_RUNS=<n>` that
+//! many from the first; a failure names its seed.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod fake;
+
+use fake::chain::Dice;
+use fake::{ASSET, CONFIRMATIONS, HOUR, House, account, contract, sat, stranger};
+use gruve_ledger::{Account, AccountKind};
+use gruve_store::Store;
+use gruve_store::testing::{TestDir, postgres, sqlite};
+use gruve_treasury::{
+    CrashPoints, InvoiceState, NewPayout, Payer, PayoutState, Purpose, TreasuryError,
+};
+use gruve_units::{AccountId, Blame, Blamed, InvoiceId, PayoutId};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Breaks off at a point now and then.
+struct Breaker(Mutex<Option<Dice>>);
+
+impl CrashPoints for Breaker {
+    fn passes(&self, _: &'static str) -> bool {
+        !self.0.lock().unwrap().as_mut().is_some_and(|d| d.chance(12))
+    }
+}
+
+struct Asked {
+    key: String,
+    account: u8,
+    amount: i64,
+    to: u32,
+    id: Option<PayoutId>,
+}
+
+struct History {
+    house: House,
+    dice: Dice,
+    breaker: Arc<Breaker>,
+    invoices: Vec<(InvoiceId, u8, Vec<u8>, i64)>,
+    payouts: Vec<Asked>,
+    /// Whether payments that a reorganisation took back may never come again.
+    vanishing: bool,
+}
+
+const CUSTOMERS: u64 = 3;
+
+impl History {
+    async fn begin(store: Store, seed: u64) -> History {
+        let mut dice = Dice(seed);
+        let mut house = House::new(store, seed).await;
+        let capital = house.treasury.capital_address(ASSET).unwrap();
+        for _ in 0..1 + dice.below(3) {
+            house.pay(&capital, 200_000 + i64::try_from(dice.below(3_000_000)).unwrap());
+        }
+        house.mine(CONFIRMATIONS).await;
+        let breaker = Arc::new(Breaker(Mutex::new(Some(Dice(dice.roll())))));
+        house.restart();
+        house.treasury.break_off_with(breaker.clone());
+        house.node.set_faults(Some(Dice(dice.roll())));
+        let vanishing = dice.chance(20);
+        let (invoices, payouts) = (Vec::new(), Vec::new());
+        History { house, dice, breaker, invoices, payouts, vanishing }
+    }
+
+    /// What a kill leaves behind: the database.
+    fn kill(&mut self) {
+        self.house.restart();
+        self.house.treasury.break_off_with(self.breaker.clone());
+    }
+
+    /// An error may only be the kill itself, or trouble that passes.
+    fn bear<T>(&mut self, outcome: Result<T, TreasuryError>) -> Option<T> {
+        match outcome {
+            Ok(v) => Some(v),
+            Err(e) => {
+                assert_eq!(e.blame(), Blame::Transient, "{e}");
+                if matches!(e, TreasuryError::BrokenOff(_)) {
+                    self.kill();
+                }
+                None
+            }
+        }
+    }
+
+    fn sum(&mut self, most: u64) -> i64 {
+        i64::try_from(self.dice.below(most)).unwrap()
+    }
+
+    async fn step(&mut self) {
+        match self.dice.below(100) {
+            0..12 => self.make_invoice().await,
+            12..26 => self.pay_invoice(),
+            26..44 => self.ask_payout().await,
+            44..48 => self.cancel().await,
+            48..62 => self.pay_out().await,
+            62..80 => self.mine(1),
+            80..85 => self.reorganise(),
+            85..95 => self.follow().await,
+            95..97 => self.house.node.deliver_late(),
+            97..99 => self.house.clock.advance(Duration::from_secs(700)),
+            _ => self.kill(),
+        }
+    }
+
+    async fn make_invoice(&mut self) {
+        let n = u8::try_from(1 + self.dice.below(CUSTOMERS)).unwrap();
+        let purpose = if self.dice.chance(50) {
+            Purpose::TopUp
+        } else {
+            Purpose::Contract(contract(u8::try_from(self.invoices.len()).unwrap()))
+        };
+        let minor = 20_000 + self.sum(400_000);
+        let invoice = self.house.invoice(n, minor, purpose).await;
+        let script = gruve_chain::script_for_address(&fake::params(), &invoice.address).unwrap();
+        self.invoices.push((invoice.id, n, script, minor));
+    }
+
+    fn pay_invoice(&mut self) {
+        if self.invoices.is_empty() {
+            return;
+        }
+        let at = usize::try_from(self.dice.below(self.invoices.len() as u64)).unwrap();
+        let minor = self.invoices[at].3;
+        let paid = match self.dice.below(4) {
+            0 => 1_000 + self.sum(minor.cast_unsigned()),
+            1 => minor + self.sum(50_000),
+            _ => minor,
+        };
+        let script = self.invoices[at].2.clone();
+        self.house.chain.pay(&script, paid);
+    }
+
+    async fn ask_payout(&mut self) {
+        let n = u8::try_from(1 + self.dice.below(CUSTOMERS)).unwrap();
+        let all = self.house.available(n).await;
+        if all < 10_000 {
+            return;
+        }
+        let amount = 6_000 + self.sum((all - 6_000).cast_unsigned() + 1);
+        let number = u32::try_from(self.payouts.len()).unwrap();
+        let key = format!("ask-{number}");
+        self.payouts.push(Asked { key, account: n, amount, to: number, id: None });
+        self.ask_again(self.payouts.len() - 1).await;
+    }
+
+    /// Asks with the same key until there is an answer, as a customer's program does.
+    async fn ask_again(&mut self, at: usize) {
+        for _ in 0..50 {
+            let asked = &self.payouts[at];
+            let new = NewPayout {
+                account: account(asked.account),
+                amount: sat(asked.amount),
+                address: stranger(asked.to).0,
+                request_key: Some(asked.key.clone()),
+            };
+            match self.house.treasury.request_payout(new).await {
+                Ok(id) => {
+                    self.payouts[at].id = Some(id);
+                    return;
+                }
+                Err(e) if e.blame() == Blame::Rejected => return,
+                e => drop(self.bear(e)),
+            }
+        }
+        panic!("no answer to a request");
+    }
+
+    async fn cancel(&mut self) {
+        let Some(asked) = self.payouts.last() else { return };
+        let Some(id) = asked.id else { return };
+        match self.house.treasury.cancel_payout(account(asked.account), id).await {
+            Err(TreasuryError::TooLate { .. }) => {}
+            other => drop(self.bear(other)),
+        }
+    }
+
+    async fn pay_out(&mut self) {
+        let outcome = if self.dice.chance(15) {
+            // Two payers at once, as when a leader is slow to notice that it is none any more.
+            let second = Payer::new(self.house.treasury.clone());
+            let (one, two) = tokio::join!(self.house.payer.step(), second.step());
+            drop(self.bear(two));
+            one
+        } else {
+            self.house.payer.step().await
+        };
+        self.bear(outcome);
+    }
+
+    fn mine(&mut self, blocks: u64) {
+        for _ in 0..blocks {
+            self.house.farm = self.dice.chance(15);
+            let script = self.house.coinbase_script();
+            let dice = &mut self.dice;
+            self.house.chain.mine(&script, |_| dice.chance(75));
+        }
+    }
+
+    fn reorganise(&mut self) {
+        let depth = 1 + self.dice.below(5).min(self.house.chain.height() - CONFIRMATIONS - 1);
+        self.house.chain.rewind(usize::try_from(depth).unwrap());
+        if self.vanishing && self.dice.chance(50) {
+            let invoices = &self.invoices;
+            for (_, _, script, _) in invoices {
+                for txid in self.house.chain.ids_waiting_for(script) {
+                    if self.dice.chance(30) {
+                        self.house.chain.forget(&txid);
+                    }
+                }
+            }
+        }
+        self.mine(depth + 1);
+    }
+
+    async fn follow(&mut self) {
+        let mut dice = Dice(self.dice.roll());
+        loop {
+            let more = self.house.follow_one(&mut || dice.chance(10)).await;
+            match self.bear(more) {
+                Some(true) => {}
+                Some(false) => break,
+                None => continue,
+            }
+            self.check_chain_and_books().await;
+        }
+    }
+
+    async fn check_chain_and_books(&self) {
+        let mut tx = self.house.store.read().await.unwrap();
+        let r = self.house.treasury.reconcile(&mut tx, ASSET).await.unwrap();
+        assert!(r.agrees(), "chain and books differ: {r:?}");
+    }
+
+    /// Nothing fails any more; everything comes to its end.
+    async fn settle(&mut self) {
+        *self.breaker.0.lock().unwrap() = None;
+        self.house.node.set_faults(None);
+        self.kill();
+        for at in 0..self.payouts.len() {
+            if self.payouts[at].id.is_none() {
+                self.ask_again(at).await;
+            }
+        }
+        for _ in 0..40 {
+            self.house.node.deliver_late();
+            self.house.clock.advance(Duration::from_secs(601));
+            self.house.farm = false;
+            self.house.mine(1).await;
+            self.house.payer.step().await.unwrap();
+            self.house.follow().await;
+        }
+        self.house.clock.advance(HOUR * 3);
+        self.house.mine(CONFIRMATIONS + 2).await;
+        self.house.payer.step().await.unwrap();
+        self.house.check().await;
+    }
+
+    async fn judge(&mut self) {
+        let chain = self.house.chain.clone();
+        let mut paid_out = vec![0; usize::try_from(CUSTOMERS).unwrap() + 1];
+        for asked in &self.payouts {
+            let payments = chain.payments_to(&stranger(asked.to).1);
+            assert!(payments.len() <= 1, "paid twice: {payments:?}");
+            let Some(id) = asked.id else {
+                assert!(payments.is_empty(), "paid what was refused");
+                continue;
+            };
+            let payout = self.house.payout(id).await;
+            match payout.state {
+                PayoutState::Confirmed => {
+                    let received = payments.first().map(|p| p.1);
+                    assert_eq!(received, payout.receives().map(|a| a.minor));
+                    assert!(payout.fee.unwrap().minor <= payout.fee_max.minor);
+                    paid_out[usize::from(asked.account)] += asked.amount;
+                }
+                PayoutState::Cancelled | PayoutState::Refused => assert!(payments.is_empty()),
+                // Its coins came from a payment that has vanished.
+                other if self.vanishing => {
+                    assert!(payments.is_empty(), "{other}");
+                }
+                other => panic!("a payout ended as {other}"),
+            }
+        }
+        if self.vanishing {
+            return;
+        }
+        for kind in [
+            AccountKind::Loss,
+            AccountKind::UnmatchedReceipts,
+            AccountKind::PayoutsInFlight,
+            AccountKind::CustomerHeld,
+        ] {
+            assert_eq!(self.house.total(kind).await, 0, "{kind}");
+        }
+        let mut received = vec![0; paid_out.len()];
+        let mut bought = vec![0; paid_out.len()];
+        for (id, n, script, minor) in &self.invoices {
+            let payments: i64 = chain.payments_to(script).iter().map(|p| p.1).sum();
+            received[usize::from(*n)] += payments;
+            let invoice = self.house.look(*id).await;
+            assert_eq!(invoice.confirmed.minor, payments);
+            assert!(!invoice.state.is_open(), "{:?}", invoice.state);
+            if let Purpose::Contract(contract) = invoice.purpose {
+                let prepaid = self.house.balance(Account::PrepaidWork(contract)).await;
+                let confirmed = invoice.state == InvoiceState::Confirmed;
+                assert_eq!(prepaid, if confirmed { *minor } else { 0 });
+                bought[usize::from(*n)] += prepaid;
+            }
+        }
+        for n in 1..=CUSTOMERS {
+            let (at, n) = (usize::try_from(n).unwrap(), u8::try_from(n).unwrap());
+            let expected = received[at] - bought[at] - paid_out[at];
+            assert_eq!(self.house.available(n).await, expected, "customer {n}");
+        }
+    }
+}
+
+async fn run(store: Store, seed: u64) -> (usize, usize) {
+    let mut history = History::begin(store, seed).await;
+    for _ in 0..60 {
+        history.step().await;
+    }
+    history.settle().await;
+    history.judge().await;
+    let ids: BTreeSet<AccountId> = history.payouts.iter().map(|p| account(p.account)).collect();
+    (history.payouts.len(), ids.len())
+}
+
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().map(|v| v.parse::<u64>().unwrap());
+    match number("GRUVE_FAULT_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("GRUVE_FAULT_RUNS").unwrap_or(usual),
+    }
+}
+
+fn each_seed(usual: u64, on_postgres: bool) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut payouts = 0;
+    let seeds = seeds(usual);
+    for seed in seeds.clone() {
+        let dir = TestDir::new();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                let store = if on_postgres { postgres().await } else { sqlite(dir.path()).await };
+                let done = run(store.clone(), seed).await;
+                store.close().await;
+                done
+            })
+        }));
+        match outcome {
+            Ok((asked, _)) => payouts += asked,
+            Err(cause) => {
+                eprintln!("failed with GRUVE_FAULT_SEED={seed}");
+                std::panic::resume_unwind(cause);
+            }
+        }
+    }
+    println!("seeds {seeds:?}: {payouts} payouts, each paid once or refused");
+    assert!(seeds.end - seeds.start < 10 || payouts > 0, "the histories asked for nothing");
+}
+
+#[test]
+fn whatever_breaks_every_payout_is_paid_once_or_refused_and_every_receipt_credited_once() {
+    each_seed(60, false);
+}
+
+#[test]
+fn the_same_holds_on_postgres() {
+    each_seed(6, true);
+}
