@@ -50,6 +50,8 @@
 mod codec;
 mod error;
 mod frame;
+#[cfg(test)]
+mod full_disk;
 mod log;
 mod reader;
 mod record;

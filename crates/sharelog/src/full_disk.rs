@@ -1,0 +1,59 @@
+//! Tests of the full disk: only inside the room can a write be made to fail.
+
+use crate::{Extranonce, LogError, Options, Owner, Position, Record, ShareLog, ShareRecord};
+use gruve_units::{Blame, Blamed as _, Class, EpochNumber, JobId, MachineId, Timestamp};
+
+fn share(nonce: u32) -> ShareRecord {
+    ShareRecord {
+        job: JobId(1),
+        epoch: EpochNumber(1),
+        class: Class::new(10).unwrap(),
+        owner: Owner::House,
+        machine: MachineId::from_bytes([1; 16]),
+        extranonce: Extranonce::new(&[1, 2, 3]).unwrap(),
+        ntime: 1,
+        nonce,
+        version: 1,
+        at: Timestamp(1),
+    }
+}
+
+fn nonces(log: &ShareLog) -> Vec<u32> {
+    let mut reader = log.reader(Position::START);
+    let mut all = Vec::new();
+    while let Some((_, record)) = reader.next().unwrap() {
+        if let Record::Share(s) = record {
+            all.push(s.nonce);
+        }
+    }
+    all
+}
+
+#[test]
+fn on_a_full_disk_shares_are_refused_and_nothing_is_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+    let mut accepted = Vec::new();
+    log.append_shares(&[share(1)], &mut accepted).unwrap();
+    let end = log.end();
+    for left in 0..100 {
+        log.leave_on_disk(Some(left));
+        let e = log.append_shares(&[share(2), share(3)], &mut accepted).unwrap_err();
+        assert!(matches!(e, LogError::Io { .. }), "{e}");
+        assert_eq!(e.blame(), Blame::Transient);
+        assert!(accepted.is_empty(), "no answer may pass for yes");
+        assert_eq!(log.end(), end);
+        let file = dir.path().join("00000000000000000001.seg");
+        assert_eq!(std::fs::metadata(file).unwrap().len(), end.offset, "cut back");
+    }
+    // A seal or a block that could not be written has not happened.
+    log.leave_on_disk(Some(10));
+    assert!(log.seal(EpochNumber(1), Timestamp(1)).is_err());
+    assert_eq!(log.sealed(), None);
+    log.leave_on_disk(None);
+    log.append_shares(&[share(4)], &mut accepted).unwrap();
+    assert_eq!(nonces(&log), [1, 4]);
+    drop(log);
+    let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(nonces(&log), [1, 4]);
+}

@@ -1,0 +1,145 @@
+//! Records to write, made or generated.
+
+use gruve_sharelog::{
+    BlockRecord, Extranonce, JobRecord, LogError, Options, Owner, Position, Record, ShareLog,
+    ShareRecord,
+};
+use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Timestamp};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn share(n: u32, epoch: u64) -> ShareRecord {
+    ShareRecord {
+        job: JobId(7),
+        epoch: EpochNumber(epoch),
+        class: Class::new(20).unwrap(),
+        owner: Owner::House,
+        machine: MachineId::from_bytes([3; 16]),
+        extranonce: Extranonce::new(&[1; 12]).unwrap(),
+        ntime: 1_700_000_000,
+        nonce: n,
+        version: 0x2000_0000,
+        at: Timestamp(i64::from(n)),
+    }
+}
+
+pub(crate) fn block(n: u8) -> Record {
+    Record::Block(BlockRecord {
+        share: share(u32::from(n), 1),
+        block_hash: [n; 32],
+        height: u64::from(n),
+        block: vec![n; 300],
+    })
+}
+
+pub(crate) fn outcome(n: u8) -> Record {
+    Record::BlockOutcome { block_hash: [n; 32], accepted: true, at: Timestamp(1) }
+}
+
+pub(crate) fn open(dir: &Path) -> ShareLog {
+    ShareLog::open(dir, Options::default()).unwrap()
+}
+
+pub(crate) fn small_segments(bytes: u64) -> Options {
+    Options { segment_bytes: bytes, ..Options::default() }
+}
+
+pub(crate) fn read_from(
+    log: &ShareLog,
+    from: Position,
+) -> Result<Vec<(Position, Record)>, LogError> {
+    let mut reader = log.reader(from);
+    let mut all = Vec::new();
+    while let Some(one) = reader.next()? {
+        all.push(one);
+    }
+    Ok(all)
+}
+
+pub(crate) fn records(log: &ShareLog) -> Vec<Record> {
+    read_from(log, Position::START).unwrap().into_iter().map(|(_, r)| r).collect()
+}
+
+pub(crate) fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "seg"))
+        .collect();
+    all.sort();
+    all
+}
+
+fn any_share() -> impl Strategy<Value = ShareRecord> {
+    let place = (any::<u64>(), any::<u64>(), 0u8..=Class::MAX, any::<Option<[u8; 16]>>());
+    let proof = (proptest::collection::vec(any::<u8>(), 0..=12), any::<[u32; 3]>());
+    (place, any::<[u8; 16]>(), proof, any::<i64>()).prop_map(
+        |((job, epoch, class, owner), machine, (extranonce, [ntime, nonce, version]), at)| {
+            ShareRecord {
+                job: JobId(job),
+                epoch: EpochNumber(epoch),
+                class: Class::new(class).unwrap(),
+                owner: owner.map_or(Owner::House, |a| Owner::Account(AccountId::from_bytes(a))),
+                machine: MachineId::from_bytes(machine),
+                extranonce: Extranonce::new(&extranonce).unwrap(),
+                ntime,
+                nonce,
+                version,
+                at: Timestamp(at),
+            }
+        },
+    )
+}
+
+fn any_job() -> impl Strategy<Value = JobRecord> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..120);
+    let branch = proptest::collection::vec(any::<[u8; 32]>(), 0..5);
+    (
+        any::<[u64; 4]>(),
+        any::<[[u8; 32]; 2]>(),
+        any::<[u32; 4]>(),
+        any::<i64>(),
+        bytes(),
+        bytes(),
+        branch,
+    )
+        .prop_map(|(numbers, hashes, words, at, prefix, suffix, branch)| JobRecord {
+            job: JobId(numbers[0]),
+            epoch: EpochNumber(numbers[1]),
+            checkpoint_epoch: EpochNumber(numbers[2]),
+            commitment: hashes[0],
+            issued_at: Timestamp(at),
+            height: numbers[3],
+            prev_hash: hashes[1],
+            bits: words[0],
+            version: words[1],
+            ntime: words[2],
+            coinbase_prefix: prefix,
+            coinbase_suffix: suffix,
+            class_offset: words[3],
+            branch,
+        })
+}
+
+/// Any record that `append` takes.
+pub(crate) fn any_record() -> impl Strategy<Value = Record> {
+    let block = (
+        any_share(),
+        any::<[u8; 32]>(),
+        any::<u64>(),
+        proptest::collection::vec(any::<u8>(), 0..200),
+    )
+        .prop_map(|(share, block_hash, height, block)| {
+            Record::Block(BlockRecord { share, block_hash, height, block })
+        });
+    let outcome =
+        (any::<[u8; 32]>(), any::<bool>(), any::<i64>()).prop_map(|(block_hash, accepted, at)| {
+            Record::BlockOutcome { block_hash, accepted, at: Timestamp(at) }
+        });
+    prop_oneof![
+        4 => any_share().prop_map(Record::Share),
+        1 => any_job().prop_map(Record::Job),
+        1 => block,
+        1 => outcome,
+    ]
+}
