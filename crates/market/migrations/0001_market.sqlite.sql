@@ -164,7 +164,9 @@ CREATE TABLE market_rewards (
 CREATE INDEX market_rewards_open ON market_rewards (lane, state, credited);
 CREATE INDEX market_rewards_height ON market_rewards (lane, height);
 
--- Rewards shared out; a reversal is a row of its own. A generation is a life of the block on the chain.
+-- Rewards shared out, in fixed point: whole minor units and the fraction's upper and lower 32 bits, so
+-- that the database can add them up exactly. A reversal is a row of its own, all three negative. A
+-- generation is a life of the block on the chain.
 CREATE TABLE market_accruals (
   asset TEXT NOT NULL,
   block_hash BLOB NOT NULL,
@@ -173,10 +175,13 @@ CREATE TABLE market_accruals (
   kind INTEGER NOT NULL,
   beneficiary BLOB NOT NULL,
   lane TEXT NOT NULL,
-  amount BLOB NOT NULL,
+  minor INTEGER NOT NULL,
+  fraction_high INTEGER NOT NULL,
+  fraction_low INTEGER NOT NULL,
   at INTEGER NOT NULL,
   PRIMARY KEY (asset, block_hash, generation, reversal, kind, beneficiary)
 ) STRICT;
+CREATE INDEX market_accruals_beneficiary ON market_accruals (lane, kind, beneficiary);
 
 -- Running totals of a beneficiary on a lane: everything accrued, what of it is mature, what is settled.
 CREATE TABLE market_standings (

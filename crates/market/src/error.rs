@@ -1,5 +1,6 @@
 //! What can go wrong in the market, and whose it is.
 
+use gruve_ledger::LedgerError;
 use gruve_sharelog::LogError;
 use gruve_store::StoreError;
 use gruve_units::{Amount, Blame, Blamed, EpochNumber, Hashrate, LaneId};
@@ -100,6 +101,9 @@ pub enum MarketError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The share log.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -128,6 +132,7 @@ impl Blamed for MarketError {
             | MarketError::BadLog { .. }
             | MarketError::Broken(_) => Blame::Fatal,
             MarketError::Store(e) => e.blame(),
+            MarketError::Ledger(e) => e.blame(),
             MarketError::Log(e) => e.blame(),
         }
     }

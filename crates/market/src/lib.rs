@@ -24,46 +24,56 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod accountant;
 pub mod allocate;
+mod audit;
 mod beneficiary;
 pub mod capacity;
+mod catalog;
+mod close;
 mod config;
+mod contract;
 pub mod delivery;
 mod error;
 pub mod pplns;
+mod read;
+mod reconcile;
+mod reward;
+mod sale;
 pub mod settle;
+mod settlement;
+mod sql;
+mod stamps;
+mod standing;
 mod tally;
 pub mod terms;
 pub mod units;
 mod view;
 
+pub use accountant::{Accountant, EMPTY_ROWS_MAX};
+pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
-
 pub use config::{
     CAPACITY_WINDOW_MAX, LaneConfig, MarketConfig, PLANS_MAX, PPLNS_EPOCHS_MAX, PlanConfig,
     TERM_EPOCHS_MAX, TERMS_MAX,
 };
 pub use error::MarketError;
+pub use read::{CONTRACTS_MAX, ROWS_MAX};
+pub use sql::MIGRATIONS;
+pub use stamps::StampSource;
 pub use view::{
     AssetReconciliation, BlockState, BlockView, ContractState, ContractView, EPOCH_LINES_MAX,
     EpochLine, EpochView, LaneStats, Paid, Plan, Purchase, Quote, Reconciliation, SettlementLine,
 };
 
-use gruve_sharelog::ShareLog;
-use gruve_store::{Migration, Store, Tx};
-use gruve_units::{
-    AccountId, Amount, Clock, ContractId, Entropy, EpochNumber, Hashrate, LaneId, QuoteId,
-    Timestamp,
-};
-use std::sync::Arc;
+use gruve_store::{Store, params};
+use gruve_units::{Amount, Clock, Entropy, LaneId, Timestamp};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A result with this room's error.
 pub type Result<T, E = MarketError> = std::result::Result<T, E>;
 
-/// This room's tables.
-pub const MIGRATIONS: &[Migration] = &[];
-
-/// A block's reward as the chain shows it: an output to the operator in the block's coinbase.
+/// A block's reward as the chain shows it: what its coinbase pays to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RewardSeen {
     /// The block's hash, internal byte order.
@@ -83,22 +93,16 @@ pub struct Market {
 }
 
 struct Inner {
-    #[allow(dead_code)]
     store: Store,
-    #[allow(dead_code)]
     clock: Arc<dyn Clock>,
-    #[allow(dead_code)]
     entropy: Arc<dyn Entropy>,
     config: MarketConfig,
+    plans: RwLock<Vec<Plan>>,
+    stamps: Arc<StampSource>,
 }
 
-fn unfinished<T>() -> Result<T> {
-    Err(MarketError::Broken("not built yet".into()))
-}
-
-#[allow(clippy::unused_async, unused_variables, missing_docs, clippy::missing_errors_doc)]
 impl Market {
-    /// A market over a database whose tables [`Market::prepare`] has made.
+    /// A market over a database. Call [`Market::prepare`] before anything else.
     ///
     /// # Errors
     /// [`MarketError::Config`] when the configuration cannot be used.
@@ -109,13 +113,28 @@ impl Market {
         config: MarketConfig,
     ) -> Result<Market> {
         config.check()?;
-        Ok(Market { inner: Arc::new(Inner { store, clock, entropy, config }) })
+        let (plans, stamps) = (RwLock::default(), Arc::default());
+        Ok(Market { inner: Arc::new(Inner { store, clock, entropy, config, plans, stamps }) })
     }
 
-    /// Makes the tables, stores the configured plans (a changed one as a new version) and loads the
-    /// last checkpoints. Call once at start, after the ledger's migrations.
+    /// Makes the tables, stores the configured plans (a changed one as a new version) and loads the last
+    /// checkpoints. Once at start, after the ledger's migrations.
+    ///
+    /// # Errors
+    /// The database's.
     pub async fn prepare(&self) -> Result<()> {
-        unfinished()
+        self.store().migrate("market", MIGRATIONS).await?;
+        let plans = self.store_catalog().await?;
+        *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
+        let mut tx = self.store().read().await?;
+        for lane in &self.config().lanes {
+            let given = params![lane.lane.clone(), stamps::KEPT];
+            for row in tx.fetch_all(sql::CHECKPOINTS, &given).await? {
+                self.stamps().put(&lane.lane, row.get("epoch")?, row.get("checkpoint")?);
+            }
+        }
+        tx.rollback().await?;
+        Ok(())
     }
 
     /// The configuration.
@@ -127,154 +146,45 @@ impl Market {
     /// What is for sale.
     #[must_use]
     pub fn plans(&self) -> Vec<Plan> {
-        Vec::new()
+        self.inner.plans.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A price for an account. Reserves nothing.
-    pub async fn quote(
-        &self,
-        account: AccountId,
-        plan: &str,
-        hashrate: Hashrate,
-        term_epochs: u64,
-    ) -> Result<Quote> {
-        unfinished()
-    }
-
-    /// Buys a quote: holds the capacity and makes a contract that awaits its payment.
-    pub async fn buy(&self, tx: &mut Tx, account: AccountId, quote: QuoteId) -> Result<Purchase> {
-        unfinished()
-    }
-
-    /// A contract's invoice was credited to its owner's balance.
-    pub async fn invoice_paid(
-        &self,
-        tx: &mut Tx,
-        contract: ContractId,
-        at: Timestamp,
-    ) -> Result<Paid> {
-        unfinished()
-    }
-
-    /// A contract's invoice ran out: the capacity is released.
-    pub async fn invoice_expired(&self, tx: &mut Tx, contract: ContractId) -> Result<()> {
-        unfinished()
-    }
-
-    /// A contract of an account, with its last epochs.
-    pub async fn contract(&self, account: AccountId, id: ContractId) -> Result<ContractView> {
-        unfinished()
-    }
-
-    /// An account's contracts, newest first, at most 500, without epoch lines.
-    pub async fn contracts(&self, account: AccountId) -> Result<Vec<ContractView>> {
-        unfinished()
-    }
-
-    /// A contract's settlements, newest first.
-    pub async fn settlements(
-        &self,
-        account: AccountId,
-        id: ContractId,
-        limit: u32,
-    ) -> Result<Vec<SettlementLine>> {
-        unfinished()
-    }
-
-    /// Earnings of an account that are not settled yet, by asset, rounded down; contracts and own
-    /// machines together.
-    pub async fn maturing(&self, account: AccountId) -> Result<Vec<Amount>> {
-        unfinished()
-    }
-
-    /// A coinbase that pays the operator was connected: Dr chain maturing / Cr rewards.
-    pub async fn reward_seen(&self, tx: &mut Tx, lane: &LaneId, reward: RewardSeen) -> Result<()> {
-        unfinished()
-    }
-
-    /// The chain of a lane stands at this height: rewards deep enough mature.
-    pub async fn chain_height(&self, tx: &mut Tx, lane: &LaneId, height: u64) -> Result<()> {
-        unfinished()
-    }
-
-    /// A block was disconnected. Unknown blocks are nobody's and do nothing.
-    pub async fn reward_orphaned(
-        &self,
-        tx: &mut Tx,
-        lane: &LaneId,
-        block_hash: &[u8; 32],
-    ) -> Result<()> {
-        unfinished()
-    }
-
-    /// All lanes in numbers.
-    pub async fn lane_stats(&self) -> Result<Vec<LaneStats>> {
-        unfinished()
-    }
-
-    /// Found blocks of a lane, newest first, `limit` at most (capped at 1,000).
-    pub async fn blocks(&self, lane: &LaneId, limit: u32) -> Result<Vec<BlockView>> {
-        unfinished()
-    }
-
-    /// Closed epochs of a lane, newest first, `limit` at most (capped at 1,000).
-    pub async fn epochs(&self, lane: &LaneId, limit: u32) -> Result<Vec<EpochView>> {
-        unfinished()
-    }
-
-    /// Where all block rewards are, each side counted on its own.
-    pub async fn reconciliation(&self, tx: &mut Tx) -> Result<Reconciliation> {
-        unfinished()
+    /// The plan of that name.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownPlan`].
+    pub fn plan(&self, id: &str) -> Result<Plan> {
+        let plans = self.inner.plans.read().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().find(|p| p.id == id).cloned().ok_or(MarketError::UnknownPlan)
     }
 
     /// The checkpoints in memory, for stamping jobs.
     #[must_use]
     pub fn stamp_source(&self) -> Arc<StampSource> {
-        Arc::new(StampSource {})
-    }
-}
-
-/// The last checkpoints of every lane, in memory.
-#[derive(Debug)]
-pub struct StampSource {}
-
-#[allow(unused_variables)]
-impl StampSource {
-    /// The checkpoint of the last epoch closed at or before `before_or_at`; epoch 0 and zeros when there
-    /// is none.
-    #[must_use]
-    pub fn latest_checkpoint(
-        &self,
-        lane: &LaneId,
-        before_or_at: EpochNumber,
-    ) -> (EpochNumber, [u8; 32]) {
-        (EpochNumber(0), gruve_proof::epoch::GENESIS)
-    }
-}
-
-/// Turns the share log into closed epochs.
-#[derive(Clone)]
-pub struct Accountant {
-    #[allow(dead_code)]
-    market: Market,
-}
-
-#[allow(clippy::unused_async, unused_variables, missing_docs, clippy::missing_errors_doc)]
-impl Accountant {
-    /// The accountant of a market.
-    #[must_use]
-    pub fn new(market: Market) -> Accountant {
-        Accountant { market }
+        self.inner.stamps.clone()
     }
 
-    /// Reads a lane's log for ever, closing each epoch that is sealed; ends when `shutdown` does, or on a
-    /// fatal error.
-    pub async fn run(
-        &self,
-        lane: LaneId,
-        log: ShareLog,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<()> {
-        unfinished()
+    /// The configuration of a lane.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`].
+    pub fn lane(&self, lane: &LaneId) -> Result<&LaneConfig> {
+        self.config().lane(lane).ok_or_else(|| MarketError::UnknownLane(lane.clone()))
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn entropy(&self) -> &dyn Entropy {
+        self.inner.entropy.as_ref()
+    }
+
+    fn stamps(&self) -> &StampSource {
+        &self.inner.stamps
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 }

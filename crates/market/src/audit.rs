@@ -1,0 +1,182 @@
+//! The share log against the closed epochs: every share in exactly one.
+
+use crate::close::LaneState;
+use crate::sql;
+use crate::tally::{Counted, Tally, WorkKey, WorkSum, tally};
+use crate::{Market, MarketError, Result};
+use gruve_sharelog::{Position, Record, ShareLog};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{AccountId, EpochNumber, Hashes, JobId, LaneId};
+use std::collections::{BTreeMap, HashMap};
+
+/// Findings kept at most; more of the same tell nothing new.
+pub const FINDINGS_MAX: usize = 100;
+
+/// What an audit of a share log found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogAudit {
+    /// Closed epochs that were recomputed and compared.
+    pub epochs: u64,
+    /// Shares in them by the log, each distinct one once.
+    pub shares: u64,
+    /// Shares in the log that stand in no closed epoch yet.
+    pub open_shares: u64,
+    /// Closed epochs that are older than what the log still holds.
+    pub trimmed_epochs: u64,
+    /// What is wrong, in words; empty is good.
+    pub findings: Vec<String>,
+}
+
+impl LogAudit {
+    fn find(&mut self, what: String) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(what);
+        }
+    }
+}
+
+/// What the log alone says.
+#[derive(Default)]
+struct FromLog {
+    /// Everything up to the last seal.
+    epochs: BTreeMap<EpochNumber, Tally>,
+    open: BTreeMap<EpochNumber, Vec<Counted>>,
+    sealed: Option<EpochNumber>,
+    whole: bool,
+    wrong: Vec<String>,
+}
+
+impl Market {
+    /// Recomputes every closed epoch of a lane from its log: number of shares, work of every owner at every
+    /// network target, share root; and looks for shares that stand in no epoch.
+    ///
+    /// # Errors
+    /// The log's and the database's.
+    pub async fn audit_log(&self, lane: &LaneId, log: &ShareLog) -> Result<LogAudit> {
+        self.lane(lane)?;
+        // The rows first: an epoch closed while the log is read is then only not compared.
+        let mut tx = self.store().read().await?;
+        let closed = LaneState::read(&mut tx, lane).await?.closed;
+        let log = log.clone();
+        let read = tokio::task::spawn_blocking(move || read_log(&log)).await;
+        let from_log =
+            read.map_err(|e| MarketError::Broken(format!("reading the share log: {e}")))??;
+        let audit = compare(&mut tx, lane, closed, from_log).await?;
+        tx.rollback().await?;
+        Ok(audit)
+    }
+}
+
+fn read_log(log: &ShareLog) -> Result<FromLog> {
+    let mut all = FromLog::default();
+    let mut jobs: HashMap<JobId, (EpochNumber, u32)> = HashMap::new();
+    let start = log.start();
+    all.whole = start.segment <= 1;
+    let mut reader = log.reader(Position::START);
+    while let Some((at, record)) = reader.next()? {
+        match record {
+            Record::Job(j) => {
+                jobs.insert(j.job, (j.epoch, j.bits));
+            }
+            Record::Share(s) => {
+                if all.sealed.is_some_and(|e| s.epoch <= e) {
+                    all.wrong.push(format!("the share at {at} came after its epoch was sealed"));
+                    continue;
+                }
+                match jobs.get(&s.job) {
+                    Some((epoch, bits)) if *epoch == s.epoch => {
+                        all.open.entry(s.epoch).or_default().push(Counted::new(&s, *bits));
+                    }
+                    // The job may stand in a segment that is gone.
+                    None if !all.whole => {}
+                    _ => all.wrong.push(format!("the share at {at} has no job of its epoch")),
+                }
+            }
+            Record::Seal { epoch, .. } => {
+                all.sealed = all.sealed.max(Some(epoch));
+                let later = all.open.split_off(&epoch.next());
+                for (e, mut shares) in std::mem::replace(&mut all.open, later) {
+                    all.epochs.insert(e, tally(&mut shares)?);
+                }
+                jobs.retain(|_, (e, _)| *e > epoch);
+            }
+            Record::Block(_) | Record::BlockOutcome { .. } => {}
+        }
+    }
+    Ok(all)
+}
+
+async fn compare(
+    tx: &mut Tx,
+    lane: &LaneId,
+    closed: Option<EpochNumber>,
+    mut log: FromLog,
+) -> Result<LogAudit> {
+    let mut audit = LogAudit::default();
+    for what in std::mem::take(&mut log.wrong) {
+        audit.find(what);
+    }
+    // The first epoch of a trimmed log may be there in part only.
+    let first_whole = if log.whole { None } else { log.epochs.keys().next().copied() };
+    let mut after = -1i64;
+    loop {
+        let rows = tx.fetch_all(sql::EPOCHS_FROM, &params![lane.clone(), after, 1_000_u32]).await?;
+        for row in &rows {
+            after = row.get("epoch")?;
+            let epoch: EpochNumber = row.get("epoch")?;
+            if first_whole.is_some_and(|first| epoch <= first) {
+                log.epochs.remove(&epoch);
+                audit.trimmed_epochs += 1;
+                continue;
+            }
+            let said = log.epochs.remove(&epoch).map_or_else(|| tally(&mut []), Ok)?;
+            let work = tx.fetch_all(sql::WORK_OF_EPOCH, &params![lane.clone(), epoch]).await?;
+            audit.epochs += 1;
+            audit.shares += said.shares;
+            if let Some(what) = difference(row, &work, &said)? {
+                audit.find(format!("epoch {epoch}: {what}"));
+            }
+        }
+        if rows.len() < 1_000 {
+            break;
+        }
+    }
+    for (epoch, t) in log.epochs {
+        if closed.is_some_and(|last| epoch <= last) {
+            audit.find(format!("epoch {epoch}: {} shares of the log in no epoch", t.shares));
+        } else {
+            audit.open_shares += t.shares;
+        }
+    }
+    audit.open_shares += log.open.values().map(|s| s.len() as u64).sum::<u64>();
+    Ok(audit)
+}
+
+/// What differs between an epoch's rows and what the log says, if anything.
+fn difference(row: &Row, work: &[Row], said: &Tally) -> Result<Option<String>> {
+    let (house, other) = said.house_and_other()?;
+    let shares: u64 = row.get("shares")?;
+    if shares != said.shares {
+        return Ok(Some(format!("{shares} shares in its row, {} in the log", said.shares)));
+    }
+    if row.get::<u64>("duplicates")? != said.duplicates {
+        return Ok(Some("another number of duplicates in its row than in the log".into()));
+    }
+    if (row.get::<Hashes>("house_work")?, row.get::<Hashes>("other_work")?) != (house, other) {
+        return Ok(Some("other work in its row than in the log".into()));
+    }
+    if row.get::<[u8; 32]>("share_root")? != said.share_root {
+        return Ok(Some("another share root in its row than over the log".into()));
+    }
+    let mut stored: BTreeMap<WorkKey, WorkSum> = BTreeMap::new();
+    for w in work {
+        let owner: Vec<u8> = w.get("owner")?;
+        let owner = <[u8; 16]>::try_from(owner).ok().map(AccountId::from_bytes);
+        let key = WorkKey { owner, bits: w.get("bits")? };
+        stored.insert(key, WorkSum { shares: w.get("shares")?, work: w.get("work")? });
+    }
+    if stored != said.work {
+        return Ok(Some("work is credited to other owners than in the log".into()));
+    }
+    Ok(None)
+}

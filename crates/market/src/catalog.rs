@@ -1,0 +1,76 @@
+//! The plans on offer: from configuration to numbered versions.
+
+use crate::sql;
+use crate::{LaneConfig, Market, MarketError, Plan, PlanConfig, Result};
+use gruve_store::{Tx, params, transact};
+use gruve_units::{Amount, Timestamp};
+
+/// A configured plan as version `version`.
+pub(crate) fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan> {
+    let pay_asset = config.pay_asset.unwrap_or(lane.asset);
+    let minor = i64::try_from(config.price_minor).map_err(|_| MarketError::PriceTooLarge)?;
+    Ok(Plan {
+        id: config.id.clone(),
+        version,
+        lane: lane.lane.clone(),
+        asset: lane.asset,
+        pay_asset,
+        title: config.title.clone(),
+        hashrate_min: config.hashrate_min,
+        hashrate_max: config.hashrate_max,
+        hashrate_step: config.hashrate_step,
+        terms_epochs: config.terms_epochs.clone(),
+        epoch_us: lane.epoch_rule.length_us,
+        price: Amount::new(pay_asset, minor),
+        price_hashrate: config.price_hashrate,
+        fee_bps: config.fee_bps,
+        maintenance_minor_per_th_day: config.maintenance_minor_per_th_day,
+        catch_up_bps: config.catch_up_bps,
+        extension_epochs: config.extension(),
+        scheme: "pplns",
+    })
+}
+
+/// What a plan says, apart from its version: two alike are the same version.
+fn body(plan: &Plan) -> Vec<u8> {
+    format!("{:?}", Plan { version: 0, ..plan.clone() }).into_bytes()
+}
+
+/// Stores a plan, as a new version where it says something new.
+async fn store_plan(tx: &mut Tx, mut plan: Plan, now: Timestamp) -> Result<Plan> {
+    let body = body(&plan);
+    let last = tx.fetch_optional(sql::LATEST_PLAN, &params![plan.id.as_str()]).await?;
+    let mut version = 0;
+    if let Some(row) = last {
+        version = row.get("version")?;
+        if row.get::<Vec<u8>>("body")? == body {
+            plan.version = version;
+            return Ok(plan);
+        }
+    }
+    plan.version = version.saturating_add(1);
+    let row = params![plan.id.as_str(), plan.version, body, now];
+    tx.execute(sql::INSERT_PLAN, &row).await?;
+    Ok(plan)
+}
+
+impl Market {
+    /// Makes the rows of the configured lanes, stores the plans and gives them with their versions.
+    pub(crate) async fn store_catalog(&self) -> Result<Vec<Plan>> {
+        let now = self.now();
+        transact!(self.store(), tx -> Result<Vec<Plan>> => {
+            for lane in &self.config().lanes {
+                let genesis = gruve_proof::epoch::GENESIS;
+                tx.execute(sql::INSERT_LANE, &params![lane.lane.clone(), genesis]).await?;
+                let none = gruve_units::Hashrate::ZERO;
+                tx.execute(sql::INSERT_CAPACITY, &params![lane.lane.clone(), none]).await?;
+            }
+            let mut plans = Vec::new();
+            for config in &self.config().plans {
+                let lane = self.lane(&config.lane)?;
+                plans.push(store_plan(tx, plan_of(config, lane, 0)?, now).await?);
+            }
+            Ok(plans)
+        })
+    }
+}

@@ -1,0 +1,405 @@
+//! Closing an epoch: one transaction.
+//!
+//! Found blocks and outcomes, allocation, contracts (delivery, ends, refunds), units, accruals, the
+//! settlement where one is due, the checkpoint and the log's cursor commit together or not at all.
+
+use crate::allocate::{Allocation, Entitlement, Share, allocate};
+use crate::contract::Contract;
+use crate::settle::{earned_of_price, maintenance};
+use crate::tally::Tally;
+use crate::units::share_house_units;
+use crate::{
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, reward, sale, settlement,
+    sql,
+};
+use gruve_ledger::{Account, Entry};
+use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
+use gruve_proof::sum_tree::{self, SumNode};
+use gruve_sharelog::{Owner, Position};
+use gruve_store::{Tx, params};
+use gruve_units::{Amount, ContractId, EpochNumber, Hashes, LaneId, MachineId, Timestamp};
+use std::collections::BTreeMap;
+
+/// A found block's record, as kept until the next close.
+#[derive(Clone, Debug)]
+pub(crate) enum BlockNews {
+    Found {
+        block_hash: [u8; 32],
+        epoch: EpochNumber,
+        height: u64,
+        owner: Owner,
+        machine: MachineId,
+        at: Timestamp,
+    },
+    Outcome {
+        block_hash: [u8; 32],
+        accepted: bool,
+    },
+}
+
+/// Everything the log says about an epoch that is being closed.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    pub(crate) epoch: EpochNumber,
+    /// Epochs before it that have no row.
+    pub(crate) skipped: u64,
+    pub(crate) tally: Tally,
+    /// Network target and height of its last job.
+    pub(crate) last_job: Option<(u32, u64)>,
+    pub(crate) blocks: Vec<BlockNews>,
+    /// Where reading goes on after a restart.
+    pub(crate) cursor: Position,
+}
+
+/// How far a lane is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneState {
+    pub(crate) closed: Option<EpochNumber>,
+    pub(crate) checkpoint: [u8; 32],
+    pub(crate) cursor: Position,
+    pub(crate) shares: u64,
+}
+
+impl LaneState {
+    pub(crate) async fn read(tx: &mut Tx, lane: &LaneId) -> Result<LaneState> {
+        let row = tx.fetch_one(sql::LANE, &params![lane.clone()]).await?;
+        let cursor = Position::from_i64s(row.get("cursor_segment")?, row.get("cursor_offset")?);
+        Ok(LaneState {
+            closed: row.get("closed_epoch")?,
+            checkpoint: row.get("checkpoint")?,
+            cursor: cursor
+                .ok_or_else(|| MarketError::Broken("a negative cursor of a share log".into()))?,
+            shares: row.get("shares")?,
+        })
+    }
+}
+
+impl Market {
+    /// Closes an epoch; its checkpoint.
+    pub(crate) async fn close_epoch(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        closing: &Closing,
+    ) -> Result<[u8; 32]> {
+        let (now, epoch) = (self.now(), closing.epoch);
+        let before = LaneState::read(tx, &lane.lane).await?;
+        if before.closed.is_some_and(|last| last >= epoch) {
+            return Err(MarketError::NotTheAccountant { lane: lane.lane.clone(), epoch });
+        }
+        write_blocks(tx, lane, &closing.blocks).await?;
+        let settle = is_settlement(lane, before.closed, epoch);
+
+        let (house, other) = closing.tally.house_and_other()?;
+        let contracts = Contract::running(tx, &lane.lane).await?;
+        let allocation = allocate(house, &claims(&contracts, epoch)?)?;
+        let units = units(&closing.tally, house, &allocation)?;
+        let deliveries = deliver(contracts, &allocation, epoch, settle)?;
+        for d in &deliveries {
+            self.write_delivery(tx, lane, d, &units, now).await?;
+        }
+
+        let root = allocation_root(&closing.tally, &allocation)?;
+        let all = house.checked_add(other).ok_or(MarketError::Overflow("an epoch's work"))?;
+        if root.sum != all.0 {
+            return Err(MarketError::Broken("allocated work is not the work done".into()));
+        }
+        let checkpoint = EpochSummary {
+            lane: lane.lane.clone(),
+            epoch,
+            prev_epoch: before.closed.unwrap_or_default(),
+            prev_checkpoint: before.checkpoint,
+            shares: closing.tally.shares,
+            house_work: house,
+            other_work: other,
+            share_root: closing.tally.share_root,
+            allocation_root: root,
+        }
+        .checkpoint();
+        let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
+        write_epoch(tx, lane, closing, &units, &written, now).await?;
+
+        reward::accrue_and_credit(tx, lane, epoch, now).await?;
+        if settle {
+            settlement::settle_lane(tx, lane, epoch, now).await?;
+        }
+        advance(tx, lane, closing, &before, checkpoint).await?;
+        Ok(checkpoint)
+    }
+
+    /// Stores what a contract got, and what became of it.
+    async fn write_delivery(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        d: &Delivered,
+        units: &BTreeMap<Beneficiary, u128>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (c, epoch) = (&d.contract, d.epoch);
+        let prepaid = Account::PrepaidWork(c.id);
+        let price = |minor| Amount::new(c.price.asset, minor);
+        if d.recognise > 0 {
+            let reason = format!("market/delivered/{}/{epoch}", c.id);
+            let to = Account::OperatorRevenue;
+            let amount = price(d.recognise);
+            let e = Entry::transfer(reason, "market-delivered", now, prepaid.clone(), to, amount);
+            gruve_ledger::post(tx, &e).await?;
+        }
+        if c.refunded > 0 {
+            let reason = format!("market/refund/{}", c.id);
+            let to = Account::CustomerAvailable(c.account);
+            let amount = price(c.refunded);
+            let e = Entry::transfer(reason, "market-refund", now, prepaid, to, amount);
+            gruve_ledger::post(tx, &e).await?;
+        }
+        let ended = matches!(c.state, ContractState::Completed | ContractState::Refunded);
+        c.store_delivery(tx, ended.then_some(epoch)).await?;
+        if ended {
+            sale::release(tx, lane, c.hashrate).await?;
+        }
+        if let Some(s) = d.share {
+            let own = units.get(&Beneficiary::Contract(c.id)).copied().unwrap_or(0);
+            let line = params![
+                c.id,
+                epoch,
+                s.entitled,
+                s.allocated,
+                s.made_good,
+                d.shortfall,
+                own.to_be_bytes()
+            ];
+            tx.execute(sql::INSERT_LINE, &line).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a settlement falls between two closed epochs (the later one included).
+fn is_settlement(lane: &LaneConfig, before: Option<EpochNumber>, epoch: EpochNumber) -> bool {
+    let every = lane.settle_every_epochs.max(1);
+    before.is_some_and(|b| b.next().0 / every < epoch.next().0 / every)
+}
+
+fn claims(contracts: &[Contract], epoch: EpochNumber) -> Result<Vec<Entitlement>> {
+    let mut claims = Vec::with_capacity(contracts.len());
+    for c in contracts {
+        let Some(delivery) = c.delivery() else { continue };
+        let claim = delivery.claim(epoch)?;
+        if epoch >= delivery.start && epoch < delivery.hard_end() {
+            claims.push(Entitlement {
+                contract: c.id,
+                entitled: claim.entitled,
+                catch_up: claim.catch_up,
+                short_since: c.short_since,
+            });
+        }
+    }
+    Ok(claims)
+}
+
+/// What an epoch did to a contract.
+struct Delivered {
+    epoch: EpochNumber,
+    /// As it is afterwards.
+    contract: Contract,
+    share: Option<Share>,
+    shortfall: Hashes,
+    /// Minor units of the price that are earned now.
+    recognise: i64,
+}
+
+/// What an epoch does to every contract. Pure.
+fn deliver(
+    contracts: Vec<Contract>,
+    allocation: &Allocation,
+    epoch: EpochNumber,
+    settle: bool,
+) -> Result<Vec<Delivered>> {
+    let shares: BTreeMap<ContractId, Share> =
+        allocation.shares.iter().map(|s| (s.contract, *s)).collect();
+    let mut all = Vec::with_capacity(contracts.len());
+    for c in contracts {
+        if c.delivery().is_some_and(|d| d.start <= epoch) {
+            let share = shares.get(&c.id).copied();
+            all.push(deliver_one(c, share, epoch, settle)?);
+        }
+    }
+    Ok(all)
+}
+
+fn deliver_one(
+    mut c: Contract,
+    share: Option<Share>,
+    epoch: EpochNumber,
+    settle: bool,
+) -> Result<Delivered> {
+    let broken = || MarketError::Broken("a contract without a start is running".into());
+    let got = share.map_or(Hashes::ZERO, |s| s.allocated);
+    c.delivered = c.delivered.checked_add(got).ok_or(MarketError::Overflow("delivered work"))?;
+    let due = c.maintenance_due.checked_add(maintenance(got, c.maintenance)?);
+    c.maintenance_due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
+    let delivery = c.delivery().ok_or_else(broken)?;
+    let shortfall = delivery.shortfall(epoch)?;
+    c.short_since = (shortfall > Hashes::ZERO).then_some(c.short_since.unwrap_or(epoch));
+    c.state = if c.delivered == c.work {
+        ContractState::Completed
+    } else if epoch.next() >= delivery.hard_end() {
+        ContractState::Refunded
+    } else {
+        ContractState::Active
+    };
+    let ended = c.state != ContractState::Active;
+    let mut recognise = 0;
+    if settle || ended {
+        let earned = earned_of_price(c.price.minor, c.delivered, c.work)?;
+        recognise = earned - c.recognised;
+        c.recognised = earned;
+    }
+    if c.state == ContractState::Refunded {
+        c.refunded = c.price.minor - c.recognised;
+    }
+    Ok(Delivered { epoch, contract: c, share, shortfall, recognise })
+}
+
+/// The units of everyone's work: house work by allocation, own machines' whole.
+fn units(
+    tally: &Tally,
+    house: Hashes,
+    allocation: &Allocation,
+) -> Result<BTreeMap<Beneficiary, u128>> {
+    let mut by_owner = tally.units_by_owner()?;
+    let house_units = by_owner.remove(&None).unwrap_or(0);
+    let allocated: Vec<_> = allocation
+        .shares
+        .iter()
+        .map(|s| (Beneficiary::Contract(s.contract), s.allocated))
+        .collect();
+    let mut units = share_house_units(house_units, house, &allocated)?;
+    for (owner, own) in by_owner {
+        if let (Some(account), true) = (owner, own > 0) {
+            units.insert(Beneficiary::Account(account), own);
+        }
+    }
+    Ok(units)
+}
+
+/// The tree over everyone with work in the epoch, sorted by leaf.
+fn allocation_root(tally: &Tally, allocation: &Allocation) -> Result<SumNode> {
+    let mut leaves: BTreeMap<AllocationLeaf, Hashes> = BTreeMap::new();
+    leaves.insert(AllocationLeaf::Surplus, allocation.surplus);
+    for s in &allocation.shares {
+        leaves.insert(AllocationLeaf::Contract(s.contract), s.allocated);
+    }
+    for (owner, work) in tally.by_owner() {
+        if let Some(account) = owner {
+            leaves.insert(AllocationLeaf::Account(account), work);
+        }
+    }
+    let nodes: Vec<SumNode> =
+        leaves.iter().filter(|(_, w)| **w > Hashes::ZERO).map(|(l, w)| l.node(*w)).collect();
+    sum_tree::root(&nodes).ok_or(MarketError::Overflow("the work of an epoch"))
+}
+
+async fn write_blocks(tx: &mut Tx, lane: &LaneConfig, blocks: &[BlockNews]) -> Result<()> {
+    for news in blocks {
+        match news {
+            BlockNews::Found { block_hash, epoch, height, owner, machine, at } => {
+                let owner = owner_bytes(owner);
+                let row =
+                    params![lane.lane.clone(), *block_hash, *epoch, *height, owner, *machine, *at];
+                tx.execute(sql::INSERT_FOUND, &row).await?;
+            }
+            BlockNews::Outcome { block_hash, accepted } => {
+                let given = params![lane.lane.clone(), *block_hash, *accepted];
+                tx.execute(sql::SET_OUTCOME, &given).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No bytes for the house, else the account's id.
+fn owner_bytes(owner: &Owner) -> Vec<u8> {
+    match owner {
+        Owner::House => Vec::new(),
+        Owner::Account(a) => a.to_bytes().to_vec(),
+    }
+}
+
+/// What of an epoch is computed.
+struct Written {
+    house: Hashes,
+    other: Hashes,
+    surplus: Hashes,
+    root: SumNode,
+    checkpoint: [u8; 32],
+}
+
+async fn write_epoch(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    closing: &Closing,
+    units: &BTreeMap<Beneficiary, u128>,
+    written: &Written,
+    now: Timestamp,
+) -> Result<()> {
+    let (tally, epoch) = (&closing.tally, closing.epoch);
+    for (key, sum) in &tally.work {
+        let owner = key.owner.map_or_else(Vec::new, |a| a.to_bytes().to_vec());
+        let row = params![lane.lane.clone(), epoch, owner, key.bits, sum.shares, sum.work];
+        tx.execute(sql::INSERT_WORK, &row).await?;
+    }
+    let mut total = 0u128;
+    for (who, own) in units {
+        total = total.checked_add(*own).ok_or(MarketError::Overflow("an epoch's units"))?;
+        let (kind, id) = who.columns();
+        let row = params![lane.lane.clone(), epoch, kind, id, own.to_be_bytes()];
+        tx.execute(sql::INSERT_UNITS, &row).await?;
+    }
+    let row = params![
+        lane.lane.clone(),
+        epoch,
+        closing.skipped,
+        now,
+        tally.shares,
+        tally.duplicates,
+        written.house,
+        written.other,
+        tally.house_squares.to_be_bytes::<32>(),
+        written.house.saturating_sub(written.surplus),
+        written.surplus,
+        total.to_be_bytes(),
+        tally.share_root,
+        written.root.hash,
+        written.checkpoint,
+        closing.last_job.map(|(bits, _)| bits),
+        closing.last_job.map(|(_, height)| height)
+    ];
+    tx.execute(sql::INSERT_EPOCH, &row).await?;
+    Ok(())
+}
+
+async fn advance(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    closing: &Closing,
+    before: &LaneState,
+    checkpoint: [u8; 32],
+) -> Result<()> {
+    let (segment, offset) = closing.cursor.to_i64s();
+    let guard = before.closed.map_or(-1, |e| i64::try_from(e.0).unwrap_or(i64::MAX));
+    let given = params![
+        lane.lane.clone(),
+        closing.epoch,
+        checkpoint,
+        segment,
+        offset,
+        closing.tally.shares,
+        guard
+    ];
+    match tx.execute(sql::ADVANCE_LANE, &given).await? {
+        1 => Ok(()),
+        _ => Err(MarketError::NotTheAccountant { lane: lane.lane.clone(), epoch: closing.epoch }),
+    }
+}

@@ -1,0 +1,138 @@
+//! A contract's row, and how it changes.
+
+use crate::delivery::Delivery;
+use crate::sql;
+use crate::{ContractState, MarketError, Result};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{
+    AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate, LaneId,
+    Timestamp,
+};
+
+/// A contract as stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Contract {
+    pub(crate) id: ContractId,
+    pub(crate) account: AccountId,
+    pub(crate) plan: String,
+    pub(crate) plan_version: u32,
+    pub(crate) title: String,
+    pub(crate) lane: LaneId,
+    pub(crate) asset: Asset,
+    pub(crate) epoch_us: u64,
+    pub(crate) hashrate: Hashrate,
+    pub(crate) term: u64,
+    pub(crate) extension: u64,
+    pub(crate) catch_up_bps: u32,
+    pub(crate) epoch_work: Hashes,
+    pub(crate) work: Hashes,
+    pub(crate) price: Amount,
+    pub(crate) fee: Bps,
+    pub(crate) maintenance: u64,
+    pub(crate) terms_hash: [u8; 32],
+    pub(crate) state: ContractState,
+    pub(crate) created: Timestamp,
+    pub(crate) paid: Option<Timestamp>,
+    pub(crate) start: Option<EpochNumber>,
+    pub(crate) delivered: Hashes,
+    pub(crate) short_since: Option<EpochNumber>,
+    pub(crate) maintenance_due: Accrual,
+    pub(crate) recognised: i64,
+    pub(crate) refunded: i64,
+}
+
+/// The state of that name.
+fn state_of(name: &str) -> Result<ContractState> {
+    ContractState::ALL
+        .into_iter()
+        .find(|s| s.name() == name)
+        .ok_or_else(|| MarketError::Broken(format!("a contract in the unknown state {name:?}")))
+}
+
+impl Contract {
+    fn read(row: &Row) -> Result<Contract> {
+        Ok(Contract {
+            id: row.get("id")?,
+            account: row.get("account")?,
+            plan: row.get("plan")?,
+            plan_version: row.get("plan_version")?,
+            title: row.get("title")?,
+            lane: row.get("lane")?,
+            asset: row.get("asset")?,
+            epoch_us: row.get("epoch_us")?,
+            hashrate: row.get("hashrate")?,
+            term: row.get("term_epochs")?,
+            extension: row.get("extension_epochs")?,
+            catch_up_bps: row.get("catch_up_bps")?,
+            epoch_work: row.get("epoch_work")?,
+            work: row.get("work")?,
+            price: Amount::new(row.get("price_asset")?, row.get("price_minor")?),
+            fee: row.get("fee_bps")?,
+            maintenance: row.get("maintenance")?,
+            terms_hash: row.get("terms_hash")?,
+            state: state_of(&row.get::<String>("state")?)?,
+            created: row.get("created_at")?,
+            paid: row.get("paid_at")?,
+            start: row.get("start_epoch")?,
+            delivered: row.get("delivered")?,
+            short_since: row.get("short_since")?,
+            maintenance_due: row.get("maintenance_due")?,
+            recognised: row.get("recognised_minor")?,
+            refunded: row.get("refunded_minor")?,
+        })
+    }
+
+    /// The contract of that id.
+    pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Contract> {
+        let row = tx.fetch_optional(sql::CONTRACT, &params![id]).await?;
+        Contract::read(&row.ok_or(MarketError::UnknownContract)?)
+    }
+
+    /// An account's contracts, newest first.
+    pub(crate) async fn of_account(
+        tx: &mut Tx,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<Contract>> {
+        let rows = tx.fetch_all(sql::CONTRACTS_OF_ACCOUNT, &params![account, limit]).await?;
+        rows.iter().map(Contract::read).collect()
+    }
+
+    /// The lane's contracts that are paid and not at their end, sorted by id.
+    pub(crate) async fn running(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
+        let rows = tx.fetch_all(sql::RUNNING_CONTRACTS, &params![lane.clone()]).await?;
+        rows.iter().map(Contract::read).collect()
+    }
+
+    /// How far its delivery is; `None` before it is paid.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        Some(Delivery {
+            start: self.start?,
+            term: self.term,
+            extension: self.extension,
+            epoch_work: self.epoch_work,
+            delivered: self.delivered,
+            catch_up_bps: self.catch_up_bps,
+        })
+    }
+
+    /// Stores what a closed epoch changed.
+    pub(crate) async fn store_delivery(
+        &self,
+        tx: &mut Tx,
+        ended: Option<EpochNumber>,
+    ) -> Result<()> {
+        let changed = params![
+            self.id,
+            self.state.name(),
+            self.delivered,
+            self.short_since,
+            self.maintenance_due,
+            self.recognised,
+            self.refunded,
+            ended
+        ];
+        tx.execute(sql::DELIVER, &changed).await?;
+        Ok(())
+    }
+}

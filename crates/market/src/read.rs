@@ -1,0 +1,323 @@
+//! What the market shows, read from its tables.
+
+use crate::close::LaneState;
+use crate::contract::Contract;
+use crate::sale::Capacity;
+use crate::sql;
+use crate::standing::StandingRow;
+use crate::{
+    Beneficiary, BlockState, BlockView, ContractView, EPOCH_LINES_MAX, EpochLine, EpochView,
+    LaneConfig, LaneStats, Market, MarketError, Result, SettlementLine,
+};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{
+    AccountId, Accrual, Amount, ContractId, Duration, EpochNumber, EpochRule, Hashes, Hashrate,
+    LaneId,
+};
+use std::collections::BTreeMap;
+
+/// Rows one question gives at most.
+pub const ROWS_MAX: u32 = 1_000;
+/// Contracts of one account shown at most.
+pub const CONTRACTS_MAX: u32 = 500;
+
+impl Market {
+    /// A contract of an account, with its last epochs.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`], also for another account's; the database's.
+    pub async fn contract(&self, account: AccountId, id: ContractId) -> Result<ContractView> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        if c.account != account {
+            return Err(MarketError::UnknownContract);
+        }
+        let mut view = self.view(&mut tx, &c).await?;
+        let rule = self.lane(&c.lane)?.epoch_rule;
+        let rows = tx.fetch_all(sql::LINES, &params![id, EPOCH_LINES_MAX]).await?;
+        view.epochs = rows.iter().map(|r| epoch_line(r, rule)).collect::<Result<_>>()?;
+        tx.rollback().await?;
+        Ok(view)
+    }
+
+    /// An account's contracts, newest first, at most [`CONTRACTS_MAX`], without epoch lines.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn contracts(&self, account: AccountId) -> Result<Vec<ContractView>> {
+        let mut tx = self.store().read().await?;
+        let mut views = Vec::new();
+        for c in Contract::of_account(&mut tx, account, CONTRACTS_MAX).await? {
+            views.push(self.view(&mut tx, &c).await?);
+        }
+        tx.rollback().await?;
+        Ok(views)
+    }
+
+    /// The canonical bytes of the terms a contract was sold under; their SHA-256 is its terms hash.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`]; the database's.
+    pub async fn terms(&self, account: AccountId, id: ContractId) -> Result<Vec<u8>> {
+        let mut tx = self.store().read().await?;
+        let row = tx.fetch_optional(sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
+        Ok(row.ok_or(MarketError::UnknownContract)?.get("terms")?)
+    }
+
+    /// A contract's settlements, newest first.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`]; the database's.
+    pub async fn settlements(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        limit: u32,
+    ) -> Result<Vec<SettlementLine>> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        if c.account != account {
+            return Err(MarketError::UnknownContract);
+        }
+        let (kind, who) = Beneficiary::Contract(id).columns();
+        let given = params![c.lane.clone(), kind, who, limit.min(ROWS_MAX)];
+        let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
+        let line = |row: &Row| {
+            let amount = |column| Ok::<_, MarketError>(Amount::new(c.asset, row.get(column)?));
+            Ok(SettlementLine {
+                from_epoch: row.get("from_epoch")?,
+                to_epoch: row.get("to_epoch")?,
+                gross: amount("gross_minor")?,
+                fee: amount("fee_minor")?,
+                maintenance: amount("maintenance_minor")?,
+                waived: amount("waived_minor")?,
+                net: amount("net_minor")?,
+                at: row.get("at")?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+
+    /// Earnings of an account that are not settled yet, by asset, rounded down; its contracts and its own
+    /// machines together.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn maturing(&self, account: AccountId) -> Result<Vec<Amount>> {
+        let mut tx = self.store().read().await?;
+        let mut open: BTreeMap<_, Accrual> = BTreeMap::new();
+        for row in tx.fetch_all(sql::STANDINGS_OF_ACCOUNT, &params![account]).await? {
+            let Ok(lane) = self.lane(&row.get("lane")?) else { continue };
+            let part = unsettled(row.get("accrued")?, row.get("settled_minor")?);
+            let sum = open.entry(lane.asset).or_default();
+            *sum = sum.checked_add(part).ok_or(MarketError::Overflow("an account's earnings"))?;
+        }
+        tx.rollback().await?;
+        let whole = |a: Accrual| a.split().map_err(|_| MarketError::Overflow("earnings"));
+        open.into_iter().map(|(asset, a)| Ok(Amount::new(asset, whole(a)?.0))).collect()
+    }
+
+    /// All lanes in numbers.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lane_stats(&self) -> Result<Vec<LaneStats>> {
+        let mut tx = self.store().read().await?;
+        let mut all = Vec::new();
+        for lane in &self.config().lanes {
+            all.push(stats(&mut tx, lane).await?);
+        }
+        tx.rollback().await?;
+        Ok(all)
+    }
+
+    /// Found blocks of a lane, the highest first, `limit` at most (and [`ROWS_MAX`]).
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`]; the database's.
+    pub async fn blocks(&self, lane: &LaneId, limit: u32) -> Result<Vec<BlockView>> {
+        let lane = self.lane(lane)?;
+        let limit = limit.min(ROWS_MAX);
+        let mut tx = self.store().read().await?;
+        let given = params![lane.lane.clone(), lane.asset, limit];
+        let mut blocks = Vec::new();
+        for row in tx.fetch_all(sql::FOUND_BLOCKS, &given).await? {
+            blocks.push(found_block(&row, lane)?);
+        }
+        for row in tx.fetch_all(sql::OTHER_BLOCKS, &params![lane.lane.clone(), limit]).await? {
+            blocks.push(other_block(&row, lane)?);
+        }
+        tx.rollback().await?;
+        blocks.sort_by_key(|b| std::cmp::Reverse((b.height, b.at)));
+        blocks.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(blocks)
+    }
+
+    /// Closed epochs of a lane, newest first, `limit` at most (and [`ROWS_MAX`]).
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`]; the database's.
+    pub async fn epochs(&self, lane: &LaneId, limit: u32) -> Result<Vec<EpochView>> {
+        let lane = self.lane(lane)?;
+        let mut tx = self.store().read().await?;
+        let given = params![lane.lane.clone(), limit.min(ROWS_MAX)];
+        let rows = tx.fetch_all(sql::EPOCHS, &given).await?;
+        tx.rollback().await?;
+        rows.iter().map(|row| epoch_view(row, lane)).collect()
+    }
+
+    async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
+        let who = Beneficiary::Contract(c.id);
+        let row = StandingRow::find(tx, &c.lane, who).await?;
+        let closed = LaneState::read(tx, &c.lane).await?.closed;
+        let (entitled, shortfall) = match (c.delivery(), closed) {
+            (Some(d), Some(last)) if last >= d.start => {
+                (d.due_by(last)?.max(c.delivered), d.shortfall(last)?)
+            }
+            _ => (Hashes::ZERO, Hashes::ZERO),
+        };
+        let amount = |minor| Amount::new(c.asset, minor);
+        let open = unsettled(row.accrued, row.standing.settled);
+        let (maturing, _) = open.split().map_err(|_| MarketError::Overflow("earnings"))?;
+        Ok(ContractView {
+            id: c.id,
+            account: c.account,
+            plan: c.plan.clone(),
+            plan_version: c.plan_version,
+            title: c.title.clone(),
+            lane: c.lane.clone(),
+            asset: c.asset,
+            state: c.state,
+            hashrate: c.hashrate,
+            term_epochs: c.term,
+            epoch_us: c.epoch_us,
+            price: c.price,
+            terms_hash: c.terms_hash,
+            created: c.created,
+            paid: c.paid,
+            start_epoch: c.start,
+            hard_end: c.delivery().map(|d| d.hard_end()),
+            bought: c.work,
+            entitled,
+            delivered: c.delivered,
+            shortfall,
+            earned: row.accrued,
+            settled: amount(row.standing.settled),
+            credited: amount(row.standing.net),
+            maturing: amount(maturing),
+            refunded: Amount::new(c.price.asset, c.refunded),
+            epochs: Vec::new(),
+        })
+    }
+}
+
+/// What is accrued and not settled.
+fn unsettled(accrued: Accrual, settled: i64) -> Accrual {
+    let settled = Accrual::from_minor(settled).unwrap_or_default();
+    accrued.checked_sub(settled).unwrap_or_default()
+}
+
+fn epoch_line(row: &Row, rule: EpochRule) -> Result<EpochLine> {
+    let epoch: EpochNumber = row.get("epoch")?;
+    Ok(EpochLine {
+        epoch,
+        start: rule.start(epoch),
+        entitled: row.get("entitled")?,
+        delivered: row.get("delivered")?,
+        made_good: row.get("made_good")?,
+        shortfall: row.get("shortfall")?,
+        units: u128::from_be_bytes(row.get("units")?),
+    })
+}
+
+async fn stats(tx: &mut Tx, lane: &LaneConfig) -> Result<LaneStats> {
+    let capacity = Capacity::read(tx, lane).await?;
+    let state = LaneState::read(tx, &lane.lane).await?;
+    let job = tx.fetch_optional(sql::LAST_JOB, &params![lane.lane.clone()]).await?;
+    let (network_bits, height) = match job {
+        Some(row) => (Some(row.get("network_bits")?), row.get("height")?),
+        None => (None, None),
+    };
+    let row = tx.fetch_one(sql::COUNT_BLOCKS, &params![lane.lane.clone()]).await?;
+    Ok(LaneStats {
+        lane: lane.lane.clone(),
+        asset: lane.asset,
+        algorithm: lane.algorithm,
+        epoch_us: lane.epoch_rule.length_us,
+        hashrate: capacity.hashrate,
+        house_hashrate: capacity.house,
+        proven_capacity: capacity.proven,
+        sold: capacity.sold,
+        available: capacity.available(),
+        last_closed: state.closed,
+        network_bits,
+        height,
+        shares: state.shares,
+        blocks_found: row.get("n")?,
+    })
+}
+
+fn state_of(reward: Option<&str>, accepted: Option<bool>) -> BlockState {
+    match (reward, accepted) {
+        (Some("maturing"), _) => BlockState::Maturing,
+        (Some("mature"), _) => BlockState::Mature,
+        (Some(_), _) => BlockState::Orphaned,
+        (None, Some(false)) => BlockState::Refused,
+        (None, _) => BlockState::Found,
+    }
+}
+
+fn found_block(row: &Row, lane: &LaneConfig) -> Result<BlockView> {
+    let state: Option<String> = row.get("state")?;
+    let minor: Option<i64> = row.get("minor")?;
+    let height: u64 = row.get("height")?;
+    Ok(BlockView {
+        lane: lane.lane.clone(),
+        block_hash: row.get("block_hash")?,
+        height,
+        epoch: row.get("epoch")?,
+        at: row.get("found_at")?,
+        state: state_of(state.as_deref(), row.get("accepted")?),
+        reward: minor.map(|m| Amount::new(lane.asset, m)),
+        matures_at: height.saturating_add(lane.coinbase_maturity),
+    })
+}
+
+fn other_block(row: &Row, lane: &LaneConfig) -> Result<BlockView> {
+    let height: u64 = row.get("height")?;
+    let at = row.get("block_time")?;
+    let epoch: Option<EpochNumber> = row.get("window_epoch")?;
+    Ok(BlockView {
+        lane: lane.lane.clone(),
+        block_hash: row.get("block_hash")?,
+        height,
+        epoch: epoch.unwrap_or_else(|| lane.epoch_rule.at(at)),
+        at,
+        state: state_of(Some(&row.get::<String>("state")?), None),
+        reward: Some(Amount::new(lane.asset, row.get("minor")?)),
+        matures_at: height.saturating_add(lane.coinbase_maturity),
+    })
+}
+
+fn epoch_view(row: &Row, lane: &LaneConfig) -> Result<EpochView> {
+    let epoch: EpochNumber = row.get("epoch")?;
+    let (house_work, other_work): (Hashes, Hashes) =
+        (row.get("house_work")?, row.get("other_work")?);
+    let all = house_work.checked_add(other_work).unwrap_or(house_work);
+    let length = Duration::from_micros(lane.epoch_rule.length_us);
+    Ok(EpochView {
+        lane: lane.lane.clone(),
+        epoch,
+        start: lane.epoch_rule.start(epoch),
+        closed_at: row.get("closed_at")?,
+        skipped: row.get("skipped")?,
+        shares: row.get("shares")?,
+        house_work,
+        other_work,
+        allocated: row.get("allocated")?,
+        surplus: row.get("surplus")?,
+        hashrate: Hashrate::of(all, length),
+        share_root: row.get("share_root")?,
+        checkpoint: row.get("checkpoint")?,
+    })
+}

@@ -1,0 +1,286 @@
+//! Where all block rewards are, counted on several sides that must agree to the minor unit.
+//!
+//! | side | says |
+//! |---|---|
+//! | rewards table | what every block on the chain paid, and which are immature |
+//! | accruals table | to whom, in fixed point; added up by the database |
+//! | standings | the running totals of the same, and what waits for a settlement |
+//! | settlements table | what became postings |
+//! | ledger | what its accounts hold |
+
+use crate::reward::{beneficiary, from_columns};
+use crate::settle::Standing;
+use crate::sql;
+use crate::{AssetReconciliation, LaneConfig, Market, MarketError, Reconciliation, Result};
+use gruve_ledger::{Account, balance};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{Accrual, Amount, Asset, Hashrate, LaneId};
+
+const PAGE: u32 = 10_000;
+
+/// A lane's (then an asset's) numbers in minor units, wide enough for any sum.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    /// Blocks on the chain.
+    rewards: i128,
+    immature: i128,
+    /// Mature, waiting for their epoch to be closed or for the next close.
+    uncredited: i128,
+    credited: i128,
+    accrued: i128,
+    /// Settled: to customers after fees, fees and the operator's own, reserve, remainder.
+    customers: i128,
+    operator: i128,
+    reserve: i128,
+    remainder: i128,
+    settled: i128,
+    /// Whole minor units and fractions (2^-64) of credited accruals that are not settled.
+    waiting: i128,
+    fractions: u128,
+    ledger_rewards: i128,
+}
+
+impl Market {
+    /// Where all block rewards are, each side counted on its own; see the fields of
+    /// [`AssetReconciliation`]. `adds_up` is false, and `differences` says why, when any two disagree.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reconciliation(&self, tx: &mut Tx) -> Result<Reconciliation> {
+        let mut assets: Vec<Asset> = self.config().lanes.iter().map(|l| l.asset).collect();
+        assets.sort_unstable();
+        assets.dedup();
+        let mut all = Vec::new();
+        for asset in assets {
+            all.push(self.reconcile_asset(tx, asset).await?);
+        }
+        Ok(Reconciliation { assets: all })
+    }
+
+    async fn reconcile_asset(&self, tx: &mut Tx, asset: Asset) -> Result<AssetReconciliation> {
+        let mut wrong = Vec::new();
+        let mut total = Sums::default();
+        for lane in self.config().lanes.iter().filter(|l| l.asset == asset) {
+            let sums = sum_lane(tx, lane, &mut wrong).await?;
+            total.add(&sums).ok_or(MarketError::Overflow("all rewards of an asset"))?;
+        }
+        let immature_in_ledger = balance(tx, &Account::ChainMaturing, asset).await?;
+        let reserve_in_ledger = balance(tx, &Account::WindowReserve, asset).await?;
+        let mut equal = |a: i128, b: i128, what: &str| {
+            if a != b {
+                wrong.push(format!("{what}: {a} and {b} minor units of {asset}"));
+            }
+        };
+        let maturing = total.immature + total.uncredited + total.waiting;
+        // Fractions of one lane are a whole number: rewards and settlements are. Checked in `sum_lane`.
+        let fractions = i128::try_from(total.fractions >> 64).unwrap_or(i128::MAX);
+        let remainder = total.remainder + fractions;
+        let parts = total.customers + total.operator + total.reserve + maturing + remainder;
+        equal(total.rewards, parts, "block rewards and where they are");
+        equal(
+            immature_in_ledger.minor.into(),
+            total.immature,
+            "maturing coins in the ledger and immature rewards",
+        );
+        equal(
+            reserve_in_ledger.minor.into(),
+            total.reserve,
+            "the window reserve in the ledger and in the settlements",
+        );
+        let amount = |minor: i128| {
+            i64::try_from(minor)
+                .map(|m| Amount::new(asset, m))
+                .map_err(|_| MarketError::Overflow("all rewards of an asset"))
+        };
+        Ok(AssetReconciliation {
+            asset,
+            block_rewards: amount(total.rewards)?,
+            customers: amount(total.customers)?,
+            operator: amount(total.operator)?,
+            window_reserve: amount(total.reserve)?,
+            maturing: amount(maturing)?,
+            remainder: amount(remainder)?,
+            ledger_rewards: amount(total.ledger_rewards)?,
+            adds_up: wrong.is_empty(),
+            differences: wrong,
+        })
+    }
+
+    /// Recomputes every beneficiary's totals from the accruals, row by row, and what is sold from the
+    /// contracts. Thorough, and as slow as the tables are long: for `gruve admin audit`. Each finding is a
+    /// sentence.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit_tables(&self, tx: &mut Tx) -> Result<Vec<String>> {
+        let mut findings = Vec::new();
+        for lane in &self.config().lanes {
+            audit_standings(tx, &lane.lane, &mut findings).await?;
+            let mut held = 0u128;
+            for row in tx.fetch_all(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]).await? {
+                held = held.saturating_add(row.get::<Hashrate>("hashrate")?.0);
+            }
+            let row = tx.fetch_one(sql::CAPACITY, &params![lane.lane.clone()]).await?;
+            let sold: Hashrate = row.get("sold")?;
+            if sold.0 != held {
+                let lane = &lane.lane;
+                findings.push(format!("lane {lane}: {} sold, contracts hold {held}", sold.0));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+impl Sums {
+    fn add(&mut self, o: &Sums) -> Option<()> {
+        for (a, b) in [
+            (&mut self.rewards, o.rewards),
+            (&mut self.immature, o.immature),
+            (&mut self.uncredited, o.uncredited),
+            (&mut self.credited, o.credited),
+            (&mut self.accrued, o.accrued),
+            (&mut self.customers, o.customers),
+            (&mut self.operator, o.operator),
+            (&mut self.reserve, o.reserve),
+            (&mut self.remainder, o.remainder),
+            (&mut self.settled, o.settled),
+            (&mut self.waiting, o.waiting),
+            (&mut self.ledger_rewards, o.ledger_rewards),
+        ] {
+            *a = a.checked_add(b)?;
+        }
+        self.fractions = self.fractions.checked_add(o.fractions)?;
+        Some(())
+    }
+}
+
+async fn sum_lane(tx: &mut Tx, lane: &LaneConfig, wrong: &mut Vec<String>) -> Result<Sums> {
+    let mut s = Sums::default();
+    for row in tx.fetch_all(sql::REWARD_SUMS, &params![lane.lane.clone()]).await? {
+        let minor = i128::from(row.get::<i64>("minor")?);
+        s.rewards += minor;
+        match (row.get::<String>("state")?.as_str(), row.get::<bool>("credited")?) {
+            ("maturing", _) => s.immature += minor,
+            (_, false) => s.uncredited += minor,
+            (_, true) => s.credited += minor,
+        }
+        if row.get::<bool>("accrued")? {
+            s.accrued += minor;
+        }
+    }
+    for row in tx.fetch_all(sql::SETTLEMENT_SUMS, &params![lane.lane.clone()]).await? {
+        let (gross, net) =
+            (i128::from(row.get::<i64>("gross")?), i128::from(row.get::<i64>("net")?));
+        s.settled += gross;
+        match row.get::<i64>("kind")? {
+            0 => s.operator += gross,
+            3 => s.reserve += gross,
+            4 => s.remainder += gross,
+            _ => {
+                s.customers += net;
+                s.operator += gross - net;
+            }
+        }
+    }
+    let standings = sum_standings(tx, &lane.lane, wrong).await?;
+    (s.waiting, s.fractions) = (standings.waiting, standings.fractions);
+    s.ledger_rewards =
+        balance(tx, &Account::Rewards(lane.lane.clone()), lane.asset).await?.minor.into();
+    let accruals =
+        accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS, &params![lane.lane.clone()]).await?)?;
+    let mut equal = |a: i128, b: i128, what: &str| {
+        if a != b {
+            wrong.push(format!("lane {}: {what}: {a} and {b}", lane.lane));
+        }
+    };
+    equal(s.rewards - s.settled, s.ledger_rewards, "unsettled rewards and the ledger's");
+    let exact = |minor: i128| u128::try_from(minor).unwrap_or(0) << 64;
+    let same = |a: u128, b: i128| i128::from(a == exact(b));
+    equal(same(accruals, s.accrued), 1, "the accruals are the accrued rewards");
+    equal(same(standings.accrued, s.accrued), 1, "the standings are the accrued rewards");
+    equal(same(standings.matured, s.credited), 1, "the standings are the credited rewards");
+    equal(standings.settled, s.settled, "settled by the standings and by the settlements");
+    equal(i128::from(standings.fractions.trailing_zeros() >= 64), 1, "fractions are whole");
+    Ok(s)
+}
+
+#[derive(Default)]
+struct StandingSums {
+    accrued: u128,
+    matured: u128,
+    settled: i128,
+    waiting: i128,
+    fractions: u128,
+}
+
+async fn sum_standings(
+    tx: &mut Tx,
+    lane: &LaneId,
+    wrong: &mut Vec<String>,
+) -> Result<StandingSums> {
+    let overflow = || MarketError::Overflow("all accruals of a lane");
+    let mut sums = StandingSums::default();
+    let mut pages = Pages::new(lane);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in rows {
+            let (accrued, matured): (Accrual, Accrual) = (row.get("accrued")?, row.get("matured")?);
+            let (settled, net) = (row.get("settled_minor")?, row.get("net_minor")?);
+            sums.accrued = sums.accrued.checked_add(accrued.0).ok_or_else(overflow)?;
+            sums.matured = sums.matured.checked_add(matured.0).ok_or_else(overflow)?;
+            sums.settled += i128::from(settled);
+            let standing = Standing { matured, settled, net, fee_carry: 0 };
+            match standing.unsettled() {
+                Ok((whole, fraction)) => {
+                    sums.waiting += i128::from(whole);
+                    sums.fractions = sums.fractions.checked_add(fraction.0).ok_or_else(overflow)?;
+                }
+                Err(e) => wrong.push(format!("lane {lane}: {}: {e}", beneficiary(&row)?.key())),
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// The standings of a lane, page by page.
+struct Pages {
+    lane: LaneId,
+    after: Option<(i64, Vec<u8>)>,
+}
+
+impl Pages {
+    fn new(lane: &LaneId) -> Pages {
+        Pages { lane: lane.clone(), after: Some((-1, Vec::new())) }
+    }
+
+    async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<Row>>> {
+        let Some((kind, id)) = self.after.take() else { return Ok(None) };
+        let given = params![self.lane.clone(), kind, id, PAGE];
+        let rows = tx.fetch_all(sql::STANDINGS_FROM, &given).await?;
+        if let (Some(last), true) = (rows.last(), rows.len() == PAGE as usize) {
+            self.after = Some((last.get("kind")?, last.get("beneficiary")?));
+        }
+        Ok(Some(rows))
+    }
+}
+
+fn accrual_sum(row: &Row) -> Result<u128> {
+    from_columns(row.get("minor")?, row.get("high")?, row.get("low")?)
+        .map(|a| a.0)
+        .ok_or_else(|| MarketError::Broken("accruals add up to less than nothing".into()))
+}
+
+async fn audit_standings(tx: &mut Tx, lane: &LaneId, findings: &mut Vec<String>) -> Result<()> {
+    let mut pages = Pages::new(lane);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in rows {
+            let (kind, id): (i64, [u8; 16]) = (row.get("kind")?, row.get("beneficiary")?);
+            let given = params![lane.clone(), kind, id];
+            let sum = accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS_OF, &given).await?)?;
+            if sum != row.get::<Accrual>("accrued")?.0 {
+                let who = beneficiary(&row)?.key();
+                findings.push(format!("lane {lane}: {who}: accruals and standing differ"));
+            }
+        }
+    }
+    Ok(())
+}

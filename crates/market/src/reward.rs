@@ -1,0 +1,423 @@
+//! Block rewards: seen, mature, orphaned; and sharing them out.
+//!
+//! | event | postings | tables |
+//! |---|---|---|
+//! | seen | Dr chain maturing / Cr rewards | the reward, maturing |
+//! | its epoch is closed | – | accruals of everyone in its window, whole reward |
+//! | deep enough | Dr chain hot / Cr chain maturing | the reward, mature |
+//! | mature and accrued | – | credited: its accruals wait for a settlement |
+//! | orphaned while maturing | Dr rewards / Cr chain maturing | accruals reversed |
+//! | orphaned when mature | what was settled comes back (customers' balances as far as they go, else the operator's loss), then Dr rewards / Cr chain hot | accruals reversed, negative settlements |
+//!
+//! There is one reward for each (asset, block hash) for ever. A block that comes back after being orphaned
+//! begins a new *generation* of the same row: every entry's reason and every accrual names it.
+//!
+//! The window of a block ends with the epoch before its stamp's. A block of which the share log has no
+//! record takes the epoch of its header's time instead (not above the epoch being closed), once an epoch
+//! later than the one in which it was seen is closed: by then the log would have shown it.
+
+use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
+use crate::sql;
+use crate::standing::StandingRow;
+use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
+use gruve_ledger::{Account, Entry, Posting};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{Accrual, Amount, EpochNumber, LaneId, Timestamp};
+use std::collections::BTreeMap;
+
+/// Rows of a window read at once.
+const PAGE: u32 = 20_000;
+
+/// Which life of which block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) block_hash: [u8; 32],
+    pub(crate) generation: i64,
+    pub(crate) amount: Amount,
+}
+
+impl Life {
+    /// The unique reason of an entry about it.
+    pub(crate) fn reason(&self, what: &str) -> String {
+        let (hash, n) = (hex::encode(self.block_hash), self.generation);
+        format!("market/{what}/{}/{hash}/{n}", self.amount.asset)
+    }
+
+    async fn move_coins(&self, tx: &mut Tx, m: Movement, at: Timestamp) -> Result<()> {
+        let reason = self.reason(m.what);
+        let entry = Entry::transfer(reason, m.kind, at, m.debit, m.credit, self.amount);
+        gruve_ledger::post(tx, &entry).await?;
+        Ok(())
+    }
+}
+
+struct Movement {
+    what: &'static str,
+    kind: &'static str,
+    debit: Account,
+    credit: Account,
+}
+
+impl Market {
+    /// A coinbase that pays the operator was connected. Doing it again does nothing; a block that had
+    /// been orphaned comes back.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`], [`MarketError::WrongAsset`], [`MarketError::RewardDiffers`] and the
+    /// database's.
+    pub async fn reward_seen(&self, tx: &mut Tx, lane: &LaneId, seen: RewardSeen) -> Result<()> {
+        let config = self.lane(lane)?;
+        let amount = seen.amount;
+        if amount.asset != config.asset || amount.minor <= 0 {
+            return Err(MarketError::WrongAsset { lane: lane.clone(), amount });
+        }
+        let now = self.now();
+        let epoch = config.epoch_rule.at(now);
+        let key = params![amount.asset, seen.block_hash];
+        let mut generation = 0;
+        if let Some(row) = tx.fetch_optional(sql::REWARD, &key).await? {
+            let same = row.get::<i64>("minor")? == amount.minor
+                && row.get::<u64>("height")? == seen.height
+                && row.get::<LaneId>("lane")? == *lane;
+            if !same {
+                let mut shown = seen.block_hash;
+                shown.reverse();
+                return Err(MarketError::RewardDiffers { block: hex::encode(shown) });
+            }
+            if row.get::<String>("state")? != "orphaned" {
+                return Ok(());
+            }
+            generation = row.get::<i64>("generation")? + 1;
+            let given = params![amount.asset, seen.block_hash, epoch];
+            tx.execute(sql::REINSTATE_REWARD, &given).await?;
+        } else {
+            let row = params![
+                amount.asset,
+                seen.block_hash,
+                lane.clone(),
+                seen.height,
+                amount.minor,
+                seen.block_time,
+                epoch
+            ];
+            tx.execute(sql::INSERT_REWARD, &row).await?;
+        }
+        let life = Life { block_hash: seen.block_hash, generation, amount };
+        let movement = Movement {
+            what: "reward",
+            kind: "market-reward",
+            debit: Account::ChainMaturing,
+            credit: Account::Rewards(lane.clone()),
+        };
+        life.move_coins(tx, movement, now).await
+    }
+
+    /// The chain of a lane stands at `height`: rewards with the chain's number of blocks above them
+    /// mature.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`] and the database's.
+    pub async fn chain_height(&self, tx: &mut Tx, lane: &LaneId, height: u64) -> Result<()> {
+        let config = self.lane(lane)?;
+        let Some(deep) = height.checked_sub(config.coinbase_maturity) else { return Ok(()) };
+        let now = self.now();
+        for row in tx.fetch_all(sql::DEEP_REWARDS, &params![lane.clone(), deep]).await? {
+            let life = life(&row, config)?;
+            tx.execute(sql::MATURE_REWARD, &params![config.asset, life.block_hash]).await?;
+            let movement = Movement {
+                what: "mature",
+                kind: "market-mature",
+                debit: Account::ChainHot,
+                credit: Account::ChainMaturing,
+            };
+            life.move_coins(tx, movement, now).await?;
+        }
+        Ok(())
+    }
+
+    /// A block was disconnected. Unknown blocks and those already orphaned do nothing.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`] and the database's.
+    pub async fn reward_orphaned(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        block_hash: &[u8; 32],
+    ) -> Result<()> {
+        let config = self.lane(lane)?;
+        let key = params![config.asset, *block_hash];
+        let Some(row) = tx.fetch_optional(sql::REWARD, &key).await? else { return Ok(()) };
+        let state: String = row.get("state")?;
+        if state == "orphaned" || row.get::<LaneId>("lane")? != *lane {
+            return Ok(());
+        }
+        let life = Life {
+            block_hash: *block_hash,
+            generation: row.get("generation")?,
+            amount: Amount::new(config.asset, row.get("minor")?),
+        };
+        let now = self.now();
+        if row.get::<bool>("accrued")? {
+            self.reverse_accruals(tx, config, life, row.get("credited")?, now).await?;
+        }
+        tx.execute(sql::ORPHAN_REWARD, &key).await?;
+        if state == "mature" {
+            return give_up_coins(tx, lane, life, now).await;
+        }
+        let movement = Movement {
+            what: "orphan",
+            kind: "market-orphan",
+            debit: Account::Rewards(lane.clone()),
+            credit: Account::ChainMaturing,
+        };
+        life.move_coins(tx, movement, now).await
+    }
+
+    async fn reverse_accruals(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        life: Life,
+        was_credited: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        for (who, amount) in accruals(tx, life).await? {
+            insert_accrual(tx, lane, life, true, who, amount, now).await?;
+            let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+            row.reverse(amount, was_credited)?;
+            if was_credited {
+                crate::settlement::take_back(tx, lane, life, &mut row, now).await?;
+            }
+            row.put(tx, &lane.lane).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The coins of a mature block are gone. Payouts that spent them were disconnected before, so the wallet
+/// holds them; should it not, the difference is shown as owed by the reorganisation, and nothing stops.
+async fn give_up_coins(tx: &mut Tx, lane: &LaneId, life: Life, now: Timestamp) -> Result<()> {
+    let asset = life.amount.asset;
+    let hot = gruve_ledger::balance(tx, &Account::ChainHot, asset).await?.minor;
+    let gone = life.amount.minor.min(hot.max(0));
+    let short = life.amount.minor - gone;
+    if short > 0 {
+        tracing::error!(%asset, short, "an orphaned block's coins are not in the hot wallet's books");
+    }
+    let postings = vec![
+        Posting::debit(Account::Rewards(lane.clone()), life.amount),
+        Posting::credit(Account::ChainHot, Amount::new(asset, gone)),
+        Posting::credit(Account::Clearing("reorganisation".into()), Amount::new(asset, short)),
+    ];
+    let entry = Entry { reason: life.reason("orphan"), kind: "market-orphan", at: now, postings };
+    gruve_ledger::post(tx, &entry).await?;
+    Ok(())
+}
+
+fn life(row: &Row, lane: &LaneConfig) -> Result<Life> {
+    Ok(Life {
+        block_hash: row.get("block_hash")?,
+        generation: row.get("generation")?,
+        amount: Amount::new(lane.asset, row.get("minor")?),
+    })
+}
+
+/// Shares out every reward whose epoch is closed, and credits those that are mature. `closed` is the epoch
+/// being closed.
+pub(crate) async fn accrue_and_credit(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    closed: EpochNumber,
+    now: Timestamp,
+) -> Result<()> {
+    for row in tx.fetch_all(sql::UNACCRUED, &params![lane.lane.clone()]).await? {
+        if let Some(epoch) = stamp_epoch(&row, lane, closed)? {
+            accrue(tx, lane, life(&row, lane)?, epoch, now).await?;
+        }
+    }
+    for row in tx.fetch_all(sql::UNCREDITED, &params![lane.lane.clone()]).await? {
+        let life = Life {
+            block_hash: row.get("block_hash")?,
+            generation: row.get("generation")?,
+            amount: Amount::zero(lane.asset),
+        };
+        for (who, amount) in accruals(tx, life).await? {
+            let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+            row.mature(amount)?;
+            row.put(tx, &lane.lane).await?;
+        }
+        tx.execute(sql::SET_CREDITED, &params![lane.asset, life.block_hash]).await?;
+    }
+    Ok(())
+}
+
+/// The epoch before which a reward's window ends; `None` while it cannot be known or is not closed.
+fn stamp_epoch(row: &Row, lane: &LaneConfig, closed: EpochNumber) -> Result<Option<EpochNumber>> {
+    if let Some(before) = row.get::<Option<EpochNumber>>("window_epoch")? {
+        return Ok(Some(before));
+    }
+    if let Some(found) = row.get::<Option<EpochNumber>>("found_epoch")? {
+        return Ok((found <= closed).then_some(found));
+    }
+    let by_header = lane.epoch_rule.at(row.get("block_time")?).min(closed);
+    Ok((row.get::<EpochNumber>("seen_epoch")? < closed).then_some(by_header))
+}
+
+async fn accrue(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    life: Life,
+    epoch: EpochNumber,
+    now: Timestamp,
+) -> Result<()> {
+    let window = read_window(tx, lane, epoch).await?;
+    let Payout { mut parts, unfilled, remainder } =
+        unit_pplns(&window, life.amount.minor, WINDOW_UNITS)?;
+    parts.insert(Beneficiary::WindowReserve, unfilled);
+    parts.insert(Beneficiary::Remainder, remainder);
+    for (who, amount) in parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO) {
+        insert_accrual(tx, lane, life, false, who, amount, now).await?;
+        let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+        row.accrue(amount)?;
+        row.put(tx, &lane.lane).await?;
+    }
+    tx.execute(sql::SET_ACCRUED, &params![lane.asset, life.block_hash, epoch]).await?;
+    Ok(())
+}
+
+/// The units before `epoch` that fill a window: the boundary epoch, and all after it together.
+async fn read_window(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+) -> Result<Vec<EpochUnits>> {
+    let oldest = epoch.back(lane.pplns_epochs_max);
+    let Some(first) = first_of_window(tx, lane, epoch, oldest).await? else {
+        return Ok(Vec::new());
+    };
+    let mut boundary = Vec::new();
+    let mut whole: BTreeMap<Beneficiary, u128> = BTreeMap::new();
+    let (mut after, mut kind, mut id) =
+        (i64::try_from(first.0).unwrap_or(i64::MAX) - 1, i64::MAX, vec![0xff_u8; 16]);
+    loop {
+        let given = params![lane.lane.clone(), epoch, after, kind, id.clone(), PAGE];
+        let rows = tx.fetch_all(sql::UNITS, &given).await?;
+        for row in &rows {
+            (after, kind, id) = (row.get("epoch")?, row.get("kind")?, row.get("beneficiary")?);
+            let who = beneficiary(row)?;
+            let units = u128::from_be_bytes(row.get("units")?);
+            if row.get::<EpochNumber>("epoch")? == first {
+                boundary.push((who, units));
+            } else {
+                let sum = whole.entry(who).or_insert(0);
+                *sum = sum.checked_add(units).ok_or(MarketError::Overflow("a window"))?;
+            }
+        }
+        if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+            break;
+        }
+    }
+    let together = EpochUnits { epoch: first.next(), pieces: whole.into_iter().collect() };
+    Ok(vec![EpochUnits { epoch: first, pieces: boundary }, together])
+}
+
+/// The oldest epoch of the window: the one that fills it, or the oldest there is.
+async fn first_of_window(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    before: EpochNumber,
+    oldest: EpochNumber,
+) -> Result<Option<EpochNumber>> {
+    let mut filling = Filling::new(WINDOW_UNITS);
+    let (mut before, mut first) = (before, None);
+    loop {
+        let given = params![lane.lane.clone(), before, oldest, 1_000_u32];
+        let rows = tx.fetch_all(sql::UNIT_TOTALS, &given).await?;
+        for row in &rows {
+            before = row.get("epoch")?;
+            first = Some(before);
+            let total = u128::from_be_bytes(row.get("units")?);
+            if let Some(Cut { boundary: Some((edge, _)), .. }) = filling.take(before, total) {
+                return Ok(Some(edge));
+            }
+        }
+        if rows.len() < 1_000 {
+            return Ok(first);
+        }
+    }
+}
+
+pub(crate) fn beneficiary(row: &Row) -> Result<Beneficiary> {
+    Beneficiary::from_columns(row.get("kind")?, row.get("beneficiary")?)
+        .ok_or_else(|| MarketError::Broken("a beneficiary of an unknown kind".into()))
+}
+
+/// An accrual as three columns that the database can add up.
+fn columns(amount: Accrual) -> Result<[i64; 3]> {
+    let (minor, fraction) = amount.split().map_err(|_| MarketError::Overflow("an accrual"))?;
+    let half = |v: u128| i64::try_from(v & 0xffff_ffff).unwrap_or(0);
+    Ok([minor, half(fraction.0 >> 32), half(fraction.0)])
+}
+
+/// The accrual in three columns.
+pub(crate) fn from_columns(minor: i64, high: i64, low: i64) -> Option<Accrual> {
+    let value = (i128::from(minor) << 64) + (i128::from(high) << 32) + i128::from(low);
+    u128::try_from(value).ok().map(Accrual)
+}
+
+async fn insert_accrual(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    life: Life,
+    reversal: bool,
+    who: Beneficiary,
+    amount: Accrual,
+    now: Timestamp,
+) -> Result<()> {
+    let (kind, id) = who.columns();
+    let sign = if reversal { -1 } else { 1 };
+    let [minor, high, low] = columns(amount)?.map(|v| v * sign);
+    let row = params![
+        lane.asset,
+        life.block_hash,
+        life.generation,
+        reversal,
+        kind,
+        id,
+        lane.lane.clone(),
+        minor,
+        high,
+        low,
+        now
+    ];
+    tx.execute(sql::INSERT_ACCRUAL, &row).await?;
+    Ok(())
+}
+
+/// Who has how much of a block.
+async fn accruals(tx: &mut Tx, life: Life) -> Result<Vec<(Beneficiary, Accrual)>> {
+    let given = params![life.amount.asset, life.block_hash, life.generation];
+    let rows = tx.fetch_all(sql::ACCRUALS_OF_BLOCK, &given).await?;
+    let read = |row: &Row| {
+        let amount =
+            from_columns(row.get("minor")?, row.get("fraction_high")?, row.get("fraction_low")?);
+        let amount = amount.ok_or_else(|| MarketError::Broken("a negative accrual".into()))?;
+        Ok((beneficiary(row)?, amount))
+    };
+    rows.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_accrual_survives_its_three_columns(v in 0u128..1 << 127) {
+            let [a, b, c] = columns(Accrual(v)).unwrap();
+            prop_assert_eq!(from_columns(a, b, c), Some(Accrual(v)));
+        }
+    }
+}

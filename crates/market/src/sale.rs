@@ -1,0 +1,331 @@
+//! Quote, buy, pay: from an offer to a contract that holds capacity.
+//!
+//! Capacity is checked and taken in the transaction of the sale: one row a lane is compared and swapped,
+//! so that of two sales that saw the same rest only one goes through, on both engines. Every function
+//! decides before it writes: after a refusal the transaction holds nothing and can go on.
+
+use crate::capacity::{WindowWork, for_sale, proven_rate};
+use crate::contract::Contract;
+use crate::sql;
+use crate::terms::{self, Sale};
+use crate::{ContractState, LaneConfig, Market, MarketError, Paid, Plan, Purchase, Quote, Result};
+use gruve_ledger::{Account, Entry, LedgerError};
+use gruve_store::{Tx, params, transact};
+use gruve_units::{
+    AccountId, Accrual, Amount, Asset, ContractId, Duration, EpochNumber, Hashes, HashesSum,
+    Hashrate, LaneId, QuoteId, Timestamp,
+};
+use ruint::aliases::U256;
+
+/// Open quotes an account may have at once; expired ones are deleted when a new one is given.
+pub(crate) const QUOTES_MAX: u32 = 20;
+
+/// A lane's hashrate by the books of its closed epochs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    /// All work over the window.
+    pub(crate) hashrate: Hashrate,
+    /// The house's.
+    pub(crate) house: Hashrate,
+    /// What of the house's is proven.
+    pub(crate) proven: Hashrate,
+    /// What of that may be sold at all.
+    pub(crate) for_sale: Hashrate,
+    /// What is sold or held.
+    pub(crate) sold: Hashrate,
+    version: i64,
+}
+
+impl Capacity {
+    pub(crate) fn available(&self) -> Hashrate {
+        Hashrate(self.for_sale.0.saturating_sub(self.sold.0))
+    }
+
+    /// Reads the window of closed epochs and the row that sales race for.
+    pub(crate) async fn read(tx: &mut Tx, lane: &LaneConfig) -> Result<Capacity> {
+        let row = tx.fetch_one(sql::CAPACITY, &params![lane.lane.clone()]).await?;
+        let (sold, version) = (row.get("sold")?, row.get("version")?);
+        let row = tx.fetch_one(sql::LANE, &params![lane.lane.clone()]).await?;
+        let closed: Option<EpochNumber> = row.get("closed_epoch")?;
+        let (mut window, mut other) = (WindowWork::default(), Hashes::ZERO);
+        if let Some(last) = closed {
+            let before = i64::try_from(last.0).unwrap_or(i64::MAX)
+                - i64::try_from(lane.capacity_window_epochs).unwrap_or(i64::MAX);
+            let given = params![lane.lane.clone(), before, last];
+            for row in tx.fetch_all(sql::WINDOW_WORK, &given).await? {
+                let sum = [window.work, row.get("house_work")?].into_iter().checked_sum();
+                window.work = sum.ok_or(MarketError::Overflow("the work of a window"))?;
+                let squares = U256::from_be_bytes(row.get::<[u8; 32]>("house_squares")?);
+                window.squares = window.squares.saturating_add(squares);
+                let sum = [other, row.get("other_work")?].into_iter().checked_sum();
+                other = sum.ok_or(MarketError::Overflow("the work of a window"))?;
+            }
+        }
+        // Epochs that are missing have no work but their time counts.
+        let micros = lane.epoch_rule.length_us.saturating_mul(lane.capacity_window_epochs);
+        let length = Duration::from_micros(micros);
+        let proven = proven_rate(window, lane.capacity_confidence_tenths, length);
+        let all = window.work.checked_add(other).unwrap_or(window.work);
+        Ok(Capacity {
+            hashrate: Hashrate::of(all, length),
+            house: Hashrate::of(window.work, length),
+            proven,
+            for_sale: for_sale(proven, lane.capacity_reserve_bps),
+            sold,
+            version,
+        })
+    }
+
+    async fn swap(&self, tx: &mut Tx, lane: &LaneId, sold: Hashrate) -> Result<()> {
+        let given = params![lane.clone(), sold, self.version];
+        match tx.execute(sql::SWAP_CAPACITY, &given).await? {
+            1 => Ok(()),
+            _ => Err(MarketError::CapacityMoved),
+        }
+    }
+}
+
+/// Gives back the capacity that a contract held.
+pub(crate) async fn release(tx: &mut Tx, lane: &LaneConfig, hashrate: Hashrate) -> Result<()> {
+    let capacity = Capacity::read(tx, lane).await?;
+    let left = capacity.sold.0.checked_sub(hashrate.0).ok_or_else(|| {
+        MarketError::Broken(format!("lane {} had less sold than a contract held", lane.lane))
+    })?;
+    capacity.swap(tx, &lane.lane, Hashrate(left)).await
+}
+
+/// A quote's row.
+struct QuoteRow {
+    plan: String,
+    plan_version: u32,
+    hashrate: Hashrate,
+    term: u64,
+    sale: Sale,
+    expires: Timestamp,
+    used: bool,
+}
+
+async fn find_quote(tx: &mut Tx, account: AccountId, id: QuoteId) -> Result<QuoteRow> {
+    let row = tx.fetch_optional(sql::QUOTE, &params![id, account]).await?;
+    let row = row.ok_or(MarketError::UnknownQuote)?;
+    let price = Amount::new(row.get::<Asset>("price_asset")?, row.get("price_minor")?);
+    Ok(QuoteRow {
+        plan: row.get("plan")?,
+        plan_version: row.get("plan_version")?,
+        hashrate: row.get("hashrate")?,
+        term: row.get("term_epochs")?,
+        sale: Sale { epoch_work: row.get("epoch_work")?, work: row.get("work")?, price },
+        expires: row.get("expires_at")?,
+        used: row.get("used")?,
+    })
+}
+
+async fn count(tx: &mut Tx, sql: &'static str, params: &[gruve_store::Value]) -> Result<u32> {
+    let n: i64 = tx.fetch_one(sql, params).await?.get("n")?;
+    Ok(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+impl Market {
+    /// A price for an account, that stands for the configured time. Reserves nothing.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownPlan`], [`MarketError::HashrateNotOffered`],
+    /// [`MarketError::TermNotOffered`], [`MarketError::SoldOut`], [`MarketError::TooMany`] and the
+    /// database's.
+    pub async fn quote(
+        &self,
+        account: AccountId,
+        plan: &str,
+        hashrate: Hashrate,
+        term_epochs: u64,
+    ) -> Result<Quote> {
+        let plan = self.plan(plan)?;
+        let sale = terms::price(&plan, hashrate, term_epochs)?;
+        let now = self.now();
+        let quote = Quote {
+            id: QuoteId::new(now, self.entropy()),
+            account,
+            plan: plan.id.clone(),
+            plan_version: plan.version,
+            hashrate,
+            term_epochs,
+            work: sale.work,
+            price: sale.price,
+            created: now,
+            expires: now.plus(self.config().quote_ttl()),
+        };
+        let lane = self.lane(&plan.lane)?;
+        transact!(self.store(), tx -> Result<()> => {
+            let available = Capacity::read(tx, lane).await?.available();
+            if available < hashrate {
+                return Err(MarketError::SoldOut { available });
+            }
+            tx.execute(sql::DELETE_OLD_QUOTES, &params![account, now]).await?;
+            if count(tx, sql::COUNT_QUOTES, &params![account, now]).await? >= QUOTES_MAX {
+                return Err(MarketError::TooMany { what: "quotes", limit: QUOTES_MAX });
+            }
+            insert_quote(tx, &quote, &sale).await
+        })?;
+        Ok(quote)
+    }
+
+    /// Buys a quote: takes the capacity and makes a contract that awaits its payment.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownQuote`], [`MarketError::QuoteExpired`] (also when the plan has changed),
+    /// [`MarketError::QuoteUsed`], [`MarketError::SoldOut`], [`MarketError::TooMany`]; nothing was
+    /// written then. [`MarketError::CapacityMoved`] and the database's.
+    pub async fn buy(&self, tx: &mut Tx, account: AccountId, quote: QuoteId) -> Result<Purchase> {
+        let now = self.now();
+        let found = find_quote(tx, account, quote).await?;
+        if found.used {
+            return Err(MarketError::QuoteUsed);
+        }
+        let plan = self.plan(&found.plan).map_err(|_| MarketError::QuoteExpired)?;
+        if found.expires <= now || plan.version != found.plan_version {
+            return Err(MarketError::QuoteExpired);
+        }
+        let limit = self.config().unpaid_per_account_max;
+        if count(tx, sql::COUNT_UNPAID, &params![account]).await? >= limit {
+            return Err(MarketError::TooMany { what: "unpaid contracts", limit });
+        }
+        let capacity = Capacity::read(tx, self.lane(&plan.lane)?).await?;
+        let available = capacity.available();
+        if available < found.hashrate {
+            return Err(MarketError::SoldOut { available });
+        }
+        let id = ContractId::new(now, self.entropy());
+        let sold = Hashrate(capacity.sold.0.saturating_add(found.hashrate.0));
+        let written = async {
+            capacity.swap(tx, &plan.lane, sold).await?;
+            if tx.execute(sql::USE_QUOTE, &params![quote]).await? != 1 {
+                return Err(MarketError::QuoteUsed);
+            }
+            insert_contract(tx, id, account, quote, &plan, &found, now).await
+        };
+        let outcome = written.await;
+        if outcome.is_err() {
+            tx.abandon();
+        }
+        outcome.map(|()| Purchase { contract: id, due: found.sale.price })
+    }
+
+    /// A contract's invoice was credited to its owner's balance: the price becomes prepaid work and the
+    /// contract starts at the next epoch border, so that nobody buys into an epoch whose blocks are
+    /// known. Doing it again does nothing.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`] and the database's.
+    pub async fn invoice_paid(
+        &self,
+        tx: &mut Tx,
+        contract: ContractId,
+        at: Timestamp,
+    ) -> Result<Paid> {
+        let c = Contract::find(tx, contract).await?;
+        match c.state {
+            ContractState::AwaitingPayment => {}
+            ContractState::Expired => return Ok(Paid::LeftInBalance),
+            _ => return Ok(Paid::Already),
+        }
+        let entry = Entry::transfer(
+            format!("market/sale/{contract}"),
+            "market-sale",
+            at,
+            Account::CustomerAvailable(c.account),
+            Account::PrepaidWork(contract),
+            c.price,
+        );
+        match gruve_ledger::post(tx, &entry).await {
+            Ok(_) => {}
+            Err(LedgerError::InsufficientFunds { .. }) => {
+                tracing::warn!(%contract, "a paid invoice did not cover its contract's price");
+                return Ok(Paid::LeftInBalance);
+            }
+            Err(e) => return Err(e.into()),
+        }
+        let lane = self.lane(&c.lane)?;
+        let row = tx.fetch_one(sql::LANE, &params![c.lane.clone()]).await?;
+        let closed: Option<EpochNumber> = row.get("closed_epoch")?;
+        let next = lane.epoch_rule.at(self.now()).next();
+        let start = closed.map_or(next, |last| next.max(last.next()));
+        if tx.execute(sql::PAY_CONTRACT, &params![contract, at, start]).await? != 1 {
+            return Err(MarketError::Broken("a contract changed under its payment".into()));
+        }
+        Ok(Paid::Starts(start))
+    }
+
+    /// A contract's invoice ran out: the capacity is released. A contract that is not waiting for its
+    /// payment is left alone.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`] and the database's.
+    pub async fn invoice_expired(&self, tx: &mut Tx, contract: ContractId) -> Result<()> {
+        let c = Contract::find(tx, contract).await?;
+        if tx.execute(sql::EXPIRE_CONTRACT, &params![contract]).await? == 1 {
+            release(tx, self.lane(&c.lane)?, c.hashrate).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn insert_quote(tx: &mut Tx, q: &Quote, sale: &Sale) -> Result<()> {
+    let row = params![
+        q.id,
+        q.account,
+        q.plan.as_str(),
+        q.plan_version,
+        q.hashrate,
+        q.term_epochs,
+        sale.epoch_work,
+        q.work,
+        q.price.asset,
+        q.price.minor,
+        q.created,
+        q.expires
+    ];
+    tx.execute(sql::INSERT_QUOTE, &row).await?;
+    Ok(())
+}
+
+async fn insert_contract(
+    tx: &mut Tx,
+    id: ContractId,
+    account: AccountId,
+    quote: QuoteId,
+    plan: &Plan,
+    found: &QuoteRow,
+    now: Timestamp,
+) -> Result<()> {
+    let terms = terms::canonical(plan, found.hashrate, found.term, &found.sale)?;
+    let hash = terms::hash(&terms);
+    let row = params![
+        id,
+        account,
+        quote,
+        plan.id.as_str(),
+        plan.version,
+        plan.title.as_str(),
+        plan.lane.clone(),
+        plan.asset,
+        plan.epoch_us,
+        found.hashrate,
+        found.term,
+        plan.extension_epochs,
+        plan.catch_up_bps,
+        found.sale.epoch_work,
+        found.sale.work,
+        found.sale.price.asset,
+        found.sale.price.minor,
+        plan.fee_bps,
+        plan.maintenance_minor_per_th_day,
+        terms,
+        hash,
+        ContractState::AwaitingPayment.name(),
+        now,
+        Hashes::ZERO,
+        Accrual::ZERO
+    ];
+    tx.execute(sql::INSERT_CONTRACT, &row).await?;
+    Ok(())
+}

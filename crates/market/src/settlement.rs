@@ -1,0 +1,200 @@
+//! Settlements: accrued earnings and fees become ledger postings.
+//!
+//! | who | debit | credit |
+//! |---|---|---|
+//! | contract | rewards | customer's balance; operator's revenue for fee and maintenance |
+//! | account (own machines) | rewards | customer's balance; operator's revenue for the lane's fee |
+//! | operator, window reserve, remainder | rewards | operator's revenue, window reserve, remainder |
+//!
+//! A settlement is made when something whole waits; its reason names the beneficiary and the range of
+//! epochs since its last one. Fractions stay in the lane's rewards as the beneficiary's carry.
+
+use crate::contract::Contract;
+use crate::reward::{Life, beneficiary};
+use crate::settle::Settlement;
+use crate::sql;
+use crate::standing::StandingRow;
+use crate::{Beneficiary, LaneConfig, MarketError, Result};
+use gruve_ledger::{Account, Entry, Posting};
+use gruve_store::{Tx, params};
+use gruve_units::{AccountId, Accrual, Amount, Bps, EpochNumber, LaneId, Timestamp};
+
+/// A settlement's row.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    from: EpochNumber,
+    to: EpochNumber,
+    gross: i64,
+    fee: i64,
+    maintenance: i64,
+    waived: i64,
+    net: i64,
+}
+
+/// Settles everyone who has something whole waiting, up to and with the epoch `to`.
+pub(crate) async fn settle_lane(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    to: EpochNumber,
+    now: Timestamp,
+) -> Result<()> {
+    let row = tx.fetch_one(sql::FIRST_EPOCH, &params![lane.lane.clone()]).await?;
+    let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
+    for row in tx.fetch_all(sql::WAITING, &params![lane.lane.clone()]).await? {
+        let row = StandingRow::find(tx, &lane.lane, beneficiary(&row)?).await?;
+        settle_one(tx, lane, row, first, to, now).await?;
+    }
+    Ok(())
+}
+
+async fn settle_one(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    mut row: StandingRow,
+    first: EpochNumber,
+    to: EpochNumber,
+    now: Timestamp,
+) -> Result<()> {
+    let (fee, due, began) = match row.who {
+        Beneficiary::Contract(id) => {
+            let c = Contract::find(tx, id).await?;
+            (c.fee, c.maintenance_due, c.start.unwrap_or(first))
+        }
+        Beneficiary::Account(_) => (lane.outside_fee_bps, Accrual::ZERO, first),
+        _ => (Bps::ZERO, Accrual::ZERO, first),
+    };
+    let Some(s) = row.standing.settle(fee, due)? else { return Ok(()) };
+    // A contract may earn after its end: the range then begins after the last one.
+    let from = row.settled_to.map_or(began, EpochNumber::next).min(to);
+    post(tx, lane, &row, &s, from, to, now).await?;
+    if let Beneficiary::Contract(id) = row.who {
+        tx.execute(sql::SET_MAINTENANCE, &params![id, s.maintenance_carry]).await?;
+    }
+    row.standing.settled += s.gross;
+    row.standing.net += s.net;
+    row.standing.fee_carry = s.fee_carry;
+    row.settled_to = Some(to);
+    let line = Line {
+        from,
+        to,
+        gross: s.gross,
+        fee: s.fee,
+        maintenance: s.maintenance,
+        waived: s.waived,
+        net: s.net,
+    };
+    insert_line(tx, &lane.lane, &mut row, line, now).await?;
+    row.put(tx, &lane.lane).await
+}
+
+async fn post(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    row: &StandingRow,
+    s: &Settlement,
+    from: EpochNumber,
+    to: EpochNumber,
+    now: Timestamp,
+) -> Result<()> {
+    let amount = |minor| Amount::new(lane.asset, minor);
+    let operator = s.fee + s.maintenance;
+    let entry = Entry {
+        reason: format!("market/settle/{}/{}/{from}-{to}", lane.lane, row.who.key()),
+        kind: "market-settlement",
+        at: now,
+        postings: vec![
+            Posting::debit(Account::Rewards(lane.lane.clone()), amount(s.gross)),
+            Posting::credit(earner(row)?, amount(s.net)),
+            Posting::credit(Account::OperatorRevenue, amount(operator)),
+        ],
+    };
+    gruve_ledger::post(tx, &entry).await?;
+    Ok(())
+}
+
+fn owner(row: &StandingRow) -> Result<AccountId> {
+    row.account.ok_or_else(|| MarketError::Broken("earnings of nobody".into()))
+}
+
+/// The ledger account a beneficiary's earnings go to.
+fn earner(row: &StandingRow) -> Result<Account> {
+    Ok(match row.who {
+        Beneficiary::Contract(_) | Beneficiary::Account(_) => {
+            Account::CustomerAvailable(owner(row)?)
+        }
+        Beneficiary::Operator => Account::OperatorRevenue,
+        Beneficiary::WindowReserve => Account::WindowReserve,
+        Beneficiary::Remainder => Account::Remainder,
+    })
+}
+
+/// Takes back what an orphaned block had paid: from where it went, as far as that holds it; what is missing
+/// is the operator's loss.
+pub(crate) async fn take_back(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    life: Life,
+    row: &mut StandingRow,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(back) = row.standing.take_back()? else { return Ok(()) };
+    let amount = |minor| Amount::new(lane.asset, minor);
+    let earner = earner(row)?;
+    // The operator's own revenue has no floor.
+    let held = match row.who {
+        Beneficiary::Operator => back.net,
+        _ => gruve_ledger::balance(tx, &earner, lane.asset).await?.minor.clamp(0, back.net),
+    };
+    let entry = Entry {
+        reason: format!("{}/{}", life.reason("take-back"), row.who.key()),
+        kind: "market-take-back",
+        at: now,
+        postings: vec![
+            Posting::debit(earner, amount(held)),
+            Posting::debit(Account::Loss, amount(back.net - held)),
+            Posting::debit(Account::OperatorRevenue, amount(back.gross - back.net)),
+            Posting::credit(Account::Rewards(lane.lane.clone()), amount(back.gross)),
+        ],
+    };
+    gruve_ledger::post(tx, &entry).await?;
+    row.standing.settled -= back.gross;
+    row.standing.net -= back.net;
+    let to = row.settled_to.unwrap_or_default();
+    let line = Line {
+        from: to,
+        to,
+        gross: -back.gross,
+        fee: -(back.gross - back.net),
+        maintenance: 0,
+        waived: 0,
+        net: -back.net,
+    };
+    insert_line(tx, &lane.lane, row, line, now).await
+}
+
+async fn insert_line(
+    tx: &mut Tx,
+    lane: &LaneId,
+    row: &mut StandingRow,
+    line: Line,
+    now: Timestamp,
+) -> Result<()> {
+    row.settlements += 1;
+    let (kind, id) = row.who.columns();
+    let given = params![
+        lane.clone(),
+        kind,
+        id,
+        row.settlements,
+        line.from,
+        line.to,
+        line.gross,
+        line.fee,
+        line.maintenance,
+        line.waived,
+        line.net,
+        now
+    ];
+    tx.execute(sql::INSERT_SETTLEMENT, &given).await?;
+    Ok(())
+}

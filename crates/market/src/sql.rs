@@ -1,0 +1,207 @@
+//! The market's statements, one source for both engines.
+
+use gruve_store::{Migration, statements};
+
+/// This room's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "market",
+    sqlite: include_str!("../migrations/0001_market.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_market.postgres.sql"),
+}];
+
+macro_rules! contract_columns {
+    () => {
+        "id, account, plan, plan_version, title, lane, asset, epoch_us, hashrate, term_epochs, \
+         extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
+         maintenance, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
+         maintenance_due, recognised_minor, refunded_minor"
+    };
+}
+
+statements! {
+    // Plans
+    LATEST_PLAN = "SELECT version, body FROM market_plans WHERE id = $1
+        ORDER BY version DESC LIMIT 1";
+    INSERT_PLAN = "INSERT INTO market_plans (id, version, body, stored_at)
+        VALUES ($1, $2, $3, $4)";
+
+    // Lanes and capacity
+    INSERT_LANE = "INSERT INTO market_lanes
+        (lane, closed_epoch, checkpoint, cursor_segment, cursor_offset, shares)
+        VALUES ($1, NULL, $2, 0, 0, 0) ON CONFLICT (lane) DO NOTHING";
+    LANE = "SELECT closed_epoch, checkpoint, cursor_segment, cursor_offset, shares
+        FROM market_lanes WHERE lane = $1";
+    /// Guarded by the epoch that was closed before: two accountants cannot both go on.
+    ADVANCE_LANE = "UPDATE market_lanes SET closed_epoch = $2, checkpoint = $3,
+        cursor_segment = $4, cursor_offset = $5, shares = shares + $6
+        WHERE lane = $1 AND COALESCE(closed_epoch, -1) = $7";
+    INSERT_CAPACITY = "INSERT INTO market_capacity (lane, sold, version) VALUES ($1, $2, 0)
+        ON CONFLICT (lane) DO NOTHING";
+    CAPACITY = "SELECT sold, version FROM market_capacity WHERE lane = $1";
+    /// Compare and swap: of two sales that saw the same row only one goes through.
+    SWAP_CAPACITY = "UPDATE market_capacity SET sold = $2, version = version + 1
+        WHERE lane = $1 AND version = $3";
+    WINDOW_WORK = "SELECT house_work, other_work, house_squares FROM market_epochs
+        WHERE lane = $1 AND epoch > $2 AND epoch <= $3";
+
+    // Quotes
+    DELETE_OLD_QUOTES = "DELETE FROM market_quotes
+        WHERE account = $1 AND expires_at <= $2 AND used = 0";
+    COUNT_QUOTES = "SELECT COUNT(*) AS n FROM market_quotes
+        WHERE account = $1 AND expires_at > $2 AND used = 0";
+    INSERT_QUOTE = "INSERT INTO market_quotes (id, account, plan, plan_version, hashrate, term_epochs,
+        epoch_work, work, price_asset, price_minor, created_at, expires_at, used)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)";
+    QUOTE = "SELECT plan, plan_version, hashrate, term_epochs, epoch_work, work, price_asset,
+        price_minor, expires_at, used FROM market_quotes WHERE id = $1 AND account = $2";
+    USE_QUOTE = "UPDATE market_quotes SET used = 1 WHERE id = $1 AND used = 0";
+
+    // Contracts
+    INSERT_CONTRACT = "INSERT INTO market_contracts (id, account, quote, plan, plan_version, title,
+        lane, asset, epoch_us, hashrate, term_epochs, extension_epochs, catch_up_bps, epoch_work, work,
+        price_asset, price_minor, fee_bps, maintenance, terms, terms_hash, state, created_at,
+        delivered, maintenance_due, recognised_minor, refunded_minor)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        $20, $21, $22, $23, $24, $25, 0, 0)";
+    COUNT_UNPAID = "SELECT COUNT(*) AS n FROM market_contracts
+        WHERE account = $1 AND state = 'awaiting_payment'";
+    CONTRACT = concat!("SELECT ", contract_columns!(), " FROM market_contracts WHERE id = $1");
+    CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
+        WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+    RUNNING_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
+        WHERE lane = $1 AND state IN ('starting', 'active') ORDER BY id");
+    TERMS_OF_CONTRACT = "SELECT terms FROM market_contracts WHERE id = $1 AND account = $2";
+    PAY_CONTRACT = "UPDATE market_contracts SET state = 'starting', paid_at = $2, start_epoch = $3
+        WHERE id = $1 AND state = 'awaiting_payment'";
+    EXPIRE_CONTRACT = "UPDATE market_contracts SET state = 'expired'
+        WHERE id = $1 AND state = 'awaiting_payment'";
+    DELIVER = "UPDATE market_contracts SET state = $2, delivered = $3, short_since = $4,
+        maintenance_due = $5, recognised_minor = $6, refunded_minor = $7, ended_epoch = $8
+        WHERE id = $1";
+    SET_MAINTENANCE = "UPDATE market_contracts SET maintenance_due = $2 WHERE id = $1";
+    INSERT_LINE = "INSERT INTO market_lines
+        (contract, epoch, entitled, delivered, made_good, shortfall, units)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
+        WHERE contract = $1 ORDER BY epoch DESC LIMIT $2";
+
+    // Epochs
+    INSERT_EPOCH = "INSERT INTO market_epochs (lane, epoch, skipped, closed_at, shares, duplicates,
+        house_work, other_work, house_squares, allocated, surplus, units, share_root,
+        allocation_root, checkpoint, network_bits, height)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    EPOCHS = "SELECT epoch, skipped, closed_at, shares, house_work, other_work, allocated, surplus,
+        share_root, checkpoint FROM market_epochs WHERE lane = $1 ORDER BY epoch DESC LIMIT $2";
+    EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root
+        FROM market_epochs WHERE lane = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
+    LAST_JOB = "SELECT network_bits, height FROM market_epochs
+        WHERE lane = $1 AND network_bits IS NOT NULL ORDER BY epoch DESC LIMIT 1";
+    FIRST_EPOCH = "SELECT MIN(epoch) AS epoch FROM market_epochs WHERE lane = $1";
+    CHECKPOINTS = "SELECT epoch, checkpoint FROM market_epochs WHERE lane = $1
+        ORDER BY epoch DESC LIMIT $2";
+    INSERT_WORK = "INSERT INTO market_work (lane, epoch, owner, bits, shares, work)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    WORK_OF_EPOCH = "SELECT owner, bits, shares, work FROM market_work
+        WHERE lane = $1 AND epoch = $2";
+    INSERT_UNITS = "INSERT INTO market_units (lane, epoch, kind, beneficiary, units)
+        VALUES ($1, $2, $3, $4, $5)";
+    /// Totals before an epoch, newest first; the window's boundary is found in them.
+    UNIT_TOTALS = "SELECT epoch, units FROM market_epochs
+        WHERE lane = $1 AND epoch < $2 AND epoch >= $3 ORDER BY epoch DESC LIMIT $4";
+    UNITS = "SELECT epoch, kind, beneficiary, units FROM market_units
+        WHERE lane = $1 AND epoch < $2 AND (epoch, kind, beneficiary) > ($3, $4, $5)
+        ORDER BY epoch, kind, beneficiary LIMIT $6";
+
+    // Found blocks
+    INSERT_FOUND = "INSERT INTO market_found
+        (lane, block_hash, epoch, height, owner, machine, found_at, accepted)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT (lane, block_hash) DO NOTHING";
+    SET_OUTCOME = "UPDATE market_found SET accepted = $3 WHERE lane = $1 AND block_hash = $2";
+    FOUND_BLOCKS = "SELECT f.block_hash AS block_hash, f.epoch AS epoch, f.height AS height,
+        f.found_at AS found_at, f.accepted AS accepted, r.state AS state, r.minor AS minor
+        FROM market_found f LEFT JOIN market_rewards r
+        ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = $2
+        WHERE f.lane = $1 ORDER BY f.height DESC, f.found_at DESC LIMIT $3";
+    /// Rewards of blocks that the log has no record of.
+    OTHER_BLOCKS = "SELECT block_hash, height, block_time, state, minor, window_epoch
+        FROM market_rewards r WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM market_found f
+        WHERE f.lane = r.lane AND f.block_hash = r.block_hash) ORDER BY height DESC LIMIT $2";
+    COUNT_BLOCKS = "SELECT COUNT(*) AS n FROM market_rewards
+        WHERE lane = $1 AND state IN ('maturing', 'mature')";
+
+    // Rewards
+    REWARD = "SELECT lane, height, minor, generation, state, window_epoch, accrued, credited
+        FROM market_rewards WHERE asset = $1 AND block_hash = $2";
+    INSERT_REWARD = "INSERT INTO market_rewards (asset, block_hash, lane, height, minor, block_time,
+        seen_epoch, generation, state, window_epoch, accrued, credited)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 'maturing', NULL, 0, 0)";
+    REINSTATE_REWARD = "UPDATE market_rewards SET state = 'maturing', generation = generation + 1,
+        accrued = 0, credited = 0, seen_epoch = $3 WHERE asset = $1 AND block_hash = $2";
+    ORPHAN_REWARD = "UPDATE market_rewards SET state = 'orphaned', accrued = 0, credited = 0
+        WHERE asset = $1 AND block_hash = $2";
+    DEEP_REWARDS = "SELECT block_hash, minor, generation FROM market_rewards
+        WHERE lane = $1 AND state = 'maturing' AND height <= $2 ORDER BY height, block_hash";
+    MATURE_REWARD = "UPDATE market_rewards SET state = 'mature' WHERE asset = $1 AND block_hash = $2";
+    /// Rewards to share out, with the epoch of their stamp where the log has it.
+    UNACCRUED = "SELECT r.block_hash AS block_hash, r.minor AS minor, r.block_time AS block_time,
+        r.seen_epoch AS seen_epoch, r.generation AS generation, r.window_epoch AS window_epoch,
+        f.epoch AS found_epoch FROM market_rewards r LEFT JOIN market_found f
+        ON f.lane = r.lane AND f.block_hash = r.block_hash
+        WHERE r.lane = $1 AND r.state IN ('maturing', 'mature') AND r.credited = 0 AND r.accrued = 0
+        ORDER BY r.height, r.block_hash";
+    SET_ACCRUED = "UPDATE market_rewards SET accrued = 1, window_epoch = $3
+        WHERE asset = $1 AND block_hash = $2";
+    UNCREDITED = "SELECT block_hash, generation FROM market_rewards
+        WHERE lane = $1 AND state = 'mature' AND credited = 0 AND accrued = 1
+        ORDER BY height, block_hash";
+    SET_CREDITED = "UPDATE market_rewards SET credited = 1 WHERE asset = $1 AND block_hash = $2";
+    INSERT_ACCRUAL = "INSERT INTO market_accruals (asset, block_hash, generation, reversal, kind,
+        beneficiary, lane, minor, fraction_high, fraction_low, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    ACCRUALS_OF_BLOCK = "SELECT kind, beneficiary, minor, fraction_high, fraction_low
+        FROM market_accruals WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND reversal = 0
+        ORDER BY kind, beneficiary";
+
+    // Standings and settlements
+    STANDING = "SELECT account, accrued, matured, settled_minor, net_minor, fee_carry, settlements,
+        settled_to FROM market_standings WHERE lane = $1 AND kind = $2 AND beneficiary = $3";
+    PUT_STANDING = "INSERT INTO market_standings (lane, kind, beneficiary, account, accrued, matured,
+        settled_minor, net_minor, fee_carry, waiting_minor, settlements, settled_to)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        ON CONFLICT (lane, kind, beneficiary) DO UPDATE SET accrued = excluded.accrued,
+        matured = excluded.matured, settled_minor = excluded.settled_minor,
+        net_minor = excluded.net_minor, fee_carry = excluded.fee_carry,
+        waiting_minor = excluded.waiting_minor, settlements = excluded.settlements,
+        settled_to = excluded.settled_to";
+    WAITING = "SELECT kind, beneficiary FROM market_standings WHERE lane = $1 AND waiting_minor > 0
+        ORDER BY kind, beneficiary";
+    STANDINGS_OF_ACCOUNT = "SELECT lane, accrued, settled_minor FROM market_standings
+        WHERE account = $1";
+    STANDINGS_FROM = "SELECT kind, beneficiary, accrued, matured, settled_minor, net_minor
+        FROM market_standings WHERE lane = $1 AND (kind, beneficiary) > ($2, $3)
+        ORDER BY kind, beneficiary LIMIT $4";
+    INSERT_SETTLEMENT = "INSERT INTO market_settlements (lane, kind, beneficiary, number, from_epoch,
+        to_epoch, gross_minor, fee_minor, maintenance_minor, waived_minor, net_minor, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    SETTLEMENTS = "SELECT from_epoch, to_epoch, gross_minor, fee_minor, maintenance_minor,
+        waived_minor, net_minor, at FROM market_settlements
+        WHERE lane = $1 AND kind = $2 AND beneficiary = $3 ORDER BY number DESC LIMIT $4";
+
+    // Reconciliation
+    REWARD_SUMS = "SELECT state, accrued, credited, CAST(SUM(minor) AS BIGINT) AS minor
+        FROM market_rewards WHERE lane = $1 AND state IN ('maturing', 'mature')
+        GROUP BY state, accrued, credited";
+    SETTLEMENT_SUMS = "SELECT kind, CAST(SUM(gross_minor) AS BIGINT) AS gross,
+        CAST(SUM(net_minor) AS BIGINT) AS net FROM market_settlements WHERE lane = $1 GROUP BY kind";
+    ACCRUAL_SUMS = "SELECT CAST(COALESCE(SUM(minor), 0) AS BIGINT) AS minor,
+        CAST(COALESCE(SUM(fraction_high), 0) AS BIGINT) AS high,
+        CAST(COALESCE(SUM(fraction_low), 0) AS BIGINT) AS low FROM market_accruals WHERE lane = $1";
+    ACCRUAL_SUMS_OF = "SELECT CAST(COALESCE(SUM(minor), 0) AS BIGINT) AS minor,
+        CAST(COALESCE(SUM(fraction_high), 0) AS BIGINT) AS high,
+        CAST(COALESCE(SUM(fraction_low), 0) AS BIGINT) AS low FROM market_accruals
+        WHERE lane = $1 AND kind = $2 AND beneficiary = $3";
+    /// For the audit of what is sold.
+    HOLDING_CONTRACTS = "SELECT hashrate FROM market_contracts WHERE lane = $1
+        AND state IN ('awaiting_payment', 'starting', 'active')";
+}

@@ -1,0 +1,62 @@
+//! The last checkpoints of every lane, in memory, for stamping jobs.
+
+use gruve_proof::epoch::GENESIS;
+use gruve_units::{EpochNumber, LaneId};
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+/// Checkpoints kept for each lane. Jobs ask for one two epochs back; the rest is room for a late accountant.
+pub(crate) const KEPT: u32 = 64;
+
+/// The last checkpoints of every lane. Reading waits for nothing but a memory lock.
+#[derive(Debug, Default)]
+pub struct StampSource {
+    lanes: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, [u8; 32]>>>,
+}
+
+impl StampSource {
+    /// The checkpoint of the last epoch closed at or before `before_or_at`; epoch 0 and zeros
+    /// ([`GENESIS`]) when there is none.
+    #[must_use]
+    pub fn latest_checkpoint(
+        &self,
+        lane: &LaneId,
+        before_or_at: EpochNumber,
+    ) -> (EpochNumber, [u8; 32]) {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        lanes
+            .get(lane)
+            .and_then(|l| l.range(..=before_or_at).next_back())
+            .map_or((EpochNumber(0), GENESIS), |(e, c)| (*e, *c))
+    }
+
+    pub(crate) fn put(&self, lane: &LaneId, epoch: EpochNumber, checkpoint: [u8; 32]) {
+        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = lanes.entry(lane.clone()).or_default();
+        kept.insert(epoch, checkpoint);
+        while kept.len() > usize::try_from(KEPT).unwrap_or(usize::MAX) {
+            kept.pop_first();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_checkpoint_not_after_an_epoch_is_given() {
+        let (source, lane) = (StampSource::default(), "btc".parse().unwrap());
+        assert_eq!(source.latest_checkpoint(&lane, EpochNumber(9)), (EpochNumber(0), GENESIS));
+        for n in [5, 6, 9] {
+            source.put(&lane, EpochNumber(n), [u8::try_from(n).unwrap(); 32]);
+        }
+        assert_eq!(source.latest_checkpoint(&lane, EpochNumber(8)), (EpochNumber(6), [6; 32]));
+        assert_eq!(source.latest_checkpoint(&lane, EpochNumber(9)), (EpochNumber(9), [9; 32]));
+        assert_eq!(source.latest_checkpoint(&lane, EpochNumber(4)), (EpochNumber(0), GENESIS));
+        for n in 10..200 {
+            source.put(&lane, EpochNumber(n), [1; 32]);
+        }
+        assert_eq!(source.latest_checkpoint(&lane, EpochNumber(100)).0, EpochNumber(0));
+    }
+}
