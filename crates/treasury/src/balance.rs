@@ -1,11 +1,13 @@
 //! What the wallet holds, and whether the books agree.
 
 use crate::blocks::newest;
+use crate::payer::OPEN_MAX;
 use crate::sql;
 use crate::{Result, Treasury};
+use gruve_chain::hash_to_text;
 use gruve_ledger::{Account, balance};
 use gruve_store::{Tx, params};
-use gruve_units::{Amount, Asset};
+use gruve_units::{Amount, Asset, Timestamp};
 
 /// What a wallet holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,59 @@ impl WalletReconciliation {
     }
 }
 
+/// A transaction of ours that no block has yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// Its id as explorers write it, once signed.
+    pub txid: Option<String>,
+    /// `funded`, `signed` or `broadcast`.
+    pub state: String,
+    /// Payouts in it.
+    pub payouts: u32,
+    /// What it pays the network.
+    pub fee: Amount,
+    /// When it was planned.
+    pub created: Timestamp,
+    /// The node's last answer to a sending.
+    pub last_answer: Option<String>,
+    /// Coins it spends that are not in the chain just now, or that another transaction has spent.
+    pub coins_missing: u32,
+}
+
+impl OpenTransaction {
+    /// Whether it cannot confirm as the chain stands: a reorganisation took one of its coins away,
+    /// or somebody else has our keys. It confirms by itself when the coins come back; it is taken
+    /// apart by itself when another spending of them is buried; a coin that never comes back is the
+    /// operator's to decide.
+    #[must_use]
+    pub const fn needs_a_look(&self) -> bool {
+        self.coins_missing > 0
+    }
+}
+
 impl Treasury {
+    /// Transactions of ours on their way, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open_transactions(&self, asset: Asset) -> Result<Vec<OpenTransaction>> {
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::OPEN_TRANSACTIONS, &params![asset, OPEN_MAX]).await?;
+        let read = |row: &gruve_store::Row| -> Result<OpenTransaction> {
+            let txid: Option<[u8; 32]> = row.get("txid")?;
+            Ok(OpenTransaction {
+                txid: txid.map(|t| hash_to_text(&t)),
+                state: row.get("state")?,
+                payouts: row.get("payouts")?,
+                fee: Amount::new(asset, row.get("fee")?),
+                created: row.get("created_at")?,
+                last_answer: row.get("last_answer")?,
+                coins_missing: row.get("coins_missing")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// What the wallet of `asset` holds.
     ///
     /// # Errors

@@ -132,12 +132,12 @@ impl Treasury {
         }
         let standing = Standing::new(asset, &this, connection, self.now());
 
-        let spends = self.our_spends(tx, asset, block).await?;
-        let batches = self.batches_in(tx, asset, block, &spends).await?;
         let ours = self.our_outputs(tx, wallet, block).await?;
+        let spends = self.our_spends(tx, asset, block, &ours).await?;
+        let batches = self.batches_in(tx, asset, block, &spends).await?;
         let mut touched = BTreeSet::new();
         self.book_arrivals(tx, wallet, &standing, block, &ours, &batches, &mut touched).await?;
-        let payouts = self.book_spends(tx, &standing, block, &spends, &ours, &batches).await?;
+        let payouts = self.book_spends(tx, &standing, block, &spends, &batches).await?;
         self.credit_ripe(tx, &standing, &mut touched).await?;
         let mut invoices = Vec::new();
         for id in touched {

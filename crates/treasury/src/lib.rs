@@ -64,7 +64,7 @@ mod sql;
 pub mod transaction;
 mod treasury;
 
-pub use balance::{WalletBalance, WalletReconciliation};
+pub use balance::{OpenTransaction, WalletBalance, WalletReconciliation};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
 pub use error::{SinkError, TreasuryError};

@@ -29,6 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The longest pause after errors; pauses double from [`LOOK_EVERY`].
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// Transactions of one chain under way at most; further payouts wait. With fifty payouts each that
+/// is more than a chain confirms in hours, and keeps what is sent again after a restart small.
+pub(crate) const OPEN_MAX: u32 = 200;
+
 /// Characters of a node's answer kept for the operator.
 const ANSWER_CHARS_MAX: usize = 200;
 
@@ -48,6 +52,7 @@ pub struct PayerProgress {
 /// Pays approved payouts. One at a time is enough; two would not pay twice, but do work twice.
 pub struct Payer {
     treasury: Treasury,
+    /// When each open transaction was last sent.
     sent: Mutex<HashMap<[u8; 16], Timestamp>>,
 }
 
@@ -90,6 +95,7 @@ impl Payer {
     pub async fn step(&self) -> Result<PayerProgress> {
         let mut progress = PayerProgress::default();
         let mut outcome = Ok(());
+        self.forget_old().await;
         for wallet in &self.treasury.0.wallets {
             let done = self.step_chain(wallet, &mut progress).await;
             match done {
@@ -102,6 +108,12 @@ impl Payer {
         outcome.map(|()| progress)
     }
 
+    /// Drops times so old that they decide nothing: whatever is still open is due anyway.
+    async fn forget_old(&self) {
+        let (now, every) = (self.treasury.now(), self.treasury.0.resend_every);
+        self.sent.lock().await.retain(|_, at| now < *at || now.since(*at) < every);
+    }
+
     async fn step_chain(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
         // Sending what is signed does not wait for anything that follows and may fail.
         let sent = self.send_signed(wallet, progress).await;
@@ -109,7 +121,8 @@ impl Payer {
             return Err(e);
         }
         self.sign_planned(wallet, progress).await?;
-        if self.has_approved(wallet).await? {
+        let room = self.open_batches(wallet).await?.len() < OPEN_MAX as usize;
+        if room && self.has_approved(wallet).await? {
             let estimate = wallet.node.fee_rate(wallet.policy.target_blocks).await?;
             self.treasury.passing("fee estimate answered")?;
             let rate = wallet.policy.rate(estimate.map(|r| Rate(r.minor_per_kvb)));
@@ -138,7 +151,7 @@ impl Payer {
 
     async fn open_batches(&self, wallet: &Wallet) -> Result<Vec<([u8; 16], String)>> {
         let mut tx = self.treasury.0.store.read().await?;
-        let rows = tx.fetch_all(sql::OPEN_BATCHES, &params![wallet.asset()]).await?;
+        let rows = tx.fetch_all(sql::OPEN_BATCHES, &params![wallet.asset(), OPEN_MAX]).await?;
         rows.iter().map(|row| Ok((row.get("id")?, row.get("state")?))).collect()
     }
 
@@ -153,8 +166,7 @@ impl Payer {
     }
 
     async fn send_signed(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
-        let open = self.open_batches(wallet).await?;
-        for (batch, state) in open {
+        for (batch, state) in self.open_batches(wallet).await? {
             let now = self.treasury.now();
             let due = match self.sent.lock().await.get(&batch) {
                 // A clock that went back must not stop sending.
@@ -206,6 +218,7 @@ impl Payer {
             }
             self.treasury.passing("sending noted, before commit")?;
             Ok(())
-        })
+        })?;
+        self.treasury.passing("sending noted, after commit")
     }
 }

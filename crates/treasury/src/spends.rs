@@ -16,7 +16,7 @@ use gruve_chain::{LeanBlock, LeanTx, hash_to_text};
 use gruve_ledger::Account;
 use gruve_store::{Tx, params};
 use gruve_units::{Asset, PayoutId};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One of our coins spent in a block.
 pub(crate) struct OurSpend {
@@ -86,12 +86,15 @@ pub(crate) async fn payouts_of(tx: &mut Tx, batch: [u8; 16]) -> Result<Vec<Batch
 }
 
 impl Treasury {
-    /// Our coins, known before this block, that it spends.
+    /// Our coins that the block spends: those known before, and those it makes itself. We spend
+    /// confirmed coins only, but a reorganisation can put a payment to us and our spending of it
+    /// into the same block.
     pub(crate) async fn our_spends(
         &self,
         tx: &mut Tx,
         asset: Asset,
         block: &LeanBlock,
+        ours: &[OurOutput],
     ) -> Result<Vec<OurSpend>> {
         let spending = || block.txs.iter().enumerate().filter(|(_, t)| !t.coinbase);
         let txids: BTreeSet<&[u8]> =
@@ -100,6 +103,9 @@ impl Treasury {
         let mut coins: BTreeMap<([u8; 32], u32), i64> = BTreeMap::new();
         for row in sql::among(tx, &sql::UNSPENT_AMONG, asset, &keys).await? {
             coins.insert((row.get("txid")?, row.get("vout")?), row.get("value")?);
+        }
+        for made in ours {
+            coins.insert((block.txs[made.tx_at].txid, made.vout), made.value);
         }
         let mut spends = Vec::new();
         for (tx_at, t) in spending() {
@@ -144,7 +150,6 @@ impl Treasury {
         standing: &Standing,
         block: &LeanBlock,
         spends: &[OurSpend],
-        ours: &[OurOutput],
         batches: &BatchesInBlock,
     ) -> Result<Vec<PayoutId>> {
         let mut outside: Vec<([u8; 32], u32, i64)> = Vec::new();
@@ -155,15 +160,6 @@ impl Treasury {
                 tx.execute(sql::SPEND_UTXO, &values).await?;
             } else {
                 outside.push((spend.txid, spend.vout, spend.value));
-            }
-        }
-        // Coins made and spent in this same block: never by us, who spend confirmed coins only.
-        let inputs: HashSet<([u8; 32], u32)> =
-            block.txs.iter().flat_map(|t| t.inputs.iter().copied()).collect();
-        for output in ours {
-            let txid = block.txs[output.tx_at].txid;
-            if inputs.contains(&(txid, output.vout)) {
-                outside.push((txid, output.vout, output.value));
             }
         }
         for (txid, vout, value) in outside {

@@ -137,7 +137,15 @@ gruve_store::statements! {
         FROM treasury_batches WHERE id = $1";
     OPEN_BATCHES = "SELECT id, state FROM treasury_batches
         WHERE asset = $1 AND state IN ('funded', 'signed', 'broadcast') ORDER BY created_at, id
-        LIMIT 1000";
+        LIMIT $2";
+    OPEN_TRANSACTIONS = "SELECT b.id, b.state, b.txid, b.fee, b.created_at, b.last_answer,
+        (SELECT COUNT(*) FROM treasury_payouts p WHERE p.batch = b.id) AS payouts,
+        (SELECT COUNT(*) FROM treasury_reservations r LEFT JOIN treasury_utxos u
+            ON u.asset = r.asset AND u.txid = r.txid AND u.vout = r.vout
+            WHERE r.batch = b.id AND (u.txid IS NULL OR u.spent_height IS NOT NULL)) AS coins_missing
+        FROM treasury_batches b
+        WHERE b.asset = $1 AND b.state IN ('funded', 'signed', 'broadcast')
+        ORDER BY b.created_at, b.id LIMIT $2";
     SIGN_BATCH = "UPDATE treasury_batches SET state = 'signed', signed_tx = $2, txid = $3
         WHERE id = $1 AND state = 'funded'";
     BATCH_SENT = "UPDATE treasury_batches SET state = 'broadcast', last_answer = $2

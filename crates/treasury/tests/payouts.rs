@@ -28,6 +28,7 @@ gruve_store::laws! { payouts: [
     a_payout_taken_out_of_the_chain_confirms_again,
     a_coin_spent_by_others_frees_the_payout_only_when_deep,
     unripe_rewards_are_never_spent,
+    a_coin_and_the_payout_that_spends_it_may_come_back_in_one_block,
 ]}
 
 const COIN: i64 = 1_000_000;
@@ -83,10 +84,7 @@ async fn the_amount_is_held_at_once_and_cannot_be_asked_twice(store: Store) {
     house.request(1, 700_000, &address).await.unwrap();
     assert_eq!((house.available(1).await, house.held(1).await), (300_000, 700_000));
     let refused = house.request(1, 700_000, &address).await.unwrap_err();
-    assert!(matches!(
-        refused,
-        TreasuryError::Ledger(LedgerError::InsufficientFunds { .. })
-    ));
+    assert!(matches!(refused, TreasuryError::Ledger(LedgerError::InsufficientFunds { .. })));
 }
 
 async fn a_request_key_gives_the_same_payout_again(store: Store) {
@@ -300,6 +298,9 @@ async fn a_refusing_node_never_makes_a_payout_fail(store: Store) {
     assert_eq!(house.total(AccountKind::PayoutsInFlight).await, COIN);
     house.mine(CONFIRMATIONS + 6).await;
     assert_eq!(state(&house, id).await, PayoutState::Signed);
+    let open = house.treasury.open_transactions(ASSET).await.unwrap();
+    assert!(open[0].last_answer.as_ref().unwrap().contains("missingorspent"));
+    assert!(!open[0].needs_a_look(), "its coins are in the chain again");
     house.clock.advance(Duration::from_secs(601));
     pay_out(&house).await;
     assert_eq!(state(&house, id).await, PayoutState::Confirmed);
@@ -353,6 +354,9 @@ async fn a_coin_spent_by_others_frees_the_payout_only_when_deep(store: Store) {
     house.mine(1).await;
     let lost = house.total(AccountKind::Loss).await;
     assert!(lost > 0);
+    let open = house.treasury.open_transactions(ASSET).await.unwrap();
+    assert_eq!((open.len(), open[0].payouts), (1, 1));
+    assert!(open[0].needs_a_look());
     for _ in 1..REORG_LIMIT {
         assert_eq!(state(&house, id).await, PayoutState::Broadcast);
         house.payer.step().await.unwrap();
@@ -386,4 +390,24 @@ async fn unripe_rewards_are_never_spent(store: Store) {
     assert_eq!(state(&house, next).await, PayoutState::Confirmed);
     let tip = house.node.tip().await.unwrap();
     assert_eq!(tip.height, house.chain.height());
+}
+
+async fn a_coin_and_the_payout_that_spends_it_may_come_back_in_one_block(store: Store) {
+    let house = House::new(store, 1).await;
+    house.top_up(1, 5 * COIN).await;
+    let id = house.request(1, COIN, &stranger(1).0).await.unwrap();
+    pay_out(&house).await;
+    house.chain.rewind(usize::try_from(house.chain.height()).unwrap());
+    house.mine(2).await;
+    assert_eq!(state(&house, id).await, PayoutState::Confirmed);
+    // What he has spent of a payment that is not deep again yet.
+    assert_eq!(house.total(AccountKind::Loss).await, COIN);
+    house.mine(CONFIRMATIONS).await;
+    assert_eq!(house.total(AccountKind::Loss).await, 0);
+    assert_eq!(house.available(1).await, 4 * COIN);
+    house.chain.rewind(usize::try_from(house.chain.height()).unwrap());
+    house.mine(REORG_LIMIT * 2).await;
+    assert_eq!(state(&house, id).await, PayoutState::Confirmed);
+    assert_eq!(house.available(1).await, 4 * COIN);
+    assert_eq!(house.chain.payments_to(&stranger(1).1).len(), 1);
 }

@@ -11,8 +11,8 @@ use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_add
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    ChainWallet, Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError,
-    Treasury, TreasuryConfig, TreasuryError,
+    ChainWallet, Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed,
+    SinkError, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -274,10 +274,11 @@ impl House {
     }
 
     /// Gives a customer coins by a top-up.
-    pub async fn top_up(&self, n: u8, minor: i64) {
+    pub async fn top_up(&self, n: u8, minor: i64) -> Invoice {
         let invoice = self.invoice(n, minor, Purpose::TopUp).await;
         self.pay(&invoice.address, minor);
         self.mine(CONFIRMATIONS).await;
+        invoice
     }
 
     pub async fn request(&self, n: u8, minor: i64, to: &str) -> Result<PayoutId, TreasuryError> {
