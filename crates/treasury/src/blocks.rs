@@ -127,7 +127,8 @@ impl Treasury {
         let row = tx.fetch_one(sql::NEXT_CONNECTION, &params![asset]).await?;
         let connection: i64 = row.get("connections")?;
         tx.execute(sql::INSERT_BLOCK, &params![asset, height, block.hash, connection]).await?;
-        if let Some(old) = height.checked_sub(wallet.reorg_limit) {
+        // As many as may be taken back, and one to stand on.
+        if let Some(old) = height.checked_sub(wallet.reorg_limit + 1) {
             tx.execute(sql::PRUNE_BLOCKS, &params![asset, old]).await?;
         }
         let standing = Standing::new(asset, &this, connection, self.now());

@@ -51,7 +51,8 @@ pub struct ChainWallet {
     /// Depth at which a receipt is credited and a coin may be spent; at least 1 (the block it
     /// stands in counts).
     pub confirmations: u64,
-    /// How many of the newest blocks can be undone; the follower's limit must not be above it.
+    /// How many of the newest blocks can be undone; the follower's limit must not be above it. Also
+    /// the depth from which a spending of our coins by others is taken for final.
     pub reorg_limit: u64,
     /// Fees and limits of payouts.
     pub payouts: PayoutPolicy,
@@ -72,7 +73,8 @@ impl ChainWallet {
             params,
             node,
             confirmations,
-            reorg_limit: 200,
+            // As the follower's: deeper would take back spent rewards.
+            reorg_limit: params.coinbase_maturity.max(100),
             payouts: PayoutPolicy::of(params.asset),
         }
     }

@@ -213,7 +213,7 @@ impl History {
 
     fn reorganise(&mut self) {
         let depth = (1 + self.dice.below(5)).min(self.house.chain.height() - 1);
-        self.house.chain.rewind(usize::try_from(depth).unwrap());
+        self.house.chain.rewind(depth);
         if self.vanishing && self.dice.chance(50) {
             let invoices = &self.invoices;
             for (_, _, script, _) in invoices {

@@ -291,7 +291,7 @@ async fn a_refusing_node_never_makes_a_payout_fail(store: Store) {
     let house = rich(store).await;
     let id = house.request(1, COIN, &stranger(1).0).await.unwrap();
     // A branch where our coins do not exist: the node refuses for missing inputs.
-    house.chain.rewind(usize::try_from(house.chain.height()).unwrap());
+    house.chain.rewind(house.chain.height());
     house.payer.step().await.unwrap();
     assert_eq!(state(&house, id).await, PayoutState::Signed);
     assert_eq!(house.held(1).await, 0);
@@ -397,7 +397,7 @@ async fn a_coin_and_the_payout_that_spends_it_may_come_back_in_one_block(store: 
     house.top_up(1, 5 * COIN).await;
     let id = house.request(1, COIN, &stranger(1).0).await.unwrap();
     pay_out(&house).await;
-    house.chain.rewind(usize::try_from(house.chain.height()).unwrap());
+    house.chain.rewind(house.chain.height());
     house.mine(2).await;
     assert_eq!(state(&house, id).await, PayoutState::Confirmed);
     // What he has spent of a payment that is not deep again yet.
@@ -405,7 +405,7 @@ async fn a_coin_and_the_payout_that_spends_it_may_come_back_in_one_block(store: 
     house.mine(CONFIRMATIONS).await;
     assert_eq!(house.total(AccountKind::Loss).await, 0);
     assert_eq!(house.available(1).await, 4 * COIN);
-    house.chain.rewind(usize::try_from(house.chain.height()).unwrap());
+    house.chain.rewind(house.chain.height());
     house.mine(REORG_LIMIT * 2).await;
     assert_eq!(state(&house, id).await, PayoutState::Confirmed);
     assert_eq!(house.available(1).await, 4 * COIN);

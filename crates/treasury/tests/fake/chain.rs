@@ -157,8 +157,9 @@ impl FakeChain {
     }
 
     /// Takes the newest `depth` blocks away; what was in them waits again, before all others.
-    pub fn rewind(&self, depth: usize) {
+    pub fn rewind(&self, depth: u64) {
         let mut s = self.lock();
+        let depth = usize::try_from(depth).unwrap();
         let keep = s.blocks.len().saturating_sub(depth).max(1);
         let gone = s.blocks.split_off(keep);
         let mut waiting: Vec<LeanTx> =

@@ -162,15 +162,14 @@ impl House {
         };
         let broken = |b: bool| if b { Err(TreasuryError::BrokenOff("follower")) } else { Ok(()) };
         let before = breaks();
-        if let Some(top) = top {
-            if self.chain.block(top.height).is_none_or(|b| b.hash != top.hash) {
-                transact!(self.store, tx -> Result<(), TreasuryError> => {
-                    self.disconnect(tx, &top).await?;
-                    broken(before)
-                })?;
-                broken(breaks())?;
-                return Ok(true);
-            }
+        let left = |t: &BlockRef| self.chain.block(t.height).is_none_or(|b| b.hash != t.hash);
+        if let Some(top) = top.filter(left) {
+            transact!(self.store, tx -> Result<(), TreasuryError> => {
+                self.disconnect(tx, &top).await?;
+                broken(before)
+            })?;
+            broken(breaks())?;
+            return Ok(true);
         }
         let height = top.map_or(0, |t| t.height + 1);
         let Some(block) = self.chain.block(height) else { return Ok(false) };
