@@ -22,7 +22,7 @@ pub async fn post(tx: &mut Tx, entry: &Entry) -> Result<Posted> {
     if is_posted(tx, entry, &lines).await? {
         return Ok(Posted::Already);
     }
-    let moves = plan(tx, entry, &lines).await?;
+    let moves = plan(tx, entry).await?;
     // From here on half an entry stands in the transaction until all is done.
     let outcome = write(tx, entry, &lines, &moves).await;
     if outcome.is_err() {
@@ -60,9 +60,10 @@ struct Move {
 }
 
 /// Reads the balances that the entry moves, in sorted order, and checks where they would end.
-async fn plan(tx: &mut Tx, entry: &Entry, lines: &[Line]) -> Result<Vec<Move>> {
+async fn plan(tx: &mut Tx, entry: &Entry) -> Result<Vec<Move>> {
     let mut sums: BTreeMap<(String, Asset), (Account, i128)> = BTreeMap::new();
-    for posting in &entry.postings {
+    // Zero postings are not in the journal, so neither is a balance that only they would touch.
+    for posting in entry.postings.iter().filter(|p| p.amount.minor != 0) {
         let minor = i128::from(posting.amount.minor);
         let by = match posting.account.kind().side() {
             Side::Debit => minor,
@@ -72,10 +73,6 @@ async fn plan(tx: &mut Tx, entry: &Entry, lines: &[Line]) -> Result<Vec<Move>> {
             .or_insert_with(|| (posting.account.clone(), 0))
             .1 += by;
     }
-    // Zero postings are not in the journal, so neither is a balance that only they would touch.
-    let touched =
-        |key: &(String, Asset)| lines.iter().any(|l| l.account == key.0 && l.asset == key.1);
-    sums.retain(|key, _| touched(key));
 
     let mut moves = Vec::with_capacity(sums.len());
     for ((key, asset), (account, by)) in sums {

@@ -39,13 +39,9 @@ impl<'a> Attempt<'a> {
 
     /// # Errors
     /// When no transaction could be begun.
-    pub async fn begin(&mut self) -> Result<Tx> {
-        loop {
-            match self.store.begin().await {
-                Err(StoreError::Busy(_)) if self.number < ATTEMPTS_MAX => self.wait().await,
-                outcome => return outcome,
-            }
-        }
+    pub async fn begin(&self) -> Result<Tx> {
+        // Not repeated when busy: it has then waited for the writer's place as long as it may.
+        self.store.begin().await
     }
 
     /// Ends a run: commits it when its body succeeded. `None` when it met a conflict and is to be

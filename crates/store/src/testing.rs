@@ -95,12 +95,19 @@ pub fn postgres_url() -> String {
 /// # Panics
 /// When no server is set (see [`postgres_url`]) or it cannot be used.
 pub async fn postgres() -> Store {
+    postgres_in(&fresh_schema()).await
+}
+
+fn fresh_schema() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let (url, n) = (postgres_url(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let schema = format!("test_{}_{n}", std::process::id());
+    format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn postgres_in(schema: &str) -> Store {
+    let url = postgres_url();
     // A killed process with the same number may have left one.
-    drop_schema(&url, &schema).await;
-    match Store::open_with(&url, options(Some(schema))).await {
+    drop_schema(&url, schema).await;
+    match Store::open_with(&url, options(Some(schema.to_owned()))).await {
         Ok(store) => store,
         Err(e) => panic!("cannot use the PostgreSQL server for tests: {e}"),
     }
@@ -156,9 +163,11 @@ pub fn on_sqlite<F: Future<Output = ()>>(law: impl FnOnce(Store) -> F) {
 /// Runs a law in a fresh `PostgreSQL` schema; called by [`laws!`](crate::laws).
 pub fn on_postgres<F: Future<Output = ()>>(law: impl FnOnce(Store) -> F) {
     run(async {
-        let store = postgres().await;
+        let schema = fresh_schema();
+        let store = postgres_in(&schema).await;
         law(store.clone()).await;
         store.close().await;
+        drop_schema(&postgres_url(), &schema).await;
     });
 }
 

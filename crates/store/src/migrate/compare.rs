@@ -78,13 +78,12 @@ fn comparable(mut statement: Vec<String>) -> Option<Vec<String>> {
         statement.truncate(3);
         return Some(statement);
     }
-    if opens(&statement, &["create", "table"]) {
-        while let Some(close) = statement.iter().rposition(|w| w == ")") {
-            let tail: Vec<&str> = statement[close + 1..].iter().map(String::as_str).collect();
-            if tail.iter().all(|w| ["strict", "without", "rowid", ","].contains(w)) {
-                statement.truncate(close + 1);
-            }
-            break;
+    if opens(&statement, &["create", "table"])
+        && let Some(close) = statement.iter().rposition(|w| w == ")")
+    {
+        let mut tail = statement[close + 1..].iter();
+        if tail.all(|w| ["strict", "without", "rowid", ","].contains(&w.as_str())) {
+            statement.truncate(close + 1);
         }
     }
     for word in &mut statement {
@@ -109,9 +108,9 @@ fn words(script: &str) -> Vec<String> {
         } else if rest.starts_with("--") {
             rest = rest.find('\n').map_or("", |at| &rest[at..]);
             continue;
-        } else if rest.starts_with("$$") {
+        } else if let Some(body) = rest.strip_prefix("$$") {
             // A function's body, ignored together with its function.
-            rest[2..].find("$$").map_or(rest.len(), |at| at + 4)
+            body.find("$$").map_or(rest.len(), |at| at + 4)
         } else if c == '\'' {
             rest[1..].find('\'').map_or(rest.len(), |at| at + 2)
         } else if c.is_ascii_alphanumeric() || c == '_' {
