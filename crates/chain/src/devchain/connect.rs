@@ -101,6 +101,16 @@ fn sequence_locks_hold(tx: &Transaction, spent: &[Coin], place: &Place<'_>) -> b
     })
 }
 
+/// Whole coins as Core's `FormatMoney` writes them: at least two decimals, no more than needed.
+fn in_coins(params: &DevParams, minor: i64) -> String {
+    let mut text = gruve_units::Amount::new(params.asset, minor).decimal();
+    let least = text.find('.').map_or(text.len(), |point| point + 3);
+    while text.len() > least && text.ends_with('0') {
+        text.pop();
+    }
+    text
+}
+
 /// Checks a transaction that is no coinbase against the coins it spends, in the order of its
 /// inputs.
 ///
@@ -127,8 +137,8 @@ pub fn check_spend(
     }
     let value_out = value_out(tx);
     if value_in < value_out {
-        let coins = |minor| gruve_units::Amount::new(params.asset, minor).decimal();
-        let detail = format!("value in ({}) < value out ({})", coins(value_in), coins(value_out));
+        let (given, asked) = (in_coins(params, value_in), in_coins(params, value_out));
+        let detail = format!("value in ({given}) < value out ({asked})");
         return Err(Reject::with("bad-txns-in-belowout", detail));
     }
     if !sequence_locks_hold(tx, spent, place) {

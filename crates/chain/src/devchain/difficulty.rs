@@ -128,3 +128,184 @@ pub fn easiest(params: &DevParams, base: u32, parent_time: u32, time: u32) -> (u
     let level = (0..=most).find(|&level| eased(base, level) == bits).unwrap_or(most);
     (bits, level_start(parent_time, level, params.spacing_secs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devchain::bits_for_work;
+    use gruve_units::{Algorithm, Asset, Entropy, Hashes, SeededEntropy};
+    use proptest::prelude::*;
+
+    const SPACING: u32 = 20;
+    const START: u32 = 1_700_000_000;
+
+    fn work(bits: u32) -> f64 {
+        #[allow(clippy::cast_precision_loss)] // a simulated hashrate, which decides no amount
+        let hashes = Target::from_compact(bits).unwrap().expected_hashes().0 as f64;
+        hashes
+    }
+
+    /// A farm mining at some hashrates, one after the other.
+    struct Farm {
+        params: DevParams,
+        entropy: SeededEntropy,
+        base: u32,
+        parent_time: u32,
+        /// The true time; headers hold whole seconds.
+        now: f64,
+        solve_secs: i64,
+    }
+
+    impl Farm {
+        fn new(start_work: u128) -> Farm {
+            let mut params =
+                DevParams::new(Asset::Btc, Algorithm::Sha256d).with_start_work(Hashes(start_work));
+            params.spacing_secs = SPACING;
+            Farm {
+                base: bits_for_work(Hashes(start_work)),
+                entropy: SeededEntropy::new(7),
+                params,
+                parent_time: START,
+                now: f64::from(START),
+                solve_secs: i64::from(SPACING),
+            }
+        }
+
+        /// An exponentially distributed amount of luck with mean one.
+        fn luck(&self) -> f64 {
+            let mut bytes = [0u8; 4];
+            self.entropy.fill(&mut bytes);
+            let uniform = (f64::from(u32::from_le_bytes(bytes)) + 1.0) / 4_294_967_297.0;
+            -uniform.ln()
+        }
+
+        /// Finds the next block at a hashrate; gives the seconds it took. The miner takes every
+        /// easing as soon as it is allowed.
+        fn block(&mut self, hashrate: f64) -> f64 {
+            let base = next_base(self.base, self.solve_secs, SPACING);
+            let mut luck = self.luck();
+            let started = self.now;
+            loop {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let second = (self.now as u32).max(self.parent_time);
+                let (bits, _) = easiest(&self.params, base, self.parent_time, second);
+                assert!(is_allowed(&self.params, base, bits, self.parent_time, second));
+                let needed = luck * work(bits) / hashrate;
+                let left = f64::from(second) + 1.0 - self.now;
+                if needed <= left {
+                    self.now += needed;
+                    self.solve_secs = i64::from(second) - i64::from(self.parent_time);
+                    self.parent_time = second;
+                    self.base = base;
+                    return self.now - started;
+                }
+                luck -= left * hashrate / work(bits);
+                self.now += left;
+            }
+        }
+    }
+
+    #[test]
+    fn the_spacing_settles_at_the_target_whatever_the_hashrate() {
+        for hashrate in [1e3, 3e5, 1e8, 1e12] {
+            let mut farm = Farm::new(1 << 14);
+            for _ in 0..400 {
+                farm.block(hashrate);
+            }
+            let blocks = 2_000;
+            let took: f64 = (0..blocks).map(|_| farm.block(hashrate)).sum();
+            let mean = took / f64::from(blocks);
+            assert!((17.0..24.0).contains(&mean), "{hashrate} H/s: {mean} s a block");
+        }
+    }
+
+    #[test]
+    fn a_farm_that_shrinks_a_thousandfold_is_not_stuck() {
+        let mut farm = Farm::new(1 << 24);
+        for _ in 0..300 {
+            farm.block(1e9);
+        }
+        let mut longest: f64 = 0.0;
+        let mut first_forty = 0.0;
+        for _ in 0..40 {
+            let took = farm.block(1e6);
+            longest = longest.max(took);
+            first_forty += took;
+        }
+        assert!(longest < 25.0 * f64::from(SPACING), "a block took {longest} s");
+        assert!(first_forty < 150.0 * f64::from(SPACING), "forty blocks took {first_forty} s");
+        let settled: f64 = (0..500).map(|_| farm.block(1e6)).sum::<f64>() / 500.0;
+        assert!((16.0..25.0).contains(&settled), "{settled} s a block afterwards");
+    }
+
+    #[test]
+    fn a_farm_that_grows_a_thousandfold_is_reined_in_within_a_hundred_blocks() {
+        let mut farm = Farm::new(1 << 14);
+        for _ in 0..300 {
+            farm.block(1e3);
+        }
+        for _ in 0..100 {
+            farm.block(1e6);
+        }
+        let mean: f64 = (0..500).map(|_| farm.block(1e6)).sum::<f64>() / 500.0;
+        assert!((16.0..25.0).contains(&mean), "{mean} s a block afterwards");
+    }
+
+    #[test]
+    fn after_a_night_without_miners_the_base_has_eased_fourfold_at_most() {
+        let base = bits_for_work(Hashes(1 << 24));
+        let after = next_base(base, 8 * 3600, SPACING);
+        assert_eq!(after, next_base(base, i64::from(LONGEST_SPACINGS * SPACING), SPACING));
+        let ratio = work(base) / work(after);
+        assert!((3.99..4.01).contains(&ratio), "{ratio}");
+        assert_eq!(eased(base, ease_level(START, START + 8 * 3600, SPACING)), POW_LIMIT_BITS);
+    }
+
+    #[test]
+    fn easing_is_allowed_from_its_time_on_and_not_before() {
+        let params = DevParams::new(Asset::Btc, Algorithm::Sha256d);
+        let base = bits_for_work(Hashes(1 << 20));
+        for level in 1..10 {
+            let from = level_start(START, level, params.spacing_secs);
+            let bits = eased(base, level);
+            assert!(is_allowed(&params, base, bits, START, from));
+            assert!(is_allowed(&params, base, bits, START, from + 1_000), "later is as good");
+            assert!(!is_allowed(&params, base, bits, START, from - 1));
+            assert!(is_allowed(&params, base, base, START, from), "easing is no duty");
+            assert_eq!(easiest(&params, base, START, from), (bits, from));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_block_moves_the_base_within_its_bounds(
+            bits in 0x0500_8000u32..0x2000_ffff,
+            took in -10_000i64..1_000_000,
+            spacing in 1u32..=86_400,
+        ) {
+            let Some(before) = Target::from_compact(bits) else { return Ok(()) };
+            prop_assume!(bits & 0x0080_0000 == 0 && before <= pow_limit());
+            let after = Target::from_compact(next_base(bits, took, spacing)).unwrap();
+            prop_assert!(after <= pow_limit());
+            let (small, large) = (U320::from(before.0), U320::from(after.0));
+            // Rounding to a compact form loses less than one part in 2¹⁵.
+            prop_assert!(large * U320::from(10) * U320::from(32_768) >= small * U320::from(9) * U320::from(32_767));
+            prop_assert!(large <= small * U320::from(4));
+        }
+
+        #[test]
+        fn the_easiest_bits_are_always_allowed(
+            work in 1u128..(1 << 60),
+            late in 0u32..200_000,
+            spacing in 1u32..=600,
+        ) {
+            let mut params = DevParams::new(Asset::Ltc, Algorithm::Scrypt);
+            params.spacing_secs = spacing;
+            let base = bits_for_work(Hashes(work));
+            let (bits, from) = easiest(&params, base, START, START + late);
+            prop_assert!(from <= START + late);
+            prop_assert!(is_allowed(&params, base, bits, START, START + late));
+            prop_assert!(is_allowed(&params, base, bits, START, from.max(START)));
+        }
+    }
+}
