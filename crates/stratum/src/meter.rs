@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_rate_follows_the_work_and_forgets_it() {
-        let at = |s| Timestamp::from_secs(1_700_000_000 + s);
+        let at = |s: i64| Timestamp::from_secs(1_700_000_000 + s);
         let mut meter = Meter::new(at(0));
         for s in 0..600 {
             meter.add(Hashes(1_000_000), at(s));

@@ -38,7 +38,10 @@ pub struct ClientJob {
 
 impl ClientJob {
     /// From the parameters of `mining.notify`.
-    pub(super) fn from_notify(params: &[Value]) -> Result<ClientJob, &'static str> {
+    ///
+    /// # Errors
+    /// In words, what is wrong with them.
+    pub fn from_notify(params: &[Value]) -> Result<ClientJob, &'static str> {
         const SHAPE: &str = "mining.notify of an unknown shape";
         // At least eight; `clean` is the last.
         if params.len() < 8 {

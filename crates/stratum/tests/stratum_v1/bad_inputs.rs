@@ -1,0 +1,357 @@
+//! Every entry of the bad-input list, with its reaction. An entry that nobody answers for fails the test.
+
+use crate::miner::{EN2, HARD, Miner, NTIME, class, code, job, method, rules, template};
+use gruve_stratum::limits;
+use gruve_stratum::session::CloseReason;
+use serde_json::{Value, json};
+
+const LIST: &str = include_str!("../../../../testdata/bad-inputs-stratum-v1.json");
+
+/// The entry's line for this session: its job, its extranonce 2 of eight bytes.
+fn adapt(input: &str, miner: &Miner) -> String {
+    input
+        .replace("\"j1\"", &format!("\"{}\"", miner.job_id()))
+        .replace("\"J1\"", &format!("\"{}\"", miner.job_id().to_uppercase()))
+        .replace("\"00000001\"", &format!("\"{EN2}\""))
+}
+
+/// The code of the answer to one line from a working session.
+fn answer(input: &str) -> i64 {
+    let mut miner = Miner::working();
+    let line = adapt(input, &miner);
+    let replies = miner.say(&line);
+    assert_eq!(replies.len(), 1, "{line}");
+    assert_eq!(miner.closed, None);
+    code(&replies[0])
+}
+
+/// Both lines in one session: the codes.
+fn answers(first: &str, second: &str) -> (i64, i64) {
+    let mut miner = Miner::working();
+    let lines = [adapt(first, &miner), adapt(second, &miner)].join("\n");
+    let replies = miner.say(&lines);
+    assert_eq!(miner.log.len(), replies.iter().filter(|r| code(r) == 0).count());
+    (code(&replies[0]), code(&replies[1]))
+}
+
+fn submit(en2: &str, ntime: &str, nonce: &str) -> String {
+    json!({"id": 6, "method": "mining.submit", "params": ["w", "j1", en2, ntime, nonce]})
+        .to_string()
+}
+
+fn silent(input: &[u8]) {
+    let mut miner = Miner::working();
+    assert_eq!(miner.say_bytes(input), "");
+    assert_eq!(miner.closed, None);
+}
+
+fn parse(input: &str) {
+    match input {
+        "not json" => {
+            let mut miner = Miner::working();
+            for n in 1..=limits::BAD_LINES_MAX {
+                assert_eq!(miner.closed, None);
+                assert_eq!(miner.say_bytes(input.as_bytes()), "");
+                assert_eq!(miner.closed.is_some(), n == limits::BAD_LINES_MAX);
+            }
+        }
+        // As a line of its own it is bad; without its end it waits (tests of the gateway).
+        "{\"id\":1" => silent(input.as_bytes()),
+        "\\r\\n" => silent(b"\r\n\r\n"),
+        _ if input.starts_with("GET") => {
+            let mut miner = Miner::connect(rules());
+            let answer = miner.say_bytes(input.replace("\\r\\n", "\r\n").as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+            assert_eq!(miner.closed, Some(CloseReason::Http));
+        }
+        _ if input.starts_with("[[[[") => {
+            silent(&[b"[".repeat(7000), b"]".repeat(7000)].concat());
+        }
+        _ if input.contains("1e400") => silent(input.as_bytes()),
+        _ if input.contains("\"id\":[]") => {
+            let reply = Miner::working().say(input).remove(0);
+            assert_eq!((&reply["id"], code(&reply)), (&json!([]), 0));
+        }
+        _ if input.contains("\"id\":null") => {
+            let mut miner = Miner::working();
+            let line = adapt(input, &miner);
+            let reply = miner.say(&line).remove(0);
+            assert_eq!((&reply["id"], code(&reply)), (&Value::Null, 0));
+        }
+        other => panic!("no reaction for {other}"),
+    }
+}
+
+fn submit_shape(input: &str, expect: &str) {
+    let got = answer(input);
+    match expect {
+        "params not array: 20" | "20" => assert_eq!(got, 20),
+        "extra params ignored or 20" => {
+            assert_eq!(got, 20, "its bits were not negotiated");
+            let unrolled = input.replace("1fffe000", "00000000");
+            assert_eq!(answer(&unrolled), 0, "the seventh is ignored");
+        }
+        "empty worker: 24/20"
+        | "worker never authorised on this connection: 24 (ckpool: worker mismatch)" => {
+            assert_eq!(got, 24);
+        }
+        "job ids are opaque: do not fold case"
+        | "21 job not found; no crash"
+        | "21"
+        | "21, no integer wrap to a valid id" => assert_eq!(got, 21),
+        other => panic!("no reaction for {other}"),
+    }
+}
+
+fn extranonce2(input: &str) {
+    if input.contains(" vs ") {
+        let at = format!("{NTIME:08x}");
+        let twice = answers(
+            &submit("000000000000000A", &at, "deadbeef"),
+            &submit("000000000000000a", &at, "deadbeef"),
+        );
+        assert_eq!(twice, (0, 22));
+    } else {
+        assert_eq!(answer(input), 20, "{input}");
+    }
+}
+
+fn ntime(input: &str) {
+    if input.contains('/') {
+        let twice =
+            answers(&submit(EN2, "6600000A", "deadbeef"), &submit(EN2, "6600000a", "deadbeef"));
+        assert_eq!(twice, (0, 22));
+    } else {
+        assert_eq!(answer(input), 20, "{input}");
+    }
+}
+
+fn nonce(input: &str, expect: &str) {
+    if expect == "20" {
+        assert_eq!(answer(input), 20, "{input}");
+    } else {
+        // Another spelling of deadbeef: valid, and the same share.
+        let plain = submit(EN2, &format!("{NTIME:08x}"), "deadbeef");
+        assert_eq!(answers(input, &plain), (0, 22), "{input}");
+    }
+}
+
+fn version_bits(input: &str, expect: &str) {
+    const ROLL: &str = r#"{"id":3,"method":"mining.configure","params":[["version-rolling"],{"version-rolling.mask":"ffffffff"}]}"#;
+    let mut miner = Miner::working();
+    let mut with_bits = template(2, HARD);
+    with_bits.version = 0x2000_4000;
+    miner.say(ROLL);
+    miner.work(job(2, with_bits));
+    let line = adapt(input, &miner);
+    let say = |miner: &mut Miner| code(&miner.say(&line)[0]);
+    let share_version = |miner: &Miner| miner.log[0].version;
+    match expect {
+        e if e.starts_with("valid: leaves job version bits in mask cleared") => {
+            assert_eq!(say(&mut miner), 0);
+            assert_eq!(share_version(&miner), 0x2000_0000);
+        }
+        "valid if mask negotiated" => {
+            assert_eq!(say(&mut miner), 0);
+            assert_eq!(share_version(&miner), 0x3fff_e000);
+            let mut plain = Miner::working();
+            let line = adapt(input, &plain);
+            assert_eq!(code(&plain.say(&line)[0]), 20, "not negotiated");
+        }
+        "20" | "short hex: 20 or left-pad only if documented" => assert_eq!(say(&mut miner), 20),
+        "empty string: treat as absent or 20" => {
+            assert_eq!(say(&mut miner), 0);
+            assert_eq!(share_version(&miner), 0x2000_4000, "as absent: the job's own");
+        }
+        e if e.starts_with("treat as 0 bits?") => {
+            let reply = miner.submit(&miner.job_id(), EN2, NTIME, 1);
+            assert_eq!(code(&reply), 0);
+            assert_eq!(share_version(&miner), 0x2000_4000, "not rolled: the job's own");
+        }
+        e if e.starts_with("nVersion 20002000 by BIP310") => {
+            let line = json!({"id": 9, "method": "mining.submit",
+                "params": ["w", miner.job_id(), EN2, format!("{NTIME:08x}"), "00000001", "00002000"]});
+            assert_eq!(code(&miner.say(&line.to_string())[0]), 0);
+            assert_eq!(share_version(&miner), 0x2000_2000);
+        }
+        other => panic!("no reaction for {other}"),
+    }
+}
+
+fn order(input: &str) {
+    match input {
+        "mining.submit before subscribe" => {
+            let mut miner = Miner::connect(rules());
+            assert_eq!(code(&miner.submit("j1", EN2, NTIME, 1)), 25);
+            miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","x"]}"#);
+            assert_eq!(code(&miner.submit("j1", EN2, NTIME, 1)), 25);
+        }
+        "mining.authorize before subscribe" => {
+            let mut miner = Miner::connect(rules());
+            miner.work(job(1, template(1, HARD)));
+            let heard = miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","x"]}"#);
+            assert_eq!((heard.len(), code(&heard[0])), (1, 0), "no job yet");
+            let heard = miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+            let methods: Vec<_> = heard.iter().map(method).collect();
+            assert_eq!(methods, ["", "mining.set_difficulty", "mining.notify"]);
+        }
+        "subscribe twice" => {
+            let mut miner = Miner::working();
+            let again = r#"{"id":8,"method":"mining.subscribe","params":[]}"#;
+            let [first, second] = [miner.say(again), miner.say(again)];
+            assert_eq!(first, second, "the same extranonce, and no job anew");
+            assert_eq!(first.len(), 1);
+            assert_eq!(first[0]["result"][1], "a1b2c3d4");
+            assert_eq!(code(&miner.submit(&miner.job_id(), EN2, NTIME, 1)), 0);
+        }
+        "mining.extranonce.subscribe" => {
+            let line = r#"{"id":"xnsub","method":"mining.extranonce.subscribe","params":[]}"#;
+            let reply = Miner::working().say(line).remove(0);
+            assert_eq!((code(&reply), &reply["id"]), (0, &json!("xnsub")));
+        }
+        _ if input.starts_with("mining.suggest_difficulty") => suggestions(),
+        _ if input.starts_with("mining.multi_version") => {
+            for method in ["mining.multi_version", "mining.get_transactions", "no.such", ""] {
+                let mut miner = Miner::working();
+                let line = json!({"id": 5, "method": method, "params": [1]}).to_string();
+                let reply = miner.say(&line).remove(0);
+                assert_eq!(reply["error"][0], 20, "{method}");
+                assert_eq!(miner.closed, None);
+                assert_eq!(code(&miner.submit(&miner.job_id(), EN2, NTIME, 1)), 0);
+            }
+            for silent_one in [
+                r#"{"id":null,"method":"mining.capabilities","params":[{"notify":[]}]}"#,
+                r#"{"id":7,"method":"pong","params":[]}"#,
+                r#"{"id":7,"result":"pong","error":null}"#,
+                r#"{"method":"unknown.notification"}"#,
+            ] {
+                silent(silent_one.as_bytes());
+            }
+        }
+        other => panic!("no reaction for {other}"),
+    }
+}
+
+fn suggestions() {
+    // (What is suggested, the class that comes of it.) NaN is not JSON: a bad line.
+    for (suggested, expected) in [
+        ("1e-9", 2),
+        ("0", 0),
+        ("-1", 0),
+        ("\"x\"", 0),
+        ("1e300", 32),
+        ("NaN", 0),
+        ("1e999", 0),
+        ("16", 32),
+        ("0.5", 31),
+        ("\"0.25\"", 30),
+    ] {
+        let mut miner = Miner::working();
+        let line =
+            format!(r#"{{"id":null,"method":"mining.suggest_difficulty","params":[{suggested}]}}"#);
+        let heard = miner.say(&line);
+        assert!(heard.iter().all(|l| !method(l).is_empty()), "no reply to a notification");
+        assert_eq!(miner.session.class(), class(expected), "{suggested}");
+        assert_eq!(code(&miner.submit(&miner.job_id(), EN2, NTIME, 1)).clamp(0, 23) % 23, 0);
+    }
+    let mut miner = Miner::working();
+    let heard = miner.say(r#"{"id":3,"method":"mining.suggest_difficulty(0.5)","params":[]}"#);
+    assert_eq!(code(&heard[0]), 0);
+    assert_eq!(miner.session.class(), class(31));
+}
+
+fn auth(input: &str) {
+    if input.starts_with("same worker from") {
+        // Limits of the gateway, tested there.
+        return;
+    }
+    let long = "n".repeat(10_000);
+    let refused =
+        ["", ".", "_", "/", "a/../../b", "..", &long, "a\0b", "a\\b", "\u{202e}evil", "a\u{200f}"];
+    for name in refused {
+        let mut miner = Miner::connect(rules());
+        let line =
+            json!({"id": 2, "method": "mining.authorize", "params": [name, "x"]}).to_string();
+        assert_eq!(code(&miner.say(&line)[0]), 24, "{name:.20?}");
+    }
+    // Harmless as data: whether they are known is the house's affair.
+    for name in ["\"; DROP TABLE--", "⛏️", "a.b"] {
+        let mut miner = Miner::connect(rules());
+        let line =
+            json!({"id": 2, "method": "mining.authorize", "params": [name, "x"]}).to_string();
+        assert_eq!(code(&miner.say(&line)[0]), 0, "{name:.20?}");
+        assert_eq!(miner.session.user(), name);
+    }
+}
+
+fn resource(input: &str) {
+    match input {
+        "connect and send nothing" => {
+            let mut miner = Miner::connect(rules());
+            miner.wait(30);
+            assert_eq!(miner.closed, None);
+            miner.wait(1);
+            assert_eq!(miner.closed, Some(CloseReason::Handshake));
+        }
+        "never read replies" => {} // A test of the gateway.
+        "10 000 invalid shares/s" => {
+            let mut miner = Miner::working();
+            let id = miner.job_id();
+            let mut sent = 0;
+            while miner.closed.is_none() {
+                sent += 1;
+                assert!(sent <= limits::BAD_SHARES_WINDOW, "not closed");
+                miner.submit(&id, "00", NTIME, sent);
+            }
+            assert_eq!(miner.closed, Some(CloseReason::BadShares));
+            // What real firmware does wrong is answered for ever.
+            let mut miner = Miner::working();
+            for _ in 0..3000 {
+                miner.submit(&miner.job_id(), EN2, NTIME, 7);
+                miner.submit("gone", EN2, NTIME, 7);
+            }
+            assert_eq!(miner.closed, None);
+        }
+        "duplicate-set growth: same job open for hours" => {
+            let mut rules = rules();
+            rules.class_range = (class(0), class(0));
+            let mut miner = Miner::connect(rules);
+            miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+            miner.say(r#"{"id":2,"method":"mining.authorize","params":["w"]}"#);
+            miner.work(job(1, template(1, HARD)));
+            let id = miner.job_id();
+            let limit = u32::try_from(limits::SHARES_PER_JOB_MAX).unwrap();
+            for n in 0..limit {
+                assert_eq!(code(&miner.submit(&id, EN2, NTIME, n)), 0);
+            }
+            assert_eq!(code(&miner.submit(&id, EN2, NTIME, limit)), 20);
+            assert_eq!(code(&miner.submit(&id, EN2, NTIME, 0)), 22, "still exact");
+            assert_eq!(miner.closed, None);
+            miner.work(job(2, template(1, HARD)));
+            assert_eq!(code(&miner.submit(&miner.job_id(), EN2, NTIME, 0)), 0);
+        }
+        other => panic!("no reaction for {other}"),
+    }
+}
+
+#[test]
+fn every_bad_input_has_its_reaction() {
+    let list: Vec<Value> = serde_json::from_str(LIST).unwrap();
+    assert_eq!(list.len(), 50);
+    for entry in &list {
+        let text = |key: &str| entry[key].as_str().unwrap();
+        let (input, expect) = (text("input"), text("expect"));
+        match text("category") {
+            "parse" => parse(input),
+            "submit-shape" => submit_shape(input, expect),
+            "extranonce2" => extranonce2(input),
+            "ntime" => ntime(input),
+            "nonce" => nonce(input, expect),
+            "version_bits" => version_bits(input, expect),
+            "order" => order(input),
+            "auth" => auth(input),
+            "resource" => resource(input),
+            other => panic!("no reactions for {other}"),
+        }
+    }
+}

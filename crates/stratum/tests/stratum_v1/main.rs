@@ -1,0 +1,13 @@
+//! Stratum V1 as a miner sees it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_inputs;
+mod firmware;
+mod gateway;
+mod kill;
+mod lane;
+mod miner;
+mod node;
+mod session;
+mod share_vectors;
+mod vardiff;

@@ -1,0 +1,215 @@
+//! A session driven without sockets, and jobs to hand it.
+
+use gruve_chain::{Job, JobSpec, Template};
+use gruve_sharelog::{BlockRecord, Owner, ShareRecord};
+use gruve_stratum::client::ClientJob;
+use gruve_stratum::session::{CloseReason, Session, SessionRules, Step};
+use gruve_stratum::{Authorized, LiveJob, Refused, WorkState};
+use gruve_units::{Algorithm, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Difficulty one: no test ever finds a block by chance.
+pub(crate) const HARD: u32 = 0x1d00_ffff;
+/// Every other hash is a block.
+pub(crate) const EASY: u32 = 0x207f_ffff;
+pub(crate) const NTIME: u32 = 0x6600_0000;
+/// The first job's number: its name has letters.
+pub(crate) const FIRST: u64 = 0xabcd_ef01;
+pub(crate) const EN2: &str = "0000000000000001";
+
+pub(crate) fn class(k: u8) -> Class {
+    Class::new(k).unwrap()
+}
+
+pub(crate) fn template(prev: u8, bits: u32) -> Template {
+    Template {
+        height: 100 + u64::from(prev),
+        prev_hash: std::array::from_fn(|i| prev.wrapping_add(u8::try_from(i).unwrap())),
+        version: 0x2000_0000,
+        bits,
+        min_time: NTIME - 600,
+        cur_time: NTIME,
+        coinbase_value: 5_000_000_000,
+        txs: Vec::new(),
+        witness_commitment: None,
+        mweb: None,
+        longpoll_id: None,
+    }
+}
+
+pub(crate) fn job(id: u64, template: Template) -> Arc<LiveJob> {
+    let spec = JobSpec {
+        id: JobId(id),
+        epoch: EpochNumber(7),
+        checkpoint_epoch: EpochNumber(5),
+        commitment: [0xcd; 32],
+        tag: id.to_be_bytes().to_vec(),
+        pay_to: vec![(vec![0x51], template.coinbase_value)],
+        extranonce_len: 12,
+    };
+    Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
+}
+
+pub(crate) fn rules() -> SessionRules {
+    SessionRules {
+        algorithm: Algorithm::Sha256d,
+        class_range: (class(0), class(60)),
+        start_class: class(0),
+        share_interval: Duration::from_secs(5),
+        version_mask: 0x1fff_e000,
+        handshake_max: Duration::from_secs(30),
+        idle_max: Duration::from_secs(900),
+    }
+}
+
+/// A session, its driver, and what it did.
+pub(crate) struct Miner {
+    pub(crate) session: Session,
+    pub(crate) now: Timestamp,
+    pub(crate) work: Option<WorkState>,
+    pub(crate) log: Vec<ShareRecord>,
+    pub(crate) blocks: Vec<BlockRecord>,
+    pub(crate) closed: Option<CloseReason>,
+    /// What the log will answer: `None` when it fails.
+    pub(crate) log_takes: Option<bool>,
+    /// Passwords other than this one are let in.
+    pub(crate) refused_password: &'static str,
+}
+
+impl Miner {
+    pub(crate) fn connect(rules: SessionRules) -> Miner {
+        let now = Timestamp::from_secs(i64::from(NTIME));
+        Miner {
+            session: Session::new(Arc::new(rules), [0xa1, 0xb2, 0xc3, 0xd4], now),
+            now,
+            work: None,
+            log: Vec::new(),
+            blocks: Vec::new(),
+            closed: None,
+            log_takes: Some(true),
+            refused_password: "wrong",
+        }
+    }
+
+    /// Subscribed, authorised as `w`, with a job that every hash solves.
+    pub(crate) fn working() -> Miner {
+        let mut miner = Miner::connect(rules());
+        miner.say(r#"{"id":1,"method":"mining.subscribe","params":["test/1"]}"#);
+        miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","x"]}"#);
+        miner.work(job(FIRST, template(1, HARD)));
+        miner
+    }
+
+    /// Says lines read together; gives what comes back, line by line.
+    pub(crate) fn say(&mut self, lines: &str) -> Vec<Value> {
+        self.say_bytes(lines.as_bytes())
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}")))
+            .collect()
+    }
+
+    pub(crate) fn say_bytes(&mut self, lines: &[u8]) -> String {
+        for line in lines.split(|b| *b == b'\n') {
+            match self.session.line(line, self.now) {
+                Step::Continue => {}
+                Step::Block(block) => self.blocks.push(*block),
+                Step::Authorize { user, password } => {
+                    let outcome = if password == self.refused_password {
+                        Err(Refused("no \"such\" login".to_owned()))
+                    } else {
+                        Ok(Authorized { owner: Owner::House, machine: machine(&user) })
+                    };
+                    self.session.authorized(&outcome, &password, self.now);
+                }
+                Step::Close(reason) => {
+                    self.closed = Some(reason);
+                    break;
+                }
+            }
+        }
+        let shares = self.session.pending_shares().to_vec();
+        let answers = self.log_takes.map(|taken| vec![taken; shares.len()]);
+        if self.log_takes == Some(true) {
+            self.log.extend(shares);
+        }
+        self.session.settle(answers.as_deref(), self.now);
+        self.heard_text()
+    }
+
+    pub(crate) fn heard_text(&mut self) -> String {
+        String::from_utf8(std::mem::take(self.session.output())).unwrap()
+    }
+
+    pub(crate) fn heard(&mut self) -> Vec<Value> {
+        let text = self.heard_text();
+        text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    }
+
+    /// Publishes a job; gives what the miner hears.
+    pub(crate) fn work(&mut self, job: Arc<LiveJob>) -> Vec<Value> {
+        let work = match &self.work {
+            Some(work) => work.with(job, 24),
+            None => WorkState::of(Algorithm::Sha256d, job),
+        };
+        self.work = Some(work.clone());
+        self.session.work(Arc::new(work), self.now);
+        self.heard()
+    }
+
+    pub(crate) fn wait(&mut self, seconds: u64) -> Vec<Value> {
+        for _ in 0..seconds {
+            self.now = self.now.plus(Duration::from_secs(1));
+            self.closed = self.closed.or(self.session.tick(self.now));
+        }
+        self.heard()
+    }
+
+    /// The newest job's name at the class in force.
+    pub(crate) fn job_id(&self) -> String {
+        let job = self.work.as_ref().unwrap().current.job().id();
+        format!("{job}{:02x}", self.session.class().k())
+    }
+
+    /// Submits and gives the reply.
+    pub(crate) fn submit(&mut self, job: &str, en2: &str, ntime: u32, nonce: u32) -> Value {
+        let line = format!(
+            r#"{{"id":4,"method":"mining.submit","params":["w","{job}","{en2}","{ntime:08x}","{nonce:08x}"]}}"#
+        );
+        self.say(&line).remove(0)
+    }
+}
+
+pub(crate) fn machine(user: &str) -> MachineId {
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(user.bytes()) {
+        *to = from;
+    }
+    MachineId::from_bytes(id)
+}
+
+/// The code of a refusal; 0 for yes.
+pub(crate) fn code(reply: &Value) -> i64 {
+    for key in ["id", "result", "error"] {
+        assert!(reply.get(key).is_some(), "{key} is missing in {reply}");
+    }
+    if reply["error"].is_null() {
+        assert_eq!(reply["result"], Value::Bool(true), "{reply}");
+        return 0;
+    }
+    assert_eq!(reply["result"], Value::Bool(false), "{reply}");
+    assert_eq!(reply["error"].as_array().unwrap().len(), 3, "{reply}");
+    reply["error"][0].as_i64().unwrap()
+}
+
+pub(crate) fn method(line: &Value) -> &str {
+    line["method"].as_str().unwrap_or("")
+}
+
+/// A notify as a miner would hash it.
+pub(crate) fn client_job(notify: &Value) -> ClientJob {
+    let mut job = ClientJob::from_notify(notify["params"].as_array().unwrap()).unwrap();
+    job.extranonce1 = vec![0xa1, 0xb2, 0xc3, 0xd4];
+    job.extranonce2_size = 8;
+    job
+}
