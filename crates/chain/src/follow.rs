@@ -78,9 +78,9 @@ impl Blamed for SinkError {
 /// transaction, so that [`ChainSink::known`] never disagrees with the effects.
 #[async_trait]
 pub trait ChainSink: Send + Sync {
-    /// The blocks connected and not disconnected, newest first, without gaps, at least as many as
-    /// the reorganisation limit where there are so many; empty at first start.
-    async fn known(&self) -> Result<Vec<BlockRef>, SinkError>;
+    /// The newest `limit` blocks connected and not disconnected, newest first, without gaps; fewer
+    /// only when there are no more, so none at first start.
+    async fn known(&self, limit: usize) -> Result<Vec<BlockRef>, SinkError>;
 
     /// The next block of the best chain.
     async fn connect(&self, block: &FollowedBlock) -> Result<(), SinkError>;
@@ -316,7 +316,7 @@ impl Follower {
     }
 
     async fn load(&self) -> Result<VecDeque<BlockRef>, FollowError> {
-        let mut known: VecDeque<BlockRef> = self.sink.known().await?.into();
+        let mut known: VecDeque<BlockRef> = self.sink.known(self.kept()).await?.into();
         known.truncate(self.kept());
         known.make_contiguous().reverse();
         let gap = known.iter().zip(known.iter().skip(1)).find(|(a, b)| a.height + 1 != b.height);
@@ -326,7 +326,7 @@ impl Follower {
         }
     }
 
-    /// Blocks remembered: the limit, and one more to stand on.
+    /// Blocks remembered: as many as may be taken back, and one more to stand on.
     fn kept(&self) -> usize {
         self.options.reorg_limit.saturating_add(1)
     }
@@ -410,10 +410,11 @@ impl Follower {
             return Err(FollowError::ReorgTooDeep { depth, height: oldest, limit });
         }
         self.sink.disconnect(&last).await?;
-        known.pop_back();
-        if known.is_empty() {
+        if known.len() == 1 {
             state.resume_at = Some(last.height);
         }
+        // Asked anew, the sink gives an older block for the one gone, so that `all_known` holds.
+        state.known = None;
         Ok(Progress::Disconnected(last))
     }
 }

@@ -1,0 +1,175 @@
+//! Real Litecoin nodes on regtest for tests: `litecoind` twice, since it gives templates only to
+//! who has a peer. Killed when dropped.
+//!
+//! Usable from other crates' tests by `#[path]`; needs `gruve_chain`, `serde_json`, `tempfile` and
+//! `tokio`.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
+
+use gruve_chain::{NetworkName, Node, RpcNode, params_for};
+use gruve_units::Asset;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+pub const INSTALL: &str = "apt-get update && apt-get install -y --no-install-recommends litecoind";
+const USER: &str = "gruve";
+const PASSWORD: &str = "regtest-only";
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Whether Litecoin's extension block may activate (it does at height 432).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mweb {
+    Activates,
+    Never,
+}
+
+/// Two connected nodes; ask the first.
+pub struct LitecoinPair {
+    pub node: LitecoinNode,
+    pub peer: LitecoinNode,
+}
+
+impl LitecoinPair {
+    /// Starts both and waits until they are connected.
+    pub async fn start(mweb: Mweb) -> Self {
+        let node = LitecoinNode::start(mweb, None).await;
+        let peer = LitecoinNode::start(mweb, Some(&node)).await;
+        wait_until("the nodes are connected", async || {
+            node.rpc().info().await.is_ok_and(|info| info.peers > 0)
+        })
+        .await;
+        LitecoinPair { node, peer }
+    }
+}
+
+/// One `litecoind` with a directory and ports of its own.
+pub struct LitecoinNode {
+    child: Child,
+    rpc_port: u16,
+    p2p_port: u16,
+    dir: TempDir,
+}
+
+impl Drop for LitecoinNode {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl LitecoinNode {
+    /// Starts a node and waits until it answers.
+    pub async fn start(mweb: Mweb, peer: Option<&LitecoinNode>) -> Self {
+        // A free port may be taken by another test before the node has it: then once more.
+        let mut words = String::new();
+        for _ in 0..5 {
+            let mut node = Self::spawn(mweb, peer);
+            if node.is_up().await {
+                return node;
+            }
+            words = std::fs::read_to_string(node.dir.path().join("stderr")).unwrap_or_default();
+        }
+        panic!("litecoind does not start: {words}");
+    }
+
+    fn spawn(mweb: Mweb, peer: Option<&LitecoinNode>) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let stderr = File::create(dir.path().join("stderr")).expect("a file in it");
+        let (rpc_port, p2p_port) = free_ports();
+        let mut command = Command::new("litecoind");
+        command
+            .arg("-regtest")
+            .arg(format!("-datadir={}", dir.path().display()))
+            .arg(format!("-rpcuser={USER}"))
+            .arg(format!("-rpcpassword={PASSWORD}"))
+            .arg(format!("-rpcport={rpc_port}"))
+            .arg(format!("-bind=127.0.0.1:{p2p_port}"))
+            .args(["-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1", "-server=1", "-listen=1"])
+            .args(["-dnsseed=0", "-listenonion=0", "-discover=0"])
+            // Otherwise the node counts as downloading (and gives no template) until somebody has
+            // mined a block after regtest's genesis of 2011.
+            .arg("-maxtipage=2000000000")
+            .args(["-fallbackfee=0.0001", "-dbcache=4", "-maxmempool=5", "-par=1"]);
+        if mweb == Mweb::Never {
+            command.arg("-vbparams=mweb:4000000000:4000000001");
+        }
+        if let Some(peer) = peer {
+            command.arg(format!("-addnode=127.0.0.1:{}", peer.p2p_port));
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
+        let child = child.unwrap_or_else(|e| panic!("litecoind: {e}. Install it: {INSTALL}"));
+        LitecoinNode { child, rpc_port, p2p_port, dir }
+    }
+
+    async fn is_up(&mut self) -> bool {
+        let rpc = self.rpc();
+        let up = async {
+            loop {
+                if rpc.tip().await.is_ok() {
+                    return true;
+                }
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    return false;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, up).await.unwrap_or(false)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.rpc_port)
+    }
+
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// A client for the node.
+    pub fn rpc(&self) -> RpcNode {
+        let params = params_for(Asset::Ltc, NetworkName::Regtest).unwrap();
+        RpcNode::new(&self.url(), USER, PASSWORD, params).unwrap()
+    }
+
+    /// Any call; panics when the node refuses it.
+    pub async fn call(&self, method: &'static str, params: Value) -> Value {
+        self.rpc().call(method, params).await.unwrap_or_else(|e| panic!("{method}: {e}"))
+    }
+
+    /// Makes the node's own wallet, for tests that need somebody else's transactions.
+    pub async fn make_wallet(&self) {
+        self.call("createwallet", json!(["test"])).await;
+    }
+
+    /// A new address of the node's wallet: `legacy`, `p2sh-segwit`, `bech32` or `mweb`.
+    pub async fn new_address(&self, kind: &str) -> String {
+        self.call("getnewaddress", json!(["", kind])).await.as_str().unwrap().to_owned()
+    }
+
+    /// Has the node mine blocks itself.
+    pub async fn generate(&self, blocks: u32, address: &str) {
+        self.call("generatetoaddress", json!([blocks, address])).await;
+    }
+}
+
+fn free_ports() -> (u16, u16) {
+    let [a, b] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    (a.local_addr().unwrap().port(), b.local_addr().unwrap().port())
+}
+
+/// Asks again and again, until the deadline.
+pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(DEADLINE, waiting).await.is_ok(), "not in time: {what}");
+}
