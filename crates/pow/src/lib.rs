@@ -22,7 +22,7 @@ mod merkle;
 mod scanner;
 mod scrypt;
 
-pub use difficulty::share_difficulty;
+pub use difficulty::{Difficulty, DifficultyError, share_difficulty};
 pub use merkle::merkle_root_from_branch;
 pub use scanner::HeaderScanner;
 pub use scrypt::scrypt_1024_1_1;
