@@ -24,7 +24,7 @@ pub struct Scene<'a> {
     pub young: &'a Funds,
     /// A coinbase's, too young to be spent.
     pub immature: &'a Funds,
-    /// Spent long ago.
+    /// Spent by the transaction that made `young`, with the fee.
     pub spent: &'a Funds,
 }
 
@@ -116,6 +116,9 @@ pub fn wrong_blocks(scene: &Scene<'_>) -> Vec<Wrong> {
         b.txdata.push(pay(&never));
     });
     case("bad-txns-inputs-missingorspent", "a coin spent long ago", Mend::All, &|b| {
+        b.txdata.push(scene.key.pay(scene.spent, &to, 3_000));
+    });
+    case("bad-txns-BIP30", "a transaction that is there already", Mend::All, &|b| {
         b.txdata.push(pay(scene.spent));
     });
     case("bad-txns-inputs-missingorspent", "one coin twice in a block", Mend::All, &|b| {
