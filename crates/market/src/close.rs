@@ -84,9 +84,7 @@ impl Market {
     ) -> Result<[u8; 32]> {
         let (now, epoch) = (self.now(), closing.epoch);
         let before = LaneState::read(tx, &lane.lane).await?;
-        if before.closed.is_some_and(|last| last >= epoch) {
-            return Err(MarketError::NotTheAccountant { lane: lane.lane.clone(), epoch });
-        }
+        claim(tx, lane, before.closed, epoch).await?;
         write_blocks(tx, lane, &closing.blocks).await?;
         let settle = is_settlement(lane, before.closed, epoch);
 
@@ -123,7 +121,7 @@ impl Market {
         if settle {
             settlement::settle_lane(tx, lane, epoch, now).await?;
         }
-        advance(tx, lane, closing, &before, checkpoint).await?;
+        advance(tx, lane, closing, checkpoint).await?;
         Ok(checkpoint)
     }
 
@@ -380,26 +378,34 @@ async fn write_epoch(
     Ok(())
 }
 
+/// Makes this transaction the one that closes the epoch.
+async fn claim(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    before: Option<EpochNumber>,
+    epoch: EpochNumber,
+) -> Result<()> {
+    let taken = || MarketError::NotTheAccountant { lane: lane.lane.clone(), epoch };
+    if before.is_some_and(|last| last >= epoch) {
+        return Err(taken());
+    }
+    let guard = before.map_or(-1, |e| i64::try_from(e.0).unwrap_or(i64::MAX));
+    let given = params![lane.lane.clone(), epoch, guard];
+    match tx.execute(sql::CLAIM_EPOCH, &given).await? {
+        1 => Ok(()),
+        _ => Err(taken()),
+    }
+}
+
 async fn advance(
     tx: &mut Tx,
     lane: &LaneConfig,
     closing: &Closing,
-    before: &LaneState,
     checkpoint: [u8; 32],
 ) -> Result<()> {
     let (segment, offset) = closing.cursor.to_i64s();
-    let guard = before.closed.map_or(-1, |e| i64::try_from(e.0).unwrap_or(i64::MAX));
-    let given = params![
-        lane.lane.clone(),
-        closing.epoch,
-        checkpoint,
-        segment,
-        offset,
-        closing.tally.shares,
-        guard
-    ];
-    match tx.execute(sql::ADVANCE_LANE, &given).await? {
-        1 => Ok(()),
-        _ => Err(MarketError::NotTheAccountant { lane: lane.lane.clone(), epoch: closing.epoch }),
-    }
+    let shares = closing.tally.shares;
+    let given = params![lane.lane.clone(), checkpoint, segment, offset, shares];
+    tx.execute(sql::ADVANCE_LANE, &given).await?;
+    Ok(())
 }

@@ -230,6 +230,10 @@ impl MarketConfig {
                 "term and extension must be at most 16000000 epochs",
             ),
             (p.price_minor > 0, "price_minor must be above zero"),
+            (
+                i64::try_from(p.maintenance_minor_per_th_day).is_ok(),
+                "maintenance_minor_per_th_day must fit 63 bits",
+            ),
             (p.catch_up_bps <= 1_000_000, "catch_up_bps must be at most 1000000"),
         ];
         checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(what))

@@ -131,7 +131,11 @@ impl Blamed for MarketError {
             | MarketError::Overflow(_)
             | MarketError::BadLog { .. }
             | MarketError::Broken(_) => Blame::Fatal,
-            MarketError::Store(e) => e.blame(),
+            // Nothing a caller says reaches the database unchecked: what it rejects is our mistake.
+            MarketError::Store(e) => match e.blame() {
+                Blame::Rejected => Blame::Fatal,
+                other => other,
+            },
             MarketError::Ledger(e) => e.blame(),
             MarketError::Log(e) => e.blame(),
         }

@@ -79,23 +79,21 @@ impl Market {
         if c.account != account {
             return Err(MarketError::UnknownContract);
         }
-        let (kind, who) = Beneficiary::Contract(id).columns();
-        let given = params![c.lane.clone(), kind, who, limit.min(ROWS_MAX)];
-        let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
-        let line = |row: &Row| {
-            let amount = |column| Ok::<_, MarketError>(Amount::new(c.asset, row.get(column)?));
-            Ok(SettlementLine {
-                from_epoch: row.get("from_epoch")?,
-                to_epoch: row.get("to_epoch")?,
-                gross: amount("gross_minor")?,
-                fee: amount("fee_minor")?,
-                maintenance: amount("maintenance_minor")?,
-                waived: amount("waived_minor")?,
-                net: amount("net_minor")?,
-                at: row.get("at")?,
-            })
-        };
-        rows.iter().map(line).collect()
+        settlement_lines(&mut tx, self.lane(&c.lane)?, Beneficiary::Contract(id), limit).await
+    }
+
+    /// The settlements of an account's own machines on a lane, newest first.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`]; the database's.
+    pub async fn account_settlements(
+        &self,
+        account: AccountId,
+        lane: &LaneId,
+        limit: u32,
+    ) -> Result<Vec<SettlementLine>> {
+        let mut tx = self.store().read().await?;
+        settlement_lines(&mut tx, self.lane(lane)?, Beneficiary::Account(account), limit).await
     }
 
     /// Earnings of an account that are not settled yet, by asset, rounded down; its contracts and its own
@@ -209,6 +207,31 @@ impl Market {
             epochs: Vec::new(),
         })
     }
+}
+
+async fn settlement_lines(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    who: Beneficiary,
+    limit: u32,
+) -> Result<Vec<SettlementLine>> {
+    let (kind, id) = who.columns();
+    let given = params![lane.lane.clone(), kind, id, limit.min(ROWS_MAX)];
+    let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
+    let line = |row: &Row| {
+        let amount = |column| Ok::<_, MarketError>(Amount::new(lane.asset, row.get(column)?));
+        Ok(SettlementLine {
+            from_epoch: row.get("from_epoch")?,
+            to_epoch: row.get("to_epoch")?,
+            gross: amount("gross_minor")?,
+            fee: amount("fee_minor")?,
+            maintenance: amount("maintenance_minor")?,
+            waived: amount("waived_minor")?,
+            net: amount("net_minor")?,
+            at: row.get("at")?,
+        })
+    };
+    rows.iter().map(line).collect()
 }
 
 /// What is accrued and not settled.

@@ -66,6 +66,7 @@ impl Market {
         }
         let immature_in_ledger = balance(tx, &Account::ChainMaturing, asset).await?;
         let reserve_in_ledger = balance(tx, &Account::WindowReserve, asset).await?;
+        let remainder_in_ledger = balance(tx, &Account::Remainder, asset).await?;
         let mut equal = |a: i128, b: i128, what: &str| {
             if a != b {
                 wrong.push(format!("{what}: {a} and {b} minor units of {asset}"));
@@ -86,6 +87,11 @@ impl Market {
             reserve_in_ledger.minor.into(),
             total.reserve,
             "the window reserve in the ledger and in the settlements",
+        );
+        equal(
+            remainder_in_ledger.minor.into(),
+            total.remainder,
+            "the remainder in the ledger and in the settlements",
         );
         let amount = |minor: i128| {
             i64::try_from(minor)

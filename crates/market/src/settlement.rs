@@ -159,6 +159,9 @@ pub(crate) async fn take_back(
     gruve_ledger::post(tx, &entry).await?;
     row.standing.settled -= back.gross;
     row.standing.net -= back.net;
+    if row.standing.settled == 0 {
+        row.standing.fee_carry = 0;
+    }
     let to = row.settled_to.unwrap_or_default();
     let line = Line {
         from: to,

@@ -32,10 +32,12 @@ statements! {
         VALUES ($1, NULL, $2, 0, 0, 0) ON CONFLICT (lane) DO NOTHING";
     LANE = "SELECT closed_epoch, checkpoint, cursor_segment, cursor_offset, shares
         FROM market_lanes WHERE lane = $1";
-    /// Guarded by the epoch that was closed before: two accountants cannot both go on.
-    ADVANCE_LANE = "UPDATE market_lanes SET closed_epoch = $2, checkpoint = $3,
-        cursor_segment = $4, cursor_offset = $5, shares = shares + $6
-        WHERE lane = $1 AND COALESCE(closed_epoch, -1) = $7";
+    /// Guarded by the epoch that was closed before, and the first thing a close writes: of two
+    /// accountants one waits here and then finds that it came too late.
+    CLAIM_EPOCH = "UPDATE market_lanes SET closed_epoch = $2
+        WHERE lane = $1 AND COALESCE(closed_epoch, -1) = $3";
+    ADVANCE_LANE = "UPDATE market_lanes SET checkpoint = $2, cursor_segment = $3,
+        cursor_offset = $4, shares = shares + $5 WHERE lane = $1";
     INSERT_CAPACITY = "INSERT INTO market_capacity (lane, sold, version) VALUES ($1, $2, 0)
         ON CONFLICT (lane) DO NOTHING";
     CAPACITY = "SELECT sold, version FROM market_capacity WHERE lane = $1";
@@ -204,4 +206,18 @@ statements! {
     /// For the audit of what is sold.
     HOLDING_CONTRACTS = "SELECT hashrate FROM market_contracts WHERE lane = $1
         AND state IN ('awaiting_payment', 'starting', 'active')";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MIGRATIONS, STATEMENTS};
+    use gruve_store::testing::prepare_all;
+    use gruve_store::{Store, laws};
+
+    async fn every_statement_prepares(store: Store) {
+        store.migrate("market", MIGRATIONS).await.unwrap();
+        prepare_all(&store, STATEMENTS).await;
+    }
+
+    laws! { statements: [every_statement_prepares] }
 }

@@ -1,0 +1,571 @@
+//! What the market promises, on both engines.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod world;
+
+use gruve_ledger::Account;
+use gruve_market::{
+    Accountant, BlockState, ContractState, MIGRATIONS, Market, MarketError, Paid, PlanConfig,
+};
+use gruve_sharelog::Owner;
+use gruve_store::{Store, laws, matches_on_both_engines, transact};
+use gruve_units::{Accrual, Blame, Blamed, Duration, EpochNumber, Hashes, Hashrate, SeededEntropy};
+use std::sync::Arc;
+use world::{World, btc, lane, plan, refused, someone};
+
+/// An epoch's work at a rate of one hash per second.
+const EPOCH: u128 = world::EPOCH_SECS as u128;
+
+#[test]
+fn the_tables_are_the_same_on_both_engines() {
+    for m in MIGRATIONS {
+        matches_on_both_engines(m).unwrap();
+    }
+}
+
+async fn racing_buyers_never_oversell(store: Store) {
+    let w = Arc::new(World::new(store).await);
+    w.prove(1_450).await;
+    let mut quotes = Vec::new();
+    for n in 0..50u8 {
+        let account = someone(n);
+        let quote = w.market.quote(account, "lease", Hashrate(100), 3).await.unwrap();
+        quotes.push((account, quote.id));
+    }
+    let buyers: Vec<_> = quotes
+        .into_iter()
+        .map(|(account, quote)| {
+            let w = w.clone();
+            tokio::spawn(async move {
+                let market = w.market.clone();
+                transact!(w.store, tx -> gruve_market::Result<_> => {
+                    market.buy(tx, account, quote).await
+                })
+            })
+        })
+        .collect();
+    let mut sold = 0;
+    for buyer in buyers {
+        match buyer.await.unwrap() {
+            Ok(_) => sold += 1,
+            Err(MarketError::SoldOut { available }) => assert_eq!(available, Hashrate(50)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(sold, 14);
+    let stats = w.market.lane_stats().await.unwrap();
+    assert_eq!((stats[0].sold, stats[0].available), (Hashrate(1_400), Hashrate(50)));
+    w.assert_sound().await;
+}
+
+async fn a_lease_is_bought_paid_delivered_and_completed(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.buy(me, 500, 3).await.unwrap();
+    assert_eq!(w.state(me, c).await, ContractState::AwaitingPayment);
+    let price = w.view(me, c).await.price;
+    assert_eq!(price, btc(86_400 * 5 * 30 / 86_400));
+    w.fund(me, price.minor + 7).await;
+    let first = w.now().next();
+    assert_eq!(w.pay(c).await, Paid::Starts(first));
+    assert_eq!(w.pay(c).await, Paid::Already);
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 7);
+    assert_eq!(w.holds(&Account::PrepaidWork(c)).await, price.minor);
+
+    w.epoch_at(1_000).await;
+    assert_eq!(w.state(me, c).await, ContractState::Starting);
+    assert_eq!(w.view(me, c).await.delivered, Hashes::ZERO);
+    for n in 1..=3u64 {
+        w.epoch_at(1_000).await;
+        let view = w.view(me, c).await;
+        assert_eq!(view.delivered, Hashes(500 * EPOCH * u128::from(n)));
+        assert_eq!((view.shortfall, view.epochs.len() as u64), (Hashes::ZERO, n));
+        let earned = price.minor * i64::try_from(n).unwrap() / 3;
+        assert_eq!(w.holds(&Account::PrepaidWork(c)).await, price.minor - earned);
+    }
+    let view = w.view(me, c).await;
+    assert_eq!(view.state, ContractState::Completed);
+    assert_eq!(view.terms_hash, sha(&w.market.terms(me, c).await.unwrap()));
+    assert_eq!(w.market.lane_stats().await.unwrap()[0].sold, Hashrate::ZERO);
+    w.epoch_at(1_000).await;
+    assert_eq!(w.view(me, c).await.epochs.len(), 3);
+    w.assert_all_sound().await;
+}
+
+fn sha(bytes: &[u8]) -> [u8; 32] {
+    gruve_market::terms::hash(bytes)
+}
+
+async fn missed_work_is_delivered_later_and_from_surplus_first(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(400).await; // 600 short
+    assert_eq!(w.view(me, c).await.shortfall, Hashes(600 * EPOCH));
+    w.epoch_at(2_000).await; // at most half as much again
+    let view = w.view(me, c).await;
+    assert_eq!(view.epochs[0].made_good, Hashes(500 * EPOCH));
+    assert_eq!(view.shortfall, Hashes(100 * EPOCH));
+    w.epoch_at(1_000).await;
+    assert_eq!(w.state(me, c).await, ContractState::Active);
+    w.epoch_at(1_000).await; // the first epoch of its extension: 100 are left
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.delivered), (ContractState::Completed, view.bought));
+    assert_eq!(view.epochs[0].delivered, Hashes(100 * EPOCH));
+    w.assert_all_sound().await;
+}
+
+async fn what_is_not_delivered_by_the_hard_end_is_refunded(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    w.epoch_at(1_000).await;
+    for _ in 0..6 {
+        assert!(matches!(w.state(me, c).await, ContractState::Starting | ContractState::Active));
+        w.epoch_at(100).await;
+    }
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.delivered), (ContractState::Refunded, Hashes(600 * EPOCH)));
+    // 300 for 3,000 hashrate·epochs, a fifth delivered.
+    assert_eq!((view.price, view.refunded), (btc(300), btc(240)));
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 240);
+    assert_eq!(w.holds(&Account::PrepaidWork(c)).await, 0);
+    assert_eq!(w.market.lane_stats().await.unwrap()[0].sold, Hashrate::ZERO);
+    w.assert_all_sound().await;
+}
+
+async fn downtime_is_owed_and_costs_one_row(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 100, 20).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let rows = w.market.epochs(&lane(), 1_000).await.unwrap().len();
+    w.house_rate(1_000);
+    w.seal_after(15);
+    w.account().await;
+    let epochs = w.market.epochs(&lane(), 1_000).await.unwrap();
+    assert_eq!((epochs.len(), epochs[0].skipped), (rows + 2, 13));
+    let view = w.view(me, c).await;
+    assert_eq!(view.delivered, Hashes(200 * EPOCH));
+    assert_eq!(view.shortfall, Hashes(1_400 * EPOCH));
+    // The hard end passes while nobody is there: the epoch that had a job is a row, a million others are
+    // one, and the rest is refunded.
+    w.seal_after(1_000_000);
+    w.account().await;
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.refunded), (ContractState::Refunded, btc(180)));
+    assert_eq!(w.market.epochs(&lane(), 1_000).await.unwrap().len(), rows + 4);
+    assert_eq!(w.market.lane_stats().await.unwrap()[0].available, Hashrate::ZERO);
+    w.assert_all_sound().await;
+}
+
+async fn an_unpaid_contract_gives_its_capacity_back(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.buy(me, 1_000, 3).await.unwrap();
+    let other = refused(w.buy(someone(2), 100, 3).await);
+    assert!(matches!(other, MarketError::SoldOut { .. }) && other.blame() == Blame::Rejected);
+    for _ in 0..2 {
+        transact!(w.store, tx -> gruve_market::Result<_> => { w.market.invoice_expired(tx, c).await })
+            .unwrap();
+    }
+    assert_eq!(w.state(me, c).await, ContractState::Expired);
+    w.fund(me, 1_000).await;
+    assert_eq!(w.pay(c).await, Paid::LeftInBalance);
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 1_000);
+    w.buy(someone(2), 1_000, 3).await.unwrap();
+    w.assert_sound().await;
+}
+
+async fn quotes_stand_once_for_their_owner_and_for_a_while(store: Store) {
+    let w = World::new(store).await;
+    w.prove(10_000).await;
+    let me = someone(1);
+    let quote = w.market.quote(me, "lease", Hashrate(100), 3).await.unwrap().id;
+    let buy = async |account| transact!(w.store, tx -> gruve_market::Result<_> => { w.market.buy(tx, account, quote).await });
+    assert!(matches!(buy(someone(2)).await, Err(MarketError::UnknownQuote)));
+    buy(me).await.unwrap();
+    assert!(matches!(buy(me).await, Err(MarketError::QuoteUsed)));
+    let late = w.market.quote(me, "lease", Hashrate(100), 3).await.unwrap();
+    w.clock.set(late.expires);
+    let outcome = transact!(w.store, tx -> gruve_market::Result<_> => { w.market.buy(tx, me, late.id).await });
+    assert!(matches!(outcome, Err(MarketError::QuoteExpired)));
+    for (rate, term) in [(50, 3), (150, 3), (2_000_000, 3), (100, 4)] {
+        assert_eq!(
+            refused(w.market.quote(me, "lease", Hashrate(rate), term).await).blame(),
+            Blame::Rejected
+        );
+    }
+    assert!(matches!(
+        w.market.quote(me, "no", Hashrate(100), 3).await,
+        Err(MarketError::UnknownPlan)
+    ));
+    for _ in 0..4 {
+        w.buy(me, 100, 3).await.unwrap();
+    }
+    assert!(matches!(refused(w.buy(me, 100, 3).await), MarketError::TooMany { limit: 5, .. }));
+    for _ in 0..19 {
+        w.market.quote(me, "lease", Hashrate(100), 3).await.unwrap();
+    }
+    let many = w.market.quote(me, "lease", Hashrate(100), 3).await;
+    assert!(matches!(refused(many), MarketError::TooMany { limit: 20, .. }));
+    w.assert_sound().await;
+}
+
+async fn a_changed_plan_is_a_new_version_and_voids_its_quotes(store: Store) {
+    let w = World::new(store.clone()).await;
+    w.prove(1_000).await;
+    let quote = w.market.quote(someone(1), "lease", Hashrate(100), 3).await.unwrap();
+    let again = |plans: Vec<PlanConfig>| {
+        let config = gruve_market::MarketConfig { plans, ..world::config() };
+        Market::new(store.clone(), w.clock.clone(), Arc::new(SeededEntropy::new(9)), config)
+            .unwrap()
+    };
+    let same = again(vec![plan()]);
+    same.prepare().await.unwrap();
+    assert_eq!(same.plans()[0].version, 1);
+    let dearer = again(vec![PlanConfig { price_minor: 100_000, ..plan() }]);
+    dearer.prepare().await.unwrap();
+    assert_eq!(dearer.plans()[0].version, 2);
+    let outcome = transact!(store, tx -> gruve_market::Result<_> => { dearer.buy(tx, someone(1), quote.id).await });
+    assert!(matches!(outcome, Err(MarketError::QuoteExpired)));
+}
+
+/// An epoch of exactly this many blocks' worth of house work (the network target is a little above 2^20).
+async fn blocks_of_work(w: &World, class: u8, count: u32) {
+    w.work(Owner::House, class, count);
+    w.seal();
+    w.account().await;
+}
+
+async fn a_reward_is_shared_out_settled_and_reconciles(store: Store) {
+    let w = World::new(store).await;
+    let (me, outsider) = (someone(1), someone(2));
+    // Four epochs of a little under one block's work each, a quarter of it an outsider's.
+    for _ in 0..4 {
+        w.work(Owner::House, 17, 6);
+        w.work(Owner::Account(outsider), 17, 2);
+        w.seal();
+        w.account().await;
+    }
+    let rate = (6 << 17) / world::EPOCH_SECS;
+    let c = w.lease(me, u128::from(rate / 200 * 100), 3).await;
+    blocks_of_work(&w, 17, 6).await;
+    blocks_of_work(&w, 17, 6).await;
+    let hash = w.find_block(100);
+    // What is worked in the block's own epoch is after it.
+    w.work(Owner::Account(someone(3)), 20, 30);
+    w.see(hash, 100, 8_000_000).await;
+    w.assert_sound().await;
+    assert_eq!(w.holds(&Account::ChainMaturing).await, 8_000_000);
+    w.seal();
+    w.account().await;
+    w.assert_sound().await;
+
+    let view = w.view(me, c).await;
+    // One epoch of half the house's 0.75 blocks, in a window of eight: 46,875 parts per million.
+    let (earned, _) = view.earned.split().unwrap();
+    assert!((374_000..=376_000).contains(&earned), "{earned}");
+    assert_eq!((view.settled, view.maturing), (btc(0), btc(earned)));
+    assert_eq!(w.market.maturing(me).await.unwrap(), [btc(earned)]);
+    assert_eq!(w.market.maturing(someone(3)).await.unwrap(), []);
+    let (theirs, _) = view.earned.split().unwrap();
+    assert!(theirs > 0);
+
+    w.height(104).await;
+    w.epoch_at(0).await;
+    assert_eq!(w.view(me, c).await.settled, btc(0));
+    w.height(105).await;
+    assert_eq!(w.holds(&Account::ChainMaturing).await, 0);
+    w.assert_sound().await;
+    w.epoch_at(0).await;
+    let view = w.view(me, c).await;
+    let fee = earned * 200 / 10_000;
+    assert_eq!((view.settled, view.credited), (btc(earned), btc(earned - fee)));
+    let refund = w.view(me, c).await.refunded.minor;
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, earned - fee + refund);
+    let lines = w.market.settlements(me, c, 10).await.unwrap();
+    assert_eq!((lines.len(), lines[0].net, lines[0].fee), (1, btc(earned - fee), btc(fee)));
+    // An account's own machines: a block's worth of two in eight, less one percent.
+    let outside = w.holds(&Account::CustomerAvailable(outsider)).await;
+    assert!((985_000..=995_000).contains(&outside), "{outside}");
+    let r = w.market.reconciliation(&mut w.store.read().await.unwrap()).await.unwrap();
+    let a = &r.assets[0];
+    assert_eq!((a.block_rewards, a.maturing), (btc(8_000_000), btc(0)));
+    assert_eq!(a.customers, btc(outside + earned - fee));
+    // 5.5 of eight blocks' work (and a little less) were there.
+    assert!((2_500_000..=2_500_100).contains(&a.window_reserve.minor), "{a:?}");
+    assert!((0..=2).contains(&a.remainder.minor));
+    assert_eq!(w.market.blocks(&lane(), 10).await.unwrap()[0].state, BlockState::Mature);
+    w.assert_all_sound().await;
+}
+
+async fn an_orphan_before_maturity_leaves_no_trace_in_balances(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let hash = w.find_block(100);
+    w.see(hash, 100, 5_000_000_000).await;
+    w.epoch_at(1_000).await;
+    assert!(w.view(me, c).await.earned > Accrual::ZERO);
+    for _ in 0..2 {
+        w.orphan(hash).await;
+        w.orphan([9; 32]).await;
+    }
+    assert_eq!(w.view(me, c).await.earned, Accrual::ZERO);
+    assert_eq!(w.holds(&Account::ChainMaturing).await, 0);
+    assert_eq!(w.holds(&Account::Rewards(lane())).await, 0);
+    assert_eq!(w.market.blocks(&lane(), 10).await.unwrap()[0].state, BlockState::Orphaned);
+    w.assert_sound().await;
+    // It comes back, and is shared out as before.
+    w.see(hash, 100, 5_000_000_000).await;
+    w.epoch_at(0).await;
+    assert!(w.view(me, c).await.earned > Accrual::ZERO);
+    w.height(200).await;
+    w.epoch_at(0).await;
+    assert!(w.view(me, c).await.credited.minor > 0);
+    w.assert_all_sound().await;
+}
+
+async fn an_orphan_after_maturity_never_breaks_a_floor(store: Store) {
+    let w = World::new(store).await;
+    for _ in 0..4 {
+        blocks_of_work(&w, 18, 10).await;
+    }
+    let (me, frugal) = (someone(1), someone(2));
+    let rate = (5u64 << 18) / world::EPOCH_SECS / 100 * 100;
+    let c = w.lease(me, rate.into(), 3).await;
+    let d = w.lease(frugal, rate.into(), 3).await;
+    for _ in 0..4 {
+        blocks_of_work(&w, 18, 10).await;
+    }
+    let hash = w.find_block(100);
+    w.see(hash, 100, 1_000_000).await;
+    w.height(105).await;
+    blocks_of_work(&w, 18, 10).await;
+    let credited = w.view(me, c).await.credited.minor;
+    assert!(credited > 300_000, "{credited}");
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, credited);
+    w.withdraw(me, credited - 10).await;
+    let hot = w.holds(&Account::ChainHot).await;
+    // The payout's coins come back to the wallet when its block is disconnected; here they stay gone.
+    w.orphan(hash).await;
+    w.orphan(hash).await;
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 0);
+    assert_eq!(w.holds(&Account::CustomerAvailable(frugal)).await, 0);
+    assert_eq!(w.holds(&Account::Loss).await, credited - 10);
+    assert_eq!(w.holds(&Account::ChainHot).await, (hot - 1_000_000).max(0));
+    for (who, id) in [(me, c), (frugal, d)] {
+        let view = w.view(who, id).await;
+        assert_eq!((view.earned, view.settled, view.credited), (Accrual::ZERO, btc(0), btc(0)));
+    }
+    w.assert_all_sound().await;
+    // It may even come back once more.
+    w.see(hash, 100, 1_000_000).await;
+    w.height(105).await;
+    blocks_of_work(&w, 18, 10).await;
+    assert_eq!(w.view(me, c).await.credited.minor, credited);
+    w.assert_all_sound().await;
+}
+
+async fn a_block_the_log_does_not_know_takes_the_epoch_of_its_header(store: Store) {
+    let w = World::new(store).await;
+    let outsider = someone(2);
+    w.work(Owner::Account(outsider), 20, 4);
+    w.seal();
+    w.account().await;
+    w.see([7; 32], 100, 800).await;
+    // Not before the epoch after the one it was seen in: the log might still name it.
+    w.epoch_at(0).await;
+    assert_eq!(w.market.maturing(outsider).await.unwrap(), []);
+    w.epoch_at(0).await;
+    let open = w.market.maturing(outsider).await.unwrap();
+    assert!((390..=400).contains(&open[0].minor), "{open:?}");
+    let blocks = w.market.blocks(&lane(), 10).await.unwrap();
+    assert_eq!((blocks.len(), blocks[0].epoch), (1, EpochNumber(world::FIRST + 1)));
+    assert_eq!(blocks[0].state, BlockState::Maturing);
+    w.assert_all_sound().await;
+}
+
+async fn a_reward_is_taken_once_and_as_first_reported(store: Store) {
+    let w = World::new(store).await;
+    w.see([7; 32], 100, 800).await;
+    w.see([7; 32], 100, 800).await;
+    assert_eq!(w.holds(&Account::Rewards(lane())).await, 800);
+    let see = async |minor, height| {
+        let amount = btc(minor);
+        let seen = gruve_market::RewardSeen {
+            block_hash: [7; 32],
+            height,
+            amount,
+            block_time: world::start_of(1),
+        };
+        transact!(w.store, tx -> gruve_market::Result<_> => { w.market.reward_seen(tx, &lane(), seen).await })
+    };
+    assert!(matches!(see(801, 100).await, Err(MarketError::RewardDiffers { .. })));
+    assert!(matches!(see(800, 101).await, Err(MarketError::RewardDiffers { .. })));
+    assert!(matches!(see(-1, 100).await, Err(MarketError::WrongAsset { .. })));
+    w.assert_all_sound().await;
+}
+
+async fn maintenance_is_taken_from_earnings_only(store: Store) {
+    let mut config = world::config();
+    // A hundred minor units a hash: far above what is earned.
+    config.plans[0].maintenance_minor_per_th_day = 8_640_000_000_000_000_000;
+    let w = World::with(store, config).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let hash = w.find_block(100);
+    w.see(hash, 100, 1_000_000).await;
+    w.height(105).await;
+    w.epoch_at(1_000).await;
+    let view = w.view(me, c).await;
+    let line = &w.market.settlements(me, c, 1).await.unwrap()[0];
+    assert!(view.settled.minor > 0);
+    assert_eq!((view.credited, line.net), (btc(0), btc(0)));
+    assert_eq!(line.fee.minor + line.maintenance.minor, line.gross.minor);
+    assert!(line.waived.minor > 0);
+    w.assert_all_sound().await;
+}
+
+async fn reading_again_from_anywhere_gives_the_same_books(store: Store) {
+    let w = World::new(store).await;
+    let mut checkpoints = Vec::new();
+    for n in 0..12u32 {
+        // Some of the next epoch's work is in the log before the seal.
+        let next = w.now().next();
+        w.work(Owner::House, 12, 5);
+        w.job(next, 0x1d00_ffff);
+        w.work_in(next, Owner::Account(someone(5)), 14, n % 3, 0x1d00_ffff);
+        w.work(Owner::House, 11, 1);
+        w.seal();
+        // Every other time the accountant is late.
+        if n % 2 == 0 {
+            w.account().await;
+            w.account().await;
+        }
+    }
+    w.account().await;
+    for e in w.market.epochs(&lane(), 100).await.unwrap() {
+        checkpoints.push((e.epoch, e.checkpoint, e.shares));
+    }
+    assert_eq!(checkpoints.len(), 12);
+    w.assert_all_sound().await;
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!((audit.epochs, audit.open_shares), (12, 11 % 3));
+    // The same log into an empty database, in one go.
+    let dir = gruve_store::testing::TestDir::new();
+    let fresh = gruve_store::testing::sqlite(dir.path()).await;
+    let other = World::new(fresh).await;
+    other.clock.set(world::start_of(w.now().0));
+    Accountant::new(other.market.clone()).catch_up(&lane(), &w.log).await.unwrap();
+    let again: Vec<_> = other
+        .market
+        .epochs(&lane(), 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|e| (e.epoch, e.checkpoint, e.shares))
+        .collect();
+    assert_eq!(again, checkpoints);
+    let last = checkpoints[0];
+    let source = other.market.stamp_source();
+    assert_eq!(source.latest_checkpoint(&lane(), EpochNumber(u64::MAX)), (last.0, last.1));
+    assert_eq!(w.market.stamp_source().latest_checkpoint(&lane(), last.0), (last.0, last.1));
+}
+
+async fn two_accountants_on_one_lane_close_each_epoch_once(store: Store) {
+    let w = World::new(store).await;
+    for _ in 0..6 {
+        w.house_rate(1_000);
+        w.seal();
+    }
+    let (a, b) = (Accountant::new(w.market.clone()), Accountant::new(w.market.clone()));
+    let log = &w.log;
+    let lane = lane();
+    let (x, y) = tokio::join!(a.catch_up(&lane, log), b.catch_up(&lane, log));
+    for outcome in [x, y] {
+        match outcome {
+            Ok(()) => {}
+            Err(MarketError::NotTheAccountant { .. }) => {}
+            Err(other) => assert_eq!(other.blame(), Blame::Transient, "{other}"),
+        }
+    }
+    w.account().await;
+    assert_eq!(w.market.epochs(&lane, 100).await.unwrap().len(), 6);
+    w.assert_all_sound().await;
+}
+
+async fn the_audit_of_the_log_sees_what_was_changed(store: Store) {
+    let w = World::new(store.clone()).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let sql = "UPDATE market_epochs SET shares = shares + 1 WHERE epoch = 1001";
+    gruve_store::testing::run_raw(&store, sql).await.unwrap();
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!(audit.findings.len(), 1, "{:?}", audit.findings);
+    gruve_store::testing::run_raw(&store, "DELETE FROM market_epochs WHERE epoch = 1000")
+        .await
+        .unwrap();
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!(audit.findings.len(), 2, "{:?}", audit.findings);
+}
+
+async fn a_running_accountant_closes_epochs_as_they_are_sealed(store: Store) {
+    let w = World::new(store).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (accountant, log) = (w.accountant.clone(), w.log.clone());
+    let running =
+        tokio::spawn(
+            async move { accountant.run(lane(), log, async { drop(stopped.await) }).await },
+        );
+    let source = w.market.stamp_source();
+    for _ in 0..3 {
+        w.house_rate(1_000);
+        let sealed = w.seal();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        while source.latest_checkpoint(&lane(), sealed).0 != sealed {
+            assert!(tokio::time::Instant::now() < deadline, "epoch {sealed} was not closed");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+    w.assert_all_sound().await;
+}
+
+laws! {
+    market: [
+        racing_buyers_never_oversell,
+        a_lease_is_bought_paid_delivered_and_completed,
+        missed_work_is_delivered_later_and_from_surplus_first,
+        what_is_not_delivered_by_the_hard_end_is_refunded,
+        downtime_is_owed_and_costs_one_row,
+        an_unpaid_contract_gives_its_capacity_back,
+        quotes_stand_once_for_their_owner_and_for_a_while,
+        a_changed_plan_is_a_new_version_and_voids_its_quotes,
+        a_reward_is_shared_out_settled_and_reconciles,
+        an_orphan_before_maturity_leaves_no_trace_in_balances,
+        an_orphan_after_maturity_never_breaks_a_floor,
+        a_block_the_log_does_not_know_takes_the_epoch_of_its_header,
+        a_reward_is_taken_once_and_as_first_reported,
+        maintenance_is_taken_from_earnings_only,
+        reading_again_from_anywhere_gives_the_same_books,
+        two_accountants_on_one_lane_close_each_epoch_once,
+        the_audit_of_the_log_sees_what_was_changed,
+        a_running_accountant_closes_epochs_as_they_are_sealed,
+    ]
+}
