@@ -1,0 +1,354 @@
+//! A node that misbehaves in every way costs an error that says whose it is, and no more.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use gruve_chain::{
+    ChainParams, FeeRate, NetworkName, Node, NodeError, RpcNode, RpcOptions, SendOutcome,
+    SubmitOutcome, TransactionPlace, params_for,
+};
+use gruve_units::{Asset, Blame, Blamed, Duration};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const LIMIT_BYTES: usize = 10_000;
+/// Long enough for a loaded machine to answer, short enough to wait for.
+const TIMEOUT: Duration = Duration::from_millis(1_500);
+
+fn params() -> ChainParams {
+    params_for(Asset::Btc, NetworkName::Regtest).unwrap()
+}
+
+/// What the stand-in does with a request (its body as JSON).
+enum Reply {
+    /// These bytes, then the connection is closed.
+    Raw(String),
+    /// Nothing, for ever.
+    Silence,
+    /// An HTTP 200 with a body without end.
+    Endless,
+}
+
+struct StandIn {
+    url: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl StandIn {
+    async fn start(reply: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (reply, count) = (Arc::new(reply), asked.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (reply, count) = (reply.clone(), count.clone());
+                tokio::spawn(async move { serve(stream, reply.as_ref(), &count).await });
+            }
+        });
+        StandIn { url, asked }
+    }
+
+    fn node(&self) -> RpcNode {
+        let options = RpcOptions {
+            timeout: TIMEOUT,
+            longpoll_timeout: TIMEOUT,
+            max_answer_bytes: LIMIT_BYTES,
+        };
+        RpcNode::with_options(&self.url, "u", "p", params(), options).unwrap()
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    reply: &(impl Fn(&Value) -> Reply + Send + Sync),
+    count: &AtomicUsize,
+) -> Option<()> {
+    let mut request = Vec::new();
+    let body = loop {
+        let mut part = [0; 4096];
+        let n = stream.read(&mut part).await.ok().filter(|&n| n > 0)?;
+        request.extend_from_slice(&part[..n]);
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        assert!(!head.contains("authorization") || head.contains("Basic dTpw"));
+        if let Ok(body) = serde_json::from_str::<Value>(body) {
+            break body;
+        }
+    };
+    count.fetch_add(1, Ordering::SeqCst);
+    match reply(&body) {
+        Reply::Raw(text) => stream.write_all(text.as_bytes()).await.ok()?,
+        Reply::Silence => std::future::pending().await,
+        Reply::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
+            while stream.write_all(&[b' '; 4096]).await.is_ok() {}
+        }
+    }
+    stream.shutdown().await.ok()
+}
+
+fn http(status: &str, body: &str) -> Reply {
+    Reply::Raw(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+/// A well-formed answer to the request.
+fn answer(request: &Value, result: &Value, error: &Value) -> Reply {
+    let status = if error.is_null() { "200 OK" } else { "500 Internal Server Error" };
+    http(status, &json!({ "result": result, "error": error, "id": request["id"] }).to_string())
+}
+
+async fn result_of(result: Value) -> StandIn {
+    StandIn::start(move |request| answer(request, &result, &Value::Null)).await
+}
+
+async fn error_of(code: i64, message: &'static str) -> StandIn {
+    let error = json!({ "code": code, "message": message });
+    StandIn::start(move |request| answer(request, &Value::Null, &error)).await
+}
+
+async fn tip_error(reply: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> NodeError {
+    let stand_in = StandIn::start(reply).await;
+    stand_in.node().tip().await.unwrap_err()
+}
+
+#[tokio::test]
+async fn silence_ends_in_a_time_out_that_names_the_call() {
+    let error = tip_error(|_| Reply::Silence).await;
+    assert!(matches!(error, NodeError::TimedOut { method: "getblockchaininfo", .. }), "{error}");
+    assert_eq!(error.blame(), Blame::Transient);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_off_at_the_limit() {
+    let error = tip_error(|_| Reply::Endless).await;
+    assert!(matches!(error, NodeError::TooLarge { limit_bytes: LIMIT_BYTES, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_shorter_than_promised_is_no_answer() {
+    let error = tip_error(|request| {
+        let Reply::Raw(text) = answer(request, &json!({ "blocks": 1 }), &Value::Null) else {
+            unreachable!()
+        };
+        Reply::Raw(text[..text.len() - 5].to_owned())
+    })
+    .await;
+    assert!(matches!(error, NodeError::Unreachable { .. }), "{error}");
+    assert_eq!(error.blame(), Blame::Transient);
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_no_answer() {
+    for text in ["", "\0\0\0", "HTTP/1.1 200", "SSH-2.0-OpenSSH_9.2\r\n"] {
+        let error = tip_error(move |_| Reply::Raw(text.to_owned())).await;
+        assert!(matches!(error, NodeError::Unreachable { .. }), "{text:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_told_with_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = RpcNode::new(&url, "u", "p", params()).unwrap().tip().await.unwrap_err();
+    assert!(matches!(error, NodeError::Unreachable { .. }));
+    let words = error.to_string();
+    assert!(words.contains("refused") && words.contains("is it running"), "{words}");
+}
+
+#[tokio::test]
+async fn an_http_error_without_json_is_transient_and_quoted() {
+    let error =
+        tip_error(|_| http("503 Service Unavailable", "Work queue depth exceeded\r\n")).await;
+    let NodeError::Http { status: 503, text, .. } = &error else { panic!("{error}") };
+    assert_eq!(text, "Work queue depth exceeded");
+    assert_eq!(error.blame(), Blame::Transient);
+}
+
+#[tokio::test]
+async fn a_refused_password_is_fatal_with_a_hint() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let error = tip_error(move |_| http(status, "")).await;
+        assert_eq!(error.blame(), Blame::Fatal);
+        assert!(error.to_string().contains("rpcallowip"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn json_of_another_shape_is_malformed() {
+    let deep = "[".repeat(9_000);
+    for body in ["", "null", "[]", "{", "{}", "\u{1}", "{\"result\":1}", deep.as_str()] {
+        let body = body.to_owned();
+        let error = tip_error(move |_| http("200 OK", &body)).await;
+        assert!(matches!(error, NodeError::Malformed { .. }), "{error}");
+    }
+    // A good answer to another question.
+    let error = tip_error(|_| http("200 OK", r#"{"result":{},"error":null,"id":999}"#)).await;
+    assert!(matches!(error, NodeError::Malformed { .. }), "{error}");
+    let error = tip_error(|_| http("500 Oops", r#"{"result":null,"error":"no","id":1}"#)).await;
+    assert!(matches!(error, NodeError::Malformed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn results_of_another_shape_are_malformed() {
+    let results = [json!(null), json!(1), json!("x"), json!([]), json!({ "blocks": "1" })];
+    for result in results {
+        let node = result_of(result.clone()).await.node();
+        let malformed = |e: NodeError| assert!(matches!(e, NodeError::Malformed { .. }), "{e}");
+        malformed(node.tip().await.unwrap_err());
+        malformed(node.block_hash(1).await.unwrap_err());
+        malformed(node.info().await.unwrap_err());
+        assert!(node.template(None).await.is_err());
+        if result != "x" {
+            malformed(node.block(&[0; 32]).await.unwrap_err());
+        }
+    }
+    let hash = "00".repeat(31);
+    let node = result_of(json!({ "blocks": 1, "bestblockhash": hash })).await.node();
+    assert!(matches!(node.tip().await, Err(NodeError::Malformed { .. })));
+}
+
+#[tokio::test]
+async fn every_code_has_its_blame() {
+    for (code, blame) in [
+        (-28, Blame::Transient),
+        (-9, Blame::Transient),
+        (-10, Blame::Transient),
+        (-1, Blame::Transient),
+        (-7, Blame::Transient),
+        (-20, Blame::Fatal),
+        (-32601, Blame::Fatal),
+        (-8, Blame::Rejected),
+        (-5, Blame::Rejected),
+        (-32600, Blame::Rejected),
+    ] {
+        let stand_in = error_of(code, "so it is\nforged log line").await;
+        let error = stand_in.node().tip().await.unwrap_err();
+        assert_eq!(error.blame(), blame, "{code}: {error}");
+        assert!(!error.to_string().contains('\n'), "no line breaks from outside end in logs");
+    }
+    let warming = error_of(-28, "Loading block index…").await.node().tip().await.unwrap_err();
+    assert_eq!(warming, NodeError::NotReady("Loading block index…".into()));
+}
+
+#[tokio::test]
+async fn submitted_blocks_have_outcomes() {
+    for (result, outcome) in [
+        (json!(null), SubmitOutcome::Accepted),
+        (json!("inconclusive"), SubmitOutcome::Accepted),
+        (json!("duplicate"), SubmitOutcome::Duplicate),
+        (json!("duplicate-invalid"), SubmitOutcome::Rejected("duplicate-invalid".into())),
+        (json!("high-hash"), SubmitOutcome::Rejected("high-hash".into())),
+    ] {
+        let node = result_of(result).await.node();
+        assert_eq!(node.submit_block(&[1, 2]).await.unwrap(), outcome);
+    }
+    let node = error_of(-22, "Block decode failed").await.node();
+    let refused = SubmitOutcome::Rejected("Block decode failed".into());
+    assert_eq!(node.submit_block(&[]).await.unwrap(), refused);
+    let warming = error_of(-28, "Verifying blocks…").await.node().submit_block(&[]).await;
+    assert_eq!(warming.unwrap_err().blame(), Blame::Transient);
+}
+
+#[tokio::test]
+async fn sent_transactions_have_outcomes() {
+    let node = result_of(json!("00".repeat(32))).await.node();
+    assert_eq!(node.send_transaction(&[1]).await.unwrap(), SendOutcome::Accepted);
+    for (code, message, outcome) in [
+        (-27, "Transaction already in block chain", SendOutcome::AlreadyKnown),
+        (-26, "txn-already-in-mempool", SendOutcome::AlreadyKnown),
+        (-26, "txn-mempool-conflict", SendOutcome::Rejected("txn-mempool-conflict".into())),
+        (-25, "bad-txns-inputs-missingorspent", {
+            SendOutcome::Rejected("bad-txns-inputs-missingorspent".into())
+        }),
+        (-22, "TX decode failed", SendOutcome::Rejected("TX decode failed".into())),
+    ] {
+        let node = error_of(code, message).await.node();
+        assert_eq!(node.send_transaction(&[1]).await.unwrap(), outcome);
+    }
+    // Unknown is not refused.
+    let node = StandIn::start(|_| Reply::Silence).await.node();
+    let error = node.send_transaction(&[1]).await.unwrap_err();
+    assert!(matches!(error, NodeError::TimedOut { .. }));
+}
+
+#[tokio::test]
+async fn places_and_heights_that_do_not_exist_are_none() {
+    let node = error_of(-8, "Block height out of range").await.node();
+    assert_eq!(node.block_hash(5).await.unwrap(), None);
+    let node = error_of(-5, "Transaction not in mempool").await.node();
+    let place = node.transaction_in_mempool_or_block(&[1; 32]).await.unwrap();
+    assert_eq!(place, TransactionPlace::Unknown);
+    let stand_in = StandIn::start(|request| {
+        let error = json!({ "code": -5, "message": "Transaction not in mempool" });
+        if request["method"] == "getmempoolentry" {
+            return answer(request, &Value::Null, &error);
+        }
+        answer(request, &json!({ "blockhash": "0a".repeat(32) }), &Value::Null)
+    })
+    .await;
+    let place = stand_in.node().transaction_in_mempool_or_block(&[1; 32]).await.unwrap();
+    assert_eq!(place, TransactionPlace::Block { hash: [0x0a; 32] });
+}
+
+#[tokio::test]
+async fn fee_rates_are_read_to_the_last_digit() {
+    async fn rate(text: &'static str) -> Result<Option<FeeRate>, NodeError> {
+        let stand_in = StandIn::start(move |request| {
+            let body = r#"{"result":RESULT,"error":null,"id":ID}"#
+                .replace("RESULT", text)
+                .replace("ID", &request["id"].to_string());
+            http("200 OK", &body)
+        })
+        .await;
+        stand_in.node().fee_rate(6).await
+    }
+    let some = |minor_per_kvb| Some(FeeRate { minor_per_kvb });
+    assert_eq!(rate(r#"{"feerate":0.00001001,"blocks":6}"#).await.unwrap(), some(1_001));
+    assert_eq!(rate(r#"{"feerate":1e-05,"blocks":6}"#).await.unwrap(), some(1_000));
+    assert_eq!(rate(r#"{"errors":["Insufficient data"],"blocks":0}"#).await.unwrap(), None);
+    for wrong in ["-1", "0", "0.000000001", "1e99", "\"x\"", "[]"] {
+        let result: &'static str = Box::leak(format!("{{\"feerate\":{wrong}}}").into_boxed_str());
+        assert!(rate(result).await.is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_poll_without_news_gives_the_present_template() {
+    let stand_in = StandIn::start(|request| {
+        if request["params"][0]["longpollid"] == "old" {
+            return Reply::Silence;
+        }
+        assert_eq!(request["params"][0]["rules"], json!(["segwit"]));
+        let gbt = json!({
+            "version": 1, "previousblockhash": "cd".repeat(32), "transactions": [],
+            "coinbasevalue": 1, "mintime": 1, "curtime": 2, "bits": "207fffff", "height": 7,
+        });
+        answer(request, &gbt, &Value::Null)
+    })
+    .await;
+    let template = stand_in.node().template(Some("old")).await.unwrap();
+    assert_eq!(template.height, 7);
+    assert_eq!(stand_in.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn addresses_that_cannot_be_used_say_why() {
+    for (url, part) in [
+        ("", "URL"),
+        ("127.0.0.1:8332", "http://host:port"),
+        ("https://127.0.0.1:8332", "plain HTTP"),
+        ("http://127.0.0.1", "no port"),
+        ("http://user:secret@127.0.0.1:1", "settings of their own"),
+        ("ftp://127.0.0.1:1", "http://host:port"),
+    ] {
+        let error = RpcNode::new(url, "u", "p", params()).unwrap_err();
+        assert_eq!(error.blame(), Blame::Fatal);
+        assert!(error.to_string().contains(part), "{url}: {error}");
+        assert!(!error.to_string().contains("secret"));
+    }
+    let node = RpcNode::new("http://127.0.0.1:1", "u", "secret", params()).unwrap();
+    assert!(!format!("{node:?}").contains("secret"), "the password stands in no log");
+}
