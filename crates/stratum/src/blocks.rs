@@ -7,10 +7,11 @@
 use gruve_chain::{Node, SubmitOutcome, hash_to_text};
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
 use gruve_units::{Blame, Blamed as _, Clock, LaneId};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// The first wait before a block is sent again; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -28,6 +29,8 @@ pub(crate) struct BlockSender {
     /// Rung when the node has taken a block: there is a new template.
     nudge: Arc<Notify>,
     found: AtomicU64,
+    /// Blocks under way; they are few.
+    under_way: Mutex<JoinSet<()>>,
 }
 
 impl BlockSender {
@@ -38,7 +41,15 @@ impl BlockSender {
         clock: Arc<dyn Clock>,
         nudge: Arc<Notify>,
     ) -> BlockSender {
-        BlockSender { lane, node, log, clock, nudge, found: AtomicU64::new(0) }
+        BlockSender {
+            lane,
+            node,
+            log,
+            clock,
+            nudge,
+            found: AtomicU64::new(0),
+            under_way: Mutex::default(),
+        }
     }
 
     /// Blocks found in this life.
@@ -73,7 +84,9 @@ impl BlockSender {
 
     fn send(self: &Arc<Self>, block: BlockRecord) {
         let own = Arc::clone(self);
-        tokio::spawn(async move {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        under_way.spawn(async move {
             if let Some(accepted) = own.until_answered(&block).await {
                 if accepted {
                     own.nudge.notify_one();
@@ -81,6 +94,17 @@ impl BlockSender {
                 own.write_outcome(block.block_hash, accepted).await;
             }
         });
+    }
+
+    /// Waits for the blocks under way, then lets go of those without an answer: the next start sends them again.
+    pub(crate) async fn stop(&self, wait_max: Duration) {
+        let mut under_way =
+            std::mem::take(&mut *self.under_way.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while under_way.join_next().await.is_some() {} };
+        if tokio::time::timeout(wait_max, all).await.is_err() {
+            tracing::warn!(lane = %self.lane, "stopping with a block unanswered");
+        }
+        under_way.shutdown().await;
     }
 
     /// Whether the node took it; `None` when it could not be asked for an hour.

@@ -23,8 +23,9 @@ use gruve_sharelog::{JobRecord, Position, Record, ShareLog};
 use gruve_units::{
     Algorithm, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// Free text in the coinbase at most: one push of 75 bytes less the job's number.
 pub const TAG_BYTES_MAX: usize = 75 - JOB_NUMBER_BYTES;
@@ -32,6 +33,9 @@ const JOB_NUMBER_BYTES: usize = 8;
 
 /// How often clock and seals are looked at. The clock may jump, so no wait is longer.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a stop waits for blocks under way.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// What a lane's work needs.
 pub struct LaneWorkOptions {
@@ -71,12 +75,13 @@ struct Inner {
     jobs: watch::Receiver<Option<Arc<WorkState>>>,
     blocks: Arc<BlockSender>,
     log: ShareLog,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        let tasks = self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -113,6 +118,7 @@ impl LaneWork {
         let (templates_in, templates) = mpsc::channel(2);
         let mut tasks = templates::spawn(&lane, &node, refresh, poll, &nudge, &templates_in);
         tasks.push(tokio::spawn(maker.run(templates)));
+        let tasks = Mutex::new(tasks);
         Ok(LaneWork { inner: Arc::new(Inner { lane, algorithm, jobs, blocks, log, tasks }) })
     }
 
@@ -150,6 +156,19 @@ impl LaneWork {
     #[must_use]
     pub fn blocks_found(&self) -> u64 {
         self.inner.blocks.count()
+    }
+
+    /// Stops making jobs, waits (five seconds at most) for blocks under way, and lets go of the log. Stop the
+    /// gateway first.
+    pub async fn stop(&self) {
+        let tasks =
+            std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            task.abort();
+            // Aborted or done, it is over.
+            let _ = task.await;
+        }
+        self.inner.blocks.stop(STOP_MAX).await;
     }
 
     pub(crate) fn blocks(&self) -> &Arc<BlockSender> {

@@ -43,7 +43,7 @@ const WINDOW: u32 = 64;
 const PATIENCE: f64 = 12.0;
 
 /// The same while the class is still being found.
-const PATIENCE_SEARCHING: f64 = 6.0;
+const PATIENCE_SEARCHING: f64 = 8.0;
 
 /// Share times remembered for the "slow" rule.
 const TIMES: usize = 8;
