@@ -34,8 +34,8 @@ const BATCH: usize = 2_048;
 /// The longest wait before trying again when database or disk are not available.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Turns share logs into closed epochs. Cloning is cheap. One accountant a lane: a second one is stopped
-/// by the guard on the lane's row.
+/// Turns share logs into closed epochs. Cloning is cheap. One accountant a lane is enough; the guard on the
+/// lane's row sees to it that a second one only wastes its work.
 #[derive(Clone)]
 pub struct Accountant {
     market: Market,
@@ -58,8 +58,7 @@ impl Accountant {
     /// database or disk are not available it waits and tries again.
     ///
     /// # Errors
-    /// The first fatal error: the log or the books contradict themselves, or another accountant is at
-    /// work.
+    /// The first fatal error: the log or the books contradict themselves.
     pub async fn run(
         &self,
         lane: LaneId,

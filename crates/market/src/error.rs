@@ -76,7 +76,8 @@ pub enum MarketError {
         /// What was reported.
         amount: Amount,
     },
-    /// Another accountant closed an epoch of this lane.
+    /// Another accountant (or this one, in a transaction whose outcome it did not hear) closed an epoch
+    /// of this lane. Nothing happened; reading goes on from what is stored.
     #[error("epoch {epoch} of lane {lane} was closed by somebody else")]
     NotTheAccountant {
         /// The lane.
@@ -124,10 +125,9 @@ impl Blamed for MarketError {
             | MarketError::TooMany { .. }
             | MarketError::SoldOut { .. }
             | MarketError::UnknownContract => Blame::Rejected,
-            MarketError::CapacityMoved => Blame::Transient,
+            MarketError::CapacityMoved | MarketError::NotTheAccountant { .. } => Blame::Transient,
             MarketError::RewardDiffers { .. }
             | MarketError::WrongAsset { .. }
-            | MarketError::NotTheAccountant { .. }
             | MarketError::Overflow(_)
             | MarketError::BadLog { .. }
             | MarketError::Broken(_) => Blame::Fatal,

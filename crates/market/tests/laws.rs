@@ -500,7 +500,6 @@ async fn two_accountants_on_one_lane_close_each_epoch_once(store: Store) {
     for outcome in [x, y] {
         match outcome {
             Ok(()) => {}
-            Err(MarketError::NotTheAccountant { .. }) => {}
             Err(other) => assert_eq!(other.blame(), Blame::Transient, "{other}"),
         }
     }

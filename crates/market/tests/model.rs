@@ -362,11 +362,11 @@ async fn all_epochs(w: &World) -> u128 {
 }
 
 async fn hundreds_of_random_epochs_agree_with_the_model(store: Store) {
-    live(store, 20_261_121, 250).await;
+    live(store, 20_261_121, 200).await;
 }
 
 async fn another_farm_agrees_with_the_model(store: Store) {
-    live(store, 4, 120).await;
+    live(store, 4, 80).await;
 }
 
 laws! {
