@@ -3,8 +3,8 @@
 use gruve_units::EpochNumber;
 
 /// The most bytes one append may have: 16 MiB. The largest record is a found block, and the largest
-/// block of a served chain is 4 MB (plus extension data, plus a share); a reader's buffer is bounded
-/// by this.
+/// block of a served chain is 4 MB (plus extension data, plus a share); a reader's buffer is
+/// bounded by this.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
 pub(crate) const SEGMENT_HEADER: usize = 32;

@@ -26,8 +26,8 @@ pub enum Durability {
 /// How to keep a log.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// A segment that has grown to this size is closed and a new one begun. An append may pass it by
-    /// one frame.
+    /// A segment that has grown to this size is closed and a new one begun. An append may pass it
+    /// by one frame.
     pub segment_bytes: u64,
     /// When shares may be acknowledged.
     pub durability: Durability,
@@ -154,7 +154,8 @@ impl ShareLog {
     ///
     /// # Errors
     /// Nothing is written on any error. [`LogError::Sealed`] when a share's epoch is sealed;
-    /// [`LogError::SealInAppend`] for a seal; [`LogError::TooLarge`]; [`LogError::Io`] on a full disk.
+    /// [`LogError::SealInAppend`] for a seal; [`LogError::TooLarge`]; [`LogError::Io`] on a full
+    /// disk.
     pub fn append(&self, records: &[Record]) -> Result<Position, LogError> {
         self.shared().append(records)
     }
@@ -194,8 +195,8 @@ impl ShareLog {
         result
     }
 
-    /// Seals an epoch: no share of it or an earlier one enters afterwards. Doing it again, or for an
-    /// earlier epoch, does nothing.
+    /// Seals an epoch: no share of it or an earlier one enters afterwards. Doing it again, or for
+    /// an earlier epoch, does nothing.
     ///
     /// # Errors
     /// As [`ShareLog::append`].

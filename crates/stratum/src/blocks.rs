@@ -1,8 +1,8 @@
 //! Found blocks: journalled, sent at once, sent again until the node has answered.
 //!
-//! Promises: a block that was found is in the log before the network sees it (so that a crash cannot lose it), it is
-//! sent even if the log cannot take it, and its outcome is written once the node gives one. Sending twice does no
-//! harm: nodes answer *duplicate*.
+//! Promises: a block that was found is in the log before the network sees it (so that a crash
+//! cannot lose it), it is sent even if the log cannot take it, and its outcome is written once the
+//! node gives one. Sending twice does no harm: nodes answer *duplicate*.
 
 use gruve_chain::{Node, SubmitOutcome, hash_to_text};
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
@@ -96,7 +96,8 @@ impl BlockSender {
         });
     }
 
-    /// Waits for the blocks under way, then lets go of those without an answer: the next start sends them again.
+    /// Waits for the blocks under way, then lets go of those without an answer: the next start
+    /// sends them again.
     pub(crate) async fn stop(&self, wait_max: Duration) {
         let mut under_way =
             std::mem::take(&mut *self.under_way.lock().unwrap_or_else(PoisonError::into_inner));

@@ -4,7 +4,8 @@ use gruve_chain::Job;
 use gruve_pow::{merkle_root_from_branch, pow_hash, sha256d};
 use gruve_units::{Algorithm, Class, Target};
 
-/// The header's version from a job's and the bits a miner rolled (BIP 310): the bits within the mask are
+/// The header's version from a job's and the bits a miner rolled (BIP 310): the bits within the
+/// mask are
 /// *replaced*. `None` when a bit outside the mask is set.
 #[must_use]
 pub fn rolled_version(job_version: u32, mask: u32, bits: u32) -> Option<u32> {

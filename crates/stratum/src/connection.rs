@@ -1,8 +1,8 @@
-//! One connection: bytes to lines, lines to the session, its effects to log and node, its output to the
-//! wire.
+//! One connection: bytes to lines, lines to the session, its effects to log and node, its output to
+//! the wire.
 //!
-//! The bound on what waits for a slow reader is one batch: nothing more is read until it is written, and a write that takes
-//! longer than [`limits::WRITE_MAX`] ends the connection.
+//! The bound on what waits for a slow reader is one batch: nothing more is read until it is
+//! written, and a write that takes longer than [`limits::WRITE_MAX`] ends the connection.
 
 use crate::gateway::{Seat, SessionInfo};
 use crate::lane::LaneWork;
@@ -10,12 +10,12 @@ use crate::limits;
 use crate::machines::{Machines, Refused};
 use crate::session::{CloseReason, Session, SessionRules, Step};
 use bytes::{Buf as _, BytesMut};
-use gruve_sharelog::Durability;
+use gruve_sharelog::{Durability, LogError};
 use gruve_units::Clock;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -39,6 +39,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts up from a random start: unique until 2^32 connections have come.
     pub(crate) next_extranonce: AtomicU32,
+    pub(crate) per_account_max: usize,
+    pub(crate) write_max: Duration,
+    /// The second in which a failing log was last complained about.
+    pub(crate) complained_at: AtomicI64,
 }
 
 /// Serves one miner until it or we end.
@@ -175,9 +179,14 @@ impl Connection {
     async fn authorize(&mut self, user: &str, password: &str) {
         let lane = self.shared.work.lane();
         let asked = self.shared.machines.authorize(lane, user, password);
-        let outcome = tokio::time::timeout(AUTHORIZE_MAX, asked)
+        let mut outcome = tokio::time::timeout(AUTHORIZE_MAX, asked)
             .await
             .unwrap_or_else(|_| Err(Refused("the login could not be checked: try again".into())));
+        if let Ok(who) = &outcome
+            && !self.seat.claim(who.owner, self.shared.per_account_max)
+        {
+            outcome = Err(Refused("too many connections of this account".into()));
+        }
         self.session.authorized(&outcome, password, self.shared.clock.now());
     }
 
@@ -194,7 +203,7 @@ impl Connection {
             };
         }
         if let Err(error) = &stored {
-            tracing::error!(peer = %self.peer, %error, "shares refused: the log cannot take them");
+            self.complain(error);
         }
         let answers = stored.is_ok().then_some(&self.accepted[..]);
         self.session.settle(answers, self.shared.clock.now());
@@ -203,13 +212,22 @@ impl Connection {
         self.told = (accepted, rejected);
     }
 
+    /// Once a second for all connections together: a full disk must not fill another with
+    /// complaints.
+    fn complain(&self, error: &LogError) {
+        let second = self.shared.clock.now().secs();
+        if self.shared.complained_at.swap(second, Ordering::Relaxed) != second {
+            tracing::error!(%error, "shares are refused: the log cannot take them");
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), Ended> {
         let output = self.session.output();
         if output.is_empty() {
             return Ok(());
         }
         let write = self.stream.write_all(output);
-        match tokio::time::timeout(limits::WRITE_MAX, write).await {
+        match tokio::time::timeout(self.shared.write_max, write).await {
             Err(_) => return Err(Ended::ByUs(CloseReason::SlowReader)),
             Ok(Err(e)) => return Err(Ended::Broken(e)),
             Ok(Ok(())) => {}

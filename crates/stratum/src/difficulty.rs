@@ -3,8 +3,8 @@
 use gruve_units::{Algorithm, Class, Target};
 use ruint::aliases::{U256, U512};
 
-/// The target a miner derives from a wire difficulty, `⌊difficulty_one / d⌋`, exactly (the float is a
-/// mantissa times a power of two). `None` unless `d` is finite and above zero.
+/// The target a miner derives from a wire difficulty, `⌊difficulty_one / d⌋`, exactly (the float is
+/// a mantissa times a power of two). `None` unless `d` is finite and above zero.
 #[must_use]
 pub fn target_of_wire_difficulty(algorithm: Algorithm, d: f64) -> Option<Target> {
     let (mantissa, exponent) = parts(d)?;
@@ -25,8 +25,8 @@ pub fn target_of_wire_difficulty(algorithm: Algorithm, d: f64) -> Option<Target>
     }))
 }
 
-/// The hardest class whose wire difficulty is not above `d`, clamped into `range`. `None` unless `d` is
-/// finite and above zero.
+/// The hardest class whose wire difficulty is not above `d`, clamped into `range`. `None` unless
+/// `d` is finite and above zero.
 #[must_use]
 pub fn class_of_wire_difficulty(
     algorithm: Algorithm,

@@ -1,6 +1,7 @@
 //! The gateway: listens, bounds connections, and keeps the list of sessions.
 //!
-//! One task a connection (see [`crate::connection`]); what they share is the lane's work, the log and this list.
+//! One task a connection (see [`crate::connection`]); what they share is the lane's work, the log
+//! and this list.
 
 use crate::connection::{self, Shared};
 use crate::error::StratumError;
@@ -9,10 +10,13 @@ use crate::limits;
 use crate::machines::Machines;
 use crate::session::SessionRules;
 use gruve_sharelog::Owner;
-use gruve_units::{Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId, Timestamp};
+use gruve_units::{
+    AccountId, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId, Timestamp,
+};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -37,12 +41,17 @@ pub struct GatewayOptions {
     pub version_mask: Option<u32>,
     /// Connections at most. Each costs some 10 KB, and up to 1 MB while it floods.
     pub connections_max: usize,
-    /// Connections from one address at most (IPv6: from one /64). A farm behind one address is usual.
+    /// Connections from one address at most (IPv6: from one /64). A farm behind one address is
+    /// usual.
     pub connections_per_address_max: usize,
+    /// Connections of one account at most; the house's own machines are bounded by the total.
+    pub connections_per_account_max: usize,
     /// From connecting to the first login at most.
     pub handshake_max: Duration,
     /// Silence at most.
     pub idle_max: Duration,
+    /// One write at most, before the miner counts as one that does not read.
+    pub write_max: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for the first extranonce.
@@ -50,7 +59,8 @@ pub struct GatewayOptions {
 }
 
 impl GatewayOptions {
-    /// Usual settings: 20,000 connections, 4,000 from one address, a share in five seconds.
+    /// Usual settings: 20,000 connections, 4,000 from one address or account, a share in five
+    /// seconds.
     #[must_use]
     pub fn new(
         listener: std::net::TcpListener,
@@ -67,8 +77,10 @@ impl GatewayOptions {
             version_mask: None,
             connections_max: 20_000,
             connections_per_address_max: 4_000,
+            connections_per_account_max: 4_000,
             handshake_max: limits::HANDSHAKE_MAX,
             idle_max: limits::IDLE_MAX,
+            write_max: limits::WRITE_MAX,
             clock,
             entropy,
         }
@@ -123,6 +135,7 @@ pub(crate) struct Registry {
     next: AtomicU64,
     sessions: Mutex<HashMap<u64, Option<SessionInfo>>>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    accounts: Mutex<HashMap<AccountId, usize>>,
     turned_away: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) rejected: AtomicU64,
@@ -133,9 +146,27 @@ pub(crate) struct Seat {
     registry: Arc<Registry>,
     number: u64,
     address: IpAddr,
+    /// Accounts that logged in here: as many as logins at most.
+    accounts: Vec<AccountId>,
 }
 
 impl Seat {
+    /// Counts this connection for the owner of a login; false when the owner has too many.
+    pub(crate) fn claim(&mut self, owner: Owner, each: usize) -> bool {
+        let Owner::Account(account) = owner else { return true };
+        if self.accounts.contains(&account) {
+            return true;
+        }
+        let mut accounts = lock(&self.registry.accounts);
+        let count = accounts.entry(account).or_insert(0);
+        let is_free = *count < each;
+        if is_free {
+            *count += 1;
+            self.accounts.push(account);
+        }
+        is_free
+    }
+
     pub(crate) fn update(&self, info: Option<SessionInfo>) {
         lock(&self.registry.sessions).insert(self.number, info);
     }
@@ -149,12 +180,17 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         lock(&self.registry.sessions).remove(&self.number);
-        let mut addresses = lock(&self.registry.addresses);
-        if let Some(count) = addresses.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                addresses.remove(&self.address);
-            }
+        give_back(&mut lock(&self.registry.addresses), &self.address);
+        let mut accounts = lock(&self.registry.accounts);
+        self.accounts.iter().for_each(|account| give_back(&mut accounts, account));
+    }
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }
@@ -176,7 +212,7 @@ impl Registry {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         sessions.insert(number, None);
         addresses.insert(address, here + 1);
-        Some(Seat { registry: Arc::clone(self), number, address })
+        Some(Seat { registry: Arc::clone(self), number, address, accounts: Vec::new() })
     }
 }
 
@@ -202,7 +238,8 @@ impl Gateway {
     /// Begins to listen. Call it within the runtime.
     ///
     /// # Errors
-    /// [`StratumError::Listen`] for an unusable socket, [`StratumError::Options`] for an empty class range.
+    /// [`StratumError::Listen`] for an unusable socket, [`StratumError::Options`] for an empty
+    /// class range.
     pub fn start(
         options: GatewayOptions,
         work: &LaneWork,
@@ -233,6 +270,9 @@ impl Gateway {
             machines,
             clock: options.clock,
             next_extranonce: AtomicU32::new(u32::from_be_bytes(first)),
+            per_account_max: options.connections_per_account_max,
+            write_max: options.write_max,
+            complained_at: AtomicI64::new(0),
         });
         let registry = Arc::new(Registry::default());
         let (alive, alive_out) = watch::channel(());

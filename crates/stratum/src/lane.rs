@@ -8,9 +8,10 @@
 //! | border and grace | the log is sealed: no share of the past epoch enters any more |
 //! | start | past epochs are sealed before the first job; blocks without an answer are sent again |
 //!
-//! Promises: a job's record is in the log before any miner sees the job; job numbers never come again, not in a
-//! later life either; two jobs never make the same header, because the number stands in the coinbase (so that the
-//! same hash cannot be two shares); no job is stamped with a sealed epoch, even if the clock goes back.
+//! Promises: a job's record is in the log before any miner sees the job; job numbers never come
+//! again, not in a later life either; two jobs never make the same header, because the number
+//! stands in the coinbase (so that the same hash cannot be two shares); no job is stamped with a
+//! sealed epoch, even if the clock goes back.
 
 use crate::blocks::BlockSender;
 use crate::error::StratumError;
@@ -86,11 +87,12 @@ impl Drop for Inner {
 }
 
 impl LaneWork {
-    /// Seals what is due, sends unanswered blocks again and begins to make jobs. Call it within the runtime.
+    /// Seals what is due, sends unanswered blocks again and begins to make jobs. Call it within the
+    /// runtime.
     ///
     /// # Errors
-    /// [`StratumError::Options`] for a tag too long or no destination; [`StratumError::Log`] when the log cannot be read or
-    /// sealed.
+    /// [`StratumError::Options`] for a tag too long or no destination; [`StratumError::Log`] when
+    /// the log cannot be read or sealed.
     pub fn start(options: LaneWorkOptions) -> Result<LaneWork, StratumError> {
         if options.tag.len() > TAG_BYTES_MAX {
             return Err(StratumError::Options("the coinbase tag is too long"));
@@ -158,8 +160,8 @@ impl LaneWork {
         self.inner.blocks.count()
     }
 
-    /// Stops making jobs, waits (five seconds at most) for blocks under way, and lets go of the log. Stop the
-    /// gateway first.
+    /// Stops making jobs, waits (five seconds at most) for blocks under way, and lets go of the
+    /// log. Stop the gateway first.
     pub async fn stop(&self) {
         let tasks =
             std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -300,8 +302,8 @@ impl Maker {
         Ok(())
     }
 
-    /// Above every number before, in this life and (by the clock and by the log) in earlier ones; ten random
-    /// bits keep gateways that start together apart.
+    /// Above every number before, in this life and (by the clock and by the log) in earlier ones;
+    /// ten random bits keep gateways that start together apart.
     fn next_id(&mut self, now: Timestamp) -> JobId {
         let mut random = [0; 2];
         self.options.entropy.fill(&mut random);

@@ -11,12 +11,12 @@
 //! | [`client`] | the miner's side, for the reference worker |
 //! | [`limits`] | every bound, with its reason |
 //!
-//! Promises: *accepted* is said only of shares that are in the log; a share is judged at the class that its job was given at
-//! and credited at most once; a found block is in the log and on its way before anything else is done; one
-//! miner's bytes hurt that miner at most.
+//! Promises: *accepted* is said only of shares that are in the log; a share is judged at the class
+//! that its job was given at and credited at most once; a found block is in the log and on its way
+//! before anything else is done; one miner's bytes hurt that miner at most.
 //!
-//! Must not know: customers, contracts, money, databases. Whose a machine is and what to stamp come through
-//! [`Machines`] and [`Stamps`].
+//! Must not know: customers, contracts, money, databases. Whose a machine is and what to stamp come
+//! through [`Machines`] and [`Stamps`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

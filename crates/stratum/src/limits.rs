@@ -26,6 +26,10 @@ pub const AGENT_BYTES_MAX: usize = 64;
 /// Logins on one connection: a proxy in front of a rack of machines has some tens.
 pub const WORKERS_MAX: usize = 64;
 
+/// Refused logins before a connection is closed: a mistyped configuration is tried again by the
+/// firmware, slowly; who guesses passwords needs a new connection for every few.
+pub const LOGINS_REFUSED_MAX: u32 = 5;
+
 /// From connecting to the first successful login. Slow firmware takes seconds; the time includes a
 /// password check.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
@@ -52,8 +56,8 @@ pub const SHARES_PER_JOB_MAX: usize = 4096;
 pub const SHARES_PER_SESSION_MAX: usize = 4 * SHARES_PER_JOB_MAX;
 
 /// The window over which bad shares are counted, and the part of it that closes the connection:
-/// half of 500. Only what no honest machine sends counts (malformed, or below its difficulty); duplicates and stale shares
-/// do not, because real firmware sends them (NerdQAxe).
+/// half of 500. Only what no honest machine sends counts (malformed, or below its difficulty);
+/// duplicates and stale shares do not, because real firmware sends them (NerdQAxe).
 pub const BAD_SHARES_WINDOW: u32 = 500;
 
 /// See [`BAD_SHARES_WINDOW`].

@@ -21,8 +21,8 @@ pub struct Refused(pub String);
 /// Knows logins. Wired to accounts and farm.
 #[async_trait]
 pub trait Machines: Send + Sync {
-    /// Whose work this login does on this lane. `user` has no control characters, no slashes and at most
-    /// [`crate::limits::USER_BYTES_MAX`] bytes; nothing else is promised about it.
+    /// Whose work this login does on this lane. `user` has no control characters, no slashes and at
+    /// most [`crate::limits::USER_BYTES_MAX`] bytes; nothing else is promised about it.
     async fn authorize(
         &self,
         lane: &LaneId,
@@ -33,7 +33,7 @@ pub trait Machines: Send + Sync {
 
 /// Knows the stamp of an epoch's work. Wired to the accountant's memory; answers at once.
 pub trait Stamps: Send + Sync {
-    /// For jobs of `epoch`: the epoch whose checkpoint the commitment holds (two before, or the last there
-    /// is), and the commitment.
+    /// For jobs of `epoch`: the epoch whose checkpoint the commitment holds (two before, or the
+    /// last there is), and the commitment.
     fn stamp(&self, lane: &LaneId, epoch: EpochNumber) -> (EpochNumber, [u8; 32]);
 }

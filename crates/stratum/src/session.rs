@@ -1,20 +1,22 @@
 //! One miner's session, without any I/O: lines, work and time in; replies and effects out.
 //!
-//! The driver (a connection task, or a test) hands in one line at a time and obeys the [`Step`] that comes
-//! back *before* the next line: a found block is journalled and sent at once, a login is looked up. When the lines
-//! that were read together are through, it writes [`Session::pending_shares`] to the log in one append, tells the
-//! session with [`Session::settle`], and sends [`Session::output`]: so replies stay in order, and none says
+//! The driver (a connection task, or a test) hands in one line at a time and obeys the [`Step`]
+//! that comes back *before* the next line: a found block is journalled and sent at once, a login is
+//! looked up. When the lines that were read together are through, it writes
+//! [`Session::pending_shares`] to the log in one append, tells the session with
+//! [`Session::settle`], and sends [`Session::output`]: so replies stay in order, and none says
 //! *accepted* before the share is in the log.
 //!
-//! Promises: no bytes panic; memory is bounded by [`crate::limits`]; a share is judged at the class its job was
-//! given at, credited at most once, and only for jobs that this session was given.
+//! Promises: no bytes panic; memory is bounded by [`crate::limits`]; a share is judged at the class
+//! its job was given at, credited at most once, and only for jobs that this session was given.
 //!
 //! Order of a share's checks: shape, state, job, lengths and hex, version, duplicate, hash, then
-//! stale, time, difficulty. The hash comes before the last three because a solution of a block is sent to the node whatever
-//! else is wrong with it.
+//! stale, time, difficulty. The hash comes before the last three because a solution of a block is
+//! sent to the node whatever else is wrong with it.
 //!
-//! A job is given when both subscribe and authorise have succeeded, whatever their order. Nothing is ever sent between
-//! a request and its reply (cgminer takes the first line after `mining.configure` for the reply).
+//! A job is given when both subscribe and authorise have succeeded, whatever their order. Nothing
+//! is ever sent between a request and its reply (cgminer takes the first line after
+//! `mining.configure` for the reply).
 
 mod handshake;
 mod issued;
@@ -67,6 +69,8 @@ pub enum CloseReason {
     LongLine,
     /// No login in time.
     Handshake,
+    /// Too many refused logins.
+    Logins,
     /// Nothing heard for long.
     Idle,
     /// Mostly bad shares.
@@ -109,6 +113,7 @@ pub struct Session {
     workers: Vec<Worker>,
     /// The login being looked up, and its request's id.
     asking: Option<(String, String)>,
+    refused_logins: u32,
     version_mask: u32,
     /// The easiest class the miner wants.
     floor: Class,
@@ -159,6 +164,7 @@ impl Session {
             agent: String::new(),
             workers: Vec::new(),
             asking: None,
+            refused_logins: 0,
             version_mask: 0,
             told: None,
             given_on: None,
@@ -211,7 +217,8 @@ impl Session {
             "mining.suggest_target" => self.suggest_target(request, now),
             "mining.capabilities" => self.answer_if_asked(request, "true"),
             "mining.ping" => self.answer_if_asked(request, "\"pong\""),
-            // ESP-Miner's answer to a ping, in the shape of a request; a reply would count as a rejected share.
+            // ESP-Miner's answer to a ping, in the shape of a request; a reply would count as a
+            // rejected share.
             "pong" | "mining.pong" => {}
             _ if request.is_notification() => {}
             _ => reply::refused(&mut self.text, request.id, "null", reply::UNKNOWN_METHOD),
@@ -299,8 +306,8 @@ impl Session {
         &self.shares
     }
 
-    /// Ends a batch: one answer for each pending share (false: its epoch is sealed), or `None` when the log
-    /// could not take them.
+    /// Ends a batch: one answer for each pending share (false: its epoch is sealed), or `None` when
+    /// the log could not take them.
     pub fn settle(&mut self, answers: Option<&[bool]>, now: Timestamp) {
         let text = std::mem::take(&mut self.text);
         let mut done = 0;

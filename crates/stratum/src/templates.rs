@@ -1,7 +1,7 @@
 //! Where templates come from: one task waits for the tip, one fetches fresh transactions.
 //!
-//! Both feed one queue. A refresh that was asked for before the tip changed may arrive after it and is dropped, so that a
-//! slow answer never brings an old tip back.
+//! Both feed one queue. A refresh that was asked for before the tip changed may arrive after it and
+//! is dropped, so that a slow answer never brings an old tip back.
 
 use gruve_chain::{Node, NodeError, Template};
 use gruve_units::{Blame, Blamed as _, Duration, LaneId};

@@ -2,8 +2,8 @@
 //!
 //! It estimates the machine's rate from how many shares of the class in force came in how long, and
 //! asks for another class when the estimate is off by more than chance explains. The thresholds are
-//! the same in bits (powers of two) as the classes; the standard error of an estimate from *n* shares
-//! is about `1.44/√n` bits.
+//! the same in bits (powers of two) as the classes; the standard error of an estimate from *n*
+//! shares is about `1.44/√n` bits.
 //!
 //! | rule | when | false alarm |
 //! |---|---|---|
@@ -23,11 +23,12 @@ use gruve_units::{Class, Duration, Timestamp};
 /// little about the rate. A machine 2^30 too fast for its class is still caught in three rounds.
 const ELAPSED_MIN: Duration = Duration::from_millis(250);
 
-/// The "never heard" steps wait three intervals, but never longer than this: four steps (45 bits) and an estimate
-/// must fit into the promised minute.
+/// The "never heard" steps wait three intervals, but never longer than this: four steps (45 bits)
+/// and an estimate must fit into the promised minute.
 const UNHEARD_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// From this many shares of a class on its machine counts as heard: one alone may be luck at a class far too hard.
+/// From this many shares of a class on its machine counts as heard: one alone may be luck at a
+/// class far too hard.
 const HEARD: u32 = 3;
 
 /// See the table in the module's documentation: shares and bits.
@@ -116,8 +117,8 @@ impl Vardiff {
         self.due = true;
     }
 
-    /// The class to go to, if another than the one in force. Until [`Vardiff::applied`] the answer may
-    /// be given again.
+    /// The class to go to, if another than the one in force. Until [`Vardiff::applied`] the answer
+    /// may be given again.
     pub fn decide(&mut self, now: Timestamp) -> Option<Class> {
         let bits = if std::mem::take(&mut self.due) { self.by_rate(now) } else { None };
         let bits =

@@ -47,8 +47,8 @@ pub struct WorkState {
     /// The newest job; also the last of `live`.
     pub current: Arc<LiveJob>,
     /// All jobs whose shares may still count or make a block, oldest first, at most
-    /// [`crate::limits::LIVE_JOBS_MAX`]. Those on another block than the newest are stale: their shares do not count, but a
-    /// block found on them is still sent.
+    /// [`crate::limits::LIVE_JOBS_MAX`]. Those on another block than the newest are stale: their
+    /// shares do not count, but a block found on them is still sent.
     pub live: Vec<Arc<LiveJob>>,
 }
 

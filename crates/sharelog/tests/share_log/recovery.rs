@@ -57,7 +57,8 @@ proptest! {
         prop_assert!(ends.is_sorted_by(|a, b| a < b));
         let all: Vec<Record> = batches.concat();
         prop_assert_eq!(records(&log), all.clone());
-        // From every record's own position the rest is read, and a cursor put down anywhere goes on there.
+        // From every record's own position the rest is read, and a cursor put down anywhere goes on
+        // there.
         let placed = read_from(&log, Position::START).unwrap();
         for (i, (position, _)) in placed.iter().enumerate() {
             prop_assert_eq!(read_from(&log, *position).unwrap(), placed[i..].to_vec());

@@ -2,7 +2,7 @@
 
 use super::reply;
 use super::request::{Params, Request};
-use super::{Session, Step, Worker};
+use super::{CloseReason, Session, Step, Worker};
 use crate::difficulty::class_of_wire_difficulty;
 use crate::hexes;
 use crate::limits;
@@ -38,10 +38,22 @@ impl Session {
             || self.workers.len() >= limits::WORKERS_MAX
         {
             reply::refused(&mut self.text, request.id, "false", reply::UNAUTHORISED);
-            return Step::Continue;
+            self.refused_logins += 1;
+            return self.after_login();
+        }
+        if self.refused_logins >= limits::LOGINS_REFUSED_MAX {
+            return Step::Close(CloseReason::Logins);
         }
         self.asking = Some((request.id.to_owned(), user.clone().into_owned()));
         Step::Authorize { user: user.into_owned(), password: password.into_owned() }
+    }
+
+    fn after_login(&self) -> Step {
+        if self.refused_logins > limits::LOGINS_REFUSED_MAX {
+            Step::Close(CloseReason::Logins)
+        } else {
+            Step::Continue
+        }
     }
 
     /// The answer to [`Step::Authorize`]; `password` once more for the wishes in it (`d=`, `md=`).
@@ -61,6 +73,7 @@ impl Session {
                 self.give(now);
             }
             Err(Refused(why)) => {
+                self.refused_logins += 1;
                 let why = serde_json::to_string(why).unwrap_or_else(|_| "\"\"".to_owned());
                 let line = format!("{{\"id\":{id},\"result\":false,\"error\":[24,{why},null]}}\n");
                 self.text.extend_from_slice(line.as_bytes());
@@ -82,7 +95,8 @@ impl Session {
         }
     }
 
-    /// A difficulty to begin with. Heeded until the first share: after that the control knows better.
+    /// A difficulty to begin with. Heeded until the first share: after that the control knows
+    /// better.
     fn wish(&mut self, difficulty: f64) {
         let range = (self.floor, self.hardest());
         let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
@@ -158,8 +172,8 @@ impl Session {
         reply::ok(&mut self.text, request.id, &result);
     }
 
-    /// The mask is what both sides allow; a missing one asks for all bits, a malformed one for none. The
-    /// minimum number of bits, required by the BIP, is left out by cgminer and ESP-Miner.
+    /// The mask is what both sides allow; a missing one asks for all bits, a malformed one for
+    /// none. The minimum number of bits, required by the BIP, is left out by cgminer and ESP-Miner.
     fn version_rolling(&mut self, options: &Value, result: &mut String) {
         let asked = match options.get("version-rolling.mask") {
             None | Some(Value::Null) => u32::MAX,
@@ -177,8 +191,8 @@ impl Session {
     }
 }
 
-/// A login that may be looked up: not empty, not long, no control or invisible direction characters, nothing that means
-/// something in a path. What the names are is the house's affair.
+/// A login that may be looked up: not empty, not long, no control or invisible direction
+/// characters, nothing that means something in a path. What the names are is the house's affair.
 fn is_login(user: &str) -> bool {
     let forbidden = |c: char| {
         c.is_control()

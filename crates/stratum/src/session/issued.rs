@@ -60,8 +60,8 @@ impl IssuedJobs {
         self.jobs.is_empty()
     }
 
-    /// Notes that a job was given. Never twice the same: miners begin anew with each notify and would find the
-    /// same shares again.
+    /// Notes that a job was given. Never twice the same: miners begin anew with each notify and
+    /// would find the same shares again.
     pub(crate) fn give(&mut self, job: Arc<LiveJob>, class: Class) {
         let wire_id = wire_id(job.job(), class);
         self.jobs.push(Issued { wire_id, job, class, seen: HashSet::new() });

@@ -40,8 +40,8 @@ pub(crate) fn ok(out: &mut Vec<u8>, id: &str, result: &str) {
     let _ = writeln!(out, r#"{{"id":{id},"result":{result},"error":null}}"#);
 }
 
-/// A refusal. `result` is `false` for shares and logins, as ckpool has it, so that firmware which looks
-/// only there understands.
+/// A refusal. `result` is `false` for shares and logins, as ckpool has it, so that firmware which
+/// looks only there understands.
 pub(crate) fn refused(out: &mut Vec<u8>, id: &str, result: &str, refusal: Refusal) {
     let Refusal { code, words } = refusal;
     let _ = writeln!(out, r#"{{"id":{id},"result":{result},"error":[{code},"{words}",null]}}"#);

@@ -85,8 +85,8 @@ fn is_http(line: &[u8]) -> bool {
         .any(|m| line.starts_with(m))
 }
 
-/// An id is echoed as it was written, when that is short and a reader could take it: a number beyond what a
-/// float holds (`1e400`) is refused.
+/// An id is echoed as it was written, when that is short and a reader could take it: a number
+/// beyond what a float holds (`1e400`) is refused.
 fn may_be_echoed(id: &str) -> bool {
     id.len() <= ID_BYTES_MAX
         && (!id.starts_with(|c: char| c == '-' || c.is_ascii_digit())

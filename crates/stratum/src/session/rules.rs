@@ -22,8 +22,8 @@ pub struct SessionRules {
 }
 
 impl SessionRules {
-    /// The version bits that may be rolled by default: BIP 320's for SHA-256d; none for scrypt, because
-    /// merge-mined chains give these bits a meaning.
+    /// The version bits that may be rolled by default: BIP 320's for SHA-256d; none for scrypt,
+    /// because merge-mined chains give these bits a meaning.
     #[must_use]
     pub const fn default_version_mask(algorithm: Algorithm) -> u32 {
         match algorithm {

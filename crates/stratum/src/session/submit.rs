@@ -76,7 +76,8 @@ impl Session {
             None => job.version(),
             Some(bits) => {
                 let bits = hexes::word(&bits).ok_or(reply::VERSION)?;
-                // Without negotiation only zero can be meant (ESP-Miner always sends the parameter).
+                // Without negotiation only zero can be meant (ESP-Miner always sends the
+                // parameter).
                 check::rolled_version(job.version(), self.version_mask, bits)
                     .ok_or(reply::VERSION)?
             }

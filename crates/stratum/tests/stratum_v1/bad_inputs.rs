@@ -1,4 +1,5 @@
-//! Every entry of the bad-input list, with its reaction. An entry that nobody answers for fails the test.
+//! Every entry of the bad-input list, with its reaction. An entry that nobody answers for fails the
+//! test.
 
 use crate::miner::{EN2, HARD, Miner, NTIME, class, code, job, method, rules, template};
 use gruve_stratum::limits;

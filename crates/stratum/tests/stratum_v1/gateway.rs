@@ -290,9 +290,27 @@ async fn connections_are_bounded_for_each_address_and_places_are_given_back() {
 }
 
 #[tokio::test]
+async fn connections_of_one_account_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = gateway_options();
+    options.connections_per_account_max = 2;
+    let house = House::open_with(dir.path(), options);
+    let address = house.gateway.address();
+    let first = connect(address, "alice.1").await;
+    let _second = connect(address, "alice.2").await;
+    let third = ConnectOptions::new(&address.to_string(), "alice.3", "x", "test/1");
+    assert!(matches!(soon(client::connect(&third)).await, Err(ClientError::Refused(_))));
+    let _other = connect(address, "bob.1").await;
+    drop(first);
+    soon(async { while client::connect(&third).await.is_err() {} }).await;
+}
+
+#[tokio::test]
 async fn who_does_not_read_is_closed_and_nobody_else_waits() {
     let dir = tempfile::tempdir().unwrap();
-    let house = House::open(dir.path());
+    let mut options = gateway_options();
+    options.write_max = Duration::from_millis(500);
+    let house = House::open_with(dir.path(), options);
     let address = house.gateway.address();
     let mut deaf = Wire::open(address).await;
     let flood = tokio::spawn(async move {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 const CHILD_DIR: &str = "GRUVE_TEST_KILL_DIR";
 
-/// The process that is killed: this test's own binary, asked to run only this. Without the variable it is no test.
+/// The process that is killed: this test's own binary, asked to run only this. Without the variable
+/// it is no test.
 #[test]
 fn child_gateway() {
     let Ok(dir) = std::env::var(CHILD_DIR) else { return };

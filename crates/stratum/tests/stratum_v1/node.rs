@@ -1,5 +1,5 @@
-//! A node made for tests: one chain tip, long polling, blocks taken when their work is good. And what goes with it: a
-//! lane on it, a gateway, waiting with a deadline.
+//! A node made for tests: one chain tip, long polling, blocks taken when their work is good. And
+//! what goes with it: a lane on it, a gateway, waiting with a deadline.
 
 use crate::miner::{class, template};
 use async_trait::async_trait;
@@ -13,7 +13,8 @@ use gruve_stratum::{
     Authorized, Gateway, GatewayOptions, LaneWork, LaneWorkOptions, Machines, Refused, Stamps,
 };
 use gruve_units::{
-    Asset, Clock, Duration, EpochNumber, EpochRule, LaneId, SeededEntropy, SystemClock, Target,
+    AccountId, Asset, Clock, Duration, EpochNumber, EpochRule, LaneId, SeededEntropy, SystemClock,
+    Target,
 };
 use std::future::Future;
 use std::path::Path;
@@ -159,7 +160,7 @@ impl Stamps for FakeStamps {
     }
 }
 
-/// Lets everybody in but `nobody`.
+/// Lets everybody in but `nobody`: `house.…` for the house, others for an account.
 pub(crate) struct FakeMachines;
 
 #[async_trait]
@@ -168,7 +169,13 @@ impl Machines for FakeMachines {
         if user == "nobody" {
             return Err(Refused("no such login".to_owned()));
         }
-        Ok(Authorized { owner: Owner::House, machine: crate::miner::machine(user) })
+        let owner = match user.split('.').next() {
+            Some("house") => Owner::House,
+            name => Owner::Account(AccountId::from_bytes(
+                crate::miner::machine(name.unwrap_or_default()).to_bytes(),
+            )),
+        };
+        Ok(Authorized { owner, machine: crate::miner::machine(user) })
     }
 }
 

@@ -6,7 +6,8 @@ use crate::miner::class;
 use gruve_stratum::vardiff::Vardiff;
 use gruve_units::{Class, Duration, Entropy as _, SeededEntropy, Timestamp};
 
-/// A machine behind a line: shares come at random (a Poisson process), no faster than the line carries.
+/// A machine behind a line: shares come at random (a Poisson process), no faster than the line
+/// carries.
 struct Machine {
     hashes_per_second: f64,
     entropy: SeededEntropy,
