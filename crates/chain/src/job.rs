@@ -89,12 +89,8 @@ impl Blamed for JobError {
 /// Work to hand out: a template, our coinbase around an extranonce, and the merkle branch.
 pub struct Job {
     template: Arc<Template>,
-    id: JobId,
-    epoch: EpochNumber,
-    checkpoint_epoch: EpochNumber,
-    commitment: [u8; 32],
+    spec: JobSpec,
     target: Target,
-    extranonce_len: usize,
     prefix: Vec<u8>,
     suffix_class_zero: Vec<u8>,
     class_offset: usize,
@@ -104,8 +100,8 @@ pub struct Job {
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
-            .field("id", &self.id)
-            .field("epoch", &self.epoch)
+            .field("id", &self.spec.id)
+            .field("epoch", &self.spec.epoch)
             .field("height", &self.template.height)
             .field("prev_hash", &hash_to_text(&self.template.prev_hash))
             .finish_non_exhaustive()
@@ -133,12 +129,8 @@ impl Job {
         Ok(Job {
             branch: coinbase_branch(&txids),
             template,
-            id: spec.id,
-            epoch: spec.epoch,
-            checkpoint_epoch: spec.checkpoint_epoch,
-            commitment: spec.commitment,
+            spec,
             target,
-            extranonce_len: spec.extranonce_len,
             prefix,
             suffix_class_zero: suffix,
             class_offset,
@@ -148,25 +140,31 @@ impl Job {
     /// The job's number.
     #[must_use]
     pub const fn id(&self) -> JobId {
-        self.id
+        self.spec.id
     }
 
     /// The epoch whose work it is.
     #[must_use]
     pub const fn epoch(&self) -> EpochNumber {
-        self.epoch
+        self.spec.epoch
     }
 
     /// The epoch whose checkpoint the commitment holds.
     #[must_use]
     pub const fn checkpoint_epoch(&self) -> EpochNumber {
-        self.checkpoint_epoch
+        self.spec.checkpoint_epoch
     }
 
     /// The stamp's commitment.
     #[must_use]
     pub const fn commitment(&self) -> &[u8; 32] {
-        &self.commitment
+        &self.spec.commitment
+    }
+
+    /// Where a block's earnings go: output scripts and minor units.
+    #[must_use]
+    pub fn pay_to(&self) -> &[(Vec<u8>, i64)] {
+        &self.spec.pay_to
     }
 
     /// The template it was built from.
@@ -220,7 +218,7 @@ impl Job {
     /// Bytes of extranonce, both parts together.
     #[must_use]
     pub const fn extranonce_len(&self) -> usize {
-        self.extranonce_len
+        self.spec.extranonce_len
     }
 
     /// The coinbase without witness, up to the extranonce.
@@ -259,7 +257,11 @@ impl Job {
     /// bytes: whoever takes it from a miner checks that first.
     #[must_use]
     pub fn coinbase(&self, class: Class, extranonce: &[u8]) -> Vec<u8> {
-        debug_assert_eq!(extranonce.len(), self.extranonce_len, "extranonce length is checked");
+        debug_assert_eq!(
+            extranonce.len(),
+            self.spec.extranonce_len,
+            "extranonce length is checked"
+        );
         let suffix = &self.suffix_class_zero;
         let mut coinbase = Vec::with_capacity(self.prefix.len() + extranonce.len() + suffix.len());
         coinbase.extend_from_slice(&self.prefix);

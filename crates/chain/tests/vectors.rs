@@ -188,3 +188,17 @@ fn real_shares_have_the_headers_that_were_hashed() {
         }
     }
 }
+
+#[test]
+fn genesis_blocks_are_the_known_ones() {
+    use bitcoin::Network;
+    let of = |asset, network| params_for(asset, network).unwrap().genesis;
+    let known = |network| bitcoin::constants::genesis_block(network).block_hash().to_string();
+    assert_eq!(of(Asset::Btc, NetworkName::Mainnet), [known(Network::Bitcoin)]);
+    assert_eq!(of(Asset::Btc, NetworkName::Regtest), [known(Network::Regtest)]);
+    let test = [Network::Testnet, Network::Testnet4, Network::Signet].map(known);
+    assert_eq!(of(Asset::Btc, NetworkName::Testnet), test);
+    for v in vectors("blocks.json").iter().filter(|v| text(v, "name").ends_with("_block1")) {
+        assert_eq!(params(v).genesis, [text(v, "prev_hash")], "{}", text(v, "name"));
+    }
+}

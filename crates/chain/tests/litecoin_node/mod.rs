@@ -1,8 +1,8 @@
 //! Real Litecoin nodes on regtest for tests: `litecoind` twice, since it gives templates only to
 //! who has a peer. Killed when dropped.
 //!
-//! Usable from other crates' tests by `#[path]`; needs `gruve_chain`, `serde_json`, `tempfile` and
-//! `tokio`.
+//! Usable from other crates' tests by `#[path]`; needs `gruve_chain`, `gruve_units`, `serde_json`,
+//! `tempfile` and `tokio`.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
 
 use gruve_chain::{NetworkName, Node, RpcNode, params_for};
