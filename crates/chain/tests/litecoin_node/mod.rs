@@ -81,6 +81,8 @@ impl LitecoinNode {
         let (rpc_port, p2p_port) = free_ports();
         let mut command = Command::new("litecoind");
         command
+            // Debian's wrapper script writes a configuration into the home directory.
+            .env("HOME", dir.path())
             .arg("-regtest")
             .arg(format!("-datadir={}", dir.path().display()))
             .arg(format!("-rpcuser={USER}"))
