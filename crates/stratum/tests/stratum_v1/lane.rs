@@ -41,7 +41,7 @@ impl Lane {
 
     fn on(dir: &Path, clock: Arc<ManualClock>, node: Arc<FakeNode>) -> Lane {
         let log = ShareLog::open(dir, Options::default()).unwrap();
-        let mut options = lane_options(&node, &log, Arc::<ManualClock>::clone(&clock));
+        let mut options = lane_options(node.clone(), &log, Arc::<ManualClock>::clone(&clock));
         options.epoch_rule = rule();
         let work = LaneWork::start(options).unwrap();
         let jobs = work.jobs();

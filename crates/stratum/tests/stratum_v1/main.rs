@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_inputs;
+mod dev_chain;
 mod firmware;
 mod gateway;
 mod kill;

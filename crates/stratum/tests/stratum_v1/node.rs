@@ -180,13 +180,13 @@ impl Machines for FakeMachines {
 }
 
 pub(crate) fn lane_options(
-    node: &Arc<FakeNode>,
+    node: Arc<dyn Node>,
     log: &ShareLog,
     clock: Arc<dyn Clock>,
 ) -> LaneWorkOptions {
     LaneWorkOptions {
         lane: "btc".parse().unwrap(),
-        node: Arc::<FakeNode>::clone(node),
+        node,
         epoch_rule: EpochRule::new(Duration::from_secs(3600), Duration::from_secs(10)).unwrap(),
         stamps: Arc::new(FakeStamps),
         pay_to: vec![0x51],
@@ -224,7 +224,8 @@ impl House {
 
     pub(crate) fn open_on(node: Arc<FakeNode>, dir: &Path, options: GatewayOptions) -> House {
         let log = ShareLog::open(dir, Options::default()).unwrap();
-        let work = LaneWork::start(lane_options(&node, &log, Arc::new(SystemClock))).unwrap();
+        let work =
+            LaneWork::start(lane_options(node.clone(), &log, Arc::new(SystemClock))).unwrap();
         let gateway = Gateway::start(options, &work, Arc::new(FakeMachines)).unwrap();
         House { node, log, work, gateway }
     }
