@@ -171,6 +171,13 @@ pub fn connect(block: &Block, coins: &Coins, place: &Place<'_>) -> Result<Effect
     let mut effects = Effects::default();
     let mut sigops = 0usize;
     for tx in &block.txdata {
+        let txid = tx.compute_txid();
+        if (0u32..).zip(&tx.output).any(|(vout, _)| coins.contains_key(&OutPoint { txid, vout })) {
+            let detail = "tried to overwrite transaction".into();
+            return Err(Reject::with("bad-txns-BIP30", detail));
+        }
+    }
+    for tx in &block.txdata {
         let coinbase = tx.is_coinbase();
         if coinbase {
             sigops += tx.total_sigop_cost(|_| None);
@@ -205,10 +212,6 @@ pub fn connect(block: &Block, coins: &Coins, place: &Place<'_>) -> Result<Effect
         let txid = tx.compute_txid();
         for (out, vout) in tx.output.iter().zip(0u32..) {
             let point = OutPoint { txid, vout };
-            if coins.contains_key(&point) && !gone.contains(&point) {
-                let detail = "tried to overwrite transaction".into();
-                return Err(Reject::with("bad-txns-BIP30", detail));
-            }
             if !is_unspendable(out) {
                 made.insert(point, Coin { out: out.clone(), height: place.height, coinbase });
                 order.push(point);

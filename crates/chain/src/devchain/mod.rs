@@ -76,7 +76,6 @@ impl DevChain {
     /// # Errors
     /// When the parameters contradict each other or the file, the folder is in use, or cannot be
     /// read or written.
-    #[allow(clippy::needless_pass_by_value)] // the clock and the random source are kept
     pub fn open(
         dir: &Path,
         params: DevParams,

@@ -53,9 +53,6 @@ pub fn verify_input(
         if !input.script_sig.is_empty() {
             return Err("Witness requires empty scriptSig".into());
         }
-        if input.witness.is_empty() {
-            return Err("Witness program was passed an empty witness".into());
-        }
         let (Some(signature), Some(key), 2) =
             (input.witness.nth(0), input.witness.nth(1), input.witness.len())
         else {

@@ -187,17 +187,19 @@ impl State {
         Ok(txid)
     }
 
-    /// Mines a block to a script here, trying at most `tries` nonces.
+    /// Mines a block to a script here, trying at most `tries` nonces and counting them off.
     pub(crate) fn generate(
         &mut self,
         pay_to: ScriptBuf,
         extra: Vec<u8>,
-        tries: u32,
+        tries: &mut u32,
         now: i64,
     ) -> Result<Option<BlockHash>, DevChainError> {
         let next = self.next_block(now);
         let mut block = self.lay_out_next(&next, pay_to, extra);
-        if !grind(&mut block.header, &self.chain.params, tries) {
+        let solved = grind(&mut block.header, &self.chain.params, *tries);
+        *tries = tries.saturating_sub(block.header.nonce.saturating_add(1));
+        if !solved {
             return Ok(None);
         }
         let hash = block.block_hash();

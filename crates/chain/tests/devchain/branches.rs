@@ -1,7 +1,10 @@
 //! Reorganisations.
 
 use crate::devchain_support::{Bench, Funds, Key, solve, unsolved};
+use crate::file::{picture, reopen};
 use bitcoin::{Block, ScriptBuf, Transaction};
+use gruve_units::Duration;
+use proptest::prelude::*;
 use serde_json::json;
 
 /// Blocks on top of a parent that need not be the tip.
@@ -124,4 +127,90 @@ fn transactions_whose_coins_are_gone_with_their_branch_are_dropped() {
     assert_eq!(bench.mempool().len(), 1);
     bench.get("invalidateblock", json!([sixth]));
     assert!(bench.mempool().is_empty());
+}
+
+/// What an operator and a wallet may do to a chain.
+#[derive(Clone, Debug)]
+enum Step {
+    Mine,
+    Pay,
+    Invalidate(u32),
+    ReconsiderAll,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::Mine),
+        2 => Just(Step::Pay),
+        1 => (1u32..40).prop_map(Step::Invalidate),
+        1 => Just(Step::ReconsiderAll),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+/// The sum of everything unspent, in minor units.
+fn unspent(bench: &Bench) -> i64 {
+    let mut sum = 0;
+    for height in 0..=bench.chain.height() {
+        for tx in bench.block_at(height).txdata {
+            for n in 0..tx.output.len() {
+                let args = json!([tx.compute_txid().to_string(), n, false]);
+                let value = bench.get("gettxout", args)["value"].to_string();
+                if value != "null" {
+                    sum += gruve_units::Amount::parse_decimal(bench.params.asset, &value)
+                        .unwrap()
+                        .minor;
+                }
+            }
+        }
+    }
+    sum
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_done_no_coin_appears_or_vanishes_and_the_file_tells_the_same(steps in steps()) {
+        let bench = Bench::new(crate::devchain_support::easy_params());
+        let own = bench.get("getnewaddress", json!([]));
+        bench.get("generatetoaddress", json!([8, own]));
+        let mut invalidated = Vec::new();
+        for step in steps {
+            bench.clock.advance(Duration::from_secs(7));
+            match step {
+                Step::Mine => {
+                    bench.get("generatetoaddress", json!([1, own]));
+                }
+                Step::Pay => {
+                    // May fail: all coins young, or waiting already.
+                    let _ = bench.call("sendtoaddress", json!([own, "1.5"]));
+                }
+                Step::Invalidate(height) if height <= bench.chain.height() => {
+                    let hash = bench.get("getblockhash", json!([height]));
+                    bench.get("invalidateblock", json!([hash]));
+                    invalidated.push(hash);
+                }
+                Step::Invalidate(_) => {}
+                Step::ReconsiderAll => {
+                    for hash in invalidated.drain(..) {
+                        bench.get("reconsiderblock", json!([hash]));
+                    }
+                }
+            }
+            prop_assert_eq!(
+                unspent(&bench),
+                i64::from(bench.chain.height()) * bench.params.subsidy
+            );
+        }
+        // Waiting payments are not in the file.
+        while !bench.mempool().is_empty() {
+            bench.get("generatetoaddress", json!([1, own]));
+        }
+        let before = picture(&bench.chain);
+        let (dir, params) = (bench.dir, bench.params);
+        drop(bench.chain);
+        let again = reopen(dir.path(), params).unwrap();
+        prop_assert!(picture(&again) == before, "the reopened chain is another");
+    }
 }

@@ -6,10 +6,12 @@ use gruve_units::{Algorithm, Asset, ManualClock, SeededEntropy, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-fn reopen(dir: &Path, params: DevParams) -> Result<DevChain, DevChainError> {
+pub(crate) fn reopen(dir: &Path, params: DevParams) -> Result<DevChain, DevChainError> {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
     DevChain::open(dir, params, clock, Arc::new(SeededEntropy::new(2)))
 }
@@ -19,7 +21,7 @@ fn failure(opened: Result<DevChain, DevChainError>) -> DevChainError {
 }
 
 /// Everything that can be asked about the chain and its coins.
-fn picture(chain: &DevChain) -> Vec<serde_json::Value> {
+pub(crate) fn picture(chain: &DevChain) -> Vec<serde_json::Value> {
     let mut found = vec![];
     for method in ["getblockchaininfo", "getchaintips", "getbalance", "getmininginfo"] {
         let mut answer = chain.call(method, &json!([])).unwrap();
@@ -140,6 +142,51 @@ fn a_premine_that_was_interrupted_is_completed() {
     assert_eq!(chain.height(), 14);
     let balance = chain.call("getbalance", &json!([])).unwrap();
     assert_eq!(balance.to_string(), "250.00000000", "5 of 14 coinbases are 10 deep");
+}
+
+const CHILD_DIR: &str = "GRUVE_DEVCHAIN_CHILD_DIR";
+
+/// Run by the test below in a process of its own: mines, and says so, until it is killed.
+#[test]
+fn child_that_mines_until_killed() {
+    let Ok(dir) = std::env::var(CHILD_DIR) else { return };
+    let (chain, _) = open(Path::new(&dir), easy_params());
+    let to = own_address(&chain);
+    for _ in 0..100_000 {
+        let mined = chain.call("generatetoaddress", &json!([1, to])).unwrap();
+        println!("accepted {}", mined[0].as_str().unwrap());
+    }
+}
+
+#[test]
+fn a_killed_process_has_lost_no_block_it_acknowledged() {
+    for rounds in [1, 7, 40] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "file::child_that_mines_until_killed", "--nocapture"])
+            .env(CHILD_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut accepted = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            if let Some((_, hash)) = line.unwrap().split_once("accepted ") {
+                accepted.push(hash.to_owned());
+            }
+            if accepted.len() == rounds {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(accepted.len(), rounds);
+        let chain = reopen(dir.path(), easy_params()).unwrap();
+        for hash in accepted {
+            let header = chain.call("getblockheader", &json!([hash])).unwrap();
+            assert!(header["confirmations"].as_i64().unwrap() > 0, "{hash}");
+        }
+    }
 }
 
 proptest! {

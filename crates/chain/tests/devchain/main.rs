@@ -7,6 +7,8 @@ mod devchain_support;
 mod branches;
 mod file;
 mod house;
+mod outside;
+mod pace;
 mod pool;
 mod refusals;
 mod rpc;

@@ -1,6 +1,6 @@
 //! The RPC over real HTTP: carriage, fields, long polls.
 
-use crate::devchain_support::{Bench, Funds, Key, hex_of};
+use crate::devchain_support::{Bench, Funds, Key, easy_params, hex_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -26,7 +26,12 @@ struct Served {
 
 impl Served {
     fn new(blocks: u32) -> Served {
-        let bench = Bench::with_blocks(blocks, &Key::new(1));
+        let mut params = easy_params();
+        params.mempool_poll = Duration::from_millis(50);
+        let bench = Bench::new(params);
+        for _ in 0..blocks {
+            bench.mine(&Key::new(1).wpkh(), &[]);
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = bench.chain.serve(listener, "user", "secret").unwrap();
         Served { bench, server, client: Client::builder(TokioExecutor::new()).build_http() }

@@ -1,6 +1,12 @@
 //! Building blocks and transactions against a development chain from what its RPC says, as a
 //! miner and a wallet of somebody else would.
-#![allow(dead_code, clippy::unwrap_used, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    unreachable_pub,
+    missing_docs
+)]
 
 pub mod wrong;
 

@@ -9,12 +9,15 @@ use crate::devchain::state::State;
 use crate::devchain::template::{BLOCK_VERSION, choose, depends};
 use bitcoin::block::Version;
 use bitcoin::{Block, CompactTarget, ScriptBuf, Transaction};
+use gruve_units::Algorithm;
 use serde_json::{Value, json};
 
 /// Blocks one call may mine here, so that a call ends.
 const MAX_GENERATED: i64 = 1_000;
-/// Tries of a generated block unless the caller says otherwise (Core's default).
-const DEFAULT_TRIES: i64 = 1_000_000;
+/// Tries of all blocks of a call together, at most and unless the caller says otherwise: some
+/// seconds, during which the chain answers nobody else.
+const MAX_TRIES_SHA256D: u32 = 1 << 22;
+const MAX_TRIES_SCRYPT: u32 = 1 << 14;
 
 /// What a long-poll id stands for: the tip, the difficulty and the waiting transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,14 +219,18 @@ pub(super) fn generatetoaddress(call: &mut Call<'_>, args: &Args) -> Result<Valu
         return Err(RpcError::new(RpcError::PARAMETER, message));
     }
     let script = super::wallet::script_of(call.state, args.text(1)?)?;
-    let tries = args.number(2)?.unwrap_or(DEFAULT_TRIES).clamp(0, i64::from(u32::MAX));
-    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+    let most = match call.state.chain.params.algorithm {
+        Algorithm::Scrypt => MAX_TRIES_SCRYPT,
+        _ => MAX_TRIES_SHA256D,
+    };
+    let asked = args.number(2)?.and_then(|tries| u32::try_from(tries).ok());
+    let mut tries = asked.unwrap_or(most).min(most);
     let mut hashes = Vec::new();
     for _ in 0..count {
         let mut extra = vec![8];
         extra.extend_from_slice(&call.salt);
         let pay_to = ScriptBuf::from_bytes(script.clone());
-        match call.state.generate(pay_to, extra, tries, call.now)? {
+        match call.state.generate(pay_to, extra, &mut tries, call.now)? {
             Some(hash) => hashes.push(hash.to_string()),
             None => break,
         }

@@ -59,6 +59,8 @@ pub(crate) fn asm(script: &Script) -> String {
 fn opcode_name(op: Opcode) -> String {
     match op.to_u8() {
         0x4f => "-1".to_owned(),
+        0xb1 => "OP_CHECKLOCKTIMEVERIFY".to_owned(),
+        0xb2 => "OP_CHECKSEQUENCEVERIFY".to_owned(),
         number @ 0x51..=0x60 => (number - 0x50).to_string(),
         _ => op.to_string(),
     }
