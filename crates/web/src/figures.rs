@@ -268,21 +268,18 @@ const fn kind_words(kind: AccountKind) -> (&'static str, &'static str) {
 /// What an entry of the journal did, for the customer whose balance it changed.
 fn entry_words(kind: &str) -> String {
     let known = match kind {
-        "treasury-payout-held" => "Payout requested: set aside",
-        "treasury-payout-released" | "treasury-payout-back" => "Payout ended: back in your balance",
-        k if k.starts_with("treasury-receipt") || k.starts_with("treasury-invoice") => {
-            "Payment received"
+        "treasury-receipt" | "treasury-credit" | "treasury-invoice-closed" => "Payment received",
+        "treasury-receipt-undone" | "treasury-credit-undone" => {
+            "Payment undone: its block left the chain"
         }
-        k if k.contains("settle") => "Earnings settled",
-        k if k.contains("refund") => "Refund for work not delivered",
-        k if k.contains("paid") || k.contains("prepaid") => "Contract paid",
-        _ => "",
+        "treasury-payout-held" => "Payout requested: set aside",
+        "treasury-payout-returned" => "Payout ended: back in your balance",
+        "treasury-paid-out" => "Payout: what the network fee left over",
+        "market-sale" => "Contract paid",
+        "market-refund" => "Refund for work not delivered",
+        "market-settlement" => "Earnings settled",
+        "market-take-back" => "Earnings taken back: the block left the chain",
+        other => other,
     };
-    if known.is_empty() {
-        crate::failure::sentence(&kind.replace(['-', '_', '.'], " "))
-            .trim_end_matches('.')
-            .to_owned()
-    } else {
-        known.to_owned()
-    }
+    known.to_owned()
 }

@@ -1,0 +1,171 @@
+//! The JSON API: shapes, refusals, doing things once.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod house;
+
+use axum::http::StatusCode;
+use house::House;
+use house::browser::Program;
+use serde_json::{Value, json};
+
+fn assert_problem(answer: &house::browser::Answer, status: StatusCode, kind: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let body = answer.json();
+    assert_eq!(body["type"], format!("urn:gruve:problem:{kind}"));
+    assert_eq!(body["status"], status.as_u16());
+    assert!(body["title"].is_string() && !body["detail"].as_str().unwrap().is_empty());
+}
+
+fn is_amount(v: &Value) -> bool {
+    v["asset"].is_string() && v["minor"].is_i64() && v["decimal"].is_string()
+}
+
+#[tokio::test]
+async fn a_program_buys_pays_earns_and_withdraws() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let lane = &house.lanes[0];
+    let me = Program::signed_up(&house.app, "kari").await;
+
+    let lanes = me.get("/api/v1/lanes").await.json();
+    assert_eq!(lanes[0]["lane"], "btc");
+    assert_eq!(lanes[0]["machines"], 4);
+    assert!(lanes[0]["available"]["hashes_per_second"].is_string());
+    let plans = me.get("/api/v1/plans").await.json();
+    assert_eq!(plans[0]["plan"], "btc-lease");
+    assert!(is_amount(&plans[0]["price"]));
+
+    let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
+    let quote = me.post("/api/v1/quotes", order).await;
+    assert_eq!(quote.status, StatusCode::CREATED);
+    let quote = quote.json();
+    assert!(is_amount(&quote["price"]));
+    let confirm = json!({ "quote": quote["quote"] });
+    let bought = me.post("/api/v1/contracts", confirm.clone()).await;
+    assert_eq!(bought.status, StatusCode::CREATED, "{}", bought.body);
+    let again = me.post("/api/v1/contracts", confirm).await;
+    assert_eq!(again.body, bought.body, "the same quote buys the same contract");
+    let bought = bought.json();
+    assert_eq!(bought["invoice"]["amount"], quote["price"]);
+    assert_eq!(me.get("/api/v1/contracts").await.json().as_array().unwrap().len(), 1);
+
+    let due = gruve_units::Amount::new(
+        lane.asset,
+        bought["invoice"]["amount"]["minor"].as_i64().unwrap(),
+    );
+    house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
+    house.block(lane, false).await;
+    let invoice = format!("/api/v1/invoices/{}", bought["invoice"]["id"].as_str().unwrap());
+    assert_eq!(me.get(&invoice).await.json()["state"], "confirmed");
+
+    house.epochs(9).await;
+    let path = format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap());
+    let contract = me.get(&path).await.json();
+    assert_ne!(contract["delivered"], "0");
+    assert!(!contract["epochs"].as_array().unwrap().is_empty());
+    assert!(contract["credited"]["minor"].as_i64().unwrap() > 0, "{contract}");
+
+    let fee = me.get("/api/v1/payouts/fee?asset=BTC").await.json();
+    assert!(fee["fee"]["minor"].as_i64().unwrap() > 0);
+    let to = house.stranger(lane);
+    let order = json!({ "asset": "BTC", "amount": "0.02", "address": to });
+    let key = [("idempotency-key", "withdraw-1")];
+    let payout = me.send_with("POST", "/api/v1/payouts", Some(order.clone()), &key).await;
+    assert_eq!(payout.status, StatusCode::CREATED, "{}", payout.body);
+    let again = me.send_with("POST", "/api/v1/payouts", Some(order), &key).await;
+    assert_eq!(again.json()["payout"], payout.json()["payout"], "the same key pays once");
+    let other = json!({ "asset": "BTC", "amount": "0.03", "address": to });
+    let other = me.send_with("POST", "/api/v1/payouts", Some(other), &key).await;
+    assert_problem(&other, StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
+
+    house.pay_out(lane).await;
+    let path = format!("/api/v1/payouts/{}", payout.json()["payout"].as_str().unwrap());
+    let done = me.get(&path).await.json();
+    assert_eq!(done["state"], "confirmed");
+    assert_eq!(done["txid"].as_str().unwrap().len(), 64);
+    let late = me.send("DELETE", &path, None).await;
+    assert_problem(&late, StatusCode::CONFLICT, "too-late");
+
+    let books = me.get("/api/v1/reconciliation").await.json();
+    assert_eq!(books["adds_up"], true, "{books}");
+    let of = &books["assets"][0];
+    let parts = of["parts"].as_object().unwrap().values().map(|v| v["minor"].as_i64().unwrap());
+    assert_eq!(parts.sum::<i64>(), of["block_rewards"]["minor"].as_i64().unwrap());
+    let balances = me.get("/api/v1/balances").await.json();
+    assert!(is_amount(&balances[0]["available"]) && is_amount(&balances[0]["maturing"]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_with_a_reason() {
+    let house = House::new().await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    let bad = StatusCode::BAD_REQUEST;
+    let no = StatusCode::UNPROCESSABLE_ENTITY;
+    let order = |plan: &str, rate: &str, term: i64| json!({ "plan": plan, "hashrate": rate, "term_epochs": term });
+    let quotes = "/api/v1/quotes";
+    assert_problem(&me.post(quotes, order("btc-lease", "fast", 6)).await, no, "refused");
+    assert_problem(&me.post(quotes, order("btc-lease", "1 H/s", 6)).await, no, "refused");
+    assert_problem(&me.post(quotes, order("btc-lease", "100 kH/s", 7)).await, no, "refused");
+    assert_problem(&me.post(quotes, order("btc-lease", "100 kH/s", -1)).await, bad, "bad-request");
+    let unknown = me.post(quotes, order("nothing", "100 kH/s", 6)).await;
+    assert_problem(&unknown, StatusCode::NOT_FOUND, "not-found");
+    let misspelt = me.post(quotes, json!({ "plan": "btc-lease", "hashrat": "1" })).await;
+    assert_problem(&misspelt, bad, "bad-request");
+    assert!(misspelt.body.contains("hashrat"));
+
+    let payouts = "/api/v1/payouts";
+    let pay = |asset: &str, amount: &str, to: &str| json!({ "asset": asset, "amount": amount, "address": to });
+    let to = house.stranger(&house.lanes[0]);
+    assert_problem(&me.post(payouts, pay("XYZ", "1", &to)).await, no, "refused");
+    assert_problem(&me.post(payouts, pay("BTC", "1e3", &to)).await, no, "refused");
+    assert_problem(&me.post(payouts, pay("BTC", "-1", &to)).await, no, "refused");
+    assert_problem(&me.post(payouts, pay("BTC", "1", "nowhere")).await, no, "refused");
+    assert_problem(&me.post(payouts, pay("ETH", "1", &to)).await, no, "refused");
+    let poor = me.post(payouts, pay("BTC", "1", &to)).await;
+    assert_problem(&poor, no, "insufficient-funds");
+    assert!(!poor.body.contains("customer."), "an account's key is not for customers");
+    let key = [("idempotency-key", "with space")];
+    let refused = me.send_with("POST", payouts, Some(pay("BTC", "1", &to)), &key).await;
+    assert_problem(&refused, bad, "bad-request");
+
+    let big = json!({ "login": "x".repeat(20_000), "password": "y" });
+    let big = me.post("/api/v1/sessions", big).await;
+    assert_problem(&big, StatusCode::PAYLOAD_TOO_LARGE, "too-large");
+    let text = me.send("POST", "/api/v1/sessions", None).await;
+    assert_problem(&text, StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type");
+    let wrong = me.post("/api/v1/sessions", json!({ "login": "kari", "password": "no" })).await;
+    assert_problem(&wrong, StatusCode::UNAUTHORIZED, "wrong-credentials");
+    let account =
+        json!({ "name": "kari", "email": "other@example.org", "password": "long enough" });
+    let taken = me.post("/api/v1/accounts", account).await;
+    assert_problem(&taken, StatusCode::CONFLICT, "taken");
+    let limit = me.get("/api/v1/epochs?limit=100000").await;
+    assert_problem(&limit, bad, "bad-request");
+    let lane = me.get("/api/v1/blocks?lane=nowhere").await;
+    assert_problem(&lane, StatusCode::NOT_FOUND, "not-found");
+    let lane = me.get("/api/v1/blocks?lane=%00").await;
+    assert_problem(&lane, bad, "bad-request");
+    assert_problem(&me.get("/api/v1/nothing").await, StatusCode::NOT_FOUND, "not-found");
+    let method = me.send("PUT", "/api/v1/lanes", None).await;
+    assert_problem(&method, StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn public_lists_show_what_happened() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let me = Program::new(&house.app);
+    let blocks = me.get("/api/v1/blocks?lane=btc").await.json();
+    assert!(!blocks.as_array().unwrap().is_empty());
+    assert!(blocks.as_array().unwrap().iter().all(|b| b["lane"] == "btc"));
+    assert_eq!(blocks[0]["hash"].as_str().unwrap().len(), 64);
+    let epochs = me.get("/api/v1/epochs?limit=3").await.json();
+    assert_eq!(epochs.as_array().unwrap().len(), 3);
+    assert!(epochs[0]["started_at"].as_str().unwrap().ends_with('Z'));
+    let metrics = me.get("/metrics").await;
+    assert!(metrics.body.contains("gruve_lane_sessions{lane=\"btc\"} 4"));
+    assert!(metrics.body.contains("# TYPE gruve_lane_hashrate gauge"));
+    assert_eq!(me.get("/healthz").await.body, "ok\n");
+    assert_eq!(me.get("/readyz").await.body, "ready\n");
+}

@@ -1,0 +1,238 @@
+//! Who may reach what. Every route of the site stands in one list; these tests go through it, so
+//! that a new route is covered the day it is added.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod house;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use gruve_web::{Access, WebConfig, routes};
+use house::House;
+use house::browser::{Browser, Program, ask};
+
+/// A path in which every name stands for something that does not exist.
+fn filled(path: &str) -> String {
+    path.replace("{id}", "0190a5d0-0000-7000-8000-000000000000")
+        .replace("{lane}", "nowhere")
+        .replace("{name}", "nothing.css")
+}
+
+/// What anybody may reach, spelt out: making something public takes a line here.
+const PUBLIC: [(&str, &str); 21] = [
+    ("GET", "/"),
+    ("GET", "/plans"),
+    ("GET", "/lanes/{lane}"),
+    ("GET", "/books"),
+    ("GET", "/sign-up"),
+    ("POST", "/sign-up"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/api/v1/lanes"),
+    ("GET", "/api/v1/plans"),
+    ("GET", "/api/v1/blocks"),
+    ("GET", "/api/v1/epochs"),
+    ("GET", "/api/v1/reconciliation"),
+    ("POST", "/api/v1/accounts"),
+    ("POST", "/api/v1/sessions"),
+    ("GET", "/events"),
+    ("GET", "/assets/{name}"),
+    ("GET", "/robots.txt"),
+    ("GET", "/metrics"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+];
+
+fn request(method: &Method, path: &str) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "gruve.test")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::empty())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn nothing_but_the_named_routes_is_reached_without_signing_in() {
+    let house = House::new().await;
+    let all = routes(&house.state);
+    for r in &all {
+        let public = PUBLIC.contains(&(r.method.as_str(), r.path));
+        let open = matches!(r.access, Access::Public | Access::PublicForm);
+        assert_eq!(public, open, "{} {} is {:?}", r.method, r.path, r.access);
+        if open {
+            continue;
+        }
+        let answer = ask(&house.app, request(&r.method, &filled(r.path))).await;
+        if r.path.starts_with("/api/") {
+            assert_eq!(r.access, Access::Bearer, "{}", r.path);
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{} {}", r.method, r.path);
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        } else {
+            assert!(answer.location().starts_with("/sign-in"), "{} {}", r.method, r.path);
+        }
+    }
+    assert_eq!(all.iter().filter(|r| PUBLIC.iter().any(|p| p.1 == r.path)).count(), PUBLIC.len());
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_or_from_elsewhere_changes_nothing() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let csrf = me.get("/account").await.field("csrf");
+    let forms: Vec<_> = routes(&house.state)
+        .into_iter()
+        .filter(|r| r.method == Method::POST && !r.path.starts_with("/api/"))
+        .collect();
+    assert!(forms.len() >= 7);
+    for r in forms {
+        assert!(matches!(r.access, Access::PublicForm | Access::CustomerForm), "{}", r.path);
+        let path = filled(r.path);
+        let mut visitor = Browser::new(&house.app);
+        let browser = if r.access == Access::PublicForm { &mut visitor } else { &mut me };
+        let none = browser.post(&path, &[("quote", "x")]).await;
+        assert_eq!(none.status, StatusCode::FORBIDDEN, "{path} without a token");
+        assert!(none.body.contains("Nothing was changed"));
+        let wrong = browser.post(&path, &[("csrf", &"0".repeat(64))]).await;
+        assert_eq!(wrong.status, StatusCode::FORBIDDEN, "{path} with a wrong token");
+        if r.access == Access::CustomerForm {
+            let far = browser.post_from(&path, &[("csrf", &csrf)], "https://evil.example").await;
+            assert_eq!(far.status, StatusCode::FORBIDDEN, "{path} from another site");
+        }
+    }
+    assert_eq!(me.get("/account").await.status, StatusCode::OK, "still signed in");
+}
+
+#[tokio::test]
+async fn another_customers_things_are_not_found_just_like_things_that_do_not_exist() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let order =
+        serde_json::json!({ "plan": "btc-lease", "hashrate": "100 kH/s", "term_epochs": 6 });
+    let quote = kari.post("/api/v1/quotes", order.clone()).await.json()["quote"].clone();
+    let bought = kari.post("/api/v1/contracts", serde_json::json!({ "quote": quote })).await.json();
+    let contract = bought["contract"].as_str().unwrap();
+    let invoice = bought["invoice"]["id"].as_str().unwrap();
+    let open_quote = kari.post("/api/v1/quotes", order).await.json()["quote"].clone();
+    let lane = &house.lanes[0];
+    // Pays more than is due, so that something is left to withdraw.
+    let due = gruve_units::Amount::new(lane.asset, 900_000_000);
+    house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
+    house.block(lane, false).await;
+    let to = house.stranger(lane);
+    let payout = kari
+        .post(
+            "/api/v1/payouts",
+            serde_json::json!({ "asset": "BTC", "amount": "0.01", "address": to }),
+        )
+        .await;
+    assert_eq!(payout.status, StatusCode::CREATED, "{}", payout.body);
+    let payout = payout.json()["payout"].as_str().unwrap().to_owned();
+
+    let mut ola = Program::signed_up(&house.app, "ola").await;
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), ola.token.clone().unwrap());
+    let none = "0190a5d0-0000-7000-8000-000000000000";
+    for (kind, id) in [("contracts", contract), ("invoices", invoice), ("payouts", payout.as_str())]
+    {
+        let path = |id: &str| format!("/api/v1/{kind}/{id}");
+        assert_eq!(kari.get(&path(id)).await.status, StatusCode::OK, "{kind}");
+        let foreign = ola.get(&path(id)).await;
+        let missing = ola.get(&path(none)).await;
+        let nonsense = ola.get(&path("..%2f")).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{kind}");
+        assert_eq!(foreign.body, missing.body, "{kind}: foreign and missing differ");
+        assert_eq!(nonsense.status, StatusCode::NOT_FOUND);
+        let foreign = page.get(&format!("/{kind}/{id}")).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "page {kind}");
+    }
+    let theirs = ola.post("/api/v1/contracts", serde_json::json!({ "quote": quote })).await;
+    assert_eq!(theirs.status, StatusCode::NOT_FOUND, "{}", theirs.body);
+    let theirs = ola.post("/api/v1/contracts", serde_json::json!({ "quote": open_quote })).await;
+    assert_eq!(theirs.status, StatusCode::NOT_FOUND);
+    let cancelled = ola.send("DELETE", &format!("/api/v1/payouts/{payout}"), None).await;
+    assert_eq!(cancelled.status, StatusCode::NOT_FOUND);
+    let csrf = page.get("/account").await.field("csrf");
+    let cancelled = page.post(&format!("/payouts/{payout}/cancel"), &[("csrf", &csrf)]).await;
+    assert_eq!(cancelled.status, StatusCode::NOT_FOUND);
+    for path in ["/api/v1/contracts", "/api/v1/payouts", "/api/v1/balances"] {
+        assert_eq!(ola.get(path).await.body, "[]", "{path}");
+    }
+    // Whoever is signed out is nobody.
+    let out = ola.send("DELETE", "/api/v1/sessions/current", None).await;
+    assert_eq!(out.status, StatusCode::NO_CONTENT);
+    assert_eq!(ola.get("/api/v1/balances").await.status, StatusCode::UNAUTHORIZED);
+    ola.token = Some("x".repeat(43));
+    assert_eq!(ola.get("/api/v1/balances").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_api_takes_no_cookies_and_pages_take_no_bearer_tokens() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    assert_eq!(me.get("/api/v1/balances").await.status, StatusCode::UNAUTHORIZED);
+    let program = Program::signed_up(&house.app, "ola").await;
+    assert!(program.get("/account").await.location().starts_with("/sign-in"));
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let house = House::new().await;
+    for r in routes(&house.state) {
+        // The stream of events has no end to wait for; its headers are looked at in live.rs.
+        if r.path == "/events" {
+            continue;
+        }
+        let answer = ask(&house.app, request(&r.method, &filled(r.path))).await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'"), "{}", r.path);
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(answer.header("referrer-policy"), "same-origin");
+        assert_eq!(answer.header("cache-control"), "no-store", "{}", r.path);
+        assert_ne!(answer.status.as_u16() / 100, 5, "{} {}: {}", r.method, r.path, answer.body);
+    }
+    let missing = ask(&house.app, request(&Method::GET, "/nowhere")).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    assert_eq!(missing.header("x-frame-options"), "DENY");
+    assert!(missing.body.contains("<h1>Not found</h1>"));
+    let method = ask(&house.app, request(&Method::PUT, "/plans")).await;
+    assert_eq!(method.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn cookies_are_out_of_reach_of_scripts_and_bound_to_https_where_there_is_https() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    let set = me.sign_up("kari").await.header("set-cookie").to_owned();
+    assert!(set.starts_with("gruve=") && set.contains("HttpOnly") && set.contains("SameSite=Lax"));
+    assert!(!set.contains("Secure"));
+
+    let secure = WebConfig { secure_cookies: true, ..WebConfig::default() };
+    let house = House::with(secure).await;
+    let mut me = Browser::new(&house.app);
+    let answer = me.sign_up("kari").await;
+    let set = answer.header("set-cookie");
+    assert!(set.starts_with("__Host-gruve=") && set.contains("Secure") && set.contains("Path=/"));
+    assert!(!answer.header("strict-transport-security").is_empty());
+    assert_eq!(me.get("/account").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn assets_may_be_kept_for_ever_and_are_named_by_their_content() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    let page = me.get("/").await.body;
+    for ending in [".css", ".js", ".svg"] {
+        let end = page.find(ending).unwrap() + ending.len();
+        let start = page[..end].rfind('"').unwrap() + 1;
+        let asset = me.get(&page[start..end]).await;
+        assert_eq!(asset.status, StatusCode::OK, "{}", &page[start..end]);
+        assert!(asset.header("cache-control").contains("immutable"));
+    }
+}

@@ -1,0 +1,509 @@
+//! A small real house for tests and for looking at pages: a database in a folder, every room's
+//! own service over it, a share log per lane, and a chain whose blocks are made by hand. Every row
+//! that a page shows was written by the room that owns it.
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+pub mod browser;
+
+use async_trait::async_trait;
+use bitcoin::hashes::Hash;
+use gruve_accounts::Accounts;
+use gruve_chain::walk::{LeanBlock, LeanOutput, LeanTx};
+use gruve_chain::{
+    BlockRef, ChainInfo, ChainParams, FeeRate, NetworkName, Node, NodeError, SendOutcome,
+    SubmitOutcome, Template, TransactionPlace, devchain, params_for, script_for_address,
+};
+use gruve_farm::{Farm, MachineOwner, NewMachine};
+use gruve_market::{
+    Accountant, LaneConfig, Market, MarketConfig, MarketError, PlanConfig, RewardSeen,
+};
+use gruve_sharelog::{
+    BlockRecord, Extranonce, JobRecord, Options, Owner, Record, ShareLog, ShareRecord,
+};
+use gruve_store::testing::{TestDir, sqlite};
+use gruve_store::{Store, StoreError, Tx, transact};
+use gruve_treasury::{
+    ChainWallet, Invoice, InvoiceSink, Payer, Purpose, Seed, SinkError, Treasury, TreasuryConfig,
+    TreasuryError,
+};
+use gruve_units::{
+    AccountId, Algorithm, Amount, Asset, Blame, Blamed, Bps, Class, Clock, Duration, EpochRule,
+    Hashes, Hashrate, JobId, LaneId, MachineId, ManualClock, SeededEntropy, Timestamp,
+};
+use gruve_web::{AppState, LaneParticulars, LiveFarm, LiveSession, Services, WebConfig, router};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub const EPOCH: Duration = Duration::from_secs(10);
+pub const MATURITY: u64 = 3;
+/// Shares count 2^16 hashes each.
+const CLASS: u8 = 16;
+/// One block in about this many hashes: three epochs of the farm below.
+const BLOCK_WORK: u128 = 36_000_000;
+
+/// A node that only takes transactions: blocks are handed to the house by the test.
+struct QuietNode {
+    params: ChainParams,
+    sent: Mutex<Vec<Vec<u8>>>,
+    chain: Arc<Mutex<Chain>>,
+}
+
+fn quiet<T>() -> Result<T, NodeError> {
+    Err(NodeError::NotReady("a test's node".into()))
+}
+
+#[async_trait]
+impl Node for QuietNode {
+    fn params(&self) -> &ChainParams {
+        &self.params
+    }
+    async fn template(&self, _: Option<&str>) -> Result<Template, NodeError> {
+        quiet()
+    }
+    async fn submit_block(&self, _: &[u8]) -> Result<SubmitOutcome, NodeError> {
+        quiet()
+    }
+    async fn tip(&self) -> Result<BlockRef, NodeError> {
+        let chain = self.chain.lock().unwrap();
+        Ok(BlockRef { height: chain.height, hash: chain.tip })
+    }
+    async fn block_hash(&self, _: u64) -> Result<Option<[u8; 32]>, NodeError> {
+        quiet()
+    }
+    async fn block(&self, _: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
+        quiet()
+    }
+    async fn send_transaction(&self, bytes: &[u8]) -> Result<SendOutcome, NodeError> {
+        self.sent.lock().unwrap().push(bytes.to_vec());
+        Ok(SendOutcome::Accepted)
+    }
+    async fn transaction_in_mempool_or_block(
+        &self,
+        _: &[u8; 32],
+    ) -> Result<TransactionPlace, NodeError> {
+        Ok(TransactionPlace::Unknown)
+    }
+    async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {
+        Ok(Some(FeeRate { minor_per_kvb: 2_000 }))
+    }
+    async fn info(&self) -> Result<ChainInfo, NodeError> {
+        quiet()
+    }
+}
+
+/// Hands paid invoices to the market, as the house does.
+struct Sink(Market);
+
+#[async_trait]
+impl InvoiceSink for Sink {
+    async fn paid(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
+        let Purpose::Contract(id) = invoice.purpose else { return Ok(()) };
+        let paid = self.0.invoice_paid(tx, id, invoice.created).await;
+        paid.map(drop).map_err(|e| SinkError::of(&e))
+    }
+    async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
+        let Purpose::Contract(id) = invoice.purpose else { return Ok(()) };
+        self.0.invoice_expired(tx, id).await.map_err(|e| SinkError::of(&e))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Market(#[from] MarketError),
+    #[error(transparent)]
+    Treasury(#[from] TreasuryError),
+}
+
+impl Blamed for FollowError {
+    fn blame(&self) -> Blame {
+        match self {
+            FollowError::Store(e) => e.blame(),
+            FollowError::Market(e) => e.blame(),
+            FollowError::Treasury(e) => e.blame(),
+        }
+    }
+}
+
+/// The machines of the house, all connected.
+#[derive(Default)]
+pub struct Connected(Mutex<Vec<LiveSession>>);
+
+impl LiveFarm for Connected {
+    fn sessions(&self) -> Vec<LiveSession> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+struct Chain {
+    height: u64,
+    tip: [u8; 32],
+    waiting: Vec<LeanTx>,
+}
+
+/// One lane with its log and chain.
+pub struct Lane {
+    pub id: LaneId,
+    pub asset: Asset,
+    pub params: ChainParams,
+    pub log: ShareLog,
+    machines: Vec<MachineId>,
+    /// Shares of one machine in an epoch.
+    shares: u64,
+    /// A block is found in every so many epochs.
+    block_every: u64,
+    node: Arc<QuietNode>,
+    chain: Arc<Mutex<Chain>>,
+}
+
+pub struct House {
+    pub store: Store,
+    pub clock: Arc<ManualClock>,
+    pub accounts: Accounts,
+    pub market: Market,
+    pub treasury: Treasury,
+    pub farm: Farm,
+    pub lanes: Vec<Lane>,
+    pub state: AppState,
+    pub app: axum::Router,
+    pub live: Arc<Connected>,
+    accountant: Accountant,
+    payer: Payer,
+    counter: AtomicU64,
+    _dir: TestDir,
+}
+
+fn rule() -> EpochRule {
+    EpochRule::new(EPOCH, Duration::from_secs(1)).unwrap()
+}
+
+fn lane_config(lane: &LaneId, asset: Asset, algorithm: Algorithm) -> LaneConfig {
+    LaneConfig {
+        lane: lane.clone(),
+        asset,
+        algorithm,
+        epoch_rule: rule(),
+        coinbase_maturity: MATURITY,
+        settle_every_epochs: 1,
+        capacity_window_epochs: 6,
+        capacity_confidence_tenths: 30,
+        capacity_reserve_bps: Bps::new(1_000).unwrap(),
+        outside_fee_bps: Bps::new(100).unwrap(),
+        pplns_epochs_max: 1_000,
+    }
+}
+
+fn plan(id: &str, title: &str, lane: &LaneId, fee: u16) -> PlanConfig {
+    PlanConfig {
+        id: id.to_owned(),
+        lane: lane.clone(),
+        title: title.to_owned(),
+        hashrate_min: Hashrate(10_000),
+        hashrate_max: Hashrate(1_000_000),
+        hashrate_step: Hashrate(10_000),
+        terms_epochs: vec![6, 30, 60],
+        pay_asset: None,
+        price_minor: 40_000_000_000,
+        price_hashrate: Hashrate(1_000_000),
+        fee_bps: Bps::new(fee).unwrap(),
+        maintenance_minor_per_th_day: 0,
+        catch_up_bps: 10_000,
+        extension_epochs: Some(12),
+    }
+}
+
+impl House {
+    /// A house with a `btc` and an `ltc` lane.
+    pub async fn new() -> House {
+        House::with(WebConfig::default()).await
+    }
+
+    pub async fn with(config: WebConfig) -> House {
+        let dir = TestDir::new();
+        let store = sqlite(dir.path()).await;
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_224_000)));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
+        store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
+        Accounts::migrate(&store).await.unwrap();
+        Farm::migrate(&store).await.unwrap();
+        let accounts = Accounts::new(store.clone(), clock.clone(), entropy.clone());
+        let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
+        let (btc, ltc): (LaneId, LaneId) = ("btc".parse().unwrap(), "ltc".parse().unwrap());
+        let market_config = MarketConfig {
+            lanes: vec![
+                lane_config(&btc, Asset::Btc, Algorithm::Sha256d),
+                lane_config(&ltc, Asset::Ltc, Algorithm::Scrypt),
+            ],
+            plans: vec![
+                plan("btc-lease", "Bitcoin lease", &btc, 250),
+                plan("ltc-lease", "Litecoin lease", &ltc, 300),
+            ],
+            quote_secs: 300,
+            unpaid_per_account_max: 5,
+        };
+        let market =
+            Market::new(store.clone(), clock.clone(), entropy.clone(), market_config).unwrap();
+        market.prepare().await.unwrap();
+        let mut treasury_config = TreasuryConfig::new(Seed::from_bytes([42; 32]));
+        let mut lanes = Vec::new();
+        let live = Arc::new(Connected::default());
+        for (id, asset, shares, block_every) in [(btc, Asset::Btc, 46, 3), (ltc, Asset::Ltc, 23, 4)]
+        {
+            let regtest = params_for(asset, NetworkName::Regtest).unwrap();
+            let params = ChainParams { coinbase_maturity: MATURITY, ..regtest };
+            let chain =
+                Arc::new(Mutex::new(Chain { height: 99, tip: [0; 32], waiting: Vec::new() }));
+            let node = Arc::new(QuietNode { params, sent: Mutex::default(), chain: chain.clone() });
+            let mut wallet = ChainWallet::new(params, node.clone());
+            wallet.confirmations = 1;
+            treasury_config = treasury_config.with_chain(wallet);
+            let log = ShareLog::open(dir.path().join(id.as_str()), Options::default()).unwrap();
+            let mut machines = Vec::new();
+            for site in ["bergen", "narvik"] {
+                let site_id = farm.add_site(site).await.unwrap();
+                for n in 0..2 {
+                    let new = NewMachine {
+                        site: site_id,
+                        name: format!("{site}-{id}-{n}"),
+                        lane: id.clone(),
+                        owner: MachineOwner::House,
+                        nameplate: Hashrate(350_000),
+                    };
+                    machines.push(farm.add_machine(new).await.unwrap());
+                }
+            }
+            for m in &machines {
+                live.0.lock().unwrap().push(LiveSession {
+                    lane: id.clone(),
+                    machine: *m,
+                    owner: MachineOwner::House,
+                    hashrate: Hashrate(u128::from(shares) * 65_536 / 10),
+                    accepted: 100,
+                    rejected: 1,
+                    connected_at: clock.now(),
+                    last_share_at: Some(clock.now()),
+                });
+            }
+            lanes.push(Lane { id, asset, params, log, machines, shares, block_every, node, chain });
+        }
+        let treasury =
+            Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury_config).unwrap();
+        treasury.tell_invoices_to(Arc::new(Sink(market.clone())));
+        let services = Services {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            market: market.clone(),
+            treasury: treasury.clone(),
+            farm: farm.clone(),
+            live: live.clone(),
+            clock: clock.clone(),
+            entropy,
+        };
+        let public = lanes.iter().map(|l| LaneParticulars {
+            lane: l.id.clone(),
+            network: l.params.title(),
+            stratum: Some("stratum+tcp://127.0.0.1:3333".to_owned()),
+        });
+        let config = WebConfig { lanes: public.collect(), ..config };
+        let state = AppState::open(services, config).await.unwrap();
+        let app = router(state.clone());
+        let accountant = Accountant::new(market.clone());
+        let payer = Payer::new(treasury.clone());
+        let house = House {
+            store,
+            clock,
+            accounts,
+            market,
+            treasury,
+            farm,
+            lanes,
+            state,
+            app,
+            live,
+            accountant,
+            payer,
+            counter: AtomicU64::new(1),
+            _dir: dir,
+        };
+        for lane in &house.lanes {
+            house.block(lane, false).await;
+        }
+        house
+    }
+
+    fn next(&self) -> u64 {
+        self.counter.fetch_add(1, Ordering::SeqCst)
+    }
+
+    fn unique(&self) -> [u8; 32] {
+        let mut out = [0x5a; 32];
+        out[..8].copy_from_slice(&self.next().wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        out
+    }
+
+    /// A block on a lane's chain with all that waits; `ours` pays its reward to the house.
+    pub async fn block(&self, lane: &Lane, ours: bool) -> [u8; 32] {
+        let hash = self.unique();
+        let (height, prev, waiting) = {
+            let mut chain = lane.chain.lock().unwrap();
+            chain.height += 1;
+            let prev = std::mem::replace(&mut chain.tip, hash);
+            (chain.height, prev, std::mem::take(&mut chain.waiting))
+        };
+        let script =
+            if ours { self.treasury.coinbase_script(lane.asset).unwrap() } else { vec![0x51] };
+        let coinbase = LeanTx {
+            txid: self.unique(),
+            coinbase: true,
+            hogex: false,
+            inputs: Vec::new(),
+            outputs: vec![LeanOutput { value: 5_000_000_000, script }],
+        };
+        let txs = std::iter::once(coinbase).chain(waiting).collect();
+        let time = u32::try_from(self.clock.now().secs()).unwrap();
+        let block = LeanBlock { header: [0; 80], hash, prev, time, bits: 0, txs };
+        let done: Result<(), FollowError> = transact!(self.store, tx -> Result<(), FollowError> => {
+            let effects = self.treasury.connect_block(tx, lane.asset, height, &block).await?;
+            for r in effects.rewards {
+                let seen = RewardSeen {
+                    block_hash: r.block_hash,
+                    height: r.height,
+                    amount: r.value,
+                    block_time: r.block_time,
+                };
+                self.market.reward_seen(tx, &lane.id, seen).await?;
+            }
+            Ok(self.market.chain_height(tx, &lane.id, height).await?)
+        });
+        done.unwrap();
+        hash
+    }
+
+    /// Pays an amount to an address: it stands in the lane's next block.
+    pub fn pay(&self, lane: &Lane, address: &str, amount: Amount) {
+        let script = script_for_address(&lane.params, address).unwrap();
+        let tx = LeanTx {
+            txid: self.unique(),
+            coinbase: false,
+            hogex: false,
+            inputs: vec![(self.unique(), 0)],
+            outputs: vec![LeanOutput { value: amount.minor, script }],
+        };
+        lane.chain.lock().unwrap().waiting.push(tx);
+    }
+
+    /// An address of somebody outside.
+    pub fn stranger(&self, lane: &Lane) -> String {
+        let mut script = vec![0, 20];
+        script.extend(&self.unique()[..20]);
+        gruve_chain::address_for_script(&lane.params, &script).unwrap()
+    }
+
+    /// What the payer sent goes into the lane's next block.
+    pub async fn pay_out(&self, lane: &Lane) {
+        self.payer.step().await.unwrap();
+        for bytes in std::mem::take(&mut *lane.node.sent.lock().unwrap()) {
+            let tx = lean(&bytes);
+            lane.chain.lock().unwrap().waiting.push(tx);
+        }
+        self.block(lane, false).await;
+    }
+
+    /// One epoch on every lane: jobs, shares, now and then a block, the seal, the closing.
+    pub async fn epoch(&self) {
+        let now = self.clock.now();
+        let epoch = rule().at(now);
+        for lane in &self.lanes {
+            let height = lane.chain.lock().unwrap().height + 1;
+            let job = JobId(self.next());
+            let bits = devchain::bits_for_work(Hashes(BLOCK_WORK));
+            let record = JobRecord {
+                job,
+                epoch,
+                checkpoint_epoch: epoch.back(1),
+                commitment: [0; 32],
+                issued_at: now,
+                height,
+                prev_hash: [0; 32],
+                bits,
+                version: 0x2000_0000,
+                ntime: 0,
+                coinbase_prefix: Vec::new(),
+                coinbase_suffix: Vec::new(),
+                class_offset: 0,
+                branch: Vec::new(),
+            };
+            let mut records = vec![Record::Job(record)];
+            let share = |machine: MachineId, nonce: u64| ShareRecord {
+                job,
+                epoch,
+                class: Class::new(CLASS).unwrap(),
+                owner: Owner::House,
+                machine,
+                extranonce: Extranonce::new(&nonce.to_be_bytes()).unwrap(),
+                ntime: 0,
+                nonce: 0,
+                version: 0x2000_0000,
+                at: now,
+            };
+            let luck = 1 + epoch.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 9;
+            for machine in &lane.machines {
+                for _ in 0..lane.shares + luck {
+                    records.push(Record::Share(share(*machine, self.next())));
+                }
+            }
+            let found = epoch.0.is_multiple_of(lane.block_every);
+            let hash = self.block(lane, found).await;
+            if found {
+                let share = share(lane.machines[0], self.next());
+                records.push(Record::Share(share));
+                let block = BlockRecord { share, block_hash: hash, height, block: vec![0] };
+                records.push(Record::Block(block));
+                records.push(Record::BlockOutcome { block_hash: hash, accepted: true, at: now });
+            }
+            lane.log.append(&records).unwrap();
+            lane.log.seal(epoch, now).unwrap();
+        }
+        self.clock.set(rule().seal_at(epoch));
+        for lane in &self.lanes {
+            self.accountant.catch_up(&lane.id, &lane.log).await.unwrap();
+        }
+    }
+
+    pub async fn epochs(&self, n: u32) {
+        for _ in 0..n {
+            self.epoch().await;
+        }
+    }
+
+    /// The account of a name.
+    pub async fn account(&self, name: &str) -> AccountId {
+        self.accounts.account_by_name(name).await.unwrap().unwrap()
+    }
+}
+
+/// What the follower keeps of a transaction.
+fn lean(bytes: &[u8]) -> LeanTx {
+    let tx: bitcoin::Transaction = bitcoin::consensus::deserialize(bytes).unwrap();
+    LeanTx {
+        txid: tx.compute_txid().to_byte_array(),
+        coinbase: false,
+        hogex: false,
+        inputs: tx
+            .input
+            .iter()
+            .map(|i| (i.previous_output.txid.to_byte_array(), i.previous_output.vout))
+            .collect(),
+        outputs: tx
+            .output
+            .iter()
+            .map(|o| LeanOutput {
+                value: i64::try_from(o.value.to_sat()).unwrap(),
+                script: o.script_pubkey.to_bytes(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Journeys through the pages as a browser without scripts makes them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod house;
+
+use axum::http::StatusCode;
+use gruve_units::{Amount, Asset};
+use house::House;
+use house::browser::Browser;
+
+const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+/// Buys on the first lane through the pages and gives the invoice's path.
+async fn buy(me: &mut Browser) -> String {
+    let choose = me.get("/buy?plan=btc-lease").await;
+    assert_eq!(choose.status, StatusCode::OK, "{}", choose.body);
+    assert!(choose.body.contains("may earn less than it costs"));
+    let csrf = choose.field("csrf");
+    let wish =
+        [("csrf", csrf.as_str()), ("plan", "btc-lease"), ("hashrate", "200 kH/s"), ("term", "6")];
+    let total = me.post("/buy", &wish).await;
+    assert_eq!(total.status, StatusCode::OK, "{}", total.body);
+    assert!(total.body.contains("may earn less than it costs"));
+    let quote = total.field("quote");
+    let csrf = total.field("csrf");
+    let bought = me.post("/contracts", &[("csrf", &csrf), ("quote", &quote)]).await;
+    let invoice = bought.location().to_owned();
+    // Pressed twice: the same invoice, not a second contract.
+    let again = me.post("/contracts", &[("csrf", &csrf), ("quote", &quote)]).await;
+    assert_eq!(again.location(), invoice);
+    invoice
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap_or_else(|| panic!("no {from} in {text}")) + from.len();
+    &text[start..start + text[start..].find(to).unwrap()]
+}
+
+#[tokio::test]
+async fn a_customer_buys_pays_earns_and_withdraws_without_scripts() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    assert!(me.get("/account").await.body.contains("No contract yet"));
+
+    let path = buy(&mut me).await;
+    let invoice = me.get(&path).await;
+    assert!(invoice.body.contains("Waiting for your payment"));
+    assert!(invoice.body.contains("<svg class=\"qr\""), "{}", invoice.body);
+    let uri = between(&invoice.body, "href=\"bitcoin:", "\"");
+    let (address, amount) = uri.split_once("?amount=").unwrap();
+    let amount = Amount::parse_decimal(Asset::Btc, amount).unwrap();
+    let lane = &house.lanes[0];
+    house.pay(lane, address, amount);
+    house.block(lane, false).await;
+    assert!(me.get(&path).await.body.contains("Paid and confirmed"));
+
+    house.epochs(8).await;
+    let overview = me.get("/account").await;
+    assert!(overview.body.contains("Bitcoin lease"));
+    let contract = between(&overview.body, "href=\"/contracts/", "\"").to_owned();
+    let page = me.get(&format!("/contracts/{contract}")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("Hashrate delivered per epoch"));
+    assert!(page.body.contains("class=\"bar work\""));
+    assert!(page.body.contains("class=\"bar earn\""));
+    assert!(me.get("/statement").await.body.contains("Earnings settled"));
+
+    // Too much is refused with words, and what was typed is still there.
+    let ask = me.get("/withdraw?asset=BTC").await;
+    let csrf = ask.field("csrf");
+    let to = house.stranger(lane);
+    let wish = |amount| {
+        [
+            ("csrf", csrf.clone()),
+            ("asset", "BTC".into()),
+            ("amount", amount),
+            ("address", to.clone()),
+        ]
+    };
+    let post = |w: [(&'static str, String); 4]| w;
+    let fields = post(wish("1000000".to_owned()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let refused = me.post("/withdraw", &fields).await;
+    assert_eq!(refused.status, UNPROCESSABLE);
+    assert!(refused.body.contains("too little") && refused.body.contains(&to));
+
+    let fields = wish("0.05".to_owned());
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let review = me.post("/withdraw", &fields).await;
+    assert_eq!(review.status, StatusCode::OK, "{}", review.body);
+    assert!(review.body.contains("Network fee, at most"));
+    let once = review.field("once");
+    let confirm = [
+        ("csrf", csrf.as_str()),
+        ("asset", "BTC"),
+        ("amount", "0.05000000"),
+        ("address", to.as_str()),
+        ("once", once.as_str()),
+    ];
+    let made = me.post("/payouts", &confirm).await;
+    let payout = made.location().to_owned();
+    let again = me.post("/payouts", &confirm).await;
+    assert_eq!(again.location(), payout, "pressed twice, withdrawn once");
+
+    house.pay_out(lane).await;
+    let done = me.get(&payout).await;
+    assert!(done.body.contains("Confirmed in a block"), "{}", done.body);
+    assert!(me.get("/payouts").await.body.contains("Confirmed in a block"));
+    let books = me.get("/books").await;
+    assert!(books.body.contains("Adds up") && !books.body.contains("Does not add up"));
+
+    let csrf = me.get("/account").await.field("csrf");
+    assert_eq!(me.post("/sign-out", &[("csrf", &csrf)]).await.location(), "/");
+    assert_eq!(me.get("/account").await.location(), "/sign-in?next=/account");
+}
+
+#[tokio::test]
+async fn signing_in_leads_back_to_where_one_wanted_to_go_and_never_elsewhere() {
+    let house = House::new().await;
+    Browser::new(&house.app).sign_up("kari").await;
+    for (next, lands) in [("/payouts", "/payouts"), ("//evil.example", "/account")] {
+        let mut me = Browser::new(&house.app);
+        let page = me.get("/sign-in").await;
+        let csrf = page.field("csrf");
+        let fields = [
+            ("csrf", csrf.as_str()),
+            ("login", "kari"),
+            ("password", "four words make one"),
+            ("next", next),
+        ];
+        assert_eq!(me.post("/sign-in", &fields).await.location(), lands);
+    }
+    let mut me = Browser::new(&house.app);
+    let csrf = me.get("/sign-in").await.field("csrf");
+    let wrong = [("csrf", csrf.as_str()), ("login", "kari"), ("password", "wrong")];
+    let refused = me.post("/sign-in", &wrong).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert!(refused.body.contains("do not go together"));
+}
+
+#[tokio::test]
+async fn hostile_text_is_shown_as_text() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let evil = "\"><script>alert(1)</script>";
+    let csrf = me.get("/buy?plan=btc-lease").await.field("csrf");
+    let wish = [("csrf", csrf.as_str()), ("plan", "btc-lease"), ("hashrate", evil), ("term", evil)];
+    let page = me.post("/buy", &wish).await;
+    assert_eq!(page.status, UNPROCESSABLE);
+    assert!(!page.body.contains("<script>alert"), "{}", page.body);
+    assert!(page.body.contains("&lt;script&gt;"));
+    let page = me.get("/withdraw?asset=%22%3E%3Cscript%3Ealert(1)%3C/script%3E").await;
+    assert!(!page.body.contains("<script>alert"));
+    let mut other = Browser::new(&house.app);
+    let csrf = other.get("/sign-up").await.field("csrf");
+    let fields = [("csrf", csrf.as_str()), ("name", evil), ("email", evil), ("password", "x")];
+    let page = other.post("/sign-up", &fields).await;
+    assert_eq!(page.status, UNPROCESSABLE);
+    assert!(!page.body.contains("<script>alert"));
+}
+
+#[tokio::test]
+async fn pages_name_their_language_landmarks_and_no_foreign_source() {
+    let house = House::new().await;
+    house.epochs(5).await;
+    let mut me = Browser::new(&house.app);
+    for path in ["/", "/plans", "/books", "/lanes/btc", "/sign-in", "/sign-up", "/nowhere"] {
+        let page = me.get(path).await.body;
+        for part in [
+            "<html lang=\"en\">",
+            "<main",
+            "<header",
+            "<nav",
+            "<footer",
+            "<h1>",
+            "name=\"viewport\"",
+        ] {
+            assert!(page.contains(part), "{path} has no {part}");
+        }
+        assert!(!page.contains(" style=") && !page.contains("<style"), "{path} has inline style");
+        assert!(!page.contains("onclick") && !page.contains("<script>"), "{path}: inline script");
+        assert!(!page.contains("src=\"http"), "{path} loads from elsewhere");
+    }
+    assert!(me.get("/").await.body.contains("it cannot be mined"));
+    assert!(me.get("/plans").await.body.contains("it cannot be mined"));
+}
