@@ -162,6 +162,9 @@ impl Class {
     /// The highest class: work of a share then still fits `u128` with room for sums.
     pub const MAX: u8 = 100;
 
+    /// Class 0: every hash is a share and counts one.
+    pub const ZERO: Class = Class(0);
+
     /// A class; `None` above [`Class::MAX`].
     #[must_use]
     pub const fn new(k: u8) -> Option<Class> {

@@ -1,0 +1,202 @@
+//! `gruve admin audit`: recomputes what the house believes from what it wrote down.
+
+use crate::house::Parts;
+use crate::serve::read_config;
+use gruve_miner::AcceptedShare;
+use gruve_sharelog::{Position, Record, ShareLog};
+use gruve_units::{EpochNumber, LaneId, SystemClock, SystemEntropy};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What an audit says.
+#[derive(Debug, Serialize)]
+struct Report {
+    sound: bool,
+    journal_entries: u64,
+    journal_postings: u64,
+    journal_head: String,
+    lanes: Vec<LaneReport>,
+    accepted: Option<AcceptedReport>,
+    findings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct LaneReport {
+    lane: LaneId,
+    closed_epochs: u64,
+    shares: u64,
+    open_shares: u64,
+    wallet_minor: i64,
+    books_minor: i64,
+}
+
+/// How the shares that miners were told are accepted stand in the epochs.
+#[derive(Debug, Default, Serialize)]
+struct AcceptedReport {
+    lines: u64,
+    in_exactly_one_epoch: u64,
+    waiting_for_their_epoch: u64,
+    missing: u64,
+    repeated: u64,
+}
+
+/// Audits a data folder; success only when everything holds.
+///
+/// # Errors
+/// When the folder, the database or a file cannot be read.
+pub async fn audit(
+    config: PathBuf,
+    accepted: Vec<PathBuf>,
+    json: bool,
+) -> Result<ExitCode, String> {
+    let config = read_config(&config)?;
+    let parts = Parts::open(&config, Arc::new(SystemClock), Arc::new(SystemEntropy))
+        .await
+        .map_err(|e| e.to_string())?;
+    let mut tx = parts.store.read().await.map_err(|e| e.to_string())?;
+    let books = gruve_ledger::audit(&mut tx).await.map_err(|e| e.to_string())?;
+    let mut findings: Vec<String> = books.findings.iter().map(|f| format!("books: {f}")).collect();
+    findings.extend(parts.market.audit_tables(&mut tx).await.map_err(|e| e.to_string())?);
+    let reconciliation =
+        parts.market.reconciliation(&mut tx).await.map_err(|e| e.to_string())?;
+    for asset in &reconciliation.assets {
+        findings.extend(asset.differences.iter().map(|d| format!("{}: {d}", asset.asset)));
+    }
+    let (mut lanes, mut counted) = (Vec::new(), Counted::default());
+    for lane in &config.lanes {
+        let log = parts.share_log(&lane.id).map_err(|e| e.to_string())?;
+        let audit =
+            parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
+        findings.extend(audit.findings.iter().map(|f| format!("lane {}: {f}", lane.id)));
+        let wallet =
+            parts.treasury.reconcile(&mut tx, lane.asset).await.map_err(|e| e.to_string())?;
+        if wallet.difference.minor != 0 {
+            findings.push(format!("{}: wallet less books is {}", lane.asset, wallet.difference));
+        }
+        let books = wallet.books_hot.checked_add(wallet.books_maturing);
+        lanes.push(LaneReport {
+            lane: lane.id.clone(),
+            closed_epochs: audit.epochs,
+            shares: audit.shares,
+            open_shares: audit.open_shares,
+            wallet_minor: wallet.on_chain.minor,
+            books_minor: books.map_err(|e| e.to_string())?.minor,
+        });
+        if !accepted.is_empty() {
+            let stats = parts.market.lane_stats().await.map_err(|e| e.to_string())?;
+            let closed = stats.iter().find(|s| s.lane == lane.id).and_then(|s| s.last_closed);
+            counted.read(&log, closed).map_err(|e| format!("lane {}: {e}", lane.id))?;
+        }
+    }
+    let accepted = if accepted.is_empty() {
+        None
+    } else {
+        let report = counted.check(&accepted)?;
+        if report.missing + report.repeated > 0 {
+            findings.push(format!(
+                "acknowledged shares: {} missing, {} counted more than once",
+                report.missing, report.repeated
+            ));
+        }
+        Some(report)
+    };
+    let report = Report {
+        sound: findings.is_empty(),
+        journal_entries: books.entries,
+        journal_postings: books.postings,
+        journal_head: hex::encode(books.head),
+        lanes,
+        accepted,
+        findings,
+    };
+    print(&report, json)?;
+    Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: &Report, json: bool) -> Result<(), String> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report).map_err(|e| e.to_string())?);
+        return Ok(());
+    }
+    println!("journal: {} entries, {} postings", report.journal_entries, report.journal_postings);
+    println!("journal head: {}", report.journal_head);
+    for lane in &report.lanes {
+        println!(
+            "lane {}: {} epochs and {} shares recomputed, {} shares in open epochs; wallet {} = books {} minor units",
+            lane.lane, lane.closed_epochs, lane.shares, lane.open_shares, lane.wallet_minor, lane.books_minor
+        );
+    }
+    if let Some(a) = &report.accepted {
+        println!(
+            "acknowledged shares: {} told, {} in exactly one epoch, {} in an open epoch, {} missing, {} repeated",
+            a.lines, a.in_exactly_one_epoch, a.waiting_for_their_epoch, a.missing, a.repeated
+        );
+    }
+    for finding in &report.findings {
+        println!("WRONG: {finding}");
+    }
+    println!("{}", if report.sound { "everything holds" } else { "something does not hold" });
+    Ok(())
+}
+
+/// A share by what makes it one: job, extranonce, time, nonce, version.
+type Key = (u64, Vec<u8>, u32, u32, u32);
+
+/// How often each share stands in closed and in open epochs, by the logs.
+#[derive(Default)]
+struct Counted(HashMap<Key, (u32, u32)>);
+
+impl Counted {
+    fn read(&mut self, log: &ShareLog, closed: Option<EpochNumber>) -> Result<(), String> {
+        let mut reader = log.reader(Position::START);
+        while let Some((_, record)) = reader.next().map_err(|e| e.to_string())? {
+            if let Record::Share(s) = record {
+                let key =
+                    (s.job.0, s.extranonce.as_slice().to_vec(), s.ntime, s.nonce, s.version);
+                let count = self.0.entry(key).or_default();
+                if closed.is_some_and(|last| s.epoch <= last) {
+                    count.0 += 1;
+                } else {
+                    count.1 += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, files: &[PathBuf]) -> Result<AcceptedReport, String> {
+        let mut report = AcceptedReport::default();
+        for file in files {
+            let said = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+            let lines = BufReader::new(open(file)?).lines();
+            for line in lines {
+                let line = line.map_err(|e| said(&e))?;
+                let share: AcceptedShare = serde_json::from_str(&line).map_err(|e| said(&e))?;
+                let key = key_of(&share).ok_or_else(|| said(&"a line is not a share"))?;
+                report.lines += 1;
+                match self.0.get(&key).copied().unwrap_or_default() {
+                    (1, 0) => report.in_exactly_one_epoch += 1,
+                    (0, 1) => report.waiting_for_their_epoch += 1,
+                    (0, 0) => report.missing += 1,
+                    _ => report.repeated += 1,
+                }
+            }
+        }
+        Ok(report)
+    }
+}
+
+fn open(file: &Path) -> Result<std::fs::File, String> {
+    std::fs::File::open(file).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn key_of(share: &AcceptedShare) -> Option<Key> {
+    let number = |text: &str| u32::from_str_radix(text, 16).ok();
+    let job = u64::from_str_radix(share.job_id.get(..16)?, 16).ok()?;
+    let extranonce = hex::decode(format!("{}{}", share.extranonce1, share.extranonce2)).ok()?;
+    Some((job, extranonce, number(&share.ntime)?, number(&share.nonce)?, number(&share.version)?))
+}

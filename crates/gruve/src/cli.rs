@@ -1,0 +1,135 @@
+//! The command line.
+
+use crate::config::Span;
+use crate::inspect::InspectArgs;
+use clap::{Parser, Subcommand};
+use gruve_units::{Algorithm, Hashrate};
+use std::path::PathBuf;
+
+/// A cloud-mining platform whose customers need not trust its operator.
+#[derive(Debug, Parser)]
+#[command(name = "gruve", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// How much to log: error, warn, info, debug or trace.
+    #[arg(long, global = true, default_value = "info", value_name = "LEVEL")]
+    pub log: tracing::Level,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the whole platform on this machine: chains, farm, a customer who buys, earns, withdraws.
+    Demo(DemoArgs),
+    /// Runs the platform.
+    Serve(ConfigArg),
+    /// Mines with this machine's processor.
+    Miner(MinerArgs),
+    /// Writes or checks a configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Reads a share, block, header or Ethash entry and prints all that follows from it.
+    Inspect(InspectArgs),
+    /// Looks after a data folder.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+}
+
+/// `gruve demo`
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Folder for everything the demo keeps.
+    #[arg(long, default_value = "gruve-data/demo")]
+    pub data: PathBuf,
+    /// Begin anew: removes what an earlier demo left in the folder.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Exit when the line is complete: 0 only if the books reconcile.
+    #[arg(long)]
+    pub once: bool,
+    /// Print the summary as JSON on standard output (progress goes to standard error).
+    #[arg(long)]
+    pub json: bool,
+    /// First of the five ports used: dashboards, two for machines (+1, +2), two nodes (+3, +4).
+    #[arg(long, default_value_t = 7400)]
+    pub ports: u16,
+    /// Length of an epoch.
+    #[arg(long, default_value = "5s", value_parser = parse_span)]
+    pub epoch: Span,
+    /// Time between blocks that the development chains steer to.
+    #[arg(long, default_value = "20s", value_parser = parse_span)]
+    pub spacing: Span,
+}
+
+/// A configuration file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConfigArg {
+    /// The configuration file.
+    #[arg(long, default_value = "gruve.toml")]
+    pub config: PathBuf,
+}
+
+/// `gruve config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Writes a commented configuration file.
+    Init {
+        /// Where to write it.
+        #[arg(default_value = "gruve.toml")]
+        path: PathBuf,
+        /// Replace a file that is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Says what is wrong with a configuration file and where.
+    Check(ConfigArg),
+}
+
+/// `gruve admin …`
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Recomputes every balance, the journal chain and every closed epoch from the share log.
+    Audit {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// Also say in which epoch each line of this file of acknowledged shares stands.
+        #[arg(long, value_name = "FILE")]
+        accepted: Vec<PathBuf>,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `gruve miner`
+#[derive(Clone, Debug, clap::Args)]
+pub struct MinerArgs {
+    /// The pool, as `stratum+tcp://host:port`.
+    #[arg(long)]
+    pub url: String,
+    /// The login, as `account.machine`.
+    #[arg(long)]
+    pub user: String,
+    /// The password.
+    #[arg(long, default_value = "x")]
+    pub password: String,
+    /// sha256d or scrypt.
+    #[arg(long, default_value = "sha256d")]
+    pub algorithm: Algorithm,
+    /// Threads; all cores if not given.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Hold the hashrate to this, as `500 kH/s`.
+    #[arg(long)]
+    pub limit: Option<Hashrate>,
+    /// Append a line for each share that the pool acknowledged.
+    #[arg(long, value_name = "FILE")]
+    pub accepted_log: Option<PathBuf>,
+}
+
+fn parse_span(s: &str) -> Result<Span, String> {
+    s.parse()
+}

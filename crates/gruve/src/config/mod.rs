@@ -1,0 +1,411 @@
+//! The configuration file: what it may say, and what is wrong with it and where.
+//!
+//! Reading is in two steps. [`Config::parse`] takes the text to a [`Config`] or to a list of
+//! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
+
+mod duration;
+mod sample;
+
+pub use duration::Span;
+pub use sample::SAMPLE;
+
+use gruve_market::PlanConfig;
+use gruve_units::{Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Most lanes one process runs: each holds its own sockets, log and threads.
+pub const LANES_MAX: usize = 16;
+
+/// Everything an operator sets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The operator's house.
+    pub house: HouseConfig,
+    /// The web server.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// Where the books are.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+    /// Streams of work.
+    #[serde(default, rename = "lane")]
+    pub lanes: Vec<LaneConfig>,
+    /// Offers to customers.
+    #[serde(default, rename = "plan")]
+    pub plans: Vec<PlanConfig>,
+    /// Facilities and the machines in them.
+    #[serde(default, rename = "site")]
+    pub sites: Vec<SiteConfig>,
+}
+
+/// `[house]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HouseConfig {
+    /// The operator's name, as customers see it.
+    pub name: String,
+    /// The name of the operator's log; it stands inside every stamp and may never change.
+    pub origin: String,
+    /// Folder for keys, share logs and, by default, the database.
+    pub data: PathBuf,
+    /// Password that the operator's own machines send; made and kept in the data folder if unset.
+    #[serde(default)]
+    pub machine_password: Option<String>,
+    /// When an accepted share is acknowledged: `group` (written, synced within 10 ms) or `fsync`.
+    #[serde(default)]
+    pub durability: DurabilityConfig,
+}
+
+/// `durability`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityConfig {
+    /// Answered once written; synced in groups within 10 ms.
+    #[default]
+    Group,
+    /// Answered after the sync.
+    Fsync,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Address of dashboards and API.
+    pub listen: SocketAddr,
+    /// Set when customers come by https (behind a TLS proxy): cookies are then `Secure`.
+    pub secure_cookies: bool,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), secure_cookies: false }
+    }
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `sqlite:PATH` or `postgres://…`; a SQLite file in the data folder if unset.
+    pub url: Option<String>,
+}
+
+/// `[[lane]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneConfig {
+    /// The lane's name.
+    pub id: LaneId,
+    /// The coin it mines.
+    pub asset: Asset,
+    /// Which of the coin's networks.
+    #[serde(default)]
+    pub network: NetworkConfig,
+    /// The node.
+    pub node: NodeConfig,
+    /// Where machines connect.
+    pub stratum: StratumConfig,
+    /// Length of an epoch.
+    #[serde(default = "default_epoch")]
+    pub epoch: Span,
+    /// How long after an epoch's end its work is still taken.
+    #[serde(default = "default_grace")]
+    pub grace: Span,
+    /// Text in the coinbase.
+    #[serde(default = "default_tag")]
+    pub tag: String,
+    /// Blocks before a pay-in counts as confirmed.
+    #[serde(default = "default_confirmations")]
+    pub confirmations: u64,
+    /// Blocks before a reward may be spent; only the `dev` network may set it.
+    #[serde(default)]
+    pub maturity: Option<u64>,
+    /// Part of the lane's proven hashpower that is never sold, in basis points.
+    #[serde(default = "default_reserve")]
+    pub reserve_bps: Bps,
+    /// Closed epochs that proven capacity is measured over.
+    #[serde(default = "default_capacity_epochs")]
+    pub capacity_epochs: u32,
+    /// Epochs between settlements.
+    #[serde(default = "default_settle")]
+    pub settle_every: u32,
+    /// Fee on what outside miners earn, in basis points.
+    #[serde(default)]
+    pub outside_fee_bps: Bps,
+    /// Payouts up to this many minor units are approved without a person.
+    #[serde(default = "default_auto_approve")]
+    pub auto_approve_minor: i64,
+}
+
+/// `[lane.node]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// `http://host:port`
+    pub url: String,
+    /// RPC user.
+    #[serde(default)]
+    pub user: String,
+    /// RPC password.
+    #[serde(default)]
+    pub password: String,
+    /// The node's cookie file, in place of user and password.
+    #[serde(default)]
+    pub cookie_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeConfig").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// `[lane.stratum]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StratumConfig {
+    /// Address machines connect to.
+    pub listen: SocketAddr,
+    /// Easiest class: 2^k hashes a share.
+    #[serde(default)]
+    pub class_min: Option<Class>,
+    /// Hardest class.
+    #[serde(default)]
+    pub class_max: Option<Class>,
+    /// Class of a machine not seen before.
+    #[serde(default)]
+    pub class_start: Option<Class>,
+    /// Time between shares that each machine is steered to.
+    #[serde(default = "default_share_interval")]
+    pub share_interval: Span,
+}
+
+/// `network`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkConfig {
+    /// The coin's main network.
+    #[default]
+    Mainnet,
+    /// Its test network.
+    Testnet,
+    /// A private chain of the real node.
+    Regtest,
+    /// The development chain built into Gruve.
+    Dev,
+}
+
+/// `[[site]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// The facility's name.
+    pub name: String,
+    /// The operator's machines in it.
+    #[serde(default, rename = "machine")]
+    pub machines: Vec<MachineConfig>,
+}
+
+/// `[[site.machine]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineConfig {
+    /// The machine's name: it logs in as `house.NAME`.
+    pub name: String,
+    /// The lane it works on.
+    pub lane: LaneId,
+    /// What its maker promises.
+    pub nameplate: Hashrate,
+}
+
+fn default_epoch() -> Span {
+    Span(Duration::from_secs(600))
+}
+fn default_grace() -> Span {
+    Span(Duration::from_secs(30))
+}
+fn default_tag() -> String {
+    "/Gruve/".to_owned()
+}
+const fn default_confirmations() -> u64 {
+    3
+}
+fn default_reserve() -> Bps {
+    Bps::new(1_000).unwrap_or(Bps::ZERO)
+}
+const fn default_capacity_epochs() -> u32 {
+    144
+}
+const fn default_settle() -> u32 {
+    144
+}
+const fn default_auto_approve() -> i64 {
+    10_000_000
+}
+fn default_share_interval() -> Span {
+    Span(Duration::from_secs(5))
+}
+
+/// One thing wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, as `lane[0].epoch`, or `line 3, column 7` where the text itself is malformed.
+    pub place: String,
+    /// What is wrong and what to write instead.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+impl Config {
+    /// Reads the text of a configuration; relative paths in it are below `base`.
+    ///
+    /// # Errors
+    /// Every fault found, never an empty list.
+    pub fn parse(text: &str, base: &Path) -> Result<Config, Vec<Fault>> {
+        let mut config: Config = toml::from_str(text).map_err(|e| vec![syntax_fault(text, &e)])?;
+        if config.house.data.is_relative() {
+            config.house.data = base.join(&config.house.data);
+        }
+        let faults = config.faults();
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// The database's address.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        let default = || format!("sqlite:{}", self.house.data.join("gruve.db").display());
+        self.database.url.clone().unwrap_or_else(default)
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |place: String, what: String| faults.push(Fault { place, what });
+        let origin = &self.house.origin;
+        if origin.is_empty() || origin.len() > 200 || origin.contains(['\n', '+', ' ']) {
+            let what = "write a name like `gruve.example/log`: 1 to 200 characters, no space, no +";
+            fault("house.origin".into(), what.into());
+        }
+        if self.lanes.is_empty() || self.lanes.len() > LANES_MAX {
+            fault("lane".into(), format!("write 1 to {LANES_MAX} [[lane]] sections"));
+        }
+        let mut seen = HashSet::new();
+        let mut ports = HashSet::from([self.http.listen]);
+        for (i, lane) in self.lanes.iter().enumerate() {
+            let at = |key: &str| format!("lane[{i}].{key}");
+            if !seen.insert(lane.id.clone()) {
+                fault(at("id"), format!("`{}` names a lane already", lane.id));
+            }
+            if lane.stratum.listen.port() != 0 && !ports.insert(lane.stratum.listen) {
+                let what = format!("{} is used twice in this file", lane.stratum.listen);
+                fault(at("stratum.listen"), what);
+            }
+            if EpochRule::new(lane.epoch.0, lane.grace.0).is_none() {
+                fault(at("grace"), "must be shorter than the epoch".into());
+            }
+            if !matches!(lane.asset, Asset::Btc | Asset::Ltc) {
+                let what = format!("{} has no lane of its own yet: BTC or LTC", lane.asset);
+                fault(at("asset"), what);
+            }
+            if lane.tag.is_empty() || lane.tag.len() > 32 || !lane.tag.is_ascii() {
+                fault(at("tag"), "write 1 to 32 ASCII characters".into());
+            }
+            if !lane.node.url.starts_with("http://") {
+                fault(at("node.url"), "write http://host:port (nodes speak plain HTTP)".into());
+            }
+            if lane.confirmations == 0 || lane.confirmations > 1000 {
+                fault(at("confirmations"), "write 1 to 1000".into());
+            }
+            if lane.maturity.is_some() && lane.network != NetworkConfig::Dev {
+                let what = "only the dev network may set it: elsewhere it is the chain's rule";
+                fault(at("maturity"), what.into());
+            }
+            if lane.settle_every == 0 || lane.capacity_epochs == 0 {
+                fault(at("settle_every"), "write at least 1 (capacity_epochs as well)".into());
+            }
+            let s = &lane.stratum;
+            if let (Some(min), Some(max)) = (s.class_min, s.class_max)
+                && min > max
+            {
+                fault(at("stratum.class_min"), "is above class_max".into());
+            }
+        }
+        for (i, plan) in self.plans.iter().enumerate() {
+            if !seen.contains(&plan.lane) {
+                fault(format!("plan[{i}].lane"), format!("there is no lane `{}`", plan.lane));
+            }
+        }
+        for (i, site) in self.sites.iter().enumerate() {
+            for (j, machine) in site.machines.iter().enumerate() {
+                if !seen.contains(&machine.lane) {
+                    let place = format!("site[{i}].machine[{j}].lane");
+                    fault(place, format!("there is no lane `{}`", machine.lane));
+                }
+            }
+        }
+        faults
+    }
+}
+
+fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
+    let place = error.span().map_or_else(
+        || "file".to_owned(),
+        |span| {
+            let before = &text[..span.start.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |p| p + 1) + 1;
+            format!("line {line}, column {column}")
+        },
+    );
+    Fault { place, what: error.message().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        match Config::parse(text, Path::new("/base")) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn the_sample_that_init_writes_is_valid() {
+        assert_eq!(faults(SAMPLE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let text = SAMPLE.replacen("[http]", "[http]\nlisen = \"x\"", 1);
+        let found = faults(&text);
+        assert!(found[0].starts_with("line ") && found[0].contains("lisen"), "{found:?}");
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_place() {
+        let text = SAMPLE
+            .replacen("grace = \"30s\"", "grace = \"11m\"", 1)
+            .replacen("url = \"http://", "url = \"https://", 1);
+        let found = faults(&text);
+        assert!(found.iter().any(|f| f.starts_with("lane[0].grace")), "{found:?}");
+        assert!(found.iter().any(|f| f.starts_with("lane[0].node.url")), "{found:?}");
+    }
+
+    #[test]
+    fn a_plan_on_a_lane_that_is_not_there_is_refused() {
+        let text = SAMPLE.replacen("[[plan]]\nid = \"btc-30\"\nlane = \"btc\"", "[[plan]]\nid = \"btc-30\"\nlane = \"nix\"", 1);
+        assert!(faults(&text).iter().any(|f| f.starts_with("plan[0].lane")), "{:?}", faults(&text));
+    }
+}

@@ -1,0 +1,163 @@
+//! Small clients of the platform's public HTTP API and of a node's wallet: all that the demo's
+//! customer may touch.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Largest answer read: the API's own pages are far below it.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// How long one request may take.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// What went wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The server could not be reached or did not answer in time.
+    #[error("{method} {path}: no answer: {why}")]
+    NoAnswer {
+        /// The request's method.
+        method: Method,
+        /// The request's path.
+        path: String,
+        /// What happened.
+        why: String,
+    },
+    /// The server said no.
+    #[error("{method} {path}: {status}: {detail}")]
+    Refused {
+        /// The request's method.
+        method: Method,
+        /// The request's path.
+        path: String,
+        /// The status.
+        status: StatusCode,
+        /// The problem's detail.
+        detail: String,
+    },
+}
+
+/// A client, signed in or not.
+#[derive(Clone)]
+pub struct Api {
+    base: String,
+    token: Option<String>,
+    http: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Api {
+    /// A client for the server at `base`, as `http://127.0.0.1:7400`.
+    pub fn new(base: String) -> Self {
+        Api { base, token: None, http: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// The same client, signed in with a session's token.
+    pub fn signed_in(&self, token: &str) -> Self {
+        Api { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// Reads a resource.
+    pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        self.request(Method::GET, path, None).await
+    }
+
+    /// Creates a resource.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        self.request(Method::POST, path, Some(body)).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ApiError> {
+        let failed = |why: String| ApiError::NoAnswer {
+            method: method.clone(),
+            path: path.to_owned(),
+            why,
+        };
+        let mut request = Request::builder().method(&method).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let bytes = body.map(|b| b.to_string()).unwrap_or_default();
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request
+            .body(Full::new(Bytes::from(bytes)))
+            .map_err(|e| failed(format!("malformed request: {e}")))?;
+        let (status, body) = exchange(&self.http, request).await.map_err(failed)?;
+        let json: Value = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).map_err(|e| failed(format!("not JSON: {e}")))?
+        };
+        if status.is_success() {
+            return Ok(json);
+        }
+        let detail = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("");
+        Err(ApiError::Refused { method, path: path.to_owned(), status, detail: detail.to_owned() })
+    }
+}
+
+/// One request and its whole answer, bounded in time and size.
+async fn exchange(
+    http: &Client<HttpConnector, Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), String> {
+    let exchange = async {
+        let answer = http.request(request).await.map_err(|e| e.to_string())?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+        let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
+        Ok((status, body))
+    };
+    tokio::time::timeout(REQUEST_TIME_MAX, exchange).await.map_err(|_| "timed out".to_owned())?
+}
+
+/// A node's JSON-RPC, for the wallet in it.
+#[derive(Clone)]
+pub struct Rpc {
+    url: String,
+    authorization: String,
+    http: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Rpc {
+    /// A client for the node at `url`, as `http://127.0.0.1:7403`.
+    pub fn new(url: String, user: &str, password: &str) -> Self {
+        let authorization = format!("Basic {}", BASE64.encode(format!("{user}:{password}")));
+        Rpc { url, authorization, http: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// What the node or the transport says.
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, String> {
+        let body = json!({ "jsonrpc": "1.0", "id": "demo", "method": method, "params": params });
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(&self.url)
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .map_err(|e| format!("malformed request: {e}"))?;
+        let (status, body) = exchange(&self.http, request).await?;
+        let answer: Value =
+            serde_json::from_slice(&body).map_err(|_| format!("{status}, and no JSON"))?;
+        if answer["error"].is_null() {
+            return Ok(answer["result"].clone());
+        }
+        Err(answer["error"]["message"].as_str().unwrap_or("an error without words").to_owned())
+    }
+}

@@ -1,0 +1,99 @@
+//! The demo's chains and machines, and what is told of the blocks they find.
+
+use super::api::Api;
+use super::folder::DemoFolder;
+use super::progress::Progress;
+use super::settings::{LANES, MATURITY, RPC_USER};
+use crate::cli::DemoArgs;
+use gruve_chain::devchain::{DevChain, DevParams, DevServer};
+use gruve_miner::{Miner, MinerHandle, MinerOptions};
+use gruve_units::{SystemClock, SystemEntropy};
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Starts a development chain for each lane, on disk in the demo's folder.
+///
+/// # Errors
+/// When a port or a file cannot be used.
+pub fn start_chains(
+    args: &DemoArgs,
+    folder: &DemoFolder,
+    say: &Progress,
+) -> Result<Vec<DevServer>, String> {
+    let mut servers = Vec::new();
+    for lane in &LANES {
+        let spacing = u32::try_from(args.spacing.0.as_secs().max(1)).unwrap_or(u32::MAX);
+        let work = lane.hashrate().work_in(Duration::from_secs(spacing.into()));
+        let mut params = DevParams::new(lane.asset, lane.algorithm).with_start_work(work);
+        params.spacing_secs = spacing;
+        params.coinbase_maturity = u32::try_from(MATURITY).unwrap_or(u32::MAX);
+        let dir = folder.path.join("chain").join(lane.id);
+        std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let chain = DevChain::open(&dir, params, Arc::new(SystemClock), Arc::new(SystemEntropy))
+            .map_err(|e| format!("the development chain of lane {}: {e}", lane.id))?;
+        let port = args.ports + lane.port_offset + 2;
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .map_err(|e| format!("127.0.0.1:{port}: {e}; choose others with --ports"))?;
+        let server = chain
+            .serve(listener, RPC_USER, &folder.rpc_password)
+            .map_err(|e| format!("the node of lane {}: {e}", lane.id))?;
+        say.say("chain", format!(
+            "{}: {} development chain at height {}, a block every {spacing} s or so, rewards mature after {MATURITY} blocks (real chains: 100)",
+            lane.id, lane.algorithm, chain.height(),
+        ));
+        servers.push(server);
+    }
+    Ok(servers)
+}
+
+/// Starts the machines. They connect over TCP as any machine would.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub fn start_miners(
+    args: &DemoArgs,
+    password: &str,
+    say: &Progress,
+) -> Result<Vec<MinerHandle>, String> {
+    let mut miners = Vec::new();
+    for lane in &LANES {
+        let url = format!("stratum+tcp://127.0.0.1:{}", args.ports + lane.port_offset);
+        for (_, name, rate) in lane.machines {
+            let mut options =
+                MinerOptions::new(url.clone(), format!("house.{name}"), lane.algorithm);
+            options.password = password.to_owned();
+            options.limit = Some(*rate);
+            miners.push(Miner::start(options).map_err(|e| format!("machine {name}: {e}"))?);
+        }
+        let names =
+            lane.machines.iter().map(|(site, name, rate)| format!("{name} at {site} ({rate})"));
+        say.say("farm", format!("{}: {} by Stratum V1", lane.id, names.collect::<Vec<_>>().join(", ")));
+    }
+    Ok(miners)
+}
+
+/// Tells each block of the house when it shows up; never returns.
+pub async fn tell_blocks(api: &Api, say: &Progress) {
+    let mut told: Option<HashSet<String>> = None;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        // A missed look is made good by the next.
+        let Ok(blocks) = api.get("/api/v1/blocks?limit=20").await else { continue };
+        let blocks = blocks.as_array().cloned().unwrap_or_default();
+        let hash = |b: &serde_json::Value| b["hash"].as_str().unwrap_or("").to_owned();
+        let Some(told) = &mut told else {
+            told = Some(blocks.iter().map(hash).collect());
+            continue;
+        };
+        for block in blocks.iter().rev() {
+            if told.insert(hash(block)) {
+                let reward = block["reward"]["decimal"].as_str().unwrap_or("its reward");
+                let (lane, height) = (block["lane"].as_str().unwrap_or(""), &block["height"]);
+                say.say("block", format!("{lane}: {height} found, {reward}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The demo's folder and ports.
+
+use crate::cli::DemoArgs;
+use gruve_units::{Entropy, SystemEntropy};
+use std::path::{Path, PathBuf};
+
+/// The file that says that a folder is the demo's, and so may be emptied by `--fresh`.
+const MARKER: &str = "gruve-demo";
+
+/// Ports used: dashboards, two for machines, two nodes.
+const PORTS: u16 = 5;
+
+/// The demo's folder.
+pub struct DemoFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The password of the nodes' RPC, kept so that a second start reaches the same wallets.
+    pub rpc_password: String,
+}
+
+/// Makes the folder, or goes on with the one that is there.
+///
+/// # Errors
+/// When it cannot be made, or is not the demo's own.
+pub fn prepare(args: &DemoArgs) -> Result<DemoFolder, String> {
+    let path = &args.data;
+    let marker = path.join(MARKER);
+    let failed = |p: &Path, e: std::io::Error| format!("{}: {e}", p.display());
+    let occupied = path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if occupied && !marker.exists() {
+        return Err(format!(
+            "{} holds something that no demo made; choose another folder with --data",
+            path.display()
+        ));
+    }
+    if args.fresh && occupied {
+        std::fs::remove_dir_all(path).map_err(|e| failed(path, e))?;
+    }
+    std::fs::create_dir_all(path).map_err(|e| failed(path, e))?;
+    let rpc_password = match std::fs::read_to_string(&marker) {
+        Ok(text) if text.trim().len() == 32 => text.trim().to_owned(),
+        _ => {
+            let mut bytes = [0; 16];
+            SystemEntropy.fill(&mut bytes);
+            let text = hex::encode(bytes);
+            std::fs::write(&marker, &text).map_err(|e| failed(&marker, e))?;
+            text
+        }
+    };
+    let path = path.canonicalize().map_err(|e| failed(path, e))?;
+    Ok(DemoFolder { path, rpc_password })
+}
+
+/// Looks whether the demo's ports are free.
+///
+/// # Errors
+/// Which are not, and how to choose others.
+pub fn ports_are_free(args: &DemoArgs) -> Result<(), String> {
+    let Some(last) = args.ports.checked_add(PORTS - 1) else {
+        return Err(format!("--ports {}: choose at most {}", args.ports, u16::MAX - PORTS + 1));
+    };
+    let names = ["dashboards", "BTC machines", "LTC machines", "the BTC node", "the LTC node"];
+    let taken: Vec<_> = (args.ports..=last)
+        .zip(names)
+        .filter(|(port, _)| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err())
+        .map(|(port, name)| format!("{port} ({name})"))
+        .collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "taken on 127.0.0.1: {}; choose {PORTS} free neighbouring ports with --ports FIRST",
+        taken.join(", ")
+    ))
+}

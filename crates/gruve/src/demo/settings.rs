@@ -1,0 +1,139 @@
+//! What the demo's house, chains and farm look like.
+
+use crate::cli::DemoArgs;
+use gruve_units::{Algorithm, Asset, Hashrate};
+use std::fmt::Write;
+
+/// One lane of the demo.
+pub struct DemoLane {
+    /// Its name.
+    pub id: &'static str,
+    /// Its coin.
+    pub asset: Asset,
+    /// What its machines compute.
+    pub algorithm: Algorithm,
+    /// Its machines: site and name, and the rate each is held to, so that they share the processor.
+    pub machines: &'static [(&'static str, &'static str, Hashrate)],
+    /// Class of a machine not seen before, near what the machines will settle at.
+    pub class_start: u8,
+    /// Offset of its stratum port; the node's port is two further.
+    pub port_offset: u16,
+    /// Smallest and largest hashrate of the plan and its step.
+    pub plan: (Hashrate, Hashrate, Hashrate),
+}
+
+/// Blocks until a reward may be spent on the demo's chains. Real chains want 100: the demo says so.
+pub const MATURITY: u64 = 2;
+
+/// RPC user and password of the demo's nodes, which listen on loopback only.
+pub const RPC_USER: &str = "gruve";
+
+/// The two lanes.
+pub const LANES: [DemoLane; 2] = [
+    DemoLane {
+        id: "btc",
+        asset: Asset::Btc,
+        algorithm: Algorithm::Sha256d,
+        machines: &[
+            ("bergen", "bergen-1", Hashrate(400_000)),
+            ("bergen", "bergen-2", Hashrate(300_000)),
+            ("narvik", "narvik-1", Hashrate(300_000)),
+        ],
+        class_start: 19,
+        port_offset: 1,
+        plan: (Hashrate(50_000), Hashrate(1_000_000), Hashrate(10_000)),
+    },
+    DemoLane {
+        id: "ltc",
+        asset: Asset::Ltc,
+        algorithm: Algorithm::Scrypt,
+        machines: &[
+            ("bergen", "bergen-3", Hashrate(500)),
+            ("narvik", "narvik-2", Hashrate(500)),
+        ],
+        class_start: 10,
+        port_offset: 2,
+        plan: (Hashrate(50), Hashrate(1_000), Hashrate(10)),
+    },
+];
+
+impl DemoLane {
+    /// What all its machines do together.
+    pub fn hashrate(&self) -> Hashrate {
+        Hashrate(self.machines.iter().map(|m| m.2.0).sum())
+    }
+}
+
+/// A lease of about four minutes, at a price that makes the demo's numbers easy to read: a tenth
+/// of a coin for ten steps of hashrate over the term.
+fn plan_toml(lane: &DemoLane, epoch_ms: u128) -> String {
+    let term = (240_000 / epoch_ms.max(1)).max(4);
+    let (min, max, step) = lane.plan;
+    let hundred = Hashrate(step.0 * 10);
+    let days = 86_400_000 / (term * epoch_ms).max(1);
+    let price = u128::from(lane.asset.unit().unsigned_abs()) * days / 10;
+    // About two thousandths of a coin for a term of the whole farm.
+    let maintenance = match lane.algorithm {
+        Algorithm::Scrypt => 100_000_000_000_000_000_u64,
+        _ => 100_000_000_000_000,
+    };
+    format!(
+        "[[plan]]\nid = \"{id}-lease\"\nlane = \"{id}\"\ntitle = \"{asset} lease, four minutes\"\n\
+         hashrate_min = \"{min}\"\nhashrate_max = \"{max}\"\nhashrate_step = \"{step}\"\n\
+         terms_epochs = [{term}, {long}]\nprice_minor = {price}\nprice_hashrate = \"{hundred}\"\n\
+         fee_bps = 200\nmaintenance_minor_per_th_day = {maintenance}\n",
+        id = lane.id,
+        asset = lane.asset,
+        min = min.0,
+        max = max.0,
+        step = step.0,
+        long = term * 10,
+        hundred = hundred.0,
+    )
+}
+
+/// The configuration file of the demo's house: what an operator would write.
+pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
+    let port = |offset: u16| args.ports.saturating_add(offset);
+    let epoch_ms = args.epoch.0.as_millis();
+    let grace_ms = (epoch_ms / 5).clamp(1, 1_000);
+    let mut toml = format!(
+        "# Written anew at each start of `gruve demo`.\n\
+         [house]\nname = \"Gruve demo\"\norigin = \"demo.gruve.example/log\"\ndata = \"house\"\n\n\
+         [http]\nlisten = \"127.0.0.1:{}\"\n",
+        port(0),
+    );
+    for lane in &LANES {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            toml,
+            "\n[[lane]]\nid = \"{id}\"\nasset = \"{asset}\"\nnetwork = \"dev\"\nepoch = \"{epoch_ms}ms\"\n\
+             grace = \"{grace_ms}ms\"\ntag = \"/Gruve demo/\"\nconfirmations = 1\nmaturity = {MATURITY}\n\
+             capacity_epochs = 12\nsettle_every = 1\nauto_approve_minor = 1000000000000\n\
+             [lane.node]\nurl = \"http://127.0.0.1:{node}\"\nuser = \"{RPC_USER}\"\npassword = \"{rpc_password}\"\n\
+             [lane.stratum]\nlisten = \"127.0.0.1:{stratum}\"\nclass_min = 8\nclass_max = 40\n\
+             class_start = {start}\nshare_interval = \"500ms\"\n",
+            id = lane.id,
+            asset = lane.asset,
+            node = port(lane.port_offset + 2),
+            stratum = port(lane.port_offset),
+            start = lane.class_start,
+        );
+    }
+    for lane in &LANES {
+        let _ = write!(toml, "\n{}", plan_toml(lane, epoch_ms));
+    }
+    for site in ["bergen", "narvik"] {
+        let _ = write!(toml, "\n[[site]]\nname = \"{site}\"\n");
+        for lane in &LANES {
+            for (_, name, rate) in lane.machines.iter().filter(|m| m.0 == site) {
+                let _ = write!(
+                    toml,
+                    "[[site.machine]]\nname = \"{name}\"\nlane = \"{}\"\nnameplate = \"{}\"\n",
+                    lane.id, rate.0,
+                );
+            }
+        }
+    }
+    toml
+}

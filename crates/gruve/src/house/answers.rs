@@ -1,0 +1,140 @@
+//! The small questions that rooms ask of rooms above or beside them, answered.
+
+use async_trait::async_trait;
+use gruve_accounts::Accounts;
+use gruve_farm::{Farm, MachineOwner};
+use gruve_market::{Market, Paid, StampSource};
+use gruve_proof::stamp;
+use gruve_sharelog::Owner;
+use gruve_store::Tx;
+use gruve_stratum::{Authorized, Gateway, Machines, Refused, Stamps};
+use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
+use gruve_units::{Blame, Blamed, Clock, EpochNumber, LaneId};
+use gruve_web::{LiveFarm, LiveSession};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whose machine this is: `house.MACHINE` with the machines' password, or `ACCOUNT.MACHINE`.
+///
+/// An account must exist; its password is not asked for, because work done in its name can only do
+/// it good. Machines of an account are registered when they first come.
+pub struct Logins {
+    /// Customers.
+    pub accounts: Accounts,
+    /// Machines.
+    pub farm: Farm,
+}
+
+#[async_trait]
+impl Machines for Logins {
+    async fn authorize(
+        &self,
+        lane: &LaneId,
+        user: &str,
+        password: &str,
+    ) -> Result<Authorized, Refused> {
+        let (account, machine) = user.split_once('.').unwrap_or((user, ""));
+        if account == "house" {
+            let id = self.farm.house_login(password, machine, lane).await.map_err(|e| refuse(&e))?;
+            return Ok(Authorized { owner: Owner::House, machine: id });
+        }
+        let id = self.accounts.account_by_name(account).await.map_err(|e| refuse(&e))?;
+        let id = id.ok_or_else(|| {
+            Refused(format!("no account {account:?}: open one on the dashboard, log in as account.machine"))
+        })?;
+        let owner = MachineOwner::Account(id);
+        let machine =
+            self.farm.machine_for_login(owner, machine, lane).await.map_err(|e| refuse(&e))?;
+        Ok(Authorized { owner: Owner::Account(id), machine })
+    }
+}
+
+/// What a miner is told: its own mistakes in full, ours in general.
+fn refuse(error: &dyn Blamed) -> Refused {
+    match error.blame() {
+        Blame::Rejected => Refused(error.to_string()),
+        Blame::Transient | Blame::Fatal => {
+            tracing::warn!(%error, "a login could not be looked up");
+            Refused("cannot look the login up now; try again".to_owned())
+        }
+    }
+}
+
+/// The stamp of an epoch's work, over the accountant's checkpoints.
+pub struct HouseStamps {
+    /// The checkpoints.
+    pub source: Arc<StampSource>,
+    /// The operator's log.
+    pub origin: String,
+    /// The operator's public key.
+    pub operator_key: [u8; 32],
+}
+
+impl Stamps for HouseStamps {
+    fn stamp(&self, lane: &LaneId, epoch: EpochNumber) -> (EpochNumber, [u8; 32]) {
+        let (at, checkpoint) = self.source.latest_checkpoint(lane, epoch.back(2));
+        (at, stamp::commitment(&self.origin, &self.operator_key, lane, epoch, &checkpoint))
+    }
+}
+
+/// What a paid or expired invoice means.
+pub struct InvoiceOutcome {
+    /// Whose contracts start.
+    pub market: Market,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl InvoiceSink for InvoiceOutcome {
+    async fn paid(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
+        let Purpose::Contract(contract) = invoice.purpose else { return Ok(()) };
+        let paid = self.market.invoice_paid(tx, contract, self.clock.now()).await;
+        if let Paid::LeftInBalance = paid.map_err(|e| SinkError::of(&e))? {
+            tracing::info!(%contract, "paid too late to start; the money is in the balance");
+        }
+        Ok(())
+    }
+
+    async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
+        let Purpose::Contract(contract) = invoice.purpose else { return Ok(()) };
+        self.market.invoice_expired(tx, contract).await.map_err(|e| SinkError::of(&e))
+    }
+}
+
+/// The gateways of this process, as the dashboards see them.
+#[derive(Clone, Default)]
+pub struct Gateways(Arc<Mutex<Vec<Gateway>>>);
+
+impl Gateways {
+    /// One more gateway.
+    pub fn add(&self, gateway: Gateway) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(gateway);
+    }
+
+    /// All of them, to be stopped.
+    pub fn take(&self) -> Vec<Gateway> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl LiveFarm for Gateways {
+    fn sessions(&self) -> Vec<LiveSession> {
+        let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = gateways.iter().flat_map(Gateway::snapshot);
+        sessions
+            .map(|s| LiveSession {
+                lane: s.lane,
+                machine: s.machine,
+                owner: match s.owner {
+                    Owner::House => MachineOwner::House,
+                    Owner::Account(id) => MachineOwner::Account(id),
+                },
+                hashrate: s.hashrate_estimate,
+                accepted: s.accepted,
+                rejected: s.rejected,
+                connected_at: s.connected_at,
+                last_share_at: s.last_share_at,
+            })
+            .collect()
+    }
+}

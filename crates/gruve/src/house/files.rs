@@ -1,0 +1,134 @@
+//! The house's folder: its lock and its secrets, each a file that only its owner may read.
+
+use gruve_units::Entropy;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Longest secret file read: they hold one short line.
+const SECRET_BYTES_MAX: u64 = 256;
+
+/// A file or folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system's refusal.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has the folder.
+    #[error("{} is in use by another gruve process; stop that one or choose another folder", .0.display())]
+    InUse(PathBuf),
+    /// The file holds something else than it should.
+    #[error("{}: {what}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        what: &'static str,
+    },
+}
+
+/// The folder, held by this process until dropped (or killed).
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be and takes its lock.
+    ///
+    /// # Errors
+    /// When it cannot be made or another process has it.
+    pub fn open(path: &Path) -> Result<Folder, FileError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| FileError::Io { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
+        let lock_path = path.join("lock");
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.map_err(io(&lock_path))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| FileError::InUse(path.to_owned()))?;
+        Ok(Folder { path: path.to_owned(), _lock: lock })
+    }
+
+    /// A place in the folder.
+    #[must_use]
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// 32 secret bytes kept in a file; made when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, or holds something else.
+    pub fn secret(&self, name: &str, entropy: &dyn Entropy) -> Result<[u8; 32], FileError> {
+        let path = self.join(name);
+        let text = match read_secret(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let mut bytes = [0; 32];
+                entropy.fill(&mut bytes);
+                let text = hex::encode(bytes);
+                write_secret(&path, &text)
+                    .map_err(|source| FileError::Io { path: path.clone(), source })?;
+                text
+            }
+            Err(source) => return Err(FileError::Io { path, source }),
+        };
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut bytes)
+            .map_err(|_| FileError::Content { path, what: "must hold 64 hex digits" })?;
+        Ok(bytes)
+    }
+}
+
+fn read_secret(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(SECRET_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Written beside and renamed, so that a crash leaves the whole secret or none.
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_units::SeededEntropy;
+
+    #[test]
+    fn a_secret_is_made_once_and_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&dir.path().join("house")).unwrap();
+        let entropy = SeededEntropy::new(1);
+        let first = folder.secret("key", &entropy).unwrap();
+        assert_eq!(folder.secret("key", &entropy).unwrap(), first);
+        assert_ne!(folder.secret("other", &entropy).unwrap(), first);
+        std::fs::write(folder.join("key"), "short").unwrap();
+        assert!(matches!(folder.secret("key", &entropy), Err(FileError::Content { .. })));
+    }
+
+    #[test]
+    fn two_processes_cannot_have_one_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = Folder::open(dir.path()).unwrap();
+        assert!(matches!(Folder::open(dir.path()), Err(FileError::InUse(_))));
+    }
+}

@@ -1,0 +1,132 @@
+//! One lane running: jobs, gateway, follower, accountant.
+
+use super::answers::Gateways;
+use super::parts::{self, Parts, StartError};
+use super::sink::HouseSink;
+use crate::config::LaneConfig;
+use gruve_chain::follow::Options as FollowOptions;
+use gruve_chain::{ChainParams, Follower};
+use gruve_market::Accountant;
+use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
+use gruve_units::{Algorithm, Class, LaneId};
+use gruve_web::LaneParticulars;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How often a job with the newest transactions is made.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// How often a node without long polling is asked for its tip.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A lane that runs.
+pub struct RunningLane {
+    /// Its name.
+    pub id: LaneId,
+    /// Where machines connect.
+    pub stratum: SocketAddr,
+    /// Its jobs.
+    pub work: LaneWork,
+    params: ChainParams,
+}
+
+impl RunningLane {
+    /// What pages say of it.
+    pub fn particulars(&self) -> LaneParticulars {
+        LaneParticulars {
+            lane: self.id.clone(),
+            network: self.params.title(),
+            stratum: Some(format!("stratum+tcp://{}", self.stratum)),
+        }
+    }
+}
+
+/// Classes of a lane whose configuration names none: easiest, hardest, first. SHA-256d machines
+/// do 10^9 to 10^15 hashes a second, scrypt ones 10^6 to 10^11.
+fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
+    match algorithm {
+        Algorithm::Scrypt => (16, 44, 27),
+        _ => (32, 60, 42),
+    }
+}
+
+/// Starts a lane's parts in `tasks`; they end when `stopped` turns true.
+///
+/// # Errors
+/// When its log, its port or its settings cannot be used.
+pub fn start(
+    config: &LaneConfig,
+    parts: &Parts,
+    gateways: &Gateways,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<RunningLane, StartError> {
+    let id = config.id.clone();
+    let stratum_error = |e| StartError::Stratum(config.id.clone(), e);
+    let params = parts::chain_params(config)?;
+    let node = parts.nodes[&id].clone();
+    let log = parts.share_log(&id)?;
+
+    let work = LaneWork::start(LaneWorkOptions {
+        lane: id.clone(),
+        node: node.clone(),
+        epoch_rule: parts::epoch_rule(config),
+        stamps: parts.stamps.clone(),
+        pay_to: parts.treasury.coinbase_script(config.asset)?,
+        tag: config.tag.clone().into_bytes(),
+        refresh: REFRESH,
+        poll: POLL,
+        clock: parts.clock.clone(),
+        entropy: parts.entropy.clone(),
+        share_log: log.clone(),
+    })
+    .map_err(stratum_error)?;
+
+    let usual = usual_classes(params.algorithm);
+    let class = |set: Option<Class>, usual| set.or(Class::new(usual)).unwrap_or(Class::ZERO);
+    let range = (class(config.stratum.class_min, usual.0), class(config.stratum.class_max, usual.1));
+    let first = class(config.stratum.class_start, usual.2).clamp(range.0, range.1);
+    let listener = parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"))?;
+    let mut options =
+        GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
+    options.share_interval = config.stratum.share_interval.0;
+    let gateway = Gateway::start(options, &work, parts.logins.clone()).map_err(stratum_error)?;
+    let stratum = gateway.address();
+    gateways.add(gateway);
+
+    let sink = HouseSink {
+        store: parts.store.clone(),
+        treasury: parts.treasury.clone(),
+        market: parts.market.clone(),
+        lane: id.clone(),
+        asset: config.asset,
+    };
+    let follow = FollowOptions::for_chain(&params);
+    let follower = Follower::new(node, params, Arc::new(sink), follow);
+    let (following, name) = (follower.clone(), id.clone());
+    let ends = stopped.clone();
+    tasks.spawn(async move {
+        following.run(ends).await.map_err(|e| format!("following the chain of lane {name}: {e}"))
+    });
+
+    // A new job on another block means a new block: no need to wait for the next poll.
+    let mut jobs = work.jobs();
+    tasks.spawn(async move {
+        while jobs.changed().await.is_ok() {
+            follower.nudge();
+        }
+        Ok(())
+    });
+
+    let accountant = Accountant::new(parts.market.clone());
+    let (name, mut ends) = (id.clone(), stopped.clone());
+    tasks.spawn(async move {
+        let over = async move { drop(ends.wait_for(|s| *s).await) };
+        let lane = name.clone();
+        accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
+    });
+    Ok(RunningLane { id, stratum, work, params })
+}

@@ -1,0 +1,138 @@
+//! The platform running: every room opened, wired and started in one process.
+//!
+//! Promises: nothing listens before the books are open and migrated; a fatal error of any part is
+//! told by [`House::failed`] and stops the whole; stopping ends in an order that loses nothing
+//! (miners first, books last).
+
+mod answers;
+mod error;
+pub mod files;
+mod lane;
+pub mod parts;
+mod sink;
+
+pub use error::HouseError;
+pub use parts::{Parts, StartError};
+
+use crate::config::Config;
+use answers::Gateways;
+use gruve_treasury::Payer;
+use gruve_units::{Clock, LaneId, SystemClock, SystemEntropy};
+use gruve_web::{AppState, LaneParticulars, Services, WebConfig};
+use lane::RunningLane;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long parts may take to end before they are cut off. What counts is on disk by then.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running platform.
+pub struct House {
+    http: SocketAddr,
+    lanes: Vec<RunningLane>,
+    gateways: Gateways,
+    stopping: watch::Sender<bool>,
+    tasks: JoinSet<Result<(), String>>,
+    parts: Parts,
+}
+
+impl House {
+    /// Opens everything and starts.
+    ///
+    /// # Errors
+    /// When a file, the database or a port cannot be used; the text says which and what to do.
+    pub async fn start(config: Config) -> Result<House, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let parts = Parts::open(&config, clock, Arc::new(SystemEntropy)).await?;
+        let http = parts::listen(config.http.listen, "http.listen")?;
+        let http_address = http.local_addr().map_err(StartError::Socket)?;
+        let (stopping, stopped) = watch::channel(false);
+        let (mut tasks, gateways) = (JoinSet::new(), Gateways::default());
+        let mut lanes = Vec::new();
+        for lane in &config.lanes {
+            lanes.push(lane::start(lane, &parts, &gateways, &mut tasks, &stopped)?);
+        }
+
+        let payer = Payer::new(parts.treasury.clone());
+        let ends = stopped.clone();
+        tasks.spawn(async move {
+            payer.run(ends).await;
+            Ok(())
+        });
+
+        let services = Services {
+            store: parts.store.clone(),
+            accounts: parts.accounts.clone(),
+            market: parts.market.clone(),
+            treasury: parts.treasury.clone(),
+            farm: parts.farm.clone(),
+            live: Arc::new(gateways.clone()),
+            clock: parts.clock.clone(),
+            entropy: parts.entropy.clone(),
+        };
+        let web = WebConfig {
+            secure_cookies: config.http.secure_cookies,
+            origin: None,
+            lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
+            invoice_ttl: Duration::ZERO,
+        };
+        let state = AppState::open(services, web).await?;
+        let listener = tokio::net::TcpListener::from_std(http).map_err(StartError::Socket)?;
+        let mut ends = stopped.clone();
+        tasks.spawn(async move {
+            let over = async move { drop(ends.wait_for(|s| *s).await) };
+            gruve_web::serve(listener, state, over).await.map_err(|e| format!("the web server: {e}"))
+        });
+        Ok(House { http: http_address, lanes, gateways, stopping, tasks, parts })
+    }
+
+    /// Where dashboards and API are.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where machines connect, lane by lane.
+    #[must_use]
+    pub fn stratum(&self) -> Vec<(LaneId, SocketAddr)> {
+        self.lanes.iter().map(|l| (l.id.clone(), l.stratum)).collect()
+    }
+
+    /// The opened rooms.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Returns when a part has stopped for good, with what it said.
+    pub async fn failed(&mut self) -> String {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(why))) => return why,
+                Some(Err(e)) => return format!("a part of the house broke: {e}"),
+                None => return "every part of the house has stopped".to_owned(),
+            }
+        }
+    }
+
+    /// Stops: miners first, then work, then books.
+    pub async fn stop(mut self) {
+        for gateway in self.gateways.take() {
+            gateway.shutdown().await;
+        }
+        for lane in &self.lanes {
+            lane.work.stop().await;
+        }
+        self.stopping.send_replace(true);
+        let ending = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_WITHIN, ending).await.is_err() {
+            tracing::warn!("some parts did not end in time and are cut off");
+            self.tasks.abort_all();
+        }
+        self.parts.store.close().await;
+    }
+}

@@ -1,0 +1,279 @@
+//! The rooms opened over one folder and one database, before anything runs.
+
+use super::answers::{HouseStamps, InvoiceOutcome, Logins};
+use super::files::{FileError, Folder};
+use crate::config::{Config, DurabilityConfig, LaneConfig, NetworkConfig};
+use ed25519_dalek::SigningKey;
+use gruve_accounts::{Accounts, AccountsError};
+use gruve_chain::{ChainError, ChainParams, NetworkName, Node, NodeError, RpcNode, params_for};
+use gruve_farm::{Farm, FarmError, HouseSecret, MachineOwner, NewMachine};
+use gruve_market::{Market, MarketConfig, MarketError};
+use gruve_sharelog::{Durability, LogError, ShareLog};
+use gruve_store::{Store, StoreError};
+use gruve_stratum::StratumError;
+use gruve_treasury::{ChainWallet, Seed, SeedError, Treasury, TreasuryConfig, TreasuryError};
+use gruve_units::{Clock, Entropy, EpochRule, LaneId};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the platform does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file or the folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The database.
+    #[error("the database: {0}")]
+    Store(#[from] StoreError),
+    /// The customers' room.
+    #[error("accounts: {0}")]
+    Accounts(#[from] AccountsError),
+    /// The machines' room.
+    #[error("the farm: {0}")]
+    Farm(#[from] FarmError),
+    /// Plans and lanes.
+    #[error("lanes and plans: {0}")]
+    Market(#[from] MarketError),
+    /// The wallets.
+    #[error("the treasury: {0}")]
+    Treasury(#[from] TreasuryError),
+    /// The wallets' secret.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// A chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A node's address.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A share log.
+    #[error("the share log of lane {0}: {1}")]
+    Log(LaneId, LogError),
+    /// The miners' room.
+    #[error("lane {0}: {1}")]
+    Stratum(LaneId, StratumError),
+    /// A port.
+    #[error("cannot listen on {address} ({key}): {source}; set {key} to another address")]
+    Port {
+        /// The address.
+        address: SocketAddr,
+        /// The configuration's key.
+        key: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A socket.
+    #[error("a socket cannot be used: {0}")]
+    Socket(std::io::Error),
+    /// The machines' password is too short to be one.
+    #[error("house.machine_password: write at least 16 characters")]
+    MachinePassword,
+}
+
+/// The opened rooms.
+pub struct Parts {
+    /// The folder, locked.
+    pub folder: Folder,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Customers.
+    pub accounts: Accounts,
+    /// Machines.
+    pub farm: Farm,
+    /// Plans, contracts, epochs.
+    pub market: Market,
+    /// Wallets.
+    pub treasury: Treasury,
+    /// The node of each lane.
+    pub nodes: BTreeMap<LaneId, Arc<dyn Node>>,
+    /// The password that the house's machines send.
+    pub machine_password: String,
+    pub(super) logins: Arc<Logins>,
+    pub(super) stamps: Arc<HouseStamps>,
+    durability: DurabilityConfig,
+}
+
+impl Parts {
+    /// Opens folder, keys, database and rooms; makes what is not there yet.
+    ///
+    /// # Errors
+    /// What cannot be used, and why.
+    pub async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Parts, StartError> {
+        let folder = Folder::open(&config.house.data)?;
+        let seed = Seed::open_or_create(&folder.join("wallet.seed"), entropy.as_ref())?;
+        let operator = SigningKey::from_bytes(&folder.secret("operator.key", entropy.as_ref())?);
+        let machine_password = match &config.house.machine_password {
+            Some(set) => set.clone(),
+            None => hex::encode(folder.secret("machine.password", entropy.as_ref())?),
+        };
+        let secret = HouseSecret::new(&machine_password).ok_or(StartError::MachinePassword)?;
+
+        let store = Store::open(&config.database_url()).await?;
+        store.migrate("ledger", gruve_ledger::MIGRATIONS).await?;
+        store.migrate("treasury", gruve_treasury::MIGRATIONS).await?;
+        Accounts::migrate(&store).await?;
+        Farm::migrate(&store).await?;
+        let accounts = Accounts::new(store.clone(), clock.clone(), entropy.clone());
+        let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
+        let farm = farm.with_house_secret(secret);
+
+        let mut nodes: BTreeMap<LaneId, Arc<dyn Node>> = BTreeMap::new();
+        let mut treasury = TreasuryConfig::new(seed);
+        let mut lanes = Vec::new();
+        for lane in &config.lanes {
+            let params = chain_params(lane)?;
+            let node = open_node(lane, params)?;
+            let mut wallet = ChainWallet::new(params, node.clone());
+            wallet.confirmations = lane.confirmations;
+            wallet.payouts.auto_approve_max = lane.auto_approve_minor;
+            treasury = treasury.with_chain(wallet);
+            nodes.insert(lane.id.clone(), node);
+            lanes.push(market_lane(lane, params));
+        }
+        let market = MarketConfig {
+            lanes,
+            plans: config.plans.clone(),
+            quote_secs: 300,
+            unpaid_per_account_max: 5,
+        };
+        let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
+        market.prepare().await?;
+        let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
+        let outcome = InvoiceOutcome { market: market.clone(), clock: clock.clone() };
+        treasury.tell_invoices_to(Arc::new(outcome));
+        furnish(&farm, config).await?;
+
+        let logins = Arc::new(Logins { accounts: accounts.clone(), farm: farm.clone() });
+        let stamps = Arc::new(HouseStamps {
+            source: market.stamp_source(),
+            origin: config.house.origin.clone(),
+            operator_key: operator.verifying_key().to_bytes(),
+        });
+        Ok(Parts {
+            folder,
+            store,
+            clock,
+            entropy,
+            accounts,
+            farm,
+            market,
+            treasury,
+            nodes,
+            machine_password,
+            logins,
+            stamps,
+            durability: config.house.durability,
+        })
+    }
+
+    /// Opens a lane's share log; mends what a crash left.
+    ///
+    /// # Errors
+    /// When it is damaged or cannot be read.
+    pub fn share_log(&self, lane: &LaneId) -> Result<ShareLog, StartError> {
+        let folder: PathBuf = self.folder.join("sharelog").join(lane.as_str());
+        let mut options = gruve_sharelog::Options::default();
+        if self.durability == DurabilityConfig::Fsync {
+            options.durability = Durability::Fsync;
+        }
+        ShareLog::open(folder, options).map_err(|e| StartError::Log(lane.clone(), e))
+    }
+}
+
+/// Takes a port, or says which key of the configuration names it.
+///
+/// # Errors
+/// When it is taken.
+pub fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address)
+        .map_err(|source| StartError::Port { address, key: key.to_owned(), source })?;
+    listener.set_nonblocking(true).map_err(StartError::Socket)?;
+    Ok(listener)
+}
+
+/// The parameters of a lane's chain.
+///
+/// # Errors
+/// When the coin has none.
+pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
+    let network = match lane.network {
+        NetworkConfig::Mainnet => NetworkName::Mainnet,
+        NetworkConfig::Testnet => NetworkName::Testnet,
+        NetworkConfig::Regtest => NetworkName::Regtest,
+        NetworkConfig::Dev => NetworkName::Dev,
+    };
+    let mut params = params_for(lane.asset, network)?;
+    if network == NetworkName::Dev {
+        params.mweb = false;
+        params.coinbase_maturity = lane.maturity.unwrap_or(params.coinbase_maturity);
+    }
+    Ok(params)
+}
+
+fn open_node(lane: &LaneConfig, params: ChainParams) -> Result<Arc<dyn Node>, StartError> {
+    let node = &lane.node;
+    let (user, password) = match &node.cookie_file {
+        None => (node.user.clone(), node.password.clone()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| FileError::Io { path: path.clone(), source })?;
+            let what = "must hold user:password, as the node writes it";
+            let (user, password) = text
+                .trim()
+                .split_once(':')
+                .ok_or(FileError::Content { path: path.clone(), what })?;
+            (user.to_owned(), password.to_owned())
+        }
+    };
+    Ok(Arc::new(RpcNode::new(&node.url, &user, &password, params)?))
+}
+
+fn market_lane(lane: &LaneConfig, params: ChainParams) -> gruve_market::LaneConfig {
+    gruve_market::LaneConfig {
+        lane: lane.id.clone(),
+        asset: lane.asset,
+        algorithm: params.algorithm,
+        epoch_rule: epoch_rule(lane),
+        coinbase_maturity: params.coinbase_maturity,
+        settle_every_epochs: u64::from(lane.settle_every),
+        capacity_window_epochs: u64::from(lane.capacity_epochs),
+        // Three standard deviations below the work seen.
+        capacity_confidence_tenths: 30,
+        capacity_reserve_bps: lane.reserve_bps,
+        outside_fee_bps: lane.outside_fee_bps,
+        pplns_epochs_max: gruve_market::PPLNS_EPOCHS_MAX,
+    }
+}
+
+/// How a lane's time is cut. The configuration's check has refused impossible rules.
+pub(super) fn epoch_rule(lane: &LaneConfig) -> EpochRule {
+    let whole = EpochRule { length_us: 600_000_000, grace_us: 30_000_000 };
+    EpochRule::new(lane.epoch.0, lane.grace.0).unwrap_or(whole)
+}
+
+async fn furnish(farm: &Farm, config: &Config) -> Result<(), StartError> {
+    for site in &config.sites {
+        let id = farm.add_site(&site.name).await?;
+        for machine in &site.machines {
+            let new = NewMachine {
+                site: id,
+                name: machine.name.clone(),
+                lane: machine.lane.clone(),
+                owner: MachineOwner::House,
+                nameplate: machine.nameplate,
+            };
+            farm.add_machine(new).await?;
+        }
+    }
+    Ok(())
+}

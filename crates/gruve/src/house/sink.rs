@@ -1,0 +1,71 @@
+//! What a block means to the house: coins for the treasury, rewards for the market, in one
+//! transaction.
+
+use super::error::HouseError;
+use async_trait::async_trait;
+use gruve_chain::{BlockRef, ChainSink, FollowedBlock, SinkError};
+use gruve_market::{Market, RewardSeen};
+use gruve_store::{Store, transact};
+use gruve_treasury::Treasury;
+use gruve_units::{Asset, LaneId};
+
+/// The sink of one lane's chain.
+pub struct HouseSink {
+    /// The database.
+    pub store: Store,
+    /// Whose coins are ours.
+    pub treasury: Treasury,
+    /// Who shares rewards out.
+    pub market: Market,
+    /// The lane that mines this chain.
+    pub lane: LaneId,
+    /// The chain's coin.
+    pub asset: Asset,
+}
+
+impl HouseSink {
+    async fn connected(&self, at: &FollowedBlock) -> Result<(), HouseError> {
+        transact!(self.store, tx -> Result<(), HouseError> => {
+            let effects =
+                self.treasury.connect_block(tx, self.asset, at.height, &at.block).await?;
+            for reward in effects.rewards {
+                let seen = RewardSeen {
+                    block_hash: reward.block_hash,
+                    height: reward.height,
+                    amount: reward.value,
+                    block_time: reward.block_time,
+                };
+                self.market.reward_seen(tx, &self.lane, seen).await?;
+            }
+            self.market.chain_height(tx, &self.lane, at.height).await?;
+            Ok(())
+        })
+    }
+
+    async fn disconnected(&self, at: &BlockRef) -> Result<(), HouseError> {
+        transact!(self.store, tx -> Result<(), HouseError> => {
+            let effects = self.treasury.disconnect_block(tx, self.asset, at).await?;
+            for hash in effects.orphaned {
+                self.market.reward_orphaned(tx, &self.lane, &hash).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[async_trait]
+impl ChainSink for HouseSink {
+    async fn known(&self, limit: usize) -> Result<Vec<BlockRef>, SinkError> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let mut tx = self.store.read().await.map_err(SinkError::new)?;
+        self.treasury.known_blocks(&mut tx, self.asset, limit).await.map_err(SinkError::new)
+    }
+
+    async fn connect(&self, block: &FollowedBlock) -> Result<(), SinkError> {
+        self.connected(block).await.map_err(SinkError::new)
+    }
+
+    async fn disconnect(&self, block: &BlockRef) -> Result<(), SinkError> {
+        self.disconnected(block).await.map_err(SinkError::new)
+    }
+}

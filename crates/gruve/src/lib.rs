@@ -1,0 +1,93 @@
+//! The house put together: command line, configuration, wiring of the rooms, the demo.
+//!
+//! What stands here knows every room and decides nothing that a room could decide: it opens the
+//! database, starts the lanes, answers the small questions that rooms ask each other through their
+//! traits, and says on the terminal what happens.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod house;
+mod inspect;
+mod miner;
+mod serve;
+mod signals;
+
+use clap::Parser;
+use cli::{AdminCommand, Cli, Command, ConfigCommand};
+use std::process::ExitCode;
+
+/// Parses the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let quiet = matches!(&cli.command, Command::Demo(_)) && cli.log == tracing::Level::INFO;
+    // The demo tells its own story; the log would drown it. `--log debug` brings it back.
+    start_logging(if quiet { tracing::Level::WARN } else { cli.log });
+    let result = match cli.command {
+        Command::Inspect(args) => return inspect::run(args),
+        Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
+        Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
+        Command::Demo(args) => on_runtime(demo::run(args)),
+        Command::Serve(arg) => on_runtime(serve::run(arg.config)),
+        Command::Miner(args) => on_runtime(async {
+            miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
+        }),
+        Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
+            on_runtime(admin::audit(config, accepted, json))
+        }
+    };
+    match result {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("gruve: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn on_runtime(task: impl Future<Output = Result<ExitCode, String>>) -> Result<ExitCode, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the runtime does not start: {e}"))?;
+    let result = runtime.block_on(task);
+    // Tasks that still hold a socket or a file are cut here: what counts is on disk already.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}
+
+fn start_logging(level: tracing::Level) {
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let outside = level.min(tracing::Level::WARN);
+    let filter = Targets::new()
+        .with_default(outside)
+        .with_targets(ROOMS.iter().map(|room| (*room, level)));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Only fails when logging was started before, as in a test of this very function.
+    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
+}
+
+/// The rooms whose log lines follow `--log`; what libraries say is kept to warnings.
+const ROOMS: [&str; 15] = [
+    "gruve",
+    "gruve_accounts",
+    "gruve_chain",
+    "gruve_farm",
+    "gruve_ledger",
+    "gruve_market",
+    "gruve_miner",
+    "gruve_pow",
+    "gruve_proof",
+    "gruve_sharelog",
+    "gruve_store",
+    "gruve_stratum",
+    "gruve_treasury",
+    "gruve_units",
+    "gruve_web",
+];

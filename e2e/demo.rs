@@ -1,0 +1,70 @@
+//! The demo, as a stranger runs it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use serde_json::Value;
+use std::path::Path;
+use support::{free_ports, run};
+
+fn demo(data: &Path, ports: u16, more: &[&str]) -> (bool, Value, String) {
+    let ports = ports.to_string();
+    let mut args = vec!["demo", "--once", "--json", "--epoch", "2s", "--spacing", "5s"];
+    args.extend(["--data", data.to_str().unwrap(), "--ports", &ports]);
+    args.extend(more);
+    let out = run(&args);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    let summary = serde_json::from_slice(&out.stdout).unwrap_or(Value::Null);
+    (out.status.success(), summary, said)
+}
+
+fn assert_reconciles(summary: &Value, said: &str) {
+    assert_eq!(summary["reconciles"], true, "{summary:#}\n{said}");
+    for asset in summary["assets"].as_array().unwrap() {
+        let n = |key: &str| asset[key].as_i64().unwrap();
+        let parts = n("customers") + n("operator") + n("window_reserve") + n("maturing") + n("remainder");
+        assert_eq!(n("block_rewards"), parts, "{asset:#}");
+        assert_eq!(n("wallet_on_chain"), n("wallet_in_books"), "{asset:#}");
+        assert!(n("block_rewards") > 0, "{asset:#}");
+    }
+}
+
+#[test]
+fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let ports = free_ports(5);
+    let (ok, first, said) = demo(dir.path(), ports, &[]);
+    assert!(ok, "{said}");
+    assert_reconciles(&first, &said);
+    assert_eq!(first["journeys"].as_array().unwrap().len(), 2);
+
+    let (ok, second, said) = demo(dir.path(), ports, &[]);
+    assert!(ok, "{said}");
+    assert_reconciles(&second, &said);
+    for (before, after) in
+        first["assets"].as_array().unwrap().iter().zip(second["assets"].as_array().unwrap())
+    {
+        let rewards = |v: &Value| v["block_rewards"].as_i64().unwrap();
+        assert!(rewards(after) > rewards(before), "the second start went on from the first");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_way_to_choose_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let ports = free_ports(5);
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", ports + 1)).unwrap();
+    let (ok, _, said) = demo(dir.path(), ports, &[]);
+    assert!(!ok);
+    assert!(said.contains(&(ports + 1).to_string()) && said.contains("--ports"), "{said}");
+}
+
+#[test]
+fn fresh_refuses_a_folder_that_no_demo_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let precious = dir.path().join("precious");
+    std::fs::write(&precious, "keep").unwrap();
+    let (ok, _, said) = demo(dir.path(), free_ports(5), &["--fresh"]);
+    assert!(!ok && precious.exists(), "{said}");
+}
+

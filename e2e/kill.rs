@@ -1,0 +1,89 @@
+//! `kill -9` at random moments loses nothing that was acknowledged.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use gruve::demo::Api;
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::{Chance, Running, free_ports, rounds, run, tail, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = free_ports(5);
+    let (data, ports) = (dir.path().join("demo"), base.to_string());
+    let log = dir.path().join("house.log");
+    let demo = || {
+        let data = data.to_str().unwrap();
+        let args = ["demo", "--data", data, "--ports", &ports, "--epoch", "1s", "--spacing", "3s"];
+        Running::start(&args, &log)
+    };
+    let api = Api::new(format!("http://127.0.0.1:{base}"));
+    let mut chance = Chance::new();
+
+    let mut house = demo();
+    until("the house answers", Duration::from_secs(60), async || api.get("/readyz").await.ok())
+        .await
+        .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
+    let account = json!({"name": "ola", "email": "ola@example.org", "password": "correct horse battery"});
+    api.post("/api/v1/accounts", &account).await.unwrap();
+
+    let accepted = dir.path().join("accepted");
+    let url = format!("stratum+tcp://127.0.0.1:{}", base + 1);
+    let accepted_arg = accepted.to_str().unwrap().to_owned();
+    let miner_log = dir.path().join("miner.log");
+    let miner = Running::start(
+        &["miner", "--url", &url, "--user", "ola.outside", "--threads", "1", "--limit", "200 kH/s",
+          "--accepted-log", &accepted_arg],
+        &miner_log,
+    );
+    let lines = async || std::fs::read_to_string(&accepted).unwrap_or_default().lines().count();
+
+    for _ in 0..rounds(6, 200) {
+        let before = lines().await;
+        until("shares are acknowledged again", Duration::from_secs(60), async || {
+            (lines().await > before + 2).then_some(())
+        })
+        .await
+        .unwrap_or_else(|e| panic!("{e}\n{}\n{}", tail(&miner_log), tail(&log)));
+        let moment = Duration::from_millis(chance.below(2_500));
+        // The random moment is the point of the test: nothing is being waited for.
+        let _ = tokio::time::timeout(moment, std::future::pending::<()>()).await;
+        assert!(house.is_running(), "the house stopped by itself\n{}", tail(&log));
+        house.kill();
+        house = demo();
+    }
+    let before = lines().await;
+    until("shares are acknowledged at the end", Duration::from_secs(60), async || {
+        (lines().await > before).then_some(())
+    })
+    .await
+    .unwrap_or_else(|e| panic!("{e}\n{}\n{}", tail(&miner_log), tail(&log)));
+    assert!(miner.stop().await.success());
+    // Two further epochs, so that the last share's epoch is closed.
+    let epoch = async || {
+        let epochs = api.get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
+        epochs[0]["epoch"].as_u64()
+    };
+    let at_end = until("an epoch", Duration::from_secs(30), epoch).await.unwrap();
+    until("two further epochs", Duration::from_secs(30), async || {
+        epoch().await.filter(|e| *e >= at_end + 3)
+    })
+    .await
+    .unwrap();
+    let books = api.get("/api/v1/reconciliation").await.unwrap();
+    assert_eq!(books["adds_up"], true, "{books:#}");
+    assert!(house.stop().await.success(), "{}", tail(&log));
+
+    let config = data.join("gruve.toml");
+    let out = run(&["admin", "audit", "--json", "--config", config.to_str().unwrap(), "--accepted", &accepted_arg]);
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
+        panic!("{}", String::from_utf8_lossy(&out.stderr));
+    });
+    assert!(out.status.success(), "{report:#}");
+    let acknowledged = lines().await;
+    assert_eq!(report["accepted"]["lines"], acknowledged, "{report:#}");
+    assert_eq!(report["accepted"]["in_exactly_one_epoch"], acknowledged, "{report:#}");
+    println!("{acknowledged} acknowledged shares, each in exactly one epoch");
+}
