@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// The first wait before connecting again, and the longest. Doubling between: a server that
 /// restarts is back within a second or two, one that is down is not hammered.
 const BACK_OFF_MIN: Duration = Duration::from_millis(250);
-const BACK_OFF_MAX: Duration = Duration::from_secs(15);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 
 /// A connection that stood this long was a good one: the next wait is the first again.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
