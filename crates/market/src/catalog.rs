@@ -3,10 +3,11 @@
 use crate::sql;
 use crate::{LaneConfig, Market, MarketError, Plan, PlanConfig, Result};
 use gruve_store::{Tx, params, transact};
-use gruve_units::{Amount, Timestamp};
+use gruve_units::{Amount, Asset, Timestamp};
+use serde::Serialize;
 
 /// A configured plan as version `version`.
-pub(crate) fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan> {
+fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan> {
     let pay_asset = config.pay_asset.unwrap_or(lane.asset);
     let minor = i64::try_from(config.price_minor).map_err(|_| MarketError::PriceTooLarge)?;
     Ok(Plan {
@@ -28,17 +29,42 @@ pub(crate) fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> R
         catch_up_bps: config.catch_up_bps,
         extension_epochs: config.extension(),
         scheme: "pplns",
+        window_epochs_max: lane.pplns_epochs_max,
     })
 }
 
-/// What a plan says, apart from its version: two alike are the same version.
-fn body(plan: &Plan) -> Vec<u8> {
-    format!("{:?}", Plan { version: 0, ..plan.clone() }).into_bytes()
+/// What a plan says, as stored: two alike are the same version.
+#[derive(Serialize)]
+struct Body<'a> {
+    plan: &'a PlanConfig,
+    earns: Asset,
+    paid_in: Asset,
+    epoch_us: u64,
+    extension_epochs: u64,
+    window_epochs_max: u64,
+}
+
+fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
+    let body = Body {
+        plan: config,
+        earns: plan.asset,
+        paid_in: plan.pay_asset,
+        epoch_us: plan.epoch_us,
+        extension_epochs: plan.extension_epochs,
+        window_epochs_max: plan.window_epochs_max,
+    };
+    serde_json::to_vec(&body).map_err(|e| MarketError::Broken(format!("a plan: {e}")))
 }
 
 /// Stores a plan, as a new version where it says something new.
-async fn store_plan(tx: &mut Tx, mut plan: Plan, now: Timestamp) -> Result<Plan> {
-    let body = body(&plan);
+async fn store_plan(
+    tx: &mut Tx,
+    config: &PlanConfig,
+    lane: &LaneConfig,
+    now: Timestamp,
+) -> Result<Plan> {
+    let mut plan = plan_of(config, lane, 0)?;
+    let body = body(config, &plan)?;
     let last = tx.fetch_optional(sql::LATEST_PLAN, &params![plan.id.as_str()]).await?;
     let mut version = 0;
     if let Some(row) = last {
@@ -68,7 +94,7 @@ impl Market {
             let mut plans = Vec::new();
             for config in &self.config().plans {
                 let lane = self.lane(&config.lane)?;
-                plans.push(store_plan(tx, plan_of(config, lane, 0)?, now).await?);
+                plans.push(store_plan(tx, config, lane, now).await?);
             }
             Ok(plans)
         })

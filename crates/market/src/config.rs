@@ -169,11 +169,15 @@ impl MarketConfig {
     /// [`MarketError::Config`] with the first fault.
     pub fn check(&self) -> Result<(), MarketError> {
         let fault = |m: String| Err(MarketError::Config(m));
-        let mut names = BTreeSet::new();
+        let (mut names, mut assets) = (BTreeSet::new(), BTreeSet::new());
         for l in &self.lanes {
             let at = format!("lanes: {}", l.lane);
             if !names.insert(&l.lane) {
                 return fault(format!("{at}: named twice"));
+            }
+            if !assets.insert(l.asset) {
+                // A reward is known by its chain's asset: it could not be told whose it is.
+                return fault(format!("{at}: another lane earns {} already", l.asset));
             }
             if l.epoch_rule.length_us == 0 || l.epoch_rule.grace_us >= l.epoch_rule.length_us {
                 return fault(format!("{at}: an epoch must be longer than its grace"));
@@ -237,5 +241,51 @@ impl MarketConfig {
             (p.catch_up_bps <= 1_000_000, "catch_up_bps must be at most 1000000"),
         ];
         checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> MarketConfig {
+        let text = r#"{"lanes": [{"lane": "btc", "asset": "BTC", "algorithm": "sha256d",
+            "epoch_rule": {"length_us": 5000000, "grace_us": 500000}, "coinbase_maturity": 100}],
+            "plans": [{"id": "small", "lane": "btc", "title": "Small", "hashrate_min": "1 kH/s",
+            "hashrate_max": "1 MH/s", "hashrate_step": "1 kH/s", "terms_epochs": [12, 6],
+            "price_minor": 100, "price_hashrate": "1 kH/s"}]}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_out_has_stated_defaults() {
+        let c = config();
+        c.check().unwrap();
+        assert_eq!((c.plans[0].extension(), c.plans[0].catch_up_bps), (6, 10_000));
+        assert_eq!(c.lanes[0].capacity_confidence_tenths, 30);
+    }
+
+    #[test]
+    fn faults_are_named_with_their_place() {
+        let fault = |edit: &dyn Fn(&mut MarketConfig)| {
+            let mut c = config();
+            edit(&mut c);
+            c.check().unwrap_err().to_string()
+        };
+        assert!(
+            fault(&|c| c.plans[0].lane = "ltc".parse().unwrap()).starts_with("plans: small: lane")
+        );
+        assert!(fault(&|c| c.plans[0].terms_epochs.clear()).contains("terms_epochs"));
+        assert!(fault(&|c| c.plans[0].price_minor = 0).contains("price_minor"));
+        assert!(fault(&|c| c.plans[0].hashrate_step = Hashrate::ZERO).contains("hashrates"));
+        assert!(fault(&|c| c.lanes[0].settle_every_epochs = 0).starts_with("lanes: btc: settle"));
+        assert!(fault(&|c| c.lanes.push(c.lanes[0].clone())).contains("named twice"));
+        assert!(
+            fault(&|c| {
+                let lane = "other".parse().unwrap();
+                c.lanes.push(LaneConfig { lane, ..c.lanes[0].clone() });
+            })
+            .contains("earns BTC already")
+        );
     }
 }

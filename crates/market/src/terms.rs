@@ -16,6 +16,7 @@ struct Terms<'a> {
     lane: &'a str,
     scheme: &'static str,
     window_blocks: u128,
+    window_epochs_max: u64,
     earns: &'static str,
     hashrate: Hashrate,
     epoch_us: u64,
@@ -89,6 +90,7 @@ pub fn canonical(
         lane: plan.lane.as_str(),
         scheme: plan.scheme,
         window_blocks: pplns::WINDOW_BLOCKS,
+        window_epochs_max: plan.window_epochs_max,
         earns: plan.asset.code(),
         hashrate,
         epoch_us: plan.epoch_us,
@@ -139,6 +141,7 @@ mod tests {
             catch_up_bps: 10_000,
             extension_epochs: 12,
             scheme: "pplns",
+            window_epochs_max: 1_000,
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Plan {
     pub extension_epochs: u64,
     /// The earning scheme: `pplns`.
     pub scheme: &'static str,
+    /// Epochs a window may reach back; what it does not find there is the window reserve's.
+    pub window_epochs_max: u64,
 }
 
 /// A price that stands for a short time. It reserves nothing.

@@ -1,0 +1,155 @@
+//! What the accountant promises, on both engines: every share in one epoch, whatever is killed when.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod world;
+
+use gruve_market::{Accountant, ContractState};
+use gruve_sharelog::Owner;
+use gruve_store::{Store, laws};
+use gruve_units::{Blame, Blamed, Duration, EpochNumber, Hashes, Hashrate};
+use world::{World, btc, lane, someone};
+
+/// An epoch's work at a rate of one hash per second.
+const EPOCH: u128 = world::EPOCH_SECS as u128;
+
+async fn reading_again_from_anywhere_gives_the_same_books(store: Store) {
+    let w = World::new(store).await;
+    let mut checkpoints = Vec::new();
+    for n in 0..12u32 {
+        // Some of the next epoch's work is in the log before the seal.
+        let next = w.now().next();
+        w.work(Owner::House, 12, 5);
+        w.job(next, 0x1d00_ffff);
+        w.work_in(next, Owner::Account(someone(5)), 14, n % 3, 0x1d00_ffff);
+        w.work(Owner::House, 11, 1);
+        w.seal();
+        // Every other time the accountant is late.
+        if n % 2 == 0 {
+            w.account().await;
+            w.account().await;
+        }
+    }
+    w.account().await;
+    for e in w.market.epochs(&lane(), 100).await.unwrap() {
+        checkpoints.push((e.epoch, e.checkpoint, e.shares));
+    }
+    assert_eq!(checkpoints.len(), 12);
+    w.assert_all_sound().await;
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!((audit.epochs, audit.open_shares), (12, 11 % 3));
+    // The same log into an empty database, in one go.
+    let dir = gruve_store::testing::TestDir::new();
+    let fresh = gruve_store::testing::sqlite(dir.path()).await;
+    let other = World::new(fresh).await;
+    other.clock.set(world::start_of(w.now().0));
+    Accountant::new(other.market.clone()).catch_up(&lane(), &w.log).await.unwrap();
+    let again: Vec<_> = other
+        .market
+        .epochs(&lane(), 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|e| (e.epoch, e.checkpoint, e.shares))
+        .collect();
+    assert_eq!(again, checkpoints);
+    let last = checkpoints[0];
+    let source = other.market.stamp_source();
+    assert_eq!(source.latest_checkpoint(&lane(), EpochNumber(u64::MAX)), (last.0, last.1));
+    assert_eq!(w.market.stamp_source().latest_checkpoint(&lane(), last.0), (last.0, last.1));
+}
+
+async fn two_accountants_on_one_lane_close_each_epoch_once(store: Store) {
+    let w = World::new(store).await;
+    for _ in 0..6 {
+        w.house_rate(1_000);
+        w.seal();
+    }
+    let (a, b) = (Accountant::new(w.market.clone()), Accountant::new(w.market.clone()));
+    let log = &w.log;
+    let lane = lane();
+    let (x, y) = tokio::join!(a.catch_up(&lane, log), b.catch_up(&lane, log));
+    for outcome in [x, y] {
+        match outcome {
+            Ok(()) => {}
+            Err(other) => assert_eq!(other.blame(), Blame::Transient, "{other}"),
+        }
+    }
+    w.account().await;
+    assert_eq!(w.market.epochs(&lane, 100).await.unwrap().len(), 6);
+    w.assert_all_sound().await;
+}
+
+async fn the_audit_of_the_log_sees_what_was_changed(store: Store) {
+    let w = World::new(store.clone()).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let sql = "UPDATE market_epochs SET shares = shares + 1 WHERE epoch = 1001";
+    gruve_store::testing::run_raw(&store, sql).await.unwrap();
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!(audit.findings.len(), 1, "{:?}", audit.findings);
+    gruve_store::testing::run_raw(&store, "DELETE FROM market_epochs WHERE epoch = 1000")
+        .await
+        .unwrap();
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!(audit.findings.len(), 2, "{:?}", audit.findings);
+}
+
+async fn a_running_accountant_closes_epochs_as_they_are_sealed(store: Store) {
+    let w = World::new(store).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (accountant, log) = (w.accountant.clone(), w.log.clone());
+    let running =
+        tokio::spawn(
+            async move { accountant.run(lane(), log, async { drop(stopped.await) }).await },
+        );
+    let source = w.market.stamp_source();
+    for _ in 0..3 {
+        w.house_rate(1_000);
+        let sealed = w.seal();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        while source.latest_checkpoint(&lane(), sealed).0 != sealed {
+            assert!(tokio::time::Instant::now() < deadline, "epoch {sealed} was not closed");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+    w.assert_all_sound().await;
+}
+
+async fn downtime_is_owed_and_costs_one_row(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 100, 20).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let rows = w.market.epochs(&lane(), 1_000).await.unwrap().len();
+    w.house_rate(1_000);
+    w.seal_after(15);
+    w.account().await;
+    let epochs = w.market.epochs(&lane(), 1_000).await.unwrap();
+    assert_eq!((epochs.len(), epochs[0].skipped), (rows + 2, 13));
+    let view = w.view(me, c).await;
+    assert_eq!(view.delivered, Hashes(200 * EPOCH));
+    assert_eq!(view.shortfall, Hashes(1_400 * EPOCH));
+    // The hard end passes while nobody is there: the epoch that had a job is a row, a million others are
+    // one, and the rest is refunded.
+    w.seal_after(1_000_000);
+    w.account().await;
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.refunded), (ContractState::Refunded, btc(180)));
+    assert_eq!(w.market.epochs(&lane(), 1_000).await.unwrap().len(), rows + 4);
+    assert_eq!(w.market.lane_stats().await.unwrap()[0].available, Hashrate::ZERO);
+    w.assert_all_sound().await;
+}
+
+laws! {
+    accountant: [
+        reading_again_from_anywhere_gives_the_same_books,
+        two_accountants_on_one_lane_close_each_epoch_once,
+        the_audit_of_the_log_sees_what_was_changed,
+        a_running_accountant_closes_epochs_as_they_are_sealed,
+        downtime_is_owed_and_costs_one_row,
+    ]
+}
