@@ -39,7 +39,7 @@ impl Pair {
         params.difficulty = Difficulty::Fixed { bits: POW_LIMIT_BITS };
         params.coinbase_maturity = 100;
         params.halving_interval = Some(150);
-        params.premine_blocks = 0;
+        params.premine_coins = 0;
         params.genesis = Some(hex::decode(genesis.as_str().unwrap()).unwrap());
         let pair = Pair { dev: Bench::new_at(params, SystemClock.now()), real, key: Key::new(1) };
         pair.real_mines(by_real).await;

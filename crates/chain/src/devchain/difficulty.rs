@@ -56,7 +56,7 @@ pub fn base_at(params: &DevParams, height: u32, parent_base: u32, solve_secs: i6
     match params.difficulty {
         Difficulty::Fixed { bits } => bits,
         Difficulty::Adjusting { start_bits } => {
-            let first = params.premine_blocks.saturating_add(1);
+            let first = params.premine_blocks().saturating_add(1);
             match height.cmp(&first) {
                 std::cmp::Ordering::Less => POW_LIMIT_BITS,
                 std::cmp::Ordering::Equal => start_bits,

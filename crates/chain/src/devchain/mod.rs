@@ -16,10 +16,11 @@
 //! Promises: a block whose submission was answered survives `kill -9`; a torn end of the file is
 //! cut; nothing from outside panics. Waiting transactions are forgotten at a restart.
 //!
-//! How targets move is in [`difficulty`]; the premine is in [`DevParams::premine_blocks`].
+//! How targets move is in [`difficulty`]; the premine is in [`DevParams::premine_coins`].
 
 mod chain;
 pub mod check;
+mod client;
 pub mod connect;
 pub mod difficulty;
 mod error;
@@ -37,6 +38,7 @@ mod tree;
 mod wallet;
 
 pub use chain::Verdict;
+pub use client::{CallError, rpc_call};
 pub use error::DevChainError;
 pub use http::DevServer;
 pub use params::{DevParams, Difficulty, POW_LIMIT_BITS, bits_for_work, pow_limit};

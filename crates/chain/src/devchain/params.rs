@@ -49,9 +49,8 @@ pub struct DevParams {
     pub max_money: i64,
     /// Whether segregated witness is active from the first block on.
     pub segwit: bool,
-    /// Blocks mined at creation, at the easiest target, for the built-in wallet. Those above the
-    /// maturity are spendable at once.
-    pub premine_blocks: u32,
+    /// Coinbases that the built-in wallet can spend at once; see [`DevParams::premine_blocks`].
+    pub premine_coins: u32,
     /// A block's time may be at most this far ahead of the clock (two hours on real chains).
     pub max_future_secs: u32,
     /// The least fee the mempool takes, in minor units per 1000 virtual bytes.
@@ -70,7 +69,6 @@ impl DevParams {
     /// start at some thousand hashes, 20 spendable coinbases in the wallet.
     #[must_use]
     pub fn new(asset: Asset, algorithm: Algorithm) -> Self {
-        let coinbase_maturity = 10;
         let (max_coins, relay, wallet) = match asset {
             Asset::Ltc => (84_000_000, 1_000, 10_000),
             // Dogecoin has no cap; its node checks single amounts against ten thousand million.
@@ -82,13 +80,13 @@ impl DevParams {
             network: NetworkName::Dev,
             algorithm,
             spacing_secs: 20,
-            coinbase_maturity,
+            coinbase_maturity: 10,
             difficulty: Difficulty::Adjusting { start_bits: bits_for_work(Hashes(1 << 14)) },
             subsidy: if asset == Asset::Doge { 10_000 } else { 50 } * asset.unit(),
             halving_interval: None,
             max_money: max_coins * asset.unit(),
             segwit: asset != Asset::Doge,
-            premine_blocks: coinbase_maturity + 20,
+            premine_coins: 20,
             max_future_secs: 7_200,
             relay_fee_per_kvb: relay,
             wallet_fee_per_kvb: wallet,
@@ -125,6 +123,16 @@ impl DevParams {
         })
     }
 
+    /// Blocks mined at creation, at the easiest target, for the built-in wallet: as many as its
+    /// coins and their maturity take.
+    #[must_use]
+    pub const fn premine_blocks(&self) -> u32 {
+        if self.premine_coins == 0 {
+            return 0;
+        }
+        self.premine_coins.saturating_add(self.coinbase_maturity.saturating_sub(1))
+    }
+
     /// The subsidy of the block at `height`.
     #[must_use]
     pub fn subsidy_at(&self, height: u32) -> i64 {
@@ -155,7 +163,7 @@ impl DevParams {
             Some("the subsidy must be between zero and the cap of the coin")
         } else if self.relay_fee_per_kvb < 0 || self.wallet_fee_per_kvb < self.relay_fee_per_kvb {
             Some("the wallet's fee must not be below the relay fee, nor that below zero")
-        } else if self.premine_blocks > 10_000 {
+        } else if self.premine_blocks() > 10_000 {
             Some("the premine is mined at creation: at most 10000 blocks")
         } else {
             None
@@ -177,7 +185,7 @@ impl DevParams {
             self.halving_interval,
             self.max_money,
             self.segwit,
-            self.premine_blocks,
+            self.premine_blocks(),
             self.max_future_secs
         )
     }

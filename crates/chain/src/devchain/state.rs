@@ -71,7 +71,8 @@ impl State {
 
     /// Mines the wallet's first blocks, in the past, one spacing apart.
     fn premine(&mut self) -> Result<(), DevChainError> {
-        let (blocks, spacing) = (self.chain.params.premine_blocks, self.chain.params.spacing_secs);
+        let (blocks, spacing) =
+            (self.chain.params.premine_blocks(), self.chain.params.spacing_secs);
         if self.chain.height() >= blocks {
             return Ok(());
         }
@@ -215,7 +216,7 @@ impl State {
 fn make_genesis(params: &DevParams, now: i64, entropy: &dyn Entropy) -> Block {
     let mut name = [0u8; 16];
     entropy.fill(&mut name);
-    let behind = i64::from(params.premine_blocks + 1) * i64::from(params.spacing_secs);
+    let behind = i64::from(params.premine_blocks() + 1) * i64::from(params.spacing_secs);
     let mut extra = vec![9];
     extra.extend_from_slice(b"gruve dev");
     extra.push(16);

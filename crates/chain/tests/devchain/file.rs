@@ -133,7 +133,7 @@ fn a_folder_is_for_one_process_and_one_set_of_rules() {
 fn a_premine_that_was_interrupted_is_completed() {
     let dir = tempfile::tempdir().unwrap();
     let mut params = DevParams::new(Asset::Ltc, Algorithm::Scrypt);
-    params.premine_blocks = 14;
+    params.premine_coins = 5;
     drop(open(dir.path(), params.clone()));
     let path = dir.path().join("chain.dat");
     let half = std::fs::metadata(&path).unwrap().len() / 2;

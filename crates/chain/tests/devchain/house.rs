@@ -18,14 +18,15 @@ async fn the_houses_client_mines_on_it_for_every_coin() {
     for (asset, algorithm) in coins {
         let dir = tempfile::tempdir().unwrap();
         let mut params = DevParams::new(asset, algorithm).with_start_work(Hashes(8));
-        params.premine_blocks = params.coinbase_maturity + 1;
+        params.premine_coins = 1;
         let (chain, _) = open(dir.path(), params.clone());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = chain.serve(listener, "user", "secret").unwrap();
         let chain_params = params.chain_params().unwrap();
         let node = RpcNode::new(&server.url(), "user", "secret", chain_params).unwrap();
         node.check_chain().await.unwrap();
-        for height in params.premine_blocks + 1..params.premine_blocks + 4 {
+        let first = params.premine_blocks() + 1;
+        for height in first..first + 3 {
             let template = node.template(None).await.unwrap();
             let pay_to = vec![(vec![0x51], template.coinbase_value)];
             let spec = JobSpec {

@@ -4,7 +4,7 @@ use crate::devchain_support::{Bench, Funds, Key, easy_params, hex_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gruve_chain::devchain::DevServer;
+use gruve_chain::devchain::{CallError, DevServer, rpc_call};
 use gruve_units::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::header::AUTHORIZATION;
@@ -365,6 +365,21 @@ async fn a_long_poll_answers_a_while_after_the_mempool_changed() {
     let second = served.call("getblocktemplate", request).await;
     assert_eq!(second["transactions"].as_array().unwrap().len(), 1);
     assert_eq!(second["previousblockhash"], first["previousblockhash"]);
+}
+
+#[tokio::test]
+async fn a_wallets_owner_can_call_it() {
+    let served = Served::new(1);
+    let url = served.server.url();
+    let call = |password: &'static str, method: &'static str| {
+        let url = url.clone();
+        async move { rpc_call(&url, "user", password, method, json!([])).await }
+    };
+    assert_eq!(call("secret", "getblockcount").await.unwrap(), json!(1));
+    let refused = call("secret", "nosuch").await.unwrap_err();
+    assert!(matches!(&refused, CallError::Refused(e) if e.code == -32601), "{refused}");
+    let unknown = call("wrong", "getblockcount").await.unwrap_err();
+    assert!(matches!(&unknown, CallError::Unreachable { .. }), "{unknown}");
 }
 
 #[tokio::test]

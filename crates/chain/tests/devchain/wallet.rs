@@ -19,7 +19,7 @@ fn address(bench: &Bench) -> Value {
 fn the_premine_pays_at_once_and_the_payment_confirms() {
     for asset in [Asset::Btc, Asset::Ltc, Asset::Doge] {
         let bench = Bench::new(premined(asset));
-        let spendable = 21 * bench.params.subsidy;
+        let spendable = 20 * bench.params.subsidy;
         let decimal = |minor| gruve_units::Amount::new(asset, minor).decimal();
         assert_eq!(bench.get("getbalance", json!([])).to_string(), decimal(spendable));
         let to = address(&bench);
@@ -41,7 +41,7 @@ fn the_premine_pays_at_once_and_the_payment_confirms() {
 #[test]
 fn many_payments_in_a_row_spend_their_own_change() {
     let mut params = premined(Asset::Btc);
-    params.premine_blocks = 11;
+    params.premine_coins = 2;
     let bench = Bench::new(params);
     let to = address(&bench);
     for _ in 0..20 {
@@ -75,10 +75,10 @@ fn all_of_a_balance_can_be_sent_but_the_fee() {
     let bench = Bench::new(premined(Asset::Btc));
     let elsewhere = Bench::new(easy_params());
     let to = address(&elsewhere);
-    assert_eq!(bench.call("sendtoaddress", json!([to, 1050])).unwrap_err().code, -6);
-    let txid = bench.get("sendtoaddress", json!([to, "1049.99984"]));
+    assert_eq!(bench.call("sendtoaddress", json!([to, 1000])).unwrap_err().code, -6);
+    let txid = bench.get("sendtoaddress", json!([to, "999.99984"]));
     let sent = bench.get("gettransaction", json!([txid]));
-    assert_eq!(sent["amount"].to_string(), "-1049.99984000");
+    assert_eq!(sent["amount"].to_string(), "-999.99984000");
     assert_eq!(bench.get("getbalance", json!([])).to_string(), "0.00000000");
     assert_eq!(bench.get("validateaddress", json!([to]))["isvalid"], true);
 }

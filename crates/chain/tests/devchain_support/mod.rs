@@ -34,7 +34,7 @@ pub fn easy_params() -> DevParams {
     let mut params = DevParams::new(Asset::Btc, Algorithm::Sha256d);
     params.difficulty = Difficulty::Fixed { bits: POW_LIMIT_BITS };
     params.coinbase_maturity = 5;
-    params.premine_blocks = 0;
+    params.premine_coins = 0;
     params
 }
 
