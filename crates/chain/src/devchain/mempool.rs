@@ -143,10 +143,10 @@ impl Mempool {
 
     fn closure(&self, from: &[Txid], next: impl Fn(&PoolEntry) -> Vec<Txid>) -> HashSet<Txid> {
         let mut seen = HashSet::new();
-        let mut todo = from.to_vec();
-        while let Some(txid) = todo.pop() {
+        let mut pending = from.to_vec();
+        while let Some(txid) = pending.pop() {
             if let Some(entry) = self.entries.get(&txid).filter(|_| seen.insert(txid)) {
-                todo.extend(next(entry));
+                pending.extend(next(entry));
             }
         }
         seen
