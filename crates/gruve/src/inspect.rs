@@ -69,7 +69,7 @@ pub enum InspectKind {
 /// Runs the command; exit code 2 for input that cannot be used.
 #[must_use]
 #[allow(clippy::needless_pass_by_value)] // the command line is handed over whole
-pub fn run(args: InspectArgs) -> ExitCode {
+pub(crate) fn run(args: InspectArgs) -> ExitCode {
     match inspect(&args) {
         Ok(answer) => {
             let text = if args.json { answer.to_json_text() } else { answer.to_text() };
