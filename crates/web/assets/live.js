@@ -10,6 +10,7 @@
   let last = 0;
   let waiting = false;
   let busy = false;
+  let stale = false;
 
   async function refresh() {
     waiting = false;
@@ -24,7 +25,10 @@
       for (const old of parts()) {
         const part = fresh.getElementById(old.id);
         if (!part || part.isEqualNode(old) || old.contains(document.activeElement)) continue;
-        old.replaceWith(document.importNode(part, true));
+        const next = document.importNode(part, true);
+        const open = [...old.querySelectorAll("details")].map((d) => d.open);
+        next.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
+        old.replaceWith(next);
       }
     } catch (_) {
       // The next event tries again.
@@ -33,7 +37,6 @@
     }
   }
 
-  let stale = false;
   function changed() {
     if (waiting) return;
     waiting = true;

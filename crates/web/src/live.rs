@@ -29,6 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Pulse {
     count: Arc<watch::Sender<u64>>,
+    closing: Arc<watch::Sender<bool>>,
     places: Arc<Semaphore>,
 }
 
@@ -36,6 +37,7 @@ impl Default for Pulse {
     fn default() -> Self {
         Pulse {
             count: Arc::new(watch::Sender::new(0)),
+            closing: Arc::new(watch::Sender::new(false)),
             places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         }
     }
@@ -47,6 +49,11 @@ impl Pulse {
         self.count.send_modify(|n| *n = n.wrapping_add(1));
     }
 
+    /// Ends all streams: the server stops, and must not wait for those who only listen.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
     /// How many listen.
     #[must_use]
     pub fn listeners(&self) -> usize {
@@ -56,6 +63,7 @@ impl Pulse {
 
 struct Listener {
     count: watch::Receiver<u64>,
+    closing: watch::Receiver<bool>,
     until: tokio::time::Instant,
     greeted: bool,
     _place: OwnedSemaphorePermit,
@@ -69,15 +77,18 @@ pub(crate) async fn events(State(state): State<AppState>) -> Result<Response, Fa
     };
     let listener = Listener {
         count: pulse.count.subscribe(),
+        closing: pulse.closing.subscribe(),
         until: tokio::time::Instant::now() + STREAM_LIFE,
         greeted: false,
         _place: place,
     };
     let events = stream::unfold(listener, |mut l| async move {
         if l.greeted {
-            match tokio::time::timeout_at(l.until, l.count.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return None,
+            tokio::select! {
+                biased;
+                _ = l.closing.wait_for(|c| *c) => return None,
+                () = tokio::time::sleep_until(l.until) => return None,
+                changed = l.count.changed() => changed.ok()?,
             }
         }
         let n = *l.count.borrow_and_update();

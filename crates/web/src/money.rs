@@ -27,6 +27,34 @@ pub(crate) fn rate(r: Hashrate) -> Markup {
     html! { span.num title={ (grouped(r.0)) " hashes per second" } { (r) } }
 }
 
+/// A hashrate exactly, in the largest unit that needs at most three decimals: what a form may be
+/// filled with.
+pub(crate) fn exact_rate(r: Hashrate) -> String {
+    const UNITS: [(&str, u128); 7] = [
+        ("EH/s", 1_000_000_000_000_000_000),
+        ("PH/s", 1_000_000_000_000_000),
+        ("TH/s", 1_000_000_000_000),
+        ("GH/s", 1_000_000_000),
+        ("MH/s", 1_000_000),
+        ("kH/s", 1_000),
+        ("H/s", 1),
+    ];
+    let fits = |unit: u128| r.0 >= unit && r.0.is_multiple_of((unit / 1000).max(1));
+    let (name, unit) = UNITS.into_iter().find(|(_, u)| fits(*u)).unwrap_or(("H/s", 1));
+    let (whole, milli) = (r.0 / unit, (r.0 % unit) / (unit / 1000).max(1));
+    if milli == 0 {
+        return format!("{whole} {name}");
+    }
+    format!("{whole}.{}", format!("{milli:03}").trim_end_matches('0')) + " " + name
+}
+
+/// An amount without its trailing zeros, where room is short and the whole stands nearby.
+pub(crate) fn short_amount(a: Amount) -> String {
+    let decimal = a.decimal();
+    let short = decimal.trim_end_matches('0').trim_end_matches('.');
+    format!("{short} {}", a.asset)
+}
+
 /// Digits in groups of three, divided by thin spaces.
 pub(crate) fn grouped(v: u128) -> String {
     let digits = v.to_string();
@@ -162,6 +190,23 @@ mod tests {
     fn work_is_written_without_a_time() {
         assert_eq!(work_text(Hashes(1 << 32)), "4.29 GH");
         assert_eq!(work_text(Hashes(0)), "0 H");
+    }
+
+    #[test]
+    fn an_exact_rate_reads_back_as_itself() {
+        for v in [1, 999, 1_000, 1_500, 12_345, 240_000, 1_234_567, 100_000_000_000_000] {
+            let text = exact_rate(Hashrate(v));
+            assert_eq!(text.parse::<Hashrate>().unwrap(), Hashrate(v), "{text}");
+        }
+        assert_eq!(exact_rate(Hashrate(1_250_000)), "1.25 MH/s");
+        assert_eq!(exact_rate(Hashrate(12_345)), "12.345 kH/s");
+    }
+
+    #[test]
+    fn short_amounts_lose_only_zeros() {
+        assert_eq!(short_amount(Amount::new(Asset::Btc, 2_000_000_000)), "20 BTC");
+        assert_eq!(short_amount(Amount::new(Asset::Btc, 1)), "0.00000001 BTC");
+        assert_eq!(short_amount(Amount::zero(Asset::Btc)), "0 BTC");
     }
 
     #[test]

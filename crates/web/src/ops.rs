@@ -1,15 +1,16 @@
 //! What machines ask: assets, health, metrics.
 
 use crate::assets;
+use crate::extract::Id;
 use crate::failure::Failure;
 use crate::metrics::Exposition;
 use crate::state::AppState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 /// `GET /assets/{name}`
-pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Failure> {
+pub(crate) async fn asset(Id(name): Id<String>) -> Result<Response, Failure> {
     assets::find(&name).map(assets::Asset::serve).ok_or_else(|| Failure::not_found("file"))
 }
 

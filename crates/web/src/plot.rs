@@ -12,7 +12,7 @@ use maud::{Markup, html};
 /// stays small (about 100 bytes a bar).
 const BARS_MAX: usize = 180;
 const HEIGHT: f64 = 200.0;
-const TOP: f64 = 22.0;
+const TOP: f64 = 8.0;
 const BOTTOM: f64 = 24.0;
 
 /// One place along the time axis.
@@ -45,7 +45,7 @@ pub(crate) struct Plot<'a> {
 
 /// The least of 1, 2, 2.5, 5 times a power of ten that is not below a quarter of `max`.
 fn step_for(max: f64) -> f64 {
-    if max.is_nan() || max <= 0.0 {
+    if !max.is_finite() || max <= 0.0 {
         return 1.0;
     }
     let rough = max / 4.0;
@@ -108,40 +108,45 @@ impl Plot<'_> {
         let gap = if points.len() > 60 { 0.05 } else { 0.18 };
         let pct = |v: f64| format!("{v:.3}%");
         let px = |v: f64| format!("{v:.1}");
-        let labels = [0, points.len() / 2, points.len() - 1];
-        let anchors = [("0%", "start"), ("50%", "middle"), ("100%", "end")];
+        let last = points.len() - 1;
+        let labels: &[(usize, &str, &str)] = match last {
+            0 => &[(0, "0%", "start")],
+            1..4 => &[(0, "0%", "start"), (last, "100%", "end")],
+            _ => &[(0, "0%", "start"), (last / 2, "50%", "middle"), (last, "100%", "end")],
+        };
         let (title_id, desc_id) = (format!("{}-t", self.id), format!("{}-d", self.id));
-        let mut tick = 0.0;
-        let mut grid = Vec::new();
-        while tick <= ticks + 0.5 {
-            grid.push(tick * step);
-            tick += 1.0;
+        let mut grid = vec![0.0];
+        while grid.len() < 12 && (grid.len() as f64) < ticks + 0.5 {
+            grid.push(grid.len() as f64 * step);
         }
         html! {
-            svg width="100%" height=(px(HEIGHT)) role="img"
-                aria-labelledby={ (title_id) " " (desc_id) } xmlns="http://www.w3.org/2000/svg" {
-                title id=(title_id) { (self.title) }
-                desc id=(desc_id) { (self.description) }
-                g aria-hidden="true" {
-                    @for v in &grid {
-                        line.grid x1="0%" x2="100%" y1=(px(y(*v))) y2=(px(y(*v))) {}
-                    }
-                    @for (i, p) in points.iter().enumerate() {
-                        @let x = slot * i as f64;
-                        rect class={ "bar " (self.tone) } x=(pct(x + slot * gap / 2.0)) y=(px(y(p.bar)))
-                            width=(pct(slot * (1.0 - gap))) height=(px(base - y(p.bar))) {
-                            title { (p.label) ": " (p.tip) }
+            div.plot-grid {
+                // Ticks are evenly spaced, so that they need no places of their own.
+                div.ticks aria-hidden="true" {
+                    @for v in grid.iter().rev() { span { ((self.axis)(*v)) } }
+                }
+                svg width="100%" height=(px(HEIGHT)) role="img"
+                    aria-labelledby={ (title_id) " " (desc_id) } xmlns="http://www.w3.org/2000/svg" {
+                    title id=(title_id) { (self.title) }
+                    desc id=(desc_id) { (self.description) }
+                    g aria-hidden="true" {
+                        @for v in &grid {
+                            line.grid x1="0%" x2="100%" y1=(px(y(*v))) y2=(px(y(*v))) {}
                         }
-                        @if let Some(line) = p.line {
+                        @for (i, p) in points.iter().enumerate() {
+                            @let x = slot * i as f64;
+                            rect class={ "bar " (self.tone) } x=(pct(x + slot * gap / 2.0))
+                                y=(px(y(p.bar))) width=(pct(slot * (1.0 - gap)))
+                                height=(px(base - y(p.bar))) {
+                                title { (p.label) ": " (p.tip) }
+                            }
+                        }
+                        @for (i, line) in points.iter().enumerate().filter_map(|(i, p)| Some((i, p.line?))) {
+                            @let x = slot * i as f64;
                             line.over x1=(pct(x)) x2=(pct(x + slot)) y1=(px(y(line))) y2=(px(y(line))) {}
                         }
-                    }
-                    @for v in grid.iter().skip(1) {
-                        text.tick x="2" y=(px(y(*v) - 5.0)) { ((self.axis)(*v)) }
-                    }
-                    line.base x1="0%" x2="100%" y1=(px(base)) y2=(px(base)) {}
-                    @for (i, (x, anchor)) in labels.iter().zip(anchors) {
-                        @if points.len() > 2 || *i == 0 || anchor == "end" && points.len() == 2 {
+                        line.base x1="0%" x2="100%" y1=(px(base)) y2=(px(base)) {}
+                        @for (i, x, anchor) in labels {
                             text.tick x=(x) y=(px(HEIGHT - 6.0)) text-anchor=(anchor) { (points[*i].label) }
                         }
                     }

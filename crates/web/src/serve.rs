@@ -33,6 +33,7 @@ pub async fn serve(
     let app = router(state.clone());
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (closing, _) = watch::channel(false);
+    let pulse = state.pulse().clone();
     let watcher = watch_for_changes(state);
     tokio::pin!(shutdown, watcher);
     loop {
@@ -81,6 +82,7 @@ pub async fn serve(
         });
     }
     drop(listener);
+    pulse.close();
     closing.send_replace(true);
     // Every place given back means every connection ended.
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);

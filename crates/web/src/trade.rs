@@ -204,3 +204,25 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
         other => Failure::of(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::STATEMENTS;
+    use crate::state::MIGRATIONS;
+    use gruve_store::testing::prepare_all;
+    use gruve_store::{Store, laws, matches_on_both_engines};
+
+    #[test]
+    fn both_engines_get_the_same_tables() {
+        for m in MIGRATIONS {
+            matches_on_both_engines(m).unwrap();
+        }
+    }
+
+    async fn every_statement_prepares(store: Store) {
+        store.migrate("web", MIGRATIONS).await.unwrap();
+        prepare_all(&store, STATEMENTS).await;
+    }
+
+    laws! { purchases: [every_statement_prepares] }
+}

@@ -3,7 +3,9 @@
 
 use gruve_market::{BlockState, ContractState, LaneStats};
 use gruve_treasury::{InvoiceState, PayoutState};
-use gruve_units::{Amount, Asset, Bps, ContractId, EpochRule, InvoiceId, Target, Timestamp};
+use gruve_units::{
+    Algorithm, Amount, Asset, Bps, ContractId, EpochRule, InvoiceId, Target, Timestamp,
+};
 
 /// A lane as the public sees it: its figures, and what is live.
 #[derive(Clone, Debug)]
@@ -26,7 +28,9 @@ impl LaneView {
     /// Network difficulty as text; absent until a job has been made.
     pub(crate) fn difficulty(&self) -> Option<String> {
         let target = Target::from_compact(self.stats.network_bits?)?;
-        Some(difficulty_text(target.difficulty(self.stats.algorithm)))
+        // Networks of headers count from Bitcoin's difficulty 1, Litecoin's and Dogecoin's too; the
+        // scrypt unit that pools use is for shares.
+        Some(difficulty_text(target.difficulty(Algorithm::Sha256d)))
     }
 }
 

@@ -45,6 +45,27 @@ async fn a_beat_reaches_whoever_listens() {
 }
 
 #[tokio::test]
+async fn listeners_are_bounded_and_the_one_too_many_is_told_to_reload_by_hand() {
+    let house = House::new().await;
+    let service = TowerToHyperService::new(house.app.clone());
+    let mut streams = Vec::new();
+    let refused = loop {
+        let request = Request::get("/events").body(Body::empty()).unwrap();
+        let answer = service.call(request).await.unwrap();
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        streams.push(answer);
+        assert!(streams.len() <= 2_000, "no bound in sight");
+    };
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key("retry-after"));
+    streams.pop();
+    let request = Request::get("/events").body(Body::empty()).unwrap();
+    assert_eq!(service.call(request).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_served_page_refreshes_when_an_epoch_closes_and_the_server_ends_when_told() {
     let house = House::new().await;
     house.epochs(2).await;

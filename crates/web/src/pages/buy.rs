@@ -3,7 +3,7 @@
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
-use crate::money::{amount, rate, span_text, term_text, time, work};
+use crate::money::{amount, exact_rate, rate, span_text, term_text, time, work};
 use crate::pages::plans::{plan_terms, risk};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
@@ -46,7 +46,7 @@ pub(crate) async fn choose(
     let (plan, lane) = plan_and_lane(&state, &q.plan).await?;
     let start = Choice {
         plan: plan.id.clone(),
-        hashrate: plan.hashrate_min.to_string(),
+        hashrate: exact_rate(plan.hashrate_min),
         term: String::new(),
     };
     Ok(choose_page(&visitor, &plan, lane.as_ref(), &start, None))
@@ -61,10 +61,9 @@ fn choose_page(
 ) -> Markup {
     let length = rule_of(plan.epoch_us).length();
     let span = |n: u64| span_text(length.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX)));
-    let hint = format!(
-        "{} to {}, in steps of {}. Write the unit, as in “{}”.",
-        plan.hashrate_min, plan.hashrate_max, plan.hashrate_step, plan.hashrate_min
-    );
+    let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
+    let step = exact_rate(plan.hashrate_step);
+    let hint = format!("{least} to {most}, in steps of {step}. Write the unit, as in “{least}”.");
     let content = html! {
         div.lead {
             p.crumbs { a href="/plans" { "Plans" } }

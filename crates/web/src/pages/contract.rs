@@ -3,18 +3,22 @@
 use crate::extract::{Customer, Id};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
-use crate::money::{amount, clock_text, epoch, percent, rate, term_text, time, work, work_text};
+use crate::money::{
+    amount, clock_text, epoch, percent, rate, short_amount, term_text, time, work, work_text,
+};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::view::{contract_state, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
-use gruve_market::{ContractView, SettlementLine};
+use gruve_market::{ContractView, EpochLine, SettlementLine};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashrate};
 use maud::{Markup, html};
 
 /// Epochs in the table on the page; the API gives more.
 const LINES_SHOWN: usize = 100;
+/// Rows that stand open; the rest is folded away.
+const RECENT: usize = 12;
 /// Settlements drawn and listed.
 const SETTLEMENTS_SHOWN: u32 = 500;
 
@@ -170,7 +174,7 @@ fn earn_plot(c: &ContractView, rule: EpochRule, settlements: &[SettlementLine]) 
         .collect();
     // For the axis only.
     #[allow(clippy::cast_possible_truncation)]
-    let axis = |v: f64| Amount::new(c.asset, v as i64).to_string();
+    let axis = |v: f64| short_amount(Amount::new(c.asset, v as i64));
     let description = format!(
         "Bars: earnings credited up to each settlement, after fees; {} in all. Every figure stands \
          in the table below.",
@@ -189,46 +193,78 @@ fn earn_plot(c: &ContractView, rule: EpochRule, settlements: &[SettlementLine]) 
     .draw()
 }
 
-fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+/// The newest rows of a table, and the older ones folded away.
+fn recent_and_older<T>(all: &[T], what: &str, table: impl Fn(&[T]) -> Markup) -> Markup {
+    let all_shown = &all[..all.len().min(LINES_SHOWN)];
+    let (recent, older) = all_shown.split_at(all_shown.len().min(RECENT));
     html! {
-        @if settlements.is_empty() {
-            p.empty { "Nothing settled yet. Earnings are settled when the blocks behind them are mature." }
-        } @else {
+        (table(recent))
+        @if !older.is_empty() {
+            details {
+                summary { (older.len()) " older " (what) }
+                (table(older))
+                @if all.len() > LINES_SHOWN {
+                    p.small.soft { "The newest " (LINES_SHOWN) " are shown; the API gives more." }
+                }
+            }
+        }
+    }
+}
+
+fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+    let table = |rows: &[SettlementLine]| {
+        html! {
             table.cards {
                 caption.visually-hidden { "Settlements, newest first" }
                 thead { tr {
-                    th scope="col" { "Settled" } th scope="col" { "Epochs" } th.r scope="col" { "Earned" }
-                    th.r scope="col" { "Fee" } th.r scope="col" { "Maintenance" } th.r scope="col" { "Credited" }
+                    th scope="col" { "Settled" }
+                    th scope="col" { "Epochs" }
+                    th.r scope="col" { "Earned" }
+                    th.r scope="col" { "Fee" }
+                    th.r scope="col" { "Maintenance" }
+                    th.r scope="col" { "Credited" }
                 } }
-                tbody { @for l in settlements.iter().take(LINES_SHOWN) { tr {
+                tbody { @for l in rows { tr {
                     (cell!("Settled", time(l.at)))
-                    (cell!("Epochs", html! { (epoch(l.from_epoch, rule)) @if l.to_epoch != l.from_epoch { "–" (epoch(l.to_epoch, rule)) } }))
+                    (cell!("Epochs", epochs_of(l, rule)))
                     (cell!(r "Earned", amount(l.gross)))
                     (cell!(r "Fee", amount(l.fee)))
                     (cell!(r "Maintenance", amount(l.maintenance)))
                     (cell!(r "Credited", amount(l.net)))
                 } } }
             }
-            @if settlements.len() > LINES_SHOWN {
-                p.small.soft { "The newest " (LINES_SHOWN) " settlements; the API gives more." }
-            }
         }
+    };
+    if settlements.is_empty() {
+        return html! {
+            p.empty { "Nothing settled yet. Earnings are settled when the blocks behind them are mature." }
+        };
+    }
+    recent_and_older(settlements, "settlements", table)
+}
+
+fn epochs_of(l: &SettlementLine, rule: EpochRule) -> Markup {
+    html! {
+        (epoch(l.from_epoch, rule))
+        @if l.to_epoch != l.from_epoch { "–" (epoch(l.to_epoch, rule)) }
     }
 }
 
 fn lines(c: &ContractView, rule: EpochRule) -> Markup {
-    html! {
-        @if c.epochs.is_empty() {
-            p.empty { "No epoch has closed since the contract began." }
-        } @else {
+    let table = |rows: &[EpochLine]| {
+        html! {
             table.cards {
                 caption.visually-hidden { "Work per epoch, newest first" }
                 thead { tr {
-                    th scope="col" { "Epoch" } th scope="col" { "Began" } th.r scope="col" { "Entitled" }
-                    th.r scope="col" { "Delivered" } th.r scope="col" { "Share" }
-                    th.r scope="col" { "Made good" } th.r scope="col" { "Shortfall after" }
+                    th scope="col" { "Epoch" }
+                    th scope="col" { "Began" }
+                    th.r scope="col" { "Entitled" }
+                    th.r scope="col" { "Delivered" }
+                    th.r scope="col" { "Share" }
+                    th.r scope="col" { "Made good" }
+                    th.r scope="col" { "Shortfall after" }
                 } }
-                tbody { @for e in c.epochs.iter().take(LINES_SHOWN) { tr {
+                tbody { @for e in rows { tr {
                     (cell!("Epoch", epoch(e.epoch, rule)))
                     (cell!("Began", time(e.start)))
                     (cell!(r "Entitled", work(e.entitled)))
@@ -238,9 +274,10 @@ fn lines(c: &ContractView, rule: EpochRule) -> Markup {
                     (cell!(r "Shortfall after", work(e.shortfall)))
                 } } }
             }
-            @if c.epochs.len() > LINES_SHOWN {
-                p.small.soft { "The newest " (LINES_SHOWN) " epochs; the API gives more." }
-            }
         }
+    };
+    if c.epochs.is_empty() {
+        return html! { p.empty { "No epoch has closed since the contract began." } };
     }
+    recent_and_older(&c.epochs, "epochs", table)
 }

@@ -1,5 +1,6 @@
 //! One lane: its figures, its closed epochs, its blocks.
 
+use crate::extract::Id;
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{asset_name, clock_text, epoch, rate, span_text, time, work, work_text};
@@ -7,7 +8,7 @@ use crate::pages::home::{block_table, sold_meter};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use gruve_market::EpochView;
 use gruve_units::{EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
@@ -19,7 +20,7 @@ const BLOCKS_SHOWN: u32 = 50;
 pub(crate) async fn lane(
     State(state): State<AppState>,
     visitor: Visitor,
-    Path(name): Path<String>,
+    Id(name): Id<String>,
 ) -> Result<Markup, Failure> {
     let missing = || Failure::not_found("lane");
     let lanes = state.lanes().await?;

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::layout::{ETH_NOTE, page};
-use crate::money::{amount, asset_name, rate, span_text};
+use crate::money::{amount, asset_name, exact_rate, rate, span_text};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
@@ -57,8 +57,8 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
     html! {
         dl.pairs {
             dt { "Earns" } dd { (asset_name(p.asset)) " (" (p.asset) ")" }
-            dt { "Price" } dd { (amount(p.price)) " for " (rate(p.price_hashrate)) " a day" }
-            dt { "Hashrate" } dd { (rate(p.hashrate_min)) " to " (rate(p.hashrate_max)) ", in steps of " (rate(p.hashrate_step)) }
+            dt { "Price" } dd { (amount(p.price)) " for " (exact_rate(p.price_hashrate)) " a day" }
+            dt { "Hashrate" } dd { (exact_rate(p.hashrate_min)) " to " (exact_rate(p.hashrate_max)) ", in steps of " (exact_rate(p.hashrate_step)) }
             dt { "Term" } dd {
                 (span(shortest))
                 @if shortest != longest { " to " (span(longest)) }
