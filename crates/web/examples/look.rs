@@ -1,6 +1,8 @@
 //! Serves the pages over a small real house on a temporary database, to be looked at:
 //! `cargo run -p gruve-web --example look -- 127.0.0.1:7480`
 //!
+//! With `moving` as the second argument an epoch closes every three seconds.
+//!
 //! A customer `kari` (password `four words make one`) has bought, earned and withdrawn.
 #![allow(clippy::unwrap_used, missing_docs, clippy::duplicate_mod)]
 
@@ -48,5 +50,17 @@ async fn main() {
     let listener = tokio::net::TcpListener::bind(&at).await.unwrap();
     println!("look at http://{at}");
     let done = async { tokio::signal::ctrl_c().await.unwrap() };
-    gruve_web::serve(listener, house.state.clone(), done).await.unwrap();
+    let served = gruve_web::serve(listener, house.state.clone(), done);
+    let moving = async {
+        let mut tick = tokio::time::interval(std::time::Duration::from_secs(3));
+        while std::env::args().any(|a| a == "moving") {
+            tick.tick().await;
+            house.epoch().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = served => served.unwrap(),
+        () = moving => {}
+    }
 }
