@@ -23,7 +23,7 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     let mut chance = Chance::new();
 
     let mut house = demo();
-    until("the house answers", Duration::from_secs(60), async || api.get("/readyz").await.ok())
+    until("the house answers", Duration::from_secs(60), async || api.get("/api/v1/lanes").await.ok())
         .await
         .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
     let account = json!({"name": "ola", "email": "ola@example.org", "password": "correct horse battery"});

@@ -1,8 +1,8 @@
 //! What the whole-house tests share: the program under test, ports, and waiting with a deadline.
-#![allow(dead_code)] // each test file uses its own part
+// Each test file uses its own part, and all of it is private to that file.
+#![allow(dead_code, unreachable_pub)]
 
 use std::fs::File;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -78,14 +78,11 @@ pub fn run(args: &[&str]) -> std::process::Output {
 }
 
 /// Asks again and again until there is an answer or the time is over.
-pub async fn until<T, F>(
+pub async fn until<T>(
     what: &str,
     within: Duration,
-    mut ask: impl FnMut() -> F,
-) -> Result<T, String>
-where
-    F: Future<Output = Option<T>>,
-{
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> Result<T, String> {
     let asking = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
         loop {

@@ -4,6 +4,8 @@
 //! database, starts the lanes, answers the small questions that rooms ask each other through their
 //! traits, and says on the terminal what happens.
 
+// The modules of a program are private as a whole; marking each item so again says nothing.
+#![allow(unreachable_pub)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;
@@ -68,7 +70,10 @@ fn start_logging(level: tracing::Level) {
     let filter = Targets::new()
         .with_default(outside)
         .with_targets(ROOMS.iter().map(|room| (*room, level)));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false);
     // Only fails when logging was started before, as in a test of this very function.
     let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
 }

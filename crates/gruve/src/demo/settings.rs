@@ -41,7 +41,7 @@ pub const LANES: [DemoLane; 2] = [
         ],
         class_start: 19,
         port_offset: 1,
-        plan: (Hashrate(50_000), Hashrate(1_000_000), Hashrate(10_000)),
+        plan: (Hashrate(200_000), Hashrate(1_000_000), Hashrate(10_000)),
     },
     DemoLane {
         id: "ltc",
@@ -53,7 +53,7 @@ pub const LANES: [DemoLane; 2] = [
         ],
         class_start: 10,
         port_offset: 2,
-        plan: (Hashrate(50), Hashrate(1_000), Hashrate(10)),
+        plan: (Hashrate(200), Hashrate(1_000), Hashrate(10)),
     },
 ];
 
