@@ -48,13 +48,12 @@ async fn a_customer_goes_the_whole_way_at_a_desk_and_on_a_phone_and_signs_in_wit
     );
     let home = format!("http://127.0.0.1:{base}");
     let api = Api::new(home.clone());
-    until("the house answers", Duration::from_secs(60), async || api.get("/readyz").await.ok())
+    until("the house answers", Duration::from_secs(60), async || api.get("/api/v1/lanes").await.ok())
         .await
         .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
     let rpc_password = std::fs::read_to_string(data.join("gruve-demo")).unwrap();
-    let wallet = |port: u16| {
-        Rpc::new(format!("http://127.0.0.1:{port}"), "gruve", rpc_password.trim())
-    };
+    let wallet =
+        |port: u16| Rpc::new(format!("http://127.0.0.1:{port}"), "gruve", rpc_password.trim());
 
     let btc = Lane { plan: "btc-lease", asset: "BTC", wallet: wallet(base + 3) };
     driver
@@ -261,12 +260,13 @@ impl Driver {
     /// was done has failed.
     async fn browse<F>(&self, screen: Screen, home: &str, journey: impl FnOnce(Page) -> F)
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = ()> + 'static,
     {
         let profile = tempfile::tempdir().unwrap();
         let page = Page::open_browser(self, screen, home, profile.path()).await;
         let client = page.client.clone();
-        let outcome = tokio::spawn(journey(page)).await;
+        let journey = async { tokio::task::spawn_local(journey(page)).await };
+        let outcome = tokio::task::LocalSet::new().run_until(journey).await;
         client.close().await.unwrap();
         if let Err(failure) = outcome {
             std::panic::resume_unwind(failure.into_panic());
@@ -403,7 +403,8 @@ impl Page {
         let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.devtools("Page.captureScreenshot", params).await;
         let picture = BASE64.decode(picture["data"].as_str().unwrap()).unwrap();
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test-output/screenshots");
+        let folder =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test-output/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{}-{name}.png", self.screen.name)), picture).unwrap();
     }

@@ -22,7 +22,8 @@ fn assert_reconciles(summary: &Value, said: &str) {
     assert_eq!(summary["reconciles"], true, "{summary:#}\n{said}");
     for asset in summary["assets"].as_array().unwrap() {
         let n = |key: &str| asset[key].as_i64().unwrap();
-        let parts = n("customers") + n("operator") + n("window_reserve") + n("maturing") + n("remainder");
+        let parts =
+            n("customers") + n("operator") + n("window_reserve") + n("maturing") + n("remainder");
         assert_eq!(n("block_rewards"), parts, "{asset:#}");
         assert_eq!(n("wallet_on_chain"), n("wallet_in_books"), "{asset:#}");
         assert!(n("block_rewards") > 0, "{asset:#}");
@@ -67,4 +68,3 @@ fn fresh_refuses_a_folder_that_no_demo_made() {
     let (ok, _, said) = demo(dir.path(), free_ports(5), &["--fresh"]);
     assert!(!ok && precious.exists(), "{said}");
 }
-

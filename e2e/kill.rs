@@ -23,10 +23,13 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     let mut chance = Chance::new();
 
     let mut house = demo();
-    until("the house answers", Duration::from_secs(60), async || api.get("/api/v1/lanes").await.ok())
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
-    let account = json!({"name": "ola", "email": "ola@example.org", "password": "correct horse battery"});
+    until("the house answers", Duration::from_secs(60), async || {
+        api.get("/api/v1/lanes").await.ok()
+    })
+    .await
+    .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
+    let account =
+        json!({"name": "ola", "email": "ola@example.org", "password": "correct horse battery"});
     api.post("/api/v1/accounts", &account).await.unwrap();
 
     let accepted = dir.path().join("accepted");
@@ -34,8 +37,19 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     let accepted_arg = accepted.to_str().unwrap().to_owned();
     let miner_log = dir.path().join("miner.log");
     let miner = Running::start(
-        &["miner", "--url", &url, "--user", "ola.outside", "--threads", "1", "--limit", "200 kH/s",
-          "--accepted-log", &accepted_arg],
+        &[
+            "miner",
+            "--url",
+            &url,
+            "--user",
+            "ola.outside",
+            "--threads",
+            "1",
+            "--limit",
+            "200 kH/s",
+            "--accepted-log",
+            &accepted_arg,
+        ],
         &miner_log,
     );
     let lines = async || std::fs::read_to_string(&accepted).unwrap_or_default().lines().count();
@@ -77,7 +91,15 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     assert!(house.stop().await.success(), "{}", tail(&log));
 
     let config = data.join("gruve.toml");
-    let out = run(&["admin", "audit", "--json", "--config", config.to_str().unwrap(), "--accepted", &accepted_arg]);
+    let out = run(&[
+        "admin",
+        "audit",
+        "--json",
+        "--config",
+        config.to_str().unwrap(),
+        "--accepted",
+        &accepted_arg,
+    ]);
     let report: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
         panic!("{}", String::from_utf8_lossy(&out.stderr));
     });

@@ -76,7 +76,10 @@ async fn blocks_payments_and_payouts_are_real_to_litecoind() {
     node.generate(101, &own).await;
 
     let dir = tempfile::tempdir().unwrap();
-    let (http, stratum) = { let p = free_ports(2); (p, p + 1) };
+    let (http, stratum) = {
+        let p = free_ports(2);
+        (p, p + 1)
+    };
     let file = dir.path().join("gruve.toml");
     std::fs::write(&file, config(node, http, stratum)).unwrap();
     let file = file.to_str().unwrap();
@@ -87,8 +90,21 @@ async fn blocks_payments_and_payouts_are_real_to_litecoind() {
     let url = format!("stratum+tcp://127.0.0.1:{stratum}");
     let miner_log = dir.path().join("miner.log");
     let miner = Running::start(
-        &["miner", "--url", &url, "--user", "house.rig", "--password", MACHINE_PASSWORD,
-          "--algorithm", "scrypt", "--threads", "1", "--limit", "8 H/s"],
+        &[
+            "miner",
+            "--url",
+            &url,
+            "--user",
+            "house.rig",
+            "--password",
+            MACHINE_PASSWORD,
+            "--algorithm",
+            "scrypt",
+            "--threads",
+            "1",
+            "--limit",
+            "8 H/s",
+        ],
         &miner_log,
     );
     let api = Api::new(format!("http://127.0.0.1:{http}"));
@@ -98,7 +114,8 @@ async fn blocks_payments_and_payouts_are_real_to_litecoind() {
     until("the house answers", minute, async || api.get("/api/v1/lanes").await.ok())
         .await
         .unwrap_or_else(|e| panic!("{}", said(e)));
-    let account = json!({"name": "liv", "email": "liv@example.org", "password": "correct horse battery"});
+    let account =
+        json!({"name": "liv", "email": "liv@example.org", "password": "correct horse battery"});
     api.post("/api/v1/accounts", &account).await.unwrap();
     let login = json!({"login": "liv", "password": "correct horse battery"});
     let session = api.post("/api/v1/sessions", &login).await.unwrap();

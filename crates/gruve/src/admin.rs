@@ -61,16 +61,14 @@ pub async fn audit(
     let books = gruve_ledger::audit(&mut tx).await.map_err(|e| e.to_string())?;
     let mut findings: Vec<String> = books.findings.iter().map(|f| format!("books: {f}")).collect();
     findings.extend(parts.market.audit_tables(&mut tx).await.map_err(|e| e.to_string())?);
-    let reconciliation =
-        parts.market.reconciliation(&mut tx).await.map_err(|e| e.to_string())?;
+    let reconciliation = parts.market.reconciliation(&mut tx).await.map_err(|e| e.to_string())?;
     for asset in &reconciliation.assets {
         findings.extend(asset.differences.iter().map(|d| format!("{}: {d}", asset.asset)));
     }
     let (mut lanes, mut counted) = (Vec::new(), Counted::default());
     for lane in &config.lanes {
         let log = parts.share_log(&lane.id).map_err(|e| e.to_string())?;
-        let audit =
-            parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
+        let audit = parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
         findings.extend(audit.findings.iter().map(|f| format!("lane {}: {f}", lane.id)));
         let wallet =
             parts.treasury.reconcile(&mut tx, lane.asset).await.map_err(|e| e.to_string())?;
@@ -127,7 +125,12 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
     for lane in &report.lanes {
         println!(
             "lane {}: {} epochs and {} shares recomputed, {} shares in open epochs; wallet {} = books {} minor units",
-            lane.lane, lane.closed_epochs, lane.shares, lane.open_shares, lane.wallet_minor, lane.books_minor
+            lane.lane,
+            lane.closed_epochs,
+            lane.shares,
+            lane.open_shares,
+            lane.wallet_minor,
+            lane.books_minor
         );
     }
     if let Some(a) = &report.accepted {
@@ -155,8 +158,7 @@ impl Counted {
         let mut reader = log.reader(Position::START);
         while let Some((_, record)) = reader.next().map_err(|e| e.to_string())? {
             if let Record::Share(s) = record {
-                let key =
-                    (s.job.0, s.extranonce.as_slice().to_vec(), s.ntime, s.nonce, s.version);
+                let key = (s.job.0, s.extranonce.as_slice().to_vec(), s.ntime, s.nonce, s.version);
                 let count = self.0.entry(key).or_default();
                 if closed.is_some_and(|last| s.epoch <= last) {
                     count.0 += 1;

@@ -67,9 +67,8 @@ fn start_logging(level: tracing::Level) {
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let outside = level.min(tracing::Level::WARN);
-    let filter = Targets::new()
-        .with_default(outside)
-        .with_targets(ROOMS.iter().map(|room| (*room, level)));
+    let filter =
+        Targets::new().with_default(outside).with_targets(ROOMS.iter().map(|room| (*room, level)));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

@@ -80,11 +80,17 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Set when customers come by https (behind a TLS proxy): cookies are then `Secure`.
     pub secure_cookies: bool,
+    /// `https://host[:port]` as browsers see it, when a proxy stands in front and changes `Host`.
+    pub origin: Option<String>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), secure_cookies: false }
+        HttpConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            secure_cookies: false,
+            origin: None,
+        }
     }
 }
 
@@ -296,6 +302,13 @@ impl Config {
             let what = "write a name like `gruve.example/log`: 1 to 200 characters, no space, no +";
             fault("house.origin".into(), what.into());
         }
+        let schemes = ["http://", "https://"];
+        if let Some(set) = &self.http.origin
+            && (!schemes.iter().any(|s| set.starts_with(s)) || set.ends_with('/'))
+        {
+            let what = "write it as browsers do: https://mine.example, without a slash at the end";
+            fault("http.origin".into(), what.into());
+        }
         if self.lanes.is_empty() || self.lanes.len() > LANES_MAX {
             fault("lane".into(), format!("write 1 to {LANES_MAX} [[lane]] sections"));
         }
@@ -395,9 +408,11 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once_with_its_place() {
-        let text = SAMPLE
-            .replacen("grace = \"30s\"", "grace = \"11m\"", 1)
-            .replacen("url = \"http://", "url = \"https://", 1);
+        let text = SAMPLE.replacen("grace = \"30s\"", "grace = \"11m\"", 1).replacen(
+            "url = \"http://",
+            "url = \"https://",
+            1,
+        );
         let found = faults(&text);
         assert!(found.iter().any(|f| f.starts_with("lane[0].grace")), "{found:?}");
         assert!(found.iter().any(|f| f.starts_with("lane[0].node.url")), "{found:?}");
@@ -405,7 +420,11 @@ mod tests {
 
     #[test]
     fn a_plan_on_a_lane_that_is_not_there_is_refused() {
-        let text = SAMPLE.replacen("[[plan]]\nid = \"btc-30\"\nlane = \"btc\"", "[[plan]]\nid = \"btc-30\"\nlane = \"nix\"", 1);
+        let text = SAMPLE.replacen(
+            "[[plan]]\nid = \"btc-30\"\nlane = \"btc\"",
+            "[[plan]]\nid = \"btc-30\"\nlane = \"nix\"",
+            1,
+        );
         assert!(faults(&text).iter().any(|f| f.starts_with("plan[0].lane")), "{:?}", faults(&text));
     }
 }

@@ -79,11 +79,8 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, ApiError> {
-        let failed = |why: String| ApiError::NoAnswer {
-            method: method.clone(),
-            path: path.to_owned(),
-            why,
-        };
+        let failed =
+            |why: String| ApiError::NoAnswer { method: method.clone(), path: path.to_owned(), why };
         let mut request = Request::builder().method(&method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));

@@ -155,9 +155,9 @@ pub async fn journey(
 async fn running_contract(api: &Api, lane: &str) -> Result<Option<String>, JourneyError> {
     let contracts = api.get("/api/v1/contracts").await?;
     let list = contracts.as_array().ok_or(JourneyError::Shape("list of contracts"))?;
-    let running = list.iter().find(|c| {
-        c["lane"] == lane && (c["state"] == "active" || c["state"] == "starting")
-    });
+    let running = list
+        .iter()
+        .find(|c| c["lane"] == lane && (c["state"] == "active" || c["state"] == "starting"));
     running.map(|c| text(c, "contract").map(str::to_owned)).transpose()
 }
 
@@ -191,9 +191,13 @@ async fn buy(
     let term = plan["term_epochs_min"].as_u64().ok_or(JourneyError::Shape("term_epochs_min"))?;
     let order = json!({ "plan": id, "hashrate": wanted.0.to_string(), "term_epochs": term });
     let quote = api.post("/api/v1/quotes", &order).await?;
-    say.say("customer", format!(
-        "{lane}: is quoted {wanted} for {term} epochs at {} {asset}", text(&quote["price"], "decimal")?,
-    ));
+    say.say(
+        "customer",
+        format!(
+            "{lane}: is quoted {wanted} for {term} epochs at {} {asset}",
+            text(&quote["price"], "decimal")?,
+        ),
+    );
     let bought = api.post("/api/v1/contracts", &json!({ "quote": text(&quote, "quote")? })).await?;
     let contract = text(&bought, "contract")?.to_owned();
     let invoice = &bought["invoice"];
@@ -255,10 +259,7 @@ async fn available(api: &Api, asset: Asset) -> Result<i64, JourneyError> {
 
 /// Calls the customer's own wallet.
 async fn call(wallet: &Rpc, method: &str, params: Value) -> Result<Value, JourneyError> {
-    wallet
-        .call(method, params)
-        .await
-        .map_err(|e| JourneyError::Wallet(format!("{method}: {e}")))
+    wallet.call(method, params).await.map_err(|e| JourneyError::Wallet(format!("{method}: {e}")))
 }
 
 /// Asks every half second until there is an answer. What the customer waits for happens on a

@@ -69,7 +69,10 @@ pub fn start_miners(
         }
         let names =
             lane.machines.iter().map(|(site, name, rate)| format!("{name} at {site} ({rate})"));
-        say.say("farm", format!("{}: {} by Stratum V1", lane.id, names.collect::<Vec<_>>().join(", ")));
+        say.say(
+            "farm",
+            format!("{}: {} by Stratum V1", lane.id, names.collect::<Vec<_>>().join(", ")),
+        );
     }
     Ok(miners)
 }

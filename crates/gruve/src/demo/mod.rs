@@ -92,7 +92,10 @@ async fn whole_line(
     let notes = Notes::open(&folder.path.join("customer.json"), &SystemEntropy);
     let notes = notes.map_err(|e| e.to_string())?;
     let customer = customer::enter(api, &notes, say).await.map_err(|e| e.to_string())?;
-    say.say("customer", format!("sign in as {:?} with the password {:?}", notes.name, notes.password));
+    say.say(
+        "customer",
+        format!("sign in as {:?} with the password {:?}", notes.name, notes.password),
+    );
     let watching = farm::tell_blocks(api, say);
     let journeys = async {
         let way = |lane: &'static settings::DemoLane| {

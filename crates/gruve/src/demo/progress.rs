@@ -15,8 +15,11 @@ pub struct Progress {
 impl Progress {
     /// Progress on standard output, or on standard error when standard output is for machines.
     pub fn new(to_stderr: bool) -> Self {
-        let terminal =
-            if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let terminal = if to_stderr {
+            std::io::stderr().is_terminal()
+        } else {
+            std::io::stdout().is_terminal()
+        };
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
         Progress { started: Instant::now(), to_stderr, colour }
     }

@@ -40,8 +40,7 @@ impl Scan {
             let at = self.next;
             let hash = node.block_hash(at).await?.ok_or(ScanError::Moved(at))?;
             let bytes = node.block(&hash).await?;
-            let block =
-                parse_block(&bytes, node.params()).map_err(|e| ScanError::Block(at, e))?;
+            let block = parse_block(&bytes, node.params()).map_err(|e| ScanError::Block(at, e))?;
             for tx in &block.txs {
                 for input in &tx.inputs {
                     self.unspent.remove(input);

@@ -47,10 +47,7 @@ pub const LANES: [DemoLane; 2] = [
         id: "ltc",
         asset: Asset::Ltc,
         algorithm: Algorithm::Scrypt,
-        machines: &[
-            ("bergen", "bergen-3", Hashrate(500)),
-            ("narvik", "narvik-2", Hashrate(500)),
-        ],
+        machines: &[("bergen", "bergen-3", Hashrate(500)), ("narvik", "narvik-2", Hashrate(500))],
         class_start: 10,
         port_offset: 2,
         plan: (Hashrate(200), Hashrate(1_000), Hashrate(10)),

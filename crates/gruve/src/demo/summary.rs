@@ -50,13 +50,8 @@ pub struct AssetBooks {
 
 impl AssetBooks {
     fn holds(&self) -> bool {
-        let parts = [
-            self.customers,
-            self.operator,
-            self.window_reserve,
-            self.maturing,
-            self.remainder,
-        ];
+        let parts =
+            [self.customers, self.operator, self.window_reserve, self.maturing, self.remainder];
         let sum: i128 = parts.iter().map(|p| i128::from(*p)).sum();
         sum == i128::from(self.block_rewards)
             && self.wallet_on_chain == self.wallet_in_books
@@ -179,7 +174,9 @@ impl Scans {
             }
             Ok(books)
         };
-        tokio::time::timeout(within, reading).await.map_err(|_| "reading the chains took too long")?
+        tokio::time::timeout(within, reading)
+            .await
+            .map_err(|_| "reading the chains took too long")?
     }
 }
 

@@ -34,12 +34,15 @@ impl Machines for Logins {
     ) -> Result<Authorized, Refused> {
         let (account, machine) = user.split_once('.').unwrap_or((user, ""));
         if account == "house" {
-            let id = self.farm.house_login(password, machine, lane).await.map_err(|e| refuse(&e))?;
+            let id =
+                self.farm.house_login(password, machine, lane).await.map_err(|e| refuse(&e))?;
             return Ok(Authorized { owner: Owner::House, machine: id });
         }
         let id = self.accounts.account_by_name(account).await.map_err(|e| refuse(&e))?;
         let id = id.ok_or_else(|| {
-            Refused(format!("no account {account:?}: open one on the dashboard, log in as account.machine"))
+            Refused(format!(
+                "no account {account:?}: open one on the dashboard, log in as account.machine"
+            ))
         })?;
         let owner = MachineOwner::Account(id);
         let machine =

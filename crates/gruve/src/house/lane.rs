@@ -5,10 +5,10 @@ use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::LaneConfig;
 use gruve_chain::follow::Options as FollowOptions;
-use gruve_chain::{ChainParams, Follower};
+use gruve_chain::{ChainParams, Follower, NodeError, RpcNode};
 use gruve_market::Accountant;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
-use gruve_units::{Algorithm, Class, LaneId};
+use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +21,9 @@ const REFRESH: Duration = Duration::from_secs(30);
 
 /// How often a node without long polling is asked for its tip.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How often a node that does not answer at start is asked again.
+const NODE_AGAIN: Duration = Duration::from_secs(5);
 
 /// A lane that runs.
 pub struct RunningLane {
@@ -50,6 +53,28 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
     match algorithm {
         Algorithm::Scrypt => (16, 44, 27),
         _ => (32, 60, 42),
+    }
+}
+
+/// Waits until the node answers, and makes sure that it is of the lane's chain; `false` when the
+/// house stops first. Without this a house pointed at another network would book its coins.
+///
+/// # Errors
+/// When it is of another chain, or refuses us.
+async fn is_right_chain(
+    node: &RpcNode,
+    stopped: &mut watch::Receiver<bool>,
+) -> Result<bool, NodeError> {
+    loop {
+        match node.check_chain().await {
+            Ok(()) => return Ok(true),
+            Err(e) if e.blame() == Blame::Transient => tracing::warn!("waiting for the node: {e}"),
+            Err(e) => return Err(e),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(NODE_AGAIN) => {}
+            _ = stopped.wait_for(|s| *s) => return Ok(false),
+        }
     }
 }
 
@@ -87,7 +112,8 @@ pub fn start(
 
     let usual = usual_classes(params.algorithm);
     let class = |set: Option<Class>, usual| set.or(Class::new(usual)).unwrap_or(Class::ZERO);
-    let range = (class(config.stratum.class_min, usual.0), class(config.stratum.class_max, usual.1));
+    let range =
+        (class(config.stratum.class_min, usual.0), class(config.stratum.class_max, usual.1));
     let first = class(config.stratum.class_start, usual.2).clamp(range.0, range.1);
     let listener = parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"))?;
     let mut options =
@@ -105,10 +131,13 @@ pub fn start(
         asset: config.asset,
     };
     let follow = FollowOptions::for_chain(&params);
-    let follower = Follower::new(node, params, Arc::new(sink), follow);
+    let follower = Follower::new(node.clone(), params, Arc::new(sink), follow);
     let (following, name) = (follower.clone(), id.clone());
-    let ends = stopped.clone();
+    let mut ends = stopped.clone();
     tasks.spawn(async move {
+        if !is_right_chain(&node, &mut ends).await.map_err(|e| format!("lane {name}: {e}"))? {
+            return Ok(());
+        }
         following.run(ends).await.map_err(|e| format!("following the chain of lane {name}: {e}"))
     });
 

@@ -75,7 +75,7 @@ impl House {
         };
         let web = WebConfig {
             secure_cookies: config.http.secure_cookies,
-            origin: None,
+            origin: config.http.origin.clone(),
             lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
             invoice_ttl: Duration::ZERO,
         };
@@ -84,7 +84,9 @@ impl House {
         let mut ends = stopped.clone();
         tasks.spawn(async move {
             let over = async move { drop(ends.wait_for(|s| *s).await) };
-            gruve_web::serve(listener, state, over).await.map_err(|e| format!("the web server: {e}"))
+            gruve_web::serve(listener, state, over)
+                .await
+                .map_err(|e| format!("the web server: {e}"))
         });
         Ok(House { http: http_address, lanes, gateways, stopping, tasks, parts })
     }

@@ -5,7 +5,7 @@ use super::files::{FileError, Folder};
 use crate::config::{Config, DurabilityConfig, LaneConfig, NetworkConfig};
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
-use gruve_chain::{ChainError, ChainParams, NetworkName, Node, NodeError, RpcNode, params_for};
+use gruve_chain::{ChainError, ChainParams, NetworkName, NodeError, RpcNode, params_for};
 use gruve_farm::{Farm, FarmError, HouseSecret, MachineOwner, NewMachine};
 use gruve_market::{Market, MarketConfig, MarketError};
 use gruve_sharelog::{Durability, LogError, ShareLog};
@@ -91,7 +91,7 @@ pub struct Parts {
     /// Wallets.
     pub treasury: Treasury,
     /// The node of each lane.
-    pub nodes: BTreeMap<LaneId, Arc<dyn Node>>,
+    pub nodes: BTreeMap<LaneId, Arc<RpcNode>>,
     /// The password that the house's machines send.
     pub machine_password: String,
     pub(super) logins: Arc<Logins>,
@@ -127,7 +127,7 @@ impl Parts {
         let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
         let farm = farm.with_house_secret(secret);
 
-        let mut nodes: BTreeMap<LaneId, Arc<dyn Node>> = BTreeMap::new();
+        let mut nodes: BTreeMap<LaneId, Arc<RpcNode>> = BTreeMap::new();
         let mut treasury = TreasuryConfig::new(seed);
         let mut lanes = Vec::new();
         for lane in &config.lanes {
@@ -195,8 +195,11 @@ impl Parts {
 /// # Errors
 /// When it is taken.
 pub fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
-    let listener = TcpListener::bind(address)
-        .map_err(|source| StartError::Port { address, key: key.to_owned(), source })?;
+    let listener = TcpListener::bind(address).map_err(|source| StartError::Port {
+        address,
+        key: key.to_owned(),
+        source,
+    })?;
     listener.set_nonblocking(true).map_err(StartError::Socket)?;
     Ok(listener)
 }
@@ -220,7 +223,7 @@ pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
     Ok(params)
 }
 
-fn open_node(lane: &LaneConfig, params: ChainParams) -> Result<Arc<dyn Node>, StartError> {
+fn open_node(lane: &LaneConfig, params: ChainParams) -> Result<Arc<RpcNode>, StartError> {
     let node = &lane.node;
     let (user, password) = match &node.cookie_file {
         None => (node.user.clone(), node.password.clone()),
