@@ -1,14 +1,13 @@
 //! Small clients of the platform's public HTTP API and of a node's wallet: all that the demo's
 //! customer may touch.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use gruve_chain::devchain::{CallError, rpc_call};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Largest answer read: the API's own pages are far below it.
@@ -125,36 +124,21 @@ async fn exchange(
 #[derive(Clone)]
 pub struct Rpc {
     url: String,
-    authorization: String,
-    http: Client<HttpConnector, Full<Bytes>>,
+    user: String,
+    password: String,
 }
 
 impl Rpc {
     /// A client for the node at `url`, as `http://127.0.0.1:7403`.
     pub fn new(url: String, user: &str, password: &str) -> Self {
-        let authorization = format!("Basic {}", BASE64.encode(format!("{user}:{password}")));
-        Rpc { url, authorization, http: Client::builder(TokioExecutor::new()).build_http() }
+        Rpc { url, user: user.to_owned(), password: password.to_owned() }
     }
 
     /// Calls a method.
     ///
     /// # Errors
     /// What the node or the transport says.
-    pub async fn call(&self, method: &str, params: Value) -> Result<Value, String> {
-        let body = json!({ "jsonrpc": "1.0", "id": "demo", "method": method, "params": params });
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(&self.url)
-            .header("authorization", &self.authorization)
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.to_string())))
-            .map_err(|e| format!("malformed request: {e}"))?;
-        let (status, body) = exchange(&self.http, request).await?;
-        let answer: Value =
-            serde_json::from_slice(&body).map_err(|_| format!("{status}, and no JSON"))?;
-        if answer["error"].is_null() {
-            return Ok(answer["result"].clone());
-        }
-        Err(answer["error"]["message"].as_str().unwrap_or("an error without words").to_owned())
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, CallError> {
+        rpc_call(&self.url, &self.user, &self.password, method, params).await
     }
 }
