@@ -48,9 +48,11 @@ async fn a_customer_goes_the_whole_way_at_a_desk_and_on_a_phone_and_signs_in_wit
     );
     let home = format!("http://127.0.0.1:{base}");
     let api = Api::new(home.clone());
-    until("the house answers", Duration::from_secs(60), async || api.get("/api/v1/lanes").await.ok())
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
+    until("the house answers", Duration::from_secs(60), async || {
+        api.get("/api/v1/lanes").await.ok()
+    })
+    .await
+    .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
     let rpc_password = std::fs::read_to_string(data.join("gruve-demo")).unwrap();
     let wallet =
         |port: u16| Rpc::new(format!("http://127.0.0.1:{port}"), "gruve", rpc_password.trim());
@@ -83,10 +85,14 @@ async fn a_customer_goes_the_whole_way_at_a_desk_and_on_a_phone_and_signs_in_wit
             signs_out(&page).await;
         })
         .await;
-    // With two contracts bought, the overview has something to show.
+    // Once more, now that there is something to show: two contracts and a history.
     driver
         .browse(DESK, &home, async move |page| {
             signs_in(&page).await;
+            page.press("BTC lease, four minutes").await;
+            page.arrive("contract", "BTC lease, four minutes").await;
+            page.open("/plans", "Plans").await;
+            page.open("/lanes/btc", "Bitcoin").await;
             page.open("/", "Hashpower, counted in proof of work").await;
         })
         .await;
