@@ -33,7 +33,7 @@ grace = "500ms"
 confirmations = 3
 capacity_epochs = 5
 settle_every = 1
-auto_approve_minor = 100000000000
+auto_approve_minor = 1
 [lane.node]
 url = "{url}"
 user = "{user}"
@@ -169,7 +169,11 @@ async fn blocks_payments_and_payouts_are_real_to_litecoind() {
     let mine = node.new_address("bech32").await;
     let order = json!({"asset": "LTC", "amount": amount.decimal(), "address": mine});
     let payout = liv.post("/api/v1/payouts", &order).await.unwrap();
-    let path = format!("/api/v1/payouts/{}", payout["payout"].as_str().unwrap());
+    let id = payout["payout"].as_str().unwrap();
+    assert_eq!(payout["state"], "requested", "above the limit a person must approve");
+    let approved = run(&["admin", "payouts", "--config", file, "--approve", id]);
+    assert!(approved.status.success(), "{}", String::from_utf8_lossy(&approved.stderr));
+    let path = format!("/api/v1/payouts/{id}");
     let paid = until("the payout is confirmed", minute, async || {
         liv.get(&path).await.ok().filter(|p| p["state"] == "confirmed")
     })

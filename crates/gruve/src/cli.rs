@@ -3,7 +3,7 @@
 use crate::config::Span;
 use crate::inspect::InspectArgs;
 use clap::{Parser, Subcommand};
-use gruve_units::{Algorithm, Hashrate};
+use gruve_units::{Algorithm, Hashrate, PayoutId};
 use std::path::PathBuf;
 
 /// A cloud-mining platform whose customers need not trust its operator.
@@ -101,6 +101,22 @@ pub enum AdminCommand {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
+    /// running house.
+    Payouts {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// Approve this payout.
+        #[arg(long, value_name = "ID", conflicts_with = "refuse")]
+        approve: Option<PayoutId>,
+        /// Refuse this payout: the amount goes back to the customer's balance.
+        #[arg(long, value_name = "ID", requires = "reason")]
+        refuse: Option<PayoutId>,
+        /// Why it is refused, for the customer to read.
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 

@@ -8,7 +8,8 @@
 #![allow(unreachable_pub)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod admin;
+mod approval;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -18,6 +19,7 @@ mod miner;
 mod serve;
 mod signals;
 
+use approval::Word;
 use clap::Parser;
 use cli::{AdminCommand, Cli, Command, ConfigCommand};
 use std::process::ExitCode;
@@ -39,7 +41,11 @@ pub fn run() -> ExitCode {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
         }),
         Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
-            on_runtime(admin::audit(config, accepted, json))
+            on_runtime(audit::audit(config, accepted, json))
+        }
+        Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
+            let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));
+            on_runtime(approval::payouts(config, approve.map(Word::Approve).or(refuse)))
         }
     };
     match result {

@@ -1,7 +1,7 @@
 //! `gruve serve` and `gruve config`.
 
 use crate::config::{Config, SAMPLE};
-use crate::house::House;
+use crate::house::{self, House};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,10 +14,13 @@ pub fn read_config(path: &Path) -> Result<Config, String> {
         format!("{}: {e}\n`gruve config init` writes a commented one", path.display())
     })?;
     let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Config::parse(&text, base).map_err(|faults| {
+    let config = Config::parse(&text, base).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|f| format!("  {f}")).collect();
         format!("{} cannot be used:\n{}", path.display(), lines.join("\n"))
-    })
+    })?;
+    house::parts::check(&config)
+        .map_err(|fault| format!("{} cannot be used:\n  {fault}", path.display()))?;
+    Ok(config)
 }
 
 /// Writes the commented sample.

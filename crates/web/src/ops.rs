@@ -57,7 +57,7 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, F
         &mut out,
         "gruve_lane_proven_capacity",
         "gauge",
-        "Hashes per second that may be sold at most.",
+        "Hashes per second proven by the house's machines, before the reserve.",
         &|l| Some(l.stats.proven_capacity.0.to_string()),
     );
     gauge(&mut out, "gruve_lane_sold", "gauge", "Hashes per second under contract.", &|l| {

@@ -13,6 +13,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Coinbases in the node's wallet from the start: 5,000 coins, enough for the customer of several
+/// runs.
+const PREMINED_COINBASES: u32 = 100;
+
 /// Starts a development chain for each lane, on disk in the demo's folder.
 ///
 /// # Errors
@@ -28,6 +32,7 @@ pub fn start_chains(
         let work = lane.hashrate().work_in(Duration::from_secs(spacing.into()));
         let mut params = DevParams::new(lane.asset, lane.algorithm).with_start_work(work);
         params.spacing_secs = spacing;
+        params.premine_coins = PREMINED_COINBASES;
         params.coinbase_maturity = u32::try_from(MATURITY).unwrap_or(u32::MAX);
         let dir = folder.path.join("chain").join(lane.id);
         std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;

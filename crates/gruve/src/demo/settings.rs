@@ -61,33 +61,33 @@ impl DemoLane {
     }
 }
 
-/// A lease of about four minutes, at a price that makes the demo's numbers easy to read: a tenth
-/// of a coin for ten steps of hashrate over the term.
-fn plan_toml(lane: &DemoLane, epoch_ms: u128) -> String {
-    let term = (240_000 / epoch_ms.max(1)).max(4);
+/// A lease of about four minutes, at some five sixths of what its work should earn: a tenth of the
+/// farm earns a tenth of the blocks' subsidies of that time, before luck.
+fn plan_toml(lane: &DemoLane, args: &DemoArgs) -> String {
+    let epoch_ms = args.epoch.0.as_millis().max(1);
+    let term = (TERM_MS / epoch_ms).max(4);
     let (min, max, step) = lane.plan;
-    let hundred = Hashrate(step.0 * 10);
-    let days = 86_400_000 / (term * epoch_ms).max(1);
-    let price = u128::from(lane.asset.unit().unsigned_abs()) * days / 10;
-    // About two thousandths of a coin for a term of the whole farm.
-    let maintenance = match lane.algorithm {
-        Algorithm::Scrypt => 100_000_000_000_000_000_u64,
-        _ => 100_000_000_000_000,
-    };
+    let tenth = Hashrate(lane.hashrate().0 / 10);
+    let subsidy = 50 * u128::from(lane.asset.unit().unsigned_abs());
+    let blocks_of_a_day = DAY_MS / args.spacing.0.as_millis().max(1);
+    let price_of_a_day = subsidy * blocks_of_a_day / 12;
     format!(
         "[[plan]]\nid = \"{id}-lease\"\nlane = \"{id}\"\ntitle = \"{asset} lease, four minutes\"\n\
          hashrate_min = \"{min}\"\nhashrate_max = \"{max}\"\nhashrate_step = \"{step}\"\n\
-         terms_epochs = [{term}, {long}]\nprice_minor = {price}\nprice_hashrate = \"{hundred}\"\n\
-         fee_bps = 200\nmaintenance_minor_per_th_day = {maintenance}\n",
+         terms_epochs = [{term}, {long}]\nprice_minor = {price_of_a_day}\nprice_hashrate = \"{tenth}\"\n\
+         fee_bps = 200\n",
         id = lane.id,
         asset = lane.asset,
         min = min.0,
         max = max.0,
         step = step.0,
         long = term * 10,
-        hundred = hundred.0,
+        tenth = tenth.0,
     )
 }
+
+const TERM_MS: u128 = 240_000;
+const DAY_MS: u128 = 86_400_000;
 
 /// The configuration file of the demo's house: what an operator would write.
 pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
@@ -118,7 +118,7 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
         );
     }
     for lane in &LANES {
-        let _ = write!(toml, "\n{}", plan_toml(lane, epoch_ms));
+        let _ = write!(toml, "\n{}", plan_toml(lane, args));
     }
     for site in ["bergen", "narvik"] {
         let _ = write!(toml, "\n[[site]]\nname = \"{site}\"\n");

@@ -33,31 +33,43 @@ pub enum FileError {
     },
 }
 
-/// The folder, held by this process until dropped (or killed).
+/// How a folder is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// For this process alone: it will run the house, or read what must not move meanwhile.
+    Alone,
+    /// Beside a house that may be running: only the database is touched, by its own transactions.
+    Beside,
+}
+
+/// The folder; held alone until dropped (or killed) if so opened.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Folder {
-    /// Makes the folder if need be and takes its lock.
+    /// Makes the folder if need be and takes its lock, if it is to be held alone.
     ///
     /// # Errors
     /// When it cannot be made or another process has it.
-    pub fn open(path: &Path) -> Result<Folder, FileError> {
+    pub fn open(path: &Path, holding: Holding) -> Result<Folder, FileError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| FileError::Io { path, source }
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
+        if holding == Holding::Beside {
+            return Ok(Folder { path: path.to_owned(), _lock: None });
+        }
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io(&lock_path))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| FileError::InUse(path.to_owned()))?;
-        Ok(Folder { path: path.to_owned(), _lock: lock })
+        Ok(Folder { path: path.to_owned(), _lock: Some(lock) })
     }
 
     /// A place in the folder.
@@ -91,6 +103,25 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// Keeps a value for ever: written the first time, compared afterwards.
+    ///
+    /// # Errors
+    /// [`FileError::Content`] with `what` when another value was kept.
+    pub fn keep(&self, name: &str, value: &str, what: &'static str) -> Result<(), FileError> {
+        let path = self.join(name);
+        let failed = |source| FileError::Io { path: path.clone(), source };
+        match read_secret(&path) {
+            Ok(kept) if kept.trim() == value => Ok(()),
+            Ok(_) => Err(FileError::Content { path, what }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                write_secret(&path, value).map_err(failed)
+            }
+            Err(e) => Err(failed(e)),
+        }
+    }
+}
+
 fn read_secret(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(SECRET_BYTES_MAX).read_to_string(&mut text)?;
@@ -116,7 +147,7 @@ mod tests {
     #[test]
     fn a_secret_is_made_once_and_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(&dir.path().join("house")).unwrap();
+        let folder = Folder::open(&dir.path().join("house"), Holding::Alone).unwrap();
         let entropy = SeededEntropy::new(1);
         let first = folder.secret("key", &entropy).unwrap();
         assert_eq!(folder.secret("key", &entropy).unwrap(), first);
@@ -126,9 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_value_cannot_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path(), Holding::Alone).unwrap();
+        folder.keep("epoch", "600", "must stay").unwrap();
+        folder.keep("epoch", "600", "must stay").unwrap();
+        assert!(matches!(folder.keep("epoch", "60", "must stay"), Err(FileError::Content { .. })));
+    }
+
+    #[test]
     fn two_processes_cannot_have_one_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = Folder::open(dir.path()).unwrap();
-        assert!(matches!(Folder::open(dir.path()), Err(FileError::InUse(_))));
+        let _first = Folder::open(dir.path(), Holding::Alone).unwrap();
+        assert!(matches!(Folder::open(dir.path(), Holding::Alone), Err(FileError::InUse(_))));
     }
 }

@@ -16,6 +16,7 @@ pub use parts::{Parts, StartError};
 
 use crate::config::Config;
 use answers::Gateways;
+use files::Holding;
 use gruve_treasury::Payer;
 use gruve_units::{Clock, LaneId, SystemClock, SystemEntropy};
 use gruve_web::{AppState, LaneParticulars, Services, WebConfig};
@@ -46,7 +47,7 @@ impl House {
     /// When a file, the database or a port cannot be used; the text says which and what to do.
     pub async fn start(config: Config) -> Result<House, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let parts = Parts::open(&config, clock, Arc::new(SystemEntropy)).await?;
+        let parts = Parts::open(&config, Holding::Alone, clock, Arc::new(SystemEntropy)).await?;
         let http = parts::listen(config.http.listen, "http.listen")?;
         let http_address = http.local_addr().map_err(StartError::Socket)?;
         let (stopping, stopped) = watch::channel(false);

@@ -1,7 +1,7 @@
 //! The rooms opened over one folder and one database, before anything runs.
 
 use super::answers::{HouseStamps, InvoiceOutcome, Logins};
-use super::files::{FileError, Folder};
+use super::files::{FileError, Folder, Holding};
 use crate::config::{Config, DurabilityConfig, LaneConfig, NetworkConfig};
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
@@ -106,10 +106,11 @@ impl Parts {
     /// What cannot be used, and why.
     pub async fn open(
         config: &Config,
+        holding: Holding,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Parts, StartError> {
-        let folder = Folder::open(&config.house.data)?;
+        let folder = Folder::open(&config.house.data, holding)?;
         let seed = Seed::open_or_create(&folder.join("wallet.seed"), entropy.as_ref())?;
         let operator = SigningKey::from_bytes(&folder.secret("operator.key", entropy.as_ref())?);
         let machine_password = match &config.house.machine_password {
@@ -129,23 +130,17 @@ impl Parts {
 
         let mut nodes: BTreeMap<LaneId, Arc<RpcNode>> = BTreeMap::new();
         let mut treasury = TreasuryConfig::new(seed);
-        let mut lanes = Vec::new();
         for lane in &config.lanes {
             let params = chain_params(lane)?;
+            keep_epoch(&folder, lane)?;
             let node = open_node(lane, params)?;
             let mut wallet = ChainWallet::new(params, node.clone());
             wallet.confirmations = lane.confirmations;
             wallet.payouts.auto_approve_max = lane.auto_approve_minor;
             treasury = treasury.with_chain(wallet);
             nodes.insert(lane.id.clone(), node);
-            lanes.push(market_lane(lane, params));
         }
-        let market = MarketConfig {
-            lanes,
-            plans: config.plans.clone(),
-            quote_secs: 300,
-            unpaid_per_account_max: 5,
-        };
+        let market = market_config(config)?;
         let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
         market.prepare().await?;
         let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
@@ -239,6 +234,41 @@ fn open_node(lane: &LaneConfig, params: ChainParams) -> Result<Arc<RpcNode>, Sta
         }
     };
     Ok(Arc::new(RpcNode::new(&node.url, &user, &password, params)?))
+}
+
+/// Contracts, stamps and the share log count in epochs: with another length the same numbers would
+/// mean other times.
+fn keep_epoch(folder: &Folder, lane: &LaneConfig) -> Result<(), FileError> {
+    let what = "holds the epoch length in milliseconds that this lane began with, and the \
+                configuration says another: a lane keeps its epoch for ever; for another length \
+                begin a lane with a new id";
+    folder.keep(&format!("lane-{}.epoch", lane.id), &lane.epoch.0.as_millis().to_string(), what)
+}
+
+/// What the market is told: lanes and plans.
+///
+/// # Errors
+/// When a coin has no chain.
+pub fn market_config(config: &Config) -> Result<MarketConfig, ChainError> {
+    let lane = |lane| chain_params(lane).map(|params| market_lane(lane, params));
+    Ok(MarketConfig {
+        lanes: config.lanes.iter().map(lane).collect::<Result<_, _>>()?,
+        plans: config.plans.clone(),
+        quote_secs: 300,
+        unpaid_per_account_max: 5,
+    })
+}
+
+/// What is wrong with a configuration by the rules of the rooms themselves; nothing is opened.
+///
+/// # Errors
+/// The first fault.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    market_config(config)?.check()?;
+    match &config.house.machine_password {
+        Some(set) if HouseSecret::new(set).is_none() => Err(StartError::MachinePassword),
+        _ => Ok(()),
+    }
 }
 
 fn market_lane(lane: &LaneConfig, params: ChainParams) -> gruve_market::LaneConfig {

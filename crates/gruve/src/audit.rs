@@ -1,6 +1,7 @@
 //! `gruve admin audit`: recomputes what the house believes from what it wrote down.
 
 use crate::house::Parts;
+use crate::house::files::Holding;
 use crate::serve::read_config;
 use gruve_miner::AcceptedShare;
 use gruve_sharelog::{Position, Record, ShareLog};
@@ -54,9 +55,10 @@ pub async fn audit(
     json: bool,
 ) -> Result<ExitCode, String> {
     let config = read_config(&config)?;
-    let parts = Parts::open(&config, Arc::new(SystemClock), Arc::new(SystemEntropy))
-        .await
-        .map_err(|e| e.to_string())?;
+    let parts =
+        Parts::open(&config, Holding::Alone, Arc::new(SystemClock), Arc::new(SystemEntropy))
+            .await
+            .map_err(|e| e.to_string())?;
     let mut tx = parts.store.read().await.map_err(|e| e.to_string())?;
     let books = gruve_ledger::audit(&mut tx).await.map_err(|e| e.to_string())?;
     let mut findings: Vec<String> = books.findings.iter().map(|f| format!("books: {f}")).collect();
