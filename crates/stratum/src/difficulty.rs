@@ -36,8 +36,10 @@ pub fn class_of_wire_difficulty(
     let (mantissa, exponent) = parts(d)?;
     // ⌊log2 d⌋ is exact: the position of the mantissa's top bit.
     let log2 = i64::from(exponent) + i64::from(63 - mantissa.leading_zeros());
+    // A network easier than the easiest class leaves a range upside down: its upper end counts.
+    let (easiest, hardest) = (range.0.min(range.1), range.1);
     let k = (log2 + i64::from(algorithm.unit_class()))
-        .clamp(i64::from(range.0.k()), i64::from(range.1.k()));
+        .clamp(i64::from(easiest.k()), i64::from(hardest.k()));
     u8::try_from(k).ok().and_then(Class::new)
 }
 
@@ -58,6 +60,13 @@ fn parts(d: f64) -> Option<(u64, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_easier_than_the_easiest_class_breaks_no_session() {
+        let upside_down = (Class::new(32).unwrap(), Class::new(1).unwrap());
+        let class = class_of_wire_difficulty(Algorithm::Sha256d, 1000.0, upside_down);
+        assert_eq!(class, Class::new(1));
+    }
     use proptest::prelude::*;
 
     const RANGE: (u8, u8) = (0, 80);

@@ -26,6 +26,8 @@ pub struct HouseSink {
 impl HouseSink {
     async fn connected(&self, at: &FollowedBlock) -> Result<(), HouseError> {
         transact!(self.store, tx -> Result<(), HouseError> => {
+            // First what this height matures: the block itself may already spend it.
+            self.market.chain_height(tx, &self.lane, at.height).await?;
             let effects =
                 self.treasury.connect_block(tx, self.asset, at.height, &at.block).await?;
             for reward in effects.rewards {
@@ -37,7 +39,6 @@ impl HouseSink {
                 };
                 self.market.reward_seen(tx, &self.lane, seen).await?;
             }
-            self.market.chain_height(tx, &self.lane, at.height).await?;
             Ok(())
         })
     }
