@@ -136,6 +136,9 @@ impl<'a> Reading<'a> {
         let lane = market.lane(lane)?.clone();
         let mut tx = market.store().read().await?;
         let state = LaneState::read(&mut tx, &lane.lane).await?;
+        // An epoch whose commit was not heard of (a connection broke, another process closed it) is never
+        // closed again from here: without this its checkpoint would stay out of memory.
+        market.load_stamps(&mut tx, &lane.lane).await?;
         tx.rollback().await?;
         Ok(Reading {
             market,

@@ -1,6 +1,7 @@
 //! A contract's row, and how it changes.
 
 use crate::delivery::Delivery;
+use crate::pages::Pages;
 use crate::sql;
 use crate::{ContractState, MarketError, Result};
 use gruve_store::{Row, Tx, params};
@@ -100,8 +101,14 @@ impl Contract {
 
     /// The lane's contracts that are paid and not at their end, sorted by id.
     pub(crate) async fn running(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
-        let rows = tx.fetch_all(sql::RUNNING_CONTRACTS, &params![lane.clone()]).await?;
-        rows.iter().map(Contract::read).collect()
+        let mut all = Vec::new();
+        let mut pages = Pages::by_id(sql::RUNNING_CONTRACTS, &params![lane.clone()]);
+        while let Some(rows) = pages.next(tx).await? {
+            for row in &rows {
+                all.push(Contract::read(row)?);
+            }
+        }
+        Ok(all)
     }
 
     /// How far its delivery is; `None` before it is paid.

@@ -35,6 +35,7 @@ mod config;
 mod contract;
 pub mod delivery;
 mod error;
+mod pages;
 pub mod pplns;
 mod read;
 mod reconcile;
@@ -66,7 +67,7 @@ pub use view::{
     EpochLine, EpochView, LaneStats, Paid, Plan, Purchase, Quote, Reconciliation, SettlementLine,
 };
 
-use gruve_store::{Store, params};
+use gruve_store::{Store, Tx, params};
 use gruve_units::{Amount, Clock, Entropy, LaneId, Timestamp};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -128,12 +129,18 @@ impl Market {
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;
         for lane in &self.config().lanes {
-            let given = params![lane.lane.clone(), stamps::KEPT];
-            for row in tx.fetch_all(sql::CHECKPOINTS, &given).await? {
-                self.stamps().put(&lane.lane, row.get("epoch")?, row.get("checkpoint")?);
-            }
+            self.load_stamps(&mut tx, &lane.lane).await?;
         }
         tx.rollback().await?;
+        Ok(())
+    }
+
+    /// Puts a lane's last stored checkpoints into memory; those that are there stay as they are.
+    async fn load_stamps(&self, tx: &mut Tx, lane: &LaneId) -> Result<()> {
+        let given = params![lane.clone(), stamps::KEPT];
+        for row in tx.fetch_all(sql::CHECKPOINTS, &given).await? {
+            self.stamps().put(lane, row.get("epoch")?, row.get("checkpoint")?);
+        }
         Ok(())
     }
 
@@ -188,3 +195,10 @@ impl Market {
         self.inner.clock.now()
     }
 }
+
+// The unit tests use the world of the law tests, which knows this crate by its name.
+#[cfg(test)]
+extern crate self as gruve_market;
+#[cfg(test)]
+#[path = "../tests/world/mod.rs"]
+mod world;

@@ -8,6 +8,7 @@
 //! | settlements table | what became postings |
 //! | ledger | what its accounts hold |
 
+use crate::pages::Pages;
 use crate::reward::{beneficiary, from_columns};
 use crate::settle::Standing;
 use crate::sql;
@@ -15,8 +16,6 @@ use crate::{AssetReconciliation, LaneConfig, Market, MarketError, Reconciliation
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, Hashrate, LaneId};
-
-const PAGE: u32 = 10_000;
 
 /// A lane's (then an asset's) numbers in minor units, wide enough for any sum.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,8 +122,11 @@ impl Market {
         for lane in &self.config().lanes {
             audit_standings(tx, &lane.lane, &mut findings).await?;
             let mut held = 0u128;
-            for row in tx.fetch_all(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]).await? {
-                held = held.saturating_add(row.get::<Hashrate>("hashrate")?.0);
+            let mut pages = Pages::by_id(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]);
+            while let Some(rows) = pages.next(tx).await? {
+                for row in rows {
+                    held = held.saturating_add(row.get::<Hashrate>("hashrate")?.0);
+                }
             }
             let row = tx.fetch_one(sql::CAPACITY, &params![lane.lane.clone()]).await?;
             let sold: Hashrate = row.get("sold")?;
@@ -226,7 +228,7 @@ async fn sum_standings(
 ) -> Result<StandingSums> {
     let overflow = || MarketError::Overflow("all accruals of a lane");
     let mut sums = StandingSums::default();
-    let mut pages = Pages::new(lane);
+    let mut pages = standings(lane);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let (accrued, matured): (Accrual, Accrual) = (row.get("accrued")?, row.get("matured")?);
@@ -247,26 +249,9 @@ async fn sum_standings(
     Ok(sums)
 }
 
-/// The standings of a lane, page by page.
-struct Pages {
-    lane: LaneId,
-    after: Option<(i64, Vec<u8>)>,
-}
-
-impl Pages {
-    fn new(lane: &LaneId) -> Pages {
-        Pages { lane: lane.clone(), after: Some((-1, Vec::new())) }
-    }
-
-    async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<Row>>> {
-        let Some((kind, id)) = self.after.take() else { return Ok(None) };
-        let given = params![self.lane.clone(), kind, id, PAGE];
-        let rows = tx.fetch_all(sql::STANDINGS_FROM, &given).await?;
-        if let (Some(last), true) = (rows.last(), rows.len() == PAGE as usize) {
-            self.after = Some((last.get("kind")?, last.get("beneficiary")?));
-        }
-        Ok(Some(rows))
-    }
+/// The standings of a lane.
+fn standings(lane: &LaneId) -> Pages {
+    Pages::by_beneficiary(sql::STANDINGS_FROM, &params![lane.clone()])
 }
 
 fn accrual_sum(row: &Row) -> Result<u128> {
@@ -276,7 +261,7 @@ fn accrual_sum(row: &Row) -> Result<u128> {
 }
 
 async fn audit_standings(tx: &mut Tx, lane: &LaneId, findings: &mut Vec<String>) -> Result<()> {
-    let mut pages = Pages::new(lane);
+    let mut pages = standings(lane);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let (kind, id): (i64, [u8; 16]) = (row.get("kind")?, row.get("beneficiary")?);

@@ -16,6 +16,7 @@
 //! record takes the epoch of its header's time instead (not above the epoch being closed), once an epoch
 //! later than the one in which it was seen is closed: by then the log would have shown it.
 
+use crate::pages::Pages;
 use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::sql;
 use crate::standing::StandingRow;
@@ -182,14 +183,17 @@ impl Market {
         was_credited: bool,
         now: Timestamp,
     ) -> Result<()> {
-        for (who, amount) in accruals(tx, life).await? {
-            insert_accrual(tx, lane, life, true, who, amount, now).await?;
-            let mut row = StandingRow::find(tx, &lane.lane, who).await?;
-            row.reverse(amount, was_credited)?;
-            if was_credited {
-                crate::settlement::take_back(tx, lane, life, &mut row, now).await?;
+        let mut pages = accruals(life);
+        while let Some(rows) = pages.next(tx).await? {
+            for (who, amount) in read_accruals(&rows)? {
+                insert_accrual(tx, lane, life, true, who, amount, now).await?;
+                let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+                row.reverse(amount, was_credited)?;
+                if was_credited {
+                    crate::settlement::take_back(tx, lane, life, &mut row, now).await?;
+                }
+                row.put(tx, &lane.lane).await?;
             }
-            row.put(tx, &lane.lane).await?;
         }
         Ok(())
     }
@@ -242,10 +246,13 @@ pub(crate) async fn accrue_and_credit(
             generation: row.get("generation")?,
             amount: Amount::zero(lane.asset),
         };
-        for (who, amount) in accruals(tx, life).await? {
-            let mut row = StandingRow::find(tx, &lane.lane, who).await?;
-            row.mature(amount)?;
-            row.put(tx, &lane.lane).await?;
+        let mut pages = accruals(life);
+        while let Some(rows) = pages.next(tx).await? {
+            for (who, amount) in read_accruals(&rows)? {
+                let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+                row.mature(amount)?;
+                row.put(tx, &lane.lane).await?;
+            }
         }
         tx.execute(sql::SET_CREDITED, &params![lane.asset, life.block_hash]).await?;
     }
@@ -396,9 +403,12 @@ async fn insert_accrual(
 }
 
 /// Who has how much of a block.
-async fn accruals(tx: &mut Tx, life: Life) -> Result<Vec<(Beneficiary, Accrual)>> {
+fn accruals(life: Life) -> Pages {
     let given = params![life.amount.asset, life.block_hash, life.generation];
-    let rows = tx.fetch_all(sql::ACCRUALS_OF_BLOCK, &given).await?;
+    Pages::by_beneficiary(sql::ACCRUALS_OF_BLOCK, &given)
+}
+
+fn read_accruals(rows: &[Row]) -> Result<Vec<(Beneficiary, Accrual)>> {
     let read = |row: &Row| {
         let amount =
             from_columns(row.get("minor")?, row.get("fraction_high")?, row.get("fraction_low")?);

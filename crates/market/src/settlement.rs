@@ -10,6 +10,7 @@
 //! epochs since its last one. Fractions stay in the lane's rewards as the beneficiary's carry.
 
 use crate::contract::Contract;
+use crate::pages::Pages;
 use crate::reward::{Life, beneficiary};
 use crate::settle::Settlement;
 use crate::sql;
@@ -40,9 +41,13 @@ pub(crate) async fn settle_lane(
 ) -> Result<()> {
     let row = tx.fetch_one(sql::FIRST_EPOCH, &params![lane.lane.clone()]).await?;
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
-    for row in tx.fetch_all(sql::WAITING, &params![lane.lane.clone()]).await? {
-        let row = StandingRow::find(tx, &lane.lane, beneficiary(&row)?).await?;
-        settle_one(tx, lane, row, first, to, now).await?;
+    // Who is settled waits no longer, which takes nothing from the pages after his own.
+    let mut pages = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in rows {
+            let row = StandingRow::find(tx, &lane.lane, beneficiary(&row)?).await?;
+            settle_one(tx, lane, row, first, to, now).await?;
+        }
     }
     Ok(())
 }

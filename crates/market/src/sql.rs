@@ -72,7 +72,8 @@ statements! {
     CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
     RUNNING_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
-        WHERE lane = $1 AND state IN ('starting', 'active') ORDER BY id");
+        WHERE lane = $1 AND state IN ('starting', 'active') AND id > $2
+        ORDER BY id LIMIT $3");
     TERMS_OF_CONTRACT = "SELECT terms FROM market_contracts WHERE id = $1 AND account = $2";
     PAY_CONTRACT = "UPDATE market_contracts SET state = 'starting', paid_at = $2, start_epoch = $3
         WHERE id = $1 AND state = 'awaiting_payment'";
@@ -163,7 +164,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     ACCRUALS_OF_BLOCK = "SELECT kind, beneficiary, minor, fraction_high, fraction_low
         FROM market_accruals WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND reversal = 0
-        ORDER BY kind, beneficiary";
+        AND (kind, beneficiary) > ($4, $5) ORDER BY kind, beneficiary LIMIT $6";
 
     // Standings and settlements
     STANDING = "SELECT account, accrued, matured, settled_minor, net_minor, fee_carry, settlements,
@@ -177,7 +178,7 @@ statements! {
         waiting_minor = excluded.waiting_minor, settlements = excluded.settlements,
         settled_to = excluded.settled_to";
     WAITING = "SELECT kind, beneficiary FROM market_standings WHERE lane = $1 AND waiting_minor > 0
-        ORDER BY kind, beneficiary";
+        AND (kind, beneficiary) > ($2, $3) ORDER BY kind, beneficiary LIMIT $4";
     STANDINGS_OF_ACCOUNT = "SELECT lane, accrued, settled_minor FROM market_standings
         WHERE account = $1";
     STANDINGS_FROM = "SELECT kind, beneficiary, accrued, matured, settled_minor, net_minor
@@ -204,8 +205,8 @@ statements! {
         CAST(COALESCE(SUM(fraction_low), 0) AS BIGINT) AS low FROM market_accruals
         WHERE lane = $1 AND kind = $2 AND beneficiary = $3";
     /// For the audit of what is sold.
-    HOLDING_CONTRACTS = "SELECT hashrate FROM market_contracts WHERE lane = $1
-        AND state IN ('awaiting_payment', 'starting', 'active')";
+    HOLDING_CONTRACTS = "SELECT id, hashrate FROM market_contracts WHERE lane = $1
+        AND state IN ('awaiting_payment', 'starting', 'active') AND id > $2 ORDER BY id LIMIT $3";
 }
 
 #[cfg(test)]

@@ -58,6 +58,27 @@ async fn reading_again_from_anywhere_gives_the_same_books(store: Store) {
     assert_eq!(w.market.stamp_source().latest_checkpoint(&lane(), last.0), (last.0, last.1));
 }
 
+/// As after a commit whose answer was lost: the epochs are closed in the database, and this process was
+/// not told.
+async fn checkpoints_of_epochs_closed_unheard_of_are_stamped_too(store: Store) {
+    let w = World::new(store).await;
+    w.epoch_at(1_000).await;
+    let unheard = World::with(w.store.clone(), world::config()).await;
+    let first = w.now().back(1);
+    let source = unheard.market.stamp_source();
+    assert_eq!(source.latest_checkpoint(&lane(), EpochNumber(u64::MAX)).0, first);
+    let closed = [w.epoch_at(1_000).await, w.epoch_at(1_000).await];
+    assert_eq!(source.latest_checkpoint(&lane(), EpochNumber(u64::MAX)).0, first);
+    for _ in 0..2 {
+        Accountant::new(unheard.market.clone()).catch_up(&lane(), &w.log).await.unwrap();
+        for epoch in [first, closed[0], closed[1]] {
+            let stamp = source.latest_checkpoint(&lane(), epoch);
+            assert_eq!(stamp.0, epoch);
+            assert_eq!(stamp, w.market.stamp_source().latest_checkpoint(&lane(), epoch));
+        }
+    }
+}
+
 async fn two_accountants_on_one_lane_close_each_epoch_once(store: Store) {
     let w = World::new(store).await;
     for _ in 0..6 {
@@ -147,6 +168,7 @@ async fn downtime_is_owed_and_costs_one_row(store: Store) {
 laws! {
     accountant: [
         reading_again_from_anywhere_gives_the_same_books,
+        checkpoints_of_epochs_closed_unheard_of_are_stamped_too,
         two_accountants_on_one_lane_close_each_epoch_once,
         the_audit_of_the_log_sees_what_was_changed,
         a_running_accountant_closes_epochs_as_they_are_sealed,

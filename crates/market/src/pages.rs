@@ -1,0 +1,141 @@
+//! Reading tables that grow with the number of customers: page by page, by key.
+
+use crate::Result;
+use gruve_store::{FETCH_ROWS_MAX, Row, Tx, Value, params};
+
+/// Rows of a page: a tenth of what the store gives at once, and in the widest table (contracts) some ten
+/// megabytes. In the unit tests so few that every list there has several pages.
+#[cfg(not(test))]
+const ROWS: u32 = 10_000;
+#[cfg(test)]
+const ROWS: u32 = 3;
+
+const _: () = assert!((ROWS as usize) < FETCH_ROWS_MAX);
+
+#[derive(Clone, Copy)]
+enum Key {
+    Beneficiary,
+    Id,
+}
+
+impl Key {
+    fn of(self, row: &Row) -> Result<Vec<Value>> {
+        Ok(match self {
+            Key::Beneficiary => {
+                params![row.get::<i64>("kind")?, row.get::<Vec<u8>>("beneficiary")?].to_vec()
+            }
+            Key::Id => params![row.get::<Vec<u8>>("id")?].to_vec(),
+        })
+    }
+}
+
+/// The rows of a statement, a page at a time. Its last parameters are the key after which a page begins
+/// and the most rows of it; it must sort by that key. Rows may change between two pages, but not their keys.
+pub(crate) struct Pages {
+    sql: &'static str,
+    /// The statement's parameters before the key's.
+    given: Vec<Value>,
+    key: Key,
+    /// The key of the last row; `None` after the last page.
+    after: Option<Vec<Value>>,
+}
+
+impl Pages {
+    /// Sorted by `(kind, beneficiary)`.
+    pub(crate) fn by_beneficiary(sql: &'static str, given: &[Value]) -> Pages {
+        // Kinds begin with 0.
+        let before = params![-1_i64, Vec::<u8>::new()].to_vec();
+        Pages { sql, given: given.to_vec(), key: Key::Beneficiary, after: Some(before) }
+    }
+
+    /// Sorted by `id`.
+    pub(crate) fn by_id(sql: &'static str, given: &[Value]) -> Pages {
+        // No bytes come before all others.
+        let before = params![Vec::<u8>::new()].to_vec();
+        Pages { sql, given: given.to_vec(), key: Key::Id, after: Some(before) }
+    }
+
+    /// The next page; `None` after the last one.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<Row>>> {
+        let Some(after) = self.after.take() else { return Ok(None) };
+        let mut given = self.given.clone();
+        given.extend(after);
+        given.push(Value::from(ROWS));
+        let rows = tx.fetch_all(self.sql, &given).await?;
+        if let (Some(last), true) = (rows.last(), rows.len() == ROWS as usize) {
+            self.after = Some(self.key.of(last)?);
+        }
+        Ok(Some(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ROWS;
+    use crate::Beneficiary;
+    use crate::contract::Contract;
+    use crate::world::{World, config, lane, someone};
+    use gruve_ledger::Account;
+    use gruve_sharelog::Owner;
+    use gruve_store::{Store, laws};
+    use gruve_units::Accrual;
+
+    async fn count(w: &World, sql: &'static str) -> i64 {
+        let mut tx = w.store.read().await.unwrap();
+        tx.fetch_one(sql, &[]).await.unwrap().get("n").unwrap()
+    }
+
+    /// Running contracts one by one: pages that are full, and those one row more or less.
+    async fn nobody_is_lost_or_paid_twice_between_pages(store: Store) {
+        let mut config = config();
+        config.unpaid_per_account_max = 100;
+        let w = World::with(store, config).await;
+        w.prove(1_000_000).await;
+        let mut contracts = Vec::new();
+        let rows = u8::try_from(ROWS).unwrap();
+        for n in 0..=2 * rows {
+            contracts.push(w.lease(someone(n), 10_000, 20).await);
+            let mut tx = w.store.read().await.unwrap();
+            let running = Contract::running(&mut tx, &lane()).await.unwrap();
+            let mut sorted = contracts.clone();
+            sorted.sort_unstable();
+            assert_eq!(running.iter().map(|c| c.id).collect::<Vec<_>>(), sorted);
+        }
+        for n in 100..100 + 2 * rows {
+            w.work(Owner::Account(someone(n)), 17, 1);
+        }
+        w.epoch_at(100_000).await;
+        w.epoch_at(100_000).await;
+        let block = w.find_block(100);
+        w.see(block, 100, 5_000_000_000).await;
+        w.epoch_at(100_000).await;
+        let accrued = "SELECT COUNT(*) AS n FROM market_accruals WHERE reversal = 0";
+        // Also the operator and what truncation left over.
+        let everyone = count(&w, accrued).await;
+        assert!(everyone > i64::from(4 * rows), "{everyone}");
+        w.assert_sound().await;
+        w.height(200).await;
+        w.epoch_at(100_000).await;
+        for (n, c) in (0..).zip(&contracts) {
+            let view = w.view(someone(n), *c).await;
+            assert_eq!(view.settled.minor, view.earned.split().unwrap().0);
+            assert!(view.settled.minor > 0, "{}", Beneficiary::Contract(*c).key());
+        }
+        for n in 100..100 + 2 * rows {
+            assert!(w.holds(&Account::CustomerAvailable(someone(n))).await > 0);
+        }
+        let waiting = "SELECT COUNT(*) AS n FROM market_standings WHERE waiting_minor > 0";
+        assert_eq!(count(&w, waiting).await, 0);
+        w.assert_sound().await;
+        w.orphan(block).await;
+        let reversed = "SELECT COUNT(*) AS n FROM market_accruals WHERE reversal = 1";
+        assert_eq!(count(&w, reversed).await, everyone);
+        for (n, c) in (0..).zip(&contracts) {
+            let view = w.view(someone(n), *c).await;
+            assert_eq!((view.earned, view.settled.minor), (Accrual::ZERO, 0));
+        }
+        w.assert_all_sound().await;
+    }
+
+    laws! { pages: [nobody_is_lost_or_paid_twice_between_pages] }
+}
