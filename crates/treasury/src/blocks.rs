@@ -127,8 +127,13 @@ impl Treasury {
         let row = tx.fetch_one(sql::NEXT_CONNECTION, &params![asset]).await?;
         let connection: i64 = row.get("connections")?;
         tx.execute(sql::INSERT_BLOCK, &params![asset, height, block.hash, connection]).await?;
-        // As many as may be taken back, and one to stand on.
-        if let Some(old) = height.checked_sub(wallet.reorg_limit + 1) {
+        // As many as may be taken back and one to stand on, twice. The follower asks for so many
+        // once, and takes an answer with fewer for all blocks there ever were, whose first may go:
+        // its limit holds only as long as the answer is full, so also after a disconnect, when it
+        // asks anew. The second half is what disconnects may use up; what undoes a block (coins,
+        // receipts, transactions with their heights) is never pruned.
+        let kept = wallet.reorg_limit.saturating_add(1).saturating_mul(2);
+        if let Some(old) = height.checked_sub(kept) {
             tx.execute(sql::PRUNE_BLOCKS, &params![asset, old]).await?;
         }
         let standing = Standing::new(asset, &this, connection, self.now());

@@ -4,7 +4,7 @@
 use crate::blocks::newest;
 use crate::books::Draft;
 use crate::keys::Keychain;
-use crate::select::{Choice, Wish, choose};
+use crate::select::{Choice, Costs, INPUTS_MAX, Wish, choose};
 use crate::spends::batch_row;
 use crate::sql;
 use crate::transaction::{self, Coin};
@@ -14,11 +14,18 @@ use bitcoin::hashes::Hash;
 use gruve_chain::script_for_address;
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{AccountId, PayoutId};
+use gruve_units::{AccountId, PayoutId, Timestamp};
 
 /// Coins looked at for one transaction, the largest first. More would not be used: see
 /// [`crate::select::INPUTS_MAX`].
 const COINS_MAX: u32 = 500;
+
+/// Pages of payouts looked at for one transaction. A page is passed over only when the coins, though
+/// worth more than each of its payouts, pay for none with the fees: rare, so few pages are enough.
+const PAGES_MAX: u32 = 20;
+
+/// Payouts told in one step why they wait; the next step tells the next.
+const REASONS_MAX: u32 = 500;
 
 const WAITS_FOR_COINS: &str = "waits for coins of the hot wallet to confirm";
 const WAITS_FOR_FEES: &str =
@@ -65,10 +72,6 @@ impl Treasury {
     ) -> Result<bool> {
         let asset = wallet.asset();
         let Some((top, _)) = newest(tx, asset).await? else { return Ok(false) };
-        let mut ready = self.ready_payouts(tx, wallet, rate).await?;
-        if ready.is_empty() {
-            return Ok(false);
-        }
         let rows = tx.fetch_all(sql::SPENDABLE, &params![asset, top.height, COINS_MAX]).await?;
         let coins: Vec<Coin> = rows.iter().map(read_coin).collect::<Result<_>>()?;
         let values: Vec<i64> = coins.iter().map(|c| c.value).collect();
@@ -78,33 +81,41 @@ impl Treasury {
         let promised = balance(tx, &Account::PayoutsInFlight, asset).await?.minor;
         let change_len = wallet.fixed[0].1.clone();
         let costs = wallet.costs(rate, &change_len);
-        // The oldest first; when the coins do not suffice, the largest waits, so that one large
-        // payout does not hold up the small ones.
-        let choice = loop {
-            let wishes: Vec<Wish> = ready.iter().map(Ready::wish).collect();
-            match choose(&values, &wishes, &costs) {
-                Ok(choice) if covers(&choice, &wishes, hot - promised) => break choice,
-                _ => {
-                    let largest = (0..ready.len()).max_by_key(|&i| (ready[i].amount, i));
-                    let Some(at) = largest else { return Ok(false) };
-                    let waits = ready.remove(at);
-                    let values = params![waits.id, WAITS_FOR_COINS];
-                    tx.execute(sql::SET_PAYOUT_REASON, &values).await?;
-                    if ready.is_empty() {
-                        return Ok(false);
-                    }
-                }
+        let funds = Funds { values, free: hot - promised, costs };
+        let most = funds.most();
+        let values = params![asset, rate.0, WAITS_FOR_FEES, REASONS_MAX];
+        tx.execute(sql::WAIT_FOR_FEES, &values).await?;
+        let values = params![asset, rate.0, most, WAITS_FOR_COINS, REASONS_MAX];
+        tx.execute(sql::WAIT_FOR_COINS, &values).await?;
+        let limit = wallet.policy.batch_max.clamp(1, 250);
+        // The oldest first, page by page until one of a page can be paid.
+        let (mut since, mut last) = (Timestamp(i64::MIN), PayoutId::from_bytes([0; 16]));
+        for _ in 0..PAGES_MAX {
+            let values = params![asset, rate.0, most, since, last, limit as u64];
+            let rows = tx.fetch_all(sql::PAYABLE, &values).await?;
+            let Some(end) = rows.last() else { break };
+            (since, last) = (end.get("created_at")?, end.get("id")?);
+            let ready = self.ready_payouts(tx, wallet, &rows).await?;
+            if let Some((ready, choice)) = choose_among(tx, ready, &funds).await? {
+                self.store_plan(tx, wallet, batch, &ready, &coins, &choice).await?;
+                return Ok(true);
             }
-        };
-        self.store_plan(tx, wallet, batch, &ready, &coins, &choice).await?;
-        Ok(true)
+            if rows.len() < limit {
+                break;
+            }
+        }
+        Ok(false)
     }
 
-    /// The approved payouts that can be paid at this rate. A bad address stops its payout only.
-    async fn ready_payouts(&self, tx: &mut Tx, wallet: &Wallet, rate: Rate) -> Result<Vec<Ready>> {
-        let limit = u64::try_from(wallet.policy.batch_max.clamp(1, 250)).unwrap_or(1);
+    /// The payouts of a page, without those whose address is bad: it stops its payout only.
+    async fn ready_payouts(
+        &self,
+        tx: &mut Tx,
+        wallet: &Wallet,
+        rows: &[Row],
+    ) -> Result<Vec<Ready>> {
         let mut ready = Vec::new();
-        for row in tx.fetch_all(sql::APPROVED, &params![wallet.asset(), limit]).await? {
+        for row in rows {
             let id: PayoutId = row.get("id")?;
             let script: Vec<u8> = row.get("script")?;
             // Checked when it was asked for; again now, since configuration may have changed.
@@ -112,10 +123,6 @@ impl Treasury {
             if script_for_address(&wallet.params, &address).ok().as_ref() != Some(&script) {
                 let account: AccountId = row.get("account")?;
                 self.refuse_unpayable(tx, wallet, id, account, row.get("amount")?).await?;
-                continue;
-            }
-            if rate.0 > row.get::<i64>("rate_max")? {
-                tx.execute(sql::SET_PAYOUT_REASON, &params![id, WAITS_FOR_FEES]).await?;
                 continue;
             }
             ready.push(Ready {
@@ -232,6 +239,44 @@ impl Treasury {
         })?;
         self.passing("signed, after commit")
     }
+}
+
+/// What there is to pay with.
+struct Funds {
+    /// Values of the spendable coins, the largest first.
+    values: Vec<i64>,
+    /// What the hot account can bear.
+    free: i64,
+    costs: Costs,
+}
+
+impl Funds {
+    /// No payout above this can be paid, whatever is chosen for it.
+    fn most(&self) -> i64 {
+        let coins =
+            self.values.iter().take(INPUTS_MAX).fold(0, |sum: i64, &v| sum.saturating_add(v));
+        coins.min(self.free)
+    }
+}
+
+/// Chooses coins for as many of `ready` as can be paid together. When the coins do not suffice, the
+/// largest waits, so that one large payout does not hold up the small ones.
+async fn choose_among(
+    tx: &mut Tx,
+    mut ready: Vec<Ready>,
+    funds: &Funds,
+) -> Result<Option<(Vec<Ready>, Choice)>> {
+    while let Some(largest) = (0..ready.len()).max_by_key(|&i| (ready[i].amount, i)) {
+        let wishes: Vec<Wish> = ready.iter().map(Ready::wish).collect();
+        match choose(&funds.values, &wishes, &funds.costs) {
+            Ok(choice) if covers(&choice, &wishes, funds.free) => return Ok(Some((ready, choice))),
+            _ => {
+                let waits = ready.remove(largest);
+                tx.execute(sql::SET_PAYOUT_REASON, &params![waits.id, WAITS_FOR_COINS]).await?;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the hot account can bear what the choice takes from it.

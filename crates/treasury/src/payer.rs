@@ -139,7 +139,7 @@ impl Payer {
 
     async fn has_approved(&self, wallet: &Wallet) -> Result<bool> {
         let mut tx = self.treasury.0.store.read().await?;
-        Ok(!tx.fetch_all(sql::APPROVED, &params![wallet.asset(), 1_i64]).await?.is_empty())
+        Ok(tx.fetch_optional(sql::ANY_APPROVED, &params![wallet.asset()]).await?.is_some())
     }
 
     /// Whether the newest block connected is the node's best.

@@ -187,9 +187,20 @@ gruve_store::statements! {
         WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
     COUNT_OPEN_PAYOUTS = "SELECT COUNT(*) AS n FROM treasury_payouts
         WHERE account = $1 AND state NOT IN ('confirmed', 'cancelled', 'refused')";
-    APPROVED = "SELECT id, account, amount, address, script, rate_max, fee_max, attempt
+    ANY_APPROVED = "SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved' LIMIT 1";
+    // What cannot be paid now is left out before the limit, so that it holds up nobody behind it.
+    PAYABLE = "SELECT id, account, amount, address, script, fee_max, attempt, created_at
         FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
-        ORDER BY created_at, id LIMIT $2";
+        AND rate_max >= $2 AND amount <= $3 AND (created_at, id) > ($4, $5)
+        ORDER BY created_at, id LIMIT $6";
+    WAIT_FOR_FEES = "UPDATE treasury_payouts SET reason = $3 WHERE id IN (
+        SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
+        AND rate_max < $2 AND (reason IS NULL OR reason <> $3)
+        ORDER BY created_at, id LIMIT $4)";
+    WAIT_FOR_COINS = "UPDATE treasury_payouts SET reason = $4 WHERE id IN (
+        SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
+        AND rate_max >= $2 AND amount > $3 AND (reason IS NULL OR reason <> $4)
+        ORDER BY created_at, id LIMIT $5)";
     PAYOUTS_OF_BATCH = "SELECT id, account, amount, fee, attempt FROM treasury_payouts
         WHERE batch = $1 ORDER BY created_at, id";
     SET_PAYOUT_STATE = "UPDATE treasury_payouts SET state = $2, reason = $3, updated_at = $4

@@ -26,6 +26,7 @@ gruve_store::laws! { invoices: [
     a_customer_has_a_bounded_number_of_open_invoices,
     rewards_are_named_to_the_market_and_ripen,
     a_block_out_of_order_is_refused_and_the_newest_twice_does_nothing,
+    blocks_enough_for_the_followers_limit_are_known_after_a_reorganisation_too,
     every_statement_prepares,
 ]}
 
@@ -293,11 +294,24 @@ async fn a_block_out_of_order_is_refused_and_the_newest_twice_does_nothing(store
         house.treasury.disconnect_block(tx, fake::ASSET, &old).await
     });
     assert!(matches!(refused, Err(TreasuryError::NotNext { height: 2, .. })));
-    house.mine(fake::REORG_LIMIT).await;
-    let mut tx = house.store.read().await.unwrap();
-    let known = house.treasury.known_blocks(&mut tx, fake::ASSET, 1000).await.unwrap();
-    assert_eq!(known.len() as u64, fake::REORG_LIMIT + 1);
-    assert_eq!(known[0].height, house.chain.height());
+}
+
+async fn blocks_enough_for_the_followers_limit_are_known_after_a_reorganisation_too(store: Store) {
+    let house = House::new(store, 1).await;
+    let asked = fake::REORG_LIMIT + 1;
+    house.mine(5 * asked).await;
+    let known = async |limit| {
+        let mut tx = house.store.read().await.unwrap();
+        house.treasury.known_blocks(&mut tx, fake::ASSET, limit).await.unwrap()
+    };
+    assert_eq!(known(1000).await.len() as u64, 2 * asked);
+    for _ in 0..fake::REORG_LIMIT {
+        house.chain.rewind(1);
+        house.follow().await;
+        let blocks = known(asked).await;
+        assert_eq!(blocks.len() as u64, asked);
+        assert_eq!(blocks[0].height, house.chain.height());
+    }
 }
 
 async fn every_statement_prepares(store: Store) {

@@ -23,6 +23,9 @@ gruve_store::laws! { payouts: [
     two_transactions_never_spend_the_same_coin,
     a_payout_too_large_for_the_wallet_holds_up_no_other,
     a_payout_waits_while_fees_are_above_its_quote,
+    old_payouts_that_wait_for_fees_hold_up_none_behind_them,
+    old_payouts_above_all_coins_hold_up_none_behind_them,
+    a_page_of_payouts_that_no_choice_pays_for_is_passed_over,
     a_refusing_node_never_makes_a_payout_fail,
     a_restart_sends_the_same_bytes_again,
     a_payout_taken_out_of_the_chain_confirms_again,
@@ -285,6 +288,69 @@ async fn a_payout_waits_while_fees_are_above_its_quote(store: Store) {
     house.node.set_rate(Some(i64::MAX));
     let dear = house.treasury.quote_payout(sat(COIN), &stranger(1).0).await.unwrap();
     assert!(quote.fee_max.minor < dear.fee_max.minor && dear.fee_max.minor < 200_000);
+}
+
+/// More payouts than a transaction takes, of three customers.
+async fn sixty(house: &House, minor: i64) -> Vec<PayoutId> {
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        let account = u8::try_from(1 + n / 20).unwrap();
+        ids.push(house.request(account, minor, &stranger(n).0).await.unwrap());
+    }
+    // Whatever comes next is behind them.
+    house.clock.advance(Duration::from_secs(1));
+    ids
+}
+
+async fn all_wait(house: &House, ids: Vec<PayoutId>, reason: &str) {
+    for id in ids {
+        let waits = house.payout(id).await;
+        assert_eq!(waits.state, PayoutState::Approved);
+        assert!(waits.reason.unwrap().contains(reason));
+    }
+}
+
+async fn old_payouts_that_wait_for_fees_hold_up_none_behind_them(store: Store) {
+    let house = House::new(store, 1).await;
+    for n in 1..=4 {
+        house.top_up(n, 3 * COIN).await;
+    }
+    let old = sixty(&house, COIN / 10).await;
+    house.node.set_rate(Some(20_000));
+    let new = house.request(4, COIN, &stranger(500).0).await.unwrap();
+    house.payer.step().await.unwrap();
+    assert_eq!(state(&house, new).await, PayoutState::Broadcast);
+    all_wait(&house, old, "fees").await;
+}
+
+/// Three customers whose coins were stolen and who ask for them all the same; a fourth, whose half
+/// coin is there, asks after them.
+async fn behind_too_large_ones(store: Store, large: i64) {
+    let house = House::new(store, 1).await;
+    house.node.set_rate(Some(6_000));
+    for n in 1..=3 {
+        let invoice = house.invoice(n, 60 * COIN, gruve_treasury::Purpose::TopUp).await;
+        let txid = house.pay(&invoice.address, 60 * COIN);
+        house.mine(CONFIRMATIONS).await;
+        house.chain.steal((txid, 0));
+        house.mine(1).await;
+    }
+    house.top_up(4, COIN / 2).await;
+    // Not worth its own fee.
+    house.fill(&[300]).await;
+    let old = sixty(&house, large).await;
+    let new = house.request(4, COIN / 4, &stranger(500).0).await.unwrap();
+    house.payer.step().await.unwrap();
+    assert_eq!(state(&house, new).await, PayoutState::Broadcast);
+    all_wait(&house, old, "coins").await;
+}
+
+async fn old_payouts_above_all_coins_hold_up_none_behind_them(store: Store) {
+    behind_too_large_ones(store, COIN).await;
+}
+
+async fn a_page_of_payouts_that_no_choice_pays_for_is_passed_over(store: Store) {
+    behind_too_large_ones(store, COIN / 2 + 100).await;
 }
 
 async fn a_refusing_node_never_makes_a_payout_fail(store: Store) {
