@@ -103,10 +103,11 @@ fn date_and_clock(t: Timestamp) -> (String, String) {
     (format!("{y:04}-{m:02}-{d:02}"), format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60))
 }
 
-/// A time for people, to the second: `2026-11-21 01:25:29 UTC`.
+/// A time for people, to the second: `2026-11-21 01:25:29 UTC`. Where room is short it breaks
+/// between date and clock, never before its zone.
 pub(crate) fn time(t: Timestamp) -> Markup {
     let (date, clock) = date_and_clock(t);
-    html! { time datetime=(rfc3339(t)) { (date) " " (clock) " UTC" } }
+    html! { time datetime=(rfc3339(t)) { (date) " " (clock) "\u{a0}UTC" } }
 }
 
 /// Only the clock of a time, as axis labels want it.
@@ -135,7 +136,8 @@ pub(crate) fn span_text(d: Duration) -> String {
 /// A term of epochs with what that is in time.
 pub(crate) fn term_text(epochs: u64, rule: EpochRule) -> String {
     let total = rule.length().saturating_mul(u32::try_from(epochs).unwrap_or(u32::MAX));
-    format!("{} ({epochs} epochs)", span_text(total))
+    let unit = if epochs == 1 { "epoch" } else { "epochs" };
+    format!("{} ({epochs} {unit})", span_text(total))
 }
 
 /// An epoch by number, its time of beginning in the title.

@@ -11,6 +11,8 @@ use maud::{Markup, html};
 /// Bars drawn at most; more are folded together by their mean, so that a long contract's page
 /// stays small (about 100 bytes a bar).
 const BARS_MAX: usize = 180;
+/// A bar's width at most, in percent of the plot: with few points bars stay bars.
+const BAR_WIDTH_MAX: f64 = 5.0;
 const HEIGHT: f64 = 200.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 24.0;
@@ -108,11 +110,19 @@ impl Plot<'_> {
         let gap = if points.len() > 60 { 0.05 } else { 0.18 };
         let pct = |v: f64| format!("{v:.3}%");
         let px = |v: f64| format!("{v:.1}");
+        let width = (slot * (1.0 - gap)).min(BAR_WIDTH_MAX);
         let last = points.len() - 1;
-        let labels: &[(usize, &str, &str)] = match last {
-            0 => &[(0, "0%", "start")],
-            1..4 => &[(0, "0%", "start"), (last, "100%", "end")],
-            _ => &[(0, "0%", "start"), (last / 2, "50%", "middle"), (last, "100%", "end")],
+        // Few bars stand far apart, so that each label stands under its own; many fill the width,
+        // and the labels keep to its edges.
+        let under = |i: usize| (i, pct(slot * (i as f64 + 0.5)), "middle");
+        let labels = match last {
+            0 => vec![under(0)],
+            1..4 => vec![under(0), under(last)],
+            _ => vec![
+                (0, pct(0.0), "start"),
+                (last / 2, pct(50.0), "middle"),
+                (last, pct(100.0), "end"),
+            ],
         };
         let (title_id, desc_id) = (format!("{}-t", self.id), format!("{}-d", self.id));
         let mut grid = vec![0.0];
@@ -135,8 +145,8 @@ impl Plot<'_> {
                         }
                         @for (i, p) in points.iter().enumerate() {
                             @let x = slot * i as f64;
-                            rect class={ "bar " (self.tone) } x=(pct(x + slot * gap / 2.0))
-                                y=(px(y(p.bar))) width=(pct(slot * (1.0 - gap)))
+                            rect class={ "bar " (self.tone) } x=(pct(x + (slot - width) / 2.0))
+                                y=(px(y(p.bar))) width=(pct(width))
                                 height=(px(base - y(p.bar))) {
                                 title { (p.label) ": " (p.tip) }
                             }
@@ -146,7 +156,7 @@ impl Plot<'_> {
                             line.over x1=(pct(x)) x2=(pct(x + slot)) y1=(px(y(line))) y2=(px(y(line))) {}
                         }
                         line.base x1="0%" x2="100%" y1=(px(base)) y2=(px(base)) {}
-                        @for (i, x, anchor) in labels {
+                        @for (i, x, anchor) in &labels {
                             text.tick x=(x) y=(px(HEIGHT - 6.0)) text-anchor=(anchor) { (points[*i].label) }
                         }
                     }
@@ -199,6 +209,15 @@ mod tests {
         let many: Vec<Point> = (0..52_560).map(point).collect();
         let s = plot(&many);
         assert!(s.matches("class=\"bar").count() <= BARS_MAX);
+    }
+
+    #[test]
+    fn few_bars_stay_narrow_and_stand_over_their_labels() {
+        let one = plot(&[point(7)]);
+        assert!(one.contains("x=\"47.500%\"") && one.contains("width=\"5.000%\""), "{one}");
+        assert!(one.contains("<text class=\"tick\" x=\"50.000%\""), "{one}");
+        let two = plot(&[point(7), point(8)]);
+        assert!(two.contains("x=\"22.500%\"") && two.contains("x=\"72.500%\""), "{two}");
     }
 
     #[test]

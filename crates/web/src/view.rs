@@ -25,6 +25,11 @@ impl LaneView {
         rule_of(self.stats.epoch_us)
     }
 
+    /// Whether closed epochs have proven anything that could be sold.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.stats.last_closed.is_some() && self.stats.proven_capacity.0 > 0
+    }
+
     /// Network difficulty as text; absent until a job has been made.
     pub(crate) fn difficulty(&self) -> Option<String> {
         let target = Target::from_compact(self.stats.network_bits?)?;

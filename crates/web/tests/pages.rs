@@ -117,6 +117,78 @@ async fn a_customer_buys_pays_earns_and_withdraws_without_scripts() {
 }
 
 #[tokio::test]
+async fn the_total_names_every_cost() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    for (plan, maintenance) in [("btc-lease", None), ("ltc-lease", Some("0.00001000"))] {
+        let csrf = me.get(&format!("/buy?plan={plan}")).await.field("csrf");
+        let wish =
+            [("csrf", csrf.as_str()), ("plan", plan), ("hashrate", "100 kH/s"), ("term", "6")];
+        let total = me.post("/buy", &wish).await;
+        assert_eq!(total.status, StatusCode::OK, "{}", total.body);
+        let costs = between(&total.body, "<dt>Fee on earnings</dt>", "There are no other costs.");
+        let said = between(costs, "<dt>Maintenance</dt><dd>", "</dd>");
+        match maintenance {
+            None => assert_eq!(said, "none"),
+            Some(price) => assert!(
+                said.contains(price)
+                    && said.contains("for each TH/s·day delivered, deducted from earnings"),
+                "{said}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_farm_that_has_proven_nothing_yet_is_not_sold_out() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let sentence = "Not on sale yet: the farm's hashpower is being proven";
+    for path in ["/plans", "/", "/lanes/btc", "/buy?plan=btc-lease"] {
+        let page = me.get(path).await.body;
+        assert!(page.contains(sentence) && !page.contains("Sold out"), "{path}: {page}");
+    }
+    house.epochs(8).await;
+    assert!(!me.get("/plans").await.body.contains(sentence));
+}
+
+#[tokio::test]
+async fn the_overview_keeps_lanes_apart() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    for (lane, plan, scheme) in [(0, "btc-lease", "bitcoin"), (1, "ltc-lease", "litecoin")] {
+        let csrf = me.get(&format!("/buy?plan={plan}")).await.field("csrf");
+        let wish =
+            [("csrf", csrf.as_str()), ("plan", plan), ("hashrate", "100 kH/s"), ("term", "6")];
+        let quote = me.post("/buy", &wish).await.field("quote");
+        let bought = me.post("/contracts", &[("csrf", &csrf), ("quote", &quote)]).await;
+        let invoice = me.get(bought.location()).await;
+        let uri = between(&invoice.body, &format!("href=\"{scheme}:"), "\"").to_owned();
+        let (address, amount) = uri.split_once("?amount=").unwrap();
+        let lane = &house.lanes[lane];
+        house.pay(lane, address, Amount::parse_decimal(lane.asset, amount).unwrap());
+        house.block(lane, false).await;
+    }
+    house.epochs(3).await;
+    let overview = me.get("/account").await.body;
+    let now = between(&overview, "<dt>Hashrate, last epoch</dt>", "</dd>");
+    for lane in ["btc", "ltc"] {
+        assert!(now.contains(&format!("bought · {lane}")), "{now}");
+    }
+    assert_eq!(
+        now.matches("of <span class=\"num\" title=\"100\u{202f}000 hashes").count(),
+        2,
+        "{now}"
+    );
+    assert!(!now.contains("200"), "{now}");
+}
+
+#[tokio::test]
 async fn signing_in_leads_back_to_where_one_wanted_to_go_and_never_elsewhere() {
     let house = House::new().await;
     Browser::new(&house.app).sign_up("kari").await;

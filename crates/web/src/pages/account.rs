@@ -10,7 +10,7 @@ use crate::view::{BalanceView, contract_state, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
 use gruve_market::{ContractState, ContractView};
-use gruve_units::{AccountId, Accrual, Amount, Asset, Hashrate};
+use gruve_units::{AccountId, Accrual, Amount, Asset, Hashrate, LaneId};
 use maud::{Markup, html};
 
 /// Payouts shown on the overview; all stand on their own page.
@@ -28,14 +28,14 @@ pub(crate) async fn overview(
     let balances = state.balances(customer.account).await?;
     let payouts = state.treasury().payouts(customer.account).await?;
     let machines = state.machines_of(customer.account).await?;
-    let last_epoch = last_epoch_rate(&state, customer.account, &contracts).await?;
+    let rates = lane_rates(&state, customer.account, &contracts).await?;
     let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
     let content = html! {
         div.lead {
             h1 { "Overview" }
             p { "What you have, what it does now and what it has earned." }
         }
-        section.sheet #now data-live="now" aria-label="Now" { (now(&state, &contracts, last_epoch)) }
+        section.sheet #now data-live="now" aria-label="Now" { (now(&state, &contracts, &rates)) }
         section.sheet #balances data-live="balances" aria-labelledby="balances-h" {
             header { h2 #balances-h { "Balances" } a.small href="/statement" { "Statement" } }
             (balance_table(&balances))
@@ -84,43 +84,68 @@ fn earned(contracts: &[ContractView]) -> Vec<Amount> {
     out
 }
 
-/// What the last closed epoch brought to the running contracts, as a rate; nothing when there are
-/// too many to look at each.
-async fn last_epoch_rate(
+/// The running contracts of one lane, summed. Work of different lanes is never summed: a hash of
+/// one algorithm is not a hash of another.
+struct LaneRate {
+    lane: LaneId,
+    bought: Hashrate,
+    /// What the last closed epoch brought, as a rate; nothing when there are too many contracts to
+    /// look at each.
+    got: Option<Hashrate>,
+}
+
+/// What is bought and what the last closed epoch brought, lane by lane.
+async fn lane_rates(
     state: &AppState,
     account: AccountId,
     contracts: &[ContractView],
-) -> Result<Option<Hashrate>, Failure> {
-    let running = contracts.iter().filter(|c| c.state == ContractState::Active);
-    let running: Vec<_> = running.map(|c| (c.id, rule_of(c.epoch_us).length())).collect();
-    if running.len() > LOOKED_AT_MAX {
-        return Ok(None);
+) -> Result<Vec<LaneRate>, Failure> {
+    let running = || contracts.iter().filter(|c| c.state == ContractState::Active);
+    let look = running().count() <= LOOKED_AT_MAX;
+    let mut out: Vec<LaneRate> = Vec::new();
+    for c in running() {
+        let got = if look {
+            let seen = state.contract(account, c.id).await?;
+            let length = rule_of(c.epoch_us).length();
+            Some(seen.epochs.first().map_or(Hashrate::ZERO, |e| Hashrate::of(e.delivered, length)))
+        } else {
+            None
+        };
+        let plus = |a: Hashrate, b: Hashrate| Hashrate(a.0.saturating_add(b.0));
+        if let Some(r) = out.iter_mut().find(|r| r.lane == c.lane) {
+            r.bought = plus(r.bought, c.hashrate);
+            r.got = r.got.zip(got).map(|(a, b)| plus(a, b));
+        } else {
+            out.push(LaneRate { lane: c.lane.clone(), bought: c.hashrate, got });
+        }
     }
-    let mut sum = 0u128;
-    for (id, length) in running {
-        let c = state.contract(account, id).await?;
-        let got = c.epochs.first().map_or(Hashrate::ZERO, |e| Hashrate::of(e.delivered, length));
-        sum = sum.saturating_add(got.0);
-    }
-    Ok(Some(Hashrate(sum)))
+    out.sort_by(|a, b| a.lane.as_str().cmp(b.lane.as_str()));
+    Ok(out)
 }
 
-fn now(state: &AppState, contracts: &[ContractView], last_epoch: Option<Hashrate>) -> Markup {
-    let running: Vec<&ContractView> =
-        contracts.iter().filter(|c| c.state == ContractState::Active).collect();
-    let bought = running.iter().fold(Hashrate::ZERO, |s, c| Hashrate(s.0 + c.hashrate.0));
+fn now(state: &AppState, contracts: &[ContractView], rates: &[LaneRate]) -> Markup {
+    let running = contracts.iter().filter(|c| c.state == ContractState::Active).count();
     let earned = earned(contracts);
+    let bought_only = rates.iter().any(|r| r.got.is_none());
     html! {
         dl.figures {
-            @match last_epoch {
-                Some(got) => div { dt { "Hashrate, last epoch" } dd { (rate(got)) small { "of " (rate(bought)) " bought" } } },
-                None => div { dt { "Hashrate bought" } dd { (rate(bought)) } },
+            div {
+                dt { @if bought_only { "Hashrate bought" } @else { "Hashrate, last epoch" } }
+                dd {
+                    @if rates.is_empty() { "–" small { "no contract running" } }
+                    @for r in rates {
+                        @match r.got {
+                            Some(got) => div { (rate(got)) small { "of " (rate(r.bought)) " bought · " (r.lane) } },
+                            None => div { (rate(r.bought)) small { (r.lane) } },
+                        }
+                    }
+                }
             }
             div { dt { "Earned in all" } dd {
                 @if earned.is_empty() { "–" }
                 @for a in &earned { div { (amount(*a)) } }
             } }
-            div { dt { "Contracts running" } dd { (running.len()) small { "of " (contracts.len()) " in all" } } }
+            div { dt { "Contracts running" } dd { (running) small { "of " (contracts.len()) " in all" } } }
             div { dt { "Next settlement" } dd {
                 @match state.next_settlement(contracts) {
                     Some(t) => { (time(t)) small { "after the epoch closes" } },

@@ -3,8 +3,8 @@
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
-use crate::money::{amount, exact_rate, rate, span_text, term_text, time, work};
-use crate::pages::plans::{plan_terms, risk};
+use crate::money::{amount, exact_rate, rate, term_text, time, work};
+use crate::pages::plans::{NOT_PROVEN, maintenance, plan_terms, risk};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
@@ -59,8 +59,6 @@ fn choose_page(
     choice: &Choice,
     error: Option<&str>,
 ) -> Markup {
-    let length = rule_of(plan.epoch_us).length();
-    let span = |n: u64| span_text(length.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX)));
     let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
     let step = exact_rate(plan.hashrate_step);
     let hint = format!("{least} to {most}, in steps of {step}. Write the unit, as in “{least}”.");
@@ -83,7 +81,7 @@ fn choose_page(
                         select #term name="term" required {
                             @for t in &plan.terms_epochs {
                                 option value=(t) selected[choice.term == t.to_string()] {
-                                    (span(*t)) " (" (t) " epochs)"
+                                    (term_text(*t, rule_of(plan.epoch_us)))
                                 }
                             }
                         }
@@ -96,7 +94,9 @@ fn choose_page(
                 header { h2 #terms-h { "Terms" } }
                 (plan_terms(plan))
                 @if let Some(l) = lane {
-                    p.small.soft #on-sale data-live="on-sale" { "On sale now: " (rate(l.stats.available)) "." }
+                    p.small.soft #on-sale data-live="on-sale" {
+                        @if l.is_proven() { "On sale now: " (rate(l.stats.available)) "." } @else { (NOT_PROVEN) }
+                    }
                 }
             }
         }
@@ -144,10 +144,20 @@ fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
                     dt { "Term" } dd { (term_text(q.term_epochs, rule_of(plan.epoch_us))) }
                     dt { "Work bought" } dd { (work(q.work)) }
                     dt { "Fee on earnings" } dd { (basis_points(plan.fee_bps)) ", taken when earnings are settled" }
+                    dt { "Maintenance" } dd {
+                        @if plan.maintenance_minor_per_th_day > 0 {
+                            (maintenance(plan)) " for each TH/s·day delivered, deducted from earnings"
+                        } @else { "none" }
+                    }
                     dt.total { "Total to pay now" } dd.total { (amount(q.price)) }
                     dt { "Price holds until" } dd { (time(q.expires)) }
                 }
-                p.small.soft { "The network fee of your own payment comes on top; it goes to the network, not to us. There are no other costs." }
+                p.small.soft {
+                    "Only the total is paid now"
+                    @if plan.maintenance_minor_per_th_day > 0 { "; fee and maintenance come out of earnings and never exceed them" }
+                    @else { "; the fee comes out of earnings" }
+                    ". The network fees of your own payment and of your payouts come on top; they go to the network, not to us. There are no other costs."
+                }
                 form.actions method="post" action="/contracts" {
                     (token(visitor))
                     input type="hidden" name="quote" value=(q.id);

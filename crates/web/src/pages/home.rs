@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::layout::{ETH_NOTE, cell, page};
 use crate::money::{amount, asset_name, percent, rate, short_hash, shown_hash, span_text, time};
+use crate::pages::plans::NOT_PROVEN;
 use crate::state::AppState;
 use crate::view::{LaneView, block_state};
 use crate::visitor::Visitor;
@@ -89,10 +90,11 @@ pub(crate) fn sold_meter(lane: &LaneView) -> Markup {
                 aria-label={ "Sold " (sold) " of the proven capacity" } {
                 rect.sold width=(width) height="10" {}
             }
-            p {
+            @if !lane.is_proven() && s.sold.0 == 0 { p { (NOT_PROVEN) } }
+            @else { p {
                 "Sold " (rate(s.sold)) " of " (rate(s.proven_capacity)) " proven (" (sold) "); "
                 (rate(s.available)) " on sale."
-            }
+            } }
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn lane(
             }
         }
         section.sheet #epochs data-live="epochs" aria-labelledby="epochs-h" {
-            header { h2 #epochs-h { "Epochs" } span.soft.small { "the last " (epochs.len()) " closed" } }
+            header { h2 #epochs-h { "Epochs" } span.soft.small { (how_many(epochs.len())) } }
             (epoch_plot(lane.rule(), &epochs))
             details { summary { "The figures as a table" } (epoch_table(lane.rule(), &epochs)) }
         }
@@ -60,6 +60,15 @@ pub(crate) async fn lane(
         }
     };
     Ok(page(&visitor, &format!("Lane {}", s.lane), true, &content))
+}
+
+/// How many epochs are shown, in words.
+fn how_many(epochs: usize) -> String {
+    match epochs {
+        0 => "none closed yet".to_owned(),
+        1 => "the last one closed".to_owned(),
+        n => format!("the last {n} closed"),
+    }
 }
 
 fn epoch_plot(rule: EpochRule, epochs: &[EpochView]) -> Markup {
@@ -122,5 +131,17 @@ fn epoch_table(rule: EpochRule, epochs: &[EpochView]) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_epoch_is_not_counted() {
+        assert_eq!(how_many(0), "none closed yet");
+        assert_eq!(how_many(1), "the last one closed");
+        assert_eq!(how_many(60), "the last 60 closed");
     }
 }

@@ -33,6 +33,9 @@ pub(crate) async fn plans(
     Ok(page(&visitor, "Plans", true, &content))
 }
 
+/// Said of a lane that has nothing to sell because nothing is proven yet.
+pub(crate) const NOT_PROVEN: &str = "Not on sale yet: the farm's hashpower is being proven.";
+
 /// The plain statement that stands wherever something is bought.
 pub(crate) fn risk() -> Markup {
     html! {
@@ -65,7 +68,7 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
             }
             dt { "Fee on earnings" } dd { (basis_points(p.fee_bps)) }
             @if p.maintenance_minor_per_th_day > 0 {
-                dt { "Maintenance" } dd { (maintenance(p)) " for each TH/s and day delivered, out of earnings" }
+                dt { "Maintenance" } dd { (maintenance(p)) " for each TH/s·day delivered, deducted from earnings" }
             }
             dt { "If work is missing" } dd {
                 "delivered later, within " (span(p.extension_epochs)) " after the term; what is missing then is refunded pro rata"
@@ -76,7 +79,7 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
 }
 
 /// Maintenance of a plan; a figure beyond 63 bits cannot have been configured.
-fn maintenance(p: &Plan) -> Markup {
+pub(crate) fn maintenance(p: &Plan) -> Markup {
     let minor = i64::try_from(p.maintenance_minor_per_th_day).unwrap_or(i64::MAX);
     amount(Amount::new(p.asset, minor))
 }
@@ -91,6 +94,7 @@ fn scheme_text(scheme: &str) -> &str {
 fn plan_card(p: &Plan, lane: Option<&LaneView>) -> Markup {
     let heading = format!("plan-{}", p.id);
     let on_sale = lane.is_some_and(|l| l.stats.available >= p.hashrate_min);
+    let proven = lane.is_some_and(LaneView::is_proven);
     html! {
         section.sheet aria-labelledby=(heading) {
             header {
@@ -98,12 +102,14 @@ fn plan_card(p: &Plan, lane: Option<&LaneView>) -> Markup {
                 span.soft.small { "lane " a href={ "/lanes/" (p.lane) } { (p.lane) } }
             }
             (plan_terms(p))
-            @if let Some(l) = lane {
+            @if let Some(l) = lane.filter(|_| proven) {
                 p.small.soft { "On sale now: " (rate(l.stats.available)) " of " (rate(l.stats.proven_capacity)) " proven." }
             }
             div.actions {
                 @if on_sale {
                     a.button href={ "/buy?plan=" (crate::gate::percent_encoded(&p.id)) } { "Buy" span.visually-hidden { " " (p.title) } }
+                } @else if !proven {
+                    span.small.soft { (NOT_PROVEN) }
                 } @else {
                     span.tag.warn { "Sold out" }
                     span.small.soft { "More comes on sale when machines prove more work." }

@@ -239,7 +239,10 @@ impl House {
             ],
             plans: vec![
                 plan("btc-lease", "Bitcoin lease", &btc, 250),
-                plan("ltc-lease", "Litecoin lease", &ltc, 300),
+                PlanConfig {
+                    maintenance_minor_per_th_day: 1_000,
+                    ..plan("ltc-lease", "Litecoin lease", &ltc, 300)
+                },
             ],
             quote_secs: 300,
             unpaid_per_account_max: 5,
