@@ -128,9 +128,10 @@ async fn a_running_accountant_closes_epochs_as_they_are_sealed(store: Store) {
         w.house_rate(1_000);
         let sealed = w.seal();
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
         while source.latest_checkpoint(&lane(), sealed).0 != sealed {
             assert!(tokio::time::Instant::now() < deadline, "epoch {sealed} was not closed");
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            ticks.tick().await;
         }
     }
     stop.send(()).unwrap();

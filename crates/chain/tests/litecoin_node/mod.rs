@@ -18,6 +18,7 @@ pub const INSTALL: &str = "apt-get update && apt-get install -y --no-install-rec
 const USER: &str = "gruve";
 const PASSWORD: &str = "regtest-only";
 const DEADLINE: Duration = Duration::from_secs(30);
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// Whether Litecoin's extension block may activate (it does at height 432).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,15 +109,16 @@ impl LitecoinNode {
 
     async fn is_up(&mut self) -> bool {
         let rpc = self.rpc();
+        let mut ticks = tokio::time::interval(ASK_EVERY);
         let up = async {
             loop {
+                ticks.tick().await;
                 if rpc.tip().await.is_ok() {
                     return true;
                 }
                 if !matches!(self.child.try_wait(), Ok(None)) {
                     return false;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(DEADLINE, up).await.unwrap_or(false)
@@ -168,9 +170,10 @@ fn free_ports() -> (u16, u16) {
 
 /// Asks again and again, until the deadline.
 pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let mut ticks = tokio::time::interval(ASK_EVERY);
     let waiting = async {
         while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            ticks.tick().await;
         }
     };
     assert!(tokio::time::timeout(DEADLINE, waiting).await.is_ok(), "not in time: {what}");
