@@ -68,3 +68,29 @@ fn fresh_refuses_a_folder_that_no_demo_made() {
     let (ok, _, said) = demo(dir.path(), free_ports(5), &["--fresh"]);
     assert!(!ok && precious.exists(), "{said}");
 }
+
+#[test]
+fn fresh_refuses_the_folder_of_a_demo_that_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("demo");
+    let first = free_ports(10);
+    let second = first + 5;
+    let log = dir.path().join("log");
+    let args = |ports: &str| {
+        ["demo", "--data", data.to_str().unwrap(), "--ports", ports].map(str::to_owned)
+    };
+    let running = args(&first.to_string());
+    let running: Vec<&str> = running.iter().map(String::as_str).collect();
+    let _running = support::Running::start(&running, &log);
+    let seed = data.join("house/wallet.seed");
+    let waiting = tokio::runtime::Runtime::new().unwrap();
+    waiting
+        .block_on(support::until(
+            "the demo has its wallet",
+            std::time::Duration::from_secs(60),
+            async || seed.exists().then_some(()),
+        ))
+        .unwrap();
+    let (ok, _, said) = demo(&data, second, &["--fresh"]);
+    assert!(!ok && said.contains("in use") && seed.exists(), "{said}");
+}

@@ -53,7 +53,7 @@ pub struct DemoArgs {
     #[arg(long)]
     pub json: bool,
     /// First of the five ports used: dashboards, two for machines (+1, +2), two nodes (+3, +4).
-    #[arg(long, default_value_t = 7400)]
+    #[arg(long, default_value_t = 7400, value_parser = clap::value_parser!(u16).range(1..))]
     pub ports: u16,
     /// Length of an epoch.
     #[arg(long, default_value = "5s", value_parser = parse_span)]

@@ -31,6 +31,7 @@ pub fn run() -> ExitCode {
     let quiet = matches!(&cli.command, Command::Demo(_)) && cli.log == tracing::Level::INFO;
     // The demo tells its own story; the log would drown it. `--log debug` brings it back.
     start_logging(if quiet { tracing::Level::WARN } else { cli.log });
+    raise_file_limit();
     let result = match cli.command {
         Command::Inspect(args) => return inspect::run(args),
         Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
@@ -66,6 +67,16 @@ fn on_runtime(task: impl Future<Output = Result<ExitCode, String>>) -> Result<Ex
     // Tasks that still hold a socket or a file are cut here: what counts is on disk already.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+/// Raises the soft limit of open files to the hard one: each machine and each page is a socket, and
+/// the usual soft limit of 1024 would leave none for the node that a found block must reach.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused: then the old limit stands, and the gateway turns connections away earlier.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn start_logging(level: tracing::Level) {

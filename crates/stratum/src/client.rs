@@ -12,11 +12,12 @@
 //! use gruve_stratum::client::{ConnectOptions, Event, connect};
 //! let (client, mut events) =
 //!     connect(&ConnectOptions::new("127.0.0.1:3333", "house.m1", "x", "gruve-miner/0.1")).await?;
-//! while let Some(job) = match events.next().await {
-//!     Event::Job(job) => Some(job),
-//!     Event::Disconnected(_) => None,
-//!     _ => continue,
-//! } {
+//! loop {
+//!     let job = match events.next().await {
+//!         Event::Job(job) => job,
+//!         Event::Disconnected(_) => break,
+//!         _ => continue,
+//!     };
 //!     let extranonce2 = vec![0; job.extranonce2_size];
 //!     let header = job.header(&extranonce2, job.version, job.ntime, 42);
 //!     let reply = client.submit(&job.id, &extranonce2, job.ntime, 42, None).await?;

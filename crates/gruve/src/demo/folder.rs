@@ -1,6 +1,7 @@
 //! The demo's folder and ports.
 
 use crate::cli::DemoArgs;
+use crate::house::files::{Folder, Holding};
 use gruve_units::{Entropy, SystemEntropy};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,11 @@ pub fn prepare(args: &DemoArgs) -> Result<DemoFolder, String> {
         ));
     }
     if args.fresh && occupied {
+        // A demo that runs in it would mine on into deleted files.
+        let house = path.join("house");
+        if house.exists() {
+            drop(Folder::open(&house, Holding::Alone).map_err(|e| e.to_string())?);
+        }
         std::fs::remove_dir_all(path).map_err(|e| failed(path, e))?;
     }
     std::fs::create_dir_all(path).map_err(|e| failed(path, e))?;

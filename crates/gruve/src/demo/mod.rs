@@ -31,8 +31,8 @@ use std::time::Duration;
 /// When something cannot be started or the customer's way is blocked; the text says what to do.
 pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     let say = Progress::new(args.json);
-    let folder = folder::prepare(&args)?;
     folder::ports_are_free(&args)?;
+    let folder = folder::prepare(&args)?;
     let base = format!("http://127.0.0.1:{}", args.ports);
     say.line(&format!("Gruve demo · everything below runs on this machine · dashboards on {base}"));
     say.line(&format!("kept in {} (--fresh begins anew)\n", folder.path.display()));
