@@ -7,7 +7,7 @@ use crate::{Result, StoreError};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Pool, SqlSafeStr};
+use sqlx::{Connection as _, Pool, SqlSafeStr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -220,6 +220,12 @@ async fn open_file(path: &Path, options: &OpenOptions) -> Result<Pools> {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            // SQLite ends a transaction by itself when the disk is full; the driver then still
+            // counts it as open and would refuse every later one. Such a connection is replaced.
+            .before_acquire(|connection, _| {
+                let sound = !connection.is_in_transaction();
+                Box::pin(async move { Ok(sound) })
+            })
     };
     let failed = |e| sort(Engine::Sqlite, e);
     // The writer first: it turns the file to WAL, which the readers then find.
