@@ -81,16 +81,19 @@ fn fresh_refuses_the_folder_of_a_demo_that_runs() {
     };
     let running = args(&first.to_string());
     let running: Vec<&str> = running.iter().map(String::as_str).collect();
-    let _running = support::Running::start(&running, &log);
+    let mut running = support::Running::start(&running, &log);
     let seed = data.join("house/wallet.seed");
     let waiting = tokio::runtime::Runtime::new().unwrap();
     waiting
         .block_on(support::until(
             "the demo has its wallet",
             std::time::Duration::from_secs(60),
-            async || seed.exists().then_some(()),
+            async || {
+                assert!(running.is_running(), "{}", support::tail(&log));
+                seed.exists().then_some(())
+            },
         ))
-        .unwrap();
+        .unwrap_or_else(|e| panic!("{e}\n{}", support::tail(&log)));
     let (ok, _, said) = demo(&data, second, &["--fresh"]);
     assert!(!ok && said.contains("in use") && seed.exists(), "{said}");
 }

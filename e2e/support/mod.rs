@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The program: the one `scripts/test` built for release, else the one cargo built for this test.
@@ -97,11 +98,16 @@ pub async fn until<T>(
         .map_err(|_| format!("waited {} s until {what}", within.as_secs()))
 }
 
-/// The first of `count` neighbouring ports that are free now.
+/// The first of `count` neighbouring ports (16 at most) that are free now. No two calls of one
+/// process are answered alike: its tests run beside each other, and a port that was found free
+/// is bound only later.
 pub fn free_ports(count: u16) -> u16 {
-    let seed = std::process::id().wrapping_mul(7919) % 20_000;
-    for i in 0..2_000u32 {
-        let base = u16::try_from(20_000 + (seed + i * 17) % 20_000).unwrap();
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    assert!(count <= 16);
+    let seed = std::process::id().wrapping_mul(7919);
+    for _ in 0..1_000u32 {
+        let i = seed.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % 600;
+        let base = u16::try_from(20_000 + i * 16).unwrap();
         if (base..base + count).all(|p| std::net::TcpListener::bind(("127.0.0.1", p)).is_ok()) {
             return base;
         }
