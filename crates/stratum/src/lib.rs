@@ -2,6 +2,7 @@
 //!
 //! | module | for |
 //! |---|---|
+//! | [`protocol`] | what a miner's protocol is to the gateway |
 //! | [`session`] | one miner's session, pure: lines in, replies and effects out |
 //! | [`vardiff`] | its difficulty control, pure |
 //! | [`check`] | a share's arithmetic, pure |
@@ -26,6 +27,7 @@ pub mod client;
 mod connection;
 mod difficulty;
 mod error;
+pub mod eth;
 mod gateway;
 mod hexes;
 mod lane;
@@ -33,6 +35,7 @@ pub mod limits;
 mod machines;
 mod meter;
 mod notify;
+pub mod protocol;
 pub mod session;
 mod templates;
 pub mod vardiff;

@@ -82,3 +82,7 @@ pub const EXTRANONCE2_BYTES: usize = 8;
 
 /// How many epochs a start may seal one by one: two years of ten-minute epochs, 3 MB of log.
 pub const SEALS_AT_START_MAX: u64 = 100_000;
+
+/// Shares of one connection in one round of the gateway: what a pipelining proxy sends at once.
+/// More waits for the next round, so that others are not kept waiting.
+pub const CANDIDATES_PER_VISIT_MAX: usize = 64;

@@ -1,0 +1,201 @@
+//! What a miner's protocol is to the gateway: one connection's session, without any I/O.
+//!
+//! The gateway works in *rounds*, many connections at a time:
+//!
+//! | phase | who | what |
+//! |---|---|---|
+//! | receive | session | whole messages off the input; replies as text, shares as [`Candidate`]s |
+//! | hash | gateway | all candidates of the round together, in the processor's lanes |
+//! | judge | session | what each candidate is; a block leaves before anything else is done |
+//! | store | gateway | the good shares of all connections in one append to the log |
+//! | answer | session | one reply a candidate, put where it belongs in the text |
+//! | settle | session | difficulty may change: `set_difficulty` and a fresh job, together |
+//! | send | gateway | each connection's bytes in one write |
+//!
+//! Replies keep the order of their requests, and none says *accepted* before the share is in the
+//! log. Where hashing is slow (scrypt, Ethash) the connection rests until its candidates are
+//! hashed elsewhere, and all others go on.
+//!
+//! Must not know: sockets, encryption, threads.
+
+use crate::machines::{Authorized, Refused};
+use crate::session::{CloseReason, Refusal};
+use crate::work::LiveJob;
+use crate::{eth, work};
+use gruve_sharelog::{BlockRecord, ShareRecord};
+use gruve_units::{Class, Hashrate, Timestamp};
+use std::fmt;
+use std::sync::Arc;
+
+/// A lane's jobs at one moment.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Of a chain whose blocks have 80-byte headers.
+    Header(Arc<work::WorkState>),
+    /// Of the Ethash family.
+    Ethash(Arc<eth::EthState>),
+}
+
+/// What the sessions of one round have given, one connection after the other. Owned by the
+/// gateway and kept for its capacity, so that an idle session has no buffers.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Replies, without those that wait for candidates.
+    pub text: Vec<u8>,
+    /// Shares to be hashed, in the order they came.
+    pub candidates: Vec<Candidate>,
+    /// What sessions keep for their answers: request ids and the like.
+    pub notes: Vec<u8>,
+}
+
+/// A share that has passed every check but its hash.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where in [`Round::text`] its answer belongs.
+    pub reply_at: usize,
+    /// What the session kept for the answer, within [`Round::notes`].
+    pub note: (usize, usize),
+    /// What is to be hashed.
+    pub puzzle: Puzzle,
+    /// How it will stand in the log if it is good.
+    pub share: ShareRecord,
+}
+
+/// What is to be hashed; the rest stands in the share.
+#[derive(Clone, Debug)]
+pub enum Puzzle {
+    /// The header of this job with the share's class, extranonce, version, time and nonce.
+    Header(Arc<LiveJob>),
+    /// This work's header hash with the nonce.
+    Ethash(Arc<eth::EthWork>, u64),
+}
+
+/// The answer to a [`Puzzle`].
+#[derive(Clone, Copy, Debug)]
+pub struct Solved {
+    /// The proof-of-work hash, internal byte order.
+    pub pow_hash: [u8; 32],
+    /// The header that was hashed; zero for Ethash.
+    pub header: [u8; 80],
+    /// Ethash's mix digest; zero elsewhere.
+    pub mix: [u8; 32],
+}
+
+/// What a candidate is.
+#[derive(Debug)]
+pub struct Judged {
+    /// Whether it goes into the log.
+    pub verdict: Result<(), Refusal>,
+    /// Whether it solves a block: journalled and sent whatever the verdict.
+    pub block: Option<Box<BlockRecord>>,
+}
+
+/// What the gateway must do before the next message of this connection.
+pub enum Step {
+    /// Nothing.
+    Continue,
+    /// Look the login up, then call [`Protocol::authorized`]; until then nothing is received.
+    Authorize {
+        /// The login.
+        user: String,
+        /// The password; not to be logged.
+        password: String,
+    },
+    /// Send what there is and close.
+    Close(CloseReason),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Continue => f.write_str("Continue"),
+            Step::Authorize { user, .. } => write!(f, "Authorize {{ user: {user:?} }}"),
+            Step::Close(reason) => write!(f, "Close({reason:?})"),
+        }
+    }
+}
+
+/// A login that was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Whose work it does.
+    pub who: Authorized,
+    /// The class its machine had when it was last seen.
+    pub class: Option<Class>,
+}
+
+/// A session as the gateway reports it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The first login; `None` before it.
+    pub who: Option<Authorized>,
+    /// Its name.
+    pub user: String,
+    /// What the miner calls itself, printable.
+    pub agent: String,
+    /// The class in force.
+    pub class: Class,
+    /// Shares accepted.
+    pub accepted: u64,
+    /// Shares refused.
+    pub rejected: u64,
+    /// When the last share was accepted.
+    pub last_share_at: Option<Timestamp>,
+    /// The rate over the last ten minutes.
+    pub hashrate: Hashrate,
+}
+
+/// One connection's session. No bytes make it panic; its memory is bounded by [`crate::limits`].
+pub trait Protocol: Send {
+    /// Takes whole messages off the front of `input`, in order, until none is whole, the round is
+    /// full ([`crate::limits::CANDIDATES_PER_VISIT_MAX`] of this connection) or one asks for a
+    /// step. Gives how many bytes it took.
+    fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step);
+
+    /// The answer to [`Step::Authorize`]; `password` once more for the wishes in it.
+    fn authorized(
+        &mut self,
+        outcome: &Result<Admitted, Refused>,
+        password: &str,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    );
+
+    /// Jobs have come or gone: gives the newest to the miner if it may have one.
+    fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>);
+
+    /// A candidate of this session was hashed; called in the order they were given.
+    fn judge(&mut self, candidate: &Candidate, solved: &Solved, now: Timestamp) -> Judged;
+
+    /// What became of a candidate, in order: `Ok` when the share is in the log. Writes the reply.
+    fn answer(
+        &mut self,
+        candidate: &Candidate,
+        note: &[u8],
+        outcome: Result<(), Refusal>,
+        out: &mut Vec<u8>,
+    ) -> Option<CloseReason>;
+
+    /// All candidates of this connection are answered.
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<u8>);
+
+    /// Time has passed: called about every second.
+    fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason>;
+
+    /// How it stands.
+    fn standing(&mut self, now: Timestamp) -> Standing;
+}
+
+/// What the gateway needs of a lane.
+pub trait Lane: Send + Sync {
+    /// The lane's name.
+    fn id(&self) -> &gruve_units::LaneId;
+    /// What is hashed.
+    fn algorithm(&self) -> gruve_units::Algorithm;
+    /// The jobs as they change; `None` until there is the first.
+    fn jobs(&self) -> tokio::sync::watch::Receiver<Option<Work>>;
+    /// The lane's log.
+    fn share_log(&self) -> &gruve_sharelog::ShareLog;
+    /// A block was found: journals it and sends it.
+    fn found(&self, block: BlockRecord);
+}
