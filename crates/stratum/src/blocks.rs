@@ -4,6 +4,7 @@
 //! cannot lose it), it is sent even if the log cannot take it, and its outcome is written once the
 //! node gives one. Sending twice does no harm: nodes answer *duplicate*.
 
+use crate::lane::Seldom;
 use gruve_chain::{Node, SubmitOutcome, hash_to_text};
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
 use gruve_units::{Blame, Blamed as _, Clock, LaneId};
@@ -31,6 +32,8 @@ pub(crate) struct BlockSender {
     found: AtomicU64,
     /// Blocks under way; they are few.
     under_way: Mutex<JoinSet<()>>,
+    /// A full disk meets every block: it is told once in a while.
+    log_faults: Mutex<Seldom>,
 }
 
 impl BlockSender {
@@ -49,6 +52,7 @@ impl BlockSender {
             nudge,
             found: AtomicU64::new(0),
             under_way: Mutex::default(),
+            log_faults: Mutex::default(),
         }
     }
 
@@ -63,8 +67,10 @@ impl BlockSender {
         tracing::info!(lane = %self.lane, height = block.height,
             hash = hash_to_text(&block.block_hash), "found a block");
         let record = Record::Block(block);
-        if let Err(e) = self.log.append(std::slice::from_ref(&record)) {
-            tracing::error!(lane = %self.lane, error = %e,
+        if let Err(e) = self.log.append(std::slice::from_ref(&record))
+            && let Some(times) = self.log_fault()
+        {
+            tracing::error!(lane = %self.lane, error = %e, times,
                 "a found block could not be written; sending it all the same");
         }
         if let Record::Block(block) = record {
@@ -146,11 +152,18 @@ impl BlockSender {
                 // The next start sends it again and hears *duplicate*.
                 Err(e) if e.blame() == Blame::Fatal => return,
                 Err(e) => {
-                    tracing::error!(lane = %self.lane, error = %e, "cannot write a block's outcome");
+                    if let Some(times) = self.log_fault() {
+                        tracing::error!(lane = %self.lane, error = %e, times,
+                            "cannot write a block's outcome");
+                    }
                 }
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY_MAX);
         }
+    }
+
+    fn log_fault(&self) -> Option<u64> {
+        self.log_faults.lock().unwrap_or_else(PoisonError::into_inner).due()
     }
 }

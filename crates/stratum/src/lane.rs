@@ -6,12 +6,17 @@
 //! | every `refresh` | a job with the newest transactions |
 //! | an epoch border | a job with the new stamp; the old ones live on |
 //! | border and grace | the log is sealed: no share of the past epoch enters any more |
-//! | start | past epochs are sealed before the first job; blocks without an answer are sent again |
+//! | start | blocks without an answer are sent again; with the first template past epochs are sealed, then the first job is made |
 //!
 //! Promises: a job's record is in the log before any miner sees the job; job numbers never come
 //! again, not in a later life either; two jobs never make the same header, because the number
 //! stands in the coinbase (so that the same hash cannot be two shares); no job is stamped with a
 //! sealed epoch, even if the clock goes back.
+//!
+//! A seal cannot be taken back, and contracts end by it, so a wrong clock must not bring one. The house's
+//! clock does not believe jumps forward ([`gruve_units::SteadyClock`]); what the machine's clock said at
+//! the start is held against the node's: until a template has come that is not more than
+//! [`AHEAD_OF_NODE_MAX`] behind it, nothing is sealed and no job is made.
 
 use crate::blocks::BlockSender;
 use crate::error::StratumError;
@@ -25,6 +30,7 @@ use gruve_units::{
     Algorithm, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
 };
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -37,6 +43,13 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a stop waits for blocks under way.
 const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// A clock further ahead of the node's than this is wrong, or the node's is: by the chains' own rule
+/// blocks may be at most two hours ahead of the clocks of those who check them.
+const AHEAD_OF_NODE_MAX: Duration = Duration::from_secs(2 * 3_600);
+
+/// A clock further behind the log's last job than this is told as an error.
+const BEHIND_LOG_MAX: Duration = Duration::from_secs(60);
 
 /// What a lane's work needs.
 pub struct LaneWorkOptions {
@@ -87,12 +100,12 @@ impl Drop for Inner {
 }
 
 impl LaneWork {
-    /// Seals what is due, sends unanswered blocks again and begins to make jobs. Call it within the
-    /// runtime.
+    /// Sends unanswered blocks again and begins to seal and to make jobs, once the node has given a
+    /// template whose time agrees with the clock. Call it within the runtime.
     ///
     /// # Errors
     /// [`StratumError::Options`] for a tag too long or no destination; [`StratumError::Log`] when
-    /// the log cannot be read or sealed.
+    /// the log cannot be read.
     pub fn start(options: LaneWorkOptions) -> Result<LaneWork, StratumError> {
         if options.tag.len() > TAG_BYTES_MAX {
             return Err(StratumError::Options("the coinbase tag is too long"));
@@ -114,8 +127,8 @@ impl LaneWork {
         let (lane, log) = (options.lane.clone(), options.share_log.clone());
         let node = Arc::clone(&options.node);
         let (refresh, poll) = (options.refresh, options.poll);
-        let mut maker = Maker::new(options, jobs_in)?;
-        maker.seal_due()?;
+        let maker = Maker::new(options, jobs_in)?;
+        maker.look_at_clock();
         // Two templates may wait: the newest of each source. A slow maker slows the sources.
         let (templates_in, templates) = mpsc::channel(2);
         let mut tasks = templates::spawn(&lane, &node, refresh, poll, &nudge, &templates_in);
@@ -189,6 +202,12 @@ struct Maker {
     last_id: JobId,
     /// Whether the last attempt to publish failed and must be repeated.
     owed: bool,
+    /// Whether a template has come whose time agrees with the clock's.
+    is_clock_checked: bool,
+    /// Faults as they are told: they come again with every look.
+    clock_faults: Seldom,
+    seal_faults: Seldom,
+    job_faults: Seldom,
 }
 
 impl Maker {
@@ -214,6 +233,10 @@ impl Maker {
             template: None,
             first_epoch,
             owed: false,
+            is_clock_checked: false,
+            clock_faults: Seldom::default(),
+            seal_faults: Seldom::default(),
+            job_faults: Seldom::default(),
         })
     }
 
@@ -226,15 +249,24 @@ impl Maker {
                 },
                 () = tokio::time::sleep(self.until_next()) => None,
             };
-            if let Err(e) = self.seal_due() {
-                tracing::error!(lane = %self.options.lane, error = %e, "cannot seal the epoch");
-            }
             let is_news = fetched.is_some_and(|fetched| self.take(fetched));
+            self.tell_jump();
+            if !self.is_clock_checked {
+                self.owed |= is_news;
+                continue;
+            }
+            if let Err(e) = self.seal_due()
+                && let Some(times) = self.seal_faults.due()
+            {
+                tracing::error!(lane = %self.options.lane, error = %e, times, "cannot seal the epoch");
+            }
             if (is_news || self.owed || self.epoch_is_over())
                 && let Some(template) = self.template.clone()
             {
                 self.owed = self.publish(template).is_err_and(|e| {
-                    tracing::error!(lane = %self.options.lane, error = %e, "cannot make a job");
+                    if let Some(times) = self.job_faults.due() {
+                        tracing::error!(lane = %self.options.lane, error = %e, times, "cannot make a job");
+                    }
                     true
                 });
             }
@@ -259,8 +291,49 @@ impl Maker {
             }
             None => true,
         };
+        self.is_clock_checked |= self.agrees_with_clock(&template);
         self.template = Some(Arc::new(template));
         is_news
+    }
+
+    /// Whether the clock is not too far ahead of the node's. A clock behind the node's is let pass:
+    /// it ends nothing early, and chains made for tests run ahead of all clocks.
+    fn agrees_with_clock(&mut self, template: &Template) -> bool {
+        let node = Timestamp::from_secs(i64::from(template.cur_time));
+        let ahead = self.options.clock.now().since(node);
+        let agrees = ahead <= AHEAD_OF_NODE_MAX;
+        if !agrees
+            && !self.is_clock_checked
+            && let Some(times) = self.clock_faults.due()
+        {
+            tracing::error!(lane = %self.options.lane, ahead_s = ahead.as_secs(), times,
+                "this machine's clock is more than two hours ahead of the node's: nothing is sealed \
+                 and no job is made; set the clock that is wrong and start again");
+        }
+        agrees
+    }
+
+    /// Tells of a jump of the machine's clock that is not believed.
+    fn tell_jump(&mut self) {
+        let ahead = self.options.clock.held_back();
+        if ahead > Duration::ZERO
+            && let Some(times) = self.clock_faults.due()
+        {
+            tracing::error!(lane = %self.options.lane, ahead_s = ahead.as_secs(), times,
+                "the machine's clock jumped forward and is not believed: epochs go on at the pace of \
+                 real time; set the clock back, or, if it is right now, start again");
+        }
+    }
+
+    /// At the start: tells of a clock that is behind what the log already holds. Jobs then stay in
+    /// the first epoch that is not sealed until it has caught up.
+    fn look_at_clock(&self) {
+        let last = i64::try_from(self.last_id.0 >> 10).map_or(Timestamp(i64::MAX), Timestamp);
+        let behind = last.since(self.options.clock.now());
+        if behind > BEHIND_LOG_MAX {
+            tracing::error!(lane = %self.options.lane, behind_s = behind.as_secs(),
+                "this machine's clock is behind the last job in the share log: set it");
+        }
     }
 
     /// The epoch for jobs made now: the clock's, but never a sealed one.
@@ -330,6 +403,33 @@ impl Maker {
     }
 }
 
+/// A fault that comes again and again, told at once and then every [`Seldom::EVERY`].
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    told: Option<Instant>,
+    /// Since it was told last.
+    times: u64,
+}
+
+impl Seldom {
+    /// How long a fault that goes on is not told again.
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// The fault has come: how often since it was told last, when it is to be told now.
+    pub(crate) fn due(&mut self) -> Option<u64> {
+        self.due_at(Instant::now())
+    }
+
+    fn due_at(&mut self, now: Instant) -> Option<u64> {
+        self.times = self.times.saturating_add(1);
+        if self.told.is_some_and(|told| now.duration_since(told) < Self::EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.times))
+    }
+}
+
 /// What the log keeps of a job.
 fn record(job: &Job, now: Timestamp) -> JobRecord {
     JobRecord {
@@ -348,5 +448,19 @@ fn record(job: &Job, now: Timestamp) -> JobRecord {
         // A coinbase is far below 4 GiB.
         class_offset: u32::try_from(job.class_offset()).unwrap_or(u32::MAX),
         branch: job.branch().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_goes_on_is_told_once_in_ten_seconds_with_its_count() {
+        let (mut fault, start) = (Seldom::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(fault.due_at(at(0)), Some(1));
+        let told: Vec<u64> = (1..=250).filter_map(|n| fault.due_at(at(n * 100))).collect();
+        assert_eq!(told, [100, 100]);
     }
 }

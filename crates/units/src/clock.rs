@@ -50,6 +50,12 @@ impl Timestamp {
 pub trait Clock: Send + Sync {
     /// The time now. May go back: callers must bear it.
     fn now(&self) -> Timestamp;
+
+    /// How far the machine's clock is ahead of [`Clock::now`], because a jump of it is not believed
+    /// (see [`SteadyClock`](crate::SteadyClock)). Zero for every other clock.
+    fn held_back(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The machine's clock.

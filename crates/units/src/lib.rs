@@ -17,6 +17,7 @@ mod entropy;
 mod epoch;
 mod hashrate;
 mod ids;
+mod steady;
 mod target;
 mod work;
 
@@ -30,5 +31,6 @@ pub use hashrate::Hashrate;
 pub use ids::{
     AccountId, ContractId, IdError, InvoiceId, JobId, LaneId, MachineId, PayoutId, QuoteId, SiteId,
 };
+pub use steady::{CLOCK_SLACK, ManualMonotonic, Monotonic, SteadyClock, SystemMonotonic};
 pub use target::{Algorithm, Class, Target};
 pub use work::{Hashes, HashesSum};

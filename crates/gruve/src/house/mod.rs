@@ -18,7 +18,9 @@ use crate::config::Config;
 use answers::Gateways;
 use files::Holding;
 use gruve_treasury::Payer;
-use gruve_units::{Clock, LaneId, SystemClock, SystemEntropy};
+use gruve_units::{
+    CLOCK_SLACK, Clock, LaneId, SteadyClock, SystemClock, SystemEntropy, SystemMonotonic,
+};
 use gruve_web::{AppState, LaneParticulars, Services, WebConfig};
 use lane::RunningLane;
 use std::net::SocketAddr;
@@ -46,7 +48,10 @@ impl House {
     /// # Errors
     /// When a file, the database or a port cannot be used; the text says which and what to do.
     pub async fn start(config: Config) -> Result<House, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Every room sees the same time, and none a jump forward.
+        let monotonic = Arc::new(SystemMonotonic::start());
+        let steady = SteadyClock::start(Arc::new(SystemClock), monotonic, CLOCK_SLACK);
+        let clock: Arc<dyn Clock> = Arc::new(steady);
         let parts = Parts::open(&config, Holding::Alone, clock, Arc::new(SystemEntropy)).await?;
         let http = parts::listen(config.http.listen, "http.listen")?;
         let http_address = http.local_addr().map_err(StartError::Socket)?;

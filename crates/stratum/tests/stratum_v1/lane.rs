@@ -8,8 +8,8 @@ use gruve_sharelog::{
 };
 use gruve_stratum::{LaneWork, WorkState};
 use gruve_units::{
-    Class, Clock, Duration, EpochNumber, EpochRule, JobId, MachineId, ManualClock, Target,
-    Timestamp,
+    Class, Clock, Duration, EpochNumber, EpochRule, JobId, MachineId, ManualClock, ManualMonotonic,
+    SteadyClock, Target, Timestamp,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -177,6 +177,80 @@ async fn a_clock_that_goes_back_stamps_no_sealed_epoch_and_repeats_no_number() {
     let job = lane.state(|_| true).await;
     assert_eq!(job.current.job().epoch(), epoch.next());
     assert!(job.current.job().id() > last_id);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_forward_seals_no_epoch_before_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
+    let monotonic = Arc::new(ManualMonotonic::default());
+    let wall = Arc::<ManualClock>::clone(&clock);
+    let steady =
+        SteadyClock::start(wall, Arc::<ManualMonotonic>::clone(&monotonic), Duration::from_secs(5));
+    let node = FakeNode::new(Arc::<ManualClock>::clone(&clock));
+    let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+    let mut options = lane_options(node.clone(), &log, Arc::new(steady));
+    options.epoch_rule = rule();
+    let work = LaneWork::start(options).unwrap();
+    let jobs = work.jobs();
+    let mut lane = Lane { clock, node, log, work, jobs };
+    lane.state(|_| true).await;
+    let epoch = lane.epoch_now();
+
+    lane.clock.advance(Duration::from_secs(90 * 86_400));
+    lane.node.move_tip(42);
+    // A job is made after the look at what is to be sealed.
+    let state = lane.state(|s| *s.current.job().prev_hash() == [42; 32]).await;
+    assert_eq!(state.current.job().epoch(), epoch);
+    assert_eq!(lane.log.sealed(), None);
+
+    // Real time goes on, and with it the epochs, one by one.
+    monotonic.advance(Duration::from_secs(100));
+    lane.state(|s| s.current.job().epoch() == epoch.next()).await;
+    monotonic.advance(Duration::from_secs(100));
+    lane.logged(|r| matches!(r, Record::Seal { epoch: e, .. } if *e == epoch)).await;
+    lane.state(|s| s.current.job().epoch() == epoch.next().next()).await;
+    assert!(lane.log.sealed() <= Some(epoch.next()));
+}
+
+/// A node's clock that says how often it was read.
+struct Asked(Arc<ManualClock>, watch::Sender<u32>);
+
+impl Clock for Asked {
+    fn now(&self) -> Timestamp {
+        self.1.send_modify(|n| *n += 1);
+        self.0.now()
+    }
+}
+
+#[tokio::test]
+async fn a_clock_far_ahead_of_the_node_at_the_start_seals_nothing_and_gives_no_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lane = Lane::open(dir.path(), START);
+    lane.state(|_| true).await;
+    let epoch = lane.epoch_now();
+    lane.stop().await;
+
+    let ours = Arc::new(ManualClock::new(Timestamp::from_secs(START + 86_400)));
+    let theirs = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
+    let (count, mut asked) = watch::channel(0);
+    let node = FakeNode::new(Arc::new(Asked(Arc::clone(&theirs), count)));
+    let mut lane = Lane::on(dir.path(), ours, node);
+    for tip in 1..=3 {
+        let before = *asked.borrow();
+        lane.node.move_tip(tip);
+        soon(asked.wait_for(|n| *n > before)).await.unwrap();
+    }
+    // Now the node was far behind, and has caught up.
+    theirs.set(Timestamp::from_secs(START + 86_400));
+    lane.node.move_tip(42);
+    lane.state(|s| *s.current.job().prev_hash() == [42; 32]).await;
+    let since: Vec<Record> = all_records(&lane.log).into_iter().skip(1).collect();
+    let first = since.iter().find(|r| !matches!(r, Record::Job(j) if j.epoch == epoch)).unwrap();
+    assert!(matches!(first, Record::Seal { epoch: e, .. } if *e == epoch), "{first:?}");
+    let job =
+        |r: &Record| matches!(r, Record::Job(j) if j.epoch > epoch && j.prev_hash != [42; 32]);
+    assert!(!since.iter().any(job), "work was given while the clocks did not agree");
 }
 
 #[tokio::test]
