@@ -9,6 +9,8 @@
 //! | `lane` | templates to stamped jobs, seals; [`LaneWork`] |
 //! | `blocks` | found blocks to the node, and again after a crash |
 //! | `gateway`, `connection` | sockets, tasks, bounds; [`Gateway`] |
+//! | `transport`, [`tls`] | encryption between socket and session, and whose certificate |
+//! | [`proxy`] | whose connection a load balancer passes on, pure |
 //! | [`client`] | the miner's side, for the reference worker |
 //! | [`limits`] | every bound, with its reason |
 //!
@@ -36,8 +38,13 @@ mod machines;
 mod meter;
 mod notify;
 pub mod protocol;
+pub mod proxy;
 pub mod session;
 mod templates;
+pub mod tls;
+// Until the gateway speaks it.
+#[allow(dead_code)]
+mod transport;
 pub mod vardiff;
 mod work;
 

@@ -86,3 +86,8 @@ pub const SEALS_AT_START_MAX: u64 = 100_000;
 /// Shares of one connection in one round of the gateway: what a pipelining proxy sends at once.
 /// More waits for the next round, so that others are not kept waiting.
 pub const CANDIDATES_PER_VISIT_MAX: usize = 64;
+
+/// A PROXY protocol header with all its fields: what fits into the smallest packet that every
+/// network carries, and what the protocol asks its senders to stay below. Costs this much memory a
+/// connection until the header is whole.
+pub const PROXY_HEADER_BYTES_MAX: usize = 536;

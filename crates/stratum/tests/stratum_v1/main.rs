@@ -9,6 +9,7 @@ mod kill;
 mod lane;
 mod miner;
 mod node;
+mod proxy;
 mod session;
 mod share_vectors;
 mod vardiff;
