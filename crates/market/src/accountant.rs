@@ -172,12 +172,10 @@ impl<'a> Reading<'a> {
 
     async fn take(&mut self, at: Position, record: Record, after: Position) -> Result<()> {
         match record {
-            Record::Job(job) => {
-                if let Some(open) = self.open_epoch(job.epoch, at) {
-                    let seen = (job.bits, job.height);
-                    open.jobs.insert(job.job, seen);
-                    open.last_job = Some(seen);
-                }
+            Record::Job(job) => self.take_job(at, job.epoch, job.job, (job.bits, job.height)),
+            Record::EthWork(w) => {
+                let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
+                self.take_job(at, w.epoch, w.job, seen);
             }
             Record::Share(share) => self.take_share(at, &share)?,
             Record::Block(b) => self.blocks.push(BlockNews::Found {
@@ -207,6 +205,14 @@ impl<'a> Reading<'a> {
             last_job: None,
             shares: Vec::new(),
         }))
+    }
+
+    /// A job's network target, compact, and its height.
+    fn take_job(&mut self, at: Position, epoch: EpochNumber, job: JobId, seen: (u32, u64)) {
+        if let Some(open) = self.open_epoch(epoch, at) {
+            open.jobs.insert(job, seen);
+            open.last_job = Some(seen);
+        }
     }
 
     fn take_share(&mut self, at: Position, share: &ShareRecord) -> Result<()> {

@@ -78,6 +78,9 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
             Record::Job(j) => {
                 jobs.insert(j.job, (j.epoch, j.bits));
             }
+            Record::EthWork(w) => {
+                jobs.insert(w.job, (w.epoch, w.network_target.to_compact()));
+            }
             Record::Share(s) => {
                 if all.sealed.is_some_and(|e| s.epoch <= e) {
                     all.wrong.push(format!("the share at {at} came after its epoch was sealed"));

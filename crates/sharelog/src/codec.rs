@@ -1,7 +1,7 @@
 //! Records to bytes and back. Pure; decoding accepts exactly what encoding writes.
 
-use crate::{BlockRecord, Extranonce, JobRecord, Owner, Record, ShareRecord};
-use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Timestamp};
+use crate::{BlockRecord, EthWorkRecord, Extranonce, JobRecord, Owner, Record, ShareRecord};
+use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
 
 const VERSION: u8 = 1;
 const JOB: u8 = 1;
@@ -9,6 +9,7 @@ const SHARE: u8 = 2;
 const BLOCK: u8 = 3;
 const OUTCOME: u8 = 4;
 const SEAL: u8 = 5;
+const ETH_WORK: u8 = 6;
 
 /// Bytes of one encoded share at most: version, kind, job, epoch, class, owner, machine,
 /// extranonce, ntime, nonce, version, time.
@@ -17,6 +18,7 @@ pub(crate) const SHARE_BYTES_MAX: usize = 2 + 8 + 8 + 1 + 17 + 16 + 13 + 12 + 8;
 pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
     match record {
         Record::Job(j) => encode_job(j, out),
+        Record::EthWork(w) => encode_eth_work(w, out),
         Record::Share(s) => encode_share(s, out),
         Record::Block(b) => {
             out.extend([VERSION, BLOCK]);
@@ -87,6 +89,24 @@ fn encode_job(j: &JobRecord, out: &mut Vec<u8>) {
     }
 }
 
+fn encode_eth_work(w: &EthWorkRecord, out: &mut Vec<u8>) {
+    out.extend([VERSION, ETH_WORK]);
+    out.extend(w.job.0.to_le_bytes());
+    out.extend(w.epoch.0.to_le_bytes());
+    out.extend(w.issued_at.0.to_le_bytes());
+    out.push(u8::from(w.is_etchash));
+    out.extend(w.algorithm_epoch.to_le_bytes());
+    match w.height {
+        None => out.push(0),
+        Some(height) => {
+            out.push(1);
+            out.extend(height.to_le_bytes());
+        }
+    }
+    out.extend(w.header_hash);
+    out.extend(w.network_target.to_be_bytes());
+}
+
 fn bytes(b: &[u8], out: &mut Vec<u8>) {
     // An append of more than the frame limit (far below 4 GiB) is refused before it is written.
     out.extend(u32::try_from(b.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -110,14 +130,11 @@ pub(crate) fn decode(body: &[u8]) -> Result<Record, &'static str> {
         }),
         OUTCOME => Record::BlockOutcome {
             block_hash: r.array()?,
-            accepted: match r.u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err("an outcome that is neither yes nor no"),
-            },
+            accepted: r.flag("an outcome that is neither yes nor no")?,
             at: r.time()?,
         },
         SEAL => Record::Seal { epoch: EpochNumber(r.u64()?), at: r.time()? },
+        ETH_WORK => Record::EthWork(eth_work(&mut r)?),
         _ => return Err("a record of an unknown kind"),
     };
     if r.0.is_empty() { Ok(record) } else { Err("a record with bytes left over") }
@@ -172,6 +189,19 @@ fn job(r: &mut Fields<'_>) -> Result<JobRecord, &'static str> {
     })
 }
 
+fn eth_work(r: &mut Fields<'_>) -> Result<EthWorkRecord, &'static str> {
+    Ok(EthWorkRecord {
+        job: JobId(r.u64()?),
+        epoch: EpochNumber(r.u64()?),
+        issued_at: r.time()?,
+        is_etchash: r.flag("an algorithm of an unknown kind")?,
+        algorithm_epoch: r.u32()?,
+        height: if r.flag("a height neither there nor missing")? { Some(r.u64()?) } else { None },
+        header_hash: r.array()?,
+        network_target: Target::from_be_bytes(r.array()?),
+    })
+}
+
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -187,6 +217,14 @@ impl<'a> Fields<'a> {
 
     fn u8(&mut self) -> Result<u8, &'static str> {
         Ok(self.array::<1>()?[0])
+    }
+
+    fn flag(&mut self, otherwise: &'static str) -> Result<bool, &'static str> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(otherwise),
+        }
     }
 
     fn u32(&mut self) -> Result<u32, &'static str> {

@@ -1,6 +1,6 @@
 //! What stands in the log.
 
-use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Timestamp};
+use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
 use std::fmt;
 
 /// Whose the work is.
@@ -62,6 +62,9 @@ impl fmt::Debug for Extranonce {
 }
 
 /// One accepted share: what is needed to rebuild its header, and whose it is.
+///
+/// A share of the Ethash family has no header of its own: `extranonce` then holds the eight bytes
+/// of its nonce, most significant first, and time, nonce and version are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareRecord {
     /// The job it solves.
@@ -119,7 +122,32 @@ pub struct JobRecord {
     pub branch: Vec<[u8; 32]>,
 }
 
+/// Work of the Ethash family as it was given out: with a share's nonce, enough to hash it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EthWorkRecord {
+    /// Its number.
+    pub job: JobId,
+    /// The epoch its shares count in.
+    pub epoch: EpochNumber,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// Whether the algorithm's epochs are Etchash's (60,000 blocks), not Ethash's (30,000).
+    pub is_etchash: bool,
+    /// The algorithm's epoch, which says what cache and dataset to hash with.
+    pub algorithm_epoch: u32,
+    /// Height of the block it would make, where the node says.
+    pub height: Option<u64>,
+    /// Hash of the header without nonce and mix, as the node writes it.
+    pub header_hash: [u8; 32],
+    /// The network's target.
+    pub network_target: Target,
+}
+
 /// A solution of a block, written before it is sent to the node.
+///
+/// For the Ethash family `block` holds nonce (8 bytes, most significant first), header hash and mix
+/// digest (32 each): what `eth_submitWork` takes. `block_hash` is then the proof-of-work hash,
+/// because the node alone knows the block; and `height` is zero where the node did not say it.
 ///
 /// The share inside says who found it. It counts as work only where it also stands as a
 /// [`Record::Share`]: a stale solution is sent, but not counted.
@@ -140,6 +168,8 @@ pub struct BlockRecord {
 pub enum Record {
     /// A job was given out.
     Job(JobRecord),
+    /// Work of the Ethash family was given out.
+    EthWork(EthWorkRecord),
     /// A share was accepted.
     Share(ShareRecord),
     /// A block was found.

@@ -22,6 +22,7 @@ impl Tally {
     pub(crate) fn note(&mut self, at: Position, record: &Record) {
         match record {
             Record::Job(j) => self.last_job = self.last_job.max(Some(j.job)),
+            Record::EthWork(w) => self.last_job = self.last_job.max(Some(w.job)),
             Record::Block(b) => {
                 self.unconfirmed.entry(b.block_hash).or_insert(at);
             }

@@ -220,6 +220,7 @@ impl Maker {
         while let (None, Some((_, record))) = (first_epoch, reader.next()?) {
             first_epoch = match record {
                 Record::Job(job) => Some(job.epoch),
+                Record::EthWork(work) => Some(work.epoch),
                 Record::Share(share) => Some(share.epoch),
                 Record::Seal { epoch, .. } => Some(epoch.next()),
                 Record::Block(_) | Record::BlockOutcome { .. } => None,

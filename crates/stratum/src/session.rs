@@ -18,10 +18,10 @@
 //! is ever sent between a request and its reply (cgminer takes the first line after
 //! `mining.configure` for the reply).
 
-mod handshake;
+pub(crate) mod handshake;
 mod issued;
-mod reply;
-mod request;
+pub(crate) mod reply;
+pub(crate) mod request;
 mod rules;
 mod submit;
 

@@ -1,10 +1,10 @@
 //! Records to write, made or generated.
 
 use gruve_sharelog::{
-    BlockRecord, Extranonce, JobRecord, LogError, Options, Owner, Position, Record, ShareLog,
-    ShareRecord,
+    BlockRecord, EthWorkRecord, Extranonce, JobRecord, LogError, Options, Owner, Position, Record,
+    ShareLog, ShareRecord,
 };
-use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Timestamp};
+use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -121,6 +121,25 @@ fn any_job() -> impl Strategy<Value = JobRecord> {
         })
 }
 
+fn any_eth_work() -> impl Strategy<Value = EthWorkRecord> {
+    let place = (any::<u64>(), any::<u64>(), any::<i64>());
+    let algorithm = (any::<bool>(), any::<u32>(), any::<Option<u64>>());
+    (place, algorithm, any::<[[u8; 32]; 2]>()).prop_map(
+        |((job, epoch, at), (is_etchash, algorithm_epoch, height), [header_hash, target])| {
+            EthWorkRecord {
+                job: JobId(job),
+                epoch: EpochNumber(epoch),
+                issued_at: Timestamp(at),
+                is_etchash,
+                algorithm_epoch,
+                height,
+                header_hash,
+                network_target: Target::from_be_bytes(target),
+            }
+        },
+    )
+}
+
 /// Any record that `append` takes.
 pub(crate) fn any_record() -> impl Strategy<Value = Record> {
     let block = (
@@ -139,6 +158,7 @@ pub(crate) fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         4 => any_share().prop_map(Record::Share),
         1 => any_job().prop_map(Record::Job),
+        1 => any_eth_work().prop_map(Record::EthWork),
         1 => block,
         1 => outcome,
     ]

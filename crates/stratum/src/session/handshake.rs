@@ -193,7 +193,7 @@ impl Session {
 
 /// A login that may be looked up: not empty, not long, no control or invisible direction
 /// characters, nothing that means something in a path. What the names are is the house's affair.
-fn is_login(user: &str) -> bool {
+pub(crate) fn is_login(user: &str) -> bool {
     let forbidden = |c: char| {
         c.is_control()
             || matches!(c, '/' | '\\' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -207,7 +207,7 @@ fn is_login(user: &str) -> bool {
 }
 
 /// What is kept of a name somebody gave itself.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .filter(|c| c.is_ascii_graphic() || *c == ' ')
         .take(limits::AGENT_BYTES_MAX)
