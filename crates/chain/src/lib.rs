@@ -9,6 +9,7 @@
 //! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
 //! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
+//! | [`eth_node`] | the same for nodes of the Ethash family |
 //! | [`walk`] | reading blocks leanly |
 //! | [`follow`] | following a chain block by block, with its reorganisations |
 //! | [`devchain`] | an in-process node with the same RPC |
@@ -24,6 +25,7 @@
 pub mod address;
 pub mod devchain;
 mod error;
+pub mod eth_node;
 pub mod follow;
 mod hash_text;
 pub mod job;
@@ -38,6 +40,7 @@ pub mod wire;
 
 pub use address::{AddressError, address_for_script, script_for_address};
 pub use error::ChainError;
+pub use eth_node::{EthNode, NodeWork};
 pub use follow::{ChainSink, FollowError, FollowedBlock, Follower, SinkError};
 pub use hash_text::{hash_from_text, hash_to_text};
 pub use job::{Job, JobError, JobSpec};
@@ -45,6 +48,6 @@ pub use node::{
     BlockRef, ChainInfo, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome, TransactionPlace,
 };
 pub use params::{ChainParams, NetworkName, SubsidyRule, params_for};
-pub use rpc::{RpcNode, RpcOptions};
+pub use rpc::{EthRpcNode, EthRpcOptions, RpcNode, RpcOptions};
 pub use template::{Template, TemplateError, TemplateTx};
 pub use walk::{LeanBlock, LeanOutput, LeanTx, ParseError, parse_block};

@@ -1,4 +1,4 @@
-//! One JSON-RPC call over HTTP/1.1 with basic authentication.
+//! One JSON-RPC call over HTTP/1.1, with basic authentication where it is asked for.
 
 use super::shorten;
 use crate::NodeError;
@@ -20,7 +20,9 @@ pub(super) struct Endpoint {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
     host: String,
-    authorization: HeaderValue,
+    authorization: Option<HeaderValue>,
+    /// What the calls say they are: `1.0` for Bitcoin Core, `2.0` for Ethereum's nodes.
+    version: &'static str,
     max_answer_bytes: usize,
     next_id: AtomicU64,
 }
@@ -37,6 +39,15 @@ impl Endpoint {
         url: &str,
         user: &str,
         password: &str,
+        max_answer_bytes: usize,
+    ) -> Result<Self, NodeError> {
+        Self::of_version("1.0", url, Some((user, password)), max_answer_bytes)
+    }
+
+    pub(super) fn of_version(
+        version: &'static str,
+        url: &str,
+        login: Option<(&str, &str)>,
         max_answer_bytes: usize,
     ) -> Result<Self, NodeError> {
         let bad = |problem| NodeError::Address { url: without_password(url), problem };
@@ -56,17 +67,22 @@ impl Endpoint {
             return Err(bad("it has no port"));
         }
         let host = authority.as_str().to_owned();
-        let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        let mut authorization = HeaderValue::try_from(format!("Basic {token}"))
-            .map_err(|_| bad("user or password cannot be sent"))?;
-        authorization.set_sensitive(true);
+        let basic = |(user, password): (&str, &str)| -> Result<HeaderValue, NodeError> {
+            let engine = base64::engine::general_purpose::STANDARD;
+            let token = engine.encode(format!("{user}:{password}"));
+            let mut value = HeaderValue::try_from(format!("Basic {token}"))
+                .map_err(|_| bad("user or password cannot be sent"))?;
+            value.set_sensitive(true);
+            Ok(value)
+        };
+        let authorization = login.map(basic).transpose()?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_keepalive(Some(gruve_units::Duration::from_secs(15)));
         let client =
             Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         let next_id = AtomicU64::new(1);
-        Ok(Endpoint { client, uri, host, authorization, max_answer_bytes, next_id })
+        Ok(Endpoint { client, uri, host, authorization, version, max_answer_bytes, next_id })
     }
 
     /// Host and port, for messages.
@@ -81,12 +97,15 @@ impl Endpoint {
         params: Value,
     ) -> Result<Value, NodeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let body = json!({ "jsonrpc": "1.0", "id": id, "method": method, "params": params });
-        let request = Request::builder()
+        let body = json!({ "jsonrpc": self.version, "id": id, "method": method, "params": params });
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(self.uri.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        let request = request
             .body(Full::new(Bytes::from(body.to_string())))
             .map_err(|e| self.unreachable(&e))?;
         let response = self.client.request(request).await.map_err(|e| self.unreachable(&e))?;

@@ -11,9 +11,11 @@
 //! went stale. Every call here may be repeated.
 
 mod amount;
+mod eth;
 mod http;
 
 pub use amount::minor_from_json;
+pub use eth::{EthRpcNode, EthRpcOptions};
 
 use crate::node::code;
 use crate::{
