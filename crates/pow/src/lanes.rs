@@ -8,11 +8,17 @@
 #[allow(unsafe_code)] // processor instructions chosen at run time; each use states its argument
 pub(crate) mod x86;
 
+mod batch;
 // Only the x86 variants have lanes so far; elsewhere `sha2` does all, with its own instructions.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod sha256;
 
-use crate::{scrypt_1024_1_1, sha256d};
+pub use batch::{
+    Prefix, merkle_level, merkle_level_by, sha256d_equal, sha256d_equal_by, sha256d_headers,
+    sha256d_headers_by, sha256d_headers_into,
+};
+
+use crate::scrypt_1024_1_1;
 use sha256::Single;
 use std::fmt;
 use std::sync::OnceLock;
@@ -85,8 +91,7 @@ impl Variant {
             byte
         };
         let headers: [[u8; 80]; 33] = [(); 33].map(|()| std::array::from_fn(&mut next));
-        let plain: Vec<[u8; 32]> = headers.iter().map(|h| sha256d(h)).collect();
-        if compute(self, &headers) != plain {
+        if !batch::agrees_with_plain(self, headers.as_flattened()) {
             return false;
         }
         let mut found = Vec::new();
@@ -107,18 +112,6 @@ impl fmt::Display for Variant {
     }
 }
 
-/// SHA-256d of every header, in order.
-#[must_use]
-pub fn sha256d_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
-    compute(Variant::best(), headers)
-}
-
-/// SHA-256d of every header by a chosen variant; by the plain one where the processor lacks it.
-#[must_use]
-pub fn sha256d_headers_by(variant: Variant, headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
-    compute(usable(variant), headers)
-}
-
 /// scrypt of every header, in order.
 #[must_use]
 pub fn scrypt_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
@@ -128,21 +121,6 @@ pub fn scrypt_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
 /// The variant itself where this processor runs it, else the plain one.
 pub(crate) fn usable(variant: Variant) -> Variant {
     if Variant::available().contains(&variant) { variant } else { Variant::Plain }
-}
-
-/// The caller has made sure that the processor supports the variant.
-fn compute(variant: Variant, headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
-    let mut out = Vec::with_capacity(headers.len());
-    match variant {
-        #[cfg(target_arch = "x86_64")]
-        Variant::ShaNi2 => x86::headers_sha_ni(headers, &mut out),
-        #[cfg(target_arch = "x86_64")]
-        Variant::Avx2x8 => x86::headers_avx2(headers, &mut out),
-        #[cfg(target_arch = "x86_64")]
-        Variant::Avx512x16 => x86::headers_avx512(headers, &mut out),
-        _ => out.extend(headers.iter().map(|h| sha256d(h))),
-    }
-    out
 }
 
 /// Adds to `found` the nonces (of `count` from `from` on, wrapping) whose hash has a top word of
@@ -157,7 +135,7 @@ pub(crate) fn candidates(
 ) {
     match variant {
         #[cfg(target_arch = "x86_64")]
-        Variant::ShaNi2 => x86::scan_sha_ni(job, from, count, top, found),
+        Variant::ShaNi2 => x86::sha_ni::scan(job, from, count, top, found),
         #[cfg(target_arch = "x86_64")]
         Variant::Avx2x8 => x86::scan_avx2(job, from, count, top, found),
         #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,6 @@
-//! SHA-256 over lanes: the same steps on as many words at once as a [`Word`] is wide.
+//! SHA-256 over lanes: the same steps on as many words at once as a register is wide.
+
+use super::batch::{Messages, block_of};
 
 /// The round constants (FIPS 180-4, 4.2.2).
 #[rustfmt::skip]
@@ -28,9 +30,12 @@ pub(crate) const IV: [u32; 8] = [
 /// The first padding word of any message of whole words.
 pub(crate) const PAD: u32 = 0x8000_0000;
 
-/// The length in bits of a header, and of a hash, as the last word of their padding.
+/// The length in bits of a header and of a hash, as the last word of their padding.
 pub(crate) const HEADER_BITS: u32 = 640;
 pub(crate) const HASH_BITS: u32 = 256;
+
+/// The same of two merkle nodes.
+pub(crate) const NODE_BITS: u32 = 512;
 
 /// `N` 32-bit words side by side.
 pub(crate) trait Lanes<const N: usize>: Copy {
@@ -224,36 +229,78 @@ pub(crate) fn scan_plain(job: &Single, from: u32, count: u32, top: u32, found: &
     }
 }
 
-/// SHA-256d of headers, `N` at a time; the rest one by one.
+/// Word `i` of a block.
 #[inline(always)]
-pub(crate) fn headers<W: Lanes<N>, const N: usize>(headers: &[[u8; 80]], out: &mut Vec<[u8; 32]>) {
+pub(crate) fn block_word(block: &[u8; 64], i: usize) -> u32 {
+    let b = &block[4 * i..4 * i + 4];
+    u32::from_be_bytes([b[0], b[1], b[2], b[3]])
+}
+
+/// `N` blocks side by side, as the compression function takes them.
+#[inline(always)]
+fn transposed<W: Lanes<N>, const N: usize>(blocks: [&[u8; 64]; N]) -> [W; 16] {
+    let mut words = [W::splat(0); 16];
+    for (i, word) in words.iter_mut().enumerate() {
+        *word = W::load(blocks.map(|b| block_word(b, i)));
+    }
+    words
+}
+
+/// The digests of `N` states, hashed once more, to the places of the lanes that `out` has.
+#[inline(always)]
+fn hash_again<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
     let iv = IV.map(|x| W::splat(x));
-    let (groups, rest) = headers.as_chunks::<N>();
-    for group in groups {
-        let mut words = [W::splat(0); 20];
-        for (i, word) in words.iter_mut().enumerate() {
-            let mut x = [0u32; N];
-            for (x, header) in x.iter_mut().zip(group) {
-                *x = header_word(header, i);
-            }
-            *word = W::load(x);
-        }
-        let mut block = [W::splat(0); 16];
-        block.copy_from_slice(&words[..16]);
-        let state = W::compress(&iv, block);
-        block = [W::splat(0); 16];
-        block[..4].copy_from_slice(&words[16..]);
-        block[4] = W::splat(PAD);
-        block[15] = W::splat(HEADER_BITS);
-        let digest = W::compress(&state, block);
-        let digest = W::compress(&iv, digest_block(digest)).map(|w| w.store());
-        for lane in 0..N {
-            let mut hash = [0u8; 32];
-            for (bytes, words) in hash.chunks_exact_mut(4).zip(&digest) {
-                bytes.copy_from_slice(&words[lane].to_be_bytes());
-            }
-            out.push(hash);
+    let digest = W::compress(&iv, digest_block(states)).map(|w| w.store());
+    for (lane, hash) in out.iter_mut().enumerate().take(N) {
+        for (bytes, words) in hash.chunks_exact_mut(4).zip(&digest) {
+            bytes.copy_from_slice(&words[lane].to_be_bytes());
         }
     }
-    out.extend(rest.iter().map(|h| crate::sha256d(h)));
+}
+
+/// SHA-256d of messages of one length, `N` at a time; lanes left over repeat the last message.
+#[inline(always)]
+pub(crate) fn equal<W: Lanes<N>, const N: usize>(messages: &Messages<'_>, out: &mut [[u8; 32]]) {
+    let start = messages.start().map(|x| W::splat(x));
+    let last = out.len().saturating_sub(1);
+    for (group, out) in out.chunks_mut(N).enumerate() {
+        let lanes: [&[u8]; N] = std::array::from_fn(|i| messages.get((group * N + i).min(last)));
+        let mut states = start;
+        for i in 0..messages.whole_blocks() {
+            states = W::compress(&states, transposed(lanes.map(|m| block_of(m, i))));
+        }
+        let ends = lanes.map(|m| messages.end(m));
+        for i in 0..messages.end_blocks() {
+            let blocks = ends.each_ref().map(|end| &end[i]);
+            states = W::compress(&states, transposed(blocks));
+        }
+        hash_again(states, out);
+    }
+}
+
+/// One merkle level: each node becomes the parent of itself and its sibling on the right.
+#[inline(always)]
+pub(crate) fn nodes<W: Lanes<N>, const N: usize>(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    let iv = IV.map(|x| W::splat(x));
+    let mut padding = [W::splat(0); 16];
+    padding[0] = W::splat(PAD);
+    padding[15] = W::splat(NODE_BITS);
+    for (left, right) in nodes.chunks_mut(N).zip(siblings.chunks(N)) {
+        let last = left.len() - 1;
+        let pairs: [[u8; 64]; N] = std::array::from_fn(|lane| {
+            let lane = lane.min(last);
+            pair(&left[lane], &right[lane])
+        });
+        let states = W::compress(&iv, transposed(pairs.each_ref()));
+        hash_again(W::compress(&states, padding), left);
+    }
+}
+
+/// Two nodes side by side.
+#[inline(always)]
+pub(crate) fn pair(left: &[u8; 32], right: &[u8; 32]) -> [u8; 64] {
+    let mut pair = [0; 64];
+    pair[..32].copy_from_slice(left);
+    pair[32..].copy_from_slice(right);
+    pair
 }

@@ -1,7 +1,7 @@
 //! Every variant against the plain one.
 
 use super::*;
-use crate::{HeaderScanner, pow_hash};
+use crate::{HeaderScanner, merkle_root_from_branch, pow_hash, sha256d};
 use gruve_units::{Algorithm, Class, Target};
 use proptest::prelude::*;
 
@@ -24,6 +24,61 @@ proptest! {
         let plain: Vec<_> = headers.iter().map(|h| sha256d(h)).collect();
         for &v in Variant::available() {
             prop_assert_eq!(&sha256d_headers_by(v, &headers), &plain, "{}", v);
+        }
+    }
+
+    #[test]
+    fn every_variant_hashes_messages_of_any_length_and_number_like_the_plain_one(
+        bytes in proptest::collection::vec(any::<u8>(), 0..9000),
+        len in prop_oneof![0usize..500, Just(55), Just(56), Just(63), Just(64), Just(119)],
+        n in 0usize..45,
+    ) {
+        let mut plain = vec![[0; 32]; n];
+        let whole = bytes.len().checked_div(len).unwrap_or(n);
+        for (i, hash) in plain.iter_mut().enumerate().take(whole) {
+            *hash = sha256d(&bytes[i * len..(i + 1) * len]);
+        }
+        let mut out = vec![[0; 32]; n];
+        sha256d_equal(&bytes, len, &mut out);
+        prop_assert_eq!(&out, &plain);
+        for &v in Variant::available() {
+            out.fill([0; 32]);
+            sha256d_equal_by(v, &bytes, len, &mut out);
+            prop_assert_eq!(&out, &plain, "{}", v);
+        }
+    }
+
+    #[test]
+    fn a_prefix_hashed_once_changes_nothing(
+        prefix in proptest::collection::vec(any::<u8>(), 0..300),
+        rests in proptest::collection::vec(any::<u8>(), 0..4000),
+        rest_len in 1usize..300,
+    ) {
+        let common = Prefix::of(&prefix);
+        let prefix = &prefix[..common.len()];
+        let mut out = vec![[0; 32]; rests.len() / rest_len];
+        common.sha256d_equal(&rests, rest_len, &mut out);
+        for (hash, rest) in out.iter().zip(rests.chunks_exact(rest_len)) {
+            prop_assert_eq!(hash, &sha256d(&[prefix, rest].concat()));
+        }
+    }
+
+    #[test]
+    fn every_variant_climbs_a_merkle_level_like_the_plain_one(
+        nodes in proptest::collection::vec(any::<[u8; 32]>(), 0..45),
+        siblings in proptest::collection::vec(any::<[u8; 32]>(), 0..45),
+    ) {
+        let mut plain = nodes.clone();
+        for (node, sibling) in plain.iter_mut().zip(&siblings) {
+            *node = merkle_root_from_branch(*node, &[*sibling]);
+        }
+        let mut out = nodes.clone();
+        merkle_level(&mut out, &siblings);
+        prop_assert_eq!(&out, &plain);
+        for &v in Variant::available() {
+            out.clone_from(&nodes);
+            merkle_level_by(v, &mut out, &siblings);
+            prop_assert_eq!(&out, &plain, "{}", v);
         }
     }
 

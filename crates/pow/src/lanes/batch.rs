@@ -1,0 +1,286 @@
+//! Many messages at once: what the checking of shares and the verifier need.
+//!
+//! Nothing here allocates, but for [`sha256d_headers`]. Batches may have any size: the widest
+//! variant takes what fills its lanes, what is left goes to one with fewer.
+
+use super::sha256::{self, IV};
+use super::{Variant, usable};
+use crate::sha256d;
+
+/// What messages have in common: a first part of whole 64-byte blocks, hashed once.
+///
+/// ```
+/// use gruve_pow::{lanes::Prefix, sha256d};
+/// let prefix = Prefix::of(&[7; 100]);
+/// assert_eq!(prefix.len(), 64);
+/// let mut out = [[0; 32]; 2];
+/// let rest = [[7; 40].as_slice(), &[8; 4], &[7; 36], &[9; 8]].concat();
+/// prefix.sha256d_equal(&rest, 44, &mut out);
+/// assert_eq!(out[0], sha256d(&[[7; 104].as_slice(), &[8; 4]].concat()));
+/// assert_eq!(out[1], sha256d(&[[7; 100].as_slice(), &[9; 8]].concat()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    state: [u32; 8],
+    len: usize,
+}
+
+impl Prefix {
+    /// Nothing in common.
+    pub const EMPTY: Prefix = Prefix { state: IV, len: 0 };
+
+    /// Hashes the whole blocks of `bytes`; what follows the last of them ([`Prefix::len`] says
+    /// how many bytes were taken) belongs to the messages' rests.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let blocks = bytes.as_chunks::<64>().0;
+        let mut state = IV;
+        sha2::block_api::compress256(&mut state, blocks);
+        Prefix { state, len: 64 * blocks.len() }
+    }
+
+    /// Bytes hashed: a multiple of 64.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // an empty prefix is no special case
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// SHA-256d of this prefix followed by each of the rests, which stand one after the other in
+    /// `rests`, `rest_len` bytes each. See [`sha256d_equal`] for sizes that do not agree.
+    pub fn sha256d_equal(&self, rests: &[u8], rest_len: usize, out: &mut [[u8; 32]]) {
+        let messages = Messages { bytes: rests, len: rest_len, prefix: *self };
+        equal(&widest_first(), &messages, out);
+    }
+}
+
+/// Messages of one length, standing one after the other, behind a common prefix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Messages<'a> {
+    bytes: &'a [u8],
+    len: usize,
+    prefix: Prefix,
+}
+
+/// The blocks with the end of a message and its padding: one or two.
+pub(crate) type End = [[u8; 64]; 2];
+
+impl<'a> Messages<'a> {
+    /// The state after the prefix.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> [u32; 8] {
+        self.prefix.state
+    }
+
+    /// Message `i`, without the prefix.
+    #[inline(always)]
+    pub(crate) fn get(&self, i: usize) -> &'a [u8] {
+        let from = i.saturating_mul(self.len);
+        self.bytes.get(from..).and_then(|b| b.get(..self.len)).unwrap_or(&[])
+    }
+
+    /// Whole blocks of a message before its end.
+    #[inline(always)]
+    pub(crate) fn whole_blocks(&self) -> usize {
+        self.len / 64
+    }
+
+    /// Blocks that the end and the padding (a bit, and eight bytes of length) take.
+    #[inline(always)]
+    pub(crate) fn end_blocks(&self) -> usize {
+        if self.len % 64 < 56 { 1 } else { 2 }
+    }
+
+    /// The end of a message with its padding.
+    #[inline(always)]
+    pub(crate) fn end(&self, message: &[u8]) -> End {
+        let mut end = [[0u8; 64]; 2];
+        let rest = message.as_chunks::<64>().1;
+        let bits = 8 * (self.prefix.len as u64 + self.len as u64);
+        let flat = end.as_flattened_mut();
+        flat[..rest.len()].copy_from_slice(rest);
+        flat[rest.len()] = 0x80;
+        let last = 64 * self.end_blocks();
+        flat[last - 8..last].copy_from_slice(&bits.to_be_bytes());
+        end
+    }
+
+    /// The messages from `i` on.
+    fn from(&self, i: usize) -> Messages<'a> {
+        let at = i.saturating_mul(self.len).min(self.bytes.len());
+        Messages { bytes: &self.bytes[at..], ..*self }
+    }
+}
+
+/// Block `i` of a message; all zeros past its end, where no one asks.
+#[inline(always)]
+pub(crate) fn block_of(message: &[u8], i: usize) -> &[u8; 64] {
+    message.as_chunks::<64>().0.get(i).unwrap_or(&[0; 64])
+}
+
+/// SHA-256d of messages of one length, standing one after the other in `messages`, `len` bytes
+/// each: hash `i` goes to `out[i]`.
+///
+/// As many as both have are hashed: what `messages` has beyond `out` is left out, and so is the
+/// place in `out` for which there is no whole message.
+///
+/// ```
+/// let mut out = [[0; 32]; 3];
+/// gruve_pow::lanes::sha256d_equal(b"abcdefghi", 3, &mut out);
+/// assert_eq!(out[1], gruve_pow::sha256d(b"def"));
+/// ```
+pub fn sha256d_equal(messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
+    Prefix::EMPTY.sha256d_equal(messages, len, out);
+}
+
+/// [`sha256d_equal`] by a chosen variant; by the plain one where the processor lacks it.
+pub fn sha256d_equal_by(variant: Variant, messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
+    let messages = Messages { bytes: messages, len, prefix: Prefix::EMPTY };
+    equal(&[usable(variant)], &messages, out);
+}
+
+/// SHA-256d of every header, in order.
+#[must_use]
+pub fn sha256d_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
+    let mut out = vec![[0; 32]; headers.len()];
+    sha256d_headers_into(headers, &mut out);
+    out
+}
+
+/// SHA-256d of every header for which `out` has a place, in order.
+pub fn sha256d_headers_into(headers: &[[u8; 80]], out: &mut [[u8; 32]]) {
+    sha256d_equal(headers.as_flattened(), 80, out);
+}
+
+/// SHA-256d of every header by a chosen variant; by the plain one where the processor lacks it.
+#[must_use]
+pub fn sha256d_headers_by(variant: Variant, headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
+    let mut out = vec![[0; 32]; headers.len()];
+    sha256d_equal_by(variant, headers.as_flattened(), 80, &mut out);
+    out
+}
+
+/// One level of many merkle trees: every node becomes the parent of itself, on the left, and its
+/// sibling, on the right. As many as both have; the other nodes stay as they are.
+///
+/// ```
+/// let mut nodes = [[1; 32], [2; 32]];
+/// gruve_pow::lanes::merkle_level(&mut nodes, &[[3; 32], [4; 32]]);
+/// assert_eq!(nodes[1], gruve_pow::merkle_root_from_branch([2; 32], &[[4; 32]]));
+/// ```
+pub fn merkle_level(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    level(&widest_first(), nodes, siblings);
+}
+
+/// [`merkle_level`] by a chosen variant; by the plain one where the processor lacks it.
+pub fn merkle_level_by(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    level(&[usable(variant)], nodes, siblings);
+}
+
+/// The available variants in the order in which a batch goes through them.
+fn widest_first() -> [Variant; Variant::ALL.len()] {
+    let mut order = [Variant::Plain; Variant::ALL.len()];
+    for (place, v) in order.iter_mut().zip(Variant::available().iter().rev()) {
+        *place = *v;
+    }
+    order
+}
+
+/// How many of `left` the variant should take, if there is a `next` one for the rest: whole
+/// groups, and a last one that is filled by half.
+fn part(variant: Variant, left: usize, next: Option<&Variant>) -> usize {
+    let lanes = variant.lanes();
+    match next {
+        Some(_) if left % lanes < lanes.div_ceil(2) => left - left % lanes,
+        _ => left,
+    }
+}
+
+/// The caller has made sure that the processor supports the variants.
+fn equal(order: &[Variant], messages: &Messages<'_>, out: &mut [[u8; 32]]) {
+    let whole = messages.bytes.len().checked_div(messages.len).unwrap_or(out.len());
+    let n = out.len().min(whole);
+    let mut out = &mut out[..n];
+    let mut messages = *messages;
+    for (i, &variant) in order.iter().enumerate() {
+        let n = part(variant, out.len(), order.get(i + 1));
+        let (now, later) = out.split_at_mut(n);
+        equal_all(variant, &messages, now);
+        messages = messages.from(n);
+        out = later;
+    }
+}
+
+fn equal_all(variant: Variant, messages: &Messages<'_>, out: &mut [[u8; 32]]) {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        Variant::ShaNi2 => super::x86::sha_ni::equal(messages, out),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx2x8 => super::x86::equal_avx2(messages, out),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx512x16 => super::x86::equal_avx512(messages, out),
+        _ => {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = plain(messages, messages.get(i));
+            }
+        }
+    }
+}
+
+/// With the `sha2` crate.
+fn plain(messages: &Messages<'_>, message: &[u8]) -> [u8; 32] {
+    let mut state = messages.start();
+    sha2::block_api::compress256(&mut state, message.as_chunks().0);
+    sha2::block_api::compress256(&mut state, &messages.end(message)[..messages.end_blocks()]);
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.chunks_exact_mut(4).zip(state) {
+        bytes.copy_from_slice(&word.to_be_bytes());
+    }
+    crate::sha256(&hash)
+}
+
+/// The caller has made sure that the processor supports the variants.
+fn level(order: &[Variant], nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    let n = nodes.len().min(siblings.len());
+    let (mut nodes, mut siblings) = (&mut nodes[..n], &siblings[..n]);
+    for (i, &variant) in order.iter().enumerate() {
+        let n = part(variant, nodes.len(), order.get(i + 1));
+        let (now, later) = nodes.split_at_mut(n);
+        level_all(variant, now, &siblings[..n]);
+        (nodes, siblings) = (later, &siblings[n..]);
+    }
+}
+
+fn level_all(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        Variant::ShaNi2 => super::x86::sha_ni::nodes(nodes, siblings),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx2x8 => super::x86::nodes_avx2(nodes, siblings),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx512x16 => super::x86::nodes_avx512(nodes, siblings),
+        _ => {
+            for (node, sibling) in nodes.iter_mut().zip(siblings) {
+                *node = sha256d(&sha256::pair(node, sibling));
+            }
+        }
+    }
+}
+
+/// The check of one variant, which the processor must support, on `bytes`: messages of every
+/// number of blocks and form of padding, and nodes.
+pub(super) fn agrees_with_plain(variant: Variant, bytes: &[u8]) -> bool {
+    let mut out = [[0; 32]; 33];
+    let mut expected = out;
+    for len in [80, 40, 55, 56, 64, 0] {
+        equal(&[variant], &Messages { bytes, len, prefix: Prefix::EMPTY }, &mut out);
+        equal(&[Variant::Plain], &Messages { bytes, len, prefix: Prefix::EMPTY }, &mut expected);
+        if out != expected {
+            return false;
+        }
+    }
+    let siblings: [[u8; 32]; 33] = std::array::from_fn(|i| out[32 - i]);
+    level(&[variant], &mut out, &siblings);
+    level(&[Variant::Plain], &mut expected, &siblings);
+    out == expected
+}

@@ -1,0 +1,250 @@
+//! The x86 SHA extensions, several independent streams interleaved: one stream alone waits for
+//! the latency of its instructions half of the time.
+//!
+//! The argument behind every `unsafe` here is that of [`super`]: the public functions run only
+//! where the features were detected, which each asserts.
+
+use crate::lanes::batch::{Messages, block_of};
+use crate::lanes::sha256::{HASH_BITS, HEADER_BITS, IV, K, NODE_BITS, PAD, Single, pair};
+use std::arch::x86_64::*;
+
+/// Streams interleaved for batches.
+const STREAMS: usize = 2;
+
+/// See [`crate::lanes::candidates`].
+pub(crate) fn scan(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
+    assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
+    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, on the line above.
+    unsafe { scan_inner(job, from, count, top, found) }
+}
+
+/// See [`Messages`].
+pub(crate) fn equal(messages: &Messages<'_>, out: &mut [[u8; 32]]) {
+    assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
+    let (groups, rest) = out.as_chunks_mut::<STREAMS>();
+    let done = STREAMS * groups.len();
+    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
+    unsafe {
+        for (i, group) in groups.iter_mut().enumerate() {
+            equal_group(messages, STREAMS * i, group);
+        }
+        for (i, one) in rest.iter_mut().enumerate() {
+            equal_group(messages, done + i, std::array::from_mut(one));
+        }
+    }
+}
+
+/// See [`crate::lanes::merkle_level`].
+pub(crate) fn nodes(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
+    let (groups, rest) = nodes.as_chunks_mut::<STREAMS>();
+    let (right_groups, right_rest) = siblings.as_chunks::<STREAMS>();
+    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
+    unsafe {
+        for (left, right) in groups.iter_mut().zip(right_groups) {
+            nodes_group(left, right);
+        }
+        for (left, right) in rest.iter_mut().zip(right_rest) {
+            nodes_group(std::array::from_mut(left), std::array::from_ref(right));
+        }
+    }
+}
+
+/// A state as the SHA instructions hold it: words a, b, e, f and c, d, g, h.
+type State = (__m128i, __m128i);
+type Block = [__m128i; 4];
+
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn words(a: u32, b: u32, c: u32, d: u32) -> __m128i {
+    _mm_set_epi32(d.cast_signed(), c.cast_signed(), b.cast_signed(), a.cast_signed())
+}
+
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn state_of(s: &[u32; 8]) -> State {
+    (words(s[5], s[4], s[1], s[0]), words(s[7], s[6], s[3], s[2]))
+}
+
+/// The words of a state in order.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn in_order((abef, cdgh): State) -> (__m128i, __m128i) {
+    // (f e b a) and (h g d c), low lane first, to (a b c d) and (e f g h).
+    let feba = _mm_shuffle_epi32::<0x1b>(abef);
+    let ghcd = _mm_shuffle_epi32::<0xb1>(cdgh);
+    (_mm_blend_epi16::<0xf0>(feba, ghcd), _mm_alignr_epi8::<8>(ghcd, feba))
+}
+
+/// Reverses the bytes of each word.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn swap_bytes(x: __m128i) -> __m128i {
+    _mm_shuffle_epi8(x, _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203))
+}
+
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn load(block: &[u8; 64]) -> Block {
+    [0, 16, 32, 48].map(|at| {
+        // SAFETY: 16 bytes from `at` on are in the block; the load takes any alignment.
+        swap_bytes(unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) })
+    })
+}
+
+/// Four rounds of every stream, with the message words plus the round constants.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn four_rounds<const S: usize>(states: &mut [State; S], wk: [__m128i; S]) {
+    for (s, x) in states.iter_mut().zip(wk) {
+        s.1 = _mm_sha256rnds2_epu32(s.1, s.0, x);
+    }
+    for (s, x) in states.iter_mut().zip(wk) {
+        s.0 = _mm_sha256rnds2_epu32(s.0, s.1, _mm_shuffle_epi32::<0x0e>(x));
+    }
+}
+
+/// One block on independent states at once.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn compress<const S: usize>(states: &mut [State; S], mut m: [Block; S]) {
+    let saved = *states;
+    macro_rules! four {
+        ($t:expr) => {{
+            let k = words(K[$t], K[$t + 1], K[$t + 2], K[$t + 3]);
+            let mut wk = [k; S];
+            for (wk, m) in wk.iter_mut().zip(&mut m) {
+                const Q: usize = $t / 4;
+                if Q >= 4 {
+                    let sum = _mm_add_epi32(
+                        _mm_sha256msg1_epu32(m[Q & 3], m[(Q + 1) & 3]),
+                        _mm_alignr_epi8::<4>(m[(Q + 3) & 3], m[(Q + 2) & 3]),
+                    );
+                    m[Q & 3] = _mm_sha256msg2_epu32(sum, m[(Q + 3) & 3]);
+                }
+                *wk = _mm_add_epi32(*wk, m[Q & 3]);
+            }
+            four_rounds(states, wk);
+        }};
+    }
+    macro_rules! all {
+        ($($t:literal)*) => { $(four!($t);)* };
+    }
+    all!(0 4 8 12 16 20 24 28 32 36 40 44 48 52 56 60);
+    add(states, saved);
+}
+
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn add<const S: usize>(states: &mut [State; S], saved: [State; S]) {
+    for (new, old) in states.iter_mut().zip(saved) {
+        *new = (_mm_add_epi32(new.0, old.0), _mm_add_epi32(new.1, old.1));
+    }
+}
+
+/// The block of padding after two nodes, scheduled, with the round constants added.
+static NODE_PADDING: [u32; 64] = scheduled_padding(NODE_BITS);
+
+/// All words of a block that is only padding, with the round constants added.
+const fn scheduled_padding(bits: u32) -> [u32; 64] {
+    let mut w = [0u32; 64];
+    w[0] = PAD;
+    w[15] = bits;
+    let mut t = 16;
+    while t < 64 {
+        let (x, y) = (w[t - 15], w[t - 2]);
+        let s0 = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
+        let s1 = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
+        w[t] = w[t - 16].wrapping_add(s0).wrapping_add(w[t - 7]).wrapping_add(s1);
+        t += 1;
+    }
+    t = 0;
+    while t < 64 {
+        w[t] = w[t].wrapping_add(K[t]);
+        t += 1;
+    }
+    w
+}
+
+/// The states after the padding of two nodes.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn compress_node_padding<const S: usize>(states: &mut [State; S]) {
+    let saved = *states;
+    for wk in NODE_PADDING.as_chunks::<4>().0 {
+        four_rounds(states, [words(wk[0], wk[1], wk[2], wk[3]); S]);
+    }
+    add(states, saved);
+}
+
+/// The states of the digests hashed again.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn second<const S: usize>(states: &[State; S]) -> [State; S] {
+    let (pad, bits) = (words(PAD, 0, 0, 0), words(0, 0, 0, HASH_BITS));
+    let mut out = [state_of(&IV); S];
+    let mut blocks = [[pad, pad, pad, bits]; S];
+    for (block, state) in blocks.iter_mut().zip(states) {
+        (block[0], block[1]) = in_order(*state);
+    }
+    compress(&mut out, blocks);
+    out
+}
+
+/// Writes the hashes of the states hashed again.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn hash_again<const S: usize>(states: &[State; S], out: &mut [[u8; 32]; S]) {
+    for (hash, state) in out.iter_mut().zip(second(states)) {
+        let (low, high) = in_order(state);
+        // SAFETY: the hash has room for two registers and the stores take any alignment.
+        unsafe {
+            _mm_storeu_si128(hash.as_mut_ptr().cast(), swap_bytes(low));
+            _mm_storeu_si128(hash.as_mut_ptr().add(16).cast(), swap_bytes(high));
+        }
+    }
+}
+
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn equal_group<const S: usize>(messages: &Messages<'_>, first: usize, out: &mut [[u8; 32]; S]) {
+    let all: [&[u8]; S] = std::array::from_fn(|i| messages.get(first + i));
+    let mut states = [state_of(&messages.start()); S];
+    for i in 0..messages.whole_blocks() {
+        compress(&mut states, all.map(|m| load(block_of(m, i))));
+    }
+    let ends = all.map(|m| messages.end(m));
+    for i in 0..messages.end_blocks() {
+        compress(&mut states, ends.each_ref().map(|end| load(&end[i])));
+    }
+    hash_again(&states, out);
+}
+
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn nodes_group<const S: usize>(left: &mut [[u8; 32]; S], right: &[[u8; 32]; S]) {
+    let mut states = [state_of(&IV); S];
+    compress(&mut states, std::array::from_fn(|i| load(&pair(&left[i], &right[i]))));
+    compress_node_padding(&mut states);
+    hash_again(&states, left);
+}
+
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn scan_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
+    let midstate = state_of(&job.midstate);
+    let [t0, t1, t2] = job.tail;
+    let (pad, zero, bits) = (words(PAD, 0, 0, 0), words(0, 0, 0, 0), words(0, 0, 0, HEADER_BITS));
+    let mut done = 0u32;
+    while done < count {
+        let nonces = [from.wrapping_add(done), from.wrapping_add(done).wrapping_add(1)];
+        let mut states = [midstate; 2];
+        let blocks = nonces.map(|n| [words(t0, t1, t2, n.swap_bytes()), pad, zero, bits]);
+        compress(&mut states, blocks);
+        for (nonce, (_, cdgh)) in nonces.into_iter().zip(second(&states)) {
+            // h is the lowest word of the second half.
+            let h = _mm_cvtsi128_si32(cdgh).cast_unsigned();
+            if done < count && h.swap_bytes() <= top {
+                found.push(nonce);
+            }
+            done = done.saturating_add(1);
+        }
+    }
+}
