@@ -114,6 +114,20 @@ impl Job {
     /// # Errors
     /// When the specification does not make a coinbase that the chain would take.
     pub fn build(template: Arc<Template>, spec: JobSpec) -> Result<Job, JobError> {
+        let branch = template.coinbase_branch();
+        Job::build_on(template, branch, spec)
+    }
+
+    /// As [`Job::build`], with the template's own [`Template::coinbase_branch`] computed before:
+    /// for a full block that takes longer than all the rest.
+    ///
+    /// # Errors
+    /// As [`Job::build`].
+    pub fn build_on(
+        template: Arc<Template>,
+        branch: Vec<[u8; 32]>,
+        spec: JobSpec,
+    ) -> Result<Job, JobError> {
         let target = Target::from_compact(template.bits).ok_or(JobError::Bits(template.bits))?;
         check_outputs(&template, &spec)?;
         let prefix = coinbase_prefix(&template, &spec)?;
@@ -125,16 +139,7 @@ impl Job {
         if weight > MAX_COINBASE_WEIGHT {
             return Err(JobError::TooHeavy(weight));
         }
-        let txids: Vec<_> = template.txs.iter().map(|tx| tx.txid).collect();
-        Ok(Job {
-            branch: coinbase_branch(&txids),
-            template,
-            spec,
-            target,
-            prefix,
-            suffix_class_zero: suffix,
-            class_offset,
-        })
+        Ok(Job { branch, template, spec, target, prefix, suffix_class_zero: suffix, class_offset })
     }
 
     /// The job's number.
@@ -409,6 +414,14 @@ pub fn header_bytes(
     header[72..76].copy_from_slice(&bits.to_le_bytes());
     header[76..].copy_from_slice(&nonce.to_le_bytes());
     header
+}
+
+impl Template {
+    /// The siblings of the coinbase in this template's merkle tree.
+    #[must_use]
+    pub fn coinbase_branch(&self) -> Vec<[u8; 32]> {
+        coinbase_branch(&self.txs.iter().map(|tx| tx.txid).collect::<Vec<_>>())
+    }
 }
 
 /// The siblings of leaf 0 (the coinbase) from the ids of the transactions after it. A last

@@ -6,6 +6,7 @@
 //! | [`params`] | one row of rules for each coin and network |
 //! | [`address`] | output scripts to addresses and back |
 //! | [`template`] | what a node offers to be mined |
+//! | [`tip`] | what a node tells of a new block at once, and the empty block on it |
 //! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
 //! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
@@ -35,6 +36,7 @@ pub mod rpc;
 pub mod script;
 pub mod stamp;
 pub mod template;
+pub mod tip;
 pub mod walk;
 pub mod wire;
 
@@ -47,7 +49,8 @@ pub use job::{Job, JobError, JobSpec};
 pub use node::{
     BlockRef, ChainInfo, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome, TransactionPlace,
 };
-pub use params::{ChainParams, NetworkName, SubsidyRule, params_for};
+pub use params::{ChainParams, NetworkName, NextBits, SubsidyRule, params_for};
 pub use rpc::{EthRpcNode, EthRpcOptions, RpcNode, RpcOptions};
 pub use template::{Template, TemplateError, TemplateTx};
+pub use tip::TipNotice;
 pub use walk::{LeanBlock, LeanOutput, LeanTx, ParseError, parse_block};

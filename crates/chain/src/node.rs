@@ -3,7 +3,7 @@
 //! Every call may be repeated: a block or transaction that is already known is an outcome, not an
 //! error. A time-out means *unknown*, never *failed*.
 
-use crate::{ChainParams, Template, TemplateError};
+use crate::{ChainParams, Template, TemplateError, TipNotice};
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed, Duration};
 
@@ -86,6 +86,21 @@ pub trait Node: Send + Sync {
     /// What to mine. With a long-poll id, answers as soon as there is something else than the
     /// template with that id, or after a while with what there is.
     async fn template(&self, longpoll: Option<&str>) -> Result<Template, NodeError>;
+
+    /// Makes sure that the node is of the configured chain; a node that cannot be another one says
+    /// so by this default.
+    async fn check_chain(&self) -> Result<(), NodeError> {
+        Ok(())
+    }
+
+    /// Waits until the best block is another than `known`, and tells of it long before a
+    /// template could be made. `None` where this is not to be had (the node does not know the
+    /// call), or is of no use because no block can be built without a template: then a long poll
+    /// tells as early.
+    async fn next_tip(&self, known: &BlockRef) -> Result<Option<TipNotice>, NodeError> {
+        let _ = known;
+        Ok(None)
+    }
 
     /// Sends a block.
     async fn submit_block(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError>;

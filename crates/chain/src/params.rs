@@ -85,6 +85,21 @@ pub enum SubsidyRule {
     },
 }
 
+/// What the tip's header alone says of the next block's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextBits {
+    /// The same: the target never moves (regtest).
+    Same,
+    /// The same, unless the next block's height is a multiple of this many.
+    Retarget {
+        /// Blocks between changes, above zero.
+        blocks: u64,
+    },
+    /// Nothing: it depends on earlier blocks (DigiShield, the development chain) or on the block's
+    /// own time (testnets), or the block needs a signature (signet).
+    Unforeseeable,
+}
+
 /// The rules of one coin on one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainParams {
@@ -115,6 +130,8 @@ pub struct ChainParams {
     pub auxpow: bool,
     /// New coins by height.
     pub subsidy_rule: SubsidyRule,
+    /// What is known of the next block's target before the node has given a template.
+    pub next_bits: NextBits,
     /// Text of the genesis blocks a node of this network may have; empty where it is not fixed.
     pub genesis: &'static [&'static str],
 }
@@ -137,6 +154,26 @@ impl ChainParams {
                 let coins = if halvings >= 6 { 10_000 } else { 500_000 >> halvings };
                 Some(coins * self.asset.unit())
             }
+        }
+    }
+
+    /// Whether a block without transactions can be built on a new tip before the node has given a
+    /// template: its target must follow from the tip's header, and no part of it from its content
+    /// (Litecoin's extension block asks for a transaction at the end of every block).
+    #[must_use]
+    pub const fn foresees_blocks(&self) -> bool {
+        !self.mweb && !matches!(self.next_bits, NextBits::Unforeseeable)
+    }
+
+    /// The compact target of the block at `height` on a tip with `tip_bits`, if it is foreseeable.
+    #[must_use]
+    pub fn bits_at(&self, height: u64, tip_bits: u32) -> Option<u32> {
+        match self.next_bits {
+            NextBits::Same => Some(tip_bits),
+            NextBits::Retarget { blocks } => {
+                (!height.is_multiple_of(blocks.max(1))).then_some(tip_bits)
+            }
+            NextBits::Unforeseeable => None,
         }
     }
 
@@ -176,6 +213,16 @@ pub fn params_for(asset: Asset, network: NetworkName) -> Result<ChainParams, Cha
 
 const COIN: i64 = 100_000_000;
 
+/// Bitcoin's and Litecoin's rule: two weeks of Bitcoin's blocks, three and a half days of Litecoin's,
+/// are 2016 blocks.
+const fn next_bits(network: NetworkName) -> NextBits {
+    match network {
+        NetworkName::Mainnet => NextBits::Retarget { blocks: 2_016 },
+        NetworkName::Regtest => NextBits::Same,
+        NetworkName::Testnet | NetworkName::Dev => NextBits::Unforeseeable,
+    }
+}
+
 fn bitcoin(network: NetworkName) -> ChainParams {
     let main = network == NetworkName::Mainnet;
     ChainParams {
@@ -200,6 +247,7 @@ fn bitcoin(network: NetworkName) -> ChainParams {
             initial: 50 * COIN,
             interval: if network == NetworkName::Regtest { 150 } else { 210_000 },
         },
+        next_bits: next_bits(network),
         genesis: match network {
             NetworkName::Mainnet => {
                 &["000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"]
@@ -241,6 +289,7 @@ fn litecoin(network: NetworkName) -> ChainParams {
             initial: 50 * COIN,
             interval: if network == NetworkName::Regtest { 150 } else { 840_000 },
         },
+        next_bits: next_bits(network),
         genesis: match network {
             NetworkName::Mainnet => {
                 &["12a765e31ffd4059bada1e25190f6e98c99d9714d334efa41a195a7e7e04bfe2"]
@@ -281,6 +330,7 @@ fn dogecoin(network: NetworkName) -> ChainParams {
             NetworkName::Regtest => SubsidyRule::Dogecoin { fixed_from: 0, interval: 150 },
             NetworkName::Dev => SubsidyRule::Halving { initial: 10_000 * COIN, interval: u64::MAX },
         },
+        next_bits: NextBits::Unforeseeable,
         genesis: match network {
             NetworkName::Mainnet => {
                 &["1a91e3dace36e2be3bf030a65679fe821aa1d6ef92e7c9902eb318182c355691"]
@@ -320,6 +370,24 @@ mod tests {
             checked += 1;
         }
         assert!(checked > 20, "only {checked} heights in the vectors");
+    }
+
+    #[test]
+    fn the_next_target_is_told_only_where_it_follows_from_the_tip() {
+        let of = |asset, network| params_for(asset, network).unwrap();
+        let main = of(Asset::Btc, NetworkName::Mainnet);
+        assert_eq!(main.bits_at(2_015, 0x1d00_ffff), Some(0x1d00_ffff));
+        assert_eq!(main.bits_at(2_016, 0x1d00_ffff), None, "a retarget");
+        assert_eq!(main.bits_at(2_017, 0x1d00_ffff), Some(0x1d00_ffff));
+        let regtest = of(Asset::Btc, NetworkName::Regtest);
+        assert_eq!(regtest.bits_at(2_016, 0x207f_ffff), Some(0x207f_ffff));
+        for network in [NetworkName::Testnet, NetworkName::Dev] {
+            assert!(!of(Asset::Btc, network).foresees_blocks());
+        }
+        for network in NetworkName::ALL {
+            assert!(!of(Asset::Ltc, network).foresees_blocks(), "an extension block");
+            assert!(!of(Asset::Doge, network).foresees_blocks(), "a new target each block");
+        }
     }
 
     #[test]

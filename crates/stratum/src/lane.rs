@@ -2,7 +2,8 @@
 //!
 //! | event | what happens |
 //! |---|---|
-//! | the chain's tip changes (long poll, or polling where the node has none) | a job on the new tip; miners drop the old ones |
+//! | the chain's tip changes, by the node's notice | a job without transactions on the new tip; miners drop the old ones |
+//! | the template on it is there (or, without notices, a long poll tells of it) | a job with its transactions |
 //! | every `refresh` | a job with the newest transactions |
 //! | an epoch border | a job with the new stamp; the old ones live on |
 //! | border and grace | the log is sealed: no share of the past epoch enters any more |
@@ -22,7 +23,7 @@ use crate::blocks::BlockSender;
 use crate::error::StratumError;
 use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
 use crate::machines::Stamps;
-use crate::templates::{self, Fetched};
+use crate::templates::{self, Fetched, Why};
 use crate::work::{LiveJob, WorkState};
 use gruve_chain::{Job, JobSpec, Node, Template};
 use gruve_sharelog::{JobRecord, Position, Record, ShareLog};
@@ -196,7 +197,8 @@ struct Maker {
     options: LaneWorkOptions,
     algorithm: Algorithm,
     jobs: watch::Sender<Option<Arc<WorkState>>>,
-    template: Option<Arc<Template>>,
+    /// What jobs are made of.
+    newest: Option<Fetched>,
     /// The first epoch that the log may hold shares of.
     first_epoch: Option<EpochNumber>,
     last_id: JobId,
@@ -231,7 +233,7 @@ impl Maker {
             last_id: options.share_log.last_job().unwrap_or(JobId(0)),
             options,
             jobs,
-            template: None,
+            newest: None,
             first_epoch,
             owed: false,
             is_clock_checked: false,
@@ -261,10 +263,8 @@ impl Maker {
             {
                 tracing::error!(lane = %self.options.lane, error = %e, times, "cannot seal the epoch");
             }
-            if (is_news || self.owed || self.epoch_is_over())
-                && let Some(template) = self.template.clone()
-            {
-                self.owed = self.publish(template).is_err_and(|e| {
+            if (is_news || self.owed || self.epoch_is_over()) && self.newest.is_some() {
+                self.owed = self.publish().is_err_and(|e| {
                     if let Some(times) = self.job_faults.due() {
                         tracing::error!(lane = %self.options.lane, error = %e, times, "cannot make a job");
                     }
@@ -282,18 +282,24 @@ impl Maker {
 
     /// Whether this template asks for a job.
     fn take(&mut self, fetched: Fetched) -> bool {
-        let Fetched { template, is_refresh } = fetched;
-        let is_news = match &self.template {
-            Some(old) => {
-                is_refresh
-                    || old.prev_hash != template.prev_hash
-                    || old.coinbase_value != template.coinbase_value
-                    || old.bits != template.bits
-            }
-            None => true,
-        };
-        self.is_clock_checked |= self.agrees_with_clock(&template);
-        self.template = Some(Arc::new(template));
+        let stands_on = |f: &Fetched| f.template.prev_hash;
+        if fetched.why == Why::Empty
+            && self.newest.as_ref().map(stands_on) == Some(stands_on(&fetched))
+        {
+            return false; // a refresh was there before it
+        }
+        let is_news = self.newest.as_ref().is_none_or(|newest| {
+            let (old, new) = (&newest.template, &fetched.template);
+            fetched.why == Why::Refresh
+                || old.prev_hash != new.prev_hash
+                || old.coinbase_value != new.coinbase_value
+                || old.bits != new.bits
+                // What was foreseen gives way to what the node says, unless it is the same block.
+                || (newest.why == Why::Empty
+                    && (old.version != new.version || !new.txs.is_empty()))
+        });
+        self.is_clock_checked |= self.agrees_with_clock(&fetched.template);
+        self.newest = Some(fetched);
         is_news
     }
 
@@ -348,7 +354,9 @@ impl Maker {
         current.is_some_and(|e| e < self.epoch(self.options.clock.now()))
     }
 
-    fn publish(&mut self, template: Arc<Template>) -> Result<(), StratumError> {
+    fn publish(&mut self) -> Result<(), StratumError> {
+        let Some(newest) = &self.newest else { return Ok(()) };
+        let (template, branch) = (Arc::clone(&newest.template), newest.branch.clone());
         let now = self.options.clock.now();
         let epoch = self.epoch(now);
         let (checkpoint_epoch, commitment) = self.options.stamps.stamp(&self.options.lane, epoch);
@@ -362,7 +370,7 @@ impl Maker {
             pay_to: vec![(self.options.pay_to.clone(), template.coinbase_value)],
             extranonce_len: EXTRANONCE1_BYTES + EXTRANONCE2_BYTES,
         };
-        let job = Job::build(template, spec)?;
+        let job = Job::build_on(template, branch, spec)?;
         self.options.share_log.append(&[Record::Job(record(&job, now))])?;
         self.first_epoch.get_or_insert(epoch);
         let job = Arc::new(LiveJob::new(job));

@@ -46,7 +46,7 @@ pub use reject::Reject;
 pub use rpc::RpcError;
 
 use gruve_units::{Clock, Duration, Entropy};
-use rpc::{Call, News, dispatch};
+use rpc::{Call, News, TipWait, dispatch};
 use serde_json::Value;
 use state::State;
 use std::net::TcpListener;
@@ -127,7 +127,7 @@ impl DevChain {
     }
 
     /// Carries out one RPC call, off the runtime's own threads; a template with a long-poll id
-    /// waits until there is a better one.
+    /// waits until there is a better one, `waitfornewblock` until there is a block.
     ///
     /// # Errors
     /// With Core's codes.
@@ -139,9 +139,28 @@ impl DevChain {
                 self.news_since(&known).await;
             }
         }
+        if method == "waitfornewblock"
+            && let Some(wait) = TipWait::read(&params)
+        {
+            self.another_tip(&wait).await;
+        }
         let (chain, method) = (self.clone(), method.to_owned());
         let called = tokio::task::spawn_blocking(move || chain.call(&method, &params)).await;
         called.unwrap_or_else(|e| Err(RpcError::new(RpcError::INTERNAL, e.to_string())))
+    }
+
+    /// Waits until the tip is another than the known one, or the wait is over.
+    async fn another_tip(&self, wait: &TipWait) {
+        let mut changes = self.0.news.subscribe();
+        let tip = || self.lock().chain.tip_node().hash.to_string();
+        let known = wait.known.clone().unwrap_or_else(tip);
+        let longest = match wait.millis {
+            0 => LONGPOLL_LONGEST,
+            millis => Duration::from_millis(millis).min(LONGPOLL_LONGEST),
+        };
+        let another = async { while tip() == known && changes.changed().await.is_ok() {} };
+        // Either way the call tells the tip there is.
+        let _ = tokio::time::timeout(longest, another).await;
     }
 
     /// Waits until there is another block to mine, or (after a while) other transactions.

@@ -1,6 +1,6 @@
 //! What a development chain is told at its creation: its coin and its rules.
 
-use crate::{ChainError, ChainParams, NetworkName, SubsidyRule, params_for};
+use crate::{ChainError, ChainParams, NetworkName, NextBits, SubsidyRule, params_for};
 use gruve_units::{Algorithm, Asset, Duration, Hashes, Target};
 use ruint::aliases::U256;
 
@@ -118,6 +118,11 @@ impl DevParams {
             subsidy_rule: SubsidyRule::Halving {
                 initial: self.subsidy,
                 interval: self.halving_interval.map_or(u64::MAX, u64::from),
+            },
+            next_bits: match self.difficulty {
+                // The premine has another target than what follows.
+                Difficulty::Fixed { .. } if self.premine_coins == 0 => NextBits::Same,
+                Difficulty::Fixed { .. } | Difficulty::Adjusting { .. } => NextBits::Unforeseeable,
             },
             ..base
         })

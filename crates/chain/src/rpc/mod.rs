@@ -4,6 +4,7 @@
 //! | bound | default | why |
 //! |---|---|---|
 //! | a call | 30 s | a busy node validates a block in seconds |
+//! | a wait for the tip | 30 s in one call | a node's few threads are given back; a dead connection is noticed |
 //! | a long poll | 150 s | Bitcoin Core answers after a minute once its memory pool has changed; shorter waits pile up in its few threads |
 //! | an answer | 32 MiB | a template or block of four million bytes is 8 MB of hexadecimal, a little more with ids |
 //!
@@ -13,6 +14,7 @@
 mod amount;
 mod eth;
 mod http;
+mod tip;
 
 pub use amount::minor_from_json;
 pub use eth::{EthRpcNode, EthRpcOptions};
@@ -20,7 +22,7 @@ pub use eth::{EthRpcNode, EthRpcOptions};
 use crate::node::code;
 use crate::{
     BlockRef, ChainInfo, ChainParams, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome,
-    Template, TransactionPlace, hash_from_text, hash_to_text,
+    Template, TipNotice, TransactionPlace, hash_from_text, hash_to_text,
 };
 use async_trait::async_trait;
 use gruve_units::Duration;
@@ -53,6 +55,7 @@ pub struct RpcNode {
     http: http::Endpoint,
     params: ChainParams,
     options: RpcOptions,
+    tip_call: tip::TipCall,
 }
 
 impl RpcNode {
@@ -81,30 +84,7 @@ impl RpcNode {
         options: RpcOptions,
     ) -> Result<Self, NodeError> {
         let http = http::Endpoint::new(url, user, password, options.max_answer_bytes)?;
-        Ok(RpcNode { http, params, options })
-    }
-
-    /// Makes sure that the node is of the configured chain: its network's name and, where it is
-    /// fixed, its genesis block.
-    ///
-    /// # Errors
-    /// [`NodeError::WrongChain`] when it is not, or when it cannot be asked.
-    pub async fn check_chain(&self) -> Result<(), NodeError> {
-        let wrong = |found: String| NodeError::WrongChain {
-            host: self.http.host().to_owned(),
-            found,
-            want: self.params.title(),
-        };
-        let chain = self.info().await?.chain;
-        if !self.params.network.rpc_names().contains(&chain.as_str()) {
-            return Err(wrong(format!("network {chain:?}")));
-        }
-        let genesis = self.block_hash(0).await?.map(|hash| hash_to_text(&hash));
-        let genesis = genesis.unwrap_or_default();
-        if !self.params.genesis.is_empty() && !self.params.genesis.contains(&genesis.as_str()) {
-            return Err(wrong(format!("genesis block {genesis}")));
-        }
-        Ok(())
+        Ok(RpcNode { http, params, options, tip_call: tip::TipCall::default() })
     }
 
     /// Calls any method and gives its `result`.
@@ -161,6 +141,32 @@ fn none_if(result: Result<Value, NodeError>, none: i64) -> Result<Option<Value>,
 impl Node for RpcNode {
     fn params(&self) -> &ChainParams {
         &self.params
+    }
+
+    /// Its network's name and, where it is fixed, its genesis block.
+    async fn check_chain(&self) -> Result<(), NodeError> {
+        let wrong = |found: String| NodeError::WrongChain {
+            host: self.http.host().to_owned(),
+            found,
+            want: self.params.title(),
+        };
+        let chain = self.info().await?.chain;
+        if !self.params.network.rpc_names().contains(&chain.as_str()) {
+            return Err(wrong(format!("network {chain:?}")));
+        }
+        let genesis = self.block_hash(0).await?.map(|hash| hash_to_text(&hash));
+        let genesis = genesis.unwrap_or_default();
+        if !self.params.genesis.is_empty() && !self.params.genesis.contains(&genesis.as_str()) {
+            return Err(wrong(format!("genesis block {genesis}")));
+        }
+        Ok(())
+    }
+
+    async fn next_tip(&self, known: &BlockRef) -> Result<Option<TipNotice>, NodeError> {
+        if !self.params.foresees_blocks() {
+            return Ok(None);
+        }
+        tip::next(self, known).await
     }
 
     async fn template(&self, longpoll: Option<&str>) -> Result<Template, NodeError> {

@@ -5,7 +5,7 @@ use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::LaneConfig;
 use gruve_chain::follow::Options as FollowOptions;
-use gruve_chain::{ChainParams, Follower, NodeError, RpcNode};
+use gruve_chain::{ChainParams, Follower, Node, NodeError, RpcNode};
 use gruve_market::Accountant;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
 use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};

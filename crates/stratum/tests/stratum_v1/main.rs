@@ -12,4 +12,5 @@ mod node;
 mod proxy;
 mod session;
 mod share_vectors;
+mod tips;
 mod vardiff;

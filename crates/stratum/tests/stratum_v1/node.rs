@@ -5,7 +5,7 @@ use crate::miner::{class, template};
 use async_trait::async_trait;
 use gruve_chain::{
     BlockRef, ChainInfo, ChainParams, FeeRate, NetworkName, Node, NodeError, SendOutcome,
-    SubmitOutcome, Template, TransactionPlace, params_for,
+    SubmitOutcome, Template, TemplateTx, TipNotice, TransactionPlace, params_for,
 };
 use gruve_pow::sha256d;
 use gruve_sharelog::{LogReader, Options, Owner, Position, Record, ShareLog};
@@ -38,6 +38,12 @@ pub(crate) struct FakeNode {
     /// Whether it answers at all.
     pub(crate) is_up: AtomicBool,
     has_long_poll: bool,
+    /// Whether it tells of a new tip before it has a template.
+    pub(crate) tells_tips: AtomicBool,
+    /// Closed, no template comes out.
+    pub(crate) gate: watch::Sender<bool>,
+    /// What waits in its memory pool.
+    pub(crate) txs: Mutex<Vec<TemplateTx>>,
     bits: u32,
 }
 
@@ -54,6 +60,9 @@ impl FakeNode {
             blocks: Mutex::default(),
             is_up: AtomicBool::new(true),
             has_long_poll,
+            tells_tips: AtomicBool::new(false),
+            gate: watch::Sender::new(true),
+            txs: Mutex::default(),
             bits,
         })
     }
@@ -86,13 +95,27 @@ impl Node for FakeNode {
             .wait_for(|t| asked.as_deref() != Some(&hex::encode(t.hash)))
             .await
             .map_err(|_| NodeError::NotReady("gone".to_owned()))?;
+        let _ = self.gate.subscribe().wait_for(|is_open| *is_open).await;
+        let tip = if longpoll.is_some() { tip } else { *self.tip.borrow() };
         let mut template = template(0, self.bits);
+        template.txs = self.txs.lock().unwrap().clone();
         template.height = tip.height + 1;
         template.prev_hash = tip.hash;
         template.cur_time = u32::try_from(self.clock.now().secs()).unwrap();
         template.min_time = template.cur_time - 600;
         template.longpoll_id = self.has_long_poll.then(|| hex::encode(tip.hash));
         Ok(template)
+    }
+
+    async fn next_tip(&self, known: &BlockRef) -> Result<Option<TipNotice>, NodeError> {
+        if !self.tells_tips.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        let mut seen = self.tip.subscribe();
+        let gone = |_| NodeError::NotReady("gone".to_owned());
+        let tip = *seen.wait_for(|t| t.hash != known.hash).await.map_err(gone)?;
+        let median_time = u32::try_from(self.clock.now().secs()).unwrap() - 601;
+        Ok(Some(TipNotice { tip, bits: self.bits, median_time }))
     }
 
     async fn submit_block(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError> {

@@ -77,6 +77,39 @@ pub(super) fn getbestblockhash(call: &mut Call<'_>, _: &Args) -> Result<Value, R
     Ok(call.state.chain.tip_node().hash.to_string().into())
 }
 
+/// What a call of `waitfornewblock` waits for.
+pub(crate) struct TipWait {
+    /// The tip that is known, in text; the present one if the caller names none.
+    pub(crate) known: Option<String>,
+    /// For how long; zero is for ever.
+    pub(crate) millis: u64,
+}
+
+impl TipWait {
+    /// Reads the arguments; what is wrong with them the call itself tells, at once.
+    pub(crate) fn read(params: &Value) -> Option<TipWait> {
+        let arg = |at: usize, name: &str| params.get(at).or_else(|| params.get(name));
+        let known = match arg(1, "current_tip").filter(|v| !v.is_null()) {
+            None => None,
+            Some(text) => Some(text.as_str().filter(|t| t.len() == 64)?.to_ascii_lowercase()),
+        };
+        let millis = arg(0, "timeout").filter(|v| !v.is_null());
+        Some(TipWait { known, millis: millis.map_or(Some(0), Value::as_u64)? })
+    }
+}
+
+/// The tip; that it is a new one has been waited for outside.
+pub(super) fn waitfornewblock(call: &mut Call<'_>, args: &Args) -> Result<Value, RpcError> {
+    if args.number(0)?.is_some_and(|millis| millis < 0) {
+        return Err(RpcError::new(RpcError::MISC, "Negative timeout"));
+    }
+    if args.get(1).is_some_and(|v| !v.is_null()) {
+        args.block_hash(1)?;
+    }
+    let tip = call.state.chain.tip_node();
+    Ok(json!({ "hash": tip.hash.to_string(), "height": tip.height }))
+}
+
 pub(super) fn getblockhash(call: &mut Call<'_>, args: &Args) -> Result<Value, RpcError> {
     let height = args.number(0)?.and_then(|h| u32::try_from(h).ok());
     let chain = &call.state.chain;

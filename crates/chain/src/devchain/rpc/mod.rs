@@ -11,6 +11,7 @@ mod transactions;
 mod wallet;
 
 pub use args::RpcError;
+pub(crate) use blocks::TipWait;
 pub(crate) use mining::News;
 
 use super::state::State;
@@ -52,6 +53,7 @@ const METHODS: &[Method] = &[
     method("getpeerinfo", &[], blocks::getpeerinfo),
     method("getblockcount", &[], blocks::getblockcount),
     method("getbestblockhash", &[], blocks::getbestblockhash),
+    method("waitfornewblock", &["timeout", "current_tip"], blocks::waitfornewblock),
     method("getblockhash", &["height"], blocks::getblockhash),
     method("getblockheader", &["blockhash", "verbose"], blocks::getblockheader),
     method("getblock", &["blockhash", "verbosity"], blocks::getblock),
