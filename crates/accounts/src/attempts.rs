@@ -1,52 +1,161 @@
 //! Limiting attempts to sign in.
 //!
-//! Each attempt adds [`ATTEMPT_INTERVAL`] to an instant that is kept for its subject; when that
-//! instant lies further ahead than [`ATTEMPTS_AT_ONCE`] intervals, the attempt is not heard. (This
-//! is the generic cell rate algorithm: one integer a subject.) A sign-in that succeeds clears it.
+//! Two limits hold, each a row with the instant at which its attempts will have been worked off (the
+//! generic cell rate algorithm: one integer a subject):
 //!
-//! The attempt is counted before the password is checked, so that many at once gain nothing. The
-//! subject is the account; for names that do not exist it is one of 65,536 cells, so that inventing
-//! names neither fills the table nor shows by a missing limit that a name does not exist.
+//! | limit | counted together | so that |
+//! |---|---|---|
+//! | [`PER_NETWORK`] | a name from one network | a stranger who guesses holds up nobody but those beside him |
+//! | [`PER_NAME`] | a name from everywhere, networks apart from which the account has signed in before | guessing from many networks is slow, and the customer does not feel it |
+//!
+//! A network is an IPv4 /24 or an IPv6 /48; unknown addresses are one network. An attempt is counted
+//! before the password is checked, so that many at once gain nothing. The name's subject is the
+//! account; for names that do not exist it is one of 65,536 cells, so that a missing limit does not
+//! show that a name does not exist. A success clears the network's count. What has been worked off
+//! counts for nothing and is removed bit by bit.
 
-use crate::sql::{ATTEMPTS_OF, CLEAR_ATTEMPTS, SET_ATTEMPTS};
+use crate::sql::{
+    ATTEMPTS_OF, CLEAR_ATTEMPTS, FORGET_NETWORKS, FORGET_WORKED_OFF, IS_KNOWN_NETWORK,
+    KNOW_NETWORK, SET_ATTEMPTS,
+};
 use crate::{AccountsError, Result};
 use gruve_store::{Tx, params};
 use gruve_units::{AccountId, Duration, Timestamp};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 
-/// How long it takes until one more attempt is heard: some thousand guesses a day.
-pub const ATTEMPT_INTERVAL: Duration = Duration::from_secs(90);
+/// How many attempts are heard: so many at once, then one in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptLimit {
+    /// Attempts heard in quick succession.
+    pub at_once: u32,
+    /// How long it takes until one more is heard.
+    pub interval: Duration,
+}
 
-/// Attempts heard in quick succession: more than a person with several passwords in mind needs.
-pub const ATTEMPTS_AT_ONCE: u32 = 10;
+/// Under one name from one network: more at once than a person with several passwords in mind
+/// needs; then some thousand guesses a day.
+pub const PER_NETWORK: AttemptLimit =
+    AttemptLimit { at_once: 10, interval: Duration::from_secs(90) };
 
-/// Whose attempts are counted together.
-pub(crate) fn subject(found: Option<AccountId>, login: &str) -> Vec<u8> {
-    match found {
-        Some(account) => account.to_bytes().to_vec(),
-        // Two bytes: no account's id has that length.
-        None => Sha256::digest(login.as_bytes())[..2].to_vec(),
+/// Under one name from all networks that the account has not signed in from: some three thousand
+/// guesses a day, however many machines guess.
+pub const PER_NAME: AttemptLimit = AttemptLimit { at_once: 50, interval: Duration::from_secs(30) };
+
+/// Networks remembered for an account; the longest unused is forgotten first.
+pub const NETWORKS_KNOWN_MAX: u32 = 16;
+
+/// A network from which nobody has signed in for so long is forgotten.
+pub const NETWORK_KNOWN: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Rows that have been worked off and are removed with a refused attempt, which adds at most two.
+const REMOVED_AT_ONCE: u32 = 8;
+
+/// Who tries, and from where.
+pub(crate) struct Attempt {
+    account: Option<AccountId>,
+    network: Vec<u8>,
+    name_subject: Vec<u8>,
+    network_subject: Vec<u8>,
+}
+
+impl Attempt {
+    pub(crate) fn new(account: Option<AccountId>, login: &str, from: Option<IpAddr>) -> Attempt {
+        let name_subject = match account {
+            Some(account) => account.to_bytes().to_vec(),
+            // Two bytes: no account's id has that length.
+            None => Sha256::digest(login.as_bytes())[..2].to_vec(),
+        };
+        let network = network_of(from);
+        let both = Sha256::new().chain_update(&name_subject).chain_update([0]);
+        // 20 bytes: a length that no name's subject has.
+        let network_subject = both.chain_update(&network).finalize()[..20].to_vec();
+        Attempt { account, network, name_subject, network_subject }
+    }
+
+    /// Counts it.
+    pub(crate) async fn count(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
+        let network = standing(tx, &self.network_subject, PER_NETWORK, now).await?;
+        let name = match self.is_known(tx, now).await? {
+            true => None,
+            false => Some(standing(tx, &self.name_subject, PER_NAME, now).await?),
+        };
+        // Only an attempt that is heard counts, and then under both limits.
+        tx.execute(SET_ATTEMPTS, &params![self.network_subject.clone(), network]).await?;
+        if let Some(name) = name {
+            tx.execute(SET_ATTEMPTS, &params![self.name_subject.clone(), name]).await?;
+        }
+        Ok(())
+    }
+
+    /// It failed: removes a few rows that count for nothing any more.
+    pub(crate) async fn failed(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
+        tx.execute(FORGET_WORKED_OFF, &params![now, REMOVED_AT_ONCE]).await?;
+        Ok(())
+    }
+
+    /// It succeeded: the network is known from now on, and its count cleared.
+    pub(crate) async fn succeeded(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<()> {
+        tx.execute(CLEAR_ATTEMPTS, &params![self.network_subject.clone()]).await?;
+        tx.execute(KNOW_NETWORK, &params![account, self.network.clone(), now]).await?;
+        let since = now.minus(NETWORK_KNOWN);
+        tx.execute(FORGET_NETWORKS, &params![account, since, NETWORKS_KNOWN_MAX]).await?;
+        Ok(())
+    }
+
+    async fn is_known(&self, tx: &mut Tx, now: Timestamp) -> Result<bool> {
+        let Some(account) = self.account else { return Ok(false) };
+        let key = params![account, self.network.clone(), now.minus(NETWORK_KNOWN)];
+        Ok(tx.fetch_optional(IS_KNOWN_NETWORK, &key).await?.is_some())
     }
 }
 
-/// Counts an attempt.
-pub(crate) async fn count(tx: &mut Tx, subject: &[u8], now: Timestamp) -> Result<()> {
-    let most = ATTEMPT_INTERVAL * ATTEMPTS_AT_ONCE;
+/// When a subject's attempts will have been worked off if one more is heard now.
+async fn standing(
+    tx: &mut Tx,
+    subject: &[u8],
+    limit: AttemptLimit,
+    now: Timestamp,
+) -> Result<Timestamp> {
+    let most = limit.interval * limit.at_once;
     let row = tx.fetch_optional(ATTEMPTS_OF, &params![subject]).await?;
     let stored: Timestamp = row.map(|r| r.get("worked_off_at")).transpose()?.unwrap_or(now);
     // A clock that has gone back must not lock anybody out for longer than the limit itself.
     let begins = stored.clamp(now, now.plus(most));
-    let worked_off = begins.plus(ATTEMPT_INTERVAL);
+    let worked_off = begins.plus(limit.interval);
     if worked_off > now.plus(most) {
         let retry_after = worked_off.since(now.plus(most));
         return Err(AccountsError::TooManyAttempts { retry_after });
     }
-    tx.execute(SET_ATTEMPTS, &params![subject, worked_off]).await?;
-    Ok(())
+    Ok(worked_off)
 }
 
-/// Forgets a subject's attempts.
-pub(crate) async fn clear(tx: &mut Tx, subject: &[u8]) -> Result<()> {
-    tx.execute(CLEAR_ATTEMPTS, &params![subject]).await?;
-    Ok(())
+/// The network of an address: what one customer of a provider may hold.
+fn network_of(address: Option<IpAddr>) -> Vec<u8> {
+    match address.map(|a| a.to_canonical()) {
+        Some(IpAddr::V4(a)) => a.octets()[..3].to_vec(),
+        Some(IpAddr::V6(a)) => a.octets()[..6].to_vec(),
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_what_one_customer_of_a_provider_holds() {
+        let of = |text: &str| network_of(Some(text.parse().unwrap()));
+        assert_eq!(of("192.0.2.1"), of("192.0.2.254"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:ffff::4"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        assert_ne!(of("0.0.0.0"), network_of(None));
+    }
 }

@@ -10,7 +10,7 @@ pub enum AccountsError {
     #[error("the name or the password is wrong")]
     WrongCredentials,
     /// Too many attempts to sign in under this name.
-    #[error("too many attempts to sign in under this name; try again in {} seconds", .retry_after.as_secs().max(1))]
+    #[error("too many attempts to sign in under this name; try again in {} seconds", self.retry_after().map_or(1, |d| d.as_secs()))]
     TooManyAttempts {
         /// When another attempt will be heard.
         retry_after: Duration,
@@ -39,6 +39,25 @@ pub enum AccountsError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl AccountsError {
+    /// When another attempt will be heard: whole seconds, rounded up; `None` where waiting does not
+    /// help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let secs = match self {
+            AccountsError::TooManyAttempts { retry_after } => {
+                let whole = retry_after.as_secs();
+                whole + u64::from(retry_after.subsec_nanos() > 0)
+            }
+            // Accounts opened fall out of the hour one by one.
+            AccountsError::TooManySignUps => 60,
+            AccountsError::Crowded => 1,
+            _ => return None,
+        };
+        Some(Duration::from_secs(secs.max(1)))
+    }
 }
 
 impl Blamed for AccountsError {

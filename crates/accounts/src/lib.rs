@@ -10,8 +10,9 @@
 //!   tokens only a SHA-256 hash. Neither is ever shown or logged.
 //! - Signing in tells nobody whether an account exists: a wrong name and a wrong password get the
 //!   same answer after the same work. (Signing up tells that a name or address is taken.)
-//! - Attempts to sign in are limited for each account and, alike, for names that do not exist;
-//!   all hashing together takes a bounded share of processors and memory.
+//! - Attempts to sign in are limited for each account and network and, alike, for names that do not
+//!   exist; strangers elsewhere do not lock a customer out of a network known to the account. All
+//!   hashing together takes a bounded share of processors and memory.
 //! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
 //!   [`SESSIONS_MAX`].
 //! - Everything kept has a bound or an age at which it goes.
@@ -32,7 +33,7 @@ mod sql;
 
 use gruve_store::Migration;
 
-pub use attempts::{ATTEMPT_INTERVAL, ATTEMPTS_AT_ONCE};
+pub use attempts::{AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK};
 pub use audit::{AUDIT_KEPT, AuditRow, record};
 pub use error::AccountsError;
 pub use names::{
@@ -42,12 +43,20 @@ pub use service::{Accounts, NewAccount, SIGN_UPS_PER_HOUR_MAX};
 pub use sessions::{SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session, SessionInfo};
 
 /// The room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "accounts",
-    sqlite: include_str!("../migrations/0001_accounts.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_accounts.postgres.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "accounts",
+        sqlite: include_str!("../migrations/0001_accounts.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_accounts.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "networks",
+        sqlite: include_str!("../migrations/0002_networks.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_networks.postgres.sql"),
+    },
+];
 
 /// A result with this room's error.
 pub type Result<T, E = AccountsError> = std::result::Result<T, E>;

@@ -1,14 +1,22 @@
-//! Hashing passwords, a bounded number at a time.
+//! Hashing passwords, a bounded number at a time, in memory that is taken once.
+//!
+//! A hash fills 19 MiB. Memory of that size, taken and given back on many threads, is not given back
+//! to the system by every allocator, and a caller who goes away must not free a place while its hash
+//! is still being computed: the right to hash and the memory go into the computation together, and
+//! come back when it ends.
 
 use crate::{AccountsError, Result};
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordVerifier as _, Version};
 use gruve_units::Entropy;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::{Arc, Mutex, PoisonError};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Hashes computed at once: each takes 19 MiB and a processor for some 20 ms.
-const AT_ONCE: usize = 4;
+/// Hashes computed at once at most: each takes 19 MiB and a processor for some 20 ms. On a machine
+/// with fewer processors, as many as it has.
+const AT_ONCE_MAX: usize = 4;
 
 /// Callers waiting for their turn at most: some third of a second's worth of hashing. More would
 /// only wait for nothing.
@@ -16,13 +24,30 @@ const WAITING_MAX: usize = 64;
 
 /// The hasher of one service.
 pub(crate) struct Passwords {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    memory: Arc<Memory>,
     entropy: Arc<dyn Entropy>,
 }
 
-/// The right to hash once.
-pub(crate) struct Turn<'a>(#[allow(dead_code)] SemaphorePermit<'a>); // held, never read
+/// Memory that no hash is using; never more pieces than turns.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+/// The right to hash once, and where.
+pub(crate) struct Turn {
+    blocks: Vec<Block>,
+    memory: Arc<Memory>,
+    /// Given back last.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let blocks = std::mem::take(&mut self.blocks);
+        self.memory.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+    }
+}
 
 struct Waiting<'a>(&'a AtomicUsize);
 
@@ -34,27 +59,44 @@ impl Drop for Waiting<'_> {
 
 impl Passwords {
     pub(crate) fn new(entropy: Arc<dyn Entropy>) -> Passwords {
-        Passwords { turns: Semaphore::new(AT_ONCE), waiting: AtomicUsize::new(0), entropy }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Passwords {
+            turns: Arc::new(Semaphore::new(processors.min(AT_ONCE_MAX))),
+            waiting: AtomicUsize::new(0),
+            memory: Arc::default(),
+            entropy,
+        }
     }
 
     /// Waits for the right to hash, or refuses when too many wait already.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>> {
+    pub(crate) async fn turn(&self) -> Result<Turn> {
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
         let _waiting = Waiting(&self.waiting);
         if before >= WAITING_MAX {
             return Err(AccountsError::Crowded);
         }
-        self.turns.acquire().await.map(Turn).map_err(|_| AccountsError::Crowded)
+        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        let permit = permit.map_err(|_| AccountsError::Crowded)?;
+        let spare = self.memory.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (blocks, memory) = (spare.unwrap_or_default(), Arc::clone(&self.memory));
+        Ok(Turn { blocks, memory, _permit: permit })
     }
 
     /// The hash of a new password, as text that names its parameters and salt (PHC string).
-    pub(crate) async fn hash(&self, _turn: &Turn<'_>, password: &str) -> Result<String> {
+    pub(crate) async fn hash(&self, mut turn: Turn, password: &str) -> Result<String> {
         let mut salt = [0_u8; 16];
         self.entropy.fill(&mut salt);
         let password = password.to_owned();
         blocking(move || {
-            let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
-            hash.map(|h| h.to_string()).map_err(|e| AccountsError::Hashing(e.to_string()))
+            let output = turn.compute(password.as_bytes(), &salt)?;
+            let hash = PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&Params::DEFAULT).map_err(failed)?,
+                salt: Some(Salt::new(&salt).map_err(failed)?),
+                hash: Some(Output::new(&output).map_err(failed)?),
+            };
+            Ok(hash.to_string())
         })
         .await
     }
@@ -63,25 +105,57 @@ impl Passwords {
     /// says no.
     pub(crate) async fn verify(
         &self,
-        _turn: &Turn<'_>,
+        mut turn: Turn,
         password: &str,
         stored: Option<String>,
     ) -> Result<bool> {
         let password = password.to_owned();
         blocking(move || {
             let Some(stored) = stored else {
-                let wasted =
-                    Argon2::default().hash_password_with_salt(password.as_bytes(), &[0; 16]);
-                return wasted.map(|_| false).map_err(|e| AccountsError::Hashing(e.to_string()));
+                return turn.compute(password.as_bytes(), &[0; 16]).map(|_| false);
             };
-            match Argon2::default().verify_password(password.as_bytes(), stored.as_str()) {
+            let stored = PasswordHash::new(&stored).map_err(failed)?;
+            if let Some((salt, output)) = usual(&stored) {
+                return Ok(turn.compute(password.as_bytes(), salt)?.ct_eq(output).into());
+            }
+            // Hashed with other parameters: in memory of its own.
+            match Argon2::default().verify_password(password.as_bytes(), &stored) {
                 Ok(()) => Ok(true),
                 Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(e) => Err(AccountsError::Hashing(e.to_string())),
+                Err(e) => Err(failed(e)),
             }
         })
         .await
     }
+}
+
+impl Turn {
+    /// Argon2id with the parameters in use, in this turn's memory.
+    fn compute(&mut self, password: &[u8], salt: &[u8]) -> Result<[u8; OUTPUT_BYTES]> {
+        self.blocks.resize(Params::DEFAULT.block_count(), Block::new());
+        let mut output = [0; OUTPUT_BYTES];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+            .hash_password_into_with_memory(password, salt, &mut output, &mut self.blocks[..])
+            .map_err(failed)?;
+        Ok(output)
+    }
+}
+
+/// Bytes of a hash.
+const OUTPUT_BYTES: usize = Params::DEFAULT_OUTPUT_LEN;
+
+/// Salt and output of a hash that was made with the parameters in use.
+fn usual(hash: &PasswordHash) -> Option<(&[u8], &[u8])> {
+    let params = ParamsString::try_from(&Params::DEFAULT).ok()?;
+    let is_usual = hash.algorithm == Algorithm::Argon2id.ident()
+        && hash.version == Some(Version::V0x13.into())
+        && hash.params == params;
+    let (salt, output) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    (is_usual && output.len() == OUTPUT_BYTES).then(|| (salt.as_ref(), output.as_ref()))
+}
+
+fn failed(error: impl std::fmt::Display) -> AccountsError {
+    AccountsError::Hashing(error.to_string())
 }
 
 async fn blocking<T: Send + 'static>(
@@ -89,4 +163,82 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|e| Err(AccountsError::Hashing(e.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argon2::PasswordHasher as _;
+    use gruve_units::SeededEntropy;
+
+    fn passwords() -> Passwords {
+        Passwords::new(Arc::new(SeededEntropy::new(1)))
+    }
+
+    #[tokio::test]
+    async fn hashes_are_those_of_the_library_and_both_ways_verify() {
+        let hasher = passwords();
+        let made = hasher.hash(hasher.turn().await.unwrap(), "correct horse").await.unwrap();
+        Argon2::default().verify_password(b"correct horse", made.as_str()).unwrap();
+        let theirs = Argon2::default().hash_password_with_salt(b"correct horse", &[7; 16]).unwrap();
+        let small = Params::new(64, 1, 1, None).unwrap();
+        let other =
+            Argon2::from(small).hash_password_with_salt(b"correct horse", &[7; 16]).unwrap();
+        for stored in [made, theirs.to_string(), other.to_string()] {
+            for (password, right) in [("correct horse", true), ("wrong horse", false)] {
+                let turn = hasher.turn().await.unwrap();
+                assert_eq!(
+                    hasher.verify(turn, password, Some(stored.clone())).await.unwrap(),
+                    right
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_that_go_away_free_no_place_while_their_hash_is_computed() {
+        let hasher = passwords();
+        let places = hasher.turns.available_permits();
+        for _ in 0..places * 8 {
+            let turn = hasher.turn().await.unwrap();
+            // Polled once, so that the computation has begun, and given up.
+            let mut hashing = Box::pin(hasher.verify(turn, "wrong horse", None));
+            let polled = futures_poll_once(hashing.as_mut()).await;
+            assert!(polled.is_none(), "a hash takes longer than this");
+            drop(hashing);
+            let taken = places - hasher.turns.available_permits();
+            let spare = hasher.memory.0.lock().unwrap().len();
+            assert!(taken >= 1 && taken + spare <= places, "{taken} computed, {spare} spare");
+        }
+        // All come back, with at most a piece of memory each.
+        let all = u32::try_from(places).unwrap();
+        let _all = hasher.turns.acquire_many(all).await.unwrap();
+        assert!(hasher.memory.0.lock().unwrap().len() <= places);
+    }
+
+    async fn futures_poll_once<F: Future + Unpin>(mut what: F) -> Option<F::Output> {
+        use std::pin::Pin;
+        use std::task::Poll;
+        std::future::poll_fn(|cx| match Pin::new(&mut what).poll(cx) {
+            Poll::Ready(out) => Poll::Ready(Some(out)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn more_callers_than_may_wait_are_told_so_at_once() {
+        let hasher = passwords();
+        let all = u32::try_from(hasher.turns.available_permits()).unwrap();
+        let all = hasher.turns.acquire_many(all).await.unwrap();
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(hasher.turn())).collect();
+        for turn in &mut waiting {
+            assert!(futures_poll_once(turn.as_mut()).await.is_none());
+        }
+        assert!(matches!(hasher.turn().await, Err(AccountsError::Crowded)));
+        drop(all);
+        for turn in waiting {
+            turn.await.unwrap();
+        }
+    }
 }

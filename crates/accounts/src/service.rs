@@ -1,5 +1,6 @@
 //! The room's public face.
 
+use crate::attempts::Attempt;
 use crate::audit::AuditRow;
 use crate::passwords::Passwords;
 use crate::sql::{
@@ -7,12 +8,12 @@ use crate::sql::{
     SIGN_UPS_SINCE,
 };
 use crate::{
-    AccountsError, MIGRATIONS, Result, Session, SessionInfo, attempts, audit, names, record,
-    sessions,
+    AccountsError, MIGRATIONS, Result, Session, SessionInfo, audit, names, record, sessions,
 };
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Accounts opened within an hour at most: far above any honest rush, and what a flood of them may
@@ -88,7 +89,7 @@ impl Accounts {
         names::check_password(&new.password)?;
         let password = {
             let turn = self.0.passwords.turn().await?;
-            self.0.passwords.hash(&turn, &new.password).await?
+            self.0.passwords.hash(turn, &new.password).await?
         };
         let now = self.0.clock.now();
         let id = AccountId::new(now, self.0.entropy.as_ref());
@@ -107,12 +108,17 @@ impl Accounts {
         })
     }
 
-    /// Signs in by name or e-mail address.
+    /// Signs in by name or e-mail address; `from` is the client's address where it is known.
     ///
     /// # Errors
     /// [`AccountsError::WrongCredentials`], the same after the same work whether the account exists
     /// or not; [`AccountsError::TooManyAttempts`], [`AccountsError::Crowded`].
-    pub async fn sign_in(&self, login: &str, password: &str) -> Result<Session> {
+    pub async fn sign_in(
+        &self,
+        login: &str,
+        password: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Session> {
         let login = login.to_ascii_lowercase();
         let possible = login.len() <= names::EMAIL_BYTES_MAX
             && !login.contains('\0')
@@ -123,21 +129,21 @@ impl Accounts {
         }
         let found = self.credentials(&login).await?;
         let account = found.as_ref().map(|c| c.account);
-        let subject = attempts::subject(account, &login);
+        let attempt = Attempt::new(account, &login, from);
         let right = {
             let turn = self.0.passwords.turn().await?;
             let now = self.0.clock.now();
             transact!(self.0.store, tx -> Result<_> => {
-                attempts::count(tx, &subject, now).await
+                attempt.count(tx, now).await
             })?;
-            self.0.passwords.verify(&turn, password, found.map(|c| c.password)).await?
+            self.0.passwords.verify(turn, password, found.map(|c| c.password)).await?
         };
         let now = self.0.clock.now();
         let (Some(account), true) = (account, right) else {
-            return self.refuse(account, now).await;
+            return self.refuse(&attempt, account, now).await;
         };
         transact!(self.0.store, tx -> Result<_> => {
-            attempts::clear(tx, &subject).await?;
+            attempt.succeeded(tx, account, now).await?;
             audit::forget_old(tx, now).await?;
             self.record(tx, now, account, "session.opened").await?;
             sessions::open(tx, account, now, self.0.entropy.as_ref()).await
@@ -146,9 +152,15 @@ impl Accounts {
 
     /// Notes a wrong password. Names that do not exist leave a line too, so that the work is the
     /// same; both are bounded by the limit on attempts.
-    async fn refuse(&self, account: Option<AccountId>, now: Timestamp) -> Result<Session> {
+    async fn refuse(
+        &self,
+        attempt: &Attempt,
+        account: Option<AccountId>,
+        now: Timestamp,
+    ) -> Result<Session> {
         let entropy = self.0.entropy.as_ref();
         transact!(self.0.store, tx -> Result<_> => {
+            attempt.failed(tx, now).await?;
             let action = "session.refused".to_owned();
             let row = AuditRow { at: now, account, action, detail: String::new() };
             record(tx, &row, entropy).await

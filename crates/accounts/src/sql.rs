@@ -24,6 +24,17 @@ gruve_store::statements! {
     SET_ATTEMPTS = "INSERT INTO accounts_attempts (subject, worked_off_at) VALUES ($1, $2) \
         ON CONFLICT (subject) DO UPDATE SET worked_off_at = excluded.worked_off_at";
     CLEAR_ATTEMPTS = "DELETE FROM accounts_attempts WHERE subject = $1";
+    FORGET_WORKED_OFF = "DELETE FROM accounts_attempts WHERE subject IN \
+        (SELECT subject FROM accounts_attempts WHERE worked_off_at <= $1 \
+         ORDER BY worked_off_at LIMIT $2)";
+    IS_KNOWN_NETWORK = "SELECT seen_at FROM accounts_networks \
+        WHERE account = $1 AND network = $2 AND seen_at > $3";
+    KNOW_NETWORK = "INSERT INTO accounts_networks (account, network, seen_at) \
+        VALUES ($1, $2, $3) \
+        ON CONFLICT (account, network) DO UPDATE SET seen_at = excluded.seen_at";
+    FORGET_NETWORKS = "DELETE FROM accounts_networks WHERE account = $1 AND (seen_at <= $2 \
+        OR network NOT IN (SELECT network FROM accounts_networks WHERE account = $1 \
+         ORDER BY seen_at DESC, network LIMIT $3))";
     INSERT_AUDIT = "INSERT INTO accounts_audit (id, at, account, action, detail) \
         VALUES ($1, $2, $3, $4, $5)";
     AUDIT_OF = "SELECT at, account, action, detail FROM accounts_audit WHERE account = $1 \

@@ -2,16 +2,20 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_accounts::{
-    ATTEMPT_INTERVAL, ATTEMPTS_AT_ONCE, AUDIT_KEPT, Accounts, AccountsError, MIGRATIONS,
-    NewAccount, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX,
+    AUDIT_KEPT, Accounts, AccountsError, MIGRATIONS, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, NewAccount,
+    PER_NAME, PER_NETWORK, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session,
 };
 use gruve_store::{Store, laws, matches_on_both_engines};
 use gruve_units::{
     AccountId, Blame, Blamed, Clock, Duration, ManualClock, SeededEntropy, Timestamp,
 };
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 const PASSWORD: &str = "correct horse";
+
+/// Where customers sign in from.
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 struct House {
     accounts: Accounts,
@@ -39,6 +43,16 @@ impl House {
         (house, id)
     }
 
+    async fn sign_in(&self, login: &str, password: &str) -> Result<Session, AccountsError> {
+        self.accounts.sign_in(login, password, Some(HOME)).await
+    }
+
+    /// A wrong password from network `n`.
+    async fn guess(&self, login: &str, n: u32) -> AccountsError {
+        let from = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0001 + (n << 8)));
+        self.accounts.sign_in(login, "wrong horse", Some(from)).await.unwrap_err()
+    }
+
     async fn count(&self, sql: &'static str) -> i64 {
         let mut tx = self.store.read().await.unwrap();
         tx.fetch_one(sql, &[]).await.unwrap().get("n").unwrap()
@@ -48,7 +62,7 @@ impl House {
 async fn who_signs_up_can_sign_in_by_name_or_address(store: Store) {
     let (house, id) = House::with(store, "alice").await;
     for login in ["alice", "ALICE", "alice@example.org", "Alice@EXAMPLE.org"] {
-        let session = house.accounts.sign_in(login, PASSWORD).await.unwrap();
+        let session = house.sign_in(login, PASSWORD).await.unwrap();
         assert_eq!(session.account, id);
         let info = house.accounts.session(&session.token).await.unwrap().unwrap();
         assert_eq!((info.account, info.name.as_str()), (id, "alice"));
@@ -106,7 +120,7 @@ async fn a_wrong_name_and_a_wrong_password_get_the_same_answer(store: Store) {
         ("a\0b", PASSWORD),
         ("alice", &"x".repeat(5_000)),
     ] {
-        let refused = house.accounts.sign_in(login, password).await.unwrap_err();
+        let refused = house.sign_in(login, password).await.unwrap_err();
         assert!(matches!(refused, AccountsError::WrongCredentials), "{login:?}: {refused}");
         assert_eq!(refused.to_string(), AccountsError::WrongCredentials.to_string());
     }
@@ -115,35 +129,110 @@ async fn a_wrong_name_and_a_wrong_password_get_the_same_answer(store: Store) {
 async fn attempts_are_limited_alike_for_names_that_exist_and_that_do_not(store: Store) {
     let (house, _) = House::with(store, "alice").await;
     for login in ["alice", "nobody"] {
-        for _ in 0..ATTEMPTS_AT_ONCE {
-            let refused = house.accounts.sign_in(login, "wrong horse").await.unwrap_err();
+        for _ in 0..PER_NETWORK.at_once {
+            let refused = house.sign_in(login, "wrong horse").await.unwrap_err();
             assert!(matches!(refused, AccountsError::WrongCredentials), "{refused}");
         }
-        match house.accounts.sign_in(login, PASSWORD).await.unwrap_err() {
+        match house.sign_in(login, PASSWORD).await.unwrap_err() {
             AccountsError::TooManyAttempts { retry_after } => {
-                assert_eq!(retry_after, ATTEMPT_INTERVAL);
+                assert_eq!(retry_after, PER_NETWORK.interval);
             }
             other => panic!("{other}"),
         }
     }
     // Another name is not held up, and time works the attempts off one by one.
     house.accounts.sign_up(new("bob")).await.unwrap();
-    house.accounts.sign_in("bob", PASSWORD).await.unwrap();
-    house.clock.advance(ATTEMPT_INTERVAL);
-    house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    house.sign_in("bob", PASSWORD).await.unwrap();
+    house.clock.advance(PER_NETWORK.interval);
+    house.sign_in("alice", PASSWORD).await.unwrap();
     // Success clears the slate.
-    for _ in 0..ATTEMPTS_AT_ONCE {
-        let refused = house.accounts.sign_in("alice", "wrong horse").await.unwrap_err();
+    for _ in 0..PER_NETWORK.at_once {
+        let refused = house.sign_in("alice", "wrong horse").await.unwrap_err();
         assert!(matches!(refused, AccountsError::WrongCredentials), "{refused}");
     }
 }
 
+async fn strangers_lock_no_customer_out_of_a_network_known_to_the_account(store: Store) {
+    let (house, _) = House::with(store, "alice").await;
+    house.sign_in("alice", PASSWORD).await.unwrap();
+    // One stranger: his network is not heard any more, the customer's is, known or not.
+    while matches!(house.guess("alice", 0).await, AccountsError::WrongCredentials) {}
+    let elsewhere = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
+    house.accounts.sign_in("alice", PASSWORD, elsewhere).await.unwrap();
+    // Strangers in many networks: then only known networks are heard.
+    for n in 1..=PER_NAME.at_once {
+        house.guess("alice", n).await;
+    }
+    let held = house.guess("alice", 1_000).await;
+    let AccountsError::TooManyAttempts { retry_after } = held else { panic!("{held}") };
+    assert!(retry_after <= PER_NAME.interval, "{retry_after:?}");
+    house.sign_in("alice", PASSWORD).await.unwrap();
+    house.accounts.sign_in("alice", PASSWORD, elsewhere).await.unwrap();
+    // And others after the time that was named.
+    let unknown = Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)));
+    house.accounts.sign_in("alice", PASSWORD, unknown).await.unwrap_err();
+    house.clock.advance(held.retry_after().unwrap());
+    house.accounts.sign_in("alice", PASSWORD, unknown).await.unwrap();
+}
+
+async fn guessing_from_many_networks_is_limited_alike_for_names_that_do_not_exist(store: Store) {
+    let (house, _) = House::with(store, "alice").await;
+    for login in ["alice", "nobody"] {
+        let mut heard = 0;
+        for n in 0..PER_NAME.at_once + 5 {
+            match house.guess(login, n).await {
+                AccountsError::WrongCredentials => heard += 1,
+                AccountsError::TooManyAttempts { .. } => {}
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!(heard, PER_NAME.at_once, "{login}");
+    }
+}
+
+async fn what_is_kept_of_attempts_and_networks_is_bounded(store: Store) {
+    let (house, _) = House::with(store, "alice").await;
+    for n in 0..30 {
+        house.guess("alice", n).await;
+        house.guess(&format!("nobody-{n}"), n).await;
+    }
+    house.clock.advance(PER_NETWORK.interval * PER_NETWORK.at_once + PER_NAME.interval * 50);
+    for n in 0..30 {
+        house.guess("alice", n).await;
+    }
+    let kept = house.count("SELECT COUNT(*) AS n FROM accounts_attempts").await;
+    assert!(kept <= 31, "{kept}");
+    for n in 0..NETWORKS_KNOWN_MAX + 4 {
+        house.clock.advance(Duration::from_secs(3600));
+        let from = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0001 + (n << 8)));
+        house.accounts.sign_in("alice", PASSWORD, Some(from)).await.unwrap();
+    }
+    let known = "SELECT COUNT(*) AS n FROM accounts_networks";
+    assert_eq!(house.count(known).await, i64::from(NETWORKS_KNOWN_MAX));
+    house.clock.advance(NETWORK_KNOWN);
+    house.sign_in("alice", PASSWORD).await.unwrap();
+    assert_eq!(house.count(known).await, 1);
+}
+
+#[test]
+fn the_time_to_wait_is_told_in_whole_seconds_rounded_up() {
+    let told = |ms| {
+        let e = AccountsError::TooManyAttempts { retry_after: Duration::from_millis(ms) };
+        (e.retry_after().unwrap().as_secs(), e.to_string())
+    };
+    assert_eq!(told(1).0, 1);
+    assert_eq!(told(1_000).0, 1);
+    assert_eq!(told(1_001).0, 2);
+    assert!(told(89_500).1.ends_with("try again in 90 seconds"), "{}", told(89_500).1);
+    assert_eq!(AccountsError::WrongCredentials.retry_after(), None);
+}
+
 async fn attempts_at_once_gain_nothing(store: Store) {
     let (house, _) = House::with(store, "alice").await;
-    let tasks: Vec<_> = (0..ATTEMPTS_AT_ONCE + 8)
+    let tasks: Vec<_> = (0..PER_NETWORK.at_once + 8)
         .map(|_| {
             let accounts = house.accounts.clone();
-            tokio::spawn(async move { accounts.sign_in("alice", "wrong horse").await })
+            tokio::spawn(async move { accounts.sign_in("alice", "wrong horse", Some(HOME)).await })
         })
         .collect();
     let mut heard = 0;
@@ -153,18 +242,18 @@ async fn attempts_at_once_gain_nothing(store: Store) {
             e => assert_eq!(e.blame(), Blame::Transient, "{e}"),
         }
     }
-    assert!(heard <= ATTEMPTS_AT_ONCE, "{heard}");
+    assert!(heard <= PER_NETWORK.at_once, "{heard}");
 }
 
 async fn a_clock_that_goes_back_locks_nobody_out_for_long(store: Store) {
     let (house, _) = House::with(store, "alice").await;
-    for _ in 0..ATTEMPTS_AT_ONCE {
-        house.accounts.sign_in("alice", "wrong horse").await.unwrap_err();
+    for _ in 0..PER_NETWORK.at_once {
+        house.sign_in("alice", "wrong horse").await.unwrap_err();
     }
     house.clock.set(house.clock.now().minus(Duration::from_secs(365 * 24 * 3600)));
-    match house.accounts.sign_in("alice", PASSWORD).await.unwrap_err() {
+    match house.sign_in("alice", PASSWORD).await.unwrap_err() {
         AccountsError::TooManyAttempts { retry_after } => {
-            assert!(retry_after <= ATTEMPT_INTERVAL, "{retry_after:?}");
+            assert!(retry_after <= PER_NETWORK.interval, "{retry_after:?}");
         }
         other => panic!("{other}"),
     }
@@ -173,8 +262,8 @@ async fn a_clock_that_goes_back_locks_nobody_out_for_long(store: Store) {
 async fn a_session_ends_when_it_is_signed_out_unused_or_old(store: Store) {
     let (house, id) = House::with(store, "alice").await;
     let alive = async |token: &str| house.accounts.session(token).await.unwrap().is_some();
-    let one = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
-    let two = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    let one = house.sign_in("alice", PASSWORD).await.unwrap();
+    let two = house.sign_in("alice", PASSWORD).await.unwrap();
     assert_ne!(one.token, two.token);
     house.accounts.sign_out(&one.token).await.unwrap();
     house.accounts.sign_out(&one.token).await.unwrap();
@@ -190,21 +279,21 @@ async fn a_session_ends_when_it_is_signed_out_unused_or_old(store: Store) {
     house.clock.advance(SESSION_IDLE / 2);
     assert!(!alive(&two.token).await);
 
-    let three = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    let three = house.sign_in("alice", PASSWORD).await.unwrap();
     assert_eq!(three.account, id);
     house.clock.advance(SESSION_IDLE);
     assert!(!alive(&three.token).await);
     // What has ended is removed at the next sign-in.
-    house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    house.sign_in("alice", PASSWORD).await.unwrap();
     assert_eq!(house.count("SELECT COUNT(*) AS n FROM accounts_sessions").await, 1);
 }
 
 async fn an_account_has_a_bounded_number_of_sessions(store: Store) {
     let (house, _) = House::with(store, "alice").await;
-    let first = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    let first = house.sign_in("alice", PASSWORD).await.unwrap();
     for _ in 0..SESSIONS_MAX {
         house.clock.advance(Duration::from_secs(1));
-        let last = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+        let last = house.sign_in("alice", PASSWORD).await.unwrap();
         assert!(house.accounts.session(&last.token).await.unwrap().is_some());
     }
     assert!(house.accounts.session(&first.token).await.unwrap().is_none());
@@ -214,7 +303,7 @@ async fn an_account_has_a_bounded_number_of_sessions(store: Store) {
 
 async fn tokens_of_no_possible_form_prove_nothing(store: Store) {
     let (house, _) = House::with(store, "alice").await;
-    let good = house.accounts.sign_in("alice", PASSWORD).await.unwrap().token;
+    let good = house.sign_in("alice", PASSWORD).await.unwrap().token;
     let mut changed = good.clone().into_bytes();
     changed[0] ^= 1;
     let changed = String::from_utf8_lossy(&changed).into_owned();
@@ -227,7 +316,7 @@ async fn tokens_of_no_possible_form_prove_nothing(store: Store) {
 
 async fn no_secret_is_stored_or_shown(store: Store) {
     let (house, _) = House::with(store, "alice").await;
-    let session = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    let session = house.sign_in("alice", PASSWORD).await.unwrap();
     let info = house.accounts.session(&session.token).await.unwrap().unwrap();
     let shown = format!("{session:?} {info:?} {:?} {:?}", new("alice"), house.accounts);
     for secret in [session.token.as_str(), session.csrf.as_str(), PASSWORD, "@"] {
@@ -244,8 +333,8 @@ async fn no_secret_is_stored_or_shown(store: Store) {
 
 async fn what_is_done_to_an_account_is_logged_and_in_time_forgotten(store: Store) {
     let (house, id) = House::with(store, "alice").await;
-    house.accounts.sign_in("alice", "wrong horse").await.unwrap_err();
-    let session = house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    house.sign_in("alice", "wrong horse").await.unwrap_err();
+    let session = house.sign_in("alice", PASSWORD).await.unwrap();
     house.accounts.sign_out(&session.token).await.unwrap();
     let log = house.accounts.audit_log(id, 10).await.unwrap();
     let mut actions: Vec<_> = log.iter().map(|r| r.action.as_str()).collect();
@@ -255,7 +344,7 @@ async fn what_is_done_to_an_account_is_logged_and_in_time_forgotten(store: Store
     assert_eq!(house.accounts.audit_log(id, 2).await.unwrap().len(), 2);
 
     house.clock.advance(AUDIT_KEPT + Duration::from_secs(1));
-    house.accounts.sign_in("alice", PASSWORD).await.unwrap();
+    house.sign_in("alice", PASSWORD).await.unwrap();
     let log = house.accounts.audit_log(id, 10).await.unwrap();
     assert_eq!(log.len(), 1);
 }
@@ -267,6 +356,9 @@ laws! { accounts: [
     a_wrong_name_and_a_wrong_password_get_the_same_answer,
     attempts_are_limited_alike_for_names_that_exist_and_that_do_not,
     attempts_at_once_gain_nothing,
+    strangers_lock_no_customer_out_of_a_network_known_to_the_account,
+    guessing_from_many_networks_is_limited_alike_for_names_that_do_not_exist,
+    what_is_kept_of_attempts_and_networks_is_bounded,
     a_clock_that_goes_back_locks_nobody_out_for_long,
     what_is_done_to_an_account_is_logged_and_in_time_forgotten,
 ] }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gruve_units::{Amount, Blame, Blamed};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A refusal or a fault, on its way to the one who asked.
 #[derive(Clone, Debug)]
@@ -18,11 +19,18 @@ pub(crate) struct Failure {
     pub(crate) title: &'static str,
     /// A sentence for the one who asked, with what to do next where that is known.
     pub(crate) detail: String,
+    /// When the same request may succeed, where that is known.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
-        Failure { status, kind, title, detail }
+        Failure { status, kind, title, detail, retry_after: None }
+    }
+
+    /// The same, with the time after which to try again.
+    pub(crate) fn after(self, retry_after: Option<Duration>) -> Self {
+        Failure { retry_after, ..self }
     }
 
     /// There is no such thing, or it is somebody else's: the answer is the same.

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// password hash takes part of a second and may queue.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
+/// What a client is told to wait, in seconds, where nothing better is known.
+const RETRY_AFTER_SECS: u64 = 5;
+
 /// Paths that programs ask: no visitor is looked up, failures are problem+json.
 fn is_for_programs(path: &str) -> bool {
     path.starts_with("/api/")
@@ -63,7 +66,8 @@ fn written(failure: &Failure, path: &str, mut before: Response) -> Response {
         }
     }
     if matches!(failure.status.as_u16(), 429 | 503) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let after = failure.retry_after.map_or(RETRY_AFTER_SECS, |d| d.as_secs());
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after));
     }
     response
 }

@@ -11,7 +11,8 @@
 //! - Nothing that changes something is taken from another site's page; the API takes no cookies.
 //! - Pages are complete without scripts; nothing is loaded from elsewhere; no style or script is
 //!   written into a page.
-//! - A request is bounded in size, in time and in what it makes the house hold.
+//! - A request is bounded in size, in time and in what it makes the house hold; an address in its
+//!   connections.
 //! - Pressing a button twice buys once and withdraws once.
 //!
 //! # What this room must not know
@@ -25,6 +26,7 @@
 mod api;
 mod app;
 mod assets;
+mod client;
 mod extract;
 mod failure;
 mod figures;
@@ -35,6 +37,7 @@ mod metrics;
 mod money;
 mod ops;
 mod pages;
+mod patience;
 mod plot;
 mod qr;
 mod routes;
@@ -48,7 +51,7 @@ mod visitor;
 pub use app::{router, routes};
 pub use live::Pulse;
 pub use routes::{Access, RouteInfo};
-pub use serve::serve;
+pub use serve::{ConnectionLimits, serve};
 pub use state::{
     AppState, LaneParticulars, LiveFarm, LiveSession, MIGRATIONS, NoGateway, Services, WebConfig,
 };

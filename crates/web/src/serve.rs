@@ -1,21 +1,49 @@
 //! Taking connections: bounded in number and in patience.
 
+use crate::client::{Peer, is_one_of};
 use crate::live::watch_for_changes;
+use crate::patience::{Neighbours, Patient};
 use crate::router;
 use crate::state::AppState;
+use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Connections at once; each costs a file handle and some 20 KiB. Above it new ones wait in the
-/// listener's queue.
-const CONNECTIONS_MAX: usize = 4_096;
-/// A client has this long to send its request's head.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Bounds of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at once; each costs a file handle and some 20 KiB. Above it new ones wait in the
+    /// listener's queue.
+    pub all_max: usize,
+    /// Of one IPv4 address or IPv6 /64, trusted proxies apart; further ones are closed at once. A
+    /// sixteenth of all: room for many browsers behind one address.
+    pub address_max: usize,
+    /// A client has this long to send its request's head, also of the next request on a connection.
+    pub head_within: Duration,
+    /// A client that takes no byte of its answer for so long is closed.
+    pub write_within: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        ConnectionLimits {
+            all_max: 4_096,
+            address_max: 256,
+            head_within: Duration::from_secs(10),
+            write_within: Duration::from_secs(20),
+        }
+    }
+}
+
 /// Most bytes buffered of a request's head and of a pipelined body.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
 /// Open requests have this long to end at shutdown.
@@ -31,7 +59,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let app = router(state.clone());
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let limits = state.config().limits;
+    let proxies = state.config().trusted_proxies.clone();
+    let (places, neighbours) = (Arc::new(Semaphore::new(limits.all_max)), Neighbours::default());
     let (closing, _) = watch::channel(false);
     let pulse = state.pulse().clone();
     let watcher = watch_for_changes(state);
@@ -48,8 +78,8 @@ pub async fn serve(
             () = &mut watcher => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, address)) => (stream, address.ip()),
             Err(e) => {
                 // Out of file handles or a client gone before it was taken: both pass.
                 tracing::warn!(error = %e, "could not take a connection");
@@ -57,35 +87,69 @@ pub async fn serve(
                 continue;
             }
         };
-        // Small answers go out at once; where that cannot be set they go out anyway.
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(app.clone());
-        let mut closing = closing.subscribe();
+        let most = if is_one_of(peer, &proxies) { usize::MAX } else { limits.address_max };
+        let Some(neighbour) = neighbours.admit(peer, most) else {
+            tracing::debug!(%peer, "closed a connection: the address has too many");
+            continue;
+        };
+        let service = Peered { app: TowerToHyperService::new(app.clone()), peer: Peer(peer) };
+        let closing = closing.subscribe();
         tokio::spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_WITHIN)
-                .max_buf_size(BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                () = async { drop(closing.wait_for(|c| *c).await); } => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::time::timeout(DRAIN_WITHIN, connection.as_mut()).await.unwrap_or(Ok(()))
-                }
-            };
-            if let Err(e) = ended {
-                tracing::debug!(error = %e, "a connection ended early");
-            }
-            drop(place);
+            attend(stream, service, limits, closing).await;
+            drop((neighbour, place));
         });
     }
     drop(listener);
     pulse.close();
     closing.send_replace(true);
     // Every place given back means every connection ended.
-    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    let all = u32::try_from(limits.all_max).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(DRAIN_WITHIN, places.acquire_many(all)).await;
     Ok(())
+}
+
+/// One connection from its first byte to its end.
+async fn attend(
+    stream: TcpStream,
+    service: Peered,
+    limits: ConnectionLimits,
+    mut closing: watch::Receiver<bool>,
+) {
+    // Small answers go out at once; where that cannot be set they go out anyway.
+    let _ = stream.set_nodelay(true);
+    let stream = TokioIo::new(Patient::new(stream, limits.write_within));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_within)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(stream, service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = async { drop(closing.wait_for(|c| *c).await); } => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(DRAIN_WITHIN, connection.as_mut()).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(e) = ended {
+        tracing::debug!(error = %e, "a connection ended early");
+    }
+}
+
+/// The app, with the connection's address beside each request.
+struct Peered {
+    app: TowerToHyperService<Router>,
+    peer: Peer,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Peered {
+    type Response = Response;
+    type Error = Infallible;
+    type Future =
+        <TowerToHyperService<Router> as hyper::service::Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.app.call(request)
+    }
 }

@@ -3,12 +3,14 @@
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
+use crate::serve::ConnectionLimits;
 use gruve_accounts::{Accounts, AccountsError, NewAccount};
 use gruve_farm::{Farm, MachineOwner};
 use gruve_market::Market;
 use gruve_store::{Migration, Store, StoreError};
 use gruve_treasury::Treasury;
 use gruve_units::{AccountId, Amount, Clock, Entropy, Hashrate, LaneId, MachineId, Timestamp};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +89,11 @@ pub struct WebConfig {
     pub secure_cookies: bool,
     /// `scheme://host[:port]` as browsers see it, when a proxy stands in front and changes `Host`.
     pub origin: Option<String>,
+    /// Proxies in front: they may hold any number of connections, and are believed about whom they
+    /// speak for.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Bounds of connections.
+    pub limits: ConnectionLimits,
     /// The lanes' public particulars.
     pub lanes: Vec<LaneParticulars>,
     /// How long an invoice stays open; an hour when zero.
@@ -214,8 +221,13 @@ impl AppState {
         self.accounts().sign_up(new).await.map_err(|e| accounts_failure(&e))
     }
 
-    pub(crate) async fn sign_in(&self, login: &str, password: &str) -> Result<Opened, Failure> {
-        match self.accounts().sign_in(login, password).await {
+    pub(crate) async fn sign_in(
+        &self,
+        login: &str,
+        password: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Opened, Failure> {
+        match self.accounts().sign_in(login, password, from).await {
             Ok(s) => Ok(Opened { token: s.token, expires: s.expires }),
             Err(e) => Err(accounts_failure(&e)),
         }
@@ -224,14 +236,16 @@ impl AppState {
 
 /// What a refusal of the accounts room is over HTTP.
 fn accounts_failure(e: &AccountsError) -> Failure {
-    match e {
+    let failure = match e {
         AccountsError::WrongCredentials => Failure::wrong_credentials(),
         AccountsError::TooManyAttempts { .. } | AccountsError::TooManySignUps => {
             Failure::too_many(sentence(&e.to_string()))
         }
+        AccountsError::Crowded => Failure::busy(sentence(&e.to_string())),
         AccountsError::Taken => Failure::conflict("taken", sentence(&e.to_string())),
         other => Failure::of(other),
-    }
+    };
+    failure.after(e.retry_after())
 }
 
 /// An amount of nothing is not shown as a balance.

@@ -169,3 +169,21 @@ async fn public_lists_show_what_happened() {
     assert_eq!(me.get("/healthz").await.body, "ok\n");
     assert_eq!(me.get("/readyz").await.body, "ready\n");
 }
+
+#[tokio::test]
+async fn too_many_wrong_passwords_are_told_when_to_try_again() {
+    let house = House::new().await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    let wrong = json!({ "login": "kari", "password": "not the password" });
+    for _ in 0..10 {
+        let refused = me.post("/api/v1/sessions", wrong.clone()).await;
+        assert_problem(&refused, StatusCode::UNAUTHORIZED, "wrong-credentials");
+    }
+    let held = me.post("/api/v1/sessions", wrong.clone()).await;
+    assert_problem(&held, StatusCode::TOO_MANY_REQUESTS, "too-many");
+    assert_eq!(held.header("retry-after"), "90");
+    house.clock.advance(std::time::Duration::from_secs(30));
+    let held = me.post("/api/v1/sessions", wrong).await;
+    assert_eq!(held.header("retry-after"), "60");
+    assert!(held.body.contains("60 seconds"), "{}", held.body);
+}

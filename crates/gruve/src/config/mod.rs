@@ -14,7 +14,7 @@ use gruve_units::{Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Most lanes one process runs: each holds its own sockets, log and threads.
@@ -82,6 +82,9 @@ pub struct HttpConfig {
     pub secure_cookies: bool,
     /// `https://host[:port]` as browsers see it, when a proxy stands in front and changes `Host`.
     pub origin: Option<String>,
+    /// Addresses of proxies in front: not limited in their connections, and believed about whom
+    /// they speak for (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 impl Default for HttpConfig {
@@ -90,6 +93,7 @@ impl Default for HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             secure_cookies: false,
             origin: None,
+            trusted_proxies: Vec::new(),
         }
     }
 }

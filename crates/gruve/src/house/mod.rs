@@ -21,7 +21,7 @@ use gruve_treasury::Payer;
 use gruve_units::{
     CLOCK_SLACK, Clock, LaneId, SteadyClock, SystemClock, SystemEntropy, SystemMonotonic,
 };
-use gruve_web::{AppState, LaneParticulars, Services, WebConfig};
+use gruve_web::{AppState, ConnectionLimits, LaneParticulars, Services, WebConfig};
 use lane::RunningLane;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,6 +82,8 @@ impl House {
         let web = WebConfig {
             secure_cookies: config.http.secure_cookies,
             origin: config.http.origin.clone(),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            limits: ConnectionLimits::default(),
             lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
             invoice_ttl: Duration::ZERO,
         };

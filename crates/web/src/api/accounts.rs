@@ -1,6 +1,7 @@
 //! Accounts, sessions, balances.
 
 use crate::api::{amount, answer, time};
+use crate::client::Client;
 use crate::extract::{Customer, Json};
 use crate::failure::Failure;
 use crate::state::AppState;
@@ -39,9 +40,10 @@ pub(crate) struct Login {
 /// `POST /api/v1/sessions`
 pub(crate) async fn sign_in(
     State(state): State<AppState>,
+    Client(from): Client,
     Json(login): Json<Login>,
 ) -> Result<Response, Failure> {
-    let opened = state.sign_in(&login.login, &login.password).await?;
+    let opened = state.sign_in(&login.login, &login.password, from).await?;
     let body = json!({ "token": opened.token, "expires_at": time(opened.expires) });
     Ok(answer(StatusCode::CREATED, body))
 }

@@ -1,5 +1,6 @@
 //! Opening an account, signing in and out.
 
+use crate::client::Client;
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
@@ -7,7 +8,7 @@ use crate::security::{Cookie, local_path};
 use crate::state::AppState;
 use crate::visitor::Visitor;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -36,7 +37,7 @@ fn sign_in_page(visitor: &Visitor, login: &str, next: Option<&str>, error: Optio
                 @if let Some(n) = next { input type="hidden" name="next" value=(n); }
                 (Field { id: "login", label: "Name or e-mail", kind: "text", value: login, hint: "As you gave it when you opened the account.",
                     error: None, autocomplete: "username", inputmode: None }.draw())
-                (Field { id: "password", label: "Password", kind: "password", value: "", hint: "Too many wrong tries lock the name for a while.",
+                (Field { id: "password", label: "Password", kind: "password", value: "", hint: "After too many wrong tries you have to wait a little.",
                     error: None, autocomplete: "current-password", inputmode: None }.draw())
                 div.actions { button type="submit" { "Sign in" } }
             }
@@ -58,13 +59,19 @@ pub(crate) struct SignIn {
 pub(crate) async fn sign_in(
     State(state): State<AppState>,
     visitor: Visitor,
+    Client(from): Client,
     Form(form): Form<SignIn>,
 ) -> Result<Response, Failure> {
-    match state.sign_in(&form.login, &form.password).await {
+    match state.sign_in(&form.login, &form.password, from).await {
         Ok(opened) => signed_in(&state, &opened, local_path(form.next.as_deref())),
         Err(f) if f.status.is_client_error() => {
             let body = sign_in_page(&visitor, &form.login, form.next.as_deref(), Some(&f.detail));
-            Ok((f.status, body).into_response())
+            let mut response = (f.status, body).into_response();
+            if let Some(after) = f.retry_after {
+                let after = HeaderValue::from(after.as_secs());
+                response.headers_mut().insert(header::RETRY_AFTER, after);
+            }
+            Ok(response)
         }
         Err(f) => Err(f),
     }
@@ -130,10 +137,11 @@ pub(crate) struct SignUp {
 pub(crate) async fn sign_up(
     State(state): State<AppState>,
     visitor: Visitor,
+    Client(from): Client,
     Form(form): Form<SignUp>,
 ) -> Result<Response, Failure> {
     let opened = match state.sign_up(&form.name, &form.email, &form.password).await {
-        Ok(_) => state.sign_in(&form.name, &form.password).await?,
+        Ok(_) => state.sign_in(&form.name, &form.password, from).await?,
         Err(f) if f.status.is_client_error() => {
             let detail = sentence(&f.detail);
             let body = sign_up_page(&visitor, &form.name, &form.email, Some(&detail));
