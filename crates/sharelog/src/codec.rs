@@ -11,10 +11,6 @@ const OUTCOME: u8 = 4;
 const SEAL: u8 = 5;
 const ETH_WORK: u8 = 6;
 
-/// Bytes of one encoded share at most: version, kind, job, epoch, class, owner, machine,
-/// extranonce, ntime, nonce, version, time.
-pub(crate) const SHARE_BYTES_MAX: usize = 2 + 8 + 8 + 1 + 17 + 16 + 13 + 12 + 8;
-
 pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
     match record {
         Record::Job(j) => encode_job(j, out),

@@ -1,6 +1,6 @@
 //! The writer: appends, seals, rotation, trimming.
 
-use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, RECORD_HEADER, SEGMENT_HEADER};
+use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::sync::{self, SyncBell};
 use crate::{BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec};
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::watch;
 
@@ -73,6 +73,10 @@ pub(crate) struct Shared {
     writer: Mutex<Writer>,
     end: watch::Sender<Position>,
     synced: watch::Sender<Synced>,
+    /// Held while `sync_bell` is rung, so that nobody misses it between a look and a wait.
+    sync_seen: Mutex<()>,
+    /// Rung after every sync, for threads that wait.
+    sync_bell: Condvar,
     pub(crate) bell: SyncBell,
     first_segment: AtomicU64,
 }
@@ -129,6 +133,8 @@ impl ShareLog {
             }),
             end: watch::Sender::new(found.end),
             synced: watch::Sender::new(Synced { position: found.end, failed: false }),
+            sync_seen: Mutex::new(()),
+            sync_bell: Condvar::new(),
             bell: SyncBell::default(),
             first_segment: AtomicU64::new(found.first_segment),
         });
@@ -165,16 +171,12 @@ impl ShareLog {
     ///
     /// # Errors
     /// As [`ShareLog::append`]; then no share was written and none may be acknowledged.
-    pub fn append_shares(
+    pub fn append_shares<'a>(
         &self,
-        shares: &[ShareRecord],
+        shares: impl IntoIterator<Item = &'a ShareRecord>,
         accepted: &mut Vec<bool>,
     ) -> Result<Position, LogError> {
         accepted.clear();
-        let room = MAX_FRAME_BYTES / (RECORD_HEADER + codec::SHARE_BYTES_MAX);
-        if shares.len() > room {
-            return Err(LogError::TooLarge { bytes: shares.len(), limit: room });
-        }
         let shared = self.shared();
         let mut w = shared.lock();
         let sealed = w.tally.sealed;
@@ -183,7 +185,7 @@ impl ShareLog {
         for share in shares {
             let open = sealed.is_none_or(|s| share.epoch > s);
             accepted.push(open);
-            if open {
+            if open && buf.len() <= MAX_FRAME_BYTES + FRAME_HEADER {
                 frame::push_record(&mut buf, |out| codec::encode_share(share, out));
             }
         }
@@ -245,6 +247,28 @@ impl ShareLog {
         }
         let failed = seen.wait_for(done).await.map_or(true, |s| s.failed);
         if failed { Err(LogError::Stopped("sync")) } else { Ok(()) }
+    }
+
+    /// The same for a thread that is no task.
+    ///
+    /// # Errors
+    /// [`LogError::Stopped`] when syncing failed.
+    pub fn wait_synced(&self, position: Position) -> Result<(), LogError> {
+        let shared = self.shared();
+        if shared.synced.borrow().position < position {
+            shared.bell.urgent();
+        }
+        let mut guard = shared.sync_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let synced = *shared.synced.borrow();
+            if synced.failed {
+                return Err(LogError::Stopped("sync"));
+            }
+            if synced.position >= position {
+                return Ok(());
+            }
+            guard = shared.sync_bell.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Waits until there is something at or after `position`.
@@ -415,11 +439,18 @@ impl Shared {
             }
             later
         });
+        self.ring();
+    }
+
+    fn ring(&self) {
+        let _seen = self.sync_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sync_bell.notify_all();
     }
 
     fn fail(&self, w: &mut Writer) {
         w.stopped = Some("sync");
         self.synced.send_modify(|s| s.failed = true);
+        self.ring();
     }
 
     /// Syncs what is written so far.

@@ -1,36 +1,72 @@
-//! The gateway: listens, bounds connections, and keeps the list of sessions.
+//! The gateway: listens, bounds connections, serves them in rounds.
 //!
-//! One task a connection (see [`crate::connection`]); what they share is the lane's work, the log
-//! and this list.
+//! | module | for |
+//! |---|---|
+//! | this one | options, start, figures, stop |
+//! | `registry` | who is connected, from where, of whom |
+//! | `serving` | one thread's loop: events, commands, time |
+//! | `round` | the phases of a round, many connections at a time |
+//! | `connection`, `slab` | one connection; places for them |
+//! | `solving`, `hashers` | hashing a round's candidates: at once, or on threads of their own |
+//!
+//! The runtime is used for what waits on others (logins, sending blocks); shares never leave the
+//! loop's thread, except where hashing is slow.
 
-use crate::connection::{self, Shared};
+mod connection;
+mod hashers;
+mod registry;
+mod round;
+mod serving;
+mod slab;
+mod solving;
+
 use crate::error::StratumError;
-use crate::lane::LaneWork;
 use crate::limits;
 use crate::machines::Machines;
+use crate::protocol::Lane;
 use crate::session::SessionRules;
+use crate::tls::TlsServer;
 use gruve_sharelog::Owner;
-use gruve_units::{
-    AccountId, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId, Timestamp,
-};
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use gruve_units::Timestamp;
+use gruve_units::{Algorithm, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId};
+use hashers::Hashers;
+use registry::Registry;
+use serving::{Command, Listener, Loop, Post, Shared};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32};
+use std::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// How long a shutdown waits for sessions to end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// The pause after a failed accept (usually: no file descriptors left).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a look at the sessions waits for a busy loop.
+const SNAPSHOT_MAX: Duration = Duration::from_secs(1);
+
+/// What is spoken on a listening socket.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum ListenKind {
+    /// Stratum V1 in the clear.
+    #[default]
+    V1,
+    /// Stratum V1 within TLS, under this identity.
+    V1Tls(Arc<TlsServer>),
+}
+
+/// One listening socket of a gateway.
+pub struct Listening {
+    /// Where miners connect.
+    pub listener: std::net::TcpListener,
+    /// What they speak.
+    pub kind: ListenKind,
+}
 
 /// How a gateway is set up.
 pub struct GatewayOptions {
-    /// Where miners connect.
-    pub listener: std::net::TcpListener,
+    /// Where miners connect; at least one. They share limits, lane and logins.
+    pub listeners: Vec<Listening>,
     /// The easiest and the hardest class.
     pub class_range: (Class, Class),
     /// The class to begin with.
@@ -39,7 +75,12 @@ pub struct GatewayOptions {
     pub share_interval: Duration,
     /// Version bits that may be rolled; `None` for the algorithm's default.
     pub version_mask: Option<u32>,
-    /// Connections at most. Each costs some 10 KB, and up to 1 MB while it floods.
+    /// Threads that serve connections, at least one. One is enough for some 100,000 shares a
+    /// second.
+    pub threads: usize,
+    /// Threads that hash where hashing is slow (scrypt, Ethash), at least one.
+    pub hash_threads: usize,
+    /// Connections at most. Each costs some 2 KB idle, and up to 1 MB while it floods.
     pub connections_max: usize,
     /// Connections from one address at most (IPv6: from one /64). A farm behind one address is
     /// usual.
@@ -59,8 +100,8 @@ pub struct GatewayOptions {
 }
 
 impl GatewayOptions {
-    /// Usual settings: 20,000 connections, 4,000 from one address or account, a share in five
-    /// seconds.
+    /// Usual settings: Stratum V1 in the clear, 20,000 connections, 4,000 from one address or
+    /// account, a share in five seconds.
     #[must_use]
     pub fn new(
         listener: std::net::TcpListener,
@@ -69,12 +110,15 @@ impl GatewayOptions {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> GatewayOptions {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         GatewayOptions {
-            listener,
+            listeners: vec![Listening { listener, kind: ListenKind::V1 }],
             class_range,
             start_class,
             share_interval: Duration::from_secs(5),
             version_mask: None,
+            threads: 1,
+            hash_threads: cores.saturating_sub(1).max(1),
             connections_max: 20_000,
             connections_per_address_max: 4_000,
             connections_per_account_max: 4_000,
@@ -84,6 +128,15 @@ impl GatewayOptions {
             clock,
             entropy,
         }
+    }
+
+    fn rules(&self, algorithm: Algorithm) -> SessionRules {
+        let mut rules = SessionRules::new(algorithm, self.class_range, self.start_class);
+        rules.share_interval = self.share_interval;
+        rules.version_mask = self.version_mask.unwrap_or(rules.version_mask);
+        rules.handshake_max = self.handshake_max;
+        rules.idle_max = self.idle_max;
+        rules
     }
 }
 
@@ -129,235 +182,163 @@ pub struct GatewayTotals {
     pub rejected: u64,
 }
 
-/// Who is connected.
-#[derive(Default)]
-pub(crate) struct Registry {
-    next: AtomicU64,
-    sessions: Mutex<HashMap<u64, Option<SessionInfo>>>,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
-    accounts: Mutex<HashMap<AccountId, usize>>,
-    turned_away: AtomicU64,
-    pub(crate) accepted: AtomicU64,
-    pub(crate) rejected: AtomicU64,
-}
-
-/// A place in the registry; gives it up when dropped.
-pub(crate) struct Seat {
-    registry: Arc<Registry>,
-    number: u64,
-    address: IpAddr,
-    /// Accounts that logged in here: as many as logins at most.
-    accounts: Vec<AccountId>,
-}
-
-impl Seat {
-    /// Counts this connection for the owner of a login; false when the owner has too many.
-    pub(crate) fn claim(&mut self, owner: Owner, each: usize) -> bool {
-        let Owner::Account(account) = owner else { return true };
-        if self.accounts.contains(&account) {
-            return true;
-        }
-        let mut accounts = lock(&self.registry.accounts);
-        let count = accounts.entry(account).or_insert(0);
-        let is_free = *count < each;
-        if is_free {
-            *count += 1;
-            self.accounts.push(account);
-        }
-        is_free
-    }
-
-    pub(crate) fn update(&self, info: Option<SessionInfo>) {
-        lock(&self.registry.sessions).insert(self.number, info);
-    }
-
-    pub(crate) fn count(&self, accepted: u64, rejected: u64) {
-        self.registry.accepted.fetch_add(accepted, Ordering::Relaxed);
-        self.registry.rejected.fetch_add(rejected, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        lock(&self.registry.sessions).remove(&self.number);
-        give_back(&mut lock(&self.registry.addresses), &self.address);
-        let mut accounts = lock(&self.registry.accounts);
-        self.accounts.iter().for_each(|account| give_back(&mut accounts, account));
-    }
-}
-
-fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Registry {
-    fn seat(self: &Arc<Self>, peer: SocketAddr, all: usize, each: usize) -> Option<Seat> {
-        let address = network(peer.ip());
-        let mut sessions = lock(&self.sessions);
-        let mut addresses = lock(&self.addresses);
-        let here = addresses.get(&address).copied().unwrap_or(0);
-        if sessions.len() >= all || here >= each {
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        sessions.insert(number, None);
-        addresses.insert(address, here + 1);
-        Some(Seat { registry: Arc::clone(self), number, address, accounts: Vec::new() })
-    }
-}
-
-/// What counts as one address: an IPv4 address, or the /64 that one customer has in IPv6.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-    }
-}
-
 /// A running gateway. Dropping it ends all sessions; [`Gateway::shutdown`] also waits for them.
 pub struct Gateway {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     registry: Arc<Registry>,
-    /// Sessions end when this is dropped.
-    alive: watch::Sender<()>,
-    ended: mpsc::Receiver<()>,
-    accepting: tokio::task::JoinHandle<()>,
+    loops: Vec<Post>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    waking: JoinHandle<()>,
 }
 
 impl Gateway {
-    /// Begins to listen. Call it within the runtime.
+    /// Begins to listen. Call it within the runtime, which looks logins up and sends blocks.
     ///
     /// # Errors
-    /// [`StratumError::Listen`] for an unusable socket, [`StratumError::Options`] for an empty
-    /// class range.
+    /// [`StratumError::Listen`] for an unusable socket or when no thread can be had,
+    /// [`StratumError::Options`] for an empty class range or no socket.
     pub fn start(
         options: GatewayOptions,
-        work: &LaneWork,
+        lane: Arc<dyn Lane>,
         machines: Arc<dyn Machines>,
     ) -> Result<Gateway, StratumError> {
         if options.class_range.0 > options.class_range.1 {
             return Err(StratumError::Options("the easiest class is harder than the hardest"));
         }
-        options.listener.set_nonblocking(true).map_err(StratumError::Listen)?;
-        let listener = TcpListener::from_std(options.listener).map_err(StratumError::Listen)?;
-        let address = listener.local_addr().map_err(StratumError::Listen)?;
-        let algorithm = work.algorithm();
-        let mask = options.version_mask;
-        let rules = SessionRules {
-            algorithm,
-            class_range: options.class_range,
-            start_class: options.start_class,
-            share_interval: options.share_interval,
-            version_mask: mask.unwrap_or(SessionRules::default_version_mask(algorithm)),
-            handshake_max: options.handshake_max,
-            idle_max: options.idle_max,
-        };
+        if options.listeners.is_empty() {
+            return Err(StratumError::Options("there is nothing to listen on"));
+        }
+        let algorithm = lane.algorithm();
         let mut first = [0; limits::EXTRANONCE1_BYTES];
         options.entropy.fill(&mut first);
         let shared = Arc::new(Shared {
-            rules: Arc::new(rules),
-            work: work.clone(),
+            rules: Arc::new(options.rules(algorithm)),
+            registry: Arc::default(),
+            hashers: Hashers::start(algorithm, options.hash_threads)
+                .map_err(StratumError::Listen)?,
+            lane,
             machines,
             clock: options.clock,
+            runtime: tokio::runtime::Handle::current(),
+            logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
             next_extranonce: AtomicU32::new(u32::from_be_bytes(first)),
+            all_max: options.connections_max,
+            per_address_max: options.connections_per_address_max,
             per_account_max: options.connections_per_account_max,
             write_max: options.write_max,
             complained_at: AtomicI64::new(0),
         });
-        let registry = Arc::new(Registry::default());
-        let (alive, alive_out) = watch::channel(());
-        let (ended_in, ended) = mpsc::channel(1);
-        let accept = Accept {
-            listener,
-            registry: Arc::clone(&registry),
-            shared,
-            all: options.connections_max,
-            each: options.connections_per_address_max,
-            alive: alive_out,
-            ended: ended_in,
-        };
-        let accepting = tokio::spawn(accept.run());
-        Ok(Gateway { address, registry, alive, ended, accepting })
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for listening in options.listeners {
+            let listener = Listener::new(listening).map_err(StratumError::Listen)?;
+            addresses.push(listener.address().map_err(StratumError::Listen)?);
+            listeners.push(listener);
+        }
+        let registry = Arc::clone(&shared.registry);
+        let waking_for = shared.lane.jobs();
+        let (loops, threads) = start_loops(&shared, listeners, options.threads.max(1))?;
+        let waking = tokio::spawn(wake_for_jobs(waking_for, loops.clone()));
+        Ok(Gateway { addresses, registry, loops, threads, waking })
     }
 
-    /// Where it listens.
+    /// Where it listens: the first socket.
+    ///
+    /// # Panics
+    /// Never: a gateway has at least one.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
     }
 
-    /// The sessions that have logged in, at most a second old.
+    /// Where it listens, in the order of the options.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The sessions that have logged in, now. Asks the loops and waits for them, between two
+    /// rounds (milliseconds, a second at the most).
     #[must_use]
     pub fn snapshot(&self) -> Vec<SessionInfo> {
-        lock(&self.registry.sessions).values().flatten().cloned().collect()
+        let (answer, answers) = mpsc::channel();
+        for post in &self.loops {
+            post.send(Command::Snapshot(answer.clone()));
+        }
+        drop(answer);
+        let mut all = Vec::new();
+        while let Ok(mut some) = answers.recv_timeout(SNAPSHOT_MAX) {
+            all.append(&mut some);
+        }
+        all
     }
 
     /// Counters.
     #[must_use]
     pub fn totals(&self) -> GatewayTotals {
-        GatewayTotals {
-            connections: lock(&self.registry.sessions).len() as u64,
-            turned_away: self.registry.turned_away.load(Ordering::Relaxed),
-            accepted: self.registry.accepted.load(Ordering::Relaxed),
-            rejected: self.registry.rejected.load(Ordering::Relaxed),
-        }
+        self.registry.totals()
     }
 
-    /// Ends all sessions between batches and waits for them, five seconds at the most.
-    pub async fn shutdown(self) {
-        self.accepting.abort();
-        let Gateway { alive, mut ended, .. } = self;
-        drop(alive);
-        // Ends when the last session has dropped its end.
-        let _ = tokio::time::timeout(SHUTDOWN_MAX, ended.recv()).await;
-    }
-}
-
-struct Accept {
-    listener: TcpListener,
-    registry: Arc<Registry>,
-    shared: Arc<Shared>,
-    all: usize,
-    each: usize,
-    alive: watch::Receiver<()>,
-    ended: mpsc::Sender<()>,
-}
-
-impl Accept {
-    async fn run(mut self) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                // The gateway was dropped.
-                _ = self.alive.changed() => return,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.seat(stream, peer),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a miner's connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+    /// Ends all sessions between rounds and waits for them, five seconds at the most.
+    pub async fn shutdown(mut self) {
+        let threads = std::mem::take(&mut self.threads);
+        drop(self);
+        let ended = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // One that panicked has ended, too.
+                let _ = thread.join();
             }
+        });
+        let _ = tokio::time::timeout(SHUTDOWN_MAX, ended).await;
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.waking.abort();
+        for post in &self.loops {
+            post.send(Command::Stop);
         }
     }
+}
 
-    fn seat(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(seat) = self.registry.seat(peer, self.all, self.each) else { return };
-        let (shared, alive) = (Arc::clone(&self.shared), self.alive.clone());
-        let ended = self.ended.clone();
-        tokio::spawn(async move {
-            connection::serve(stream, peer, seat, shared, alive).await;
-            drop(ended);
-        });
+/// The first loop accepts and deals connections out to all.
+fn start_loops(
+    shared: &Arc<Shared>,
+    listeners: Vec<Listener>,
+    count: usize,
+) -> Result<(Vec<Post>, Vec<std::thread::JoinHandle<()>>), StratumError> {
+    let mut loops = Vec::new();
+    let mut posts = Vec::new();
+    for _ in 0..count {
+        let one = Loop::new(Arc::clone(shared)).map_err(StratumError::Listen)?;
+        posts.push(one.post());
+        loops.push(one);
+    }
+    let mut listeners = Some(listeners);
+    let mut threads = Vec::new();
+    for (n, mut one) in loops.into_iter().enumerate() {
+        one.deal_to(n, posts.clone());
+        if let Some(listeners) = listeners.take() {
+            one.listen(listeners).map_err(StratumError::Listen)?;
+        }
+        let name = format!("stratum-{}-{n}", shared.lane.id());
+        let thread = std::thread::Builder::new().name(name).spawn(move || one.run());
+        threads.push(thread.map_err(StratumError::Listen)?);
+    }
+    Ok((posts, threads))
+}
+
+/// Wakes the loops when there is a new job.
+async fn wake_for_jobs(
+    mut jobs: tokio::sync::watch::Receiver<Option<crate::protocol::Work>>,
+    loops: Vec<Post>,
+) {
+    loop {
+        let changed = jobs.changed().await;
+        loops.iter().for_each(Post::wake);
+        if changed.is_err() {
+            return;
+        }
     }
 }

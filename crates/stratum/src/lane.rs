@@ -23,10 +23,11 @@ use crate::blocks::BlockSender;
 use crate::error::StratumError;
 use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
 use crate::machines::Stamps;
+use crate::protocol::{Lane, Work};
 use crate::templates::{self, Fetched, Why};
 use crate::work::{LiveJob, WorkState};
 use gruve_chain::{Job, JobSpec, Node, Template};
-use gruve_sharelog::{JobRecord, Position, Record, ShareLog};
+use gruve_sharelog::{BlockRecord, JobRecord, Position, Record, ShareLog};
 use gruve_units::{
     Algorithm, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
 };
@@ -88,6 +89,7 @@ struct Inner {
     lane: LaneId,
     algorithm: Algorithm,
     jobs: watch::Receiver<Option<Arc<WorkState>>>,
+    work: watch::Receiver<Option<Work>>,
     blocks: Arc<BlockSender>,
     log: ShareLog,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -115,6 +117,7 @@ impl LaneWork {
             return Err(StratumError::Options("rewards need an address to go to"));
         }
         let (jobs_in, jobs) = watch::channel(None);
+        let (work_in, work) = watch::channel(None);
         let nudge = Arc::new(Notify::new());
         let algorithm = options.node.params().algorithm;
         let blocks = Arc::new(BlockSender::new(
@@ -128,14 +131,14 @@ impl LaneWork {
         let (lane, log) = (options.lane.clone(), options.share_log.clone());
         let node = Arc::clone(&options.node);
         let (refresh, poll) = (options.refresh, options.poll);
-        let maker = Maker::new(options, jobs_in)?;
+        let maker = Maker::new(options, jobs_in, work_in)?;
         maker.look_at_clock();
         // Two templates may wait: the newest of each source. A slow maker slows the sources.
         let (templates_in, templates) = mpsc::channel(2);
         let mut tasks = templates::spawn(&lane, &node, refresh, poll, &nudge, &templates_in);
         tasks.push(tokio::spawn(maker.run(templates)));
         let tasks = Mutex::new(tasks);
-        Ok(LaneWork { inner: Arc::new(Inner { lane, algorithm, jobs, blocks, log, tasks }) })
+        Ok(LaneWork { inner: Arc::new(Inner { lane, algorithm, jobs, work, blocks, log, tasks }) })
     }
 
     /// The lane's name.
@@ -186,9 +189,27 @@ impl LaneWork {
         }
         self.inner.blocks.stop(STOP_MAX).await;
     }
+}
 
-    pub(crate) fn blocks(&self) -> &Arc<BlockSender> {
-        &self.inner.blocks
+impl Lane for LaneWork {
+    fn id(&self) -> &LaneId {
+        self.lane()
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.inner.algorithm
+    }
+
+    fn jobs(&self) -> watch::Receiver<Option<Work>> {
+        self.inner.work.clone()
+    }
+
+    fn share_log(&self) -> &ShareLog {
+        &self.inner.log
+    }
+
+    fn found(&self, block: BlockRecord) {
+        self.inner.blocks.found(block);
     }
 }
 
@@ -197,6 +218,8 @@ struct Maker {
     options: LaneWorkOptions,
     algorithm: Algorithm,
     jobs: watch::Sender<Option<Arc<WorkState>>>,
+    /// The same, as gateways see it.
+    work: watch::Sender<Option<Work>>,
     /// What jobs are made of.
     newest: Option<Fetched>,
     /// The first epoch that the log may hold shares of.
@@ -216,6 +239,7 @@ impl Maker {
     fn new(
         options: LaneWorkOptions,
         jobs: watch::Sender<Option<Arc<WorkState>>>,
+        work: watch::Sender<Option<Work>>,
     ) -> Result<Maker, StratumError> {
         let mut reader = options.share_log.reader(Position::START);
         let mut first_epoch = None;
@@ -233,6 +257,7 @@ impl Maker {
             last_id: options.share_log.last_job().unwrap_or(JobId(0)),
             options,
             jobs,
+            work,
             newest: None,
             first_epoch,
             owed: false,
@@ -380,7 +405,9 @@ impl Maker {
         };
         tracing::debug!(lane = %self.options.lane, job = %id, %epoch,
             height = state.current.job().height(), "made a job");
-        self.jobs.send_replace(Some(Arc::new(state)));
+        let state = Arc::new(state);
+        self.work.send_replace(Some(Work::Header(Arc::clone(&state))));
+        self.jobs.send_replace(Some(state));
         Ok(())
     }
 

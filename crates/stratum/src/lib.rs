@@ -3,14 +3,15 @@
 //! | module | for |
 //! |---|---|
 //! | [`protocol`] | what a miner's protocol is to the gateway |
-//! | [`session`] | one miner's session, pure: lines in, replies and effects out |
+//! | [`session`] | one miner's Stratum V1 session, pure |
 //! | [`vardiff`] | its difficulty control, pure |
 //! | [`check`] | a share's arithmetic, pure |
 //! | `lane` | templates to stamped jobs, seals; [`LaneWork`] |
 //! | `blocks` | found blocks to the node, and again after a crash |
-//! | `gateway`, `connection` | sockets, tasks, bounds; [`Gateway`] |
+//! | `gateway` | sockets, threads, rounds, bounds; [`Gateway`] |
 //! | `transport`, [`tls`] | encryption between socket and session, and whose certificate |
 //! | [`proxy`] | whose connection a load balancer passes on, pure |
+//! | [`seen`] | which shares came already, exact and bounded |
 //! | [`client`] | the miner's side, for the reference worker |
 //! | [`limits`] | every bound, with its reason |
 //!
@@ -26,7 +27,6 @@
 mod blocks;
 pub mod check;
 pub mod client;
-mod connection;
 mod difficulty;
 mod error;
 pub mod eth;
@@ -39,18 +39,17 @@ mod meter;
 mod notify;
 pub mod protocol;
 pub mod proxy;
+pub mod seen;
 pub mod session;
 mod templates;
 pub mod tls;
-// Until the gateway speaks it.
-#[allow(dead_code)]
 mod transport;
 pub mod vardiff;
 mod work;
 
 pub use difficulty::{class_of_wire_difficulty, target_of_wire_difficulty};
 pub use error::StratumError;
-pub use gateway::{Gateway, GatewayOptions, GatewayTotals, SessionInfo};
+pub use gateway::{Gateway, GatewayOptions, GatewayTotals, ListenKind, Listening, SessionInfo};
 pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX};
 pub use machines::{Authorized, Machines, Refused, Stamps};
 pub use work::{LiveJob, WorkState};

@@ -46,14 +46,21 @@ pub const WRITE_MAX: Duration = Duration::from_secs(10);
 /// Each holds its template's transactions: 4 MB at the most, 96 MB together.
 pub const LIVE_JOBS_MAX: usize = 24;
 
-/// Shares of one job and class from one session. At one share in a few seconds a job sees some
-/// tens; a machine whose difficulty is still far too low sends thousands before the new class
-/// reaches it. 48 bytes each: 200 KB at the most, then refused with code 20.
-pub const SHARES_PER_JOB_MAX: usize = 4096;
+/// Shares of one job and class from one session that are told from each other; more are refused
+/// with code 20. A job is replaced after 30 s, so this is 8,700 shares a second for its whole time:
+/// above what any one connection was measured to send. About 32 bytes each, 8 MB.
+pub const SEEN_PER_JOB_MAX: usize = 1 << 18;
 
-/// Duplicate keys over all jobs of one session; above it the oldest job is forgotten (stale).
-/// 48 bytes each: 800 KB for the most furious session.
-pub const SHARES_PER_SESSION_MAX: usize = 4 * SHARES_PER_JOB_MAX;
+/// The same over all jobs of one session; above it the oldest job is forgotten (its shares are
+/// stale). 16 MB for the most furious session.
+pub const SEEN_PER_SESSION_MAX: usize = 2 * SEEN_PER_JOB_MAX;
+
+/// The same over all sessions of a gateway: 56 s of 300,000 shares a second, so that all shares of a
+/// job's 30 s can be told apart at the highest rate that was measured. About 32 bytes each, 512 MB
+/// at the most; ordinary lanes (a share in 5 s from each of 20,000 machines, over the twelve
+/// minutes that jobs live) hold 3 million. Near the bound the oldest jobs are forgotten for all
+/// sessions, and where one job alone fills it, its shares are refused: never is one taken twice.
+pub const SEEN_TOTAL_MAX: usize = 1 << 24;
 
 /// The window over which bad shares are counted, and the part of it that closes the connection:
 /// half of 500. Only what no honest machine sends counts (malformed, or below its difficulty);
@@ -91,3 +98,22 @@ pub const CANDIDATES_PER_VISIT_MAX: usize = 64;
 /// network carries, and what the protocol asks its senders to stay below. Costs this much memory a
 /// connection until the header is whole.
 pub const PROXY_HEADER_BYTES_MAX: usize = 536;
+
+/// Shares in one round of a gateway's loop: some milliseconds of hashing at the most, the longest
+/// that a miner waits for others' shares. As many are hashed side by side and written to the log
+/// at once, so that less would not be cheaper.
+pub const CANDIDATES_PER_ROUND_MAX: usize = 256;
+
+/// Connections accepted in one round: a storm of them must not keep those waiting that mine.
+pub const ACCEPTS_PER_ROUND_MAX: usize = 64;
+
+/// Connections that are given a new job before shares are looked at again: some 8 µs each.
+pub const JOBS_GIVEN_PER_ROUND_MAX: usize = 1024;
+
+/// Logins looked up at a time; more wait their turn. The database's own queue is no better, and a
+/// storm of reconnecting miners must not take all of it.
+pub const LOGINS_AT_ONCE_MAX: usize = 64;
+
+/// What may wait for a miner that does not read: the replies to one read (16 KiB of requests, below
+/// 256 KiB) and a job.
+pub const UNSENT_BYTES_MAX: usize = 1 << 20;

@@ -2,39 +2,52 @@
 
 use gruve_units::{Duration, Hashes, HashesSum as _, Hashrate, Timestamp};
 
-/// Buckets of ten seconds: ten minutes, 1 KB a session.
-const BUCKETS: usize = 60;
-const BUCKET: Duration = Duration::from_secs(10);
+/// Ten whole buckets of a minute, and the one being filled.
+const BUCKETS: usize = 11;
+const BUCKET_SECS: u64 = 60;
 
-/// Work by time.
+/// Work by time: 16 bytes until the first share, 200 more from then on.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     since: Timestamp,
+    buckets: Option<Box<Buckets>>,
+}
+
+#[derive(Clone, Debug)]
+struct Buckets {
     /// The number of the newest bucket, counted from 1970.
     newest: u64,
     work: [Hashes; BUCKETS],
 }
 
 impl Meter {
-    pub(crate) fn new(now: Timestamp) -> Meter {
-        Meter { since: now, newest: number(now), work: [Hashes::ZERO; BUCKETS] }
+    pub(crate) const fn new(now: Timestamp) -> Meter {
+        Meter { since: now, buckets: None }
     }
 
     pub(crate) fn add(&mut self, work: Hashes, now: Timestamp) {
-        self.advance(now);
-        let slot = slot(self.newest);
-        self.work[slot] = Hashes(self.work[slot].0.saturating_add(work.0));
+        let new = || Box::new(Buckets { newest: number(now), work: [Hashes::ZERO; BUCKETS] });
+        let buckets = self.buckets.get_or_insert_with(new);
+        buckets.advance(now);
+        let slot = slot(buckets.newest);
+        buckets.work[slot] = Hashes(buckets.work[slot].0.saturating_add(work.0));
     }
 
-    /// The rate over the last ten minutes, or since the beginning when that is less.
+    /// The rate over the last ten minutes and what has passed of the next, or since the beginning
+    /// when that is less.
     pub(crate) fn rate(&mut self, now: Timestamp) -> Hashrate {
-        self.advance(now);
-        let held = BUCKET * 60;
-        let elapsed = now.since(self.since).clamp(Duration::from_secs(1), held);
-        let work = self.work.into_iter().checked_sum().unwrap_or(Hashes(u128::MAX));
-        Hashrate::of(work, elapsed)
+        let Some(buckets) = &mut self.buckets else { return Hashrate::ZERO };
+        buckets.advance(now);
+        let oldest = buckets.newest.saturating_sub(BUCKETS as u64 - 1) * BUCKET_SECS;
+        let oldest = Timestamp::from_secs(i64::try_from(oldest).unwrap_or(i64::MAX));
+        let elapsed = now.since(self.since.max(oldest));
+        let held = Duration::from_secs(BUCKET_SECS * BUCKETS as u64);
+        let work = buckets.work.into_iter().checked_sum().unwrap_or(Hashes(u128::MAX));
+        Hashrate::of(work, elapsed.clamp(Duration::from_secs(1), held))
     }
+}
 
+impl Buckets {
     fn advance(&mut self, now: Timestamp) {
         let target = number(now);
         if target.saturating_sub(self.newest) > BUCKETS as u64 {
@@ -49,7 +62,7 @@ impl Meter {
 }
 
 fn number(at: Timestamp) -> u64 {
-    u64::try_from(at.secs()).unwrap_or(0) / BUCKET.as_secs()
+    u64::try_from(at.secs()).unwrap_or(0) / BUCKET_SECS
 }
 
 fn slot(number: u64) -> usize {
@@ -64,12 +77,23 @@ mod tests {
     fn the_rate_follows_the_work_and_forgets_it() {
         let at = |s: i64| Timestamp::from_secs(1_700_000_000 + s);
         let mut meter = Meter::new(at(0));
-        for s in 0..600 {
+        assert_eq!(meter.rate(at(5)), Hashrate::ZERO);
+        for s in 0..1500 {
             meter.add(Hashes(1_000_000), at(s));
+            if s == 60 {
+                assert_eq!(meter.rate(at(61)), Hashrate(1_000_000), "since the beginning");
+            }
         }
-        assert_eq!(meter.rate(at(600)), Hashrate(983_333), "the oldest bucket has just gone");
-        assert_eq!(meter.rate(at(2000)), Hashrate::ZERO);
-        meter.add(Hashes(600), at(10));
-        assert!(meter.rate(at(2000)) > Hashrate::ZERO, "a clock that goes back loses nothing");
+        assert_eq!(meter.rate(at(1500)), Hashrate(1_000_000), "over the last ten minutes");
+        // Half of the work in the last ten minutes, a fifth of it in the last two.
+        assert!(meter.rate(at(1800)) < Hashrate(600_000));
+        assert_eq!(meter.rate(at(2400)), Hashrate::ZERO);
+        meter.add(Hashes(6_000_000), at(10));
+        assert!(meter.rate(at(2400)) > Hashrate::ZERO, "a clock that goes back loses nothing");
+    }
+
+    #[test]
+    fn a_meter_that_has_measured_nothing_is_small() {
+        assert!(size_of::<Meter>() <= 16);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::hexes;
 use gruve_chain::Job;
-use gruve_units::{Algorithm, Class};
+use gruve_units::{Algorithm, Class, JobId};
 use std::fmt::Write as _;
 
 /// Characters in a job's name on the wire: sixteen for its number, two for the class.
@@ -15,6 +15,16 @@ pub(crate) fn wire_id(job: &Job, class: Class) -> [u8; WIRE_ID_CHARS] {
     let _ = hex::encode_to_slice(job.id().0.to_be_bytes(), &mut id[..16]);
     let _ = hex::encode_to_slice([class.k()], &mut id[16..]);
     id
+}
+
+/// The job and class that a name stands for. Only the spelling of [`wire_id`] is one.
+pub(crate) fn read_wire_id(text: &str) -> Option<(JobId, Class)> {
+    if text.len() != WIRE_ID_CHARS || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let bytes: [u8; WIRE_ID_CHARS / 2] = hexes::array(text)?;
+    let (job, class) = bytes.split_first_chunk::<8>()?;
+    Some((JobId(u64::from_be_bytes(*job)), Class::new(*class.first()?)?))
 }
 
 /// `mining.notify` of a job at a class.

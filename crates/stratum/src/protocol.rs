@@ -48,6 +48,61 @@ pub struct Round {
     pub notes: Vec<u8>,
 }
 
+/// One connection's part of a round: where its text and its candidates begin and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Within [`Round::text`].
+    pub text: (usize, usize),
+    /// Within [`Round::candidates`].
+    pub candidates: (usize, usize),
+}
+
+impl Round {
+    /// Begins anew, with the same memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.candidates.clear();
+        self.notes.clear();
+    }
+
+    /// Lets a session receive; gives its part, how many bytes it took, and its step.
+    pub fn receive(
+        &mut self,
+        session: &mut dyn Protocol,
+        input: &[u8],
+        now: Timestamp,
+    ) -> (Part, usize, Step) {
+        let (text, candidates) = (self.text.len(), self.candidates.len());
+        let (taken, step) = session.receive(input, now, self);
+        let part =
+            Part { text: (text, self.text.len()), candidates: (candidates, self.candidates.len()) };
+        (part, taken, step)
+    }
+
+    /// Writes a part's replies to `out`, in the order of their requests: the text with the answers
+    /// where they belong. `outcomes` has one entry for each candidate of the part.
+    pub fn answer(
+        &self,
+        session: &mut dyn Protocol,
+        part: Part,
+        outcomes: &[Result<(), Refusal>],
+        out: &mut Vec<u8>,
+    ) -> Option<CloseReason> {
+        let mut close = None;
+        let mut done = part.text.0;
+        let candidates = &self.candidates[part.candidates.0..part.candidates.1];
+        debug_assert_eq!(candidates.len(), outcomes.len(), "each candidate has its outcome");
+        for (candidate, outcome) in candidates.iter().zip(outcomes) {
+            out.extend_from_slice(&self.text[done..candidate.reply_at]);
+            done = candidate.reply_at;
+            let note = &self.notes[candidate.note.0..candidate.note.1];
+            close = close.or(session.answer(candidate, note, *outcome, out));
+        }
+        out.extend_from_slice(&self.text[done..part.text.1]);
+        close
+    }
+}
+
 /// A share that has passed every check but its hash.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -181,6 +236,9 @@ pub trait Protocol: Send {
 
     /// Time has passed: called about every second.
     fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason>;
+
+    /// Shares accepted and refused.
+    fn counts(&self) -> (u64, u64);
 
     /// How it stands.
     fn standing(&mut self, now: Timestamp) -> Standing;

@@ -1,11 +1,9 @@
-//! One miner's session, without any I/O: lines, work and time in; replies and effects out.
+//! One miner's Stratum V1 session, without any I/O: bytes, work and time in; replies and shares out.
 //!
-//! The driver (a connection task, or a test) hands in one line at a time and obeys the [`Step`]
-//! that comes back *before* the next line: a found block is journalled and sent at once, a login is
-//! looked up. When the lines that were read together are through, it writes
-//! [`Session::pending_shares`] to the log in one append, tells the session with
-//! [`Session::settle`], and sends [`Session::output`]: so replies stay in order, and none says
-//! *accepted* before the share is in the log.
+//! It is a [`Protocol`]: whoever drives it (the gateway, or a test) hands in what was read and obeys
+//! the [`Step`] that comes back before handing in more; hashes the candidates, lets the session
+//! judge them, sends blocks and writes the good shares to the log, and only then asks for the
+//! answers. So replies stay in order, and none says *accepted* before the share is in the log.
 //!
 //! Promises: no bytes panic; memory is bounded by [`crate::limits`]; a share is judged at the class
 //! its job was given at, credited at most once, and only for jobs that this session was given.
@@ -17,6 +15,8 @@
 //! A job is given when both subscribe and authorise have succeeded, whatever their order. Nothing
 //! is ever sent between a request and its reply (cgminer takes the first line after
 //! `mining.configure` for the reply).
+//!
+//! Plain data: nothing in a session refers to its connection.
 
 pub(crate) mod handshake;
 mod issued;
@@ -25,38 +25,20 @@ pub(crate) mod request;
 mod rules;
 mod submit;
 
-pub use reply::Refusal;
+pub use reply::{DUPLICATE, LOW, NO_SUCH_JOB, NOT_STORED, Refusal, SEALED, STALE, TOO_MANY};
 pub use rules::SessionRules;
 
 use crate::limits;
-use crate::machines::Authorized;
+use crate::machines::{Authorized, Refused};
 use crate::meter::Meter;
 use crate::notify::set_difficulty;
+use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
 use crate::vardiff::Vardiff;
 use crate::work::WorkState;
-use gruve_sharelog::{BlockRecord, ShareRecord};
-use gruve_units::{Class, Duration, Hashrate, Timestamp};
-use issued::{IssuedJobs, ShareKey};
+use gruve_units::{Class, Duration, Timestamp};
+use issued::IssuedJobs;
 use request::{Line, Request};
 use std::sync::Arc;
-
-/// What the driver must do before the next line.
-#[derive(Debug)]
-pub enum Step {
-    /// Nothing.
-    Continue,
-    /// Look the login up, then call [`Session::authorized`].
-    Authorize {
-        /// The login.
-        user: String,
-        /// The password; not to be logged.
-        password: String,
-    },
-    /// Journal and send this block, now.
-    Block(Box<BlockRecord>),
-    /// Send what is in the output and close.
-    Close(CloseReason),
-}
 
 /// Why a session ends from our side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,18 +68,8 @@ const HTTP_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\
 /// A login of this connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
-    pub(crate) user: String,
+    pub(crate) user: Box<str>,
     pub(crate) who: Authorized,
-}
-
-/// A reply that waits for the log.
-#[derive(Debug)]
-struct Hole {
-    /// Where in the text it belongs.
-    at: usize,
-    /// The request's id, within `ids`.
-    id: (usize, usize),
-    key: ShareKey,
 }
 
 /// One session.
@@ -105,41 +77,35 @@ struct Hole {
 pub struct Session {
     rules: Arc<SessionRules>,
     extranonce1: [u8; limits::EXTRANONCE1_BYTES],
+    version_mask: u32,
     connected_at: Timestamp,
     last_line_at: Timestamp,
     last_share_at: Option<Timestamp>,
-    subscribed: bool,
-    agent: String,
+    agent: Box<str>,
     workers: Vec<Worker>,
-    /// The login being looked up, and its request's id.
-    asking: Option<(String, String)>,
-    refused_logins: u32,
-    version_mask: u32,
+    /// The login being looked up: its request's id, and the name.
+    asking: Option<Box<(String, String)>>,
+    subscribed: bool,
+    /// Whether the miner asked for a difficulty.
+    wished: bool,
     /// The easiest class the miner wants.
     floor: Class,
-    vardiff: Vardiff,
     /// The class to give from the next job on.
     wanted: Class,
     /// The class of the last `set_difficulty`.
     told: Option<Class>,
+    vardiff: Vardiff,
     /// The block that the last job given stands on.
     given_on: Option<[u8; 32]>,
     work: Option<Arc<WorkState>>,
     issued: IssuedJobs,
     meter: Meter,
+    refused_logins: u32,
     bad_lines: u32,
     judged: u32,
     bad_shares: u32,
     accepted: u64,
     rejected: u64,
-    // The batch being collected.
-    text: Vec<u8>,
-    holes: Vec<Hole>,
-    ids: String,
-    shares: Vec<ShareRecord>,
-    // What may be sent.
-    ready: Vec<u8>,
-    scratch: Vec<u8>,
 }
 
 impl Session {
@@ -157,41 +123,36 @@ impl Session {
             vardiff,
             rules,
             extranonce1,
+            version_mask: 0,
             connected_at: now,
             last_line_at: now,
             last_share_at: None,
-            subscribed: false,
-            agent: String::new(),
+            agent: Box::default(),
             workers: Vec::new(),
             asking: None,
-            refused_logins: 0,
-            version_mask: 0,
+            subscribed: false,
+            wished: false,
             told: None,
             given_on: None,
             work: None,
             issued: IssuedJobs::default(),
             meter: Meter::new(now),
+            refused_logins: 0,
             bad_lines: 0,
             judged: 0,
             bad_shares: 0,
             accepted: 0,
             rejected: 0,
-            text: Vec::new(),
-            holes: Vec::new(),
-            ids: String::new(),
-            shares: Vec::new(),
-            ready: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
     /// Takes one line, without its newline.
-    pub fn line(&mut self, line: &[u8], now: Timestamp) -> Step {
+    fn line(&mut self, line: &[u8], now: Timestamp, round: &mut Round) -> Step {
         self.last_line_at = now;
         match request::read(line) {
             Line::Empty | Line::Answer => Step::Continue,
             Line::Http => {
-                self.text.extend_from_slice(HTTP_ANSWER.as_bytes());
+                round.text.extend_from_slice(HTTP_ANSWER.as_bytes());
                 Step::Close(CloseReason::Http)
             }
             Line::Bad => {
@@ -202,70 +163,54 @@ impl Session {
                     Step::Continue
                 }
             }
-            Line::Request(request) => self.request(&request, now),
+            Line::Request(request) => self.request(&request, now, round),
         }
     }
 
-    fn request(&mut self, request: &Request<'_>, now: Timestamp) -> Step {
+    fn request(&mut self, request: &Request<'_>, now: Timestamp, round: &mut Round) -> Step {
         match request.method.as_ref() {
-            "mining.submit" => return self.submit(request, now),
-            "mining.subscribe" => self.subscribe(request, now),
-            "mining.authorize" => return self.authorize(request),
-            "mining.configure" => self.configure(request),
-            "mining.extranonce.subscribe" => reply::ok(&mut self.text, request.id, "true"),
-            "mining.suggest_difficulty" => self.suggest_difficulty(request, now),
-            "mining.suggest_target" => self.suggest_target(request, now),
-            "mining.capabilities" => self.answer_if_asked(request, "true"),
-            "mining.ping" => self.answer_if_asked(request, "\"pong\""),
-            // ESP-Miner's answer to a ping, in the shape of a request; a reply would count as a
-            // rejected share.
-            "pong" | "mining.pong" => {}
-            _ if request.is_notification() => {}
-            _ => reply::refused(&mut self.text, request.id, "null", reply::UNKNOWN_METHOD),
+            "mining.submit" => return self.submit(request, now, round),
+            "mining.authorize" => return self.authorize(request, round),
+            method => self.other(method, request, now, &mut round.text),
         }
         Step::Continue
     }
 
-    fn answer_if_asked(&mut self, request: &Request<'_>, result: &str) {
-        if !request.is_notification() {
-            reply::ok(&mut self.text, request.id, result);
+    fn other(&mut self, method: &str, request: &Request<'_>, now: Timestamp, out: &mut Vec<u8>) {
+        match method {
+            "mining.subscribe" => self.subscribe(request, now, out),
+            "mining.configure" => self.configure(request, out),
+            "mining.extranonce.subscribe" => reply::ok(out, request.id, "true"),
+            "mining.suggest_difficulty" => self.suggest_difficulty(request, now, out),
+            "mining.suggest_target" => self.suggest_target(request, now, out),
+            "mining.capabilities" => answer_if_asked(request, "true", out),
+            "mining.ping" => answer_if_asked(request, "\"pong\"", out),
+            // ESP-Miner's answer to a ping, in the shape of a request; a reply would count as a
+            // rejected share.
+            "pong" | "mining.pong" => {}
+            _ if request.is_notification() => {}
+            _ => reply::refused(out, request.id, "null", reply::UNKNOWN_METHOD),
         }
-    }
-
-    /// New jobs, or none of the old: gives the newest to the miner if it may have one.
-    pub fn work(&mut self, work: Arc<WorkState>, now: Timestamp) {
-        self.issued.keep_living(&work);
-        let hardest = work.class_max().min(self.rules.class_range.1);
-        let easiest = self.floor.min(hardest);
-        self.vardiff.set_range((easiest, hardest));
-        self.wanted = self.wanted.clamp(easiest, hardest);
-        let is_new =
-            self.work.as_ref().is_none_or(|old| old.current.job().id() != work.current.job().id());
-        self.work = Some(work);
-        if is_new {
-            self.give(now);
-        }
-        self.publish_text();
     }
 
     /// Gives the newest job at the wanted class: difficulty first where it changes, in one write.
-    fn give(&mut self, now: Timestamp) {
+    fn give(&mut self, now: Timestamp, out: &mut Vec<u8>) {
         let Some(work) = self.work.as_ref().filter(|_| self.subscribed && !self.workers.is_empty())
         else {
             return;
         };
         let job = Arc::clone(&work.current);
         let class = self.wanted;
-        if self.issued.has_given(job.job().id(), class) {
+        if self.issued.find(job.job().id(), class).is_some() {
             return;
         }
         let eased = self.told.is_some_and(|told| class < told);
         let clean = eased || self.given_on.as_ref() != Some(job.job().prev_hash());
         if self.told != Some(class) {
-            self.text.extend_from_slice(set_difficulty(class, work.algorithm).as_bytes());
+            out.extend_from_slice(set_difficulty(class, work.algorithm).as_bytes());
             self.told = Some(class);
         }
-        self.text.extend_from_slice(&job.notify(class, clean));
+        out.extend_from_slice(&job.notify(class, clean));
         self.given_on = Some(*job.job().prev_hash());
         if self.issued.is_empty() {
             self.vardiff.begin(class, now);
@@ -276,89 +221,15 @@ impl Session {
     }
 
     /// Lets the difficulty control decide, and acts on it.
-    fn adjust(&mut self, now: Timestamp) {
+    fn adjust(&mut self, now: Timestamp, out: &mut Vec<u8>) {
         // While a change waits for the next job there is nothing to decide.
         if self.told.is_none() || self.told != Some(self.wanted) {
             return;
         }
         if let Some(class) = self.vardiff.decide(now) {
             self.wanted = class;
-            self.give(now);
+            self.give(now, out);
         }
-    }
-
-    /// Time has passed: call at least every second.
-    pub fn tick(&mut self, now: Timestamp) -> Option<CloseReason> {
-        if self.workers.is_empty() && now.since(self.connected_at) > self.rules.handshake_max {
-            return Some(CloseReason::Handshake);
-        }
-        if now.since(self.last_line_at) > self.rules.idle_max {
-            return Some(CloseReason::Idle);
-        }
-        self.adjust(now);
-        self.publish_text();
-        None
-    }
-
-    /// The shares of this batch, to be written to the log in this order.
-    #[must_use]
-    pub fn pending_shares(&self) -> &[ShareRecord] {
-        &self.shares
-    }
-
-    /// Ends a batch: one answer for each pending share (false: its epoch is sealed), or `None` when
-    /// the log could not take them.
-    pub fn settle(&mut self, answers: Option<&[bool]>, now: Timestamp) {
-        let text = std::mem::take(&mut self.text);
-        let mut done = 0;
-        for (i, hole) in std::mem::take(&mut self.holes).into_iter().enumerate() {
-            self.ready.extend_from_slice(&text[done..hole.at]);
-            done = hole.at;
-            let id = self.ids.get(hole.id.0..hole.id.1).unwrap_or("null");
-            let Some(share) = self.shares.get(i).copied() else { continue };
-            let refusal = match answers.map(|a| a.get(i).copied().unwrap_or(false)) {
-                Some(true) => {
-                    reply::ok(&mut self.ready, id, "true");
-                    self.accepted += 1;
-                    self.last_share_at = Some(share.at);
-                    self.meter.add(share.class.work(), share.at);
-                    self.vardiff.share(share.class, share.at);
-                    if self.told == Some(self.wanted)
-                        && let Some(class) = self.vardiff.decide(share.at)
-                    {
-                        self.wanted = class;
-                    }
-                    continue;
-                }
-                Some(false) => reply::SEALED,
-                None => reply::NOT_STORED,
-            };
-            reply::refused(&mut self.ready, id, "false", refusal);
-            self.rejected += 1;
-            self.issued.forget(share.job, share.class, &hole.key);
-        }
-        self.ready.extend_from_slice(&text[done..]);
-        self.text = text;
-        self.text.clear();
-        self.ids.clear();
-        self.shares.clear();
-        if self.told.is_some_and(|told| told != self.wanted) {
-            self.give(now);
-        }
-        self.adjust(now);
-        self.publish_text();
-    }
-
-    /// Moves what was written since to the output; only between batches.
-    fn publish_text(&mut self) {
-        if self.holes.is_empty() {
-            self.ready.append(&mut self.text);
-        }
-    }
-
-    /// What is to be sent; the driver sends and clears it.
-    pub fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.ready
     }
 
     /// Who works here: the first login.
@@ -385,23 +256,6 @@ impl Session {
         self.told.unwrap_or(self.wanted)
     }
 
-    /// Shares accepted and refused.
-    #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        (self.accepted, self.rejected)
-    }
-
-    /// When the last share was accepted.
-    #[must_use]
-    pub fn last_share_at(&self) -> Option<Timestamp> {
-        self.last_share_at
-    }
-
-    /// The rate over the last ten minutes.
-    pub fn hashrate(&mut self, now: Timestamp) -> Hashrate {
-        self.meter.rate(now)
-    }
-
     /// How long it may still be until something must happen without input.
     #[must_use]
     pub const fn tick_interval() -> Duration {
@@ -417,5 +271,140 @@ impl Session {
             (self.judged, self.bad_shares) = (0, 0);
         }
         too_bad
+    }
+
+    fn credit(&mut self, class: Class, at: Timestamp) {
+        self.accepted += 1;
+        self.last_share_at = Some(at);
+        self.meter.add(class.work(), at);
+        self.vardiff.share(class, at);
+        if self.told == Some(self.wanted)
+            && let Some(class) = self.vardiff.decide(at)
+        {
+            self.wanted = class;
+        }
+    }
+}
+
+impl Protocol for Session {
+    fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step) {
+        let before = round.candidates.len();
+        let mut taken = 0;
+        while round.candidates.len() - before < limits::CANDIDATES_PER_VISIT_MAX {
+            let rest = &input[taken..];
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                let is_endless = rest.len() > limits::LINE_BYTES_MAX;
+                let long = Step::Close(CloseReason::LongLine);
+                return (taken, if is_endless { long } else { Step::Continue });
+            };
+            if end > limits::LINE_BYTES_MAX {
+                return (taken, Step::Close(CloseReason::LongLine));
+            }
+            taken += end + 1;
+            match self.line(&rest[..end], now, round) {
+                Step::Continue => {}
+                step => return (taken, step),
+            }
+        }
+        (taken, Step::Continue)
+    }
+
+    fn authorized(
+        &mut self,
+        outcome: &Result<Admitted, Refused>,
+        password: &str,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) {
+        self.logged_in(outcome, password, now, out);
+    }
+
+    fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
+        let Work::Header(work) = work else { return };
+        self.issued.keep_living(work);
+        let hardest = work.class_max().min(self.rules.class_range.1);
+        let easiest = self.floor.min(hardest);
+        self.vardiff.set_range((easiest, hardest));
+        self.wanted = self.wanted.clamp(easiest, hardest);
+        let is_new =
+            self.work.as_ref().is_none_or(|old| old.current.job().id() != work.current.job().id());
+        self.work = Some(Arc::clone(work));
+        if is_new {
+            self.give(now, out);
+        }
+    }
+
+    fn judge(&mut self, candidate: &Candidate, solved: &Solved, now: Timestamp) -> Judged {
+        self.judge_share(candidate, solved, now)
+    }
+
+    fn answer(
+        &mut self,
+        candidate: &Candidate,
+        note: &[u8],
+        outcome: Result<(), Refusal>,
+        out: &mut Vec<u8>,
+    ) -> Option<CloseReason> {
+        let share = &candidate.share;
+        let is_bad = match outcome {
+            Ok(()) => {
+                reply::accepted(out, note);
+                self.credit(share.class, share.at);
+                false
+            }
+            Err(refusal) => {
+                // It was text when it was noted.
+                let id = std::str::from_utf8(note).unwrap_or("null");
+                reply::refused(out, id, "false", refusal);
+                self.rejected += 1;
+                if refusal == SEALED || refusal == NOT_STORED {
+                    let key = crate::seen::ShareKey::of(share);
+                    self.issued.forget(share.job, share.class, &key);
+                }
+                refusal.is_bad()
+            }
+        };
+        self.count(is_bad).then_some(CloseReason::BadShares)
+    }
+
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<u8>) {
+        if self.told.is_some_and(|told| told != self.wanted) {
+            self.give(now, out);
+        }
+        self.adjust(now, out);
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason> {
+        if self.workers.is_empty() && now.since(self.connected_at) > self.rules.handshake_max {
+            return Some(CloseReason::Handshake);
+        }
+        if now.since(self.last_line_at) > self.rules.idle_max {
+            return Some(CloseReason::Idle);
+        }
+        self.adjust(now, out);
+        None
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        (self.accepted, self.rejected)
+    }
+
+    fn standing(&mut self, now: Timestamp) -> Standing {
+        Standing {
+            who: self.who(),
+            user: self.user().to_owned(),
+            agent: self.agent().to_owned(),
+            class: self.class(),
+            accepted: self.accepted,
+            rejected: self.rejected,
+            last_share_at: self.last_share_at,
+            hashrate: self.meter.rate(now),
+        }
+    }
+}
+
+fn answer_if_asked(request: &Request<'_>, result: &str, out: &mut Vec<u8>) {
+    if !request.is_notification() {
+        reply::ok(out, request.id, result);
     }
 }

@@ -119,7 +119,8 @@ pub fn start(
     let mut options =
         GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
     options.share_interval = config.stratum.share_interval.0;
-    let gateway = Gateway::start(options, &work, parts.logins.clone()).map_err(stratum_error)?;
+    let gateway = Gateway::start(options, Arc::new(work.clone()), parts.logins.clone())
+        .map_err(stratum_error)?;
     let stratum = gateway.address();
     gateways.add(gateway);
 

@@ -1,12 +1,14 @@
 //! Everything a miner says before and beside shares: subscribe, authorise, configure, wishes.
 
+use super::answer_if_asked;
 use super::reply;
 use super::request::{Params, Request};
-use super::{CloseReason, Session, Step, Worker};
+use super::{CloseReason, Session, Worker};
 use crate::difficulty::class_of_wire_difficulty;
 use crate::hexes;
 use crate::limits;
-use crate::machines::{Authorized, Refused};
+use crate::machines::Refused;
+use crate::protocol::{Admitted, Round, Step};
 use gruve_units::{Class, Target, Timestamp};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -14,22 +16,22 @@ use std::fmt::Write as _;
 impl Session {
     /// `mining.subscribe`, in every known shape: parameters may be missing, null, or anything. The
     /// extranonce stays the same for the connection's life, so a second subscribe changes nothing.
-    pub(super) fn subscribe(&mut self, request: &Request<'_>, now: Timestamp) {
+    pub(super) fn subscribe(&mut self, request: &Request<'_>, now: Timestamp, out: &mut Vec<u8>) {
         if let Some(agent) = Params::read(&request.params).and_then(|p| p.text(0)) {
-            self.agent = printable(&agent);
+            self.agent = printable(&agent).into();
         }
         let own = hex::encode(self.extranonce1);
         let size = limits::EXTRANONCE2_BYTES;
         let result = format!(
             r#"[[["mining.set_difficulty","{own}"],["mining.notify","{own}"]],"{own}",{size}]"#
         );
-        reply::ok(&mut self.text, request.id, &result);
+        reply::ok(out, request.id, &result);
         self.subscribed = true;
-        self.give(now);
+        self.give(now, out);
     }
 
     /// `mining.authorize`: the driver looks the login up; until then no other line is read.
-    pub(super) fn authorize(&mut self, request: &Request<'_>) -> Step {
+    pub(super) fn authorize(&mut self, request: &Request<'_>, round: &mut Round) -> Step {
         let params = Params::read(&request.params);
         let text = |i| params.as_ref().and_then(|p| p.text(i)).unwrap_or_default();
         let (user, password) = (text(0), text(1));
@@ -37,14 +39,14 @@ impl Session {
             || password.len() > limits::PASSWORD_BYTES_MAX
             || self.workers.len() >= limits::WORKERS_MAX
         {
-            reply::refused(&mut self.text, request.id, "false", reply::UNAUTHORISED);
+            reply::refused(&mut round.text, request.id, "false", reply::UNAUTHORISED);
             self.refused_logins += 1;
             return self.after_login();
         }
         if self.refused_logins >= limits::LOGINS_REFUSED_MAX {
             return Step::Close(CloseReason::Logins);
         }
-        self.asking = Some((request.id.to_owned(), user.clone().into_owned()));
+        self.asking = Some(Box::new((request.id.to_owned(), user.clone().into_owned())));
         Step::Authorize { user: user.into_owned(), password: password.into_owned() }
     }
 
@@ -57,29 +59,43 @@ impl Session {
     }
 
     /// The answer to [`Step::Authorize`]; `password` once more for the wishes in it (`d=`, `md=`).
-    pub fn authorized(
+    pub(super) fn logged_in(
         &mut self,
-        outcome: &Result<Authorized, Refused>,
+        outcome: &Result<Admitted, Refused>,
         password: &str,
         now: Timestamp,
+        out: &mut Vec<u8>,
     ) {
-        let Some((id, user)) = self.asking.take() else { return };
+        let Some((id, user)) = self.asking.take().map(|a| *a) else { return };
         match outcome {
-            Ok(who) => {
-                reply::ok(&mut self.text, &id, "true");
-                self.workers.retain(|w| w.user != user);
-                self.workers.push(Worker { user, who: *who });
+            Ok(admitted) => {
+                reply::ok(out, &id, "true");
+                self.workers.retain(|w| *w.user != *user);
+                if self.workers.is_empty()
+                    && let Some(class) = admitted.class
+                {
+                    self.begin_at(class);
+                }
+                self.workers.reserve_exact(1);
+                self.workers.push(Worker { user: user.into(), who: admitted.who });
                 self.wishes_in(password);
-                self.give(now);
+                self.give(now, out);
             }
             Err(Refused(why)) => {
                 self.refused_logins += 1;
                 let why = serde_json::to_string(why).unwrap_or_else(|_| "\"\"".to_owned());
                 let line = format!("{{\"id\":{id},\"result\":false,\"error\":[24,{why},null]}}\n");
-                self.text.extend_from_slice(line.as_bytes());
+                out.extend_from_slice(line.as_bytes());
             }
         }
         self.last_line_at = now;
+    }
+
+    /// The class its machine had when it was last seen; wishes come after and win.
+    fn begin_at(&mut self, class: Class) {
+        if self.told.is_none() && !self.wished {
+            self.wanted = class.clamp(self.floor.min(self.hardest()), self.hardest());
+        }
     }
 
     /// `d=1024,md=16`: a difficulty to begin with and the easiest wanted.
@@ -102,6 +118,7 @@ impl Session {
         let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
         if let Some(class) = class.filter(|_| self.accepted == 0) {
             self.wanted = class;
+            self.wished = true;
         }
     }
 
@@ -120,30 +137,40 @@ impl Session {
         self.rules.class_range.1.min(network)
     }
 
-    pub(super) fn suggest_difficulty(&mut self, request: &Request<'_>, now: Timestamp) {
+    pub(super) fn suggest_difficulty(
+        &mut self,
+        request: &Request<'_>,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) {
         if let Some(d) = Params::read(&request.params).and_then(|p| p.number(0)) {
             self.wish(d);
         }
-        self.answer_if_asked(request, "true");
-        self.give(now);
+        answer_if_asked(request, "true", out);
+        self.give(now, out);
     }
 
-    pub(super) fn suggest_target(&mut self, request: &Request<'_>, now: Timestamp) {
+    pub(super) fn suggest_target(
+        &mut self,
+        request: &Request<'_>,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) {
         let target = Params::read(&request.params).and_then(|p| p.text(0));
         if let Some(bytes) = target.and_then(|t| hexes::array::<32>(&t)) {
             let class = Class::not_harder_than(Target::from_be_bytes(bytes));
             self.wish(class.wire_difficulty(self.rules.algorithm));
         }
-        self.answer_if_asked(request, "true");
-        self.give(now);
+        answer_if_asked(request, "true", out);
+        self.give(now, out);
     }
 
     /// `mining.configure` (BIP 310). Unknown extensions are answered `false`.
-    pub(super) fn configure(&mut self, request: &Request<'_>) {
+    pub(super) fn configure(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
         let params = Params::read(&request.params);
         let list = |i| params.as_ref().and_then(|p| p.raw(i)).map(serde_json::from_str::<Value>);
         let (Some(Ok(Value::Array(extensions))), options) = (list(0), list(1)) else {
-            reply::refused(&mut self.text, request.id, "null", reply::SHAPE);
+            reply::refused(out, request.id, "null", reply::SHAPE);
             return;
         };
         let options = options.and_then(Result::ok).unwrap_or(Value::Null);
@@ -169,7 +196,7 @@ impl Session {
             }
         }
         result.push('}');
-        reply::ok(&mut self.text, request.id, &result);
+        reply::ok(out, request.id, &result);
     }
 
     /// The mask is what both sides allow; a missing one asks for all bits, a malformed one for

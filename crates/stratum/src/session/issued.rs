@@ -1,37 +1,36 @@
-//! The jobs a session was given, and which shares of them it has sent: exact, by decoded integers.
+//! The jobs a session was given, and which shares of them it has sent.
+//!
+//! An idle session holds 24 bytes a job and nothing else.
 
-use crate::limits::{SHARES_PER_JOB_MAX, SHARES_PER_SESSION_MAX};
-use crate::notify::{WIRE_ID_CHARS, wire_id};
+use crate::limits::SEEN_PER_SESSION_MAX;
+use crate::seen::{Seen, SeenBudget, ShareKey};
 use crate::work::{LiveJob, WorkState};
 use gruve_units::{Class, JobId};
-use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What makes two shares of one job and class the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ShareKey {
-    pub(crate) extranonce2: u64,
-    pub(crate) ntime: u32,
-    pub(crate) nonce: u32,
-    pub(crate) version: u32,
-}
+/// Room is made for this many jobs at a time.
+const ROOM: usize = 4;
 
 /// One job at one class, as given.
 #[derive(Debug)]
 pub(crate) struct Issued {
-    wire_id: [u8; WIRE_ID_CHARS],
     pub(crate) job: Arc<LiveJob>,
     pub(crate) class: Class,
-    seen: HashSet<ShareKey>,
+    /// `None` until the first share.
+    seen: Option<Box<Seen>>,
 }
 
 impl Issued {
     pub(crate) fn has(&self, key: &ShareKey) -> bool {
-        self.seen.contains(key)
+        self.seen.as_ref().is_some_and(|s| s.has(key))
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.seen.len() >= SHARES_PER_JOB_MAX
+    fn is(&self, job: JobId, class: Class) -> bool {
+        self.class == class && self.job.job().id() == job
+    }
+
+    fn count(&self) -> usize {
+        self.seen.as_ref().map_or(0, |s| s.len())
     }
 }
 
@@ -39,21 +38,12 @@ impl Issued {
 #[derive(Debug, Default)]
 pub(crate) struct IssuedJobs {
     jobs: Vec<Issued>,
-    seen: usize,
 }
 
 impl IssuedJobs {
-    pub(crate) fn find(&self, wire_id: &str) -> Option<&Issued> {
+    pub(crate) fn find(&self, job: JobId, class: Class) -> Option<&Issued> {
         // The newest is asked for most.
-        self.jobs.iter().rev().find(|j| j.wire_id == wire_id.as_bytes())
-    }
-
-    fn find_mut(&mut self, job: JobId, class: Class) -> Option<&mut Issued> {
-        self.jobs.iter_mut().rev().find(|j| j.class == class && j.job.job().id() == job)
-    }
-
-    pub(crate) fn has_given(&self, job: JobId, class: Class) -> bool {
-        self.jobs.iter().any(|j| j.class == class && j.job.job().id() == job)
+        self.jobs.iter().rev().find(|j| j.is(job, class))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -63,31 +53,67 @@ impl IssuedJobs {
     /// Notes that a job was given. Never twice the same: miners begin anew with each notify and
     /// would find the same shares again.
     pub(crate) fn give(&mut self, job: Arc<LiveJob>, class: Class) {
-        let wire_id = wire_id(job.job(), class);
-        self.jobs.push(Issued { wire_id, job, class, seen: HashSet::new() });
+        if self.jobs.len() == self.jobs.capacity() {
+            self.jobs.reserve_exact(ROOM);
+        }
+        self.jobs.push(Issued { job, class, seen: None });
     }
 
     /// Forgets jobs that live no longer.
     pub(crate) fn keep_living(&mut self, work: &WorkState) {
         self.jobs.retain(|j| work.holds(j.job.job().id()));
-        self.seen = self.jobs.iter().map(|j| j.seen.len()).sum();
     }
 
-    /// Remembers a share.
-    pub(crate) fn note(&mut self, job: JobId, class: Class, key: ShareKey) {
-        let Some(issued) = self.find_mut(job, class) else { return };
-        if issued.seen.insert(key) {
-            self.seen += 1;
+    /// Whether no more shares of a job can be told from earlier ones.
+    pub(crate) fn is_full(&self, job: JobId, class: Class, budget: &SeenBudget) -> bool {
+        let seen = self.find(job, class).and_then(|j| j.seen.as_ref());
+        seen.map_or(budget.is_spent(), |s| s.is_full())
+    }
+
+    /// Remembers a share; false if it was remembered before.
+    pub(crate) fn note(
+        &mut self,
+        job: JobId,
+        class: Class,
+        key: ShareKey,
+        budget: &Arc<SeenBudget>,
+    ) -> bool {
+        let Some(issued) = self.jobs.iter_mut().rev().find(|j| j.is(job, class)) else {
+            return false;
+        };
+        let new = || Box::new(Seen::new(Arc::clone(budget)));
+        let seen = issued.seen.get_or_insert_with(new);
+        let is_new = seen.note(key);
+        // Only a job with many shares can have brought the session to its bound.
+        if seen.len() > SEEN_PER_SESSION_MAX / 16 {
+            self.shed();
         }
-        while self.seen > SHARES_PER_SESSION_MAX && self.jobs.len() > 1 {
-            self.seen -= self.jobs.remove(0).seen.len();
+        is_new
+    }
+
+    /// Forgets the oldest jobs of a session that holds too much.
+    fn shed(&mut self) {
+        let mut held: usize = self.jobs.iter().map(Issued::count).sum();
+        while held > SEEN_PER_SESSION_MAX && self.jobs.len() > 1 {
+            held -= self.jobs.remove(0).count();
         }
     }
 
     /// Takes a share back that could not be stored.
     pub(crate) fn forget(&mut self, job: JobId, class: Class, key: &ShareKey) {
-        if self.find_mut(job, class).is_some_and(|j| j.seen.remove(key)) {
-            self.seen -= 1;
+        let issued = self.jobs.iter_mut().rev().find(|j| j.is(job, class));
+        if let Some(seen) = issued.and_then(|j| j.seen.as_mut()) {
+            seen.forget(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_was_given_costs_an_idle_session_little() {
+        assert!(size_of::<Issued>() <= 24, "{}", size_of::<Issued>());
     }
 }

@@ -1,6 +1,9 @@
 //! What holds for all sessions of a gateway.
 
+use crate::limits;
+use crate::seen::SeenBudget;
 use gruve_units::{Algorithm, Class, Duration};
+use std::sync::Arc;
 
 /// A gateway's rules for its sessions.
 #[derive(Clone, Debug)]
@@ -19,9 +22,31 @@ pub struct SessionRules {
     pub handshake_max: Duration,
     /// Silence before closing.
     pub idle_max: Duration,
+    /// What all sessions together may remember of shares.
+    pub seen: Arc<SeenBudget>,
 }
 
 impl SessionRules {
+    /// Usual rules: a share in five seconds, the algorithm's version mask, the bounds of
+    /// [`limits`].
+    #[must_use]
+    pub fn new(
+        algorithm: Algorithm,
+        class_range: (Class, Class),
+        start_class: Class,
+    ) -> SessionRules {
+        SessionRules {
+            algorithm,
+            class_range,
+            start_class,
+            share_interval: Duration::from_secs(5),
+            version_mask: SessionRules::default_version_mask(algorithm),
+            handshake_max: limits::HANDSHAKE_MAX,
+            idle_max: limits::IDLE_MAX,
+            seen: Arc::default(),
+        }
+    }
+
     /// The version bits that may be rolled by default: BIP 320's for SHA-256d; none for scrypt,
     /// because merge-mined chains give these bits a meaning.
     #[must_use]

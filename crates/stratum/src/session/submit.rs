@@ -1,56 +1,52 @@
-//! `mining.submit`: is this share good, and does it solve a block?
+//! `mining.submit`: what can be said of a share before its hash, and after.
 
-use super::issued::ShareKey;
+use super::Session;
 use super::reply::{self, Refusal};
 use super::request::{Params, Request};
-use super::{CloseReason, Hole, Session, Step};
-use crate::check::{self, HeaderParts};
-use crate::{hexes, limits};
+use crate::notify::read_wire_id;
+use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step};
+use crate::seen::ShareKey;
+use crate::session::CloseReason;
+use crate::{check, hexes, limits};
 use gruve_chain::Job;
 use gruve_pow::sha256d;
 use gruve_sharelog::{BlockRecord, Extranonce, ShareRecord};
 use gruve_units::Timestamp;
 
-/// What is to be done with a share.
-struct Judged {
-    verdict: Result<(ShareRecord, ShareKey), Refusal>,
-    block: Option<Box<BlockRecord>>,
-}
-
-impl From<Refusal> for Judged {
-    fn from(refusal: Refusal) -> Judged {
-        Judged { verdict: Err(refusal), block: None }
-    }
-}
-
 impl Session {
-    pub(super) fn submit(&mut self, request: &Request<'_>, now: Timestamp) -> Step {
-        let judged = self.judge(&request.params, now).unwrap_or_else(Judged::from);
-        let bad = match judged.verdict {
-            Ok((share, key)) => {
-                self.issued.note(share.job, share.class, key);
-                let id_start = self.ids.len();
-                self.ids.push_str(request.id);
-                let id = (id_start, self.ids.len());
-                self.holes.push(Hole { at: self.text.len(), id, key });
-                self.shares.push(share);
-                false
+    /// A candidate for the round, or a refusal at once.
+    pub(super) fn submit(
+        &mut self,
+        request: &Request<'_>,
+        now: Timestamp,
+        round: &mut Round,
+    ) -> Step {
+        match self.read_share(&request.params, now) {
+            Ok((puzzle, share)) => {
+                let note_start = round.notes.len();
+                round.notes.extend_from_slice(request.id.as_bytes());
+                let note = (note_start, round.notes.len());
+                round.candidates.push(Candidate {
+                    reply_at: round.text.len(),
+                    note,
+                    puzzle,
+                    share,
+                });
+                Step::Continue
             }
             Err(refusal) => {
-                reply::refused(&mut self.text, request.id, "false", refusal);
+                reply::refused(&mut round.text, request.id, "false", refusal);
                 self.rejected += 1;
-                !matches!(refusal.code, 21 | 22) && refusal != reply::TOO_MANY
+                if self.count(refusal.is_bad()) {
+                    Step::Close(CloseReason::BadShares)
+                } else {
+                    Step::Continue
+                }
             }
-        };
-        let too_bad = self.count(bad);
-        match judged.block {
-            Some(block) => Step::Block(block),
-            None if too_bad => Step::Close(CloseReason::BadShares),
-            None => Step::Continue,
         }
     }
 
-    fn judge(&mut self, params: &str, now: Timestamp) -> Result<Judged, Refusal> {
+    fn read_share(&self, params: &str, now: Timestamp) -> Result<(Puzzle, ShareRecord), Refusal> {
         let params = Params::read(params).ok_or(reply::SHAPE)?;
         let text = |i| params.text(i).ok_or(reply::SHAPE);
         let (user, job, extranonce2) = (text(0)?, text(1)?, text(2)?);
@@ -63,10 +59,11 @@ impl Session {
         if !self.subscribed {
             return Err(reply::NOT_SUBSCRIBED);
         }
-        let who = self.workers.iter().find(|w| w.user == user).ok_or(reply::UNAUTHORISED)?.who;
+        let who = self.workers.iter().find(|w| *w.user == user).ok_or(reply::UNAUTHORISED)?.who;
 
-        let issued = self.issued.find(&job).ok_or(reply::NO_SUCH_JOB)?;
-        let (job, class) = (issued.job.job(), issued.class);
+        let (job, class) = read_wire_id(&job).ok_or(reply::NO_SUCH_JOB)?;
+        let issued = self.issued.find(job, class).ok_or(reply::NO_SUCH_JOB)?;
+        let job = issued.job.job();
         let extranonce2: [u8; limits::EXTRANONCE2_BYTES] =
             hexes::array(&extranonce2).ok_or(reply::EXTRANONCE)?;
         let ntime = hexes::word(&ntime).ok_or(reply::NTIME)?;
@@ -82,22 +79,12 @@ impl Session {
                     .ok_or(reply::VERSION)?
             }
         };
-        let key = ShareKey { extranonce2: u64::from_be_bytes(extranonce2), ntime, nonce, version };
+        let key = ShareKey::new(u64::from_be_bytes(extranonce2), ntime, nonce, version);
         if issued.has(&key) {
             return Err(reply::DUPLICATE);
         }
-
         let extranonce =
             Extranonce::join(&self.extranonce1, &extranonce2).ok_or(reply::EXTRANONCE)?;
-        let work = self.work.as_ref().ok_or(reply::NO_SUCH_JOB)?;
-        let header = HeaderParts::of(job, class).header(
-            extranonce.as_slice(),
-            version,
-            ntime,
-            nonce,
-            &mut self.scratch,
-        );
-        let solution = check::solve(work.algorithm, &header, class, job.network_target());
         let share = ShareRecord {
             job: job.id(),
             epoch: job.epoch(),
@@ -110,30 +97,54 @@ impl Session {
             version,
             at: now,
         };
-        let refusal = if work.is_stale(job) {
+        Ok((Puzzle::Header(issued.job.clone()), share))
+    }
+
+    /// What a hashed candidate is. The key is noted here, so that the same share twice in one
+    /// batch is one share.
+    pub(super) fn judge_share(
+        &mut self,
+        candidate: &Candidate,
+        solved: &Solved,
+        now: Timestamp,
+    ) -> Judged {
+        let share = &candidate.share;
+        let Puzzle::Header(live) = &candidate.puzzle else {
+            return Judged { verdict: Err(reply::NO_SUCH_JOB), block: None };
+        };
+        let (job, key) = (live.job(), ShareKey::of(share));
+        let issued = self.issued.find(share.job, share.class);
+        if issued.is_some_and(|i| i.has(&key)) {
+            return Judged { verdict: Err(reply::DUPLICATE), block: None };
+        }
+        let is_block = job.network_target().is_met_by(&solved.pow_hash);
+        let is_stale = self.work.as_ref().is_none_or(|w| w.is_stale(job));
+        let refusal = if issued.is_none() {
+            Some(reply::NO_SUCH_JOB)
+        } else if is_stale {
             Some(reply::STALE)
-        } else if !ntime_fits(job, ntime, now) {
+        } else if !ntime_fits(job, share.ntime, now) {
             Some(reply::NTIME_RANGE)
-        } else if !solution.is_share {
+        } else if !share.class.target().is_met_by(&solved.pow_hash) {
             Some(reply::LOW)
-        } else if issued.is_full() {
+        } else if self.issued.is_full(share.job, share.class, &self.rules.seen) {
             Some(reply::TOO_MANY)
         } else {
             None
         };
-        let block = solution.is_block.then(|| {
+        if refusal.is_none() || is_block {
+            // A block that is no share is sent once, too: the same again is a duplicate.
+            self.issued.note(share.job, share.class, key, &self.rules.seen);
+        }
+        let block = is_block.then(|| {
             Box::new(BlockRecord {
-                share,
-                block_hash: sha256d(&header),
+                share: *share,
+                block_hash: sha256d(&solved.header),
                 height: job.height(),
-                block: job.block(class, extranonce.as_slice(), &header),
+                block: job.block(share.class, share.extranonce.as_slice(), &solved.header),
             })
         });
-        if block.is_some() && refusal.is_some() {
-            // Sent once; the same again is a duplicate.
-            self.issued.note(share.job, class, key);
-        }
-        Ok(Judged { verdict: refusal.map_or(Ok((share, key)), Err), block })
+        Judged { verdict: refusal.map_or(Ok(()), Err), block }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use crate::miner::{EN2, HARD, Miner, NTIME, class, code, job, method, rules, template};
 use gruve_stratum::limits;
+use gruve_stratum::seen::SeenBudget;
 use gruve_stratum::session::CloseReason;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const LIST: &str = include_str!("../../../../testdata/bad-inputs-stratum-v1.json");
 
@@ -316,12 +318,13 @@ fn resource(input: &str) {
         "duplicate-set growth: same job open for hours" => {
             let mut rules = rules();
             rules.class_range = (class(0), class(0));
+            rules.seen = Arc::new(SeenBudget::new(5000, 20_000));
             let mut miner = Miner::connect(rules);
             miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
             miner.say(r#"{"id":2,"method":"mining.authorize","params":["w"]}"#);
             miner.work(job(1, template(1, HARD)));
             let id = miner.job_id();
-            let limit = u32::try_from(limits::SHARES_PER_JOB_MAX).unwrap();
+            let limit = 5000;
             for n in 0..limit {
                 assert_eq!(code(&miner.submit(&id, EN2, NTIME, n)), 0);
             }

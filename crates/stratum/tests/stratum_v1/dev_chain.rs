@@ -35,7 +35,8 @@ async fn blocks_are_mined_for_every_coin() {
         let work = LaneWork::start(lane_options(Arc::new(node), &log, clock)).unwrap();
         let mut options = gateway_options();
         (options.class_range, options.start_class) = ((class(0), class(40)), class(2));
-        let gateway = Gateway::start(options, &work, Arc::new(FakeMachines)).unwrap();
+        let gateway =
+            Gateway::start(options, Arc::new(work.clone()), Arc::new(FakeMachines)).unwrap();
         let (client, mut events) = connect(gateway.address(), "house.m1").await;
         assert_eq!(client.version_mask() != 0, algorithm == Algorithm::Sha256d);
 

@@ -2,8 +2,12 @@
 
 use gruve_chain::{Job, JobSpec, Template};
 use gruve_sharelog::{BlockRecord, Owner, ShareRecord};
+use gruve_stratum::check::HeaderParts;
 use gruve_stratum::client::ClientJob;
-use gruve_stratum::session::{CloseReason, Session, SessionRules, Step};
+use gruve_stratum::protocol::{
+    Admitted, Candidate, Protocol as _, Puzzle, Round, Solved, Standing, Step, Work,
+};
+use gruve_stratum::session::{CloseReason, NOT_STORED, SEALED, Session, SessionRules};
 use gruve_stratum::{Authorized, LiveJob, Refused, WorkState};
 use gruve_units::{Algorithm, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
 use serde_json::Value;
@@ -52,15 +56,22 @@ pub(crate) fn job(id: u64, template: Template) -> Arc<LiveJob> {
 }
 
 pub(crate) fn rules() -> SessionRules {
-    SessionRules {
-        algorithm: Algorithm::Sha256d,
-        class_range: (class(0), class(60)),
-        start_class: class(0),
-        share_interval: Duration::from_secs(5),
-        version_mask: 0x1fff_e000,
-        handshake_max: Duration::from_secs(30),
-        idle_max: Duration::from_secs(900),
-    }
+    SessionRules::new(Algorithm::Sha256d, (class(0), class(60)), class(0))
+}
+
+/// The hash of a candidate, as a gateway gives it.
+pub(crate) fn solve(candidate: &Candidate) -> Solved {
+    let Puzzle::Header(live) = &candidate.puzzle else { panic!("{candidate:?}") };
+    let share = &candidate.share;
+    let extranonce = share.extranonce.as_slice();
+    let header = HeaderParts::of(live.job(), share.class).header(
+        extranonce,
+        share.version,
+        share.ntime,
+        share.nonce,
+        &mut Vec::new(),
+    );
+    Solved { pow_hash: gruve_pow::sha256d(&header), header, mix: [0; 32] }
 }
 
 /// A session, its driver, and what it did.
@@ -75,6 +86,9 @@ pub(crate) struct Miner {
     pub(crate) log_takes: Option<bool>,
     /// Passwords other than this one are let in.
     pub(crate) refused_password: &'static str,
+    /// The class its machine had before.
+    pub(crate) remembered: Option<Class>,
+    out: Vec<u8>,
 }
 
 impl Miner {
@@ -89,6 +103,8 @@ impl Miner {
             closed: None,
             log_takes: Some(true),
             refused_password: "wrong",
+            remembered: None,
+            out: Vec::new(),
         }
     }
 
@@ -110,35 +126,60 @@ impl Miner {
     }
 
     pub(crate) fn say_bytes(&mut self, lines: &[u8]) -> String {
-        for line in lines.split(|b| *b == b'\n') {
-            match self.session.line(line, self.now) {
-                Step::Continue => {}
-                Step::Block(block) => self.blocks.push(*block),
-                Step::Authorize { user, password } => {
-                    let outcome = if password == self.refused_password {
-                        Err(Refused("no \"such\" login".to_owned()))
-                    } else {
-                        Ok(Authorized { owner: Owner::House, machine: machine(&user) })
-                    };
-                    self.session.authorized(&outcome, &password, self.now);
-                }
-                Step::Close(reason) => {
-                    self.closed = Some(reason);
-                    break;
-                }
-            }
+        let mut rest = [lines, b"\n"].concat();
+        while !rest.is_empty() && self.closed.is_none() {
+            let taken = self.visit(&rest);
+            assert!(taken > 0 || self.closed.is_some(), "whole lines are taken");
+            rest.drain(..taken);
         }
-        let shares = self.session.pending_shares().to_vec();
-        let answers = self.log_takes.map(|taken| vec![taken; shares.len()]);
-        if self.log_takes == Some(true) {
-            self.log.extend(shares);
-        }
-        self.session.settle(answers.as_deref(), self.now);
         self.heard_text()
     }
 
+    /// One visit of a round; gives how many bytes the session took.
+    fn visit(&mut self, input: &[u8]) -> usize {
+        let mut round = Round::default();
+        let (part, taken, step) = round.receive(&mut self.session, input, self.now);
+        let mut outcomes = Vec::new();
+        for candidate in &round.candidates {
+            let judged = self.session.judge(candidate, &solve(candidate), self.now);
+            self.blocks.extend(judged.block.map(|b| *b));
+            outcomes.push(judged.verdict);
+        }
+        for (candidate, outcome) in round.candidates.iter().zip(&mut outcomes) {
+            *outcome = outcome.and_then(|()| match self.log_takes {
+                Some(true) => {
+                    self.log.push(candidate.share);
+                    Ok(())
+                }
+                Some(false) => Err(SEALED),
+                None => Err(NOT_STORED),
+            });
+        }
+        self.closed = round.answer(&mut self.session, part, &outcomes, &mut self.out);
+        match step {
+            Step::Continue => {}
+            Step::Close(reason) => self.closed = Some(reason),
+            Step::Authorize { user, password } => {
+                let outcome = if password == self.refused_password {
+                    Err(Refused("no \"such\" login".to_owned()))
+                } else {
+                    let who = Authorized { owner: Owner::House, machine: machine(&user) };
+                    Ok(Admitted { who, class: self.remembered })
+                };
+                self.session.authorized(&outcome, &password, self.now, &mut self.out);
+                return taken;
+            }
+        }
+        self.session.settle(self.now, &mut self.out);
+        taken
+    }
+
     pub(crate) fn heard_text(&mut self) -> String {
-        String::from_utf8(std::mem::take(self.session.output())).unwrap()
+        String::from_utf8(std::mem::take(&mut self.out)).unwrap()
+    }
+
+    pub(crate) fn standing(&mut self) -> Standing {
+        self.session.standing(self.now)
     }
 
     pub(crate) fn heard(&mut self) -> Vec<Value> {
@@ -153,14 +194,14 @@ impl Miner {
             None => WorkState::of(Algorithm::Sha256d, job),
         };
         self.work = Some(work.clone());
-        self.session.work(Arc::new(work), self.now);
+        self.session.work(&Work::Header(Arc::new(work)), self.now, &mut self.out);
         self.heard()
     }
 
     pub(crate) fn wait(&mut self, seconds: u64) -> Vec<Value> {
         for _ in 0..seconds {
             self.now = self.now.plus(Duration::from_secs(1));
-            self.closed = self.closed.or(self.session.tick(self.now));
+            self.closed = self.closed.or(self.session.tick(self.now, &mut self.out));
         }
         self.heard()
     }

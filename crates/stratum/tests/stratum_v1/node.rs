@@ -249,7 +249,8 @@ impl House {
         let log = ShareLog::open(dir, Options::default()).unwrap();
         let work =
             LaneWork::start(lane_options(node.clone(), &log, Arc::new(SystemClock))).unwrap();
-        let gateway = Gateway::start(options, &work, Arc::new(FakeMachines)).unwrap();
+        let gateway =
+            Gateway::start(options, Arc::new(work.clone()), Arc::new(FakeMachines)).unwrap();
         House { node, log, work, gateway }
     }
 }

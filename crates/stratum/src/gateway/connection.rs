@@ -1,0 +1,230 @@
+//! One connection: its socket, what it has half said, what it has not yet taken.
+//!
+//! An idle one owns no buffers. The bound on what waits for a slow reader is one visit's replies:
+//! nothing more is read and no job is given until they are written, and one that takes longer than
+//! [`crate::limits::WRITE_MAX`] ends the connection.
+
+use super::registry::Seat;
+use crate::limits;
+use crate::protocol::Protocol;
+use crate::session::CloseReason;
+use crate::transport::{Transport, TransportError};
+use gruve_units::Timestamp;
+use mio::net::TcpStream;
+use std::fmt;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Instant;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    ByPeer,
+    ByUs(CloseReason),
+    Broken(std::io::Error),
+    Garbled(TransportError),
+    Shutdown,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::ByPeer => f.write_str("the miner closed it"),
+            Ended::ByUs(reason) => write!(f, "closed: {reason:?}"),
+            Ended::Broken(e) => write!(f, "broken: {e}"),
+            Ended::Garbled(e) => write!(f, "garbled: {e}"),
+            Ended::Shutdown => f.write_str("the gateway stops"),
+        }
+    }
+}
+
+/// What a connection waits for, besides its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Nothing.
+    No,
+    /// A login being looked up.
+    ForLogin,
+    /// Candidates being hashed elsewhere.
+    ForHashes,
+}
+
+/// Bytes that the socket would not take yet.
+struct Unsent {
+    bytes: Vec<u8>,
+    since: Instant,
+}
+
+/// What a read gave.
+pub(super) enum Taken {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// Nothing ever again.
+    Over(Ended),
+}
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    pub(super) session: Box<dyn Protocol>,
+    pub(super) transport: Transport,
+    pub(super) seat: Seat,
+    pub(super) peer: SocketAddr,
+    pub(super) connected_at: Timestamp,
+    /// Counts already in the totals.
+    pub(super) told: (u64, u64),
+    /// What was read and is not yet a whole message, or not yet looked at.
+    pub(super) partial: Box<[u8]>,
+    unsent: Option<Box<Unsent>>,
+    /// To be closed once everything is sent.
+    pub(super) closing: Option<CloseReason>,
+    pub(super) waiting: Waiting,
+    /// The socket may have bytes.
+    pub(super) readable: bool,
+    /// The other side has closed: read until the end, whatever the lengths say.
+    pub(super) hung_up: bool,
+    /// There may be whole messages in `partial`.
+    pub(super) stuffed: bool,
+    /// It stands in the line of those to be visited.
+    pub(super) queued: bool,
+    /// It missed a change of jobs.
+    pub(super) behind: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        seat: Seat,
+        session: Box<dyn Protocol>,
+        transport: Transport,
+        now: Timestamp,
+    ) -> Connection {
+        Connection {
+            stream,
+            session,
+            transport,
+            seat,
+            peer,
+            connected_at: now,
+            told: (0, 0),
+            partial: Box::default(),
+            unsent: None,
+            closing: None,
+            waiting: Waiting::No,
+            readable: false,
+            hung_up: false,
+            stuffed: false,
+            queued: false,
+            behind: false,
+        }
+    }
+
+    pub(super) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Whether nothing is to be read or given for now.
+    pub(super) fn rests(&self) -> bool {
+        self.waiting != Waiting::No || self.unsent.is_some() || self.closing.is_some()
+    }
+
+    /// Whether the session may say something unasked.
+    pub(super) fn may_be_told(&self) -> bool {
+        !self.rests() && self.transport.is_open()
+    }
+
+    /// Whether there is something to do for it.
+    pub(super) fn is_ready(&self) -> bool {
+        ((self.readable || self.stuffed) && !self.rests()) || (self.behind && self.may_be_told())
+    }
+
+    /// One read at most.
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> Taken {
+        match self.stream.read(buf) {
+            Ok(0) => Taken::Over(Ended::ByPeer),
+            Ok(n) => {
+                // Less than asked for: the socket is empty, and the next bytes bring an event.
+                self.readable = n == buf.len() || self.hung_up;
+                Taken::Bytes(n)
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Taken::Nothing
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => Taken::Nothing,
+            Err(e) => Taken::Over(Ended::Broken(e)),
+        }
+    }
+
+    /// Encrypts and sends, or keeps what the socket does not take. `wire` is lent for its memory.
+    pub(super) fn send(&mut self, plain: &[u8], wire: &mut Vec<u8>) -> Result<(), Ended> {
+        if plain.is_empty() {
+            return Ok(());
+        }
+        if matches!(self.transport, Transport::Plain) {
+            return self.send_raw(plain);
+        }
+        wire.clear();
+        self.transport.seal(plain, wire).map_err(Ended::Garbled)?;
+        self.send_raw(wire)
+    }
+
+    /// Sends bytes as they are.
+    pub(super) fn send_raw(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some(unsent) = &mut self.unsent {
+            if unsent.bytes.len() + bytes.len() > limits::UNSENT_BYTES_MAX {
+                return Err(Ended::ByUs(CloseReason::SlowReader));
+            }
+            unsent.bytes.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let sent = write(&mut self.stream, bytes)?;
+        if sent < bytes.len() {
+            let bytes = bytes[sent..].to_vec();
+            self.unsent = Some(Box::new(Unsent { bytes, since: Instant::now() }));
+        }
+        Ok(())
+    }
+
+    /// Sends more of what is unsent; whether all is sent.
+    pub(super) fn flush(&mut self) -> Result<bool, Ended> {
+        let Some(unsent) = &mut self.unsent else { return Ok(true) };
+        let sent = write(&mut self.stream, &unsent.bytes)?;
+        if sent == unsent.bytes.len() {
+            self.unsent = None;
+            return Ok(true);
+        }
+        unsent.bytes.drain(..sent);
+        Ok(false)
+    }
+
+    /// How long bytes have been waiting for the other side to read.
+    pub(super) fn unsent_since(&self) -> Option<Instant> {
+        self.unsent.as_ref().map(|u| u.since)
+    }
+
+    /// Says that no more will come. The peer may be gone already.
+    pub(super) fn shut(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+}
+
+/// Writes until everything is written or the socket is full.
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, Ended> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.write(&bytes[sent..]) {
+            Ok(0) => return Err(Ended::ByPeer),
+            Ok(n) => sent += n,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(Ended::Broken(e)),
+        }
+    }
+    Ok(sent)
+}

@@ -1,0 +1,128 @@
+//! Threads for hashes that take long: scrypt, Ethash. The connection rests meanwhile, all others
+//! go on.
+//!
+//! Fair: each connection has at most one parcel here, and parcels take turns of a few hashes, so a
+//! single share waits for a few hashes of each other connection and never for a whole flood.
+
+use super::serving::{Command, Post};
+use super::slab::Key;
+use super::solving;
+use crate::protocol::{Part, Round, Solved, Step};
+use gruve_units::Algorithm;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Hashes of one parcel in one turn: what the processor does side by side.
+const TURN: usize = 8;
+
+/// One connection's candidates, on their way through the pool.
+pub(super) struct Parcel {
+    /// Whose.
+    pub(super) key: Key,
+    /// Its part of a round, alone.
+    pub(super) round: Round,
+    pub(super) part: Part,
+    /// What comes after its answers.
+    pub(super) step: Step,
+    /// The answers so far, in order.
+    pub(super) solved: Vec<Solved>,
+    pub(super) post: Post,
+}
+
+#[derive(Default)]
+struct Queue {
+    parcels: VecDeque<Parcel>,
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct Pool {
+    queue: Mutex<Queue>,
+    bell: Condvar,
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next parcel in turn; `None` when it is over.
+    fn next(&self) -> Option<Parcel> {
+        let mut queue = self.lock();
+        loop {
+            if queue.stopped {
+                return None;
+            }
+            if let Some(parcel) = queue.parcels.pop_front() {
+                return Some(parcel);
+            }
+            queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, parcel: Parcel) {
+        self.lock().parcels.push_back(parcel);
+        self.bell.notify_one();
+    }
+}
+
+/// The pool; its threads end when it is dropped.
+pub(super) struct Hashers {
+    pool: Option<Arc<Pool>>,
+}
+
+impl Hashers {
+    /// None for an algorithm that is hashed at once.
+    pub(super) fn start(algorithm: Algorithm, threads: usize) -> std::io::Result<Hashers> {
+        if algorithm == Algorithm::Sha256d {
+            return Ok(Hashers { pool: None });
+        }
+        let pool = Arc::new(Pool::default());
+        let hashers = Hashers { pool: Some(Arc::clone(&pool)) };
+        for n in 0..threads.max(1) {
+            let pool = Arc::clone(&pool);
+            std::thread::Builder::new()
+                .name(format!("stratum-hash-{n}"))
+                .spawn(move || work(&pool, algorithm))?;
+        }
+        Ok(hashers)
+    }
+
+    /// Whether candidates are to be brought here.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.pool.is_some()
+    }
+
+    /// Takes a parcel; it comes back as [`Command::Hashed`].
+    pub(super) fn take(&self, parcel: Parcel) {
+        if let Some(pool) = &self.pool {
+            pool.put(parcel);
+        }
+    }
+}
+
+impl Drop for Hashers {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool {
+            let mut queue = pool.lock();
+            queue.stopped = true;
+            queue.parcels.clear();
+            pool.bell.notify_all();
+        }
+    }
+}
+
+fn work(pool: &Pool, algorithm: Algorithm) {
+    let mut solver = solving::Solver::new(algorithm);
+    while let Some(mut parcel) = pool.next() {
+        let from = parcel.part.candidates.0 + parcel.solved.len();
+        let to = parcel.part.candidates.1.min(from + TURN);
+        solver.solve(&parcel.round.candidates[from..to], &mut parcel.solved);
+        if to < parcel.part.candidates.1 {
+            pool.put(parcel);
+        } else {
+            let post = parcel.post.clone();
+            post.send(Command::Hashed(Box::new(parcel)));
+        }
+    }
+}

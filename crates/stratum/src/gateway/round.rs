@@ -1,0 +1,293 @@
+//! A round: many connections' messages received together, hashed together, written to the log in
+//! one append, answered with one write each.
+//!
+//! Fair: a visit is one read and a bounded number of candidates, a round a bounded number of
+//! candidates; who has more comes again in the next round, after all others that wait. The work of
+//! one round is therefore bounded, whoever floods.
+
+use super::connection::{Ended, Taken, Waiting};
+use super::hashers::Parcel;
+use super::serving::Loop;
+use super::slab::Key;
+use super::solving::Solver;
+use crate::limits;
+use crate::protocol::{Part, Round, Solved, Step};
+use crate::session::{NOT_STORED, Refusal, SEALED};
+use gruve_sharelog::{Durability, LogError};
+use gruve_units::{Algorithm, Timestamp};
+use std::sync::atomic::Ordering;
+
+/// One read at most: some hundred shares.
+const READ_BYTES: usize = 16 << 10;
+
+/// An output buffer that has grown beyond this (a large job) is given back.
+const OUTPUT_KEEP_BYTES: usize = 256 << 10;
+
+/// One connection's visit.
+struct Visit {
+    key: Key,
+    part: Part,
+    step: Step,
+}
+
+/// The loop's memory for a round, kept from round to round.
+pub(super) struct Desk {
+    raw: Box<[u8]>,
+    input: Vec<u8>,
+    round: Round,
+    visits: Vec<Visit>,
+    solver: Solver,
+    solved: Vec<Solved>,
+    outcomes: Vec<Result<(), Refusal>>,
+    stored: Vec<bool>,
+    pub(super) out: Vec<u8>,
+    pub(super) wire: Vec<u8>,
+}
+
+impl Desk {
+    pub(super) fn new(algorithm: Algorithm) -> Desk {
+        Desk {
+            raw: vec![0; READ_BYTES].into(),
+            input: Vec::new(),
+            round: Round::default(),
+            visits: Vec::new(),
+            solver: Solver::new(algorithm),
+            solved: Vec::new(),
+            outcomes: Vec::new(),
+            stored: Vec::new(),
+            out: Vec::new(),
+            wire: Vec::new(),
+        }
+    }
+}
+
+impl Loop {
+    /// Visits those that are ready, as many as a round holds.
+    pub(super) fn round(&mut self, now: Timestamp) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut round = std::mem::take(&mut self.desk.round);
+        let mut visits = std::mem::take(&mut self.desk.visits);
+        round.clear();
+        for _ in 0..self.ready.len() {
+            if round.candidates.len() >= limits::CANDIDATES_PER_ROUND_MAX {
+                break;
+            }
+            let Some(key) = self.ready.pop_front() else { break };
+            visits.extend(self.visit(key, now, &mut round));
+        }
+        let mut solved = std::mem::take(&mut self.desk.solved);
+        solved.clear();
+        self.desk.solver.solve(&round.candidates, &mut solved);
+        self.finish(&round, &mut visits, &solved, now);
+        self.desk.solved = solved;
+        self.desk.visits = visits;
+        self.desk.round = round;
+    }
+
+    /// One read of one connection, into the round. `None` when there is nothing to answer now.
+    fn visit(&mut self, key: Key, now: Timestamp, round: &mut Round) -> Option<Visit> {
+        let connection = self.connections.get_mut(key)?;
+        connection.queued = false;
+        if connection.rests() {
+            return None;
+        }
+        if connection.behind
+            && connection.may_be_told()
+            && let Some(work) = self.work.clone()
+        {
+            self.give(key, &work, now);
+        }
+        let mut raw = std::mem::take(&mut self.desk.raw);
+        let read = self.read(key, &mut raw);
+        self.desk.raw = raw;
+        if let Err(ended) = read {
+            self.close(key, &ended);
+            return None;
+        }
+        let visit = if self.shared.hashers.are_wanted() {
+            self.receive_apart(key, now, round)
+        } else {
+            Some(self.receive(key, now, round)?)
+        };
+        self.enqueue(key);
+        visit
+    }
+
+    /// What is unread, half said and new of a connection, into the desk's input.
+    fn read(&mut self, key: Key, raw: &mut [u8]) -> Result<(), Ended> {
+        let input = &mut self.desk.input;
+        input.clear();
+        let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+        input.extend_from_slice(&std::mem::take(&mut connection.partial));
+        // What is there already comes first, so that it cannot pile up.
+        if !connection.readable || (connection.stuffed && input.len() > limits::LINE_BYTES_MAX) {
+            return Ok(());
+        }
+        match connection.read(raw) {
+            Taken::Over(ended) => Err(ended),
+            Taken::Nothing => Ok(()),
+            Taken::Bytes(n) => {
+                let wire = &mut self.desk.wire;
+                wire.clear();
+                let opened = connection.transport.open(&raw[..n], input, wire);
+                // An alert may say what was wrong.
+                connection.send_raw(wire)?;
+                opened.map_err(Ended::Garbled)
+            }
+        }
+    }
+
+    /// Lets the session receive the input, and keeps what it left.
+    fn receive(&mut self, key: Key, now: Timestamp, round: &mut Round) -> Option<Visit> {
+        let connection = self.connections.get_mut(key)?;
+        let input = &self.desk.input;
+        let (part, taken, step) = round.receive(connection.session.as_mut(), input, now);
+        let rest = input.get(taken..).unwrap_or_default();
+        let is_full = part.candidates.1 - part.candidates.0 >= limits::CANDIDATES_PER_VISIT_MAX;
+        connection.stuffed =
+            !rest.is_empty() && (is_full || matches!(step, Step::Authorize { .. }));
+        connection.partial = rest.into();
+        if matches!(step, Step::Authorize { .. }) {
+            connection.waiting = Waiting::ForLogin;
+        }
+        Some(Visit { key, part, step })
+    }
+
+    /// The same where hashing is slow: candidates go away in a parcel of their own.
+    fn receive_apart(&mut self, key: Key, now: Timestamp, round: &mut Round) -> Option<Visit> {
+        let (text, notes) = (round.text.len(), round.notes.len());
+        let candidates = round.candidates.len();
+        let visit = self.receive(key, now, round)?;
+        if visit.part.candidates.0 == visit.part.candidates.1 {
+            return Some(visit);
+        }
+        let mut own = Round {
+            text: round.text.split_off(text),
+            candidates: round.candidates.split_off(candidates),
+            notes: round.notes.split_off(notes),
+        };
+        for candidate in &mut own.candidates {
+            candidate.reply_at -= text;
+            candidate.note = (candidate.note.0 - notes, candidate.note.1 - notes);
+        }
+        let part = Part { text: (0, own.text.len()), candidates: (0, own.candidates.len()) };
+        self.connections.get_mut(key)?.waiting = Waiting::ForHashes;
+        let solved = Vec::with_capacity(own.candidates.len());
+        let post = self.parcel_home();
+        let step = visit.step;
+        self.shared.hashers.take(Parcel { key, round: own, part, step, solved, post });
+        None
+    }
+
+    /// A parcel came back.
+    pub(super) fn hashed(&mut self, parcel: Parcel, now: Timestamp) {
+        let Parcel { key, round, part, step, solved, .. } = parcel;
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.waiting = Waiting::No;
+        self.finish(&round, &mut vec![Visit { key, part, step }], &solved, now);
+        self.enqueue(key);
+    }
+
+    /// Judges, stores, answers, sends.
+    fn finish(
+        &mut self,
+        round: &Round,
+        visits: &mut Vec<Visit>,
+        solved: &[Solved],
+        now: Timestamp,
+    ) {
+        let mut outcomes = std::mem::take(&mut self.desk.outcomes);
+        outcomes.clear();
+        self.judge(round, visits, solved, now, &mut outcomes);
+        self.store(round, &mut outcomes);
+        let mut out = std::mem::take(&mut self.desk.out);
+        for Visit { key, part, step } in visits.drain(..) {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let session = connection.session.as_mut();
+            let own = &outcomes[part.candidates.0..part.candidates.1];
+            let mut close = round.answer(session, part, own, &mut out);
+            if let Step::Close(reason) = step {
+                close = Some(reason);
+            }
+            // Nothing may come between a login and its answer.
+            if !matches!(step, Step::Authorize { .. }) {
+                session.settle(now, &mut out);
+            }
+            self.deliver(key, &mut out);
+            self.count(key);
+            match (step, close) {
+                (_, Some(reason)) => self.close_after(key, reason),
+                (Step::Authorize { user, password }, None) => self.look_up(key, user, password),
+                _ => self.enqueue(key),
+            }
+        }
+        out.shrink_to(OUTPUT_KEEP_BYTES);
+        self.desk.out = out;
+        self.desk.outcomes = outcomes;
+    }
+
+    /// What each candidate is; blocks leave at once.
+    fn judge(
+        &mut self,
+        round: &Round,
+        visits: &[Visit],
+        solved: &[Solved],
+        now: Timestamp,
+        outcomes: &mut Vec<Result<(), Refusal>>,
+    ) {
+        for visit in visits {
+            let (from, to) = visit.part.candidates;
+            let Some(connection) = self.connections.get_mut(visit.key) else {
+                // It left while its shares were hashed: as if they had not come.
+                outcomes.extend((from..to).map(|_| Err(NOT_STORED)));
+                continue;
+            };
+            for (candidate, solved) in round.candidates[from..to].iter().zip(&solved[from..to]) {
+                let judged = connection.session.judge(candidate, solved, now);
+                if let Some(block) = judged.block {
+                    self.shared.lane.found(*block);
+                }
+                outcomes.push(judged.verdict);
+            }
+        }
+    }
+
+    /// Writes the good shares of the round to the log.
+    fn store(&mut self, round: &Round, outcomes: &mut [Result<(), Refusal>]) {
+        let good = || {
+            let all = round.candidates.iter().zip(outcomes.iter());
+            all.filter(|(_, outcome)| outcome.is_ok()).map(|(candidate, _)| &candidate.share)
+        };
+        if good().next().is_none() {
+            return;
+        }
+        let log = self.shared.lane.share_log();
+        let stored = &mut self.desk.stored;
+        let written = match log.append_shares(good(), stored) {
+            Ok(end) if log.durability() == Durability::Fsync => log.wait_synced(end),
+            other => other.map(|_| ()),
+        };
+        if let Err(error) = &written {
+            self.complain(error);
+        }
+        let mut answers = self.desk.stored.iter();
+        for outcome in outcomes.iter_mut().filter(|o| o.is_ok()) {
+            *outcome = match (&written, answers.next()) {
+                (Ok(()), Some(true)) => Ok(()),
+                (Ok(()), Some(false)) => Err(SEALED),
+                _ => Err(NOT_STORED),
+            };
+        }
+    }
+
+    /// Once a second for all connections together: a full disk must not fill another with
+    /// complaints.
+    fn complain(&self, error: &LogError) {
+        let second = self.shared.clock.now().secs();
+        if self.shared.complained_at.swap(second, Ordering::Relaxed) != second {
+            tracing::error!(%error, "shares are refused: the log cannot take them");
+        }
+    }
+}

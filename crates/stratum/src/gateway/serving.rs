@@ -1,0 +1,563 @@
+//! One thread's loop: what happened on the sockets, what others ask, what time brings; then a round.
+//!
+//! Nothing here waits but for the poll: logins are looked up on the runtime and slow hashes made on
+//! threads of their own; both come back as a [`Command`] with the key of the connection, which
+//! means nothing any more if the connection has gone.
+
+use super::connection::{Connection, Ended, Waiting};
+use super::hashers::{Hashers, Parcel};
+use super::registry::{Registry, Seat};
+use super::round::Desk;
+use super::slab::{Key, Slab};
+use super::{ListenKind, Listening, SessionInfo};
+use crate::limits;
+use crate::machines::{Machines, Refused};
+use crate::protocol::{Admitted, Lane, Protocol, Work};
+use crate::session::{CloseReason, Session, SessionRules};
+use crate::transport::{Transport, TransportError};
+use gruve_units::{Clock, Timestamp};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+
+/// The pause after a failed accept (usually: no file handles left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a login may be looked up.
+const AUTHORIZE_MAX: Duration = Duration::from_secs(15);
+
+/// Every connection is looked after about once a second, a tenth of them at a time.
+const TICK: Duration = Duration::from_millis(100);
+const TICKS_A_SECOND: usize = 10;
+
+/// Events taken from the kernel at a time; more stay there.
+const EVENTS: usize = 1024;
+
+const WAKE: Token = Token(usize::MAX);
+
+/// The listeners' tokens count down from here; keys never come this far.
+const LISTENERS: usize = usize::MAX - 1;
+
+/// What all connections of a gateway share.
+pub(super) struct Shared {
+    pub(super) rules: Arc<SessionRules>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) hashers: Hashers,
+    pub(super) lane: Arc<dyn Lane>,
+    pub(super) machines: Arc<dyn Machines>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) runtime: tokio::runtime::Handle,
+    /// One permit a login being looked up.
+    pub(super) logins: Arc<Semaphore>,
+    /// Counts up from a random start: unique until 2^32 connections have come.
+    pub(super) next_extranonce: AtomicU32,
+    pub(super) all_max: usize,
+    pub(super) per_address_max: usize,
+    pub(super) per_account_max: usize,
+    pub(super) write_max: Duration,
+    /// The second in which a failing log was last complained about.
+    pub(super) complained_at: AtomicI64,
+}
+
+/// What a loop is asked to do by others.
+pub(super) enum Command {
+    /// Serve this connection.
+    Serve(TcpStream, SocketAddr, Seat, ListenKind),
+    /// A login was looked up.
+    LoggedIn { key: Key, outcome: Result<Admitted, Refused>, password: String },
+    /// Candidates were hashed.
+    Hashed(Box<Parcel>),
+    /// Tell the sessions.
+    Snapshot(mpsc::Sender<Vec<SessionInfo>>),
+    /// End everything.
+    Stop,
+}
+
+/// How others reach a loop.
+#[derive(Clone)]
+pub(super) struct Post {
+    commands: mpsc::Sender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl Post {
+    /// A loop that has ended needs no commands.
+    pub(super) fn send(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            self.wake();
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a gateway's loop cannot be woken");
+        }
+    }
+}
+
+/// A listening socket.
+pub(super) struct Listener {
+    socket: TcpListener,
+    kind: ListenKind,
+    /// There may be connections to accept.
+    waiting: bool,
+}
+
+impl Listener {
+    pub(super) fn new(listening: Listening) -> std::io::Result<Listener> {
+        listening.listener.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(listening.listener);
+        Ok(Listener { socket, kind: listening.kind, waiting: true })
+    }
+
+    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// One thread's loop.
+pub(super) struct Loop {
+    pub(super) shared: Arc<Shared>,
+    poll: Poll,
+    own: Post,
+    commands: mpsc::Receiver<Command>,
+    /// This loop's number among them.
+    number: usize,
+    all: Vec<Post>,
+    next: usize,
+    listeners: Vec<Listener>,
+    /// No accepting before.
+    accept_from: Option<Instant>,
+    pub(super) connections: Slab<Connection>,
+    /// Who is to be visited, in turn.
+    pub(super) ready: VecDeque<Key>,
+    jobs: watch::Receiver<Option<Work>>,
+    pub(super) work: Option<Work>,
+    /// The place from which on the newest jobs are still to be given.
+    giving_from: Option<usize>,
+    ticked_at: Instant,
+    tick_from: usize,
+    pub(super) desk: Desk,
+}
+
+impl Loop {
+    pub(super) fn new(shared: Arc<Shared>) -> std::io::Result<Loop> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (sender, commands) = mpsc::channel();
+        let desk = Desk::new(shared.lane.algorithm());
+        let mut jobs = shared.lane.jobs();
+        jobs.mark_changed();
+        Ok(Loop {
+            own: Post { commands: sender, waker },
+            jobs,
+            shared,
+            poll,
+            commands,
+            number: 0,
+            all: Vec::new(),
+            next: 0,
+            listeners: Vec::new(),
+            accept_from: None,
+            connections: Slab::new(),
+            ready: VecDeque::new(),
+            work: None,
+            giving_from: None,
+            ticked_at: Instant::now(),
+            tick_from: 0,
+            desk,
+        })
+    }
+
+    pub(super) fn post(&self) -> Post {
+        self.own.clone()
+    }
+
+    pub(super) fn deal_to(&mut self, number: usize, all: Vec<Post>) {
+        (self.number, self.next, self.all) = (number, number, all);
+    }
+
+    pub(super) fn listen(&mut self, listeners: Vec<Listener>) -> std::io::Result<()> {
+        for (n, mut listener) in listeners.into_iter().enumerate() {
+            let token = Token(LISTENERS - n);
+            self.poll.registry().register(&mut listener.socket, token, Interest::READABLE)?;
+            self.listeners.push(listener);
+        }
+        Ok(())
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn run(mut self) {
+        // Blocks are sent by tasks of the runtime.
+        let runtime = self.shared.runtime.clone();
+        let _entered = runtime.enter();
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, Some(self.may_sleep()))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a gateway's loop cannot poll: it ends");
+                break;
+            }
+            for event in &events {
+                self.note(event);
+            }
+            let now = self.shared.clock.now();
+            self.take_jobs();
+            if self.obey(now).is_break() {
+                break;
+            }
+            self.give_jobs(now);
+            self.round(now);
+            self.accept(now);
+            self.tick(now);
+        }
+        for place in 0..self.connections.places() {
+            if let Some(key) = self.connections.at(place) {
+                self.close(key, &Ended::Shutdown);
+            }
+        }
+    }
+
+    fn may_sleep(&self) -> Duration {
+        let busy = !self.ready.is_empty()
+            || self.giving_from.is_some()
+            || (self.accept_from.is_none() && self.listeners.iter().any(|l| l.waiting));
+        if busy { Duration::ZERO } else { TICK.saturating_sub(self.ticked_at.elapsed()) }
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        let token = event.token();
+        if token == WAKE {
+            return;
+        }
+        if let Some(listener) =
+            LISTENERS.checked_sub(token.0).and_then(|n| self.listeners.get_mut(n))
+        {
+            listener.waiting = true;
+            return;
+        }
+        let key = Key::of_token(token);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.readable = true;
+            connection.hung_up |= event.is_read_closed() || event.is_error();
+        }
+        if event.is_writable() && connection.unsent_since().is_some() {
+            let flushed = connection.flush();
+            self.after_flush(key, flushed);
+        }
+        self.enqueue(key);
+    }
+
+    fn after_flush(&mut self, key: Key, flushed: Result<bool, Ended>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match (flushed, connection.closing) {
+            (Err(ended), _) => self.close(key, &ended),
+            (Ok(true), Some(reason)) => self.close(key, &Ended::ByUs(reason)),
+            (Ok(_), _) => {}
+        }
+    }
+
+    /// Puts a connection in the line, if there is something to do for it.
+    pub(super) fn enqueue(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.queued
+            && connection.is_ready()
+        {
+            connection.queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Ends a connection.
+    pub(super) fn close(&mut self, key: Key, ended: &Ended) {
+        let Some(mut connection) = self.connections.remove(key) else { return };
+        tracing::debug!(peer = %connection.peer, %ended, "a miner's connection ended");
+        let mut wire = std::mem::take(&mut self.desk.wire);
+        wire.clear();
+        connection.transport.close(&mut wire);
+        // The peer may be gone already.
+        let _ = connection.send_raw(&wire);
+        self.desk.wire = wire;
+        connection.shut();
+        let _ = self.poll.registry().deregister(connection.stream());
+    }
+
+    /// Sends what is in `out`, which is given back empty; ends the connection where that fails.
+    pub(super) fn deliver(&mut self, key: Key, out: &mut Vec<u8>) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && let Err(ended) = connection.send(out, &mut self.desk.wire)
+        {
+            self.close(key, &ended);
+        }
+        out.clear();
+    }
+
+    /// Closes once everything is sent.
+    pub(super) fn close_after(&mut self, key: Key, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.unsent_since().is_none() {
+            self.close(key, &Ended::ByUs(reason));
+        } else {
+            connection.closing = Some(reason);
+        }
+    }
+
+    fn accept(&mut self, now: Timestamp) {
+        if self.accept_from.is_some_and(|from| Instant::now() < from) {
+            return;
+        }
+        self.accept_from = None;
+        let mut left = limits::ACCEPTS_PER_ROUND_MAX;
+        for n in 0..self.listeners.len() {
+            while left > 0 && self.listeners[n].waiting {
+                left -= 1;
+                match self.listeners[n].socket.accept() {
+                    Ok((stream, peer)) => self.seat(stream, peer, n, now),
+                    Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                        self.listeners[n].waiting = false;
+                    }
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a miner's connection");
+                        self.accept_from = Some(Instant::now() + ACCEPT_PAUSE);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn seat(&mut self, stream: TcpStream, peer: SocketAddr, listener: usize, now: Timestamp) {
+        let Shared { registry, all_max, per_address_max, .. } = &*self.shared;
+        let Some(seat) = registry.seat(peer.ip(), *all_max, *per_address_max) else { return };
+        let kind = self.listeners[listener].kind.clone();
+        self.next = (self.next + 1) % self.all.len().max(1);
+        match self.all.get(self.next) {
+            Some(other) if self.next != self.number => {
+                other.send(Command::Serve(stream, peer, seat, kind));
+            }
+            _ => self.serve(stream, peer, seat, &kind, now),
+        }
+    }
+
+    fn serve(
+        &mut self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        seat: Seat,
+        kind: &ListenKind,
+        now: Timestamp,
+    ) {
+        // Shares and replies are small and wanted at once; without it they only come later.
+        let _ = stream.set_nodelay(true);
+        let (mut session, transport) = match self.shared.open(kind, now) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::warn!(%peer, %error, "a miner's connection cannot be served");
+                return;
+            }
+        };
+        if let Some(work) = &self.work {
+            session.work(work, now, &mut self.desk.out);
+            self.desk.out.clear();
+        }
+        let connection = Connection::new(stream, peer, seat, session, transport, now);
+        let key = self.connections.insert(connection);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let stream = connection.stream();
+        if let Err(e) = self.poll.registry().register(stream, key.to_token(), interest) {
+            self.close(key, &Ended::Broken(e));
+        }
+    }
+
+    fn obey(&mut self, now: Timestamp) -> std::ops::ControlFlow<()> {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Serve(stream, peer, seat, kind) => {
+                    self.serve(stream, peer, seat, &kind, now);
+                }
+                Command::LoggedIn { key, outcome, password } => {
+                    self.logged_in(key, outcome, &password, now);
+                }
+                Command::Hashed(parcel) => self.hashed(*parcel, now),
+                Command::Snapshot(answer) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(self.sessions(now));
+                }
+                Command::Stop => return std::ops::ControlFlow::Break(()),
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Has a login looked up; the answer comes as a command.
+    pub(super) fn look_up(&mut self, key: Key, user: String, password: String) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.waiting = Waiting::ForLogin;
+        let (shared, post) = (Arc::clone(&self.shared), self.own.clone());
+        self.shared.runtime.spawn(async move {
+            let _permit = shared.logins.acquire().await;
+            let asked = shared.machines.authorize(shared.lane.id(), &user, &password);
+            let outcome = tokio::time::timeout(AUTHORIZE_MAX, asked).await.unwrap_or_else(|_| {
+                Err(Refused("the login could not be checked: try again".into()))
+            });
+            let outcome = outcome.map(|who| Admitted { who, class: None });
+            post.send(Command::LoggedIn { key, outcome, password });
+        });
+    }
+
+    fn logged_in(
+        &mut self,
+        key: Key,
+        mut outcome: Result<Admitted, Refused>,
+        password: &str,
+        now: Timestamp,
+    ) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Ok(admitted) = &outcome
+            && !connection.seat.claim(admitted.who.owner, self.shared.per_account_max)
+        {
+            outcome = Err(Refused("too many connections of this account".into()));
+        }
+        connection.waiting = Waiting::No;
+        let mut out = std::mem::take(&mut self.desk.out);
+        connection.session.authorized(&outcome, password, now, &mut out);
+        self.deliver(key, &mut out);
+        self.desk.out = out;
+        self.enqueue(key);
+    }
+
+    fn sessions(&mut self, now: Timestamp) -> Vec<SessionInfo> {
+        let lane = self.shared.lane.id();
+        let mut all = Vec::new();
+        for connection in self.connections.values_mut() {
+            let standing = connection.session.standing(now);
+            let Some(who) = standing.who else { continue };
+            all.push(SessionInfo {
+                lane: lane.clone(),
+                machine: who.machine,
+                owner: who.owner,
+                user: standing.user,
+                peer: connection.peer,
+                user_agent: standing.agent,
+                class: standing.class,
+                connected_at: connection.connected_at,
+                last_share_at: standing.last_share_at,
+                accepted: standing.accepted,
+                rejected: standing.rejected,
+                hashrate_estimate: standing.hashrate,
+            });
+        }
+        all
+    }
+
+    /// Looks whether there are newer jobs.
+    fn take_jobs(&mut self) {
+        if self.jobs.has_changed().unwrap_or(false) {
+            self.work = self.jobs.borrow_and_update().clone();
+            self.giving_from = self.work.is_some().then_some(0);
+        }
+    }
+
+    /// Gives the newest jobs to the next some hundred connections.
+    fn give_jobs(&mut self, now: Timestamp) {
+        let (Some(from), Some(work)) = (self.giving_from, self.work.clone()) else { return };
+        let places = self.connections.places();
+        let to = places.min(from + limits::JOBS_GIVEN_PER_ROUND_MAX);
+        for place in from..to {
+            if let Some(key) = self.connections.at(place) {
+                self.give(key, &work, now);
+            }
+        }
+        self.giving_from = (to < places).then_some(to);
+    }
+
+    /// Gives a connection the newest jobs, or notes that it misses them.
+    pub(super) fn give(&mut self, key: Key, work: &Work, now: Timestamp) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.behind = !connection.may_be_told();
+        if connection.behind {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.desk.out);
+        connection.session.work(work, now, &mut out);
+        self.deliver(key, &mut out);
+        self.desk.out = out;
+    }
+
+    /// Lets time pass for the next tenth of the connections.
+    fn tick(&mut self, now: Timestamp) {
+        if self.ticked_at.elapsed() < TICK {
+            return;
+        }
+        self.ticked_at = Instant::now();
+        let places = self.connections.places();
+        for _ in 0..places.div_ceil(TICKS_A_SECOND) {
+            let place = self.tick_from;
+            self.tick_from = (place + 1) % places;
+            if let Some(key) = self.connections.at(place) {
+                self.tick_one(key, now);
+            }
+        }
+        self.tick_from %= places.max(1);
+    }
+
+    fn tick_one(&mut self, key: Key, now: Timestamp) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Some(since) = connection.unsent_since() {
+            if since.elapsed() > self.shared.write_max {
+                self.close(key, &Ended::ByUs(CloseReason::SlowReader));
+            }
+            return;
+        }
+        if connection.rests() {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.desk.out);
+        let close = connection.session.tick(now, &mut out);
+        self.deliver(key, &mut out);
+        self.desk.out = out;
+        if let Some(reason) = close {
+            self.close_after(key, reason);
+        }
+    }
+
+    /// Counts what a session has accepted and refused since the last time.
+    pub(super) fn count(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let (accepted, rejected) = connection.session.counts();
+        let (before_accepted, before_rejected) = connection.told;
+        connection.told = (accepted, rejected);
+        self.shared.registry.count(accepted - before_accepted, rejected - before_rejected);
+    }
+
+    pub(super) fn parcel_home(&self) -> Post {
+        self.own.clone()
+    }
+}
+
+impl Shared {
+    /// A session and what stands between it and the socket.
+    fn open(
+        &self,
+        kind: &ListenKind,
+        now: Timestamp,
+    ) -> Result<(Box<dyn Protocol>, Transport), TransportError> {
+        let transport = match kind {
+            ListenKind::V1 => Transport::Plain,
+            ListenKind::V1Tls(tls) => Transport::tls(tls)?,
+        };
+        let extranonce1 = self.next_extranonce.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let session = Session::new(Arc::clone(&self.rules), extranonce1, now);
+        Ok((Box::new(session), transport))
+    }
+}
