@@ -1,73 +1,137 @@
 //! The difficulty control of one session. Pure: shares and the time in, a class out.
 //!
-//! It estimates the machine's rate from how many shares of the class in force came in how long, and
-//! asks for another class when the estimate is off by more than chance explains. The thresholds are
-//! the same in bits (powers of two) as the classes; the standard error of an estimate from *n*
-//! shares is about `1.44/√n` bits.
+//! A machine's shares are a Poisson process, so what there is to know about its rate is how many
+//! shares came (*n*) and how much time at which class it took them: time at a class one bit harder
+//! counts half. The estimate `n / time` therefore goes on through changes of class, and its
+//! standard error is about `1.44/√n` bits.
 //!
-//! | rule | when | false alarm |
-//! |---|---|---|
-//! | far off | 8 shares, at least 2.25 bits | 3.4 standard errors beyond the rounding |
-//! | off | 16 shares, at least 1.75 bits | 3.5 |
-//! | drift | 64 shares, at least 1.2 bits; then a new window | 3.9 |
-//! | searching | the same at 1.5, 1.25 and 1 bit, until a whole window has passed without a change | |
-//! | slow | at most *n* of 0 to 7 shares in `12 + 2.4 n` intervals: easier by what that says | 10^−5 for each share |
-//! | never heard | fewer than three shares at this class yet, and none for three intervals (10 s at most): 3, 6, 12, … bits easier | a few bits at the start, soon mended |
+//! | phase | how |
+//! |---|---|
+//! | searching | aims at four shares an interval (one in 0.75 s at least), to learn quickly |
+//! | – silence | nothing at a class for 3 s (5 s at the start): 3, 6, 12, … bits easier |
+//! | – flood | from the fourth share at a class on: three bits or more too fast, up by what that says |
+//! | – end | 24 shares, or 30 s and four shares: to the class of one share an interval |
+//! | settled | two running sums, one for *too fast* and one for *too slow* (Page's CUSUM): an excess of 28 shares over 2.3 times the rate wanted, or a lack of 7.2 below 0.45 times it |
+//! | – alarm | searching anew, from what came since the sum began to rise |
+//! | – drift | half a bit off and 3.75 standard errors more, from the last 128 to 256 shares |
+//! | trusted | a class remembered from the last time: settled, and searching after 6 intervals of silence |
 //!
-//! Shares of earlier classes still under way are not counted: few hard ones after a decrease would
-//! look like a flood.
+//! Nothing swings: a machine halfway between two classes is half a bit off in either and moves on
+//! 0.9 bits or more. A burst after a stall finds the sum for *too fast* at zero, so that 28 shares at
+//! once are borne. Shares of earlier classes still under way are not counted.
+//!
+//! False alarms, from simulation (the tests hold the bounds): 1.5 bits off after the first minute,
+//! one machine in a thousand; in the first hour 0.14 changes a machine; later, in the middle of its
+//! class, three false alarms in 480 hours, each over within half a minute.
 
 use gruve_units::{Class, Duration, Timestamp};
 
-/// Estimates never assume less time than this has passed: a burst after a network stall says
-/// little about the rate. A machine 2^30 too fast for its class is still caught in three rounds.
-const ELAPSED_MIN: Duration = Duration::from_millis(250);
+/// While searching a share is wanted this many times an interval…
+const SEARCH_TIMES: f64 = 4.0;
 
-/// The "never heard" steps wait three intervals, but never longer than this: four steps (45 bits)
-/// and an estimate must fit into the promised minute.
-const UNHEARD_WAIT_MAX: Duration = Duration::from_secs(10);
+/// …and at least once in this many seconds, so that 24 of them fit into half a minute even where
+/// the class is two bits too hard.
+const SEARCH_INTERVAL_MAX: f64 = 0.75;
 
-/// From this many shares of a class on its machine counts as heard: one alone may be luck at a
-/// class far too hard.
-const HEARD: u32 = 3;
+/// Seconds without a share before the class is eased, while nothing is known.
+const SILENCE: f64 = 3.0;
 
-/// See the table in the module's documentation: shares and bits.
-const CHECKS: [(u32, f64); 3] = [(8, 2.25), (16, 1.75), (WINDOW, 1.2)];
+/// The same from the first job on: a machine takes a while to begin.
+const SILENCE_AT_START: f64 = 5.0;
 
-/// The same while the class is still being found: quick rather than calm.
-const CHECKS_SEARCHING: [(u32, f64); 3] = [(8, 1.5), (16, 1.25), (WINDOW, 1.0)];
+/// The first step after silence, in bits; each next is twice the last.
+const FIRST_STEP: u8 = 3;
 
-/// Shares after which a new window begins.
-const WINDOW: u32 = 64;
+/// Shares before a flood is believed, and the bits that make it one.
+const FLOOD: (u32, f64) = (4, 3.0);
 
-/// Intervals without any share that are too many (see the table).
-const PATIENCE: f64 = 12.0;
+/// Rates are never estimated from less time than this, in seconds: a packet may hold many shares.
+const ELAPSED_MIN: f64 = 0.05;
 
-/// The same while the class is still being found.
-const PATIENCE_SEARCHING: f64 = 8.0;
+/// Shares that end a search: a standard error of 0.3 bits.
+const ENOUGH: f64 = 24.0;
 
-/// Share times remembered for the "slow" rule.
-const TIMES: usize = 8;
+/// Seconds after which fewer will do, and how many.
+const LONG_ENOUGH: (f64, f64) = (30.0, 4.0);
+
+/// Too fast: times the wanted rate, and the excess of shares over it, half of it credit.
+const FAST: (f64, f64) = (2.3, 28.0);
+
+/// Too slow: times the wanted rate, and the lack of shares below it.
+const SLOW: (f64, f64) = (0.45, 7.2);
+
+/// The bits that make a drift: this, and so many standard errors more.
+const DRIFT: (f64, f64) = (0.5, 3.75);
+
+/// Shares that count for the estimate; above it the older half is forgotten.
+const SHARES_MAX: f64 = 256.0;
+
+/// Wanted shares that must have been missed before a search eases: this many, and so many more for
+/// each that came.
+const LACK: (f64, f64) = (8.0, 2.4);
+
+/// Intervals of silence that a remembered class is believed.
+const TRUSTED_SILENCE: f64 = 6.0;
+
+/// Seconds that pass at once: ticks come every second, what is beyond this is a clock that jumped.
+const PASS_MAX: f64 = 10.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The next silence's step, and whether anything was ever heard.
+    Searching {
+        step: u8,
+        heard: bool,
+    },
+    /// Remembered from the last time, and nothing heard yet.
+    Trusted,
+    Settled,
+}
+
+/// What came in how long, in the class in force.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    shares: f64,
+    seconds: f64,
+}
+
+impl Tally {
+    /// The same at a class this many bits harder.
+    fn harder(self, bits: i32) -> Tally {
+        Tally { seconds: self.seconds * 2f64.powi(bits), ..self }
+    }
+
+    /// Bits by which shares come faster than one an `interval`.
+    fn off(self, interval: f64) -> f64 {
+        (self.shares * interval / self.seconds.max(ELAPSED_MIN)).log2()
+    }
+}
 
 /// One session's control.
 #[derive(Clone, Debug)]
 pub struct Vardiff {
     range: (Class, Class),
     class: Class,
-    interval: Duration,
-    window_start: Timestamp,
-    window_shares: u32,
-    /// When this class came into force, or its last "never heard" step.
+    phase: Phase,
+    /// Seconds.
+    interval: f64,
+    /// When this phase began.
+    phase_at: Timestamp,
+    /// When this class came into force, or its last step after silence.
     since: Timestamp,
-    /// The last shares' times, the newest first.
-    times: [Timestamp; TIMES],
-    /// How many of them there are.
-    timed: usize,
-    heard: bool,
-    /// Whether a whole window has passed without a change.
-    settled: bool,
-    unheard_step: u8,
-    due: bool,
+    /// Up to when time was counted.
+    counted: Timestamp,
+    /// Shares at this class alone, and when the first came.
+    here: u32,
+    first_here: Timestamp,
+    /// All that still counts.
+    all: Tally,
+    /// The sums, in shares.
+    fast: f64,
+    slow: f64,
+    /// What came since the sums last began to rise.
+    fast_from: Tally,
+    slow_from: Tally,
 }
 
 impl Vardiff {
@@ -78,16 +142,18 @@ impl Vardiff {
         Vardiff {
             range,
             class: start.clamp(range.0, range.1),
-            interval: interval.max(Duration::from_millis(1)),
-            window_start: now,
-            window_shares: 0,
+            phase: Phase::Searching { step: FIRST_STEP, heard: false },
+            interval: interval.max(Duration::from_millis(1)).as_secs_f64(),
+            phase_at: now,
             since: now,
-            times: [now; TIMES],
-            timed: 0,
-            heard: false,
-            settled: false,
-            unheard_step: 3,
-            due: false,
+            counted: now,
+            here: 0,
+            first_here: now,
+            all: Tally::default(),
+            fast: 0.0,
+            slow: 0.0,
+            fast_from: Tally::default(),
+            slow_from: Tally::default(),
         }
     }
 
@@ -95,6 +161,12 @@ impl Vardiff {
     #[must_use]
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// The class in force if it was found out: worth remembering for the next time.
+    #[must_use]
+    pub fn found(&self) -> Option<Class> {
+        (self.phase == Phase::Settled).then_some(self.class)
     }
 
     /// Other bounds; gives the class that they allow.
@@ -108,30 +180,155 @@ impl Vardiff {
         if class != self.class {
             return;
         }
-        self.window_shares = self.window_shares.saturating_add(1);
-        self.times.rotate_right(1);
-        self.times[0] = now;
-        self.timed = (self.timed + 1).min(TIMES);
-        self.heard |= self.window_shares >= HEARD;
-        self.unheard_step = 3;
-        self.due = true;
+        self.pass(now);
+        if self.here == 0 {
+            self.first_here = now;
+        }
+        self.here = self.here.saturating_add(1);
+        self.all.shares += 1.0;
+        match &mut self.phase {
+            Phase::Searching { step, heard } => (*step, *heard) = (FIRST_STEP, true),
+            Phase::Trusted => self.phase = Phase::Settled,
+            Phase::Settled => {}
+        }
+        self.fast_from.shares += 1.0;
+        self.slow_from.shares += 1.0;
+        self.fast += 1.0;
+        self.slow -= 1.0;
+        if self.slow <= 0.0 {
+            (self.slow, self.slow_from) = (0.0, Tally::default());
+        }
+    }
+
+    /// Lets time pass for everything that is counted.
+    fn pass(&mut self, now: Timestamp) {
+        let seconds = now.since(self.counted).as_secs_f64().min(PASS_MAX);
+        self.counted = now;
+        for tally in [&mut self.all, &mut self.fast_from, &mut self.slow_from] {
+            tally.seconds += seconds;
+        }
+        self.slow += SLOW.0 * seconds / self.interval;
+        self.fast -= FAST.0 * seconds / self.interval;
+        if self.fast <= 0.0 {
+            (self.fast, self.fast_from) = (0.0, Tally::default());
+        }
     }
 
     /// The class to go to, if another than the one in force. Until [`Vardiff::applied`] the answer
     /// may be given again.
     pub fn decide(&mut self, now: Timestamp) -> Option<Class> {
-        let bits = if std::mem::take(&mut self.due) { self.by_rate(now) } else { None };
-        let bits =
-            bits.or_else(|| if self.heard { self.by_slowness(now) } else { self.by_silence(now) })?;
+        self.pass(now);
+        let bits = match self.phase {
+            Phase::Searching { step, heard } => self.search(step, heard, now),
+            Phase::Trusted if self.silence(now) >= TRUSTED_SILENCE * self.interval => {
+                self.search_anew(now);
+                Some(-i32::from(FIRST_STEP))
+            }
+            Phase::Trusted => None,
+            Phase::Settled => self.watch(now),
+        }?;
         let k = (i32::from(self.class.k()) + bits)
             .clamp(i32::from(self.range.0.k()), i32::from(self.range.1.k()));
         let class = u8::try_from(k).ok().and_then(Class::new)?;
         (class != self.class).then_some(class)
     }
 
+    fn silence(&self, now: Timestamp) -> f64 {
+        now.since(self.since).as_secs_f64()
+    }
+
+    fn search_interval(&self) -> f64 {
+        (self.interval / SEARCH_TIMES).min(SEARCH_INTERVAL_MAX)
+    }
+
+    fn search(&mut self, step: u8, heard: bool, now: Timestamp) -> Option<i32> {
+        let searched = now.since(self.phase_at).as_secs_f64();
+        if self.all.shares >= ENOUGH
+            || (searched >= LONG_ENOUGH.0 && self.all.shares >= LONG_ENOUGH.1)
+        {
+            let off = self.all.off(self.interval);
+            self.settle(now);
+            return Some(round(off));
+        }
+        if self.here == 0 {
+            let wait =
+                if heard || self.phase_at != self.since { SILENCE } else { SILENCE_AT_START };
+            if self.silence(now) < wait {
+                return None;
+            }
+            self.phase = Phase::Searching { step: step.saturating_mul(2).min(Class::MAX), heard };
+            self.since = now;
+            return Some(-i32::from(step));
+        }
+        // A flood is measured from its first share, so that the way there does not count.
+        let flood = Tally {
+            shares: f64::from(self.here - 1),
+            seconds: now.since(self.first_here).as_secs_f64(),
+        };
+        let off = flood.off(self.search_interval());
+        if self.here >= FLOOD.0 && off >= FLOOD.1 {
+            return Some(round(off));
+        }
+        let here = Tally { shares: f64::from(self.here), seconds: self.silence(now) };
+        let wanted = here.seconds / self.search_interval();
+        (wanted >= LACK.0 + LACK.1 * here.shares).then(|| round(here.off(self.search_interval())))
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        self.phase = Phase::Settled;
+        self.phase_at = now;
+        self.begin_sums();
+    }
+
+    fn begin_sums(&mut self) {
+        (self.fast, self.slow) = (0.0, 0.0);
+        (self.fast_from, self.slow_from) = (Tally::default(), Tally::default());
+    }
+
+    fn search_anew(&mut self, now: Timestamp) {
+        self.phase = Phase::Searching { step: FIRST_STEP, heard: true };
+        self.phase_at = now;
+        self.all = Tally::default();
+        self.begin_sums();
+    }
+
+    fn watch(&mut self, now: Timestamp) -> Option<i32> {
+        let excess = if self.fast >= FAST.1 {
+            self.fast_from
+        } else if self.slow >= SLOW.1 {
+            self.slow_from
+        } else {
+            return self.drift();
+        };
+        // Nothing at all is taken for one share, about to come.
+        let least = Tally { shares: excess.shares.max(1.0), ..excess };
+        self.search_anew(now);
+        Some(round(least.off(self.search_interval())))
+    }
+
+    fn drift(&mut self) -> Option<i32> {
+        if self.all.shares < ENOUGH {
+            return None;
+        }
+        let off = self.all.off(self.interval);
+        let error = std::f64::consts::LOG2_E / self.all.shares.sqrt();
+        if self.all.shares >= SHARES_MAX {
+            self.all = Tally { shares: self.all.shares / 2.0, seconds: self.all.seconds / 2.0 };
+        }
+        (off.abs() >= DRIFT.0 + DRIFT.1 * error).then(|| round(off))
+    }
+
     /// The first job was sent, at this class.
     pub fn begin(&mut self, class: Class, now: Timestamp) {
+        self.phase_at = now;
+        self.all = Tally::default();
         self.start(class, now);
+    }
+
+    /// The same, at the class that this machine had the last time.
+    pub fn begin_trusted(&mut self, class: Class, now: Timestamp) {
+        self.phase = Phase::Trusted;
+        self.begin(class, now);
     }
 
     /// A job of this class was sent: what comes from here on is judged anew.
@@ -139,67 +336,20 @@ impl Vardiff {
         if class == self.class {
             return;
         }
-        // A leap upwards is a guess until shares of the new class have come.
-        self.heard &= class.k() <= self.class.k().saturating_add(2);
-        self.settled &= class.k().abs_diff(self.class.k()) <= 2;
+        self.pass(now);
+        let bits = i32::from(class.k()) - i32::from(self.class.k());
+        // What came at a class far off says little: the line may have held it up.
+        let is_near = bits.abs() <= 3;
+        self.all = if is_near { self.all.harder(bits) } else { Tally::default() };
         self.start(class, now);
     }
 
     fn start(&mut self, class: Class, now: Timestamp) {
         self.class = class;
         self.since = now;
-        self.timed = 0;
-        self.new_window(now);
-    }
-
-    fn new_window(&mut self, now: Timestamp) {
-        self.window_start = now;
-        self.window_shares = 0;
-        self.due = false;
-    }
-
-    fn by_rate(&mut self, now: Timestamp) -> Option<i32> {
-        let shares = self.window_shares;
-        let checks = if self.settled { CHECKS } else { CHECKS_SEARCHING };
-        let (_, threshold) = checks.into_iter().find(|(n, _)| *n == shares)?;
-        let elapsed = now.since(self.window_start).max(ELAPSED_MIN);
-        // Bits by which shares come too fast. A float: it chooses a class, never an amount.
-        let off = (f64::from(shares) * self.interval.as_secs_f64() / elapsed.as_secs_f64()).log2();
-        let is_off = off.abs() >= threshold;
-        if shares >= WINDOW {
-            self.settled |= !is_off;
-            self.new_window(now);
-        }
-        is_off.then(|| round(off))
-    }
-
-    /// Few shares in a long time, at any of several lengths.
-    fn by_slowness(&mut self, now: Timestamp) -> Option<i32> {
-        let interval = self.interval.as_secs_f64();
-        let patience = if self.settled { PATIENCE } else { PATIENCE_SEARCHING };
-        let mut few = 0.0;
-        for n in 0..=self.timed.min(TIMES - 1) {
-            let from = if n < self.timed { self.times[n] } else { self.since };
-            let expected = now.since(from).as_secs_f64() / interval;
-            if expected >= patience + 2.4 * few {
-                // Nothing at all: what comes next is a guess again.
-                self.heard &= n > 0;
-                return Some(round(((few + 1.0) / expected).log2().ceil()));
-            }
-            few += 1.0;
-        }
-        None
-    }
-
-    fn by_silence(&mut self, now: Timestamp) -> Option<i32> {
-        let from = if self.timed > 0 { self.times[0] } else { self.since };
-        if now.since(from) < self.interval.saturating_mul(3).min(UNHEARD_WAIT_MAX) {
-            return None;
-        }
-        let step = self.unheard_step;
-        self.unheard_step = step.saturating_mul(2).min(Class::MAX);
-        self.start(self.class, now);
-        Some(-i32::from(step))
+        self.counted = now;
+        self.here = 0;
+        self.begin_sums();
     }
 }
 
