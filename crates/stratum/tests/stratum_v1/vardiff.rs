@@ -138,7 +138,7 @@ fn any_machine_from_any_start_has_its_class_after_a_minute() {
     let draws = Draws(SeededEntropy::new(2026));
     let (mut off_a_bit, mut off, mut later) = (0, 0, 0);
     for case in 0..4000 {
-        let (mut machine, interval, what) = any_machine(&draws, case);
+        let (mut machine, interval, _) = any_machine(&draws, case);
         machine.run_until(60.0);
         off_a_bit += u32::from(machine.off(interval).abs() > 1.0);
         off += u32::from(machine.off(interval).abs() > 1.5);
