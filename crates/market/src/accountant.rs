@@ -54,6 +54,18 @@ impl Accountant {
         self.market.stamp_source()
     }
 
+    /// Where reading a lane's log goes on after a restart: what stands before it is in closed epochs
+    /// and is read again by nobody but an audit.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn cursor(&self, lane: &LaneId) -> Result<Position> {
+        let mut tx = self.market.store().read().await?;
+        let state = LaneState::read(&mut tx, lane).await?;
+        tx.rollback().await?;
+        Ok(state.cursor)
+    }
+
     /// Reads a lane's log for ever, closing each epoch that is sealed; ends when `shutdown` does. While
     /// database or disk are not available it waits and tries again.
     ///

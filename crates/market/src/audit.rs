@@ -119,15 +119,17 @@ async fn compare(
     for what in std::mem::take(&mut log.wrong) {
         audit.find(what);
     }
-    // The first epoch of a trimmed log may be there in part only.
-    let first_whole = if log.whole { None } else { log.epochs.keys().next().copied() };
+    // The first epoch of a trimmed log may be there in part only, and so may the next, which begins
+    // in the grace of the first.
+    let first = log.epochs.keys().next().copied().or(log.sealed).or(closed);
+    let in_part = first.filter(|_| !log.whole).map(EpochNumber::next);
     let mut after = -1i64;
     loop {
         let rows = tx.fetch_all(sql::EPOCHS_FROM, &params![lane.clone(), after, 1_000_u32]).await?;
         for row in &rows {
             after = row.get("epoch")?;
             let epoch: EpochNumber = row.get("epoch")?;
-            if first_whole.is_some_and(|first| epoch <= first) {
+            if in_part.is_some_and(|last| epoch <= last) {
                 log.epochs.remove(&epoch);
                 audit.trimmed_epochs += 1;
                 continue;

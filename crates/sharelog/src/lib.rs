@@ -56,7 +56,9 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod summary;
 mod sync;
+mod trim;
 
 pub use error::LogError;
 pub use frame::MAX_FRAME_BYTES;

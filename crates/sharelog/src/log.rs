@@ -3,7 +3,7 @@
 use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::sync::{self, SyncBell};
-use crate::{BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec};
+use crate::{BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec, summary};
 use gruve_units::{Duration, EpochNumber, JobId, Timestamp};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -34,7 +34,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 64 MiB (about 700,000 shares; read whole at start, one at a time) and 10 ms.
+    /// 64 MiB (about 700,000 shares; the last one is read whole at start) and 10 ms.
     fn default() -> Self {
         Options {
             segment_bytes: 64 << 20,
@@ -321,11 +321,16 @@ impl ShareLog {
             let path = segment_path(&shared.dir, first);
             // Oldest first, so that a crash between leaves no gap.
             std::fs::remove_file(&path).map_err(io("deleting", &path))?;
+            summary::remove(&shared.dir, first);
             first += 1;
             shared.first_segment.store(first, Ordering::SeqCst);
         }
         drop(w);
         recovery::sync_dir(&shared.dir)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.shared().dir
     }
 
     pub(crate) fn segment_path(&self, number: u64) -> PathBuf {
@@ -425,6 +430,9 @@ impl Shared {
         }
         let number = w.end.segment + 1;
         let file = create_segment(&self.dir, number, w.tally.sealed)?;
+        if let Err(e) = summary::store(&self.dir, w.end.segment, &w.file, &w.tally) {
+            tracing::warn!(error = %e, "a segment of the share log has no summary");
+        }
         w.file = Arc::new(file);
         w.end = Position { segment: number, offset: SEGMENT_HEADER as u64 };
         self.note_synced(w.end);

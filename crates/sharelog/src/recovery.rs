@@ -1,19 +1,23 @@
-//! Reading the folder at start: checks every segment and cuts the torn tail of the last.
+//! Reading the folder at start: checks the last segment and cuts its torn tail. Of the closed ones only
+//! the summary is read (see [`crate::summary`]); one without a summary that fits is read and checked whole
+//! and gets one. What is wrong inside a closed segment is told by who reads it.
 
 use crate::codec;
 use crate::frame::{self, FRAME_HEADER, FRAME_MAGIC, SEGMENT_HEADER};
-use crate::{LogError, Position, Record};
-use gruve_units::{EpochNumber, JobId};
+use crate::{LogError, Position, Record, summary};
+use gruve_units::{EpochNumber, JobId, Timestamp};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// What the records so far add up to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) sealed: Option<EpochNumber>,
     pub(crate) last_job: Option<JobId>,
+    /// The latest time of a job or a seal.
+    pub(crate) latest: Option<Timestamp>,
     /// Found blocks without an outcome, by hash, and where they stand.
     pub(crate) unconfirmed: BTreeMap<[u8; 32], Position>,
 }
@@ -21,17 +25,25 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn note(&mut self, at: Position, record: &Record) {
         match record {
-            Record::Job(j) => self.last_job = self.last_job.max(Some(j.job)),
-            Record::EthWork(w) => self.last_job = self.last_job.max(Some(w.job)),
+            Record::Job(j) => self.note_job(j.job, j.issued_at),
+            Record::EthWork(w) => self.note_job(w.job, w.issued_at),
             Record::Block(b) => {
                 self.unconfirmed.entry(b.block_hash).or_insert(at);
             }
             Record::BlockOutcome { block_hash, .. } => {
                 self.unconfirmed.remove(block_hash);
             }
-            Record::Seal { epoch, .. } => self.sealed = self.sealed.max(Some(*epoch)),
+            Record::Seal { epoch, at } => {
+                self.sealed = self.sealed.max(Some(*epoch));
+                self.latest = self.latest.max(Some(*at));
+            }
             Record::Share(_) => {}
         }
+    }
+
+    fn note_job(&mut self, job: JobId, at: Timestamp) {
+        self.last_job = self.last_job.max(Some(job));
+        self.latest = self.latest.max(Some(at));
     }
 }
 
@@ -109,8 +121,17 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
         if number != expected {
             return Err(LogError::Damaged { path, offset: 0, what: "the segment is missing" });
         }
+        if number != last
+            && let Some(known) = summary::load(dir, number)
+        {
+            tally = known;
+            continue;
+        }
         let bytes = fs::read(&path).map_err(io("reading", &path))?;
         end = scan(&path, number, &bytes, number == last, &mut tally)?;
+        if number != last {
+            summarise(dir, number, &tally);
+        }
     }
     let path = segment_path(dir, last);
     let file =
@@ -124,6 +145,18 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
     // What the last life wrote may not be synced yet; from here on it counts as synced.
     file.sync_all().map_err(io("syncing", &path))?;
     Ok(Recovered { tally, first_segment: first, file, end })
+}
+
+/// Gives a closed segment its summary. Without one the next start reads the segment: no reason to
+/// stop.
+fn summarise(dir: &Path, number: u64, tally: &Tally) {
+    let path = segment_path(dir, number);
+    let stored = File::open(&path)
+        .map_err(io("opening", &path))
+        .and_then(|file| summary::store(dir, number, &file, tally));
+    if let Err(e) = stored {
+        tracing::warn!(error = %e, "a segment of the share log has no summary");
+    }
 }
 
 /// Reads one segment; gives the end of its whole frames.

@@ -1,10 +1,11 @@
 //! What survives a crash, and what does not pass for a crash.
 
 use crate::support::*;
-use gruve_sharelog::{LogError, Position, Record, ShareLog};
-use gruve_units::{Blame, Blamed as _, EpochNumber, Timestamp};
+use gruve_sharelog::{JobRecord, LogError, Position, Record, ShareLog};
+use gruve_units::{Blame, Blamed as _, EpochNumber, JobId, Timestamp};
 use proptest::prelude::*;
 use std::fs;
+use std::path::Path;
 
 fn batches() -> impl Strategy<Value = Vec<Vec<Record>>> {
     proptest::collection::vec(proptest::collection::vec(any_record(), 1..4), 1..6)
@@ -192,4 +193,118 @@ fn a_trimmed_log_still_knows_its_seal() {
         log.append(&[Record::Share(share(1, 8))]),
         Err(LogError::Sealed(EpochNumber(8)))
     ));
+}
+
+fn job(number: u64, epoch: u64) -> Record {
+    Record::Job(JobRecord {
+        job: JobId(number),
+        epoch: EpochNumber(epoch),
+        checkpoint_epoch: EpochNumber(epoch.saturating_sub(2)),
+        commitment: [1; 32],
+        issued_at: Timestamp(i64::try_from(epoch).unwrap()),
+        height: 1,
+        prev_hash: [2; 32],
+        bits: 0x1d00_ffff,
+        version: 1,
+        ntime: 1,
+        coinbase_prefix: Vec::new(),
+        coinbase_suffix: Vec::new(),
+        class_offset: 0,
+        branch: Vec::new(),
+    })
+}
+
+/// All that a log knows without being read, and what stands in it.
+fn knowledge(log: &ShareLog) -> (Option<EpochNumber>, Option<JobId>, Vec<u64>, Position, usize) {
+    let blocks = log.unconfirmed_blocks().unwrap().iter().map(|b| b.height).collect();
+    (log.sealed(), log.last_job(), blocks, log.end(), records(log).len())
+}
+
+/// A log of several segments with something of every kind.
+fn long_log(dir: &Path) -> ShareLog {
+    let log = ShareLog::open(dir, small_segments(600)).unwrap();
+    for n in 0..6u8 {
+        let epoch = u64::from(n) + 10;
+        log.append(&[job(u64::from(n) + 1, epoch), Record::Share(share(n.into(), epoch))]).unwrap();
+        log.append(&[block(n)]).unwrap();
+        if n % 2 == 0 {
+            log.append(&[outcome(n)]).unwrap();
+        }
+        log.seal(EpochNumber(epoch), Timestamp(i64::from(n) * 100)).unwrap();
+    }
+    assert!(segments(dir).len() > 4);
+    log
+}
+
+#[test]
+fn opening_reads_no_closed_segment_and_readers_tell_what_is_wrong_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let known = knowledge(&long_log(dir.path()));
+    let path = &segments(dir.path())[1];
+    let mut bytes = fs::read(path).unwrap();
+    // Damaged, with a summary that says it is as it should be: only reading it finds out.
+    bytes[40] ^= 1;
+    fs::write(path, &bytes).unwrap();
+    let sum = path.with_extension("sum");
+    let mut summary = fs::read(&sum).unwrap();
+    let tail = crc32c::crc32c(&bytes);
+    summary[24..28].copy_from_slice(&tail.to_le_bytes());
+    let body = summary.len() - 4;
+    let crc = crc32c::crc32c(&summary[..body]);
+    summary[body..].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&sum, &summary).unwrap();
+    let log = ShareLog::open(dir.path(), small_segments(600)).unwrap();
+    assert_eq!((log.sealed(), log.last_job(), log.end()), (known.0, known.1, known.3));
+    let e = read_from(&log, Position::START).unwrap_err();
+    assert!(matches!(&e, LogError::Damaged { path: p, .. } if p == path), "{e}");
+}
+
+#[test]
+fn summaries_that_are_missing_torn_or_of_something_else_are_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let known = knowledge(&long_log(dir.path()));
+    let sums: Vec<_> = segments(dir.path()).iter().map(|p| p.with_extension("sum")).collect();
+    let (last, closed) = sums.split_last().unwrap();
+    assert!(!last.exists() && closed.iter().all(|p| p.exists()));
+    let good: Vec<_> = closed.iter().map(|p| fs::read(p).unwrap()).collect();
+    for round in 0..4 {
+        for (n, path) in closed.iter().enumerate() {
+            match round {
+                0 => fs::remove_file(path).unwrap(),
+                1 => fs::write(path, &good[n][..good[n].len() / 2]).unwrap(),
+                2 => fs::write(path, &good[(n + 1) % good.len()]).unwrap(),
+                _ if n % 2 == 0 => fs::write(path, b"").unwrap(),
+                _ => {}
+            }
+        }
+        let log = ShareLog::open(dir.path(), small_segments(600)).unwrap();
+        assert_eq!(knowledge(&log), known);
+        drop(log);
+        let made: Vec<_> = closed.iter().map(|p| fs::read(p).unwrap()).collect();
+        assert_eq!(made, good);
+    }
+}
+
+#[test]
+fn segments_older_than_asked_go_and_none_that_is_still_to_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = long_log(dir.path());
+    log.append(&[outcome(1), outcome(3), outcome(5)]).unwrap();
+    let known = (log.sealed(), log.last_job(), log.end());
+    let cursor = Position { segment: 2, offset: 32 };
+    assert_eq!(log.trim_older(Timestamp(i64::MAX), cursor).unwrap().segment, 2, "up to the cursor");
+    assert_eq!(log.trim_older(Timestamp(-1), log.end()).unwrap().segment, 2, "nothing is so old");
+    log.trim_older(Timestamp(301), log.end()).unwrap();
+    let oldest = records(&log).iter().find_map(|r| match r {
+        Record::Seal { at, .. } => Some(*at),
+        _ => None,
+    });
+    assert!(oldest >= Some(Timestamp(301)), "{oldest:?}");
+    assert!(log.start().segment > 2 && log.start() < log.end());
+    drop(log);
+    let log = ShareLog::open(dir.path(), small_segments(600)).unwrap();
+    assert_eq!((log.sealed(), log.last_job(), log.end()), known);
+    let sums = fs::read_dir(dir.path()).unwrap();
+    let sums = sums.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "sum"));
+    assert_eq!(sums.count(), segments(dir.path()).len() - 1);
 }
