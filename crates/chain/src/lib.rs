@@ -11,6 +11,7 @@
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
 //! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
 //! | [`eth_node`] | the same for nodes of the Ethash family |
+//! | [`nodes`] | several nodes of one chain, used as one |
 //! | [`walk`] | reading blocks leanly |
 //! | [`follow`] | following a chain block by block, with its reorganisations |
 //! | [`devchain`] | an in-process node with the same RPC |
@@ -31,6 +32,7 @@ pub mod follow;
 mod hash_text;
 pub mod job;
 pub mod node;
+pub mod nodes;
 pub mod params;
 pub mod rpc;
 pub mod script;
@@ -49,6 +51,7 @@ pub use job::{Job, JobError, JobSpec};
 pub use node::{
     BlockRef, ChainInfo, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome, TransactionPlace,
 };
+pub use nodes::{GroupOptions, NODES_MAX, NodeGroup, NodeHealth, Standing};
 pub use params::{ChainParams, NetworkName, NextBits, SubsidyRule, params_for};
 pub use rpc::{EthRpcNode, EthRpcOptions, RpcNode, RpcOptions};
 pub use template::{Template, TemplateError, TemplateTx};

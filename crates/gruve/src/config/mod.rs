@@ -9,6 +9,7 @@ mod sample;
 pub use duration::Span;
 pub use sample::SAMPLE;
 
+use gruve_chain::NODES_MAX;
 use gruve_market::PlanConfig;
 use gruve_units::{Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
 use serde::Deserialize;
@@ -117,8 +118,12 @@ pub struct LaneConfig {
     /// Which of the coin's networks.
     #[serde(default)]
     pub network: NetworkConfig,
-    /// The node.
-    pub node: NodeConfig,
+    /// The node, where there is one.
+    #[serde(default)]
+    pub node: Option<NodeConfig>,
+    /// The nodes, where there are several: the first is preferred at the start.
+    #[serde(default)]
+    pub nodes: Vec<NodeConfig>,
     /// Where machines connect.
     pub stratum: StratumConfig,
     /// Length of an epoch.
@@ -153,7 +158,7 @@ pub struct LaneConfig {
     pub auto_approve_minor: i64,
 }
 
-/// `[lane.node]`
+/// `[lane.node]`, `[[lane.nodes]]`
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
@@ -168,6 +173,41 @@ pub struct NodeConfig {
     /// The node's cookie file, in place of user and password.
     #[serde(default)]
     pub cookie_file: Option<PathBuf>,
+}
+
+impl LaneConfig {
+    /// Its nodes with the keys they stand at: `node`, or `nodes[0]` and so on.
+    pub fn nodes(&self) -> impl Iterator<Item = (String, &NodeConfig)> {
+        let one = self.node.iter().map(|node| ("node".to_owned(), node));
+        one.chain(self.nodes.iter().enumerate().map(|(i, node)| (format!("nodes[{i}]"), node)))
+    }
+
+    fn node_faults(&self, mut fault: impl FnMut(String, String)) {
+        match (&self.node, self.nodes.len()) {
+            (Some(_), 0) | (None, 1..=NODES_MAX) => {}
+            (Some(_), _) => {
+                fault("nodes".into(), "write [lane.node] or [[lane.nodes]], not both".into());
+            }
+            (None, _) => {
+                let what = format!("write [lane.node], or 1 to {NODES_MAX} [[lane.nodes]]");
+                fault("nodes".into(), what);
+            }
+        }
+        let mut seen = HashSet::new();
+        for (key, node) in self.nodes() {
+            let place = format!("{key}.url");
+            if !node.url.starts_with("http://") {
+                fault(place, "write http://host:port (nodes speak plain HTTP)".into());
+            } else if !seen.insert(node.url.trim_end_matches('/')) {
+                fault(place, "is a node of this lane already".into());
+            }
+            let is_named = !node.user.is_empty() || !node.password.is_empty();
+            if node.cookie_file.is_some() && is_named {
+                let what = "write either cookie_file, or user and password";
+                fault(format!("{key}.cookie_file"), what.into());
+            }
+        }
+    }
 }
 
 impl fmt::Debug for NodeConfig {
@@ -337,9 +377,7 @@ impl Config {
             if lane.tag.is_empty() || lane.tag.len() > 32 || !lane.tag.is_ascii() {
                 fault(at("tag"), "write 1 to 32 ASCII characters".into());
             }
-            if !lane.node.url.starts_with("http://") {
-                fault(at("node.url"), "write http://host:port (nodes speak plain HTTP)".into());
-            }
+            lane.node_faults(|key, what| fault(at(&key), what));
             if lane.confirmations == 0 || lane.confirmations > 1000 {
                 fault(at("confirmations"), "write 1 to 1000".into());
             }
@@ -420,6 +458,27 @@ mod tests {
         let found = faults(&text);
         assert!(found.iter().any(|f| f.starts_with("lane[0].grace")), "{found:?}");
         assert!(found.iter().any(|f| f.starts_with("lane[0].node.url")), "{found:?}");
+    }
+
+    #[test]
+    fn a_lane_has_one_node_or_several_and_none_twice() {
+        let one = "[lane.node]\nurl = \"http://127.0.0.1:8332\"";
+        assert!(SAMPLE.contains("[lane.node]\n# Bitcoin Core's RPC."));
+        let sample = SAMPLE.replacen(
+            "# Bitcoin Core's RPC. Give user and password, or the node's cookie file.\n",
+            "",
+            1,
+        );
+        let with = |nodes: &str| faults(&sample.replacen(one, nodes, 1));
+        assert!(with(one).is_empty(), "{:?}", with(one));
+        let several = "[[lane.nodes]]\nurl = \"http://10.0.0.2:8332\"\n[[lane.nodes]]\nurl = \"http://10.0.0.1:8332\"";
+        assert!(with(several).is_empty(), "{:?}", with(several));
+        let twice = with(&several.replace("10.0.0.2", "10.0.0.1"));
+        assert!(twice[0].starts_with("lane[0].nodes[1].url"), "{twice:?}");
+        let both = with(&format!("{several}\nuser = \"u\"\n{one}"));
+        assert!(both[0].starts_with("lane[0].nodes:"), "{both:?}");
+        let none = with("[lane.unknown]\nurl = \"x\"");
+        assert!(none[0].contains("unknown"), "{none:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::LaneConfig;
 use gruve_chain::follow::Options as FollowOptions;
-use gruve_chain::{ChainParams, Follower, Node, NodeError, RpcNode};
+use gruve_chain::{ChainParams, Follower, Node, NodeError, NodeGroup};
 use gruve_market::Accountant;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
 use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};
@@ -56,13 +56,13 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
     }
 }
 
-/// Waits until the node answers, and makes sure that it is of the lane's chain; `false` when the
+/// Waits until a node answers, and makes sure that it is of the lane's chain; `false` when the
 /// house stops first. Without this a house pointed at another network would book its coins.
 ///
 /// # Errors
 /// When it is of another chain, or refuses us.
 async fn is_right_chain(
-    node: &RpcNode,
+    node: &NodeGroup,
     stopped: &mut watch::Receiver<bool>,
 ) -> Result<bool, NodeError> {
     loop {

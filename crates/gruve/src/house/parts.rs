@@ -2,10 +2,13 @@
 
 use super::answers::{HouseStamps, InvoiceOutcome, Logins};
 use super::files::{FileError, Folder, Holding};
-use crate::config::{Config, DurabilityConfig, LaneConfig, NetworkConfig};
+use crate::config::{Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig};
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
-use gruve_chain::{ChainError, ChainParams, NetworkName, NodeError, RpcNode, params_for};
+use gruve_chain::{
+    ChainError, ChainParams, GroupOptions, NetworkName, Node, NodeError, NodeGroup, RpcNode,
+    params_for,
+};
 use gruve_farm::{Farm, FarmError, HouseSecret, MachineOwner, NewMachine};
 use gruve_market::{Market, MarketConfig, MarketError};
 use gruve_sharelog::{Durability, LogError, ShareLog};
@@ -90,8 +93,8 @@ pub struct Parts {
     pub market: Market,
     /// Wallets.
     pub treasury: Treasury,
-    /// The node of each lane.
-    pub nodes: BTreeMap<LaneId, Arc<RpcNode>>,
+    /// The nodes of each lane; [`NodeGroup::health`] tells how they stand.
+    pub nodes: BTreeMap<LaneId, Arc<NodeGroup>>,
     /// The password that the house's machines send.
     pub machine_password: String,
     pub(super) logins: Arc<Logins>,
@@ -128,12 +131,12 @@ impl Parts {
         let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
         let farm = farm.with_house_secret(secret);
 
-        let mut nodes: BTreeMap<LaneId, Arc<RpcNode>> = BTreeMap::new();
+        let mut nodes: BTreeMap<LaneId, Arc<NodeGroup>> = BTreeMap::new();
         let mut treasury = TreasuryConfig::new(seed);
         for lane in &config.lanes {
             let params = chain_params(lane)?;
             keep_epoch(&folder, lane)?;
-            let node = open_node(lane, params)?;
+            let node = open_nodes(lane, params)?;
             let mut wallet = ChainWallet::new(params, node.clone());
             wallet.confirmations = lane.confirmations;
             wallet.payouts.auto_approve_max = lane.auto_approve_minor;
@@ -218,8 +221,16 @@ pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
     Ok(params)
 }
 
-fn open_node(lane: &LaneConfig, params: ChainParams) -> Result<Arc<RpcNode>, StartError> {
-    let node = &lane.node;
+fn open_nodes(lane: &LaneConfig, params: ChainParams) -> Result<Arc<NodeGroup>, StartError> {
+    let mut nodes = Vec::new();
+    for (_, node) in lane.nodes() {
+        let name = node.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        nodes.push((name, open_node(node, params)?));
+    }
+    Ok(Arc::new(NodeGroup::start(params, nodes, GroupOptions::default())))
+}
+
+fn open_node(node: &NodeConfig, params: ChainParams) -> Result<Arc<dyn Node>, StartError> {
     let (user, password) = match &node.cookie_file {
         None => (node.user.clone(), node.password.clone()),
         Some(path) => {
