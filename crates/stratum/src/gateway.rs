@@ -26,6 +26,7 @@ use crate::machines::Machines;
 use crate::protocol::Lane;
 use crate::session::SessionRules;
 use crate::tls::TlsServer;
+use crate::v2::NoiseServer;
 use gruve_sharelog::Owner;
 use gruve_units::Timestamp;
 use gruve_units::{Algorithm, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId};
@@ -53,6 +54,8 @@ pub enum ListenKind {
     V1,
     /// Stratum V1 within TLS, under this identity.
     V1Tls(Arc<TlsServer>),
+    /// Stratum V2 within Noise, under this authority.
+    V2(Arc<NoiseServer>),
 }
 
 /// One listening socket of a gateway.
@@ -221,7 +224,7 @@ impl Gateway {
             clock: options.clock,
             runtime: tokio::runtime::Handle::current(),
             logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
-            next_extranonce: AtomicU32::new(u32::from_be_bytes(first)),
+            next_extranonce: Arc::new(AtomicU32::new(u32::from_be_bytes(first))),
             all_max: options.connections_max,
             per_address_max: options.connections_per_address_max,
             per_account_max: options.connections_per_account_max,

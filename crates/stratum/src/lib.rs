@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`protocol`] | what a miner's protocol is to the gateway |
 //! | [`session`] | one miner's Stratum V1 session, pure |
+//! | [`v2`] | Stratum V2: encryption, channels, one connection's session |
 //! | [`vardiff`] | its difficulty control, pure |
 //! | [`check`] | a share's arithmetic, pure |
 //! | `lane` | templates to stamped jobs, seals; [`LaneWork`] |
@@ -44,6 +45,7 @@ pub mod session;
 mod templates;
 pub mod tls;
 mod transport;
+pub mod v2;
 pub mod vardiff;
 mod work;
 

@@ -117,3 +117,17 @@ pub const LOGINS_AT_ONCE_MAX: usize = 64;
 /// What may wait for a miner that does not read: the replies to one read (16 KiB of requests, below
 /// 256 KiB) and a job.
 pub const UNSENT_BYTES_MAX: usize = 1 << 20;
+
+/// The longest payload a V2 client may send. The longest honest one, the setup of a connection with
+/// five texts of 255 bytes, is 1.3 KiB. Costs this much memory a connection while a frame is
+/// incomplete.
+pub const V2_FRAME_BYTES_MAX: usize = 4 << 10;
+
+/// Channels on one V2 connection: a proxy in front of a hall of machines has one for each. About
+/// 1 KB each: 1 MB at the most.
+pub const V2_CHANNELS_MAX: usize = 1024;
+
+/// Silence before a V2 connection on which a channel was opened is closed. Proxies have nothing to
+/// say while their machines are off, and not all connect again (`translator_sv2` 0.6 leaves an
+/// upstream for good that closed on it). A dead peer is found sooner, by what we write.
+pub const V2_IDLE_MAX: Duration = Duration::from_secs(24 * 3600);

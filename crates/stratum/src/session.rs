@@ -23,7 +23,7 @@ mod issued;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod rules;
-mod submit;
+pub(crate) mod submit;
 
 pub use reply::{DUPLICATE, LOW, NO_SUCH_JOB, NOT_STORED, Refusal, SEALED, STALE, TOO_MANY};
 pub use rules::SessionRules;
@@ -49,6 +49,8 @@ pub enum CloseReason {
     BadLines,
     /// A line without end.
     LongLine,
+    /// Its setup was refused (V2).
+    Setup,
     /// No login in time.
     Handshake,
     /// Too many refused logins.

@@ -13,9 +13,11 @@
 //! Must not know: sockets, sessions, where certificates come from (see [`crate::tls`]).
 
 use crate::tls::TlsServer;
+use crate::v2::{NoiseError, NoiseServer, NoiseTransport};
 use rustls::ServerConnection;
 use std::fmt;
 use std::io::{Read as _, Write as _};
+use std::sync::Arc;
 
 /// Sealed at a time: one record's worth, far below what rustls keeps for us.
 const SEAL_BYTES: usize = 16 << 10;
@@ -29,6 +31,9 @@ pub(crate) enum TransportError {
     /// Within the transport's own buffers; does not happen as they are used here.
     #[error("TLS buffers: {0}")]
     Buffers(#[from] std::io::Error),
+    /// What came was not encrypted for us, or is no frame of Stratum V2.
+    #[error(transparent)]
+    Noise(#[from] NoiseError),
     /// Something was to be sent before the handshake was over.
     #[error("the handshake is not over")]
     NotOpen,
@@ -40,6 +45,8 @@ pub(crate) enum Transport {
     Plain,
     /// TLS 1.2 or 1.3, we the server. Boxed: most connections have none.
     Tls(Box<ServerConnection>),
+    /// Stratum V2's encryption, we the responder.
+    Noise(Box<NoiseTransport>),
 }
 
 impl fmt::Debug for Transport {
@@ -47,6 +54,7 @@ impl fmt::Debug for Transport {
         f.write_str(match self {
             Transport::Plain => "Plain",
             Transport::Tls(_) => "Tls",
+            Transport::Noise(_) => "Noise",
         })
     }
 }
@@ -61,6 +69,11 @@ impl Transport {
         // Nothing waits inside: see `seal`.
         tls.set_buffer_limit(Some(2 * SEAL_BYTES));
         Ok(Transport::Tls(Box::new(tls)))
+    }
+
+    /// A Noise transport waiting for its client's key.
+    pub(crate) fn noise(server: Arc<NoiseServer>) -> Transport {
+        Transport::Noise(Box::new(NoiseTransport::new(server)))
     }
 
     /// Takes bytes from the socket: what they say is appended to `plain`, what must be sent
@@ -79,6 +92,7 @@ impl Transport {
                 plain.extend_from_slice(raw);
                 return Ok(());
             }
+            Transport::Noise(noise) => return Ok(noise.open(raw, plain, wire)?),
             Transport::Tls(tls) => tls,
         };
         while !raw.is_empty() {
@@ -110,6 +124,7 @@ impl Transport {
                 wire.extend_from_slice(plain);
                 return Ok(());
             }
+            Transport::Noise(noise) => return Ok(noise.seal(plain, wire)?),
             Transport::Tls(tls) => tls,
         };
         if tls.is_handshaking() {
@@ -129,6 +144,7 @@ impl Transport {
         match self {
             Transport::Plain => true,
             Transport::Tls(tls) => !tls.is_handshaking(),
+            Transport::Noise(noise) => noise.is_open(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::machines::{Machines, Refused};
 use crate::protocol::{Admitted, Lane, Protocol, Work};
 use crate::session::{CloseReason, Session, SessionRules};
 use crate::transport::{Transport, TransportError};
+use crate::v2;
 use gruve_units::{Clock, Timestamp};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -55,8 +56,8 @@ pub(super) struct Shared {
     pub(super) runtime: tokio::runtime::Handle,
     /// One permit a login being looked up.
     pub(super) logins: Arc<Semaphore>,
-    /// Counts up from a random start: unique until 2^32 connections have come.
-    pub(super) next_extranonce: AtomicU32,
+    /// Counts up from a random start: unique until 2^32 connections and channels have come.
+    pub(super) next_extranonce: Arc<AtomicU32>,
     pub(super) all_max: usize,
     pub(super) per_address_max: usize,
     pub(super) per_account_max: usize,
@@ -555,6 +556,11 @@ impl Shared {
         let transport = match kind {
             ListenKind::V1 => Transport::Plain,
             ListenKind::V1Tls(tls) => Transport::tls(tls)?,
+            ListenKind::V2(noise) => {
+                let prefixes = Arc::clone(&self.next_extranonce);
+                let session = v2::Session::new(Arc::clone(&self.rules), prefixes, now);
+                return Ok((Box::new(session), Transport::noise(Arc::clone(noise))));
+            }
         };
         let extranonce1 = self.next_extranonce.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let session = Session::new(Arc::clone(&self.rules), extranonce1, now);

@@ -149,7 +149,7 @@ impl Session {
 }
 
 /// Not before the job's time, not far ahead of it or of our clock.
-fn ntime_fits(job: &Job, ntime: u32, now: Timestamp) -> bool {
+pub(crate) fn ntime_fits(job: &Job, ntime: u32, now: Timestamp) -> bool {
     let own = job.ntime();
     let clock = u32::try_from(now.secs().max(0)).unwrap_or(u32::MAX);
     let latest = clock

@@ -1,0 +1,288 @@
+//! One V2 connection, without any I/O: messages, work and time in; messages and effects out.
+//!
+//! Promises: no bytes panic; memory is bounded by [`crate::limits`]; a share is judged at the class
+//! its job was given at, credited at most once, and only for jobs that its channel was given; no
+//! acknowledgement before the share is in the log.
+//!
+//! Order of a share's checks: channel, job, extranonce, version, duplicate, hash, then stale, time,
+//! difficulty: the hash comes before the last three because a solution of a block is sent to the
+//! node whatever else is wrong with it.
+
+mod give;
+mod open;
+mod setup;
+mod submit;
+
+use super::channel::Channel;
+use super::frame::{self, Front};
+use super::jobs::Jobs;
+use super::message::{self, Message};
+use crate::limits;
+use crate::machines::{Authorized, Refused};
+use crate::meter::Meter;
+use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
+use crate::session::{CloseReason, Refusal, SessionRules};
+use crate::work::WorkState;
+use gruve_units::{Class, Timestamp};
+use open::Asking;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A connection that was set up, as its client wishes.
+#[derive(Clone, Copy, Debug)]
+struct Ways {
+    /// The client understands headers only: no groups, no extended jobs.
+    standard_only: bool,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Session {
+    rules: Arc<SessionRules>,
+    /// Where extranonce prefixes come from: each number once, over all connections.
+    prefixes: Arc<AtomicU32>,
+    connected_at: Timestamp,
+    heard_at: Timestamp,
+    ways: Option<Ways>,
+    agent: String,
+    /// Version bits that clients may roll; zero for none.
+    version_mask: u32,
+    /// The channel whose login is being looked up.
+    asking: Option<Asking>,
+    /// Oldest first, so by number.
+    channels: Vec<Channel>,
+    /// The channel that each prefix belongs to.
+    owners: HashMap<[u8; 4], u32>,
+    /// Shares remembered, of all channels.
+    held: usize,
+    /// The groups' numbers, by class: a group's number is never a channel's.
+    groups: HashMap<Class, u32>,
+    last_id: u32,
+    jobs: Jobs,
+    work: Option<Arc<WorkState>>,
+    /// Who opened the first channel.
+    first: Option<(Authorized, String)>,
+    meter: Meter,
+    refused_logins: u32,
+    bad_messages: u32,
+    judged: u32,
+    bad_shares: u32,
+    accepted: u64,
+    rejected: u64,
+    last_share_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// A connection that has just come. Prefixes are drawn from `prefixes` by counting up.
+    #[must_use]
+    pub fn new(rules: Arc<SessionRules>, prefixes: Arc<AtomicU32>, now: Timestamp) -> Session {
+        Session {
+            version_mask: setup::version_mask(rules.version_mask),
+            rules,
+            prefixes,
+            connected_at: now,
+            heard_at: now,
+            ways: None,
+            agent: String::new(),
+            asking: None,
+            channels: Vec::new(),
+            groups: HashMap::new(),
+            last_id: 0,
+            jobs: Jobs::default(),
+            work: None,
+            first: None,
+            owners: HashMap::new(),
+            held: 0,
+            meter: Meter::new(now),
+            refused_logins: 0,
+            bad_messages: 0,
+            judged: 0,
+            bad_shares: 0,
+            accepted: 0,
+            rejected: 0,
+            last_share_at: None,
+        }
+    }
+
+    fn message(&mut self, message: Message, now: Timestamp, round: &mut Round) -> Step {
+        let out = &mut round.text;
+        let Some(ways) = self.ways else {
+            return match message {
+                Message::Setup(setup) => self.setup(&setup, out),
+                // Nothing else means anything before it.
+                _ => Step::Close(CloseReason::BadLines),
+            };
+        };
+        match message {
+            Message::Open(open) => return self.open(&open, ways, out),
+            Message::Submit(submit) => return self.submit(&submit, now, round),
+            Message::Update { channel, hashrate, max_target } => {
+                self.update(channel, hashrate, max_target, now, out);
+            }
+            Message::Close { channel } => self.close(channel),
+            Message::Custom { channel, request_id } => {
+                setup::no_custom_work(channel, request_id, out);
+            }
+            Message::Extensions { request_id, wanted } => {
+                setup::no_extensions(request_id, &wanted, out);
+            }
+            Message::Unknown => {}
+            Message::Setup(_) => return self.bad_message(),
+        }
+        Step::Continue
+    }
+
+    fn bad_message(&mut self) -> Step {
+        self.bad_messages += 1;
+        if self.bad_messages >= limits::BAD_LINES_MAX {
+            Step::Close(CloseReason::BadLines)
+        } else {
+            Step::Continue
+        }
+    }
+
+    /// The client has closed a channel, or all of a group.
+    fn close(&mut self, id: u32) {
+        let class = self.groups.iter().find(|(_, group)| **group == id).map(|(class, _)| *class);
+        self.channels.retain(|c| c.id != id && Some(c.told) != class);
+        self.tidy();
+    }
+
+    fn channel(&self, id: u32) -> Option<usize> {
+        self.channels.binary_search_by_key(&id, |c| c.id).ok()
+    }
+
+    fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// A prefix that no other channel of the gateway has.
+    fn next_prefix(&mut self, channel: u32) -> [u8; 4] {
+        let prefix = self.prefixes.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        self.owners.insert(prefix, channel);
+        prefix
+    }
+
+    /// Lets go of what belonged to channels and jobs that are no more.
+    fn tidy(&mut self) {
+        for channel in &mut self.channels {
+            channel.given.retain(|g| self.jobs.get(g.number).is_some());
+        }
+        let channels = &self.channels;
+        self.owners.retain(|prefix, id| {
+            let i = channels.binary_search_by_key(id, |c| c.id);
+            i.ok().and_then(|i| channels.get(i)).is_some_and(|c| c.has_prefix(*prefix))
+        });
+        self.held = self.channels.iter().map(Channel::held).sum();
+    }
+
+    fn hardest(&self) -> Class {
+        let network = self.work.as_ref().map_or(self.rules.class_range.1, |w| w.class_max());
+        self.rules.class_range.1.min(network)
+    }
+
+    /// Asks the client to connect again, to another place or (without a host) to the same, as
+    /// before a planned stop. Only to clients that can bear it: `translator_sv2` 0.6 panics.
+    pub fn reconnect(&self, host: &str, port: u16, out: &mut Vec<u8>) {
+        setup::reconnect(host, port, out);
+    }
+}
+
+impl Protocol for Session {
+    fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step) {
+        let mut taken = 0;
+        let enough = round.candidates.len() + limits::CANDIDATES_PER_VISIT_MAX;
+        while round.candidates.len() < enough {
+            let (frame, length) = match frame::front(input.get(taken..).unwrap_or_default()) {
+                Front::Whole(frame, length) => (frame, length),
+                Front::Partial => break,
+                Front::TooLong => return (taken, Step::Close(CloseReason::LongLine)),
+            };
+            taken += length;
+            self.heard_at = now;
+            let step = match message::decode(&frame) {
+                Some(message) => self.message(message, now, round),
+                None => self.bad_message(),
+            };
+            if !matches!(step, Step::Continue) {
+                return (taken, step);
+            }
+        }
+        (taken, Step::Continue)
+    }
+
+    fn authorized(
+        &mut self,
+        outcome: &Result<Admitted, Refused>,
+        _password: &str,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) {
+        self.heard_at = now;
+        self.opened(outcome, now, out);
+    }
+
+    fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
+        let Work::Header(work) = work else { return };
+        self.jobs.keep_living(work);
+        self.work = Some(Arc::clone(work));
+        let hardest = self.hardest();
+        self.tidy();
+        for channel in &mut self.channels {
+            channel.set_range(hardest);
+        }
+        self.give(now, out);
+    }
+
+    fn judge(&mut self, candidate: &Candidate, solved: &Solved, now: Timestamp) -> Judged {
+        self.judge_share(candidate, solved, now)
+    }
+
+    fn answer(
+        &mut self,
+        candidate: &Candidate,
+        note: &[u8],
+        outcome: Result<(), Refusal>,
+        out: &mut Vec<u8>,
+    ) -> Option<CloseReason> {
+        self.answer_share(&candidate.share, note, outcome, out)
+    }
+
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<u8>) {
+        self.acknowledge(out);
+        self.adjust(now, out);
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason> {
+        if self.ways.is_none() && now.since(self.connected_at) > self.rules.handshake_max {
+            return Some(CloseReason::Handshake);
+        }
+        // A proxy whose machines are all off has nothing to say, and some do not come back.
+        let idle_max = if self.first.is_some() { limits::V2_IDLE_MAX } else { self.rules.idle_max };
+        if now.since(self.heard_at) > idle_max {
+            return Some(CloseReason::Idle);
+        }
+        self.adjust(now, out);
+        None
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        (self.accepted, self.rejected)
+    }
+
+    fn standing(&mut self, now: Timestamp) -> Standing {
+        let first = self.channels.first();
+        Standing {
+            who: self.first.as_ref().map(|(who, _)| *who),
+            user: self.first.as_ref().map(|(_, user)| user.clone()).unwrap_or_default(),
+            agent: self.agent.clone(),
+            class: first.map_or(self.rules.start_class, |c| c.told),
+            accepted: self.accepted,
+            rejected: self.rejected,
+            last_share_at: self.last_share_at,
+            hashrate: self.meter.rate(now),
+        }
+    }
+}

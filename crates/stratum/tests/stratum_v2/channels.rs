@@ -1,0 +1,553 @@
+//! Setting up, opening, classes, groups: what comes in what order, and that the reference client
+//! understands it.
+
+use crate::client::*;
+use channels_sv2::client::extended::ExtendedChannel;
+use channels_sv2::client::group::GroupChannel;
+use channels_sv2::extranonce_manager::ExtranoncePrefix;
+use gruve_pow::sha256d;
+use gruve_stratum::session::CloseReason;
+use mining_sv2 as m;
+use std::collections::BTreeMap;
+
+/// A proxy's view of its upstream connection, kept by the reference crate: it fails on a job that
+/// begins before the tip, on an activation of a job that it does not have, and on groups of
+/// unequal extranonces.
+#[derive(Default)]
+pub(crate) struct Proxy {
+    channels: BTreeMap<u32, ExtendedChannel>,
+    groups: BTreeMap<u32, GroupChannel>,
+    sequence: u32,
+}
+
+impl Proxy {
+    pub(crate) fn hear(&mut self, heard: &[Heard]) {
+        for one in heard {
+            match one {
+                Heard::Extended(open) => self.opened(open),
+                Heard::Group(id, members) => {
+                    let mut group = GroupChannel::new(*id);
+                    for member in members {
+                        self.groups.values_mut().for_each(|g| g.remove_channel_id(*member));
+                        let size = self.channels[member].get_full_extranonce_size();
+                        group.add_channel_id(*member, size).unwrap();
+                    }
+                    self.groups.insert(*id, group);
+                }
+                Heard::ExtendedJob(job) => {
+                    assert!(job.version_rolling_allowed);
+                    for id in self.addressed(job.channel_id) {
+                        let channel = self.channels.get_mut(&id).unwrap();
+                        channel.on_new_extended_mining_job(job.clone()).unwrap();
+                    }
+                    if let Some(group) = self.groups.get_mut(&job.channel_id) {
+                        group.on_new_extended_mining_job(job.clone());
+                    }
+                }
+                Heard::PrevHash(tip) => {
+                    for id in self.addressed(tip.channel_id) {
+                        let channel = self.channels.get_mut(&id).unwrap();
+                        channel.on_set_new_prev_hash(tip.clone()).unwrap();
+                    }
+                    if let Some(group) = self.groups.get_mut(&tip.channel_id) {
+                        group.on_set_new_prev_hash(tip.clone()).unwrap();
+                    }
+                }
+                Heard::Target(target) => {
+                    let bytes = target.maximum_target.to_array();
+                    let channel = self.channels.get_mut(&target.channel_id).unwrap();
+                    channel.set_target(bitcoin::Target::from_le_bytes(bytes)).unwrap();
+                }
+                Heard::Prefix(prefix) => {
+                    panic!("the prefix of extended channel {} changed", prefix.channel_id)
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn opened(&mut self, open: &m::OpenExtendedMiningChannelSuccessOwned) {
+        let prefix = ExtranoncePrefix::from_wire(open.extranonce_prefix.to_owned_bytes()).unwrap();
+        let target = bitcoin::Target::from_le_bytes(open.target.to_array());
+        let (id, size) = (open.channel_id, open.extranonce_size);
+        let channel =
+            ExtendedChannel::new(id, "x".to_owned(), prefix, target, 1.0, true, size, None)
+                .unwrap();
+        let full = channel.get_full_extranonce_size();
+        assert!(
+            !self.groups.contains_key(&id) && !self.channels.contains_key(&open.group_channel_id)
+        );
+        assert!(self.channels.insert(id, channel).is_none());
+        let group = open.group_channel_id;
+        let group = self.groups.entry(group).or_insert_with(|| GroupChannel::new(group));
+        group.add_channel_id(id, full).unwrap();
+    }
+
+    fn addressed(&self, id: u32) -> Vec<u32> {
+        match self.groups.get(&id) {
+            Some(group) => group.get_channel_ids().copied().collect(),
+            None => vec![id],
+        }
+    }
+
+    /// The target that the client holds a job to, as a class.
+    pub(crate) fn class(&self, id: u32) -> u8 {
+        let target = self.channels[&id].get_active_job().unwrap().target.to_le_bytes();
+        (0..=100).find(|k| target_bytes(*k) == target).expect("the target of a class")
+    }
+
+    /// The job at hand, with its target.
+    pub(crate) fn active(&self, id: u32) -> Work {
+        let channel = &self.channels[&id];
+        let job = channel.get_active_job().unwrap();
+        let tip = channel.get_chain_tip().unwrap();
+        Work {
+            channel: id,
+            job: job.job_message.job_id,
+            version: job.job_message.version,
+            ntime: *job.job_message.min_ntime.as_ref().unwrap(),
+            bits: tip.nbits(),
+            prev_hash: tip.prev_hash().to_array(),
+            prefix: [job.job_message.coinbase_tx_prefix.as_bytes(), &job.extranonce_prefix]
+                .concat(),
+            suffix: job.job_message.coinbase_tx_suffix.as_bytes().to_vec(),
+        }
+    }
+
+    /// Shares at the job's class from nonce `from` on, submitted; the client must think them good.
+    pub(crate) fn mine(&mut self, id: u32, count: usize, from: u32) -> (Vec<u8>, u32) {
+        let (work, class) = (self.active(id), class(self.class(id)));
+        let mut input = Vec::new();
+        let mut nonce = from;
+        for _ in 0..count {
+            nonce = work.find(class, nonce);
+            let (bytes, share) = work.submit(self.sequence, nonce);
+            let channel = self.channels.get_mut(&id).unwrap();
+            channel.validate_share(share).unwrap();
+            input.extend(bytes);
+            self.sequence += 1;
+            nonce += 1;
+        }
+        (input, nonce)
+    }
+}
+
+/// What a share is made of.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) channel: u32,
+    pub(crate) job: u32,
+    pub(crate) version: u32,
+    pub(crate) ntime: u32,
+    bits: u32,
+    prev_hash: [u8; 32],
+    prefix: Vec<u8>,
+    suffix: Vec<u8>,
+}
+
+pub(crate) const ROLLED: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 9];
+
+impl Work {
+    pub(crate) fn header(&self, nonce: u32) -> Vec<u8> {
+        let root = sha256d(&[&self.prefix[..], &ROLLED, &self.suffix].concat());
+        [
+            &self.version.to_le_bytes()[..],
+            &self.prev_hash,
+            &root,
+            &self.ntime.to_le_bytes(),
+            &self.bits.to_le_bytes(),
+            &nonce.to_le_bytes(),
+        ]
+        .concat()
+    }
+
+    pub(crate) fn find(&self, class: gruve_units::Class, from: u32) -> u32 {
+        (from..).find(|n| class.target().is_met_by(&sha256d(&self.header(*n)))).unwrap()
+    }
+
+    pub(crate) fn submit(
+        &self,
+        sequence_number: u32,
+        nonce: u32,
+    ) -> (Vec<u8>, m::SubmitSharesExtendedOwned) {
+        let share = m::SubmitSharesExtendedOwned {
+            channel_id: self.channel,
+            sequence_number,
+            job_id: self.job,
+            nonce,
+            ntime: self.ntime,
+            version: self.version,
+            extranonce: ROLLED.to_vec().try_into().unwrap(),
+        };
+        (frame(m::MESSAGE_TYPE_SUBMIT_SHARES_EXTENDED, true, share.clone()), share)
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_by_the_setup() {
+    let refused = |rules, input: &[u8]| {
+        let mut wire = Wire::with(rules);
+        let heard = wire.say(input);
+        assert_eq!(wire.closed, Some(CloseReason::Setup));
+        let [Heard::SetupError(e)] = &heard[..] else { panic!("{heard:?}") };
+        (e.flags, String::from_utf8(e.error_code.as_bytes().to_vec()).unwrap())
+    };
+    let all = REQUIRES_STANDARD_JOBS | REQUIRES_WORK_SELECTION | REQUIRES_VERSION_ROLLING;
+    let flags = "unsupported-feature-flags".to_owned();
+    // The full set of what is not supported, whatever was asked for.
+    assert_eq!(refused(rules(), &setup(all)), (REQUIRES_WORK_SELECTION, flags.clone()));
+    let mut fixed = rules();
+    fixed.version_mask = 0;
+    let both = REQUIRES_WORK_SELECTION | REQUIRES_VERSION_ROLLING;
+    assert_eq!(refused(fixed.clone(), &setup(REQUIRES_VERSION_ROLLING)), (both, flags));
+    let mut other = setup(0);
+    other[6] = 2;
+    assert_eq!(refused(rules(), &other), (0, "unsupported-protocol".to_owned()));
+    other[6] = 99;
+    assert_eq!(refused(rules(), &other), (0, "unsupported-protocol".to_owned()));
+    let mut newer = setup(0);
+    newer[7] = 3;
+    newer[9] = 4;
+    assert_eq!(refused(rules(), &newer), (0, "protocol-version-mismatch".to_owned()));
+    // A lane without rolling says so to who does not insist.
+    let heard = Wire::with(fixed).say(&setup(0));
+    let [Heard::Setup(success)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!((success.used_version, success.flags), (2, 1));
+}
+
+#[test]
+fn nothing_is_served_before_the_setup() {
+    let mut wire = Wire::with(rules());
+    assert!(wire.say(&open_standard(1, "alice", 1.0)).is_empty());
+    assert_eq!(wire.closed, Some(CloseReason::BadLines));
+    assert!(wire.logins.is_empty());
+}
+
+#[test]
+fn a_channel_gets_target_group_and_a_future_job_that_is_activated_at_once() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    wire.last_class = Some(class(3));
+    let heard = wire.say(&open_extended(7, "alice.rig.miner1", 1e15, 0));
+    assert_eq!(wire.logins, [("alice.rig.miner1".to_owned(), String::new())]);
+    assert_eq!(words(&heard), ["open", "future extended job", "prev hash"]);
+    let [Heard::Extended(open), Heard::ExtendedJob(job), Heard::PrevHash(tip)] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((open.request_id, open.extranonce_size), (7, 8));
+    assert_eq!(open.extranonce_prefix.as_bytes(), PREFIX);
+    assert_eq!(open.target.to_array(), target_bytes(3), "what it had counts, not what it says");
+    assert_ne!(open.channel_id, open.group_channel_id);
+    assert_eq!((job.channel_id, tip.channel_id), (open.channel_id, open.channel_id));
+    assert_eq!((job.job_id, tip.min_ntime, tip.nbits), (tip.job_id, NTIME, HARD));
+    // The class stands in the stamp: the fifth byte from the end.
+    let suffix = job.coinbase_tx_suffix.as_bytes();
+    assert_eq!(suffix[suffix.len() - 5], 3);
+    // Without a class of before, the rate counts; without a rate, the lane's first class.
+    wire.last_class = None;
+    for (rate, k) in [(1024.0, 12), (0.0, 0)] {
+        let heard = wire.say(&open_extended(8, "alice", rate, 0));
+        let Heard::Extended(open) = &heard[0] else { panic!("{heard:?}") };
+        assert_eq!(open.target.to_array(), target_bytes(k), "{rate} hashes a second");
+    }
+}
+
+#[test]
+fn a_channel_that_cannot_be_is_refused_by_name() {
+    let mut wire = Wire::working(REQUIRES_STANDARD_JOBS);
+    let mut error = |input: &[u8]| match &wire.say(input)[..] {
+        [Heard::OpenError(id, code)] => (*id, code.clone()),
+        other => panic!("{other:?}"),
+    };
+    let is = |id: u32, code: &str| (id, code.to_owned());
+    let extended = "extended-channels-not-supported-for-standard-jobs";
+    assert_eq!(error(&open_extended(1, "alice", 1.0, 0)), is(1, extended));
+    assert_eq!(error(&open_standard(2, "nobody.x", 1.0)), is(2, "unknown-user"));
+    assert_eq!(error(&open_standard(3, "a/b", 1.0)), is(3, "invalid-user-identity"));
+    assert_eq!(error(&open_standard(4, "alice", -1.0)), is(4, "invalid-nominal-hashrate"));
+    assert_eq!(error(&open_standard(5, "alice", f32::NAN)), is(5, "invalid-nominal-hashrate"));
+    // Five are a mistake, the sixth is guessing.
+    assert_eq!(error(&open_standard(6, "nobody", 1.0)), is(6, "unknown-user"));
+    assert!(wire.say(&open_standard(7, "a/b", 1.0)).len() == 1);
+    assert_eq!(wire.closed, Some(CloseReason::Logins));
+
+    let mut wire = Wire::working(0);
+    let heard = wire.say(&open_extended_with(1, "alice", 1.0, 0, 9));
+    assert!(
+        matches!(&heard[..], [Heard::OpenError(1, code)] if code == "min-extranonce-size-too-large")
+    );
+    // A block is at class 32; a target harder than that cannot be kept.
+    let heard = wire.say(&open_extended(2, "alice", 1.0, 33));
+    assert!(matches!(&heard[..], [Heard::OpenError(2, code)] if code == "max-target-out-of-range"));
+    let heard = wire.say(&open_extended_with(3, "alice", 1.0, 32, 8));
+    let Heard::Extended(open) = &heard[0] else { panic!("{heard:?}") };
+    assert_eq!(open.target.to_array(), target_bytes(32), "never easier than it accepts");
+}
+
+#[test]
+fn channels_are_bounded() {
+    let mut wire = Wire::working(0);
+    for n in 0..gruve_stratum::limits::V2_CHANNELS_MAX {
+        let n = u32::try_from(n).unwrap();
+        assert_eq!(wire.say(&open_standard(n, "alice", 0.0))[0].word(), "open");
+    }
+    let heard = wire.say(&open_standard(0, "alice", 0.0));
+    assert!(
+        matches!(&heard[..], [Heard::OpenError(0, code)] if code == "channel-capacity-exhausted")
+    );
+}
+
+#[test]
+fn a_new_block_goes_to_a_group_in_one_message_and_the_reference_client_follows() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    for n in 0..3 {
+        proxy.hear(&wire.say(&open_extended(n, "alice", 0.0, 0)));
+    }
+    let heard = wire.give(job(2, template(1, HARD)));
+    assert_eq!(words(&heard), ["extended job"], "one message for three");
+    proxy.hear(&heard);
+    let heard = wire.give(job(3, template(2, HARD)));
+    assert_eq!(words(&heard), ["future extended job", "prev hash"]);
+    proxy.hear(&heard);
+    // A change of the bits alone is told like a new block.
+    let heard = wire.give(job(4, template(2, HARD - 1)));
+    assert_eq!(words(&heard), ["future extended job", "prev hash"]);
+    proxy.hear(&heard);
+    let ids: Vec<_> = proxy.channels.keys().copied().collect();
+    assert_eq!(ids.len(), 3);
+    for id in ids {
+        let (shares, _) = proxy.mine(id, 3, 0);
+        let heard = wire.say(&shares);
+        assert!(matches!(&heard[0], Heard::Accepted(a) if a.channel_id == id));
+    }
+    assert_eq!(wire.log.len(), 9, "the same nonces on every channel are different shares");
+}
+
+#[test]
+fn a_job_never_begins_before_the_tip_that_was_told() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    // The node's clock went back: the reference client would give the upstream up.
+    let mut earlier = template(1, HARD);
+    earlier.cur_time = NTIME - 60;
+    let heard = wire.give(job(2, earlier));
+    proxy.hear(&heard);
+    assert!(
+        matches!(&heard[..], [Heard::ExtendedJob(j)] if *j.min_ntime.as_ref().unwrap() == NTIME)
+    );
+}
+
+#[test]
+fn a_harder_class_sends_target_group_and_a_job_and_lets_old_work_finish() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    proxy.hear(&wire.say(&open_extended(2, "alice", 0.0, 0)));
+    let id = *proxy.channels.keys().next().unwrap();
+    let old = proxy.active(id);
+    let (shares, next) = proxy.mine(id, 8, 0);
+    let heard = wire.say(&shares);
+    assert_eq!(words(&heard), ["accepted", "target", "group", "extended job"]);
+    let Heard::Group(group, members) = &heard[2] else { panic!() };
+    assert_eq!(members, &[id], "the class has a group of its own");
+    assert!(proxy.groups.keys().all(|g| g != group));
+    proxy.hear(&heard);
+    let k = proxy.class(id);
+    assert!(k >= 5);
+    // The old job's shares count at the old class, the new one's at its own.
+    assert_eq!(words(&wire.say(&old.submit(100, next + 1).0)), ["accepted"]);
+    assert_eq!(wire.log.last().unwrap().class, class(0));
+    let (share, nonce) = proxy.mine(id, 1, 0);
+    assert_eq!(words(&wire.say(&share)), ["accepted"]);
+    assert_eq!(wire.log.last().unwrap().class, class(k));
+    let work = proxy.active(id);
+    let lazy =
+        (nonce + 1..).find(|n| !class(k).target().is_met_by(&sha256d(&work.header(*n)))).unwrap();
+    assert_eq!(refusal(&wire.say(&work.submit(101, lazy).0)), "difficulty-too-low");
+    // The other channel stays where it is, and both get the next block.
+    let heard = wire.give(job(2, template(2, HARD)));
+    assert_eq!(words(&heard), ["future extended job", "prev hash"].repeat(2));
+    proxy.hear(&heard);
+}
+
+#[test]
+fn an_easier_class_activates_a_fresh_job_on_the_same_block_so_that_old_work_is_void() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    wire.last_class = Some(class(8));
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    let id = *proxy.channels.keys().next().unwrap();
+    let old = proxy.active(id);
+    let heard = wire.wait(60);
+    assert_eq!(words(&heard)[..4], ["target", "group", "future extended job", "prev hash"]);
+    let (Heard::ExtendedJob(job), Heard::PrevHash(tip)) = (&heard[2], &heard[3]) else { panic!() };
+    assert_eq!(job.job_id, tip.job_id, "the job just sent, none from before");
+    assert_eq!(tip.prev_hash.to_array(), old.prev_hash);
+    proxy.hear(&heard);
+    assert!(proxy.class(id) < 8);
+    let late = old.submit(9, old.find(class(8), 0));
+    let channel = proxy.channels.get_mut(&id).unwrap();
+    assert!(channel.validate_share(late.1).is_err(), "the client drops what is left of it");
+    // What was under way all the same is judged, and counts, at the class it was issued at.
+    assert_eq!(words(&wire.say(&late.0)), ["accepted"]);
+    assert_eq!(wire.log.last().unwrap().class, class(8));
+}
+
+#[test]
+fn no_extended_channel_gets_the_same_job_and_class_twice_or_another_prefix() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    let id = *proxy.channels.keys().next().unwrap();
+    let mut given = std::collections::HashSet::new();
+    let mut changes = 0;
+    for n in 0..300u64 {
+        let count = if n % 3 == 0 && proxy.class(id) < 10 { 9 } else { 0 };
+        let mut heard = wire.say(&proxy.mine(id, count, u32::try_from(n).unwrap() * 100_000).0);
+        heard.extend(wire.wait(n % 7 * 5));
+        if n % 10 == 0 {
+            heard.extend(wire.give(job(n + 100, template(1, HARD))));
+        }
+        for one in &heard {
+            if let Heard::ExtendedJob(j) = one {
+                assert!(
+                    given.insert(
+                        j.coinbase_tx_suffix
+                            .as_bytes()
+                            .to_vec()
+                            .into_iter()
+                            .chain(j.coinbase_tx_prefix.as_bytes().iter().copied())
+                            .collect::<Vec<_>>()
+                    )
+                );
+            }
+        }
+        changes += heard.iter().filter(|h| h.word() == "target").count();
+        proxy.hear(&heard);
+    }
+    assert!(changes > 4 && given.len() > 20, "{changes} of {}", given.len());
+}
+
+#[test]
+fn a_clients_wish_for_a_harder_target_is_heeded_and_an_impossible_one_refused() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    let id = *proxy.channels.keys().next().unwrap();
+    let heard = wire.say(&update(id, 0.0, 12));
+    assert_eq!(words(&heard), ["target", "group", "extended job"]);
+    proxy.hear(&heard);
+    assert_eq!(proxy.class(id), 12);
+    assert!(wire.say(&update(id, 0.0, 4)).is_empty(), "an easier one is a wish only");
+    let mut error = |input: &[u8]| match &wire.say(input)[..] {
+        [Heard::UpdateError(id, code)] => (*id, code.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(error(&update(id, 0.0, 33)), (id, "max-target-out-of-range".to_owned()));
+    assert_eq!(error(&update(id, f32::NAN, 3)), (id, "invalid-nominal-hashrate".to_owned()));
+    assert_eq!(error(&update(77, 0.0, 3)), (77, "invalid-channel-id".to_owned()));
+}
+
+#[test]
+fn a_closed_channel_or_group_hears_no_more() {
+    let mut wire = Wire::working(0);
+    let heard = wire.say(&open_extended(1, "alice", 0.0, 0));
+    let Heard::Extended(first) = heard[0].clone() else { panic!("{heard:?}") };
+    wire.say(&open_extended(2, "alice", 0.0, 0));
+    wire.say(&open_extended(3, "alice", 0.0, 0));
+    assert!(wire.say(&close(first.channel_id)).is_empty());
+    assert_eq!(words(&wire.give(job(2, template(1, HARD)))), ["extended job"]);
+    let share = Work {
+        channel: first.channel_id,
+        job: 1,
+        version: 0,
+        ntime: NTIME,
+        bits: HARD,
+        prev_hash: [0; 32],
+        prefix: Vec::new(),
+        suffix: Vec::new(),
+    };
+    assert_eq!(refusal(&wire.say(&share.submit(1, 1).0)), "invalid-channel-id");
+    wire.say(&close(first.group_channel_id));
+    assert!(wire.give(job(3, template(2, HARD))).is_empty());
+    assert_eq!(wire.closed, None, "a proxy may wait for its machines");
+}
+
+#[test]
+fn headers_only_channels_get_merkle_roots_and_another_prefix_in_place_of_the_same_work() {
+    let mut wire = Wire::working(REQUIRES_STANDARD_JOBS);
+    wire.last_class = Some(class(4));
+    let heard = wire.say(&open_standard(1, "alice.rig", 0.0));
+    assert_eq!(words(&heard), ["open", "future job", "prev hash"]);
+    let Heard::Standard(open) = &heard[0] else { panic!() };
+    assert_eq!(open.extranonce_prefix.as_bytes(), [&PREFIX[..], &[0; 8]].concat());
+    let mut roots = std::collections::HashSet::new();
+    let mut prefixes = 0;
+    for n in 0..60u8 {
+        let mut heard = wire.wait(20);
+        heard.extend(wire.say(&update(open.channel_id, 0.0, if n % 2 == 0 { 9 } else { 0 })));
+        assert!(heard.iter().all(|h| !matches!(h.word(), "group" | "extended job")));
+        for one in &heard {
+            match one {
+                Heard::Job(j) => assert!(roots.insert(j.merkle_root.to_array())),
+                Heard::Prefix(p) => {
+                    assert_ne!(p.extranonce_prefix.as_bytes(), open.extranonce_prefix.as_bytes());
+                    prefixes += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(prefixes > 3, "{prefixes}");
+}
+
+#[test]
+fn connections_end_that_say_nothing_but_not_proxies_whose_machines_are_off() {
+    let mut wire = Wire::with(rules());
+    wire.wait(31);
+    assert_eq!(wire.closed, Some(CloseReason::Handshake));
+    let mut wire = Wire::working(0);
+    wire.wait(901);
+    assert_eq!(wire.closed, Some(CloseReason::Idle), "never a channel");
+    let mut wire = Wire::working(0);
+    wire.say(&open_extended(1, "alice", 0.0, 0));
+    wire.wait(3600);
+    assert_eq!(wire.closed, None);
+}
+
+#[test]
+fn who_is_asked_to_connect_again_learns_where() {
+    let wire = Wire::working(0);
+    let mut out = Vec::new();
+    wire.session.reconnect("pool.example", 3336, &mut out);
+    let heard = hear(&out);
+    assert!(matches!(&heard[..], [Heard::Reconnect(host, 3336)] if host == "pool.example"));
+}
+
+#[test]
+fn extensions_and_custom_work_are_declined_in_their_own_words() {
+    let mut wire = Wire::working(0);
+    // Extension 1, message 0: request 5 for extensions 2 and 3.
+    let heard = wire.say(&raw_frame(1, 0, &[5, 0, 2, 0, 2, 0, 3, 0]));
+    let [Heard::Foreign(1, 2, payload)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(payload, &[5, 0, 2, 0, 2, 0, 3, 0, 0, 0]);
+    let target = [0; 32];
+    let custom = m::SetCustomMiningJob {
+        channel_id: 1,
+        request_id: 2,
+        token: (&[1u8][..]).try_into().unwrap(),
+        version: 2,
+        prev_hash: (&target).into(),
+        min_ntime: NTIME,
+        nbits: HARD,
+        coinbase_tx_version: 2,
+        coinbase_prefix: (&[1u8][..]).try_into().unwrap(),
+        coinbase_tx_input_n_sequence: 0,
+        coinbase_tx_outputs: (&[0u8][..]).try_into().unwrap(),
+        coinbase_tx_locktime: 0,
+        merkle_path: vec![].try_into().unwrap(),
+    };
+    let heard = wire.say(&frame(m::MESSAGE_TYPE_SET_CUSTOM_MINING_JOB, true, custom));
+    assert!(matches!(&heard[..], [Heard::CustomError(code)] if code == "jd-not-supported"));
+}
