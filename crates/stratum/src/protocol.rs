@@ -136,6 +136,11 @@ pub struct Solved {
     pub mix: [u8; 32],
 }
 
+impl Solved {
+    /// Of what cannot be hashed: all ones meet no target but the easiest.
+    pub const NOTHING: Solved = Solved { pow_hash: [0xff; 32], header: [0; 80], mix: [0; 32] };
+}
+
 /// What a candidate is.
 #[derive(Debug)]
 pub struct Judged {

@@ -24,6 +24,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 mod rules;
 pub(crate) mod submit;
+mod submit_line;
 
 pub use reply::{DUPLICATE, LOW, NO_SUCH_JOB, NOT_STORED, Refusal, SEALED, STALE, TOO_MANY};
 pub use rules::SessionRules;
@@ -151,6 +152,9 @@ impl Session {
     /// Takes one line, without its newline.
     fn line(&mut self, line: &[u8], now: Timestamp, round: &mut Round) -> Step {
         self.last_line_at = now;
+        if let Some(share) = submit_line::read(line) {
+            return self.submit_line(&share, now, round);
+        }
         match request::read(line) {
             Line::Empty | Line::Answer => Step::Continue,
             Line::Http => {
@@ -171,7 +175,7 @@ impl Session {
 
     fn request(&mut self, request: &Request<'_>, now: Timestamp, round: &mut Round) -> Step {
         match request.method.as_ref() {
-            "mining.submit" => return self.submit(request, now, round),
+            "mining.submit" => return self.submit_request(request, now, round),
             "mining.authorize" => return self.authorize(request, round),
             method => self.other(method, request, now, &mut round.text),
         }

@@ -3,6 +3,7 @@
 use crate::notify::notify;
 use bytes::Bytes;
 use gruve_chain::Job;
+use gruve_pow::lanes::Prefix;
 use gruve_units::{Algorithm, Class, JobId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub struct LiveJob {
     job: Job,
+    /// The coinbase's whole blocks before the extranonce, hashed once for all shares.
+    beginning: Prefix,
     /// `mining.notify` by class and cleanness: at most 202, in practice a handful.
     encoded: Mutex<HashMap<(Class, bool), Bytes>>,
 }
@@ -19,13 +22,19 @@ impl LiveJob {
     /// Not yet given to anybody.
     #[must_use]
     pub fn new(job: Job) -> LiveJob {
-        LiveJob { job, encoded: Mutex::default() }
+        LiveJob { beginning: Prefix::of(job.coinbase_prefix()), job, encoded: Mutex::default() }
     }
 
     /// The job.
     #[must_use]
     pub fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// The beginning of its coinbase, hashed.
+    #[must_use]
+    pub(crate) fn coinbase_beginning(&self) -> &Prefix {
+        &self.beginning
     }
 
     /// The line that gives it to a miner; encoded once for all who get the same.

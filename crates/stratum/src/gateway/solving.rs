@@ -1,43 +1,205 @@
-//! The hashes of a round's candidates.
+//! The hashes of a round's candidates, side by side in the processor's lanes.
+//!
+//! Candidates are taken job by job: those of one job have coinbases of one length, whose beginning
+//! is hashed once a job, and merkle branches of one depth.
 
 use crate::check::HeaderParts;
 use crate::protocol::{Candidate, Puzzle, Solved};
-use gruve_pow::pow_hash;
+use crate::work::LiveJob;
+use gruve_pow::{lanes, pow_hash};
 use gruve_units::Algorithm;
 
 /// Hashes candidates; kept for its memory.
 pub(super) struct Solver {
     algorithm: Algorithm,
+    /// The candidates' places, job by job.
+    order: Vec<usize>,
+    /// Coinbases without their common beginning, one after the other.
+    rests: Vec<u8>,
     coinbase: Vec<u8>,
+    nodes: Vec<[u8; 32]>,
+    siblings: Vec<[u8; 32]>,
+    headers: Vec<[u8; 80]>,
+    hashes: Vec<[u8; 32]>,
 }
 
 impl Solver {
     pub(super) const fn new(algorithm: Algorithm) -> Solver {
-        Solver { algorithm, coinbase: Vec::new() }
+        Solver {
+            algorithm,
+            order: Vec::new(),
+            rests: Vec::new(),
+            coinbase: Vec::new(),
+            nodes: Vec::new(),
+            siblings: Vec::new(),
+            headers: Vec::new(),
+            hashes: Vec::new(),
+        }
     }
 
     /// Appends one answer for each candidate, in order.
     pub(super) fn solve(&mut self, candidates: &[Candidate], solved: &mut Vec<Solved>) {
-        for candidate in candidates {
-            let share = &candidate.share;
-            let one = match &candidate.puzzle {
-                Puzzle::Header(live) => {
-                    let header = HeaderParts::of(live.job(), share.class).header(
-                        share.extranonce.as_slice(),
-                        share.version,
-                        share.ntime,
-                        share.nonce,
-                        &mut self.coinbase,
-                    );
-                    let pow_hash = pow_hash(self.algorithm, &header);
-                    Solved { pow_hash, header, mix: [0; 32] }
-                }
-                // No lane gives such work yet; all ones meets no target.
-                Puzzle::Ethash(..) => {
-                    Solved { pow_hash: [0xff; 32], header: [0; 80], mix: [0; 32] }
-                }
-            };
-            solved.push(one);
+        let first = solved.len();
+        solved.resize(first + candidates.len(), Solved::NOTHING);
+        let solved = &mut solved[first..];
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..candidates.len());
+        order.sort_unstable_by_key(|i| job_of(&candidates[*i]).map(std::ptr::from_ref));
+        for group in order.chunk_by(|a, b| is_same_job(&candidates[*a], &candidates[*b])) {
+            if let Some(job) = group.first().and_then(|i| job_of(&candidates[*i])) {
+                self.roots(job, candidates, group);
+                self.hash(job, candidates, group, solved);
+            }
+            // Without one it is of the Ethash family, whose lanes bring their own solver.
+        }
+        self.order = order;
+    }
+
+    /// The merkle roots of a job's candidates, into the nodes.
+    fn roots(&mut self, live: &LiveJob, candidates: &[Candidate], group: &[usize]) {
+        let common = live.coinbase_beginning();
+        self.rests.clear();
+        for i in group {
+            let share = &candidates[*i].share;
+            let parts = HeaderParts::of(live.job(), share.class);
+            parts.coinbase(share.extranonce.as_slice(), &mut self.coinbase);
+            self.rests.extend_from_slice(&self.coinbase[common.len()..]);
+        }
+        self.nodes.clear();
+        self.nodes.resize(group.len(), [0; 32]);
+        let rest_len = self.coinbase.len() - common.len();
+        common.sha256d_equal(&self.rests, rest_len, &mut self.nodes);
+        for sibling in live.job().branch() {
+            self.siblings.clear();
+            self.siblings.resize(group.len(), *sibling);
+            lanes::merkle_level(&mut self.nodes, &self.siblings);
+        }
+    }
+
+    /// The headers on those roots, and their hashes.
+    fn hash(
+        &mut self,
+        live: &LiveJob,
+        candidates: &[Candidate],
+        group: &[usize],
+        solved: &mut [Solved],
+    ) {
+        let job = live.job();
+        self.headers.clear();
+        self.headers.extend(group.iter().zip(&self.nodes).map(|(i, root)| {
+            let s = &candidates[*i].share;
+            let (prev_hash, bits) = (job.prev_hash(), job.bits());
+            gruve_chain::job::header_bytes(s.version, prev_hash, root, s.ntime, bits, s.nonce)
+        }));
+        self.hashes.clear();
+        if self.algorithm == Algorithm::Sha256d {
+            self.hashes.resize(group.len(), [0; 32]);
+            lanes::sha256d_headers_into(&self.headers, &mut self.hashes);
+        } else {
+            self.hashes.extend(self.headers.iter().map(|h| pow_hash(self.algorithm, h)));
+        }
+        for ((i, header), pow_hash) in group.iter().zip(&self.headers).zip(&self.hashes) {
+            solved[*i] = Solved { pow_hash: *pow_hash, header: *header, mix: [0; 32] };
+        }
+    }
+}
+
+fn job_of(candidate: &Candidate) -> Option<&LiveJob> {
+    match &candidate.puzzle {
+        Puzzle::Header(live) => Some(live),
+        Puzzle::Ethash(..) => None,
+    }
+}
+
+fn is_same_job(a: &Candidate, b: &Candidate) -> bool {
+    match (job_of(a), job_of(b)) {
+        (Some(a), Some(b)) => std::ptr::eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check;
+    use gruve_chain::{Job, JobSpec, Template, TemplateTx};
+    use gruve_sharelog::{Extranonce, Owner, ShareRecord};
+    use gruve_units::{Class, EpochNumber, JobId, MachineId, Target, Timestamp};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    /// A job with so many transactions and a tag of so many bytes.
+    fn job(id: u64, txs: u8, tag: usize) -> Arc<LiveJob> {
+        let template = Template {
+            height: 100,
+            prev_hash: [u8::try_from(id).unwrap(); 32],
+            version: 0x2000_0000,
+            bits: 0x1d00_ffff,
+            min_time: 1,
+            cur_time: 2,
+            coinbase_value: 5,
+            txs: (0..txs)
+                .map(|n| TemplateTx { data: vec![n], txid: [n; 32], wtxid: [n; 32] })
+                .collect(),
+            witness_commitment: None,
+            mweb: None,
+            longpoll_id: None,
+        };
+        let spec = JobSpec {
+            id: JobId(id),
+            epoch: EpochNumber(7),
+            checkpoint_epoch: EpochNumber(5),
+            commitment: [0xcd; 32],
+            tag: vec![7; tag],
+            pay_to: vec![(vec![0x51; 22], 5)],
+            extranonce_len: 12,
+        };
+        Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
+    }
+
+    proptest! {
+        #[test]
+        fn many_at_once_give_what_each_alone_gives(
+            shares in proptest::collection::vec((0usize..3, 0u8..5, any::<u64>(), any::<u32>()), 0..70),
+            is_scrypt in proptest::bool::weighted(0.05),
+        ) {
+            let algorithm = if is_scrypt { Algorithm::Scrypt } else { Algorithm::Sha256d };
+            let jobs = [job(1, 0, 8), job(2, 5, 60), job(3, 17, 33)];
+            let candidates: Vec<Candidate> = shares
+                .iter()
+                .map(|(n, k, extranonce, nonce)| Candidate {
+                    reply_at: 0,
+                    note: (0, 0),
+                    puzzle: Puzzle::Header(Arc::clone(&jobs[*n])),
+                    share: ShareRecord {
+                        job: jobs[*n].job().id(),
+                        epoch: EpochNumber(7),
+                        class: Class::new(*k).unwrap(),
+                        owner: Owner::House,
+                        machine: MachineId::from_bytes([1; 16]),
+                        extranonce: Extranonce::join(&[9; 4], &extranonce.to_be_bytes()).unwrap(),
+                        ntime: 3,
+                        nonce: *nonce,
+                        version: 0x2000_0000,
+                        at: Timestamp(0),
+                    },
+                })
+                .collect();
+            let mut solver = Solver::new(algorithm);
+            let mut solved = Vec::new();
+            solver.solve(&candidates, &mut solved);
+            prop_assert_eq!(solved.len(), candidates.len());
+            for ((n, ..), (candidate, solved)) in shares.iter().zip(candidates.iter().zip(&solved)) {
+                let share = &candidate.share;
+                let header = jobs[*n].job().header(
+                    share.class, share.extranonce.as_slice(), share.version, share.ntime, share.nonce,
+                );
+                prop_assert_eq!(header, solved.header);
+                let alone = check::solve(algorithm, &header, share.class, Target::MAX);
+                prop_assert_eq!(alone.pow_hash, solved.pow_hash);
+            }
         }
     }
 }

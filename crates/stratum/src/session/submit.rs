@@ -3,6 +3,7 @@
 use super::Session;
 use super::reply::{self, Refusal};
 use super::request::{Params, Request};
+use super::submit_line::SubmitLine;
 use crate::notify::read_wire_id;
 use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step};
 use crate::seen::ShareKey;
@@ -14,17 +15,49 @@ use gruve_sharelog::{BlockRecord, Extranonce, ShareRecord};
 use gruve_units::Timestamp;
 
 impl Session {
-    /// A candidate for the round, or a refusal at once.
-    pub(super) fn submit(
+    /// A share in an unusual spelling.
+    pub(super) fn submit_request(
         &mut self,
         request: &Request<'_>,
         now: Timestamp,
         round: &mut Round,
     ) -> Step {
-        match self.read_share(&request.params, now) {
+        let params = Params::read(&request.params);
+        let read = params.as_ref().ok_or(reply::SHAPE).and_then(|params| {
+            let text = |i| params.text(i).ok_or(reply::SHAPE);
+            let fields = [text(0)?, text(1)?, text(2)?, text(3)?, text(4)?];
+            // A sixth that is null counts as none.
+            let bits = match params.raw(5) {
+                None => None,
+                Some(_) => Some(params.text(5).ok_or(reply::SHAPE)?),
+            };
+            self.read_share(fields.each_ref().map(|f| &**f), bits.as_deref(), now)
+        });
+        self.submit(request.id, read, round)
+    }
+
+    /// A share in the usual spelling.
+    pub(super) fn submit_line(
+        &mut self,
+        line: &SubmitLine<'_>,
+        now: Timestamp,
+        round: &mut Round,
+    ) -> Step {
+        let read = self.read_share(line.fields, line.bits, now);
+        self.submit(line.id, read, round)
+    }
+
+    /// A candidate for the round, or a refusal at once.
+    fn submit(
+        &mut self,
+        id: &str,
+        read: Result<(Puzzle, ShareRecord), Refusal>,
+        round: &mut Round,
+    ) -> Step {
+        match read {
             Ok((puzzle, share)) => {
                 let note_start = round.notes.len();
-                round.notes.extend_from_slice(request.id.as_bytes());
+                round.notes.extend_from_slice(id.as_bytes());
                 let note = (note_start, round.notes.len());
                 round.candidates.push(Candidate {
                     reply_at: round.text.len(),
@@ -35,7 +68,7 @@ impl Session {
                 Step::Continue
             }
             Err(refusal) => {
-                reply::refused(&mut round.text, request.id, "false", refusal);
+                reply::refused(&mut round.text, id, "false", refusal);
                 self.rejected += 1;
                 if self.count(refusal.is_bad()) {
                     Step::Close(CloseReason::BadShares)
@@ -46,33 +79,29 @@ impl Session {
         }
     }
 
-    fn read_share(&self, params: &str, now: Timestamp) -> Result<(Puzzle, ShareRecord), Refusal> {
-        let params = Params::read(params).ok_or(reply::SHAPE)?;
-        let text = |i| params.text(i).ok_or(reply::SHAPE);
-        let (user, job, extranonce2) = (text(0)?, text(1)?, text(2)?);
-        let (ntime, nonce) = (text(3)?, text(4)?);
-        // A sixth that is null or empty counts as none.
-        let bits = match params.raw(5) {
-            None => None,
-            Some(_) => Some(params.text(5).ok_or(reply::SHAPE)?).filter(|b| !b.is_empty()),
-        };
+    fn read_share(
+        &self,
+        [user, job, extranonce2, ntime, nonce]: [&str; 5],
+        bits: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(Puzzle, ShareRecord), Refusal> {
         if !self.subscribed {
             return Err(reply::NOT_SUBSCRIBED);
         }
-        let who = self.workers.iter().find(|w| *w.user == user).ok_or(reply::UNAUTHORISED)?.who;
+        let who = self.workers.iter().find(|w| *w.user == *user).ok_or(reply::UNAUTHORISED)?.who;
 
-        let (job, class) = read_wire_id(&job).ok_or(reply::NO_SUCH_JOB)?;
+        let (job, class) = read_wire_id(job).ok_or(reply::NO_SUCH_JOB)?;
         let issued = self.issued.find(job, class).ok_or(reply::NO_SUCH_JOB)?;
         let job = issued.job.job();
         let extranonce2: [u8; limits::EXTRANONCE2_BYTES] =
-            hexes::array(&extranonce2).ok_or(reply::EXTRANONCE)?;
-        let ntime = hexes::word(&ntime).ok_or(reply::NTIME)?;
-        let nonce = hexes::word(&nonce).ok_or(reply::NONCE)?;
-        let version = match bits {
+            hexes::array(extranonce2).ok_or(reply::EXTRANONCE)?;
+        let ntime = hexes::word(ntime).ok_or(reply::NTIME)?;
+        let nonce = hexes::word(nonce).ok_or(reply::NONCE)?;
+        let version = match bits.filter(|b| !b.is_empty()) {
             // Not rolled: the job's own.
             None => job.version(),
             Some(bits) => {
-                let bits = hexes::word(&bits).ok_or(reply::VERSION)?;
+                let bits = hexes::word(bits).ok_or(reply::VERSION)?;
                 // Without negotiation only zero can be meant (ESP-Miner always sends the
                 // parameter).
                 check::rolled_version(job.version(), self.version_mask, bits)
