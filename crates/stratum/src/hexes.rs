@@ -15,13 +15,22 @@ const DIGITS: [u8; 256] = {
 
 /// Exactly `N` bytes from `2 N` hex digits.
 pub(crate) fn array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    array_of(text.as_bytes())
+}
+
+/// The same from a text's bytes.
+pub(crate) fn array_of<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut out = [0; N];
-    into(text, &mut out).then_some(out)
+    read(text, &mut out).then_some(out)
 }
 
 /// Fills `out` from exactly twice as many hex digits.
 pub(crate) fn into(text: &str, out: &mut [u8]) -> bool {
-    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    read(text.as_bytes(), out)
+}
+
+fn read(text: &[u8], out: &mut [u8]) -> bool {
+    let (pairs, odd) = text.as_chunks::<2>();
     if pairs.len() != out.len() || !odd.is_empty() {
         return false;
     }
@@ -36,7 +45,12 @@ pub(crate) fn into(text: &str, out: &mut [u8]) -> bool {
 
 /// A 32-bit number from exactly eight hex digits.
 pub(crate) fn word(text: &str) -> Option<u32> {
-    array(text).map(u32::from_be_bytes)
+    word_of(text.as_bytes())
+}
+
+/// The same from a text's bytes.
+pub(crate) fn word_of(text: &[u8]) -> Option<u32> {
+    array_of(text).map(u32::from_be_bytes)
 }
 
 /// A previous block hash between header order and the wire's: each 4-byte word reversed. Its own

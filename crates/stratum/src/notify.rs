@@ -18,11 +18,11 @@ pub(crate) fn wire_id(job: &Job, class: Class) -> [u8; WIRE_ID_CHARS] {
 }
 
 /// The job and class that a name stands for. Only the spelling of [`wire_id`] is one.
-pub(crate) fn read_wire_id(text: &str) -> Option<(JobId, Class)> {
-    if text.len() != WIRE_ID_CHARS || text.bytes().any(|b| b.is_ascii_uppercase()) {
+pub(crate) fn read_wire_id(text: &[u8]) -> Option<(JobId, Class)> {
+    if text.len() != WIRE_ID_CHARS || text.iter().any(u8::is_ascii_uppercase) {
         return None;
     }
-    let bytes: [u8; WIRE_ID_CHARS / 2] = hexes::array(text)?;
+    let bytes: [u8; WIRE_ID_CHARS / 2] = hexes::array_of(text)?;
     let (job, class) = bytes.split_first_chunk::<8>()?;
     Some((JobId(u64::from_be_bytes(*job)), Class::new(*class.first()?)?))
 }

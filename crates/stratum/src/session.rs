@@ -359,9 +359,7 @@ impl Protocol for Session {
                 false
             }
             Err(refusal) => {
-                // It was text when it was noted.
-                let id = std::str::from_utf8(note).unwrap_or("null");
-                reply::refused(out, id, "false", refusal);
+                reply::refused(out, note, "false", refusal);
                 self.rejected += 1;
                 if refusal == SEALED || refusal == NOT_STORED {
                     let key = crate::seen::ShareKey::of(share);

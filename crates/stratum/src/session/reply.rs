@@ -63,7 +63,9 @@ pub(crate) fn accepted(out: &mut Vec<u8>, id: &[u8]) {
 
 /// A refusal. `result` is `false` for shares and logins, as ckpool has it, so that firmware which
 /// looks only there understands.
-pub(crate) fn refused(out: &mut Vec<u8>, id: &str, result: &str, refusal: Refusal) {
+pub(crate) fn refused(out: &mut Vec<u8>, id: impl AsRef<[u8]>, result: &str, refusal: Refusal) {
     let Refusal { code, words } = refusal;
-    let _ = writeln!(out, r#"{{"id":{id},"result":{result},"error":[{code},"{words}",null]}}"#);
+    out.extend_from_slice(b"{\"id\":");
+    out.extend_from_slice(id.as_ref());
+    let _ = writeln!(out, r#","result":{result},"error":[{code},"{words}",null]}}"#);
 }

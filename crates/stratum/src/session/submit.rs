@@ -31,9 +31,10 @@ impl Session {
                 None => None,
                 Some(_) => Some(params.text(5).ok_or(reply::SHAPE)?),
             };
-            self.read_share(fields.each_ref().map(|f| &**f), bits.as_deref(), now)
+            let bits = bits.as_deref().map(str::as_bytes);
+            self.read_share(fields.each_ref().map(|f| f.as_bytes()), bits, now)
         });
-        self.submit(request.id, read, round)
+        self.submit(request.id.as_bytes(), read, round)
     }
 
     /// A share in the usual spelling.
@@ -50,14 +51,14 @@ impl Session {
     /// A candidate for the round, or a refusal at once.
     fn submit(
         &mut self,
-        id: &str,
+        id: &[u8],
         read: Result<(Puzzle, ShareRecord), Refusal>,
         round: &mut Round,
     ) -> Step {
         match read {
             Ok((puzzle, share)) => {
                 let note_start = round.notes.len();
-                round.notes.extend_from_slice(id.as_bytes());
+                round.notes.extend_from_slice(id);
                 let note = (note_start, round.notes.len());
                 round.candidates.push(Candidate {
                     reply_at: round.text.len(),
@@ -81,27 +82,28 @@ impl Session {
 
     fn read_share(
         &self,
-        [user, job, extranonce2, ntime, nonce]: [&str; 5],
-        bits: Option<&str>,
+        [user, job, extranonce2, ntime, nonce]: [&[u8]; 5],
+        bits: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<(Puzzle, ShareRecord), Refusal> {
         if !self.subscribed {
             return Err(reply::NOT_SUBSCRIBED);
         }
-        let who = self.workers.iter().find(|w| *w.user == *user).ok_or(reply::UNAUTHORISED)?.who;
+        let who =
+            self.workers.iter().find(|w| w.user.as_bytes() == user).ok_or(reply::UNAUTHORISED)?.who;
 
         let (job, class) = read_wire_id(job).ok_or(reply::NO_SUCH_JOB)?;
         let issued = self.issued.find(job, class).ok_or(reply::NO_SUCH_JOB)?;
         let job = issued.job.job();
         let extranonce2: [u8; limits::EXTRANONCE2_BYTES] =
-            hexes::array(extranonce2).ok_or(reply::EXTRANONCE)?;
-        let ntime = hexes::word(ntime).ok_or(reply::NTIME)?;
-        let nonce = hexes::word(nonce).ok_or(reply::NONCE)?;
+            hexes::array_of(extranonce2).ok_or(reply::EXTRANONCE)?;
+        let ntime = hexes::word_of(ntime).ok_or(reply::NTIME)?;
+        let nonce = hexes::word_of(nonce).ok_or(reply::NONCE)?;
         let version = match bits.filter(|b| !b.is_empty()) {
             // Not rolled: the job's own.
             None => job.version(),
             Some(bits) => {
-                let bits = hexes::word(bits).ok_or(reply::VERSION)?;
+                let bits = hexes::word_of(bits).ok_or(reply::VERSION)?;
                 // Without negotiation only zero can be meant (ESP-Miner always sends the
                 // parameter).
                 check::rolled_version(job.version(), self.version_mask, bits)

@@ -7,12 +7,24 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubmitLine<'a> {
     /// The id, to be echoed.
-    pub(crate) id: &'a str,
+    pub(crate) id: &'a [u8],
     /// Login, job, extranonce 2, time, nonce.
-    pub(crate) fields: [&'a str; 5],
+    pub(crate) fields: [&'a [u8]; 5],
     /// Version bits, when there was a sixth.
-    pub(crate) bits: Option<&'a str>,
+    pub(crate) bits: Option<&'a [u8]>,
 }
+
+/// Bytes that may stand in a string as they are: printable ASCII but for the quote and the
+/// backslash.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x7f {
+        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    plain
+};
 
 /// The longest id that is read here: any number that a float holds exactly, and words.
 const ID_BYTES_MAX: usize = 15;
@@ -23,14 +35,14 @@ pub(crate) fn read(line: &[u8]) -> Option<SubmitLine<'_>> {
     let (mut id, mut params, mut has_method) = (None, None, false);
     rest.expect(b'{')?;
     loop {
-        match rest.word()?.as_bytes() {
+        match rest.word()? {
             b"id" if id.is_none() => {
                 rest.expect(b':')?;
                 id = Some(rest.id()?);
             }
             b"method" if !has_method => {
                 rest.expect(b':')?;
-                has_method = rest.word()? == "mining.submit";
+                has_method = rest.word()? == b"mining.submit";
                 if !has_method {
                     return None;
                 }
@@ -74,20 +86,17 @@ impl<'a> Rest<'a> {
     }
 
     /// A string of plain characters.
-    fn word(&mut self) -> Option<&'a str> {
+    fn word(&mut self) -> Option<&'a [u8]> {
         self.expect(b'"')?;
-        let end = self.0.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20 | 0x7f..))?;
+        let end = self.0.iter().position(|b| !PLAIN[usize::from(*b)])?;
         let (word, rest) = self.0.split_at(end);
-        let (quote, rest) = rest.split_first()?;
-        if *quote != b'"' {
-            return None;
-        }
+        let [b'"', rest @ ..] = rest else { return None };
         self.0 = rest;
-        std::str::from_utf8(word).ok()
+        Some(word)
     }
 
     /// A whole number without sign, or a word; as it was written.
-    fn id(&mut self) -> Option<&'a str> {
+    fn id(&mut self) -> Option<&'a [u8]> {
         self.skip_spaces();
         let before = self.0;
         if before.first() == Some(&b'"') {
@@ -100,13 +109,13 @@ impl<'a> Rest<'a> {
             self.0 = &before[digits..];
         }
         let id = &before[..before.len() - self.0.len()];
-        (id.len() <= ID_BYTES_MAX).then(|| std::str::from_utf8(id).ok())?
+        (id.len() <= ID_BYTES_MAX).then_some(id)
     }
 
     /// Five or six words.
-    fn list(&mut self) -> Option<([&'a str; 5], Option<&'a str>)> {
+    fn list(&mut self) -> Option<([&'a [u8]; 5], Option<&'a [u8]>)> {
         self.expect(b'[')?;
-        let mut fields = [""; 5];
+        let mut fields: [&[u8]; 5] = [&[]; 5];
         for (i, field) in fields.iter_mut().enumerate() {
             if i > 0 {
                 self.expect(b',')?;
@@ -144,8 +153,9 @@ mod tests {
 
     fn agrees(line: &[u8]) -> bool {
         read(line).is_none_or(|quick| {
-            let words = quick.fields.into_iter().chain(quick.bits).map(String::from).collect();
-            by_parser(line) == Some((quick.id.to_owned(), words))
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let words = quick.fields.into_iter().chain(quick.bits).map(text).collect();
+            by_parser(line) == Some((text(quick.id), words))
         })
     }
 
