@@ -15,7 +15,8 @@ const DIGITS: [u8; 256] = {
 
 /// Exactly `N` bytes from `2 N` hex digits.
 pub(crate) fn array<const N: usize>(text: &str) -> Option<[u8; N]> {
-    array_of(text.as_bytes())
+    let mut out = [0; N];
+    into(text, &mut out).then_some(out)
 }
 
 /// The same from a text's bytes.

@@ -63,6 +63,9 @@ pub(crate) fn read(line: &[u8]) -> Option<SubmitLine<'_>> {
     (has_method && rest.0.is_empty()).then_some(SubmitLine { id: id?, fields, bits })
 }
 
+/// The parameters: five, and perhaps a sixth.
+type Words<'a> = ([&'a [u8]; 5], Option<&'a [u8]>);
+
 /// What is not read yet.
 struct Rest<'a>(&'a [u8]);
 
@@ -113,7 +116,7 @@ impl<'a> Rest<'a> {
     }
 
     /// Five or six words.
-    fn list(&mut self) -> Option<([&'a [u8]; 5], Option<&'a [u8]>)> {
+    fn list(&mut self) -> Option<Words<'a>> {
         self.expect(b'[')?;
         let mut fields: [&[u8]; 5] = [&[]; 5];
         for (i, field) in fields.iter_mut().enumerate() {
