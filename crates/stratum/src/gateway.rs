@@ -24,7 +24,9 @@ use crate::error::StratumError;
 use crate::limits;
 use crate::machines::Machines;
 use crate::protocol::Lane;
+use crate::proxy::TrustedNetworks;
 use crate::session::SessionRules;
+use crate::start_classes::StartClasses;
 use crate::tls::TlsServer;
 use crate::v2::NoiseServer;
 use gruve_sharelog::Owner;
@@ -64,6 +66,9 @@ pub struct Listening {
     pub listener: std::net::TcpListener,
     /// What they speak.
     pub kind: ListenKind,
+    /// The proxies that connections come through, each beginning with a PROXY protocol header;
+    /// from elsewhere none is taken then. `None` where miners connect themselves.
+    pub proxies: Option<TrustedNetworks>,
 }
 
 /// How a gateway is set up.
@@ -96,6 +101,8 @@ pub struct GatewayOptions {
     pub idle_max: Duration,
     /// One write at most, before the miner counts as one that does not read.
     pub write_max: Duration,
+    /// The file of the machines' classes; `None` to remember them only while it runs.
+    pub start_classes: Option<std::path::PathBuf>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for the first extranonce.
@@ -115,7 +122,7 @@ impl GatewayOptions {
     ) -> GatewayOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         GatewayOptions {
-            listeners: vec![Listening { listener, kind: ListenKind::V1 }],
+            listeners: vec![Listening { listener, kind: ListenKind::V1, proxies: None }],
             class_range,
             start_class,
             share_interval: Duration::from_secs(5),
@@ -128,6 +135,7 @@ impl GatewayOptions {
             handshake_max: limits::HANDSHAKE_MAX,
             idle_max: limits::IDLE_MAX,
             write_max: limits::WRITE_MAX,
+            start_classes: None,
             clock,
             entropy,
         }
@@ -192,6 +200,8 @@ pub struct Gateway {
     loops: Vec<Post>,
     threads: Vec<std::thread::JoinHandle<()>>,
     waking: JoinHandle<()>,
+    classes: Arc<StartClasses>,
+    saving: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -214,6 +224,8 @@ impl Gateway {
         let algorithm = lane.algorithm();
         let mut first = [0; limits::EXTRANONCE1_BYTES];
         options.entropy.fill(&mut first);
+        let file = options.start_classes.as_deref();
+        let classes = Arc::new(file.map_or_else(StartClasses::default, StartClasses::open));
         let shared = Arc::new(Shared {
             rules: Arc::new(options.rules(algorithm)),
             registry: Arc::default(),
@@ -221,6 +233,7 @@ impl Gateway {
                 .map_err(StratumError::Listen)?,
             lane,
             machines,
+            classes: Arc::clone(&classes),
             clock: options.clock,
             runtime: tokio::runtime::Handle::current(),
             logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
@@ -242,7 +255,8 @@ impl Gateway {
         let waking_for = shared.lane.jobs();
         let (loops, threads) = start_loops(&shared, listeners, options.threads.max(1))?;
         let waking = tokio::spawn(wake_for_jobs(waking_for, loops.clone()));
-        Ok(Gateway { addresses, registry, loops, threads, waking })
+        let saving = tokio::spawn(save_now_and_then(Arc::clone(&classes)));
+        Ok(Gateway { addresses, registry, loops, threads, waking, classes, saving })
     }
 
     /// Where it listens: the first socket.
@@ -285,12 +299,14 @@ impl Gateway {
     /// Ends all sessions between rounds and waits for them, five seconds at the most.
     pub async fn shutdown(mut self) {
         let threads = std::mem::take(&mut self.threads);
+        let classes = Arc::clone(&self.classes);
         drop(self);
         let ended = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 // One that panicked has ended, too.
                 let _ = thread.join();
             }
+            save(&classes);
         });
         let _ = tokio::time::timeout(SHUTDOWN_MAX, ended).await;
     }
@@ -299,9 +315,26 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.waking.abort();
+        self.saving.abort();
         for post in &self.loops {
             post.send(Command::Stop);
         }
+    }
+}
+
+/// Writes the machines' classes down about once a minute, if they have changed.
+async fn save_now_and_then(classes: Arc<StartClasses>) {
+    loop {
+        tokio::time::sleep(limits::CLASSES_SAVED_EVERY).await;
+        let classes = Arc::clone(&classes);
+        // Only a panic or the runtime's end keeps it from ending.
+        let _ = tokio::task::spawn_blocking(move || save(&classes)).await;
+    }
+}
+
+fn save(classes: &StartClasses) {
+    if let Err(error) = classes.save() {
+        tracing::warn!(%error, "the machines' classes cannot be written down");
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`session`] | one miner's Stratum V1 session, pure |
 //! | [`v2`] | Stratum V2: encryption, channels, one connection's session |
 //! | [`vardiff`] | its difficulty control, pure |
+//! | [`start_classes`] | the class that each machine was last found to have |
 //! | [`check`] | a share's arithmetic, pure |
 //! | `lane` | templates to stamped jobs, seals; [`LaneWork`] |
 //! | `blocks` | found blocks to the node, and again after a crash |
@@ -42,6 +43,7 @@ pub mod protocol;
 pub mod proxy;
 pub mod seen;
 pub mod session;
+pub mod start_classes;
 mod templates;
 pub mod tls;
 mod transport;

@@ -23,7 +23,7 @@ use crate::session::{CloseReason, Refusal};
 use crate::work::LiveJob;
 use crate::{eth, work};
 use gruve_sharelog::{BlockRecord, ShareRecord};
-use gruve_units::{Class, Hashrate, Timestamp};
+use gruve_units::{Class, Hashrate, MachineId, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 
@@ -244,6 +244,11 @@ pub trait Protocol: Send {
 
     /// Shares accepted and refused.
     fn counts(&self) -> (u64, u64);
+
+    /// The machine and the class that was found out for it: worth remembering for the next time.
+    fn found(&self) -> Option<(MachineId, Class)> {
+        None
+    }
 
     /// How it stands.
     fn standing(&mut self, now: Timestamp) -> Standing;

@@ -36,7 +36,7 @@ use crate::notify::set_difficulty;
 use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
 use crate::vardiff::Vardiff;
 use crate::work::WorkState;
-use gruve_units::{Class, Duration, Timestamp};
+use gruve_units::{Class, Duration, MachineId, Timestamp};
 use issued::IssuedJobs;
 use request::{Line, Request};
 use std::sync::Arc;
@@ -95,6 +95,8 @@ pub struct Session {
     floor: Class,
     /// The class to give from the next job on.
     wanted: Class,
+    /// The class remembered from the last time, until the first job.
+    trusted: Option<Class>,
     /// The class of the last `set_difficulty`.
     told: Option<Class>,
     vardiff: Vardiff,
@@ -135,6 +137,7 @@ impl Session {
             asking: None,
             subscribed: false,
             wished: false,
+            trusted: None,
             told: None,
             given_on: None,
             work: None,
@@ -218,7 +221,9 @@ impl Session {
         }
         out.extend_from_slice(&job.notify(class, clean));
         self.given_on = Some(*job.job().prev_hash());
-        if self.issued.is_empty() {
+        if self.trusted.take() == Some(class) {
+            self.vardiff.begin_trusted(class, now);
+        } else if self.issued.is_empty() {
             self.vardiff.begin(class, now);
         } else {
             self.vardiff.applied(class, now);
@@ -391,6 +396,10 @@ impl Protocol for Session {
 
     fn counts(&self) -> (u64, u64) {
         (self.accepted, self.rejected)
+    }
+
+    fn found(&self) -> Option<(MachineId, Class)> {
+        Some((self.who()?.machine, self.vardiff.found()?))
     }
 
     fn standing(&mut self, now: Timestamp) -> Standing {

@@ -300,6 +300,12 @@ impl Vardiff {
         } else {
             return self.drift();
         };
+        let wall = if self.fast >= FAST.1 { self.range.1 } else { self.range.0 };
+        if self.class == wall {
+            // As right as may be.
+            self.begin_sums();
+            return None;
+        }
         // Nothing at all is taken for one share, about to come.
         let least = Tally { shares: excess.shares.max(1.0), ..excess };
         self.search_anew(now);

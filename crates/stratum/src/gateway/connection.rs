@@ -7,9 +7,10 @@
 use super::registry::Seat;
 use crate::limits;
 use crate::protocol::Protocol;
+use crate::proxy::{self, ProxyError, ProxyHeader};
 use crate::session::CloseReason;
 use crate::transport::{Transport, TransportError};
-use gruve_units::Timestamp;
+use gruve_units::{Class, MachineId, Timestamp};
 use mio::net::TcpStream;
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -23,6 +24,8 @@ pub(super) enum Ended {
     ByUs(CloseReason),
     Broken(std::io::Error),
     Garbled(TransportError),
+    Proxied(ProxyError),
+    Crowded,
     Shutdown,
 }
 
@@ -33,6 +36,8 @@ impl fmt::Display for Ended {
             Ended::ByUs(reason) => write!(f, "closed: {reason:?}"),
             Ended::Broken(e) => write!(f, "broken: {e}"),
             Ended::Garbled(e) => write!(f, "garbled: {e}"),
+            Ended::Proxied(e) => write!(f, "{e}"),
+            Ended::Crowded => f.write_str("too many connections from its address"),
             Ended::Shutdown => f.write_str("the gateway stops"),
         }
     }
@@ -71,7 +76,11 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     pub(super) seat: Seat,
     pub(super) peer: SocketAddr,
+    /// What there is of the proxy's header, while it is awaited.
+    pub(super) header: Option<Vec<u8>>,
     pub(super) connected_at: Timestamp,
+    /// The class already remembered for its machine.
+    pub(super) noted: Option<(MachineId, Class)>,
     /// Counts already in the totals.
     pub(super) told: (u64, u64),
     /// What was read and is not yet a whole message, or not yet looked at.
@@ -107,6 +116,8 @@ impl Connection {
             transport,
             seat,
             peer,
+            header: None,
+            noted: None,
             connected_at: now,
             told: (0, 0),
             partial: Box::default(),
@@ -156,6 +167,30 @@ impl Connection {
             Err(e) if e.kind() == ErrorKind::Interrupted => Taken::Nothing,
             Err(e) => Taken::Over(Ended::Broken(e)),
         }
+    }
+
+    /// Takes new bytes off the wire into `input`, and into `wire` what the transport answers.
+    pub(super) fn take_in(
+        &mut self,
+        raw: &[u8],
+        input: &mut Vec<u8>,
+        wire: &mut Vec<u8>,
+        per_address_max: usize,
+    ) -> Result<(), Ended> {
+        let Some(header) = &mut self.header else {
+            return self.transport.open(raw, input, wire).map_err(Ended::Garbled);
+        };
+        header.extend_from_slice(raw);
+        let (length, source) = match proxy::read(header).map_err(Ended::Proxied)? {
+            ProxyHeader::Incomplete => return Ok(()),
+            ProxyHeader::Whole { length, source } => (length, source),
+        };
+        self.peer = source.unwrap_or(self.peer);
+        if !self.seat.come_from(self.peer.ip(), per_address_max) {
+            return Err(Ended::Crowded);
+        }
+        let read = self.header.take().unwrap_or_default();
+        self.transport.open(&read[length..], input, wire).map_err(Ended::Garbled)
     }
 
     /// Encrypts and sends, or keeps what the socket does not take. `wire` is lent for its memory.

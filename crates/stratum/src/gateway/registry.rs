@@ -23,12 +23,29 @@ pub(super) struct Registry {
 /// A place in the registry; gives it up when dropped.
 pub(super) struct Seat {
     registry: Arc<Registry>,
-    address: IpAddr,
+    /// `None` while it is not known.
+    address: Option<IpAddr>,
     /// Accounts that logged in here: as many as logins at most.
     accounts: Vec<AccountId>,
 }
 
 impl Seat {
+    /// Counts this connection for where the miner is, once a proxy has told; false when there are
+    /// `each` from there already.
+    pub(super) fn come_from(&mut self, peer: IpAddr, each: usize) -> bool {
+        let address = network(peer);
+        let mut addresses = lock(&self.registry.addresses);
+        let here = addresses.entry(address).or_insert(0);
+        let is_free = *here < each;
+        if is_free {
+            *here += 1;
+            self.address = Some(address);
+        } else {
+            self.registry.turn_away();
+        }
+        is_free
+    }
+
     /// Counts this connection for the owner of a login; false when the owner has too many.
     pub(super) fn claim(&mut self, owner: Owner, each: usize) -> bool {
         let Owner::Account(account) = owner else { return true };
@@ -50,7 +67,9 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.registry.connections.fetch_sub(1, Ordering::Relaxed);
-        give_back(&mut lock(&self.registry.addresses), &self.address);
+        if let Some(address) = self.address {
+            give_back(&mut lock(&self.registry.addresses), &address);
+        }
         let mut accounts = lock(&self.registry.accounts);
         self.accounts.iter().for_each(|account| give_back(&mut accounts, account));
     }
@@ -70,6 +89,21 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Registry {
+    /// A connection was turned away.
+    pub(super) fn turn_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A seat for a connection that comes through a proxy, unless there are `all`.
+    pub(super) fn seat_behind(self: &Arc<Self>, all: usize) -> Option<Seat> {
+        if self.connections.load(Ordering::Relaxed) >= all {
+            self.turn_away();
+            return None;
+        }
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Some(Seat { registry: Arc::clone(self), address: None, accounts: Vec::new() })
+    }
+
     /// A seat, unless there are `all` connections, or `each` from this address.
     pub(super) fn seat(self: &Arc<Self>, peer: IpAddr, all: usize, each: usize) -> Option<Seat> {
         let address = network(peer);
@@ -85,7 +119,7 @@ impl Registry {
         *here += 1;
         // Only the accepting thread adds, so the bound holds exactly.
         self.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Seat { registry: Arc::clone(self), address, accounts: Vec::new() })
+        Some(Seat { registry: Arc::clone(self), address: Some(address), accounts: Vec::new() })
     }
 
     pub(super) fn count(&self, accepted: u64, rejected: u64) {

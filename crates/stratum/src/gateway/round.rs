@@ -131,10 +131,11 @@ impl Loop {
             Taken::Bytes(n) => {
                 let wire = &mut self.desk.wire;
                 wire.clear();
-                let opened = connection.transport.open(&raw[..n], input, wire);
+                let each = self.shared.per_address_max;
+                let taken = connection.take_in(&raw[..n], input, wire, each);
                 // An alert may say what was wrong.
                 connection.send_raw(wire)?;
-                opened.map_err(Ended::Garbled)
+                taken
             }
         }
     }

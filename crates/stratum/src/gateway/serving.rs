@@ -13,7 +13,9 @@ use super::{ListenKind, Listening, SessionInfo};
 use crate::limits;
 use crate::machines::{Machines, Refused};
 use crate::protocol::{Admitted, Lane, Protocol, Work};
+use crate::proxy::TrustedNetworks;
 use crate::session::{CloseReason, Session, SessionRules};
+use crate::start_classes::StartClasses;
 use crate::transport::{Transport, TransportError};
 use crate::v2;
 use gruve_units::{Clock, Timestamp};
@@ -52,6 +54,7 @@ pub(super) struct Shared {
     pub(super) hashers: Hashers,
     pub(super) lane: Arc<dyn Lane>,
     pub(super) machines: Arc<dyn Machines>,
+    pub(super) classes: Arc<StartClasses>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) runtime: tokio::runtime::Handle,
     /// One permit a login being looked up.
@@ -66,10 +69,20 @@ pub(super) struct Shared {
     pub(super) complained_at: AtomicI64,
 }
 
+/// A connection to be served.
+pub(super) struct Arrival {
+    stream: TcpStream,
+    peer: SocketAddr,
+    seat: Seat,
+    kind: ListenKind,
+    /// It begins with a proxy's header.
+    is_proxied: bool,
+}
+
 /// What a loop is asked to do by others.
 pub(super) enum Command {
     /// Serve this connection.
-    Serve(TcpStream, SocketAddr, Seat, ListenKind),
+    Serve(Arrival),
     /// A login was looked up.
     LoggedIn { key: Key, outcome: Result<Admitted, Refused>, password: String },
     /// Candidates were hashed.
@@ -106,6 +119,7 @@ impl Post {
 pub(super) struct Listener {
     socket: TcpListener,
     kind: ListenKind,
+    proxies: Option<TrustedNetworks>,
     /// There may be connections to accept.
     waiting: bool,
 }
@@ -114,7 +128,8 @@ impl Listener {
     pub(super) fn new(listening: Listening) -> std::io::Result<Listener> {
         listening.listener.set_nonblocking(true)?;
         let socket = TcpListener::from_std(listening.listener);
-        Ok(Listener { socket, kind: listening.kind, waiting: true })
+        let Listening { kind, proxies, .. } = listening;
+        Ok(Listener { socket, kind, proxies, waiting: true })
     }
 
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
@@ -279,6 +294,9 @@ impl Loop {
 
     /// Ends a connection.
     pub(super) fn close(&mut self, key: Key, ended: &Ended) {
+        let now = self.shared.clock.now();
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.shared.remember(connection, now);
         let Some(mut connection) = self.connections.remove(key) else { return };
         tracing::debug!(peer = %connection.peer, %ended, "a miner's connection ended");
         let mut wire = std::mem::take(&mut self.desk.wire);
@@ -338,28 +356,33 @@ impl Loop {
 
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr, listener: usize, now: Timestamp) {
         let Shared { registry, all_max, per_address_max, .. } = &*self.shared;
-        let Some(seat) = registry.seat(peer.ip(), *all_max, *per_address_max) else { return };
-        let kind = self.listeners[listener].kind.clone();
+        let Listener { kind, proxies, .. } = &self.listeners[listener];
+        let seat = match proxies {
+            None => registry.seat(peer.ip(), *all_max, *per_address_max),
+            Some(proxies) => match proxies.admit(peer.ip()) {
+                Ok(()) => registry.seat_behind(*all_max),
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "a connection is not taken");
+                    registry.turn_away();
+                    None
+                }
+            },
+        };
+        let Some(seat) = seat else { return };
+        let arrival =
+            Arrival { stream, peer, seat, kind: kind.clone(), is_proxied: proxies.is_some() };
         self.next = (self.next + 1) % self.all.len().max(1);
         match self.all.get(self.next) {
-            Some(other) if self.next != self.number => {
-                other.send(Command::Serve(stream, peer, seat, kind));
-            }
-            _ => self.serve(stream, peer, seat, &kind, now),
+            Some(other) if self.next != self.number => other.send(Command::Serve(arrival)),
+            _ => self.serve(arrival, now),
         }
     }
 
-    fn serve(
-        &mut self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        seat: Seat,
-        kind: &ListenKind,
-        now: Timestamp,
-    ) {
+    fn serve(&mut self, arrival: Arrival, now: Timestamp) {
+        let Arrival { stream, peer, seat, kind, is_proxied } = arrival;
         // Shares and replies are small and wanted at once; without it they only come later.
         let _ = stream.set_nodelay(true);
-        let (mut session, transport) = match self.shared.open(kind, now) {
+        let (mut session, transport) = match self.shared.open(&kind, now) {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!(%peer, %error, "a miner's connection cannot be served");
@@ -370,7 +393,8 @@ impl Loop {
             session.work(work, now, &mut self.desk.out);
             self.desk.out.clear();
         }
-        let connection = Connection::new(stream, peer, seat, session, transport, now);
+        let mut connection = Connection::new(stream, peer, seat, session, transport, now);
+        connection.header = is_proxied.then(Vec::new);
         let key = self.connections.insert(connection);
         let interest = Interest::READABLE | Interest::WRITABLE;
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -383,9 +407,7 @@ impl Loop {
     fn obey(&mut self, now: Timestamp) -> std::ops::ControlFlow<()> {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Serve(stream, peer, seat, kind) => {
-                    self.serve(stream, peer, seat, &kind, now);
-                }
+                Command::Serve(arrival) => self.serve(arrival, now),
                 Command::LoggedIn { key, outcome, password } => {
                     self.logged_in(key, outcome, &password, now);
                 }
@@ -411,7 +433,10 @@ impl Loop {
             let outcome = tokio::time::timeout(AUTHORIZE_MAX, asked).await.unwrap_or_else(|_| {
                 Err(Refused("the login could not be checked: try again".into()))
             });
-            let outcome = outcome.map(|who| Admitted { who, class: None });
+            let outcome = outcome.map(|who| {
+                let class = shared.classes.get(who.machine, shared.clock.now());
+                Admitted { who, class }
+            });
             post.send(Command::LoggedIn { key, outcome, password });
         });
     }
@@ -523,6 +548,9 @@ impl Loop {
         if connection.rests() {
             return;
         }
+        if connection.session.found() != connection.noted {
+            self.shared.remember(connection, now);
+        }
         let mut out = std::mem::take(&mut self.desk.out);
         let close = connection.session.tick(now, &mut out);
         self.deliver(key, &mut out);
@@ -547,6 +575,14 @@ impl Loop {
 }
 
 impl Shared {
+    /// Keeps what was found out about a machine for the next time it connects.
+    fn remember(&self, connection: &mut Connection, now: Timestamp) {
+        connection.noted = connection.session.found();
+        if let Some((machine, class)) = connection.noted {
+            self.classes.note(machine, class, now);
+        }
+    }
+
     /// A session and what stands between it and the socket.
     fn open(
         &self,

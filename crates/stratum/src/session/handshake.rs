@@ -95,6 +95,7 @@ impl Session {
     fn begin_at(&mut self, class: Class) {
         if self.told.is_none() && !self.wished {
             self.wanted = class.clamp(self.floor.min(self.hardest()), self.hardest());
+            self.trusted = Some(self.wanted);
         }
     }
 

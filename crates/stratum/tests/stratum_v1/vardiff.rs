@@ -360,6 +360,21 @@ fn a_control_is_small() {
 }
 
 #[test]
+fn a_machine_beyond_the_range_rests_at_its_edge_and_is_remembered_there() {
+    for (rate, edge) in [(2f64.powi(40), class(20)), (1.0, class(10))] {
+        let range = (class(10), class(20));
+        let mut machine = Machine::new(rate, class(15), Duration::from_secs(5), 1);
+        machine.control = Vardiff::new(range, class(15), Duration::from_secs(5), Timestamp(0));
+        machine.run_until(900.0);
+        for second in 901..1000 {
+            machine.run_until(f64::from(second));
+            assert_eq!(machine.control.class(), edge);
+            assert_eq!(machine.control.found(), Some(edge).filter(|e| *e == class(20)));
+        }
+    }
+}
+
+#[test]
 fn the_class_never_leaves_its_range() {
     let range = (class(10), class(20));
     let mut control = Vardiff::new(range, class(70), Duration::from_secs(5), Timestamp(0));
