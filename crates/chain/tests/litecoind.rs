@@ -2,7 +2,7 @@
 //! reason expected.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod litecoin_node;
+mod real_node;
 
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::{
@@ -12,7 +12,7 @@ use gruve_chain::{
 };
 use gruve_pow::pow_hash;
 use gruve_units::{Algorithm, Asset, Blame, Blamed, Class, EpochNumber, JobId};
-use litecoin_node::{LitecoinNode, LitecoinPair, Mweb};
+use real_node::{Mweb, RealNode, RealPair};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 
@@ -65,7 +65,7 @@ async fn mine(node: &RpcNode) -> (Job, Vec<u8>) {
 
 #[tokio::test]
 async fn our_blocks_are_accepted_and_a_known_one_is_a_duplicate() {
-    let pair = LitecoinPair::start(Mweb::Activates).await;
+    let pair = RealPair::start(Mweb::Activates).await;
     let node = pair.node.rpc();
     node.check_chain().await.unwrap();
     let mut last = Vec::new();
@@ -79,7 +79,7 @@ async fn our_blocks_are_accepted_and_a_known_one_is_a_duplicate() {
     assert_eq!((info.chain.as_str(), info.blocks, info.headers), ("regtest", 20, 20));
     assert_eq!(node.block_hash(21).await.unwrap(), None);
     assert_eq!(node.fee_rate(6).await.unwrap(), None);
-    litecoin_node::wait_until("the peer has our blocks", async || {
+    real_node::wait_until("the peer has our blocks", async || {
         pair.peer.rpc().tip().await.is_ok_and(|tip| tip.height == 20)
     })
     .await;
@@ -87,7 +87,7 @@ async fn our_blocks_are_accepted_and_a_known_one_is_a_duplicate() {
 
 #[tokio::test]
 async fn wrong_blocks_are_refused_for_their_reason_beside_a_good_one() {
-    let pair = LitecoinPair::start(Mweb::Never).await;
+    let pair = RealPair::start(Mweb::Never).await;
     let node = pair.node.rpc();
     // Regtest asks for the height in the coinbase from block 500 on.
     let address = address_for_script(&params(), &our_script()).unwrap();
@@ -124,7 +124,7 @@ async fn wrong_blocks_are_refused_for_their_reason_beside_a_good_one() {
 
 #[tokio::test]
 async fn blocks_with_and_before_the_extension_block_are_accepted() {
-    let pair = LitecoinPair::start(Mweb::Activates).await;
+    let pair = RealPair::start(Mweb::Activates).await;
     let node = pair.node.rpc();
     pair.node.make_wallet().await;
     let address = pair.node.new_address("bech32").await;
@@ -155,7 +155,7 @@ async fn blocks_with_and_before_the_extension_block_are_accepted() {
 
 #[tokio::test]
 async fn blocks_with_witness_transactions_are_accepted_without_the_extension_block() {
-    let pair = LitecoinPair::start(Mweb::Never).await;
+    let pair = RealPair::start(Mweb::Never).await;
     let node = pair.node.rpc();
     pair.node.make_wallet().await;
     let address = pair.node.new_address("bech32").await;
@@ -186,7 +186,7 @@ async fn blocks_with_witness_transactions_are_accepted_without_the_extension_blo
 
 #[tokio::test]
 async fn a_transaction_sent_twice_is_known_and_a_bad_one_refused() {
-    let pair = LitecoinPair::start(Mweb::Never).await;
+    let pair = RealPair::start(Mweb::Never).await;
     let node = pair.node.rpc();
     pair.node.make_wallet().await;
     let address = pair.node.new_address("bech32").await;
@@ -212,7 +212,7 @@ async fn a_transaction_sent_twice_is_known_and_a_bad_one_refused() {
 
 #[tokio::test]
 async fn a_node_alone_or_a_wrong_password_is_told_apart() {
-    let alone = LitecoinNode::start(Mweb::Never, None).await;
+    let alone = RealNode::start(Mweb::Never, None).await;
     let error = alone.rpc().template(None).await.unwrap_err();
     assert!(matches!(error, NodeError::NotReady(_)), "{error}");
     assert_eq!(error.blame(), Blame::Transient);
@@ -233,7 +233,7 @@ async fn a_node_alone_or_a_wrong_password_is_told_apart() {
 
 #[tokio::test]
 async fn a_long_poll_ends_when_a_block_arrives() {
-    let pair = LitecoinPair::start(Mweb::Never).await;
+    let pair = RealPair::start(Mweb::Never).await;
     let node = Arc::new(pair.node.rpc());
     mine(&node).await;
     let first = node.template(None).await.unwrap();
@@ -249,7 +249,7 @@ async fn a_long_poll_ends_when_a_block_arrives() {
 
 #[tokio::test]
 async fn addresses_are_those_of_the_node() {
-    let node = LitecoinNode::start(Mweb::Never, None).await;
+    let node = RealNode::start(Mweb::Never, None).await;
     node.make_wallet().await;
     for kind in ["legacy", "p2sh-segwit", "bech32"] {
         let address = node.new_address(kind).await;
@@ -287,7 +287,7 @@ impl ChainSink for Memory {
 
 #[tokio::test]
 async fn the_follower_goes_along_with_a_real_reorganisation() {
-    let node = LitecoinNode::start(Mweb::Never, None).await;
+    let node = RealNode::start(Mweb::Never, None).await;
     node.make_wallet().await;
     let (ours, theirs) = (node.new_address("bech32").await, node.new_address("bech32").await);
     node.generate(10, &ours).await;

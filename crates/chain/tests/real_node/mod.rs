@@ -1,20 +1,20 @@
-//! Real Litecoin nodes on regtest for tests: `litecoind` twice, since it gives templates only to
-//! who has a peer. Killed when dropped.
+//! Real nodes on regtest for tests: `litecoind` and `bitcoind`, two of each where a peer is needed
+//! (`litecoind` gives templates only to who has one). Killed when dropped.
 //!
 //! Usable from other crates' tests by `#[path]`; needs `gruve_chain`, `gruve_units`, `serde_json`,
 //! `tempfile` and `tokio`.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
 
-use gruve_chain::{NetworkName, Node, RpcNode, params_for};
+use gruve_chain::{ChainParams, NetworkName, Node, RpcNode, params_for};
 use gruve_units::Asset;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-pub const INSTALL: &str = "apt-get update && apt-get install -y --no-install-recommends litecoind";
 const USER: &str = "gruve";
 const PASSWORD: &str = "regtest-only";
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,60 +27,105 @@ pub enum Mweb {
     Never,
 }
 
-/// Two connected nodes; ask the first.
-pub struct LitecoinPair {
-    pub node: LitecoinNode,
-    pub peer: LitecoinNode,
+/// Which program, and how it is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Litecoind(Mweb),
+    Bitcoind,
 }
 
-impl LitecoinPair {
+impl From<Mweb> for Program {
+    fn from(mweb: Mweb) -> Program {
+        Program::Litecoind(mweb)
+    }
+}
+
+impl Program {
+    pub fn params(self) -> ChainParams {
+        let asset = match self {
+            Program::Litecoind(_) => Asset::Ltc,
+            Program::Bitcoind => Asset::Btc,
+        };
+        params_for(asset, NetworkName::Regtest).unwrap()
+    }
+
+    /// What to run, and what installs it.
+    fn command(self) -> (PathBuf, &'static str) {
+        match self {
+            Program::Litecoind(_) => (
+                "litecoind".into(),
+                "apt-get update && apt-get install -y --no-install-recommends litecoind",
+            ),
+            Program::Bitcoind => {
+                let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+                let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+                let cache = cache.unwrap_or_else(|| home().join(".cache"));
+                let built = cache.join("gruve/bin/bitcoind");
+                let path = if built.exists() { built } else { "bitcoind".into() };
+                (path, "scripts/bitcoind-for-tests")
+            }
+        }
+    }
+}
+
+/// Two connected nodes; ask the first.
+pub struct RealPair {
+    pub node: RealNode,
+    pub peer: RealNode,
+}
+
+impl RealPair {
     /// Starts both and waits until they are connected.
-    pub async fn start(mweb: Mweb) -> Self {
-        let node = LitecoinNode::start(mweb, None).await;
-        let peer = LitecoinNode::start(mweb, Some(&node)).await;
+    pub async fn start(program: impl Into<Program>) -> Self {
+        let program = program.into();
+        let node = RealNode::start(program, None).await;
+        let peer = RealNode::start(program, Some(&node)).await;
         wait_until("the nodes are connected", async || {
             node.rpc().info().await.is_ok_and(|info| info.peers > 0)
         })
         .await;
-        LitecoinPair { node, peer }
+        RealPair { node, peer }
     }
 }
 
-/// One `litecoind` with a directory and ports of its own.
-pub struct LitecoinNode {
+/// One node with a directory and ports of its own.
+pub struct RealNode {
+    program: Program,
     child: Child,
     rpc_port: u16,
     p2p_port: u16,
     dir: TempDir,
 }
 
-impl Drop for LitecoinNode {
+impl Drop for RealNode {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl LitecoinNode {
+impl RealNode {
     /// Starts a node and waits until it answers.
-    pub async fn start(mweb: Mweb, peer: Option<&LitecoinNode>) -> Self {
+    pub async fn start(program: impl Into<Program>, peer: Option<&RealNode>) -> Self {
+        let program = program.into();
         // A free port may be taken by another test before the node has it: then once more.
         let mut words = String::new();
         for _ in 0..5 {
-            let mut node = Self::spawn(mweb, peer);
+            let mut node = Self::spawn(program, peer);
             if node.is_up().await {
                 return node;
             }
             words = std::fs::read_to_string(node.dir.path().join("stderr")).unwrap_or_default();
         }
-        panic!("litecoind does not start: {words}");
+        panic!("{program:?} does not start: {words}");
     }
 
-    fn spawn(mweb: Mweb, peer: Option<&LitecoinNode>) -> Self {
+    fn spawn(program: Program, peer: Option<&RealNode>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let stderr = File::create(dir.path().join("stderr")).expect("a file in it");
         let (rpc_port, p2p_port) = free_ports();
-        let mut command = Command::new("litecoind");
+        let (path, install) = program.command();
+        let mut command = Command::new(path);
         command
             // Debian's wrapper script writes a configuration into the home directory.
             .env("HOME", dir.path())
@@ -96,15 +141,15 @@ impl LitecoinNode {
             // mined a block after regtest's genesis of 2011.
             .arg("-maxtipage=2000000000")
             .args(["-fallbackfee=0.0001", "-dbcache=4", "-maxmempool=5", "-par=1"]);
-        if mweb == Mweb::Never {
+        if program == Program::Litecoind(Mweb::Never) {
             command.arg("-vbparams=mweb:4000000000:4000000001");
         }
         if let Some(peer) = peer {
             command.arg(format!("-addnode=127.0.0.1:{}", peer.p2p_port));
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
-        let child = child.unwrap_or_else(|e| panic!("litecoind: {e}. Install it: {INSTALL}"));
-        LitecoinNode { child, rpc_port, p2p_port, dir }
+        let child = child.unwrap_or_else(|e| panic!("{program:?}: {e}. Install it: {install}"));
+        RealNode { program, child, rpc_port, p2p_port, dir }
     }
 
     async fn is_up(&mut self) -> bool {
@@ -138,8 +183,18 @@ impl LitecoinNode {
 
     /// A client for the node.
     pub fn rpc(&self) -> RpcNode {
-        let params = params_for(Asset::Ltc, NetworkName::Regtest).unwrap();
+        self.rpc_with(self.program.params())
+    }
+
+    /// A client that takes it for a node of another chain, or of other rules.
+    pub fn rpc_with(&self, params: ChainParams) -> RpcNode {
         RpcNode::new(&self.url(), USER, PASSWORD, params).unwrap()
+    }
+
+    /// SIGKILL; answers nobody any more.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Any call; panics when the node refuses it.
