@@ -368,6 +368,30 @@ async fn a_long_poll_answers_a_while_after_the_mempool_changed() {
 }
 
 #[tokio::test]
+async fn a_wait_for_a_block_ends_with_it_and_not_before_and_at_once_for_another_tip() {
+    let served = Served::new(3);
+    let tip = served.call("getbestblockhash", json!([])).await;
+    let present = json!({ "hash": tip, "height": 3 });
+    let other = json!([0, "00".repeat(32)]);
+    assert_eq!(served.call("waitfornewblock", other).await, present);
+    assert_eq!(served.call("waitfornewblock", json!([20, tip])).await, present, "the wait is over");
+    let by_name = |tip: &Value| json!({ "current_tip": tip });
+    for params in [|tip: &Value| json!([0, tip]), |_: &Value| json!([0]), by_name] {
+        let tip = served.call("getbestblockhash", json!([])).await;
+        let waiting = served.call("waitfornewblock", params(&tip));
+        tokio::pin!(waiting);
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
+        assert!(early.is_err(), "no block yet");
+        let block = served.bench.mine(&Key::new(1).wpkh(), &[]);
+        let told = tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+        assert_eq!(told["hash"], json!(block.block_hash().to_string()));
+    }
+    for wrong in [json!([-1]), json!(["x"]), json!([0, "xyz"])] {
+        assert!(served.bench.call("waitfornewblock", wrong).is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_wallets_owner_can_call_it() {
     let served = Served::new(1);
     let url = served.server.url();
