@@ -9,6 +9,7 @@
 pub(crate) mod x86;
 
 mod batch;
+mod scrypt;
 // Only the x86 variants have lanes so far; elsewhere `sha2` does all, with its own instructions.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod sha256;
@@ -17,8 +18,9 @@ pub use batch::{
     Prefix, merkle_level, merkle_level_by, sha256d_equal, sha256d_equal_by, sha256d_headers,
     sha256d_headers_by, sha256d_headers_into,
 };
+pub use scrypt::{ScryptLanes, ScryptVariant};
 
-use crate::scrypt_1024_1_1;
+use crate::scrypt_1024_1_1 as scrypt_plain;
 use sha256::Single;
 use std::fmt;
 use std::sync::OnceLock;
@@ -112,10 +114,12 @@ impl fmt::Display for Variant {
     }
 }
 
-/// scrypt of every header, in order.
+/// scrypt of every header, in order. Who hashes often owns a [`ScryptLanes`] instead.
 #[must_use]
 pub fn scrypt_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
-    headers.iter().map(scrypt_1024_1_1).collect()
+    let mut out = vec![[0; 32]; headers.len()];
+    ScryptLanes::new().hash(headers, &mut out);
+    out
 }
 
 /// The variant itself where this processor runs it, else the plain one.
@@ -135,7 +139,7 @@ pub(crate) fn candidates(
 ) {
     match variant {
         #[cfg(target_arch = "x86_64")]
-        Variant::ShaNi2 => x86::sha_ni::scan(job, from, count, top, found),
+        Variant::ShaNi2 => x86::sha_ni_scan::scan(job, from, count, top, found),
         #[cfg(target_arch = "x86_64")]
         Variant::Avx2x8 => x86::scan_avx2(job, from, count, top, found),
         #[cfg(target_arch = "x86_64")]

@@ -91,18 +91,23 @@ impl<'a> Messages<'a> {
         if self.len % 64 < 56 { 1 } else { 2 }
     }
 
-    /// The end of a message with its padding.
+    /// The end of a message of no bytes: the padding of all.
     #[inline(always)]
-    pub(crate) fn end(&self, message: &[u8]) -> End {
+    pub(crate) fn empty_end(&self) -> End {
         let mut end = [[0u8; 64]; 2];
-        let rest = message.as_chunks::<64>().1;
         let bits = 8 * (self.prefix.len as u64 + self.len as u64);
         let flat = end.as_flattened_mut();
-        flat[..rest.len()].copy_from_slice(rest);
-        flat[rest.len()] = 0x80;
+        flat[self.len % 64] = 0x80;
         let last = 64 * self.end_blocks();
         flat[last - 8..last].copy_from_slice(&bits.to_be_bytes());
         end
+    }
+
+    /// Puts the end of a message before its padding.
+    #[inline(always)]
+    pub(crate) fn put_end(&self, message: &[u8], end: &mut End) {
+        let rest = message.as_chunks::<64>().1;
+        end.as_flattened_mut()[..rest.len()].copy_from_slice(rest);
     }
 
     /// The messages from `i` on.
@@ -231,7 +236,9 @@ fn equal_all(variant: Variant, messages: &Messages<'_>, out: &mut [[u8; 32]]) {
 fn plain(messages: &Messages<'_>, message: &[u8]) -> [u8; 32] {
     let mut state = messages.start();
     sha2::block_api::compress256(&mut state, message.as_chunks().0);
-    sha2::block_api::compress256(&mut state, &messages.end(message)[..messages.end_blocks()]);
+    let mut end = messages.empty_end();
+    messages.put_end(message, &mut end);
+    sha2::block_api::compress256(&mut state, &end[..messages.end_blocks()]);
     let mut hash = [0; 32];
     for (bytes, word) in hash.chunks_exact_mut(4).zip(state) {
         bytes.copy_from_slice(&word.to_be_bytes());

@@ -263,13 +263,16 @@ fn hash_again<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]])
 pub(crate) fn equal<W: Lanes<N>, const N: usize>(messages: &Messages<'_>, out: &mut [[u8; 32]]) {
     let start = messages.start().map(|x| W::splat(x));
     let last = out.len().saturating_sub(1);
+    let mut ends = [messages.empty_end(); N];
     for (group, out) in out.chunks_mut(N).enumerate() {
         let lanes: [&[u8]; N] = std::array::from_fn(|i| messages.get((group * N + i).min(last)));
         let mut states = start;
         for i in 0..messages.whole_blocks() {
             states = W::compress(&states, transposed(lanes.map(|m| block_of(m, i))));
         }
-        let ends = lanes.map(|m| messages.end(m));
+        for (message, end) in lanes.iter().zip(&mut ends) {
+            messages.put_end(message, end);
+        }
         for i in 0..messages.end_blocks() {
             let blocks = ends.each_ref().map(|end| &end[i]);
             states = W::compress(&states, transposed(blocks));

@@ -1,7 +1,7 @@
 //! Every variant against the plain one.
 
 use super::*;
-use crate::{HeaderScanner, merkle_root_from_branch, pow_hash, sha256d};
+use crate::{HeaderScanner, merkle_root_from_branch, pow_hash, scrypt_1024_1_1, sha256d};
 use gruve_units::{Algorithm, Class, Target};
 use proptest::prelude::*;
 
@@ -122,11 +122,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn every_scrypt_variant_hashes_like_the_plain_one(
+        headers in proptest::collection::vec(header(), 0..14)
+    ) {
+        let plain: Vec<_> = headers.iter().map(scrypt_1024_1_1).collect();
+        prop_assert_eq!(&scrypt_headers(&headers), &plain);
+        for &v in ScryptVariant::available() {
+            let mut out = vec![[0; 32]; headers.len()];
+            let mut lanes = ScryptLanes::by(v);
+            // Twice: scratchpads are used again.
+            for _ in 0..2 {
+                out.fill([0; 32]);
+                lanes.hash(&headers, &mut out);
+                prop_assert_eq!(&out, &plain, "{}", v);
+            }
+        }
+    }
+}
+
 #[test]
-fn scrypt_lanes_hash_like_the_plain_one() {
-    let headers: Vec<[u8; 80]> = (0..19u8).map(|i| [i.wrapping_mul(13); 80]).collect();
-    let plain: Vec<_> = headers.iter().map(scrypt_1024_1_1).collect();
-    assert_eq!(scrypt_headers(&headers), plain);
+fn every_scrypt_variant_that_the_processor_has_passes_its_own_check() {
+    #[cfg(target_arch = "x86_64")]
+    assert_eq!(ScryptVariant::available().len(), if x86::has_avx2() { 2 } else { 1 });
+    assert!(ScryptVariant::available().contains(&ScryptVariant::best()));
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! feature on this processor, and the register types are private to this module and made only
 //! inside those functions.
 
+pub(crate) mod salsa;
 pub(crate) mod sha_ni;
+pub(crate) mod sha_ni_scan;
 
 use super::batch::Messages;
 use super::sha256::{self, Bits, Lanes, Single};

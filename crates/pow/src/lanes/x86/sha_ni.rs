@@ -4,72 +4,80 @@
 //! The argument behind every `unsafe` here is that of [`super`]: the public functions run only
 //! where the features were detected, which each asserts.
 
-use crate::lanes::batch::{Messages, block_of};
-use crate::lanes::sha256::{HASH_BITS, HEADER_BITS, IV, K, NODE_BITS, PAD, Single, pair};
+use crate::lanes::batch::{End, Messages, block_of};
+use crate::lanes::sha256::{HASH_BITS, IV, K, NODE_BITS, PAD};
 use std::arch::x86_64::*;
 
-/// Streams interleaved for batches.
-const STREAMS: usize = 2;
-
-/// See [`crate::lanes::candidates`].
-pub(crate) fn scan(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
-    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, on the line above.
-    unsafe { scan_inner(job, from, count, top, found) }
-}
+/// Messages of a batch whose ends are prepared before they are hashed.
+const CHUNK: usize = 16;
 
 /// See [`Messages`].
 pub(crate) fn equal(messages: &Messages<'_>, out: &mut [[u8; 32]]) {
     assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
-    let (groups, rest) = out.as_chunks_mut::<STREAMS>();
-    let done = STREAMS * groups.len();
-    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
-    unsafe {
-        for (i, group) in groups.iter_mut().enumerate() {
-            equal_group(messages, STREAMS * i, group);
+    let mut ends = [messages.empty_end(); CHUNK];
+    for (i, out) in out.chunks_mut(CHUNK).enumerate() {
+        // All ends before all hashing: a load right after stores of other widths has to wait.
+        for (j, end) in ends.iter_mut().enumerate().take(out.len()) {
+            messages.put_end(messages.get(CHUNK * i + j), end);
         }
-        for (i, one) in rest.iter_mut().enumerate() {
-            equal_group(messages, done + i, std::array::from_mut(one));
+        let mut at = 0;
+        macro_rules! groups {
+            ($streams:literal) => {
+                while let Some(out) = out[at..].first_chunk_mut::<$streams>()
+                    && let Some(ends) = ends[at..].first_chunk()
+                {
+                    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
+                    unsafe { equal_group::<$streams>(messages, CHUNK * i + at, ends, out) };
+                    at += $streams;
+                }
+            };
         }
+        groups!(4);
+        groups!(2);
+        groups!(1);
     }
 }
 
 /// See [`crate::lanes::merkle_level`].
 pub(crate) fn nodes(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
-    let (groups, rest) = nodes.as_chunks_mut::<STREAMS>();
-    let (right_groups, right_rest) = siblings.as_chunks::<STREAMS>();
-    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
-    unsafe {
-        for (left, right) in groups.iter_mut().zip(right_groups) {
-            nodes_group(left, right);
-        }
-        for (left, right) in rest.iter_mut().zip(right_rest) {
-            nodes_group(std::array::from_mut(left), std::array::from_ref(right));
-        }
+    let mut at = 0;
+    macro_rules! groups {
+        ($streams:literal) => {
+            while let Some(left) = nodes[at..].first_chunk_mut::<$streams>()
+                && let Some(right) = siblings.get(at..).and_then(<[_]>::first_chunk)
+            {
+                // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
+                unsafe { nodes_group::<$streams>(left, right) };
+                at += $streams;
+            }
+        };
     }
+    groups!(4);
+    groups!(2);
+    groups!(1);
 }
 
 /// A state as the SHA instructions hold it: words a, b, e, f and c, d, g, h.
-type State = (__m128i, __m128i);
+pub(super) type State = (__m128i, __m128i);
 type Block = [__m128i; 4];
 
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn words(a: u32, b: u32, c: u32, d: u32) -> __m128i {
+pub(super) fn words(a: u32, b: u32, c: u32, d: u32) -> __m128i {
     _mm_set_epi32(d.cast_signed(), c.cast_signed(), b.cast_signed(), a.cast_signed())
 }
 
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn state_of(s: &[u32; 8]) -> State {
+pub(super) fn state_of(s: &[u32; 8]) -> State {
     (words(s[5], s[4], s[1], s[0]), words(s[7], s[6], s[3], s[2]))
 }
 
 /// The words of a state in order.
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn in_order((abef, cdgh): State) -> (__m128i, __m128i) {
+pub(super) fn in_order((abef, cdgh): State) -> (__m128i, __m128i) {
     // (f e b a) and (h g d c), low lane first, to (a b c d) and (e f g h).
     let feba = _mm_shuffle_epi32::<0x1b>(abef);
     let ghcd = _mm_shuffle_epi32::<0xb1>(cdgh);
@@ -83,13 +91,19 @@ fn swap_bytes(x: __m128i) -> __m128i {
     _mm_shuffle_epi8(x, _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203))
 }
 
+/// Loads a block of every stream. (No closures here and below: a closure has this function's
+/// features, what calls it has not, and then it is not inlined.)
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn load(block: &[u8; 64]) -> Block {
-    [0, 16, 32, 48].map(|at| {
-        // SAFETY: 16 bytes from `at` on are in the block; the load takes any alignment.
-        swap_bytes(unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) })
-    })
+fn load<const S: usize>(blocks: [&[u8; 64]; S]) -> [Block; S] {
+    let mut out = [[words(0, 0, 0, 0); 4]; S];
+    for (out, block) in out.iter_mut().zip(blocks) {
+        for (quad, bytes) in out.iter_mut().zip(block.as_chunks::<16>().0) {
+            // SAFETY: a chunk has a register's 16 bytes; the load takes any alignment.
+            *quad = swap_bytes(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
+        }
+    }
+    out
 }
 
 /// Four rounds of every stream, with the message words plus the round constants.
@@ -206,15 +220,25 @@ fn hash_again<const S: usize>(states: &[State; S], out: &mut [[u8; 32]; S]) {
 }
 
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn equal_group<const S: usize>(messages: &Messages<'_>, first: usize, out: &mut [[u8; 32]; S]) {
-    let all: [&[u8]; S] = std::array::from_fn(|i| messages.get(first + i));
+fn equal_group<const S: usize>(
+    messages: &Messages<'_>,
+    first: usize,
+    ends: &[End; S],
+    out: &mut [[u8; 32]; S],
+) {
     let mut states = [state_of(&messages.start()); S];
+    let mut blocks = [&[0; 64]; S];
     for i in 0..messages.whole_blocks() {
-        compress(&mut states, all.map(|m| load(block_of(m, i))));
+        for (stream, block) in blocks.iter_mut().enumerate() {
+            *block = block_of(messages.get(first + stream), i);
+        }
+        compress(&mut states, load(blocks));
     }
-    let ends = all.map(|m| messages.end(m));
     for i in 0..messages.end_blocks() {
-        compress(&mut states, ends.each_ref().map(|end| load(&end[i])));
+        for (block, end) in blocks.iter_mut().zip(ends) {
+            *block = &end[i];
+        }
+        compress(&mut states, load(blocks));
     }
     hash_again(&states, out);
 }
@@ -222,29 +246,16 @@ fn equal_group<const S: usize>(messages: &Messages<'_>, first: usize, out: &mut 
 #[target_feature(enable = "sha,ssse3,sse4.1")]
 fn nodes_group<const S: usize>(left: &mut [[u8; 32]; S], right: &[[u8; 32]; S]) {
     let mut states = [state_of(&IV); S];
-    compress(&mut states, std::array::from_fn(|i| load(&pair(&left[i], &right[i]))));
-    compress_node_padding(&mut states);
-    hash_again(&states, left);
-}
-
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn scan_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    let midstate = state_of(&job.midstate);
-    let [t0, t1, t2] = job.tail;
-    let (pad, zero, bits) = (words(PAD, 0, 0, 0), words(0, 0, 0, 0), words(0, 0, 0, HEADER_BITS));
-    let mut done = 0u32;
-    while done < count {
-        let nonces = [from.wrapping_add(done), from.wrapping_add(done).wrapping_add(1)];
-        let mut states = [midstate; 2];
-        let blocks = nonces.map(|n| [words(t0, t1, t2, n.swap_bytes()), pad, zero, bits]);
-        compress(&mut states, blocks);
-        for (nonce, (_, cdgh)) in nonces.into_iter().zip(second(&states)) {
-            // h is the lowest word of the second half.
-            let h = _mm_cvtsi128_si32(cdgh).cast_unsigned();
-            if done < count && h.swap_bytes() <= top {
-                found.push(nonce);
-            }
-            done = done.saturating_add(1);
+    let mut blocks = [[words(0, 0, 0, 0); 4]; S];
+    for (block, (left, right)) in blocks.iter_mut().zip(left.iter().zip(right)) {
+        for (quad, bytes) in
+            block.iter_mut().zip(left.as_chunks::<16>().0.iter().chain(right.as_chunks().0))
+        {
+            // SAFETY: a chunk has a register's 16 bytes; the load takes any alignment.
+            *quad = swap_bytes(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
         }
     }
+    compress(&mut states, blocks);
+    compress_node_padding(&mut states);
+    hash_again(&states, left);
 }
