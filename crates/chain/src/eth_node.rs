@@ -7,7 +7,7 @@
 
 use crate::NodeError;
 use async_trait::async_trait;
-use gruve_units::{Hashrate, Target};
+use gruve_units::{Hashrate, Target, Timestamp};
 
 /// What a node wants hashed (`eth_getWork`). Hashes as they are written, most significant byte
 /// first.
@@ -28,6 +28,10 @@ pub struct NodeWork {
 pub trait EthNode: Send + Sync {
     /// What to hash now.
     async fn get_work(&self) -> Result<NodeWork, NodeError>;
+
+    /// The time in the block that the node is making, which is its clock's; `None` where it does not
+    /// say.
+    async fn pending_time(&self) -> Result<Option<Timestamp>, NodeError>;
 
     /// Sends a solution; whether the node took it. No means: not valid, or for work that the node
     /// has forgotten.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_chain::{EthNode as _, EthRpcNode, EthRpcOptions, NodeError, NodeWork};
-use gruve_units::{Blame, Blamed, Duration, Hashrate, Target};
+use gruve_units::{Blame, Blamed, Duration, Hashrate, Target, Timestamp};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -115,6 +115,19 @@ async fn solutions_and_rates_are_written_as_nodes_read_them() {
     assert_eq!(*stand_in.asked.lock().unwrap(), [submit, rate]);
     let stand_in = StandIn::result(json!(false)).await;
     assert!(!stand_in.node.submit_work(1, &header, &mix).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_nodes_clock_is_read_where_it_says_it_and_no_answer_is_none() {
+    let stand_in = StandIn::result(json!({ "timestamp": "0x6553f100", "number": null })).await;
+    let time = stand_in.node.pending_time().await.unwrap();
+    assert_eq!(time, Some(Timestamp::from_secs(1_700_000_000)));
+    for result in [json!(null), json!({}), json!({ "timestamp": "0x7fffffffffffffff" })] {
+        let stand_in = StandIn::result(result).await;
+        assert_eq!(stand_in.node.pending_time().await.unwrap(), None);
+    }
+    let stand_in = StandIn::error(-32601, "no such method").await;
+    assert_eq!(stand_in.node.pending_time().await.unwrap(), None);
 }
 
 #[tokio::test]

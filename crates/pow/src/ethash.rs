@@ -120,6 +120,20 @@ impl EthashEpoch {
         (0..steps).fold([0; 32], |seed, _| Keccak256::digest(seed).into())
     }
 
+    /// The epoch with this seed: of the work of a node that does not say its block.
+    #[must_use]
+    pub fn of_seed(algorithm: Algorithm, seed_hash: &[u8; 32]) -> Option<Self> {
+        let steps = if algorithm == Algorithm::Etchash { 2 } else { 1 };
+        let mut own = [0; 32];
+        for number in 0..=Self::MAX {
+            if own == *seed_hash {
+                return Self::new(algorithm, u64::from(number)).ok();
+            }
+            own = (0..steps).fold(own, |seed, _| Keccak256::digest(seed).into());
+        }
+        None
+    }
+
     /// Items (of 64 bytes) in the cache: a prime.
     #[must_use]
     pub fn cache_items(self) -> u32 {
@@ -280,10 +294,24 @@ pub fn hash_light(cache: &LightCache, header_hash: &[u8; 32], nonce: u64) -> ([u
     for (out, w) in mix_hash.chunks_exact_mut(4).zip(mix.as_chunks::<4>().0) {
         out.copy_from_slice(&fnv(fnv(fnv(w[0], w[1]), w[2]), w[3]).to_le_bytes());
     }
+    (mix_hash, final_of(&seed, &mix_hash))
+}
+
+/// The final hash of a header hash with a nonce and a mix hash that somebody *claims* for them. Cheap:
+/// what a claim does not reach, the truth does not reach either, unless the claim is wrong.
+#[must_use]
+pub fn claimed_hash(header_hash: &[u8; 32], nonce: u64, mix_hash: &[u8; 32]) -> [u8; 32] {
+    let mut start = [0; 40];
+    start[..32].copy_from_slice(header_hash);
+    start[32..].copy_from_slice(&nonce.to_le_bytes());
+    final_of(&keccak512(&start), mix_hash)
+}
+
+fn final_of(seed: &Item, mix_hash: &[u8; 32]) -> [u8; 32] {
     let mut last = Keccak256::new();
-    last.update(bytes(&seed));
+    last.update(bytes(seed));
     last.update(mix_hash);
-    (mix_hash, last.finalize().into())
+    last.finalize().into()
 }
 
 #[cfg(test)]
@@ -294,6 +322,19 @@ mod tests {
     fn an_etchash_seed_is_the_ethash_seed_of_twice_the_epoch() {
         let seed = |a, n| EthashEpoch::new(a, n).unwrap().seed_hash();
         assert_eq!(seed(Algorithm::Etchash, 195), seed(Algorithm::Ethash, 390));
+    }
+
+    #[test]
+    fn a_seed_says_its_epoch() {
+        for (algorithm, number) in
+            [(Algorithm::Ethash, 0), (Algorithm::Ethash, 89), (Algorithm::Etchash, 191)]
+        {
+            let epoch = EthashEpoch::new(algorithm, number).unwrap();
+            assert_eq!(EthashEpoch::of_seed(algorithm, &epoch.seed_hash()), Some(epoch));
+        }
+        let odd = EthashEpoch::new(Algorithm::Ethash, 3).unwrap().seed_hash();
+        assert_eq!(EthashEpoch::of_seed(Algorithm::Etchash, &odd), None);
+        assert_eq!(EthashEpoch::of_seed(Algorithm::Ethash, &[7; 32]), None);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! node gives one. Sending twice does no harm: nodes answer *duplicate*.
 
 use crate::lane::Seldom;
-use gruve_chain::{Node, SubmitOutcome, hash_to_text};
+use async_trait::async_trait;
+use gruve_chain::{Node, NodeError, SubmitOutcome, hash_to_text};
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
 use gruve_units::{Blame, Blamed as _, Clock, LaneId};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,10 +22,27 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Tries until the next start of the house: about an hour. By then the chain has moved on.
 const TRIES_MAX: u32 = 360;
 
+/// Where a lane's blocks go.
+#[async_trait]
+pub(crate) trait Destination: Send + Sync {
+    /// Sends the bytes of a [`BlockRecord`].
+    async fn submit(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError>;
+}
+
+/// A node that takes whole blocks.
+pub(crate) struct BlockNode(pub(crate) Arc<dyn Node>);
+
+#[async_trait]
+impl Destination for BlockNode {
+    async fn submit(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError> {
+        self.0.submit_block(block).await
+    }
+}
+
 /// Sends blocks to one lane's node.
 pub(crate) struct BlockSender {
     lane: LaneId,
-    node: Arc<dyn Node>,
+    node: Arc<dyn Destination>,
     log: ShareLog,
     clock: Arc<dyn Clock>,
     /// Rung when the node has taken a block: there is a new template.
@@ -39,7 +57,7 @@ pub(crate) struct BlockSender {
 impl BlockSender {
     pub(crate) fn new(
         lane: LaneId,
-        node: Arc<dyn Node>,
+        node: Arc<dyn Destination>,
         log: ShareLog,
         clock: Arc<dyn Clock>,
         nudge: Arc<Notify>,
@@ -119,7 +137,7 @@ impl BlockSender {
         let hash = hash_to_text(&block.block_hash);
         let mut wait = RETRY_FIRST;
         for _ in 0..TRIES_MAX {
-            match self.node.submit_block(&block.block).await {
+            match self.node.submit(&block.block).await {
                 Ok(SubmitOutcome::Accepted | SubmitOutcome::Duplicate) => {
                     tracing::info!(lane = %self.lane, hash, "the node took the block");
                     return Some(true);

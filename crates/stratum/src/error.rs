@@ -19,6 +19,9 @@ pub enum StratumError {
     /// The node.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// Work of the Ethash family that cannot be hashed.
+    #[error(transparent)]
+    Ethash(#[from] crate::eth::EpochFault),
     /// A template that cannot be mined.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -31,6 +34,7 @@ impl Blamed for StratumError {
             StratumError::Options(_) => Blame::Rejected,
             StratumError::Log(e) => e.blame(),
             StratumError::Node(e) => e.blame(),
+            StratumError::Ethash(e) => e.blame(),
             StratumError::Job(e) => e.blame(),
         }
     }

@@ -19,7 +19,7 @@
 //! the start is held against the node's: until a template has come that is not more than
 //! [`AHEAD_OF_NODE_MAX`] behind it, nothing is sealed and no job is made.
 
-use crate::blocks::BlockSender;
+use crate::blocks::{BlockNode, BlockSender};
 use crate::error::StratumError;
 use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
 use crate::machines::Stamps;
@@ -122,7 +122,7 @@ impl LaneWork {
         let algorithm = options.node.params().algorithm;
         let blocks = Arc::new(BlockSender::new(
             options.lane.clone(),
-            Arc::clone(&options.node),
+            Arc::new(BlockNode(Arc::clone(&options.node))),
             options.share_log.clone(),
             Arc::clone(&options.clock),
             Arc::clone(&nudge),

@@ -135,3 +135,30 @@ pub const V2_IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How often the machines' classes are written down: loses a minute's at most, and costs the disk
 /// 1.6 MB a minute at the most.
 pub const CLASSES_SAVED_EVERY: Duration = Duration::from_secs(60);
+
+/// Works of the Ethash family kept alive: a minute at one in 3 s (geth remakes its block so often),
+/// five at one a block of 13 s. A solution of any of them is sent, because it may make an uncle
+/// (six generations at the most). Each holds its claims: 5 MB at the most, 120 MB together.
+pub const ETH_WORKS_MAX: usize = 24;
+
+/// Shares of one header hash from all sessions of a lane: 20,000 a second for a block of 13 s, five
+/// times what 20,000 machines with a share in five seconds send. 18 bytes each: 5 MB. Beyond it
+/// shares are refused with code 20, because they could not be told from repeated ones.
+pub const ETH_CLAIMS_PER_WORK_MAX: usize = 1 << 18;
+
+/// Shares of one header hash and class from one session, so that one miner cannot use up what all
+/// have together: 315 a second for a block of 13 s, while its difficulty is still far too low.
+pub const ETH_SHARES_PER_WORK_MAX: usize = 4096;
+
+/// Header hashes remembered after their works have gone, half a day of blocks: a node that gives one
+/// of them again (it hangs, or another takes its place) would let old shares in once more. 32 bytes
+/// each.
+pub const ETH_HEADERS_REMEMBERED: usize = 4096;
+
+/// Light caches held: the one in use, the next, and the last for late shares. 16 MB each at epoch 0,
+/// 285 MB at the highest epoch served.
+pub const ETH_CACHES_MAX: usize = 3;
+
+/// How many blocks before an epoch's end the next cache is made: an hour of 13 s each; making it
+/// takes seconds.
+pub const ETH_CACHE_AHEAD_BLOCKS: u64 = 300;

@@ -10,7 +10,7 @@
 use super::{NodeError, Value, http, json, malformed};
 use crate::{EthNode, NodeWork};
 use async_trait::async_trait;
-use gruve_units::{Duration, Hashrate, Target};
+use gruve_units::{Blame, Blamed as _, Duration, Hashrate, Target, Timestamp};
 
 /// Errors that mean *not now*: no work yet, no peers, still syncing (the range that JSON-RPC 2.0
 /// leaves to servers; `-32000` in geth and its descendants).
@@ -92,6 +92,17 @@ impl EthNode for EthRpcNode {
         Ok(NodeWork { header_hash: hash(0)?, seed_hash: hash(1)?, target, height })
     }
 
+    async fn pending_time(&self) -> Result<Option<Timestamp>, NodeError> {
+        const METHOD: &str = "eth_getBlockByNumber";
+        let block = match self.call(METHOD, json!(["pending", false])).await {
+            // A node that makes no blocks of its own has no such block.
+            Err(e) if e.blame() != Blame::Transient => return Ok(None),
+            other => other?,
+        };
+        let time = block.get("timestamp").and_then(Value::as_str).and_then(quantity_of);
+        Ok(time.and_then(|secs| i64::try_from(secs).ok()).and_then(timestamp_of))
+    }
+
     async fn submit_work(
         &self,
         nonce: u64,
@@ -109,6 +120,11 @@ impl EthNode for EthRpcNode {
         let params = json!([format!("0x{:x}", rate.0), format!("0x{}", hex::encode(id))]);
         self.ask("eth_submitHashrate", params).await
     }
+}
+
+/// Seconds as a time; beyond what counts in microseconds it is no time.
+fn timestamp_of(secs: i64) -> Option<Timestamp> {
+    secs.checked_mul(1_000_000).map(Timestamp)
 }
 
 /// Exactly 32 bytes of data.

@@ -1,0 +1,579 @@
+//! One connection's session, pure. The dialect shows in its first message.
+//!
+//! Classes: a NiceHash connection has nonces of its own, so it has a class of its own, which the
+//! difficulty control steers; the others choose their nonces freely and all have the lane's free
+//! class (why: [`super::claims`]). A header hash has one class for a connection; another comes with
+//! the next header, or sooner if it is lower and nothing was counted of this one.
+//!
+//! Work is given after login, for NiceHash's dialect and stratum/1 at once, for eth-proxy when it is
+//! asked for and from then on whenever it changes. BzMiner logs in only when it has seen work, so it
+//! is given some before.
+
+use super::claims::Part;
+use super::dialect::{self, Dialect, Form};
+use super::extranonce::{Extranonce1, Extranonces};
+use super::work::{EthState, EthWork};
+use crate::difficulty::class_of_wire_difficulty;
+use crate::limits;
+use crate::machines::Refused;
+use crate::meter::Meter;
+use crate::notify::set_difficulty;
+use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
+use crate::session::handshake::{is_login, printable};
+use crate::session::request::{self, Line, Params, Request};
+use crate::session::{CloseReason, Refusal, SessionRules, Worker, reply};
+use crate::vardiff::Vardiff;
+use gruve_units::{Class, Entropy, Hashrate, JobId, Timestamp};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What NiceHash's dialect is called in `mining.subscribe`.
+const NICEHASH: &str = "EthereumStratum/1.0.0";
+/// What every version of it begins with.
+const ETHEREUM_STRATUM: &str = "EthereumStratum/";
+
+const HTTP_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
+    Connection: close\r\n\r\nThis port speaks Stratum for Ethash.\n";
+
+const NO_WORK: Refusal = Refusal::new(21, "no work yet");
+const OTHER_VERSION: Refusal = Refusal::new(20, "only EthereumStratum/1.0.0 is spoken here");
+
+/// Makes the sessions of a gateway.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    rules: Arc<SessionRules>,
+    extranonces: Extranonces,
+}
+
+impl Sessions {
+    /// For sessions under these rules.
+    #[must_use]
+    pub fn new(rules: Arc<SessionRules>, entropy: &dyn Entropy) -> Sessions {
+        Sessions { rules, extranonces: Extranonces::new(entropy) }
+    }
+
+    /// A session that has just connected; `None` when as many live as can have nonces of their own.
+    #[must_use]
+    pub fn open(&self, now: Timestamp) -> Option<EthSession> {
+        self.extranonces.take().map(|part| EthSession::new(Arc::clone(&self.rules), part, now))
+    }
+}
+
+/// A header hash at one class, as given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) name: JobId,
+    pub(super) class: Class,
+    /// Shares counted of it.
+    pub(super) shares: usize,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct EthSession {
+    rules: Arc<SessionRules>,
+    pub(super) extranonce: Extranonce1,
+    connected_at: Timestamp,
+    last_line_at: Timestamp,
+    last_share_at: Option<Timestamp>,
+    pub(super) dialect: Option<Dialect>,
+    /// Whether an eth-proxy miner has asked for work.
+    asked_for_work: bool,
+    agent: String,
+    pub(super) workers: Vec<Worker>,
+    /// The login being looked up: its request's id, how to reply, the login.
+    asking: Option<(String, Form, String)>,
+    refused_logins: u32,
+    /// The easiest class the miner wants.
+    floor: Class,
+    vardiff: Vardiff,
+    /// The class to give from the next work on.
+    wanted: Class,
+    /// The class last given.
+    told: Option<Class>,
+    pub(super) state: Option<Arc<EthState>>,
+    /// What was given of the living works, oldest first.
+    pub(super) given: Vec<Given>,
+    meter: Meter,
+    reported: Option<Hashrate>,
+    bad_lines: u32,
+    judged: u32,
+    bad_shares: u32,
+    accepted: u64,
+    rejected: u64,
+}
+
+impl EthSession {
+    /// A session that has just connected.
+    #[must_use]
+    pub fn new(rules: Arc<SessionRules>, extranonce: Extranonce1, now: Timestamp) -> EthSession {
+        let vardiff = Vardiff::new(rules.class_range, rules.start_class, rules.share_interval, now);
+        EthSession {
+            floor: rules.class_range.0,
+            wanted: vardiff.class(),
+            vardiff,
+            rules,
+            extranonce,
+            connected_at: now,
+            last_line_at: now,
+            last_share_at: None,
+            dialect: None,
+            asked_for_work: false,
+            agent: String::new(),
+            workers: Vec::new(),
+            asking: None,
+            refused_logins: 0,
+            told: None,
+            state: None,
+            given: Vec::new(),
+            meter: Meter::new(now),
+            reported: None,
+            bad_lines: 0,
+            judged: 0,
+            bad_shares: 0,
+            accepted: 0,
+            rejected: 0,
+        }
+    }
+
+    /// The rate that the miner says it has; it decides nothing.
+    #[must_use]
+    pub fn reported(&self) -> Option<Hashrate> {
+        self.reported
+    }
+
+    /// Shares accepted and refused.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.accepted, self.rejected)
+    }
+
+    fn line(&mut self, line: &[u8], now: Timestamp, round: &mut Round) -> Step {
+        self.last_line_at = now;
+        match request::read(line) {
+            Line::Empty | Line::Answer => Step::Continue,
+            Line::Http => {
+                round.text.extend_from_slice(HTTP_ANSWER.as_bytes());
+                Step::Close(CloseReason::Http)
+            }
+            Line::Bad => {
+                self.bad_lines += 1;
+                if self.bad_lines >= limits::BAD_LINES_MAX {
+                    Step::Close(CloseReason::BadLines)
+                } else {
+                    Step::Continue
+                }
+            }
+            Line::Request(request) => self.request(&request, line, now, round),
+        }
+    }
+
+    fn request(
+        &mut self,
+        request: &Request<'_>,
+        line: &[u8],
+        now: Timestamp,
+        round: &mut Round,
+    ) -> Step {
+        let method = request.method.as_ref();
+        let form = Form::of(method);
+        match method {
+            "mining.submit" | "eth_submitWork" => return self.submit(request, line, now, round),
+            "mining.authorize" => return self.log_in(request, None, &mut round.text),
+            "eth_submitLogin" => {
+                self.dialect.get_or_insert(Dialect::EthProxy);
+                return self.log_in(request, worker_of(line).as_deref(), &mut round.text);
+            }
+            "mining.subscribe" => self.subscribe(request, now, &mut round.text),
+            "eth_getWork" => self.get_work(request, now, &mut round.text),
+            "eth_submitHashrate" => self.hashrate(request, &mut round.text),
+            "mining.extranonce.subscribe" => form.ok(&mut round.text, request.id, "true"),
+            "mining.suggest_difficulty" => {
+                if let Some(d) = Params::read(&request.params).and_then(|p| p.number(0)) {
+                    self.wish(d);
+                }
+                form.ok(&mut round.text, request.id, "true");
+            }
+            "mining.ping" => form.ok(&mut round.text, request.id, "\"pong\""),
+            "pong" | "mining.pong" => {}
+            _ if request.is_notification() => {}
+            // Also `mining.hello`: a miner of EthereumStratum/2.0.0 then tries 1.0.0.
+            _ => form.refused(&mut round.text, request.id, "null", reply::UNKNOWN_METHOD),
+        }
+        Step::Continue
+    }
+
+    /// Decides the dialect, once. A later one is answered as the first.
+    fn subscribe(&mut self, request: &Request<'_>, now: Timestamp, out: &mut Vec<u8>) {
+        let params = Params::read(&request.params);
+        let text = |i| params.as_ref().and_then(|p| p.text(i)).unwrap_or_default();
+        let (agent, version) = (text(0), text(1));
+        if version.starts_with(ETHEREUM_STRATUM) && version != NICEHASH && self.dialect.is_none() {
+            reply::refused(out, request.id, "null", OTHER_VERSION);
+            return;
+        }
+        self.agent = printable(&agent);
+        let spoken = if version == NICEHASH { Dialect::NiceHash } else { Dialect::Stratum };
+        match self.dialect.get_or_insert(spoken) {
+            Dialect::NiceHash => {
+                let part = self.extranonce.to_hex();
+                let result = format!(r#"[["mining.notify","{part}","{NICEHASH}"],"{part}"]"#);
+                reply::ok(out, request.id, &result);
+            }
+            Dialect::Stratum | Dialect::EthProxy => reply::ok(out, request.id, "true"),
+        }
+        self.give(now, out);
+    }
+
+    /// `mining.authorize` and `eth_submitLogin`: the driver looks the login up; until then no other
+    /// line is read. A `worker` beside a login without a dot is the machine's name.
+    fn log_in(&mut self, request: &Request<'_>, worker: Option<&str>, out: &mut Vec<u8>) -> Step {
+        let form = Form::of(&request.method);
+        let params = Params::read(&request.params);
+        let text = |i| params.as_ref().and_then(|p| p.text(i)).unwrap_or_default();
+        let (user, password) = (with_worker(&text(0), worker), text(1));
+        if !is_login(&user)
+            || password.len() > limits::PASSWORD_BYTES_MAX
+            || self.workers.len() >= limits::WORKERS_MAX
+        {
+            form.refused(out, request.id, "false", reply::UNAUTHORISED);
+            self.refused_logins += 1;
+            return if self.refused_logins > limits::LOGINS_REFUSED_MAX {
+                Step::Close(CloseReason::Logins)
+            } else {
+                Step::Continue
+            };
+        }
+        if self.refused_logins >= limits::LOGINS_REFUSED_MAX {
+            return Step::Close(CloseReason::Logins);
+        }
+        self.asking = Some((request.id.to_owned(), form, user.clone()));
+        Step::Authorize { user, password: password.into_owned() }
+    }
+
+    /// `d=1,md=1`: a difficulty to begin with and the easiest wanted, in units of 2^32 hashes.
+    fn wishes_in(&mut self, password: &str) {
+        for (name, value) in password.split(',').filter_map(|w| w.split_once('=')) {
+            let Ok(value) = value.trim().parse::<f64>() else { continue };
+            match name.trim() {
+                "d" => self.wish(value),
+                "md" => self.set_floor(value),
+                _ => {}
+            }
+        }
+    }
+
+    /// Heeded until the first share: after that the control knows better.
+    fn wish(&mut self, difficulty: f64) {
+        let range = (self.floor, self.hardest());
+        let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
+        if let Some(class) = class.filter(|_| self.accepted == 0) {
+            self.wanted = class;
+        }
+    }
+
+    fn set_floor(&mut self, difficulty: f64) {
+        let range = (self.rules.class_range.0, self.hardest());
+        if let Some(class) = class_of_wire_difficulty(self.rules.algorithm, difficulty, range) {
+            self.floor = class;
+            self.vardiff.set_range((class, self.hardest()));
+            self.wanted = self.wanted.max(class);
+        }
+    }
+
+    fn hardest(&self) -> Class {
+        let network = self.state.as_ref().map(|s| s.current.class_max());
+        self.rules.class_range.1.min(network.unwrap_or(self.rules.class_range.1))
+    }
+
+    /// `eth_getWork`: the newest work, at the class that this session has it.
+    fn get_work(&mut self, request: &Request<'_>, now: Timestamp, out: &mut Vec<u8>) {
+        if self.dialect != Some(Dialect::EthProxy) || self.workers.is_empty() {
+            Form::JsonRpc.refused(out, request.id, "null", reply::UNAUTHORISED);
+            return;
+        }
+        let Some(state) = self.state.clone() else {
+            Form::JsonRpc.refused(out, request.id, "null", NO_WORK);
+            return;
+        };
+        self.asked_for_work = true;
+        let class = self.take(&state, now).unwrap_or_else(|| self.class_of(&state.current));
+        let result = dialect::get_work_result(&state.current, class);
+        Form::JsonRpc.ok(out, request.id, &result);
+    }
+
+    /// `eth_submitHashrate`: noted. What counts is what shares prove.
+    fn hashrate(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
+        let rate =
+            Params::read(&request.params).and_then(|p| p.text(0)).and_then(|t| dialect::rate(&t));
+        match rate {
+            Some(rate) => {
+                self.reported = Some(Hashrate(rate));
+                Form::JsonRpc.ok(out, request.id, "true");
+            }
+            None => Form::JsonRpc.refused(out, request.id, "false", reply::SHAPE),
+        }
+    }
+
+    /// Whether work may be sent that was not asked for.
+    fn may_be_given(&self) -> bool {
+        let logged_in = !self.workers.is_empty();
+        match self.dialect {
+            None => false,
+            Some(Dialect::EthProxy) => logged_in && self.asked_for_work,
+            Some(_) => logged_in || is_bzminer(&self.agent),
+        }
+    }
+
+    /// Gives the newest work at the wanted class, if it may be given and is not yet.
+    fn give(&mut self, now: Timestamp, out: &mut Vec<u8>) {
+        let Some(state) = self.state.clone().filter(|_| self.may_be_given()) else { return };
+        let last = self.given.last().and_then(|g| state.named(g.name)).cloned();
+        let told = self.told;
+        let Some(class) = self.take(&state, now) else { return };
+        let eased = told.is_some_and(|told| class < told);
+        let clean = eased || last.is_none_or(|last| state.is_stale(&last));
+        let work = &state.current;
+        match self.dialect {
+            None => {}
+            Some(Dialect::NiceHash) => {
+                if told != Some(class) {
+                    out.extend_from_slice(set_difficulty(class, self.rules.algorithm).as_bytes());
+                }
+                dialect::nicehash_notify(out, work, class, clean);
+            }
+            Some(Dialect::Stratum) => dialect::stratum_notify(out, work, class, clean),
+            Some(Dialect::EthProxy) => {
+                Form::JsonRpc.ok(out, "0", &dialect::get_work_result(work, class));
+            }
+        }
+    }
+
+    /// Notes that the newest work is given; `None` where there is nothing new to give.
+    fn take(&mut self, state: &EthState, now: Timestamp) -> Option<Class> {
+        let work = &state.current;
+        let free = self.free_class(work);
+        let wanted = if self.is_free() { free } else { self.wanted.min(work.class_max()) };
+        let name = work.name();
+        let last = self.given.iter_mut().rev().find(|g| g.name == name);
+        let part = Part::of(self.extranonce.nonce(0));
+        let class = match last {
+            Some(given) => {
+                let may_ease = wanted < given.class && given.shares == 0;
+                if self.dialect != Some(Dialect::NiceHash)
+                    || !may_ease
+                    || !work.claims().reassign(part, wanted)
+                {
+                    return None;
+                }
+                given.class = wanted;
+                wanted
+            }
+            None => {
+                let class =
+                    if self.is_free() { free } else { work.claims().assign(part, wanted, free) };
+                self.given.push(Given { name, class, shares: 0 });
+                class
+            }
+        };
+        if self.told.is_none() {
+            self.vardiff.begin(class, now);
+        } else {
+            self.vardiff.applied(class, now);
+        }
+        self.told = Some(class);
+        Some(class)
+    }
+
+    /// Whether the miner chooses all bytes of its nonces.
+    pub(super) fn is_free(&self) -> bool {
+        self.dialect != Some(Dialect::NiceHash)
+    }
+
+    /// The class of all nonces that no connection has for its own.
+    pub(super) fn free_class(&self, work: &EthWork) -> Class {
+        self.rules.start_class.min(work.class_max())
+    }
+
+    fn class_of(&self, work: &EthWork) -> Class {
+        let given = self.given.iter().rev().find(|g| g.name == work.name());
+        given.map_or(self.wanted, |g| g.class)
+    }
+
+    /// Lets the difficulty control decide, and acts on it.
+    fn adjust(&mut self, now: Timestamp, out: &mut Vec<u8>) {
+        if self.is_free() {
+            return;
+        }
+        // While a change waits for the next work there is nothing to decide.
+        if self.told == Some(self.wanted)
+            && let Some(class) = self.vardiff.decide(now)
+        {
+            self.wanted = class;
+        }
+        if self.told.is_some_and(|told| told != self.wanted) {
+            self.give(now, out);
+        }
+    }
+
+    /// A share was refused; whether too many were bad.
+    pub(super) fn note_refused(&mut self, refusal: Refusal) -> Option<CloseReason> {
+        self.rejected += 1;
+        let is_bad = !matches!(refusal.code, 21 | 22)
+            && refusal != reply::TOO_MANY
+            && refusal != reply::NOT_STORED;
+        self.note_judged(is_bad)
+    }
+
+    fn note_judged(&mut self, is_bad: bool) -> Option<CloseReason> {
+        self.judged += 1;
+        self.bad_shares += u32::from(is_bad);
+        let too_bad = self.bad_shares >= limits::BAD_SHARES_MAX;
+        if self.judged >= limits::BAD_SHARES_WINDOW {
+            (self.judged, self.bad_shares) = (0, 0);
+        }
+        too_bad.then_some(CloseReason::BadShares)
+    }
+
+    pub(super) fn note_accepted(&mut self, class: Class, at: Timestamp) {
+        self.accepted += 1;
+        self.last_share_at = Some(at);
+        self.meter.add(class.work(), at);
+        self.vardiff.share(class, at);
+        self.note_judged(false);
+        if !self.is_free()
+            && self.told == Some(self.wanted)
+            && let Some(class) = self.vardiff.decide(at)
+        {
+            self.wanted = class;
+        }
+    }
+}
+
+impl Protocol for EthSession {
+    fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step) {
+        let before = round.candidates.len();
+        let mut taken = 0;
+        while round.candidates.len() - before < limits::CANDIDATES_PER_VISIT_MAX {
+            let rest = &input[taken..];
+            let end = rest.iter().position(|b| *b == b'\n');
+            if end.unwrap_or(rest.len()) > limits::LINE_BYTES_MAX {
+                return (taken, Step::Close(CloseReason::LongLine));
+            }
+            let Some(end) = end else { break };
+            let step = self.line(&rest[..end], now, round);
+            taken += end + 1;
+            if !matches!(step, Step::Continue) {
+                return (taken, step);
+            }
+        }
+        (taken, Step::Continue)
+    }
+
+    fn authorized(
+        &mut self,
+        outcome: &Result<Admitted, Refused>,
+        password: &str,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) {
+        let Some((id, form, user)) = self.asking.take() else { return };
+        match outcome {
+            Ok(admitted) => {
+                form.ok(out, &id, "true");
+                if let Some(class) = admitted.class.filter(|_| self.workers.is_empty()) {
+                    self.wanted = class.clamp(self.floor.min(self.hardest()), self.hardest());
+                }
+                self.workers.retain(|w| w.user != user);
+                self.workers.push(Worker { user, who: admitted.who });
+                self.wishes_in(password);
+                self.give(now, out);
+            }
+            Err(Refused(why)) => {
+                self.refused_logins += 1;
+                form.login_refused(out, &id, why);
+            }
+        }
+        self.last_line_at = now;
+    }
+
+    fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
+        let Work::Ethash(state) = work else { return };
+        self.given.retain(|g| state.named(g.name).is_some());
+        let hardest = state.current.class_max().min(self.rules.class_range.1);
+        let easiest = self.floor.min(hardest);
+        self.vardiff.set_range((easiest, hardest));
+        self.wanted = self.wanted.clamp(easiest, hardest);
+        self.state = Some(Arc::clone(state));
+        if self.given.last().is_none_or(|g| g.name != state.current.name()) {
+            self.give(now, out);
+        }
+    }
+
+    fn judge(&mut self, candidate: &Candidate, solved: &Solved, _now: Timestamp) -> Judged {
+        self.judge_share(candidate, solved)
+    }
+
+    fn answer(
+        &mut self,
+        candidate: &Candidate,
+        note: &[u8],
+        outcome: Result<(), Refusal>,
+        out: &mut Vec<u8>,
+    ) -> Option<CloseReason> {
+        self.answer_share(candidate, note, outcome, out)
+    }
+
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<u8>) {
+        self.adjust(now, out);
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason> {
+        if self.workers.is_empty() && now.since(self.connected_at) > self.rules.handshake_max {
+            return Some(CloseReason::Handshake);
+        }
+        if now.since(self.last_line_at) > self.rules.idle_max {
+            return Some(CloseReason::Idle);
+        }
+        self.adjust(now, out);
+        None
+    }
+
+    fn standing(&mut self, now: Timestamp) -> Standing {
+        let first = self.workers.first();
+        Standing {
+            who: first.map(|w| w.who),
+            user: first.map_or_else(String::new, |w| w.user.clone()),
+            agent: self.agent.clone(),
+            class: self.told.unwrap_or(self.wanted),
+            accepted: self.accepted,
+            rejected: self.rejected,
+            last_share_at: self.last_share_at,
+            hashrate: self.meter.rate(now),
+        }
+    }
+}
+
+fn is_bzminer(agent: &str) -> bool {
+    agent.get(..7).is_some_and(|a| a.eq_ignore_ascii_case("bzminer"))
+}
+
+/// The `worker` beside method and parameters, if it is a text.
+pub(super) fn worker_of(line: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Rig<'a> {
+        #[serde(borrow, default)]
+        worker: Option<Cow<'a, str>>,
+    }
+    let rig: Rig<'_> = serde_json::from_slice(line.trim_ascii()).ok()?;
+    rig.worker.map(Cow::into_owned).filter(|w| !w.is_empty())
+}
+
+/// A login of an account without a machine's name gets the worker's.
+pub(super) fn with_worker(user: &str, worker: Option<&str>) -> String {
+    match worker {
+        Some(worker) if !user.is_empty() && !user.contains('.') => format!("{user}.{worker}"),
+        _ => user.to_owned(),
+    }
+}
