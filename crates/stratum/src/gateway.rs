@@ -226,8 +226,12 @@ impl Gateway {
         options.entropy.fill(&mut first);
         let file = options.start_classes.as_deref();
         let classes = Arc::new(file.map_or_else(StartClasses::default, StartClasses::open));
+        let rules = Arc::new(options.rules(algorithm));
+        let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
+            .then(|| crate::eth::Sessions::new(Arc::clone(&rules), options.entropy.as_ref()));
         let shared = Arc::new(Shared {
-            rules: Arc::new(options.rules(algorithm)),
+            rules,
+            ethash,
             registry: Arc::default(),
             hashers: Hashers::start(algorithm, options.hash_threads)
                 .map_err(StratumError::Listen)?,

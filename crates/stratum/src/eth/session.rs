@@ -37,6 +37,7 @@ const HTTP_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\
     Connection: close\r\n\r\nThis port speaks Stratum for Ethash.\n";
 
 const NO_WORK: Refusal = Refusal::new(21, "no work yet");
+const NO_NONCES: Refusal = Refusal::new(20, "all extranonces are out");
 const OTHER_VERSION: Refusal = Refusal::new(20, "only EthereumStratum/1.0.0 is spoken here");
 
 /// Makes the sessions of a gateway.
@@ -53,10 +54,11 @@ impl Sessions {
         Sessions { rules, extranonces: Extranonces::new(entropy) }
     }
 
-    /// A session that has just connected; `None` when as many live as can have nonces of their own.
+    /// A session that has just connected. Where as many live as can have nonces of their own, it
+    /// cannot speak NiceHash's dialect.
     #[must_use]
-    pub fn open(&self, now: Timestamp) -> Option<EthSession> {
-        self.extranonces.take().map(|part| EthSession::new(Arc::clone(&self.rules), part, now))
+    pub fn open(&self, now: Timestamp) -> EthSession {
+        EthSession::new(Arc::clone(&self.rules), self.extranonces.take(), now)
     }
 }
 
@@ -73,7 +75,8 @@ pub(super) struct Given {
 #[derive(Debug)]
 pub struct EthSession {
     rules: Arc<SessionRules>,
-    pub(super) extranonce: Extranonce1,
+    /// Its own part of the nonces; there is one where it speaks NiceHash's dialect.
+    pub(super) extranonce: Option<Extranonce1>,
     connected_at: Timestamp,
     last_line_at: Timestamp,
     last_share_at: Option<Timestamp>,
@@ -107,7 +110,11 @@ pub struct EthSession {
 impl EthSession {
     /// A session that has just connected.
     #[must_use]
-    pub fn new(rules: Arc<SessionRules>, extranonce: Extranonce1, now: Timestamp) -> EthSession {
+    pub fn new(
+        rules: Arc<SessionRules>,
+        extranonce: Option<Extranonce1>,
+        now: Timestamp,
+    ) -> EthSession {
         let vardiff = Vardiff::new(rules.class_range, rules.start_class, rules.share_interval, now);
         EthSession {
             floor: rules.class_range.0,
@@ -141,12 +148,6 @@ impl EthSession {
     #[must_use]
     pub fn reported(&self) -> Option<Hashrate> {
         self.reported
-    }
-
-    /// Shares accepted and refused.
-    #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        (self.accepted, self.rejected)
     }
 
     fn line(&mut self, line: &[u8], now: Timestamp, round: &mut Round) -> Step {
@@ -215,13 +216,17 @@ impl EthSession {
         }
         self.agent = printable(&agent);
         let spoken = if version == NICEHASH { Dialect::NiceHash } else { Dialect::Stratum };
-        match self.dialect.get_or_insert(spoken) {
-            Dialect::NiceHash => {
-                let part = self.extranonce.to_hex();
+        let part = self.extranonce.as_ref().map(Extranonce1::to_hex);
+        match (*self.dialect.get_or_insert(spoken), part) {
+            (Dialect::NiceHash, Some(part)) => {
                 let result = format!(r#"[["mining.notify","{part}","{NICEHASH}"],"{part}"]"#);
                 reply::ok(out, request.id, &result);
             }
-            Dialect::Stratum | Dialect::EthProxy => reply::ok(out, request.id, "true"),
+            (Dialect::NiceHash, None) => {
+                self.dialect = None;
+                reply::refused(out, request.id, "null", NO_NONCES);
+            }
+            (Dialect::Stratum | Dialect::EthProxy, _) => reply::ok(out, request.id, "true"),
         }
         self.give(now, out);
     }
@@ -354,25 +359,24 @@ impl EthSession {
     fn take(&mut self, state: &EthState, now: Timestamp) -> Option<Class> {
         let work = &state.current;
         let free = self.free_class(work);
-        let wanted = if self.is_free() { free } else { self.wanted.min(work.class_max()) };
+        let is_free = self.is_free();
+        let wanted = if is_free { free } else { self.wanted.min(work.class_max()) };
         let name = work.name();
         let last = self.given.iter_mut().rev().find(|g| g.name == name);
-        let part = Part::of(self.extranonce.nonce(0));
-        let class = match last {
-            Some(given) => {
+        // A part counts only where the dialect uses it.
+        let part = self.extranonce.as_ref().filter(|_| !is_free).map(|e| Part::of(e.nonce(0)));
+        let class = match (last, part) {
+            (Some(given), Some(part)) => {
                 let may_ease = wanted < given.class && given.shares == 0;
-                if self.dialect != Some(Dialect::NiceHash)
-                    || !may_ease
-                    || !work.claims().reassign(part, wanted)
-                {
+                if !may_ease || !work.claims().reassign(part, wanted) {
                     return None;
                 }
                 given.class = wanted;
                 wanted
             }
-            None => {
-                let class =
-                    if self.is_free() { free } else { work.claims().assign(part, wanted, free) };
+            (Some(_), None) => return None,
+            (None, part) => {
+                let class = part.map_or(free, |part| work.claims().assign(part, wanted, free));
                 self.given.push(Given { name, class, shares: 0 });
                 class
             }
@@ -393,7 +397,8 @@ impl EthSession {
 
     /// The class of all nonces that no connection has for its own.
     pub(super) fn free_class(&self, work: &EthWork) -> Class {
-        self.rules.start_class.min(work.class_max())
+        let (easiest, hardest) = self.rules.class_range;
+        self.rules.start_class.max(easiest).min(hardest).min(work.class_max())
     }
 
     fn class_of(&self, work: &EthWork) -> Class {
@@ -420,10 +425,7 @@ impl EthSession {
     /// A share was refused; whether too many were bad.
     pub(super) fn note_refused(&mut self, refusal: Refusal) -> Option<CloseReason> {
         self.rejected += 1;
-        let is_bad = !matches!(refusal.code, 21 | 22)
-            && refusal != reply::TOO_MANY
-            && refusal != reply::NOT_STORED;
-        self.note_judged(is_bad)
+        self.note_judged(refusal.is_bad())
     }
 
     fn note_judged(&mut self, is_bad: bool) -> Option<CloseReason> {
@@ -485,8 +487,8 @@ impl Protocol for EthSession {
                 if let Some(class) = admitted.class.filter(|_| self.workers.is_empty()) {
                     self.wanted = class.clamp(self.floor.min(self.hardest()), self.hardest());
                 }
-                self.workers.retain(|w| w.user != user);
-                self.workers.push(Worker { user, who: admitted.who });
+                self.workers.retain(|w| *w.user != *user);
+                self.workers.push(Worker { user: user.into(), who: admitted.who });
                 self.wishes_in(password);
                 self.give(now, out);
             }
@@ -540,11 +542,15 @@ impl Protocol for EthSession {
         None
     }
 
+    fn counts(&self) -> (u64, u64) {
+        (self.accepted, self.rejected)
+    }
+
     fn standing(&mut self, now: Timestamp) -> Standing {
         let first = self.workers.first();
         Standing {
             who: first.map(|w| w.who),
-            user: first.map_or_else(String::new, |w| w.user.clone()),
+            user: first.map_or_else(String::new, |w| w.user.to_string()),
             agent: self.agent.clone(),
             class: self.told.unwrap_or(self.wanted),
             accepted: self.accepted,

@@ -87,12 +87,13 @@ impl EthSession {
             Submitted { who, work, class, nonce }
         } else {
             let (user, job, nonce) = (text(0)?, text(1)?, text(2)?);
-            let worker = self.workers.iter().find(|w| w.user == user);
+            let worker = self.workers.iter().find(|w| *w.user == *user);
             let who = worker.ok_or(reply::UNAUTHORISED)?.who;
             if dialect == Dialect::NiceHash {
                 let (work, class) = self.given_as(&job)?;
-                let rest = dialect::part_of_nonce(&nonce, self.extranonce.rest());
-                let nonce = self.extranonce.nonce(rest.ok_or(PART_OF_NONCE)?);
+                let part = self.extranonce.as_ref().ok_or(reply::NOT_SUBSCRIBED)?;
+                let rest = dialect::part_of_nonce(&nonce, part.rest());
+                let nonce = part.nonce(rest.ok_or(PART_OF_NONCE)?);
                 Submitted { who, work, class, nonce }
             } else {
                 let header = dialect::hash(&job).ok_or(reply::NO_SUCH_JOB)?;
@@ -130,7 +131,7 @@ impl EthSession {
         let named = worker.and_then(|worker| {
             let account = first.user.split('.').next().unwrap_or_default();
             let own = with_worker(account, Some(worker));
-            self.workers.iter().find(|w| w.user == own)
+            self.workers.iter().find(|w| *w.user == *own)
         });
         Ok(named.unwrap_or(first).who)
     }
@@ -147,9 +148,10 @@ impl EthSession {
     fn given_as(&self, job: &str) -> Result<(Arc<EthWork>, Class), Refusal> {
         let (name, class) = dialect::read_job_name(job).ok_or(reply::NO_SUCH_JOB)?;
         let state = self.state.as_ref().ok_or(reply::NO_SUCH_JOB)?;
-        let is_given = self.given.iter().any(|g| g.name == name && g.class == class);
-        let work = state.named(name).filter(|_| is_given).ok_or(reply::NO_SUCH_JOB)?;
-        Ok((Arc::clone(work), class))
+        let work = state.named(name).ok_or(reply::NO_SUCH_JOB)?;
+        // A name of a harder class is that of the job before it was eased: it counts as eased.
+        let given = self.given.iter().find(|g| g.name == name && class >= g.class);
+        Ok((Arc::clone(work), given.ok_or(reply::NO_SUCH_JOB)?.class))
     }
 
     /// What a hashed share is. A solution of a block is claimed and sent even if it comes late.

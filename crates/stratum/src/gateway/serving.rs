@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) logins: Arc<Semaphore>,
     /// Counts up from a random start: unique until 2^32 connections and channels have come.
     pub(super) next_extranonce: Arc<AtomicU32>,
+    /// Where the lane is of the Ethash family.
+    pub(super) ethash: Option<crate::eth::Sessions>,
     pub(super) all_max: usize,
     pub(super) per_address_max: usize,
     pub(super) per_account_max: usize,
@@ -598,6 +600,9 @@ impl Shared {
                 return Ok((Box::new(session), Transport::noise(Arc::clone(noise))));
             }
         };
+        if let Some(sessions) = &self.ethash {
+            return Ok((Box::new(sessions.open(now)), transport));
+        }
         let extranonce1 = self.next_extranonce.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let session = Session::new(Arc::clone(&self.rules), extranonce1, now);
         Ok((Box::new(session), transport))

@@ -1,13 +1,15 @@
 //! The hashes of a round's candidates, side by side in the processor's lanes.
 //!
 //! Candidates are taken job by job: those of one job have coinbases of one length, whose beginning
-//! is hashed once a job, and merkle branches of one depth.
+//! is hashed once a job, and merkle branches of one depth. Ethash's wait for their cache.
 
 use crate::check::HeaderParts;
+use crate::eth::verify;
 use crate::protocol::{Candidate, Puzzle, Solved};
 use crate::work::LiveJob;
 use gruve_pow::{lanes, pow_hash};
 use gruve_units::Algorithm;
+use std::sync::Arc;
 
 /// Hashes candidates; kept for its memory.
 pub(super) struct Solver {
@@ -50,8 +52,9 @@ impl Solver {
             if let Some(job) = group.first().and_then(|i| job_of(&candidates[*i])) {
                 self.roots(job, candidates, group);
                 self.hash(job, candidates, group, solved);
+            } else {
+                ethash(candidates, group, solved);
             }
-            // Without one it is of the Ethash family, whose lanes bring their own solver.
         }
         self.order = order;
     }
@@ -105,6 +108,18 @@ impl Solver {
     }
 }
 
+/// The hashes of the Ethash family's.
+fn ethash(candidates: &[Candidate], group: &[usize], solved: &mut [Solved]) {
+    let tries = group.iter().filter_map(|i| match &candidates[*i].puzzle {
+        Puzzle::Ethash(work, nonce) => Some((Arc::clone(work), *nonce)),
+        Puzzle::Header(_) => None,
+    });
+    let tries: Vec<_> = tries.collect();
+    for (i, answer) in group.iter().zip(verify::solve_many(&tries)) {
+        solved[*i] = answer;
+    }
+}
+
 fn job_of(candidate: &Candidate) -> Option<&LiveJob> {
     match &candidate.puzzle {
         Puzzle::Header(live) => Some(live),
@@ -128,7 +143,6 @@ mod tests {
     use gruve_sharelog::{Extranonce, Owner, ShareRecord};
     use gruve_units::{Class, EpochNumber, JobId, MachineId, Target, Timestamp};
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     /// A job with so many transactions and a tag of so many bytes.
     fn job(id: u64, txs: u8, tag: usize) -> Arc<LiveJob> {
