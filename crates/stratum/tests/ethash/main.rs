@@ -1,0 +1,11 @@
+//! The Ethash family as miners, nodes and restarts see it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_inputs;
+mod counting;
+mod dialects;
+mod gateway;
+mod kill;
+mod lane;
+mod node;
+mod rig;
