@@ -20,7 +20,6 @@ gruve_store::statements! {
     INSERT_BLOCK = "INSERT INTO treasury_blocks (asset, height, hash, connection)
         VALUES ($1, $2, $3, $4)";
     DELETE_BLOCK = "DELETE FROM treasury_blocks WHERE asset = $1 AND height = $2";
-    PRUNE_BLOCKS = "DELETE FROM treasury_blocks WHERE asset = $1 AND height <= $2";
     BLOCKS = "SELECT height, hash, connection FROM treasury_blocks WHERE asset = $1
         ORDER BY height DESC LIMIT $2";
 

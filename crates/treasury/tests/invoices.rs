@@ -26,7 +26,7 @@ gruve_store::laws! { invoices: [
     a_customer_has_a_bounded_number_of_open_invoices,
     rewards_are_named_to_the_market_and_ripen,
     a_block_out_of_order_is_refused_and_the_newest_twice_does_nothing,
-    blocks_enough_for_the_followers_limit_are_known_after_a_reorganisation_too,
+    blocks_enough_for_the_followers_limit_are_known_after_any_number_of_reorganisations,
     every_statement_prepares,
 ]}
 
@@ -296,7 +296,9 @@ async fn a_block_out_of_order_is_refused_and_the_newest_twice_does_nothing(store
     assert!(matches!(refused, Err(TreasuryError::NotNext { height: 2, .. })));
 }
 
-async fn blocks_enough_for_the_followers_limit_are_known_after_a_reorganisation_too(store: Store) {
+async fn blocks_enough_for_the_followers_limit_are_known_after_any_number_of_reorganisations(
+    store: Store,
+) {
     let house = House::new(store, 1).await;
     let asked = fake::REORG_LIMIT + 1;
     house.mine(5 * asked).await;
@@ -304,8 +306,10 @@ async fn blocks_enough_for_the_followers_limit_are_known_after_a_reorganisation_
         let mut tx = house.store.read().await.unwrap();
         house.treasury.known_blocks(&mut tx, fake::ASSET, limit).await.unwrap()
     };
-    assert_eq!(known(1000).await.len() as u64, 2 * asked);
-    for _ in 0..fake::REORG_LIMIT {
+    assert!(known(1000).await.len() as u64 >= 5 * asked, "all that were ever connected");
+    // Far more than the limit, one shallow reorganisation after the other: an answer with fewer than
+    // asked for would be taken for all blocks there ever were.
+    for _ in 0..3 * asked {
         house.chain.rewind(1);
         house.follow().await;
         let blocks = known(asked).await;
