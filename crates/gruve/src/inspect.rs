@@ -75,6 +75,10 @@ pub(crate) fn run(args: InspectArgs) -> ExitCode {
             let text = if args.json { answer.to_json_text() } else { answer.to_text() };
             // A reader that has closed the pipe wants no more.
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            // Silence would look like entries that were checked and found good.
+            if let Some(note) = emptiness(&answer) {
+                let _ = writeln!(std::io::stderr(), "gruve inspect: {note}");
+            }
             ExitCode::SUCCESS
         }
         Err(message) => {
@@ -96,6 +100,14 @@ fn inspect(args: &InspectArgs) -> Result<Answer, String> {
     let value: Value =
         serde_json::from_slice(&bytes).map_err(|e| format!("{name} is not JSON: {e}"))?;
     derive(args.kind, &value, difficulty.as_ref()).map_err(|e| format!("{name}: {e}"))
+}
+
+/// What to say of an answer about nothing.
+fn emptiness(answer: &Answer) -> Option<&'static str> {
+    match answer {
+        Answer::Many(all) if all.is_empty() => Some("the list is empty: nothing was inspected"),
+        _ => None,
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {

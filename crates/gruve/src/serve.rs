@@ -1,16 +1,21 @@
 //! `gruve serve` and `gruve config`.
 
 use crate::config::{Config, SAMPLE};
+use crate::house::files::write_secret;
 use crate::house::{self, House};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Bytes of a configuration file at most: the 50,000 machines it may name take some 8 million.
+const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
 /// Reads a configuration file.
 ///
 /// # Errors
 /// One text with every fault, each on its line with its place.
 pub fn read_config(path: &Path) -> Result<Config, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = read_bounded(path).map_err(|e| {
         format!("{}: {e}\n`gruve config init` writes a commented one", path.display())
     })?;
     let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -23,6 +28,17 @@ pub fn read_config(path: &Path) -> Result<Config, String> {
     Ok(config)
 }
 
+/// A file's text, which must not be longer than any configuration is.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        let what = format!("longer than {CONFIG_BYTES_MAX} bytes, which no configuration is");
+        return Err(std::io::Error::other(what));
+    }
+    Ok(text)
+}
+
 /// Writes the commented sample.
 ///
 /// # Errors
@@ -31,7 +47,8 @@ pub fn init_config(path: &Path, force: bool) -> Result<ExitCode, String> {
     if path.exists() && !force {
         return Err(format!("{} is there already; --force replaces it", path.display()));
     }
-    std::fs::write(path, SAMPLE).map_err(|e| format!("{}: {e}", path.display()))?;
+    // Passwords will be written into it.
+    write_secret(path, SAMPLE).map_err(|e| format!("{}: {e}", path.display()))?;
     println!("wrote {}; set your node's address and password in it, then", path.display());
     println!("  gruve config check --config {}", path.display());
     println!("  gruve serve --config {}", path.display());
@@ -71,4 +88,26 @@ pub async fn run(path: PathBuf) -> Result<ExitCode, String> {
     };
     house.stop().await;
     failed.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_configuration_without_end_is_refused() {
+        let refused = read_config(Path::new("/dev/zero")).unwrap_err();
+        assert!(refused.contains("longer than"), "{refused}");
+    }
+
+    #[test]
+    fn the_sample_is_readable_by_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gruve.toml");
+        init_config(&path, false).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), SAMPLE);
+    }
 }

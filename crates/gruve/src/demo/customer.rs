@@ -3,6 +3,7 @@
 
 use super::api::{Api, ApiError, Rpc};
 use super::progress::Progress;
+use crate::house::files::write_secret;
 use gruve_units::{Asset, Entropy, Hashrate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ impl Notes {
         entropy.fill(&mut random);
         let notes = Notes { name: "kari".to_owned(), password: hex::encode(random) };
         let text = serde_json::to_string_pretty(&notes).map_err(|e| fail(e.into()))?;
-        std::fs::write(path, text).map_err(fail)?;
+        write_secret(path, &text).map_err(fail)?;
         Ok(notes)
     }
 }

@@ -1,7 +1,7 @@
 //! The demo's folder and ports.
 
 use crate::cli::DemoArgs;
-use crate::house::files::{Folder, Holding};
+use crate::house::files::{Folder, Holding, write_secret};
 use gruve_units::{Entropy, SystemEntropy};
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ pub fn prepare(args: &DemoArgs) -> Result<DemoFolder, String> {
             let mut bytes = [0; 16];
             SystemEntropy.fill(&mut bytes);
             let text = hex::encode(bytes);
-            std::fs::write(&marker, &text).map_err(|e| failed(&marker, e))?;
+            write_secret(&marker, &text).map_err(|e| failed(&marker, e))?;
             text
         }
     };

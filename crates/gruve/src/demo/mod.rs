@@ -18,6 +18,7 @@ pub use api::{Api, ApiError, Rpc};
 use crate::cli::DemoArgs;
 use crate::config::Config;
 use crate::house::House;
+use crate::house::files::write_secret;
 use customer::Notes;
 use gruve_units::SystemEntropy;
 use progress::Progress;
@@ -40,7 +41,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     let chains = farm::start_chains(&args, &folder, &say)?;
     let toml = settings::house_toml(&args, &folder.rpc_password);
     let file = folder.path.join("gruve.toml");
-    std::fs::write(&file, &toml).map_err(|e| format!("{}: {e}", file.display()))?;
+    write_secret(&file, &toml).map_err(|e| format!("{}: {e}", file.display()))?;
     let config = Config::parse(&toml, &folder.path)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let mut house = House::start(config).await.map_err(|e| e.to_string())?;

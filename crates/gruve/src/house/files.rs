@@ -129,7 +129,7 @@ fn read_secret(path: &Path) -> io::Result<String> {
 }
 
 /// Written beside and renamed, so that a crash leaves the whole secret or none.
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = OpenOptions::new();
     let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&beside)?;

@@ -300,6 +300,15 @@ fn from_file(content: &[u8], difficulty: Option<&str>) -> Result<Answer, String>
 }
 
 #[test]
+fn an_empty_list_is_said_to_be_empty() {
+    let answer = from_file(b"[]", None).unwrap();
+    assert!(emptiness(&answer).unwrap().contains("empty"));
+    assert_eq!(answer.to_json_text().trim(), "[]");
+    let answer = derive(InspectKind::Block, &vectors("blocks.json")[0], None).unwrap();
+    assert_eq!(emptiness(&answer), None);
+}
+
+#[test]
 fn files_that_are_no_json_or_nested_too_deep_are_refused() {
     assert!(from_file(b"", None).unwrap_err().contains("is not JSON"));
     assert!(from_file(b"\xff\xfe", None).unwrap_err().contains("is not JSON"));
