@@ -8,8 +8,12 @@
 //! # Promises
 //! - A machine has one owner for as long as it exists: work is credited by it.
 //! - Adding what is there already changes nothing but its nameplate.
-//! - Only the operator adds machines of the house; those of customers outside are written down at
-//!   first sight, [`OUTSIDE_MACHINES_MAX`] for each.
+//! - Only the operator adds machines of the house; one taken out of the configuration logs in no more.
+//! - Those of customers outside are written down at first sight, [`OUTSIDE_MACHINES_MAX`] for each.
+//!   None is ever refused for want of room: the one that never worked, or has not for longest, is
+//!   forgotten for it. Its id follows from account, lane and name, so one that comes back is the
+//!   same; and work is credited by owner, so one that is forgotten loses nothing but its name on
+//!   pages.
 //!
 //! # What this room must not know
 //! Jobs, shares, money; who an account is beyond its id.
@@ -32,12 +36,20 @@ pub use secret::HouseSecret;
 pub use service::{Farm, HOUSE_MACHINES_MAX, OUTSIDE_MACHINES_MAX, SITES_MAX};
 
 /// The room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "machines",
-    sqlite: include_str!("../migrations/0001_machines.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_machines.postgres.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "machines",
+        sqlite: include_str!("../migrations/0001_machines.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_machines.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "worked",
+        sqlite: include_str!("../migrations/0002_worked.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_worked.postgres.sql"),
+    },
+];
 
 /// A result with this room's error.
 pub type Result<T, E = FarmError> = std::result::Result<T, E>;

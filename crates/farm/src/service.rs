@@ -2,18 +2,20 @@
 
 use crate::machine::{self, Machine, MachineOwner, NewMachine, Site};
 use crate::sql::{
-    COUNT_IN_SITES, COUNT_OUTSIDE_OF, COUNT_SITES, INSERT_MACHINE, INSERT_SITE, MACHINE,
-    MACHINE_IN_SITE, MACHINE_OF_OWNER, MACHINES_IN_SITES, MACHINES_OF_OWNER, SET_NAMEPLATE, SITE,
-    SITE_BY_NAME, SITES,
+    COUNT_IN_SITES, COUNT_OUTSIDE_OF, COUNT_SITES, FORGET_OUTSIDE, INSERT_MACHINE, INSERT_SITE,
+    MACHINE, MACHINE_IN_SITE, MACHINE_OF_OWNER, MACHINES_IN_SITES, MACHINES_OF_OWNER, RETIRE,
+    SET_NAMEPLATE, SITE, SITE_BY_NAME, SITES, WORKED,
 };
 use crate::{FarmError, HouseSecret, MIGRATIONS, Result, UNNAMED_MACHINE};
 use gruve_store::{Store, params, transact};
-use gruve_units::{AccountId, Clock, Entropy, Hashrate, LaneId, MachineId, SiteId};
+use gruve_units::{AccountId, Clock, Entropy, Hashrate, LaneId, MachineId, SiteId, Timestamp};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// Machines of an account outside the sites at most: what one large home or container holds. Names
-/// come from whoever connects, so without a bound they could fill the table.
+/// Machines of an account outside the sites that are remembered at most: what one large home or
+/// container holds. Names come from whoever connects, so without a bound they could fill the table.
 pub const OUTSIDE_MACHINES_MAX: i64 = 1_000;
 
 /// Machines in all sites at most: below the rows that one answer can have.
@@ -97,7 +99,8 @@ impl Farm {
                 if old.owner != new.owner || old.lane != new.lane {
                     return Err(FarmError::Differs { name: new.name.clone() });
                 }
-                if old.nameplate != new.nameplate {
+                let retired: Option<Timestamp> = row.get("retired_at")?;
+                if old.nameplate != new.nameplate || retired.is_some() {
                     tx.execute(SET_NAMEPLATE, &params![old.id, new.nameplate]).await?;
                 }
                 return Ok(old.id);
@@ -114,6 +117,41 @@ impl Farm {
                 return Err(FarmError::Differs { name: new.name.clone() });
             }
             Ok(id)
+        })
+    }
+
+    /// Takes the house's machines that are not among `kept` out of service: they are known for the
+    /// work they did, but do not log in and are not listed. Adding one again puts it back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn retire_others(&self, kept: &BTreeSet<MachineId>) -> Result<()> {
+        let now = self.clock.now();
+        transact!(self.store, tx -> Result<_> => {
+            for row in tx.fetch_all(MACHINES_IN_SITES, &[]).await? {
+                let machine = machine::read(&row)?;
+                if machine.owner == MachineOwner::House && !kept.contains(&machine.id) {
+                    tx.execute(RETIRE, &params![machine.id, now]).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// These machines' work was seen: of an account's machines outside, those that worked last are
+    /// remembered longest. Unknown ones are passed over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn worked(&self, machines: &[MachineId]) -> Result<()> {
+        let now = self.clock.now();
+        // Sorted: two writers then never wait for each other in a ring.
+        let sorted: BTreeSet<MachineId> = machines.iter().copied().collect();
+        transact!(self.store, tx -> Result<_> => {
+            for id in &sorted {
+                tx.execute(WORKED, &params![*id, now]).await?;
+            }
+            Ok(())
         })
     }
 
@@ -176,12 +214,11 @@ impl Farm {
     }
 
     /// The machine of `owner` called `name` on `lane`. A customer's that is not known yet is
-    /// written down as one outside; without a name it is called [`UNNAMED_MACHINE`]. The caller has
-    /// made sure that it is the owner who asks.
+    /// written down as one outside, in the place of the one longest without work when the account has
+    /// [`OUTSIDE_MACHINES_MAX`]; without a name it is called [`UNNAMED_MACHINE`].
     ///
     /// # Errors
-    /// [`FarmError::BadName`]; [`FarmError::UnknownMachine`] when the house has none of that name;
-    /// [`FarmError::TooMany`].
+    /// [`FarmError::BadName`]; [`FarmError::UnknownMachine`] when the house has none of that name.
     pub async fn machine_for_login(
         &self,
         owner: MachineOwner,
@@ -210,9 +247,8 @@ impl Farm {
         name: &str,
         lane: &LaneId,
     ) -> Result<MachineId> {
-        let now = self.clock.now();
-        let id = MachineId::new(now, self.entropy.as_ref());
-        let owner = MachineOwner::Account(account);
+        let (now, owner) = (self.clock.now(), MachineOwner::Account(account));
+        let id = outside_id(account, name, lane);
         transact!(self.store, tx -> Result<_> => {
             // Another connection of the same machine may have been faster.
             let there = tx.fetch_optional(MACHINE_OF_OWNER, &params![owner, name, lane]).await?;
@@ -221,7 +257,7 @@ impl Farm {
             }
             let count: i64 = tx.fetch_one(COUNT_OUTSIDE_OF, &params![owner]).await?.get("n")?;
             if count >= OUTSIDE_MACHINES_MAX {
-                return Err(FarmError::TooMany { max: OUTSIDE_MACHINES_MAX });
+                tx.execute(FORGET_OUTSIDE, &params![owner]).await?;
             }
             let (nowhere, unknown) = (None::<SiteId>, Hashrate::ZERO);
             let row = params![id, nowhere, owner, name, lane, unknown, now];
@@ -229,4 +265,20 @@ impl Farm {
             Ok(id)
         })
     }
+}
+
+/// The id of a customer's machine outside: 16 bytes of a hash, marked as a UUID of version 8 (RFC 9562).
+/// Lanes' names have no zero byte, so no two machines have the same text.
+fn outside_id(account: AccountId, name: &str, lane: &LaneId) -> MachineId {
+    let text = Sha256::new()
+        .chain_update(b"gruve outside machine\0")
+        .chain_update(account.to_bytes())
+        .chain_update(lane.as_str())
+        .chain_update([0])
+        .chain_update(name);
+    let mut id = [0; 16];
+    id.copy_from_slice(&text.finalize()[..16]);
+    id[6] = id[6] & 0x0f | 0x80;
+    id[8] = id[8] & 0x3f | 0x80;
+    MachineId::from_bytes(id)
 }

@@ -3,7 +3,7 @@
 macro_rules! machines {
     ($rest:literal) => {
         concat!(
-            "SELECT id, site, owner, name, lane, nameplate, created_at FROM farm_machines ",
+            "SELECT id, site, owner, name, lane, nameplate, created_at, retired_at FROM farm_machines ",
             $rest
         )
     };
@@ -18,11 +18,16 @@ gruve_store::statements! {
     COUNT_SITES = "SELECT COUNT(*) AS n FROM farm_sites";
     INSERT_MACHINE = "INSERT INTO farm_machines (id, site, owner, name, lane, nameplate, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    SET_NAMEPLATE = "UPDATE farm_machines SET nameplate = $2 WHERE id = $1";
+    SET_NAMEPLATE = "UPDATE farm_machines SET nameplate = $2, retired_at = NULL WHERE id = $1";
+    RETIRE = "UPDATE farm_machines SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL";
+    WORKED = "UPDATE farm_machines SET worked_at = $2 WHERE id = $1";
+    FORGET_OUTSIDE = "DELETE FROM farm_machines WHERE id = (SELECT id FROM farm_machines \
+        WHERE owner = $1 AND site IS NULL \
+        ORDER BY COALESCE(worked_at, -1), created_at, id LIMIT 1)";
     MACHINE = machines!("WHERE id = $1");
     MACHINE_IN_SITE = machines!("WHERE site = $1 AND name = $2");
-    MACHINE_OF_OWNER = machines!("WHERE owner = $1 AND name = $2 AND lane = $3");
-    MACHINES_IN_SITES = machines!("WHERE site IS NOT NULL ORDER BY site, name");
+    MACHINE_OF_OWNER = machines!("WHERE owner = $1 AND name = $2 AND lane = $3 AND retired_at IS NULL");
+    MACHINES_IN_SITES = machines!("WHERE site IS NOT NULL AND retired_at IS NULL ORDER BY site, name");
     MACHINES_OF_OWNER = machines!("WHERE owner = $1 ORDER BY name, lane");
     COUNT_IN_SITES = "SELECT COUNT(*) AS n FROM farm_machines WHERE site IS NOT NULL";
     COUNT_OUTSIDE_OF = "SELECT COUNT(*) AS n FROM farm_machines WHERE owner = $1 AND site IS NULL";

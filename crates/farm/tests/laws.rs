@@ -142,7 +142,7 @@ async fn racing_first_sights_make_one_machine(store: Store) {
     assert_eq!(ids.len(), 1);
 }
 
-async fn names_from_outside_cannot_fill_the_table(store: Store) {
+async fn names_from_outside_cannot_fill_the_table_nor_keep_a_customers_machines_out(store: Store) {
     let farm = farm(&store).await;
     let ltc = lane("ltc");
     let first = farm.machine_for_login(customer(1), "m0", &ltc).await.unwrap();
@@ -158,10 +158,63 @@ async fn names_from_outside_cannot_fill_the_table(store: Store) {
         Ok(())
     })
     .unwrap();
-    let refused = farm.machine_for_login(customer(1), "one-more", &ltc).await.unwrap_err();
-    assert!(matches!(refused, FarmError::TooMany { .. }), "{refused}");
+    // The customer's own have worked, some lately.
+    let working: Vec<_> = (1..40).map(|n: u128| MachineId::from_bytes(n.to_be_bytes())).collect();
+    farm.worked(&working).await.unwrap();
+    farm.worked(&[first, MachineId::from_bytes([77; 16])]).await.unwrap();
+    let mut ids = BTreeSet::new();
+    for n in 0..30 {
+        let name = format!("stranger-{n}");
+        ids.insert(farm.machine_for_login(customer(1), &name, &ltc).await.unwrap());
+    }
+    assert_eq!(ids.len(), 30);
+    let known = farm.machines_of(customer(1)).await.unwrap();
+    assert_eq!(i64::try_from(known.len()).unwrap(), OUTSIDE_MACHINES_MAX);
+    let known: BTreeSet<_> = known.iter().map(|m| m.id).collect();
+    assert!(
+        working.iter().chain([&first]).all(|id| known.contains(id)),
+        "none that worked is gone"
+    );
     assert_eq!(farm.machine_for_login(customer(1), "m0", &ltc).await.unwrap(), first);
+    let new = farm.machine_for_login(customer(1), "one-more", &ltc).await.unwrap();
+    assert!(farm.machine(new).await.unwrap().is_some(), "a new one of the customer's is let in");
     farm.machine_for_login(customer(2), "one-more", &ltc).await.unwrap();
+}
+
+async fn a_machine_that_was_forgotten_comes_back_as_the_same(store: Store) {
+    let farm = farm(&store).await;
+    let ltc = lane("ltc");
+    let id = farm.machine_for_login(customer(1), "shed", &ltc).await.unwrap();
+    transact!(store, tx -> gruve_store::Result<_> => {
+        tx.execute("DELETE FROM farm_machines", &[]).await
+    })
+    .unwrap();
+    assert_eq!(farm.machine_for_login(customer(1), "shed", &ltc).await.unwrap(), id);
+    let others =
+        [(customer(1), "shed2", "ltc"), (customer(2), "shed", "ltc"), (customer(1), "shed", "btc")];
+    for (owner, name, on) in others {
+        assert_ne!(farm.machine_for_login(owner, name, &lane(on)).await.unwrap(), id);
+    }
+}
+
+async fn a_machine_taken_out_of_the_configuration_logs_in_no_more(store: Store) {
+    let farm = farm(&store).await;
+    let site = farm.add_site("oslo").await.unwrap();
+    let one = farm.add_machine(rig(site, "rig-1")).await.unwrap();
+    let two = farm.add_machine(rig(site, "rig-2")).await.unwrap();
+    let hosted = NewMachine { owner: customer(1), ..rig(site, "mine") };
+    let hosted = farm.add_machine(hosted).await.unwrap();
+    for _ in 0..2 {
+        farm.retire_others(&BTreeSet::from([one])).await.unwrap();
+    }
+    farm.house_login(SECRET, "rig-1", &lane("ltc")).await.unwrap();
+    let refused = farm.house_login(SECRET, "rig-2", &lane("ltc")).await.unwrap_err();
+    assert!(matches!(refused, FarmError::UnknownMachine { .. }), "{refused}");
+    let listed: Vec<_> = farm.machines().await.unwrap().iter().map(|m| m.id).collect();
+    assert_eq!((listed.len(), listed.contains(&one), listed.contains(&hosted)), (2, true, true));
+    assert!(farm.machine(two).await.unwrap().is_some(), "it is known for the work it did");
+    assert_eq!(farm.add_machine(rig(site, "rig-2")).await.unwrap(), two);
+    farm.house_login(SECRET, "rig-2", &lane("ltc")).await.unwrap();
 }
 
 laws! { machines: [
@@ -172,7 +225,9 @@ laws! { machines: [
     a_customers_machine_is_written_down_at_first_sight,
     a_hosted_machine_logs_in_as_its_owners,
     racing_first_sights_make_one_machine,
-    names_from_outside_cannot_fill_the_table,
+    names_from_outside_cannot_fill_the_table_nor_keep_a_customers_machines_out,
+    a_machine_that_was_forgotten_comes_back_as_the_same,
+    a_machine_taken_out_of_the_configuration_logs_in_no_more,
 ] }
 
 #[test]

@@ -17,6 +17,16 @@ pub const CAPACITY_WINDOW_MAX: u64 = 4_096;
 /// is bounded by it, and a farm too small to fill eight blocks' work in that time should not sell PPLNS.
 pub const PPLNS_EPOCHS_MAX: u64 = 52_560;
 
+/// The usual part of what is free that unpaid orders of accounts which never paid may hold together:
+/// three quarters. Throw-away accounts then leave known customers a quarter to buy, and a first customer
+/// of a new operator can still buy most of it at once.
+pub const UNPAID_NEW_BPS: Bps = match Bps::new(7_500) {
+    Some(part) => part,
+    None => Bps::ZERO,
+};
+/// Unpaid contracts that an account which never paid for one may have at once.
+pub const UNPAID_NEW_ACCOUNT_MAX: u32 = 2;
+
 /// Everything the market is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +42,10 @@ pub struct MarketConfig {
     /// Contracts awaiting payment that one account may have at once: each holds capacity unpaid.
     #[serde(default = "defaults::unpaid_max")]
     pub unpaid_per_account_max: u32,
+    /// Of what a lane would have for sale if no order of theirs were open, the part that the unpaid
+    /// orders of all accounts which never paid for a contract may hold together.
+    #[serde(default = "defaults::unpaid_new_bps")]
+    pub unpaid_new_bps: Bps,
 }
 
 /// One lane.
@@ -114,6 +128,9 @@ mod defaults {
 
     pub(super) const fn quote_secs() -> u32 {
         300
+    }
+    pub(super) const fn unpaid_new_bps() -> Bps {
+        super::UNPAID_NEW_BPS
     }
     pub(super) const fn unpaid_max() -> u32 {
         5

@@ -56,6 +56,14 @@ pub enum MarketError {
         /// What is left.
         available: Hashrate,
     },
+    /// Unpaid orders of accounts that never paid hold all that such orders may.
+    #[error(
+        "orders that new customers have not paid yet leave {available} for another one; they lapse within minutes, try again then or choose less"
+    )]
+    HeldUnpaid {
+        /// What a new customer can order now.
+        available: Hashrate,
+    },
     /// Another sale changed the capacity in between; nothing happened, ask again.
     #[error("another sale was made at the same moment; try again")]
     CapacityMoved,
@@ -124,6 +132,7 @@ impl Blamed for MarketError {
             | MarketError::QuoteUsed
             | MarketError::TooMany { .. }
             | MarketError::SoldOut { .. }
+            | MarketError::HeldUnpaid { .. }
             | MarketError::UnknownContract => Blame::Rejected,
             MarketError::CapacityMoved | MarketError::NotTheAccountant { .. } => Blame::Transient,
             MarketError::RewardDiffers { .. }

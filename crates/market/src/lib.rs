@@ -56,7 +56,7 @@ pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
 pub use config::{
     CAPACITY_WINDOW_MAX, LaneConfig, MarketConfig, PLANS_MAX, PPLNS_EPOCHS_MAX, PlanConfig,
-    TERM_EPOCHS_MAX, TERMS_MAX,
+    TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX, UNPAID_NEW_BPS,
 };
 pub use error::MarketError;
 pub use read::{CONTRACTS_MAX, ROWS_MAX};

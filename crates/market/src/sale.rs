@@ -5,6 +5,7 @@
 //! decides before it writes: after a refusal the transaction holds nothing and can go on.
 
 use crate::capacity::{WindowWork, for_sale, proven_rate};
+use crate::config::UNPAID_NEW_ACCOUNT_MAX;
 use crate::contract::Contract;
 use crate::sql;
 use crate::terms::{self, Sale};
@@ -173,8 +174,8 @@ impl Market {
     ///
     /// # Errors
     /// [`MarketError::UnknownQuote`], [`MarketError::QuoteExpired`] (also when the plan has changed),
-    /// [`MarketError::QuoteUsed`], [`MarketError::SoldOut`], [`MarketError::TooMany`]; nothing was
-    /// written then. [`MarketError::CapacityMoved`] and the database's.
+    /// [`MarketError::QuoteUsed`], [`MarketError::SoldOut`], [`MarketError::HeldUnpaid`],
+    /// [`MarketError::TooMany`]; nothing was written then. [`MarketError::CapacityMoved`] and the database's.
     pub async fn buy(&self, tx: &mut Tx, account: AccountId, quote: QuoteId) -> Result<Purchase> {
         let now = self.now();
         let found = find_quote(tx, account, quote).await?;
@@ -185,7 +186,9 @@ impl Market {
         if found.expires <= now || plan.version != found.plan_version {
             return Err(MarketError::QuoteExpired);
         }
-        let limit = self.config().unpaid_per_account_max;
+        let is_first = count(tx, sql::COUNT_PAID, &params![account]).await? == 0;
+        let all = self.config().unpaid_per_account_max;
+        let limit = if is_first { all.min(UNPAID_NEW_ACCOUNT_MAX) } else { all };
         if count(tx, sql::COUNT_UNPAID, &params![account]).await? >= limit {
             return Err(MarketError::TooMany { what: "unpaid contracts", limit });
         }
@@ -193,6 +196,9 @@ impl Market {
         let available = capacity.available();
         if available < found.hashrate {
             return Err(MarketError::SoldOut { available });
+        }
+        if is_first {
+            self.check_held_by_new(tx, &plan.lane, available, found.hashrate).await?;
         }
         let id = ContractId::new(now, self.entropy());
         let sold = Hashrate(capacity.sold.0.saturating_add(found.hashrate.0));
@@ -207,7 +213,25 @@ impl Market {
         if outcome.is_err() {
             tx.abandon();
         }
-        outcome.map(|()| Purchase { contract: id, due: found.sale.price })
+        outcome.map(|()| Purchase { contract: id, due: found.sale.price, is_first })
+    }
+
+    /// Whether another unpaid order may hold capacity whose account has never paid. Accounts cost nothing,
+    /// so their orders together hold only a part of what would be free without them.
+    async fn check_held_by_new(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        available: Hashrate,
+        wanted: Hashrate,
+    ) -> Result<()> {
+        let mut held = 0u128;
+        for row in tx.fetch_all(sql::HELD_BY_NEW, &params![lane.clone()]).await? {
+            held = held.saturating_add(row.get::<Hashrate>("hashrate")?.0);
+        }
+        let most = self.config().unpaid_new_bps.of(available.0.saturating_add(held));
+        let left = Hashrate(most.saturating_sub(held));
+        if wanted > left { Err(MarketError::HeldUnpaid { available: left }) } else { Ok(()) }
     }
 
     /// A contract's invoice was credited to its owner's balance: the price becomes prepaid work and the

@@ -68,6 +68,14 @@ statements! {
         $20, $21, $22, $23, $24, $25, 0, 0)";
     COUNT_UNPAID = "SELECT COUNT(*) AS n FROM market_contracts
         WHERE account = $1 AND state = 'awaiting_payment'";
+    /// Whether an account has ever paid for a contract.
+    COUNT_PAID = "SELECT COUNT(*) AS n FROM market_contracts
+        WHERE account = $1 AND state NOT IN ('awaiting_payment', 'expired')";
+    /// What unpaid contracts hold whose accounts have never paid for one.
+    HELD_BY_NEW = "SELECT c.hashrate FROM market_contracts c
+        WHERE c.lane = $1 AND c.state = 'awaiting_payment' AND NOT EXISTS
+        (SELECT 1 FROM market_contracts p WHERE p.account = c.account
+         AND p.state NOT IN ('awaiting_payment', 'expired'))";
     CONTRACT = concat!("SELECT ", contract_columns!(), " FROM market_contracts WHERE id = $1");
     CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");

@@ -80,6 +80,9 @@ pub struct Purchase {
     pub contract: ContractId,
     /// What is to be paid.
     pub due: Amount,
+    /// Whether the account has never paid for a contract: its order should not hold capacity for
+    /// long.
+    pub is_first: bool,
 }
 
 /// What a payment did.

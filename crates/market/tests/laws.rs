@@ -155,6 +155,55 @@ async fn an_unpaid_contract_gives_its_capacity_back(store: Store) {
     w.assert_sound().await;
 }
 
+async fn throw_away_accounts_hold_a_part_of_what_is_free_and_known_customers_buy_the_rest(
+    store: Store,
+) {
+    let unpaid_new_bps = gruve_market::UNPAID_NEW_BPS;
+    let config = gruve_market::MarketConfig { unpaid_new_bps, ..crate::world::config() };
+    let w = World::with(store, config).await;
+    w.prove(10_000).await;
+    // A customer who has paid before, with a contract of 2,000: 8,000 are free.
+    let known = someone(1);
+    w.lease(known, 2_000, 3).await;
+    let mut held = Vec::new();
+    let refused_now = loop {
+        let next = someone(u8::try_from(held.len()).unwrap() + 10);
+        match w.buy(next, 500, 3).await {
+            Ok(c) => held.push(c),
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(held.len(), 12, "three quarters of what is free");
+    let none = MarketError::HeldUnpaid { available: Hashrate::ZERO };
+    assert_eq!(refused_now.to_string(), none.to_string());
+    assert_eq!(refused_now.blame(), Blame::Rejected);
+    // Who has paid before is not held up, by account or by share.
+    for _ in 0..2 {
+        w.buy(known, 1_000, 3).await.unwrap();
+    }
+    // One of them pays: what it holds is sold, and the others' part is of what is still free.
+    let owner = someone(10);
+    w.fund(owner, 1_000_000).await;
+    assert!(matches!(w.pay(held[0]).await, Paid::Starts(_)));
+    w.assert_sound().await;
+}
+
+async fn an_account_that_never_paid_has_two_unpaid_orders_at_most(store: Store) {
+    let w = World::new(store).await;
+    w.prove(10_000).await;
+    let me = someone(1);
+    for _ in 0..2 {
+        w.buy(me, 100, 3).await.unwrap();
+    }
+    let refused = refused(w.buy(me, 100, 3).await);
+    assert!(matches!(refused, MarketError::TooMany { limit: 2, .. }), "{refused}");
+    w.lease(someone(2), 100, 3).await;
+    for _ in 0..5 {
+        w.buy(someone(2), 100, 3).await.unwrap();
+    }
+    w.assert_sound().await;
+}
+
 async fn quotes_stand_once_for_their_owner_and_for_a_while(store: Store) {
     let w = World::new(store).await;
     w.prove(10_000).await;
@@ -178,6 +227,7 @@ async fn quotes_stand_once_for_their_owner_and_for_a_while(store: Store) {
         w.market.quote(me, "no", Hashrate(100), 3).await,
         Err(MarketError::UnknownPlan)
     ));
+    w.lease(me, 100, 3).await;
     for _ in 0..4 {
         w.buy(me, 100, 3).await.unwrap();
     }
@@ -419,6 +469,8 @@ laws! {
         missed_work_is_delivered_later_and_from_surplus_first,
         what_is_not_delivered_by_the_hard_end_is_refunded,
         an_unpaid_contract_gives_its_capacity_back,
+        throw_away_accounts_hold_a_part_of_what_is_free_and_known_customers_buy_the_rest,
+        an_account_that_never_paid_has_two_unpaid_orders_at_most,
         quotes_stand_once_for_their_owner_and_for_a_while,
         a_changed_plan_is_a_new_version_and_voids_its_quotes,
         a_reward_is_shared_out_settled_and_reconciles,

@@ -10,6 +10,11 @@ use gruve_treasury::{Invoice, NewInvoice, NewPayout, Payout, PayoutQuote, Purpos
 use gruve_units::{
     AccountId, Amount, Asset, Blame, Blamed, ContractId, InvoiceId, PayoutId, QuoteId,
 };
+use std::time::Duration;
+
+/// How long the invoice of an account that never paid for a contract stays open: time to pay by hand.
+/// A payment that has been seen holds it open beyond that.
+const FIRST_INVOICE_TTL: Duration = Duration::from_secs(20 * 60);
 
 statements! {
     /// What a quote of an account led to.
@@ -54,7 +59,11 @@ impl AppState {
                 account,
                 amount: p.due,
                 purpose: Purpose::Contract(p.contract),
-                ttl: self.invoice_ttl(),
+                ttl: if p.is_first {
+                    self.invoice_ttl().min(FIRST_INVOICE_TTL)
+                } else {
+                    self.invoice_ttl()
+                },
             };
             let invoice = self.treasury().create_invoice(tx, new).await?;
             let row = params![quote, account, p.contract, invoice.id, self.now()];
@@ -184,6 +193,7 @@ pub(crate) fn market_failure(e: &MarketError) -> Failure {
         MarketError::QuoteExpired => Failure::conflict("quote-expired", text()),
         MarketError::QuoteUsed => Failure::conflict("quote-used", text()),
         MarketError::SoldOut { .. } => Failure::conflict("sold-out", text()),
+        MarketError::HeldUnpaid { .. } => Failure::conflict("held-unpaid", text()),
         MarketError::TooMany { .. } => Failure::too_many(text()),
         other => Failure::of(other),
     }

@@ -73,6 +73,9 @@ pub enum DurabilityConfig {
     Fsync,
 }
 
+/// Shares are kept at least so long: an operator who looks at yesterday must find it.
+const KEEP_SHARES_MIN: Duration = Duration::from_secs(86_400);
+
 /// `[http]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -156,6 +159,9 @@ pub struct LaneConfig {
     /// Payouts up to this many minor units are approved without a person.
     #[serde(default = "default_auto_approve")]
     pub auto_approve_minor: i64,
+    /// How long accounted shares are kept; for ever if unset.
+    #[serde(default)]
+    pub keep_shares: Option<Span>,
 }
 
 /// `[lane.node]`, `[[lane.nodes]]`
@@ -388,6 +394,12 @@ impl Config {
             if lane.settle_every == 0 || lane.capacity_epochs == 0 {
                 fault(at("settle_every"), "write at least 1 (capacity_epochs as well)".into());
             }
+            if lane.auto_approve_minor < 0 {
+                fault(at("auto_approve_minor"), "write 0 (every payout waits) or more".into());
+            }
+            if lane.keep_shares.is_some_and(|keep| keep.0 < KEEP_SHARES_MIN) {
+                fault(at("keep_shares"), "write at least 1d, or leave it out: for ever".into());
+            }
             let s = &lane.stratum;
             if let (Some(min), Some(max)) = (s.class_min, s.class_max)
                 && min > max
@@ -400,8 +412,18 @@ impl Config {
                 fault(format!("plan[{i}].lane"), format!("there is no lane `{}`", plan.lane));
             }
         }
+        let (mut sites, mut machines) = (HashSet::new(), HashSet::new());
         for (i, site) in self.sites.iter().enumerate() {
+            if !sites.insert(&site.name) {
+                fault(format!("site[{i}].name"), format!("`{}` names a site already", site.name));
+            }
+            let mut here = HashSet::new();
             for (j, machine) in site.machines.iter().enumerate() {
+                if !here.insert(&machine.name) || !machines.insert((&machine.lane, &machine.name)) {
+                    let what =
+                        format!("`{}` names a machine of this site or lane already", machine.name);
+                    fault(format!("site[{i}].machine[{j}].name"), what);
+                }
                 if !seen.contains(&machine.lane) {
                     let place = format!("site[{i}].machine[{j}].lane");
                     fault(place, format!("there is no lane `{}`", machine.lane));
@@ -479,6 +501,35 @@ mod tests {
         assert!(both[0].starts_with("lane[0].nodes:"), "{both:?}");
         let none = with("[lane.unknown]\nurl = \"x\"");
         assert!(none[0].contains("unknown"), "{none:?}");
+    }
+
+    #[test]
+    fn names_given_twice_and_amounts_below_zero_are_told() {
+        let machine = |name: &str| {
+            format!("[[site.machine]]\nname = \"{name}\"\nlane = \"btc\"\nnameplate = \"1 TH/s\"\n")
+        };
+        let site = |name: &str, machines: &[&str]| {
+            let machines: String = machines.iter().map(|m| machine(m)).collect();
+            format!("\n[[site]]\nname = \"{name}\"\n{machines}")
+        };
+        let begin = SAMPLE.find("[[site]]").unwrap();
+        let at = SAMPLE.find("auto_approve_minor = ").unwrap() + "auto_approve_minor = ".len();
+        let lanes = [&SAMPLE[..at], "-", &SAMPLE[at..begin]].concat();
+        let lanes = lanes.replacen("grace = ", "keep_shares = \"5m\"\ngrace = ", 1);
+        let text = lanes + &site("x", &["a", "a", "b"]) + &site("y", &["b"]) + &site("x", &["c"]);
+        let found = faults(&text);
+        let places: Vec<&str> = found.iter().map(|f| f.split(':').next().unwrap()).collect();
+        assert_eq!(
+            places,
+            [
+                "lane[0].auto_approve_minor",
+                "lane[0].keep_shares",
+                "site[0].machine[1].name",
+                "site[1].machine[0].name",
+                "site[2].name",
+            ],
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -15,8 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whose machine this is: `house.MACHINE` with the machines' password, or `ACCOUNT.MACHINE`.
 ///
-/// An account must exist; its password is not asked for, because work done in its name can only do
-/// it good. Machines of an account are registered when they first come.
+/// An account must exist; its password is not asked for, as pools have it: what a login finds is
+/// earned by the account it names. A stranger may therefore work in somebody's name, and put names of
+/// machines beside the customer's own; the farm sees to it that those never keep a new one out
+/// ([`gruve_farm::OUTSIDE_MACHINES_MAX`]). Names of accounts are public, so that one does not exist is
+/// said in so many words: it is nearly always a slip of the pen, and opening an account tells it too.
 pub struct Logins {
     /// Customers.
     pub accounts: Accounts,

@@ -1,6 +1,7 @@
 //! One lane running: jobs, gateway, follower, accountant.
 
 use super::answers::Gateways;
+use super::chores;
 use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::LaneConfig;
@@ -152,6 +153,12 @@ pub fn start(
     });
 
     let accountant = Accountant::new(parts.market.clone());
+    if let Some(keep) = config.keep_shares {
+        let (accountant, clock) = (accountant.clone(), parts.clock.clone());
+        let trimming =
+            chores::trim_log(id.clone(), log.clone(), accountant, clock, keep.0, stopped.clone());
+        tasks.spawn(trimming);
+    }
     let (name, mut ends) = (id.clone(), stopped.clone());
     tasks.spawn(async move {
         let over = async move { drop(ends.wait_for(|s| *s).await) };

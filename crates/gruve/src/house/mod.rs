@@ -5,6 +5,7 @@
 //! (miners first, books last).
 
 mod answers;
+mod chores;
 mod error;
 pub mod files;
 mod lane;
@@ -68,6 +69,12 @@ impl House {
             payer.run(ends).await;
             Ok(())
         });
+
+        tasks.spawn(chores::remember_machines(
+            parts.farm.clone(),
+            gateways.clone(),
+            stopped.clone(),
+        ));
 
         let services = Services {
             store: parts.store.clone(),

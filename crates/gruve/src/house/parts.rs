@@ -16,7 +16,7 @@ use gruve_store::{Store, StoreError};
 use gruve_stratum::StratumError;
 use gruve_treasury::{ChainWallet, Seed, SeedError, Treasury, TreasuryConfig, TreasuryError};
 use gruve_units::{Clock, Entropy, EpochRule, LaneId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -267,6 +267,7 @@ pub fn market_config(config: &Config) -> Result<MarketConfig, ChainError> {
         plans: config.plans.clone(),
         quote_secs: 300,
         unpaid_per_account_max: 5,
+        unpaid_new_bps: gruve_market::UNPAID_NEW_BPS,
     })
 }
 
@@ -306,6 +307,7 @@ pub(super) fn epoch_rule(lane: &LaneConfig) -> EpochRule {
 }
 
 async fn furnish(farm: &Farm, config: &Config) -> Result<(), StartError> {
+    let mut kept = BTreeSet::new();
     for site in &config.sites {
         let id = farm.add_site(&site.name).await?;
         for machine in &site.machines {
@@ -316,8 +318,9 @@ async fn furnish(farm: &Farm, config: &Config) -> Result<(), StartError> {
                 owner: MachineOwner::House,
                 nameplate: machine.nameplate,
             };
-            farm.add_machine(new).await?;
+            kept.insert(farm.add_machine(new).await?);
         }
     }
-    Ok(())
+    // What was taken out of the file logs in no more.
+    Ok(farm.retire_others(&kept).await?)
 }

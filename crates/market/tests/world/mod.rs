@@ -77,6 +77,8 @@ pub(crate) fn config() -> MarketConfig {
         plans: vec![plan()],
         quote_secs: 60,
         unpaid_per_account_max: 5,
+        // All: most tests sell everything to somebody new.
+        unpaid_new_bps: Bps::new(10_000).unwrap(),
     }
 }
 

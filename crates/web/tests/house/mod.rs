@@ -246,6 +246,7 @@ impl House {
             ],
             quote_secs: 300,
             unpaid_per_account_max: 5,
+            unpaid_new_bps: gruve_market::UNPAID_NEW_BPS,
         };
         let market =
             Market::new(store.clone(), clock.clone(), entropy.clone(), market_config).unwrap();
