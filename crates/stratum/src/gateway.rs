@@ -88,7 +88,7 @@ pub struct GatewayOptions {
     pub threads: usize,
     /// Threads that hash where hashing is slow (scrypt, Ethash), at least one.
     pub hash_threads: usize,
-    /// Connections at most. Each costs some 2 KB idle, and up to 1 MB while it floods.
+    /// Connections at most, and at most [`handles_for_miners`]. Each costs some 2 KB idle, and up to 1 MB while it floods.
     pub connections_max: usize,
     /// Connections from one address at most (IPv6: from one /64). A farm behind one address is
     /// usual.
@@ -242,7 +242,7 @@ impl Gateway {
             runtime: tokio::runtime::Handle::current(),
             logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
             next_extranonce: Arc::new(AtomicU32::new(u32::from_be_bytes(first))),
-            all_max: options.connections_max,
+            all_max: options.connections_max.min(handles_for_miners()),
             per_address_max: options.connections_per_address_max,
             per_account_max: options.connections_per_account_max,
             write_max: options.write_max,
@@ -340,6 +340,15 @@ fn save(classes: &StartClasses) {
     if let Err(error) = classes.save() {
         tracing::warn!(%error, "the machines' classes cannot be written down");
     }
+}
+
+/// File handles that this process may use for miners, all lanes together: what the system allows it
+/// less [`limits::HANDLES_RESERVED`] for nodes, database, log and pages.
+#[must_use]
+pub fn handles_for_miners() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(limits::HANDLES_RESERVED).max(1)
 }
 
 /// The first loop accepts and deals connections out to all.

@@ -53,7 +53,9 @@ mod work;
 
 pub use difficulty::{class_of_wire_difficulty, target_of_wire_difficulty};
 pub use error::StratumError;
-pub use gateway::{Gateway, GatewayOptions, GatewayTotals, ListenKind, Listening, SessionInfo};
+pub use gateway::{
+    Gateway, GatewayOptions, GatewayTotals, ListenKind, Listening, SessionInfo, handles_for_miners,
+};
 pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX};
 pub use machines::{Authorized, Machines, Refused, Stamps};
 pub use work::{LiveJob, WorkState};

@@ -162,3 +162,36 @@ pub const ETH_CACHES_MAX: usize = 3;
 /// How many blocks before an epoch's end the next cache is made: an hour of 13 s each; making it
 /// takes seconds.
 pub const ETH_CACHE_AHEAD_BLOCKS: u64 = 300;
+
+/// Bytes that a connection may send at once without bringing an accepted share: two thousand shares
+/// that are stale or sent twice, or all the handshakes of a proxy with 64 machines many times over.
+/// Costs nothing to hold; what it costs to answer is below 10 ms of one processor.
+pub const FRUITLESS_BYTES_MAX: u32 = 256 << 10;
+
+/// The same for each second: a hundred shares. Who sends more is read more slowly; an accepted share
+/// costs nothing, at whatever rate they come.
+pub const FRUITLESS_BYTES_PER_SECOND: u32 = 16 << 10;
+
+/// What an accepted share is taken to have cost in bytes: the longest usual line.
+pub const SHARE_LINE_BYTES: u32 = 256;
+
+/// Connections of one address that were closed for hostile behaviour before it is turned away: a
+/// farm's proxy that is misconfigured reconnects about once in ten seconds, a fuzzer hundreds of
+/// times a second.
+pub const HOSTILE_CLOSES_MAX: u32 = 20;
+
+/// After this long, half of an address's hostile closes are forgotten.
+pub const HOSTILE_HALF_LIFE: Duration = Duration::from_secs(60);
+
+/// Addresses whose hostile closes are remembered: 48 bytes each, 200 KB.
+pub const HOSTILE_ADDRESSES_MAX: usize = 4096;
+
+/// File handles left for nodes, database, log and pages, whatever the miners do.
+pub const HANDLES_RESERVED: usize = 512;
+
+/// What the kernel holds for a miner that does not read, before we notice (it doubles this for its
+/// own bookkeeping). Some ten jobs; with the default it would be megabytes.
+pub const SEND_BUFFER_BYTES: usize = 128 << 10;
+
+/// Connections that wait to be accepted: four seconds of a storm of a thousand a second.
+pub const BACKLOG: i32 = 4096;

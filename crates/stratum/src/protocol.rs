@@ -36,6 +36,17 @@ pub enum Work {
     Ethash(Arc<eth::EthState>),
 }
 
+impl Work {
+    /// The same without the oldest job; `None` when there is only one, or where jobs are not
+    /// forgotten so.
+    pub(crate) fn without_oldest(&self) -> Option<Work> {
+        match self {
+            Work::Header(state) => Some(Work::Header(Arc::new(state.without_oldest()?))),
+            Work::Ethash(_) => None,
+        }
+    }
+}
+
 /// What the sessions of one round have given, one connection after the other. Owned by the
 /// gateway and kept for its capacity, so that an idle session has no buffers.
 #[derive(Debug, Default)]

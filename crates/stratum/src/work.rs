@@ -78,6 +78,14 @@ impl WorkState {
         WorkState { algorithm: self.algorithm, current: job, live }
     }
 
+    /// The state without its oldest job; `None` when there is only one.
+    #[must_use]
+    pub fn without_oldest(&self) -> Option<WorkState> {
+        let (_, rest) = self.live.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        let (algorithm, current) = (self.algorithm, Arc::clone(&self.current));
+        Some(WorkState { algorithm, current, live: rest.to_vec() })
+    }
+
     /// Whether a job still lives.
     #[must_use]
     pub fn holds(&self, job: JobId) -> bool {

@@ -120,6 +120,9 @@ pub fn start(
     let mut options =
         GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
     options.share_interval = config.stratum.share_interval.0;
+    // No lane's miners may take the handles of another's, or those of node and database.
+    let handles = gruve_stratum::handles_for_miners() / parts.nodes.len().max(1);
+    options.connections_max = options.connections_max.min(handles);
     let gateway = Gateway::start(options, Arc::new(work.clone()), parts.logins.clone())
         .map_err(stratum_error)?;
     let stratum = gateway.address();

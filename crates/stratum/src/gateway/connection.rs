@@ -29,6 +29,22 @@ pub(super) enum Ended {
     Shutdown,
 }
 
+impl Ended {
+    /// Whether only a broken or hostile machine ends so: see [`super::registry`].
+    pub(super) fn is_hostile(&self) -> bool {
+        matches!(
+            self,
+            Ended::Garbled(_)
+                | Ended::ByUs(
+                    CloseReason::BadLines
+                        | CloseReason::LongLine
+                        | CloseReason::BadShares
+                        | CloseReason::Logins
+                )
+        )
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -99,6 +115,10 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// It missed a change of jobs.
     pub(super) behind: bool,
+    /// It has sent too much that brought nothing, and is not read for now.
+    pub(super) muted: bool,
+    /// Bytes it may still send without bringing a share; below zero once it was too many.
+    credit: i64,
 }
 
 impl Connection {
@@ -129,7 +149,24 @@ impl Connection {
             stuffed: false,
             queued: false,
             behind: false,
+            muted: false,
+            credit: i64::from(limits::FRUITLESS_BYTES_MAX),
         }
+    }
+
+    /// Charges for what it sent, less what its accepted shares were worth.
+    pub(super) fn charge(&mut self, bytes: usize, accepted: u64) {
+        let worth = accepted.saturating_mul(u64::from(limits::SHARE_LINE_BYTES));
+        let cost = (bytes as u64).saturating_sub(worth);
+        self.credit = self.credit.saturating_sub(i64::try_from(cost).unwrap_or(i64::MAX));
+        self.muted = self.credit < 0;
+    }
+
+    /// A second has passed, about: it may send more.
+    pub(super) fn refill(&mut self) {
+        let more = self.credit.saturating_add(i64::from(limits::FRUITLESS_BYTES_PER_SECOND));
+        self.credit = more.min(i64::from(limits::FRUITLESS_BYTES_MAX));
+        self.muted = self.credit < 0;
     }
 
     pub(super) fn stream(&mut self) -> &mut TcpStream {
@@ -148,7 +185,8 @@ impl Connection {
 
     /// Whether there is something to do for it.
     pub(super) fn is_ready(&self) -> bool {
-        ((self.readable || self.stuffed) && !self.rests()) || (self.behind && self.may_be_told())
+        ((self.readable || self.stuffed) && !self.rests() && !self.muted)
+            || (self.behind && self.may_be_told())
     }
 
     /// One read at most.
@@ -186,7 +224,7 @@ impl Connection {
             ProxyHeader::Whole { length, source } => (length, source),
         };
         self.peer = source.unwrap_or(self.peer);
-        if !self.seat.come_from(self.peer.ip(), per_address_max) {
+        if !self.seat.come_from(self.peer.ip(), per_address_max, self.connected_at) {
             return Err(Ended::Crowded);
         }
         let read = self.header.take().unwrap_or_default();

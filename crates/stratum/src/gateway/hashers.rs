@@ -22,6 +22,8 @@ pub(super) struct Parcel {
     /// Its part of a round, alone.
     pub(super) round: Round,
     pub(super) part: Part,
+    /// Bytes they came in.
+    pub(super) taken: usize,
     /// What comes after its answers.
     pub(super) step: Step,
     /// The answers so far, in order.

@@ -1,8 +1,15 @@
-//! Who is connected: how many in all, from each address, of each account.
+//! Who is connected: how many in all, from each address, of each account; and which addresses have
+//! been hostile.
+//!
+//! An address whose connections were closed for hostile behaviour again and again is turned away
+//! until its marks have decayed, unless a machine there mines (has a connection with an accepted
+//! share): a farm behind one address is never locked out for one broken or hostile machine in it.
+//! Stale and doubled shares, silence and slow reading are not hostile.
 
 use super::GatewayTotals;
+use crate::limits;
 use gruve_sharelog::Owner;
-use gruve_units::AccountId;
+use gruve_units::{AccountId, Timestamp};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,11 +20,44 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Default)]
 pub(super) struct Registry {
     connections: AtomicUsize,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    addresses: Mutex<Addresses>,
     accounts: Mutex<HashMap<AccountId, usize>>,
     turned_away: AtomicU64,
     accepted: AtomicU64,
     rejected: AtomicU64,
+}
+
+#[derive(Default)]
+struct Addresses {
+    /// Those with connections.
+    here: HashMap<IpAddr, Here>,
+    /// Those that were hostile: at most [`limits::HOSTILE_ADDRESSES_MAX`].
+    marked: HashMap<IpAddr, Marks>,
+}
+
+/// What is connected from an address.
+#[derive(Default)]
+struct Here {
+    connections: usize,
+    /// Of these, how many have had a share accepted.
+    mining: usize,
+}
+
+/// Hostile closes of late.
+struct Marks {
+    count: u32,
+    since: Timestamp,
+}
+
+impl Marks {
+    /// Half as many after every half-life.
+    fn decay(&mut self, now: Timestamp) {
+        let halves = now.since(self.since).as_secs() / limits::HOSTILE_HALF_LIFE.as_secs();
+        self.count = self.count.checked_shr(u32::try_from(halves).unwrap_or(u32::MAX)).unwrap_or(0);
+        if halves > 0 {
+            self.since = now;
+        }
+    }
 }
 
 /// A place in the registry; gives it up when dropped.
@@ -25,20 +65,22 @@ pub(super) struct Seat {
     registry: Arc<Registry>,
     /// `None` while it is not known.
     address: Option<IpAddr>,
+    /// Whether it counts as mining.
+    mines: bool,
     /// Accounts that logged in here: as many as logins at most.
     accounts: Vec<AccountId>,
 }
 
 impl Seat {
-    /// Counts this connection for where the miner is, once a proxy has told; false when there are
-    /// `each` from there already.
-    pub(super) fn come_from(&mut self, peer: IpAddr, each: usize) -> bool {
+    /// Counts this connection for where the miner is; false when there are `each` from there
+    /// already, or it is turned away for hostile behaviour.
+    pub(super) fn come_from(&mut self, peer: IpAddr, each: usize, now: Timestamp) -> bool {
         let address = network(peer);
         let mut addresses = lock(&self.registry.addresses);
-        let here = addresses.entry(address).or_insert(0);
-        let is_free = *here < each;
+        let is_free = !addresses.is_hostile(address, now)
+            && addresses.here.get(&address).is_none_or(|h| h.connections < each);
         if is_free {
-            *here += 1;
+            addresses.here.entry(address).or_default().connections += 1;
             self.address = Some(address);
         } else {
             self.registry.turn_away();
@@ -62,13 +104,61 @@ impl Seat {
         }
         is_free
     }
+
+    /// Its first share was accepted.
+    pub(super) fn mines(&mut self) {
+        if let Some(address) = self.address.filter(|_| !self.mines) {
+            self.mines = true;
+            let mut addresses = lock(&self.registry.addresses);
+            addresses.here.entry(address).or_default().mining += 1;
+        }
+    }
+
+    /// It was closed for hostile behaviour.
+    pub(super) fn mark(&self, now: Timestamp) {
+        if let Some(address) = self.address {
+            lock(&self.registry.addresses).mark(address, now);
+        }
+    }
+}
+
+impl Addresses {
+    fn is_hostile(&mut self, address: IpAddr, now: Timestamp) -> bool {
+        let Some(marks) = self.marked.get_mut(&address) else { return false };
+        marks.decay(now);
+        let is_mining = self.here.get(&address).is_some_and(|h| h.mining > 0);
+        marks.count >= limits::HOSTILE_CLOSES_MAX && !is_mining
+    }
+
+    fn mark(&mut self, address: IpAddr, now: Timestamp) {
+        let marked = &mut self.marked;
+        if marked.len() >= limits::HOSTILE_ADDRESSES_MAX && !marked.contains_key(&address) {
+            marked.values_mut().for_each(|m| m.decay(now));
+            // Where all are fresh, those with the fewest marks make room.
+            let least = marked.values().map(|m| m.count).min().unwrap_or(0);
+            marked.retain(|_, m| m.count > least);
+        }
+        let marks = marked.entry(address).or_insert(Marks { count: 0, since: now });
+        marks.decay(now);
+        marks.count = marks.count.saturating_add(1);
+    }
+
+    fn leave(&mut self, address: IpAddr, mined: bool) {
+        if let Some(here) = self.here.get_mut(&address) {
+            here.connections -= 1;
+            here.mining -= usize::from(mined);
+            if here.connections == 0 {
+                self.here.remove(&address);
+            }
+        }
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.registry.connections.fetch_sub(1, Ordering::Relaxed);
         if let Some(address) = self.address {
-            give_back(&mut lock(&self.registry.addresses), &address);
+            lock(&self.registry.addresses).leave(address, self.mines);
         }
         let mut accounts = lock(&self.registry.accounts);
         self.accounts.iter().for_each(|account| give_back(&mut accounts, account));
@@ -96,30 +186,27 @@ impl Registry {
 
     /// A seat for a connection that comes through a proxy, unless there are `all`.
     pub(super) fn seat_behind(self: &Arc<Self>, all: usize) -> Option<Seat> {
+        // Only the accepting thread adds, so the bound holds exactly.
         if self.connections.load(Ordering::Relaxed) >= all {
             self.turn_away();
             return None;
         }
         self.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Seat { registry: Arc::clone(self), address: None, accounts: Vec::new() })
+        let registry = Arc::clone(self);
+        Some(Seat { registry, address: None, mines: false, accounts: Vec::new() })
     }
 
-    /// A seat, unless there are `all` connections, or `each` from this address.
-    pub(super) fn seat(self: &Arc<Self>, peer: IpAddr, all: usize, each: usize) -> Option<Seat> {
-        let address = network(peer);
-        let mut addresses = lock(&self.addresses);
-        let here = addresses.entry(address).or_insert(0);
-        if self.connections.load(Ordering::Relaxed) >= all || *here >= each {
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
-            if *here == 0 {
-                addresses.remove(&address);
-            }
-            return None;
-        }
-        *here += 1;
-        // Only the accepting thread adds, so the bound holds exactly.
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Seat { registry: Arc::clone(self), address: Some(address), accounts: Vec::new() })
+    /// A seat, unless there are `all` connections, or `each` from this address, or it is turned
+    /// away for hostile behaviour.
+    pub(super) fn seat(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        all: usize,
+        each: usize,
+        now: Timestamp,
+    ) -> Option<Seat> {
+        let mut seat = self.seat_behind(all)?;
+        seat.come_from(peer, each, now).then_some(seat)
     }
 
     pub(super) fn count(&self, accepted: u64, rejected: u64) {
@@ -142,5 +229,67 @@ fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000 + secs)
+    }
+
+    fn come(registry: &Arc<Registry>, ip: &str, secs: i64) -> Option<Seat> {
+        registry.seat(ip.parse().unwrap(), 10_000, 1000, at(secs))
+    }
+
+    fn annoy(registry: &Arc<Registry>, ip: &str) {
+        for _ in 0..limits::HOSTILE_CLOSES_MAX {
+            come(registry, ip, 0).unwrap().mark(at(0));
+        }
+    }
+
+    #[test]
+    fn a_hostile_address_is_turned_away_until_its_marks_have_decayed() {
+        let registry = Arc::new(Registry::default());
+        annoy(&registry, "192.0.2.1");
+        assert!(come(&registry, "192.0.2.1", 1).is_none());
+        assert!(come(&registry, "192.0.2.2", 1).is_some(), "its neighbour is not");
+        assert!(come(&registry, "192.0.2.1", 61).is_some());
+        let totals = registry.totals();
+        assert_eq!((totals.turned_away, totals.connections), (1, 0));
+        annoy(&registry, "2001:db8::1");
+        assert!(
+            come(&registry, "2001:db8::2", 1).is_none(),
+            "one customer's network is one address"
+        );
+        assert!(come(&registry, "2001:db8:0:1::1", 1).is_some());
+    }
+
+    #[test]
+    fn an_address_where_somebody_mines_is_never_turned_away_for_others() {
+        let registry = Arc::new(Registry::default());
+        let mut honest = come(&registry, "192.0.2.1", 0).unwrap();
+        honest.mines();
+        honest.mines();
+        annoy(&registry, "192.0.2.1");
+        annoy(&registry, "192.0.2.1");
+        assert!(come(&registry, "192.0.2.1", 1).is_some());
+        drop(honest);
+        assert!(come(&registry, "192.0.2.1", 1).is_none());
+    }
+
+    #[test]
+    fn the_list_of_hostile_addresses_is_bounded() {
+        let registry = Arc::new(Registry::default());
+        annoy(&registry, "192.0.2.1");
+        for n in 0..2 * u32::try_from(limits::HOSTILE_ADDRESSES_MAX).unwrap() {
+            let ip = IpAddr::V4((0x0a00_0000 + n).into());
+            registry.seat(ip, 10, 10, at(0)).unwrap().mark(at(0));
+        }
+        assert!(lock(&registry.addresses).marked.len() <= limits::HOSTILE_ADDRESSES_MAX);
+        assert!(lock(&registry.addresses).here.is_empty());
+        assert!(come(&registry, "192.0.2.1", 1).is_none(), "the worst are remembered");
     }
 }

@@ -27,6 +27,8 @@ const OUTPUT_KEEP_BYTES: usize = 256 << 10;
 struct Visit {
     key: Key,
     part: Part,
+    /// Bytes it took.
+    taken: usize,
     step: Step,
 }
 
@@ -90,7 +92,7 @@ impl Loop {
     fn visit(&mut self, key: Key, now: Timestamp, round: &mut Round) -> Option<Visit> {
         let connection = self.connections.get_mut(key)?;
         connection.queued = false;
-        if connection.rests() {
+        if !connection.is_ready() {
             return None;
         }
         if connection.behind
@@ -122,7 +124,10 @@ impl Loop {
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
         input.extend_from_slice(&std::mem::take(&mut connection.partial));
         // What is there already comes first, so that it cannot pile up.
-        if !connection.readable || (connection.stuffed && input.len() > limits::LINE_BYTES_MAX) {
+        if !connection.readable
+            || connection.muted
+            || (connection.stuffed && input.len() > limits::LINE_BYTES_MAX)
+        {
             return Ok(());
         }
         match connection.read(raw) {
@@ -153,7 +158,7 @@ impl Loop {
         if matches!(step, Step::Authorize { .. }) {
             connection.waiting = Waiting::ForLogin;
         }
-        Some(Visit { key, part, step })
+        Some(Visit { key, part, taken, step })
     }
 
     /// The same where hashing is slow: candidates go away in a parcel of their own.
@@ -177,17 +182,17 @@ impl Loop {
         self.connections.get_mut(key)?.waiting = Waiting::ForHashes;
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
-        let step = visit.step;
-        self.shared.hashers.take(Parcel { key, round: own, part, step, solved, post });
+        let Visit { taken, step, .. } = visit;
+        self.shared.hashers.take(Parcel { key, round: own, part, taken, step, solved, post });
         None
     }
 
     /// A parcel came back.
     pub(super) fn hashed(&mut self, parcel: Parcel, now: Timestamp) {
-        let Parcel { key, round, part, step, solved, .. } = parcel;
+        let Parcel { key, round, part, taken, step, solved, .. } = parcel;
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.waiting = Waiting::No;
-        self.finish(&round, &mut vec![Visit { key, part, step }], &solved, now);
+        self.finish(&round, &mut vec![Visit { key, part, taken, step }], &solved, now);
         self.enqueue(key);
     }
 
@@ -204,7 +209,7 @@ impl Loop {
         self.judge(round, visits, solved, now, &mut outcomes);
         self.store(round, &mut outcomes);
         let mut out = std::mem::take(&mut self.desk.out);
-        for Visit { key, part, step } in visits.drain(..) {
+        for Visit { key, part, taken, step } in visits.drain(..) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let session = connection.session.as_mut();
             let own = &outcomes[part.candidates.0..part.candidates.1];
@@ -217,7 +222,7 @@ impl Loop {
                 session.settle(now, &mut out);
             }
             self.deliver(key, &mut out);
-            self.count(key);
+            self.count(key, taken);
             match (step, close) {
                 (_, Some(reason)) => self.close_after(key, reason),
                 (Step::Authorize { user, password }, None) => self.look_up(key, user, password),

@@ -129,6 +129,11 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) fn new(listening: Listening) -> std::io::Result<Listener> {
         listening.listener.set_nonblocking(true)?;
+        // Connections take the buffer's size from here.
+        let size = limits::SEND_BUFFER_BYTES;
+        rustix::net::sockopt::set_socket_send_buffer_size(&listening.listener, size)?;
+        // Longer than the standard library's, for storms; the kernel has its own bound.
+        rustix::net::listen(&listening.listener, limits::BACKLOG)?;
         let socket = TcpListener::from_std(listening.listener);
         let Listening { kind, proxies, .. } = listening;
         Ok(Listener { socket, kind, proxies, waiting: true })
@@ -301,6 +306,9 @@ impl Loop {
         self.shared.remember(connection, now);
         let Some(mut connection) = self.connections.remove(key) else { return };
         tracing::debug!(peer = %connection.peer, %ended, "a miner's connection ended");
+        if ended.is_hostile() {
+            connection.seat.mark(now);
+        }
         let mut wire = std::mem::take(&mut self.desk.wire);
         wire.clear();
         connection.transport.close(&mut wire);
@@ -360,7 +368,7 @@ impl Loop {
         let Shared { registry, all_max, per_address_max, .. } = &*self.shared;
         let Listener { kind, proxies, .. } = &self.listeners[listener];
         let seat = match proxies {
-            None => registry.seat(peer.ip(), *all_max, *per_address_max),
+            None => registry.seat(peer.ip(), *all_max, *per_address_max, now),
             Some(proxies) => match proxies.admit(peer.ip()) {
                 Ok(()) => registry.seat_behind(*all_max),
                 Err(error) => {
@@ -488,11 +496,20 @@ impl Loop {
         all
     }
 
-    /// Looks whether there are newer jobs.
+    /// Looks whether there are newer jobs, and forgets the oldest where the memory of shares is
+    /// nearly full: their shares are stale from then on, so that those of newer jobs have room.
     fn take_jobs(&mut self) {
         if self.jobs.has_changed().unwrap_or(false) {
             self.work = self.jobs.borrow_and_update().clone();
             self.giving_from = self.work.is_some().then_some(0);
+        } else if self.shared.rules.seen.is_nearly_spent()
+            && self.giving_from.is_none()
+            && let Some(fewer) = self.work.as_ref().and_then(Work::without_oldest)
+        {
+            tracing::warn!(lane = %self.shared.lane.id(),
+                "the oldest job is forgotten: there are too many shares to tell apart");
+            self.work = Some(fewer);
+            self.giving_from = Some(0);
         }
     }
 
@@ -547,6 +564,7 @@ impl Loop {
             }
             return;
         }
+        connection.refill();
         if connection.rests() {
             return;
         }
@@ -557,17 +575,23 @@ impl Loop {
         let close = connection.session.tick(now, &mut out);
         self.deliver(key, &mut out);
         self.desk.out = out;
-        if let Some(reason) = close {
-            self.close_after(key, reason);
+        match close {
+            Some(reason) => self.close_after(key, reason),
+            // It may have been muted.
+            None => self.enqueue(key),
         }
     }
 
     /// Counts what a session has accepted and refused since the last time.
-    pub(super) fn count(&mut self, key: Key) {
+    pub(super) fn count(&mut self, key: Key, bytes: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (accepted, rejected) = connection.session.counts();
         let (before_accepted, before_rejected) = connection.told;
         connection.told = (accepted, rejected);
+        connection.charge(bytes, accepted - before_accepted);
+        if accepted > 0 {
+            connection.seat.mines();
+        }
         self.shared.registry.count(accepted - before_accepted, rejected - before_rejected);
     }
 

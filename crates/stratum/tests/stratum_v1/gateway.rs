@@ -181,7 +181,11 @@ struct Wire {
 
 impl Wire {
     async fn open(address: SocketAddr) -> Wire {
-        let (read, write) = TcpStream::connect(address).await.unwrap().into_split();
+        Wire::of(TcpStream::connect(address).await.unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Wire {
+        let (read, write) = stream.into_split();
         Wire { read: BufReader::new(read), write }
     }
 
@@ -312,7 +316,10 @@ async fn who_does_not_read_is_closed_and_nobody_else_waits() {
     options.write_max = Duration::from_millis(500);
     let house = House::open_with(dir.path(), options);
     let address = house.gateway.address();
-    let mut deaf = Wire::open(address).await;
+    // With the usual buffers the kernel would take megabytes for it.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut deaf = Wire::of(socket.connect(address).await.unwrap());
     let flood = tokio::spawn(async move {
         let lines = "{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n".repeat(1000);
         // Until the gateway has had enough: it stops reading when it cannot write, and then closes.
