@@ -82,6 +82,9 @@ pub async fn run(path: PathBuf) -> Result<ExitCode, String> {
     for (lane, address) in house.stratum() {
         println!("machines of lane {lane} connect to stratum+tcp://{address}");
     }
+    for (lane, address, key) in house.stratum_v2() {
+        println!("machines of lane {lane} connect by V2 to stratum2+tcp://{address}/{key}");
+    }
     let failed = tokio::select! {
         () = crate::signals::stop_asked() => None,
         why = house.failed() => Some(why),

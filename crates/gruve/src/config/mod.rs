@@ -240,6 +240,20 @@ pub struct StratumConfig {
     /// Time between shares that each machine is steered to.
     #[serde(default = "default_share_interval")]
     pub share_interval: Span,
+    /// Stratum V2, beside V1.
+    #[serde(default)]
+    pub v2: Option<StratumV2Config>,
+}
+
+/// `[lane.stratum.v2]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StratumV2Config {
+    /// Address that V2 machines and proxies connect to.
+    pub listen: SocketAddr,
+    /// File with the secret half of the authority key; made and kept in the data folder if unset.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
 }
 
 /// `network`
@@ -333,6 +347,11 @@ impl Config {
         if config.house.data.is_relative() {
             config.house.data = base.join(&config.house.data);
         }
+        for lane in &mut config.lanes {
+            if let Some(file) = lane.stratum.v2.as_mut().and_then(|v2| v2.key_file.as_mut()) {
+                *file = base.join(&*file);
+            }
+        }
         let faults = config.faults();
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
@@ -369,9 +388,11 @@ impl Config {
             if !seen.insert(lane.id.clone()) {
                 fault(at("id"), format!("`{}` names a lane already", lane.id));
             }
-            if lane.stratum.listen.port() != 0 && !ports.insert(lane.stratum.listen) {
-                let what = format!("{} is used twice in this file", lane.stratum.listen);
-                fault(at("stratum.listen"), what);
+            let v2 = lane.stratum.v2.as_ref().map(|v2| ("stratum.v2.listen", v2.listen));
+            for (key, listen) in [("stratum.listen", lane.stratum.listen)].into_iter().chain(v2) {
+                if listen.port() != 0 && !ports.insert(listen) {
+                    fault(at(key), format!("{listen} is used twice in this file"));
+                }
             }
             if EpochRule::new(lane.epoch.0, lane.grace.0).is_none() {
                 fault(at("grace"), "must be shorter than the epoch".into());

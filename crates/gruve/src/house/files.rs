@@ -122,6 +122,14 @@ impl Folder {
     }
 }
 
+/// Reads a short secret text that an operator keeps elsewhere.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_secret_text(path: &Path) -> Result<String, FileError> {
+    read_secret(path).map_err(|source| FileError::Io { path: path.to_owned(), source })
+}
+
 fn read_secret(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(SECRET_BYTES_MAX).read_to_string(&mut text)?;

@@ -8,7 +8,7 @@ use crate::config::LaneConfig;
 use gruve_chain::follow::Options as FollowOptions;
 use gruve_chain::{ChainParams, Follower, Node, NodeError, NodeGroup};
 use gruve_market::Accountant;
-use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
+use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
 use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
 use std::net::SocketAddr;
@@ -32,6 +32,8 @@ pub struct RunningLane {
     pub id: LaneId,
     /// Where machines connect.
     pub stratum: SocketAddr,
+    /// Where V2 machines and proxies connect, and the key that they pin.
+    pub stratum_v2: Option<(SocketAddr, String)>,
     /// Its jobs.
     pub work: LaneWork,
     params: ChainParams,
@@ -123,9 +125,22 @@ pub fn start(
     // No lane's miners may take the handles of another's, or those of node and database.
     let handles = gruve_stratum::handles_for_miners() / parts.nodes.len().max(1);
     options.connections_max = options.connections_max.min(handles);
+    let noise = match &config.stratum.v2 {
+        None => None,
+        Some(v2) => {
+            let listener = parts::listen(v2.listen, &format!("lane.stratum.v2.listen of {id}"))?;
+            let noise = parts.noise(v2)?;
+            let kind = ListenKind::V2(Arc::clone(&noise));
+            options.listeners.push(Listening { listener, kind, proxies: None });
+            Some(noise)
+        }
+    };
     let gateway = Gateway::start(options, Arc::new(work.clone()), parts.logins.clone())
         .map_err(stratum_error)?;
     let stratum = gateway.address();
+    let stratum_v2 = noise
+        .zip(gateway.addresses().last().copied())
+        .map(|(noise, address)| (address, noise.authority().public_text()));
     gateways.add(gateway);
 
     let sink = HouseSink {
@@ -168,5 +183,5 @@ pub fn start(
         let lane = name.clone();
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
-    Ok(RunningLane { id, stratum, work, params })
+    Ok(RunningLane { id, stratum, stratum_v2, work, params })
 }

@@ -118,6 +118,13 @@ impl House {
         self.lanes.iter().map(|l| (l.id.clone(), l.stratum)).collect()
     }
 
+    /// Where V2 machines and proxies connect, and the key that they pin, lane by lane.
+    #[must_use]
+    pub fn stratum_v2(&self) -> Vec<(LaneId, SocketAddr, &str)> {
+        let v2 = self.lanes.iter().filter_map(|l| l.stratum_v2.as_ref().map(|v2| (&l.id, v2)));
+        v2.map(|(lane, (address, key))| (lane.clone(), *address, key.as_str())).collect()
+    }
+
     /// The opened rooms.
     #[must_use]
     pub fn parts(&self) -> &Parts {

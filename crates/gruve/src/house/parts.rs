@@ -1,8 +1,10 @@
 //! The rooms opened over one folder and one database, before anything runs.
 
 use super::answers::{HouseStamps, InvoiceOutcome, Logins};
-use super::files::{FileError, Folder, Holding};
-use crate::config::{Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig};
+use super::files::{FileError, Folder, Holding, read_secret_text};
+use crate::config::{
+    Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config,
+};
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
 use gruve_chain::{
@@ -14,12 +16,19 @@ use gruve_market::{Market, MarketConfig, MarketError};
 use gruve_sharelog::{Durability, LogError, ShareLog};
 use gruve_store::{Store, StoreError};
 use gruve_stratum::StratumError;
+use gruve_stratum::v2::{AuthorityKey, KeyError, NoiseServer};
 use gruve_treasury::{ChainWallet, Seed, SeedError, Treasury, TreasuryConfig, TreasuryError};
-use gruve_units::{Clock, Entropy, EpochRule, LaneId};
+use gruve_units::{Clock, Duration, Entropy, EpochRule, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The authority key of V2 connections, in the data folder.
+const AUTHORITY_FILE: &str = "stratum-v2.key";
+
+/// How long a certificate holds. Each connection gets a new one, and clients look at it then only.
+const CERTIFICATE_VALIDITY: Duration = Duration::from_secs(3600);
 
 /// Why the platform does not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +79,14 @@ pub enum StartError {
     /// A socket.
     #[error("a socket cannot be used: {0}")]
     Socket(std::io::Error),
+    /// The key that signs for V2 connections.
+    #[error("{}: {fault}", .path.display())]
+    AuthorityKey {
+        /// Where it is kept.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: KeyError,
+    },
     /// The machines' password is too short to be one.
     #[error("house.machine_password: write at least 16 characters")]
     MachinePassword,
@@ -172,6 +189,28 @@ impl Parts {
             stamps,
             durability: config.house.durability,
         })
+    }
+
+    /// What encrypts a lane's V2 connections: the authority of the file named, or the house's own.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no key.
+    pub fn noise(&self, config: &StratumV2Config) -> Result<Arc<NoiseServer>, StartError> {
+        let key = match &config.key_file {
+            Some(path) => {
+                let text = read_secret_text(path)?;
+                AuthorityKey::from_secret_text(&text)
+                    .map_err(|fault| StartError::AuthorityKey { path: path.clone(), fault })?
+            }
+            None => {
+                let secret = self.folder.secret(AUTHORITY_FILE, self.entropy.as_ref())?;
+                let path = self.folder.join(AUTHORITY_FILE);
+                AuthorityKey::from_secret(secret)
+                    .map_err(|fault| StartError::AuthorityKey { path, fault })?
+            }
+        };
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        Ok(Arc::new(NoiseServer::new(key, CERTIFICATE_VALIDITY, clock, entropy)))
     }
 
     /// Opens a lane's share log; mends what a crash left.

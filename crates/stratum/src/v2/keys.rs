@@ -3,6 +3,7 @@
 //! Text forms are those of the V2 reference software, so that keys may be carried over: Base58Check
 //! of the 32 secret bytes, and of `01 00` with the 32 bytes of the x coordinate of the public key.
 
+use crate::hexes;
 use gruve_units::Entropy;
 use secp256k1::{Keypair, Secp256k1, SecretKey};
 use std::fmt;
@@ -15,7 +16,7 @@ const PUBLIC_VERSION: [u8; 2] = [1, 0];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not Base58Check, or not of the right length.
-    #[error("an authority key is 32 secret bytes in Base58Check")]
+    #[error("an authority key is 32 secret bytes, in Base58Check or as 64 hex digits")]
     Form,
     /// Zero, or not below the curve's order.
     #[error("the authority key is no number of the curve")]
@@ -65,11 +66,14 @@ impl AuthorityKey {
         }
     }
 
-    /// From the secret's text form; white space around it is passed over.
+    /// From the secret's text form, or 64 hex digits; white space around it is passed over.
     ///
     /// # Errors
-    /// When it is not Base58Check of 32 bytes, or no key.
+    /// When it is neither, or no key.
     pub fn from_secret_text(text: &str) -> Result<AuthorityKey, KeyError> {
+        if let Some(bytes) = hexes::array(text.trim()) {
+            return AuthorityKey::from_secret(bytes);
+        }
         let bytes = base58ck::decode_check(text.trim()).map_err(|_| KeyError::Form)?;
         AuthorityKey::from_secret(bytes.try_into().map_err(|_| KeyError::Form)?)
     }
@@ -111,7 +115,9 @@ mod tests {
         let key = AuthorityKey::from_secret_text(SECRET).unwrap();
         assert_eq!(key.public_text(), PUBLIC);
         assert_eq!(key.secret_text(), SECRET);
-        assert_eq!(AuthorityKey::from_secret_text(&format!(" {SECRET}\n")), Ok(key));
+        assert_eq!(AuthorityKey::from_secret_text(&format!(" {SECRET}\n")), Ok(key.clone()));
+        let hex = hex::encode(key.secret());
+        assert_eq!(AuthorityKey::from_secret_text(&hex), Ok(key));
     }
 
     #[test]

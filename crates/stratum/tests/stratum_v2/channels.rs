@@ -228,7 +228,7 @@ fn a_channel_gets_target_group_and_a_future_job_that_is_activated_at_once() {
     let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
     wire.last_class = Some(class(3));
     let heard = wire.say(&open_extended(7, "alice.rig.miner1", 1e15, 0));
-    assert_eq!(wire.logins, [("alice.rig.miner1".to_owned(), String::new())]);
+    assert_eq!(wire.logins, [("alice.rig".to_owned(), String::new())]);
     assert_eq!(words(&heard), ["open", "future extended job", "prev hash"]);
     let [Heard::Extended(open), Heard::ExtendedJob(job), Heard::PrevHash(tip)] = &heard[..] else {
         panic!("{heard:?}")

@@ -5,6 +5,7 @@ use crate::limits;
 use crate::machines::Refused;
 use crate::protocol::{Admitted, Step};
 use crate::session::CloseReason;
+use crate::session::handshake::is_login;
 use crate::v2::channel::{Channel, Kind, Unacknowledged, class_of_rate, class_within};
 use crate::v2::frame::put;
 use crate::v2::message::Open;
@@ -227,21 +228,31 @@ pub(super) fn target_bytes(class: Class) -> [u8; 32] {
 
 /// The login in a user identity, and the password: `account.machine`, `account:password.machine`.
 /// The account's part ends at the first dot, because proxies replace what comes after it or append
-/// to it.
+/// to it; what `translator_sv2` appends to a machine's name, it is not part of.
 fn login(identity: &str) -> Option<(String, String)> {
     let (account, machine) = match identity.split_once('.') {
-        Some((account, machine)) => (account, Some(machine)),
+        Some((account, machine)) => (account, Some(without_number(machine))),
         None => (identity, None),
     };
     let (account, password) = account.split_once(':').unwrap_or((account, ""));
     let user = machine.map_or_else(|| account.to_owned(), |m| format!("{account}.{m}"));
-    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');
-    let fits = !account.is_empty()
-        && user.len() <= limits::USER_BYTES_MAX
-        && user.chars().all(is_fit)
-        && !user.starts_with(['.', '_'])
-        && !user.contains("..");
-    (fits && password.len() <= limits::PASSWORD_BYTES_MAX).then(|| (user, password.to_owned()))
+    let fits = !account.is_empty() && password.len() <= limits::PASSWORD_BYTES_MAX;
+    (fits && is_login(&user)).then(|| (user, password.to_owned()))
+}
+
+/// `rack1` of `rack1.miner12`: the proxy numbers its miners anew each time they connect, so that
+/// the numbers name no machine.
+fn without_number(machine: &str) -> &str {
+    match machine.rsplit_once(".miner") {
+        Some((name, number))
+            if !name.is_empty()
+                && !number.is_empty()
+                && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            name
+        }
+        _ => machine,
+    }
 }
 
 #[cfg(test)]
@@ -255,15 +266,18 @@ mod tests {
         assert_eq!(parts("alice"), are("alice", ""));
         assert_eq!(parts("alice.rig"), are("alice.rig", ""));
         // As `translator_sv2` makes them, one channel a miner and one channel for all.
-        assert_eq!(parts("alice.rig.miner12"), are("alice.rig.miner12", ""));
+        assert_eq!(parts("alice.miner12"), are("alice.miner12", ""));
+        assert_eq!(parts("alice.rig.miner12"), are("alice.rig", ""));
+        assert_eq!(parts("alice.rig.miner"), are("alice.rig.miner", ""));
+        assert_eq!(parts("alice.rig.minerals"), are("alice.rig.minerals", ""));
         assert_eq!(parts("alice.translator-proxy"), are("alice.translator-proxy", ""));
-        assert_eq!(parts("house:s3cr:et.miner1"), are("house.miner1", "s3cr:et"));
+        assert_eq!(parts("house:s3cr:et.rack1.miner1"), are("house.rack1", "s3cr:et"));
     }
 
     #[test]
     fn identities_that_are_no_logins_are_refused() {
         let long = "a".repeat(limits::USER_BYTES_MAX + 1);
-        for identity in ["", ".", ":x", ".rig", "a/b", "a..b", "a\\b", "a b", "a\n", "ä", &long] {
+        for identity in ["", ".", ":x", ".rig", "a/b", "a..b", "a\\b", "a\n", &long] {
             assert_eq!(login(identity), None, "{identity:?}");
         }
     }
