@@ -4,9 +4,9 @@
 mod world;
 
 use gruve_market::{Accountant, ContractState};
-use gruve_sharelog::Owner;
+use gruve_sharelog::{Options, Owner};
 use gruve_store::{Store, laws};
-use gruve_units::{Blame, Blamed, Duration, EpochNumber, Hashes, Hashrate};
+use gruve_units::{Blame, Blamed, Clock as _, Duration, EpochNumber, Hashes, Hashrate};
 use world::{World, btc, lane, someone};
 
 /// An epoch's work at a rate of one hash per second.
@@ -166,6 +166,40 @@ async fn downtime_is_owed_and_costs_one_row(store: Store) {
     w.assert_all_sound().await;
 }
 
+async fn an_audit_of_a_trimmed_log_compares_what_is_whole_and_finds_nothing_wrong(store: Store) {
+    let options = Options { segment_bytes: 700, ..Options::default() };
+    let w = World::with_log(store, world::config(), options).await;
+    let turn = async |n: u32| {
+        let next = w.now().next();
+        w.work(Owner::House, 12, 5);
+        w.job(next, 0x1d00_ffff);
+        w.work_in(next, Owner::Account(someone(5)), 14, n % 3, 0x1d00_ffff);
+        w.work(Owner::House, 11, 1);
+        w.seal();
+    };
+    for n in 0..8 {
+        turn(n).await;
+    }
+    let accountant = Accountant::new(w.market.clone());
+    accountant.catch_up(&lane(), &w.log).await.unwrap();
+    // Some more that the accountant has not read yet.
+    for n in 8..14 {
+        turn(n).await;
+    }
+    let cursor = accountant.cursor(&lane()).await.unwrap();
+    let start = w.log.trim_older(w.clock.now(), cursor).unwrap();
+    assert!(start.segment > 1 && start <= cursor, "{start}, {cursor}");
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!(audit.findings, Vec::<String>::new());
+    assert_eq!(audit.epochs + audit.trimmed_epochs, 8);
+    // What was not read is still there.
+    accountant.catch_up(&lane(), &w.log).await.unwrap();
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!(audit.findings, Vec::<String>::new());
+    assert_eq!(audit.epochs + audit.trimmed_epochs, 14);
+    assert!(audit.epochs > 0 && audit.trimmed_epochs > 0, "{audit:?}");
+}
+
 laws! {
     accountant: [
         reading_again_from_anywhere_gives_the_same_books,
@@ -174,5 +208,6 @@ laws! {
         the_audit_of_the_log_sees_what_was_changed,
         a_running_accountant_closes_epochs_as_they_are_sealed,
         downtime_is_owed_and_costs_one_row,
+        an_audit_of_a_trimmed_log_compares_what_is_whole_and_finds_nothing_wrong,
     ]
 }

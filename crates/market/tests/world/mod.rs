@@ -99,6 +99,10 @@ impl World {
     }
 
     pub(crate) async fn with(store: Store, config: MarketConfig) -> World {
+        World::with_log(store, config, Options::default()).await
+    }
+
+    pub(crate) async fn with_log(store: Store, config: MarketConfig, options: Options) -> World {
         store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
         let clock = Arc::new(ManualClock::new(start_of(FIRST)));
         let market =
@@ -106,7 +110,7 @@ impl World {
                 .unwrap();
         market.prepare().await.unwrap();
         let dir = TestDir::new();
-        let log = ShareLog::open(dir.path().join("log"), Options::default()).unwrap();
+        let log = ShareLog::open(dir.path().join("log"), options).unwrap();
         let accountant = Accountant::new(market.clone());
         let epoch = AtomicU64::new(FIRST);
         let world =
