@@ -13,6 +13,12 @@
 //! assert_eq!((epoch.number(), epoch.cache_bytes()), (166, 38_535_104));
 //! ```
 
+mod dataset;
+mod many;
+
+pub use dataset::{Dataset, hash_full};
+pub use many::hash_light_many;
+
 use gruve_units::{Algorithm, Blame, Blamed};
 use sha3::{Digest, Keccak256, Keccak512};
 
@@ -47,6 +53,14 @@ pub enum EthashError {
     /// The epoch is above [`EthashEpoch::MAX`].
     #[error("epoch {0} is above {max}, the highest known here", max = EthashEpoch::MAX)]
     EpochTooHigh(u64),
+    /// A dataset does not fit into the memory that it may take.
+    #[error("the dataset takes {needed} bytes, more than the {limit} bytes there are for it")]
+    Memory {
+        /// Bytes of the dataset.
+        needed: u64,
+        /// Bytes that it may take.
+        limit: u64,
+    },
 }
 
 impl Blamed for EthashError {
@@ -206,8 +220,16 @@ fn fnv(a: u32, b: u32) -> u32 {
 #[derive(Clone)]
 pub struct LightCache {
     epoch: EthashEpoch,
-    items: Vec<Item>,
+    /// Pages of the dataset that goes with it.
+    pages: u32,
+    items: Vec<CacheItem>,
 }
+
+/// An item in a line of the processor's cache of its own: half the memory traffic of one that
+/// stands across two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct CacheItem(Item);
 
 impl std::fmt::Debug for LightCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -219,26 +241,34 @@ impl LightCache {
     /// Makes the cache of an epoch.
     #[must_use]
     pub fn new(epoch: EthashEpoch) -> Self {
-        let n = epoch.cache_items() as usize;
+        Self::with_sizes(epoch, epoch.cache_items(), epoch.dataset_pages())
+    }
+
+    /// A cache of other sizes than the epoch's own, at least 1 each: for tests and private chains
+    /// that must not wait for a gigabyte. Its hashes are not those of the epoch.
+    #[must_use]
+    pub fn with_sizes(epoch: EthashEpoch, cache_items: u32, dataset_pages: u32) -> Self {
+        let n = cache_items.max(1) as usize;
+        let pages = dataset_pages.max(1);
         let mut items = Vec::with_capacity(n);
         let mut item = keccak512(&epoch.seed_hash());
         for _ in 0..n {
-            items.push(item);
+            items.push(CacheItem(item));
             item = keccak512(&bytes(&item));
         }
         // Strict memory-hard "RandMemoHash" (Lerner 2014), as the specification has it.
         for _ in 0..CACHE_ROUNDS {
             for i in 0..n {
-                let before = items[(i + n - 1) % n];
-                let other = items[items[i][0] as usize % n];
+                let before = items[(i + n - 1) % n].0;
+                let other = items[items[i].0[0] as usize % n].0;
                 let mut mixed = before;
                 for (a, b) in mixed.iter_mut().zip(other) {
                     *a ^= b;
                 }
-                items[i] = keccak512(&bytes(&mixed));
+                items[i] = CacheItem(keccak512(&bytes(&mixed)));
             }
         }
-        LightCache { epoch, items }
+        LightCache { epoch, pages, items }
     }
 
     /// The epoch it is for.
@@ -249,19 +279,19 @@ impl LightCache {
 
     /// Its items in order, 64 bytes each.
     pub fn items(&self) -> impl ExactSizeIterator<Item = [u8; 64]> + '_ {
-        self.items.iter().map(bytes)
+        self.items.iter().map(|item| bytes(&item.0))
     }
 
     /// Item `index` of the dataset.
     fn dataset_item(&self, index: u32) -> Item {
         // The cache of any epoch up to the highest has fewer than 2^23 items.
         let n = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
-        let mut mix = self.items[(index % n) as usize];
+        let mut mix = self.items[(index % n) as usize].0;
         mix[0] ^= index;
         mix = keccak512(&bytes(&mix));
         for parent in 0..DATASET_PARENTS {
             let word = mix[parent as usize % ITEM_WORDS];
-            let other = &self.items[(fnv(index ^ parent, word) % n) as usize];
+            let other = &self.items[(fnv(index ^ parent, word) % n) as usize].0;
             for (a, b) in mix.iter_mut().zip(other) {
                 *a = fnv(*a, *b);
             }
@@ -281,7 +311,7 @@ pub fn hash_light(cache: &LightCache, header_hash: &[u8; 32], nonce: u64) -> ([u
     let mut mix = [0u32; MIX_WORDS];
     mix[..ITEM_WORDS].copy_from_slice(&seed);
     mix[ITEM_WORDS..].copy_from_slice(&seed);
-    let pages = cache.epoch.dataset_pages();
+    let pages = cache.pages;
     for access in 0..ACCESSES {
         let page = fnv(access ^ seed[0], mix[access as usize % MIX_WORDS]) % pages;
         for (half, item) in mix.chunks_exact_mut(ITEM_WORDS).zip([2 * page, 2 * page + 1]) {

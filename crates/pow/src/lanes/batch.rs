@@ -219,7 +219,7 @@ fn equal(order: &[Variant], messages: &Messages<'_>, out: &mut [[u8; 32]]) {
 fn equal_all(variant: Variant, messages: &Messages<'_>, out: &mut [[u8; 32]]) {
     match variant {
         #[cfg(target_arch = "x86_64")]
-        Variant::ShaNi2 => super::x86::sha_ni::equal(messages, out),
+        Variant::ShaNi => super::x86::sha_ni::equal(messages, out),
         #[cfg(target_arch = "x86_64")]
         Variant::Avx2x8 => super::x86::equal_avx2(messages, out),
         #[cfg(target_arch = "x86_64")]
@@ -261,7 +261,7 @@ fn level(order: &[Variant], nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
 fn level_all(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     match variant {
         #[cfg(target_arch = "x86_64")]
-        Variant::ShaNi2 => super::x86::sha_ni::nodes(nodes, siblings),
+        Variant::ShaNi => super::x86::sha_ni::nodes(nodes, siblings),
         #[cfg(target_arch = "x86_64")]
         Variant::Avx2x8 => super::x86::nodes_avx2(nodes, siblings),
         #[cfg(target_arch = "x86_64")]

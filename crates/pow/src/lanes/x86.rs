@@ -25,6 +25,7 @@ pub(crate) fn has_sha() -> bool {
     is_x86_feature_detected!("sha")
         && is_x86_feature_detected!("sse4.1")
         && is_x86_feature_detected!("ssse3")
+        && is_x86_feature_detected!("bmi2")
 }
 
 /// Eight lanes.
@@ -247,4 +248,26 @@ pub(crate) fn nodes_avx512(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(has_avx512(), "chosen only where AVX-512F was detected");
     // SAFETY: AVX-512F was detected, on the line above.
     unsafe { nodes_avx512_inner(nodes, siblings) }
+}
+
+/// Asks for the memory of a value ahead of its use.
+#[inline(always)]
+pub(crate) fn prefetch<T>(value: &T) {
+    // SAFETY: SSE is part of x86-64, and a prefetch reads nothing and never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
+}
+
+/// Does `work` compiled for AVX2, where the processor has it.
+#[inline]
+pub(crate) fn with_avx2<T>(work: impl FnOnce() -> T) -> T {
+    #[target_feature(enable = "avx2")]
+    fn inner<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    if has_avx2() {
+        // SAFETY: AVX2 was detected, on the line above.
+        unsafe { inner(work) }
+    } else {
+        work()
+    }
 }

@@ -1,40 +1,80 @@
-//! The miner's loop with the x86 SHA extensions. It leaves out what need not be done for each
-//! nonce: rounds and message words that no nonce changes are computed once for a job, those that
-//! are the same for all jobs are constants, and the last rounds, after the word that the sieve
-//! reads, are not done.
+//! The miner's loop with the x86 SHA extensions: five interleaved streams.
+//!
+//! It leaves out what need not be done for each nonce: rounds and message words that no nonce
+//! changes are computed once for a job, those that are the same for all jobs are constants, and
+//! the last rounds, after the word that the sieve reads, are not done. The words 18 to 23, which
+//! the nonce alone decides, are made by the scalar units, idle otherwise, one group ahead.
+//!
+//! It is written in assembly, because its speed hangs on the order of its instructions: the
+//! vector units are the bottleneck, and the same operations as intrinsics, which a compiler puts
+//! into an order of its own, reach three quarters of the rate.
 //!
 //! Words are named as in FIPS 180-4: `w0` … `w63` is a block's schedule; quad `q` holds
 //! `w(4q)` … `w(4q+3)`. The nonce is `w3` of the header's second block.
-//!
-//! The argument behind every `unsafe` is that of [`super::sha_ni`].
 
-use super::sha_ni::{State, in_order, state_of, words};
 use crate::lanes::sha256::{HASH_BITS, HEADER_BITS, IV, K, PAD, Single};
-use std::arch::x86_64::*;
+use std::arch::asm;
 
-/// Streams interleaved.
-const S: usize = 4;
+/// Streams interleaved: as many as there are registers for their states.
+const S: usize = 5;
+const STEP: u32 = 5;
+
+type Quad = [u32; 4];
+
+/// All that the assembly reads and writes. The offsets in it are those of these fields; the test
+/// below holds them together.
+#[repr(C, align(64))]
+struct Table {
+    /// Four quads of the schedule of each stream.
+    schedule: [[Quad; 4]; S],
+    /// `w3` of each stream, where words a and e of a state are: (0, w3, 0, w3).
+    nonces: [Quad; S],
+    /// Quads 4 and 5 of each stream.
+    quads4: [Quad; S],
+    quads5: [Quad; S],
+    /// Word f after 62 rounds of the second hash of each stream: h without its initial value.
+    last: [u32; 8],
+    /// The state after four rounds with nonce 0: the nonce adds itself to words a and e.
+    after_four: [Quad; 2],
+    midstate: [Quad; 2],
+    /// What quad 7 of the first hash is made of, before `sha256msg2`.
+    quad7: Quad,
+    iv: [Quad; 2],
+    /// Quads 2 and 3 of the second hash.
+    pad: Quad,
+    bits: Quad,
+    /// What [`K`] is, and then the words of constant quads with their round constants, the upper
+    /// two a second time in front: quads 1 to 3 of the first hash, 2 and 3 of the second.
+    k: [Quad; 16],
+    first_constant: [[Quad; 2]; 3],
+    second_constant: [[Quad; 2]; 2],
+    /// `w18` less what the nonce gives, the same of `w19`, and `w16`.
+    c18: u32,
+    c19: u32,
+    w16: u32,
+    /// The first nonce of the group that is being prepared.
+    next: u32,
+}
 
 /// See [`crate::lanes::candidates`].
 pub(crate) fn scan(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
     assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
-    // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, on the line above.
-    unsafe { scan_inner(job, from, count, top, found) }
-}
-
-/// What all nonces of a job have in common, in registers' form.
-struct Common {
-    /// The state after the midstate, to add at the end.
-    midstate: State,
-    /// The state after four rounds with nonce 0: the nonce adds itself to words a and e.
-    after_four: State,
-    /// Quad 0 with nonce 0.
-    quad0: __m128i,
-    /// What quad 4 is made of, beside [`_mm_sha256msg1_epu32`] of quads 0 and 1.
-    quad4: __m128i,
-    /// What quads 5 and 7 are made of, before [`_mm_sha256msg2_epu32`].
-    quad5: __m128i,
-    quad7: __m128i,
+    let mut table = Table::of(job);
+    table.prepare(from);
+    let mut done = 0u32;
+    while done < count {
+        let first = from.wrapping_add(done);
+        table.next = first.wrapping_add(STEP);
+        hash_group(&mut table);
+        let mut nonce = first;
+        for h in &table.last[..S] {
+            if done < count && h.wrapping_add(IV[7]).swap_bytes() <= top {
+                found.push(nonce);
+            }
+            nonce = nonce.wrapping_add(1);
+            done = done.saturating_add(1);
+        }
+    }
 }
 
 const fn small_sigma0(x: u32) -> u32 {
@@ -55,199 +95,121 @@ fn round(s: [u32; 8], kw: u32) -> [u32; 8] {
     [t1.wrapping_add(t2), a, b, c, d.wrapping_add(t1), e, f, g]
 }
 
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn common(job: &Single) -> Common {
-    let [w0, w1, w2] = job.tail;
-    let w16 = small_sigma0(w1).wrapping_add(w0);
-    let w17 = small_sigma1(HEADER_BITS).wrapping_add(small_sigma0(w2)).wrapping_add(w1);
-    let mut four = job.midstate;
-    for (w, k) in [w0, w1, w2, 0].into_iter().zip(K) {
-        four = round(four, w.wrapping_add(k));
-    }
-    let bits = HEADER_BITS.wrapping_add(small_sigma0(w16));
-    Common {
-        midstate: state_of(&job.midstate),
-        after_four: state_of(&four),
-        quad0: words(w0, w1, w2, 0),
-        quad4: words(0, small_sigma1(HEADER_BITS), small_sigma1(w16), small_sigma1(w17)),
-        quad5: words(PAD, 0, HEADER_BITS, w16),
-        quad7: words(0, 0, small_sigma0(HEADER_BITS), bits),
-    }
+/// A state as the SHA instructions hold it, lowest word first.
+fn state([a, b, c, d, e, f, g, h]: [u32; 8]) -> [Quad; 2] {
+    [[f, e, b, a], [h, g, d, c]]
 }
 
-/// Round constants plus message words that are the same in all blocks of a kind.
-const fn constant_quad(q: usize, w: [u32; 4]) -> [u32; 4] {
-    let mut i = 0;
-    let mut out = w;
-    while i < 4 {
-        out[i] = w[i].wrapping_add(K[4 * q + i]);
-        i += 1;
+/// A quad that is the same in all blocks of a kind, with its round constants.
+fn constant(q: usize, w: Quad) -> [Quad; 2] {
+    let mut sum = [0; 4];
+    for ((sum, w), k) in sum.iter_mut().zip(w).zip(&K[4 * q..]) {
+        *sum = w.wrapping_add(*k);
     }
-    out
+    [sum, [sum[2], sum[3], 0, 0]]
 }
 
-/// Four rounds of all streams with the same words.
-macro_rules! rounds_of_constants {
-    ($s:ident, $q:expr, $w:expr) => {{
-        const KW: [u32; 4] = constant_quad($q, $w);
-        let (low, high) = (words(KW[0], KW[1], 0, 0), words(KW[2], KW[3], 0, 0));
-        for s in &mut $s {
-            s.1 = _mm_sha256rnds2_epu32(s.1, s.0, low);
+impl Table {
+    fn of(job: &Single) -> Self {
+        let [w0, w1, w2] = job.tail;
+        let w16 = small_sigma0(w1).wrapping_add(w0);
+        let w17 = small_sigma1(HEADER_BITS).wrapping_add(small_sigma0(w2)).wrapping_add(w1);
+        let mut four = job.midstate;
+        for (w, k) in [w0, w1, w2, 0].into_iter().zip(K) {
+            four = round(four, w.wrapping_add(k));
         }
-        for s in &mut $s {
-            s.0 = _mm_sha256rnds2_epu32(s.0, s.1, high);
+        let end = HEADER_BITS.wrapping_add(small_sigma0(w16));
+        let mut k = [[0; 4]; 16];
+        k.as_flattened_mut().copy_from_slice(&K);
+        Table {
+            schedule: [[[0; 4]; 4]; S],
+            nonces: [[0; 4]; S],
+            quads4: [[w16, w17, 0, 0]; S],
+            quads5: [[0; 4]; S],
+            last: [0; 8],
+            after_four: state(four),
+            midstate: state(job.midstate),
+            quad7: [0, 0, small_sigma0(HEADER_BITS), end],
+            iv: state(IV),
+            pad: [PAD, 0, 0, 0],
+            bits: [0, 0, 0, HASH_BITS],
+            k,
+            first_constant: [
+                constant(1, [PAD, 0, 0, 0]),
+                constant(2, [0; 4]),
+                constant(3, [0, 0, 0, HEADER_BITS]),
+            ],
+            second_constant: [constant(2, [PAD, 0, 0, 0]), constant(3, [0, 0, 0, HASH_BITS])],
+            c18: small_sigma1(w16).wrapping_add(w2),
+            c19: small_sigma1(w17).wrapping_add(small_sigma0(PAD)),
+            w16,
+            next: 0,
         }
-    }};
-}
+    }
 
-/// Four rounds with a quad of each stream.
-macro_rules! rounds {
-    ($s:ident, $q:expr, $m:ident) => {{
-        let k = words(K[4 * $q], K[4 * $q + 1], K[4 * $q + 2], K[4 * $q + 3]);
-        let mut wk = [k; S];
+    /// What the assembly does for the group after its own, for the first group.
+    fn prepare(&mut self, first: u32) {
+        let mut nonce = first;
         for i in 0..S {
-            wk[i] = _mm_add_epi32($m[i], k);
-            $s[i].1 = _mm_sha256rnds2_epu32($s[i].1, $s[i].0, wk[i]);
+            let w3 = nonce.swap_bytes();
+            let w18 = small_sigma0(w3).wrapping_add(self.c18);
+            let w19 = w3.wrapping_add(self.c19);
+            let w20 = small_sigma1(w18).wrapping_add(PAD);
+            let w21 = small_sigma1(w19);
+            self.nonces[i] = [0, w3, 0, w3];
+            self.quads4[i][2..].copy_from_slice(&[w18, w19]);
+            self.quads5[i] = [
+                w20,
+                w21,
+                small_sigma1(w20).wrapping_add(HEADER_BITS),
+                small_sigma1(w21).wrapping_add(self.w16),
+            ];
+            nonce = nonce.wrapping_add(1);
         }
-        for i in 0..S {
-            let high = _mm_shuffle_epi32::<0x0e>(wk[i]);
-            $s[i].0 = _mm_sha256rnds2_epu32($s[i].0, $s[i].1, high);
-        }
-    }};
+    }
 }
 
-/// The next quad, in place of the one four before, and its rounds.
-macro_rules! next {
-    ($s:ident, $q:expr, $m0:ident, $m1:ident, $m2:ident, $m3:ident) => {{
-        for i in 0..S {
-            let sum = _mm_add_epi32(
-                _mm_sha256msg1_epu32($m0[i], $m1[i]),
-                _mm_alignr_epi8::<4>($m3[i], $m2[i]),
-            );
-            $m0[i] = _mm_sha256msg2_epu32(sum, $m3[i]);
-        }
-        rounds!($s, $q, $m0);
-    }};
+/// Hashes the group that is prepared, and prepares the one at `next`.
+#[inline(never)] // its assembler macros must be defined once at a time
+fn hash_group(table: &mut Table) {
+    // SAFETY: the caller has seen the SHA extensions, SSSE3, SSE4.1 and BMI2 on this processor. The
+    // code reads and writes within `table` alone, at the fields' offsets, which a test holds
+    // against the type; what is accessed as a register's 16 bytes is aligned to them, since the
+    // table is aligned to 64 and offsets of quads are multiples of 16. It uses no stack, and all
+    // registers that it changes are declared.
+    unsafe {
+        asm!(
+            include_str!("sha_ni_scan.s"),
+            t = in(reg) &raw mut *table,
+            out("eax") _, out("ecx") _, out("edx") _,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _,
+            options(att_syntax, nostack),
+        );
+    }
 }
 
-/// The digests' states of the headers with these nonces.
-#[inline]
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn first_hash(c: &Common, nonces: [u32; S]) -> [State; S] {
-    let mut s = [c.after_four; S];
-    let mut m0 = [c.quad0; S];
-    let mut m1 = [c.quad4; S];
-    let (mut m2, mut m3) = (m0, m1);
-    let pad = words(PAD, 0, 0, 0);
-    for i in 0..S {
-        let nonce = _mm_cvtsi32_si128(nonces[i].swap_bytes().cast_signed());
-        let nonce = _mm_shuffle_epi32::<0b00_01_00_01>(nonce);
-        s[i].0 = _mm_add_epi32(s[i].0, nonce);
-        let quad0 = _mm_blend_epi16::<0xc0>(c.quad0, nonce);
-        m0[i] = _mm_add_epi32(_mm_sha256msg1_epu32(quad0, pad), c.quad4);
-    }
-    rounds_of_constants!(s, 1, [PAD, 0, 0, 0]);
-    rounds_of_constants!(s, 2, [0, 0, 0, 0]);
-    rounds_of_constants!(s, 3, [0, 0, 0, HEADER_BITS]);
-    // Quads 4 to 7, whose ingredients are constant in part, or zero.
-    rounds!(s, 4, m0);
-    for i in 0..S {
-        m1[i] = _mm_sha256msg2_epu32(c.quad5, m0[i]);
-    }
-    rounds!(s, 5, m1);
-    for i in 0..S {
-        m2[i] = _mm_sha256msg2_epu32(_mm_alignr_epi8::<4>(m1[i], m0[i]), m1[i]);
-    }
-    rounds!(s, 6, m2);
-    for i in 0..S {
-        let sum = _mm_add_epi32(c.quad7, _mm_alignr_epi8::<4>(m2[i], m1[i]));
-        m3[i] = _mm_sha256msg2_epu32(sum, m2[i]);
-    }
-    rounds!(s, 7, m3);
-    next!(s, 8, m0, m1, m2, m3);
-    next!(s, 9, m1, m2, m3, m0);
-    next!(s, 10, m2, m3, m0, m1);
-    next!(s, 11, m3, m0, m1, m2);
-    next!(s, 12, m0, m1, m2, m3);
-    next!(s, 13, m1, m2, m3, m0);
-    next!(s, 14, m2, m3, m0, m1);
-    next!(s, 15, m3, m0, m1, m2);
-    for s in &mut s {
-        *s = (_mm_add_epi32(s.0, c.midstate.0), _mm_add_epi32(s.1, c.midstate.1));
-    }
-    s
-}
+#[cfg(test)]
+mod tests {
+    use super::Table;
+    use std::mem::offset_of;
 
-/// Word h of the digests hashed again, less its initial value: word f after 62 rounds.
-#[inline]
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn second_hash(states: [State; S]) -> [u32; S] {
-    let mut s = [state_of(&IV); S];
-    let (mut m0, mut m1) = ([s[0].0; S], [s[0].0; S]);
-    for i in 0..S {
-        (m0[i], m1[i]) = in_order(states[i]);
-    }
-    let (mut m2, mut m3) = (m0, m1);
-    rounds!(s, 0, m0);
-    rounds!(s, 1, m1);
-    rounds_of_constants!(s, 2, [PAD, 0, 0, 0]);
-    rounds_of_constants!(s, 3, [0, 0, 0, HASH_BITS]);
-    let (pad, bits) = (words(PAD, 0, 0, 0), words(0, 0, 0, HASH_BITS));
-    for i in 0..S {
-        m0[i] = _mm_sha256msg2_epu32(_mm_sha256msg1_epu32(m0[i], m1[i]), bits);
-    }
-    rounds!(s, 4, m0);
-    for i in 0..S {
-        let sum =
-            _mm_add_epi32(_mm_sha256msg1_epu32(m1[i], pad), _mm_alignr_epi8::<4>(m0[i], bits));
-        m1[i] = _mm_sha256msg2_epu32(sum, m0[i]);
-    }
-    rounds!(s, 5, m1);
-    for i in 0..S {
-        let sum = _mm_add_epi32(pad, _mm_alignr_epi8::<4>(m1[i], m0[i]));
-        m2[i] = _mm_sha256msg2_epu32(sum, m1[i]);
-    }
-    rounds!(s, 6, m2);
-    for i in 0..S {
-        let sum =
-            _mm_add_epi32(_mm_sha256msg1_epu32(bits, m0[i]), _mm_alignr_epi8::<4>(m2[i], m1[i]));
-        m3[i] = _mm_sha256msg2_epu32(sum, m2[i]);
-    }
-    rounds!(s, 7, m3);
-    next!(s, 8, m0, m1, m2, m3);
-    next!(s, 9, m1, m2, m3, m0);
-    next!(s, 10, m2, m3, m0, m1);
-    next!(s, 11, m3, m0, m1, m2);
-    next!(s, 12, m0, m1, m2, m3);
-    next!(s, 13, m1, m2, m3, m0);
-    next!(s, 14, m2, m3, m0, m1);
-    let k = words(K[60], K[61], 0, 0);
-    let mut h = [0; S];
-    for i in 0..S {
-        let sum =
-            _mm_add_epi32(_mm_sha256msg1_epu32(m3[i], m0[i]), _mm_alignr_epi8::<4>(m2[i], m1[i]));
-        let wk = _mm_add_epi32(_mm_sha256msg2_epu32(sum, m2[i]), k);
-        h[i] = _mm_cvtsi128_si32(_mm_sha256rnds2_epu32(s[i].1, s[i].0, wk)).cast_unsigned();
-    }
-    h
-}
-
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn scan_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    let common = common(job);
-    let mut done = 0u32;
-    while done < count {
-        let mut nonces = [from.wrapping_add(done); S];
-        let mut next = nonces[0];
-        for nonce in &mut nonces {
-            *nonce = next;
-            next = next.wrapping_add(1);
+    #[test]
+    fn the_assembly_finds_the_fields_of_the_table() {
+        let assembly = include_str!("sha_ni_scan.s");
+        let of = |name: &str| -> usize {
+            let line = format!(".set Lgruve_{name}, ");
+            let rest = assembly.split_once(&line).unwrap().1;
+            rest.split_once('\n').unwrap().0.trim().parse().unwrap()
+        };
+        macro_rules! check {
+            ($($field:ident)*) => {
+                $(assert_eq!(of(stringify!($field)), offset_of!(Table, $field));)*
+            };
         }
-        for (nonce, h) in nonces.into_iter().zip(second_hash(first_hash(&common, nonces))) {
-            if done < count && h.wrapping_add(IV[7]).swap_bytes() <= top {
-                found.push(nonce);
-            }
-            done = done.saturating_add(1);
-        }
+        check!(schedule nonces quads4 quads5 last after_four midstate quad7 iv pad bits k);
+        check!(first_constant second_constant c18 c19 w16 next);
     }
 }
