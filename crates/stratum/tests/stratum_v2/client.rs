@@ -30,6 +30,12 @@ pub(crate) fn class(k: u8) -> Class {
     Class::new(k).unwrap()
 }
 
+pub(crate) fn machine(user: &str) -> MachineId {
+    let mut id = [0; 16];
+    id.iter_mut().zip(user.bytes()).for_each(|(to, from)| *to = from);
+    MachineId::from_bytes(id)
+}
+
 pub(crate) fn template(prev: u8, bits: u32) -> Template {
     Template {
         height: 100 + u64::from(prev),

@@ -5,4 +5,14 @@ mod channels;
 mod client;
 mod hostile;
 mod noise;
+// What a gateway needs around it, made for V1's tests.
+#[allow(dead_code)]
+#[path = "../stratum_v1/node.rs"]
+mod node;
 mod shares;
+mod tcp;
+
+/// What that node asks its tests for.
+mod miner {
+    pub(crate) use crate::client::{class, machine, template};
+}

@@ -24,7 +24,7 @@ fn server() -> Arc<NoiseServer> {
 }
 
 /// Random enough for tests, and the same each time.
-struct Counting(u64);
+pub(crate) struct Counting(pub(crate) u64);
 
 impl RngCore for Counting {
     fn next_u32(&mut self) -> u32 {

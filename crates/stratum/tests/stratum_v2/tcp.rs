@@ -1,0 +1,184 @@
+//! The whole line over real sockets: encrypted clients, a gateway, a log. What one of them does to
+//! its encryption ends its own connection only.
+
+use crate::channels::Proxy;
+use crate::client::*;
+use crate::node::{House, all_records, gateway_options, soon};
+use gruve_sharelog::Record;
+use gruve_stratum::v2::{AuthorityKey, NoiseServer};
+use gruve_stratum::{ListenKind, Listening, limits};
+use gruve_units::{Clock as _, Duration, SystemClock, SystemEntropy};
+use noise_sv2::{INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE, Initiator, NoiseEngine};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A house with a V2 port beside its V1 port.
+fn open(dir: &Path) -> (House, SocketAddr, AuthorityKey) {
+    let key = AuthorityKey::from_secret([7; 32]).unwrap();
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let noise = NoiseServer::new(key.clone(), Duration::from_secs(60), clock, entropy);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = gateway_options();
+    let kind = ListenKind::V2(Arc::new(noise));
+    options.listeners.push(Listening { listener, kind, proxies: None });
+    options.handshake_max = Duration::from_secs(1);
+    let house = House::open_with(dir, options);
+    let address = house.gateway.addresses()[1];
+    (house, address, key)
+}
+
+struct Client {
+    stream: TcpStream,
+    engine: NoiseEngine,
+}
+
+impl Client {
+    async fn connect(address: SocketAddr, key: &AuthorityKey) -> Result<Client, noise_sv2::Error> {
+        let mut random = crate::noise::Counting(3);
+        let mut initiator = Initiator::from_raw_k_with_rng(*key.public(), &mut random).unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&initiator.step_0().unwrap()).await.unwrap();
+        let mut answer = [0; INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE];
+        soon(stream.read_exact(&mut answer)).await.unwrap();
+        let now = u32::try_from(SystemClock.now().secs()).unwrap();
+        let engine = initiator.step_2_with_now(answer, now)?;
+        Ok(Client { stream, engine })
+    }
+
+    fn seal(&mut self, frame: &[u8]) -> Vec<u8> {
+        let (mut header, mut payload) = (frame[..6].to_vec(), frame[6..].to_vec());
+        self.engine.encrypt(&mut header).unwrap();
+        self.engine.encrypt(&mut payload).unwrap();
+        [header, payload].concat()
+    }
+
+    async fn say(&mut self, frame: &[u8]) {
+        let sealed = self.seal(frame);
+        self.stream.write_all(&sealed).await.unwrap();
+    }
+
+    /// The next message.
+    async fn hear(&mut self) -> Heard {
+        let mut header = vec![0; 22];
+        soon(self.stream.read_exact(&mut header)).await.unwrap();
+        self.engine.decrypt(&mut header).unwrap();
+        let length = u32::from_le_bytes([header[3], header[4], header[5], 0]);
+        let mut payload = vec![0; usize::try_from(length).unwrap() + 16];
+        soon(self.stream.read_exact(&mut payload)).await.unwrap();
+        self.engine.decrypt(&mut payload).unwrap();
+        hear(&[header, payload].concat()).remove(0)
+    }
+
+    /// Set up, with a channel and its first job.
+    async fn working(address: SocketAddr, key: &AuthorityKey) -> (Client, Proxy) {
+        let mut client = Client::connect(address, key).await.unwrap();
+        client.say(&setup(REQUIRES_VERSION_ROLLING)).await;
+        assert_eq!(client.hear().await.word(), "setup");
+        client.say(&open_extended(1, "alice.rig", 0.0, 0)).await;
+        let mut proxy = Proxy::default();
+        let heard = [client.hear().await, client.hear().await, client.hear().await];
+        assert_eq!(words(&heard), ["open", "future extended job", "prev hash"]);
+        proxy.hear(&heard);
+        (client, proxy)
+    }
+
+    /// One share, taken.
+    async fn mines(&mut self, proxy: &mut Proxy, from: u32) -> u32 {
+        let (share, next) = proxy.mine(1, 1, from);
+        self.say(&share).await;
+        assert_eq!(self.hear().await.word(), "accepted");
+        next
+    }
+}
+
+/// Waits until the other side closes.
+async fn closes(stream: &mut TcpStream) {
+    soon(async {
+        let mut bytes = [0; 1024];
+        while !matches!(stream.read(&mut bytes).await, Ok(0) | Err(_)) {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_encrypted_client_mines_and_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (house, address, key) = open(dir.path());
+    let (mut client, mut proxy) = Client::working(address, &key).await;
+    let (mut other, mut others) = Client::working(address, &key).await;
+    let next = client.mines(&mut proxy, 0).await;
+    client.mines(&mut proxy, next).await;
+    // The same nonces on another connection are other shares.
+    other.mines(&mut others, 0).await;
+    let shares = all_records(&house.log);
+    let shares: Vec<_> = shares
+        .iter()
+        .filter_map(|r| if let Record::Share(s) = r { Some(s) } else { None })
+        .collect();
+    assert_eq!(shares.len(), 3);
+    assert_ne!(shares[0].extranonce.as_slice()[..4], shares[2].extranonce.as_slice()[..4]);
+    let seen = house.gateway.snapshot();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|s| s.user == "alice.rig" && s.user_agent == "Maker M1 1.0"));
+    assert_eq!(house.gateway.totals().accepted, 3);
+}
+
+#[tokio::test]
+async fn failures_of_encryption_end_their_own_connection_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (house, address, key) = open(dir.path());
+    let (mut honest, mut proxy) = Client::working(address, &key).await;
+
+    // Another key pinned: it is the client that turns away.
+    let other = AuthorityKey::from_secret([8; 32]).unwrap();
+    assert!(Client::connect(address, &other).await.is_err());
+
+    // A handshake cut, and one that never goes on.
+    let mut cut = TcpStream::connect(address).await.unwrap();
+    cut.write_all(&[5; 63]).await.unwrap();
+    drop(cut);
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(&[5; 63]).await.unwrap();
+    closes(&mut silent).await;
+    let mut mute = Client::connect(address, &key).await.unwrap();
+    closes(&mut mute.stream).await;
+
+    // Another protocol.
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    let line = br#"{"id":1,"method":"mining.subscribe","params":["a longer name than most"]}"#;
+    plain.write_all(&[&line[..], b"\n", line].concat()).await.unwrap();
+    closes(&mut plain).await;
+
+    // A bit changed in header or payload.
+    for at in [3, 40] {
+        let (mut client, _) = Client::working(address, &key).await;
+        let mut sealed = client.seal(&update(1, 0.0, 0));
+        sealed[at] ^= 0x10;
+        client.stream.write_all(&sealed).await.unwrap();
+        closes(&mut client.stream).await;
+    }
+
+    // A share recorded on the wire and sent again.
+    let (mut client, mut own) = Client::working(address, &key).await;
+    let (share, _) = own.mine(1, 1, 0);
+    let sealed = client.seal(&share);
+    client.stream.write_all(&sealed).await.unwrap();
+    assert_eq!(client.hear().await.word(), "accepted");
+    client.stream.write_all(&sealed).await.unwrap();
+    closes(&mut client.stream).await;
+
+    // A frame too long: closed by its header, nothing more needs to come.
+    let (mut client, _) = Client::working(address, &key).await;
+    let mut header = raw_frame(0x8000, 0x1b, &vec![0; limits::V2_FRAME_BYTES_MAX + 1]);
+    header.truncate(6);
+    client.engine.encrypt(&mut header).unwrap();
+    client.stream.write_all(&header).await.unwrap();
+    closes(&mut client.stream).await;
+
+    // The honest one never noticed.
+    honest.mines(&mut proxy, 0).await;
+    assert_eq!(house.gateway.snapshot().len(), 1);
+}
