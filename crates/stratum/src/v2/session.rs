@@ -23,7 +23,7 @@ use crate::meter::Meter;
 use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
 use crate::session::{CloseReason, Refusal, SessionRules};
 use crate::work::WorkState;
-use gruve_units::{Class, Timestamp};
+use gruve_units::{Class, MachineId, Timestamp};
 use open::Asking;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -270,6 +270,14 @@ impl Protocol for Session {
 
     fn counts(&self) -> (u64, u64) {
         (self.accepted, self.rejected)
+    }
+
+    /// Of a connection with one channel: where several do one machine's work, no class is its own.
+    fn found(&self) -> Option<(MachineId, Class)> {
+        match &self.channels[..] {
+            [only] => Some((only.who.machine, only.vardiff.found()?)),
+            _ => None,
+        }
     }
 
     fn standing(&mut self, now: Timestamp) -> Standing {

@@ -551,3 +551,23 @@ fn extensions_and_custom_work_are_declined_in_their_own_words() {
     let heard = wire.say(&frame(m::MESSAGE_TYPE_SET_CUSTOM_MINING_JOB, true, custom));
     assert!(matches!(&heard[..], [Heard::CustomError(code)] if code == "jd-not-supported"));
 }
+
+#[test]
+fn the_class_found_for_a_machine_is_told_of_a_lone_channel_only() {
+    use gruve_stratum::protocol::Protocol as _;
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    assert_eq!(wire.session.found(), None);
+    let mut from = 0;
+    for _ in 0..100 {
+        proxy.hear(&wire.wait(5));
+        let (share, next) = proxy.mine(1, 1, from);
+        from = next;
+        proxy.hear(&wire.say(&share));
+    }
+    let found = wire.session.found().map(|(_, class)| class.k());
+    assert_eq!(found, Some(proxy.class(1)));
+    wire.say(&open_extended(2, "alice", 0.0, 0));
+    assert_eq!(wire.session.found(), None);
+}
