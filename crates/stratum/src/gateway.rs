@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this one | options, start, figures, stop |
 //! | `registry` | who is connected, from where, of whom |
+//! | `arriving` | accepting, dealing out, logging in |
 //! | `serving` | one thread's loop: events, commands, time |
 //! | `round` | the phases of a round, many connections at a time |
 //! | `connection`, `slab` | one connection; places for them |
@@ -12,6 +13,7 @@
 //! The runtime is used for what waits on others (logins, sending blocks); shares never leave the
 //! loop's thread, except where hashing is slow.
 
+mod arriving;
 mod connection;
 mod hashers;
 mod registry;
@@ -29,12 +31,13 @@ use crate::session::SessionRules;
 use crate::start_classes::StartClasses;
 use crate::tls::TlsServer;
 use crate::v2::NoiseServer;
+use arriving::Listener;
 use gruve_sharelog::Owner;
 use gruve_units::Timestamp;
 use gruve_units::{Algorithm, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId};
 use hashers::Hashers;
 use registry::Registry;
-use serving::{Command, Listener, Loop, Post, Shared};
+use serving::{Command, Loop, Post, Shared};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32};

@@ -301,3 +301,80 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, Ended> {
     }
     Ok(sent)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::registry::Registry;
+    use super::*;
+    use crate::session::{Session, SessionRules};
+    use gruve_units::{Algorithm, Class};
+    use std::sync::Arc;
+
+    /// A connection, and the other end that never reads.
+    fn connection() -> (Connection, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let now = Timestamp::from_secs(1_700_000_000);
+        let registry = Arc::new(Registry::default());
+        let seat = registry.seat(peer.ip(), 1, 1, now).unwrap();
+        let class = Class::new(4).unwrap();
+        let rules = SessionRules::new(Algorithm::Sha256d, (class, class), class);
+        let session = Box::new(Session::new(Arc::new(rules), [0; 4], now));
+        let stream = TcpStream::from_std(stream);
+        (Connection::new(stream, peer, seat, session, Transport::Plain, now), other)
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_reader_is_bounded() {
+        let (mut connection, _other) = connection();
+        let piece = vec![b'x'; 100_000];
+        let mut wire = Vec::new();
+        while connection.unsent_since().is_none() {
+            connection.send(&piece, &mut wire).unwrap();
+        }
+        assert!(connection.rests(), "nothing more is read");
+        let mut kept = 0;
+        let ended = loop {
+            match connection.send(&piece, &mut wire) {
+                Ok(()) => kept += piece.len(),
+                Err(ended) => break ended,
+            }
+        };
+        assert!(matches!(ended, Ended::ByUs(CloseReason::SlowReader)));
+        assert!(kept <= limits::UNSENT_BYTES_MAX);
+    }
+
+    #[test]
+    fn who_brings_nothing_is_muted_and_who_brings_shares_never() {
+        let (mut connection, _other) = connection();
+        for _ in 0..100_000 {
+            connection.charge(64 * 120, 64);
+            assert!(!connection.muted);
+        }
+        let mut lines = 0;
+        while !connection.muted {
+            connection.charge(100, 0);
+            lines += 1;
+        }
+        assert!((2000..4000).contains(&lines), "{lines}");
+        connection.refill();
+        assert!(!connection.muted, "for a while");
+    }
+
+    #[test]
+    fn an_idle_miner_costs_less_than_two_kilobytes() {
+        // The connection and its session, the 24 jobs that live, a login with its name, what the
+        // miner calls itself, and 16 bytes of the allocator for each of six pieces.
+        let jobs = 24 * 24;
+        let login = size_of::<crate::session::Worker>() + limits::USER_BYTES_MAX / 2;
+        let bytes = size_of::<Connection>()
+            + size_of::<Session>()
+            + jobs
+            + login
+            + limits::AGENT_BYTES_MAX
+            + 6 * 16;
+        assert!(bytes <= 2048, "{bytes}");
+    }
+}

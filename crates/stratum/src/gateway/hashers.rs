@@ -128,3 +128,44 @@ fn work(pool: &Pool, algorithm: Algorithm) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::serving::tests::post;
+    use super::super::slab::Slab;
+    use super::*;
+    use crate::gateway::solving::tests::candidates;
+    use std::time::Duration;
+
+    #[test]
+    fn one_share_waits_for_a_few_of_others_and_not_for_a_whole_flood() {
+        let (_poll, post, commands) = post();
+        let hashers = Hashers::start(Algorithm::Scrypt, 1).unwrap();
+        let mut keys = Slab::new();
+        let mut parcel = |count: usize| {
+            let round = Round { candidates: candidates(count), ..Round::default() };
+            Parcel {
+                key: keys.insert(()),
+                round,
+                part: Part { text: (0, 0), candidates: (0, count) },
+                taken: 0,
+                step: Step::Continue,
+                solved: Vec::new(),
+                post: post.clone(),
+            }
+        };
+        let (flood, single) = (parcel(640), parcel(1));
+        let single_key = single.key;
+        hashers.take(flood);
+        hashers.take(single);
+        let mut order = Vec::new();
+        for _ in 0..2 {
+            let Ok(Command::Hashed(parcel)) = commands.recv_timeout(Duration::from_secs(60)) else {
+                panic!("a parcel did not come back");
+            };
+            assert_eq!(parcel.solved.len(), parcel.round.candidates.len());
+            order.push(parcel.key);
+        }
+        assert_eq!(order[0], single_key);
+    }
+}

@@ -4,36 +4,26 @@
 //! threads of their own; both come back as a [`Command`] with the key of the connection, which
 //! means nothing any more if the connection has gone.
 
-use super::connection::{Connection, Ended, Waiting};
+use super::SessionInfo;
+use super::arriving::{Arrival, Listener};
+use super::connection::{Connection, Ended};
 use super::hashers::{Hashers, Parcel};
-use super::registry::{Registry, Seat};
+use super::registry::Registry;
 use super::round::Desk;
 use super::slab::{Key, Slab};
-use super::{ListenKind, Listening, SessionInfo};
 use crate::limits;
 use crate::machines::{Machines, Refused};
-use crate::protocol::{Admitted, Lane, Protocol, Work};
-use crate::proxy::TrustedNetworks;
-use crate::session::{CloseReason, Session, SessionRules};
+use crate::protocol::{Admitted, Lane, Work};
+use crate::session::{CloseReason, SessionRules};
 use crate::start_classes::StartClasses;
-use crate::transport::{Transport, TransportError};
-use crate::v2;
 use gruve_units::{Clock, Timestamp};
-use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
-
-/// The pause after a failed accept (usually: no file handles left).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long a login may be looked up.
-const AUTHORIZE_MAX: Duration = Duration::from_secs(15);
 
 /// Every connection is looked after about once a second, a tenth of them at a time.
 const TICK: Duration = Duration::from_millis(100);
@@ -69,16 +59,6 @@ pub(super) struct Shared {
     pub(super) write_max: Duration,
     /// The second in which a failing log was last complained about.
     pub(super) complained_at: AtomicI64,
-}
-
-/// A connection to be served.
-pub(super) struct Arrival {
-    stream: TcpStream,
-    peer: SocketAddr,
-    seat: Seat,
-    kind: ListenKind,
-    /// It begins with a proxy's header.
-    is_proxied: bool,
 }
 
 /// What a loop is asked to do by others.
@@ -117,46 +97,19 @@ impl Post {
     }
 }
 
-/// A listening socket.
-pub(super) struct Listener {
-    socket: TcpListener,
-    kind: ListenKind,
-    proxies: Option<TrustedNetworks>,
-    /// There may be connections to accept.
-    waiting: bool,
-}
-
-impl Listener {
-    pub(super) fn new(listening: Listening) -> std::io::Result<Listener> {
-        listening.listener.set_nonblocking(true)?;
-        // Connections take the buffer's size from here.
-        let size = limits::SEND_BUFFER_BYTES;
-        rustix::net::sockopt::set_socket_send_buffer_size(&listening.listener, size)?;
-        // Longer than the standard library's, for storms; the kernel has its own bound.
-        rustix::net::listen(&listening.listener, limits::BACKLOG)?;
-        let socket = TcpListener::from_std(listening.listener);
-        let Listening { kind, proxies, .. } = listening;
-        Ok(Listener { socket, kind, proxies, waiting: true })
-    }
-
-    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-}
-
 /// One thread's loop.
 pub(super) struct Loop {
     pub(super) shared: Arc<Shared>,
-    poll: Poll,
-    own: Post,
+    pub(super) poll: Poll,
+    pub(super) own: Post,
     commands: mpsc::Receiver<Command>,
     /// This loop's number among them.
-    number: usize,
-    all: Vec<Post>,
-    next: usize,
-    listeners: Vec<Listener>,
+    pub(super) number: usize,
+    pub(super) all: Vec<Post>,
+    pub(super) next: usize,
+    pub(super) listeners: Vec<Listener>,
     /// No accepting before.
-    accept_from: Option<Instant>,
+    pub(super) accept_from: Option<Instant>,
     pub(super) connections: Slab<Connection>,
     /// Who is to be visited, in turn.
     pub(super) ready: VecDeque<Key>,
@@ -339,81 +292,6 @@ impl Loop {
         }
     }
 
-    fn accept(&mut self, now: Timestamp) {
-        if self.accept_from.is_some_and(|from| Instant::now() < from) {
-            return;
-        }
-        self.accept_from = None;
-        let mut left = limits::ACCEPTS_PER_ROUND_MAX;
-        for n in 0..self.listeners.len() {
-            while left > 0 && self.listeners[n].waiting {
-                left -= 1;
-                match self.listeners[n].socket.accept() {
-                    Ok((stream, peer)) => self.seat(stream, peer, n, now),
-                    Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
-                        self.listeners[n].waiting = false;
-                    }
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a miner's connection");
-                        self.accept_from = Some(Instant::now() + ACCEPT_PAUSE);
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn seat(&mut self, stream: TcpStream, peer: SocketAddr, listener: usize, now: Timestamp) {
-        let Shared { registry, all_max, per_address_max, .. } = &*self.shared;
-        let Listener { kind, proxies, .. } = &self.listeners[listener];
-        let seat = match proxies {
-            None => registry.seat(peer.ip(), *all_max, *per_address_max, now),
-            Some(proxies) => match proxies.admit(peer.ip()) {
-                Ok(()) => registry.seat_behind(*all_max),
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "a connection is not taken");
-                    registry.turn_away();
-                    None
-                }
-            },
-        };
-        let Some(seat) = seat else { return };
-        let arrival =
-            Arrival { stream, peer, seat, kind: kind.clone(), is_proxied: proxies.is_some() };
-        self.next = (self.next + 1) % self.all.len().max(1);
-        match self.all.get(self.next) {
-            Some(other) if self.next != self.number => other.send(Command::Serve(arrival)),
-            _ => self.serve(arrival, now),
-        }
-    }
-
-    fn serve(&mut self, arrival: Arrival, now: Timestamp) {
-        let Arrival { stream, peer, seat, kind, is_proxied } = arrival;
-        // Shares and replies are small and wanted at once; without it they only come later.
-        let _ = stream.set_nodelay(true);
-        let (mut session, transport) = match self.shared.open(&kind, now) {
-            Ok(opened) => opened,
-            Err(error) => {
-                tracing::warn!(%peer, %error, "a miner's connection cannot be served");
-                return;
-            }
-        };
-        if let Some(work) = &self.work {
-            session.work(work, now, &mut self.desk.out);
-            self.desk.out.clear();
-        }
-        let mut connection = Connection::new(stream, peer, seat, session, transport, now);
-        connection.header = is_proxied.then(Vec::new);
-        let key = self.connections.insert(connection);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let stream = connection.stream();
-        if let Err(e) = self.poll.registry().register(stream, key.to_token(), interest) {
-            self.close(key, &Ended::Broken(e));
-        }
-    }
-
     fn obey(&mut self, now: Timestamp) -> std::ops::ControlFlow<()> {
         while let Ok(command) = self.commands.try_recv() {
             match command {
@@ -430,46 +308,6 @@ impl Loop {
             }
         }
         std::ops::ControlFlow::Continue(())
-    }
-
-    /// Has a login looked up; the answer comes as a command.
-    pub(super) fn look_up(&mut self, key: Key, user: String, password: String) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.waiting = Waiting::ForLogin;
-        let (shared, post) = (Arc::clone(&self.shared), self.own.clone());
-        self.shared.runtime.spawn(async move {
-            let _permit = shared.logins.acquire().await;
-            let asked = shared.machines.authorize(shared.lane.id(), &user, &password);
-            let outcome = tokio::time::timeout(AUTHORIZE_MAX, asked).await.unwrap_or_else(|_| {
-                Err(Refused("the login could not be checked: try again".into()))
-            });
-            let outcome = outcome.map(|who| {
-                let class = shared.classes.get(who.machine, shared.clock.now());
-                Admitted { who, class }
-            });
-            post.send(Command::LoggedIn { key, outcome, password });
-        });
-    }
-
-    fn logged_in(
-        &mut self,
-        key: Key,
-        mut outcome: Result<Admitted, Refused>,
-        password: &str,
-        now: Timestamp,
-    ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Ok(admitted) = &outcome
-            && !connection.seat.claim(admitted.who.owner, self.shared.per_account_max)
-        {
-            outcome = Err(Refused("too many connections of this account".into()));
-        }
-        connection.waiting = Waiting::No;
-        let mut out = std::mem::take(&mut self.desk.out);
-        connection.session.authorized(&outcome, password, now, &mut out);
-        self.deliver(key, &mut out);
-        self.desk.out = out;
-        self.enqueue(key);
     }
 
     fn sessions(&mut self, now: Timestamp) -> Vec<SessionInfo> {
@@ -608,27 +446,17 @@ impl Shared {
             self.classes.note(machine, class, now);
         }
     }
+}
 
-    /// A session and what stands between it and the socket.
-    fn open(
-        &self,
-        kind: &ListenKind,
-        now: Timestamp,
-    ) -> Result<(Box<dyn Protocol>, Transport), TransportError> {
-        let transport = match kind {
-            ListenKind::V1 => Transport::Plain,
-            ListenKind::V1Tls(tls) => Transport::tls(tls)?,
-            ListenKind::V2(noise) => {
-                let prefixes = Arc::clone(&self.next_extranonce);
-                let session = v2::Session::new(Arc::clone(&self.rules), prefixes, now);
-                return Ok((Box::new(session), Transport::noise(Arc::clone(noise))));
-            }
-        };
-        if let Some(sessions) = &self.ethash {
-            return Ok((Box::new(sessions.open(now)), transport));
-        }
-        let extranonce1 = self.next_extranonce.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let session = Session::new(Arc::clone(&self.rules), extranonce1, now);
-        Ok((Box::new(session), transport))
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A loop's letter box without the loop.
+    pub(in super::super) fn post() -> (Poll, Post, mpsc::Receiver<Command>) {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE).unwrap());
+        let (commands, received) = mpsc::channel();
+        (poll, Post { commands, waker }, received)
     }
 }

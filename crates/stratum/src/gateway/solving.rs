@@ -7,13 +7,12 @@ use crate::check::HeaderParts;
 use crate::eth::verify;
 use crate::protocol::{Candidate, Puzzle, Solved};
 use crate::work::LiveJob;
-use gruve_pow::{lanes, pow_hash};
+use gruve_pow::lanes::{self, ScryptLanes};
 use gruve_units::Algorithm;
 use std::sync::Arc;
 
 /// Hashes candidates; kept for its memory.
 pub(super) struct Solver {
-    algorithm: Algorithm,
     /// The candidates' places, job by job.
     order: Vec<usize>,
     /// Coinbases without their common beginning, one after the other.
@@ -23,12 +22,13 @@ pub(super) struct Solver {
     siblings: Vec<[u8; 32]>,
     headers: Vec<[u8; 80]>,
     hashes: Vec<[u8; 32]>,
+    /// Where it is needed: its memory is large.
+    scrypt: Option<ScryptLanes>,
 }
 
 impl Solver {
-    pub(super) const fn new(algorithm: Algorithm) -> Solver {
+    pub(super) fn new(algorithm: Algorithm) -> Solver {
         Solver {
-            algorithm,
             order: Vec::new(),
             rests: Vec::new(),
             coinbase: Vec::new(),
@@ -36,6 +36,7 @@ impl Solver {
             siblings: Vec::new(),
             headers: Vec::new(),
             hashes: Vec::new(),
+            scrypt: (algorithm == Algorithm::Scrypt).then(ScryptLanes::new),
         }
     }
 
@@ -96,11 +97,10 @@ impl Solver {
             gruve_chain::job::header_bytes(s.version, prev_hash, root, s.ntime, bits, s.nonce)
         }));
         self.hashes.clear();
-        if self.algorithm == Algorithm::Sha256d {
-            self.hashes.resize(group.len(), [0; 32]);
-            lanes::sha256d_headers_into(&self.headers, &mut self.hashes);
-        } else {
-            self.hashes.extend(self.headers.iter().map(|h| pow_hash(self.algorithm, h)));
+        self.hashes.resize(group.len(), [0; 32]);
+        match &mut self.scrypt {
+            None => lanes::sha256d_headers_into(&self.headers, &mut self.hashes),
+            Some(scrypt) => scrypt.hash(&self.headers, &mut self.hashes),
         }
         for ((i, header), pow_hash) in group.iter().zip(&self.headers).zip(&self.hashes) {
             solved[*i] = Solved { pow_hash: *pow_hash, header: *header, mix: [0; 32] };
@@ -136,7 +136,7 @@ fn is_same_job(a: &Candidate, b: &Candidate) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::check;
     use gruve_chain::{Job, JobSpec, Template, TemplateTx};
@@ -173,6 +173,32 @@ mod tests {
         Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
     }
 
+    fn candidate(job: &Arc<LiveJob>, k: u8, extranonce: u64, nonce: u32) -> Candidate {
+        Candidate {
+            reply_at: 0,
+            note: (0, 0),
+            puzzle: Puzzle::Header(Arc::clone(job)),
+            share: ShareRecord {
+                job: job.job().id(),
+                epoch: EpochNumber(7),
+                class: Class::new(k).unwrap(),
+                owner: Owner::House,
+                machine: MachineId::from_bytes([1; 16]),
+                extranonce: Extranonce::join(&[9; 4], &extranonce.to_be_bytes()).unwrap(),
+                ntime: 3,
+                nonce,
+                version: 0x2000_0000,
+                at: Timestamp(0),
+            },
+        }
+    }
+
+    /// Shares of one job.
+    pub(in super::super) fn candidates(count: usize) -> Vec<Candidate> {
+        let job = job(1, 3, 8);
+        (0..count as u64).map(|n| candidate(&job, 0, n, 7)).collect()
+    }
+
     proptest! {
         #[test]
         fn many_at_once_give_what_each_alone_gives(
@@ -183,23 +209,7 @@ mod tests {
             let jobs = [job(1, 0, 8), job(2, 5, 60), job(3, 17, 33)];
             let candidates: Vec<Candidate> = shares
                 .iter()
-                .map(|(n, k, extranonce, nonce)| Candidate {
-                    reply_at: 0,
-                    note: (0, 0),
-                    puzzle: Puzzle::Header(Arc::clone(&jobs[*n])),
-                    share: ShareRecord {
-                        job: jobs[*n].job().id(),
-                        epoch: EpochNumber(7),
-                        class: Class::new(*k).unwrap(),
-                        owner: Owner::House,
-                        machine: MachineId::from_bytes([1; 16]),
-                        extranonce: Extranonce::join(&[9; 4], &extranonce.to_be_bytes()).unwrap(),
-                        ntime: 3,
-                        nonce: *nonce,
-                        version: 0x2000_0000,
-                        at: Timestamp(0),
-                    },
-                })
+                .map(|(n, k, extranonce, nonce)| candidate(&jobs[*n], *k, *extranonce, *nonce))
                 .collect();
             let mut solver = Solver::new(algorithm);
             let mut solved = Vec::new();

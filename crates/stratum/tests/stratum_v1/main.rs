@@ -11,6 +11,7 @@ mod miner;
 mod node;
 mod peer;
 mod proxy;
+mod rounds;
 mod session;
 mod share_vectors;
 mod start_classes;
