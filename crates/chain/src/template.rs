@@ -5,7 +5,7 @@
 //! its hexadecimal was exact, it needs no rule we do not know, and its witness commitment is
 //! that of its transactions. `coinbaseaux` is left out: Bitcoin Core has sent it empty for years.
 
-use crate::hash_text::hash_from_text;
+use crate::hash_text::{bytes_from_hex, hash_from_text};
 use crate::{ChainParams, hash_to_text};
 use gruve_units::{Blame, Blamed, Target};
 use serde_json::Value;
@@ -62,6 +62,50 @@ pub struct TemplateTx {
     pub wtxid: [u8; 32],
 }
 
+/// What a node offers, as it stands in its answer.
+pub(crate) struct Offer<'a> {
+    /// Everything but the transactions.
+    pub(crate) head: Value,
+    pub(crate) txs: Vec<OfferedTx<'a>>,
+}
+
+/// A transaction as it stands in a node's answer.
+#[derive(serde::Deserialize)]
+pub(crate) struct OfferedTx<'a> {
+    data: &'a str,
+    txid: Option<&'a str>,
+    hash: &'a str,
+}
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Offer<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(OfferVisitor)
+    }
+}
+
+struct OfferVisitor;
+
+impl<'de> serde::de::Visitor<'de> for OfferVisitor {
+    type Value = Offer<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a template")
+    }
+
+    fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Offer<'de>, M::Error> {
+        let (mut head, mut txs) = (serde_json::Map::new(), None);
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "transactions" {
+                txs = Some(map.next_value()?);
+            } else {
+                head.insert(key, map.next_value()?);
+            }
+        }
+        let txs = txs.ok_or(serde::de::Error::missing_field("transactions"))?;
+        Ok(Offer { head: Value::Object(head), txs })
+    }
+}
+
 /// Why a template cannot be mined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
@@ -108,6 +152,26 @@ impl Template {
     /// # Errors
     /// When a field is missing, malformed, out of range or contradicts another.
     pub fn from_gbt(gbt: &Value, params: &ChainParams) -> Result<Template, TemplateError> {
+        Template::read(gbt, params, |bytes_left| txs_of(gbt, bytes_left))
+    }
+
+    /// As [`Template::from_gbt`], with the transactions as they stand in the answer's own bytes:
+    /// taking a full block through [`Value`]s takes several times as long.
+    pub(crate) fn from_offer(
+        offer: &Offer<'_>,
+        params: &ChainParams,
+    ) -> Result<Template, TemplateError> {
+        Template::read(&offer.head, params, |bytes_left| {
+            check_count(offer.txs.len())?;
+            offer.txs.iter().map(|tx| tx_of(tx, bytes_left)).collect()
+        })
+    }
+
+    fn read(
+        gbt: &Value,
+        params: &ChainParams,
+        txs: impl FnOnce(&mut usize) -> Result<Vec<TemplateTx>, TemplateError>,
+    ) -> Result<Template, TemplateError> {
         check_rules(gbt, params)?;
         let height = u64_of(gbt, "height")?;
         if height == 0 || height > MAX_HEIGHT {
@@ -118,7 +182,7 @@ impl Template {
         let coinbase_value = i64::try_from(u64_of(gbt, "coinbasevalue")?)
             .map_err(|_| field("coinbasevalue", "does not fit 63 bits"))?;
         let mut bytes_left = MAX_BYTES;
-        let txs = txs_of(gbt, &mut bytes_left)?;
+        let txs = txs(&mut bytes_left)?;
         let mweb = match optional(gbt, "mweb") {
             Some(_) if !params.mweb => return Err(field("mweb", "this chain has none")),
             Some(text) => Some(hex_of(text, "mweb", &mut bytes_left)?),
@@ -180,8 +244,12 @@ fn hash_of(gbt: &Value, name: &'static str) -> Result<[u8; 32], TemplateError> {
 
 fn hex_of(value: &Value, name: &'static str, left: &mut usize) -> Result<Vec<u8>, TemplateError> {
     let text = value.as_str().ok_or(field(name, "not a string"))?;
+    hex_text_of(text, name, left)
+}
+
+fn hex_text_of(text: &str, name: &'static str, left: &mut usize) -> Result<Vec<u8>, TemplateError> {
     *left = left.checked_sub(text.len() / 2).ok_or(TemplateError::TooLarge("too many bytes"))?;
-    hex::decode(text).map_err(|_| field(name, "not hexadecimal"))
+    bytes_from_hex(text).ok_or(field(name, "not hexadecimal"))
 }
 
 fn version_of(gbt: &Value) -> Result<u32, TemplateError> {
@@ -231,21 +299,32 @@ fn check_rules(gbt: &Value, params: &ChainParams) -> Result<(), TemplateError> {
 fn txs_of(gbt: &Value, bytes_left: &mut usize) -> Result<Vec<TemplateTx>, TemplateError> {
     let list = gbt.get("transactions").and_then(Value::as_array);
     let list = list.ok_or(field("transactions", "not a list"))?;
-    if list.len() > MAX_TXS {
-        return Err(TemplateError::TooLarge("too many transactions"));
-    }
-    list.iter().map(|tx| tx_of(tx, bytes_left)).collect()
+    check_count(list.len())?;
+    let text = |tx: &Value, name| tx.get(name).and_then(Value::as_str).map(str::to_owned);
+    let offered = |tx: &Value| {
+        let data = text(tx, "data").ok_or(field("transaction data", "missing or not a string"))?;
+        let hash = text(tx, "hash").unwrap_or_default();
+        // What is there and no string is no id.
+        let txid = optional(tx, "txid").map(|id| id.as_str().unwrap_or_default());
+        tx_of(&OfferedTx { data: &data, txid, hash: &hash }, bytes_left)
+    };
+    list.iter().map(offered).collect()
 }
 
-fn tx_of(tx: &Value, bytes_left: &mut usize) -> Result<TemplateTx, TemplateError> {
-    let data = tx.get("data").ok_or(field("transaction data", "missing"))?;
-    let data = hex_of(data, "transaction data", bytes_left)?;
+fn check_count(txs: usize) -> Result<(), TemplateError> {
+    let fits = txs <= MAX_TXS;
+    fits.then_some(()).ok_or(TemplateError::TooLarge("too many transactions"))
+}
+
+fn tx_of(tx: &OfferedTx<'_>, bytes_left: &mut usize) -> Result<TemplateTx, TemplateError> {
+    let data = hex_text_of(tx.data, "transaction data", bytes_left)?;
     if data.len() < 10 {
         return Err(field("transaction data", "too short for a transaction"));
     }
-    let wtxid = hash_of(tx, "hash")?;
+    let id = |text, name| hash_from_text(text).ok_or(field(name, "not 64 hexadecimal digits"));
+    let wtxid = id(tx.hash, "hash")?;
     // Before BIP 145, and on chains without witnesses, `hash` is the only id.
-    let txid = if optional(tx, "txid").is_some() { hash_of(tx, "txid")? } else { wtxid };
+    let txid = tx.txid.map_or(Ok(wtxid), |text| id(text, "txid"))?;
     Ok(TemplateTx { data, txid, wtxid })
 }
 

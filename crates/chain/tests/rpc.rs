@@ -334,6 +334,55 @@ async fn a_long_poll_without_news_gives_the_present_template() {
     assert_eq!(stand_in.asked.load(Ordering::SeqCst), 2);
 }
 
+/// Answers that are plainly templates are read in one go, others by way of a tree of values.
+#[tokio::test]
+async fn both_ways_of_reading_a_template_agree() {
+    let gbt = |tx: &str| {
+        format!(
+            r#"{{"version":1,"previousblockhash":"{}","transactions":[{tx}],"coinbasevalue":1,
+            "mintime":1,"curtime":2,"bits":"207fffff","height":7,"default_witness_commitment":null}}"#,
+            "cd".repeat(32)
+        )
+    };
+    let (data, id) = ("0a".repeat(60), "ab".repeat(32));
+    let plain = format!(r#"{{"data":"{data}","txid":"{id}","hash":"{id}","fee":5}}"#);
+    let escaped = plain.replace("0a0a", "\\u0030a0a");
+    let without_txid = plain.replace(&format!(r#""txid":"{id}","#), "");
+    let mut read = Vec::new();
+    for tx in [plain.clone(), escaped, without_txid] {
+        let body = gbt(&tx);
+        let stand_in = StandIn::start(move |request| {
+            let id = &request["id"];
+            http("200 OK", &format!(r#"{{"result":{body},"error":null,"id":{id}}}"#))
+        })
+        .await;
+        read.push(stand_in.node().template(None).await.unwrap());
+    }
+    assert!(read[0] == read[1] && read[0] == read[2]);
+    assert_eq!(read[0].txs[0].data, [0x0a; 60]);
+
+    let short = plain.replace(&data, "0a");
+    for (tx, field) in [
+        (plain.replace(&data, "0"), "transaction data"),
+        (plain.replace(&data, "zz"), "transaction data"),
+        (short, "transaction data"),
+        (plain.replace(&format!(r#""{id}""#), "5"), "hash"),
+        (plain.replace(&format!(r#""txid":"{id}""#), r#""txid":5"#), "txid"),
+        ("{}".to_owned(), "transaction data"),
+        ("[]".to_owned(), "transaction data"),
+        ("3".to_owned(), "transaction data"),
+    ] {
+        let body = gbt(&tx);
+        let stand_in = StandIn::start(move |request| {
+            let id = &request["id"];
+            http("200 OK", &format!(r#"{{"result":{body},"error":null,"id":{id}}}"#))
+        })
+        .await;
+        let error = stand_in.node().template(None).await.unwrap_err();
+        assert!(error.to_string().contains(field), "{tx}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn addresses_that_cannot_be_used_say_why() {
     for (url, part) in [

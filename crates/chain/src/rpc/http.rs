@@ -27,6 +27,14 @@ pub(super) struct Endpoint {
     next_id: AtomicU64,
 }
 
+/// An answer as it came.
+pub(super) struct Answer {
+    method: &'static str,
+    pub(super) id: u64,
+    status: StatusCode,
+    pub(super) body: Bytes,
+}
+
 impl fmt::Debug for Endpoint {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +104,15 @@ impl Endpoint {
         method: &'static str,
         params: Value,
     ) -> Result<Value, NodeError> {
+        self.read(&self.exchange(method, params).await?)
+    }
+
+    /// One call, its answer not read yet.
+    pub(super) async fn exchange(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Answer, NodeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "jsonrpc": self.version, "id": id, "method": method, "params": params });
         let mut request = Request::builder()
@@ -123,16 +140,12 @@ impl Endpoint {
                 self.unreachable(e.as_ref())
             }
         })?;
-        self.read_answer(method, id, status, &body.to_bytes())
+        Ok(Answer { method, id, status, body: body.to_bytes() })
     }
 
-    fn read_answer(
-        &self,
-        method: &'static str,
-        id: u64,
-        status: StatusCode,
-        body: &[u8],
-    ) -> Result<Value, NodeError> {
+    /// The result in an answer.
+    pub(super) fn read(&self, answer: &Answer) -> Result<Value, NodeError> {
+        let Answer { method, id, status, ref body } = *answer;
         let malformed = |problem| NodeError::Malformed { method, problem };
         // Errors of a call come as JSON with status 404 or 500, errors of the server as text.
         let answer = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);

@@ -13,6 +13,7 @@
 
 mod amount;
 mod eth;
+mod gbt;
 mod http;
 mod tip;
 
@@ -27,6 +28,8 @@ use crate::{
 use async_trait::async_trait;
 use gruve_units::Duration;
 use serde_json::{Value, json};
+use std::future::Future;
+use std::sync::Arc;
 
 /// How long and how much is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,7 @@ impl Default for RpcOptions {
 /// A node reached by JSON-RPC.
 #[derive(Debug)]
 pub struct RpcNode {
-    http: http::Endpoint,
+    http: Arc<http::Endpoint>,
     params: ChainParams,
     options: RpcOptions,
     tip_call: tip::TipCall,
@@ -84,7 +87,7 @@ impl RpcNode {
         options: RpcOptions,
     ) -> Result<Self, NodeError> {
         let http = http::Endpoint::new(url, user, password, options.max_answer_bytes)?;
-        Ok(RpcNode { http, params, options, tip_call: tip::TipCall::default() })
+        Ok(RpcNode { http: Arc::new(http), params, options, tip_call: tip::TipCall::default() })
     }
 
     /// Calls any method and gives its `result`.
@@ -101,10 +104,27 @@ impl RpcNode {
         params: Value,
         timeout: Duration,
     ) -> Result<Value, NodeError> {
-        let answer = tokio::time::timeout(timeout, self.http.call(method, params)).await;
-        answer.unwrap_or_else(|_| {
-            Err(NodeError::TimedOut { host: self.http.host().to_owned(), method, after: timeout })
+        self.within(method, timeout, self.http.call(method, params)).await
+    }
+
+    async fn within<T>(
+        &self,
+        method: &'static str,
+        after: Duration,
+        call: impl Future<Output = Result<T, NodeError>>,
+    ) -> Result<T, NodeError> {
+        tokio::time::timeout(after, call).await.unwrap_or_else(|_| {
+            Err(NodeError::TimedOut { host: self.http.host().to_owned(), method, after })
         })
+    }
+
+    /// An answer of megabytes is read off the runtime's own threads.
+    async fn template_within(&self, request: Value, wait: Duration) -> Result<Template, NodeError> {
+        const METHOD: &str = "getblocktemplate";
+        let answer = self.within(METHOD, wait, self.http.exchange(METHOD, request)).await?;
+        let (http, params) = (Arc::clone(&self.http), self.params);
+        let reading = tokio::task::spawn_blocking(move || gbt::read(&http, &answer, &params));
+        reading.await.unwrap_or(Err(malformed(METHOD, "it could not be read")))
     }
 }
 
@@ -170,22 +190,16 @@ impl Node for RpcNode {
     }
 
     async fn template(&self, longpoll: Option<&str>) -> Result<Template, NodeError> {
-        const METHOD: &str = "getblocktemplate";
         let rules = self.params.gbt_rules;
-        let plain = json!([{ "rules": rules }]);
-        let gbt = match longpoll {
-            None => self.call(METHOD, plain).await?,
-            Some(id) => {
-                let waiting = json!([{ "rules": rules, "longpollid": id }]);
-                let wait = self.options.longpoll_timeout;
-                match self.call_within(METHOD, waiting, wait).await {
-                    // Nothing new, or a connection that died unseen: asking plainly tells.
-                    Err(NodeError::TimedOut { .. }) => self.call(METHOD, plain).await?,
-                    other => other?,
-                }
+        if let Some(id) = longpoll {
+            let waiting = json!([{ "rules": rules, "longpollid": id }]);
+            match self.template_within(waiting, self.options.longpoll_timeout).await {
+                // Nothing new, or a connection that died unseen: asking plainly tells.
+                Err(NodeError::TimedOut { .. }) => {}
+                answer => return answer,
             }
-        };
-        Ok(Template::from_gbt(&gbt, &self.params)?)
+        }
+        self.template_within(json!([{ "rules": rules }]), self.options.timeout).await
     }
 
     async fn submit_block(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError> {
