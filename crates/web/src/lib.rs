@@ -53,5 +53,6 @@ pub use live::Pulse;
 pub use routes::{Access, RouteInfo};
 pub use serve::{ConnectionLimits, serve};
 pub use state::{
-    AppState, LaneParticulars, LiveFarm, LiveSession, MIGRATIONS, NoGateway, Services, WebConfig,
+    AppState, LaneParticulars, LiveFarm, LiveNode, LiveSession, MIGRATIONS, NoGateway, Services,
+    WebConfig,
 };

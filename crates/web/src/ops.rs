@@ -4,7 +4,7 @@ use crate::assets;
 use crate::extract::Id;
 use crate::failure::Failure;
 use crate::metrics::Exposition;
-use crate::state::AppState;
+use crate::state::{AppState, LiveNode};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -90,9 +90,34 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, F
     gauge(&mut out, "gruve_lane_sessions", "gauge", "Miners connected.", &|l| {
         Some(l.machines.to_string())
     });
+    write_nodes(&mut out, &state.live().nodes());
     out.family("gruve_live_listeners", "gauge", "Streams of live events open.");
     out.sample("gruve_live_listeners", &[], state.pulse().listeners());
     state.metrics().write(&mut out);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], out.finish()).into_response())
+}
+
+/// How the lanes' nodes stand. Their names are inner addresses: another reason to keep `/metrics` from
+/// the world.
+fn write_nodes(out: &mut Exposition, nodes: &[LiveNode]) {
+    let mut family = |name: &str, help: &str, of: &dyn Fn(&LiveNode) -> Option<u64>| {
+        out.family(name, "gauge", help);
+        for node in nodes {
+            if let Some(value) = of(node) {
+                out.sample(name, &[("lane", node.lane.as_str()), ("node", &node.name)], value);
+            }
+        }
+    };
+    family("gruve_node_ready", "Whether the node is fit for everything.", &|n| {
+        Some(u64::from(n.standing == "ready"))
+    });
+    family("gruve_node_chosen", "Whether the lane's templates come from it.", &|n| {
+        Some(u64::from(n.is_chosen))
+    });
+    family("gruve_node_height", "Height of its best block.", &|n| n.height);
+    family("gruve_node_peers", "Its connected peers.", &|n| n.peers);
+    family("gruve_node_template_age_seconds", "Since its last template.", &|n| {
+        n.template_age.map(|age| age.as_secs())
+    });
 }

@@ -43,10 +43,34 @@ pub struct LiveSession {
     pub last_share_at: Option<Timestamp>,
 }
 
+/// A lane's node as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveNode {
+    /// The lane.
+    pub lane: LaneId,
+    /// Host and port.
+    pub name: String,
+    /// What it is fit for, in a word: `ready`, `behind`, `downloading`, `down`, `unusable`.
+    pub standing: &'static str,
+    /// Whether the lane's templates come from it.
+    pub is_chosen: bool,
+    /// Height of its best block, as last heard.
+    pub height: Option<u64>,
+    /// Connected peers.
+    pub peers: Option<u64>,
+    /// Since its last template.
+    pub template_age: Option<Duration>,
+}
+
 /// The miners connected now; wired to the gateways, which may run in this process or not.
 pub trait LiveFarm: Send + Sync {
     /// All sessions.
     fn sessions(&self) -> Vec<LiveSession>;
+
+    /// The nodes of the lanes, in the order of the configuration.
+    fn nodes(&self) -> Vec<LiveNode> {
+        Vec::new()
+    }
 
     /// How many there are on a lane.
     fn connected(&self, lane: &LaneId) -> usize {

@@ -166,6 +166,13 @@ async fn public_lists_show_what_happened() {
     let metrics = me.get("/metrics").await;
     assert!(metrics.body.contains("gruve_lane_sessions{lane=\"btc\"} 4"));
     assert!(metrics.body.contains("# TYPE gruve_lane_hashrate gauge"));
+    let node = |name: &str, value: &str| {
+        let line = format!("gruve_node_{name}{{lane=\"btc\",node=\"10.0.0.1:8332\"}}{value}");
+        assert_eq!(metrics.body.contains(&line), !value.is_empty(), "{line}\n{}", metrics.body);
+    };
+    let expected = [("ready", " 0"), ("chosen", " 1"), ("height", " 7"), ("peers", "")];
+    expected.into_iter().for_each(|(name, value)| node(name, value));
+    node("template_age_seconds", " 3");
     assert_eq!(me.get("/healthz").await.body, "ok\n");
     assert_eq!(me.get("/readyz").await.body, "ready\n");
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
+use gruve_chain::NodeGroup;
 use gruve_farm::{Farm, MachineOwner};
 use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
@@ -10,7 +11,7 @@ use gruve_store::Tx;
 use gruve_stratum::{Authorized, Gateway, Machines, Refused, Stamps};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
 use gruve_units::{Blame, Blamed, Clock, EpochNumber, LaneId};
-use gruve_web::{LiveFarm, LiveSession};
+use gruve_web::{LiveFarm, LiveNode, LiveSession};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whose machine this is: `house.MACHINE` with the machines' password, or `ACCOUNT.MACHINE`.
@@ -120,6 +121,36 @@ impl Gateways {
     /// All of them, to be stopped.
     pub fn take(&self) -> Vec<Gateway> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The gateways, and the nodes behind them.
+pub struct Line {
+    /// The gateways of this process.
+    pub gateways: Gateways,
+    /// The nodes of each lane.
+    pub nodes: Vec<(LaneId, Arc<NodeGroup>)>,
+}
+
+impl LiveFarm for Line {
+    fn sessions(&self) -> Vec<LiveSession> {
+        self.gateways.sessions()
+    }
+
+    fn nodes(&self) -> Vec<LiveNode> {
+        let of = |(lane, group): &(LaneId, Arc<NodeGroup>)| {
+            let lane = lane.clone();
+            group.health().into_iter().map(move |n| LiveNode {
+                lane: lane.clone(),
+                name: n.name,
+                standing: n.standing.name(),
+                is_chosen: n.is_chosen,
+                height: n.height,
+                peers: n.peers,
+                template_age: n.template_age,
+            })
+        };
+        self.nodes.iter().flat_map(of).collect()
     }
 }
 

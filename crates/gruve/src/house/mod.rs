@@ -16,7 +16,7 @@ pub use error::HouseError;
 pub use parts::{Parts, StartError};
 
 use crate::config::Config;
-use answers::Gateways;
+use answers::{Gateways, Line};
 use files::Holding;
 use gruve_treasury::Payer;
 use gruve_units::{
@@ -82,7 +82,10 @@ impl House {
             market: parts.market.clone(),
             treasury: parts.treasury.clone(),
             farm: parts.farm.clone(),
-            live: Arc::new(gateways.clone()),
+            live: Arc::new(Line {
+                gateways: gateways.clone(),
+                nodes: parts.nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
+            }),
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),
         };

@@ -132,6 +132,18 @@ impl Blamed for FollowError {
 pub struct Connected(Mutex<Vec<LiveSession>>);
 
 impl LiveFarm for Connected {
+    fn nodes(&self) -> Vec<gruve_web::LiveNode> {
+        vec![gruve_web::LiveNode {
+            lane: "btc".parse().unwrap(),
+            name: "10.0.0.1:8332".to_owned(),
+            standing: "behind",
+            is_chosen: true,
+            height: Some(7),
+            peers: None,
+            template_age: Some(std::time::Duration::from_secs(3)),
+        }]
+    }
+
     fn sessions(&self) -> Vec<LiveSession> {
         self.0.lock().unwrap().clone()
     }
