@@ -321,6 +321,7 @@ impl Maker {
         if let Some(height) = node.height {
             self.options.caches.look_ahead(epoch, height);
         }
+        self.options.caches.work_on(work.pow());
         self.publish(work)?;
         self.past.forget(&node.header_hash);
         Ok(())

@@ -1,30 +1,39 @@
-//! Hashing shares: a cache for each of the algorithm's epochs, made ahead of need.
+//! Hashing shares: a cache for each of the algorithm's epochs, made ahead of need; and, if so wished,
+//! the whole dataset of the epoch in use.
 //!
 //! | event | what happens |
 //! |---|---|
-//! | work of an epoch comes | its cache is begun, unless it is there or under way |
-//! | the epoch ends within [`ETH_CACHE_AHEAD_BLOCKS`] blocks | the next one's is begun |
-//! | more than [`ETH_CACHES_MAX`] | the lowest that no live work needs is dropped |
+//! | work of an epoch comes | its cache is begun, unless it is there or under way; then its dataset |
+//! | the epoch ends within [`ETH_CACHE_AHEAD_BLOCKS`] blocks | the next one's cache is begun |
+//! | work of another epoch comes | the old dataset is dropped; late shares are hashed from the cache |
+//! | more than [`ETH_CACHES_MAX`] caches | the lowest that no live work needs is dropped |
 //!
 //! Promises: a share whose cache is not ready waits for it and is not refused; a cache is made once
-//! however many ask; a node that jumps between epochs cannot fill the memory.
+//! however many ask; a node that jumps between epochs cannot fill the memory; one dataset is held at
+//! the most, and one is made at a time.
 
 use super::work::EthWork;
 use crate::limits::{ETH_CACHE_AHEAD_BLOCKS, ETH_CACHES_MAX};
 use crate::protocol::Solved;
-use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light};
+use gruve_pow::ethash::{Dataset, EthashEpoch, LightCache, hash_full, hash_light_many};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
+
+/// Mix digest and final hash.
+type Hashes = ([u8; 32], [u8; 32]);
 
 /// What one epoch's works are hashed with.
 pub struct EpochPow {
     epoch: EthashEpoch,
+    sizes: Option<Sizes>,
     light: OnceLock<LightCache>,
+    full: RwLock<Option<Arc<Dataset>>>,
 }
 
 impl EpochPow {
-    fn new(epoch: EthashEpoch) -> EpochPow {
-        EpochPow { epoch, light: OnceLock::new() }
+    fn new(epoch: EthashEpoch, sizes: Option<Sizes>) -> EpochPow {
+        EpochPow { epoch, sizes, light: OnceLock::new(), full: RwLock::default() }
     }
 
     /// The epoch.
@@ -39,16 +48,35 @@ impl EpochPow {
         self.light.get().is_some()
     }
 
+    /// Whether the whole dataset is there.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full().is_some()
+    }
+
+    fn full(&self) -> Option<Arc<Dataset>> {
+        self.full.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_full(&self, dataset: Option<Arc<Dataset>>) {
+        *self.full.write().unwrap_or_else(PoisonError::into_inner) = dataset;
+    }
+
     /// The cache; makes it, or waits for whoever does.
     fn light(&self) -> &LightCache {
-        self.light.get_or_init(|| LightCache::new(self.epoch))
+        self.light.get_or_init(|| match self.sizes {
+            None => LightCache::new(self.epoch),
+            Some(Sizes { items, pages }) => LightCache::with_sizes(self.epoch, items, pages),
+        })
     }
 
     /// Mix digest and final hash of each pair of header hash and nonce.
     #[must_use]
-    pub fn hash_many(&self, tries: &[([u8; 32], u64)]) -> Vec<([u8; 32], [u8; 32])> {
-        let light = self.light();
-        tries.iter().map(|(header, nonce)| hash_light(light, header, *nonce)).collect()
+    pub fn hash_many(&self, tries: &[([u8; 32], u64)]) -> Vec<Hashes> {
+        match self.full() {
+            Some(full) => tries.iter().map(|(h, nonce)| hash_full(&full, h, *nonce)).collect(),
+            None => hash_light_many(self.light(), tries),
+        }
     }
 }
 
@@ -59,17 +87,73 @@ impl fmt::Debug for EpochPow {
     }
 }
 
+/// Sizes other than an epoch's own, the same for all: for tests and private chains, because the hashes
+/// are not those of the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Items of 64 bytes in the cache.
+    pub items: u32,
+    /// Pages of 128 bytes in the dataset.
+    pub pages: u32,
+}
+
+/// Whether and how the whole dataset is held. It is for lanes with many shares: see
+/// `docs/stratum.md` for where it pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FullDataset {
+    /// Memory it may take. One that needs more is not made, and shares are hashed from the cache.
+    pub bytes_max: u64,
+    /// Threads that make it.
+    pub threads: usize,
+}
+
+impl FullDataset {
+    /// Within so much memory, made by all cores but one.
+    #[must_use]
+    pub fn within(bytes_max: u64) -> FullDataset {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        FullDataset { bytes_max, threads: cores.saturating_sub(1).max(1) }
+    }
+}
+
+/// Which epoch's dataset is wanted, and whether a thread is at it.
+#[derive(Debug, Default)]
+struct Wanted {
+    pow: Option<Arc<EpochPow>>,
+    is_made: bool,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    caches: Mutex<Vec<Arc<EpochPow>>>,
+    full: Option<FullDataset>,
+    sizes: Option<Sizes>,
+    wanted: Mutex<Wanted>,
+}
+
 /// The caches of a lane. Cloning gives the same ones.
 #[derive(Clone, Debug, Default)]
-pub struct Caches(Arc<Mutex<Vec<Arc<EpochPow>>>>);
+pub struct Caches(Arc<Held>);
 
 impl Caches {
+    /// With the whole dataset of the epoch in use.
+    #[must_use]
+    pub fn with_dataset(full: FullDataset) -> Caches {
+        Caches(Arc::new(Held { full: Some(full), ..Held::default() }))
+    }
+
+    /// The same with sizes of one's own.
+    #[must_use]
+    pub fn of_sizes(sizes: Sizes, full: Option<FullDataset>) -> Caches {
+        Caches(Arc::new(Held { full, sizes: Some(sizes), ..Held::default() }))
+    }
+
     /// What to hash an epoch's works with; begins to make it where it is not there. `None` when as
     /// many epochs as may be held are in use.
     #[must_use]
     pub fn of(&self, epoch: EthashEpoch) -> Option<Arc<EpochPow>> {
         let (pow, is_new) = {
-            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held = lock(&self.0.caches);
             if let Some(pow) = held.iter().find(|p| p.epoch == epoch) {
                 (Arc::clone(pow), false)
             } else {
@@ -78,13 +162,20 @@ impl Caches {
                     let lowest = held.iter().filter(unused).map(|p| p.epoch.number()).min()?;
                     held.retain(|p| p.epoch.number() != lowest || Arc::strong_count(p) > 1);
                 }
-                let pow = Arc::new(EpochPow::new(epoch));
+                let pow = Arc::new(EpochPow::new(epoch, self.0.sizes));
                 held.push(Arc::clone(&pow));
                 (pow, true)
             }
         };
         if is_new {
-            begin(&pow);
+            let own = Arc::clone(&pow);
+            begin("ethash-cache", move || {
+                let began = Instant::now();
+                own.light();
+                let (algorithm, epoch) = (own.epoch.algorithm(), own.epoch.number());
+                let took_ms = began.elapsed().as_millis();
+                tracing::info!(%algorithm, epoch, took_ms, "made a cache");
+            });
         }
         Some(pow)
     }
@@ -101,26 +192,71 @@ impl Caches {
         }
     }
 
+    /// A work of this epoch is the newest: begins with its dataset, if datasets are held, and drops
+    /// another's.
+    pub fn work_on(&self, pow: &Arc<EpochPow>) {
+        let Some(full) = self.0.full else { return };
+        {
+            let mut wanted = lock(&self.0.wanted);
+            if wanted.pow.as_ref().is_some_and(|p| Arc::ptr_eq(p, pow)) {
+                return;
+            }
+            if let Some(old) = wanted.pow.replace(Arc::clone(pow)) {
+                old.set_full(None);
+            }
+            if std::mem::replace(&mut wanted.is_made, true) {
+                return;
+            }
+        }
+        let held = Arc::downgrade(&self.0);
+        begin("ethash-dataset", move || {
+            // Until what was made is what is still wanted.
+            while let Some(pow) = held.upgrade().and_then(|h| lock(&h.wanted).pow.clone()) {
+                let made = make(&pow, full);
+                let Some(held) = held.upgrade() else { return };
+                let mut wanted = lock(&held.wanted);
+                if wanted.pow.as_ref().is_some_and(|p| Arc::ptr_eq(p, &pow)) {
+                    wanted.is_made = false;
+                    pow.set_full(made);
+                    return;
+                }
+            }
+        });
+    }
+
     /// The epochs held, and which are ready.
     #[must_use]
     pub fn held(&self) -> Vec<(EthashEpoch, bool)> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.iter().map(|p| (p.epoch, p.is_ready())).collect()
+        lock(&self.0.caches).iter().map(|p| (p.epoch, p.is_ready())).collect()
     }
 }
 
-/// Makes a cache on a thread of its own.
-fn begin(pow: &Arc<EpochPow>) {
-    let own = Arc::clone(pow);
-    let made = std::thread::Builder::new().name("ethash-cache".to_owned()).spawn(move || {
-        let began = std::time::Instant::now();
-        own.light();
-        let (epoch, took_ms) = (own.epoch.number(), began.elapsed().as_millis());
-        tracing::info!(algorithm = %own.epoch.algorithm(), epoch, took_ms, "made a cache");
-    });
-    if let Err(error) = made {
-        // The first share makes it then, on the thread that hashes it.
-        tracing::error!(%error, "no thread to make a cache with");
+fn make(pow: &EpochPow, full: FullDataset) -> Option<Arc<Dataset>> {
+    let (algorithm, epoch) = (pow.epoch.algorithm(), pow.epoch.number());
+    let began = Instant::now();
+    let made = Dataset::generate(pow.light(), full.threads, full.bytes_max, &|_, _| {});
+    match made {
+        Ok(dataset) => {
+            let took_ms = began.elapsed().as_millis();
+            tracing::info!(%algorithm, epoch, took_ms, bytes = dataset.bytes(), "made a dataset");
+            Some(Arc::new(dataset))
+        }
+        Err(error) => {
+            tracing::warn!(%algorithm, epoch, %error, "no dataset: shares are hashed from the cache");
+            None
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does something long on a thread of its own.
+fn begin(name: &str, what: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(what) {
+        // A cache is then made by the first share, on the thread that hashes it.
+        tracing::error!(%error, name, "no thread to be had");
     }
 }
 
@@ -141,4 +277,67 @@ pub fn solve_many(tries: &[(Arc<EthWork>, u64)]) -> Vec<Solved> {
         }));
     }
     solved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_units::Algorithm;
+    use std::time::Duration;
+
+    const SIZES: Sizes = Sizes { items: 509, pages: 1021 };
+    const NEEDED: u64 = 1021 * 128;
+
+    fn epoch(number: u64) -> EthashEpoch {
+        EthashEpoch::new(Algorithm::Ethash, number).unwrap()
+    }
+
+    /// Until it is so, for ten seconds at the most.
+    fn until(what: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !what() {
+            assert!(began.elapsed() < Duration::from_secs(10), "nothing happened in time");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_whole_dataset_gives_what_the_cache_gives() {
+        let full = FullDataset { bytes_max: NEEDED, threads: 2 };
+        let caches = Caches::of_sizes(SIZES, Some(full));
+        let pow = caches.of(epoch(0)).unwrap();
+        let tries: Vec<_> = (0..40u8).map(|n| ([n; 32], u64::from(n) << 32)).collect();
+        let light = pow.hash_many(&tries);
+        assert!(!pow.is_full());
+        caches.work_on(&pow);
+        until(|| pow.is_full());
+        assert_eq!(pow.hash_many(&tries), light);
+    }
+
+    #[test]
+    fn one_dataset_is_held_at_the_most_and_the_newest_epochs() {
+        let full = FullDataset { bytes_max: NEEDED, threads: 1 };
+        let caches = Caches::of_sizes(SIZES, Some(full));
+        let all: Vec<_> = (0..3).map(|n| caches.of(epoch(n)).unwrap()).collect();
+        // As fast as a node may jump.
+        for n in [0, 1, 0, 2, 1] {
+            caches.work_on(&all[n]);
+        }
+        until(|| all[1].is_full());
+        assert!(!all[0].is_full() && !all[2].is_full());
+        caches.work_on(&all[2]);
+        assert!(!all[1].is_full(), "late shares are hashed from the cache");
+        until(|| all[2].is_full());
+    }
+
+    #[test]
+    fn a_dataset_beyond_the_memory_for_it_is_not_made_and_shares_are_hashed_all_the_same() {
+        let full = FullDataset { bytes_max: NEEDED - 1, threads: 1 };
+        let caches = Caches::of_sizes(SIZES, Some(full));
+        let pow = caches.of(epoch(0)).unwrap();
+        caches.work_on(&pow);
+        until(|| !lock(&caches.0.wanted).is_made);
+        assert!(!pow.is_full());
+        assert_eq!(pow.hash_many(&[([1; 32], 1)]).len(), 1);
+    }
 }
