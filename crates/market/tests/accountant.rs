@@ -4,9 +4,11 @@
 mod world;
 
 use gruve_market::{Accountant, ContractState};
-use gruve_sharelog::{Options, Owner};
+use gruve_sharelog::{EthWorkRecord, Extranonce, Options, Owner, Record, ShareRecord};
 use gruve_store::{Store, laws};
-use gruve_units::{Blame, Blamed, Clock as _, Duration, EpochNumber, Hashes, Hashrate};
+use gruve_units::{
+    Blame, Blamed, Class, Clock as _, Duration, EpochNumber, Hashes, Hashrate, JobId,
+};
 use world::{World, btc, lane, someone};
 
 /// An epoch's work at a rate of one hash per second.
@@ -200,6 +202,37 @@ async fn an_audit_of_a_trimmed_log_compares_what_is_whole_and_finds_nothing_wron
     assert!(audit.epochs > 0 && audit.trimmed_epochs > 0, "{audit:?}");
 }
 
+async fn shares_of_ethash_work_count_by_their_class_like_any_others(store: Store) {
+    let w = World::new(store).await;
+    let epoch = w.now();
+    let job = JobId(u64::MAX >> 1);
+    let work = EthWorkRecord {
+        job,
+        epoch,
+        issued_at: w.clock.now(),
+        is_etchash: true,
+        algorithm_epoch: 367,
+        height: None,
+        header_hash: [3; 32],
+        network_target: Class::new(40).unwrap().target(),
+    };
+    w.log.append(&[Record::EthWork(work)]).unwrap();
+    let share = |nonce: u64| ShareRecord {
+        job,
+        extranonce: Extranonce::new(&nonce.to_be_bytes()).unwrap(),
+        ntime: 0,
+        nonce: 0,
+        version: 0,
+        ..w.share(epoch, Owner::House, 12, 0)
+    };
+    // The third is the first again, which no gateway lets in and no epoch counts twice.
+    w.log.append_shares(&[share(1), share(2), share(1)], &mut Vec::new()).unwrap();
+    w.seal();
+    w.account().await;
+    assert_eq!(w.market.epochs(&lane(), 1).await.unwrap()[0].shares, 2);
+    w.assert_all_sound().await;
+}
+
 laws! {
     accountant: [
         reading_again_from_anywhere_gives_the_same_books,
@@ -208,6 +241,7 @@ laws! {
         the_audit_of_the_log_sees_what_was_changed,
         a_running_accountant_closes_epochs_as_they_are_sealed,
         downtime_is_owed_and_costs_one_row,
+        shares_of_ethash_work_count_by_their_class_like_any_others,
         an_audit_of_a_trimmed_log_compares_what_is_whole_and_finds_nothing_wrong,
     ]
 }
