@@ -167,7 +167,7 @@ fn notice_to_job(c: &mut Criterion) {
                 rounds += 1;
                 // Nothing is asked of a node more often than every tenth of a second.
                 let rest = Duration::from_millis(110).saturating_sub(begun.elapsed());
-                runtime.block_on(tokio::time::sleep(rest));
+                runtime.block_on(async { tokio::time::sleep(rest).await });
             }
             taken
         });
