@@ -151,7 +151,8 @@ fn check_fields(header: &[u8], mut fields: &[u8]) -> Result<(), ProxyError> {
 }
 
 /// Addresses that share their first bits: `10.0.0.0/8`, `fd00::/8`, or one address alone.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
@@ -225,6 +226,14 @@ impl FromStr for Network {
             return Err(not());
         }
         Ok(Network { address, prefix })
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = NotANetwork;
+
+    fn try_from(text: String) -> Result<Network, NotANetwork> {
+        text.parse()
     }
 }
 

@@ -246,9 +246,19 @@ impl House {
     }
 
     pub(crate) fn open_on(node: Arc<FakeNode>, dir: &Path, options: GatewayOptions) -> House {
+        Self::open_on_refreshing(node, dir, options, Duration::from_secs(3600))
+    }
+
+    pub(crate) fn open_on_refreshing(
+        node: Arc<FakeNode>,
+        dir: &Path,
+        options: GatewayOptions,
+        refresh: Duration,
+    ) -> House {
         let log = ShareLog::open(dir, Options::default()).unwrap();
-        let work =
-            LaneWork::start(lane_options(node.clone(), &log, Arc::new(SystemClock))).unwrap();
+        let mut lane = lane_options(node.clone(), &log, Arc::new(SystemClock));
+        lane.refresh = refresh;
+        let work = LaneWork::start(lane).unwrap();
         let gateway =
             Gateway::start(options, Arc::new(work.clone()), Arc::new(FakeMachines)).unwrap();
         House { node, log, work, gateway }

@@ -1,5 +1,7 @@
 //! The handshakes of real firmware, and what each needs of a server.
 
+mod table;
+
 use crate::miner::{EN2, HARD, Miner, NTIME, code, job, method, rules, template};
 use serde_json::json;
 
