@@ -4,7 +4,9 @@
 mod bad_inputs;
 mod dev_chain;
 mod firmware;
+mod fuzz;
 mod gateway;
+mod hostile;
 mod kill;
 mod lane;
 mod miner;
