@@ -85,6 +85,11 @@ pub async fn run(path: PathBuf) -> Result<ExitCode, String> {
     for (lane, address, key) in house.stratum_v2() {
         println!("machines of lane {lane} connect by V2 to stratum2+tcp://{address}/{key}");
     }
+    for (lane, address, fingerprint) in house.stratum_tls() {
+        println!(
+            "  lane {lane} encrypted: stratum+ssl://{address}, certificate SHA-256 {fingerprint}"
+        );
+    }
     let failed = tokio::select! {
         () = crate::signals::stop_asked() => None,
         why = house.failed() => Some(why),

@@ -16,3 +16,9 @@ pub async fn stop_asked() {
         }
     }
 }
+
+/// Hangup signals from here on; `None` where they cannot be had. Without this they end the process.
+pub fn hangups() -> Option<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::hangup()).ok()
+}

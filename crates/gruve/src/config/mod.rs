@@ -5,18 +5,22 @@
 
 mod duration;
 mod sample;
+mod tls;
 
 pub use duration::Span;
 pub use sample::SAMPLE;
+pub use tls::TlsConfig;
 
 use gruve_chain::NODES_MAX;
 use gruve_market::PlanConfig;
+use gruve_stratum::proxy::Network;
 use gruve_units::{Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use tls::{NO_PROXIES, proxies_are_told};
 
 /// Most lanes one process runs: each holds its own sockets, log and threads.
 pub const LANES_MAX: usize = 16;
@@ -240,6 +244,12 @@ pub struct StratumConfig {
     /// Time between shares that each machine is steered to.
     #[serde(default = "default_share_interval")]
     pub share_interval: Span,
+    /// Networks of the load balancers that connections come through.
+    #[serde(default)]
+    pub proxy_protocol: Option<Vec<Network>>,
+    /// Encrypted Stratum V1, beside the other.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
     /// Stratum V2, beside V1.
     #[serde(default)]
     pub v2: Option<StratumV2Config>,
@@ -351,6 +361,9 @@ impl Config {
             if let Some(file) = lane.stratum.v2.as_mut().and_then(|v2| v2.key_file.as_mut()) {
                 *file = base.join(&*file);
             }
+            if let Some(tls) = &mut lane.stratum.tls {
+                tls.resolve(base);
+            }
         }
         let faults = config.faults();
         if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -422,6 +435,18 @@ impl Config {
                 fault(at("keep_shares"), "write at least 1d, or leave it out: for ever".into());
             }
             let s = &lane.stratum;
+            if let Some(tls) = &s.tls {
+                if tls.listen.port() != 0 && !ports.insert(tls.listen) {
+                    let what = format!("{} is used twice in this file", tls.listen);
+                    fault(at("stratum.tls.listen"), what);
+                }
+                for Fault { place, what } in tls.faults(&at("stratum.tls")) {
+                    fault(place, what);
+                }
+            }
+            if !proxies_are_told(s.proxy_protocol.as_deref()) {
+                fault(at("stratum.proxy_protocol"), NO_PROXIES.into());
+            }
             if let (Some(min), Some(max)) = (s.class_min, s.class_max)
                 && min > max
             {

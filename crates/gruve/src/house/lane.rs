@@ -2,12 +2,15 @@
 
 use super::answers::Gateways;
 use super::chores;
+use super::listeners;
 use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::LaneConfig;
+use crate::signals;
 use gruve_chain::follow::Options as FollowOptions;
 use gruve_chain::{ChainParams, Follower, Node, NodeError, NodeGroup};
 use gruve_market::Accountant;
+use gruve_stratum::tls::TlsServer;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
 use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
@@ -34,6 +37,8 @@ pub struct RunningLane {
     pub stratum: SocketAddr,
     /// Where V2 machines and proxies connect, and the key that they pin.
     pub stratum_v2: Option<(SocketAddr, String)>,
+    /// Where machines connect encrypted, and under which identity.
+    pub stratum_tls: Option<(SocketAddr, Arc<TlsServer>)>,
     /// Its jobs.
     pub work: LaneWork,
     params: ChainParams,
@@ -77,6 +82,25 @@ async fn is_right_chain(
         tokio::select! {
             () = tokio::time::sleep(NODE_AGAIN) => {}
             _ = stopped.wait_for(|s| *s) => return Ok(false),
+        }
+    }
+}
+
+/// Reads the certificate again at each hangup signal; a bad one changes nothing.
+async fn renew_when_told(
+    lane: LaneId,
+    server: Arc<TlsServer>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let Some(mut hangups) = signals::hangups() else { return Ok(()) };
+    loop {
+        tokio::select! {
+            told = hangups.recv() => if told.is_none() { return Ok(()) },
+            _ = stopped.wait_for(|s| *s) => return Ok(()),
+        }
+        match server.reload() {
+            Ok(fingerprint) => tracing::info!(%lane, %fingerprint, "certificate read again"),
+            Err(error) => tracing::error!(%lane, %error, "the certificate stays as it was"),
         }
     }
 }
@@ -125,6 +149,14 @@ pub fn start(
     // No lane's miners may take the handles of another's, or those of node and database.
     let handles = gruve_stratum::handles_for_miners() / parts.nodes.len().max(1);
     options.connections_max = options.connections_max.min(handles);
+    options.start_classes = Some(listeners::folder(parts, &id)?.join("classes"));
+    options.listeners[0].proxies = listeners::proxies(config.stratum.proxy_protocol.as_ref());
+    let mut tls = None;
+    if let Some(set) = &config.stratum.tls {
+        let (listening, server) = listeners::encrypted(config, set, parts)?;
+        tls = Some((options.listeners.len(), server));
+        options.listeners.push(listening);
+    }
     let noise = match &config.stratum.v2 {
         None => None,
         Some(v2) => {
@@ -141,6 +173,10 @@ pub fn start(
     let stratum_v2 = noise
         .zip(gateway.addresses().last().copied())
         .map(|(noise, address)| (address, noise.authority().public_text()));
+    let stratum_tls = tls.map(|(n, server)| (gateway.addresses()[n], server));
+    if let Some((_, server)) = &stratum_tls {
+        tasks.spawn(renew_when_told(id.clone(), server.clone(), stopped.clone()));
+    }
     gateways.add(gateway);
 
     let sink = HouseSink {
@@ -183,5 +219,5 @@ pub fn start(
         let lane = name.clone();
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
-    Ok(RunningLane { id, stratum, stratum_v2, work, params })
+    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, params })
 }

@@ -9,6 +9,7 @@ mod chores;
 mod error;
 pub mod files;
 mod lane;
+mod listeners;
 pub mod parts;
 mod sink;
 
@@ -126,6 +127,14 @@ impl House {
     pub fn stratum_v2(&self) -> Vec<(LaneId, SocketAddr, &str)> {
         let v2 = self.lanes.iter().filter_map(|l| l.stratum_v2.as_ref().map(|v2| (&l.id, v2)));
         v2.map(|(lane, (address, key))| (lane.clone(), *address, key.as_str())).collect()
+    }
+
+    /// Where machines connect encrypted, and the certificate's fingerprint, lane by lane.
+    #[must_use]
+    pub fn stratum_tls(&self) -> Vec<(LaneId, SocketAddr, String)> {
+        let tls = self.lanes.iter().filter_map(|l| l.stratum_tls.as_ref().map(|tls| (&l.id, tls)));
+        tls.map(|(id, (address, tls))| (id.clone(), *address, tls.fingerprint().to_string()))
+            .collect()
     }
 
     /// The opened rooms.

@@ -16,6 +16,7 @@ use gruve_market::{Market, MarketConfig, MarketError};
 use gruve_sharelog::{Durability, LogError, ShareLog};
 use gruve_store::{Store, StoreError};
 use gruve_stratum::StratumError;
+use gruve_stratum::tls::TlsError;
 use gruve_stratum::v2::{AuthorityKey, KeyError, NoiseServer};
 use gruve_treasury::{ChainWallet, Seed, SeedError, Treasury, TreasuryConfig, TreasuryError};
 use gruve_units::{Clock, Duration, Entropy, EpochRule, LaneId};
@@ -66,6 +67,9 @@ pub enum StartError {
     /// The miners' room.
     #[error("lane {0}: {1}")]
     Stratum(LaneId, StratumError),
+    /// The identity of encrypted connections.
+    #[error("lane {0}: {1}")]
+    Tls(LaneId, Box<TlsError>),
     /// A port.
     #[error("cannot listen on {address} ({key}): {source}; set {key} to another address")]
     Port {
