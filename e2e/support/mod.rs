@@ -54,6 +54,10 @@ impl Running {
             .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)))
     }
 
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

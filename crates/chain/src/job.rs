@@ -31,7 +31,7 @@ const MAX_SCRIPT_BYTES: usize = 100;
 const MAX_COINBASE_WEIGHT: usize = 3_600;
 
 /// What the house adds to a template.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct JobSpec {
     /// The job's number.
     pub id: JobId,
@@ -140,6 +140,12 @@ impl Job {
             return Err(JobError::TooHeavy(weight));
         }
         Ok(Job { branch, template, spec, target, prefix, suffix_class_zero: suffix, class_offset })
+    }
+
+    /// What the house added to the template.
+    #[must_use]
+    pub const fn spec(&self) -> &JobSpec {
+        &self.spec
     }
 
     /// The job's number.

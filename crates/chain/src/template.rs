@@ -25,7 +25,7 @@ pub const WITNESS_COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0x
 const WITNESS_COMMITMENT_BYTES: usize = 38;
 
 /// A block to be, without its coinbase.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Template {
     /// Height of the block to be.
     pub height: u64,
@@ -52,7 +52,7 @@ pub struct Template {
 }
 
 /// A transaction of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TemplateTx {
     /// As it goes into the block.
     pub data: Vec<u8>,

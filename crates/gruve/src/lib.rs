@@ -13,6 +13,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod estate;
 pub mod house;
 mod inspect;
 mod miner;
@@ -22,11 +23,14 @@ mod signals;
 use approval::Word;
 use clap::Parser;
 use cli::{AdminCommand, Cli, Command, ConfigCommand};
+use estate::Estate;
 use std::process::ExitCode;
 
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Before anything else opens a file: see there.
+    let estate = Estate::inherit();
     let cli = Cli::parse();
     let quiet = matches!(&cli.command, Command::Demo(_)) && cli.log == tracing::Level::INFO;
     // The demo tells its own story; the log would drown it. `--log debug` brings it back.
@@ -37,7 +41,7 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
         Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
         Command::Demo(args) => on_runtime(demo::run(args)),
-        Command::Serve(arg) => on_runtime(serve::run(arg.config)),
+        Command::Serve(arg) => on_runtime(serve::run(arg.config, estate)),
         Command::Miner(args) => on_runtime(async {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
         }),

@@ -1,11 +1,17 @@
 //! `gruve serve` and `gruve config`.
 
 use crate::config::{Config, SAMPLE};
+use crate::estate::Estate;
 use crate::house::files::write_secret;
 use crate::house::{self, House};
+use crate::signals::{self, Wish};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the new program may take to check the configuration.
+const CHECK_MAX: Duration = Duration::from_secs(20);
 
 /// Bytes of a configuration file at most: the 50,000 machines it may name take some 8 million.
 const CONFIG_BYTES_MAX: u64 = 16 << 20;
@@ -71,13 +77,43 @@ pub fn check_config(path: &Path) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the platform until it is asked to stop.
+/// Runs the platform until it is asked to stop. Asked to restart (SIGUSR2), it becomes the program
+/// that now stands where it was started from, with the configuration as it is then, and keeps its
+/// sockets.
 ///
 /// # Errors
 /// When it cannot start, or a part of it stops for good.
-pub async fn run(path: PathBuf) -> Result<ExitCode, String> {
-    let config = read_config(&path)?;
-    let mut house = House::start(config).await.map_err(|e| e.to_string())?;
+pub async fn run(path: PathBuf, mut estate: Estate) -> Result<ExitCode, String> {
+    // Asked now: when the file has been replaced its name would no longer be told.
+    let program = std::env::current_exe().map_err(|e| format!("where this program stands: {e}"))?;
+    let mut asked = signals::Asked::new().map_err(|e| format!("signals: {e}"))?;
+    loop {
+        let config = read_config(&path)?;
+        let mut house = House::start(config, &mut estate).await.map_err(|e| e.to_string())?;
+        // What was left for a port or lane that is no more.
+        drop(std::mem::take(&mut estate));
+        tell_doors(&house);
+        loop {
+            let failed = tokio::select! {
+                wish = asked.next() => match wish {
+                    Wish::Stop => None,
+                    Wish::Restart if is_startable(&program, &path).await => break,
+                    Wish::Restart => continue,
+                },
+                why = house.failed() => Some(why),
+            };
+            house.stop().await;
+            return failed.map_or(Ok(ExitCode::SUCCESS), Err);
+        }
+        tracing::info!(program = %program.display(), "restarting with open sockets");
+        let (error, kept) = house.hand_over().await.pass_on(&program);
+        tracing::error!(%error, "the new program does not start; the old one goes on");
+        estate = kept;
+    }
+}
+
+/// Says where to connect.
+fn tell_doors(house: &House) {
     println!("dashboards on http://{}", house.http());
     for (lane, address) in house.stratum() {
         println!("machines of lane {lane} connect to stratum+tcp://{address}");
@@ -90,12 +126,24 @@ pub async fn run(path: PathBuf) -> Result<ExitCode, String> {
             "  lane {lane} encrypted: stratum+ssl://{address}, certificate SHA-256 {fingerprint}"
         );
     }
-    let failed = tokio::select! {
-        () = crate::signals::stop_asked() => None,
-        why = house.failed() => Some(why),
+}
+
+/// Whether the program that stands there now would start with the configuration as it is now.
+async fn is_startable(program: &Path, config: &Path) -> bool {
+    let check = tokio::process::Command::new(program)
+        .args(["config", "check", "--config"])
+        .arg(config)
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let why = match tokio::time::timeout(CHECK_MAX, check).await {
+        Ok(Ok(out)) if out.status.success() => return true,
+        Ok(Ok(out)) => String::from_utf8_lossy(&out.stderr).into_owned(),
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => format!("no answer in {} s", CHECK_MAX.as_secs()),
     };
-    house.stop().await;
-    failed.map_or(Ok(ExitCode::SUCCESS), Err)
+    tracing::error!(why, "not restarting: the new program or the configuration cannot be used");
+    false
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! | `serving` | one thread's loop: events, commands, time |
 //! | `round` | the phases of a round, many connections at a time |
 //! | `connection`, `slab` | one connection; places for them |
+//! | `handover` | leaving sockets and sessions to the next program |
 //! | `solving`, `hashers` | hashing a round's candidates: at once, or on threads of their own |
 //!
 //! The runtime is used for what waits on others (logins, sending blocks); shares never leave the
@@ -15,12 +16,15 @@
 
 mod arriving;
 mod connection;
+mod handover;
 mod hashers;
 mod registry;
 mod round;
 mod serving;
 mod slab;
 mod solving;
+
+pub use handover::{HandOver, KeptConnection};
 
 use crate::error::StratumError;
 use crate::limits;
@@ -35,12 +39,13 @@ use arriving::Listener;
 use gruve_sharelog::Owner;
 use gruve_units::Timestamp;
 use gruve_units::{Algorithm, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId};
+use handover::{LEAVING_MAX, Left};
 use hashers::Hashers;
 use registry::Registry;
 use serving::{Command, Loop, Post, Shared};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -106,6 +111,10 @@ pub struct GatewayOptions {
     pub write_max: Duration,
     /// The file of the machines' classes; `None` to remember them only while it runs.
     pub start_classes: Option<std::path::PathBuf>,
+    /// Miners of the program before this one, to go on with.
+    pub kept: Vec<KeptConnection>,
+    /// The first extranonce to give, where a program before has counted; else a random one.
+    pub next_extranonce: Option<u32>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for the first extranonce.
@@ -139,6 +148,8 @@ impl GatewayOptions {
             idle_max: limits::IDLE_MAX,
             write_max: limits::WRITE_MAX,
             start_classes: None,
+            kept: Vec::new(),
+            next_extranonce: None,
             clock,
             entropy,
         }
@@ -205,6 +216,7 @@ pub struct Gateway {
     waking: JoinHandle<()>,
     classes: Arc<StartClasses>,
     saving: JoinHandle<()>,
+    next_extranonce: Arc<AtomicU32>,
 }
 
 impl Gateway {
@@ -232,6 +244,8 @@ impl Gateway {
         let rules = Arc::new(options.rules(algorithm));
         let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
             .then(|| crate::eth::Sessions::new(Arc::clone(&rules), options.entropy.as_ref()));
+        let first = options.next_extranonce.unwrap_or(u32::from_be_bytes(first));
+        let next_extranonce = Arc::new(AtomicU32::new(first));
         let shared = Arc::new(Shared {
             rules,
             ethash,
@@ -244,7 +258,7 @@ impl Gateway {
             clock: options.clock,
             runtime: tokio::runtime::Handle::current(),
             logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
-            next_extranonce: Arc::new(AtomicU32::new(u32::from_be_bytes(first))),
+            next_extranonce: Arc::clone(&next_extranonce),
             all_max: options.connections_max.min(handles_for_miners()),
             per_address_max: options.connections_per_address_max,
             per_account_max: options.connections_per_account_max,
@@ -261,9 +275,21 @@ impl Gateway {
         let registry = Arc::clone(&shared.registry);
         let waking_for = shared.lane.jobs();
         let (loops, threads) = start_loops(&shared, listeners, options.threads.max(1))?;
+        for (post, kept) in loops.iter().cycle().zip(options.kept) {
+            post.send(Command::Resume(kept));
+        }
         let waking = tokio::spawn(wake_for_jobs(waking_for, loops.clone()));
         let saving = tokio::spawn(save_now_and_then(Arc::clone(&classes)));
-        Ok(Gateway { addresses, registry, loops, threads, waking, classes, saving })
+        Ok(Gateway {
+            addresses,
+            registry,
+            loops,
+            threads,
+            waking,
+            classes,
+            saving,
+            next_extranonce,
+        })
     }
 
     /// Where it listens: the first socket.
@@ -301,6 +327,28 @@ impl Gateway {
     #[must_use]
     pub fn totals(&self) -> GatewayTotals {
         self.registry.totals()
+    }
+
+    /// Stops serving and leaves the sockets, and every session that can go on, to another gateway.
+    pub async fn hand_over(self) -> HandOver {
+        let (to, from) = mpsc::channel();
+        for post in &self.loops {
+            post.send(Command::Leave(to.clone()));
+        }
+        drop(to);
+        let collect = move || {
+            let mut all = HandOver::default();
+            while let Ok(left) = from.recv_timeout(2 * LEAVING_MAX) {
+                let Left { listeners, connections } = left;
+                all.listeners.extend(listeners);
+                all.connections.extend(connections);
+            }
+            all
+        };
+        let mut all = tokio::task::spawn_blocking(collect).await.unwrap_or_default();
+        all.next_extranonce = self.next_extranonce.load(Ordering::Relaxed);
+        self.shutdown().await;
+        all
     }
 
     /// Ends all sessions between rounds and waits for them, five seconds at the most.

@@ -21,6 +21,7 @@
 
 use crate::blocks::{BlockNode, BlockSender};
 use crate::error::StratumError;
+use crate::kept_jobs;
 use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
 use crate::machines::Stamps;
 use crate::protocol::{Lane, Work};
@@ -77,6 +78,8 @@ pub struct LaneWorkOptions {
     pub entropy: Arc<dyn Entropy>,
     /// Where jobs, shares, blocks and seals are written.
     pub share_log: ShareLog,
+    /// What [`LaneWork::keep`] of the program before this one gave.
+    pub kept_jobs: Option<Vec<u8>>,
 }
 
 /// A lane's running work. Cloning is cheap; when the last clone is dropped it stops.
@@ -131,7 +134,11 @@ impl LaneWork {
         let (lane, log) = (options.lane.clone(), options.share_log.clone());
         let node = Arc::clone(&options.node);
         let (refresh, poll) = (options.refresh, options.poll);
+        let kept = options.kept_jobs.as_deref().and_then(|k| kept_jobs::resume(k, algorithm));
         let maker = Maker::new(options, jobs_in, work_in)?;
+        if let Some(state) = kept {
+            maker.show(state);
+        }
         maker.look_at_clock();
         // Two templates may wait: the newest of each source. A slow maker slows the sources.
         let (templates_in, templates) = mpsc::channel(2);
@@ -175,6 +182,13 @@ impl LaneWork {
     #[must_use]
     pub fn blocks_found(&self) -> u64 {
         self.inner.blocks.count()
+    }
+
+    /// The jobs, for the program that takes this one's place: see
+    /// [`LaneWorkOptions::kept_jobs`].
+    #[must_use]
+    pub fn keep(&self) -> Option<Vec<u8>> {
+        self.current().map(|work| kept_jobs::keep(&work))
     }
 
     /// Stops making jobs, waits (five seconds at most) for blocks under way, and lets go of the
@@ -405,10 +419,14 @@ impl Maker {
         };
         tracing::debug!(lane = %self.options.lane, job = %id, %epoch,
             height = state.current.job().height(), "made a job");
+        self.show(state);
+        Ok(())
+    }
+
+    fn show(&self, state: WorkState) {
         let state = Arc::new(state);
         self.work.send_replace(Some(Work::Header(Arc::clone(&state))));
         self.jobs.send_replace(Some(state));
-        Ok(())
     }
 
     /// Above every number before, in this life and (by the clock and by the log) in earlier ones;

@@ -34,6 +34,7 @@ mod error;
 pub mod eth;
 mod gateway;
 mod hexes;
+mod kept_jobs;
 mod lane;
 pub mod limits;
 mod machines;
@@ -54,7 +55,8 @@ mod work;
 pub use difficulty::{class_of_wire_difficulty, target_of_wire_difficulty};
 pub use error::StratumError;
 pub use gateway::{
-    Gateway, GatewayOptions, GatewayTotals, ListenKind, Listening, SessionInfo, handles_for_miners,
+    Gateway, GatewayOptions, GatewayTotals, HandOver, KeptConnection, ListenKind, Listening,
+    SessionInfo, handles_for_miners,
 };
 pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX};
 pub use machines::{Authorized, Machines, Refused, Stamps};

@@ -195,3 +195,7 @@ pub const SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// Connections that wait to be accepted: four seconds of a storm of a thousand a second.
 pub const BACKLOG: i32 = 4096;
+
+/// Jobs handed to the next program on a graceful restart: four minutes of refreshes, 32 MB at the
+/// most. Shares of older ones are stale.
+pub const KEPT_JOBS_MAX: usize = 8;

@@ -261,6 +261,12 @@ pub trait Protocol: Send {
         None
     }
 
+    /// The session as bytes, for the program that takes this one's place on a graceful restart;
+    /// `None` where it cannot go on: then the connection is closed, and the miner comes again.
+    fn keep(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// How it stands.
     fn standing(&mut self, now: Timestamp) -> Standing;
 }

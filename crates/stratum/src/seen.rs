@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What makes two shares of one session, job and class the same: 20 bytes. Of the extranonce the
 /// last eight bytes, which are all that a session's miners choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ShareKey([u32; 5]);
 
 impl ShareKey {
@@ -103,6 +103,11 @@ impl Seen {
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// All of them, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &ShareKey> {
+        self.keys.iter()
     }
 
     /// Whether none was.

@@ -20,6 +20,7 @@
 
 pub(crate) mod handshake;
 mod issued;
+mod kept;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod rules;
@@ -332,7 +333,7 @@ impl Protocol for Session {
 
     fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
         let Work::Header(work) = work else { return };
-        self.issued.keep_living(work);
+        self.issued.keep_living(work, &self.rules.seen);
         let hardest = work.class_max().min(self.rules.class_range.1);
         let easiest = self.floor.min(hardest);
         self.vardiff.set_range((easiest, hardest));
@@ -400,6 +401,10 @@ impl Protocol for Session {
 
     fn found(&self) -> Option<(MachineId, Class)> {
         Some((self.who()?.machine, self.vardiff.found()?))
+    }
+
+    fn keep(&self) -> Option<Vec<u8>> {
+        self.to_kept()
     }
 
     fn standing(&mut self, now: Timestamp) -> Standing {

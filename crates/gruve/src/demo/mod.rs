@@ -44,7 +44,9 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     write_secret(&file, &toml).map_err(|e| format!("{}: {e}", file.display()))?;
     let config = Config::parse(&toml, &folder.path)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let mut house = House::start(config).await.map_err(|e| e.to_string())?;
+    let mut house = House::start(config, &mut crate::estate::Estate::default())
+        .await
+        .map_err(|e| e.to_string())?;
     say.say("house", format!("open, as `gruve serve --config {}` would be", file.display()));
     let miners = farm::start_miners(&args, &house.parts().machine_password, &say)?;
 

@@ -2,10 +2,12 @@
 
 use super::answers::Gateways;
 use super::chores;
+use super::legacy;
 use super::listeners;
 use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::LaneConfig;
+use crate::estate::Estate;
 use crate::signals;
 use gruve_chain::follow::Options as FollowOptions;
 use gruve_chain::{ChainParams, Follower, Node, NodeError, NodeGroup};
@@ -113,6 +115,7 @@ pub fn start(
     config: &LaneConfig,
     parts: &Parts,
     gateways: &Gateways,
+    estate: &mut Estate,
     tasks: &mut JoinSet<Result<(), String>>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<RunningLane, StartError> {
@@ -134,6 +137,7 @@ pub fn start(
         clock: parts.clock.clone(),
         entropy: parts.entropy.clone(),
         share_log: log.clone(),
+        kept_jobs: legacy::jobs(estate, &id),
     })
     .map_err(stratum_error)?;
 
@@ -142,10 +146,12 @@ pub fn start(
     let range =
         (class(config.stratum.class_min, usual.0), class(config.stratum.class_max, usual.1));
     let first = class(config.stratum.class_start, usual.2).clamp(range.0, range.1);
-    let listener = parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"))?;
+    let listener =
+        parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"), estate)?;
     let mut options =
         GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
     options.share_interval = config.stratum.share_interval.0;
+    (options.kept, options.next_extranonce) = legacy::miners(estate, &id);
     // No lane's miners may take the handles of another's, or those of node and database.
     let handles = gruve_stratum::handles_for_miners() / parts.nodes.len().max(1);
     options.connections_max = options.connections_max.min(handles);
@@ -153,14 +159,15 @@ pub fn start(
     options.listeners[0].proxies = listeners::proxies(config.stratum.proxy_protocol.as_ref());
     let mut tls = None;
     if let Some(set) = &config.stratum.tls {
-        let (listening, server) = listeners::encrypted(config, set, parts)?;
+        let (listening, server) = listeners::encrypted(config, set, parts, estate)?;
         tls = Some((options.listeners.len(), server));
         options.listeners.push(listening);
     }
     let noise = match &config.stratum.v2 {
         None => None,
         Some(v2) => {
-            let listener = parts::listen(v2.listen, &format!("lane.stratum.v2.listen of {id}"))?;
+            let listener =
+                parts::listen(v2.listen, &format!("lane.stratum.v2.listen of {id}"), estate)?;
             let noise = parts.noise(v2)?;
             let kind = ListenKind::V2(Arc::clone(&noise));
             options.listeners.push(Listening { listener, kind, proxies: None });

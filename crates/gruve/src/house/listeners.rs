@@ -3,6 +3,7 @@
 use super::files::FileError;
 use super::parts::{self, Parts, StartError};
 use crate::config::{LaneConfig, TlsConfig};
+use crate::estate::Estate;
 use gruve_stratum::proxy::{Network, TrustedNetworks};
 use gruve_stratum::tls::{TlsServer, TlsSource};
 use gruve_stratum::{ListenKind, Listening};
@@ -34,6 +35,7 @@ pub(super) fn encrypted(
     config: &LaneConfig,
     tls: &TlsConfig,
     parts: &Parts,
+    estate: &mut Estate,
 ) -> Result<(Listening, Arc<TlsServer>), StartError> {
     let source = match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key)) => {
@@ -44,7 +46,8 @@ pub(super) fn encrypted(
     let server =
         TlsServer::open(source).map_err(|e| StartError::Tls(config.id.clone(), Box::new(e)))?;
     let server = Arc::new(server);
-    let listener = parts::listen(tls.listen, &format!("lane.stratum.tls.listen of {}", config.id))?;
+    let listener =
+        parts::listen(tls.listen, &format!("lane.stratum.tls.listen of {}", config.id), estate)?;
     let proxies = proxies(tls.proxy_protocol.as_ref());
     let kind = ListenKind::V1Tls(Arc::clone(&server));
     Ok((Listening { listener, kind, proxies }, server))

@@ -9,6 +9,7 @@ mod chores;
 mod error;
 pub mod files;
 mod lane;
+mod legacy;
 mod listeners;
 pub mod parts;
 mod sink;
@@ -17,6 +18,7 @@ pub use error::HouseError;
 pub use parts::{Parts, StartError};
 
 use crate::config::Config;
+use crate::estate::Estate;
 use answers::{Gateways, Line};
 use files::Holding;
 use gruve_treasury::Payer;
@@ -37,6 +39,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// A running platform.
 pub struct House {
     http: SocketAddr,
+    /// The web's listening socket once more, to be handed over.
+    http_socket: std::net::TcpListener,
     lanes: Vec<RunningLane>,
     gateways: Gateways,
     stopping: watch::Sender<bool>,
@@ -45,23 +49,25 @@ pub struct House {
 }
 
 impl House {
-    /// Opens everything and starts.
+    /// Opens everything and starts, on the sockets that an earlier program left where there are
+    /// any.
     ///
     /// # Errors
     /// When a file, the database or a port cannot be used; the text says which and what to do.
-    pub async fn start(config: Config) -> Result<House, StartError> {
+    pub async fn start(config: Config, estate: &mut Estate) -> Result<House, StartError> {
         // Every room sees the same time, and none a jump forward.
         let monotonic = Arc::new(SystemMonotonic::start());
         let steady = SteadyClock::start(Arc::new(SystemClock), monotonic, CLOCK_SLACK);
         let clock: Arc<dyn Clock> = Arc::new(steady);
         let parts = Parts::open(&config, Holding::Alone, clock, Arc::new(SystemEntropy)).await?;
-        let http = parts::listen(config.http.listen, "http.listen")?;
+        let http = parts::listen(config.http.listen, "http.listen", estate)?;
         let http_address = http.local_addr().map_err(StartError::Socket)?;
+        let http_socket = http.try_clone().map_err(StartError::Socket)?;
         let (stopping, stopped) = watch::channel(false);
         let (mut tasks, gateways) = (JoinSet::new(), Gateways::default());
         let mut lanes = Vec::new();
         for lane in &config.lanes {
-            lanes.push(lane::start(lane, &parts, &gateways, &mut tasks, &stopped)?);
+            lanes.push(lane::start(lane, &parts, &gateways, estate, &mut tasks, &stopped)?);
         }
 
         let payer = Payer::new(parts.treasury.clone());
@@ -107,7 +113,8 @@ impl House {
                 .await
                 .map_err(|e| format!("the web server: {e}"))
         });
-        Ok(House { http: http_address, lanes, gateways, stopping, tasks, parts })
+        let http = http_address;
+        Ok(House { http, http_socket, lanes, gateways, stopping, tasks, parts })
     }
 
     /// Where dashboards and API are.
@@ -156,13 +163,33 @@ impl House {
     }
 
     /// Stops: miners first, then work, then books.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         for gateway in self.gateways.take() {
             gateway.shutdown().await;
         }
         for lane in &self.lanes {
             lane.work.stop().await;
         }
+        self.close().await;
+    }
+
+    /// Stops as [`House::stop`] does, and leaves sockets, miners and their jobs for a house that
+    /// goes on with them. What the miners send meanwhile waits in the kernel.
+    pub async fn hand_over(self) -> Estate {
+        let mut estate = Estate::default();
+        // Lanes and gateways were begun in the same order.
+        for (lane, gateway) in self.lanes.iter().zip(self.gateways.take()) {
+            lane.hand_over(gateway, &mut estate).await;
+        }
+        match self.http_socket.try_clone() {
+            Ok(socket) => estate.leave_listener(socket),
+            Err(error) => tracing::warn!(%error, "the web's port will be closed for a moment"),
+        }
+        self.close().await;
+        estate
+    }
+
+    async fn close(mut self) {
         self.stopping.send_replace(true);
         let ending = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_WITHIN, ending).await.is_err() {

@@ -5,6 +5,7 @@ use super::files::{FileError, Folder, Holding, read_secret_text};
 use crate::config::{
     Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config,
 };
+use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
 use gruve_chain::{
@@ -231,16 +232,23 @@ impl Parts {
     }
 }
 
-/// Takes a port, or says which key of the configuration names it.
+/// Takes a port, the estate's socket first, or says which key of the configuration names it.
 ///
 /// # Errors
 /// When it is taken.
-pub fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, StartError> {
-    let listener = TcpListener::bind(address).map_err(|source| StartError::Port {
-        address,
-        key: key.to_owned(),
-        source,
-    })?;
+pub fn listen(
+    address: SocketAddr,
+    key: &str,
+    estate: &mut Estate,
+) -> Result<TcpListener, StartError> {
+    let listener = match estate.listener(address) {
+        Some(listener) => listener,
+        None => TcpListener::bind(address).map_err(|source| StartError::Port {
+            address,
+            key: key.to_owned(),
+            source,
+        })?,
+    };
     listener.set_nonblocking(true).map_err(StartError::Socket)?;
     Ok(listener)
 }

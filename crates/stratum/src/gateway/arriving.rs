@@ -132,13 +132,19 @@ impl Loop {
         }
         let mut connection = Connection::new(stream, peer, seat, session, transport, now);
         connection.header = is_proxied.then(Vec::new);
+        self.register(connection);
+    }
+
+    /// Gives a connection its place and its events.
+    pub(super) fn register(&mut self, connection: Connection) -> Option<Key> {
         let key = self.connections.insert(connection);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let stream = connection.stream();
+        let stream = self.connections.get_mut(key)?.stream();
         if let Err(e) = self.poll.registry().register(stream, key.to_token(), interest) {
             self.close(key, &Ended::Broken(e));
+            return None;
         }
+        Some(key)
     }
 
     /// Has a login looked up; the answer comes as a command.

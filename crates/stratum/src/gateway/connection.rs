@@ -169,6 +169,10 @@ impl Connection {
         self.muted = self.credit < 0;
     }
 
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(super) fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }

@@ -7,6 +7,7 @@
 use super::SessionInfo;
 use super::arriving::{Arrival, Listener};
 use super::connection::{Connection, Ended};
+use super::handover::{KeptConnection, Leaving, Left};
 use super::hashers::{Hashers, Parcel};
 use super::registry::Registry;
 use super::round::Desk;
@@ -31,6 +32,9 @@ const TICKS_A_SECOND: usize = 10;
 
 /// Events taken from the kernel at a time; more stay there.
 const EVENTS: usize = 1024;
+
+/// How often a loop that leaves looks whether all is done.
+const LEAVING_LOOK: Duration = Duration::from_millis(5);
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -71,6 +75,10 @@ pub(super) enum Command {
     Hashed(Box<Parcel>),
     /// Tell the sessions.
     Snapshot(mpsc::Sender<Vec<SessionInfo>>),
+    /// Go on with this connection of an earlier program.
+    Resume(KeptConnection),
+    /// Set everything aside and end.
+    Leave(mpsc::Sender<Left>),
     /// End everything.
     Stop,
 }
@@ -119,6 +127,8 @@ pub(super) struct Loop {
     giving_from: Option<usize>,
     ticked_at: Instant,
     tick_from: usize,
+    /// Asked to leave: nothing new is begun.
+    pub(super) leaving: Option<Leaving>,
     pub(super) desk: Desk,
 }
 
@@ -147,6 +157,7 @@ impl Loop {
             giving_from: None,
             ticked_at: Instant::now(),
             tick_from: 0,
+            leaving: None,
             desk,
         })
     }
@@ -189,6 +200,12 @@ impl Loop {
             if self.obey(now).is_break() {
                 break;
             }
+            if self.leaving.is_some() {
+                if self.may_leave() {
+                    return self.leave();
+                }
+                continue;
+            }
             self.give_jobs(now);
             self.round(now);
             self.accept(now);
@@ -202,6 +219,9 @@ impl Loop {
     }
 
     fn may_sleep(&self) -> Duration {
+        if self.leaving.is_some() {
+            return LEAVING_LOOK;
+        }
         let busy = !self.ready.is_empty()
             || self.giving_from.is_some()
             || (self.accept_from.is_none() && self.listeners.iter().any(|l| l.waiting));
@@ -304,6 +324,8 @@ impl Loop {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(self.sessions(now));
                 }
+                Command::Resume(kept) => self.resume(kept, now),
+                Command::Leave(to) => self.leaving = Some(Leaving::new(to)),
                 Command::Stop => return std::ops::ControlFlow::Break(()),
             }
         }

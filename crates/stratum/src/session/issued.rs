@@ -2,6 +2,7 @@
 //!
 //! An idle session holds 24 bytes a job and nothing else.
 
+use super::kept::KeptJob;
 use crate::limits::SEEN_PER_SESSION_MAX;
 use crate::seen::{Seen, SeenBudget, ShareKey};
 use crate::work::{LiveJob, WorkState};
@@ -38,6 +39,8 @@ impl Issued {
 #[derive(Debug, Default)]
 pub(crate) struct IssuedJobs {
     jobs: Vec<Issued>,
+    /// From before a restart, until it is known which of them live.
+    resumed: Option<Box<[KeptJob]>>,
 }
 
 impl IssuedJobs {
@@ -50,6 +53,32 @@ impl IssuedJobs {
         self.jobs.is_empty()
     }
 
+    /// For the next program.
+    pub(super) fn to_kept(&self) -> Vec<KeptJob> {
+        let kept = |j: &Issued| KeptJob {
+            job: j.job.job().id(),
+            class: j.class,
+            seen: j.seen.iter().flat_map(|s| s.keys()).copied().collect(),
+        };
+        self.jobs.iter().map(kept).collect()
+    }
+
+    /// Those of an earlier program.
+    pub(super) fn resume(jobs: Vec<KeptJob>) -> IssuedJobs {
+        IssuedJobs { jobs: Vec::new(), resumed: Some(jobs.into()) }
+    }
+
+    /// Takes up those from before a restart that live; the others are stale.
+    fn take_up(&mut self, work: &WorkState, budget: &Arc<SeenBudget>) {
+        for kept in self.resumed.take().unwrap_or_default() {
+            let Some(job) = work.live.iter().find(|l| l.job().id() == kept.job) else { continue };
+            self.give(Arc::clone(job), kept.class);
+            for key in kept.seen {
+                self.note(kept.job, kept.class, key, budget);
+            }
+        }
+    }
+
     /// Notes that a job was given. Never twice the same: miners begin anew with each notify and
     /// would find the same shares again.
     pub(crate) fn give(&mut self, job: Arc<LiveJob>, class: Class) {
@@ -60,7 +89,10 @@ impl IssuedJobs {
     }
 
     /// Forgets jobs that live no longer.
-    pub(crate) fn keep_living(&mut self, work: &WorkState) {
+    pub(crate) fn keep_living(&mut self, work: &WorkState, budget: &Arc<SeenBudget>) {
+        if self.resumed.is_some() {
+            self.take_up(work, budget);
+        }
         self.jobs.retain(|j| work.holds(j.job.job().id()));
     }
 

@@ -6,6 +6,7 @@ mod dev_chain;
 mod firmware;
 mod fuzz;
 mod gateway;
+mod handover;
 mod hostile;
 mod kill;
 mod lane;

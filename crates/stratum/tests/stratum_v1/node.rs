@@ -219,6 +219,7 @@ pub(crate) fn lane_options(
         clock,
         entropy: Arc::new(SeededEntropy::new(1)),
         share_log: log.clone(),
+        kept_jobs: None,
     }
 }
 

@@ -1,0 +1,53 @@
+//! Jobs over a graceful restart: what miners work on goes on, blocks found on it included.
+//!
+//! Kept are the newest jobs on the newest block. Their records are in the log already.
+
+use crate::limits::KEPT_JOBS_MAX;
+use crate::work::{LiveJob, WorkState};
+use gruve_chain::{Job, JobSpec, Template};
+use gruve_units::Algorithm;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Jobs of one refresh share theirs.
+    templates: Vec<Template>,
+    /// Oldest first; with the template's place.
+    jobs: Vec<(usize, JobSpec)>,
+}
+
+/// The jobs as bytes, for [`resume`].
+pub(crate) fn keep(work: &WorkState) -> Vec<u8> {
+    let mut templates: Vec<&Arc<Template>> = Vec::new();
+    let mut jobs = Vec::new();
+    let fresh: Vec<_> = work.live.iter().filter(|l| !work.is_stale(l.job())).collect();
+    for live in &fresh[fresh.len().saturating_sub(KEPT_JOBS_MAX)..] {
+        let template = live.job().template();
+        let known = templates.iter().position(|t| Arc::ptr_eq(t, template));
+        let place = known.unwrap_or_else(|| {
+            templates.push(template);
+            templates.len() - 1
+        });
+        jobs.push((place, live.job().spec().clone()));
+    }
+    let templates = templates.into_iter().map(|t| Template::clone(t)).collect();
+    // Writing to memory does not fail; an empty paper is a start without jobs.
+    postcard::to_allocvec(&Kept { templates, jobs }).unwrap_or_default()
+}
+
+/// The jobs again; `None` for bytes that are none.
+pub(crate) fn resume(kept: &[u8], algorithm: Algorithm) -> Option<WorkState> {
+    let Kept { templates, jobs } = postcard::from_bytes(kept).ok()?;
+    let templates: Vec<Arc<Template>> = templates.into_iter().map(Arc::new).collect();
+    let mut state: Option<WorkState> = None;
+    for (place, spec) in jobs {
+        let template = templates.get(place)?;
+        let job = Arc::new(LiveJob::new(Job::build(Arc::clone(template), spec).ok()?));
+        state = Some(match state {
+            Some(before) => before.with(job, KEPT_JOBS_MAX),
+            None => WorkState::of(algorithm, job),
+        });
+    }
+    state
+}
