@@ -131,8 +131,8 @@ impl Market {
     ///
     /// # Errors
     /// [`MarketError::UnknownPlan`], [`MarketError::HashrateNotOffered`],
-    /// [`MarketError::TermNotOffered`], [`MarketError::SoldOut`], [`MarketError::TooMany`] and the
-    /// database's.
+    /// [`MarketError::TermNotOffered`], [`MarketError::SoldOut`], [`MarketError::HeldUnpaid`],
+    /// [`MarketError::TooMany`] and the database's.
     pub async fn quote(
         &self,
         account: AccountId,
@@ -160,6 +160,10 @@ impl Market {
             let available = Capacity::read(tx, lane).await?.available();
             if available < hashrate {
                 return Err(MarketError::SoldOut { available });
+            }
+            // Nothing is quoted that could not be ordered.
+            if count(tx, sql::COUNT_PAID, &params![account]).await? == 0 {
+                self.check_held_by_new(tx, &plan.lane, available, hashrate).await?;
             }
             tx.execute(sql::DELETE_OLD_QUOTES, &params![account, now]).await?;
             if count(tx, sql::COUNT_QUOTES, &params![account, now]).await? >= QUOTES_MAX {
