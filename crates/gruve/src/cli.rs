@@ -32,9 +32,19 @@ pub enum Command {
     Config(ConfigCommand),
     /// Reads a share, block, header or Ethash entry and prints all that follows from it.
     Inspect(InspectArgs),
+    /// Measures servers: this house's, or any by its address.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Looks after a data folder.
     #[command(subcommand)]
     Admin(AdminCommand),
+}
+
+/// `gruve bench …`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Servers of Stratum V1: a load generator, and a floor to compare with.
+    Stratum(gruve_bench::cli::StratumArgs),
 }
 
 /// `gruve demo`

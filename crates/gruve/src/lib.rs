@@ -22,7 +22,7 @@ mod signals;
 
 use approval::Word;
 use clap::Parser;
-use cli::{AdminCommand, Cli, Command, ConfigCommand};
+use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand};
 use estate::Estate;
 use std::process::ExitCode;
 
@@ -45,6 +45,11 @@ pub fn run() -> ExitCode {
         Command::Miner(args) => on_runtime(async {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
         }),
+        Command::Bench(BenchCommand::Stratum(args)) => {
+            gruve_bench::cli::run(args, &["bench", "stratum"])
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(|e| e.to_string())
+        }
         Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
             on_runtime(audit::audit(config, accepted, json))
         }

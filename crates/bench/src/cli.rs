@@ -1,0 +1,393 @@
+//! `gruve bench stratum`: what it takes and what it prints.
+
+use crate::broadcast::{BroadcastOptions, broadcast};
+use crate::child::{Control, Program};
+use crate::compare::{Column, CompareOptions, compare};
+use crate::fleet::FleetOptions;
+use crate::floor::{Floor, FloorOptions};
+use crate::gateway::{self, HouseOptions};
+use crate::idle::{IdleOptions, idle};
+use crate::mix::Mix;
+use crate::sockets;
+use crate::storm::{StormOptions, storm};
+use crate::submit::{SubmitOptions, submit};
+use crate::{BenchError, print};
+use clap::{Args, Subcommand};
+use gruve_units::Class;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `gruve bench stratum …`
+#[derive(Clone, Debug, Args)]
+pub struct StratumArgs {
+    /// Print the result as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Hold this process to one core, so that server and generator do not share one (Linux).
+    #[arg(long, global = true, value_name = "CORE")]
+    pub core: Option<usize>,
+    /// What to do.
+    #[command(subcommand)]
+    pub mode: Mode,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Mode {
+    /// Measures the gateway and the floor side by side, each on one core, and gives their ratio.
+    Compare(CompareArgs),
+    /// Sends shares to a server: how many a second, and how long an answer takes.
+    Submit(SubmitArgs),
+    /// Waits for jobs: how long from the first client to the last.
+    Broadcast(BroadcastArgs),
+    /// Connects many at once; over when every one has a share acknowledged.
+    Storm(StormArgs),
+    /// Holds many connections: what they cost in memory, and whether it grows.
+    Idle(IdleArgs),
+    /// Runs the floor server: parses, hashes, answers, and nothing else. A yardstick, not a pool.
+    Floor(FloorArgs),
+    /// Runs Gruve's own gateway on a stand-in node, with its share log, to be measured.
+    Gateway(GatewayArgs),
+}
+
+/// Whom to measure, and as whom.
+#[derive(Clone, Debug, Args)]
+pub struct TargetArgs {
+    /// The server, as `host:port` or `stratum+tcp://host:port`.
+    pub target: String,
+    /// Connections.
+    #[arg(long, default_value_t = 100)]
+    pub clients: usize,
+    /// The login; `{n}` becomes the connection's number.
+    #[arg(long, default_value = "house.m{n}")]
+    pub user: String,
+    /// The password.
+    #[arg(long, default_value = "x")]
+    pub password: String,
+    /// On loopback, connections come from 127.0.0.x from this x on, 20,000 from each: give a second
+    /// generator on the same machine others.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=250))]
+    pub first_source: u8,
+}
+
+/// `compare`
+#[derive(Clone, Debug, Args)]
+pub struct CompareArgs {
+    /// What to measure, comma-separated: submit-CLIENTSxINFLIGHT, job-CLIENTS, memory-CLIENTS,
+    /// p99-half-CLIENTS (after submit-CLIENTSx1). All of the published comparison if not given.
+    #[arg(long, value_delimiter = ',')]
+    pub columns: Vec<Column>,
+    /// How often each server is measured at each column.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// Before what is counted.
+    #[arg(long, default_value = "1s", value_parser = parse_span)]
+    pub warmup: Duration,
+    /// What is counted of a round.
+    #[arg(long, default_value = "5s", value_parser = parse_span)]
+    pub duration: Duration,
+    /// The core that the servers are held to, one at a time (Linux).
+    #[arg(long, default_value_t = 0)]
+    pub server_core: usize,
+    /// The generator's core.
+    #[arg(long, default_value_t = 1)]
+    pub generator_core: usize,
+    /// Hold nothing to any core; figures then say little.
+    #[arg(long)]
+    pub unpinned: bool,
+}
+
+/// `broadcast`
+#[derive(Clone, Debug, Args)]
+pub struct BroadcastArgs {
+    /// Whom to measure.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How many jobs.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// How long to wait for one.
+    #[arg(long, default_value = "2m", value_parser = parse_span)]
+    pub wait: Duration,
+}
+
+/// `storm`
+#[derive(Clone, Debug, Args)]
+pub struct StormArgs {
+    /// Whom to storm.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Within which time they connect.
+    #[arg(long, default_value = "10s", value_parser = parse_span)]
+    pub within: Duration,
+    /// When to give up.
+    #[arg(long, default_value = "2m", value_parser = parse_span)]
+    pub timeout: Duration,
+}
+
+/// `idle`
+#[derive(Clone, Debug, Args)]
+pub struct IdleArgs {
+    /// Whom to measure.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// For how long, once all have a job.
+    #[arg(long, default_value = "1h", value_parser = parse_span)]
+    pub duration: Duration,
+    /// How often to look at the server's memory.
+    #[arg(long, default_value = "10s", value_parser = parse_span)]
+    pub sample: Duration,
+    /// Send a share on each connection this often, to a server that closes silent ones.
+    #[arg(long, value_parser = parse_span)]
+    pub share_every: Option<Duration>,
+    /// The server's process on this machine, whose memory to look at.
+    #[arg(long)]
+    pub pid: Option<u32>,
+}
+
+/// `submit`
+#[derive(Clone, Debug, Args)]
+pub struct SubmitArgs {
+    /// Whom to measure.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Submits without an answer on each connection.
+    #[arg(long, default_value_t = 1, conflicts_with = "rate")]
+    pub in_flight: usize,
+    /// Send this many a second instead, whether or not the server keeps up; each is timed from when
+    /// it should have left.
+    #[arg(long)]
+    pub rate: Option<u64>,
+    /// Before what is counted.
+    #[arg(long, default_value = "2s", value_parser = parse_span)]
+    pub warmup: Duration,
+    /// What is counted.
+    #[arg(long, default_value = "10s", value_parser = parse_span)]
+    pub duration: Duration,
+    /// Kinds of submit and their parts, as `accepted=90,stale=5,duplicate=3,low=1,malformed=1`.
+    #[arg(long, default_value = "accepted=1")]
+    pub mix: Mix,
+    /// Shares to mine for each client before the run, where the difficulty asks for mining.
+    #[arg(long, default_value_t = 256)]
+    pub ahead: usize,
+}
+
+/// `floor`
+#[derive(Clone, Debug, Args)]
+pub struct FloorArgs {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The class of its jobs: 2^class hashes a share.
+    #[arg(long, default_value_t = 0)]
+    pub class: u8,
+    /// How often everybody gets a job.
+    #[arg(long, default_value = "30s", value_parser = parse_span)]
+    pub refresh: Duration,
+}
+
+/// `gateway`
+#[derive(Clone, Debug, Args)]
+pub struct GatewayArgs {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The only class: 2^class hashes a share.
+    #[arg(long, default_value_t = 0)]
+    pub class: u8,
+    /// How often there is a job with new transactions.
+    #[arg(long, default_value = "30s", value_parser = parse_span)]
+    pub refresh: Duration,
+    /// The folder of the share log; a temporary one if not given.
+    #[arg(long, value_name = "FOLDER")]
+    pub sharelog: Option<PathBuf>,
+    /// Threads that serve connections.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+}
+
+/// Does what the arguments say and prints what was found. `leading` are the arguments by which this
+/// program comes here, so that it can start itself as a server.
+///
+/// # Errors
+/// When there is no measurement, or a comparison had faults (after it was printed).
+pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
+    sockets::raise_file_limit();
+    if let Some(core) = args.core {
+        sockets::pin_to_core(core).map_err(BenchError::Poll)?;
+    }
+    let json = args.json;
+    match args.mode {
+        Mode::Compare(a) => {
+            let report = compare(&a.options(leading)?)?;
+            show(json, &report, || report.text())?;
+            match report.faults().len() {
+                0 => Ok(()),
+                n => Err(BenchError::Options(format!("{n} rounds had faults"))),
+            }
+        }
+        Mode::Submit(a) => {
+            let report = submit(&a.options()?)?;
+            show(json, &report, || print::submit(&report))
+        }
+        Mode::Broadcast(a) => {
+            let fleet = a.target.fleet()?;
+            let (clients, rounds, wait) = (a.target.clients, a.rounds, a.wait);
+            let report = broadcast(&BroadcastOptions { fleet, clients, rounds, wait }, None)?;
+            show(json, &report, || print::broadcast(&report))
+        }
+        Mode::Storm(a) => {
+            let fleet = a.target.fleet()?;
+            let (clients, within, timeout) = (a.target.clients, a.within, a.timeout);
+            let report = storm(&StormOptions { fleet, clients, within, timeout })?;
+            show(json, &report, || print::storm(&report))
+        }
+        Mode::Idle(a) => {
+            let report = idle(&a.options()?)?;
+            show(json, &report, || print::idle(&report))
+        }
+        Mode::Floor(a) => {
+            let FloorArgs { listen, class, refresh } = a;
+            let floor = Floor::new(FloorOptions { listen, class: class_of(class)?, refresh })?;
+            let mut control = Control::from_stdin();
+            control.listening(floor.address()?);
+            floor.run(&mut control)
+        }
+        Mode::Gateway(a) => {
+            let class = class_of(a.class)?;
+            let (listen, refresh, threads) = (a.listen, a.refresh, a.threads);
+            let options = HouseOptions { listen, class, refresh, log: a.sharelog, threads };
+            gateway::run(options, Control::from_stdin())
+        }
+    }
+}
+
+fn show<R: Serialize>(
+    is_json: bool,
+    report: &R,
+    text: impl FnOnce() -> String,
+) -> Result<(), BenchError> {
+    if is_json {
+        let json = serde_json::to_string_pretty(report);
+        println!("{}", json.map_err(|e| BenchError::Options(e.to_string()))?);
+    } else {
+        print!("{}", text());
+    }
+    Ok(())
+}
+
+impl TargetArgs {
+    /// Resolves the server's name; says a word of caution about one that is not this machine.
+    fn fleet(&self) -> Result<FleetOptions, BenchError> {
+        let target = resolve(&self.target)?;
+        if !target.ip().is_loopback() {
+            eprintln!(
+                "{target} is not this machine: load only what is yours, or whose owner asked for it"
+            );
+        }
+        let (user, password) = (self.user.clone(), self.password.clone());
+        Ok(FleetOptions { target, user, password, first_source: self.first_source })
+    }
+}
+
+impl CompareArgs {
+    fn options(&self, leading: &[&str]) -> Result<CompareOptions, BenchError> {
+        let pinned = |core| (!self.unpinned).then_some(core);
+        Ok(CompareOptions {
+            program: Program {
+                path: std::env::current_exe().map_err(BenchError::Spawn)?,
+                leading: leading.iter().map(OsString::from).collect(),
+            },
+            columns: if self.columns.is_empty() { Column::all() } else { self.columns.clone() },
+            rounds: self.rounds,
+            warmup: self.warmup,
+            duration: self.duration,
+            server_core: pinned(self.server_core),
+            generator_core: pinned(self.generator_core),
+        })
+    }
+}
+
+impl IdleArgs {
+    fn options(&self) -> Result<IdleOptions, BenchError> {
+        Ok(IdleOptions {
+            fleet: self.target.fleet()?,
+            clients: self.target.clients,
+            duration: self.duration,
+            sample: self.sample,
+            share_every: self.share_every,
+            pid: self.pid,
+        })
+    }
+}
+
+impl SubmitArgs {
+    fn options(&self) -> Result<SubmitOptions, BenchError> {
+        Ok(SubmitOptions {
+            fleet: self.target.fleet()?,
+            clients: self.target.clients,
+            in_flight: self.in_flight,
+            rate: self.rate,
+            warmup: self.warmup,
+            duration: self.duration,
+            mix: self.mix,
+            ahead: self.ahead,
+        })
+    }
+}
+
+fn resolve(target: &str) -> Result<SocketAddr, BenchError> {
+    let name = target.strip_prefix("stratum+tcp://").unwrap_or(target);
+    let wrong = |why: String| {
+        BenchError::Options(format!("no server at {target:?}: {why}; write it as host:port"))
+    };
+    let mut addresses = name.to_socket_addrs().map_err(|e| wrong(e.to_string()))?;
+    addresses.next().ok_or_else(|| wrong("the name has no address".to_owned()))
+}
+
+fn class_of(k: u8) -> Result<Class, BenchError> {
+    Class::new(k).ok_or_else(|| BenchError::Options(format!("class {k} is above {}", Class::MAX)))
+}
+
+/// A time as `500ms`, `10s`, `2m` or `1h`.
+fn parse_span(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let total = number.parse::<u64>().ok().and_then(|n| n.checked_mul(milliseconds));
+    match total.filter(|_| milliseconds > 0) {
+        Some(total) if total <= 7 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
+        _ => Err(format!("{text:?} is not a time of at most a week, as 500ms, 10s, 2m or 1h")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_nonsense_is_not() {
+        assert_eq!(parse_span("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_span("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "5", "s", "-1s", "1d", "99999999999999999999s", "200h"] {
+            assert!(parse_span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_with_or_without_a_scheme() {
+        let expected = SocketAddr::from(([127, 0, 0, 1], 3333));
+        assert_eq!(resolve("127.0.0.1:3333").unwrap(), expected);
+        assert_eq!(resolve("stratum+tcp://127.0.0.1:3333").unwrap(), expected);
+        assert!(resolve("127.0.0.1").is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! Gruve's own gateway as a server to be measured: the real lane, the real share log in a folder on
+//! a disk, the real loop; only the node, the stamps and the logins are stand-ins.
+
+use crate::BenchError;
+use crate::child::Control;
+use crate::log_cost;
+use crate::sockets::now_ns;
+use crate::stand_in::{Everybody, OneStamp, StandInNode};
+use gruve_sharelog::{LogReader, Options, Position, Record, ShareLog};
+use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
+use gruve_units::{Class, Duration, EpochRule, SystemClock, SystemEntropy};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An epoch longer than any run, so that none is closed within it.
+const EPOCH: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long appends are timed.
+const COST_SPAN: Duration = Duration::from_secs(1);
+
+/// How a gateway is set up for a measurement.
+#[derive(Clone, Debug)]
+pub struct HouseOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The only class: neither the easiest nor the hardest is another, so that difficulty control
+    /// decides often and changes nothing.
+    pub class: Class,
+    /// How often there is a job with new transactions.
+    pub refresh: Duration,
+    /// The folder of the share log; a temporary one that is removed afterwards if `None`.
+    pub log: Option<PathBuf>,
+    /// Threads that serve connections.
+    pub threads: usize,
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// When the gateway cannot be started.
+pub(crate) fn run(options: HouseOptions, control: Control) -> Result<(), BenchError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(BenchError::Poll)?;
+    let temporary = match options.log {
+        Some(_) => None,
+        None => Some(tempfile::tempdir().map_err(BenchError::Poll)?),
+    };
+    let dir = match (&options.log, &temporary) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(dir)) => dir.path().join("sharelog"),
+        (None, None) => return Err(BenchError::Server("there is no folder for the log")),
+    };
+    let result = runtime.block_on(serve(options, &dir, control));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+async fn serve(options: HouseOptions, dir: &Path, control: Control) -> Result<(), BenchError> {
+    let node = StandInNode::new().map(Arc::new).ok_or(BenchError::Server("no such chain"))?;
+    let log = ShareLog::open(dir, Options::default()).map_err(BenchError::Log)?;
+    let work = LaneWork::start(lane(&node, &log, options.refresh)?).map_err(BenchError::Gateway)?;
+    let failed = |source| BenchError::Listen { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).map_err(failed)?;
+    let class = options.class;
+    let entropy = Arc::new(SystemEntropy);
+    let mut gateway =
+        GatewayOptions::new(listener, (class, class), class, Arc::new(SystemClock), entropy);
+    // One machine plays a whole farm.
+    gateway.connections_max = usize::MAX;
+    gateway.connections_per_address_max = usize::MAX;
+    gateway.connections_per_account_max = usize::MAX;
+    gateway.idle_max = EPOCH;
+    gateway.threads = options.threads;
+    let gateway = Gateway::start(gateway, Arc::new(work.clone()), Arc::new(Everybody))
+        .map_err(BenchError::Gateway)?;
+    work.jobs().wait_for(Option::is_some).await.map_err(|_| BenchError::Server("no job"))?;
+    control.listening(gateway.address());
+    let obeyed = tokio::task::spawn_blocking({
+        let (dir, log) = (dir.to_owned(), log.clone());
+        move || obey(control, &node, &log, &dir)
+    });
+    obeyed.await.map_err(|_| BenchError::Server("a command failed"))??;
+    gateway.shutdown().await;
+    work.stop().await;
+    Ok(())
+}
+
+fn lane(
+    node: &Arc<StandInNode>,
+    log: &ShareLog,
+    refresh: Duration,
+) -> Result<LaneWorkOptions, BenchError> {
+    let no_epoch = BenchError::Server("no such epoch");
+    Ok(LaneWorkOptions {
+        kept_jobs: None,
+        lane: "btc".parse().map_err(|_| BenchError::Server("no such lane"))?,
+        node: Arc::<StandInNode>::clone(node),
+        epoch_rule: EpochRule::new(EPOCH, Duration::from_secs(10)).ok_or(no_epoch)?,
+        stamps: Arc::new(OneStamp),
+        pay_to: vec![0x51],
+        tag: b"/gruve bench/".to_vec(),
+        refresh,
+        poll: Duration::from_secs(1),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        share_log: log.clone(),
+    })
+}
+
+/// Obeys until told to stop.
+fn obey(
+    mut control: Control,
+    node: &StandInNode,
+    log: &ShareLog,
+    dir: &Path,
+) -> Result<(), BenchError> {
+    let mut reader = log.reader(Position::START);
+    let mut shares = 0;
+    while let Some(command) = control.wait_command() {
+        match command.as_str() {
+            "job" => {
+                let at = now_ns();
+                node.move_tip();
+                control.answer(at);
+            }
+            "count" => {
+                shares += count(&mut reader)?;
+                control.answer(shares);
+            }
+            "appends" => control.answer(log_cost::frames(dir)?),
+            other => match other.strip_prefix("cost ").and_then(|n| n.parse().ok()) {
+                Some(shares) => control.answer(log_cost::append_ns(dir, shares, COST_SPAN)?),
+                None => break,
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Shares from here to the end of the log, read as any reader of the log reads them.
+fn count(reader: &mut LogReader) -> Result<u64, BenchError> {
+    let mut shares = 0;
+    while let Some((_, record)) = reader.next().map_err(BenchError::Log)? {
+        shares += u64::from(matches!(record, Record::Share(_)));
+    }
+    Ok(shares)
+}

@@ -1,0 +1,56 @@
+//! Measuring servers of Stratum V1: a load generator, a floor to compare with, and Gruve's own
+//! gateway as a process to be measured.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`cli`] | `gruve bench stratum` and its modes |
+//! | [`submit()`] | shares a second, latency at a rate, mixes of good and bad |
+//! | [`broadcast()`], [`storm()`], [`idle()`] | a job to everybody; many connections at once; many for long |
+//! | [`Floor`] | the least a server can do: parse, hash, answer |
+//! | `gateway`, `stand_in` | the real gateway on a stand-in node |
+//! | [`compare()`] | the two in turn, each on one core, and their ratio |
+//! | `fleet`, `connection`, `shares`, `wire` | the generator: one thread, thousands of connections |
+//! | [`child`] | servers as processes of their own |
+//!
+//! Promises: shares are honest (no hash is claimed that was not computed, where it matters); every
+//! answer is matched to its request by id; what was acknowledged is counted to the last, so that it
+//! can be held against a log; a figure whose generator was the limit says so.
+//!
+//! Must not know: customers, contracts, databases. Nothing here is part of serving miners.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod broadcast;
+pub mod child;
+pub mod cli;
+mod compare;
+mod connection;
+mod error;
+mod fleet;
+mod floor;
+mod floor_line;
+mod gateway;
+mod histogram;
+mod idle;
+mod log_cost;
+mod mix;
+mod print;
+mod shares;
+mod sockets;
+mod stand_in;
+mod storm;
+mod submit;
+mod template;
+mod wire;
+
+pub use broadcast::{BroadcastOptions, BroadcastReport, Round, broadcast};
+pub use compare::{Column, ColumnReport, CompareOptions, CompareReport, Pair, compare};
+pub use error::BenchError;
+pub use fleet::FleetOptions;
+pub use floor::{Floor, FloorOptions};
+pub use gateway::HouseOptions;
+pub use histogram::{Histogram, Quantiles};
+pub use idle::{IdleOptions, IdleReport, idle};
+pub use mix::{Kind, Mix};
+pub use storm::{StormOptions, StormReport, storm};
+pub use submit::{KindReport, SubmitOptions, SubmitReport, submit};
