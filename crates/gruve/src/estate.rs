@@ -30,7 +30,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The variable that tells the number of the will's file.
-const VARIABLE: &str = "GRUVE_ESTATE";
+pub const VARIABLE: &str = "GRUVE_ESTATE";
 
 /// The form of the will; another version's is not read, and its sockets close.
 const FORM: u32 = 1;

@@ -133,6 +133,8 @@ async fn is_startable(program: &Path, config: &Path) -> bool {
     let check = tokio::process::Command::new(program)
         .args(["config", "check", "--config"])
         .arg(config)
+        // It has no part in what an earlier program left to this one.
+        .env_remove(crate::estate::VARIABLE)
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
