@@ -12,34 +12,38 @@
 use crate::BenchError;
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+/// How long a server may take to end: it closes thousands of connections and a log.
+const END_MAX: Duration = Duration::from_secs(10);
 
 /// The server's side: commands as they come.
 pub struct Control {
     commands: mpsc::Receiver<String>,
     waker: Arc<OnceLock<mio::Waker>>,
+    out: Box<dyn Write + Send>,
 }
 
 impl Control {
-    /// Reads standard input on a thread of its own.
+    /// Commands from standard input, answers to standard output.
     #[must_use]
-    pub fn from_stdin() -> Control {
-        Self::from_lines(BufReader::new(std::io::stdin()).lines())
+    pub fn standard() -> Control {
+        Self::over(std::io::stdin(), std::io::stdout())
     }
 
-    /// Commands from these lines. A command that was read before [`Control::wake_by`] is found by
-    /// the first look.
-    pub(crate) fn from_lines(
-        lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static,
-    ) -> Control {
+    /// Commands from `input`, on a thread of its own, and answers to `out`.
+    #[must_use]
+    pub fn over(input: impl Read + Send + 'static, out: impl Write + Send + 'static) -> Control {
         let (tell, commands) = mpsc::channel();
         let waker = Arc::new(OnceLock::<mio::Waker>::new());
         let wake = Arc::clone(&waker);
         std::thread::spawn(move || {
+            let lines = BufReader::new(input).lines();
             let words = lines.map_while(Result::ok).chain(std::iter::once("stop".to_owned()));
             for command in words {
                 if tell.send(command).is_err() {
@@ -49,7 +53,7 @@ impl Control {
                 let _ = wake.get().map(mio::Waker::wake);
             }
         });
-        Control { commands, waker }
+        Control { commands, waker, out: Box::new(out) }
     }
 
     /// A loop that waits for events is woken for commands by this.
@@ -70,20 +74,19 @@ impl Control {
     }
 
     /// Tells where the server listens.
-    pub fn listening(&self, address: SocketAddr) {
-        say(&json!({ "listening": address.to_string() }));
+    pub(crate) fn listening(&mut self, address: SocketAddr) {
+        self.say(&json!({ "listening": address.to_string() }));
     }
 
     /// Answers a command.
-    pub(crate) fn answer(&self, number: u64) {
-        say(&json!(number));
+    pub(crate) fn answer(&mut self, number: u64) {
+        self.say(&json!(number));
     }
-}
 
-fn say(value: &Value) {
-    let mut out = std::io::stdout().lock();
-    // Whoever asked may be gone.
-    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+    fn say(&mut self, value: &Value) {
+        // Whoever asked may be gone.
+        let _ = writeln!(self.out, "{value}").and_then(|()| self.out.flush());
+    }
 }
 
 /// How this program starts itself as a server.
@@ -95,12 +98,12 @@ pub struct Program {
     pub leading: Vec<OsString>,
 }
 
-/// A server that we started; it ends with this.
-#[derive(Debug)]
+/// A server that listens to our commands, as a process of its own or in this one; it ends with this.
 pub struct Server {
-    child: Child,
-    ask: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    /// `None` where it runs in this process.
+    child: Option<Child>,
+    ask: Option<Box<dyn Write + Send>>,
+    answers: Option<Box<dyn BufRead + Send>>,
     address: SocketAddr,
 }
 
@@ -117,10 +120,41 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(BenchError::Spawn)?;
-        let (ask, out) = (child.stdin.take(), child.stdout.take());
-        let Some(out) = out else { return Err(BenchError::Server("it has no output")) };
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server { child, ask, answers: BufReader::new(out), address };
+        let (Some(ask), Some(out)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(BenchError::Server("it has no input and output"));
+        };
+        Self::listening(Some(child), ask, out)
+    }
+
+    /// Runs a server within this process, on a thread of its own, and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not come to listen.
+    pub fn within(
+        serve: impl FnOnce(Control) -> Result<(), BenchError> + Send + 'static,
+    ) -> Result<Server, BenchError> {
+        let (commands, ask) = std::io::pipe().map_err(BenchError::Spawn)?;
+        let (answers, out) = std::io::pipe().map_err(BenchError::Spawn)?;
+        std::thread::spawn(move || {
+            // The end of its output tells that it has ended, and why is told here.
+            if let Err(e) = serve(Control::over(commands, out)) {
+                eprintln!("the server ended: {e}");
+            }
+        });
+        Self::listening(None, ask, answers)
+    }
+
+    fn listening(
+        child: Option<Child>,
+        ask: impl Write + Send + 'static,
+        answers: impl Read + Send + 'static,
+    ) -> Result<Server, BenchError> {
+        let mut server = Server {
+            child,
+            ask: Some(Box::new(ask)),
+            answers: Some(Box::new(BufReader::new(answers))),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         let told = server.hear()?;
         let address = told.get("listening").and_then(Value::as_str).and_then(|a| a.parse().ok());
         server.address = address.ok_or(BenchError::Server("it does not say where it listens"))?;
@@ -136,7 +170,7 @@ impl Server {
     /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or(std::process::id(), Child::id)
     }
 
     /// Says a command; the answer is heard by [`Server::answer`].
@@ -168,7 +202,9 @@ impl Server {
 
     fn hear(&mut self) -> Result<Value, BenchError> {
         let mut line = String::new();
-        let count = self.answers.read_line(&mut line).map_err(BenchError::Spawn)?;
+        let gone = BenchError::Server("it is gone");
+        let answers = self.answers.as_mut().ok_or(gone)?;
+        let count = answers.read_line(&mut line).map_err(BenchError::Spawn)?;
         if count == 0 {
             return Err(BenchError::Server("it ended"));
         }
@@ -178,8 +214,22 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of its input ends it, within the gateway's five seconds.
+        // The end of its input ends it, which the end of its output shows; one that hangs is
+        // ended.
         self.ask = None;
-        let _ = self.child.wait();
+        let (tell, ended) = mpsc::channel::<()>();
+        if let Some(mut answers) = self.answers.take() {
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut answers, &mut std::io::sink());
+                drop(tell);
+            });
+        }
+        let hangs = ended.recv_timeout(END_MAX) == Err(mpsc::RecvTimeoutError::Timeout);
+        if let Some(child) = &mut self.child {
+            if hangs {
+                let _ = child.kill();
+            }
+            let _ = child.wait();
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::broadcast::{BroadcastOptions, broadcast};
 use crate::child::{Control, Program};
 use crate::compare::{Column, CompareOptions, compare};
 use crate::fleet::FleetOptions;
-use crate::floor::{Floor, FloorOptions};
+use crate::floor::{self, FloorOptions};
 use crate::gateway::{self, HouseOptions};
 use crate::idle::{IdleOptions, idle};
 use crate::mix::Mix;
@@ -251,16 +251,14 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
         }
         Mode::Floor(a) => {
             let FloorArgs { listen, class, refresh } = a;
-            let floor = Floor::new(FloorOptions { listen, class: class_of(class)?, refresh })?;
-            let mut control = Control::from_stdin();
-            control.listening(floor.address()?);
-            floor.run(&mut control)
+            let options = FloorOptions { listen, class: class_of(class)?, refresh };
+            floor::run(options, Control::standard())
         }
         Mode::Gateway(a) => {
             let class = class_of(a.class)?;
             let (listen, refresh, threads) = (a.listen, a.refresh, a.threads);
             let options = HouseOptions { listen, class, refresh, log: a.sharelog, threads };
-            gateway::run(options, Control::from_stdin())
+            gateway::run(options, Control::standard())
         }
     }
 }

@@ -32,7 +32,7 @@ const READ_BYTES: usize = 64 << 10;
 const EXTRANONCE2_BYTES: usize = 8;
 const LISTENER: Token = Token(usize::MAX);
 /// The token of commands from the process that started this one.
-pub(crate) const COMMANDS: Token = Token(usize::MAX - 1);
+const COMMANDS: Token = Token(usize::MAX - 1);
 
 /// How a floor server is set up.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +65,17 @@ struct Client {
     is_mining: bool,
 }
 
-/// The floor server.
-pub struct Floor {
+/// Serves until told to stop.
+///
+/// # Errors
+/// When the address cannot be listened on, or the system refuses to tell of events.
+pub fn run(options: FloorOptions, mut control: Control) -> Result<(), BenchError> {
+    let floor = Floor::new(options)?;
+    control.listening(floor.address()?);
+    floor.run(&mut control)
+}
+
+struct Floor {
     options: FloorOptions,
     target: Target,
     poll: Poll,
@@ -83,10 +92,7 @@ pub struct Floor {
 
 impl Floor {
     /// Listens; nothing is served before [`Floor::run`].
-    ///
-    /// # Errors
-    /// When the address cannot be listened on.
-    pub fn new(options: FloorOptions) -> Result<Floor, BenchError> {
+    fn new(options: FloorOptions) -> Result<Floor, BenchError> {
         let failed = |source| BenchError::Listen { address: options.listen, source };
         let mut listener = TcpListener::bind(options.listen).map_err(failed)?;
         let poll = Poll::new().map_err(BenchError::Poll)?;
@@ -109,20 +115,12 @@ impl Floor {
         Ok(floor)
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn address(&self) -> Result<SocketAddr, BenchError> {
+    fn address(&self) -> Result<SocketAddr, BenchError> {
         let listen = self.options.listen;
         self.listener.local_addr().map_err(|source| BenchError::Listen { address: listen, source })
     }
 
-    /// Serves until told to stop.
-    ///
-    /// # Errors
-    /// When the system refuses to tell of events.
-    pub fn run(mut self, control: &mut Control) -> Result<(), BenchError> {
+    fn run(mut self, control: &mut Control) -> Result<(), BenchError> {
         let waker = mio::Waker::new(self.poll.registry(), COMMANDS).map_err(BenchError::Poll)?;
         control.wake_by(waker);
         let mut events = Events::with_capacity(1024);

@@ -39,7 +39,7 @@ pub struct HouseOptions {
 ///
 /// # Errors
 /// When the gateway cannot be started.
-pub(crate) fn run(options: HouseOptions, control: Control) -> Result<(), BenchError> {
+pub fn run(options: HouseOptions, control: Control) -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,7 +58,7 @@ pub(crate) fn run(options: HouseOptions, control: Control) -> Result<(), BenchEr
     result
 }
 
-async fn serve(options: HouseOptions, dir: &Path, control: Control) -> Result<(), BenchError> {
+async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Result<(), BenchError> {
     let node = StandInNode::new().map(Arc::new).ok_or(BenchError::Server("no such chain"))?;
     let log = ShareLog::open(dir, Options::default()).map_err(BenchError::Log)?;
     let work = LaneWork::start(lane(&node, &log, options.refresh)?).map_err(BenchError::Gateway)?;

@@ -6,8 +6,8 @@
 //! | [`cli`] | `gruve bench stratum` and its modes |
 //! | [`submit()`] | shares a second, latency at a rate, mixes of good and bad |
 //! | [`broadcast()`], [`storm()`], [`idle()`] | a job to everybody; many connections at once; many for long |
-//! | [`Floor`] | the least a server can do: parse, hash, answer |
-//! | `gateway`, `stand_in` | the real gateway on a stand-in node |
+//! | [`floor`] | the least a server can do: parse, hash, answer |
+//! | [`gateway`], `stand_in` | the real gateway on a stand-in node |
 //! | [`compare()`] | the two in turn, each on one core, and their ratio |
 //! | `fleet`, `connection`, `shares`, `wire` | the generator: one thread, thousands of connections |
 //! | [`child`] | servers as processes of their own |
@@ -27,9 +27,9 @@ mod compare;
 mod connection;
 mod error;
 mod fleet;
-mod floor;
+pub mod floor;
 mod floor_line;
-mod gateway;
+pub mod gateway;
 mod histogram;
 mod idle;
 mod log_cost;
@@ -47,8 +47,6 @@ pub use broadcast::{BroadcastOptions, BroadcastReport, Round, broadcast};
 pub use compare::{Column, ColumnReport, CompareOptions, CompareReport, Pair, compare};
 pub use error::BenchError;
 pub use fleet::FleetOptions;
-pub use floor::{Floor, FloorOptions};
-pub use gateway::HouseOptions;
 pub use histogram::{Histogram, Quantiles};
 pub use idle::{IdleOptions, IdleReport, idle};
 pub use mix::{Kind, Mix};

@@ -1,0 +1,216 @@
+//! The generator against the floor and against the real gateway, over TCP.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use gruve_bench::child::Server;
+use gruve_bench::floor::{self, FloorOptions};
+use gruve_bench::gateway::{self, HouseOptions};
+use gruve_bench::{
+    BenchError, BroadcastOptions, FleetOptions, IdleOptions, Mix, StormOptions, SubmitOptions,
+    broadcast, idle, storm, submit,
+};
+use gruve_units::Class;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn floor_of_class(k: u8) -> Server {
+    let refresh = Duration::from_secs(30);
+    let class = Class::new(k).unwrap();
+    let options = FloorOptions { listen: anywhere(), class, refresh };
+    Server::within(move |control| floor::run(options, control)).unwrap()
+}
+
+fn house_of_class(k: u8, refresh: Duration) -> Server {
+    let class = Class::new(k).unwrap();
+    let options = HouseOptions { listen: anywhere(), class, refresh, log: None, threads: 1 };
+    Server::within(move |control| gateway::run(options, control)).unwrap()
+}
+
+fn house() -> Server {
+    house_of_class(0, Duration::from_secs(30))
+}
+
+fn fleet(server: &Server) -> FleetOptions {
+    FleetOptions {
+        target: server.address(),
+        user: "house.m{n}".to_owned(),
+        password: "x".to_owned(),
+        first_source: 2,
+    }
+}
+
+fn run_of(server: &Server, mix: &str) -> SubmitOptions {
+    SubmitOptions {
+        fleet: fleet(server),
+        clients: 8,
+        in_flight: 2,
+        rate: None,
+        warmup: Duration::from_millis(50),
+        duration: Duration::from_millis(400),
+        mix: mix.parse().unwrap(),
+        ahead: 64,
+    }
+}
+
+#[test]
+fn floor_and_generator_agree_on_what_was_accepted() {
+    for class in [0, 4] {
+        let mut floor = floor_of_class(class);
+        let report = submit(&run_of(&floor, "accepted=1")).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        assert!(report.acknowledged > 0 && report.answers_per_second > 0.0);
+        assert_eq!(floor.ask("count").unwrap(), report.acknowledged);
+    }
+}
+
+#[test]
+fn every_share_that_the_gateway_acknowledges_is_in_its_log() {
+    let mut house = house();
+    let report = submit(&run_of(&house, "accepted=1")).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert!(report.acknowledged > 0);
+    assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+    assert!(house.ask("appends").unwrap() > 1, "the job, and the shares");
+    assert!(house.ask("cost 8").unwrap() > 0);
+}
+
+#[test]
+fn each_kind_of_submit_gets_its_code_from_the_gateway() {
+    let mut house = house_of_class(3, Duration::from_secs(30));
+    let mut options = run_of(&house, "accepted=12,stale=2,duplicate=2,low=2,malformed=2");
+    options.rate = Some(300);
+    let report = submit(&options).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    for (kind, code) in [("stale", 21), ("duplicate", 22), ("low", 23), ("malformed", 20)] {
+        let answers = &report.answers[kind];
+        assert!(answers.sent > 0, "{kind}");
+        assert_eq!(answers.refused.get(&code), Some(&answers.sent), "{kind}: {answers:?}");
+    }
+    assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+}
+
+#[test]
+fn shares_of_a_replaced_job_are_what_the_gateway_calls_stale() {
+    let mut house = house_of_class(0, Duration::from_secs(30));
+    let mut options = run_of(&house, "accepted=1,stale=1");
+    options.rate = Some(300);
+    let run = std::thread::spawn(move || submit(&options).unwrap());
+    for _ in 0..3 {
+        house.ask("job").unwrap();
+    }
+    let report = run.join().unwrap();
+    let stale = &report.answers["stale"];
+    assert_eq!(stale.refused.get(&21), Some(&stale.sent), "{report:?}");
+    assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+}
+
+#[test]
+fn a_paced_run_sends_at_its_rate_and_times_every_answer() {
+    let floor = floor_of_class(0);
+    let mut options = run_of(&floor, "accepted=1");
+    (options.rate, options.duration) = (Some(2_000), Duration::from_secs(1));
+    let report = submit(&options).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    // Never above the rate; below it where the machine is busy.
+    assert!(report.answers["accepted"].sent <= 2_101, "{report:?}");
+    assert!(report.latency.count > 0 && report.latency.p99_us >= report.latency.p50_us);
+}
+
+#[test]
+fn a_low_share_is_not_claimed_where_every_hash_is_a_share() {
+    let floor = floor_of_class(0);
+    let refused = submit(&run_of(&floor, "accepted=1,low=1"));
+    assert!(matches!(refused, Err(BenchError::Options(_))), "{refused:?}");
+}
+
+#[test]
+fn a_server_that_is_away_is_told_as_such() {
+    let mut options = run_of(&floor_of_class(0), "accepted=1");
+    // Nothing listens on the first port.
+    options.fleet.target = SocketAddr::from(([127, 0, 0, 1], 1));
+    assert!(matches!(submit(&options), Err(BenchError::NotReady { .. })));
+}
+
+#[test]
+fn a_new_block_reaches_every_client_of_both_servers() {
+    for mut server in [floor_of_class(0), house()] {
+        let (fleet, wait) = (fleet(&server), Duration::from_secs(20));
+        let options = BroadcastOptions { fleet, clients: 50, rounds: 2, wait };
+        let report = broadcast(&options, Some(&mut server)).unwrap();
+        assert_eq!(report.rounds.len(), 2);
+        assert!(report.rounds.iter().all(|r| r.missed == 0), "{report:?}");
+        assert_eq!(report.delay.count, 100);
+        assert!(report.rounds.iter().all(|r| r.last_us >= r.first_us && r.first_us.is_some()));
+    }
+}
+
+#[test]
+fn without_the_block_s_time_a_job_is_timed_from_the_first_client() {
+    let house = house_of_class(0, Duration::from_millis(200));
+    let (fleet, wait) = (fleet(&house), Duration::from_secs(20));
+    let options = BroadcastOptions { fleet, clients: 20, rounds: 1, wait };
+    let report = broadcast(&options, None).unwrap();
+    assert_eq!((report.rounds[0].missed, report.rounds[0].first_us), (0, None));
+}
+
+#[test]
+fn a_storm_ends_with_everybody_mining() {
+    let mut house = house();
+    let fleet = fleet(&house);
+    let (within, timeout) = (Duration::from_millis(300), Duration::from_secs(30));
+    let report = storm(&StormOptions { fleet, clients: 300, within, timeout }).unwrap();
+    assert_eq!((report.mining, report.closed, report.refused), (300, 0, 0), "{report:?}");
+    assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+}
+
+#[test]
+fn idle_connections_are_held_and_weighed() {
+    let mut house = house();
+    let options = IdleOptions {
+        fleet: fleet(&house),
+        clients: 40,
+        duration: Duration::from_millis(300),
+        sample: Duration::from_millis(100),
+        share_every: Some(Duration::from_millis(100)),
+        pid: Some(house.pid()),
+    };
+    let report = idle(&options).unwrap();
+    assert_eq!((report.clients, report.closed, report.refused), (40, 0, 0), "{report:?}");
+    assert!(report.samples.len() >= 2 && report.resident_end.unwrap() > 0, "{report:?}");
+    // The last may have been sent just before the end.
+    assert!(report.acknowledged > 0 && house.ask("count").unwrap() >= report.acknowledged);
+}
+
+#[test]
+fn a_report_as_json_has_the_documented_fields() {
+    let floor = floor_of_class(0);
+    let report = submit(&run_of(&floor, "accepted=1")).unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    for field in [
+        "clients",
+        "in_flight",
+        "rate_asked",
+        "seconds",
+        "answers_per_second",
+        "accepted_per_second",
+        "latency",
+        "answers",
+        "acknowledged",
+        "unexpected",
+        "out_of_order",
+        "strays",
+        "unanswered",
+        "closed",
+        "closed_because",
+        "generator_busy",
+        "mined_late",
+    ] {
+        assert!(json.get(field).is_some(), "{field}");
+    }
+    assert_eq!(json["acknowledged"], json["answers"]["accepted"]["accepted"]);
+    assert!(json["latency"]["p99_us"].is_number());
+    assert_eq!(Mix::default(), "accepted=1".parse().unwrap());
+}
