@@ -10,6 +10,7 @@
 //! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
 //! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
+//! | [`eth`] | account-based chains: addresses, transactions, headers, rewards |
 //! | [`eth_node`] | the same for nodes of the Ethash family |
 //! | [`nodes`] | several nodes of one chain, used as one |
 //! | [`walk`] | reading blocks leanly |
@@ -27,6 +28,7 @@
 pub mod address;
 pub mod devchain;
 mod error;
+pub mod eth;
 pub mod eth_node;
 pub mod follow;
 mod hash_text;
