@@ -4,6 +4,7 @@
     dead_code,
     clippy::needless_pass_by_value,
     clippy::unwrap_used,
+    clippy::expect_used,
     unreachable_pub,
     missing_docs
 )]
@@ -21,6 +22,7 @@ use bitcoin::{
 };
 use gruve_chain::devchain::check::{commitment_script, has_work, height_push, merkle_root};
 use gruve_chain::devchain::{DevChain, DevParams, Difficulty, POW_LIMIT_BITS, RpcError};
+use gruve_chain::template::WITNESS_COMMITMENT_HEADER as COMMITMENT_HEADER;
 use gruve_units::{Algorithm, Asset, Clock, ManualClock, SeededEntropy, Timestamp};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -200,10 +202,16 @@ pub fn set_root(block: &mut Block) {
     block.header.merkle_root = TxMerkleNode::from_byte_array(merkle_root(&ids).0);
 }
 
-/// The witness commitment of the transactions as they are, in the coinbase's last output.
+/// The coinbase's output that commits to the witnesses.
+pub fn commitment_output(block: &mut Block) -> &mut TxOut {
+    let is_it = |out: &&mut TxOut| out.script_pubkey.as_bytes().starts_with(&COMMITMENT_HEADER);
+    block.txdata[0].output.iter_mut().rfind(is_it).expect("a witness commitment")
+}
+
+/// The witness commitment of the transactions as they are.
 pub fn set_commitment(block: &mut Block) {
     let script = commitment_script(&block.txdata[1..]);
-    block.txdata[0].output.last_mut().unwrap().script_pubkey = script.into();
+    commitment_output(block).script_pubkey = script.into();
 }
 
 /// Searches a nonce.

@@ -1,7 +1,7 @@
 //! One wrong block for every rule, each made from the same good one by one change; for the
 //! development chain and for a real node alike.
 
-use super::{Funds, Key, nowhere, payment, set_commitment, set_root, solve};
+use super::{Funds, Key, commitment_output, nowhere, payment, set_commitment, set_root, solve};
 use bitcoin::absolute::LockTime;
 use bitcoin::{Amount, Block, CompactTarget, ScriptBuf, Sequence, Transaction, Witness};
 use gruve_chain::devchain::DevParams;
@@ -45,9 +45,24 @@ enum Mend {
     Work,
 }
 
+/// Every wrong block.
 pub fn wrong_blocks(scene: &Scene<'_>) -> Vec<Wrong> {
+    some_wrong_blocks(scene, &|_| true)
+}
+
+/// The `n`th of them, if there are so many.
+pub fn wrong_block(scene: &Scene<'_>, n: usize) -> Option<Wrong> {
+    some_wrong_blocks(scene, &|at| at == n).pop()
+}
+
+fn some_wrong_blocks(scene: &Scene<'_>, is_wanted: &dyn Fn(usize) -> bool) -> Vec<Wrong> {
     let mut found = Vec::new();
+    let mut at = 0;
     let mut case = |reason, why, mend: Mend, change: &dyn Fn(&mut Block)| {
+        at += 1;
+        if !is_wanted(at - 1) {
+            return;
+        }
         let mut block = scene.good.clone();
         change(&mut block);
         if matches!(mend, Mend::All) {
@@ -100,7 +115,7 @@ pub fn wrong_blocks(scene: &Scene<'_>) -> Vec<Wrong> {
         *value = Amount::from_sat(value.to_sat() + 2 * scene.fee + 1);
     });
     case("bad-witness-merkle-match", "another commitment", Mend::Root, &|b| {
-        let out = b.txdata[0].output.last_mut().unwrap();
+        let out = commitment_output(b);
         let mut script = out.script_pubkey.to_bytes();
         script[37] ^= 1;
         out.script_pubkey = script.into();
@@ -156,7 +171,8 @@ pub fn wrong_blocks(scene: &Scene<'_>) -> Vec<Wrong> {
         b.txdata.push(sign(tx, scene.young));
     });
     case(
-        "mandatory-script-verify-flag-failed",
+        "mandatory-script-verify-flag-failed (Script evaluated without error but finished with a \
+         false/empty top stack element)",
         "a signature over something else",
         Mend::All,
         &|b| {
@@ -165,12 +181,18 @@ pub fn wrong_blocks(scene: &Scene<'_>) -> Vec<Wrong> {
             b.txdata.push(tx);
         },
     );
-    case("mandatory-script-verify-flag-failed", "somebody else's key", Mend::All, &|b| {
-        b.txdata.push(Key::new(99).pay(scene.coin, &to, 1_000));
-    });
-    case("mandatory-script-verify-flag-failed", "no signature", Mend::All, &|b| {
-        b.txdata.push(payment(scene.coin, &to, 1_000));
-    });
+    case(
+        "mandatory-script-verify-flag-failed (Script failed an OP_EQUALVERIFY operation)",
+        "somebody else's key",
+        Mend::All,
+        &|b| b.txdata.push(Key::new(99).pay(scene.coin, &to, 1_000)),
+    );
+    case(
+        "mandatory-script-verify-flag-failed (Witness program hash mismatch)",
+        "no signature",
+        Mend::All,
+        &|b| b.txdata.push(payment(scene.coin, &to, 1_000)),
+    );
     case("prev-blk-not-found", "an unknown parent", Mend::Work, &|b| {
         b.header.prev_blockhash = bitcoin::hashes::Hash::from_byte_array([3; 32]);
     });
@@ -219,6 +241,9 @@ pub fn wrong_blocks(scene: &Scene<'_>) -> Vec<Wrong> {
         b.txdata.push(tx);
     });
 
+    if !is_wanted(at) {
+        return found;
+    }
     let mut lazy = scene.good.clone();
     while has_work(&lazy.header, scene.params) {
         lazy.header.nonce += 1;

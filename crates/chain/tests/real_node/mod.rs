@@ -107,11 +107,20 @@ impl Drop for RealNode {
 impl RealNode {
     /// Starts a node and waits until it answers.
     pub async fn start(program: impl Into<Program>, peer: Option<&RealNode>) -> Self {
+        Self::start_with(program, peer, &[]).await
+    }
+
+    /// As [`RealNode::start`], with further arguments, which win over the usual ones.
+    pub async fn start_with(
+        program: impl Into<Program>,
+        peer: Option<&RealNode>,
+        arguments: &[&str],
+    ) -> Self {
         let program = program.into();
         // A free port may be taken by another test before the node has it: then once more.
         let mut words = String::new();
         for _ in 0..5 {
-            let mut node = Self::spawn(program, peer);
+            let mut node = Self::spawn(program, peer, arguments);
             if node.is_up().await {
                 return node;
             }
@@ -120,7 +129,7 @@ impl RealNode {
         panic!("{program:?} does not start: {words}");
     }
 
-    fn spawn(program: Program, peer: Option<&RealNode>) -> Self {
+    fn spawn(program: Program, peer: Option<&RealNode>, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let stderr = File::create(dir.path().join("stderr")).expect("a file in it");
         let (rpc_port, p2p_port) = free_ports();
@@ -147,6 +156,7 @@ impl RealNode {
         if let Some(peer) = peer {
             command.arg(format!("-addnode=127.0.0.1:{}", peer.p2p_port));
         }
+        command.args(arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         let child = child.unwrap_or_else(|e| panic!("{program:?}: {e}. Install it: {install}"));
         RealNode { program, child, rpc_port, p2p_port, dir }
