@@ -10,8 +10,7 @@
 //! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
 //! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
-//! | [`eth`] | account-based chains: addresses, transactions, headers, rewards |
-//! | [`eth_node`] | the same for nodes of the Ethash family |
+//! | [`eth`] | account-based chains: addresses, transactions, headers, rewards, nodes |
 //! | [`nodes`] | several nodes of one chain, used as one |
 //! | [`walk`] | reading blocks leanly |
 //! | [`follow`] | following a chain block by block, with its reorganisations |
@@ -29,7 +28,6 @@ pub mod address;
 pub mod devchain;
 mod error;
 pub mod eth;
-pub mod eth_node;
 pub mod follow;
 mod hash_text;
 pub mod job;
@@ -46,7 +44,7 @@ pub mod wire;
 
 pub use address::{AddressError, address_for_script, script_for_address};
 pub use error::ChainError;
-pub use eth_node::{EthNode, NodeWork};
+pub use eth::{EthNode, EthRpcNode, EthRpcOptions, NodeWork};
 pub use follow::{ChainSink, FollowError, FollowedBlock, Follower, SinkError};
 pub use hash_text::{hash_from_text, hash_to_text};
 pub use job::{Job, JobError, JobSpec};
@@ -55,7 +53,7 @@ pub use node::{
 };
 pub use nodes::{GroupOptions, NODES_MAX, NodeGroup, NodeHealth, Standing};
 pub use params::{ChainParams, NetworkName, NextBits, SubsidyRule, params_for};
-pub use rpc::{EthRpcNode, EthRpcOptions, RpcNode, RpcOptions};
+pub use rpc::{RpcNode, RpcOptions};
 pub use template::{Template, TemplateError, TemplateTx};
 pub use tip::TipNotice;
 pub use walk::{LeanBlock, LeanOutput, LeanTx, ParseError, parse_block};

@@ -3,6 +3,7 @@
 //! Every call may be repeated: a block or transaction that is already known is an outcome, not an
 //! error. A time-out means *unknown*, never *failed*.
 
+use crate::eth::BadHeader;
 use crate::{ChainParams, Template, TemplateError, TipNotice};
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed, Duration};
@@ -225,6 +226,16 @@ pub enum NodeError {
     /// Its template cannot be mined.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A block of an account chain that cannot be read.
+    #[error("the node at {host} answered {method} with a block that cannot be read: {problem}")]
+    BadBlock {
+        /// Host and port.
+        host: String,
+        /// The call.
+        method: &'static str,
+        /// What is wrong with it.
+        problem: BadHeader,
+    },
 }
 
 /// JSON-RPC and Bitcoin Core error codes that decide something here.
@@ -262,6 +273,7 @@ impl Blamed for NodeError {
                 _ => Blame::Rejected,
             },
             NodeError::Template(e) => e.blame(),
+            NodeError::BadBlock { .. } => Blame::Transient,
         }
     }
 }

@@ -31,7 +31,11 @@ impl StandIn {
                 tokio::spawn(async move { serve(stream, answer.as_ref(), &seen).await });
             }
         });
-        let options = EthRpcOptions { timeout: Duration::from_secs(2), max_answer_bytes: 5_000 };
+        let options = EthRpcOptions {
+            timeout: Duration::from_secs(2),
+            max_answer_bytes: 5_000,
+            max_block_bytes: 50_000,
+        };
         StandIn { node: EthRpcNode::new(&url, None, options).unwrap(), asked }
     }
 

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a node listens, and how it knows us.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
     host: String,
@@ -52,7 +52,7 @@ impl Endpoint {
         Self::of_version("1.0", url, Some((user, password)), max_answer_bytes)
     }
 
-    pub(super) fn of_version(
+    pub(crate) fn of_version(
         version: &'static str,
         url: &str,
         login: Option<(&str, &str)>,
@@ -94,12 +94,12 @@ impl Endpoint {
     }
 
     /// Host and port, for messages.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// One call. Has no time-out of its own.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         method: &'static str,
         params: Value,

@@ -12,13 +12,11 @@
 //! went stale. Every call here may be repeated.
 
 mod amount;
-mod eth;
 mod gbt;
-mod http;
+pub(crate) mod http;
 mod tip;
 
 pub use amount::minor_from_json;
-pub use eth::{EthRpcNode, EthRpcOptions};
 
 use crate::node::code;
 use crate::{
@@ -128,7 +126,7 @@ impl RpcNode {
     }
 }
 
-fn malformed(method: &'static str, problem: &'static str) -> NodeError {
+pub(crate) fn malformed(method: &'static str, problem: &'static str) -> NodeError {
     NodeError::Malformed { method, problem }
 }
 
