@@ -1,10 +1,9 @@
 //! JSON-RPC over HTTP/1.1 as Core serves it: basic authentication, one call or a batch in a
-//! bounded body, Core's status codes.
+//! bounded body, Core's status codes. Nodes of the Ethash family speak the second version of the same.
 //!
 //! Limits: a body of [`MAX_BODY_BYTES`], [`MAX_CONNECTIONS`] at once, [`MAX_BATCH`] calls in a
 //! batch, [`HEADER_TIME`] for the head of a request, [`BODY_TIME`] for its body.
 
-use super::DevChain;
 use super::error::DevChainError;
 use super::rpc::RpcError;
 use base64::Engine;
@@ -20,6 +19,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -35,6 +35,16 @@ const MAX_BATCH: usize = 100;
 const HEADER_TIME: Duration = Duration::from_secs(30);
 /// For a client that stops in the middle of its request.
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// What is behind the HTTP: a chain that carries out calls.
+pub(super) trait Service: Clone + Send + Sync + 'static {
+    /// Carries out one call; may wait.
+    fn carry_out(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> impl Future<Output = Result<Value, RpcError>> + Send;
+}
 
 /// A chain's HTTP server. It ends when this is dropped.
 pub struct DevServer {
@@ -72,18 +82,20 @@ impl Drop for DevServer {
     }
 }
 
-/// Starts serving; see [`DevChain::serve`].
+/// Starts serving on a listener, to whoever knows `login`: user and password; to everybody without
+/// one.
 pub(super) fn serve(
-    chain: DevChain,
+    chain: impl Service,
     listener: TcpListener,
-    user: &str,
-    password: &str,
+    login: Option<(&str, &str)>,
 ) -> Result<DevServer, DevChainError> {
     listener.set_nonblocking(true).map_err(DevChainError::Serve)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(DevChainError::Serve)?;
     let address = listener.local_addr().map_err(DevChainError::Serve)?;
     let (stop, mut stopped) = watch::channel(false);
-    let secret = Arc::new(gruve_pow::sha256(format!("{user}:{password}").as_bytes()));
+    let secret = login.map(|(user, password)| {
+        Arc::new(gruve_pow::sha256(format!("{user}:{password}").as_bytes()))
+    });
     let task = tokio::spawn(async move {
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
@@ -102,11 +114,14 @@ pub(super) fn serve(
                         }
                     };
                     let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
-                    let (chain, secret) = (chain.clone(), Arc::clone(&secret));
+                    let (chain, secret) = (chain.clone(), secret.clone());
                     connections.spawn(async move {
                         let service = service_fn(move |request| {
-                            let (chain, secret) = (chain.clone(), Arc::clone(&secret));
-                            async move { Ok::<_, Infallible>(answer(&chain, &secret, request).await) }
+                            let (chain, secret) = (chain.clone(), secret.clone());
+                            async move {
+                                let secret = secret.as_deref();
+                                Ok::<_, Infallible>(answer(&chain, secret, request).await)
+                            }
                         });
                         let served = http1::Builder::new()
                             .timer(TokioTimer::new())
@@ -152,14 +167,14 @@ fn is_known(request: &Request<Incoming>, secret: &[u8; 32]) -> bool {
 }
 
 async fn answer(
-    chain: &DevChain,
-    secret: &[u8; 32],
+    chain: &impl Service,
+    secret: Option<&[u8; 32]>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if request.method() != Method::POST {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "JSONRPC server handles only POST requests");
     }
-    if !is_known(&request, secret) {
+    if secret.is_some_and(|secret| !is_known(&request, secret)) {
         let mut response = plain(StatusCode::UNAUTHORIZED, "");
         let realm = HeaderValue::from_static("Basic realm=\"jsonrpc\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, realm);
@@ -191,13 +206,13 @@ async fn answer(
 }
 
 /// Carries out one call, with the status it has when it stands alone.
-async fn one(chain: &DevChain, call: &Value) -> (StatusCode, Value) {
+async fn one(chain: &impl Service, call: &Value) -> (StatusCode, Value) {
     let id = call.get("id").cloned().unwrap_or(Value::Null);
     let second_version = call.get("jsonrpc").and_then(Value::as_str) == Some("2.0");
     let result = match call.get("method").and_then(Value::as_str) {
         Some(method) if call.is_object() => {
             let params = call.get("params").cloned().unwrap_or(Value::Null);
-            chain.call_waiting(method, params).await
+            chain.carry_out(method, params).await
         }
         Some(_) | None => {
             let message =

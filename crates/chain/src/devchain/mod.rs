@@ -12,6 +12,7 @@
 //! | `tree`, `chain`, `file` | branches, the best chain and its coins, the file behind them |
 //! | `wallet`, `spending` | the built-in wallet of the demonstration's customer |
 //! | `state`, `rpc`, `http` | all of it behind one lock, its methods, their carriage |
+//! | [`eth`] | the same for account-based chains: another node altogether |
 //!
 //! Promises: a block whose submission was answered survives `kill -9`; a torn end of the file is
 //! cut; nothing from outside panics. Waiting transactions are forgotten at a restart.
@@ -24,6 +25,7 @@ mod client;
 pub mod connect;
 pub mod difficulty;
 mod error;
+pub mod eth;
 mod file;
 mod http;
 mod mempool;
@@ -62,6 +64,12 @@ const LONGPOLL_LONGEST: Duration = Duration::from_secs(600);
 /// A development chain; clones share it.
 #[derive(Clone)]
 pub struct DevChain(Arc<Shared>);
+
+impl http::Service for DevChain {
+    async fn carry_out(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        self.call_waiting(method, params).await
+    }
+}
 
 struct Shared {
     state: Mutex<State>,
@@ -102,7 +110,7 @@ impl DevChain {
         user: &str,
         password: &str,
     ) -> Result<DevServer, DevChainError> {
-        http::serve(self.clone(), listener, user, password)
+        http::serve(self.clone(), listener, Some((user, password)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
