@@ -10,6 +10,9 @@
 //! merely behind (restarted, downloading) takes nothing back; a reorganisation deeper than the
 //! limit takes nothing back either and stops with a fatal error.
 //!
+//! What a chain's blocks are is [`Followable`]'s: a [`BlockChain`] reads bytes as Bitcoin and its
+//! descendants have them, [`crate::eth::follow`] the blocks of account chains.
+//!
 //! What this module must not know: what the sink does with a block.
 
 use crate::walk::parse_block;
@@ -74,16 +77,72 @@ impl Blamed for SinkError {
     }
 }
 
+/// A chain that can be followed.
+#[async_trait]
+pub trait Followable: Send + Sync {
+    /// A block as the sink gets it.
+    type Block: Send + Sync;
+
+    /// The chain's name, for the log.
+    fn title(&self) -> String;
+
+    /// The best block.
+    async fn tip(&self) -> Result<BlockRef, NodeError>;
+
+    /// The hash at a height of the best chain, internal byte order; `None` above its tip.
+    async fn block_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError>;
+
+    /// The block of that height and hash, and the hash of the block before it.
+    async fn block(&self, at: &BlockRef) -> Result<(Self::Block, [u8; 32]), FollowError>;
+}
+
+/// The chain of a node whose blocks are bytes.
+pub struct BlockChain {
+    /// Where blocks come from.
+    pub node: Arc<dyn Node>,
+    /// How they are read.
+    pub params: ChainParams,
+}
+
+#[async_trait]
+impl Followable for BlockChain {
+    type Block = FollowedBlock;
+
+    fn title(&self) -> String {
+        self.params.title()
+    }
+
+    async fn tip(&self) -> Result<BlockRef, NodeError> {
+        self.node.tip().await
+    }
+
+    async fn block_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
+        self.node.block_hash(height).await
+    }
+
+    async fn block(&self, at: &BlockRef) -> Result<(FollowedBlock, [u8; 32]), FollowError> {
+        let BlockRef { height, hash } = *at;
+        let bytes = self.node.block(&hash).await?;
+        let bad = |problem| FollowError::BadBlock { height, hash: hash_to_text(&hash), problem };
+        let block = parse_block(&bytes, &self.params).map_err(bad)?;
+        if block.hash != hash {
+            return Err(bad(ParseError::Shape("it is another block than was asked for")));
+        }
+        let prev = block.prev;
+        Ok((FollowedBlock { height, block }, prev))
+    }
+}
+
 /// Who is told of blocks. Each call's effects and the block itself are stored in one
 /// transaction, so that [`ChainSink::known`] never disagrees with the effects.
 #[async_trait]
-pub trait ChainSink: Send + Sync {
+pub trait ChainSink<B = FollowedBlock>: Send + Sync {
     /// The newest `limit` blocks connected and not disconnected, newest first, without gaps; fewer
     /// only when there are no more, so none at first start.
     async fn known(&self, limit: usize) -> Result<Vec<BlockRef>, SinkError>;
 
     /// The next block of the best chain.
-    async fn connect(&self, block: &FollowedBlock) -> Result<(), SinkError>;
+    async fn connect(&self, block: &B) -> Result<(), SinkError>;
 
     /// The newest known block has left the best chain.
     async fn disconnect(&self, block: &BlockRef) -> Result<(), SinkError>;
@@ -204,10 +263,9 @@ pub enum Progress {
 }
 
 /// Follows one chain for one sink.
-pub struct Follower {
-    node: Arc<dyn Node>,
-    params: ChainParams,
-    sink: Arc<dyn ChainSink>,
+pub struct Follower<C: Followable = BlockChain> {
+    chain: C,
+    sink: Arc<dyn ChainSink<C::Block>>,
     options: Options,
     state: Mutex<State>,
     wake: Notify,
@@ -230,8 +288,16 @@ impl Follower {
         sink: Arc<dyn ChainSink>,
         options: Options,
     ) -> Arc<Self> {
+        Follower::of(BlockChain { node, params }, sink, options)
+    }
+}
+
+impl<C: Followable> Follower<C> {
+    /// A follower of any chain.
+    #[must_use]
+    pub fn of(chain: C, sink: Arc<dyn ChainSink<C::Block>>, options: Options) -> Arc<Self> {
         let state = Mutex::new(State::default());
-        Arc::new(Follower { node, params, sink, options, state, wake: Notify::new() })
+        Arc::new(Follower { chain, sink, options, state, wake: Notify::new() })
     }
 
     /// Has the node asked at once (a block was found, a template changed). Never lost: a nudge
@@ -263,9 +329,9 @@ impl Follower {
                 Err(e) if e.blame() == Blame::Transient => {
                     // Once when it begins, then quietly: a node may be away for hours.
                     if failing {
-                        tracing::debug!(chain = %self.params.title(), "still not followed: {e}");
+                        tracing::debug!(chain = %self.chain.title(), "still not followed: {e}");
                     } else {
-                        tracing::warn!(chain = %self.params.title(), "cannot follow: {e}");
+                        tracing::warn!(chain = %self.chain.title(), "cannot follow: {e}");
                     }
                     failing = true;
                 }
@@ -303,13 +369,13 @@ impl Follower {
                 Some(height) => height,
                 None => self.first_height().await?,
             };
-            return match self.node.block_hash(height).await? {
+            return match self.chain.block_hash(height).await? {
                 Some(hash) => self.connect(state, height, hash, None).await,
                 None => Ok(Progress::Waiting),
             };
         };
         let next_height = last.height + 1;
-        match self.node.block_hash(next_height).await? {
+        match self.chain.block_hash(next_height).await? {
             Some(hash) => self.connect(state, next_height, hash, Some(last)).await,
             None => self.at_the_tip(state, last).await,
         }
@@ -334,7 +400,7 @@ impl Follower {
     async fn first_height(&self) -> Result<u64, FollowError> {
         match self.options.start {
             Start::Height(height) => Ok(height),
-            Start::NearTip => Ok(self.node.tip().await?.height.saturating_sub(START_MARGIN)),
+            Start::NearTip => Ok(self.chain.tip().await?.height.saturating_sub(START_MARGIN)),
         }
     }
 
@@ -345,35 +411,30 @@ impl Follower {
         hash: [u8; 32],
         last: Option<BlockRef>,
     ) -> Result<Progress, FollowError> {
-        let bytes = self.node.block(&hash).await?;
-        let bad = |problem| FollowError::BadBlock { height, hash: hash_to_text(&hash), problem };
-        let block = parse_block(&bytes, &self.params).map_err(bad)?;
-        if block.hash != hash {
-            return Err(bad(ParseError::Shape("it is another block than was asked for")));
-        }
+        let this = BlockRef { height, hash };
+        let (block, prev) = self.chain.block(&this).await?;
         if let Some(last) = last
-            && block.prev != last.hash
+            && prev != last.hash
         {
             return self.take_back(state, last).await;
         }
-        let block = FollowedBlock { height, block };
         self.sink.connect(&block).await?;
         let known = state.known.get_or_insert_default();
-        known.push_back(block.to_ref());
+        known.push_back(this);
         while known.len() > self.kept() {
             known.pop_front();
         }
         state.resume_at = None;
-        Ok(Progress::Connected(block.to_ref()))
+        Ok(Progress::Connected(this))
     }
 
     /// The node has nothing above our last block.
     async fn at_the_tip(&self, state: &mut State, last: BlockRef) -> Result<Progress, FollowError> {
-        match self.node.block_hash(last.height).await? {
+        match self.chain.block_hash(last.height).await? {
             Some(hash) if hash == last.hash => Ok(Progress::UpToDate(last)),
             Some(_) => self.take_back(state, last).await,
             None => {
-                let tip = self.node.tip().await?;
+                let tip = self.chain.tip().await?;
                 let known = state.known.get_or_insert_default();
                 let ours = known.iter().find(|b| b.height == tip.height).map(|b| b.hash);
                 let below_all = known.front().is_none_or(|oldest| tip.height < oldest.height);
@@ -392,7 +453,7 @@ impl Follower {
         let mut depth = 0;
         let mut fork_found = false;
         for block in known.iter().rev() {
-            if self.node.block_hash(block.height).await? == Some(block.hash) {
+            if self.chain.block_hash(block.height).await? == Some(block.hash) {
                 fork_found = true;
                 break;
             }

@@ -3,7 +3,7 @@
 //! Every call may be repeated: a block or transaction that is already known is an outcome, not an
 //! error. A time-out means *unknown*, never *failed*.
 
-use crate::eth::BadHeader;
+use crate::eth::{BadHeader, EthAddress};
 use crate::{ChainParams, Template, TemplateError, TipNotice};
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed, Duration};
@@ -223,6 +223,19 @@ pub enum NodeError {
         /// What it should be.
         want: String,
     },
+    /// The node's blocks would pay others.
+    #[error(
+        "the node at {host} pays its blocks to {found}, the house's address is {want}: start the \
+         node with that one (geth and core-geth: --miner.etherbase)"
+    )]
+    PaysElsewhere {
+        /// Host and port.
+        host: String,
+        /// Whom they pay.
+        found: EthAddress,
+        /// Whom they should.
+        want: EthAddress,
+    },
     /// Its template cannot be mined.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -266,7 +279,8 @@ impl Blamed for NodeError {
             | NodeError::NotReady(_) => Blame::Transient,
             NodeError::Address { .. }
             | NodeError::Unauthorised { .. }
-            | NodeError::WrongChain { .. } => Blame::Fatal,
+            | NodeError::WrongChain { .. }
+            | NodeError::PaysElsewhere { .. } => Blame::Fatal,
             NodeError::Rpc { code, .. } => match *code {
                 code::MISC | code::OUT_OF_MEMORY => Blame::Transient,
                 code::METHOD_NOT_FOUND | code::DATABASE => Blame::Fatal,

@@ -12,7 +12,10 @@
 //! | [`work`] | what the house asks of a node to mine: work and solutions |
 //! | [`node`] | what it asks to follow the chain and to pay: blocks, receipts, balances |
 //! | [`rpc`] | both over Ethereum's JSON-RPC |
+//! | [`nodes`] | several nodes of one chain, used as one |
 //! | [`block`] | what stands in a node's answer about a block |
+//! | [`follow`] | account chains for the follower |
+//! | [`earned`] | what a block earns a miner |
 //! | [`wei`] | wei into the books' minor units |
 //!
 //! Promises: nothing here panics whatever the input. Hashes are as they are written, most significant
@@ -24,8 +27,11 @@
 
 pub mod address;
 pub mod block;
+pub mod earned;
+pub mod follow;
 pub mod header;
 pub mod node;
+pub mod nodes;
 pub(crate) mod read;
 pub mod reward;
 pub mod rlp;
@@ -37,8 +43,12 @@ pub mod work;
 
 pub use address::{EthAddress, EthAddressError};
 pub use block::{BadHeader, EthBlock, EthReceipt, EthTransaction};
+pub use earned::{BadReceipts, Earned};
+pub use follow::{AccountChain, FollowedEthBlock};
 pub use header::EthHeader;
 pub use node::{AccountAt, AccountNode};
+pub use nodes::{EthExpected, EthFullNode, EthNodeGroup};
+pub use reward::RewardRule;
 pub use rpc::{EthRpcNode, EthRpcOptions};
 pub use transaction::{LegacyTx, SignedTx, TxError};
 pub use work::{EthNode, NodeWork};

@@ -61,21 +61,21 @@ pub struct NodeHealth {
 
 /// What was last heard of a node.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// Its chain was found to be ours, and it answered when last asked.
-    pub(super) is_up: bool,
+    pub(crate) is_up: bool,
     /// It can never be used as it is.
-    pub(super) is_unusable: bool,
-    pub(super) is_downloading: bool,
-    pub(super) height: Option<u64>,
-    pub(super) headers: Option<u64>,
-    pub(super) peers: Option<u64>,
-    pub(super) failures: u32,
-    pub(super) problem: Option<String>,
+    pub(crate) is_unusable: bool,
+    pub(crate) is_downloading: bool,
+    pub(crate) height: Option<u64>,
+    pub(crate) headers: Option<u64>,
+    pub(crate) peers: Option<u64>,
+    pub(crate) failures: u32,
+    pub(crate) problem: Option<String>,
 }
 
 impl Heard {
-    pub(super) fn info(&mut self, info: &ChainInfo) {
+    pub(crate) fn info(&mut self, info: &ChainInfo) {
         *self = Heard {
             is_up: true,
             is_unusable: false,
@@ -88,16 +88,20 @@ impl Heard {
         };
     }
 
-    pub(super) fn failure(&mut self, error: &NodeError) {
+    pub(crate) fn failure(&mut self, error: &NodeError) {
         self.is_up = false;
-        self.is_unusable =
-            matches!(error, NodeError::WrongChain { .. } | NodeError::Unauthorised { .. });
+        self.is_unusable = matches!(
+            error,
+            NodeError::WrongChain { .. }
+                | NodeError::PaysElsewhere { .. }
+                | NodeError::Unauthorised { .. }
+        );
         self.failures = self.failures.saturating_add(1);
         self.problem = Some(error.to_string());
     }
 
     /// What it is fit for when the highest block that any node has shown is `highest`.
-    pub(super) fn standing(&self, highest: u64) -> Standing {
+    pub(crate) fn standing(&self, highest: u64) -> Standing {
         if self.is_unusable {
             Standing::Unusable
         } else if !self.is_up {
@@ -114,13 +118,13 @@ impl Heard {
 
 /// The highest block that any of them has shown, those that are down included: a node that stays
 /// behind one that died is behind all the same.
-pub(super) fn highest(all: &[Heard]) -> u64 {
+pub(crate) fn highest(all: &[Heard]) -> u64 {
     all.iter().filter(|h| !h.is_unusable).filter_map(|h| h.height).max().unwrap_or(0)
 }
 
 /// Which node is asked: the fittest, then the highest, then one with peers. The present one is kept
 /// while none is better, so that equals do not take turns; otherwise the first in the configuration.
-pub(super) fn choose(all: &[Heard], present: usize) -> usize {
+pub(crate) fn choose(all: &[Heard], present: usize) -> usize {
     let highest = highest(all);
     let rank = |at: usize| {
         let heard = &all[at];

@@ -16,7 +16,7 @@
 //!
 //! What this module must not know: miners, jobs, what a block pays.
 
-mod health;
+pub(crate) mod health;
 mod seat;
 
 pub use health::{BEHIND_MAX, NodeHealth, Standing};
