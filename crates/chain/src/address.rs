@@ -4,7 +4,7 @@
 //! Nothing else is an address here: a later witness version is spendable by anyone today, and
 //! Litecoin's MWEB addresses are no output scripts.
 
-use crate::params::{COINS, ChainParams, NetworkName, params_for};
+use crate::params::{AddressForm, ChainParams, all};
 use bitcoin::base58;
 use bitcoin::bech32::{self, Fe32, Hrp, segwit};
 use gruve_units::{Blame, Blamed};
@@ -71,8 +71,8 @@ fn witness_script(
     program: &[u8],
 ) -> Result<Vec<u8>, AddressError> {
     let hrp = hrp.to_lowercase();
-    if params.bech32_hrp != Some(hrp.as_str()) {
-        let owner = all_chains().find(|p| p.bech32_hrp == Some(hrp.as_str()));
+    if params.bech32_hrp() != Some(hrp.as_str()) {
+        let owner = all().find(|p| p.bech32_hrp() == Some(hrp.as_str()));
         let found = owner.map_or_else(|| format!("another chain ({hrp}1…)"), |p| p.title());
         return Err(AddressError::OtherChain { found, want: params.title() });
     }
@@ -93,32 +93,37 @@ fn base58_script(params: &ChainParams, address: &str) -> Result<Vec<u8>, Address
     if hash.len() != 20 {
         return Err(AddressError::Malformed);
     }
-    if version == params.p2pkh_version {
+    if versions(params).map(|(p2pkh, _)| p2pkh) == Some(version) {
         return Ok([&[OP_DUP, OP_HASH160, 20], hash, &[OP_EQUALVERIFY, OP_CHECKSIG]].concat());
     }
-    if version == params.p2sh_version {
+    if versions(params).map(|(_, p2sh)| p2sh) == Some(version) {
         return Ok([&[OP_HASH160, 20], hash, &[OP_EQUAL]].concat());
     }
-    let owner = all_chains().find(|p| p.p2pkh_version == version || p.p2sh_version == version);
+    let owner = all().find(|p| versions(p).is_some_and(|(a, b)| a == version || b == version));
     let found = owner.map_or_else(|| "another chain".to_owned(), |p| p.title());
     Err(AddressError::OtherChain { found, want: params.title() })
 }
 
-fn all_chains() -> impl Iterator<Item = ChainParams> {
-    NetworkName::ALL
-        .into_iter()
-        .flat_map(|network| COINS.into_iter().filter_map(move |a| params_for(a, network).ok()))
+/// Version bytes of pay to public-key hash and to script hash, on chains with scripts.
+const fn versions(params: &ChainParams) -> Option<(u8, u8)> {
+    match params.address {
+        AddressForm::Script { p2pkh_version, p2sh_version, .. } => {
+            Some((p2pkh_version, p2sh_version))
+        }
+        AddressForm::Account { .. } => None,
+    }
 }
 
-/// The address of an output script; `None` when the script has no address form on the chain.
+/// The address of an output script; `None` when the script has no address form on the chain, or
+/// the chain no scripts.
 #[must_use]
 pub fn address_for_script(params: &ChainParams, script: &[u8]) -> Option<String> {
     match script {
         [OP_DUP, OP_HASH160, 20, hash @ .., OP_EQUALVERIFY, OP_CHECKSIG] if hash.len() == 20 => {
-            Some(base58_address(params.p2pkh_version, hash))
+            Some(base58_address(versions(params)?.0, hash))
         }
         [OP_HASH160, 20, hash @ .., OP_EQUAL] if hash.len() == 20 => {
-            Some(base58_address(params.p2sh_version, hash))
+            Some(base58_address(versions(params)?.1, hash))
         }
         [0, 20, program @ ..] if program.len() == 20 => {
             witness_address(params, segwit::VERSION_0, program)
@@ -138,6 +143,6 @@ fn base58_address(version: u8, hash: &[u8]) -> String {
 }
 
 fn witness_address(params: &ChainParams, version: Fe32, program: &[u8]) -> Option<String> {
-    let hrp = bech32::Hrp::parse(params.bech32_hrp?).ok()?;
+    let hrp = bech32::Hrp::parse(params.bech32_hrp()?).ok()?;
     segwit::encode(hrp, version, program).ok()
 }

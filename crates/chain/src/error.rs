@@ -9,7 +9,7 @@ use gruve_units::{Asset, Blame, Blamed};
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// No parameters for this asset.
-    #[error("there is no {asset} {network} chain here: BTC, LTC and DOGE are known")]
+    #[error("there is no {asset} {network} chain here: BTC, LTC and DOGE can be mined")]
     NoSuchChain {
         /// The asset asked for.
         asset: Asset,

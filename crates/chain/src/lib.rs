@@ -52,7 +52,10 @@ pub use node::{
     BlockRef, ChainInfo, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome, TransactionPlace,
 };
 pub use nodes::{GroupOptions, NODES_MAX, NodeGroup, NodeHealth, Standing};
-pub use params::{ChainParams, NetworkName, NextBits, SubsidyRule, params_for};
+pub use params::{
+    AddressForm, ChainParams, Family, FeeFacts, Hardness, HeaderFacts, MergeMining, NetworkName,
+    Retarget, SubsidyRule, params_for,
+};
 pub use rpc::{RpcNode, RpcOptions};
 pub use template::{Template, TemplateError, TemplateTx};
 pub use tip::TipNotice;

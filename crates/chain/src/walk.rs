@@ -121,7 +121,7 @@ pub fn parse_block(bytes: &[u8], params: &ChainParams) -> Result<LeanBlock, Pars
     let prev: [u8; 32] = fields.array()?;
     let root: [u8; 32] = fields.array()?;
     let (time, bits) = (fields.u32()?, fields.u32()?);
-    if params.auxpow && version & VERSION_AUXPOW != 0 {
+    if params.auxpow.is_some() && version & VERSION_AUXPOW != 0 {
         skip_auxpow(&mut r)?;
     }
     let count = r.count(LEAST_TX_BYTES)?;

@@ -2,7 +2,6 @@
 
 use crate::{Rate, Seed};
 use gruve_chain::{ChainParams, Node};
-use gruve_units::Asset;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,20 +61,13 @@ impl ChainWallet {
     /// The usual settings of a chain.
     #[must_use]
     pub fn new(params: ChainParams, node: Arc<dyn Node>) -> ChainWallet {
-        let confirmations = match params.asset {
-            Asset::Btc => 2,
-            // Some ten minutes, and an hour of a chain with a smaller majority to rent.
-            Asset::Ltc => 6,
-            Asset::Doge => 60,
-            Asset::Etc | Asset::Eth | Asset::Usd | Asset::Eur => 1,
-        };
         ChainWallet {
             params,
             node,
-            confirmations,
+            confirmations: params.confirmations,
             // As the follower's: deeper would take back spent rewards.
             reorg_limit: params.coinbase_maturity.max(100),
-            payouts: PayoutPolicy::of(params.asset),
+            payouts: PayoutPolicy::of(&params),
         }
     }
 }
@@ -103,24 +95,18 @@ pub struct PayoutPolicy {
 }
 
 impl PayoutPolicy {
-    /// The usual settings of an asset. Sources of the relay and dust rates: `policy.h` and
-    /// `validation.h` of Bitcoin Core 29 and Litecoin Core 0.21; Dogecoin Core 1.14's
-    /// `doc/fee-recommendation.md`.
+    /// The usual settings of a chain, from the table of chain parameters.
     #[must_use]
-    pub const fn of(asset: Asset) -> PayoutPolicy {
-        let (floor, fallback, ceiling, dust_rate, dust_flat) = match asset {
-            Asset::Ltc => (1_000, 10_000, 1_000_000, 30_000, 0),
-            Asset::Doge => (1_000_000, 1_000_000, 100_000_000, 0, 1_000_000),
-            _ => (1_000, 10_000, 500_000, 3_000, 0),
-        };
+    pub const fn of(params: &ChainParams) -> PayoutPolicy {
+        let fees = params.fees;
         PayoutPolicy {
-            auto_approve_max: asset.unit() / 10,
+            auto_approve_max: params.asset.unit() / 10,
             target_blocks: 6,
-            rate_floor: Rate(floor),
-            rate_fallback: Rate(fallback),
-            rate_ceiling: Rate(ceiling),
-            dust_rate: Rate(dust_rate),
-            dust_flat,
+            rate_floor: Rate(fees.floor),
+            rate_fallback: Rate(fees.fallback),
+            rate_ceiling: Rate(fees.ceiling),
+            dust_rate: Rate(fees.dust_rate),
+            dust_flat: fees.dust_flat,
             batch_max: 50,
         }
     }
@@ -148,10 +134,12 @@ impl PayoutPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gruve_chain::{NetworkName, params_for};
+    use gruve_units::Asset;
 
     #[test]
     fn dust_limits_are_those_of_bitcoin_core() {
-        let policy = PayoutPolicy::of(Asset::Btc);
+        let policy = PayoutPolicy::of(&params_for(Asset::Btc, NetworkName::Regtest).unwrap());
         let p2pkh = [0x76, 0xa9, 20].iter().copied().chain([0; 22]).collect::<Vec<u8>>();
         assert_eq!(policy.dust(&p2pkh), 546);
         let p2wpkh = [0, 20].iter().copied().chain([0; 20]).collect::<Vec<u8>>();
@@ -164,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_rate_stays_between_floor_and_ceiling() {
-        let policy = PayoutPolicy::of(Asset::Btc);
+        let policy = PayoutPolicy::of(&params_for(Asset::Btc, NetworkName::Regtest).unwrap());
         assert_eq!(policy.rate(None), policy.rate_fallback);
         assert_eq!(policy.rate(Some(Rate(0))), policy.rate_floor);
         assert_eq!(policy.rate(Some(Rate(i64::MAX))), policy.rate_ceiling);

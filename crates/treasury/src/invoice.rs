@@ -13,6 +13,7 @@
 
 use crate::TreasuryError;
 use async_trait::async_trait;
+use gruve_chain::{Family, NetworkName, params_for};
 use gruve_store::Tx;
 use gruve_units::{AccountId, Amount, Asset, ContractId, InvoiceId, Timestamp};
 use std::fmt;
@@ -163,11 +164,9 @@ impl Invoice {
 /// without trailing zeros.
 #[must_use]
 pub fn payment_uri(amount: Amount, address: &str) -> String {
-    let scheme = match amount.asset {
-        Asset::Btc => "bitcoin",
-        Asset::Ltc => "litecoin",
-        Asset::Doge => "dogecoin",
-        Asset::Etc | Asset::Eth | Asset::Usd | Asset::Eur => "pay",
+    let scheme = match params_for(amount.asset, NetworkName::Mainnet) {
+        Ok(params) if params.family() == Family::Bitcoin => params.uri_scheme,
+        _ => "pay",
     };
     let decimal = amount.decimal();
     let decimal = decimal.trim_end_matches('0').trim_end_matches('.');

@@ -14,6 +14,7 @@ use crate::seed::Seed;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
 use bitcoin::secp256k1::{All, PublicKey, Secp256k1, SecretKey};
 use bitcoin::{NetworkKind, ScriptBuf};
+use gruve_chain::{Family, NetworkName, params_for};
 use gruve_units::Asset;
 use miniscript::{Descriptor, DescriptorPublicKey};
 use std::str::FromStr;
@@ -95,11 +96,9 @@ impl std::fmt::Debug for WalletKeys {
 }
 
 fn slip44(asset: Asset) -> Result<u32, KeyError> {
-    match asset {
-        Asset::Btc => Ok(0),
-        Asset::Ltc => Ok(2),
-        Asset::Doge => Ok(3),
-        Asset::Etc | Asset::Eth | Asset::Usd | Asset::Eur => Err(KeyError::Asset(asset)),
+    match params_for(asset, NetworkName::Mainnet) {
+        Ok(params) if params.family() == Family::Bitcoin => Ok(params.slip44),
+        _ => Err(KeyError::Asset(asset)),
     }
 }
 

@@ -47,6 +47,20 @@ impl Asset {
         }
     }
 
+    /// The name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Asset::Btc => "Bitcoin",
+            Asset::Ltc => "Litecoin",
+            Asset::Doge => "Dogecoin",
+            Asset::Etc => "Ethereum Classic",
+            Asset::Eth => "Ether",
+            Asset::Usd => "US dollar",
+            Asset::Eur => "Euro",
+        }
+    }
+
     /// Decimal places of the minor unit.
     #[must_use]
     pub const fn decimals(self) -> u32 {

@@ -147,15 +147,7 @@ pub(crate) fn epoch(e: EpochNumber, rule: EpochRule) -> Markup {
 
 /// A coin's or currency's name.
 pub(crate) const fn asset_name(asset: Asset) -> &'static str {
-    match asset {
-        Asset::Btc => "Bitcoin",
-        Asset::Ltc => "Litecoin",
-        Asset::Doge => "Dogecoin",
-        Asset::Etc => "Ethereum Classic",
-        Asset::Eth => "Ether",
-        Asset::Usd => "US dollar",
-        Asset::Eur => "Euro",
-    }
+    asset.name()
 }
 
 /// A hash in internal byte order as block explorers write it.

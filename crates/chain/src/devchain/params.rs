@@ -1,6 +1,6 @@
 //! What a development chain is told at its creation: its coin and its rules.
 
-use crate::{ChainError, ChainParams, NetworkName, NextBits, SubsidyRule, params_for};
+use crate::{ChainError, ChainParams, NetworkName, Retarget, SubsidyRule, params_for};
 use gruve_units::{Algorithm, Asset, Duration, Hashes, Target};
 use ruint::aliases::U256;
 
@@ -114,15 +114,15 @@ impl DevParams {
             spacing_secs: u64::from(self.spacing_secs),
             segwit: self.segwit,
             mweb: false,
-            auxpow: false,
+            auxpow: None,
             subsidy_rule: SubsidyRule::Halving {
                 initial: self.subsidy,
                 interval: self.halving_interval.map_or(u64::MAX, u64::from),
             },
-            next_bits: match self.difficulty {
+            retarget: match self.difficulty {
                 // The premine has another target than what follows.
-                Difficulty::Fixed { .. } if self.premine_coins == 0 => NextBits::Same,
-                Difficulty::Fixed { .. } | Difficulty::Adjusting { .. } => NextBits::Unforeseeable,
+                Difficulty::Fixed { .. } if self.premine_coins == 0 => Retarget::Never,
+                Difficulty::Fixed { .. } | Difficulty::Adjusting { .. } => Retarget::Elsewhere,
             },
             ..base
         })

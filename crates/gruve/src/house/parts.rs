@@ -9,8 +9,8 @@ use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
 use gruve_chain::{
-    ChainError, ChainParams, GroupOptions, NetworkName, Node, NodeError, NodeGroup, RpcNode,
-    params_for,
+    ChainError, ChainParams, Family, GroupOptions, NetworkName, Node, NodeError, NodeGroup,
+    RpcNode, params_for,
 };
 use gruve_farm::{Farm, FarmError, HouseSecret, MachineOwner, NewMachine};
 use gruve_market::{Market, MarketConfig, MarketError};
@@ -265,6 +265,9 @@ pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
         NetworkConfig::Dev => NetworkName::Dev,
     };
     let mut params = params_for(lane.asset, network)?;
+    if params.family() != Family::Bitcoin {
+        return Err(ChainError::NoSuchChain { asset: lane.asset, network });
+    }
     if network == NetworkName::Dev {
         params.mweb = false;
         params.coinbase_maturity = lane.maturity.unwrap_or(params.coinbase_maturity);
