@@ -12,6 +12,7 @@
 //! extranonce, time, nonce and version it is asked for; the block is byte for byte what the node
 //! offered, with our coinbase before it.
 
+use crate::room::{COINBASE_SIGOPS_MAX, COINBASE_WEIGHT_MAX};
 use crate::script::{MAX_SHORT_PUSH, height_push};
 use crate::stamp;
 use crate::wire::{write_bytes, write_compact_size};
@@ -26,9 +27,6 @@ use std::sync::Arc;
 pub const MAX_EXTRANONCE_BYTES: usize = 12;
 /// Longest coinbase script the chains allow.
 const MAX_SCRIPT_BYTES: usize = 100;
-/// Heaviest coinbase: nodes keep 4,000 weight units free for it in a template; the margin is for
-/// the header and the count of transactions, which some count into it.
-const MAX_COINBASE_WEIGHT: usize = 3_600;
 
 /// What the house adds to a template.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -73,8 +71,11 @@ pub enum JobError {
     #[error("output {0} is negative or pays to an empty script")]
     Output(usize),
     /// The coinbase is heavier than the room nodes keep for it.
-    #[error("the coinbase weighs {0} units and may weigh {MAX_COINBASE_WEIGHT}: pay to fewer")]
-    TooHeavy(usize),
+    #[error("the coinbase weighs {0} units and may weigh {COINBASE_WEIGHT_MAX}: pay to fewer")]
+    TooHeavy(u64),
+    /// Its outputs have more signature operations than nodes keep free.
+    #[error("the coinbase has {0} signature operations and may have {COINBASE_SIGOPS_MAX}")]
+    Sigops(u64),
     /// The template's compact target is none.
     #[error("the template's bits {0:08x} are no target")]
     Bits(u32),
@@ -135,10 +136,7 @@ impl Job {
         let class_offset = suffix.len() - LOCK_TIME_BYTES - 1;
         let legacy_bytes = prefix.len() + spec.extranonce_len + suffix.len();
         let witness_bytes = if template.witness_commitment.is_some() { WITNESS_BYTES } else { 0 };
-        let weight = 4 * legacy_bytes + witness_bytes;
-        if weight > MAX_COINBASE_WEIGHT {
-            return Err(JobError::TooHeavy(weight));
-        }
+        check_room(4 * legacy_bytes + witness_bytes, &spec)?;
         Ok(Job { branch, template, spec, target, prefix, suffix_class_zero: suffix, class_offset })
     }
 
@@ -343,6 +341,22 @@ fn check_outputs(template: &Template, spec: &JobSpec) -> Result<(), JobError> {
     let paid: i128 = spec.pay_to.iter().map(|(_, value)| i128::from(*value)).sum();
     if paid != i128::from(template.coinbase_value) {
         return Err(JobError::Value { paid, earned: template.coinbase_value });
+    }
+    Ok(())
+}
+
+/// Whether the coinbase is within what is kept free for it.
+fn check_room(weight: usize, spec: &JobSpec) -> Result<(), JobError> {
+    let weight = u64::try_from(weight).unwrap_or(u64::MAX);
+    if weight > COINBASE_WEIGHT_MAX {
+        return Err(JobError::TooHeavy(weight));
+    }
+    // All other scripts of a coinbase of ours only push.
+    let of = |script: &[u8]| bitcoin::Script::from_bytes(script).count_sigops_legacy();
+    let sigops: usize = spec.pay_to.iter().map(|(script, _)| of(script)).sum();
+    let sigops = u64::try_from(sigops).unwrap_or(u64::MAX);
+    if sigops > COINBASE_SIGOPS_MAX {
+        return Err(JobError::Sigops(sigops));
     }
     Ok(())
 }

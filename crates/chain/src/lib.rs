@@ -6,6 +6,7 @@
 //! | [`params`] | one row of rules for each coin and network |
 //! | [`address`] | output scripts to addresses and back |
 //! | [`template`] | what a node offers to be mined |
+//! | [`room`] | what a template leaves free for our coinbase |
 //! | [`tip`] | what a node tells of a new block at once, and the empty block on it |
 //! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
@@ -34,6 +35,7 @@ pub mod job;
 pub mod node;
 pub mod nodes;
 pub mod params;
+pub mod room;
 pub mod rpc;
 pub mod script;
 pub mod stamp;

@@ -6,6 +6,7 @@
 //! that of its transactions. `coinbaseaux` is left out: Bitcoin Core has sent it empty for years.
 
 use crate::hash_text::{bytes_from_hex, hash_from_text};
+use crate::room::{self, Cost, Room};
 use crate::{ChainParams, hash_to_text};
 use gruve_units::{Blame, Blamed, Target};
 use serde_json::Value;
@@ -75,7 +76,12 @@ pub(crate) struct OfferedTx<'a> {
     data: &'a str,
     txid: Option<&'a str>,
     hash: &'a str,
+    fee: Option<i64>,
+    sigops: Option<u64>,
+    weight: Option<u64>,
 }
+
+type OfferedTxs = (Vec<TemplateTx>, Vec<Cost>);
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Offer<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -163,14 +169,15 @@ impl Template {
     ) -> Result<Template, TemplateError> {
         Template::read(&offer.head, params, |bytes_left| {
             check_count(offer.txs.len())?;
-            offer.txs.iter().map(|tx| tx_of(tx, bytes_left)).collect()
+            let read = |tx| Ok((tx_of(tx, bytes_left)?, cost_of(tx)));
+            offer.txs.iter().map(read).collect()
         })
     }
 
     fn read(
         gbt: &Value,
         params: &ChainParams,
-        txs: impl FnOnce(&mut usize) -> Result<Vec<TemplateTx>, TemplateError>,
+        txs: impl FnOnce(&mut usize) -> Result<OfferedTxs, TemplateError>,
     ) -> Result<Template, TemplateError> {
         check_rules(gbt, params)?;
         let height = u64_of(gbt, "height")?;
@@ -182,13 +189,13 @@ impl Template {
         let coinbase_value = i64::try_from(u64_of(gbt, "coinbasevalue")?)
             .map_err(|_| field("coinbasevalue", "does not fit 63 bits"))?;
         let mut bytes_left = MAX_BYTES;
-        let txs = txs(&mut bytes_left)?;
+        let (txs, costs) = txs(&mut bytes_left)?;
         let mweb = match optional(gbt, "mweb") {
             Some(_) if !params.mweb => return Err(field("mweb", "this chain has none")),
             Some(text) => Some(hex_of(text, "mweb", &mut bytes_left)?),
             None => None,
         };
-        let template = Template {
+        let mut template = Template {
             height,
             prev_hash: hash_of(gbt, "previousblockhash")?,
             version: version_of(gbt)?,
@@ -201,7 +208,31 @@ impl Template {
             mweb,
             longpoll_id: longpoll_id_of(gbt)?,
         };
+        let kept = Room::of(gbt, params.segwit).fitting(&costs);
+        template.keep(kept, room::fees(&costs[kept..])?)?;
         Ok(template)
+    }
+
+    /// Leaves out all transactions but the first so many; the others' fees are not earned then.
+    fn keep(&mut self, kept: usize, fees: i64) -> Result<(), TemplateError> {
+        if kept == self.txs.len() {
+            return Ok(());
+        }
+        if self.mweb.is_some() {
+            // Its last transaction belongs to the extension block, which may need others.
+            return Err(TemplateError::TooLarge("no room for a coinbase"));
+        }
+        self.coinbase_value = self
+            .coinbase_value
+            .checked_sub(fees)
+            .filter(|value| *value >= 0)
+            .ok_or(field("coinbasevalue", "less than the fees"))?;
+        self.txs.truncate(kept);
+        if self.witness_commitment.is_some() {
+            let wtxids: Vec<_> = self.txs.iter().map(|tx| tx.wtxid).collect();
+            self.witness_commitment = Some(witness_commitment_script(&wtxids));
+        }
+        Ok(())
     }
 
     /// The network target.
@@ -296,7 +327,7 @@ fn check_rules(gbt: &Value, params: &ChainParams) -> Result<(), TemplateError> {
     Ok(())
 }
 
-fn txs_of(gbt: &Value, bytes_left: &mut usize) -> Result<Vec<TemplateTx>, TemplateError> {
+fn txs_of(gbt: &Value, bytes_left: &mut usize) -> Result<OfferedTxs, TemplateError> {
     let list = gbt.get("transactions").and_then(Value::as_array);
     let list = list.ok_or(field("transactions", "not a list"))?;
     check_count(list.len())?;
@@ -306,9 +337,18 @@ fn txs_of(gbt: &Value, bytes_left: &mut usize) -> Result<Vec<TemplateTx>, Templa
         let hash = text(tx, "hash").unwrap_or_default();
         // What is there and no string is no id.
         let txid = optional(tx, "txid").map(|id| id.as_str().unwrap_or_default());
-        tx_of(&OfferedTx { data: &data, txid, hash: &hash }, bytes_left)
+        let number = |name| tx.get(name).and_then(Value::as_u64);
+        let fee = tx.get("fee").and_then(Value::as_i64);
+        let (sigops, weight) = (number("sigops"), number("weight"));
+        let tx = OfferedTx { data: &data, txid, hash: &hash, fee, sigops, weight };
+        Ok((tx_of(&tx, bytes_left)?, cost_of(&tx)))
     };
     list.iter().map(offered).collect()
+}
+
+fn cost_of(tx: &OfferedTx<'_>) -> Cost {
+    let bytes = u64::try_from(tx.data.len() / 2).unwrap_or(u64::MAX);
+    Cost { bytes, weight: tx.weight, sigops: tx.sigops, fee: tx.fee }
 }
 
 fn check_count(txs: usize) -> Result<(), TemplateError> {

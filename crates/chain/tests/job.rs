@@ -151,6 +151,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_is_built_keeps_to_what_nodes_leave_free_or_is_not_built(
+        height in 1u64..(1 << 40),
+        scripts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 1..40),
+        tag in prop::collection::vec(any::<u8>(), 0..=80),
+        extranonce_len in 0usize..=14,
+        segwit: bool,
+    ) {
+        let template = Arc::new(template(height, vec![], segwit));
+        let mut pay_to: Vec<_> = scripts.into_iter().map(|script| (script, 0)).collect();
+        pay_to[0].1 = template.coinbase_value;
+        let Ok(job) = Job::build(template, spec(tag, pay_to, extranonce_len)) else { return Ok(()) };
+        let extranonce = vec![7; extranonce_len];
+        let header = job.header(class(1), &extranonce, 0, 0, 0);
+        let block: Block = deserialize(&job.block(class(1), &extranonce, &header)).unwrap();
+        let coinbase = &block.txdata[0];
+        prop_assert!((2..=100).contains(&coinbase.input[0].script_sig.len()));
+        prop_assert!(block.weight().to_wu() <= 4_000);
+        prop_assert!(coinbase.total_sigop_cost(|_| None) <= 400);
+    }
+}
+
 #[test]
 fn the_stamp_is_no_part_of_what_the_branch_depends_on() {
     let template = Arc::new(template(700, vec![tx(1, true), tx(2, false)], true));
@@ -209,6 +232,9 @@ fn a_coinbase_that_no_node_would_take_is_not_built() {
     assert_eq!(refused(&|s| s.tag = vec![1; 76]), JobError::TagLength(76));
     let many = refused(&|s| s.pay_to.extend(vec![(vec![0x51; 34], 0); 30]));
     assert!(matches!(many, JobError::TooHeavy(_)), "{many}");
+    // Twenty operations each, as nodes count OP_CHECKMULTISIG without looking at the keys.
+    let costly = refused(&|s| s.pay_to.extend(vec![(vec![0xae], 0); 6]));
+    assert_eq!(costly, JobError::Sigops(120));
     let mut no_target = Template::clone(&template);
     no_target.bits = 0;
     assert_eq!(Job::build(Arc::new(no_target), usual_spec()).unwrap_err(), JobError::Bits(0));

@@ -107,6 +107,33 @@ fn more_than_a_block_can_hold_is_refused() {
     assert!(matches!(read(&gbt), Err(TemplateError::TooLarge(_))));
 }
 
+/// As a node that keeps less room than a coinbase of ours may take.
+#[test]
+fn transactions_that_leave_no_room_for_our_coinbase_are_left_out() {
+    let mut gbt = good();
+    let tx = |n: u8, weight: u64| {
+        let id = hex::encode([n; 32]);
+        json!({ "data": "00".repeat(60), "txid": id, "hash": id, "fee": u64::from(n), "sigops": 4,
+            "weight": weight })
+    };
+    let txs = [tx(1, 2_000_000), tx(2, 1_990_000), tx(3, 7_000), tx(4, 400)];
+    let ids = |n: u8| (1..=n).map(|n| [n; 32]).collect::<Vec<_>>();
+    gbt["transactions"] = json!(txs);
+    gbt["coinbasevalue"] = json!(5_000_000_010_u64);
+    gbt["default_witness_commitment"] = json!(hex::encode(witness_commitment_script(&ids(4))));
+    assert_eq!(read(&gbt).unwrap().txs.len(), 4, "no limit is stated");
+    gbt["weightlimit"] = json!(4_000_000);
+    let template = read(&gbt).unwrap();
+    assert_eq!(template.txs.len(), 2);
+    assert_eq!(template.coinbase_value, 5_000_000_003, "the fees of the others are not earned");
+    assert_eq!(template.witness_commitment, Some(witness_commitment_script(&ids(2))));
+    gbt["weightlimit"] = json!(8_000_000);
+    gbt["sigoplimit"] = json!(400 + 12);
+    assert_eq!(read(&gbt).unwrap().txs.len(), 3);
+    gbt["transactions"][3]["fee"] = Value::Null;
+    assert!(matches!(read(&gbt), Err(TemplateError::TooLarge(_))), "what is earned is unknown");
+}
+
 #[test]
 fn chains_without_witnesses_have_templates_without_them() {
     let doge = params_for(Asset::Doge, NetworkName::Regtest).unwrap();

@@ -127,8 +127,8 @@ impl Holder {
         };
         // Never executed, so it may be as long as it likes, in pushes of 520 bytes.
         let mut script = script.push_int(0).push_opcode(op::OP_IF);
-        for _ in 0..bytes.div_ceil(520) {
-            script = script.push_slice(PushBytesBuf::try_from(vec![0x5a; 520]).unwrap());
+        for part in vec![0x5a; bytes].chunks(520) {
+            script = script.push_slice(PushBytesBuf::try_from(part.to_vec()).unwrap());
         }
         script.push_opcode(op::OP_ENDIF).into_script()
     }

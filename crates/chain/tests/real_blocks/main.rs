@@ -5,7 +5,9 @@
 mod btc;
 #[path = "../devchain_support/mod.rs"]
 mod devchain_support;
+mod limits;
 mod locks;
+mod ltc;
 mod mine;
 #[path = "../real_node/mod.rs"]
 mod real_node;

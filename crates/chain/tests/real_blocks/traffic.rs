@@ -78,9 +78,7 @@ impl Traffic {
             mine.send(&sweep).await;
             self.made.push((sweep, vec![Lock::P2wpkh]));
         }
-        for tx in std::mem::take(&mut self.next) {
-            mine.send(&tx).await;
-        }
+        self.send_next(mine).await;
         for locked in std::mem::take(&mut self.locked) {
             if let Some(why) = mine.refusal(&locked.tx).await {
                 assert!(why.contains("non-final") || why.contains("non-BIP68-final"), "{why}");
@@ -90,6 +88,13 @@ impl Traffic {
                 mine.expected.push(locked.tx.compute_txid());
                 self.opened.push(locked.lock);
             }
+        }
+    }
+
+    /// What was left for this block.
+    pub async fn send_next(&mut self, mine: &mut Mine) {
+        for tx in std::mem::take(&mut self.next) {
+            mine.send(&tx).await;
         }
     }
 
@@ -214,6 +219,22 @@ impl Traffic {
                 script_pubkey: holder.script(Lock::P2wpkh),
             });
             mine.send(&holder.spend(&[coin], outputs)).await;
+        }
+    }
+
+    /// For the next block: so many payments that do not hang on each other.
+    pub async fn crowd(&mut self, mine: &mut Mine, payments: usize) {
+        let holder = Holder::new();
+        let outputs = vec![holder.output(Lock::P2pkh, PART / 10); payments];
+        let coin = self.cash();
+        let mut all = outputs;
+        let parts = PART / 10 * u64::try_from(payments).unwrap();
+        all.push(holder.output(Lock::P2wpkh, coin.out.value.to_sat() - parts - FEE));
+        let made = holder.spend(&[coin], all);
+        mine.send(&made).await;
+        for coin in coins_of(&made, &vec![Lock::P2pkh; payments]) {
+            let out = holder.output(Lock::P2wpkh, PART / 10 - 400);
+            self.next.push(holder.spend(&[coin], vec![out]));
         }
     }
 }
