@@ -229,7 +229,7 @@ mod tests {
         #[test]
         fn what_is_signed_is_read_back_with_its_sender(
             nonce: u64, price: [u8; 32], value: [u8; 32], to: [u8; 20], chain in 1u64..u64::MAX / 4,
-            key in 1u8.., data: Vec<u8>,
+            key in 1u8..=254, data: Vec<u8>,
         ) {
             let key = SecretKey::from_slice(&[key; 32]).unwrap();
             let (price, value) = (U256::from_be_bytes(price), U256::from_be_bytes(value));
