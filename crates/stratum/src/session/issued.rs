@@ -60,7 +60,9 @@ impl IssuedJobs {
             class: j.class,
             seen: j.seen.iter().flat_map(|s| s.keys()).copied().collect(),
         };
-        self.jobs.iter().map(kept).collect()
+        // Of two restarts with no job in between, the first one's are still waiting.
+        let waiting = self.resumed.iter().flat_map(|r| r.iter().cloned());
+        waiting.chain(self.jobs.iter().map(kept)).collect()
     }
 
     /// Those of an earlier program.

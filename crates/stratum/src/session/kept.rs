@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A job as it was given, and the shares of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct KeptJob {
     pub(super) job: JobId,
     pub(super) class: Class,
@@ -88,7 +88,8 @@ impl Session {
     }
 
     /// A session that goes on where an earlier program left it; `None` for bytes that are none.
-    pub(crate) fn resume(rules: Arc<SessionRules>, kept: &[u8], now: Timestamp) -> Option<Session> {
+    #[must_use]
+    pub fn resume(rules: Arc<SessionRules>, kept: &[u8], now: Timestamp) -> Option<Session> {
         let kept: Kept = postcard::from_bytes(kept).ok()?;
         let (easiest, hardest) = rules.class_range;
         let clamp = |class: Class| class.clamp(easiest, hardest);

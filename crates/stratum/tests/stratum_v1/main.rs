@@ -4,7 +4,6 @@
 mod bad_inputs;
 mod dev_chain;
 mod firmware;
-mod fuzz;
 mod gateway;
 mod handover;
 mod hostile;

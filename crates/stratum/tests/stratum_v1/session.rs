@@ -4,9 +4,12 @@ use crate::miner::{
     EASY, EN2, FIRST, HARD, Miner, NTIME, class, client_job, code, job, method, rules, template,
 };
 use gruve_pow::sha256d;
+use gruve_stratum::protocol::{Protocol as _, Work};
+use gruve_stratum::session::Session;
 use gruve_units::{Duration, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
+use std::sync::Arc;
 
 fn find_nonce(notify: &Value, k: u8, from: u32) -> u32 {
     let job = client_job(notify);
@@ -160,6 +163,23 @@ fn what_the_log_refuses_is_not_accepted_and_may_come_again() {
     let standing = miner.standing();
     assert_eq!((standing.accepted, standing.rejected), (1, 3));
     assert_eq!(miner.log.len(), 1);
+}
+
+#[test]
+fn a_share_is_remembered_over_two_restarts_with_no_job_in_between() {
+    let mut miner = Miner::working();
+    let id = miner.job_id();
+    assert_eq!(code(&miner.submit(&id, EN2, NTIME, 1)), 0);
+    for _ in 0..2 {
+        let kept = miner.session.keep().unwrap();
+        miner.session = Session::resume(Arc::new(rules()), &kept, miner.now).unwrap();
+    }
+    let work = Work::Header(Arc::new(miner.work.clone().unwrap()));
+    let mut said = Vec::new();
+    miner.session.work(&work, miner.now, &mut said);
+    assert!(said.is_empty(), "the miner has this job");
+    assert_eq!(code(&miner.submit(&id, EN2, NTIME, 1)), 22);
+    assert_eq!(code(&miner.submit(&id, EN2, NTIME, 2)), 0);
 }
 
 #[test]
