@@ -29,9 +29,9 @@ pub(crate) struct Endpoint {
 
 /// An answer as it came.
 pub(super) struct Answer {
-    method: &'static str,
+    pub(super) method: &'static str,
     pub(super) id: u64,
-    status: StatusCode,
+    pub(super) status: StatusCode,
     pub(super) body: Bytes,
 }
 

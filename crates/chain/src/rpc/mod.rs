@@ -12,6 +12,8 @@
 //! went stale. Every call here may be repeated.
 
 mod amount;
+#[cfg(feature = "fuzzing")]
+pub mod doors;
 mod gbt;
 pub(crate) mod http;
 mod tip;

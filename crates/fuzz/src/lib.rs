@@ -1,0 +1,93 @@
+//! What random input must not do to any wire: one function a wire, two drivers.
+//!
+//! | driver | where | input |
+//! |---|---|---|
+//! | libFuzzer, guided by coverage, for as long as one likes | `fuzz/`, run by `scripts/fuzz` | grows from the seeds |
+//! | seeded mutation, the same every time, some seconds | `tests/short.rs`, part of every test run | the seeds, changed |
+//!
+//! A target takes any bytes and panics when a promise does not hold. The seeds are files in
+//! `testdata/fuzz/NAME/`; inputs that once broke something stay there.
+//!
+//! May know every room below the house, and (feature `house`) its configuration. Nothing knows it.
+
+// Its whole work is to fail loudly.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+pub mod blocks;
+#[cfg(feature = "house")]
+pub mod config;
+pub mod ethash;
+mod input;
+mod jobs;
+mod ledger;
+pub mod mutate;
+pub mod node_answers;
+pub mod noise;
+pub mod proxy;
+mod secret;
+pub mod share_log;
+pub mod v1_lines;
+mod v1_rig;
+pub mod v1_session;
+pub mod v2_session;
+
+/// A wire under random input.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name: of its seeds' folder and of its libFuzzer program.
+    pub name: &'static str,
+    /// Runs one input; panics when a promise does not hold.
+    pub run: fn(&[u8]),
+    /// Pieces that seeded mutation splices in; libFuzzer finds its own.
+    pub words: &'static [&'static [u8]],
+}
+
+/// Words of JSON and of lines.
+const JSON_WORDS: &[&[u8]] = &[
+    b"\n",
+    b"\r\n",
+    b"\"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"null",
+    b"1e400",
+    b"-1",
+    b"\\u0000",
+    b"\xff\xfe",
+    b"18446744073709551616",
+    b"\"params\":",
+];
+
+#[cfg(feature = "house")]
+const TOML_WORDS: &[&[u8]] =
+    &[b"\n", b"\"", b"[[lane]]\n", b"[[plan]]\n", b"-1", b"9223372036854775808", b"nan", b"= "];
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "blocks", run: blocks::run, words: &[b"\xff\xff\xff\xff", b"\0\x01", b"\xfd"] },
+    #[cfg(feature = "house")]
+    Target { name: "config", run: config::run, words: TOML_WORDS },
+    Target { name: "ethash", run: ethash::run, words: JSON_WORDS },
+    Target { name: "node_answers", run: node_answers::run, words: JSON_WORDS },
+    Target { name: "noise", run: noise::run, words: &[] },
+    Target {
+        name: "proxy",
+        run: proxy::run,
+        words: &[b"\x03\0\x04\0\0\0\0", b"\xff\xff", b"\0\0", b"PROXY TCP4 "],
+    },
+    Target { name: "share_log", run: share_log::run, words: &[b"GVFR", b"GRUVELG1"] },
+    Target { name: "v1_lines", run: v1_lines::run, words: JSON_WORDS },
+    Target { name: "v1_session", run: v1_session::run, words: &[] },
+    Target { name: "v2_session", run: v2_session::run, words: &[] },
+];
+
+/// The target of that name.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn target(name: &str) -> Target {
+    *TARGETS.iter().find(|t| t.name == name).expect("a target of that name")
+}

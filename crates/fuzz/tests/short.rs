@@ -1,0 +1,74 @@
+//! Every target on its seeds and on some thousands of changed ones, the same every time.
+//! `GRUVE_LONG=1` runs twenty times as many; for hours there is `scripts/fuzz`.
+
+use gruve_fuzz::{mutate, target};
+
+fn short(name: &str, rounds: u64) {
+    let times = if std::env::var_os("GRUVE_LONG").is_some() { 20 } else { 1 };
+    mutate::run(&target(name), rounds * times);
+}
+
+#[test]
+fn no_lines_make_a_v1_session_panic_or_speak_garbled_or_understand_one_line_in_two_ways() {
+    short("v1_lines", 3_000);
+}
+
+#[test]
+fn no_sequence_makes_a_v1_session_count_a_share_twice_or_leave_a_request_unanswered() {
+    short("v1_session", 4_000);
+}
+
+#[test]
+fn no_bytes_make_the_proxy_header_panic_or_reach_beyond_its_bound() {
+    short("proxy", 30_000);
+}
+
+#[test]
+fn no_sequence_makes_a_v2_session_acknowledge_what_is_not_stored_or_count_twice() {
+    short("v2_session", 500);
+}
+
+#[test]
+fn no_bytes_make_noise_panic_or_let_a_changed_frame_through() {
+    short("noise", 300);
+}
+
+#[test]
+fn no_sequence_over_three_ethash_dialects_counts_a_nonce_twice() {
+    short("ethash", 3_000);
+}
+
+#[test]
+fn no_damage_to_a_share_log_panics_or_is_read_as_something_else() {
+    short("share_log", 150);
+}
+
+#[test]
+fn no_answer_of_a_node_panics_or_is_read_in_two_ways() {
+    short("node_answers", 3_000);
+}
+
+#[test]
+fn no_bytes_as_block_transaction_or_address_panic_or_are_read_otherwise_than_by_others() {
+    short("blocks", 8_000);
+}
+
+#[cfg(feature = "house")]
+#[test]
+fn no_text_as_configuration_panics_or_is_refused_without_a_reason() {
+    short("config", 1_000);
+}
+
+#[cfg(feature = "house")]
+#[test]
+fn every_target_has_its_libfuzzer_program() {
+    let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/fuzz_targets");
+    let mut files: Vec<_> = std::fs::read_dir(programs)
+        .expect("the programs")
+        .map(|f| f.expect("a file").file_name().into_string().expect("a name"))
+        .collect();
+    files.sort();
+    let mut names: Vec<_> = gruve_fuzz::TARGETS.iter().map(|t| format!("{}.rs", t.name)).collect();
+    names.sort();
+    assert_eq!(files, names);
+}
