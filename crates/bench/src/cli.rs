@@ -8,6 +8,7 @@ use crate::floor::{self, FloorOptions};
 use crate::gateway::{self, HouseOptions};
 use crate::idle::{IdleOptions, idle};
 use crate::mix::Mix;
+use crate::soak::{SoakOptions, soak};
 use crate::sockets;
 use crate::storm::{StormOptions, storm};
 use crate::submit::{SubmitOptions, submit};
@@ -47,6 +48,8 @@ pub enum Mode {
     Storm(StormArgs),
     /// Holds many connections: what they cost in memory, and whether it grows.
     Idle(IdleArgs),
+    /// Holds more connections than one process may have, on several gateways of our own.
+    Soak(SoakArgs),
     /// Runs the floor server: parses, hashes, answers, and nothing else. A yardstick, not a pool.
     Floor(FloorArgs),
     /// Runs Gruve's own gateway on a stand-in node, with its share log, to be measured.
@@ -146,6 +149,27 @@ pub struct IdleArgs {
     /// The server's process on this machine, whose memory to look at.
     #[arg(long)]
     pub pid: Option<u32>,
+}
+
+/// `soak`
+#[derive(Clone, Debug, Args)]
+pub struct SoakArgs {
+    /// Connections over all gateways.
+    #[arg(long, default_value_t = 50_000)]
+    pub clients: usize,
+    /// Gateway processes, each with a generator process; one may have as many connections as it may
+    /// have file descriptors, less some 500.
+    #[arg(long, default_value_t = 3)]
+    pub gateways: usize,
+    /// For how long, once all have a job.
+    #[arg(long, default_value = "1h", value_parser = parse_span)]
+    pub duration: Duration,
+    /// How often to look at the gateways' memory.
+    #[arg(long, default_value = "30s", value_parser = parse_span)]
+    pub sample: Duration,
+    /// Send a share on each connection this often.
+    #[arg(long, value_parser = parse_span)]
+    pub share_every: Option<Duration>,
 }
 
 /// `submit`
@@ -249,6 +273,14 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
             let report = idle(&a.options()?)?;
             show(json, &report, || print::idle(&report))
         }
+        Mode::Soak(a) => {
+            let report = soak(&a.options(leading)?)?;
+            show(json, &report, || print::soak(&report))?;
+            if report.is_clean() {
+                return Ok(());
+            }
+            Err(BenchError::Options("connections were closed, or shares lost".to_owned()))
+        }
         Mode::Floor(a) => {
             let FloorArgs { listen, class, refresh } = a;
             let options = FloorOptions { listen, class: class_of(class)?, refresh };
@@ -295,16 +327,34 @@ impl CompareArgs {
     fn options(&self, leading: &[&str]) -> Result<CompareOptions, BenchError> {
         let pinned = |core| (!self.unpinned).then_some(core);
         Ok(CompareOptions {
-            program: Program {
-                path: std::env::current_exe().map_err(BenchError::Spawn)?,
-                leading: leading.iter().map(OsString::from).collect(),
-            },
+            program: this_program(leading)?,
             columns: if self.columns.is_empty() { Column::all() } else { self.columns.clone() },
             rounds: self.rounds,
             warmup: self.warmup,
             duration: self.duration,
             server_core: pinned(self.server_core),
             generator_core: pinned(self.generator_core),
+        })
+    }
+}
+
+/// How this program starts itself.
+fn this_program(leading: &[&str]) -> Result<Program, BenchError> {
+    Ok(Program {
+        path: std::env::current_exe().map_err(BenchError::Spawn)?,
+        leading: leading.iter().map(OsString::from).collect(),
+    })
+}
+
+impl SoakArgs {
+    fn options(&self, leading: &[&str]) -> Result<SoakOptions, BenchError> {
+        Ok(SoakOptions {
+            program: this_program(leading)?,
+            clients: self.clients,
+            gateways: self.gateways,
+            duration: self.duration,
+            sample: self.sample,
+            share_every: self.share_every,
         })
     }
 }

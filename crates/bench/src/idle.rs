@@ -6,7 +6,7 @@ use crate::fleet::{Driver, Fleet, FleetOptions, nanos};
 use crate::mix::Kind;
 use crate::sockets::{now_ns, resident_bytes};
 use crate::wire::Outcome;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A soak.
@@ -27,7 +27,7 @@ pub struct IdleOptions {
 }
 
 /// What was found.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IdleReport {
     /// Connections that had a job.
     pub clients: usize,

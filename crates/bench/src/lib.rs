@@ -6,6 +6,7 @@
 //! | [`cli`] | `gruve bench stratum` and its modes |
 //! | [`submit()`] | shares a second, latency at a rate, mixes of good and bad |
 //! | [`broadcast()`], [`storm()`], [`idle()`] | a job to everybody; many connections at once; many for long |
+//! | [`soak()`] | more for long than one process may have, on several gateways |
 //! | [`floor`] | the least a server can do: parse, hash, answer |
 //! | [`gateway`], `stand_in` | the real gateway on a stand-in node |
 //! | [`compare()`] | the two in turn, each on one core, and their ratio |
@@ -36,6 +37,7 @@ mod log_cost;
 mod mix;
 mod print;
 mod shares;
+mod soak;
 mod sockets;
 mod stand_in;
 mod storm;
@@ -50,5 +52,6 @@ pub use fleet::FleetOptions;
 pub use histogram::{Histogram, Quantiles};
 pub use idle::{IdleOptions, IdleReport, idle};
 pub use mix::{Kind, Mix};
+pub use soak::{SoakOptions, SoakPart, SoakReport, soak};
 pub use storm::{StormOptions, StormReport, storm};
 pub use submit::{KindReport, SubmitOptions, SubmitReport, submit};

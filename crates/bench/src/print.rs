@@ -3,6 +3,7 @@
 use crate::broadcast::BroadcastReport;
 use crate::histogram::Quantiles;
 use crate::idle::IdleReport;
+use crate::soak::SoakReport;
 use crate::storm::StormReport;
 use crate::submit::SubmitReport;
 use std::fmt::Write as _;
@@ -86,10 +87,7 @@ pub(crate) fn storm(report: &StormReport) -> String {
 
 /// A soak.
 pub(crate) fn idle(report: &IdleReport) -> String {
-    let mib = |bytes: Option<u64>| {
-        bytes
-            .map_or_else(|| "unknown".to_owned(), |b| format!("{:.1} MiB", f64_of(b) / 1_048_576.0))
-    };
+    let mib = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), mib);
     let mut text = format!("{} connections held for {:.0} s\n", report.clients, report.seconds);
     let _ = writeln!(
         text,
@@ -109,6 +107,29 @@ pub(crate) fn idle(report: &IdleReport) -> String {
     );
     ended(&mut text, report.closed, report.refused, report.closed_because.as_deref());
     text
+}
+
+/// A soak over several gateways.
+pub(crate) fn soak(report: &SoakReport) -> String {
+    let mut text = format!("{} connections, {} gateways\n", report.clients, report.gateways.len());
+    for gateway in &report.gateways {
+        text.push_str(&idle(&gateway.held));
+        if let Some((settled, grown)) = gateway.resident_settled.zip(gateway.grown_bytes) {
+            let sign = if grown < 0 { '-' } else { '+' };
+            let _ = writeln!(
+                text,
+                "  resident after a quarter of the time: {}; from then to the end {sign}{}",
+                mib(settled),
+                mib(grown.unsigned_abs())
+            );
+        }
+        let _ = writeln!(text, "  shares in its log: {}", gateway.counted);
+    }
+    text
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.2} MiB", f64_of(bytes) / 1_048_576.0)
 }
 
 #[allow(clippy::cast_precision_loss)] // for display
