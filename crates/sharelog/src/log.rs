@@ -4,7 +4,9 @@ use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::sync::{self, SyncBell};
 use crate::{BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec, summary};
-use gruve_units::{Duration, EpochNumber, JobId, Timestamp};
+use gruve_units::{
+    Duration, EpochNumber, Histogram, HistogramCounts, JobId, TIME_BOUNDS_NS, Timestamp,
+};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -78,6 +80,8 @@ pub(crate) struct Shared {
     /// Rung after every sync, for threads that wait.
     sync_bell: Condvar,
     pub(crate) bell: SyncBell,
+    /// How long syncs took.
+    sync_times: Histogram,
     first_segment: AtomicU64,
 }
 
@@ -136,6 +140,7 @@ impl ShareLog {
             sync_seen: Mutex::new(()),
             sync_bell: Condvar::new(),
             bell: SyncBell::default(),
+            sync_times: Histogram::new(TIME_BOUNDS_NS),
             first_segment: AtomicU64::new(found.first_segment),
         });
         let for_thread = Arc::clone(&shared);
@@ -269,6 +274,12 @@ impl ShareLog {
             }
             guard = shared.sync_bell.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// How long the syncs of this log's life took, nanoseconds each.
+    #[must_use]
+    pub fn sync_times(&self) -> HistogramCounts {
+        self.shared().sync_times.read()
     }
 
     /// Waits until there is something at or after `position`.
@@ -473,7 +484,10 @@ impl Shared {
         if self.synced.borrow().position >= end {
             return Ok(());
         }
-        if let Err(e) = file.sync_data() {
+        let begun = std::time::Instant::now();
+        let done = file.sync_data();
+        self.sync_times.add_time(begun.elapsed());
+        if let Err(e) = done {
             tracing::error!(error = %e, "the share log cannot be synced");
             self.fail(&mut self.lock());
             return Err(LogError::Stopped("sync"));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this one | options, start, figures, stop |
 //! | `registry` | who is connected, from where, of whom |
+//! | `tally` | what is counted for those who watch |
 //! | `arriving` | accepting, dealing out, logging in |
 //! | `serving` | one thread's loop: events, commands, time |
 //! | `round` | the phases of a round, many connections at a time |
@@ -23,8 +24,10 @@ mod round;
 mod serving;
 mod slab;
 mod solving;
+mod tally;
 
 pub use handover::{HandOver, KeptConnection};
+pub use tally::{ConnectionFigures, GatewayFigures};
 
 use crate::error::StratumError;
 use crate::limits;
@@ -41,12 +44,12 @@ use gruve_units::Timestamp;
 use gruve_units::{Algorithm, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId};
 use handover::{LEAVING_MAX, Left};
 use hashers::Hashers;
-use registry::Registry;
 use serving::{Command, Loop, Post, Shared};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::mpsc;
+use tally::Tally;
 use tokio::task::JoinHandle;
 
 /// How long a shutdown waits for sessions to end.
@@ -210,7 +213,7 @@ pub struct GatewayTotals {
 /// A running gateway. Dropping it ends all sessions; [`Gateway::shutdown`] also waits for them.
 pub struct Gateway {
     addresses: Vec<SocketAddr>,
-    registry: Arc<Registry>,
+    shared: Arc<Shared>,
     loops: Vec<Post>,
     threads: Vec<std::thread::JoinHandle<()>>,
     waking: JoinHandle<()>,
@@ -250,6 +253,7 @@ impl Gateway {
             rules,
             ethash,
             registry: Arc::default(),
+            tally: Tally::new(options.threads.max(1)),
             hashers: Hashers::start(algorithm, options.hash_threads)
                 .map_err(StratumError::Listen)?,
             lane,
@@ -272,7 +276,6 @@ impl Gateway {
             addresses.push(listener.address().map_err(StratumError::Listen)?);
             listeners.push(listener);
         }
-        let registry = Arc::clone(&shared.registry);
         let waking_for = shared.lane.jobs();
         let (loops, threads) = start_loops(&shared, listeners, options.threads.max(1))?;
         for (post, kept) in loops.iter().cycle().zip(options.kept) {
@@ -280,16 +283,7 @@ impl Gateway {
         }
         let waking = tokio::spawn(wake_for_jobs(waking_for, loops.clone()));
         let saving = tokio::spawn(save_now_and_then(Arc::clone(&classes)));
-        Ok(Gateway {
-            addresses,
-            registry,
-            loops,
-            threads,
-            waking,
-            classes,
-            saving,
-            next_extranonce,
-        })
+        Ok(Gateway { addresses, shared, loops, threads, waking, classes, saving, next_extranonce })
     }
 
     /// Where it listens: the first socket.
@@ -326,7 +320,23 @@ impl Gateway {
     /// Counters.
     #[must_use]
     pub fn totals(&self) -> GatewayTotals {
-        self.registry.totals()
+        self.shared.registry.totals()
+    }
+
+    /// All that is counted, and how it stands. Asks no loop.
+    #[must_use]
+    pub fn figures(&self) -> GatewayFigures {
+        let Shared { lane, registry, rules, hashers, tally, .. } = &*self.shared;
+        let count = |n: usize| n as u64;
+        GatewayFigures {
+            turned_away: registry.turned_away(),
+            hostile_addresses: count(registry.hostile_addresses()),
+            syncs: lane.share_log().sync_times(),
+            shares_held: count(rules.seen.held()),
+            shares_held_max: count(rules.seen.max()),
+            hashes_waiting: count(hashers.waiting()),
+            ..tally.read(lane.id().clone())
+        }
     }
 
     /// Stops serving and leaves the sockets, and every session that can go on, to another gateway.

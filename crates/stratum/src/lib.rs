@@ -55,8 +55,8 @@ mod work;
 pub use difficulty::{class_of_wire_difficulty, target_of_wire_difficulty};
 pub use error::StratumError;
 pub use gateway::{
-    Gateway, GatewayOptions, GatewayTotals, HandOver, KeptConnection, ListenKind, Listening,
-    SessionInfo, handles_for_miners,
+    ConnectionFigures, Gateway, GatewayFigures, GatewayOptions, GatewayTotals, HandOver,
+    KeptConnection, ListenKind, Listening, SessionInfo, handles_for_miners,
 };
 pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX};
 pub use machines::{Authorized, Machines, Refused, Stamps};

@@ -37,6 +37,14 @@ pub enum Work {
 }
 
 impl Work {
+    /// When the newest job was made, where that is known.
+    pub(crate) fn made(&self) -> Option<std::time::Instant> {
+        match self {
+            Work::Header(state) => Some(state.current.made()),
+            Work::Ethash(_) => None,
+        }
+    }
+
     /// The same without the oldest job; `None` when there is only one, or where jobs are not
     /// forgotten so.
     pub(crate) fn without_oldest(&self) -> Option<Work> {
@@ -57,6 +65,8 @@ pub struct Round {
     pub candidates: Vec<Candidate>,
     /// What sessions keep for their answers: request ids and the like.
     pub notes: Vec<u8>,
+    /// Shares that were refused at once, whose answers stand in the text: to be counted.
+    pub refused: Vec<Refusal>,
 }
 
 /// One connection's part of a round: where its text and its candidates begin and end.
@@ -74,6 +84,7 @@ impl Round {
         self.text.clear();
         self.candidates.clear();
         self.notes.clear();
+        self.refused.clear();
     }
 
     /// Lets a session receive; gives its part, how many bytes it took, and its step.

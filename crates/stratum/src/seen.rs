@@ -66,6 +66,12 @@ impl SeenBudget {
         self.held.load(Ordering::Relaxed)
     }
 
+    /// Keys held at most.
+    #[must_use]
+    pub const fn max(&self) -> usize {
+        self.max
+    }
+
     /// Whether there is room for another.
     #[must_use]
     pub fn is_spent(&self) -> bool {

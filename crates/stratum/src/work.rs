@@ -7,11 +7,14 @@ use gruve_pow::lanes::Prefix;
 use gruve_units::{Algorithm, Class, JobId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// A job and what has been encoded of it.
 #[derive(Debug)]
 pub struct LiveJob {
     job: Job,
+    /// When it was made, to measure how long it takes to the last miner.
+    made: Instant,
     /// The coinbase's whole blocks before the extranonce, hashed once for all shares.
     beginning: Prefix,
     /// `mining.notify` by class and cleanness: at most 202, in practice a handful.
@@ -22,13 +25,24 @@ impl LiveJob {
     /// Not yet given to anybody.
     #[must_use]
     pub fn new(job: Job) -> LiveJob {
-        LiveJob { beginning: Prefix::of(job.coinbase_prefix()), job, encoded: Mutex::default() }
+        LiveJob {
+            beginning: Prefix::of(job.coinbase_prefix()),
+            job,
+            made: Instant::now(),
+            encoded: Mutex::default(),
+        }
     }
 
     /// The job.
     #[must_use]
     pub fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn made(&self) -> Instant {
+        self.made
     }
 
     /// The beginning of its coinbase, hashed.

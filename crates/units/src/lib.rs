@@ -16,6 +16,7 @@ mod clock;
 mod entropy;
 mod epoch;
 mod hashrate;
+mod histogram;
 mod ids;
 mod steady;
 mod target;
@@ -28,6 +29,7 @@ pub use clock::{Clock, Duration, ManualClock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use epoch::{EpochNumber, EpochRule};
 pub use hashrate::Hashrate;
+pub use histogram::{Histogram, HistogramCounts, TIME_BOUNDS_NS};
 pub use ids::{
     AccountId, ContractId, IdError, InvoiceId, JobId, LaneId, MachineId, PayoutId, QuoteId, SiteId,
 };

@@ -62,6 +62,7 @@ impl EthSession {
             }
             Err(refusal) => {
                 Form::of(&request.method).refused(&mut round.text, request.id, "false", refusal);
+                round.refused.push(refusal);
                 self.note_refused(refusal).map_or(Step::Continue, Step::Close)
             }
         }

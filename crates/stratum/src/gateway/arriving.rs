@@ -4,6 +4,7 @@ use super::connection::{Connection, Ended, Waiting};
 use super::registry::Seat;
 use super::serving::{Command, Loop, Shared};
 use super::slab::Key;
+use super::tally::{Kind, LoginOutcome};
 use super::{ListenKind, Listening};
 use crate::limits;
 use crate::machines::Refused;
@@ -99,7 +100,7 @@ impl Loop {
                 Ok(()) => registry.seat_behind(*all_max),
                 Err(error) => {
                     tracing::debug!(%peer, %error, "a connection is not taken");
-                    registry.turn_away();
+                    registry.turn_away("proxy");
                     None
                 }
             },
@@ -131,12 +132,14 @@ impl Loop {
             self.desk.out.clear();
         }
         let mut connection = Connection::new(stream, peer, seat, session, transport, now);
+        connection.kind = Kind::of(&kind);
         connection.header = is_proxied.then(Vec::new);
         self.register(connection);
     }
 
     /// Gives a connection its place and its events.
     pub(super) fn register(&mut self, connection: Connection) -> Option<Key> {
+        self.shared.tally.open(connection.kind);
         let key = self.connections.insert(connection);
         let interest = Interest::READABLE | Interest::WRITABLE;
         let stream = self.connections.get_mut(key)?.stream();
@@ -160,8 +163,16 @@ impl Loop {
                 asking.machines.authorize(asking.lane.id(), &user, &given).await
             });
             let outcome = match tokio::time::timeout(AUTHORIZE_MAX, asked).await {
-                Ok(Ok(outcome)) => outcome,
-                _ => Err(Refused("the login could not be checked: try again".into())),
+                Ok(Ok(outcome)) => {
+                    if outcome.is_err() {
+                        shared.tally.login(LoginOutcome::Refused);
+                    }
+                    outcome
+                }
+                _ => {
+                    shared.tally.login(LoginOutcome::Failed);
+                    Err(Refused("the login could not be checked: try again".into()))
+                }
             };
             let outcome = outcome.map(|who| {
                 let class = shared.classes.get(who.machine, shared.clock.now());
@@ -180,10 +191,13 @@ impl Loop {
         now: Timestamp,
     ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Ok(admitted) = &outcome
-            && !connection.seat.claim(admitted.who.owner, self.shared.per_account_max)
-        {
-            outcome = Err(Refused("too many connections of this account".into()));
+        if let Ok(admitted) = &outcome {
+            if connection.seat.claim(admitted.who.owner, self.shared.per_account_max) {
+                self.shared.tally.login(LoginOutcome::Accepted);
+            } else {
+                self.shared.tally.login(LoginOutcome::AccountFull);
+                outcome = Err(Refused("too many connections of this account".into()));
+            }
         }
         connection.waiting = Waiting::No;
         let mut out = std::mem::take(&mut self.desk.out);

@@ -5,6 +5,7 @@
 //! [`crate::limits::WRITE_MAX`] ends the connection.
 
 use super::registry::Seat;
+use super::tally::Kind;
 use crate::limits;
 use crate::protocol::Protocol;
 use crate::proxy::{self, ProxyError, ProxyHeader};
@@ -92,6 +93,9 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     pub(super) seat: Seat,
     pub(super) peer: SocketAddr,
+    pub(super) kind: Kind,
+    /// When what is to be read was seen, microseconds of the loop's life (they wrap).
+    pub(super) seen_us: u32,
     /// What there is of the proxy's header, while it is awaited.
     pub(super) header: Option<Vec<u8>>,
     pub(super) connected_at: Timestamp,
@@ -136,6 +140,8 @@ impl Connection {
             transport,
             seat,
             peer,
+            kind: Kind::V1,
+            seen_us: 0,
             header: None,
             noted: None,
             connected_at: now,

@@ -24,6 +24,8 @@ pub(super) struct Parcel {
     pub(super) part: Part,
     /// Bytes they came in.
     pub(super) taken: usize,
+    /// When they were seen: see [`super::connection::Connection`].
+    pub(super) seen_us: u32,
     /// What comes after its answers.
     pub(super) step: Step,
     /// The answers so far, in order.
@@ -95,6 +97,13 @@ impl Hashers {
         self.pool.is_some()
     }
 
+    /// Candidates that wait or are in their turn.
+    pub(super) fn waiting(&self) -> usize {
+        let Some(pool) = &self.pool else { return 0 };
+        let left = |p: &Parcel| p.part.candidates.1 - p.part.candidates.0 - p.solved.len();
+        pool.lock().parcels.iter().map(left).sum()
+    }
+
     /// Takes a parcel; it comes back as [`Command::Hashed`].
     pub(super) fn take(&self, parcel: Parcel) {
         if let Some(pool) = &self.pool {
@@ -149,6 +158,7 @@ mod tests {
                 round,
                 part: Part { text: (0, 0), candidates: (0, count) },
                 taken: 0,
+                seen_us: 0,
                 step: Step::Continue,
                 solved: Vec::new(),
                 post: post.clone(),

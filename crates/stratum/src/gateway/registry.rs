@@ -7,6 +7,7 @@
 //! Stale and doubled shares, silence and slow reading are not hostile.
 
 use super::GatewayTotals;
+use super::tally::{Named, TURNED_AWAY};
 use crate::limits;
 use gruve_sharelog::Owner;
 use gruve_units::{AccountId, Timestamp};
@@ -17,14 +18,26 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shared by all threads of a gateway; touched when connections come, log in and go.
-#[derive(Default)]
 pub(super) struct Registry {
     connections: AtomicUsize,
     addresses: Mutex<Addresses>,
     accounts: Mutex<HashMap<AccountId, usize>>,
-    turned_away: AtomicU64,
+    turned_away: Named,
     accepted: AtomicU64,
     rejected: AtomicU64,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry {
+            connections: AtomicUsize::new(0),
+            addresses: Mutex::default(),
+            accounts: Mutex::default(),
+            turned_away: Named::new(TURNED_AWAY),
+            accepted: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -77,15 +90,17 @@ impl Seat {
     pub(super) fn come_from(&mut self, peer: IpAddr, each: usize, now: Timestamp) -> bool {
         let address = network(peer);
         let mut addresses = lock(&self.registry.addresses);
-        let is_free = !addresses.is_hostile(address, now)
-            && addresses.here.get(&address).is_none_or(|h| h.connections < each);
-        if is_free {
+        let why = if addresses.is_hostile(address, now) {
+            "hostile"
+        } else if addresses.here.get(&address).is_some_and(|h| h.connections >= each) {
+            "address"
+        } else {
             addresses.here.entry(address).or_default().connections += 1;
             self.address = Some(address);
-        } else {
-            self.registry.turn_away();
-        }
-        is_free
+            return true;
+        };
+        self.registry.turn_away(why);
+        false
     }
 
     /// Counts this connection for the owner of a login; false when the owner has too many.
@@ -179,16 +194,26 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Registry {
-    /// A connection was turned away.
-    pub(super) fn turn_away(&self) {
-        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    /// A connection was turned away; for one of [`TURNED_AWAY`].
+    pub(super) fn turn_away(&self, why: &str) {
+        self.turned_away.add(why);
+    }
+
+    /// How many were, by why.
+    pub(super) fn turned_away(&self) -> Vec<(&'static str, u64)> {
+        self.turned_away.read()
+    }
+
+    /// Addresses with hostile closes.
+    pub(super) fn hostile_addresses(&self) -> usize {
+        lock(&self.addresses).marked.len()
     }
 
     /// A seat for a connection that comes through a proxy, unless there are `all`.
     pub(super) fn seat_behind(self: &Arc<Self>, all: usize) -> Option<Seat> {
         // Only the accepting thread adds, so the bound holds exactly.
         if self.connections.load(Ordering::Relaxed) >= all {
-            self.turn_away();
+            self.turn_away("full");
             return None;
         }
         self.connections.fetch_add(1, Ordering::Relaxed);
@@ -217,7 +242,7 @@ impl Registry {
     pub(super) fn totals(&self) -> GatewayTotals {
         GatewayTotals {
             connections: self.connections.load(Ordering::Relaxed) as u64,
-            turned_away: self.turned_away.load(Ordering::Relaxed),
+            turned_away: self.turned_away.total(),
             accepted: self.accepted.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
         }

@@ -16,6 +16,7 @@ use crate::session::{NOT_STORED, Refusal, SEALED};
 use gruve_sharelog::{Durability, LogError};
 use gruve_units::{Algorithm, Timestamp};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// One read at most: some hundred shares.
 const READ_BYTES: usize = 16 << 10;
@@ -29,6 +30,8 @@ struct Visit {
     part: Part,
     /// Bytes it took.
     taken: usize,
+    /// When they were seen: see [`super::connection::Connection`].
+    seen_us: u32,
     step: Step,
 }
 
@@ -78,6 +81,9 @@ impl Loop {
             }
             let Some(key) = self.ready.pop_front() else { break };
             visits.extend(self.visit(key, now, &mut round));
+        }
+        for refusal in round.refused.drain(..) {
+            self.shared.tally.refuse(refusal);
         }
         let mut solved = std::mem::take(&mut self.desk.solved);
         solved.clear();
@@ -134,6 +140,7 @@ impl Loop {
             Taken::Over(ended) => Err(ended),
             Taken::Nothing => Ok(()),
             Taken::Bytes(n) => {
+                self.shared.tally.bytes_in.fetch_add(n as u64, Ordering::Relaxed);
                 let wire = &mut self.desk.wire;
                 wire.clear();
                 let each = self.shared.per_address_max;
@@ -158,7 +165,7 @@ impl Loop {
         if matches!(step, Step::Authorize { .. }) {
             connection.waiting = Waiting::ForLogin;
         }
-        Some(Visit { key, part, taken, step })
+        Some(Visit { key, part, taken, seen_us: connection.seen_us, step })
     }
 
     /// The same where hashing is slow: candidates go away in a parcel of their own.
@@ -173,6 +180,7 @@ impl Loop {
             text: round.text.split_off(text),
             candidates: round.candidates.split_off(candidates),
             notes: round.notes.split_off(notes),
+            refused: Vec::new(),
         };
         for candidate in &mut own.candidates {
             candidate.reply_at -= text;
@@ -182,17 +190,19 @@ impl Loop {
         self.connections.get_mut(key)?.waiting = Waiting::ForHashes;
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
-        let Visit { taken, step, .. } = visit;
-        self.shared.hashers.take(Parcel { key, round: own, part, taken, step, solved, post });
+        let Visit { taken, seen_us, step, .. } = visit;
+        let parcel = Parcel { key, round: own, part, taken, seen_us, step, solved, post };
+        self.shared.hashers.take(parcel);
         None
     }
 
     /// A parcel came back.
     pub(super) fn hashed(&mut self, parcel: Parcel, now: Timestamp) {
-        let Parcel { key, round, part, taken, step, solved, .. } = parcel;
+        let Parcel { key, round, part, taken, seen_us, step, solved, .. } = parcel;
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.waiting = Waiting::No;
-        self.finish(&round, &mut vec![Visit { key, part, taken, step }], &solved, now);
+        let mut visits = vec![Visit { key, part, taken, seen_us, step }];
+        self.finish(&round, &mut visits, &solved, now);
         self.enqueue(key);
     }
 
@@ -208,8 +218,9 @@ impl Loop {
         outcomes.clear();
         self.judge(round, visits, solved, now, &mut outcomes);
         self.store(round, &mut outcomes);
+        self.tell(&outcomes);
         let mut out = std::mem::take(&mut self.desk.out);
-        for Visit { key, part, taken, step } in visits.drain(..) {
+        for Visit { key, part, taken, seen_us, step } in visits.drain(..) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let session = connection.session.as_mut();
             let own = &outcomes[part.candidates.0..part.candidates.1];
@@ -222,6 +233,9 @@ impl Loop {
                 session.settle(now, &mut out);
             }
             self.deliver(key, &mut out);
+            if !own.is_empty() {
+                self.shared.tally.answer(self.since(seen_us), own.len());
+            }
             self.count(key, taken);
             match (step, close) {
                 (_, Some(reason)) => self.close_after(key, reason),
@@ -269,12 +283,14 @@ impl Loop {
         if good().next().is_none() {
             return;
         }
+        let begun = Instant::now();
         let log = self.shared.lane.share_log();
         let stored = &mut self.desk.stored;
         let written = match log.append_shares(good(), stored) {
             Ok(end) if log.durability() == Durability::Fsync => log.wait_synced(end),
             other => other.map(|_| ()),
         };
+        self.shared.tally.append(begun.elapsed());
         if let Err(error) = &written {
             self.complain(error);
         }
@@ -286,6 +302,23 @@ impl Loop {
                 _ => Err(NOT_STORED),
             };
         }
+    }
+
+    /// Counts what became of a round's shares.
+    fn tell(&self, outcomes: &[Result<(), Refusal>]) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let tally = &self.shared.tally;
+        tally.round(outcomes.len());
+        let mut accepted = 0;
+        for outcome in outcomes {
+            match outcome {
+                Ok(()) => accepted += 1,
+                Err(refusal) => tally.refuse(*refusal),
+            }
+        }
+        tally.accept(accepted);
     }
 
     /// Once a second for all connections together: a full disk must not fill another with

@@ -12,6 +12,7 @@ use super::hashers::{Hashers, Parcel};
 use super::registry::Registry;
 use super::round::Desk;
 use super::slab::{Key, Slab};
+use super::tally::Tally;
 use crate::limits;
 use crate::machines::{Machines, Refused};
 use crate::protocol::{Admitted, Lane, Work};
@@ -21,7 +22,7 @@ use gruve_units::{Clock, Timestamp};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -45,6 +46,7 @@ const LISTENERS: usize = usize::MAX - 1;
 pub(super) struct Shared {
     pub(super) rules: Arc<SessionRules>,
     pub(super) registry: Arc<Registry>,
+    pub(super) tally: Tally,
     pub(super) hashers: Hashers,
     pub(super) lane: Arc<dyn Lane>,
     pub(super) machines: Arc<dyn Machines>,
@@ -125,6 +127,11 @@ pub(super) struct Loop {
     pub(super) work: Option<Work>,
     /// The place from which on the newest jobs are still to be given.
     giving_from: Option<usize>,
+    /// When those jobs were made; `None` when what is given is no new job.
+    giving_since: Option<Instant>,
+    begun: Instant,
+    /// When this turn of the loop began.
+    pub(super) turned_at: Instant,
     ticked_at: Instant,
     tick_from: usize,
     /// Asked to leave: nothing new is begun.
@@ -155,6 +162,9 @@ impl Loop {
             ready: VecDeque::new(),
             work: None,
             giving_from: None,
+            giving_since: None,
+            begun: Instant::now(),
+            turned_at: Instant::now(),
             ticked_at: Instant::now(),
             tick_from: 0,
             leaving: None,
@@ -186,12 +196,14 @@ impl Loop {
         let _entered = runtime.enter();
         let mut events = Events::with_capacity(EVENTS);
         loop {
+            self.shared.tally.worked(self.number, self.turned_at.elapsed());
             if let Err(error) = self.poll.poll(&mut events, Some(self.may_sleep()))
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
                 tracing::error!(%error, "a gateway's loop cannot poll: it ends");
                 break;
             }
+            self.turned_at = Instant::now();
             for event in &events {
                 self.note(event);
             }
@@ -268,6 +280,7 @@ impl Loop {
             && connection.is_ready()
         {
             connection.queued = true;
+            connection.seen_us = micros(self.begun, self.turned_at);
             self.ready.push_back(key);
         }
     }
@@ -278,6 +291,7 @@ impl Loop {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.shared.remember(connection, now);
         let Some(mut connection) = self.connections.remove(key) else { return };
+        self.shared.tally.end(connection.kind, ended);
         tracing::debug!(peer = %connection.peer, %ended, "a miner's connection ended");
         if ended.is_hostile() {
             connection.seat.mark(now);
@@ -294,6 +308,7 @@ impl Loop {
 
     /// Sends what is in `out`, which is given back empty; ends the connection where that fails.
     pub(super) fn deliver(&mut self, key: Key, out: &mut Vec<u8>) {
+        self.shared.tally.bytes_out.fetch_add(out.len() as u64, Ordering::Relaxed);
         if let Some(connection) = self.connections.get_mut(key)
             && let Err(ended) = connection.send(out, &mut self.desk.wire)
         {
@@ -362,14 +377,16 @@ impl Loop {
         if self.jobs.has_changed().unwrap_or(false) {
             self.work = self.jobs.borrow_and_update().clone();
             self.giving_from = self.work.is_some().then_some(0);
+            self.giving_since = self.work.as_ref().map(|w| w.made().unwrap_or(self.turned_at));
         } else if self.shared.rules.seen.is_nearly_spent()
             && self.giving_from.is_none()
             && let Some(fewer) = self.work.as_ref().and_then(Work::without_oldest)
         {
             tracing::warn!(lane = %self.shared.lane.id(),
                 "the oldest job is forgotten: there are too many shares to tell apart");
+            self.shared.tally.jobs_forgotten.fetch_add(1, Ordering::Relaxed);
             self.work = Some(fewer);
-            self.giving_from = Some(0);
+            (self.giving_from, self.giving_since) = (Some(0), None);
         }
     }
 
@@ -384,6 +401,12 @@ impl Loop {
             }
         }
         self.giving_from = (to < places).then_some(to);
+        if self.giving_from.is_none()
+            && places > 0
+            && let Some(since) = self.giving_since.take()
+        {
+            self.shared.tally.job_given(since.elapsed());
+        }
     }
 
     /// Gives a connection the newest jobs, or notes that it misses them.
@@ -455,9 +478,21 @@ impl Loop {
         self.shared.registry.count(accepted - before_accepted, rejected - before_rejected);
     }
 
+    /// How long ago that was.
+    pub(super) fn since(&self, seen_us: u32) -> Duration {
+        let now = micros(self.begun, Instant::now());
+        Duration::from_micros(u64::from(now.wrapping_sub(seen_us)))
+    }
+
     pub(super) fn parcel_home(&self) -> Post {
         self.own.clone()
     }
+}
+
+/// Microseconds from one moment to another; they wrap after 71 minutes.
+fn micros(from: Instant, to: Instant) -> u32 {
+    let all = to.saturating_duration_since(from).as_micros();
+    u32::try_from(all & u128::from(u32::MAX)).unwrap_or(0)
 }
 
 impl Shared {

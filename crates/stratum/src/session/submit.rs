@@ -70,6 +70,7 @@ impl Session {
             }
             Err(refusal) => {
                 reply::refused(&mut round.text, id, "false", refusal);
+                round.refused.push(refusal);
                 self.rejected += 1;
                 if self.count(refusal.is_bad()) {
                     Step::Close(CloseReason::BadShares)

@@ -3,6 +3,7 @@
 
 mod bad_inputs;
 mod dev_chain;
+mod figures;
 mod firmware;
 mod gateway;
 mod handover;

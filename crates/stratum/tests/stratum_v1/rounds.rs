@@ -15,15 +15,15 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-struct Miner {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Miner {
+    pub(crate) stream: BufReader<TcpStream>,
     user: String,
-    job: String,
+    pub(crate) job: String,
     ntime: String,
 }
 
 impl Miner {
-    async fn connect(address: SocketAddr, user: &str) -> Miner {
+    pub(crate) async fn connect(address: SocketAddr, user: &str) -> Miner {
         let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
         let user = user.to_owned();
         let mut miner = Miner { stream, user, job: String::new(), ntime: String::new() };
@@ -33,7 +33,7 @@ impl Miner {
     }
 
     /// With the first job.
-    async fn ready(address: SocketAddr, user: &str) -> Miner {
+    pub(crate) async fn ready(address: SocketAddr, user: &str) -> Miner {
         let mut miner = Miner::connect(address, user).await;
         miner.log_in().await;
         while miner.job.is_empty() {
@@ -51,18 +51,18 @@ impl Miner {
         self.say(&login.to_string()).await;
     }
 
-    fn submit(&self, id: u64, job: &str, extranonce2: u64) -> String {
+    pub(crate) fn submit(&self, id: u64, job: &str, extranonce2: u64) -> String {
         let (user, ntime) = (&self.user, &self.ntime);
         format!(
             r#"{{"id":{id},"method":"mining.submit","params":["{user}","{job}","{extranonce2:016x}","{ntime}","00000001"]}}"#
         )
     }
 
-    async fn say(&mut self, line: &str) {
+    pub(crate) async fn say(&mut self, line: &str) {
         self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         let mut line = String::new();
         soon(self.stream.read_line(&mut line)).await.unwrap();
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"))
@@ -84,7 +84,7 @@ fn mixture(miner: &Miner, seed: u64) -> Vec<String> {
 }
 
 /// Every hash is a share.
-fn easy() -> GatewayOptions {
+pub(crate) fn easy() -> GatewayOptions {
     let mut options = gateway_options();
     (options.class_range, options.start_class) = ((class(0), class(0)), class(0));
     options

@@ -60,6 +60,7 @@ impl Session {
             }
             Err(refusal) => {
                 put_refusal(submit.channel, submit.sequence, refusal, &mut round.text);
+                round.refused.push(refusal);
                 if self.count(Some(refusal)) {
                     return Step::Close(CloseReason::BadShares);
                 }
