@@ -115,6 +115,9 @@ pub async fn run(path: PathBuf, mut estate: Estate) -> Result<ExitCode, String> 
 /// Says where to connect.
 fn tell_doors(house: &House) {
     println!("dashboards on http://{}", house.http());
+    if let Some(metrics) = house.metrics() {
+        println!("metrics on http://{metrics}/metrics");
+    }
     for (lane, address) in house.stratum() {
         println!("machines of lane {lane} connect to stratum+tcp://{address}");
     }

@@ -25,6 +25,16 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// The operator's own metrics, and nothing else; with the bearer token that is asked for, if any.
+pub(crate) fn metrics_router(state: AppState, token: Option<String>) -> Router {
+    Router::new()
+        .route("/metrics", axum::routing::get(ops::operator_metrics))
+        .fallback(|| async { Failure::not_found("page") })
+        .method_not_allowed_fallback(|| async { Failure::wrong_method() })
+        .layer(from_fn_with_state(state.clone(), gate::finish))
+        .with_state((state, token))
+}
+
 /// Every route of [`router`], for tests that must miss none.
 #[must_use]
 pub fn routes(state: &AppState) -> Vec<RouteInfo> {

@@ -27,6 +27,7 @@ mod api;
 mod app;
 mod assets;
 mod client;
+mod exposition;
 mod extract;
 mod failure;
 mod figures;
@@ -49,10 +50,11 @@ mod view;
 mod visitor;
 
 pub use app::{router, routes};
+pub use exposition::{Exposition, FamilyKind, Unit};
 pub use live::Pulse;
 pub use routes::{Access, RouteInfo};
-pub use serve::{ConnectionLimits, serve};
+pub use serve::{ConnectionLimits, serve, serve_metrics};
 pub use state::{
-    AppState, LaneParticulars, LiveFarm, LiveNode, LiveSession, MIGRATIONS, NoGateway, Services,
-    WebConfig,
+    AppState, LaneParticulars, LiveFarm, LiveNode, LiveSession, MIGRATIONS, MetricsFor, NoGateway,
+    Services, WebConfig,
 };

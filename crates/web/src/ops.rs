@@ -1,11 +1,12 @@
 //! What machines ask: assets, health, metrics.
 
 use crate::assets;
+use crate::exposition::{Exposition, FamilyKind};
 use crate::extract::Id;
 use crate::failure::Failure;
-use crate::metrics::Exposition;
-use crate::state::{AppState, LiveNode};
-use axum::extract::State;
+use crate::security::same_token;
+use crate::state::{AppState, LiveNode, MetricsFor};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
@@ -30,13 +31,33 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Result<&'static str
     Ok("ready\n")
 }
 
-/// `GET /metrics` in Prometheus' text form.
+/// `GET /metrics` in Prometheus' text form, for whoever reaches the site: nothing of single machines.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, Failure> {
+    if state.config().are_metrics_elsewhere {
+        return Err(Failure::not_found("page"));
+    }
+    write_metrics(&state, MetricsFor::Anybody).await
+}
+
+/// `GET /metrics` at the operator's own address.
+pub(crate) async fn operator_metrics(
+    State((state, token)): State<(AppState, Option<String>)>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let given = given.and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
+    if token.is_some_and(|token| !same_token(given, &token)) {
+        return Err(Failure::unauthorised());
+    }
+    write_metrics(&state, MetricsFor::Operator).await
+}
+
+async fn write_metrics(state: &AppState, whom: MetricsFor) -> Result<Response, Failure> {
     let mut out = Exposition::default();
     let lanes = state.lanes().await?;
     let gauge = |out: &mut Exposition,
                  name: &str,
-                 kind: &str,
+                 kind: FamilyKind,
                  help: &str,
                  of: &dyn Fn(&crate::view::LaneView) -> Option<String>| {
         out.family(name, kind, help);
@@ -49,50 +70,59 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, F
     gauge(
         &mut out,
         "gruve_lane_hashrate",
-        "gauge",
+        FamilyKind::Gauge,
         "Hashes per second proven by shares of closed epochs.",
         &|l| Some(l.stats.hashrate.0.to_string()),
     );
     gauge(
         &mut out,
         "gruve_lane_proven_capacity",
-        "gauge",
+        FamilyKind::Gauge,
         "Hashes per second proven by the house's machines, before the reserve.",
         &|l| Some(l.stats.proven_capacity.0.to_string()),
     );
-    gauge(&mut out, "gruve_lane_sold", "gauge", "Hashes per second under contract.", &|l| {
-        Some(l.stats.sold.0.to_string())
-    });
+    gauge(
+        &mut out,
+        "gruve_lane_sold",
+        FamilyKind::Gauge,
+        "Hashes per second under contract.",
+        &|l| Some(l.stats.sold.0.to_string()),
+    );
     gauge(
         &mut out,
         "gruve_lane_last_closed_epoch",
-        "gauge",
+        FamilyKind::Gauge,
         "Number of the last closed epoch.",
         &|l| l.stats.last_closed.map(|e| e.to_string()),
     );
     gauge(
         &mut out,
         "gruve_lane_shares_total",
-        "counter",
+        FamilyKind::Counter,
         "Shares counted in closed epochs.",
         &|l| Some(l.stats.shares.to_string()),
     );
     gauge(
         &mut out,
         "gruve_lane_blocks_found",
-        "gauge",
+        FamilyKind::Gauge,
         "Blocks found that are not orphaned or refused.",
         &|l| Some(l.stats.blocks_found.to_string()),
     );
-    gauge(&mut out, "gruve_lane_chain_height", "gauge", "Height of the last job.", &|l| {
-        l.stats.height.map(|h| h.to_string())
-    });
-    gauge(&mut out, "gruve_lane_sessions", "gauge", "Miners connected.", &|l| {
+    gauge(
+        &mut out,
+        "gruve_lane_chain_height",
+        FamilyKind::Gauge,
+        "Height of the last job.",
+        &|l| l.stats.height.map(|h| h.to_string()),
+    );
+    gauge(&mut out, "gruve_lane_sessions", FamilyKind::Gauge, "Miners connected.", &|l| {
         Some(l.machines.to_string())
     });
     write_nodes(&mut out, &state.live().nodes());
-    out.family("gruve_live_listeners", "gauge", "Streams of live events open.");
+    out.family("gruve_live_listeners", FamilyKind::Gauge, "Streams of live events open.");
     out.sample("gruve_live_listeners", &[], state.pulse().listeners());
+    state.live().write_metrics(&mut out, whom);
     state.metrics().write(&mut out);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], out.finish()).into_response())
@@ -102,7 +132,7 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, F
 /// the world.
 fn write_nodes(out: &mut Exposition, nodes: &[LiveNode]) {
     let mut family = |name: &str, help: &str, of: &dyn Fn(&LiveNode) -> Option<u64>| {
-        out.family(name, "gauge", help);
+        out.family(name, FamilyKind::Gauge, help);
         for node in nodes {
             if let Some(value) = of(node) {
                 out.sample(name, &[("lane", node.lane.as_str()), ("node", &node.name)], value);

@@ -1,5 +1,6 @@
 //! Taking connections: bounded in number and in patience.
 
+use crate::app::metrics_router;
 use crate::client::{Peer, is_one_of};
 use crate::live::watch_for_changes;
 use crate::patience::{Neighbours, Patient};
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -59,23 +61,65 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let app = router(state.clone());
-    let limits = state.config().limits;
-    let proxies = state.config().trusted_proxies.clone();
-    let (places, neighbours) = (Arc::new(Semaphore::new(limits.all_max)), Neighbours::default());
-    let (closing, _) = watch::channel(false);
+    let doors = Doors::of(&state);
     let pulse = state.pulse().clone();
     let watcher = watch_for_changes(state);
-    tokio::pin!(shutdown, watcher);
+    let over = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = watcher => {}
+        }
+    };
+    take(listener, app, doors, over, || pulse.close()).await;
+    Ok(())
+}
+
+/// Serves the operator's metrics, those of single machines among them, until `shutdown` is done; to
+/// those who send `token` as a bearer's, if one is given.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    state: AppState,
+    token: Option<String>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let doors = Doors::of(&state);
+    take(listener, metrics_router(state, token), doors, shutdown, || {}).await;
+}
+
+/// How many come in.
+struct Doors {
+    limits: ConnectionLimits,
+    proxies: Vec<IpAddr>,
+}
+
+impl Doors {
+    fn of(state: &AppState) -> Doors {
+        let config = state.config();
+        Doors { limits: config.limits, proxies: config.trusted_proxies.clone() }
+    }
+}
+
+/// Takes connections until it is over, then closes the doors, does what is to be done before
+/// connections can end, and waits for them a few seconds.
+async fn take(
+    listener: TcpListener,
+    app: Router,
+    doors: Doors,
+    over: impl Future<Output = ()>,
+    before_the_end: impl FnOnce(),
+) {
+    let Doors { limits, proxies } = doors;
+    let (places, neighbours) = (Arc::new(Semaphore::new(limits.all_max)), Neighbours::default());
+    let (closing, _) = watch::channel(false);
+    tokio::pin!(over);
     loop {
         let place = tokio::select! {
-            () = &mut shutdown => break,
-            () = &mut watcher => break,
+            () = &mut over => break,
             place = places.clone().acquire_owned() => place,
         };
         let Ok(place) = place else { break };
         let accepted = tokio::select! {
-            () = &mut shutdown => break,
-            () = &mut watcher => break,
+            () = &mut over => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -100,12 +144,11 @@ pub async fn serve(
         });
     }
     drop(listener);
-    pulse.close();
+    before_the_end();
     closing.send_replace(true);
     // Every place given back means every connection ended.
     let all = u32::try_from(limits.all_max).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(DRAIN_WITHIN, places.acquire_many(all)).await;
-    Ok(())
 }
 
 /// One connection from its first byte to its end.

@@ -1,5 +1,6 @@
 //! What every handler is handed: the services of the rooms below, and the web room's settings.
 
+use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
@@ -62,6 +63,15 @@ pub struct LiveNode {
     pub template_age: Option<Duration>,
 }
 
+/// Who reads the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsFor {
+    /// Whoever reaches the site: nothing of single machines or customers.
+    Anybody,
+    /// The operator.
+    Operator,
+}
+
 /// The miners connected now; wired to the gateways, which may run in this process or not.
 pub trait LiveFarm: Send + Sync {
     /// All sessions.
@@ -71,6 +81,9 @@ pub trait LiveFarm: Send + Sync {
     fn nodes(&self) -> Vec<LiveNode> {
         Vec::new()
     }
+
+    /// Adds what the gateways count of themselves to the metrics.
+    fn write_metrics(&self, _out: &mut Exposition, _whom: MetricsFor) {}
 
     /// How many there are on a lane.
     fn connected(&self, lane: &LaneId) -> usize {
@@ -120,6 +133,9 @@ pub struct WebConfig {
     pub limits: ConnectionLimits,
     /// The lanes' public particulars.
     pub lanes: Vec<LaneParticulars>,
+    /// The operator reads metrics at an address of their own ([`crate::serve_metrics`]): the site has
+    /// none.
+    pub are_metrics_elsewhere: bool,
     /// How long an invoice stays open; an hour when zero.
     pub invoice_ttl: Duration,
 }

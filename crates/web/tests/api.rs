@@ -164,6 +164,9 @@ async fn public_lists_show_what_happened() {
     assert_eq!(epochs.as_array().unwrap().len(), 3);
     assert!(epochs[0]["started_at"].as_str().unwrap().ends_with('Z'));
     let metrics = me.get("/metrics").await;
+    let samples = house::prometheus::read(&metrics.body);
+    assert!(samples.unwrap_or_else(|e| panic!("{e}\n{}", metrics.body)).len() > 20);
+    assert!(!metrics.body.contains("rack1-01"), "single machines are the operator's to see");
     assert!(metrics.body.contains("gruve_lane_sessions{lane=\"btc\"} 4"));
     assert!(metrics.body.contains("# TYPE gruve_lane_hashrate gauge"));
     let node = |name: &str, value: &str| {

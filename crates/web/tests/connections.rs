@@ -147,3 +147,47 @@ async fn a_connection_that_asks_nothing_or_half_a_question_is_closed() {
     assert!(is_answered(&mut idle).await);
     closed(idle).await;
 }
+
+/// An answer's status line and the rest.
+async fn asked(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut all = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut all)).await.unwrap().unwrap();
+    let (status, rest) = all.split_once("\r\n").unwrap();
+    (status.to_owned(), rest.to_owned())
+}
+
+#[tokio::test]
+async fn single_machines_are_told_to_the_operator_at_an_address_of_their_own_and_for_the_token() {
+    let served = served(WebConfig { are_metrics_elsewhere: true, ..WebConfig::default() }).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap();
+    let token = "0123456789abcdef".to_owned();
+    let (state, (_stop, stopped)) = (served._house.state.clone(), oneshot::channel::<()>());
+    tokio::spawn(gruve_web::serve_metrics(listener, state, Some(token), async {
+        // Ends with the test.
+        let _ = stopped.await;
+    }));
+    let get = |path: &str, token: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: gruve.test\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        )
+    };
+    let right = "0123456789abcdef";
+    let (status, page) = asked(own, &get("/metrics", right)).await;
+    assert!(status.contains("200") && page.contains("machine=\"rack1-01\""), "{status}\n{page}");
+    let (_, body) = page.split_once("\r\n\r\n").unwrap();
+    if !page.contains("chunked") {
+        house::prometheus::read(body).unwrap_or_else(|e| panic!("{e}\n{body}"));
+    }
+    for wrong in ["", "0123456789abcdeF", "0123456789abcdef0"] {
+        let (status, page) = asked(own, &get("/metrics", wrong)).await;
+        assert!(status.contains("401") && !page.contains("rack1-01"), "{wrong}: {status}");
+    }
+    let (status, _) = asked(own, &get("/", right)).await;
+    assert!(status.contains("404"), "nothing else is served there: {status}");
+    let (status, _) = asked(served.address, &get("/metrics", right)).await;
+    assert!(status.contains("404"), "the site has none then: {status}");
+}

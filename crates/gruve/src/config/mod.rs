@@ -4,10 +4,12 @@
 //! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
 
 mod duration;
+mod metrics;
 mod sample;
 mod tls;
 
 pub use duration::Span;
+pub use metrics::MetricsConfig;
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
 
@@ -34,6 +36,9 @@ pub struct Config {
     /// The web server.
     #[serde(default)]
     pub http: HttpConfig,
+    /// The operator's own metrics.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
     /// Where the books are.
     #[serde(default)]
     pub database: DatabaseConfig,
@@ -79,6 +84,10 @@ pub enum DurabilityConfig {
 
 /// Shares are kept at least so long: an operator who looks at yesterday must find it.
 const KEEP_SHARES_MIN: Duration = Duration::from_secs(86_400);
+
+/// Threads of each kind that a lane may have: as many as the largest machines have cores. Each costs a
+/// stack and, on scrypt lanes, 1 MiB to hash in.
+const THREADS_MAX: usize = 256;
 
 /// `[http]`
 #[derive(Clone, Debug, Deserialize)]
@@ -244,6 +253,12 @@ pub struct StratumConfig {
     /// Time between shares that each machine is steered to.
     #[serde(default = "default_share_interval")]
     pub share_interval: Span,
+    /// Threads that serve connections.
+    #[serde(default = "default_threads")]
+    pub threads: usize,
+    /// Threads that hash, where hashing is slow; one less than there are cores if unset.
+    #[serde(default)]
+    pub hash_threads: Option<usize>,
     /// Networks of the load balancers that connections come through.
     #[serde(default)]
     pub proxy_protocol: Option<Vec<Network>>,
@@ -328,6 +343,9 @@ const fn default_settle() -> u32 {
 const fn default_auto_approve() -> i64 {
     10_000_000
 }
+const fn default_threads() -> usize {
+    1
+}
 fn default_share_interval() -> Span {
     Span(Duration::from_secs(5))
 }
@@ -396,6 +414,15 @@ impl Config {
         }
         let mut seen = HashSet::new();
         let mut ports = HashSet::from([self.http.listen]);
+        if let Some(listen) = self.metrics.listen
+            && listen.port() != 0
+            && !ports.insert(listen)
+        {
+            fault("metrics.listen".into(), format!("{listen} is used twice in this file"));
+        }
+        for Fault { place, what } in self.metrics.faults() {
+            fault(place, what);
+        }
         for (i, lane) in self.lanes.iter().enumerate() {
             let at = |key: &str| format!("lane[{i}].{key}");
             if !seen.insert(lane.id.clone()) {
@@ -442,6 +469,11 @@ impl Config {
                 }
                 for Fault { place, what } in tls.faults(&at("stratum.tls")) {
                     fault(place, what);
+                }
+            }
+            for (key, threads) in [("threads", Some(s.threads)), ("hash_threads", s.hash_threads)] {
+                if threads.is_some_and(|n| !(1..=THREADS_MAX).contains(&n)) {
+                    fault(at(&format!("stratum.{key}")), format!("write 1 to {THREADS_MAX}"));
                 }
             }
             if !proxies_are_told(s.proxy_protocol.as_deref()) {

@@ -1,5 +1,6 @@
 //! The small questions that rooms ask of rooms above or beside them, answered.
 
+use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
 use gruve_chain::NodeGroup;
@@ -8,10 +9,10 @@ use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
 use gruve_sharelog::Owner;
 use gruve_store::Tx;
-use gruve_stratum::{Authorized, Gateway, Machines, Refused, Stamps};
+use gruve_stratum::{Authorized, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
 use gruve_units::{Blame, Blamed, Clock, EpochNumber, LaneId};
-use gruve_web::{LiveFarm, LiveNode, LiveSession};
+use gruve_web::{Exposition, LiveFarm, LiveNode, LiveSession, MetricsFor};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whose machine this is: `house.MACHINE` with the machines' password, or `ACCOUNT.MACHINE`.
@@ -118,6 +119,13 @@ impl Gateways {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(gateway);
     }
 
+    /// What they count, and their sessions.
+    fn figures(&self) -> (Vec<GatewayFigures>, Vec<SessionInfo>) {
+        let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = gateways.iter().map(Gateway::figures).collect();
+        (figures, gateways.iter().flat_map(Gateway::snapshot).collect())
+    }
+
     /// All of them, to be stopped.
     pub fn take(&self) -> Vec<Gateway> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -128,6 +136,8 @@ impl Gateways {
 pub struct Line {
     /// The gateways of this process.
     pub gateways: Gateways,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
     /// The nodes of each lane.
     pub nodes: Vec<(LaneId, Arc<NodeGroup>)>,
 }
@@ -135,6 +145,16 @@ pub struct Line {
 impl LiveFarm for Line {
     fn sessions(&self) -> Vec<LiveSession> {
         self.gateways.sessions()
+    }
+
+    fn write_metrics(&self, out: &mut Exposition, whom: MetricsFor) {
+        let (figures, sessions) = self.gateways.figures();
+        let lanes: Vec<LaneId> = figures.iter().map(|f| f.lane.clone()).collect();
+        metrics::write_gateways(out, &figures);
+        metrics::write_sessions(out, &lanes, &sessions);
+        if whom == MetricsFor::Operator {
+            metrics::write_machines(out, &sessions, self.clock.as_ref());
+        }
     }
 
     fn nodes(&self) -> Vec<LiveNode> {

@@ -151,6 +151,8 @@ pub fn start(
     let mut options =
         GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
     options.share_interval = config.stratum.share_interval.0;
+    options.threads = config.stratum.threads;
+    options.hash_threads = config.stratum.hash_threads.unwrap_or(options.hash_threads);
     (options.kept, options.next_extranonce) = legacy::miners(estate, &id);
     // No lane's miners may take the handles of another's, or those of node and database.
     let handles = gruve_stratum::handles_for_miners() / parts.nodes.len().max(1);

@@ -11,6 +11,7 @@ pub mod files;
 mod lane;
 mod legacy;
 mod listeners;
+mod metrics;
 pub mod parts;
 mod sink;
 
@@ -39,6 +40,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// A running platform.
 pub struct House {
     http: SocketAddr,
+    metrics: Option<SocketAddr>,
     /// The web's listening socket once more, to be handed over.
     http_socket: std::net::TcpListener,
     lanes: Vec<RunningLane>,
@@ -91,6 +93,7 @@ impl House {
             farm: parts.farm.clone(),
             live: Arc::new(Line {
                 gateways: gateways.clone(),
+                clock: parts.clock.clone(),
                 nodes: parts.nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
             }),
             clock: parts.clock.clone(),
@@ -102,9 +105,11 @@ impl House {
             trusted_proxies: config.http.trusted_proxies.clone(),
             limits: ConnectionLimits::default(),
             lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
+            are_metrics_elsewhere: config.metrics.listen.is_some(),
             invoice_ttl: Duration::ZERO,
         };
         let state = AppState::open(services, web).await?;
+        let metrics = metrics::serve(&config.metrics, &state, estate, &mut tasks, &stopped)?;
         let listener = tokio::net::TcpListener::from_std(http).map_err(StartError::Socket)?;
         let mut ends = stopped.clone();
         tasks.spawn(async move {
@@ -114,13 +119,19 @@ impl House {
                 .map_err(|e| format!("the web server: {e}"))
         });
         let http = http_address;
-        Ok(House { http, http_socket, lanes, gateways, stopping, tasks, parts })
+        Ok(House { http, metrics, http_socket, lanes, gateways, stopping, tasks, parts })
     }
 
     /// Where dashboards and API are.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where the operator's metrics are, if not with the dashboards.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Where machines connect, lane by lane.

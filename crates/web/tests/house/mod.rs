@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 pub mod browser;
+pub mod prometheus;
 
 use async_trait::async_trait;
 use bitcoin::hashes::Hash;
@@ -146,6 +147,14 @@ impl LiveFarm for Connected {
 
     fn sessions(&self) -> Vec<LiveSession> {
         self.0.lock().unwrap().clone()
+    }
+
+    fn write_metrics(&self, out: &mut gruve_web::Exposition, whom: gruve_web::MetricsFor) {
+        if whom == gruve_web::MetricsFor::Operator {
+            let name = "gruve_machine_hashrate";
+            out.family(name, gruve_web::FamilyKind::Gauge, "Of one machine.");
+            out.sample(name, &[("machine", "rack1-01")], 1);
+        }
     }
 }
 
