@@ -611,6 +611,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_has_threads_and_not_too_many() {
+        let with = |set: &str| {
+            let text = SAMPLE.replacen("# threads = 1\n# Threads that hash", set, 1);
+            faults(&text)
+        };
+        assert!(with("threads = 4\nhash_threads = 2\n# Threads that hash").is_empty());
+        let none = with("threads = 0\nhash_threads = 257\n# Threads that hash");
+        let places: Vec<&str> = none.iter().map(|f| f.split(':').next().unwrap()).collect();
+        assert_eq!(places, ["lane[0].stratum.threads", "lane[0].stratum.hash_threads"]);
+    }
+
+    #[test]
     fn a_plan_on_a_lane_that_is_not_there_is_refused() {
         let text = SAMPLE.replacen(
             "[[plan]]\nid = \"btc-30\"\nlane = \"btc\"",
