@@ -1,17 +1,19 @@
 //! `gruve bench stratum`: what it takes and what it prints.
 
 use crate::broadcast::{BroadcastOptions, broadcast};
-use crate::child::{Control, Program};
+use crate::child::{Control, Program, Server};
 use crate::compare::{Column, CompareOptions, compare};
 use crate::fleet::FleetOptions;
 use crate::floor::{self, FloorOptions};
 use crate::gateway::{self, HouseOptions};
+use crate::hostile::{HostileOptions, HostileReport, hostile};
 use crate::idle::{IdleOptions, idle};
 use crate::mix::Mix;
 use crate::soak::{SoakOptions, soak};
 use crate::sockets;
 use crate::storm::{StormOptions, storm};
 use crate::submit::{SubmitOptions, submit};
+use crate::swarm::Attack;
 use crate::{BenchError, print};
 use clap::{Args, Subcommand};
 use gruve_units::Class;
@@ -50,6 +52,8 @@ pub enum Mode {
     Idle(IdleArgs),
     /// Holds more connections than one process may have, on several gateways of our own.
     Soak(SoakArgs),
+    /// Attacks a server in every way known while honest miners work: what their answers take.
+    Hostile(HostileArgs),
     /// Runs the floor server: parses, hashes, answers, and nothing else. A yardstick, not a pool.
     Floor(FloorArgs),
     /// Runs Gruve's own gateway on a stand-in node, with its share log, to be measured.
@@ -199,6 +203,45 @@ pub struct SubmitArgs {
     pub ahead: usize,
 }
 
+/// `hostile`
+#[derive(Clone, Debug, Args)]
+pub struct HostileArgs {
+    /// The server, as `host:port`; a gateway of our own if not given, whose log is then held against
+    /// what was acknowledged.
+    pub target: Option<String>,
+    /// Honest connections.
+    #[arg(long, default_value_t = 50)]
+    pub clients: usize,
+    /// Honest shares a second, all together.
+    #[arg(long, default_value_t = 2_000)]
+    pub rate: u64,
+    /// Attacking connections of each kind.
+    #[arg(long, default_value_t = 20)]
+    pub each: usize,
+    /// Which attacks, comma-separated: slow-loris, half-open, never-read, flood, long-line, duplicates,
+    /// garbage, churn. All if not given.
+    #[arg(long, value_delimiter = ',')]
+    pub attacks: Vec<Attack>,
+    /// The honest login; `{n}` becomes the connection's number.
+    #[arg(long, default_value = "house.m{n}")]
+    pub user: String,
+    /// The attackers' login.
+    #[arg(long, default_value = "evil.m{n}")]
+    pub hostile_user: String,
+    /// The password of all.
+    #[arg(long, default_value = "x")]
+    pub password: String,
+    /// Before what is counted.
+    #[arg(long, default_value = "2s", value_parser = parse_span)]
+    pub warmup: Duration,
+    /// What is counted, once alone and once beside the swarm.
+    #[arg(long, default_value = "20s", value_parser = parse_span)]
+    pub duration: Duration,
+    /// The core that our own gateway is held to (Linux).
+    #[arg(long)]
+    pub server_core: Option<usize>,
+}
+
 /// `floor`
 #[derive(Clone, Debug, Args)]
 pub struct FloorArgs {
@@ -273,6 +316,14 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
             let report = idle(&a.options()?)?;
             show(json, &report, || print::idle(&report))
         }
+        Mode::Hostile(a) => {
+            let report = a.run(leading)?;
+            show(json, &report, || print::hostile(&report))?;
+            if report.is_clean() {
+                return Ok(());
+            }
+            Err(BenchError::Options("honest miners lost something".to_owned()))
+        }
         Mode::Soak(a) => {
             let report = soak(&a.options(leading)?)?;
             show(json, &report, || print::soak(&report))?;
@@ -344,6 +395,44 @@ fn this_program(leading: &[&str]) -> Result<Program, BenchError> {
         path: std::env::current_exe().map_err(BenchError::Spawn)?,
         leading: leading.iter().map(OsString::from).collect(),
     })
+}
+
+impl HostileArgs {
+    fn run(&self, leading: &[&str]) -> Result<HostileReport, BenchError> {
+        let mut own = match &self.target {
+            Some(_) => None,
+            None => {
+                let mut arguments = vec!["gateway".to_owned()];
+                let core = self.server_core.map(|c| c.to_string());
+                arguments.extend(core.into_iter().flat_map(|c| ["--core".to_owned(), c]));
+                Some(Server::start(&this_program(leading)?, &arguments)?)
+            }
+        };
+        let target = own.as_ref().map(|s| s.address().to_string()).or(self.target.clone());
+        let target = TargetArgs {
+            target: target.unwrap_or_default(),
+            clients: self.clients,
+            user: self.user.clone(),
+            password: self.password.clone(),
+            first_source: 2,
+        };
+        let honest = SubmitOptions {
+            fleet: target.fleet()?,
+            clients: self.clients,
+            in_flight: 1,
+            rate: Some(self.rate),
+            warmup: self.warmup,
+            duration: self.duration,
+            mix: Mix::default(),
+            ahead: 256,
+        };
+        let attacks =
+            if self.attacks.is_empty() { Attack::ALL.to_vec() } else { self.attacks.clone() };
+        let (hostile_user, each) = (self.hostile_user.clone(), self.each);
+        let mut report = hostile(&HostileOptions { honest, hostile_user, attacks, each })?;
+        report.counted = own.as_mut().map(|server| server.ask("count house")).transpose()?;
+        Ok(report)
+    }
 }
 
 impl SoakArgs {

@@ -6,7 +6,7 @@ use crate::child::Control;
 use crate::log_cost;
 use crate::sockets::now_ns;
 use crate::stand_in::{Everybody, OneStamp, StandInNode};
-use gruve_sharelog::{LogReader, Options, Position, Record, ShareLog};
+use gruve_sharelog::{LogReader, Options, Owner, Position, Record, ShareLog, ShareRecord};
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
 use gruve_units::{Class, Duration, EpochRule, SystemClock, SystemEntropy};
 use std::net::{SocketAddr, TcpListener};
@@ -117,8 +117,8 @@ fn obey(
     log: &ShareLog,
     dir: &Path,
 ) -> Result<(), BenchError> {
-    let mut reader = log.reader(Position::START);
-    let mut shares = 0;
+    let (mut reader, mut house) = (log.reader(Position::START), log.reader(Position::START));
+    let (mut shares, mut of_house) = (0, 0);
     while let Some(command) = control.wait_command() {
         match command.as_str() {
             "job" => {
@@ -127,8 +127,12 @@ fn obey(
                 control.answer(at);
             }
             "count" => {
-                shares += count(&mut reader)?;
+                shares += count(&mut reader, |_| true)?;
                 control.answer(shares);
+            }
+            "count house" => {
+                of_house += count(&mut house, |share| share.owner == Owner::House)?;
+                control.answer(of_house);
             }
             "appends" => control.answer(log_cost::frames(dir)?),
             other => match other.strip_prefix("cost ").and_then(|n| n.parse().ok()) {
@@ -140,11 +144,11 @@ fn obey(
     Ok(())
 }
 
-/// Shares from here to the end of the log, read as any reader of the log reads them.
-fn count(reader: &mut LogReader) -> Result<u64, BenchError> {
+/// Shares of this kind from here to the end of the log, read as any reader of the log reads them.
+fn count(reader: &mut LogReader, which: impl Fn(&ShareRecord) -> bool) -> Result<u64, BenchError> {
     let mut shares = 0;
     while let Some((_, record)) = reader.next().map_err(BenchError::Log)? {
-        shares += u64::from(matches!(record, Record::Share(_)));
+        shares += u64::from(matches!(record, Record::Share(share) if which(&share)));
     }
     Ok(shares)
 }

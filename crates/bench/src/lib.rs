@@ -7,6 +7,7 @@
 //! | [`submit()`] | shares a second, latency at a rate, mixes of good and bad |
 //! | [`broadcast()`], [`storm()`], [`idle()`] | a job to everybody; many connections at once; many for long |
 //! | [`soak()`] | more for long than one process may have, on several gateways |
+//! | [`hostile()`], `swarm` | honest miners beside clients that mean no good |
 //! | [`floor`] | the least a server can do: parse, hash, answer |
 //! | [`gateway`], `stand_in` | the real gateway on a stand-in node |
 //! | [`compare()`] | the two in turn, each on one core, and their ratio |
@@ -32,6 +33,7 @@ pub mod floor;
 mod floor_line;
 pub mod gateway;
 mod histogram;
+mod hostile;
 mod idle;
 mod log_cost;
 mod mix;
@@ -42,6 +44,7 @@ mod sockets;
 mod stand_in;
 mod storm;
 mod submit;
+mod swarm;
 mod template;
 mod wire;
 
@@ -50,8 +53,10 @@ pub use compare::{Column, ColumnReport, CompareOptions, CompareReport, Pair, com
 pub use error::BenchError;
 pub use fleet::FleetOptions;
 pub use histogram::{Histogram, Quantiles};
+pub use hostile::{HostileOptions, HostileReport, hostile};
 pub use idle::{IdleOptions, IdleReport, idle};
 pub use mix::{Kind, Mix};
 pub use soak::{SoakOptions, SoakPart, SoakReport, soak};
 pub use storm::{StormOptions, StormReport, storm};
 pub use submit::{KindReport, SubmitOptions, SubmitReport, submit};
+pub use swarm::{Attack, AttackReport};

@@ -2,6 +2,7 @@
 
 use crate::broadcast::BroadcastReport;
 use crate::histogram::Quantiles;
+use crate::hostile::HostileReport;
 use crate::idle::IdleReport;
 use crate::soak::SoakReport;
 use crate::storm::StormReport;
@@ -106,6 +107,30 @@ pub(crate) fn idle(report: &IdleReport) -> String {
         report.jobs, report.acknowledged
     );
     ended(&mut text, report.closed, report.refused, report.closed_because.as_deref());
+    text
+}
+
+/// A swarm beside honest miners.
+pub(crate) fn hostile(report: &HostileReport) -> String {
+    let mut text = format!("the honest ones alone:\n{}", submit(&report.alone));
+    let _ = write!(text, "beside the swarm:\n{}", submit(&report.beside));
+    text.push_str("the swarm:\n");
+    for (attack, a) in &report.swarm {
+        let _ = writeln!(
+            text,
+            "  {attack}: {} connections, {} of them closed by the server, {:.1} MB sent, \
+             {} accepted, {} refused",
+            a.connections,
+            a.closed,
+            f64_of(a.bytes) / 1e6,
+            a.accepted,
+            a.refused
+        );
+    }
+    if let Some(counted) = report.counted {
+        let acknowledged = report.alone.acknowledged + report.beside.acknowledged;
+        let _ = writeln!(text, "honest shares in the log: {counted}, acknowledged: {acknowledged}");
+    }
     text
 }
 

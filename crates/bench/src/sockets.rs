@@ -75,6 +75,12 @@ pub(crate) fn pin_to_core(_: usize) -> io::Result<()> {
     Err(io::Error::other("a process can be held to a core on Linux only"))
 }
 
+/// Gives this thread the lowest priority (on Linux; elsewhere the process, which is worse but true).
+pub(crate) fn yield_to_others() {
+    // Refused: then it competes.
+    let _ = rustix::process::nice(19);
+}
+
 /// Nanoseconds of the machine's monotonic clock: the same in every process.
 #[must_use]
 pub(crate) fn now_ns() -> u64 {

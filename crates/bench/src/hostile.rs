@@ -1,0 +1,72 @@
+//! Honest miners beside a hostile swarm: what their answers take, and whether every share is kept.
+//!
+//! First the honest ones alone, then the same with the swarm; the difference is what the swarm can do
+//! to others.
+
+use crate::BenchError;
+use crate::fleet::FleetOptions;
+use crate::submit::{SubmitOptions, SubmitReport, submit};
+use crate::swarm::{Attack, AttackReport, Swarm};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How to attack.
+#[derive(Clone, Debug)]
+pub struct HostileOptions {
+    /// The honest ones, which should be paced.
+    pub honest: SubmitOptions,
+    /// The attackers' login; the rest as the honest ones'.
+    pub hostile_user: String,
+    /// Which attacks.
+    pub attacks: Vec<Attack>,
+    /// Connections of each.
+    pub each: usize,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct HostileReport {
+    /// The honest ones alone.
+    pub alone: SubmitReport,
+    /// The honest ones beside the swarm.
+    pub beside: SubmitReport,
+    /// What the swarm did.
+    pub swarm: BTreeMap<&'static str, AttackReport>,
+    /// Honest shares in the server's log, where it is ours: must be all that were acknowledged.
+    pub counted: Option<u64>,
+}
+
+impl HostileReport {
+    /// Whether no honest miner lost anything: every answer came, in order, and said what it should, and
+    /// what was acknowledged stands in the log.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let acknowledged = self.alone.acknowledged + self.beside.acknowledged;
+        self.alone.is_clean()
+            && self.beside.is_clean()
+            && self.counted.is_none_or(|counted| counted == acknowledged)
+    }
+}
+
+/// Attacks a server while honest miners work.
+///
+/// # Errors
+/// When the honest clients do not come to have jobs, or connections cannot be begun.
+pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
+    if options.attacks.is_empty() {
+        return Err(BenchError::Options("a swarm needs an attack".to_owned()));
+    }
+    let alone = submit(&options.honest)?;
+    let fleet = FleetOptions { user: options.hostile_user.clone(), ..options.honest.fleet.clone() };
+    let mut swarm = Swarm::new(fleet, &options.attacks, options.each.max(1))?;
+    let over = AtomicBool::new(false);
+    let (beside, attacked) = std::thread::scope(|scope| {
+        let attacking = scope.spawn(|| swarm.run(&over));
+        let beside = submit(&options.honest);
+        over.store(true, Ordering::Relaxed);
+        (beside, attacking.join())
+    });
+    attacked.map_err(|_| BenchError::Server("the swarm broke"))??;
+    Ok(HostileReport { alone, beside: beside?, swarm: swarm.report, counted: None })
+}
