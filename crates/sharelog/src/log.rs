@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::watch;
 
@@ -75,10 +75,6 @@ pub(crate) struct Shared {
     writer: Mutex<Writer>,
     end: watch::Sender<Position>,
     synced: watch::Sender<Synced>,
-    /// Held while `sync_bell` is rung, so that nobody misses it between a look and a wait.
-    sync_seen: Mutex<()>,
-    /// Rung after every sync, for threads that wait.
-    sync_bell: Condvar,
     pub(crate) bell: SyncBell,
     /// How long syncs took.
     sync_times: Histogram,
@@ -137,8 +133,6 @@ impl ShareLog {
             }),
             end: watch::Sender::new(found.end),
             synced: watch::Sender::new(Synced { position: found.end, failed: false }),
-            sync_seen: Mutex::new(()),
-            sync_bell: Condvar::new(),
             bell: SyncBell::default(),
             sync_times: Histogram::new(TIME_BOUNDS_NS),
             first_segment: AtomicU64::new(found.first_segment),
@@ -252,28 +246,6 @@ impl ShareLog {
         }
         let failed = seen.wait_for(done).await.map_or(true, |s| s.failed);
         if failed { Err(LogError::Stopped("sync")) } else { Ok(()) }
-    }
-
-    /// The same for a thread that is no task.
-    ///
-    /// # Errors
-    /// [`LogError::Stopped`] when syncing failed.
-    pub fn wait_synced(&self, position: Position) -> Result<(), LogError> {
-        let shared = self.shared();
-        if shared.synced.borrow().position < position {
-            shared.bell.urgent();
-        }
-        let mut guard = shared.sync_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let synced = *shared.synced.borrow();
-            if synced.failed {
-                return Err(LogError::Stopped("sync"));
-            }
-            if synced.position >= position {
-                return Ok(());
-            }
-            guard = shared.sync_bell.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        }
     }
 
     /// How long the syncs of this log's life took, nanoseconds each.
@@ -458,18 +430,11 @@ impl Shared {
             }
             later
         });
-        self.ring();
-    }
-
-    fn ring(&self) {
-        let _seen = self.sync_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sync_bell.notify_all();
     }
 
     fn fail(&self, w: &mut Writer) {
         w.stopped = Some("sync");
         self.synced.send_modify(|s| s.failed = true);
-        self.ring();
     }
 
     /// Syncs what is written so far.

@@ -69,6 +69,8 @@ pub(super) enum Waiting {
     ForLogin,
     /// Candidates being hashed elsewhere.
     ForHashes,
+    /// Its shares being synced.
+    ForSync,
 }
 
 /// Bytes that the socket would not take yet.

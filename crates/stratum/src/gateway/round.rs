@@ -4,16 +4,20 @@
 //! Fair: a visit is one read and a bounded number of candidates, a round a bounded number of
 //! candidates; who has more comes again in the next round, after all others that wait. The work of
 //! one round is therefore bounded, whoever floods.
+//!
+//! Where shares are answered after the sync (`durability = "fsync"`) a round with good shares is held
+//! until the disk has them: its connections rest, all others go on, and what they send meanwhile is
+//! synced together in the next sync.
 
 use super::connection::{Ended, Taken, Waiting};
 use super::hashers::Parcel;
-use super::serving::Loop;
+use super::serving::{Command, Loop};
 use super::slab::Key;
 use super::solving::Solver;
 use crate::limits;
 use crate::protocol::{Part, Round, Solved, Step};
 use crate::session::{NOT_STORED, Refusal, SEALED};
-use gruve_sharelog::{Durability, LogError};
+use gruve_sharelog::{Durability, LogError, Position};
 use gruve_units::{Algorithm, Timestamp};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -35,15 +39,29 @@ struct Visit {
     step: Step,
 }
 
+/// What was received together, and what became of it.
+#[derive(Default)]
+struct Batch {
+    round: Round,
+    visits: Vec<Visit>,
+    /// One for each candidate of the round.
+    outcomes: Vec<Result<(), Refusal>>,
+}
+
+/// A batch whose answers wait for the disk.
+pub(super) struct Held {
+    ticket: u64,
+    batch: Batch,
+    began: Instant,
+}
+
 /// The loop's memory for a round, kept from round to round.
 pub(super) struct Desk {
     raw: Box<[u8]>,
     input: Vec<u8>,
-    round: Round,
-    visits: Vec<Visit>,
+    batch: Batch,
     solver: Solver,
     solved: Vec<Solved>,
-    outcomes: Vec<Result<(), Refusal>>,
     stored: Vec<bool>,
     pub(super) out: Vec<u8>,
     pub(super) wire: Vec<u8>,
@@ -54,11 +72,9 @@ impl Desk {
         Desk {
             raw: vec![0; READ_BYTES].into(),
             input: Vec::new(),
-            round: Round::default(),
-            visits: Vec::new(),
+            batch: Batch::default(),
             solver: Solver::new(algorithm),
             solved: Vec::new(),
-            outcomes: Vec::new(),
             stored: Vec::new(),
             out: Vec::new(),
             wire: Vec::new(),
@@ -72,15 +88,16 @@ impl Loop {
         if self.ready.is_empty() {
             return;
         }
-        let mut round = std::mem::take(&mut self.desk.round);
-        let mut visits = std::mem::take(&mut self.desk.visits);
+        let mut batch = std::mem::take(&mut self.desk.batch);
+        let Batch { round, visits, .. } = &mut batch;
         round.clear();
+        visits.clear();
         for _ in 0..self.ready.len() {
             if round.candidates.len() >= limits::CANDIDATES_PER_ROUND_MAX {
                 break;
             }
             let Some(key) = self.ready.pop_front() else { break };
-            visits.extend(self.visit(key, now, &mut round));
+            visits.extend(self.visit(key, now, round));
         }
         for refusal in round.refused.drain(..) {
             self.shared.tally.refuse(refusal);
@@ -88,10 +105,8 @@ impl Loop {
         let mut solved = std::mem::take(&mut self.desk.solved);
         solved.clear();
         self.desk.solver.solve(&round.candidates, &mut solved);
-        self.finish(&round, &mut visits, &solved, now);
+        self.desk.batch = self.finish(batch, &solved, now).unwrap_or_default();
         self.desk.solved = solved;
-        self.desk.visits = visits;
-        self.desk.round = round;
     }
 
     /// One read of one connection, into the round. `None` when there is nothing to answer now.
@@ -201,26 +216,69 @@ impl Loop {
         let Parcel { key, round, part, taken, seen_us, step, solved, .. } = parcel;
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.waiting = Waiting::No;
-        let mut visits = vec![Visit { key, part, taken, seen_us, step }];
-        self.finish(&round, &mut visits, &solved, now);
+        let visits = vec![Visit { key, part, taken, seen_us, step }];
+        self.finish(Batch { round, visits, outcomes: Vec::new() }, &solved, now);
         self.enqueue(key);
     }
 
-    /// Judges, stores, answers, sends.
-    fn finish(
-        &mut self,
-        round: &Round,
-        visits: &mut Vec<Visit>,
-        solved: &[Solved],
-        now: Timestamp,
-    ) {
-        let mut outcomes = std::mem::take(&mut self.desk.outcomes);
+    /// Judges, stores, answers, sends; `None` when the answers wait for the disk.
+    fn finish(&mut self, mut batch: Batch, solved: &[Solved], now: Timestamp) -> Option<Batch> {
+        let Batch { round, visits, outcomes } = &mut batch;
         outcomes.clear();
-        self.judge(round, visits, solved, now, &mut outcomes);
-        self.store(round, &mut outcomes);
-        self.tell(&outcomes);
+        self.judge(round, visits, solved, now, outcomes);
+        let began = Instant::now();
+        if let Some(end) = self.store(round, outcomes) {
+            self.hold(batch, began, end, now);
+            return None;
+        }
+        self.answer(&mut batch, now, |_| true);
+        Some(batch)
+    }
+
+    /// Keeps a batch until the log is synced to `end`; who has no share in it is answered at once.
+    fn hold(&mut self, mut batch: Batch, began: Instant, end: Position, now: Timestamp) {
+        self.answer(&mut batch, now, |visit| visit.part.candidates.0 == visit.part.candidates.1);
+        for visit in &batch.visits {
+            if let Some(connection) = self.connections.get_mut(visit.key) {
+                connection.waiting = Waiting::ForSync;
+            }
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.held.push_back(Held { ticket, batch, began });
+        let (log, post) = (self.shared.lane.share_log().clone(), self.own.clone());
+        self.shared.runtime.spawn(async move {
+            let outcome = log.synced(end).await;
+            post.send(Command::Synced { ticket, outcome });
+        });
+    }
+
+    /// A held batch's shares are on the disk, or the log has failed.
+    pub(super) fn synced(&mut self, ticket: u64, outcome: Result<(), LogError>, now: Timestamp) {
+        let Some(place) = self.held.iter().position(|h| h.ticket == ticket) else { return };
+        let Some(Held { mut batch, began, .. }) = self.held.remove(place) else { return };
+        self.shared.tally.append(began.elapsed());
+        if let Err(error) = &outcome {
+            self.complain(error);
+            batch.outcomes.iter_mut().filter(|o| o.is_ok()).for_each(|o| *o = Err(NOT_STORED));
+        }
+        for visit in &batch.visits {
+            if let Some(connection) = self.connections.get_mut(visit.key)
+                && connection.waiting == Waiting::ForSync
+            {
+                connection.waiting = Waiting::No;
+            }
+        }
+        self.answer(&mut batch, now, |_| true);
+    }
+
+    /// Answers and sends what is for these visits, and takes them out of the batch.
+    fn answer(&mut self, batch: &mut Batch, now: Timestamp, which: impl Fn(&Visit) -> bool) {
+        let Batch { round, visits, outcomes } = batch;
         let mut out = std::mem::take(&mut self.desk.out);
-        for Visit { key, part, taken, seen_us, step } in visits.drain(..) {
+        for visit in visits.extract_if(.., |visit| which(visit)) {
+            let Visit { key, part, taken, seen_us, step } = visit;
+            self.tell(&outcomes[part.candidates.0..part.candidates.1]);
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let session = connection.session.as_mut();
             let own = &outcomes[part.candidates.0..part.candidates.1];
@@ -245,7 +303,6 @@ impl Loop {
         }
         out.shrink_to(OUTPUT_KEEP_BYTES);
         self.desk.out = out;
-        self.desk.outcomes = outcomes;
     }
 
     /// What each candidate is; blocks leave at once.
@@ -274,43 +331,44 @@ impl Loop {
         }
     }
 
-    /// Writes the good shares of the round to the log.
-    fn store(&mut self, round: &Round, outcomes: &mut [Result<(), Refusal>]) {
+    /// Writes the good shares of the round to the log; gives the place up to which it must be synced
+    /// before they may be answered.
+    fn store(&mut self, round: &Round, outcomes: &mut [Result<(), Refusal>]) -> Option<Position> {
+        if !outcomes.is_empty() {
+            self.shared.tally.round(outcomes.len());
+        }
         let good = || {
             let all = round.candidates.iter().zip(outcomes.iter());
             all.filter(|(_, outcome)| outcome.is_ok()).map(|(candidate, _)| &candidate.share)
         };
         if good().next().is_none() {
-            return;
+            return None;
         }
         let begun = Instant::now();
         let log = self.shared.lane.share_log();
         let stored = &mut self.desk.stored;
-        let written = match log.append_shares(good(), stored) {
-            Ok(end) if log.durability() == Durability::Fsync => log.wait_synced(end),
-            other => other.map(|_| ()),
-        };
-        self.shared.tally.append(begun.elapsed());
+        let written = log.append_shares(good(), stored);
+        let waits = log.durability() == Durability::Fsync && stored.contains(&true);
+        if !waits {
+            self.shared.tally.append(begun.elapsed());
+        }
         if let Err(error) = &written {
             self.complain(error);
         }
         let mut answers = self.desk.stored.iter();
         for outcome in outcomes.iter_mut().filter(|o| o.is_ok()) {
             *outcome = match (&written, answers.next()) {
-                (Ok(()), Some(true)) => Ok(()),
-                (Ok(()), Some(false)) => Err(SEALED),
+                (Ok(_), Some(true)) => Ok(()),
+                (Ok(_), Some(false)) => Err(SEALED),
                 _ => Err(NOT_STORED),
             };
         }
+        written.ok().filter(|_| waits)
     }
 
     /// Counts what became of a round's shares.
     fn tell(&self, outcomes: &[Result<(), Refusal>]) {
-        if outcomes.is_empty() {
-            return;
-        }
         let tally = &self.shared.tally;
-        tally.round(outcomes.len());
         let mut accepted = 0;
         for outcome in outcomes {
             match outcome {
@@ -318,7 +376,9 @@ impl Loop {
                 Err(refusal) => tally.refuse(*refusal),
             }
         }
-        tally.accept(accepted);
+        if accepted > 0 {
+            tally.accept(accepted);
+        }
     }
 
     /// Once a second for all connections together: a full disk must not fill another with

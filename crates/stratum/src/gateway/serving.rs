@@ -10,7 +10,7 @@ use super::connection::{Connection, Ended};
 use super::handover::{KeptConnection, Leaving, Left};
 use super::hashers::{Hashers, Parcel};
 use super::registry::Registry;
-use super::round::Desk;
+use super::round::{Desk, Held};
 use super::slab::{Key, Slab};
 use super::tally::Tally;
 use crate::limits;
@@ -18,6 +18,7 @@ use crate::machines::{Machines, Refused};
 use crate::protocol::{Admitted, Lane, Work};
 use crate::session::{CloseReason, SessionRules};
 use crate::start_classes::StartClasses;
+use gruve_sharelog::LogError;
 use gruve_units::{Clock, Timestamp};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
@@ -75,6 +76,8 @@ pub(super) enum Command {
     LoggedIn { key: Key, outcome: Result<Admitted, Refused>, password: String },
     /// Candidates were hashed.
     Hashed(Box<Parcel>),
+    /// A round's shares are on the disk, or will never be.
+    Synced { ticket: u64, outcome: Result<(), LogError> },
     /// Tell the sessions.
     Snapshot(mpsc::Sender<Vec<SessionInfo>>),
     /// Go on with this connection of an earlier program.
@@ -137,6 +140,10 @@ pub(super) struct Loop {
     /// Asked to leave: nothing new is begun.
     pub(super) leaving: Option<Leaving>,
     pub(super) desk: Desk,
+    /// Rounds whose shares are being synced, oldest first.
+    pub(super) held: VecDeque<Held>,
+    /// Numbers them.
+    pub(super) next_ticket: u64,
 }
 
 impl Loop {
@@ -169,6 +176,8 @@ impl Loop {
             tick_from: 0,
             leaving: None,
             desk,
+            held: VecDeque::new(),
+            next_ticket: 0,
         })
     }
 
@@ -335,6 +344,7 @@ impl Loop {
                     self.logged_in(key, outcome, &password, now);
                 }
                 Command::Hashed(parcel) => self.hashed(*parcel, now),
+                Command::Synced { ticket, outcome } => self.synced(ticket, outcome, now),
                 Command::Snapshot(answer) => {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(self.sessions(now));
