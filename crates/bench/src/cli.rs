@@ -274,6 +274,9 @@ pub struct GatewayArgs {
     /// Threads that serve connections.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
+    /// Answer shares after the sync of the log (`durability = "fsync"`).
+    #[arg(long)]
+    pub fsync: bool,
 }
 
 /// Does what the arguments say and prints what was found. `leading` are the arguments by which this
@@ -339,8 +342,14 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
         }
         Mode::Gateway(a) => {
             let class = class_of(a.class)?;
-            let (listen, refresh, threads) = (a.listen, a.refresh, a.threads);
-            let options = HouseOptions { listen, class, refresh, log: a.sharelog, threads };
+            let options = HouseOptions {
+                listen: a.listen,
+                class,
+                refresh: a.refresh,
+                log: a.sharelog,
+                threads: a.threads,
+                fsync: a.fsync,
+            };
             gateway::run(options, Control::standard())
         }
     }

@@ -6,7 +6,9 @@ use crate::child::Control;
 use crate::log_cost;
 use crate::sockets::now_ns;
 use crate::stand_in::{Everybody, OneStamp, StandInNode};
-use gruve_sharelog::{LogReader, Options, Owner, Position, Record, ShareLog, ShareRecord};
+use gruve_sharelog::{
+    Durability, LogReader, Options, Owner, Position, Record, ShareLog, ShareRecord,
+};
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
 use gruve_units::{Class, Duration, EpochRule, SystemClock, SystemEntropy};
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +35,8 @@ pub struct HouseOptions {
     pub log: Option<PathBuf>,
     /// Threads that serve connections.
     pub threads: usize,
+    /// Whether shares are answered after the sync.
+    pub fsync: bool,
 }
 
 /// Serves until told to stop.
@@ -60,7 +64,11 @@ pub fn run(options: HouseOptions, control: Control) -> Result<(), BenchError> {
 
 async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Result<(), BenchError> {
     let node = StandInNode::new().map(Arc::new).ok_or(BenchError::Server("no such chain"))?;
-    let log = ShareLog::open(dir, Options::default()).map_err(BenchError::Log)?;
+    let mut kept = Options::default();
+    if options.fsync {
+        kept.durability = Durability::Fsync;
+    }
+    let log = ShareLog::open(dir, kept).map_err(BenchError::Log)?;
     let work = LaneWork::start(lane(&node, &log, options.refresh)?).map_err(BenchError::Gateway)?;
     let failed = |source| BenchError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).map_err(failed)?;

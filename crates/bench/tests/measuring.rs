@@ -5,8 +5,8 @@ use gruve_bench::child::Server;
 use gruve_bench::floor::{self, FloorOptions};
 use gruve_bench::gateway::{self, HouseOptions};
 use gruve_bench::{
-    BenchError, BroadcastOptions, FleetOptions, IdleOptions, Mix, StormOptions, SubmitOptions,
-    broadcast, idle, storm, submit,
+    Attack, BenchError, BroadcastOptions, FleetOptions, HostileOptions, IdleOptions, Mix,
+    StormOptions, SubmitOptions, broadcast, hostile, idle, storm, submit,
 };
 use gruve_units::Class;
 use std::net::SocketAddr;
@@ -25,7 +25,8 @@ fn floor_of_class(k: u8) -> Server {
 
 fn house_of_class(k: u8, refresh: Duration) -> Server {
     let class = Class::new(k).unwrap();
-    let options = HouseOptions { listen: anywhere(), class, refresh, log: None, threads: 1 };
+    let options =
+        HouseOptions { listen: anywhere(), class, refresh, log: None, threads: 1, fsync: false };
     Server::within(move |control| gateway::run(options, control)).unwrap()
 }
 
@@ -213,4 +214,29 @@ fn a_report_as_json_has_the_documented_fields() {
     assert_eq!(json["acknowledged"], json["answers"]["accepted"]["accepted"]);
     assert!(json["latency"]["p99_us"].is_number());
     assert_eq!(Mix::default(), "accepted=1".parse().unwrap());
+}
+
+#[test]
+fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
+    let mut house = house();
+    let mut honest = run_of(&house, "accepted=1");
+    honest.rate = Some(400);
+    honest.duration = Duration::from_secs(1);
+    let report = hostile(&HostileOptions {
+        honest,
+        hostile_user: "evil.m{n}".to_owned(),
+        attacks: Attack::ALL.to_vec(),
+        each: 2,
+    })
+    .unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let acknowledged = report.alone.acknowledged + report.beside.acknowledged;
+    assert_eq!(house.ask("count house").unwrap(), acknowledged, "all kept, and no others");
+    for attack in Attack::ALL {
+        let did = &report.swarm[attack.name()];
+        assert!(did.connections >= 2, "{attack:?}: {did:?}");
+        let is_silent = attack == Attack::HalfOpen;
+        assert_eq!(did.bytes == 0, is_silent, "{attack:?}: {did:?}");
+    }
+    assert!(report.swarm["duplicates"].refused > 0 && report.swarm["flood"].refused > 0);
 }
