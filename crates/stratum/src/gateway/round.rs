@@ -254,11 +254,11 @@ impl Loop {
     }
 
     /// A held batch's shares are on the disk, or the log has failed.
-    pub(super) fn synced(&mut self, ticket: u64, outcome: Result<(), LogError>, now: Timestamp) {
+    pub(super) fn synced(&mut self, ticket: u64, outcome: &Result<(), LogError>, now: Timestamp) {
         let Some(place) = self.held.iter().position(|h| h.ticket == ticket) else { return };
         let Some(Held { mut batch, began, .. }) = self.held.remove(place) else { return };
         self.shared.tally.append(began.elapsed());
-        if let Err(error) = &outcome {
+        if let Err(error) = outcome {
             self.complain(error);
             batch.outcomes.iter_mut().filter(|o| o.is_ok()).for_each(|o| *o = Err(NOT_STORED));
         }
@@ -341,9 +341,7 @@ impl Loop {
             let all = round.candidates.iter().zip(outcomes.iter());
             all.filter(|(_, outcome)| outcome.is_ok()).map(|(candidate, _)| &candidate.share)
         };
-        if good().next().is_none() {
-            return None;
-        }
+        good().next()?;
         let begun = Instant::now();
         let log = self.shared.lane.share_log();
         let stored = &mut self.desk.stored;

@@ -344,7 +344,7 @@ impl Loop {
                     self.logged_in(key, outcome, &password, now);
                 }
                 Command::Hashed(parcel) => self.hashed(*parcel, now),
-                Command::Synced { ticket, outcome } => self.synced(ticket, outcome, now),
+                Command::Synced { ticket, outcome } => self.synced(ticket, &outcome, now),
                 Command::Snapshot(answer) => {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(self.sessions(now));
