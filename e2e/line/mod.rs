@@ -10,9 +10,9 @@ use gruve_units::{Algorithm, Amount, Asset};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const MACHINE_PASSWORD: &str = "sixteen characters";
+pub const MACHINE_PASSWORD: &str = "sixteen characters";
 
-fn config(asset: Asset, nodes: &[&RealNode], http: u16, stratum: u16) -> String {
+pub fn config(asset: Asset, nodes: &[&RealNode], http: u16, stratum: u16) -> String {
     let lane = asset.code().to_lowercase();
     let section = if nodes.len() == 1 { "[lane.node]" } else { "[[lane.nodes]]" };
     let of = |node: &&RealNode| {
