@@ -8,7 +8,9 @@
 //! connect and its disconnect nothing else of that height; where it stands is the sink's own
 //! knowledge ([`ChainSink::known`]), so a crash at any instant costs nothing; a node that is
 //! merely behind (restarted, downloading) takes nothing back; a reorganisation deeper than the
-//! limit takes nothing back either and stops with a fatal error.
+//! limit takes nothing back either and halts: it is told by [`Follower::standing`], looked at again
+//! now and then, and gone on with by itself once the node's chain is one that can be followed. Only a
+//! sink that cannot store ends [`Follower::run`].
 //!
 //! What a chain's blocks are is [`Followable`]'s: a [`BlockChain`] reads bytes as Bitcoin and its
 //! descendants have them, [`crate::eth::follow`] the blocks of account chains.
@@ -16,7 +18,9 @@
 //! What this module must not know: what the sink does with a block.
 
 use crate::walk::parse_block;
-use crate::{BlockRef, ChainParams, LeanBlock, Node, NodeError, ParseError, hash_to_text};
+use crate::{
+    BlockRef, ChainParams, ChainStanding, LeanBlock, Node, NodeError, ParseError, hash_to_text,
+};
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed, Duration};
 use std::collections::VecDeque;
@@ -27,6 +31,10 @@ use tokio::sync::{Mutex, Notify, watch};
 /// How far under the tip a follower with an empty sink begins, so that the first blocks it sees
 /// are not ones that may yet be replaced.
 const START_MARGIN: u64 = 6;
+
+/// How often a chain that cannot be followed is looked at again: a person mends it, or a node comes
+/// back to the right chain.
+pub const HALTED_LOOK: Duration = Duration::from_secs(15);
 
 /// A block with its height.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,6 +231,20 @@ pub enum FollowError {
     },
 }
 
+impl FollowError {
+    /// Whether the chain or its node is at fault, not what the sink has: the house can go on without
+    /// this chain.
+    #[must_use]
+    pub const fn is_of_the_chain(&self) -> bool {
+        match self {
+            FollowError::Node(_)
+            | FollowError::BadBlock { .. }
+            | FollowError::ReorgTooDeep { .. } => true,
+            FollowError::Sink(_) | FollowError::Gap(_) => false,
+        }
+    }
+}
+
 impl Blamed for FollowError {
     fn blame(&self) -> Blame {
         match self {
@@ -268,6 +290,7 @@ pub struct Follower<C: Followable = BlockChain> {
     sink: Arc<dyn ChainSink<C::Block>>,
     options: Options,
     state: Mutex<State>,
+    standing: watch::Sender<ChainStanding>,
     wake: Notify,
 }
 
@@ -297,7 +320,13 @@ impl<C: Followable> Follower<C> {
     #[must_use]
     pub fn of(chain: C, sink: Arc<dyn ChainSink<C::Block>>, options: Options) -> Arc<Self> {
         let state = Mutex::new(State::default());
-        Arc::new(Follower { chain, sink, options, state, wake: Notify::new() })
+        let standing = watch::Sender::new(ChainStanding::Starting);
+        Arc::new(Follower { chain, sink, options, state, standing, wake: Notify::new() })
+    }
+
+    /// How the following stands, and every change of it, while [`Follower::run`] runs.
+    pub fn standing(&self) -> watch::Receiver<ChainStanding> {
+        self.standing.subscribe()
     }
 
     /// Has the node asked at once (a block was found, a template changed). Never lost: a nudge
@@ -307,41 +336,85 @@ impl<C: Followable> Follower<C> {
     }
 
     /// Follows until `shutdown` holds true or its sender is gone. Transient failures are logged
-    /// and tried again at the next poll.
+    /// and tried again at the next poll; a chain that cannot be followed is looked at again every
+    /// [`HALTED_LOOK`].
     ///
     /// # Errors
-    /// The first fatal one.
+    /// When the sink cannot store: what it has is not to be trusted.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<(), FollowError> {
-        let mut failing = false;
         loop {
             if *shutdown.borrow() {
                 return Ok(());
             }
             // A step is never abandoned half-way: its sink's transaction ends first.
-            match self.step().await {
-                Ok(Progress::Connected(_) | Progress::Disconnected(_)) => {
-                    failing = false;
-                    continue;
-                }
-                Ok(Progress::UpToDate(_) | Progress::NodeBehind { .. } | Progress::Waiting) => {
-                    failing = false;
+            let wait = match self.step().await {
+                Ok(progress) => {
+                    self.goes_on(progress);
+                    if matches!(progress, Progress::Connected(_) | Progress::Disconnected(_)) {
+                        continue;
+                    }
+                    self.options.poll
                 }
                 Err(e) if e.blame() == Blame::Transient => {
-                    // Once when it begins, then quietly: a node may be away for hours.
-                    if failing {
-                        tracing::debug!(chain = %self.chain.title(), "still not followed: {e}");
-                    } else {
-                        tracing::warn!(chain = %self.chain.title(), "cannot follow: {e}");
-                    }
-                    failing = true;
+                    self.fails(&e);
+                    self.options.poll
                 }
-                Err(e) => return Err(e),
-            }
+                Err(e) if e.is_of_the_chain() => {
+                    self.halts(&e);
+                    self.options.poll.max(HALTED_LOOK)
+                }
+                Err(e) => {
+                    self.halts(&e);
+                    return Err(e);
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(self.options.poll) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = self.wake.notified() => {}
                 changed = shutdown.changed() => if changed.is_err() { return Ok(()); },
             }
+        }
+    }
+
+    fn goes_on(&self, progress: Progress) {
+        let at = match progress {
+            Progress::Connected(at) | Progress::UpToDate(at) => Some(at),
+            Progress::Disconnected(_) | Progress::Waiting => None,
+            // A node that has less says nothing of what it does not have.
+            Progress::NodeBehind { .. } if !self.standing.borrow().is_sound() => return,
+            Progress::NodeBehind { .. } => self.standing.borrow().at(),
+        };
+        let before = self.standing.send_replace(ChainStanding::Following { at });
+        if before.problem().is_some() {
+            tracing::info!(chain = %self.chain.title(), "the chain is followed again");
+        }
+    }
+
+    /// Told once when it begins, then quietly: a node may be away for hours.
+    fn fails(&self, error: &FollowError) {
+        let why = error.to_string();
+        let is_halted = matches!(*self.standing.borrow(), ChainStanding::Halted { .. });
+        // Where it never was found sound, or found unsound, a node that is away changes nothing.
+        let is_known = self.standing.borrow().is_sound();
+        if is_halted || !is_known {
+            tracing::debug!(chain = %self.chain.title(), "still not followed: {why}");
+            return;
+        }
+        let before = self.standing.send_replace(ChainStanding::Failing { why });
+        if before.problem().is_none() {
+            tracing::warn!(chain = %self.chain.title(), "cannot follow: {error}");
+        } else {
+            tracing::debug!(chain = %self.chain.title(), "still not followed: {error}");
+        }
+    }
+
+    fn halts(&self, error: &FollowError) {
+        let halted = ChainStanding::Halted { why: error.to_string() };
+        let before = self.standing.send_replace(halted.clone());
+        if before == halted {
+            tracing::debug!(chain = %self.chain.title(), "still halted: {error}");
+        } else {
+            tracing::error!(chain = %self.chain.title(), "HALTED, nothing of this chain is settled: {error}");
         }
     }
 

@@ -39,6 +39,7 @@ pub mod room;
 pub mod rpc;
 pub mod script;
 pub mod stamp;
+mod standing;
 pub mod template;
 pub mod tip;
 pub mod walk;
@@ -59,6 +60,7 @@ pub use params::{
     Retarget, SubsidyRule, params_for,
 };
 pub use rpc::{RpcNode, RpcOptions};
+pub use standing::ChainStanding;
 pub use template::{Template, TemplateError, TemplateTx};
 pub use tip::TipNotice;
 pub use walk::{LeanBlock, LeanOutput, LeanTx, ParseError, parse_block};

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::job::{header_bytes, merkle_root};
 use gruve_chain::{
-    BlockRef, ChainInfo, ChainParams, ChainSink, FeeRate, FollowError, FollowedBlock, Follower,
-    NetworkName, Node, NodeError, SendOutcome, SinkError, SubmitOutcome, Template,
-    TransactionPlace, params_for,
+    BlockRef, ChainInfo, ChainParams, ChainSink, ChainStanding, FeeRate, FollowError,
+    FollowedBlock, Follower, NetworkName, Node, NodeError, SendOutcome, SinkError, SubmitOutcome,
+    Template, TransactionPlace, params_for,
 };
 use gruve_pow::sha256d;
 use gruve_units::{Asset, Blame, Blamed, Duration};
@@ -369,6 +369,34 @@ async fn a_nudge_leads_to_a_look_at_once_and_shutdown_ends_the_run() {
     *house.node.failing.lock().unwrap() = false;
     house.follower.nudge();
     tokio::time::timeout(deadline, changes.wait_for(|&n| n == 12)).await.unwrap().unwrap();
+    stop.send(true).unwrap();
+    tokio::time::timeout(deadline, run).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_reorganisation_too_deep_halts_the_chain_and_not_the_run_until_the_node_is_right_again() {
+    let house = house(options());
+    house.catch_up().await.unwrap();
+    let before = house.sink.heights();
+    let right = house.node.chain.lock().unwrap().clone();
+    house.node.rewrite(10 - LIMIT - 1, LIMIT + 3, 5);
+    let mut standing = house.follower.standing();
+    let (stop, stopped) = watch::channel(false);
+    let run = tokio::spawn({
+        let follower = house.follower.clone();
+        async move { follower.run(stopped).await }
+    });
+    let deadline = Duration::from_secs(20);
+    let halted = |s: &ChainStanding| matches!(s, ChainStanding::Halted { .. });
+    tokio::time::timeout(deadline, standing.wait_for(halted)).await.unwrap().unwrap();
+    assert!(!standing.borrow().is_sound(), "nothing is to be settled");
+    assert_eq!(house.sink.heights(), before, "nothing is taken back");
+    *house.node.chain.lock().unwrap() = right;
+    house.node.rewrite(10, 1, 0);
+    house.follower.nudge();
+    let at_the_tip = |s: &ChainStanding| s.at().is_some_and(|at| at.height == 10);
+    tokio::time::timeout(deadline, standing.wait_for(at_the_tip)).await.unwrap().unwrap();
+    assert_eq!(standing.borrow().problem(), None);
     stop.send(true).unwrap();
     tokio::time::timeout(deadline, run).await.unwrap().unwrap().unwrap();
 }

@@ -153,6 +153,7 @@ fn group(nodes: &[&Arc<Stand>]) -> NodeGroup {
         look: Duration::from_millis(5),
         back_off_first: Duration::from_millis(1),
         back_off_max: Duration::from_millis(20),
+        ..GroupOptions::default()
     };
     let named = nodes.iter().enumerate();
     let named = named.map(|(i, n)| (format!("node {i}"), Arc::clone(n) as Arc<dyn Node>));

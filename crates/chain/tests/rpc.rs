@@ -7,14 +7,17 @@ use gruve_chain::{
 };
 use gruve_units::{Asset, Blame, Blamed, Duration};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const LIMIT_BYTES: usize = 10_000;
 /// Long enough for a loaded machine to answer, short enough to wait for.
 const TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// What a stand-in started with a cookie takes: base64 of user and password.
+static COOKIE: Mutex<&str> = Mutex::new("-");
 
 fn params() -> ChainParams {
     params_for(Asset::Btc, NetworkName::Regtest).unwrap()
@@ -55,6 +58,7 @@ impl StandIn {
             timeout: TIMEOUT,
             longpoll_timeout: TIMEOUT,
             max_answer_bytes: LIMIT_BYTES,
+            ..RpcOptions::default()
         };
         RpcNode::with_options(&self.url, "u", "p", params(), options).unwrap()
     }
@@ -72,7 +76,14 @@ async fn serve(
         request.extend_from_slice(&part[..n]);
         let text = String::from_utf8_lossy(&request).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        assert!(!head.contains("authorization") || head.contains("Basic dTpw"));
+        let known = *COOKIE.lock().unwrap();
+        let login = head.lines().find_map(|line| line.strip_prefix("authorization: Basic "));
+        let is_known = login == Some("dTpw") || login == Some(known);
+        if !is_known {
+            let refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(refusal).await.ok()?;
+            return stream.shutdown().await.ok();
+        }
         if let Ok(body) = serde_json::from_str::<Value>(body) {
             break body;
         }
@@ -400,4 +411,21 @@ async fn addresses_that_cannot_be_used_say_why() {
     }
     let node = RpcNode::new("http://127.0.0.1:1", "u", "secret", params()).unwrap();
     assert!(!format!("{node:?}").contains("secret"), "the password stands in no log");
+}
+
+#[tokio::test]
+async fn a_node_that_was_started_again_is_known_by_its_new_cookie() {
+    let stand_in = result_of(json!({ "blocks": 7, "bestblockhash": "ab".repeat(32) })).await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(".cookie");
+    // The file comes with the node: the house may be there first.
+    let node = RpcNode::with_cookie(&stand_in.url, path.clone(), params()).unwrap();
+    std::fs::write(&path, "__cookie__:one\n").unwrap();
+    *COOKIE.lock().unwrap() = "X19jb29raWVfXzpvbmU=";
+    assert_eq!(node.tip().await.unwrap().height, 7);
+    *COOKIE.lock().unwrap() = "X19jb29raWVfXzp0d28=";
+    let refused = node.tip().await.unwrap_err();
+    assert!(matches!(refused, NodeError::Unauthorised { status: 401, .. }), "{refused}");
+    std::fs::write(&path, "__cookie__:two").unwrap();
+    assert_eq!(node.tip().await.unwrap().height, 7);
 }

@@ -86,7 +86,9 @@ impl Market {
         let before = LaneState::read(tx, &lane.lane).await?;
         claim(tx, lane, before.closed, epoch).await?;
         write_blocks(tx, lane, &closing.blocks).await?;
-        let settle = is_settlement(lane, before.closed, epoch);
+        // A chain that is not followed may have taken back what stands here as matured.
+        let settle =
+            is_settlement(lane, before.closed, epoch) && !self.holds_settlements(&lane.lane);
 
         let (house, other) = closing.tally.house_and_other()?;
         let contracts = Contract::running(tx, &lane.lane).await?;

@@ -69,6 +69,7 @@ pub use view::{
 
 use gruve_store::{Store, Tx, params};
 use gruve_units::{Amount, Clock, Entropy, LaneId, Timestamp};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A result with this room's error.
@@ -100,6 +101,8 @@ struct Inner {
     config: MarketConfig,
     plans: RwLock<Vec<Plan>>,
     stamps: Arc<StampSource>,
+    /// Lanes that nothing is settled for now.
+    held: RwLock<BTreeSet<LaneId>>,
 }
 
 impl Market {
@@ -114,8 +117,25 @@ impl Market {
         config: MarketConfig,
     ) -> Result<Market> {
         config.check()?;
-        let (plans, stamps) = (RwLock::default(), Arc::default());
-        Ok(Market { inner: Arc::new(Inner { store, clock, entropy, config, plans, stamps }) })
+        let (plans, stamps, held) = (RwLock::default(), Arc::default(), RwLock::default());
+        Ok(Market { inner: Arc::new(Inner { store, clock, entropy, config, plans, stamps, held }) })
+    }
+
+    /// Has nothing settled for a lane from now on, or lets it be settled again: whoever follows its
+    /// chain says whether what matured still holds. Epochs close meanwhile; what is due waits for the
+    /// next settlement. Kept in memory only: whoever holds must hold again after a restart, before
+    /// the accountant runs.
+    pub fn hold_settlements(&self, lane: &LaneId, is_held: bool) {
+        let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
+        if is_held {
+            held.insert(lane.clone());
+        } else {
+            held.remove(lane);
+        }
+    }
+
+    fn holds_settlements(&self, lane: &LaneId) -> bool {
+        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).contains(lane)
     }
 
     /// Makes the tables, stores the configured plans (a changed one as a new version) and loads the last

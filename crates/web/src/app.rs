@@ -95,5 +95,6 @@ fn declare(state: &AppState) -> Routes {
         .get("/robots.txt", Public, ops::robots)
         .get("/metrics", Public, ops::metrics)
         .get("/healthz", Public, ops::healthz)
+        .get("/healthz/lanes", Public, ops::lane_health)
         .get("/readyz", Public, ops::readyz)
 }

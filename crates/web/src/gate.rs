@@ -27,7 +27,7 @@ const RETRY_AFTER_SECS: u64 = 5;
 fn is_for_programs(path: &str) -> bool {
     path.starts_with("/api/")
         || path.starts_with("/assets/")
-        || matches!(path, "/metrics" | "/healthz" | "/readyz" | "/events")
+        || matches!(path, "/metrics" | "/healthz" | "/healthz/lanes" | "/readyz" | "/events")
 }
 
 /// The outermost layer: time limit, headers, counting, and the writing of failures.

@@ -55,6 +55,6 @@ pub use live::Pulse;
 pub use routes::{Access, RouteInfo};
 pub use serve::{ConnectionLimits, serve, serve_metrics};
 pub use state::{
-    AppState, LaneParticulars, LiveFarm, LiveNode, LiveSession, MIGRATIONS, MetricsFor, NoGateway,
-    Services, WebConfig,
+    AppState, LaneParticulars, LiveChain, LiveFarm, LiveNode, LiveSession, MIGRATIONS, MetricsFor,
+    NoGateway, Services, WebConfig,
 };

@@ -5,10 +5,11 @@ use crate::exposition::{Exposition, FamilyKind};
 use crate::extract::Id;
 use crate::failure::Failure;
 use crate::security::same_token;
-use crate::state::{AppState, LiveNode, MetricsFor};
+use crate::state::{AppState, LiveChain, LiveNode, MetricsFor};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::fmt::Write as _;
 
 /// `GET /assets/{name}`
 pub(crate) async fn asset(Id(name): Id<String>) -> Result<Response, Failure> {
@@ -29,6 +30,24 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<&'static str, Failure> {
     state.lanes().await?;
     Ok("ready\n")
+}
+
+/// `GET /healthz/lanes`: a line for each lane; 503 while one of them has no chain that could be settled
+/// by, or no node that is ready. Names no node: those are inner addresses.
+pub(crate) async fn lane_health(State(state): State<AppState>) -> Response {
+    let (chains, nodes) = (state.live().chains(), state.live().nodes());
+    let mut text = String::new();
+    let mut is_well = true;
+    for chain in &chains {
+        let of_lane = || nodes.iter().filter(|n| n.lane == chain.lane);
+        let ready = of_lane().filter(|n| n.standing == "ready").count();
+        let (lane, standing, all) = (&chain.lane, chain.standing, of_lane().count());
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{lane} chain={standing} nodes_ready={ready}/{all}");
+        is_well &= chain.is_sound && (ready > 0 || all == 0);
+    }
+    let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, text).into_response()
 }
 
 /// `GET /metrics` in Prometheus' text form, for whoever reaches the site: nothing of single machines.
@@ -120,6 +139,7 @@ async fn write_metrics(state: &AppState, whom: MetricsFor) -> Result<Response, F
         Some(l.machines.to_string())
     });
     write_nodes(&mut out, &state.live().nodes());
+    write_chains(&mut out, &state.live().chains());
     out.family("gruve_live_listeners", FamilyKind::Gauge, "Streams of live events open.");
     out.sample("gruve_live_listeners", &[], state.pulse().listeners());
     state.live().write_metrics(&mut out, whom);
@@ -147,7 +167,31 @@ fn write_nodes(out: &mut Exposition, nodes: &[LiveNode]) {
     });
     family("gruve_node_height", "Height of its best block.", &|n| n.height);
     family("gruve_node_peers", "Its connected peers.", &|n| n.peers);
+    family("gruve_node_failures", "Looks at it that failed since the last good one.", &|n| {
+        Some(u64::from(n.failures))
+    });
     family("gruve_node_template_age_seconds", "Since its last template.", &|n| {
         n.template_age.map(|age| age.as_secs())
     });
+}
+
+/// How the lanes' chains are followed.
+fn write_chains(out: &mut Exposition, chains: &[LiveChain]) {
+    let mut family = |name: &str, help: &str, of: &dyn Fn(&LiveChain) -> Option<u64>| {
+        out.family(name, FamilyKind::Gauge, help);
+        for chain in chains {
+            if let Some(value) = of(chain) {
+                out.sample(name, &[("lane", chain.lane.as_str())], value);
+            }
+        }
+    };
+    family(
+        "gruve_chain_settles",
+        "Whether the chain is sound, so that the lane is settled.",
+        &|c| Some(u64::from(c.is_sound)),
+    );
+    family("gruve_chain_halted", "Whether the chain cannot be followed.", &|c| {
+        Some(u64::from(c.standing == "halted"))
+    });
+    family("gruve_chain_followed_height", "The newest block in the books.", &|c| c.height);
 }

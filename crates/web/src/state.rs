@@ -61,6 +61,21 @@ pub struct LiveNode {
     pub peers: Option<u64>,
     /// Since its last template.
     pub template_age: Option<Duration>,
+    /// Looks that failed since the last good one.
+    pub failures: u32,
+}
+
+/// How the following of a lane's chain stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveChain {
+    /// The lane.
+    pub lane: LaneId,
+    /// In a word: `starting`, `following`, `failing`, `halted`.
+    pub standing: &'static str,
+    /// Whether what matured is settled.
+    pub is_sound: bool,
+    /// The newest block that the books have, where it is known to be on the node's chain.
+    pub height: Option<u64>,
 }
 
 /// Who reads the metrics.
@@ -84,6 +99,11 @@ pub trait LiveFarm: Send + Sync {
 
     /// Adds what the gateways count of themselves to the metrics.
     fn write_metrics(&self, _out: &mut Exposition, _whom: MetricsFor) {}
+
+    /// The chains of the lanes, in the order of the configuration.
+    fn chains(&self) -> Vec<LiveChain> {
+        Vec::new()
+    }
 
     /// How many there are on a lane.
     fn connected(&self, lane: &LaneId) -> usize {

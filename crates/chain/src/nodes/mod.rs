@@ -7,12 +7,18 @@
 //! | a found block | all of them at once: taken by any is taken |
 //!
 //! Every node is looked at every [`GroupOptions::look`]: its chain (until it is known), height,
-//! peers, whether it still downloads. One that fails is looked at again after a wait that doubles up
-//! to [`GroupOptions::back_off_max`].
+//! peers, whether it still downloads. One that fails, or does not answer within
+//! [`GroupOptions::look_within`], is looked at again after a wait that doubles up to
+//! [`GroupOptions::back_off_max`].
+//!
+//! A node may also be alive and silent (stopped, swapping, its disk gone). When it has not answered
+//! a call within [`GroupOptions::patience`], the next one is asked beside it; the first good answer
+//! counts, and who was asked before and is still silent is passed over until a look finds it
+//! answering. A call to the last node left has the client's own time.
 //!
 //! Promises: no node is asked for work before its chain was found to be the configured one; no
 //! template comes from a node that is far behind another of ours; a node that dies costs at most the
-//! call that finds it dead.
+//! call that finds it dead, one that falls silent [`GroupOptions::patience`] once.
 //!
 //! What this module must not know: miners, jobs, what a block pays.
 
@@ -31,6 +37,7 @@ use seat::{Group, Seat};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -38,7 +45,7 @@ use tokio::time::Instant;
 /// Most nodes of one lane: each costs a look every few seconds and a copy of every found block.
 pub const NODES_MAX: usize = 8;
 
-/// How often nodes are looked at.
+/// How often nodes are looked at, and how long they are waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupOptions {
     /// Between two looks at a node that answers.
@@ -47,6 +54,11 @@ pub struct GroupOptions {
     pub back_off_first: Duration,
     /// The longest wait after a failure: a node that is back is used within this time.
     pub back_off_max: Duration,
+    /// How long a look may take: a few small calls.
+    pub look_within: Duration,
+    /// How long a node is waited for before the next one is asked as well. A template of a busy
+    /// node takes up to a second.
+    pub patience: Duration,
 }
 
 impl Default for GroupOptions {
@@ -55,6 +67,8 @@ impl Default for GroupOptions {
             look: Duration::from_secs(5),
             back_off_first: Duration::from_millis(500),
             back_off_max: Duration::from_secs(20),
+            look_within: Duration::from_secs(8),
+            patience: Duration::from_secs(2),
         }
     }
 }
@@ -86,7 +100,7 @@ impl NodeGroup {
         options: GroupOptions,
     ) -> NodeGroup {
         let seats = nodes.into_iter().map(|(name, node)| Seat::new(name, node)).collect();
-        let group = Arc::new(Group::new(seats));
+        let group = Arc::new(Group::new(seats, options.look_within));
         let looking = (0..group.seats.len())
             .map(|at| tokio::spawn(Arc::clone(&group).keep_looking(at, options)))
             .collect();
@@ -99,45 +113,83 @@ impl NodeGroup {
         self.group.health()
     }
 
-    /// Asks the chosen node, and the others in their order while the one before fails.
+    /// Asks the chosen node, and the others in their order while the ones before fail or are silent.
     async fn on_best<'a, T>(
         &'a self,
-        call: impl Fn(&'a dyn Node) -> Answer<'a, T> + Send,
+        method: &'static str,
+        call: impl Fn(&'a dyn Node) -> Answer<'a, T> + Send + Sync + 'a,
     ) -> Result<T, NodeError> {
-        let mut failure = None;
-        for at in self.group.in_order() {
-            let answer = match self.group.checked(at).await {
-                Ok(node) => call(node).await,
-                Err(e) => Err(e),
-            };
-            match answer {
-                // That the call itself was wrong, another node would only repeat.
-                Err(e) if e.blame() != Blame::Rejected => {
-                    self.group.failed(at, &e);
-                    failure.get_or_insert(e);
-                }
-                answer => return answer,
-            }
-        }
-        Err(failure.unwrap_or_else(|| NodeError::NotReady("there is no node".to_owned())))
+        let call = Arc::new(call);
+        let ask = |at: usize| -> Answer<'a, T> {
+            let call = Arc::clone(&call);
+            Box::pin(async move { call(self.group.checked(at).await?).await })
+        };
+        // That the call itself was wrong, another node would only repeat.
+        let is_final = |e: &NodeError| e.blame() == Blame::Rejected;
+        self.hedged(method, ask, is_final).await.map(|(_, answer)| answer)
     }
 
     /// As [`NodeGroup::on_best`], of nodes that are not far behind.
     async fn fresh_template(&self) -> Result<Template, NodeError> {
-        let mut failure = None;
-        for at in self.group.in_order() {
-            let answer = match self.group.checked(at).await {
-                Ok(_) if self.group.is_behind(at) => Err(self.group.behind(at)),
-                Ok(node) => node.template(None).await.inspect_err(|e| self.group.failed(at, e)),
-                Err(e) => Err(e),
-            };
-            match answer {
-                Ok(template) => {
-                    self.group.gave_template(at, template.tip());
-                    return Ok(template);
+        let ask = |at: usize| -> Answer<'_, Template> {
+            Box::pin(async move {
+                let node = self.group.checked(at).await?;
+                // What was heard of it may be a few seconds old, and the others on by then.
+                if self.group.is_behind(at) {
+                    self.group.look(at).await?;
                 }
-                Err(e) => {
-                    failure.get_or_insert(e);
+                if self.group.is_behind(at) {
+                    return Err(self.group.behind(at));
+                }
+                node.template(None).await
+            })
+        };
+        let (at, template) = self.hedged("getblocktemplate", ask, |_| false).await?;
+        self.group.gave_template(at, template.tip());
+        Ok(template)
+    }
+
+    /// Asks one node after the other, the next one as soon as those before have failed or been silent
+    /// for too long; gives the first good answer and whose it is.
+    async fn hedged<'a, T>(
+        &'a self,
+        method: &'static str,
+        ask: impl Fn(usize) -> Answer<'a, T>,
+        is_final: impl Fn(&NodeError) -> bool,
+    ) -> Result<(usize, T), NodeError> {
+        let patience = self.options.patience;
+        let mut order = self.group.in_order().into_iter();
+        let (mut waiting, mut failure) = (Vec::new(), None);
+        loop {
+            if let Some(at) = order.next() {
+                waiting.push((at, ask(at)));
+            } else if waiting.is_empty() {
+                break;
+            }
+            while !waiting.is_empty() {
+                let (at, answer) = if order.len() == 0 {
+                    first_answer(&mut waiting).await
+                } else {
+                    match tokio::time::timeout(patience, first_answer(&mut waiting)).await {
+                        Ok(answered) => answered,
+                        Err(_) => break,
+                    }
+                };
+                match answer {
+                    Ok(answer) => {
+                        for (silent, _) in &waiting {
+                            self.group.was_silent(*silent, at, method, patience);
+                        }
+                        return Ok((at, answer));
+                    }
+                    Err(e) if is_final(&e) => return Err(e),
+                    Err(e) => {
+                        // That it is behind was seen before it was asked.
+                        if !matches!(e, NodeError::NotReady(_)) || !self.group.is_behind(at) {
+                            self.group.failed(at, &e);
+                        }
+                        failure.get_or_insert(e);
+                    }
                 }
             }
         }
@@ -264,35 +316,52 @@ impl Node for NodeGroup {
     }
 
     async fn tip(&self) -> Result<BlockRef, NodeError> {
-        self.on_best(|node| node.tip()).await
+        self.on_best("getblockchaininfo", |node| node.tip()).await
     }
 
     async fn block_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
-        self.on_best(|node| node.block_hash(height)).await
+        self.on_best("getblockhash", move |node| node.block_hash(height)).await
     }
 
     async fn block(&self, hash: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
-        self.on_best(|node| node.block(hash)).await
+        self.on_best("getblock", move |node| node.block(hash)).await
     }
 
     async fn send_transaction(&self, transaction: &[u8]) -> Result<SendOutcome, NodeError> {
-        self.on_best(|node| node.send_transaction(transaction)).await
+        self.on_best("sendrawtransaction", move |node| node.send_transaction(transaction)).await
     }
 
     async fn transaction_in_mempool_or_block(
         &self,
         txid: &[u8; 32],
     ) -> Result<TransactionPlace, NodeError> {
-        self.on_best(|node| node.transaction_in_mempool_or_block(txid)).await
+        self.on_best("getrawtransaction", move |node| node.transaction_in_mempool_or_block(txid))
+            .await
     }
 
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {
-        self.on_best(|node| node.fee_rate(blocks)).await
+        self.on_best("estimatesmartfee", move |node| node.fee_rate(blocks)).await
     }
 
     async fn info(&self) -> Result<ChainInfo, NodeError> {
-        self.on_best(|node| node.info()).await
+        self.on_best("getblockchaininfo", |node| node.info()).await
     }
+}
+
+/// The first of several answers, and whose it is; never, when nobody was asked.
+async fn first_answer<T>(
+    waiting: &mut Vec<(usize, Answer<'_, T>)>,
+) -> (usize, Result<T, NodeError>) {
+    std::future::poll_fn(|context| {
+        for i in 0..waiting.len() {
+            if let Poll::Ready(answer) = waiting[i].1.as_mut().poll(context) {
+                let (at, _) = waiting.remove(i);
+                return Poll::Ready((at, answer));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Ages are told by a clock that no one sets.

@@ -3,6 +3,7 @@
 use super::health::{Heard, NodeHealth, Standing, choose, highest};
 use super::{GroupOptions, age};
 use crate::{BlockRef, Node, NodeError, SubmitOutcome, TipNotice};
+use gruve_units::Duration;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -26,6 +27,7 @@ impl Seat {
 /// All nodes and what was heard of them.
 pub(super) struct Group {
     pub(super) seats: Vec<Seat>,
+    look_within: Duration,
     heard: Mutex<Vec<Heard>>,
     template_at: Mutex<Vec<Option<Instant>>>,
     /// The node that is asked.
@@ -33,10 +35,11 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(seats: Vec<Seat>) -> Group {
+    pub(super) fn new(seats: Vec<Seat>, look_within: Duration) -> Group {
         let count = seats.len();
         Group {
             seats,
+            look_within,
             heard: Mutex::new(vec![Heard::default(); count]),
             template_at: Mutex::new(vec![None; count]),
             chosen: watch::Sender::new(0),
@@ -93,7 +96,7 @@ impl Group {
     }
 
     /// Looks at a node once.
-    async fn look(&self, at: usize) -> Result<(), NodeError> {
+    pub(super) async fn look(&self, at: usize) -> Result<(), NodeError> {
         let seat = &self.seats[at];
         let looking = async {
             if !seat.is_checked.load(Ordering::Acquire) {
@@ -101,7 +104,10 @@ impl Group {
             }
             seat.node.info().await
         };
-        match looking.await {
+        let looked = tokio::time::timeout(self.look_within, looking).await;
+        let after = self.look_within;
+        let silent = || NodeError::TimedOut { host: seat.name.clone(), method: "a look", after };
+        match looked.unwrap_or_else(|_| Err(silent())) {
             Ok(info) => {
                 seat.is_checked.store(true, Ordering::Release);
                 self.change(at, |heard| heard.info(&info));
@@ -122,6 +128,14 @@ impl Group {
         }
         self.seats[at].is_checked.store(false, Ordering::Release);
         self.change(at, |heard| heard.failure(error));
+    }
+
+    /// A node was asked before the one that answered, and has been silent longer than is waited. It is
+    /// passed over until a look finds it answering.
+    pub(super) fn was_silent(&self, at: usize, by: usize, method: &'static str, after: Duration) {
+        let host = self.seats[at].name.clone();
+        tracing::debug!(node = host, method, answered = self.seats[by].name, "it was silent");
+        self.failed(at, &NodeError::TimedOut { host, method, after });
     }
 
     /// A node gave a template: its tip may be newer than the last look.

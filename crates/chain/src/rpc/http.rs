@@ -6,21 +6,31 @@ use crate::node::code;
 use base64::Engine;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// Bitcoin Core's cookie is 75 bytes.
+const COOKIE_BYTES_MAX: u64 = 256;
 
 /// Where a node listens, and how it knows us.
 pub(crate) struct Endpoint {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
     host: String,
-    authorization: Option<HeaderValue>,
+    authorization: RwLock<Option<HeaderValue>>,
+    /// Where the node writes user and password anew at each start.
+    cookie: Option<PathBuf>,
     /// What the calls say they are: `1.0` for Bitcoin Core, `2.0` for Ethereum's nodes.
     version: &'static str,
     max_answer_bytes: usize,
@@ -75,22 +85,54 @@ impl Endpoint {
             return Err(bad("it has no port"));
         }
         let host = authority.as_str().to_owned();
-        let basic = |(user, password): (&str, &str)| -> Result<HeaderValue, NodeError> {
-            let engine = base64::engine::general_purpose::STANDARD;
-            let token = engine.encode(format!("{user}:{password}"));
-            let mut value = HeaderValue::try_from(format!("Basic {token}"))
-                .map_err(|_| bad("user or password cannot be sent"))?;
-            value.set_sensitive(true);
-            Ok(value)
+        let basic = |(user, password): (&str, &str)| {
+            basic(&format!("{user}:{password}")).ok_or(bad("user or password cannot be sent"))
         };
-        let authorization = login.map(basic).transpose()?;
+        let authorization = RwLock::new(login.map(basic).transpose()?);
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_keepalive(Some(gruve_units::Duration::from_secs(15)));
         let client =
             Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         let next_id = AtomicU64::new(1);
-        Ok(Endpoint { client, uri, host, authorization, version, max_answer_bytes, next_id })
+        let cookie = None;
+        Ok(Endpoint {
+            client,
+            uri,
+            host,
+            authorization,
+            cookie,
+            version,
+            max_answer_bytes,
+            next_id,
+        })
+    }
+
+    /// Takes user and password from the file in which the node writes them at its start: now, if it is
+    /// there, and again whenever the node does not know them any more.
+    pub(super) fn with_cookie(mut self, path: PathBuf) -> Self {
+        if let Some(read) = read_cookie(&path) {
+            self.authorization = RwLock::new(Some(read));
+        }
+        self.cookie = Some(path);
+        self
+    }
+
+    fn authorization(&self) -> Option<HeaderValue> {
+        // Every change under the lock is whole.
+        self.authorization.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What to send in place of what was refused, where the node's file says something else by now.
+    async fn another_authorization(&self, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let path = self.cookie.clone()?;
+        let read = tokio::task::spawn_blocking(move || read_cookie(&path)).await.ok().flatten()?;
+        if Some(&read) == refused {
+            return None;
+        }
+        *self.authorization.write().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+        tracing::info!(node = self.host, "the node has another cookie: its file was read again");
+        Some(read)
     }
 
     /// Host and port, for messages.
@@ -115,17 +157,14 @@ impl Endpoint {
     ) -> Result<Answer, NodeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "jsonrpc": self.version, "id": id, "method": method, "params": params });
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(self.uri.clone())
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        let body = Bytes::from(body.to_string());
+        let authorization = self.authorization();
+        let mut response = self.send(body.clone(), authorization.clone()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(another) = self.another_authorization(authorization.as_ref()).await
+        {
+            response = self.send(body, Some(another)).await?;
         }
-        let request = request
-            .body(Full::new(Bytes::from(body.to_string())))
-            .map_err(|e| self.unreachable(&e))?;
-        let response = self.client.request(request).await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
             let host = self.host.clone();
@@ -141,6 +180,22 @@ impl Endpoint {
             }
         })?;
         Ok(Answer { method, id, status, body: body.to_bytes() })
+    }
+
+    async fn send(
+        &self,
+        body: Bytes,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response<Incoming>, NodeError> {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(self.uri.clone())
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request.body(Full::new(body)).map_err(|e| self.unreachable(&e))?;
+        self.client.request(request).await.map_err(|e| self.unreachable(&e))
     }
 
     /// The result in an answer.
@@ -177,6 +232,22 @@ impl Endpoint {
         }
         NodeError::Unreachable { host: self.host.clone(), problem: shorten(&cause.to_string()) }
     }
+}
+
+/// HTTP's basic authentication; `None` for characters that a header cannot have.
+fn basic(user_and_password: &str) -> Option<HeaderValue> {
+    let token = base64::engine::general_purpose::STANDARD.encode(user_and_password);
+    let mut value = HeaderValue::try_from(format!("Basic {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// User and password as the node writes them: one short line with a colon.
+fn read_cookie(path: &Path) -> Option<HeaderValue> {
+    let mut text = String::new();
+    let file = File::open(path).ok()?;
+    file.take(COOKIE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.contains(':').then(|| basic(text.trim())).flatten()
 }
 
 fn rpc_error(method: &'static str, error: &Value) -> NodeError {

@@ -3,7 +3,8 @@
 //!
 //! | bound | default | why |
 //! |---|---|---|
-//! | a call | 30 s | a busy node validates a block in seconds |
+//! | a call for a block, a template, or that sends something | 30 s | a busy node validates a block in seconds |
+//! | any other call | 10 s | the node looks something up; longer, and another node had better be asked |
 //! | a wait for the tip | 30 s in one call | a node's few threads are given back; a dead connection is noticed |
 //! | a long poll | 150 s | Bitcoin Core answers after a minute once its memory pool has changed; shorter waits pile up in its few threads |
 //! | an answer | 32 MiB | a template or block of four million bytes is 8 MB of hexadecimal, a little more with ids |
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 use gruve_units::Duration;
 use serde_json::{Value, json};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How long and how much is waited for.
@@ -36,6 +38,8 @@ use std::sync::Arc;
 pub struct RpcOptions {
     /// Longest wait for an answer.
     pub timeout: Duration,
+    /// Longest wait for an answer to a call that only looks something up.
+    pub look_timeout: Duration,
     /// Longest wait for a long poll; after it the present template is asked for.
     pub longpoll_timeout: Duration,
     /// Largest answer.
@@ -46,6 +50,7 @@ impl Default for RpcOptions {
     fn default() -> Self {
         RpcOptions {
             timeout: Duration::from_secs(30),
+            look_timeout: Duration::from_secs(10),
             longpoll_timeout: Duration::from_secs(150),
             max_answer_bytes: 32 << 20,
         }
@@ -90,12 +95,29 @@ impl RpcNode {
         Ok(RpcNode { http: Arc::new(http), params, options, tip_call: tip::TipCall::default() })
     }
 
+    /// As [`RpcNode::new`], for a node that writes user and password into a file at each start
+    /// (Bitcoin Core's `.cookie`). The file need not be there yet, and is read again when the node
+    /// does not know us any more.
+    ///
+    /// # Errors
+    /// When the address is not of that form.
+    pub fn with_cookie(url: &str, path: PathBuf, params: ChainParams) -> Result<Self, NodeError> {
+        let options = RpcOptions::default();
+        let http = http::Endpoint::of_version("1.0", url, None, options.max_answer_bytes)?;
+        let http = Arc::new(http.with_cookie(path));
+        Ok(RpcNode { http, params, options, tip_call: tip::TipCall::default() })
+    }
+
     /// Calls any method and gives its `result`.
     ///
     /// # Errors
     /// When there is no good answer, or the answer is an error.
     pub async fn call(&self, method: &'static str, params: Value) -> Result<Value, NodeError> {
         self.call_within(method, params, self.options.timeout).await
+    }
+
+    async fn look(&self, method: &'static str, params: Value) -> Result<Value, NodeError> {
+        self.call_within(method, params, self.options.look_timeout.min(self.options.timeout)).await
     }
 
     async fn call_within(
@@ -223,14 +245,14 @@ impl Node for RpcNode {
 
     async fn tip(&self) -> Result<BlockRef, NodeError> {
         const METHOD: &str = "getblockchaininfo";
-        let info = self.call(METHOD, json!([])).await?;
+        let info = self.look(METHOD, json!([])).await?;
         let height = number(&info["blocks"], METHOD)?;
         Ok(BlockRef { height, hash: hash(&info["bestblockhash"], METHOD)? })
     }
 
     async fn block_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
         const METHOD: &str = "getblockhash";
-        let answer = self.call(METHOD, json!([height])).await;
+        let answer = self.look(METHOD, json!([height])).await;
         none_if(answer, code::INVALID_PARAMETER)?.map(|v| hash(&v, METHOD)).transpose()
     }
 
@@ -269,11 +291,11 @@ impl Node for RpcNode {
     ) -> Result<TransactionPlace, NodeError> {
         const METHOD: &str = "getrawtransaction";
         let id = hash_to_text(txid);
-        let entry = self.call("getmempoolentry", json!([id])).await;
+        let entry = self.look("getmempoolentry", json!([id])).await;
         if none_if(entry, code::INVALID_ADDRESS_OR_KEY)?.is_some() {
             return Ok(TransactionPlace::Mempool);
         }
-        let answer = self.call(METHOD, json!([id, true])).await;
+        let answer = self.look(METHOD, json!([id, true])).await;
         let Some(tx) = none_if(answer, code::INVALID_ADDRESS_OR_KEY)? else {
             return Ok(TransactionPlace::Unknown);
         };
@@ -285,7 +307,7 @@ impl Node for RpcNode {
 
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {
         const METHOD: &str = "estimatesmartfee";
-        let answer = self.call(METHOD, json!([blocks.clamp(1, 1008)])).await?;
+        let answer = self.look(METHOD, json!([blocks.clamp(1, 1008)])).await?;
         let Some(rate) = answer.get("feerate").filter(|v| !v.is_null()) else { return Ok(None) };
         let minor_per_kvb = minor_from_json(self.params.asset, rate)
             .filter(|&minor| minor > 0)
@@ -295,8 +317,8 @@ impl Node for RpcNode {
 
     async fn info(&self) -> Result<ChainInfo, NodeError> {
         const METHOD: &str = "getblockchaininfo";
-        let info = self.call(METHOD, json!([])).await?;
-        let network = self.call("getnetworkinfo", json!([])).await?;
+        let info = self.look(METHOD, json!([])).await?;
+        let network = self.look("getnetworkinfo", json!([])).await?;
         Ok(ChainInfo {
             chain: shorten(text(&info["chain"], METHOD, "no chain")?),
             blocks: number(&info["blocks"], METHOD)?,

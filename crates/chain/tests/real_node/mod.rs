@@ -207,6 +207,26 @@ impl RealNode {
         self.child.wait().unwrap();
     }
 
+    /// Where other nodes reach it.
+    pub fn p2p_address(&self) -> String {
+        format!("127.0.0.1:{}", self.p2p_port)
+    }
+
+    /// SIGSTOP: connections are taken by the system, and nobody answers.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success(), "kill {signal}");
+    }
+
     /// Any call; panics when the node refuses it.
     pub async fn call(&self, method: &'static str, params: Value) -> Value {
         self.rpc().call(method, params).await.unwrap_or_else(|e| panic!("{method}: {e}"))

@@ -3,7 +3,7 @@
 use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
-use gruve_chain::NodeGroup;
+use gruve_chain::{ChainStanding, NodeGroup};
 use gruve_farm::{Farm, MachineOwner};
 use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
@@ -12,8 +12,9 @@ use gruve_store::Tx;
 use gruve_stratum::{Authorized, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
 use gruve_units::{Blame, Blamed, Clock, EpochNumber, LaneId};
-use gruve_web::{Exposition, LiveFarm, LiveNode, LiveSession, MetricsFor};
+use gruve_web::{Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MetricsFor};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Whose machine this is: `house.MACHINE` with the machines' password, or `ACCOUNT.MACHINE`.
 ///
@@ -140,6 +141,8 @@ pub struct Line {
     pub clock: Arc<dyn Clock>,
     /// The nodes of each lane.
     pub nodes: Vec<(LaneId, Arc<NodeGroup>)>,
+    /// How the following of each lane's chain stands.
+    pub chains: Vec<(LaneId, watch::Receiver<ChainStanding>)>,
 }
 
 impl LiveFarm for Line {
@@ -168,9 +171,23 @@ impl LiveFarm for Line {
                 height: n.height,
                 peers: n.peers,
                 template_age: n.template_age,
+                failures: n.failures,
             })
         };
         self.nodes.iter().flat_map(of).collect()
+    }
+
+    fn chains(&self) -> Vec<LiveChain> {
+        let of = |(lane, standing): &(LaneId, watch::Receiver<ChainStanding>)| {
+            let standing = standing.borrow();
+            LiveChain {
+                lane: lane.clone(),
+                standing: standing.name(),
+                is_sound: standing.is_sound(),
+                height: standing.at().map(|at| at.height),
+            }
+        };
+        self.chains.iter().map(of).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::answers::Gateways;
 use super::chores;
+use super::following;
 use super::legacy;
 use super::listeners;
 use super::parts::{self, Parts, StartError};
@@ -10,7 +11,7 @@ use crate::config::LaneConfig;
 use crate::estate::Estate;
 use crate::signals;
 use gruve_chain::follow::Options as FollowOptions;
-use gruve_chain::{ChainParams, Follower, Node, NodeError, NodeGroup};
+use gruve_chain::{ChainParams, ChainStanding, Follower, Node, NodeError, NodeGroup};
 use gruve_market::Accountant;
 use gruve_stratum::tls::TlsServer;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
@@ -43,6 +44,8 @@ pub struct RunningLane {
     pub stratum_tls: Option<(SocketAddr, Arc<TlsServer>)>,
     /// Its jobs.
     pub work: LaneWork,
+    /// How the following of its chain stands.
+    pub standing: watch::Receiver<ChainStanding>,
     params: ChainParams,
 }
 
@@ -71,7 +74,7 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
 ///
 /// # Errors
 /// When it is of another chain, or refuses us.
-async fn is_right_chain(
+pub(super) async fn is_right_chain(
     node: &NodeGroup,
     stopped: &mut watch::Receiver<bool>,
 ) -> Result<bool, NodeError> {
@@ -197,14 +200,8 @@ pub fn start(
     };
     let follow = FollowOptions::for_chain(&params);
     let follower = Follower::new(node.clone(), params, Arc::new(sink), follow);
-    let (following, name) = (follower.clone(), id.clone());
-    let mut ends = stopped.clone();
-    tasks.spawn(async move {
-        if !is_right_chain(&node, &mut ends).await.map_err(|e| format!("lane {name}: {e}"))? {
-            return Ok(());
-        }
-        following.run(ends).await.map_err(|e| format!("following the chain of lane {name}: {e}"))
-    });
+    let market = parts.market.clone();
+    let standing = following::start(&id, node, follower.clone(), market, tasks, stopped);
 
     // A new job on another block means a new block: no need to wait for the next poll.
     let mut jobs = work.jobs();
@@ -228,5 +225,5 @@ pub fn start(
         let lane = name.clone();
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
-    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, params })
+    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, standing, params })
 }

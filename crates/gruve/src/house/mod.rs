@@ -8,6 +8,7 @@ mod answers;
 mod chores;
 mod error;
 pub mod files;
+mod following;
 mod lane;
 mod legacy;
 mod listeners;
@@ -95,6 +96,7 @@ impl House {
                 gateways: gateways.clone(),
                 clock: parts.clock.clone(),
                 nodes: parts.nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
+                chains: lanes.iter().map(|l| (l.id.clone(), l.standing.clone())).collect(),
             }),
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),

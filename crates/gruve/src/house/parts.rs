@@ -285,20 +285,10 @@ fn open_nodes(lane: &LaneConfig, params: ChainParams) -> Result<Arc<NodeGroup>, 
 }
 
 fn open_node(node: &NodeConfig, params: ChainParams) -> Result<Arc<dyn Node>, StartError> {
-    let (user, password) = match &node.cookie_file {
-        None => (node.user.clone(), node.password.clone()),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| FileError::Io { path: path.clone(), source })?;
-            let what = "must hold user:password, as the node writes it";
-            let (user, password) = text
-                .trim()
-                .split_once(':')
-                .ok_or(FileError::Content { path: path.clone(), what })?;
-            (user.to_owned(), password.to_owned())
-        }
-    };
-    Ok(Arc::new(RpcNode::new(&node.url, &user, &password, params)?))
+    Ok(Arc::new(match &node.cookie_file {
+        None => RpcNode::new(&node.url, &node.user, &node.password, params)?,
+        Some(path) => RpcNode::with_cookie(&node.url, path.clone(), params)?,
+    }))
 }
 
 /// Contracts, stamps and the share log count in epochs: with another length the same numbers would

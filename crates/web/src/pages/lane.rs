@@ -28,6 +28,7 @@ pub(crate) async fn lane(
     let s = &lane.stats;
     let epochs = state.market().epochs(&s.lane, EPOCHS_SHOWN).await?;
     let blocks = state.market().blocks(&s.lane, BLOCKS_SHOWN).await?;
+    let halted = state.live().chains().iter().any(|c| c.lane == s.lane && c.standing == "halted");
     let content = html! {
         div.lead {
             p.crumbs { a href="/" { "Lanes" } }
@@ -35,6 +36,10 @@ pub(crate) async fn lane(
             p { "Lane " strong { (s.lane) } ", " (s.algorithm) ", " (lane.network) "; epochs of "
                 (span_text(lane.rule().length())) "." }
         }
+        @if halted { p.notice role="alert" {
+            "The chain of this lane cannot be followed now. Machines work on and epochs are published; "
+            "what has matured is settled when the operator has mended it."
+        } }
         section.sheet #figures data-live="figures" aria-label="Figures" {
             dl.figures {
                 div { dt { "Hashrate, proven" } dd { (rate(s.hashrate)) } }

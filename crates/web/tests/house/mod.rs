@@ -142,6 +142,7 @@ impl LiveFarm for Connected {
             height: Some(7),
             peers: None,
             template_age: Some(std::time::Duration::from_secs(3)),
+            failures: 2,
         }]
     }
 

@@ -1,0 +1,51 @@
+//! Following a lane's chain, and what a chain that cannot be followed costs: that lane's settlements,
+//! and nothing else.
+
+use super::lane::is_right_chain;
+use gruve_chain::follow::Followable;
+use gruve_chain::{ChainStanding, Follower, NodeGroup};
+use gruve_market::Market;
+use gruve_units::LaneId;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Starts to follow in `tasks`; they end when `stopped` turns true. Nothing of the lane is settled
+/// before its chain was found to be what the books have, nor while it is not.
+pub(super) fn start<C: Followable + 'static>(
+    lane: &LaneId,
+    node: Arc<NodeGroup>,
+    follower: Arc<Follower<C>>,
+    market: Market,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) -> watch::Receiver<ChainStanding> {
+    let standing = follower.standing();
+    market.hold_settlements(lane, true);
+    tasks.spawn(hold(lane.clone(), market, standing.clone(), stopped.clone()));
+    let (name, mut ends) = (lane.clone(), stopped.clone());
+    tasks.spawn(async move {
+        if !is_right_chain(&node, &mut ends).await.map_err(|e| format!("lane {name}: {e}"))? {
+            return Ok(());
+        }
+        follower.run(ends).await.map_err(|e| format!("following the chain of lane {name}: {e}"))
+    });
+    standing
+}
+
+/// Has settlements wait while the chain is not known to be sound.
+async fn hold(
+    lane: LaneId,
+    market: Market,
+    mut standing: watch::Receiver<ChainStanding>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    loop {
+        let is_sound = standing.borrow_and_update().is_sound();
+        market.hold_settlements(&lane, !is_sound);
+        tokio::select! {
+            changed = standing.changed() => if changed.is_err() { return Ok(()) },
+            _ = stopped.wait_for(|s| *s) => return Ok(()),
+        }
+    }
+}
