@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::appraise::AppraiseArgs;
 use crate::config::Span;
 use crate::inspect::InspectArgs;
 use clap::{Parser, Subcommand};
@@ -32,6 +33,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Reads a share, block, header or Ethash entry and prints all that follows from it.
     Inspect(InspectArgs),
+    /// Holds an offer of hashpower, this house's or any other's, against a coin's real past.
+    Appraise(AppraiseArgs),
     /// Measures servers: this house's, or any by its address.
     #[command(subcommand)]
     Bench(BenchCommand),

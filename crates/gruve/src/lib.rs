@@ -8,6 +8,7 @@
 #![allow(unreachable_pub)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod appraise;
 mod approval;
 pub mod audit;
 pub mod cli;
@@ -38,6 +39,7 @@ pub fn run() -> ExitCode {
     raise_file_limit();
     let result = match cli.command {
         Command::Inspect(args) => return inspect::run(args),
+        Command::Appraise(args) => appraise::run(&args),
         Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
         Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
         Command::Demo(args) => on_runtime(demo::run(args)),

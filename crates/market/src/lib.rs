@@ -26,6 +26,7 @@
 
 mod accountant;
 pub mod allocate;
+pub mod appraise;
 mod audit;
 mod beneficiary;
 pub mod capacity;

@@ -1,0 +1,309 @@
+//! What an offer may earn from the history's last day on: many futures, drawn from the past.
+//!
+//! # The model
+//! A future is made of stretches of the past: [`Model::stretch_days`] days in a row, from a random day of the last
+//! [`Model::past_days`], give how price and difficulty moved together from day to day; then the next stretch, until
+//! the offer's time is over. Fees of a block stay at the mean of the last 90 days. The subsidy halves 1,458 days
+//! (210,000 blocks of ten minutes, and 840,000 of two and a half) after the last halving that the history shows.
+//! Each future is then held against the offer by the same arithmetic as the past ([`super::backtest`]).
+//!
+//! The random numbers are SplitMix64 from the stated seed, so that anybody who has history, offer and seed gets the
+//! same figures. The model knows no trend but what the past had, and a past that was kind makes it kind:
+//! it is an interval to hold hopes against, not a promise. Floats stand here and nowhere else in an appraisal, since
+//! a future is drawn and not counted.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a drawn price or difficulty, clamped beforehand; nobody is paid by it"
+)]
+
+use super::history::{Day, History};
+use super::summary::quantile;
+use super::{AppraiseError, Date, Offer, Outcome, backtest};
+use serde::Serialize;
+
+/// How futures are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Model {
+    /// How many futures; at most [`Model::SCENARIOS_MAX`].
+    pub scenarios: u32,
+    /// Days in a row that a stretch takes from the past.
+    pub stretch_days: u32,
+    /// How far back stretches are taken from.
+    pub past_days: u32,
+    /// Where the random numbers begin.
+    pub seed: u64,
+    /// How long an offer without a term is followed.
+    pub open_ended_days: u32,
+}
+
+impl Model {
+    /// More futures make no figure better that is shown.
+    pub const SCENARIOS_MAX: u32 = 100_000;
+}
+
+impl Default for Model {
+    /// A thousand futures in stretches of sixty days (four changes of difficulty) from the last four years (one
+    /// halving).
+    fn default() -> Model {
+        Model {
+            scenarios: 1_000,
+            stretch_days: 60,
+            past_days: 1_461,
+            seed: 1,
+            open_ended_days: 1_826,
+        }
+    }
+}
+
+/// What the futures come to. Money in micro-dollars, coins in minor units; the five numbers are the 5th, 25th, 50th,
+/// 75th and 95th hundredth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Forecast {
+    /// How they were drawn.
+    pub model: Model,
+    /// The day of purchase: the history's last.
+    pub bought: Date,
+    /// What is paid.
+    pub paid_usd: i128,
+    /// Coins received.
+    pub received: [u128; 5],
+    /// What came back when sold daily.
+    pub returned_usd: [i128; 5],
+    /// The mean of what came back.
+    pub mean_returned_usd: i128,
+    /// Futures in which the buyer got back what was paid, in thousandths.
+    pub money_back_per_mille: u32,
+    /// Days to break-even in the middle one of those that reach it.
+    pub break_even_days: Option<i32>,
+}
+
+impl Forecast {
+    /// Whether the buyer should expect to lose money: the mean future returns less than is paid.
+    #[must_use]
+    pub fn expects_loss(&self) -> bool {
+        self.mean_returned_usd < self.paid_usd
+    }
+}
+
+/// Draws futures for an offer that is bought on the history's last day.
+///
+/// # Errors
+/// When the history is shorter than two stretches or another coin's, or when the model's numbers are out of range.
+pub fn forecast(offer: &Offer, history: &History, model: Model) -> Result<Forecast, AppraiseError> {
+    let past = Past::of(history, model)?;
+    let term =
+        offer.term_days.unwrap_or(model.open_ended_days).saturating_add(offer.starts_after_days);
+    // A pausing contract lasts longer than its term; twice that is followed.
+    let days = term.saturating_mul(2).min(super::offer::TERM_DAYS_MAX);
+    let days = if offer.unprofitable == super::Unprofitable::Pause {
+        days
+    } else {
+        term.saturating_add(1)
+    };
+    let mut random = SplitMix64(model.seed);
+    let outcomes = (0..model.scenarios)
+        .map(|_| {
+            let future = past.future(history, days as usize, &mut random);
+            backtest(offer, &future)?.buy(future.first())
+        })
+        .collect::<Result<Vec<Outcome>, _>>()?;
+    Ok(taken_together(model, history.last(), &outcomes))
+}
+
+fn taken_together(model: Model, bought: Date, outcomes: &[Outcome]) -> Forecast {
+    let sorted = |mut v: Vec<i128>| {
+        v.sort_unstable();
+        [50, 250, 500, 750, 950].map(|q| quantile(&v, q).unwrap_or(0))
+    };
+    let count = i128::try_from(outcomes.len().max(1)).unwrap_or(1);
+    let mut waits: Vec<i32> =
+        outcomes.iter().filter_map(|o| Some(o.break_even?.since(o.bought))).collect();
+    waits.sort_unstable();
+    let back = outcomes.iter().filter(|o| o.money_back()).count() as u64;
+    let returned: Vec<i128> = outcomes.iter().map(|o| o.sold_daily_usd).collect();
+    let received =
+        outcomes.iter().map(|o| i128::try_from(o.received).unwrap_or(i128::MAX)).collect();
+    Forecast {
+        model,
+        bought,
+        paid_usd: outcomes.first().map_or(0, |o| o.paid_usd),
+        received: sorted(received).map(i128::unsigned_abs),
+        mean_returned_usd: returned.iter().sum::<i128>() / count,
+        returned_usd: sorted(returned),
+        money_back_per_mille: u32::try_from(back * 1_000 / outcomes.len().max(1) as u64)
+            .unwrap_or(0),
+        break_even_days: quantile(&waits, 500),
+    }
+}
+
+/// How price and difficulty moved, as natural logarithms a day.
+struct Past {
+    moves: Vec<(f64, f64)>,
+    stretch: usize,
+    fees: u64,
+    /// Days since the last halving.
+    halved_ago: Option<usize>,
+}
+
+/// 210,000 blocks of 600 s, and 840,000 of 150 s, in days.
+const HALVING_DAYS: usize = 1_458;
+
+impl Past {
+    fn of(history: &History, model: Model) -> Result<Past, AppraiseError> {
+        let wrong = |asked: &str| AppraiseError::OutOfHistory {
+            first: history.first(),
+            last: history.last(),
+            asked: asked.to_owned(),
+        };
+        if model.scenarios == 0 || model.scenarios > Model::SCENARIOS_MAX {
+            return Err(wrong(&format!("scenarios must be 1 to {}", Model::SCENARIOS_MAX)));
+        }
+        let days = history.days();
+        let kept = days.len().min(model.past_days as usize + 1);
+        let recent = days.get(days.len() - kept..).unwrap_or_default();
+        let stretch = model.stretch_days as usize;
+        if stretch == 0 || recent.len() < 2 * stretch + 1 {
+            return Err(wrong("a forecast needs at least two stretches of it"));
+        }
+        let moves = recent
+            .windows(2)
+            .filter_map(|w| {
+                let [a, b] = w else { return None };
+                let price = (b.price as f64 / a.price as f64).ln();
+                Some((price, (b.difficulty as f64 / a.difficulty as f64).ln()))
+            })
+            .collect();
+        let known: Vec<u64> = days.iter().rev().take(90).filter_map(|d| d.fees).collect();
+        let fees = known.iter().sum::<u64>() / (known.len().max(1) as u64);
+        let halved_ago =
+            days.windows(2).rev().position(|w| matches!(w, [a, b] if a.subsidy >= 2 * b.subsidy));
+        Ok(Past { moves, stretch, fees, halved_ago })
+    }
+
+    /// A future of so many days after the history's last, which it begins with.
+    fn future(&self, history: &History, days: usize, random: &mut SplitMix64) -> History {
+        let now = history.days().last().copied().unwrap_or(Day {
+            price: 1,
+            difficulty: 1,
+            subsidy: 1,
+            fees: None,
+        });
+        let (mut price, mut difficulty) = (now.price as f64, now.difficulty as f64);
+        let mut future = Vec::with_capacity(days + 1);
+        future.push(now);
+        while future.len() <= days {
+            let starts = (self.moves.len() - self.stretch + 1) as u64;
+            let at = random.below(starts) as usize;
+            for (p, d) in self.moves.iter().skip(at).take(self.stretch) {
+                // A coin is worth a millionth of a dollar to a billion of them; difficulty stays above one.
+                price = (price * p.exp()).clamp(1.0, 1e15);
+                difficulty = (difficulty * d.exp()).clamp(1e6, 1e30);
+                let subsidy = self.subsidy(now.subsidy, future.len());
+                let fees = Some(self.fees);
+                future.push(Day {
+                    price: price as u64,
+                    difficulty: difficulty as u128,
+                    subsidy,
+                    fees,
+                });
+            }
+        }
+        future.truncate(days + 1);
+        History::from_days(history.asset(), history.last(), future)
+    }
+
+    fn subsidy(&self, now: u64, in_days: usize) -> u64 {
+        let halvings = self.halved_ago.map_or(0, |ago| (ago + in_days) / HALVING_DAYS);
+        now.checked_shr(u32::try_from(halvings).unwrap_or(64)).unwrap_or(0).max(1)
+    }
+}
+
+/// Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators* (2014).
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`; the bias of the high product is below 2^-50 for any stretch of days.
+    fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::offer::tests::offer;
+    use super::*;
+    use gruve_units::Asset;
+    use serde_json::json;
+
+    fn history(days: usize, price: impl Fn(usize) -> u64) -> History {
+        let day = |i| Day {
+            price: price(i),
+            difficulty: 10u128.pow(19),
+            subsidy: 3_1250_0000,
+            fees: Some(1_000_000),
+        };
+        History::from_days(Asset::Btc, Date::new(2022, 1, 1).unwrap(), (0..days).map(day).collect())
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_the_published_generator() {
+        let mut r = SplitMix64(1_234_567);
+        let first: Vec<u64> = (0..3).map(|_| r.next()).collect();
+        assert_eq!(first, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
+    }
+
+    #[test]
+    fn a_past_in_which_nothing_moved_has_one_future() {
+        let h = history(400, |_| 60_000_000_000);
+        let o = offer(&[("term_days", json!(100)), ("price_usd", json!("1"))]).unwrap();
+        let f = forecast(&o, &h, Model { scenarios: 20, ..Model::default() }).unwrap();
+        assert_eq!(f.returned_usd[0], f.returned_usd[4]);
+        let past = backtest(&o, &h).unwrap().buy(h.first()).unwrap();
+        assert_eq!(f.received[2], past.received, "the future is the past");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_futures_and_another_seed_others() {
+        let h = history(900, |i| 50_000_000_000 + (i as u64 * 7_919 % 1_000) * 10_000_000);
+        let o = offer(&[("term_days", json!(200))]).unwrap();
+        let with =
+            |seed| forecast(&o, &h, Model { scenarios: 50, seed, ..Model::default() }).unwrap();
+        assert_eq!(with(7), with(7));
+        assert_ne!(with(7).returned_usd, with(8).returned_usd);
+        let f = with(7);
+        assert!(f.returned_usd.is_sorted() && f.returned_usd[0] < f.returned_usd[4]);
+    }
+
+    #[test]
+    fn the_subsidy_halves_when_its_time_has_come() {
+        let mut days: Vec<Day> = history(1_400, |_| 1_000_000).days().to_vec();
+        for d in &mut days[..100] {
+            d.subsidy *= 2;
+        }
+        let h = History::from_days(Asset::Btc, Date::new(2022, 1, 1).unwrap(), days);
+        let past = Past::of(&h, Model::default()).unwrap();
+        let future = past.future(&h, 400, &mut SplitMix64(1));
+        let halved = future.days().iter().position(|d| d.subsidy == 1_5625_0000).unwrap();
+        // The history's last day is the 1,300th with the new subsidy.
+        assert_eq!(1_299 + halved, HALVING_DAYS);
+    }
+
+    #[test]
+    fn a_history_too_short_to_draw_from_is_refused() {
+        let o = offer(&[]).unwrap();
+        assert!(forecast(&o, &history(100, |_| 1_000_000), Model::default()).is_err());
+        let none = Model { scenarios: 0, ..Model::default() };
+        assert!(forecast(&o, &history(900, |_| 1_000_000), none).is_err());
+    }
+}
