@@ -1,5 +1,7 @@
 //! Real offers on the real past of a coin: what is known to have happened to them must come out.
 
+#![allow(clippy::unwrap_used)]
+
 use gruve_market::appraise::{Date, Ended, History, Model, Offer, backtest, forecast, summarise};
 use gruve_units::Asset;
 use serde_json::{Value, json};
