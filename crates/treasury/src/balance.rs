@@ -2,9 +2,9 @@
 
 use crate::blocks::newest;
 use crate::payer::OPEN_MAX;
+use crate::payouts::written_id;
 use crate::sql;
 use crate::{Result, Treasury};
-use gruve_chain::hash_to_text;
 use gruve_ledger::{Account, balance};
 use gruve_store::{Tx, params};
 use gruve_units::{Amount, Asset, Timestamp};
@@ -86,7 +86,7 @@ impl Treasury {
         let read = |row: &gruve_store::Row| -> Result<OpenTransaction> {
             let txid: Option<[u8; 32]> = row.get("txid")?;
             Ok(OpenTransaction {
-                txid: txid.map(|t| hash_to_text(&t)),
+                txid: txid.map(|t| written_id(asset, &t)),
                 state: row.get("state")?,
                 payouts: row.get("payouts")?,
                 fee: Amount::new(asset, row.get("fee")?),
@@ -103,6 +103,9 @@ impl Treasury {
     /// # Errors
     /// [`crate::TreasuryError::NoWallet`], or the database's.
     pub async fn wallet_balance(&self, tx: &mut Tx, asset: Asset) -> Result<WalletBalance> {
+        if let Ok(wallet) = self.account_wallet(asset) {
+            return self.account_balance(tx, wallet).await;
+        }
         self.wallet(asset)?;
         let height = newest(tx, asset).await?.map_or(0, |(top, _)| top.height);
         let row = tx.fetch_one(sql::WALLET_SUMS, &params![asset, height]).await?;
@@ -124,9 +127,14 @@ impl Treasury {
     /// # Errors
     /// [`crate::TreasuryError::NoWallet`], or the database's.
     pub async fn reconcile(&self, tx: &mut Tx, asset: Asset) -> Result<WalletReconciliation> {
-        self.wallet(asset)?;
-        let row = tx.fetch_one(sql::WALLET_SUMS, &params![asset, 0_i64]).await?;
-        let on_chain = Amount::new(asset, row.get("total")?);
+        let on_chain = match self.account_wallet(asset) {
+            Ok(wallet) => self.account_total(tx, wallet).await?,
+            Err(_) => {
+                self.wallet(asset)?;
+                let row = tx.fetch_one(sql::WALLET_SUMS, &params![asset, 0_i64]).await?;
+                Amount::new(asset, row.get("total")?)
+            }
+        };
         let books_hot = balance(tx, &Account::ChainHot, asset).await?;
         let books_maturing = balance(tx, &Account::ChainMaturing, asset).await?;
         let difference = on_chain.checked_sub(books_hot)?.checked_sub(books_maturing)?;

@@ -115,22 +115,10 @@ impl Treasury {
     ) -> Result<BlockEffects> {
         let wallet = self.wallet(asset)?;
         let this = BlockRef { height, hash: block.hash };
-        if let Some((top, _)) = newest(tx, asset).await? {
-            if top == this {
-                let rewards = wallet.rewards(height, block)?.into_iter().collect();
-                return Ok(BlockEffects { rewards, repeated: true, ..BlockEffects::default() });
-            }
-            if top.height + 1 != height || top.hash != block.prev {
-                return Err(TreasuryError::NotNext { asset, height });
-            }
-        }
-        let row = tx.fetch_one(sql::NEXT_CONNECTION, &params![asset]).await?;
-        let connection: i64 = row.get("connections")?;
-        tx.execute(sql::INSERT_BLOCK, &params![asset, height, block.hash, connection]).await?;
-        // No row is ever pruned: the follower takes fewer than it asked for as all blocks there ever
-        // were, whose first may go, and that must stay true after any number of disconnects. A row
-        // is some 80 bytes: 17 megabytes a year on the fastest chain served.
-        let standing = Standing::new(asset, &this, connection, self.now());
+        let Some(standing) = self.begin_block(tx, asset, &this, &block.prev).await? else {
+            let rewards = wallet.rewards(height, block)?.into_iter().collect();
+            return Ok(BlockEffects { rewards, repeated: true, ..BlockEffects::default() });
+        };
 
         let ours = self.our_outputs(tx, wallet, block).await?;
         let spends = self.our_spends(tx, asset, block, &ours).await?;
@@ -150,6 +138,32 @@ impl Treasury {
         Ok(BlockEffects { rewards, invoices, payouts, repeated: false })
     }
 
+    /// Records a block as the newest; `None` when it is already.
+    pub(crate) async fn begin_block(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        this: &BlockRef,
+        parent: &[u8; 32],
+    ) -> Result<Option<Standing>> {
+        let height = this.height;
+        if let Some((top, _)) = newest(tx, asset).await? {
+            if top == *this {
+                return Ok(None);
+            }
+            if top.height + 1 != height || top.hash != *parent {
+                return Err(TreasuryError::NotNext { asset, height });
+            }
+        }
+        let row = tx.fetch_one(sql::NEXT_CONNECTION, &params![asset]).await?;
+        let connection: i64 = row.get("connections")?;
+        tx.execute(sql::INSERT_BLOCK, &params![asset, height, this.hash, connection]).await?;
+        // No row is ever pruned: the follower takes fewer than it asked for as all blocks there ever
+        // were, whose first may go, and that must stay true after any number of disconnects. A row
+        // is some 80 bytes: 17 megabytes a year on the fastest chain served.
+        Ok(Some(Standing::new(asset, this, connection, self.now())))
+    }
+
     /// Undoes the newest block by new entries: credits it ripened, payouts it confirmed, coins it
     /// made and spent.
     ///
@@ -164,12 +178,18 @@ impl Treasury {
         asset: Asset,
         block: &BlockRef,
     ) -> Result<DisconnectEffects> {
-        self.wallet(asset)?;
+        let account = self.account_wallet(asset).ok();
+        if account.is_none() {
+            self.wallet(asset)?;
+        }
         let connection = match newest(tx, asset).await? {
             Some((top, connection)) if top == *block => connection,
             _ => return Err(TreasuryError::NotNext { asset, height: block.height }),
         };
         let standing = Standing::new(asset, block, connection, self.now());
+        if let Some(wallet) = account {
+            return self.disconnect_account_block(tx, wallet, &standing, block).await;
+        }
         let mut touched = BTreeSet::new();
         self.undo_credits(tx, &standing, &mut touched).await?;
         let payouts = self.undo_spends(tx, &standing).await?;

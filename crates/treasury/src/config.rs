@@ -1,6 +1,6 @@
 //! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
 
-use crate::{Rate, Seed};
+use crate::{AccountChainWallet, Rate, Seed};
 use gruve_chain::{ChainParams, Node};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,8 @@ pub struct TreasuryConfig {
     pub seed: Seed,
     /// One wallet a chain.
     pub chains: Vec<ChainWallet>,
+    /// One wallet an account-based chain.
+    pub accounts: Vec<AccountChainWallet>,
     /// Invoices a customer may have open at once. Each costs an address that is watched for ever.
     pub open_invoices_max: u32,
     /// Payouts a customer may have open at once. Each takes a place in a transaction of ours.
@@ -27,6 +29,7 @@ impl TreasuryConfig {
         TreasuryConfig {
             seed,
             chains: Vec::new(),
+            accounts: Vec::new(),
             open_invoices_max: 50,
             open_payouts_max: 20,
             resend_every: Duration::from_secs(600),
@@ -37,6 +40,13 @@ impl TreasuryConfig {
     #[must_use]
     pub fn with_chain(mut self, chain: ChainWallet) -> TreasuryConfig {
         self.chains.push(chain);
+        self
+    }
+
+    /// With one more account-based chain.
+    #[must_use]
+    pub fn with_accounts(mut self, chain: AccountChainWallet) -> TreasuryConfig {
+        self.accounts.push(chain);
         self
     }
 }

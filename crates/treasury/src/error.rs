@@ -1,6 +1,7 @@
 //! What can go wrong in this room, and whose it is.
 
 use crate::{KeyError, PayoutState, SeedError, TransactionError};
+use gruve_chain::eth::{EthAddress, EthAddressError};
 use gruve_chain::{AddressError, NodeError};
 use gruve_ledger::LedgerError;
 use gruve_store::StoreError;
@@ -40,6 +41,40 @@ pub enum TreasuryError {
         asset: Asset,
         /// What is wrong with it.
         why: AddressError,
+    },
+    /// The address cannot be paid on an account chain.
+    #[error("the address cannot be paid in {asset}: {why}")]
+    Account {
+        /// The asset asked for.
+        asset: Asset,
+        /// What is wrong with it.
+        why: EthAddressError,
+    },
+    /// The node is of another chain than the wallet.
+    #[error(
+        "the node of {asset} is of chain {found}, the wallet of chain {expected}: correct the node's \
+         address or the chain id; nothing is signed meanwhile"
+    )]
+    OtherChain {
+        /// Whose wallet.
+        asset: Asset,
+        /// The wallet's chain id.
+        expected: u64,
+        /// The node's.
+        found: u64,
+    },
+    /// The chain has transactions of our address that our tables do not know.
+    #[error(
+        "the chain counts {on_chain} transactions from {address}, our tables {ours}: an older backup, \
+         or another program with the same keys; nothing is signed until the follower has seen them"
+    )]
+    Nonces {
+        /// The address.
+        address: EthAddress,
+        /// What the node says.
+        on_chain: u64,
+        /// What we have reserved.
+        ours: u64,
     },
     /// An amount that must be above zero is not.
     #[error("the amount must be above zero")]
@@ -107,9 +142,10 @@ impl Blamed for TreasuryError {
             TreasuryError::Node(e) => e.blame(),
             TreasuryError::Seed(e) => e.blame(),
             TreasuryError::Sink(e) => e.blame,
-            TreasuryError::BrokenOff(_) => Blame::Transient,
+            TreasuryError::BrokenOff(_) | TreasuryError::Nonces { .. } => Blame::Transient,
             TreasuryError::NoWallet(_)
             | TreasuryError::Address { .. }
+            | TreasuryError::Account { .. }
             | TreasuryError::NotPositive
             | TreasuryError::TooSmall { .. }
             | TreasuryError::TooMany { .. }
@@ -120,6 +156,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::Transaction(_)
             | TreasuryError::Amount(_)
             | TreasuryError::NotNext { .. }
+            | TreasuryError::OtherChain { .. }
             | TreasuryError::Damaged(_) => Blame::Fatal,
         }
     }

@@ -14,7 +14,7 @@ use bitcoin::hashes::Hash;
 use gruve_chain::script_for_address;
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{AccountId, PayoutId, Timestamp};
+use gruve_units::{AccountId, Asset, PayoutId, Timestamp};
 
 /// Coins looked at for one transaction, the largest first. More would not be used: see
 /// [`crate::select::INPUTS_MAX`].
@@ -25,10 +25,10 @@ const COINS_MAX: u32 = 500;
 const PAGES_MAX: u32 = 20;
 
 /// Payouts told in one step why they wait; the next step tells the next.
-const REASONS_MAX: u32 = 500;
+pub(crate) const REASONS_MAX: u32 = 500;
 
-const WAITS_FOR_COINS: &str = "waits for coins of the hot wallet to confirm";
-const WAITS_FOR_FEES: &str =
+pub(crate) const WAITS_FOR_COINS: &str = "waits for coins of the hot wallet to confirm";
+pub(crate) const WAITS_FOR_FEES: &str =
     "waits for network fees to fall to what was quoted; cancel it and ask again to pay more";
 const BAD_ADDRESS: &str = "the address cannot be paid on this chain";
 
@@ -122,7 +122,8 @@ impl Treasury {
             let address: String = row.get("address")?;
             if script_for_address(&wallet.params, &address).ok().as_ref() != Some(&script) {
                 let account: AccountId = row.get("account")?;
-                self.refuse_unpayable(tx, wallet, id, account, row.get("amount")?).await?;
+                let amount = row.get("amount")?;
+                self.refuse_unpayable(tx, wallet.asset(), id, account, amount).await?;
                 continue;
             }
             ready.push(Ready {
@@ -137,10 +138,10 @@ impl Treasury {
         Ok(ready)
     }
 
-    async fn refuse_unpayable(
+    pub(crate) async fn refuse_unpayable(
         &self,
         tx: &mut Tx,
-        wallet: &Wallet,
+        asset: Asset,
         id: PayoutId,
         account: AccountId,
         amount: i64,
@@ -148,7 +149,7 @@ impl Treasury {
         let now = self.now();
         let values = params![id, PayoutState::Refused.word(), BAD_ADDRESS, now];
         tx.execute(sql::SET_PAYOUT_STATE, &values).await?;
-        Draft::new(wallet.asset())
+        Draft::new(asset)
             .debit(Account::CustomerHeld(account), amount)
             .credit(Account::CustomerAvailable(account), amount)
             .post(tx, "treasury-payout-returned", format!("treasury:payout-returned:{id}"), now)

@@ -6,6 +6,7 @@ use crate::{
     Invoice, InvoiceState, Keychain, NewInvoice, Purpose, Result, Treasury, TreasuryError,
 };
 use gruve_chain::address_for_script;
+use gruve_chain::eth::EthAddress;
 use gruve_ledger::Account;
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Asset, Blame, ContractId, InvoiceId, Timestamp};
@@ -21,7 +22,7 @@ impl Treasury {
     /// [`TreasuryError::TooSmall`] when the network would not relay such a payment.
     pub async fn create_invoice(&self, tx: &mut Tx, new: NewInvoice) -> Result<Invoice> {
         let (asset, now) = (new.amount.asset, self.now());
-        let wallet = self.wallet(asset)?;
+        let dust = self.least_receipt(asset)?;
         if new.amount.minor <= 0 {
             return Err(TreasuryError::NotPositive);
         }
@@ -30,15 +31,13 @@ impl Treasury {
         if row.get::<i64>("n")? >= i64::from(limit) {
             return Err(TreasuryError::TooMany { what: "invoices", limit });
         }
-        let (index, script) = self.new_address(tx, asset, Keychain::PayIn).await?;
-        let dust = wallet.policy.dust(&script);
         if new.amount.minor < dust {
             let dust = Amount::new(asset, dust);
             let fee_max = Amount::zero(asset);
             return Err(TreasuryError::TooSmall { amount: new.amount, fee_max, dust, least: dust });
         }
-        let address = address_for_script(&wallet.params, &script)
-            .ok_or(TreasuryError::Damaged("a script of ours has no address"))?;
+        let (index, script) = self.new_address(tx, asset, Keychain::PayIn).await?;
+        let address = self.written_address(asset, &script)?;
         let id = InvoiceId::new(now, self.0.entropy.as_ref());
         let expires = now.plus(new.ttl);
         let contract = match new.purpose {
@@ -71,6 +70,26 @@ impl Treasury {
         })
     }
 
+    /// The least that a pay-in may ask: what the network relays, or what is worth moving.
+    fn least_receipt(&self, asset: Asset) -> Result<i64> {
+        if let Ok(wallet) = self.account_wallet(asset) {
+            return Ok(wallet.policy.least);
+        }
+        let wallet = self.wallet(asset)?;
+        // The scripts of a wallet are of one form and length.
+        Ok(wallet.policy.dust(&wallet.fixed[0].1))
+    }
+
+    /// An address of ours as people write it.
+    fn written_address(&self, asset: Asset, script: &[u8]) -> Result<String> {
+        const DAMAGED: TreasuryError = TreasuryError::Damaged("a script of ours has no address");
+        if self.account_wallet(asset).is_ok() {
+            let address = script.try_into().map(EthAddress);
+            return address.map(|a| a.to_string()).map_err(|_| DAMAGED);
+        }
+        address_for_script(&self.wallet(asset)?.params, script).ok_or(DAMAGED)
+    }
+
     /// The next address of a keychain, recorded as ours.
     pub(crate) async fn new_address(
         &self,
@@ -78,10 +97,12 @@ impl Treasury {
         asset: Asset,
         keychain: Keychain,
     ) -> Result<(u32, Vec<u8>)> {
-        let wallet = self.wallet(asset)?;
         let key = params![asset, keychain.number(), 0_i64];
         let index: u32 = tx.fetch_one(sql::NEXT_INDEX, &key).await?.get("next_index")?;
-        let script = wallet.keys.script(keychain, index)?.into_bytes();
+        let script = match self.account_wallet(asset) {
+            Ok(wallet) => wallet.keys.address(keychain, index)?.0.to_vec(),
+            Err(_) => self.wallet(asset)?.keys.script(keychain, index)?.into_bytes(),
+        };
         let values = params![asset, script.as_slice(), keychain.number(), index];
         tx.execute(sql::INSERT_ADDRESS, &values).await?;
         Ok((index, script))

@@ -17,6 +17,7 @@
 //! | [`select`] | which coins a payment spends, and who pays what for it |
 //! | [`transaction`] | building and signing |
 //! | [`invoice`], [`payout`] | what they are and which states may follow which |
+//! | [`account`] | wallets on account-based chains |
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
 //! | `invoices`, `payouts` | what customers ask for |
 //! | [`payer`] | the one loop that pays |
@@ -44,6 +45,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod account;
 mod balance;
 mod blocks;
 mod books;
@@ -64,6 +66,7 @@ mod sql;
 pub mod transaction;
 mod treasury;
 
+pub use account::{AccountBlock, AccountChainWallet, AccountKeys, GasPolicy};
 pub use balance::{OpenTransaction, WalletBalance, WalletReconciliation};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};

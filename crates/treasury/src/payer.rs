@@ -18,7 +18,7 @@ use crate::treasury::Wallet;
 use crate::{PayoutState, Rate, Result, Treasury, TreasuryError};
 use gruve_chain::SendOutcome;
 use gruve_store::{params, transact};
-use gruve_units::{Blame, Blamed, Timestamp};
+use gruve_units::{Asset, Blame, Blamed, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
@@ -51,9 +51,9 @@ pub struct PayerProgress {
 
 /// Pays approved payouts. One at a time is enough; two would not pay twice, but do work twice.
 pub struct Payer {
-    treasury: Treasury,
+    pub(crate) treasury: Treasury,
     /// When each open transaction was last sent.
-    sent: Mutex<HashMap<[u8; 16], Timestamp>>,
+    pub(crate) sent: Mutex<HashMap<[u8; 16], Timestamp>>,
 }
 
 impl Payer {
@@ -103,6 +103,14 @@ impl Payer {
                 Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
                 Err(e) if outcome.is_ok() => outcome = Err(e),
                 Err(error) => tracing::warn!(asset = %wallet.asset(), %error, "paying is held up"),
+            }
+        }
+        for wallet in &self.treasury.0.accounts {
+            match self.step_account(wallet, &mut progress).await {
+                Ok(()) => {}
+                Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
+                Err(e) if outcome.is_ok() => outcome = Err(e),
+                Err(error) => tracing::warn!(asset = %wallet.asset, %error, "paying is held up"),
             }
         }
         outcome.map(|()| progress)
@@ -167,15 +175,10 @@ impl Payer {
 
     async fn send_signed(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
         for (batch, state) in self.open_batches(wallet).await? {
-            let now = self.treasury.now();
-            let due = match self.sent.lock().await.get(&batch) {
-                // A clock that went back must not stop sending.
-                Some(last) => now < *last || now.since(*last) >= self.treasury.0.resend_every,
-                None => true,
-            };
-            if state == "funded" || !due {
+            if state == "funded" || !self.is_due(&batch).await {
                 continue;
             }
+            let now = self.treasury.now();
             self.send(wallet, batch, progress).await?;
             self.sent.lock().await.insert(batch, now);
         }
@@ -197,10 +200,31 @@ impl Payer {
         self.treasury.passing("before sending")?;
         let outcome = wallet.node.send_transaction(&bytes).await?;
         self.treasury.passing("sent, before it is noted")?;
-        if let SendOutcome::Rejected(reason) = &outcome {
+        self.note_sending(wallet.asset(), batch, &outcome, progress).await
+    }
+
+    /// Whether a transaction is to be sent (again) now.
+    pub(crate) async fn is_due(&self, batch: &[u8; 16]) -> bool {
+        let now = self.treasury.now();
+        match self.sent.lock().await.get(batch) {
+            // A clock that went back must not stop sending.
+            Some(last) => now < *last || now.since(*last) >= self.treasury.0.resend_every,
+            None => true,
+        }
+    }
+
+    /// Notes what a node said of a transaction.
+    pub(crate) async fn note_sending(
+        &self,
+        asset: Asset,
+        batch: [u8; 16],
+        outcome: &SendOutcome,
+        progress: &mut PayerProgress,
+    ) -> Result<()> {
+        if let SendOutcome::Rejected(reason) = outcome {
             let reason: String = reason.chars().take(ANSWER_CHARS_MAX).collect();
             tracing::warn!(
-                asset = %wallet.asset(), %reason,
+                %asset, %reason,
                 "a node refuses a payout's transaction; it will be sent again"
             );
             progress.refused += 1;

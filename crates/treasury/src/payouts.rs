@@ -1,5 +1,6 @@
 //! What customers and the operator ask of payouts.
 
+use crate::account::{AccountWallet, transfer_fee};
 use crate::books::Draft;
 use crate::select::output_weight;
 use crate::spends::payouts_of;
@@ -7,6 +8,7 @@ use crate::sql;
 use crate::treasury::Wallet;
 use crate::{NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury, TreasuryError};
 use bdk_coin_select::{TX_FIXED_FIELD_WEIGHT, TXIN_BASE_WEIGHT};
+use gruve_chain::eth::EthAddress;
 use gruve_chain::{hash_to_text, script_for_address};
 use gruve_ledger::Account;
 use gruve_store::{Row, Tx, params, transact};
@@ -29,6 +31,30 @@ struct Terms {
     fee_max: i64,
 }
 
+impl Terms {
+    /// Refused where after the fee less than `dust` would be left of the amount.
+    fn leaving_at_least(self, dust: i64, amount: Amount) -> Result<Terms> {
+        let least = self.fee_max.saturating_add(dust);
+        if amount.minor >= least {
+            return Ok(self);
+        }
+        let minor = |m| Amount::new(amount.asset, m);
+        let (fee_max, dust, least) = (minor(self.fee_max), minor(dust), minor(least));
+        Err(TreasuryError::TooSmall { amount, fee_max, dust, least })
+    }
+}
+
+/// On an account chain the rate is a price of gas, and every payout costs the same gas.
+async fn account_terms(wallet: &AccountWallet, amount: Amount, address: &str) -> Result<Terms> {
+    let to: EthAddress =
+        address.parse().map_err(|why| TreasuryError::Account { asset: amount.asset, why })?;
+    let price = wallet.price_or_fallback().await;
+    let price_max = price.saturating_mul(HEADROOM).min(wallet.policy.price_max());
+    let fee_max = transfer_fee(price_max);
+    let terms = Terms { script: to.0.to_vec(), rate_max: Rate(price_max), fee_max };
+    terms.leaving_at_least(wallet.policy.least, amount)
+}
+
 impl Treasury {
     /// What a payout would cost now.
     ///
@@ -41,11 +67,14 @@ impl Treasury {
     }
 
     async fn terms(&self, amount: Amount, address: &str) -> Result<Terms> {
-        let wallet = self.wallet(amount.asset)?;
         let asset = amount.asset;
         if amount.minor <= 0 {
             return Err(TreasuryError::NotPositive);
         }
+        if let Ok(wallet) = self.account_wallet(asset) {
+            return account_terms(wallet, amount, address).await;
+        }
+        let wallet = self.wallet(asset)?;
         let script = script_for_address(&wallet.params, address)
             .map_err(|why| TreasuryError::Address { asset, why })?;
         // A node that does not answer is no reason to turn a customer away: the fallback is used,
@@ -61,13 +90,8 @@ impl Treasury {
         let rate_max = Rate(rate.0.saturating_mul(HEADROOM)).min(wallet.policy.rate_ceiling);
         let fee_max = rate_max.fee(usual_weight(wallet, script.len()));
         let dust = wallet.policy.dust(&script);
-        let least = fee_max.saturating_add(dust);
-        if amount.minor < least {
-            let minor = |m| Amount::new(asset, m);
-            let (fee_max, dust, least) = (minor(fee_max), minor(dust), minor(least));
-            return Err(TreasuryError::TooSmall { amount, fee_max, dust, least });
-        }
-        Ok(Terms { script, rate_max, fee_max })
+        let terms = Terms { script, rate_max, fee_max };
+        terms.leaving_at_least(dust, amount)
     }
 
     /// Asks for a payout: the amount is held at once, so that it cannot be spent twice. Up to the
@@ -85,8 +109,11 @@ impl Treasury {
             return Err(TreasuryError::KeyReused);
         }
         let terms = self.terms(new.amount, &new.address).await?;
-        let policy = &self.wallet(asset)?.policy;
-        let state = if new.amount.minor <= policy.auto_approve_max {
+        let auto_approve_max = match self.account_wallet(asset) {
+            Ok(wallet) => wallet.policy.auto_approve_max,
+            Err(_) => self.wallet(asset)?.policy.auto_approve_max,
+        };
+        let state = if new.amount.minor <= auto_approve_max {
             PayoutState::Approved
         } else {
             PayoutState::Requested
@@ -225,6 +252,7 @@ impl Treasury {
         }
         let now = self.now();
         if let (PayoutState::Funded, Some(batch)) = (payout.state, batch) {
+            self.give_up_nonce(tx, payout.amount.asset, batch).await?;
             self.void_batch(tx, payout.amount.asset, batch, now).await?;
         }
         tx.execute(sql::SET_PAYOUT_STATE, &params![payout.id, end.word(), reason, now]).await?;
@@ -295,6 +323,12 @@ async fn payout_row(tx: &mut Tx, id: PayoutId) -> Result<Option<(Payout, Option<
     Ok(Some((read_payout(&row)?, row.get("batch")?)))
 }
 
+/// A transaction's id as its chain's explorers write it.
+pub(crate) fn written_id(asset: Asset, txid: &[u8; 32]) -> String {
+    let digits = hash_to_text(txid);
+    if matches!(asset, Asset::Etc | Asset::Eth) { format!("0x{digits}") } else { digits }
+}
+
 fn read_payout(row: &Row) -> Result<Payout> {
     let asset: Asset = row.get("asset")?;
     let fee: Option<i64> = row.get("fee")?;
@@ -308,7 +342,7 @@ fn read_payout(row: &Row) -> Result<Payout> {
         address: row.get("address")?,
         state: row.get::<String>("state")?.parse()?,
         reason: row.get("reason")?,
-        txid: txid.map(|t| hash_to_text(&t)),
+        txid: txid.map(|t| written_id(asset, &t)),
         height: row.get("height")?,
         created: row.get("created_at")?,
         updated: row.get("updated_at")?,

@@ -19,7 +19,7 @@ use crate::treasury::Wallet;
 use crate::{Invoice, Purpose, Result, ScriptForm, Treasury, TreasuryError};
 use gruve_chain::{LeanBlock, LeanTx};
 use gruve_ledger::Account;
-use gruve_store::{Tx, params};
+use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, Amount, InvoiceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,7 +148,7 @@ impl Treasury {
         Ok(())
     }
 
-    async fn book_receipt(
+    pub(crate) async fn book_receipt(
         &self,
         tx: &mut Tx,
         standing: &Standing,
@@ -293,29 +293,41 @@ impl Treasury {
             if origin != "receipt" {
                 continue;
             }
-            let txid: [u8; 32] = row.get("txid")?;
-            let (vout, value): (u32, i64) = (row.get("vout")?, row.get("value")?);
-            let keychain = Keychain::from_number(row.get("keychain")?)
-                .ok_or(TreasuryError::Damaged("unknown keychain"))?;
-            let account = arrival_account(keychain);
-            let taken = at_most(tx, &account, standing.asset, value).await?;
-            Draft::new(standing.asset)
-                .debit(account, taken)
-                .debit(Account::Loss, value - taken)
-                .credit(Account::ChainHot, value)
-                .post(
-                    tx,
-                    "treasury-receipt-undone",
-                    standing.output_reason("receipt-undone", &txid, vout),
-                    standing.now,
-                )
-                .await?;
-            let values = params![standing.asset, txid, vout, value - taken];
-            tx.execute(sql::RECEIPT_GONE, &values).await?;
-            touched.extend(row.get::<Option<InvoiceId>>("invoice")?);
+            self.undo_receipt(tx, standing, &row, touched).await?;
         }
         tx.execute(sql::DELETE_UTXOS_AT, &key).await?;
         Ok(had_reward)
+    }
+
+    /// Takes back what a receipt's arrival booked.
+    pub(crate) async fn undo_receipt(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        row: &Row,
+        touched: &mut BTreeSet<InvoiceId>,
+    ) -> Result<()> {
+        let txid: [u8; 32] = row.get("txid")?;
+        let (vout, value): (u32, i64) = (row.get("vout")?, row.get("value")?);
+        let keychain = Keychain::from_number(row.get("keychain")?)
+            .ok_or(TreasuryError::Damaged("unknown keychain"))?;
+        let account = arrival_account(keychain);
+        let taken = at_most(tx, &account, standing.asset, value).await?;
+        Draft::new(standing.asset)
+            .debit(account, taken)
+            .debit(Account::Loss, value - taken)
+            .credit(Account::ChainHot, value)
+            .post(
+                tx,
+                "treasury-receipt-undone",
+                standing.output_reason("receipt-undone", &txid, vout),
+                standing.now,
+            )
+            .await?;
+        let values = params![standing.asset, txid, vout, value - taken];
+        tx.execute(sql::RECEIPT_GONE, &values).await?;
+        touched.extend(row.get::<Option<InvoiceId>>("invoice")?);
+        Ok(())
     }
 }
 

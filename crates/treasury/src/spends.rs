@@ -203,7 +203,7 @@ impl Treasury {
         Ok(())
     }
 
-    async fn confirm_batch(
+    pub(crate) async fn confirm_batch(
         &self,
         tx: &mut Tx,
         standing: &Standing,

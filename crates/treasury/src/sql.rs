@@ -5,12 +5,20 @@ use gruve_units::Asset;
 use std::sync::LazyLock;
 
 /// The room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "treasury",
-    sqlite: include_str!("../migrations/0001_treasury.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_treasury.postgres.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "treasury",
+        sqlite: include_str!("../migrations/0001_treasury.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_treasury.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "account_chains",
+        sqlite: include_str!("../migrations/0002_account_chains.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_account_chains.postgres.sql"),
+    },
+];
 
 gruve_store::statements! {
     // The chain.
@@ -246,7 +254,8 @@ pub(crate) static UNSPENT_AMONG: LazyLock<String> = LazyLock::new(|| {
 #[must_use]
 pub fn statements() -> Vec<(&'static str, &'static str)> {
     let lists = [("ADDRESSES_AMONG", ADDRESSES_AMONG.as_str()), ("UNSPENT_AMONG", &UNSPENT_AMONG)];
-    STATEMENTS.iter().copied().chain(lists).collect()
+    let accounts = crate::account::sql::STATEMENTS.iter().copied();
+    STATEMENTS.iter().copied().chain(accounts).chain(lists).collect()
 }
 
 /// Runs one of the two statements above for any number of keys.

@@ -1,10 +1,12 @@
 //! The treasury itself: its wallets, and what they have in common.
 
+use crate::account::AccountWallet;
 use crate::select::Costs;
 use crate::{
     ChainWallet, InvoiceSink, Keychain, PayoutPolicy, Rate, Result, ScriptForm, TreasuryConfig,
     TreasuryError, WalletKeys,
 };
+use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
 use gruve_store::Store;
 use gruve_units::{Asset, Clock, Entropy, Timestamp};
@@ -26,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) wallets: Vec<Wallet>,
+    pub(crate) accounts: Vec<AccountWallet>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
     pub(crate) open_payouts_max: u32,
@@ -111,11 +114,15 @@ impl Treasury {
             let keys = WalletKeys::new(&config.seed, chain.params.asset, form, real)?;
             wallets.push(Wallet::new(chain, keys)?);
         }
+        let accounts = config.accounts.into_iter();
+        let accounts = accounts.map(|chain| AccountWallet::new(chain, &config.seed));
+        let accounts = accounts.collect::<Result<Vec<_>>>()?;
         Ok(Treasury(Arc::new(Inner {
             store,
             clock,
             entropy,
             wallets,
+            accounts,
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,
@@ -155,10 +162,25 @@ impl Treasury {
         found.ok_or(TreasuryError::NoWallet(asset))
     }
 
+    pub(crate) fn account_wallet(&self, asset: Asset) -> Result<&AccountWallet> {
+        let found = self.0.accounts.iter().find(|w| w.asset == asset);
+        found.ok_or(TreasuryError::NoWallet(asset))
+    }
+
     /// The assets that have a wallet.
     #[must_use]
     pub fn assets(&self) -> Vec<Asset> {
-        self.0.wallets.iter().map(Wallet::asset).collect()
+        let accounts = self.0.accounts.iter().map(|w| w.asset);
+        self.0.wallets.iter().map(Wallet::asset).chain(accounts).collect()
+    }
+
+    /// The hot address of an account chain's wallet: the farm's blocks pay it, the operator's own
+    /// coins come to it, payouts leave from it.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoWallet`].
+    pub fn hot_address(&self, asset: Asset) -> Result<EthAddress> {
+        Ok(self.account_wallet(asset)?.hot)
     }
 
     /// The script that the farm's blocks pay to.
@@ -175,6 +197,9 @@ impl Treasury {
     /// # Errors
     /// [`TreasuryError::NoWallet`].
     pub fn capital_address(&self, asset: Asset) -> Result<String> {
+        if let Ok(wallet) = self.account_wallet(asset) {
+            return Ok(wallet.hot.to_string());
+        }
         let wallet = self.wallet(asset)?;
         gruve_chain::address_for_script(&wallet.params, &wallet.fixed[1].1)
             .ok_or(TreasuryError::Damaged("a script of ours has no address"))

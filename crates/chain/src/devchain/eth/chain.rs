@@ -232,6 +232,11 @@ impl Chain {
         &self.known[index]
     }
 
+    /// Blocks known, on all branches.
+    pub(super) fn count(&self) -> u64 {
+        self.known.len() as u64
+    }
+
     /// The best chain's block at a height.
     pub(super) fn at_height(&self, height: u64) -> Option<Index> {
         self.active.get(usize::try_from(height).ok()?).copied()

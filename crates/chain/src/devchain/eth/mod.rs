@@ -21,6 +21,8 @@
 mod block;
 mod chain;
 mod params;
+#[cfg(test)]
+mod parity;
 mod pool;
 mod rpc;
 mod seal;
@@ -118,9 +120,21 @@ impl EthDevChain {
     /// # Errors
     /// When the file cannot be written.
     pub fn mine(&self, blocks: u32) -> Result<Vec<[u8; 32]>, DevChainError> {
+        self.mine_with(blocks, true)
+    }
+
+    /// As [`EthDevChain::mine`], leaving all transactions waiting.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn mine_empty(&self, blocks: u32) -> Result<Vec<[u8; 32]>, DevChainError> {
+        self.mine_with(blocks, false)
+    }
+
+    fn mine_with(&self, blocks: u32, with_txs: bool) -> Result<Vec<[u8; 32]>, DevChainError> {
         let now = seconds(self.0.clock.as_ref());
         let mut state = self.lock();
-        (0..blocks).map(|_| state.mine(now)).collect()
+        (0..blocks).map(|_| state.mine(now, with_txs)).collect()
     }
 
     /// Declares the newest `depth` blocks invalid, so that the chain stands below them and what is

@@ -70,7 +70,7 @@ pub(super) fn dispatch(state: &mut State, now: u64, name: &str, params: &Value) 
             if count > MINE_MAX {
                 return Err(invalid(&format!("at most {MINE_MAX} blocks")));
             }
-            let found: Result<Vec<_>, _> = (0..count).map(|_| state.mine(now)).collect();
+            let found: Result<Vec<_>, _> = (0..count).map(|_| state.mine(now, true)).collect();
             Ok(found?.iter().map(|hash| data(hash)).collect())
         }
         "dev_invalidate" | "dev_reconsider" => {
@@ -199,7 +199,7 @@ fn block_by_number(state: &mut State, now: u64, args: &Args<'_>) -> Answer {
     let tag = args.get(0).cloned().unwrap_or(Value::Null);
     let in_full = args.flag(1);
     if tag == "pending" {
-        let pending = state.next_block(now)?;
+        let pending = state.next_block(now, true)?;
         return Ok(shapes::block(&pending, None, in_full, true));
     }
     args.text(0)?;

@@ -44,8 +44,8 @@ impl State {
         State { chain, pool: Pool::default(), wallet, coinbase, works: VecDeque::new() }
     }
 
-    /// A block on the tip without its proof.
-    pub(super) fn next_block(&mut self, now: u64) -> Result<Block, DevChainError> {
+    /// A block on the tip without its proof; with what waits, or empty.
+    pub(super) fn next_block(&mut self, now: u64, with_txs: bool) -> Result<Block, DevChainError> {
         let mut uncles = Vec::new();
         let tip_index = self.chain.find(&self.chain.tip().hash).unwrap_or_default();
         for hash in self.chain.uncles_for(tip_index).into_iter().take(UNCLES_MAX) {
@@ -77,6 +77,7 @@ impl State {
             later_fields: Vec::new(),
         };
         let room = usize::try_from(header.gas_limit / TRANSFER_GAS).unwrap_or(usize::MAX);
+        let room = if with_txs { room } else { 0 };
         let candidates = self.pool.choose(&self.chain.world, room);
         let txs = self.chain.complete(&mut header, &candidates, &uncles);
         Ok(Block { header, txs, uncles })
@@ -92,7 +93,7 @@ impl State {
                 && now.saturating_sub(work.block.header.timestamp) < self.chain.params.work_secs
         });
         if !fresh {
-            let block = self.next_block(now)?;
+            let block = self.next_block(now, true)?;
             let seal_hash = block.header.seal_hash();
             let (coinbase, pool_changes) = (self.coinbase, self.pool.changes);
             self.works.push_back(Work { seal_hash, block, coinbase, pool_changes });
@@ -160,13 +161,14 @@ impl State {
     }
 
     /// Finds and takes a block, by counting nonces: for tests, where difficulty is low.
-    pub(super) fn mine(&mut self, now: u64) -> Result<[u8; 32], DevChainError> {
-        let mut block = self.next_block(now)?;
+    pub(super) fn mine(&mut self, now: u64, with_txs: bool) -> Result<[u8; 32], DevChainError> {
+        let mut block = self.next_block(now, with_txs)?;
         let own = |what: &str| DevChainError::OwnBlock(what.to_owned());
         let (algorithm, number) = (self.chain.params.algorithm, block.header.number);
         let cache = self.chain.seals.cache(algorithm, number).ok_or_else(|| own("no epoch"))?;
         let (seal, bound) = (block.header.seal_hash(), super::seal::bound(block.header.difficulty));
-        for nonce in 0u64.. {
+        // From another nonce each time: what was declared invalid must not be found again.
+        for nonce in self.chain.count().. {
             let (mix, hash) = hash_light(&cache, &seal, nonce);
             if ruint::aliases::U256::from_be_bytes(hash) <= bound {
                 block.header.nonce = nonce.to_be_bytes();

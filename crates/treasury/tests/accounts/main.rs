@@ -1,0 +1,8 @@
+//! Wallets on account chains, against the development chain behind its RPC, on both engines. The
+//! last word on who has what is the chain's own.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod faults;
+mod payins;
+mod payouts;
+mod rig;

@@ -1,0 +1,170 @@
+//! Coins coming in.
+
+use crate::rig::{ASSET, COIN, CONFIRMATIONS, Rig, gwei, stranger};
+use gruve_chain::eth::{EthAddress, wei};
+use gruve_ledger::{Account, AccountKind};
+use gruve_store::Store;
+use gruve_treasury::InvoiceState;
+use ruint::aliases::U256;
+
+gruve_store::laws! { account_payins: [
+    a_pay_in_is_seen_then_confirmed_and_credited_once,
+    wei_below_a_gwei_go_to_the_remainder_when_they_make_one,
+    what_came_is_swept_to_the_hot_address_at_the_operators_cost,
+    a_pay_in_that_a_reorganisation_takes_is_taken_back_and_comes_again,
+    a_late_payment_and_a_second_one_go_to_the_balance,
+    what_a_contract_pays_is_not_credited_but_shown,
+    rewards_come_to_the_hot_address_with_their_wei,
+    every_account_statement_prepares,
+]}
+
+async fn a_pay_in_is_seen_then_confirmed_and_credited_once(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let invoice = rig.invoice(1, 2 * COIN).await;
+    assert!(invoice.address.parse::<EthAddress>().is_ok(), "{}", invoice.address);
+    rig.pay(&invoice.address, 2 * COIN);
+    rig.mine(1).await;
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::Paid);
+    assert_eq!(
+        (rig.available(1).await, rig.balance(Account::UnmatchedReceipts).await),
+        (0, 2 * COIN)
+    );
+    rig.mine(CONFIRMATIONS - 1).await;
+    let seen = rig.look(invoice.id).await;
+    assert_eq!((seen.state, seen.confirmed), (InvoiceState::Confirmed, gwei(2 * COIN)));
+    rig.mine(3).await;
+    assert_eq!(rig.available(1).await, 2 * COIN);
+    assert_ne!(rig.invoice(1, COIN).await.address, invoice.address);
+}
+
+async fn wei_below_a_gwei_go_to_the_remainder_when_they_make_one(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let third = U256::from(wei::GWEI / 3);
+    for n in 1..=4 {
+        let invoice = rig.invoice(n, COIN).await;
+        rig.pay_wei(&invoice.address, wei::from_gwei(COIN).unwrap() + third);
+        rig.mine(CONFIRMATIONS).await;
+        assert_eq!(rig.available(n).await, COIN);
+        // Four thirds, less the wei that a third of a gwei is short of.
+        assert_eq!(rig.balance(Account::Remainder).await, i64::from(n == 4));
+    }
+    rig.chain.take_back(CONFIRMATIONS).unwrap();
+    rig.chain.mine_empty(4).unwrap();
+    rig.follow().await;
+    rig.check().await;
+    assert_eq!(rig.balance(Account::Remainder).await, 0);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.balance(Account::Remainder).await, 1);
+    assert_eq!(rig.balance(Account::Loss).await, 0);
+    // A sweep moves them with the rest.
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.balance(Account::Remainder).await, 1);
+}
+
+async fn what_came_is_swept_to_the_hot_address_at_the_operators_cost(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let invoice = rig.invoice(1, 2 * COIN).await;
+    let address: EthAddress = invoice.address.parse().unwrap();
+    rig.pay(&invoice.address, 2 * COIN);
+    rig.mine(CONFIRMATIONS - 1).await;
+    assert_eq!(rig.payer.step().await.unwrap().signed, 0, "not deep enough");
+    rig.mine(1).await;
+    let done = rig.payer.step().await.unwrap();
+    assert_eq!((done.signed, done.sent), (1, 1));
+    assert_eq!(rig.payer.step().await.unwrap().signed, 0, "once");
+    rig.mine(1).await;
+    let hot = rig.treasury.hot_address(ASSET).unwrap();
+    let fee = 21_000;
+    assert_eq!((rig.on_chain(&address), rig.on_chain(&hot)), (0, 2 * COIN - fee));
+    assert_eq!(rig.total(AccountKind::NetworkFees).await, fee);
+    assert_eq!(rig.available(1).await, 2 * COIN);
+    // Too little is left where it is.
+    rig.pay(&invoice.address, 10 * fee);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.payer.step().await.unwrap().signed, 0);
+    // With more it is worth it, with the next nonce.
+    rig.pay(&invoice.address, COIN);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.payer.step().await.unwrap().signed, 1);
+    rig.mine(1).await;
+    assert_eq!((rig.on_chain(&address), rig.nonces(&address)), (0, 2));
+}
+
+async fn a_pay_in_that_a_reorganisation_takes_is_taken_back_and_comes_again(store: Store) {
+    let mut rig = Rig::new(store, 1).await;
+    let invoice = rig.top_up(1, 2 * COIN).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.available(1).await, 2 * COIN);
+    rig.chain.take_back(CONFIRMATIONS + 1).unwrap();
+    rig.chain.mine_empty(5).unwrap();
+    rig.follow().await;
+    rig.check().await;
+    assert_eq!((rig.available(1).await, rig.balance(Account::ChainHot).await), (0, 0));
+    // An invoice that was confirmed stays so: what it paid for was given.
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::Confirmed);
+    rig.mine(CONFIRMATIONS + 2).await;
+    assert_eq!(rig.available(1).await, 2 * COIN);
+    assert_eq!(rig.balance(Account::Loss).await, 0);
+    // The node has forgotten the sweep, which could not be paid for a while; it is sent again.
+    assert_eq!(rig.balance(Account::ChainHot).await, 2 * COIN);
+    rig.restart();
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.balance(Account::ChainHot).await, 2 * COIN - 21_000);
+}
+
+async fn a_late_payment_and_a_second_one_go_to_the_balance(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let invoice = rig.top_up(1, COIN).await;
+    rig.pay(&invoice.address, COIN);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.available(1).await, 2 * COIN);
+    let late = rig.invoice(2, COIN).await;
+    rig.clock.advance(2 * crate::rig::HOUR);
+    assert_eq!(rig.payer.step().await.unwrap().expired, 1);
+    assert_eq!(rig.look(late.id).await.state, InvoiceState::Expired);
+    rig.pay(&late.address, COIN);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.available(2).await, COIN);
+}
+
+async fn what_a_contract_pays_is_not_credited_but_shown(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let invoice = rig.top_up(1, COIN).await;
+    let address: EthAddress = invoice.address.parse().unwrap();
+    // A block's reward changes a balance as a contract's payment does: without a transaction.
+    rig.chain.pay_blocks_to(address);
+    rig.chain.mine(1).unwrap();
+    rig.chain.pay_blocks_to(stranger(9));
+    rig.follow().await;
+    assert_eq!(rig.available(1).await, COIN);
+    let compared = rig.treasury.compare_with_node(ASSET).await.unwrap();
+    let [found] = &compared.differences[..] else { panic!("{compared:?}") };
+    assert_eq!((found.address, wei::split(found.followed)), (address, Some((COIN, 0))));
+    assert_eq!(wei::split(found.at_node), Some((6 * COIN, 0)));
+    let mut tx = rig.store.read().await.unwrap();
+    assert!(rig.treasury.reconcile(&mut tx, ASSET).await.unwrap().agrees());
+}
+
+async fn rewards_come_to_the_hot_address_with_their_wei(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let hot = rig.treasury.hot_address(ASSET).unwrap();
+    rig.chain.pay_blocks_to(hot);
+    rig.mine(3).await;
+    assert_eq!(rig.balance(Account::ChainHot).await, 15 * COIN);
+    rig.top_up(1, COIN).await;
+    // The fee of the customer's transaction was ours, too.
+    let miner = rig.balance(Account::Capital).await;
+    assert_eq!(miner, 6 * 5 * COIN + 21_000);
+    rig.chain.take_back(2).unwrap();
+    rig.chain.pay_blocks_to(stranger(9));
+    rig.mine(3).await;
+    assert_eq!(rig.balance(Account::Capital).await, 4 * 5 * COIN + 21_000);
+}
+
+async fn every_account_statement_prepares(store: Store) {
+    store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
+    gruve_store::testing::prepare_all(&store, &gruve_treasury::statements()).await;
+}

@@ -1,0 +1,342 @@
+//! Coins going out: one nonce a payout, whatever happens.
+
+use crate::rig::{ASSET, COIN, CONFIRMATIONS, REORG_LIMIT, Rig, gwei, stranger};
+use gruve_chain::eth::{EthAddressError, SignedTx};
+use gruve_ledger::{Account, AccountKind};
+use gruve_store::Store;
+use gruve_treasury::{PayoutState, TreasuryError};
+use gruve_units::{Duration, PayoutId};
+
+gruve_store::laws! { account_payouts: [
+    a_payout_on_an_account_chain_is_paid_exactly,
+    addresses_that_cannot_be_paid_are_refused_with_what_is_wrong,
+    nothing_is_signed_for_a_node_of_another_chain,
+    a_cancelled_plan_leaves_no_gap_in_the_nonces,
+    a_payout_that_waits_is_signed_again_with_the_same_nonce,
+    a_restart_sends_the_same_transaction,
+    a_payout_taken_out_of_an_account_chain_confirms_again,
+    an_older_backup_signs_nothing_until_it_has_caught_up,
+    a_nonce_that_others_used_frees_the_payout_only_when_deep,
+    a_failed_payout_is_returned_to_a_person_only_when_deep,
+    fees_above_the_quote_make_a_payout_wait,
+    a_payout_to_an_address_of_ours_is_a_pay_in,
+    payouts_wait_for_room_and_for_coins,
+]}
+
+async fn state(rig: &Rig, id: PayoutId) -> PayoutState {
+    rig.payout(id).await.state
+}
+
+/// The transactions sent, as they were read back.
+fn sent(rig: &Rig) -> Vec<SignedTx> {
+    let sent = rig.node.sent.lock().unwrap();
+    sent.iter().map(|raw| SignedTx::decode(raw).unwrap()).collect()
+}
+
+async fn a_payout_on_an_account_chain_is_paid_exactly(store: Store) {
+    let rig = Rig::rich(store).await;
+    let to = stranger(7);
+    let quote = rig.treasury.quote_payout(gwei(3 * COIN), &to.to_string()).await.unwrap();
+    assert_eq!(quote.fee_max, gwei(42_000));
+    let id = rig.request(1, 3 * COIN, &to.to_string()).await.unwrap();
+    assert_eq!(rig.available(1).await, 17 * COIN);
+    rig.payer.step().await.unwrap();
+    assert_eq!(state(&rig, id).await, PayoutState::Broadcast);
+    assert_eq!(rig.total(AccountKind::PayoutsInFlight).await, 3 * COIN);
+    rig.mine(1).await;
+    let paid = rig.payout(id).await;
+    assert_eq!((paid.state, paid.fee), (PayoutState::Confirmed, Some(gwei(21_000))));
+    assert_eq!(rig.on_chain(&to), 3 * COIN - 21_000);
+    assert_eq!(rig.total(AccountKind::PayoutsInFlight).await, 0);
+    let txid = paid.txid.unwrap();
+    let told = rig.call("eth_getTransactionByHash", serde_json::json!([txid]));
+    assert_eq!(told["hash"], serde_json::json!(txid));
+    assert!(rig.treasury.open_transactions(ASSET).await.unwrap().is_empty());
+}
+
+async fn addresses_that_cannot_be_paid_are_refused_with_what_is_wrong(store: Store) {
+    let rig = Rig::rich(store).await;
+    let good = stranger(0xab).to_string();
+    let mut swapped: Vec<char> = good.chars().collect();
+    let at = swapped.iter().rposition(char::is_ascii_alphabetic).unwrap();
+    swapped[at] = if swapped[at].is_ascii_lowercase() {
+        swapped[at].to_ascii_uppercase()
+    } else {
+        swapped[at].to_ascii_lowercase()
+    };
+    let swapped: String = swapped.into_iter().collect();
+    for (address, wrong) in [
+        (swapped.as_str(), EthAddressError::Checksum),
+        ("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", EthAddressError::NoPrefix),
+        (&good[..40], EthAddressError::Length(38)),
+    ] {
+        match rig.request(1, COIN, address).await.unwrap_err() {
+            TreasuryError::Account { why, .. } => assert_eq!(why, wrong),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(matches!(
+        rig.request(1, 50_000, &good).await.unwrap_err(),
+        TreasuryError::TooSmall { .. }
+    ));
+    assert_eq!(rig.available(1).await, 20 * COIN);
+}
+
+async fn nothing_is_signed_for_a_node_of_another_chain(store: Store) {
+    let mut rig = Rig::rich(store).await;
+    rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    *rig.node.chain_id.lock().unwrap() = Some(1);
+    rig.restart();
+    let error = rig.payer.step().await.unwrap_err();
+    assert!(matches!(error, TreasuryError::OtherChain { expected: 61, found: 1, .. }), "{error}");
+    assert!(sent(&rig).is_empty());
+    *rig.node.chain_id.lock().unwrap() = None;
+    rig.payer.step().await.unwrap();
+    assert!(sent(&rig).iter().all(|t| t.chain_id == 61) && !sent(&rig).is_empty());
+}
+
+/// Plans payouts without signing them.
+async fn plan_only(rig: &Rig) {
+    *rig.breaker.at.lock().unwrap() = Some("signed, before commit");
+    assert!(rig.payer.step().await.is_err());
+    *rig.breaker.at.lock().unwrap() = None;
+}
+
+async fn a_cancelled_plan_leaves_no_gap_in_the_nonces(store: Store) {
+    let rig = Rig::rich(store).await;
+    let hot = rig.treasury.hot_address(ASSET).unwrap();
+    let mut ids = Vec::new();
+    for n in 1..=3 {
+        ids.push(rig.request(1, COIN, &stranger(n).to_string()).await.unwrap());
+        rig.clock.advance(Duration::from_secs(1));
+    }
+    plan_only(&rig).await;
+    assert_eq!(state(&rig, ids[1]).await, PayoutState::Funded);
+    let one = crate::rig::account(1);
+    rig.treasury.cancel_payout(one, ids[0]).await.unwrap();
+    rig.treasury.cancel_payout(one, ids[2]).await.unwrap();
+    assert_eq!(rig.available(1).await, 19 * COIN);
+    // The second has its nonce still; the first's is taken by the next payout.
+    let next = rig.request(1, COIN, &stranger(4).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    for id in [ids[1], next] {
+        assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    }
+    assert_eq!((rig.on_chain(&stranger(1)), rig.on_chain(&stranger(3))), (0, 0));
+    assert_eq!(rig.nonces(&hot), 2);
+    // A hole that no payout takes is filled with a payment of nothing to ourselves.
+    let first = rig.request(1, COIN, &stranger(5).to_string()).await.unwrap();
+    rig.clock.advance(Duration::from_secs(1));
+    let second = rig.request(1, COIN, &stranger(6).to_string()).await.unwrap();
+    plan_only(&rig).await;
+    rig.treasury.cancel_payout(one, first).await.unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, second).await, PayoutState::Confirmed);
+    assert_eq!(rig.nonces(&hot), 4);
+    assert_eq!(rig.on_chain(&stranger(5)), 0);
+}
+
+async fn a_payout_that_waits_is_signed_again_with_the_same_nonce(store: Store) {
+    let rig = Rig::rich(store).await;
+    let to = stranger(7);
+    let id = rig.request(1, 3 * COIN, &to.to_string()).await.unwrap();
+    *rig.node.deaf.lock().unwrap() = true;
+    rig.payer.step().await.unwrap_err();
+    let hot = rig.treasury.hot_address(ASSET).unwrap();
+    let of_payout = |rig: &Rig| -> Vec<SignedTx> {
+        sent(rig).into_iter().filter(|t| t.sender == hot).collect()
+    };
+    *rig.node.deaf.lock().unwrap() = false;
+    *rig.node.price.lock().unwrap() = Some(2);
+    rig.clock.advance(Duration::from_secs(601));
+    // Nothing of the first form has reached the node.
+    rig.payer.step().await.unwrap();
+    let forms = of_payout(&rig);
+    let (first, last) = (forms.first().unwrap(), forms.last().unwrap());
+    assert_ne!(first.hash, last.hash);
+    assert_eq!((first.tx.nonce, first.tx.to), (last.tx.nonce, last.tx.to));
+    assert!(last.tx.gas_price > first.tx.gas_price);
+    // And a third, above what the customer was quoted: the operator pays the rest.
+    *rig.node.price.lock().unwrap() = Some(5);
+    rig.clock.advance(Duration::from_secs(601));
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    let paid = rig.payout(id).await;
+    assert_eq!((paid.state, paid.fee), (PayoutState::Confirmed, Some(gwei(42_000))));
+    assert_eq!(rig.on_chain(&to), 3 * COIN - 42_000);
+    // The payout's third form cost 105,000; the sweep has a price of its own.
+    assert_eq!(rig.nonces(&hot), 1);
+    let txid = paid.txid.unwrap();
+    assert_eq!(txid, format!("0x{}", hex::encode(of_payout(&rig).last().unwrap().hash)));
+    // An earlier form that comes late is refused by the chain itself.
+    let late = format!("0x{}", hex::encode(&first.raw));
+    let refused = rig.chain.call("eth_sendRawTransaction", &serde_json::json!([late]));
+    assert_eq!(refused.unwrap_err().message, "nonce too low");
+}
+
+async fn a_restart_sends_the_same_transaction(store: Store) {
+    let mut rig = Rig::rich(store).await;
+    let hot = rig.treasury.hot_address(ASSET).unwrap();
+    rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    let count = |rig: &Rig| sent(rig).iter().filter(|t| t.sender == hot).count();
+    assert_eq!(count(&rig), 1);
+    rig.payer.step().await.unwrap();
+    assert_eq!(count(&rig), 1, "not due");
+    rig.restart();
+    rig.payer.step().await.unwrap();
+    let all: Vec<_> = sent(&rig).into_iter().filter(|t| t.sender == hot).collect();
+    assert_eq!((all.len(), all[0].raw == all[1].raw), (2, true));
+    rig.mine(1).await;
+    rig.restart();
+    rig.payer.step().await.unwrap();
+    assert_eq!(count(&rig), 2);
+}
+
+async fn a_payout_taken_out_of_an_account_chain_confirms_again(store: Store) {
+    let rig = Rig::rich(store).await;
+    let to = stranger(7);
+    let id = rig.request(1, 3 * COIN, &to.to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(2).await;
+    rig.chain.take_back(2).unwrap();
+    rig.chain.mine_empty(3).unwrap();
+    rig.follow().await;
+    rig.check().await;
+    assert_eq!(state(&rig, id).await, PayoutState::Broadcast);
+    assert_eq!(rig.total(AccountKind::PayoutsInFlight).await, 3 * COIN);
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    assert_eq!(rig.on_chain(&to), 3 * COIN - 21_000);
+}
+
+/// Somebody else signs with the hot address's key.
+fn sign_elsewhere(nonce: u64, to: u8, minor: i64) -> String {
+    use gruve_chain::eth::{LegacyTx, wei};
+    use gruve_treasury::{AccountKeys, Keychain, Seed};
+    let keys = AccountKeys::new(&Seed::from_bytes([42; 32]), ASSET, false).unwrap();
+    let (value, price) = (wei::from_gwei(minor).unwrap(), wei::from_gwei(9).unwrap());
+    let tx = LegacyTx::transfer(nonce, stranger(to), value, price);
+    let signed = keys.sign(Keychain::Capital, 0, tx, 61).unwrap();
+    format!("0x{}", hex::encode(signed.raw))
+}
+
+async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
+    let rig = Rig::rich(store).await;
+    rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    // What a database of yesterday does not know: the same keys have paid since.
+    rig.call("eth_sendRawTransaction", serde_json::json!([sign_elsewhere(1, 8, COIN)]));
+    rig.chain.mine(1).unwrap();
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    let error = rig.payer.step().await.unwrap_err();
+    assert!(matches!(error, TreasuryError::Nonces { on_chain: 2, ours: 1, .. }), "{error}");
+    assert_eq!(state(&rig, id).await, PayoutState::Approved);
+    rig.follow().await;
+    rig.check().await;
+    assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    assert_eq!(rig.on_chain(&stranger(7)), 2 * (COIN - 21_000));
+    // Taken back and come again, the loss is booked once.
+    rig.chain.take_back(2).unwrap();
+    rig.mine(3).await;
+    assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
+}
+
+async fn a_nonce_that_others_used_frees_the_payout_only_when_deep(store: Store) {
+    let rig = Rig::rich(store).await;
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    // It pays more, so it takes the payout's place in the pool.
+    rig.call("eth_sendRawTransaction", serde_json::json!([sign_elsewhere(0, 8, COIN)]));
+    rig.mine(1).await;
+    assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
+    for _ in 1..REORG_LIMIT {
+        assert_eq!(state(&rig, id).await, PayoutState::Broadcast);
+        rig.payer.step().await.unwrap();
+        rig.mine(1).await;
+    }
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Approved);
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    assert_eq!(rig.on_chain(&stranger(7)), COIN - 21_000);
+}
+
+async fn a_failed_payout_is_returned_to_a_person_only_when_deep(store: Store) {
+    let rig = Rig::rich(store).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    let fees = rig.total(AccountKind::NetworkFees).await;
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    let hash = sent(&rig).last().unwrap().hash;
+    rig.node.failed.lock().unwrap().push(hash);
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Broadcast);
+    assert_eq!(rig.total(AccountKind::NetworkFees).await, fees + 21_000);
+    rig.mine(REORG_LIMIT).await;
+    let payout = rig.payout(id).await;
+    assert_eq!(payout.state, PayoutState::Requested);
+    assert!(payout.reason.unwrap().contains("contract"));
+    assert_eq!(rig.balance(Account::PayoutsInFlight).await, 0);
+    rig.treasury.refuse_payout(id, "a contract").await.unwrap();
+    assert_eq!(rig.available(1).await, 20 * COIN);
+}
+
+async fn fees_above_the_quote_make_a_payout_wait(store: Store) {
+    let rig = Rig::rich(store).await;
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    *rig.node.price.lock().unwrap() = Some(3);
+    rig.payer.step().await.unwrap();
+    let payout = rig.payout(id).await;
+    assert_eq!(payout.state, PayoutState::Approved);
+    assert!(payout.reason.unwrap().contains("fees"));
+    *rig.node.price.lock().unwrap() = Some(2);
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.payout(id).await.fee, Some(gwei(42_000)));
+}
+
+async fn a_payout_to_an_address_of_ours_is_a_pay_in(store: Store) {
+    let rig = Rig::rich(store).await;
+    let invoice = rig.invoice(2, COIN).await;
+    let id = rig.request(1, COIN, &invoice.address).await.unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    assert_eq!(rig.available(2).await, COIN - 21_000);
+}
+
+async fn payouts_wait_for_room_and_for_coins(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    rig.top_up(1, 20 * COIN).await;
+    // The hot address has nothing before the sweep.
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    assert_eq!(state(&rig, id).await, PayoutState::Approved);
+    assert!(rig.payout(id).await.reason.unwrap().contains("coins"));
+    rig.mine(1).await;
+    let mut ids = vec![id];
+    for n in 1..18 {
+        ids.push(rig.request(1, COIN, &stranger(n).to_string()).await.unwrap());
+    }
+    rig.payer.step().await.unwrap();
+    let mut broadcast = 0;
+    for id in &ids {
+        broadcast += u32::from(state(&rig, *id).await == PayoutState::Broadcast);
+    }
+    assert_eq!(broadcast, 16, "no more under way than nodes keep");
+    rig.mine(1).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    for id in ids {
+        assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    }
+}
