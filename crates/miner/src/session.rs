@@ -26,6 +26,9 @@ const GOOD_AFTER: Duration = Duration::from_secs(10);
 /// Shares sent and not answered at most; then new ones wait in the queue.
 const IN_FLIGHT_MAX: usize = 64;
 
+/// The version bits one would like to roll: those that BIP 320 leaves to miners.
+const VERSION_MASK: u32 = 0x1fff_e000;
+
 /// How long a stopping miner waits for answers.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -64,6 +67,7 @@ impl Session {
     pub(crate) async fn run(mut self, mut shares: mpsc::Receiver<Found>) {
         let mut worth = Worth { first: 1, next: 1 };
         let mut back_off = BACK_OFF_MIN;
+        let mut asks_to_roll = true;
         let mut stop = self.stop.clone();
         while !*stop.borrow() {
             let mut options = ConnectOptions::new(
@@ -73,12 +77,17 @@ impl Session {
                 concat!("gruve-miner/", env!("CARGO_PKG_VERSION")),
             );
             options.timeout = Duration::from_secs(10);
+            options.version_mask = asks_to_roll.then_some(VERSION_MASK);
             let connected = tokio::select! {
                 c = connect(&options) => c,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             let why = match connected {
-                Err(e) => e.to_string(),
+                Err(e) => {
+                    // Some servers close on a question they do not know: the next time without it.
+                    asks_to_roll = !asks_to_roll || !matches!(e, ClientError::Closed);
+                    e.to_string()
+                }
                 Ok((client, events)) => {
                     tracing::info!(address = self.address, user = self.user, "connected");
                     self.counters.note(|s| {
@@ -145,16 +154,27 @@ impl Session {
         let mut answers = Answers::new();
         let mut tick = tokio::time::interval(SAMPLE_EVERY);
         let mut stop = self.stop.clone();
+        let mut version_mask = client.version_mask();
+        let mut latest = None;
         let why = loop {
             tokio::select! {
                 // Jobs first: a share of a dropped job is then not sent.
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break "stopped".to_owned(),
                 event = events.next() => match event {
-                    Event::Job(job) => self.take_up(job, worth),
+                    Event::Job(job) => {
+                        latest = Some(Arc::clone(&job));
+                        self.take_up(job, version_mask, worth);
+                    }
+                    Event::VersionMask(mask) => {
+                        version_mask = mask & VERSION_MASK;
+                        if let Some(job) = &latest {
+                            self.take_up(Arc::clone(job), version_mask, worth);
+                        }
+                    }
                     Event::Difficulty(d) => self.counters.note(|s| s.difficulty = Some(d)),
                     Event::Message(words) => tracing::info!(words, "the server says"),
-                    Event::Extranonce { .. } | Event::VersionMask(_) => {}
+                    Event::Extranonce { .. } => {}
                     Event::Disconnected(why) => break why,
                 },
                 Some(answer) = answers.join_next() => self.count(answer.ok()),
@@ -177,7 +197,7 @@ impl Session {
     }
 
     /// Puts a job before the mining threads.
-    fn take_up(&self, job: Arc<ClientJob>, worth: &mut Worth) {
+    fn take_up(&self, job: Arc<ClientJob>, version_mask: u32, worth: &mut Worth) {
         let Some(target) = target_of_wire_difficulty(self.algorithm, job.difficulty) else {
             tracing::warn!(difficulty = job.difficulty, "a job of no possible difficulty");
             return;
@@ -187,7 +207,7 @@ impl Session {
         if job.clean {
             worth.first = number;
         }
-        self.bench.set(Some(Arc::new(Work { number, job, target })));
+        self.bench.set(Some(Arc::new(Work { number, job, target, version_mask })));
     }
 
     fn submit(&self, found: Found, client: &Client, worth: Worth, answers: &mut Answers) {
@@ -199,7 +219,8 @@ impl Session {
         answers.spawn(async move {
             let take = &found.take;
             let (job, en2) = (&take.work.job, &take.extranonce2);
-            let reply = client.submit(&job.id, en2, take.ntime, found.nonce, None).await;
+            let bits = (take.work.version_mask != 0).then_some(take.version_bits);
+            let reply = client.submit(&job.id, en2, take.ntime, found.nonce, bits).await;
             (found, reply)
         });
     }
@@ -234,7 +255,7 @@ impl Session {
             extranonce2: hex::encode(&take.extranonce2),
             ntime: format!("{:08x}", take.ntime),
             nonce: format!("{:08x}", found.nonce),
-            version: format!("{:08x}", job.version),
+            version: format!("{:08x}", take.version()),
             block_hash: hex::encode(hash),
             at: self.clock.now(),
         };

@@ -51,17 +51,24 @@ impl MiningThread {
             return;
         }
         let mut pace = Pace::new(self.algorithm, self.limit);
-        while let Some(take) = self.bench.take() {
-            if self.mine(&take, &mut pace).is_none() {
-                return;
+        let mut scanner = HeaderScanner::new(self.algorithm, [0; 80]);
+        while let Some(mut take) = self.bench.take() {
+            for n in 0..take.work.versions() {
+                take.roll(n);
+                scanner.set_header(take.header(0));
+                if self.mine(&take, &mut scanner, &mut pace).is_none() {
+                    return;
+                }
+                if !self.bench.is_current(&take.work) {
+                    break;
+                }
             }
         }
     }
 
     /// Tries the nonces of one header while its work is current; `None` when nobody wants the
     /// shares any more.
-    fn mine(&self, take: &Take, pace: &mut Pace) -> Option<()> {
-        let mut scanner = HeaderScanner::new(self.algorithm, take.header(0));
+    fn mine(&self, take: &Take, scanner: &mut HeaderScanner, pace: &mut Pace) -> Option<()> {
         let mut hits = Vec::new();
         let mut next = 0u64;
         while next <= u64::from(u32::MAX) {
@@ -90,6 +97,8 @@ impl MiningThread {
 #[derive(Debug)]
 struct Pace {
     limit: Option<u64>,
+    /// Longer scans are multiples of this, so that no lane of the last step is idle.
+    grain: u32,
     /// Nonces of the next scan.
     scan: u32,
     /// When the next scan may begin, under a limit.
@@ -100,7 +109,8 @@ impl Pace {
     fn new(algorithm: Algorithm, limit: Option<u64>) -> Self {
         // A first guess that is short on any machine.
         let scan = if algorithm == Algorithm::Scrypt { 4 } else { 4096 };
-        let mut pace = Pace { limit, scan, next_start: None };
+        let grain = HeaderScanner::batch(algorithm);
+        let mut pace = Pace { limit, grain, scan, next_start: None };
         pace.scan = pace.scan.min(pace.step_max());
         pace
     }
@@ -122,6 +132,9 @@ impl Pace {
         let ideal = u32::try_from(ideal).unwrap_or(SCAN_MAX);
         self.scan = ideal.clamp(self.scan / 2, self.scan.saturating_mul(2));
         self.scan = self.scan.clamp(1, self.step_max());
+        if self.scan > self.grain {
+            self.scan -= self.scan % self.grain;
+        }
         if let Some(limit) = self.limit {
             let nanos = u128::from(count) * 1_000_000_000 / u128::from(limit.max(1));
             let span = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));

@@ -18,19 +18,49 @@ pub(crate) struct Work {
     pub(crate) number: u64,
     pub(crate) job: Arc<ClientJob>,
     pub(crate) target: Target,
+    /// The bits of the version that may be rolled (BIP 310); 0 for none.
+    pub(crate) version_mask: u32,
 }
 
-/// One header's worth of nonces.
+impl Work {
+    /// Versions a header can have.
+    pub(crate) fn versions(&self) -> u64 {
+        1 << self.version_mask.count_ones()
+    }
+}
+
+/// Headers that differ in nothing but their version's rolled bits and their nonce.
 #[derive(Clone, Debug)]
 pub(crate) struct Take {
     pub(crate) work: Arc<Work>,
     pub(crate) extranonce2: Vec<u8>,
     pub(crate) ntime: u32,
+    /// The rolled bits, within the mask.
+    pub(crate) version_bits: u32,
 }
 
 impl Take {
     pub(crate) fn header(&self, nonce: u32) -> [u8; 80] {
-        self.work.job.header(&self.extranonce2, self.work.job.version, self.ntime, nonce)
+        self.work.job.header(&self.extranonce2, self.version(), self.ntime, nonce)
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.work.job.version & !self.work.version_mask | self.version_bits
+    }
+
+    /// Goes over to version `n` of [`Work::versions`]: its bits are put into the mask's places.
+    pub(crate) fn roll(&mut self, n: u64) {
+        let mut left = self.work.version_mask;
+        let mut rest = n;
+        self.version_bits = 0;
+        while left != 0 {
+            let lowest = left & left.wrapping_neg();
+            if rest & 1 == 1 {
+                self.version_bits |= lowest;
+            }
+            left ^= lowest;
+            rest >>= 1;
+        }
     }
 }
 
@@ -125,7 +155,9 @@ fn header_of(work: &Arc<Work>, n: u64) -> Take {
     extranonce2[..low].copy_from_slice(&n.to_le_bytes()[..low]);
     let rounds = if size >= 8 { 0 } else { n >> (8 * size) };
     let ntime = work.job.ntime.wrapping_add(u32::try_from(rounds & 0xffff_ffff).unwrap_or(0));
-    Take { work: Arc::clone(work), extranonce2, ntime }
+    let mut take = Take { work: Arc::clone(work), extranonce2, ntime, version_bits: 0 };
+    take.roll(0);
+    take
 }
 
 #[cfg(test)]
@@ -154,7 +186,9 @@ pub(crate) mod tests {
     fn no_header_is_handed_out_twice_even_when_a_short_extranonce_has_run_through() {
         for size in [1, 2, 4, 8, 12] {
             let bench = Bench::new();
-            let work = |number| Arc::new(Work { number, job: job(size), target: Target::MAX });
+            let work = |number| {
+                Arc::new(Work { number, job: job(size), target: Target::MAX, version_mask: 0 })
+            };
             let mut headers = HashSet::new();
             // The same job again under another number, as a server may send it.
             for number in 1..=3 {
@@ -167,9 +201,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn rolling_goes_through_every_version_of_the_mask_once_and_touches_no_other_bit() {
+        let mask = 0x0a00_e000;
+        let bench = Bench::new();
+        let work = Work { number: 1, job: job(4), target: Target::MAX, version_mask: mask };
+        bench.set(Some(Arc::new(work)));
+        let mut take = bench.take().unwrap();
+        let mut versions = HashSet::new();
+        for n in 0..take.work.versions() {
+            take.roll(n);
+            assert_eq!(take.version() & !mask, take.work.job.version & !mask);
+            assert_eq!(take.version() & mask, take.version_bits);
+            assert_eq!(take.header(0)[..4], take.version().to_le_bytes());
+            versions.insert(take.version());
+        }
+        assert_eq!(versions.len(), 32);
+    }
+
+    #[test]
     fn work_that_was_replaced_is_not_current() {
         let bench = Bench::new();
-        let old = Arc::new(Work { number: 1, job: job(4), target: Target::MAX });
+        let old = Arc::new(Work { number: 1, job: job(4), target: Target::MAX, version_mask: 0 });
         bench.set(Some(Arc::clone(&old)));
         assert!(bench.is_current(&old));
         bench.set(None);

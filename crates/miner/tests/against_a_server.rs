@@ -34,6 +34,8 @@ struct Submit {
     job: String,
     header: [u8; 80],
     extranonce2: String,
+    /// The rolled bits, if any were sent.
+    bits: Option<u32>,
 }
 
 async fn within<T>(what: impl Future<Output = T>) -> T {
@@ -47,24 +49,46 @@ impl Server {
         (Server { listener }, url)
     }
 
-    /// Takes the next connection through the handshake.
+    /// Takes the next connection through the handshake; no version bit may be rolled.
     async fn peer(&self, extranonce1: &str) -> Peer {
+        let unknown = json!([20, "unknown method", null]);
+        self.peer_that(extranonce1, Some((Value::Null, unknown))).await
+    }
+
+    /// The same with this result and error to `mining.configure`, or with silence.
+    async fn peer_that(&self, extranonce1: &str, configured: Option<(Value, Value)>) -> Peer {
+        let mut peer = self.accept(extranonce1).await;
+        let configure = peer.line().await;
+        assert_eq!(configure["method"], "mining.configure");
+        assert_eq!(configure["params"][0], json!(["version-rolling"]));
+        if let Some((result, error)) = configured {
+            let id = &configure["id"];
+            peer.send(&json!({"id": id, "result": result, "error": error})).await;
+        }
+        peer.log_in().await;
+        peer
+    }
+
+    async fn accept(&self, extranonce1: &str) -> Peer {
         let (stream, _): (TcpStream, _) = within(self.listener.accept()).await.unwrap();
         let (read, write) = stream.into_split();
         let lines = BufReader::new(read).lines();
-        let mut peer = Peer { lines, write, extranonce1: extranonce1.to_owned() };
-        let subscribe = peer.line().await;
-        assert_eq!(subscribe["method"], "mining.subscribe");
-        peer.reply(&subscribe["id"], &json!([[["mining.notify", "s"]], extranonce1, 4])).await;
-        let authorize = peer.line().await;
-        assert_eq!(authorize["method"], "mining.authorize");
-        assert_eq!(authorize["params"], json!(["alice.cpu", "x"]));
-        peer.reply(&authorize["id"], &json!(true)).await;
-        peer
+        Peer { lines, write, extranonce1: extranonce1.to_owned() }
     }
 }
 
 impl Peer {
+    async fn log_in(&mut self) {
+        let subscribe = self.line().await;
+        assert_eq!(subscribe["method"], "mining.subscribe");
+        let result = json!([[["mining.notify", "s"]], self.extranonce1, 4]);
+        self.reply(&subscribe["id"], &result).await;
+        let authorize = self.line().await;
+        assert_eq!(authorize["method"], "mining.authorize");
+        assert_eq!(authorize["params"], json!(["alice.cpu", "x"]));
+        self.reply(&authorize["id"], &json!(true)).await;
+    }
+
     async fn line(&mut self) -> Value {
         let line = within(self.lines.next_line()).await.unwrap().expect("the miner stays");
         serde_json::from_str(&line).unwrap()
@@ -104,13 +128,14 @@ impl Peer {
         assert_eq!(line["method"], "mining.submit");
         let p: Vec<&str> =
             line["params"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
-        assert_eq!(p.len(), 5);
+        let bits = p.get(5).map(|t| u32::from_str_radix(t, 16).unwrap());
         assert_eq!(p[0], "alice.cpu");
         assert_eq!(p[2].len(), 8);
         let coinbase = hex::decode([PREFIX, &self.extranonce1, p[2], SUFFIX].concat()).unwrap();
         let root = merkle_root_from_branch(sha256d(&coinbase), &[BRANCH]);
         let mut header = [0; 80];
-        header[..4].copy_from_slice(&0x2000_0000u32.to_le_bytes());
+        let version = 0x2000_0000 | bits.unwrap_or(0);
+        header[..4].copy_from_slice(&version.to_le_bytes());
         for (i, word) in header[4..36].chunks_exact_mut(4).enumerate() {
             word.copy_from_slice(&u32::try_from(i + 1).unwrap().to_le_bytes());
         }
@@ -124,6 +149,7 @@ impl Peer {
             job: p[1].to_owned(),
             header,
             extranonce2: p[2].to_owned(),
+            bits,
         }
     }
 }
@@ -157,6 +183,7 @@ async fn shares_meet_the_jobs_difficulty_and_only_accepted_ones_are_logged() {
             let share = peer.submit().await;
             assert!(Class::new(k).unwrap().target().is_met_by(&pow_hash(algorithm, &share.header)));
             assert!(seen.insert(share.header), "the same share twice");
+            assert_eq!(share.bits, None, "nothing was granted");
             if i % 2 == 0 {
                 // Nothing of it is in the log before the answer.
                 let mut hash = sha256d(&share.header);
@@ -226,6 +253,59 @@ async fn after_a_clean_job_nothing_of_the_old_one_is_begun() {
             peer.reply(&share.id, &json!(true)).await;
             assert_eq!(share.job, id);
         }
+    }
+    miner.stop().await;
+}
+
+#[tokio::test]
+async fn version_bits_are_rolled_within_the_mask_that_the_server_grants_and_no_further() {
+    let (server, url) = Server::start().await;
+    let miner = Miner::start(options(&url, Algorithm::Sha256d)).unwrap();
+    // Fewer bits than were asked for, and later others.
+    let granted = json!({"version-rolling": true, "version-rolling.mask": "0000e000"});
+    let mut peer = server.peer_that("00000001", Some((granted, Value::Null))).await;
+    peer.difficulty(Algorithm::Sha256d, 12).await;
+    peer.job("j", true).await;
+    for _ in 0..10 {
+        let share = peer.submit().await;
+        let bits = share.bits.expect("bits are sent where rolling was granted");
+        assert_eq!(bits & !0xe000, 0, "{bits:08x}");
+        assert!(Class::new(12).unwrap().target().is_met_by(&sha256d(&share.header)));
+        peer.reply(&share.id, &json!(true)).await;
+    }
+    let other = json!({"id": null, "method": "mining.set_version_mask", "params": ["00000000"]});
+    peer.send(&other).await;
+    // What was on its way may still come with bits.
+    loop {
+        let share = peer.submit().await;
+        peer.reply(&share.id, &json!(true)).await;
+        if share.bits.is_none() {
+            break;
+        }
+    }
+    miner.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_about_version_rolling_or_closes_on_it_is_mined_for_without() {
+    let (server, url) = Server::start().await;
+    let miner = Miner::start(options(&url, Algorithm::Sha256d)).unwrap();
+    for closes in [false, true] {
+        let mut peer = if closes {
+            let mut peer = server.accept("00000001").await;
+            assert_eq!(peer.line().await["method"], "mining.configure");
+            drop(peer);
+            let mut peer = server.accept("00000001").await;
+            peer.log_in().await;
+            peer
+        } else {
+            server.peer_that("00000001", None).await
+        };
+        peer.difficulty(Algorithm::Sha256d, 12).await;
+        peer.job("j", true).await;
+        let share = peer.submit().await;
+        assert_eq!(share.bits, None);
+        peer.reply(&share.id, &json!(true)).await;
     }
     miner.stop().await;
 }

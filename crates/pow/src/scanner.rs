@@ -20,6 +20,9 @@ pub struct HeaderScanner {
 /// A nonce and the hash it gives.
 type Found = (u32, [u8; 32]);
 
+/// Steps of five (SHA extensions), eight and sixteen nonces go into it.
+const SHA256D_BATCH: u32 = 80;
+
 /// scrypt hashes between two looks at the results: some steps of any variant.
 const SCRYPT_BATCH: u32 = 24;
 
@@ -48,6 +51,17 @@ impl HeaderScanner {
     pub fn set_header(&mut self, header: [u8; 80]) {
         self.common = Single::new(&header);
         self.header = header;
+    }
+
+    /// How many nonces are tried side by side, whatever the variant: scans of a multiple of it
+    /// waste nothing.
+    #[must_use]
+    pub const fn batch(algorithm: Algorithm) -> u32 {
+        match algorithm {
+            Algorithm::Sha256d => SHA256D_BATCH,
+            Algorithm::Scrypt => SCRYPT_BATCH,
+            Algorithm::Ethash | Algorithm::Etchash => 1,
+        }
     }
 
     /// Tries the `count` nonces from `from` on (wrapping) and adds to `found` each that meets the

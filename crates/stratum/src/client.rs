@@ -45,6 +45,10 @@ use tokio::sync::{mpsc, oneshot};
 /// Replies waited for at once: a worker with more unanswered submits than this has lost its server.
 const PENDING_MAX: usize = 4096;
 
+/// How long to wait for an answer to `mining.configure`: servers that do not know it say so, say
+/// nothing, or close.
+const CONFIGURE_MAX: Duration = Duration::from_secs(3);
+
 /// Events held for a slow caller; then the reader waits, and TCP pushes back on the server.
 const EVENTS_MAX: usize = 256;
 
@@ -59,7 +63,9 @@ pub struct ConnectOptions {
     pub password: String,
     /// What to call oneself, `name/version`.
     pub agent: String,
-    /// The version bits one would like to roll (BIP 310); none by default.
+    /// The version bits one would like to roll (BIP 310); none by default. A server that does not
+    /// answer the question within three seconds is taken to allow none; one that closes on it has
+    /// to be connected to again, without.
     pub version_mask: Option<u32>,
     /// How long each step of the handshake, and each reply, may take.
     pub timeout: Duration,
@@ -231,7 +237,10 @@ pub async fn connect(options: &ConnectOptions) -> Result<(Client, Events), Clien
         reader,
     };
     if let Some(mask) = options.version_mask {
-        inner.version_mask = inner.configure(mask).await?;
+        inner.version_mask = match inner.configure(mask).await {
+            Err(ClientError::Timeout(_)) => 0,
+            granted => granted?,
+        };
     }
     let id = inner.next_id();
     inner.pending.lock().unwrap_or_else(PoisonError::into_inner).subscribe_id = Some(id);
@@ -304,7 +313,8 @@ impl Inner {
             "version-rolling.mask": format!("{mask:08x}"),
             "version-rolling.min-bit-count": 2,
         }]);
-        let reply = self.request(self.next_id(), "mining.configure", wish).await?;
+        let within = self.timeout.min(CONFIGURE_MAX);
+        let reply = self.request_within(within, self.next_id(), "mining.configure", wish).await?;
         let granted = reply.result.get("version-rolling") == Some(&Value::Bool(true));
         let given = reply.result.get("version-rolling.mask").and_then(Value::as_str);
         // A server may only narrow what was asked for.
@@ -313,6 +323,16 @@ impl Inner {
 
     async fn request(
         &self,
+        id: u64,
+        method: &'static str,
+        params: Value,
+    ) -> Result<RawReply, ClientError> {
+        self.request_within(self.timeout, id, method, params).await
+    }
+
+    async fn request_within(
+        &self,
+        within: Duration,
         id: u64,
         method: &'static str,
         params: Value,
@@ -336,7 +356,7 @@ impl Inner {
                 .map_err(|_| ClientError::Closed)?;
             told.await.map_err(|_| ClientError::Closed)
         };
-        let outcome = tokio::time::timeout(self.timeout, exchange).await;
+        let outcome = tokio::time::timeout(within, exchange).await;
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&id);
         outcome.map_err(|_| ClientError::Timeout(method))?
     }
