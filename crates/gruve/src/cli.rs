@@ -4,7 +4,7 @@ use crate::appraise::AppraiseArgs;
 use crate::config::Span;
 use crate::inspect::InspectArgs;
 use clap::{Parser, Subcommand};
-use gruve_units::{Algorithm, Hashrate, PayoutId};
+use gruve_units::{Algorithm, Hashrate, LaneId, PayoutId};
 use std::path::PathBuf;
 
 /// A cloud-mining platform whose customers need not trust its operator.
@@ -114,6 +114,21 @@ pub enum AdminCommand {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Shows a message on miners' displays (Stratum V1's `client.show_message`), through the house that
+    /// runs.
+    Say {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// The lane whose machines are meant; all lanes if not given.
+        #[arg(long)]
+        lane: Option<LaneId>,
+        /// Only to connections whose first login is this, as `house.rack1-01`.
+        #[arg(long, value_name = "LOGIN")]
+        to: Option<String>,
+        /// What to show: at most 200 characters.
+        text: String,
     },
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.

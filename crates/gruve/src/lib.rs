@@ -18,6 +18,7 @@ mod estate;
 pub mod house;
 mod inspect;
 mod miner;
+mod say;
 mod serve;
 mod signals;
 
@@ -54,6 +55,9 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
             on_runtime(audit::audit(config, accepted, json))
+        }
+        Command::Admin(AdminCommand::Say { config, lane, to, text }) => {
+            say::say(&config, lane, to, text)
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use gruve_chain::{Node, NodeError, SubmitOutcome, hash_to_text};
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
 use gruve_units::{Blame, Blamed as _, Clock, LaneId};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Tries until the next start of the house: about an hour. By then the chain has moved on.
 const TRIES_MAX: u32 = 360;
+
+/// Blocks remembered: more than jobs that live can bring, on any chain that is not made for tests.
+const RECENT_MAX: usize = 256;
 
 /// Where a lane's blocks go.
 #[async_trait]
@@ -48,6 +52,8 @@ pub(crate) struct BlockSender {
     /// Rung when the node has taken a block: there is a new template.
     nudge: Arc<Notify>,
     found: AtomicU64,
+    /// The last blocks that were found: the same solution again is not journalled again.
+    recent: Mutex<VecDeque<[u8; 32]>>,
     /// Blocks under way; they are few.
     under_way: Mutex<JoinSet<()>>,
     /// A full disk meets every block: it is told once in a while.
@@ -69,6 +75,7 @@ impl BlockSender {
             clock,
             nudge,
             found: AtomicU64::new(0),
+            recent: Mutex::default(),
             under_way: Mutex::default(),
             log_faults: Mutex::default(),
         }
@@ -79,8 +86,23 @@ impl BlockSender {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// A block was found: writes it and sends it.
+    /// Whether this block was not among the last that were found.
+    fn is_new(&self, block_hash: [u8; 32]) -> bool {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !recent.contains(&block_hash);
+        if is_new {
+            recent.truncate(RECENT_MAX - 1);
+            recent.push_front(block_hash);
+        }
+        is_new
+    }
+
+    /// A block was found: writes it and sends it, once. Sessions that had to forget a job's shares
+    /// cannot tell that its block was sent already.
     pub(crate) fn found(self: &Arc<Self>, block: BlockRecord) {
+        if !self.is_new(block.block_hash) {
+            return;
+        }
         self.found.fetch_add(1, Ordering::Relaxed);
         tracing::info!(lane = %self.lane, height = block.height,
             hash = hash_to_text(&block.block_hash), "found a block");

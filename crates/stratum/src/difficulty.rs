@@ -43,6 +43,16 @@ pub fn class_of_wire_difficulty(
     u8::try_from(k).ok().and_then(Class::new)
 }
 
+/// The easiest class whose wire difficulty is not below `d`. `None` unless `d` is finite and above
+/// zero, or beyond the hardest class.
+pub(crate) fn class_at_least(algorithm: Algorithm, d: f64) -> Option<Class> {
+    let (mantissa, exponent) = parts(d)?;
+    let log2 = i64::from(exponent) + i64::from(63 - mantissa.leading_zeros());
+    // Without trailing zeros only one is a power of two.
+    let k = log2 + i64::from(mantissa != 1) + i64::from(algorithm.unit_class());
+    u8::try_from(k.max(0)).ok().and_then(Class::new)
+}
+
 /// `d` as `mantissa · 2^exponent`, exactly.
 fn parts(d: f64) -> Option<(u64, i32)> {
     if !d.is_finite() || d <= 0.0 {
@@ -67,6 +77,15 @@ mod tests {
         let class = class_of_wire_difficulty(Algorithm::Sha256d, 1000.0, upside_down);
         assert_eq!(class, Class::new(1));
     }
+
+    #[test]
+    fn the_class_for_a_least_difficulty_is_the_easiest_one_that_is_not_below_it() {
+        let class = |d| class_at_least(Algorithm::Sha256d, d).map(|c| c.k());
+        assert_eq!([1.0, 1.0001, 2.0, 3.0].map(class), [Some(32), Some(33), Some(33), Some(34)]);
+        assert_eq!([0.5, 0.0001, 1e-300].map(class), [Some(31), Some(19), Some(0)]);
+        assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY, 1e300].map(class), [None; 5]);
+    }
+
     use proptest::prelude::*;
 
     const RANGE: (u8, u8) = (0, 80);

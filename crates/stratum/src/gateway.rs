@@ -9,6 +9,7 @@
 //! | `serving` | one thread's loop: events, commands, time |
 //! | `round` | the phases of a round, many connections at a time |
 //! | `connection`, `slab` | one connection; places for them |
+//! | `guarded` | a session whose bugs end its own connection only |
 //! | `handover` | leaving sockets and sessions to the next program |
 //! | `solving`, `hashers` | hashing a round's candidates: at once, or on threads of their own |
 //!
@@ -17,6 +18,7 @@
 
 mod arriving;
 mod connection;
+mod guarded;
 mod handover;
 mod hashers;
 mod registry;
@@ -29,6 +31,7 @@ mod tally;
 pub use handover::{HandOver, KeptConnection};
 pub use tally::{ConnectionFigures, GatewayFigures};
 
+use crate::agents::AgentRule;
 use crate::error::StratumError;
 use crate::limits;
 use crate::machines::Machines;
@@ -69,6 +72,9 @@ pub enum ListenKind {
     V1Tls(Arc<TlsServer>),
     /// Stratum V2 within Noise, under this authority.
     V2(Arc<NoiseServer>),
+    /// A protocol made for a test.
+    #[cfg(test)]
+    Planted(fn(Timestamp) -> Box<dyn crate::protocol::Protocol>),
 }
 
 /// One listening socket of a gateway.
@@ -80,6 +86,17 @@ pub struct Listening {
     /// The proxies that connections come through, each beginning with a PROXY protocol header;
     /// from elsewhere none is taken then. `None` where miners connect themselves.
     pub proxies: Option<TrustedNetworks>,
+    /// The host and port under which miners know this listener: where those are asked to come back to
+    /// that a restart cannot keep. `None` to ask them back to wherever they were.
+    pub public: Option<(Arc<str>, u16)>,
+}
+
+impl Listening {
+    /// Miners connect themselves, and come back to where they were.
+    #[must_use]
+    pub fn new(listener: std::net::TcpListener, kind: ListenKind) -> Listening {
+        Listening { listener, kind, proxies: None, public: None }
+    }
 }
 
 /// How a gateway is set up.
@@ -118,6 +135,8 @@ pub struct GatewayOptions {
     pub kept: Vec<KeptConnection>,
     /// The first extranonce to give, where a program before has counted; else a random one.
     pub next_extranonce: Option<u32>,
+    /// What is known of miners by their names, before [`crate::agents::KNOWN`].
+    pub agents: Vec<AgentRule>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for the first extranonce.
@@ -137,7 +156,7 @@ impl GatewayOptions {
     ) -> GatewayOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         GatewayOptions {
-            listeners: vec![Listening { listener, kind: ListenKind::V1, proxies: None }],
+            listeners: vec![Listening::new(listener, ListenKind::V1)],
             class_range,
             start_class,
             share_interval: Duration::from_secs(5),
@@ -153,17 +172,20 @@ impl GatewayOptions {
             start_classes: None,
             kept: Vec::new(),
             next_extranonce: None,
+            agents: Vec::new(),
             clock,
             entropy,
         }
     }
 
-    fn rules(&self, algorithm: Algorithm) -> SessionRules {
+    fn rules(&self, algorithm: Algorithm, prefixes: &Arc<AtomicU32>) -> SessionRules {
         let mut rules = SessionRules::new(algorithm, self.class_range, self.start_class);
         rules.share_interval = self.share_interval;
         rules.version_mask = self.version_mask.unwrap_or(rules.version_mask);
         rules.handshake_max = self.handshake_max;
         rules.idle_max = self.idle_max;
+        rules.agents = self.agents.clone().into();
+        rules.prefixes = Arc::clone(prefixes);
         rules
     }
 }
@@ -208,10 +230,13 @@ pub struct GatewayTotals {
     pub accepted: u64,
     /// Shares refused.
     pub rejected: u64,
+    /// Connections that a bug of ours ended. Each is in the program's log with what is known of it.
+    pub faults: u64,
 }
 
 /// A running gateway. Dropping it ends all sessions; [`Gateway::shutdown`] also waits for them.
 pub struct Gateway {
+    lane: LaneId,
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
     loops: Vec<Post>,
@@ -244,11 +269,11 @@ impl Gateway {
         options.entropy.fill(&mut first);
         let file = options.start_classes.as_deref();
         let classes = Arc::new(file.map_or_else(StartClasses::default, StartClasses::open));
-        let rules = Arc::new(options.rules(algorithm));
-        let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
-            .then(|| crate::eth::Sessions::new(Arc::clone(&rules), options.entropy.as_ref()));
         let first = options.next_extranonce.unwrap_or(u32::from_be_bytes(first));
         let next_extranonce = Arc::new(AtomicU32::new(first));
+        let rules = Arc::new(options.rules(algorithm, &next_extranonce));
+        let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
+            .then(|| crate::eth::Sessions::new(Arc::clone(&rules), options.entropy.as_ref()));
         let shared = Arc::new(Shared {
             rules,
             ethash,
@@ -262,7 +287,7 @@ impl Gateway {
             clock: options.clock,
             runtime: tokio::runtime::Handle::current(),
             logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
-            next_extranonce: Arc::clone(&next_extranonce),
+            doors: options.listeners.iter().map(|l| l.public.clone()).collect(),
             all_max: options.connections_max.min(handles_for_miners()),
             per_address_max: options.connections_per_address_max,
             per_account_max: options.connections_per_account_max,
@@ -276,6 +301,7 @@ impl Gateway {
             addresses.push(listener.address().map_err(StratumError::Listen)?);
             listeners.push(listener);
         }
+        let lane = shared.lane.id().clone();
         let waking_for = shared.lane.jobs();
         let (loops, threads) = start_loops(&shared, listeners, options.threads.max(1))?;
         for (post, kept) in loops.iter().cycle().zip(options.kept) {
@@ -283,7 +309,23 @@ impl Gateway {
         }
         let waking = tokio::spawn(wake_for_jobs(waking_for, loops.clone()));
         let saving = tokio::spawn(save_now_and_then(Arc::clone(&classes)));
-        Ok(Gateway { addresses, shared, loops, threads, waking, classes, saving, next_extranonce })
+        Ok(Gateway {
+            lane,
+            addresses,
+            shared,
+            loops,
+            threads,
+            waking,
+            classes,
+            saving,
+            next_extranonce,
+        })
+    }
+
+    /// The lane it serves.
+    #[must_use]
+    pub fn lane(&self) -> &LaneId {
+        &self.lane
     }
 
     /// Where it listens: the first socket.
@@ -315,6 +357,27 @@ impl Gateway {
             all.append(&mut some);
         }
         all
+    }
+
+    /// Shows a message to whoever watches the machines: to all of this gateway, or to those of one
+    /// login. Gives to how many it was sent; those that are behind with reading, and protocols without
+    /// words for it, are left out. Longer than [`limits::MESSAGE_CHARS_MAX`] it is cut.
+    #[must_use]
+    pub fn tell(&self, to: Option<&str>, text: &str) -> usize {
+        let text: Arc<str> =
+            text.chars().take(limits::MESSAGE_CHARS_MAX).collect::<String>().into();
+        let to: Option<Arc<str>> = to.map(Into::into);
+        let (told, counts) = mpsc::channel();
+        for post in &self.loops {
+            let (text, to, told) = (Arc::clone(&text), to.clone(), told.clone());
+            post.send(Command::Tell { text, to, told });
+        }
+        drop(told);
+        let mut count = 0;
+        while let Ok(some) = counts.recv_timeout(SNAPSHOT_MAX) {
+            count += some;
+        }
+        count
     }
 
     /// Counters.

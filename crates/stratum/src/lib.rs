@@ -5,6 +5,7 @@
 //! | [`protocol`] | what a miner's protocol is to the gateway |
 //! | [`session`] | one miner's Stratum V1 session, pure |
 //! | [`v2`] | Stratum V2: encryption, channels, one connection's session |
+//! | [`agents`] | what is known of miners by their names |
 //! | [`vardiff`] | its difficulty control, pure |
 //! | [`start_classes`] | the class that each machine was last found to have |
 //! | [`check`] | a share's arithmetic, pure |
@@ -26,6 +27,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod agents;
 mod blocks;
 pub mod check;
 pub mod client;

@@ -196,6 +196,18 @@ pub const SEND_BUFFER_BYTES: usize = 128 << 10;
 /// Connections that wait to be accepted: four seconds of a storm of a thousand a second.
 pub const BACKLOG: i32 = 4096;
 
+/// Characters of a message shown on machines: what fits on a line of a log or a small display, and far
+/// below what any firmware reads at once.
+pub const MESSAGE_CHARS_MAX: usize = 200;
+
+/// Over how many seconds those are asked to come back that a restart cannot keep: 20,000 in ten seconds
+/// are 2,000 a second, which the accepting side takes (see [`BACKLOG`]), and no machine waits long.
+pub const COME_BACK_SPREAD_SECS: u32 = 10;
+
+/// The longest list of a job's transactions that is given out, in characters, once a job: what miners
+/// that ask for it (BFGMiner) read, and a cost like one read's replies. A full block would be 8 MB.
+pub const TRANSACTIONS_CHARS_MAX: usize = 64 << 10;
+
 /// Jobs handed to the next program on a graceful restart: four minutes of refreshes, 32 MB at the
 /// most. Shares of older ones are stale.
 pub const KEPT_JOBS_MAX: usize = 8;

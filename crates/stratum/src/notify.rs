@@ -17,14 +17,33 @@ pub(crate) fn wire_id(job: &Job, class: Class) -> [u8; WIRE_ID_CHARS] {
     id
 }
 
-/// The job and class that a name stands for. Only the spelling of [`wire_id`] is one.
-pub(crate) fn read_wire_id(text: &[u8]) -> Option<(JobId, Class)> {
-    if text.len() != WIRE_ID_CHARS || text.iter().any(u8::is_ascii_uppercase) {
+/// The job and class that a name stands for, and how often it had been given before. Only the spelling
+/// of [`wire_id`] is one, with two digits more where it is given again.
+pub(crate) fn read_wire_id(text: &[u8]) -> Option<(JobId, Class, u8)> {
+    if text.iter().any(u8::is_ascii_uppercase) {
         return None;
     }
-    let bytes: [u8; WIRE_ID_CHARS / 2] = hexes::array_of(text)?;
+    let (name, again) = text.split_at_checked(WIRE_ID_CHARS)?;
+    let again = match again {
+        [] => 0,
+        digits => hexes::array_of::<1>(digits).map(|[again]| again).filter(|again| *again > 0)?,
+    };
+    let bytes: [u8; WIRE_ID_CHARS / 2] = hexes::array_of(name)?;
     let (job, class) = bytes.split_first_chunk::<8>()?;
-    Some((JobId(u64::from_be_bytes(*job)), Class::new(*class.first()?)?))
+    Some((JobId(u64::from_be_bytes(*job)), Class::new(*class.first()?)?, again))
+}
+
+/// `mining.set_extranonce`: for the next job on.
+pub(crate) fn set_extranonce(prefix: &[u8], rest: usize) -> String {
+    let prefix = hex::encode(prefix);
+    format!(
+        "{{\"id\":null,\"method\":\"mining.set_extranonce\",\"params\":[\"{prefix}\",{rest}]}}\n"
+    )
+}
+
+/// `mining.set_version_mask` (BIP 310): at once.
+pub(crate) fn set_version_mask(mask: u32) -> String {
+    format!("{{\"id\":null,\"method\":\"mining.set_version_mask\",\"params\":[\"{mask:08x}\"]}}\n")
 }
 
 /// `mining.notify` of a job at a class.

@@ -22,6 +22,7 @@ use crate::machines::{Authorized, Refused};
 use crate::session::{CloseReason, Refusal};
 use crate::work::LiveJob;
 use crate::{eth, work};
+use gruve_pow::sha256d;
 use gruve_sharelog::{BlockRecord, ShareRecord};
 use gruve_units::{Class, Hashrate, MachineId, Timestamp};
 use std::fmt;
@@ -45,11 +46,11 @@ impl Work {
         }
     }
 
-    /// The same without the oldest job; `None` when there is only one, or where jobs are not
-    /// forgotten so.
-    pub(crate) fn without_oldest(&self) -> Option<Work> {
+    /// The same with one more job closed; `None` when only the newest is open, or where jobs are not
+    /// closed so.
+    pub(crate) fn with_oldest_closed(&self) -> Option<Work> {
         match self {
-            Work::Header(state) => Some(Work::Header(Arc::new(state.without_oldest()?))),
+            Work::Header(state) => Some(Work::Header(Arc::new(state.with_oldest_closed()?))),
             Work::Ethash(_) => None,
         }
     }
@@ -163,6 +164,47 @@ impl Solved {
     pub const NOTHING: Solved = Solved { pow_hash: [0xff; 32], header: [0; 80], mix: [0; 32] };
 }
 
+/// The block that a hashed candidate solves, if it does: whatever else is to be said of the share, and
+/// whatever is still known of its job by the session.
+#[must_use]
+pub(crate) fn block_in(candidate: &Candidate, solved: &Solved) -> Option<Box<BlockRecord>> {
+    let share = candidate.share;
+    match &candidate.puzzle {
+        Puzzle::Header(live) => {
+            let job = live.job();
+            let is_block = job.network_target().is_met_by(&solved.pow_hash);
+            is_block.then(|| {
+                Box::new(BlockRecord {
+                    share,
+                    block_hash: sha256d(&solved.header),
+                    height: job.height(),
+                    block: job.block(share.class, share.extranonce.as_slice(), &solved.header),
+                })
+            })
+        }
+        Puzzle::Ethash(work, nonce) => {
+            let is_block = work.network_target.is_met_by(&solved.pow_hash);
+            is_block.then(|| Box::new(work.solution(*nonce, share, solved)))
+        }
+    }
+}
+
+/// What is said to a miner unasked, beside work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A word to whoever watches the machine.
+    Message(Arc<str>),
+    /// This server leaves, and can be reached again where the miner found it: come back after so many
+    /// seconds.
+    ComeBack {
+        /// The host and port that the operator published for this listener; `None` where none is
+        /// known. Never anywhere else: who can send miners away could steal their work.
+        to: Option<(Arc<str>, u16)>,
+        /// Different for each connection, so that not all come at once.
+        after_secs: u32,
+    },
+}
+
 /// What a candidate is.
 #[derive(Debug)]
 pub struct Judged {
@@ -264,13 +306,15 @@ pub trait Protocol: Send {
     /// Time has passed: called about every second.
     fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason>;
 
-    /// Shares accepted and refused.
-    fn counts(&self) -> (u64, u64);
+    /// Something is to be said unasked. Where the protocol has no words for it, nothing is.
+    fn tell(&mut self, _notice: &Notice, _out: &mut Vec<u8>) {}
 
-    /// The machine and the class that was found out for it: worth remembering for the next time.
-    fn found(&self) -> Option<(MachineId, Class)> {
-        None
-    }
+    /// Shares accepted and refused.
+    fn counts(&mut self) -> (u64, u64);
+
+    /// Notes the machines whose class was found out since this was last asked (or of `all` of them):
+    /// worth remembering for the next time. Called about every second, and at the end.
+    fn found(&mut self, _all: bool, _note: &mut dyn FnMut(MachineId, Class)) {}
 
     /// The session as bytes, for the program that takes this one's place on a graceful restart;
     /// `None` where it cannot go on: then the connection is closed, and the miner comes again.

@@ -12,15 +12,20 @@
 //! stale, time, difficulty. The hash comes before the last three because a solution of a block is
 //! sent to the node whatever else is wrong with it.
 //!
-//! A job is given when both subscribe and authorise have succeeded, whatever their order. Nothing
-//! is ever sent between a request and its reply (cgminer takes the first line after
+//! A job is given when both subscribe and authorise have succeeded, whatever their order (to BzMiner,
+//! which authorises when it has seen one, after subscribe). Nothing is ever sent between a request and its reply (cgminer takes the first line after
 //! `mining.configure` for the reply).
+//!
+//! The extranonce 1 changes for one reason: the difficulty goes back to a class at which the newest job
+//! was given already. The same job again would bring the same shares again, so those who have
+//! subscribed to changes get it under another extranonce; all others wait for the next job.
 //!
 //! Plain data: nothing in a session refers to its connection.
 
 pub(crate) mod handshake;
 mod issued;
 mod kept;
+mod notices;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod rules;
@@ -33,10 +38,12 @@ pub use rules::SessionRules;
 use crate::limits;
 use crate::machines::{Authorized, Refused};
 use crate::meter::Meter;
-use crate::notify::set_difficulty;
-use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
+use crate::notify::{set_difficulty, set_extranonce, set_version_mask};
+use crate::protocol::{
+    Admitted, Candidate, Judged, Notice, Protocol, Round, Solved, Standing, Step, Work,
+};
 use crate::vardiff::Vardiff;
-use crate::work::WorkState;
+use crate::work::{LiveJob, WorkState};
 use gruve_units::{Class, Duration, MachineId, Timestamp};
 use issued::IssuedJobs;
 use request::{Line, Request};
@@ -63,6 +70,8 @@ pub enum CloseReason {
     BadShares,
     /// It does not read what we send.
     SlowReader,
+    /// A bug of ours.
+    Fault,
 }
 
 /// What an HTTP client is told.
@@ -82,6 +91,8 @@ pub struct Session {
     rules: Arc<SessionRules>,
     extranonce1: [u8; limits::EXTRANONCE1_BYTES],
     version_mask: u32,
+    /// The mask has changed and the miner does not know.
+    owes_mask: bool,
     connected_at: Timestamp,
     last_line_at: Timestamp,
     last_share_at: Option<Timestamp>,
@@ -90,9 +101,13 @@ pub struct Session {
     /// The login being looked up: its request's id, and the name.
     asking: Option<Box<(String, String)>>,
     subscribed: bool,
+    /// Whether the miner understands another extranonce.
+    takes_extranonces: bool,
     /// Whether the miner asked for a difficulty.
     wished: bool,
-    /// The easiest class the miner wants.
+    /// The easiest class for miners of this name.
+    easiest: Class,
+    /// The easiest class the miner wants, at least that.
     floor: Class,
     /// The class to give from the next job on.
     wanted: Class,
@@ -101,6 +116,14 @@ pub struct Session {
     /// The class of the last `set_difficulty`.
     told: Option<Class>,
     vardiff: Vardiff,
+    /// The class last noted for the next time.
+    noted: Option<Class>,
+    /// It was asked for its name.
+    asked_version: bool,
+    /// It was asked whether it is there, and has said nothing since.
+    pinged: bool,
+    /// The newest job's transactions were listed.
+    listed: bool,
     /// The block that the last job given stands on.
     given_on: Option<[u8; 32]>,
     work: Option<Arc<WorkState>>,
@@ -124,12 +147,19 @@ impl Session {
     ) -> Session {
         let vardiff = Vardiff::new(rules.class_range, rules.start_class, rules.share_interval, now);
         Session {
+            easiest: rules.class_range.0,
             floor: rules.class_range.0,
             wanted: vardiff.class(),
             vardiff,
             rules,
             extranonce1,
             version_mask: 0,
+            owes_mask: false,
+            noted: None,
+            asked_version: false,
+            pinged: false,
+            listed: false,
+            takes_extranonces: false,
             connected_at: now,
             last_line_at: now,
             last_share_at: None,
@@ -155,12 +185,16 @@ impl Session {
 
     /// Takes one line, without its newline.
     fn line(&mut self, line: &[u8], now: Timestamp, round: &mut Round) -> Step {
-        self.last_line_at = now;
+        (self.last_line_at, self.pinged) = (now, false);
         if let Some(share) = submit_line::read(line) {
             return self.submit_line(&share, now, round);
         }
         match request::read(line) {
-            Line::Empty | Line::Answer => Step::Continue,
+            Line::Empty => Step::Continue,
+            Line::Answer(answer) => {
+                self.answered(&answer);
+                Step::Continue
+            }
             Line::Http => {
                 round.text.extend_from_slice(HTTP_ANSWER.as_bytes());
                 Step::Close(CloseReason::Http)
@@ -190,7 +224,11 @@ impl Session {
         match method {
             "mining.subscribe" => self.subscribe(request, now, out),
             "mining.configure" => self.configure(request, out),
-            "mining.extranonce.subscribe" => reply::ok(out, request.id, "true"),
+            "mining.extranonce.subscribe" => {
+                self.takes_extranonces = true;
+                reply::ok(out, request.id, "true");
+            }
+            "mining.get_transactions" => self.get_transactions(request, out),
             "mining.suggest_difficulty" => self.suggest_difficulty(request, now, out),
             "mining.suggest_target" => self.suggest_target(request, now, out),
             "mining.capabilities" => answer_if_asked(request, "true", out),
@@ -203,16 +241,21 @@ impl Session {
         }
     }
 
+    /// Whether it may have work: after login, and BzMiner before it.
+    fn may_be_given(&self) -> bool {
+        self.subscribed && (!self.workers.is_empty() || logs_in_after_its_first_job(&self.agent))
+    }
+
     /// Gives the newest job at the wanted class: difficulty first where it changes, in one write.
     fn give(&mut self, now: Timestamp, out: &mut Vec<u8>) {
-        let Some(work) = self.work.as_ref().filter(|_| self.subscribed && !self.workers.is_empty())
-        else {
-            return;
-        };
+        let Some(work) = self.work.clone().filter(|_| self.may_be_given()) else { return };
         let job = Arc::clone(&work.current);
         let class = self.wanted;
-        if self.issued.find(job.job().id(), class).is_some() {
-            return;
+        let Some(again) = self.times_before(&job, class) else { return };
+        if again > 0 {
+            self.extranonce1 = self.rules.next_prefix();
+            let rest = limits::EXTRANONCE2_BYTES;
+            out.extend_from_slice(set_extranonce(&self.extranonce1, rest).as_bytes());
         }
         let eased = self.told.is_some_and(|told| class < told);
         let clean = eased || self.given_on.as_ref() != Some(job.job().prev_hash());
@@ -220,7 +263,11 @@ impl Session {
             out.extend_from_slice(set_difficulty(class, work.algorithm).as_bytes());
             self.told = Some(class);
         }
-        out.extend_from_slice(&job.notify(class, clean));
+        if again > 0 {
+            out.extend_from_slice(&job.notify_again(class, clean, again));
+        } else {
+            out.extend_from_slice(&job.notify(class, clean));
+        }
         self.given_on = Some(*job.job().prev_hash());
         if self.trusted.take() == Some(class) {
             self.vardiff.begin_trusted(class, now);
@@ -229,7 +276,15 @@ impl Session {
         } else {
             self.vardiff.applied(class, now);
         }
-        self.issued.give(job, class);
+        self.issued.give(job, class, self.extranonce1, again);
+    }
+
+    /// How often the job was given at this class, if it may be given now: never twice under one
+    /// extranonce, and again only where the class changes and the miner understands another one.
+    fn times_before(&self, job: &LiveJob, class: Class) -> Option<u8> {
+        let times = self.issued.times(job.job().id(), class);
+        let may_again = self.takes_extranonces && self.told.is_some_and(|told| told != class);
+        u8::try_from(times).ok().filter(|times| *times == 0 || may_again)
     }
 
     /// Lets the difficulty control decide, and acts on it.
@@ -302,23 +357,24 @@ impl Protocol for Session {
     fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step) {
         let before = round.candidates.len();
         let mut taken = 0;
-        while round.candidates.len() - before < limits::CANDIDATES_PER_VISIT_MAX {
+        let mut step = Step::Continue;
+        while matches!(step, Step::Continue)
+            && round.candidates.len() - before < limits::CANDIDATES_PER_VISIT_MAX
+        {
             let rest = &input[taken..];
-            let Some(end) = memchr::memchr(b'\n', rest) else {
-                let is_endless = rest.len() > limits::LINE_BYTES_MAX;
-                let long = Step::Close(CloseReason::LongLine);
-                return (taken, if is_endless { long } else { Step::Continue });
-            };
-            if end > limits::LINE_BYTES_MAX {
-                return (taken, Step::Close(CloseReason::LongLine));
+            let end = memchr::memchr(b'\n', rest);
+            if end.unwrap_or(rest.len()) > limits::LINE_BYTES_MAX {
+                step = Step::Close(CloseReason::LongLine);
+                break;
             }
+            let Some(end) = end else { break };
             taken += end + 1;
-            match self.line(&rest[..end], now, round) {
-                Step::Continue => {}
-                step => return (taken, step),
-            }
+            step = self.line(&rest[..end], now, round);
         }
-        (taken, Step::Continue)
+        if let Step::Close(reason) = step {
+            self.part(reason, &mut round.text);
+        }
+        (taken, step)
     }
 
     fn authorized(
@@ -333,6 +389,9 @@ impl Protocol for Session {
 
     fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
         let Work::Header(work) = work else { return };
+        if std::mem::take(&mut self.owes_mask) {
+            out.extend_from_slice(set_version_mask(self.version_mask).as_bytes());
+        }
         self.issued.keep_living(work, &self.rules.seen);
         let hardest = work.class_max().min(self.rules.class_range.1);
         let easiest = self.floor.min(hardest);
@@ -342,6 +401,7 @@ impl Protocol for Session {
             self.work.as_ref().is_none_or(|old| old.current.job().id() != work.current.job().id());
         self.work = Some(Arc::clone(work));
         if is_new {
+            self.listed = false;
             self.give(now, out);
         }
     }
@@ -368,13 +428,13 @@ impl Protocol for Session {
                 reply::refused(out, note, "false", refusal);
                 self.rejected += 1;
                 if refusal == SEALED || refusal == NOT_STORED {
-                    let key = crate::seen::ShareKey::of(share);
-                    self.issued.forget(share.job, share.class, &key);
+                    self.issued.forget(share);
                 }
                 refusal.is_bad()
             }
         };
-        self.count(is_bad).then_some(CloseReason::BadShares)
+        let close = self.count(is_bad).then_some(CloseReason::BadShares);
+        close.inspect(|reason| self.part(*reason, out))
     }
 
     fn settle(&mut self, now: Timestamp, out: &mut Vec<u8>) {
@@ -385,22 +445,36 @@ impl Protocol for Session {
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason> {
-        if self.workers.is_empty() && now.since(self.connected_at) > self.rules.handshake_max {
-            return Some(CloseReason::Handshake);
+        let close =
+            if self.workers.is_empty() && now.since(self.connected_at) > self.rules.handshake_max {
+                Some(CloseReason::Handshake)
+            } else if now.since(self.last_line_at) > self.rules.idle_max {
+                Some(CloseReason::Idle)
+            } else {
+                None
+            };
+        if let Some(reason) = close {
+            self.part(reason, out);
+            return close;
         }
-        if now.since(self.last_line_at) > self.rules.idle_max {
-            return Some(CloseReason::Idle);
-        }
+        self.ping(now, out);
         self.adjust(now, out);
         None
     }
 
-    fn counts(&self) -> (u64, u64) {
+    fn tell(&mut self, notice: &Notice, out: &mut Vec<u8>) {
+        self.notice(notice, out);
+    }
+
+    fn counts(&mut self) -> (u64, u64) {
         (self.accepted, self.rejected)
     }
 
-    fn found(&self) -> Option<(MachineId, Class)> {
-        Some((self.who()?.machine, self.vardiff.found()?))
+    fn found(&mut self, all: bool, note: &mut dyn FnMut(MachineId, Class)) {
+        let (Some(who), Some(class)) = (self.who(), self.vardiff.found()) else { return };
+        if all || self.noted.replace(class) != Some(class) {
+            note(who.machine, class);
+        }
     }
 
     fn keep(&self) -> Option<Vec<u8>> {
@@ -419,6 +493,11 @@ impl Protocol for Session {
             hashrate: self.meter.rate(now),
         }
     }
+}
+
+/// BzMiner authorises only when it has seen a job (BzMiner #121).
+pub(crate) fn logs_in_after_its_first_job(agent: &str) -> bool {
+    agent.get(..7).is_some_and(|a| a.eq_ignore_ascii_case("bzminer"))
 }
 
 fn answer_if_asked(request: &Request<'_>, result: &str, out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! The jobs that live: what the job maker publishes and every session looks at.
 
-use crate::notify::notify;
+use crate::notify::{notify, wire_id};
 use bytes::Bytes;
 use gruve_chain::Job;
 use gruve_pow::lanes::Prefix;
@@ -51,6 +51,16 @@ impl LiveJob {
         &self.beginning
     }
 
+    /// The line that gives it to a miner once more, under another prefix of the extranonce: the name
+    /// has a number behind it, so that shares of both can be told apart.
+    #[must_use]
+    pub(crate) fn notify_again(&self, class: Class, clean: bool, again: u8) -> Vec<u8> {
+        let line = self.notify(class, clean);
+        let name = std::str::from_utf8(&wire_id(&self.job, class)).unwrap_or_default().to_owned();
+        let at = memchr::memmem::find(&line, name.as_bytes()).map_or(0, |at| at + name.len());
+        [&line[..at], format!("{again:02x}").as_bytes(), &line[at..]].concat()
+    }
+
     /// The line that gives it to a miner; encoded once for all who get the same.
     #[must_use]
     pub fn notify(&self, class: Class, clean: bool) -> Bytes {
@@ -73,13 +83,16 @@ pub struct WorkState {
     /// [`crate::limits::LIVE_JOBS_MAX`]. Those on another block than the newest are stale: their
     /// shares do not count, but a block found on them is still sent.
     pub live: Vec<Arc<LiveJob>>,
+    /// So many of the oldest are closed: there was no memory left to tell their shares from repeated
+    /// ones. Their shares do not count either, but a block found on them is still sent.
+    pub closed: usize,
 }
 
 impl WorkState {
     /// A state with one job.
     #[must_use]
     pub fn of(algorithm: Algorithm, job: Arc<LiveJob>) -> WorkState {
-        WorkState { algorithm, current: Arc::clone(&job), live: vec![job] }
+        WorkState { algorithm, current: Arc::clone(&job), live: vec![job], closed: 0 }
     }
 
     /// The state after one more job; the oldest beyond the limit falls out.
@@ -89,15 +102,21 @@ impl WorkState {
         live.push(Arc::clone(&job));
         let surplus = live.len().saturating_sub(limit.max(1));
         live.drain(..surplus);
-        WorkState { algorithm: self.algorithm, current: job, live }
+        // Sessions know for themselves which jobs were closed for them.
+        WorkState { algorithm: self.algorithm, current: job, live, closed: 0 }
     }
 
-    /// The state without its oldest job; `None` when there is only one.
+    /// The state with one more job closed; `None` when only the newest is open.
     #[must_use]
-    pub fn without_oldest(&self) -> Option<WorkState> {
-        let (_, rest) = self.live.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        let (algorithm, current) = (self.algorithm, Arc::clone(&self.current));
-        Some(WorkState { algorithm, current, live: rest.to_vec() })
+    pub fn with_oldest_closed(&self) -> Option<WorkState> {
+        let closed = self.closed + 1;
+        (closed < self.live.len()).then(|| WorkState { closed, ..self.clone() })
+    }
+
+    /// Whether a job is among the closed ones.
+    #[must_use]
+    pub fn is_closed(&self, job: JobId) -> bool {
+        self.live.iter().take(self.closed).any(|l| l.job.id() == job)
     }
 
     /// Whether a job still lives.

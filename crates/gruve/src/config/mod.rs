@@ -3,11 +3,13 @@
 //! Reading is in two steps. [`Config::parse`] takes the text to a [`Config`] or to a list of
 //! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
 
+mod doors;
 mod duration;
 mod metrics;
 mod sample;
 mod tls;
 
+pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use metrics::MetricsConfig;
 pub use sample::SAMPLE;
@@ -262,6 +264,12 @@ pub struct StratumConfig {
     /// Networks of the load balancers that connections come through.
     #[serde(default)]
     pub proxy_protocol: Option<Vec<Network>>,
+    /// Where miners know it to be.
+    #[serde(default)]
+    pub public: Option<PublicDoor>,
+    /// What is known of miners by their names.
+    #[serde(default, rename = "agent")]
+    pub agents: Vec<AgentConfig>,
     /// Encrypted Stratum V1, beside the other.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
@@ -279,6 +287,9 @@ pub struct StratumV2Config {
     /// File with the secret half of the authority key; made and kept in the data folder if unset.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
+    /// Networks of the load balancers that connections come through.
+    #[serde(default)]
+    pub proxy_protocol: Option<Vec<Network>>,
 }
 
 /// `network`
@@ -478,6 +489,15 @@ impl Config {
             }
             if !proxies_are_told(s.proxy_protocol.as_deref()) {
                 fault(at("stratum.proxy_protocol"), NO_PROXIES.into());
+            }
+            let v2 = s.v2.as_ref().and_then(|v2| v2.proxy_protocol.as_deref());
+            if !proxies_are_told(v2) {
+                fault(at("stratum.v2.proxy_protocol"), NO_PROXIES.into());
+            }
+            for (n, agent) in s.agents.iter().enumerate() {
+                for Fault { place, what } in agent.faults(&at(&format!("stratum.agent[{n}]"))) {
+                    fault(place, what);
+                }
             }
             if let (Some(min), Some(max)) = (s.class_min, s.class_max)
                 && min > max

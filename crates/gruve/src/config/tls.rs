@@ -1,6 +1,6 @@
 //! `[lane.stratum.tls]`: encrypted Stratum V1, and whose certificate.
 
-use super::Fault;
+use super::{Fault, PublicDoor};
 use gruve_stratum::proxy::Network;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -24,6 +24,9 @@ pub struct TlsConfig {
     /// Networks of the load balancers that connections come through.
     #[serde(default)]
     pub proxy_protocol: Option<Vec<Network>>,
+    /// Where miners know it to be.
+    #[serde(default)]
+    pub public: Option<PublicDoor>,
 }
 
 impl TlsConfig {

@@ -127,6 +127,13 @@ impl Gateways {
         (figures, gateways.iter().flat_map(Gateway::snapshot).collect())
     }
 
+    /// Shows a message on a lane's machines, all or one login's; gives to how many it was sent.
+    /// Blocks, a second at the most.
+    pub fn tell(&self, lane: &LaneId, to: Option<&str>, text: &str) -> usize {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|g| g.lane() == lane).map(|g| g.tell(to, text)).sum()
+    }
+
     /// All of them, to be stopped.
     pub fn take(&self) -> Vec<Gateway> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

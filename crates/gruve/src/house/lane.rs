@@ -5,9 +5,10 @@ use super::chores;
 use super::following;
 use super::legacy;
 use super::listeners;
+use super::messages;
 use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
-use crate::config::LaneConfig;
+use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
 use crate::signals;
 use gruve_chain::follow::Options as FollowOptions;
@@ -162,6 +163,8 @@ pub fn start(
     options.connections_max = options.connections_max.min(handles);
     options.start_classes = Some(listeners::folder(parts, &id)?.join("classes"));
     options.listeners[0].proxies = listeners::proxies(config.stratum.proxy_protocol.as_ref());
+    options.listeners[0].public = listeners::public(config.stratum.public.as_ref());
+    options.agents = config.stratum.agents.iter().map(AgentConfig::rule).collect();
     let mut tls = None;
     if let Some(set) = &config.stratum.tls {
         let (listening, server) = listeners::encrypted(config, set, parts, estate)?;
@@ -175,7 +178,8 @@ pub fn start(
                 parts::listen(v2.listen, &format!("lane.stratum.v2.listen of {id}"), estate)?;
             let noise = parts.noise(v2)?;
             let kind = ListenKind::V2(Arc::clone(&noise));
-            options.listeners.push(Listening { listener, kind, proxies: None });
+            let proxies = listeners::proxies(v2.proxy_protocol.as_ref());
+            options.listeners.push(Listening { proxies, ..Listening::new(listener, kind) });
             Some(noise)
         }
     };
@@ -190,6 +194,8 @@ pub fn start(
         tasks.spawn(renew_when_told(id.clone(), server.clone(), stopped.clone()));
     }
     gateways.add(gateway);
+    let said = listeners::folder(parts, &id)?.join(messages::FOLDER);
+    tasks.spawn(messages::pass_on(id.clone(), said, gateways.clone(), stopped.clone()));
 
     let sink = HouseSink {
         store: parts.store.clone(),

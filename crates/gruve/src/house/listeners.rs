@@ -2,7 +2,7 @@
 
 use super::files::FileError;
 use super::parts::{self, Parts, StartError};
-use crate::config::{LaneConfig, TlsConfig};
+use crate::config::{LaneConfig, PublicDoor, TlsConfig};
 use crate::estate::Estate;
 use gruve_stratum::proxy::{Network, TrustedNetworks};
 use gruve_stratum::tls::{TlsServer, TlsSource};
@@ -25,6 +25,11 @@ pub(super) fn folder(parts: &Parts, lane: &LaneId) -> Result<PathBuf, StartError
 /// Networks whose headers are believed on a listener.
 pub(super) fn proxies(networks: Option<&Vec<Network>>) -> Option<TrustedNetworks> {
     networks.map(|n| TrustedNetworks(n.clone()))
+}
+
+/// Where miners know a listener to be.
+pub(super) fn public(door: Option<&PublicDoor>) -> Option<(Arc<str>, u16)> {
+    door.map(|door| (door.host.as_str().into(), door.port))
 }
 
 /// The encrypted listener.
@@ -50,7 +55,8 @@ pub(super) fn encrypted(
         parts::listen(tls.listen, &format!("lane.stratum.tls.listen of {}", config.id), estate)?;
     let proxies = proxies(tls.proxy_protocol.as_ref());
     let kind = ListenKind::V1Tls(Arc::clone(&server));
-    Ok((Listening { listener, kind, proxies }, server))
+    let public = public(tls.public.as_ref());
+    Ok((Listening { proxies, public, ..Listening::new(listener, kind) }, server))
 }
 
 /// What a certificate of our own is for: what is configured, else where it listens.

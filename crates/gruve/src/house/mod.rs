@@ -12,6 +12,7 @@ mod following;
 mod lane;
 mod legacy;
 mod listeners;
+pub mod messages;
 mod metrics;
 pub mod parts;
 mod sink;

@@ -13,6 +13,7 @@ use super::claims::Part;
 use super::dialect::{self, Dialect, Form};
 use super::extranonce::{Extranonce1, Extranonces};
 use super::work::{EthState, EthWork};
+use crate::agents;
 use crate::difficulty::class_of_wire_difficulty;
 use crate::limits;
 use crate::machines::Refused;
@@ -21,9 +22,11 @@ use crate::notify::set_difficulty;
 use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
 use crate::session::handshake::{is_login, printable};
 use crate::session::request::{self, Line, Params, Request};
-use crate::session::{CloseReason, Refusal, SessionRules, Worker, reply};
+use crate::session::{
+    CloseReason, Refusal, SessionRules, Worker, logs_in_after_its_first_job, reply,
+};
 use crate::vardiff::Vardiff;
-use gruve_units::{Class, Entropy, Hashrate, JobId, Timestamp};
+use gruve_units::{Class, Entropy, Hashrate, JobId, MachineId, Timestamp};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -88,13 +91,19 @@ pub struct EthSession {
     /// The login being looked up: its request's id, how to reply, the login.
     asking: Option<(String, Form, String)>,
     refused_logins: u32,
-    /// The easiest class the miner wants.
+    /// The easiest class for miners of this name.
+    easiest: Class,
+    /// The easiest class the miner wants, at least that.
     floor: Class,
     vardiff: Vardiff,
     /// The class to give from the next work on.
     wanted: Class,
     /// The class last given.
     told: Option<Class>,
+    /// The class remembered from the last time, until the first work.
+    trusted: Option<Class>,
+    /// The class last noted for the next time.
+    noted: Option<Class>,
     pub(super) state: Option<Arc<EthState>>,
     /// What was given of the living works, oldest first.
     pub(super) given: Vec<Given>,
@@ -117,7 +126,10 @@ impl EthSession {
     ) -> EthSession {
         let vardiff = Vardiff::new(rules.class_range, rules.start_class, rules.share_interval, now);
         EthSession {
+            easiest: rules.class_range.0,
             floor: rules.class_range.0,
+            trusted: None,
+            noted: None,
             wanted: vardiff.class(),
             vardiff,
             rules,
@@ -153,7 +165,7 @@ impl EthSession {
     fn line(&mut self, line: &[u8], now: Timestamp, round: &mut Round) -> Step {
         self.last_line_at = now;
         match request::read(line) {
-            Line::Empty | Line::Answer => Step::Continue,
+            Line::Empty | Line::Answer(_) => Step::Continue,
             Line::Http => {
                 round.text.extend_from_slice(HTTP_ANSWER.as_bytes());
                 Step::Close(CloseReason::Http)
@@ -215,6 +227,10 @@ impl EthSession {
             return;
         }
         self.agent = printable(&agent);
+        let known = agents::easiest_class(&self.rules.agents, &self.agent, self.rules.algorithm);
+        let (easiest, hardest) = self.rules.class_range;
+        self.easiest = known.map_or(easiest, |class| class.clamp(easiest, hardest));
+        self.raise_floor(self.floor);
         let spoken = if version == NICEHASH { Dialect::NiceHash } else { Dialect::Stratum };
         let part = self.extranonce.as_ref().map(Extranonce1::to_hex);
         match (*self.dialect.get_or_insert(spoken), part) {
@@ -281,10 +297,17 @@ impl EthSession {
     fn set_floor(&mut self, difficulty: f64) {
         let range = (self.rules.class_range.0, self.hardest());
         if let Some(class) = class_of_wire_difficulty(self.rules.algorithm, difficulty, range) {
-            self.floor = class;
-            self.vardiff.set_range((class, self.hardest()));
-            self.wanted = self.wanted.max(class);
+            self.raise_floor(class);
         }
+    }
+
+    /// Bounds the class from below by a wish and by what the miner can use.
+    fn raise_floor(&mut self, wish: Class) {
+        let hardest = self.hardest();
+        self.floor = wish.max(self.easiest);
+        let floor = self.floor.min(hardest);
+        self.vardiff.set_range((floor, hardest));
+        self.wanted = self.wanted.max(floor);
     }
 
     fn hardest(&self) -> Class {
@@ -327,7 +350,7 @@ impl EthSession {
         match self.dialect {
             None => false,
             Some(Dialect::EthProxy) => logged_in && self.asked_for_work,
-            Some(_) => logged_in || is_bzminer(&self.agent),
+            Some(_) => logged_in || logs_in_after_its_first_job(&self.agent),
         }
     }
 
@@ -381,7 +404,9 @@ impl EthSession {
                 class
             }
         };
-        if self.told.is_none() {
+        if self.trusted.take() == Some(class) {
+            self.vardiff.begin_trusted(class, now);
+        } else if self.told.is_none() {
             self.vardiff.begin(class, now);
         } else {
             self.vardiff.applied(class, now);
@@ -486,6 +511,7 @@ impl Protocol for EthSession {
                 form.ok(out, &id, "true");
                 if let Some(class) = admitted.class.filter(|_| self.workers.is_empty()) {
                     self.wanted = class.clamp(self.floor.min(self.hardest()), self.hardest());
+                    self.trusted = Some(self.wanted).filter(|_| self.told.is_none());
                 }
                 self.workers.retain(|w| *w.user != *user);
                 self.workers.push(Worker { user: user.into(), who: admitted.who });
@@ -542,8 +568,17 @@ impl Protocol for EthSession {
         None
     }
 
-    fn counts(&self) -> (u64, u64) {
+    fn counts(&mut self) -> (u64, u64) {
         (self.accepted, self.rejected)
+    }
+
+    /// Where a connection has a class of its own.
+    fn found(&mut self, all: bool, note: &mut dyn FnMut(MachineId, Class)) {
+        let Some(first) = self.workers.first().filter(|_| !self.is_free()) else { return };
+        let Some(class) = self.vardiff.found() else { return };
+        if all || self.noted.replace(class) != Some(class) {
+            note(first.who.machine, class);
+        }
     }
 
     fn standing(&mut self, now: Timestamp) -> Standing {
@@ -559,10 +594,6 @@ impl Protocol for EthSession {
             hashrate: self.meter.rate(now),
         }
     }
-}
-
-fn is_bzminer(agent: &str) -> bool {
-    agent.get(..7).is_some_and(|a| a.eq_ignore_ascii_case("bzminer"))
 }
 
 /// The `worker` beside method and parameters, if it is a text.

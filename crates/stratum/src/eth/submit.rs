@@ -6,11 +6,11 @@ use super::session::{EthSession, Given, with_worker, worker_of};
 use super::work::EthWork;
 use crate::limits::ETH_SHARES_PER_WORK_MAX;
 use crate::machines::Authorized;
-use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step};
+use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::session::request::{Params, Request};
 use crate::session::{CloseReason, Refusal, reply};
 use gruve_pow::ethash::claimed_hash;
-use gruve_sharelog::{BlockRecord, Extranonce, ShareRecord};
+use gruve_sharelog::{Extranonce, ShareRecord};
 use gruve_units::{Class, Target, Timestamp};
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ impl EthSession {
             given.shares += 1;
         }
         let is_new = claimed != Err(NotClaimed::Taken);
-        let block = (is_block && is_new).then(|| Box::new(solution(work, *nonce, share, solved)));
+        let block = if is_new { block_in(candidate, solved) } else { None };
         Judged { verdict, block }
     }
 
@@ -229,15 +229,4 @@ impl EthSession {
 fn reaches(header: &[u8; 32], nonce: u64, mix: &[u8; 32], class: Class) -> Result<(), Refusal> {
     let claimed = || Target::from_be_bytes(claimed_hash(header, nonce, mix));
     if *mix == [0; 32] || claimed() <= class.target() { Ok(()) } else { Err(reply::LOW) }
-}
-
-/// What `eth_submitWork` takes, as the log keeps it.
-fn solution(work: &EthWork, nonce: u64, share: &ShareRecord, solved: &Solved) -> BlockRecord {
-    let block = [&nonce.to_be_bytes()[..], &work.header_hash, &solved.mix].concat();
-    BlockRecord {
-        share: *share,
-        block_hash: solved.pow_hash,
-        height: work.height.unwrap_or(0),
-        block,
-    }
 }

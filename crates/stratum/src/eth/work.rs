@@ -2,9 +2,10 @@
 
 use super::claims::Claims;
 use super::verify::EpochPow;
+use crate::protocol::Solved;
 use gruve_chain::NodeWork;
 use gruve_pow::ethash::EthashEpoch;
-use gruve_sharelog::EthWorkRecord;
+use gruve_sharelog::{BlockRecord, EthWorkRecord, ShareRecord};
 use gruve_units::{Algorithm, Class, EpochNumber, JobId, Target, Timestamp};
 use std::sync::Arc;
 
@@ -87,6 +88,16 @@ impl EthWork {
 
     pub(crate) fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// What `eth_submitWork` takes, as the log keeps it.
+    pub(crate) fn solution(&self, nonce: u64, share: ShareRecord, solved: &Solved) -> BlockRecord {
+        BlockRecord {
+            share,
+            block_hash: solved.pow_hash,
+            height: self.height.unwrap_or(0),
+            block: [&nonce.to_be_bytes()[..], &self.header_hash, &solved.mix].concat(),
+        }
     }
 
     pub(crate) fn pow(&self) -> &Arc<EpochPow> {

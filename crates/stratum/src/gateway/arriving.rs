@@ -1,6 +1,7 @@
 //! How connections come in: accepted, counted, dealt out, logged in.
 
 use super::connection::{Connection, Ended, Waiting};
+use super::guarded::Guarded;
 use super::registry::Seat;
 use super::serving::{Command, Loop, Shared};
 use super::slab::Key;
@@ -18,7 +19,6 @@ use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The pause after a failed accept (usually: no file handles left).
@@ -33,6 +33,8 @@ pub(super) struct Arrival {
     peer: SocketAddr,
     seat: Seat,
     kind: ListenKind,
+    /// The listener's number.
+    door: u16,
     /// It begins with a proxy's header.
     is_proxied: bool,
 }
@@ -106,8 +108,10 @@ impl Loop {
             },
         };
         let Some(seat) = seat else { return };
+        // There are a few listeners.
+        let door = u16::try_from(listener).unwrap_or(0);
         let arrival =
-            Arrival { stream, peer, seat, kind: kind.clone(), is_proxied: proxies.is_some() };
+            Arrival { stream, peer, seat, kind: kind.clone(), door, is_proxied: proxies.is_some() };
         self.next = (self.next + 1) % self.all.len().max(1);
         match self.all.get(self.next) {
             Some(other) if self.next != self.number => other.send(Command::Serve(arrival)),
@@ -117,11 +121,11 @@ impl Loop {
 
     /// Begins to serve a connection that was dealt to this loop.
     pub(super) fn serve(&mut self, arrival: Arrival, now: Timestamp) {
-        let Arrival { stream, peer, seat, kind, is_proxied } = arrival;
+        let Arrival { stream, peer, seat, kind, door, is_proxied } = arrival;
         // Shares and replies are small and wanted at once; without it they only come later.
         let _ = stream.set_nodelay(true);
         let (mut session, transport) = match self.shared.open(&kind, now) {
-            Ok(opened) => opened,
+            Ok((session, transport)) => (Guarded::Sound(session), transport),
             Err(error) => {
                 tracing::warn!(%peer, %error, "a miner's connection cannot be served");
                 return;
@@ -133,6 +137,7 @@ impl Loop {
         }
         let mut connection = Connection::new(stream, peer, seat, session, transport, now);
         connection.kind = Kind::of(&kind);
+        connection.door = door;
         connection.header = is_proxied.then(Vec::new);
         self.register(connection);
     }
@@ -219,16 +224,17 @@ impl Shared {
             ListenKind::V1 => Transport::Plain,
             ListenKind::V1Tls(tls) => Transport::tls(tls)?,
             ListenKind::V2(noise) => {
-                let prefixes = Arc::clone(&self.next_extranonce);
+                let prefixes = Arc::clone(&self.rules.prefixes);
                 let session = v2::Session::new(Arc::clone(&self.rules), prefixes, now);
                 return Ok((Box::new(session), Transport::noise(Arc::clone(noise))));
             }
+            #[cfg(test)]
+            ListenKind::Planted(make) => return Ok((make(now), Transport::Plain)),
         };
         if let Some(sessions) = &self.ethash {
             return Ok((Box::new(sessions.open(now)), transport));
         }
-        let extranonce1 = self.next_extranonce.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let session = Session::new(Arc::clone(&self.rules), extranonce1, now);
+        let session = Session::new(Arc::clone(&self.rules), self.rules.next_prefix(), now);
         Ok((Box::new(session), transport))
     }
 }

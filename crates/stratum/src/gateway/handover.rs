@@ -6,8 +6,11 @@
 //! leave the process, and slow readers) are closed; what they had accepted is in the log.
 
 use super::connection::{Connection, Ended, Waiting};
+use super::guarded::Guarded;
 use super::serving::Loop;
 use super::slab::Key;
+use crate::limits;
+use crate::protocol::{Notice, Protocol as _};
 use crate::session::Session;
 use crate::transport::Transport;
 use gruve_units::Timestamp;
@@ -19,6 +22,9 @@ use std::time::{Duration, Instant};
 
 /// How long what is under way (logins, slow hashes) may take before its connection is closed.
 pub(super) const LEAVING_MAX: Duration = Duration::from_secs(2);
+
+/// What miners read that have to connect again.
+const RESTARTING: &str = "Gruve restarts: please connect again";
 
 /// A connection set aside: its socket, and what to do with it.
 #[derive(Debug)]
@@ -82,13 +88,25 @@ impl Loop {
         for place in 0..self.connections.places() {
             let Some(key) = self.connections.at(place) else { continue };
             let Some(paper) = self.connections.get_mut(key).and_then(paper) else {
-                self.close(key, &Ended::Shutdown);
+                self.send_back(key, place);
                 continue;
             };
             left.connections.extend(self.release(key).map(|s| KeptConnection { socket: s, paper }));
         }
         // Whoever asked may have stopped waiting: then all of it closes.
         let _ = leaving.to.send(left);
+    }
+
+    /// Closes a connection that cannot be kept, and asks its miner to come back to the same place.
+    fn send_back(&mut self, key: Key, place: usize) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            let to = self.shared.doors.get(usize::from(connection.door)).cloned().flatten();
+            // They come one after the other, or the new program would meet all at once.
+            let after_secs = 1 + u32::try_from(place).unwrap_or(0) % limits::COME_BACK_SPREAD_SECS;
+            self.tell_one(key, &Notice::Message(RESTARTING.into()));
+            self.tell_one(key, &Notice::ComeBack { to, after_secs });
+        }
+        self.close(key, &Ended::Shutdown);
     }
 
     /// Takes a connection's socket out of the loop, open as it is.
@@ -137,7 +155,7 @@ impl Loop {
             stream,
             paper.peer,
             seat,
-            Box::new(session),
+            Guarded::Sound(Box::new(session)),
             Transport::Plain,
             paper.connected_at,
         );

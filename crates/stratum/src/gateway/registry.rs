@@ -25,6 +25,7 @@ pub(super) struct Registry {
     turned_away: Named,
     accepted: AtomicU64,
     rejected: AtomicU64,
+    faults: AtomicU64,
 }
 
 impl Default for Registry {
@@ -239,12 +240,18 @@ impl Registry {
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
     }
 
+    /// A bug ended a connection.
+    pub(super) fn note_fault(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn totals(&self) -> GatewayTotals {
         GatewayTotals {
             connections: self.connections.load(Ordering::Relaxed) as u64,
             turned_away: self.turned_away.total(),
             accepted: self.accepted.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
+            faults: self.faults.load(Ordering::Relaxed),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::serving::{Command, Loop};
 use super::slab::Key;
 use super::solving::Solver;
 use crate::limits;
-use crate::protocol::{Part, Round, Solved, Step};
+use crate::protocol::{Part, Protocol as _, Round, Solved, Step};
 use crate::session::{NOT_STORED, Refusal, SEALED};
 use gruve_sharelog::{Durability, LogError, Position};
 use gruve_units::{Algorithm, Timestamp};
@@ -171,7 +171,7 @@ impl Loop {
     fn receive(&mut self, key: Key, now: Timestamp, round: &mut Round) -> Option<Visit> {
         let connection = self.connections.get_mut(key)?;
         let input = &self.desk.input;
-        let (part, taken, step) = round.receive(connection.session.as_mut(), input, now);
+        let (part, taken, step) = round.receive(&mut connection.session, input, now);
         let rest = input.get(taken..).unwrap_or_default();
         let is_full = part.candidates.1 - part.candidates.0 >= limits::CANDIDATES_PER_VISIT_MAX;
         connection.stuffed =
@@ -280,7 +280,7 @@ impl Loop {
             let Visit { key, part, taken, seen_us, step } = visit;
             self.tell(&outcomes[part.candidates.0..part.candidates.1]);
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let session = connection.session.as_mut();
+            let session = &mut connection.session;
             let own = &outcomes[part.candidates.0..part.candidates.1];
             let mut close = round.answer(session, part, own, &mut out);
             if let Step::Close(reason) = step {

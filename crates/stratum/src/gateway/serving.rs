@@ -15,7 +15,7 @@ use super::slab::{Key, Slab};
 use super::tally::Tally;
 use crate::limits;
 use crate::machines::{Machines, Refused};
-use crate::protocol::{Admitted, Lane, Work};
+use crate::protocol::{Admitted, Lane, Notice, Protocol as _, Work};
 use crate::session::{CloseReason, SessionRules};
 use crate::start_classes::StartClasses;
 use gruve_sharelog::LogError;
@@ -23,7 +23,7 @@ use gruve_units::{Clock, Timestamp};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -37,6 +37,9 @@ const EVENTS: usize = 1024;
 
 /// How often a loop that leaves looks whether all is done.
 const LEAVING_LOOK: Duration = Duration::from_millis(5);
+
+/// What miners read when the gateway stops.
+const STOPPING: &str = "Gruve stops";
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -56,10 +59,10 @@ pub(super) struct Shared {
     pub(super) runtime: tokio::runtime::Handle,
     /// One permit a login being looked up.
     pub(super) logins: Arc<Semaphore>,
-    /// Counts up from a random start: unique until 2^32 connections and channels have come.
-    pub(super) next_extranonce: Arc<AtomicU32>,
     /// Where the lane is of the Ethash family.
     pub(super) ethash: Option<crate::eth::Sessions>,
+    /// Where the operator says that each listener is reached.
+    pub(super) doors: Vec<Option<(Arc<str>, u16)>>,
     pub(super) all_max: usize,
     pub(super) per_address_max: usize,
     pub(super) per_account_max: usize,
@@ -80,6 +83,8 @@ pub(super) enum Command {
     Synced { ticket: u64, outcome: Result<(), LogError> },
     /// Tell the sessions.
     Snapshot(mpsc::Sender<Vec<SessionInfo>>),
+    /// Say something to all, or to those of one login; and to how many it was said.
+    Tell { text: Arc<str>, to: Option<Arc<str>>, told: mpsc::Sender<usize> },
     /// Go on with this connection of an earlier program.
     Resume(KeptConnection),
     /// Set everything aside and end.
@@ -234,6 +239,7 @@ impl Loop {
         }
         for place in 0..self.connections.places() {
             if let Some(key) = self.connections.at(place) {
+                self.tell_one(key, &Notice::Message(STOPPING.into()));
                 self.close(key, &Ended::Shutdown);
             }
         }
@@ -298,9 +304,14 @@ impl Loop {
     pub(super) fn close(&mut self, key: Key, ended: &Ended) {
         let now = self.shared.clock.now();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        self.shared.remember(connection, now);
+        self.shared.remember(connection, true, now);
         let Some(mut connection) = self.connections.remove(key) else { return };
         self.shared.tally.end(connection.kind, ended);
+        if let Some(fault) = connection.session.fault() {
+            self.shared.registry.note_fault();
+            tracing::error!(lane = %self.shared.lane.id(), peer = %connection.peer, fault,
+                "a bug in Gruve ended a miner's connection; no other is hurt; please report it");
+        }
         tracing::debug!(peer = %connection.peer, %ended, "a miner's connection ended");
         if ended.is_hostile() {
             connection.seat.mark(now);
@@ -318,12 +329,44 @@ impl Loop {
     /// Sends what is in `out`, which is given back empty; ends the connection where that fails.
     pub(super) fn deliver(&mut self, key: Key, out: &mut Vec<u8>) {
         self.shared.tally.bytes_out.fetch_add(out.len() as u64, Ordering::Relaxed);
-        if let Some(connection) = self.connections.get_mut(key)
-            && let Err(ended) = connection.send(out, &mut self.desk.wire)
-        {
-            self.close(key, &ended);
+        if let Some(connection) = self.connections.get_mut(key) {
+            let sent = connection.send(out, &mut self.desk.wire);
+            match sent {
+                Err(ended) => self.close(key, &ended),
+                Ok(()) if connection.session.fault().is_some() => {
+                    self.close(key, &Ended::ByUs(CloseReason::Fault));
+                }
+                Ok(()) => {}
+            }
         }
         out.clear();
+    }
+
+    /// Says something to one miner, where it may be said; whether it was.
+    pub(super) fn tell_one(&mut self, key: Key, notice: &Notice) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        if !connection.may_be_told() {
+            return false;
+        }
+        let mut out = std::mem::take(&mut self.desk.out);
+        connection.session.tell(notice, &mut out);
+        let is_told = !out.is_empty();
+        self.deliver(key, &mut out);
+        self.desk.out = out;
+        is_told
+    }
+
+    /// Says something to all miners, or to those of one login; gives to how many.
+    fn tell(&mut self, text: &Arc<str>, to: Option<&str>, now: Timestamp) -> usize {
+        let notice = Notice::Message(Arc::clone(text));
+        let mut count = 0;
+        for place in 0..self.connections.places() {
+            let Some(key) = self.connections.at(place) else { continue };
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let is_meant = to.is_none_or(|to| connection.session.standing(now).user == to);
+            count += usize::from(is_meant && self.tell_one(key, &notice));
+        }
+        count
     }
 
     /// Closes once everything is sent.
@@ -348,6 +391,10 @@ impl Loop {
                 Command::Snapshot(answer) => {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(self.sessions(now));
+                }
+                Command::Tell { text, to, told } => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = told.send(self.tell(&text, to.as_deref(), now));
                 }
                 Command::Resume(kept) => self.resume(kept, now),
                 Command::Leave(to) => self.leaving = Some(Leaving::new(to)),
@@ -381,8 +428,8 @@ impl Loop {
         all
     }
 
-    /// Looks whether there are newer jobs, and forgets the oldest where the memory of shares is
-    /// nearly full: their shares are stale from then on, so that those of newer jobs have room.
+    /// Looks whether there are newer jobs, and closes the oldest where the memory of shares is nearly
+    /// full: their shares count no more from then on, so that those of newer jobs have room.
     fn take_jobs(&mut self) {
         if self.jobs.has_changed().unwrap_or(false) {
             self.work = self.jobs.borrow_and_update().clone();
@@ -390,10 +437,10 @@ impl Loop {
             self.giving_since = self.work.as_ref().map(|w| w.made().unwrap_or(self.turned_at));
         } else if self.shared.rules.seen.is_nearly_spent()
             && self.giving_from.is_none()
-            && let Some(fewer) = self.work.as_ref().and_then(Work::without_oldest)
+            && let Some(fewer) = self.work.as_ref().and_then(Work::with_oldest_closed)
         {
             tracing::warn!(lane = %self.shared.lane.id(),
-                "the oldest job is forgotten: there are too many shares to tell apart");
+                "the oldest job is closed: there are too many shares to tell apart");
             self.shared.tally.jobs_forgotten.fetch_add(1, Ordering::Relaxed);
             self.work = Some(fewer);
             (self.giving_from, self.giving_since) = (Some(0), None);
@@ -461,9 +508,7 @@ impl Loop {
         if connection.rests() {
             return;
         }
-        if connection.session.found() != connection.noted {
-            self.shared.remember(connection, now);
-        }
+        self.shared.remember(connection, false, now);
         let mut out = std::mem::take(&mut self.desk.out);
         let close = connection.session.tick(now, &mut out);
         self.deliver(key, &mut out);
@@ -481,11 +526,13 @@ impl Loop {
         let (accepted, rejected) = connection.session.counts();
         let (before_accepted, before_rejected) = connection.told;
         connection.told = (accepted, rejected);
-        connection.charge(bytes, accepted - before_accepted);
+        // A session that broke counts nothing any more.
+        let accepted = accepted.saturating_sub(before_accepted);
+        connection.charge(bytes, accepted);
         if accepted > 0 {
             connection.seat.mines();
         }
-        self.shared.registry.count(accepted - before_accepted, rejected - before_rejected);
+        self.shared.registry.count(accepted, rejected.saturating_sub(before_rejected));
     }
 
     /// How long ago that was.
@@ -506,12 +553,11 @@ fn micros(from: Instant, to: Instant) -> u32 {
 }
 
 impl Shared {
-    /// Keeps what was found out about a machine for the next time it connects.
-    fn remember(&self, connection: &mut Connection, now: Timestamp) {
-        connection.noted = connection.session.found();
-        if let Some((machine, class)) = connection.noted {
+    /// Keeps what was found out about machines for the next time they connect: what is new, or all.
+    fn remember(&self, connection: &mut Connection, all: bool, now: Timestamp) {
+        connection.session.found(all, &mut |machine, class| {
             self.classes.note(machine, class, now);
-        }
+        });
     }
 }
 

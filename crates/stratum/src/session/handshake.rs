@@ -3,22 +3,26 @@
 use super::answer_if_asked;
 use super::reply;
 use super::request::{Params, Request};
-use super::{CloseReason, Session, Worker};
+use super::{CloseReason, Session, SessionRules, Worker};
+use crate::agents;
 use crate::difficulty::class_of_wire_difficulty;
 use crate::hexes;
 use crate::limits;
 use crate::machines::Refused;
+use crate::notify::read_wire_id;
 use crate::protocol::{Admitted, Round, Step};
 use gruve_units::{Class, Target, Timestamp};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 impl Session {
     /// `mining.subscribe`, in every known shape: parameters may be missing, null, or anything. The
-    /// extranonce stays the same for the connection's life, so a second subscribe changes nothing.
+    /// session that a miner names as its last one is not taken up: its shares are not remembered. A
+    /// second subscribe changes nothing.
     pub(super) fn subscribe(&mut self, request: &Request<'_>, now: Timestamp, out: &mut Vec<u8>) {
         if let Some(agent) = Params::read(&request.params).and_then(|p| p.text(0)) {
-            self.agent = printable(&agent).into();
+            self.call(&printable(&agent));
         }
         let own = hex::encode(self.extranonce1);
         let size = limits::EXTRANONCE2_BYTES;
@@ -28,6 +32,30 @@ impl Session {
         reply::ok(out, request.id, &result);
         self.subscribed = true;
         self.give(now, out);
+        self.ask_version(out);
+    }
+
+    /// The miner has said what it is.
+    pub(super) fn call(&mut self, agent: &str) {
+        self.agent = agent.into();
+        self.easiest = self.easiest_for(agent);
+        self.raise_floor(self.floor);
+    }
+
+    /// The easiest class for miners of a name.
+    pub(super) fn easiest_for(&self, agent: &str) -> Class {
+        let SessionRules { agents, algorithm, class_range, .. } = &*self.rules;
+        let known = agents::easiest_class(agents, agent, *algorithm);
+        known.map_or(class_range.0, |class| class.clamp(class_range.0, class_range.1))
+    }
+
+    /// Bounds the class from below by a wish and by what the miner can use.
+    fn raise_floor(&mut self, wish: Class) {
+        let hardest = self.hardest();
+        self.floor = wish.max(self.easiest);
+        let floor = self.floor.min(hardest);
+        self.vardiff.set_range((floor, hardest));
+        self.wanted = self.wanted.max(floor);
     }
 
     /// `mining.authorize`: the driver looks the login up; until then no other line is read.
@@ -80,6 +108,7 @@ impl Session {
                 self.workers.push(Worker { user: user.into(), who: admitted.who });
                 self.wishes_in(password);
                 self.give(now, out);
+                self.ask_version(out);
             }
             Err(Refused(why)) => {
                 self.refused_logins += 1;
@@ -127,9 +156,7 @@ impl Session {
         let range = (self.rules.class_range.0, self.hardest());
         let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
         if let Some(class) = class {
-            self.floor = class;
-            self.vardiff.set_range((class, self.hardest()));
-            self.wanted = self.wanted.max(class);
+            self.raise_floor(class);
         }
     }
 
@@ -166,6 +193,31 @@ impl Session {
         self.give(now, out);
     }
 
+    /// `mining.get_transactions`: of the newest job, once, where they fit on a line that any miner
+    /// reads. What is longer is refused and said to be.
+    pub(super) fn get_transactions(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
+        // In the method's own brackets the name has no quotes, and is no JSON.
+        let bare = request.params.trim_matches(['[', ']', '"', ' ']);
+        let named = Params::read(&request.params).and_then(|p| p.text(0));
+        let named = named.as_deref().unwrap_or(bare);
+        let job =
+            self.work.as_ref().filter(|_| self.may_be_given()).map(|w| Arc::clone(&w.current));
+        let id = read_wire_id(named.as_bytes()).map(|(job, ..)| job);
+        let Some(job) = job.filter(|j| id == Some(j.job().id())) else {
+            reply::refused(out, request.id, "null", reply::NO_SUCH_JOB);
+            return;
+        };
+        let txs = &job.job().template().txs;
+        let chars: usize = txs.iter().map(|tx| 2 * tx.data.len() + 3).sum();
+        if chars > limits::TRANSACTIONS_CHARS_MAX || std::mem::replace(&mut self.listed, true) {
+            reply::refused(out, request.id, "null", reply::TOO_LONG);
+            return;
+        }
+        let list: Vec<String> =
+            txs.iter().map(|tx| format!("\"{}\"", hex::encode(&tx.data))).collect();
+        reply::ok(out, request.id, &format!("[{}]", list.join(",")));
+    }
+
     /// `mining.configure` (BIP 310). Unknown extensions are answered `false`.
     pub(super) fn configure(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
         let params = Params::read(&request.params);
@@ -188,6 +240,7 @@ impl Session {
                     let _ = write!(result, r#""minimum-difficulty":{}"#, value.is_some());
                 }
                 "subscribe-extranonce" | "info" => {
+                    self.takes_extranonces |= name == "subscribe-extranonce";
                     let _ = write!(result, r#""{name}":true"#);
                 }
                 _ => {

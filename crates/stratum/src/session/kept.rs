@@ -4,7 +4,7 @@
 //! jobs go on, and the shares it has sent are remembered, so that none counts twice. Not kept are
 //! the difficulty control's sums (it trusts the class and learns anew) and the hashrate's history.
 
-use super::issued::IssuedJobs;
+use super::issued::{IssuedJobs, Prefix};
 use super::{Session, SessionRules, Worker};
 use crate::limits;
 use crate::machines::Authorized;
@@ -21,6 +21,9 @@ use std::sync::Arc;
 pub(super) struct KeptJob {
     pub(super) job: JobId,
     pub(super) class: Class,
+    pub(super) prefix: Prefix,
+    pub(super) again: u8,
+    pub(super) is_closed: bool,
     pub(super) seen: Vec<ShareKey>,
 }
 
@@ -32,8 +35,12 @@ struct KeptWorker {
     machine: MachineId,
 }
 
+/// The form of a session's paper; another's is not read, and its connection closes.
+const FORM: u16 = 2;
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
+    form: u16,
     extranonce1: [u8; limits::EXTRANONCE1_BYTES],
     version_mask: u32,
     connected_at: Timestamp,
@@ -41,6 +48,7 @@ struct Kept {
     agent: Box<str>,
     workers: Vec<KeptWorker>,
     subscribed: bool,
+    takes_extranonces: bool,
     wished: bool,
     floor: Class,
     wanted: Class,
@@ -67,6 +75,7 @@ impl Session {
             machine: w.who.machine,
         };
         let kept = Kept {
+            form: FORM,
             extranonce1: self.extranonce1,
             version_mask: self.version_mask,
             connected_at: self.connected_at,
@@ -74,6 +83,7 @@ impl Session {
             agent: self.agent.clone(),
             workers: self.workers.iter().map(worker).collect(),
             subscribed: self.subscribed,
+            takes_extranonces: self.takes_extranonces,
             wished: self.wished,
             floor: self.floor,
             wanted: self.wanted,
@@ -90,7 +100,7 @@ impl Session {
     /// A session that goes on where an earlier program left it; `None` for bytes that are none.
     #[must_use]
     pub fn resume(rules: Arc<SessionRules>, kept: &[u8], now: Timestamp) -> Option<Session> {
-        let kept: Kept = postcard::from_bytes(kept).ok()?;
+        let kept: Kept = postcard::from_bytes(kept).ok().filter(|k: &Kept| k.form == FORM)?;
         let (easiest, hardest) = rules.class_range;
         let clamp = |class: Class| class.clamp(easiest, hardest);
         let mut vardiff =
@@ -107,8 +117,14 @@ impl Session {
             },
         };
         let new = Session::new(rules, kept.extranonce1, kept.connected_at);
+        let version_mask = kept.version_mask & new.rules.version_mask;
+        let easiest = new.easiest_for(&kept.agent);
         Some(Session {
-            version_mask: kept.version_mask & new.rules.version_mask,
+            version_mask,
+            // It rolls bits that are not allowed any more.
+            owes_mask: version_mask != kept.version_mask,
+            easiest,
+            takes_extranonces: kept.takes_extranonces,
             last_line_at: now,
             last_share_at: kept.last_share_at,
             agent: kept.agent,

@@ -34,6 +34,9 @@ pub(crate) const VERSION: Refusal = Refusal::new(20, "version bits outside the m
 pub const TOO_MANY: Refusal = Refusal::new(20, "too many shares of one job");
 /// The log cannot take the share: not credited, may be sent again.
 pub const NOT_STORED: Refusal = Refusal::new(20, "the share could not be stored");
+/// See [`crate::limits::TRANSACTIONS_CHARS_MAX`].
+pub(crate) const TOO_LONG: Refusal =
+    Refusal::new(20, "the job's transactions are too long for a line, or were listed before");
 pub(crate) const UNKNOWN_METHOD: Refusal = Refusal::new(20, "unknown method");
 /// The session was not given this job, or it lives no longer.
 pub const NO_SUCH_JOB: Refusal = Refusal::new(21, "job not found");

@@ -22,7 +22,22 @@ pub(crate) enum Line<'a> {
     /// A request.
     Request(Request<'a>),
     /// An answer to something: it has no method.
-    Answer,
+    Answer(Answer<'a>),
+}
+
+/// An answer to a request of ours.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    /// The id as it was written.
+    pub(crate) id: &'a str,
+    result: Option<&'a RawValue>,
+}
+
+impl Answer<'_> {
+    /// The result, if it is a text.
+    pub(crate) fn text(&self) -> Option<String> {
+        serde_json::from_str(self.result?.get()).ok()
+    }
 }
 
 /// A request as it came.
@@ -50,6 +65,8 @@ struct Envelope<'a> {
     method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
 }
 
 pub(crate) fn read(line: &[u8]) -> Line<'_> {
@@ -65,7 +82,9 @@ pub(crate) fn read(line: &[u8]) -> Line<'_> {
     if !may_be_echoed(id) {
         return Line::Bad;
     }
-    let Some(method) = envelope.method else { return Line::Answer };
+    let Some(method) = envelope.method else {
+        return Line::Answer(Answer { id, result: envelope.result });
+    };
     let params = envelope.params.map_or("[]", RawValue::get);
     // `mining.suggest_difficulty(1000)`: the parameters stand in the method.
     if let Some((name, inner)) = method.strip_suffix(')').and_then(|m| m.split_once('(')) {
@@ -199,7 +218,7 @@ mod tests {
         assert!(matches!(read(b"{\"id\":1,\"method\":\"\xff\"}"), Line::Bad));
         assert!(matches!(read(b" \r"), Line::Empty));
         assert!(matches!(read(b"GET / HTTP/1.1\r"), Line::Http));
-        assert!(matches!(read(br#"{"id":7,"result":"pong","error":null}"#), Line::Answer));
+        assert!(matches!(read(br#"{"id":7,"result":"pong","error":null}"#), Line::Answer(_)));
     }
 
     #[test]

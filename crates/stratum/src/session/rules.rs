@@ -1,9 +1,11 @@
 //! What holds for all sessions of a gateway.
 
+use crate::agents::AgentRule;
 use crate::limits;
 use crate::seen::SeenBudget;
 use gruve_units::{Algorithm, Class, Duration};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A gateway's rules for its sessions.
 #[derive(Clone, Debug)]
@@ -24,6 +26,10 @@ pub struct SessionRules {
     pub idle_max: Duration,
     /// What all sessions together may remember of shares.
     pub seen: Arc<SeenBudget>,
+    /// What the operator knows of miners by their names, before [`crate::agents::KNOWN`].
+    pub agents: Arc<[AgentRule]>,
+    /// The next prefix of an extranonce: each is given once, over all connections and channels.
+    pub prefixes: Arc<AtomicU32>,
 }
 
 impl SessionRules {
@@ -44,7 +50,14 @@ impl SessionRules {
             handshake_max: limits::HANDSHAKE_MAX,
             idle_max: limits::IDLE_MAX,
             seen: Arc::default(),
+            agents: Arc::default(),
+            prefixes: Arc::default(),
         }
+    }
+
+    /// A prefix that no other connection has.
+    pub(crate) fn next_prefix(&self) -> [u8; limits::EXTRANONCE1_BYTES] {
+        self.prefixes.fetch_add(1, Ordering::Relaxed).to_be_bytes()
     }
 
     /// The version bits that may be rolled by default: BIP 320's for SHA-256d; none for scrypt,

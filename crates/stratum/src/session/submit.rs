@@ -1,17 +1,17 @@
 //! `mining.submit`: what can be said of a share before its hash, and after.
 
 use super::Session;
+use super::issued::Issued;
 use super::reply::{self, Refusal};
 use super::request::{Params, Request};
 use super::submit_line::SubmitLine;
 use crate::notify::read_wire_id;
-use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step};
+use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::seen::ShareKey;
 use crate::session::CloseReason;
 use crate::{check, hexes, limits};
 use gruve_chain::Job;
-use gruve_pow::sha256d;
-use gruve_sharelog::{BlockRecord, Extranonce, ShareRecord};
+use gruve_sharelog::{Extranonce, ShareRecord};
 use gruve_units::Timestamp;
 
 impl Session {
@@ -93,8 +93,8 @@ impl Session {
         let who =
             self.workers.iter().find(|w| w.user.as_bytes() == user).ok_or(reply::UNAUTHORISED)?.who;
 
-        let (job, class) = read_wire_id(job).ok_or(reply::NO_SUCH_JOB)?;
-        let issued = self.issued.find(job, class).ok_or(reply::NO_SUCH_JOB)?;
+        let (job, class, again) = read_wire_id(job).ok_or(reply::NO_SUCH_JOB)?;
+        let issued = self.issued.find(job, class, again).ok_or(reply::NO_SUCH_JOB)?;
         let job = issued.job.job();
         let extranonce2: [u8; limits::EXTRANONCE2_BYTES] =
             hexes::array_of(extranonce2).ok_or(reply::EXTRANONCE)?;
@@ -115,8 +115,7 @@ impl Session {
         if issued.has(&key) {
             return Err(reply::DUPLICATE);
         }
-        let extranonce =
-            Extranonce::join(&self.extranonce1, &extranonce2).ok_or(reply::EXTRANONCE)?;
+        let extranonce = Extranonce::join(&issued.prefix, &extranonce2).ok_or(reply::EXTRANONCE)?;
         let share = ShareRecord {
             job: job.id(),
             epoch: job.epoch(),
@@ -145,13 +144,13 @@ impl Session {
             return Judged { verdict: Err(reply::NO_SUCH_JOB), block: None };
         };
         let (job, key) = (live.job(), ShareKey::of(share));
-        let issued = self.issued.find(share.job, share.class);
+        let issued = self.issued.of(share);
         if issued.is_some_and(|i| i.has(&key)) {
             return Judged { verdict: Err(reply::DUPLICATE), block: None };
         }
-        let is_block = job.network_target().is_met_by(&solved.pow_hash);
+        let block = block_in(candidate, solved);
         let is_stale = self.work.as_ref().is_none_or(|w| w.is_stale(job));
-        let refusal = if issued.is_none() {
+        let refusal = if issued.is_none_or(Issued::is_closed) {
             Some(reply::NO_SUCH_JOB)
         } else if is_stale {
             Some(reply::STALE)
@@ -159,23 +158,15 @@ impl Session {
             Some(reply::NTIME_RANGE)
         } else if !share.class.target().is_met_by(&solved.pow_hash) {
             Some(reply::LOW)
-        } else if self.issued.is_full(share.job, share.class, &self.rules.seen) {
+        } else if issued.is_some_and(|i| i.is_full(&self.rules.seen)) {
             Some(reply::TOO_MANY)
         } else {
             None
         };
-        if refusal.is_none() || is_block {
+        if refusal.is_none() || block.is_some() {
             // A block that is no share is sent once, too: the same again is a duplicate.
-            self.issued.note(share.job, share.class, key, &self.rules.seen);
+            self.issued.note(share, &self.rules.seen);
         }
-        let block = is_block.then(|| {
-            Box::new(BlockRecord {
-                share: *share,
-                block_hash: sha256d(&solved.header),
-                height: job.height(),
-                block: job.block(share.class, share.extranonce.as_slice(), &solved.header),
-            })
-        });
         Judged { verdict: refusal.map_or(Ok(()), Err), block }
     }
 }

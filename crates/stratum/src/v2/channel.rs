@@ -44,6 +44,8 @@ pub(crate) struct Channel {
     /// The easiest class the client accepts.
     pub(crate) floor: Class,
     pub(crate) vardiff: Vardiff,
+    /// The class last noted for the next time.
+    pub(crate) noted: Option<Class>,
     /// Whether it begins at the class that its machine had the last time.
     pub(crate) trusted: bool,
     /// The class to give from the next job on.

@@ -1,5 +1,5 @@
 //! The jobs a connection was given, and which shares of them have come on each channel: exact, by
-//! decoded integers.
+//! decoded integers. A job that is closed has forgotten its shares.
 //!
 //! A job at a class has one number on a connection, whichever channels it goes to. Numbers count up
 //! and never come again.
@@ -15,6 +15,9 @@ pub(crate) struct Numbered {
     pub(crate) number: u32,
     pub(crate) job: Arc<LiveJob>,
     pub(crate) class: Class,
+    /// Its shares count no more, because there was no memory to tell them from repeated ones. It is
+    /// kept for the block that may be found on it.
+    pub(crate) is_closed: bool,
 }
 
 impl Numbered {
@@ -51,22 +54,32 @@ impl Jobs {
     /// A new number for a job at a class: for a channel that gets it again with another prefix.
     pub(crate) fn another_number(&mut self, job: &Arc<LiveJob>, class: Class) -> u32 {
         self.last = self.last.wrapping_add(1);
-        self.jobs.push(Numbered { number: self.last, job: Arc::clone(job), class });
+        self.jobs.push(Numbered {
+            number: self.last,
+            job: Arc::clone(job),
+            class,
+            is_closed: false,
+        });
         self.last
     }
 
     /// Forgets jobs that live no longer.
     pub(crate) fn keep_living(&mut self, work: &WorkState) {
         self.jobs.retain(|j| work.holds(j.job.job().id()));
+        for job in &mut self.jobs {
+            job.is_closed |= work.is_closed(job.job.job().id());
+        }
     }
 
-    /// Forgets the oldest job, if it is not the only one.
-    pub(crate) fn shed(&mut self) -> bool {
-        let sheds = self.jobs.len() > 1;
-        if sheds {
-            self.jobs.remove(0);
-        }
-        sheds
+    pub(crate) fn has_closed(&self) -> bool {
+        self.jobs.iter().any(|j| j.is_closed)
+    }
+
+    /// Closes the oldest open job, if it is not the newest.
+    pub(crate) fn close_oldest(&mut self) -> bool {
+        let all_but_newest = self.jobs.len().saturating_sub(1);
+        let oldest = self.jobs.iter_mut().take(all_but_newest).find(|j| !j.is_closed);
+        oldest.map(|j| j.is_closed = true).is_some()
     }
 }
 
@@ -78,11 +91,23 @@ pub(crate) struct Given {
     pub(crate) prefix: [u8; 4],
     /// `None` until the first share.
     seen: Option<Box<Seen>>,
+    is_closed: bool,
 }
 
 impl Given {
     pub(crate) const fn new(number: u32, prefix: [u8; 4]) -> Given {
-        Given { number, prefix, seen: None }
+        Given { number, prefix, seen: None, is_closed: false }
+    }
+
+    /// Forgets its shares, once.
+    pub(crate) fn close(&mut self) {
+        if !self.is_closed {
+            (self.is_closed, self.seen) = (true, None);
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     pub(crate) fn has(&self, key: &ShareKey) -> bool {

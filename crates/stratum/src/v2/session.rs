@@ -165,6 +165,17 @@ impl Session {
         prefix
     }
 
+    /// Lets go of the shares of jobs that are closed.
+    fn drop_closed(&mut self) {
+        if self.jobs.has_closed() {
+            for given in self.channels.iter_mut().flat_map(|c| c.given.iter_mut()) {
+                if self.jobs.get(given.number).is_some_and(|j| j.is_closed) {
+                    given.close();
+                }
+            }
+        }
+    }
+
     /// Lets go of what belonged to channels and jobs that are no more.
     fn tidy(&mut self) {
         for channel in &mut self.channels {
@@ -227,6 +238,7 @@ impl Protocol for Session {
     fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
         let Work::Header(work) = work else { return };
         self.jobs.keep_living(work);
+        self.drop_closed();
         self.work = Some(Arc::clone(work));
         let hardest = self.hardest();
         self.tidy();
@@ -268,15 +280,26 @@ impl Protocol for Session {
         None
     }
 
-    fn counts(&self) -> (u64, u64) {
+    fn counts(&mut self) -> (u64, u64) {
         (self.accepted, self.rejected)
     }
 
-    /// Of a connection with one channel: where several do one machine's work, no class is its own.
-    fn found(&self) -> Option<(MachineId, Class)> {
-        match &self.channels[..] {
-            [only] => Some((only.who.machine, only.vardiff.found()?)),
-            _ => None,
+    /// Of machines with one channel: where several do one machine's work, no class is its own.
+    fn found(&mut self, all: bool, note: &mut dyn FnMut(MachineId, Class)) {
+        let is_news = |c: &Channel| c.vardiff.found().is_some_and(|f| all || c.noted != Some(f));
+        if !self.channels.iter().any(is_news) {
+            return;
+        }
+        let mut channels: HashMap<MachineId, usize> = HashMap::new();
+        for channel in &self.channels {
+            *channels.entry(channel.who.machine).or_default() += 1;
+        }
+        for channel in self.channels.iter_mut().filter(|c| is_news(c)) {
+            channel.noted = channel.vardiff.found();
+            let machine = channel.who.machine;
+            if let (Some(class), Some(1)) = (channel.noted, channels.get(&machine)) {
+                note(machine, class);
+            }
         }
     }
 

@@ -93,7 +93,8 @@ fn ethminer_looking_for_the_dialect_finds_nicehashs_after_its_hello_is_refused()
          {\"id\":3,\"method\":\"mining.authorize\",\"params\":[\"house.rig1\",\"X\"]}",
     );
     assert_eq!((code(&heard[0]), code(&heard[1])), (0, 0));
-    let difficulty = 2f64.powi(2 - 32);
+    // The lane would begin at class 2; it takes anything below 0.0001 for 1.
+    let difficulty = 2f64.powi(19 - 32);
     assert_eq!(heard[2]["method"], "mining.set_difficulty");
     assert_eq!(heard[2]["params"][0].as_f64(), Some(difficulty));
     let notify = &heard[3]["params"];
@@ -181,6 +182,34 @@ fn bzminer_gets_work_before_it_logs_in_and_others_do_not() {
         );
         assert_eq!(code(&rig.say(&line)[0]), 24, "a share needs a login");
     }
+}
+
+#[test]
+fn a_nicehash_machine_begins_at_the_class_it_had_and_is_noted_with_the_one_it_has() {
+    use gruve_stratum::protocol::Protocol as _;
+    let found = |rig: &mut crate::rig::Rig| {
+        let mut found = Vec::new();
+        rig.session.found(false, &mut |_, class| found.push(class.k()));
+        found
+    };
+    let mut hall = hall();
+    let mut rig = hall.connect();
+    rig.remembered = Some(class(5));
+    let part = rig.nicehash();
+    assert_eq!(rig.class(), class(5), "not the start's class 2");
+    assert!(found(&mut rig).is_empty(), "nothing was heard of it yet");
+    let job = rig.newest_job();
+    let (nonce, _) = mine(0x11, part << 48, 5, None);
+    assert_eq!(rig.submit(&job, nonce), 0);
+    assert_eq!(found(&mut rig), [5], "trusted until shares say otherwise");
+    assert!(found(&mut rig).is_empty());
+    // Who chooses its nonces freely has the lane's class, which is nobody's own.
+    let mut proxy = hall.connect();
+    proxy.remembered = Some(class(5));
+    proxy.proxy();
+    let state = hall.publish(work(2, 0x12, 100));
+    proxy.hear(&state);
+    assert_eq!((proxy.class(), found(&mut proxy)), (class(2), vec![]));
 }
 
 #[test]

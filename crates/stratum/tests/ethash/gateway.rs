@@ -7,7 +7,7 @@ use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light};
 use gruve_sharelog::{Options, Record, ShareLog};
 use gruve_stratum::eth::EthLane;
 use gruve_stratum::{Gateway, GatewayOptions};
-use gruve_units::{Algorithm, SeededEntropy, SystemClock, Target};
+use gruve_units::{Algorithm, Class, SeededEntropy, SystemClock, Target};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -89,10 +89,17 @@ async fn answer(
 }
 
 pub(crate) fn serve(node: &HttpNode, dir: &Path) -> (ShareLog, EthLane, Gateway) {
+    serve_with(node, dir, (class(2), class(2)))
+}
+
+pub(crate) fn serve_with(
+    node: &HttpNode,
+    dir: &Path,
+    range: (Class, Class),
+) -> (ShareLog, EthLane, Gateway) {
     let log = ShareLog::open(dir, Options::default()).unwrap();
     let lane = shared_lane(node.client(), &log, Arc::new(SystemClock));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let range = (class(2), class(2));
     let entropy = Arc::new(SeededEntropy::new(2));
     let options = GatewayOptions::new(listener, range, class(2), Arc::new(SystemClock), entropy);
     let gateway = Gateway::start(options, Arc::new(lane.clone()), Arc::new(Everybody)).unwrap();

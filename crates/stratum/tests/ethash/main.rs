@@ -4,6 +4,7 @@
 mod bad_inputs;
 mod counting;
 mod dialects;
+mod firmware;
 mod gateway;
 mod kill;
 mod lane;

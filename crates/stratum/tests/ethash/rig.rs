@@ -113,6 +113,7 @@ impl Hall {
             log: Vec::new(),
             blocks: Vec::new(),
             closed: None,
+            remembered: None,
             log_takes: true,
             hashes: true,
         };
@@ -141,6 +142,8 @@ pub(crate) struct Rig {
     pub(crate) log: Vec<ShareRecord>,
     pub(crate) blocks: Vec<BlockRecord>,
     pub(crate) closed: Option<CloseReason>,
+    /// The class its machine had before.
+    pub(crate) remembered: Option<Class>,
     pub(crate) log_takes: bool,
     /// Otherwise every hash is all ones: good at class 0 alone.
     pub(crate) hashes: bool,
@@ -169,7 +172,7 @@ impl Rig {
                         Err(Refused("no \"such\" login".to_owned()))
                     } else {
                         let who = Authorized { owner: Owner::House, machine: machine(&user) };
-                        Ok(Admitted { who, class: None })
+                        Ok(Admitted { who, class: self.remembered })
                     };
                     self.session.authorized(&outcome, &password, self.now, &mut out);
                 }

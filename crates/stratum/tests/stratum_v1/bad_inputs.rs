@@ -194,7 +194,7 @@ fn order(input: &str) {
             miner.work(job(1, template(1, HARD)));
             let heard = miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","x"]}"#);
             assert_eq!((heard.len(), code(&heard[0])), (1, 0), "no job yet");
-            let heard = miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+            let heard = miner.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#);
             let methods: Vec<_> = heard.iter().map(method).collect();
             assert_eq!(methods, ["", "mining.set_difficulty", "mining.notify"]);
         }
@@ -214,7 +214,7 @@ fn order(input: &str) {
         }
         _ if input.starts_with("mining.suggest_difficulty") => suggestions(),
         _ if input.starts_with("mining.multi_version") => {
-            for method in ["mining.multi_version", "mining.get_transactions", "no.such", ""] {
+            for method in ["mining.multi_version", "no.such", ""] {
                 let mut miner = Miner::working();
                 let line = json!({"id": 5, "method": method, "params": [1]}).to_string();
                 let reply = miner.say(&line).remove(0);

@@ -4,7 +4,7 @@ use crate::gateway::{connect, mine, next_job};
 use crate::node::{FakeMachines, FakeNode, House, all_records, gateway_options, lane_options};
 use gruve_sharelog::{Options, Record, ShareLog};
 use gruve_stratum::client::Reply;
-use gruve_stratum::{Gateway, KeptConnection, LaneWork, Listening};
+use gruve_stratum::{Gateway, GatewayOptions, KeptConnection, LaneWork, Listening};
 use gruve_units::SystemClock;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,15 +12,15 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// What one house leaves, and the folder of its log.
-struct Left {
+pub(crate) struct Left {
     node: Arc<FakeNode>,
     listeners: Vec<std::net::TcpListener>,
-    connections: Vec<KeptConnection>,
+    pub(crate) connections: Vec<KeptConnection>,
     next_extranonce: u32,
     jobs: Option<Vec<u8>>,
 }
 
-async fn leave(house: House) -> Left {
+pub(crate) async fn leave(house: House) -> Left {
     let House { node, log, work, gateway } = house;
     let left = gateway.hand_over().await;
     let jobs = work.keep();
@@ -35,16 +35,26 @@ async fn leave(house: House) -> Left {
     }
 }
 
-fn take_over(left: Left, dir: &Path) -> House {
+pub(crate) fn take_over(left: Left, dir: &Path) -> House {
+    take_over_with(left, dir, |_| {})
+}
+
+/// The same with other options.
+pub(crate) fn take_over_with(
+    left: Left,
+    dir: &Path,
+    set: impl FnOnce(&mut GatewayOptions),
+) -> House {
     let log = ShareLog::open(dir, Options::default()).unwrap();
     let mut lane = lane_options(left.node.clone(), &log, Arc::new(SystemClock));
     lane.kept_jobs = left.jobs;
     let work = LaneWork::start(lane).unwrap();
     let mut options = gateway_options();
-    let listening = |listener| Listening { listener, kind: Default::default(), proxies: None };
+    let listening = |listener| Listening::new(listener, Default::default());
     options.listeners = left.listeners.into_iter().map(listening).collect();
     options.kept = left.connections;
     options.next_extranonce = Some(left.next_extranonce);
+    set(&mut options);
     let gateway = Gateway::start(options, Arc::new(work.clone()), Arc::new(FakeMachines)).unwrap();
     House { node: left.node, log, work, gateway }
 }

@@ -57,7 +57,7 @@ async fn an_honest_miner_loses_nothing_while_a_swarm_attacks_in_every_way() {
     let tls = Arc::new(TlsServer::open(source).unwrap());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = gateway_options();
-    options.listeners.push(Listening { listener, kind: ListenKind::V1Tls(tls), proxies: None });
+    options.listeners.push(Listening::new(listener, ListenKind::V1Tls(tls)));
     let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
     let house = House::open_on(node, &dir.path().join("log"), options);
     let (plain, hidden) = (house.gateway.addresses()[0], house.gateway.addresses()[1]);

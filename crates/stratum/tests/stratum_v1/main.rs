@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_inputs;
+mod closed_jobs;
 mod dev_chain;
 mod figures;
 mod firmware;
@@ -19,5 +20,6 @@ mod session;
 mod share_vectors;
 mod start_classes;
 mod tips;
+mod unasked;
 mod vardiff;
 mod wire;

@@ -144,6 +144,10 @@ impl Peer {
         let params = &line["params"];
         match method(line) {
             "mining.set_difficulty" => self.difficulty = params[0].as_f64().unwrap(),
+            "mining.set_extranonce" => {
+                self.extranonce1 = hex::decode(params[0].as_str().unwrap()).unwrap();
+                self.extranonce2_size = usize::try_from(params[1].as_u64().unwrap()).unwrap();
+            }
             "mining.notify" => {
                 let mut job = ClientJob::from_notify(params.as_array().unwrap()).unwrap();
                 job.extranonce1.clone_from(&self.extranonce1);

@@ -27,7 +27,7 @@ impl Miner {
         let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
         let user = user.to_owned();
         let mut miner = Miner { stream, user, job: String::new(), ntime: String::new() };
-        miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#).await;
+        miner.say(r#"{"id":1,"method":"mining.subscribe","params":["test/1"]}"#).await;
         assert_eq!(miner.hear().await["id"], 1);
         miner
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 fn listen(kind: ListenKind, proxies: Option<&str>) -> Listening {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let proxies = proxies.map(|n| TrustedNetworks(vec![n.parse().unwrap()]));
-    Listening { listener, kind, proxies }
+    Listening { proxies, ..Listening::new(listener, kind) }
 }
 
 fn identity(folder: &Path) -> Arc<TlsServer> {

@@ -553,12 +553,17 @@ fn extensions_and_custom_work_are_declined_in_their_own_words() {
 }
 
 #[test]
-fn the_class_found_for_a_machine_is_told_of_a_lone_channel_only() {
+fn the_class_found_for_a_machine_is_told_where_it_has_one_channel() {
     use gruve_stratum::protocol::Protocol as _;
     let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
     let mut proxy = Proxy::default();
     proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
-    assert_eq!(wire.session.found(), None);
+    let found = |wire: &mut Wire, all| {
+        let mut found = Vec::new();
+        wire.session.found(all, &mut |machine, class| found.push((machine, class.k())));
+        found
+    };
+    assert_eq!(found(&mut wire, true), []);
     let mut from = 0;
     for _ in 0..100 {
         proxy.hear(&wire.wait(5));
@@ -566,8 +571,11 @@ fn the_class_found_for_a_machine_is_told_of_a_lone_channel_only() {
         from = next;
         proxy.hear(&wire.say(&share));
     }
-    let found = wire.session.found().map(|(_, class)| class.k());
-    assert_eq!(found, Some(proxy.class(1)));
-    wire.say(&open_extended(2, "alice", 0.0, 0));
-    assert_eq!(wire.session.found(), None);
+    let alice = (machine("alice"), proxy.class(1));
+    assert_eq!(found(&mut wire, false), [alice]);
+    assert_eq!(found(&mut wire, false), [], "once");
+    proxy.hear(&wire.say(&open_extended(2, "bob", 0.0, 0)));
+    assert_eq!(found(&mut wire, true), [alice], "beside others' channels, too");
+    proxy.hear(&wire.say(&open_extended(3, "alice", 0.0, 0)));
+    assert_eq!(found(&mut wire, true), [], "two channels share its rate");
 }

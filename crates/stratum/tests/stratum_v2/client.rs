@@ -351,10 +351,7 @@ impl Wire {
                     let outcome = if user.starts_with("nobody") {
                         Err(Refused("no such login".to_owned()))
                     } else {
-                        let who = Authorized {
-                            owner: Owner::House,
-                            machine: MachineId::from_bytes([1; 16]),
-                        };
+                        let who = Authorized { owner: Owner::House, machine: machine(&user) };
                         Ok(Admitted { who, class: self.last_class })
                     };
                     self.session.authorized(&outcome, &password, self.now, &mut round.text);

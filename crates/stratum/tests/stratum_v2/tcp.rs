@@ -3,10 +3,11 @@
 
 use crate::channels::Proxy;
 use crate::client::*;
-use crate::node::{House, all_records, gateway_options, soon};
+use crate::node::{FakeNode, House, all_records, gateway_options, soon};
 use gruve_sharelog::Record;
+use gruve_stratum::proxy::TrustedNetworks;
 use gruve_stratum::v2::{AuthorityKey, NoiseServer};
-use gruve_stratum::{ListenKind, Listening, limits};
+use gruve_stratum::{GatewayOptions, ListenKind, Listening, limits};
 use gruve_units::{Clock as _, Duration, SystemClock, SystemEntropy};
 use noise_sv2::{INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE, Initiator, NoiseEngine};
 use std::net::SocketAddr;
@@ -17,15 +18,26 @@ use tokio::net::TcpStream;
 
 /// A house with a V2 port beside its V1 port.
 fn open(dir: &Path) -> (House, SocketAddr, AuthorityKey) {
+    open_with(dir, None, |_| {})
+}
+
+/// The same behind these proxies, otherwise set up.
+fn open_with(
+    dir: &Path,
+    proxies: Option<TrustedNetworks>,
+    set: impl FnOnce(&mut GatewayOptions),
+) -> (House, SocketAddr, AuthorityKey) {
     let key = AuthorityKey::from_secret([7; 32]).unwrap();
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let noise = NoiseServer::new(key.clone(), Duration::from_secs(60), clock, entropy);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = gateway_options();
     let kind = ListenKind::V2(Arc::new(noise));
-    options.listeners.push(Listening { listener, kind, proxies: None });
+    options.listeners.push(Listening { proxies, ..Listening::new(listener, kind) });
     options.handshake_max = Duration::from_secs(1);
-    let house = House::open_with(dir, options);
+    set(&mut options);
+    let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+    let house = House::open_on(node, dir, options);
     let address = house.gateway.addresses()[1];
     (house, address, key)
 }
@@ -37,9 +49,13 @@ struct Client {
 
 impl Client {
     async fn connect(address: SocketAddr, key: &AuthorityKey) -> Result<Client, noise_sv2::Error> {
+        let stream = TcpStream::connect(address).await.unwrap();
+        Client::over(stream, key).await
+    }
+
+    async fn over(mut stream: TcpStream, key: &AuthorityKey) -> Result<Client, noise_sv2::Error> {
         let mut random = crate::noise::Counting(3);
         let mut initiator = Initiator::from_raw_k_with_rng(*key.public(), &mut random).unwrap();
-        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&initiator.step_0().unwrap()).await.unwrap();
         let mut answer = [0; INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE];
         soon(stream.read_exact(&mut answer)).await.unwrap();
@@ -74,7 +90,11 @@ impl Client {
 
     /// Set up, with a channel and its first job.
     async fn working(address: SocketAddr, key: &AuthorityKey) -> (Client, Proxy) {
-        let mut client = Client::connect(address, key).await.unwrap();
+        Client::connect(address, key).await.unwrap().begins().await
+    }
+
+    async fn begins(self) -> (Client, Proxy) {
+        let mut client = self;
         client.say(&setup(REQUIRES_VERSION_ROLLING)).await;
         assert_eq!(client.hear().await.word(), "setup");
         client.say(&open_extended(1, "alice.rig", 0.0, 0)).await;
@@ -83,6 +103,21 @@ impl Client {
         assert_eq!(words(&heard), ["open", "future extended job", "prev hash"]);
         proxy.hear(&heard);
         (client, proxy)
+    }
+
+    /// The same, whatever else is heard before.
+    async fn mines_on(&mut self, proxy: &mut Proxy, from: u32) -> u32 {
+        let (share, next) = proxy.mine(1, 1, from);
+        self.say(&share).await;
+        loop {
+            let heard = self.hear().await;
+            let is_answer = heard.word() == "accepted";
+            assert_ne!(heard.word(), "refused");
+            proxy.hear(&[heard]);
+            if is_answer {
+                return next;
+            }
+        }
     }
 
     /// One share, taken.
@@ -181,4 +216,52 @@ async fn failures_of_encryption_end_their_own_connection_only() {
     // The honest one never noticed.
     honest.mines(&mut proxy, 0).await;
     assert_eq!(house.gateway.snapshot().len(), 1);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_a_v2_client_is_where_the_header_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let networks = TrustedNetworks(vec!["127.0.0.1".parse().unwrap()]);
+    let (house, address, key) = open_with(dir.path(), Some(networks), |_| {});
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // PROXY over TCP and IPv4, from 203.0.113.9:4242; in pieces, the last with the client's key.
+    let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\x10\x92\x0d\x05";
+    stream.write_all(&header[..20]).await.unwrap();
+    stream.write_all(&header[20..]).await.unwrap();
+    let (mut client, mut proxy) = Client::over(stream, &key).await.unwrap().begins().await;
+    client.mines(&mut proxy, 0).await;
+    assert_eq!(house.gateway.snapshot()[0].peer.to_string(), "203.0.113.9:4242");
+    // Without a header the first bytes of a handshake are none, and nobody else is hurt.
+    let mut bare = TcpStream::connect(address).await.unwrap();
+    bare.write_all(&[5; 64]).await.unwrap();
+    closes(&mut bare).await;
+    client.mines(&mut proxy, 1 << 20).await;
+}
+
+#[tokio::test]
+async fn a_v2_machine_that_comes_back_begins_at_its_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_house, address, key) = open_with(dir.path(), None, |options| {
+        options.class_range = (class(2), class(8));
+        options.start_class = class(3);
+    });
+    let (mut client, mut proxy) = Client::working(address, &key).await;
+    assert_eq!(proxy.class(1), 3);
+    let mut from = 0;
+    // So fast that the control goes to the hardest class and settles there.
+    for _ in 0..60 {
+        from = client.mines_on(&mut proxy, from).await;
+    }
+    assert_eq!(proxy.class(1), 8);
+    drop(client);
+    // What it had is noted when its end is seen, or before.
+    let comes_back = async {
+        loop {
+            let (_client, proxy) = Client::working(address, &key).await;
+            if proxy.class(1) == 8 {
+                return;
+            }
+        }
+    };
+    soon(comes_back).await;
 }

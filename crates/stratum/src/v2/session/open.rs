@@ -113,6 +113,7 @@ impl Session {
             prefix: self.next_prefix(id),
             floor,
             vardiff,
+            noted: None,
             trusted: admitted.class == Some(class),
             wanted: class,
             told: class,

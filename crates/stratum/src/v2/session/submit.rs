@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::limits;
-use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step};
+use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::seen::ShareKey;
 use crate::session::submit::ntime_fits;
 use crate::session::{
@@ -12,8 +12,7 @@ use crate::v2::channel::{Kind, Unacknowledged};
 use crate::v2::frame::put;
 use crate::v2::jobs::Given;
 use crate::v2::message::Submit;
-use gruve_pow::sha256d;
-use gruve_sharelog::{BlockRecord, Extranonce, ShareRecord};
+use gruve_sharelog::{Extranonce, ShareRecord};
 use gruve_units::Timestamp;
 use mining_sv2 as m;
 use std::sync::Arc;
@@ -122,13 +121,15 @@ impl Session {
         };
         let (job, key) = (live.job(), ShareKey::of(share));
         let is_stale = self.work.as_ref().is_none_or(|w| w.is_stale(job));
-        let is_block = job.network_target().is_met_by(&solved.pow_hash);
+        let block = block_in(candidate, solved);
         let budget = Arc::clone(&self.rules.seen);
         let given = self.given_for(share);
         if given.as_ref().is_some_and(|g| g.has(&key)) {
             return Judged { verdict: Err(DUPLICATE), block: None };
         }
-        let verdict = if is_stale {
+        let verdict = if given.as_ref().is_some_and(|g| g.is_closed()) {
+            Err(NO_SUCH_JOB)
+        } else if is_stale {
             Err(STALE)
         } else if !ntime_fits(job, share.ntime, now) {
             Err(INVALID)
@@ -143,21 +144,13 @@ impl Session {
             }
         };
         // A block that is no share is sent once, too: the same again is a duplicate.
-        if (verdict.is_ok() || is_block)
+        if (verdict.is_ok() || block.is_some())
             && let Some(given) = given
         {
             given.note(key, &budget);
             self.held += 1;
             self.shed();
         }
-        let block = is_block.then(|| {
-            Box::new(BlockRecord {
-                share: *share,
-                block_hash: sha256d(&solved.header),
-                height: job.height(),
-                block: job.block(share.class, share.extranonce.as_slice(), &solved.header),
-            })
-        });
         Judged { verdict, block }
     }
 
@@ -171,9 +164,10 @@ impl Session {
         self.channels.get_mut(i)?.given.iter_mut().rev().find(is_it)
     }
 
-    /// Forgets the oldest jobs of a connection that holds too much.
+    /// Closes the oldest jobs of a connection that holds too much.
     fn shed(&mut self) {
-        while self.held > limits::SEEN_PER_SESSION_MAX && self.jobs.shed() {
+        while self.held > limits::SEEN_PER_SESSION_MAX && self.jobs.close_oldest() {
+            self.drop_closed();
             self.tidy();
         }
     }

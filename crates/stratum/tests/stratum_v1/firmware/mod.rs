@@ -104,7 +104,7 @@ fn bfgminer_uses_words_for_ids_and_sends_wishes_without() {
     let heard = miner.say(r#"{"id":"txlist7","method":"mining.get_transactions","params":["7"]}"#);
     assert_eq!(
         (heard[0]["id"].as_str(), heard[0]["error"][0].as_i64()),
-        (Some("txlist7"), Some(20))
+        (Some("txlist7"), Some(21))
     );
 }
 
@@ -152,7 +152,7 @@ fn a_password_may_carry_a_difficulty() {
 #[test]
 fn a_refused_login_hears_why_and_may_try_again() {
     let mut miner = fresh();
-    miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+    miner.say(r#"{"id":1,"method":"mining.subscribe","params":["test/1"]}"#);
     let heard = miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","wrong"]}"#);
     assert_eq!(heard.len(), 1);
     assert_eq!(code(&heard[0]), 24);

@@ -7,6 +7,8 @@
 use crate::miner::{HARD, class, method};
 use crate::node::{FakeNode, House, gateway_options};
 use crate::peer::Peer;
+use gruve_stratum::GatewayOptions;
+use gruve_stratum::agents::AgentRule;
 use gruve_units::{Class, Duration, SystemClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,6 +23,27 @@ fn with_classes(dir: &std::path::Path, range: (Class, Class), start: Class) -> H
     (options.class_range, options.start_class) = (range, start);
     let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
     House::open_on(node, dir, options)
+}
+
+/// A lane as on the main network: classes from difficulty 2^-32 to 2^28, and blocks beyond them all.
+fn as_in_the_field(dir: &std::path::Path, set: impl FnOnce(&mut GatewayOptions)) -> House {
+    const NETWORK: u32 = 0x1703_31db;
+    let mut options = gateway_options();
+    (options.class_range, options.start_class) = ((class(0), class(60)), class(42));
+    set(&mut options);
+    House::open_on(FakeNode::with(Arc::new(SystemClock), true, NETWORK), dir, options)
+}
+
+/// The difficulty that a miner of this name begins at, with this password.
+fn difficulty_of(house: &House, agent: &str, password: &str) -> f64 {
+    let mut peer = Peer::connect(house.gateway.address());
+    peer.subscribe(&json!([agent]));
+    assert_eq!(peer.authorize("house.rented", password)["result"], true);
+    peer.until("mining.notify");
+    // Whatever it asks for later.
+    peer.ask(r#"{"id":7,"method":"mining.suggest_difficulty","params":[0.000001]}"#);
+    peer.ask(r#"{"id":8,"method":"mining.ping","params":[]}"#);
+    peer.difficulty
 }
 
 macro_rules! table {
@@ -246,15 +269,6 @@ table! {
         }
     }
 
-    /// MRR: a rental's connection under its own name works like any.
-    mining_rig_rentals_is_served_under_its_own_name: |house| {
-        let mut peer = Peer::connect(house.gateway.address());
-        peer.subscribe(&json!(["miningrigrentals/1.0"]));
-        assert_eq!(peer.authorize("house.rented", "x,d=1")["result"], true);
-        peer.until("mining.notify");
-        assert_eq!(house.gateway.snapshot()[0].user_agent, "miningrigrentals/1.0");
-    }
-
     /// BIP 310: what both sides allow; a missing mask asks for all; too few bits is no.
     bip310_gives_the_bits_both_allow_and_refuses_others_in_shares: |house| {
         let mut peer = Peer::connect(house.gateway.address());
@@ -347,16 +361,66 @@ async fn avalon_nano_3_is_not_made_to_begin_anew_without_need() {
     }
 }
 
+/// MRR brings a rented farm over one connection, and asks for little (`d=1`): ckpool has a difficulty
+/// for its name alone, from the configuration.
+#[tokio::test(flavor = "multi_thread")]
+async fn mining_rig_rentals_is_given_what_rentals_need_or_what_the_operator_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = as_in_the_field(&dir.path().join("1"), |_| {});
+    assert!(difficulty_of(&house, "miningrigrentals/1.0", "x,d=1,md=1") >= 500_000.0);
+    assert!(difficulty_of(&house, "MiningRigRentals", "x,d=1") >= 500_000.0);
+    assert!(difficulty_of(&house, "cgminer/4.10.0", "x,d=1") <= 1.0, "others have their wish");
+    let house = as_in_the_field(&dir.path().join("2"), |options| {
+        options.agents = vec![AgentRule {
+            begins_with: "miningrigrentals".into(),
+            algorithm: None,
+            difficulty_min: 2_000_000.0,
+            reason: "a test".into(),
+        }];
+    });
+    assert!(difficulty_of(&house, "miningrigrentals/1.0", "x,d=1") >= 2_000_000.0);
+}
+
+/// NiceHash ends an order at a pool that gives less than its least difficulty, which is 500,000 for
+/// SHA-256d.
+#[tokio::test(flavor = "multi_thread")]
+async fn nicehash_never_hears_of_less_than_its_least_difficulty() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = as_in_the_field(dir.path(), |_| {});
+    for password in ["x", "d=1,md=1", "d=0.5"] {
+        assert!(difficulty_of(&house, "NiceHash/1.0.0", password) >= 500_000.0, "{password}");
+    }
+    // And silence, which eases others, does not bring it lower: the control's bound is the same.
+    assert!(difficulty_of(&house, "NiceHash/1.0.0", "d=9999999") >= 500_000.0);
+}
+
+/// ESP-Miner refuses a difficulty below 0.0001 and goes on at the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn esp_miner_is_never_given_a_difficulty_that_it_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = as_in_the_field(dir.path(), |options| options.start_class = class(3));
+    assert!(difficulty_of(&house, "bitaxe/BM1370/v2.7.0", "x") >= 0.0001);
+    assert!(difficulty_of(&house, "cpuminer/2.5.1", "x") < 0.0001);
+}
+
 /// BzMiner #121 authorises only after its first job.
 #[tokio::test(flavor = "multi_thread")]
-async fn bzminer_that_waits_for_a_job_is_told_that_it_must_authorise() {
+async fn bzminer_gets_a_job_before_it_authorises_and_no_share_before_counts() {
     let dir = tempfile::tempdir().unwrap();
     let house = house(dir.path());
     let mut peer = Peer::connect(house.gateway.address());
     peer.subscribe(&json!(["BzMiner/v9"]));
-    peer.say(r#"{"id":4,"method":"mining.submit","params":["house.m1","1","0000000000000001","66000000","00000001"]}"#);
-    let line = peer.hear();
-    assert_eq!((line["id"].as_i64(), error_code(&line)), (Some(4), 24), "no job, no share before");
-    assert_eq!(peer.authorize("house.m1", "x")["result"], true);
     peer.until("mining.notify");
+    let (share, _) = peer.share(&json!(4), 1);
+    assert_eq!(error_code(&peer.ask(&share)), 24, "work without a login is nobody's");
+    peer.user = "house.m1".to_owned();
+    assert_eq!(peer.authorize("house.m1", "x")["result"], true);
+    // The job it has is good: no other is needed.
+    peer.earn(1 << 20);
+    assert_eq!(house.gateway.snapshot()[0].user_agent, "BzMiner/v9");
+    // Nobody else hears of work without a login.
+    let mut other = Peer::connect(house.gateway.address());
+    other.subscribe(&json!(["cgminer/4.10.0"]));
+    other.say(r#"{"id":9,"method":"mining.ping","params":[]}"#);
+    assert_eq!(other.hear()["id"], 9);
 }
