@@ -26,9 +26,11 @@ const OUT_BYTES_MAX: usize = 256 << 10;
 /// 24 jobs at a few classes.
 const KEPT_BYTES_MAX: usize = 32 << 10;
 
-pub(crate) fn rules(seen: &Arc<SeenBudget>) -> Arc<SessionRules> {
+pub(crate) fn rules(seen: &Arc<SeenBudget>, extranonce1: u32) -> Arc<SessionRules> {
     let mut rules = SessionRules::new(Algorithm::Sha256d, (class(0), class(40)), class(0));
     rules.seen = Arc::clone(seen);
+    // Of its own for each connection, as a gateway counts them.
+    rules.prefixes = Arc::new((extranonce1 << 16 | 1).into());
     Arc::new(rules)
 }
 
@@ -57,7 +59,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn connect(seen: &Arc<SeenBudget>, extranonce1: u32, now: Timestamp) -> Rig {
-        let rules = rules(seen);
+        let rules = rules(seen, extranonce1);
         let session = Session::new(Arc::clone(&rules), extranonce1.to_be_bytes(), now);
         Rig {
             rules,

@@ -254,6 +254,7 @@ impl Session {
         let Some(again) = self.times_before(&job, class) else { return };
         if again > 0 {
             self.extranonce1 = self.rules.next_prefix();
+            debug_assert!(!self.issued.has_prefix(self.extranonce1), "given once");
             let rest = limits::EXTRANONCE2_BYTES;
             out.extend_from_slice(set_extranonce(&self.extranonce1, rest).as_bytes());
         }

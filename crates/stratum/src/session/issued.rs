@@ -90,6 +90,11 @@ impl IssuedJobs {
         self.jobs.iter().filter(|j| j.is(job, class)).count()
     }
 
+    /// Whether any of them was given under this prefix.
+    pub(crate) fn has_prefix(&self, prefix: Prefix) -> bool {
+        self.jobs.iter().any(|j| j.prefix == prefix)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
