@@ -37,6 +37,7 @@ impl Default for Registry {
             turned_away: Named::new(TURNED_AWAY),
             accepted: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
         }
     }
 }

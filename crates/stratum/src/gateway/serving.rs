@@ -357,7 +357,7 @@ impl Loop {
     }
 
     /// Says something to all miners, or to those of one login; gives to how many.
-    fn tell(&mut self, text: &Arc<str>, to: Option<&str>, now: Timestamp) -> usize {
+    fn tell_those(&mut self, text: &Arc<str>, to: Option<&str>, now: Timestamp) -> usize {
         let notice = Notice::Message(Arc::clone(text));
         let mut count = 0;
         for place in 0..self.connections.places() {
@@ -394,7 +394,7 @@ impl Loop {
                 }
                 Command::Tell { text, to, told } => {
                     // Whoever asked may have stopped waiting.
-                    let _ = told.send(self.tell(&text, to.as_deref(), now));
+                    let _ = told.send(self.tell_those(&text, to.as_deref(), now));
                 }
                 Command::Resume(kept) => self.resume(kept, now),
                 Command::Leave(to) => self.leaving = Some(Leaving::new(to)),

@@ -35,6 +35,7 @@ const ENDINGS: &[&str] = &[
     "bad_shares",
     "broken",
     "crowded",
+    "fault",
     "garbled",
     "handshake",
     "http",
@@ -283,6 +284,8 @@ impl Kind {
             ListenKind::V1 => Kind::V1,
             ListenKind::V1Tls(_) => Kind::V1Tls,
             ListenKind::V2(_) => Kind::V2,
+            #[cfg(test)]
+            ListenKind::Planted(_) => Kind::V1,
         }
     }
 
@@ -353,6 +356,7 @@ fn ending(why: &Ended) -> &'static str {
             CloseReason::Idle => "idle",
             CloseReason::BadShares => "bad_shares",
             CloseReason::SlowReader => "slow_reader",
+            CloseReason::Fault => "fault",
         },
     }
 }
@@ -392,6 +396,7 @@ mod tests {
             CloseReason::Idle,
             CloseReason::BadShares,
             CloseReason::SlowReader,
+            CloseReason::Fault,
         ] {
             assert!(ENDINGS.contains(&ending(&Ended::ByUs(why))), "{why:?}");
         }

@@ -152,6 +152,7 @@ async fn a_flood_that_brings_nothing_is_read_slowly_and_delays_nobody() {
     let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
     let house = House::open_on(node, dir.path(), easy());
     let address = house.gateway.address();
+    let started = std::time::Instant::now();
     let flooding = tokio::spawn(async move {
         let hostile = Miner::ready(address, "house.hostile").await;
         let lines: String = (0..500).map(|n| hostile.submit(n, "gone", n) + "\n").collect();
@@ -168,7 +169,6 @@ async fn a_flood_that_brings_nothing_is_read_slowly_and_delays_nobody() {
     let line_bytes = 100u64;
     let burst = u64::from(limits::FRUITLESS_BYTES_MAX) / line_bytes;
     let mut honest = Miner::ready(address, "house.honest").await;
-    let started = std::time::Instant::now();
     for n in 0..2000u64 {
         let line = honest.submit(n, &honest.job, n);
         honest.say(&line).await;
