@@ -205,6 +205,37 @@ async fn both_change_branches_together(program: Program) {
     pair.real_mines(2).await;
 }
 
+/// Chains of payments between the kinds of output that the development chain knows, in blocks that it
+/// chose and ordered by itself.
+async fn blocks_that_the_development_chain_fills_are_taken(program: Program) {
+    let pair = Pair::with_blocks(program, 100, 10).await;
+    let key = &pair.key;
+    for round in 1..=30 {
+        let mut coins = vec![pair.coin(round)];
+        let mut sent = 0;
+        for step in 0..4u64 {
+            let mut made = Vec::new();
+            for coin in &coins {
+                // More for the later ones, so that they pull the earlier along.
+                let mut tx = payment(coin, &key.pkh(), FEE * (step + 1));
+                let half = tx.output[0].value / 2;
+                tx.output[0].value -= half;
+                let script_pubkey = key.wpkh();
+                tx.output.push(bitcoin::TxOut { value: half, script_pubkey });
+                let tx = key.sign(tx, std::slice::from_ref(&coin.out));
+                pair.dev.send(&tx).unwrap();
+                made.extend([Funds::of(&tx, 0), Funds::of(&tx, 1)]);
+                sent += 1;
+            }
+            coins = made;
+        }
+        pair.dev_mines(1).await;
+        let height = pair.dev.chain.height();
+        assert_eq!(pair.dev.block_at(height).txdata.len(), sent + 1, "at {height}");
+    }
+    pair.real_mines(1).await;
+}
+
 async fn transactions_are_taken_and_refused_alike(program: Program) {
     let pair = Pair::with_blocks(program, 110, 5).await;
     let key = &pair.key;
@@ -294,6 +325,7 @@ macro_rules! on_both {
 on_both!(
     wrong_blocks_are_refused_for_the_same_reasons,
     both_change_branches_together,
+    blocks_that_the_development_chain_fills_are_taken,
     transactions_are_taken_and_refused_alike
 );
 
