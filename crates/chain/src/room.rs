@@ -3,7 +3,8 @@
 //! A block may weigh four million units and have 80,000 signature operations, with our coinbase. Nodes
 //! keep room for it, but how much is the operator's setting (`blockreservedweight`, down to 2,000
 //! units), and a block over a limit is lost whole. So the last transactions of a template that is too
-//! full are left out: a template is in an order in which none needs a later one.
+//! full are left out: a template is in an order in which none needs a later one. (Not beside Litecoin's
+//! extension block, whose transactions stand among them; its nodes have no such setting.)
 //!
 //! Promises: with at most [`COINBASE_WEIGHT_MAX`] and [`COINBASE_SIGOPS_MAX`] of ours the block is
 //! within the limits that the node states; no more is left out than that takes.

@@ -209,22 +209,20 @@ impl Template {
             longpoll_id: longpoll_id_of(gbt)?,
         };
         let kept = Room::of(gbt, params.segwit).fitting(&costs);
-        template.keep(kept, room::fees(&costs[kept..])?)?;
+        template.keep(kept, &costs[kept..])?;
         Ok(template)
     }
 
     /// Leaves out all transactions but the first so many; the others' fees are not earned then.
-    fn keep(&mut self, kept: usize, fees: i64) -> Result<(), TemplateError> {
-        if kept == self.txs.len() {
+    fn keep(&mut self, kept: usize, others: &[Cost]) -> Result<(), TemplateError> {
+        // Transactions may belong to the extension block. The nodes of such chains always keep the
+        // usual room, and leave it whole here.
+        if kept == self.txs.len() || self.mweb.is_some() {
             return Ok(());
-        }
-        if self.mweb.is_some() {
-            // Its last transaction belongs to the extension block, which may need others.
-            return Err(TemplateError::TooLarge("no room for a coinbase"));
         }
         self.coinbase_value = self
             .coinbase_value
-            .checked_sub(fees)
+            .checked_sub(room::fees(others)?)
             .filter(|value| *value >= 0)
             .ok_or(field("coinbasevalue", "less than the fees"))?;
         self.txs.truncate(kept);

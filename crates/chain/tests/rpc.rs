@@ -250,6 +250,7 @@ async fn submitted_blocks_have_outcomes() {
         (json!(null), SubmitOutcome::Accepted),
         (json!("inconclusive"), SubmitOutcome::Accepted),
         (json!("duplicate"), SubmitOutcome::Duplicate),
+        (json!("duplicate-inconclusive"), SubmitOutcome::Duplicate),
         (json!("duplicate-invalid"), SubmitOutcome::Rejected("duplicate-invalid".into())),
         (json!("high-hash"), SubmitOutcome::Rejected("high-hash".into())),
     ] {

@@ -132,6 +132,10 @@ fn transactions_that_leave_no_room_for_our_coinbase_are_left_out() {
     assert_eq!(read(&gbt).unwrap().txs.len(), 3);
     gbt["transactions"][3]["fee"] = Value::Null;
     assert!(matches!(read(&gbt), Err(TemplateError::TooLarge(_))), "what is earned is unknown");
+    // Beside an extension block transactions are not ours to choose.
+    gbt["mweb"] = json!("00");
+    let litecoin = params_for(Asset::Ltc, NetworkName::Regtest).unwrap();
+    assert_eq!(Template::from_gbt(&gbt, &litecoin).unwrap().txs.len(), 4);
 }
 
 #[test]

@@ -229,7 +229,8 @@ impl Node for RpcNode {
         match self.call(METHOD, json!([hex::encode(block)])).await {
             Ok(Value::Null) => Ok(SubmitOutcome::Accepted),
             Ok(value) => match text(&value, METHOD, "no reason")? {
-                "duplicate" => Ok(SubmitOutcome::Duplicate),
+                // The second: it has it, and has not looked at it yet (BIP 22).
+                "duplicate" | "duplicate-inconclusive" => Ok(SubmitOutcome::Duplicate),
                 // The block is stored; whether it is valid shows when it is on the best chain.
                 "inconclusive" => Ok(SubmitOutcome::Accepted),
                 reason => Ok(SubmitOutcome::Rejected(shorten(reason))),
