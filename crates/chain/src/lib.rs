@@ -14,6 +14,7 @@
 //! | [`eth`] | account-based chains: addresses, transactions, headers, rewards, nodes |
 //! | [`nodes`] | several nodes of one chain, used as one |
 //! | [`walk`] | reading blocks leanly |
+//! | [`figures`], [`forecast`] | difficulty, fees and hashprice from a chain's blocks; its next difficulty |
 //! | [`follow`] | following a chain block by block, with its reorganisations |
 //! | [`devchain`] | an in-process node with the same RPC |
 //!
@@ -29,7 +30,9 @@ pub mod address;
 pub mod devchain;
 mod error;
 pub mod eth;
+pub mod figures;
 pub mod follow;
+pub mod forecast;
 mod hash_text;
 pub mod job;
 pub mod node;
@@ -48,6 +51,7 @@ pub mod wire;
 pub use address::{AddressError, address_for_script, script_for_address};
 pub use error::ChainError;
 pub use eth::{EthNode, EthRpcNode, EthRpcOptions, NodeWork};
+pub use figures::{BlockFacts, FeeAverage, NetworkFigures};
 pub use follow::{ChainSink, FollowError, FollowedBlock, Follower, SinkError};
 pub use hash_text::{hash_from_text, hash_to_text};
 pub use job::{Job, JobError, JobSpec};

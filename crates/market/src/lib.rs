@@ -31,6 +31,7 @@ mod audit;
 mod beneficiary;
 pub mod capacity;
 mod catalog;
+mod chain;
 mod close;
 mod config;
 mod contract;
@@ -55,6 +56,7 @@ mod view;
 pub use accountant::{Accountant, EMPTY_ROWS_MAX};
 pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
+pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
     CAPACITY_WINDOW_MAX, LaneConfig, MarketConfig, PLANS_MAX, PPLNS_EPOCHS_MAX, PlanConfig,
     TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX, UNPAID_NEW_BPS,
@@ -146,6 +148,7 @@ impl Market {
     /// The database's.
     pub async fn prepare(&self) -> Result<()> {
         self.store().migrate("market", MIGRATIONS).await?;
+        self.store().migrate("market_chain", sql::CHAIN_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;

@@ -10,6 +10,14 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     postgres: include_str!("../migrations/0001_market.postgres.sql"),
 }];
 
+/// The tables of `chain`, counted by themselves.
+pub(crate) const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "chain",
+    sqlite: include_str!("../migrations/0001_chain.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_chain.postgres.sql"),
+}];
+
 macro_rules! contract_columns {
     () => {
         "id, account, plan, plan_version, title, lane, asset, epoch_us, hashrate, term_epochs, \
@@ -141,6 +149,14 @@ statements! {
     COUNT_BLOCKS = "SELECT COUNT(*) AS n FROM market_rewards
         WHERE lane = $1 AND state IN ('maturing', 'mature')";
 
+    // Chains
+    INSERT_CHAIN_BLOCK = "INSERT INTO market_chain (lane, asset, height, hash, time, bits, work,
+        uncles, subsidy, fees) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    CUT_CHAIN = "DELETE FROM market_chain WHERE lane = $1 AND asset = $2 AND height >= $3";
+    TRIM_CHAIN = "DELETE FROM market_chain WHERE lane = $1 AND asset = $2 AND height <= $3";
+    CHAIN_BLOCKS = "SELECT height, hash, time, bits, work, uncles, subsidy, fees FROM market_chain
+        WHERE lane = $1 AND asset = $2 ORDER BY height DESC LIMIT $3";
+
     // Rewards
     REWARD = "SELECT lane, height, minor, generation, state, window_epoch, accrued, credited
         FROM market_rewards WHERE asset = $1 AND block_hash = $2";
@@ -219,12 +235,13 @@ statements! {
 
 #[cfg(test)]
 mod tests {
-    use super::{MIGRATIONS, STATEMENTS};
+    use super::{CHAIN_MIGRATIONS, MIGRATIONS, STATEMENTS};
     use gruve_store::testing::prepare_all;
     use gruve_store::{Store, laws};
 
     async fn every_statement_prepares(store: Store) {
         store.migrate("market", MIGRATIONS).await.unwrap();
+        store.migrate("market_chain", CHAIN_MIGRATIONS).await.unwrap();
         prepare_all(&store, STATEMENTS).await;
     }
 

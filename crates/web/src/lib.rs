@@ -36,6 +36,7 @@ mod layout;
 mod live;
 mod metrics;
 mod money;
+mod network;
 mod ops;
 mod pages;
 mod patience;

@@ -6,6 +6,7 @@ use crate::live::Pulse;
 use crate::metrics::Metrics;
 use crate::serve::ConnectionLimits;
 use gruve_accounts::{Accounts, AccountsError, NewAccount};
+use gruve_chain::NetworkFigures;
 use gruve_farm::{Farm, MachineOwner};
 use gruve_market::Market;
 use gruve_store::{Migration, Store, StoreError};
@@ -99,6 +100,11 @@ pub trait LiveFarm: Send + Sync {
 
     /// Adds what the gateways count of themselves to the metrics.
     fn write_metrics(&self, _out: &mut Exposition, _whom: MetricsFor) {}
+
+    /// Difficulty, fees and hashprice of a lane's chain; `None` until its blocks are known.
+    fn network(&self, _lane: &LaneId) -> Option<NetworkFigures> {
+        None
+    }
 
     /// The chains of the lanes, in the order of the configuration.
     fn chains(&self) -> Vec<LiveChain> {

@@ -3,7 +3,7 @@
 use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
-use gruve_chain::{ChainStanding, NodeGroup};
+use gruve_chain::{ChainStanding, NetworkFigures, NodeGroup};
 use gruve_farm::{Farm, MachineOwner};
 use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
@@ -150,6 +150,8 @@ pub struct Line {
     pub nodes: Vec<(LaneId, Arc<NodeGroup>)>,
     /// How the following of each lane's chain stands.
     pub chains: Vec<(LaneId, watch::Receiver<ChainStanding>)>,
+    /// Difficulty, fees and hashprice of each lane's chain.
+    pub figures: Vec<(LaneId, watch::Receiver<Option<NetworkFigures>>)>,
 }
 
 impl LiveFarm for Line {
@@ -182,6 +184,11 @@ impl LiveFarm for Line {
             })
         };
         self.nodes.iter().flat_map(of).collect()
+    }
+
+    fn network(&self, lane: &LaneId) -> Option<NetworkFigures> {
+        let (_, figures) = self.figures.iter().find(|(id, _)| id == lane)?;
+        *figures.borrow()
     }
 
     fn chains(&self) -> Vec<LiveChain> {

@@ -6,13 +6,16 @@ use super::following;
 use super::legacy;
 use super::listeners;
 use super::messages;
+use super::network;
 use super::parts::{self, Parts, StartError};
 use super::sink::HouseSink;
 use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
 use crate::signals;
 use gruve_chain::follow::Options as FollowOptions;
-use gruve_chain::{ChainParams, ChainStanding, Follower, Node, NodeError, NodeGroup};
+use gruve_chain::{
+    ChainParams, ChainStanding, Follower, NetworkFigures, Node, NodeError, NodeGroup,
+};
 use gruve_market::Accountant;
 use gruve_stratum::tls::TlsServer;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
@@ -47,6 +50,8 @@ pub struct RunningLane {
     pub work: LaneWork,
     /// How the following of its chain stands.
     pub standing: watch::Receiver<ChainStanding>,
+    /// Difficulty, fees and hashprice of its chain.
+    pub figures: watch::Receiver<Option<NetworkFigures>>,
     params: ChainParams,
 }
 
@@ -203,11 +208,13 @@ pub fn start(
         market: parts.market.clone(),
         lane: id.clone(),
         asset: config.asset,
+        params,
     };
     let follow = FollowOptions::for_chain(&params);
     let follower = Follower::new(node.clone(), params, Arc::new(sink), follow);
     let market = parts.market.clone();
     let standing = following::start(&id, node, follower.clone(), market, tasks, stopped);
+    let figures = network::start(&id, params, parts.market.clone(), &standing, tasks, stopped);
 
     // A new job on another block means a new block: no need to wait for the next poll.
     let mut jobs = work.jobs();
@@ -231,5 +238,5 @@ pub fn start(
         let lane = name.clone();
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
-    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, standing, params })
+    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, standing, figures, params })
 }

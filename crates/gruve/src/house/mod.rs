@@ -14,6 +14,7 @@ mod legacy;
 mod listeners;
 pub mod messages;
 mod metrics;
+mod network;
 pub mod parts;
 mod sink;
 
@@ -98,6 +99,7 @@ impl House {
                 clock: parts.clock.clone(),
                 nodes: parts.nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
                 chains: lanes.iter().map(|l| (l.id.clone(), l.standing.clone())).collect(),
+                figures: lanes.iter().map(|l| (l.id.clone(), l.figures.clone())).collect(),
             }),
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),

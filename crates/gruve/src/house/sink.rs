@@ -2,8 +2,9 @@
 //! transaction.
 
 use super::error::HouseError;
+use super::network;
 use async_trait::async_trait;
-use gruve_chain::{BlockRef, ChainSink, FollowedBlock, SinkError};
+use gruve_chain::{BlockFacts, BlockRef, ChainParams, ChainSink, FollowedBlock, SinkError};
 use gruve_market::{Market, RewardSeen};
 use gruve_store::{Store, transact};
 use gruve_treasury::Treasury;
@@ -21,6 +22,8 @@ pub struct HouseSink {
     pub lane: LaneId,
     /// The chain's coin.
     pub asset: Asset,
+    /// The chain's rules.
+    pub params: ChainParams,
 }
 
 impl HouseSink {
@@ -39,6 +42,10 @@ impl HouseSink {
                 };
                 self.market.reward_seen(tx, &self.lane, seen).await?;
             }
+            if let Some(facts) = BlockFacts::of(&self.params, at) {
+                let block = network::stored(&facts);
+                self.market.chain_block(tx, &self.lane, self.asset, &block).await?;
+            }
             Ok(())
         })
     }
@@ -46,6 +53,7 @@ impl HouseSink {
     async fn disconnected(&self, at: &BlockRef) -> Result<(), HouseError> {
         transact!(self.store, tx -> Result<(), HouseError> => {
             let effects = self.treasury.disconnect_block(tx, self.asset, at).await?;
+            self.market.chain_cut(tx, &self.lane, self.asset, at.height).await?;
             for hash in effects.orphaned {
                 self.market.reward_orphaned(tx, &self.lane, &hash).await?;
             }

@@ -4,6 +4,7 @@ use crate::api::{amount, answer, rate, time};
 use crate::extract::Params;
 use crate::failure::Failure;
 use crate::money::shown_hash;
+use crate::network;
 use crate::state::AppState;
 use crate::view::{BookLine, block_state};
 use axum::extract::State;
@@ -46,6 +47,7 @@ pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Response, Fai
                 "shares": s.shares,
                 "blocks_found": s.blocks_found,
                 "machines": l.machines,
+                "chain": state.live().network(&s.lane).map(|n| network::json(s.asset, &n)),
             })
         })
         .collect();

@@ -4,6 +4,7 @@ use crate::extract::Id;
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{asset_name, clock_text, epoch, rate, span_text, time, work, work_text};
+use crate::network;
 use crate::pages::home::{block_table, sold_meter};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
@@ -46,6 +47,7 @@ pub(crate) async fn lane(
                 div { dt { "Machines connected" } dd { (lane.machines) } }
                 div { dt { "Blocks found" } dd { (s.blocks_found) } }
                 div { dt { "Network difficulty" } dd { (lane.difficulty().unwrap_or_else(|| "–".to_owned())) } }
+                @if let Some(n) = state.live().network(&s.lane) { (network::rows(s.asset, &n)) }
                 div { dt { "Chain height" } dd { @match s.height { Some(h) => (h), None => "–" } } }
             }
             (sold_meter(lane))

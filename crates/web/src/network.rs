@@ -1,0 +1,97 @@
+//! A chain's figures for pages and programs.
+
+use gruve_chain::NetworkFigures;
+use gruve_chain::params::Hardness;
+use gruve_units::{Amount, Asset};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+/// Millionths as a decimal.
+fn micro_text(micro: u128) -> String {
+    format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
+}
+
+fn work(hardness: Hardness) -> Option<String> {
+    hardness.work().map(|w| w.to_string())
+}
+
+/// As programs get it.
+pub(crate) fn json(asset: Asset, n: &NetworkFigures) -> Value {
+    let coins = |minor| crate::api::amount(Amount::new(asset, minor));
+    json!({
+        "height": n.tip.height,
+        "work_per_block": n.work.to_string(),
+        "subsidy": coins(n.subsidy),
+        "fees": {
+            "from": n.fees.from,
+            "until": n.fees.until,
+            "blocks": n.fees.blocks,
+            "is_whole": n.fees.is_whole(),
+            "total": coins(n.fees.total),
+            "average": coins(n.fees.average),
+            "capped_average": coins(n.fees.capped),
+            "cap": coins(n.fees.cap),
+        },
+        "hashprice_minor_per_th_day": micro_text(n.hashprice_micro),
+        "next_difficulty": n.next.map(|next| json!({
+            "height": next.height,
+            "blocks": next.height.saturating_sub(n.tip.height),
+            "is_decided": next.is_decided,
+            "work_per_block": work(next.expected),
+            "work_per_block_min": work(next.easiest),
+            "work_per_block_max": work(next.hardest),
+        })),
+    })
+}
+
+/// Change of the work of a block in tenths of a per cent.
+fn change(now: u128, then: Hardness) -> Option<i128> {
+    let (now, then) = (i128::try_from(now).ok()?, i128::try_from(then.work()?.0).ok()?);
+    (then.checked_sub(now)?.checked_mul(1_000)?).checked_div(now)
+}
+
+fn change_text(tenths: i128) -> String {
+    let sign = if tenths < 0 { '−' } else { '+' };
+    let tenths = tenths.unsigned_abs();
+    format!("{sign}{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// Rows of a list of figures.
+pub(crate) fn rows(asset: Asset, n: &NetworkFigures) -> Markup {
+    let coins = |minor| Amount::new(asset, minor).to_string();
+    let changes = n.next.and_then(|next| {
+        let of = |h| change(n.work.0, h);
+        Some((next, of(next.expected)?, of(next.easiest)?, of(next.hardest)?))
+    });
+    html! {
+        div { dt { "A block creates" } dd { (coins(n.subsidy)) } }
+        div { dt { "Fees, average" } dd title={
+            "blocks " (n.fees.from) " to " (n.fees.until - 1) ", " (n.fees.blocks)
+            " of them known; each counted up to " (coins(n.fees.cap))
+        } { (coins(n.fees.capped)) } }
+        div { dt { "Hashprice" } dd title="before fees and luck, at today's difficulty" {
+            (micro_text(n.hashprice_micro)) " minor units a TH/s and day"
+        } }
+        @if let Some((next, expected, easiest, hardest)) = changes {
+            div { dt { "Next difficulty" } dd {
+                (change_text(expected))
+                @if !next.is_decided { " (" (change_text(easiest)) " to " (change_text(hardest)) ")" }
+                " at block " (next.height)
+            } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_and_prices_are_written_without_floats() {
+        assert_eq!(change_text(-7), "−0.7 %");
+        assert_eq!(change_text(3_000), "+300.0 %");
+        assert_eq!(micro_text(62_863_314), "62.863314");
+        assert_eq!(change(1_000, Hardness::Difficulty(1_025)), Some(25));
+        assert_eq!(change(0, Hardness::Difficulty(1)), None);
+    }
+}
