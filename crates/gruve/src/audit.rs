@@ -23,6 +23,8 @@ struct Report {
     lanes: Vec<LaneReport>,
     accepted: Option<AcceptedReport>,
     findings: Vec<String>,
+    /// Wallets of account chains whose balances no node could be asked for.
+    not_compared: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +70,7 @@ pub async fn audit(
         findings.extend(asset.differences.iter().map(|d| format!("{}: {d}", asset.asset)));
     }
     let (mut lanes, mut counted) = (Vec::new(), Counted::default());
+    let mut not_compared = Vec::new();
     for lane in &config.lanes {
         let log = parts.share_log(&lane.id).map_err(|e| e.to_string())?;
         let audit = parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
@@ -76,6 +79,15 @@ pub async fn audit(
             parts.treasury.reconcile(&mut tx, lane.asset).await.map_err(|e| e.to_string())?;
         if wallet.difference.minor != 0 {
             findings.push(format!("{}: wallet less books is {}", lane.asset, wallet.difference));
+        }
+        if parts.treasury.hot_address(lane.asset).is_ok() {
+            match parts.treasury.compare_with_node(lane.asset).await {
+                Ok(compared) => {
+                    let differs = compared.differences.iter();
+                    findings.extend(differs.map(|d| format!("{}: {d}", lane.asset)));
+                }
+                Err(e) => not_compared.push(format!("{}: {e}", lane.asset)),
+            }
         }
         let books = wallet.books_hot.checked_add(wallet.books_maturing);
         lanes.push(LaneReport {
@@ -112,6 +124,7 @@ pub async fn audit(
         lanes,
         accepted,
         findings,
+        not_compared,
     };
     print(&report, json)?;
     Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -140,6 +153,9 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
             "acknowledged shares: {} told, {} in exactly one epoch, {} in an open epoch, {} missing, {} repeated",
             a.lines, a.in_exactly_one_epoch, a.waiting_for_their_epoch, a.missing, a.repeated
         );
+    }
+    for why in &report.not_compared {
+        println!("not compared with the node's balances: {why}");
     }
     for finding in &report.findings {
         println!("WRONG: {finding}");

@@ -138,6 +138,8 @@ pub struct Invoice {
     pub purpose: Purpose,
     /// Where to pay; this invoice's own address.
     pub address: String,
+    /// The chain's number, where an address does not say which chain it is of.
+    pub chain_id: Option<u64>,
     /// Where it is.
     pub state: InvoiceState,
     /// When it was made.
@@ -153,10 +155,17 @@ impl Invoice {
         self.amount.asset
     }
 
-    /// The payment as a URI (BIP 21, and its likes on the other chains).
+    /// The payment as a URI (BIP 21, and its likes on the other chains; EIP-681 on account chains,
+    /// with the chain's number, so that a wallet of another chain of the family does not pay it).
     #[must_use]
     pub fn uri(&self) -> String {
-        payment_uri(self.amount, &self.address)
+        match self.chain_id {
+            Some(chain_id) => {
+                let wei = gruve_chain::eth::wei::from_gwei(self.amount.minor).unwrap_or_default();
+                format!("ethereum:{}@{chain_id}?value={wei}", self.address)
+            }
+            None => payment_uri(self.amount, &self.address),
+        }
     }
 }
 

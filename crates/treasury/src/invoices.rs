@@ -64,10 +64,16 @@ impl Treasury {
             confirmed: Amount::zero(asset),
             purpose: new.purpose,
             address,
+            chain_id: self.chain_id(asset),
             state: InvoiceState::New,
             created: now,
             expires,
         })
+    }
+
+    /// The number of an account chain.
+    fn chain_id(&self, asset: Asset) -> Option<u64> {
+        self.account_wallet(asset).ok().map(|wallet| wallet.chain_id)
     }
 
     /// The least that a pay-in may ask: what the network relays, or what is worth moving.
@@ -128,7 +134,7 @@ impl Treasury {
         for row in rows {
             let sums =
                 tx.fetch_one(sql::INVOICE_SUMS, &params![row.get::<InvoiceId>("id")?]).await?;
-            invoices.push(read_invoice(&row, &sums)?);
+            invoices.push(read_invoice(self, &row, &sums)?);
         }
         Ok(invoices)
     }
@@ -142,7 +148,7 @@ impl Treasury {
             return Ok(None);
         };
         let sums = tx.fetch_one(sql::INVOICE_SUMS, &params![id]).await?;
-        read_invoice(&row, &sums).map(Some)
+        read_invoice(self, &row, &sums).map(Some)
     }
 
     /// Brings an open invoice's state up to its receipts; says whether that closed it as paid.
@@ -256,8 +262,9 @@ impl Treasury {
     }
 }
 
-fn read_invoice(row: &Row, sums: &Row) -> Result<Invoice> {
+fn read_invoice(treasury: &Treasury, row: &Row, sums: &Row) -> Result<Invoice> {
     let asset: Asset = row.get("asset")?;
+    let chain_id = treasury.chain_id(asset);
     let contract: Option<ContractId> = row.get("contract")?;
     Ok(Invoice {
         id: row.get("id")?,
@@ -267,6 +274,7 @@ fn read_invoice(row: &Row, sums: &Row) -> Result<Invoice> {
         confirmed: Amount::new(asset, sums.get("confirmed")?),
         purpose: contract.map_or(Purpose::TopUp, Purpose::Contract),
         address: row.get("address")?,
+        chain_id,
         state: row.get::<String>("state")?.parse()?,
         created: row.get("created_at")?,
         expires: row.get("expires_at")?,

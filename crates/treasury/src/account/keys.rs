@@ -120,6 +120,21 @@ mod tests {
         }
     }
 
+    /// Made with another implementation of BIP 32 and Keccak (Python's `hmac` and eth-keys 0.8).
+    #[test]
+    fn addresses_are_those_of_bip44() {
+        let seed = Seed::from_bytes([9; 32]);
+        for (asset, real, keychain, index, address) in [
+            (Asset::Etc, true, Keychain::PayIn, 0, "0x1E6fb5295C1fCD535163bdf7E682d876C327f665"),
+            (Asset::Etc, true, Keychain::Capital, 0, "0x0f02E4ce5adE1c0622283cD87bA3e7C54fbCC8FB"),
+            (Asset::Eth, true, Keychain::PayIn, 7, "0x3250e2CDF9197bE642C46ae2080826bc74f23Eb7"),
+            (Asset::Etc, false, Keychain::PayIn, 0, "0xCb7f627139F22f2b5b743b58CD3EFEd030Cc82f9"),
+        ] {
+            let keys = AccountKeys::new(&seed, asset, real).unwrap();
+            assert_eq!(keys.address(keychain, index).unwrap().to_string(), address);
+        }
+    }
+
     #[test]
     fn test_chains_never_share_a_key_with_each_other_or_with_real_ones() {
         let seed = Seed::from_bytes([3; 32]);

@@ -17,6 +17,9 @@ use ruint::aliases::U256;
 /// Addresses swept in one step at most; the next step sweeps the next.
 const SWEEPS_MAX: u32 = 20;
 
+/// Sweeps under way at most: half of what is looked at, so that payouts always have their place.
+const SWEEPS_OPEN_MAX: usize = OPEN_MAX as usize / 2;
+
 impl Payer {
     pub(crate) async fn step_account(
         &self,
@@ -145,6 +148,9 @@ impl Payer {
 
     /// Plans to move what has come to addresses of invoices to the hot address.
     async fn plan_sweeps(&self, wallet: &AccountWallet, price: i64) -> Result<()> {
+        if self.open_accounts(wallet).await?.len() >= SWEEPS_OPEN_MAX {
+            return Ok(());
+        }
         let fee = transfer_fee(price);
         let least = to_wei(fee.saturating_mul(wallet.policy.sweep_at_fees.max(2)));
         let rows = {

@@ -22,6 +22,17 @@ pub struct AddressDifference {
     pub at_node: U256,
 }
 
+impl std::fmt::Display for AddressDifference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let AddressDifference { address, followed, at_node } = self;
+        write!(f, "{address} has {followed} wei by its transactions and {at_node} at the node")?;
+        if at_node > followed {
+            f.write_str(": a contract may have paid it, which is in no transaction to it")?;
+        }
+        Ok(())
+    }
+}
+
 /// The wallet held against the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeComparison {

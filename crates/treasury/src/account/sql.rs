@@ -54,7 +54,7 @@ gruve_store::statements! {
     OPEN_TXS = "SELECT t.batch, b.state FROM treasury_account_txs t
         JOIN treasury_batches b ON b.id = t.batch
         WHERE t.asset = $1 AND b.state IN ('funded', 'signed', 'broadcast')
-        ORDER BY t.sender, t.nonce LIMIT $2";
+        ORDER BY CASE WHEN t.kind = 'sweep' THEN 1 ELSE 0 END, t.sender, t.nonce LIMIT $2";
     COUNT_OPEN_OF = "SELECT COUNT(*) AS n FROM treasury_account_txs t
         JOIN treasury_batches b ON b.id = t.batch
         WHERE t.asset = $1 AND t.sender = $2 AND b.state IN ('funded', 'signed', 'broadcast')";

@@ -22,6 +22,8 @@ async fn a_pay_in_is_seen_then_confirmed_and_credited_once(store: Store) {
     let rig = Rig::new(store, 1).await;
     let invoice = rig.invoice(1, 2 * COIN).await;
     assert!(invoice.address.parse::<EthAddress>().is_ok(), "{}", invoice.address);
+    let uri = format!("ethereum:{}@61?value=2000000000000000000", invoice.address);
+    assert_eq!((invoice.uri(), rig.look(invoice.id).await.uri()), (uri.clone(), uri));
     rig.pay(&invoice.address, 2 * COIN);
     rig.mine(1).await;
     assert_eq!(rig.look(invoice.id).await.state, InvoiceState::Paid);
