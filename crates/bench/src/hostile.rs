@@ -1,15 +1,17 @@
 //! Honest miners beside a hostile swarm: what their answers take, and whether every share is kept.
 //!
 //! First the honest ones alone, then the same with the swarm; the difference is what the swarm can do
-//! to others.
+//! to others. The swarm strikes when the honest ones mine, and from their address: where nobody mines a
+//! server may well turn a whole address away, and then there is nothing to measure.
 
 use crate::BenchError;
 use crate::fleet::FleetOptions;
-use crate::submit::{SubmitOptions, SubmitReport, submit};
+use crate::submit::{SubmitOptions, SubmitReport, submit, submit_and_tell};
 use crate::swarm::{Attack, AttackReport, Swarm};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 /// How to attack.
 #[derive(Clone, Debug)]
@@ -59,14 +61,29 @@ pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
     }
     let alone = submit(&options.honest)?;
     let fleet = FleetOptions { user: options.hostile_user.clone(), ..options.honest.fleet.clone() };
-    let mut swarm = Swarm::new(fleet, &options.attacks, options.each.max(1))?;
-    let over = AtomicBool::new(false);
-    let (beside, attacked) = std::thread::scope(|scope| {
-        let attacking = scope.spawn(|| swarm.run(&over));
-        let beside = submit(&options.honest);
-        over.store(true, Ordering::Relaxed);
-        (beside, attacking.join())
-    });
-    attacked.map_err(|_| BenchError::Server("the swarm broke"))??;
-    Ok(HostileReport { alone, beside: beside?, swarm: swarm.report, counted: None })
+    let over = Arc::new(AtomicBool::new(false));
+    let (tell, told) = mpsc::channel();
+    let (attacks, each, ends) = (options.attacks.clone(), options.each.max(1), over.clone());
+    let attacking = std::thread::spawn(move || attack(fleet, &attacks, each, &told, &ends));
+    // Whoever attacks may have failed; that is told below.
+    let beside = submit_and_tell(&options.honest, move || drop(tell.send(())));
+    over.store(true, Ordering::Relaxed);
+    let swarm = attacking.join().map_err(|_| BenchError::Server("the swarm broke"))??;
+    Ok(HostileReport { alone, beside: beside?, swarm, counted: None })
+}
+
+/// Attacks from when it is told to until it is over; not at all when nobody tells.
+fn attack(
+    fleet: FleetOptions,
+    attacks: &[Attack],
+    each: usize,
+    told: &mpsc::Receiver<()>,
+    over: &AtomicBool,
+) -> Result<BTreeMap<&'static str, AttackReport>, BenchError> {
+    if told.recv().is_err() {
+        return Ok(BTreeMap::new());
+    }
+    let mut swarm = Swarm::new(fleet, attacks, each)?;
+    swarm.run(over)?;
+    Ok(swarm.report)
 }

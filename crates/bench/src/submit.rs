@@ -107,11 +107,20 @@ impl SubmitReport {
 /// # Errors
 /// When the clients do not come to have jobs, or the mix cannot be made at the server's difficulty.
 pub fn submit(options: &SubmitOptions) -> Result<SubmitReport, BenchError> {
+    submit_and_tell(options, || {})
+}
+
+/// The same; `at_measuring` is called when what is counted begins.
+pub(crate) fn submit_and_tell(
+    options: &SubmitOptions,
+    at_measuring: impl FnOnce() + 'static,
+) -> Result<SubmitReport, BenchError> {
     if options.clients == 0 || (options.in_flight == 0 && options.rate.is_none()) {
         return Err(BenchError::Options("a run needs clients, and submits in flight".to_owned()));
     }
     let mut fleet = Fleet::new(options.fleet.clone())?;
     let mut pump = Pump::new(options);
+    pump.at_measuring = Some(Box::new(at_measuring));
     fleet.open(options.clients, &mut pump)?;
     mine_ahead(&mut fleet, options)?;
     let hashes_before = hashes(&fleet);
@@ -210,6 +219,8 @@ enum Sending {
 /// Sends and counts.
 struct Pump {
     phase: Sending,
+    /// Who wants to know when measuring begins.
+    at_measuring: Option<Box<dyn FnOnce()>>,
     /// The thread's processor time when measuring began.
     cpu_before_ns: u64,
     is_closed_mode: bool,
@@ -261,6 +272,7 @@ impl Pump {
     fn new(options: &SubmitOptions) -> Pump {
         Pump {
             phase: Sending::Not,
+            at_measuring: None,
             cpu_before_ns: 0,
             is_closed_mode: options.rate.is_none(),
             in_flight: options.in_flight,
@@ -286,6 +298,9 @@ impl Pump {
         if self.phase == Sending::Warmup && is_time {
             self.phase = Sending::Measured;
             self.cpu_before_ns = sockets::thread_cpu_ns();
+            if let Some(tell) = self.at_measuring.take() {
+                tell();
+            }
         }
     }
 
