@@ -65,8 +65,10 @@ pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
     let (tell, told) = mpsc::channel();
     let (attacks, each, ends) = (options.attacks.clone(), options.each.max(1), over.clone());
     let attacking = std::thread::spawn(move || attack(fleet, &attacks, each, &told, &ends));
-    // Whoever attacks may have failed; that is told below.
-    let beside = submit_and_tell(&options.honest, move || drop(tell.send(())));
+    let beside = submit_and_tell(&options.honest, move || {
+        // Whoever attacks may have failed; that is told below.
+        let _ = tell.send(());
+    });
     over.store(true, Ordering::Relaxed);
     let swarm = attacking.join().map_err(|_| BenchError::Server("the swarm broke"))??;
     Ok(HostileReport { alone, beside: beside?, swarm, counted: None })

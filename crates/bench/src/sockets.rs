@@ -75,6 +75,20 @@ pub(crate) fn pin_to_core(_: usize) -> io::Result<()> {
     Err(io::Error::other("a process can be held to a core on Linux only"))
 }
 
+/// Lets this thread run wherever there is time.
+#[cfg(target_os = "linux")]
+pub(crate) fn run_on_any_core() {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+    let mut cores = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|core| cores.set(core));
+    // Refused: then it stays where it is.
+    let _ = sched_setaffinity(None, &cores);
+}
+
+/// Lets this thread run wherever there is time.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn run_on_any_core() {}
+
 /// Gives this thread the lowest priority (on Linux; elsewhere the process, which is worse but true).
 pub(crate) fn yield_to_others() {
     // Refused: then it competes.

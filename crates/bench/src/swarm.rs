@@ -1,7 +1,7 @@
 //! Clients that mean no good: slow, silent, deaf, loud, endless, repeating, senseless, restless.
 //!
-//! One thread with the lowest priority, so that the honest generator beside it is not slowed by its
-//! own process but by the server alone. A client that the server closes comes again at once, with a
+//! One thread with the lowest priority, on whatever core has time, so that honest generator and server
+//! are not slowed by the swarm's own work, but by what it asks of the server. A client that the server closes comes again at once, with a
 //! bound on new connections a second. All come from the address of the honest ones: where somebody
 //! mines nobody is banned, so nothing but the server's own patience is between them.
 
@@ -175,6 +175,7 @@ impl Swarm {
     /// When the system does not give what the loop needs.
     pub(crate) fn run(&mut self, over: &AtomicBool) -> Result<(), BenchError> {
         sockets::yield_to_others();
+        sockets::run_on_any_core();
         let mut events = Events::with_capacity(1024);
         while !over.load(Ordering::Relaxed) {
             let polled = self.poll.poll(&mut events, Some(Duration::from_millis(2)));
