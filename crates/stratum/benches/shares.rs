@@ -1,4 +1,5 @@
-//! What the parts of a share's way cost, without sockets: reading a submit, the whole check, the
+//! What the parts of a share's way cost, without sockets: reading a submit (as firmware writes it, and
+//! in a spelling that takes a JSON parser), refusing one that was sent before, the whole check, the
 //! difficulty control, giving a job to 5,000 sessions, the append to the log.
 //! `cargo bench -p gruve-stratum --bench shares`, on one core (`taskset -c 1 …`).
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -121,6 +122,39 @@ fn shares(c: &mut Criterion) {
             |(mut session, mut round)| {
                 let (_, taken, _) = round.receive(&mut session, lines.as_bytes(), now());
                 assert_eq!((taken, round.candidates.len()), (lines.len(), 64));
+                (session, round)
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let unusual = lines.replace("house.m1", "house\\u002em1");
+    group.bench_function("a submit in an unusual spelling", |b| {
+        b.iter_batched(
+            fresh,
+            |(mut session, mut round)| {
+                let (_, taken, _) = round.receive(&mut session, unusual.as_bytes(), now());
+                assert_eq!((taken, round.candidates.len()), (unusual.len(), 64));
+                (session, round)
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let used = || {
+        let (mut session, mut round) = fresh();
+        round.receive(&mut session, lines.as_bytes(), now());
+        let mut scratch = Vec::new();
+        for candidate in &round.candidates {
+            let solved = solve(candidate, &mut scratch);
+            assert!(session.judge(candidate, &solved, now()).verdict.is_ok());
+        }
+        (session, Round::default())
+    };
+    group.bench_function("a share sent before, refused", |b| {
+        b.iter_batched(
+            used,
+            |(mut session, mut round)| {
+                round.receive(&mut session, lines.as_bytes(), now());
+                assert_eq!((round.candidates.len(), round.refused.len()), (0, 64));
                 (session, round)
             },
             BatchSize::SmallInput,
