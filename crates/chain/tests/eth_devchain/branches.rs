@@ -1,6 +1,7 @@
 //! Branches, and what a killed process leaves behind.
 
 use crate::{CLASSIC, COIN, Rig, someone};
+use gruve_chain::devchain::eth::EthDevParams;
 use gruve_chain::eth::EthHeader;
 use gruve_chain::eth::header::BLOOM_BYTES;
 use ruint::aliases::U256;
@@ -112,4 +113,51 @@ fn a_block_as_told_has_the_hash_it_is_told_by() {
         later_fields: Vec::new(),
     };
     assert_eq!(header.hash(), hash("hash"));
+}
+
+#[test]
+fn nothing_asked_breaks_it_and_what_is_too_hard_is_refused() {
+    let rig = Rig::easy();
+    rig.chain.mine(1).unwrap();
+    let odd = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!([null, null, null]),
+        json!(["0x", "0x", "0x"]),
+        json!(["latest", true]),
+        json!(["0xffffffffffffffff", "0xffffffffffffffff"]),
+        json!([format!("0x{}", "f".repeat(64)), format!("0x{}", "f".repeat(65)), 7]),
+        json!([format!("0x{}", "0".repeat(40)), "pending"]),
+        json!([{ "from": 1, "to": [], "value": "-0x1" }]),
+        json!(["0xc0", "0xf8ff", "é"]),
+    ];
+    for method in [
+        "eth_getWork",
+        "eth_submitWork",
+        "eth_getBlockByNumber",
+        "eth_getBlockByHash",
+        "eth_getUncleByBlockNumberAndIndex",
+        "eth_getUncleCountByBlockHash",
+        "eth_getBalance",
+        "eth_getTransactionCount",
+        "eth_sendRawTransaction",
+        "eth_sendTransaction",
+        "eth_getTransactionByHash",
+        "eth_getTransactionReceipt",
+        "eth_getCode",
+        "dev_invalidate",
+        "miner_setEtherbase",
+        "eth_nothing",
+        "",
+    ] {
+        for params in &odd {
+            let _ = rig.chain.call(method, params);
+        }
+    }
+    assert_eq!(rig.chain.height(), 1);
+    assert!(rig.chain.call("dev_mine", &json!([u64::MAX])).is_err());
+    let hard = Rig::with(EthDevParams::classic());
+    let refused = hard.refusal("dev_mine", json!([1]));
+    assert_eq!(refused, "too hard to be mined here: let miners do it");
 }

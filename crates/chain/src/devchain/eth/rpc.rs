@@ -18,8 +18,10 @@ use serde_json::{Value, json};
 const PARAMS: i32 = -32602;
 /// What geth says of transactions and states that it does not take or have.
 const SERVER: i32 = -32000;
-/// Blocks one `dev_mine` finds at most: the chain's lock is held meanwhile.
+/// Blocks one `dev_mine` finds at most, and tries that they may be expected to take: some seconds, and
+/// the chain's lock is held meanwhile.
 const MINE_MAX: u64 = 1_000;
+const TRIES_MAX: u64 = 2_000;
 
 type Answer = Result<Value, RpcError>;
 
@@ -69,6 +71,10 @@ pub(super) fn dispatch(state: &mut State, now: u64, name: &str, params: &Value) 
             let count = args.number(0)?;
             if count > MINE_MAX {
                 return Err(invalid(&format!("at most {MINE_MAX} blocks")));
+            }
+            let tries = state.chain.tip().header.difficulty.saturating_mul(U256::from(count));
+            if tries > U256::from(TRIES_MAX) {
+                return Err(refused("too hard to be mined here: let miners do it"));
             }
             let found: Result<Vec<_>, _> = (0..count).map(|_| state.mine(now, true)).collect();
             Ok(found?.iter().map(|hash| data(hash)).collect())
