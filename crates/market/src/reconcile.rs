@@ -87,11 +87,14 @@ impl Market {
             total.reserve,
             "the window reserve in the ledger and in the settlements",
         );
-        equal(
-            remainder_in_ledger.minor.into(),
-            total.remainder,
-            "the remainder in the ledger and in the settlements",
-        );
+        // On account chains the wallet posts what it has below a minor unit to the same account.
+        if !matches!(asset, Asset::Etc | Asset::Eth) {
+            equal(
+                remainder_in_ledger.minor.into(),
+                total.remainder,
+                "the remainder in the ledger and in the settlements",
+            );
+        }
         let amount = |minor: i128| {
             i64::try_from(minor)
                 .map(|m| Amount::new(asset, m))

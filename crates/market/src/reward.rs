@@ -136,6 +136,18 @@ impl Market {
         Ok(())
     }
 
+    /// The block at a height of the lane's chain was disconnected, and with it all that it paid (on
+    /// account chains also uncles of ours that it names).
+    ///
+    /// # Errors
+    /// As [`Market::reward_orphaned`].
+    pub async fn rewards_orphaned_at(&self, tx: &mut Tx, lane: &LaneId, height: u64) -> Result<()> {
+        for row in tx.fetch_all(sql::REWARDS_AT, &params![lane.clone(), height]).await? {
+            self.reward_orphaned(tx, lane, &row.get("block_hash")?).await?;
+        }
+        Ok(())
+    }
+
     /// A block was disconnected. Unknown blocks and those already orphaned do nothing.
     ///
     /// # Errors

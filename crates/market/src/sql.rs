@@ -179,6 +179,8 @@ statements! {
         ORDER BY r.height, r.block_hash";
     SET_ACCRUED = "UPDATE market_rewards SET accrued = 1, window_epoch = $3
         WHERE asset = $1 AND block_hash = $2";
+    REWARDS_AT = "SELECT block_hash FROM market_rewards
+        WHERE lane = $1 AND height = $2 AND state <> 'orphaned' ORDER BY block_hash";
     UNCREDITED = "SELECT block_hash, generation FROM market_rewards
         WHERE lane = $1 AND state = 'mature' AND credited = 0 AND accrued = 1
         ORDER BY height, block_hash";

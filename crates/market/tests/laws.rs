@@ -439,6 +439,22 @@ async fn a_reward_is_taken_once_and_as_first_reported(store: Store) {
     w.assert_all_sound().await;
 }
 
+async fn all_that_a_block_paid_goes_with_it(store: Store) {
+    let w = World::new(store).await;
+    for (name, height) in [(1, 100), (2, 101), (3, 101)] {
+        w.see([name; 32], height, 800).await;
+    }
+    let market = &w.market;
+    for _ in 0..2 {
+        transact!(w.store, tx -> gruve_market::Result<_> => {
+            market.rewards_orphaned_at(tx, &lane(), 101).await
+        })
+        .unwrap();
+    }
+    assert_eq!(w.holds(&Account::Rewards(lane())).await, 800);
+    w.assert_all_sound().await;
+}
+
 async fn maintenance_is_taken_from_earnings_only(store: Store) {
     let mut config = world::config();
     // A hundred minor units a hash: far above what is earned.
@@ -478,6 +494,7 @@ laws! {
         an_orphan_after_maturity_never_breaks_a_floor,
         a_block_the_log_does_not_know_takes_the_epoch_of_its_header,
         a_reward_is_taken_once_and_as_first_reported,
+        all_that_a_block_paid_goes_with_it,
         maintenance_is_taken_from_earnings_only,
     ]
 }
