@@ -160,7 +160,7 @@ pub struct MinerArgs {
     /// The password.
     #[arg(long, default_value = "x")]
     pub password: String,
-    /// sha256d or scrypt.
+    /// sha256d, scrypt, ethash or etchash.
     #[arg(long, default_value = "sha256d")]
     pub algorithm: Algorithm,
     /// Threads; all cores if not given.

@@ -7,7 +7,8 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
-/// One line of the accepted log.
+/// One line of the accepted log. Of the Ethash family: `nonce` is the whole nonce of sixteen digits,
+/// `block_hash` the hash of the proof of work, time and version are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedShare {
     /// The server's name for the job.

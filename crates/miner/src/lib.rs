@@ -1,4 +1,5 @@
-//! The reference miner: a CPU worker that speaks Stratum V1.
+//! The reference miner: a CPU worker that speaks Stratum V1, and EthereumStratum/1.0.0 for the Ethash
+//! family.
 //!
 //! | module | for |
 //! |---|---|
@@ -6,6 +7,7 @@
 //! | `session` | one connection after the other: jobs in, shares out, answers counted |
 //! | `work` | what the mining threads mine now, and the extranonces they have used |
 //! | `thread` | a mining thread: scan, report, keep to the limit |
+//! | `eth` | the same for Ethash and Etchash |
 //! | `accepted` | the log of accepted shares |
 //!
 //! Promises: a share is never submitted twice; a new job is taken up within about 50 ms; the
@@ -18,6 +20,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accepted;
+mod eth;
 mod options;
 mod session;
 mod stats;
@@ -29,7 +32,7 @@ pub use options::{MinerError, MinerOptions};
 pub use stats::MinerStats;
 
 use accepted::AcceptedLog;
-use gruve_units::{Algorithm, Hashrate};
+use gruve_units::Hashrate;
 use session::Session;
 use stats::Counters;
 use std::sync::Arc;
@@ -54,9 +57,6 @@ impl Miner {
     /// outside a tokio runtime. A server that is not there is no error: it is tried again.
     pub fn start(options: MinerOptions) -> Result<MinerHandle, MinerError> {
         let address = options.address()?.to_owned();
-        if !matches!(options.algorithm, Algorithm::Sha256d | Algorithm::Scrypt) {
-            return Err(MinerError::Algorithm(options.algorithm));
-        }
         if !(1..=THREADS_MAX).contains(&options.threads) {
             return Err(MinerError::Threads(options.threads));
         }
@@ -66,11 +66,14 @@ impl Miner {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| MinerError::NoRuntime)?;
         let log = options.accepted_log.as_deref().map(AcceptedLog::open).transpose()?;
         let counters = Arc::new(Counters::new());
+        if eth::computes(options.algorithm) {
+            return start_eth(options, address, log, counters, &runtime);
+        }
         let bench = Arc::new(Bench::new());
         let (found, shares) = mpsc::channel(FOUND_MAX);
         let mut handle = MinerHandle {
             counters: Arc::clone(&counters),
-            bench: Arc::clone(&bench),
+            bench: bench.clone(),
             threads: Vec::new(),
             stop: watch::Sender::new(false),
             session: None,
@@ -106,12 +109,64 @@ impl Miner {
     }
 }
 
+/// Where mining threads work: they can be sent home.
+trait Workplace: std::fmt::Debug + Send + Sync {
+    fn stop(&self);
+}
+
+impl Workplace for Bench {
+    fn stop(&self) {
+        Bench::stop(self);
+    }
+}
+
+/// Starts a miner of the Ethash family.
+fn start_eth(
+    options: MinerOptions,
+    address: String,
+    log: Option<AcceptedLog>,
+    counters: Arc<Counters>,
+    runtime: &tokio::runtime::Handle,
+) -> Result<MinerHandle, MinerError> {
+    let bench = Arc::new(eth::EthBench::new());
+    let (found, shares) = mpsc::channel(FOUND_MAX);
+    let mut handle = MinerHandle {
+        counters: Arc::clone(&counters),
+        bench: bench.clone(),
+        threads: Vec::new(),
+        stop: watch::Sender::new(false),
+        session: None,
+    };
+    for number in 0..options.threads {
+        let limit = thread::share_of_limit(options.limit, options.threads, number);
+        let (bench, counters, found) = (bench.clone(), counters.clone(), found.clone());
+        let spawned = std::thread::Builder::new()
+            .name(format!("mine-{number}"))
+            .spawn(move || eth::mine(&bench, &counters, limit, &found))
+            .map_err(MinerError::Thread)?;
+        handle.threads.push(spawned);
+    }
+    let stop = handle.stop.subscribe();
+    let session = eth::EthSession {
+        address,
+        options,
+        counters,
+        bench,
+        log,
+        stop,
+        jobs: 0,
+        cache: None,
+    };
+    handle.session = Some(runtime.spawn(session.run(shares)));
+    Ok(handle)
+}
+
 /// A running miner. Dropping it stops it at once; [`MinerHandle::stop`] waits for the answers to
 /// shares already sent.
 #[derive(Debug)]
 pub struct MinerHandle {
     counters: Arc<Counters>,
-    bench: Arc<Bench>,
+    bench: Arc<dyn Workplace>,
     threads: Vec<std::thread::JoinHandle<()>>,
     stop: watch::Sender<bool>,
     session: Option<tokio::task::JoinHandle<()>>,

@@ -13,7 +13,7 @@ pub struct MinerOptions {
     pub user: String,
     /// The password; many servers ignore it.
     pub password: String,
-    /// What to compute: SHA-256d or scrypt.
+    /// What to compute.
     pub algorithm: Algorithm,
     /// Mining threads, 1 to 1024.
     pub threads: usize,
@@ -73,9 +73,6 @@ impl std::fmt::Debug for MinerOptions {
 /// Why a miner cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum MinerError {
-    /// The algorithm is not one this miner computes.
-    #[error("this miner computes sha256d and scrypt, not {0}")]
-    Algorithm(Algorithm),
     /// The number of threads is out of range.
     #[error("{0} mining threads: choose 1 to 1024")]
     Threads(usize),
@@ -104,8 +101,7 @@ pub enum MinerError {
 impl Blamed for MinerError {
     fn blame(&self) -> Blame {
         match self {
-            MinerError::Algorithm(_)
-            | MinerError::Threads(_)
+            MinerError::Threads(_)
             | MinerError::Limit
             | MinerError::Url(_)
             | MinerError::AcceptedLog { .. } => Blame::Rejected,

@@ -378,8 +378,6 @@ async fn options_that_make_no_sense_are_refused_with_the_reason() {
         change(&mut options);
         Miner::start(options).map(|_| ()).unwrap_err()
     };
-    let algorithm = start(&|o| o.algorithm = Algorithm::Etchash);
-    assert!(matches!(algorithm, MinerError::Algorithm(Algorithm::Etchash)));
     assert!(matches!(start(&|o| o.threads = 0), MinerError::Threads(0)));
     assert!(matches!(start(&|o| o.limit = Some(Hashrate::ZERO)), MinerError::Limit));
     assert!(matches!(start(&|o| o.url = "nowhere".to_owned()), MinerError::Url(_)));

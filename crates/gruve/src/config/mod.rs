@@ -5,12 +5,14 @@
 
 mod doors;
 mod duration;
+mod ethash;
 mod metrics;
 mod sample;
 mod tls;
 
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
+pub use ethash::EthashConfig;
 pub use metrics::MetricsConfig;
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
@@ -142,6 +144,9 @@ pub struct LaneConfig {
     /// The nodes, where there are several: the first is preferred at the start.
     #[serde(default)]
     pub nodes: Vec<NodeConfig>,
+    /// What a lane of the Ethash family needs beside.
+    #[serde(default)]
+    pub ethash: EthashConfig,
     /// Where machines connect.
     pub stratum: StratumConfig,
     /// Length of an epoch.
@@ -153,10 +158,12 @@ pub struct LaneConfig {
     /// Text in the coinbase.
     #[serde(default = "default_tag")]
     pub tag: String,
-    /// Blocks before a pay-in counts as confirmed.
-    #[serde(default = "default_confirmations")]
-    pub confirmations: u64,
-    /// Blocks before a reward may be spent; only the `dev` network may set it.
+    /// Blocks before a pay-in counts as confirmed; 3, or on account chains what the chain's table
+    /// says, if unset.
+    #[serde(default)]
+    pub confirmations: Option<u64>,
+    /// Blocks before a reward may be spent; only the `dev` network may set it, and account chains,
+    /// which have no such rule of their own.
     #[serde(default)]
     pub maturity: Option<u64>,
     /// Part of the lane's proven hashpower that is never sold, in basis points.
@@ -223,8 +230,9 @@ impl LaneConfig {
                 fault(place, "is a node of this lane already".into());
             }
             let is_named = !node.user.is_empty() || !node.password.is_empty();
-            if node.cookie_file.is_some() && is_named {
-                let what = "write either cookie_file, or user and password";
+            if node.cookie_file.is_some() && (is_named || self.asset == Asset::Etc) {
+                let what = "write either cookie_file (of nodes of Bitcoin's kind), or user and \
+                            password";
                 fault(format!("{key}.cookie_file"), what.into());
             }
         }
@@ -339,9 +347,6 @@ fn default_grace() -> Span {
 fn default_tag() -> String {
     "/Gruve/".to_owned()
 }
-const fn default_confirmations() -> u64 {
-    3
-}
 fn default_reserve() -> Bps {
     Bps::new(1_000).unwrap_or(Bps::ZERO)
 }
@@ -448,18 +453,23 @@ impl Config {
             if EpochRule::new(lane.epoch.0, lane.grace.0).is_none() {
                 fault(at("grace"), "must be shorter than the epoch".into());
             }
-            if !matches!(lane.asset, Asset::Btc | Asset::Ltc) {
-                let what = format!("{} has no lane of its own yet: BTC or LTC", lane.asset);
+            if let Some(what) = no_lane(lane.asset) {
                 fault(at("asset"), what);
             }
+            lane.ethash.faults(lane, |key, what| fault(at(&format!("ethash.{key}")), what.into()));
             if lane.tag.is_empty() || lane.tag.len() > 32 || !lane.tag.is_ascii() {
                 fault(at("tag"), "write 1 to 32 ASCII characters".into());
             }
             lane.node_faults(|key, what| fault(at(&key), what));
-            if lane.confirmations == 0 || lane.confirmations > 1000 {
-                fault(at("confirmations"), "write 1 to 1000".into());
+            let confirmations_max = if lane.asset == Asset::Etc { 100_000 } else { 1_000 };
+            if !(1..=confirmations_max).contains(&lane.confirmations.unwrap_or(1)) {
+                fault(at("confirmations"), format!("write 1 to {confirmations_max}"));
             }
-            if lane.maturity.is_some() && lane.network != NetworkConfig::Dev {
+            if lane.asset == Asset::Etc {
+                if !(1..=confirmations_max).contains(&lane.maturity.unwrap_or(1)) {
+                    fault(at("maturity"), format!("write 1 to {confirmations_max}"));
+                }
+            } else if lane.maturity.is_some() && lane.network != NetworkConfig::Dev {
                 let what = "only the dev network may set it: elsewhere it is the chain's rule";
                 fault(at("maturity"), what.into());
             }
@@ -532,6 +542,19 @@ impl Config {
     }
 }
 
+/// Why a coin has no lane of its own.
+fn no_lane(asset: Asset) -> Option<String> {
+    match asset {
+        Asset::Btc | Asset::Ltc | Asset::Etc => None,
+        Asset::Eth => Some(
+            "ETH cannot be mined: it left proof of work on 15 September 2022 at block 15,537,393; an \
+             Ethash chain is mined under its own name, as ETC"
+                .into(),
+        ),
+        other => Some(format!("{other} has no lane of its own: BTC, LTC or ETC")),
+    }
+}
+
 fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
     let place = error.span().map_or_else(
         || "file".to_owned(),
@@ -578,6 +601,15 @@ mod tests {
         let found = faults(&text);
         assert!(found.iter().any(|f| f.starts_with("lane[0].grace")), "{found:?}");
         assert!(found.iter().any(|f| f.starts_with("lane[0].node.url")), "{found:?}");
+    }
+
+    #[test]
+    fn a_lane_for_eth_is_refused_with_the_day_on_which_it_left_proof_of_work() {
+        let found = faults(&SAMPLE.replacen("asset = \"LTC\"", "asset = \"ETH\"", 1));
+        assert!(
+            found[0].starts_with("lane[1].asset") && found[0].contains("15,537,393"),
+            "{found:?}"
+        );
     }
 
     #[test]

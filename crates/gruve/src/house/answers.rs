@@ -3,7 +3,8 @@
 use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
-use gruve_chain::{ChainStanding, NetworkFigures, NodeGroup};
+use gruve_chain::eth::EthNodeGroup;
+use gruve_chain::{ChainStanding, NetworkFigures, NodeGroup, NodeHealth};
 use gruve_farm::{Farm, MachineOwner};
 use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
@@ -152,6 +153,8 @@ pub struct Line {
     pub chains: Vec<(LaneId, watch::Receiver<ChainStanding>)>,
     /// Difficulty, fees and hashprice of each lane's chain.
     pub figures: Vec<(LaneId, watch::Receiver<Option<NetworkFigures>>)>,
+    /// The nodes of each lane of the Ethash family.
+    pub eth_nodes: Vec<(LaneId, Arc<EthNodeGroup>)>,
 }
 
 impl LiveFarm for Line {
@@ -170,9 +173,9 @@ impl LiveFarm for Line {
     }
 
     fn nodes(&self) -> Vec<LiveNode> {
-        let of = |(lane, group): &(LaneId, Arc<NodeGroup>)| {
+        let of = |lane: &LaneId, health: Vec<NodeHealth>| {
             let lane = lane.clone();
-            group.health().into_iter().map(move |n| LiveNode {
+            health.into_iter().map(move |n| LiveNode {
                 lane: lane.clone(),
                 name: n.name,
                 standing: n.standing.name(),
@@ -183,7 +186,9 @@ impl LiveFarm for Line {
                 failures: n.failures,
             })
         };
-        self.nodes.iter().flat_map(of).collect()
+        let blocks = self.nodes.iter().flat_map(|(lane, group)| of(lane, group.health()));
+        let accounts = self.eth_nodes.iter().flat_map(|(lane, group)| of(lane, group.health()));
+        blocks.chain(accounts).collect()
     }
 
     fn network(&self, lane: &LaneId) -> Option<NetworkFigures> {

@@ -1,5 +1,7 @@
 //! What can go wrong while the house runs, with whose it is.
 
+use gruve_chain::NodeError;
+use gruve_chain::eth::BadReceipts;
 use gruve_market::MarketError;
 use gruve_store::StoreError;
 use gruve_treasury::TreasuryError;
@@ -17,6 +19,15 @@ pub enum HouseError {
     /// The market's.
     #[error(transparent)]
     Market(#[from] MarketError),
+    /// A node's.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A node told of a block what cannot be.
+    #[error(transparent)]
+    Receipts(#[from] BadReceipts),
+    /// More coins than there are.
+    #[error("a block earned more than can be counted")]
+    Nonsense,
 }
 
 impl Blamed for HouseError {
@@ -25,6 +36,10 @@ impl Blamed for HouseError {
             HouseError::Store(e) => e.blame(),
             HouseError::Treasury(e) => e.blame(),
             HouseError::Market(e) => e.blame(),
+            HouseError::Node(e) => e.blame(),
+            // The node may be in the midst of a reorganisation; nothing was booked.
+            HouseError::Receipts(_) => Blame::Transient,
+            HouseError::Nonsense => Blame::Fatal,
         }
     }
 }

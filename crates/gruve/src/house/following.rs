@@ -1,9 +1,9 @@
 //! Following a lane's chain, and what a chain that cannot be followed costs: that lane's settlements,
 //! and nothing else.
 
-use super::lane::is_right_chain;
+use super::lane::{Checking, is_right_chain};
 use gruve_chain::follow::Followable;
-use gruve_chain::{ChainStanding, Follower, NodeGroup};
+use gruve_chain::{ChainStanding, Follower};
 use gruve_market::Market;
 use gruve_units::LaneId;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 /// before its chain was found to be what the books have, nor while it is not.
 pub(super) fn start<C: Followable + 'static>(
     lane: &LaneId,
-    node: Arc<NodeGroup>,
+    check: impl Fn() -> Checking + Send + Sync + 'static,
     follower: Arc<Follower<C>>,
     market: Market,
     tasks: &mut JoinSet<Result<(), String>>,
@@ -25,7 +25,7 @@ pub(super) fn start<C: Followable + 'static>(
     tasks.spawn(hold(lane.clone(), market, standing.clone(), stopped.clone()));
     let (name, mut ends) = (lane.clone(), stopped.clone());
     tasks.spawn(async move {
-        if !is_right_chain(&node, &mut ends).await.map_err(|e| format!("lane {name}: {e}"))? {
+        if !is_right_chain(check, &mut ends).await.map_err(|e| format!("lane {name}: {e}"))? {
             return Ok(());
         }
         follower.run(ends).await.map_err(|e| format!("following the chain of lane {name}: {e}"))

@@ -2,6 +2,7 @@
 
 use super::answers::Gateways;
 use super::chores;
+use super::ethash;
 use super::following;
 use super::legacy;
 use super::listeners;
@@ -12,16 +13,20 @@ use super::sink::HouseSink;
 use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
 use crate::signals;
-use gruve_chain::follow::Options as FollowOptions;
+use gruve_chain::follow::{Followable, Options as FollowOptions};
 use gruve_chain::{
-    ChainParams, ChainStanding, Follower, NetworkFigures, Node, NodeError, NodeGroup,
+    ChainParams, ChainStanding, Family, Follower, NetworkFigures, Node, NodeError,
 };
 use gruve_market::Accountant;
+use gruve_sharelog::ShareLog;
+use gruve_stratum::eth::EthLane;
+use gruve_stratum::protocol::Lane;
 use gruve_stratum::tls::TlsServer;
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
 use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,6 +41,39 @@ const POLL: Duration = Duration::from_secs(1);
 /// How often a node that does not answer at start is asked again.
 const NODE_AGAIN: Duration = Duration::from_secs(5);
 
+/// Where a lane's jobs come from.
+pub enum LaneJobs {
+    /// The house makes the blocks.
+    Blocks(LaneWork),
+    /// The node does.
+    Ethash(EthLane),
+}
+
+impl LaneJobs {
+    fn lane(&self) -> Arc<dyn Lane> {
+        match self {
+            LaneJobs::Blocks(work) => Arc::new(work.clone()),
+            LaneJobs::Ethash(lane) => Arc::new(lane.clone()),
+        }
+    }
+
+    /// Stops, and waits for found blocks under way.
+    pub async fn stop(&self) {
+        match self {
+            LaneJobs::Blocks(work) => work.stop().await,
+            LaneJobs::Ethash(lane) => lane.stop().await,
+        }
+    }
+
+    /// What the next program goes on with; nothing where the node still has all of it.
+    pub fn keep(&self) -> Option<Vec<u8>> {
+        match self {
+            LaneJobs::Blocks(work) => work.keep(),
+            LaneJobs::Ethash(_) => None,
+        }
+    }
+}
+
 /// A lane that runs.
 pub struct RunningLane {
     /// Its name.
@@ -47,12 +85,12 @@ pub struct RunningLane {
     /// Where machines connect encrypted, and under which identity.
     pub stratum_tls: Option<(SocketAddr, Arc<TlsServer>)>,
     /// Its jobs.
-    pub work: LaneWork,
+    pub work: LaneJobs,
     /// How the following of its chain stands.
     pub standing: watch::Receiver<ChainStanding>,
     /// Difficulty, fees and hashprice of its chain.
     pub figures: watch::Receiver<Option<NetworkFigures>>,
-    params: ChainParams,
+    network: String,
 }
 
 impl RunningLane {
@@ -60,20 +98,24 @@ impl RunningLane {
     pub fn particulars(&self) -> LaneParticulars {
         LaneParticulars {
             lane: self.id.clone(),
-            network: self.params.title(),
+            network: self.network.clone(),
             stratum: Some(format!("stratum+tcp://{}", self.stratum)),
         }
     }
 }
 
 /// Classes of a lane whose configuration names none: easiest, hardest, first. SHA-256d machines
-/// do 10^9 to 10^15 hashes a second, scrypt ones 10^6 to 10^11.
+/// do 10^9 to 10^15 hashes a second, scrypt ones 10^6 to 10^11, Ethash ones 10^7 to 10^10.
 fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
     match algorithm {
         Algorithm::Scrypt => (16, 44, 27),
-        _ => (32, 60, 42),
+        Algorithm::Ethash | Algorithm::Etchash => (16, 48, 30),
+        Algorithm::Sha256d => (32, 60, 42),
     }
 }
+
+/// Asking a node which chain it is of.
+pub(super) type Checking = Pin<Box<dyn Future<Output = Result<(), NodeError>> + Send>>;
 
 /// Waits until a node answers, and makes sure that it is of the lane's chain; `false` when the
 /// house stops first. Without this a house pointed at another network would book its coins.
@@ -81,11 +123,11 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
 /// # Errors
 /// When it is of another chain, or refuses us.
 pub(super) async fn is_right_chain(
-    node: &NodeGroup,
+    check: impl Fn() -> Checking + Send,
     stopped: &mut watch::Receiver<bool>,
 ) -> Result<bool, NodeError> {
     loop {
-        match node.check_chain().await {
+        match check().await {
             Ok(()) => return Ok(true),
             Err(e) if e.blame() == Blame::Transient => tracing::warn!("waiting for the node: {e}"),
             Err(e) => return Err(e),
@@ -131,24 +173,8 @@ pub fn start(
     let id = config.id.clone();
     let stratum_error = |e| StartError::Stratum(config.id.clone(), e);
     let params = parts::chain_params(config)?;
-    let node = parts.nodes[&id].clone();
     let log = parts.share_log(&id)?;
-
-    let work = LaneWork::start(LaneWorkOptions {
-        lane: id.clone(),
-        node: node.clone(),
-        epoch_rule: parts::epoch_rule(config),
-        stamps: parts.stamps.clone(),
-        pay_to: parts.treasury.coinbase_script(config.asset)?,
-        tag: config.tag.clone().into_bytes(),
-        refresh: REFRESH,
-        poll: POLL,
-        clock: parts.clock.clone(),
-        entropy: parts.entropy.clone(),
-        share_log: log.clone(),
-        kept_jobs: legacy::jobs(estate, &id),
-    })
-    .map_err(stratum_error)?;
+    let work = start_work(config, params, parts, estate, log.clone())?;
 
     let usual = usual_classes(params.algorithm);
     let class = |set: Option<Class>, usual| set.or(Class::new(usual)).unwrap_or(Class::ZERO);
@@ -164,7 +190,8 @@ pub fn start(
     options.hash_threads = config.stratum.hash_threads.unwrap_or(options.hash_threads);
     (options.kept, options.next_extranonce) = legacy::miners(estate, &id);
     // No lane's miners may take the handles of another's, or those of node and database.
-    let handles = gruve_stratum::handles_for_miners() / parts.nodes.len().max(1);
+    let handles =
+        gruve_stratum::handles_for_miners() / (parts.nodes.len() + parts.eth_nodes.len()).max(1);
     options.connections_max = options.connections_max.min(handles);
     options.start_classes = Some(listeners::folder(parts, &id)?.join("classes"));
     options.listeners[0].proxies = listeners::proxies(config.stratum.proxy_protocol.as_ref());
@@ -188,8 +215,8 @@ pub fn start(
             Some(noise)
         }
     };
-    let gateway = Gateway::start(options, Arc::new(work.clone()), parts.logins.clone())
-        .map_err(stratum_error)?;
+    let gateway =
+        Gateway::start(options, work.lane(), parts.logins.clone()).map_err(stratum_error)?;
     let stratum = gateway.address();
     let stratum_v2 = noise
         .zip(gateway.addresses().last().copied())
@@ -202,28 +229,19 @@ pub fn start(
     let said = listeners::folder(parts, &id)?.join(messages::FOLDER);
     tasks.spawn(messages::pass_on(id.clone(), said, gateways.clone(), stopped.clone()));
 
-    let sink = HouseSink {
-        store: parts.store.clone(),
-        treasury: parts.treasury.clone(),
-        market: parts.market.clone(),
-        lane: id.clone(),
-        asset: config.asset,
-        params,
-    };
-    let follow = FollowOptions::for_chain(&params);
-    let follower = Follower::new(node.clone(), params, Arc::new(sink), follow);
-    let market = parts.market.clone();
-    let standing = following::start(&id, node, follower.clone(), market, tasks, stopped);
-    let figures = network::start(&id, params, parts.market.clone(), &standing, tasks, stopped);
-
-    // A new job on another block means a new block: no need to wait for the next poll.
-    let mut jobs = work.jobs();
-    tasks.spawn(async move {
-        while jobs.changed().await.is_ok() {
-            follower.nudge();
+    let standing = match params.family() {
+        Family::Bitcoin => follow_blocks(config, params, parts, &work, tasks, stopped),
+        Family::Ethash => {
+            let follower = ethash::follower(config, &params, parts)?;
+            let node = parts.eth_nodes[&id].clone();
+            let check = move || -> Checking {
+                let node = node.clone();
+                Box::pin(async move { node.check_chain().await })
+            };
+            follow(&id, follower, check, parts, &work, tasks, stopped)
         }
-        Ok(())
-    });
+    };
+    let figures = network::start(&id, params, parts.market.clone(), &standing, tasks, stopped);
 
     let accountant = Accountant::new(parts.market.clone());
     if let Some(keep) = config.keep_shares {
@@ -238,5 +256,87 @@ pub fn start(
         let lane = name.clone();
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
-    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, standing, figures, params })
+    let network = match params.family() {
+        Family::Bitcoin => params.title(),
+        Family::Ethash => ethash::title(&params, config),
+    };
+    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, standing, figures, network })
+}
+
+/// Begins to make jobs, or to fetch them.
+fn start_work(
+    config: &LaneConfig,
+    params: ChainParams,
+    parts: &Parts,
+    estate: &mut Estate,
+    log: ShareLog,
+) -> Result<LaneJobs, StartError> {
+    if params.family() == Family::Ethash {
+        return ethash::work(config, &params, parts, log).map(LaneJobs::Ethash);
+    }
+    let id = config.id.clone();
+    let work = LaneWork::start(LaneWorkOptions {
+        lane: id.clone(),
+        node: parts.nodes[&id].clone(),
+        epoch_rule: parts::epoch_rule(config),
+        stamps: parts.stamps.clone(),
+        pay_to: parts.treasury.coinbase_script(config.asset)?,
+        tag: config.tag.clone().into_bytes(),
+        refresh: REFRESH,
+        poll: POLL,
+        clock: parts.clock.clone(),
+        entropy: parts.entropy.clone(),
+        share_log: log,
+        kept_jobs: legacy::jobs(estate, &id),
+    });
+    work.map(LaneJobs::Blocks).map_err(|e| StartError::Stratum(id, e))
+}
+
+fn follow_blocks(
+    config: &LaneConfig,
+    params: ChainParams,
+    parts: &Parts,
+    work: &LaneJobs,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) -> watch::Receiver<ChainStanding> {
+    let node = parts.nodes[&config.id].clone();
+    let sink = HouseSink {
+        store: parts.store.clone(),
+        treasury: parts.treasury.clone(),
+        market: parts.market.clone(),
+        lane: config.id.clone(),
+        asset: config.asset,
+        params,
+    };
+    let options = FollowOptions::for_chain(&params);
+    let follower = Follower::new(node.clone(), params, Arc::new(sink), options);
+    let check = move || -> Checking {
+        let node = node.clone();
+        Box::pin(async move { node.check_chain().await })
+    };
+    follow(&config.id, follower, check, parts, work, tasks, stopped)
+}
+
+/// Follows the lane's chain, once its node was found to be of it.
+fn follow<C: Followable + 'static>(
+    id: &LaneId,
+    follower: Arc<Follower<C>>,
+    check: impl Fn() -> Checking + Send + Sync + 'static,
+    parts: &Parts,
+    work: &LaneJobs,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) -> watch::Receiver<ChainStanding> {
+    let market = parts.market.clone();
+    let standing = following::start(id, check, follower.clone(), market, tasks, stopped);
+    // A new job on another block means a new block: no need to wait for the next poll.
+    let mut jobs = work.lane().jobs();
+    tasks.spawn(async move {
+        while jobs.changed().await.is_ok() {
+            follower.nudge();
+        }
+        Ok(())
+    });
+    standing
 }

@@ -7,6 +7,7 @@
 mod answers;
 mod chores;
 mod error;
+mod ethash;
 pub mod files;
 mod following;
 mod lane;
@@ -100,6 +101,7 @@ impl House {
                 nodes: parts.nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
                 chains: lanes.iter().map(|l| (l.id.clone(), l.standing.clone())).collect(),
                 figures: lanes.iter().map(|l| (l.id.clone(), l.figures.clone())).collect(),
+                eth_nodes: parts.eth_nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
             }),
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),

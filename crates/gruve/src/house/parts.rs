@@ -1,6 +1,7 @@
 //! The rooms opened over one folder and one database, before anything runs.
 
 use super::answers::{HouseStamps, InvoiceOutcome, Logins};
+use super::ethash;
 use super::files::{FileError, Folder, Holding, read_secret_text};
 use crate::config::{
     Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config,
@@ -8,6 +9,7 @@ use crate::config::{
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
+use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{
     ChainError, ChainParams, Family, GroupOptions, NetworkName, Node, NodeError, NodeGroup,
     RpcNode, params_for,
@@ -31,6 +33,9 @@ const AUTHORITY_FILE: &str = "stratum-v2.key";
 
 /// How long a certificate holds. Each connection gets a new one, and clients look at it then only.
 const CERTIFICATE_VALIDITY: Duration = Duration::from_secs(3600);
+
+/// Depth at which a pay-in counts where neither the operator nor the chain's table says more.
+const CONFIRMATIONS: u64 = 3;
 
 /// Why the platform does not start.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +122,8 @@ pub struct Parts {
     pub treasury: Treasury,
     /// The nodes of each lane; [`NodeGroup::health`] tells how they stand.
     pub nodes: BTreeMap<LaneId, Arc<NodeGroup>>,
+    /// The nodes of each lane of the Ethash family.
+    pub eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>>,
     /// The password that the house's machines send.
     pub machine_password: String,
     pub(super) logins: Arc<Logins>,
@@ -154,13 +161,20 @@ impl Parts {
         let farm = farm.with_house_secret(secret);
 
         let mut nodes: BTreeMap<LaneId, Arc<NodeGroup>> = BTreeMap::new();
+        let mut eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>> = BTreeMap::new();
         let mut treasury = TreasuryConfig::new(seed);
         for lane in &config.lanes {
             let params = chain_params(lane)?;
             keep_epoch(&folder, lane)?;
+            if params.family() == Family::Ethash {
+                let (chain, wallet) = ethash::open(lane, &params, &treasury.seed)?;
+                treasury = treasury.with_accounts(wallet);
+                eth_nodes.insert(lane.id.clone(), chain);
+                continue;
+            }
             let node = open_nodes(lane, params)?;
             let mut wallet = ChainWallet::new(params, node.clone());
-            wallet.confirmations = lane.confirmations;
+            wallet.confirmations = lane.confirmations.unwrap_or(CONFIRMATIONS);
             wallet.payouts.auto_approve_max = lane.auto_approve_minor;
             treasury = treasury.with_chain(wallet);
             nodes.insert(lane.id.clone(), node);
@@ -189,6 +203,7 @@ impl Parts {
             market,
             treasury,
             nodes,
+            eth_nodes,
             machine_password,
             logins,
             stamps,
@@ -265,8 +280,8 @@ pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
         NetworkConfig::Dev => NetworkName::Dev,
     };
     let mut params = params_for(lane.asset, network)?;
-    if params.family() != Family::Bitcoin {
-        return Err(ChainError::NoSuchChain { asset: lane.asset, network });
+    if params.family() == Family::Ethash {
+        return Ok(ethash::described(params, lane));
     }
     if network == NetworkName::Dev {
         params.mweb = false;

@@ -1,0 +1,259 @@
+//! A lane of the Ethash family: its chain, its nodes, its work, its follower.
+//!
+//! What miners, share log and accountant see is the same as on any lane. Otherwise: the nodes make the
+//! blocks and pay the address that they were started with, which must be the wallet's hot address; the
+//! work carries no stamp, so the lane is *unproven*; rewards are found by whom a block pays.
+
+use super::error::HouseError;
+use super::parts::{self, Parts, StartError};
+use crate::config::LaneConfig;
+use async_trait::async_trait;
+use gruve_chain::eth::earned::earned;
+use gruve_chain::eth::reward::RewardRule;
+use gruve_chain::eth::{
+    AccountChain, AccountNode, EthAddress, EthBlock, EthExpected, EthFullNode, EthNodeGroup,
+    EthReceipt, EthRpcNode, EthRpcOptions, FollowedEthBlock, internal, wei,
+};
+use gruve_chain::follow::{Options as FollowOptions, SinkError};
+use gruve_chain::params::{AddressForm, SubsidyRule};
+use gruve_chain::{
+    BlockRef, ChainParams, ChainSink, Follower, GroupOptions, NetworkName, NodeError,
+    hash_from_text,
+};
+use gruve_market::{Market, RewardSeen};
+use gruve_sharelog::ShareLog;
+use gruve_store::{Store, transact};
+use gruve_stratum::eth::verify::{Caches, FullDataset};
+use gruve_stratum::eth::{EpochForm, EthLane, EthLaneOptions};
+use gruve_treasury::{
+    AccountBlock, AccountChainWallet, AccountKeys, Keychain, Seed, Treasury, TreasuryError,
+};
+use gruve_units::{Algorithm, Amount, Asset, Duration, LaneId};
+use ruint::aliases::U256;
+use std::sync::Arc;
+
+/// How often a node is asked for work where the configuration does not say.
+const POLL: Duration = Duration::from_millis(250);
+
+/// What pages say of such a lane beside its network.
+const UNPROVEN: &str = "unproven: its node makes the blocks, so the work carries no stamp";
+
+/// The rules of the lane's chain: the table's, and what the configuration says of a chain of one's own.
+/// The configuration's check has refused what cannot be.
+pub(super) fn described(mut params: ChainParams, lane: &LaneConfig) -> ChainParams {
+    let own = &lane.ethash;
+    if let Some(chain_id) = own.chain_id {
+        params.address = AddressForm::Account { chain_id };
+    }
+    match own.algorithm {
+        Some(Algorithm::Ethash) => {
+            (params.algorithm, params.etchash_from) = (Algorithm::Ethash, None);
+        }
+        Some(_) => {
+            (params.algorithm, params.etchash_from) =
+                (Algorithm::Etchash, Some(own.etchash_from.unwrap_or(0)));
+        }
+        None => {}
+    }
+    if let Ok(Some(first)) = own.reward_wei() {
+        let rule = RewardRule { first: U256::from(first), era_blocks: own.era_blocks };
+        params.subsidy_rule = SubsidyRule::Eras(rule);
+    }
+    params.coinbase_maturity = lane.maturity.unwrap_or(params.coinbase_maturity);
+    params
+}
+
+/// The chain's name for pages.
+pub(super) fn title(params: &ChainParams, lane: &LaneConfig) -> String {
+    let name = lane.ethash.name.clone().unwrap_or_else(|| params.title());
+    format!("{name} · {UNPROVEN}")
+}
+
+fn expected(params: &ChainParams, lane: &LaneConfig, pays: EthAddress) -> EthExpected {
+    // A genesis block that several chains share says nothing that is wrong.
+    let genesis = match params.genesis {
+        [one] => Some((0, *one)),
+        _ => None,
+    };
+    let known = genesis.into_iter().chain(params.landmark);
+    let blocks = known.filter_map(|(height, text)| Some((height, internal(hash_from_text(text)?))));
+    EthExpected {
+        title: lane.ethash.name.clone().unwrap_or_else(|| params.title()),
+        chain_id: params.chain_id().unwrap_or_default(),
+        blocks: blocks.collect(),
+        pays: Some(pays),
+    }
+}
+
+/// The nodes of a lane and the wallet over them. Nothing is asked of them yet but how they stand.
+///
+/// # Errors
+/// When an address of the configuration cannot be used.
+pub(super) fn open(
+    lane: &LaneConfig,
+    params: &ChainParams,
+    seed: &Seed,
+) -> Result<(Arc<EthNodeGroup>, AccountChainWallet), StartError> {
+    let real = params.network == NetworkName::Mainnet;
+    let keys = AccountKeys::new(seed, lane.asset, real).map_err(TreasuryError::from)?;
+    let hot = keys.address(Keychain::Capital, 0).map_err(TreasuryError::from)?;
+    let mut nodes: Vec<(String, Arc<dyn EthFullNode>)> = Vec::new();
+    for (_, node) in lane.nodes() {
+        let name = node.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let login = (node.user.as_str(), node.password.as_str());
+        let login = (!node.user.is_empty()).then_some(login);
+        nodes.push((name, Arc::new(EthRpcNode::new(&node.url, login, EthRpcOptions::default())?)));
+    }
+    let expected = expected(params, lane, hot);
+    let chain_id = expected.chain_id;
+    let group = Arc::new(EthNodeGroup::start(expected, nodes, GroupOptions::default()));
+    let mut wallet = AccountChainWallet::new(lane.asset, chain_id, real, group.clone());
+    wallet.confirmations = lane.confirmations.unwrap_or(params.confirmations);
+    wallet.reorg_limit = params.coinbase_maturity.max(100);
+    wallet.payouts.auto_approve_max = lane.auto_approve_minor;
+    Ok((group, wallet))
+}
+
+/// The lane's work.
+///
+/// # Errors
+/// When the share log cannot be read.
+pub(super) fn work(
+    config: &LaneConfig,
+    params: &ChainParams,
+    parts: &Parts,
+    share_log: ShareLog,
+) -> Result<EthLane, StartError> {
+    let own = &config.ethash;
+    let form = params.etchash_from.map_or(EpochForm::ETHASH, EpochForm::etchash_from);
+    let mut dataset = own.dataset_bytes_max.map(FullDataset::within);
+    if let (Some(full), Some(threads)) = (&mut dataset, own.dataset_threads) {
+        full.threads = threads;
+    }
+    EthLane::start(EthLaneOptions {
+        lane: config.id.clone(),
+        node: parts.eth_nodes[&config.id].clone(),
+        form,
+        epoch_rule: parts::epoch_rule(config),
+        poll: own.poll.map_or(POLL, |span| span.0),
+        caches: dataset.map_or_else(Caches::default, Caches::with_dataset),
+        clock: parts.clock.clone(),
+        entropy: parts.entropy.clone(),
+        share_log,
+    })
+    .map_err(|e| StartError::Stratum(config.id.clone(), e))
+}
+
+/// The lane's follower.
+///
+/// # Errors
+/// When the treasury has no such wallet.
+pub(super) fn follower(
+    config: &LaneConfig,
+    params: &ChainParams,
+    parts: &Parts,
+) -> Result<Arc<Follower<AccountChain>>, StartError> {
+    let node = parts.eth_nodes[&config.id].clone();
+    let sink = EthSink {
+        store: parts.store.clone(),
+        treasury: parts.treasury.clone(),
+        market: parts.market.clone(),
+        lane: config.id.clone(),
+        asset: config.asset,
+        miner: parts.treasury.hot_address(config.asset)?,
+        rule: params.eras().unwrap_or(RewardRule { first: U256::ZERO, era_blocks: None }),
+        node: node.clone(),
+    };
+    let title = config.ethash.name.clone().unwrap_or_else(|| params.title());
+    let chain = AccountChain { node, title };
+    Ok(Follower::of(chain, Arc::new(sink), FollowOptions::for_chain(params)))
+}
+
+/// What a block of an account chain means to the house.
+struct EthSink {
+    store: Store,
+    treasury: Treasury,
+    market: Market,
+    lane: LaneId,
+    asset: Asset,
+    node: Arc<dyn AccountNode>,
+    /// Whom the house's blocks pay.
+    miner: EthAddress,
+    rule: RewardRule,
+}
+
+impl EthSink {
+    /// The receipts that are needed: of all transactions where the block is ours, whose fees we get;
+    /// else of those that move our coins.
+    async fn receipts(&self, block: &EthBlock) -> Result<Vec<EthReceipt>, HouseError> {
+        let wanted: Vec<[u8; 32]> = if block.header.coinbase == self.miner {
+            block.transactions.iter().map(|t| t.hash).collect()
+        } else {
+            let mut tx = self.store.read().await?;
+            self.treasury.receipts_wanted(&mut tx, self.asset, block).await?
+        };
+        let mut receipts = Vec::with_capacity(wanted.len());
+        for transaction in wanted {
+            let receipt = self.node.receipt(&transaction).await?;
+            let ours = receipt.filter(|r| r.block_hash == block.hash);
+            // In a reorganisation the node tells of another block at once.
+            receipts.push(ours.ok_or_else(|| {
+                NodeError::NotReady(
+                    "the node has no receipt of this block's transaction".to_owned(),
+                )
+            })?);
+        }
+        Ok(receipts)
+    }
+
+    async fn connected(&self, at: &FollowedEthBlock) -> Result<(), HouseError> {
+        let receipts = self.receipts(&at.block).await?;
+        let earned = earned(at, &receipts, &self.miner, &self.rule)?;
+        let wei: Vec<U256> = earned.iter().map(|e| e.wei).collect();
+        let block = AccountBlock { block: &at.block, receipts: &receipts, earned: &wei };
+        transact!(self.store, tx -> Result<(), HouseError> => {
+            self.market.chain_height(tx, &self.lane, at.block.header.number).await?;
+            self.treasury.connect_account_block(tx, self.asset, &block).await?;
+            for reward in &earned {
+                // Below a gwei the wallet carries it.
+                let (gwei, _) = wei::split(reward.wei).ok_or(HouseError::Nonsense)?;
+                if gwei == 0 {
+                    continue;
+                }
+                let seen = RewardSeen {
+                    block_hash: reward.name,
+                    height: reward.height,
+                    amount: Amount::new(self.asset, gwei),
+                    block_time: reward.mined_at,
+                };
+                self.market.reward_seen(tx, &self.lane, seen).await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn disconnected(&self, at: &BlockRef) -> Result<(), HouseError> {
+        transact!(self.store, tx -> Result<(), HouseError> => {
+            self.treasury.disconnect_block(tx, self.asset, at).await?;
+            self.market.rewards_orphaned_at(tx, &self.lane, at.height).await?;
+            Ok(())
+        })
+    }
+}
+
+#[async_trait]
+impl ChainSink<FollowedEthBlock> for EthSink {
+    async fn known(&self, limit: usize) -> Result<Vec<BlockRef>, SinkError> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let mut tx = self.store.read().await.map_err(SinkError::new)?;
+        self.treasury.known_blocks(&mut tx, self.asset, limit).await.map_err(SinkError::new)
+    }
+
+    async fn connect(&self, block: &FollowedEthBlock) -> Result<(), SinkError> {
+        self.connected(block).await.map_err(SinkError::new)
+    }
+
+    async fn disconnect(&self, block: &BlockRef) -> Result<(), SinkError> {
+        self.disconnected(block).await.map_err(SinkError::new)
+    }
+}
