@@ -279,15 +279,15 @@ impl Blamed for NodeError {
             | NodeError::NotReady(_) => Blame::Transient,
             NodeError::Address { .. }
             | NodeError::Unauthorised { .. }
-            | NodeError::WrongChain { .. }
-            | NodeError::PaysElsewhere { .. } => Blame::Fatal,
+            | NodeError::WrongChain { .. } => Blame::Fatal,
             NodeError::Rpc { code, .. } => match *code {
                 code::MISC | code::OUT_OF_MEMORY => Blame::Transient,
                 code::METHOD_NOT_FOUND | code::DATABASE => Blame::Fatal,
                 _ => Blame::Rejected,
             },
             NodeError::Template(e) => e.blame(),
-            NodeError::BadBlock { .. } => Blame::Transient,
+            // An operator starts the node again with the right address.
+            NodeError::PaysElsewhere { .. } | NodeError::BadBlock { .. } => Blame::Transient,
         }
     }
 }

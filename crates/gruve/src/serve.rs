@@ -121,6 +121,9 @@ fn tell_doors(house: &House) {
     for (lane, address) in house.stratum() {
         println!("machines of lane {lane} connect to stratum+tcp://{address}");
     }
+    for (lane, address) in house.pays_to() {
+        println!("nodes of lane {lane} must pay their blocks to {address}");
+    }
     for (lane, address, key) in house.stratum_v2() {
         println!("machines of lane {lane} connect by V2 to stratum2+tcp://{address}/{key}");
     }

@@ -9,7 +9,7 @@ use crate::stats::Counters;
 use crate::{MinerOptions, Workplace};
 use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light_many};
 use gruve_stratum::target_of_wire_difficulty;
-use gruve_units::{Algorithm, Clock, Target};
+use gruve_units::{Algorithm, Target};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -191,9 +191,8 @@ pub(crate) fn mine(
     while let Some(job) = bench.take() {
         while bench.is_current(&job) {
             let from = bench.next.fetch_add(batch, Ordering::Relaxed);
-            let tries: Vec<_> = (0..batch)
-                .map(|n| (job.header, job.part.nonce(from.wrapping_add(n))))
-                .collect();
+            let tries: Vec<_> =
+                (0..batch).map(|n| (job.header, job.part.nonce(from.wrapping_add(n)))).collect();
             let hashes = hash_light_many(&job.cache, &tries);
             counters.add_hashes(u32::try_from(batch).unwrap_or(1));
             for ((_, nonce), (_, hash)) in tries.iter().zip(hashes) {
@@ -246,7 +245,7 @@ impl EthSession {
         while !*stop.borrow() {
             let connected = tokio::select! {
                 c = tokio::time::timeout(HANDSHAKE_MAX, self.connect()) => c,
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told_to(&mut stop) => break,
             };
             let why = match connected {
                 Err(_) => "no answer to the login".to_owned(),
@@ -273,7 +272,7 @@ impl EthSession {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep_until(until) => break,
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = told_to(&mut stop) => return,
                     Some(_) = shares.recv() => self.counters.note(|s| s.stale += 1),
                 }
             }
@@ -309,7 +308,7 @@ impl EthSession {
         let why = loop {
             let step = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break "stopped".to_owned(),
+                () = told_to(&mut stop) => break "stopped".to_owned(),
                 said = line.lines.recv() => match said {
                     None => Err("the connection is closed".to_owned()),
                     Some(said) => self.heard(&mut line, &said).await,
@@ -475,6 +474,11 @@ impl Line {
         }
         Err("the connection is closed".to_owned())
     }
+}
+
+/// Waits until the miner is to stop.
+async fn told_to(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 async fn read_lines(read: OwnedReadHalf, out: mpsc::Sender<Value>) {

@@ -147,16 +147,8 @@ fn start_eth(
         handle.threads.push(spawned);
     }
     let stop = handle.stop.subscribe();
-    let session = eth::EthSession {
-        address,
-        options,
-        counters,
-        bench,
-        log,
-        stop,
-        jobs: 0,
-        cache: None,
-    };
+    let session =
+        eth::EthSession { address, options, counters, bench, log, stop, jobs: 0, cache: None };
     handle.session = Some(runtime.spawn(session.run(shares)));
     Ok(handle)
 }

@@ -137,7 +137,8 @@ listen = "0.0.0.0:3337"
     fn a_lane_of_a_known_chain_needs_its_node_only() {
         let config = with("mainnet", "").unwrap();
         crate::house::parts::check(&config).unwrap();
-        let config = with("mainnet", "dataset_threads = 2\ndataset_bytes_max = 6000000000").unwrap();
+        let config =
+            with("mainnet", "dataset_threads = 2\ndataset_bytes_max = 6000000000").unwrap();
         let lane = config.lanes.iter().find(|l| l.id.as_str() == "etc").unwrap();
         assert_eq!(lane.ethash.dataset_threads, Some(2));
     }

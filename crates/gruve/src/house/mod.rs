@@ -147,6 +147,14 @@ impl House {
         self.lanes.iter().map(|l| (l.id.clone(), l.stratum)).collect()
     }
 
+    /// Whom blocks must pay that a node makes by itself, lane by lane.
+    #[must_use]
+    pub fn pays_to(&self) -> Vec<(LaneId, String)> {
+        let lanes = self.parts.market.config().lanes.iter();
+        let paid = lanes.filter_map(|l| Some((l, self.parts.treasury.hot_address(l.asset).ok()?)));
+        paid.map(|(lane, address)| (lane.lane.clone(), address.to_string())).collect()
+    }
+
     /// Where V2 machines and proxies connect, and the key that they pin, lane by lane.
     #[must_use]
     pub fn stratum_v2(&self) -> Vec<(LaneId, SocketAddr, &str)> {

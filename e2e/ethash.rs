@@ -1,0 +1,293 @@
+//! A lane of the Ethash family, whole: the reference miner on our Stratum, blocks taken by the node,
+//! rewards in the books. Once on the development chain, once on `py-evm`, which validates seals with the
+//! C++ implementation of Ethash and runs the EVM.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use gruve::demo::Api;
+use gruve_chain::devchain::DevServer;
+use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDifficulty};
+use gruve_chain::eth::{
+    AccountAt, AccountNode as _, EthAddress, EthNode as _, EthRpcNode, EthRpcOptions, wei,
+};
+use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light};
+use gruve_treasury::{AccountKeys, Keychain, Seed};
+use gruve_units::{Algorithm, Asset, SystemClock, SystemEntropy, Target};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Running, free_ports, run, tail, until};
+
+const PASSWORD: &str = "0123456789abcdef0123";
+const MINUTES: Duration = Duration::from_secs(240);
+/// The chain's number, and what its blocks pay: neither is a known chain's.
+const CHAIN_ID: u64 = 77_001;
+const REWARD_WEI: u128 = 2_000_000_000_000_000_000;
+const DIFFICULTY: u64 = 64;
+
+/// A house's folder before its first start, so that the node can be told whom to pay.
+struct Place {
+    dir: tempfile::TempDir,
+    base: u16,
+    algorithm: Algorithm,
+    pays: EthAddress,
+}
+
+impl Place {
+    fn new(algorithm: Algorithm) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let house = dir.path().join("house");
+        std::fs::DirBuilder::new().mode(0o700).create(&house).unwrap();
+        let seed = Seed::open_or_create(&house.join("wallet.seed"), &SystemEntropy).unwrap();
+        let keys = AccountKeys::new(&seed, Asset::Etc, false).unwrap();
+        let pays = keys.address(Keychain::Capital, 0).unwrap();
+        let place = Place { dir, base: free_ports(3), algorithm, pays };
+        std::fs::write(place.path("gruve.toml"), place.config()).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.base + 2)
+    }
+
+    fn config(&self) -> String {
+        let (http, stratum, node) = (self.base, self.base + 1, self.url());
+        let algorithm = self.algorithm.name();
+        format!(
+            r#"
+[house]
+name = "Ethash house"
+origin = "ethash.gruve.example/log"
+data = "house"
+machine_password = "{PASSWORD}"
+[http]
+listen = "127.0.0.1:{http}"
+[[lane]]
+id = "eth-class"
+asset = "ETC"
+network = "dev"
+maturity = 2
+confirmations = 1
+epoch = "2s"
+grace = "500ms"
+capacity_epochs = 5
+settle_every = 1
+[lane.node]
+url = "{node}"
+[lane.ethash]
+name = "Test chain"
+chain_id = {CHAIN_ID}
+algorithm = "{algorithm}"
+block_reward_wei = "{REWARD_WEI}"
+[lane.stratum]
+listen = "127.0.0.1:{stratum}"
+class_min = 2
+class_max = 20
+class_start = 4
+share_interval = "500ms"
+[[site]]
+name = "hall"
+[[site.machine]]
+name = "rack1"
+lane = "eth-class"
+nameplate = "500 H/s"
+"#
+        )
+    }
+
+    fn fail(&self, why: &str) -> ! {
+        panic!(
+            "{why}\n--- house\n{}\n--- miner\n{}\n--- node\n{}",
+            tail(&self.path("house.log")),
+            tail(&self.path("miner.log")),
+            tail(&self.path("node.log"))
+        );
+    }
+
+    fn node(&self) -> EthRpcNode {
+        EthRpcNode::new(&self.url(), None, EthRpcOptions::default()).unwrap()
+    }
+
+    fn house(&self) -> Running {
+        let config = self.path("gruve.toml");
+        Running::start(&["serve", "--config", config.to_str().unwrap()], &self.path("house.log"))
+    }
+
+    fn miner(&self) -> Running {
+        let url = format!("stratum+tcp://127.0.0.1:{}", self.base + 1);
+        let algorithm = self.algorithm.name();
+        let args = ["miner", "--url", &url, "--user", "house.rack1", "--password", PASSWORD];
+        let more = ["--algorithm", algorithm, "--threads", "1"];
+        Running::start(&[&args[..], &more[..]].concat(), &self.path("miner.log"))
+    }
+
+    /// Mines until the chain has so many blocks more.
+    async fn mine(&self, node: &EthRpcNode, blocks: u64) -> u64 {
+        let from = node.height().await.unwrap();
+        let miner = self.miner();
+        until("the chain has grown", MINUTES, async || {
+            node.height().await.ok().filter(|h| *h >= from + blocks)
+        })
+        .await
+        .unwrap_or_else(|e| self.fail(&e));
+        let miner = miner.stop().await;
+        assert!(miner.success(), "{miner}");
+        node.height().await.unwrap()
+    }
+}
+
+/// The whole line: work, shares, blocks, rewards, books against the chain.
+async fn play(place: &Place) {
+    let node = place.node();
+    until("the node answers", MINUTES, async || node.height().await.ok())
+        .await
+        .unwrap_or_else(|e| place.fail(&e));
+    assert_eq!(node.chain_id().await.unwrap(), CHAIN_ID);
+    wrong_mixes_are_refused(place, &node).await;
+    let house = place.house();
+    let api = Api::new(format!("http://127.0.0.1:{}", place.base));
+    until("the house answers", MINUTES, async || api.get("/api/v1/lanes").await.ok())
+        .await
+        .unwrap_or_else(|e| place.fail(&e));
+    let height = place.mine(&node, 4).await;
+    a_share_that_says_another_mix_is_refused(place);
+    until("the blocks are in the books", MINUTES, async || {
+        let blocks = api.get("/api/v1/blocks?lane=eth-class&limit=200").await.ok()?;
+        let paid = blocks.as_array()?.iter().filter(|b| !b["reward"].is_null()).count() as u64;
+        (paid >= height).then_some(())
+    })
+    .await
+    .unwrap_or_else(|e| place.fail(&e));
+    assert!(house.stop().await.success());
+    let config = place.path("gruve.toml");
+    let audit = run(&["admin", "audit", "--json", "--config", config.to_str().unwrap()]);
+    let report: Value = serde_json::from_slice(&audit.stdout).unwrap_or_default();
+    assert!(audit.status.success(), "{report:#}");
+    let lane = &report["lanes"][0];
+    let held = node.balance(&place.pays, AccountAt::Latest).await.unwrap();
+    let (gwei, _) = wei::split(held).unwrap();
+    assert_eq!(lane["wallet_minor"], gwei, "{report:#}");
+    assert_eq!(lane["books_minor"], gwei, "{report:#}");
+    let least = i64::try_from(u128::from(height) * REWARD_WEI / 1_000_000_000).unwrap();
+    assert!(gwei >= least, "{height} blocks and their uncles: {gwei}");
+    assert!(lane["shares"].as_u64().unwrap() + lane["open_shares"].as_u64().unwrap() >= height);
+}
+
+/// The node takes no solution whose mix digest is another than its nonce's.
+async fn wrong_mixes_are_refused(place: &Place, node: &EthRpcNode) {
+    let work = node.get_work().await.unwrap();
+    let epoch = EthashEpoch::new(place.algorithm, 0).unwrap();
+    assert_eq!(epoch.seed_hash(), work.seed_hash);
+    let cache = LightCache::new(epoch);
+    let solved = (0..100_000_u64).find_map(|nonce| {
+        let (mix, hash) = hash_light(&cache, &work.header_hash, nonce);
+        (Target::from_be_bytes(hash).0 <= work.target.0).then_some((nonce, mix))
+    });
+    let (nonce, mix) = solved.unwrap();
+    let mut wrong = mix;
+    wrong[31] ^= 1;
+    let before = node.height().await.unwrap();
+    assert!(!node.submit_work(nonce, &work.header_hash, &wrong).await.unwrap());
+    assert!(!node.submit_work(nonce ^ 1 << 63, &work.header_hash, &mix).await.unwrap());
+    assert_eq!(node.height().await.unwrap(), before);
+    assert!(node.submit_work(nonce, &work.header_hash, &mix).await.unwrap());
+    assert_eq!(node.height().await.unwrap(), before + 1);
+}
+
+/// Over eth-proxy, where the miner says the mix digest itself.
+fn a_share_that_says_another_mix_is_refused(place: &Place) {
+    let stream = std::net::TcpStream::connect(("127.0.0.1", place.base + 1)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut say = |text: String| {
+        writeln!(&stream, "{text}").unwrap();
+        loop {
+            let answer: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+            // New work comes with id 0.
+            if answer["id"] != 0 {
+                return answer;
+            }
+        }
+    };
+    let login = say(format!(
+        r#"{{"id":1,"method":"eth_submitLogin","params":["house.rack1","{PASSWORD}"]}}"#
+    ));
+    assert_eq!(login["result"], true, "{login}");
+    let work = say(r#"{"id":2,"method":"eth_getWork","params":[]}"#.to_owned());
+    let header = work["result"][0].as_str().unwrap().to_owned();
+    let mix = "11".repeat(32);
+    let answer = say(format!(
+        r#"{{"id":3,"method":"eth_submitWork","params":["0x00000000deadbeef","{header}","0x{mix}"]}}"#
+    ));
+    assert_eq!(answer["result"], false, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_of_our_stratum_are_taken_and_credited_on_the_development_chain() {
+    let place = Place::new(Algorithm::Etchash);
+    let params = EthDevParams {
+        chain_id: CHAIN_ID,
+        difficulty: EthDifficulty::fixed(DIFFICULTY),
+        reward: gruve_chain::eth::RewardRule {
+            first: ruint::aliases::U256::from(REWARD_WEI),
+            era_blocks: None,
+        },
+        ..EthDevParams::classic()
+    };
+    let clock = Arc::new(SystemClock);
+    let chain = EthDevChain::open(&place.path("chain"), params, clock, &SystemEntropy).unwrap();
+    chain.pay_blocks_to(place.pays);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", place.base + 2)).unwrap();
+    let _server: DevServer = chain.serve(listener, None).unwrap();
+    play(&place).await;
+}
+
+/// The chain in Python; killed when dropped.
+struct PyEvm(Child);
+
+impl Drop for PyEvm {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl PyEvm {
+    fn start(place: &Place) -> PyEvm {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        // Installs it into the cache the first time.
+        let python = Command::new(root.join("scripts/py-evm-for-tests")).output().unwrap();
+        let why = String::from_utf8_lossy(&python.stderr);
+        assert!(python.status.success(), "scripts/py-evm-for-tests: {why}");
+        let python = String::from_utf8(python.stdout).unwrap();
+        let log = std::fs::File::create(place.path("node.log")).unwrap();
+        let child = Command::new(python.trim())
+            .arg(root.join("e2e/py_evm/node.py"))
+            .args(["--port", &(place.base + 2).to_string()])
+            .args(["--chain-id", &CHAIN_ID.to_string()])
+            .args(["--difficulty", &DIFFICULTY.to_string()])
+            .args(["--coinbase", &place.pays.to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        PyEvm(child)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_of_our_stratum_are_taken_and_credited_on_py_evm() {
+    let place = Place::new(Algorithm::Ethash);
+    let _node = PyEvm::start(&place);
+    play(&place).await;
+}
