@@ -14,9 +14,7 @@ use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
 use crate::signals;
 use gruve_chain::follow::{Followable, Options as FollowOptions};
-use gruve_chain::{
-    ChainParams, ChainStanding, Family, Follower, NetworkFigures, Node, NodeError,
-};
+use gruve_chain::{ChainParams, ChainStanding, Family, Follower, NetworkFigures, Node, NodeError};
 use gruve_market::Accountant;
 use gruve_sharelog::ShareLog;
 use gruve_stratum::eth::EthLane;
