@@ -88,3 +88,31 @@ fn read(path: &Path) -> Option<Message> {
     let bytes = (length <= FILE_BYTES_MAX).then(|| std::fs::read(path).ok()).flatten()?;
     serde_json::from_slice(&bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_taken_once_and_answered_and_what_is_none_is_thrown_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let lane: LaneId = "btc".parse().unwrap();
+        let gateways = Gateways::default();
+        look(&lane, &dir.path().join("not there"), &gateways);
+        let file = |name: &str| dir.path().join(name);
+        let message = Message { to: None, text: "hello".to_owned() };
+        std::fs::write(file("a.say"), serde_json::to_vec(&message).unwrap()).unwrap();
+        std::fs::write(file("b.say"), "hello").unwrap();
+        std::fs::write(file("c.say"), vec![b' '; 5_000]).unwrap();
+        std::fs::write(file("d.new"), "half written").unwrap();
+        look(&lane, dir.path(), &gateways);
+        look(&lane, dir.path(), &gateways);
+        let mut left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["a.said", "d.new"]);
+        assert_eq!(std::fs::read_to_string(file("a.said")).unwrap(), "0", "nobody is connected");
+    }
+}

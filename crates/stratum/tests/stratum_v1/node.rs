@@ -18,7 +18,7 @@ use gruve_units::{
 };
 use std::future::Future;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -42,6 +42,8 @@ pub(crate) struct FakeNode {
     pub(crate) tells_tips: AtomicBool,
     /// Closed, no template comes out.
     pub(crate) gate: watch::Sender<bool>,
+    /// Its blocks' version.
+    pub(crate) version: AtomicU32,
     /// What waits in its memory pool.
     pub(crate) txs: Mutex<Vec<TemplateTx>>,
     bits: u32,
@@ -62,6 +64,7 @@ impl FakeNode {
             has_long_poll,
             tells_tips: AtomicBool::new(false),
             gate: watch::Sender::new(true),
+            version: AtomicU32::new(0x2000_0000),
             txs: Mutex::default(),
             bits,
         })
@@ -98,6 +101,7 @@ impl Node for FakeNode {
         let _ = self.gate.subscribe().wait_for(|is_open| *is_open).await;
         let tip = if longpoll.is_some() { tip } else { *self.tip.borrow() };
         let mut template = template(0, self.bits);
+        template.version = self.version.load(Ordering::SeqCst);
         template.txs = self.txs.lock().unwrap().clone();
         template.height = tip.height + 1;
         template.prev_hash = tip.hash;

@@ -424,3 +424,26 @@ async fn bzminer_gets_a_job_before_it_authorises_and_no_share_before_counts() {
     other.say(r#"{"id":9,"method":"mining.ping","params":[]}"#);
     assert_eq!(other.hear()["id"], 9);
 }
+
+/// BIP 310 *replaces* the bits within the mask; ckpool ORs them into the job's version, which is the same
+/// only where the job has none of them set.
+#[tokio::test(flavor = "multi_thread")]
+async fn rolled_bits_replace_those_that_the_job_has_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = house(dir.path());
+    house.node.version.store(0x2000_4000, std::sync::atomic::Ordering::SeqCst);
+    house.node.move_tip(9);
+    let mut peer = Peer::connect(house.gateway.address());
+    peer.ask(r#"{"id":3,"method":"mining.configure","params":[["version-rolling"],{"version-rolling.mask":"ffffffff"}]}"#);
+    peer.begin("house.m1");
+    while peer.job.as_ref().unwrap().version != 0x2000_4000 {
+        peer.until("mining.notify");
+    }
+    // What the miner hashes: an OR gives 20006000.
+    peer.job.as_mut().unwrap().version = 0x2000_2000;
+    for n in 0..6u64 {
+        let (line, _) = peer.share(&json!(60 + n), n << 20);
+        let line = line.replace("]}", r#","00002000"]}"#);
+        assert_eq!(peer.ask(&line)["result"], true);
+    }
+}
