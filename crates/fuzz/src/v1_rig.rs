@@ -51,6 +51,8 @@ pub(crate) struct Rig {
     /// Names of the jobs that the miner was given, in order.
     pub(crate) given: Vec<String>,
     names: HashSet<String>,
+    /// Names of jobs that shares were counted of, until what was said meanwhile is heard.
+    unchecked: Vec<String>,
     /// Shares that were answered with yes.
     accepted: u64,
     /// Shares in the log by this session.
@@ -74,6 +76,7 @@ impl Rig {
             owed: VecDeque::new(),
             given: Vec::new(),
             names: HashSet::new(),
+            unchecked: Vec::new(),
             accepted: 0,
             counted: 0,
         }
@@ -168,6 +171,10 @@ impl Rig {
         }
         assert!(out.len() <= OUT_BYTES_MAX, "{} bytes out", out.len());
         self.hear(&out);
+        // A job may be given and a share of it be taken in one read.
+        for name in self.unchecked.drain(..) {
+            assert!(self.names.contains(&name), "the miner was never given {name}");
+        }
         out
     }
 
@@ -178,8 +185,7 @@ impl Rig {
         counted: &mut Counted,
     ) {
         let share = &candidate.share;
-        let name = format!("{}{:02x}", share.job, share.class.k());
-        assert!(self.names.contains(&name), "the miner was never given {name}");
+        self.unchecked.push(format!("{}{:02x}", share.job, share.class.k()));
         let solved = self.luck.solve(candidate);
         assert!(share.class.target().is_met_by(&solved.pow_hash), "too easy: {share:?}");
         counted.count(share);

@@ -128,6 +128,11 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
             continue;
         }
         let bytes = fs::read(&path).map_err(io("reading", &path))?;
+        let found = bytes.len() as u64;
+        if number != last && summary::length_when_closed(dir, number).is_some_and(|l| found < l) {
+            let what = "the segment is shorter than it was when it was closed";
+            return Err(LogError::Damaged { path, offset: found, what });
+        }
         end = scan(&path, number, &bytes, number == last, &mut tally)?;
         if number != last {
             summarise(dir, number, &tally);

@@ -70,6 +70,22 @@ pub(crate) fn load(dir: &Path, number: u64) -> Option<Tally> {
     decode(&bytes, number, length, tail)
 }
 
+/// How long a segment was when it was closed, by a summary that is whole; one that is shorter now has
+/// lost its end, even where what is left is good.
+pub(crate) fn length_when_closed(dir: &Path, number: u64) -> Option<u64> {
+    let path = path_of(dir, number);
+    if fs::metadata(&path).ok()?.len() > BYTES_MAX {
+        return None;
+    }
+    let bytes = fs::read(&path).ok()?;
+    let (body, crc) = bytes.split_last_chunk::<4>()?;
+    let mut rest = Rest(body);
+    let is_whole = crc32c::crc32c(body) == u32::from_le_bytes(*crc)
+        && rest.take()? == MAGIC
+        && rest.u64()? == number;
+    if is_whole { rest.u64() } else { None }
+}
+
 /// Removes the summary of a segment that is gone.
 pub(crate) fn remove(dir: &Path, number: u64) {
     // One that stays behind fits no segment.

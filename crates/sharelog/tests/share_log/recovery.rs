@@ -158,6 +158,25 @@ fn damage_in_an_earlier_segment_is_fatal_even_at_its_end() {
 }
 
 #[test]
+fn an_earlier_segment_cut_between_two_frames_is_not_taken_for_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = ShareLog::open(dir.path(), small_segments(400)).unwrap();
+    let mut ends = Vec::new();
+    for n in 0..12 {
+        log.append(&[Record::Share(share(n, 5))]).unwrap();
+        ends.push(log.end());
+    }
+    drop(log);
+    let path = &segments(dir.path())[1];
+    let cut = ends.iter().find(|e| e.segment == 2).unwrap();
+    let bytes = fs::read(path).unwrap();
+    assert!(cut.offset < bytes.len() as u64, "the segment holds several frames");
+    fs::write(path, &bytes[..usize::try_from(cut.offset).unwrap()]).unwrap();
+    let e = ShareLog::open(dir.path(), small_segments(400)).unwrap_err();
+    assert!(matches!(&e, LogError::Damaged { path: p, .. } if p == path), "{e}");
+}
+
+#[test]
 fn what_the_log_knows_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let log = ShareLog::open(dir.path(), small_segments(200)).unwrap();
