@@ -17,11 +17,15 @@ use crate::eth::{EthAddress, EthHeader, SignedTx, TRANSFER_GAS};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use ruint::aliases::U256;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a miner's words in a block (yellow paper, section 4.3.4).
 const EXTRA_BYTES_MAX: usize = 32;
+
+/// Blocks kept as they were read: some hundred kilobytes each at most.
+const RECENT_MAX: usize = 16;
 
 /// A place in the list of known blocks.
 pub(super) type Index = usize;
@@ -67,6 +71,8 @@ pub(super) struct Chain {
     /// Where transactions of the best chain stand.
     places: HashMap<[u8; 32], (Index, usize)>,
     file: ChainFile,
+    /// Blocks read lately.
+    recent: Mutex<VecDeque<(Index, Arc<Block>)>>,
 }
 
 /// Transactions of blocks that have left the best chain.
@@ -96,6 +102,7 @@ impl Chain {
             journals: Vec::new(),
             places: HashMap::new(),
             file,
+            recent: Mutex::default(),
         };
         let asked = chain.params.rules_text(wallet);
         chain.give_out(wallet)?;
@@ -251,8 +258,19 @@ impl Chain {
         self.places.get(hash).copied()
     }
 
-    pub(super) fn block(&self, index: Index) -> Result<Block, DevChainError> {
-        self.decode(self.known[index].spot)
+    /// A block with all that is in it. The last ones asked for are kept: a follower asks for every
+    /// receipt of a block, and reading a block recovers all its signers.
+    pub(super) fn block(&self, index: Index) -> Result<Arc<Block>, DevChainError> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, block)) = recent.iter().find(|(known, _)| *known == index) {
+            return Ok(Arc::clone(block));
+        }
+        let block = Arc::new(self.decode(self.known[index].spot)?);
+        recent.push_back((index, Arc::clone(&block)));
+        if recent.len() > RECENT_MAX {
+            recent.pop_front();
+        }
+        Ok(block)
     }
 
     /// An account after the block of a height of the best chain.
@@ -573,7 +591,7 @@ impl Chain {
         for signed in &block.txs {
             self.places.remove(&signed.hash);
         }
-        returned.splice(0..0, block.txs);
+        returned.splice(0..0, block.txs.iter().cloned());
         Ok(())
     }
 }

@@ -292,5 +292,6 @@ fn receipt(state: &State, args: &Args<'_>) -> Answer {
     let Some((index, place)) = state.chain.place_of(&args.hash(0)?) else {
         return Ok(Value::Null);
     };
-    Ok(shapes::receipt(&state.chain.block(index)?, place).unwrap_or(Value::Null))
+    let block = state.chain.block(index)?;
+    Ok(shapes::receipt(&block, place).unwrap_or(Value::Null))
 }
