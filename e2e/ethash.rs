@@ -114,7 +114,9 @@ nameplate = "500 H/s"
     }
 
     fn node(&self) -> EthRpcNode {
-        EthRpcNode::new(&self.url(), None, EthRpcOptions::default()).unwrap()
+        // The node makes the epoch's cache at the first seal: seconds, on a busy machine many.
+        let options = EthRpcOptions { timeout: MINUTES, ..EthRpcOptions::default() };
+        EthRpcNode::new(&self.url(), None, options).unwrap()
     }
 
     fn house(&self) -> Running {
