@@ -21,8 +21,11 @@ pub(crate) fn has_avx512() -> bool {
     is_x86_feature_detected!("avx512f")
 }
 
+/// AVX for its instructions of three operands, which the miner's loop uses: all but some small
+/// processors that have the SHA extensions have it.
 pub(crate) fn has_sha() -> bool {
     is_x86_feature_detected!("sha")
+        && is_x86_feature_detected!("avx")
         && is_x86_feature_detected!("sse4.1")
         && is_x86_feature_detected!("ssse3")
         && is_x86_feature_detected!("bmi2")

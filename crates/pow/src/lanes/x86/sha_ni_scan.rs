@@ -172,8 +172,8 @@ impl Table {
 /// Hashes the group that is prepared, and prepares the one at `next`.
 #[inline(never)] // its assembler macros must be defined once at a time
 fn hash_group(table: &mut Table) {
-    // SAFETY: the caller has seen the SHA extensions, SSSE3, SSE4.1 and BMI2 on this processor. The
-    // code reads and writes within `table` alone, at the fields' offsets, which a test holds
+    // SAFETY: the caller has seen the SHA extensions, SSSE3, SSE4.1, BMI2 and AVX on this processor.
+    // The code reads and writes within `table` alone, at the fields' offsets, which a test holds
     // against the type; what is accessed as a register's 16 bytes is aligned to them, since the
     // table is aligned to 64 and offsets of quads are multiples of 16. It uses no stack, and all
     // registers that it changes are declared.
