@@ -33,11 +33,19 @@ fn assert_reconciles(summary: &Value, said: &str) {
 #[test]
 fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let ports = free_ports(5);
+    let ports = free_ports(6);
     let (ok, first, said) = demo(dir.path(), ports, &[]);
     assert!(ok, "{said}");
     assert_reconciles(&first, &said);
     assert_eq!(first["journeys"].as_array().unwrap().len(), 2);
+    let withdrawn: Vec<_> = first["journeys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|j| j["payouts"].as_array().unwrap())
+        .map(|p| p["asset"].as_str().unwrap())
+        .collect();
+    assert_eq!(withdrawn, ["BTC", "LTC", "DOGE"], "one contract earns both of its lane's");
 
     let (ok, second, said) = demo(dir.path(), ports, &[]);
     assert!(ok, "{said}");
@@ -53,7 +61,7 @@ fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
 #[test]
 fn a_taken_port_is_named_with_the_way_to_choose_another() {
     let dir = tempfile::tempdir().unwrap();
-    let ports = free_ports(5);
+    let ports = free_ports(6);
     let _taken = std::net::TcpListener::bind(("127.0.0.1", ports + 1)).unwrap();
     let (ok, _, said) = demo(dir.path(), ports, &[]);
     assert!(!ok);
@@ -65,7 +73,7 @@ fn fresh_refuses_a_folder_that_no_demo_made() {
     let dir = tempfile::tempdir().unwrap();
     let precious = dir.path().join("precious");
     std::fs::write(&precious, "keep").unwrap();
-    let (ok, _, said) = demo(dir.path(), free_ports(5), &["--fresh"]);
+    let (ok, _, said) = demo(dir.path(), free_ports(6), &["--fresh"]);
     assert!(!ok && precious.exists(), "{said}");
 }
 
@@ -73,8 +81,8 @@ fn fresh_refuses_a_folder_that_no_demo_made() {
 fn fresh_refuses_the_folder_of_a_demo_that_runs() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("demo");
-    let first = free_ports(10);
-    let second = first + 5;
+    let first = free_ports(12);
+    let second = first + 6;
     let log = dir.path().join("log");
     let args = |ports: &str| {
         ["demo", "--data", data.to_str().unwrap(), "--ports", ports].map(str::to_owned)

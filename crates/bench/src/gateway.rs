@@ -115,6 +115,7 @@ fn lane(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         share_log: log.clone(),
+        aux: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | coinbase part | content |
 //! |---|---|
-//! | script | height (BIP 34), the tag as one push, the extranonce as the last push; at most 100 bytes |
+//! | script | height (BIP 34), on a merge-mined lane the merge-mining tag as one push, the tag as one push, the extranonce as the last push; at most 100 bytes |
 //! | outputs | the destinations in the given order, the witness commitment if any, the stamp *last* |
 //!
 //! With the stamp last, its class byte is the last before the four bytes of lock time, so the
@@ -12,6 +12,8 @@
 //! extranonce, time, nonce and version it is asked for; the block is byte for byte what the node
 //! offered, with our coinbase before it.
 
+use crate::auxpow::tag::{self, TAG_BYTES};
+use crate::auxpow::{AuxLeaf, AuxProof, AuxWork};
 use crate::room::{COINBASE_SIGOPS_MAX, COINBASE_WEIGHT_MAX};
 use crate::script::{MAX_SHORT_PUSH, height_push};
 use crate::stamp;
@@ -79,6 +81,10 @@ pub enum JobError {
     /// The template's compact target is none.
     #[error("the template's bits {0:08x} are no target")]
     Bits(u32),
+    /// The tag, or the merge-mining tag itself, contains what a merge-mining tag begins with: no
+    /// auxiliary chain would take a proof from it.
+    #[error("the coinbase script begins more than one merge-mining tag")]
+    SecondTag,
 }
 
 impl Blamed for JobError {
@@ -91,6 +97,7 @@ impl Blamed for JobError {
 pub struct Job {
     template: Arc<Template>,
     spec: JobSpec,
+    aux: Option<Arc<AuxWork>>,
     target: Target,
     prefix: Vec<u8>,
     suffix_class_zero: Vec<u8>,
@@ -129,15 +136,29 @@ impl Job {
         branch: Vec<[u8; 32]>,
         spec: JobSpec,
     ) -> Result<Job, JobError> {
+        Job::build_merged(template, branch, spec, None)
+    }
+
+    /// As [`Job::build_on`], for auxiliary blocks as well.
+    ///
+    /// # Errors
+    /// As [`Job::build`], and [`JobError::SecondTag`]: then another tag is to be tried.
+    pub fn build_merged(
+        template: Arc<Template>,
+        branch: Vec<[u8; 32]>,
+        spec: JobSpec,
+        aux: Option<Arc<AuxWork>>,
+    ) -> Result<Job, JobError> {
         let target = Target::from_compact(template.bits).ok_or(JobError::Bits(template.bits))?;
         check_outputs(&template, &spec)?;
-        let prefix = coinbase_prefix(&template, &spec)?;
+        let prefix = coinbase_prefix(&template, &spec, aux.as_deref())?;
         let suffix = coinbase_suffix(&template, &spec);
         let class_offset = suffix.len() - LOCK_TIME_BYTES - 1;
         let legacy_bytes = prefix.len() + spec.extranonce_len + suffix.len();
         let witness_bytes = if template.witness_commitment.is_some() { WITNESS_BYTES } else { 0 };
         check_room(4 * legacy_bytes + witness_bytes, &spec)?;
-        Ok(Job { branch, template, spec, target, prefix, suffix_class_zero: suffix, class_offset })
+        let suffix_class_zero = suffix;
+        Ok(Job { template, spec, aux, target, prefix, suffix_class_zero, class_offset, branch })
     }
 
     /// What the house added to the template.
@@ -222,6 +243,45 @@ impl Job {
     #[must_use]
     pub const fn network_target(&self) -> Target {
         self.target
+    }
+
+    /// The auxiliary blocks it is for, where it is merge-mined.
+    #[must_use]
+    pub const fn aux(&self) -> Option<&Arc<AuxWork>> {
+        self.aux.as_ref()
+    }
+
+    /// The easiest target of a block that can be found with it, auxiliary ones included.
+    #[must_use]
+    pub fn easiest_target(&self) -> Target {
+        let aux = self.aux.iter().flat_map(|aux| aux.leaves()).map(|leaf| leaf.target);
+        aux.fold(self.target, Target::max)
+    }
+
+    /// The auxiliary blocks that a hash solves.
+    pub fn solved_aux(&self, pow_hash: &[u8; 32]) -> impl Iterator<Item = &AuxLeaf> {
+        let leaves = self.aux.iter().flat_map(|aux| aux.leaves());
+        leaves.filter(move |leaf| leaf.target.is_met_by(pow_hash))
+    }
+
+    /// The proof for an auxiliary block of this job, by a header made by [`Job::header`] with the same
+    /// class and extranonce.
+    #[must_use]
+    pub fn aux_proof(
+        &self,
+        leaf: &AuxLeaf,
+        class: Class,
+        extranonce: &[u8],
+        header: &[u8; 80],
+    ) -> AuxProof {
+        leaf.proof(self.coinbase(class, extranonce), &self.branch, header)
+    }
+
+    /// Whether an extranonce would put a second merge-mining tag into the coinbase: no auxiliary
+    /// chain takes a proof from such work.
+    #[must_use]
+    pub fn is_second_tag(&self, extranonce: &[u8]) -> bool {
+        self.aux.is_some() && tag::count(extranonce) > 0
     }
 
     /// Bytes of extranonce, both parts together.
@@ -328,6 +388,9 @@ impl Job {
     }
 }
 
+/// The merge-mining tag's length as a push.
+const AUX_TAG_PUSH: u8 = 44;
+const _: () = assert!(AUX_TAG_PUSH as usize == TAG_BYTES);
 const LOCK_TIME_BYTES: usize = 4;
 /// Marker, flag, and a witness of one 32-byte item, which weigh one unit a byte.
 const WITNESS_BYTES: usize = 2 + 2 + 32;
@@ -361,7 +424,11 @@ fn check_room(weight: usize, spec: &JobSpec) -> Result<(), JobError> {
     Ok(())
 }
 
-fn coinbase_prefix(template: &Template, spec: &JobSpec) -> Result<Vec<u8>, JobError> {
+fn coinbase_prefix(
+    template: &Template,
+    spec: &JobSpec,
+    aux: Option<&AuxWork>,
+) -> Result<Vec<u8>, JobError> {
     if !(1..=MAX_EXTRANONCE_BYTES).contains(&spec.extranonce_len) {
         return Err(JobError::ExtranonceLength(spec.extranonce_len));
     }
@@ -370,11 +437,19 @@ fn coinbase_prefix(template: &Template, spec: &JobSpec) -> Result<Vec<u8>, JobEr
     let extranonce_len =
         short_push(spec.extranonce_len).ok_or(JobError::ExtranonceLength(spec.extranonce_len))?;
     let mut script = height_push(template.height);
+    if let Some(aux) = aux {
+        script.push(AUX_TAG_PUSH);
+        script.extend_from_slice(aux.tag());
+    }
     if tag_len > 0 {
         script.push(tag_len);
         script.extend_from_slice(&spec.tag);
     }
     script.push(extranonce_len);
+    // The length before the extranonce is no part of a tag, so none can begin before it and end in it.
+    if aux.is_some() && tag::count(&script) != 1 {
+        return Err(JobError::SecondTag);
+    }
     let script_len = script.len() + spec.extranonce_len;
     let script_len_byte = u8::try_from(script_len)
         .ok()

@@ -8,6 +8,7 @@
 //! | [`template`] | what a node offers to be mined |
 //! | [`room`] | what a template leaves free for our coinbase |
 //! | [`tip`] | what a node tells of a new block at once, and the empty block on it |
+//! | [`auxpow`] | merge-mining: blocks of auxiliary chains by the same work |
 //! | [`job`] | a template with our coinbase: what miners get, and the whole block back |
 //! | [`stamp`] | the coinbase output that binds work to operator, lane, epoch and class |
 //! | [`node`] | what the house asks of a node, as a trait; [`rpc`] speaks it to a real one |
@@ -27,6 +28,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod address;
+pub mod auxpow;
 pub mod devchain;
 mod error;
 pub mod eth;

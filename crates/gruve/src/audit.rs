@@ -5,7 +5,7 @@ use crate::house::files::Holding;
 use crate::serve::read_config;
 use gruve_miner::AcceptedShare;
 use gruve_sharelog::{Position, Record, ShareLog};
-use gruve_units::{EpochNumber, LaneId, SystemClock, SystemEntropy};
+use gruve_units::{Asset, EpochNumber, LaneId, SystemClock, SystemEntropy};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -33,6 +33,13 @@ struct LaneReport {
     closed_epochs: u64,
     shares: u64,
     open_shares: u64,
+    /// One for each asset it earns.
+    wallets: Vec<WalletReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct WalletReport {
+    asset: Asset,
     wallet_minor: i64,
     books_minor: i64,
 }
@@ -75,10 +82,19 @@ pub async fn audit(
         let log = parts.share_log(&lane.id).map_err(|e| e.to_string())?;
         let audit = parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
         findings.extend(audit.findings.iter().map(|f| format!("lane {}: {f}", lane.id)));
-        let wallet =
-            parts.treasury.reconcile(&mut tx, lane.asset).await.map_err(|e| e.to_string())?;
-        if wallet.difference.minor != 0 {
-            findings.push(format!("{}: wallet less books is {}", lane.asset, wallet.difference));
+        let mut wallets = Vec::new();
+        for asset in std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)) {
+            let wallet =
+                parts.treasury.reconcile(&mut tx, asset).await.map_err(|e| e.to_string())?;
+            if wallet.difference.minor != 0 {
+                findings.push(format!("{asset}: wallet less books is {}", wallet.difference));
+            }
+            let books = wallet.books_hot.checked_add(wallet.books_maturing);
+            wallets.push(WalletReport {
+                asset,
+                wallet_minor: wallet.on_chain.minor,
+                books_minor: books.map_err(|e| e.to_string())?.minor,
+            });
         }
         if parts.treasury.hot_address(lane.asset).is_ok() {
             match parts.treasury.compare_with_node(lane.asset).await {
@@ -89,14 +105,12 @@ pub async fn audit(
                 Err(e) => not_compared.push(format!("{}: {e}", lane.asset)),
             }
         }
-        let books = wallet.books_hot.checked_add(wallet.books_maturing);
         lanes.push(LaneReport {
             lane: lane.id.clone(),
             closed_epochs: audit.epochs,
             shares: audit.shares,
             open_shares: audit.open_shares,
-            wallet_minor: wallet.on_chain.minor,
-            books_minor: books.map_err(|e| e.to_string())?.minor,
+            wallets,
         });
         if !accepted.is_empty() {
             let stats = parts.market.lane_stats().await.map_err(|e| e.to_string())?;
@@ -139,14 +153,15 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
     println!("journal head: {}", report.journal_head);
     for lane in &report.lanes {
         println!(
-            "lane {}: {} epochs and {} shares recomputed, {} shares in open epochs; wallet {} = books {} minor units",
-            lane.lane,
-            lane.closed_epochs,
-            lane.shares,
-            lane.open_shares,
-            lane.wallet_minor,
-            lane.books_minor
+            "lane {}: {} epochs and {} shares recomputed, {} shares in open epochs",
+            lane.lane, lane.closed_epochs, lane.shares, lane.open_shares
         );
+        for w in &lane.wallets {
+            println!(
+                "  wallet {} = books {} minor units of {}",
+                w.wallet_minor, w.books_minor, w.asset
+            );
+        }
     }
     if let Some(a) = &report.accepted {
         println!(

@@ -17,11 +17,11 @@
 
 use crate::close::{BlockNews, Closing, LaneState};
 use crate::stamps::StampSource;
-use crate::tally::{Counted, tally};
+use crate::tally::{AuxTargets, Counted, tally};
 use crate::{LaneConfig, Market, MarketError, Result};
-use gruve_sharelog::{LogReader, Position, Record, ShareLog, ShareRecord};
+use gruve_sharelog::{AuxJobRecord, LogReader, Position, Record, ShareLog, ShareRecord};
 use gruve_store::transact;
-use gruve_units::{Blame, Blamed, Duration, EpochNumber, JobId, LaneId};
+use gruve_units::{Asset, Blame, Blamed, Duration, EpochNumber, JobId, LaneId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -124,9 +124,12 @@ impl Accountant {
 struct OpenEpoch {
     /// Where its first record stands.
     first_at: Position,
-    /// Network target and height of its jobs.
-    jobs: HashMap<JobId, (u32, u64)>,
+    /// Network target of its jobs, and the number of the targets they were merge-mined for.
+    jobs: HashMap<JobId, (u32, u32)>,
     last_job: Option<(u32, u64)>,
+    aux_targets: AuxTargets,
+    /// Target and height by its last job of each merge-mined chain.
+    last_aux: BTreeMap<Asset, (u32, u64)>,
     shares: Vec<Counted>,
 }
 
@@ -190,14 +193,9 @@ impl<'a> Reading<'a> {
                 self.take_job(at, w.epoch, w.job, seen);
             }
             Record::Share(share) => self.take_share(at, &share)?,
-            Record::Block(b) => self.blocks.push(BlockNews::Found {
-                block_hash: b.block_hash,
-                epoch: b.share.epoch,
-                height: b.height,
-                owner: b.share.owner,
-                machine: b.share.machine,
-                at: b.share.at,
-            }),
+            Record::AuxJob(job) => self.take_aux_job(&job),
+            Record::Block(b) => self.blocks.push(BlockNews::found(self.lane.asset, &b)),
+            Record::AuxBlock(b) => self.blocks.push(BlockNews::found(b.asset, &b.found)),
             Record::BlockOutcome { block_hash, accepted, .. } => {
                 self.blocks.push(BlockNews::Outcome { block_hash, accepted });
             }
@@ -215,6 +213,8 @@ impl<'a> Reading<'a> {
             first_at: at,
             jobs: HashMap::new(),
             last_job: None,
+            aux_targets: AuxTargets::default(),
+            last_aux: BTreeMap::new(),
             shares: Vec::new(),
         }))
     }
@@ -222,19 +222,31 @@ impl<'a> Reading<'a> {
     /// A job's network target, compact, and its height.
     fn take_job(&mut self, at: Position, epoch: EpochNumber, job: JobId, seen: (u32, u64)) {
         if let Some(open) = self.open_epoch(epoch, at) {
-            open.jobs.insert(job, seen);
+            open.jobs.insert(job, (seen.0, 0));
             open.last_job = Some(seen);
+        }
+    }
+
+    /// What a job is merge-mined for, as far as the lane earns it.
+    fn take_aux_job(&mut self, record: &AuxJobRecord) {
+        let earned: Vec<Asset> = self.lane.aux.iter().map(|aux| aux.asset).collect();
+        let Some(open) = self.open.get_mut(&record.epoch) else { return };
+        let chains = || record.chains.iter().filter(|c| earned.contains(&c.asset));
+        let number = open.aux_targets.number(chains().map(|c| (c.asset, c.bits)).collect());
+        if let Some(job) = open.jobs.get_mut(&record.job) {
+            job.1 = number;
+            open.last_aux.extend(chains().map(|c| (c.asset, (c.bits, c.height))));
         }
     }
 
     fn take_share(&mut self, at: Position, share: &ShareRecord) -> Result<()> {
         let lane = self.lane.lane.clone();
         let Some(open) = self.open_epoch(share.epoch, at) else { return Ok(()) };
-        let Some((bits, _)) = open.jobs.get(&share.job).copied() else {
+        let Some((bits, aux)) = open.jobs.get(&share.job).copied() else {
             let what = format!("the share at {at} is of job {}, which is not before it", share.job);
             return Err(MarketError::BadLog { lane, what });
         };
-        open.shares.push(Counted::new(share, bits));
+        open.shares.push(Counted::new(share, bits, aux));
         Ok(())
     }
 
@@ -259,12 +271,17 @@ impl<'a> Reading<'a> {
     }
 
     async fn close(&mut self, epoch: EpochNumber, skipped: u64, end: Position) -> Result<()> {
-        let (mut shares, last_job) = match self.open.get_mut(&epoch) {
-            Some(open) => (std::mem::take(&mut open.shares), open.last_job),
-            None => (Vec::new(), None),
+        let (mut shares, last_job, last_aux, targets) = match self.open.get_mut(&epoch) {
+            Some(open) => (
+                std::mem::take(&mut open.shares),
+                open.last_job,
+                std::mem::take(&mut open.last_aux),
+                std::mem::take(&mut open.aux_targets),
+            ),
+            None => (Vec::new(), None, BTreeMap::new(), AuxTargets::default()),
         };
         // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
-        let counted = tokio::task::spawn_blocking(move || tally(&mut shares)).await;
+        let counted = tokio::task::spawn_blocking(move || tally(&mut shares, &targets)).await;
         let tally =
             counted.map_err(|e| MarketError::Broken(format!("counting an epoch: {e}")))??;
         if tally.duplicates > 0 {
@@ -277,6 +294,7 @@ impl<'a> Reading<'a> {
             skipped,
             tally,
             last_job,
+            last_aux,
             blocks: self.blocks.clone(),
             cursor: later.map_or(end, |p| p.min(end)),
         };
@@ -329,7 +347,7 @@ fn read_batch(mut reader: LogReader) -> (LogReader, Result<Batch>) {
         match reader.next() {
             Ok(Some((at, record))) => {
                 // A found block is large: it ends the batch.
-                let large = matches!(record, Record::Block(_));
+                let large = matches!(record, Record::Block(_) | Record::AuxBlock(_));
                 batch.push((at, record, reader.position()));
                 if large {
                     break;

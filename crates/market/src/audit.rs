@@ -2,7 +2,7 @@
 
 use crate::close::LaneState;
 use crate::sql;
-use crate::tally::{Counted, Tally, WorkKey, WorkSum, tally};
+use crate::tally::{AuxTargets, Counted, Tally, WorkKey, WorkSum, tally};
 use crate::{Market, MarketError, Result};
 use gruve_sharelog::{Position, Record, ShareLog};
 use gruve_store::{Row, Tx, params};
@@ -88,7 +88,7 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
                 }
                 match jobs.get(&s.job) {
                     Some((epoch, bits)) if *epoch == s.epoch => {
-                        all.open.entry(s.epoch).or_default().push(Counted::new(&s, *bits));
+                        all.open.entry(s.epoch).or_default().push(Counted::new(&s, *bits, 0));
                     }
                     // The job may stand in a segment that is gone.
                     None if !all.whole => {}
@@ -99,11 +99,14 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
                 all.sealed = all.sealed.max(Some(epoch));
                 let later = all.open.split_off(&epoch.next());
                 for (e, mut shares) in std::mem::replace(&mut all.open, later) {
-                    all.epochs.insert(e, tally(&mut shares)?);
+                    all.epochs.insert(e, tally(&mut shares, &AuxTargets::default())?);
                 }
                 jobs.retain(|_, (e, _)| *e > epoch);
             }
-            Record::Block(_) | Record::BlockOutcome { .. } => {}
+            Record::AuxJob(_)
+            | Record::Block(_)
+            | Record::AuxBlock(_)
+            | Record::BlockOutcome { .. } => {}
         }
     }
     Ok(all)
@@ -134,7 +137,10 @@ async fn compare(
                 audit.trimmed_epochs += 1;
                 continue;
             }
-            let said = log.epochs.remove(&epoch).map_or_else(|| tally(&mut []), Ok)?;
+            let said = log
+                .epochs
+                .remove(&epoch)
+                .map_or_else(|| tally(&mut [], &AuxTargets::default()), Ok)?;
             let work = tx.fetch_all(sql::WORK_OF_EPOCH, &params![lane.clone(), epoch]).await?;
             audit.epochs += 1;
             audit.shares += said.shares;

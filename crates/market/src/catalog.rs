@@ -15,6 +15,7 @@ fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan>
         version,
         lane: lane.lane.clone(),
         asset: lane.asset,
+        also_earns: lane.assets().skip(1).collect(),
         pay_asset,
         title: config.title.clone(),
         hashrate_min: config.hashrate_min,
@@ -26,6 +27,11 @@ fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan>
         price_hashrate: config.price_hashrate,
         fee_bps: config.fee_bps,
         maintenance_minor_per_th_day: config.maintenance_minor_per_th_day,
+        maintenance_also: config
+            .maintenance_also
+            .iter()
+            .map(|m| (m.asset, m.minor_per_th_day))
+            .collect(),
         catch_up_bps: config.catch_up_bps,
         extension_epochs: config.extension(),
         scheme: "pplns",
@@ -38,6 +44,8 @@ fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan>
 struct Body<'a> {
     plan: &'a PlanConfig,
     earns: Asset,
+    #[serde(skip_serializing_if = "<[Asset]>::is_empty")]
+    also_earns: &'a [Asset],
     paid_in: Asset,
     epoch_us: u64,
     extension_epochs: u64,
@@ -48,6 +56,7 @@ fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
     let body = Body {
         plan: config,
         earns: plan.asset,
+        also_earns: &plan.also_earns,
         paid_in: plan.pay_asset,
         epoch_us: plan.epoch_us,
         extension_epochs: plan.extension_epochs,
@@ -80,6 +89,15 @@ async fn store_plan(
     Ok(plan)
 }
 
+/// Rows from before lanes earned several assets are their own coin's.
+const NAMING: [&str; 5] = [
+    sql::NAME_UNITS,
+    sql::NAME_WINDOWS,
+    sql::NAME_STANDINGS,
+    sql::NAME_SETTLEMENTS,
+    sql::NAME_FOUND,
+];
+
 impl Market {
     /// Makes the rows of the configured lanes, stores the plans and gives them with their versions.
     pub(crate) async fn store_catalog(&self) -> Result<Vec<Plan>> {
@@ -90,6 +108,9 @@ impl Market {
                 tx.execute(sql::INSERT_LANE, &params![lane.lane.clone(), genesis]).await?;
                 let none = gruve_units::Hashrate::ZERO;
                 tx.execute(sql::INSERT_CAPACITY, &params![lane.lane.clone(), none]).await?;
+                for name in NAMING {
+                    tx.execute(name, &params![lane.lane.clone(), lane.asset]).await?;
+                }
             }
             let mut plans = Vec::new();
             for config in &self.config().plans {

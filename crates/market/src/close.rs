@@ -15,15 +15,18 @@ use crate::{
 use gruve_ledger::{Account, Entry};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
 use gruve_proof::sum_tree::{self, SumNode};
-use gruve_sharelog::{Owner, Position};
+use gruve_sharelog::{BlockRecord, Owner, Position};
 use gruve_store::{Tx, params};
-use gruve_units::{Amount, ContractId, EpochNumber, Hashes, LaneId, MachineId, Timestamp};
+use gruve_units::{
+    AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, LaneId, MachineId, Timestamp,
+};
 use std::collections::BTreeMap;
 
 /// A found block's record, as kept until the next close.
 #[derive(Clone, Debug)]
 pub(crate) enum BlockNews {
     Found {
+        asset: Asset,
         block_hash: [u8; 32],
         epoch: EpochNumber,
         height: u64,
@@ -37,6 +40,20 @@ pub(crate) enum BlockNews {
     },
 }
 
+impl BlockNews {
+    pub(crate) fn found(asset: Asset, b: &BlockRecord) -> BlockNews {
+        BlockNews::Found {
+            asset,
+            block_hash: b.block_hash,
+            epoch: b.share.epoch,
+            height: b.height,
+            owner: b.share.owner,
+            machine: b.share.machine,
+            at: b.share.at,
+        }
+    }
+}
+
 /// Everything the log says about an epoch that is being closed.
 #[derive(Clone, Debug)]
 pub(crate) struct Closing {
@@ -46,6 +63,8 @@ pub(crate) struct Closing {
     pub(crate) tally: Tally,
     /// Network target and height of its last job.
     pub(crate) last_job: Option<(u32, u64)>,
+    /// The same of each merge-mined chain.
+    pub(crate) last_aux: BTreeMap<Asset, (u32, u64)>,
     pub(crate) blocks: Vec<BlockNews>,
     /// Where reading goes on after a restart.
     pub(crate) cursor: Position,
@@ -93,7 +112,7 @@ impl Market {
         let (house, other) = closing.tally.house_and_other()?;
         let contracts = Contract::running(tx, &lane.lane).await?;
         let allocation = allocate(house, &claims(&contracts, epoch)?)?;
-        let units = units(&closing.tally, house, &allocation)?;
+        let units = units(closing.tally.units_by_owner()?, house, &allocation)?;
         let deliveries = deliver(contracts, &allocation, epoch, settle)?;
         for d in &deliveries {
             self.write_delivery(tx, lane, d, &units, now).await?;
@@ -118,8 +137,17 @@ impl Market {
         .checkpoint();
         let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
         write_epoch(tx, lane, closing, &units, &written, now).await?;
+        write_units(tx, lane, closing, lane.asset, closing.last_job, &units).await?;
+        for aux in &lane.aux {
+            let by_owner = closing.tally.aux_units_by_owner(aux.asset)?;
+            let units = self::units(by_owner, house, &allocation)?;
+            let last_job = closing.last_aux.get(&aux.asset).copied();
+            write_units(tx, lane, closing, aux.asset, last_job, &units).await?;
+        }
 
-        reward::accrue_and_credit(tx, lane, epoch, now).await?;
+        for book in lane.books() {
+            reward::accrue_and_credit(tx, book, epoch, now).await?;
+        }
         if settle {
             settlement::settle_lane(tx, lane, epoch, now).await?;
         }
@@ -264,11 +292,10 @@ fn deliver_one(
 
 /// The units of everyone's work: house work by allocation, own machines' whole.
 fn units(
-    tally: &Tally,
+    mut by_owner: BTreeMap<Option<AccountId>, u128>,
     house: Hashes,
     allocation: &Allocation,
 ) -> Result<BTreeMap<Beneficiary, u128>> {
-    let mut by_owner = tally.units_by_owner()?;
     let house_units = by_owner.remove(&None).unwrap_or(0);
     let allocated: Vec<_> = allocation
         .shares
@@ -304,10 +331,18 @@ fn allocation_root(tally: &Tally, allocation: &Allocation) -> Result<SumNode> {
 async fn write_blocks(tx: &mut Tx, lane: &LaneConfig, blocks: &[BlockNews]) -> Result<()> {
     for news in blocks {
         match news {
-            BlockNews::Found { block_hash, epoch, height, owner, machine, at } => {
+            BlockNews::Found { asset, block_hash, epoch, height, owner, machine, at } => {
                 let owner = owner_bytes(owner);
-                let row =
-                    params![lane.lane.clone(), *block_hash, *epoch, *height, owner, *machine, *at];
+                let row = params![
+                    lane.lane.clone(),
+                    *block_hash,
+                    *epoch,
+                    *height,
+                    owner,
+                    *machine,
+                    *at,
+                    *asset
+                ];
                 tx.execute(sql::INSERT_FOUND, &row).await?;
             }
             BlockNews::Outcome { block_hash, accepted } => {
@@ -350,13 +385,7 @@ async fn write_epoch(
         let row = params![lane.lane.clone(), epoch, owner, key.bits, sum.shares, sum.work];
         tx.execute(sql::INSERT_WORK, &row).await?;
     }
-    let mut total = 0u128;
-    for (who, own) in units {
-        total = total.checked_add(*own).ok_or(MarketError::Overflow("an epoch's units"))?;
-        let (kind, id) = who.columns();
-        let row = params![lane.lane.clone(), epoch, kind, id, own.to_be_bytes()];
-        tx.execute(sql::INSERT_UNITS, &row).await?;
-    }
+    let total = all_units(units)?;
     let row = params![
         lane.lane.clone(),
         epoch,
@@ -377,6 +406,38 @@ async fn write_epoch(
         closing.last_job.map(|(_, height)| height)
     ];
     tx.execute(sql::INSERT_EPOCH, &row).await?;
+    Ok(())
+}
+
+fn all_units(units: &BTreeMap<Beneficiary, u128>) -> Result<u128> {
+    let sum = units.values().try_fold(0u128, |sum, own| sum.checked_add(*own));
+    sum.ok_or(MarketError::Overflow("an epoch's units"))
+}
+
+/// Stores the units of one asset.
+async fn write_units(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    closing: &Closing,
+    asset: Asset,
+    last_job: Option<(u32, u64)>,
+    units: &BTreeMap<Beneficiary, u128>,
+) -> Result<()> {
+    let (lane, epoch) = (&lane.lane, closing.epoch);
+    for (who, own) in units {
+        let (kind, id) = who.columns();
+        let row = params![lane.clone(), asset, epoch, kind, id, own.to_be_bytes()];
+        tx.execute(sql::INSERT_UNITS, &row).await?;
+    }
+    let row = params![
+        lane.clone(),
+        asset,
+        epoch,
+        all_units(units)?.to_be_bytes(),
+        last_job.map(|(bits, _)| bits),
+        last_job.map(|(_, height)| height)
+    ];
+    tx.execute(sql::INSERT_WINDOW, &row).await?;
     Ok(())
 }
 

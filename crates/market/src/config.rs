@@ -58,6 +58,9 @@ pub struct LaneConfig {
     pub asset: Asset,
     /// What its machines compute.
     pub algorithm: Algorithm,
+    /// The coins that are merge-mined with it: the same work earns them too.
+    #[serde(default)]
+    pub aux: Vec<AuxConfig>,
     /// How its time is cut.
     pub epoch_rule: EpochRule,
     /// Confirmations after which a block's reward may be spent; a chain rule.
@@ -80,6 +83,26 @@ pub struct LaneConfig {
     /// Epochs a PPLNS window may reach back.
     #[serde(default = "defaults::pplns_epochs")]
     pub pplns_epochs_max: u64,
+}
+
+/// A coin that is merge-mined with a lane's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuxConfig {
+    /// What its blocks pay.
+    pub asset: Asset,
+    /// Confirmations after which a block's reward may be spent; a chain rule.
+    pub coinbase_maturity: u64,
+}
+
+/// Maintenance in another asset than the lane's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaintenanceIn {
+    /// The asset.
+    pub asset: Asset,
+    /// The whole fee for each TH·day *delivered*, in minor units of it.
+    pub minor_per_th_day: u64,
 }
 
 /// A lease plan: work from the farm, pro rata, paid by PPLNS.
@@ -113,6 +136,10 @@ pub struct PlanConfig {
     /// Maintenance for each TH·day (8.64 × 10¹⁶ hashes) *delivered*, in minor units of the asset earned.
     #[serde(default)]
     pub maintenance_minor_per_th_day: u64,
+    /// On a merge-mined lane, the assets that maintenance is taken from after the lane's own, in this order:
+    /// what the earnings in one do not cover is taken from the next, in the proportion of the fees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance_also: Vec<MaintenanceIn>,
     /// How far above the bought rate shortfalls may be made good in an epoch, in hundredths of a percent
     /// of the rate; 10,000 is up to twice the rate.
     #[serde(default = "defaults::catch_up")]
@@ -192,9 +219,11 @@ impl MarketConfig {
             if !names.insert(&l.lane) {
                 return fault(format!("{at}: named twice"));
             }
-            if !assets.insert(l.asset) {
+            for asset in l.assets() {
                 // A reward is known by its chain's asset: it could not be told whose it is.
-                return fault(format!("{at}: another lane earns {} already", l.asset));
+                if !assets.insert(asset) {
+                    return fault(format!("{at}: another lane earns {asset} already"));
+                }
             }
             if l.epoch_rule.length_us == 0 || l.epoch_rule.grace_us >= l.epoch_rule.length_us {
                 return fault(format!("{at}: an epoch must be longer than its grace"));
@@ -229,6 +258,19 @@ impl MarketConfig {
         Ok(())
     }
 
+    fn maintenance_is_told(&self, p: &PlanConfig) -> bool {
+        let mut seen = BTreeSet::new();
+        let aux = self.lane(&p.lane).map(|l| &l.aux[..]).unwrap_or_default();
+        p.maintenance_also.is_empty()
+            || (p.maintenance_minor_per_th_day > 0
+                && p.maintenance_also.iter().all(|m| {
+                    m.minor_per_th_day > 0
+                        && i64::try_from(m.minor_per_th_day).is_ok()
+                        && aux.iter().any(|a| a.asset == m.asset)
+                        && seen.insert(m.asset)
+                }))
+    }
+
     fn check_plan(&self, p: &PlanConfig) -> Result<(), &'static str> {
         let name_ok = (1..=32).contains(&p.id.len())
             && p.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -254,6 +296,11 @@ impl MarketConfig {
             (
                 i64::try_from(p.maintenance_minor_per_th_day).is_ok(),
                 "maintenance_minor_per_th_day must fit 63 bits",
+            ),
+            (
+                self.maintenance_is_told(p),
+                "maintenance_also must name coins merge-mined on the lane, each once and above zero, \
+                 after a maintenance_minor_per_th_day above zero",
             ),
             (p.catch_up_bps <= 1_000_000, "catch_up_bps must be at most 1000000"),
         ];

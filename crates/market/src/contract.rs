@@ -30,6 +30,8 @@ pub(crate) struct Contract {
     pub(crate) price: Amount,
     pub(crate) fee: Bps,
     pub(crate) maintenance: u64,
+    /// Where maintenance is taken from after the lane's own asset, and the whole fee in each.
+    pub(crate) maintenance_also: Vec<(Asset, u64)>,
     pub(crate) terms_hash: [u8; 32],
     pub(crate) state: ContractState,
     pub(crate) created: Timestamp,
@@ -50,7 +52,28 @@ fn state_of(name: &str) -> Result<ContractState> {
         .ok_or_else(|| MarketError::Broken(format!("a contract in the unknown state {name:?}")))
 }
 
+/// Assets and fees as a column: `DOGE:2000,…`.
+pub(crate) fn write_also(also: &[(Asset, u64)]) -> String {
+    let parts: Vec<_> = also.iter().map(|(asset, minor)| format!("{asset}:{minor}")).collect();
+    parts.join(",")
+}
+
+fn read_also(text: &str) -> Result<Vec<(Asset, u64)>> {
+    let part = |part: &str| {
+        let (asset, minor) = part.split_once(':')?;
+        Some((asset.parse().ok()?, minor.parse().ok()?))
+    };
+    let parts: Option<Vec<_>> = text.split(',').filter(|p| !p.is_empty()).map(part).collect();
+    parts.ok_or_else(|| MarketError::Broken(format!("a contract's maintenance {text:?}")))
+}
+
 impl Contract {
+    /// The assets that maintenance is taken from, with the whole fee in each.
+    pub(crate) fn maintenance_order(&self) -> Vec<(Asset, u64)> {
+        let own = (self.asset, self.maintenance);
+        std::iter::once(own).chain(self.maintenance_also.iter().copied()).collect()
+    }
+
     fn read(row: &Row) -> Result<Contract> {
         Ok(Contract {
             id: row.get("id")?,
@@ -70,6 +93,7 @@ impl Contract {
             price: Amount::new(row.get("price_asset")?, row.get("price_minor")?),
             fee: row.get("fee_bps")?,
             maintenance: row.get("maintenance")?,
+            maintenance_also: read_also(&row.get::<String>("maintenance_also")?)?,
             terms_hash: row.get("terms_hash")?,
             state: state_of(&row.get::<String>("state")?)?,
             created: row.get("created_at")?,

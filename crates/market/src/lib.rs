@@ -17,6 +17,7 @@
 //! - allocated work and the operator's surplus add up to the house's work, exactly;
 //! - every reward is shared out exactly: beneficiaries, unfilled window and rounding remainder add up to
 //!   it in fixed point with 64 fractional bits, and whole minor units to the ledger;
+//! - each asset of a merge-mined lane has its own window, in units of its own chain's difficulty;
 //! - an orphaned block is reversed by new entries, and never breaks a floor.
 //!
 //! # Must not know
@@ -29,6 +30,7 @@ pub mod allocate;
 pub mod appraise;
 mod audit;
 mod beneficiary;
+mod book;
 pub mod capacity;
 mod catalog;
 mod chain;
@@ -58,20 +60,22 @@ pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
-    CAPACITY_WINDOW_MAX, LaneConfig, MarketConfig, PLANS_MAX, PPLNS_EPOCHS_MAX, PlanConfig,
-    TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX, UNPAID_NEW_BPS,
+    AuxConfig, CAPACITY_WINDOW_MAX, LaneConfig, MaintenanceIn, MarketConfig, PLANS_MAX,
+    PPLNS_EPOCHS_MAX, PlanConfig, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
+    UNPAID_NEW_BPS,
 };
 pub use error::MarketError;
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
 pub use sql::MIGRATIONS;
 pub use stamps::StampSource;
 pub use view::{
-    AssetReconciliation, BlockState, BlockView, ContractState, ContractView, EPOCH_LINES_MAX,
-    EpochLine, EpochView, LaneStats, Paid, Plan, Purchase, Quote, Reconciliation, SettlementLine,
+    AssetReconciliation, AuxStats, BlockState, BlockView, ContractState, ContractView,
+    EPOCH_LINES_MAX, Earnings, EpochLine, EpochView, LaneStats, Paid, Plan, Purchase, Quote,
+    Reconciliation, SettlementLine,
 };
 
 use gruve_store::{Store, Tx, params};
-use gruve_units::{Amount, Clock, Entropy, LaneId, Timestamp};
+use gruve_units::{Amount, Asset, Clock, Entropy, LaneId, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -105,7 +109,7 @@ struct Inner {
     plans: RwLock<Vec<Plan>>,
     stamps: Arc<StampSource>,
     /// Lanes that nothing is settled for now.
-    held: RwLock<BTreeSet<LaneId>>,
+    held: RwLock<BTreeSet<(LaneId, Asset)>>,
 }
 
 impl Market {
@@ -129,16 +133,25 @@ impl Market {
     /// next settlement. Kept in memory only: whoever holds must hold again after a restart, before
     /// the accountant runs.
     pub fn hold_settlements(&self, lane: &LaneId, is_held: bool) {
+        if let Ok(config) = self.lane(lane) {
+            self.hold_settlements_of(lane, config.asset, is_held);
+        }
+    }
+
+    /// The same for one of the chains that the lane mines. While any of them holds, nothing of the lane is
+    /// settled: what maintenance takes from one asset depends on the others.
+    pub fn hold_settlements_of(&self, lane: &LaneId, asset: Asset, is_held: bool) {
         let mut held = self.inner.held.write().unwrap_or_else(PoisonError::into_inner);
         if is_held {
-            held.insert(lane.clone());
+            held.insert((lane.clone(), asset));
         } else {
-            held.remove(lane);
+            held.remove(&(lane.clone(), asset));
         }
     }
 
     fn holds_settlements(&self, lane: &LaneId) -> bool {
-        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).contains(lane)
+        let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.iter().any(|(held, _)| held == lane)
     }
 
     /// Makes the tables, stores the configured plans (a changed one as a new version) and loads the last

@@ -1,18 +1,19 @@
 //! What the market shows, read from its tables.
 
+use crate::book::Book;
 use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::sale::Capacity;
 use crate::sql;
 use crate::standing::StandingRow;
 use crate::{
-    Beneficiary, BlockState, BlockView, ContractView, EPOCH_LINES_MAX, EpochLine, EpochView,
-    LaneConfig, LaneStats, Market, MarketError, Result, SettlementLine,
+    AuxStats, Beneficiary, BlockState, BlockView, ContractView, EPOCH_LINES_MAX, Earnings,
+    EpochLine, EpochView, LaneConfig, LaneStats, Market, MarketError, Result, SettlementLine,
 };
 use gruve_store::{Row, Tx, params};
 use gruve_units::{
-    AccountId, Accrual, Amount, ContractId, Duration, EpochNumber, EpochRule, Hashes, Hashrate,
-    LaneId,
+    AccountId, Accrual, Amount, Asset, ContractId, Duration, EpochNumber, EpochRule, Hashes,
+    Hashrate, LaneId,
 };
 use std::collections::BTreeMap;
 
@@ -105,9 +106,8 @@ impl Market {
         let mut tx = self.store().read().await?;
         let mut open: BTreeMap<_, Accrual> = BTreeMap::new();
         for row in tx.fetch_all(sql::STANDINGS_OF_ACCOUNT, &params![account]).await? {
-            let Ok(lane) = self.lane(&row.get("lane")?) else { continue };
             let part = unsettled(row.get("accrued")?, row.get("settled_minor")?);
-            let sum = open.entry(lane.asset).or_default();
+            let sum = open.entry(row.get("asset")?).or_default();
             *sum = sum.checked_add(part).ok_or(MarketError::Overflow("an account's earnings"))?;
         }
         tx.rollback().await?;
@@ -129,7 +129,7 @@ impl Market {
         Ok(all)
     }
 
-    /// Found blocks of a lane, the highest first, `limit` at most (and [`ROWS_MAX`]).
+    /// Found blocks of all chains of a lane, the newest first, `limit` at most (and [`ROWS_MAX`]).
     ///
     /// # Errors
     /// [`MarketError::UnknownLane`]; the database's.
@@ -137,16 +137,17 @@ impl Market {
         let lane = self.lane(lane)?;
         let limit = limit.min(ROWS_MAX);
         let mut tx = self.store().read().await?;
-        let given = params![lane.lane.clone(), lane.asset, limit];
+        let given = params![lane.lane.clone(), limit];
         let mut blocks = Vec::new();
         for row in tx.fetch_all(sql::FOUND_BLOCKS, &given).await? {
             blocks.push(found_block(&row, lane)?);
         }
-        for row in tx.fetch_all(sql::OTHER_BLOCKS, &params![lane.lane.clone(), limit]).await? {
+        for row in tx.fetch_all(sql::OTHER_BLOCKS, &given).await? {
             blocks.push(other_block(&row, lane)?);
         }
         tx.rollback().await?;
-        blocks.sort_by_key(|b| std::cmp::Reverse((b.height, b.at)));
+        // Heights of different chains say nothing of each other.
+        blocks.sort_by_key(|b| std::cmp::Reverse((b.at, b.height)));
         blocks.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(blocks)
     }
@@ -166,7 +167,13 @@ impl Market {
 
     async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
         let who = Beneficiary::Contract(c.id);
-        let row = StandingRow::find(tx, &c.lane, who).await?;
+        let mut earnings = Vec::new();
+        for book in self.lane(&c.lane)?.books() {
+            earnings.push(earned(&StandingRow::find(tx, book, who).await?, book)?);
+        }
+        let own = *earnings.iter().find(|e| e.asset == c.asset).ok_or_else(|| {
+            MarketError::Broken("a contract of an asset its lane does not earn".into())
+        })?;
         let closed = LaneState::read(tx, &c.lane).await?.closed;
         let (entitled, shortfall) = match (c.delivery(), closed) {
             (Some(d), Some(last)) if last >= d.start => {
@@ -174,9 +181,6 @@ impl Market {
             }
             _ => (Hashes::ZERO, Hashes::ZERO),
         };
-        let amount = |minor| Amount::new(c.asset, minor);
-        let open = unsettled(row.accrued, row.standing.settled);
-        let (maturing, _) = open.split().map_err(|_| MarketError::Overflow("earnings"))?;
         Ok(ContractView {
             id: c.id,
             account: c.account,
@@ -199,27 +203,58 @@ impl Market {
             entitled,
             delivered: c.delivered,
             shortfall,
-            earned: row.accrued,
-            settled: amount(row.standing.settled),
-            credited: amount(row.standing.net),
-            maturing: amount(maturing),
+            earned: own.earned,
+            settled: own.settled,
+            credited: own.credited,
+            maturing: own.maturing,
+            earnings,
             refunded: Amount::new(c.price.asset, c.refunded),
             epochs: Vec::new(),
         })
     }
 }
 
+/// What a beneficiary has of one asset.
+fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
+    let amount = |minor| Amount::new(book.asset, minor);
+    let open = unsettled(row.accrued, row.standing.settled);
+    let (maturing, _) = open.split().map_err(|_| MarketError::Overflow("earnings"))?;
+    Ok(Earnings {
+        asset: book.asset,
+        earned: row.accrued,
+        settled: amount(row.standing.settled),
+        credited: amount(row.standing.net),
+        maturing: amount(maturing),
+    })
+}
+
+/// The settlements of all assets, newest first; of one time, the lane's own asset first.
 async fn settlement_lines(
     tx: &mut Tx,
     lane: &LaneConfig,
     who: Beneficiary,
     limit: u32,
 ) -> Result<Vec<SettlementLine>> {
+    let mut lines = Vec::new();
+    for book in lane.books() {
+        lines.extend(settlements_of(tx, book, who, limit.min(ROWS_MAX)).await?);
+    }
+    lines.sort_by_key(|l| std::cmp::Reverse((l.at, l.to_epoch)));
+    lines.truncate(usize::try_from(limit.min(ROWS_MAX)).unwrap_or(usize::MAX));
+    Ok(lines)
+}
+
+async fn settlements_of(
+    tx: &mut Tx,
+    book: Book<'_>,
+    who: Beneficiary,
+    limit: u32,
+) -> Result<Vec<SettlementLine>> {
     let (kind, id) = who.columns();
-    let given = params![lane.lane.clone(), kind, id, limit.min(ROWS_MAX)];
+    let given = params![book.id(), book.asset, kind, id, limit];
     let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
     let line = |row: &Row| {
-        let amount = |column| Ok::<_, MarketError>(Amount::new(lane.asset, row.get(column)?));
+        let amount = |column| Ok::<_, MarketError>(Amount::new(book.asset, row.get(column)?));
         Ok(SettlementLine {
             from_epoch: row.get("from_epoch")?,
             to_epoch: row.get("to_epoch")?,
@@ -256,12 +291,11 @@ fn epoch_line(row: &Row, rule: EpochRule) -> Result<EpochLine> {
 async fn stats(tx: &mut Tx, lane: &LaneConfig) -> Result<LaneStats> {
     let capacity = Capacity::read(tx, lane).await?;
     let state = LaneState::read(tx, &lane.lane).await?;
-    let job = tx.fetch_optional(sql::LAST_JOB, &params![lane.lane.clone()]).await?;
-    let (network_bits, height) = match job {
-        Some(row) => (Some(row.get("network_bits")?), row.get("height")?),
-        None => (None, None),
-    };
-    let row = tx.fetch_one(sql::COUNT_BLOCKS, &params![lane.lane.clone()]).await?;
+    let mut chains = Vec::new();
+    for book in lane.books() {
+        chains.push(chain_stats(tx, book).await?);
+    }
+    let own = chains.remove(0);
     Ok(LaneStats {
         lane: lane.lane.clone(),
         asset: lane.asset,
@@ -273,11 +307,31 @@ async fn stats(tx: &mut Tx, lane: &LaneConfig) -> Result<LaneStats> {
         sold: capacity.sold,
         available: capacity.available(),
         last_closed: state.closed,
-        network_bits,
-        height,
+        network_bits: own.network_bits,
+        height: own.height,
         shares: state.shares,
-        blocks_found: row.get("n")?,
+        blocks_found: own.blocks_found,
+        aux: chains,
     })
+}
+
+/// One chain of a lane.
+async fn chain_stats(tx: &mut Tx, book: Book<'_>) -> Result<AuxStats> {
+    let key = params![book.id(), book.asset];
+    let (network_bits, height) = match tx.fetch_optional(sql::LAST_JOB, &key).await? {
+        Some(row) => (Some(row.get("network_bits")?), row.get("height")?),
+        None => (None, None),
+    };
+    let blocks_found = tx.fetch_one(sql::COUNT_BLOCKS, &key).await?.get("n")?;
+    Ok(AuxStats { asset: book.asset, network_bits, height, blocks_found })
+}
+
+/// The asset of a block's row, and after how many blocks its reward may be spent.
+fn chain_of(row: &Row, lane: &LaneConfig) -> Result<(Asset, u64)> {
+    let asset: Asset = row.get("asset")?;
+    let book = lane.books().find(|b| b.asset == asset);
+    // An asset that the lane earned before the configuration changed.
+    Ok((asset, book.map_or(lane.coinbase_maturity, |b| b.maturity)))
 }
 
 fn state_of(reward: Option<&str>, accepted: Option<bool>) -> BlockState {
@@ -294,15 +348,17 @@ fn found_block(row: &Row, lane: &LaneConfig) -> Result<BlockView> {
     let state: Option<String> = row.get("state")?;
     let minor: Option<i64> = row.get("minor")?;
     let height: u64 = row.get("height")?;
+    let (asset, maturity) = chain_of(row, lane)?;
     Ok(BlockView {
         lane: lane.lane.clone(),
+        asset,
         block_hash: row.get("block_hash")?,
         height,
         epoch: row.get("epoch")?,
         at: row.get("found_at")?,
         state: state_of(state.as_deref(), row.get("accepted")?),
-        reward: minor.map(|m| Amount::new(lane.asset, m)),
-        matures_at: height.saturating_add(lane.coinbase_maturity),
+        reward: minor.map(|m| Amount::new(asset, m)),
+        matures_at: height.saturating_add(maturity),
     })
 }
 
@@ -310,15 +366,17 @@ fn other_block(row: &Row, lane: &LaneConfig) -> Result<BlockView> {
     let height: u64 = row.get("height")?;
     let at = row.get("block_time")?;
     let epoch: Option<EpochNumber> = row.get("window_epoch")?;
+    let (asset, maturity) = chain_of(row, lane)?;
     Ok(BlockView {
         lane: lane.lane.clone(),
+        asset,
         block_hash: row.get("block_hash")?,
         height,
         epoch: epoch.unwrap_or_else(|| lane.epoch_rule.at(at)),
         at,
         state: state_of(Some(&row.get::<String>("state")?), None),
-        reward: Some(Amount::new(lane.asset, row.get("minor")?)),
-        matures_at: height.saturating_add(lane.coinbase_maturity),
+        reward: Some(Amount::new(asset, row.get("minor")?)),
+        matures_at: height.saturating_add(maturity),
     })
 }
 

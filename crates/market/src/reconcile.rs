@@ -8,16 +8,17 @@
 //! | settlements table | what became postings |
 //! | ledger | what its accounts hold |
 
+use crate::book::Book;
 use crate::pages::Pages;
 use crate::reward::{beneficiary, from_columns};
 use crate::settle::Standing;
 use crate::sql;
-use crate::{AssetReconciliation, LaneConfig, Market, MarketError, Reconciliation, Result};
+use crate::{AssetReconciliation, Market, MarketError, Reconciliation, Result};
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params};
-use gruve_units::{Accrual, Amount, Asset, Hashrate, LaneId};
+use gruve_units::{Accrual, Amount, Asset, Hashrate};
 
-/// A lane's (then an asset's) numbers in minor units, wide enough for any sum.
+/// A book's (then an asset's) numbers in minor units, wide enough for any sum.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     /// Blocks on the chain.
@@ -46,7 +47,8 @@ impl Market {
     /// # Errors
     /// The database's.
     pub async fn reconciliation(&self, tx: &mut Tx) -> Result<Reconciliation> {
-        let mut assets: Vec<Asset> = self.config().lanes.iter().map(|l| l.asset).collect();
+        let mut assets: Vec<Asset> =
+            self.config().lanes.iter().flat_map(crate::LaneConfig::assets).collect();
         assets.sort_unstable();
         assets.dedup();
         let mut all = Vec::new();
@@ -59,8 +61,9 @@ impl Market {
     async fn reconcile_asset(&self, tx: &mut Tx, asset: Asset) -> Result<AssetReconciliation> {
         let mut wrong = Vec::new();
         let mut total = Sums::default();
-        for lane in self.config().lanes.iter().filter(|l| l.asset == asset) {
-            let sums = sum_lane(tx, lane, &mut wrong).await?;
+        let books = self.config().lanes.iter().flat_map(crate::LaneConfig::books);
+        for book in books.filter(|b| b.asset == asset) {
+            let sums = sum_book(tx, book, &mut wrong).await?;
             total.add(&sums).ok_or(MarketError::Overflow("all rewards of an asset"))?;
         }
         let immature_in_ledger = balance(tx, &Account::ChainMaturing, asset).await?;
@@ -72,7 +75,7 @@ impl Market {
             }
         };
         let maturing = total.immature + total.uncredited + total.waiting;
-        // Fractions of one lane are a whole number: rewards and settlements are. Checked in `sum_lane`.
+        // Fractions of one book are a whole number: rewards and settlements are. Checked in `sum_book`.
         let fractions = i128::try_from(total.fractions >> 64).unwrap_or(i128::MAX);
         let remainder = total.remainder + fractions;
         let parts = total.customers + total.operator + total.reserve + maturing + remainder;
@@ -123,7 +126,9 @@ impl Market {
     pub async fn audit_tables(&self, tx: &mut Tx) -> Result<Vec<String>> {
         let mut findings = Vec::new();
         for lane in &self.config().lanes {
-            audit_standings(tx, &lane.lane, &mut findings).await?;
+            for book in lane.books() {
+                audit_standings(tx, book, &mut findings).await?;
+            }
             let mut held = 0u128;
             let mut pages = Pages::by_id(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]);
             while let Some(rows) = pages.next(tx).await? {
@@ -165,9 +170,10 @@ impl Sums {
     }
 }
 
-async fn sum_lane(tx: &mut Tx, lane: &LaneConfig, wrong: &mut Vec<String>) -> Result<Sums> {
+async fn sum_book(tx: &mut Tx, book: Book<'_>, wrong: &mut Vec<String>) -> Result<Sums> {
     let mut s = Sums::default();
-    for row in tx.fetch_all(sql::REWARD_SUMS, &params![lane.lane.clone()]).await? {
+    let key = params![book.id(), book.asset];
+    for row in tx.fetch_all(sql::REWARD_SUMS, &key).await? {
         let minor = i128::from(row.get::<i64>("minor")?);
         s.rewards += minor;
         match (row.get::<String>("state")?.as_str(), row.get::<bool>("credited")?) {
@@ -179,7 +185,7 @@ async fn sum_lane(tx: &mut Tx, lane: &LaneConfig, wrong: &mut Vec<String>) -> Re
             s.accrued += minor;
         }
     }
-    for row in tx.fetch_all(sql::SETTLEMENT_SUMS, &params![lane.lane.clone()]).await? {
+    for row in tx.fetch_all(sql::SETTLEMENT_SUMS, &key).await? {
         let (gross, net) =
             (i128::from(row.get::<i64>("gross")?), i128::from(row.get::<i64>("net")?));
         s.settled += gross;
@@ -193,15 +199,13 @@ async fn sum_lane(tx: &mut Tx, lane: &LaneConfig, wrong: &mut Vec<String>) -> Re
             }
         }
     }
-    let standings = sum_standings(tx, &lane.lane, wrong).await?;
+    let standings = sum_standings(tx, book, wrong).await?;
     (s.waiting, s.fractions) = (standings.waiting, standings.fractions);
-    s.ledger_rewards =
-        balance(tx, &Account::Rewards(lane.lane.clone()), lane.asset).await?.minor.into();
-    let accruals =
-        accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS, &params![lane.lane.clone()]).await?)?;
+    s.ledger_rewards = balance(tx, &Account::Rewards(book.id()), book.asset).await?.minor.into();
+    let accruals = accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS, &key).await?)?;
     let mut equal = |a: i128, b: i128, what: &str| {
         if a != b {
-            wrong.push(format!("lane {}: {what}: {a} and {b}", lane.lane));
+            wrong.push(format!("lane {}: {what}: {a} and {b}", book.lane.lane));
         }
     };
     equal(s.rewards - s.settled, s.ledger_rewards, "unsettled rewards and the ledger's");
@@ -226,12 +230,12 @@ struct StandingSums {
 
 async fn sum_standings(
     tx: &mut Tx,
-    lane: &LaneId,
+    book: Book<'_>,
     wrong: &mut Vec<String>,
 ) -> Result<StandingSums> {
     let overflow = || MarketError::Overflow("all accruals of a lane");
     let mut sums = StandingSums::default();
-    let mut pages = standings(lane);
+    let mut pages = standings(book);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let (accrued, matured): (Accrual, Accrual) = (row.get("accrued")?, row.get("matured")?);
@@ -245,16 +249,19 @@ async fn sum_standings(
                     sums.waiting += i128::from(whole);
                     sums.fractions = sums.fractions.checked_add(fraction.0).ok_or_else(overflow)?;
                 }
-                Err(e) => wrong.push(format!("lane {lane}: {}: {e}", beneficiary(&row)?.key())),
+                Err(e) => {
+                    let lane = &book.lane.lane;
+                    wrong.push(format!("lane {lane}: {}: {e}", beneficiary(&row)?.key()));
+                }
             }
         }
     }
     Ok(sums)
 }
 
-/// The standings of a lane.
-fn standings(lane: &LaneId) -> Pages {
-    Pages::by_beneficiary(sql::STANDINGS_FROM, &params![lane.clone()])
+/// The standings of a lane in one asset.
+fn standings(book: Book<'_>) -> Pages {
+    Pages::by_beneficiary(sql::STANDINGS_FROM, &params![book.id(), book.asset])
 }
 
 fn accrual_sum(row: &Row) -> Result<u128> {
@@ -263,15 +270,15 @@ fn accrual_sum(row: &Row) -> Result<u128> {
         .ok_or_else(|| MarketError::Broken("accruals add up to less than nothing".into()))
 }
 
-async fn audit_standings(tx: &mut Tx, lane: &LaneId, findings: &mut Vec<String>) -> Result<()> {
-    let mut pages = standings(lane);
+async fn audit_standings(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>) -> Result<()> {
+    let mut pages = standings(book);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let (kind, id): (i64, [u8; 16]) = (row.get("kind")?, row.get("beneficiary")?);
-            let given = params![lane.clone(), kind, id];
+            let given = params![book.id(), book.asset, kind, id];
             let sum = accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS_OF, &given).await?)?;
             if sum != row.get::<Accrual>("accrued")?.0 {
-                let who = beneficiary(&row)?.key();
+                let (lane, who) = (&book.lane.lane, beneficiary(&row)?.key());
                 findings.push(format!("lane {lane}: {who}: accruals and standing differ"));
             }
         }

@@ -16,6 +16,7 @@
 //! record takes the epoch of its header's time instead (not above the epoch being closed), once an epoch
 //! later than the one in which it was seen is closed: by then the log would have shown it.
 
+use crate::book::Book;
 use crate::pages::Pages;
 use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::sql;
@@ -23,7 +24,7 @@ use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Row, Tx, params};
-use gruve_units::{Accrual, Amount, EpochNumber, LaneId, Timestamp};
+use gruve_units::{Accrual, Amount, Asset, EpochNumber, LaneId, Timestamp};
 use std::collections::BTreeMap;
 
 /// Rows of a window read at once.
@@ -69,7 +70,7 @@ impl Market {
     pub async fn reward_seen(&self, tx: &mut Tx, lane: &LaneId, seen: RewardSeen) -> Result<()> {
         let config = self.lane(lane)?;
         let amount = seen.amount;
-        if amount.asset != config.asset || amount.minor <= 0 {
+        if !config.assets().any(|asset| asset == amount.asset) || amount.minor <= 0 {
             return Err(MarketError::WrongAsset { lane: lane.clone(), amount });
         }
         let now = self.now();
@@ -113,18 +114,32 @@ impl Market {
         life.move_coins(tx, movement, now).await
     }
 
-    /// The chain of a lane stands at `height`: rewards with the chain's number of blocks above them
+    /// The lane's own chain stands at `height`: rewards with the chain's number of blocks above them
     /// mature.
     ///
     /// # Errors
     /// [`MarketError::UnknownLane`] and the database's.
     pub async fn chain_height(&self, tx: &mut Tx, lane: &LaneId, height: u64) -> Result<()> {
-        let config = self.lane(lane)?;
-        let Some(deep) = height.checked_sub(config.coinbase_maturity) else { return Ok(()) };
+        self.chain_height_of(tx, lane, self.lane(lane)?.asset, height).await
+    }
+
+    /// The same of any chain that the lane mines.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`], [`MarketError::WrongAsset`] and the database's.
+    pub async fn chain_height_of(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        asset: Asset,
+        height: u64,
+    ) -> Result<()> {
+        let book = self.book(lane, asset)?;
+        let Some(deep) = height.checked_sub(book.maturity) else { return Ok(()) };
         let now = self.now();
-        for row in tx.fetch_all(sql::DEEP_REWARDS, &params![lane.clone(), deep]).await? {
-            let life = life(&row, config)?;
-            tx.execute(sql::MATURE_REWARD, &params![config.asset, life.block_hash]).await?;
+        for row in tx.fetch_all(sql::DEEP_REWARDS, &params![lane.clone(), asset, deep]).await? {
+            let life = life(&row, book)?;
+            tx.execute(sql::MATURE_REWARD, &params![asset, life.block_hash]).await?;
             let movement = Movement {
                 what: "mature",
                 kind: "market-mature",
@@ -148,7 +163,8 @@ impl Market {
         Ok(())
     }
 
-    /// A block was disconnected. Unknown blocks and those already orphaned do nothing.
+    /// A block of any chain of the lane was disconnected. Unknown blocks and those already orphaned do
+    /// nothing.
     ///
     /// # Errors
     /// [`MarketError::UnknownLane`] and the database's.
@@ -158,8 +174,20 @@ impl Market {
         lane: &LaneId,
         block_hash: &[u8; 32],
     ) -> Result<()> {
-        let config = self.lane(lane)?;
-        let key = params![config.asset, *block_hash];
+        for book in self.lane(lane)?.books() {
+            self.reward_orphaned_of(tx, book, block_hash).await?;
+        }
+        Ok(())
+    }
+
+    async fn reward_orphaned_of(
+        &self,
+        tx: &mut Tx,
+        book: Book<'_>,
+        block_hash: &[u8; 32],
+    ) -> Result<()> {
+        let (lane, asset) = (&book.lane.lane, book.asset);
+        let key = params![asset, *block_hash];
         let Some(row) = tx.fetch_optional(sql::REWARD, &key).await? else { return Ok(()) };
         let state: String = row.get("state")?;
         if state == "orphaned" || row.get::<LaneId>("lane")? != *lane {
@@ -168,11 +196,11 @@ impl Market {
         let life = Life {
             block_hash: *block_hash,
             generation: row.get("generation")?,
-            amount: Amount::new(config.asset, row.get("minor")?),
+            amount: Amount::new(asset, row.get("minor")?),
         };
         let now = self.now();
         if row.get::<bool>("accrued")? {
-            self.reverse_accruals(tx, config, life, row.get("credited")?, now).await?;
+            self.reverse_accruals(tx, book, life, row.get("credited")?, now).await?;
         }
         tx.execute(sql::ORPHAN_REWARD, &key).await?;
         if state == "mature" {
@@ -190,7 +218,7 @@ impl Market {
     async fn reverse_accruals(
         &self,
         tx: &mut Tx,
-        lane: &LaneConfig,
+        book: Book<'_>,
         life: Life,
         was_credited: bool,
         now: Timestamp,
@@ -198,13 +226,13 @@ impl Market {
         let mut pages = accruals(life);
         while let Some(rows) = pages.next(tx).await? {
             for (who, amount) in read_accruals(&rows)? {
-                insert_accrual(tx, lane, life, true, who, amount, now).await?;
-                let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+                insert_accrual(tx, book, life, true, who, amount, now).await?;
+                let mut row = StandingRow::find(tx, book, who).await?;
                 row.reverse(amount, was_credited)?;
                 if was_credited {
-                    crate::settlement::take_back(tx, lane, life, &mut row, now).await?;
+                    crate::settlement::take_back(tx, book, life, &mut row, now).await?;
                 }
-                row.put(tx, &lane.lane).await?;
+                row.put(tx, book).await?;
             }
         }
         Ok(())
@@ -231,11 +259,11 @@ async fn give_up_coins(tx: &mut Tx, lane: &LaneId, life: Life, now: Timestamp) -
     Ok(())
 }
 
-fn life(row: &Row, lane: &LaneConfig) -> Result<Life> {
+fn life(row: &Row, book: Book<'_>) -> Result<Life> {
     Ok(Life {
         block_hash: row.get("block_hash")?,
         generation: row.get("generation")?,
-        amount: Amount::new(lane.asset, row.get("minor")?),
+        amount: Amount::new(book.asset, row.get("minor")?),
     })
 }
 
@@ -243,30 +271,30 @@ fn life(row: &Row, lane: &LaneConfig) -> Result<Life> {
 /// being closed.
 pub(crate) async fn accrue_and_credit(
     tx: &mut Tx,
-    lane: &LaneConfig,
+    book: Book<'_>,
     closed: EpochNumber,
     now: Timestamp,
 ) -> Result<()> {
-    for row in tx.fetch_all(sql::UNACCRUED, &params![lane.lane.clone()]).await? {
-        if let Some(epoch) = stamp_epoch(&row, lane, closed)? {
-            accrue(tx, lane, life(&row, lane)?, epoch, now).await?;
+    for row in tx.fetch_all(sql::UNACCRUED, &params![book.id(), book.asset]).await? {
+        if let Some(epoch) = stamp_epoch(&row, book.lane, closed)? {
+            accrue(tx, book, life(&row, book)?, epoch, now).await?;
         }
     }
-    for row in tx.fetch_all(sql::UNCREDITED, &params![lane.lane.clone()]).await? {
+    for row in tx.fetch_all(sql::UNCREDITED, &params![book.id(), book.asset]).await? {
         let life = Life {
             block_hash: row.get("block_hash")?,
             generation: row.get("generation")?,
-            amount: Amount::zero(lane.asset),
+            amount: Amount::zero(book.asset),
         };
         let mut pages = accruals(life);
         while let Some(rows) = pages.next(tx).await? {
             for (who, amount) in read_accruals(&rows)? {
-                let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+                let mut row = StandingRow::find(tx, book, who).await?;
                 row.mature(amount)?;
-                row.put(tx, &lane.lane).await?;
+                row.put(tx, book).await?;
             }
         }
-        tx.execute(sql::SET_CREDITED, &params![lane.asset, life.block_hash]).await?;
+        tx.execute(sql::SET_CREDITED, &params![book.asset, life.block_hash]).await?;
     }
     Ok(())
 }
@@ -285,34 +313,30 @@ fn stamp_epoch(row: &Row, lane: &LaneConfig, closed: EpochNumber) -> Result<Opti
 
 async fn accrue(
     tx: &mut Tx,
-    lane: &LaneConfig,
+    book: Book<'_>,
     life: Life,
     epoch: EpochNumber,
     now: Timestamp,
 ) -> Result<()> {
-    let window = read_window(tx, lane, epoch).await?;
+    let window = read_window(tx, book, epoch).await?;
     let Payout { mut parts, unfilled, remainder } =
         unit_pplns(&window, life.amount.minor, WINDOW_UNITS)?;
     parts.insert(Beneficiary::WindowReserve, unfilled);
     parts.insert(Beneficiary::Remainder, remainder);
     for (who, amount) in parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO) {
-        insert_accrual(tx, lane, life, false, who, amount, now).await?;
-        let mut row = StandingRow::find(tx, &lane.lane, who).await?;
+        insert_accrual(tx, book, life, false, who, amount, now).await?;
+        let mut row = StandingRow::find(tx, book, who).await?;
         row.accrue(amount)?;
-        row.put(tx, &lane.lane).await?;
+        row.put(tx, book).await?;
     }
-    tx.execute(sql::SET_ACCRUED, &params![lane.asset, life.block_hash, epoch]).await?;
+    tx.execute(sql::SET_ACCRUED, &params![book.asset, life.block_hash, epoch]).await?;
     Ok(())
 }
 
 /// The units before `epoch` that fill a window: the boundary epoch, and all after it together.
-async fn read_window(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    epoch: EpochNumber,
-) -> Result<Vec<EpochUnits>> {
-    let oldest = epoch.back(lane.pplns_epochs_max);
-    let Some(first) = first_of_window(tx, lane, epoch, oldest).await? else {
+async fn read_window(tx: &mut Tx, book: Book<'_>, epoch: EpochNumber) -> Result<Vec<EpochUnits>> {
+    let oldest = epoch.back(book.lane.pplns_epochs_max);
+    let Some(first) = first_of_window(tx, book, epoch, oldest).await? else {
         return Ok(Vec::new());
     };
     let mut boundary = Vec::new();
@@ -320,7 +344,7 @@ async fn read_window(
     let (mut after, mut kind, mut id) =
         (i64::try_from(first.0).unwrap_or(i64::MAX) - 1, i64::MAX, vec![0xff_u8; 16]);
     loop {
-        let given = params![lane.lane.clone(), epoch, after, kind, id.clone(), PAGE];
+        let given = params![book.id(), book.asset, epoch, after, kind, id.clone(), PAGE];
         let rows = tx.fetch_all(sql::UNITS, &given).await?;
         for row in &rows {
             (after, kind, id) = (row.get("epoch")?, row.get("kind")?, row.get("beneficiary")?);
@@ -344,14 +368,14 @@ async fn read_window(
 /// The oldest epoch of the window: the one that fills it, or the oldest there is.
 async fn first_of_window(
     tx: &mut Tx,
-    lane: &LaneConfig,
+    book: Book<'_>,
     before: EpochNumber,
     oldest: EpochNumber,
 ) -> Result<Option<EpochNumber>> {
     let mut filling = Filling::new(WINDOW_UNITS);
     let (mut before, mut first) = (before, None);
     loop {
-        let given = params![lane.lane.clone(), before, oldest, 1_000_u32];
+        let given = params![book.id(), book.asset, before, oldest, 1_000_u32];
         let rows = tx.fetch_all(sql::UNIT_TOTALS, &given).await?;
         for row in &rows {
             before = row.get("epoch")?;
@@ -387,7 +411,7 @@ pub(crate) fn from_columns(minor: i64, high: i64, low: i64) -> Option<Accrual> {
 
 async fn insert_accrual(
     tx: &mut Tx,
-    lane: &LaneConfig,
+    book: Book<'_>,
     life: Life,
     reversal: bool,
     who: Beneficiary,
@@ -398,13 +422,13 @@ async fn insert_accrual(
     let sign = if reversal { -1 } else { 1 };
     let [minor, high, low] = columns(amount)?.map(|v| v * sign);
     let row = params![
-        lane.asset,
+        book.asset,
         life.block_hash,
         life.generation,
         reversal,
         kind,
         id,
-        lane.lane.clone(),
+        book.id(),
         minor,
         high,
         low,

@@ -6,7 +6,7 @@
 
 use crate::capacity::{WindowWork, for_sale, proven_rate};
 use crate::config::UNPAID_NEW_ACCOUNT_MAX;
-use crate::contract::Contract;
+use crate::contract::{Contract, write_also};
 use crate::sql;
 use crate::terms::{self, Sale};
 use crate::{ContractState, LaneConfig, Market, MarketError, Paid, Plan, Purchase, Quote, Result};
@@ -352,7 +352,8 @@ async fn insert_contract(
         ContractState::AwaitingPayment.name(),
         now,
         Hashes::ZERO,
-        Accrual::ZERO
+        Accrual::ZERO,
+        write_also(&plan.maintenance_also)
     ];
     tx.execute(sql::INSERT_CONTRACT, &row).await?;
     Ok(())

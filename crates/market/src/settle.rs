@@ -1,7 +1,7 @@
 //! From accruals to whole minor units, and back when a mature block is orphaned. Pure.
 
 use crate::MarketError;
-use gruve_units::{Accrual, Bps, Hashes, mul_div_floor};
+use gruve_units::{Accrual, Asset, Bps, Hashes, mul_div_floor};
 use ruint::aliases::U256;
 
 /// Hashes of one TH·day.
@@ -105,6 +105,45 @@ impl Standing {
     }
 }
 
+/// Takes maintenance out of what is settled of several assets at once, in the order that the terms name: `order`
+/// has each asset with the whole fee in it, `due` is in the first one's minor units. What one asset does not cover
+/// is taken from the next, rounded down; what the last one present does not cover is waived. Gives the
+/// fraction to carry, or `None` when none of these assets is settled now: fees then wait.
+///
+/// # Errors
+/// [`MarketError::Overflow`].
+pub fn take_maintenance(
+    parts: &mut [(Asset, Settlement)],
+    due: Accrual,
+    order: &[(Asset, u64)],
+) -> Result<Option<Accrual>, MarketError> {
+    let overflow = || MarketError::Overflow("a maintenance fee");
+    let (owed, carry) = due.split().map_err(|_| overflow())?;
+    let first_fee = i128::from(order.first().map_or(0, |(_, fee)| *fee).max(1));
+    let (mut rest, mut last) = (i128::from(owed), None);
+    for (asset, fee) in order {
+        let Some((_, part)) = parts.iter_mut().find(|(a, _)| a == asset) else { continue };
+        let fee = i128::from((*fee).max(1));
+        let wanted = rest.checked_mul(fee).ok_or_else(overflow)? / first_fee;
+        let taken = wanted.min(i128::from(part.net));
+        // Below a net that fits.
+        part.maintenance = i64::try_from(taken).map_err(|_| overflow())?;
+        part.net -= part.maintenance;
+        rest = if taken == wanted {
+            0
+        } else {
+            let covered = taken.checked_mul(first_fee).ok_or_else(overflow)?;
+            (rest - (covered + fee - 1) / fee).max(0)
+        };
+        last = Some((*asset, wanted - taken));
+    }
+    let Some((asset, uncovered)) = last else { return Ok(None) };
+    if let Some((_, part)) = parts.iter_mut().find(|(a, _)| *a == asset) {
+        part.waived = i64::try_from(uncovered).unwrap_or(i64::MAX);
+    }
+    Ok(Some(carry))
+}
+
 /// What an orphaned block takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakeBack {
@@ -173,6 +212,33 @@ mod tests {
         assert_eq!((s.gross, s.fee, s.maintenance, s.waived, s.net), (100, 10, 90, 410, 0));
         let s = standing(100, 0).settle(bps(10_000), due).unwrap().unwrap();
         assert_eq!((s.fee, s.maintenance, s.waived, s.net), (100, 0, 500, 0));
+    }
+
+    #[test]
+    fn maintenance_is_taken_from_the_assets_in_their_order() {
+        // The whole fee is 500 of the one or 2,000 of the other.
+        let order = [(Asset::Ltc, 500), (Asset::Doge, 2_000)];
+        let taken = |ltc: i64, doge: i64, due: i64, order: &[(Asset, u64)]| {
+            let part = |minor| standing(minor, 0).settle(Bps::ZERO, Accrual::ZERO).unwrap();
+            let mut parts: Vec<_> = [(Asset::Ltc, part(ltc)), (Asset::Doge, part(doge))]
+                .into_iter()
+                .filter_map(|(asset, part)| Some((asset, part?)))
+                .collect();
+            let carry =
+                take_maintenance(&mut parts, Accrual::from_minor(due).unwrap(), order).unwrap();
+            let shown = parts.iter().map(|(_, p)| (p.maintenance, p.waived, p.net)).collect();
+            (carry.is_some(), shown)
+        };
+        let all = |parts: &[(i64, i64, i64)]| (true, parts.to_vec());
+        assert_eq!(taken(900, 900, 500, &order), all(&[(500, 0, 400), (0, 0, 900)]));
+        // 200 are left of 500: 800 of 2,000.
+        assert_eq!(taken(300, 900, 500, &order), all(&[(300, 0, 0), (800, 0, 100)]));
+        assert_eq!(taken(300, 700, 500, &order), all(&[(300, 0, 0), (700, 100, 0)]));
+        assert_eq!(taken(0, 3_000, 500, &order), all(&[(2_000, 0, 1_000)]));
+        assert_eq!(taken(300, 0, 500, &order), all(&[(300, 200, 0)]));
+        // Terms that name one asset take it from no other: with nothing of it settled, it waits.
+        assert_eq!(taken(300, 900, 500, &order[..1]), all(&[(300, 200, 0), (0, 0, 900)]));
+        assert_eq!(taken(0, 900, 500, &order[..1]), (false, vec![(0, 0, 900)]));
     }
 
     #[test]

@@ -6,19 +6,21 @@
 //! | account (own machines) | rewards | customer's balance; operator's revenue for the lane's fee |
 //! | operator, window reserve, remainder | rewards | operator's revenue, window reserve, remainder |
 //!
-//! A settlement is made when something whole waits; its reason names the beneficiary and the range of
-//! epochs since its last one. Fractions stay in the lane's rewards as the beneficiary's carry.
+//! Each asset of a merge-mined lane is settled by itself, all of a beneficiary's at the same time. A settlement is
+//! made when something whole waits; its reason names the asset, the beneficiary and the range of epochs since
+//! its last one. Fractions stay in the lane's rewards as the beneficiary's carry.
 
+use crate::book::Book;
 use crate::contract::Contract;
 use crate::pages::Pages;
 use crate::reward::{Life, beneficiary};
-use crate::settle::Settlement;
+use crate::settle::{Settlement, take_maintenance};
 use crate::sql;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, Amount, Bps, EpochNumber, LaneId, Timestamp};
+use gruve_units::{AccountId, Accrual, Amount, Bps, EpochNumber, Timestamp};
 
 /// A settlement's row.
 #[derive(Clone, Copy, Debug)]
@@ -45,36 +47,59 @@ pub(crate) async fn settle_lane(
     let mut pages = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
-            let row = StandingRow::find(tx, &lane.lane, beneficiary(&row)?).await?;
-            settle_one(tx, lane, row, first, to, now).await?;
+            settle_one(tx, lane, beneficiary(&row)?, first, to, now).await?;
         }
     }
     Ok(())
 }
 
+/// Settles a beneficiary's earnings of all assets together, because maintenance is taken out of them together.
 async fn settle_one(
     tx: &mut Tx,
     lane: &LaneConfig,
-    mut row: StandingRow,
+    who: Beneficiary,
     first: EpochNumber,
     to: EpochNumber,
     now: Timestamp,
 ) -> Result<()> {
-    let (fee, due, began) = match row.who {
+    let (fee, due, order, began) = match who {
         Beneficiary::Contract(id) => {
             let c = Contract::find(tx, id).await?;
-            (c.fee, c.maintenance_due, c.start.unwrap_or(first))
+            (c.fee, c.maintenance_due, c.maintenance_order(), c.start.unwrap_or(first))
         }
-        Beneficiary::Account(_) => (lane.outside_fee_bps, Accrual::ZERO, first),
-        _ => (Bps::ZERO, Accrual::ZERO, first),
+        Beneficiary::Account(_) => (lane.outside_fee_bps, Accrual::ZERO, Vec::new(), first),
+        _ => (Bps::ZERO, Accrual::ZERO, Vec::new(), first),
     };
-    let Some(s) = row.standing.settle(fee, due)? else { return Ok(()) };
-    // A contract may earn after its end: the range then begins after the last one.
-    let from = row.settled_to.map_or(began, EpochNumber::next).min(to);
-    post(tx, lane, &row, &s, from, to, now).await?;
-    if let Beneficiary::Contract(id) = row.who {
-        tx.execute(sql::SET_MAINTENANCE, &params![id, s.maintenance_carry]).await?;
+    let (mut rows, mut parts) = (Vec::new(), Vec::new());
+    for book in lane.books() {
+        let row = StandingRow::find(tx, book, who).await?;
+        // Maintenance is taken below, from all of them.
+        if let Some(settled) = row.standing.settle(fee, Accrual::ZERO)? {
+            rows.push((book, row));
+            parts.push((book.asset, settled));
+        }
     }
+    let carry = take_maintenance(&mut parts, due, &order)?;
+    if let (Beneficiary::Contract(id), Some(carry)) = (who, carry) {
+        tx.execute(sql::SET_MAINTENANCE, &params![id, carry]).await?;
+    }
+    for ((book, row), (_, s)) in rows.into_iter().zip(&parts) {
+        // A contract may earn after its end: the range then begins after the last one.
+        let from = row.settled_to.map_or(began, EpochNumber::next).min(to);
+        write_settlement(tx, book, row, s, (from, to), now).await?;
+    }
+    Ok(())
+}
+
+async fn write_settlement(
+    tx: &mut Tx,
+    book: Book<'_>,
+    mut row: StandingRow,
+    s: &Settlement,
+    (from, to): (EpochNumber, EpochNumber),
+    now: Timestamp,
+) -> Result<()> {
+    post(tx, book, &row, s, (from, to), now).await?;
     row.standing.settled += s.gross;
     row.standing.net += s.net;
     row.standing.fee_carry = s.fee_carry;
@@ -88,27 +113,27 @@ async fn settle_one(
         waived: s.waived,
         net: s.net,
     };
-    insert_line(tx, &lane.lane, &mut row, line, now).await?;
-    row.put(tx, &lane.lane).await
+    insert_line(tx, book, &mut row, line, now).await?;
+    row.put(tx, book).await
 }
 
 async fn post(
     tx: &mut Tx,
-    lane: &LaneConfig,
+    book: Book<'_>,
     row: &StandingRow,
     s: &Settlement,
-    from: EpochNumber,
-    to: EpochNumber,
+    (from, to): (EpochNumber, EpochNumber),
     now: Timestamp,
 ) -> Result<()> {
-    let amount = |minor| Amount::new(lane.asset, minor);
+    let amount = |minor| Amount::new(book.asset, minor);
     let operator = s.fee + s.maintenance;
+    let (lane, asset) = (book.id(), book.asset);
     let entry = Entry {
-        reason: format!("market/settle/{}/{}/{from}-{to}", lane.lane, row.who.key()),
+        reason: format!("market/settle/{lane}/{asset}/{}/{from}-{to}", row.who.key()),
         kind: "market-settlement",
         at: now,
         postings: vec![
-            Posting::debit(Account::Rewards(lane.lane.clone()), amount(s.gross)),
+            Posting::debit(Account::Rewards(lane), amount(s.gross)),
             Posting::credit(earner(row)?, amount(s.net)),
             Posting::credit(Account::OperatorRevenue, amount(operator)),
         ],
@@ -137,18 +162,18 @@ fn earner(row: &StandingRow) -> Result<Account> {
 /// is the operator's loss.
 pub(crate) async fn take_back(
     tx: &mut Tx,
-    lane: &LaneConfig,
+    book: Book<'_>,
     life: Life,
     row: &mut StandingRow,
     now: Timestamp,
 ) -> Result<()> {
     let Some(back) = row.standing.take_back()? else { return Ok(()) };
-    let amount = |minor| Amount::new(lane.asset, minor);
+    let amount = |minor| Amount::new(book.asset, minor);
     let earner = earner(row)?;
     // The operator's own revenue has no floor.
     let held = match row.who {
         Beneficiary::Operator => back.net,
-        _ => gruve_ledger::balance(tx, &earner, lane.asset).await?.minor.clamp(0, back.net),
+        _ => gruve_ledger::balance(tx, &earner, book.asset).await?.minor.clamp(0, back.net),
     };
     let entry = Entry {
         reason: format!("{}/{}", life.reason("take-back"), row.who.key()),
@@ -158,7 +183,7 @@ pub(crate) async fn take_back(
             Posting::debit(earner, amount(held)),
             Posting::debit(Account::Loss, amount(back.net - held)),
             Posting::debit(Account::OperatorRevenue, amount(back.gross - back.net)),
-            Posting::credit(Account::Rewards(lane.lane.clone()), amount(back.gross)),
+            Posting::credit(Account::Rewards(book.id()), amount(back.gross)),
         ],
     };
     gruve_ledger::post(tx, &entry).await?;
@@ -177,12 +202,12 @@ pub(crate) async fn take_back(
         waived: 0,
         net: -back.net,
     };
-    insert_line(tx, &lane.lane, row, line, now).await
+    insert_line(tx, book, row, line, now).await
 }
 
 async fn insert_line(
     tx: &mut Tx,
-    lane: &LaneId,
+    book: Book<'_>,
     row: &mut StandingRow,
     line: Line,
     now: Timestamp,
@@ -190,7 +215,8 @@ async fn insert_line(
     row.settlements += 1;
     let (kind, id) = row.who.columns();
     let given = params![
-        lane.clone(),
+        book.id(),
+        book.asset,
         kind,
         id,
         row.settlements,

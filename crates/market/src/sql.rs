@@ -3,12 +3,20 @@
 use gruve_store::{Migration, statements};
 
 /// This room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "market",
-    sqlite: include_str!("../migrations/0001_market.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_market.postgres.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "market",
+        sqlite: include_str!("../migrations/0001_market.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_market.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "assets",
+        sqlite: include_str!("../migrations/0002_assets.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_assets.postgres.sql"),
+    },
+];
 
 /// The tables of `chain`, counted by themselves.
 pub(crate) const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
@@ -22,7 +30,7 @@ macro_rules! contract_columns {
     () => {
         "id, account, plan, plan_version, title, lane, asset, epoch_us, hashrate, term_epochs, \
          extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
-         maintenance, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
+         maintenance, maintenance_also, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
          maintenance_due, recognised_minor, refunded_minor"
     };
 }
@@ -71,9 +79,9 @@ statements! {
     INSERT_CONTRACT = "INSERT INTO market_contracts (id, account, quote, plan, plan_version, title,
         lane, asset, epoch_us, hashrate, term_epochs, extension_epochs, catch_up_bps, epoch_work, work,
         price_asset, price_minor, fee_bps, maintenance, terms, terms_hash, state, created_at,
-        delivered, maintenance_due, recognised_minor, refunded_minor)
+        delivered, maintenance_due, maintenance_also, recognised_minor, refunded_minor)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, 0, 0)";
+        $20, $21, $22, $23, $24, $25, $26, 0, 0)";
     COUNT_UNPAID = "SELECT COUNT(*) AS n FROM market_contracts
         WHERE account = $1 AND state = 'awaiting_payment'";
     /// Whether an account has ever paid for a contract.
@@ -105,6 +113,13 @@ statements! {
     LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
         WHERE contract = $1 ORDER BY epoch DESC LIMIT $2";
 
+    // Rows from before lanes earned several assets
+    NAME_UNITS = "UPDATE market_units SET asset = $2 WHERE lane = $1 AND asset = ''";
+    NAME_WINDOWS = "UPDATE market_windows SET asset = $2 WHERE lane = $1 AND asset = ''";
+    NAME_STANDINGS = "UPDATE market_standings SET asset = $2 WHERE lane = $1 AND asset = ''";
+    NAME_SETTLEMENTS = "UPDATE market_settlements SET asset = $2 WHERE lane = $1 AND asset = ''";
+    NAME_FOUND = "UPDATE market_found SET asset = $2 WHERE lane = $1 AND asset = ''";
+
     // Epochs
     INSERT_EPOCH = "INSERT INTO market_epochs (lane, epoch, skipped, closed_at, shares, duplicates,
         house_work, other_work, house_squares, allocated, surplus, units, share_root,
@@ -114,8 +129,8 @@ statements! {
         share_root, checkpoint FROM market_epochs WHERE lane = $1 ORDER BY epoch DESC LIMIT $2";
     EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root
         FROM market_epochs WHERE lane = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
-    LAST_JOB = "SELECT network_bits, height FROM market_epochs
-        WHERE lane = $1 AND network_bits IS NOT NULL ORDER BY epoch DESC LIMIT 1";
+    LAST_JOB = "SELECT network_bits, height FROM market_windows
+        WHERE lane = $1 AND asset = $2 AND network_bits IS NOT NULL ORDER BY epoch DESC LIMIT 1";
     FIRST_EPOCH = "SELECT MIN(epoch) AS epoch FROM market_epochs WHERE lane = $1";
     CHECKPOINTS = "SELECT epoch, checkpoint FROM market_epochs WHERE lane = $1
         ORDER BY epoch DESC LIMIT $2";
@@ -123,31 +138,33 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6)";
     WORK_OF_EPOCH = "SELECT owner, bits, shares, work FROM market_work
         WHERE lane = $1 AND epoch = $2";
-    INSERT_UNITS = "INSERT INTO market_units (lane, epoch, kind, beneficiary, units)
-        VALUES ($1, $2, $3, $4, $5)";
+    INSERT_UNITS = "INSERT INTO market_units (lane, asset, epoch, kind, beneficiary, units)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT_WINDOW = "INSERT INTO market_windows (lane, asset, epoch, units, network_bits, height)
+        VALUES ($1, $2, $3, $4, $5, $6)";
     /// Totals before an epoch, newest first; the window's boundary is found in them.
-    UNIT_TOTALS = "SELECT epoch, units FROM market_epochs
-        WHERE lane = $1 AND epoch < $2 AND epoch >= $3 ORDER BY epoch DESC LIMIT $4";
-    UNITS = "SELECT epoch, kind, beneficiary, units FROM market_units
-        WHERE lane = $1 AND epoch < $2 AND (epoch, kind, beneficiary) > ($3, $4, $5)
-        ORDER BY epoch, kind, beneficiary LIMIT $6";
+    UNIT_TOTALS = "SELECT epoch, units FROM market_windows WHERE lane = $1 AND asset = $2
+        AND epoch < $3 AND epoch >= $4 ORDER BY epoch DESC LIMIT $5";
+    UNITS = "SELECT epoch, kind, beneficiary, units FROM market_units WHERE lane = $1 AND asset = $2
+        AND epoch < $3 AND (epoch, kind, beneficiary) > ($4, $5, $6)
+        ORDER BY epoch, kind, beneficiary LIMIT $7";
 
     // Found blocks
     INSERT_FOUND = "INSERT INTO market_found
-        (lane, block_hash, epoch, height, owner, machine, found_at, accepted)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT (lane, block_hash) DO NOTHING";
+        (lane, block_hash, epoch, height, owner, machine, found_at, asset, accepted)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL) ON CONFLICT (lane, block_hash) DO NOTHING";
     SET_OUTCOME = "UPDATE market_found SET accepted = $3 WHERE lane = $1 AND block_hash = $2";
     FOUND_BLOCKS = "SELECT f.block_hash AS block_hash, f.epoch AS epoch, f.height AS height,
-        f.found_at AS found_at, f.accepted AS accepted, r.state AS state, r.minor AS minor
-        FROM market_found f LEFT JOIN market_rewards r
-        ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = $2
-        WHERE f.lane = $1 ORDER BY f.height DESC, f.found_at DESC LIMIT $3";
+        f.found_at AS found_at, f.accepted AS accepted, f.asset AS asset, r.state AS state,
+        r.minor AS minor FROM market_found f LEFT JOIN market_rewards r
+        ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = f.asset
+        WHERE f.lane = $1 ORDER BY f.found_at DESC, f.height DESC LIMIT $2";
     /// Rewards of blocks that the log has no record of.
-    OTHER_BLOCKS = "SELECT block_hash, height, block_time, state, minor, window_epoch
+    OTHER_BLOCKS = "SELECT asset, block_hash, height, block_time, state, minor, window_epoch
         FROM market_rewards r WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM market_found f
-        WHERE f.lane = r.lane AND f.block_hash = r.block_hash) ORDER BY height DESC LIMIT $2";
+        WHERE f.lane = r.lane AND f.block_hash = r.block_hash) ORDER BY block_time DESC, height DESC LIMIT $2";
     COUNT_BLOCKS = "SELECT COUNT(*) AS n FROM market_rewards
-        WHERE lane = $1 AND state IN ('maturing', 'mature')";
+        WHERE lane = $1 AND asset = $2 AND state IN ('maturing', 'mature')";
 
     // Chains
     INSERT_CHAIN_BLOCK = "INSERT INTO market_chain (lane, asset, height, hash, time, bits, work,
@@ -168,21 +185,23 @@ statements! {
     ORPHAN_REWARD = "UPDATE market_rewards SET state = 'orphaned', accrued = 0, credited = 0
         WHERE asset = $1 AND block_hash = $2";
     DEEP_REWARDS = "SELECT block_hash, minor, generation FROM market_rewards
-        WHERE lane = $1 AND state = 'maturing' AND height <= $2 ORDER BY height, block_hash";
+        WHERE lane = $1 AND asset = $2 AND state = 'maturing' AND height <= $3
+        ORDER BY height, block_hash";
     MATURE_REWARD = "UPDATE market_rewards SET state = 'mature' WHERE asset = $1 AND block_hash = $2";
     /// Rewards to share out, with the epoch of their stamp where the log has it.
     UNACCRUED = "SELECT r.block_hash AS block_hash, r.minor AS minor, r.block_time AS block_time,
         r.seen_epoch AS seen_epoch, r.generation AS generation, r.window_epoch AS window_epoch,
         f.epoch AS found_epoch FROM market_rewards r LEFT JOIN market_found f
         ON f.lane = r.lane AND f.block_hash = r.block_hash
-        WHERE r.lane = $1 AND r.state IN ('maturing', 'mature') AND r.credited = 0 AND r.accrued = 0
+        WHERE r.lane = $1 AND r.asset = $2 AND r.state IN ('maturing', 'mature')
+        AND r.credited = 0 AND r.accrued = 0
         ORDER BY r.height, r.block_hash";
     SET_ACCRUED = "UPDATE market_rewards SET accrued = 1, window_epoch = $3
         WHERE asset = $1 AND block_hash = $2";
     REWARDS_AT = "SELECT block_hash FROM market_rewards
         WHERE lane = $1 AND height = $2 AND state <> 'orphaned' ORDER BY block_hash";
     UNCREDITED = "SELECT block_hash, generation FROM market_rewards
-        WHERE lane = $1 AND state = 'mature' AND credited = 0 AND accrued = 1
+        WHERE lane = $1 AND asset = $2 AND state = 'mature' AND credited = 0 AND accrued = 1
         ORDER BY height, block_hash";
     SET_CREDITED = "UPDATE market_rewards SET credited = 1 WHERE asset = $1 AND block_hash = $2";
     INSERT_ACCRUAL = "INSERT INTO market_accruals (asset, block_hash, generation, reversal, kind,
@@ -194,42 +213,46 @@ statements! {
 
     // Standings and settlements
     STANDING = "SELECT account, accrued, matured, settled_minor, net_minor, fee_carry, settlements,
-        settled_to FROM market_standings WHERE lane = $1 AND kind = $2 AND beneficiary = $3";
-    PUT_STANDING = "INSERT INTO market_standings (lane, kind, beneficiary, account, accrued, matured,
+        settled_to FROM market_standings
+        WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4";
+    PUT_STANDING = "INSERT INTO market_standings (lane, asset, kind, beneficiary, account, accrued, matured,
         settled_minor, net_minor, fee_carry, waiting_minor, settlements, settled_to)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        ON CONFLICT (lane, kind, beneficiary) DO UPDATE SET accrued = excluded.accrued,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        ON CONFLICT (lane, asset, kind, beneficiary) DO UPDATE SET accrued = excluded.accrued,
         matured = excluded.matured, settled_minor = excluded.settled_minor,
         net_minor = excluded.net_minor, fee_carry = excluded.fee_carry,
         waiting_minor = excluded.waiting_minor, settlements = excluded.settlements,
         settled_to = excluded.settled_to";
-    WAITING = "SELECT kind, beneficiary FROM market_standings WHERE lane = $1 AND waiting_minor > 0
+    WAITING = "SELECT DISTINCT kind, beneficiary FROM market_standings WHERE lane = $1 AND waiting_minor > 0
         AND (kind, beneficiary) > ($2, $3) ORDER BY kind, beneficiary LIMIT $4";
-    STANDINGS_OF_ACCOUNT = "SELECT lane, accrued, settled_minor FROM market_standings
+    STANDINGS_OF_ACCOUNT = "SELECT asset, accrued, settled_minor FROM market_standings
         WHERE account = $1";
     STANDINGS_FROM = "SELECT kind, beneficiary, accrued, matured, settled_minor, net_minor
-        FROM market_standings WHERE lane = $1 AND (kind, beneficiary) > ($2, $3)
-        ORDER BY kind, beneficiary LIMIT $4";
-    INSERT_SETTLEMENT = "INSERT INTO market_settlements (lane, kind, beneficiary, number, from_epoch,
+        FROM market_standings WHERE lane = $1 AND asset = $2 AND (kind, beneficiary) > ($3, $4)
+        ORDER BY kind, beneficiary LIMIT $5";
+    INSERT_SETTLEMENT = "INSERT INTO market_settlements (lane, asset, kind, beneficiary, number, from_epoch,
         to_epoch, gross_minor, fee_minor, maintenance_minor, waived_minor, net_minor, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     SETTLEMENTS = "SELECT from_epoch, to_epoch, gross_minor, fee_minor, maintenance_minor,
         waived_minor, net_minor, at FROM market_settlements
-        WHERE lane = $1 AND kind = $2 AND beneficiary = $3 ORDER BY number DESC LIMIT $4";
+        WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4
+        ORDER BY number DESC LIMIT $5";
 
     // Reconciliation
     REWARD_SUMS = "SELECT state, accrued, credited, CAST(SUM(minor) AS BIGINT) AS minor
-        FROM market_rewards WHERE lane = $1 AND state IN ('maturing', 'mature')
+        FROM market_rewards WHERE lane = $1 AND asset = $2 AND state IN ('maturing', 'mature')
         GROUP BY state, accrued, credited";
     SETTLEMENT_SUMS = "SELECT kind, CAST(SUM(gross_minor) AS BIGINT) AS gross,
-        CAST(SUM(net_minor) AS BIGINT) AS net FROM market_settlements WHERE lane = $1 GROUP BY kind";
+        CAST(SUM(net_minor) AS BIGINT) AS net FROM market_settlements
+        WHERE lane = $1 AND asset = $2 GROUP BY kind";
     ACCRUAL_SUMS = "SELECT CAST(COALESCE(SUM(minor), 0) AS BIGINT) AS minor,
         CAST(COALESCE(SUM(fraction_high), 0) AS BIGINT) AS high,
-        CAST(COALESCE(SUM(fraction_low), 0) AS BIGINT) AS low FROM market_accruals WHERE lane = $1";
+        CAST(COALESCE(SUM(fraction_low), 0) AS BIGINT) AS low FROM market_accruals
+        WHERE lane = $1 AND asset = $2";
     ACCRUAL_SUMS_OF = "SELECT CAST(COALESCE(SUM(minor), 0) AS BIGINT) AS minor,
         CAST(COALESCE(SUM(fraction_high), 0) AS BIGINT) AS high,
         CAST(COALESCE(SUM(fraction_low), 0) AS BIGINT) AS low FROM market_accruals
-        WHERE lane = $1 AND kind = $2 AND beneficiary = $3";
+        WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4";
     /// For the audit of what is sold.
     HOLDING_CONTRACTS = "SELECT id, hashrate FROM market_contracts WHERE lane = $1
         AND state IN ('awaiting_payment', 'starting', 'active') AND id > $2 ORDER BY id LIMIT $3";

@@ -1,10 +1,11 @@
-//! A beneficiary's running totals on a lane.
+//! A beneficiary's running totals on a lane, asset by asset.
 
+use crate::book::Book;
 use crate::settle::Standing;
 use crate::sql;
 use crate::{Beneficiary, MarketError, Result};
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, EpochNumber, LaneId};
+use gruve_units::{AccountId, Accrual, EpochNumber};
 
 /// A standing's row.
 #[derive(Clone, Debug)]
@@ -20,9 +21,10 @@ pub(crate) struct StandingRow {
 
 impl StandingRow {
     /// The row, or an empty one for a beneficiary that never had anything.
-    pub(crate) async fn find(tx: &mut Tx, lane: &LaneId, who: Beneficiary) -> Result<StandingRow> {
+    pub(crate) async fn find(tx: &mut Tx, book: Book<'_>, who: Beneficiary) -> Result<StandingRow> {
         let (kind, id) = who.columns();
-        let row = tx.fetch_optional(sql::STANDING, &params![lane.clone(), kind, id]).await?;
+        let row =
+            tx.fetch_optional(sql::STANDING, &params![book.id(), book.asset, kind, id]).await?;
         let Some(row) = row else {
             return Ok(StandingRow {
                 who,
@@ -49,12 +51,13 @@ impl StandingRow {
     }
 
     /// Stores it.
-    pub(crate) async fn put(&self, tx: &mut Tx, lane: &LaneId) -> Result<()> {
+    pub(crate) async fn put(&self, tx: &mut Tx, book: Book<'_>) -> Result<()> {
         let (kind, id) = self.who.columns();
         let s = &self.standing;
         let (waiting, _) = s.unsettled()?;
         let row = params![
-            lane.clone(),
+            book.id(),
+            book.asset,
             kind,
             id,
             self.account,

@@ -8,20 +8,49 @@ use crate::{MarketError, units};
 use gruve_proof::merkle::{RootBuilder, leaf_hash};
 use gruve_proof::share::{self, Canonical, ShareLeaf};
 use gruve_sharelog::{Owner, ShareRecord};
-use gruve_units::{AccountId, Hashes};
+use gruve_units::{AccountId, Asset, Hashes};
 use ruint::aliases::U256;
 use std::collections::BTreeMap;
 
-/// A share as kept until its epoch closes: 56 bytes, so that ten minutes of a hundred thousand machines
+/// A share as kept until its epoch closes: 60 bytes, so that ten minutes of a hundred thousand machines
 /// at a share every five seconds fit 700 MB; classes keep real farms far below.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     canonical: Canonical,
     bits: u32,
+    /// Which of the epoch's [`AuxTargets`].
+    aux: u32,
+}
+
+/// The targets of merge-mined chains that an epoch's jobs were for, each distinct set of them once. The first is
+/// that of jobs that were for none.
+#[derive(Clone, Debug)]
+pub(crate) struct AuxTargets(Vec<Vec<(Asset, u32)>>);
+
+impl Default for AuxTargets {
+    fn default() -> Self {
+        AuxTargets(vec![Vec::new()])
+    }
+}
+
+impl AuxTargets {
+    /// The number of a set.
+    pub(crate) fn number(&mut self, set: Vec<(Asset, u32)>) -> u32 {
+        let known = self.0.iter().position(|s| *s == set);
+        let at = known.unwrap_or_else(|| {
+            self.0.push(set);
+            self.0.len() - 1
+        });
+        u32::try_from(at).unwrap_or(0)
+    }
+
+    fn of(&self, number: u32) -> &[(Asset, u32)] {
+        usize::try_from(number).ok().and_then(|n| self.0.get(n)).map_or(&[], Vec::as_slice)
+    }
 }
 
 impl Counted {
-    pub(crate) fn new(record: &ShareRecord, bits: u32) -> Counted {
+    pub(crate) fn new(record: &ShareRecord, bits: u32, aux: u32) -> Counted {
         let leaf = ShareLeaf {
             job: record.job,
             class: record.class,
@@ -34,7 +63,7 @@ impl Counted {
                 Owner::Account(a) => Some(a),
             },
         };
-        Counted { canonical: leaf.canonical(), bits }
+        Counted { canonical: leaf.canonical(), bits, aux }
     }
 }
 
@@ -59,12 +88,14 @@ pub(crate) struct Tally {
     pub(crate) shares: u64,
     pub(crate) duplicates: u64,
     pub(crate) work: BTreeMap<WorkKey, WorkSum>,
+    /// The same work at the targets of merge-mined chains.
+    pub(crate) aux: BTreeMap<(Asset, WorkKey), Hashes>,
     pub(crate) house_squares: U256,
     pub(crate) share_root: [u8; 32],
 }
 
 /// Counts shares given in the log's order.
-pub(crate) fn tally(shares: &mut [Counted]) -> Result<Tally, MarketError> {
+pub(crate) fn tally(shares: &mut [Counted], aux: &AuxTargets) -> Result<Tally, MarketError> {
     let overflow = || MarketError::Overflow("the work of an epoch");
     // Stable: of two alike the one logged first is counted.
     shares.sort_by(|a, b| share::identity(&a.canonical).cmp(share::identity(&b.canonical)));
@@ -85,6 +116,11 @@ pub(crate) fn tally(shares: &mut [Counted]) -> Result<Tally, MarketError> {
         let sum = tally.work.entry(key).or_default();
         sum.shares += 1;
         sum.work = sum.work.checked_add(class.work()).ok_or_else(overflow)?;
+        for (asset, bits) in aux.of(one.aux) {
+            let key = WorkKey { bits: *bits, ..key };
+            let sum = tally.aux.entry((*asset, key)).or_default();
+            *sum = sum.checked_add(class.work()).ok_or_else(overflow)?;
+        }
         if key.owner.is_none() {
             tally.house_squares = tally.house_squares.saturating_add(square(class.work()));
         }
@@ -117,15 +153,30 @@ impl Tally {
 
     /// PPLNS units of each owner's work, each at its own network target.
     pub(crate) fn units_by_owner(&self) -> Result<BTreeMap<Option<AccountId>, u128>, MarketError> {
-        let mut owners = BTreeMap::new();
-        for (key, sum) in &self.work {
-            let of: &mut u128 = owners.entry(key.owner).or_default();
-            *of = of
-                .checked_add(units::units_of(sum.work, key.bits)?)
-                .ok_or(MarketError::Overflow("the units of an epoch"))?;
-        }
-        Ok(owners)
+        units_by_owner(self.work.iter().map(|(key, sum)| (*key, sum.work)))
     }
+
+    /// The same in units of a merge-mined chain.
+    pub(crate) fn aux_units_by_owner(
+        &self,
+        asset: Asset,
+    ) -> Result<BTreeMap<Option<AccountId>, u128>, MarketError> {
+        let of = self.aux.iter().filter(|((a, _), _)| *a == asset);
+        units_by_owner(of.map(|((_, key), work)| (*key, *work)))
+    }
+}
+
+fn units_by_owner(
+    work: impl Iterator<Item = (WorkKey, Hashes)>,
+) -> Result<BTreeMap<Option<AccountId>, u128>, MarketError> {
+    let mut owners = BTreeMap::new();
+    for (key, work) in work {
+        let of: &mut u128 = owners.entry(key.owner).or_default();
+        *of = of
+            .checked_add(units::units_of(work, key.bits)?)
+            .ok_or(MarketError::Overflow("the units of an epoch"))?;
+    }
+    Ok(owners)
 }
 
 #[cfg(test)]
@@ -150,7 +201,7 @@ mod tests {
             version: 4,
             at: Timestamp(0),
         };
-        Counted::new(&record, BITS)
+        Counted::new(&record, BITS, 0)
     }
 
     fn someone() -> Owner {
@@ -161,14 +212,14 @@ mod tests {
     fn the_same_work_counts_once_for_whoever_came_first() {
         let mut shares =
             [share(1, 10, Owner::House), share(2, 10, someone()), share(1, 10, someone())];
-        let t = tally(&mut shares).unwrap();
+        let t = tally(&mut shares, &AuxTargets::default()).unwrap();
         assert_eq!((t.shares, t.duplicates), (2, 1));
         assert_eq!(t.house_and_other().unwrap(), (Hashes(1024), Hashes(1024)));
     }
 
     #[test]
     fn an_empty_epoch_has_the_root_of_the_empty_tree() {
-        let t = tally(&mut []).unwrap();
+        let t = tally(&mut [], &AuxTargets::default()).unwrap();
         assert_eq!(t.share_root, gruve_proof::merkle::empty_root());
         assert_eq!(t.house_and_other().unwrap(), (Hashes::ZERO, Hashes::ZERO));
     }
@@ -180,8 +231,8 @@ mod tests {
             let mut turned = all.clone();
             let len = turned.len().max(1);
             turned.rotate_left(turn % len);
-            let t = tally(&mut all.clone()).unwrap();
-            prop_assert_eq!(&t, &tally(&mut turned).unwrap());
+            let t = tally(&mut all.clone(), &AuxTargets::default()).unwrap();
+            prop_assert_eq!(&t, &tally(&mut turned, &AuxTargets::default()).unwrap());
             let work: u128 = nonces.iter().map(|n| 1u128 << (n % 30)).sum();
             let (house, other) = t.house_and_other().unwrap();
             prop_assert_eq!(house.0 + other.0, work);

@@ -18,6 +18,8 @@ struct Terms<'a> {
     window_blocks: u128,
     window_epochs_max: u64,
     earns: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also_earns: Vec<&'static str>,
     hashrate: Hashrate,
     epoch_us: u64,
     epoch_work: Hashes,
@@ -28,11 +30,19 @@ struct Terms<'a> {
     fee_bps: u16,
     maintenance_minor_per_th_day: u64,
     maintenance_rule: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    maintenance_also: Vec<(&'static str, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance_order_rule: Option<&'static str>,
     catch_up_bps: u32,
     extension_epochs: u64,
     refund_rule: &'static str,
     unprofitable_rule: &'static str,
 }
+
+/// How maintenance is taken from several assets.
+const ORDER_RULE: &str = "taken first from what is settled of the asset earned, then from each asset of \
+    maintenance_also in this order: floor(rest * its fee / the first fee); what the last does not cover is waived";
 
 /// What a sale comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +102,7 @@ pub fn canonical(
         window_blocks: pplns::WINDOW_BLOCKS,
         window_epochs_max: plan.window_epochs_max,
         earns: plan.asset.code(),
+        also_earns: plan.also_earns.iter().map(|a| a.code()).collect(),
         hashrate,
         epoch_us: plan.epoch_us,
         epoch_work: sale.epoch_work,
@@ -102,6 +113,8 @@ pub fn canonical(
         fee_bps: plan.fee_bps.get(),
         maintenance_minor_per_th_day: plan.maintenance_minor_per_th_day,
         maintenance_rule: "floor(delivered * maintenance / 86400e12 hashes), taken from earnings, never below zero",
+        maintenance_also: plan.maintenance_also.iter().map(|(a, m)| (a.code(), *m)).collect(),
+        maintenance_order_rule: (!plan.maintenance_also.is_empty()).then_some(ORDER_RULE),
         catch_up_bps: plan.catch_up_bps,
         extension_epochs: plan.extension_epochs,
         refund_rule: "price - floor(price * delivered / work) at the hard end",
@@ -127,6 +140,8 @@ mod tests {
             version: 1,
             lane: "btc".parse().unwrap(),
             asset: Asset::Btc,
+            also_earns: Vec::new(),
+            maintenance_also: Vec::new(),
             pay_asset: Asset::Btc,
             title: "Small".into(),
             hashrate_min: Hashrate(1_000),
@@ -180,5 +195,26 @@ mod tests {
         let other = Plan { fee_bps: Bps::new(201).unwrap(), ..p };
         let changed = canonical(&other, Hashrate(1_000), 12, &sale).unwrap();
         assert_ne!(hash(&bytes), hash(&changed));
+    }
+
+    #[test]
+    fn terms_of_a_merge_mined_lane_name_all_it_earns_and_the_order_of_fees() {
+        let p = plan();
+        let sale = price(&p, Hashrate(1_000), 12).unwrap();
+        let text = |p: &Plan| {
+            String::from_utf8(canonical(p, Hashrate(1_000), 12, &sale).unwrap()).unwrap()
+        };
+        assert!(!text(&p).contains("also"), "terms of before are the same bytes");
+        let both = Plan {
+            also_earns: vec![Asset::Doge],
+            maintenance_also: vec![(Asset::Doge, 2_000)],
+            ..p
+        };
+        let told = text(&both);
+        assert!(told.contains(r#""earns":"BTC","also_earns":["DOGE"],"#), "{told}");
+        assert!(
+            told.contains(r#""maintenance_also":[["DOGE",2000]],"maintenance_order_rule":"#),
+            "{told}"
+        );
     }
 }

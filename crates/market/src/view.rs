@@ -16,6 +16,8 @@ pub struct Plan {
     pub lane: LaneId,
     /// What it earns.
     pub asset: Asset,
+    /// What the same work earns besides, where the lane is merge-mined.
+    pub also_earns: Vec<Asset>,
     /// What it is paid in.
     pub pay_asset: Asset,
     /// A title for people.
@@ -38,6 +40,8 @@ pub struct Plan {
     pub fee_bps: Bps,
     /// Maintenance for each TH·day delivered, in minor units of the asset earned.
     pub maintenance_minor_per_th_day: u64,
+    /// The assets that maintenance is taken from after that one, with the whole fee in each.
+    pub maintenance_also: Vec<(Asset, u64)>,
     /// How far above the bought rate shortfalls may be made good, in basis points of the rate.
     pub catch_up_bps: u32,
     /// Epochs after the term in which undelivered work is still delivered.
@@ -200,10 +204,27 @@ pub struct ContractView {
     pub credited: Amount,
     /// Earnings not settled yet (immature blocks, fractions), rounded down.
     pub maturing: Amount,
+    /// The same of each asset it earns, its own first.
+    pub earnings: Vec<Earnings>,
     /// What was refunded for undelivered work.
     pub refunded: Amount,
     /// Its last epochs, newest first; see [`EPOCH_LINES_MAX`].
     pub epochs: Vec<EpochLine>,
+}
+
+/// What a contract has of one asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earnings {
+    /// The asset.
+    pub asset: Asset,
+    /// All earnings so far before fees, in fixed point; orphaned blocks do not count.
+    pub earned: Accrual,
+    /// Earnings settled before fees.
+    pub settled: Amount,
+    /// Earnings that reached the customer's balance, after fees.
+    pub credited: Amount,
+    /// Earnings not settled yet, rounded down.
+    pub maturing: Amount,
 }
 
 /// Epoch lines shown with a contract at most: what a plot can draw.
@@ -278,6 +299,21 @@ pub struct LaneStats {
     pub height: Option<u64>,
     /// Shares counted in closed epochs.
     pub shares: u64,
+    /// Blocks of its own chain found that were not orphaned or refused.
+    pub blocks_found: u64,
+    /// The chains that are merge-mined with it.
+    pub aux: Vec<AuxStats>,
+}
+
+/// A merge-mined chain in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuxStats {
+    /// What its blocks pay.
+    pub asset: Asset,
+    /// The chain's target by the last job, compact form.
+    pub network_bits: Option<u32>,
+    /// The height of the last job.
+    pub height: Option<u64>,
     /// Blocks found that were not orphaned or refused.
     pub blocks_found: u64,
 }
@@ -302,6 +338,8 @@ pub enum BlockState {
 pub struct BlockView {
     /// The lane.
     pub lane: LaneId,
+    /// Of which chain it is.
+    pub asset: Asset,
     /// Its hash, internal byte order.
     pub block_hash: [u8; 32],
     /// Its height.

@@ -1,7 +1,10 @@
 //! Records to bytes and back. Pure; decoding accepts exactly what encoding writes.
 
-use crate::{BlockRecord, EthWorkRecord, Extranonce, JobRecord, Owner, Record, ShareRecord};
-use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
+use crate::{
+    AuxBlockRecord, AuxChainRecord, AuxJobRecord, BlockRecord, EthWorkRecord, Extranonce,
+    JobRecord, Owner, Record, ShareRecord,
+};
+use gruve_units::{AccountId, Asset, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
 
 const VERSION: u8 = 1;
 const JOB: u8 = 1;
@@ -10,6 +13,8 @@ const BLOCK: u8 = 3;
 const OUTCOME: u8 = 4;
 const SEAL: u8 = 5;
 const ETH_WORK: u8 = 6;
+const AUX_JOB: u8 = 7;
+const AUX_BLOCK: u8 = 8;
 
 pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
     match record {
@@ -18,10 +23,13 @@ pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
         Record::Share(s) => encode_share(s, out),
         Record::Block(b) => {
             out.extend([VERSION, BLOCK]);
-            share_fields(&b.share, out);
-            out.extend(b.block_hash);
-            out.extend(b.height.to_le_bytes());
-            bytes(&b.block, out);
+            block_fields(b, out);
+        }
+        Record::AuxJob(j) => encode_aux_job(j, out),
+        Record::AuxBlock(b) => {
+            out.extend([VERSION, AUX_BLOCK]);
+            asset_field(b.asset, out);
+            block_fields(&b.found, out);
         }
         Record::BlockOutcome { block_hash, accepted, at } => {
             out.extend([VERSION, OUTCOME]);
@@ -34,6 +42,41 @@ pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
             out.extend(epoch.0.to_le_bytes());
             out.extend(at.0.to_le_bytes());
         }
+    }
+}
+
+fn block_fields(b: &BlockRecord, out: &mut Vec<u8>) {
+    share_fields(&b.share, out);
+    out.extend(b.block_hash);
+    out.extend(b.height.to_le_bytes());
+    bytes(&b.block, out);
+}
+
+fn asset_field(asset: Asset, out: &mut Vec<u8>) {
+    let code = asset.code().as_bytes();
+    // Codes have a handful of letters.
+    out.push(u8::try_from(code.len()).unwrap_or(0));
+    out.extend(code);
+}
+
+fn branch_field(branch: &[[u8; 32]], out: &mut Vec<u8>) {
+    out.extend(u32::try_from(branch.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend(branch.iter().flatten());
+}
+
+fn encode_aux_job(j: &AuxJobRecord, out: &mut Vec<u8>) {
+    out.extend([VERSION, AUX_JOB]);
+    out.extend(j.job.0.to_le_bytes());
+    out.extend(j.epoch.0.to_le_bytes());
+    out.extend(u32::try_from(j.chains.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for c in &j.chains {
+        asset_field(c.asset, out);
+        out.extend(c.chain_id.to_le_bytes());
+        out.extend(c.block_hash);
+        out.extend(c.bits.to_le_bytes());
+        out.extend(c.height.to_le_bytes());
+        out.extend(c.index.to_le_bytes());
+        branch_field(&c.branch, out);
     }
 }
 
@@ -79,10 +122,7 @@ fn encode_job(j: &JobRecord, out: &mut Vec<u8>) {
     bytes(&j.coinbase_prefix, out);
     bytes(&j.coinbase_suffix, out);
     out.extend(j.class_offset.to_le_bytes());
-    out.extend(u32::try_from(j.branch.len()).unwrap_or(u32::MAX).to_le_bytes());
-    for sibling in &j.branch {
-        out.extend(sibling);
-    }
+    branch_field(&j.branch, out);
 }
 
 fn encode_eth_work(w: &EthWorkRecord, out: &mut Vec<u8>) {
@@ -118,12 +158,9 @@ pub(crate) fn decode(body: &[u8]) -> Result<Record, &'static str> {
     let record = match r.u8()? {
         JOB => Record::Job(job(&mut r)?),
         SHARE => Record::Share(share(&mut r)?),
-        BLOCK => Record::Block(BlockRecord {
-            share: share(&mut r)?,
-            block_hash: r.array()?,
-            height: r.u64()?,
-            block: r.bytes()?.to_vec(),
-        }),
+        BLOCK => Record::Block(block(&mut r)?),
+        AUX_JOB => Record::AuxJob(aux_job(&mut r)?),
+        AUX_BLOCK => Record::AuxBlock(AuxBlockRecord { asset: r.asset()?, found: block(&mut r)? }),
         OUTCOME => Record::BlockOutcome {
             block_hash: r.array()?,
             accepted: r.flag("an outcome that is neither yes nor no")?,
@@ -158,6 +195,34 @@ fn share(r: &mut Fields<'_>) -> Result<ShareRecord, &'static str> {
     })
 }
 
+fn block(r: &mut Fields<'_>) -> Result<BlockRecord, &'static str> {
+    Ok(BlockRecord {
+        share: share(r)?,
+        block_hash: r.array()?,
+        height: r.u64()?,
+        block: r.bytes()?.to_vec(),
+    })
+}
+
+fn aux_job(r: &mut Fields<'_>) -> Result<AuxJobRecord, &'static str> {
+    let (job, epoch) = (JobId(r.u64()?), EpochNumber(r.u64()?));
+    let count = r.u32()?;
+    // As with siblings, the count is not trusted for the allocation.
+    let mut chains = Vec::new();
+    for _ in 0..count {
+        chains.push(AuxChainRecord {
+            asset: r.asset()?,
+            chain_id: r.u32()?,
+            block_hash: r.array()?,
+            bits: r.u32()?,
+            height: r.u64()?,
+            index: r.u32()?,
+            branch: r.branch()?,
+        });
+    }
+    Ok(AuxJobRecord { job, epoch, chains })
+}
+
 fn job(r: &mut Fields<'_>) -> Result<JobRecord, &'static str> {
     Ok(JobRecord {
         job: JobId(r.u64()?),
@@ -173,15 +238,7 @@ fn job(r: &mut Fields<'_>) -> Result<JobRecord, &'static str> {
         coinbase_prefix: r.bytes()?.to_vec(),
         coinbase_suffix: r.bytes()?.to_vec(),
         class_offset: r.u32()?,
-        branch: {
-            let count = r.u32()?;
-            // The count is not trusted for the allocation: each sibling must be there.
-            let mut branch = Vec::new();
-            for _ in 0..count {
-                branch.push(r.array()?);
-            }
-            branch
-        },
+        branch: r.branch()?,
     })
 }
 
@@ -229,6 +286,24 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Result<u64, &'static str> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    fn branch(&mut self) -> Result<Vec<[u8; 32]>, &'static str> {
+        let count = self.u32()?;
+        // The count is not trusted for the allocation: each sibling must be there.
+        let mut branch = Vec::new();
+        for _ in 0..count {
+            branch.push(self.array()?);
+        }
+        Ok(branch)
+    }
+
+    fn asset(&mut self) -> Result<Asset, &'static str> {
+        let len = usize::from(self.u8()?);
+        let code = self.take(len)?;
+        // Only the spelling that is written, so that what is read is written again alike.
+        let known = Asset::ALL.into_iter().find(|a| a.code().as_bytes() == code);
+        known.ok_or("a coin this program does not know")
     }
 
     fn time(&mut self) -> Result<Timestamp, &'static str> {

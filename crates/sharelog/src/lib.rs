@@ -42,7 +42,7 @@
 //! | 4 | distance from the frame's first byte to this record's first byte (lets a reader start at any record) |
 //! | 4 | length of what follows |
 //! | 1 | version of the record's encoding: 1 |
-//! | 1 | kind: 1 job, 2 share, 3 block, 4 block outcome, 5 seal, 6 Ethash work |
+//! | 1 | kind: 1 job, 2 share, 3 block, 4 block outcome, 5 seal, 6 Ethash work, 7 auxiliary blocks of a job, 8 auxiliary block |
 //! | … | the fields in the order of the struct; `Vec`s with a 4-byte count, extranonces with a 1-byte length, owners as 0 (house) or 1 and the account's 16 bytes |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -65,5 +65,6 @@ pub use frame::MAX_FRAME_BYTES;
 pub use log::{Durability, Options, ShareLog};
 pub use reader::LogReader;
 pub use record::{
-    BlockRecord, EthWorkRecord, Extranonce, JobRecord, Owner, Position, Record, ShareRecord,
+    AuxBlockRecord, AuxChainRecord, AuxJobRecord, BlockRecord, EthWorkRecord, Extranonce,
+    JobRecord, Owner, Position, Record, ShareRecord,
 };

@@ -3,7 +3,9 @@
 use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::sync::{self, SyncBell};
-use crate::{BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec, summary};
+use crate::{
+    AuxBlockRecord, BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec, summary,
+};
 use gruve_units::{
     Duration, EpochNumber, Histogram, HistogramCounts, JobId, TIME_BOUNDS_NS, Timestamp,
 };
@@ -272,13 +274,27 @@ impl ShareLog {
     /// # Errors
     /// As reading.
     pub fn unconfirmed_blocks(&self) -> Result<Vec<BlockRecord>, LogError> {
+        let own = |record| if let Record::Block(block) = record { Some(block) } else { None };
+        Ok(self.unconfirmed()?.into_iter().filter_map(own).collect())
+    }
+
+    /// As [`ShareLog::unconfirmed_blocks`], of auxiliary chains.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn unconfirmed_aux_blocks(&self) -> Result<Vec<AuxBlockRecord>, LogError> {
+        let aux = |record| if let Record::AuxBlock(block) = record { Some(block) } else { None };
+        Ok(self.unconfirmed()?.into_iter().filter_map(aux).collect())
+    }
+
+    fn unconfirmed(&self) -> Result<Vec<Record>, LogError> {
         let mut places: Vec<Position> =
             self.shared().lock().tally.unconfirmed.values().copied().collect();
         places.sort_unstable();
         let mut blocks = Vec::with_capacity(places.len());
         for place in places {
             match self.reader(place).next()? {
-                Some((_, Record::Block(block))) => blocks.push(block),
+                Some((_, block @ (Record::Block(_) | Record::AuxBlock(_)))) => blocks.push(block),
                 _ => return Err(LogError::NoRecord(place)),
             }
         }

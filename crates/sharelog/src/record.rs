@@ -1,6 +1,6 @@
 //! What stands in the log.
 
-use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
+use gruve_units::{AccountId, Asset, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
 use std::fmt;
 
 /// Whose the work is.
@@ -163,6 +163,47 @@ pub struct BlockRecord {
     pub block: Vec<u8>,
 }
 
+/// What a job is merge-mined for, written together with its [`JobRecord`]: with a share, enough to rebuild the
+/// proof for each auxiliary block. The tree's root, size and nonce stand in the job's coinbase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuxJobRecord {
+    /// The job.
+    pub job: JobId,
+    /// Its epoch.
+    pub epoch: EpochNumber,
+    /// The auxiliary blocks: one a chain.
+    pub chains: Vec<AuxChainRecord>,
+}
+
+/// One auxiliary block of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuxChainRecord {
+    /// Its chain's coin.
+    pub asset: Asset,
+    /// Its chain's id in merge-mining.
+    pub chain_id: u32,
+    /// Its hash, internal byte order.
+    pub block_hash: [u8; 32],
+    /// Its target, compact form.
+    pub bits: u32,
+    /// Its height.
+    pub height: u64,
+    /// Its slot in the auxiliary tree.
+    pub index: u32,
+    /// Its siblings there, internal byte order.
+    pub branch: Vec<[u8; 32]>,
+}
+
+/// A solution of an auxiliary block, written before it is sent. In `found` the block's hash and height are
+/// the auxiliary chain's, and its bytes are the merge-mining proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuxBlockRecord {
+    /// Of which chain.
+    pub asset: Asset,
+    /// The block, its proof, and the share that solves it.
+    pub found: BlockRecord,
+}
+
 /// One record of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -174,7 +215,11 @@ pub enum Record {
     Share(ShareRecord),
     /// A block was found.
     Block(BlockRecord),
-    /// The node answered for a found block.
+    /// A job was given out that is merge-mined; stands right after its [`Record::Job`].
+    AuxJob(AuxJobRecord),
+    /// A block of an auxiliary chain was found.
+    AuxBlock(AuxBlockRecord),
+    /// The node answered for a found block, auxiliary ones included.
     BlockOutcome {
         /// Which block, internal byte order.
         block_hash: [u8; 32],

@@ -30,6 +30,9 @@ impl Tally {
             Record::Block(b) => {
                 self.unconfirmed.entry(b.block_hash).or_insert(at);
             }
+            Record::AuxBlock(b) => {
+                self.unconfirmed.entry(b.found.block_hash).or_insert(at);
+            }
             Record::BlockOutcome { block_hash, .. } => {
                 self.unconfirmed.remove(block_hash);
             }
@@ -37,7 +40,7 @@ impl Tally {
                 self.sealed = self.sealed.max(Some(*epoch));
                 self.latest = self.latest.max(Some(*at));
             }
-            Record::Share(_) => {}
+            Record::Share(_) | Record::AuxJob(_) => {}
         }
     }
 

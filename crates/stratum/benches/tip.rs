@@ -135,6 +135,7 @@ fn notice_to_job(c: &mut Criterion) {
             clock: Arc::new(Frozen),
             entropy: Arc::new(SeededEntropy::new(1)),
             share_log: log.clone(),
+            aux: Vec::new(),
             kept_jobs: None,
         };
         (stand_in, LaneWork::start(options).unwrap())

@@ -7,8 +7,8 @@
 use crate::lane::Seldom;
 use async_trait::async_trait;
 use gruve_chain::{Node, NodeError, SubmitOutcome, hash_to_text};
-use gruve_sharelog::{BlockRecord, Record, ShareLog};
-use gruve_units::{Blame, Blamed as _, Clock, LaneId};
+use gruve_sharelog::{AuxBlockRecord, BlockRecord, Record, ShareLog};
+use gruve_units::{Asset, Blame, Blamed as _, Clock, LaneId};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,8 +29,8 @@ const RECENT_MAX: usize = 256;
 /// Where a lane's blocks go.
 #[async_trait]
 pub(crate) trait Destination: Send + Sync {
-    /// Sends the bytes of a [`BlockRecord`].
-    async fn submit(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError>;
+    /// Sends what a [`BlockRecord`] holds.
+    async fn submit(&self, block: &BlockRecord) -> Result<SubmitOutcome, NodeError>;
 }
 
 /// A node that takes whole blocks.
@@ -38,8 +38,8 @@ pub(crate) struct BlockNode(pub(crate) Arc<dyn Node>);
 
 #[async_trait]
 impl Destination for BlockNode {
-    async fn submit(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError> {
-        self.0.submit_block(block).await
+    async fn submit(&self, block: &BlockRecord) -> Result<SubmitOutcome, NodeError> {
+        self.0.submit_block(&block.block).await
     }
 }
 
@@ -49,10 +49,13 @@ pub(crate) struct BlockSender {
     node: Arc<dyn Destination>,
     log: ShareLog,
     clock: Arc<dyn Clock>,
+    /// The auxiliary chain's coin, where the blocks are such a chain's.
+    aux: Option<Asset>,
     /// Rung when the node has taken a block: there is a new template.
     nudge: Arc<Notify>,
     found: AtomicU64,
-    /// The last blocks that were found: the same solution again is not journalled again.
+    /// The last blocks that were found: the same solution again is not journalled again. An auxiliary block has its
+    /// hash before its proof, so several shares may solve the same one; the first proof is as good as any.
     recent: Mutex<VecDeque<[u8; 32]>>,
     /// Blocks under way; they are few.
     under_way: Mutex<JoinSet<()>>,
@@ -73,12 +76,19 @@ impl BlockSender {
             node,
             log,
             clock,
+            aux: None,
             nudge,
             found: AtomicU64::new(0),
             recent: Mutex::default(),
             under_way: Mutex::default(),
             log_faults: Mutex::default(),
         }
+    }
+
+    /// The same for an auxiliary chain.
+    pub(crate) fn for_aux(mut self, asset: Asset) -> BlockSender {
+        self.aux = Some(asset);
+        self
     }
 
     /// Blocks found in this life.
@@ -104,23 +114,37 @@ impl BlockSender {
             return;
         }
         self.found.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(lane = %self.lane, height = block.height,
+        tracing::info!(lane = %self.lane, height = block.height, aux = self.aux.map(Asset::code),
             hash = hash_to_text(&block.block_hash), "found a block");
-        let record = Record::Block(block);
+        let record = match self.aux {
+            None => Record::Block(block),
+            Some(asset) => Record::AuxBlock(AuxBlockRecord { asset, found: block }),
+        };
         if let Err(e) = self.log.append(std::slice::from_ref(&record))
             && let Some(times) = self.log_fault()
         {
             tracing::error!(lane = %self.lane, error = %e, times,
                 "a found block could not be written; sending it all the same");
         }
-        if let Record::Block(block) = record {
-            self.send(block);
+        match record {
+            Record::Block(block) | Record::AuxBlock(AuxBlockRecord { found: block, .. }) => {
+                self.send(block);
+            }
+            _ => {}
         }
     }
 
     /// Sends what an earlier life found and got no answer for.
     pub(crate) fn resend(self: &Arc<Self>) -> Result<(), gruve_sharelog::LogError> {
-        for block in self.log.unconfirmed_blocks()? {
+        let blocks = match self.aux {
+            None => self.log.unconfirmed_blocks()?,
+            Some(asset) => {
+                let all = self.log.unconfirmed_aux_blocks()?.into_iter();
+                all.filter(|b| b.asset == asset).map(|b| b.found).collect()
+            }
+        };
+        for block in blocks {
+            self.is_new(block.block_hash);
             tracing::info!(lane = %self.lane, height = block.height,
                 hash = hash_to_text(&block.block_hash), "sending a block again");
             self.send(block);
@@ -159,7 +183,7 @@ impl BlockSender {
         let hash = hash_to_text(&block.block_hash);
         let mut wait = RETRY_FIRST;
         for _ in 0..TRIES_MAX {
-            match self.node.submit(&block.block).await {
+            match self.node.submit(block).await {
                 Ok(SubmitOutcome::Accepted | SubmitOutcome::Duplicate) => {
                     tracing::info!(lane = %self.lane, hash, "the node took the block");
                     return Some(true);

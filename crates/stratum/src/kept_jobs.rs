@@ -4,6 +4,7 @@
 
 use crate::limits::KEPT_JOBS_MAX;
 use crate::work::{LiveJob, WorkState};
+use gruve_chain::auxpow::{AuxBlock, AuxWork};
 use gruve_chain::{Job, JobSpec, Template};
 use gruve_units::Algorithm;
 use serde::{Deserialize, Serialize};
@@ -15,12 +16,15 @@ struct Kept {
     templates: Vec<Template>,
     /// Oldest first; with the template's place.
     jobs: Vec<(usize, JobSpec)>,
+    /// What each job is merge-mined for. Last, so that a paper of a program before there was merge-mining ends
+    /// too early and is a start without jobs.
+    aux: Vec<Vec<AuxBlock>>,
 }
 
 /// The jobs as bytes, for [`resume`].
 pub(crate) fn keep(work: &WorkState) -> Vec<u8> {
     let mut templates: Vec<&Arc<Template>> = Vec::new();
-    let mut jobs = Vec::new();
+    let (mut jobs, mut aux) = (Vec::new(), Vec::new());
     let fresh: Vec<_> = work.live.iter().filter(|l| !work.is_stale(l.job())).collect();
     for live in &fresh[fresh.len().saturating_sub(KEPT_JOBS_MAX)..] {
         let template = live.job().template();
@@ -30,20 +34,24 @@ pub(crate) fn keep(work: &WorkState) -> Vec<u8> {
             templates.len() - 1
         });
         jobs.push((place, live.job().spec().clone()));
+        aux.push(live.job().aux().map(|work| work.blocks()).unwrap_or_default());
     }
     let templates = templates.into_iter().map(|t| Template::clone(t)).collect();
     // Writing to memory does not fail; an empty paper is a start without jobs.
-    postcard::to_allocvec(&Kept { templates, jobs }).unwrap_or_default()
+    postcard::to_allocvec(&Kept { templates, jobs, aux }).unwrap_or_default()
 }
 
 /// The jobs again; `None` for bytes that are none.
 pub(crate) fn resume(kept: &[u8], algorithm: Algorithm) -> Option<WorkState> {
-    let Kept { templates, jobs } = postcard::from_bytes(kept).ok()?;
+    let Kept { templates, jobs, aux } = postcard::from_bytes(kept).ok()?;
     let templates: Vec<Arc<Template>> = templates.into_iter().map(Arc::new).collect();
     let mut state: Option<WorkState> = None;
-    for (place, spec) in jobs {
-        let template = templates.get(place)?;
-        let job = Arc::new(LiveJob::new(Job::build(Arc::clone(template), spec).ok()?));
+    for ((place, spec), blocks) in jobs.into_iter().zip(aux) {
+        let template = Arc::clone(templates.get(place)?);
+        let aux = if blocks.is_empty() { None } else { Some(Arc::new(AuxWork::of(blocks).ok()?)) };
+        let branch = template.coinbase_branch();
+        let job = Job::build_merged(template, branch, spec, aux).ok()?;
+        let job = Arc::new(LiveJob::new(job));
         state = Some(match state {
             Some(before) => before.with(job, KEPT_JOBS_MAX),
             None => WorkState::of(algorithm, job),

@@ -5,6 +5,7 @@
 //! | the chain's tip changes, by the node's notice | a job without transactions on the new tip; miners drop the old ones |
 //! | the template on it is there (or, without notices, a long poll tells of it) | a job with its transactions |
 //! | every `refresh` | a job with the newest transactions |
+//! | an auxiliary chain has another block | a job for it; the old ones live on |
 //! | an epoch border | a job with the new stamp; the old ones live on |
 //! | border and grace | the log is sealed: no share of the past epoch enters any more |
 //! | start | blocks without an answer are sent again; with the first template past epochs are sealed, then the first job is made |
@@ -24,13 +25,14 @@ use crate::error::StratumError;
 use crate::kept_jobs;
 use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
 use crate::machines::Stamps;
+use crate::merged::{self, AUX_JOB_EVERY_MIN, AuxChain, Offers, ProofNodes};
 use crate::protocol::{Lane, Work};
 use crate::templates::{self, Fetched, Why};
 use crate::work::{LiveJob, WorkState};
 use gruve_chain::{Job, JobSpec, Node, Template};
-use gruve_sharelog::{BlockRecord, JobRecord, Position, Record, ShareLog};
+use gruve_sharelog::{AuxBlockRecord, BlockRecord, JobRecord, Position, Record, ShareLog};
 use gruve_units::{
-    Algorithm, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
+    Algorithm, Asset, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -40,6 +42,9 @@ use tokio::task::JoinHandle;
 /// Free text in the coinbase at most: one push of 75 bytes less the job's number.
 pub const TAG_BYTES_MAX: usize = 75 - JOB_NUMBER_BYTES;
 const JOB_NUMBER_BYTES: usize = 8;
+/// The same on a merge-mined lane: the script's 100 bytes less height (5), merge-mining tag (45), job's number and
+/// both pushes (10), and extranonces (12).
+pub const TAG_BYTES_MERGED_MAX: usize = 100 - 5 - 45 - (JOB_NUMBER_BYTES + 2) - 12;
 
 /// How often clock and seals are looked at. The clock may jump, so no wait is longer.
 const LOOK: Duration = Duration::from_millis(200);
@@ -78,6 +83,8 @@ pub struct LaneWorkOptions {
     pub entropy: Arc<dyn Entropy>,
     /// Where jobs, shares, blocks and seals are written.
     pub share_log: ShareLog,
+    /// The chains that are merge-mined by the same work, at most one a coin.
+    pub aux: Vec<AuxChain>,
     /// What [`LaneWork::keep`] of the program before this one gave.
     pub kept_jobs: Option<Vec<u8>>,
 }
@@ -94,6 +101,7 @@ struct Inner {
     jobs: watch::Receiver<Option<Arc<WorkState>>>,
     work: watch::Receiver<Option<Work>>,
     blocks: Arc<BlockSender>,
+    aux: Vec<(Asset, Arc<BlockSender>)>,
     log: ShareLog,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -116,6 +124,11 @@ impl LaneWork {
         if options.tag.len() > TAG_BYTES_MAX {
             return Err(StratumError::Options("the coinbase tag is too long"));
         }
+        if !options.aux.is_empty() && options.tag.len() > TAG_BYTES_MERGED_MAX {
+            return Err(StratumError::Options(
+                "the coinbase tag is too long beside a merge-mining tag",
+            ));
+        }
         if options.pay_to.is_empty() {
             return Err(StratumError::Options("rewards need an address to go to"));
         }
@@ -135,7 +148,11 @@ impl LaneWork {
         let node = Arc::clone(&options.node);
         let (refresh, poll) = (options.refresh, options.poll);
         let kept = options.kept_jobs.as_deref().and_then(|k| kept_jobs::resume(k, algorithm));
-        let maker = Maker::new(options, jobs_in, work_in)?;
+        let (offers, chains) =
+            (Arc::new(watch::Sender::new(vec![None; options.aux.len()])), options.aux.clone());
+        let aux_senders =
+            chains.iter().map(|chain| aux_sender(&options, chain)).collect::<Vec<_>>();
+        let maker = Maker::new(options, jobs_in, work_in, &offers)?;
         if let Some(state) = kept {
             maker.show(state);
         }
@@ -144,8 +161,16 @@ impl LaneWork {
         let (templates_in, templates) = mpsc::channel(2);
         let mut tasks = templates::spawn(&lane, &node, refresh, poll, &nudge, &templates_in);
         tasks.push(tokio::spawn(maker.run(templates)));
+        let mut aux = Vec::new();
+        for (at, (chain, (sender, nudge))) in chains.into_iter().zip(aux_senders).enumerate() {
+            sender.resend()?;
+            aux.push((chain.asset, sender));
+            let watching = merged::watch_chain(lane.clone(), at, chain, nudge, Arc::clone(&offers));
+            tasks.push(tokio::spawn(watching));
+        }
         let tasks = Mutex::new(tasks);
-        Ok(LaneWork { inner: Arc::new(Inner { lane, algorithm, jobs, work, blocks, log, tasks }) })
+        let inner = Inner { lane, algorithm, jobs, work, blocks, aux, log, tasks };
+        Ok(LaneWork { inner: Arc::new(inner) })
     }
 
     /// The lane's name.
@@ -202,7 +227,23 @@ impl LaneWork {
             let _ = task.await;
         }
         self.inner.blocks.stop(STOP_MAX).await;
+        for (_, sender) in &self.inner.aux {
+            sender.stop(STOP_MAX).await;
+        }
     }
+}
+
+/// Sends one auxiliary chain's proofs; rings when a node has taken one.
+fn aux_sender(options: &LaneWorkOptions, chain: &AuxChain) -> (Arc<BlockSender>, Arc<Notify>) {
+    let nudge = Arc::new(Notify::new());
+    let sender = BlockSender::new(
+        options.lane.clone(),
+        Arc::new(ProofNodes(Arc::clone(&chain.nodes))),
+        options.share_log.clone(),
+        Arc::clone(&options.clock),
+        Arc::clone(&nudge),
+    );
+    (Arc::new(sender.for_aux(chain.asset)), nudge)
 }
 
 impl Lane for LaneWork {
@@ -225,6 +266,12 @@ impl Lane for LaneWork {
     fn found(&self, block: BlockRecord) {
         self.inner.blocks.found(block);
     }
+
+    fn found_aux(&self, block: AuxBlockRecord) {
+        if let Some((_, sender)) = self.inner.aux.iter().find(|(asset, _)| *asset == block.asset) {
+            sender.found(block.found);
+        }
+    }
 }
 
 /// Makes the jobs.
@@ -239,6 +286,13 @@ struct Maker {
     /// The first epoch that the log may hold shares of.
     first_epoch: Option<EpochNumber>,
     last_id: JobId,
+    /// What the auxiliary chains offer.
+    offers: watch::Receiver<Offers>,
+    /// Held so that a lane without auxiliary chains waits for none.
+    _offers: Arc<watch::Sender<Offers>>,
+    /// Whether what they offer is another than the newest job's, and when that was made.
+    aux_news: bool,
+    last_job_at: Option<Instant>,
     /// Whether the last attempt to publish failed and must be repeated.
     owed: bool,
     /// Whether a template has come whose time agrees with the clock's.
@@ -254,6 +308,7 @@ impl Maker {
         options: LaneWorkOptions,
         jobs: watch::Sender<Option<Arc<WorkState>>>,
         work: watch::Sender<Option<Work>>,
+        offers: &Arc<watch::Sender<Offers>>,
     ) -> Result<Maker, StratumError> {
         let mut reader = options.share_log.reader(Position::START);
         let mut first_epoch = None;
@@ -263,7 +318,10 @@ impl Maker {
                 Record::EthWork(work) => Some(work.epoch),
                 Record::Share(share) => Some(share.epoch),
                 Record::Seal { epoch, .. } => Some(epoch.next()),
-                Record::Block(_) | Record::BlockOutcome { .. } => None,
+                Record::AuxJob(_)
+                | Record::Block(_)
+                | Record::AuxBlock(_)
+                | Record::BlockOutcome { .. } => None,
             };
         }
         Ok(Maker {
@@ -274,6 +332,10 @@ impl Maker {
             work,
             newest: None,
             first_epoch,
+            offers: offers.subscribe(),
+            _offers: Arc::clone(offers),
+            aux_news: false,
+            last_job_at: None,
             owed: false,
             is_clock_checked: false,
             clock_faults: Seldom::default(),
@@ -284,12 +346,17 @@ impl Maker {
 
     async fn run(mut self, mut templates: mpsc::Receiver<Fetched>) {
         loop {
+            let until_next = self.until_next();
             let fetched = tokio::select! {
                 fetched = templates.recv() => match fetched {
                     Some(fetched) => Some(fetched),
                     None => return,
                 },
-                () = tokio::time::sleep(self.until_next()) => None,
+                _ = self.offers.changed() => {
+                    self.aux_news = true;
+                    None
+                }
+                () = tokio::time::sleep(until_next) => None,
             };
             let is_news = fetched.is_some_and(|fetched| self.take(fetched));
             self.tell_jump();
@@ -302,7 +369,8 @@ impl Maker {
             {
                 tracing::error!(lane = %self.options.lane, error = %e, times, "cannot seal the epoch");
             }
-            if (is_news || self.owed || self.epoch_is_over()) && self.newest.is_some() {
+            let is_due = is_news || self.owed || self.epoch_is_over() || self.aux_is_due();
+            if is_due && self.newest.is_some() {
                 self.owed = self.publish().is_err_and(|e| {
                     if let Some(times) = self.job_faults.due() {
                         tracing::error!(lane = %self.options.lane, error = %e, times, "cannot make a job");
@@ -393,6 +461,11 @@ impl Maker {
         current.is_some_and(|e| e < self.epoch(self.options.clock.now()))
     }
 
+    /// Whether another auxiliary block asks for a job, and the last one is not too fresh.
+    fn aux_is_due(&self) -> bool {
+        self.aux_news && self.last_job_at.is_none_or(|at| at.elapsed() >= AUX_JOB_EVERY_MIN)
+    }
+
     fn publish(&mut self) -> Result<(), StratumError> {
         let Some(newest) = &self.newest else { return Ok(()) };
         let (template, branch) = (Arc::clone(&newest.template), newest.branch.clone());
@@ -409,8 +482,12 @@ impl Maker {
             pay_to: vec![(self.options.pay_to.clone(), template.coinbase_value)],
             extranonce_len: EXTRANONCE1_BYTES + EXTRANONCE2_BYTES,
         };
-        let job = Job::build_on(template, branch, spec)?;
-        self.options.share_log.append(&[Record::Job(record(&job, now))])?;
+        let aux = merged::work_of(&self.options.lane, &self.offers.borrow_and_update());
+        let job = Job::build_merged(template, branch, spec, aux)?;
+        let mut records = vec![Record::Job(record(&job, now))];
+        records.extend(merged::record(&job).map(Record::AuxJob));
+        self.options.share_log.append(&records)?;
+        (self.aux_news, self.last_job_at) = (false, Some(Instant::now()));
         self.first_epoch.get_or_insert(epoch);
         let job = Arc::new(LiveJob::new(job));
         let state = match self.jobs.borrow().as_ref() {

@@ -10,6 +10,7 @@
 //! | [`start_classes`] | the class that each machine was last found to have |
 //! | [`check`] | a share's arithmetic, pure |
 //! | `lane` | templates to stamped jobs, seals; [`LaneWork`] |
+//! | `merged` | auxiliary chains: what is offered, and what of it a share solves |
 //! | `blocks` | found blocks to the node, and again after a crash |
 //! | `gateway` | sockets, threads, rounds, bounds; [`Gateway`] |
 //! | `transport`, [`tls`] | encryption between socket and session, and whose certificate |
@@ -40,6 +41,7 @@ mod kept_jobs;
 mod lane;
 pub mod limits;
 mod machines;
+mod merged;
 mod meter;
 mod notify;
 pub mod protocol;
@@ -60,6 +62,7 @@ pub use gateway::{
     ConnectionFigures, Gateway, GatewayFigures, GatewayOptions, GatewayTotals, HandOver,
     KeptConnection, ListenKind, Listening, SessionInfo, handles_for_miners,
 };
-pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX};
+pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX, TAG_BYTES_MERGED_MAX};
 pub use machines::{Authorized, Machines, Refused, Stamps};
+pub use merged::{AUX_JOB_EVERY_MIN, AUX_POLL, AUX_SILENT_MAX, AuxChain};
 pub use work::{LiveJob, WorkState};

@@ -21,9 +21,9 @@
 use crate::machines::{Authorized, Refused};
 use crate::session::{CloseReason, Refusal};
 use crate::work::LiveJob;
-use crate::{eth, work};
+use crate::{eth, merged, work};
 use gruve_pow::sha256d;
-use gruve_sharelog::{BlockRecord, ShareRecord};
+use gruve_sharelog::{AuxBlockRecord, BlockRecord, ShareRecord};
 use gruve_units::{Class, Hashrate, MachineId, Timestamp};
 use std::fmt;
 use std::sync::Arc;
@@ -189,6 +189,14 @@ pub(crate) fn block_in(candidate: &Candidate, solved: &Solved) -> Option<Box<Blo
     }
 }
 
+/// The auxiliary blocks that a hashed candidate solves.
+pub(crate) fn aux_in(candidate: &Candidate, solved: &Solved) -> Vec<AuxBlockRecord> {
+    match &candidate.puzzle {
+        Puzzle::Header(live) => merged::solved(live.job(), &candidate.share, solved),
+        Puzzle::Ethash(..) => Vec::new(),
+    }
+}
+
 /// What is said to a miner unasked, beside work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -212,6 +220,16 @@ pub struct Judged {
     pub verdict: Result<(), Refusal>,
     /// Whether it solves a block: journalled and sent whatever the verdict.
     pub block: Option<Box<BlockRecord>>,
+    /// The auxiliary blocks it solves; likewise.
+    pub aux: Vec<AuxBlockRecord>,
+}
+
+impl Judged {
+    /// Neither a share nor a block.
+    #[must_use]
+    pub const fn refused(refusal: Refusal) -> Judged {
+        Judged { verdict: Err(refusal), block: None, aux: Vec::new() }
+    }
 }
 
 /// What the gateway must do before the next message of this connection.
@@ -338,4 +356,9 @@ pub trait Lane: Send + Sync {
     fn share_log(&self) -> &gruve_sharelog::ShareLog;
     /// A block was found: journals it and sends it.
     fn found(&self, block: BlockRecord);
+    /// A block of an auxiliary chain was found: journals it and sends it. A lane that is not merge-mined never
+    /// hears of one.
+    fn found_aux(&self, block: AuxBlockRecord) {
+        let _ = block;
+    }
 }

@@ -131,9 +131,9 @@ impl WorkState {
         job.prev_hash() != self.current.job.prev_hash()
     }
 
-    /// The hardest class that is not harder than a block.
+    /// The hardest class that is not harder than a block, of whichever chain is easiest.
     #[must_use]
     pub fn class_max(&self) -> Class {
-        Class::not_harder_than(self.current.job.network_target())
+        Class::not_harder_than(self.current.job.easiest_target())
     }
 }

@@ -6,8 +6,7 @@ use crate::visitor::Visitor;
 use maud::{DOCTYPE, Markup, html};
 
 /// The line that stands wherever coins are listed for customers.
-pub(crate) const ETH_NOTE: &str =
-    "ETH ended proof of work on 2022-09-15 (block 15,537,393); it cannot be mined. Ethash chains that \
+pub(crate) const ETH_NOTE: &str = "ETH ended proof of work on 2022-09-15 (block 15,537,393); it cannot be mined. Ethash chains that \
      are mined, as Ethereum Classic (ETC), are other coins and stand under their own names.";
 
 /// A page in its frame. `live` pages load the script that keeps their marked parts fresh.

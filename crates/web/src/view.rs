@@ -30,13 +30,36 @@ impl LaneView {
         self.stats.last_closed.is_some() && self.stats.proven_capacity.0 > 0
     }
 
+    /// What its work earns, the lane's own coin first.
+    pub(crate) fn assets(&self) -> Vec<Asset> {
+        let aux = self.stats.aux.iter().map(|a| a.asset);
+        std::iter::once(self.stats.asset).chain(aux).collect()
+    }
+
+    /// Its merge-mined chains in numbers.
+    pub(crate) fn aux_figures(&self) -> Vec<serde_json::Value> {
+        let one = |a: &gruve_market::AuxStats| {
+            serde_json::json!({
+                "asset": a.asset,
+                "difficulty": a.network_bits.and_then(difficulty_of),
+                "height": a.height,
+                "blocks_found": a.blocks_found,
+            })
+        };
+        self.stats.aux.iter().map(one).collect()
+    }
+
     /// Network difficulty as text; absent until a job has been made.
     pub(crate) fn difficulty(&self) -> Option<String> {
-        let target = Target::from_compact(self.stats.network_bits?)?;
-        // Networks of headers count from Bitcoin's difficulty 1, Litecoin's and Dogecoin's too; the
-        // scrypt unit that pools use is for shares.
-        Some(difficulty_text(target.difficulty(Algorithm::Sha256d)))
+        difficulty_of(self.stats.network_bits?)
     }
+}
+
+fn difficulty_of(bits: u32) -> Option<String> {
+    let target = Target::from_compact(bits)?;
+    // Networks of headers count from Bitcoin's difficulty 1, Litecoin's and Dogecoin's too; the
+    // scrypt unit that pools use is for shares.
+    Some(difficulty_text(target.difficulty(Algorithm::Sha256d)))
 }
 
 /// Difficulty in six significant figures without an exponent.

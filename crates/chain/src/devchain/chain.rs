@@ -6,13 +6,17 @@
 //! then the file, then the change in memory. A block on another branch is kept without its coins
 //! being checked, as every node does, and checked when its branch gets the most work.
 
-use super::check::{HeaderPlace, check_block, check_block_at, check_header_at, complete_coinbase};
+use super::check::{
+    HeaderPlace, Work, check_block, check_block_at, check_header_at, complete_coinbase,
+};
 use super::connect::{Coin, Coins, Effects, Place, connect};
 use super::error::DevChainError;
 use super::file::{ChainFile, Frame};
+use super::merged;
 use super::params::DevParams;
 use super::reject::Reject;
 use super::tree::{NodeIndex, Tree, TreeNode};
+use crate::auxpow::AuxProof;
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::HashMap;
 use std::path::Path;
@@ -160,8 +164,8 @@ impl Chain {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Block, DevChainError> {
-        bitcoin::consensus::deserialize(bytes)
-            .map_err(|e| self.damaged(&format!("a block that does not decode: {e}")))
+        let block = merged::decode(bytes, &self.params).map(|(block, _)| block);
+        block.ok_or_else(|| self.damaged("a block that does not decode"))
     }
 
     /// Whether it has no genesis block yet.
@@ -216,6 +220,11 @@ impl Chain {
         self.decode(&self.file.read(spot)?).map(Some)
     }
 
+    /// Its bytes as they were taken, merge-mining proof included; `None` for one that was not kept.
+    pub(crate) fn block_bytes(&self, index: NodeIndex) -> Result<Option<Vec<u8>>, DevChainError> {
+        self.tree.node(index).spot.map(|spot| self.file.read(spot)).transpose()
+    }
+
     /// Where the next block on the best chain is to stand.
     pub(crate) fn with_next_place<T>(&self, f: impl FnOnce(&Place<'_>) -> T) -> T {
         let before = |height: u32| {
@@ -250,7 +259,7 @@ impl Chain {
             return Ok(());
         }
         let (parent, base_bits) = self
-            .check_alone(block, None, false)
+            .check_alone(block, None, Work::Unseen)
             .map_err(|verdict| self.damaged(&format!("a refused block: {verdict:?}")))?;
         let index = self.tree.add(block.header, Some(parent), base_bits, block.txdata.len());
         self.tree.node_mut(index).spot = Some(spot);
@@ -265,14 +274,14 @@ impl Chain {
         &self,
         block: &Block,
         now: Option<i64>,
-        proof: bool,
+        work: Work<'_>,
     ) -> Result<(NodeIndex, u32), Verdict> {
         if let Some(known) = self.tree.find(&block.block_hash()) {
             let node = self.tree.node(known);
             return Err(if node.failed { Verdict::DuplicateInvalid } else { Verdict::Duplicate });
         }
         let refused = Verdict::Refused;
-        check_block(block, &self.params, proof).map_err(refused)?;
+        check_block(block, &self.params, work).map_err(refused)?;
         let Some(parent) = self.tree.find(&block.header.prev_blockhash) else {
             return Err(refused(Reject::new("prev-blk-not-found")));
         };
@@ -297,7 +306,7 @@ impl Chain {
         if block.header.prev_blockhash != self.tip_node().hash {
             return Err(Verdict::Refused(Reject::new("inconclusive-not-best-prevblk")));
         }
-        self.check_alone(block, Some(now), false)?;
+        self.check_alone(block, Some(now), Work::Unseen)?;
         self.with_next_place(|place| connect(block, &self.coins, place))
             .map(|_| ())
             .map_err(Verdict::Refused)
@@ -307,6 +316,7 @@ impl Chain {
     pub(crate) fn submit(
         &mut self,
         mut block: Block,
+        proof: Option<&AuxProof>,
         entry: Entry,
     ) -> Result<(Verdict, Moved), DevChainError> {
         complete_coinbase(&mut block, &self.params);
@@ -314,7 +324,7 @@ impl Chain {
             Entry::Submitted { now } => Some(now),
             Entry::Premine => None,
         };
-        let (parent, base_bits) = match self.check_alone(&block, now, true) {
+        let (parent, base_bits) = match self.check_alone(&block, now, Work::Shown(proof)) {
             Ok(place) => place,
             Err(verdict) => return Ok((verdict, Moved::default())),
         };
@@ -331,7 +341,7 @@ impl Chain {
                 }
             }
         }
-        let frame = Frame::Block(bitcoin::consensus::serialize(&block));
+        let frame = Frame::Block(merged::encode(&block, proof));
         let spot = self.file.append(&frame, entry != Entry::Premine)?;
         let index = self.tree.add(block.header, Some(parent), base_bits, block.txdata.len());
         self.tree.node_mut(index).spot = Some(spot);

@@ -6,6 +6,7 @@
 use super::difficulty;
 use super::params::DevParams;
 use super::reject::Reject;
+use crate::auxpow::AuxProof;
 use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use bitcoin::script::Builder;
@@ -121,14 +122,22 @@ pub(crate) fn legacy_sigops(tx: &Transaction) -> usize {
     inputs + outputs
 }
 
-/// What a block must be by itself. `proof` says whether its proof of work is looked at: a block
-/// read back from the chain's own file, or one only proposed, is not hashed.
+/// Which proof of work a block has.
+#[derive(Clone, Copy, Debug)]
+pub enum Work<'a> {
+    /// It is not looked at: a block read back from the chain's own file, or one only proposed.
+    Unseen,
+    /// Its own header's, unless there is a merge-mining proof.
+    Shown(Option<&'a AuxProof>),
+}
+
+/// What a block must be by itself.
 ///
 /// # Errors
 /// Core's reason.
-pub fn check_block(block: &Block, params: &DevParams, proof: bool) -> Result<(), Reject> {
-    if proof && !has_work(&block.header, params) {
-        return Err(Reject::with("high-hash", "proof of work failed".into()));
+pub fn check_block(block: &Block, params: &DevParams, work: Work<'_>) -> Result<(), Reject> {
+    if let Work::Shown(proof) = work {
+        super::merged::check_work(&block.header, proof, params)?;
     }
     let leaves: Vec<[u8; 32]> =
         block.txdata.iter().map(|tx| tx.compute_txid().to_byte_array()).collect();
@@ -202,7 +211,9 @@ pub fn check_header_at(
     }
     // BIP 34, 66 and 65 are active from the first block on.
     let version = header.version.to_consensus();
-    if version < 4 {
+    // The upper bits of a merge-mined chain's version are its id.
+    let base = if params.aux_chain_id.is_some() { version & 0xff } else { version };
+    if base < 4 {
         return Err(Reject::said(format!("bad-version(0x{version:08x})")));
     }
     Ok(())

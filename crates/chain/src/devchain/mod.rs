@@ -8,6 +8,7 @@
 //! | part | for |
 //! |---|---|
 //! | `check`, `connect`, `script`, `difficulty` | the rules, pure |
+//! | `merged` | merge-mined blocks: their proof, the blocks given out for it |
 //! | `mempool`, `template` | what waits, what to mine next |
 //! | `tree`, `chain`, `file` | branches, the best chain and its coins, the file behind them |
 //! | `wallet`, `spending` | the built-in wallet of the demonstration's customer |
@@ -29,6 +30,7 @@ pub mod eth;
 mod file;
 mod http;
 mod mempool;
+mod merged;
 mod params;
 mod reject;
 mod rpc;

@@ -1,5 +1,6 @@
 //! What a development chain is told at its creation: its coin and its rules.
 
+use crate::params::MergeMining;
 use crate::{ChainError, ChainParams, NetworkName, Retarget, SubsidyRule, params_for};
 use gruve_units::{Algorithm, Asset, Duration, Hashes, Target};
 use ruint::aliases::U256;
@@ -49,6 +50,8 @@ pub struct DevParams {
     pub max_money: i64,
     /// Whether segregated witness is active from the first block on.
     pub segwit: bool,
+    /// The chain's id in merge-mining, where its blocks may carry a proof in place of work of their own.
+    pub aux_chain_id: Option<u16>,
     /// Coinbases that the built-in wallet can spend at once; see [`DevParams::premine_blocks`].
     pub premine_coins: u32,
     /// A block's time may be at most this far ahead of the clock (two hours on real chains).
@@ -75,6 +78,8 @@ impl DevParams {
             Asset::Doge => (10_000_000_000, 100_000, 1_000_000),
             _ => (21_000_000, 1_000, 10_000),
         };
+        let known = params_for(asset, NetworkName::Dev).ok();
+        let merge_mining = known.and_then(|params| params.auxpow);
         DevParams {
             asset,
             network: NetworkName::Dev,
@@ -86,6 +91,7 @@ impl DevParams {
             halving_interval: None,
             max_money: max_coins * asset.unit(),
             segwit: asset != Asset::Doge,
+            aux_chain_id: merge_mining.map(|m| m.chain_id),
             premine_coins: 20,
             max_future_secs: 7_200,
             relay_fee_per_kvb: relay,
@@ -114,7 +120,7 @@ impl DevParams {
             spacing_secs: u64::from(self.spacing_secs),
             segwit: self.segwit,
             mweb: false,
-            auxpow: None,
+            auxpow: self.aux_chain_id.map(|chain_id| MergeMining { chain_id, from_height: 0 }),
             subsidy_rule: SubsidyRule::Halving {
                 initial: self.subsidy,
                 interval: self.halving_interval.map_or(u64::MAX, u64::from),
@@ -136,6 +142,13 @@ impl DevParams {
             return 0;
         }
         self.premine_coins.saturating_add(self.coinbase_maturity.saturating_sub(1))
+    }
+
+    /// The version of blocks made here: BIP 9's without a bit set, or 4 (BIP 65) with the chain's id.
+    #[must_use]
+    pub fn block_version(&self) -> i32 {
+        let with_id = |id: u16| i32::from(id) << 16 | 4;
+        self.aux_chain_id.map_or(0x2000_0000, with_id)
     }
 
     /// The subsidy of the block at `height`.
@@ -170,6 +183,8 @@ impl DevParams {
             Some("the wallet's fee must not be below the relay fee, nor that below zero")
         } else if self.premine_blocks() > 10_000 {
             Some("the premine is mined at creation: at most 10000 blocks")
+        } else if self.aux_chain_id.is_some_and(|id| id == 0 || id > 0x7fff) {
+            Some("an id in merge-mining is 1 to 32767")
         } else {
             None
         }
@@ -192,7 +207,7 @@ impl DevParams {
             self.segwit,
             self.premine_blocks(),
             self.max_future_secs
-        )
+        ) + &self.aux_chain_id.map_or_else(String::new, |id| format!(" aux={id}"))
     }
 }
 

@@ -5,9 +5,11 @@ use super::chain::{Chain, Entry, Moved, Verdict};
 use super::difficulty;
 use super::error::DevChainError;
 use super::mempool::{Mempool, PoolEntry, PoolRefusal};
+use super::merged::Offers;
 use super::params::{DevParams, POW_LIMIT_BITS};
 use super::template::{Layout, choose, grind, lay_out};
 use super::wallet::{OWN_INDEX, Wallet};
+use crate::auxpow::AuxProof;
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, ScriptBuf, Transaction, Txid};
 use gruve_units::Entropy;
@@ -31,6 +33,8 @@ pub(crate) struct State {
     pub(crate) chain: Chain,
     pub(crate) pool: Mempool,
     pub(crate) wallet: Wallet,
+    /// Blocks given out to be merge-mined.
+    pub(crate) offers: Offers,
     /// Counts changes of the best chain.
     pub(crate) chain_changes: u64,
     /// Counts changes of the waiting transactions.
@@ -63,8 +67,14 @@ impl State {
             };
             chain.plant(&genesis)?;
         }
-        let mut state =
-            State { chain, pool: Mempool::default(), wallet, chain_changes: 0, pool_changes: 0 };
+        let mut state = State {
+            chain,
+            pool: Mempool::default(),
+            wallet,
+            offers: Offers::default(),
+            chain_changes: 0,
+            pool_changes: 0,
+        };
         state.premine()?;
         Ok(state)
     }
@@ -82,7 +92,7 @@ impl State {
             let next = self.next_block(i64::from(time));
             let mut block = self.lay_out_next(&next, pay_to.clone(), Vec::new());
             grind(&mut block.header, &self.chain.params, NONCES);
-            match self.chain.submit(block, Entry::Premine)? {
+            match self.chain.submit(block, None, Entry::Premine)? {
                 (Verdict::Accepted, _) => {}
                 (other, _) => return Err(DevChainError::OwnBlock(format!("{other:?}"))),
             }
@@ -130,8 +140,14 @@ impl State {
     }
 
     /// Takes a block.
-    pub(crate) fn submit(&mut self, block: Block, now: i64) -> Result<Verdict, DevChainError> {
-        let (verdict, moved) = self.chain.submit(block, Entry::Submitted { now })?;
+    pub(crate) fn submit(
+        &mut self,
+        block: Block,
+        proof: Option<&AuxProof>,
+        now: i64,
+    ) -> Result<Verdict, DevChainError> {
+        let entry = Entry::Submitted { now };
+        let (verdict, moved) = self.chain.submit(block, proof, entry)?;
         self.absorb(moved, now);
         Ok(verdict)
     }
@@ -154,6 +170,7 @@ impl State {
             return;
         }
         self.chain_changes += 1;
+        self.offers.clear();
         let before = self.pool.len();
         if moved.reorganised {
             // Everything is asked again: parents may be gone, coinbases young, locks shut.
@@ -204,7 +221,7 @@ impl State {
             return Ok(None);
         }
         let hash = block.block_hash();
-        match self.submit(block, now)? {
+        match self.submit(block, None, now)? {
             Verdict::Accepted => Ok(Some(hash)),
             other => Err(DevChainError::OwnBlock(format!("{other:?}"))),
         }

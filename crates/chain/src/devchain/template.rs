@@ -15,8 +15,6 @@ use std::collections::{HashMap, HashSet};
 /// Weight and signature operations kept free for the header and the miner's coinbase.
 const RESERVED_WEIGHT: u64 = 8_000;
 const RESERVED_SIGOPS: usize = 400;
-/// The version of blocks made here: BIP 9, no bit set.
-pub(crate) const BLOCK_VERSION: i32 = 0x2000_0000;
 
 /// Chooses waiting transactions for a block, best fee rate first, parents before children.
 pub(crate) fn choose(pool: &Mempool) -> Vec<&PoolEntry> {
@@ -104,7 +102,7 @@ pub(crate) fn lay_out(layout: Layout, params: &DevParams) -> Block {
     let txdata: Vec<Transaction> = std::iter::once(coinbase).chain(layout.txs).collect();
     let mut block = Block {
         header: Header {
-            version: Version::from_consensus(BLOCK_VERSION),
+            version: Version::from_consensus(params.block_version()),
             prev_blockhash: layout.prev,
             merkle_root: TxMerkleNode::all_zeros(),
             time: layout.time,

@@ -13,6 +13,7 @@
 //! went stale. Every call here may be repeated.
 
 mod amount;
+mod aux_calls;
 #[cfg(feature = "fuzzing")]
 pub mod doors;
 mod gbt;

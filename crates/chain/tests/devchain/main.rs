@@ -7,6 +7,7 @@ mod devchain_support;
 mod branches;
 mod file;
 mod house;
+mod merged;
 mod outside;
 mod pace;
 mod pool;

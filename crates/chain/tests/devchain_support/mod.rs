@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+pub mod merge;
 pub mod wrong;
 
 use bitcoin::absolute::LockTime;

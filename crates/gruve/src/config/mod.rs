@@ -3,6 +3,7 @@
 //! Reading is in two steps. [`Config::parse`] takes the text to a [`Config`] or to a list of
 //! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
 
+mod aux_chain;
 mod doors;
 mod duration;
 mod ethash;
@@ -10,6 +11,7 @@ mod metrics;
 mod sample;
 mod tls;
 
+pub use aux_chain::AuxConfig;
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
@@ -147,6 +149,9 @@ pub struct LaneConfig {
     /// What a lane of the Ethash family needs beside.
     #[serde(default)]
     pub ethash: EthashConfig,
+    /// Chains that are merge-mined by the same work.
+    #[serde(default)]
+    pub aux: Vec<AuxConfig>,
     /// Where machines connect.
     pub stratum: StratumConfig,
     /// Length of an epoch.
@@ -206,35 +211,52 @@ pub struct NodeConfig {
 impl LaneConfig {
     /// Its nodes with the keys they stand at: `node`, or `nodes[0]` and so on.
     pub fn nodes(&self) -> impl Iterator<Item = (String, &NodeConfig)> {
-        let one = self.node.iter().map(|node| ("node".to_owned(), node));
-        one.chain(self.nodes.iter().enumerate().map(|(i, node)| (format!("nodes[{i}]"), node)))
+        named_nodes(self.node.as_ref(), &self.nodes)
     }
 
-    fn node_faults(&self, mut fault: impl FnMut(String, String)) {
-        match (&self.node, self.nodes.len()) {
-            (Some(_), 0) | (None, 1..=NODES_MAX) => {}
-            (Some(_), _) => {
-                fault("nodes".into(), "write [lane.node] or [[lane.nodes]], not both".into());
-            }
-            (None, _) => {
-                let what = format!("write [lane.node], or 1 to {NODES_MAX} [[lane.nodes]]");
-                fault("nodes".into(), what);
-            }
+    fn node_faults(&self, fault: impl FnMut(String, String)) {
+        let has_cookies = self.asset != Asset::Etc;
+        node_faults(self.node.as_ref(), &self.nodes, has_cookies, fault);
+    }
+}
+
+fn named_nodes<'a>(
+    node: Option<&'a NodeConfig>,
+    nodes: &'a [NodeConfig],
+) -> impl Iterator<Item = (String, &'a NodeConfig)> {
+    let one = node.into_iter().map(|node| ("node".to_owned(), node));
+    one.chain(nodes.iter().enumerate().map(|(i, node)| (format!("nodes[{i}]"), node)))
+}
+
+fn node_faults(
+    node: Option<&NodeConfig>,
+    nodes: &[NodeConfig],
+    has_cookies: bool,
+    mut fault: impl FnMut(String, String),
+) {
+    match (node, nodes.len()) {
+        (Some(_), 0) | (None, 1..=NODES_MAX) => {}
+        (Some(_), _) => {
+            fault("nodes".into(), "write [lane.node] or [[lane.nodes]], not both".into());
         }
-        let mut seen = HashSet::new();
-        for (key, node) in self.nodes() {
-            let place = format!("{key}.url");
-            if !node.url.starts_with("http://") {
-                fault(place, "write http://host:port (nodes speak plain HTTP)".into());
-            } else if !seen.insert(node.url.trim_end_matches('/')) {
-                fault(place, "is a node of this lane already".into());
-            }
-            let is_named = !node.user.is_empty() || !node.password.is_empty();
-            if node.cookie_file.is_some() && (is_named || self.asset == Asset::Etc) {
-                let what = "write either cookie_file (of nodes of Bitcoin's kind), or user and \
-                            password";
-                fault(format!("{key}.cookie_file"), what.into());
-            }
+        (None, _) => {
+            let what = format!("write [lane.node], or 1 to {NODES_MAX} [[lane.nodes]]");
+            fault("nodes".into(), what);
+        }
+    }
+    let mut seen = HashSet::new();
+    for (key, node) in named_nodes(node, nodes) {
+        let place = format!("{key}.url");
+        if !node.url.starts_with("http://") {
+            fault(place, "write http://host:port (nodes speak plain HTTP)".into());
+        } else if !seen.insert(node.url.trim_end_matches('/')) {
+            fault(place, "is a node of this lane already".into());
+        }
+        let is_named = !node.user.is_empty() || !node.password.is_empty();
+        if node.cookie_file.is_some() && (is_named || !has_cookies) {
+            let what =
+                "write either cookie_file (of nodes of Bitcoin's kind), or user and password";
+            fault(format!("{key}.cookie_file"), what.into());
         }
     }
 }
@@ -461,6 +483,9 @@ impl Config {
                 fault(at("tag"), "write 1 to 32 ASCII characters".into());
             }
             lane.node_faults(|key, what| fault(at(&key), what));
+            for Fault { place, what } in aux_chain::faults(lane, i) {
+                fault(place, what);
+            }
             let confirmations_max = if lane.asset == Asset::Etc { 100_000 } else { 1_000 };
             if !(1..=confirmations_max).contains(&lane.confirmations.unwrap_or(1)) {
                 fault(at("confirmations"), format!("write 1 to {confirmations_max}"));

@@ -76,6 +76,15 @@ pub struct Outcome {
     pub hashrate: String,
     /// What was paid, in minor units.
     pub paid_minor: i64,
+    /// One for each asset earned.
+    pub payouts: Vec<Withdrawn>,
+}
+
+/// A payout.
+#[derive(Clone, Debug, Serialize)]
+pub struct Withdrawn {
+    /// Of what.
+    pub asset: String,
     /// What was withdrawn, in minor units, network fee included.
     pub withdrawn_minor: i64,
     /// What arrived at the customer's own address, in minor units.
@@ -101,14 +110,16 @@ pub async fn enter(api: &Api, notes: &Notes, say: &Progress) -> Result<Api, Jour
     Ok(api.signed_in(text(&session, "token")?))
 }
 
-/// Buys on one lane, pays, earns, withdraws.
+/// Buys on one lane, pays, earns, withdraws all that it earns. `wallets` are the customer's own, one for each
+/// asset of the lane, its own first.
 pub async fn journey(
     api: &Api,
-    wallet: &Rpc,
+    wallets: &[(Asset, Rpc)],
     lane: &str,
-    asset: Asset,
     say: &Progress,
 ) -> Result<Outcome, JourneyError> {
+    let (asset, wallet) = wallets.first().ok_or(JourneyError::Shape("wallet"))?;
+    let asset = *asset;
     let contract = match running_contract(api, lane).await? {
         Some(id) => {
             say.say("customer", format!("{lane}: contract {} is still running", short(&id)));
@@ -132,6 +143,27 @@ pub async fn journey(
     .await?;
     say.say("contract", format!("{lane}: first epoch delivered"));
 
+    let mut payouts = Vec::new();
+    for (asset, wallet) in wallets {
+        payouts.push(earn_and_withdraw(api, wallet, lane, *asset, say).await?);
+    }
+    Ok(Outcome {
+        lane: lane.to_owned(),
+        asset: asset.to_string(),
+        contract,
+        hashrate,
+        paid_minor,
+        payouts,
+    })
+}
+
+async fn earn_and_withdraw(
+    api: &Api,
+    wallet: &Rpc,
+    lane: &str,
+    asset: Asset,
+    say: &Progress,
+) -> Result<Withdrawn, JourneyError> {
     let (available, fee) = until("earnings to mature", || async {
         let available = available(api, asset).await?;
         let fee = minor(&api.get(&format!("/api/v1/payouts/fee?asset={asset}")).await?["fee"])?;
@@ -141,16 +173,7 @@ pub async fn journey(
     let amount = gruve_units::Amount::new(asset, available);
     say.say("customer", format!("{lane}: {amount} earned and matured, fee at most {fee} units"));
     let (withdrawn_minor, received_minor, txid) = withdraw(api, wallet, lane, amount, say).await?;
-    Ok(Outcome {
-        lane: lane.to_owned(),
-        asset: asset.to_string(),
-        contract,
-        hashrate,
-        paid_minor,
-        withdrawn_minor,
-        received_minor,
-        txid,
-    })
+    Ok(Withdrawn { asset: asset.to_string(), withdrawn_minor, received_minor, txid })
 }
 
 async fn running_contract(api: &Api, lane: &str) -> Result<Option<String>, JourneyError> {

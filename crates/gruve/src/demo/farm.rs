@@ -3,11 +3,11 @@
 use super::api::Api;
 use super::folder::DemoFolder;
 use super::progress::Progress;
-use super::settings::{LANES, MATURITY, RPC_USER};
+use super::settings::{DemoLane, LANES, MATURITY, RPC_USER};
 use crate::cli::DemoArgs;
 use gruve_chain::devchain::{DevChain, DevParams, DevServer};
 use gruve_miner::{Miner, MinerHandle, MinerOptions};
-use gruve_units::{SystemClock, SystemEntropy};
+use gruve_units::{Asset, SystemClock, SystemEntropy};
 use std::collections::HashSet;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -27,26 +27,33 @@ pub fn start_chains(
     say: &Progress,
 ) -> Result<Vec<DevServer>, String> {
     let mut servers = Vec::new();
-    for lane in &LANES {
+    for chain in LANES.iter().flat_map(DemoLane::chains) {
+        let (lane, asset) = (chain.lane, chain.asset);
         let spacing = u32::try_from(args.spacing.0.as_secs().max(1)).unwrap_or(u32::MAX);
         let work = lane.hashrate().work_in(Duration::from_secs(spacing.into()));
-        let mut params = DevParams::new(lane.asset, lane.algorithm).with_start_work(work);
+        let mut params = DevParams::new(asset, lane.algorithm).with_start_work(work);
         params.spacing_secs = spacing;
         params.premine_coins = PREMINED_COINBASES;
         params.coinbase_maturity = u32::try_from(MATURITY).unwrap_or(u32::MAX);
-        let dir = folder.path.join("chain").join(lane.id);
+        // A lane's own chain has its name, as before there were others.
+        let name = if asset == lane.asset {
+            lane.id.to_owned()
+        } else {
+            format!("{}-{}", lane.id, asset.code().to_ascii_lowercase())
+        };
+        let dir = folder.path.join("chain").join(&name);
         std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let chain = DevChain::open(&dir, params, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .map_err(|e| format!("the development chain of lane {}: {e}", lane.id))?;
-        let port = args.ports + lane.port_offset + 2;
+        let dev = DevChain::open(&dir, params, Arc::new(SystemClock), Arc::new(SystemEntropy))
+            .map_err(|e| format!("the development chain of {asset}: {e}"))?;
+        let port = args.ports + chain.node_port;
         let listener = TcpListener::bind(("127.0.0.1", port))
             .map_err(|e| format!("127.0.0.1:{port}: {e}; choose others with --ports"))?;
-        let server = chain
+        let server = dev
             .serve(listener, RPC_USER, &folder.rpc_password)
-            .map_err(|e| format!("the node of lane {}: {e}", lane.id))?;
+            .map_err(|e| format!("the node of {asset}: {e}"))?;
         say.say("chain", format!(
-            "{}: {} development chain at height {}, a block every {spacing} s or so, rewards mature after {MATURITY} blocks (real chains: 100)",
-            lane.id, lane.algorithm, chain.height(),
+            "{}: {asset} development chain ({}) at height {}, a block every {spacing} s or so, rewards mature after {MATURITY} blocks (real chain: {})",
+            lane.id, lane.algorithm, dev.height(), if asset == Asset::Doge { 240 } else { 100 },
         ));
         servers.push(server);
     }
@@ -63,8 +70,8 @@ pub fn start_miners(
     say: &Progress,
 ) -> Result<Vec<MinerHandle>, String> {
     let mut miners = Vec::new();
-    for lane in &LANES {
-        let url = format!("stratum+tcp://127.0.0.1:{}", args.ports + lane.port_offset);
+    for lane in LANES {
+        let url = format!("stratum+tcp://127.0.0.1:{}", args.ports + lane.stratum_port);
         for (_, name, rate) in lane.machines {
             let mut options =
                 MinerOptions::new(url.clone(), format!("house.{name}"), lane.algorithm);
@@ -99,8 +106,9 @@ pub async fn tell_blocks(api: &Api, say: &Progress) {
         for block in blocks.iter().rev() {
             if told.insert(hash(block)) {
                 let reward = block["reward"]["decimal"].as_str().unwrap_or("its reward");
-                let (lane, height) = (block["lane"].as_str().unwrap_or(""), &block["height"]);
-                say.say("block", format!("{lane}: {height} found, {reward}"));
+                let text = |key: &str| block[key].as_str().unwrap_or("").to_owned();
+                let (lane, asset, height) = (text("lane"), text("asset"), &block["height"]);
+                say.say("block", format!("{lane}: {asset} {height} found, {reward}"));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The demo's folder and ports.
 
+use super::settings::{DemoLane, LANES};
 use crate::cli::DemoArgs;
 use crate::house::files::{Folder, Holding, write_secret};
 use gruve_units::{Entropy, SystemEntropy};
@@ -8,8 +9,12 @@ use std::path::{Path, PathBuf};
 /// The file that says that a folder is the demo's, and so may be emptied by `--fresh`.
 const MARKER: &str = "gruve-demo";
 
-/// Ports used: dashboards, two for machines, two nodes.
-const PORTS: u16 = 5;
+/// The ports used beside the dashboards', and by whom.
+fn ports() -> Vec<(u16, String)> {
+    let machines = LANES.iter().map(|lane| (lane.stratum_port, format!("{} machines", lane.asset)));
+    let nodes = LANES.iter().flat_map(DemoLane::chains);
+    machines.chain(nodes.map(|c| (c.node_port, format!("the {} node", c.asset)))).collect()
+}
 
 /// The demo's folder.
 pub struct DemoFolder {
@@ -62,12 +67,15 @@ pub fn prepare(args: &DemoArgs) -> Result<DemoFolder, String> {
 /// # Errors
 /// Which are not, and how to choose others.
 pub fn ports_are_free(args: &DemoArgs) -> Result<(), String> {
-    let Some(last) = args.ports.checked_add(PORTS - 1) else {
-        return Err(format!("--ports {}: choose at most {}", args.ports, u16::MAX - PORTS + 1));
-    };
-    let names = ["dashboards", "BTC machines", "LTC machines", "the BTC node", "the LTC node"];
-    let taken: Vec<_> = (args.ports..=last)
-        .zip(names)
+    let all = ports();
+    let last = all.iter().map(|(offset, _)| *offset).max().unwrap_or(0);
+    if args.ports.checked_add(last).is_none() {
+        return Err(format!("--ports {}: choose at most {}", args.ports, u16::MAX - last));
+    }
+    let count = last + 1;
+    let taken: Vec<_> = std::iter::once((0, "dashboards".to_owned()))
+        .chain(all)
+        .map(|(offset, name)| (args.ports + offset, name))
         .filter(|(port, _)| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err())
         .map(|(port, name)| format!("{port} ({name})"))
         .collect();
@@ -75,7 +83,7 @@ pub fn ports_are_free(args: &DemoArgs) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "taken on 127.0.0.1: {}; choose {PORTS} free neighbouring ports with --ports FIRST",
+        "taken on 127.0.0.1: {}; choose {count} free neighbouring ports with --ports FIRST",
         taken.join(", ")
     ))
 }

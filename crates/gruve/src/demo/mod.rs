@@ -102,21 +102,24 @@ async fn whole_line(
     let watching = farm::tell_blocks(api, say);
     let journeys = async {
         let way = |lane: &'static settings::DemoLane| {
-            let node = format!("http://127.0.0.1:{}", args.ports + lane.port_offset + 2);
-            let wallet = Rpc::new(node, settings::RPC_USER, &folder.rpc_password);
+            let wallet = |chain: settings::DemoChain| {
+                let node = format!("http://127.0.0.1:{}", args.ports + chain.node_port);
+                (chain.asset, Rpc::new(node, settings::RPC_USER, &folder.rpc_password))
+            };
+            let wallets: Vec<_> = lane.chains().map(wallet).collect();
             let customer = customer.clone();
             async move {
-                customer::journey(&customer, &wallet, lane.id, lane.asset, say)
+                customer::journey(&customer, &wallets, lane.id, say)
                     .await
                     .map_err(|e| format!("lane {}: {e}", lane.id))
             }
         };
-        tokio::try_join!(way(&LANES[0]), way(&LANES[1]))
+        futures_util::future::try_join_all(LANES.iter().map(way)).await
     };
-    let (first, second) = tokio::select! {
+    let journeys = tokio::select! {
         ways = journeys => ways?,
         () = watching => return Err("nobody watches the blocks any more".to_owned()),
     };
     let assets = scans.reconcile(api, Duration::from_secs(60)).await?;
-    Ok(summary::Summary::new(vec![first, second], assets, say.elapsed()))
+    Ok(summary::Summary::new(journeys, assets, say.elapsed()))
 }

@@ -16,10 +16,33 @@ pub struct DemoLane {
     pub machines: &'static [(&'static str, &'static str, Hashrate)],
     /// Class of a machine not seen before, near what the machines will settle at.
     pub class_start: u8,
-    /// Offset of its stratum port; the node's port is two further.
-    pub port_offset: u16,
+    /// Offset of its stratum port.
+    pub stratum_port: u16,
+    /// Offset of its node's port.
+    pub node_port: u16,
+    /// The chains that are merge-mined with it.
+    pub aux: &'static [DemoAux],
     /// Smallest and largest hashrate of the plan and its step.
     pub plan: (Hashrate, Hashrate, Hashrate),
+}
+
+/// A merge-mined chain of the demo.
+pub struct DemoAux {
+    /// Its coin.
+    pub asset: Asset,
+    /// Offset of its node's port.
+    pub node_port: u16,
+}
+
+/// A chain of the demo: a lane's own, or one merge-mined with it.
+#[derive(Clone, Copy)]
+pub struct DemoChain {
+    /// The lane that mines it.
+    pub lane: &'static DemoLane,
+    /// Its coin.
+    pub asset: Asset,
+    /// Offset of its node's port.
+    pub node_port: u16,
 }
 
 /// Blocks until a reward may be spent on the demo's chains. Real chains want 100: the demo says so.
@@ -28,8 +51,8 @@ pub const MATURITY: u64 = 2;
 /// RPC user and password of the demo's nodes, which listen on loopback only.
 pub const RPC_USER: &str = "gruve";
 
-/// The two lanes.
-pub const LANES: [DemoLane; 2] = [
+/// The lanes. One more is one more entry, with ports of its own.
+pub const LANES: &[DemoLane] = &[
     DemoLane {
         id: "btc",
         asset: Asset::Btc,
@@ -40,7 +63,9 @@ pub const LANES: [DemoLane; 2] = [
             ("narvik", "narvik-1", Hashrate(300_000)),
         ],
         class_start: 19,
-        port_offset: 1,
+        stratum_port: 1,
+        node_port: 3,
+        aux: &[],
         plan: (Hashrate(200_000), Hashrate(1_000_000), Hashrate(10_000)),
     },
     DemoLane {
@@ -49,12 +74,25 @@ pub const LANES: [DemoLane; 2] = [
         algorithm: Algorithm::Scrypt,
         machines: &[("bergen", "bergen-3", Hashrate(500)), ("narvik", "narvik-2", Hashrate(500))],
         class_start: 10,
-        port_offset: 2,
+        stratum_port: 2,
+        node_port: 4,
+        aux: &[DemoAux { asset: Asset::Doge, node_port: 5 }],
         plan: (Hashrate(200), Hashrate(1_000), Hashrate(10)),
     },
 ];
 
 impl DemoLane {
+    /// Its chains, its own first.
+    pub fn chains(&'static self) -> impl Iterator<Item = DemoChain> {
+        let own = DemoChain { lane: self, asset: self.asset, node_port: self.node_port };
+        let aux = move |aux: &DemoAux| DemoChain {
+            lane: self,
+            asset: aux.asset,
+            node_port: aux.node_port,
+        };
+        std::iter::once(own).chain(self.aux.iter().map(aux))
+    }
+
     /// What all its machines do together.
     pub fn hashrate(&self) -> Hashrate {
         Hashrate(self.machines.iter().map(|m| m.2.0).sum())
@@ -100,7 +138,7 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
          [http]\nlisten = \"127.0.0.1:{}\"\n",
         port(0),
     );
-    for lane in &LANES {
+    for lane in LANES {
         // Writing to a string cannot fail.
         let _ = write!(
             toml,
@@ -112,17 +150,27 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
              class_start = {start}\nshare_interval = \"500ms\"\n",
             id = lane.id,
             asset = lane.asset,
-            node = port(lane.port_offset + 2),
-            stratum = port(lane.port_offset),
+            node = port(lane.node_port),
+            stratum = port(lane.stratum_port),
             start = lane.class_start,
         );
+        for aux in lane.aux {
+            let _ = write!(
+                toml,
+                "[[lane.aux]]\nasset = \"{asset}\"\nconfirmations = 1\nmaturity = {MATURITY}\n\
+                 auto_approve_minor = 1000000000000000\n\
+                 [lane.aux.node]\nurl = \"http://127.0.0.1:{node}\"\nuser = \"{RPC_USER}\"\npassword = \"{rpc_password}\"\n",
+                asset = aux.asset,
+                node = port(aux.node_port),
+            );
+        }
     }
-    for lane in &LANES {
+    for lane in LANES {
         let _ = write!(toml, "\n{}", plan_toml(lane, args));
     }
     for site in ["bergen", "narvik"] {
         let _ = write!(toml, "\n[[site]]\nname = \"{site}\"\n");
-        for lane in &LANES {
+        for lane in LANES {
             for (_, name, rate) in lane.machines.iter().filter(|m| m.0 == site) {
                 let _ = write!(
                     toml,

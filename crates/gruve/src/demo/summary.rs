@@ -4,7 +4,7 @@ use super::api::Api;
 use super::customer::Outcome;
 use super::progress::Progress;
 use super::scan::Scan;
-use super::settings::LANES;
+use super::settings::{DemoLane, LANES};
 use crate::cli::DemoArgs;
 use crate::house::Parts;
 use gruve_chain::Node;
@@ -136,9 +136,10 @@ impl Scans {
         let seed = Seed::open_or_create(&folder.join("house/wallet.seed"), &SystemEntropy)
             .map_err(|e| e.to_string())?;
         let mut lanes = Vec::new();
-        for lane in &LANES {
-            let keys = WalletKeys::new(&seed, lane.asset, ScriptForm::Wpkh, false)
-                .map_err(|e| e.to_string())?;
+        for chain in LANES.iter().flat_map(DemoLane::chains) {
+            let (lane, asset) = (chain.lane, chain.asset);
+            let form = if asset == Asset::Doge { ScriptForm::Pkh } else { ScriptForm::Wpkh };
+            let keys = WalletKeys::new(&seed, asset, form, false).map_err(|e| e.to_string())?;
             let mut scripts = HashSet::new();
             for chain in Keychain::ALL {
                 for index in 0..ADDRESSES_SCANNED {
@@ -146,12 +147,11 @@ impl Scans {
                     scripts.insert(script.into_bytes());
                 }
             }
-            let (_, node) = parts
-                .nodes
-                .iter()
-                .find(|(id, _)| id.as_str() == lane.id)
-                .ok_or_else(|| format!("no node for lane {}", lane.id))?;
-            let (asset, node) = (lane.asset, node.clone());
+            let all = parts.all_nodes();
+            let (_, node) = all
+                .into_iter()
+                .find(|(id, node)| id.as_str() == lane.id && node.params().asset == asset)
+                .ok_or_else(|| format!("no node for {asset} of lane {}", lane.id))?;
             lanes.push(Scanned { asset, node, scripts, scan: Scan::default() });
         }
         let (store, treasury) = (parts.store.clone(), parts.treasury.clone());

@@ -14,14 +14,19 @@ use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
 use crate::signals;
 use gruve_chain::follow::{Followable, Options as FollowOptions};
-use gruve_chain::{ChainParams, ChainStanding, Family, Follower, NetworkFigures, Node, NodeError};
+use gruve_chain::{
+    ChainParams, ChainStanding, Family, Follower, NetworkFigures, Node, NodeError, NodeGroup,
+    address_for_script,
+};
 use gruve_market::Accountant;
 use gruve_sharelog::ShareLog;
 use gruve_stratum::eth::EthLane;
 use gruve_stratum::protocol::Lane;
 use gruve_stratum::tls::TlsServer;
-use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
-use gruve_units::{Algorithm, Blame, Blamed, Class, LaneId};
+use gruve_stratum::{
+    AuxChain, Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening,
+};
+use gruve_units::{Algorithm, Asset, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -86,6 +91,8 @@ pub struct RunningLane {
     pub work: LaneJobs,
     /// How the following of its chain stands.
     pub standing: watch::Receiver<ChainStanding>,
+    /// The same of the chains merge-mined with it.
+    pub aux_standings: Vec<watch::Receiver<ChainStanding>>,
     /// Difficulty, fees and hashprice of its chain.
     pub figures: watch::Receiver<Option<NetworkFigures>>,
     network: String,
@@ -228,7 +235,10 @@ pub fn start(
     tasks.spawn(messages::pass_on(id.clone(), said, gateways.clone(), stopped.clone()));
 
     let standing = match params.family() {
-        Family::Bitcoin => follow_blocks(config, params, parts, &work, tasks, stopped),
+        Family::Bitcoin => {
+            let node = parts.nodes[&id].clone();
+            follow_blocks(&id, node, params, parts, &work, tasks, stopped)
+        }
         Family::Ethash => {
             let follower = ethash::follower(config, &params, parts)?;
             let node = parts.eth_nodes[&id].clone();
@@ -236,9 +246,17 @@ pub fn start(
                 let node = node.clone();
                 Box::pin(async move { node.check_chain().await })
             };
-            follow(&id, follower, check, parts, &work, tasks, stopped)
+            follow((&id, config.asset), follower, check, parts, &work, tasks, stopped)
         }
     };
+    let opened = parts.aux.get(&id).map(Vec::as_slice).unwrap_or_default();
+    let aux_standings = opened
+        .iter()
+        .map(|chain| {
+            let (node, params) = (chain.nodes.clone(), chain.params);
+            follow_blocks(&id, node, params, parts, &work, tasks, stopped)
+        })
+        .collect();
     let figures = network::start(&id, params, parts.market.clone(), &standing, tasks, stopped);
 
     let accountant = Accountant::new(parts.market.clone());
@@ -255,10 +273,40 @@ pub fn start(
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
     let network = match params.family() {
-        Family::Bitcoin => params.title(),
+        Family::Bitcoin => titles(params, &parts::aux_params(config)?),
         Family::Ethash => ethash::title(&params, config),
     };
-    Ok(RunningLane { id, stratum, stratum_tls, stratum_v2, work, standing, figures, network })
+    Ok(RunningLane {
+        id,
+        stratum,
+        stratum_tls,
+        stratum_v2,
+        work,
+        standing,
+        aux_standings,
+        figures,
+        network,
+    })
+}
+
+/// A lane's chains in words.
+fn titles(own: ChainParams, aux: &[ChainParams]) -> String {
+    let all = std::iter::once(&own).chain(aux);
+    all.map(ChainParams::title).collect::<Vec<_>>().join(" with ")
+}
+
+/// The chains that a lane is merge-mined for, their rewards going to the house's wallets.
+fn aux_chains(config: &LaneConfig, parts: &Parts) -> Result<Vec<AuxChain>, StartError> {
+    let opened = parts.aux.get(&config.id).map(Vec::as_slice).unwrap_or_default();
+    let mut chains = Vec::new();
+    for chain in opened {
+        let asset = chain.params.asset;
+        let script = parts.treasury.coinbase_script(asset)?;
+        // A wallet's own script always has an address form on its chain.
+        let pay_to = address_for_script(&chain.params, &script).unwrap_or_default();
+        chains.push(AuxChain { asset, nodes: chain.proofs.clone(), pay_to });
+    }
+    Ok(chains)
 }
 
 /// Begins to make jobs, or to fetch them.
@@ -285,26 +333,27 @@ fn start_work(
         clock: parts.clock.clone(),
         entropy: parts.entropy.clone(),
         share_log: log,
+        aux: aux_chains(config, parts)?,
         kept_jobs: legacy::jobs(estate, &id),
     });
     work.map(LaneJobs::Blocks).map_err(|e| StartError::Stratum(id, e))
 }
 
 fn follow_blocks(
-    config: &LaneConfig,
+    id: &LaneId,
+    node: Arc<NodeGroup>,
     params: ChainParams,
     parts: &Parts,
     work: &LaneJobs,
     tasks: &mut JoinSet<Result<(), String>>,
     stopped: &watch::Receiver<bool>,
 ) -> watch::Receiver<ChainStanding> {
-    let node = parts.nodes[&config.id].clone();
     let sink = HouseSink {
         store: parts.store.clone(),
         treasury: parts.treasury.clone(),
         market: parts.market.clone(),
-        lane: config.id.clone(),
-        asset: config.asset,
+        lane: id.clone(),
+        asset: params.asset,
         params,
     };
     let options = FollowOptions::for_chain(&params);
@@ -313,12 +362,12 @@ fn follow_blocks(
         let node = node.clone();
         Box::pin(async move { node.check_chain().await })
     };
-    follow(&config.id, follower, check, parts, work, tasks, stopped)
+    follow((id, params.asset), follower, check, parts, work, tasks, stopped)
 }
 
 /// Follows the lane's chain, once its node was found to be of it.
 fn follow<C: Followable + 'static>(
-    id: &LaneId,
+    (id, asset): (&LaneId, Asset),
     follower: Arc<Follower<C>>,
     check: impl Fn() -> Checking + Send + Sync + 'static,
     parts: &Parts,
@@ -327,7 +376,7 @@ fn follow<C: Followable + 'static>(
     stopped: &watch::Receiver<bool>,
 ) -> watch::Receiver<ChainStanding> {
     let market = parts.market.clone();
-    let standing = following::start(id, check, follower.clone(), market, tasks, stopped);
+    let standing = following::start((id, asset), check, follower.clone(), market, tasks, stopped);
     // A new job on another block means a new block: no need to wait for the next poll.
     let mut jobs = work.lane().jobs();
     tasks.spawn(async move {

@@ -98,8 +98,14 @@ impl House {
             live: Arc::new(Line {
                 gateways: gateways.clone(),
                 clock: parts.clock.clone(),
-                nodes: parts.nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
-                chains: lanes.iter().map(|l| (l.id.clone(), l.standing.clone())).collect(),
+                nodes: parts.all_nodes(),
+                chains: lanes
+                    .iter()
+                    .flat_map(|l| {
+                        let all = std::iter::once(&l.standing).chain(&l.aux_standings);
+                        all.map(|standing| (l.id.clone(), standing.clone()))
+                    })
+                    .collect(),
                 figures: lanes.iter().map(|l| (l.id.clone(), l.figures.clone())).collect(),
                 eth_nodes: parts.eth_nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
             }),

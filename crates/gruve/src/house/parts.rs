@@ -9,6 +9,7 @@ use crate::config::{
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{Accounts, AccountsError};
+use gruve_chain::auxpow::{AuxGroup, AuxNode};
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{
     ChainError, ChainParams, Family, GroupOptions, NetworkName, Node, NodeError, NodeGroup,
@@ -22,7 +23,7 @@ use gruve_stratum::StratumError;
 use gruve_stratum::tls::TlsError;
 use gruve_stratum::v2::{AuthorityKey, KeyError, NoiseServer};
 use gruve_treasury::{ChainWallet, Seed, SeedError, Treasury, TreasuryConfig, TreasuryError};
-use gruve_units::{Clock, Duration, Entropy, EpochRule, LaneId};
+use gruve_units::{Asset, Clock, Duration, Entropy, EpochRule, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -102,6 +103,17 @@ pub enum StartError {
     MachinePassword,
 }
 
+/// A merge-mined chain of a lane.
+#[derive(Clone)]
+pub struct AuxParts {
+    /// Its rules.
+    pub params: ChainParams,
+    /// Its nodes: to follow the chain, to pay.
+    pub nodes: Arc<NodeGroup>,
+    /// The same nodes: blocks to be proven, proofs.
+    pub proofs: Arc<AuxGroup>,
+}
+
 /// The opened rooms.
 pub struct Parts {
     /// The folder, locked.
@@ -124,6 +136,8 @@ pub struct Parts {
     pub nodes: BTreeMap<LaneId, Arc<NodeGroup>>,
     /// The nodes of each lane of the Ethash family.
     pub eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>>,
+    /// The merge-mined chains of each lane.
+    pub aux: BTreeMap<LaneId, Vec<AuxParts>>,
     /// The password that the house's machines send.
     pub machine_password: String,
     pub(super) logins: Arc<Logins>,
@@ -162,6 +176,7 @@ impl Parts {
 
         let mut nodes: BTreeMap<LaneId, Arc<NodeGroup>> = BTreeMap::new();
         let mut eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>> = BTreeMap::new();
+        let mut aux = BTreeMap::new();
         let mut treasury = TreasuryConfig::new(seed);
         for lane in &config.lanes {
             let params = chain_params(lane)?;
@@ -178,6 +193,14 @@ impl Parts {
             wallet.payouts.auto_approve_max = lane.auto_approve_minor;
             treasury = treasury.with_chain(wallet);
             nodes.insert(lane.id.clone(), node);
+            let opened = open_aux(lane)?;
+            for (chain, set) in opened.iter().zip(&lane.aux) {
+                let mut wallet = ChainWallet::new(chain.params, chain.nodes.clone());
+                wallet.confirmations = set.confirmations;
+                wallet.payouts.auto_approve_max = set.auto_approve_minor;
+                treasury = treasury.with_chain(wallet);
+            }
+            aux.insert(lane.id.clone(), opened);
         }
         let market = market_config(config)?;
         let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
@@ -204,11 +227,23 @@ impl Parts {
             treasury,
             nodes,
             eth_nodes,
+            aux,
             machine_password,
             logins,
             stamps,
             durability: config.house.durability,
         })
+    }
+
+    /// All nodes with their lanes, merge-mined chains' included.
+    #[must_use]
+    pub fn all_nodes(&self) -> Vec<(LaneId, Arc<NodeGroup>)> {
+        let own = self.nodes.iter().map(|(id, nodes)| (id.clone(), nodes.clone()));
+        let of = |(id, all): (&LaneId, &Vec<AuxParts>)| {
+            let id = id.clone();
+            all.clone().into_iter().map(move |aux| (id.clone(), aux.nodes))
+        };
+        own.chain(self.aux.iter().flat_map(of)).collect()
     }
 
     /// What encrypts a lane's V2 connections: the authority of the file named, or the house's own.
@@ -273,37 +308,80 @@ pub fn listen(
 /// # Errors
 /// When the coin has none.
 pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
-    let network = match lane.network {
+    let known = params_for(lane.asset, network_name(lane.network))?;
+    if known.family() == Family::Ethash {
+        return Ok(ethash::described(known, lane));
+    }
+    params_of(lane.asset, lane.network, lane.maturity)
+}
+
+/// The parameters of a lane's merge-mined chains, in their order.
+///
+/// # Errors
+/// When a coin has none.
+pub fn aux_params(lane: &LaneConfig) -> Result<Vec<ChainParams>, ChainError> {
+    lane.aux.iter().map(|aux| params_of(aux.asset, lane.network, aux.maturity)).collect()
+}
+
+const fn network_name(network: NetworkConfig) -> NetworkName {
+    match network {
         NetworkConfig::Mainnet => NetworkName::Mainnet,
         NetworkConfig::Testnet => NetworkName::Testnet,
         NetworkConfig::Regtest => NetworkName::Regtest,
         NetworkConfig::Dev => NetworkName::Dev,
-    };
-    let mut params = params_for(lane.asset, network)?;
+    }
+}
+
+fn params_of(
+    asset: Asset,
+    network: NetworkConfig,
+    maturity: Option<u64>,
+) -> Result<ChainParams, ChainError> {
+    let network = network_name(network);
+    let mut params = params_for(asset, network)?;
     if params.family() == Family::Ethash {
-        return Ok(ethash::described(params, lane));
+        return Err(ChainError::NoSuchChain { asset, network });
     }
     if network == NetworkName::Dev {
         params.mweb = false;
-        params.coinbase_maturity = lane.maturity.unwrap_or(params.coinbase_maturity);
+        params.coinbase_maturity = maturity.unwrap_or(params.coinbase_maturity);
     }
     Ok(params)
 }
 
+fn open_aux(lane: &LaneConfig) -> Result<Vec<AuxParts>, StartError> {
+    let mut opened = Vec::new();
+    for (aux, params) in lane.aux.iter().zip(aux_params(lane)?) {
+        let mut nodes: Vec<(String, Arc<dyn Node>)> = Vec::new();
+        let mut proofs: Vec<(String, Arc<dyn AuxNode>)> = Vec::new();
+        for (_, node) in aux.nodes() {
+            let (name, client) = (node_name(node), Arc::new(open_node(node, params)?));
+            nodes.push((name.clone(), client.clone()));
+            proofs.push((name, client));
+        }
+        let nodes = Arc::new(NodeGroup::start(params, nodes, GroupOptions::default()));
+        opened.push(AuxParts { params, nodes, proofs: Arc::new(AuxGroup::new(proofs)) });
+    }
+    Ok(opened)
+}
+
+fn node_name(node: &NodeConfig) -> String {
+    node.url.trim_start_matches("http://").trim_end_matches('/').to_owned()
+}
+
 fn open_nodes(lane: &LaneConfig, params: ChainParams) -> Result<Arc<NodeGroup>, StartError> {
-    let mut nodes = Vec::new();
+    let mut nodes: Vec<(String, Arc<dyn Node>)> = Vec::new();
     for (_, node) in lane.nodes() {
-        let name = node.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        nodes.push((name, open_node(node, params)?));
+        nodes.push((node_name(node), Arc::new(open_node(node, params)?)));
     }
     Ok(Arc::new(NodeGroup::start(params, nodes, GroupOptions::default())))
 }
 
-fn open_node(node: &NodeConfig, params: ChainParams) -> Result<Arc<dyn Node>, StartError> {
-    Ok(Arc::new(match &node.cookie_file {
+fn open_node(node: &NodeConfig, params: ChainParams) -> Result<RpcNode, StartError> {
+    Ok(match &node.cookie_file {
         None => RpcNode::new(&node.url, &node.user, &node.password, params)?,
         Some(path) => RpcNode::with_cookie(&node.url, path.clone(), params)?,
-    }))
+    })
 }
 
 /// Contracts, stamps and the share log count in epochs: with another length the same numbers would
@@ -320,9 +398,9 @@ fn keep_epoch(folder: &Folder, lane: &LaneConfig) -> Result<(), FileError> {
 /// # Errors
 /// When a coin has no chain.
 pub fn market_config(config: &Config) -> Result<MarketConfig, ChainError> {
-    let lane = |lane| chain_params(lane).map(|params| market_lane(lane, params));
+    let lane = |lane| Ok(market_lane(lane, chain_params(lane)?, &aux_params(lane)?));
     Ok(MarketConfig {
-        lanes: config.lanes.iter().map(lane).collect::<Result<_, _>>()?,
+        lanes: config.lanes.iter().map(lane).collect::<Result<_, ChainError>>()?,
         plans: config.plans.clone(),
         quote_secs: 300,
         unpaid_per_account_max: 5,
@@ -342,10 +420,19 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     }
 }
 
-fn market_lane(lane: &LaneConfig, params: ChainParams) -> gruve_market::LaneConfig {
+fn market_lane(
+    lane: &LaneConfig,
+    params: ChainParams,
+    aux: &[ChainParams],
+) -> gruve_market::LaneConfig {
+    let aux_config = |p: &ChainParams| gruve_market::AuxConfig {
+        asset: p.asset,
+        coinbase_maturity: p.coinbase_maturity,
+    };
     gruve_market::LaneConfig {
         lane: lane.id.clone(),
         asset: lane.asset,
+        aux: aux.iter().map(aux_config).collect(),
         algorithm: params.algorithm,
         epoch_rule: epoch_rule(lane),
         coinbase_maturity: params.coinbase_maturity,

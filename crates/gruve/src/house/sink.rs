@@ -30,7 +30,7 @@ impl HouseSink {
     async fn connected(&self, at: &FollowedBlock) -> Result<(), HouseError> {
         transact!(self.store, tx -> Result<(), HouseError> => {
             // First what this height matures: the block itself may already spend it.
-            self.market.chain_height(tx, &self.lane, at.height).await?;
+            self.market.chain_height_of(tx, &self.lane, self.asset, at.height).await?;
             let effects =
                 self.treasury.connect_block(tx, self.asset, at.height, &at.block).await?;
             for reward in effects.rewards {

@@ -53,6 +53,7 @@ pub(crate) fn plan() -> PlanConfig {
         price_hashrate: Hashrate(100),
         fee_bps: Bps::new(200).unwrap(),
         maintenance_minor_per_th_day: 0,
+        maintenance_also: Vec::new(),
         catch_up_bps: 5_000,
         extension_epochs: Some(3),
     }
@@ -64,6 +65,7 @@ pub(crate) fn config() -> MarketConfig {
         lanes: vec![LaneConfig {
             lane: lane(),
             asset: Asset::Btc,
+            aux: Vec::new(),
             algorithm: Algorithm::Sha256d,
             epoch_rule: rule,
             coinbase_maturity: MATURITY,

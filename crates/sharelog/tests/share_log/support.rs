@@ -1,10 +1,10 @@
 //! Records to write, made or generated.
 
 use gruve_sharelog::{
-    BlockRecord, EthWorkRecord, Extranonce, JobRecord, LogError, Options, Owner, Position, Record,
-    ShareLog, ShareRecord,
+    AuxBlockRecord, AuxChainRecord, AuxJobRecord, BlockRecord, EthWorkRecord, Extranonce,
+    JobRecord, LogError, Options, Owner, Position, Record, ShareLog, ShareRecord,
 };
-use gruve_units::{AccountId, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
+use gruve_units::{AccountId, Asset, Class, EpochNumber, JobId, MachineId, Target, Timestamp};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -140,17 +140,40 @@ fn any_eth_work() -> impl Strategy<Value = EthWorkRecord> {
     )
 }
 
-/// Any record that `append` takes.
-pub(crate) fn any_record() -> impl Strategy<Value = Record> {
-    let block = (
-        any_share(),
+fn any_aux_job() -> impl Strategy<Value = AuxJobRecord> {
+    let chain = (
+        proptest::sample::select(&Asset::ALL[..]),
+        any::<[u32; 3]>(),
         any::<[u8; 32]>(),
         any::<u64>(),
-        proptest::collection::vec(any::<u8>(), 0..200),
+        proptest::collection::vec(any::<[u8; 32]>(), 0..5),
     )
-        .prop_map(|(share, block_hash, height, block)| {
-            Record::Block(BlockRecord { share, block_hash, height, block })
+        .prop_map(|(asset, [chain_id, bits, index], block_hash, height, branch)| {
+            AuxChainRecord { asset, chain_id, block_hash, bits, height, index, branch }
         });
+    (any::<u64>(), any::<u64>(), proptest::collection::vec(chain, 0..4)).prop_map(
+        |(job, epoch, chains)| AuxJobRecord { job: JobId(job), epoch: EpochNumber(epoch), chains },
+    )
+}
+
+/// Any record that `append` takes.
+pub(crate) fn any_record() -> impl Strategy<Value = Record> {
+    let block = || {
+        (
+            any_share(),
+            any::<[u8; 32]>(),
+            any::<u64>(),
+            proptest::collection::vec(any::<u8>(), 0..200),
+        )
+            .prop_map(|(share, block_hash, height, block)| BlockRecord {
+                share,
+                block_hash,
+                height,
+                block,
+            })
+    };
+    let aux_block = (proptest::sample::select(&Asset::ALL[..]), block())
+        .prop_map(|(asset, found)| Record::AuxBlock(AuxBlockRecord { asset, found }));
     let outcome =
         (any::<[u8; 32]>(), any::<bool>(), any::<i64>()).prop_map(|(block_hash, accepted, at)| {
             Record::BlockOutcome { block_hash, accepted, at: Timestamp(at) }
@@ -159,7 +182,9 @@ pub(crate) fn any_record() -> impl Strategy<Value = Record> {
         4 => any_share().prop_map(Record::Share),
         1 => any_job().prop_map(Record::Job),
         1 => any_eth_work().prop_map(Record::EthWork),
-        1 => block,
+        1 => block().prop_map(Record::Block),
+        1 => any_aux_job().prop_map(Record::AuxJob),
+        1 => aux_block,
         1 => outcome,
     ]
 }

@@ -67,7 +67,10 @@ impl Past {
                 }
                 Record::Job(job) => job.epoch,
                 Record::Seal { epoch, .. } => epoch.next(),
-                Record::Block(_) | Record::BlockOutcome { .. } => continue,
+                Record::AuxJob(_)
+                | Record::Block(_)
+                | Record::AuxBlock(_)
+                | Record::BlockOutcome { .. } => continue,
             };
             past.first_epoch.get_or_insert(epoch);
         }

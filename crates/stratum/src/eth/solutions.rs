@@ -3,6 +3,7 @@
 use crate::blocks::Destination;
 use async_trait::async_trait;
 use gruve_chain::{EthNode, NodeError, SubmitOutcome};
+use gruve_sharelog::BlockRecord;
 use std::sync::Arc;
 
 /// A node that takes nonce, header hash and mix digest.
@@ -10,8 +11,8 @@ pub(super) struct SolutionNode(pub(super) Arc<dyn EthNode>);
 
 #[async_trait]
 impl Destination for SolutionNode {
-    async fn submit(&self, block: &[u8]) -> Result<SubmitOutcome, NodeError> {
-        let Some((nonce, header, mix)) = read(block) else {
+    async fn submit(&self, block: &BlockRecord) -> Result<SubmitOutcome, NodeError> {
+        let Some((nonce, header, mix)) = read(&block.block) else {
             return Ok(SubmitOutcome::Rejected("it is no solution of Ethash work".to_owned()));
         };
         Ok(if self.0.submit_work(nonce, &header, &mix).await? {

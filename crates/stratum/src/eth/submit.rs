@@ -158,7 +158,7 @@ impl EthSession {
     /// What a hashed share is. A solution of a block is claimed and sent even if it comes late.
     pub(super) fn judge_share(&mut self, candidate: &Candidate, solved: &Solved) -> Judged {
         let Puzzle::Ethash(work, nonce) = &candidate.puzzle else {
-            return Judged { verdict: Err(reply::NO_SUCH_JOB), block: None };
+            return Judged::refused(reply::NO_SUCH_JOB);
         };
         let share = &candidate.share;
         let is_block = work.network_target.is_met_by(&solved.pow_hash);
@@ -177,7 +177,7 @@ impl EthSession {
             None
         };
         if refusal.is_some() && !is_block {
-            return Judged { verdict: refusal.map_or(Ok(()), Err), block: None };
+            return Judged { verdict: refusal.map_or(Ok(()), Err), block: None, aux: Vec::new() };
         }
         let claimed = work.claims().claim(*nonce, share.class, is_free, is_block);
         let verdict = match (claimed, refusal) {
@@ -192,7 +192,7 @@ impl EthSession {
         }
         let is_new = claimed != Err(NotClaimed::Taken);
         let block = if is_new { block_in(candidate, solved) } else { None };
-        Judged { verdict, block }
+        Judged { verdict, block, aux: Vec::new() }
     }
 
     pub(super) fn answer_share(

@@ -10,7 +10,8 @@
 
 use crate::machines::Refused;
 use crate::protocol::{
-    Admitted, Candidate, Judged, Notice, Protocol, Round, Solved, Standing, Step, Work, block_in,
+    Admitted, Candidate, Judged, Notice, Protocol, Round, Solved, Standing, Step, Work, aux_in,
+    block_in,
 };
 use crate::session::{CloseReason, NOT_STORED, Refusal};
 use gruve_units::{Class, Hashrate, MachineId, Timestamp};
@@ -110,6 +111,7 @@ impl Protocol for Guarded {
         judged.unwrap_or_else(|| Judged {
             verdict: Err(NOT_STORED),
             block: block_in(candidate, solved),
+            aux: aux_in(candidate, solved),
         })
     }
 

@@ -326,6 +326,7 @@ impl Loop {
                 if let Some(block) = judged.block {
                     self.shared.lane.found(*block);
                 }
+                judged.aux.into_iter().for_each(|block| self.shared.lane.found_aux(block));
                 outcomes.push(judged.verdict);
             }
         }

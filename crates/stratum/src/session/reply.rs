@@ -30,6 +30,8 @@ pub(crate) const NTIME: Refusal = Refusal::new(20, "ntime must be 8 hex digits")
 pub(crate) const NTIME_RANGE: Refusal = Refusal::new(20, "ntime out of range");
 pub(crate) const NONCE: Refusal = Refusal::new(20, "nonce must be 8 hex digits");
 pub(crate) const VERSION: Refusal = Refusal::new(20, "version bits outside the mask");
+/// A coinbase with two merge-mining tags proves nothing to any auxiliary chain.
+pub(crate) const SECOND_TAG: Refusal = Refusal::new(20, "the extranonce holds a merge-mining tag");
 /// See [`crate::limits::SEEN_PER_JOB_MAX`].
 pub const TOO_MANY: Refusal = Refusal::new(20, "too many shares of one job");
 /// The log cannot take the share: not credited, may be sent again.

@@ -9,7 +9,7 @@ use crate::notify::read_wire_id;
 use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::seen::ShareKey;
 use crate::session::CloseReason;
-use crate::{check, hexes, limits};
+use crate::{check, hexes, limits, merged};
 use gruve_chain::Job;
 use gruve_sharelog::{Extranonce, ShareRecord};
 use gruve_units::Timestamp;
@@ -116,6 +116,9 @@ impl Session {
             return Err(reply::DUPLICATE);
         }
         let extranonce = Extranonce::join(&issued.prefix, &extranonce2).ok_or(reply::EXTRANONCE)?;
+        if job.is_second_tag(extranonce.as_slice()) {
+            return Err(reply::SECOND_TAG);
+        }
         let share = ShareRecord {
             job: job.id(),
             epoch: job.epoch(),
@@ -141,12 +144,12 @@ impl Session {
     ) -> Judged {
         let share = &candidate.share;
         let Puzzle::Header(live) = &candidate.puzzle else {
-            return Judged { verdict: Err(reply::NO_SUCH_JOB), block: None };
+            return Judged::refused(reply::NO_SUCH_JOB);
         };
         let (job, key) = (live.job(), ShareKey::of(share));
         let issued = self.issued.of(share);
         if issued.is_some_and(|i| i.has(&key)) {
-            return Judged { verdict: Err(reply::DUPLICATE), block: None };
+            return Judged::refused(reply::DUPLICATE);
         }
         let block = block_in(candidate, solved);
         let is_stale = self.work.as_ref().is_none_or(|w| w.is_stale(job));
@@ -163,11 +166,12 @@ impl Session {
         } else {
             None
         };
-        if refusal.is_none() || block.is_some() {
+        let aux = merged::solved(job, share, solved);
+        if refusal.is_none() || block.is_some() || !aux.is_empty() {
             // A block that is no share is sent once, too: the same again is a duplicate.
             self.issued.note(share, &self.rules.seen);
         }
-        Judged { verdict: refusal.map_or(Ok(()), Err), block }
+        Judged { verdict: refusal.map_or(Ok(()), Err), block, aux }
     }
 }
 

@@ -11,6 +11,7 @@ mod handover;
 mod hostile;
 mod kill;
 mod lane;
+mod merged;
 mod miner;
 mod node;
 mod peer;

@@ -223,6 +223,7 @@ pub(crate) fn lane_options(
         clock,
         entropy: Arc::new(SeededEntropy::new(1)),
         share_log: log.clone(),
+        aux: Vec::new(),
         kept_jobs: None,
     }
 }

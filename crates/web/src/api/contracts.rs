@@ -7,7 +7,7 @@ use crate::state::AppState;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use gruve_market::{ContractView, EpochLine, SettlementLine};
+use gruve_market::{ContractView, Earnings, EpochLine, SettlementLine};
 use gruve_treasury::{Invoice, Purpose};
 use gruve_units::{Amount, ContractId, Hashrate, InvoiceId, QuoteId};
 use serde::Deserialize;
@@ -124,7 +124,20 @@ fn summary(c: &ContractView) -> Value {
         "settled": amount(c.settled),
         "credited": amount(c.credited),
         "maturing": amount(c.maturing),
+        "earnings": c.earnings.iter().map(earnings).collect::<Vec<_>>(),
         "refunded": amount(c.refunded),
+    })
+}
+
+/// One asset's, the lane's own first.
+fn earnings(e: &Earnings) -> Value {
+    let earned = e.earned.split().map_or(i64::MAX, |(minor, _)| minor);
+    json!({
+        "asset": e.asset,
+        "earned": amount(Amount::new(e.asset, earned)),
+        "settled": amount(e.settled),
+        "credited": amount(e.credited),
+        "maturing": amount(e.maturing),
     })
 }
 

@@ -30,7 +30,8 @@ pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Response, Fai
             json!({
                 "lane": s.lane,
                 "asset": s.asset,
-                "assets": [s.asset],
+                "assets": l.assets(),
+                "aux": l.aux_figures(),
                 "algorithm": s.algorithm,
                 "network": l.network,
                 "stratum": l.stratum,
@@ -67,6 +68,7 @@ pub(crate) async fn plans(State(state): State<AppState>) -> Response {
                 "title": p.title,
                 "lane": p.lane,
                 "asset": p.asset,
+                "also_earns": p.also_earns,
                 "pay_asset": p.pay_asset,
                 "scheme": p.scheme,
                 "hashrate_min": rate(p.hashrate_min),
@@ -80,6 +82,9 @@ pub(crate) async fn plans(State(state): State<AppState>) -> Response {
                 "price_hashrate": rate(p.price_hashrate),
                 "fee_bps": p.fee_bps,
                 "maintenance_minor_per_th_day": p.maintenance_minor_per_th_day,
+                "maintenance_also": p.maintenance_also.iter().map(|(asset, minor)| json!({
+                    "asset": asset, "minor_per_th_day": minor,
+                })).collect::<Vec<_>>(),
                 "catch_up_bps": p.catch_up_bps,
                 "extension_epochs": p.extension_epochs,
             })
@@ -127,6 +132,7 @@ pub(crate) async fn blocks(
         for b in state.market().blocks(&lane, limit).await? {
             let body = json!({
                 "lane": b.lane,
+                "asset": b.asset,
                 "height": b.height,
                 "hash": shown_hash(&b.block_hash),
                 "epoch": b.epoch,

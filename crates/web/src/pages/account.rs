@@ -73,8 +73,9 @@ pub(crate) async fn overview(
 fn earned(contracts: &[ContractView]) -> Vec<Amount> {
     let mut out = Vec::new();
     for asset in Asset::ALL {
-        let mine = contracts.iter().filter(|c| c.asset == asset && c.earned > Accrual::ZERO);
-        let sum = mine.fold(Accrual::ZERO, |s, c| s.checked_add(c.earned).unwrap_or(s));
+        let all = contracts.iter().flat_map(|c| &c.earnings);
+        let mine = all.filter(|e| e.asset == asset && e.earned > Accrual::ZERO);
+        let sum = mine.fold(Accrual::ZERO, |s, e| s.checked_add(e.earned).unwrap_or(s));
         if let Ok((minor, _)) = sum.split()
             && minor > 0
         {

@@ -11,7 +11,7 @@ use crate::state::AppState;
 use crate::view::{contract_state, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
-use gruve_market::{ContractView, EpochLine, SettlementLine};
+use gruve_market::{ContractView, Earnings, EpochLine, SettlementLine};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashrate};
 use maud::{Markup, html};
 
@@ -55,7 +55,7 @@ pub(crate) async fn contract(
             (work_plot(&c, rule))
         }
         section.sheet #earn-plot data-live="earn-plot" aria-label="Earnings" {
-            (earn_plot(&c, rule, &settlements))
+            @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
         }
         section.sheet #settlements data-live="settlements" aria-labelledby="settlements-h" {
             header { h2 #settlements-h { "Settlements" } span.soft.small { "newest first" } }
@@ -80,9 +80,9 @@ fn figures(c: &ContractView) -> Markup {
                 small { (percent(c.delivered.0, c.bought.0)) " of " (work(c.bought)) " bought" } } }
             div { dt { "Entitled so far" } dd { (work(c.entitled)) } }
             div { dt { "Shortfall, to be made good" } dd { (work(c.shortfall)) } }
-            div { dt { "Earned, before fees" } dd { (accrued(c.asset, c.earned)) } }
-            div { dt { "Credited to your balance" } dd { (amount(c.credited)) } }
-            div { dt { "Maturing" } dd { (amount(c.maturing)) } }
+            div { dt { "Earned, before fees" } @for e in &c.earnings { dd { (accrued(e.asset, e.earned)) } } }
+            div { dt { "Credited to your balance" } @for e in &c.earnings { dd { (amount(e.credited)) } } }
+            div { dt { "Maturing" } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
         }
     }
 }
@@ -154,13 +154,15 @@ fn work_plot(c: &ContractView, rule: EpochRule) -> Markup {
     .draw()
 }
 
-fn earn_plot(c: &ContractView, rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+fn earn_plot(c: &Earnings, rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+    let of_asset = || settlements.iter().filter(|l| l.net.asset == c.asset);
     // The list is newest first and may not reach back to the beginning: what is older is in
     // `credited` and stands below the first bar.
-    let shown = settlements.iter().fold(0i64, |s, l| s.saturating_add(l.net.minor));
+    let shown = of_asset().fold(0i64, |s, l| s.saturating_add(l.net.minor));
     let mut sum = c.credited.minor.saturating_sub(shown);
-    let points: Vec<Point> = settlements
-        .iter()
+    let newest_first: Vec<_> = of_asset().collect();
+    let points: Vec<Point> = newest_first
+        .into_iter()
         .rev()
         .map(|l| {
             sum = sum.saturating_add(l.net.minor);
@@ -180,9 +182,10 @@ fn earn_plot(c: &ContractView, rule: EpochRule, settlements: &[SettlementLine]) 
          in the table below.",
         c.credited
     );
+    let (id, title) = (format!("earn-{}", c.asset), format!("{} credited so far", c.asset));
     Plot {
-        id: "earn",
-        title: "Earnings credited so far",
+        id: &id,
+        title: &title,
         description: &description,
         bars: "credited, summed",
         line: None,

@@ -71,9 +71,22 @@ fn lane_card(lane: &LaneView) -> Markup {
                 div { dt { "Chain height" } dd {
                     @match s.height { Some(h) => (h), None => "–" }
                 } }
+                (aux_figures(lane))
                 div { dt { "Epoch length" } dd { (span_text(lane.rule().length())) } }
             }
             (sold_meter(lane))
+        }
+    }
+}
+
+/// What of a merge-mined chain differs from the lane's own.
+pub(crate) fn aux_figures(lane: &LaneView) -> Markup {
+    html! {
+        @for a in &lane.stats.aux {
+            div { dt { (asset_name(a.asset)) " blocks found, merge-mined" } dd { (a.blocks_found) } }
+            div { dt { (asset_name(a.asset)) " chain height" } dd {
+                @match a.height { Some(h) => (h), None => "–" }
+            } }
         }
     }
 }
@@ -110,6 +123,7 @@ pub(crate) fn block_table(blocks: &[BlockView], with_lane: bool) -> Markup {
                 thead { tr {
                     th scope="col" { "Found" }
                     @if with_lane { th scope="col" { "Lane" } }
+                    th scope="col" { "Coin" }
                     th.r scope="col" { "Height" }
                     th scope="col" { "Block" }
                     th.r scope="col" { "Reward" }
@@ -120,6 +134,7 @@ pub(crate) fn block_table(blocks: &[BlockView], with_lane: bool) -> Markup {
                         tr {
                             (cell!("Found", time(b.at)))
                             @if with_lane { (cell!("Lane", b.lane)) }
+                            (cell!("Coin", b.asset))
                             (cell!(r "Height", b.height))
                             (cell!("Block", short_hash(&shown_hash(&b.block_hash))))
                             (cell!(r "Reward", match b.reward { Some(a) => amount(a), None => html! { "–" } }))

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{asset_name, clock_text, epoch, rate, span_text, time, work, work_text};
 use crate::network;
-use crate::pages::home::{block_table, sold_meter};
+use crate::pages::home::{aux_figures, block_table, sold_meter};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -49,6 +49,7 @@ pub(crate) async fn lane(
                 div { dt { "Network difficulty" } dd { (lane.difficulty().unwrap_or_else(|| "–".to_owned())) } }
                 @if let Some(n) = state.live().network(&s.lane) { (network::rows(s.asset, &n)) }
                 div { dt { "Chain height" } dd { @match s.height { Some(h) => (h), None => "–" } } }
+                (aux_figures(lane))
             }
             (sold_meter(lane))
             @if let Some(url) = &lane.stratum {

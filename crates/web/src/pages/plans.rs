@@ -59,7 +59,11 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
     };
     html! {
         dl.pairs {
-            dt { "Earns" } dd { (asset_name(p.asset)) " (" (p.asset) ")" }
+            dt { "Earns" } dd {
+                (asset_name(p.asset)) " (" (p.asset) ")"
+                @for also in &p.also_earns { " and " (asset_name(*also)) " (" (also) ")" }
+                @if !p.also_earns.is_empty() { ", by the same work" }
+            }
             dt { "Price" } dd { (amount(p.price)) " for " (exact_rate(p.price_hashrate)) " a day" }
             dt { "Hashrate" } dd { (exact_rate(p.hashrate_min)) " to " (exact_rate(p.hashrate_max)) ", in steps of " (exact_rate(p.hashrate_step)) }
             dt { "Term" } dd {
@@ -68,7 +72,13 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
             }
             dt { "Fee on earnings" } dd { (basis_points(p.fee_bps)) }
             @if p.maintenance_minor_per_th_day > 0 {
-                dt { "Maintenance" } dd { (maintenance(p)) " for each TH/s·day delivered, deducted from earnings" }
+                dt { "Maintenance" } dd {
+                    (maintenance(p)) " for each TH/s·day delivered, deducted from earnings"
+                    @for (asset, minor) in &p.maintenance_also {
+                        "; what they do not cover from " (asset_name(*asset)) ", the whole fee being "
+                        (amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX))))
+                    }
+                }
             }
             dt { "If work is missing" } dd {
                 "delivered later, within " (span(p.extension_epochs)) " after the term; what is missing then is refunded pro rata"

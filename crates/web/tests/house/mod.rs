@@ -205,6 +205,7 @@ fn lane_config(lane: &LaneId, asset: Asset, algorithm: Algorithm) -> LaneConfig 
     LaneConfig {
         lane: lane.clone(),
         asset,
+        aux: Vec::new(),
         algorithm,
         epoch_rule: rule(),
         coinbase_maturity: MATURITY,
@@ -231,6 +232,7 @@ fn plan(id: &str, title: &str, lane: &LaneId, fee: u16) -> PlanConfig {
         price_hashrate: Hashrate(1_000_000),
         fee_bps: Bps::new(fee).unwrap(),
         maintenance_minor_per_th_day: 0,
+        maintenance_also: Vec::new(),
         catch_up_bps: 10_000,
         extension_epochs: Some(12),
     }

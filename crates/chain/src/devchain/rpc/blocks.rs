@@ -180,7 +180,8 @@ pub(super) fn getblock(call: &mut Call<'_>, args: &Args) -> Result<Value, RpcErr
     };
     let verbosity = args.verbosity(1, 1)?;
     if verbosity <= 0 {
-        return Ok(bitcoin::consensus::encode::serialize_hex(&block).into());
+        let bytes = state.chain.block_bytes(index)?.unwrap_or_default();
+        return Ok(hex::encode(bytes).into());
     }
     let mut object = header_fields(state, index);
     let size = block.total_size();

@@ -3,10 +3,13 @@
 use super::Call;
 use super::args::{Args, RpcError};
 use super::shapes::{difficulty, target_hex};
+use crate::auxpow::AuxProof;
+use crate::devchain::DevParams;
 use crate::devchain::chain::Verdict;
 use crate::devchain::check::{MAX_BLOCK_SIGOPS_COST, MAX_BLOCK_WEIGHT, commitment_script};
+use crate::devchain::merged;
 use crate::devchain::state::State;
-use crate::devchain::template::{BLOCK_VERSION, choose, depends};
+use crate::devchain::template::{choose, depends};
 use bitcoin::block::Version;
 use bitcoin::{Block, CompactTarget, ScriptBuf, Transaction};
 use gruve_units::Algorithm;
@@ -98,7 +101,7 @@ pub(super) fn getblocktemplate(call: &mut Call<'_>, args: &Args) -> Result<Value
     let rule_names: &[&str] = if params.segwit { &["csv", "!segwit"] } else { &["csv"] };
     let mut answer = json!({
         "capabilities": ["proposal"],
-        "version": BLOCK_VERSION,
+        "version": params.block_version(),
         "rules": rule_names,
         "vbavailable": {},
         "vbrequired": 0,
@@ -130,28 +133,29 @@ fn proposal(call: &mut Call<'_>, data: Option<&Value>) -> Result<Value, RpcError
     let Some(data) = data.and_then(Value::as_str) else {
         return Err(RpcError::new(RpcError::TYPE, "Missing data String key for proposal"));
     };
-    let block = decode_block(data)?;
+    let (block, _) = decode_block(data, &call.state.chain.params)?;
     Ok(match call.state.chain.check_proposal(&block, call.now) {
         Ok(()) => Value::Null,
         Err(verdict) => verdict.reason().into(),
     })
 }
 
-fn decode_block(text: &str) -> Result<Block, RpcError> {
+fn decode_block(text: &str, params: &DevParams) -> Result<(Block, Option<AuxProof>), RpcError> {
     let failed = || RpcError::new(RpcError::DECODE, "Block decode failed");
     let bytes = hex::decode(text).map_err(|_| failed())?;
-    let block: Block = bitcoin::consensus::deserialize(&bytes).map_err(|_| failed())?;
+    let (block, proof) = merged::decode(&bytes, params).ok_or_else(failed)?;
     if !block.txdata.first().is_some_and(Transaction::is_coinbase) {
         let message = "Block does not start with a coinbase";
         return Err(RpcError::new(RpcError::DECODE, message));
     }
-    Ok(block)
+    Ok((block, proof))
 }
 
 pub(super) fn submitblock(call: &mut Call<'_>, args: &Args) -> Result<Value, RpcError> {
-    let block = decode_block(args.text(0)?)?;
+    let params = &call.state.chain.params;
+    let (block, proof) = decode_block(args.text(0)?, params)?;
     let (hash, now) = (block.block_hash(), call.now);
-    let verdict = call.state.submit(block, now)?;
+    let verdict = call.state.submit(block, proof.as_ref(), now)?;
     match &verdict {
         Verdict::Accepted => {
             tracing::debug!(%hash, height = call.state.chain.height(), "block accepted");

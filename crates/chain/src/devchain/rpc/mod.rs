@@ -4,6 +4,7 @@
 //! Synchronous and without a network; [`super::http`] carries it.
 
 mod args;
+mod aux_blocks;
 mod blocks;
 mod mining;
 mod shapes;
@@ -43,6 +44,9 @@ const fn method(name: &'static str, args: &'static [&'static str], run: Run) -> 
 const METHODS: &[Method] = &[
     method("getblocktemplate", &["template_request"], mining::getblocktemplate),
     method("submitblock", &["hexdata", "dummy"], mining::submitblock),
+    method("createauxblock", &["address"], aux_blocks::createauxblock),
+    method("submitauxblock", &["hash", "auxpow"], aux_blocks::submitauxblock),
+    method("getauxblock", &["hash", "auxpow"], aux_blocks::getauxblock),
     method("getmininginfo", &[], mining::getmininginfo),
     method("getdifficulty", &[], mining::getdifficulty),
     method("getnetworkhashps", &["nblocks", "height"], mining::getnetworkhashps),

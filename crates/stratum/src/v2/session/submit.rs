@@ -1,7 +1,6 @@
 //! Shares: checked, judged, answered; good ones are acknowledged together, channel by channel.
 
 use super::Session;
-use crate::limits;
 use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::seen::ShareKey;
 use crate::session::submit::ntime_fits;
@@ -12,6 +11,7 @@ use crate::v2::channel::{Kind, Unacknowledged};
 use crate::v2::frame::put;
 use crate::v2::jobs::Given;
 use crate::v2::message::Submit;
+use crate::{limits, merged};
 use gruve_sharelog::{Extranonce, ShareRecord};
 use gruve_units::Timestamp;
 use mining_sv2 as m;
@@ -101,6 +101,9 @@ impl Session {
             version: submit.version,
             at: now,
         };
+        if job.is_second_tag(share.extranonce.as_slice()) {
+            return Err(INVALID);
+        }
         if given.has(&ShareKey::of(&share)) {
             return Err(DUPLICATE);
         }
@@ -117,7 +120,7 @@ impl Session {
     ) -> Judged {
         let share = &candidate.share;
         let Puzzle::Header(live) = &candidate.puzzle else {
-            return Judged { verdict: Err(NO_SUCH_JOB), block: None };
+            return Judged::refused(NO_SUCH_JOB);
         };
         let (job, key) = (live.job(), ShareKey::of(share));
         let is_stale = self.work.as_ref().is_none_or(|w| w.is_stale(job));
@@ -125,7 +128,7 @@ impl Session {
         let budget = Arc::clone(&self.rules.seen);
         let given = self.given_for(share);
         if given.as_ref().is_some_and(|g| g.has(&key)) {
-            return Judged { verdict: Err(DUPLICATE), block: None };
+            return Judged::refused(DUPLICATE);
         }
         let verdict = if given.as_ref().is_some_and(|g| g.is_closed()) {
             Err(NO_SUCH_JOB)
@@ -143,15 +146,16 @@ impl Session {
                 Some(_) => Ok(()),
             }
         };
+        let aux = merged::solved(job, share, solved);
         // A block that is no share is sent once, too: the same again is a duplicate.
-        if (verdict.is_ok() || block.is_some())
+        if (verdict.is_ok() || block.is_some() || !aux.is_empty())
             && let Some(given) = given
         {
             given.note(key, &budget);
             self.held += 1;
             self.shed();
         }
-        Judged { verdict, block }
+        Judged { verdict, block, aux }
     }
 
     /// What the channel that a share came on has of its job.
