@@ -67,8 +67,7 @@ async fn pass(
         held.send_modify(|held| held.push(block));
         // No answer ever: the client is still waiting when it dies.
         let mut rest = [0; 1];
-        client.read(&mut rest).await?;
-        return Ok(());
+        return client.read_exact(&mut rest).await.map(drop);
     }
     let mut node = TcpStream::connect(node).await?;
     node.write_all(&request).await?;

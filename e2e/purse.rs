@@ -13,13 +13,13 @@ const FEE_MINOR: u64 = 10_000;
 
 pub enum Purse {
     Node,
-    Key(Box<Key>, ChainParams),
+    Key(Box<(Key, ChainParams)>),
 }
 
 impl Purse {
     pub async fn new(program: Program, node: &RealNode) -> Purse {
         if program == Program::Bitcoind {
-            return Purse::Key(Box::new(Key::new(1)), program.params());
+            return Purse::Key(Box::new((Key::new(1), program.params())));
         }
         node.make_wallet().await;
         Purse::Node
@@ -29,18 +29,19 @@ impl Purse {
     pub async fn fill(&self, node: &RealNode) {
         let own = match self {
             Purse::Node => node.new_address("bech32").await,
-            Purse::Key(key, params) => address_for_script(params, key.wpkh().as_bytes()).unwrap(),
+            Purse::Key(own) => address_for_script(&own.1, own.0.wpkh().as_bytes()).unwrap(),
         };
         node.generate(101, &own).await;
     }
 
     /// Pays once: the key has one coin.
     pub async fn pay(&self, node: &RealNode, address: &str, amount: Amount) {
-        let Purse::Key(key, params) = self else {
+        let Purse::Key(own) = self else {
             let decimal: Value = serde_json::from_str(&amount.decimal()).unwrap();
             node.call("sendtoaddress", json!([address, decimal])).await;
             return;
         };
+        let (key, params) = &**own;
         let hash = node.call("getblockhash", json!([1])).await;
         let block = node.call("getblock", json!([hash, 0])).await;
         let coin = Funds::mined(&from_hex(block.as_str().unwrap()));
@@ -58,8 +59,8 @@ impl Purse {
     pub async fn new_address(&self, node: &RealNode) -> String {
         match self {
             Purse::Node => node.new_address("bech32").await,
-            Purse::Key(_, params) => {
-                address_for_script(params, Key::new(2).wpkh().as_bytes()).unwrap()
+            Purse::Key(own) => {
+                address_for_script(&own.1, Key::new(2).wpkh().as_bytes()).unwrap()
             }
         }
     }

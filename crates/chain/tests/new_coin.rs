@@ -124,9 +124,8 @@ async fn its_blocks_are_made_accepted_and_followed_with_the_entry_alone() {
         assert_eq!(node.submit_block(&block).await.unwrap(), SubmitOutcome::Accepted);
         assert!(matches!(follower.step().await.unwrap(), Progress::Connected(_)));
     }
-    let told = told.0.lock().unwrap();
-    let paid = told.iter().map(|b| b.block.txs[0].outputs[0].value);
-    assert_eq!(paid.collect::<Vec<_>>(), [10_000_000_000; 3]);
-    drop(told);
+    let paid: Vec<_> =
+        told.0.lock().unwrap().iter().map(|b| b.block.txs[0].outputs[0].value).collect();
+    assert_eq!(paid, [10_000_000_000; 3]);
     server.stop().await;
 }

@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
             on_runtime(audit::audit(config, accepted, json))
         }
         Command::Admin(AdminCommand::Say { config, lane, to, text }) => {
-            say::say(&config, lane, to, text)
+            on_runtime(say::say(config, lane, to, text))
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

@@ -18,8 +18,8 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When there is no such lane, no house runs, or the data folder cannot be written to.
-pub fn say(
-    config: &Path,
+pub async fn say(
+    config: PathBuf,
     lane: Option<LaneId>,
     to: Option<String>,
     text: String,
@@ -28,7 +28,7 @@ pub fn say(
     if text.is_empty() || text.chars().count() > most {
         return Err(format!("write a message of 1 to {most} characters"));
     }
-    let config = read_config(config)?;
+    let config = read_config(&config)?;
     let lanes: Vec<LaneId> = config.lanes.iter().map(|l| l.id.clone()).collect();
     if let Some(lane) = &lane
         && !lanes.contains(lane)
@@ -40,7 +40,7 @@ pub fn say(
         let folder = config.house.data.join("stratum").join(lane.as_str()).join(FOLDER);
         let name = put(&folder, &message)
             .map_err(|e| format!("cannot write into {}: {e}", folder.display()))?;
-        let count = answer(&name).ok_or_else(|| {
+        let count = answer(&name).await.ok_or_else(|| {
             // Nobody must find it later.
             let _ = std::fs::remove_file(&name);
             "no house took the message: is `gruve serve` running?".to_owned()
@@ -62,7 +62,7 @@ fn put(folder: &Path, message: &Message) -> io::Result<PathBuf> {
     Ok(name)
 }
 
-fn answer(name: &Path) -> Option<String> {
+async fn answer(name: &Path) -> Option<String> {
     let said = name.with_extension(SAID);
     let since = Instant::now();
     while since.elapsed() < ANSWER_MAX {
@@ -72,7 +72,7 @@ fn answer(name: &Path) -> Option<String> {
             let _ = std::fs::remove_file(&said);
             return Some(count);
         }
-        std::thread::sleep(LOOK);
+        tokio::time::sleep(LOOK).await;
     }
     None
 }

@@ -49,7 +49,7 @@ async fn a_payout_on_an_account_chain_is_paid_exactly(store: Store) {
     assert_eq!(rig.on_chain(&to), 3 * COIN - 21_000);
     assert_eq!(rig.total(AccountKind::PayoutsInFlight).await, 0);
     let txid = paid.txid.unwrap();
-    let told = rig.call("eth_getTransactionByHash", serde_json::json!([txid]));
+    let told = rig.call("eth_getTransactionByHash", &serde_json::json!([txid]));
     assert_eq!(told["hash"], serde_json::json!(txid));
     assert!(rig.treasury.open_transactions(ASSET).await.unwrap().is_empty());
 }
@@ -229,7 +229,7 @@ async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
     rig.payer.step().await.unwrap();
     rig.mine(1).await;
     // What a database of yesterday does not know: the same keys have paid since.
-    rig.call("eth_sendRawTransaction", serde_json::json!([sign_elsewhere(1, 8, COIN)]));
+    rig.call("eth_sendRawTransaction", &serde_json::json!([sign_elsewhere(1, 8, COIN)]));
     rig.chain.mine(1).unwrap();
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     let error = rig.payer.step().await.unwrap_err();
@@ -253,7 +253,7 @@ async fn a_nonce_that_others_used_frees_the_payout_only_when_deep(store: Store) 
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     rig.payer.step().await.unwrap();
     // It pays more, so it takes the payout's place in the pool.
-    rig.call("eth_sendRawTransaction", serde_json::json!([sign_elsewhere(0, 8, COIN)]));
+    rig.call("eth_sendRawTransaction", &serde_json::json!([sign_elsewhere(0, 8, COIN)]));
     rig.mine(1).await;
     assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
     for _ in 1..REORG_LIMIT {

@@ -214,7 +214,7 @@ pub struct Breaker {
 impl CrashPoints for Breaker {
     fn passes(&self, point: &'static str) -> bool {
         let here = *self.at.lock().unwrap() == Some(point);
-        !here && !self.dice.lock().unwrap().as_mut().is_some_and(|d| d.below(100) < 12)
+        !here && self.dice.lock().unwrap().as_mut().is_none_or(|d| d.below(100) >= 12)
     }
 }
 
@@ -412,15 +412,15 @@ impl Rig {
         while !matches!(self.follow_step().await.unwrap(), Progress::UpToDate(_)) {}
     }
 
-    pub fn call(&self, method: &str, params: Value) -> Value {
-        self.chain.call(method, &params).unwrap_or_else(|e| panic!("{method}: {e}"))
+    pub fn call(&self, method: &str, params: &Value) -> Value {
+        self.chain.call(method, params).unwrap_or_else(|e| panic!("{method}: {e}"))
     }
 
     /// The built-in wallet pays wei.
     pub fn pay_wei(&self, to: &str, wei: U256) -> String {
         let from = self.chain.wallet_address().to_string();
         let order = json!({ "from": from, "to": to, "value": format!("{wei:#x}") });
-        self.call("eth_sendTransaction", json!([order])).as_str().unwrap().to_owned()
+        self.call("eth_sendTransaction", &json!([order])).as_str().unwrap().to_owned()
     }
 
     pub fn pay(&self, to: &str, minor: i64) -> String {
@@ -495,13 +495,13 @@ impl Rig {
 
     /// Whole gwei that an address has on the chain.
     pub fn on_chain(&self, address: &EthAddress) -> i64 {
-        let text = self.call("eth_getBalance", json!([address.to_string(), "latest"]));
+        let text = self.call("eth_getBalance", &json!([address.to_string(), "latest"]));
         wei::split(text.as_str().unwrap().parse().unwrap()).unwrap().0
     }
 
     /// How many transactions an address has on the chain.
     pub fn nonces(&self, address: &EthAddress) -> u64 {
-        let text = self.call("eth_getTransactionCount", json!([address.to_string(), "latest"]));
+        let text = self.call("eth_getTransactionCount", &json!([address.to_string(), "latest"]));
         u64::from_str_radix(&text.as_str().unwrap()[2..], 16).unwrap()
     }
 }
