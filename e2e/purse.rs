@@ -59,9 +59,7 @@ impl Purse {
     pub async fn new_address(&self, node: &RealNode) -> String {
         match self {
             Purse::Node => node.new_address("bech32").await,
-            Purse::Key(own) => {
-                address_for_script(&own.1, Key::new(2).wpkh().as_bytes()).unwrap()
-            }
+            Purse::Key(own) => address_for_script(&own.1, Key::new(2).wpkh().as_bytes()).unwrap(),
         }
     }
 

@@ -249,6 +249,7 @@ async fn measure() {
         entropy: Arc::new(SystemEntropy),
         share_log: log,
         kept_jobs: None,
+        aux: Vec::new(),
     })
     .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -183,7 +183,7 @@ fn an_extranonce_that_makes_a_second_tag_is_refused() {
     let aux = Some(Arc::new(AuxWork::of(vec![block]).unwrap()));
     let merged = Job::build_merged(Arc::new(template.clone()), Vec::new(), spec, aux).unwrap();
     let submit = |miner: &mut Miner, extranonce2: &str| {
-        let job = format!("{:016x}00", FIRST);
+        let job = format!("{FIRST:016x}00");
         let line = format!(
             r#"{{"id":4,"method":"mining.submit","params":["w","{job}","{extranonce2}","{NTIME:08x}","00000001"]}}"#
         );
