@@ -66,7 +66,7 @@ pub use config::{
 };
 pub use error::MarketError;
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
-pub use sql::MIGRATIONS;
+pub use sql::{CHAIN_MIGRATIONS, MIGRATIONS};
 pub use stamps::StampSource;
 pub use view::{
     AssetReconciliation, AuxStats, BlockState, BlockView, ContractState, ContractView,

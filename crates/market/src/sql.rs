@@ -19,7 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The tables of `chain`, counted by themselves.
-pub(crate) const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
+pub const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
     number: 1,
     name: "chain",
     sqlite: include_str!("../migrations/0001_chain.sqlite.sql"),

@@ -4,10 +4,13 @@
 mod world;
 
 use gruve_ledger::Account;
-use gruve_market::{BlockState, ContractState, MIGRATIONS, Market, MarketError, Paid, PlanConfig};
+use gruve_market::{
+    BlockState, CHAIN_MIGRATIONS, ChainBlock, ContractState, KEPT_BLOCKS, MIGRATIONS, Market,
+    MarketError, Paid, PlanConfig,
+};
 use gruve_sharelog::Owner;
 use gruve_store::{Store, laws, matches_on_both_engines, transact};
-use gruve_units::{Accrual, Blame, Blamed, EpochNumber, Hashes, Hashrate, SeededEntropy};
+use gruve_units::{Accrual, Asset, Blame, Blamed, EpochNumber, Hashes, Hashrate, SeededEntropy};
 use std::sync::Arc;
 use world::{World, btc, lane, plan, refused, someone};
 
@@ -16,7 +19,7 @@ const EPOCH: u128 = world::EPOCH_SECS as u128;
 
 #[test]
 fn the_tables_are_the_same_on_both_engines() {
-    for m in MIGRATIONS {
+    for m in MIGRATIONS.iter().chain(CHAIN_MIGRATIONS) {
         matches_on_both_engines(m).unwrap();
     }
 }
@@ -358,6 +361,62 @@ async fn an_orphan_before_maturity_leaves_no_trace_in_balances(store: Store) {
     w.assert_all_sound().await;
 }
 
+async fn nothing_of_a_lane_is_settled_while_its_chain_is_not_followed(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let hash = w.find_block(100);
+    w.see(hash, 100, 5_000_000_000).await;
+    w.epoch_at(1_000).await;
+    w.height(200).await;
+    w.market.hold_settlements(&lane(), true);
+    w.epoch_at(0).await;
+    assert_eq!(w.view(me, c).await.credited.minor, 0, "it waits");
+    w.market.hold_settlements(&lane(), false);
+    w.epoch_at(0).await;
+    assert!(w.view(me, c).await.credited.minor > 0, "and is settled next");
+    w.assert_all_sound().await;
+}
+
+async fn a_chain_keeps_its_newest_blocks_and_forgets_those_that_left_it(store: Store) {
+    let w = World::new(store).await;
+    let block = |height: u64, fork: u8| ChainBlock {
+        height,
+        hash: [fork; 32],
+        time: 1_700_000_000 + height,
+        bits: (fork == 0).then_some(0x1d00_ffff),
+        work: Hashes(1 << 100),
+        names_uncles: fork > 0,
+        subsidy: 50,
+        fees: i64::from(fork),
+    };
+    let connect = async |b: ChainBlock| {
+        let market = w.market.clone();
+        let told = transact!(w.store, tx -> gruve_market::Result<()> => {
+            market.chain_block(tx, &lane(), Asset::Btc, &b).await
+        });
+        told.unwrap();
+    };
+    for height in [1, 2, 3, 4] {
+        connect(block(height, 0)).await;
+    }
+    connect(block(3, 1)).await;
+    let now = w.market.chain_blocks(&lane(), Asset::Btc, 10).await.unwrap();
+    assert_eq!(now, [block(3, 1), block(2, 0), block(1, 0)], "newest first, the fork gone");
+    let market = w.market.clone();
+    let cut = transact!(w.store, tx -> gruve_market::Result<()> => {
+        market.chain_cut(tx, &lane(), Asset::Btc, 3).await
+    });
+    cut.unwrap();
+    connect(block(2 + KEPT_BLOCKS, 0)).await;
+    let now = w.market.chain_blocks(&lane(), Asset::Btc, u64::MAX).await.unwrap();
+    assert_eq!(now, [block(2 + KEPT_BLOCKS, 0)], "older ones are not kept");
+    assert!(w.market.chain_blocks(&lane(), Asset::Ltc, 10).await.unwrap().is_empty());
+}
+
 async fn an_orphan_after_maturity_never_breaks_a_floor(store: Store) {
     let w = World::new(store).await;
     for _ in 0..4 {
@@ -480,6 +539,8 @@ async fn maintenance_is_taken_from_earnings_only(store: Store) {
 
 laws! {
     market: [
+        nothing_of_a_lane_is_settled_while_its_chain_is_not_followed,
+        a_chain_keeps_its_newest_blocks_and_forgets_those_that_left_it,
         racing_buyers_never_oversell,
         a_lease_is_bought_paid_delivered_and_completed,
         missed_work_is_delivered_later_and_from_surplus_first,
