@@ -39,7 +39,7 @@ pub async fn run(args: MinerArgs) -> Result<(), MinerError> {
             s.hashrate, s.accepted, s.rejected, s.stale
         );
     }
-    let s = miner.stats();
+    let s = miner.stop().await;
     println!("stopped: {} accepted, {} rejected, {} stale", s.accepted, s.rejected, s.stale);
     Ok(())
 }

@@ -264,7 +264,8 @@ impl EthSession {
                 s.connected = false;
                 s.last_error = Some(why.clone());
             });
-            if *stop.borrow() {
+            // Without the threads, which end with the miner, there is nothing to connect for.
+            if *stop.borrow() || shares.is_closed() {
                 break;
             }
             tracing::warn!(address = self.address, why, "not connected");
