@@ -1,0 +1,193 @@
+//! Reading a configuration: every fault in it at once, each with its place.
+
+use super::*;
+
+impl Config {
+    /// Reads the text of a configuration; relative paths in it are below `base`.
+    ///
+    /// # Errors
+    /// Every fault found, never an empty list.
+    pub fn parse(text: &str, base: &Path) -> Result<Config, Vec<Fault>> {
+        let mut config: Config = toml::from_str(text).map_err(|e| vec![syntax_fault(text, &e)])?;
+        if config.house.data.is_relative() {
+            config.house.data = base.join(&config.house.data);
+        }
+        for lane in &mut config.lanes {
+            if let Some(file) = lane.stratum.v2.as_mut().and_then(|v2| v2.key_file.as_mut()) {
+                *file = base.join(&*file);
+            }
+            if let Some(tls) = &mut lane.stratum.tls {
+                tls.resolve(base);
+            }
+        }
+        let faults = config.faults();
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// The database's address.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        let default = || format!("sqlite:{}", self.house.data.join("gruve.db").display());
+        self.database.url.clone().unwrap_or_else(default)
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |place: String, what: String| faults.push(Fault { place, what });
+        let origin = &self.house.origin;
+        if origin.is_empty() || origin.len() > 200 || origin.contains(['\n', '+', ' ']) {
+            let what = "write a name like `gruve.example/log`: 1 to 200 characters, no space, no +";
+            fault("house.origin".into(), what.into());
+        }
+        let schemes = ["http://", "https://"];
+        if let Some(set) = &self.http.origin
+            && (!schemes.iter().any(|s| set.starts_with(s)) || set.ends_with('/'))
+        {
+            let what = "write it as browsers do: https://mine.example, without a slash at the end";
+            fault("http.origin".into(), what.into());
+        }
+        if self.lanes.is_empty() || self.lanes.len() > LANES_MAX {
+            fault("lane".into(), format!("write 1 to {LANES_MAX} [[lane]] sections"));
+        }
+        let mut seen = HashSet::new();
+        let mut ports = HashSet::from([self.http.listen]);
+        if let Some(listen) = self.metrics.listen
+            && listen.port() != 0
+            && !ports.insert(listen)
+        {
+            fault("metrics.listen".into(), format!("{listen} is used twice in this file"));
+        }
+        for Fault { place, what } in self.metrics.faults() {
+            fault(place, what);
+        }
+        for (i, lane) in self.lanes.iter().enumerate() {
+            let at = |key: &str| format!("lane[{i}].{key}");
+            if !seen.insert(lane.id.clone()) {
+                fault(at("id"), format!("`{}` names a lane already", lane.id));
+            }
+            let v2 = lane.stratum.v2.as_ref().map(|v2| ("stratum.v2.listen", v2.listen));
+            for (key, listen) in [("stratum.listen", lane.stratum.listen)].into_iter().chain(v2) {
+                if listen.port() != 0 && !ports.insert(listen) {
+                    fault(at(key), format!("{listen} is used twice in this file"));
+                }
+            }
+            if EpochRule::new(lane.epoch.0, lane.grace.0).is_none() {
+                fault(at("grace"), "must be shorter than the epoch".into());
+            }
+            if let Some(what) = no_lane(lane.asset) {
+                fault(at("asset"), what);
+            }
+            lane.ethash.faults(lane, |key, what| fault(at(&format!("ethash.{key}")), what.into()));
+            if lane.tag.is_empty() || lane.tag.len() > 32 || !lane.tag.is_ascii() {
+                fault(at("tag"), "write 1 to 32 ASCII characters".into());
+            }
+            lane.node_faults(|key, what| fault(at(&key), what));
+            for Fault { place, what } in aux_chain::faults(lane, i) {
+                fault(place, what);
+            }
+            let confirmations_max = if lane.asset == Asset::Etc { 100_000 } else { 1_000 };
+            if !(1..=confirmations_max).contains(&lane.confirmations.unwrap_or(1)) {
+                fault(at("confirmations"), format!("write 1 to {confirmations_max}"));
+            }
+            if lane.asset == Asset::Etc {
+                if !(1..=confirmations_max).contains(&lane.maturity.unwrap_or(1)) {
+                    fault(at("maturity"), format!("write 1 to {confirmations_max}"));
+                }
+            } else if lane.maturity.is_some() && lane.network != NetworkConfig::Dev {
+                let what = "only the dev network may set it: elsewhere it is the chain's rule";
+                fault(at("maturity"), what.into());
+            }
+            if lane.settle_every == 0 || lane.capacity_epochs == 0 {
+                fault(at("settle_every"), "write at least 1 (capacity_epochs as well)".into());
+            }
+            if lane.auto_approve_minor < 0 {
+                fault(at("auto_approve_minor"), "write 0 (every payout waits) or more".into());
+            }
+            if lane.keep_shares.is_some_and(|keep| keep.0 < KEEP_SHARES_MIN) {
+                fault(at("keep_shares"), "write at least 1d, or leave it out: for ever".into());
+            }
+            let s = &lane.stratum;
+            if let Some(tls) = &s.tls {
+                if tls.listen.port() != 0 && !ports.insert(tls.listen) {
+                    let what = format!("{} is used twice in this file", tls.listen);
+                    fault(at("stratum.tls.listen"), what);
+                }
+                for Fault { place, what } in tls.faults(&at("stratum.tls")) {
+                    fault(place, what);
+                }
+            }
+            for (key, threads) in [("threads", Some(s.threads)), ("hash_threads", s.hash_threads)] {
+                if threads.is_some_and(|n| !(1..=THREADS_MAX).contains(&n)) {
+                    fault(at(&format!("stratum.{key}")), format!("write 1 to {THREADS_MAX}"));
+                }
+            }
+            if !proxies_are_told(s.proxy_protocol.as_deref()) {
+                fault(at("stratum.proxy_protocol"), NO_PROXIES.into());
+            }
+            let v2 = s.v2.as_ref().and_then(|v2| v2.proxy_protocol.as_deref());
+            if !proxies_are_told(v2) {
+                fault(at("stratum.v2.proxy_protocol"), NO_PROXIES.into());
+            }
+            for (n, agent) in s.agents.iter().enumerate() {
+                for Fault { place, what } in agent.faults(&at(&format!("stratum.agent[{n}]"))) {
+                    fault(place, what);
+                }
+            }
+            if let (Some(min), Some(max)) = (s.class_min, s.class_max)
+                && min > max
+            {
+                fault(at("stratum.class_min"), "is above class_max".into());
+            }
+        }
+        for (i, plan) in self.plans.iter().enumerate() {
+            if !seen.contains(&plan.lane) {
+                fault(format!("plan[{i}].lane"), format!("there is no lane `{}`", plan.lane));
+            }
+        }
+        let (mut sites, mut machines) = (HashSet::new(), HashSet::new());
+        for (i, site) in self.sites.iter().enumerate() {
+            if !sites.insert(&site.name) {
+                fault(format!("site[{i}].name"), format!("`{}` names a site already", site.name));
+            }
+            let mut here = HashSet::new();
+            for (j, machine) in site.machines.iter().enumerate() {
+                if !here.insert(&machine.name) || !machines.insert((&machine.lane, &machine.name)) {
+                    let what =
+                        format!("`{}` names a machine of this site or lane already", machine.name);
+                    fault(format!("site[{i}].machine[{j}].name"), what);
+                }
+                if !seen.contains(&machine.lane) {
+                    let place = format!("site[{i}].machine[{j}].lane");
+                    fault(place, format!("there is no lane `{}`", machine.lane));
+                }
+            }
+        }
+        faults
+    }
+}
+
+/// Why a coin has no lane of its own.
+fn no_lane(asset: Asset) -> Option<String> {
+    match asset {
+        Asset::Btc | Asset::Ltc | Asset::Etc => None,
+        Asset::Eth => Some(
+            "ETH cannot be mined: it left proof of work on 15 September 2022 at block 15,537,393; an \
+             Ethash chain is mined under its own name, as ETC"
+                .into(),
+        ),
+        other => Some(format!("{other} has no lane of its own: BTC, LTC or ETC")),
+    }
+}
+
+fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
+    let place = error.span().map_or_else(
+        || "file".to_owned(),
+        |span| {
+            let before = &text[..span.start.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |p| p + 1) + 1;
+            format!("line {line}, column {column}")
+        },
+    );
+    Fault { place, what: error.message().to_owned() }
+}

@@ -1,0 +1,110 @@
+use super::*;
+
+fn faults(text: &str) -> Vec<String> {
+    match Config::parse(text, Path::new("/base")) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn the_sample_that_init_writes_is_valid() {
+    assert_eq!(faults(SAMPLE), Vec::<String>::new());
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let text = SAMPLE.replacen("[http]", "[http]\nlisen = \"x\"", 1);
+    let found = faults(&text);
+    assert!(found[0].starts_with("line ") && found[0].contains("lisen"), "{found:?}");
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_place() {
+    let text = SAMPLE.replacen("grace = \"30s\"", "grace = \"11m\"", 1).replacen(
+        "url = \"http://",
+        "url = \"https://",
+        1,
+    );
+    let found = faults(&text);
+    assert!(found.iter().any(|f| f.starts_with("lane[0].grace")), "{found:?}");
+    assert!(found.iter().any(|f| f.starts_with("lane[0].node.url")), "{found:?}");
+}
+
+#[test]
+fn a_lane_for_eth_is_refused_with_the_day_on_which_it_left_proof_of_work() {
+    let found = faults(&SAMPLE.replacen("asset = \"LTC\"", "asset = \"ETH\"", 1));
+    assert!(found[0].starts_with("lane[1].asset") && found[0].contains("15,537,393"), "{found:?}");
+}
+
+#[test]
+fn a_lane_has_one_node_or_several_and_none_twice() {
+    let one = "[lane.node]\nurl = \"http://127.0.0.1:8332\"";
+    assert!(SAMPLE.contains("[lane.node]\n# Bitcoin Core's RPC."));
+    let sample = SAMPLE.replacen(
+        "# Bitcoin Core's RPC. Give user and password, or the node's cookie file.\n",
+        "",
+        1,
+    );
+    let with = |nodes: &str| faults(&sample.replacen(one, nodes, 1));
+    assert!(with(one).is_empty(), "{:?}", with(one));
+    let several = "[[lane.nodes]]\nurl = \"http://10.0.0.2:8332\"\n[[lane.nodes]]\nurl = \"http://10.0.0.1:8332\"";
+    assert!(with(several).is_empty(), "{:?}", with(several));
+    let twice = with(&several.replace("10.0.0.2", "10.0.0.1"));
+    assert!(twice[0].starts_with("lane[0].nodes[1].url"), "{twice:?}");
+    let both = with(&format!("{several}\nuser = \"u\"\n{one}"));
+    assert!(both[0].starts_with("lane[0].nodes:"), "{both:?}");
+    let none = with("[lane.unknown]\nurl = \"x\"");
+    assert!(none[0].contains("unknown"), "{none:?}");
+}
+
+#[test]
+fn names_given_twice_and_amounts_below_zero_are_told() {
+    let machine = |name: &str| {
+        format!("[[site.machine]]\nname = \"{name}\"\nlane = \"btc\"\nnameplate = \"1 TH/s\"\n")
+    };
+    let site = |name: &str, machines: &[&str]| {
+        let machines: String = machines.iter().map(|m| machine(m)).collect();
+        format!("\n[[site]]\nname = \"{name}\"\n{machines}")
+    };
+    let begin = SAMPLE.find("[[site]]").unwrap();
+    let at = SAMPLE.find("auto_approve_minor = ").unwrap() + "auto_approve_minor = ".len();
+    let lanes = [&SAMPLE[..at], "-", &SAMPLE[at..begin]].concat();
+    let lanes = lanes.replacen("grace = ", "keep_shares = \"5m\"\ngrace = ", 1);
+    let text = lanes + &site("x", &["a", "a", "b"]) + &site("y", &["b"]) + &site("x", &["c"]);
+    let found = faults(&text);
+    let places: Vec<&str> = found.iter().map(|f| f.split(':').next().unwrap()).collect();
+    assert_eq!(
+        places,
+        [
+            "lane[0].auto_approve_minor",
+            "lane[0].keep_shares",
+            "site[0].machine[1].name",
+            "site[1].machine[0].name",
+            "site[2].name",
+        ],
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_lane_has_threads_and_not_too_many() {
+    let with = |set: &str| {
+        let text = SAMPLE.replacen("# threads = 1\n# Threads that hash", set, 1);
+        faults(&text)
+    };
+    assert!(with("threads = 4\nhash_threads = 2\n# Threads that hash").is_empty());
+    let none = with("threads = 0\nhash_threads = 257\n# Threads that hash");
+    let places: Vec<&str> = none.iter().map(|f| f.split(':').next().unwrap()).collect();
+    assert_eq!(places, ["lane[0].stratum.threads", "lane[0].stratum.hash_threads"]);
+}
+
+#[test]
+fn a_plan_on_a_lane_that_is_not_there_is_refused() {
+    let text = SAMPLE.replacen(
+        "[[plan]]\nid = \"btc-30\"\nlane = \"btc\"",
+        "[[plan]]\nid = \"btc-30\"\nlane = \"nix\"",
+        1,
+    );
+    assert!(faults(&text).iter().any(|f| f.starts_with("plan[0].lane")), "{:?}", faults(&text));
+}
