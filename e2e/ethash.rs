@@ -177,8 +177,9 @@ async fn play(place: &Place) {
     let lane = &report["lanes"][0];
     let held = node.balance(&place.pays, AccountAt::Latest).await.unwrap();
     let (gwei, _) = wei::split(held).unwrap();
-    assert_eq!(lane["wallet_minor"], gwei, "{report:#}");
-    assert_eq!(lane["books_minor"], gwei, "{report:#}");
+    let coins = &lane["wallets"][0];
+    assert_eq!(coins["wallet_minor"], gwei, "{report:#}");
+    assert_eq!(coins["books_minor"], gwei, "{report:#}");
     let least = i64::try_from(u128::from(height) * REWARD_WEI / 1_000_000_000).unwrap();
     assert!(gwei >= least, "{height} blocks and their uncles: {gwei}");
     assert!(lane["shares"].as_u64().unwrap() + lane["open_shares"].as_u64().unwrap() >= height);

@@ -155,8 +155,9 @@ fn group(nodes: &[Arc<Fake>]) -> EthNodeGroup {
 /// Waits until the node of that place stands so.
 async fn stands(group: &EthNodeGroup, at: usize, want: Standing) {
     let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
         while group.health()[at].standing != want {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            ticks.tick().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
