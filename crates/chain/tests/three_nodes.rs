@@ -60,7 +60,9 @@ impl Mine<'_> {
             longest = longest.max(asked.elapsed());
             let block = solve(template);
             let outcome = self.group.submit_block(&block).await.unwrap();
-            assert_eq!(outcome, SubmitOutcome::Accepted);
+            // A node that has it from another one already may answer first.
+            let is_taken = matches!(outcome, SubmitOutcome::Accepted | SubmitOutcome::Duplicate);
+            assert!(is_taken, "{outcome:?}");
             self.found.push(parse_block(&block, &Program::Bitcoind.params()).unwrap().hash);
         }
         longest
