@@ -2,7 +2,7 @@
 
 use crate::config::{Config, SAMPLE};
 use crate::estate::Estate;
-use crate::house::files::write_secret;
+use crate::house::files::{folder_of, write_secret};
 use crate::house::{self, House};
 use crate::signals::{self, Wish};
 use std::io::Read as _;
@@ -24,7 +24,7 @@ pub fn read_config(path: &Path) -> Result<Config, String> {
     let text = read_bounded(path).map_err(|e| {
         format!("{}: {e}\n`gruve config init` writes a commented one", path.display())
     })?;
-    let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let base = folder_of(path);
     let config = Config::parse(&text, base).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|f| format!("  {f}")).collect();
         format!("{} cannot be used:\n{}", path.display(), lines.join("\n"))
