@@ -16,6 +16,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_assets.sqlite.sql"),
         postgres: include_str!("../migrations/0002_assets.postgres.sql"),
     },
+    Migration {
+        number: 3,
+        name: "schemes",
+        sqlite: include_str!("../migrations/0003_schemes.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_schemes.postgres.sql"),
+    },
 ];
 
 /// The tables of `chain`, counted by themselves.
