@@ -1,5 +1,7 @@
 //! The one loop that pays: `approved → funded → signed → broadcast`; blocks do the rest.
 //!
+//! While a chain is held ([`Treasury::hold_payouts`]) nothing of it is planned or signed.
+//!
 //! One step looks at what is stored and does what comes next; it keeps nothing in memory but when
 //! it last sent what, so a payer that is killed and started again simply goes on. Everything is
 //! sent again after a restart, and then every so often until it stands in a block: a node may have
@@ -127,6 +129,9 @@ impl Payer {
         let sent = self.send_signed(wallet, progress).await;
         if let Err(e @ TreasuryError::BrokenOff(_)) = sent {
             return Err(e);
+        }
+        if self.treasury.holds_payouts(wallet.asset()) {
+            return sent;
         }
         self.sign_planned(wallet, progress).await?;
         let room = self.open_batches(wallet).await?.len() < OPEN_MAX as usize;

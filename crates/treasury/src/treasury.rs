@@ -10,7 +10,8 @@ use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
 use gruve_store::Store;
 use gruve_units::{Asset, Clock, Entropy, Timestamp};
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Where a test may break the room off, as a crash would; see [`Treasury::break_off_with`].
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) open_invoices_max: u32,
     pub(crate) open_payouts_max: u32,
     pub(crate) resend_every: Duration,
+    /// Chains that nothing is paid on now.
+    held: RwLock<BTreeSet<Asset>>,
     crash_points: OnceLock<Arc<dyn CrashPoints>>,
 }
 
@@ -127,6 +130,7 @@ impl Treasury {
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,
             resend_every: config.resend_every,
+            held: RwLock::default(),
             crash_points: OnceLock::new(),
         })))
     }
@@ -137,6 +141,23 @@ impl Treasury {
         if self.0.sink.set(sink).is_err() {
             tracing::warn!("somebody is told of invoices already; the second one is not");
         }
+    }
+
+    /// Has no payout of an asset planned or signed from now on, or lets them go on: whoever follows
+    /// its chain says whether what the wallet believes still holds. What is signed is sent as before,
+    /// since it can only confirm or not. Kept in memory: whoever holds must hold again after a
+    /// restart, before the payer runs.
+    pub fn hold_payouts(&self, asset: Asset, is_held: bool) {
+        let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
+        if is_held {
+            held.insert(asset);
+        } else {
+            held.remove(&asset);
+        }
+    }
+
+    pub(crate) fn holds_payouts(&self, asset: Asset) -> bool {
+        self.0.held.read().unwrap_or_else(PoisonError::into_inner).contains(&asset)
     }
 
     /// For tests: asks `points` at every border between two steps whether to go on, so that a

@@ -26,6 +26,7 @@ gruve_store::laws! { payouts: [
     old_payouts_that_wait_for_fees_hold_up_none_behind_them,
     old_payouts_above_all_coins_hold_up_none_behind_them,
     a_page_of_payouts_that_no_choice_pays_for_is_passed_over,
+    nothing_is_signed_while_the_chain_is_held_and_what_is_signed_is_sent,
     a_refusing_node_never_makes_a_payout_fail,
     a_restart_sends_the_same_bytes_again,
     a_payout_taken_out_of_the_chain_confirms_again,
@@ -208,6 +209,24 @@ async fn a_large_payout_waits_for_approval(store: Store) {
     assert_eq!(house.payout(other).await.reason.unwrap(), "call us, please");
     let late = house.treasury.approve_payout(other).await;
     assert!(matches!(late, Err(TreasuryError::TooLate { .. })));
+}
+
+async fn nothing_is_signed_while_the_chain_is_held_and_what_is_signed_is_sent(store: Store) {
+    let house = rich(store).await;
+    let before = house.request(1, COIN, &stranger(1).0).await.unwrap();
+    house.payer.step().await.unwrap();
+    house.treasury.hold_payouts(ASSET, true);
+    let during = house.request(1, COIN, &stranger(2).0).await.unwrap();
+    house.clock.advance(Duration::from_secs(3600));
+    let done = house.payer.step().await.unwrap();
+    assert_eq!((done.signed, done.sent), (0, 1), "the one that was signed is sent again");
+    assert_eq!(state(&house, during).await, PayoutState::Approved);
+    house.mine(1).await;
+    assert_eq!(state(&house, before).await, PayoutState::Confirmed);
+
+    house.treasury.hold_payouts(ASSET, false);
+    pay_out(&house).await;
+    assert_eq!(state(&house, during).await, PayoutState::Confirmed);
 }
 
 async fn several_payouts_share_one_transaction_and_its_fee(store: Store) {

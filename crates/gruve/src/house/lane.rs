@@ -375,8 +375,9 @@ fn follow<C: Followable + 'static>(
     tasks: &mut JoinSet<Result<(), String>>,
     stopped: &watch::Receiver<bool>,
 ) -> watch::Receiver<ChainStanding> {
-    let market = parts.market.clone();
-    let standing = following::start((id, asset), check, follower.clone(), market, tasks, stopped);
+    let (market, treasury) = (parts.market.clone(), parts.treasury.clone());
+    let held = following::Held { lane: id.clone(), asset, market, treasury };
+    let standing = following::start(held, check, follower.clone(), tasks, stopped);
     // A new job on another block means a new block: no need to wait for the next poll.
     let mut jobs = work.lane().jobs();
     tasks.spawn(async move {

@@ -11,6 +11,7 @@ gruve_store::laws! { account_payouts: [
     a_payout_on_an_account_chain_is_paid_exactly,
     addresses_that_cannot_be_paid_are_refused_with_what_is_wrong,
     nothing_is_signed_for_a_node_of_another_chain,
+    nothing_is_signed_while_an_account_chain_is_held,
     a_cancelled_plan_leaves_no_gap_in_the_nonces,
     a_payout_that_waits_is_signed_again_with_the_same_nonce,
     a_restart_sends_the_same_transaction,
@@ -93,6 +94,17 @@ async fn nothing_is_signed_for_a_node_of_another_chain(store: Store) {
     *rig.node.chain_id.lock().unwrap() = None;
     rig.payer.step().await.unwrap();
     assert!(sent(&rig).iter().all(|t| t.chain_id == 61) && !sent(&rig).is_empty());
+}
+
+async fn nothing_is_signed_while_an_account_chain_is_held(store: Store) {
+    let rig = Rig::rich(store).await;
+    rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.treasury.hold_payouts(ASSET, true);
+    rig.payer.step().await.unwrap();
+    assert!(sent(&rig).is_empty());
+    rig.treasury.hold_payouts(ASSET, false);
+    rig.payer.step().await.unwrap();
+    assert!(!sent(&rig).is_empty());
 }
 
 /// Plans payouts without signing them.
