@@ -4,6 +4,8 @@
 //! settlement where one is due, the checkpoint and the log's cursor commit together or not at all.
 
 use crate::allocate::{Allocation, Entitlement, Share, allocate};
+use crate::bulk::lines::{Line, Lines};
+use crate::bulk::{self, progress};
 use crate::contract::Contract;
 use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
@@ -12,15 +14,19 @@ use crate::{
     Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, reward, sale, settlement,
     sql,
 };
-use gruve_ledger::{Account, Entry};
+use gruve_ledger::{Account, Entry, Posting};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
 use gruve_proof::sum_tree::{self, SumNode};
 use gruve_sharelog::{BlockRecord, Owner, Position};
-use gruve_store::{Tx, params};
+use gruve_store::{Batch, Tx, params};
 use gruve_units::{
-    AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, LaneId, MachineId, Timestamp,
+    AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, LaneId, MachineId,
+    Timestamp,
 };
 use std::collections::BTreeMap;
+
+/// Contracts whose postings stand in one entry at most: half of what an entry may hold.
+pub(crate) const ENTRY_CONTRACTS: usize = gruve_ledger::POSTINGS_MAX / 2;
 
 /// A found block's record, as kept until the next close.
 #[derive(Clone, Debug)]
@@ -112,11 +118,27 @@ impl Market {
         let (house, other) = closing.tally.house_and_other()?;
         let contracts = Contract::running(tx, &lane.lane).await?;
         let allocation = allocate(house, &claims(&contracts, epoch)?)?;
-        let units = units(closing.tally.units_by_owner()?, house, &allocation)?;
-        let deliveries = deliver(contracts, &allocation, epoch, settle)?;
-        for d in &deliveries {
-            self.write_delivery(tx, lane, d, &units, now).await?;
+        let mut earned = vec![EarnedUnits {
+            asset: lane.asset,
+            last_job: closing.last_job,
+            units: units(closing.tally.units_by_owner()?, house, &allocation)?,
+        }];
+        for aux in &lane.aux {
+            let by_owner = closing.tally.aux_units_by_owner(aux.asset)?;
+            earned.push(EarnedUnits {
+                asset: aux.asset,
+                last_job: closing.last_aux.get(&aux.asset).copied(),
+                units: units(by_owner, house, &allocation)?,
+            });
         }
+        let deliveries = deliver(contracts, &allocation, epoch, settle)?;
+        write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
+        let mut running: Vec<Contract> = deliveries
+            .into_iter()
+            .map(|d| d.contract)
+            .filter(|c| c.state == ContractState::Active)
+            .collect();
+        progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
 
         let root = allocation_root(&closing.tally, &allocation)?;
         let all = house.checked_add(other).ok_or(MarketError::Overflow("an epoch's work"))?;
@@ -136,71 +158,124 @@ impl Market {
         }
         .checkpoint();
         let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
-        write_epoch(tx, lane, closing, &units, &written, now).await?;
-        write_units(tx, lane, closing, lane.asset, closing.last_job, &units).await?;
-        for aux in &lane.aux {
-            let by_owner = closing.tally.aux_units_by_owner(aux.asset)?;
-            let units = self::units(by_owner, house, &allocation)?;
-            let last_job = closing.last_aux.get(&aux.asset).copied();
-            write_units(tx, lane, closing, aux.asset, last_job, &units).await?;
+        write_epoch(tx, lane, closing, &earned[0].units, &written, now).await?;
+        for one in &earned {
+            write_units(tx, lane, epoch, one).await?;
         }
 
         for book in lane.books() {
             reward::accrue_and_credit(tx, book, epoch, now).await?;
         }
         if settle {
-            settlement::settle_lane(tx, lane, epoch, now).await?;
+            settlement::settle_lane(tx, lane, epoch, &mut running, now).await?;
+            progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;
         Ok(checkpoint)
     }
+}
 
-    /// Stores what a contract got, and what became of it.
-    async fn write_delivery(
-        &self,
-        tx: &mut Tx,
-        lane: &LaneConfig,
-        d: &Delivered,
-        units: &BTreeMap<Beneficiary, u128>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let (c, epoch) = (&d.contract, d.epoch);
-        let prepaid = Account::PrepaidWork(c.id);
-        let price = |minor| Amount::new(c.price.asset, minor);
-        if d.recognise > 0 {
-            let reason = format!("market/delivered/{}/{epoch}", c.id);
-            let to = Account::OperatorRevenue;
-            let amount = price(d.recognise);
-            let e = Entry::transfer(reason, "market-delivered", now, prepaid.clone(), to, amount);
-            gruve_ledger::post(tx, &e).await?;
+/// The units of one asset, and the chain as its last job saw it.
+struct EarnedUnits {
+    asset: Asset,
+    last_job: Option<(u32, u64)>,
+    units: BTreeMap<Beneficiary, u128>,
+}
+
+/// Stores what contracts got, and what became of them.
+async fn write_deliveries(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    deliveries: &[Delivered],
+    earned: &[EarnedUnits],
+    now: Timestamp,
+) -> Result<()> {
+    recognise(tx, lane, epoch, deliveries, now).await?;
+    let assets: Vec<Asset> = earned.iter().map(|e| e.asset).collect();
+    let mut lines = Lines::of(&lane.lane, epoch, &assets);
+    let mut rows = Batch::new(&bulk::sql::DELIVER);
+    let mut released = Hashrate::ZERO;
+    for d in deliveries {
+        let c = &d.contract;
+        if let Some(s) = d.share {
+            let who = Beneficiary::Contract(c.id);
+            let units = |e: &EarnedUnits| (e.asset, e.units.get(&who).copied().unwrap_or(0));
+            let line = Line {
+                contract: c.id,
+                entitled: s.entitled,
+                delivered: s.allocated,
+                made_good: s.made_good,
+                shortfall: d.shortfall,
+                units: earned.iter().map(units).collect(),
+            };
+            lines.push(tx, &line).await?;
         }
         if c.refunded > 0 {
-            let reason = format!("market/refund/{}", c.id);
-            let to = Account::CustomerAvailable(c.account);
-            let amount = price(c.refunded);
-            let e = Entry::transfer(reason, "market-refund", now, prepaid, to, amount);
-            gruve_ledger::post(tx, &e).await?;
+            refund(tx, c, now).await?;
         }
-        let ended = matches!(c.state, ContractState::Completed | ContractState::Refunded);
-        c.store_delivery(tx, ended.then_some(epoch)).await?;
-        if ended {
-            sale::release(tx, lane, c.hashrate).await?;
+        let ended = (c.state != ContractState::Active).then_some(epoch);
+        if ended.is_some() {
+            released = Hashrate(released.0.saturating_add(c.hashrate.0));
         }
-        if let Some(s) = d.share {
-            let own = units.get(&Beneficiary::Contract(c.id)).copied().unwrap_or(0);
-            let line = params![
+        if d.is_changed {
+            let row = params![
                 c.id,
-                epoch,
-                s.entitled,
-                s.allocated,
-                s.made_good,
-                d.shortfall,
-                own.to_be_bytes()
+                c.state.name(),
+                c.delivered,
+                c.short_since,
+                c.maintenance_due,
+                c.recognised,
+                c.refunded,
+                ended
             ];
-            tx.execute(sql::INSERT_LINE, &line).await?;
+            rows.push(tx, row).await?;
         }
-        Ok(())
     }
+    lines.finish(tx).await?;
+    rows.finish(tx).await?;
+    if released > Hashrate::ZERO {
+        sale::release(tx, lane, released).await?;
+    }
+    Ok(())
+}
+
+/// What of contracts' prices is earned now becomes the operator's revenue, many contracts an entry.
+async fn recognise(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    deliveries: &[Delivered],
+    now: Timestamp,
+) -> Result<()> {
+    let mut by_asset: BTreeMap<Asset, Vec<(ContractId, i64)>> = BTreeMap::new();
+    for d in deliveries.iter().filter(|d| d.recognise > 0) {
+        by_asset.entry(d.contract.price.asset).or_default().push((d.contract.id, d.recognise));
+    }
+    for (asset, parts) in by_asset {
+        for (n, part) in (1..).zip(parts.chunks(ENTRY_CONTRACTS)) {
+            let sum = part.iter().try_fold(0_i64, |sum, (_, minor)| sum.checked_add(*minor));
+            let sum = sum.ok_or(MarketError::Overflow("the prices of an epoch's work"))?;
+            let mut postings =
+                vec![Posting::credit(Account::OperatorRevenue, Amount::new(asset, sum))];
+            postings.extend(part.iter().map(|(id, minor)| {
+                Posting::debit(Account::PrepaidWork(*id), Amount::new(asset, *minor))
+            }));
+            let reason = format!("market/delivered/{}/{epoch}/{asset}/{n}", lane.lane);
+            let entry = Entry { reason, kind: "market-delivered", at: now, postings };
+            gruve_ledger::post(tx, &entry).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn refund(tx: &mut Tx, c: &Contract, now: Timestamp) -> Result<()> {
+    let reason = format!("market/refund/{}", c.id);
+    let (from, to) = (Account::PrepaidWork(c.id), Account::CustomerAvailable(c.account));
+    let amount = Amount::new(c.price.asset, c.refunded);
+    gruve_ledger::post(tx, &Entry::transfer(reason, "market-refund", now, from, to, amount))
+        .await?;
+    Ok(())
 }
 
 /// Whether a settlement falls between two closed epochs (the later one included).
@@ -228,13 +303,14 @@ fn claims(contracts: &[Contract], epoch: EpochNumber) -> Result<Vec<Entitlement>
 
 /// What an epoch did to a contract.
 struct Delivered {
-    epoch: EpochNumber,
     /// As it is afterwards.
     contract: Contract,
     share: Option<Share>,
     shortfall: Hashes,
     /// Minor units of the price that are earned now.
     recognise: i64,
+    /// Whether more changed than its progress.
+    is_changed: bool,
 }
 
 /// What an epoch does to every contract. Pure.
@@ -263,6 +339,7 @@ fn deliver_one(
     settle: bool,
 ) -> Result<Delivered> {
     let broken = || MarketError::Broken("a contract without a start is running".into());
+    let before = (c.state, c.refunded);
     let got = share.map_or(Hashes::ZERO, |s| s.allocated);
     c.delivered = c.delivered.checked_add(got).ok_or(MarketError::Overflow("delivered work"))?;
     let due = c.maintenance_due.checked_add(maintenance(got, c.maintenance)?);
@@ -287,7 +364,8 @@ fn deliver_one(
     if c.state == ContractState::Refunded {
         c.refunded = c.price.minor - c.recognised;
     }
-    Ok(Delivered { epoch, contract: c, share, shortfall, recognise })
+    let is_changed = (c.state, c.refunded) != before;
+    Ok(Delivered { contract: c, share, shortfall, recognise, is_changed })
 }
 
 /// The units of everyone's work: house work by allocation, own machines' whole.
@@ -414,28 +492,30 @@ fn all_units(units: &BTreeMap<Beneficiary, u128>) -> Result<u128> {
     sum.ok_or(MarketError::Overflow("an epoch's units"))
 }
 
-/// Stores the units of one asset.
+/// Stores the units of one asset: those of contracts stand in their lines.
 async fn write_units(
     tx: &mut Tx,
     lane: &LaneConfig,
-    closing: &Closing,
-    asset: Asset,
-    last_job: Option<(u32, u64)>,
-    units: &BTreeMap<Beneficiary, u128>,
+    epoch: EpochNumber,
+    earned: &EarnedUnits,
 ) -> Result<()> {
-    let (lane, epoch) = (&lane.lane, closing.epoch);
-    for (who, own) in units {
+    let (lane, asset) = (&lane.lane, earned.asset);
+    let mut rows = Batch::new(&bulk::sql::INSERT_UNITS);
+    for (who, own) in &earned.units {
+        if matches!(who, Beneficiary::Contract(_)) {
+            continue;
+        }
         let (kind, id) = who.columns();
-        let row = params![lane.clone(), asset, epoch, kind, id, own.to_be_bytes()];
-        tx.execute(sql::INSERT_UNITS, &row).await?;
+        rows.push(tx, params![lane.clone(), asset, epoch, kind, id, own.to_be_bytes()]).await?;
     }
+    rows.finish(tx).await?;
     let row = params![
         lane.clone(),
         asset,
         epoch,
-        all_units(units)?.to_be_bytes(),
-        last_job.map(|(bits, _)| bits),
-        last_job.map(|(_, height)| height)
+        all_units(&earned.units)?.to_be_bytes(),
+        earned.last_job.map(|(bits, _)| bits),
+        earned.last_job.map(|(_, height)| height)
     ];
     tx.execute(sql::INSERT_WINDOW, &row).await?;
     Ok(())

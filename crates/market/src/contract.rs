@@ -1,5 +1,6 @@
 //! A contract's row, and how it changes.
 
+use crate::bulk::progress::{self, Progress};
 use crate::delivery::Delivery;
 use crate::pages::Pages;
 use crate::sql;
@@ -110,7 +111,18 @@ impl Contract {
     /// The contract of that id.
     pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Contract> {
         let row = tx.fetch_optional(sql::CONTRACT, &params![id]).await?;
-        Contract::read(&row.ok_or(MarketError::UnknownContract)?)
+        let mut found = Contract::read(&row.ok_or(MarketError::UnknownContract)?)?;
+        found.catch_up(tx).await?;
+        Ok(found)
+    }
+
+    async fn catch_up(&mut self, tx: &mut Tx) -> Result<()> {
+        if self.state == ContractState::Active
+            && let Some(p) = progress::of_contract(tx, &self.lane, self.id).await?
+        {
+            self.go_on_from(p);
+        }
+        Ok(())
     }
 
     /// An account's contracts, newest first.
@@ -120,17 +132,31 @@ impl Contract {
         limit: u32,
     ) -> Result<Vec<Contract>> {
         let rows = tx.fetch_all(sql::CONTRACTS_OF_ACCOUNT, &params![account, limit]).await?;
-        rows.iter().map(Contract::read).collect()
+        let mut all = rows.iter().map(Contract::read).collect::<Result<Vec<_>>>()?;
+        for c in &mut all {
+            c.catch_up(tx).await?;
+        }
+        Ok(all)
     }
 
     /// The lane's contracts that are paid and not at their end, sorted by id.
     pub(crate) async fn running(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
         let mut all = Vec::new();
+        let mut progress = progress::Reading::of(lane);
         let mut pages = Pages::by_id(sql::RUNNING_CONTRACTS, &params![lane.clone()]);
         while let Some(rows) = pages.next(tx).await? {
             for row in &rows {
-                all.push(Contract::read(row)?);
+                let mut c = Contract::read(row)?;
+                if let Some(p) = progress.find(tx, c.id).await? {
+                    c.go_on_from(p);
+                }
+                all.push(c);
             }
+        }
+        // Whatever made a contract stop running outside of a close knew its row alone.
+        let left = progress.rest(tx).await?;
+        if !left.is_empty() {
+            progress::flush(tx, &left).await?;
         }
         Ok(all)
     }
@@ -147,23 +173,21 @@ impl Contract {
         })
     }
 
-    /// Stores what a closed epoch changed.
-    pub(crate) async fn store_delivery(
-        &self,
-        tx: &mut Tx,
-        ended: Option<EpochNumber>,
-    ) -> Result<()> {
-        let changed = params![
-            self.id,
-            self.state.name(),
-            self.delivered,
-            self.short_since,
-            self.maintenance_due,
-            self.recognised,
-            self.refunded,
-            ended
-        ];
-        tx.execute(sql::DELIVER, &changed).await?;
-        Ok(())
+    /// Its figures that every epoch changes.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            contract: self.id,
+            delivered: self.delivered,
+            maintenance_due: self.maintenance_due,
+            short_since: self.short_since,
+            recognised: self.recognised,
+        }
+    }
+
+    fn go_on_from(&mut self, p: Progress) {
+        self.delivered = p.delivered;
+        self.maintenance_due = p.maintenance_due;
+        self.short_since = p.short_since;
+        self.recognised = p.recognised;
     }
 }

@@ -31,6 +31,7 @@ pub mod appraise;
 mod audit;
 mod beneficiary;
 mod book;
+mod bulk;
 pub mod capacity;
 mod catalog;
 mod chain;
@@ -58,6 +59,7 @@ mod view;
 pub use accountant::{Accountant, EMPTY_ROWS_MAX};
 pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
+pub use bulk::PAGE_MIGRATIONS;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
     AuxConfig, CAPACITY_WINDOW_MAX, LaneConfig, MaintenanceIn, MarketConfig, PLANS_MAX,
@@ -162,6 +164,7 @@ impl Market {
     pub async fn prepare(&self) -> Result<()> {
         self.store().migrate("market", MIGRATIONS).await?;
         self.store().migrate("market_chain", sql::CHAIN_MIGRATIONS).await?;
+        self.store().migrate("market_pages", PAGE_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;

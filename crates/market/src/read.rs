@@ -1,6 +1,7 @@
 //! What the market shows, read from its tables.
 
 use crate::book::Book;
+use crate::bulk::lines::{self, LineOf};
 use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::sale::Capacity;
@@ -35,8 +36,8 @@ impl Market {
         }
         let mut view = self.view(&mut tx, &c).await?;
         let rule = self.lane(&c.lane)?.epoch_rule;
-        let rows = tx.fetch_all(sql::LINES, &params![id, EPOCH_LINES_MAX]).await?;
-        view.epochs = rows.iter().map(|r| epoch_line(r, rule)).collect::<Result<_>>()?;
+        let lines = lines::of_contract(&mut tx, id, c.asset, None, EPOCH_LINES_MAX).await?;
+        view.epochs = lines.iter().map(|l| epoch_line(l, c.asset, rule)).collect();
         tx.rollback().await?;
         Ok(view)
     }
@@ -275,17 +276,16 @@ fn unsettled(accrued: Accrual, settled: i64) -> Accrual {
     accrued.checked_sub(settled).unwrap_or_default()
 }
 
-fn epoch_line(row: &Row, rule: EpochRule) -> Result<EpochLine> {
-    let epoch: EpochNumber = row.get("epoch")?;
-    Ok(EpochLine {
-        epoch,
-        start: rule.start(epoch),
-        entitled: row.get("entitled")?,
-        delivered: row.get("delivered")?,
-        made_good: row.get("made_good")?,
-        shortfall: row.get("shortfall")?,
-        units: u128::from_be_bytes(row.get("units")?),
-    })
+fn epoch_line((epoch, line): &LineOf, own: Asset, rule: EpochRule) -> EpochLine {
+    EpochLine {
+        epoch: *epoch,
+        start: rule.start(*epoch),
+        entitled: line.entitled,
+        delivered: line.delivered,
+        made_good: line.made_good,
+        shortfall: line.shortfall,
+        units: line.units.iter().find(|(asset, _)| *asset == own).map_or(0, |(_, units)| *units),
+    }
 }
 
 async fn stats(tx: &mut Tx, lane: &LaneConfig) -> Result<LaneStats> {

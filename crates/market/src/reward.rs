@@ -17,6 +17,7 @@
 //! later than the one in which it was seen is closed: by then the log would have shown it.
 
 use crate::book::Book;
+use crate::bulk::lines;
 use crate::pages::Pages;
 use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::sql;
@@ -361,6 +362,19 @@ async fn read_window(tx: &mut Tx, book: Book<'_>, epoch: EpochNumber) -> Result<
             break;
         }
     }
+    lines::of_epochs(tx, &book.lane.lane, first, epoch, |at, line| {
+        let who = Beneficiary::Contract(line.contract);
+        let of = |(asset, units): &(Asset, u128)| (*asset == book.asset).then_some(*units);
+        let units = line.units.iter().find_map(of).unwrap_or(0);
+        if at == first {
+            boundary.push((who, units));
+        } else {
+            let sum = whole.entry(who).or_insert(0);
+            *sum = sum.checked_add(units).ok_or(MarketError::Overflow("a window"))?;
+        }
+        Ok(())
+    })
+    .await?;
     let together = EpochUnits { epoch: first.next(), pieces: whole.into_iter().collect() };
     Ok(vec![EpochUnits { epoch: first, pieces: boundary }, together])
 }

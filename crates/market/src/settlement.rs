@@ -39,6 +39,7 @@ pub(crate) async fn settle_lane(
     tx: &mut Tx,
     lane: &LaneConfig,
     to: EpochNumber,
+    running: &mut [Contract],
     now: Timestamp,
 ) -> Result<()> {
     let row = tx.fetch_one(sql::FIRST_EPOCH, &params![lane.lane.clone()]).await?;
@@ -47,7 +48,7 @@ pub(crate) async fn settle_lane(
     let mut pages = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
-            settle_one(tx, lane, beneficiary(&row)?, first, to, now).await?;
+            settle_one(tx, lane, beneficiary(&row)?, (first, to), running, now).await?;
         }
     }
     Ok(())
@@ -58,8 +59,8 @@ async fn settle_one(
     tx: &mut Tx,
     lane: &LaneConfig,
     who: Beneficiary,
-    first: EpochNumber,
-    to: EpochNumber,
+    (first, to): (EpochNumber, EpochNumber),
+    running: &mut [Contract],
     now: Timestamp,
 ) -> Result<()> {
     let (fee, due, order, began) = match who {
@@ -81,6 +82,9 @@ async fn settle_one(
     }
     let carry = take_maintenance(&mut parts, due, &order)?;
     if let (Beneficiary::Contract(id), Some(carry)) = (who, carry) {
+        if let Ok(at) = running.binary_search_by_key(&id, |c| c.id) {
+            running[at].maintenance_due = carry;
+        }
         tx.execute(sql::SET_MAINTENANCE, &params![id, carry]).await?;
     }
     for ((book, row), (_, s)) in rows.into_iter().zip(&parts) {

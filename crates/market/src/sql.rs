@@ -109,15 +109,7 @@ statements! {
         WHERE id = $1 AND state = 'awaiting_payment'";
     EXPIRE_CONTRACT = "UPDATE market_contracts SET state = 'expired'
         WHERE id = $1 AND state = 'awaiting_payment'";
-    DELIVER = "UPDATE market_contracts SET state = $2, delivered = $3, short_since = $4,
-        maintenance_due = $5, recognised_minor = $6, refunded_minor = $7, ended_epoch = $8
-        WHERE id = $1";
     SET_MAINTENANCE = "UPDATE market_contracts SET maintenance_due = $2 WHERE id = $1";
-    INSERT_LINE = "INSERT INTO market_lines
-        (contract, epoch, entitled, delivered, made_good, shortfall, units)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
-        WHERE contract = $1 ORDER BY epoch DESC LIMIT $2";
 
     // Rows from before lanes earned several assets
     NAME_UNITS = "UPDATE market_units SET asset = $2 WHERE lane = $1 AND asset = ''";
@@ -144,8 +136,6 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6)";
     WORK_OF_EPOCH = "SELECT owner, bits, shares, work FROM market_work
         WHERE lane = $1 AND epoch = $2";
-    INSERT_UNITS = "INSERT INTO market_units (lane, asset, epoch, kind, beneficiary, units)
-        VALUES ($1, $2, $3, $4, $5, $6)";
     INSERT_WINDOW = "INSERT INTO market_windows (lane, asset, epoch, units, network_bits, height)
         VALUES ($1, $2, $3, $4, $5, $6)";
     /// Totals before an epoch, newest first; the window's boundary is found in them.

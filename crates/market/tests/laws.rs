@@ -6,7 +6,7 @@ mod world;
 use gruve_ledger::Account;
 use gruve_market::{
     BlockState, CHAIN_MIGRATIONS, ChainBlock, ContractState, KEPT_BLOCKS, MIGRATIONS, Market,
-    MarketError, Paid, PlanConfig,
+    MarketError, PAGE_MIGRATIONS, Paid, PlanConfig,
 };
 use gruve_sharelog::Owner;
 use gruve_store::{Store, laws, matches_on_both_engines, transact};
@@ -19,7 +19,7 @@ const EPOCH: u128 = world::EPOCH_SECS as u128;
 
 #[test]
 fn the_tables_are_the_same_on_both_engines() {
-    for m in MIGRATIONS.iter().chain(CHAIN_MIGRATIONS) {
+    for m in MIGRATIONS.iter().chain(CHAIN_MIGRATIONS).chain(PAGE_MIGRATIONS) {
         matches_on_both_engines(m).unwrap();
     }
 }

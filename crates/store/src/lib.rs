@@ -32,6 +32,7 @@
 //! - No `SELECT *`, no booleans, no floats, no `NOW()`; times are parameters.
 //! - `INSERT … SELECT … ON CONFLICT` needs `WHERE true` before `ON CONFLICT` on `SQLite`.
 //! - Declare statements with [`statements!`], so that a test can prepare each on both engines.
+//! - Rows by the thousand go with one statement: [`many_statements!`], [`Tx::execute_many`].
 //!
 //! # What this room must not know
 //! Any room's tables. It knows `gruve-units`, so that ids and amounts are values.
@@ -39,6 +40,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod many;
 mod migrate;
 mod open;
 mod retry;
@@ -49,6 +51,7 @@ mod tx;
 mod value;
 
 pub use error::{MigrationError, StoreError};
+pub use many::{Batch, Many};
 pub use migrate::{Migration, matches_on_both_engines};
 pub use open::{Engine, OpenOptions, Store};
 #[doc(hidden)]

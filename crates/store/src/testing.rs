@@ -150,6 +150,23 @@ pub async fn prepare_all(store: &Store, statements: &[(&str, &'static str)]) {
     }
 }
 
+/// Checks that the engine understands every statement over many rows; see
+/// [`many_statements!`](crate::many_statements).
+///
+/// # Panics
+/// With the name of the first that it does not understand.
+pub async fn prepare_all_many(store: &Store, statements: &[(&str, crate::Many)]) {
+    for (name, many) in statements {
+        for rows in [1, 2] {
+            let sql = many.text(store.engine(), rows);
+            let outcome = async { store.begin().await?.prepare_text(sql.clone()).await }.await;
+            if let Err(e) = outcome {
+                panic!("{name} does not prepare on {}: {e}\n{sql}", store.engine());
+            }
+        }
+    }
+}
+
 /// Runs a law on a fresh `SQLite` file; called by [`laws!`](crate::laws).
 pub fn on_sqlite<F: Future<Output = ()>>(law: impl FnOnce(Store) -> F) {
     let dir = TestDir::new();

@@ -29,7 +29,7 @@ enum Failure {
 /// A transaction. Dropped without [`Tx::commit`], it is rolled back.
 #[derive(Debug)]
 pub struct Tx {
-    connection: Connection,
+    pub(crate) connection: Connection,
     failure: Failure,
 }
 
@@ -210,9 +210,29 @@ impl Tx {
 
     /// Checks that the engine understands a statement, without running it.
     pub(crate) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
+        self.prepare_text(sql.to_owned()).await
+    }
+
+    /// The same of a text that was put together.
+    pub(crate) async fn prepare_text(&mut self, sql: String) -> Result<()> {
+        let sql = sqlx::AssertSqlSafe(sql);
         on_engine!(self, &[], |conn, _args| async {
             conn.prepare(sql.into_sql_str()).await.map(drop).map_err(Stopped::Driver)
         })
+    }
+
+    /// Begins something of several statements: until [`Tx::done`] it counts as failed, so that one that
+    /// is cut off half-way cannot be committed.
+    pub(crate) fn begin_many(&mut self) -> Result<()> {
+        self.check_usable()?;
+        self.failure = Failure::Other;
+        Ok(())
+    }
+
+    /// Ends what [`Tx::begin_many`] began.
+    pub(crate) fn done<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.failure = Failure::None;
+        self.remember(outcome)
     }
 
     fn check_usable(&self) -> Result<()> {
@@ -231,7 +251,7 @@ impl Tx {
 }
 
 /// Why a value cannot be sent, found before it is.
-fn refuse_unstorable(params: &[Value]) -> Result<()> {
+pub(crate) fn refuse_unstorable(params: &[Value]) -> Result<()> {
     for (at, value) in params.iter().enumerate() {
         let what = match value {
             Value::TooLarge(_) => "the number is above 63 bits",
@@ -268,7 +288,7 @@ arguments!(sqlite_arguments, SqliteArguments, Engine::Sqlite);
 arguments!(postgres_arguments, PgArguments, Engine::Postgres);
 
 /// A driver's row whose values are turned into ours.
-trait DriverRow: sqlx::Row {
+pub(crate) trait DriverRow: sqlx::Row {
     fn value(&self, at: usize) -> Result<Value, sqlx::Error>;
     const ENGINE: Engine;
 }
@@ -280,8 +300,8 @@ impl DriverRow for SqliteRow {
         if raw.is_null() {
             return Ok(Value::Null(Kind::Int));
         }
-        let kind = raw.type_info().name().to_owned();
-        match kind.as_str() {
+        let info = raw.type_info().into_owned();
+        match info.name() {
             "INTEGER" => self.try_get(at).map(Value::Int),
             "TEXT" => self.try_get(at).map(Value::Text),
             "BLOB" => self.try_get(at).map(Value::Bytes),
@@ -297,8 +317,8 @@ impl DriverRow for PgRow {
         if raw.is_null() {
             return Ok(Value::Null(Kind::Int));
         }
-        let kind = raw.type_info().name().to_owned();
-        match kind.as_str() {
+        let info = raw.type_info().into_owned();
+        match info.name() {
             "INT8" => self.try_get(at).map(Value::Int),
             "INT4" => self.try_get::<i32, _>(at).map(|v| Value::Int(i64::from(v))),
             "BOOL" => self.try_get::<bool, _>(at).map(|v| Value::Int(i64::from(v))),
@@ -314,7 +334,7 @@ fn unknown_kind(kind: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("a column of type {kind}: {hint}").into())
 }
 
-fn read<R: DriverRow>(row: &R, names: &mut Option<Arc<[String]>>) -> Result<Row> {
+pub(crate) fn read<R: DriverRow>(row: &R, names: &mut Option<Arc<[String]>>) -> Result<Row> {
     let names = names
         .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect())
         .clone();

@@ -3,7 +3,8 @@
 
 use gruve_store::testing::{self, run_raw};
 use gruve_store::{
-    Engine, Migration, MigrationError, Result, Store, StoreError, laws, params, transact,
+    Batch, Engine, Migration, MigrationError, Result, Store, StoreError, Value, laws, params,
+    transact,
 };
 use gruve_units::{Blame, Blamed, Timestamp};
 use std::sync::Arc;
@@ -345,6 +346,87 @@ async fn rows_beyond_the_limit_are_refused(store: Store) {
     let outcome = store.read().await.unwrap().fetch_all(sql, &[]).await;
     assert!(matches!(outcome, Err(StoreError::TooManyRows { limit: gruve_store::FETCH_ROWS_MAX })));
 }
+
+mod many {
+    gruve_store::many_statements! {
+        INSERT (id Int, name Text, bytes Bytes, minor Int) =
+            "INSERT INTO test_things (id, name, bytes, minor) SELECT id, name, bytes, minor FROM given";
+        ADD (id Int, more Int) = "UPDATE test_things SET minor = minor + given.more FROM given
+            WHERE test_things.id = given.id";
+        FIND (id Int) = "SELECT t.id AS id, t.name AS name, t.bytes AS bytes, t.minor AS minor
+            FROM given g JOIN test_things t ON t.id = g.id";
+    }
+    pub(crate) const ALL: &[(&str, gruve_store::Many)] = MANY_STATEMENTS;
+}
+
+fn many_rows(ids: std::ops::Range<i64>) -> Vec<Value> {
+    let row = |id: i64| {
+        let name = (id % 3 > 0).then(|| format!("t{id}"));
+        params![id, name, (id % 2 > 0).then_some(vec![7_u8; 3]), id]
+    };
+    ids.flat_map(row).collect()
+}
+
+async fn many_rows_are_written_changed_and_found_with_one_statement(store: Store) {
+    ready(&store).await;
+    testing::prepare_all_many(&store, many::ALL).await;
+    // More than either engine takes at once, and no multiple of it.
+    let n = 10_131_i64;
+    let changed = transact!(store, tx => { tx.execute_many(&many::INSERT, many_rows(0..n)).await });
+    assert_eq!(changed.unwrap(), n.cast_unsigned());
+    assert_eq!(count(&store).await, n);
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.execute_many(&many::ADD, vec![]).await.unwrap(), 0);
+    let mut batch = Batch::new(&many::ADD);
+    for id in 0..n + 50 {
+        batch.push(&mut tx, params![id, 1_000_000_i64]).await.unwrap();
+    }
+    assert_eq!(
+        batch.finish(&mut tx).await.unwrap(),
+        n.cast_unsigned(),
+        "only those that are there"
+    );
+    let wanted: Vec<Value> = (n - 300..n + 300).map(Value::from).collect();
+    let found = tx.fetch_many(&many::FIND, wanted).await.unwrap();
+    assert_eq!(found.len(), 300);
+    for row in &found {
+        let id: i64 = row.get("id").unwrap();
+        let name = (id % 3 > 0).then(|| format!("t{id}"));
+        assert_eq!(row.get::<Option<String>>("name").unwrap(), name);
+        assert_eq!(row.get::<Option<Vec<u8>>>("bytes").unwrap().is_some(), id % 2 > 0);
+        assert_eq!(row.get::<i64>("minor").unwrap(), id + 1_000_000);
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn many_rows_are_written_all_or_none(store: Store) {
+    ready(&store).await;
+    let mut rows = many_rows(0..10_500);
+    rows.extend(many_rows(3..4));
+    let twice = transact!(store, tx => { tx.execute_many(&many::INSERT, rows.clone()).await });
+    assert!(matches!(twice, Err(StoreError::Unique { .. })), "{twice:?}");
+    assert_eq!(count(&store).await, 0);
+    let mut tx = store.begin().await.unwrap();
+    let nul = [many_rows(0..1), params![1_i64, "a\0b", None::<Vec<u8>>, 1_i64].to_vec()].concat();
+    let refused = tx.execute_many(&many::INSERT, nul).await;
+    assert!(matches!(refused, Err(StoreError::NotStorable { position: 6, .. })), "{refused:?}");
+    assert!(matches!(tx.commit().await, Err(StoreError::AlreadyFailed)));
+    let mut tx = store.begin().await.unwrap();
+    let odd = tx.execute_many(&many::INSERT, params![1_i64].to_vec()).await;
+    assert_eq!(odd.unwrap_err().blame(), Blame::Fatal);
+    drop(tx);
+    // Cut off in the middle, what stands written is not committed.
+    let mut tx = store.begin().await.unwrap();
+    let writing = tx.execute_many(&many::INSERT, many_rows(0..40_000));
+    drop(tokio::time::timeout(Duration::from_millis(1), writing).await);
+    assert!(tx.commit().await.is_err());
+    assert_eq!(count(&store).await, 0);
+}
+
+laws! { many_rows: [
+    many_rows_are_written_changed_and_found_with_one_statement,
+    many_rows_are_written_all_or_none,
+] }
 
 laws! { transactions: [
     values_come_back_as_they_went_in,

@@ -1,0 +1,64 @@
+//! Statements about pages, one source for both engines.
+
+use gruve_store::{many_statements, statements};
+
+statements! {
+    /// The page in which a contract's line of each epoch would stand, newest first.
+    LINE_PAGES_OF = "SELECT e.epoch AS epoch, (SELECT p.body FROM market_line_pages p
+        WHERE p.lane = e.lane AND p.epoch = e.epoch AND p.first <= $2
+        ORDER BY p.first DESC LIMIT 1) AS body
+        FROM market_epochs e WHERE e.lane = $1 AND e.epoch >= $3 AND e.epoch < $4
+        ORDER BY e.epoch DESC LIMIT $5";
+    /// The first and last epoch in which a contract may have a line.
+    SPAN_OF = "SELECT lane, start_epoch, ended_epoch FROM market_contracts WHERE id = $1";
+    LINE_PAGES = "SELECT epoch, first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch < $2 AND (epoch, first) > ($3, $4)
+        ORDER BY epoch, first LIMIT $5";
+    /// Lines of before there were pages.
+    OLD_LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
+        WHERE contract = $1 AND epoch < $2 ORDER BY epoch DESC LIMIT $3";
+    PROGRESS_PAGE = "SELECT first, body FROM market_progress
+        WHERE lane = $1 AND first <= $2 ORDER BY first DESC LIMIT 1";
+    PROGRESS_PAGES = "SELECT first, body FROM market_progress
+        WHERE lane = $1 AND first > $2 ORDER BY first LIMIT $3";
+    CLEAR_PROGRESS = "DELETE FROM market_progress WHERE lane = $1";
+}
+
+many_statements! {
+    INSERT_LINE_PAGES (lane Text, epoch Int, first Bytes, body Bytes) =
+        "INSERT INTO market_line_pages (lane, epoch, first, body)
+        SELECT lane, epoch, first, body FROM given";
+    INSERT_PROGRESS (lane Text, first Bytes, body Bytes) =
+        "INSERT INTO market_progress (lane, first, body) SELECT lane, first, body FROM given";
+    /// What a close changed of contracts beside their progress.
+    DELIVER (id Bytes, state Text, delivered Bytes, short_since Int, due Bytes, recognised Int,
+        refunded Int, ended Int) =
+        "UPDATE market_contracts SET state = given.state, delivered = given.delivered,
+        short_since = given.short_since, maintenance_due = given.due,
+        recognised_minor = given.recognised, refunded_minor = given.refunded,
+        ended_epoch = given.ended FROM given WHERE market_contracts.id = given.id";
+    INSERT_UNITS (lane Text, asset Text, epoch Int, kind Int, beneficiary Bytes, units Bytes) =
+        "INSERT INTO market_units (lane, asset, epoch, kind, beneficiary, units)
+        SELECT lane, asset, epoch, kind, beneficiary, units FROM given";
+    /// Progress back into the contracts' own rows.
+    FLUSH_PROGRESS (id Bytes, delivered Bytes, short_since Int, due Bytes, recognised Int) =
+        "UPDATE market_contracts SET delivered = given.delivered, short_since = given.short_since,
+        maintenance_due = given.due, recognised_minor = given.recognised
+        FROM given WHERE market_contracts.id = given.id";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MANY_STATEMENTS, STATEMENTS};
+    use crate::world::World;
+    use gruve_store::testing::{prepare_all, prepare_all_many};
+    use gruve_store::{Store, laws};
+
+    async fn every_statement_prepares(store: Store) {
+        let w = World::new(store).await;
+        prepare_all(&w.store, STATEMENTS).await;
+        prepare_all_many(&w.store, MANY_STATEMENTS).await;
+    }
+
+    laws! { statements: [every_statement_prepares] }
+}
