@@ -11,8 +11,8 @@ use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
 use crate::units::share_house_units;
 use crate::{
-    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, reward, sale, settlement,
-    sql,
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, papers, reward, sale,
+    settlement, sql,
 };
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
@@ -20,8 +20,8 @@ use gruve_proof::sum_tree::{self, SumNode};
 use gruve_sharelog::{BlockRecord, Owner, Position};
 use gruve_store::{Batch, Tx, params};
 use gruve_units::{
-    AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, LaneId, MachineId,
-    Timestamp,
+    AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, HashesSum, Hashrate, LaneId,
+    MachineId, Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -118,13 +118,16 @@ impl Market {
         let (house, other) = closing.tally.house_and_other()?;
         let contracts = Contract::running(tx, &lane.lane).await?;
         let allocation = allocate(house, &claims(&contracts, epoch)?)?;
+        let by_owner = closing.tally.units_by_owner()?;
+        let mut house_units = vec![(lane.asset, house_of(&by_owner))];
         let mut earned = vec![EarnedUnits {
             asset: lane.asset,
             last_job: closing.last_job,
-            units: units(closing.tally.units_by_owner()?, house, &allocation)?,
+            units: units(by_owner, house, &allocation)?,
         }];
         for aux in &lane.aux {
             let by_owner = closing.tally.aux_units_by_owner(aux.asset)?;
+            house_units.push((aux.asset, house_of(&by_owner)));
             earned.push(EarnedUnits {
                 asset: aux.asset,
                 last_job: closing.last_aux.get(&aux.asset).copied(),
@@ -161,6 +164,12 @@ impl Market {
         write_epoch(tx, lane, closing, &earned[0].units, &written, now).await?;
         for one in &earned {
             write_units(tx, lane, epoch, one).await?;
+        }
+
+        let entitled = allocation.shares.iter().map(|s| s.entitled).checked_sum();
+        let entitled = entitled.ok_or(MarketError::Overflow("all entitlements"))?;
+        for (asset, house) in house_units {
+            papers::write_sums(tx, &lane.lane, asset, epoch, entitled, house).await?;
         }
 
         for book in lane.books() {
@@ -366,6 +375,11 @@ fn deliver_one(
     }
     let is_changed = (c.state, c.refunded) != before;
     Ok(Delivered { contract: c, share, shortfall, recognise, is_changed })
+}
+
+/// The units of the house's own work.
+fn house_of(by_owner: &BTreeMap<Option<AccountId>, u128>) -> u128 {
+    by_owner.get(&None).copied().unwrap_or(0)
 }
 
 /// The units of everyone's work: house work by allocation, own machines' whole.

@@ -41,6 +41,7 @@ mod contract;
 pub mod delivery;
 mod error;
 mod pages;
+mod papers;
 pub mod pplns;
 mod read;
 mod reconcile;
@@ -67,6 +68,8 @@ pub use config::{
     UNPAID_NEW_BPS,
 };
 pub use error::MarketError;
+pub use gruve_statement::SignedTerms;
+pub use papers::PAPER_MIGRATIONS;
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
 pub use sql::{CHAIN_MIGRATIONS, MIGRATIONS};
 pub use stamps::StampSource;
@@ -76,10 +79,11 @@ pub use view::{
     Reconciliation, SettlementLine,
 };
 
+use ed25519_dalek::SigningKey;
 use gruve_store::{Store, Tx, params};
 use gruve_units::{Amount, Asset, Clock, Entropy, LaneId, Timestamp};
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// A result with this room's error.
 pub type Result<T, E = MarketError> = std::result::Result<T, E>;
@@ -112,6 +116,8 @@ struct Inner {
     stamps: Arc<StampSource>,
     /// Lanes that nothing is settled for now.
     held: RwLock<BTreeSet<(LaneId, Asset)>>,
+    /// What terms are signed with.
+    terms_key: OnceLock<SigningKey>,
 }
 
 impl Market {
@@ -126,8 +132,17 @@ impl Market {
         config: MarketConfig,
     ) -> Result<Market> {
         config.check()?;
-        let (plans, stamps, held) = (RwLock::default(), Arc::default(), RwLock::default());
-        Ok(Market { inner: Arc::new(Inner { store, clock, entropy, config, plans, stamps, held }) })
+        let inner = Inner {
+            store,
+            clock,
+            entropy,
+            config,
+            plans: RwLock::default(),
+            stamps: Arc::default(),
+            held: RwLock::default(),
+            terms_key: OnceLock::new(),
+        };
+        Ok(Market { inner: Arc::new(inner) })
     }
 
     /// Has nothing settled for a lane from now on, or lets it be settled again: whoever follows its
@@ -165,6 +180,7 @@ impl Market {
         self.store().migrate("market", MIGRATIONS).await?;
         self.store().migrate("market_chain", sql::CHAIN_MIGRATIONS).await?;
         self.store().migrate("market_pages", PAGE_MIGRATIONS).await?;
+        self.store().migrate("market_papers", PAPER_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;

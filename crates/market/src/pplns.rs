@@ -14,9 +14,9 @@ use ruint::Uint;
 use std::collections::BTreeMap;
 
 /// Blocks' work in a window.
-pub const WINDOW_BLOCKS: u128 = 8;
+pub const WINDOW_BLOCKS: u64 = 8;
 /// The size of a window in units.
-pub const WINDOW_UNITS: u128 = WINDOW_BLOCKS * ONE_BLOCK;
+pub const WINDOW_UNITS: u128 = WINDOW_BLOCKS as u128 * ONE_BLOCK;
 
 /// Wide enough for reward × 2^64 × units × units of an epoch: 63 + 64 + 128 + 128 bits.
 type Wide = Uint<512, 8>;

@@ -4,6 +4,7 @@ use crate::book::Book;
 use crate::bulk::lines::{self, LineOf};
 use crate::close::LaneState;
 use crate::contract::Contract;
+use crate::papers;
 use crate::sale::Capacity;
 use crate::sql;
 use crate::standing::StandingRow;
@@ -11,6 +12,7 @@ use crate::{
     AuxStats, Beneficiary, BlockState, BlockView, ContractView, EPOCH_LINES_MAX, Earnings,
     EpochLine, EpochView, LaneConfig, LaneStats, Market, MarketError, Result, SettlementLine,
 };
+use gruve_statement::SignedTerms;
 use gruve_store::{Row, Tx, params};
 use gruve_units::{
     AccountId, Accrual, Amount, Asset, ContractId, Duration, EpochNumber, EpochRule, Hashes,
@@ -64,6 +66,19 @@ impl Market {
         let mut tx = self.store().read().await?;
         let row = tx.fetch_optional(sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
         Ok(row.ok_or(MarketError::UnknownContract)?.get("terms")?)
+    }
+
+    /// The same as the file a customer keeps: with their hash, and the operator's signature under it.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`]; the database's.
+    pub async fn signed_terms(&self, account: AccountId, id: ContractId) -> Result<SignedTerms> {
+        let mut tx = self.store().read().await?;
+        let row = tx.fetch_optional(sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
+        let bytes = row.ok_or(MarketError::UnknownContract)?.get("terms")?;
+        let signed = papers::signature(&mut tx, id).await?;
+        tx.rollback().await?;
+        SignedTerms::new(id, bytes, signed).map_err(|e| MarketError::Broken(e.to_string()))
     }
 
     /// A contract's settlements, newest first.

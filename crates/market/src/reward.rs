@@ -18,7 +18,9 @@
 
 use crate::book::Book;
 use crate::bulk::lines;
+use crate::close::LaneState;
 use crate::pages::Pages;
+use crate::papers;
 use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::sql;
 use crate::standing::StandingRow;
@@ -202,6 +204,8 @@ impl Market {
         let now = self.now();
         if row.get::<bool>("accrued")? {
             self.reverse_accruals(tx, book, life, row.get("credited")?, now).await?;
+            let closed = LaneState::read(tx, lane).await?.closed;
+            papers::reverse_life(tx, life, closed, now).await?;
         }
         tx.execute(sql::ORPHAN_REWARD, &key).await?;
         if state == "mature" {
@@ -278,7 +282,7 @@ pub(crate) async fn accrue_and_credit(
 ) -> Result<()> {
     for row in tx.fetch_all(sql::UNACCRUED, &params![book.id(), book.asset]).await? {
         if let Some(epoch) = stamp_epoch(&row, book.lane, closed)? {
-            accrue(tx, book, life(&row, book)?, epoch, now).await?;
+            accrue(tx, book, life(&row, book)?, epoch, closed, now).await?;
         }
     }
     for row in tx.fetch_all(sql::UNCREDITED, &params![book.id(), book.asset]).await? {
@@ -296,6 +300,7 @@ pub(crate) async fn accrue_and_credit(
             }
         }
         tx.execute(sql::SET_CREDITED, &params![book.asset, life.block_hash]).await?;
+        papers::credit_life(tx, life, closed).await?;
     }
     Ok(())
 }
@@ -317,9 +322,11 @@ async fn accrue(
     book: Book<'_>,
     life: Life,
     epoch: EpochNumber,
+    closed: EpochNumber,
     now: Timestamp,
 ) -> Result<()> {
     let window = read_window(tx, book, epoch).await?;
+    papers::write_life(tx, book, life, epoch, &window, closed).await?;
     let Payout { mut parts, unfilled, remainder } =
         unit_pplns(&window, life.amount.minor, WINDOW_UNITS)?;
     parts.insert(Beneficiary::WindowReserve, unfilled);

@@ -196,7 +196,8 @@ impl Market {
         if count(tx, sql::COUNT_UNPAID, &params![account]).await? >= limit {
             return Err(MarketError::TooMany { what: "unpaid contracts", limit });
         }
-        let capacity = Capacity::read(tx, self.lane(&plan.lane)?).await?;
+        let lane = self.lane(&plan.lane)?;
+        let capacity = Capacity::read(tx, lane).await?;
         let available = capacity.available();
         if available < found.hashrate {
             return Err(MarketError::SoldOut { available });
@@ -211,7 +212,16 @@ impl Market {
             if tx.execute(sql::USE_QUOTE, &params![quote]).await? != 1 {
                 return Err(MarketError::QuoteUsed);
             }
-            insert_contract(tx, id, account, quote, &plan, &found, now).await
+            let agreed = terms::Agreed {
+                contract: id,
+                at: now,
+                hashrate: found.hashrate,
+                term_epochs: found.term,
+                sale: &found.sale,
+                settle_every: lane.settle_every_epochs,
+            };
+            let hash = insert_contract(tx, account, quote, &plan, &agreed).await?;
+            self.write_signature(tx, id, &hash).await
         };
         let outcome = written.await;
         if outcome.is_err() {
@@ -316,19 +326,18 @@ async fn insert_quote(tx: &mut Tx, q: &Quote, sale: &Sale) -> Result<()> {
     Ok(())
 }
 
+/// Writes the contract; the hash of its terms.
 async fn insert_contract(
     tx: &mut Tx,
-    id: ContractId,
     account: AccountId,
     quote: QuoteId,
     plan: &Plan,
-    found: &QuoteRow,
-    now: Timestamp,
-) -> Result<()> {
-    let terms = terms::canonical(plan, found.hashrate, found.term, &found.sale)?;
+    agreed: &terms::Agreed<'_>,
+) -> Result<[u8; 32]> {
+    let terms = terms::canonical(plan, agreed)?;
     let hash = terms::hash(&terms);
     let row = params![
-        id,
+        agreed.contract,
         account,
         quote,
         plan.id.as_str(),
@@ -337,24 +346,24 @@ async fn insert_contract(
         plan.lane.clone(),
         plan.asset,
         plan.epoch_us,
-        found.hashrate,
-        found.term,
+        agreed.hashrate,
+        agreed.term_epochs,
         plan.extension_epochs,
         plan.catch_up_bps,
-        found.sale.epoch_work,
-        found.sale.work,
-        found.sale.price.asset,
-        found.sale.price.minor,
+        agreed.sale.epoch_work,
+        agreed.sale.work,
+        agreed.sale.price.asset,
+        agreed.sale.price.minor,
         plan.fee_bps,
         plan.maintenance_minor_per_th_day,
         terms,
         hash,
         ContractState::AwaitingPayment.name(),
-        now,
+        agreed.at,
         Hashes::ZERO,
         Accrual::ZERO,
         write_also(&plan.maintenance_also)
     ];
     tx.execute(sql::INSERT_CONTRACT, &row).await?;
-    Ok(())
+    Ok(hash)
 }

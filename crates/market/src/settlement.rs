@@ -13,6 +13,7 @@
 use crate::book::Book;
 use crate::contract::Contract;
 use crate::pages::Pages;
+use crate::papers;
 use crate::reward::{Life, beneficiary};
 use crate::settle::{Settlement, take_maintenance};
 use crate::sql;
@@ -206,7 +207,8 @@ pub(crate) async fn take_back(
         waived: 0,
         net: -back.net,
     };
-    insert_line(tx, book, row, line, now).await
+    insert_line(tx, book, row, line, now).await?;
+    papers::write_take_back(tx, book, row, life).await
 }
 
 async fn insert_line(

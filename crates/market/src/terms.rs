@@ -1,48 +1,12 @@
 //! What is agreed at a sale, as bytes that both sides can recompute. Pure.
 
 use crate::{MarketError, Plan, pplns};
-use gruve_units::{Amount, Duration, Hashes, Hashrate};
+use gruve_statement::terms::{
+    AllocationRule, FORMAT, FeeRule, MaintenanceRule, OrphanRule, PriceRule, RefundRule, Rules,
+    SchemeRule, SettlementRule, ShortfallRule, Terms, UnprofitableRule, Upkeep,
+};
+use gruve_units::{Amount, ContractId, Duration, Hashes, Hashrate, Timestamp};
 use ruint::aliases::U256;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-/// The terms of one sale. The canonical bytes are its JSON with the fields in this order and no spaces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Terms<'a> {
-    format: &'static str,
-    plan: &'a str,
-    plan_version: u32,
-    title: &'a str,
-    lane: &'a str,
-    scheme: &'static str,
-    window_blocks: u128,
-    window_epochs_max: u64,
-    earns: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    also_earns: Vec<&'static str>,
-    hashrate: Hashrate,
-    epoch_us: u64,
-    epoch_work: Hashes,
-    term_epochs: u64,
-    work: Hashes,
-    price_asset: &'static str,
-    price_minor: i64,
-    fee_bps: u16,
-    maintenance_minor_per_th_day: u64,
-    maintenance_rule: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    maintenance_also: Vec<(&'static str, u64)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    maintenance_order_rule: Option<&'static str>,
-    catch_up_bps: u32,
-    extension_epochs: u64,
-    refund_rule: &'static str,
-    unprofitable_rule: &'static str,
-}
-
-/// How maintenance is taken from several assets.
-const ORDER_RULE: &str = "taken first from what is settled of the asset earned, then from each asset of \
-    maintenance_also in this order: floor(rest * its fee / the first fee); what the last does not cover is waived";
 
 /// What a sale comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,51 +46,87 @@ pub fn price(plan: &Plan, hashrate: Hashrate, term_epochs: u64) -> Result<Sale, 
     Ok(Sale { epoch_work, work: Hashes(work), price })
 }
 
-/// The canonical bytes of the terms of a sale.
+/// What the terms of a sale say beside its plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreed<'a> {
+    /// The contract's id.
+    pub contract: ContractId,
+    /// When it is sold.
+    pub at: Timestamp,
+    /// The rate.
+    pub hashrate: Hashrate,
+    /// The term.
+    pub term_epochs: u64,
+    /// What it comes to.
+    pub sale: &'a Sale,
+    /// Epochs between settlements.
+    pub settle_every: u64,
+}
+
+/// The document that is agreed.
+#[must_use]
+pub fn document(plan: &Plan, agreed: &Agreed<'_>) -> Terms {
+    Terms {
+        format: FORMAT.to_owned(),
+        contract: Some(agreed.contract),
+        sold_at_us: Some(agreed.at.0),
+        plan: plan.id.clone(),
+        plan_version: plan.version,
+        title: plan.title.clone(),
+        lane: plan.lane.clone(),
+        earns: std::iter::once(plan.asset).chain(plan.also_earns.iter().copied()).collect(),
+        hashrate: agreed.hashrate,
+        epoch_us: plan.epoch_us,
+        epoch_work: agreed.sale.epoch_work,
+        term_epochs: agreed.term_epochs,
+        work: agreed.sale.work,
+        price: agreed.sale.price.into(),
+        rules: rules(plan, agreed.settle_every),
+    }
+}
+
+fn rules(plan: &Plan, settle_every: u64) -> Rules {
+    let own = (plan.asset, plan.maintenance_minor_per_th_day);
+    let order = std::iter::once(own).chain(plan.maintenance_also.iter().copied());
+    Rules {
+        price: PriceRule::PerHashrateDay {
+            minor: plan.price.minor.unsigned_abs(),
+            hashrate: plan.price_hashrate,
+        },
+        scheme: SchemeRule::PplnsUnits {
+            window_blocks: pplns::WINDOW_BLOCKS,
+            window_epochs_max: plan.window_epochs_max,
+        },
+        allocation: AllocationRule::ProRata,
+        shortfall: ShortfallRule::MadeGood {
+            catch_up_bps: plan.catch_up_bps,
+            extension_epochs: plan.extension_epochs,
+        },
+        fee: FeeRule::PartOfEarnings { bps: plan.fee_bps.get() },
+        maintenance: MaintenanceRule::PerDelivered {
+            order: order
+                .map(|(asset, minor_per_th_day)| Upkeep { asset, minor_per_th_day })
+                .collect(),
+        },
+        settlement: SettlementRule::EveryEpochs { epochs: settle_every },
+        orphan: OrphanRule::TakenBack,
+        refund: RefundRule::Undelivered,
+        unprofitable: UnprofitableRule::Run,
+    }
+}
+
+/// The canonical bytes of the terms of a sale; what they hold stands at [`gruve_statement::terms`].
 ///
 /// # Errors
 /// [`MarketError::Broken`] when they cannot be written, which no plan causes.
-pub fn canonical(
-    plan: &Plan,
-    hashrate: Hashrate,
-    term_epochs: u64,
-    sale: &Sale,
-) -> Result<Vec<u8>, MarketError> {
-    let terms = Terms {
-        format: "gruve lease terms 1",
-        plan: &plan.id,
-        plan_version: plan.version,
-        title: &plan.title,
-        lane: plan.lane.as_str(),
-        scheme: plan.scheme,
-        window_blocks: pplns::WINDOW_BLOCKS,
-        window_epochs_max: plan.window_epochs_max,
-        earns: plan.asset.code(),
-        also_earns: plan.also_earns.iter().map(|a| a.code()).collect(),
-        hashrate,
-        epoch_us: plan.epoch_us,
-        epoch_work: sale.epoch_work,
-        term_epochs,
-        work: sale.work,
-        price_asset: sale.price.asset.code(),
-        price_minor: sale.price.minor,
-        fee_bps: plan.fee_bps.get(),
-        maintenance_minor_per_th_day: plan.maintenance_minor_per_th_day,
-        maintenance_rule: "floor(delivered * maintenance / 86400e12 hashes), taken from earnings, never below zero",
-        maintenance_also: plan.maintenance_also.iter().map(|(a, m)| (a.code(), *m)).collect(),
-        maintenance_order_rule: (!plan.maintenance_also.is_empty()).then_some(ORDER_RULE),
-        catch_up_bps: plan.catch_up_bps,
-        extension_epochs: plan.extension_epochs,
-        refund_rule: "price - floor(price * delivered / work) at the hard end",
-        unprofitable_rule: "run",
-    };
-    serde_json::to_vec(&terms).map_err(|e| MarketError::Broken(format!("terms: {e}")))
+pub fn canonical(plan: &Plan, agreed: &Agreed<'_>) -> Result<Vec<u8>, MarketError> {
+    document(plan, agreed).canonical().map_err(|e| MarketError::Broken(e.to_string()))
 }
 
 /// SHA-256 of the canonical bytes.
 #[must_use]
 pub fn hash(canonical: &[u8]) -> [u8; 32] {
-    Sha256::digest(canonical).into()
+    gruve_statement::terms::hash(canonical)
 }
 
 #[cfg(test)]
@@ -185,36 +185,40 @@ mod tests {
         assert!(matches!(price(&dear, Hashrate(1_000_000), 24), Err(MarketError::PriceTooLarge)));
     }
 
+    fn written(p: &Plan) -> String {
+        let sale = price(p, Hashrate(1_000), 12).unwrap();
+        let agreed = Agreed {
+            contract: ContractId::from_bytes([5; 16]),
+            at: Timestamp(77),
+            hashrate: Hashrate(1_000),
+            term_epochs: 12,
+            sale: &sale,
+            settle_every: 144,
+        };
+        String::from_utf8(canonical(p, &agreed).unwrap()).unwrap()
+    }
+
     #[test]
     fn terms_name_every_rule_and_change_with_each() {
-        let p = plan();
-        let sale = price(&p, Hashrate(1_000), 12).unwrap();
-        let bytes = canonical(&p, Hashrate(1_000), 12, &sale).unwrap();
-        let text = String::from_utf8(bytes.clone()).unwrap();
-        assert!(text.starts_with(r#"{"format":"gruve lease terms 1","plan":"small""#), "{text}");
-        let other = Plan { fee_bps: Bps::new(201).unwrap(), ..p };
-        let changed = canonical(&other, Hashrate(1_000), 12, &sale).unwrap();
-        assert_ne!(hash(&bytes), hash(&changed));
+        let text = written(&plan());
+        assert!(text.starts_with(r#"{"format":"gruve lease terms 2","contract":""#), "{text}");
+        let other = Plan { fee_bps: Bps::new(201).unwrap(), ..plan() };
+        assert_ne!(hash(text.as_bytes()), hash(written(&other).as_bytes()));
+        let read = Terms::parse(text.as_bytes()).unwrap();
+        assert_eq!(read.rules.settlement, SettlementRule::EveryEpochs { epochs: 144 });
+        assert_eq!(read.canonical().unwrap(), text.as_bytes());
     }
 
     #[test]
     fn terms_of_a_merge_mined_lane_name_all_it_earns_and_the_order_of_fees() {
-        let p = plan();
-        let sale = price(&p, Hashrate(1_000), 12).unwrap();
-        let text = |p: &Plan| {
-            String::from_utf8(canonical(p, Hashrate(1_000), 12, &sale).unwrap()).unwrap()
-        };
-        assert!(!text(&p).contains("also"), "terms of before are the same bytes");
         let both = Plan {
             also_earns: vec![Asset::Doge],
             maintenance_also: vec![(Asset::Doge, 2_000)],
-            ..p
+            ..plan()
         };
-        let told = text(&both);
-        assert!(told.contains(r#""earns":"BTC","also_earns":["DOGE"],"#), "{told}");
-        assert!(
-            told.contains(r#""maintenance_also":[["DOGE",2000]],"maintenance_order_rule":"#),
-            "{told}"
-        );
+        let told = written(&both);
+        assert!(told.contains(r#""earns":["BTC","DOGE"],"#), "{told}");
+        let order = r#""order":[{"asset":"BTC","minor_per_th_day":3},{"asset":"DOGE","minor_per_th_day":2000}]"#;
+        assert!(told.contains(order), "{told}");
     }
 }

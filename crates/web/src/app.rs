@@ -6,7 +6,7 @@ use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, contract, home, invoice, lane, payouts, plans, session, statement,
+    account, books, buy, contract, home, invoice, lane, papers, payouts, plans, session, statement,
     withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
@@ -61,6 +61,7 @@ fn declare(state: &AppState) -> Routes {
         .post("/buy", CustomerForm, buy::quote)
         .post("/contracts", CustomerForm, buy::buy)
         .get("/contracts/{id}", Customer, contract::contract)
+        .get("/contracts/{id}/terms.json", Customer, papers::terms)
         .get("/invoices/{id}", Customer, invoice::invoice)
         .get("/withdraw", Customer, withdraw::ask)
         .post("/withdraw", CustomerForm, withdraw::review)
@@ -83,6 +84,7 @@ fn declare(state: &AppState) -> Routes {
         .post("/api/v1/contracts", Bearer, contracts::buy)
         .get("/api/v1/contracts", Bearer, contracts::contracts)
         .get("/api/v1/contracts/{id}", Bearer, contracts::contract)
+        .get("/api/v1/contracts/{id}/terms", Bearer, contracts::terms)
         .get("/api/v1/invoices/{id}", Bearer, contracts::invoice)
         .post("/api/v1/payouts", Bearer, api_payouts::request)
         .get("/api/v1/payouts", Bearer, api_payouts::payouts)

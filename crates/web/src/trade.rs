@@ -4,7 +4,7 @@ use crate::failure::{Failure, sentence};
 use crate::state::AppState;
 use crate::view::Bought;
 use gruve_ledger::LedgerError;
-use gruve_market::{ContractView, MarketError};
+use gruve_market::{ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
 use gruve_treasury::{Invoice, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError};
 use gruve_units::{
@@ -96,6 +96,15 @@ impl AppState {
         id: ContractId,
     ) -> Result<ContractView, Failure> {
         self.market().contract(account, id).await.map_err(|e| market_failure(&e))
+    }
+
+    /// The signed terms of a contract of the account.
+    pub(crate) async fn signed_terms(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<SignedTerms, Failure> {
+        self.market().signed_terms(account, id).await.map_err(|e| market_failure(&e))
     }
 
     /// An invoice of the account.

@@ -204,6 +204,7 @@ impl Parts {
         }
         let market = market_config(config)?;
         let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
+        market.sign_terms_with(operator.clone());
         market.prepare().await?;
         let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
         let outcome = InvoiceOutcome { market: market.clone(), clock: clock.clone() };

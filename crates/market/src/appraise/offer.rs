@@ -1,6 +1,10 @@
 //! An offer of hashpower, whoever makes it.
 
 use super::{AppraiseError, history::exact};
+use gruve_statement::terms::{
+    FORMAT, FORMAT_1, FeeRule, MaintenanceRule, SIGNED_FORMAT, UnprofitableRule,
+};
+use gruve_statement::{SignedTerms, Terms};
 use gruve_units::{Asset, Hashrate};
 use serde::Deserialize;
 use serde_json::Value;
@@ -106,22 +110,9 @@ struct Energy {
     usd_per_kwh: String,
 }
 
-/// The part of a sale's own terms that an appraisal needs; see [`crate::terms`].
-#[derive(Deserialize)]
-struct OwnTerms {
-    title: String,
-    earns: String,
-    hashrate: Hashrate,
-    epoch_us: u64,
-    term_epochs: u64,
-    price_asset: String,
-    price_minor: u64,
-    fee_bps: u32,
-    maintenance_minor_per_th_day: u64,
-}
-
 impl Offer {
-    /// Reads an offer: `"format": "gruve offer 1"`, or the terms of a sale of this house.
+    /// Reads an offer: `"format": "gruve offer 1"`, or the terms of a sale of this house, in the file that was
+    /// downloaded (whose hash and signature are checked) or bare.
     ///
     /// # Errors
     /// [`AppraiseError::Offer`] with what is wrong and how it is written.
@@ -130,7 +121,13 @@ impl Offer {
             serde_json::from_str(json).map_err(|e| wrong(format!("not JSON: {e}")))?;
         match value.get("format").and_then(Value::as_str) {
             Some("gruve offer 1") => read::<Written>(value)?.offer(),
-            Some("gruve lease terms 1") => read::<OwnTerms>(value)?.offer(),
+            Some(SIGNED_FORMAT) => {
+                let terms = SignedTerms::parse(json).and_then(|file| file.open(None));
+                of_terms(terms.map_err(|e| wrong(e.to_string()))?)
+            }
+            Some(FORMAT | FORMAT_1) => {
+                of_terms(Terms::parse(json.as_bytes()).map_err(|e| wrong(e.to_string()))?)
+            }
             Some(other) => Err(wrong(format!("format {other:?} is not known here"))),
             None => Err(wrong(r#"it must begin with "format": "gruve offer 1""#.into())),
         }
@@ -189,34 +186,39 @@ impl Written {
     }
 }
 
-impl OwnTerms {
-    fn offer(self) -> Result<Offer, AppraiseError> {
-        if self.price_asset != self.earns {
-            let why = format!(
-                "it is paid in {} and earns {}: give its price in dollars, as an offer",
-                self.price_asset, self.earns
-            );
-            return Err(wrong(why));
-        }
-        let term_us = u128::from(self.epoch_us) * u128::from(self.term_epochs);
-        let term = u32::try_from(term_us.div_ceil(86_400_000_000)).map_err(|_| too_large())?;
-        Offer {
-            name: self.title,
-            asset: self.earns.parse().map_err(|e| wrong(format!("earns: {e}")))?,
-            hashrate: self.hashrate,
-            price: Price::Coin(self.price_minor),
-            fee_usd_per_th_day: 0,
-            fee_minor_per_th_day: self.maintenance_minor_per_th_day,
-            service_bps: self.fee_bps,
-            uptime_bps: 10_000,
-            term_days: Some(term),
-            starts_after_days: 0,
-            unprofitable: Unprofitable::Run,
-            operator_share_after_break_even_bps: 0,
-            minimum_payout: 0,
-        }
-        .checked()
+/// A sale of this house as an offer. It earns its lane's own coin; what is merge-mined with it is left out.
+fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
+    let earns = *terms.earns.first().ok_or_else(|| wrong("they earn nothing".into()))?;
+    if terms.price.asset != earns {
+        let why = format!(
+            "it is paid in {} and earns {earns}: give its price in dollars, as an offer",
+            terms.price.asset
+        );
+        return Err(wrong(why));
     }
+    let term_us = u128::from(terms.epoch_us) * u128::from(terms.term_epochs);
+    let term = u32::try_from(term_us.div_ceil(86_400_000_000)).map_err(|_| too_large())?;
+    let FeeRule::PartOfEarnings { bps } = terms.rules.fee;
+    let MaintenanceRule::PerDelivered { order } = terms.rules.maintenance;
+    let upkeep = order.iter().find(|u| u.asset == earns).map_or(0, |u| u.minor_per_th_day);
+    Offer {
+        name: terms.title,
+        asset: earns,
+        hashrate: terms.hashrate,
+        price: Price::Coin(u64::try_from(terms.price.minor).map_err(|_| too_large())?),
+        fee_usd_per_th_day: 0,
+        fee_minor_per_th_day: upkeep,
+        service_bps: bps.into(),
+        uptime_bps: 10_000,
+        term_days: Some(term),
+        starts_after_days: 0,
+        unprofitable: match terms.rules.unprofitable {
+            UnprofitableRule::Run => Unprofitable::Run,
+        },
+        operator_share_after_break_even_bps: 0,
+        minimum_payout: 0,
+    }
+    .checked()
 }
 
 impl Offer {

@@ -98,6 +98,16 @@ pub(crate) async fn contract(
     Ok(answer(StatusCode::OK, body))
 }
 
+/// `GET /api/v1/contracts/{id}/terms`: the exact bytes agreed at the sale, their hash and the operator's signature.
+pub(crate) async fn terms(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Response, Failure> {
+    let file = state.signed_terms(customer.account, id).await?;
+    Ok(answer(StatusCode::OK, json!(file)))
+}
+
 fn summary(c: &ContractView) -> Value {
     let earned = c.earned.split().map_or(i64::MAX, |(minor, _)| minor);
     json!({

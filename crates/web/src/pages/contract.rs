@@ -114,6 +114,7 @@ fn terms(c: &ContractView, rule: EpochRule) -> Markup {
             }
             @if c.refunded.minor > 0 { dt { "Refunded" } dd { (amount(c.refunded)) } }
             dt { "Terms (SHA-256)" } dd { code { (hex::encode(c.terms_hash)) } }
+            dt { "To keep" } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { "Signed terms" } }
             dt { "Contract" } dd { code { (c.id) } }
         }
     }

@@ -1,0 +1,480 @@
+//! What is agreed at a sale: a document of rules by name, as exact bytes that the operator signs.
+//!
+//! The canonical bytes are the JSON of [`Terms`] with the fields in their order here and no spaces; but whoever reads
+//! terms takes the bytes as they are and computes their hash, so that no two writers need to agree on more.
+//! A rule is one object: `"rule"` names it, the other fields are its numbers. What each rule computes is
+//! written at its variant; `docs/statements.md` says the same for other programs.
+//!
+//! | format | what it is |
+//! |---|---|
+//! | `gruve lease terms 1` | sold before terms were signed: the same lease with its rules as sentences. Read, never written |
+//! | `gruve lease terms 2` | this document |
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use gruve_units::{Amount, Asset, ContractId, Hashes, Hashrate, LaneId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The format that is written.
+pub const FORMAT: &str = "gruve lease terms 2";
+/// The format of sales before terms were signed.
+pub const FORMAT_1: &str = "gruve lease terms 1";
+/// The file a customer downloads.
+pub const SIGNED_FORMAT: &str = "gruve signed terms 1";
+/// Bytes that terms may have: a hundred times what any plan makes.
+pub const BYTES_MAX: usize = 256 << 10;
+/// What stands before the hash in what is signed, so that the key's signature under anything else is none here.
+const SIGNED_PREFIX: &[u8] = b"gruve terms 1\n";
+
+/// Why terms cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermsError {
+    /// They are not what is read here.
+    #[error("the terms cannot be read: {0}")]
+    Unreadable(String),
+    /// The hash in the file is another one than that of the bytes.
+    #[error("the terms' SHA-256 is not the one in the file")]
+    WrongHash,
+    /// The signature is not the key's over these bytes.
+    #[error("the signature is not the key's over these terms")]
+    WrongSignature,
+    /// They are signed, but not by the key that was asked for.
+    #[error("the terms are signed by the key {0}, not by the one asked for")]
+    OtherKey(String),
+}
+
+/// The terms of one sale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The contract they are of; terms of the first format do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractId>,
+    /// When it was sold, microseconds UTC since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sold_at_us: Option<i64>,
+    /// The plan.
+    pub plan: String,
+    /// Its version.
+    pub plan_version: u32,
+    /// Its title then.
+    pub title: String,
+    /// The lane whose work is sold.
+    pub lane: LaneId,
+    /// What the work earns, the lane's own coin first.
+    pub earns: Vec<Asset>,
+    /// The rate bought.
+    pub hashrate: Hashrate,
+    /// Length of an epoch, microseconds; epoch *n* begins at *n* times this.
+    pub epoch_us: u64,
+    /// `⌊hashrate · epoch⌋`.
+    pub epoch_work: Hashes,
+    /// Epochs of the term.
+    pub term_epochs: u64,
+    /// `epoch_work · term_epochs`: what is bought.
+    pub work: Hashes,
+    /// What it costs.
+    pub price: Money,
+    /// By what everything else is computed.
+    pub rules: Rules,
+}
+
+/// An amount as terms and statements write it: whole minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Money {
+    /// Of what.
+    pub asset: Asset,
+    /// How many.
+    pub minor: i64,
+}
+
+impl From<Amount> for Money {
+    fn from(a: Amount) -> Money {
+        Money { asset: a.asset, minor: a.minor }
+    }
+}
+
+/// Everything that is computed in a contract's life, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// How the price came about.
+    pub price: PriceRule,
+    /// How work becomes earnings.
+    pub scheme: SchemeRule,
+    /// How an epoch's work is shared out.
+    pub allocation: AllocationRule,
+    /// What happens to work that was not delivered in its epoch.
+    pub shortfall: ShortfallRule,
+    /// The operator's part of the earnings.
+    pub fee: FeeRule,
+    /// What the machines' upkeep costs.
+    pub maintenance: MaintenanceRule,
+    /// When earnings become balance.
+    pub settlement: SettlementRule,
+    /// What happens when a block is taken off its chain.
+    pub orphan: OrphanRule,
+    /// What is given back for work never delivered.
+    pub refund: RefundRule,
+    /// What happens while the earnings do not cover the upkeep.
+    pub unprofitable: UnprofitableRule,
+}
+
+/// How the price came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PriceRule {
+    /// `max(1, ⌈work · minor / (hashrate · 86,400 s)⌉)`: `minor` is the price of `hashrate` for a day.
+    PerHashrateDay {
+        /// Minor units of the asset paid.
+        minor: u64,
+        /// For how much for a day.
+        hashrate: Hashrate,
+    },
+    /// As [`Money`] says; the first format does not say more.
+    AsStated,
+}
+
+/// How work becomes earnings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SchemeRule {
+    /// PPLNS in unit form. The house's units of an epoch are the sum of `⌊work · 2^64 / hashes per block⌋` over its
+    /// shares' network targets; a contract has `⌊house units · delivered / house work⌋` of them. A block of reward
+    /// *B* pays over the last `X = window_blocks · 2^64` units before its stamp's epoch, back at most
+    /// `window_epochs_max` epochs: `⌊B · 2^64 · (own after · t + own in the first epoch · taken) / (X · t)⌋` with *t* all units
+    /// of the window's first epoch and *taken* those of them that fill it.
+    PplnsUnits {
+        /// Blocks' work in a window.
+        window_blocks: u64,
+        /// How far back it may reach.
+        window_epochs_max: u64,
+    },
+}
+
+/// How an epoch's work is shared out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AllocationRule {
+    /// With *D* the house's work and *E* the entitlements, each the least of `epoch_work` and what is still undelivered:
+    /// everyone gets *E* where `D ≥ ΣE`; else `⌊D·E/ΣE⌋` and the hashes left over one each to the largest remainders.
+    ProRata,
+}
+
+/// What happens to work that was not delivered in its epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ShortfallRule {
+    /// Made good from what the house has beyond all entitlements, before the operator takes any of it: at most
+    /// `⌊epoch_work · catch_up_bps / 10,000⌋` an epoch, the oldest shortfall first; until `extension_epochs` after the term.
+    MadeGood {
+        /// Hundredths of a percent of the rate.
+        catch_up_bps: u32,
+        /// Epochs after the term.
+        extension_epochs: u64,
+    },
+}
+
+/// The operator's part of the earnings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FeeRule {
+    /// At each settlement of each asset `⌊(gross · bps + carried) / 10,000⌋`, at most the gross; the rest of the division
+    /// is carried to the next.
+    PartOfEarnings {
+        /// Hundredths of a percent.
+        bps: u16,
+    },
+}
+
+/// What the machines' upkeep costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum MaintenanceRule {
+    /// Owed is `⌊delivered · fee · 2^64 / (86,400 · 10^12)⌋` of 2^-64 minor units an epoch, `fee` the first of `order`. Of what
+    /// is owed the whole minor units are taken at a settlement, after the fee and never below zero: from the first
+    /// asset; `⌊rest · its fee / the first fee⌋` from each further one that is settled too; what the last of them does
+    /// not cover is waived for ever. Taken from an asset in part, `⌈taken · first fee / its fee⌉` of the rest is covered.
+    PerDelivered {
+        /// The assets in order, with the minor units of each for a TH·day.
+        order: Vec<Upkeep>,
+    },
+}
+
+/// What a TH·day costs in one asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upkeep {
+    /// In which.
+    pub asset: Asset,
+    /// How much for `86,400 · 10^12` hashes delivered.
+    pub minor_per_th_day: u64,
+}
+
+/// When earnings become balance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SettlementRule {
+    /// When an epoch whose successor's number is a multiple of `epochs` is closed (or such a one was passed over), all whole
+    /// minor units of mature blocks that are not settled; fractions of 2^-64 wait. Later while the chain cannot be followed.
+    EveryEpochs {
+        /// How many.
+        epochs: u64,
+    },
+    /// The first format does not say when.
+    NotStated,
+}
+
+/// What happens when a block is taken off its chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OrphanRule {
+    /// Its accruals are taken out again. Was more settled than is left, the missing whole minor units (rounded up) come
+    /// back, of them `⌊net so far · missing / settled so far⌋` from the customer; what the balance does not hold is the
+    /// operator's loss.
+    TakenBack,
+}
+
+/// What is given back for work never delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RefundRule {
+    /// At the hard end `price − ⌊price · delivered / work⌋`, in the asset paid.
+    Undelivered,
+}
+
+/// What happens while the earnings do not cover the upkeep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum UnprofitableRule {
+    /// It mines on; what the upkeep is above the earnings is waived.
+    Run,
+}
+
+/// Terms of the first format, as far as they are needed.
+#[derive(Deserialize)]
+struct Terms1 {
+    plan: String,
+    plan_version: u32,
+    title: String,
+    lane: LaneId,
+    scheme: String,
+    window_blocks: u64,
+    window_epochs_max: u64,
+    earns: Asset,
+    #[serde(default)]
+    also_earns: Vec<Asset>,
+    hashrate: Hashrate,
+    epoch_us: u64,
+    epoch_work: Hashes,
+    term_epochs: u64,
+    work: Hashes,
+    price_asset: Asset,
+    price_minor: i64,
+    fee_bps: u16,
+    maintenance_minor_per_th_day: u64,
+    #[serde(default)]
+    maintenance_also: Vec<(Asset, u64)>,
+    catch_up_bps: u32,
+    extension_epochs: u64,
+}
+
+impl Terms1 {
+    fn terms(self) -> Result<Terms, TermsError> {
+        if self.scheme != "pplns" {
+            let why = format!("the scheme {:?} is not known here", self.scheme);
+            return Err(TermsError::Unreadable(why));
+        }
+        let own = Upkeep { asset: self.earns, minor_per_th_day: self.maintenance_minor_per_th_day };
+        let also = self
+            .maintenance_also
+            .into_iter()
+            .map(|(asset, minor_per_th_day)| Upkeep { asset, minor_per_th_day });
+        Ok(Terms {
+            format: FORMAT_1.to_owned(),
+            contract: None,
+            sold_at_us: None,
+            plan: self.plan,
+            plan_version: self.plan_version,
+            title: self.title,
+            lane: self.lane,
+            earns: std::iter::once(self.earns).chain(self.also_earns).collect(),
+            hashrate: self.hashrate,
+            epoch_us: self.epoch_us,
+            epoch_work: self.epoch_work,
+            term_epochs: self.term_epochs,
+            work: self.work,
+            price: Money { asset: self.price_asset, minor: self.price_minor },
+            rules: Rules {
+                price: PriceRule::AsStated,
+                scheme: SchemeRule::PplnsUnits {
+                    window_blocks: self.window_blocks,
+                    window_epochs_max: self.window_epochs_max,
+                },
+                allocation: AllocationRule::ProRata,
+                shortfall: ShortfallRule::MadeGood {
+                    catch_up_bps: self.catch_up_bps,
+                    extension_epochs: self.extension_epochs,
+                },
+                fee: FeeRule::PartOfEarnings { bps: self.fee_bps },
+                maintenance: MaintenanceRule::PerDelivered {
+                    order: std::iter::once(own).chain(also).collect(),
+                },
+                settlement: SettlementRule::NotStated,
+                orphan: OrphanRule::TakenBack,
+                refund: RefundRule::Undelivered,
+                unprofitable: UnprofitableRule::Run,
+            },
+        })
+    }
+}
+
+fn unreadable(why: &impl std::fmt::Display) -> TermsError {
+    TermsError::Unreadable(why.to_string())
+}
+
+impl Terms {
+    /// Reads canonical bytes of any format there ever was.
+    ///
+    /// # Errors
+    /// [`TermsError::Unreadable`].
+    pub fn parse(bytes: &[u8]) -> Result<Terms, TermsError> {
+        if bytes.len() > BYTES_MAX {
+            return Err(unreadable(&format!("they have more than {BYTES_MAX} bytes")));
+        }
+        let value: Value = serde_json::from_slice(bytes).map_err(|e| unreadable(&e))?;
+        match value.get("format").and_then(Value::as_str) {
+            Some(FORMAT) => serde_json::from_value(value).map_err(|e| unreadable(&e)),
+            Some(FORMAT_1) => {
+                serde_json::from_value::<Terms1>(value).map_err(|e| unreadable(&e))?.terms()
+            }
+            Some(other) => Err(unreadable(&format!("the format {other:?} is not known here"))),
+            None => Err(unreadable(&"they name no format")),
+        }
+    }
+
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// [`TermsError::Unreadable`] when they cannot be written, which no terms cause.
+    pub fn canonical(&self) -> Result<Vec<u8>, TermsError> {
+        serde_json::to_vec(self).map_err(|e| unreadable(&e))
+    }
+}
+
+/// SHA-256 of canonical bytes.
+#[must_use]
+pub fn hash(canonical: &[u8]) -> [u8; 32] {
+    Sha256::digest(canonical).into()
+}
+
+fn signed_message(hash: &[u8; 32]) -> Vec<u8> {
+    [SIGNED_PREFIX, hash].concat()
+}
+
+/// The operator's signature (Ed25519) over the text `gruve terms 1`, a line feed and the 32 bytes of the hash.
+#[must_use]
+pub fn sign(key: &SigningKey, hash: &[u8; 32]) -> [u8; 64] {
+    key.sign(&signed_message(hash)).to_bytes()
+}
+
+/// The file that a customer downloads: the exact bytes with hash, signature and key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedTerms {
+    /// [`SIGNED_FORMAT`].
+    pub format: String,
+    /// The contract.
+    pub contract: ContractId,
+    /// The canonical bytes, which are text.
+    pub terms: String,
+    /// Their SHA-256.
+    pub sha256: String,
+    /// The operator's key, hexadecimal; absent for sales from before terms were signed.
+    pub operator_key: Option<String>,
+    /// Its signature, hexadecimal; see [`sign`].
+    pub signature: Option<String>,
+}
+
+impl SignedTerms {
+    /// The file of a contract.
+    ///
+    /// # Errors
+    /// [`TermsError::Unreadable`] when the bytes are no text.
+    pub fn new(
+        contract: ContractId,
+        canonical: Vec<u8>,
+        signed: Option<([u8; 32], [u8; 64])>,
+    ) -> Result<SignedTerms, TermsError> {
+        Ok(SignedTerms {
+            format: SIGNED_FORMAT.to_owned(),
+            contract,
+            sha256: hex::encode(hash(&canonical)),
+            terms: String::from_utf8(canonical).map_err(|e| unreadable(&e))?,
+            operator_key: signed.map(|(key, _)| hex::encode(key)),
+            signature: signed.map(|(_, signature)| hex::encode(signature)),
+        })
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`TermsError::Unreadable`].
+    pub fn parse(json: &str) -> Result<SignedTerms, TermsError> {
+        // The bytes stand escaped in it.
+        if json.len() > 2 * BYTES_MAX {
+            return Err(unreadable(&format!("the file has more than {} bytes", 2 * BYTES_MAX)));
+        }
+        let signed: SignedTerms = serde_json::from_str(json).map_err(|e| unreadable(&e))?;
+        if signed.format != SIGNED_FORMAT {
+            return Err(unreadable(&format!("the format {:?} is not known here", signed.format)));
+        }
+        Ok(signed)
+    }
+
+    /// Checks hash and signature and gives the terms. Terms of the first format are not signed; all others must
+    /// be, and by `key` where one is given.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn open(&self, key: Option<&[u8; 32]>) -> Result<Terms, TermsError> {
+        let hash = hash(self.terms.as_bytes());
+        if self.sha256 != hex::encode(hash) {
+            return Err(TermsError::WrongHash);
+        }
+        let terms = Terms::parse(self.terms.as_bytes())?;
+        if terms.contract.is_some_and(|of| of != self.contract) {
+            return Err(unreadable(&"they are another contract's than the file says"));
+        }
+        match (&self.operator_key, &self.signature) {
+            (None, None) if terms.format == FORMAT_1 && key.is_none() => Ok(terms),
+            (Some(by), Some(signature)) => {
+                verify(by, signature, &hash)?;
+                match key {
+                    Some(asked) if hex::encode(asked) != *by => {
+                        Err(TermsError::OtherKey(by.clone()))
+                    }
+                    _ => Ok(terms),
+                }
+            }
+            _ => Err(TermsError::WrongSignature),
+        }
+    }
+}
+
+fn verify(key: &str, signature: &str, hash: &[u8; 32]) -> Result<(), TermsError> {
+    let wrong = || TermsError::WrongSignature;
+    let mut bytes = [0u8; 32];
+    hex::decode_to_slice(key, &mut bytes).map_err(|_| wrong())?;
+    let mut signed = [0u8; 64];
+    hex::decode_to_slice(signature, &mut signed).map_err(|_| wrong())?;
+    let key = VerifyingKey::from_bytes(&bytes).map_err(|_| wrong())?;
+    key.verify_strict(&signed_message(hash), &Signature::from_bytes(&signed)).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests;
