@@ -77,7 +77,7 @@ pub const TARGETS: &[Target] = &[
         run: proxy::run,
         words: &[b"\x03\0\x04\0\0\0\0", b"\xff\xff", b"\0\0", b"PROXY TCP4 "],
     },
-    Target { name: "share_log", run: share_log::run, words: &[b"GVFR", b"GRUVELG1"] },
+    Target { name: "share_log", run: share_log::run, words: &[b"GVFR", b"GRUVELG1", b"GRUVELG2"] },
     Target { name: "v1_lines", run: v1_lines::run, words: JSON_WORDS },
     Target { name: "v1_session", run: v1_session::run, words: &[] },
     Target { name: "v2_session", run: v2_session::run, words: &[] },

@@ -98,7 +98,7 @@ fn records() -> Vec<Record> {
 }
 
 const OPTIONS: Options = Options {
-    segment_bytes: 700,
+    segment_bytes: 400,
     durability: gruve_sharelog::Durability::Group(gruve_units::Duration::from_secs(3600)),
 };
 

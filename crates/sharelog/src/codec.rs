@@ -89,13 +89,7 @@ fn share_fields(s: &ShareRecord, out: &mut Vec<u8>) {
     out.extend(s.job.0.to_le_bytes());
     out.extend(s.epoch.0.to_le_bytes());
     out.push(s.class.k());
-    match s.owner {
-        Owner::House => out.push(0),
-        Owner::Account(a) => {
-            out.push(1);
-            out.extend(a.to_bytes());
-        }
-    }
+    owner_field(s.owner, out);
     out.extend(s.machine.to_bytes());
     let extranonce = s.extranonce.as_slice();
     // At most 12 by the type.
@@ -105,6 +99,16 @@ fn share_fields(s: &ShareRecord, out: &mut Vec<u8>) {
     out.extend(s.nonce.to_le_bytes());
     out.extend(s.version.to_le_bytes());
     out.extend(s.at.0.to_le_bytes());
+}
+
+pub(crate) fn owner_field(owner: Owner, out: &mut Vec<u8>) {
+    match owner {
+        Owner::House => out.push(0),
+        Owner::Account(a) => {
+            out.push(1);
+            out.extend(a.to_bytes());
+        }
+    }
 }
 
 fn encode_job(j: &JobRecord, out: &mut Vec<u8>) {
@@ -177,12 +181,8 @@ fn share(r: &mut Fields<'_>) -> Result<ShareRecord, &'static str> {
     Ok(ShareRecord {
         job: JobId(r.u64()?),
         epoch: EpochNumber(r.u64()?),
-        class: Class::new(r.u8()?).ok_or("a class out of range")?,
-        owner: match r.u8()? {
-            0 => Owner::House,
-            1 => Owner::Account(AccountId::from_bytes(r.array()?)),
-            _ => return Err("an owner of an unknown kind"),
-        },
+        class: r.class()?,
+        owner: r.owner()?,
         machine: MachineId::from_bytes(r.array()?),
         extranonce: {
             let len = usize::from(r.u8()?);
@@ -255,21 +255,34 @@ fn eth_work(r: &mut Fields<'_>) -> Result<EthWorkRecord, &'static str> {
     })
 }
 
-struct Fields<'a>(&'a [u8]);
+/// What is still to be decoded.
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8], &'static str> {
+    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8], &'static str> {
         let (head, rest) = self.0.split_at_checked(n).ok_or("a record cut short")?;
         self.0 = rest;
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
         self.take(N)?.try_into().map_err(|_| "a record cut short")
     }
 
-    fn u8(&mut self) -> Result<u8, &'static str> {
+    pub(crate) fn u8(&mut self) -> Result<u8, &'static str> {
         Ok(self.array::<1>()?[0])
+    }
+
+    pub(crate) fn class(&mut self) -> Result<Class, &'static str> {
+        Class::new(self.u8()?).ok_or("a class out of range")
+    }
+
+    pub(crate) fn owner(&mut self) -> Result<Owner, &'static str> {
+        match self.u8()? {
+            0 => Ok(Owner::House),
+            1 => Ok(Owner::Account(AccountId::from_bytes(self.array()?))),
+            _ => Err("an owner of an unknown kind"),
+        }
     }
 
     fn flag(&mut self, otherwise: &'static str) -> Result<bool, &'static str> {
@@ -280,11 +293,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn u32(&mut self) -> Result<u32, &'static str> {
+    pub(crate) fn u32(&mut self) -> Result<u32, &'static str> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, &'static str> {
+    pub(crate) fn u64(&mut self) -> Result<u64, &'static str> {
         self.array().map(u64::from_le_bytes)
     }
 
@@ -306,7 +319,7 @@ impl<'a> Fields<'a> {
         known.ok_or("a coin this program does not know")
     }
 
-    fn time(&mut self) -> Result<Timestamp, &'static str> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, &'static str> {
         self.array().map(|b| Timestamp(i64::from_le_bytes(b)))
     }
 

@@ -10,15 +10,41 @@ pub const MAX_FRAME_BYTES: usize = 16 << 20;
 pub(crate) const SEGMENT_HEADER: usize = 32;
 pub(crate) const FRAME_HEADER: usize = 20;
 pub(crate) const RECORD_HEADER: usize = 8;
+/// A short share's: its distance alone, for its bytes say how long it is.
+pub(crate) const SHORT_HEADER: usize = 4;
 
-const SEGMENT_MAGIC: [u8; 8] = *b"GRUVELG1";
-/// `GVFR`; as an integer it is far above any distance inside a frame, so that the first four bytes at
-/// a position tell a frame's beginning from a record's.
+/// Set in a short share's distance, which is far smaller by itself.
+const SHORT: u32 = 1 << 31;
+
+/// What a segment may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Every record stands for itself.
+    Whole,
+    /// Shares may be in the short form.
+    Short,
+}
+
+impl Format {
+    const fn magic(self) -> [u8; 8] {
+        match self {
+            Format::Whole => *b"GRUVELG1",
+            Format::Short => *b"GRUVELG2",
+        }
+    }
+}
+
+/// `GVFR`; as an integer it is far above any distance inside a frame and below those with [`SHORT`] set,
+/// so that the first four bytes at a position tell a frame's beginning from a record's.
 pub(crate) const FRAME_MAGIC: [u8; 4] = *b"GVFR";
 
-pub(crate) fn segment_header(number: u64, sealed: Option<EpochNumber>) -> [u8; SEGMENT_HEADER] {
+pub(crate) fn segment_header(
+    number: u64,
+    sealed: Option<EpochNumber>,
+    format: Format,
+) -> [u8; SEGMENT_HEADER] {
     let mut h = [0; SEGMENT_HEADER];
-    h[..8].copy_from_slice(&SEGMENT_MAGIC);
+    h[..8].copy_from_slice(&format.magic());
     h[8..16].copy_from_slice(&number.to_le_bytes());
     h[16..24].copy_from_slice(&sealed.map_or(0, |e| e.0.saturating_add(1)).to_le_bytes());
     let crc = crc32c::crc32c(&h[..28]);
@@ -26,11 +52,11 @@ pub(crate) fn segment_header(number: u64, sealed: Option<EpochNumber>) -> [u8; S
     h
 }
 
-/// The epoch sealed before the segment, or what is wrong.
+/// The epoch sealed before the segment and what it may hold, or what is wrong.
 pub(crate) fn check_segment_header(
     bytes: &[u8],
     number: u64,
-) -> Result<Option<EpochNumber>, &'static str> {
+) -> Result<(Option<EpochNumber>, Format), &'static str> {
     let h: &[u8; SEGMENT_HEADER] = bytes
         .get(..SEGMENT_HEADER)
         .and_then(|b| b.try_into().ok())
@@ -38,11 +64,11 @@ pub(crate) fn check_segment_header(
     let sealed = u64::from_le_bytes([h[16], h[17], h[18], h[19], h[20], h[21], h[22], h[23]])
         .checked_sub(1)
         .map(EpochNumber);
-    if *h == segment_header(number, sealed) {
-        Ok(sealed)
-    } else {
-        Err("the segment's header does not match its checksum or its name")
-    }
+    [Format::Short, Format::Whole]
+        .into_iter()
+        .find(|format| *h == segment_header(number, sealed, *format))
+        .map(|format| (sealed, format))
+        .ok_or("the segment's header does not match its checksum or its name")
 }
 
 fn checksum(segment: u64, offset: u64, head: &[u8], payload: &[u8]) -> u32 {
@@ -67,6 +93,13 @@ pub(crate) fn push_record(buf: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     write(buf);
     let len = u32::try_from(buf.len() - at - RECORD_HEADER).unwrap_or(u32::MAX);
     buf[at + 4..at + 8].copy_from_slice(&len.to_le_bytes());
+}
+
+/// Adds a share in the short form, which `write` appends.
+pub(crate) fn push_short(buf: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let distance = u32::try_from(buf.len()).unwrap_or(u32::MAX);
+    buf.extend((distance | SHORT).to_le_bytes());
+    write(buf);
 }
 
 /// Completes the header of the frame in `buf`.
@@ -118,41 +151,33 @@ pub(crate) fn parse(bytes: &[u8], segment: u64, offset: u64) -> Result<Frame<'_>
     Ok(Frame { payload, synced })
 }
 
-/// The records of a frame: distance from the frame's beginning, and body.
-pub(crate) struct Records<'a> {
-    payload: &'a [u8],
-    at: usize,
+/// A record as its first bytes have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Head<'a> {
+    /// The body of a record that stands for itself.
+    Whole(&'a [u8]),
+    /// A share in the short form begins these bytes.
+    Short(&'a [u8]),
 }
 
-pub(crate) fn records(payload: &[u8]) -> Records<'_> {
-    records_from(payload, 0)
-}
-
-/// From a place in the payload where a record is known to begin.
-pub(crate) fn records_from(payload: &[u8], at: usize) -> Records<'_> {
-    Records { payload, at }
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<(usize, &'a [u8]), &'static str>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.payload.get(self.at..).filter(|r| !r.is_empty())?;
-        let distance = self.at + FRAME_HEADER;
-        let one = record_at(rest, distance);
-        self.at = one.map_or(self.payload.len(), |body| self.at + RECORD_HEADER + body.len());
-        Some(one.map(|body| (distance, body)))
-    }
-}
-
-/// The body of the record at the beginning of `rest`, which must say its distance.
-fn record_at(rest: &[u8], distance: usize) -> Result<&[u8], &'static str> {
+/// The record at the beginning of `rest`, which must say its distance.
+pub(crate) fn head(rest: &[u8], distance: usize) -> Result<Head<'_>, &'static str> {
     const BAD: &str = "a record's header does not fit its frame";
-    let (head, rest) = rest.split_at_checked(RECORD_HEADER).ok_or(BAD)?;
-    let said = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-    let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-    if usize::try_from(said) != Ok(distance) {
+    let (said, behind) = rest.split_first_chunk().ok_or(BAD)?;
+    let (back, is_short) = distance_said(*said);
+    if usize::try_from(back) != Ok(distance) {
         return Err(BAD);
     }
-    usize::try_from(len).ok().and_then(|l| rest.get(..l)).ok_or(BAD)
+    if is_short {
+        return Ok(Head::Short(behind));
+    }
+    let (len, body) = behind.split_first_chunk().ok_or(BAD)?;
+    let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| BAD)?;
+    body.get(..len).map(Head::Whole).ok_or(BAD)
+}
+
+/// What a record's first bytes say: how far its frame begins before it, and whether it is short.
+pub(crate) fn distance_said(first: [u8; 4]) -> (u32, bool) {
+    let said = u32::from_le_bytes(first);
+    (said & !SHORT, said & SHORT != 0)
 }

@@ -17,13 +17,13 @@
 //!
 //! Must not know: jobs' meaning, customers, databases, the network.
 //!
-//! # Format (version 1, integers little-endian)
+//! # Format (version 2, integers little-endian)
 //!
 //! A segment is `<number, 20 decimal digits>.seg`; numbers begin at 1 and have no gaps.
 //!
 //! | bytes | segment header (32 bytes, written aside, synced, then renamed: never torn) |
 //! |---|---|
-//! | 8 | `GRUVELG1` |
+//! | 8 | `GRUVELG2`; `GRUVELG1` where no share is in the short form |
 //! | 8 | the segment's number |
 //! | 8 | the last epoch sealed before the segment, plus one; 0 when none |
 //! | 4 | zero |
@@ -44,6 +44,9 @@
 //! | 1 | version of the record's encoding: 1 |
 //! | 1 | kind: 1 job, 2 share, 3 block, 4 block outcome, 5 seal, 6 Ethash work, 7 auxiliary blocks of a job, 8 auxiliary block |
 //! | … | the fields in the order of the struct; `Vec`s with a 4-byte count, extranonces with a 1-byte length, owners as 0 (house) or 1 and the account's 16 bytes |
+//!
+//! A share that stands behind another in its frame is written shortly: the distance with its highest bit
+//! set, then what differs from the share before (`short`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -55,7 +58,9 @@ mod full_disk;
 mod log;
 mod reader;
 mod record;
+mod records;
 mod recovery;
+mod short;
 mod summary;
 mod sync;
 mod trim;

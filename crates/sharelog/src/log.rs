@@ -1,10 +1,11 @@
 //! The writer: appends, seals, rotation, trimming.
 
-use crate::frame::{self, FRAME_HEADER, MAX_FRAME_BYTES, SEGMENT_HEADER};
+use crate::frame::{self, FRAME_HEADER, Format, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::sync::{self, SyncBell};
 use crate::{
-    AuxBlockRecord, BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec, summary,
+    AuxBlockRecord, BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec,
+    records, summary,
 };
 use gruve_units::{
     Duration, EpochNumber, Histogram, HistogramCounts, JobId, TIME_BOUNDS_NS, Timestamp,
@@ -38,7 +39,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 64 MiB (about 700,000 shares; the last one is read whole at start) and 10 ms.
+    /// 64 MiB (700,000 shares that came alone, some millions that came in crowds; the last one is read whole at start) and 10 ms.
     fn default() -> Self {
         Options {
             segment_bytes: 64 << 20,
@@ -53,6 +54,8 @@ struct Writer {
     file: Arc<File>,
     /// Where the next frame goes.
     end: Position,
+    /// What the segment may hold: one that an earlier version of the program began is ended in its form.
+    format: Format,
     tally: Tally,
     /// The frame being built; kept for its capacity.
     buf: Vec<u8>,
@@ -127,6 +130,7 @@ impl ShareLog {
             writer: Mutex::new(Writer {
                 file: Arc::new(found.file),
                 end: found.end,
+                format: found.format,
                 tally: found.tally,
                 buf: Vec::new(),
                 stopped: None,
@@ -183,11 +187,13 @@ impl ShareLog {
         let sealed = w.tally.sealed;
         let mut buf = std::mem::take(&mut w.buf);
         frame::begin(&mut buf);
+        let mut before = None;
         for share in shares {
             let open = sealed.is_none_or(|s| share.epoch > s);
             accepted.push(open);
             if open && buf.len() <= MAX_FRAME_BYTES + FRAME_HEADER {
-                frame::push_record(&mut buf, |out| codec::encode_share(share, out));
+                records::push_share(&mut buf, before.filter(|_| w.is_short()), share);
+                before = Some(share);
             }
         }
         let result = shared.write(&mut w, &mut buf);
@@ -371,9 +377,15 @@ impl Shared {
         let mut buf = std::mem::take(&mut w.buf);
         frame::begin(&mut buf);
         let mut distances = Vec::with_capacity(records.len());
+        let mut before = None;
         for record in records {
             distances.push(if buf.len() == FRAME_HEADER { 0 } else { buf.len() as u64 });
-            frame::push_record(&mut buf, |out| codec::encode(record, out));
+            if let Record::Share(share) = record {
+                records::push_share(&mut buf, before.filter(|_| w.is_short()), share);
+                before = Some(share);
+            } else {
+                frame::push_record(&mut buf, |out| codec::encode(record, out));
+            }
         }
         let result = self.write(w, &mut buf);
         let frame_bytes = buf.len() as u64;
@@ -433,6 +445,7 @@ impl Shared {
             tracing::warn!(error = %e, "a segment of the share log has no summary");
         }
         w.file = Arc::new(file);
+        w.format = Format::Short;
         w.end = Position { segment: number, offset: SEGMENT_HEADER as u64 };
         self.note_synced(w.end);
         Ok(())
@@ -479,6 +492,10 @@ impl Shared {
 }
 
 impl Writer {
+    fn is_short(&self) -> bool {
+        self.format == Format::Short
+    }
+
     fn put(&self, buf: &[u8]) -> std::io::Result<()> {
         #[cfg(test)]
         if let Some(left) = self.disk_left

@@ -1,7 +1,7 @@
 //! Reading records in order, from any record's position.
 
-use crate::codec;
 use crate::frame::{self, FRAME_HEADER, FRAME_MAGIC, MAX_FRAME_BYTES, SEGMENT_HEADER};
+use crate::records::Cursor;
 use crate::{LogError, Position, Record, ShareLog};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -23,7 +23,7 @@ pub struct LogReader {
     /// The frame being read out: its offset, its payload's place in `chunk`, checked.
     frame: Option<(u64, usize, usize)>,
     /// The place in the payload of the next record.
-    within: usize,
+    within: Cursor,
 }
 
 impl LogReader {
@@ -35,7 +35,7 @@ impl LogReader {
             chunk: Vec::new(),
             chunk_at: 0,
             frame: None,
-            within: 0,
+            within: Cursor::default(),
         }
     }
 
@@ -62,16 +62,13 @@ impl LogReader {
             offset: here.offset,
             what,
         };
-        let mut records = frame::records_from(payload, self.within);
-        let (_, body) = records
-            .next()
-            .ok_or("a frame ends before its record")
-            .and_then(|r| r)
+        let (_, record) = self
+            .within
+            .next(payload)
+            .and_then(|r| r.ok_or("a frame ends before its record"))
             .map_err(damaged)?;
-        let record = codec::decode(body).map_err(damaged)?;
-        self.within += frame::RECORD_HEADER + body.len();
-        self.next.offset = frame_at + (FRAME_HEADER + self.within) as u64;
-        if self.within >= len {
+        self.next.offset = frame_at + (FRAME_HEADER + self.within.at()) as u64;
+        if self.within.at() >= len {
             self.frame = None;
         }
         Ok(Some((here, record)))
@@ -130,7 +127,7 @@ impl LogReader {
         if first != FRAME_MAGIC {
             // A record inside a frame says how far back the frame begins.
             let back: [u8; 4] = first.try_into().map_err(|_| LogError::NoRecord(self.next))?;
-            let back = u64::from(u32::from_le_bytes(back));
+            let back = u64::from(frame::distance_said(back).0);
             frame_at = offset
                 .checked_sub(back)
                 .filter(|at| {
@@ -148,14 +145,14 @@ impl LogReader {
         let frame =
             frame::parse(whole, segment, frame_at).map_err(|what| damaged(frame_at, what))?;
         let distance = usize::try_from(offset - frame_at).unwrap_or(usize::MAX);
-        self.within = 0;
-        if distance > 0 {
-            let known = frame::records(frame.payload)
-                .any(|r| r.is_ok_and(|(d, _)| d == distance && d > FRAME_HEADER));
-            if !known {
-                return Err(LogError::NoRecord(self.next));
-            }
-            self.within = distance - FRAME_HEADER;
+        self.within = Cursor::default();
+        // A short share is read from those before it.
+        while distance > self.within.at() + FRAME_HEADER {
+            let one = self.within.next(frame.payload).map_err(|what| damaged(frame_at, what))?;
+            one.ok_or(LogError::NoRecord(self.next))?;
+        }
+        if distance > 0 && distance != self.within.at() + FRAME_HEADER {
+            return Err(LogError::NoRecord(self.next));
         }
         self.frame = Some((frame_at, at + FRAME_HEADER, len));
         Ok(true)

@@ -2,8 +2,8 @@
 //! the summary is read (see [`crate::summary`]); one without a summary that fits is read and checked whole
 //! and gets one. What is wrong inside a closed segment is told by who reads it.
 
-use crate::codec;
-use crate::frame::{self, FRAME_HEADER, FRAME_MAGIC, SEGMENT_HEADER};
+use crate::frame::{self, FRAME_HEADER, FRAME_MAGIC, Format, SEGMENT_HEADER};
+use crate::records::Cursor;
 use crate::{LogError, Position, Record, summary};
 use gruve_units::{EpochNumber, JobId, Timestamp};
 use std::collections::BTreeMap;
@@ -57,6 +57,8 @@ pub(crate) struct Recovered {
     pub(crate) first_segment: u64,
     pub(crate) file: File,
     pub(crate) end: Position,
+    /// What the last segment may hold.
+    pub(crate) format: Format,
 }
 
 pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {
@@ -84,7 +86,8 @@ pub(crate) fn create_segment(
         .truncate(true)
         .open(&aside)
         .map_err(io("creating", &aside))?;
-    file.write_all(&frame::segment_header(number, sealed)).map_err(io("writing", &aside))?;
+    file.write_all(&frame::segment_header(number, sealed, Format::Short))
+        .map_err(io("writing", &aside))?;
     file.sync_all().map_err(io("syncing", &aside))?;
     fs::rename(&aside, &path).map_err(io("renaming", &aside))?;
     sync_dir(dir)?;
@@ -115,10 +118,11 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
     let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else {
         let file = create_segment(dir, 1, None)?;
         let end = Position { segment: 1, offset: SEGMENT_HEADER as u64 };
-        return Ok(Recovered { tally: Tally::default(), first_segment: 1, file, end });
+        let (tally, format) = (Tally::default(), Format::Short);
+        return Ok(Recovered { tally, first_segment: 1, file, end, format });
     };
     let mut tally = Tally::default();
-    let mut end = Position::START;
+    let (mut end, mut format) = (Position::START, Format::Whole);
     for (number, expected) in numbers.iter().copied().zip(first..) {
         let path = segment_path(dir, expected);
         if number != expected {
@@ -136,7 +140,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
             let what = "the segment is shorter than it was when it was closed";
             return Err(LogError::Damaged { path, offset: found, what });
         }
-        end = scan(&path, number, &bytes, number == last, &mut tally)?;
+        (end, format) = scan(&path, number, &bytes, number == last, &mut tally)?;
         if number != last {
             summarise(dir, number, &tally);
         }
@@ -152,7 +156,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
     }
     // What the last life wrote may not be synced yet; from here on it counts as synced.
     file.sync_all().map_err(io("syncing", &path))?;
-    Ok(Recovered { tally, first_segment: first, file, end })
+    Ok(Recovered { tally, first_segment: first, file, end, format })
 }
 
 /// Gives a closed segment its summary. Without one the next start reads the segment: no reason to
@@ -167,16 +171,17 @@ fn summarise(dir: &Path, number: u64, tally: &Tally) {
     }
 }
 
-/// Reads one segment; gives the end of its whole frames.
+/// Reads one segment; gives the end of its whole frames, and what it may hold.
 fn scan(
     path: &Path,
     number: u64,
     bytes: &[u8],
     is_last: bool,
     tally: &mut Tally,
-) -> Result<Position, LogError> {
+) -> Result<(Position, Format), LogError> {
     let damaged = |offset: u64, what| LogError::Damaged { path: path.to_owned(), offset, what };
-    let sealed = frame::check_segment_header(bytes, number).map_err(|what| damaged(0, what))?;
+    let (sealed, format) =
+        frame::check_segment_header(bytes, number).map_err(|what| damaged(0, what))?;
     tally.sealed = tally.sealed.max(sealed);
     let mut at = SEGMENT_HEADER;
     while at < bytes.len() {
@@ -188,18 +193,20 @@ fn scan(
             }
             Err(_) => break,
         };
-        for one in frame::records(frame.payload) {
-            let (distance, body) = one.map_err(|what| damaged(offset, what))?;
+        let mut cursor = Cursor::default();
+        loop {
+            let here = offset + (FRAME_HEADER + cursor.at()) as u64;
+            let one = cursor.next(frame.payload).map_err(|what| damaged(here, what))?;
+            let Some((distance, record)) = one else { break };
             let place = Position {
                 segment: number,
-                offset: if distance == FRAME_HEADER { offset } else { offset + distance as u64 },
+                offset: if distance == FRAME_HEADER { offset } else { here },
             };
-            let record = codec::decode(body).map_err(|what| damaged(place.offset, what))?;
             tally.note(place, &record);
         }
         at += FRAME_HEADER + frame.payload.len();
     }
-    Ok(Position { segment: number, offset: at as u64 })
+    Ok((Position { segment: number, offset: at as u64 }, format))
 }
 
 /// Whether a later whole frame knows that the byte at `bad` had been synced: then it is not a torn

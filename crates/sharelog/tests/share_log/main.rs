@@ -4,3 +4,4 @@
 mod log;
 mod recovery;
 mod support;
+mod versions;

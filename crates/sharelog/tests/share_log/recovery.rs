@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 fn batches() -> impl Strategy<Value = Vec<Vec<Record>>> {
-    proptest::collection::vec(proptest::collection::vec(any_record(), 1..4), 1..6)
+    let mixed = proptest::collection::vec(any_record(), 1..4);
+    proptest::collection::vec(prop_oneof![mixed, alike()], 1..6)
 }
 
 proptest! {

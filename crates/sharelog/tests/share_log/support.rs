@@ -91,6 +91,34 @@ fn any_share() -> impl Strategy<Value = ShareRecord> {
     )
 }
 
+/// Shares of one append, most of whose fields are those of the share before.
+pub(crate) fn alike() -> impl Strategy<Value = Vec<Record>> {
+    let others = proptest::collection::vec((any_share(), any::<u8>(), 0usize..=12), 1..5);
+    (any_share(), others).prop_map(|(first, others)| {
+        let mut all = vec![first];
+        for (other, differs, kept) in others {
+            let mut share = all.last().copied().unwrap_or(first);
+            let is = |bit: u8| differs & (1 << bit) != 0;
+            let kept = &share.extranonce.as_slice()[..kept.min(share.extranonce.as_slice().len())];
+            let rest = other.extranonce.as_slice();
+            let extranonce = [kept, &rest[..rest.len().min(12 - kept.len())]].concat();
+            share.extranonce = Extranonce::new(&extranonce).unwrap();
+            share.nonce = other.nonce;
+            if is(0) {
+                (share.job, share.epoch) = (other.job, other.epoch);
+            }
+            share.class = if is(1) { other.class } else { share.class };
+            share.owner = if is(2) { other.owner } else { share.owner };
+            share.machine = if is(3) { other.machine } else { share.machine };
+            share.ntime = if is(4) { other.ntime } else { share.ntime };
+            share.version = if is(5) { other.version } else { share.version };
+            share.at = if is(6) { other.at } else { share.at };
+            all.push(share);
+        }
+        all.into_iter().map(Record::Share).collect()
+    })
+}
+
 fn any_job() -> impl Strategy<Value = JobRecord> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..120);
     let branch = proptest::collection::vec(any::<[u8; 32]>(), 0..5);
