@@ -74,7 +74,7 @@ pub struct TargetArgs {
     /// The password.
     #[arg(long, default_value = "x")]
     pub password: String,
-    /// On loopback, connections come from 127.0.0.x from this x on, 20,000 from each: give a second
+    /// On loopback, connections come from 127.0.0.x from this x on, 12,000 from each: give a second
     /// generator on the same machine others.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=250))]
     pub first_source: u8,

@@ -192,16 +192,14 @@ fn judged(
     })
 }
 
-/// The part of a core that the share log took.
+/// The part of a core that the share log took: what it cost a share, at the rate of the run.
 #[allow(clippy::cast_precision_loss)] // for display
 fn log_part(
     report: &SubmitReport,
     shares: u64,
     server: &mut Server,
 ) -> Result<Option<f64>, BenchError> {
-    let appends = server.ask("appends")?;
-    let batch = shares.div_ceil(appends.max(1)).max(1);
-    let cost_ns = server.ask(&format!("cost {batch}"))?;
-    let each_ns = cost_ns as f64 / batch as f64;
-    Ok(Some(each_ns * report.accepted_per_second / 1e9))
+    let spent_ns = server.ask("log")?;
+    let each_ns = spent_ns as f64 / shares.max(1) as f64;
+    Ok((spent_ns > 0).then_some(each_ns * report.accepted_per_second / 1e9))
 }

@@ -18,9 +18,6 @@ use std::sync::Arc;
 /// An epoch longer than any run, so that none is closed within it.
 const EPOCH: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long appends are timed.
-const COST_SPAN: Duration = Duration::from_secs(1);
-
 /// How a gateway is set up for a measurement.
 #[derive(Clone, Debug)]
 pub struct HouseOptions {
@@ -84,14 +81,17 @@ async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Resul
     gateway.threads = options.threads;
     let gateway = Gateway::start(gateway, Arc::new(work.clone()), Arc::new(Everybody))
         .map_err(BenchError::Gateway)?;
+    let gateway = Arc::new(gateway);
     work.jobs().wait_for(Option::is_some).await.map_err(|_| BenchError::Server("no job"))?;
     control.listening(gateway.address());
     let obeyed = tokio::task::spawn_blocking({
-        let (dir, log) = (dir.to_owned(), log.clone());
-        move || obey(control, &node, &log, &dir)
+        let (log, gateway) = (log.clone(), Arc::clone(&gateway));
+        move || obey(control, &node, &log, &gateway)
     });
     obeyed.await.map_err(|_| BenchError::Server("a command failed"))??;
-    gateway.shutdown().await;
+    if let Some(gateway) = Arc::into_inner(gateway) {
+        gateway.shutdown().await;
+    }
     work.stop().await;
     Ok(())
 }
@@ -124,7 +124,7 @@ fn obey(
     mut control: Control,
     node: &StandInNode,
     log: &ShareLog,
-    dir: &Path,
+    gateway: &Gateway,
 ) -> Result<(), BenchError> {
     let (mut reader, mut house) = (log.reader(Position::START), log.reader(Position::START));
     let (mut shares, mut of_house) = (0, 0);
@@ -143,11 +143,11 @@ fn obey(
                 of_house += count(&mut house, |share| share.owner == Owner::House)?;
                 control.answer(of_house);
             }
-            "appends" => control.answer(log_cost::frames(dir)?),
-            other => match other.strip_prefix("cost ").and_then(|n| n.parse().ok()) {
-                Some(shares) => control.answer(log_cost::append_ns(dir, shares, COST_SPAN)?),
-                None => break,
-            },
+            "log" => {
+                let spent = log_cost::spent_ns(&gateway.figures().appends);
+                control.answer(spent.unwrap_or(0));
+            }
+            _ => break,
         }
     }
     Ok(())

@@ -24,6 +24,9 @@ pub(crate) fn submit(report: &SubmitReport) -> String {
         report.answers_per_second, report.accepted_per_second
     );
     let _ = writeln!(text, "  submit to answer: {}", quantiles(&report.latency));
+    if let Some(late) = &report.late {
+        let _ = writeln!(text, "  of it, submits left late by: {}", quantiles(late));
+    }
     let busy = report.generator_busy * 100.0;
     let _ = writeln!(text, "  the generator was at work {busy:.0} % of the time");
     for (kind, answers) in &report.answers {

@@ -7,9 +7,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
-/// Connections from one source address at most: Linux has 28,231 ports for them by default
-/// (`ip_local_port_range`), and some are in use or cooling down.
-pub(crate) const CONNECTIONS_PER_SOURCE_MAX: usize = 20_000;
+/// Connections from one source address at most. Linux has 28,231 ports for them by default
+/// (`ip_local_port_range`) and gives every second one first: 14,116. Beyond them it searches for each
+/// among all that are taken, some milliseconds.
+pub(crate) const CONNECTIONS_PER_SOURCE_MAX: usize = 12_000;
 
 /// Raises the soft limit of open files to the hard one and gives it.
 pub(crate) fn raise_file_limit() -> u64 {

@@ -60,6 +60,9 @@ pub struct SubmitReport {
     pub accepted_per_second: f64,
     /// Submit to answer, within them.
     pub latency: Quantiles,
+    /// Of it, how late submits left because the generator could not send them when they were due; at a
+    /// given rate alone. What of the answers' time is the server's is the rest.
+    pub late: Option<Quantiles>,
     /// Over the whole run, warm-up and end included, by what was sent: how many, and how answered.
     pub answers: BTreeMap<&'static str, KindReport>,
     /// Shares acknowledged over the whole run: what the server's log must hold.
@@ -227,6 +230,8 @@ struct Pump {
     in_flight: usize,
     dealer: Dealer,
     latency: Histogram,
+    /// How late submits left at a given rate.
+    late: Histogram,
     answered: u64,
     accepted: u64,
     unexpected: u64,
@@ -278,6 +283,7 @@ impl Pump {
             in_flight: options.in_flight,
             dealer: Dealer::new(options.mix),
             latency: Histogram::default(),
+            late: Histogram::default(),
             answered: 0,
             accepted: 0,
             unexpected: 0,
@@ -349,6 +355,9 @@ impl Pump {
                 let count = fleet.connections.len();
                 let connection = &mut fleet.connections[next];
                 next = (next + 1) % count;
+                if self.phase == Sending::Measured {
+                    self.late.record(now - due_at(sent));
+                }
                 self.send(connection, due_at(sent));
                 connection.flush();
                 sent += 1;
@@ -375,6 +384,7 @@ impl Pump {
             answers_per_second: self.answered as f64 / seconds,
             accepted_per_second: self.accepted as f64 / seconds,
             latency: self.latency.quantiles(),
+            late: options.rate.map(|_| self.late.quantiles()),
             acknowledged: self.kinds.iter().map(|k| k.accepted).sum(),
             answers: answers
                 .filter(|(_, k)| k.sent > 0)
