@@ -5,6 +5,11 @@ use clap::Parser;
 use gruve_bench::cli::{StratumArgs, run};
 use std::process::ExitCode;
 
+/// As the `gruve` program has it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures servers of Stratum V1.
 #[derive(Parser)]
 struct Cli {
