@@ -4,7 +4,7 @@
 //! cannot lose it), it is sent even if the log cannot take it, and its outcome is written once the
 //! node gives one. Sending twice does no harm: nodes answer *duplicate*.
 
-use crate::lane::Seldom;
+use crate::seldom::Seldom;
 use async_trait::async_trait;
 use gruve_chain::{Node, NodeError, SubmitOutcome, hash_to_text};
 use gruve_sharelog::{AuxBlockRecord, BlockRecord, Record, ShareLog};

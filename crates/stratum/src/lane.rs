@@ -21,19 +21,19 @@
 //! [`AHEAD_OF_NODE_MAX`] behind it, nothing is sealed and no job is made.
 
 use crate::blocks::{BlockNode, BlockSender};
+use crate::epochs::Epochs;
 use crate::error::StratumError;
 use crate::kept_jobs;
-use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX, SEALS_AT_START_MAX};
+use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX};
 use crate::machines::Stamps;
 use crate::merged::{self, AUX_JOB_EVERY_MIN, AuxChain, Offers, ProofNodes};
 use crate::protocol::{Lane, Work};
+use crate::seldom::Seldom;
 use crate::templates::{self, Fetched, Why};
 use crate::work::{LiveJob, WorkState};
 use gruve_chain::{Job, JobSpec, Node, Template};
 use gruve_sharelog::{AuxBlockRecord, BlockRecord, JobRecord, Position, Record, ShareLog};
-use gruve_units::{
-    Algorithm, Asset, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId, Timestamp,
-};
+use gruve_units::{Algorithm, Asset, Clock, Duration, Entropy, EpochRule, LaneId, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Notify, mpsc, watch};
@@ -45,9 +45,6 @@ const JOB_NUMBER_BYTES: usize = 8;
 /// The same on a merge-mined lane: the script's 100 bytes less height (5), merge-mining tag (45), job's number and
 /// both pushes (10), and extranonces (12).
 pub const TAG_BYTES_MERGED_MAX: usize = 100 - 5 - 45 - (JOB_NUMBER_BYTES + 2) - 12;
-
-/// How often clock and seals are looked at. The clock may jump, so no wait is longer.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a stop waits for blocks under way.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -283,9 +280,7 @@ struct Maker {
     work: watch::Sender<Option<Work>>,
     /// What jobs are made of.
     newest: Option<Fetched>,
-    /// The first epoch that the log may hold shares of.
-    first_epoch: Option<EpochNumber>,
-    last_id: JobId,
+    epochs: Epochs,
     /// What the auxiliary chains offer.
     offers: watch::Receiver<Offers>,
     /// Held so that a lane without auxiliary chains waits for none.
@@ -326,12 +321,17 @@ impl Maker {
         }
         Ok(Maker {
             algorithm: options.node.params().algorithm,
-            last_id: options.share_log.last_job().unwrap_or(JobId(0)),
+            epochs: Epochs::new(
+                options.epoch_rule,
+                Arc::clone(&options.clock),
+                Arc::clone(&options.entropy),
+                options.share_log.clone(),
+                first_epoch,
+            ),
             options,
             jobs,
             work,
             newest: None,
-            first_epoch,
             offers: offers.subscribe(),
             _offers: Arc::clone(offers),
             aux_news: false,
@@ -346,7 +346,7 @@ impl Maker {
 
     async fn run(mut self, mut templates: mpsc::Receiver<Fetched>) {
         loop {
-            let until_next = self.until_next();
+            let until_next = self.epochs.until_next();
             let fetched = tokio::select! {
                 fetched = templates.recv() => match fetched {
                     Some(fetched) => Some(fetched),
@@ -364,7 +364,7 @@ impl Maker {
                 self.owed |= is_news;
                 continue;
             }
-            if let Err(e) = self.seal_due()
+            if let Err(e) = self.epochs.seal_due()
                 && let Some(times) = self.seal_faults.due()
             {
                 tracing::error!(lane = %self.options.lane, error = %e, times, "cannot seal the epoch");
@@ -379,12 +379,6 @@ impl Maker {
                 });
             }
         }
-    }
-
-    fn until_next(&self) -> Duration {
-        let now = self.options.clock.now();
-        let rule = self.options.epoch_rule;
-        rule.end(rule.at(now)).since(now).clamp(Duration::from_millis(1), LOOK)
     }
 
     /// Whether this template asks for a job.
@@ -442,23 +436,16 @@ impl Maker {
     /// At the start: tells of a clock that is behind what the log already holds. Jobs then stay in
     /// the first epoch that is not sealed until it has caught up.
     fn look_at_clock(&self) {
-        let last = i64::try_from(self.last_id.0 >> 10).map_or(Timestamp(i64::MAX), Timestamp);
-        let behind = last.since(self.options.clock.now());
+        let behind = self.epochs.last_given_at().since(self.options.clock.now());
         if behind > BEHIND_LOG_MAX {
             tracing::error!(lane = %self.options.lane, behind_s = behind.as_secs(),
                 "this machine's clock is behind the last job in the share log: set it");
         }
     }
 
-    /// The epoch for jobs made now: the clock's, but never a sealed one.
-    fn epoch(&self, now: Timestamp) -> EpochNumber {
-        let by_clock = self.options.epoch_rule.at(now);
-        self.options.share_log.sealed().map_or(by_clock, |s| by_clock.max(s.next()))
-    }
-
     fn epoch_is_over(&self) -> bool {
         let current = self.jobs.borrow().as_ref().map(|s| s.current.job().epoch());
-        current.is_some_and(|e| e < self.epoch(self.options.clock.now()))
+        current.is_some_and(|e| self.epochs.is_over(e))
     }
 
     /// Whether another auxiliary block asks for a job, and the last one is not too fresh.
@@ -470,9 +457,9 @@ impl Maker {
         let Some(newest) = &self.newest else { return Ok(()) };
         let (template, branch) = (Arc::clone(&newest.template), newest.branch.clone());
         let now = self.options.clock.now();
-        let epoch = self.epoch(now);
+        let epoch = self.epochs.at(now);
         let (checkpoint_epoch, commitment) = self.options.stamps.stamp(&self.options.lane, epoch);
-        let id = self.next_id(now);
+        let id = self.epochs.next_id(now);
         let spec = JobSpec {
             id,
             epoch,
@@ -488,7 +475,7 @@ impl Maker {
         records.extend(merged::record(&job).map(Record::AuxJob));
         self.options.share_log.append(&records)?;
         (self.aux_news, self.last_job_at) = (false, Some(Instant::now()));
-        self.first_epoch.get_or_insert(epoch);
+        self.epochs.begin(epoch);
         let job = Arc::new(LiveJob::new(job));
         let state = match self.jobs.borrow().as_ref() {
             Some(old) => old.with(job, LIVE_JOBS_MAX),
@@ -504,60 +491,6 @@ impl Maker {
         let state = Arc::new(state);
         self.work.send_replace(Some(Work::Header(Arc::clone(&state))));
         self.jobs.send_replace(Some(state));
-    }
-
-    /// Above every number before, in this life and (by the clock and by the log) in earlier ones;
-    /// ten random bits keep gateways that start together apart.
-    fn next_id(&mut self, now: Timestamp) -> JobId {
-        let mut random = [0; 2];
-        self.options.entropy.fill(&mut random);
-        let random = u64::from(u16::from_be_bytes(random) & 0x3ff);
-        let by_clock = u64::try_from(now.0).unwrap_or(0) << 10 | random;
-        self.last_id = JobId(by_clock.max(self.last_id.0.saturating_add(1)));
-        self.last_id
-    }
-
-    /// Seals every epoch whose grace is over, one by one.
-    fn seal_due(&mut self) -> Result<(), StratumError> {
-        let log = &self.options.share_log;
-        let now = self.options.clock.now();
-        let Some(last) = self.options.epoch_rule.last_sealable(now) else { return Ok(()) };
-        // Before the first job there is nothing to seal.
-        let Some(from) = log.sealed().map(EpochNumber::next).or(self.first_epoch) else {
-            return Ok(());
-        };
-        let from = from.max(last.back(SEALS_AT_START_MAX));
-        for epoch in from.0..=last.0 {
-            log.seal(EpochNumber(epoch), now)?;
-        }
-        Ok(())
-    }
-}
-
-/// A fault that comes again and again, told at once and then every [`Seldom::EVERY`].
-#[derive(Debug, Default)]
-pub(crate) struct Seldom {
-    told: Option<Instant>,
-    /// Since it was told last.
-    times: u64,
-}
-
-impl Seldom {
-    /// How long a fault that goes on is not told again.
-    const EVERY: Duration = Duration::from_secs(10);
-
-    /// The fault has come: how often since it was told last, when it is to be told now.
-    pub(crate) fn due(&mut self) -> Option<u64> {
-        self.due_at(Instant::now())
-    }
-
-    fn due_at(&mut self, now: Instant) -> Option<u64> {
-        self.times = self.times.saturating_add(1);
-        if self.told.is_some_and(|told| now.duration_since(told) < Self::EVERY) {
-            return None;
-        }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.times))
     }
 }
 
@@ -579,19 +512,5 @@ fn record(job: &Job, now: Timestamp) -> JobRecord {
         // A coinbase is far below 4 GiB.
         class_offset: u32::try_from(job.class_offset()).unwrap_or(u32::MAX),
         branch: job.branch().to_vec(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_that_goes_on_is_told_once_in_ten_seconds_with_its_count() {
-        let (mut fault, start) = (Seldom::default(), Instant::now());
-        let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(fault.due_at(at(0)), Some(1));
-        let told: Vec<u64> = (1..=250).filter_map(|n| fault.due_at(at(n * 100))).collect();
-        assert_eq!(told, [100, 100]);
     }
 }

@@ -5,8 +5,8 @@
 //! their work would earn nothing there.
 
 use crate::blocks::Destination;
-use crate::lane::Seldom;
 use crate::protocol::Solved;
+use crate::seldom::Seldom;
 use async_trait::async_trait;
 use gruve_chain::auxpow::{AuxBlock, AuxGroup, AuxWork};
 use gruve_chain::{Job, NodeError, SubmitOutcome};

@@ -21,23 +21,18 @@ use super::solutions::SolutionNode;
 use super::verify::Caches;
 use super::work::{EthState, EthWork};
 use crate::blocks::BlockSender;
+use crate::epochs::Epochs;
 use crate::error::StratumError;
-use crate::lane::Seldom;
-use crate::limits::{ETH_WORKS_MAX, SEALS_AT_START_MAX};
+use crate::limits::ETH_WORKS_MAX;
 use crate::protocol::{Lane, Work};
+use crate::seldom::Seldom;
 use gruve_chain::{EthNode, NodeError, NodeWork};
 use gruve_pow::ethash::EthashEpoch;
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
-use gruve_units::{
-    Algorithm, Blame, Blamed as _, Clock, Duration, Entropy, EpochNumber, EpochRule, JobId, LaneId,
-    Timestamp,
-};
+use gruve_units::{Algorithm, Blame, Blamed as _, Clock, Duration, Entropy, EpochRule, LaneId};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
-
-/// How often clock and seals are looked at. The clock may jump, so no wait is longer.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a stop waits for solutions under way.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -113,9 +108,16 @@ impl EthLane {
         ));
         let (lane, algorithm) = (options.lane.clone(), options.form.algorithm());
         let (node, poll) = (Arc::clone(&options.node), options.poll);
+        let past = Past::read(&log)?;
         let maker = Maker {
-            past: Past::read(&log)?,
-            last_id: log.last_job().unwrap_or(JobId(0)),
+            epochs: Epochs::new(
+                options.epoch_rule,
+                Arc::clone(&options.clock),
+                Arc::clone(&options.entropy),
+                log.clone(),
+                past.first_epoch,
+            ),
+            past,
             options,
             jobs: jobs_in,
             state: None,
@@ -253,7 +255,7 @@ struct Maker {
     jobs: watch::Sender<Option<Work>>,
     state: Option<Arc<EthState>>,
     past: Past,
-    last_id: JobId,
+    epochs: Epochs,
     /// The last work's epoch of the algorithm, and its seed.
     last_epoch: Option<(EthashEpoch, [u8; 32])>,
     faults: Seldom,
@@ -270,7 +272,7 @@ impl Maker {
                     Some(work) => owed = Some(work),
                     None => return,
                 },
-                () = tokio::time::sleep(self.until_next()) => {}
+                () = tokio::time::sleep(self.epochs.until_next()) => {}
             }
             if let Err(e) = self.seal_due()
                 && let Some(times) = self.seal_faults.due()
@@ -290,12 +292,6 @@ impl Maker {
         }
     }
 
-    fn until_next(&self) -> Duration {
-        let now = self.options.clock.now();
-        let rule = self.options.epoch_rule;
-        rule.end(rule.at(now)).since(now).clamp(Duration::from_millis(1), LOOK)
-    }
-
     /// Another work of the node's.
     fn take(&mut self, node: &NodeWork) -> Result<(), StratumError> {
         if self.state.as_ref().is_some_and(|s| s.current.header_hash == node.header_hash) {
@@ -313,7 +309,7 @@ impl Maker {
             "the node's work jumps between more of the algorithm's epochs than caches are held for",
         ))?;
         let now = self.options.clock.now();
-        let (id, epoch_now) = (self.next_id(now), self.epoch(now));
+        let (id, epoch_now) = (self.epochs.next_id(now), self.epochs.at(now));
         let mut work = EthWork::new(id, epoch_now, node, now, pow);
         if counted_before {
             work = work.claimed_before(self.past.claims_of(&node.header_hash));
@@ -331,13 +327,13 @@ impl Maker {
     fn restate(&mut self) -> Result<(), StratumError> {
         let Some(state) = self.state.clone() else { return Ok(()) };
         let now = self.options.clock.now();
-        let (id, epoch) = (self.next_id(now), self.epoch(now));
+        let (id, epoch) = (self.epochs.next_id(now), self.epochs.at(now));
         self.publish(state.current.restated(id, epoch, now))
     }
 
     fn publish(&mut self, work: EthWork) -> Result<(), StratumError> {
         self.options.share_log.append(&[Record::EthWork(work.record())])?;
-        self.past.first_epoch.get_or_insert(work.epoch);
+        self.epochs.begin(work.epoch);
         self.past.headers.note(work.header_hash);
         tracing::debug!(lane = %self.options.lane, work = %work.id, epoch = %work.epoch,
             height = work.height, "gave work");
@@ -352,44 +348,13 @@ impl Maker {
         Ok(())
     }
 
-    /// The epoch for works made now: the clock's, but never a sealed one.
-    fn epoch(&self, now: Timestamp) -> EpochNumber {
-        let by_clock = self.options.epoch_rule.at(now);
-        self.options.share_log.sealed().map_or(by_clock, |s| by_clock.max(s.next()))
-    }
-
     fn epoch_is_over(&self) -> bool {
-        let current = self.state.as_ref().map(|s| s.current.epoch);
-        current.is_some_and(|e| e < self.epoch(self.options.clock.now()))
+        self.state.as_ref().is_some_and(|s| self.epochs.is_over(s.current.epoch))
     }
 
-    /// Above every number before, in this life and (by the clock and by the log) in earlier ones;
-    /// ten random bits keep gateways that start together apart.
-    fn next_id(&mut self, now: Timestamp) -> JobId {
-        let mut random = [0; 2];
-        self.options.entropy.fill(&mut random);
-        let random = u64::from(u16::from_be_bytes(random) & 0x3ff);
-        let by_clock = u64::try_from(now.0).unwrap_or(0) << 10 | random;
-        self.last_id = JobId(by_clock.max(self.last_id.0.saturating_add(1)));
-        self.last_id
-    }
-
-    /// Seals every epoch whose grace is over, one by one. Nothing before the first work of this life:
-    /// until then the clock was not held against the node's.
-    fn seal_due(&mut self) -> Result<(), StratumError> {
-        if self.state.is_none() {
-            return Ok(());
-        }
-        let log = &self.options.share_log;
-        let now = self.options.clock.now();
-        let Some(last) = self.options.epoch_rule.last_sealable(now) else { return Ok(()) };
-        let Some(from) = log.sealed().map(EpochNumber::next).or(self.past.first_epoch) else {
-            return Ok(());
-        };
-        let from = from.max(last.back(SEALS_AT_START_MAX));
-        for epoch in from.0..=last.0 {
-            log.seal(EpochNumber(epoch), now)?;
-        }
-        Ok(())
+    /// Seals what is due; nothing before the first work of this life: until then the clock was not held
+    /// against the node's.
+    fn seal_due(&self) -> Result<(), StratumError> {
+        if self.state.is_none() { Ok(()) } else { self.epochs.seal_due() }
     }
 }
