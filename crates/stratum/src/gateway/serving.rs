@@ -4,21 +4,23 @@
 //! threads of their own; both come back as a [`Command`] with the key of the connection, which
 //! means nothing any more if the connection has gone.
 
-use super::SessionInfo;
-use super::arriving::{Arrival, Listener};
+mod commands;
+mod jobs;
+
+pub(super) use commands::{Command, Post};
+
+use super::arriving::Listener;
 use super::connection::{Connection, Ended};
-use super::handover::{KeptConnection, Leaving, Left};
-use super::hashers::{Hashers, Parcel};
+use super::handover::Leaving;
+use super::hashers::Hashers;
 use super::registry::Registry;
 use super::round::{Desk, Held};
 use super::slab::{Key, Slab};
 use super::tally::Tally;
-use crate::limits;
-use crate::machines::{Machines, Refused};
-use crate::protocol::{Admitted, Lane, Notice, Protocol as _, Work};
+use crate::machines::Machines;
+use crate::protocol::{Lane, Notice, Protocol as _, Work};
 use crate::session::{CloseReason, SessionRules};
 use crate::start_classes::StartClasses;
-use gruve_sharelog::LogError;
 use gruve_units::{Clock, Timestamp};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
@@ -69,50 +71,6 @@ pub(super) struct Shared {
     pub(super) write_max: Duration,
     /// The second in which a failing log was last complained about.
     pub(super) complained_at: AtomicI64,
-}
-
-/// What a loop is asked to do by others.
-pub(super) enum Command {
-    /// Serve this connection.
-    Serve(Arrival),
-    /// A login was looked up.
-    LoggedIn { key: Key, outcome: Result<Admitted, Refused>, password: String },
-    /// Candidates were hashed.
-    Hashed(Box<Parcel>),
-    /// A round's shares are on the disk, or will never be.
-    Synced { ticket: u64, outcome: Result<(), LogError> },
-    /// Tell the sessions.
-    Snapshot(mpsc::Sender<Vec<SessionInfo>>),
-    /// Say something to all, or to those of one login; and to how many it was said.
-    Tell { text: Arc<str>, to: Option<Arc<str>>, told: mpsc::Sender<usize> },
-    /// Go on with this connection of an earlier program.
-    Resume(KeptConnection),
-    /// Set everything aside and end.
-    Leave(mpsc::Sender<Left>),
-    /// End everything.
-    Stop,
-}
-
-/// How others reach a loop.
-#[derive(Clone)]
-pub(super) struct Post {
-    commands: mpsc::Sender<Command>,
-    waker: Arc<Waker>,
-}
-
-impl Post {
-    /// A loop that has ended needs no commands.
-    pub(super) fn send(&self, command: Command) {
-        if self.commands.send(command).is_ok() {
-            self.wake();
-        }
-    }
-
-    pub(super) fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a gateway's loop cannot be woken");
-        }
-    }
 }
 
 /// One thread's loop.
@@ -356,19 +314,6 @@ impl Loop {
         is_told
     }
 
-    /// Says something to all miners, or to those of one login; gives to how many.
-    fn tell_those(&mut self, text: &Arc<str>, to: Option<&str>, now: Timestamp) -> usize {
-        let notice = Notice::Message(Arc::clone(text));
-        let mut count = 0;
-        for place in 0..self.connections.places() {
-            let Some(key) = self.connections.at(place) else { continue };
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            let is_meant = to.is_none_or(|to| connection.session.standing(now).user == to);
-            count += usize::from(is_meant && self.tell_one(key, &notice));
-        }
-        count
-    }
-
     /// Closes once everything is sent.
     pub(super) fn close_after(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -377,106 +322,6 @@ impl Loop {
         } else {
             connection.closing = Some(reason);
         }
-    }
-
-    fn obey(&mut self, now: Timestamp) -> std::ops::ControlFlow<()> {
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Serve(arrival) => self.serve(arrival, now),
-                Command::LoggedIn { key, outcome, password } => {
-                    self.logged_in(key, outcome, &password, now);
-                }
-                Command::Hashed(parcel) => self.hashed(*parcel, now),
-                Command::Synced { ticket, outcome } => self.synced(ticket, &outcome, now),
-                Command::Snapshot(answer) => {
-                    // Whoever asked may have stopped waiting.
-                    let _ = answer.send(self.sessions(now));
-                }
-                Command::Tell { text, to, told } => {
-                    // Whoever asked may have stopped waiting.
-                    let _ = told.send(self.tell_those(&text, to.as_deref(), now));
-                }
-                Command::Resume(kept) => self.resume(kept, now),
-                Command::Leave(to) => self.leaving = Some(Leaving::new(to)),
-                Command::Stop => return std::ops::ControlFlow::Break(()),
-            }
-        }
-        std::ops::ControlFlow::Continue(())
-    }
-
-    fn sessions(&mut self, now: Timestamp) -> Vec<SessionInfo> {
-        let lane = self.shared.lane.id();
-        let mut all = Vec::new();
-        for connection in self.connections.values_mut() {
-            let standing = connection.session.standing(now);
-            let Some(who) = standing.who else { continue };
-            all.push(SessionInfo {
-                lane: lane.clone(),
-                machine: who.machine,
-                owner: who.owner,
-                user: standing.user,
-                peer: connection.peer,
-                user_agent: standing.agent,
-                class: standing.class,
-                connected_at: connection.connected_at,
-                last_share_at: standing.last_share_at,
-                accepted: standing.accepted,
-                rejected: standing.rejected,
-                hashrate_estimate: standing.hashrate,
-            });
-        }
-        all
-    }
-
-    /// Looks whether there are newer jobs, and closes the oldest where the memory of shares is nearly
-    /// full: their shares count no more from then on, so that those of newer jobs have room.
-    fn take_jobs(&mut self) {
-        if self.jobs.has_changed().unwrap_or(false) {
-            self.work = self.jobs.borrow_and_update().clone();
-            self.giving_from = self.work.is_some().then_some(0);
-            self.giving_since = self.work.as_ref().map(|w| w.made().unwrap_or(self.turned_at));
-        } else if self.shared.rules.seen.is_nearly_spent()
-            && self.giving_from.is_none()
-            && let Some(fewer) = self.work.as_ref().and_then(Work::with_oldest_closed)
-        {
-            tracing::warn!(lane = %self.shared.lane.id(),
-                "the oldest job is closed: there are too many shares to tell apart");
-            self.shared.tally.jobs_forgotten.fetch_add(1, Ordering::Relaxed);
-            self.work = Some(fewer);
-            (self.giving_from, self.giving_since) = (Some(0), None);
-        }
-    }
-
-    /// Gives the newest jobs to the next some hundred connections.
-    fn give_jobs(&mut self, now: Timestamp) {
-        let (Some(from), Some(work)) = (self.giving_from, self.work.clone()) else { return };
-        let places = self.connections.places();
-        let to = places.min(from + limits::JOBS_GIVEN_PER_ROUND_MAX);
-        for place in from..to {
-            if let Some(key) = self.connections.at(place) {
-                self.give(key, &work, now);
-            }
-        }
-        self.giving_from = (to < places).then_some(to);
-        if self.giving_from.is_none()
-            && places > 0
-            && let Some(since) = self.giving_since.take()
-        {
-            self.shared.tally.job_given(since.elapsed());
-        }
-    }
-
-    /// Gives a connection the newest jobs, or notes that it misses them.
-    pub(super) fn give(&mut self, key: Key, work: &Work, now: Timestamp) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.behind = !connection.may_be_told();
-        if connection.behind {
-            return;
-        }
-        let mut out = std::mem::take(&mut self.desk.out);
-        connection.session.work(work, now, &mut out);
-        self.deliver(key, &mut out);
-        self.desk.out = out;
     }
 
     /// Lets time pass for the next tenth of the connections.
