@@ -17,7 +17,7 @@
 
 use crate::close::{BlockNews, Closing, LaneState};
 use crate::stamps::StampSource;
-use crate::tally::{AuxTargets, Counted, tally};
+use crate::tally::{Counted, JobTargets, Targets, tally};
 use crate::{LaneConfig, Market, MarketError, Result};
 use gruve_sharelog::{AuxJobRecord, LogReader, Position, Record, ShareLog, ShareRecord};
 use gruve_store::transact;
@@ -124,10 +124,10 @@ impl Accountant {
 struct OpenEpoch {
     /// Where its first record stands.
     first_at: Position,
-    /// Network target of its jobs, and the number of the targets they were merge-mined for.
+    /// Network target of its jobs, and the number of what they were for.
     jobs: HashMap<JobId, (u32, u32)>,
     last_job: Option<(u32, u64)>,
-    aux_targets: AuxTargets,
+    targets: JobTargets,
     /// Target and height by its last job of each merge-mined chain.
     last_aux: BTreeMap<Asset, (u32, u64)>,
     shares: Vec<Counted>,
@@ -213,7 +213,7 @@ impl<'a> Reading<'a> {
             first_at: at,
             jobs: HashMap::new(),
             last_job: None,
-            aux_targets: AuxTargets::default(),
+            targets: JobTargets::default(),
             last_aux: BTreeMap::new(),
             shares: Vec::new(),
         }))
@@ -222,7 +222,8 @@ impl<'a> Reading<'a> {
     /// A job's network target, compact, and its height.
     fn take_job(&mut self, at: Position, epoch: EpochNumber, job: JobId, seen: (u32, u64)) {
         if let Some(open) = self.open_epoch(epoch, at) {
-            open.jobs.insert(job, (seen.0, 0));
+            let number = open.targets.number(Targets { own: seen, aux: Vec::new() });
+            open.jobs.insert(job, (seen.0, number));
             open.last_job = Some(seen);
         }
     }
@@ -232,9 +233,10 @@ impl<'a> Reading<'a> {
         let earned: Vec<Asset> = self.lane.aux.iter().map(|aux| aux.asset).collect();
         let Some(open) = self.open.get_mut(&record.epoch) else { return };
         let chains = || record.chains.iter().filter(|c| earned.contains(&c.asset));
-        let number = open.aux_targets.number(chains().map(|c| (c.asset, c.bits)).collect());
+        let aux = chains().map(|c| (c.asset, c.bits, c.height)).collect();
         if let Some(job) = open.jobs.get_mut(&record.job) {
-            job.1 = number;
+            let own = open.targets.of(job.1).map(|t| t.own).unwrap_or_default();
+            job.1 = open.targets.number(Targets { own, aux });
             open.last_aux.extend(chains().map(|c| (c.asset, (c.bits, c.height))));
         }
     }
@@ -276,9 +278,9 @@ impl<'a> Reading<'a> {
                 std::mem::take(&mut open.shares),
                 open.last_job,
                 std::mem::take(&mut open.last_aux),
-                std::mem::take(&mut open.aux_targets),
+                std::mem::take(&mut open.targets),
             ),
-            None => (Vec::new(), None, BTreeMap::new(), AuxTargets::default()),
+            None => (Vec::new(), None, BTreeMap::new(), JobTargets::default()),
         };
         // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
         let counted = tokio::task::spawn_blocking(move || tally(&mut shares, &targets)).await;
@@ -307,6 +309,9 @@ impl<'a> Reading<'a> {
         self.open.remove(&epoch);
         self.closed = Some(epoch);
         market.stamps().put(&self.lane.lane, epoch, checkpoint);
+        if let Err(e) = market.watch_capacity(lane).await {
+            tracing::warn!(lane = %lane.lane, error = %e, "capacity was not looked at");
+        }
         let shares = closing.tally.shares;
         tracing::debug!(lane = %self.lane.lane, %epoch, shares, "closed an epoch");
         Ok(())

@@ -6,6 +6,8 @@
 //! - *D < ΣE*: everyone gets `⌊D·E/ΣE⌋`, and the hashes left over go one each to the largest remainders,
 //!   ties by contract id.
 //!
+//! The operator's own contracts come last: they share what the others leave, by the same rule.
+//!
 //! Σ allocated + surplus = *D*, exactly. The order in which contracts are given does not matter.
 
 use crate::MarketError;
@@ -22,6 +24,8 @@ pub struct Entitlement {
     pub catch_up: Hashes,
     /// Since when the shortfall is open; contracts without one come last.
     pub short_since: Option<EpochNumber>,
+    /// Whether it is the operator's own contract, which comes after all others.
+    pub is_operators: bool,
 }
 
 /// What a contract gets.
@@ -51,7 +55,20 @@ pub struct Allocation {
 /// # Errors
 /// [`MarketError::Overflow`] when the entitlements do not fit 128 bits together.
 pub fn allocate(done: Hashes, claims: &[Entitlement]) -> Result<Allocation, MarketError> {
-    let mut claims = claims.to_vec();
+    let (own, others): (Vec<Entitlement>, Vec<Entitlement>) =
+        claims.iter().copied().partition(|c| c.is_operators);
+    let mut all = among(done, others)?;
+    if !own.is_empty() {
+        let last = among(all.surplus, own)?;
+        all.surplus = last.surplus;
+        all.shares.extend(last.shares);
+        all.shares.sort_unstable_by_key(|s| s.contract);
+    }
+    Ok(all)
+}
+
+/// Shares work out among contracts of one rank.
+fn among(done: Hashes, mut claims: Vec<Entitlement>) -> Result<Allocation, MarketError> {
     claims.sort_unstable_by_key(|c| c.contract);
     let total = claims
         .iter()
@@ -127,7 +144,23 @@ mod tests {
             entitled: Hashes(entitled),
             catch_up: Hashes(catch_up),
             short_since: since.map(EpochNumber),
+            is_operators: false,
         }
+    }
+
+    #[test]
+    fn the_operators_own_contracts_come_last() {
+        let own = |c: Entitlement| Entitlement { is_operators: true, ..c };
+        let claims = [own(claim(1, 300, 50, Some(1))), claim(2, 200, 100, Some(9))];
+        let parts = |done| {
+            let a = allocate(Hashes(done), &claims).unwrap();
+            (got(&a), a.surplus.0)
+        };
+        // Not before the others' entitlement, nor before their shortfall.
+        assert_eq!(parts(150), (vec![0, 150], 0));
+        assert_eq!(parts(280), (vec![0, 280], 0));
+        assert_eq!(parts(400), (vec![100, 300], 0));
+        assert_eq!(parts(700), (vec![350, 300], 50));
     }
 
     fn got(a: &Allocation) -> Vec<u128> {

@@ -2,7 +2,7 @@
 
 use crate::close::LaneState;
 use crate::sql;
-use crate::tally::{AuxTargets, Counted, Tally, WorkKey, WorkSum, tally};
+use crate::tally::{Counted, JobTargets, Tally, WorkKey, WorkSum, tally};
 use crate::{Market, MarketError, Result};
 use gruve_sharelog::{Position, Record, ShareLog};
 use gruve_store::{Row, Tx, params};
@@ -99,7 +99,7 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
                 all.sealed = all.sealed.max(Some(epoch));
                 let later = all.open.split_off(&epoch.next());
                 for (e, mut shares) in std::mem::replace(&mut all.open, later) {
-                    all.epochs.insert(e, tally(&mut shares, &AuxTargets::default())?);
+                    all.epochs.insert(e, tally(&mut shares, &JobTargets::default())?);
                 }
                 jobs.retain(|_, (e, _)| *e > epoch);
             }
@@ -140,7 +140,7 @@ async fn compare(
             let said = log
                 .epochs
                 .remove(&epoch)
-                .map_or_else(|| tally(&mut [], &AuxTargets::default()), Ok)?;
+                .map_or_else(|| tally(&mut [], &JobTargets::default()), Ok)?;
             let work = tx.fetch_all(sql::WORK_OF_EPOCH, &params![lane.clone(), epoch]).await?;
             audit.epochs += 1;
             audit.shares += said.shares;

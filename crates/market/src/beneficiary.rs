@@ -16,6 +16,10 @@ pub enum Beneficiary {
     WindowReserve,
     /// What truncation leaves over.
     Remainder,
+    /// The operator's FPPS reserve: it stands in the window for the work that it pays.
+    FppsReserve,
+    /// A contract for what FPPS pays it, out of that reserve. Never in a window.
+    Fpps(ContractId),
 }
 
 impl Beneficiary {
@@ -28,6 +32,8 @@ impl Beneficiary {
             Beneficiary::Account(a) => (2, a.to_bytes()),
             Beneficiary::WindowReserve => (3, [0; 16]),
             Beneficiary::Remainder => (4, [0; 16]),
+            Beneficiary::FppsReserve => (5, [0; 16]),
+            Beneficiary::Fpps(c) => (6, c.to_bytes()),
         }
     }
 
@@ -40,6 +46,8 @@ impl Beneficiary {
             2 => Beneficiary::Account(AccountId::from_bytes(id)),
             3 => Beneficiary::WindowReserve,
             4 => Beneficiary::Remainder,
+            5 => Beneficiary::FppsReserve,
+            6 => Beneficiary::Fpps(ContractId::from_bytes(id)),
             _ => return None,
         })
     }
@@ -53,6 +61,8 @@ impl Beneficiary {
             Beneficiary::Account(a) => format!("account/{a}"),
             Beneficiary::WindowReserve => "window-reserve".to_owned(),
             Beneficiary::Remainder => "remainder".to_owned(),
+            Beneficiary::FppsReserve => "fpps-reserve".to_owned(),
+            Beneficiary::Fpps(c) => format!("fpps/{c}"),
         }
     }
 
@@ -63,7 +73,10 @@ impl Beneficiary {
             Beneficiary::Operator => Some(AllocationLeaf::Surplus),
             Beneficiary::Contract(c) => Some(AllocationLeaf::Contract(c)),
             Beneficiary::Account(a) => Some(AllocationLeaf::Account(a)),
-            Beneficiary::WindowReserve | Beneficiary::Remainder => None,
+            Beneficiary::WindowReserve
+            | Beneficiary::Remainder
+            | Beneficiary::FppsReserve
+            | Beneficiary::Fpps(_) => None,
         }
     }
 }

@@ -34,7 +34,9 @@ fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan>
             .collect(),
         catch_up_bps: config.catch_up_bps,
         extension_epochs: config.extension(),
-        scheme: "pplns",
+        scheme: config.scheme,
+        fpps: config.fpps.as_ref().map(|f| f.assets.clone()).unwrap_or_default(),
+        fpps_ruin_ppm: config.fpps.as_ref().map_or(0, |f| f.ruin_ppm),
         window_epochs_max: lane.pplns_epochs_max,
     })
 }

@@ -11,8 +11,8 @@ use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
 use crate::units::share_house_units;
 use crate::{
-    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, papers, reward, sale,
-    settlement, sql,
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, fpps, papers,
+    reward, sale, settlement, solo, sql,
 };
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
@@ -117,13 +117,16 @@ impl Market {
 
         let (house, other) = closing.tally.house_and_other()?;
         let contracts = Contract::running(tx, &lane.lane).await?;
-        let allocation = allocate(house, &claims(&contracts, epoch)?)?;
+        let allocation = allocate(house, &self.claims(&contracts, epoch)?)?;
+        let schemes = solo::other_schemes(&contracts);
+        let owners = solo::owners(tx, lane, epoch, &closing.tally.by_owner()).await?;
+        let pool = Pool { house, allocation: &allocation, schemes: &schemes, solo: &owners };
         let by_owner = closing.tally.units_by_owner()?;
         let mut house_units = vec![(lane.asset, house_of(&by_owner))];
         let mut earned = vec![EarnedUnits {
             asset: lane.asset,
             last_job: closing.last_job,
-            units: units(by_owner, house, &allocation)?,
+            units: pool.units(by_owner)?,
         }];
         for aux in &lane.aux {
             let by_owner = closing.tally.aux_units_by_owner(aux.asset)?;
@@ -131,7 +134,7 @@ impl Market {
             earned.push(EarnedUnits {
                 asset: aux.asset,
                 last_job: closing.last_aux.get(&aux.asset).copied(),
-                units: units(by_owner, house, &allocation)?,
+                units: pool.units(by_owner)?,
             });
         }
         let deliveries = deliver(contracts, &allocation, epoch, settle)?;
@@ -172,7 +175,12 @@ impl Market {
             papers::write_sums(tx, &lane.lane, asset, epoch, entitled, house).await?;
         }
 
+        let solo = solo::contracts_of(&schemes, &allocation);
+        solo::record(tx, lane, epoch, &solo, &owners).await?;
+        let fpps = fpps::contracts_of(&schemes, &allocation);
+        fpps::record(tx, lane, closing, house, &fpps).await?;
         for book in lane.books() {
+            fpps::price_open(tx, book).await?;
             reward::accrue_and_credit(tx, book, epoch, now).await?;
         }
         if settle {
@@ -181,6 +189,24 @@ impl Market {
         }
         advance(tx, lane, closing, checkpoint).await?;
         Ok(checkpoint)
+    }
+
+    fn claims(&self, contracts: &[Contract], epoch: EpochNumber) -> Result<Vec<Entitlement>> {
+        let mut claims = Vec::with_capacity(contracts.len());
+        for c in contracts {
+            let Some(delivery) = c.delivery() else { continue };
+            let claim = delivery.claim(epoch)?;
+            if epoch >= delivery.start && epoch < delivery.hard_end() {
+                claims.push(Entitlement {
+                    contract: c.id,
+                    entitled: claim.entitled,
+                    catch_up: claim.catch_up,
+                    short_since: c.short_since,
+                    is_operators: self.config().operator_accounts.contains(&c.account),
+                });
+            }
+        }
+        Ok(claims)
     }
 }
 
@@ -293,23 +319,6 @@ fn is_settlement(lane: &LaneConfig, before: Option<EpochNumber>, epoch: EpochNum
     before.is_some_and(|b| b.next().0 / every < epoch.next().0 / every)
 }
 
-fn claims(contracts: &[Contract], epoch: EpochNumber) -> Result<Vec<Entitlement>> {
-    let mut claims = Vec::with_capacity(contracts.len());
-    for c in contracts {
-        let Some(delivery) = c.delivery() else { continue };
-        let claim = delivery.claim(epoch)?;
-        if epoch >= delivery.start && epoch < delivery.hard_end() {
-            claims.push(Entitlement {
-                contract: c.id,
-                entitled: claim.entitled,
-                catch_up: claim.catch_up,
-                short_since: c.short_since,
-            });
-        }
-    }
-    Ok(claims)
-}
-
 /// What an epoch did to a contract.
 struct Delivered {
     /// As it is afterwards.
@@ -382,25 +391,43 @@ fn house_of(by_owner: &BTreeMap<Option<AccountId>, u128>) -> u128 {
     by_owner.get(&None).copied().unwrap_or(0)
 }
 
-/// The units of everyone's work: house work by allocation, own machines' whole.
-fn units(
-    mut by_owner: BTreeMap<Option<AccountId>, u128>,
+/// Whose work of an epoch earns how.
+struct Pool<'a> {
     house: Hashes,
-    allocation: &Allocation,
-) -> Result<BTreeMap<Beneficiary, u128>> {
-    let house_units = by_owner.remove(&None).unwrap_or(0);
-    let allocated: Vec<_> = allocation
-        .shares
-        .iter()
-        .map(|s| (Beneficiary::Contract(s.contract), s.allocated))
-        .collect();
-    let mut units = share_house_units(house_units, house, &allocated)?;
-    for (owner, own) in by_owner {
-        if let (Some(account), true) = (owner, own > 0) {
-            units.insert(Beneficiary::Account(account), own);
+    allocation: &'a Allocation,
+    /// Contracts that do not earn by PPLNS.
+    schemes: &'a BTreeMap<ContractId, Scheme>,
+    /// Owners whose machines' blocks are their own.
+    solo: &'a BTreeMap<AccountId, Hashes>,
+}
+
+impl Pool<'_> {
+    /// The window's units of everyone's work: house work by allocation, own machines' whole. What FPPS pays
+    /// stands there for the reserve; SOLO's work stands in no window.
+    fn units(
+        &self,
+        mut by_owner: BTreeMap<Option<AccountId>, u128>,
+    ) -> Result<BTreeMap<Beneficiary, u128>> {
+        let house_units = by_owner.remove(&None).unwrap_or(0);
+        let standing = |id: ContractId| match self.schemes.get(&id) {
+            Some(Scheme::Fpps) => Beneficiary::FppsReserve,
+            _ => Beneficiary::Contract(id),
+        };
+        let shares = self.allocation.shares.iter();
+        let allocated: Vec<_> = shares.map(|s| (standing(s.contract), s.allocated)).collect();
+        let mut units = share_house_units(house_units, self.house, &allocated)?;
+        for (id, _) in self.schemes.iter().filter(|(_, s)| **s == Scheme::Solo) {
+            units.remove(&Beneficiary::Contract(*id));
         }
+        for (owner, own) in by_owner {
+            if let (Some(account), true) = (owner, own > 0)
+                && !self.solo.contains_key(&account)
+            {
+                units.insert(Beneficiary::Account(account), own);
+            }
+        }
+        Ok(units)
     }
-    Ok(units)
 }
 
 /// The tree over everyone with work in the epoch, sorted by leaf.

@@ -1,7 +1,8 @@
 //! What the operator offers: lanes and plans, as read from the configuration file.
 
 use crate::MarketError;
-use gruve_units::{Algorithm, Asset, Bps, Duration, EpochRule, Hashrate, LaneId};
+use crate::scheme::{FppsConfig, Scheme};
+use gruve_units::{AccountId, Algorithm, Asset, Bps, Duration, EpochRule, Hashrate, LaneId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -46,6 +47,9 @@ pub struct MarketConfig {
     /// orders of all accounts which never paid for a contract may hold together.
     #[serde(default = "defaults::unpaid_new_bps")]
     pub unpaid_new_bps: Bps,
+    /// Accounts of the operator's own, for its stock and trials: their contracts come last when work is short.
+    #[serde(default)]
+    pub operator_accounts: BTreeSet<AccountId>,
 }
 
 /// One lane.
@@ -105,7 +109,7 @@ pub struct MaintenanceIn {
     pub minor_per_th_day: u64,
 }
 
-/// A lease plan: work from the farm, pro rata, paid by PPLNS.
+/// A lease plan: work from the farm, pro rata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanConfig {
@@ -130,6 +134,12 @@ pub struct PlanConfig {
     pub price_minor: u64,
     /// The hashrate the price is for.
     pub price_hashrate: Hashrate,
+    /// How the work earns; PPLNS when left out.
+    #[serde(default, skip_serializing_if = "Scheme::is_usual")]
+    pub scheme: Scheme,
+    /// What FPPS is reckoned by; given with that scheme and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fpps: Option<FppsConfig>,
     /// The operator's part of the earnings.
     #[serde(default)]
     pub fee_bps: Bps,
@@ -304,7 +314,22 @@ impl MarketConfig {
             ),
             (p.catch_up_bps <= 1_000_000, "catch_up_bps must be at most 1000000"),
         ];
-        checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(what))
+        checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(*what))?;
+        self.scheme_fault(p).map_or(Ok(()), Err)
+    }
+
+    fn scheme_fault(&self, p: &PlanConfig) -> Option<&'static str> {
+        match (p.scheme, &p.fpps) {
+            (Scheme::Fpps, Some(fpps)) => {
+                let earned: Vec<_> = self.lane(&p.lane)?.assets().collect();
+                fpps.fault(&earned, p.fee_bps.get())
+            }
+            (Scheme::Fpps, None) => Some(
+                "scheme fpps needs fpps.assets: of each asset fee_window_blocks and fee_cap_minor",
+            ),
+            (_, Some(_)) => Some("fpps is given, but its scheme is another"),
+            (_, None) => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use gruve_ledger::LedgerError;
 use gruve_sharelog::LogError;
 use gruve_store::StoreError;
-use gruve_units::{Amount, Blame, Blamed, EpochNumber, Hashrate, LaneId};
+use gruve_units::{Amount, Asset, Blame, Blamed, EpochNumber, Hashrate, LaneId};
 
 /// An error of the market.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,32 @@ pub enum MarketError {
         /// What a new customer can order now.
         available: Hashrate,
     },
+    /// This scheme is not to be had here.
+    #[error("own machines earn by pplns or solo")]
+    SchemeNotOffered,
+    /// An FPPS plan, and the fees of its window are not known yet.
+    #[error(
+        "this plan cannot be sold yet: of the {wanted} blocks of {asset} that its fees are averaged over {known} are known"
+    )]
+    FppsFigures {
+        /// The asset.
+        asset: Asset,
+        /// Blocks known.
+        known: u64,
+        /// Blocks of the window.
+        wanted: u64,
+    },
+    /// An FPPS plan, and the operator's reserve is below its floor.
+    #[error(
+        "this plan is not sold now: the operator's reserve in {asset} is below what its promise needs; choose a PPLNS plan or come back later"
+    )]
+    FppsReserve {
+        /// The asset.
+        asset: Asset,
+    },
+    /// The FPPS reserve cannot be changed like this.
+    #[error("the FPPS reserve was not changed: {0}")]
+    FppsCapital(&'static str),
     /// Another sale changed the capacity in between; nothing happened, ask again.
     #[error("another sale was made at the same moment; try again")]
     CapacityMoved,
@@ -133,6 +159,10 @@ impl Blamed for MarketError {
             | MarketError::TooMany { .. }
             | MarketError::SoldOut { .. }
             | MarketError::HeldUnpaid { .. }
+            | MarketError::SchemeNotOffered
+            | MarketError::FppsFigures { .. }
+            | MarketError::FppsReserve { .. }
+            | MarketError::FppsCapital(_)
             | MarketError::UnknownContract => Blame::Rejected,
             MarketError::CapacityMoved | MarketError::NotTheAccountant { .. } => Blame::Transient,
             MarketError::RewardDiffers { .. }

@@ -35,20 +35,29 @@ mod bulk;
 pub mod capacity;
 mod catalog;
 mod chain;
+mod chain_figures;
 mod close;
 mod config;
 mod contract;
 pub mod delivery;
 mod error;
+pub mod fpps;
+mod fpps_pay;
+mod oversold;
 mod pages;
 mod papers;
+mod parties;
 pub mod pplns;
 mod read;
 mod reconcile;
 mod reward;
+pub mod ruin;
 mod sale;
+pub mod scheme;
+mod scheme_sql;
 pub mod settle;
 mod settlement;
+pub mod solo;
 mod sql;
 mod stamps;
 mod standing;
@@ -68,9 +77,12 @@ pub use config::{
     UNPAID_NEW_BPS,
 };
 pub use error::MarketError;
+pub use fpps::{FppsLine, FppsPrice};
+pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom};
 pub use gruve_statement::SignedTerms;
 pub use papers::PAPER_MIGRATIONS;
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
+pub use scheme::{FppsAsset, FppsConfig, Scheme};
 pub use sql::{CHAIN_MIGRATIONS, MIGRATIONS};
 pub use stamps::StampSource;
 pub use view::{
@@ -118,6 +130,8 @@ struct Inner {
     held: RwLock<BTreeSet<(LaneId, Asset)>>,
     /// What terms are signed with.
     terms_key: OnceLock<SigningKey>,
+    /// Lanes that more is sold of than may be, as the operator was told.
+    oversold: RwLock<BTreeSet<LaneId>>,
 }
 
 impl Market {
@@ -141,6 +155,7 @@ impl Market {
             stamps: Arc::default(),
             held: RwLock::default(),
             terms_key: OnceLock::new(),
+            oversold: RwLock::default(),
         };
         Ok(Market { inner: Arc::new(inner) })
     }

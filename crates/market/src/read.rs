@@ -96,7 +96,7 @@ impl Market {
         if c.account != account {
             return Err(MarketError::UnknownContract);
         }
-        settlement_lines(&mut tx, self.lane(&c.lane)?, Beneficiary::Contract(id), limit).await
+        settlement_lines(&mut tx, self.lane(&c.lane)?, c.earner(), limit).await
     }
 
     /// The settlements of an account's own machines on a lane, newest first.
@@ -182,7 +182,7 @@ impl Market {
     }
 
     async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
-        let who = Beneficiary::Contract(c.id);
+        let who = c.earner();
         let mut earnings = Vec::new();
         for book in self.lane(&c.lane)?.books() {
             earnings.push(earned(&StandingRow::find(tx, book, who).await?, book)?);
@@ -208,6 +208,7 @@ impl Market {
             state: c.state,
             hashrate: c.hashrate,
             term_epochs: c.term,
+            scheme: c.scheme,
             epoch_us: c.epoch_us,
             price: c.price,
             terms_hash: c.terms_hash,
@@ -321,6 +322,7 @@ async fn stats(tx: &mut Tx, lane: &LaneConfig) -> Result<LaneStats> {
         proven_capacity: capacity.proven,
         sold: capacity.sold,
         available: capacity.available(),
+        oversold: capacity.oversold(),
         last_closed: state.closed,
         network_bits: own.network_bits,
         height: own.height,

@@ -11,12 +11,16 @@
 use crate::book::Book;
 use crate::pages::Pages;
 use crate::reward::{beneficiary, from_columns};
+use crate::scheme_sql::{CAPITAL_SUM, FPPS_SUMS, FPPS_SUMS_OF};
 use crate::settle::Standing;
 use crate::sql;
 use crate::{AssetReconciliation, Market, MarketError, Reconciliation, Result};
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, Hashrate};
+
+/// The kind of [`crate::Beneficiary::Fpps`].
+const FPPS_KIND: i64 = 6;
 
 /// A book's (then an asset's) numbers in minor units, wide enough for any sum.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +36,11 @@ struct Sums {
     customers: i128,
     operator: i128,
     reserve: i128,
+    fpps: i128,
     remainder: i128,
     settled: i128,
+    /// What FPPS contracts were paid, out of the reserve.
+    fpps_paid: i128,
     /// Whole minor units and fractions (2^-64) of credited accruals that are not settled.
     waiting: i128,
     fractions: u128,
@@ -78,7 +85,8 @@ impl Market {
         // Fractions of one book are a whole number: rewards and settlements are. Checked in `sum_book`.
         let fractions = i128::try_from(total.fractions >> 64).unwrap_or(i128::MAX);
         let remainder = total.remainder + fractions;
-        let parts = total.customers + total.operator + total.reserve + maturing + remainder;
+        let parts =
+            total.customers + total.operator + total.reserve + total.fpps + maturing + remainder;
         equal(total.rewards, parts, "block rewards and where they are");
         equal(
             immature_in_ledger.minor.into(),
@@ -89,6 +97,12 @@ impl Market {
             reserve_in_ledger.minor.into(),
             total.reserve,
             "the window reserve in the ledger and in the settlements",
+        );
+        let capital: i64 = tx.fetch_one(CAPITAL_SUM, &params![asset]).await?.get("minor")?;
+        equal(
+            balance(tx, &Account::FppsReserve, asset).await?.minor.into(),
+            total.fpps - total.fpps_paid + i128::from(capital),
+            "the FPPS reserve in the ledger and what came and went",
         );
         // On account chains the wallet posts what it has below a minor unit to the same account.
         if !matches!(asset, Asset::Etc | Asset::Eth) {
@@ -109,6 +123,7 @@ impl Market {
             customers: amount(total.customers)?,
             operator: amount(total.operator)?,
             window_reserve: amount(total.reserve)?,
+            fpps_reserve: amount(total.fpps)?,
             maturing: amount(maturing)?,
             remainder: amount(remainder)?,
             ledger_rewards: amount(total.ledger_rewards)?,
@@ -158,6 +173,8 @@ impl Sums {
             (&mut self.customers, o.customers),
             (&mut self.operator, o.operator),
             (&mut self.reserve, o.reserve),
+            (&mut self.fpps, o.fpps),
+            (&mut self.fpps_paid, o.fpps_paid),
             (&mut self.remainder, o.remainder),
             (&mut self.settled, o.settled),
             (&mut self.waiting, o.waiting),
@@ -188,11 +205,17 @@ async fn sum_book(tx: &mut Tx, book: Book<'_>, wrong: &mut Vec<String>) -> Resul
     for row in tx.fetch_all(sql::SETTLEMENT_SUMS, &key).await? {
         let (gross, net) =
             (i128::from(row.get::<i64>("gross")?), i128::from(row.get::<i64>("net")?));
+        let kind: i64 = row.get("kind")?;
+        if kind == FPPS_KIND {
+            s.fpps_paid += gross;
+            continue;
+        }
         s.settled += gross;
-        match row.get::<i64>("kind")? {
+        match kind {
             0 => s.operator += gross,
             3 => s.reserve += gross,
             4 => s.remainder += gross,
+            5 => s.fpps += gross,
             _ => {
                 s.customers += net;
                 s.operator += gross - net;
@@ -208,6 +231,9 @@ async fn sum_book(tx: &mut Tx, book: Book<'_>, wrong: &mut Vec<String>) -> Resul
             wrong.push(format!("lane {}: {what}: {a} and {b}", book.lane.lane));
         }
     };
+    let fpps = accrual_sum(&tx.fetch_one(FPPS_SUMS, &key).await?)?;
+    equal(i128::from(fpps == standings.fpps), 1, "FPPS lines are the FPPS standings");
+    equal(standings.fpps_settled, s.fpps_paid, "FPPS paid by the standings and by the settlements");
     equal(s.rewards - s.settled, s.ledger_rewards, "unsettled rewards and the ledger's");
     let exact = |minor: i128| u128::try_from(minor).unwrap_or(0) << 64;
     let same = |a: u128, b: i128| i128::from(a == exact(b));
@@ -226,6 +252,8 @@ struct StandingSums {
     settled: i128,
     waiting: i128,
     fractions: u128,
+    fpps: u128,
+    fpps_settled: i128,
 }
 
 async fn sum_standings(
@@ -240,6 +268,12 @@ async fn sum_standings(
         for row in rows {
             let (accrued, matured): (Accrual, Accrual) = (row.get("accrued")?, row.get("matured")?);
             let (settled, net) = (row.get("settled_minor")?, row.get("net_minor")?);
+            if row.get::<i64>("kind")? == FPPS_KIND {
+                // Paid by the reserve, not by blocks.
+                sums.fpps = sums.fpps.checked_add(matured.0).ok_or_else(overflow)?;
+                sums.fpps_settled += i128::from(settled);
+                continue;
+            }
             sums.accrued = sums.accrued.checked_add(accrued.0).ok_or_else(overflow)?;
             sums.matured = sums.matured.checked_add(matured.0).ok_or_else(overflow)?;
             sums.settled += i128::from(settled);
@@ -275,8 +309,13 @@ async fn audit_standings(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let (kind, id): (i64, [u8; 16]) = (row.get("kind")?, row.get("beneficiary")?);
-            let given = params![book.id(), book.asset, kind, id];
-            let sum = accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS_OF, &given).await?)?;
+            let sums = if kind == FPPS_KIND {
+                tx.fetch_one(FPPS_SUMS_OF, &params![id, book.asset]).await?
+            } else {
+                let given = params![book.id(), book.asset, kind, id];
+                tx.fetch_one(sql::ACCRUAL_SUMS_OF, &given).await?
+            };
+            let sum = accrual_sum(&sums)?;
             if sum != row.get::<Accrual>("accrued")?.0 {
                 let (lane, who) = (&book.lane.lane, beneficiary(&row)?.key());
                 findings.push(format!("lane {lane}: {who}: accruals and standing differ"));

@@ -12,6 +12,8 @@
 //! There is one reward for each (asset, block hash) for ever. A block that comes back after being orphaned
 //! begins a new *generation* of the same row: every entry's reason and every accrual names it.
 //!
+//! A block found under SOLO goes to its finder, whole ([`crate::solo`]); every other is shared out over its window.
+//!
 //! The window of a block ends with the epoch before its stamp's. A block of which the share log has no
 //! record takes the epoch of its header's time instead (not above the epoch being closed), once an epoch
 //! later than the one in which it was seen is closed: by then the log would have shown it.
@@ -22,6 +24,7 @@ use crate::close::LaneState;
 use crate::pages::Pages;
 use crate::papers;
 use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
+use crate::solo;
 use crate::sql;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
@@ -325,12 +328,14 @@ async fn accrue(
     closed: EpochNumber,
     now: Timestamp,
 ) -> Result<()> {
-    let window = read_window(tx, book, epoch).await?;
-    papers::write_life(tx, book, life, epoch, &window, closed).await?;
-    let Payout { mut parts, unfilled, remainder } =
-        unit_pplns(&window, life.amount.minor, WINDOW_UNITS)?;
-    parts.insert(Beneficiary::WindowReserve, unfilled);
-    parts.insert(Beneficiary::Remainder, remainder);
+    let parts = match solo::finder_of(tx, book, &life.block_hash, epoch).await? {
+        Some(finder) => {
+            let whole = Accrual::from_minor(life.amount.minor);
+            let whole = whole.ok_or_else(|| MarketError::Broken("a negative reward".into()))?;
+            BTreeMap::from([(finder, whole)])
+        }
+        None => shared(tx, book, life, epoch, closed).await?,
+    };
     for (who, amount) in parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO) {
         insert_accrual(tx, book, life, false, who, amount, now).await?;
         let mut row = StandingRow::find(tx, book, who).await?;
@@ -339,6 +344,23 @@ async fn accrue(
     }
     tx.execute(sql::SET_ACCRUED, &params![book.asset, life.block_hash, epoch]).await?;
     Ok(())
+}
+
+/// Everyone's part of a block that is shared out over its window.
+async fn shared(
+    tx: &mut Tx,
+    book: Book<'_>,
+    life: Life,
+    epoch: EpochNumber,
+    closed: EpochNumber,
+) -> Result<BTreeMap<Beneficiary, Accrual>> {
+    let window = read_window(tx, book, epoch).await?;
+    papers::write_life(tx, book, life, epoch, &window, closed).await?;
+    let Payout { mut parts, unfilled, remainder } =
+        unit_pplns(&window, life.amount.minor, WINDOW_UNITS)?;
+    parts.insert(Beneficiary::WindowReserve, unfilled);
+    parts.insert(Beneficiary::Remainder, remainder);
+    Ok(parts)
 }
 
 /// The units before `epoch` that fill a window: the boundary epoch, and all after it together.
@@ -418,7 +440,7 @@ pub(crate) fn beneficiary(row: &Row) -> Result<Beneficiary> {
 }
 
 /// An accrual as three columns that the database can add up.
-fn columns(amount: Accrual) -> Result<[i64; 3]> {
+pub(crate) fn columns(amount: Accrual) -> Result<[i64; 3]> {
     let (minor, fraction) = amount.split().map_err(|_| MarketError::Overflow("an accrual"))?;
     let half = |v: u128| i64::try_from(v & 0xffff_ffff).unwrap_or(0);
     Ok([minor, half(fraction.0 >> 32), half(fraction.0)])

@@ -7,6 +7,8 @@
 use crate::capacity::{WindowWork, for_sale, proven_rate};
 use crate::config::UNPAID_NEW_ACCOUNT_MAX;
 use crate::contract::{Contract, write_also};
+use crate::fpps_pay;
+use crate::scheme::write_fpps;
 use crate::sql;
 use crate::terms::{self, Sale};
 use crate::{ContractState, LaneConfig, Market, MarketError, Paid, Plan, Purchase, Quote, Result};
@@ -38,6 +40,11 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
+    /// What is sold and not proven any more.
+    pub(crate) fn oversold(&self) -> Hashrate {
+        Hashrate(self.sold.0.saturating_sub(self.for_sale.0))
+    }
+
     pub(crate) fn available(&self) -> Hashrate {
         Hashrate(self.for_sale.0.saturating_sub(self.sold.0))
     }
@@ -162,6 +169,7 @@ impl Market {
                 return Err(MarketError::SoldOut { available });
             }
             // Nothing is quoted that could not be ordered.
+            fpps_pay::check_sale(self, tx, &plan).await?;
             if count(tx, sql::COUNT_PAID, &params![account]).await? == 0 {
                 self.check_held_by_new(tx, &plan.lane, available, hashrate).await?;
             }
@@ -202,6 +210,7 @@ impl Market {
         if available < found.hashrate {
             return Err(MarketError::SoldOut { available });
         }
+        fpps_pay::check_sale(self, tx, &plan).await?;
         if is_first {
             self.check_held_by_new(tx, &plan.lane, available, found.hashrate).await?;
         }
@@ -362,7 +371,9 @@ async fn insert_contract(
         agreed.at,
         Hashes::ZERO,
         Accrual::ZERO,
-        write_also(&plan.maintenance_also)
+        write_also(&plan.maintenance_also),
+        plan.scheme.name(),
+        write_fpps(&plan.fpps)
     ];
     tx.execute(sql::INSERT_CONTRACT, &row).await?;
     Ok(hash)

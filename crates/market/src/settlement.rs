@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | contract | rewards | customer's balance; operator's revenue for fee and maintenance |
 //! | account (own machines) | rewards | customer's balance; operator's revenue for the lane's fee |
-//! | operator, window reserve, remainder | rewards | operator's revenue, window reserve, remainder |
+//! | contract under FPPS | FPPS reserve | customer's balance; operator's revenue for maintenance |
+//! | operator, reserves, remainder | rewards | operator's revenue, window reserve, FPPS reserve, remainder |
 //!
 //! Each asset of a merge-mined lane is settled by itself, all of a beneficiary's at the same time. A settlement is
 //! made when something whole waits; its reason names the asset, the beneficiary and the range of epochs since
@@ -12,8 +13,10 @@
 
 use crate::book::Book;
 use crate::contract::Contract;
+use crate::fpps_pay::{Means, note_capital, sources};
 use crate::pages::Pages;
 use crate::papers;
+use crate::parties::terms_of;
 use crate::reward::{Life, beneficiary};
 use crate::settle::{Settlement, take_maintenance};
 use crate::sql;
@@ -21,7 +24,8 @@ use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, Amount, Bps, EpochNumber, Timestamp};
+use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, EpochNumber, Timestamp};
+use std::collections::BTreeMap;
 
 /// A settlement's row.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,13 @@ struct Line {
     net: i64,
 }
 
+/// What a lane's settlement carries from one beneficiary to the next.
+struct UnderWay<'a> {
+    running: &'a mut [Contract],
+    /// What FPPS can pay.
+    means: BTreeMap<Asset, Means>,
+}
+
 /// Settles everyone who has something whole waiting, up to and with the epoch `to`.
 pub(crate) async fn settle_lane(
     tx: &mut Tx,
@@ -45,11 +56,17 @@ pub(crate) async fn settle_lane(
 ) -> Result<()> {
     let row = tx.fetch_one(sql::FIRST_EPOCH, &params![lane.lane.clone()]).await?;
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
+    let mut means = BTreeMap::new();
+    for book in lane.books() {
+        means.insert(book.asset, Means::count(tx, book).await?);
+    }
+    let mut under_way = UnderWay { running, means };
     // Who is settled waits no longer, which takes nothing from the pages after his own.
     let mut pages = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
-            settle_one(tx, lane, beneficiary(&row)?, (first, to), running, now).await?;
+            let who = beneficiary(&row)?;
+            settle_one(tx, lane, who, (first, to), &mut under_way, now).await?;
         }
     }
     Ok(())
@@ -61,13 +78,18 @@ async fn settle_one(
     lane: &LaneConfig,
     who: Beneficiary,
     (first, to): (EpochNumber, EpochNumber),
-    running: &mut [Contract],
+    under_way: &mut UnderWay<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let (fee, due, order, began) = match who {
         Beneficiary::Contract(id) => {
-            let c = Contract::find(tx, id).await?;
-            (c.fee, c.maintenance_due, c.maintenance_order(), c.start.unwrap_or(first))
+            let c = terms_of(tx, id).await?;
+            (c.fee, c.maintenance_due, c.maintenance_order, c.start.unwrap_or(first))
+        }
+        // The fee is in the price already.
+        Beneficiary::Fpps(id) => {
+            let c = terms_of(tx, id).await?;
+            (Bps::ZERO, c.maintenance_due, c.maintenance_order, c.start.unwrap_or(first))
         }
         Beneficiary::Account(_) => (lane.outside_fee_bps, Accrual::ZERO, Vec::new(), first),
         _ => (Bps::ZERO, Accrual::ZERO, Vec::new(), first),
@@ -76,13 +98,18 @@ async fn settle_one(
     for book in lane.books() {
         let row = StandingRow::find(tx, book, who).await?;
         // Maintenance is taken below, from all of them.
-        if let Some(settled) = row.standing.settle(fee, Accrual::ZERO)? {
+        let mut settled = row.standing.settle(fee, Accrual::ZERO)?;
+        if let (Beneficiary::Fpps(_), Some(s)) = (who, settled) {
+            settled = under_way.means.get(&book.asset).map_or(Ok(None), |m| m.limit(s))?;
+        }
+        if let Some(settled) = settled {
             rows.push((book, row));
             parts.push((book.asset, settled));
         }
     }
     let carry = take_maintenance(&mut parts, due, &order)?;
-    if let (Beneficiary::Contract(id), Some(carry)) = (who, carry) {
+    if let (Beneficiary::Contract(id) | Beneficiary::Fpps(id), Some(carry)) = (who, carry) {
+        let running = &mut under_way.running;
         if let Ok(at) = running.binary_search_by_key(&id, |c| c.id) {
             running[at].maintenance_due = carry;
         }
@@ -133,16 +160,22 @@ async fn post(
     let amount = |minor| Amount::new(book.asset, minor);
     let operator = s.fee + s.maintenance;
     let (lane, asset) = (book.id(), book.asset);
-    let entry = Entry {
-        reason: format!("market/settle/{lane}/{asset}/{}/{from}-{to}", row.who.key()),
-        kind: "market-settlement",
-        at: now,
-        postings: vec![
-            Posting::debit(Account::Rewards(lane), amount(s.gross)),
-            Posting::credit(earner(row)?, amount(s.net)),
-            Posting::credit(Account::OperatorRevenue, amount(operator)),
-        ],
-    };
+    let reason = format!("market/settle/{lane}/{asset}/{}/{from}-{to}", row.who.key());
+    let mut postings = vec![
+        Posting::credit(earner(row)?, amount(s.net)),
+        Posting::credit(Account::OperatorRevenue, amount(operator)),
+    ];
+    if matches!(row.who, Beneficiary::Fpps(_)) {
+        let (reserve, own) = sources(tx, asset, s.gross).await?;
+        postings.push(Posting::debit(Account::FppsReserve, amount(reserve)));
+        postings.push(Posting::debit(Account::OperatorRevenue, amount(own)));
+        if own > 0 {
+            note_capital(tx, asset, &reason, own, now).await?;
+        }
+    } else {
+        postings.push(Posting::debit(Account::Rewards(lane), amount(s.gross)));
+    }
+    let entry = Entry { reason, kind: "market-settlement", at: now, postings };
     gruve_ledger::post(tx, &entry).await?;
     Ok(())
 }
@@ -154,12 +187,13 @@ fn owner(row: &StandingRow) -> Result<AccountId> {
 /// The ledger account a beneficiary's earnings go to.
 fn earner(row: &StandingRow) -> Result<Account> {
     Ok(match row.who {
-        Beneficiary::Contract(_) | Beneficiary::Account(_) => {
+        Beneficiary::Contract(_) | Beneficiary::Account(_) | Beneficiary::Fpps(_) => {
             Account::CustomerAvailable(owner(row)?)
         }
         Beneficiary::Operator => Account::OperatorRevenue,
         Beneficiary::WindowReserve => Account::WindowReserve,
         Beneficiary::Remainder => Account::Remainder,
+        Beneficiary::FppsReserve => Account::FppsReserve,
     })
 }
 
@@ -180,8 +214,13 @@ pub(crate) async fn take_back(
         Beneficiary::Operator => back.net,
         _ => gruve_ledger::balance(tx, &earner, book.asset).await?.minor.clamp(0, back.net),
     };
+    let reason = format!("{}/{}", life.reason("take-back"), row.who.key());
+    if row.who == Beneficiary::FppsReserve && held < back.net {
+        // It has been paid out already: the operator's loss fills it up.
+        note_capital(tx, book.asset, &reason, back.net - held, now).await?;
+    }
     let entry = Entry {
-        reason: format!("{}/{}", life.reason("take-back"), row.who.key()),
+        reason,
         kind: "market-take-back",
         at: now,
         postings: vec![

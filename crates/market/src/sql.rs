@@ -36,7 +36,7 @@ macro_rules! contract_columns {
     () => {
         "id, account, plan, plan_version, title, lane, asset, epoch_us, hashrate, term_epochs, \
          extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
-         maintenance, maintenance_also, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
+         maintenance, maintenance_also, scheme, fpps, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
          maintenance_due, recognised_minor, refunded_minor"
     };
 }
@@ -85,9 +85,9 @@ statements! {
     INSERT_CONTRACT = "INSERT INTO market_contracts (id, account, quote, plan, plan_version, title,
         lane, asset, epoch_us, hashrate, term_epochs, extension_epochs, catch_up_bps, epoch_work, work,
         price_asset, price_minor, fee_bps, maintenance, terms, terms_hash, state, created_at,
-        delivered, maintenance_due, maintenance_also, recognised_minor, refunded_minor)
+        delivered, maintenance_due, maintenance_also, scheme, fpps, recognised_minor, refunded_minor)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, $26, 0, 0)";
+        $20, $21, $22, $23, $24, $25, $26, $27, $28, 0, 0)";
     COUNT_UNPAID = "SELECT COUNT(*) AS n FROM market_contracts
         WHERE account = $1 AND state = 'awaiting_payment'";
     /// Whether an account has ever paid for a contract.

@@ -105,7 +105,12 @@ impl StandingRow {
 async fn account_of(tx: &mut Tx, who: Beneficiary) -> Result<Option<AccountId>> {
     Ok(match who {
         Beneficiary::Account(a) => Some(a),
-        Beneficiary::Contract(c) => Some(crate::contract::Contract::find(tx, c).await?.account),
-        Beneficiary::Operator | Beneficiary::WindowReserve | Beneficiary::Remainder => None,
+        Beneficiary::Contract(c) | Beneficiary::Fpps(c) => {
+            Some(crate::parties::terms_of(tx, c).await?.account)
+        }
+        Beneficiary::Operator
+        | Beneficiary::WindowReserve
+        | Beneficiary::Remainder
+        | Beneficiary::FppsReserve => None,
     })
 }

@@ -4,6 +4,7 @@
 //! first, in the log's order) and is reported. An owner's work is the exact sum of 2^class.
 
 use crate::capacity::square;
+use crate::fpps::JobWork;
 use crate::{MarketError, units};
 use gruve_proof::merkle::{RootBuilder, leaf_hash};
 use gruve_proof::share::{self, Canonical, ShareLeaf};
@@ -18,25 +19,32 @@ use std::collections::BTreeMap;
 pub(crate) struct Counted {
     canonical: Canonical,
     bits: u32,
-    /// Which of the epoch's [`AuxTargets`].
+    /// Which of the epoch's [`JobTargets`].
     aux: u32,
 }
 
-/// The targets of merge-mined chains that an epoch's jobs were for, each distinct set of them once. The first is
-/// that of jobs that were for none.
-#[derive(Clone, Debug)]
-pub(crate) struct AuxTargets(Vec<Vec<(Asset, u32)>>);
+/// What jobs were for: of the lane's own chain and of each merge-mined one the target, compact, and the height.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Targets {
+    pub(crate) own: (u32, u64),
+    pub(crate) aux: Vec<(Asset, u32, u64)>,
+}
 
-impl Default for AuxTargets {
+/// What an epoch's jobs were for, each distinct set of targets once.
+#[derive(Clone, Debug)]
+pub(crate) struct JobTargets(Vec<Targets>);
+
+impl Default for JobTargets {
     fn default() -> Self {
-        AuxTargets(vec![Vec::new()])
+        JobTargets(vec![Targets::default()])
     }
 }
 
-impl AuxTargets {
+impl JobTargets {
     /// The number of a set.
-    pub(crate) fn number(&mut self, set: Vec<(Asset, u32)>) -> u32 {
-        let known = self.0.iter().position(|s| *s == set);
+    pub(crate) fn number(&mut self, set: Targets) -> u32 {
+        // The newest are the likeliest.
+        let known = self.0.iter().rposition(|s| *s == set);
         let at = known.unwrap_or_else(|| {
             self.0.push(set);
             self.0.len() - 1
@@ -44,8 +52,9 @@ impl AuxTargets {
         u32::try_from(at).unwrap_or(0)
     }
 
-    fn of(&self, number: u32) -> &[(Asset, u32)] {
-        usize::try_from(number).ok().and_then(|n| self.0.get(n)).map_or(&[], Vec::as_slice)
+    /// The set of that number.
+    pub(crate) fn of(&self, number: u32) -> Option<&Targets> {
+        usize::try_from(number).ok().and_then(|n| self.0.get(n))
     }
 }
 
@@ -90,18 +99,21 @@ pub(crate) struct Tally {
     pub(crate) work: BTreeMap<WorkKey, WorkSum>,
     /// The same work at the targets of merge-mined chains.
     pub(crate) aux: BTreeMap<(Asset, WorkKey), Hashes>,
+    /// The house's work by height and target of its jobs, of the lane's own chain (no asset) and the others.
+    pub(crate) heights: BTreeMap<(Option<Asset>, u64, u32), Hashes>,
     pub(crate) house_squares: U256,
     pub(crate) share_root: [u8; 32],
 }
 
 /// Counts shares given in the log's order.
-pub(crate) fn tally(shares: &mut [Counted], aux: &AuxTargets) -> Result<Tally, MarketError> {
+pub(crate) fn tally(shares: &mut [Counted], aux: &JobTargets) -> Result<Tally, MarketError> {
     let overflow = || MarketError::Overflow("the work of an epoch");
     // Stable: of two alike the one logged first is counted.
     shares.sort_by(|a, b| share::identity(&a.canonical).cmp(share::identity(&b.canonical)));
     let mut tally = Tally::default();
     let mut root = RootBuilder::new();
     let mut last: Option<&Counted> = None;
+    let mut house: BTreeMap<u32, Hashes> = BTreeMap::new();
     for one in shares.iter() {
         let same = |l: &Counted| share::identity(&l.canonical) == share::identity(&one.canonical);
         if last.is_some_and(same) {
@@ -116,13 +128,26 @@ pub(crate) fn tally(shares: &mut [Counted], aux: &AuxTargets) -> Result<Tally, M
         let sum = tally.work.entry(key).or_default();
         sum.shares += 1;
         sum.work = sum.work.checked_add(class.work()).ok_or_else(overflow)?;
-        for (asset, bits) in aux.of(one.aux) {
+        let targets = aux.of(one.aux).ok_or_else(overflow)?;
+        for (asset, bits, _) in &targets.aux {
             let key = WorkKey { bits: *bits, ..key };
             let sum = tally.aux.entry((*asset, key)).or_default();
             *sum = sum.checked_add(class.work()).ok_or_else(overflow)?;
         }
         if key.owner.is_none() {
             tally.house_squares = tally.house_squares.saturating_add(square(class.work()));
+            // Below the house's sum, which fits.
+            let of = house.entry(one.aux).or_insert(Hashes::ZERO);
+            *of = of.checked_add(class.work()).ok_or_else(overflow)?;
+        }
+    }
+    for (number, work) in house {
+        let Some(targets) = aux.of(number) else { continue };
+        let (bits, height) = targets.own;
+        let others = targets.aux.iter().map(|(asset, bits, height)| (Some(*asset), *height, *bits));
+        for key in std::iter::once((None, height, bits)).chain(others) {
+            let of = tally.heights.entry(key).or_insert(Hashes::ZERO);
+            *of = of.checked_add(work).ok_or_else(overflow)?;
         }
     }
     tally.share_root = root.root();
@@ -154,6 +179,12 @@ impl Tally {
     /// PPLNS units of each owner's work, each at its own network target.
     pub(crate) fn units_by_owner(&self) -> Result<BTreeMap<Option<AccountId>, u128>, MarketError> {
         units_by_owner(self.work.iter().map(|(key, sum)| (*key, sum.work)))
+    }
+
+    /// The house's work by the jobs' heights and targets, of the lane's own chain or a merge-mined one.
+    pub(crate) fn jobs_of(&self, asset: Option<Asset>) -> impl Iterator<Item = JobWork> {
+        let of = self.heights.iter().filter(move |((a, _, _), _)| *a == asset);
+        of.map(|((_, height, bits), work)| JobWork { height: *height, bits: *bits, work: *work })
     }
 
     /// The same in units of a merge-mined chain.
@@ -212,14 +243,14 @@ mod tests {
     fn the_same_work_counts_once_for_whoever_came_first() {
         let mut shares =
             [share(1, 10, Owner::House), share(2, 10, someone()), share(1, 10, someone())];
-        let t = tally(&mut shares, &AuxTargets::default()).unwrap();
+        let t = tally(&mut shares, &JobTargets::default()).unwrap();
         assert_eq!((t.shares, t.duplicates), (2, 1));
         assert_eq!(t.house_and_other().unwrap(), (Hashes(1024), Hashes(1024)));
     }
 
     #[test]
     fn an_empty_epoch_has_the_root_of_the_empty_tree() {
-        let t = tally(&mut [], &AuxTargets::default()).unwrap();
+        let t = tally(&mut [], &JobTargets::default()).unwrap();
         assert_eq!(t.share_root, gruve_proof::merkle::empty_root());
         assert_eq!(t.house_and_other().unwrap(), (Hashes::ZERO, Hashes::ZERO));
     }
@@ -231,8 +262,8 @@ mod tests {
             let mut turned = all.clone();
             let len = turned.len().max(1);
             turned.rotate_left(turn % len);
-            let t = tally(&mut all.clone(), &AuxTargets::default()).unwrap();
-            prop_assert_eq!(&t, &tally(&mut turned, &AuxTargets::default()).unwrap());
+            let t = tally(&mut all.clone(), &JobTargets::default()).unwrap();
+            prop_assert_eq!(&t, &tally(&mut turned, &JobTargets::default()).unwrap());
             let work: u128 = nonces.iter().map(|n| 1u128 << (n % 30)).sum();
             let (house, other) = t.house_and_other().unwrap();
             prop_assert_eq!(house.0 + other.0, work);

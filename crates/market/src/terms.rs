@@ -1,6 +1,6 @@
 //! What is agreed at a sale, as bytes that both sides can recompute. Pure.
 
-use crate::{MarketError, Plan, pplns};
+use crate::{MarketError, Plan, Scheme, pplns};
 use gruve_statement::terms::{
     AllocationRule, FORMAT, FeeRule, MaintenanceRule, OrphanRule, PriceRule, RefundRule, Rules,
     SchemeRule, SettlementRule, ShortfallRule, Terms, UnprofitableRule, Upkeep,
@@ -93,16 +93,16 @@ fn rules(plan: &Plan, settle_every: u64) -> Rules {
             minor: plan.price.minor.unsigned_abs(),
             hashrate: plan.price_hashrate,
         },
-        scheme: SchemeRule::PplnsUnits {
-            window_blocks: pplns::WINDOW_BLOCKS,
-            window_epochs_max: plan.window_epochs_max,
-        },
+        scheme: scheme(plan),
         allocation: AllocationRule::ProRata,
         shortfall: ShortfallRule::MadeGood {
             catch_up_bps: plan.catch_up_bps,
             extension_epochs: plan.extension_epochs,
         },
-        fee: FeeRule::PartOfEarnings { bps: plan.fee_bps.get() },
+        fee: FeeRule::PartOfEarnings {
+            // With FPPS it is in the price of the work.
+            bps: if plan.scheme == Scheme::Fpps { 0 } else { plan.fee_bps.get() },
+        },
         maintenance: MaintenanceRule::PerDelivered {
             order: order
                 .map(|(asset, minor_per_th_day)| Upkeep { asset, minor_per_th_day })
@@ -112,6 +112,23 @@ fn rules(plan: &Plan, settle_every: u64) -> Rules {
         orphan: OrphanRule::TakenBack,
         refund: RefundRule::Undelivered,
         unprofitable: UnprofitableRule::Run,
+    }
+}
+
+pub(crate) fn scheme(plan: &Plan) -> SchemeRule {
+    match plan.scheme {
+        Scheme::Pplns => SchemeRule::PplnsUnits {
+            window_blocks: pplns::WINDOW_BLOCKS,
+            window_epochs_max: plan.window_epochs_max,
+        },
+        Scheme::Fpps => SchemeRule::Fpps {
+            fee_bps: plan.fee_bps.get(),
+            assets: plan.fpps.iter().map(|a| (*a).into()).collect(),
+        },
+        Scheme::Solo => SchemeRule::Solo {
+            window_blocks: pplns::WINDOW_BLOCKS,
+            window_epochs_max: plan.window_epochs_max,
+        },
     }
 }
 
@@ -155,7 +172,9 @@ mod tests {
             maintenance_minor_per_th_day: 3,
             catch_up_bps: 10_000,
             extension_epochs: 12,
-            scheme: "pplns",
+            scheme: crate::Scheme::Pplns,
+            fpps: Vec::new(),
+            fpps_ruin_ppm: 0,
             window_epochs_max: 1_000,
         }
     }

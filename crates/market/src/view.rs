@@ -1,5 +1,6 @@
 //! What the market shows: plans, quotes, contracts, epochs, blocks, books.
 
+use crate::scheme::{FppsAsset, Scheme};
 use gruve_units::{
     AccountId, Accrual, Algorithm, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate,
     LaneId, QuoteId, Timestamp,
@@ -46,8 +47,12 @@ pub struct Plan {
     pub catch_up_bps: u32,
     /// Epochs after the term in which undelivered work is still delivered.
     pub extension_epochs: u64,
-    /// The earning scheme: `pplns`.
-    pub scheme: &'static str,
+    /// The earning scheme.
+    pub scheme: Scheme,
+    /// What FPPS is reckoned by, asset by asset; empty under another scheme.
+    pub fpps: Vec<FppsAsset>,
+    /// The chance of ruin that the FPPS reserve is laid out for, in millionths.
+    pub fpps_ruin_ppm: u32,
     /// Epochs a window may reach back; what it does not find there is the window reserve's.
     pub window_epochs_max: u64,
 }
@@ -176,6 +181,8 @@ pub struct ContractView {
     pub term_epochs: u64,
     /// Length of an epoch in microseconds.
     pub epoch_us: u64,
+    /// How it earns.
+    pub scheme: Scheme,
     /// What was paid or is due.
     pub price: Amount,
     /// SHA-256 of the terms agreed at the sale.
@@ -291,6 +298,8 @@ pub struct LaneStats {
     pub sold: Hashrate,
     /// Left for sale: proven capacity less the reserve less what is sold.
     pub available: Hashrate,
+    /// Sold beyond what may be sold now: above zero after capacity fell. Nothing is sold meanwhile.
+    pub oversold: Hashrate,
     /// The last closed epoch.
     pub last_closed: Option<EpochNumber>,
     /// The network's target by the last job, compact form.
@@ -400,6 +409,8 @@ pub struct AssetReconciliation {
     pub operator: Amount,
     /// What fell to unfilled windows.
     pub window_reserve: Amount,
+    /// The FPPS reserve's part of the blocks, for the work that it pays.
+    pub fpps_reserve: Amount,
     /// Not yet credited: immature blocks, and whole minor units waiting for a settlement.
     pub maturing: Amount,
     /// Rounding: fractions carried, and whole minor units they grew to.

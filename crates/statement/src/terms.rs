@@ -154,6 +154,42 @@ pub enum SchemeRule {
         /// How far back it may reach.
         window_epochs_max: u64,
     },
+    /// FPPS: an epoch's work is paid at its expectation. For each asset and each network target *T* of the epoch's
+    /// jobs `⌊2^64 · A · Σ(W·(S + F)) · (10,000 − fee_bps) / (D · N · 10,000)⌋` of 2^-64 minor units, *A* the work
+    /// delivered, *D* the house's, *W* that of it under jobs of a height *h* at *T*, `N = ⌊2^256 / (T + 1)⌋`. *S* is
+    /// the subsidy of the block at *h*, `F = ⌊Σ min(fees, fee_cap_minor) / blocks⌋` over the public chain's blocks
+    /// `max(1, h − fee_window_blocks)` to `h − 1`, both taken when the chain has `depth_blocks` above *h*. No
+    /// later reorganisation and no block found or orphaned changes it.
+    Fpps {
+        /// The operator's part, within the price.
+        fee_bps: u16,
+        /// Every asset that the work earns.
+        assets: Vec<FppsFigures>,
+    },
+    /// SOLO: a block that the house finds in an epoch is that of whoever stands at the place
+    /// `⌊SHA-256("gruve solo 1" ‖ block hash) · D / 2^256⌋` of the house's work *D* of that epoch (hash in internal byte
+    /// order, the digest read as a big-endian number), where SOLO contracts stand first, by id, each with the work
+    /// delivered to it: the whole reward. A block at a later place is none of theirs; others share it by PPLNS units.
+    Solo {
+        /// Blocks' work in the others' window, in which this work does not stand.
+        window_blocks: u64,
+        /// How far back it may reach.
+        window_epochs_max: u64,
+    },
+}
+
+/// What FPPS is reckoned by in one asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FppsFigures {
+    /// Which.
+    pub asset: Asset,
+    /// Blocks before a height whose fees are averaged.
+    pub fee_window_blocks: u64,
+    /// What a block's fees count up to, minor units.
+    pub fee_cap_minor: u64,
+    /// Blocks above a height after which its price is taken.
+    pub depth_blocks: u64,
 }
 
 /// How an epoch's work is shared out.
@@ -162,6 +198,7 @@ pub enum SchemeRule {
 pub enum AllocationRule {
     /// With *D* the house's work and *E* the entitlements, each the least of `epoch_work` and what is still undelivered:
     /// everyone gets *E* where `D ≥ ΣE`; else `⌊D·E/ΣE⌋` and the hashes left over one each to the largest remainders.
+    /// Contracts of the operator's own come after all others.
     ProRata,
 }
 

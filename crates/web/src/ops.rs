@@ -109,6 +109,13 @@ async fn write_metrics(state: &AppState, whom: MetricsFor) -> Result<Response, F
     );
     gauge(
         &mut out,
+        "gruve_lane_oversold",
+        FamilyKind::Gauge,
+        "Hashes per second under contract that are not proven any more; sales have stopped.",
+        &|l| Some(l.stats.oversold.0.to_string()),
+    );
+    gauge(
+        &mut out,
         "gruve_lane_last_closed_epoch",
         FamilyKind::Gauge,
         "Number of the last closed epoch.",

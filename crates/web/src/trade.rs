@@ -203,6 +203,9 @@ pub(crate) fn market_failure(e: &MarketError) -> Failure {
         MarketError::QuoteUsed => Failure::conflict("quote-used", text()),
         MarketError::SoldOut { .. } => Failure::conflict("sold-out", text()),
         MarketError::HeldUnpaid { .. } => Failure::conflict("held-unpaid", text()),
+        MarketError::FppsFigures { .. } | MarketError::FppsReserve { .. } => {
+            Failure::conflict("not-on-sale", text())
+        }
         MarketError::TooMany { .. } => Failure::too_many(text()),
         other => Failure::of(other),
     }

@@ -23,9 +23,9 @@ pub use tls::TlsConfig;
 use gruve_chain::NODES_MAX;
 use gruve_market::PlanConfig;
 use gruve_stratum::proxy::Network;
-use gruve_units::{Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
+use gruve_units::{AccountId, Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -73,6 +73,9 @@ pub struct HouseConfig {
     /// Password that the operator's own machines send; made and kept in the data folder if unset.
     #[serde(default)]
     pub machine_password: Option<String>,
+    /// Accounts of the operator's own: their contracts come last when work is short.
+    #[serde(default)]
+    pub operator_accounts: BTreeSet<AccountId>,
     /// When an accepted share is acknowledged: `group` (written, synced within 10 ms) or `fsync`.
     #[serde(default)]
     pub durability: DurabilityConfig,

@@ -406,6 +406,7 @@ pub fn market_config(config: &Config) -> Result<MarketConfig, ChainError> {
         quote_secs: 300,
         unpaid_per_account_max: 5,
         unpaid_new_bps: gruve_market::UNPAID_NEW_BPS,
+        operator_accounts: config.house.operator_accounts.clone(),
     })
 }
 

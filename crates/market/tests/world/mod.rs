@@ -51,6 +51,8 @@ pub(crate) fn plan() -> PlanConfig {
         pay_asset: None,
         price_minor: 86_400,
         price_hashrate: Hashrate(100),
+        scheme: gruve_market::Scheme::Pplns,
+        fpps: None,
         fee_bps: Bps::new(200).unwrap(),
         maintenance_minor_per_th_day: 0,
         maintenance_also: Vec::new(),
@@ -81,6 +83,7 @@ pub(crate) fn config() -> MarketConfig {
         unpaid_per_account_max: 5,
         // All: most tests sell everything to somebody new.
         unpaid_new_bps: Bps::new(10_000).unwrap(),
+        operator_accounts: std::collections::BTreeSet::new(),
     }
 }
 
@@ -123,6 +126,10 @@ impl World {
 
     pub(crate) fn now(&self) -> EpochNumber {
         EpochNumber(self.epoch.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn number(&self) -> u32 {

@@ -42,6 +42,7 @@ pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Response, Fai
                 "proven_capacity": rate(s.proven_capacity),
                 "sold": rate(s.sold),
                 "available": rate(s.available),
+                "oversold": rate(s.oversold),
                 "difficulty": l.difficulty(),
                 "height": s.height,
                 "last_closed_epoch": s.last_closed,

@@ -7,7 +7,7 @@ use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
-use gruve_market::Plan;
+use gruve_market::{Plan, Scheme};
 use gruve_units::Amount;
 use maud::{Markup, html};
 
@@ -94,10 +94,13 @@ pub(crate) fn maintenance(p: &Plan) -> Markup {
     amount(Amount::new(p.asset, minor))
 }
 
-fn scheme_text(scheme: &str) -> &str {
+fn scheme_text(scheme: Scheme) -> &'static str {
     match scheme {
-        "pplns" => "PPLNS: each found block is shared by the work that led up to it",
-        other => other,
+        Scheme::Pplns => "PPLNS: each found block is shared by the work that led up to it",
+        Scheme::Fpps => {
+            "FPPS: each hash at its expected value, whatever is found; the operator carries the luck"
+        }
+        Scheme::Solo => "SOLO: a block that the contract finds is its own whole; most find none",
     }
 }
 

@@ -230,6 +230,8 @@ fn plan(id: &str, title: &str, lane: &LaneId, fee: u16) -> PlanConfig {
         pay_asset: None,
         price_minor: 40_000_000_000,
         price_hashrate: Hashrate(1_000_000),
+        scheme: gruve_market::Scheme::Pplns,
+        fpps: None,
         fee_bps: Bps::new(fee).unwrap(),
         maintenance_minor_per_th_day: 0,
         maintenance_also: Vec::new(),
@@ -271,6 +273,7 @@ impl House {
             quote_secs: 300,
             unpaid_per_account_max: 5,
             unpaid_new_bps: gruve_market::UNPAID_NEW_BPS,
+            operator_accounts: std::collections::BTreeSet::new(),
         };
         let market =
             Market::new(store.clone(), clock.clone(), entropy.clone(), market_config).unwrap();

@@ -1,0 +1,229 @@
+//! SOLO: a found block belongs to its finder, whole.
+//!
+//! An owner's machine that finds a block has found it for its owner. The house's machines work for all
+//! contracts at once; which of them a block is for is decided by the block alone: its hash, hashed once more,
+//! is a place in the epoch's house work, and SOLO contracts stand there first, by id, each with as many hashes
+//! as it got. A place behind them belongs to everybody else together: the block is then shared by PPLNS.
+//!
+//! Nobody chooses the place: it follows from a hash that costs a block's work to make again, and an operator
+//! who drops an unwelcome block drops the reward. It is a fraction of the work and not a remainder, so that a
+//! share more or less in the epoch moves every border a little and no place at will.
+//!
+//! Work under SOLO stands in no PPLNS window: its own blocks never come there either.
+
+use crate::book::Book;
+use crate::contract::Contract;
+use crate::pages::Pages;
+use crate::scheme_sql as sql;
+use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
+use gruve_store::{Tx, params};
+use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, LaneId};
+use ruint::Uint;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What is hashed before a block's hash.
+const TAG: &[u8] = b"gruve solo 1";
+
+/// The place of a block in an epoch's house work, below it: `⌊SHA-256(tag ‖ hash) · done / 2^256⌋`, hash and
+/// digest as big-endian numbers of their bytes in internal order.
+#[must_use]
+pub fn place(block_hash: &[u8; 32], done: Hashes) -> Hashes {
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(TAG).chain_update(block_hash).finalize().into();
+    let wide = Uint::<384, 6>::from_be_bytes::<48>({
+        let mut bytes = [0; 48];
+        bytes[16..].copy_from_slice(&digest);
+        bytes
+    });
+    let at: Uint<384, 6> = (wide * Uint::<384, 6>::from(done.0)) >> 256;
+    // Below `done`, which fits.
+    Hashes(u128::try_from(at).unwrap_or(0))
+}
+
+/// Who of those standing first has the place; `None` when it is behind them.
+#[must_use]
+pub fn finder<T: Copy>(place: Hashes, standing: &[(T, Hashes)]) -> Option<T> {
+    let mut before = 0u128;
+    for (who, work) in standing {
+        before = before.saturating_add(work.0);
+        if place.0 < before {
+            return Some(*who);
+        }
+    }
+    None
+}
+
+/// The owners whose own machines' blocks are their own in this epoch, of those who worked in it.
+pub(crate) async fn owners(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    worked: &BTreeMap<Option<AccountId>, Hashes>,
+) -> Result<BTreeMap<AccountId, Hashes>> {
+    let mut solo = BTreeMap::new();
+    for row in tx.fetch_all(sql::SOLO_OWNERS, &params![lane.lane.clone(), epoch]).await? {
+        let account: AccountId = row.get("account")?;
+        if let Some(work) = worked.get(&Some(account)) {
+            solo.insert(account, *work);
+        }
+    }
+    Ok(solo)
+}
+
+/// Stores whose work of an epoch is SOLO's.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    contracts: &[(ContractId, Hashes)],
+    owners: &BTreeMap<AccountId, Hashes>,
+) -> Result<()> {
+    let contracts = contracts.iter().map(|(c, work)| (Beneficiary::Contract(*c), *work));
+    let owners = owners.iter().map(|(a, work)| (Beneficiary::Account(*a), *work));
+    for (who, work) in contracts.chain(owners).filter(|(_, w)| *w > Hashes::ZERO) {
+        let (kind, id) = who.columns();
+        tx.execute(sql::INSERT_SOLO, &params![lane.lane.clone(), epoch, kind, id, work]).await?;
+    }
+    Ok(())
+}
+
+/// Whose a block of this epoch is; `None` when it is shared.
+pub(crate) async fn finder_of(
+    tx: &mut Tx,
+    book: Book<'_>,
+    block_hash: &[u8; 32],
+    epoch: EpochNumber,
+) -> Result<Option<Beneficiary>> {
+    let found = tx.fetch_optional(sql::FOUND_BY, &params![book.id(), *block_hash]).await?;
+    // A block that the log does not know has no finder that could be shown.
+    let Some(found) = found else { return Ok(None) };
+    let owner: Vec<u8> = found.get("owner")?;
+    if let Ok(owner) = <[u8; 16]>::try_from(owner) {
+        let who = Beneficiary::Account(AccountId::from_bytes(owner));
+        let (kind, id) = who.columns();
+        let given = params![book.id(), epoch, kind, id];
+        return Ok(tx.fetch_optional(sql::SOLO, &given).await?.map(|_| who));
+    }
+    let row = tx.fetch_optional(sql::HOUSE_WORK, &params![book.id(), epoch]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut standing = Vec::new();
+    let mut pages = Pages::by_beneficiary(sql::SOLO_FROM, &params![book.id(), epoch]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in &rows {
+            if let who @ Beneficiary::Contract(_) = crate::reward::beneficiary(row)? {
+                standing.push((who, row.get("work")?));
+            }
+        }
+    }
+    Ok(finder(place(block_hash, row.get("house_work")?), &standing))
+}
+
+/// The SOLO contracts' part of an allocation, by id.
+pub(crate) fn contracts_of(
+    schemes: &BTreeMap<ContractId, Scheme>,
+    allocation: &crate::allocate::Allocation,
+) -> Vec<(ContractId, Hashes)> {
+    let is_solo = |id: &ContractId| schemes.get(id) == Some(&Scheme::Solo);
+    allocation
+        .shares
+        .iter()
+        .filter(|s| is_solo(&s.contract))
+        .map(|s| (s.contract, s.allocated))
+        .collect()
+}
+
+/// The contracts that do not earn by PPLNS.
+pub(crate) fn other_schemes(contracts: &[Contract]) -> BTreeMap<ContractId, Scheme> {
+    let others = contracts.iter().filter(|c| c.scheme != Scheme::Pplns);
+    others.map(|c| (c.id, c.scheme)).collect()
+}
+
+impl Market {
+    /// By which scheme an account's own machines on a lane earn, from the next epoch border on; that epoch.
+    /// FPPS is not to be had for own machines.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`], [`MarketError::SchemeNotOffered`] and the database's.
+    pub async fn set_own_scheme(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        lane: &LaneId,
+        scheme: Scheme,
+    ) -> Result<EpochNumber> {
+        let config = self.lane(lane)?;
+        if scheme == Scheme::Fpps {
+            return Err(MarketError::SchemeNotOffered);
+        }
+        let closed = crate::close::LaneState::read(tx, lane).await?.closed;
+        let next = config.epoch_rule.at(self.now()).next();
+        let from = closed.map_or(next, |last| next.max(last.next()));
+        let row = params![lane.clone(), account, from, scheme.name()];
+        tx.execute(sql::PUT_OWN_SCHEME, &row).await?;
+        Ok(from)
+    }
+
+    /// By which scheme an account's own machines earn, and since which epoch; one chosen for a later epoch
+    /// included.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`] and the database's.
+    pub async fn own_scheme(
+        &self,
+        account: AccountId,
+        lane: &LaneId,
+    ) -> Result<(Scheme, Option<EpochNumber>)> {
+        self.lane(lane)?;
+        let mut tx = self.store().read().await?;
+        let given = params![lane.clone(), account, i64::MAX];
+        let row = tx.fetch_optional(sql::OWN_SCHEME, &given).await?;
+        tx.rollback().await?;
+        match row {
+            Some(r) => {
+                Ok((Scheme::stored(&r.get::<String>("scheme")?)?, Some(r.get("from_epoch")?)))
+            }
+            None => Ok((Scheme::Pplns, None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_place_is_decided_by_the_block_and_below_the_work() {
+        assert_eq!(place(&[0; 32], Hashes::ZERO), Hashes::ZERO);
+        assert_eq!(place(&[0; 32], Hashes(1)), Hashes::ZERO);
+        assert_ne!(place(&[1; 32], Hashes(1 << 100)), place(&[2; 32], Hashes(1 << 100)));
+    }
+
+    #[test]
+    fn places_fall_on_everybody_in_proportion() {
+        let standing = [('a', Hashes(250_000)), ('b', Hashes(500_000))];
+        let mut got = [0u32; 3];
+        for n in 0..4_000u32 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&n.to_le_bytes());
+            match finder(place(&hash, Hashes(1_000_000)), &standing) {
+                Some('a') => got[0] += 1,
+                Some(_) => got[1] += 1,
+                None => got[2] += 1,
+            }
+        }
+        // Of 4,000: 1,000, 2,000, 1,000, four deviations of some 30 around them.
+        assert!(got[0].abs_diff(1_000) < 120 && got[1].abs_diff(2_000) < 130, "{got:?}");
+        assert!(got[2].abs_diff(1_000) < 120, "{got:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_little_more_work_moves_a_place_a_little(hash: [u8; 32], done in 1u128..1 << 100, more in 0u128..1 << 60) {
+            let (a, b) = (place(&hash, Hashes(done)), place(&hash, Hashes(done + more)));
+            prop_assert!(a.0 < done);
+            prop_assert!(a <= b && b.0 - a.0 <= more + 1);
+        }
+    }
+}
