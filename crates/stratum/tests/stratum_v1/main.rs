@@ -21,6 +21,7 @@ mod session;
 mod share_vectors;
 mod start_classes;
 mod tips;
+mod two_chains;
 mod unasked;
 mod vardiff;
 mod wire;

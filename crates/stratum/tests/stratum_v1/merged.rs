@@ -2,55 +2,16 @@
 
 use crate::gateway::{connect, next_job};
 use crate::miner::{FIRST, HARD, Miner, NTIME, class, template};
-use crate::node::{FakeMachines, all_records, gateway_options, lane_options, record, soon};
-use gruve_chain::auxpow::{AuxBlock, AuxGroup, AuxWork};
-use gruve_chain::devchain::{DevChain, DevParams, DevServer};
-use gruve_chain::{Job, JobSpec, RpcNode, address_for_script};
+use crate::node::{FakeMachines, all_records, gateway_options, record, soon};
+use crate::two_chains::{chain, lane, merged_job, serve, taken};
+use gruve_chain::auxpow::{AuxBlock, AuxWork};
+use gruve_chain::{Job, JobSpec};
 use gruve_pow::HeaderScanner;
 use gruve_sharelog::{Options, Position, Record, ShareLog};
 use gruve_stratum::client::Event;
-use gruve_stratum::{AuxChain, Gateway, LaneWork, LiveJob, target_of_wire_difficulty};
-use gruve_units::{Algorithm, Asset, EpochNumber, Hashes, JobId, SystemClock, SystemEntropy};
-use std::net::TcpListener;
-use std::path::Path;
+use gruve_stratum::{Gateway, LiveJob, target_of_wire_difficulty};
+use gruve_units::{Algorithm, Asset, EpochNumber, JobId};
 use std::sync::Arc;
-
-/// A chain with a block in so many hashes, and its server.
-fn chain(dir: &Path, asset: Asset, work: u128) -> (DevChain, DevServer, RpcNode) {
-    let params = DevParams::new(asset, Algorithm::Scrypt).with_start_work(Hashes(work));
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let dir = dir.join(asset.code());
-    let chain = DevChain::open(&dir, params, clock, entropy).unwrap();
-    let (server, node) = serve(&chain, asset, work);
-    (chain, server, node)
-}
-
-fn serve(chain: &DevChain, asset: Asset, work: u128) -> (DevServer, RpcNode) {
-    let params = DevParams::new(asset, Algorithm::Scrypt).with_start_work(Hashes(work));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = chain.serve(listener, "user", "secret").unwrap();
-    let node = RpcNode::new(&server.url(), "user", "secret", params.chain_params().unwrap());
-    (server, node.unwrap())
-}
-
-fn lane(parent: RpcNode, doge: RpcNode, log: &ShareLog) -> LaneWork {
-    let params = DevParams::new(Asset::Doge, Algorithm::Scrypt).chain_params().unwrap();
-    let script = [&[0x76, 0xa9, 20][..], &[5; 20], &[0x88, 0xac]].concat();
-    let nodes = Arc::new(AuxGroup::new(vec![("doge".to_owned(), Arc::new(doge) as _)]));
-    let mut options = lane_options(Arc::new(parent), log, Arc::new(SystemClock));
-    options.aux = vec![AuxChain {
-        asset: Asset::Doge,
-        nodes,
-        pay_to: address_for_script(&params, &script).unwrap(),
-    }];
-    LaneWork::start(options).unwrap()
-}
-
-async fn merged_job(work: &LaneWork) {
-    let mut jobs = work.jobs();
-    let merged = jobs.wait_for(|s| s.as_ref().is_some_and(|s| s.current.job().aux().is_some()));
-    soon(merged).await.unwrap();
-}
 
 /// Mines until the log holds a record that satisfies.
 async fn mine(gateway: &Gateway, log: &ShareLog, mut wanted: impl FnMut(&[Record]) -> bool) {
@@ -75,20 +36,6 @@ async fn mine(gateway: &Gateway, log: &ShareLog, mut wanted: impl FnMut(&[Record
         }
         assert!(extranonce2 < 100_000, "nothing was found");
     }
-}
-
-fn taken(records: &[Record], is_aux: bool) -> usize {
-    let is_taken = |hash: &[u8; 32]| {
-        records.iter().any(|r| {
-            matches!(r, Record::BlockOutcome { block_hash, accepted: true, .. } if block_hash == hash)
-        })
-    };
-    let of = |r: &&Record| match r {
-        Record::AuxBlock(b) => is_aux && is_taken(&b.found.block_hash),
-        Record::Block(b) => !is_aux && is_taken(&b.block_hash),
-        _ => false,
-    };
-    records.iter().filter(of).count()
 }
 
 #[tokio::test]

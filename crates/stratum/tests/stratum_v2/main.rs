@@ -4,6 +4,7 @@
 mod channels;
 mod client;
 mod hostile;
+mod merged;
 mod noise;
 // What a gateway needs around it, made for V1's tests.
 #[allow(dead_code)]
@@ -11,6 +12,10 @@ mod noise;
 mod node;
 mod shares;
 mod tcp;
+// The same of merge-mining.
+#[allow(dead_code)]
+#[path = "../stratum_v1/two_chains.rs"]
+mod two_chains;
 
 /// What that node asks its tests for.
 mod miner {

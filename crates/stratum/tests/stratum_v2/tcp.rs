@@ -16,6 +16,15 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// A V2 port.
+pub(crate) fn listening() -> (AuthorityKey, Listening) {
+    let key = AuthorityKey::from_secret([7; 32]).unwrap();
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let noise = NoiseServer::new(key.clone(), Duration::from_secs(60), clock, entropy);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    (key, Listening::new(listener, ListenKind::V2(Arc::new(noise))))
+}
+
 /// A house with a V2 port beside its V1 port.
 fn open(dir: &Path) -> (House, SocketAddr, AuthorityKey) {
     open_with(dir, None, |_| {})
@@ -27,13 +36,9 @@ fn open_with(
     proxies: Option<TrustedNetworks>,
     set: impl FnOnce(&mut GatewayOptions),
 ) -> (House, SocketAddr, AuthorityKey) {
-    let key = AuthorityKey::from_secret([7; 32]).unwrap();
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let noise = NoiseServer::new(key.clone(), Duration::from_secs(60), clock, entropy);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (key, listening) = listening();
     let mut options = gateway_options();
-    let kind = ListenKind::V2(Arc::new(noise));
-    options.listeners.push(Listening { proxies, ..Listening::new(listener, kind) });
+    options.listeners.push(Listening { proxies, ..listening });
     options.handshake_max = Duration::from_secs(1);
     set(&mut options);
     let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
@@ -42,7 +47,7 @@ fn open_with(
     (house, address, key)
 }
 
-struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     engine: NoiseEngine,
 }
@@ -71,13 +76,13 @@ impl Client {
         [header, payload].concat()
     }
 
-    async fn say(&mut self, frame: &[u8]) {
+    pub(crate) async fn say(&mut self, frame: &[u8]) {
         let sealed = self.seal(frame);
         self.stream.write_all(&sealed).await.unwrap();
     }
 
     /// The next message.
-    async fn hear(&mut self) -> Heard {
+    pub(crate) async fn hear(&mut self) -> Heard {
         let mut header = vec![0; 22];
         soon(self.stream.read_exact(&mut header)).await.unwrap();
         self.engine.decrypt(&mut header).unwrap();
@@ -89,7 +94,7 @@ impl Client {
     }
 
     /// Set up, with a channel and its first job.
-    async fn working(address: SocketAddr, key: &AuthorityKey) -> (Client, Proxy) {
+    pub(crate) async fn working(address: SocketAddr, key: &AuthorityKey) -> (Client, Proxy) {
         Client::connect(address, key).await.unwrap().begins().await
     }
 
