@@ -1,16 +1,18 @@
-//! `gruve serve` told to restart (SIGUSR2): the miners notice nothing, and no share is lost.
+//! `gruve serve` while it runs: told to restart (SIGUSR2), so that the miners notice nothing and no share is
+//! lost; told to say something to them; and left by its node.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
 
 use gruve::demo::Api;
-use gruve_chain::devchain::{DevChain, DevParams};
+use gruve_chain::devchain::{DevChain, DevParams, DevServer};
 use gruve_units::{Algorithm, Asset, Hashes, SystemClock, SystemEntropy};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Running, free_ports, run, tail, until};
@@ -51,34 +53,166 @@ name = "bench"
 name = "rig"
 lane = "btc"
 nameplate = "100 kH/s"
+[[site.machine]]
+name = "left"
+lane = "btc"
+nameplate = "100 kH/s"
 "#
     )
     .unwrap();
     toml
 }
 
+/// A house on a chain of its own, which answers.
+struct Site {
+    dir: tempfile::TempDir,
+    node: DevServer,
+    http: u16,
+    stratum: u16,
+    file: String,
+    log: PathBuf,
+    house: Running,
+}
+
+impl Site {
+    async fn open() -> Site {
+        let dir = tempfile::tempdir().unwrap();
+        let http = free_ports(3);
+        let (stratum, node) = (http + 1, http + 2);
+        let node = serve(dir.path(), node, "secret");
+        let file = dir.path().join("gruve.toml");
+        std::fs::write(&file, config(http, stratum, http + 2)).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let log = dir.path().join("house.log");
+        let house = Running::start(&["serve", "--config", &file], &log);
+        let api = Api::new(format!("http://127.0.0.1:{http}"));
+        until("the house answers", MINUTE, async || api.get("/api/v1/lanes").await.ok())
+            .await
+            .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
+        Site { dir, node, http, stratum, file, log, house }
+    }
+
+    /// The node is gone; in its place there is one that the house has no password for.
+    async fn lose_the_node(self) -> Site {
+        self.node.stop().await;
+        let node = serve(&self.dir.path().join("other"), self.http + 2, "another");
+        Site { node, ..self }
+    }
+
+    /// Status and text of a page, as whoever watches the house asks for it.
+    fn watch(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
+        stream.set_read_timeout(Some(MINUTE)).unwrap();
+        let host = format!("host: 127.0.0.1:{}\r\nconnection: close", self.http);
+        write!(stream, "GET {path} HTTP/1.1\r\n{host}\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, text) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, text.to_owned()))
+    }
+}
+
+/// A chain of its own in `dir`, with a node at this port.
+fn serve(dir: &Path, port: u16, password: &str) -> DevServer {
+    let params = DevParams::new(Asset::Btc, Algorithm::Sha256d).with_start_work(Hashes(1 << 20));
+    let dir = dir.join("chain");
+    std::fs::create_dir_all(&dir).unwrap();
+    let chain =
+        DevChain::open(&dir, params, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    chain.serve(listener, "user", password).unwrap()
+}
+
+/// A miner's connection, by hand.
+struct Wire(BufReader<TcpStream>);
+
+impl Wire {
+    fn login(stratum: u16, user: &str) -> Wire {
+        let wire = BufReader::new(TcpStream::connect(("127.0.0.1", stratum)).unwrap());
+        wire.get_ref().set_read_timeout(Some(MINUTE)).unwrap();
+        let mut wire = Wire(wire);
+        wire.say(r#"{"id":1,"method":"mining.subscribe","params":["test/1"]}"#);
+        let login = format!(
+            r#"{{"id":2,"method":"mining.authorize","params":["{user}","sixteen characters"]}}"#
+        );
+        wire.say(&login);
+        let answer = wire.hear(|said| said["id"] == 2);
+        assert_eq!(answer["result"], true, "{answer}");
+        wire
+    }
+
+    fn say(&mut self, line: &str) {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// The next message that is of this kind.
+    fn hear(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut line = String::new();
+        while self.0.read_line(&mut line).unwrap() > 0 {
+            let said = serde_json::from_str(&line).unwrap();
+            if wanted(&said) {
+                return said;
+            }
+            line.clear();
+        }
+        panic!("closed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_says_is_shown_by_the_machines_it_is_for() {
+    let site = Site::open().await;
+    let mut first = Wire::login(site.stratum, "house.rig");
+    let mut second = Wire::login(site.stratum, "house.left");
+    let said = |to: &[&str], text: &str| {
+        let out = run(&[&["admin", "say", "--config", &site.file][..], to, &[text]].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let shown = |wire: &mut Wire| {
+        wire.hear(|m| m["method"] == "client.show_message")["params"][0]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(said(&[], "stopping at six"), "lane btc: sent to 2 connections\n");
+    assert_eq!(shown(&mut first), "stopping at six");
+    assert_eq!(shown(&mut second), "stopping at six");
+    let only = said(&["--to", "house.left"], "look at the left one");
+    assert_eq!(only, "lane btc: sent to 1 connections\n");
+    said(&[], "all is well");
+    assert_eq!(shown(&mut second), "look at the left one");
+    // The other has not heard that: the next it hears is what came after.
+    assert_eq!(shown(&mut first), "all is well");
+    assert!(site.house.stop().await.success(), "{}", tail(&site.log));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_whose_chain_is_halted_is_told_to_who_watches() {
+    let site = Site::open().await;
+    let well = async || site.watch("/healthz/lanes").filter(|(status, _)| *status == 200);
+    let (_, text) = until("the lane is well", MINUTE, well)
+        .await
+        .unwrap_or_else(|e| panic!("{e}: {:?}\n{}", site.watch("/healthz/lanes"), tail(&site.log)));
+    assert_eq!(text, "btc chain=following nodes_ready=1/1\n");
+    let site = site.lose_the_node().await;
+    let halted = async || {
+        let (status, text) = site.watch("/healthz/lanes")?;
+        (text.contains("chain=halted")).then_some((status, text))
+    };
+    let (status, text) = until("the chain is halted", MINUTE, halted)
+        .await
+        .unwrap_or_else(|e| panic!("{e}: {:?}\n{}", site.watch("/healthz/lanes"), tail(&site.log)));
+    assert_eq!((status, text.as_str()), (503, "btc chain=halted nodes_ready=0/1\n"));
+    assert_eq!(site.watch("/healthz").unwrap().0, 200, "the process itself is well");
+    assert!(site.house.stop().await.success(), "{}", tail(&site.log));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn miners_notice_no_restart_and_every_acknowledged_share_counts_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let http = free_ports(3);
-    let (stratum, node) = (http + 1, http + 2);
-    let params = DevParams::new(Asset::Btc, Algorithm::Sha256d).with_start_work(Hashes(1 << 20));
-    let chain_dir = dir.path().join("chain");
-    std::fs::create_dir_all(&chain_dir).unwrap();
-    let chain =
-        DevChain::open(&chain_dir, params, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
-    let listener = TcpListener::bind(("127.0.0.1", node)).unwrap();
-    let _node = chain.serve(listener, "user", "secret").unwrap();
-
-    let file = dir.path().join("gruve.toml");
-    std::fs::write(&file, config(http, stratum, node)).unwrap();
-    let file = file.to_str().unwrap();
-    let log = dir.path().join("house.log");
-    let mut house = Running::start(&["serve", "--config", file], &log);
+    let Site { dir, node: _node, http, stratum, file, log, mut house } = Site::open().await;
+    let file = file.as_str();
     let api = Api::new(format!("http://127.0.0.1:{http}"));
-    until("the house answers", MINUTE, async || api.get("/api/v1/lanes").await.ok())
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
 
     let accepted = dir.path().join("accepted");
     let accepted_arg = accepted.to_str().unwrap();
