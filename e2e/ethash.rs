@@ -3,149 +3,20 @@
 //! C++ implementation of Ethash and runs the EVM.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod ethash_house;
 mod support;
 
+use ethash_house::{CHAIN_ID, DIFFICULTY, MINUTES, PASSWORD, Place, REWARD_WEI};
 use gruve::demo::Api;
-use gruve_chain::devchain::DevServer;
-use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDifficulty};
-use gruve_chain::eth::{
-    AccountAt, AccountNode as _, EthAddress, EthNode as _, EthRpcNode, EthRpcOptions, wei,
-};
+use gruve_chain::eth::{AccountAt, AccountNode as _, EthNode as _, EthRpcNode, wei};
 use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light};
-use gruve_treasury::{AccountKeys, Keychain, Seed};
-use gruve_units::{Algorithm, Asset, SystemClock, SystemEntropy, Target};
+use gruve_units::{Algorithm, Target};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
-use support::{Running, free_ports, run, tail, until};
-
-const PASSWORD: &str = "0123456789abcdef0123";
-const MINUTES: Duration = Duration::from_secs(240);
-/// The chain's number, and what its blocks pay: neither is a known chain's.
-const CHAIN_ID: u64 = 77_001;
-const REWARD_WEI: u128 = 2_000_000_000_000_000_000;
-const DIFFICULTY: u64 = 64;
-
-/// A house's folder before its first start, so that the node can be told whom to pay.
-struct Place {
-    dir: tempfile::TempDir,
-    base: u16,
-    algorithm: Algorithm,
-    pays: EthAddress,
-}
-
-impl Place {
-    fn new(algorithm: Algorithm) -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let house = dir.path().join("house");
-        std::fs::DirBuilder::new().mode(0o700).create(&house).unwrap();
-        let seed = Seed::open_or_create(&house.join("wallet.seed"), &SystemEntropy).unwrap();
-        let keys = AccountKeys::new(&seed, Asset::Etc, false).unwrap();
-        let pays = keys.address(Keychain::Capital, 0).unwrap();
-        let place = Place { dir, base: free_ports(3), algorithm, pays };
-        std::fs::write(place.path("gruve.toml"), place.config()).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.base + 2)
-    }
-
-    fn config(&self) -> String {
-        let (http, stratum, node) = (self.base, self.base + 1, self.url());
-        let algorithm = self.algorithm.name();
-        format!(
-            r#"
-[house]
-name = "Ethash house"
-origin = "ethash.gruve.example/log"
-data = "house"
-machine_password = "{PASSWORD}"
-[http]
-listen = "127.0.0.1:{http}"
-[[lane]]
-id = "eth-class"
-asset = "ETC"
-network = "dev"
-maturity = 2
-confirmations = 1
-epoch = "2s"
-grace = "500ms"
-capacity_epochs = 5
-settle_every = 1
-[lane.node]
-url = "{node}"
-[lane.ethash]
-name = "Test chain"
-chain_id = {CHAIN_ID}
-algorithm = "{algorithm}"
-block_reward_wei = "{REWARD_WEI}"
-[lane.stratum]
-listen = "127.0.0.1:{stratum}"
-class_min = 2
-class_max = 20
-class_start = 4
-share_interval = "500ms"
-[[site]]
-name = "hall"
-[[site.machine]]
-name = "rack1"
-lane = "eth-class"
-nameplate = "500 H/s"
-"#
-        )
-    }
-
-    fn fail(&self, why: &str) -> ! {
-        panic!(
-            "{why}\n--- house\n{}\n--- miner\n{}\n--- node\n{}",
-            tail(&self.path("house.log")),
-            tail(&self.path("miner.log")),
-            tail(&self.path("node.log"))
-        );
-    }
-
-    fn node(&self) -> EthRpcNode {
-        // The node makes the epoch's cache at the first seal: seconds, on a busy machine many.
-        let options = EthRpcOptions { timeout: MINUTES, ..EthRpcOptions::default() };
-        EthRpcNode::new(&self.url(), None, options).unwrap()
-    }
-
-    fn house(&self) -> Running {
-        let config = self.path("gruve.toml");
-        Running::start(&["serve", "--config", config.to_str().unwrap()], &self.path("house.log"))
-    }
-
-    fn miner(&self) -> Running {
-        let url = format!("stratum+tcp://127.0.0.1:{}", self.base + 1);
-        let algorithm = self.algorithm.name();
-        let args = ["miner", "--url", &url, "--user", "house.rack1", "--password", PASSWORD];
-        let more = ["--algorithm", algorithm, "--threads", "1"];
-        Running::start(&[&args[..], &more[..]].concat(), &self.path("miner.log"))
-    }
-
-    /// Mines until the chain has so many blocks more.
-    async fn mine(&self, node: &EthRpcNode, blocks: u64) -> u64 {
-        let from = node.height().await.unwrap();
-        let miner = self.miner();
-        until("the chain has grown", MINUTES, async || {
-            node.height().await.ok().filter(|h| *h >= from + blocks)
-        })
-        .await
-        .unwrap_or_else(|e| self.fail(&e));
-        let miner = miner.stop().await;
-        assert!(miner.success(), "{miner}");
-        node.height().await.unwrap()
-    }
-}
+use support::{run, until};
 
 /// The whole line: work, shares, blocks, rewards, books against the chain.
 async fn play(place: &Place) {
@@ -169,6 +40,7 @@ async fn play(place: &Place) {
     })
     .await
     .unwrap_or_else(|e| place.fail(&e));
+    figures_are_the_chains(place, &api).await;
     assert!(house.stop().await.success());
     let config = place.path("gruve.toml");
     let audit = run(&["admin", "audit", "--json", "--config", config.to_str().unwrap()]);
@@ -183,6 +55,25 @@ async fn play(place: &Place) {
     let least = i64::try_from(u128::from(height) * REWARD_WEI / 1_000_000_000).unwrap();
     assert!(gwei >= least, "{height} blocks and their uncles: {gwei}");
     assert!(lane["shares"].as_u64().unwrap() + lane["open_shares"].as_u64().unwrap() >= height);
+}
+
+/// Difficulty, subsidy and hashprice are on the lane as soon as its blocks are followed.
+async fn figures_are_the_chains(place: &Place, api: &Api) {
+    let chain = until("the network's figures are there", MINUTES, async || {
+        let lanes = api.get("/api/v1/lanes").await.ok()?;
+        let height = lanes[0]["chain"]["height"].as_u64()?;
+        (Some(height) == lanes[0]["height"].as_u64()).then(|| lanes[0].clone())
+    })
+    .await
+    .unwrap_or_else(|e| place.fail(&e));
+    assert_eq!(chain["difficulty"], DIFFICULTY.to_string(), "as the header has it");
+    let figures = &chain["chain"];
+    assert_eq!(figures["work_per_block"], DIFFICULTY.to_string());
+    let gwei = u64::try_from(REWARD_WEI / 1_000_000_000).unwrap();
+    assert_eq!(figures["subsidy"]["minor"], gwei, "{figures:#}");
+    assert_eq!(figures["fees"]["total"]["minor"], 0, "nobody paid anybody: {figures:#}");
+    let hashprice = u128::from(gwei) * 86_400 * 1_000_000_000_000 / u128::from(DIFFICULTY);
+    assert_eq!(figures["hashprice_minor_per_th_day"], format!("{hashprice}.000000"));
 }
 
 /// The node takes no solution whose mix digest is another than its nonce's.
@@ -237,20 +128,7 @@ fn a_share_that_says_another_mix_is_refused(place: &Place) {
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_of_our_stratum_are_taken_and_credited_on_the_development_chain() {
     let place = Place::new(Algorithm::Etchash);
-    let params = EthDevParams {
-        chain_id: CHAIN_ID,
-        difficulty: EthDifficulty::fixed(DIFFICULTY),
-        reward: gruve_chain::eth::RewardRule {
-            first: ruint::aliases::U256::from(REWARD_WEI),
-            era_blocks: None,
-        },
-        ..EthDevParams::classic()
-    };
-    let clock = Arc::new(SystemClock);
-    let chain = EthDevChain::open(&place.path("chain"), params, clock, &SystemEntropy).unwrap();
-    chain.pay_blocks_to(place.pays);
-    let listener = std::net::TcpListener::bind(("127.0.0.1", place.base + 2)).unwrap();
-    let _server: DevServer = chain.serve(listener, None).unwrap();
+    let _server = place.dev_chain().serve(place.node_listener(), None).unwrap();
     play(&place).await;
 }
 

@@ -1,15 +1,14 @@
 //! `gruve admin audit`: recomputes what the house believes from what it wrote down.
 
+mod accepted;
+
 use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
-use gruve_miner::AcceptedShare;
-use gruve_sharelog::{Position, Record, ShareLog};
-use gruve_units::{Asset, EpochNumber, LaneId, SystemClock, SystemEntropy};
+use accepted::{AcceptedReport, Counted};
+use gruve_units::{Asset, LaneId, SystemClock, SystemEntropy};
 use serde::Serialize;
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -42,16 +41,6 @@ struct WalletReport {
     asset: Asset,
     wallet_minor: i64,
     books_minor: i64,
-}
-
-/// How the shares that miners were told are accepted stand in the epochs.
-#[derive(Debug, Default, Serialize)]
-struct AcceptedReport {
-    lines: u64,
-    in_exactly_one_epoch: u64,
-    waiting_for_their_epoch: u64,
-    missing: u64,
-    repeated: u64,
 }
 
 /// Audits a data folder; success only when everything holds.
@@ -177,61 +166,4 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
     }
     println!("{}", if report.sound { "everything holds" } else { "something does not hold" });
     Ok(())
-}
-
-/// A share by what makes it one: job, extranonce, time, nonce, version.
-type Key = (u64, Vec<u8>, u32, u32, u32);
-
-/// How often each share stands in closed and in open epochs, by the logs.
-#[derive(Default)]
-struct Counted(HashMap<Key, (u32, u32)>);
-
-impl Counted {
-    fn read(&mut self, log: &ShareLog, closed: Option<EpochNumber>) -> Result<(), String> {
-        let mut reader = log.reader(Position::START);
-        while let Some((_, record)) = reader.next().map_err(|e| e.to_string())? {
-            if let Record::Share(s) = record {
-                let key = (s.job.0, s.extranonce.as_slice().to_vec(), s.ntime, s.nonce, s.version);
-                let count = self.0.entry(key).or_default();
-                if closed.is_some_and(|last| s.epoch <= last) {
-                    count.0 += 1;
-                } else {
-                    count.1 += 1;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn check(&self, files: &[PathBuf]) -> Result<AcceptedReport, String> {
-        let mut report = AcceptedReport::default();
-        for file in files {
-            let said = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
-            let lines = BufReader::new(open(file)?).lines();
-            for line in lines {
-                let line = line.map_err(|e| said(&e))?;
-                let share: AcceptedShare = serde_json::from_str(&line).map_err(|e| said(&e))?;
-                let key = key_of(&share).ok_or_else(|| said(&"a line is not a share"))?;
-                report.lines += 1;
-                match self.0.get(&key).copied().unwrap_or_default() {
-                    (1, 0) => report.in_exactly_one_epoch += 1,
-                    (0, 1) => report.waiting_for_their_epoch += 1,
-                    (0, 0) => report.missing += 1,
-                    _ => report.repeated += 1,
-                }
-            }
-        }
-        Ok(report)
-    }
-}
-
-fn open(file: &Path) -> Result<std::fs::File, String> {
-    std::fs::File::open(file).map_err(|e| format!("{}: {e}", file.display()))
-}
-
-fn key_of(share: &AcceptedShare) -> Option<Key> {
-    let number = |text: &str| u32::from_str_radix(text, 16).ok();
-    let job = u64::from_str_radix(share.job_id.get(..16)?, 16).ok()?;
-    let extranonce = hex::decode(format!("{}{}", share.extranonce1, share.extranonce2)).ok()?;
-    Some((job, extranonce, number(&share.ntime)?, number(&share.nonce)?, number(&share.version)?))
 }
