@@ -143,6 +143,39 @@ listen = "0.0.0.0:3337"
         assert_eq!(lane.ethash.dataset_threads, Some(2));
     }
 
+    /// The sample with its commented lane's tables and keys; for a chain of one's own with those in it that
+    /// are commented once more.
+    fn with_the_samples_lane(is_own: bool) -> String {
+        let from = SAMPLE.find("# [[lane]]\n# id = \"etc\"").unwrap();
+        let next = SAMPLE.find("# Offers to customers").unwrap();
+        let is_key = |line: &&str| {
+            let name = line.split(" = ").next().unwrap_or_default();
+            line.starts_with('[')
+                || line.contains(" = ") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        let bare = |line: &'static str| {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            if is_own { line.strip_prefix("# ").unwrap_or(line) } else { line }
+        };
+        let lane: Vec<&str> = SAMPLE[from..next].lines().map(bare).filter(is_key).collect();
+        let lane = lane.join("\n");
+        let lane = if is_own { lane.replace("\"mainnet\"", "\"regtest\"") } else { lane };
+        [&SAMPLE[..from], &lane, "\n\n", &SAMPLE[next..]].concat()
+    }
+
+    #[test]
+    fn the_samples_lane_is_good_without_its_comment_signs() {
+        for is_own in [false, true] {
+            let text = with_the_samples_lane(is_own);
+            let config = Config::parse(&text, Path::new("/base"));
+            let config = config.unwrap_or_else(|faults| panic!("{faults:?}\n{text}"));
+            crate::house::parts::check(&config).unwrap();
+            let lane = config.lanes.iter().find(|l| l.id.as_str() == "etc").unwrap();
+            assert_eq!(lane.ethash.name.is_some(), is_own);
+            assert_eq!(lane.confirmations, Some(3_000));
+        }
+    }
+
     #[test]
     fn another_chain_is_described_by_its_rules() {
         let keys = "name = \"Ours\"\nchain_id = 77\nalgorithm = \"ethash\"\n\

@@ -3,6 +3,7 @@
 use crate::api::{amount, answer, key_of, time};
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
+use crate::layout::ETH_NOTE;
 use crate::state::AppState;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,7 +14,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 fn asset_of(text: &str) -> Result<Asset, Failure> {
-    text.parse().map_err(|e| Failure::refused(sentence(&format!("{e}"))))
+    match text.parse() {
+        Ok(Asset::Eth) => Err(Failure::refused(ETH_NOTE)),
+        Ok(asset) => Ok(asset),
+        Err(e) => Err(Failure::refused(sentence(&format!("{e}")))),
+    }
 }
 
 fn amount_of(asset: &str, text: &str) -> Result<Amount, Failure> {
@@ -105,4 +110,16 @@ fn body(p: &Payout) -> Value {
         "created_at": time(p.created),
         "updated_at": time(p.updated),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_eth_is_told_since_when_it_is_not_mined() {
+        let failure = asset_of("ETH").unwrap_err();
+        assert!(failure.detail.contains("2022-09-15 (block 15,537,393)"), "{}", failure.detail);
+        assert_eq!(asset_of("ETC").unwrap(), Asset::Etc);
+    }
 }
