@@ -38,7 +38,7 @@ async fn a_customer_goes_the_whole_way_at_a_desk_and_on_a_phone_and_signs_in_wit
     let driver = Driver::start().await;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("demo");
-    let base = free_ports(5);
+    let base = free_ports(8);
     let ports = base.to_string();
     let data_arg = data.to_str().unwrap();
     let log = dir.path().join("house.log");
@@ -93,6 +93,9 @@ async fn a_customer_goes_the_whole_way_at_a_desk_and_on_a_phone_and_signs_in_wit
             page.arrive("contract", "BTC lease, four minutes").await;
             page.open("/plans", "Plans").await;
             page.open("/lanes/btc", "Bitcoin").await;
+            page.open("/lanes/ltc", "Litecoin").await;
+            page.open("/lanes/etc", "Ethereum Classic").await;
+            page.open("/books", "Books").await;
             page.open("/", "Hashpower, counted in proof of work").await;
         })
         .await;

@@ -26,6 +26,9 @@ fn assert_reconciles(summary: &Value, said: &str) {
             n("customers") + n("operator") + n("window_reserve") + n("maturing") + n("remainder");
         assert_eq!(n("block_rewards"), parts, "{asset:#}");
         assert_eq!(n("wallet_on_chain"), n("wallet_in_books"), "{asset:#}");
+        let wei = (&asset["wei_below_on_chain"], &asset["wei_below_in_books"]);
+        assert_eq!(wei.0, wei.1, "{asset:#}");
+        assert_eq!(wei.0.is_null(), asset["asset"] != "ETC", "{asset:#}");
         assert!(n("block_rewards") > 0, "{asset:#}");
     }
 }
@@ -33,11 +36,12 @@ fn assert_reconciles(summary: &Value, said: &str) {
 #[test]
 fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let ports = free_ports(6);
+    let ports = free_ports(8);
     let (ok, first, said) = demo(dir.path(), ports, &[]);
     assert!(ok, "{said}");
     assert_reconciles(&first, &said);
-    assert_eq!(first["journeys"].as_array().unwrap().len(), 2);
+    let lanes = first["journeys"].as_array().unwrap().iter().map(|j| j["lane"].as_str().unwrap());
+    assert_eq!(lanes.collect::<Vec<_>>(), ["btc", "ltc", "etc"], "a contract on each");
     let withdrawn: Vec<_> = first["journeys"]
         .as_array()
         .unwrap()
@@ -45,7 +49,9 @@ fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
         .flat_map(|j| j["payouts"].as_array().unwrap())
         .map(|p| p["asset"].as_str().unwrap())
         .collect();
-    assert_eq!(withdrawn, ["BTC", "LTC", "DOGE"], "one contract earns both of its lane's");
+    assert_eq!(withdrawn, ["BTC", "LTC", "DOGE", "ETC"], "each family pays, LTC's lane both coins");
+    // The customer's pay-in paid gas at no whole number of gwei, to the house's blocks.
+    assert!(first["assets"][3]["wei_below_on_chain"].as_u64().unwrap() > 0, "{first:#}");
 
     let (ok, second, said) = demo(dir.path(), ports, &[]);
     assert!(ok, "{said}");
@@ -61,7 +67,7 @@ fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
 #[test]
 fn a_taken_port_is_named_with_the_way_to_choose_another() {
     let dir = tempfile::tempdir().unwrap();
-    let ports = free_ports(6);
+    let ports = free_ports(8);
     let _taken = std::net::TcpListener::bind(("127.0.0.1", ports + 1)).unwrap();
     let (ok, _, said) = demo(dir.path(), ports, &[]);
     assert!(!ok);
@@ -73,7 +79,7 @@ fn fresh_refuses_a_folder_that_no_demo_made() {
     let dir = tempfile::tempdir().unwrap();
     let precious = dir.path().join("precious");
     std::fs::write(&precious, "keep").unwrap();
-    let (ok, _, said) = demo(dir.path(), free_ports(6), &["--fresh"]);
+    let (ok, _, said) = demo(dir.path(), free_ports(8), &["--fresh"]);
     assert!(!ok && precious.exists(), "{said}");
 }
 
@@ -81,8 +87,8 @@ fn fresh_refuses_a_folder_that_no_demo_made() {
 fn fresh_refuses_the_folder_of_a_demo_that_runs() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("demo");
-    let first = free_ports(12);
-    let second = first + 6;
+    let first = free_ports(16);
+    let second = first + 8;
     let log = dir.path().join("log");
     let args = |ports: &str| {
         ["demo", "--data", data.to_str().unwrap(), "--ports", ports].map(str::to_owned)

@@ -11,7 +11,7 @@ use support::{Chance, Running, free_ports, rounds, run, tail, until};
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_counts_once() {
     let dir = tempfile::tempdir().unwrap();
-    let base = free_ports(5);
+    let base = free_ports(8);
     let (data, ports) = (dir.path().join("demo"), base.to_string());
     let log = dir.path().join("house.log");
     let demo = || {

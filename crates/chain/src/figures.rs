@@ -4,13 +4,15 @@
 //! | figure | rule |
 //! |---|---|
 //! | work of a block | `⌊2²⁵⁶ / (target + 1)⌋` hashes; where headers hold a difficulty, that |
-//! | fees of a block | what its coinbase pays out less the subsidy of its height, not below zero |
+//! | fees of a block | what its coinbase pays out less the subsidy of its height, not below zero; on account chains gas used × (price − what the chain burns), over all its transactions, in whole gwei |
 //! | average fees before height *h* | over the blocks `h − W` to `h − 1`: `⌊Σ fees / W⌋` |
 //! | capped average | as before, but a block's fees count up to a cap: one block with a fee paid by mistake does not move it |
 //! | hashprice | `⌊(subsidy + average) · 86,400 · 10¹² · 10⁶ / work⌋` millionths of a minor unit for a terahash a second and a day |
 //!
 //! What is not decided yet (the next difficulty) is in [`crate::forecast`].
 
+use crate::eth::earned::fees as fees_of;
+use crate::eth::{EthReceipt, FollowedEthBlock, wei};
 use crate::params::{Hardness, HeaderFacts};
 use crate::{ChainParams, FollowedBlock};
 use gruve_units::{Hashes, mul_div_floor};
@@ -56,6 +58,29 @@ impl BlockFacts {
             names_uncles: false,
             subsidy,
             fees: paid.saturating_sub(subsidy).max(0),
+        })
+    }
+
+    /// Of a block of an account chain, with the receipts of all its transactions in their order; `None`
+    /// where the receipts are not the block's or a number is beyond all sense. What uncles bring is not
+    /// among the new coins: nobody knows beforehand whether there will be any.
+    #[must_use]
+    pub fn of_account(
+        params: &ChainParams,
+        at: &FollowedEthBlock,
+        receipts: &[EthReceipt],
+    ) -> Option<BlockFacts> {
+        let header = &at.block.header;
+        let at_ref = at.to_ref();
+        let (fees, _) = wei::split(fees_of(&at.block, receipts).ok()?)?;
+        Some(BlockFacts {
+            height: header.number,
+            hash: at_ref.hash,
+            time: header.timestamp,
+            hardness: Hardness::Difficulty(u128::try_from(header.difficulty).ok()?),
+            names_uncles: !at.uncles.is_empty(),
+            subsidy: params.subsidy_on(header.number, &at_ref.hash)?,
+            fees,
         })
     }
 
@@ -176,9 +201,11 @@ impl NetworkFigures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eth::{EthAddress, EthBlock, EthHeader, EthTransaction, header};
     use crate::{NetworkName, params_for};
     use gruve_units::Asset;
     use proptest::prelude::*;
+    use ruint::aliases::U256;
 
     fn block(height: u64, fees: i64) -> BlockFacts {
         BlockFacts {
@@ -227,6 +254,61 @@ mod tests {
         assert_eq!(hashprice_micro(312_500_000, work), Some(62_863_314));
         assert_eq!(hashprice_micro(312_500_000, Hashes(0)), None);
         assert_eq!(hashprice_micro(-1, Hashes(1)), None);
+    }
+
+    #[test]
+    fn an_account_chains_block_brings_its_eras_reward_and_the_gas_it_used() {
+        let params = params_for(Asset::Etc, NetworkName::Mainnet).unwrap();
+        let header = EthHeader {
+            parent_hash: [1; 32],
+            uncles_hash: header::NO_UNCLES,
+            coinbase: EthAddress([7; 20]),
+            state_root: [2; 32],
+            transactions_root: [3; 32],
+            receipts_root: [4; 32],
+            logs_bloom: Box::new([0; header::BLOOM_BYTES]),
+            difficulty: U256::from(3_000_000_000_000_000_u64),
+            number: 20_000_001,
+            gas_limit: 8_000_000,
+            gas_used: 21_000,
+            timestamp: 1_700_000_000,
+            extra_data: Vec::new(),
+            mix_hash: [5; 32],
+            nonce: [6; 8],
+            later_fields: Vec::new(),
+        };
+        let hash = header.hash();
+        let transaction = EthTransaction {
+            hash: [9; 32],
+            from: EthAddress([8; 20]),
+            to: None,
+            value: U256::ZERO,
+            nonce: 0,
+            gas: 50_000,
+            gas_price: Some(U256::from(1_000_000_007)),
+        };
+        let receipt = EthReceipt {
+            transaction_hash: [9; 32],
+            block_hash: hash,
+            block_number: header.number,
+            succeeded: Some(false),
+            gas_used: 21_000,
+            gas_price: Some(U256::from(1_000_000_007)),
+        };
+        let uncle = EthHeader { number: 20_000_000, ..header.clone() };
+        let uncle_hashes = vec![uncle.hash()];
+        let block = EthBlock { hash, header, uncle_hashes, transactions: vec![transaction] };
+        let at = FollowedEthBlock { block, uncles: vec![uncle] };
+        let facts = BlockFacts::of_account(&params, &at, &[receipt]).unwrap();
+        // 5 ETC less a fifth four times; 21,000 gas at a gwei and 7 wei, 147,000 wei left out.
+        assert_eq!((facts.subsidy, facts.fees), (2_048_000_000, 21_000));
+        assert_eq!(facts.hardness, Hardness::Difficulty(3_000_000_000_000_000));
+        assert!(facts.names_uncles);
+        assert_eq!(BlockFacts::of_account(&params, &at, &[]), None, "not all receipts");
+        let figures = NetworkFigures::of(&params, &[facts]).unwrap();
+        // 2,048,021,000 gwei a 3·10^15 hashes; a terahash a second makes 86,400·10^12 of them a day.
+        assert_eq!(figures.hashprice_micro, 2_048_021_000 * 1_000_000 * 86_400 / 3_000);
+        assert!(figures.next.is_some());
     }
 
     #[test]

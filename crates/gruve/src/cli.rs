@@ -65,7 +65,7 @@ pub struct DemoArgs {
     /// Print the summary as JSON on standard output (progress goes to standard error).
     #[arg(long)]
     pub json: bool,
-    /// First of the six ports used: dashboards, two for machines (+1, +2), three nodes (+3 to +5).
+    /// First of the eight ports used: dashboards, machines (+1, +2, +6), nodes (+3 to +5, +7).
     #[arg(long, default_value_t = 7400, value_parser = clap::value_parser!(u16).range(1..))]
     pub ports: u16,
     /// Length of an epoch.

@@ -27,8 +27,11 @@ pub struct WalletBalance {
 /// Wallet and books side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalletReconciliation {
-    /// All our unspent outputs in the chain.
+    /// All our unspent outputs in the chain; on account chains what our addresses hold, in whole minor
+    /// units.
     pub on_chain: Amount,
+    /// On account chains: the wei that they hold beside, below a minor unit.
+    pub wei_below: Option<u32>,
     /// What the books call hot.
     pub books_hot: Amount,
     /// What the books call maturing.
@@ -127,17 +130,20 @@ impl Treasury {
     /// # Errors
     /// [`crate::TreasuryError::NoWallet`], or the database's.
     pub async fn reconcile(&self, tx: &mut Tx, asset: Asset) -> Result<WalletReconciliation> {
-        let on_chain = match self.account_wallet(asset) {
-            Ok(wallet) => self.account_total(tx, wallet).await?,
+        let (on_chain, wei_below) = match self.account_wallet(asset) {
+            Ok(wallet) => {
+                let (total, below) = self.account_total(tx, wallet).await?;
+                (total, Some(below))
+            }
             Err(_) => {
                 self.wallet(asset)?;
                 let row = tx.fetch_one(sql::WALLET_SUMS, &params![asset, 0_i64]).await?;
-                Amount::new(asset, row.get("total")?)
+                (Amount::new(asset, row.get("total")?), None)
             }
         };
         let books_hot = balance(tx, &Account::ChainHot, asset).await?;
         let books_maturing = balance(tx, &Account::ChainMaturing, asset).await?;
         let difference = on_chain.checked_sub(books_hot)?.checked_sub(books_maturing)?;
-        Ok(WalletReconciliation { on_chain, books_hot, books_maturing, difference })
+        Ok(WalletReconciliation { on_chain, wei_below, books_hot, books_maturing, difference })
     }
 }

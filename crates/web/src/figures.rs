@@ -29,7 +29,10 @@ impl AppState {
             .into_iter()
             .map(|stats| {
                 let of = public.iter().find(|p| p.lane == stats.lane);
+                let coins = std::iter::once(stats.asset).chain(stats.aux.iter().map(|a| a.asset));
+                let known = |asset| Some((asset, self.live().network(&stats.lane, asset)?));
                 LaneView {
+                    figures: coins.filter_map(known).collect(),
                     network: of
                         .map_or_else(|| asset_name(stats.asset).to_owned(), |p| p.network.clone()),
                     stratum: of.and_then(|p| p.stratum.clone()),
@@ -177,6 +180,7 @@ fn one_asset(
         parts: Vec::new(),
         wallet: Vec::new(),
         wallet_on_chain: zero,
+        wei_below: None,
         adds_up: true,
         differences: Vec::new(),
         accounts: kinds
@@ -221,6 +225,7 @@ fn one_asset(
     }
     if let Some(w) = wallet {
         view.wallet_on_chain = w.on_chain;
+        view.wei_below = w.wei_below;
         view.wallet = vec![
             line("hot", "Spendable", "Coins the house can sign for", w.books_hot),
             line(

@@ -56,6 +56,33 @@ fn change_text(tenths: i128) -> String {
     format!("{sign}{}.{} %", tenths / 10, tenths % 10)
 }
 
+/// Names of hashrates, each a thousandth of the one before.
+const RATES: [&str; 5] = ["TH/s", "GH/s", "MH/s", "kH/s", "H/s"];
+/// Coins a day above which a smaller hashrate reads better.
+const COINS_MAX: u128 = 1_000;
+/// Minor units from which coins read better.
+const MINOR_MAX: u128 = 1_000_000;
+
+/// A hashprice at a hashrate that earns something one can picture: of a small chain a terahash earns
+/// more coins than there are.
+fn hashprice_text(asset: Asset, micro_per_th: u128) -> String {
+    let most = COINS_MAX * u128::from(asset.unit().unsigned_abs()) * 1_000_000;
+    let (mut micro, mut rates) = (micro_per_th, RATES.iter());
+    let mut rate = rates.next();
+    while micro >= most
+        && let Some(smaller) = rates.next()
+    {
+        (micro, rate) = (micro / 1_000, Some(smaller));
+    }
+    let rate = rate.copied().unwrap_or_default();
+    match i64::try_from(micro / 1_000_000) {
+        Ok(minor) if micro >= MINOR_MAX * 1_000_000 => {
+            format!("{} a {rate}", Amount::new(asset, minor))
+        }
+        _ => format!("{} minor units a {rate}", micro_text(micro)),
+    }
+}
+
 /// Rows of a list of figures.
 pub(crate) fn rows(asset: Asset, n: &NetworkFigures) -> Markup {
     let coins = |minor| Amount::new(asset, minor).to_string();
@@ -70,7 +97,7 @@ pub(crate) fn rows(asset: Asset, n: &NetworkFigures) -> Markup {
             " of them known; each counted up to " (coins(n.fees.cap))
         } { (coins(n.fees.capped)) } }
         div { dt { "Hashprice" } dd title="before fees and luck, at today's difficulty" {
-            (micro_text(n.hashprice_micro)) " minor units a TH/s and day"
+            (hashprice_text(asset, n.hashprice_micro)) " and day"
         } }
         @if let Some((next, expected, easiest, hardest)) = changes {
             div { dt { "Next difficulty" } dd {
@@ -85,6 +112,16 @@ pub(crate) fn rows(asset: Asset, n: &NetworkFigures) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hashprice_is_told_for_a_hashrate_that_earns_something_one_can_picture() {
+        let of = |asset, micro| hashprice_text(asset, micro);
+        assert_eq!(of(Asset::Btc, 62_863_314), "62.863314 minor units a TH/s");
+        assert_eq!(of(Asset::Etc, 59_000_000_000_000_000), "59.000000000 ETC a TH/s");
+        let small = 1_542_858_492_857_142_857_142_857_142_857;
+        assert_eq!(of(Asset::Etc, small), "1542.858492857 ETC a H/s");
+        assert_eq!(of(Asset::Ltc, u128::MAX), "340282366920938463463.374607 minor units a H/s");
+    }
 
     #[test]
     fn changes_and_prices_are_written_without_floats() {

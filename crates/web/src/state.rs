@@ -11,7 +11,9 @@ use gruve_farm::{Farm, MachineOwner};
 use gruve_market::Market;
 use gruve_store::{Migration, Store, StoreError};
 use gruve_treasury::Treasury;
-use gruve_units::{AccountId, Amount, Clock, Entropy, Hashrate, LaneId, MachineId, Timestamp};
+use gruve_units::{
+    AccountId, Amount, Asset, Clock, Entropy, Hashrate, LaneId, MachineId, Timestamp,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,8 +103,8 @@ pub trait LiveFarm: Send + Sync {
     /// Adds what the gateways count of themselves to the metrics.
     fn write_metrics(&self, _out: &mut Exposition, _whom: MetricsFor) {}
 
-    /// Difficulty, fees and hashprice of a lane's chain; `None` until its blocks are known.
-    fn network(&self, _lane: &LaneId) -> Option<NetworkFigures> {
+    /// Difficulty, fees and hashprice of a chain that a lane mines; `None` until its blocks are known.
+    fn network(&self, _lane: &LaneId, _asset: Asset) -> Option<NetworkFigures> {
         None
     }
 

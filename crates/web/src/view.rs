@@ -1,6 +1,8 @@
 //! What pages and the API show where the rooms below have no shape of their own for it: figures
 //! put together from several rooms, and states in words.
 
+use gruve_chain::NetworkFigures;
+use gruve_chain::params::Hardness;
 use gruve_market::{BlockState, ContractState, LaneStats};
 use gruve_treasury::{InvoiceState, PayoutState};
 use gruve_units::{
@@ -17,6 +19,8 @@ pub(crate) struct LaneView {
     pub(crate) machines: usize,
     /// Where own machines may connect.
     pub(crate) stratum: Option<String>,
+    /// Difficulty, fees and hashprice of its chains that are known, its own first.
+    pub(crate) figures: Vec<(Asset, NetworkFigures)>,
 }
 
 impl LaneView {
@@ -41,25 +45,42 @@ impl LaneView {
         let one = |a: &gruve_market::AuxStats| {
             serde_json::json!({
                 "asset": a.asset,
-                "difficulty": a.network_bits.and_then(difficulty_of),
+                "difficulty": a.network_bits.and_then(|bits| difficulty_of(Hardness::Bits(bits))),
                 "height": a.height,
                 "blocks_found": a.blocks_found,
+                "chain": self.network(a.asset).map(|n| crate::network::json(a.asset, n)),
             })
         };
         self.stats.aux.iter().map(one).collect()
     }
 
+    /// What is known of a chain of it.
+    pub(crate) fn network(&self, asset: Asset) -> Option<&NetworkFigures> {
+        self.figures.iter().find(|(of, _)| *of == asset).map(|(_, figures)| figures)
+    }
+
     /// Network difficulty as text; absent until a job has been made.
     pub(crate) fn difficulty(&self) -> Option<String> {
-        difficulty_of(self.stats.network_bits?)
+        if !matches!(self.stats.algorithm, Algorithm::Ethash | Algorithm::Etchash) {
+            return difficulty_of(Hardness::Bits(self.stats.network_bits?));
+        }
+        // As the header has it, where its chain is followed; else by the target of the last job.
+        let tip = self.network(self.stats.asset).map(|figures| figures.tip.hardness);
+        let job = || Hardness::Bits(self.stats.network_bits?).work();
+        tip.and_then(difficulty_of).or_else(|| Some(job()?.to_string()))
     }
 }
 
-fn difficulty_of(bits: u32) -> Option<String> {
-    let target = Target::from_compact(bits)?;
-    // Networks of headers count from Bitcoin's difficulty 1, Litecoin's and Dogecoin's too; the
-    // scrypt unit that pools use is for shares.
-    Some(difficulty_text(target.difficulty(Algorithm::Sha256d)))
+/// Networks of headers count from Bitcoin's difficulty 1, Litecoin's and Dogecoin's too (the scrypt
+/// unit that pools use is for shares); account chains' headers hold the expected tries.
+fn difficulty_of(hardness: Hardness) -> Option<String> {
+    match hardness {
+        Hardness::Bits(bits) => {
+            let target = Target::from_compact(bits)?;
+            Some(difficulty_text(target.difficulty(Algorithm::Sha256d)))
+        }
+        Hardness::Difficulty(tries) => Some(tries.to_string()),
+    }
 }
 
 /// Difficulty in six significant figures without an exponent.
@@ -206,6 +227,8 @@ pub(crate) struct BooksView {
     /// What the books say the wallet holds; adds up to `wallet_on_chain`.
     pub(crate) wallet: Vec<BookLine>,
     pub(crate) wallet_on_chain: Amount,
+    /// On account chains: the wei beside it, below a minor unit.
+    pub(crate) wei_below: Option<u32>,
     pub(crate) adds_up: bool,
     /// What does not, in words.
     pub(crate) differences: Vec<String>,
@@ -223,6 +246,13 @@ mod tests {
         assert_eq!(difficulty_text(12.34567), "12.346");
         assert_eq!(difficulty_text(0.000_123_456), "0.0001235");
         assert_eq!(difficulty_text(0.0), "0");
+    }
+
+    #[test]
+    fn an_account_chains_difficulty_is_its_headers() {
+        let of = Hardness::Difficulty(3_141_592_653_589_793);
+        assert_eq!(difficulty_of(of).unwrap(), "3141592653589793");
+        assert_eq!(difficulty_of(Hardness::Bits(0x1d00_ffff)).unwrap(), "1.000");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The demo's customer: everything through the public HTTP API, and a wallet of their own at the
-//! development chain's node.
+//! The demo's customer: everything through the public HTTP API, and wallets of their own at the
+//! development chains' nodes.
 
-use super::api::{Api, ApiError, Rpc};
+use super::api::{Api, ApiError};
 use super::progress::Progress;
+use super::purse::{Purse, PurseError};
 use crate::house::files::write_secret;
-use gruve_units::{Asset, Entropy, Hashrate};
+use gruve_units::{Amount, Asset, Entropy, Hashrate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -21,7 +22,7 @@ pub enum JourneyError {
     Api(#[from] ApiError),
     /// The customer's own wallet.
     #[error("the customer's wallet: {0}")]
-    Wallet(String),
+    Wallet(#[from] PurseError),
     /// The platform answered something that the API document does not allow.
     #[error("unexpected answer: no {0}")]
     Shape(&'static str),
@@ -114,18 +115,17 @@ pub async fn enter(api: &Api, notes: &Notes, say: &Progress) -> Result<Api, Jour
 /// asset of the lane, its own first.
 pub async fn journey(
     api: &Api,
-    wallets: &[(Asset, Rpc)],
+    wallets: &[Purse],
     lane: &str,
     say: &Progress,
 ) -> Result<Outcome, JourneyError> {
-    let (asset, wallet) = wallets.first().ok_or(JourneyError::Shape("wallet"))?;
-    let asset = *asset;
+    let wallet = wallets.first().ok_or(JourneyError::Shape("wallet"))?;
     let contract = match running_contract(api, lane).await? {
         Some(id) => {
             say.say("customer", format!("{lane}: contract {} is still running", short(&id)));
             id
         }
-        None => buy(api, wallet, lane, asset, say).await?,
+        None => buy(api, wallet, lane, say).await?,
     };
     let view = until("the contract to be active", || async {
         let view = api.get(&format!("/api/v1/contracts/{contract}")).await?;
@@ -144,12 +144,12 @@ pub async fn journey(
     say.say("contract", format!("{lane}: first epoch delivered"));
 
     let mut payouts = Vec::new();
-    for (asset, wallet) in wallets {
-        payouts.push(earn_and_withdraw(api, wallet, lane, *asset, say).await?);
+    for wallet in wallets {
+        payouts.push(earn_and_withdraw(api, wallet, lane, say).await?);
     }
     Ok(Outcome {
         lane: lane.to_owned(),
-        asset: asset.to_string(),
+        asset: wallet.asset.to_string(),
         contract,
         hashrate,
         paid_minor,
@@ -159,18 +159,18 @@ pub async fn journey(
 
 async fn earn_and_withdraw(
     api: &Api,
-    wallet: &Rpc,
+    wallet: &Purse,
     lane: &str,
-    asset: Asset,
     say: &Progress,
 ) -> Result<Withdrawn, JourneyError> {
+    let asset = wallet.asset;
     let (available, fee) = until("earnings to mature", || async {
         let available = available(api, asset).await?;
         let fee = minor(&api.get(&format!("/api/v1/payouts/fee?asset={asset}")).await?["fee"])?;
         Ok((available > fee.saturating_mul(20)).then_some((available, fee)))
     })
     .await?;
-    let amount = gruve_units::Amount::new(asset, available);
+    let amount = Amount::new(asset, available);
     say.say("customer", format!("{lane}: {amount} earned and matured, fee at most {fee} units"));
     let (withdrawn_minor, received_minor, txid) = withdraw(api, wallet, lane, amount, say).await?;
     Ok(Withdrawn { asset: asset.to_string(), withdrawn_minor, received_minor, txid })
@@ -187,11 +187,11 @@ async fn running_contract(api: &Api, lane: &str) -> Result<Option<String>, Journ
 
 async fn buy(
     api: &Api,
-    wallet: &Rpc,
+    wallet: &Purse,
     lane: &str,
-    asset: Asset,
     say: &Progress,
 ) -> Result<String, JourneyError> {
+    let asset = wallet.asset;
     let plans = api.get("/api/v1/plans").await?;
     let plan = plans
         .as_array()
@@ -226,12 +226,9 @@ async fn buy(
     let contract = text(&bought, "contract")?.to_owned();
     let invoice = &bought["invoice"];
     let (invoice_id, address) = (text(invoice, "id")?.to_owned(), text(invoice, "address")?);
-    let due = text(&invoice["amount"], "decimal")?;
-    let number: Value = serde_json::from_str(due).map_err(|_| JourneyError::Shape("amount"))?;
-    let txid = call(wallet, "sendtoaddress", json!([address, number])).await?;
-    say.say("customer", format!(
-        "{lane}: pays {due} {asset} to {address} ({})", short(txid.as_str().unwrap_or("")),
-    ));
+    let due = Amount::new(asset, minor(&invoice["amount"])?);
+    let txid = wallet.pay(address, due).await?;
+    say.say("customer", format!("{lane}: pays {due} to {address} ({})", short(&txid)));
     until("the invoice to be paid", || async {
         let invoice = api.get(&format!("/api/v1/invoices/{invoice_id}")).await?;
         Ok((invoice["state"] == "confirmed").then_some(()))
@@ -243,15 +240,13 @@ async fn buy(
 
 async fn withdraw(
     api: &Api,
-    wallet: &Rpc,
+    wallet: &Purse,
     lane: &str,
-    amount: gruve_units::Amount,
+    amount: Amount,
     say: &Progress,
 ) -> Result<(i64, i64, String), JourneyError> {
-    let asset = amount.asset;
-    let address = call(wallet, "getnewaddress", json!([])).await?;
-    let address = address.as_str().ok_or(JourneyError::Shape("new address"))?.to_owned();
-    let order = json!({ "asset": asset, "amount": amount.decimal(), "address": address });
+    let address = wallet.new_address().await?;
+    let order = json!({ "asset": amount.asset, "amount": amount.decimal(), "address": address });
     let payout = api.post("/api/v1/payouts", &order).await?;
     let id = text(&payout, "payout")?.to_owned();
     say.say("customer", format!("{lane}: withdraws {amount} to {address}"));
@@ -261,9 +256,7 @@ async fn withdraw(
     })
     .await?;
     let txid = text(&paid, "txid")?.to_owned();
-    let got = call(wallet, "getreceivedbyaddress", json!([address, 1])).await?;
-    let received = gruve_units::Amount::parse_decimal(asset, &got.to_string())
-        .map_err(|e| JourneyError::Wallet(e.to_string()))?;
+    let received = wallet.received(&address).await?;
     let fee = minor(&paid["fee"])?;
     if received.minor.checked_add(fee) != Some(amount.minor) {
         return Err(JourneyError::Wrong(format!(
@@ -279,11 +272,6 @@ async fn available(api: &Api, asset: Asset) -> Result<i64, JourneyError> {
     let list = balances.as_array().ok_or(JourneyError::Shape("list of balances"))?;
     let own = list.iter().find(|b| b["asset"] == asset.code());
     own.map_or(Ok(0), |b| minor(&b["available"]))
-}
-
-/// Calls the customer's own wallet.
-async fn call(wallet: &Rpc, method: &str, params: Value) -> Result<Value, JourneyError> {
-    wallet.call(method, params).await.map_err(|e| JourneyError::Wallet(format!("{method}: {e}")))
 }
 
 /// Asks every half second until there is an answer. What the customer waits for happens on a

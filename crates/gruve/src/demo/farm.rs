@@ -1,64 +1,12 @@
-//! The demo's chains and machines, and what is told of the blocks they find.
+//! The demo's machines, and what is told of the blocks they find.
 
 use super::api::Api;
-use super::folder::DemoFolder;
 use super::progress::Progress;
-use super::settings::{DemoLane, LANES, MATURITY, RPC_USER};
+use super::settings::LANES;
 use crate::cli::DemoArgs;
-use gruve_chain::devchain::{DevChain, DevParams, DevServer};
 use gruve_miner::{Miner, MinerHandle, MinerOptions};
-use gruve_units::{Asset, SystemClock, SystemEntropy};
 use std::collections::HashSet;
-use std::net::TcpListener;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// Coinbases in the node's wallet from the start: 5,000 coins, enough for the customer of several
-/// runs.
-const PREMINED_COINBASES: u32 = 100;
-
-/// Starts a development chain for each lane, on disk in the demo's folder.
-///
-/// # Errors
-/// When a port or a file cannot be used.
-pub fn start_chains(
-    args: &DemoArgs,
-    folder: &DemoFolder,
-    say: &Progress,
-) -> Result<Vec<DevServer>, String> {
-    let mut servers = Vec::new();
-    for chain in LANES.iter().flat_map(DemoLane::chains) {
-        let (lane, asset) = (chain.lane, chain.asset);
-        let spacing = u32::try_from(args.spacing.0.as_secs().max(1)).unwrap_or(u32::MAX);
-        let work = lane.hashrate().work_in(Duration::from_secs(spacing.into()));
-        let mut params = DevParams::new(asset, lane.algorithm).with_start_work(work);
-        params.spacing_secs = spacing;
-        params.premine_coins = PREMINED_COINBASES;
-        params.coinbase_maturity = u32::try_from(MATURITY).unwrap_or(u32::MAX);
-        // A lane's own chain has its name, as before there were others.
-        let name = if asset == lane.asset {
-            lane.id.to_owned()
-        } else {
-            format!("{}-{}", lane.id, asset.code().to_ascii_lowercase())
-        };
-        let dir = folder.path.join("chain").join(&name);
-        std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let dev = DevChain::open(&dir, params, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .map_err(|e| format!("the development chain of {asset}: {e}"))?;
-        let port = args.ports + chain.node_port;
-        let listener = TcpListener::bind(("127.0.0.1", port))
-            .map_err(|e| format!("127.0.0.1:{port}: {e}; choose others with --ports"))?;
-        let server = dev
-            .serve(listener, RPC_USER, &folder.rpc_password)
-            .map_err(|e| format!("the node of {asset}: {e}"))?;
-        say.say("chain", format!(
-            "{}: {asset} development chain ({}) at height {}, a block every {spacing} s or so, rewards mature after {MATURITY} blocks (real chain: {})",
-            lane.id, lane.algorithm, dev.height(), if asset == Asset::Doge { 240 } else { 100 },
-        ));
-        servers.push(server);
-    }
-    Ok(servers)
-}
 
 /// Starts the machines. They connect over TCP as any machine would.
 ///
@@ -81,10 +29,9 @@ pub fn start_miners(
         }
         let names =
             lane.machines.iter().map(|(site, name, rate)| format!("{name} at {site} ({rate})"));
-        say.say(
-            "farm",
-            format!("{}: {} by Stratum V1", lane.id, names.collect::<Vec<_>>().join(", ")),
-        );
+        let names = names.collect::<Vec<_>>().join(", ");
+        let dialect = if lane.is_ethash() { "EthereumStratum/1.0.0" } else { "Stratum V1" };
+        say.say("farm", format!("{}: {names} by {dialect}", lane.id));
     }
     Ok(miners)
 }

@@ -2,7 +2,8 @@
 
 use super::settings::{DemoLane, LANES};
 use crate::cli::DemoArgs;
-use crate::house::files::{Folder, Holding, write_secret};
+use crate::house::files::{Folder, Holding, LOCK_FILE, write_secret};
+use gruve_treasury::Seed;
 use gruve_units::{Entropy, SystemEntropy};
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,26 @@ fn ports() -> Vec<(u16, String)> {
     machines.chain(nodes.map(|c| (c.node_port, format!("the {} node", c.asset)))).collect()
 }
 
-/// The demo's folder.
+/// The demo's folder, held by this process alone.
 pub struct DemoFolder {
     /// Where it is.
     pub path: PathBuf,
     /// The password of the nodes' RPC, kept so that a second start reaches the same wallets.
     pub rpc_password: String,
+    _held: Folder,
+}
+
+impl DemoFolder {
+    /// The secret of the house's wallets, made before the house's first start: the node of an Ethash
+    /// chain makes the blocks, and is told whom to pay when it starts.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    pub fn wallet_seed(&self) -> Result<Seed, String> {
+        let house = Folder::open(&self.path.join("house"), Holding::Beside);
+        let house = house.map_err(|e| e.to_string())?;
+        Seed::open_or_create(&house.join("wallet.seed"), &SystemEntropy).map_err(|e| e.to_string())
+    }
 }
 
 /// Makes the folder, or goes on with the one that is there.
@@ -32,22 +47,18 @@ pub fn prepare(args: &DemoArgs) -> Result<DemoFolder, String> {
     let path = &args.data;
     let marker = path.join(MARKER);
     let failed = |p: &Path, e: std::io::Error| format!("{}: {e}", p.display());
-    let occupied = path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if occupied && !marker.exists() {
+    if is_occupied(path) && !marker.exists() {
         return Err(format!(
             "{} holds something that no demo made; choose another folder with --data",
             path.display()
         ));
     }
-    if args.fresh && occupied {
-        // A demo that runs in it would mine on into deleted files.
-        let house = path.join("house");
-        if house.exists() {
-            drop(Folder::open(&house, Holding::Alone).map_err(|e| e.to_string())?);
-        }
+    // A demo that runs in it would mine on into deleted files.
+    let mut held = Folder::open(path, Holding::Alone).map_err(|e| e.to_string())?;
+    if args.fresh && is_occupied(path) {
         std::fs::remove_dir_all(path).map_err(|e| failed(path, e))?;
+        held = Folder::open(path, Holding::Alone).map_err(|e| e.to_string())?;
     }
-    std::fs::create_dir_all(path).map_err(|e| failed(path, e))?;
     let rpc_password = match std::fs::read_to_string(&marker) {
         Ok(text) if text.trim().len() == 32 => text.trim().to_owned(),
         _ => {
@@ -59,7 +70,15 @@ pub fn prepare(args: &DemoArgs) -> Result<DemoFolder, String> {
         }
     };
     let path = path.canonicalize().map_err(|e| failed(path, e))?;
-    Ok(DemoFolder { path, rpc_password })
+    Ok(DemoFolder { path, rpc_password, _held: held })
+}
+
+/// Whether a folder holds more than the lock.
+fn is_occupied(path: &Path) -> bool {
+    let more = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.map_or(true, |entry| entry.file_name() != LOCK_FILE)
+    };
+    path.read_dir().is_ok_and(|mut entries| entries.any(more))
 }
 
 /// Looks whether the demo's ports are free.

@@ -5,10 +5,12 @@
 //! chain's own.
 
 mod api;
+mod chains;
 mod customer;
 mod farm;
 mod folder;
 mod progress;
+mod purse;
 mod scan;
 mod settings;
 mod summary;
@@ -22,6 +24,7 @@ use crate::house::files::write_secret;
 use customer::Notes;
 use gruve_units::SystemEntropy;
 use progress::Progress;
+use purse::{Purse, Speech};
 use settings::LANES;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,7 +41,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     say.line(&format!("Gruve demo · everything below runs on this machine · dashboards on {base}"));
     say.line(&format!("kept in {} (--fresh begins anew)\n", folder.path.display()));
 
-    let chains = farm::start_chains(&args, &folder, &say)?;
+    let chains = chains::start_chains(&args, &folder, &say)?;
     let toml = settings::house_toml(&args, &folder.rpc_password);
     let file = folder.path.join("gruve.toml");
     write_secret(&file, &toml).map_err(|e| format!("{}: {e}", file.display()))?;
@@ -51,7 +54,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     let miners = farm::start_miners(&args, &house.parts().machine_password, &say)?;
 
     let api = Api::new(base);
-    let scans = summary::Scans::open(&folder.path, house.parts())?;
+    let scans = summary::Scans::open(&folder, house.parts())?;
     let outcome = tokio::select! {
         outcome = whole_line(&api, &args, &folder, scans, &say) => outcome.map(Some),
         why = house.failed() => Err(why),
@@ -104,7 +107,9 @@ async fn whole_line(
         let way = |lane: &'static settings::DemoLane| {
             let wallet = |chain: settings::DemoChain| {
                 let node = format!("http://127.0.0.1:{}", args.ports + chain.node_port);
-                (chain.asset, Rpc::new(node, settings::RPC_USER, &folder.rpc_password))
+                let node = Rpc::new(node, settings::RPC_USER, &folder.rpc_password);
+                let speech = if lane.is_ethash() { Speech::Accounts } else { Speech::Coins };
+                Purse::new(chain.asset, node, speech)
             };
             let wallets: Vec<_> = lane.chains().map(wallet).collect();
             let customer = customer.clone();

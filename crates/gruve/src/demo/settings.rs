@@ -14,8 +14,12 @@ pub struct DemoLane {
     pub algorithm: Algorithm,
     /// Its machines: site and name, and the rate each is held to, so that they share the processor.
     pub machines: &'static [(&'static str, &'static str, Hashrate)],
+    /// The easiest class.
+    pub class_min: u8,
     /// Class of a machine not seen before, near what the machines will settle at.
     pub class_start: u8,
+    /// Coins that a block creates.
+    pub block_coins: u128,
     /// Offset of its stratum port.
     pub stratum_port: u16,
     /// Offset of its node's port.
@@ -48,7 +52,15 @@ pub struct DemoChain {
 /// Blocks until a reward may be spent on the demo's chains. Real chains want 100: the demo says so.
 pub const MATURITY: u64 = 2;
 
-/// RPC user and password of the demo's nodes, which listen on loopback only.
+/// Number of the demo's Ethash chain (EIP-155), no known chain's: what is signed for it is worth nothing
+/// elsewhere.
+pub const CHAIN_ID: u64 = 74_061;
+
+/// What the Ethash chain asks for a unit of gas, wei: not a whole gwei, so that the books' wei below their
+/// minor unit are not always nothing.
+pub const GAS_PRICE_WEI: u64 = 1_000_000_007;
+
+/// RPC user of the demo's nodes, which listen on loopback only.
 pub const RPC_USER: &str = "gruve";
 
 /// The lanes. One more is one more entry, with ports of its own.
@@ -62,7 +74,9 @@ pub const LANES: &[DemoLane] = &[
             ("bergen", "bergen-2", Hashrate(300_000)),
             ("narvik", "narvik-1", Hashrate(300_000)),
         ],
+        class_min: 8,
         class_start: 19,
+        block_coins: 50,
         stratum_port: 1,
         node_port: 3,
         aux: &[],
@@ -73,11 +87,27 @@ pub const LANES: &[DemoLane] = &[
         asset: Asset::Ltc,
         algorithm: Algorithm::Scrypt,
         machines: &[("bergen", "bergen-3", Hashrate(500)), ("narvik", "narvik-2", Hashrate(500))],
+        class_min: 8,
         class_start: 10,
+        block_coins: 50,
         stratum_port: 2,
         node_port: 4,
         aux: &[DemoAux { asset: Asset::Doge, node_port: 5 }],
         plan: (Hashrate(200), Hashrate(1_000), Hashrate(10)),
+    },
+    // Hashed with the epoch's cache alone: so slow that two machines take a fifth of a processor.
+    DemoLane {
+        id: "etc",
+        asset: Asset::Etc,
+        algorithm: Algorithm::Etchash,
+        machines: &[("bergen", "bergen-4", Hashrate(40)), ("narvik", "narvik-3", Hashrate(40))],
+        class_min: 2,
+        class_start: 4,
+        block_coins: 5,
+        stratum_port: 6,
+        node_port: 7,
+        aux: &[],
+        plan: (Hashrate(16), Hashrate(80), Hashrate(1)),
     },
 ];
 
@@ -93,6 +123,11 @@ impl DemoLane {
         std::iter::once(own).chain(self.aux.iter().map(aux))
     }
 
+    /// Whether its chain has accounts, and its node makes the blocks.
+    pub const fn is_ethash(&self) -> bool {
+        matches!(self.algorithm, Algorithm::Ethash | Algorithm::Etchash)
+    }
+
     /// What all its machines do together.
     pub fn hashrate(&self) -> Hashrate {
         Hashrate(self.machines.iter().map(|m| m.2.0).sum())
@@ -106,7 +141,7 @@ fn plan_toml(lane: &DemoLane, args: &DemoArgs) -> String {
     let term = (TERM_MS / epoch_ms).max(4);
     let (min, max, step) = lane.plan;
     let tenth = Hashrate(lane.hashrate().0 / 10);
-    let subsidy = 50 * u128::from(lane.asset.unit().unsigned_abs());
+    let subsidy = lane.block_coins * u128::from(lane.asset.unit().unsigned_abs());
     let blocks_of_a_day = DAY_MS / args.spacing.0.as_millis().max(1);
     let price_of_a_day = subsidy * blocks_of_a_day / 12;
     format!(
@@ -146,14 +181,22 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
              grace = \"{grace_ms}ms\"\ntag = \"/Gruve demo/\"\nconfirmations = 1\nmaturity = {MATURITY}\n\
              capacity_epochs = 12\nsettle_every = 1\nauto_approve_minor = 1000000000000\n\
              [lane.node]\nurl = \"http://127.0.0.1:{node}\"\nuser = \"{RPC_USER}\"\npassword = \"{rpc_password}\"\n\
-             [lane.stratum]\nlisten = \"127.0.0.1:{stratum}\"\nclass_min = 8\nclass_max = 40\n\
+             [lane.stratum]\nlisten = \"127.0.0.1:{stratum}\"\nclass_min = {easiest}\nclass_max = 40\n\
              class_start = {start}\nshare_interval = \"500ms\"\n",
             id = lane.id,
             asset = lane.asset,
             node = port(lane.node_port),
             stratum = port(lane.stratum_port),
+            easiest = lane.class_min,
             start = lane.class_start,
         );
+        if lane.is_ethash() {
+            let _ = write!(
+                toml,
+                "[lane.ethash]\nname = \"{asset} development chain\"\nchain_id = {CHAIN_ID}\n",
+                asset = lane.asset,
+            );
+        }
         for aux in lane.aux {
             let _ = write!(
                 toml,

@@ -2,19 +2,20 @@
 
 use super::api::Api;
 use super::customer::Outcome;
+use super::folder::DemoFolder;
 use super::progress::Progress;
-use super::scan::Scan;
-use super::settings::{DemoLane, LANES};
+use super::scan::{AccountScan, Scan};
+use super::settings::{DemoChain, DemoLane, LANES};
 use crate::cli::DemoArgs;
 use crate::house::Parts;
 use gruve_chain::Node;
+use gruve_chain::eth::{AccountNode, EthAddress, wei};
 use gruve_store::Store;
-use gruve_treasury::{Keychain, ScriptForm, Seed, Treasury, WalletKeys};
-use gruve_units::{Amount, Asset, SystemEntropy};
+use gruve_treasury::{AccountKeys, Keychain, ScriptForm, Seed, Treasury, WalletKeys};
+use gruve_units::{Amount, Asset};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub struct AssetBooks {
     pub wallet_on_chain: i64,
     /// What the ledger says they hold.
     pub wallet_in_books: i64,
+    /// On account chains: wei that they hold beside, below a minor unit (10⁻⁹ of a coin).
+    pub wei_below_on_chain: Option<u32>,
+    /// The same as the house counts them.
+    pub wei_below_in_books: Option<u32>,
     /// The height at which both were read.
     pub height: u64,
     /// Whether the platform's own check agrees.
@@ -55,6 +60,7 @@ impl AssetBooks {
         let sum: i128 = parts.iter().map(|p| i128::from(*p)).sum();
         sum == i128::from(self.block_rewards)
             && self.wallet_on_chain == self.wallet_in_books
+            && self.wei_below_on_chain == self.wei_below_in_books
             && self.platform_agrees
     }
 }
@@ -97,8 +103,13 @@ impl Summary {
             line("+ reserve of unfilled windows", books.window_reserve);
             line("+ maturing", books.maturing);
             line("+ remainder", books.remainder);
-            line("wallet, by the chain", books.wallet_on_chain);
-            line("wallet, by the books", books.wallet_in_books);
+            let wallet = |name: &str, minor: i64, below: Option<u32>| {
+                let below = below.map_or(String::new(), |wei| format!(" and {wei} wei"));
+                let decimal = Amount::new(asset, minor).decimal();
+                say.line(&format!("  {name:<28} {decimal:>20}{below}"));
+            };
+            wallet("wallet, by the chain", books.wallet_on_chain, books.wei_below_on_chain);
+            wallet("wallet, by the books", books.wallet_in_books, books.wei_below_in_books);
         }
         say.line(&format!(
             "\n{} after {} min {:02} s.",
@@ -115,9 +126,13 @@ impl Summary {
 
 struct Scanned {
     asset: Asset,
-    node: Arc<dyn Node>,
-    scripts: HashSet<Vec<u8>>,
-    scan: Scan,
+    chain: ScannedChain,
+}
+
+/// A chain, and what of it is ours.
+enum ScannedChain {
+    Coins { node: Arc<dyn Node>, scripts: HashSet<Vec<u8>>, scan: Scan },
+    Accounts { node: Arc<dyn AccountNode>, addresses: HashSet<EthAddress>, scan: AccountScan },
 }
 
 /// The chains, read independently of everything the house wrote down.
@@ -132,27 +147,16 @@ impl Scans {
     ///
     /// # Errors
     /// When the wallets' secret cannot be read.
-    pub fn open(folder: &Path, parts: &Parts) -> Result<Scans, String> {
-        let seed = Seed::open_or_create(&folder.join("house/wallet.seed"), &SystemEntropy)
-            .map_err(|e| e.to_string())?;
+    pub fn open(folder: &DemoFolder, parts: &Parts) -> Result<Scans, String> {
+        let seed = folder.wallet_seed()?;
         let mut lanes = Vec::new();
-        for chain in LANES.iter().flat_map(DemoLane::chains) {
-            let (lane, asset) = (chain.lane, chain.asset);
-            let form = if asset == Asset::Doge { ScriptForm::Pkh } else { ScriptForm::Wpkh };
-            let keys = WalletKeys::new(&seed, asset, form, false).map_err(|e| e.to_string())?;
-            let mut scripts = HashSet::new();
-            for chain in Keychain::ALL {
-                for index in 0..ADDRESSES_SCANNED {
-                    let script = keys.script(chain, index).map_err(|e| e.to_string())?;
-                    scripts.insert(script.into_bytes());
-                }
-            }
-            let all = parts.all_nodes();
-            let (_, node) = all
-                .into_iter()
-                .find(|(id, node)| id.as_str() == lane.id && node.params().asset == asset)
-                .ok_or_else(|| format!("no node for {asset} of lane {}", lane.id))?;
-            lanes.push(Scanned { asset, node, scripts, scan: Scan::default() });
+        for of in LANES.iter().flat_map(DemoLane::chains) {
+            let chain = if of.lane.is_ethash() {
+                accounts(&seed, of, parts)?
+            } else {
+                coins(&seed, of, parts)?
+            };
+            lanes.push(Scanned { asset: of.asset, chain });
         }
         let (store, treasury) = (parts.store.clone(), parts.treasury.clone());
         Ok(Scans { store, treasury, lanes })
@@ -180,6 +184,55 @@ impl Scans {
     }
 }
 
+fn no_node(of: DemoChain) -> String {
+    format!("no node for {} of lane {}", of.asset, of.lane.id)
+}
+
+fn coins(seed: &Seed, of: DemoChain, parts: &Parts) -> Result<ScannedChain, String> {
+    let form = if of.asset == Asset::Doge { ScriptForm::Pkh } else { ScriptForm::Wpkh };
+    let keys = WalletKeys::new(seed, of.asset, form, false).map_err(|e| e.to_string())?;
+    let mut scripts = HashSet::new();
+    for chain in Keychain::ALL {
+        for index in 0..ADDRESSES_SCANNED {
+            let script = keys.script(chain, index).map_err(|e| e.to_string())?;
+            scripts.insert(script.into_bytes());
+        }
+    }
+    let mut all = parts.all_nodes().into_iter();
+    let found = all.find(|(id, n)| id.as_str() == of.lane.id && n.params().asset == of.asset);
+    let (_, node) = found.ok_or_else(|| no_node(of))?;
+    Ok(ScannedChain::Coins { node, scripts, scan: Scan::default() })
+}
+
+/// Pay-ins come to addresses of their own; all else is at the first of the capital's.
+fn accounts(seed: &Seed, of: DemoChain, parts: &Parts) -> Result<ScannedChain, String> {
+    let keys = AccountKeys::new(seed, of.asset, false).map_err(|e| e.to_string())?;
+    let pay_ins = (0..ADDRESSES_SCANNED).map(|index| keys.address(Keychain::PayIn, index));
+    let all = pay_ins.chain([keys.address(Keychain::Capital, 0)]);
+    let addresses = all.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let found = parts.eth_nodes.iter().find(|(id, _)| id.as_str() == of.lane.id);
+    let (_, node) = found.ok_or_else(|| no_node(of))?;
+    Ok(ScannedChain::Accounts { node: node.clone(), addresses, scan: AccountScan::default() })
+}
+
+impl ScannedChain {
+    /// Minor units held after the block at `height`, and on account chains the wei below.
+    async fn held_at(&mut self, height: u64) -> Result<(i64, Option<u32>), String> {
+        match self {
+            ScannedChain::Coins { node, scripts, scan } => {
+                let held = scan.held_at(node.as_ref(), scripts, height).await;
+                held.map(|minor| (minor, None)).map_err(|e| e.to_string())
+            }
+            ScannedChain::Accounts { node, addresses, scan } => {
+                let held = scan.held_at(node.as_ref(), addresses, height).await;
+                let held = held.map_err(|e| e.to_string())?;
+                let (minor, below) = wei::split(held).ok_or("more coins than there can be")?;
+                Ok((minor, Some(below)))
+            }
+        }
+    }
+}
+
 impl Scanned {
     /// Reads books and followed height before and after; repeats when a block came between.
     async fn compare(
@@ -194,11 +247,7 @@ impl Scanned {
             if self.height(store, treasury).await? != before {
                 continue;
             }
-            let held = self
-                .scan
-                .held_at(self.node.as_ref(), &self.scripts, before)
-                .await
-                .map_err(|e| e.to_string())?;
+            let held = self.chain.held_at(before).await?;
             return self.books(&all, before, held);
         }
     }
@@ -210,7 +259,12 @@ impl Scanned {
         known.first().map(|b| b.height).ok_or_else(|| "no block was followed yet".to_owned())
     }
 
-    fn books(&self, all: &Value, height: u64, held: i64) -> Result<AssetBooks, String> {
+    fn books(
+        &self,
+        all: &Value,
+        height: u64,
+        (held, wei_below_on_chain): (i64, Option<u32>),
+    ) -> Result<AssetBooks, String> {
         let code = self.asset.code();
         let own = all["assets"].as_array().and_then(|l| l.iter().find(|a| a["asset"] == code));
         let own = own.ok_or_else(|| format!("the books say nothing of {code}"))?;
@@ -233,6 +287,8 @@ impl Scanned {
             remainder: part("remainder")?,
             wallet_on_chain: held,
             wallet_in_books: lines(&own["wallet_in_books"]).values().sum(),
+            wei_below_on_chain,
+            wei_below_in_books: own["wei_below"].as_u64().and_then(|wei| u32::try_from(wei).ok()),
             height,
             platform_agrees: own["adds_up"] == true,
         })

@@ -1,5 +1,6 @@
 //! The small questions that rooms ask of rooms above or beside them, answered.
 
+use super::lane::ChainFigures;
 use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
@@ -12,7 +13,7 @@ use gruve_sharelog::Owner;
 use gruve_store::Tx;
 use gruve_stratum::{Authorized, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
-use gruve_units::{Blame, Blamed, Clock, EpochNumber, LaneId};
+use gruve_units::{Asset, Blame, Blamed, Clock, EpochNumber, LaneId};
 use gruve_web::{Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MetricsFor};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -151,8 +152,8 @@ pub struct Line {
     pub nodes: Vec<(LaneId, Arc<NodeGroup>)>,
     /// How the following of each lane's chain stands.
     pub chains: Vec<(LaneId, watch::Receiver<ChainStanding>)>,
-    /// Difficulty, fees and hashprice of each lane's chain.
-    pub figures: Vec<(LaneId, watch::Receiver<Option<NetworkFigures>>)>,
+    /// Difficulty, fees and hashprice of each lane's chains.
+    pub figures: Vec<ChainFigures>,
     /// The nodes of each lane of the Ethash family.
     pub eth_nodes: Vec<(LaneId, Arc<EthNodeGroup>)>,
 }
@@ -191,9 +192,9 @@ impl LiveFarm for Line {
         blocks.chain(accounts).collect()
     }
 
-    fn network(&self, lane: &LaneId) -> Option<NetworkFigures> {
-        let (_, figures) = self.figures.iter().find(|(id, _)| id == lane)?;
-        *figures.borrow()
+    fn network(&self, lane: &LaneId, asset: Asset) -> Option<NetworkFigures> {
+        let (.., seen) = self.figures.iter().find(|(id, coin, _)| id == lane && *coin == asset)?;
+        *seen.borrow()
     }
 
     fn chains(&self) -> Vec<LiveChain> {

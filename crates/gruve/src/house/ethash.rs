@@ -4,31 +4,22 @@
 //! blocks and pay the address that they were started with, which must be the wallet's hot address; the
 //! work carries no stamp, so the lane is *unproven*; rewards are found by whom a block pays.
 
-use super::error::HouseError;
+use super::eth_sink::EthSink;
 use super::parts::{self, Parts, StartError};
 use crate::config::LaneConfig;
-use async_trait::async_trait;
-use gruve_chain::eth::earned::earned;
 use gruve_chain::eth::reward::RewardRule;
 use gruve_chain::eth::{
-    AccountChain, AccountNode, EthAddress, EthBlock, EthExpected, EthFullNode, EthNodeGroup,
-    EthReceipt, EthRpcNode, EthRpcOptions, FollowedEthBlock, internal, wei,
+    AccountChain, EthAddress, EthExpected, EthFullNode, EthNodeGroup, EthRpcNode, EthRpcOptions,
+    internal,
 };
-use gruve_chain::follow::{Options as FollowOptions, SinkError};
+use gruve_chain::follow::Options as FollowOptions;
 use gruve_chain::params::{AddressForm, SubsidyRule};
-use gruve_chain::{
-    BlockRef, ChainParams, ChainSink, Follower, GroupOptions, NetworkName, NodeError,
-    hash_from_text,
-};
-use gruve_market::{Market, RewardSeen};
+use gruve_chain::{ChainParams, Follower, GroupOptions, NetworkName, hash_from_text};
 use gruve_sharelog::ShareLog;
-use gruve_store::{Store, transact};
 use gruve_stratum::eth::verify::{Caches, FullDataset};
 use gruve_stratum::eth::{EpochForm, EthLane, EthLaneOptions};
-use gruve_treasury::{
-    AccountBlock, AccountChainWallet, AccountKeys, Keychain, Seed, Treasury, TreasuryError,
-};
-use gruve_units::{Algorithm, Amount, Asset, Duration, LaneId};
+use gruve_treasury::{AccountChainWallet, AccountKeys, Keychain, Seed, TreasuryError};
+use gruve_units::{Algorithm, Duration};
 use ruint::aliases::U256;
 use std::sync::Arc;
 
@@ -159,7 +150,7 @@ pub(super) fn follower(
         treasury: parts.treasury.clone(),
         market: parts.market.clone(),
         lane: config.id.clone(),
-        asset: config.asset,
+        params: *params,
         miner: parts.treasury.hot_address(config.asset)?,
         rule: params.eras().unwrap_or(RewardRule { first: U256::ZERO, era_blocks: None }),
         node: node.clone(),
@@ -167,93 +158,4 @@ pub(super) fn follower(
     let title = config.ethash.name.clone().unwrap_or_else(|| params.title());
     let chain = AccountChain { node, title };
     Ok(Follower::of(chain, Arc::new(sink), FollowOptions::for_chain(params)))
-}
-
-/// What a block of an account chain means to the house.
-struct EthSink {
-    store: Store,
-    treasury: Treasury,
-    market: Market,
-    lane: LaneId,
-    asset: Asset,
-    node: Arc<dyn AccountNode>,
-    /// Whom the house's blocks pay.
-    miner: EthAddress,
-    rule: RewardRule,
-}
-
-impl EthSink {
-    /// The receipts that are needed: of all transactions where the block is ours, whose fees we get;
-    /// else of those that move our coins.
-    async fn receipts(&self, block: &EthBlock) -> Result<Vec<EthReceipt>, HouseError> {
-        let wanted: Vec<[u8; 32]> = if block.header.coinbase == self.miner {
-            block.transactions.iter().map(|t| t.hash).collect()
-        } else {
-            let mut tx = self.store.read().await?;
-            self.treasury.receipts_wanted(&mut tx, self.asset, block).await?
-        };
-        let mut receipts = Vec::with_capacity(wanted.len());
-        for transaction in wanted {
-            let receipt = self.node.receipt(&transaction).await?;
-            let ours = receipt.filter(|r| r.block_hash == block.hash);
-            // In a reorganisation the node tells of another block at once.
-            receipts.push(ours.ok_or_else(|| {
-                NodeError::NotReady(
-                    "the node has no receipt of this block's transaction".to_owned(),
-                )
-            })?);
-        }
-        Ok(receipts)
-    }
-
-    async fn connected(&self, at: &FollowedEthBlock) -> Result<(), HouseError> {
-        let receipts = self.receipts(&at.block).await?;
-        let earned = earned(at, &receipts, &self.miner, &self.rule)?;
-        let wei: Vec<U256> = earned.iter().map(|e| e.wei).collect();
-        let block = AccountBlock { block: &at.block, receipts: &receipts, earned: &wei };
-        transact!(self.store, tx -> Result<(), HouseError> => {
-            self.market.chain_height(tx, &self.lane, at.block.header.number).await?;
-            self.treasury.connect_account_block(tx, self.asset, &block).await?;
-            for reward in &earned {
-                // Below a gwei the wallet carries it.
-                let (gwei, _) = wei::split(reward.wei).ok_or(HouseError::Nonsense)?;
-                if gwei == 0 {
-                    continue;
-                }
-                let seen = RewardSeen {
-                    block_hash: reward.name,
-                    height: reward.height,
-                    amount: Amount::new(self.asset, gwei),
-                    block_time: reward.mined_at,
-                };
-                self.market.reward_seen(tx, &self.lane, seen).await?;
-            }
-            Ok(())
-        })
-    }
-
-    async fn disconnected(&self, at: &BlockRef) -> Result<(), HouseError> {
-        transact!(self.store, tx -> Result<(), HouseError> => {
-            self.treasury.disconnect_block(tx, self.asset, at).await?;
-            self.market.rewards_orphaned_at(tx, &self.lane, at.height).await?;
-            Ok(())
-        })
-    }
-}
-
-#[async_trait]
-impl ChainSink<FollowedEthBlock> for EthSink {
-    async fn known(&self, limit: usize) -> Result<Vec<BlockRef>, SinkError> {
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let mut tx = self.store.read().await.map_err(SinkError::new)?;
-        self.treasury.known_blocks(&mut tx, self.asset, limit).await.map_err(SinkError::new)
-    }
-
-    async fn connect(&self, block: &FollowedEthBlock) -> Result<(), SinkError> {
-        self.connected(block).await.map_err(SinkError::new)
-    }
-
-    async fn disconnect(&self, block: &BlockRef) -> Result<(), SinkError> {
-        self.disconnected(block).await.map_err(SinkError::new)
-    }
 }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Longest secret file read: they hold one short line.
 const SECRET_BYTES_MAX: u64 = 256;
 
+/// The file in a folder that is locked while somebody holds it alone.
+pub(crate) const LOCK_FILE: &str = "lock";
+
 /// A file or folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -63,7 +66,7 @@ impl Folder {
         if holding == Holding::Beside {
             return Ok(Folder { path: path.to_owned(), _lock: None });
         }
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK_FILE);
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io(&lock_path))?;

@@ -77,6 +77,9 @@ impl LaneJobs {
     }
 }
 
+/// A lane's chain by its coin, and what is known of its network.
+pub type ChainFigures = (LaneId, Asset, watch::Receiver<Option<NetworkFigures>>);
+
 /// A lane that runs.
 pub struct RunningLane {
     /// Its name.
@@ -93,12 +96,17 @@ pub struct RunningLane {
     pub standing: watch::Receiver<ChainStanding>,
     /// The same of the chains merge-mined with it.
     pub aux_standings: Vec<watch::Receiver<ChainStanding>>,
-    /// Difficulty, fees and hashprice of its chain.
-    pub figures: watch::Receiver<Option<NetworkFigures>>,
+    /// Difficulty, fees and hashprice of its chains, its own first.
+    pub figures: Vec<(Asset, watch::Receiver<Option<NetworkFigures>>)>,
     network: String,
 }
 
 impl RunningLane {
+    /// The figures of its chains, with its name.
+    pub fn all_figures(&self) -> impl Iterator<Item = ChainFigures> + '_ {
+        self.figures.iter().map(|(asset, seen)| (self.id.clone(), *asset, seen.clone()))
+    }
+
     /// What pages say of it.
     pub fn particulars(&self) -> LaneParticulars {
         LaneParticulars {
@@ -250,14 +258,21 @@ pub fn start(
         }
     };
     let opened = parts.aux.get(&id).map(Vec::as_slice).unwrap_or_default();
-    let aux_standings = opened
+    let aux_standings: Vec<_> = opened
         .iter()
         .map(|chain| {
             let (node, params) = (chain.nodes.clone(), chain.params);
             follow_blocks(&id, node, params, parts, &work, tasks, stopped)
         })
         .collect();
-    let figures = network::start(&id, params, parts.market.clone(), &standing, tasks, stopped);
+    let own = std::iter::once((params, &standing));
+    let figures = own.chain(opened.iter().map(|c| c.params).zip(&aux_standings));
+    let market = &parts.market;
+    let figures = figures
+        .map(|(of, standing)| {
+            (of.asset, network::start(&id, of, market.clone(), standing, tasks, stopped))
+        })
+        .collect();
 
     let accountant = Accountant::new(parts.market.clone());
     if let Some(keep) = config.keep_shares {

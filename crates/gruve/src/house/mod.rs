@@ -7,6 +7,7 @@
 mod answers;
 mod chores;
 mod error;
+mod eth_sink;
 mod ethash;
 pub mod files;
 mod following;
@@ -106,7 +107,7 @@ impl House {
                         all.map(|standing| (l.id.clone(), standing.clone()))
                     })
                     .collect(),
-                figures: lanes.iter().map(|l| (l.id.clone(), l.figures.clone())).collect(),
+                figures: lanes.iter().flat_map(RunningLane::all_figures).collect(),
                 eth_nodes: parts.eth_nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
             }),
             clock: parts.clock.clone(),

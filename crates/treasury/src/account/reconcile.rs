@@ -69,12 +69,12 @@ impl Treasury {
         Ok(NodeComparison { height, addresses: holds.len(), differences })
     }
 
-    /// All that our addresses hold, in whole minor units, the wei below left out.
+    /// All that our addresses hold: whole minor units, and the wei below.
     pub(crate) async fn account_total(
         &self,
         tx: &mut Tx,
         wallet: &AccountWallet,
-    ) -> Result<Amount> {
+    ) -> Result<(Amount, u32)> {
         let sum = all_hold(tx, wallet.asset)
             .await?
             .iter()
@@ -86,7 +86,7 @@ impl Treasury {
         if below != rest {
             return Err(TreasuryError::Damaged("the wei below a minor unit are miscounted"));
         }
-        Ok(Amount::new(wallet.asset, minor))
+        Ok((Amount::new(wallet.asset, minor), rest))
     }
 
     pub(crate) async fn account_balance(
@@ -96,7 +96,7 @@ impl Treasury {
     ) -> Result<WalletBalance> {
         let asset = wallet.asset;
         let minor = |m: i64| Amount::new(asset, m);
-        let total = self.account_total(tx, wallet).await?.minor;
+        let total = self.account_total(tx, wallet).await?.0.minor;
         let maturing = balance(tx, &Account::ChainMaturing, asset).await?.minor;
         let spendable = self.hot_free(tx, wallet).await?.max(0);
         let key = params![asset, wallet.hot.0];

@@ -49,7 +49,7 @@ pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Response, Fai
                 "shares": s.shares,
                 "blocks_found": s.blocks_found,
                 "machines": l.machines,
-                "chain": state.live().network(&s.lane).map(|n| network::json(s.asset, &n)),
+                "chain": l.network(s.asset).map(|n| network::json(s.asset, n)),
             })
         })
         .collect();
@@ -201,6 +201,7 @@ pub(crate) async fn reconciliation(State(state): State<AppState>) -> Result<Resp
                 "block_rewards": amount(b.rewards),
                 "parts": lines(&b.parts),
                 "wallet_on_chain": amount(b.wallet_on_chain),
+                "wei_below": b.wei_below,
                 "wallet_in_books": lines(&b.wallet),
                 "accounts": lines(&b.accounts),
                 "adds_up": b.adds_up,

@@ -51,6 +51,10 @@ fn one(b: &BooksView) -> Markup {
             (lines(&b.parts, "All block rewards", b.rewards))
             h3 { "Wallet against books" }
             (lines(&b.wallet, "On the chain", b.wallet_on_chain))
+            @if let Some(wei) = b.wei_below {
+                p.small { "Beside this the wallet holds " (wei) " wei. A wei is the billionth part of this coin's "
+                    "smallest booked unit; they are counted, and booked when they make a whole one." }
+            }
             @if !b.accounts.is_empty() {
                 details {
                     summary { "Every account kind" }

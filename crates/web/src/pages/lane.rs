@@ -2,7 +2,7 @@
 
 use crate::extract::Id;
 use crate::failure::Failure;
-use crate::layout::{cell, page};
+use crate::layout::{ETH_NOTE, cell, page};
 use crate::money::{asset_name, clock_text, epoch, rate, span_text, time, work, work_text};
 use crate::network;
 use crate::pages::home::{aux_figures, block_table, sold_meter};
@@ -11,7 +11,7 @@ use crate::state::AppState;
 use crate::visitor::Visitor;
 use axum::extract::State;
 use gruve_market::EpochView;
-use gruve_units::{EpochRule, Hashes, Hashrate};
+use gruve_units::{Algorithm, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
 
 const EPOCHS_SHOWN: u32 = 60;
@@ -47,9 +47,15 @@ pub(crate) async fn lane(
                 div { dt { "Machines connected" } dd { (lane.machines) } }
                 div { dt { "Blocks found" } dd { (s.blocks_found) } }
                 div { dt { "Network difficulty" } dd { (lane.difficulty().unwrap_or_else(|| "–".to_owned())) } }
-                @if let Some(n) = state.live().network(&s.lane) { (network::rows(s.asset, &n)) }
+                @if let Some(n) = lane.network(s.asset) { (network::rows(s.asset, n)) }
                 div { dt { "Chain height" } dd { @match s.height { Some(h) => (h), None => "–" } } }
                 (aux_figures(lane))
+            }
+            @for a in &s.aux {
+                @if let Some(n) = lane.network(a.asset) {
+                    h3 { (asset_name(a.asset)) ", earned by the same work" }
+                    dl.figures { (network::rows(a.asset, n)) }
+                }
             }
             (sold_meter(lane))
             @if let Some(url) = &lane.stratum {
@@ -66,6 +72,7 @@ pub(crate) async fn lane(
             header { h2 #blocks-h { "Blocks found" } }
             (block_table(&blocks, false))
         }
+        @if matches!(s.algorithm, Algorithm::Ethash | Algorithm::Etchash) { p.note { (ETH_NOTE) } }
     };
     Ok(page(&visitor, &format!("Lane {}", s.lane), true, &content))
 }
