@@ -6,9 +6,13 @@
 //! machines are known.
 //!
 //! # Promises
-//! - A machine has one owner for as long as it exists: work is credited by it.
+//! - A machine has one owner at a time: work is credited by it.
 //! - Adding what is there already changes nothing but its nameplate.
 //! - Only the operator adds machines of the house; one taken out of the configuration logs in no more.
+//! - A machine of the inventory may be sold, leased and handed on: from an epoch's border on its work is its
+//!   owner's, whole ([`OwnerTable`]).
+//! - Energy is what readings say, cut at the borders of epochs, to the microjoule; what no reading covers is a
+//!   gap and not guessed ([`energy`]).
 //! - Those of customers outside are written down at first sight, [`OUTSIDE_MACHINES_MAX`] for each.
 //!   None is ever refused for want of room: the one that never worked, or has not for longest, is
 //!   forgotten for it. Its id follows from account, lane and name, so one that comes back is the
@@ -20,20 +24,39 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod energy;
 mod error;
+mod inventory;
 mod machine;
+mod ownership;
+mod proven;
 mod secret;
 mod service;
 mod sql;
+mod statements;
+mod telemetry;
+mod tickets;
 
 use gruve_store::Migration;
 
 pub use error::FarmError;
+pub use inventory::{
+    HISTORY_MAX, Inventory, LABEL_CHARS_MAX, MachineState, NewInventory, WATTS_MAX,
+};
 pub use machine::{
     MACHINE_NAME_BYTES_MAX, Machine, MachineOwner, NewMachine, Site, UNNAMED_MACHINE,
 };
+pub use ownership::{OWNER_LEAD, OWNERS_MAX, OwnerTable};
+pub use proven::{Proof, ProvenPlace};
 pub use secret::HouseSecret;
 pub use service::{Farm, HOUSE_MACHINES_MAX, OUTSIDE_MACHINES_MAX, SITES_MAX};
+pub use telemetry::{
+    AgentStanding, EPOCHS_LISTED_MAX, EnergyEpoch, FANS_MAX, Reading, Receipt, Report, SAMPLES_MAX,
+    Said, Sample, SitePower, claimed_of,
+};
+pub use tickets::{
+    NOTE_CHARS_MAX, NOTES_MAX, Note, OPEN_TICKETS_MAX, Speaker, TITLE_CHARS_MAX, Ticket, TicketId,
+};
 
 /// The room's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -48,6 +71,18 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "worked",
         sqlite: include_str!("../migrations/0002_worked.sqlite.sql"),
         postgres: include_str!("../migrations/0002_worked.postgres.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "hosted",
+        sqlite: include_str!("../migrations/0003_hosted.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_hosted.postgres.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "telemetry",
+        sqlite: include_str!("../migrations/0004_telemetry.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_telemetry.postgres.sql"),
     },
 ];
 

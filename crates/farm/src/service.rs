@@ -6,11 +6,14 @@ use crate::sql::{
     MACHINE, MACHINE_IN_SITE, MACHINE_OF_OWNER, MACHINES_IN_SITES, MACHINES_OF_OWNER, RETIRE,
     SET_NAMEPLATE, SITE, SITE_BY_NAME, SITES, WORKED,
 };
-use crate::{FarmError, HouseSecret, MIGRATIONS, Result, UNNAMED_MACHINE};
+use crate::statements::STATE_OF;
+use crate::{FarmError, HouseSecret, MIGRATIONS, MachineState, Result, UNNAMED_MACHINE};
 use gruve_store::{Store, params, transact};
-use gruve_units::{AccountId, Clock, Entropy, Hashrate, LaneId, MachineId, SiteId, Timestamp};
+use gruve_units::{
+    AccountId, Clock, Entropy, EpochRule, Hashrate, LaneId, MachineId, SiteId, Timestamp,
+};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,10 +30,11 @@ pub const SITES_MAX: i64 = 1_000;
 /// The operator's sites and all machines. Cloning it is cheap and gives the same one.
 #[derive(Clone)]
 pub struct Farm {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     secret: Option<HouseSecret>,
+    pub(crate) rules: Arc<BTreeMap<LaneId, EpochRule>>,
 }
 
 impl fmt::Debug for Farm {
@@ -44,13 +48,20 @@ impl Farm {
     /// house are not admitted until it is given their secret.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Farm {
-        Farm { store, clock, entropy, secret: None }
+        Farm { store, clock, entropy, secret: None, rules: Arc::default() }
     }
 
     /// The same, admitting machines of the house by `secret`.
     #[must_use]
     pub fn with_house_secret(self, secret: HouseSecret) -> Farm {
         Farm { secret: Some(secret), ..self }
+    }
+
+    /// The same, knowing how the lanes' time is cut: owners change at epochs' borders, and energy is
+    /// counted by epochs.
+    #[must_use]
+    pub fn with_rules(self, rules: BTreeMap<LaneId, EpochRule>) -> Farm {
+        Farm { rules: Arc::new(rules), ..self }
     }
 
     /// Puts the room's tables in place.
@@ -130,7 +141,9 @@ impl Farm {
         transact!(self.store, tx -> Result<_> => {
             for row in tx.fetch_all(MACHINES_IN_SITES, &[]).await? {
                 let machine = machine::read(&row)?;
-                if machine.owner == MachineOwner::House && !kept.contains(&machine.id) {
+                let is_own = machine.owner == MachineOwner::House && !kept.contains(&machine.id);
+                // The inventory's are added and taken out by hand, not by the configuration.
+                if is_own && tx.fetch_optional(STATE_OF, &params![machine.id]).await?.is_none() {
                     tx.execute(RETIRE, &params![machine.id, now]).await?;
                 }
             }
@@ -218,7 +231,8 @@ impl Farm {
     /// [`OUTSIDE_MACHINES_MAX`]; without a name it is called [`UNNAMED_MACHINE`].
     ///
     /// # Errors
-    /// [`FarmError::BadName`]; [`FarmError::UnknownMachine`] when the house has none of that name.
+    /// [`FarmError::BadName`]; [`FarmError::UnknownMachine`] when the house has none of that name;
+    /// [`FarmError::NotInService`] when it is in stock or returned.
     pub async fn machine_for_login(
         &self,
         owner: MachineOwner,
@@ -229,10 +243,18 @@ impl Farm {
         machine::check_name(name)?;
         let key = params![owner, name, lane];
         // Nearly always it is known; then no writer is kept waiting.
-        let known = self.store.read().await?.fetch_optional(MACHINE_OF_OWNER, &key).await?;
-        if let Some(row) = known {
-            return Ok(row.get("id")?);
+        let mut tx = self.store.read().await?;
+        if let Some(row) = tx.fetch_optional(MACHINE_OF_OWNER, &key).await? {
+            let id: MachineId = row.get("id")?;
+            let state = tx.fetch_optional(STATE_OF, &params![id]).await?;
+            return match state.map(|r| r.get::<MachineState>("state")).transpose()? {
+                Some(state) if !state.may_work() => {
+                    Err(FarmError::NotInService { name: name.to_owned(), state })
+                }
+                _ => Ok(id),
+            };
         }
+        drop(tx);
         match owner {
             MachineOwner::House => {
                 Err(FarmError::UnknownMachine { name: name.to_owned(), lane: lane.clone() })

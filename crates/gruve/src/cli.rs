@@ -2,6 +2,7 @@
 
 use crate::appraise::AppraiseArgs;
 use crate::config::Span;
+use crate::hosted::{CertificateArgs, HostingCommand, MachineCommand, SiteCommand, TicketCommand};
 use crate::inspect::InspectArgs;
 use clap::{Parser, Subcommand};
 use gruve_units::{Algorithm, Hashrate, LaneId, PayoutId};
@@ -38,6 +39,14 @@ pub enum Command {
     /// Measures servers: this house's, or any by its address.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Runs at a site: asks its machines how they are, and tells the house.
+    Agent {
+        /// The agent's configuration file.
+        #[arg(long, default_value = "agent.toml")]
+        config: PathBuf,
+    },
+    /// Says whether a certificate of a machine's ownership is an operator's.
+    Certificate(CertificateArgs),
     /// Looks after a data folder.
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -114,6 +123,42 @@ pub enum AdminCommand {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Sites: their agents' tokens and their electricity.
+    Site {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: SiteCommand,
+    },
+    /// The inventory of machines.
+    Machine {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: MachineCommand,
+    },
+    /// Machines that customers own.
+    Hosting {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: HostingCommand,
+    },
+    /// Tickets about machines.
+    Ticket {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: TicketCommand,
     },
     /// Shows a message on miners' displays (Stratum V1's `client.show_message`), through the house that
     /// runs.

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 mod estate;
+mod hosted;
 pub mod house;
 mod inspect;
 mod miner;
@@ -26,6 +27,7 @@ use approval::Word;
 use clap::Parser;
 use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand};
 use estate::Estate;
+use hosted::Order;
 use std::process::ExitCode;
 
 /// Parses the command line and does what it says.
@@ -45,6 +47,20 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Serve(arg) => on_runtime(serve::run(arg.config, estate)),
+        Command::Agent { config } => on_runtime(async move { hosted::agent(&config).await }),
+        Command::Certificate(args) => hosted::certificate(&args),
+        Command::Admin(AdminCommand::Site { config, order }) => {
+            on_runtime(hosted::admin(config, Order::Site(order)))
+        }
+        Command::Admin(AdminCommand::Machine { config, order }) => {
+            on_runtime(hosted::admin(config, Order::Machine(order)))
+        }
+        Command::Admin(AdminCommand::Hosting { config, order }) => {
+            on_runtime(hosted::admin(config, Order::Hosting(order)))
+        }
+        Command::Admin(AdminCommand::Ticket { config, order }) => {
+            on_runtime(hosted::admin(config, Order::Ticket(order)))
+        }
         Command::Miner(args) => on_runtime(async {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
         }),
@@ -110,11 +126,13 @@ fn start_logging(level: tracing::Level) {
 }
 
 /// The rooms whose log lines follow `--log`; what libraries say is kept to warnings.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 17] = [
     "gruve",
     "gruve_accounts",
+    "gruve_agent",
     "gruve_chain",
     "gruve_farm",
+    "gruve_hosting",
     "gruve_ledger",
     "gruve_market",
     "gruve_miner",

@@ -11,8 +11,7 @@ use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
 use crate::units::share_house_units;
 use crate::{
-    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, fpps, papers,
-    reward, sale, settlement, solo, sql,
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, Settled, fpps, papers, reward, sale, settlement, solo, sql,
 };
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
@@ -184,7 +183,9 @@ impl Market {
             reward::accrue_and_credit(tx, book, epoch, now).await?;
         }
         if settle {
-            settlement::settle_lane(tx, lane, epoch, &mut running, now).await?;
+            let credited = settlement::settle_lane(tx, lane, epoch, &mut running, now).await?;
+            let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
+            self.tell_settled(tx, &settled).await?;
             progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;

@@ -26,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accountant;
+mod after;
 pub mod allocate;
 pub mod appraise;
 mod audit;
@@ -67,6 +68,7 @@ pub mod units;
 mod view;
 
 pub use accountant::{Accountant, EMPTY_ROWS_MAX};
+pub use after::{AfterSettlement, Settled};
 pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
 pub use bulk::PAGE_MIGRATIONS;
@@ -132,6 +134,8 @@ struct Inner {
     terms_key: OnceLock<SigningKey>,
     /// Lanes that more is sold of than may be, as the operator was told.
     oversold: RwLock<BTreeSet<LaneId>>,
+    /// Who is told of settlements.
+    after: OnceLock<Arc<dyn AfterSettlement>>,
 }
 
 impl Market {
@@ -156,6 +160,7 @@ impl Market {
             held: RwLock::default(),
             terms_key: OnceLock::new(),
             oversold: RwLock::default(),
+            after: OnceLock::new(),
         };
         Ok(Market { inner: Arc::new(inner) })
     }

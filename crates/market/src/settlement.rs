@@ -46,14 +46,16 @@ struct UnderWay<'a> {
     means: BTreeMap<Asset, Means>,
 }
 
-/// Settles everyone who has something whole waiting, up to and with the epoch `to`.
+/// Settles everyone who has something whole waiting, up to and with the epoch `to`. Gives what accounts are
+/// credited for their own machines' work.
 pub(crate) async fn settle_lane(
     tx: &mut Tx,
     lane: &LaneConfig,
     to: EpochNumber,
     running: &mut [Contract],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Vec<(AccountId, Amount)>> {
+    let mut credited = Vec::new();
     let row = tx.fetch_one(sql::FIRST_EPOCH, &params![lane.lane.clone()]).await?;
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
     let mut means = BTreeMap::new();
@@ -66,10 +68,13 @@ pub(crate) async fn settle_lane(
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let who = beneficiary(&row)?;
-            settle_one(tx, lane, who, (first, to), &mut under_way, now).await?;
+            let net = settle_one(tx, lane, who, (first, to), &mut under_way, now).await?;
+            if let Beneficiary::Account(account) = who {
+                credited.extend(net.into_iter().map(|net| (account, net)));
+            }
         }
     }
-    Ok(())
+    Ok(credited)
 }
 
 /// Settles a beneficiary's earnings of all assets together, because maintenance is taken out of them together.
@@ -80,7 +85,7 @@ async fn settle_one(
     (first, to): (EpochNumber, EpochNumber),
     under_way: &mut UnderWay<'_>,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Vec<Amount>> {
     let (fee, due, order, began) = match who {
         Beneficiary::Contract(id) => {
             let c = terms_of(tx, id).await?;
@@ -115,12 +120,13 @@ async fn settle_one(
         }
         tx.execute(sql::SET_MAINTENANCE, &params![id, carry]).await?;
     }
+    let net = parts.iter().map(|(asset, s)| Amount::new(*asset, s.net)).collect();
     for ((book, row), (_, s)) in rows.into_iter().zip(&parts) {
         // A contract may earn after its end: the range then begins after the last one.
         let from = row.settled_to.map_or(began, EpochNumber::next).min(to);
         write_settlement(tx, book, row, s, (from, to), now).await?;
     }
-    Ok(())
+    Ok(net)
 }
 
 async fn write_settlement(

@@ -29,6 +29,19 @@ pub trait Machines: Send + Sync {
         user: &str,
         password: &str,
     ) -> Result<Authorized, Refused>;
+
+    /// Whether [`Machines::owner_in`] may differ from what logins were told. Asked once a round.
+    fn owners_change(&self) -> bool {
+        false
+    }
+
+    /// Who owns what a machine finds with jobs of `epoch`: a machine that is sold or handed on changes
+    /// its owner at an epoch's border, while its connection stays. `at_login` is what its login was
+    /// told. Asked for every share, so it answers at once.
+    fn owner_in(&self, machine: MachineId, epoch: EpochNumber, at_login: Owner) -> Owner {
+        let _ = (machine, epoch);
+        at_login
+    }
 }
 
 /// Knows the stamp of an epoch's work. Wired to the accountant's memory; answers at once.

@@ -1,13 +1,13 @@
 //! The list of routes: every address of the house, and who may use it.
 
-use crate::api::{accounts, contracts, payouts as api_payouts, public};
+use crate::api::{accounts, contracts, machines as api_machines, payouts as api_payouts, public};
 use crate::failure::Failure;
 use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, contract, home, invoice, lane, papers, payouts, plans, session, statement,
-    withdraw,
+    account, books, buy, contract, home, invoice, lane, machines, papers, payouts, plans, session,
+    statement, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;
@@ -42,7 +42,7 @@ pub fn routes(state: &AppState) -> Vec<RouteInfo> {
 }
 
 fn declare(state: &AppState) -> Routes {
-    use Access::{Bearer, Customer, CustomerForm, Public, PublicForm};
+    use Access::{Bearer, Customer, CustomerForm, Public, PublicForm, Site};
     Routes::new(state.clone())
         // Pages for everybody.
         .get("/", Public, home::home)
@@ -69,11 +69,23 @@ fn declare(state: &AppState) -> Routes {
         .post("/payouts", CustomerForm, withdraw::confirm)
         .get("/payouts/{id}", Customer, payouts::payout)
         .post("/payouts/{id}/cancel", CustomerForm, payouts::cancel)
+        .get("/machines", Customer, machines::machines)
+        .get("/machines/{id}", Customer, machines::machine)
+        .get("/machines/{id}/certificate", Customer, machines::certificate)
+        .post("/machines/{id}/accept", CustomerForm, machines::accept)
+        .post("/machines/{id}/refuse", CustomerForm, machines::refuse)
+        .post("/machines/{id}/address", CustomerForm, machines::address)
+        .post("/machines/{id}/transfer", CustomerForm, machines::transfer)
+        .post("/machines/{id}/tickets", CustomerForm, machines::open_ticket)
+        .get("/tickets/{id}", Customer, machines::ticket)
+        .post("/tickets/{id}/notes", CustomerForm, machines::say)
+        .post("/tickets/{id}/close", CustomerForm, machines::close)
         // The API for everybody.
         .get("/api/v1/lanes", Public, public::lanes)
         .get("/api/v1/plans", Public, public::plans)
         .get("/api/v1/blocks", Public, public::blocks)
         .get("/api/v1/epochs", Public, public::epochs)
+        .get("/api/v1/energy", Public, api_machines::sites)
         .get("/api/v1/reconciliation", Public, public::reconciliation)
         .post("/api/v1/accounts", Public, accounts::sign_up)
         .post("/api/v1/sessions", Public, accounts::sign_in)
@@ -91,6 +103,23 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/payouts/fee", Bearer, api_payouts::fee)
         .get("/api/v1/payouts/{id}", Bearer, api_payouts::payout)
         .delete("/api/v1/payouts/{id}", Bearer, api_payouts::cancel)
+        .get("/api/v1/contracts/{id}/energy", Bearer, api_machines::contract_energy)
+        .get("/api/v1/machines", Bearer, api_machines::machines)
+        .get("/api/v1/machines/{id}", Bearer, api_machines::machine)
+        .delete("/api/v1/machines/{id}", Bearer, api_machines::withdraw)
+        .post("/api/v1/machines/{id}/accept", Bearer, api_machines::accept)
+        .post("/api/v1/machines/{id}/transfer", Bearer, api_machines::transfer)
+        .post("/api/v1/machines/{id}/address", Bearer, api_machines::address)
+        .get("/api/v1/machines/{id}/certificate", Bearer, api_machines::certificate)
+        .get("/api/v1/machines/{id}/terms", Bearer, api_machines::terms)
+        .get("/api/v1/machines/{id}/tickets", Bearer, api_machines::tickets)
+        .post("/api/v1/machines/{id}/tickets", Bearer, api_machines::open_ticket)
+        .get("/api/v1/tickets/{id}", Bearer, api_machines::ticket)
+        .post("/api/v1/tickets/{id}/notes", Bearer, api_machines::say)
+        .post("/api/v1/tickets/{id}/close", Bearer, api_machines::close)
+        // For sites' agents.
+        .get("/api/v1/site/telemetry", Site, api_machines::telemetry_place)
+        .post("/api/v1/site/telemetry", Site, api_machines::telemetry)
         // For browsers and machines.
         .get("/events", Public, live::events)
         .get("/assets/{name}", Public, ops::asset)

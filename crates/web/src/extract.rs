@@ -5,6 +5,7 @@ use crate::visitor::Visitor;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header;
 use axum::http::request::Parts;
+use gruve_farm::AgentStanding;
 use gruve_units::AccountId;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
@@ -100,6 +101,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Customer {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         // A route that takes a customer without requiring one would be a hole: closed here too.
         parts.extensions.get::<Customer>().cloned().ok_or_else(Failure::unauthorised)
+    }
+}
+
+/// The agent of a site; only behind the gate that asks for its token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SiteAgent(pub(crate) AgentStanding);
+
+impl<S: Send + Sync> FromRequestParts<S> for SiteAgent {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        parts.extensions.get::<SiteAgent>().copied().ok_or_else(Failure::unauthorised)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The gates in front of handlers, and the layers around everything.
 
-use crate::extract::{Customer, body_bytes};
+use crate::extract::{Customer, SiteAgent, body_bytes};
 use crate::failure::{Failure, problem_json};
+use crate::hosted::farm_failure;
 use crate::layout::failure_page;
 use crate::security::{
     Cookie, comes_from_own_pages, form_token, new_form_cookie, put_headers, same_token,
@@ -178,16 +179,31 @@ pub(crate) async fn bearer(
     mut req: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let token = req
-        .headers()
+    let token = bearer_token(&req)?;
+    let session = state.accounts().session(&token).await?.ok_or_else(Failure::unauthorised)?;
+    req.extensions_mut().insert(Customer { account: session.account, token });
+    Ok(next.run(req).await)
+}
+
+/// Lets the agent of a site pass.
+pub(crate) async fn site(
+    State(state): State<AppState>,
+    mut req: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let token = bearer_token(&req)?;
+    let agent = state.farm().agent(&token).await.map_err(|e| farm_failure(&e))?;
+    req.extensions_mut().insert(SiteAgent(agent));
+    Ok(next.run(req).await)
+}
+
+fn bearer_token(req: &Request) -> Result<String, Failure> {
+    req.headers()
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim().to_owned())
         .filter(|t| !t.is_empty() && t.len() <= 256)
-        .ok_or_else(Failure::unauthorised)?;
-    let session = state.accounts().session(&token).await?.ok_or_else(Failure::unauthorised)?;
-    req.extensions_mut().insert(Customer { account: session.account, token });
-    Ok(next.run(req).await)
+        .ok_or_else(Failure::unauthorised)
 }

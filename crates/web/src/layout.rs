@@ -40,8 +40,9 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
 
 fn top(visitor: &Visitor) -> Markup {
     const PUBLIC: [(&str, &str); 3] = [("/", "Lanes"), ("/plans", "Plans"), ("/books", "Books")];
-    const OWN: [(&str, &str); 4] = [
+    const OWN: [(&str, &str); 5] = [
         ("/account", "Overview"),
+        ("/machines", "Machines"),
         ("/statement", "Statement"),
         ("/withdraw", "Withdraw"),
         ("/payouts", "Payouts"),

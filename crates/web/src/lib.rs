@@ -32,6 +32,7 @@ mod extract;
 mod failure;
 mod figures;
 mod gate;
+mod hosted;
 mod layout;
 mod live;
 mod metrics;

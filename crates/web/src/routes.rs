@@ -25,6 +25,8 @@ pub enum Access {
     CustomerForm,
     /// Whoever sends a valid bearer token. Cookies are not looked at.
     Bearer,
+    /// The agent of a site, by its own bearer token.
+    Site,
 }
 
 /// One route as declared.
@@ -101,6 +103,7 @@ impl Routes {
                 .route_layer(from_fn_with_state(state.clone(), gate::own_form))
                 .route_layer(from_fn_with_state(state, gate::customer)),
             Access::Bearer => route.route_layer(from_fn_with_state(state, gate::bearer)),
+            Access::Site => route.route_layer(from_fn_with_state(state, gate::site)),
         };
         self.router = self.router.route(path, route);
         self.list.push(RouteInfo { method, path, access });

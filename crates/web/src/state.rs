@@ -8,6 +8,7 @@ use crate::serve::ConnectionLimits;
 use gruve_accounts::{Accounts, AccountsError, NewAccount};
 use gruve_chain::NetworkFigures;
 use gruve_farm::{Farm, MachineOwner};
+use gruve_hosting::Hosting;
 use gruve_market::Market;
 use gruve_store::{Migration, Store, StoreError};
 use gruve_treasury::Treasury;
@@ -181,6 +182,8 @@ pub struct Services {
     pub treasury: Treasury,
     /// Sites and machines.
     pub farm: Farm,
+    /// Machines that customers own.
+    pub hosting: Hosting,
     /// Miners connected now.
     pub live: Arc<dyn LiveFarm>,
     /// The time.
@@ -249,6 +252,10 @@ impl AppState {
 
     pub(crate) fn farm(&self) -> &Farm {
         &self.0.services.farm
+    }
+
+    pub(crate) fn hosting(&self) -> &Hosting {
+        &self.0.services.hosting
     }
 
     pub(crate) fn live(&self) -> &dyn LiveFarm {

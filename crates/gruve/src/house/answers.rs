@@ -1,6 +1,7 @@
 //! The small questions that rooms ask of rooms above or beside them, answered.
 
 use super::lane::ChainFigures;
+use super::hosted::Owners;
 use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
@@ -13,7 +14,7 @@ use gruve_sharelog::Owner;
 use gruve_store::Tx;
 use gruve_stratum::{Authorized, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
-use gruve_units::{Asset, Blame, Blamed, Clock, EpochNumber, LaneId};
+use gruve_units::{Asset, Blame, Blamed, Clock, EpochNumber, LaneId, MachineId};
 use gruve_web::{Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MetricsFor};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -30,10 +31,20 @@ pub struct Logins {
     pub accounts: Accounts,
     /// Machines.
     pub farm: Farm,
+    /// Whose machines are that have changed hands.
+    pub owners: Arc<Owners>,
 }
 
 #[async_trait]
 impl Machines for Logins {
+    fn owners_change(&self) -> bool {
+        self.owners.is_any()
+    }
+
+    fn owner_in(&self, machine: MachineId, epoch: EpochNumber, at_login: Owner) -> Owner {
+        self.owners.owner_in(machine, epoch, at_login)
+    }
+
     async fn authorize(
         &self,
         lane: &LaneId,

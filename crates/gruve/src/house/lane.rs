@@ -4,6 +4,7 @@ use super::answers::Gateways;
 use super::chores;
 use super::ethash;
 use super::following;
+use super::hosted;
 use super::legacy;
 use super::listeners;
 use super::messages;
@@ -274,6 +275,9 @@ pub fn start(
         })
         .collect();
 
+    let counting =
+        hosted::count_proven(id.clone(), log.clone(), parts.farm.clone(), stopped.clone());
+    tasks.spawn(counting);
     let accountant = Accountant::new(parts.market.clone());
     if let Some(keep) = config.keep_shares {
         let (accountant, clock) = (accountant.clone(), parts.clock.clone());

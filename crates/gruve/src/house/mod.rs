@@ -11,6 +11,7 @@ mod eth_sink;
 mod ethash;
 pub mod files;
 mod following;
+mod hosted;
 mod lane;
 mod legacy;
 mod listeners;
@@ -90,12 +91,19 @@ impl House {
             stopped.clone(),
         ));
 
+        tasks.spawn(hosted::watch_owners(
+            parts.farm.clone(),
+            parts.owners.clone(),
+            stopped.clone(),
+        ));
+
         let services = Services {
             store: parts.store.clone(),
             accounts: parts.accounts.clone(),
             market: parts.market.clone(),
             treasury: parts.treasury.clone(),
             farm: parts.farm.clone(),
+            hosting: parts.hosting.clone(),
             live: Arc::new(Line {
                 gateways: gateways.clone(),
                 clock: parts.clock.clone(),

@@ -3,6 +3,7 @@
 use super::answers::{HouseStamps, InvoiceOutcome, Logins};
 use super::ethash;
 use super::files::{FileError, Folder, Holding, read_secret_text};
+use super::hosted::{Bills, Owners};
 use crate::config::{
     Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config,
 };
@@ -16,6 +17,7 @@ use gruve_chain::{
     RpcNode, params_for,
 };
 use gruve_farm::{Farm, FarmError, HouseSecret, MachineOwner, NewMachine};
+use gruve_hosting::{Hosting, HostingError};
 use gruve_market::{Market, MarketConfig, MarketError};
 use gruve_sharelog::{Durability, LogError, ShareLog};
 use gruve_store::{Store, StoreError};
@@ -53,6 +55,9 @@ pub enum StartError {
     /// The machines' room.
     #[error("the farm: {0}")]
     Farm(#[from] FarmError),
+    /// Hosted machines.
+    #[error("hosted machines: {0}")]
+    Hosting(#[from] HostingError),
     /// Plans and lanes.
     #[error("lanes and plans: {0}")]
     Market(#[from] MarketError),
@@ -140,6 +145,9 @@ pub struct Parts {
     pub aux: BTreeMap<LaneId, Vec<AuxParts>>,
     /// The password that the house's machines send.
     pub machine_password: String,
+    /// Machines that customers own.
+    pub hosting: Hosting,
+    pub(super) owners: Arc<Owners>,
     pub(super) logins: Arc<Logins>,
     pub(super) stamps: Arc<HouseStamps>,
     durability: DurabilityConfig,
@@ -172,7 +180,9 @@ impl Parts {
         Farm::migrate(&store).await?;
         let accounts = Accounts::new(store.clone(), clock.clone(), entropy.clone());
         let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
-        let farm = farm.with_house_secret(secret);
+        let rules = config.lanes.iter().map(|l| (l.id.clone(), epoch_rule(l))).collect();
+        let farm = farm.with_house_secret(secret).with_rules(rules);
+        Hosting::migrate(&store).await?;
 
         let mut nodes: BTreeMap<LaneId, Arc<NodeGroup>> = BTreeMap::new();
         let mut eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>> = BTreeMap::new();
@@ -211,7 +221,18 @@ impl Parts {
         treasury.tell_invoices_to(Arc::new(outcome));
         furnish(&farm, config).await?;
 
-        let logins = Arc::new(Logins { accounts: accounts.clone(), farm: farm.clone() });
+        let owners = Arc::new(Owners::default());
+        owners.load(&farm).await?;
+        let (store_too, key) = (store.clone(), operator.clone());
+        let (clock_too, entropy_too) = (clock.clone(), entropy.clone());
+        let origin = &config.house.origin;
+        let hosting = Hosting::new(store_too, farm.clone(), clock_too, entropy_too, key, origin);
+        market.tell_settlements_to(Arc::new(Bills(hosting.clone())));
+        let logins = Arc::new(Logins {
+            accounts: accounts.clone(),
+            farm: farm.clone(),
+            owners: owners.clone(),
+        });
         let stamps = Arc::new(HouseStamps {
             source: market.stamp_source(),
             origin: config.house.origin.clone(),
@@ -230,6 +251,8 @@ impl Parts {
             eth_nodes,
             aux,
             machine_password,
+            hosting,
+            owners,
             logins,
             stamps,
             durability: config.house.durability,

@@ -225,6 +225,7 @@ impl Loop {
     fn finish(&mut self, mut batch: Batch, solved: &[Solved], now: Timestamp) -> Option<Batch> {
         let Batch { round, visits, outcomes } = &mut batch;
         outcomes.clear();
+        self.assign(round);
         self.judge(round, visits, solved, now, outcomes);
         let began = Instant::now();
         if let Some(end) = self.store(round, outcomes) {
@@ -303,6 +304,17 @@ impl Loop {
         }
         out.shrink_to(OUTPUT_KEEP_BYTES);
         self.desk.out = out;
+    }
+
+    /// Gives the shares of machines that have changed hands to their owner in the job's epoch.
+    fn assign(&self, round: &mut Round) {
+        let machines = &self.shared.machines;
+        if !machines.owners_change() {
+            return;
+        }
+        for share in round.candidates.iter_mut().map(|c| &mut c.share) {
+            share.owner = machines.owner_in(share.machine, share.epoch, share.owner);
+        }
     }
 
     /// What each candidate is; blocks leave at once.

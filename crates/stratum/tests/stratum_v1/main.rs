@@ -14,6 +14,7 @@ mod lane;
 mod merged;
 mod miner;
 mod node;
+mod owners;
 mod peer;
 mod proxy;
 mod rounds;

@@ -4,15 +4,18 @@ use crate::extract::{Customer, Id};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{
-    amount, clock_text, epoch, percent, rate, short_amount, term_text, time, work, work_text,
+    amount, clock_text, epoch, grouped, percent, rate, short_amount, term_text, time, work,
+    work_text,
 };
+use crate::pages::machines::electricity;
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::view::{contract_state, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
+use gruve_hosting::footprint::Footprint;
 use gruve_market::{ContractView, Earnings, EpochLine, SettlementLine};
-use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashrate};
+use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
 
 /// Epochs in the table on the page; the API gives more.
@@ -33,6 +36,7 @@ pub(crate) async fn contract(
     let settlements = state.market().settlements(customer.account, id, SETTLEMENTS_SHOWN).await?;
     let invoice = state.invoice_of_contract(customer.account, id).await?;
     let rule = rule_of(c.epoch_us);
+    let footprint = state.footprint_of(&c).await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { "Overview" } }
@@ -56,6 +60,11 @@ pub(crate) async fn contract(
         }
         section.sheet #earn-plot data-live="earn-plot" aria-label="Earnings" {
             @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
+        }
+        section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
+            header { h2 #energy-h { "Electricity" } span.soft.small { "of the epochs listed below, as measured" } }
+            (electricity(&footprint))
+            (per_coin(&c, &footprint))
         }
         section.sheet #settlements data-live="settlements" aria-labelledby="settlements-h" {
             header { h2 #settlements-h { "Settlements" } span.soft.small { "newest first" } }
@@ -84,6 +93,20 @@ fn figures(c: &ContractView) -> Markup {
             div { dt { "Credited to your balance" } @for e in &c.earnings { dd { (amount(e.credited)) } } }
             div { dt { "Maturing" } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
         }
+    }
+}
+
+/// Energy behind a coin, where all of the contract's work is listed and measured.
+fn per_coin(c: &ContractView, f: &Footprint) -> Markup {
+    let is_whole = f.covered == c.delivered && c.delivered > Hashes::ZERO;
+    let of = |e: &Earnings| {
+        let minor = u128::try_from(e.earned.split().ok()?.0).ok()?;
+        f.watt_hours_per_coin(e.asset, minor).map(|wh| (e.asset, wh))
+    };
+    html! {
+        @if is_whole { @for (asset, wh) in c.earnings.iter().filter_map(of) {
+            p.small { "Behind one whole " (asset) " as earned here: " (grouped(wh / 1_000)) " kWh" }
+        } }
     }
 }
 

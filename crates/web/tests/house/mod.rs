@@ -8,6 +8,7 @@ pub mod prometheus;
 
 use async_trait::async_trait;
 use bitcoin::hashes::Hash;
+use ed25519_dalek::SigningKey;
 use gruve_accounts::Accounts;
 use gruve_chain::walk::{LeanBlock, LeanOutput, LeanTx};
 use gruve_chain::{
@@ -15,6 +16,7 @@ use gruve_chain::{
     SubmitOutcome, Template, TransactionPlace, devchain, params_for, script_for_address,
 };
 use gruve_farm::{Farm, MachineOwner, NewMachine};
+use gruve_hosting::Hosting;
 use gruve_market::{
     Accountant, LaneConfig, Market, MarketConfig, MarketError, PlanConfig, RewardSeen,
 };
@@ -187,6 +189,7 @@ pub struct House {
     pub market: Market,
     pub treasury: Treasury,
     pub farm: Farm,
+    pub hosting: Hosting,
     pub lanes: Vec<Lane>,
     pub state: AppState,
     pub app: axum::Router,
@@ -256,8 +259,20 @@ impl House {
         Accounts::migrate(&store).await.unwrap();
         Farm::migrate(&store).await.unwrap();
         let accounts = Accounts::new(store.clone(), clock.clone(), entropy.clone());
-        let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
+        Hosting::migrate(&store).await.unwrap();
         let (btc, ltc): (LaneId, LaneId) = ("btc".parse().unwrap(), "ltc".parse().unwrap());
+        let rule = lane_config(&btc, Asset::Btc, Algorithm::Sha256d).epoch_rule;
+        let farm = Farm::new(store.clone(), clock.clone(), entropy.clone())
+            .with_rules([(btc.clone(), rule), (ltc.clone(), rule)].into());
+        let key = SigningKey::from_bytes(&[5; 32]);
+        let hosting = Hosting::new(
+            store.clone(),
+            farm.clone(),
+            clock.clone(),
+            entropy.clone(),
+            key,
+            "gruve.test",
+        );
         let market_config = MarketConfig {
             lanes: vec![
                 lane_config(&btc, Asset::Btc, Algorithm::Sha256d),
@@ -329,6 +344,7 @@ impl House {
             market: market.clone(),
             treasury: treasury.clone(),
             farm: farm.clone(),
+            hosting: hosting.clone(),
             live: live.clone(),
             clock: clock.clone(),
             entropy,
@@ -350,6 +366,7 @@ impl House {
             market,
             treasury,
             farm,
+            hosting,
             lanes,
             state,
             app,

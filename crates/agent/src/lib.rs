@@ -1,0 +1,66 @@
+//! The agent of a site: it asks the machines on its network how they are, once a minute, and tells the house.
+//!
+//! # For what
+//! The house need not reach into a site's network: the agent connects outwards, with the site's token, over
+//! HTTPS (or HTTP on the operator's own lines). [`run`] is all of it; [`Agent`] is one round at a time.
+//!
+//! # Promises
+//! - what was read is written to disk before it is sent, and kept until the house has said that it has it
+//!   ([`spool`]); a cut line, a house that is down and a restart lose nothing while the spool has room;
+//! - the spool is bounded: when it is full the oldest goes, and the house counts what is missing;
+//! - a machine that is silent, slow, lies, or answers without end costs its own reading and nobody else's
+//!   ([`api`]);
+//! - nothing is ever changed on a machine: the agent asks only what anybody on the network may ask.
+//!
+//! # Must not know
+//! Databases, owners, money.
+//!
+//! # Why the vendors' API is spoken here
+//! The `asic-rs` crate speaks many makers' APIs, but its HTTP client brings a second TLS provider (`aws-lc-rs`)
+//! into the program, which this project rules out. So the one API that nearly all makers have kept (cgminer's,
+//! JSON over TCP port 4028) is spoken by [`api`], behind [`Vendor`], where others may stand later.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod api;
+mod config;
+mod http;
+mod line;
+mod run;
+pub mod said;
+pub mod simulator;
+pub mod spool;
+
+pub use config::{AgentConfig, ConfigError, MACHINES_MAX, MachineAddress};
+pub use http::{House, HouseError};
+pub use run::{Agent, AgentError, Round, run};
+
+use async_trait::async_trait;
+use gruve_farm::Said;
+
+/// A maker's API.
+#[async_trait]
+pub trait Vendor: Send + Sync {
+    /// What a machine says of itself.
+    async fn ask(&self, address: &str) -> Result<Said, Fault>;
+}
+
+/// Why a machine's reading is missing. The text is told to the house.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No connection.
+    #[error("does not answer")]
+    Unreachable,
+    /// Nothing, or not all, within the time.
+    #[error("answers too slowly")]
+    Slow,
+    /// More than any machine has to say.
+    #[error("answers without end")]
+    Endless,
+    /// Not what the API says.
+    #[error("answers what cannot be read")]
+    Garbage,
+    /// It says that it is in trouble.
+    #[error("says: {0}")]
+    Refused(String),
+}

@@ -1,0 +1,186 @@
+//! The agent's round: ask every machine, put what they said on disk, tell the house what it has not.
+
+use crate::api::CgMiner;
+use crate::config::{AgentConfig, MachineAddress};
+use crate::http::{House, HouseError};
+use crate::spool::Spool;
+use crate::{Fault, Vendor};
+use futures_util::stream::{self, StreamExt as _};
+use gruve_farm::{Report, SAMPLES_MAX, Sample};
+use gruve_units::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Machines asked at the same time: their answers are small, and slow ones must not hold up the others.
+const ASKED_AT_ONCE: usize = 64;
+
+/// Reports sent in one round at most: after a long cut the rest goes in the next ones.
+const REPORTS_PER_ROUND: usize = 200;
+
+/// Why the agent cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The spool's disk.
+    #[error("the spool cannot be used: {0}")]
+    Spool(#[from] std::io::Error),
+    /// The house's address or authorities.
+    #[error(transparent)]
+    House(#[from] HouseError),
+}
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Machines that answered.
+    pub answered: usize,
+    /// Machines that did not.
+    pub silent: usize,
+    /// Samples that the house has taken in this round.
+    pub sent: u64,
+    /// Samples that are still on their way.
+    pub waiting: u64,
+}
+
+/// An agent. See [`run`].
+pub struct Agent {
+    machines: Vec<MachineAddress>,
+    vendor: Arc<dyn Vendor>,
+    house: House,
+    spool: Spool,
+    clock: Arc<dyn Clock>,
+    /// What the house expects; `None` until it has said so in this life.
+    expected: Option<u64>,
+}
+
+impl Agent {
+    /// An agent over its parts.
+    #[must_use]
+    pub fn new(
+        machines: Vec<MachineAddress>,
+        vendor: Arc<dyn Vendor>,
+        house: House,
+        spool: Spool,
+        clock: Arc<dyn Clock>,
+    ) -> Agent {
+        Agent { machines, vendor, house, spool, clock, expected: None }
+    }
+
+    /// One round. That the house cannot be told is no error: it is told in a later one.
+    ///
+    /// # Errors
+    /// [`AgentError::Spool`].
+    pub async fn round(&mut self) -> Result<Round, AgentError> {
+        let samples = self.ask().await;
+        let answered = samples.iter().filter(|s| s.said.is_some()).count();
+        let silent = samples.len() - answered;
+        // Numbers must not be given before the house has said where it is, if a spool was lost; but what
+        // was read counts more than that.
+        if self.expected.is_none() {
+            self.learn_place().await?;
+        }
+        self.spool.append(samples)?;
+        let sent = self.tell().await?;
+        let waiting = self.spool.next() - self.expected.unwrap_or(0).min(self.spool.next());
+        Ok(Round { answered, silent, sent, waiting })
+    }
+
+    async fn ask(&self) -> Vec<Sample> {
+        let one = |machine: MachineAddress| {
+            let (vendor, clock) = (self.vendor.clone(), self.clock.clone());
+            async move {
+                let said = vendor.ask(&machine.address).await;
+                let (said, fault) = match said {
+                    Ok(said) => (Some(said), None),
+                    Err(fault) => (None, Some(Fault::to_string(&fault))),
+                };
+                Sample { seq: 0, at_us: clock.now().0, serial: machine.serial, said, fault }
+            }
+        };
+        let all = stream::iter(self.machines.clone()).map(one);
+        all.buffer_unordered(ASKED_AT_ONCE).collect().await
+    }
+
+    async fn learn_place(&mut self) -> Result<(), AgentError> {
+        match self.house.next().await {
+            Ok(next) => {
+                self.expected = Some(next);
+                self.spool.confirmed(next)?;
+            }
+            Err(e) => tracing::warn!("{e}"),
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self) -> Result<u64, AgentError> {
+        let Some(begin) = self.expected else { return Ok(0) };
+        let mut next = begin;
+        for _ in 0..REPORTS_PER_ROUND {
+            let samples = self.spool.oldest(next, SAMPLES_MAX)?;
+            if samples.is_empty() {
+                break;
+            }
+            match self.house.tell(&Report { samples }).await {
+                Ok(receipt) => {
+                    if receipt.refused > 0 {
+                        tracing::warn!(
+                            refused = receipt.refused,
+                            "the house cannot use some samples"
+                        );
+                    }
+                    if receipt.next <= next {
+                        break;
+                    }
+                    next = receipt.next;
+                    self.expected = Some(next);
+                    self.spool.confirmed(next)?;
+                }
+                Err(e) => {
+                    tracing::warn!("{e}");
+                    break;
+                }
+            }
+        }
+        Ok(next - begin)
+    }
+}
+
+/// Runs an agent until `over` ends.
+///
+/// # Errors
+/// When the configuration's files cannot be used.
+pub async fn run(
+    config: AgentConfig,
+    clock: Arc<dyn Clock>,
+    over: impl Future<Output = ()>,
+) -> Result<(), AgentError> {
+    let token = std::fs::read_to_string(&config.token_file)?;
+    let house = House::new(&config.house, config.authorities.as_deref(), &token)?;
+    let spool = Spool::open(&config.spool, config.spool_bytes)?;
+    let vendor = Arc::new(CgMiner::default());
+    let mut agent = Agent::new(config.machines, vendor, house, spool, clock);
+    let mut rounds = tokio::time::interval(Duration::from_secs(config.every_s));
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return Ok(()),
+            _ = rounds.tick() => {}
+        }
+        // A round is cut off by the end only between samples on disk and the house's receipt.
+        let round = tokio::select! {
+            () = &mut over => return Ok(()),
+            round = agent.round() => round,
+        };
+        match round {
+            Ok(r) => tracing::info!(
+                answered = r.answered,
+                silent = r.silent,
+                sent = r.sent,
+                waiting = r.waiting,
+                "round"
+            ),
+            // A full disk may be mended while the agent runs.
+            Err(e) => tracing::error!("{e}"),
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! What a site's agent reports of its machines, taken once each.
+//!
+//! An agent numbers its samples for ever. The house keeps the number that it expects next: what is below it
+//! was taken already and is passed over, so that a report may be sent any number of times; a jump is samples
+//! that the agent lost (its spool is bounded), which are counted and shown. Reports of one site are taken one
+//! after the other, by the database.
+
+use crate::energy::{self, Instant, Slice};
+use crate::statements::{
+    ADD_ENERGY, AGENT, AGENT_OF, ENERGY_IN, ENERGY_OF, INSERT_ENERGY, INVENTORY_BY_SERIAL, READING,
+    SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING, SET_SITE_POWER, SITE_POWER, UNBILLED,
+};
+use crate::{Farm, FarmError, MachineOwner, Result, sql};
+use gruve_store::{Row, Tx, params, transact};
+use gruve_units::{Asset, Duration, EpochNumber, Hashes, Hashrate, MachineId, SiteId, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashMap};
+
+/// Samples of one report at most: an answer within some tenths of a second, 128 KiB of JSON.
+pub const SAMPLES_MAX: usize = 256;
+
+/// Fans of a machine that are kept: the largest have four, their supplies two.
+pub const FANS_MAX: usize = 8;
+
+/// Watts of a reading at most; what is above is no reading.
+const READING_WATTS_MAX: u32 = 2 * crate::WATTS_MAX;
+
+/// How far an agent's clock may be ahead of the house's.
+const AHEAD_MAX: Duration = Duration::from_secs(120);
+
+/// How old a sample may be: agents keep no more.
+const OLD_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// Epochs of a machine in one answer.
+pub const EPOCHS_LISTED_MAX: u32 = 5_000;
+
+/// What an agent sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// By ascending number, [`SAMPLES_MAX`] at most.
+    pub samples: Vec<Sample>,
+}
+
+/// One look at one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Its number, for ever ascending.
+    pub seq: u64,
+    /// When, in microseconds since 1970 by the agent's clock.
+    pub at_us: i64,
+    /// The machine's serial number.
+    pub serial: String,
+    /// What the machine said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
+    /// Why it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// What a machine says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// Hashes per second.
+    #[serde(default)]
+    pub hashes_per_second: Option<u64>,
+    /// Watts, by its own sensor.
+    #[serde(default)]
+    pub watts: Option<u32>,
+    /// The hottest of its sensors, in degrees Celsius.
+    #[serde(default)]
+    pub temperature_c: Option<i32>,
+    /// Its fans, in turns a minute.
+    #[serde(default)]
+    pub fans_rpm: Vec<u32>,
+    /// Seconds since its mining program began.
+    #[serde(default)]
+    pub uptime_s: Option<u64>,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The number expected next: all before are taken and may be forgotten.
+    pub next: u64,
+    /// Samples of this report that were new.
+    pub taken: u64,
+    /// Of those, the ones that could not be used: unknown machine, impossible time.
+    pub refused: u64,
+}
+
+/// How an agent stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentStanding {
+    /// Its site.
+    pub site: SiteId,
+    /// The number expected next.
+    pub next: u64,
+    /// Samples that it lost.
+    pub lost: u64,
+    /// Samples that could not be used.
+    pub refused: u64,
+    /// When it last reported.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// A machine's newest reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// When.
+    pub at: Timestamp,
+    /// The hashrate it claims.
+    pub hashrate: Option<Hashrate>,
+    /// The power it draws, in watts.
+    pub watts: Option<u32>,
+    /// Its hottest sensor, in degrees Celsius.
+    pub temperature_c: Option<i32>,
+    /// Its fans, in turns a minute.
+    pub fans_rpm: Vec<u32>,
+    /// Seconds since its mining program began.
+    pub uptime_s: Option<u64>,
+    /// How often that was seen to begin anew.
+    pub restarts: u64,
+    /// Why it said nothing.
+    pub fault: Option<String>,
+}
+
+/// An epoch of a machine by its own readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnergyEpoch {
+    /// Whose its work was.
+    pub owner: MachineOwner,
+    /// What was measured.
+    pub slice: Slice,
+    /// Of the energy, what stands on a bill, in microjoules.
+    pub billed_uj: u64,
+}
+
+/// What the operator states of a site's electricity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SitePower {
+    /// The site.
+    pub site: SiteId,
+    /// Its name.
+    pub name: String,
+    /// Grams of CO₂ equivalent of a kilowatt-hour there.
+    pub co2_g_per_kwh: u32,
+    /// What the operator pays in.
+    pub price_asset: Asset,
+    /// What the operator pays for a kilowatt-hour, in minor units.
+    pub price_minor_per_kwh: i64,
+    /// Where the figures come from, in the operator's words.
+    pub source: String,
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn standing(row: &Row) -> Result<AgentStanding> {
+    Ok(AgentStanding {
+        site: row.get("site")?,
+        next: row.get("next_sample")?,
+        lost: row.get("lost")?,
+        refused: row.get("refused")?,
+        seen_at: row.get("seen_at")?,
+    })
+}
+
+fn fans_text(fans: &[u32]) -> String {
+    let all: Vec<String> = fans.iter().take(FANS_MAX).map(u32::to_string).collect();
+    all.join(" ")
+}
+
+pub(crate) fn read_reading(row: &Row) -> Result<Reading> {
+    let fans: String = row.get("fans_rpm")?;
+    Ok(Reading {
+        at: row.get("at")?,
+        hashrate: row.get("hashrate")?,
+        watts: row.get("watts")?,
+        temperature_c: row.get("temperature_c")?,
+        fans_rpm: fans.split_whitespace().filter_map(|f| f.parse().ok()).collect(),
+        uptime_s: row.get("uptime_s")?,
+        restarts: row.get("restarts")?,
+        fault: row.get("fault")?,
+    })
+}
+
+fn read_epoch(row: &Row) -> Result<EnergyEpoch> {
+    Ok(EnergyEpoch {
+        owner: row.get("owner")?,
+        billed_uj: row.get("billed_uj")?,
+        slice: Slice {
+            epoch: row.get("epoch")?,
+            energy_uj: row.get("energy_uj")?,
+            power_us: row.get("power_us")?,
+            claimed: row.get("claimed")?,
+            claimed_us: row.get("claimed_us")?,
+            down_us: row.get("down_us")?,
+        },
+    })
+}
+
+/// A machine as a report touches it.
+struct Touched {
+    machine: MachineId,
+    lane: gruve_units::LaneId,
+    nameplate: Hashrate,
+    reading: Option<Reading>,
+    slices: BTreeMap<EpochNumber, Slice>,
+}
+
+impl Touched {
+    /// Takes a sample; `false` when it is not later than the last one.
+    fn take(&mut self, rule: gruve_units::EpochRule, sample: &Sample) -> bool {
+        let next = reading_of(sample);
+        let mut restarts = 0;
+        if let Some(last) = &self.reading {
+            if next.at <= last.at {
+                return false;
+            }
+            let (earlier, later) = (instant(last), instant(&next));
+            restarts = last.restarts + u64::from(energy::began_anew(&earlier, &later));
+            for slice in energy::between(rule, self.nameplate, &earlier, &later) {
+                let sum = self
+                    .slices
+                    .entry(slice.epoch)
+                    .or_insert(Slice { epoch: slice.epoch, ..Slice::default() });
+                *sum = sum.plus(slice);
+            }
+        }
+        self.reading = Some(Reading { restarts, ..next });
+        true
+    }
+}
+
+fn instant(r: &Reading) -> Instant {
+    Instant { at: r.at, hashrate: r.hashrate, watts: r.watts, uptime_s: r.uptime_s }
+}
+
+/// What cannot be is as if it had not been said.
+fn reading_of(sample: &Sample) -> Reading {
+    let said = sample.said.clone().unwrap_or_default();
+    let fault: Option<String> =
+        sample.fault.as_ref().map(|f| f.chars().filter(|c| !c.is_control()).take(120).collect());
+    Reading {
+        at: Timestamp(sample.at_us),
+        hashrate: said.hashes_per_second.map(|h| Hashrate(u128::from(h))),
+        watts: said.watts.filter(|w| *w <= READING_WATTS_MAX),
+        temperature_c: said.temperature_c.filter(|t| (-60..=250).contains(t)),
+        fans_rpm: said.fans_rpm.into_iter().take(FANS_MAX).collect(),
+        uptime_s: said.uptime_s.filter(|s| *s < 1 << 40),
+        restarts: 0,
+        fault,
+    }
+}
+
+impl Farm {
+    /// Makes a site's token, which is shown once and kept as a hash; an earlier one is void from now on.
+    ///
+    /// # Errors
+    /// [`FarmError::NoSite`].
+    pub async fn new_agent_token(&self, site: SiteId) -> Result<String> {
+        let mut secret = [0; 32];
+        self.entropy.fill(&mut secret);
+        let token: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+        let hashed = hash(&token);
+        transact!(self.store, tx -> Result<()> => {
+            if tx.fetch_optional(sql::SITE, &params![site]).await?.is_none() {
+                return Err(FarmError::NoSite);
+            }
+            tx.execute(SET_AGENT, &params![site, hashed]).await?;
+            Ok(())
+        })?;
+        Ok(token)
+    }
+
+    /// The agent that a token is of.
+    ///
+    /// # Errors
+    /// [`FarmError::WrongToken`].
+    pub async fn agent(&self, token: &str) -> Result<AgentStanding> {
+        let mut tx = self.store.read().await?;
+        let row = tx.fetch_optional(AGENT, &params![hash(token)]).await?;
+        standing(&row.ok_or(FarmError::WrongToken)?)
+    }
+
+    /// How a site's agent stands; `None` without one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn agent_of(&self, site: SiteId) -> Result<Option<AgentStanding>> {
+        let row = self.store.read().await?.fetch_optional(AGENT_OF, &params![site]).await?;
+        row.as_ref().map(standing).transpose()
+    }
+
+    /// Takes a report. Taking it again does nothing.
+    ///
+    /// # Errors
+    /// [`FarmError::NoAgent`], [`FarmError::BadReport`].
+    pub async fn take_report(&self, site: SiteId, report: &Report) -> Result<Receipt> {
+        if report.samples.len() > SAMPLES_MAX {
+            return Err(FarmError::BadReport { why: "too many samples" });
+        }
+        if !report.samples.is_sorted_by(|a, b| a.seq < b.seq) {
+            return Err(FarmError::BadReport { why: "samples are not by ascending number" });
+        }
+        if report.samples.last().is_some_and(|s| s.seq >= i64::MAX.unsigned_abs()) {
+            return Err(FarmError::BadReport { why: "a number that cannot be" });
+        }
+        transact!(self.store, tx -> Result<_> => { self.take_in(tx, site, report).await })
+    }
+
+    async fn take_in(&self, tx: &mut Tx, site: SiteId, report: &Report) -> Result<Receipt> {
+        let row = tx.fetch_optional(AGENT_OF, &params![site]).await?;
+        let agent = standing(&row.ok_or(FarmError::NoAgent)?)?;
+        let now = self.clock.now();
+        let (mut next, mut lost) = (agent.next, agent.lost);
+        let (mut taken, mut refused) = (0, 0);
+        let mut touched: HashMap<&str, Option<Touched>> = HashMap::new();
+        for sample in report.samples.iter().filter(|s| s.seq >= agent.next) {
+            lost += sample.seq - next;
+            next = sample.seq + 1;
+            taken += 1;
+            let at = Timestamp(sample.at_us);
+            let is_timely = at <= now.plus(AHEAD_MAX) && at >= now.minus(OLD_MAX);
+            if !touched.contains_key(sample.serial.as_str()) {
+                let found = self.touch(tx, site, &sample.serial).await?;
+                touched.insert(&sample.serial, found);
+            }
+            let machine = touched.get_mut(sample.serial.as_str()).and_then(Option::as_mut);
+            let is_used = match machine {
+                Some(m) if is_timely => m.take(self.rule(&m.lane)?, sample),
+                _ => false,
+            };
+            refused += u64::from(!is_used);
+        }
+        let mut all: Vec<Touched> = touched.into_values().flatten().collect();
+        // Two agents' transactions then meet in one order.
+        all.sort_by_key(|t| t.machine);
+        for one in &all {
+            self.keep(tx, site, one).await?;
+        }
+        let given = params![site, next, lost, agent.refused + refused, now];
+        tx.execute(SEEN_AGENT, &given).await?;
+        Ok(Receipt { next, taken, refused })
+    }
+
+    /// A machine of that site whose lane is known.
+    async fn touch(&self, tx: &mut Tx, site: SiteId, serial: &str) -> Result<Option<Touched>> {
+        let Some(row) = tx.fetch_optional(INVENTORY_BY_SERIAL, &params![serial]).await? else {
+            return Ok(None);
+        };
+        let (machine, lane) = (row.get("machine")?, row.get("lane")?);
+        if row.get::<SiteId>("site")? != site || self.rule(&lane).is_err() {
+            return Ok(None);
+        }
+        let nameplate = row.get("nameplate")?;
+        let last = tx.fetch_optional(READING, &params![machine]).await?;
+        let reading = last.as_ref().map(read_reading).transpose()?;
+        Ok(Some(Touched { machine, lane, nameplate, reading, slices: BTreeMap::new() }))
+    }
+
+    async fn keep(&self, tx: &mut Tx, site: SiteId, t: &Touched) -> Result<()> {
+        let Some(r) = &t.reading else { return Ok(()) };
+        let fans = fans_text(&r.fans_rpm);
+        let given = params![
+            t.machine,
+            r.at,
+            r.hashrate,
+            r.watts,
+            r.temperature_c,
+            fans,
+            r.uptime_s,
+            r.restarts,
+            r.fault.clone()
+        ];
+        tx.execute(SET_READING, &given).await?;
+        for slice in t.slices.values() {
+            let key = params![t.machine, slice.epoch];
+            match tx.fetch_optional(ENERGY_IN, &key).await? {
+                Some(row) => {
+                    let sum = read_epoch(&row)?.slice.plus(*slice);
+                    let given = params![
+                        t.machine,
+                        sum.epoch,
+                        sum.energy_uj,
+                        sum.power_us,
+                        sum.claimed,
+                        sum.claimed_us,
+                        sum.down_us
+                    ];
+                    tx.execute(ADD_ENERGY, &given).await?;
+                }
+                None => {
+                    let owner = self.owner_in(tx, t.machine, slice.epoch).await?;
+                    let given = params![
+                        t.machine,
+                        slice.epoch,
+                        &t.lane,
+                        site,
+                        owner,
+                        slice.energy_uj,
+                        slice.power_us,
+                        slice.claimed,
+                        slice.claimed_us,
+                        slice.down_us
+                    ];
+                    tx.execute(INSERT_ENERGY, &given).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A machine's newest reading.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reading(&self, machine: MachineId) -> Result<Option<Reading>> {
+        let row = self.store.read().await?.fetch_optional(READING, &params![machine]).await?;
+        row.as_ref().map(read_reading).transpose()
+    }
+
+    /// What was measured of a machine in the epochs from `from` to before `until`, oldest first,
+    /// [`EPOCHS_LISTED_MAX`] at most; epochs without any reading are not there.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn energy(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        from: EpochNumber,
+        until: EpochNumber,
+    ) -> Result<Vec<EnergyEpoch>> {
+        let given = params![machine, from, until, EPOCHS_LISTED_MAX];
+        let rows = tx.fetch_all(ENERGY_OF, &given).await?;
+        rows.iter().map(read_epoch).collect()
+    }
+
+    /// The energy of a machine in those epochs that stands on no bill yet, in microjoules; it stands on one
+    /// from now on. What is reported late is on the next.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn take_unbilled(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        from: EpochNumber,
+        until: EpochNumber,
+    ) -> Result<u64> {
+        let given = params![machine, from, until];
+        let uj = tx.fetch_one(UNBILLED, &given).await?.get("uj")?;
+        tx.execute(SET_BILLED, &given).await?;
+        Ok(uj)
+    }
+
+    /// States a site's electricity.
+    ///
+    /// # Errors
+    /// [`FarmError::NoSite`], [`FarmError::BadText`], [`FarmError::BadPower`].
+    pub async fn state_power(&self, power: &SitePower) -> Result<()> {
+        let source = power.source.trim();
+        if source.is_empty() || source.chars().count() > 200 || source.chars().any(char::is_control)
+        {
+            return Err(FarmError::BadText { max: 200 });
+        }
+        if power.co2_g_per_kwh > 5_000 || power.price_minor_per_kwh < 0 {
+            return Err(FarmError::BadPower);
+        }
+        transact!(self.store, tx -> Result<()> => {
+            if tx.fetch_optional(sql::SITE, &params![power.site]).await?.is_none() {
+                return Err(FarmError::NoSite);
+            }
+            let given = params![
+                power.site, power.co2_g_per_kwh, power.price_asset, power.price_minor_per_kwh, source
+            ];
+            tx.execute(SET_SITE_POWER, &given).await?;
+            Ok(())
+        })
+    }
+
+    /// What is stated of the sites' electricity, by name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn site_powers(&self) -> Result<Vec<SitePower>> {
+        let rows = self.store.read().await?.fetch_all(SITE_POWER, &[]).await?;
+        let one = |r: &Row| {
+            Ok(SitePower {
+                site: r.get("site")?,
+                name: r.get("name")?,
+                co2_g_per_kwh: r.get("co2_g_per_kwh")?,
+                price_asset: r.get("price_asset")?,
+                price_minor_per_kwh: r.get("price_minor_per_kwh")?,
+                source: r.get("source")?,
+            })
+        };
+        rows.iter().map(one).collect()
+    }
+}
+
+/// Work that a machine claims and time that it claims it for, of some epochs.
+#[must_use]
+pub fn claimed_of(epochs: &[EnergyEpoch]) -> (Hashes, u64) {
+    epochs.iter().fold((Hashes::ZERO, 0), |(work, us), e| {
+        (Hashes(work.0.saturating_add(e.slice.claimed.0)), us.saturating_add(e.slice.claimed_us))
+    })
+}

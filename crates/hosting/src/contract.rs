@@ -1,0 +1,291 @@
+//! A hosting contract and its terms.
+
+use crate::charge::{Carry, Rates};
+use crate::{HostingError, Result};
+use gruve_farm::Inventory;
+use gruve_store::{FromValue, Kind, Row, Storable, Unfit, Value};
+use gruve_units::{
+    AccountId, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// The form of the terms' canonical bytes.
+pub const TERMS_FORMAT: &str = "gruve-hosting-terms-1";
+
+const ENERGY_RULE: &str = "each reading of watts counts until the next one, at most 300 s; what no reading covers is \
+    not billed; floor(price * microjoules / 3.6e12) with the fraction carried";
+const FEE_RULE: &str = "floor(fee * microseconds / 8.64e10) with the fraction carried";
+const LEVEL_RULE: &str = "an epoch is up if the machine's shares prove any work in it, less the time it claimed under \
+    half its nameplate; credit = ceil(fee * (level - up) / level) of each bill";
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $wanted:literal: $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)?) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// The stable word.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(s: &str) -> std::result::Result<Self, String> {
+                match s {
+                    $($word => Ok($name::$variant),)*
+                    _ => Err(concat!("write ", $wanted).to_owned()),
+                }
+            }
+        }
+
+        impl Storable for $name {
+            const KIND: Kind = Kind::Text;
+            fn into_value(self) -> Value {
+                self.name().into()
+            }
+        }
+
+        impl FromValue for $name {
+            fn from_value(value: Value) -> std::result::Result<Self, Unfit> {
+                String::from_value(value)?.parse().map_err(|_| Unfit { wanted: $wanted })
+            }
+        }
+    };
+}
+
+words! {
+    /// What the owner has.
+    HostingKind, "sold or leased":
+    /// The machine itself; at the end it is handed out.
+    Sold = "sold",
+    /// The use of it; at the end it is the house's again.
+    Leased = "leased",
+}
+
+words! {
+    /// How its work earns.
+    Scheme, "pplns or solo":
+    /// By the lane's window.
+    Pplns = "pplns",
+    /// By its own blocks only.
+    Solo = "solo",
+}
+
+words! {
+    /// What bills are taken from.
+    PayFrom, "earnings or balance":
+    /// Only from what is settled with them; what that does not cover is waived.
+    Earnings = "earnings",
+    /// From the owner's balance; what that does not cover is owed.
+    Balance = "balance",
+}
+
+words! {
+    /// Where a contract is.
+    HostingState, "a hosting state":
+    /// The other side has not answered.
+    Offered = "offered",
+    /// Accepted: it begins, runs, or waits for its last bill.
+    Active = "active",
+    /// Its last bill is written.
+    Ended = "ended",
+    /// The offer was taken back or refused.
+    Withdrawn = "withdrawn",
+}
+
+/// What is agreed beside the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferTerms {
+    /// Sold or leased.
+    pub kind: HostingKind,
+    /// How its work earns.
+    pub scheme: Scheme,
+    /// What bills are taken from.
+    pub pay_from: PayFrom,
+    /// What bills are in. From earnings: an asset that the lane earns.
+    pub asset: Asset,
+    /// A kilowatt-hour, in minor units.
+    pub energy_minor_per_kwh: i64,
+    /// A day of hosting, in minor units.
+    pub fee_minor_per_day: i64,
+    /// The promised part of the time; zero promises nothing.
+    pub level: Bps,
+}
+
+/// The canonical bytes of terms: JSON with the fields in this order and no spaces.
+#[derive(Serialize)]
+struct Terms<'a> {
+    format: &'static str,
+    serial: &'a str,
+    model: &'a str,
+    lane: &'a str,
+    nameplate: gruve_units::Hashrate,
+    nameplate_watts: u32,
+    kind: HostingKind,
+    scheme: Scheme,
+    pay_from: PayFrom,
+    asset: Asset,
+    energy_minor_per_kwh: i64,
+    energy_rule: &'static str,
+    fee_minor_per_day: i64,
+    fee_rule: &'static str,
+    service_level_bps: u16,
+    service_level_rule: &'static str,
+    price_asset: Asset,
+    price_minor: i64,
+}
+
+impl OfferTerms {
+    /// The canonical bytes for a machine at a price.
+    ///
+    /// # Errors
+    /// [`HostingError::BadTerms`].
+    pub fn canonical(&self, machine: &Inventory, price: Amount) -> Result<Vec<u8>> {
+        if self.energy_minor_per_kwh < 0 || self.fee_minor_per_day < 0 || price.minor < 0 {
+            return Err(HostingError::BadTerms("a price is negative"));
+        }
+        let terms = Terms {
+            format: TERMS_FORMAT,
+            serial: &machine.serial,
+            model: &machine.model,
+            lane: machine.lane.as_str(),
+            nameplate: machine.nameplate,
+            nameplate_watts: machine.watts,
+            kind: self.kind,
+            scheme: self.scheme,
+            pay_from: self.pay_from,
+            asset: self.asset,
+            energy_minor_per_kwh: self.energy_minor_per_kwh,
+            energy_rule: ENERGY_RULE,
+            fee_minor_per_day: self.fee_minor_per_day,
+            fee_rule: FEE_RULE,
+            service_level_bps: self.level.get(),
+            service_level_rule: LEVEL_RULE,
+            price_asset: price.asset,
+            price_minor: price.minor,
+        };
+        serde_json::to_vec(&terms).map_err(|_| HostingError::BadTerms("they cannot be written"))
+    }
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Where the owner's coins go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// The one in force.
+    pub now: Option<String>,
+    /// One that will be in force, and from when.
+    pub next: Option<(String, Timestamp)>,
+}
+
+impl Address {
+    /// The one in force at an instant.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Option<&str> {
+        match &self.next {
+            Some((next, from)) if *from <= now => Some(next),
+            _ => self.now.as_deref(),
+        }
+    }
+}
+
+/// A hosting contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Its id.
+    pub id: ContractId,
+    /// The machine.
+    pub machine: MachineId,
+    /// The machine's lane.
+    pub lane: LaneId,
+    /// Whose it is, or to whom it is offered.
+    pub account: AccountId,
+    /// Where it is.
+    pub state: HostingState,
+    /// What is agreed.
+    pub terms: OfferTerms,
+    /// What is paid for it at once.
+    pub price: Amount,
+    /// The contract before it, for a machine handed on.
+    pub replaces: Option<ContractId>,
+    /// The canonical bytes of the terms.
+    pub terms_bytes: Vec<u8>,
+    /// Their SHA-256.
+    pub terms_hash: [u8; 32],
+    /// Where the owner's coins go.
+    pub address: Address,
+    /// When it was offered.
+    pub offered_at: Timestamp,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+    /// Its first epoch.
+    pub from: Option<EpochNumber>,
+    /// The epoch that is no longer its own.
+    pub until: Option<EpochNumber>,
+    /// The last epoch that is billed.
+    pub billed_to: Option<EpochNumber>,
+    /// Fractions carried from bill to bill.
+    pub carry: Carry,
+    /// What is owed.
+    pub arrears: i64,
+    /// Bills written.
+    pub bills: i64,
+}
+
+impl Contract {
+    /// Its prices.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        Rates {
+            energy_minor_per_kwh: self.terms.energy_minor_per_kwh,
+            fee_minor_per_day: self.terms.fee_minor_per_day,
+            level: self.terms.level,
+        }
+    }
+
+    pub(crate) fn read(row: &Row) -> Result<Contract> {
+        let next: Option<String> = row.get("next_address")?;
+        Ok(Contract {
+            id: row.get("id")?,
+            machine: row.get("machine")?,
+            lane: row.get("lane")?,
+            account: row.get("account")?,
+            state: row.get("state")?,
+            terms: OfferTerms {
+                kind: row.get("kind")?,
+                scheme: row.get("scheme")?,
+                pay_from: row.get("pay_from")?,
+                asset: row.get("asset")?,
+                energy_minor_per_kwh: row.get("energy_minor_per_kwh")?,
+                fee_minor_per_day: row.get("fee_minor_per_day")?,
+                level: row.get("level_bps")?,
+            },
+            price: Amount::new(row.get("price_asset")?, row.get("price_minor")?),
+            replaces: row.get("replaces")?,
+            terms_bytes: row.get("terms")?,
+            terms_hash: row.get("terms_hash")?,
+            address: Address {
+                now: row.get("address")?,
+                next: next.zip(row.get("next_address_from")?),
+            },
+            offered_at: row.get("offered_at")?,
+            accepted_at: row.get("accepted_at")?,
+            from: row.get("from_epoch")?,
+            until: row.get("to_epoch")?,
+            billed_to: row.get("billed_to")?,
+            carry: Carry { energy: row.get("energy_carry")?, fee: row.get("fee_carry")? },
+            arrears: row.get("arrears")?,
+            bills: row.get("bills")?,
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! Why something was refused, and whose it is.
+
+use gruve_farm::FarmError;
+use gruve_ledger::LedgerError;
+use gruve_store::StoreError;
+use gruve_units::{Blame, Blamed};
+
+/// Why something to do with a hosted machine was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum HostingError {
+    /// There is no such contract, or it is somebody else's.
+    #[error("no such hosting contract")]
+    NoContract,
+    /// The contract is in another state than what was asked for needs.
+    #[error("this contract is {0}: that is not possible any more")]
+    NotNow(&'static str),
+    /// The machine is not the offerer's to give.
+    #[error("this machine is not yours to give, or is about to change its owner already")]
+    NotYours,
+    /// There is an open offer for the machine.
+    #[error("this machine is offered to somebody already: withdraw that offer first")]
+    OfferOpen,
+    /// An owner offers a machine to itself.
+    #[error("this account has the machine already")]
+    SameOwner,
+    /// Terms that cannot be.
+    #[error("these terms cannot be: {0}")]
+    BadTerms(&'static str),
+    /// The account has as many hosting contracts as it may have.
+    #[error("this account has {max} hosting contracts, the most it can have")]
+    TooMany {
+        /// How many it may have.
+        max: i64,
+    },
+    /// A number that does not fit.
+    #[error("{0} is more than can be counted")]
+    Overflow(&'static str),
+    /// What stands in the database cannot be.
+    #[error("the hosting tables are broken: {0}")]
+    Broken(&'static str),
+    /// The farm's.
+    #[error(transparent)]
+    Farm(#[from] FarmError),
+    /// The ledger's.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The database's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Blamed for HostingError {
+    fn blame(&self) -> Blame {
+        match self {
+            HostingError::NoContract
+            | HostingError::NotNow(_)
+            | HostingError::NotYours
+            | HostingError::OfferOpen
+            | HostingError::SameOwner
+            | HostingError::BadTerms(_)
+            | HostingError::TooMany { .. } => Blame::Rejected,
+            HostingError::Overflow(_) | HostingError::Broken(_) => Blame::Fatal,
+            HostingError::Farm(e) => e.blame(),
+            HostingError::Ledger(e) => e.blame(),
+            HostingError::Store(e) => e.blame(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Machines that customers own and that stand in the operator's sites: the contract, the certificate, the
+//! bill, and what a machine claims beside what its shares prove.
+//!
+//! # What happens when
+//! | event | one transaction |
+//! |---|---|
+//! | [`Hosting::offer`], [`Hosting::offer_transfer`] | an offer of the operator's, or of the present owner's, to one account |
+//! | [`Hosting::accept`] | price paid, owner changes at an epoch's border ahead, certificate issued, contract before ended there |
+//! | a settlement ([`Hosting::bill`], within its transaction) | energy, hosting fee and service-level credit since the last bill; postings |
+//! | [`Hosting::end`] | the machine is the house's again from an epoch's border on |
+//!
+//! # Promises
+//! - both sides have agreed before an owner changes, and the change is at a border, never within an epoch;
+//! - a certificate names the one before it, so a machine's owners are a chain that the operator has signed;
+//! - every microjoule is on one bill: Σ of bills = Σ of samples that were reported in time; fractions of a minor
+//!   unit are carried to the next bill, exactly ([`charge`]);
+//! - a bill takes no more than was earned in the settlement it comes with, or than the balance holds: never a
+//!   floor broken; what it could not take is waived or owed, as the contract says;
+//! - a machine is flagged only by a test whose rate of false alarms is stated ([`honesty`]).
+//!
+//! # Must not know
+//! Share logs, plans and leases, nodes, wallets, browsers.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod billing;
+pub mod certificate;
+pub mod charge;
+mod contract;
+mod error;
+pub mod footprint;
+pub mod honesty;
+mod service;
+mod sql;
+mod view;
+
+pub use billing::{BILLS_MAX, Bill, Settled};
+pub use certificate::{Certificate, CertificateError, Signed};
+pub use contract::{
+    Address, Contract, HostingKind, HostingState, OfferTerms, PayFrom, Scheme, TERMS_FORMAT,
+};
+pub use error::HostingError;
+pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
+pub use view::{CLAIM_EPOCHS, HostedMachine};
+
+use gruve_store::Migration;
+
+/// The room's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "hosting",
+    sqlite: include_str!("../migrations/0001_hosting.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_hosting.postgres.sql"),
+}];
+
+/// A result with this room's error.
+pub type Result<T, E = HostingError> = std::result::Result<T, E>;

@@ -1,0 +1,404 @@
+//! Offers, acceptances, ends: how a machine comes to an owner, to another, and back.
+
+use crate::certificate::{self, Certificate, Signed};
+use crate::contract::{Contract, HostingKind, HostingState, OfferTerms, sha256};
+use crate::sql;
+use crate::{HostingError, MIGRATIONS, Result};
+use ed25519_dalek::SigningKey;
+use gruve_farm::{Farm, MachineOwner, MachineState};
+use gruve_ledger::{Account, Entry};
+use gruve_store::{Store, Tx, params, transact};
+use gruve_units::{
+    AccountId, Amount, Clock, ContractId, Duration, Entropy, EpochNumber, MachineId, Timestamp,
+};
+use std::fmt;
+use std::sync::Arc;
+
+/// Hosting contracts of an account at most, open offers to it included: what a large hall holds.
+pub const CONTRACTS_MAX: i64 = 5_000;
+
+/// How long a new payout address waits, so that whoever has stolen a session is noticed before coins leave.
+pub const ADDRESS_WAIT: Duration = Duration::from_secs(86_400);
+
+/// Bytes of an address at most.
+const ADDRESS_BYTES_MAX: usize = 128;
+
+/// Hosted machines' contracts. Cloning is cheap.
+#[derive(Clone)]
+pub struct Hosting {
+    pub(crate) store: Store,
+    pub(crate) farm: Farm,
+    pub(crate) clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    signer: Arc<SigningKey>,
+    origin: String,
+}
+
+impl fmt::Debug for Hosting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hosting").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl Hosting {
+    /// The service. Call [`Hosting::migrate`] before anything else, after the farm's and the ledger's.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        farm: Farm,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        signer: SigningKey,
+        origin: &str,
+    ) -> Hosting {
+        let (signer, origin) = (Arc::new(signer), origin.to_owned());
+        Hosting { store, farm, clock, entropy, signer, origin }
+    }
+
+    /// Puts the room's tables in place.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn migrate(store: &Store) -> Result<()> {
+        Ok(store.migrate("hosting", MIGRATIONS).await?)
+    }
+
+    /// The operator offers a machine of the house to an account.
+    ///
+    /// # Errors
+    /// [`HostingError::BadTerms`], [`HostingError::NotYours`] when it is somebody's,
+    /// [`HostingError::OfferOpen`], [`HostingError::TooMany`], the farm's.
+    pub async fn offer(
+        &self,
+        machine: MachineId,
+        to: AccountId,
+        terms: OfferTerms,
+        price: Amount,
+    ) -> Result<ContractId> {
+        transact!(self.store, tx -> Result<_> => {
+            if tx.fetch_optional(sql::HOLDER, &params![machine]).await?.is_some() {
+                return Err(HostingError::NotYours);
+            }
+            self.insert_offer(tx, machine, to, terms, price, None).await
+        })
+    }
+
+    /// The present owner offers a machine to another account, with the contract as it is; the price, if any,
+    /// goes to the owner when the other accepts. A leased machine may be handed on as it may be kept.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`], [`HostingError::NotYours`], [`HostingError::SameOwner`],
+    /// [`HostingError::OfferOpen`], [`HostingError::TooMany`].
+    pub async fn offer_transfer(
+        &self,
+        owner: AccountId,
+        contract: ContractId,
+        to: AccountId,
+        price: Amount,
+    ) -> Result<ContractId> {
+        if owner == to {
+            return Err(HostingError::SameOwner);
+        }
+        transact!(self.store, tx -> Result<_> => {
+            let old = own(find(tx, contract).await?, owner)?;
+            if old.state != HostingState::Active || old.until.is_some() {
+                return Err(HostingError::NotYours);
+            }
+            self.insert_offer(tx, old.machine, to, old.terms, price, Some(old.id)).await
+        })
+    }
+
+    async fn insert_offer(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        to: AccountId,
+        terms: OfferTerms,
+        price: Amount,
+        replaces: Option<ContractId>,
+    ) -> Result<ContractId> {
+        let thing = self.farm.inventory_of(tx, machine).await?;
+        if thing.state == MachineState::Returned {
+            return Err(HostingError::NotYours);
+        }
+        let bytes = terms.canonical(&thing, price)?;
+        let count: i64 = tx.fetch_one(sql::COUNT_OF_ACCOUNT, &params![to]).await?.get("n")?;
+        if count >= CONTRACTS_MAX {
+            return Err(HostingError::TooMany { max: CONTRACTS_MAX });
+        }
+        let now = self.clock.now();
+        let id = ContractId::new(now, self.entropy.as_ref());
+        let hash = sha256(&bytes);
+        let given = params![
+            id,
+            machine,
+            thing.lane,
+            to,
+            terms.kind,
+            terms.scheme,
+            terms.pay_from,
+            terms.asset,
+            terms.energy_minor_per_kwh,
+            terms.fee_minor_per_day,
+            terms.level,
+            price.asset,
+            price.minor,
+            replaces,
+            bytes,
+            hash,
+            now
+        ];
+        match tx.execute(sql::INSERT_CONTRACT, &given).await? {
+            0 => Err(HostingError::OfferOpen),
+            _ => Ok(id),
+        }
+    }
+
+    /// Takes an offer back: the operator (`None`), the owner who made it, or the account it was made to.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`], [`HostingError::NotNow`].
+    pub async fn withdraw(&self, contract: ContractId, by: Option<AccountId>) -> Result<()> {
+        transact!(self.store, tx -> Result<_> => {
+            let offer = find(tx, contract).await?;
+            if let Some(by) = by
+                && offer.account != by
+            {
+                let old = offer.replaces.ok_or(HostingError::NoContract)?;
+                own(find(tx, old).await?, by)?;
+            }
+            match tx.execute(sql::WITHDRAW, &params![contract]).await? {
+                0 => Err(HostingError::NotNow(offer.state.name())),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// The account that a machine is offered to takes it: the price is paid from its balance, the machine is its
+    /// own from an epoch's border ahead, and a certificate is issued.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::NotYours`] when the machine has
+    /// changed hands meanwhile, the ledger's when the balance does not suffice, the farm's.
+    pub async fn accept(&self, account: AccountId, contract: ContractId) -> Result<EpochNumber> {
+        transact!(self.store, tx -> Result<_> => {
+            let offer = own(find(tx, contract).await?, account)?;
+            if offer.state != HostingState::Offered {
+                return Err(HostingError::NotNow(offer.state.name()));
+            }
+            let holder = tx.fetch_optional(sql::HOLDER, &params![offer.machine]).await?;
+            let holder = holder.as_ref().map(Contract::read).transpose()?;
+            if holder.as_ref().map(|h| h.id) != offer.replaces {
+                return Err(HostingError::NotYours);
+            }
+            let now = self.clock.now();
+            self.pay_price(tx, &offer, holder.as_ref(), now).await?;
+            let from = self.farm.next_border(&offer.lane)?;
+            self.farm.give(tx, offer.machine, MachineOwner::Account(account), from).await?;
+            if let Some(old) = &holder {
+                tx.execute(sql::SET_END, &params![old.id, from]).await?;
+            }
+            let address = None::<String>;
+            tx.execute(sql::ACCEPT, &params![contract, now, from, address]).await?;
+            self.certify(tx, &offer, from, now).await?;
+            Ok(from)
+        })
+    }
+
+    async fn pay_price(
+        &self,
+        tx: &mut Tx,
+        offer: &Contract,
+        holder: Option<&Contract>,
+        now: Timestamp,
+    ) -> Result<()> {
+        if offer.price.minor == 0 {
+            return Ok(());
+        }
+        let to = match holder {
+            Some(old) => Account::CustomerAvailable(old.account),
+            None => Account::OperatorRevenue,
+        };
+        let from = Account::CustomerAvailable(offer.account);
+        let reason = format!("hosting/sale/{}", offer.id);
+        let entry = Entry::transfer(reason, "hosting-sale", now, from, to, offer.price);
+        gruve_ledger::post(tx, &entry).await?;
+        Ok(())
+    }
+
+    async fn certify(
+        &self,
+        tx: &mut Tx,
+        c: &Contract,
+        from: EpochNumber,
+        now: Timestamp,
+    ) -> Result<()> {
+        let thing = self.farm.inventory_of(tx, c.machine).await?;
+        let last = tx.fetch_optional(sql::LAST_CERTIFICATE, &params![c.machine]).await?;
+        let (number, previous) = match last {
+            Some(row) => (row.get::<u64>("n")? + 1, hex::encode(row.get::<[u8; 32]>("hash")?)),
+            None => (1, String::new()),
+        };
+        let certificate = Certificate {
+            format: certificate::FORMAT.to_owned(),
+            origin: self.origin.clone(),
+            number,
+            previous,
+            machine: c.machine,
+            serial: thing.serial,
+            model: thing.model,
+            site: thing.site_name,
+            lane: thing.lane,
+            nameplate: thing.nameplate,
+            watts: thing.watts,
+            kind: c.terms.kind.name().to_owned(),
+            owner: c.account,
+            contract: c.id,
+            terms: hex::encode(c.terms_hash),
+            from_epoch: from,
+            signed_at_us: now.0,
+        };
+        let signed = certificate.sign(&self.signer);
+        let (text, signature) = signed.map_err(|_| HostingError::Broken("a certificate"))?;
+        let hash = certificate::hash(&text);
+        let given = params![c.machine, number, c.id, text, hash, signature];
+        tx.execute(sql::INSERT_CERTIFICATE, &given).await?;
+        Ok(())
+    }
+
+    /// The operator ends a contract: the machine is the house's from an epoch's border ahead. What was sold is
+    /// then handed out ([`Farm::set_state`] to `returned`), what was leased stays.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`], [`HostingError::NotNow`], the farm's.
+    pub async fn end(&self, contract: ContractId) -> Result<EpochNumber> {
+        transact!(self.store, tx -> Result<_> => {
+            let c = find(tx, contract).await?;
+            if c.state != HostingState::Active || c.until.is_some() {
+                return Err(HostingError::NotNow("ended or handed on"));
+            }
+            // Whoever it is offered to would get what the offerer has no longer.
+            if let Some(row) = tx.fetch_optional(sql::OPEN_OFFER, &params![c.machine]).await? {
+                tx.execute(sql::WITHDRAW, &params![row.get::<ContractId>("id")?]).await?;
+            }
+            let until = self.farm.next_border(&c.lane)?;
+            self.farm.give(tx, c.machine, MachineOwner::House, until).await?;
+            tx.execute(sql::SET_END, &params![contract, until]).await?;
+            let what = match c.terms.kind {
+                HostingKind::Sold => "hosting ends: to be handed out",
+                HostingKind::Leased => "lease ends",
+            };
+            self.farm.note(tx, c.machine, what).await?;
+            Ok(until)
+        })
+    }
+
+    /// Sets where an owner's coins go. The first address counts at once, a change after [`ADDRESS_WAIT`]. The
+    /// caller has checked that it is an address of the chain.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::BadTerms`].
+    pub async fn set_address(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+        address: &str,
+    ) -> Result<()> {
+        if address.is_empty() || address.len() > ADDRESS_BYTES_MAX || !address.is_ascii() {
+            return Err(HostingError::BadTerms("this is no address"));
+        }
+        let now = self.clock.now();
+        transact!(self.store, tx -> Result<_> => {
+            let c = own(find(tx, contract).await?, account)?;
+            if c.state != HostingState::Active {
+                return Err(HostingError::NotNow(c.state.name()));
+            }
+            let given = match c.address.at(now) {
+                None => params![contract, Some(address), None::<String>, None::<Timestamp>],
+                Some(old) => {
+                    let from = now.plus(ADDRESS_WAIT);
+                    params![contract, Some(old), Some(address.to_owned()), Some(from)]
+                }
+            };
+            tx.execute(sql::SET_NEXT_ADDRESS, &given).await?;
+            Ok(())
+        })
+    }
+
+    /// A contract of the account; of anybody for the operator (`None`).
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`].
+    pub async fn contract(&self, by: Option<AccountId>, id: ContractId) -> Result<Contract> {
+        let mut tx = self.store.read().await?;
+        let found = find(&mut tx, id).await?;
+        match by {
+            Some(account) => own(found, account),
+            None => Ok(found),
+        }
+    }
+
+    /// An account's contracts and offers, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn contracts(&self, account: AccountId) -> Result<Vec<Contract>> {
+        let mut tx = self.store.read().await?;
+        let rows = tx.fetch_all(sql::OF_ACCOUNT, &params![account, CONTRACTS_MAX]).await?;
+        rows.iter().map(Contract::read).collect()
+    }
+
+    /// All contracts, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn all_contracts(&self) -> Result<Vec<Contract>> {
+        let rows = self.store.read().await?.fetch_all(sql::ALL, &[]).await?;
+        rows.iter().map(Contract::read).collect()
+    }
+
+    /// The contracts that a machine has had, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn contracts_of_machine(&self, machine: MachineId) -> Result<Vec<Contract>> {
+        let rows = self.store.read().await?.fetch_all(sql::OF_MACHINE, &params![machine]).await?;
+        rows.iter().map(Contract::read).collect()
+    }
+
+    /// A contract's certificate.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`] when it has none.
+    pub async fn certificate(&self, contract: ContractId) -> Result<Signed> {
+        let mut tx = self.store.read().await?;
+        let row = tx.fetch_optional(sql::CERTIFICATE, &params![contract]).await?;
+        self.signed(&row.ok_or(HostingError::NoContract)?)
+    }
+
+    /// A machine's certificates, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn certificates(&self, machine: MachineId) -> Result<Vec<Signed>> {
+        let rows = self.store.read().await?.fetch_all(sql::CERTIFICATES, &params![machine]).await?;
+        rows.iter().map(|row| self.signed(row)).collect()
+    }
+
+    fn signed(&self, row: &gruve_store::Row) -> Result<Signed> {
+        Ok(Signed {
+            certificate: row.get("text")?,
+            signature: hex::encode(row.get::<[u8; 64]>("signature")?),
+            operator_key: hex::encode(self.signer.verifying_key().to_bytes()),
+        })
+    }
+}
+
+pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Contract> {
+    let row = tx.fetch_optional(sql::CONTRACT, &params![id]).await?;
+    Contract::read(&row.ok_or(HostingError::NoContract)?)
+}
+
+fn own(contract: Contract, account: AccountId) -> Result<Contract> {
+    if contract.account == account { Ok(contract) } else { Err(HostingError::NoContract) }
+}

@@ -1,0 +1,70 @@
+//! The room's statements.
+
+macro_rules! contracts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, machine, lane, account, state, kind, scheme, pay_from, asset, energy_minor_per_kwh, \
+             fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, terms_hash, address, \
+             next_address, next_address_from, offered_at, accepted_at, from_epoch, to_epoch, billed_to, \
+             energy_carry, fee_carry, arrears, bills FROM hosting_contracts ",
+            $rest
+        )
+    };
+}
+
+gruve_store::statements! {
+    INSERT_CONTRACT = "INSERT INTO hosting_contracts (id, machine, lane, account, state, kind, scheme, pay_from, \
+        asset, energy_minor_per_kwh, fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, \
+        terms_hash, offered_at, energy_carry, fee_carry, arrears, bills) \
+        VALUES ($1, $2, $3, $4, 'offered', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+        0, 0, 0, 0) ON CONFLICT DO NOTHING";
+    CONTRACT = contracts!("WHERE id = $1");
+    OF_ACCOUNT = contracts!("WHERE account = $1 ORDER BY offered_at DESC, id DESC LIMIT $2");
+    OF_MACHINE = contracts!("WHERE machine = $1 ORDER BY offered_at, id");
+    HOLDER = contracts!("WHERE machine = $1 AND state = 'active' AND to_epoch IS NULL");
+    OPEN_OFFER = contracts!("WHERE machine = $1 AND state = 'offered'");
+    TO_BILL = contracts!("WHERE lane = $1 AND state = 'active' AND id > $2 ORDER BY id LIMIT $3");
+    ALL = contracts!("ORDER BY offered_at, id");
+    COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
+        AND (state = 'active' OR state = 'offered')";
+    ACCEPT = "UPDATE hosting_contracts SET state = 'active', accepted_at = $2, from_epoch = $3, address = $4 \
+        WHERE id = $1 AND state = 'offered'";
+    WITHDRAW = "UPDATE hosting_contracts SET state = 'withdrawn' WHERE id = $1 AND state = 'offered'";
+    SET_END = "UPDATE hosting_contracts SET to_epoch = $2 WHERE id = $1 AND to_epoch IS NULL";
+    SET_NEXT_ADDRESS = "UPDATE hosting_contracts SET address = $2, next_address = $3, next_address_from = $4 \
+        WHERE id = $1";
+    BILLED = "UPDATE hosting_contracts SET state = $2, billed_to = $3, energy_carry = $4, fee_carry = $5, \
+        arrears = $6, bills = $7 WHERE id = $1";
+
+    LAST_CERTIFICATE = "SELECT n, hash FROM hosting_certificates WHERE machine = $1 ORDER BY n DESC LIMIT 1";
+    INSERT_CERTIFICATE = "INSERT INTO hosting_certificates (machine, n, contract, text, hash, signature) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    CERTIFICATE = "SELECT text, signature FROM hosting_certificates WHERE contract = $1";
+    CERTIFICATES = "SELECT text, signature FROM hosting_certificates WHERE machine = $1 ORDER BY n";
+
+    INSERT_BILL = "INSERT INTO hosting_bills (contract, n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, \
+        energy, fee, credit, due, paid, waived, arrears) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    BILLS = "SELECT n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, energy, fee, credit, due, paid, \
+        waived, arrears FROM hosting_bills WHERE contract = $1 ORDER BY n DESC LIMIT $2";
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::MIGRATIONS;
+    use gruve_store::{Store, matches_on_both_engines, testing};
+
+    #[test]
+    fn both_engines_get_the_same_tables() {
+        for m in MIGRATIONS {
+            matches_on_both_engines(m).unwrap();
+        }
+    }
+
+    async fn every_statement_prepares(store: Store) {
+        store.migrate("hosting", MIGRATIONS).await.unwrap();
+        testing::prepare_all(&store, super::STATEMENTS).await;
+    }
+
+    gruve_store::laws! { statements: [every_statement_prepares] }
+}

@@ -1,0 +1,419 @@
+//! What hosting promises, on both engines.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use ed25519_dalek::SigningKey;
+use gruve_farm::energy::UJ_PER_KWH;
+use gruve_farm::{
+    Farm, HouseSecret, MachineOwner, MachineState, NewInventory, Proof, ProvenPlace, Report, Said,
+    Sample,
+};
+use gruve_hosting::honesty::Verdict;
+use gruve_hosting::{
+    ADDRESS_WAIT, Bill, Hosting, HostingError, HostingKind, HostingState, OfferTerms, PayFrom,
+    Scheme, Settled,
+};
+use gruve_ledger::{Account, Entry};
+use gruve_store::{Store, laws, transact};
+use gruve_units::{
+    AccountId, Amount, Asset, Bps, Class, Clock as _, ContractId, Duration, EpochNumber, EpochRule,
+    Hashrate, LaneId, MachineId, ManualClock, SeededEntropy, SiteId, Timestamp,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const LENGTH_US: u64 = 600_000_000;
+/// Two classes below what the machine finds every five seconds.
+const CLASS: u8 = 47;
+const RATE: u64 = 110_000_000_000_000;
+
+struct World {
+    store: Store,
+    clock: Arc<ManualClock>,
+    farm: Farm,
+    hosting: Hosting,
+    site: SiteId,
+    machine: MachineId,
+    key: [u8; 32],
+}
+
+fn lane() -> LaneId {
+    "btc".parse().unwrap()
+}
+
+fn account(n: u8) -> AccountId {
+    AccountId::from_bytes([n; 16])
+}
+
+fn btc(minor: i64) -> Amount {
+    Amount::new(Asset::Btc, minor)
+}
+
+fn terms(pay_from: PayFrom) -> OfferTerms {
+    OfferTerms {
+        kind: HostingKind::Sold,
+        scheme: Scheme::Pplns,
+        pay_from,
+        asset: Asset::Btc,
+        energy_minor_per_kwh: 1_000,
+        fee_minor_per_day: 14_400,
+        level: Bps::new(9_500).unwrap(),
+    }
+}
+
+async fn world(store: Store) -> World {
+    store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
+    Farm::migrate(&store).await.unwrap();
+    Hosting::migrate(&store).await.unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_400)));
+    let entropy = Arc::new(SeededEntropy::new(9));
+    let rule = EpochRule { length_us: LENGTH_US, grace_us: 30_000_000 };
+    let farm = Farm::new(store.clone(), clock.clone(), entropy.clone())
+        .with_house_secret(HouseSecret::new("sixteen bytes ok").unwrap())
+        .with_rules(BTreeMap::from([(lane(), rule)]));
+    let site = farm.add_site("oslo").await.unwrap();
+    let new = NewInventory {
+        site,
+        name: "rig-1".to_owned(),
+        lane: lane(),
+        serial: "SN0001".to_owned(),
+        model: "S19 Pro".to_owned(),
+        rack: "A-3".to_owned(),
+        nameplate: Hashrate(u128::from(RATE)),
+        watts: 3_000,
+    };
+    let machine = farm.add_inventory(new).await.unwrap();
+    farm.set_state(machine, MachineState::Running).await.unwrap();
+    farm.new_agent_token(site).await.unwrap();
+    let signer = SigningKey::from_bytes(&[5; 32]);
+    let key = signer.verifying_key().to_bytes();
+    let hosting = Hosting::new(
+        store.clone(),
+        farm.clone(),
+        clock.clone(),
+        entropy,
+        signer,
+        "example.org/gruve",
+    );
+    World { store, clock, farm, hosting, site, machine, key }
+}
+
+impl World {
+    async fn fund(&self, who: AccountId, minor: i64) {
+        let reason = format!("test/{who}/{minor}/{}", self.clock.now().0);
+        let (from, to) = (Account::ChainHot, Account::CustomerAvailable(who));
+        let entry = Entry::transfer(reason, "test", self.clock.now(), from, to, btc(minor));
+        transact!(self.store, tx -> Result<(), HostingError> => {
+            gruve_ledger::post(tx, &entry).await?;
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    async fn balance(&self, account: Account) -> i64 {
+        let mut tx = self.store.read().await.unwrap();
+        gruve_ledger::balance(&mut tx, &account, Asset::Btc).await.unwrap().minor
+    }
+
+    async fn available(&self, who: AccountId) -> i64 {
+        self.balance(Account::CustomerAvailable(who)).await
+    }
+
+    /// Offered, accepted, begun.
+    async fn hosted(&self, who: AccountId, pay_from: PayFrom) -> (ContractId, EpochNumber) {
+        let id = self.hosting.offer(self.machine, who, terms(pay_from), btc(0)).await.unwrap();
+        let from = self.hosting.accept(who, id).await.unwrap();
+        self.clock.set(self.farm.rule(&lane()).unwrap().start(from));
+        (id, from)
+    }
+
+    /// Lets an epoch pass: readings each minute, shares, the log's seal.
+    async fn epoch(&self, epoch: EpochNumber, watts: u32, claimed: u64, shares: u64) {
+        let begin = self.farm.rule(&lane()).unwrap().start(epoch);
+        let next = self.farm.agent_of(self.site).await.unwrap().unwrap().next;
+        let sample = |n: u64| Sample {
+            seq: next + n,
+            at_us: begin.0 + (n * 60_000_000).cast_signed(),
+            serial: "SN0001".to_owned(),
+            said: Some(Said {
+                hashes_per_second: Some(claimed),
+                watts: Some(watts),
+                ..Said::default()
+            }),
+            fault: None,
+        };
+        self.clock.set(begin.plus(Duration::from_micros(LENGTH_US)));
+        let report = Report { samples: (0..=10).map(sample).collect() };
+        self.farm.take_report(self.site, &report).await.unwrap();
+        let owner = self.farm.owners().await.unwrap().owner_in(self.machine, epoch);
+        let mut proof = Proof::none(owner.unwrap_or(MachineOwner::House));
+        (0..shares).for_each(|_| proof.add(Class::new(CLASS).unwrap()));
+        let proofs: BTreeMap<_, _> =
+            (shares > 0).then_some(((self.machine, epoch), proof)).into_iter().collect();
+        let from = self.farm.proven_place(&lane()).await.unwrap();
+        let offset = from.place.map_or(0, |p| p.1) + 1;
+        let to = ProvenPlace { place: Some((1, offset)), sealed: Some(epoch) };
+        assert!(self.farm.add_proven(&lane(), &proofs, from, to).await.unwrap());
+    }
+
+    async fn settle(&self, to: EpochNumber, credited: &[(AccountId, Amount)]) {
+        for (who, amount) in credited {
+            self.fund(*who, amount.minor).await;
+        }
+        let (hosting, lane, now) = (&self.hosting, lane(), self.clock.now());
+        let settled = Settled { lane: &lane, to, now, credited };
+        transact!(self.store, tx -> Result<(), HostingError> => { hosting.bill(tx, &settled).await })
+            .unwrap();
+    }
+
+    async fn bills(&self, id: ContractId) -> Vec<Bill> {
+        let mut all = self.hosting.bills(id, 100).await.unwrap();
+        all.reverse();
+        all
+    }
+}
+
+/// Shares of a whole epoch at the nameplate.
+const FULL: u64 = (RATE * 600) >> CLASS;
+
+async fn a_machine_changes_owner_when_both_sides_agree_and_is_certified(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let offer = w.hosting.offer(w.machine, kari, terms(PayFrom::Balance), btc(500)).await.unwrap();
+    let second = w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(1)).await;
+    assert!(matches!(second, Err(HostingError::OfferOpen)));
+    assert!(matches!(w.hosting.accept(ola, offer).await, Err(HostingError::NoContract)));
+    assert!(w.hosting.accept(kari, offer).await.is_err(), "she cannot pay");
+    assert!(w.farm.owners().await.unwrap().is_empty(), "and nothing has happened");
+    w.fund(kari, 700).await;
+    let from = w.hosting.accept(kari, offer).await.unwrap();
+    assert_eq!((w.available(kari).await, w.balance(Account::OperatorRevenue).await), (200, 500));
+    assert!(matches!(w.hosting.accept(kari, offer).await, Err(HostingError::NotNow(_))));
+    let owners = w.farm.owners().await.unwrap();
+    assert_eq!(owners.owner_in(w.machine, from), Some(MachineOwner::Account(kari)));
+
+    let signed = w.hosting.certificate(offer).await.unwrap();
+    let certificate = signed.check(&w.key).unwrap();
+    assert_eq!((certificate.owner, certificate.from_epoch, certificate.number), (kari, from, 1));
+    let contract = w.hosting.contract(Some(kari), offer).await.unwrap();
+    assert_eq!(certificate.terms, hex::encode(contract.terms_hash));
+    assert!(matches!(
+        w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(1)).await,
+        Err(HostingError::NotYours)
+    ));
+}
+
+async fn a_transfer_pays_the_owner_before_and_chains_the_certificates(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let (first, from) = w.hosted(kari, PayFrom::Balance).await;
+    assert!(w.hosting.offer_transfer(ola, first, kari, btc(1)).await.is_err(), "not his");
+    let own = w.hosting.offer_transfer(kari, first, kari, btc(1)).await;
+    assert!(matches!(own, Err(HostingError::SameOwner)));
+    let offer = w.hosting.offer_transfer(kari, first, ola, btc(300)).await.unwrap();
+    w.fund(ola, 300).await;
+    let at = w.hosting.accept(ola, offer).await.unwrap();
+    assert!(at > from);
+    assert_eq!((w.available(kari).await, w.available(ola).await), (300, 0));
+    let owners = w.farm.owners().await.unwrap();
+    let before = owners.owner_in(w.machine, EpochNumber(at.0 - 1));
+    assert_eq!(before, Some(MachineOwner::Account(kari)));
+    assert_eq!(owners.owner_in(w.machine, at), Some(MachineOwner::Account(ola)));
+    assert_eq!(w.hosting.contract(Some(kari), first).await.unwrap().until, Some(at));
+    let all = w.hosting.certificates(w.machine).await.unwrap();
+    let second = all[1].check(&w.key).unwrap();
+    let hash = <sha2::Sha256 as sha2::Digest>::digest(all[0].certificate.as_bytes());
+    assert_eq!((second.number, second.previous), (2, hex::encode(hash)));
+    // Kari's contract is over: she cannot sell it again.
+    assert!(matches!(
+        w.hosting.offer_transfer(kari, first, account(3), btc(1)).await,
+        Err(HostingError::NotYours)
+    ));
+}
+
+async fn an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let offer = w.hosting.offer(w.machine, kari, terms(PayFrom::Balance), btc(0)).await.unwrap();
+    assert!(w.hosting.withdraw(offer, Some(ola)).await.is_err(), "none of his business");
+    w.hosting.withdraw(offer, Some(kari)).await.unwrap();
+    assert!(matches!(w.hosting.accept(kari, offer).await, Err(HostingError::NotNow("withdrawn"))));
+    let (id, _) = w.hosted(kari, PayFrom::Balance).await;
+    let open = w.hosting.offer_transfer(kari, id, ola, btc(0)).await.unwrap();
+    let until = w.hosting.end(id).await.unwrap();
+    assert!(matches!(w.hosting.accept(ola, open).await, Err(HostingError::NotNow(_))));
+    assert!(matches!(w.hosting.end(id).await, Err(HostingError::NotNow(_))));
+    let owner = w.farm.owners().await.unwrap().owner_in(w.machine, until);
+    assert_eq!(owner, Some(MachineOwner::House));
+    // And may be offered again.
+    w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(0)).await.unwrap();
+}
+
+async fn bills_take_every_microjoule_once_and_carry_the_fractions(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 100_000).await;
+    for n in 0..6 {
+        let epoch = EpochNumber(from.0 + n);
+        w.epoch(epoch, 3_001, RATE, FULL).await;
+        w.settle(epoch, &[]).await;
+    }
+    let bills = w.bills(id).await;
+    assert_eq!(bills.len(), 6);
+    let energy: u64 = bills.iter().map(|b| b.span.energy_uj).sum();
+    assert_eq!(energy, 3_001 * 6 * LENGTH_US, "an hour, to the microjoule");
+    let minor: i64 = bills.iter().map(|b| b.energy).sum();
+    assert_eq!(minor, 3_001, "floor of 3.001 kWh at 1,000, not six floors");
+    let fees: i64 = bills.iter().map(|b| b.fee).sum();
+    assert_eq!(fees, 600);
+    assert!(bills.iter().all(|b| b.credit == 0 && b.arrears == 0 && b.paid == b.due));
+    assert_eq!(w.available(kari).await, 100_000 - 3_601);
+    assert_eq!(w.balance(Account::OperatorRevenue).await, 3_601);
+    // A settlement again, or one that nothing is new in, bills nothing.
+    w.settle(EpochNumber(from.0 + 5), &[]).await;
+    assert_eq!(w.bills(id).await.len(), 6);
+}
+
+async fn from_earnings_no_more_is_taken_than_was_earned_and_the_rest_is_waived(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
+    w.fund(kari, 5_000).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.settle(from, &[]).await;
+    assert!(w.bills(id).await.is_empty(), "nothing earned: the bill waits");
+    w.epoch(from.next(), 3_000, RATE, FULL).await;
+    w.settle(from.next(), &[(kari, btc(150))]).await;
+    let bills = w.bills(id).await;
+    assert_eq!(bills.len(), 1);
+    // Two epochs: 1 kWh and 20 minutes.
+    assert_eq!((bills[0].energy, bills[0].fee, bills[0].due), (1_000, 200, 1_200));
+    assert_eq!((bills[0].paid, bills[0].waived, bills[0].arrears), (150, 1_050, 0));
+    assert_eq!(w.available(kari).await, 5_000, "what was there before is not touched");
+}
+
+async fn from_the_balance_what_it_does_not_cover_is_owed_and_taken_later(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 70).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.settle(from, &[]).await;
+    assert_eq!((w.available(kari).await, w.bills(id).await[0].arrears), (0, 530));
+    w.fund(kari, 10_000).await;
+    w.settle(from, &[]).await;
+    let bills = w.bills(id).await;
+    assert_eq!((bills[1].due, bills[1].paid, bills[1].arrears), (0, 530, 0));
+    assert_eq!(w.available(kari).await, 9_470);
+}
+
+async fn downtime_is_credited_and_late_telemetry_stands_on_the_next_bill(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 100_000).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    // It claims its nameplate and proves nothing: down, whatever it says.
+    w.epoch(from.next(), 3_000, RATE, 0).await;
+    w.settle(from.next(), &[]).await;
+    let bill = w.bills(id).await[0];
+    assert_eq!((bill.span.span_us, bill.span.up_us), (2 * LENGTH_US, LENGTH_US));
+    // 200 x (0.95 - 0.5) / 0.95 = 94.7, rounded up.
+    assert_eq!((bill.fee, bill.credit), (200, 95));
+
+    // The line was cut in this one: no reading before the bill, but shares.
+    let third = EpochNumber(from.0 + 2);
+    let mut proof = Proof::none(MachineOwner::Account(kari));
+    proof.add(Class::new(CLASS).unwrap());
+    let place = w.farm.proven_place(&lane()).await.unwrap();
+    let to = ProvenPlace { place: Some((2, 0)), sealed: Some(third) };
+    let proofs = BTreeMap::from([((w.machine, third), proof)]);
+    assert!(w.farm.add_proven(&lane(), &proofs, place, to).await.unwrap());
+    w.settle(third, &[]).await;
+    let bill = w.bills(id).await[1];
+    assert_eq!((bill.span.energy_uj, bill.span.up_us, bill.credit), (0, LENGTH_US, 0));
+    w.epoch(third, 3_000, RATE, 0).await;
+    w.settle(third, &[]).await;
+    let late = w.bills(id).await[2];
+    assert_eq!((late.span.energy_uj, late.span.span_us), (UJ_PER_KWH / 2, 0));
+    assert_eq!((late.energy, late.fee), (500, 0));
+}
+
+async fn after_a_transfer_each_owner_is_billed_for_the_own_epochs(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let (first, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 50_000).await;
+    w.fund(ola, 50_000).await;
+    let offer = w.hosting.offer_transfer(kari, first, ola, btc(0)).await.unwrap();
+    let at = w.hosting.accept(ola, offer).await.unwrap();
+    for n in from.0..at.0 + 2 {
+        w.epoch(EpochNumber(n), 3_000, RATE, FULL).await;
+    }
+    w.settle(EpochNumber(at.0 + 1), &[]).await;
+    let (old, new) = (w.bills(first).await, w.bills(offer).await);
+    assert_eq!((old.len(), new.len()), (1, 1));
+    assert_eq!((old[0].from, old[0].until), (from, at));
+    assert_eq!((new[0].from, new[0].until), (at, EpochNumber(at.0 + 2)));
+    let sum = old[0].span.energy_uj + new[0].span.energy_uj;
+    assert_eq!(sum, 3_000 * LENGTH_US * (at.0 + 2 - from.0));
+    let state = w.hosting.contract(None, first).await.unwrap().state;
+    assert_eq!(state, HostingState::Ended);
+    // Kari's is not billed again.
+    w.epoch(EpochNumber(at.0 + 2), 3_000, RATE, FULL).await;
+    w.settle(EpochNumber(at.0 + 2), &[]).await;
+    assert_eq!((w.bills(first).await.len(), w.bills(offer).await.len()), (1, 2));
+}
+
+async fn a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not(
+    store: Store,
+) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Balance).await;
+    let contract = w.hosting.contract(None, id).await.unwrap();
+    w.epoch(from, 3_000, RATE, FULL).await;
+    let seen = w.hosting.machine(w.machine, Some(&contract)).await.unwrap();
+    assert_eq!(seen.verdict, Verdict::Consistent);
+    let (rate, low, high) = seen.proven_rate();
+    assert!(low < rate && rate < high && low.0 < u128::from(RATE) && u128::from(RATE) < high.0);
+    assert_eq!(seen.claimed_rate().0, u128::from(RATE));
+    assert_eq!(seen.footprint.watt_hours(), 500);
+    w.epoch(from.next(), 3_000, 2 * RATE, FULL).await;
+    let once = EpochNumber(from.0 + 2);
+    w.epoch(once, 3_000, 2 * RATE, FULL).await;
+    w.clock.advance(Duration::from_micros(1));
+    let seen = w.hosting.machine(w.machine, Some(&contract)).await.unwrap();
+    assert_eq!(seen.verdict, Verdict::ClaimsTooMuch);
+    assert_eq!(seen.epochs.len(), 3);
+}
+
+async fn a_changed_address_waits_a_day_and_the_first_one_does_not(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, _) = w.hosted(kari, PayFrom::Balance).await;
+    let now = || w.clock.now();
+    let at = async || w.hosting.contract(Some(kari), id).await.unwrap().address;
+    w.hosting.set_address(kari, id, "bc1first").await.unwrap();
+    assert_eq!(at().await.at(now()), Some("bc1first"));
+    w.hosting.set_address(kari, id, "bc1second").await.unwrap();
+    assert_eq!(at().await.at(now()), Some("bc1first"));
+    w.clock.advance(ADDRESS_WAIT);
+    assert_eq!(at().await.at(now()), Some("bc1second"));
+    let other = w.hosting.set_address(account(2), id, "bc1thief").await;
+    assert!(matches!(other, Err(HostingError::NoContract)));
+    assert!(w.hosting.set_address(kari, id, "").await.is_err());
+}
+
+laws! { hosting: [
+    a_machine_changes_owner_when_both_sides_agree_and_is_certified,
+    a_transfer_pays_the_owner_before_and_chains_the_certificates,
+    an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all,
+    bills_take_every_microjoule_once_and_carry_the_fractions,
+    from_earnings_no_more_is_taken_than_was_earned_and_the_rest_is_waived,
+    from_the_balance_what_it_does_not_cover_is_owed_and_taken_later,
+    downtime_is_credited_and_late_telemetry_stands_on_the_next_bill,
+    after_a_transfer_each_owner_is_billed_for_the_own_epochs,
+    a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not,
+    a_changed_address_waits_a_day_and_the_first_one_does_not,
+] }
