@@ -29,7 +29,9 @@ mod error;
 mod inventory;
 mod machine;
 mod ownership;
+mod power;
 mod proven;
+mod report;
 mod secret;
 mod service;
 mod sql;
@@ -47,13 +49,12 @@ pub use machine::{
     MACHINE_NAME_BYTES_MAX, Machine, MachineOwner, NewMachine, Site, UNNAMED_MACHINE,
 };
 pub use ownership::{OWNER_LEAD, OWNERS_MAX, OwnerTable};
+pub use power::SitePower;
 pub use proven::{Proof, ProvenPlace};
+pub use report::{FANS_MAX, Receipt, Report, SAMPLES_MAX, Said, Sample};
 pub use secret::HouseSecret;
 pub use service::{Farm, HOUSE_MACHINES_MAX, OUTSIDE_MACHINES_MAX, SITES_MAX};
-pub use telemetry::{
-    AgentStanding, EPOCHS_LISTED_MAX, EnergyEpoch, FANS_MAX, Reading, Receipt, Report, SAMPLES_MAX,
-    Said, Sample, SitePower, claimed_of,
-};
+pub use telemetry::{AgentStanding, EPOCHS_LISTED_MAX, EnergyEpoch, Reading, claimed_of};
 pub use tickets::{
     NOTE_CHARS_MAX, NOTES_MAX, Note, OPEN_TICKETS_MAX, Speaker, TITLE_CHARS_MAX, Ticket, TicketId,
 };

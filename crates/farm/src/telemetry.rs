@@ -6,22 +6,16 @@
 //! after the other, by the database.
 
 use crate::energy::{self, Instant, Slice};
+use crate::report::{FANS_MAX, Receipt, Report, SAMPLES_MAX, Sample};
 use crate::statements::{
     ADD_ENERGY, AGENT, AGENT_OF, ENERGY_IN, ENERGY_OF, INSERT_ENERGY, INVENTORY_BY_SERIAL, READING,
-    SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING, SET_SITE_POWER, SITE_POWER, UNBILLED,
+    SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING, UNBILLED,
 };
 use crate::{Farm, FarmError, MachineOwner, Result, sql};
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{Asset, Duration, EpochNumber, Hashes, Hashrate, MachineId, SiteId, Timestamp};
-use serde::{Deserialize, Serialize};
+use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, MachineId, SiteId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
-
-/// Samples of one report at most: an answer within some tenths of a second, 128 KiB of JSON.
-pub const SAMPLES_MAX: usize = 256;
-
-/// Fans of a machine that are kept: the largest have four, their supplies two.
-pub const FANS_MAX: usize = 8;
 
 /// Watts of a reading at most; what is above is no reading.
 const READING_WATTS_MAX: u32 = 2 * crate::WATTS_MAX;
@@ -34,64 +28,6 @@ const OLD_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Epochs of a machine in one answer.
 pub const EPOCHS_LISTED_MAX: u32 = 5_000;
-
-/// What an agent sends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// By ascending number, [`SAMPLES_MAX`] at most.
-    pub samples: Vec<Sample>,
-}
-
-/// One look at one machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sample {
-    /// Its number, for ever ascending.
-    pub seq: u64,
-    /// When, in microseconds since 1970 by the agent's clock.
-    pub at_us: i64,
-    /// The machine's serial number.
-    pub serial: String,
-    /// What the machine said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub said: Option<Said>,
-    /// Why it said nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault: Option<String>,
-}
-
-/// What a machine says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Said {
-    /// Hashes per second.
-    #[serde(default)]
-    pub hashes_per_second: Option<u64>,
-    /// Watts, by its own sensor.
-    #[serde(default)]
-    pub watts: Option<u32>,
-    /// The hottest of its sensors, in degrees Celsius.
-    #[serde(default)]
-    pub temperature_c: Option<i32>,
-    /// Its fans, in turns a minute.
-    #[serde(default)]
-    pub fans_rpm: Vec<u32>,
-    /// Seconds since its mining program began.
-    #[serde(default)]
-    pub uptime_s: Option<u64>,
-}
-
-/// What became of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// The number expected next: all before are taken and may be forgotten.
-    pub next: u64,
-    /// Samples of this report that were new.
-    pub taken: u64,
-    /// Of those, the ones that could not be used: unknown machine, impossible time.
-    pub refused: u64,
-}
 
 /// How an agent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,23 +74,6 @@ pub struct EnergyEpoch {
     pub slice: Slice,
     /// Of the energy, what stands on a bill, in microjoules.
     pub billed_uj: u64,
-}
-
-/// What the operator states of a site's electricity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SitePower {
-    /// The site.
-    pub site: SiteId,
-    /// Its name.
-    pub name: String,
-    /// Grams of CO₂ equivalent of a kilowatt-hour there.
-    pub co2_g_per_kwh: u32,
-    /// What the operator pays in.
-    pub price_asset: Asset,
-    /// What the operator pays for a kilowatt-hour, in minor units.
-    pub price_minor_per_kwh: i64,
-    /// Where the figures come from, in the operator's words.
-    pub source: String,
 }
 
 fn hash(token: &str) -> [u8; 32] {
@@ -459,50 +378,6 @@ impl Farm {
         let uj = tx.fetch_one(UNBILLED, &given).await?.get("uj")?;
         tx.execute(SET_BILLED, &given).await?;
         Ok(uj)
-    }
-
-    /// States a site's electricity.
-    ///
-    /// # Errors
-    /// [`FarmError::NoSite`], [`FarmError::BadText`], [`FarmError::BadPower`].
-    pub async fn state_power(&self, power: &SitePower) -> Result<()> {
-        let source = power.source.trim();
-        if source.is_empty() || source.chars().count() > 200 || source.chars().any(char::is_control)
-        {
-            return Err(FarmError::BadText { max: 200 });
-        }
-        if power.co2_g_per_kwh > 5_000 || power.price_minor_per_kwh < 0 {
-            return Err(FarmError::BadPower);
-        }
-        transact!(self.store, tx -> Result<()> => {
-            if tx.fetch_optional(sql::SITE, &params![power.site]).await?.is_none() {
-                return Err(FarmError::NoSite);
-            }
-            let given = params![
-                power.site, power.co2_g_per_kwh, power.price_asset, power.price_minor_per_kwh, source
-            ];
-            tx.execute(SET_SITE_POWER, &given).await?;
-            Ok(())
-        })
-    }
-
-    /// What is stated of the sites' electricity, by name.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn site_powers(&self) -> Result<Vec<SitePower>> {
-        let rows = self.store.read().await?.fetch_all(SITE_POWER, &[]).await?;
-        let one = |r: &Row| {
-            Ok(SitePower {
-                site: r.get("site")?,
-                name: r.get("name")?,
-                co2_g_per_kwh: r.get("co2_g_per_kwh")?,
-                price_asset: r.get("price_asset")?,
-                price_minor_per_kwh: r.get("price_minor_per_kwh")?,
-                source: r.get("source")?,
-            })
-        };
-        rows.iter().map(one).collect()
     }
 }
 

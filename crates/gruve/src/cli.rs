@@ -2,8 +2,9 @@
 
 use crate::appraise::AppraiseArgs;
 use crate::config::Span;
-use crate::hosted::{CertificateArgs, HostingCommand, MachineCommand, SiteCommand, TicketCommand};
+use crate::hosted::{HostingCommand, MachineCommand, SiteCommand, TicketCommand};
 use crate::inspect::InspectArgs;
+use crate::site::CertificateArgs;
 use clap::{Parser, Subcommand};
 use gruve_units::{Algorithm, Hashrate, LaneId, PayoutId};
 use std::path::PathBuf;

@@ -1,16 +1,16 @@
 //! `gruve admin site`, `machine`, `hosting`, `ticket`: the operator's side of sites and of machines that
-//! customers own. All work beside a running house. And `gruve certificate`, which needs no house at all.
+//! customers own. All work beside a running house.
 
 use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
 use clap::Subcommand;
 use gruve_farm::{MachineState, NewInventory, SitePower, Speaker, TicketId};
-use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme, Signed};
+use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
 use gruve_units::{
     Amount, Asset, Bps, ContractId, Hashrate, LaneId, SiteId, SystemClock, SystemEntropy,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -189,16 +189,6 @@ pub enum TicketCommand {
         /// The ticket.
         ticket: TicketId,
     },
-}
-
-/// `gruve certificate`
-#[derive(Clone, Debug, clap::Args)]
-pub struct CertificateArgs {
-    /// The certificate as it was downloaded.
-    file: PathBuf,
-    /// The operator's public key, in hex, from a place that you trust.
-    #[arg(long, value_name = "HEX")]
-    operator_key: String,
 }
 
 /// One of them.
@@ -414,45 +404,4 @@ async fn ticket(parts: &Parts, order: TicketCommand) -> Result<(), String> {
         TicketCommand::Close { ticket } => farm.close_ticket(ticket, by).await.map_err(text)?,
     }
     Ok(())
-}
-
-/// Says whether a certificate is the operator's, and what it certifies.
-///
-/// # Errors
-/// When it is not, or cannot be read.
-pub fn certificate(args: &CertificateArgs) -> Result<ExitCode, String> {
-    let file = read_small(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
-    let signed: Signed =
-        serde_json::from_str(&file).map_err(|e| format!("{}: {e}", args.file.display()))?;
-    let mut key = [0; 32];
-    hex::decode_to_slice(args.operator_key.trim(), &mut key)
-        .map_err(|_| "--operator-key: write 64 hex digits".to_owned())?;
-    let c = signed.check(&key).map_err(text)?;
-    println!("certificate {} of {} {} is signed by this operator", c.number, c.model, c.serial);
-    println!("  {} to account {}, from epoch {} of lane {}", c.kind, c.owner, c.from_epoch, c.lane);
-    println!("  contract {}, terms {}", c.contract, c.terms);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A certificate has some 1,000 bytes.
-fn read_small(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(1 << 16).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-/// Runs the agent of a site.
-///
-/// # Errors
-/// When its configuration, token or spool cannot be used.
-pub async fn agent(path: &Path) -> Result<ExitCode, String> {
-    let file = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let config = gruve_agent::AgentConfig::parse(&file, base)
-        .map_err(|e| format!("{}: {e}", path.display()))?;
-    println!("asking {} machines every {} s", config.machines.len(), config.every_s);
-    let over = crate::signals::stop_asked();
-    gruve_agent::run(config, Arc::new(SystemClock), over).await.map_err(text)?;
-    Ok(ExitCode::SUCCESS)
 }

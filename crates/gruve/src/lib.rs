@@ -22,6 +22,7 @@ mod miner;
 mod say;
 mod serve;
 mod signals;
+mod site;
 
 use approval::Word;
 use clap::Parser;
@@ -47,8 +48,8 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Serve(arg) => on_runtime(serve::run(arg.config, estate)),
-        Command::Agent { config } => on_runtime(async move { hosted::agent(&config).await }),
-        Command::Certificate(args) => hosted::certificate(&args),
+        Command::Agent { config } => on_runtime(async move { site::agent(&config).await }),
+        Command::Certificate(args) => site::certificate(&args),
         Command::Admin(AdminCommand::Site { config, order }) => {
             on_runtime(hosted::admin(config, Order::Site(order)))
         }

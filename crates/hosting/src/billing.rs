@@ -95,9 +95,15 @@ impl Hosting {
                 }
             }
             if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-                return Ok(());
+                break;
             }
         }
+        // What bills have left goes to the owners' addresses.
+        for ((account, asset), minor) in earned {
+            let left = Amount::new(asset, minor);
+            self.add_payable(tx, account, settled.lane, left, settled.now).await?;
+        }
+        Ok(())
     }
 
     async fn bill_one(

@@ -7,6 +7,7 @@
 //! | [`Hosting::offer`], [`Hosting::offer_transfer`] | an offer of the operator's, or of the present owner's, to one account |
 //! | [`Hosting::accept`] | price paid, owner changes at an epoch's border ahead, certificate issued, contract before ended there |
 //! | a settlement ([`Hosting::bill`], within its transaction) | energy, hosting fee and service-level credit since the last bill; postings |
+//! | [`Hosting::payables`], [`Hosting::begin_payment`], [`Hosting::end_payment`] | what was earned goes to the owner's address, asked for once |
 //! | [`Hosting::end`] | the machine is the house's again from an epoch's border on |
 //!
 //! # Promises
@@ -30,6 +31,7 @@ mod contract;
 mod error;
 pub mod footprint;
 pub mod honesty;
+mod payable;
 mod service;
 mod sql;
 mod view;
@@ -40,18 +42,27 @@ pub use contract::{
     Address, Contract, HostingKind, HostingState, OfferTerms, PayFrom, Scheme, TERMS_FORMAT,
 };
 pub use error::HostingError;
+pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
 pub use view::{CLAIM_EPOCHS, HostedMachine};
 
 use gruve_store::Migration;
 
 /// The room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "hosting",
-    sqlite: include_str!("../migrations/0001_hosting.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_hosting.postgres.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "hosting",
+        sqlite: include_str!("../migrations/0001_hosting.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_hosting.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "payables",
+        sqlite: include_str!("../migrations/0002_payables.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_payables.postgres.sql"),
+    },
+];
 
 /// A result with this room's error.
 pub type Result<T, E = HostingError> = std::result::Result<T, E>;

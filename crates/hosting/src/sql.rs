@@ -42,6 +42,18 @@ gruve_store::statements! {
     CERTIFICATE = "SELECT text, signature FROM hosting_certificates WHERE contract = $1";
     CERTIFICATES = "SELECT text, signature FROM hosting_certificates WHERE machine = $1 ORDER BY n";
 
+    ADDRESSES = "SELECT address, next_address, next_address_from FROM hosting_contracts \
+        WHERE account = $1 AND lane = $2 AND state = 'active' AND address IS NOT NULL \
+        ORDER BY accepted_at DESC, id DESC LIMIT 1";
+    PAYABLE = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
+        WHERE account = $1 AND lane = $2 AND asset = $3";
+    PAYABLES = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
+        WHERE minor > 0 ORDER BY account, lane, asset LIMIT $1";
+    SET_PAYABLE = "INSERT INTO hosting_payables (account, lane, asset, minor, n, pending_minor, pending_address) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account, lane, asset) DO UPDATE SET \
+        minor = excluded.minor, n = excluded.n, pending_minor = excluded.pending_minor, \
+        pending_address = excluded.pending_address";
+
     INSERT_BILL = "INSERT INTO hosting_bills (contract, n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, \
         energy, fee, credit, due, paid, waived, arrears) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";

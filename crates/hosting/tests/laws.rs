@@ -405,7 +405,40 @@ async fn a_changed_address_waits_a_day_and_the_first_one_does_not(store: Store) 
     assert!(w.hosting.set_address(kari, id, "").await.is_err());
 }
 
+async fn earnings_less_bills_go_to_the_address_and_are_asked_for_once(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.settle(from, &[(kari, btc(5_000))]).await;
+    assert!(w.hosting.payables().await.unwrap().is_empty(), "no address, no payment");
+    w.hosting.set_address(kari, id, "bc1own").await.unwrap();
+    w.epoch(from.next(), 3_000, RATE, FULL).await;
+    w.settle(from.next(), &[(kari, btc(5_000)), (account(2), btc(70))]).await;
+    let all = w.hosting.payables().await.unwrap();
+    assert_eq!(all.len(), 1, "who has no machine is paid as ever");
+    assert_eq!((all[0].amount, all[0].address.as_deref()), (btc(4_400), Some("bc1own")));
+    assert!(w.hosting.begin_payment(&all[0], 4_401, "bc1own").await.is_err());
+    let payment = w.hosting.begin_payment(&all[0], 4_000, "bc1own").await.unwrap();
+    assert!(payment.key.len() <= 64 && payment.amount == btc(4_000));
+    // Killed here: the same payment again, whatever was earned and changed meanwhile.
+    let again = w.hosting.begin_payment(&all[0], 10, "bc1other").await.unwrap();
+    assert_eq!(again, payment);
+    let seen = w.hosting.payables().await.unwrap().remove(0);
+    assert_eq!(seen.pending.as_ref(), Some(&payment));
+    for _ in 0..2 {
+        w.hosting.end_payment(&seen, &payment).await.unwrap();
+    }
+    let rest = w.hosting.payables().await.unwrap().remove(0);
+    assert_eq!((rest.amount, rest.pending.clone()), (btc(400), None));
+    let next = w.hosting.begin_payment(&rest, 400, "bc1own").await.unwrap();
+    assert_ne!(next.key, payment.key);
+    w.hosting.end_payment(&rest, &next).await.unwrap();
+    assert!(w.hosting.payables().await.unwrap().is_empty());
+}
+
 laws! { hosting: [
+    earnings_less_bills_go_to_the_address_and_are_asked_for_once,
     a_machine_changes_owner_when_both_sides_agree_and_is_certified,
     a_transfer_pays_the_owner_before_and_chains_the_certificates,
     an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all,

@@ -7,7 +7,7 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, books, buy, contract, home, invoice, lane, machines, papers, payouts, plans, session,
-    statement, withdraw,
+    statement, tickets, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;
@@ -76,10 +76,10 @@ fn declare(state: &AppState) -> Routes {
         .post("/machines/{id}/refuse", CustomerForm, machines::refuse)
         .post("/machines/{id}/address", CustomerForm, machines::address)
         .post("/machines/{id}/transfer", CustomerForm, machines::transfer)
-        .post("/machines/{id}/tickets", CustomerForm, machines::open_ticket)
-        .get("/tickets/{id}", Customer, machines::ticket)
-        .post("/tickets/{id}/notes", CustomerForm, machines::say)
-        .post("/tickets/{id}/close", CustomerForm, machines::close)
+        .post("/machines/{id}/tickets", CustomerForm, tickets::open_ticket)
+        .get("/tickets/{id}", Customer, tickets::ticket)
+        .post("/tickets/{id}/notes", CustomerForm, tickets::say)
+        .post("/tickets/{id}/close", CustomerForm, tickets::close)
         // The API for everybody.
         .get("/api/v1/lanes", Public, public::lanes)
         .get("/api/v1/plans", Public, public::plans)

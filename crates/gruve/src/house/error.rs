@@ -2,6 +2,8 @@
 
 use gruve_chain::NodeError;
 use gruve_chain::eth::BadReceipts;
+use gruve_hosting::HostingError;
+use gruve_ledger::LedgerError;
 use gruve_market::MarketError;
 use gruve_store::StoreError;
 use gruve_treasury::TreasuryError;
@@ -19,6 +21,12 @@ pub enum HouseError {
     /// The market's.
     #[error(transparent)]
     Market(#[from] MarketError),
+    /// The ledger's.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Hosted machines'.
+    #[error(transparent)]
+    Hosting(#[from] HostingError),
     /// A node's.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -36,6 +44,8 @@ impl Blamed for HouseError {
             HouseError::Store(e) => e.blame(),
             HouseError::Treasury(e) => e.blame(),
             HouseError::Market(e) => e.blame(),
+            HouseError::Ledger(e) => e.blame(),
+            HouseError::Hosting(e) => e.blame(),
             HouseError::Node(e) => e.blame(),
             // The node may be in the midst of a reorganisation; nothing was booked.
             HouseError::Receipts(_) => Blame::Transient,

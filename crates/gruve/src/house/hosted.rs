@@ -1,13 +1,16 @@
 //! Machines that customers own, in the running house: whose a share is, what machines' shares prove, and bills
 //! with each settlement.
 
+use super::error::HouseError;
 use async_trait::async_trait;
 use gruve_farm::{Farm, FarmError, MachineOwner, OwnerTable, Proof, ProvenPlace};
-use gruve_hosting::{Hosting, HostingError};
+use gruve_hosting::{Hosting, HostingError, Payable};
+use gruve_ledger::Account;
 use gruve_market::{AfterSettlement, MarketError, Settled};
 use gruve_sharelog::{LogError, LogReader, Owner, Position, Record, ShareLog};
-use gruve_store::Tx;
-use gruve_units::{EpochNumber, LaneId, MachineId};
+use gruve_store::{Store, Tx};
+use gruve_treasury::{NewPayout, Treasury};
+use gruve_units::{Amount, Blame, Blamed as _, EpochNumber, LaneId, MachineId};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +23,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Records of a share log that are counted in one transaction: some hundred kilobytes.
 const BATCH: usize = 4_096;
+
+/// How long shares are gathered before they are counted in one transaction.
+const GATHER: Duration = Duration::from_secs(3);
+
+/// How long to wait for a first machine.
+const EMPTY_WAIT: Duration = Duration::from_secs(20);
 
 /// How long to wait when database or disk are not available.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -133,12 +142,23 @@ pub(super) async fn count_proven(
     }
 }
 
-/// Reads on from the stored place for ever; ends with an error only.
+/// Reads on from the stored place for ever; ends with an error only. While the inventory is empty nothing is
+/// counted; the first machine in it is counted from then on.
 async fn count(lane: &LaneId, log: &ShareLog, farm: &Farm) -> Result<(), String> {
-    let mut place = farm.proven_place(lane).await.map_err(|e| e.to_string())?;
+    let text = |e: FarmError| e.to_string();
+    let mut place = farm.proven_place(lane).await.map_err(text)?;
     loop {
+        let known = farm.inventory().await.map_err(text)?;
+        if known.is_empty() {
+            tokio::time::sleep(EMPTY_WAIT).await;
+            continue;
+        }
+        if place.place.is_none() {
+            let now = ProvenPlace { place: Some(log.end().to_i64s()), sealed: log.sealed() };
+            farm.add_proven(lane, &BTreeMap::new(), place, now).await.map_err(text)?;
+            place = farm.proven_place(lane).await.map_err(text)?;
+        }
         let from = position(place).max(log.start());
-        let known = farm.inventory().await.map_err(|e| e.to_string())?;
         let known: BTreeSet<MachineId> = known.into_iter().map(|i| i.machine).collect();
         let (reader, before, lane_mark) = (log.reader(from), place, whole_lane(lane));
         let read = tokio::task::spawn_blocking(move || read(reader, before, &known, lane_mark));
@@ -147,14 +167,14 @@ async fn count(lane: &LaneId, log: &ShareLog, farm: &Farm) -> Result<(), String>
             log.wait_past(from).await;
             continue;
         }
-        // No hurry: what comes meanwhile goes into the same transaction.
         let added = farm.add_proven(lane, &read.proofs, place, read.to).await;
-        place = match added.map_err(|e| e.to_string())? {
+        place = match added.map_err(text)? {
             true => read.to,
-            false => farm.proven_place(lane).await.map_err(|e| e.to_string())?,
+            false => farm.proven_place(lane).await.map_err(text)?,
         };
         if read.count < BATCH {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            // No hurry: what comes meanwhile goes into the next transaction together.
+            tokio::time::sleep(GATHER).await;
         }
     }
 }
@@ -198,10 +218,125 @@ fn read(
     Ok(Read { proofs, to: ProvenPlace { place, sealed }, count })
 }
 
+/// A payment's network fee may be this part of it at most: below that the coins wait for more.
+const FEE_PART_MIN: i64 = 50;
+
+/// How often owners' earnings are looked at: settlements are rarer.
+const PAY_EVERY: Duration = Duration::from_secs(60);
+
+/// Sends what hosted machines have earned to their owners' addresses until the house stops.
+pub(super) async fn pay_owners(
+    hosting: Hosting,
+    treasury: Treasury,
+    store: Store,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(PAY_EVERY) => {}
+            _ = stopped.wait_for(|s| *s) => return Ok(()),
+        }
+        let all = match hosting.payables().await {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look up what owners are to get");
+                continue;
+            }
+        };
+        for one in all {
+            if let Err(error) = pay_owner(&hosting, &treasury, &store, &one).await {
+                tracing::warn!(account = %one.account, lane = %one.lane, %error, "cannot pay an owner now");
+            }
+        }
+    }
+}
+
+/// Pays one owner, if it is worth its fee; a payment under way is gone on with.
+async fn pay_owner(
+    hosting: &Hosting,
+    treasury: &Treasury,
+    store: &Store,
+    p: &Payable,
+) -> Result<(), HouseError> {
+    let payment = match (&p.pending, &p.address) {
+        (Some(pending), _) => pending.clone(),
+        (None, None) => return Ok(()),
+        (None, Some(address)) => {
+            let account = Account::CustomerAvailable(p.account);
+            let mut tx = store.read().await?;
+            let held = gruve_ledger::balance(&mut tx, &account, p.amount.asset).await?;
+            drop(tx);
+            let most = Amount::new(p.amount.asset, p.amount.minor.min(held.minor));
+            let worth = match treasury.quote_payout(most, address).await {
+                Ok(quote) => quote.fee_max.minor.saturating_mul(FEE_PART_MIN) <= most.minor,
+                // Too little for the chain, or an address that it does not know any more.
+                Err(e) if e.blame() == Blame::Rejected => false,
+                Err(e) => return Err(e.into()),
+            };
+            if !worth {
+                return Ok(());
+            }
+            hosting.begin_payment(p, most.minor, address).await?
+        }
+    };
+    let new = NewPayout {
+        account: p.account,
+        amount: payment.amount,
+        address: payment.address.clone(),
+        request_key: Some(payment.key.clone()),
+    };
+    match treasury.request_payout(new).await {
+        Ok(payout) => {
+            tracing::info!(%payout, account = %p.account, "an owner's earnings are on their way")
+        }
+        Err(e) if e.blame() == Blame::Rejected => {
+            tracing::warn!(account = %p.account, error = %e, "an owner's earnings stay in the balance");
+        }
+        Err(e) => return Err(e.into()),
+    }
+    Ok(hosting.end_payment(p, &payment).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gruve_units::AccountId;
+    use gruve_sharelog::{Extranonce, Options, ShareRecord};
+    use gruve_units::{AccountId, Class, JobId, Timestamp};
+
+    fn share(machine: u8, nonce: u32, epoch: u64) -> Record {
+        Record::Share(ShareRecord {
+            job: JobId(1),
+            epoch: EpochNumber(epoch),
+            class: Class::new(40).unwrap(),
+            owner: Owner::House,
+            machine: MachineId::from_bytes([machine; 16]),
+            extranonce: Extranonce::new(&[1]).unwrap(),
+            ntime: 1,
+            nonce,
+            version: 1,
+            at: Timestamp(0),
+        })
+    }
+
+    #[test]
+    fn each_share_is_counted_once_for_its_machine_and_once_for_the_lane() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+        log.append(&[share(1, 1, 7), share(2, 2, 7), share(1, 3, 8)]).unwrap();
+        log.seal(EpochNumber(7), Timestamp(1)).unwrap();
+        let known = BTreeSet::from([MachineId::from_bytes([1; 16])]);
+        let mark = whole_lane(&"btc".parse().unwrap());
+        let first = read(log.reader(log.start()), ProvenPlace::default(), &known, mark).unwrap();
+        assert_eq!((first.count, first.to.sealed), (4, Some(EpochNumber(7))));
+        let shares: Vec<_> = first.proofs.iter().map(|((m, e), p)| (*m, e.0, p.shares)).collect();
+        let one = MachineId::from_bytes([1; 16]);
+        for wanted in [(one, 7, 1), (one, 8, 1), (mark, 7, 2), (mark, 8, 1)] {
+            assert!(shares.contains(&wanted), "{wanted:?} in {shares:?}");
+        }
+        assert_eq!(shares.len(), 4, "machine 2 is not in the inventory");
+        let again = read(log.reader(position(first.to)), first.to, &known, mark).unwrap();
+        assert_eq!((again.count, again.to), (0, first.to));
+    }
 
     #[test]
     fn a_share_is_the_owners_of_its_jobs_epoch_whatever_the_login_was_told() {

@@ -97,6 +97,13 @@ impl House {
             stopped.clone(),
         ));
 
+        tasks.spawn(hosted::pay_owners(
+            parts.hosting.clone(),
+            parts.treasury.clone(),
+            parts.store.clone(),
+            stopped.clone(),
+        ));
+
         let services = Services {
             store: parts.store.clone(),
             accounts: parts.accounts.clone(),

@@ -13,4 +13,5 @@ pub(crate) mod payouts;
 pub(crate) mod plans;
 pub(crate) mod session;
 pub(crate) mod statement;
+pub(crate) mod tickets;
 pub(crate) mod withdraw;
