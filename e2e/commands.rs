@@ -42,6 +42,99 @@ fn a_share_of_the_readme_is_inspected() {
     assert!(output.status.success(), "{}", told(&output));
 }
 
+/// A contract that was paid and got two epochs of work, by nobody's books.
+fn papers() -> (String, gruve_statement::Statement, ed25519_dalek::SigningKey) {
+    use gruve_statement::terms::{SignedTerms, Terms, hash, sign};
+    let rules = r#"{"price":{"rule":"per-hashrate-day","minor":864000,"hashrate":"100"},
+        "scheme":{"rule":"pplns-units","window_blocks":8,"window_epochs_max":100},
+        "allocation":{"rule":"pro-rata"},
+        "shortfall":{"rule":"made-good","catch_up_bps":5000,"extension_epochs":3},
+        "fee":{"rule":"part-of-earnings","bps":200},
+        "maintenance":{"rule":"per-delivered","order":[{"asset":"BTC","minor_per_th_day":0}]},
+        "settlement":{"rule":"every-epochs","epochs":1},"orphan":{"rule":"taken-back"},
+        "refund":{"rule":"undelivered"},"unprofitable":{"rule":"run"}}"#;
+    let id = "0190a5d0-0000-7000-8000-000000000001";
+    let terms = format!(
+        r#"{{"format":"gruve lease terms 2","contract":"{id}","sold_at_us":5,"plan":"p","plan_version":1,
+        "title":"T","lane":"btc","earns":["BTC"],"hashrate":"100","epoch_us":10000000,"epoch_work":"1000",
+        "term_epochs":2,"work":"2000","price":{{"asset":"BTC","minor":200}},"rules":{rules}}}"#
+    );
+    let terms = Terms::parse(terms.as_bytes()).unwrap().canonical().unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    let signature = sign(&key, &hash(&terms));
+    let by = key.verifying_key().to_bytes();
+    let file = SignedTerms::new(id.parse().unwrap(), terms, Some((by, signature))).unwrap();
+    let epoch = |n: u64, sum: u64| {
+        serde_json::json!({"is": "epoch", "epoch": n, "began_us": n * 10_000_000, "house_work": "5000",
+            "entitled_all": "1000", "surplus": "4000", "entitled": "1000", "made_good": "0",
+            "delivered": "1000", "delivered_sum": sum.to_string(), "shortfall": "0", "upkeep": "0",
+            "upkeep_due": "0", "units": [{"asset": "BTC", "all": "600", "house": "500", "own": "100"}]})
+    };
+    let end = serde_json::json!({"is": "end", "epoch": 8, "complete": true,
+        "refund": {"asset": "BTC", "minor": 0}});
+    let lines = [epoch(7, 1_000), epoch(8, 2_000), end];
+    let lines = lines.map(|l| serde_json::from_value(l).unwrap());
+    let position = |delivered: &str| {
+        serde_json::json!({"delivered": delivered, "upkeep_due": "0", "refunded_minor": 0, "assets":
+            [{"asset": "BTC", "accrued": "0", "matured": "0", "settled_minor": 0, "net_minor": 0,
+              "fee_carry": 0, "settlements": 0}]})
+    };
+    let days = gruve_statement::by_day(10_000_000, &[gruve_units::Asset::Btc], lines.iter());
+    let page = serde_json::json!({"format": "gruve statement 1", "contract": id,
+        "terms_sha256": file.sha256, "made_at_us": 9, "start_epoch": 7, "hard_end_epoch": 12,
+        "from_epoch": 7, "to_epoch": 8, "next_epoch": null, "opening": position("0"),
+        "lines": gruve_statement::document::chained(lines.to_vec()).unwrap(),
+        "closing": position("2000"), "days": days.unwrap(), "operator_key": null, "signature": null});
+    let page = gruve_statement::Statement::parse(&page.to_string()).unwrap();
+    (serde_json::to_string(&file).unwrap(), page, key)
+}
+
+fn signed(page: &gruve_statement::Statement, key: &ed25519_dalek::SigningKey) -> String {
+    use ed25519_dalek::Signer as _;
+    let mut page = page.clone();
+    page.operator_key = Some(hex::encode(key.verifying_key().to_bytes()));
+    let signature = key.sign(&page.signed_message().unwrap());
+    page.signature = Some(hex::encode(signature.to_bytes()));
+    serde_json::to_string(&page).unwrap()
+}
+
+#[test]
+fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (terms, page, key) = papers();
+    std::fs::write(dir.path().join("terms.json"), terms).unwrap();
+    std::fs::write(dir.path().join("statement.json"), signed(&page, &key)).unwrap();
+    let check = |more: &[&str]| {
+        let args = [&["statement", "check", "terms.json", "statement.json"], more].concat();
+        run_in(dir.path(), &args)
+    };
+    let sound = check(&[]);
+    assert!(
+        sound.status.success() && told(&sound).contains("every line follows"),
+        "{}",
+        told(&sound)
+    );
+    let by = hex::encode(key.verifying_key().to_bytes());
+    assert!(check(&["--key", &by]).status.success());
+    assert!(!check(&["--key", &"11".repeat(32)]).status.success(), "another operator's key");
+    let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
+    assert_eq!((&json["holds"], &json["report"]["lines"]), (&true.into(), &3.into()));
+
+    // The operator gives a hash too few, and signs it.
+    let mut less = page.clone();
+    let mut lines: Vec<_> = less.lines.into_iter().map(|l| l.line).collect();
+    if let gruve_statement::document::Line::Epoch(line) = &mut lines[1] {
+        line.delivered = gruve_units::Hashes(999);
+    }
+    less.lines = gruve_statement::document::chained(lines).unwrap();
+    std::fs::write(dir.path().join("statement.json"), signed(&less, &key)).unwrap();
+    let wrong = check(&[]);
+    assert!(!wrong.status.success());
+    assert!(told(&wrong).contains("line 2 (epoch 8): delivered is 999"), "{}", told(&wrong));
+    let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
+    assert_eq!((&json["holds"], &json["wrong"]["line"]), (&false.into(), &2.into()));
+}
+
 /// Every document that a reader may type from.
 fn documents() -> Vec<PathBuf> {
     let docs = std::fs::read_dir(house().join("docs")).unwrap().map(|e| e.unwrap().path());

@@ -32,6 +32,8 @@ struct LaneReport {
     closed_epochs: u64,
     shares: u64,
     open_shares: u64,
+    /// Sums of units, an epoch and asset each, that were recomputed.
+    unit_sums: u64,
     /// One for each asset it earns.
     wallets: Vec<WalletReport>,
 }
@@ -99,6 +101,7 @@ pub async fn audit(
             closed_epochs: audit.epochs,
             shares: audit.shares,
             open_shares: audit.open_shares,
+            unit_sums: audit.unit_sums,
             wallets,
         });
         if !accepted.is_empty() {
@@ -142,8 +145,8 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
     println!("journal head: {}", report.journal_head);
     for lane in &report.lanes {
         println!(
-            "lane {}: {} epochs and {} shares recomputed, {} shares in open epochs",
-            lane.lane, lane.closed_epochs, lane.shares, lane.open_shares
+            "lane {}: {} epochs, {} shares and {} sums of units recomputed, {} shares in open epochs",
+            lane.lane, lane.closed_epochs, lane.shares, lane.unit_sums, lane.open_shares
         );
         for w in &lane.wallets {
             println!(

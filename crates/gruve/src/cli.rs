@@ -5,6 +5,7 @@ use crate::config::Span;
 use crate::hosted::{HostingCommand, MachineCommand, SiteCommand, TicketCommand};
 use crate::inspect::InspectArgs;
 use crate::site::CertificateArgs;
+use crate::statement::CheckArgs;
 use clap::{Parser, Subcommand};
 use gruve_units::{Algorithm, Hashrate, LaneId, PayoutId};
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Holds an offer of hashpower, this house's or any other's, against a coin's real past.
     Appraise(AppraiseArgs),
+    /// Recomputes a contract's statement from its signed terms, without the house.
+    #[command(subcommand)]
+    Statement(StatementCommand),
     /// Measures servers: this house's, or any by its address.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -51,6 +55,13 @@ pub enum Command {
     /// Looks after a data folder.
     #[command(subcommand)]
     Admin(AdminCommand),
+}
+
+/// `gruve statement …`
+#[derive(Debug, Subcommand)]
+pub enum StatementCommand {
+    /// Says that every line follows from the terms, or names the first that does not and fails.
+    Check(CheckArgs),
 }
 
 /// `gruve bench …`
@@ -160,6 +171,22 @@ pub enum AdminCommand {
         /// What to do.
         #[command(subcommand)]
         order: TicketCommand,
+    },
+    /// Writes all books into a file, as they stand at one instant; works beside a running house.
+    Export {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Reads such a file into the configuration's database, SQLite or PostgreSQL, which must be empty.
+    Import {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// The file.
+        file: PathBuf,
     },
     /// Shows a message on miners' displays (Stratum V1's `client.show_message`), through the house that
     /// runs.

@@ -11,6 +11,7 @@
 mod appraise;
 mod approval;
 pub mod audit;
+pub mod books;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -23,10 +24,11 @@ mod say;
 mod serve;
 mod signals;
 mod site;
+mod statement;
 
 use approval::Word;
 use clap::Parser;
-use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand};
+use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand, StatementCommand};
 use estate::Estate;
 use hosted::Order;
 use std::process::ExitCode;
@@ -44,6 +46,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Inspect(args) => return inspect::run(args),
         Command::Appraise(args) => appraise::run(&args),
+        Command::Statement(StatementCommand::Check(args)) => statement::check(&args),
         Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
         Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
         Command::Demo(args) => on_runtime(demo::run(args)),
@@ -72,6 +75,12 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
             on_runtime(audit::audit(config, accepted, json))
+        }
+        Command::Admin(AdminCommand::Export { config, file }) => {
+            on_runtime(books::export(config, file))
+        }
+        Command::Admin(AdminCommand::Import { config, file }) => {
+            on_runtime(books::import(config, file))
         }
         Command::Admin(AdminCommand::Say { config, lane, to, text }) => {
             on_runtime(say::say(config, lane, to, text))

@@ -1,13 +1,15 @@
-//! The share log against the closed epochs: every share in exactly one.
+//! The share log against the closed epochs: every share in exactly one, and units as its work gives them.
+
+mod units;
 
 use crate::close::LaneState;
 use crate::sql;
-use crate::tally::{Counted, JobTargets, Tally, WorkKey, WorkSum, tally};
-use crate::{Market, MarketError, Result};
+use crate::tally::{Counted, JobTargets, Tally, Targets, WorkKey, WorkSum, tally};
+use crate::{LaneConfig, Market, MarketError, Result};
 use gruve_sharelog::{Position, Record, ShareLog};
 use gruve_store::{Row, Tx, params};
-use gruve_units::{AccountId, EpochNumber, Hashes, JobId, LaneId};
-use std::collections::{BTreeMap, HashMap};
+use gruve_units::{AccountId, Asset, EpochNumber, Hashes, JobId, LaneId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Findings kept at most; more of the same tell nothing new.
 pub const FINDINGS_MAX: usize = 100;
@@ -19,6 +21,8 @@ pub struct LogAudit {
     pub epochs: u64,
     /// Shares in them by the log, each distinct one once.
     pub shares: u64,
+    /// Sums of an epoch's units of one asset that were recomputed and compared.
+    pub unit_sums: u64,
     /// Shares in the log that stand in no closed epoch yet.
     pub open_shares: u64,
     /// Closed epochs that are older than what the log still holds.
@@ -41,6 +45,8 @@ struct FromLog {
     /// Everything up to the last seal.
     epochs: BTreeMap<EpochNumber, Tally>,
     open: BTreeMap<EpochNumber, Vec<Counted>>,
+    /// What the jobs of open epochs are merge-mined for.
+    targets: BTreeMap<EpochNumber, JobTargets>,
     sealed: Option<EpochNumber>,
     whole: bool,
     wrong: Vec<String>,
@@ -48,17 +54,18 @@ struct FromLog {
 
 impl Market {
     /// Recomputes every closed epoch of a lane from its log: number of shares, work of every owner at every
-    /// network target, share root; and looks for shares that stand in no epoch.
+    /// network target, share root, units of every asset; and looks for shares that stand in no epoch.
     ///
     /// # Errors
     /// The log's and the database's.
     pub async fn audit_log(&self, lane: &LaneId, log: &ShareLog) -> Result<LogAudit> {
-        self.lane(lane)?;
+        let lane = self.lane(lane)?;
         // The rows first: an epoch closed while the log is read is then only not compared.
         let mut tx = self.store().read().await?;
-        let closed = LaneState::read(&mut tx, lane).await?.closed;
+        let closed = LaneState::read(&mut tx, &lane.lane).await?.closed;
         let log = log.clone();
-        let read = tokio::task::spawn_blocking(move || read_log(&log)).await;
+        let aux = lane.aux.iter().map(|aux| aux.asset).collect();
+        let read = tokio::task::spawn_blocking(move || read_log(&log, &aux)).await;
         let from_log =
             read.map_err(|e| MarketError::Broken(format!("reading the share log: {e}")))??;
         let audit = compare(&mut tx, lane, closed, from_log).await?;
@@ -67,19 +74,29 @@ impl Market {
     }
 }
 
-fn read_log(log: &ShareLog) -> Result<FromLog> {
+/// Of open jobs: epoch, network target, and which of the epoch's sets of targets.
+type Jobs = HashMap<JobId, (EpochNumber, u32, u32)>;
+
+impl FromLog {
+    fn take_job(&mut self, jobs: &mut Jobs, job: JobId, epoch: EpochNumber, seen: (u32, u64)) {
+        let targets = self.targets.entry(epoch).or_default();
+        let number = targets.number(Targets { own: seen, aux: Vec::new() });
+        jobs.insert(job, (epoch, seen.0, number));
+    }
+}
+
+fn read_log(log: &ShareLog, earned: &BTreeSet<Asset>) -> Result<FromLog> {
     let mut all = FromLog::default();
-    let mut jobs: HashMap<JobId, (EpochNumber, u32)> = HashMap::new();
+    let mut jobs = Jobs::new();
     let start = log.start();
     all.whole = start.segment <= 1;
     let mut reader = log.reader(Position::START);
     while let Some((at, record)) = reader.next()? {
         match record {
-            Record::Job(j) => {
-                jobs.insert(j.job, (j.epoch, j.bits));
-            }
+            Record::Job(j) => all.take_job(&mut jobs, j.job, j.epoch, (j.bits, j.height)),
             Record::EthWork(w) => {
-                jobs.insert(w.job, (w.epoch, w.network_target.to_compact()));
+                let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
+                all.take_job(&mut jobs, w.job, w.epoch, seen);
             }
             Record::Share(s) => {
                 if all.sealed.is_some_and(|e| s.epoch <= e) {
@@ -87,8 +104,8 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
                     continue;
                 }
                 match jobs.get(&s.job) {
-                    Some((epoch, bits)) if *epoch == s.epoch => {
-                        all.open.entry(s.epoch).or_default().push(Counted::new(&s, *bits, 0));
+                    Some((epoch, bits, aux)) if *epoch == s.epoch => {
+                        all.open.entry(s.epoch).or_default().push(Counted::new(&s, *bits, *aux));
                     }
                     // The job may stand in a segment that is gone.
                     None if !all.whole => {}
@@ -99,14 +116,22 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
                 all.sealed = all.sealed.max(Some(epoch));
                 let later = all.open.split_off(&epoch.next());
                 for (e, mut shares) in std::mem::replace(&mut all.open, later) {
-                    all.epochs.insert(e, tally(&mut shares, &JobTargets::default())?);
+                    let targets = all.targets.remove(&e).unwrap_or_default();
+                    all.epochs.insert(e, tally(&mut shares, &targets)?);
                 }
-                jobs.retain(|_, (e, _)| *e > epoch);
+                all.targets = all.targets.split_off(&epoch.next());
+                jobs.retain(|_, (e, ..)| *e > epoch);
             }
-            Record::AuxJob(_)
-            | Record::Block(_)
-            | Record::AuxBlock(_)
-            | Record::BlockOutcome { .. } => {}
+            Record::AuxJob(j) => {
+                if let Some((epoch, _, aux)) = jobs.get_mut(&j.job) {
+                    let chains = j.chains.iter().filter(|c| earned.contains(&c.asset));
+                    let chains = chains.map(|c| (c.asset, c.bits, c.height)).collect();
+                    let targets = all.targets.entry(*epoch).or_default();
+                    let own = targets.of(*aux).map(|t| t.own).unwrap_or_default();
+                    *aux = targets.number(Targets { own, aux: chains });
+                }
+            }
+            Record::Block(_) | Record::AuxBlock(_) | Record::BlockOutcome { .. } => {}
         }
     }
     Ok(all)
@@ -114,10 +139,11 @@ fn read_log(log: &ShareLog) -> Result<FromLog> {
 
 async fn compare(
     tx: &mut Tx,
-    lane: &LaneId,
+    config: &LaneConfig,
     closed: Option<EpochNumber>,
     mut log: FromLog,
 ) -> Result<LogAudit> {
+    let lane = &config.lane;
     let mut audit = LogAudit::default();
     for what in std::mem::take(&mut log.wrong) {
         audit.find(what);
@@ -146,6 +172,8 @@ async fn compare(
             audit.shares += said.shares;
             if let Some(what) = difference(row, &work, &said)? {
                 audit.find(format!("epoch {epoch}: {what}"));
+            } else {
+                units::compare(tx, config, epoch, &said, &mut audit).await?;
             }
         }
         if rows.len() < 1_000 {

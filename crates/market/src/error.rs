@@ -96,6 +96,9 @@ pub enum MarketError {
     /// No such contract (of this account).
     #[error("there is no such contract")]
     UnknownContract,
+    /// A statement cannot be written; the text says why.
+    #[error("there is no statement of this contract: {0}")]
+    NoStatement(&'static str),
     /// A reward was reported again with other particulars.
     #[error("block {block} was reported before with other particulars")]
     RewardDiffers {
@@ -163,6 +166,7 @@ impl Blamed for MarketError {
             | MarketError::FppsFigures { .. }
             | MarketError::FppsReserve { .. }
             | MarketError::FppsCapital(_)
+            | MarketError::NoStatement(_)
             | MarketError::UnknownContract => Blame::Rejected,
             MarketError::CapacityMoved | MarketError::NotTheAccountant { .. } => Blame::Transient,
             MarketError::RewardDiffers { .. }

@@ -8,7 +8,8 @@ use crate::pplns::EpochUnits;
 use crate::reward::Life;
 use crate::standing::StandingRow;
 use crate::{Market, MarketError, Result};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer as _, SigningKey};
+use gruve_statement::Statement;
 use gruve_store::{Migration, Tx, params, statements};
 use gruve_units::{Asset, ContractId, EpochNumber, Hashes, LaneId, Timestamp};
 
@@ -56,6 +57,17 @@ impl Market {
         let signature = gruve_statement::terms::sign(key, terms_hash);
         let row = params![contract, key.verifying_key().to_bytes(), signature];
         tx.execute(INSERT_SIGNED, &row).await?;
+        Ok(())
+    }
+}
+
+impl Market {
+    /// Signs a page of a statement.
+    pub(crate) fn sign_statement(&self, page: &mut Statement) -> Result<()> {
+        let Some(key) = self.inner.terms_key.get() else { return Ok(()) };
+        let message = page.signed_message().map_err(|e| MarketError::Broken(e.to_string()))?;
+        page.operator_key = Some(hex::encode(key.verifying_key().to_bytes()));
+        page.signature = Some(hex::encode(key.sign(&message).to_bytes()));
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use crate::config::UNPAID_NEW_ACCOUNT_MAX;
 use crate::contract::{Contract, write_also};
 use crate::fpps_pay;
 use crate::scheme::write_fpps;
+use crate::outlook;
 use crate::sql;
 use crate::terms::{self, Sale};
 use crate::{ContractState, LaneConfig, Market, MarketError, Paid, Plan, Purchase, Quote, Result};
@@ -150,7 +151,7 @@ impl Market {
         let plan = self.plan(plan)?;
         let sale = terms::price(&plan, hashrate, term_epochs)?;
         let now = self.now();
-        let quote = Quote {
+        let mut quote = Quote {
             id: QuoteId::new(now, self.entropy()),
             account,
             plan: plan.id.clone(),
@@ -161,7 +162,9 @@ impl Market {
             price: sale.price,
             created: now,
             expires: now.plus(self.config().quote_ttl()),
+            forecast: None,
         };
+        quote.forecast = self.foretold(&plan, &quote).await?;
         let lane = self.lane(&plan.lane)?;
         transact!(self.store(), tx -> Result<()> => {
             let available = Capacity::read(tx, lane).await?.available();
@@ -173,6 +176,7 @@ impl Market {
             if count(tx, sql::COUNT_PAID, &params![account]).await? == 0 {
                 self.check_held_by_new(tx, &plan.lane, available, hashrate).await?;
             }
+            outlook::write_forecast(tx, &quote, now).await?;
             tx.execute(sql::DELETE_OLD_QUOTES, &params![account, now]).await?;
             if count(tx, sql::COUNT_QUOTES, &params![account, now]).await? >= QUOTES_MAX {
                 return Err(MarketError::TooMany { what: "quotes", limit: QUOTES_MAX });

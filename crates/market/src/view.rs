@@ -1,6 +1,7 @@
 //! What the market shows: plans, quotes, contracts, epochs, blocks, books.
 
 use crate::scheme::{FppsAsset, Scheme};
+use crate::QuoteForecast;
 use gruve_units::{
     AccountId, Accrual, Algorithm, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate,
     LaneId, QuoteId, Timestamp,
@@ -80,6 +81,8 @@ pub struct Quote {
     pub created: Timestamp,
     /// Until when it stands.
     pub expires: Timestamp,
+    /// What it may earn, where the lane's figures are known.
+    pub forecast: Option<QuoteForecast>,
 }
 
 /// What buying gives: a contract that waits for its payment and holds capacity meanwhile.

@@ -15,6 +15,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod check;
+pub mod csv;
+mod days;
+pub mod document;
+mod earn;
+mod replay;
 pub mod terms;
 
+pub use check::{Checker, Report, Wrong, check_terms};
+pub use days::by_day;
+pub use document::Statement;
+pub use replay::Replay;
 pub use terms::{SignedTerms, Terms, TermsError};

@@ -47,6 +47,7 @@ mod retry;
 mod row;
 mod statements;
 pub mod testing;
+pub mod transfer;
 mod tx;
 mod value;
 

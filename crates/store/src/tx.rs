@@ -118,6 +118,27 @@ impl Tx {
         })
     }
 
+    /// The same of a text that was put together. It must hold no value that somebody gave.
+    pub(crate) async fn fetch_text(&mut self, sql: String, params: &[Value]) -> Result<Vec<Row>> {
+        let sql = sqlx::AssertSqlSafe(sql);
+        on_engine!(self, params, |conn, args| async {
+            let (mut rows, mut names) = (Vec::new(), None);
+            let mut stream = sqlx::query_with(sql, args).fetch(conn);
+            while let Some(row) = stream.try_next().await? {
+                rows.push(read(&row, &mut names).map_err(Stopped::Store)?);
+            }
+            Ok(rows)
+        })
+    }
+
+    /// The same of a statement that gives no rows.
+    pub(crate) async fn execute_text(&mut self, sql: String, params: &[Value]) -> Result<u64> {
+        let sql = sqlx::AssertSqlSafe(sql);
+        on_engine!(self, params, |conn, args| async {
+            Ok(sqlx::query_with(sql, args).execute(conn).await?.rows_affected())
+        })
+    }
+
     /// Runs a statement and gives its first row, if there is one.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
 //! What customers do with money: buying, paying, withdrawing. Each call checks whose it is.
 
+use crate::api::contracts::Span;
 use crate::failure::{Failure, sentence};
 use crate::state::AppState;
 use crate::view::Bought;
 use gruve_ledger::LedgerError;
+use gruve_market::statement::Statement;
 use gruve_market::{ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
 use gruve_treasury::{Invoice, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError};
 use gruve_units::{
-    AccountId, Amount, Asset, Blame, Blamed, ContractId, InvoiceId, PayoutId, QuoteId,
+    AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, InvoiceId, PayoutId, QuoteId,
 };
 use std::time::Duration;
 
@@ -105,6 +107,19 @@ impl AppState {
         id: ContractId,
     ) -> Result<SignedTerms, Failure> {
         self.market().signed_terms(account, id).await.map_err(|e| market_failure(&e))
+    }
+
+    /// A page of the statement of a contract of the account.
+    pub(crate) async fn contract_statement(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        span: &Span,
+    ) -> Result<Statement, Failure> {
+        let from = span.from.map(EpochNumber);
+        let most = span.limit.unwrap_or(usize::MAX);
+        let page = self.market().statement(account, id, from, most).await;
+        page.map_err(|e| market_failure(&e))
     }
 
     /// An invoice of the account.
@@ -206,6 +221,7 @@ pub(crate) fn market_failure(e: &MarketError) -> Failure {
         MarketError::FppsFigures { .. } | MarketError::FppsReserve { .. } => {
             Failure::conflict("not-on-sale", text())
         }
+        MarketError::NoStatement(_) => Failure::conflict("no-statement", text()),
         MarketError::TooMany { .. } => Failure::too_many(text()),
         other => Failure::of(other),
     }

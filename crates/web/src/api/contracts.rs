@@ -1,12 +1,12 @@
 //! Quotes, contracts and their invoices.
 
 use crate::api::{amount, answer, key_of, rate, time};
-use crate::extract::{Customer, Id, Json};
+use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::state::AppState;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use gruve_market::{ContractView, Earnings, EpochLine, SettlementLine};
 use gruve_treasury::{Invoice, Purpose};
 use gruve_units::{Amount, ContractId, Hashrate, InvoiceId, QuoteId};
@@ -43,6 +43,7 @@ pub(crate) async fn quote(
         "work": q.work,
         "price": amount(q.price),
         "expires_at": time(q.expires),
+        "forecast": q.forecast,
     });
     Ok(answer(StatusCode::CREATED, body))
 }
@@ -94,8 +95,40 @@ pub(crate) async fn contract(
         map.insert("settlements".to_owned(), settlements.iter().map(settlement).collect());
         let invoice = state.invoice_of_contract(customer.account, id).await?;
         map.insert("invoice".to_owned(), invoice.map_or(Value::Null, |i| json!(i.id)));
+        let forecast = state.market().forecast_of(customer.account, id).await?;
+        map.insert("forecast".to_owned(), json!(forecast));
     }
     Ok(answer(StatusCode::OK, body))
+}
+
+/// Which part of a statement, and in which form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Span {
+    /// The first epoch; the contract's when left out.
+    pub(crate) from: Option<u64>,
+    /// Epochs with work at most.
+    pub(crate) limit: Option<usize>,
+    /// `json` or `csv`.
+    pub(crate) format: Option<String>,
+}
+
+/// `GET /api/v1/contracts/{id}/statement?from=&limit=&format=`
+pub(crate) async fn statement(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Params(span): Params<Span>,
+) -> Result<Response, Failure> {
+    let page = state.contract_statement(customer.account, id, &span).await?;
+    match span.format.as_deref() {
+        None | Some("json") => Ok((StatusCode::OK, axum::Json(page)).into_response()),
+        Some("csv") => {
+            let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
+            Ok(([kind], gruve_market::statement::csv(&page)).into_response())
+        }
+        Some(_) => Err(Failure::bad_request("The format is json or csv.")),
+    }
 }
 
 /// `GET /api/v1/contracts/{id}/terms`: the exact bytes agreed at the sale, their hash and the operator's signature.

@@ -11,7 +11,7 @@ use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use gruve_market::{Plan, Quote};
+use gruve_market::{Plan, Quote, QuoteForecast};
 use gruve_units::{Hashrate, QuoteId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -165,10 +165,41 @@ fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
                     a.button.quiet href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { "Change" }
                 }
             }
+            (forecast(q.forecast.as_ref()))
             (risk())
         }
     };
     page(visitor, "Your total", false, &content)
+}
+
+/// What the purchase may earn, and the plain sentence where the buyer should expect to lose.
+fn forecast(of: Option<&QuoteForecast>) -> Markup {
+    html! {
+        section.sheet #forecast aria-labelledby="forecast-h" {
+            header { h2 #forecast-h { "What it may earn" } }
+            @match of {
+                None => p { "No forecast: this lane has no job yet, or no block of its chain is known." },
+                Some(f) => {
+                    @if f.expects_loss == Some(true) { p.message.bad { "You should expect to lose money on this purchase." } }
+                    @for w in &f.words { p { (w) } }
+                    @if let Some(secs) = f.break_even_secs {
+                        p { "Where the price comes back, it does so after " (span_text(secs)) " (the middle of those futures)." }
+                    }
+                    p.small.soft { (f.given.scenarios) " futures drawn by the model “" (f.model) "”, seed " code { (f.given.seed) }
+                        ". It is kept with the contract, to be held against what it really earns." }
+                }
+            }
+        }
+    }
+}
+
+/// A time in days, or in minutes where it is shorter.
+pub(crate) fn span_text(secs: u64) -> String {
+    if secs >= 2 * 86_400 {
+        format!("{} days", secs.div_ceil(86_400))
+    } else {
+        format!("{} minutes", secs.div_ceil(60))
+    }
 }
 
 /// The confirmation.

@@ -14,7 +14,7 @@ use crate::view::{contract_state, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
 use gruve_hosting::footprint::Footprint;
-use gruve_market::{ContractView, Earnings, EpochLine, SettlementLine};
+use gruve_market::{ContractView, Earnings, EpochLine, QuoteForecast, SettlementLine};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
 
@@ -35,6 +35,7 @@ pub(crate) async fn contract(
     let c = state.contract(customer.account, id).await?;
     let settlements = state.market().settlements(customer.account, id, SETTLEMENTS_SHOWN).await?;
     let invoice = state.invoice_of_contract(customer.account, id).await?;
+    let forecast = state.market().forecast_of(customer.account, id).await?;
     let rule = rule_of(c.epoch_us);
     let footprint = state.footprint_of(&c).await?;
     let content = html! {
@@ -74,12 +75,33 @@ pub(crate) async fn contract(
             header { h2 #lines-h { "Epoch by epoch" } span.soft.small { "newest first" } }
             (lines(&c, rule))
         }
+        @if let Some(f) = &forecast { (foretold(f, &c)) }
         section.sheet aria-labelledby="terms-h" {
             header { h2 #terms-h { "What was bought" } }
             (terms(&c, rule))
         }
     };
     Ok(page(&visitor, &c.title, true, &content))
+}
+
+/// What was foretold at the purchase beside what came of it so far.
+fn foretold(f: &QuoteForecast, c: &ContractView) -> Markup {
+    html! {
+        section.sheet #foretold data-live="foretold" aria-labelledby="foretold-h" {
+            header { h2 #foretold-h { "Foretold and come true" } }
+            table.cards {
+                thead { tr { th scope="col" { "After all fees" } th.r scope="col" { "Foretold, mean" } th.r scope="col" { "Nine in ten" }
+                    th.r scope="col" { "To your balance so far" } } }
+                tbody { @for a in &f.assets { tr {
+                    (cell!("After all fees", a.asset))
+                    (cell!(r "Foretold, mean", amount(Amount::new(a.asset, a.expected_minor))))
+                    (cell!(r "Nine in ten", html! { (amount(Amount::new(a.asset, a.low_minor))) " to " (amount(Amount::new(a.asset, a.high_minor))) }))
+                    (cell!(r "To your balance so far", html! { @for e in c.earnings.iter().filter(|e| e.asset == a.asset) { (amount(e.credited)) } }))
+                } } }
+            }
+            p.small.soft { "Drawn when you bought, by the model “" (f.model) "”." }
+        }
+    }
 }
 
 fn figures(c: &ContractView) -> Markup {
@@ -137,7 +159,8 @@ fn terms(c: &ContractView, rule: EpochRule) -> Markup {
             }
             @if c.refunded.minor > 0 { dt { "Refunded" } dd { (amount(c.refunded)) } }
             dt { "Terms (SHA-256)" } dd { code { (hex::encode(c.terms_hash)) } }
-            dt { "To keep" } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { "Signed terms" } }
+            dt { "To keep" } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { "Signed terms" }
+                ", " a href={ "/contracts/" (c.id) "/statement" } { "statement" } }
             dt { "Contract" } dd { code { (c.id) } }
         }
     }

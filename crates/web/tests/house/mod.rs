@@ -292,6 +292,7 @@ impl House {
         };
         let market =
             Market::new(store.clone(), clock.clone(), entropy.clone(), market_config).unwrap();
+        market.sign_terms_with(ed25519_dalek::SigningKey::from_bytes(&[3; 32]));
         market.prepare().await.unwrap();
         let mut treasury_config = TreasuryConfig::new(Seed::from_bytes([42; 32]));
         let mut lanes = Vec::new();

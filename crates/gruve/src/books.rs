@@ -1,0 +1,130 @@
+//! `gruve admin export` and `import`: the books of all rooms as a file, and into an empty database of either engine.
+//!
+//! The file is one state of the database, also while the house runs. What is kept beside the database (share logs,
+//! the wallets' seed, keys) is copied with the data folder, not by this.
+
+use crate::serve::read_config;
+use gruve_store::transfer::{self, Transferred};
+use gruve_store::{Migration, Store, Tx};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// All rooms with tables, in the order in which the house makes them.
+pub const ROOMS: [(&str, &[Migration]); 9] = [
+    ("ledger", gruve_ledger::MIGRATIONS),
+    ("treasury", gruve_treasury::MIGRATIONS),
+    ("accounts", gruve_accounts::MIGRATIONS),
+    ("farm", gruve_farm::MIGRATIONS),
+    ("market", gruve_market::MIGRATIONS),
+    ("market_chain", gruve_market::CHAIN_MIGRATIONS),
+    ("market_pages", gruve_market::PAGE_MIGRATIONS),
+    ("market_papers", gruve_market::PAPER_MIGRATIONS),
+    ("web", gruve_web::MIGRATIONS),
+];
+
+/// What a transfer came to.
+struct Done {
+    transferred: Transferred,
+    journal_head: [u8; 32],
+    entries: u64,
+}
+
+/// Writes the books into a new file, readable by its owner only: addresses and password hashes are in it.
+///
+/// # Errors
+/// When the file is there, the database cannot be read, or the journal does not hold.
+pub async fn export(config: PathBuf, file: PathBuf) -> Result<ExitCode, String> {
+    let config = read_config(&config)?;
+    let store = Store::open(&config.database_url()).await.map_err(|e| e.to_string())?;
+    let done = export_store(&store, &file).await;
+    store.close().await;
+    tell("wrote", &file, &done?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a file into the configuration's database, which must have no tables.
+///
+/// # Errors
+/// When it has some, the file is damaged or another version's, or the journal does not hold. Nothing is kept then.
+pub async fn import(config: PathBuf, file: PathBuf) -> Result<ExitCode, String> {
+    let config = read_config(&config)?;
+    let store = Store::open(&config.database_url()).await.map_err(|e| e.to_string())?;
+    let done = import_store(&store, &file).await;
+    store.close().await;
+    tell("read", &file, &done?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(did: &str, file: &Path, done: &Done) {
+    let rows: u64 = done.transferred.rows.values().sum();
+    let tables = done.transferred.rows.len();
+    println!("{did} {}: {rows} rows of {tables} tables", file.display());
+    println!("journal: {} entries, head {}", done.entries, hex::encode(done.journal_head));
+}
+
+async fn export_store(store: &Store, file: &Path) -> Result<Done, String> {
+    let mut options = std::fs::OpenOptions::new();
+    let out = options.write(true).create_new(true).mode(0o600).open(file);
+    let out = out.map_err(|e| format!("{}: {e}", file.display()))?;
+    let done = write_books(store, BufWriter::new(out)).await;
+    if done.is_err() {
+        // Half a file would be taken for a whole one by its name. It was made here.
+        let _ = std::fs::remove_file(file);
+    }
+    done
+}
+
+async fn write_books(store: &Store, mut out: BufWriter<std::fs::File>) -> Result<Done, String> {
+    let mut tx = store.read().await.map_err(|e| e.to_string())?;
+    check_rooms(&mut tx).await?;
+    let transferred = transfer::export(&mut tx, &mut out).await.map_err(|e| e.to_string())?;
+    let (journal_head, entries) = audited(&mut tx).await?;
+    out.flush().map_err(|e| e.to_string())?;
+    out.get_ref().sync_all().map_err(|e| e.to_string())?;
+    Ok(Done { transferred, journal_head, entries })
+}
+
+/// A room that this program's import does not make would leave a file that cannot be read back.
+async fn check_rooms(tx: &mut Tx) -> Result<(), String> {
+    let sql = "SELECT DISTINCT room FROM store_migrations";
+    for row in tx.fetch_all(sql, &[]).await.map_err(|e| e.to_string())? {
+        let room: String = row.get("room").map_err(|e| e.to_string())?;
+        if !ROOMS.iter().any(|(name, _)| *name == room) {
+            return Err(format!(
+                "the database has tables of {room:?}, which this program does not know"
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn import_store(store: &Store, file: &Path) -> Result<Done, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", file.display());
+    let mut input = BufReader::new(std::fs::File::open(file).map_err(failed)?);
+    for (room, migrations) in ROOMS {
+        store.migrate(room, migrations).await.map_err(|e| e.to_string())?;
+    }
+    let mut tx = store.begin().await.map_err(|e| e.to_string())?;
+    let read = transfer::import(&mut tx, &mut input).await.map_err(|e| e.to_string())?;
+    let there = transfer::count_rows(&mut tx).await.map_err(|e| e.to_string())?;
+    if there != read {
+        return Err("the database does not have the rows of the file".into());
+    }
+    let (journal_head, entries) = audited(&mut tx).await?;
+    tx.commit().await.map_err(|e| e.to_string())?;
+    Ok(Done { transferred: read, journal_head, entries })
+}
+
+/// The journal's head as recomputed from its entries, and their number.
+async fn audited(tx: &mut Tx) -> Result<([u8; 32], u64), String> {
+    let report = gruve_ledger::audit(tx).await.map_err(|e| e.to_string())?;
+    match report.findings.first() {
+        None => Ok((report.head, report.entries)),
+        Some(finding) => Err(format!("the journal does not hold: {finding}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! `gruve statement check`: a customer's two files, one against the other, with nothing else at hand.
+
+use gruve_statement::{Checker, Report, SignedTerms, Statement, Wrong, document, terms};
+use serde::Serialize;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// `gruve statement check`
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The signed terms, as downloaded.
+    pub terms: PathBuf,
+    /// The statement: all its pages, in order.
+    #[arg(required = true)]
+    pub statement: Vec<PathBuf>,
+    /// The operator's key (64 hexadecimal digits): terms and statement must be signed by it.
+    #[arg(long, value_name = "HEX", value_parser = parse_key)]
+    pub key: Option<[u8; 32]>,
+    /// Print the finding as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_key(text: &str) -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(text, &mut key).map_err(|e| format!("not a key: {e}"))?;
+    Ok(key)
+}
+
+/// What is printed for machines.
+#[derive(Serialize)]
+struct Finding<'a> {
+    holds: bool,
+    wrong: Option<&'a Wrong>,
+    report: Option<&'a Report>,
+}
+
+/// Recomputes every line. Fails with the first wrong one.
+///
+/// # Errors
+/// When a file cannot be read, or the terms are not the operator's.
+pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
+    let file = SignedTerms::parse(&read(&args.terms, 2 * terms::BYTES_MAX as u64)?);
+    let said = |e: &dyn std::fmt::Display| format!("{}: {e}", args.terms.display());
+    let mut checker =
+        Checker::begin(file.map_err(|e| said(&e))?, args.key).map_err(|e| said(&e))?;
+    for path in &args.statement {
+        let page = Statement::parse(&read(path, document::BYTES_MAX)?);
+        let page = page.map_err(|e| format!("{}: {e}", path.display()))?;
+        if let Err(wrong) = checker.page(&page) {
+            print(args, &Finding { holds: false, wrong: Some(&wrong), report: None })?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let report = checker.finish();
+    print(args, &Finding { holds: true, wrong: None, report: Some(&report) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
+    let failed = |e: std::io::Error| format!("{} cannot be read: {e}", path.display());
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(bytes_max + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > bytes_max {
+        return Err(format!("{} is larger than {bytes_max} bytes", path.display()));
+    }
+    Ok(text)
+}
+
+fn print(args: &CheckArgs, finding: &Finding<'_>) -> Result<(), String> {
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(finding).map_err(|e| e.to_string())?);
+        return Ok(());
+    }
+    if let Some(wrong) = finding.wrong {
+        println!("WRONG: {wrong}");
+    }
+    if let Some(report) = finding.report {
+        print!("{}", told(report));
+    }
+    Ok(())
+}
+
+fn told(r: &Report) -> String {
+    let mut out = vec![format!("contract {}", r.contract)];
+    out.push(match &r.terms_signed_by {
+        Some(key) => format!("terms {} signed by {key}", r.terms_sha256),
+        None => format!("terms {}, from before terms were signed", r.terms_sha256),
+    });
+    out.push(format!(
+        "{} lines recomputed on {} pages ({} signed), up to epoch {}",
+        r.lines, r.pages, r.signed_pages, r.to_epoch
+    ));
+    if let Some(next) = r.next_epoch {
+        out.push(format!("there is more: the next page begins with epoch {next}"));
+    }
+    out.push(format!("delivered {} hashes", r.closing.delivered));
+    for h in &r.closing.assets {
+        let amount = |minor| gruve_units::Amount::new(h.asset, minor).to_string();
+        out.push(format!(
+            "{}: settled {}, to the balance {}",
+            h.asset,
+            amount(h.settled_minor),
+            amount(h.net_minor)
+        ));
+    }
+    out.push("every line follows from the terms and the lines before it".into());
+    out.push(
+        "taken as given: the lane's work, units and windows, and the chain's blocks (docs/statements.md)".into(),
+    );
+    out.join("\n") + "\n"
+}

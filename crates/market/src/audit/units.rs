@@ -1,0 +1,110 @@
+//! The units of an epoch, of the lane's own coin and of every one merge-mined with it, against those that the
+//! share log gives.
+
+use super::LogAudit;
+use crate::bulk::lines;
+use crate::tally::Tally;
+use crate::{Beneficiary, LaneConfig, MarketError, Result};
+use gruve_store::{Tx, params, statements};
+use gruve_units::{Asset, EpochNumber};
+use std::collections::BTreeMap;
+
+statements! {
+    WINDOW_OF = "SELECT units FROM market_windows WHERE lane = $1 AND asset = $2 AND epoch = $3";
+    UNITS_OF_EPOCH = "SELECT kind, beneficiary, units FROM market_units
+        WHERE lane = $1 AND asset = $2 AND epoch = $3";
+}
+
+/// Compares the stored units of an epoch with what its shares come to at the targets of their jobs: all together, each
+/// account's own, and the house's as it was shared out.
+pub(super) async fn compare(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    said: &Tally,
+    audit: &mut LogAudit,
+) -> Result<()> {
+    let contracts = of_contracts(tx, lane, epoch).await?;
+    for asset in lane.assets() {
+        let mut by_owner = if asset == lane.asset {
+            said.units_by_owner()?
+        } else {
+            said.aux_units_by_owner(asset)?
+        };
+        let house = by_owner.remove(&None).unwrap_or(0);
+        let mut accounts: BTreeMap<Beneficiary, u128> = by_owner
+            .into_iter()
+            .filter_map(|(owner, units)| Some((Beneficiary::Account(owner?), units)))
+            .filter(|(_, units)| *units > 0)
+            .collect();
+        let total = accounts.values().try_fold(house, |sum, u| sum.checked_add(*u));
+        let total = total.ok_or(MarketError::Overflow("the units of an epoch"))?;
+        let key = params![lane.lane.clone(), asset, epoch];
+        let row = tx.fetch_optional(WINDOW_OF, &key).await?;
+        let stored = row.map(|r| r.get::<[u8; 16]>("units")).transpose()?;
+        let stored = stored.map_or(0, u128::from_be_bytes);
+        if stored != total {
+            audit.find(format!("epoch {epoch}: {stored} units of {asset}, {total} by the log"));
+        }
+        let mut shared = contracts.get(&asset).copied().unwrap_or(0);
+        for row in tx.fetch_all(UNITS_OF_EPOCH, &key).await? {
+            let who = Beneficiary::from_columns(row.get("kind")?, row.get("beneficiary")?);
+            let units = u128::from_be_bytes(row.get("units")?);
+            match who {
+                Some(who @ Beneficiary::Account(_)) => {
+                    let own = accounts.remove(&who).unwrap_or(0);
+                    if own != units {
+                        let who = who.key();
+                        audit.find(format!(
+                            "epoch {epoch}: {who} has {units} units of {asset}, {own} by the log"
+                        ));
+                    }
+                }
+                _ => shared = shared.saturating_add(units),
+            }
+        }
+        if let Some((who, own)) = accounts.first_key_value() {
+            let who = who.key();
+            audit.find(format!("epoch {epoch}: {who} has no units of {asset}, {own} by the log"));
+        }
+        if shared != house {
+            audit.find(format!(
+                "epoch {epoch}: {shared} units of {asset} are shared out, {house} are the house's"
+            ));
+        }
+        audit.unit_sums += 1;
+    }
+    Ok(())
+}
+
+/// Units of all contracts, by asset.
+async fn of_contracts(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+) -> Result<BTreeMap<Asset, u128>> {
+    let mut sums: BTreeMap<Asset, u128> = BTreeMap::new();
+    lines::of_epochs(tx, &lane.lane, epoch, epoch.next(), |_, line| {
+        for (asset, units) in line.units {
+            let sum = sums.entry(asset).or_default();
+            *sum = sum.checked_add(units).ok_or(MarketError::Overflow("the units of an epoch"))?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STATEMENTS;
+    use gruve_store::testing::prepare_all;
+    use gruve_store::{Store, laws};
+
+    async fn every_statement_prepares(store: Store) {
+        let w = crate::world::World::new(store).await;
+        prepare_all(&w.store, STATEMENTS).await;
+    }
+
+    laws! { statements: [every_statement_prepares] }
+}

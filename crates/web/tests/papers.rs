@@ -1,0 +1,105 @@
+//! What a customer takes home: signed terms, statements, forecasts.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod house;
+
+use axum::http::StatusCode;
+use gruve_statement::{Checker, SignedTerms, Statement};
+use house::House;
+use house::browser::{Browser, Program};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_customer_downloads_terms_and_statement_and_checks_them_alone() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let lane = &house.lanes[0];
+    house.block(lane, false).await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
+    let quote = me.post("/api/v1/quotes", order).await.json();
+    let bought = me.post("/api/v1/contracts", json!({ "quote": quote["quote"] })).await.json();
+    let minor = bought["invoice"]["amount"]["minor"].as_i64().unwrap();
+    let due = gruve_units::Amount::new(lane.asset, minor);
+    house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
+    house.block(lane, false).await;
+    house.epochs(9).await;
+
+    let path = format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap());
+    let terms = me.get(&format!("{path}/terms")).await;
+    assert_eq!(terms.status, StatusCode::OK, "{}", terms.body);
+    let terms = SignedTerms::parse(&terms.body).unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&[3; 32]).verifying_key().to_bytes();
+    let mut checker = Checker::begin(terms, Some(key)).unwrap();
+    let mut from = String::new();
+    loop {
+        let page = me.get(&format!("{path}/statement?limit=4{from}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let page = Statement::parse(&page.body).unwrap();
+        checker.page(&page).unwrap();
+        match page.next_epoch {
+            Some(next) => from = format!("&from={next}"),
+            None => break,
+        }
+    }
+    let report = checker.finish();
+    assert!(report.pages > 1 && report.signed_pages == report.pages && report.lines > 6);
+    let contract = me.get(&path).await.json();
+    assert_eq!(report.closing.delivered.to_string(), contract["delivered"].as_str().unwrap());
+    let csv = me.get(&format!("{path}/statement?format=csv")).await;
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    assert!(csv.body.lines().count() > report.lines && csv.body.starts_with("line,is,epoch,"));
+    let wrong = me.get(&format!("{path}/statement?format=xml")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+
+    // The same from the pages, by cookie.
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
+    let at = format!("/contracts/{}", bought["contract"].as_str().unwrap());
+    let printed = page.get(&format!("{at}/statement")).await;
+    assert_eq!(printed.status, StatusCode::OK);
+    assert!(
+        printed.body.contains("gruve statement check") && printed.body.contains("Settlement 1")
+    );
+    let file = page.get(&format!("{at}/terms.json")).await;
+    assert!(file.header("content-disposition").starts_with("attachment; filename=\"terms-"));
+    SignedTerms::parse(&file.body).unwrap().open(Some(&key)).unwrap();
+    let file = page.get(&format!("{at}/statement.json")).await;
+    Statement::parse(&file.body).unwrap();
+    assert!(page.get(&format!("{at}/statement.csv")).await.body.starts_with("line,"));
+    let other = Program::signed_up(&house.app, "ola").await;
+    for part in ["terms", "statement"] {
+        let foreign = other.get(&format!("{path}/{part}")).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_quote_says_what_it_may_earn_and_the_contract_keeps_it() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    house.block(&house.lanes[0], false).await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
+    let quote = me.post("/api/v1/quotes", order).await.json();
+    let forecast = &quote["forecast"];
+    assert_eq!(forecast["model"], "lane-now 1", "{quote}");
+    let one = &forecast["assets"][0];
+    assert_eq!(one["asset"], "BTC");
+    assert!(one["low_minor"].as_i64() <= one["expected_minor"].as_i64());
+    assert!(one["expected_minor"].as_i64() <= one["high_minor"].as_i64());
+    assert!(forecast["expects_loss"].is_boolean());
+    assert!(forecast["given"]["seed"].is_string());
+    let bought = me.post("/api/v1/contracts", json!({ "quote": quote["quote"] })).await.json();
+    let path = format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap());
+    assert_eq!(me.get(&path).await.json()["forecast"], *forecast);
+    let mut page = Browser::new(&house.app);
+    page.sign_up("ola").await;
+    let csrf = page.get("/buy?plan=btc-lease").await.field("csrf");
+    let form =
+        [("csrf", csrf.as_str()), ("plan", "btc-lease"), ("hashrate", "200 kH/s"), ("term", "6")];
+    let shown = page.post("/buy", &form).await;
+    assert!(shown.body.contains("What it may earn"), "{}", shown.body);
+    let loses = forecast["expects_loss"].as_bool().unwrap();
+    assert_eq!(shown.body.contains("You should expect to lose money"), loses);
+}
