@@ -7,7 +7,7 @@ use crate::inspect::InspectArgs;
 use crate::site::CertificateArgs;
 use crate::statement::CheckArgs;
 use clap::{Parser, Subcommand};
-use gruve_units::{Algorithm, Hashrate, LaneId, PayoutId};
+use gruve_units::{Algorithm, Asset, Hashrate, LaneId, PayoutId};
 use std::path::PathBuf;
 
 /// A cloud-mining platform whose customers need not trust its operator.
@@ -202,6 +202,45 @@ pub enum AdminCommand {
         to: Option<String>,
         /// What to show: at most 200 characters.
         text: String,
+    },
+    /// Tells a coin's price in dollars in the name of a source that has no address of its own, and lists the
+    /// newest recorded ones. Works beside a running house.
+    Price {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// The coin.
+        asset: Asset,
+        /// In whose name.
+        #[arg(long, requires = "dollars")]
+        source: Option<String>,
+        /// Dollars for a whole coin.
+        #[arg(long, requires = "source")]
+        dollars: Option<String>,
+        /// At which second since 1970; now, if not given.
+        #[arg(long, requires = "dollars")]
+        at: Option<i64>,
+    },
+    /// Records that machines of the house are idled or moved away from a lane, or work again, and lists what is on
+    /// record and the epochs in which leases were short. Works beside a running house.
+    Machines {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// The lane.
+        lane: LaneId,
+        /// This rate is switched off.
+        #[arg(long, value_name = "RATE", conflicts_with_all = ["moved", "back"])]
+        idle: Option<Hashrate>,
+        /// This rate is moved to another lane.
+        #[arg(long, value_name = "RATE", conflicts_with = "back")]
+        moved: Option<Hashrate>,
+        /// What this record took away works again.
+        #[arg(long, value_name = "NUMBER")]
+        back: Option<u64>,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
     },
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.

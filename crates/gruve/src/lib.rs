@@ -15,6 +15,7 @@ pub mod books;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod desk;
 mod estate;
 mod hosted;
 pub mod house;
@@ -29,7 +30,9 @@ mod statement;
 use approval::Word;
 use clap::Parser;
 use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand, StatementCommand};
+use desk::Machines;
 use estate::Estate;
+use gruve_market::ActKind;
 use hosted::Order;
 use std::process::ExitCode;
 
@@ -84,6 +87,17 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Say { config, lane, to, text }) => {
             on_runtime(say::say(config, lane, to, text))
+        }
+        Command::Admin(AdminCommand::Price { config, asset, source, dollars, at }) => {
+            let told = source.zip(dollars);
+            let told = told.map(|(source, dollars)| desk::Told { source, dollars, at });
+            on_runtime(desk::price(config, asset, told))
+        }
+        Command::Admin(AdminCommand::Machines { config, lane, idle, moved, back, note }) => {
+            let idle = idle.map(|rate| (ActKind::Idle, rate));
+            let away = idle.or(moved.map(|rate| (ActKind::Move, rate)));
+            let away = away.map(|(what, rate)| Machines::Away(what, rate, note));
+            on_runtime(desk::machines(config, lane, away.or(back.map(Machines::Back))))
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

@@ -1,13 +1,18 @@
 //! The plans on offer: from configuration to numbered versions.
 
 use crate::sql;
-use crate::{LaneConfig, Market, MarketError, Plan, PlanConfig, Result};
+use crate::{LaneConfig, Market, MarketError, Plan, PlanConfig, PlanPrices, PriceRules, Result};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{Amount, Asset, Timestamp};
 use serde::Serialize;
 
 /// A configured plan as version `version`.
-fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan> {
+fn plan_of(
+    config: &PlanConfig,
+    lane: &LaneConfig,
+    prices: &PriceRules,
+    version: u32,
+) -> Result<Plan> {
     let pay_asset = config.pay_asset.unwrap_or(lane.asset);
     let minor = i64::try_from(config.price_minor).map_err(|_| MarketError::PriceTooLarge)?;
     Ok(Plan {
@@ -38,7 +43,17 @@ fn plan_of(config: &PlanConfig, lane: &LaneConfig, version: u32) -> Result<Plan>
         fpps: config.fpps.as_ref().map(|f| f.assets.clone()).unwrap_or_default(),
         fpps_ruin_ppm: config.fpps.as_ref().map_or(0, |f| f.ruin_ppm),
         window_epochs_max: lane.pplns_epochs_max,
+        life: config.life.clone(),
+        prices: config.life.needs_price().then(|| prices_of(prices, lane.asset)),
     })
+}
+
+fn prices_of(prices: &PriceRules, asset: Asset) -> PlanPrices {
+    PlanPrices {
+        sources: prices.names(asset).into_iter().map(str::to_owned).collect(),
+        quorum: prices.quorum,
+        staleness_secs: prices.staleness_secs,
+    }
 }
 
 /// What a plan says, as stored: two alike are the same version.
@@ -52,6 +67,8 @@ struct Body<'a> {
     epoch_us: u64,
     extension_epochs: u64,
     window_epochs_max: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prices: Option<(&'a [String], u32, u32)>,
 }
 
 fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
@@ -63,6 +80,7 @@ fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
         epoch_us: plan.epoch_us,
         extension_epochs: plan.extension_epochs,
         window_epochs_max: plan.window_epochs_max,
+        prices: plan.prices.as_ref().map(|p| (&p.sources[..], p.quorum, p.staleness_secs)),
     };
     serde_json::to_vec(&body).map_err(|e| MarketError::Broken(format!("a plan: {e}")))
 }
@@ -72,9 +90,10 @@ async fn store_plan(
     tx: &mut Tx,
     config: &PlanConfig,
     lane: &LaneConfig,
+    prices: &PriceRules,
     now: Timestamp,
 ) -> Result<Plan> {
-    let mut plan = plan_of(config, lane, 0)?;
+    let mut plan = plan_of(config, lane, prices, 0)?;
     let body = body(config, &plan)?;
     let last = tx.fetch_optional(sql::LATEST_PLAN, &params![plan.id.as_str()]).await?;
     let mut version = 0;
@@ -117,7 +136,7 @@ impl Market {
             let mut plans = Vec::new();
             for config in &self.config().plans {
                 let lane = self.lane(&config.lane)?;
-                plans.push(store_plan(tx, config, lane, now).await?);
+                plans.push(store_plan(tx, config, lane, &self.config().prices, now).await?);
             }
             Ok(plans)
         })

@@ -7,11 +7,12 @@ use crate::allocate::{Allocation, Entitlement, Share, allocate};
 use crate::bulk::lines::{Line, Lines};
 use crate::bulk::{self, progress};
 use crate::contract::Contract;
+use crate::delivery::Delivery;
 use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
 use crate::units::share_house_units;
 use crate::{
-    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, Settled, fpps, papers, reward, sale, settlement, solo, sql,
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, Settled, dollars, fpps, owed, papers, pause, renew, reward, sale, settlement, short, solo, sql,
 };
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
@@ -111,11 +112,15 @@ impl Market {
         claim(tx, lane, before.closed, epoch).await?;
         write_blocks(tx, lane, &closing.blocks).await?;
         // A chain that is not followed may have taken back what stands here as matured.
-        let settle =
-            is_settlement(lane, before.closed, epoch) && !self.holds_settlements(&lane.lane);
+        let is_scheduled = is_settlement(lane, before.closed, epoch);
+        let settle = is_scheduled && !self.holds_settlements(&lane.lane);
 
+        owed::lapse(tx, lane, epoch, now).await?;
         let (house, other) = closing.tally.house_and_other()?;
-        let contracts = Contract::running(tx, &lane.lane).await?;
+        let mut contracts = Contract::running(tx, &lane.lane).await?;
+        pause::stop_clocks(&mut contracts, epoch, closing.skipped);
+        let paused = pause::paused(&contracts, epoch);
+        let pausing = pause::pausing(&contracts);
         let allocation = allocate(house, &self.claims(&contracts, epoch)?)?;
         let schemes = solo::other_schemes(&contracts);
         let owners = solo::owners(tx, lane, epoch, &closing.tally.by_owner()).await?;
@@ -136,8 +141,12 @@ impl Market {
                 units: pool.units(by_owner)?,
             });
         }
-        let deliveries = deliver(contracts, &allocation, epoch, settle)?;
+        let may_be_caused = is_short(&allocation) && self.may_be_caused(tx, lane, epoch).await?;
+        let deliveries = deliver(contracts, &allocation, epoch, settle, may_be_caused)?;
         write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
+        dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
+        self.credit_paused(tx, lane, &paused, epoch, allocation.surplus).await?;
+        short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
         let mut running: Vec<Contract> = deliveries
             .into_iter()
             .map(|d| d.contract)
@@ -182,11 +191,19 @@ impl Market {
             fpps::price_open(tx, book).await?;
             reward::accrue_and_credit(tx, book, epoch, now).await?;
         }
+        self.record_price(tx, lane, epoch).await?;
+        self.judge_around(tx, lane, epoch).await?;
+        if is_scheduled {
+            self.decide_pauses(tx, lane, epoch, &pausing).await?;
+        }
         if settle {
-            let credited = settlement::settle_lane(tx, lane, epoch, &mut running, now).await?;
+            let waiting = self.convert_dues(tx, lane, &mut running).await?;
+            let parties = (&mut running[..], &waiting);
+            let credited = settlement::settle_lane(tx, lane, epoch, parties, now).await?;
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;
             progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
+            self.pay_owed(tx, lane, epoch).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;
         Ok(checkpoint)
@@ -195,7 +212,7 @@ impl Market {
     fn claims(&self, contracts: &[Contract], epoch: EpochNumber) -> Result<Vec<Entitlement>> {
         let mut claims = Vec::with_capacity(contracts.len());
         for c in contracts {
-            let Some(delivery) = c.delivery() else { continue };
+            let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else { continue };
             let claim = delivery.claim(epoch)?;
             if epoch >= delivery.start && epoch < delivery.hard_end() {
                 claims.push(Entitlement {
@@ -232,6 +249,9 @@ async fn write_deliveries(
     let mut lines = Lines::of(&lane.lane, epoch, &assets);
     let mut rows = Batch::new(&bulk::sql::DELIVER);
     let mut released = Hashrate::ZERO;
+    let any_ended = deliveries.iter().any(|d| d.contract.state != ContractState::Active);
+    let followers =
+        if any_ended { renew::followers(tx, &lane.lane).await? } else { BTreeMap::new() };
     for d in deliveries {
         let c = &d.contract;
         if let Some(s) = d.share {
@@ -250,9 +270,14 @@ async fn write_deliveries(
         if c.refunded > 0 {
             refund(tx, c, now).await?;
         }
+        if d.aside > Hashes::ZERO {
+            owed::set_aside(tx, c, epoch, d.aside).await?;
+        }
         let ended = (c.state != ContractState::Active).then_some(epoch);
         if ended.is_some() {
-            released = Hashrate(released.0.saturating_add(c.hashrate.0));
+            let kept = renew::follow(tx, followers.get(&c.id), epoch).await?;
+            let free = c.hashrate.0.saturating_sub(kept.0);
+            released = Hashrate(released.0.saturating_add(free));
         }
         if d.is_changed {
             let row = params![
@@ -321,15 +346,29 @@ fn is_settlement(lane: &LaneConfig, before: Option<EpochNumber>, epoch: EpochNum
 }
 
 /// What an epoch did to a contract.
-struct Delivered {
+pub(crate) struct Delivered {
     /// As it is afterwards.
-    contract: Contract,
+    pub(crate) contract: Contract,
     share: Option<Share>,
     shortfall: Hashes,
     /// Minor units of the price that are earned now.
     recognise: i64,
     /// Whether more changed than its progress.
     is_changed: bool,
+    /// What it missed and is not owed until it is known whose doing that was.
+    aside: Hashes,
+}
+
+impl Delivered {
+    /// What it missed in this epoch that may be the operator's doing, and since when it is short.
+    fn missed(&self) -> (Hashes, Option<EpochNumber>) {
+        (self.aside, self.contract.short_since)
+    }
+}
+
+/// Whether the work did not suffice for what contracts are entitled to.
+fn is_short(allocation: &Allocation) -> bool {
+    allocation.shares.iter().any(|s| s.allocated < s.entitled)
 }
 
 /// What an epoch does to every contract. Pure.
@@ -338,6 +377,7 @@ fn deliver(
     allocation: &Allocation,
     epoch: EpochNumber,
     settle: bool,
+    may_be_caused: bool,
 ) -> Result<Vec<Delivered>> {
     let shares: BTreeMap<ContractId, Share> =
         allocation.shares.iter().map(|s| (s.contract, *s)).collect();
@@ -345,7 +385,7 @@ fn deliver(
     for c in contracts {
         if c.delivery().is_some_and(|d| d.start <= epoch) {
             let share = shares.get(&c.id).copied();
-            all.push(deliver_one(c, share, epoch, settle)?);
+            all.push(deliver_one(c, share, epoch, settle, may_be_caused)?);
         }
     }
     Ok(all)
@@ -356,6 +396,7 @@ fn deliver_one(
     share: Option<Share>,
     epoch: EpochNumber,
     settle: bool,
+    may_be_caused: bool,
 ) -> Result<Delivered> {
     let broken = || MarketError::Broken("a contract without a start is running".into());
     let before = (c.state, c.refunded);
@@ -363,12 +404,17 @@ fn deliver_one(
     c.delivered = c.delivered.checked_add(got).ok_or(MarketError::Overflow("delivered work"))?;
     let due = c.maintenance_due.checked_add(maintenance(got, c.maintenance)?);
     c.maintenance_due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
+    let missed = share.map_or(Hashes::ZERO, |s| s.entitled.saturating_sub(s.allocated));
+    let left = c.work.saturating_sub(c.spoken_for());
+    let aside = if may_be_caused { missed.min(left) } else { Hashes::ZERO };
+    c.life.undecided = Hashes(c.life.undecided.0.saturating_add(aside.0));
     let delivery = c.delivery().ok_or_else(broken)?;
-    let shortfall = delivery.shortfall(epoch)?;
+    // What waits for a choice is short, too.
+    let shortfall = Delivery { delivered: c.given(), ..delivery }.shortfall(epoch)?;
     c.short_since = (shortfall > Hashes::ZERO).then_some(c.short_since.unwrap_or(epoch));
-    c.state = if c.delivered == c.work {
+    c.state = if c.given() == c.work {
         ContractState::Completed
-    } else if epoch.next() >= delivery.hard_end() {
+    } else if epoch.next() >= delivery.hard_end() && c.life.undecided == Hashes::ZERO {
         ContractState::Refunded
     } else {
         ContractState::Active
@@ -376,7 +422,7 @@ fn deliver_one(
     let ended = c.state != ContractState::Active;
     let mut recognise = 0;
     if settle || ended {
-        let earned = earned_of_price(c.price.minor, c.delivered, c.work)?;
+        let earned = earned_of_price(c.price.minor, c.given(), c.work)?;
         recognise = earned - c.recognised;
         c.recognised = earned;
     }
@@ -384,7 +430,7 @@ fn deliver_one(
         c.refunded = c.price.minor - c.recognised;
     }
     let is_changed = (c.state, c.refunded) != before;
-    Ok(Delivered { contract: c, share, shortfall, recognise, is_changed })
+    Ok(Delivered { contract: c, share, shortfall, recognise, is_changed, aside })
 }
 
 /// The units of the house's own work.

@@ -1,6 +1,7 @@
 //! What the operator offers: lanes and plans, as read from the configuration file.
 
 use crate::MarketError;
+use crate::rules::{PlanLife, PriceRules, QuoteRules};
 use crate::scheme::{FppsConfig, Scheme};
 use gruve_units::{AccountId, Algorithm, Asset, Bps, Duration, EpochRule, Hashrate, LaneId};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,12 @@ pub struct MarketConfig {
     /// Accounts of the operator's own, for its stock and trials: their contracts come last when work is short.
     #[serde(default)]
     pub operator_accounts: BTreeSet<AccountId>,
+    /// What a quote may outlive.
+    #[serde(default)]
+    pub quotes: QuoteRules,
+    /// Whose prices count.
+    #[serde(default)]
+    pub prices: PriceRules,
 }
 
 /// One lane.
@@ -87,6 +94,11 @@ pub struct LaneConfig {
     /// Epochs a PPLNS window may reach back.
     #[serde(default = "defaults::pplns_epochs")]
     pub pplns_epochs_max: u64,
+    /// A quote is void once the network difficulty of the lane's own chain has moved by more than this since
+    /// it was given. Zero, a retarget voids it, where difficulty stands between retargets; where it moves
+    /// with every block, what a quote bears.
+    #[serde(default)]
+    pub quote_difficulty_bps: Bps,
 }
 
 /// A coin that is merge-mined with a lane's own.
@@ -158,6 +170,9 @@ pub struct PlanConfig {
     /// refunded. As long as the shortest term when left out.
     #[serde(default)]
     pub extension_epochs: Option<u64>,
+    /// The rules of its contracts' life.
+    #[serde(default, skip_serializing_if = "PlanLife::is_default")]
+    pub life: PlanLife,
 }
 
 mod defaults {
@@ -253,6 +268,9 @@ impl MarketConfig {
                 return fault(format!("{at}: capacity_confidence_tenths must be at most 1000"));
             }
         }
+        if let Err(what) = self.prices.check() {
+            return fault(format!("prices: {what}"));
+        }
         if self.plans.len() > PLANS_MAX {
             return fault(format!("plans: at most {PLANS_MAX}"));
         }
@@ -315,6 +333,8 @@ impl MarketConfig {
             (p.catch_up_bps <= 1_000_000, "catch_up_bps must be at most 1000000"),
         ];
         checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(*what))?;
+        let asset = self.lane(&p.lane).map_or(Asset::Btc, |l| l.asset);
+        p.life.check(&self.prices, asset)?;
         self.scheme_fault(p).map_or(Ok(()), Err)
     }
 

@@ -5,7 +5,7 @@ use crate::delivery::Delivery;
 use crate::pages::Pages;
 use crate::scheme::{FppsAsset, Scheme, read_fpps};
 use crate::sql;
-use crate::{ContractState, MarketError, Result};
+use crate::{ContractState, LifeView, MarketError, Result};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{
     AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate, LaneId,
@@ -47,6 +47,9 @@ pub(crate) struct Contract {
     pub(crate) maintenance_due: Accrual,
     pub(crate) recognised: i64,
     pub(crate) refunded: i64,
+    /// Whether it holds capacity of its own.
+    pub(crate) holds: bool,
+    pub(crate) life: LifeView,
 }
 
 /// The state of that name.
@@ -111,6 +114,8 @@ impl Contract {
             maintenance_due: row.get("maintenance_due")?,
             recognised: row.get("recognised_minor")?,
             refunded: row.get("refunded_minor")?,
+            holds: row.get("holds")?,
+            life: crate::life::read(row)?,
         })
     }
 
@@ -169,12 +174,13 @@ impl Contract {
 
     /// How far its delivery is; `None` before it is paid.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
+        // Neither epochs that its clock stood still nor work settled otherwise are owed.
         Some(Delivery {
-            start: self.start?,
+            start: EpochNumber(self.start?.0.saturating_add(self.life.paused_epochs)),
             term: self.term,
             extension: self.extension,
             epoch_work: self.epoch_work,
-            delivered: self.delivered,
+            delivered: self.spoken_for(),
             catch_up_bps: self.catch_up_bps,
         })
     }

@@ -90,6 +90,46 @@ pub enum MarketError {
     /// The FPPS reserve cannot be changed like this.
     #[error("the FPPS reserve was not changed: {0}")]
     FppsCapital(&'static str),
+    /// What the quote was given on has changed: difficulty or price.
+    #[error("{what} changed since the quote was given; ask for a new one")]
+    QuoteVoid {
+        /// What changed.
+        what: &'static str,
+    },
+    /// The account's own unpaid orders hold all that they may.
+    #[error(
+        "your unpaid orders leave {available} for another one; pay or cancel one of them, or choose less"
+    )]
+    HeldByYou {
+        /// What the account can order now.
+        available: Hashrate,
+    },
+    /// Too late to take a contract back: its first epoch has begun.
+    #[error(
+        "the contract's first epoch has begun: from then on it is delivered, or refunded at its end"
+    )]
+    HasBegun,
+    /// Not possible in the contract's state.
+    #[error("not possible: the contract is {state}")]
+    WrongState {
+        /// Its state.
+        state: &'static str,
+    },
+    /// Nothing was missed by the operator's doing in that epoch, or it was decided.
+    #[error("there is nothing to decide about that epoch")]
+    NothingToDecide,
+    /// The balance does not cover a price.
+    #[error("the balance does not cover {price}")]
+    BalanceTooLow {
+        /// The price.
+        price: Amount,
+    },
+    /// No such price source, or not a price.
+    #[error("{0}")]
+    BadPrice(&'static str),
+    /// An act of the operator that cannot be recorded.
+    #[error("{0}")]
+    BadAct(&'static str),
     /// Another sale changed the capacity in between; nothing happened, ask again.
     #[error("another sale was made at the same moment; try again")]
     CapacityMoved,
@@ -167,6 +207,14 @@ impl Blamed for MarketError {
             | MarketError::FppsReserve { .. }
             | MarketError::FppsCapital(_)
             | MarketError::NoStatement(_)
+            | MarketError::QuoteVoid { .. }
+            | MarketError::HeldByYou { .. }
+            | MarketError::HasBegun
+            | MarketError::WrongState { .. }
+            | MarketError::NothingToDecide
+            | MarketError::BalanceTooLow { .. }
+            | MarketError::BadPrice(_)
+            | MarketError::BadAct(_)
             | MarketError::UnknownContract => Blame::Rejected,
             MarketError::CapacityMoved | MarketError::NotTheAccountant { .. } => Blame::Transient,
             MarketError::RewardDiffers { .. }

@@ -33,6 +33,7 @@ mod audit;
 mod beneficiary;
 mod book;
 mod bulk;
+mod cancel;
 pub mod capacity;
 mod catalog;
 mod chain;
@@ -41,25 +42,36 @@ mod close;
 mod config;
 mod contract;
 pub mod delivery;
+mod dollars;
 mod error;
+pub mod foretell;
 pub mod fpps;
 mod fpps_pay;
-mod oversold;
-pub mod foretell;
+mod life;
+mod life_sql;
+mod marks;
+mod notices;
 mod outlook;
+mod oversold;
+mod owed;
 mod pages;
 mod papers;
 mod parties;
+mod pause;
 pub mod pplns;
+mod price;
 mod read;
 mod reconcile;
+mod renew;
 mod reward;
 pub mod ruin;
+mod rules;
 mod sale;
 pub mod scheme;
 mod scheme_sql;
 pub mod settle;
 mod settlement;
+mod short;
 pub mod solo;
 mod sql;
 mod stamps;
@@ -69,38 +81,53 @@ mod tally;
 pub mod terms;
 pub mod units;
 mod view;
+mod wishes;
+mod worth;
 
 pub use accountant::{Accountant, EMPTY_ROWS_MAX};
 pub use after::{AfterSettlement, Settled};
 pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
 pub use bulk::PAGE_MIGRATIONS;
+pub use cancel::Cancelled;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
     AuxConfig, CAPACITY_WINDOW_MAX, LaneConfig, MaintenanceIn, MarketConfig, PLANS_MAX,
     PPLNS_EPOCHS_MAX, PlanConfig, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
     UNPAID_NEW_BPS,
 };
+pub use dollars::UsdDue;
 pub use error::MarketError;
 pub use fpps::{FppsLine, FppsPrice};
 pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom};
 pub use foretell::QuoteForecast;
 pub use gruve_statement::SignedTerms;
+pub use notices::{Notice, NoticeKind};
+pub use owed::{Choice, OwedLine};
 pub use papers::PAPER_MIGRATIONS;
+pub use pause::PauseDecision;
+pub use price::{PRICE_MAX, PriceRecord, in_coin};
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
+pub use renew::RENEW_AHEAD_EPOCHS;
+pub use rules::{
+    CHOICE_EPOCHS_MAX, PRICE_SOURCES_MAX, PlanLife, PriceRules, PriceSourceConfig, QuoteRules,
+    USD_MICRO_MAX, Unprofitable,
+};
 pub use scheme::{FppsAsset, FppsConfig, Scheme};
-pub use sql::{CHAIN_MIGRATIONS, MIGRATIONS};
+pub use short::{Act, ActKind, NOTE_MAX, ShortEpoch};
+pub use sql::{CHAIN_MIGRATIONS, LIFE_MIGRATIONS, MIGRATIONS};
 pub use stamps::StampSource;
 pub use view::{
     AssetReconciliation, AuxStats, BlockState, BlockView, ContractState, ContractView,
-    EPOCH_LINES_MAX, Earnings, EpochLine, EpochView, LaneStats, Paid, Plan, Purchase, Quote,
-    Reconciliation, SettlementLine,
+    EPOCH_LINES_MAX, Earnings, EpochLine, EpochView, LaneStats, LifeView, Paid, Plan, PlanPrices,
+    Purchase, Quote, Reconciliation, SettlementLine,
 };
 
 use ed25519_dalek::SigningKey;
 use gruve_store::{Store, Tx, params};
 use gruve_units::{Amount, Asset, Clock, Entropy, LaneId, Timestamp};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// A result with this room's error.
@@ -132,6 +159,8 @@ struct Inner {
     config: MarketConfig,
     plans: RwLock<Vec<Plan>>,
     stamps: Arc<StampSource>,
+    /// The newest time seen, microseconds.
+    newest: AtomicI64,
     /// Lanes that nothing is settled for now.
     held: RwLock<BTreeSet<(LaneId, Asset)>>,
     /// What terms are signed with.
@@ -161,6 +190,7 @@ impl Market {
             config,
             plans: RwLock::default(),
             stamps: Arc::default(),
+            newest: AtomicI64::new(i64::MIN),
             held: RwLock::default(),
             terms_key: OnceLock::new(),
             oversold: RwLock::default(),
@@ -205,6 +235,7 @@ impl Market {
         self.store().migrate("market_chain", sql::CHAIN_MIGRATIONS).await?;
         self.store().migrate("market_pages", PAGE_MIGRATIONS).await?;
         self.store().migrate("market_papers", PAPER_MIGRATIONS).await?;
+        self.store().migrate("market_life", sql::LIFE_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;
@@ -271,8 +302,11 @@ impl Market {
         &self.inner.stamps
     }
 
+    /// The time, which never goes back here: an expired quote does not come to life again, and an epoch
+    /// that has begun has begun.
     fn now(&self) -> Timestamp {
-        self.inner.clock.now()
+        let now = self.inner.clock.now();
+        Timestamp(self.inner.newest.fetch_max(now.0, Ordering::Relaxed).max(now.0))
     }
 }
 

@@ -4,6 +4,7 @@ use crate::book::Book;
 use crate::bulk::lines::{self, LineOf};
 use crate::close::LaneState;
 use crate::contract::Contract;
+use crate::delivery::Delivery;
 use crate::papers;
 use crate::sale::Capacity;
 use crate::sql;
@@ -193,7 +194,8 @@ impl Market {
         let closed = LaneState::read(tx, &c.lane).await?.closed;
         let (entitled, shortfall) = match (c.delivery(), closed) {
             (Some(d), Some(last)) if last >= d.start => {
-                (d.due_by(last)?.max(c.delivered), d.shortfall(last)?)
+                let given = Delivery { delivered: c.given(), ..d };
+                (d.due_by(last)?.max(c.delivered), given.shortfall(last)?)
             }
             _ => (Hashes::ZERO, Hashes::ZERO),
         };
@@ -226,6 +228,7 @@ impl Market {
             maturing: own.maturing,
             earnings,
             refunded: Amount::new(c.price.asset, c.refunded),
+            life: c.life.clone(),
             epochs: Vec::new(),
         })
     }

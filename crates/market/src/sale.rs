@@ -8,11 +8,14 @@ use crate::capacity::{WindowWork, for_sale, proven_rate};
 use crate::config::UNPAID_NEW_ACCOUNT_MAX;
 use crate::contract::{Contract, write_also};
 use crate::fpps_pay;
-use crate::scheme::write_fpps;
+use crate::marks::Marks;
 use crate::outlook;
-use crate::sql;
+use crate::scheme::write_fpps;
 use crate::terms::{self, Sale};
-use crate::{ContractState, LaneConfig, Market, MarketError, Paid, Plan, Purchase, Quote, Result};
+use crate::{
+    ContractState, LaneConfig, Market, MarketError, Paid, Plan, Purchase, Quote, Result, life,
+    renew, sql,
+};
 use gruve_ledger::{Account, Entry, LedgerError};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{
@@ -148,6 +151,18 @@ impl Market {
         hashrate: Hashrate,
         term_epochs: u64,
     ) -> Result<Quote> {
+        self.quote_for(account, plan, hashrate, term_epochs, None).await
+    }
+
+    /// The same; one that follows a contract takes over that one's capacity.
+    pub(crate) async fn quote_for(
+        &self,
+        account: AccountId,
+        plan: &str,
+        hashrate: Hashrate,
+        term_epochs: u64,
+        renews: Option<ContractId>,
+    ) -> Result<Quote> {
         let plan = self.plan(plan)?;
         let sale = terms::price(&plan, hashrate, term_epochs)?;
         let now = self.now();
@@ -167,21 +182,19 @@ impl Market {
         quote.forecast = self.foretold(&plan, &quote).await?;
         let lane = self.lane(&plan.lane)?;
         transact!(self.store(), tx -> Result<()> => {
-            let available = Capacity::read(tx, lane).await?.available();
-            if available < hashrate {
-                return Err(MarketError::SoldOut { available });
-            }
             // Nothing is quoted that could not be ordered.
             fpps_pay::check_sale(self, tx, &plan).await?;
-            if count(tx, sql::COUNT_PAID, &params![account]).await? == 0 {
-                self.check_held_by_new(tx, &plan.lane, available, hashrate).await?;
+            if renews.is_none() {
+                let available = Capacity::read(tx, lane).await?.available();
+                self.check_free(tx, lane, account, available, hashrate).await?;
             }
             outlook::write_forecast(tx, &quote, now).await?;
             tx.execute(sql::DELETE_OLD_QUOTES, &params![account, now]).await?;
             if count(tx, sql::COUNT_QUOTES, &params![account, now]).await? >= QUOTES_MAX {
                 return Err(MarketError::TooMany { what: "quotes", limit: QUOTES_MAX });
             }
-            insert_quote(tx, &quote, &sale).await
+            insert_quote(tx, &quote, &sale).await?;
+            Marks::now(tx, self, lane).await?.store(tx, quote.id, renews).await
         })?;
         Ok(quote)
     }
@@ -190,7 +203,8 @@ impl Market {
     ///
     /// # Errors
     /// [`MarketError::UnknownQuote`], [`MarketError::QuoteExpired`] (also when the plan has changed),
-    /// [`MarketError::QuoteUsed`], [`MarketError::SoldOut`], [`MarketError::HeldUnpaid`],
+    /// [`MarketError::QuoteUsed`], [`MarketError::QuoteVoid`], [`MarketError::SoldOut`],
+    /// [`MarketError::HeldUnpaid`], [`MarketError::HeldByYou`],
     /// [`MarketError::TooMany`]; nothing was written then. [`MarketError::CapacityMoved`] and the database's.
     pub async fn buy(&self, tx: &mut Tx, account: AccountId, quote: QuoteId) -> Result<Purchase> {
         let now = self.now();
@@ -202,6 +216,9 @@ impl Market {
         if found.expires <= now || plan.version != found.plan_version {
             return Err(MarketError::QuoteExpired);
         }
+        let renews = self.check_marks(tx, self.lane(&plan.lane)?, quote).await?;
+        // One that has ended meanwhile, or is followed already, leaves an ordinary sale.
+        let renews = renew::can_follow(tx, account, renews).await?.map(|c| c.id);
         let is_first = count(tx, sql::COUNT_PAID, &params![account]).await? == 0;
         let all = self.config().unpaid_per_account_max;
         let limit = if is_first { all.min(UNPAID_NEW_ACCOUNT_MAX) } else { all };
@@ -210,18 +227,16 @@ impl Market {
         }
         let lane = self.lane(&plan.lane)?;
         let capacity = Capacity::read(tx, lane).await?;
-        let available = capacity.available();
-        if available < found.hashrate {
-            return Err(MarketError::SoldOut { available });
-        }
         fpps_pay::check_sale(self, tx, &plan).await?;
-        if is_first {
-            self.check_held_by_new(tx, &plan.lane, available, found.hashrate).await?;
+        if renews.is_none() {
+            self.check_free(tx, lane, account, capacity.available(), found.hashrate).await?;
         }
         let id = ContractId::new(now, self.entropy());
         let sold = Hashrate(capacity.sold.0.saturating_add(found.hashrate.0));
         let written = async {
-            capacity.swap(tx, &plan.lane, sold).await?;
+            if renews.is_none() {
+                capacity.swap(tx, &plan.lane, sold).await?;
+            }
             if tx.execute(sql::USE_QUOTE, &params![quote]).await? != 1 {
                 return Err(MarketError::QuoteUsed);
             }
@@ -234,13 +249,32 @@ impl Market {
                 settle_every: lane.settle_every_epochs,
             };
             let hash = insert_contract(tx, account, quote, &plan, &agreed).await?;
-            self.write_signature(tx, id, &hash).await
+            self.write_signature(tx, id, &hash).await?;
+            life::store_rules(tx, id, &plan.life, renews).await
         };
         let outcome = written.await;
         if outcome.is_err() {
             tx.abandon();
         }
         outcome.map(|()| Purchase { contract: id, due: found.sale.price, is_first })
+    }
+
+    /// Whether an account may hold so much more of a lane unpaid.
+    async fn check_free(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        account: AccountId,
+        available: Hashrate,
+        wanted: Hashrate,
+    ) -> Result<()> {
+        if available < wanted {
+            return Err(MarketError::SoldOut { available });
+        }
+        if count(tx, sql::COUNT_PAID, &params![account]).await? == 0 {
+            self.check_held_by_new(tx, &lane.lane, available, wanted).await?;
+        }
+        self.check_held_by_account(tx, &lane.lane, account, available, wanted).await
     }
 
     /// Whether another unpaid order may hold capacity whose account has never paid. Accounts cost nothing,
@@ -276,7 +310,7 @@ impl Market {
         let c = Contract::find(tx, contract).await?;
         match c.state {
             ContractState::AwaitingPayment => {}
-            ContractState::Expired => return Ok(Paid::LeftInBalance),
+            ContractState::Expired | ContractState::Cancelled => return Ok(Paid::LeftInBalance),
             _ => return Ok(Paid::Already),
         }
         let entry = Entry::transfer(
@@ -294,6 +328,14 @@ impl Market {
                 return Ok(Paid::LeftInBalance);
             }
             Err(e) => return Err(e.into()),
+        }
+        if !c.holds {
+            // It begins with the end of the one it follows.
+            let start: Option<EpochNumber> = None;
+            if tx.execute(sql::PAY_CONTRACT, &params![contract, at, start]).await? != 1 {
+                return Err(MarketError::Broken("a contract changed under its payment".into()));
+            }
+            return Ok(Paid::Follows);
         }
         let lane = self.lane(&c.lane)?;
         let row = tx.fetch_one(sql::LANE, &params![c.lane.clone()]).await?;
@@ -313,7 +355,7 @@ impl Market {
     /// [`MarketError::UnknownContract`] and the database's.
     pub async fn invoice_expired(&self, tx: &mut Tx, contract: ContractId) -> Result<()> {
         let c = Contract::find(tx, contract).await?;
-        if tx.execute(sql::EXPIRE_CONTRACT, &params![contract]).await? == 1 {
+        if tx.execute(sql::EXPIRE_CONTRACT, &params![contract]).await? == 1 && c.holds {
             release(tx, self.lane(&c.lane)?, c.hashrate).await?;
         }
         Ok(())

@@ -24,8 +24,8 @@ use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, EpochNumber, Timestamp};
-use std::collections::BTreeMap;
+use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A settlement's row.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +46,13 @@ struct UnderWay<'a> {
     means: BTreeMap<Asset, Means>,
 }
 
-/// Settles everyone who has something whole waiting, up to and with the epoch `to`. Gives what accounts are
-/// credited for their own machines' work.
+/// Settles everyone who has something whole waiting, up to and with the epoch `to`; contracts in `waiting` not.
+/// Gives what accounts are credited for their own machines' work.
 pub(crate) async fn settle_lane(
     tx: &mut Tx,
     lane: &LaneConfig,
     to: EpochNumber,
-    running: &mut [Contract],
+    (running, waiting): (&mut [Contract], &BTreeSet<ContractId>),
     now: Timestamp,
 ) -> Result<Vec<(AccountId, Amount)>> {
     let mut credited = Vec::new();
@@ -68,6 +68,12 @@ pub(crate) async fn settle_lane(
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
             let who = beneficiary(&row)?;
+            // What is owed in dollars has no price yet: later.
+            if let Beneficiary::Contract(id) | Beneficiary::Fpps(id) = who
+                && waiting.contains(&id)
+            {
+                continue;
+            }
             let net = settle_one(tx, lane, who, (first, to), &mut under_way, now).await?;
             if let Beneficiary::Account(account) = who {
                 credited.extend(net.into_iter().map(|net| (account, net)));

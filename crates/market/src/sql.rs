@@ -24,6 +24,14 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// The tables of contracts' life, counted by themselves.
+pub const LIFE_MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "life",
+    sqlite: include_str!("../migrations/0001_life.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_life.postgres.sql"),
+}];
+
 /// The tables of `chain`, counted by themselves.
 pub const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
     number: 1,
@@ -37,7 +45,8 @@ macro_rules! contract_columns {
         "id, account, plan, plan_version, title, lane, asset, epoch_us, hashrate, term_epochs, \
          extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
          maintenance, maintenance_also, scheme, fpps, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
-         maintenance_due, recognised_minor, refunded_minor"
+          maintenance_due, recognised_minor, refunded_minor, \
+          holds, renews, compensated, undecided, paused_epochs, paused_since, rules"
     };
 }
 
@@ -92,12 +101,12 @@ statements! {
         WHERE account = $1 AND state = 'awaiting_payment'";
     /// Whether an account has ever paid for a contract.
     COUNT_PAID = "SELECT COUNT(*) AS n FROM market_contracts
-        WHERE account = $1 AND state NOT IN ('awaiting_payment', 'expired')";
+        WHERE account = $1 AND state NOT IN ('awaiting_payment', 'expired', 'cancelled')";
     /// What unpaid contracts hold whose accounts have never paid for one.
     HELD_BY_NEW = "SELECT c.hashrate FROM market_contracts c
-        WHERE c.lane = $1 AND c.state = 'awaiting_payment' AND NOT EXISTS
+        WHERE c.lane = $1 AND c.state = 'awaiting_payment' AND c.holds = 1 AND NOT EXISTS
         (SELECT 1 FROM market_contracts p WHERE p.account = c.account
-         AND p.state NOT IN ('awaiting_payment', 'expired'))";
+         AND p.state NOT IN ('awaiting_payment', 'expired', 'cancelled'))";
     CONTRACT = concat!("SELECT ", contract_columns!(), " FROM market_contracts WHERE id = $1");
     CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
@@ -251,19 +260,22 @@ statements! {
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4";
     /// For the audit of what is sold.
     HOLDING_CONTRACTS = "SELECT id, hashrate FROM market_contracts WHERE lane = $1
+        AND holds = 1
         AND state IN ('awaiting_payment', 'starting', 'active') AND id > $2 ORDER BY id LIMIT $3";
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CHAIN_MIGRATIONS, MIGRATIONS, STATEMENTS};
+    use super::{CHAIN_MIGRATIONS, LIFE_MIGRATIONS, MIGRATIONS, STATEMENTS};
     use gruve_store::testing::prepare_all;
     use gruve_store::{Store, laws};
 
     async fn every_statement_prepares(store: Store) {
         store.migrate("market", MIGRATIONS).await.unwrap();
         store.migrate("market_chain", CHAIN_MIGRATIONS).await.unwrap();
+        store.migrate("market_life", LIFE_MIGRATIONS).await.unwrap();
         prepare_all(&store, STATEMENTS).await;
+        prepare_all(&store, crate::life_sql::STATEMENTS).await;
     }
 
     laws! { statements: [every_statement_prepares] }

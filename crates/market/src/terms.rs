@@ -1,9 +1,10 @@
 //! What is agreed at a sale, as bytes that both sides can recompute. Pure.
 
-use crate::{MarketError, Plan, Scheme, pplns};
+use crate::{MarketError, Plan, Scheme, Unprofitable, pplns};
 use gruve_statement::terms::{
-    AllocationRule, FORMAT, FeeRule, MaintenanceRule, OrphanRule, PriceRule, RefundRule, Rules,
-    SchemeRule, SettlementRule, ShortfallRule, Terms, UnprofitableRule, Upkeep,
+    AllocationRule, CancelRule, FORMAT, FeeRule, LifeRules, MaintenanceRule, OperatorShortfallRule,
+    OrphanRule, PriceRule, PricesRule, RefundRule, Rules, SchemeRule, SettlementRule,
+    ShortfallRule, Terms, UnprofitableRule, Upkeep, UsdMaintenanceRule,
 };
 use gruve_units::{Amount, ContractId, Duration, Hashes, Hashrate, Timestamp};
 use ruint::aliases::U256;
@@ -111,7 +112,34 @@ fn rules(plan: &Plan, settle_every: u64) -> Rules {
         settlement: SettlementRule::EveryEpochs { epochs: settle_every },
         orphan: OrphanRule::TakenBack,
         refund: RefundRule::Undelivered,
-        unprofitable: UnprofitableRule::Run,
+        unprofitable: unprofitable(plan),
+        life: Some(life(plan)),
+    }
+}
+
+fn unprofitable(plan: &Plan) -> UnprofitableRule {
+    match plan.life.unprofitable {
+        Unprofitable::Run => UnprofitableRule::Run,
+        Unprofitable::Pause => UnprofitableRule::Pause {
+            hysteresis_bps: plan.life.hysteresis_bps.get(),
+            notice_epochs: plan.life.notice_epochs,
+            energy_usd_micro_per_th_day: plan.life.energy_usd_micro_per_th_day,
+        },
+    }
+}
+
+fn life(plan: &Plan) -> LifeRules {
+    let usd = plan.life.maintenance_usd_micro_per_th_day;
+    LifeRules {
+        cancel: CancelRule::BeforeStart,
+        operator_shortfall: OperatorShortfallRule::Choice { epochs: plan.life.choice_epochs },
+        maintenance_usd: (usd > 0)
+            .then_some(UsdMaintenanceRule::PerDelivered { micro_per_th_day: usd }),
+        prices: plan.prices.as_ref().map(|p| PricesRule::Median {
+            sources: p.sources.clone(),
+            quorum: p.quorum,
+            staleness_secs: p.staleness_secs,
+        }),
     }
 }
 
@@ -176,6 +204,8 @@ mod tests {
             fpps: Vec::new(),
             fpps_ruin_ppm: 0,
             window_epochs_max: 1_000,
+            life: crate::PlanLife::default(),
+            prices: None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What the market shows: plans, quotes, contracts, epochs, blocks, books.
 
-use crate::scheme::{FppsAsset, Scheme};
 use crate::QuoteForecast;
+use crate::rules::PlanLife;
+use crate::scheme::{FppsAsset, Scheme};
 use gruve_units::{
     AccountId, Accrual, Algorithm, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate,
     LaneId, QuoteId, Timestamp,
@@ -56,6 +57,21 @@ pub struct Plan {
     pub fpps_ruin_ppm: u32,
     /// Epochs a window may reach back; what it does not find there is the window reserve's.
     pub window_epochs_max: u64,
+    /// The rules of its contracts' life.
+    pub life: PlanLife,
+    /// Whose prices in dollars count, where the rules need one.
+    pub prices: Option<PlanPrices>,
+}
+
+/// Whose prices in dollars count for a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanPrices {
+    /// The sources by name, sorted.
+    pub sources: Vec<String>,
+    /// How many of them must have spoken.
+    pub quorum: u32,
+    /// How long before an instant they may have, in seconds.
+    pub staleness_secs: u32,
 }
 
 /// A price that stands for a short time. It reserves nothing.
@@ -102,6 +118,8 @@ pub struct Purchase {
 pub enum Paid {
     /// The contract starts with this epoch.
     Starts(EpochNumber),
+    /// The contract starts without a gap when the one it follows ends.
+    Follows,
     /// The payment had been taken before; nothing changed.
     Already,
     /// The contract can no longer be filled; the money stays in the customer's balance.
@@ -123,17 +141,20 @@ pub enum ContractState {
     Refunded,
     /// Not paid in time.
     Expired,
+    /// Taken back by its owner before its first epoch; what was paid is in the balance again.
+    Cancelled,
 }
 
 impl ContractState {
     /// All states.
-    pub const ALL: [ContractState; 6] = [
+    pub const ALL: [ContractState; 7] = [
         ContractState::AwaitingPayment,
         ContractState::Starting,
         ContractState::Active,
         ContractState::Completed,
         ContractState::Refunded,
         ContractState::Expired,
+        ContractState::Cancelled,
     ];
 
     /// As stored and shown.
@@ -146,6 +167,7 @@ impl ContractState {
             ContractState::Completed => "completed",
             ContractState::Refunded => "refunded",
             ContractState::Expired => "expired",
+            ContractState::Cancelled => "cancelled",
         }
     }
 
@@ -218,8 +240,27 @@ pub struct ContractView {
     pub earnings: Vec<Earnings>,
     /// What was refunded for undelivered work.
     pub refunded: Amount,
+    /// What of its life stands beside delivery.
+    pub life: LifeView,
     /// Its last epochs, newest first; see [`EPOCH_LINES_MAX`].
     pub epochs: Vec<EpochLine>,
+}
+
+/// What of a contract's life stands beside delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifeView {
+    /// The contract that it follows without a gap.
+    pub renews: Option<ContractId>,
+    /// Work that was paid for in coins instead of being delivered.
+    pub compensated: Hashes,
+    /// Work missed by the operator's doing that its owner has not decided about.
+    pub undecided: Hashes,
+    /// Since when its clock stands still.
+    pub paused_since: Option<EpochNumber>,
+    /// Epochs that its clock stood still.
+    pub paused_epochs: u64,
+    /// The rules it was sold under.
+    pub rules: PlanLife,
 }
 
 /// What a contract has of one asset.

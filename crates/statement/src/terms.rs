@@ -122,6 +122,9 @@ pub struct Rules {
     pub refund: RefundRule,
     /// What happens while the earnings do not cover the upkeep.
     pub unprofitable: UnprofitableRule,
+    /// What else may happen in a contract's life; sales from before do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<LifeRules>,
 }
 
 /// How the price came about.
@@ -290,6 +293,88 @@ pub enum RefundRule {
 pub enum UnprofitableRule {
     /// It mines on; what the upkeep is above the earnings is waived.
     Run,
+    /// At every settlement, with the price of the one before: where a TH·day's expected earnings after the fee are below
+    /// `upkeep · (1 − hysteresis)`, notice is given and after `notice_epochs` the contract's clock and hard end stand
+    /// still; from `upkeep · (1 + hysteresis)` on it runs again. The customer may have it run on. Work that the house
+    /// does meanwhile with what the contract would have had is the customer's as far as it earns more than
+    /// `energy_usd_micro_per_th_day`, epoch by epoch.
+    Pause {
+        /// Hundredths of a percent.
+        hysteresis_bps: u16,
+        /// Epochs from the notice on.
+        notice_epochs: u64,
+        /// Measured energy, millionths of a dollar for a TH·day.
+        energy_usd_micro_per_th_day: u64,
+    },
+}
+
+/// What else may happen in a contract's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifeRules {
+    /// Until when the sale can be taken back.
+    pub cancel: CancelRule,
+    /// What work is worth that was missed by the operator's doing.
+    pub operator_shortfall: OperatorShortfallRule,
+    /// Upkeep in dollars, beside that in coins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_usd: Option<UsdMaintenanceRule>,
+    /// Whose prices count, where dollars are converted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PricesRule>,
+}
+
+/// Until when a sale can be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CancelRule {
+    /// By the customer, until its first epoch begins: the whole price comes back, in the asset paid. Then not.
+    BeforeStart,
+}
+
+/// What work is worth that was missed by the operator's doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OperatorShortfallRule {
+    /// Of an epoch's missing work the operator's doing is what he recorded as idled or moved, and what the house's work
+    /// on other lanes of the algorithm (less the lane's confidence) was above its mean over its own capacity window
+    /// before the shortfall began; at most what is missing; each contract's part pro rata of what it missed, rounded
+    /// down. For `epochs` from the judgement on the customer chooses: delivered later (also without a choice), or
+    /// what it would have earned: for every mature reward *B* whose window holds the epoch `⌊B · part / 8⌋` for each block's
+    /// units, less the fee; that work counts as delivered then.
+    Choice {
+        /// How long.
+        epochs: u64,
+    },
+}
+
+/// Upkeep in dollars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum UsdMaintenanceRule {
+    /// `⌊delivered · micro · 2^64 / (86,400 · 10^12)⌋` of 2^-64 millionths of a dollar in all; what it grew by up to a
+    /// settlement's instant is converted at that instant's price, `⌊due · minor units of a coin / price⌋`, and added to
+    /// the upkeep in coins, whenever it is made.
+    PerDelivered {
+        /// Millionths of a dollar for a TH·day.
+        micro_per_th_day: u64,
+    },
+}
+
+/// Whose prices count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PricesRule {
+    /// The median (of an even number the lower of the middle two) of what each source said last in the `staleness_secs`
+    /// before the instant, where at least `quorum` did; written down once. Without a quorum what needs it waits.
+    Median {
+        /// The sources.
+        sources: Vec<String>,
+        /// How many of them.
+        quorum: u32,
+        /// How old.
+        staleness_secs: u32,
+    },
 }
 
 /// Terms of the first format, as far as they are needed.
@@ -365,6 +450,7 @@ impl Terms1 {
                 orphan: OrphanRule::TakenBack,
                 refund: RefundRule::Undelivered,
                 unprofitable: UnprofitableRule::Run,
+                life: None,
             },
         })
     }

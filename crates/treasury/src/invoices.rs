@@ -223,6 +223,16 @@ impl Treasury {
         Ok(())
     }
 
+    /// What an open invoice was for is no more: its time ends now. It is closed as any that ran out, and what
+    /// comes after goes to the customer's balance. One that is closed already stays as it is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_invoice(&self, tx: &mut Tx, id: InvoiceId) -> Result<()> {
+        tx.execute(sql::END_INVOICE, &params![id, self.now()]).await?;
+        Ok(())
+    }
+
     /// Closes invoices whose time is over. One whose amount stands in blocks already stays open
     /// until the blocks have decided.
     ///

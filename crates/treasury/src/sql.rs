@@ -53,6 +53,9 @@ gruve_store::statements! {
         WHERE asset = $1 AND closed_at IS NULL AND expires_at < $2 ORDER BY expires_at LIMIT 500";
     SET_INVOICE_STATE = "UPDATE treasury_invoices SET state = $2
         WHERE id = $1 AND closed_at IS NULL";
+    /// The next look at the clock closes it.
+    END_INVOICE = "UPDATE treasury_invoices SET expires_at = $2
+        WHERE id = $1 AND closed_at IS NULL AND expires_at > $2";
     CLOSE_INVOICE = "UPDATE treasury_invoices SET state = $2, closed_at = $3
         WHERE id = $1 AND closed_at IS NULL";
     INVOICE_SUMS = "SELECT

@@ -1,12 +1,14 @@
 //! The list of routes: every address of the house, and who may use it.
 
-use crate::api::{accounts, contracts, machines as api_machines, payouts as api_payouts, public};
+use crate::api::{
+    accounts, contracts, life as api_life, machines as api_machines, payouts as api_payouts, public,
+};
 use crate::failure::Failure;
 use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, contract, home, invoice, lane, machines, papers, payouts, plans, session,
+    account, books, buy, contract, home, invoice, lane, life, machines, papers, payouts, plans, session,
     statement, tickets, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
@@ -65,6 +67,9 @@ fn declare(state: &AppState) -> Routes {
         .get("/contracts/{id}/statement", Customer, papers::statement)
         .get("/contracts/{id}/statement.json", Customer, papers::statement_json)
         .get("/contracts/{id}/statement.csv", Customer, papers::statement_csv)
+        .post("/contracts/{id}/cancel", CustomerForm, life::cancel)
+        .post("/contracts/{id}/choose", CustomerForm, life::choose)
+        .post("/contracts/{id}/keep-running", CustomerForm, life::keep_running)
         .get("/invoices/{id}", Customer, invoice::invoice)
         .get("/withdraw", Customer, withdraw::ask)
         .post("/withdraw", CustomerForm, withdraw::review)
@@ -89,6 +94,8 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/blocks", Public, public::blocks)
         .get("/api/v1/epochs", Public, public::epochs)
         .get("/api/v1/energy", Public, api_machines::sites)
+        .get("/api/v1/short-epochs", Public, api_life::short_epochs)
+        .get("/api/v1/prices", Public, api_life::prices)
         .get("/api/v1/reconciliation", Public, public::reconciliation)
         .post("/api/v1/accounts", Public, accounts::sign_up)
         .post("/api/v1/sessions", Public, accounts::sign_in)
@@ -101,6 +108,13 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/contracts/{id}", Bearer, contracts::contract)
         .get("/api/v1/contracts/{id}/terms", Bearer, contracts::terms)
         .get("/api/v1/contracts/{id}/statement", Bearer, contracts::statement)
+        .post("/api/v1/contracts/{id}/cancel", Bearer, contracts::cancel)
+        .get("/api/v1/contracts/{id}/life", Bearer, api_life::life)
+        .post("/api/v1/contracts/{id}/choices", Bearer, api_life::choose)
+        .post("/api/v1/contracts/{id}/keep-running", Bearer, api_life::keep_running)
+        .post("/api/v1/contracts/{id}/renewals", Bearer, api_life::renew)
+        .post("/api/v1/contracts/{id}/wishes", Bearer, api_life::wish)
+        .get("/api/v1/notices", Bearer, api_life::notices)
         .get("/api/v1/invoices/{id}", Bearer, contracts::invoice)
         .post("/api/v1/payouts", Bearer, api_payouts::request)
         .get("/api/v1/payouts", Bearer, api_payouts::payouts)

@@ -6,7 +6,7 @@ use crate::state::AppState;
 use crate::view::Bought;
 use gruve_ledger::LedgerError;
 use gruve_market::statement::Statement;
-use gruve_market::{ContractView, MarketError, SignedTerms};
+use gruve_market::{Cancelled, Choice, ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
 use gruve_treasury::{Invoice, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError};
 use gruve_units::{
@@ -37,6 +37,16 @@ enum BuyError {
     Treasury(#[from] TreasuryError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl BuyError {
+    fn failure(&self) -> Failure {
+        match self {
+            BuyError::Market(m) => market_failure(m),
+            BuyError::Treasury(t) => treasury_failure(t),
+            BuyError::Store(s) => Failure::of(s),
+        }
+    }
 }
 
 impl Blamed for BuyError {
@@ -72,11 +82,51 @@ impl AppState {
             tx.execute(INSERT_PURCHASE, &row).await?;
             Ok(Bought { contract: p.contract, invoice: invoice.id })
         });
-        bought.map_err(|e| match &e {
-            BuyError::Market(m) => market_failure(m),
-            BuyError::Treasury(t) => treasury_failure(t),
-            BuyError::Store(s) => Failure::of(s),
-        })
+        bought.map_err(|e| e.failure())
+    }
+
+    /// Takes a contract back: the contract, and what was still to be paid for it, in one transaction. Asking
+    /// again gives the same.
+    pub(crate) async fn cancel_contract(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<Cancelled, Failure> {
+        let cancelled = transact!(self.store(), tx -> Result<Cancelled, BuyError> => {
+            let cancelled = self.market().cancel(tx, account, id).await?;
+            let row = tx.fetch_optional(INVOICE_OF_CONTRACT, &params![id, account]).await?;
+            if let Some(row) = row {
+                self.treasury().end_invoice(tx, row.get("invoice")?).await?;
+            }
+            Ok(cancelled)
+        });
+        self.pulse().beat();
+        cancelled.map_err(|e| e.failure())
+    }
+
+    /// Decides about work that a contract of the account missed by the operator's doing.
+    pub(crate) async fn choose(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        epoch: EpochNumber,
+        choice: Choice,
+    ) -> Result<(), Failure> {
+        let chosen = self.market().choose(account, id, epoch, choice).await;
+        self.pulse().beat();
+        chosen.map_err(|e| market_failure(&e))
+    }
+
+    /// Has a contract of the account run although it does not pay, or leaves it to its plan.
+    pub(crate) async fn keep_running(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        keep: bool,
+    ) -> Result<(), Failure> {
+        let kept = self.market().keep_running(account, id, keep).await;
+        self.pulse().beat();
+        kept.map_err(|e| market_failure(&e))
     }
 
     /// A quote for an account.
@@ -217,11 +267,18 @@ pub(crate) fn market_failure(e: &MarketError) -> Failure {
         MarketError::QuoteExpired => Failure::conflict("quote-expired", text()),
         MarketError::QuoteUsed => Failure::conflict("quote-used", text()),
         MarketError::SoldOut { .. } => Failure::conflict("sold-out", text()),
-        MarketError::HeldUnpaid { .. } => Failure::conflict("held-unpaid", text()),
         MarketError::FppsFigures { .. } | MarketError::FppsReserve { .. } => {
             Failure::conflict("not-on-sale", text())
         }
         MarketError::NoStatement(_) => Failure::conflict("no-statement", text()),
+        MarketError::QuoteVoid { .. } => Failure::conflict("quote-void", text()),
+        MarketError::HasBegun => Failure::conflict("has-begun", text()),
+        MarketError::WrongState { .. } => Failure::conflict("wrong-state", text()),
+        MarketError::NothingToDecide => Failure::conflict("nothing-to-decide", text()),
+        MarketError::BalanceTooLow { .. } => Failure::conflict("balance-too-low", text()),
+        MarketError::HeldByYou { .. } | MarketError::HeldUnpaid { .. } => {
+            Failure::conflict("held-unpaid", text())
+        }
         MarketError::TooMany { .. } => Failure::too_many(text()),
         other => Failure::of(other),
     }

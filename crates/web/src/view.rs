@@ -138,6 +138,7 @@ pub(crate) fn contract_state(s: ContractState) -> StateView {
         ContractState::Completed => ("Completed", ""),
         ContractState::Refunded => ("Ended, rest refunded", "warn"),
         ContractState::Expired => ("Not paid in time", "bad"),
+        ContractState::Cancelled => ("Cancelled", ""),
     };
     state(s.name(), text, tone)
 }

@@ -197,3 +197,45 @@ async fn too_many_wrong_passwords_are_told_when_to_try_again() {
     assert_eq!(held.header("retry-after"), "60");
     assert!(held.body.contains("60 seconds"), "{}", held.body);
 }
+
+#[tokio::test]
+async fn a_contract_is_taken_back_once_and_its_life_is_told() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
+    let quote = me.post("/api/v1/quotes", order).await.json();
+    let bought = me.post("/api/v1/contracts", json!({ "quote": quote["quote"] })).await.json();
+    let path = format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap());
+
+    let life = me.get(&format!("{path}/life")).await.json();
+    assert_eq!((&life["state"], &life["undecided"]), (&json!("awaiting_payment"), &json!("0")));
+    let stranger = Program::signed_up(&house.app, "ola").await;
+    let theirs = stranger.post(&format!("{path}/cancel"), json!({})).await;
+    assert_problem(&theirs, StatusCode::NOT_FOUND, "not-found");
+    for before in [false, true] {
+        let cancelled = me.post(&format!("{path}/cancel"), json!({})).await;
+        assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.body);
+        assert_eq!(cancelled.json()["before"], before);
+    }
+    assert_eq!(me.get(&path).await.json()["state"], "cancelled");
+
+    let conflict = StatusCode::CONFLICT;
+    let choice = json!({ "epoch": 5, "choice": "earnings" });
+    let nothing = me.post(&format!("{path}/choices"), choice).await;
+    assert_problem(&nothing, conflict, "nothing-to-decide");
+    let neither =
+        me.post(&format!("{path}/choices"), json!({ "epoch": 5, "choice": "both" })).await;
+    assert_problem(&neither, StatusCode::UNPROCESSABLE_ENTITY, "refused");
+    let keep = me.post(&format!("{path}/keep-running"), json!({ "keep": true })).await;
+    assert_problem(&keep, conflict, "wrong-state");
+    let renewal = me.post(&format!("{path}/renewals"), json!({ "term_epochs": 6 })).await;
+    assert_problem(&renewal, conflict, "wrong-state");
+    let wish = json!({ "renew_max_minor": 1, "reinvest": false });
+    assert_problem(&me.post(&format!("{path}/wishes"), wish).await, conflict, "wrong-state");
+
+    assert_eq!(me.get("/api/v1/notices").await.json(), json!([]));
+    assert_eq!(me.get("/api/v1/prices?asset=BTC").await.json(), json!([]));
+    let short = me.get("/api/v1/short-epochs?lane=btc").await.json();
+    assert_eq!(short, json!({ "epochs": [], "acts": [] }));
+}

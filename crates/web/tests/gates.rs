@@ -18,7 +18,7 @@ fn filled(path: &str) -> String {
 }
 
 /// What anybody may reach, spelt out: making something public takes a line here.
-const PUBLIC: [(&str, &str); 23] = [
+const PUBLIC: [(&str, &str); 25] = [
     ("GET", "/"),
     ("GET", "/plans"),
     ("GET", "/lanes/{lane}"),
@@ -33,6 +33,8 @@ const PUBLIC: [(&str, &str); 23] = [
     ("GET", "/api/v1/epochs"),
     ("GET", "/api/v1/energy"),
     ("GET", "/api/v1/reconciliation"),
+    ("GET", "/api/v1/short-epochs"),
+    ("GET", "/api/v1/prices"),
     ("POST", "/api/v1/accounts"),
     ("POST", "/api/v1/sessions"),
     ("GET", "/events"),

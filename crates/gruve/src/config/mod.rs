@@ -21,7 +21,7 @@ pub use sample::SAMPLE;
 pub use tls::TlsConfig;
 
 use gruve_chain::NODES_MAX;
-use gruve_market::PlanConfig;
+use gruve_market::{PlanConfig, PriceRules, QuoteRules};
 use gruve_stratum::proxy::Network;
 use gruve_units::{AccountId, Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
 use serde::Deserialize;
@@ -55,6 +55,12 @@ pub struct Config {
     /// Offers to customers.
     #[serde(default, rename = "plan")]
     pub plans: Vec<PlanConfig>,
+    /// What a quote may outlive.
+    #[serde(default)]
+    pub quotes: QuoteRules,
+    /// Whose prices in dollars count.
+    #[serde(default)]
+    pub prices: PriceRules,
     /// Facilities and the machines in them.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,
@@ -190,6 +196,10 @@ pub struct LaneConfig {
     /// Payouts up to this many minor units are approved without a person.
     #[serde(default = "default_auto_approve")]
     pub auto_approve_minor: i64,
+    /// How much the network's difficulty may move before a quote is void, in basis points; none where the
+    /// chain's difficulty stands between retargets and a tenth elsewhere, if unset.
+    #[serde(default)]
+    pub quote_difficulty_bps: Option<Bps>,
     /// How long accounted shares are kept; for ever if unset.
     #[serde(default)]
     pub keep_shares: Option<Span>,

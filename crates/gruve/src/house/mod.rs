@@ -19,10 +19,12 @@ pub mod messages;
 mod metrics;
 mod network;
 pub mod parts;
+mod prices;
 mod sink;
 
 pub use error::HouseError;
 pub use parts::{Parts, StartError};
+pub(crate) use prices::dollars;
 
 use crate::config::Config;
 use crate::estate::Estate;
@@ -84,6 +86,12 @@ impl House {
             payer.run(ends).await;
             Ok(())
         });
+
+        tasks.spawn(prices::ask_sources(
+            parts.market.clone(),
+            parts.clock.clone(),
+            stopped.clone(),
+        ));
 
         tasks.spawn(chores::remember_machines(
             parts.farm.clone(),

@@ -14,7 +14,7 @@ use gruve_chain::auxpow::{AuxGroup, AuxNode};
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{
     ChainError, ChainParams, Family, GroupOptions, NetworkName, Node, NodeError, NodeGroup,
-    RpcNode, params_for,
+    Retarget, RpcNode, params_for,
 };
 use gruve_farm::{Farm, FarmError, HouseSecret, MachineOwner, NewMachine};
 use gruve_hosting::{Hosting, HostingError};
@@ -25,7 +25,7 @@ use gruve_stratum::StratumError;
 use gruve_stratum::tls::TlsError;
 use gruve_stratum::v2::{AuthorityKey, KeyError, NoiseServer};
 use gruve_treasury::{ChainWallet, Seed, SeedError, Treasury, TreasuryConfig, TreasuryError};
-use gruve_units::{Asset, Clock, Duration, Entropy, EpochRule, LaneId};
+use gruve_units::{Asset, Bps, Clock, Duration, Entropy, EpochRule, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -430,6 +430,8 @@ pub fn market_config(config: &Config) -> Result<MarketConfig, ChainError> {
         unpaid_per_account_max: 5,
         unpaid_new_bps: gruve_market::UNPAID_NEW_BPS,
         operator_accounts: config.house.operator_accounts.clone(),
+        quotes: config.quotes.clone(),
+        prices: config.prices.clone(),
     })
 }
 
@@ -468,6 +470,22 @@ fn market_lane(
         capacity_reserve_bps: lane.reserve_bps,
         outside_fee_bps: lane.outside_fee_bps,
         pplns_epochs_max: gruve_market::PPLNS_EPOCHS_MAX,
+        quote_difficulty_bps: lane
+            .quote_difficulty_bps
+            .unwrap_or_else(|| quote_bears(params.retarget)),
+    }
+}
+
+/// What a quote bears of difficulty: nothing where it stands between retargets; a tenth where every block
+/// moves it, which is more than an honest network's moves within a quote's minutes; twice as much where a
+/// development chain is still looking for its place.
+fn quote_bears(retarget: Retarget) -> Bps {
+    match retarget {
+        Retarget::Never | Retarget::Every(_) => Bps::ZERO,
+        Retarget::Digishield { .. } | Retarget::Ethash { .. } => {
+            Bps::new(1_000).unwrap_or(Bps::ZERO)
+        }
+        Retarget::Elsewhere => Bps::new(10_000).unwrap_or(Bps::ZERO),
     }
 }
 

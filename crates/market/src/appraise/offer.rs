@@ -2,7 +2,7 @@
 
 use super::{AppraiseError, history::exact};
 use gruve_statement::terms::{
-    FORMAT, FORMAT_1, FeeRule, MaintenanceRule, SIGNED_FORMAT, UnprofitableRule,
+    FORMAT, FORMAT_1, FeeRule, MaintenanceRule, SIGNED_FORMAT, UnprofitableRule, UsdMaintenanceRule,
 };
 use gruve_statement::{SignedTerms, Terms};
 use gruve_units::{Asset, Hashrate};
@@ -200,13 +200,16 @@ fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
     let term = u32::try_from(term_us.div_ceil(86_400_000_000)).map_err(|_| too_large())?;
     let FeeRule::PartOfEarnings { bps } = terms.rules.fee;
     let MaintenanceRule::PerDelivered { order } = terms.rules.maintenance;
+    let dollars = terms.rules.life.as_ref().and_then(|life| life.maintenance_usd.as_ref());
+    let dollars = dollars
+        .map_or(0, |UsdMaintenanceRule::PerDelivered { micro_per_th_day }| *micro_per_th_day);
     let upkeep = order.iter().find(|u| u.asset == earns).map_or(0, |u| u.minor_per_th_day);
     Offer {
         name: terms.title,
         asset: earns,
         hashrate: terms.hashrate,
         price: Price::Coin(u64::try_from(terms.price.minor).map_err(|_| too_large())?),
-        fee_usd_per_th_day: 0,
+        fee_usd_per_th_day: dollars,
         fee_minor_per_th_day: upkeep,
         service_bps: bps.into(),
         uptime_bps: 10_000,
@@ -214,6 +217,7 @@ fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
         starts_after_days: 0,
         unprofitable: match terms.rules.unprofitable {
             UnprofitableRule::Run => Unprofitable::Run,
+            UnprofitableRule::Pause { .. } => Unprofitable::Pause,
         },
         operator_share_after_break_even_bps: 0,
         minimum_payout: 0,

@@ -4,7 +4,7 @@
 use gruve_ledger::{Account, Entry, balance, post};
 use gruve_market::{
     Accountant, ContractState, ContractView, LaneConfig, Market, MarketConfig, MarketError, Paid,
-    PlanConfig, Result, RewardSeen,
+    PlanConfig, PlanLife, PriceRules, QuoteRules, Result, RewardSeen,
 };
 use gruve_sharelog::{
     BlockRecord, Extranonce, JobRecord, Options, Owner, Record, ShareLog, ShareRecord,
@@ -58,6 +58,7 @@ pub(crate) fn plan() -> PlanConfig {
         maintenance_also: Vec::new(),
         catch_up_bps: 5_000,
         extension_epochs: Some(3),
+        life: PlanLife::default(),
     }
 }
 
@@ -77,6 +78,7 @@ pub(crate) fn config() -> MarketConfig {
             capacity_reserve_bps: Bps::ZERO,
             outside_fee_bps: Bps::new(100).unwrap(),
             pplns_epochs_max: 1_000,
+            quote_difficulty_bps: Bps::ZERO,
         }],
         plans: vec![plan()],
         quote_secs: 60,
@@ -84,6 +86,11 @@ pub(crate) fn config() -> MarketConfig {
         // All: most tests sell everything to somebody new.
         unpaid_new_bps: Bps::new(10_000).unwrap(),
         operator_accounts: std::collections::BTreeSet::new(),
+        quotes: QuoteRules {
+            held_per_account_bps: Bps::new(10_000).unwrap(),
+            ..QuoteRules::default()
+        },
+        prices: PriceRules::default(),
     }
 }
 
@@ -138,23 +145,7 @@ impl World {
 
     /// A job of an epoch at these network bits. Its number tells both.
     pub(crate) fn job(&self, epoch: EpochNumber, bits: u32) {
-        let job = JobRecord {
-            job: job_id(epoch, bits),
-            epoch,
-            checkpoint_epoch: epoch.back(2),
-            commitment: [1; 32],
-            issued_at: start_of(epoch.0),
-            height: epoch.0,
-            prev_hash: [2; 32],
-            bits,
-            version: 0x2000_0000,
-            ntime: 5,
-            coinbase_prefix: vec![1],
-            coinbase_suffix: vec![2],
-            class_offset: 0,
-            branch: vec![],
-        };
-        self.log.append(&[Record::Job(job)]).unwrap();
+        self.log.append(&[Record::Job(job_record(epoch, bits))]).unwrap();
     }
 
     pub(crate) fn share(
@@ -388,4 +379,24 @@ pub(crate) fn start_of(epoch: u64) -> Timestamp {
 
 pub(crate) fn job_id(epoch: EpochNumber, bits: u32) -> JobId {
     JobId((epoch.0 << 32) | u64::from(bits))
+}
+
+/// A job of an epoch at these network bits.
+pub(crate) fn job_record(epoch: EpochNumber, bits: u32) -> JobRecord {
+    JobRecord {
+        job: job_id(epoch, bits),
+        epoch,
+        checkpoint_epoch: epoch.back(2),
+        commitment: [1; 32],
+        issued_at: start_of(epoch.0),
+        height: epoch.0,
+        prev_hash: [2; 32],
+        bits,
+        version: 0x2000_0000,
+        ntime: 5,
+        coinbase_prefix: vec![1],
+        coinbase_suffix: vec![2],
+        class_offset: 0,
+        branch: vec![],
+    }
 }

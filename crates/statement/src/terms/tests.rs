@@ -32,6 +32,7 @@ pub(crate) fn terms() -> Terms {
             orphan: OrphanRule::TakenBack,
             refund: RefundRule::Undelivered,
             unprofitable: UnprofitableRule::Run,
+            life: None,
         },
     }
 }

@@ -7,7 +7,7 @@ use crate::state::AppState;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use gruve_market::{ContractView, Earnings, EpochLine, SettlementLine};
+use gruve_market::{ContractView, Earnings, EpochLine, Quote, SettlementLine};
 use gruve_treasury::{Invoice, Purpose};
 use gruve_units::{Amount, ContractId, Hashrate, InvoiceId, QuoteId};
 use serde::Deserialize;
@@ -34,7 +34,12 @@ pub(crate) async fn quote(
     let wanted: Hashrate =
         order.hashrate.parse().map_err(|e: String| Failure::refused(sentence(&e)))?;
     let q = state.quote(customer.account, &order.plan, wanted, order.term_epochs).await?;
-    let body = json!({
+    Ok(answer(StatusCode::CREATED, quote_body(&q)))
+}
+
+/// A quote.
+pub(crate) fn quote_body(q: &Quote) -> Value {
+    json!({
         "quote": q.id,
         "plan": q.plan,
         "plan_version": q.plan_version,
@@ -44,8 +49,7 @@ pub(crate) async fn quote(
         "price": amount(q.price),
         "expires_at": time(q.expires),
         "forecast": q.forecast,
-    });
-    Ok(answer(StatusCode::CREATED, body))
+    })
 }
 
 /// Which quote to buy.
@@ -139,6 +143,23 @@ pub(crate) async fn terms(
 ) -> Result<Response, Failure> {
     let file = state.signed_terms(customer.account, id).await?;
     Ok(answer(StatusCode::OK, json!(file)))
+}
+
+/// `POST /api/v1/contracts/{id}/cancel`: takes it back, unpaid or until its first epoch begins. Asking again
+/// gives the same.
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Response, Failure> {
+    let cancelled = state.cancel_contract(customer.account, id).await?;
+    let body = json!({
+        "contract": id,
+        "state": "cancelled",
+        "refunded": amount(cancelled.refunded),
+        "before": cancelled.before,
+    });
+    Ok(answer(StatusCode::OK, body))
 }
 
 fn summary(c: &ContractView) -> Value {

@@ -7,6 +7,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod contracts;
+pub(crate) mod life;
 pub(crate) mod machines;
 pub(crate) mod payouts;
 pub(crate) mod public;

@@ -7,6 +7,7 @@ use crate::money::{
     amount, clock_text, epoch, grouped, percent, rate, short_amount, term_text, time, work,
     work_text,
 };
+use crate::pages::life;
 use crate::pages::machines::electricity;
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
@@ -22,6 +23,8 @@ use maud::{Markup, html};
 const LINES_SHOWN: usize = 100;
 /// Rows that stand open; the rest is folded away.
 const RECENT: usize = 12;
+/// Notices and choices listed.
+const LIFE_SHOWN: u32 = 50;
 /// Settlements drawn and listed.
 const SETTLEMENTS_SHOWN: u32 = 500;
 
@@ -36,6 +39,8 @@ pub(crate) async fn contract(
     let settlements = state.market().settlements(customer.account, id, SETTLEMENTS_SHOWN).await?;
     let invoice = state.invoice_of_contract(customer.account, id).await?;
     let forecast = state.market().forecast_of(customer.account, id).await?;
+    let owed = state.market().owed(customer.account, id, LIFE_SHOWN).await?;
+    let notices = state.market().notices(customer.account, Some(id), LIFE_SHOWN).await?;
     let rule = rule_of(c.epoch_us);
     let footprint = state.footprint_of(&c).await?;
     let content = html! {
@@ -55,7 +60,9 @@ pub(crate) async fn contract(
                 }
             }
             (figures(&c))
+            (life::cancel_form(&visitor, &c))
         }
+        (life::sheet(&visitor, &c, &owed, &notices))
         section.sheet #work-plot data-live="work-plot" aria-label="Work per epoch" {
             (work_plot(&c, rule))
         }

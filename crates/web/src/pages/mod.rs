@@ -7,6 +7,7 @@ pub(crate) mod contract;
 pub(crate) mod home;
 pub(crate) mod invoice;
 pub(crate) mod lane;
+pub(crate) mod life;
 pub(crate) mod machines;
 pub(crate) mod papers;
 pub(crate) mod payouts;

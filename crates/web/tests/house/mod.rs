@@ -218,6 +218,7 @@ fn lane_config(lane: &LaneId, asset: Asset, algorithm: Algorithm) -> LaneConfig 
         capacity_reserve_bps: Bps::new(1_000).unwrap(),
         outside_fee_bps: Bps::new(100).unwrap(),
         pplns_epochs_max: 1_000,
+        quote_difficulty_bps: Bps::ZERO,
     }
 }
 
@@ -240,6 +241,7 @@ fn plan(id: &str, title: &str, lane: &LaneId, fee: u16) -> PlanConfig {
         maintenance_also: Vec::new(),
         catch_up_bps: 10_000,
         extension_epochs: Some(12),
+        life: gruve_market::PlanLife::default(),
     }
 }
 
@@ -289,6 +291,8 @@ impl House {
             unpaid_per_account_max: 5,
             unpaid_new_bps: gruve_market::UNPAID_NEW_BPS,
             operator_accounts: std::collections::BTreeSet::new(),
+            quotes: gruve_market::QuoteRules::default(),
+            prices: gruve_market::PriceRules::default(),
         };
         let market =
             Market::new(store.clone(), clock.clone(), entropy.clone(), market_config).unwrap();

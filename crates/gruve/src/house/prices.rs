@@ -1,0 +1,115 @@
+//! Asking the price sources that have an address, now and then.
+//!
+//! An answer is a JSON document; the configuration says where in it the price stands. What cannot be asked or
+//! read is logged and missing: the market's quorum decides what that means. An answer is at most 64 KiB and
+//! is waited for ten seconds.
+
+use bytes::Bytes;
+use gruve_market::{Market, PriceSourceConfig};
+use gruve_units::{Amount, Asset, Clock};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often each source is asked: several times within the usual staleness limit.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+/// How long an answer is waited for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// An answer's length at most.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Asks until the house stops.
+pub(super) async fn ask_sources(
+    market: Market,
+    clock: Arc<dyn Clock>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let sources: Vec<PriceSourceConfig> =
+        market.config().prices.sources.iter().filter(|s| s.url.is_some()).cloned().collect();
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    loop {
+        let asked = sources.iter().map(|source| ask(&client, source));
+        let answers = futures_util::future::join_all(asked).await;
+        for (source, answer) in sources.iter().zip(answers) {
+            let told = match answer {
+                Ok(micro) => {
+                    let now = clock.now();
+                    let told = market.report_price(&source.name, source.asset, now, micro).await;
+                    told.map_err(|e| e.to_string())
+                }
+                Err(e) => Err(e),
+            };
+            if let Err(error) = told {
+                tracing::warn!(source = %source.name, asset = %source.asset, %error, "no price");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ASK_EVERY) => {}
+            _ = stopped.wait_for(|s| *s) => return Ok(()),
+        }
+    }
+}
+
+/// A source's price in millionths of a dollar.
+async fn ask(
+    client: &Client<HttpConnector, Empty<Bytes>>,
+    source: &PriceSourceConfig,
+) -> Result<i64, String> {
+    let url = source.url.as_deref().unwrap_or_default();
+    let uri: hyper::Uri = url.parse().map_err(|e| format!("{url:?} is no address: {e}"))?;
+    let answer = tokio::time::timeout(ANSWER_WITHIN, async {
+        let answer = client.get(uri).await.map_err(|e| e.to_string())?;
+        if !answer.status().is_success() {
+            return Err(format!("it answered {}", answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        body.map(http_body_util::Collected::to_bytes).map_err(|e| e.to_string())
+    });
+    let bytes = answer.await.map_err(|_| "it did not answer in time".to_owned())??;
+    read_price(&bytes, &source.pointer)
+}
+
+/// The price that stands at a place of a document.
+fn read_price(document: &[u8], pointer: &str) -> Result<i64, String> {
+    let value: Value = serde_json::from_slice(document).map_err(|e| format!("no JSON: {e}"))?;
+    let text = match value.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        // Written as the shortest decimal that is the same number: what stood there, to fifteen digits.
+        Some(Value::Number(number)) => number.to_string(),
+        _ => return Err(format!("no price at {pointer:?}")),
+    };
+    dollars(&text)
+}
+
+/// Dollars as millionths; decimals beyond the sixth are dropped.
+pub(crate) fn dollars(text: &str) -> Result<i64, String> {
+    let cut = text.find('.').map_or(text, |dot| &text[..text.len().min(dot + 7)]);
+    let amount = Amount::parse_decimal(Asset::Usd, cut);
+    amount.map(|a| a.minor).map_err(|_| format!("{text:?} is no price"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_read_from_its_place_as_a_number_or_as_text() {
+        let doc = br#"{"data": {"amount": "64000.51", "n": 64000.5, "list": [1, 0.1234567]}}"#;
+        assert_eq!(read_price(doc, "/data/amount"), Ok(64_000_510_000));
+        assert_eq!(read_price(doc, "/data/n"), Ok(64_000_500_000));
+        assert_eq!(read_price(doc, "/data/list/1"), Ok(123_456));
+        for (doc, at) in [(&doc[..], "/data"), (b"{", ""), (b"[\"1e5\"]", "/0"), (b"[null]", "/0")]
+        {
+            assert!(read_price(doc, at).is_err(), "{at}");
+        }
+        assert!(dollars("").is_err() && dollars("NaN").is_err() && dollars("1.2.3").is_err());
+    }
+}

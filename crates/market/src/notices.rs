@@ -1,0 +1,156 @@
+//! What customers are told: by a key whose text the pages have, about one thing once.
+
+use crate::{Market, Result, life_sql};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{AccountId, ContractId, Timestamp};
+
+/// What a notice is about; the key of its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeKind {
+    /// Work of an epoch was missed by the operator's doing: there is a choice.
+    OperatorShortfall,
+    /// The contract does not pay and will be paused.
+    PauseAhead,
+    /// It is paused.
+    Paused,
+    /// It runs again.
+    Resumed,
+    /// It does not pay, and runs on because its owner said so or its plan does.
+    Unprofitable,
+    /// It comes to its end.
+    EndNear,
+    /// It was renewed.
+    Renewed,
+    /// It was to be renewed, and was not.
+    NotRenewed,
+    /// Its earnings bought more work.
+    Reinvested,
+}
+
+impl NoticeKind {
+    /// All kinds.
+    pub const ALL: [NoticeKind; 9] = [
+        NoticeKind::OperatorShortfall,
+        NoticeKind::PauseAhead,
+        NoticeKind::Paused,
+        NoticeKind::Resumed,
+        NoticeKind::Unprofitable,
+        NoticeKind::EndNear,
+        NoticeKind::Renewed,
+        NoticeKind::NotRenewed,
+        NoticeKind::Reinvested,
+    ];
+
+    /// As stored and shown.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            NoticeKind::OperatorShortfall => "operator_shortfall",
+            NoticeKind::PauseAhead => "pause_ahead",
+            NoticeKind::Paused => "paused",
+            NoticeKind::Resumed => "resumed",
+            NoticeKind::Unprofitable => "unprofitable",
+            NoticeKind::EndNear => "end_near",
+            NoticeKind::Renewed => "renewed",
+            NoticeKind::NotRenewed => "not_renewed",
+            NoticeKind::Reinvested => "reinvested",
+        }
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            NoticeKind::OperatorShortfall => {
+                "Work was missed because the operator moved or idled machines: choose whether it is \
+                 delivered later or paid for as it would have earned."
+            }
+            NoticeKind::PauseAhead => {
+                "At the recorded price this contract earns less than it costs: it will be paused, and \
+                 its clock with it. You may have it run on."
+            }
+            NoticeKind::Paused => {
+                "This contract is paused. Its clock and its end stand still; what its machines earn \
+                 meanwhile above their energy is yours."
+            }
+            NoticeKind::Resumed => "This contract runs again.",
+            NoticeKind::Unprofitable => {
+                "At the recorded price this contract earns less than it costs. It runs on."
+            }
+            NoticeKind::EndNear => {
+                "This contract comes to its end. It can be renewed without a gap."
+            }
+            NoticeKind::Renewed => "This contract was renewed from the balance.",
+            NoticeKind::NotRenewed => {
+                "This contract was not renewed: the price is above your limit, the balance does not \
+                 cover it, or nothing is for sale."
+            }
+            NoticeKind::Reinvested => "Earnings of this contract bought more work.",
+        }
+    }
+}
+
+/// A notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The contract.
+    pub contract: ContractId,
+    /// What about.
+    pub kind: NoticeKind,
+    /// Which epoch or other number it is about; the same is told once.
+    pub about: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Figures, as a short text; may be empty.
+    pub detail: String,
+}
+
+/// Writes a notice down; the same again does nothing.
+pub(crate) async fn tell(tx: &mut Tx, account: AccountId, notice: &Notice) -> Result<()> {
+    let row = params![
+        account,
+        notice.contract,
+        notice.kind.key(),
+        notice.about,
+        notice.at,
+        notice.detail.as_str()
+    ];
+    tx.execute(life_sql::NOTICE, &row).await?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<Option<Notice>> {
+    let key: String = row.get("kind")?;
+    let Some(kind) = NoticeKind::ALL.into_iter().find(|k| k.key() == key) else { return Ok(None) };
+    Ok(Some(Notice {
+        contract: row.get("contract")?,
+        kind,
+        about: row.get("about")?,
+        at: row.get("at")?,
+        detail: row.get("detail")?,
+    }))
+}
+
+impl Market {
+    /// An account's notices, of one contract or all, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn notices(
+        &self,
+        account: AccountId,
+        contract: Option<ContractId>,
+        limit: u32,
+    ) -> Result<Vec<Notice>> {
+        let limit = limit.min(crate::ROWS_MAX);
+        let mut tx = self.store().read().await?;
+        let rows = match contract {
+            Some(id) => {
+                tx.fetch_all(life_sql::NOTICES_OF_CONTRACT, &params![account, id, limit]).await?
+            }
+            None => tx.fetch_all(life_sql::NOTICES, &params![account, limit]).await?,
+        };
+        tx.rollback().await?;
+        Ok(rows.iter().map(read).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,358 @@
+//! Contracts that cost more than they earn.
+//!
+//! At every scheduled settlement a plan with the rule `pause` is looked at, with the price recorded for the
+//! settlement *before*: nobody can wait for a price that suits. When what a TH·day is expected to earn, after
+//! the plan's fee, is below what it costs in maintenance by more than the hysteresis, the contract is told, and
+//! paused when the notice is over; when it is above by as much, it runs again. A contract is never ended for
+//! it. Its owner may have it run on.
+//!
+//! While it is paused its clock and its hard end stand still. What the house's machines do meanwhile beyond
+//! all other contracts is the operator's surplus; the contract is owed what that work earns above its
+//! measured energy ([`crate::owed`]). So a pause is worth nothing to the operator.
+
+use crate::contract::Contract;
+use crate::notices::{Notice, NoticeKind, tell};
+use crate::owed::{self, Kind, NewOwed};
+use crate::rules::Unprofitable;
+use crate::settle::TH_DAY;
+use crate::{ContractState, LaneConfig, Market, MarketError, Result, life_sql};
+use gruve_store::{Row, Tx, params, transact};
+use gruve_units::{
+    AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp, mul_div_floor,
+};
+use std::collections::BTreeSet;
+
+/// Blocks whose pay is averaged: a day of Bitcoin's.
+const PAY_BLOCKS: u32 = 144;
+
+/// A decision about a contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseDecision {
+    /// The epoch at whose end it was made.
+    pub epoch: EpochNumber,
+    /// The instant whose price it was made with.
+    pub price_instant: Timestamp,
+    /// Millionths of a dollar that a TH·day is expected to earn, after the plan's fee.
+    pub earns_micro: i64,
+    /// What it costs in maintenance.
+    pub costs_micro: i64,
+    /// `run`, `pause` or `override`.
+    pub decision: String,
+    /// From which epoch on.
+    pub effective: EpochNumber,
+}
+
+/// What the figures say. Pure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Pays,
+    DoesNotPay,
+    /// Within the hysteresis: as before.
+    AsBefore,
+}
+
+fn verdict(earns: u128, costs: u128, hysteresis: Bps) -> Verdict {
+    let earns = earns.saturating_mul(10_000);
+    let bound = |bps: u32| costs.saturating_mul(bps.into());
+    let h = u32::from(hysteresis.get());
+    if earns < bound(10_000_u32.saturating_sub(h)) {
+        Verdict::DoesNotPay
+    } else if earns >= bound(10_000 + h) {
+        Verdict::Pays
+    } else {
+        Verdict::AsBefore
+    }
+}
+
+/// Whether a contract's clock stands still in an epoch.
+pub(crate) fn is_paused(c: &Contract, epoch: EpochNumber) -> bool {
+    c.life.paused_since.is_some_and(|since| since <= epoch)
+        && c.start.is_some_and(|start| start <= epoch)
+}
+
+/// Those whose clock stands still in an epoch.
+pub(crate) fn paused(contracts: &[Contract], epoch: EpochNumber) -> Vec<Contract> {
+    contracts.iter().filter(|c| is_paused(c, epoch)).cloned().collect()
+}
+
+/// Those whose plan pauses.
+pub(crate) fn pausing(contracts: &[Contract]) -> Vec<ContractId> {
+    let pauses = |c: &&Contract| c.life.rules.unprofitable == Unprofitable::Pause;
+    contracts.iter().filter(pauses).map(|c| c.id).collect()
+}
+
+/// Stops the clocks of paused contracts for an epoch and those skipped before it.
+pub(crate) fn stop_clocks(contracts: &mut [Contract], epoch: EpochNumber, skipped: u64) {
+    for c in contracts.iter_mut().filter(|c| is_paused(c, epoch)) {
+        let from = c.life.paused_since.max(c.start).unwrap_or(epoch);
+        let passed = epoch.next().0.saturating_sub(from.0).min(skipped.saturating_add(1));
+        c.life.paused_epochs = c.life.paused_epochs.saturating_add(passed);
+    }
+}
+
+impl Market {
+    /// What the operator's surplus of an epoch is owed for to contracts that were paused in it, pro rata of
+    /// their rates; and whose owner wants them to run does so from the next one on.
+    pub(crate) async fn credit_paused(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        paused: &[Contract],
+        epoch: EpochNumber,
+        surplus: Hashes,
+    ) -> Result<()> {
+        if paused.is_empty() {
+            return Ok(());
+        }
+        let rates: Vec<u128> = paused
+            .iter()
+            .map(|c| c.epoch_work.0.min(c.work.saturating_sub(c.spoken_for()).0))
+            .collect();
+        let all = rates.iter().try_fold(0u128, |sum, rate| sum.checked_add(*rate));
+        let all = all.ok_or(MarketError::Overflow("the work of paused contracts"))?;
+        let shared = surplus.0.min(all);
+        let kept = kept_running(tx, lane).await?;
+        for (c, rate) in paused.iter().zip(rates) {
+            let part = if all == 0 { 0 } else { part_of(shared, rate, all)? };
+            if part > 0 {
+                let new = NewOwed {
+                    kind: Kind::Paused,
+                    hashes: Hashes(part),
+                    state: Kind::Paused.name(),
+                    fee: Bps::ZERO,
+                    energy_micro: c.life.rules.energy_usd_micro_per_th_day,
+                };
+                owed::put(tx, c, epoch, &new).await?;
+            }
+            let mut c = c.clone();
+            if c.life.paused_since == Some(epoch) {
+                self.tell_about(tx, &c, NoticeKind::Paused, epoch).await?;
+            }
+            if kept.contains(&c.id) {
+                c.life.paused_since = None;
+                self.tell_about(tx, &c, NoticeKind::Resumed, epoch).await?;
+            }
+            c.store_life(tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at every contract whose plan pauses, at a scheduled settlement.
+    pub(crate) async fn decide_pauses(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        epoch: EpochNumber,
+        pausing: &[ContractId],
+    ) -> Result<()> {
+        if pausing.is_empty() {
+            return Ok(());
+        }
+        let before = epoch.back(lane.settle_every_epochs);
+        let instant = lane.epoch_rule.end(before);
+        let Some(price) = self.price_at(tx, lane.asset, instant).await? else {
+            return Ok(());
+        };
+        let Some(pays) = pays_per_th_day(tx, lane, lane.asset).await? else { return Ok(()) };
+        let kept = kept_running(tx, lane).await?;
+        for id in pausing {
+            let c = Contract::find(tx, *id).await?;
+            if is_over(c.state) {
+                continue;
+            }
+            let seen = Seen { epoch, instant, price, pays, keeps: kept.contains(&c.id) };
+            self.decide(tx, c, &seen).await?;
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, tx: &mut Tx, mut c: Contract, seen: &Seen) -> Result<()> {
+        let (earns, costs) = figures(&c, seen)?;
+        let verdict = verdict(earns, costs, c.life.rules.hysteresis_bps);
+        let is_told = c.life.paused_since.is_some();
+        let next = seen.epoch.next();
+        let (decision, effective, notice) = match (verdict, is_told) {
+            (Verdict::DoesNotPay, _) if seen.keeps => {
+                ("override", next, Some(NoticeKind::Unprofitable))
+            }
+            (Verdict::DoesNotPay, false) => {
+                let from = next.0.saturating_add(c.life.rules.notice_epochs);
+                c.life.paused_since = Some(EpochNumber(from));
+                ("pause", EpochNumber(from), Some(NoticeKind::PauseAhead))
+            }
+            (Verdict::Pays, true) => {
+                c.life.paused_since = None;
+                ("run", next, Some(NoticeKind::Resumed))
+            }
+            _ => return Ok(()),
+        };
+        let row = params![
+            c.id,
+            seen.epoch,
+            seen.instant,
+            micro(earns),
+            micro(costs),
+            decision,
+            effective
+        ];
+        tx.execute(life_sql::PUT_DECISION, &row).await?;
+        c.store_life(tx).await?;
+        if let Some(kind) = notice {
+            self.tell_about(tx, &c, kind, effective).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_about(
+        &self,
+        tx: &mut Tx,
+        c: &Contract,
+        kind: NoticeKind,
+        about: EpochNumber,
+    ) -> Result<()> {
+        let (at, detail) = (self.now(), String::new());
+        let notice = Notice { contract: c.id, kind, about: about.0, at, detail };
+        tell(tx, c.account, &notice).await
+    }
+
+    /// Has a contract run although it does not pay, or leaves it to its plan again. A pause that is announced
+    /// does not come then; one that has begun ends with the epoch that runs. The same again does nothing.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`], [`MarketError::WrongState`] for one that has ended or whose plan never
+    /// pauses; the database's.
+    pub async fn keep_running(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+        keep: bool,
+    ) -> Result<()> {
+        transact!(self.store(), tx -> Result<()> => {
+            let mut c = Contract::find(tx, contract).await?;
+            if c.account != account {
+                return Err(MarketError::UnknownContract);
+            }
+            if c.life.rules.unprofitable != Unprofitable::Pause || is_over(c.state) {
+                return Err(MarketError::WrongState { state: c.state.name() });
+            }
+            let mut wishes = crate::wishes::Wishes::find(tx, contract).await?;
+            wishes.keep_running = keep;
+            wishes.put(tx, contract).await?;
+            let running = self.lane(&c.lane)?.epoch_rule.at(self.now());
+            if keep && c.life.paused_since.is_some_and(|since| since > running) {
+                c.life.paused_since = None;
+                c.store_life(tx).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What was decided about a contract, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pause_decisions(
+        &self,
+        contract: ContractId,
+        limit: u32,
+    ) -> Result<Vec<PauseDecision>> {
+        let mut tx = self.store().read().await?;
+        let given = params![contract, limit.min(crate::ROWS_MAX)];
+        let rows = tx.fetch_all(life_sql::DECISIONS, &given).await?;
+        tx.rollback().await?;
+        let read = |row: &Row| {
+            Ok(PauseDecision {
+                epoch: row.get("epoch")?,
+                price_instant: row.get("price_instant")?,
+                earns_micro: row.get("earns_micro")?,
+                costs_micro: row.get("costs_micro")?,
+                decision: row.get("decision")?,
+                effective: row.get("effective_epoch")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+/// Whether a contract has come to its end.
+pub(crate) const fn is_over(state: ContractState) -> bool {
+    !matches!(
+        state,
+        ContractState::AwaitingPayment | ContractState::Starting | ContractState::Active
+    )
+}
+
+/// What a decision is made with.
+struct Seen {
+    epoch: EpochNumber,
+    instant: Timestamp,
+    /// Millionths of a dollar for a coin.
+    price: i64,
+    /// Minor units that a TH·day is expected to earn, before fees.
+    pays: u128,
+    keeps: bool,
+}
+
+/// What a TH·day of a contract earns after its fee, and costs, in millionths of a dollar. Maintenance in the coin
+/// is valued at the same price.
+fn figures(c: &Contract, seen: &Seen) -> Result<(u128, u128)> {
+    let overflow = || MarketError::Overflow("what a contract earns");
+    let unit = u128::try_from(c.asset.unit()).map_err(|_| overflow())?;
+    let price = u128::try_from(seen.price).map_err(|_| overflow())?;
+    let value = |minor: u128| mul_div_floor(minor, price, unit).map(|(v, _)| v);
+    let fee = u128::from(10_000 - c.fee.get().min(10_000));
+    let gross = value(seen.pays).map_err(|_| overflow())?;
+    let (earns, _) = mul_div_floor(gross, fee, 10_000).map_err(|_| overflow())?;
+    let coins = value(c.maintenance.into()).map_err(|_| overflow())?;
+    let dollars = u128::from(c.life.rules.maintenance_usd_micro_per_th_day);
+    Ok((earns, coins.saturating_add(dollars)))
+}
+
+/// Minor units that a TH·day is expected to earn at the newest block's difficulty, by what the last blocks
+/// paid; `None` while no block is known.
+async fn pays_per_th_day(tx: &mut Tx, lane: &LaneConfig, asset: Asset) -> Result<Option<u128>> {
+    let given = params![lane.lane.clone(), asset, PAY_BLOCKS];
+    let rows = tx.fetch_all(life_sql::CHAIN_PAYS, &given).await?;
+    let Some(newest) = rows.first() else { return Ok(None) };
+    let work: Hashes = newest.get("work")?;
+    let mut sum = 0u128;
+    for row in &rows {
+        let (subsidy, fees): (i64, i64) = (row.get("subsidy")?, row.get("fees")?);
+        let pay = u128::try_from(subsidy.saturating_add(fees)).unwrap_or(0);
+        sum = sum.saturating_add(pay);
+    }
+    let average = sum / u128::try_from(rows.len()).unwrap_or(1).max(1);
+    let paid = mul_div_floor(average, TH_DAY, work.0.max(1));
+    Ok(Some(paid.map_err(|_| MarketError::Overflow("what a TH·day earns"))?.0))
+}
+
+fn part_of(shared: u128, rate: u128, all: u128) -> Result<u128> {
+    mul_div_floor(shared, rate, all)
+        .map(|(part, _)| part)
+        .map_err(|_| MarketError::Overflow("the work of paused contracts"))
+}
+
+fn micro(value: u128) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+async fn kept_running(tx: &mut Tx, lane: &LaneConfig) -> Result<BTreeSet<ContractId>> {
+    let rows = tx.fetch_all(life_sql::KEPT_RUNNING, &params![lane.lane.clone()]).await?;
+    rows.iter().map(|row| Ok(row.get("contract")?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_within_the_hysteresis_stays_as_it_is() {
+        let h = Bps::new(500).unwrap();
+        assert_eq!(verdict(94, 100, h), Verdict::DoesNotPay);
+        assert_eq!(verdict(95, 100, h), Verdict::AsBefore);
+        assert_eq!(verdict(104, 100, h), Verdict::AsBefore);
+        assert_eq!(verdict(105, 100, h), Verdict::Pays);
+        // What costs nothing always pays.
+        assert_eq!(verdict(0, 0, h), Verdict::Pays);
+    }
+}

@@ -1,0 +1,223 @@
+//! Prices of coins in dollars, one for each scheduled instant, that never change.
+//!
+//! Named sources report; the price of an instant is the median of what a quorum of them said last within the
+//! staleness limit before it (of an even number the lower of the middle two). It is written down once. Who
+//! is late with a settlement uses the price of the instant it was scheduled for, not today's; where no quorum
+//! spoke there is no price, and what needs one waits.
+//!
+//! Promises: no float decides; reports of sources that are not configured are refused; a recorded price is
+//! never replaced. What this module must not know: how a source is asked.
+
+use crate::rules::PriceRules;
+use crate::{LaneConfig, Market, MarketError, Result, life_sql};
+use gruve_store::{Tx, params, transact};
+use gruve_units::{Accrual, Asset, Duration, EpochNumber, Timestamp};
+use ruint::aliases::U256;
+use std::collections::BTreeMap;
+
+/// Millionths of a dollar for a coin at most: a billion dollars.
+pub const PRICE_MAX: i64 = 1_000_000_000_000_000;
+
+/// How far ahead of the house's clock a source may report: two clocks are never quite the same.
+const AHEAD: Duration = Duration::from_secs(60);
+
+/// How long reports are kept: as long as an operator may take to add what a quorum lacked.
+const KEEP: Duration = Duration::from_secs(30 * 86_400);
+
+/// A price that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceRecord {
+    /// The instant it is for.
+    pub instant: Timestamp,
+    /// Millionths of a dollar for a whole coin.
+    pub usd_micro: i64,
+    /// The sources it is the median of, sorted.
+    pub sources: Vec<String>,
+    /// When it was written down.
+    pub recorded: Timestamp,
+}
+
+/// What one source said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Report {
+    source: String,
+    at: Timestamp,
+    usd_micro: i64,
+}
+
+/// The median of the last reports of a quorum of named sources, and their names. Pure.
+fn price_of(reports: &[Report], names: &[&str], rules: &PriceRules) -> Option<(i64, Vec<String>)> {
+    let mut last: BTreeMap<&str, &Report> = BTreeMap::new();
+    for r in reports.iter().filter(|r| names.contains(&r.source.as_str())) {
+        let newest = last.entry(&r.source).or_insert(r);
+        if r.at > newest.at {
+            *newest = r;
+        }
+    }
+    let quorum = usize::try_from(rules.quorum.max(1)).unwrap_or(usize::MAX);
+    if last.len() < quorum {
+        return None;
+    }
+    let mut prices: Vec<i64> = last.values().map(|r| r.usd_micro).collect();
+    prices.sort_unstable();
+    let median = prices[(prices.len() - 1) / 2];
+    Some((median, last.into_keys().map(str::to_owned).collect()))
+}
+
+/// A fee in fixed point of a millionth of a dollar as an accrual in a coin: `⌊due · minor units of a coin /
+/// price⌋`.
+///
+/// # Errors
+/// [`MarketError::Overflow`], also for a price that is none.
+pub fn in_coin(due: Accrual, asset: Asset, usd_micro: i64) -> Result<Accrual> {
+    let overflow = || MarketError::Overflow("a fee in dollars");
+    let price = u128::try_from(usd_micro).ok().filter(|p| *p > 0).ok_or_else(overflow)?;
+    let unit = u128::try_from(asset.unit()).map_err(|_| overflow())?;
+    let product = U256::from(due.0) * U256::from(unit);
+    u128::try_from(product / U256::from(price)).map(Accrual).map_err(|_| overflow())
+}
+
+impl Market {
+    /// A source's price of a coin at an instant. The first it said for an instant stands.
+    ///
+    /// # Errors
+    /// [`MarketError::BadPrice`] for a source that is not configured, a price that is none, an instant ahead;
+    /// the database's.
+    pub async fn report_price(
+        &self,
+        source: &str,
+        asset: Asset,
+        at: Timestamp,
+        usd_micro: i64,
+    ) -> Result<()> {
+        if !self.config().prices.names(asset).contains(&source) {
+            return Err(MarketError::BadPrice("no such source of that coin's price is configured"));
+        }
+        if !(1..=PRICE_MAX).contains(&usd_micro) {
+            return Err(MarketError::BadPrice(
+                "a price is above zero and at most a billion dollars",
+            ));
+        }
+        let now = self.now();
+        if at > now.plus(AHEAD) {
+            return Err(MarketError::BadPrice("a price cannot be told for an instant to come"));
+        }
+        transact!(self.store(), tx -> Result<()> => {
+            tx.execute(life_sql::PUT_REPORT, &params![source, asset, at, usd_micro]).await?;
+            tx.execute(life_sql::TRIM_REPORTS, &params![asset, now.minus(KEEP)]).await?;
+            Ok(())
+        })
+    }
+
+    /// The newest recorded prices of a coin, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn prices(&self, asset: Asset, limit: u32) -> Result<Vec<PriceRecord>> {
+        let mut tx = self.store().read().await?;
+        let given = params![asset, limit.min(crate::ROWS_MAX)];
+        let rows = tx.fetch_all(life_sql::PRICES, &given).await?;
+        tx.rollback().await?;
+        let read = |row: &gruve_store::Row| {
+            Ok(PriceRecord {
+                instant: row.get("instant")?,
+                usd_micro: row.get("usd_micro")?,
+                sources: row.get::<String>("sources")?.split(',').map(str::to_owned).collect(),
+                recorded: row.get("recorded_at")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The price of a coin at a scheduled instant: as recorded, or made now of what was reported before that
+    /// instant; `None` without a quorum.
+    pub(crate) async fn price_at(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        instant: Timestamp,
+    ) -> Result<Option<i64>> {
+        if let Some(row) = tx.fetch_optional(life_sql::PRICE, &params![asset, instant]).await? {
+            return Ok(Some(row.get("usd_micro")?));
+        }
+        let (rules, now) = (&self.config().prices, self.now());
+        if instant > now {
+            return Ok(None);
+        }
+        let given = params![asset, instant.minus(rules.staleness()), instant];
+        let mut reports = Vec::new();
+        for row in tx.fetch_all(life_sql::REPORTS, &given).await? {
+            reports.push(Report {
+                source: row.get("source")?,
+                at: row.get("at")?,
+                usd_micro: row.get("usd_micro")?,
+            });
+        }
+        let Some((price, from)) = price_of(&reports, &rules.names(asset), rules) else {
+            return Ok(None);
+        };
+        let row = params![asset, instant, price, from.join(","), now];
+        tx.execute(life_sql::PUT_PRICE, &row).await?;
+        Ok(Some(price))
+    }
+
+    /// Records the price of a closed epoch's end, where the coin has sources.
+    pub(crate) async fn record_price(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        epoch: EpochNumber,
+    ) -> Result<()> {
+        if self.config().prices.covers(lane.asset) {
+            self.price_at(tx, lane.asset, lane.epoch_rule.end(epoch)).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn report(source: &str, at: i64, usd_micro: i64) -> Report {
+        Report { source: source.into(), at: Timestamp(at), usd_micro }
+    }
+
+    fn rules(quorum: u32) -> PriceRules {
+        PriceRules { quorum, ..PriceRules::default() }
+    }
+
+    #[test]
+    fn the_median_of_a_quorums_last_words_is_the_price() {
+        let all =
+            [report("a", 1, 90), report("a", 2, 100), report("b", 1, 500), report("c", 1, 101)];
+        let names = ["a", "b", "c"];
+        let (price, from) = price_of(&all, &names, &rules(3)).unwrap();
+        assert_eq!((price, from.len()), (101, 3));
+        assert_eq!(price_of(&all, &names, &rules(4)), None);
+        // A stranger does not make a quorum, and of two the lower counts.
+        assert_eq!(price_of(&all, &["a", "c"], &rules(3)), None);
+        assert_eq!(price_of(&all, &["a", "c"], &rules(2)).unwrap().0, 100);
+    }
+
+    #[test]
+    fn dollars_become_coins_at_the_price() {
+        // Five dollars at 50,000 dollars a coin: a ten-thousandth of a coin.
+        let due = Accrual::from_minor(5_000_000).unwrap();
+        assert_eq!(in_coin(due, Asset::Btc, 50_000_000_000).unwrap().split().unwrap().0, 10_000);
+        assert!(in_coin(due, Asset::Btc, 0).is_err());
+        assert!(in_coin(Accrual(u128::MAX), Asset::Btc, 1).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_minority_of_liars_does_not_move_the_median_past_the_honest(honest in 1i64..1_000_000, lies in proptest::collection::vec(1i64..PRICE_MAX, 2)) {
+            let mut all = vec![report("a", 1, honest), report("b", 1, honest + 1), report("c", 1, honest + 2)];
+            all.push(report("d", 1, lies[0]));
+            all.push(report("e", 1, lies[1]));
+            let (price, _) = price_of(&all, &["a", "b", "c", "d", "e"], &rules(5)).unwrap();
+            prop_assert!((honest..=honest + 2).contains(&price));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Renewal without a gap, and earnings that buy more work.
+//!
+//! A renewal is a sale like any other, by a quote at today's price, of the same plan and rate. What is different
+//! is its capacity: it takes over that of the contract it follows, in the close that ends that one, and
+//! begins with the next epoch. Until then it holds none, so that nothing is sold twice. One contract has one
+//! follower at a time.
+//!
+//! With a customer's standing wish, both are done from the balance: a renewal when little of the work is left
+//! and the price is not above the customer's limit; a purchase of the same plan when a contract's credited
+//! earnings since the wish suffice for the least of it. Never more than was earned is spent, and never more
+//! than the balance holds.
+
+use crate::contract::Contract;
+use crate::notices::{Notice, NoticeKind, tell};
+use crate::pages::Pages;
+use crate::pause::is_over;
+use crate::standing::StandingRow;
+use crate::wishes::Wishes;
+use crate::{
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Paid, Plan, Quote, Result,
+    life_sql, terms,
+};
+use gruve_ledger::Account;
+use gruve_store::{Tx, params, transact};
+use gruve_units::{
+    AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, Hashrate, LaneId, QuoteId,
+};
+use std::collections::BTreeMap;
+
+/// A contract is renewed by a standing wish when at most so many epochs' work is left of it.
+pub const RENEW_AHEAD_EPOCHS: u64 = 3;
+
+/// A contract that waits for the end of another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Follower {
+    id: ContractId,
+    hashrate: Hashrate,
+    is_paid: bool,
+}
+
+/// Those of a lane, by the contract they follow.
+pub(crate) async fn followers(
+    tx: &mut Tx,
+    lane: &LaneId,
+) -> Result<BTreeMap<ContractId, Follower>> {
+    let mut all = BTreeMap::new();
+    for row in tx.fetch_all(life_sql::FOLLOWERS, &params![lane.clone()]).await? {
+        let follower = Follower {
+            id: row.get("id")?,
+            hashrate: row.get("hashrate")?,
+            is_paid: row.get::<String>("state")? == ContractState::Starting.name(),
+        };
+        all.insert(row.get("renews")?, follower);
+    }
+    Ok(all)
+}
+
+/// Hands the capacity of a contract that ends to its follower: what of it is kept.
+pub(crate) async fn follow(
+    tx: &mut Tx,
+    follower: Option<&Follower>,
+    ended: EpochNumber,
+) -> Result<Hashrate> {
+    let Some(f) = follower else { return Ok(Hashrate::ZERO) };
+    // One that is not paid yet begins when it is.
+    let start = f.is_paid.then(|| ended.next());
+    tx.execute(life_sql::FOLLOW, &params![f.id, start]).await?;
+    Ok(f.hashrate)
+}
+
+/// Whether a quote's contract can still be followed.
+pub(crate) async fn can_follow(
+    tx: &mut Tx,
+    account: AccountId,
+    renews: Option<ContractId>,
+) -> Result<Option<Contract>> {
+    let Some(id) = renews else { return Ok(None) };
+    let c = Contract::find(tx, id).await?;
+    let is_free = tx.fetch_all(life_sql::FOLLOWER, &params![id]).await?.is_empty();
+    let fits = c.account == account && c.state == ContractState::Active && is_free;
+    Ok(fits.then_some(c))
+}
+
+impl Market {
+    /// A quote for going on with a contract's plan and rate without a gap, at today's price.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`]; [`MarketError::WrongState`] for one that does not run or has a follower
+    /// already; as [`Market::quote`].
+    pub async fn quote_renewal(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+        term_epochs: u64,
+    ) -> Result<Quote> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, contract).await?;
+        if c.account != account {
+            return Err(MarketError::UnknownContract);
+        }
+        let free = can_follow(&mut tx, account, Some(contract)).await?;
+        tx.rollback().await?;
+        let state = if c.state == ContractState::Active { "renewed" } else { c.state.name() };
+        let c = free.ok_or(MarketError::WrongState { state })?;
+        self.quote_for(account, &c.plan, c.hashrate, term_epochs, Some(contract)).await
+    }
+
+    /// What a customer wants of a contract: to be renewed from the balance for at most so many minor units
+    /// (`None`: not), and that its earnings from now on buy more.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`], [`MarketError::WrongState`] for one that has ended;
+    /// [`MarketError::BadPrice`] for a limit that is none; the database's.
+    pub async fn wish(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+        renew_max_minor: Option<i64>,
+        reinvest: bool,
+    ) -> Result<()> {
+        if renew_max_minor.is_some_and(|max| max <= 0) {
+            return Err(MarketError::BadPrice("a limit is above zero"));
+        }
+        transact!(self.store(), tx -> Result<()> => {
+            let c = Contract::find(tx, contract).await?;
+            if c.account != account {
+                return Err(MarketError::UnknownContract);
+            }
+            let mut wishes = Wishes::find(tx, contract).await?;
+            // What was wished before may be taken back even then.
+            let is_new = renew_max_minor.is_some() || (reinvest && !wishes.reinvest);
+            if is_over(c.state) && is_new {
+                return Err(MarketError::WrongState { state: c.state.name() });
+            }
+            if reinvest && !wishes.reinvest {
+                // What it earned before stays the customer's.
+                wishes.reinvest_from = self.credited(tx, &c).await?;
+                wishes.reinvested = 0;
+            }
+            (wishes.renew_max_minor, wishes.reinvest) = (renew_max_minor, reinvest);
+            wishes.put(tx, contract).await
+        })
+    }
+
+    /// What a contract was credited of its lane's own coin, after fees.
+    async fn credited(&self, tx: &mut Tx, c: &Contract) -> Result<i64> {
+        let book = self.book(&c.lane, c.asset)?;
+        Ok(StandingRow::find(tx, book, Beneficiary::Contract(c.id)).await?.standing.net)
+    }
+
+    /// Does what customers want of a lane's contracts, after an epoch was closed. What is refused concerns one
+    /// contract and is told its owner; other errors are logged and tried again after the next close.
+    pub(crate) async fn grant_wishes(&self, lane: &LaneConfig) {
+        for (list, is_renewal) in [(life_sql::TO_RENEW, true), (life_sql::TO_REINVEST, false)] {
+            if let Err(error) = self.grant(lane, list, is_renewal).await {
+                tracing::warn!(lane = %lane.lane, %error, "customers' standing wishes wait");
+            }
+        }
+    }
+
+    async fn grant(&self, lane: &LaneConfig, list: &'static str, is_renewal: bool) -> Result<()> {
+        let mut tx = self.store().read().await?;
+        let mut wishing: Vec<ContractId> = Vec::new();
+        let mut pages = Pages::by_id(list, &params![lane.lane.clone()]);
+        while let Some(rows) = pages.next(&mut tx).await? {
+            for row in rows {
+                wishing.push(row.get("id")?);
+            }
+        }
+        tx.rollback().await?;
+        for id in wishing {
+            let done = if is_renewal { self.renew(id).await } else { self.reinvest(id).await };
+            match done {
+                Ok(()) => {}
+                Err(e) if e.blame() == Blame::Rejected => {
+                    tracing::info!(contract = %id, error = %e, "a standing wish was not granted");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, id: ContractId) -> Result<()> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        let wishes = Wishes::find(&mut tx, id).await?;
+        let is_free = can_follow(&mut tx, c.account, Some(id)).await?.is_some();
+        let balance = available(&mut tx, c.account, c.price.asset).await?;
+        tx.rollback().await?;
+        let left = c.work.saturating_sub(c.spoken_for());
+        let is_near = left.0 <= c.epoch_work.0.saturating_mul(RENEW_AHEAD_EPOCHS.into());
+        let (Some(max), true, true) = (wishes.renew_max_minor, is_near, is_free) else {
+            return Ok(());
+        };
+        let price = self.plan(&c.plan).and_then(|p| terms::price(&p, c.hashrate, c.term));
+        let fits = price.as_ref().is_ok_and(|sale| {
+            sale.price.asset == c.price.asset && sale.price.minor <= max.min(balance)
+        });
+        if !fits {
+            return self.tell_once(&c, NoticeKind::NotRenewed, String::new()).await;
+        }
+        let quote = self.quote_for(c.account, &c.plan, c.hashrate, c.term, Some(id)).await?;
+        let follower = self.buy_from_balance(c.account, quote.id, None).await?;
+        // The wish goes on with the contract.
+        transact!(self.store(), tx -> Result<()> => {
+            let next = Wishes { renew_max_minor: Some(max), ..Wishes::default() };
+            next.put(tx, follower).await
+        })?;
+        self.tell_once(&c, NoticeKind::Renewed, format!("{}, contract {follower}", quote.price))
+            .await
+    }
+
+    async fn reinvest(&self, id: ContractId) -> Result<()> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        let wishes = Wishes::find(&mut tx, id).await?;
+        let earned = self.credited(&mut tx, &c).await? - wishes.reinvest_from - wishes.reinvested;
+        let balance = available(&mut tx, c.account, c.asset).await?;
+        tx.rollback().await?;
+        let plan = self.plan(&c.plan)?;
+        if plan.pay_asset != c.asset {
+            return Ok(());
+        }
+        let Some((rate, _)) = most_for(&plan, c.term, earned.min(balance)) else { return Ok(()) };
+        let quote = self.quote(c.account, &plan.id, rate, c.term).await?;
+        let bought = self.buy_from_balance(c.account, quote.id, Some(id)).await?;
+        let detail = format!("{} of {rate}, contract {bought}", quote.price);
+        let about = u64::try_from(wishes.reinvested).unwrap_or(0);
+        self.tell_of(&c, NoticeKind::Reinvested, about, detail).await
+    }
+
+    /// Buys a quote and pays it from the balance, or does neither.
+    ///
+    /// # Errors
+    /// As [`Market::buy`]; [`MarketError::BalanceTooLow`].
+    async fn buy_from_balance(
+        &self,
+        account: AccountId,
+        quote: QuoteId,
+        from_earnings_of: Option<ContractId>,
+    ) -> Result<ContractId> {
+        let now = self.now();
+        transact!(self.store(), tx -> Result<ContractId> => {
+            let bought = self.buy(tx, account, quote).await?;
+            if self.invoice_paid(tx, bought.contract, now).await? == Paid::LeftInBalance {
+                return Err(MarketError::BalanceTooLow { price: bought.due });
+            }
+            if let Some(id) = from_earnings_of {
+                let mut wishes = Wishes::find(tx, id).await?;
+                wishes.reinvested = wishes.reinvested.saturating_add(bought.due.minor);
+                wishes.put(tx, id).await?;
+            }
+            Ok(bought.contract)
+        })
+    }
+
+    async fn tell_once(&self, c: &Contract, kind: NoticeKind, detail: String) -> Result<()> {
+        self.tell_of(c, kind, c.start.map_or(0, |start| start.0), detail).await
+    }
+
+    async fn tell_of(
+        &self,
+        c: &Contract,
+        kind: NoticeKind,
+        about: u64,
+        detail: String,
+    ) -> Result<()> {
+        let notice = Notice { contract: c.id, kind, about, at: self.now(), detail };
+        transact!(self.store(), tx -> Result<()> => { tell(tx, c.account, &notice).await })
+    }
+}
+
+async fn available(tx: &mut Tx, account: AccountId, asset: Asset) -> Result<i64> {
+    let of = Account::CustomerAvailable(account);
+    Ok(gruve_ledger::balance(tx, &of, asset).await?.minor)
+}
+
+/// The most of a plan that an amount buys for a term, and its price; `None` when not even the least. Pure.
+fn most_for(plan: &Plan, term: u64, minor: i64) -> Option<(Hashrate, Amount)> {
+    let price = |rate: u128| {
+        let sale = terms::price(plan, Hashrate(rate), term).ok()?;
+        (sale.price.minor <= minor).then_some((Hashrate(rate), sale.price))
+    };
+    let step = plan.hashrate_step.0.max(1);
+    // The rates offered are multiples of the step; prices grow with them.
+    let (mut low, mut high) = (plan.hashrate_min.0.div_ceil(step), plan.hashrate_max.0 / step);
+    let mut best = price(low.checked_mul(step)?)?;
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match price(middle.checked_mul(step)?) {
+            Some(found) => (best, low) = (found, middle),
+            None => high = middle - 1,
+        }
+    }
+    Some(best)
+}

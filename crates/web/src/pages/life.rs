@@ -1,0 +1,138 @@
+//! What a customer does with a contract after the sale.
+
+use crate::api::life::choice_of;
+use crate::extract::{Customer, Form, Id};
+use crate::failure::Failure;
+use crate::layout::token;
+use crate::money::{amount, time, work};
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::response::Redirect;
+use gruve_market::{ContractState, ContractView, Notice, OwedLine, Unprofitable};
+use gruve_units::{ContractId, EpochNumber};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// The form that takes a contract back, where that is possible.
+pub(crate) fn cancel_form(visitor: &Visitor, c: &ContractView) -> Markup {
+    let what = match c.state {
+        ContractState::AwaitingPayment => "Cancel this order",
+        ContractState::Starting => "Cancel, and get the price back",
+        _ => return html! {},
+    };
+    html! {
+        form method="post" action={ "/contracts/" (c.id) "/cancel" } {
+            (token(visitor))
+            button.quiet type="submit" { (what) }
+        }
+        p.small.soft {
+            "A contract can be taken back until its first epoch begins. What you have paid is in your balance \
+             then, and so is a payment that comes later."
+        }
+    }
+}
+
+/// Notices of a contract, choices that wait, and whether it may pause.
+pub(crate) fn sheet(
+    visitor: &Visitor,
+    c: &ContractView,
+    owed: &[OwedLine],
+    notices: &[Notice],
+) -> Markup {
+    let pauses = c.life.rules.unprofitable == Unprofitable::Pause;
+    let runs = matches!(c.state, ContractState::Starting | ContractState::Active);
+    if owed.is_empty() && notices.is_empty() && !pauses {
+        return html! {};
+    }
+    html! {
+        section.sheet #life data-live="life" aria-labelledby="life-h" {
+            header { h2 #life-h { "Notices and choices" } span.soft.small { "newest first" } }
+            @if let Some(since) = c.life.paused_since {
+                p.note { "Its clock stands still from epoch " (since.0) " on; " (c.life.paused_epochs) " epochs so far." }
+            }
+            @for n in notices {
+                p { strong { (time(n.at)) } " " (n.kind.sentence()) @if !n.detail.is_empty() { " (" (n.detail) ")" } }
+            }
+            @for o in owed { (owed_line(visitor, c, o)) }
+            @if pauses && runs {
+                form method="post" action={ "/contracts/" (c.id) "/keep-running" } {
+                    (token(visitor))
+                    button.quiet name="keep" value="yes" type="submit" { "Run on even if it does not pay" }
+                    button.quiet name="keep" value="no" type="submit" { "Leave it to the plan" }
+                }
+            }
+        }
+    }
+}
+
+fn owed_line(visitor: &Visitor, c: &ContractView, o: &OwedLine) -> Markup {
+    html! {
+        p {
+            "Epoch " (o.epoch.0) ": " (work(o.hashes)) " "
+            @match o.state.as_str() {
+                "undecided" => "missed by the operator's doing, to be decided until epoch " ,
+                "open" => "missed; whose doing that was is not known yet",
+                "later" => "missed, to be delivered later",
+                "earnings" => "missed, paid as it would have earned",
+                _ => "worked while paused; what it earned above its energy is yours",
+            }
+            @if o.state == "undecided" { (o.deadline.0) }
+            @for a in &o.paid { ", paid so far " (amount(*a)) }
+        }
+        @if o.state == "undecided" {
+            form method="post" action={ "/contracts/" (c.id) "/choose" } {
+                (token(visitor))
+                input type="hidden" name="epoch" value=(o.epoch.0);
+                button.quiet name="choice" value="earnings" type="submit" { "Pay what it would have earned" }
+                button.quiet name="choice" value="later" type="submit" { "Deliver it later" }
+            }
+        }
+    }
+}
+
+/// What is decided about which epoch, as a form.
+#[derive(Deserialize)]
+pub(crate) struct Decided {
+    epoch: u64,
+    choice: String,
+}
+
+/// `POST /contracts/{id}/choose`
+pub(crate) async fn choose(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Form(decided): Form<Decided>,
+) -> Result<Redirect, Failure> {
+    let choice = choice_of(&decided.choice)?;
+    state.choose(customer.account, id, EpochNumber(decided.epoch), choice).await?;
+    Ok(Redirect::to(&format!("/contracts/{id}")))
+}
+
+/// Whether it is to run on, as a form.
+#[derive(Deserialize)]
+pub(crate) struct Keep {
+    keep: String,
+}
+
+/// `POST /contracts/{id}/keep-running`
+pub(crate) async fn keep_running(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Form(wish): Form<Keep>,
+) -> Result<Redirect, Failure> {
+    state.keep_running(customer.account, id, wish.keep == "yes").await?;
+    Ok(Redirect::to(&format!("/contracts/{id}")))
+}
+
+/// `POST /contracts/{id}/cancel`
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Redirect, Failure> {
+    state.cancel_contract(customer.account, id).await?;
+    Ok(Redirect::to(&format!("/contracts/{id}")))
+}
