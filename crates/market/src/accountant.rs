@@ -314,7 +314,7 @@ impl<'a> Reading<'a> {
         }
         let shares = closing.tally.shares;
         tracing::debug!(lane = %self.lane.lane, %epoch, shares, "closed an epoch");
-        market.grant_wishes(&self.lane).await;
+        Box::pin(market.grant_wishes(&self.lane)).await;
         Ok(())
     }
 }

@@ -145,7 +145,7 @@ impl Market {
         let deliveries = deliver(contracts, &allocation, epoch, settle, may_be_caused)?;
         write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
         dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
-        self.credit_paused(tx, lane, &paused, epoch, allocation.surplus).await?;
+        Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;
         short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
         let mut running: Vec<Contract> = deliveries
             .into_iter()
@@ -192,9 +192,9 @@ impl Market {
             reward::accrue_and_credit(tx, book, epoch, now).await?;
         }
         self.record_price(tx, lane, epoch).await?;
-        self.judge_around(tx, lane, epoch).await?;
+        Box::pin(self.judge_around(tx, lane, epoch)).await?;
         if is_scheduled {
-            self.decide_pauses(tx, lane, epoch, &pausing).await?;
+            Box::pin(self.decide_pauses(tx, lane, epoch, &pausing)).await?;
         }
         if settle {
             let waiting = self.convert_dues(tx, lane, &mut running).await?;
@@ -203,7 +203,7 @@ impl Market {
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;
             progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
-            self.pay_owed(tx, lane, epoch).await?;
+            Box::pin(self.pay_owed(tx, lane, epoch)).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;
         Ok(checkpoint)

@@ -80,10 +80,15 @@ impl Market {
         for row in tx.fetch_all(life_sql::OPEN_USD_DUES, &given).await? {
             let (id, instant): (ContractId, Timestamp) =
                 (row.get("contract")?, row.get("instant")?);
-            if !prices.contains_key(&instant) {
-                prices.insert(instant, self.price_at(tx, lane.asset, instant).await?);
-            }
-            let Some(Some(price)) = prices.get(&instant).copied() else {
+            let price = match prices.get(&instant) {
+                Some(price) => *price,
+                None => {
+                    let price = self.price_at(tx, lane.asset, instant).await?;
+                    prices.insert(instant, price);
+                    price
+                }
+            };
+            let Some(price) = price else {
                 waiting.insert(id);
                 continue;
             };

@@ -169,7 +169,11 @@ impl Market {
         }
         tx.rollback().await?;
         for id in wishing {
-            let done = if is_renewal { self.renew(id).await } else { self.reinvest(id).await };
+            let done = if is_renewal {
+                Box::pin(self.renew(id)).await
+            } else {
+                Box::pin(self.reinvest(id)).await
+            };
             match done {
                 Ok(()) => {}
                 Err(e) if e.blame() == Blame::Rejected => {

@@ -90,12 +90,16 @@ impl Worth {
         work: Hashes,
     ) -> Result<(Accrual, bool)> {
         let key = (book.asset, epoch);
-        if !self.known.contains_key(&key) {
-            let found = read(tx, book, epoch, self.closing).await?;
-            self.known.insert(key, found);
-        }
+        let found = match self.known.get(&key) {
+            Some(found) => *found,
+            None => {
+                let found = read(tx, book, epoch, self.closing).await?;
+                self.known.insert(key, found);
+                found
+            }
+        };
         // Without a job there was nothing to earn.
-        let Some(Some(w)) = self.known.get(&key) else { return Ok((Accrual::ZERO, true)) };
+        let Some(w) = found else { return Ok((Accrual::ZERO, true)) };
         let product = U256::from(units_of(work, w.bits)?) * U256::from(w.per_block);
         let earned = u128::try_from(product >> 64usize);
         Ok((Accrual(earned.map_err(|_| MarketError::Overflow("what work earned"))?), w.is_final))

@@ -91,7 +91,8 @@ fn read_price(document: &[u8], pointer: &str) -> Result<i64, String> {
 
 /// Dollars as millionths; decimals beyond the sixth are dropped.
 pub(crate) fn dollars(text: &str) -> Result<i64, String> {
-    let cut = text.find('.').map_or(text, |dot| &text[..text.len().min(dot + 7)]);
+    // Where the cut would split a character there is no price anyway.
+    let cut = text.find('.').and_then(|dot| text.get(..text.len().min(dot + 7))).unwrap_or(text);
     let amount = Amount::parse_decimal(Asset::Usd, cut);
     amount.map(|a| a.minor).map_err(|_| format!("{text:?} is no price"))
 }
@@ -110,6 +111,11 @@ mod tests {
         {
             assert!(read_price(doc, at).is_err(), "{at}");
         }
-        assert!(dollars("").is_err() && dollars("NaN").is_err() && dollars("1.2.3").is_err());
+        assert!(
+            dollars("1.00000é").is_err()
+                && dollars("").is_err()
+                && dollars("NaN").is_err()
+                && dollars("1.2.3").is_err()
+        );
     }
 }
