@@ -9,7 +9,7 @@ use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::settle::maintenance;
 use crate::standing::StandingRow;
-use crate::{Beneficiary, LaneConfig, Market, MarketError, Result};
+use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
 pub use gruve_statement::csv::csv;
 pub use gruve_statement::document::{Line, Statement};
 
@@ -18,7 +18,7 @@ use gruve_statement::document::{
 };
 use gruve_statement::{Terms, by_day};
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, Asset, ContractId, EpochNumber};
+use gruve_units::{AccountId, Accrual, Asset, ContractId, EpochNumber, Hashes};
 use std::collections::VecDeque;
 
 /// Epochs with work that a statement reads at most: four and a half years of ten-minute ones. All those before
@@ -44,6 +44,7 @@ impl Market {
         if contract.account != account {
             return Err(MarketError::UnknownContract);
         }
+        writable(&contract)?;
         let row = tx.fetch_one(crate::sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
         let bytes: Vec<u8> = row.get("terms")?;
         let terms = Terms::parse(&bytes).map_err(|e| MarketError::Broken(e.to_string()))?;
@@ -83,6 +84,20 @@ impl Market {
             signature: None,
         }
     }
+}
+
+/// Whether all that happened to a contract has lines of a statement.
+fn writable(c: &Contract) -> Result<()> {
+    if c.scheme != Scheme::Pplns {
+        return Err(MarketError::NoStatement("it earns by another scheme than PPLNS"));
+    }
+    if c.life.paused_epochs > 0 || c.life.paused_since.is_some() {
+        return Err(MarketError::NoStatement("it was paused"));
+    }
+    if c.life.compensated > Hashes::ZERO {
+        return Err(MarketError::NoStatement("missed work of it was paid instead of delivered"));
+    }
+    Ok(())
 }
 
 /// A contract whose statement is written.

@@ -101,7 +101,10 @@ impl Replay {
         if l.before_epoch > l.epoch {
             return Err("its window ends after the epoch that shared it out".into());
         }
-        let SchemeRule::PplnsUnits { window_blocks, window_epochs_max } = self.terms.rules.scheme;
+        let SchemeRule::PplnsUnits { window_blocks, window_epochs_max } = self.terms.rules.scheme
+        else {
+            return Err("only accruals of PPLNS contracts can be recomputed".into());
+        };
         let size = u128::from(window_blocks.max(1)) * ONE_BLOCK;
         let first = l.first_epoch.unwrap_or(l.before_epoch);
         let within = first <= l.before_epoch && l.before_epoch - first <= window_epochs_max;

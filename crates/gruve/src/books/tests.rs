@@ -169,7 +169,7 @@ async fn go_over_and_back(other: Store) {
     // The next entry goes on where the journal stands.
     let amount = Amount::new(Asset::Btc, 5);
     let to = Account::OperatorRevenue;
-    let more = Entry::transfer("c".into(), "x", Timestamp(1), Account::ChainHot, to, amount);
+    let more = Entry::transfer("c", "x", Timestamp(1), Account::ChainHot, to, amount);
     for store in [&here, &other, &home] {
         transact!(store, tx => { post(tx, &more).await }).unwrap();
     }
