@@ -1,11 +1,11 @@
-//! Posting an entry: decide first, then write.
+//! Posting entries: decide first, then write.
 
 mod sql;
 
 use crate::entry::{Line, lines};
 use crate::journal::hash_lines;
 use crate::{Account, Entry, Floor, LedgerError, Posted, Result, Side};
-use gruve_store::{Tx, params};
+use gruve_store::{Batch, Tx, Value, params};
 use gruve_units::{Amount, Asset};
 use std::collections::BTreeMap;
 
@@ -18,51 +18,128 @@ pub(crate) use sql::*;
 /// written and the transaction can go on. All other errors but the database's transient ones are
 /// the house's own mistakes.
 pub async fn post(tx: &mut Tx, entry: &Entry) -> Result<Posted> {
-    let lines = lines(entry)?;
-    if is_posted(tx, entry, &lines).await? {
-        return Ok(Posted::Already);
+    let posted = post_all(tx, std::slice::from_ref(entry)).await?;
+    Ok(posted.first().copied().unwrap_or(Posted::Already))
+}
+
+/// Posts entries in this order, as [`post`] would one after the other, in a few statements for all. All of
+/// them are in memory at once: hand over some thousands at a time.
+///
+/// # Errors
+/// As [`post`], at the first entry that cannot be posted; then nothing of any has been written.
+pub async fn post_all(tx: &mut Tx, entries: &[Entry]) -> Result<Vec<Posted>> {
+    let mut all = Vec::with_capacity(entries.len());
+    for entry in entries {
+        all.push((entry, lines(entry)?));
     }
-    let moves = plan(tx, entry).await?;
+    let known = known(tx, &all).await?;
+    let mut posted = Vec::with_capacity(all.len());
+    let mut new: Vec<(&Entry, Vec<Line>)> = Vec::with_capacity(all.len());
+    let mut at: BTreeMap<&str, usize> = BTreeMap::new();
+    for (entry, lines) in all {
+        let reused = || LedgerError::ReasonReused { reason: entry.reason.clone() };
+        if let Some(stored) = known.get(entry.reason.as_str()) {
+            if !stored.is(entry, &lines) {
+                return Err(reused());
+            }
+            posted.push(Posted::Already);
+        } else if let Some(before) = at.get(entry.reason.as_str()) {
+            let (first, stored) = &new[*before];
+            if first.kind != entry.kind || *stored != lines {
+                return Err(reused());
+            }
+            posted.push(Posted::Already);
+        } else {
+            at.insert(&entry.reason, new.len());
+            new.push((entry, lines));
+            posted.push(Posted::New);
+        }
+    }
+    if new.is_empty() {
+        return Ok(posted);
+    }
+    let moves = plan(tx, &new).await?;
     // From here on half an entry stands in the transaction until all is done.
-    let outcome = write(tx, entry, &lines, &moves).await;
+    let outcome = write(tx, &new, &moves).await;
     if outcome.is_err() {
         tx.abandon();
     }
-    outcome.map(|()| Posted::New)
+    outcome.map(|()| posted)
 }
 
-/// Whether the same entry stands in the books.
-async fn is_posted(tx: &mut Tx, entry: &Entry, lines: &[Line]) -> Result<bool> {
-    let Some(found) = tx.fetch_optional(ENTRY_BY_REASON, &params![entry.reason.as_str()]).await?
-    else {
-        return Ok(false);
-    };
-    let seq: i64 = found.get("seq")?;
-    let rows = tx.fetch_all(POSTINGS_OF_ENTRY, &params![seq]).await?;
-    let mut same = found.get::<String>("kind")? == entry.kind && rows.len() == lines.len();
-    for (row, line) in rows.iter().zip(lines) {
-        same &= row.get::<String>("account")? == line.account
-            && row.get::<Asset>("asset")? == line.asset
-            && row.get::<i64>("minor")? == line.minor;
+/// An entry that stands in the books.
+struct Stored {
+    kind: String,
+    lines: Vec<Line>,
+}
+
+impl Stored {
+    fn is(&self, entry: &Entry, lines: &[Line]) -> bool {
+        self.kind == entry.kind && self.lines == lines
     }
-    if same { Ok(true) } else { Err(LedgerError::ReasonReused { reason: entry.reason.clone() }) }
+}
+
+/// Those of the entries' reasons that are in the books, with what they stand for.
+async fn known(tx: &mut Tx, all: &[(&Entry, Vec<Line>)]) -> Result<BTreeMap<String, Stored>> {
+    let reasons = all.iter().map(|(entry, _)| Value::from(entry.reason.as_str())).collect();
+    let mut known = BTreeMap::new();
+    for found in tx.fetch_many(&ENTRIES_BY_REASON, reasons).await? {
+        let seq: i64 = found.get("seq")?;
+        let mut lines = Vec::new();
+        for row in tx.fetch_all(POSTINGS_OF_ENTRY, &params![seq]).await? {
+            lines.push(Line {
+                account: row.get("account")?,
+                asset: row.get("asset")?,
+                minor: row.get("minor")?,
+            });
+        }
+        known.insert(found.get("reason")?, Stored { kind: found.get("kind")?, lines });
+    }
+    Ok(known)
 }
 
 /// How one balance moves.
 struct Move {
-    account: Account,
-    asset: Asset,
-    /// In the account's normal direction.
-    by: i64,
+    kind: &'static str,
     /// The balance read before; `None` when the account has none yet.
     from: Option<i64>,
     to: i64,
 }
 
-/// Reads the balances that the entry moves, in sorted order, and checks where they would end.
-async fn plan(tx: &mut Tx, entry: &Entry) -> Result<Vec<Move>> {
-    let mut sums: BTreeMap<(String, Asset), (Account, i128)> = BTreeMap::new();
-    // Zero postings are not in the journal, so neither is a balance that only they would touch.
+/// Balances by the account's key and the asset.
+type Moves = BTreeMap<(String, Asset), Move>;
+
+/// Reads the balances that the entries move, and checks where each entry would leave them.
+async fn plan(tx: &mut Tx, new: &[(&Entry, Vec<Line>)]) -> Result<Moves> {
+    let mut moves = Moves::new();
+    for (entry, _) in new {
+        // Zero postings are not in the journal, so neither is a balance that only they would touch.
+        for posting in entry.postings.iter().filter(|p| p.amount.minor != 0) {
+            let kind = posting.account.kind().name();
+            let key = (posting.account.key(), posting.amount.asset);
+            moves.entry(key).or_insert(Move { kind, from: None, to: 0 });
+        }
+    }
+    let keys = moves.keys().flat_map(|(account, asset)| params![account.as_str(), *asset]);
+    for row in tx.fetch_many(&BALANCES, keys.collect()).await? {
+        if let Some(m) = moves.get_mut(&(row.get("account")?, row.get("asset")?)) {
+            m.to = row.get("minor")?;
+            m.from = Some(m.to);
+        }
+    }
+    for (entry, _) in new {
+        for (key, (account, by)) in sums(entry) {
+            let m = moves.get_mut(&key);
+            let m = m.ok_or_else(|| LedgerError::Damaged("a balance was not planned".into()))?;
+            m.to = moved(&key, &account, m.to, by)?;
+        }
+    }
+    Ok(moves)
+}
+
+/// How an entry moves each balance, in the account's normal direction.
+fn sums(entry: &Entry) -> BTreeMap<(String, Asset), (Account, i128)> {
+    let mut sums = BTreeMap::new();
     for posting in entry.postings.iter().filter(|p| p.amount.minor != 0) {
         let minor = i128::from(posting.amount.minor);
         let by = match posting.account.kind().side() {
@@ -73,27 +150,23 @@ async fn plan(tx: &mut Tx, entry: &Entry) -> Result<Vec<Move>> {
             .or_insert_with(|| (posting.account.clone(), 0))
             .1 += by;
     }
+    sums
+}
 
-    let mut moves = Vec::with_capacity(sums.len());
-    for ((key, asset), (account, by)) in sums {
-        let from = read_balance(tx, &key, asset).await?;
-        let overflow = || LedgerError::Overflow { account: key.clone(), asset };
-        let to = i128::from(from.unwrap_or(0)) + by;
-        if by < 0 && to < 0 && account.kind().floor() == Floor::Zero {
-            let minor = |v: i128| i64::try_from(v).map_err(|_| overflow());
-            return Err(LedgerError::InsufficientFunds {
-                available: Amount::new(asset, from.unwrap_or(0)),
-                missing: Amount::new(asset, minor(-to)?),
-                account: key,
-            });
-        }
-        let (by, to) = match (i64::try_from(by), i64::try_from(to)) {
-            (Ok(by), Ok(to)) => (by, to),
-            _ => return Err(overflow()),
-        };
-        moves.push(Move { account, asset, by, from, to });
+/// Where a balance ends.
+fn moved((key, asset): &(String, Asset), account: &Account, from: i64, by: i128) -> Result<i64> {
+    let overflow = || LedgerError::Overflow { account: key.clone(), asset: *asset };
+    let minor = |v: i128| i64::try_from(v).map_err(|_| overflow());
+    let to = i128::from(from) + by;
+    if by < 0 && to < 0 && account.kind().floor() == Floor::Zero {
+        return Err(LedgerError::InsufficientFunds {
+            available: Amount::new(*asset, from),
+            missing: Amount::new(*asset, minor(-to)?),
+            account: key.clone(),
+        });
     }
-    Ok(moves)
+    minor(by)?;
+    minor(to)
 }
 
 pub(crate) async fn read_balance(tx: &mut Tx, key: &str, asset: Asset) -> Result<Option<i64>> {
@@ -101,12 +174,42 @@ pub(crate) async fn read_balance(tx: &mut Tx, key: &str, asset: Asset) -> Result
     Ok(row.map(|r| r.get("minor")).transpose()?)
 }
 
-async fn write(tx: &mut Tx, entry: &Entry, lines: &[Line], moves: &[Move]) -> Result<()> {
+async fn write(tx: &mut Tx, new: &[(&Entry, Vec<Line>)], moves: &Moves) -> Result<()> {
+    write_journal(tx, new).await?;
+    let (mut fresh, mut changed) = (Batch::new(&INSERT_BALANCES), Batch::new(&MOVE_BALANCES));
+    let mut wanted = (0, 0);
+    for ((key, asset), m) in moves {
+        match m.from {
+            None => {
+                wanted.0 += 1;
+                fresh.push(tx, params![key.as_str(), *asset, m.kind, m.to]).await?;
+            }
+            // Guarded by what was decided on: a balance that is no longer that is not moved.
+            Some(from) => {
+                wanted.1 += 1;
+                changed.push(tx, params![key.as_str(), *asset, from, m.to]).await?;
+            }
+        }
+    }
+    if (fresh.finish(tx).await?, changed.finish(tx).await?) != wanted {
+        return Err(LedgerError::Damaged("a balance moved under a post".to_owned()));
+    }
+    Ok(())
+}
+
+/// Writes the entries behind the journal's head and moves that, once for all of them.
+async fn write_journal(tx: &mut Tx, new: &[(&Entry, Vec<Line>)]) -> Result<()> {
     let (last, before) = read_head(tx).await?;
-    let seq = last
-        .checked_add(1)
-        .ok_or_else(|| LedgerError::Damaged("the journal's numbers are used up".to_owned()))?;
-    let hash = hash_lines(&before, seq, entry.at, &entry.reason, entry.kind, lines);
+    let (mut seq, mut hash) = (last, before);
+    let mut entries = Batch::new(&INSERT_ENTRIES);
+    let mut rows = Vec::with_capacity(new.len());
+    for (entry, lines) in new {
+        seq = seq
+            .checked_add(1)
+            .ok_or_else(|| LedgerError::Damaged("the journal's numbers are used up".to_owned()))?;
+        hash = hash_lines(&hash, seq, entry.at, &entry.reason, entry.kind, lines);
+        rows.push((seq, hash));
+    }
     let advanced = if last == 0 {
         tx.execute(START_HEAD, &params![seq, hash]).await?
     } else {
@@ -115,28 +218,19 @@ async fn write(tx: &mut Tx, entry: &Entry, lines: &[Line], moves: &[Move]) -> Re
     if advanced != 1 {
         return Err(LedgerError::Damaged("the journal's head moved under a post".to_owned()));
     }
-    let row = params![seq, entry.reason.as_str(), entry.kind, entry.at, hash];
-    tx.execute(INSERT_ENTRY, &row).await?;
-    for (number, line) in (0_i64..).zip(lines) {
-        let row = params![seq, number, line.account.as_str(), line.asset, line.minor];
-        tx.execute(INSERT_POSTING, &row).await?;
+    for ((seq, hash), (entry, _)) in rows.iter().zip(new) {
+        let row = params![*seq, entry.reason.as_str(), entry.kind, entry.at, *hash];
+        entries.push(tx, row).await?;
     }
-    for m in moves {
-        let key = m.account.key();
-        let moved = match m.from {
-            None => {
-                let kind = m.account.kind().name();
-                tx.execute(INSERT_BALANCE, &params![key.as_str(), m.asset, kind, m.to]).await?
-            }
-            // Guarded by what was decided on: a balance that is no longer that is not moved.
-            Some(from) => {
-                tx.execute(MOVE_BALANCE, &params![key.as_str(), m.asset, m.by, from]).await?
-            }
-        };
-        if moved != 1 {
-            return Err(LedgerError::Damaged(format!("the balance of {key} moved under a post")));
+    entries.finish(tx).await?;
+    let mut postings = Batch::new(&INSERT_POSTINGS);
+    for ((seq, _), (_, lines)) in rows.iter().zip(new) {
+        for (number, line) in (0_i64..).zip(lines) {
+            let row = params![*seq, number, line.account.as_str(), line.asset, line.minor];
+            postings.push(tx, row).await?;
         }
     }
+    postings.finish(tx).await?;
     Ok(())
 }
 

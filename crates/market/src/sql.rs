@@ -209,9 +209,6 @@ statements! {
         WHERE lane = $1 AND asset = $2 AND state = 'mature' AND credited = 0 AND accrued = 1
         ORDER BY height, block_hash";
     SET_CREDITED = "UPDATE market_rewards SET credited = 1 WHERE asset = $1 AND block_hash = $2";
-    INSERT_ACCRUAL = "INSERT INTO market_accruals (asset, block_hash, generation, reversal, kind,
-        beneficiary, lane, minor, fraction_high, fraction_low, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     ACCRUALS_OF_BLOCK = "SELECT kind, beneficiary, minor, fraction_high, fraction_low
         FROM market_accruals WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND reversal = 0
         AND (kind, beneficiary) > ($4, $5) ORDER BY kind, beneficiary LIMIT $6";

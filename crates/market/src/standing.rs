@@ -1,11 +1,14 @@
 //! A beneficiary's running totals on a lane, asset by asset.
 
 use crate::book::Book;
+use crate::bulk;
+use crate::reward::beneficiary;
 use crate::settle::Standing;
 use crate::sql;
 use crate::{Beneficiary, MarketError, Result};
-use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, EpochNumber};
+use gruve_store::{Batch, Row, Tx, Value, params};
+use gruve_units::{AccountId, Accrual, ContractId, EpochNumber};
+use std::collections::HashMap;
 
 /// A standing's row.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct StandingRow {
     pub(crate) standing: Standing,
     pub(crate) settlements: u64,
     pub(crate) settled_to: Option<EpochNumber>,
+    /// Whether the table has a row of it.
+    is_stored: bool,
 }
 
 impl StandingRow {
@@ -25,16 +30,25 @@ impl StandingRow {
         let (kind, id) = who.columns();
         let row =
             tx.fetch_optional(sql::STANDING, &params![book.id(), book.asset, kind, id]).await?;
-        let Some(row) = row else {
-            return Ok(StandingRow {
-                who,
-                account: account_of(tx, who).await?,
-                accrued: Accrual::ZERO,
-                standing: Standing::default(),
-                settlements: 0,
-                settled_to: None,
-            });
-        };
+        match row {
+            Some(row) => StandingRow::read(&row, who),
+            None => Ok(StandingRow::empty(who, account_of(tx, who).await?)),
+        }
+    }
+
+    const fn empty(who: Beneficiary, account: Option<AccountId>) -> StandingRow {
+        StandingRow {
+            who,
+            account,
+            accrued: Accrual::ZERO,
+            standing: Standing { matured: Accrual::ZERO, settled: 0, net: 0, fee_carry: 0 },
+            settlements: 0,
+            settled_to: None,
+            is_stored: false,
+        }
+    }
+
+    fn read(row: &Row, who: Beneficiary) -> Result<StandingRow> {
         Ok(StandingRow {
             who,
             account: row.get("account")?,
@@ -47,15 +61,63 @@ impl StandingRow {
             },
             settlements: row.get("settlements")?,
             settled_to: row.get("settled_to")?,
+            is_stored: true,
         })
+    }
+
+    /// The rows of many, in the order given, empty ones for those that never had anything.
+    pub(crate) async fn find_all(
+        tx: &mut Tx,
+        book: Book<'_>,
+        everyone: &[Beneficiary],
+    ) -> Result<Vec<StandingRow>> {
+        let mut given = Vec::with_capacity(everyone.len() * 4);
+        for who in everyone {
+            let (kind, id) = who.columns();
+            given.extend(params![book.id(), book.asset, kind, id]);
+        }
+        let mut found = HashMap::with_capacity(everyone.len());
+        for row in tx.fetch_many(&bulk::sql::STANDINGS, given).await? {
+            let who = beneficiary(&row)?;
+            found.insert(who, StandingRow::read(&row, who)?);
+        }
+        let contract = |who: &Beneficiary| match who {
+            Beneficiary::Contract(id) | Beneficiary::Fpps(id) if !found.contains_key(who) => {
+                Some(Value::from(*id))
+            }
+            _ => None,
+        };
+        let mut owners: HashMap<ContractId, AccountId> = HashMap::new();
+        let new = everyone.iter().filter_map(contract).collect();
+        for row in tx.fetch_many(&bulk::sql::OWNERS, new).await? {
+            owners.insert(row.get("id")?, row.get("account")?);
+        }
+        let mut rows = Vec::with_capacity(everyone.len());
+        for who in everyone {
+            rows.push(match (found.remove(who), who) {
+                (Some(row), _) => row,
+                (None, Beneficiary::Contract(id) | Beneficiary::Fpps(id)) => {
+                    let owner = owners.get(id).ok_or(MarketError::UnknownContract)?;
+                    StandingRow::empty(*who, Some(*owner))
+                }
+                (None, Beneficiary::Account(id)) => StandingRow::empty(*who, Some(*id)),
+                (None, _) => StandingRow::empty(*who, None),
+            });
+        }
+        Ok(rows)
     }
 
     /// Stores it.
     pub(crate) async fn put(&self, tx: &mut Tx, book: Book<'_>) -> Result<()> {
+        tx.execute(sql::PUT_STANDING, &self.columns(book)?).await?;
+        Ok(())
+    }
+
+    fn columns(&self, book: Book<'_>) -> Result<[Value; 13]> {
         let (kind, id) = self.who.columns();
         let s = &self.standing;
         let (waiting, _) = s.unsettled()?;
-        let row = params![
+        Ok(params![
             book.id(),
             book.asset,
             kind,
@@ -69,8 +131,20 @@ impl StandingRow {
             waiting,
             self.settlements,
             self.settled_to
-        ];
-        tx.execute(sql::PUT_STANDING, &row).await?;
+        ])
+    }
+
+    /// Stores many, each beneficiary once.
+    pub(crate) async fn put_all(tx: &mut Tx, book: Book<'_>, rows: &[StandingRow]) -> Result<()> {
+        let mut new = Batch::new(&bulk::sql::INSERT_STANDINGS);
+        let mut old = Batch::new(&bulk::sql::UPDATE_STANDINGS);
+        for row in rows {
+            let given = row.columns(book)?;
+            let batch = if row.is_stored { &mut old } else { &mut new };
+            batch.push(tx, given).await?;
+        }
+        new.finish(tx).await?;
+        old.finish(tx).await?;
         Ok(())
     }
 

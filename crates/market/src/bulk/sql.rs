@@ -40,6 +40,35 @@ many_statements! {
     INSERT_UNITS (lane Text, asset Text, epoch Int, kind Int, beneficiary Bytes, units Bytes) =
         "INSERT INTO market_units (lane, asset, epoch, kind, beneficiary, units)
         SELECT lane, asset, epoch, kind, beneficiary, units FROM given";
+    INSERT_ACCRUALS (asset Text, block_hash Bytes, generation Int, reversal Int, kind Int,
+        beneficiary Bytes, lane Text, minor Int, fraction_high Int, fraction_low Int, at Int) =
+        "INSERT INTO market_accruals (asset, block_hash, generation, reversal, kind, beneficiary,
+        lane, minor, fraction_high, fraction_low, at) SELECT asset, block_hash, generation, reversal,
+        kind, beneficiary, lane, minor, fraction_high, fraction_low, at FROM given";
+    STANDINGS (lane Text, asset Text, kind Int, beneficiary Bytes) =
+        "SELECT s.kind AS kind, s.beneficiary AS beneficiary, s.account AS account,
+        s.accrued AS accrued, s.matured AS matured, s.settled_minor AS settled_minor,
+        s.net_minor AS net_minor, s.fee_carry AS fee_carry, s.settlements AS settlements,
+        s.settled_to AS settled_to FROM given g JOIN market_standings s ON s.lane = g.lane
+        AND s.asset = g.asset AND s.kind = g.kind AND s.beneficiary = g.beneficiary";
+    INSERT_STANDINGS (lane Text, asset Text, kind Int, beneficiary Bytes, account Bytes,
+        accrued Bytes, matured Bytes, settled Int, net Int, fee_carry Int, waiting Int,
+        settlements Int, settled_to Int) =
+        "INSERT INTO market_standings (lane, asset, kind, beneficiary, account, accrued, matured,
+        settled_minor, net_minor, fee_carry, waiting_minor, settlements, settled_to)
+        SELECT lane, asset, kind, beneficiary, account, accrued, matured, settled, net, fee_carry,
+        waiting, settlements, settled_to FROM given";
+    UPDATE_STANDINGS (lane Text, asset Text, kind Int, beneficiary Bytes, account Bytes,
+        accrued Bytes, matured Bytes, settled Int, net Int, fee_carry Int, waiting Int,
+        settlements Int, settled_to Int) =
+        "UPDATE market_standings SET accrued = given.accrued, matured = given.matured,
+        settled_minor = given.settled, net_minor = given.net, fee_carry = given.fee_carry,
+        waiting_minor = given.waiting, settlements = given.settlements,
+        settled_to = given.settled_to FROM given WHERE market_standings.lane = given.lane
+        AND market_standings.asset = given.asset AND market_standings.kind = given.kind
+        AND market_standings.beneficiary = given.beneficiary";
+    OWNERS (contract Bytes) = "SELECT c.id AS id, c.account AS account
+        FROM given g JOIN market_contracts c ON c.id = g.contract";
     /// Progress back into the contracts' own rows.
     FLUSH_PROGRESS (id Bytes, delivered Bytes, short_since Int, due Bytes, recognised Int) =
         "UPDATE market_contracts SET delivered = given.delivered, short_since = given.short_since,

@@ -1,0 +1,142 @@
+//! A contract and how far it is.
+
+use crate::numbers::{ceil, floor, int, less};
+use crate::{Id, Wrong};
+use num_bigint::BigInt;
+
+/// What was agreed.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Hashes a second.
+    pub hashrate: u128,
+    /// Epochs.
+    pub term: u64,
+    /// Epochs after the term.
+    pub extension: u64,
+    /// How far above the rate shortfalls are made good, in ten-thousandths.
+    pub catch_up_bps: u32,
+    /// What it is paid in.
+    pub price_asset: usize,
+    /// The price of a day of `price_hashrate`.
+    pub price_minor: u64,
+    /// See `price_minor`.
+    pub price_hashrate: u128,
+    /// The operator's part, in ten-thousandths.
+    pub fee_bps: u16,
+    /// Where maintenance is taken from, in order, and the whole fee for a terahash-day in each.
+    pub maintenance: Vec<(usize, u64)>,
+}
+
+/// What became of a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not paid.
+    Waiting,
+    /// Not paid in time.
+    Expired,
+    /// Paid, and not at its end.
+    Running,
+    /// All delivered.
+    Completed,
+    /// At its hard end with something missing.
+    Refunded,
+}
+
+/// What it got in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which epoch.
+    pub epoch: u64,
+    /// What it should get.
+    pub entitled: BigInt,
+    /// What it got.
+    pub delivered: BigInt,
+    /// Of that, for earlier epochs.
+    pub made_good: BigInt,
+    /// What is missing after it.
+    pub shortfall: BigInt,
+    /// Units of the lane's own asset.
+    pub units: BigInt,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Contract {
+    pub(crate) id: Id,
+    pub(crate) account: Id,
+    pub(crate) terms: Terms,
+    pub(crate) epoch_work: BigInt,
+    pub(crate) work: BigInt,
+    pub(crate) price: BigInt,
+    pub(crate) state: State,
+    pub(crate) start: u64,
+    pub(crate) short_since: Option<u64>,
+    /// In 2^-64 minor units of the first asset of `terms.maintenance`.
+    pub(crate) maintenance_due: BigInt,
+    pub(crate) recognised: BigInt,
+    pub(crate) refunded: BigInt,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Contract {
+    pub(crate) fn new(
+        id: Id,
+        account: Id,
+        terms: Terms,
+        epoch_us: u64,
+        wrong: Option<Wrong>,
+    ) -> Self {
+        let epoch_work = floor(&(int(terms.hashrate) * epoch_us), &int(1_000_000));
+        let work = &epoch_work * terms.term;
+        let cost = &work * terms.price_minor;
+        let a_day = int(terms.price_hashrate) * 86_400;
+        let price = if wrong == Some(Wrong::PriceRoundedDown) {
+            floor(&cost, &a_day)
+        } else {
+            ceil(&cost, &a_day)
+        };
+        Contract {
+            id,
+            account,
+            epoch_work,
+            work,
+            price: price.max(int(1)),
+            terms,
+            state: State::Waiting,
+            start: 0,
+            short_since: None,
+            maintenance_due: int(0),
+            recognised: int(0),
+            refunded: int(0),
+            lines: Vec::new(),
+        }
+    }
+
+    /// All that was delivered: what its lines say.
+    pub(crate) fn delivered(&self) -> BigInt {
+        self.lines.iter().map(|l| l.delivered.clone()).sum()
+    }
+
+    pub(crate) fn hard_end(&self, wrong: Option<Wrong>) -> u64 {
+        let end = self.start + self.terms.term + self.terms.extension;
+        if wrong == Some(Wrong::HardEndEarly) { end - 1 } else { end }
+    }
+
+    /// What is missing at the end of an epoch, given what was delivered.
+    pub(crate) fn shortfall(&self, epoch: u64, delivered: &BigInt) -> BigInt {
+        let passed = (epoch + 1 - self.start).min(self.terms.term);
+        less(&(&self.epoch_work * passed), delivered)
+    }
+
+    /// What it should get of an epoch, and what of earlier ones it may get.
+    pub(crate) fn claim(&self, epoch: u64, wrong: Option<Wrong>) -> (BigInt, BigInt) {
+        let delivered = self.delivered();
+        let entitled = self.epoch_work.clone().min(less(&self.work, &delivered));
+        let missing = less(&self.shortfall(epoch, &delivered), &entitled);
+        let above = floor(&(&self.epoch_work * self.terms.catch_up_bps), &int(10_000));
+        match wrong {
+            Some(Wrong::CatchUpUnbounded) => (entitled, missing),
+            Some(Wrong::ShortfallForgotten) => (entitled, int(0)),
+            _ => (entitled, missing.min(above)),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The market and the model live through the same generated history: every balance, standing, settlement,
+//! line and epoch agrees after every epoch, on both engines. With `GRUVE_LONG=1` over 10,000 epochs.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod history;
+mod observed;
+#[path = "../../market/tests/world/mod.rs"]
+mod world;
+
+use gruve_market::allocate::Entitlement;
+use gruve_model::allocation::{Claim, allocate};
+use gruve_model::{BigInt, Model, Wrong};
+use gruve_store::testing::{self, TestDir};
+use gruve_store::{Store, laws};
+use gruve_units::{ContractId, EpochNumber, Hashes};
+use history::{Figures, History, Plan, Random, Step, model};
+
+/// Settlements and lines are read and compared every so many epochs, and at the end.
+const IN_FULL_EVERY: u64 = 16;
+
+fn take(model: &mut Model, step: &Step) -> Result<(), String> {
+    for input in &step.inputs {
+        model.apply(input);
+    }
+    step.observed.agrees_with(model)
+}
+
+/// Lives through a history with market and model; what happened.
+async fn live(store: Store, plan: Plan) -> (Vec<Step>, Figures) {
+    let mut history = History::begin(store, plan).await;
+    let mut right = model(plan, None);
+    let mut steps = Vec::new();
+    for n in 1..=plan.epochs {
+        let in_full = n % IN_FULL_EVERY == 0 || n == plan.epochs;
+        let step = history.step(in_full).await;
+        if let Err(difference) = take(&mut right, &step) {
+            panic!("{plan:?}, epoch {n}: {difference}");
+        }
+        step.observed.assert_properties([right.rewards(0), right.rewards(1)]);
+        if n % 50 == 0 || n == plan.epochs {
+            history.w.assert_all_sound().await;
+        }
+        steps.push(step);
+    }
+    (steps, history.figures)
+}
+
+/// The history of which every wrong rule is found out.
+const TELLING: Plan = Plan { seed: 20_261_122, epochs: 160 };
+
+/// The model's allocation of a generated epoch, and the market's.
+fn allocations(seed: u64, wrong: Option<Wrong>) -> [Vec<BigInt>; 2] {
+    let mut random = Random(seed);
+    let count = 1 + random.below(7);
+    let claims: Vec<Claim> = (0..count)
+        .map(|n| Claim {
+            id: [u8::try_from(n).unwrap(); 16],
+            // Few amounts, so that remainders tie.
+            entitled: BigInt::from(3 + 2 * random.below(3)),
+            catch_up: BigInt::from(random.below(4)),
+            short_since: (random.below(3) > 0).then(|| random.below(4)),
+            is_operators: random.below(4) == 0,
+        })
+        .collect();
+    let done = random.below(count * 9);
+    let (got, surplus) = allocate(&BigInt::from(done), &claims, wrong);
+    let model = got.into_iter().flat_map(|(all, more)| [all, more]).chain([surplus]).collect();
+    let hashes = |n: &BigInt| Hashes(u128::try_from(n).unwrap());
+    let entitlement = |c: &Claim| Entitlement {
+        contract: ContractId::from_bytes(c.id),
+        entitled: hashes(&c.entitled),
+        catch_up: hashes(&c.catch_up),
+        short_since: c.short_since.map(EpochNumber),
+        is_operators: c.is_operators,
+    };
+    // The market may be given them in any order.
+    let claims: Vec<_> = claims.iter().rev().map(entitlement).collect();
+    let market = gruve_market::allocate::allocate(Hashes(done.into()), &claims).unwrap();
+    let shares = market.shares.iter().flat_map(|s| [s.allocated, s.made_good]);
+    let market = shares.chain([market.surplus]).map(|h| BigInt::from(h.0)).collect();
+    [model, market]
+}
+
+const ALLOCATIONS: u64 = 3_000;
+
+fn differs_in_allocation(wrong: Option<Wrong>) -> bool {
+    (0..ALLOCATIONS).any(|seed| {
+        let [model, market] = allocations(seed, wrong);
+        model != market
+    })
+}
+
+#[test]
+fn every_generated_allocation_agrees() {
+    for seed in 0..ALLOCATIONS {
+        let [model, market] = allocations(seed, None);
+        assert_eq!(model, market, "seed {seed}");
+    }
+}
+
+async fn market_and_model_agree_and_every_wrong_rule_is_found_out(store: Store) {
+    let (steps, figures) = live(store, TELLING).await;
+    assert!(figures.contracts > 20 && figures.blocks > 40 && figures.orphaned > 5, "{figures:?}");
+    let missed: Vec<Wrong> = Wrong::ALL
+        .iter()
+        .copied()
+        .filter(|wrong| {
+            let mut model = model(TELLING, Some(*wrong));
+            steps.iter().all(|step| take(&mut model, step).is_ok())
+                && !differs_in_allocation(Some(*wrong))
+        })
+        .collect();
+    assert!(missed.is_empty(), "rules that may be broken unseen: {missed:?}");
+}
+
+#[test]
+fn market_and_model_agree_on_a_file_and_every_wrong_rule_is_found_out() {
+    testing::on_sqlite(market_and_model_agree_and_every_wrong_rule_is_found_out);
+}
+
+async fn market_and_model_agree(store: Store) {
+    live(store, Plan { seed: 4, epochs: 60 }).await;
+}
+
+#[test]
+fn market_and_model_agree_on_a_server() {
+    testing::on_postgres(market_and_model_agree);
+}
+
+async fn another_lane_agrees(store: Store) {
+    live(store, Plan { seed: 7, epochs: 30 }).await;
+}
+
+laws! { another: [another_lane_agrees] }
+
+/// Ten lanes of a thousand epochs each; in short, none of a few.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_epochs_agree() {
+    let (lanes, epochs) = match std::env::var_os("GRUVE_LONG") {
+        Some(_) => (10, 1_000),
+        None => (1, 12),
+    };
+    let mut all = Figures::default();
+    for seed in 1_000..1_000 + lanes {
+        let dir = TestDir::new();
+        let store = testing::sqlite(dir.path()).await;
+        let (_, f) = live(store.clone(), Plan { seed, epochs }).await;
+        store.close().await;
+        all.epochs += f.epochs;
+        all.contracts += f.contracts;
+        all.blocks += f.blocks;
+        all.orphaned += f.orphaned;
+        all.withdrawals += f.withdrawals;
+        all.refused += f.refused;
+        println!("{all:?}");
+    }
+    assert_eq!(all.epochs, lanes * epochs);
+}
