@@ -84,11 +84,10 @@ fn connector(authorities: Option<&Path>) -> Result<TlsConnector, HouseError> {
     };
     let failed = |why: String| HouseError::Authorities { path: file.clone(), why };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&file).map_err(|e| failed(e.to_string()))? {
-        // A bundle may hold some that are of no use; one good one is enough.
-        if let Ok(certificate) = certificate {
-            let _ = roots.add(certificate);
-        }
+    // A bundle may hold some that are of no use; one good one is enough.
+    let certificates = CertificateDer::pem_file_iter(&file).map_err(|e| failed(e.to_string()))?;
+    for certificate in certificates.flatten() {
+        let _ = roots.add(certificate);
     }
     if roots.is_empty() {
         return Err(failed("it holds no certificate".to_owned()));

@@ -287,7 +287,7 @@ async fn pay_owner(
     };
     match treasury.request_payout(new).await {
         Ok(payout) => {
-            tracing::info!(%payout, account = %p.account, "an owner's earnings are on their way")
+            tracing::info!(%payout, account = %p.account, "an owner's earnings are on their way");
         }
         Err(e) if e.blame() == Blame::Rejected => {
             tracing::warn!(account = %p.account, error = %e, "an owner's earnings stay in the balance");
