@@ -7,7 +7,8 @@ use gruve_farm::{FarmError, Note, Speaker, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{Contract, HostedMachine, HostingError};
 use gruve_ledger::LedgerError;
-use gruve_market::ContractView;
+use gruve_market::{ContractView, MarketError, Scheme};
+use gruve_store::transact;
 use gruve_units::{AccountId, Amount, ContractId, EpochNumber, Hashes};
 
 impl AppState {
@@ -38,6 +39,18 @@ impl AppState {
         id: ContractId,
     ) -> Result<EpochNumber, Failure> {
         let from = self.hosting().accept(account, id).await.map_err(|e| hosting_failure(&e))?;
+        let contract = self.own_hosting(account, id).await?;
+        let scheme = match contract.terms.scheme {
+            gruve_hosting::Scheme::Pplns => Scheme::Pplns,
+            gruve_hosting::Scheme::Solo => Scheme::Solo,
+        };
+        let (now, _) = self.market().own_scheme(account, &contract.lane).await?;
+        if now != scheme {
+            transact!(self.store(), tx -> Result<(), MarketError> => {
+                self.market().set_own_scheme(tx, account, &contract.lane, scheme).await?;
+                Ok(())
+            })?;
+        }
         self.pulse().beat();
         Ok(from)
     }

@@ -32,7 +32,7 @@ async fn offered(house: &House, to: AccountId) -> ContractId {
     let machine = machine(house).await;
     let terms = OfferTerms {
         kind: HostingKind::Sold,
-        scheme: Scheme::Pplns,
+        scheme: Scheme::Solo,
         pay_from: PayFrom::Earnings,
         asset: Asset::Btc,
         energy_minor_per_kwh: 100,
@@ -57,6 +57,9 @@ async fn an_owner_takes_a_machine_sees_it_and_hands_it_on() {
     assert_eq!(kari.get(&path).await.json()["state"], "offered");
     let taken = kari.post(&format!("{path}/accept"), json!({})).await;
     assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
+    let account = account(&house, "kari").await;
+    let (scheme, _) = house.market.own_scheme(account, &house.lanes[0].id).await.unwrap();
+    assert_eq!(scheme, gruve_market::Scheme::Solo, "as the contract says");
     let certificate = kari.get(&format!("{path}/certificate")).await.json();
     assert!(certificate["signature"].as_str().unwrap().len() == 128);
     let terms = kari.get(&format!("{path}/terms")).await.body;
