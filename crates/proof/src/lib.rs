@@ -1,10 +1,12 @@
-//! What can be checked without trusting anybody: stamps, Merkle trees, epoch summaries.
+//! What can be checked without trusting anybody: stamps, trees, the public record, its log, receipts; and the
+//! verifier that checks them.
 //!
-//! For: the accountant, which builds roots and checkpoints; the gateway, which stamps jobs; the
-//! verifier, which rebuilds all of it from public bytes.
+//! For: the accountant, which builds record, roots and checkpoints; the gateway, which stamps jobs; and
+//! [`verify`], which rebuilds all of it from public bytes. `docs/record-format.md` defines every byte.
 //!
 //! Promises:
-//! - everything is pure, and bounded by the length of its input;
+//! - everything but [`publish`] and the verifier's reading of files is pure; what is read from outside is bounded by
+//!   stated limits before anything is allocated for it;
 //! - parsing is strict: one set of bytes has one meaning, and no offset is taken from outside;
 //! - leaves, nodes and sum nodes are hashed under different first bytes, and a node of a sum tree
 //!   hashes *each* child's sum (a tree that hashes only totals is forgeable).
@@ -14,10 +16,22 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod epoch;
+pub mod log;
 pub mod merkle;
+pub mod note;
+pub mod publish;
+pub mod receipt;
+pub mod record;
 pub mod share;
+pub mod sold;
 pub mod stamp;
 pub mod sum_tree;
+pub mod summary;
+pub mod tiles;
+pub mod verify;
+mod wire;
+
+pub use wire::WireError;
 
 use sha2::{Digest, Sha256};
 

@@ -69,6 +69,20 @@ pub fn identity(share: &Canonical) -> &[u8] {
     &share[..IDENTITY_LEN]
 }
 
+/// The job in canonical bytes.
+#[must_use]
+pub fn job(share: &Canonical) -> JobId {
+    let mut id = [0; 8];
+    id.copy_from_slice(&share[..8]);
+    JobId(u64::from_be_bytes(id))
+}
+
+/// The extranonces in canonical bytes.
+#[must_use]
+pub fn extranonce(share: &Canonical) -> &[u8] {
+    &share[10..10 + usize::from(share[9]).min(EXTRANONCE_MAX)]
+}
+
 /// The class in canonical bytes; `None` when it is none.
 #[must_use]
 pub fn class(share: &Canonical) -> Option<Class> {

@@ -11,6 +11,7 @@
 
 use crate::{Hash, sha256};
 use gruve_units::{Blame, Blamed, Class, EpochNumber, LaneId};
+use std::ops::Range;
 
 /// The first bytes of the push.
 pub const TAG: [u8; 4] = *b"gruv";
@@ -116,33 +117,59 @@ pub fn output_script(commitment: &Hash, class: Class) -> Vec<u8> {
 /// # Errors
 /// Whatever keeps it from being a coinbase with exactly one stamp; never panics.
 pub fn find_in_coinbase(coinbase: &[u8]) -> Result<Stamp, StampError> {
+    locate(coinbase).map(|found| found.stamp)
+}
+
+/// A stamp, and where in the coinbase things stand that a verifier must not be told by anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The stamp.
+    pub stamp: Stamp,
+    /// Where its class byte stands.
+    pub class_at: usize,
+    /// The bytes of the input's script: the only place for extranonces.
+    pub script: Range<usize>,
+    /// Scripts and values of all outputs that are worth something.
+    pub paid: Vec<(u64, Vec<u8>)>,
+}
+
+/// [`find_in_coinbase`], and where stamp and script stand.
+///
+/// # Errors
+/// As there.
+pub fn locate(coinbase: &[u8]) -> Result<Located, StampError> {
     let mut r = Bytes(coinbase);
+    let at = |r: &Bytes<'_>| coinbase.len() - r.0.len();
     r.take(4)?;
-    read_input(&mut r)?;
+    let script_len = read_input(&mut r)?;
+    let script_end = at(&r) - 4;
     let outputs = r.count()?;
-    let mut found = None;
+    let (mut found, mut paid) = (None, Vec::new());
     // Each turn takes at least nine bytes, so the input's length bounds the loop.
     for _ in 0..outputs {
-        let value = r.take(8)?;
+        let value = r.little_endian(8)?;
         let len = r.count()?;
         let script = r.take(usize::try_from(len).map_err(|_| StampError::Truncated)?)?;
         if begins_with_tag(script) {
             if found.is_some() {
                 return Err(StampError::Several);
             }
-            found = Some((value == [0; 8], script));
+            found = Some((value == 0, script, at(&r)));
+        } else if value > 0 {
+            paid.push((value, script.to_vec()));
         }
     }
     r.take(4)?;
     if !r.0.is_empty() {
         return Err(StampError::Trailing);
     }
-    let (worthless, script) = found.ok_or(StampError::Missing)?;
-    let stamp = parse_script(script).ok_or(StampError::Malformed)?;
-    if worthless { Ok(stamp) } else { Err(StampError::Malformed) }
+    let (worthless, script, end) = found.ok_or(StampError::Missing)?;
+    let stamp = parse_script(script).filter(|_| worthless).ok_or(StampError::Malformed)?;
+    Ok(Located { stamp, class_at: end - 1, script: script_end - script_len..script_end, paid })
 }
 
-fn read_input(r: &mut Bytes<'_>) -> Result<(), StampError> {
+/// Reads the one input; the length of its script.
+fn read_input(r: &mut Bytes<'_>) -> Result<usize, StampError> {
     match r.count()? {
         1 => {}
         // The witness form has marker 0 and flag 1 here; no transaction has no inputs.
@@ -157,9 +184,10 @@ fn read_input(r: &mut Bytes<'_>) -> Result<(), StampError> {
     if !(2..=100).contains(&script_len) {
         return Err(StampError::NotCoinbase);
     }
-    r.take(usize::try_from(script_len).map_err(|_| StampError::Truncated)?)?;
+    let script_len = usize::try_from(script_len).map_err(|_| StampError::Truncated)?;
+    r.take(script_len)?;
     r.take(4)?;
-    Ok(())
+    Ok(script_len)
 }
 
 /// Whether a script is `OP_RETURN` and any push, however encoded, whose data begin with the tag. Wider

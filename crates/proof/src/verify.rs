@@ -1,0 +1,120 @@
+//! The verifier: from public files alone, is this operator's record true?
+//!
+//! | step | what a lie meets |
+//! |---|---|
+//! | [`log`](self) | signature, one history (every entry hashed again, the last visit's root inside it), keys, chain of epochs |
+//! | record | every coinbase parsed from its first byte, one stamp, this log's, this epoch's; every hash against its class; nothing twice |
+//! | sums | owners' work, share root, allocation tree, sold tree, contracts before surplus |
+//!
+//! It names the first lie and stops. Memory: a hash of each log entry, the jobs of one record
+//! ([`crate::record::JOB_BYTES_MAX`]), 16 bytes for each share of three epochs of a lane, some blocks of shares.
+//! It uses all cores. It knows nothing of the operator's side.
+
+mod entries;
+mod epoch;
+mod source;
+mod verdict;
+mod work;
+
+pub use entries::Visit;
+pub use epoch::SLACK_ENTRIES;
+pub use source::{FolderSource, Source};
+pub use verdict::{LaneVerdict, Verdict};
+
+use crate::note::NoteKey;
+use std::io;
+
+/// What is not true.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {what} ({at})")]
+pub struct Lie {
+    /// A name for it that does not change.
+    pub name: &'static str,
+    /// What is wrong, in words.
+    pub what: String,
+    /// Where.
+    pub at: String,
+}
+
+/// Why there is no verdict of *yes*.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The record lies.
+    #[error("{0}")]
+    Lie(Lie),
+    /// It could not be read: that proves nothing either way.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<Lie> for VerifyError {
+    fn from(lie: Lie) -> Self {
+        VerifyError::Lie(lie)
+    }
+}
+
+/// A lie's beginning: `lie("share-twice", …)`.
+#[allow(clippy::needless_pass_by_value)] // callers hand over what they have made
+fn lie<T>(name: &'static str, at: impl ToString, what: impl ToString) -> Result<T, VerifyError> {
+    Err(Lie { name, what: what.to_string(), at: at.to_string() }.into())
+}
+
+/// What to verify against.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The operator's first key, from elsewhere. Without it, and without an earlier visit, the folder's own is believed,
+    /// and the verdict says so.
+    pub key: Option<NoteKey>,
+    /// What was seen last time.
+    pub last: Option<Visit>,
+    /// Checkpoints that others have seen.
+    pub seen_elsewhere: Vec<String>,
+    /// Check the shares of entries from this one on; entries before are held against the log only.
+    pub from_entry: u64,
+    /// Threads; 0 for as many as there are cores.
+    pub threads: usize,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Epochs checked.
+    pub epochs: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Shares hashed again.
+    pub shares: u64,
+}
+
+/// Verifies a public record; tells its progress after each epoch.
+///
+/// # Errors
+/// The first lie; or that something cannot be read.
+pub fn verify(
+    source: &dyn Source,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Verdict, VerifyError> {
+    let log = entries::read(source, options)?;
+    let mut verdict = Verdict::begin(&log, options);
+    let of = log.epochs.iter().filter(|e| e.at >= options.from_entry).count() as u64;
+    let mut lanes = epoch::Lanes::default();
+    let mut done = 0;
+    for entry in &log.epochs {
+        let is_checked = entry.at >= options.from_entry;
+        let found = lanes.take(source, &log, entry, is_checked, options)?;
+        if is_checked {
+            verdict.add(&entry.summary, &found);
+            done += 1;
+            progress(Progress { epochs: done, of, shares: verdict.shares });
+        }
+    }
+    verdict.remarks.extend(source::unknown_files(source, &log)?);
+    verdict.end();
+    Ok(verdict)
+}

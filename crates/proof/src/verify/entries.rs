@@ -1,0 +1,262 @@
+//! The log: one signed history.
+
+use super::source::{Source, whole};
+use super::{Options, Verdict, VerifyError, lie};
+use crate::log::{Entry, LogHead};
+use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
+use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
+use crate::receipt::{Receipt, ReceiptError, Shown};
+use crate::summary::{EpochSummary, GENESIS};
+use crate::tiles::{self, BUNDLE_MAX, ENTRIES_MAX};
+use crate::{Hash, merkle};
+use gruve_units::{EpochNumber, LaneId};
+use std::collections::BTreeMap;
+
+/// What a visitor remembers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Visit {
+    /// The first operator key, in text.
+    pub key: String,
+    /// The head seen.
+    pub checkpoint: Checkpoint,
+}
+
+/// An epoch and its place.
+#[derive(Clone, Debug)]
+pub(super) struct EpochEntry {
+    pub(super) at: u64,
+    pub(super) summary: EpochSummary,
+}
+
+/// The log, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    pub(super) head: LogHead,
+    pub(super) first_key: NoteKey,
+    /// Keys and the entries from which on each is in force.
+    pub(super) keys: Vec<(u64, [u8; 32])>,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) epochs: Vec<EpochEntry>,
+    pub(super) is_key_from_elsewhere: bool,
+}
+
+impl Log {
+    /// Keys that stamps of an epoch at this place may hold: those in force up to it.
+    pub(super) fn keys_at(&self, at: u64) -> impl Iterator<Item = &[u8; 32]> {
+        self.keys.iter().filter(move |(from, _)| *from <= at).map(|(_, key)| key)
+    }
+}
+
+/// Reads and checks the whole log.
+pub(super) fn read(source: &dyn Source, options: &Options) -> Result<Log, VerifyError> {
+    let note = whole(source, CHECKPOINT_FILE, NOTE_BYTES_MAX, "checkpoint-missing")?;
+    let Ok(note) = String::from_utf8(note) else {
+        return lie("checkpoint-malformed", CHECKPOINT_FILE, "not text");
+    };
+    let claimed = match Checkpoint::read(&note) {
+        Ok(claimed) => claimed,
+        Err(e) => return lie("checkpoint-malformed", CHECKPOINT_FILE, e),
+    };
+    if claimed.size == 0 || claimed.size > ENTRIES_MAX {
+        return lie("checkpoint-malformed", CHECKPOINT_FILE, "an impossible number of entries");
+    }
+    let entries = bundles(source, claimed.size)?;
+    let leaves: Vec<Hash> = entries.iter().map(|e| merkle::leaf_hash(e)).collect();
+    if merkle::root(&leaves) != claimed.root {
+        return lie("log-altered", "tile/entries", "the entries are not those of the checkpoint");
+    }
+    for (path, bytes) in tiles::tiles(&leaves, 0) {
+        if whole(source, &path, 8_192, "tile-missing")? != bytes {
+            return lie("tile-wrong", path, "the tile does not hold the hashes of the entries");
+        }
+    }
+    let (first_key, is_key_from_elsewhere) = first_key(source, options, &claimed.origin)?;
+    let log = replay(&entries, &claimed, first_key, is_key_from_elsewhere)?;
+    let key = log.keys.last().map_or(log.head.operator_key, |(_, key)| *key);
+    let key = NoteKey { name: log.head.origin.clone(), key };
+    if let Err(e) = Checkpoint::open(&note, &key) {
+        return lie("checkpoint-unsigned", CHECKPOINT_FILE, e);
+    }
+    if let Some(last) = &options.last {
+        is_beginning(&last.checkpoint, &leaves, &claimed, "what you saw last time")?;
+    }
+    for other in &options.seen_elsewhere {
+        check_note(other, &log_keys(&log), &leaves, &claimed)?;
+    }
+    Ok(log)
+}
+
+pub(super) fn log_keys(log: &Log) -> Vec<NoteKey> {
+    let name = &log.head.origin;
+    log.keys.iter().map(|(_, key)| NoteKey { name: name.clone(), key: *key }).collect()
+}
+
+/// Holds a checkpoint that somebody else was given against this log. One that no key of the log has signed is told
+/// as unreadable, not as a lie: anybody could have made it up.
+///
+/// # Errors
+/// The lie of two histories.
+pub(super) fn check_note(
+    note: &str,
+    keys: &[NoteKey],
+    leaves: &[Hash],
+    own: &Checkpoint,
+) -> Result<(), VerifyError> {
+    let signed = keys.iter().find_map(|key| Checkpoint::open(note, key).ok());
+    let Some(other) = signed else {
+        let source = std::io::Error::other("no key of this log has signed it");
+        return Err(VerifyError::Unreadable {
+            path: "the checkpoint from elsewhere".into(),
+            source,
+        });
+    };
+    is_beginning(&other, leaves, own, "what somebody else was shown")
+}
+
+/// Holds a receipt against a verified log.
+pub(super) fn check_receipt(
+    source: &dyn Source,
+    verdict: &Verdict,
+    receipt: &Receipt,
+) -> Result<Shown, VerifyError> {
+    let keys: Vec<NoteKey> = verdict.keys.iter().filter_map(|k| NoteKey::parse(k).ok()).collect();
+    let mut shown = lie("receipt", "its head", ReceiptError::NotSigned);
+    for key in &keys {
+        match receipt.check(key) {
+            Err(ReceiptError::NotSigned) => {}
+            Err(e) => return lie("receipt", format!("contract {}", receipt.contract), e),
+            Ok(good) => shown = Ok(good),
+        }
+    }
+    let shown = shown?;
+    let own = &verdict.visit.checkpoint;
+    let entries = bundles(source, own.size)?;
+    let leaves: Vec<Hash> = entries.iter().map(|e| merkle::leaf_hash(e)).collect();
+    check_note(&receipt.checkpoint, &keys, &leaves, own)?;
+    Ok(shown)
+}
+
+fn is_beginning(
+    other: &Checkpoint,
+    leaves: &[Hash],
+    own: &Checkpoint,
+    what: &str,
+) -> Result<(), VerifyError> {
+    let at = format!("{what}: {} entries", other.size);
+    if other.origin != own.origin {
+        return lie("other-log", at, "a log of another name");
+    }
+    if other.size > own.size {
+        return lie("history-cut", at, format!("this log has {} entries only", own.size));
+    }
+    let part = usize::try_from(other.size).ok().and_then(|n| leaves.get(..n));
+    if part.map(merkle::root) == Some(other.root) {
+        return Ok(());
+    }
+    let name = if other.size == own.size { "split-view" } else { "history-rewritten" };
+    lie(name, at, "its entries were others than this log's")
+}
+
+fn bundles(source: &dyn Source, size: u64) -> Result<Vec<Vec<u8>>, VerifyError> {
+    let mut entries = Vec::new();
+    for (n, width) in tiles::pieces(size) {
+        let path = tiles::bundle_path(n, width);
+        let bytes = whole(source, &path, BUNDLE_MAX, "entries-missing")?;
+        match tiles::decode_bundle(&bytes, width) {
+            Some(some) => entries.extend(some),
+            None => return lie("entries-malformed", path, "not so many entries"),
+        }
+    }
+    Ok(entries)
+}
+
+/// The first key: from the caller, from the last visit, or from the folder.
+fn first_key(
+    source: &dyn Source,
+    options: &Options,
+    origin: &str,
+) -> Result<(NoteKey, bool), VerifyError> {
+    let text = whole(source, KEY_FILE, 1_024, "key-missing")?;
+    let text = String::from_utf8(text).unwrap_or_default();
+    let own = text.strip_suffix('\n').map(NoteKey::parse);
+    let Some(Ok(own)) = own else { return lie("key-malformed", KEY_FILE, "not a verifier key") };
+    if own.name != origin {
+        return lie("key-malformed", KEY_FILE, "the key of another log");
+    }
+    let last = options.last.as_ref().map(|l| NoteKey::parse(&l.key));
+    let known = options.key.clone().or_else(|| last.and_then(Result::ok));
+    match known {
+        Some(known) if known != own => {
+            lie("other-key", KEY_FILE, format!("the key was {known} and is {own}"))
+        }
+        known => Ok((own, known.is_some())),
+    }
+}
+
+/// Follows keys and epochs through the entries.
+fn replay(
+    entries: &[Vec<u8>],
+    checkpoint: &Checkpoint,
+    first_key: NoteKey,
+    is_key_from_elsewhere: bool,
+) -> Result<Log, VerifyError> {
+    let mut head = None;
+    let mut keys: Vec<(u64, [u8; 32])> = Vec::new();
+    let mut epochs = Vec::new();
+    let mut last: BTreeMap<LaneId, (EpochNumber, Hash)> = BTreeMap::new();
+    for (at, bytes) in entries.iter().enumerate() {
+        let at = at as u64;
+        let place = format!("entry {at}");
+        let entry = match Entry::parse(bytes) {
+            Ok(entry) => entry,
+            Err(e) => return lie("entry-malformed", place, e),
+        };
+        match (entry, &head) {
+            (Entry::Head(h), None) if at == 0 => {
+                if h.origin != checkpoint.origin || h.operator_key != first_key.key {
+                    return lie("other-key", place, "the log begins with another name or key");
+                }
+                keys.push((0, h.operator_key));
+                head = Some(h);
+            }
+            (Entry::Keys(change), Some(h)) => {
+                let current = keys.last().map_or(h.operator_key, |(_, key)| *key);
+                let may = change.by == current
+                    || (change.by == h.recovery_key && h.recovery_key != [0; 32]);
+                if !may || !change.is_signed(&h.origin, at) {
+                    return lie(
+                        "key-change-unsigned",
+                        place,
+                        "a change of keys that nobody may make",
+                    );
+                }
+                keys.push((at + 1, change.to));
+            }
+            (Entry::Epoch(summary), Some(_)) => {
+                let (before, prev) =
+                    last.get(&summary.lane).copied().unwrap_or((EpochNumber(0), GENESIS));
+                if summary.epoch <= before {
+                    return lie(
+                        "epoch-twice",
+                        place,
+                        format!("lane {}, epoch {}", summary.lane, summary.epoch),
+                    );
+                }
+                if (summary.prev_epoch, summary.prev_checkpoint) != (before, prev) {
+                    return lie(
+                        "chain-broken",
+                        place,
+                        "it does not follow the lane's entry before it",
+                    );
+                }
+                last.insert(summary.lane.clone(), (summary.epoch, summary.checkpoint()));
+                epochs.push(EpochEntry { at, summary: *summary });
+            }
+            _ => {
+                return lie("entry-malformed", place, "the log does not begin with its head, once");
+            }
+        }
+    }
+    let Some(head) = head else { return lie("entry-malformed", "entry 0", "no head") };
+    Ok(Log { head, first_key, keys, checkpoint: checkpoint.clone(), epochs, is_key_from_elsewhere })
+}

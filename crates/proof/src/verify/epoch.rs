@@ -1,0 +1,476 @@
+//! One epoch: its record, its sums, its sold tree.
+
+use super::entries::{EpochEntry, Log};
+use super::source::Source;
+use super::work::{self, Hasher};
+use super::{Options, VerifyError, lie};
+use crate::merkle::RootBuilder;
+use crate::publish::data_path;
+use crate::record::{Block, LATE_MAX, RecordHeader, RecordReader, Section};
+use crate::sold;
+use crate::stamp;
+use crate::sum_tree::{self, SumNode};
+use crate::summary::{AllocationLeaf, EpochSummary, FileRef, GENESIS, Rules};
+use crate::{Hash, WireError};
+use gruve_units::{Algorithm, Class, EpochNumber, Hashes, LaneId, Target};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{self, Read};
+
+/// How many entries behind the newest that it could hold a job's checkpoint may be: an accountant that is late does
+/// not make work false, only dated less well. The verdict counts such work.
+pub const SLACK_ENTRIES: usize = 6;
+
+/// Shares handed to the threads at once.
+const BATCH_SHARES: usize = 1 << 15;
+/// Blocks handed to the threads at once: small ones, each of its own job and class.
+const BATCH_BLOCKS: usize = 4_096;
+
+/// What checking an epoch found out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    /// Shares by class.
+    pub(super) classes: BTreeMap<u8, u64>,
+    /// Shares of late sections.
+    pub(super) late: u64,
+    /// Blocks that should have been found, by the work and the network's targets.
+    pub(super) expected_blocks: f64,
+    /// Hashes that solve one.
+    pub(super) solved: Vec<Hash>,
+    /// Shares whose job held an older checkpoint than it could have.
+    pub(super) loosely_dated: u64,
+    /// Scripts that a block would have paid.
+    pub(super) destinations: BTreeSet<Vec<u8>>,
+    /// Bytes of the record.
+    pub(super) record_bytes: u64,
+}
+
+/// What is remembered of each lane.
+#[derive(Default)]
+pub(super) struct Lanes(BTreeMap<LaneId, Lane>);
+
+#[derive(Default)]
+struct Lane {
+    /// Checkpoints of its entries, oldest first, and the rules that each sets.
+    entries: Vec<(EpochNumber, Hash, Rules)>,
+    /// Hashes of the shares of the last epochs: epoch of the stamp, sorted.
+    recent: VecDeque<(EpochNumber, Vec<[u8; 16]>)>,
+}
+
+impl Lanes {
+    pub(super) fn take(
+        &mut self,
+        source: &dyn Source,
+        log: &Log,
+        entry: &EpochEntry,
+        is_checked: bool,
+        options: &Options,
+    ) -> Result<Found, VerifyError> {
+        let s = &entry.summary;
+        let lane = self.0.entry(s.lane.clone()).or_default();
+        let mut found = Found::default();
+        if is_checked {
+            let place = format!("lane {}, epoch {}", s.lane, s.epoch);
+            let mut work = Work::default();
+            if s.is_proven {
+                check_record(source, log, entry, lane, options, &mut work, &mut found)?;
+                let (house, other) = work.sums()?;
+                if work.shares != s.shares {
+                    let what =
+                        format!("{} shares in the record, {} in the entry", work.shares, s.shares);
+                    return lie("share-count", place, what);
+                }
+                if (house, other) != (s.house_work, s.other_work) {
+                    let what = format!(
+                        "the shares prove {house} of the house and {other} of others, the entry says {} and {}",
+                        s.house_work, s.other_work
+                    );
+                    return lie("work-not-proven", place, what);
+                }
+                if work.root.root() != s.share_root {
+                    return lie("share-root", place, "another root over the shares");
+                }
+            } else if s.record != FileRef::default() {
+                return lie("entry-malformed", place, "an unproven epoch with a record");
+            }
+            check_sums(source, s, &work)?;
+        }
+        lane.entries.push((s.epoch, s.checkpoint(), s.rules));
+        Ok(found)
+    }
+}
+
+/// The work of an epoch by owner.
+#[derive(Default)]
+struct Work {
+    shares: u64,
+    root: RootBuilder,
+    /// By place among the owners: 0 is the house.
+    owners: BTreeMap<u32, Hashes>,
+    names: Vec<gruve_units::AccountId>,
+}
+
+impl Work {
+    fn add(&mut self, owner: u32, n: u64, class: Class) -> Option<()> {
+        let work = class.work().0.checked_mul(n.into())?;
+        let sum = self.owners.entry(owner).or_default();
+        *sum = sum.checked_add(Hashes(work))?;
+        Some(())
+    }
+
+    fn sums(&self) -> Result<(Hashes, Hashes), VerifyError> {
+        let house = self.owners.get(&0).copied().unwrap_or_default();
+        let mut other = Hashes::ZERO;
+        for (_, w) in self.owners.range(1..) {
+            match other.checked_add(*w) {
+                Some(sum) => other = sum,
+                None => return lie("overflow", "an epoch's work", "the sum does not fit"),
+            }
+        }
+        Ok((house, other))
+    }
+}
+
+/// A file that is read once from its beginning, hashed meanwhile.
+struct Hashed<R> {
+    inner: R,
+    hash: Sha256,
+    left: u64,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(to.len());
+        let n = self.inner.read(&mut to[..most])?;
+        self.left -= n as u64;
+        self.hash.update(&to[..n]);
+        Ok(n)
+    }
+}
+
+fn open_data(
+    source: &dyn Source,
+    file: FileRef,
+    missing: &'static str,
+) -> Result<io::BufReader<Hashed<Box<dyn Read + Send>>>, VerifyError> {
+    let path = data_path(&file.hash);
+    let opened = source.open(&path);
+    match opened.map_err(|source| VerifyError::Unreadable { path: path.clone(), source })? {
+        Some(inner) => {
+            let hashed = Hashed { inner, hash: Sha256::new(), left: file.bytes };
+            Ok(io::BufReader::with_capacity(1 << 16, hashed))
+        }
+        None => lie(missing, path, "the file is not there"),
+    }
+}
+
+/// Whether a file that was read to its end is the one of that hash.
+fn is_file(
+    reader: io::BufReader<Hashed<Box<dyn Read + Send>>>,
+    file: FileRef,
+) -> Result<(), VerifyError> {
+    let mut hashed = reader.into_inner();
+    let path = data_path(&file.hash);
+    let mut more = [0];
+    let extra = hashed.inner.read(&mut more);
+    let extra = extra.map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
+    let hash: Hash = hashed.hash.finalize().into();
+    if extra > 0 || hashed.left > 0 || hash != file.hash {
+        return lie("file-altered", path, "its bytes are not those of its hash");
+    }
+    Ok(())
+}
+
+/// A fault of the bytes is a lie, a fault of the disk is not.
+fn malformed<T>(name: &'static str, path: &str, e: WireError) -> Result<T, VerifyError> {
+    match e {
+        WireError::Io(source) => Err(VerifyError::Unreadable { path: path.to_owned(), source }),
+        e => lie(name, path, e),
+    }
+}
+
+macro_rules! read {
+    ($name:literal, $path:expr, $what:expr) => {
+        match $what {
+            Ok(value) => value,
+            Err(e) => return malformed($name, $path, e),
+        }
+    };
+}
+
+fn check_record(
+    source: &dyn Source,
+    log: &Log,
+    entry: &EpochEntry,
+    lane: &mut Lane,
+    options: &Options,
+    work: &mut Work,
+    found: &mut Found,
+) -> Result<(), VerifyError> {
+    let s = &entry.summary;
+    if !matches!(s.algorithm, Algorithm::Sha256d | Algorithm::Scrypt) {
+        return lie(
+            "entry-malformed",
+            format!("entry {}", entry.at),
+            "no record can prove this algorithm",
+        );
+    }
+    let path = data_path(&s.record.hash);
+    let file = open_data(source, s.record, "record-missing")?;
+    let mut record = read!("record-malformed", &path, RecordReader::open(file));
+    let header = record.header().clone();
+    if header.of.lane != s.lane || header.of.epoch != s.epoch {
+        return lie("other-record", path, "the record of another lane or epoch");
+    }
+    let rules = lane.rules_for(s.epoch);
+    let jobs = check_jobs(log, entry, lane, &header, found)?;
+    work.names.clone_from(&header.owners);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if options.threads == 0 { cores } else { options.threads };
+    let mut hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(s.algorithm)).collect();
+    let mut used = BTreeSet::new();
+    let mut sections: Vec<(EpochNumber, Vec<[u8; 16]>)> = Vec::new();
+    while let Some(section) = read!("record-malformed", &path, record.next_section()) {
+        let mut ids: Vec<[u8; 16]> = Vec::new();
+        loop {
+            let blocks = read!("record-malformed", &path, batch(&mut record));
+            if blocks.is_empty() {
+                break;
+            }
+            for block in &blocks {
+                check_block(block, section, rules, &header, &path)?;
+                used.insert(block.job);
+                let n = block.shares.len() as u64;
+                *found.classes.entry(block.class.k()).or_default() += n;
+                found.late += if section.epoch == s.epoch { 0 } else { n };
+                found.loosely_dated +=
+                    if jobs.get(block.job).copied() == Some(true) { n } else { 0 };
+                found.expected_blocks += expected_blocks(&header, block);
+            }
+            let checked = work::check_all(&mut hashers, &header, &blocks)?;
+            for (block, checked) in blocks.iter().zip(checked) {
+                for (owner, n) in checked.owners {
+                    if work.add(owner, n, block.class).is_none() {
+                        return lie("overflow", path, "the work does not fit");
+                    }
+                    work.shares += n;
+                }
+                checked.leaves.into_iter().for_each(|l| work.root.push(l));
+                ids.extend(checked.ids);
+                found.solved.extend(checked.solved);
+            }
+        }
+        lane.once(section, &mut ids, &path)?;
+        sections.push((section.epoch, ids));
+    }
+    if used.len() != header.jobs.len() || (1..=header.owners.len()).any(|o| !work.has(o)) {
+        return lie("record-padded", path, "jobs or owners without a share");
+    }
+    is_file(record.into_inner(), s.record)?;
+    found.record_bytes = s.record.bytes;
+    lane.remember(s.epoch, sections);
+    Ok(())
+}
+
+impl Work {
+    fn has(&self, owner: usize) -> bool {
+        u32::try_from(owner).is_ok_and(|o| self.owners.contains_key(&o))
+    }
+}
+
+fn batch<R: Read>(record: &mut RecordReader<R>) -> Result<Vec<Block>, WireError> {
+    let (mut blocks, mut shares) = (Vec::new(), 0);
+    while shares < BATCH_SHARES && blocks.len() < BATCH_BLOCKS {
+        let Some(block) = record.next_block()? else { break };
+        shares += block.shares.len();
+        blocks.push(block);
+    }
+    Ok(blocks)
+}
+
+fn check_block(
+    block: &Block,
+    section: Section,
+    rules: Rules,
+    header: &RecordHeader,
+    path: &str,
+) -> Result<(), VerifyError> {
+    if header.jobs.get(block.job).map(|j| j.epoch) != Some(section.epoch) {
+        return lie("other-epoch", path, "a share of a job of another epoch");
+    }
+    if block.class.k() < rules.class_min || block.class.k() > rules.class_max {
+        let what = format!(
+            "class {}, while {} to {} was fixed before",
+            block.class, rules.class_min, rules.class_max
+        );
+        return lie("class-out-of-range", path, what);
+    }
+    Ok(())
+}
+
+/// Blocks that this work should have found. A float: it decides nothing.
+#[allow(clippy::cast_precision_loss)]
+fn expected_blocks(header: &RecordHeader, block: &Block) -> f64 {
+    let target = header.jobs.get(block.job).and_then(|j| Target::from_compact(j.bits));
+    let per_block = target.map_or(Hashes(u128::MAX), Target::expected_hashes);
+    block.class.work().0 as f64 * block.shares.len() as f64 / per_block.0 as f64
+}
+
+/// Holds every job's stamp against this log; which of them hold an older checkpoint than they could.
+fn check_jobs(
+    log: &Log,
+    entry: &EpochEntry,
+    lane: &Lane,
+    header: &RecordHeader,
+    found: &mut Found,
+) -> Result<Vec<bool>, VerifyError> {
+    let mut loose = Vec::with_capacity(header.jobs.len());
+    let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, bool)> = BTreeMap::new();
+    for job in &header.jobs {
+        let at = format!("job {}", job.job);
+        let key = (job.epoch, job.checkpoint_epoch);
+        if !known.contains_key(&key) {
+            let Some((checkpoint, is_loose)) = lane.checkpoint(job.epoch, job.checkpoint_epoch)
+            else {
+                return lie(
+                    "stale-checkpoint",
+                    at,
+                    "its stamp holds no checkpoint that it should hold",
+                );
+            };
+            let commit = |key: &[u8; 32]| {
+                stamp::commitment(&log.head.origin, key, &header.of.lane, job.epoch, &checkpoint)
+            };
+            known.insert(key, (log.keys_at(entry.at).map(commit).collect(), is_loose));
+        }
+        let Some((commitments, is_loose)) = known.get(&key) else { continue };
+        let (commitment, paid) = work::read_job(job)?;
+        if !commitments.contains(&commitment) {
+            return lie("other-stamp", at, "its stamp is of another log, lane, epoch or history");
+        }
+        loose.push(*is_loose);
+        found.destinations.extend(paid.into_iter().map(|(_, script)| script));
+    }
+    Ok(loose)
+}
+
+impl Lane {
+    /// The rules that were fixed for an epoch two before it.
+    fn rules_for(&self, epoch: EpochNumber) -> Rules {
+        let fixed = self.entries.iter().rev().find(|(e, ..)| *e <= epoch.back(2));
+        fixed.map_or_else(Rules::default, |(.., rules)| *rules)
+    }
+
+    /// The checkpoint that a job may hold, and whether it is older than need be.
+    fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, bool)> {
+        let newest = self.entries.iter().filter(|(e, ..)| *e <= epoch.back(2)).count();
+        if of == EpochNumber(0) {
+            return (newest <= SLACK_ENTRIES).then_some((GENESIS, newest > 0));
+        }
+        let at = self.entries[..newest].iter().position(|(e, ..)| *e == of)?;
+        let behind = newest - 1 - at;
+        (behind <= SLACK_ENTRIES).then(|| (self.entries[at].1, behind > 0))
+    }
+
+    /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.
+    fn once(&self, section: Section, ids: &mut [[u8; 16]], path: &str) -> Result<(), VerifyError> {
+        ids.sort_unstable();
+        if ids.windows(2).any(|w| w[0] == w[1]) {
+            return lie("share-twice", path, "one hash stands under two shares");
+        }
+        for (_, before) in self.recent.iter().filter(|(e, _)| *e == section.epoch) {
+            if ids.iter().any(|id| before.binary_search(id).is_ok()) {
+                return lie("late-share-twice", path, "late work that was counted before");
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, epoch: EpochNumber, sections: Vec<(EpochNumber, Vec<[u8; 16]>)>) {
+        self.recent.extend(sections);
+        // What can come late is of the last epochs only.
+        self.recent.retain(|(e, _)| *e > epoch.back(u64::from(LATE_MAX)));
+    }
+}
+
+/// Allocation tree and sold tree: every hash stands for somebody, and contracts come before the surplus.
+fn check_sums(source: &dyn Source, s: &EpochSummary, work: &Work) -> Result<(), VerifyError> {
+    let place = format!("lane {}, epoch {}", s.lane, s.epoch);
+    let path = data_path(&s.sold.hash);
+    let mut file = open_data(source, s.sold, "sold-missing")?;
+    let mut short = None;
+    let mut tree = SumBuilder::default();
+    if s.surplus > Hashes::ZERO {
+        tree.push(AllocationLeaf::Surplus.node(s.surplus));
+    }
+    let read = sold::read(&mut file, &s.lane, s.epoch, |leaf| {
+        if leaf.sums.allocated < leaf.entitled {
+            short = short.or(Some(leaf.contract));
+        }
+        if leaf.sums.allocated > 0 {
+            tree.push(AllocationLeaf::Contract(leaf.contract).node(Hashes(leaf.sums.allocated)));
+        }
+    });
+    let sold = read!("sold-malformed", &path, read);
+    is_file(file, s.sold)?;
+    if (sold.contracts, sold.root) != (s.contracts, s.sold_root) {
+        return lie(
+            "sold-root",
+            place,
+            "another root or number of contracts than in the sold tree",
+        );
+    }
+    let given = Hashes(sold.root.sums.allocated).checked_add(s.surplus);
+    if given != Some(s.house_work) {
+        let what = format!(
+            "{} went to contracts and {} is surplus, of {} proven",
+            sold.root.sums.allocated, s.surplus, s.house_work
+        );
+        return lie("allocated-not-proven", place, what);
+    }
+    if let (Some(contract), true) = (short, s.surplus > Hashes::ZERO) {
+        return lie(
+            "surplus-before-contract",
+            place,
+            format!("contract {contract} got less than its part while the operator kept work"),
+        );
+    }
+    if !s.is_proven {
+        return Ok(());
+    }
+    // Owners are sorted, and so are the leaves.
+    for (i, name) in work.names.iter().enumerate() {
+        let own = u32::try_from(i + 1).ok().and_then(|i| work.owners.get(&i)).copied();
+        tree.push(AllocationLeaf::Account(*name).node(own.unwrap_or_default()));
+    }
+    if tree.root() != Some(s.allocation_root) {
+        return lie("allocation-root", place, "another root over who got the work");
+    }
+    Ok(())
+}
+
+/// The allocation tree's root, leaf by leaf.
+#[derive(Default)]
+struct SumBuilder {
+    peaks: Vec<Option<SumNode>>,
+    size: u64,
+}
+
+impl SumBuilder {
+    fn push(&mut self, leaf: SumNode) {
+        let mut node = Some(leaf);
+        for _ in 0..self.size.trailing_ones() {
+            let left = self.peaks.pop().flatten();
+            node = left.zip(node).and_then(|(l, r)| SumNode::parent(&l, &r));
+        }
+        self.peaks.push(node);
+        self.size += 1;
+    }
+
+    /// `None` when a sum does not fit.
+    fn root(&self) -> Option<SumNode> {
+        let mut peaks = self.peaks.iter().rev();
+        let Some(last) = peaks.next() else { return sum_tree::root(&[]) };
+        peaks.try_fold((*last)?, |right, left| SumNode::parent(left.as_ref()?, &right))
+    }
+}

@@ -1,0 +1,104 @@
+//! Where a public record is read from.
+
+use super::entries::Log;
+use super::{VerifyError, lie};
+use crate::publish::{CHECKPOINT_FILE, KEY_FILE, data_path};
+use crate::tiles;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// Public files by their paths.
+pub trait Source {
+    /// A file from its beginning; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
+
+    /// The paths of all files, where that can be known.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    fn list(&self) -> io::Result<Option<Vec<String>>>;
+}
+
+/// A folder.
+#[derive(Clone, Debug)]
+pub struct FolderSource(pub PathBuf);
+
+impl Source for FolderSource {
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        match File::open(self.0.join(path)) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn list(&self) -> io::Result<Option<Vec<String>>> {
+        let (mut all, mut todo) = (Vec::new(), vec![self.0.clone()]);
+        while let Some(dir) = todo.pop() {
+            for entry in std::fs::read_dir(dir)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    todo.push(entry.path());
+                } else if let Ok(path) = entry.path().strip_prefix(&self.0) {
+                    all.push(path.to_string_lossy().into_owned());
+                }
+            }
+        }
+        all.sort();
+        Ok(Some(all))
+    }
+}
+
+/// A whole file of at most `max` bytes; a lie called `missing` when there is none.
+pub(super) fn whole(
+    source: &dyn Source,
+    path: &str,
+    max: usize,
+    missing: &'static str,
+) -> Result<Vec<u8>, VerifyError> {
+    let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
+    let Some(file) = source.open(path).map_err(unreadable)? else {
+        return lie(missing, path, "the file is not there");
+    };
+    let mut bytes = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > max {
+        return lie("file-too-long", path, format!("longer than {max} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// Files that the log does not know of: harmless, but no part of what was verified. Overtaken parts of tiles are held
+/// against the log.
+pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
+    let unreadable = |source| VerifyError::Unreadable { path: ".".to_owned(), source };
+    let Some(files) = source.list().map_err(unreadable)? else { return Ok(Vec::new()) };
+    let mut known: BTreeSet<String> = [KEY_FILE, CHECKPOINT_FILE].map(str::to_owned).into();
+    for e in &log.epochs {
+        known.insert(data_path(&e.summary.sold.hash));
+        known.insert(data_path(&e.summary.record.hash));
+    }
+    let (mut count, mut level) = (log.checkpoint.size, 0);
+    while count > 0 {
+        for (n, width) in tiles::pieces(count) {
+            known.insert(tiles::tile_path(level, n, width));
+            if level == 0 {
+                known.insert(tiles::bundle_path(n, width));
+            }
+        }
+        (count, level) = (count / tiles::WIDTH, level + 1);
+    }
+    let unknown = files.iter().filter(|f| !known.contains(*f)).count();
+    let first = files.iter().find(|f| !known.contains(*f));
+    Ok(first
+        .map(|f| {
+            format!("{unknown} files are no part of the record and were not looked at, as {f}")
+        })
+        .into_iter()
+        .collect())
+}

@@ -1,0 +1,324 @@
+//! What a verification says: in words and numbers, with what it does not say.
+
+use super::entries::{self, Log, Visit};
+use super::epoch::Found;
+use super::{Options, Source, VerifyError};
+use crate::receipt::{Receipt, Shown};
+use crate::summary::EpochSummary;
+use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+/// Epochs over which what is sold is compared with what was proven: a day of ten minutes.
+const CAPACITY_EPOCHS: usize = 144;
+
+/// Everything held. Floats are for people to read; each was decided by integers before.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// The log.
+    pub origin: String,
+    /// The operator's first key.
+    pub key: String,
+    /// Whether that key was known from elsewhere or from an earlier visit.
+    pub is_key_from_elsewhere: bool,
+    /// Entries of the log.
+    pub entries: u64,
+    /// Whether the log was held against an earlier visit.
+    pub is_continued: bool,
+    /// Shares hashed again.
+    pub shares: u64,
+    /// Each lane.
+    pub lanes: Vec<LaneVerdict>,
+    /// What is no lie and still to be known.
+    pub remarks: Vec<String>,
+    /// What was not proven.
+    pub not_proven: Vec<String>,
+    /// To be remembered for the next visit.
+    pub visit: Visit,
+    /// Every key that was in force.
+    pub keys: Vec<String>,
+    #[serde(skip)]
+    running: BTreeMap<LaneId, Running>,
+}
+
+/// What was proven of a lane.
+#[derive(Clone, Debug, Serialize)]
+pub struct LaneVerdict {
+    /// The lane.
+    pub lane: LaneId,
+    /// What it hashes.
+    pub algorithm: String,
+    /// First and last epoch.
+    pub epochs: (EpochNumber, EpochNumber),
+    /// Epochs between them without an entry: they count as zero.
+    pub missing_epochs: u64,
+    /// Epochs whose work is claimed without proof.
+    pub unproven_epochs: u64,
+    /// Shares hashed again.
+    pub shares: u64,
+    /// Bytes of its records.
+    pub record_bytes: u64,
+    /// The house's work, proven.
+    pub house_work: Hashes,
+    /// Owners' work, proven.
+    pub other_work: Hashes,
+    /// Proven hashrate, house and owners, over all the time from the first epoch to the last.
+    pub hashrate: Hashrate,
+    /// One standard deviation of it, in percent: 100 / √(effective number of shares).
+    pub error_percent: f64,
+    /// `(ΣW)² / ΣW²`.
+    pub effective_shares: f64,
+    /// Hashrate under contract in the last epoch.
+    pub sold: Hashrate,
+    /// Mean of the house's proven hashrate over the last epochs (a day at most).
+    pub house_hashrate: Hashrate,
+    /// The former by the latter.
+    pub sold_by_proven: Option<f64>,
+    /// Work that contracts got.
+    pub allocated: Hashes,
+    /// Work that contracts have paid for and not got.
+    pub owed: Hashes,
+    /// Blocks that the work should have found.
+    pub expected_blocks: f64,
+    /// Hashes in the record that solve one.
+    pub found_blocks: u64,
+    /// Found by expected.
+    pub luck: Option<f64>,
+    /// Where blocks would have paid to: output scripts.
+    pub destinations: Vec<String>,
+    /// Shares that are dated less well, because their stamps hold an older checkpoint.
+    pub loosely_dated: u64,
+    /// Shares that came late.
+    pub late: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Running {
+    algorithm: String,
+    length_us: u64,
+    first: Option<EpochNumber>,
+    last: EpochNumber,
+    epochs: u64,
+    unproven: u64,
+    shares: u64,
+    classes: BTreeMap<u8, u64>,
+    house: Hashes,
+    other: Hashes,
+    allocated: Hashes,
+    owed: u128,
+    sold: u128,
+    recent: VecDeque<(EpochNumber, Hashes)>,
+    expected: f64,
+    solved: u64,
+    destinations: BTreeSet<Vec<u8>>,
+    loose: u64,
+    late: u64,
+    bytes: u64,
+}
+
+impl Verdict {
+    pub(super) fn begin(log: &Log, options: &Options) -> Verdict {
+        let key = log.first_key.to_string();
+        Verdict {
+            origin: log.head.origin.clone(),
+            key: key.clone(),
+            is_key_from_elsewhere: log.is_key_from_elsewhere,
+            entries: log.checkpoint.size,
+            is_continued: options.last.is_some(),
+            shares: 0,
+            lanes: Vec::new(),
+            remarks: Vec::new(),
+            not_proven: Vec::new(),
+            visit: Visit { key, checkpoint: log.checkpoint.clone() },
+            keys: entries::log_keys(log).iter().map(ToString::to_string).collect(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Checks a receipt against the log that was verified: its head must be a beginning of it.
+    ///
+    /// # Errors
+    /// The step that does not hold, or that the log's entries cannot be read.
+    pub fn check_receipt(
+        &self,
+        source: &dyn Source,
+        receipt: &Receipt,
+    ) -> Result<Shown, VerifyError> {
+        entries::check_receipt(source, self, receipt)
+    }
+
+    pub(super) fn add(&mut self, s: &EpochSummary, found: &Found) {
+        let r = self.running.entry(s.lane.clone()).or_default();
+        r.algorithm = s.algorithm.to_string();
+        r.length_us = s.length_us;
+        r.first.get_or_insert(s.epoch);
+        (r.last, r.epochs) = (s.epoch, r.epochs + 1);
+        (r.sold, r.owed) = (s.sold_root.sums.hashrate, s.sold_root.sums.owed);
+        if !s.is_proven {
+            r.unproven += 1;
+            return;
+        }
+        let add = |a: Hashes, b: Hashes| a.checked_add(b).unwrap_or(Hashes(u128::MAX));
+        r.house = add(r.house, s.house_work);
+        r.other = add(r.other, s.other_work);
+        r.allocated = add(r.allocated, Hashes(s.sold_root.sums.allocated));
+        r.shares += s.shares;
+        self.shares += s.shares;
+        for (class, n) in &found.classes {
+            *r.classes.entry(*class).or_default() += n;
+        }
+        r.recent.push_back((s.epoch, s.house_work));
+        let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
+        r.recent.retain(|(e, _)| *e >= from);
+        r.expected += found.expected_blocks;
+        r.solved += found.solved.len() as u64;
+        r.destinations.extend(found.destinations.iter().cloned());
+        r.loose += found.loosely_dated;
+        r.late += found.late;
+        r.bytes += found.record_bytes;
+    }
+
+    pub(super) fn end(&mut self) {
+        for (lane, r) in std::mem::take(&mut self.running) {
+            let v = r.verdict(lane);
+            if let Some(ratio) = v.sold_by_proven.filter(|r| *r > 1.0) {
+                let share = format!(
+                    "lane {}: {:.0} % of the proven house hashrate is under contract",
+                    v.lane,
+                    ratio * 100.0
+                );
+                self.remarks.push(share);
+            }
+            if v.unproven_epochs > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: the work of {} epochs, whose jobs carry no stamp",
+                    v.lane, v.unproven_epochs
+                ));
+            }
+            if v.loosely_dated > 0 {
+                self.remarks.push(format!(
+                    "lane {}: {} shares hold an older checkpoint than they could",
+                    v.lane, v.loosely_dated
+                ));
+            }
+            self.lanes.push(v);
+        }
+        if !self.is_key_from_elsewhere {
+            self.remarks.push("the operator's key was taken from the record itself: compare it with what you know from elsewhere, or pass it with --key".to_owned());
+        }
+        let always = [
+            "when the work was done: after the checkpoints in its stamps and before you read it; the borders of epochs inside that are the operator's word until block headers or witnesses are asked",
+            "that this is the only history, beyond what you saw before and what others hand you (--seen): ask somebody else for their checkpoint",
+            "that every accepted share is in the record: an omission can only be shown by who holds the operator's signed receipt for it",
+            "whose the machines are, and that found blocks were not withheld (see luck)",
+            "balances and reserves",
+        ];
+        self.not_proven.extend(always.map(str::to_owned));
+    }
+}
+
+impl Running {
+    #[allow(clippy::cast_precision_loss)]
+    fn verdict(self, lane: LaneId) -> LaneVerdict {
+        let first = self.first.unwrap_or_default();
+        let span = self.last.0.saturating_sub(first.0).saturating_add(1);
+        let time = |epochs: u64| Duration::from_micros(self.length_us.saturating_mul(epochs));
+        let all = self.house.checked_add(self.other).unwrap_or(Hashes(u128::MAX));
+        let (mut sum, mut squares) = (0f64, 0f64);
+        for (class, n) in &self.classes {
+            let work = 2f64.powi(i32::from(*class));
+            sum += work * *n as f64;
+            squares += work * work * *n as f64;
+        }
+        let effective = if squares > 0.0 { sum * sum / squares } else { 0.0 };
+        let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
+        let begun = self.recent.front().map_or(self.last, |(e, _)| *e);
+        let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
+        LaneVerdict {
+            lane,
+            algorithm: self.algorithm,
+            epochs: (first, self.last),
+            missing_epochs: span.saturating_sub(self.epochs),
+            unproven_epochs: self.unproven,
+            shares: self.shares,
+            record_bytes: self.bytes,
+            house_work: self.house,
+            other_work: self.other,
+            hashrate: Hashrate::of(all, time(span)),
+            error_percent: if effective > 0.0 { 100.0 / effective.sqrt() } else { 100.0 },
+            effective_shares: effective,
+            sold: Hashrate(self.sold),
+            house_hashrate: house,
+            sold_by_proven: (house.0 > 0).then(|| self.sold as f64 / house.0 as f64),
+            allocated: self.allocated,
+            owed: Hashes(self.owed),
+            expected_blocks: self.expected,
+            found_blocks: self.solved,
+            luck: (self.expected > 0.0).then(|| self.solved as f64 / self.expected),
+            destinations: self.destinations.iter().map(hex::encode).collect(),
+            loosely_dated: self.loose,
+            late: self.late,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "log {}: {} entries, signed, one history", self.origin, self.entries)?;
+        writeln!(f, "first key {}", self.key)?;
+        for lane in &self.lanes {
+            write!(f, "{lane}")?;
+        }
+        for remark in &self.remarks {
+            writeln!(f, "remark: {remark}")?;
+        }
+        for what in &self.not_proven {
+            writeln!(f, "not proven: {what}")?;
+        }
+        let shares = self.shares;
+        write!(
+            f,
+            "YES: {shares} shares hashed again; every one is this operator's, of its epoch, counted once and to its owner"
+        )
+    }
+}
+
+impl fmt::Display for LaneVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = self.epochs;
+        writeln!(
+            f,
+            "lane {} ({}), epochs {from} to {to} ({} missing)",
+            self.lane, self.algorithm, self.missing_epochs
+        )?;
+        writeln!(
+            f,
+            "  proven    {} \u{b1} {:.2} %, from {} shares",
+            self.hashrate, self.error_percent, self.shares
+        )?;
+        writeln!(
+            f,
+            "  work      {} hashes of the house, {} of owners",
+            self.house_work, self.other_work
+        )?;
+        let ratio =
+            self.sold_by_proven.map_or_else(|| "-".to_owned(), |r| format!("{:.1} %", r * 100.0));
+        writeln!(
+            f,
+            "  sold      {} under contract, {ratio} of the house's proven {}",
+            self.sold, self.house_hashrate
+        )?;
+        writeln!(
+            f,
+            "  allocated {} hashes to contracts; {} still owed",
+            self.allocated, self.owed
+        )?;
+        let luck = self.luck.map_or_else(|| "-".to_owned(), |l| format!("{:.0} %", l * 100.0));
+        writeln!(
+            f,
+            "  blocks    {} found, {:.2} expected, luck {luck}",
+            self.found_blocks, self.expected_blocks
+        )
+    }
+}

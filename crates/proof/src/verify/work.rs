@@ -1,0 +1,230 @@
+//! Hashing shares again, many at once.
+
+use super::{Lie, VerifyError, lie};
+use crate::Hash;
+use crate::merkle;
+use crate::record::{Block, RecordHeader, RecordJob};
+use crate::stamp;
+use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_level, sha256d_headers_into};
+use gruve_units::{Algorithm, Target};
+use std::collections::BTreeMap;
+
+/// What the merge-mining tag begins with.
+const MERGE_TAG: [u8; 4] = [0xfa, 0xbe, 0x6d, 0x6d];
+
+/// What a block of shares comes to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Checked {
+    /// Leaves of the share tree, in order.
+    pub(super) leaves: Vec<Hash>,
+    /// The first 16 bytes of each hash.
+    pub(super) ids: Vec<[u8; 16]>,
+    /// How many of each owner.
+    pub(super) owners: BTreeMap<u32, u64>,
+    /// Hashes that solve a block.
+    pub(super) solved: Vec<Hash>,
+}
+
+/// A job's coinbase, parsed: where things stand in it.
+struct Coinbase {
+    bytes: Vec<u8>,
+    extranonce_at: usize,
+    script: std::ops::Range<usize>,
+}
+
+/// The commitment in a job's stamp, and the outputs that are worth something.
+pub(super) type JobSays = (Hash, Vec<(u64, Vec<u8>)>);
+
+/// Reads a job's coinbase with an extranonce of zeros and no class yet.
+///
+/// # Errors
+/// The lie about the coinbase.
+pub(super) fn read_job(job: &RecordJob) -> Result<JobSays, VerifyError> {
+    let (_, located) = parse(job)?;
+    Ok((located.stamp.commitment, located.paid))
+}
+
+fn parse(job: &RecordJob) -> Result<(Vec<u8>, stamp::Located), VerifyError> {
+    let extranonce_len = usize::from(job.extranonce_len);
+    let bytes = [&job.prefix[..], &vec![0; extranonce_len], &job.suffix].concat();
+    let at = || format!("job {}", job.job);
+    let found = match stamp::locate(&bytes) {
+        Ok(found) => found,
+        Err(stamp::StampError::Several) => {
+            return lie("two-stamps", at(), "two stamps in one coinbase");
+        }
+        Err(stamp::StampError::Missing) => {
+            return lie("no-stamp", at(), "no output of its coinbase is a stamp");
+        }
+        Err(e) => return lie("coinbase-malformed", at(), e),
+    };
+    let end = job.prefix.len() + extranonce_len;
+    if job.prefix.len() < found.script.start || end > found.script.end {
+        return lie(
+            "extranonce-outside-script",
+            at(),
+            "the extranonce could change what the coinbase says",
+        );
+    }
+    if found.stamp.class.k() != 0 {
+        return lie("class-written", at(), "the record's coinbase already holds a class");
+    }
+    Ok((bytes, found))
+}
+
+impl Coinbase {
+    fn of(job: &RecordJob, block: &Block) -> Result<Coinbase, VerifyError> {
+        let (mut bytes, found) = parse(job)?;
+        if let Some(class) = bytes.get_mut(found.class_at) {
+            *class = block.class.k();
+        }
+        Ok(Coinbase { bytes, extranonce_at: job.prefix.len(), script: found.script })
+    }
+}
+
+/// One thread's scratch.
+pub(super) struct Hasher {
+    algorithm: Algorithm,
+    scrypt: Option<ScryptLanes>,
+}
+
+impl Hasher {
+    pub(super) fn new(algorithm: Algorithm) -> Hasher {
+        let scrypt = (algorithm == Algorithm::Scrypt).then(ScryptLanes::new);
+        Hasher { algorithm, scrypt }
+    }
+
+    /// Hashes every share of a block and holds it against its class.
+    pub(super) fn check(
+        &mut self,
+        header: &RecordHeader,
+        block: &Block,
+    ) -> Result<Checked, VerifyError> {
+        let Some(job) = header.jobs.get(block.job) else { return Ok(Checked::default()) };
+        let coinbase = Coinbase::of(job, block)?;
+        let headers = self.headers(job, block, &coinbase)?;
+        let mut hashes = vec![[0; 32]; headers.len()];
+        match &mut self.scrypt {
+            None => sha256d_headers_into(&headers, &mut hashes),
+            Some(lanes) => lanes.hash(&headers, &mut hashes),
+        }
+        let target = block.class.target();
+        let network = Target::from_compact(job.bits);
+        let mut out = Checked::default();
+        for (row, hash) in block.shares.iter().zip(&hashes) {
+            if !target.is_met_by(hash) {
+                let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
+                let what = format!("a share that does not meet its class {}", block.class);
+                return lie("below-target", at, what);
+            }
+            if network.is_some_and(|n| n.is_met_by(hash)) {
+                out.solved.push(*hash);
+            }
+            let mut id = [0; 16];
+            id.copy_from_slice(&hash[..16]);
+            out.ids.push(id);
+            *out.owners.entry(row.owner).or_default() += 1;
+            out.leaves.push(merkle::leaf_hash(&block.canonical(row, header)));
+        }
+        Ok(out)
+    }
+
+    /// The headers of a block's shares.
+    fn headers(
+        &self,
+        job: &RecordJob,
+        block: &Block,
+        coinbase: &Coinbase,
+    ) -> Result<Vec<[u8; 80]>, VerifyError> {
+        let common = Prefix::of(&coinbase.bytes[..coinbase.extranonce_at]);
+        let rest_len = coinbase.bytes.len() - common.len();
+        let mut rests = Vec::with_capacity(rest_len * block.shares.len());
+        for row in &block.shares {
+            let from = rests.len();
+            rests.extend(&coinbase.bytes[common.len()..]);
+            let at = from + coinbase.extranonce_at - common.len();
+            rests[at..at + block.extranonce_len]
+                .copy_from_slice(&row.extranonce[..block.extranonce_len]);
+        }
+        if self.algorithm == Algorithm::Scrypt {
+            one_merge_tag(job, block, coinbase)?;
+        }
+        let mut roots = vec![[0; 32]; block.shares.len()];
+        common.sha256d_equal(&rests, rest_len, &mut roots);
+        for sibling in &job.branch {
+            let siblings = vec![*sibling; roots.len()];
+            merkle_level(&mut roots, &siblings);
+        }
+        let header = |(row, root): (&crate::record::ShareRow, &Hash)| {
+            let mut h = [0; 80];
+            h[..4].copy_from_slice(&row.version.to_le_bytes());
+            h[4..36].copy_from_slice(&job.prev_hash);
+            h[36..68].copy_from_slice(root);
+            h[68..72].copy_from_slice(&row.ntime.to_le_bytes());
+            h[72..76].copy_from_slice(&job.bits.to_le_bytes());
+            h[76..].copy_from_slice(&row.nonce.to_le_bytes());
+            h
+        };
+        Ok(block.shares.iter().zip(&roots).map(header).collect())
+    }
+}
+
+/// A second merge-mining tag in a script would make one hash stand for two auxiliary trees.
+fn one_merge_tag(job: &RecordJob, block: &Block, coinbase: &Coinbase) -> Result<(), VerifyError> {
+    let mut script = coinbase.bytes[coinbase.script.clone()].to_vec();
+    let at = coinbase.extranonce_at - coinbase.script.start;
+    for row in &block.shares {
+        script[at..at + block.extranonce_len]
+            .copy_from_slice(&row.extranonce[..block.extranonce_len]);
+        if script.windows(4).filter(|w| *w == MERGE_TAG).count() > 1 {
+            let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
+            return lie("two-merge-tags", at, "two merge-mining tags in one coinbase");
+        }
+    }
+    Ok(())
+}
+
+/// Checks blocks on several threads; results in the blocks' order.
+pub(super) fn check_all(
+    hashers: &mut [Hasher],
+    header: &RecordHeader,
+    blocks: &[Block],
+) -> Result<Vec<Checked>, VerifyError> {
+    let shares: usize = blocks.iter().map(|b| b.shares.len()).sum();
+    let part = shares.div_ceil(hashers.len().max(1)).max(1);
+    // Contiguous parts of about as many shares each.
+    let mut parts: Vec<&[Block]> = Vec::new();
+    let (mut from, mut sum) = (0, 0);
+    for (i, b) in blocks.iter().enumerate() {
+        sum += b.shares.len();
+        if sum >= part || i + 1 == blocks.len() {
+            parts.push(&blocks[from..=i]);
+            (from, sum) = (i + 1, 0);
+        }
+    }
+    let one = |hasher: &mut Hasher, part: &[Block]| -> Result<Vec<Checked>, VerifyError> {
+        part.iter().map(|b| hasher.check(header, b)).collect()
+    };
+    let one = &one;
+    let results: Vec<Result<Vec<Checked>, VerifyError>> = match (hashers, parts.as_slice()) {
+        (_, []) => Vec::new(),
+        ([first, ..], [only]) => vec![one(first, only)],
+        (hashers, parts) => std::thread::scope(|scope| {
+            let mut running = Vec::new();
+            for (hasher, part) in hashers.iter_mut().zip(parts.iter().copied()) {
+                running.push(scope.spawn(move || one(hasher, part)));
+            }
+            let broke = || Lie {
+                name: "verifier-broke",
+                what: "a thread ended early".into(),
+                at: String::new(),
+            };
+            running.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(broke().into()))).collect()
+        }),
+    };
+    let mut all = Vec::with_capacity(blocks.len());
+    for r in results {
+        all.extend(r?);
+    }
+    Ok(all)
+}
