@@ -18,6 +18,7 @@ mod estate;
 pub mod house;
 mod inspect;
 mod miner;
+mod reserve;
 mod say;
 mod serve;
 mod signals;
@@ -58,6 +59,9 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Say { config, lane, to, text }) => {
             on_runtime(say::say(config, lane, to, text))
+        }
+        Command::Admin(AdminCommand::Fpps { config, order }) => {
+            on_runtime(reserve::reserve(config, order))
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

@@ -64,6 +64,19 @@ pub enum MarketError {
         /// What a new customer can order now.
         available: Hashrate,
     },
+    /// An idempotency key that stands for another request.
+    #[error("this key was used for another request")]
+    KeyReused,
+    /// The balance does not cover what must be held.
+    #[error(
+        "{needed} must be in your balance for the first epoch, and {available} are; top it up first"
+    )]
+    BalanceTooLow {
+        /// What is held for an epoch.
+        needed: Amount,
+        /// What is there.
+        available: Amount,
+    },
     /// This scheme is not to be had here.
     #[error("own machines earn by pplns or solo")]
     SchemeNotOffered,
@@ -160,6 +173,8 @@ impl Blamed for MarketError {
             | MarketError::SoldOut { .. }
             | MarketError::HeldUnpaid { .. }
             | MarketError::SchemeNotOffered
+            | MarketError::KeyReused
+            | MarketError::BalanceTooLow { .. }
             | MarketError::FppsFigures { .. }
             | MarketError::FppsReserve { .. }
             | MarketError::FppsCapital(_)

@@ -43,6 +43,7 @@ pub mod delivery;
 mod error;
 pub mod fpps;
 mod fpps_pay;
+pub mod metered;
 mod oversold;
 mod pages;
 mod papers;
@@ -73,13 +74,14 @@ pub use bulk::PAGE_MIGRATIONS;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
     AuxConfig, CAPACITY_WINDOW_MAX, LaneConfig, MaintenanceIn, MarketConfig, PLANS_MAX,
-    PPLNS_EPOCHS_MAX, PlanConfig, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
+    PPLNS_EPOCHS_MAX, PlanConfig, PlanKind, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
     UNPAID_NEW_BPS,
 };
 pub use error::MarketError;
 pub use fpps::{FppsLine, FppsPrice};
 pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom};
 pub use gruve_statement::SignedTerms;
+pub use metered::sql::METERED_MIGRATIONS;
 pub use papers::PAPER_MIGRATIONS;
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
 pub use scheme::{FppsAsset, FppsConfig, Scheme};
@@ -194,6 +196,7 @@ impl Market {
     pub async fn prepare(&self) -> Result<()> {
         self.store().migrate("market", MIGRATIONS).await?;
         self.store().migrate("market_chain", sql::CHAIN_MIGRATIONS).await?;
+        self.store().migrate("market_metered", METERED_MIGRATIONS).await?;
         self.store().migrate("market_pages", PAGE_MIGRATIONS).await?;
         self.store().migrate("market_papers", PAPER_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;

@@ -1,5 +1,6 @@
 //! What the market shows: plans, quotes, contracts, epochs, blocks, books.
 
+use crate::config::PlanKind;
 use crate::scheme::{FppsAsset, Scheme};
 use gruve_units::{
     AccountId, Accrual, Algorithm, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate,
@@ -47,6 +48,10 @@ pub struct Plan {
     pub catch_up_bps: u32,
     /// Epochs after the term in which undelivered work is still delivered.
     pub extension_epochs: u64,
+    /// What it sells.
+    pub kind: PlanKind,
+    /// In a metered plan, for how many epochs the balance must last not to be called low.
+    pub low_balance_epochs: u64,
     /// The earning scheme.
     pub scheme: Scheme,
     /// What FPPS is reckoned by, asset by asset; empty under another scheme.

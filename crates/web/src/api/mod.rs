@@ -7,6 +7,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod contracts;
+pub(crate) mod metered;
 pub(crate) mod payouts;
 pub(crate) mod public;
 

@@ -7,6 +7,7 @@ pub(crate) mod contract;
 pub(crate) mod home;
 pub(crate) mod invoice;
 pub(crate) mod lane;
+pub(crate) mod metered;
 pub(crate) mod papers;
 pub(crate) mod payouts;
 pub(crate) mod plans;
