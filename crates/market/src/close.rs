@@ -152,8 +152,6 @@ impl Market {
             .collect();
         progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
 
-        metered.settle(self, tx, lane, &allocation, now).await?;
-
         let root = allocation_root(&closing.tally, &allocation)?;
         let all = house.checked_add(other).ok_or(MarketError::Overflow("an epoch's work"))?;
         if root.sum != all.0 {
@@ -183,6 +181,8 @@ impl Market {
             papers::write_sums(tx, &lane.lane, asset, epoch, entitled, house).await?;
         }
 
+        // After the epoch's row: whether a rate is for sale again is seen from it.
+        metered.settle(self, tx, lane, &allocation, now).await?;
         let solo = solo::contracts_of(&schemes, &allocation);
         solo::record(tx, lane, epoch, &solo, &owners).await?;
         let fpps = fpps::contracts_of(&schemes, &allocation);

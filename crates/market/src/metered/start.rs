@@ -46,10 +46,10 @@ impl Market {
         hashrate: Hashrate,
         request_key: Option<&str>,
     ) -> Result<Started> {
-        if let Some(key) = request_key {
-            if let Some(before) = started_before(tx, account, key, plan, hashrate).await? {
-                return Ok(before);
-            }
+        if let Some(key) = request_key
+            && let Some(before) = started_before(tx, account, key, plan, hashrate).await?
+        {
+            return Ok(before);
         }
         let plan = self.plan(plan)?;
         if plan.kind != PlanKind::Metered {
