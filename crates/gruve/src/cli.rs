@@ -242,6 +242,16 @@ pub enum AdminCommand {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Shows the FPPS reserves and what their plans need to be sold; puts coins in or takes them out. Works
+    /// beside a running house.
+    Fpps {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to move.
+        #[command(flatten)]
+        order: crate::reserve::Move,
+    },
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.
     Payouts {

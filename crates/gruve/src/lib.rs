@@ -21,6 +21,7 @@ mod hosted;
 pub mod house;
 mod inspect;
 mod miner;
+mod reserve;
 mod say;
 mod serve;
 mod signals;
@@ -98,6 +99,8 @@ pub fn run() -> ExitCode {
             let away = idle.or(moved.map(|rate| (ActKind::Move, rate)));
             let away = away.map(|(what, rate)| Machines::Away(what, rate, note));
             on_runtime(desk::machines(config, lane, away.or(back.map(Machines::Back))))
+        Command::Admin(AdminCommand::Fpps { config, order }) => {
+            on_runtime(reserve::reserve(config, order))
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

@@ -39,6 +39,8 @@ fn plan_of(
             .collect(),
         catch_up_bps: config.catch_up_bps,
         extension_epochs: config.extension(),
+        kind: config.kind,
+        low_balance_epochs: config.low_balance(),
         scheme: config.scheme,
         fpps: config.fpps.as_ref().map(|f| f.assets.clone()).unwrap_or_default(),
         fpps_ruin_ppm: config.fpps.as_ref().map_or(0, |f| f.ruin_ppm),

@@ -8,6 +8,7 @@ use crate::bulk::lines::{Line, Lines};
 use crate::bulk::{self, progress};
 use crate::contract::Contract;
 use crate::delivery::Delivery;
+use crate::metered::MeteredEpoch;
 use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
 use crate::units::share_house_units;
@@ -23,7 +24,7 @@ use gruve_units::{
     AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, HashesSum, Hashrate, LaneId,
     MachineId, Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Contracts whose postings stand in one entry at most: half of what an entry may hold.
 pub(crate) const ENTRY_CONTRACTS: usize = gruve_ledger::POSTINGS_MAX / 2;
@@ -121,8 +122,13 @@ impl Market {
         pause::stop_clocks(&mut contracts, epoch, closing.skipped);
         let paused = pause::paused(&contracts, epoch);
         let pausing = pause::pausing(&contracts);
-        let allocation = allocate(house, &self.claims(&contracts, epoch)?)?;
-        let schemes = solo::other_schemes(&contracts);
+        let metered = MeteredEpoch::read(tx, lane, epoch).await?;
+        let by_meter = metered.ids();
+        let mut claims = self.claims(&contracts, epoch)?;
+        claims.extend(metered.claims(self));
+        let allocation = allocate(house, &claims)?;
+        let mut schemes = solo::other_schemes(&contracts);
+        schemes.extend(metered.other_schemes());
         let owners = solo::owners(tx, lane, epoch, &closing.tally.by_owner()).await?;
         let pool = Pool { house, allocation: &allocation, schemes: &schemes, solo: &owners };
         let by_owner = closing.tally.units_by_owner()?;
@@ -174,7 +180,7 @@ impl Market {
         let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
         write_epoch(tx, lane, closing, &earned[0].units, &written, now).await?;
         for one in &earned {
-            write_units(tx, lane, epoch, one).await?;
+            write_units(tx, lane, epoch, one, &by_meter).await?;
         }
 
         let entitled = allocation.shares.iter().map(|s| s.entitled).checked_sum();
@@ -183,6 +189,8 @@ impl Market {
             papers::write_sums(tx, &lane.lane, asset, epoch, entitled, house).await?;
         }
 
+        // After the epoch's row: whether a rate is for sale again is seen from it.
+        metered.settle(self, tx, lane, &allocation, now).await?;
         let solo = solo::contracts_of(&schemes, &allocation);
         solo::record(tx, lane, epoch, &solo, &owners).await?;
         let fpps = fpps::contracts_of(&schemes, &allocation);
@@ -586,11 +594,13 @@ async fn write_units(
     lane: &LaneConfig,
     epoch: EpochNumber,
     earned: &EarnedUnits,
+    by_meter: &BTreeSet<ContractId>,
 ) -> Result<()> {
     let (lane, asset) = (&lane.lane, earned.asset);
     let mut rows = Batch::new(&bulk::sql::INSERT_UNITS);
     for (who, own) in &earned.units {
-        if matches!(who, Beneficiary::Contract(_)) {
+        // Leases have theirs in their lines.
+        if matches!(who, Beneficiary::Contract(id) if !by_meter.contains(id)) {
             continue;
         }
         let (kind, id) = who.columns();

@@ -121,7 +121,34 @@ pub struct MaintenanceIn {
     pub minor_per_th_day: u64,
 }
 
-/// A lease plan: work from the farm, pro rata.
+/// What a plan sells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlanKind {
+    /// A quantity of work, paid at the start.
+    #[default]
+    Lease,
+    /// A hashrate by the meter, out of the balance.
+    Metered,
+}
+
+impl PlanKind {
+    /// As shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            PlanKind::Lease => "lease",
+            PlanKind::Metered => "metered",
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    fn is_lease(&self) -> bool {
+        *self == PlanKind::Lease
+    }
+}
+
+/// An offer: work from the farm, pro rata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanConfig {
@@ -131,13 +158,17 @@ pub struct PlanConfig {
     pub lane: LaneId,
     /// A title for people.
     pub title: String,
+    /// What it sells; a lease when left out.
+    #[serde(default, skip_serializing_if = "PlanKind::is_lease")]
+    pub kind: PlanKind,
     /// The least hashrate one contract may have.
     pub hashrate_min: Hashrate,
     /// The most.
     pub hashrate_max: Hashrate,
     /// Hashrates are multiples of this.
     pub hashrate_step: Hashrate,
-    /// Terms to choose from, in epochs.
+    /// Terms to choose from, in epochs; none in a metered plan.
+    #[serde(default)]
     pub terms_epochs: Vec<u64>,
     /// What the customer pays in; the lane's own asset when left out.
     #[serde(default)]
@@ -149,6 +180,9 @@ pub struct PlanConfig {
     /// How the work earns; PPLNS when left out.
     #[serde(default, skip_serializing_if = "Scheme::is_usual")]
     pub scheme: Scheme,
+    /// In a metered plan, for how many epochs the balance must last not to be called low; 144 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low_balance_epochs: Option<u64>,
     /// What FPPS is reckoned by; given with that scheme and no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fpps: Option<FppsConfig>,
@@ -211,6 +245,13 @@ mod defaults {
 }
 
 impl PlanConfig {
+    /// For how many epochs the balance must last not to be called low.
+    #[must_use]
+    pub fn low_balance(&self) -> u64 {
+        // A day of ten-minute epochs.
+        self.low_balance_epochs.unwrap_or(144)
+    }
+
     /// Epochs after the term in which undelivered work is still delivered.
     #[must_use]
     pub fn extension(&self) -> u64 {
@@ -312,8 +353,20 @@ impl MarketConfig {
             (rates.iter().all(|r| (1..=1 << 80).contains(&r.0)), "hashrates must be 1 to 2^80"),
             (p.hashrate_min <= p.hashrate_max, "hashrate_min must not be above hashrate_max"),
             (
-                (1..=TERMS_MAX).contains(&p.terms_epochs.len()),
+                p.kind == PlanKind::Metered || (1..=TERMS_MAX).contains(&p.terms_epochs.len()),
                 "terms_epochs must name 1 to 24 terms",
+            ),
+            (
+                p.kind == PlanKind::Lease || p.terms_epochs.is_empty(),
+                "a metered plan has no terms_epochs: it runs until it is ended",
+            ),
+            (
+                p.kind == PlanKind::Metered || p.low_balance_epochs.is_none(),
+                "low_balance_epochs is for metered plans",
+            ),
+            (
+                p.low_balance_epochs.is_none_or(|n| n <= TERM_EPOCHS_MAX),
+                "low_balance_epochs must be at most 16000000",
             ),
             (p.terms_epochs.iter().all(|t| *t > 0), "a term must be at least one epoch"),
             (

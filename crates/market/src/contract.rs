@@ -66,7 +66,7 @@ pub(crate) fn write_also(also: &[(Asset, u64)]) -> String {
     parts.join(",")
 }
 
-fn read_also(text: &str) -> Result<Vec<(Asset, u64)>> {
+pub(crate) fn read_also(text: &str) -> Result<Vec<(Asset, u64)>> {
     let part = |part: &str| {
         let (asset, minor) = part.split_once(':')?;
         Some((asset.parse().ok()?, minor.parse().ok()?))

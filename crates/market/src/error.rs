@@ -64,6 +64,19 @@ pub enum MarketError {
         /// What a new customer can order now.
         available: Hashrate,
     },
+    /// An idempotency key that stands for another request.
+    #[error("this key was used for another request")]
+    KeyReused,
+    /// The balance does not cover what must be held.
+    #[error(
+        "{needed} must be in your balance for the first epoch, and {available} are; top it up first"
+    )]
+    BalanceTooLow {
+        /// What is held for an epoch.
+        needed: Amount,
+        /// What is there.
+        available: Amount,
+    },
     /// This scheme is not to be had here.
     #[error("own machines earn by pplns or solo")]
     SchemeNotOffered,
@@ -120,7 +133,7 @@ pub enum MarketError {
     NothingToDecide,
     /// The balance does not cover a price.
     #[error("the balance does not cover {price}")]
-    BalanceTooLow {
+    PriceNotCovered {
         /// The price.
         price: Amount,
     },
@@ -203,6 +216,8 @@ impl Blamed for MarketError {
             | MarketError::SoldOut { .. }
             | MarketError::HeldUnpaid { .. }
             | MarketError::SchemeNotOffered
+            | MarketError::KeyReused
+            | MarketError::BalanceTooLow { .. }
             | MarketError::FppsFigures { .. }
             | MarketError::FppsReserve { .. }
             | MarketError::FppsCapital(_)
@@ -212,7 +227,7 @@ impl Blamed for MarketError {
             | MarketError::HasBegun
             | MarketError::WrongState { .. }
             | MarketError::NothingToDecide
-            | MarketError::BalanceTooLow { .. }
+            | MarketError::PriceNotCovered { .. }
             | MarketError::BadPrice(_)
             | MarketError::BadAct(_)
             | MarketError::UnknownContract => Blame::Rejected,

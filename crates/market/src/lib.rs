@@ -50,6 +50,7 @@ mod fpps_pay;
 mod life;
 mod life_sql;
 mod marks;
+pub mod metered;
 mod notices;
 mod outlook;
 mod oversold;
@@ -93,7 +94,7 @@ pub use cancel::Cancelled;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
     AuxConfig, CAPACITY_WINDOW_MAX, LaneConfig, MaintenanceIn, MarketConfig, PLANS_MAX,
-    PPLNS_EPOCHS_MAX, PlanConfig, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
+    PPLNS_EPOCHS_MAX, PlanConfig, PlanKind, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
     UNPAID_NEW_BPS,
 };
 pub use dollars::UsdDue;
@@ -102,6 +103,7 @@ pub use fpps::{FppsLine, FppsPrice};
 pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom};
 pub use foretell::QuoteForecast;
 pub use gruve_statement::SignedTerms;
+pub use metered::sql::METERED_MIGRATIONS;
 pub use notices::{Notice, NoticeKind};
 pub use owed::{Choice, OwedLine};
 pub use papers::PAPER_MIGRATIONS;
@@ -233,6 +235,7 @@ impl Market {
     pub async fn prepare(&self) -> Result<()> {
         self.store().migrate("market", MIGRATIONS).await?;
         self.store().migrate("market_chain", sql::CHAIN_MIGRATIONS).await?;
+        self.store().migrate("market_metered", METERED_MIGRATIONS).await?;
         self.store().migrate("market_pages", PAGE_MIGRATIONS).await?;
         self.store().migrate("market_papers", PAPER_MIGRATIONS).await?;
         self.store().migrate("market_life", sql::LIFE_MIGRATIONS).await?;

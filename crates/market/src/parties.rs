@@ -1,9 +1,10 @@
 //! Whose a contract is and what is taken of its earnings, whatever its kind.
 
-use crate::Result;
 use crate::contract::Contract;
+use crate::metered::{self, Metered};
 use crate::scheme::FppsAsset;
-use gruve_store::Tx;
+use crate::{MarketError, Result, sql};
+use gruve_store::{Tx, params};
 use gruve_units::{AccountId, Accrual, Asset, Bps, ContractId, EpochNumber};
 
 /// What a settlement and an FPPS price need to know of a contract.
@@ -21,7 +22,10 @@ pub(crate) struct Party {
 
 /// The contract of that id.
 pub(crate) async fn terms_of(tx: &mut Tx, id: ContractId) -> Result<Party> {
-    let c = Contract::find(tx, id).await?;
+    let c = match Contract::find(tx, id).await {
+        Err(MarketError::UnknownContract) => return Ok(Metered::find(tx, id).await?.party()),
+        other => other?,
+    };
     let maintenance_order = c.maintenance_order();
     Ok(Party {
         account: c.account,
@@ -31,4 +35,12 @@ pub(crate) async fn terms_of(tx: &mut Tx, id: ContractId) -> Result<Party> {
         maintenance_due: c.maintenance_due,
         maintenance_order,
     })
+}
+
+/// Stores the maintenance that a contract carries on.
+pub(crate) async fn set_maintenance(tx: &mut Tx, id: ContractId, carry: Accrual) -> Result<()> {
+    if tx.execute(sql::SET_MAINTENANCE, &params![id, carry]).await? == 0 {
+        tx.execute(metered::sql::SET_MAINTENANCE, &params![id, carry]).await?;
+    }
+    Ok(())
 }

@@ -235,7 +235,7 @@ impl Market {
 }
 
 /// What a beneficiary has of one asset.
-fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
+pub(crate) fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
     let amount = |minor| Amount::new(book.asset, minor);
     let open = unsettled(row.accrued, row.standing.settled);
     let (maturing, _) = open.split().map_err(|_| MarketError::Overflow("earnings"))?;
@@ -249,7 +249,7 @@ fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
 }
 
 /// The settlements of all assets, newest first; of one time, the lane's own asset first.
-async fn settlement_lines(
+pub(crate) async fn settlement_lines(
     tx: &mut Tx,
     lane: &LaneConfig,
     who: Beneficiary,

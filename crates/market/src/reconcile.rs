@@ -9,6 +9,7 @@
 //! | ledger | what its accounts hold |
 
 use crate::book::Book;
+use crate::metered::sql as metered;
 use crate::pages::Pages;
 use crate::reward::{beneficiary, from_columns};
 use crate::scheme_sql::{CAPITAL_SUM, FPPS_SUMS, FPPS_SUMS_OF};
@@ -146,6 +147,12 @@ impl Market {
             }
             let mut held = 0u128;
             let mut pages = Pages::by_id(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]);
+            while let Some(rows) = pages.next(tx).await? {
+                for row in rows {
+                    held = held.saturating_add(row.get::<Hashrate>("hashrate")?.0);
+                }
+            }
+            let mut pages = Pages::by_id(metered::HOLDING, &params![lane.lane.clone()]);
             while let Some(rows) = pages.next(tx).await? {
                 for row in rows {
                     held = held.saturating_add(row.get::<Hashrate>("hashrate")?.0);

@@ -237,7 +237,7 @@ impl Market {
     /// Buys a quote and pays it from the balance, or does neither.
     ///
     /// # Errors
-    /// As [`Market::buy`]; [`MarketError::BalanceTooLow`].
+    /// As [`Market::buy`]; [`MarketError::PriceNotCovered`].
     async fn buy_from_balance(
         &self,
         account: AccountId,
@@ -248,7 +248,7 @@ impl Market {
         transact!(self.store(), tx -> Result<ContractId> => {
             let bought = self.buy(tx, account, quote).await?;
             if self.invoice_paid(tx, bought.contract, now).await? == Paid::LeftInBalance {
-                return Err(MarketError::BalanceTooLow { price: bought.due });
+                return Err(MarketError::PriceNotCovered { price: bought.due });
             }
             if let Some(id) = from_earnings_of {
                 let mut wishes = Wishes::find(tx, id).await?;

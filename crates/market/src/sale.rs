@@ -88,7 +88,7 @@ impl Capacity {
         })
     }
 
-    async fn swap(&self, tx: &mut Tx, lane: &LaneId, sold: Hashrate) -> Result<()> {
+    pub(crate) async fn swap(&self, tx: &mut Tx, lane: &LaneId, sold: Hashrate) -> Result<()> {
         let given = params![lane.clone(), sold, self.version];
         match tx.execute(sql::SWAP_CAPACITY, &given).await? {
             1 => Ok(()),

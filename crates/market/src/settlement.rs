@@ -16,7 +16,7 @@ use crate::contract::Contract;
 use crate::fpps_pay::{Means, note_capital, sources};
 use crate::pages::Pages;
 use crate::papers;
-use crate::parties::terms_of;
+use crate::parties::{set_maintenance, terms_of};
 use crate::reward::{Life, beneficiary};
 use crate::settle::{Settlement, take_maintenance};
 use crate::sql;
@@ -124,7 +124,7 @@ async fn settle_one(
         if let Ok(at) = running.binary_search_by_key(&id, |c| c.id) {
             running[at].maintenance_due = carry;
         }
-        tx.execute(sql::SET_MAINTENANCE, &params![id, carry]).await?;
+        set_maintenance(tx, id, carry).await?;
     }
     let net = parts.iter().map(|(asset, s)| Amount::new(*asset, s.net)).collect();
     for ((book, row), (_, s)) in rows.into_iter().zip(&parts) {

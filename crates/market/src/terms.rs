@@ -200,6 +200,8 @@ mod tests {
             maintenance_minor_per_th_day: 3,
             catch_up_bps: 10_000,
             extension_epochs: 12,
+            kind: crate::PlanKind::Lease,
+            low_balance_epochs: 144,
             scheme: crate::Scheme::Pplns,
             fpps: Vec::new(),
             fpps_ruin_ppm: 0,

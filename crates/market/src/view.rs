@@ -1,6 +1,7 @@
 //! What the market shows: plans, quotes, contracts, epochs, blocks, books.
 
 use crate::QuoteForecast;
+use crate::config::PlanKind;
 use crate::rules::PlanLife;
 use crate::scheme::{FppsAsset, Scheme};
 use gruve_units::{
@@ -49,6 +50,10 @@ pub struct Plan {
     pub catch_up_bps: u32,
     /// Epochs after the term in which undelivered work is still delivered.
     pub extension_epochs: u64,
+    /// What it sells.
+    pub kind: PlanKind,
+    /// In a metered plan, for how many epochs the balance must last not to be called low.
+    pub low_balance_epochs: u64,
     /// The earning scheme.
     pub scheme: Scheme,
     /// What FPPS is reckoned by, asset by asset; empty under another scheme.

@@ -1,15 +1,16 @@
 //! The list of routes: every address of the house, and who may use it.
 
 use crate::api::{
-    accounts, contracts, life as api_life, machines as api_machines, payouts as api_payouts, public,
+    accounts, contracts, life as api_life, machines as api_machines, metered as api_metered,
+    payouts as api_payouts, public,
 };
 use crate::failure::Failure;
 use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, contract, home, invoice, lane, life, machines, papers, payouts, plans, session,
-    statement, tickets, withdraw,
+    account, books, buy, contract, home, invoice, lane, life, machines, metered, papers, payouts, plans,
+    session, statement, tickets, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;
@@ -63,6 +64,10 @@ fn declare(state: &AppState) -> Routes {
         .post("/buy", CustomerForm, buy::quote)
         .post("/contracts", CustomerForm, buy::buy)
         .get("/contracts/{id}", Customer, contract::contract)
+        .get("/metered", Customer, metered::choose)
+        .post("/metered", CustomerForm, metered::start)
+        .get("/metered/{id}", Customer, metered::show)
+        .post("/metered/{id}/end", CustomerForm, metered::end)
         .get("/contracts/{id}/terms.json", Customer, papers::terms)
         .get("/contracts/{id}/statement", Customer, papers::statement)
         .get("/contracts/{id}/statement.json", Customer, papers::statement_json)
@@ -116,6 +121,13 @@ fn declare(state: &AppState) -> Routes {
         .post("/api/v1/contracts/{id}/wishes", Bearer, api_life::wish)
         .get("/api/v1/notices", Bearer, api_life::notices)
         .get("/api/v1/invoices/{id}", Bearer, contracts::invoice)
+        .post("/api/v1/top-ups", Bearer, api_metered::top_up)
+        .post("/api/v1/metered", Bearer, api_metered::start)
+        .get("/api/v1/metered", Bearer, api_metered::list)
+        .get("/api/v1/metered/{id}", Bearer, api_metered::show)
+        .delete("/api/v1/metered/{id}", Bearer, api_metered::end)
+        .get("/api/v1/metered/{id}/terms", Bearer, api_metered::terms)
+        .get("/api/v1/metered/{id}/usage", Bearer, api_metered::usage)
         .post("/api/v1/payouts", Bearer, api_payouts::request)
         .get("/api/v1/payouts", Bearer, api_payouts::payouts)
         .get("/api/v1/payouts/fee", Bearer, api_payouts::fee)

@@ -208,6 +208,12 @@ fn one_asset(
                 e.window_reserve,
             ),
             line(
+                "fpps_reserve",
+                "FPPS reserve",
+                "For the work that FPPS has paid, whatever was found",
+                e.fpps_reserve,
+            ),
+            line(
                 "maturing",
                 "Maturing",
                 "Earned by somebody, not yet credited: the block is young or the settlement has not run",

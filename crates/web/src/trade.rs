@@ -5,6 +5,7 @@ use crate::failure::{Failure, sentence};
 use crate::state::AppState;
 use crate::view::Bought;
 use gruve_ledger::LedgerError;
+use gruve_market::metered::{MeteredState, MeteredView, Started};
 use gruve_market::statement::Statement;
 use gruve_market::{Cancelled, Choice, ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
@@ -172,6 +173,60 @@ impl AppState {
         page.map_err(|e| market_failure(&e))
     }
 
+    /// Starts a metered contract; the same key again gives the same.
+    pub(crate) async fn start_metered(
+        &self,
+        account: AccountId,
+        plan: &str,
+        hashrate: gruve_units::Hashrate,
+        key: Option<String>,
+    ) -> Result<Started, Failure> {
+        let started = transact!(self.store(), tx -> Result<Started, MarketError> => {
+            self.market().start_metered(tx, account, plan, hashrate, key.as_deref()).await
+        });
+        self.pulse().beat();
+        started.map_err(|e| market_failure(&e))
+    }
+
+    /// Ends a metered contract of the account.
+    pub(crate) async fn end_metered(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<MeteredState, Failure> {
+        let ended = transact!(self.store(), tx -> Result<MeteredState, MarketError> => {
+            self.market().end_metered(tx, account, id).await
+        });
+        self.pulse().beat();
+        ended.map_err(|e| market_failure(&e))
+    }
+
+    /// A metered contract of the account.
+    pub(crate) async fn metered(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<MeteredView, Failure> {
+        self.market().metered(account, id).await.map_err(|e| market_failure(&e))
+    }
+
+    /// An invoice that fills the account's balance.
+    pub(crate) async fn top_up(
+        &self,
+        account: AccountId,
+        amount: Amount,
+    ) -> Result<Invoice, Failure> {
+        if amount.minor <= 0 {
+            return Err(Failure::refused("The amount must be above zero."));
+        }
+        let ttl = self.invoice_ttl();
+        let made = transact!(self.store(), tx -> Result<Invoice, TreasuryError> => {
+            let new = NewInvoice { account, amount, purpose: Purpose::TopUp, ttl };
+            self.treasury().create_invoice(tx, new).await
+        });
+        made.map_err(|e| treasury_failure(&e))
+    }
+
     /// An invoice of the account.
     pub(crate) async fn invoice(
         &self,
@@ -275,10 +330,12 @@ pub(crate) fn market_failure(e: &MarketError) -> Failure {
         MarketError::HasBegun => Failure::conflict("has-begun", text()),
         MarketError::WrongState { .. } => Failure::conflict("wrong-state", text()),
         MarketError::NothingToDecide => Failure::conflict("nothing-to-decide", text()),
-        MarketError::BalanceTooLow { .. } => Failure::conflict("balance-too-low", text()),
+        MarketError::PriceNotCovered { .. } => Failure::conflict("balance-too-low", text()),
         MarketError::HeldByYou { .. } | MarketError::HeldUnpaid { .. } => {
             Failure::conflict("held-unpaid", text())
         }
+        MarketError::BalanceTooLow { available, .. } => Failure::insufficient(*available),
+        MarketError::KeyReused => Failure::key_reused(),
         MarketError::TooMany { .. } => Failure::too_many(text()),
         other => Failure::of(other),
     }

@@ -239,3 +239,56 @@ async fn a_contract_is_taken_back_once_and_its_life_is_told() {
     let short = me.get("/api/v1/short-epochs?lane=btc").await.json();
     assert_eq!(short, json!({ "epochs": [], "acts": [] }));
 }
+
+#[tokio::test]
+async fn a_program_fills_its_balance_and_pays_by_the_meter() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let lane = &house.lanes[0];
+    let me = Program::signed_up(&house.app, "kari").await;
+    let order = json!({ "plan": "btc-meter", "hashrate": "100 kH/s" });
+    let poor = me.post("/api/v1/metered", order.clone()).await;
+    assert_problem(&poor, StatusCode::UNPROCESSABLE_ENTITY, "insufficient-funds");
+
+    let invoice = me.post("/api/v1/top-ups", json!({ "asset": "BTC", "amount": "0.9" })).await;
+    assert_eq!(invoice.status, StatusCode::CREATED, "{}", invoice.body);
+    let due = gruve_units::Amount::new(lane.asset, 90_000_000);
+    house.pay(lane, invoice.json()["address"].as_str().unwrap(), due);
+    house.block(lane, false).await;
+
+    let key = [("idempotency-key", "meter-1")];
+    let started = me.send_with("POST", "/api/v1/metered", Some(order.clone()), &key).await;
+    assert_eq!(started.status, StatusCode::CREATED, "{}", started.body);
+    let again = me.send_with("POST", "/api/v1/metered", Some(order), &key).await;
+    assert_eq!(again.json(), started.json(), "the same key starts one");
+    let other = json!({ "plan": "btc-meter", "hashrate": "200 kH/s" });
+    let other = me.send_with("POST", "/api/v1/metered", Some(other), &key).await;
+    assert_problem(&other, StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
+
+    house.epochs(4).await;
+    let path = format!("/api/v1/metered/{}", started.json()["contract"].as_str().unwrap());
+    let view = me.get(&path).await.json();
+    assert_eq!(view["state"], "active", "{view}");
+    assert!(
+        is_amount(&view["charged"]) && view["charged"]["minor"].as_i64().unwrap() > 0,
+        "{view}"
+    );
+    let usage = me.get(&format!("{path}/usage?period=hour")).await.json();
+    let lines = usage.as_array().unwrap();
+    let charged: i64 = lines.iter().map(|l| l["charged"]["minor"].as_i64().unwrap()).sum();
+    assert_eq!(charged, view["charged"]["minor"].as_i64().unwrap(), "{usage}");
+    let terms = me.get(&format!("{path}/terms")).await.json();
+    assert_eq!(terms["format"], "gruve metered terms 1");
+    assert_eq!(me.get("/api/v1/metered").await.json().as_array().unwrap().len(), 1);
+
+    let stranger = Program::signed_up(&house.app, "ola").await;
+    assert_eq!(stranger.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(stranger.send("DELETE", &path, None).await.status, StatusCode::NOT_FOUND);
+    let ended = me.send("DELETE", &path, None).await.json();
+    assert_eq!(ended["state"], "ending", "{ended}");
+    house.epochs(2).await;
+    let view = me.get(&path).await.json();
+    assert_eq!((&view["state"], &view["held"]["minor"]), (&json!("ended"), &json!(0)), "{view}");
+    let books = me.get("/api/v1/reconciliation").await.json();
+    assert_eq!(books["adds_up"], true, "{books}");
+}

@@ -170,3 +170,60 @@ fn outside_accounts_stand_for_themselves() {
     let paid = unit_pplns(&[e], 100, WINDOW_UNITS).unwrap();
     assert_eq!(minor(paid.parts[&me]), 50);
 }
+
+fn vectors() -> serde_json::Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/payout-schemes.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The example of TIDES: who, and how much difficulty, oldest first.
+fn tides_shares(example: &serde_json::Value) -> Vec<Vec<(u8, u128)>> {
+    let share = |s: &serde_json::Value| {
+        let who = s[0].as_str().unwrap().as_bytes()[0];
+        vec![(who, u128::from(s[1].as_u64().unwrap()))]
+    };
+    example["shares_oldest_first"].as_array().unwrap().iter().map(share).collect()
+}
+
+#[test]
+fn the_published_example_of_tides_is_the_same_where_the_window_is_full() {
+    let example = &vectors()["tides"];
+    let reward = example["reward_sats"].as_i64().unwrap();
+    // Eight blocks at difficulty 64, in units of difficulty.
+    let full = &example["full"];
+    let size = u128::from(full["window"].as_u64().unwrap());
+    assert_eq!(size, (WINDOW_BLOCKS * example["network_difficulty"].as_u64().unwrap()).into());
+    let paid = unit_pplns(&window(&tides_shares(example)), reward, size).unwrap();
+    let floors = full["payout_floor_sats"].as_object().unwrap();
+    assert_eq!(paid.parts.len(), floors.len());
+    let mut sum = 0;
+    for (person, floor) in floors {
+        let got = minor(paid.parts[&who(person.as_bytes()[0])]);
+        assert_eq!(got, floor.as_i64().unwrap(), "{person}");
+        sum += got;
+    }
+    assert_eq!(reward - sum, full["remainder"].as_i64().unwrap());
+    assert_eq!(paid.unfilled, Accrual::ZERO);
+}
+
+#[test]
+fn where_tides_overpays_an_underfilled_window_the_rest_is_the_reserves() {
+    let example = &vectors()["tides"];
+    let reward = example["reward_sats"].as_i64().unwrap();
+    let part = &example["underfilled"];
+    let (size, used) = (part["window"].as_u64().unwrap(), part["used"].as_u64().unwrap());
+    let credited = part["credited"].as_object().unwrap();
+    let shares: Vec<Vec<(u8, u128)>> = credited
+        .iter()
+        .map(|(who, d)| vec![(who.as_bytes()[0], u128::from(d.as_u64().unwrap()))])
+        .collect();
+    let paid = unit_pplns(&window(&shares), reward, size.into()).unwrap();
+    for (person, floor) in part["payout_floor_sats"].as_object().unwrap() {
+        let tides = i128::from(floor.as_i64().unwrap());
+        let ours = i128::from(minor(paid.parts[&who(person.as_bytes()[0])]));
+        let scaled = tides * i128::from(used) / i128::from(size);
+        assert!((ours - scaled).abs() <= 1, "{person}: {ours} {scaled}");
+    }
+    let rest = i128::from(reward) * i128::from(size - used) / i128::from(size);
+    assert_eq!(i128::from(minor(paid.unfilled)), rest);
+}

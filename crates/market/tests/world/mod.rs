@@ -51,6 +51,8 @@ pub(crate) fn plan() -> PlanConfig {
         pay_asset: None,
         price_minor: 86_400,
         price_hashrate: Hashrate(100),
+        kind: gruve_market::PlanKind::Lease,
+        low_balance_epochs: None,
         scheme: gruve_market::Scheme::Pplns,
         fpps: None,
         fee_bps: Bps::new(200).unwrap(),
@@ -112,6 +114,18 @@ impl World {
 
     pub(crate) async fn with(store: Store, config: MarketConfig) -> World {
         World::with_log(store, config, Options::default()).await
+    }
+
+    /// Another house over the same books, log and clock.
+    pub(crate) async fn with_log_of(w: &World, config: MarketConfig) -> World {
+        let (store, clock) = (w.store.clone(), w.clock.clone());
+        let entropy = Arc::new(SeededEntropy::new(8));
+        let market = Market::new(store.clone(), clock.clone(), entropy, config).unwrap();
+        market.prepare().await.unwrap();
+        let (log, accountant) = (w.log.clone(), Accountant::new(market.clone()));
+        let epoch = AtomicU64::new(w.now().0);
+        let next = AtomicU32::new(w.number() + 1_000_000);
+        World { store, market, accountant, log, clock, epoch, next, dir: TestDir::new() }
     }
 
     pub(crate) async fn with_log(store: Store, config: MarketConfig, options: Options) -> World {

@@ -194,7 +194,7 @@ fn summary(c: &ContractView) -> Value {
 }
 
 /// One asset's, the lane's own first.
-fn earnings(e: &Earnings) -> Value {
+pub(crate) fn earnings(e: &Earnings) -> Value {
     let earned = e.earned.split().map_or(i64::MAX, |(minor, _)| minor);
     json!({
         "asset": e.asset,
@@ -241,7 +241,7 @@ pub(crate) async fn invoice(
 
 /// States: `new`, `seen`, `underpaid`, `paid` (in blocks, not deep enough yet), `confirmed`,
 /// `expired`.
-fn invoice_body(inv: &Invoice) -> Value {
+pub(crate) fn invoice_body(inv: &Invoice) -> Value {
     json!({
         "id": inv.id,
         "state": inv.state.word(),

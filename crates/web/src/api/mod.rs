@@ -9,6 +9,7 @@ pub(crate) mod accounts;
 pub(crate) mod contracts;
 pub(crate) mod life;
 pub(crate) mod machines;
+pub(crate) mod metered;
 pub(crate) mod payouts;
 pub(crate) mod public;
 

@@ -21,7 +21,7 @@ fn asset_of(text: &str) -> Result<Asset, Failure> {
     }
 }
 
-fn amount_of(asset: &str, text: &str) -> Result<Amount, Failure> {
+pub(crate) fn amount_of(asset: &str, text: &str) -> Result<Amount, Failure> {
     Amount::parse_decimal(asset_of(asset)?, text)
         .map_err(|e| Failure::refused(sentence(&e.to_string())))
 }

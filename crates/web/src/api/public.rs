@@ -71,6 +71,7 @@ pub(crate) async fn plans(State(state): State<AppState>) -> Response {
                 "asset": p.asset,
                 "also_earns": p.also_earns,
                 "pay_asset": p.pay_asset,
+                "kind": p.kind.name(),
                 "scheme": p.scheme,
                 "hashrate_min": rate(p.hashrate_min),
                 "hashrate_max": rate(p.hashrate_max),

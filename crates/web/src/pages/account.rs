@@ -25,6 +25,7 @@ pub(crate) async fn overview(
     customer: Customer,
 ) -> Result<Markup, Failure> {
     let contracts = state.market().contracts(customer.account).await?;
+    let metered = state.market().metered_contracts(customer.account).await?;
     let balances = state.balances(customer.account).await?;
     let payouts = state.treasury().payouts(customer.account).await?;
     let machines = state.machines_of(customer.account).await?;
@@ -43,6 +44,12 @@ pub(crate) async fn overview(
         section.sheet #contracts data-live="contracts" aria-labelledby="contracts-h" {
             header { h2 #contracts-h { "Contracts" } a.small href="/plans" { "Buy hashrate" } }
             (contract_table(&contracts))
+        }
+        @if !metered.is_empty() {
+            section.sheet #metered data-live="metered" aria-labelledby="metered-h" {
+                header { h2 #metered-h { "By the meter" } }
+                (crate::pages::metered::table(&metered))
+            }
         }
         section.sheet #payouts data-live="payouts" aria-labelledby="payouts-h" {
             header { h2 #payouts-h { "Payouts" } a.small href="/payouts" { "All payouts" } }

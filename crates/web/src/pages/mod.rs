@@ -9,6 +9,7 @@ pub(crate) mod invoice;
 pub(crate) mod lane;
 pub(crate) mod life;
 pub(crate) mod machines;
+pub(crate) mod metered;
 pub(crate) mod papers;
 pub(crate) mod payouts;
 pub(crate) mod plans;

@@ -7,7 +7,7 @@ use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
 use axum::extract::State;
-use gruve_market::{Plan, Scheme};
+use gruve_market::{Plan, PlanKind, Scheme};
 use gruve_units::Amount;
 use maud::{Markup, html};
 
@@ -66,9 +66,13 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
             }
             dt { "Price" } dd { (amount(p.price)) " for " (exact_rate(p.price_hashrate)) " a day" }
             dt { "Hashrate" } dd { (exact_rate(p.hashrate_min)) " to " (exact_rate(p.hashrate_max)) ", in steps of " (exact_rate(p.hashrate_step)) }
-            dt { "Term" } dd {
-                (span(shortest))
-                @if shortest != longest { " to " (span(longest)) }
+            @if p.kind == PlanKind::Metered {
+                dt { "Term" } dd { "by the meter: as long as you like, in whole epochs of " (span(1)) ", out of your balance" }
+            } @else {
+                dt { "Term" } dd {
+                    (span(shortest))
+                    @if shortest != longest { " to " (span(longest)) }
+                }
             }
             dt { "Fee on earnings" } dd { (basis_points(p.fee_bps)) }
             @if p.maintenance_minor_per_th_day > 0 {
@@ -80,9 +84,9 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
                     }
                 }
             }
-            dt { "If work is missing" } dd {
+            dt { "If work is missing" } dd { @if p.kind == PlanKind::Metered { "it is not charged" } @else {
                 "delivered later, within " (span(p.extension_epochs)) " after the term; what is missing then is refunded pro rata"
-            }
+            } }
             dt { "Paid by" } dd { (scheme_text(p.scheme)) }
         }
     }
@@ -119,7 +123,9 @@ fn plan_card(p: &Plan, lane: Option<&LaneView>) -> Markup {
                 p.small.soft { "On sale now: " (rate(l.stats.available)) " of " (rate(l.stats.proven_capacity)) " proven." }
             }
             div.actions {
-                @if on_sale {
+                @if on_sale && p.kind == PlanKind::Metered {
+                    a.button href={ "/metered?plan=" (crate::gate::percent_encoded(&p.id)) } { "Start" span.visually-hidden { " " (p.title) } }
+                } @else if on_sale {
                     a.button href={ "/buy?plan=" (crate::gate::percent_encoded(&p.id)) } { "Buy" span.visually-hidden { " " (p.title) } }
                 } @else if !proven {
                     span.small.soft { (NOT_PROVEN) }

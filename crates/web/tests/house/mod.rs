@@ -234,6 +234,8 @@ fn plan(id: &str, title: &str, lane: &LaneId, fee: u16) -> PlanConfig {
         pay_asset: None,
         price_minor: 40_000_000_000,
         price_hashrate: Hashrate(1_000_000),
+        kind: gruve_market::PlanKind::Lease,
+        low_balance_epochs: None,
         scheme: gruve_market::Scheme::Pplns,
         fpps: None,
         fee_bps: Bps::new(fee).unwrap(),
@@ -285,6 +287,12 @@ impl House {
                 PlanConfig {
                     maintenance_minor_per_th_day: 1_000,
                     ..plan("ltc-lease", "Litecoin lease", &ltc, 300)
+                },
+                PlanConfig {
+                    kind: gruve_market::PlanKind::Metered,
+                    terms_epochs: Vec::new(),
+                    extension_epochs: None,
+                    ..plan("btc-meter", "Bitcoin by the meter", &btc, 250)
                 },
             ],
             quote_secs: 300,

@@ -1,0 +1,81 @@
+//! The statements of metered contracts, one source for both engines.
+
+use gruve_store::{Migration, statements};
+
+/// The tables of metered contracts, counted by themselves.
+pub const METERED_MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "metered",
+    sqlite: include_str!("../../migrations/0001_metered.sqlite.sql"),
+    postgres: include_str!("../../migrations/0001_metered.postgres.sql"),
+}];
+
+macro_rules! columns {
+    () => {
+        "id, account, plan, plan_version, title, lane, asset, pay_asset, epoch_us, hashrate, epoch_work, \
+         scheme, fpps, fee_bps, maintenance, maintenance_also, low_epochs, terms_hash, state, is_low, \
+         created_at, first_epoch, ended_epoch, delivered, cost_carry, charged_minor, maintenance_due"
+    };
+}
+
+statements! {
+    INSERT = "INSERT INTO market_metered (id, account, plan, plan_version, title, lane, asset, pay_asset,
+        epoch_us, hashrate, epoch_work, scheme, fpps, fee_bps, maintenance, maintenance_also, low_epochs,
+        terms, terms_hash, state, is_low, created_at, first_epoch, ended_epoch, delivered, cost_carry,
+        charged_minor, maintenance_due, request_key)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        'active', 0, $20, $21, NULL, $22, $23, 0, $23, $24)";
+    FIND = concat!("SELECT ", columns!(), " FROM market_metered WHERE id = $1");
+    OF_REQUEST = "SELECT m.id AS id, m.plan AS plan, m.hashrate AS hashrate, m.first_epoch AS first_epoch,
+        m.pay_asset AS pay_asset, h.held_minor AS held_minor FROM market_metered m JOIN market_holds h
+        ON h.contract = m.id AND h.epoch = m.first_epoch WHERE m.account = $1 AND m.request_key = $2";
+    OF_ACCOUNT = concat!("SELECT ", columns!(), " FROM market_metered
+        WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+    /// Contracts that work or would, by id.
+    LIVE = concat!("SELECT ", columns!(), " FROM market_metered
+        WHERE lane = $1 AND state IN ('active', 'stopped', 'ending') AND id > $2 ORDER BY id LIMIT $3");
+    COUNT_LIVE = "SELECT COUNT(*) AS n FROM market_metered
+        WHERE account = $1 AND state IN ('active', 'stopped', 'ending')";
+    TERMS = "SELECT terms FROM market_metered WHERE id = $1 AND account = $2";
+    SET_STATE = "UPDATE market_metered SET state = $2, ended_epoch = $3 WHERE id = $1";
+    SET_LOW = "UPDATE market_metered SET is_low = $2 WHERE id = $1";
+    DELIVER = "UPDATE market_metered SET delivered = $2, cost_carry = $3, charged_minor = $4,
+        maintenance_due = $5 WHERE id = $1";
+    SET_MAINTENANCE = "UPDATE market_metered SET maintenance_due = $2 WHERE id = $1";
+    /// For the audit of what is sold.
+    HOLDING = "SELECT id, hashrate FROM market_metered WHERE lane = $1
+        AND state IN ('active', 'ending') AND id > $2 ORDER BY id LIMIT $3";
+
+    INSERT_HOLD = "INSERT INTO market_holds (contract, epoch, lane, plan_version, price_minor,
+        price_hashrate, cap, held_minor, is_open, delivered, charged_minor)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, 0)";
+    LAST_HOLD = "SELECT MAX(epoch) AS epoch FROM market_holds WHERE contract = $1";
+    OPEN_HOLDS = "SELECT contract AS id, epoch, price_minor, price_hashrate, cap, held_minor
+        FROM market_holds WHERE contract = $1 AND is_open = 1 ORDER BY epoch";
+    CLOSE_HOLD = "UPDATE market_holds SET is_open = 0, delivered = $3, charged_minor = $4
+        WHERE contract = $1 AND epoch = $2 AND is_open = 1";
+    USAGE = "SELECT epoch, price_minor, price_hashrate, cap, held_minor, is_open, delivered, charged_minor
+        FROM market_holds WHERE contract = $1 AND epoch >= $2 AND epoch <= $3 ORDER BY epoch DESC LIMIT $4";
+    HELD_OF = "SELECT CAST(COALESCE(SUM(held_minor), 0) AS BIGINT) AS minor
+        FROM market_holds WHERE contract = $1 AND is_open = 1";
+
+    COUNT_NOTICES = "SELECT COUNT(*) AS n FROM market_metered_notices WHERE contract = $1";
+    INSERT_NOTICE = "INSERT INTO market_metered_notices (contract, number, kind, epoch, at)
+        VALUES ($1, $2, $3, $4, $5)";
+    NOTICES = "SELECT kind, epoch, at FROM market_metered_notices
+        WHERE contract = $1 ORDER BY number DESC LIMIT $2";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{METERED_MIGRATIONS, STATEMENTS};
+    use gruve_store::testing::prepare_all;
+    use gruve_store::{Store, laws};
+
+    async fn every_statement_of_metered_contracts_prepares(store: Store) {
+        store.migrate("market_metered", METERED_MIGRATIONS).await.unwrap();
+        prepare_all(&store, STATEMENTS).await;
+    }
+
+    laws! { statements: [every_statement_of_metered_contracts_prepares] }
+}

@@ -1,0 +1,248 @@
+//! Hashrate by the meter: starting it, what it costs, ending it.
+
+use crate::extract::{Customer, Form, Id, Params};
+use crate::failure::{Failure, sentence};
+use crate::layout::{Field, cell, page, token};
+use crate::money::{amount, exact_rate, rate, time, work};
+use crate::pages::plans::{plan_terms, risk};
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use gruve_market::metered::{MeteredState, MeteredView, NoticeKind, Period, UsageLine};
+use gruve_market::{Plan, PlanKind};
+use gruve_units::{Amount, ContractId, Duration, Hashrate, Timestamp};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// Days of usage on the page; the API gives more.
+const DAYS_SHOWN: u64 = 31;
+
+/// Which plan.
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    plan: String,
+}
+
+/// What is started; the key makes it happen once.
+#[derive(Deserialize)]
+pub(crate) struct Order {
+    plan: String,
+    #[serde(default)]
+    hashrate: String,
+    once: String,
+}
+
+fn metered_plan(state: &AppState, id: &str) -> Result<Plan, Failure> {
+    let found = state.market().plan(id).ok().filter(|p| p.kind == PlanKind::Metered);
+    found.ok_or_else(|| Failure::not_found("plan"))
+}
+
+/// `GET /metered?plan=`
+pub(crate) async fn choose(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    _: Customer,
+    Params(choice): Params<Choice>,
+) -> Result<Markup, Failure> {
+    let plan = metered_plan(&state, &choice.plan)?;
+    Ok(choose_page(&state, &visitor, &plan, "", None))
+}
+
+fn choose_page(
+    state: &AppState,
+    visitor: &Visitor,
+    plan: &Plan,
+    hashrate: &str,
+    error: Option<&str>,
+) -> Markup {
+    let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
+    let step = exact_rate(plan.hashrate_step);
+    let hint = format!("{least} to {most}, in steps of {step}. Write the unit, as in “{least}”.");
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/plans" { "Plans" } }
+            h1 { "By the meter: " (plan.title) }
+        }
+        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        div.two {
+            section.sheet aria-labelledby="choose-h" {
+                header { h2 #choose-h { "Start" } }
+                form.stack method="post" action="/metered" {
+                    (token(visitor))
+                    input type="hidden" name="plan" value=(plan.id);
+                    input type="hidden" name="once" value=(state.fresh_key());
+                    (Field { id: "hashrate", label: "Hashrate", kind: "text", value: hashrate, hint: &hint,
+                        error: None, autocomplete: "off", inputmode: None }.draw())
+                    div.actions { button type="submit" { "Start with the next epoch" } }
+                    p.small.soft { "Each epoch's highest cost is held from your balance before it begins; what is not used comes back. End it whenever you like: the running epoch is then the last." }
+                }
+            }
+            section.sheet aria-labelledby="terms-h" {
+                header { h2 #terms-h { "Terms" } }
+                (plan_terms(plan))
+            }
+        }
+        (risk())
+    };
+    page(visitor, "By the meter", true, &content)
+}
+
+/// `POST /metered`
+pub(crate) async fn start(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Form(form): Form<Order>,
+) -> Result<Response, Failure> {
+    let plan = metered_plan(&state, &form.plan)?;
+    let key = crate::api::idempotency_key(Some(&form.once))?;
+    let wanted = form.hashrate.trim().parse::<Hashrate>();
+    let started = match wanted {
+        Ok(rate) => state.start_metered(customer.account, &plan.id, rate, key).await,
+        Err(e) => Err(Failure::refused(sentence(&e))),
+    };
+    match started {
+        Ok(s) => Ok(Redirect::to(&format!("/metered/{}", s.contract)).into_response()),
+        Err(f) if f.status.is_client_error() => {
+            let body = choose_page(&state, &visitor, &plan, &form.hashrate, Some(&f.detail));
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response())
+        }
+        Err(f) => Err(f),
+    }
+}
+
+/// `GET /metered/{id}`
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Markup, Failure> {
+    let c = state.metered(customer.account, id).await?;
+    let until = state.now().plus(Duration::from_secs(86_400));
+    let back = DAYS_SHOWN.saturating_mul(86_400_000_000);
+    let from = Timestamp(until.0.saturating_sub_unsigned(back));
+    let market = state.market();
+    let usage = market.metered_usage(customer.account, id, (from, until), Period::Day).await;
+    let usage = usage.map_err(|e| crate::trade::market_failure(&e))?;
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/account" { "Overview" } }
+            h1 { (c.title) }
+        }
+        section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
+            header {
+                h2 #figures-h { (rate(c.hashrate)) " on lane " (c.lane) }
+                span.tag { (state_text(c.state)) }
+            }
+            @if c.is_low && c.state == MeteredState::Active {
+                p.message.bad role="status" { "Your balance will soon be used up. Work stops then, and goes on after a top-up." }
+            }
+            (figures(&c))
+        }
+        section.sheet #usage data-live="usage" aria-labelledby="usage-h" {
+            header { h2 #usage-h { "Day by day" } span.soft.small { "UTC, newest first" } }
+            (usage_table(&usage))
+        }
+        @if !c.notices.is_empty() {
+            section.sheet #notices data-live="notices" aria-labelledby="notices-h" {
+                header { h2 #notices-h { "Notices" } }
+                ul { @for n in &c.notices { li { (time(n.at)) ": " (notice_text(n.kind)) } } }
+            }
+        }
+        @if matches!(c.state, MeteredState::Active | MeteredState::Stopped) {
+            form.actions method="post" action={ "/metered/" (c.id) "/end" } {
+                (token(&visitor))
+                button type="submit" { "End at the next epoch border" }
+            }
+        }
+    };
+    Ok(page(&visitor, &c.title, true, &content))
+}
+
+/// `POST /metered/{id}/end`
+pub(crate) async fn end(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Redirect, Failure> {
+    state.end_metered(customer.account, id).await?;
+    Ok(Redirect::to(&format!("/metered/{id}")))
+}
+
+pub(crate) const fn state_text(state: MeteredState) -> &'static str {
+    match state {
+        MeteredState::Active => "Active",
+        MeteredState::Stopped => "Stopped: no balance",
+        MeteredState::Ending => "Ending",
+        MeteredState::Ended => "Ended",
+    }
+}
+
+const fn notice_text(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Low => "the balance will soon be used up",
+        NoticeKind::Stopped => "stopped: nothing could be held for the next epoch",
+        NoticeKind::Resumed => "work goes on",
+        NoticeKind::Ended => "ended",
+    }
+}
+
+fn figures(c: &MeteredView) -> Markup {
+    html! {
+        dl.figures {
+            div { dt { "Delivered" } dd { (work(c.delivered)) } }
+            div { dt { "Charged" } dd { (amount(c.charged)) } }
+            div { dt { "Held for open epochs" } dd { (amount(c.held)) } }
+            @if let Some(p) = c.price {
+                div { dt { "Price now" } dd { (amount(Amount::new(c.charged.asset, p.minor)))
+                    small { "for " (exact_rate(p.hashrate)) " a day" } } }
+            }
+            div { dt { "Credited to your balance" } @for e in &c.earnings { dd { (amount(e.credited)) } } }
+            div { dt { "Maturing" } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
+        }
+    }
+}
+
+fn usage_table(lines: &[UsageLine]) -> Markup {
+    html! {
+        @if lines.is_empty() { p.empty { "Nothing was used yet." } } @else {
+            table.cards {
+                thead { tr { th scope="col" { "Day" } th.r scope="col" { "Work" } th.r scope="col" { "Unit price" }
+                    th.r scope="col" { "Charged" } th.r scope="col" { "Fees" } th.r scope="col" { "Credited" } } }
+                tbody { @for l in lines { tr {
+                    (cell!("Day", time(l.from)))
+                    (cell!(r "Work", work(l.delivered)))
+                    (cell!(r "Unit price", html! {
+                        (amount(Amount::new(l.charged.asset, l.price_minor.0)))
+                        @if l.price_minor.0 != l.price_minor.1 { " to " (amount(Amount::new(l.charged.asset, l.price_minor.1))) }
+                        " for " (exact_rate(l.price_hashrate)) " a day"
+                    }))
+                    (cell!(r "Charged", amount(l.charged)))
+                    (cell!(r "Fees", html! { @for (asset, s) in &l.earnings {
+                        (amount(Amount::new(*asset, s.fee_minor.saturating_add(s.maintenance_minor)))) " " } }))
+                    (cell!(r "Credited", html! { @for (asset, s) in &l.earnings {
+                        (amount(Amount::new(*asset, s.net_minor))) " " } }))
+                } } }
+            }
+        }
+    }
+}
+
+/// The metered contracts of an account, as a table.
+pub(crate) fn table(contracts: &[MeteredView]) -> Markup {
+    html! {
+        table.cards {
+            thead { tr { th scope="col" { "Contract" } th scope="col" { "State" }
+                th.r scope="col" { "Hashrate" } th.r scope="col" { "Charged" } } }
+            tbody { @for c in contracts { tr {
+                (cell!("Contract", html! { a href={ "/metered/" (c.id) } { (c.title) } }))
+                (cell!("State", state_text(c.state)))
+                (cell!(r "Hashrate", rate(c.hashrate)))
+                (cell!(r "Charged", amount(c.charged)))
+            } } }
+        }
+    }
+}
