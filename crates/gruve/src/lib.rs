@@ -99,6 +99,7 @@ pub fn run() -> ExitCode {
             let away = idle.or(moved.map(|rate| (ActKind::Move, rate)));
             let away = away.map(|(what, rate)| Machines::Away(what, rate, note));
             on_runtime(desk::machines(config, lane, away.or(back.map(Machines::Back))))
+        }
         Command::Admin(AdminCommand::Fpps { config, order }) => {
             on_runtime(reserve::reserve(config, order))
         }

@@ -22,7 +22,7 @@ impl Names {
         self.all.len()
     }
 
-    fn find(&self, column: &str) -> Option<usize> {
+    pub(crate) fn find(&self, column: &str) -> Option<usize> {
         let guess = self.next.load(Ordering::Relaxed);
         let at = match self.all.get(guess) {
             Some(name) if name == column => guess,

@@ -291,7 +291,7 @@ async fn export_table<W: Write>(
 }
 
 fn key_of(table: &Table, row: &Row) -> Vec<Value> {
-    let at = |column: &String| row.names.iter().position(|n| n == column);
+    let at = |column: &String| row.names.find(column);
     let value = |column| at(column).and_then(|i| row.values.get(i)).cloned();
     table.key.iter().map(|c| value(c).unwrap_or(Value::Null(Kind::Int))).collect()
 }
