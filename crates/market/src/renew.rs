@@ -145,7 +145,11 @@ impl Market {
     /// What a contract was credited of its lane's own coin, after fees.
     async fn credited(&self, tx: &mut Tx, c: &Contract) -> Result<i64> {
         let book = self.book(&c.lane, c.asset)?;
-        Ok(StandingRow::find(tx, book, Beneficiary::Contract(c.id)).await?.standing.net)
+        let mut net = 0i64;
+        for who in [Beneficiary::Contract(c.id), Beneficiary::Fpps(c.id)] {
+            net = net.saturating_add(StandingRow::find(tx, book, who).await?.standing.net);
+        }
+        Ok(net)
     }
 
     /// Does what customers want of a lane's contracts, after an epoch was closed. What is refused concerns one
