@@ -12,15 +12,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 9] = [
+pub const ROOMS: [(&str, &[Migration]); 12] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
     ("farm", gruve_farm::MIGRATIONS),
     ("market", gruve_market::MIGRATIONS),
     ("market_chain", gruve_market::CHAIN_MIGRATIONS),
+    ("market_metered", gruve_market::METERED_MIGRATIONS),
     ("market_pages", gruve_market::PAGE_MIGRATIONS),
     ("market_papers", gruve_market::PAPER_MIGRATIONS),
+    ("market_life", gruve_market::LIFE_MIGRATIONS),
+    ("hosting", gruve_hosting::MIGRATIONS),
     ("web", gruve_web::MIGRATIONS),
 ];
 

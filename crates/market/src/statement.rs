@@ -19,7 +19,7 @@ use gruve_statement::document::{
 use gruve_statement::{Terms, by_day};
 use gruve_store::{Tx, params};
 use gruve_units::{AccountId, Accrual, Asset, ContractId, EpochNumber, Hashes};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Epochs with work that a statement reads at most: four and a half years of ten-minute ones. All those before
 /// a page are read for its opening position.
@@ -48,6 +48,7 @@ impl Market {
         let row = tx.fetch_one(crate::sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
         let bytes: Vec<u8> = row.get("terms")?;
         let terms = Terms::parse(&bytes).map_err(|e| MarketError::Broken(e.to_string()))?;
+        terms.check_statement_rules().map_err(MarketError::NoStatement)?;
         let closed = LaneState::read(&mut tx, &contract.lane).await?.closed;
         let mut page = self.empty_page(&contract, &terms);
         if let (Some(start), Some(closed)) = (contract.start, closed)
@@ -117,6 +118,8 @@ struct Writing<'a> {
     position: Position,
     /// Own units up to and with each epoch, in the order of the terms.
     own: Vec<(u64, Vec<u128>)>,
+    /// Lives of blocks that were credited.
+    credited: BTreeSet<(Asset, String, u64)>,
     opening: Option<Position>,
     lines: Vec<Line>,
     epochs: usize,
@@ -136,6 +139,7 @@ impl<'a> Writing<'a> {
             from,
             position: Position::begin(&subject.terms.earns),
             own: Vec::new(),
+            credited: BTreeSet::new(),
             opening: None,
             lines: Vec::new(),
             epochs: 0,
@@ -213,11 +217,15 @@ impl<'a> Writing<'a> {
             Line::Accrual(l) => self.add_accrual(l),
             Line::Credit(l) => {
                 let at = self.at(l.asset)?;
+                self.credited.insert((l.asset, l.block.clone(), l.life));
                 plus(&mut self.position.assets[at].matured, l.accrual)
             }
             Line::Settlement(l) => self.add_settlement(l),
             Line::Reversal(l) => {
                 let at = self.at(l.asset)?;
+                if self.credited.contains(&(l.asset, l.block.clone(), l.life)) {
+                    minus(&mut self.position.assets[at].matured, l.accrual)?;
+                }
                 minus(&mut self.position.assets[at].accrued, l.accrual)
             }
             Line::TakeBack(l) => {

@@ -92,6 +92,8 @@ impl Checker {
     pub fn begin(file: SignedTerms, key: Option<[u8; 32]>) -> Result<Checker, TermsError> {
         let terms = file.open(key.as_ref())?;
         check_terms(&terms).map_err(TermsError::Unreadable)?;
+        let known = terms.check_statement_rules();
+        known.map_err(|why| TermsError::Unreadable(format!("no statement of them: {why}")))?;
         let report = Report {
             contract: file.contract.to_string(),
             terms_sha256: file.sha256.clone(),
@@ -223,19 +225,18 @@ fn lines(page: &Statement, number: usize, replay: &mut Replay) -> Result<(), Wro
         why,
     };
     let mut hash = [0u8; 32];
+    for (i, line) in page.lines.iter().enumerate() {
+        hash = chain(&hash, &line.line).map_err(|e| wrong(i, e.to_string()))?;
+        if hex::encode(hash) != line.sha256 {
+            return Err(wrong(i, "its hash is another one: the line was changed".into()));
+        }
+        if !(page.from_epoch..=page.to_epoch).contains(&line.line.epoch()) {
+            return Err(wrong(i, "its epoch is not of this page".into()));
+        }
+    }
     let mut at = 0;
     while at < page.lines.len() {
         let end = group_end(page, at);
-        for i in at..end {
-            let line = &page.lines[i];
-            hash = chain(&hash, &line.line).map_err(|e| wrong(i, e.to_string()))?;
-            if hex::encode(hash) != line.sha256 {
-                return Err(wrong(i, "its hash is another one: the line was changed".into()));
-            }
-            if !(page.from_epoch..=page.to_epoch).contains(&line.line.epoch()) {
-                return Err(wrong(i, "its epoch is not of this page".into()));
-            }
-        }
         let group: Vec<&Line> = page.lines[at..end].iter().map(|l| &l.line).collect();
         replay.take(&group).map_err(|why| wrong(at, why))?;
         at = end;

@@ -225,8 +225,8 @@ impl Replay {
                 mul_div(u.house.0, l.delivered.0, l.house_work.0)?.0
             };
             must(&format!("own units of {}", u.asset), u.own.0, own)?;
-            if u.house > u.all {
-                return Err(format!("the house has more units of {} than all", u.asset));
+            if own > u.all.0 {
+                return Err(format!("the contract has more units of {} than all", u.asset));
             }
             kept.push((u.all.0, own));
         }

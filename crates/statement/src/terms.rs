@@ -480,6 +480,21 @@ impl Terms {
         }
     }
 
+    /// Whether a statement under these terms can be recomputed by this version; if not, why. What may happen under
+    /// them and did not (a pause) is no hindrance.
+    ///
+    /// # Errors
+    /// The rule that statements do not tell yet, in words.
+    pub fn check_statement_rules(&self) -> Result<(), &'static str> {
+        if !matches!(self.rules.scheme, SchemeRule::PplnsUnits { .. }) {
+            return Err("it earns by another scheme than PPLNS");
+        }
+        if self.rules.life.as_ref().is_some_and(|life| life.maintenance_usd.is_some()) {
+            return Err("its upkeep is in dollars");
+        }
+        Ok(())
+    }
+
     /// The canonical bytes.
     ///
     /// # Errors
