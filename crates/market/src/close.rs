@@ -13,7 +13,8 @@ use crate::settle::{earned_of_price, maintenance};
 use crate::tally::Tally;
 use crate::units::share_house_units;
 use crate::{
-    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, Settled, dollars, fpps, owed, papers, pause, renew, reward, sale, settlement, short, solo, sql,
+    Beneficiary, ContractState, LaneConfig, Market, MarketError, Result, Scheme, Settled, dollars,
+    fpps, owed, papers, pause, renew, reward, sale, settlement, short, solo, sql,
 };
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_proof::epoch::{AllocationLeaf, EpochSummary};
@@ -220,7 +221,9 @@ impl Market {
     fn claims(&self, contracts: &[Contract], epoch: EpochNumber) -> Result<Vec<Entitlement>> {
         let mut claims = Vec::with_capacity(contracts.len());
         for c in contracts {
-            let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else { continue };
+            let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
+                continue;
+            };
             let claim = delivery.claim(epoch)?;
             if epoch >= delivery.start && epoch < delivery.hard_end() {
                 claims.push(Entitlement {

@@ -99,9 +99,9 @@ pub use config::{
 };
 pub use dollars::UsdDue;
 pub use error::MarketError;
+pub use foretell::QuoteForecast;
 pub use fpps::{FppsLine, FppsPrice};
 pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom};
-pub use foretell::QuoteForecast;
 pub use gruve_statement::SignedTerms;
 pub use metered::sql::METERED_MIGRATIONS;
 pub use notices::{Notice, NoticeKind};

@@ -9,8 +9,8 @@ use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, contract, home, invoice, lane, life, machines, metered, papers, payouts, plans,
-    session, statement, tickets, withdraw,
+    account, books, buy, contract, home, invoice, lane, life, machines, metered, papers, payouts,
+    plans, session, statement, tickets, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;

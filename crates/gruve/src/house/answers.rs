@@ -1,7 +1,7 @@
 //! The small questions that rooms ask of rooms above or beside them, answered.
 
-use super::lane::ChainFigures;
 use super::hosted::Owners;
+use super::lane::ChainFigures;
 use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
