@@ -45,7 +45,7 @@ fn with_width(path: String, width: u64) -> String {
 #[must_use]
 pub fn pieces(count: u64) -> Vec<(u64, u64)> {
     let full = (0..count / WIDTH).map(|n| (n, WIDTH));
-    let part = (count % WIDTH != 0).then_some((count / WIDTH, count % WIDTH));
+    let part = (!count.is_multiple_of(WIDTH)).then_some((count / WIDTH, count % WIDTH));
     full.chain(part).collect()
 }
 

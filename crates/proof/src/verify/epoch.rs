@@ -14,7 +14,7 @@ use crate::summary::{AllocationLeaf, EpochSummary, FileRef, GENESIS, Rules};
 use crate::{Hash, WireError};
 use gruve_units::{Algorithm, Class, EpochNumber, Hashes, LaneId, Target};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::io::{self, Read};
 
 /// How many entries behind the newest that it could hold a job's checkpoint may be: an accountant that is late does
@@ -329,7 +329,7 @@ fn check_jobs(
     for job in &header.jobs {
         let at = format!("job {}", job.job);
         let key = (job.epoch, job.checkpoint_epoch);
-        if !known.contains_key(&key) {
+        if let btree_map::Entry::Vacant(place) = known.entry(key) {
             let Some((checkpoint, is_loose)) = lane.checkpoint(job.epoch, job.checkpoint_epoch)
             else {
                 return lie(
@@ -341,7 +341,7 @@ fn check_jobs(
             let commit = |key: &[u8; 32]| {
                 stamp::commitment(&log.head.origin, key, &header.of.lane, job.epoch, &checkpoint)
             };
-            known.insert(key, (log.keys_at(entry.at).map(commit).collect(), is_loose));
+            place.insert((log.keys_at(entry.at).map(commit).collect(), is_loose));
         }
         let Some((commitments, is_loose)) = known.get(&key) else { continue };
         let (commitment, paid) = work::read_job(job)?;
