@@ -437,7 +437,7 @@ impl Model {
         let got = line.map_or(int(0), |l| l.delivered.clone());
         let delivered = c.delivered() + &got;
         let whole_fee = c.terms.maintenance.first().map_or(0, |(_, fee)| *fee);
-        let mut due = floor(&(&got * whole_fee << 64), &int(TERAHASH_DAY));
+        let mut due = floor(&((&got * whole_fee) << 64), &int(TERAHASH_DAY));
         if wrong == Some(Wrong::MaintenanceInWholeUnits) {
             due = (due >> 64) << 64;
         }
