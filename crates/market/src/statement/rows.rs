@@ -171,7 +171,10 @@ pub(super) async fn events(tx: &mut Tx, subject: &Subject) -> Result<Vec<Line>> 
 }
 
 /// Take-backs by the life of the block they are of.
-type Backs = BTreeMap<(Asset, Vec<u8>, u64), TakeBackLine>;
+type Backs = BTreeMap<LifeKey, TakeBackLine>;
+
+/// A life of a block: its asset, hash and number.
+type LifeKey = (Asset, Vec<u8>, u64);
 
 async fn settlements(
     tx: &mut Tx,
@@ -222,7 +225,7 @@ fn settlement(row: &Row, asset: Asset) -> Result<SettlementLine> {
     })
 }
 
-fn take_back(row: &Row, asset: Asset) -> Result<((Asset, Vec<u8>, u64), TakeBackLine)> {
+fn take_back(row: &Row, asset: Asset) -> Result<(LifeKey, TakeBackLine)> {
     let hash: Vec<u8> = row.get::<Option<Vec<u8>>>("block_hash")?.ok_or_else(missing)?;
     let life: u64 = row.get::<Option<u64>>("generation")?.ok_or_else(missing)?;
     let minor = |column| Ok::<i64, MarketError>(-row.get::<i64>(column)?);

@@ -133,7 +133,7 @@ fn minor(asset: Asset, n: i64) -> Markup {
 
 /// Whole and fraction of an amount in fixed point, in minor units with six places.
 fn fixed(asset: Asset, v: u128) -> Markup {
-    let millionths = (v & u128::from(u64::MAX)) * 1_000_000 >> 64;
+    let millionths = ((v & u128::from(u64::MAX)) * 1_000_000) >> 64;
     let whole = i64::try_from(v >> 64).unwrap_or(i64::MAX);
     html! { (minor(asset, whole)) small.soft { " + 0." (format!("{millionths:06}")) " of a minor unit" } }
 }
@@ -209,6 +209,6 @@ fn epochs(s: &Statement) -> Markup {
 /// Units as blocks' work, nine places.
 fn blocks(units: u128) -> String {
     let whole = units >> 64;
-    let rest = (units & u128::from(u64::MAX)) * 1_000_000_000 >> 64;
+    let rest = ((units & u128::from(u64::MAX)) * 1_000_000_000) >> 64;
     format!("{whole}.{rest:09}")
 }
