@@ -46,7 +46,8 @@ async fn fill(store: &Store) {
         for column in table["columns"].as_array().unwrap() {
             let name = column[0].as_str().unwrap();
             let bytes = match name {
-                "hash" | "token_hash" => "07".repeat(32),
+                "hash" | "token_hash" | "squares" | "terms_hash" => "07".repeat(32),
+                "signature" => "07".repeat(64),
                 "network" => "0707".to_owned(),
                 _ => "07".repeat(16),
             };

@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::purse::{Purse, PurseError};
 use crate::house::files::write_secret;
 use gruve_units::{Amount, Asset, Entropy, Hashrate};
+use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -214,7 +215,7 @@ async fn buy(
     .await?;
     let term = plan["term_epochs_min"].as_u64().ok_or(JourneyError::Shape("term_epochs_min"))?;
     let order = json!({ "plan": id, "hashrate": wanted.0.to_string(), "term_epochs": term });
-    let quote = api.post("/api/v1/quotes", &order).await?;
+    let (quote, bought) = place(api, &order).await?;
     say.say(
         "customer",
         format!(
@@ -222,7 +223,6 @@ async fn buy(
             text(&quote["price"], "decimal")?,
         ),
     );
-    let bought = api.post("/api/v1/contracts", &json!({ "quote": text(&quote, "quote")? })).await?;
     let contract = text(&bought, "contract")?.to_owned();
     let invoice = &bought["invoice"];
     let (invoice_id, address) = (text(invoice, "id")?.to_owned(), text(invoice, "address")?);
@@ -236,6 +236,28 @@ async fn buy(
     .await?;
     say.say("invoice", format!("{lane}: paid and confirmed in a block"));
     Ok(contract)
+}
+
+/// A quote, and what came of buying it. A new customer may have few orders unpaid at once, and a quote is void
+/// when the difficulty has moved since: he waits, or asks for another.
+async fn place(api: &Api, order: &Value) -> Result<(Value, Value), JourneyError> {
+    let placing = async {
+        let mut quote = api.post("/api/v1/quotes", order).await?;
+        loop {
+            let wish = json!({ "quote": text(&quote, "quote")? });
+            match api.post("/api/v1/contracts", &wish).await {
+                Ok(bought) => return Ok((quote, bought)),
+                Err(ApiError::Refused { status: StatusCode::TOO_MANY_REQUESTS, .. }) => {}
+                Err(ApiError::Refused { status: StatusCode::CONFLICT, .. }) => {
+                    quote = api.post("/api/v1/quotes", order).await?;
+                }
+                Err(e) => return Err(e.into()),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let waited = JourneyError::Waited("the order to be taken");
+    tokio::time::timeout(PATIENCE, placing).await.map_err(|_| waited)?
 }
 
 async fn withdraw(
