@@ -53,6 +53,18 @@ async fn followed(place: &Place, api: &Api, chain: &EthDevChain) -> u64 {
     .unwrap_or_else(|e| place.fail(&e))
 }
 
+/// The chain's tip when nothing is on its way any more: a block found last is sent while its miner stops, so two
+/// epochs go by without one.
+async fn settled(place: &Place, api: &Api, chain: &EthDevChain) -> u64 {
+    let closed = async || api.get("/api/v1/lanes").await.ok()?[0]["last_closed_epoch"].as_u64();
+    let stopped = until("an epoch closes", MINUTES, &closed).await;
+    let stopped = stopped.unwrap_or_else(|e| place.fail(&e));
+    until("two more close", MINUTES, async || closed().await.filter(|now| *now >= stopped + 2))
+        .await
+        .unwrap_or_else(|e| place.fail(&e));
+    followed(place, api, chain).await
+}
+
 /// What all blocks have paid by the books, minor units.
 async fn rewards(api: &Api) -> i64 {
     let all = api.get("/api/v1/reconciliation").await.unwrap();
@@ -86,7 +98,7 @@ async fn blocks_of_ours_leave_the_chain_and_their_rewards_the_books_by_new_entri
     let house = place.house();
     let api = answers(&place).await;
     place.mine(&place.node(), DEPTH + 2).await;
-    let tip = followed(&place, &api, &chain).await;
+    let tip = settled(&place, &api, &chain).await;
     let before = blocks(&api).await;
     // An uncle's reward is a line of its own, at the height of the block that names it.
     let is_orphaned = |b: &Value| b["state"] == "orphaned";
