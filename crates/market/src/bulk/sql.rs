@@ -67,8 +67,11 @@ many_statements! {
         settled_to = given.settled_to FROM given WHERE market_standings.lane = given.lane
         AND market_standings.asset = given.asset AND market_standings.kind = given.kind
         AND market_standings.beneficiary = given.beneficiary";
+    /// Whose contracts are, metered ones too.
     OWNERS (contract Bytes) = "SELECT c.id AS id, c.account AS account
-        FROM given g JOIN market_contracts c ON c.id = g.contract";
+        FROM given g JOIN market_contracts c ON c.id = g.contract
+        UNION ALL SELECT m.id AS id, m.account AS account
+        FROM given g JOIN market_metered m ON m.id = g.contract";
     /// Progress back into the contracts' own rows.
     FLUSH_PROGRESS (id Bytes, delivered Bytes, short_since Int, due Bytes, recognised Int) =
         "UPDATE market_contracts SET delivered = given.delivered, short_since = given.short_since,
