@@ -184,7 +184,9 @@ impl Market {
             write_units(tx, lane, epoch, one, &by_meter).await?;
         }
 
-        let entitled = allocation.shares.iter().map(|s| s.entitled).checked_sum();
+        // What customers share by; the operator's own contracts take of what they leave.
+        let first = claims.iter().filter(|c| !c.is_operators);
+        let entitled = first.map(|c| c.entitled).checked_sum();
         let entitled = entitled.ok_or(MarketError::Overflow("all entitlements"))?;
         for (asset, house) in house_units {
             papers::write_sums(tx, &lane.lane, asset, epoch, entitled, house).await?;

@@ -176,7 +176,7 @@ mod tests {
         let all = figures().assets;
         assert_eq!(read_fpps(&write_fpps(&all)).unwrap(), all);
         assert_eq!(read_fpps("").unwrap(), []);
-        for bad in ["BTC", "BTC:1:2", "BTC:1:2:3:4", "XXX:1:2:3", "BTC:-1:2:3"] {
+        for bad in ["BTC", "BTC:1:2", "BTC:1:2:3:4", "NONE:1:2:3", "BTC:-1:2:3"] {
             assert!(read_fpps(bad).is_err(), "{bad}");
         }
     }

@@ -45,6 +45,9 @@ impl Market {
             return Err(MarketError::UnknownContract);
         }
         writable(&contract)?;
+        if self.config().operator_accounts.contains(&account) {
+            return Err(MarketError::NoStatement("it is the operator's own and comes last"));
+        }
         let row = tx.fetch_one(crate::sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
         let bytes: Vec<u8> = row.get("terms")?;
         let terms = Terms::parse(&bytes).map_err(|e| MarketError::Broken(e.to_string()))?;

@@ -57,7 +57,11 @@ struct Story {
 
 impl Story {
     async fn begin(store: Store, seed: u64) -> Story {
-        let w = World::with(store, config()).await;
+        Story::begin_with(store, seed, config()).await
+    }
+
+    async fn begin_with(store: Store, seed: u64, config: MarketConfig) -> Story {
+        let w = World::with(store, config).await;
         w.market.sign_terms_with(key());
         let mut story = Story {
             me: someone(1),
@@ -178,6 +182,21 @@ fn check(terms: &SignedTerms, pages: &[Statement]) -> std::result::Result<Report
         checker.page(&Statement::parse(&serde_json::to_string(page).unwrap()).unwrap())?;
     }
     Ok(checker.finish())
+}
+
+/// What the customers share by leaves the operator's contracts out, or honest statements would look false.
+async fn the_operators_own_contract_makes_no_statement_look_false(store: Store) {
+    let own = config();
+    let operator_accounts = [someone(2)].into();
+    let mut s = Story::begin_with(store, 3, MarketConfig { operator_accounts, ..own }).await;
+    // Enough for the customer, and not for both; then not even for the customer.
+    for rate in [18_000, 18_000, 9_000, 18_000, RATE] {
+        s.epoch(rate).await;
+    }
+    check(&s.terms().await, &[s.page(None, 99).await]).unwrap_or_else(|e| panic!("{e}"));
+    let theirs = s.w.market.contracts(someone(2)).await.unwrap()[0].id;
+    let refused = s.w.market.statement(someone(2), theirs, None, 9).await.unwrap_err();
+    assert!(matches!(refused, MarketError::NoStatement(_)), "{refused}");
 }
 
 async fn statements_of_generated_contracts_are_recomputed_line_by_line(store: Store) {
@@ -341,6 +360,7 @@ async fn terms_are_signed_at_the_sale_by_the_operator(store: Store) {
 }
 
 laws! { statements: [
+    the_operators_own_contract_makes_no_statement_look_false,
     statements_of_generated_contracts_are_recomputed_line_by_line,
     terms_are_signed_at_the_sale_by_the_operator,
 ] }

@@ -207,6 +207,7 @@ pub struct EpochLine {
     /// A fact: all work of the house's machines.
     pub house_work: Hashes,
     /// A fact: what all contracts together should have got.
+    /// The operator's own contracts, which come last, are not in it.
     pub entitled_all: Hashes,
     /// A fact: what the operator was left with.
     pub surplus: Hashes,
