@@ -30,6 +30,7 @@ pub mod summary;
 pub mod tiles;
 pub mod verify;
 mod wire;
+pub mod witness;
 
 pub use wire::WireError;
 

@@ -26,6 +26,14 @@ pub enum NoteError {
     /// No good signature by the key.
     #[error("not signed by the operator's key")]
     NotSigned,
+    /// A line of a witness that the witness has not signed.
+    #[error("a witness's line that is not good")]
+    NotWitnessed,
+}
+
+/// Whether a text can name a key: something, without white space, plus or control characters.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+' || c.is_control())
 }
 
 /// A name and a public key, written `name+hash+base64`.
@@ -41,9 +49,7 @@ impl NoteKey {
     /// A key; `None` when the name has white space, a plus or nothing in it.
     #[must_use]
     pub fn new(name: &str, key: [u8; 32]) -> Option<NoteKey> {
-        let is_good = !name.is_empty()
-            && !name.contains(|c: char| c.is_whitespace() || c == '+' || c.is_control());
-        is_good.then(|| NoteKey { name: name.to_owned(), key })
+        is_name(name).then(|| NoteKey { name: name.to_owned(), key })
     }
 
     /// The first four bytes of `SHA-256(name ‖ 0A ‖ 01 ‖ key)`.
@@ -95,10 +101,12 @@ impl std::fmt::Display for NoteKey {
     }
 }
 
-struct SignatureLine<'a> {
-    name: &'a str,
-    id: [u8; 4],
-    bytes: Vec<u8>,
+/// A line under a note.
+pub(crate) struct SignatureLine<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: [u8; 4],
+    /// What follows the key's id.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What a checkpoint says.
@@ -164,7 +172,7 @@ impl Checkpoint {
 }
 
 /// Text and signatures of a note.
-fn split(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), NoteError> {
+pub(crate) fn split(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), NoteError> {
     if note.len() > NOTE_BYTES_MAX || note.contains(|c: char| c < ' ' && c != '\n') {
         return Err(NoteError::Malformed);
     }
