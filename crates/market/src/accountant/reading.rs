@@ -1,0 +1,237 @@
+//! Reading one lane's log: jobs, shares and blocks are kept until the seal of their epoch.
+
+use super::gaps::epochs_to_close;
+use crate::close::{BlockNews, Closing, LaneState};
+use crate::tally::{Counted, JobTargets, Targets, tally};
+use crate::{LaneConfig, Market, MarketError, Result};
+use gruve_sharelog::{AuxJobRecord, LogReader, Position, Record, ShareLog, ShareRecord};
+use gruve_store::transact;
+use gruve_units::{Asset, EpochNumber, JobId, LaneId};
+use std::collections::{BTreeMap, HashMap};
+
+/// Records read at once: some hundred kilobytes of shares.
+const BATCH: usize = 2_048;
+
+/// An epoch whose seal has not been read.
+struct OpenEpoch {
+    /// Where its first record stands.
+    first_at: Position,
+    /// Network target of its jobs, and the number of what they were for.
+    jobs: HashMap<JobId, (u32, u32)>,
+    last_job: Option<(u32, u64)>,
+    targets: JobTargets,
+    /// Target and height by its last job of each merge-mined chain.
+    last_aux: BTreeMap<Asset, (u32, u64)>,
+    shares: Vec<Counted>,
+}
+
+/// Reading one lane's log.
+pub(super) struct Reading<'a> {
+    market: &'a Market,
+    lane: LaneConfig,
+    log: ShareLog,
+    /// Handed to a blocking thread and back.
+    reader: Option<LogReader>,
+    pub(super) position: Position,
+    closed: Option<EpochNumber>,
+    open: BTreeMap<EpochNumber, OpenEpoch>,
+    blocks: Vec<BlockNews>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) async fn begin(
+        market: &'a Market,
+        lane: &LaneId,
+        log: &ShareLog,
+    ) -> Result<Reading<'a>> {
+        let lane = market.lane(lane)?.clone();
+        let mut tx = market.store().read().await?;
+        let state = LaneState::read(&mut tx, &lane.lane).await?;
+        // An epoch whose commit was not heard of (a connection broke, another process closed it) is never
+        // closed again from here: without this its checkpoint would stay out of memory.
+        market.load_stamps(&mut tx, &lane.lane).await?;
+        tx.rollback().await?;
+        Ok(Reading {
+            market,
+            lane,
+            log: log.clone(),
+            reader: Some(log.reader(state.cursor)),
+            position: state.cursor,
+            closed: state.closed,
+            open: BTreeMap::new(),
+            blocks: Vec::new(),
+        })
+    }
+
+    /// Reads and accounts one batch; false at the end of the log.
+    pub(super) async fn step(&mut self) -> Result<bool> {
+        let from = self.position;
+        let reader = self.reader.take().unwrap_or_else(|| self.log.reader(from));
+        let read = tokio::task::spawn_blocking(move || read_batch(reader)).await;
+        let (reader, batch) =
+            read.map_err(|e| MarketError::Broken(format!("reading the share log: {e}")))?;
+        let batch = batch?;
+        let more = !batch.is_empty();
+        for (at, record, after) in batch {
+            self.take(at, record, after).await?;
+            self.position = after;
+        }
+        self.position = self.position.max(reader.position());
+        self.reader = Some(reader);
+        Ok(more)
+    }
+
+    async fn take(&mut self, at: Position, record: Record, after: Position) -> Result<()> {
+        match record {
+            Record::Job(job) => self.take_job(at, job.epoch, job.job, (job.bits, job.height)),
+            Record::EthWork(w) => {
+                let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
+                self.take_job(at, w.epoch, w.job, seen);
+            }
+            Record::Share(share) => self.take_share(at, &share)?,
+            Record::AuxJob(job) => self.take_aux_job(&job),
+            Record::Block(b) => self.blocks.push(BlockNews::found(self.lane.asset, &b)),
+            Record::AuxBlock(b) => self.blocks.push(BlockNews::found(b.asset, &b.found)),
+            Record::BlockOutcome { block_hash, accepted, .. } => {
+                self.blocks.push(BlockNews::Outcome { block_hash, accepted });
+            }
+            Record::Seal { epoch, .. } => self.close_up_to(epoch, at, after).await?,
+        }
+        Ok(())
+    }
+
+    /// The epoch's collection; `None` when it is closed.
+    fn open_epoch(&mut self, epoch: EpochNumber, at: Position) -> Option<&mut OpenEpoch> {
+        if self.closed.is_some_and(|last| epoch <= last) {
+            return None;
+        }
+        Some(self.open.entry(epoch).or_insert_with(|| OpenEpoch {
+            first_at: at,
+            jobs: HashMap::new(),
+            last_job: None,
+            targets: JobTargets::default(),
+            last_aux: BTreeMap::new(),
+            shares: Vec::new(),
+        }))
+    }
+
+    /// A job's network target, compact, and its height.
+    fn take_job(&mut self, at: Position, epoch: EpochNumber, job: JobId, seen: (u32, u64)) {
+        if let Some(open) = self.open_epoch(epoch, at) {
+            let number = open.targets.number(Targets { own: seen, aux: Vec::new() });
+            open.jobs.insert(job, (seen.0, number));
+            open.last_job = Some(seen);
+        }
+    }
+
+    /// What a job is merge-mined for, as far as the lane earns it.
+    fn take_aux_job(&mut self, record: &AuxJobRecord) {
+        let earned: Vec<Asset> = self.lane.aux.iter().map(|aux| aux.asset).collect();
+        let Some(open) = self.open.get_mut(&record.epoch) else { return };
+        let chains = || record.chains.iter().filter(|c| earned.contains(&c.asset));
+        let aux = chains().map(|c| (c.asset, c.bits, c.height)).collect();
+        if let Some(job) = open.jobs.get_mut(&record.job) {
+            let own = open.targets.of(job.1).map(|t| t.own).unwrap_or_default();
+            job.1 = open.targets.number(Targets { own, aux });
+            open.last_aux.extend(chains().map(|c| (c.asset, (c.bits, c.height))));
+        }
+    }
+
+    fn take_share(&mut self, at: Position, share: &ShareRecord) -> Result<()> {
+        let lane = self.lane.lane.clone();
+        let Some(open) = self.open_epoch(share.epoch, at) else { return Ok(()) };
+        let Some((bits, aux)) = open.jobs.get(&share.job).copied() else {
+            let what = format!("the share at {at} is of job {}, which is not before it", share.job);
+            return Err(MarketError::BadLog { lane, what });
+        };
+        open.shares.push(Counted::new(share, bits, aux));
+        Ok(())
+    }
+
+    /// Closes everything up to the sealed epoch. The seal stands at `at` and ends at `after`.
+    async fn close_up_to(
+        &mut self,
+        sealed: EpochNumber,
+        at: Position,
+        after: Position,
+    ) -> Result<()> {
+        if self.closed.is_some_and(|last| sealed <= last) {
+            return Ok(());
+        }
+        self.log.synced(after).await?;
+        let with_work: Vec<EpochNumber> = self.open.range(..=sealed).map(|(e, _)| *e).collect();
+        for (epoch, skipped) in epochs_to_close(self.closed, &with_work, sealed) {
+            // Until the last one is closed, reading must find the seal again.
+            let end = if epoch == sealed { after } else { at };
+            self.close(epoch, skipped, end).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, epoch: EpochNumber, skipped: u64, end: Position) -> Result<()> {
+        let (mut shares, last_job, last_aux, targets) = match self.open.get_mut(&epoch) {
+            Some(open) => (
+                std::mem::take(&mut open.shares),
+                open.last_job,
+                std::mem::take(&mut open.last_aux),
+                std::mem::take(&mut open.targets),
+            ),
+            None => (Vec::new(), None, BTreeMap::new(), JobTargets::default()),
+        };
+        // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
+        let counted = tokio::task::spawn_blocking(move || tally(&mut shares, &targets)).await;
+        let tally =
+            counted.map_err(|e| MarketError::Broken(format!("counting an epoch: {e}")))??;
+        if tally.duplicates > 0 {
+            let (lane, n) = (&self.lane.lane, tally.duplicates);
+            tracing::error!(%lane, %epoch, n, "work stands in the share log twice; counted once");
+        }
+        let later = self.open.range(epoch.next()..).map(|(_, o)| o.first_at).min();
+        let closing = Closing {
+            epoch,
+            skipped,
+            tally,
+            last_job,
+            last_aux,
+            blocks: self.blocks.clone(),
+            cursor: later.map_or(end, |p| p.min(end)),
+        };
+        let (market, lane) = (self.market, &self.lane);
+        let checkpoint = transact!(market.store(), tx -> Result<[u8; 32]> => {
+            market.close_epoch(tx, lane, &closing).await
+        })?;
+        // Only now: after a failure everything is read again from the stored cursor.
+        self.blocks.clear();
+        self.open.remove(&epoch);
+        self.closed = Some(epoch);
+        market.stamps().put(&self.lane.lane, epoch, checkpoint);
+        if let Err(e) = market.watch_capacity(lane).await {
+            tracing::warn!(lane = %lane.lane, error = %e, "capacity was not looked at");
+        }
+        let shares = closing.tally.shares;
+        tracing::debug!(lane = %self.lane.lane, %epoch, shares, "closed an epoch");
+        Box::pin(market.grant_wishes(&self.lane)).await;
+        Ok(())
+    }
+}
+
+type Batch = Vec<(Position, Record, Position)>;
+
+fn read_batch(mut reader: LogReader) -> (LogReader, Result<Batch>) {
+    let mut batch = Vec::new();
+    while batch.len() < BATCH {
+        match reader.next() {
+            Ok(Some((at, record))) => {
+                // A found block is large: it ends the batch.
+                let large = matches!(record, Record::Block(_) | Record::AuxBlock(_));
+                batch.push((at, record, reader.position()));
+                if large {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(e) => return (reader, Err(e.into())),
+        }
+    }
+    (reader, Ok(batch))
+}

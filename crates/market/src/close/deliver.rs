@@ -1,0 +1,126 @@
+//! What an epoch does to each lease: what it may get, and how it stands after what it got. Pure.
+
+use crate::allocate::{Allocation, Entitlement, Share};
+use crate::contract::Contract;
+use crate::delivery::Delivery;
+use crate::pause;
+use crate::settle::{earned_of_price, maintenance};
+use crate::{ContractState, Market, MarketError, Result};
+use gruve_units::{ContractId, EpochNumber, Hashes};
+use std::collections::BTreeMap;
+
+impl Market {
+    /// What leases should get of an epoch.
+    pub(super) fn claims(
+        &self,
+        contracts: &[Contract],
+        epoch: EpochNumber,
+    ) -> Result<Vec<Entitlement>> {
+        let mut claims = Vec::with_capacity(contracts.len());
+        for c in contracts {
+            let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
+                continue;
+            };
+            let claim = delivery.claim(epoch)?;
+            if epoch >= delivery.start && epoch < delivery.hard_end() {
+                claims.push(Entitlement {
+                    contract: c.id,
+                    entitled: claim.entitled,
+                    catch_up: claim.catch_up,
+                    short_since: c.short_since,
+                    is_operators: self.config().operator_accounts.contains(&c.account),
+                });
+            }
+        }
+        Ok(claims)
+    }
+}
+/// What an epoch did to a contract.
+pub(crate) struct Delivered {
+    /// As it is afterwards.
+    pub(crate) contract: Contract,
+    /// What of the house's work it got.
+    pub(super) share: Option<Share>,
+    /// What is missing so far.
+    pub(super) shortfall: Hashes,
+    /// Minor units of the price that are earned now.
+    pub(super) recognise: i64,
+    /// Whether more changed than its progress.
+    pub(super) is_changed: bool,
+    /// What it missed and is not owed until it is known whose doing that was.
+    pub(super) aside: Hashes,
+}
+
+impl Delivered {
+    /// What it missed in this epoch that may be the operator's doing, and since when it is short.
+    pub(super) fn missed(&self) -> (Hashes, Option<EpochNumber>) {
+        (self.aside, self.contract.short_since)
+    }
+}
+
+/// Whether the work did not suffice for what contracts are entitled to.
+pub(super) fn is_short(allocation: &Allocation) -> bool {
+    allocation.shares.iter().any(|s| s.allocated < s.entitled)
+}
+
+/// What an epoch does to every contract. Pure.
+pub(super) fn deliver(
+    contracts: Vec<Contract>,
+    allocation: &Allocation,
+    epoch: EpochNumber,
+    settle: bool,
+    may_be_caused: bool,
+) -> Result<Vec<Delivered>> {
+    let shares: BTreeMap<ContractId, Share> =
+        allocation.shares.iter().map(|s| (s.contract, *s)).collect();
+    let mut all = Vec::with_capacity(contracts.len());
+    for c in contracts {
+        if c.delivery().is_some_and(|d| d.start <= epoch) {
+            let share = shares.get(&c.id).copied();
+            all.push(deliver_one(c, share, epoch, settle, may_be_caused)?);
+        }
+    }
+    Ok(all)
+}
+
+fn deliver_one(
+    mut c: Contract,
+    share: Option<Share>,
+    epoch: EpochNumber,
+    settle: bool,
+    may_be_caused: bool,
+) -> Result<Delivered> {
+    let broken = || MarketError::Broken("a contract without a start is running".into());
+    let before = (c.state, c.refunded);
+    let got = share.map_or(Hashes::ZERO, |s| s.allocated);
+    c.delivered = c.delivered.checked_add(got).ok_or(MarketError::Overflow("delivered work"))?;
+    let due = c.maintenance_due.checked_add(maintenance(got, c.maintenance)?);
+    c.maintenance_due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
+    let missed = share.map_or(Hashes::ZERO, |s| s.entitled.saturating_sub(s.allocated));
+    let left = c.work.saturating_sub(c.spoken_for());
+    let aside = if may_be_caused { missed.min(left) } else { Hashes::ZERO };
+    c.life.undecided = Hashes(c.life.undecided.0.saturating_add(aside.0));
+    let delivery = c.delivery().ok_or_else(broken)?;
+    // What waits for a choice is short, too.
+    let shortfall = Delivery { delivered: c.given(), ..delivery }.shortfall(epoch)?;
+    c.short_since = (shortfall > Hashes::ZERO).then_some(c.short_since.unwrap_or(epoch));
+    c.state = if c.given() == c.work {
+        ContractState::Completed
+    } else if epoch.next() >= delivery.hard_end() && c.life.undecided == Hashes::ZERO {
+        ContractState::Refunded
+    } else {
+        ContractState::Active
+    };
+    let ended = c.state != ContractState::Active;
+    let mut recognise = 0;
+    if settle || ended {
+        let earned = earned_of_price(c.price.minor, c.given(), c.work)?;
+        recognise = earned - c.recognised;
+        c.recognised = earned;
+    }
+    if c.state == ContractState::Refunded {
+        c.refunded = c.price.minor - c.recognised;
+    }
+    let is_changed = (c.state, c.refunded) != before;
+    Ok(Delivered { contract: c, share, shortfall, recognise, is_changed, aside })
+}

@@ -1,0 +1,69 @@
+//! What was settled, and what is not yet.
+
+use super::ROWS_MAX;
+use crate::book::Book;
+use crate::standing::StandingRow;
+use crate::{Beneficiary, Earnings, LaneConfig, MarketError, Result, SettlementLine, sql};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{Accrual, Amount};
+
+/// What a beneficiary has of one asset.
+pub(crate) fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
+    let amount = |minor| Amount::new(book.asset, minor);
+    let open = unsettled(row.accrued, row.standing.settled);
+    let (maturing, _) = open.split().map_err(|_| MarketError::Overflow("earnings"))?;
+    Ok(Earnings {
+        asset: book.asset,
+        earned: row.accrued,
+        settled: amount(row.standing.settled),
+        credited: amount(row.standing.net),
+        maturing: amount(maturing),
+    })
+}
+
+/// The settlements of all assets, newest first; of one time, the lane's own asset first.
+pub(crate) async fn settlement_lines(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    who: Beneficiary,
+    limit: u32,
+) -> Result<Vec<SettlementLine>> {
+    let mut lines = Vec::new();
+    for book in lane.books() {
+        lines.extend(settlements_of(tx, book, who, limit.min(ROWS_MAX)).await?);
+    }
+    lines.sort_by_key(|l| std::cmp::Reverse((l.at, l.to_epoch)));
+    lines.truncate(usize::try_from(limit.min(ROWS_MAX)).unwrap_or(usize::MAX));
+    Ok(lines)
+}
+
+async fn settlements_of(
+    tx: &mut Tx,
+    book: Book<'_>,
+    who: Beneficiary,
+    limit: u32,
+) -> Result<Vec<SettlementLine>> {
+    let (kind, id) = who.columns();
+    let given = params![book.id(), book.asset, kind, id, limit];
+    let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
+    let line = |row: &Row| {
+        let amount = |column| Ok::<_, MarketError>(Amount::new(book.asset, row.get(column)?));
+        Ok(SettlementLine {
+            from_epoch: row.get("from_epoch")?,
+            to_epoch: row.get("to_epoch")?,
+            gross: amount("gross_minor")?,
+            fee: amount("fee_minor")?,
+            maintenance: amount("maintenance_minor")?,
+            waived: amount("waived_minor")?,
+            net: amount("net_minor")?,
+            at: row.get("at")?,
+        })
+    };
+    rows.iter().map(line).collect()
+}
+
+/// What is accrued and not settled.
+pub(super) fn unsettled(accrued: Accrual, settled: i64) -> Accrual {
+    let settled = Accrual::from_minor(settled).unwrap_or_default();
+    accrued.checked_sub(settled).unwrap_or_default()
+}
