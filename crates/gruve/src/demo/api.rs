@@ -16,6 +16,10 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// How long one request may take.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// How often a read is tried when no answer comes: a machine that is busy with other things (the
+/// mining, a compiler) can be late once, and asking again changes nothing at the server.
+const READ_ATTEMPTS_MAX: u32 = 3;
+
 /// What went wrong with a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -62,9 +66,15 @@ impl Api {
         Api { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// Reads a resource.
+    /// Reads a resource, asking again if no answer comes.
     pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
-        self.request(Method::GET, path, None).await
+        let mut attempt = 1;
+        loop {
+            match self.request(Method::GET, path, None).await {
+                Err(ApiError::NoAnswer { .. }) if attempt < READ_ATTEMPTS_MAX => attempt += 1,
+                answer => return answer,
+            }
+        }
     }
 
     /// Creates a resource.
@@ -140,5 +150,41 @@ impl Rpc {
     /// What the node or the transport says.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, CallError> {
         rpc_call(&self.url, &self.user, &self.password, method, params).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A server that hangs up on its first connection and answers `{"n":2}` on the second.
+    async fn late_once() -> Api {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut asked = [0; 4096];
+            let (mut first, _) = listener.accept().await.unwrap();
+            first.read(&mut asked).await.unwrap();
+            drop(first);
+            let (mut second, _) = listener.accept().await.unwrap();
+            second.read(&mut asked).await.unwrap();
+            let answer =
+                b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"n\":2}";
+            second.write_all(answer).await.unwrap();
+        });
+        Api::new(base)
+    }
+
+    #[tokio::test]
+    async fn a_read_without_an_answer_is_asked_again() {
+        assert_eq!(late_once().await.get("/").await.unwrap()["n"], 2);
+    }
+
+    #[tokio::test]
+    async fn a_write_without_an_answer_is_never_asked_again() {
+        let refused = late_once().await.post("/", &Value::Null).await;
+        assert!(matches!(refused, Err(ApiError::NoAnswer { .. })), "{refused:?}");
     }
 }
