@@ -1,9 +1,12 @@
 //! Reading balances and an account's lines.
 
-use crate::post::{BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, TOTALS, read_balance};
+use crate::post::{
+    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, TOTALS, read_balance,
+};
 use crate::{Account, AccountKind, LedgerError, Result, Side};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, Amount, Asset, Timestamp};
+use std::collections::{BTreeSet, HashMap};
 
 /// Rows of one page at most.
 pub const PAGE_MAX: u32 = 1_000;
@@ -15,6 +18,21 @@ pub const PAGE_MAX: u32 = 1_000;
 pub async fn balance(tx: &mut Tx, account: &Account, asset: Asset) -> Result<Amount> {
     let minor = read_balance(tx, &account.key(), asset).await?.unwrap_or(0);
     Ok(Amount::new(asset, minor))
+}
+
+/// The same of many accounts, in the order given; an account may stand there more than once.
+///
+/// # Errors
+/// The database's.
+pub async fn balances(tx: &mut Tx, accounts: &[Account], asset: Asset) -> Result<Vec<Amount>> {
+    let keys: BTreeSet<String> = accounts.iter().map(Account::key).collect();
+    let given = keys.into_iter().flat_map(|key| params![key, asset]).collect();
+    let mut found: HashMap<String, i64> = HashMap::new();
+    for row in tx.fetch_many(&BALANCES, given).await? {
+        found.insert(row.get("account")?, row.get("minor")?);
+    }
+    let of = |account: &Account| found.get(&account.key()).copied().unwrap_or(0);
+    Ok(accounts.iter().map(|account| Amount::new(asset, of(account))).collect())
 }
 
 /// All balances of a customer, available and held, in every asset ever posted.

@@ -39,7 +39,9 @@ use gruve_store::Migration;
 
 pub use account::{Account, AccountKind, Floor, Side};
 pub use audit::{AuditReport, FINDINGS_MAX, Finding, audit};
-pub use balances::{Line, PAGE_MAX, balance, balances_of, customer_balances, lines_of, totals};
+pub use balances::{
+    Line, PAGE_MAX, balance, balances, balances_of, customer_balances, lines_of, totals,
+};
 pub use entry::{Entry, POSTINGS_MAX, Posted, Posting, REASON_BYTES_MAX};
 pub use error::LedgerError;
 pub use journal::{GENESIS, entry_hash};

@@ -12,6 +12,8 @@
 
 use crate::MarketError;
 use gruve_units::{ContractId, EpochNumber, Hashes, HashesSum, mul_div_floor};
+use std::borrow::Cow;
+use std::cmp::Reverse;
 
 /// A contract's claim on an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +57,18 @@ pub struct Allocation {
 /// # Errors
 /// [`MarketError::Overflow`] when the entitlements do not fit 128 bits together.
 pub fn allocate(done: Hashes, claims: &[Entitlement]) -> Result<Allocation, MarketError> {
-    let (own, others): (Vec<Entitlement>, Vec<Entitlement>) =
-        claims.iter().copied().partition(|c| c.is_operators);
+    // Nearly always there are none of the operator's, and they come sorted: then nothing is copied.
+    let (own, others): (Vec<Entitlement>, Cow<'_, [Entitlement]>) =
+        match claims.iter().any(|c| c.is_operators) {
+            true => {
+                let (own, others) = claims.iter().copied().partition(|c| c.is_operators);
+                (own, Cow::Owned(others))
+            }
+            false => (Vec::new(), Cow::Borrowed(claims)),
+        };
     let mut all = among(done, others)?;
     if !own.is_empty() {
-        let last = among(all.surplus, own)?;
+        let last = among(all.surplus, Cow::Owned(own))?;
         all.surplus = last.surplus;
         all.shares.extend(last.shares);
         all.shares.sort_unstable_by_key(|s| s.contract);
@@ -68,8 +77,10 @@ pub fn allocate(done: Hashes, claims: &[Entitlement]) -> Result<Allocation, Mark
 }
 
 /// Shares work out among contracts of one rank.
-fn among(done: Hashes, mut claims: Vec<Entitlement>) -> Result<Allocation, MarketError> {
-    claims.sort_unstable_by_key(|c| c.contract);
+fn among(done: Hashes, mut claims: Cow<'_, [Entitlement]>) -> Result<Allocation, MarketError> {
+    if !claims.is_sorted_by_key(|c| c.contract) {
+        claims.to_mut().sort_unstable_by_key(|c| c.contract);
+    }
     let total = claims
         .iter()
         .map(|c| c.entitled)
@@ -103,24 +114,26 @@ fn pro_rata(
     total: Hashes,
     claims: &[Entitlement],
 ) -> Result<Allocation, MarketError> {
+    let overflow = || MarketError::Overflow("a pro rata part");
     let mut shares = Vec::with_capacity(claims.len());
     let mut remainders = Vec::with_capacity(claims.len());
     let mut left = done;
     for (i, c) in claims.iter().enumerate() {
-        let (part, remainder) = mul_div_floor(done.0, c.entitled.0, total.0)
-            .map_err(|_| MarketError::Overflow("a pro rata part"))?;
+        let (part, remainder) =
+            mul_div_floor(done.0, c.entitled.0, total.0).map_err(|_| overflow())?;
         left = left.saturating_sub(Hashes(part));
         shares.push(share(c, Hashes(part)));
-        remainders.push((std::cmp::Reverse(remainder), i));
+        remainders.push((Reverse(remainder), i));
     }
-    // Fewer hashes are left than contracts have a remainder. Claims are sorted by id, so ties are too.
-    remainders.sort_unstable();
-    for (_, i) in remainders {
-        if left == Hashes::ZERO {
-            break;
-        }
+    // Fewer hashes are left than contracts have a remainder: the largest are found without sorting the others.
+    // Claims are sorted by id, so ties are too.
+    let count = usize::try_from(left.0).unwrap_or(usize::MAX).min(remainders.len());
+    if (1..remainders.len()).contains(&count) {
+        remainders.select_nth_unstable(count - 1);
+    }
+    for (_, i) in &remainders[..count] {
         left = left.saturating_sub(Hashes(1));
-        shares[i].allocated = Hashes(shares[i].allocated.0 + 1);
+        shares[*i].allocated = Hashes(shares[*i].allocated.0 + 1);
     }
     Ok(Allocation { shares, surplus: left })
 }

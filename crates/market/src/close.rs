@@ -72,10 +72,9 @@ impl Market {
         pause::stop_clocks(&mut contracts, epoch, closing.skipped);
         let paused = pause::paused(&contracts, epoch);
         let pausing = pause::pausing(&contracts);
-        let metered = MeteredEpoch::read(tx, lane, epoch).await?;
-        let by_meter = metered.ids();
+        let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         let mut claims = self.claims(&contracts, epoch)?;
-        claims.extend(metered.claims(self));
+        claims.extend(metered.claims());
         let allocation = allocate(house, &claims)?;
         let mut schemes = solo::other_schemes(&contracts);
         schemes.extend(metered.other_schemes());
@@ -130,7 +129,7 @@ impl Market {
         let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
         write_epoch(tx, lane, closing, &earned[0].units, &written, now).await?;
         for one in &earned {
-            write_units(tx, lane, epoch, one, &by_meter).await?;
+            write_units(tx, lane, epoch, one, metered.ids()).await?;
         }
 
         // What customers share by; the operator's own contracts take of what they leave.
@@ -158,8 +157,8 @@ impl Market {
         }
         if settle {
             let waiting = self.convert_dues(tx, lane, &mut running).await?;
-            let parties = (&mut running[..], &waiting);
-            let credited = settlement::settle_lane(tx, lane, epoch, parties, now).await?;
+            let everyone = settlement::Everyone { running: &mut running, waiting: &waiting };
+            let credited = settlement::settle_lane(tx, lane, epoch, everyone, now).await?;
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;
             progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;

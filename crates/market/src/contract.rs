@@ -3,7 +3,7 @@
 use crate::bulk::progress::{self, Progress};
 use crate::delivery::Delivery;
 use crate::pages::Pages;
-use crate::scheme::{FppsAsset, Scheme, read_fpps};
+use crate::scheme::Scheme;
 use crate::sql;
 use crate::{ContractState, LifeView, MarketError, Result};
 use gruve_store::{Row, Tx, params};
@@ -34,9 +34,8 @@ pub(crate) struct Contract {
     pub(crate) maintenance: u64,
     /// Where maintenance is taken from after the lane's own asset, and the whole fee in each.
     pub(crate) maintenance_also: Vec<(Asset, u64)>,
-    /// How it earns, and with FPPS by which figures.
+    /// How it earns.
     pub(crate) scheme: Scheme,
-    pub(crate) fpps: Vec<FppsAsset>,
     pub(crate) terms_hash: [u8; 32],
     pub(crate) state: ContractState,
     pub(crate) created: Timestamp,
@@ -103,7 +102,6 @@ impl Contract {
             maintenance: row.get("maintenance")?,
             maintenance_also: read_also(&row.get::<String>("maintenance_also")?)?,
             scheme: Scheme::stored(&row.get::<String>("scheme")?)?,
-            fpps: read_fpps(&row.get::<String>("fpps")?)?,
             terms_hash: row.get("terms_hash")?,
             state: state_of(&row.get::<String>("state")?)?,
             created: row.get("created_at")?,

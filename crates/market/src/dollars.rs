@@ -8,13 +8,14 @@ use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::price::in_coin;
 use crate::settle::maintenance;
-use crate::{ContractState, LaneConfig, Market, MarketError, Result, life_sql, sql};
-use gruve_store::{Tx, params};
+use crate::{ContractState, LaneConfig, Market, MarketError, Result, bulk, life_sql};
+use gruve_store::{Batch, Row, Tx, Value, params};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Dues converted in one transaction at most; the rest follow with the next settlement.
-const AT_ONCE: u32 = 10_000;
+/// Dues looked at together: a megabyte or two.
+const AT_ONCE: usize = 10_000;
 
 /// A due of maintenance in dollars.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,31 +38,86 @@ pub(crate) async fn close_dues(
     is_scheduled: bool,
     epoch: EpochNumber,
 ) -> Result<()> {
-    for c in deliveries.iter().map(|d| &d.contract) {
-        if is_scheduled || c.state != ContractState::Active {
-            close_due(tx, lane, c, epoch).await?;
-        }
+    let owes = |c: &&Contract| {
+        (is_scheduled || c.state != ContractState::Active)
+            && c.life.rules.maintenance_usd_micro_per_th_day > 0
+    };
+    let all: Vec<&Contract> = deliveries.iter().map(|d| &d.contract).filter(owes).collect();
+    for page in all.chunks(AT_ONCE) {
+        close_page(tx, lane, page, epoch).await?;
     }
     Ok(())
 }
 
-/// Closes one contract's.
-async fn close_due(tx: &mut Tx, lane: &LaneConfig, c: &Contract, epoch: EpochNumber) -> Result<()> {
-    let fee = c.life.rules.maintenance_usd_micro_per_th_day;
-    if fee == 0 {
-        return Ok(());
+/// Closes the dues of some contracts.
+async fn close_page(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    page: &[&Contract],
+    epoch: EpochNumber,
+) -> Result<()> {
+    let ids = page.iter().map(|c| Value::from(c.id)).collect();
+    let mut before: HashMap<ContractId, Accrual> = HashMap::new();
+    for row in tx.fetch_many(&bulk::sql::LAST_USD_DUES, ids).await? {
+        before.insert(row.get("contract")?, row.get("total")?);
     }
-    let total = maintenance(c.delivered, fee)?;
-    let before = tx.fetch_optional(life_sql::LAST_USD_DUE, &params![c.id]).await?;
-    let before: Accrual = before.map_or(Ok(Accrual::ZERO), |row| row.get("total"))?;
-    let due = total
-        .checked_sub(before)
-        .ok_or_else(|| MarketError::Broken("less work was delivered than before".into()))?;
-    if due > Accrual::ZERO {
-        let instant = lane.epoch_rule.end(epoch);
-        let row = params![c.id, epoch, lane.lane.clone(), instant, total, due];
-        tx.execute(life_sql::PUT_USD_DUE, &row).await?;
+    let mut dues = Batch::new(&bulk::sql::INSERT_USD_DUES);
+    for c in page {
+        let total = maintenance(c.delivered, c.life.rules.maintenance_usd_micro_per_th_day)?;
+        let due = total
+            .checked_sub(before.get(&c.id).copied().unwrap_or(Accrual::ZERO))
+            .ok_or_else(|| MarketError::Broken("less work was delivered than before".into()))?;
+        if due > Accrual::ZERO {
+            let instant = lane.epoch_rule.end(epoch);
+            let row = params![c.id, epoch, lane.lane.clone(), instant, total, due];
+            dues.push(tx, row).await?;
+        }
     }
+    dues.finish(tx).await?;
+    Ok(())
+}
+
+/// Converts some dues; contracts with one that has no price go to `waiting`.
+async fn convert_page(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    rows: &[Row],
+    prices: &BTreeMap<Timestamp, Option<i64>>,
+    running: &mut [Contract],
+    waiting: &mut BTreeSet<ContractId>,
+) -> Result<()> {
+    let position =
+        |running: &[Contract], id: ContractId| running.binary_search_by_key(&id, |c| c.id).ok();
+    let ids = rows.iter().map(|row| row.get::<ContractId>("contract"));
+    let ids = ids.collect::<std::result::Result<BTreeSet<_>, _>>()?;
+    let apart = ids.into_iter().filter(|id| position(running, *id).is_none());
+    let mut ended: BTreeMap<ContractId, Accrual> = BTreeMap::new();
+    for row in tx.fetch_many(&bulk::sql::PARTIES, apart.map(Value::from).collect()).await? {
+        ended.insert(row.get("id")?, row.get("maintenance_due")?);
+    }
+    let mut converted = Batch::new(&bulk::sql::CONVERT_USD_DUES);
+    for row in rows {
+        let (id, instant): (ContractId, Timestamp) = (row.get("contract")?, row.get("instant")?);
+        let Some(price) = prices.get(&instant).copied().flatten() else {
+            waiting.insert(id);
+            continue;
+        };
+        let before = match position(running, id) {
+            Some(at) => &mut running[at].maintenance_due,
+            None => ended.get_mut(&id).ok_or(MarketError::UnknownContract)?,
+        };
+        let due = before.checked_add(in_coin(row.get("due")?, lane.asset, price)?);
+        *before = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
+        let to_epoch: EpochNumber = row.get("to_epoch")?;
+        converted.push(tx, params![id, to_epoch, price]).await?;
+    }
+    converted.finish(tx).await?;
+    // What running contracts owe stands with their progress.
+    let mut owed = Batch::new(&bulk::sql::SET_MAINTENANCE);
+    for (id, due) in ended {
+        owed.push(tx, params![id, due]).await?;
+    }
+    owed.finish(tx).await?;
     Ok(())
 }
 
@@ -76,38 +132,25 @@ impl Market {
     ) -> Result<BTreeSet<ContractId>> {
         let mut waiting = BTreeSet::new();
         let mut prices: BTreeMap<Timestamp, Option<i64>> = BTreeMap::new();
-        let given = params![lane.lane.clone(), AT_ONCE];
-        for row in tx.fetch_all(life_sql::OPEN_USD_DUES, &given).await? {
-            let (id, instant): (ContractId, Timestamp) =
-                (row.get("contract")?, row.get("instant")?);
-            let price = match prices.get(&instant) {
-                Some(price) => *price,
-                None => {
-                    let price = self.price_at(tx, lane.asset, instant).await?;
-                    prices.insert(instant, price);
-                    price
+        let mut after = (Timestamp(i64::MIN), Vec::new(), -1_i64);
+        loop {
+            let most = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
+            let given = params![lane.lane.clone(), after.0, after.1, after.2, most];
+            let rows = tx.fetch_all(life_sql::OPEN_USD_DUES, &given).await?;
+            for row in &rows {
+                let instant: Timestamp = row.get("instant")?;
+                if let Entry::Vacant(new) = prices.entry(instant) {
+                    new.insert(self.price_at(tx, lane.asset, instant).await?);
                 }
-            };
-            let Some(price) = price else {
-                waiting.insert(id);
-                continue;
-            };
-            let at = running.binary_search_by_key(&id, |c| c.id);
-            let before = match at {
-                Ok(at) => running[at].maintenance_due,
-                Err(_) => Contract::find(tx, id).await?.maintenance_due,
-            };
-            let coins = in_coin(row.get("due")?, lane.asset, price)?;
-            let due = before.checked_add(coins);
-            let due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
-            if let Ok(at) = at {
-                running[at].maintenance_due = due;
             }
-            tx.execute(sql::SET_MAINTENANCE, &params![id, due]).await?;
-            let to_epoch: EpochNumber = row.get("to_epoch")?;
-            tx.execute(life_sql::CONVERT_USD_DUE, &params![id, to_epoch, price]).await?;
+            convert_page(tx, lane, &rows, &prices, running, &mut waiting).await?;
+            match rows.last() {
+                Some(last) if rows.len() == AT_ONCE => {
+                    after = (last.get("instant")?, last.get("contract")?, last.get("to_epoch")?);
+                }
+                _ => return Ok(waiting),
+            }
         }
-        Ok(waiting)
     }
 
     /// A contract's dues in dollars, newest first.

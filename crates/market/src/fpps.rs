@@ -12,23 +12,28 @@
 //! Where a block's fees are not known the epoch stays open. Nothing is guessed.
 
 use crate::book::Book;
+use crate::bulk;
 use crate::chain_figures::{Figure, figure};
 use crate::close::Closing;
 use crate::contract::Contract;
 use crate::pages::Pages;
 use crate::reward::columns;
-use crate::scheme::FppsAsset;
+use crate::scheme::{FppsAsset, read_fpps};
 use crate::scheme_sql as sql;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, MarketError, Result, Scheme};
-use gruve_store::{Tx, params};
+use gruve_store::{Batch, Tx, params};
 use gruve_units::{Accrual, Asset, Bps, ContractId, EpochNumber, Hashes, Target};
 use ruint::Uint;
 use std::collections::BTreeMap;
 
 /// Open epochs looked at in one close: what a day's outage of the chain's follower leaves of five-minute
-/// epochs; the rest comes with the next closes.
+/// epochs; the rest comes with the next closes. Each costs a statement for each height of its jobs.
 const OPEN_MAX: u32 = 300;
+
+/// Contracts' earnings that are priced in one close, and then no further epoch is begun: what a million contracts
+/// earn in one, so that the close after an outage takes no more than some ordinary ones.
+const LINES_AT_ONCE: u64 = 1_000_000;
 
 /// Work × reward × work × 2^64 × fee: below 2^400.
 type Wide = Uint<512, 8>;
@@ -100,10 +105,11 @@ pub(crate) async fn record(
             let given = params![id.clone(), asset, epoch, job.height, job.bits, job.work];
             tx.execute(sql::INSERT_FPPS_WORK, &given).await?;
         }
+        let mut lines = Batch::new(&bulk::sql::INSERT_FPPS_LINES);
         for (contract, work) in got {
-            let given = params![id.clone(), asset, epoch, *contract, *work];
-            tx.execute(sql::INSERT_FPPS_LINE, &given).await?;
+            lines.push(tx, params![id.clone(), asset, epoch, *contract, *work]).await?;
         }
+        lines.finish(tx).await?;
     }
     Ok(())
 }
@@ -127,14 +133,18 @@ pub(crate) async fn price_open(tx: &mut Tx, book: Book<'_>) -> Result<()> {
     let rows =
         tx.fetch_all(sql::OPEN_FPPS_EPOCHS, &params![book.id(), book.asset, OPEN_MAX]).await?;
     let mut pricing = Pricing { book, figures: BTreeMap::new() };
+    let mut priced = 0;
     for row in rows {
         let epoch: EpochNumber = row.get("epoch")?;
-        let Some(lines) = pricing.epoch(tx, epoch, row.get("house_work")?).await? else { continue };
-        for (contract, earned) in lines {
-            pricing.credit(tx, epoch, contract, earned).await?;
+        let lines = pricing.epoch(tx, epoch, row.get("house_work")?).await?;
+        priced += lines.unwrap_or(0);
+        if lines.is_some() {
+            let given = params![book.id(), book.asset, epoch];
+            tx.execute(sql::CLOSE_FPPS_EPOCH, &given).await?;
         }
-        let given = params![book.id(), book.asset, epoch];
-        tx.execute(sql::CLOSE_FPPS_EPOCH, &given).await?;
+        if priced >= LINES_AT_ONCE {
+            break;
+        }
     }
     Ok(())
 }
@@ -142,40 +152,49 @@ pub(crate) async fn price_open(tx: &mut Tx, book: Book<'_>) -> Result<()> {
 /// Pricing the open epochs of one asset.
 struct Pricing<'a> {
     book: Book<'a>,
-    /// What is known of a height by somebody's terms; `None`: not yet.
-    figures: BTreeMap<(u64, u64, u64, u64), Option<Figure>>,
+    /// What is known of an epoch's height by somebody's terms (window, cap and depth); `None`: not yet.
+    figures: BTreeMap<(u64, u64, [u64; 3]), Option<Figure>>,
 }
 
 impl Pricing<'_> {
-    /// What every contract of an epoch earned; `None` while a block is missing.
+    /// Prices what every contract of an epoch earned, a page at a time; how many they were, or `None` while a
+    /// block is missing: then nothing of it is priced.
     async fn epoch(
         &mut self,
         tx: &mut Tx,
         epoch: EpochNumber,
         done: Hashes,
-    ) -> Result<Option<Vec<(ContractId, Accrual)>>> {
-        let (id, asset) = (self.book.id(), self.book.asset);
+    ) -> Result<Option<u64>> {
+        let given = params![self.book.id(), self.book.asset, epoch];
         let mut jobs = Vec::new();
-        for row in tx.fetch_all(sql::FPPS_WORK, &params![id.clone(), asset, epoch]).await? {
+        for row in tx.fetch_all(sql::FPPS_WORK, &given).await? {
             jobs.push(JobWork {
                 height: row.get("height")?,
                 bits: row.get("bits")?,
                 work: row.get("work")?,
             });
         }
-        let mut lines = Vec::new();
-        let mut pages = Pages::by_id(sql::FPPS_LINES_OF_EPOCH, &params![id, asset, epoch]);
-        while let Some(rows) = pages.next(tx).await? {
-            for row in rows {
-                let (contract, work) = (row.get("id")?, row.get("work")?);
-                let c = crate::parties::terms_of(tx, contract).await?;
-                let Some(blocks) = self.blocks(tx, epoch, &jobs, &c.fpps).await? else {
-                    return Ok(None);
-                };
-                lines.push((contract, earned(work, done, &blocks, c.fee)?));
-            }
+        // Few: one for each version of a plan.
+        let mut by_terms = BTreeMap::new();
+        for row in tx.fetch_all(sql::FPPS_TERMS_OF_EPOCH, &given).await? {
+            let terms: String = row.get("fpps")?;
+            let blocks = self.blocks(tx, epoch, &jobs, &read_fpps(&terms)?).await?;
+            let Some(blocks) = blocks else { return Ok(None) };
+            by_terms.insert(terms, blocks);
         }
-        Ok(Some(lines))
+        let (mut pages, mut count) = (Pages::by_id(sql::FPPS_LINES_OF_EPOCH, &given), 0);
+        while let Some(rows) = pages.next(tx).await? {
+            let mut lines = Vec::with_capacity(rows.len());
+            for row in &rows {
+                let missing = || MarketError::Broken("FPPS terms of an epoch are missing".into());
+                let blocks = by_terms.get(&row.get::<String>("fpps")?).ok_or_else(missing)?;
+                let earned = earned(row.get("work")?, done, blocks, row.get("fee_bps")?)?;
+                lines.push((row.get("id")?, earned));
+            }
+            self.credit(tx, epoch, &lines).await?;
+            count += lines.len() as u64;
+        }
+        Ok(Some(count))
     }
 
     /// The jobs with what a block was worth at their height by these terms.
@@ -207,7 +226,8 @@ impl Pricing<'_> {
         height: u64,
         terms: &FppsAsset,
     ) -> Result<Option<Figure>> {
-        let key = (epoch.0, height, terms.fee_window_blocks, terms.fee_cap_minor);
+        let rules = [terms.fee_window_blocks, terms.fee_cap_minor, terms.depth_blocks];
+        let key = (epoch.0, height, rules);
         if let Some(known) = self.figures.get(&key) {
             return Ok(*known);
         }
@@ -229,22 +249,28 @@ impl Pricing<'_> {
         Ok(found)
     }
 
-    /// Puts a contract's earnings of an epoch into its account: they are its own from now on.
+    /// Puts contracts' earnings of an epoch into their accounts: they are their own from now on.
     async fn credit(
         &self,
         tx: &mut Tx,
         epoch: EpochNumber,
-        contract: ContractId,
-        earned: Accrual,
+        lines: &[(ContractId, Accrual)],
     ) -> Result<()> {
-        let [minor, high, low] = columns(earned)?;
-        let row = params![self.book.id(), self.book.asset, epoch, contract, minor, high, low];
-        tx.execute(sql::PRICE_FPPS_LINE, &row).await?;
-        let who = Beneficiary::Fpps(contract);
-        let mut standing = StandingRow::find(tx, self.book, who).await?;
-        standing.accrue(earned)?;
-        standing.mature(earned)?;
-        standing.put(tx, self.book).await
+        let mut priced = Batch::new(&bulk::sql::PRICE_FPPS_LINES);
+        for (contract, earned) in lines {
+            let [minor, high, low] = columns(*earned)?;
+            let (lane, asset) = (self.book.id(), self.book.asset);
+            let row = params![lane, asset, epoch, *contract, minor, high, low];
+            priced.push(tx, row).await?;
+        }
+        priced.finish(tx).await?;
+        let everyone: Vec<_> = lines.iter().map(|(c, _)| Beneficiary::Fpps(*c)).collect();
+        let mut standings = StandingRow::find_all(tx, self.book, &everyone).await?;
+        for (standing, (_, earned)) in standings.iter_mut().zip(lines) {
+            standing.accrue(*earned)?;
+            standing.mature(*earned)?;
+        }
+        StandingRow::put_all(tx, self.book, &standings).await
     }
 }
 
@@ -299,7 +325,7 @@ impl crate::Market {
         limit: u32,
     ) -> Result<Vec<FppsLine>> {
         let mut tx = self.store().read().await?;
-        if crate::parties::terms_of(&mut tx, contract).await?.account != account {
+        if crate::parties::owner_of(&mut tx, contract).await? != account {
             return Err(MarketError::UnknownContract);
         }
         let given = params![contract, limit.min(crate::ROWS_MAX)];

@@ -67,13 +67,6 @@ impl Means {
     }
 }
 
-/// Where the whole of an FPPS settlement comes from: the reserve, then the operator.
-pub(crate) async fn sources(tx: &mut Tx, asset: Asset, gross: i64) -> Result<(i64, i64)> {
-    let reserve = balance(tx, &Account::FppsReserve, asset).await?.minor;
-    let from_reserve = gross.min(reserve.max(0));
-    Ok((from_reserve, gross - from_reserve))
-}
-
 /// Writes down what came into the reserve, or left it, from the operator's side.
 pub(crate) async fn note_capital(
     tx: &mut Tx,

@@ -78,6 +78,7 @@ mod sql;
 mod stamps;
 mod standing;
 pub mod statement;
+mod sums;
 mod tally;
 pub mod terms;
 pub mod units;
@@ -89,7 +90,7 @@ pub use accountant::{Accountant, EMPTY_ROWS_MAX};
 pub use after::{AfterSettlement, Settled};
 pub use audit::{FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
-pub use bulk::PAGE_MIGRATIONS;
+pub use bulk::{BULK_MIGRATIONS, PAGE_MIGRATIONS};
 pub use cancel::Cancelled;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
@@ -239,6 +240,7 @@ impl Market {
         self.store().migrate("market_pages", PAGE_MIGRATIONS).await?;
         self.store().migrate("market_papers", PAPER_MIGRATIONS).await?;
         self.store().migrate("market_life", sql::LIFE_MIGRATIONS).await?;
+        self.store().migrate("market_bulk", BULK_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;

@@ -106,14 +106,9 @@ statements! {
         AND (window_epoch IS NULL OR (window_epoch > $3 AND window_epoch <= $4))";
 
     // Fees in dollars
-    LAST_USD_DUE = "SELECT total FROM market_usd_dues WHERE contract = $1
-        ORDER BY to_epoch DESC LIMIT 1";
-    PUT_USD_DUE = "INSERT INTO market_usd_dues (contract, to_epoch, lane, instant, total, due, usd_micro)
-        VALUES ($1, $2, $3, $4, $5, $6, NULL)";
     OPEN_USD_DUES = "SELECT contract, to_epoch, instant, due FROM market_usd_dues
-        WHERE lane = $1 AND usd_micro IS NULL ORDER BY instant, contract, to_epoch LIMIT $2";
-    CONVERT_USD_DUE = "UPDATE market_usd_dues SET usd_micro = $3
-        WHERE contract = $1 AND to_epoch = $2 AND usd_micro IS NULL";
+        WHERE lane = $1 AND usd_micro IS NULL AND (instant, contract, to_epoch) > ($2, $3, $4)
+        ORDER BY instant, contract, to_epoch LIMIT $5";
     USD_DUES = "SELECT to_epoch, instant, due, usd_micro FROM market_usd_dues
         WHERE contract = $1 ORDER BY to_epoch DESC LIMIT $2";
 

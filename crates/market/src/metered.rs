@@ -27,7 +27,6 @@ pub use usage::{Period, SettledSum, USAGE_ROWS_MAX, UsageLine};
 pub(crate) use close::MeteredEpoch;
 
 use crate::contract::{read_also, write_also};
-use crate::parties::Party;
 use crate::scheme::{FppsAsset, read_fpps};
 use crate::{MarketError, Result, Scheme};
 use gruve_store::{Row, Tx, params};
@@ -197,6 +196,8 @@ pub(crate) struct Metered {
     pub(crate) cost_carry: Accrual,
     pub(crate) charged: i64,
     pub(crate) maintenance_due: Accrual,
+    /// Whether something was charged in the close under way.
+    is_charged: bool,
 }
 
 impl Metered {
@@ -231,6 +232,7 @@ impl Metered {
             cost_carry: row.get("cost_carry")?,
             charged: row.get("charged_minor")?,
             maintenance_due: row.get("maintenance_due")?,
+            is_charged: false,
         })
     }
 
@@ -238,19 +240,6 @@ impl Metered {
     pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Metered> {
         let row = tx.fetch_optional(sql::FIND, &params![id]).await?;
         Metered::read(&row.ok_or(MarketError::UnknownContract)?)
-    }
-
-    /// What settlements need to know of it.
-    pub(crate) fn party(self) -> Party {
-        let own = std::iter::once((self.asset, self.maintenance));
-        Party {
-            account: self.account,
-            fee: self.fee,
-            start: Some(self.first_epoch),
-            maintenance_due: self.maintenance_due,
-            maintenance_order: own.chain(self.maintenance_also).collect(),
-            fpps: self.fpps,
-        }
     }
 
     /// Under whose name its earnings stand.

@@ -6,9 +6,9 @@ use gruve_store::{FETCH_ROWS_MAX, Row, Tx, Value, params};
 /// Rows of a page: a tenth of what the store gives at once, and in the widest table (contracts) some ten
 /// megabytes. In the unit tests so few that every list there has several pages.
 #[cfg(not(test))]
-const ROWS: u32 = 10_000;
+pub(crate) const ROWS: u32 = 10_000;
 #[cfg(test)]
-const ROWS: u32 = 3;
+pub(crate) const ROWS: u32 = 3;
 
 const _: () = assert!((ROWS as usize) < FETCH_ROWS_MAX);
 
@@ -36,6 +36,8 @@ pub(crate) struct Pages {
     /// The statement's parameters before the key's.
     given: Vec<Value>,
     key: Key,
+    /// Rows of a page.
+    rows: u32,
     /// The key of the last row; `None` after the last page.
     after: Option<Vec<Value>>,
 }
@@ -45,14 +47,19 @@ impl Pages {
     pub(crate) fn by_beneficiary(sql: &'static str, given: &[Value]) -> Pages {
         // Kinds begin with 0.
         let before = params![-1_i64, Vec::<u8>::new()].to_vec();
-        Pages { sql, given: given.to_vec(), key: Key::Beneficiary, after: Some(before) }
+        Pages { sql, given: given.to_vec(), key: Key::Beneficiary, rows: ROWS, after: Some(before) }
     }
 
     /// Sorted by `id`.
     pub(crate) fn by_id(sql: &'static str, given: &[Value]) -> Pages {
         // No bytes come before all others.
         let before = params![Vec::<u8>::new()].to_vec();
-        Pages { sql, given: given.to_vec(), key: Key::Id, after: Some(before) }
+        Pages { sql, given: given.to_vec(), key: Key::Id, rows: ROWS, after: Some(before) }
+    }
+
+    /// With so many rows a page, [`ROWS`] at most.
+    pub(crate) fn of(self, rows: u32) -> Pages {
+        Pages { rows: rows.clamp(1, ROWS), ..self }
     }
 
     /// The next page; `None` after the last one.
@@ -60,9 +67,9 @@ impl Pages {
         let Some(after) = self.after.take() else { return Ok(None) };
         let mut given = self.given.clone();
         given.extend(after);
-        given.push(Value::from(ROWS));
+        given.push(Value::from(self.rows));
         let rows = tx.fetch_all(self.sql, &given).await?;
-        if let (Some(last), true) = (rows.last(), rows.len() == ROWS as usize) {
+        if let (Some(last), true) = (rows.last(), rows.len() == self.rows as usize) {
             self.after = Some(self.key.of(last)?);
         }
         Ok(Some(rows))

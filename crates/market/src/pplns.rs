@@ -7,11 +7,11 @@
 //! that all parts add up to *B* exactly. (Source: Rosenfeld, *Analysis of Bitcoin Pooled Mining Reward
 //! Systems*, section 3.1, unit-based form.)
 
+use crate::sums::{Piece, Sums};
 use crate::units::ONE_BLOCK;
 use crate::{Beneficiary, MarketError};
-use gruve_units::{Accrual, EpochNumber};
+use gruve_units::{Accrual, EpochNumber, mul_div_floor};
 use ruint::Uint;
-use ruint::aliases::U256;
 use std::collections::BTreeMap;
 
 /// Blocks' work in a window.
@@ -94,67 +94,125 @@ pub fn unit_pplns(
     let overflow = || MarketError::Overflow("the units of a window");
     let mut filling = Filling::new(size);
     let mut cut = None;
-    let mut whole: BTreeMap<Beneficiary, u128> = BTreeMap::new();
-    let mut partial: (&[(Beneficiary, u128)], u128, u128) = (&[], 0, 1);
+    let mut whole = Sums::default();
+    let mut edge = Edge { pieces: Vec::new(), take: 0, total: 1 };
     for e in window.iter().rev() {
         let total = e.pieces.iter().try_fold(0u128, |s, (_, u)| s.checked_add(*u));
         let total = total.ok_or_else(overflow)?;
         cut = filling.take(e.epoch, total);
         if let Some(Cut { boundary: Some((_, take)), .. }) = cut {
             // A size of zero takes nothing of an epoch that may be empty.
-            partial = (&e.pieces, take, total.max(1));
+            edge = Edge { pieces: sorted(&e.pieces)?, take, total: total.max(1) };
             break;
         }
         for (who, units) in &e.pieces {
-            // Fits: whole epochs together stay below the window's size.
-            *whole.entry(*who).or_insert(0) += units;
+            whole.add(*who, *units).ok_or_else(overflow)?;
         }
     }
     let cut = cut.unwrap_or_else(|| filling.underfilled());
-    share_out(&whole, partial, cut.missing, reward_minor, size)
+    share_out(&whole.finish(), &edge, cut.missing, reward_minor, size)
 }
 
-/// Each part is `⌊B · 2^64 · (whole · total + piece · take) / (size · total)⌋`.
+/// The pieces of an epoch, sorted, each beneficiary once.
+fn sorted(pieces: &[Piece]) -> Result<Vec<Piece>, MarketError> {
+    let mut sums = Sums::default();
+    for (who, units) in pieces {
+        sums.add(*who, *units).ok_or(MarketError::Overflow("the units of a window"))?;
+    }
+    Ok(sums.finish())
+}
+
+/// The epoch at a window's edge: `take` of its `total` units count, of each piece in the same proportion.
+struct Edge {
+    pieces: Vec<Piece>,
+    take: u128,
+    total: u128,
+}
+
+/// Each part is `⌊B · 2^64 · (whole · total + piece · take) / (size · total)⌋`. Both lists are sorted.
 fn share_out(
-    whole: &BTreeMap<Beneficiary, u128>,
-    (pieces, take, total): (&[(Beneficiary, u128)], u128, u128),
+    whole: &[Piece],
+    edge: &Edge,
     missing: u128,
     reward_minor: i64,
     size: u128,
 ) -> Result<Payout, MarketError> {
     let reward = Accrual::from_minor(reward_minor)
         .ok_or_else(|| MarketError::Broken("a block with a negative reward".into()))?;
-    let size = Wide::from(size.max(1));
-    let wide_total = Wide::from(total);
-    let mut credit: BTreeMap<Beneficiary, Wide> =
-        whole.iter().map(|(who, units)| (*who, Wide::from(*units) * wide_total)).collect();
-    for (who, piece) in pieces {
-        *credit.entry(*who).or_default() += Wide::from(*piece) * Wide::from(take);
+    let rule = Rule::new(reward, edge, size.max(1));
+    let unfilled = rule.part(missing, 0)?;
+    let mut parts = Vec::with_capacity(whole.len().max(edge.pieces.len()));
+    let mut given = unfilled;
+    let (mut whole, mut pieces) = (whole.iter().peekable(), edge.pieces.iter().peekable());
+    loop {
+        // Whoever comes first in either list.
+        let next = [whole.peek(), pieces.peek()];
+        let Some(who) = next.into_iter().flatten().map(|(who, _)| *who).min() else { break };
+        let units = |list: &mut std::iter::Peekable<std::slice::Iter<'_, Piece>>| {
+            list.next_if(|(other, _)| *other == who).map_or(0, |(_, units)| *units)
+        };
+        let amount = rule.part(units(&mut whole), units(&mut pieces))?;
+        let sum = given.checked_add(amount);
+        given = sum.ok_or_else(|| MarketError::Broken(ABOVE.into()))?;
+        if amount > Accrual::ZERO {
+            parts.push((who, amount));
+        }
     }
-    let part = |units: Wide, denominator: Wide| -> Result<Accrual, MarketError> {
-        let exact = quotient(Wide::from(reward.0) * units, denominator);
-        u128::try_from(exact).map(Accrual).map_err(|_| MarketError::Overflow("an accrual"))
-    };
-    let mut parts = BTreeMap::new();
-    for (who, units) in credit {
-        parts.insert(who, part(units, size * wide_total)?);
-    }
-    let unfilled = part(Wide::from(missing), size)?;
-    let given = parts.values().try_fold(unfilled, |s, a| s.checked_add(*a));
-    let remainder = given
-        .and_then(|g| reward.checked_sub(g))
-        .ok_or_else(|| MarketError::Broken("a reward was shared out above itself".into()))?;
-    parts.retain(|_, a| *a > Accrual::ZERO);
-    Ok(Payout { parts, unfilled, remainder })
+    let remainder = reward.checked_sub(given);
+    let remainder = remainder.ok_or_else(|| MarketError::Broken(ABOVE.into()))?;
+    // Sorted already, which a map takes over without searching.
+    Ok(Payout { parts: parts.into_iter().collect(), unfilled, remainder })
 }
 
-/// Half as wide where that is enough, which takes a third of the time.
-fn quotient(a: Wide, b: Wide) -> Wide {
-    if a.bit_len() > 256 || b.bit_len() > 256 {
-        return a / b;
+const ABOVE: &str = "a reward was shared out above itself";
+
+/// What units of a window are worth, with what is the same for all of them counted once.
+///
+/// `⌊(n · whole + n · take · piece / total) / d⌋` with *n / d* the reward over the window's size. The inner
+/// division may be rounded down by itself: what stands beside it is whole, and so is *d*, so that the outer
+/// floor is the same.
+struct Rule {
+    numerator: u128,
+    denominator: u128,
+    take: u128,
+    total: u128,
+}
+
+impl Rule {
+    fn new(reward: Accrual, edge: &Edge, size: u128) -> Rule {
+        // Both are multiples of 2^64 as a rule, and then fit 64 bits.
+        let common = reward.0.trailing_zeros().min(size.trailing_zeros()).min(64);
+        let (numerator, denominator) = (reward.0 >> common, size >> common);
+        Rule { numerator, denominator, take: edge.take, total: edge.total }
     }
-    let narrow = |n: &Wide| U256::from_limbs_slice(&n.as_limbs()[..4]);
-    Wide::from(narrow(&a) / narrow(&b))
+
+    fn part(&self, whole: u128, piece: u128) -> Result<Accrual, MarketError> {
+        match self.narrow(whole, piece) {
+            Some(part) => Ok(Accrual(part)),
+            None => self.wide(whole, piece),
+        }
+    }
+
+    /// In 128 bits where that is enough, with one product of 256.
+    fn narrow(&self, whole: u128, piece: u128) -> Option<u128> {
+        let mut sum = self.numerator.checked_mul(whole)?;
+        if piece > 0 {
+            let taken = self.numerator.checked_mul(self.take)?;
+            sum = sum.checked_add(mul_div_floor(taken, piece, self.total).ok()?.0)?;
+        }
+        Some(match self.denominator.is_power_of_two() {
+            true => sum >> self.denominator.trailing_zeros(),
+            false => sum / self.denominator,
+        })
+    }
+
+    fn wide(&self, whole: u128, piece: u128) -> Result<Accrual, MarketError> {
+        let total = Wide::from(self.total);
+        let units = Wide::from(whole) * total + Wide::from(piece) * Wide::from(self.take);
+        let above = Wide::from(self.numerator) * units;
+        let exact = above / (Wide::from(self.denominator) * total);
+        u128::try_from(exact).map(Accrual).map_err(|_| MarketError::Overflow("an accrual"))
+    }
 }
 
 #[cfg(test)]

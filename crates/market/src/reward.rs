@@ -27,6 +27,7 @@ use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::solo;
 use crate::sql;
 use crate::standing::StandingRow;
+use crate::sums::Sums;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Row, Tx, params};
@@ -378,7 +379,8 @@ async fn read_window(tx: &mut Tx, book: Book<'_>, epoch: EpochNumber) -> Result<
         return Ok(Vec::new());
     };
     let mut boundary = Vec::new();
-    let mut whole: BTreeMap<Beneficiary, u128> = BTreeMap::new();
+    let mut whole = Sums::default();
+    let overflow = || MarketError::Overflow("a window");
     let (mut after, mut kind, mut id) =
         (i64::try_from(first.0).unwrap_or(i64::MAX) - 1, i64::MAX, vec![0xff_u8; 16]);
     loop {
@@ -391,8 +393,7 @@ async fn read_window(tx: &mut Tx, book: Book<'_>, epoch: EpochNumber) -> Result<
             if row.get::<EpochNumber>("epoch")? == first {
                 boundary.push((who, units));
             } else {
-                let sum = whole.entry(who).or_insert(0);
-                *sum = sum.checked_add(units).ok_or(MarketError::Overflow("a window"))?;
+                whole.add(who, units).ok_or_else(overflow)?;
             }
         }
         if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
@@ -406,13 +407,12 @@ async fn read_window(tx: &mut Tx, book: Book<'_>, epoch: EpochNumber) -> Result<
         if at == first {
             boundary.push((who, units));
         } else {
-            let sum = whole.entry(who).or_insert(0);
-            *sum = sum.checked_add(units).ok_or(MarketError::Overflow("a window"))?;
+            whole.add(who, units).ok_or_else(overflow)?;
         }
         Ok(())
     })
     .await?;
-    let together = EpochUnits { epoch: first.next(), pieces: whole.into_iter().collect() };
+    let together = EpochUnits { epoch: first.next(), pieces: whole.finish() };
     Ok(vec![EpochUnits { epoch: first, pieces: boundary }, together])
 }
 

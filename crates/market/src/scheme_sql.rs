@@ -4,8 +4,6 @@ use gruve_store::statements;
 
 statements! {
     // SOLO
-    INSERT_SOLO = "INSERT INTO market_solo (lane, epoch, kind, beneficiary, work)
-        VALUES ($1, $2, $3, $4, $5)";
     SOLO = "SELECT work FROM market_solo
         WHERE lane = $1 AND epoch = $2 AND kind = $3 AND beneficiary = $4";
     SOLO_FROM = "SELECT kind, beneficiary, work FROM market_solo WHERE lane = $1 AND epoch = $2
@@ -35,13 +33,17 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6)";
     FPPS_WORK = "SELECT height, bits, work FROM market_fpps_work
         WHERE lane = $1 AND asset = $2 AND epoch = $3 ORDER BY height, bits";
-    INSERT_FPPS_LINE = "INSERT INTO market_fpps_lines (lane, asset, epoch, contract, work)
-        VALUES ($1, $2, $3, $4, $5)";
-    FPPS_LINES_OF_EPOCH = "SELECT contract AS id, work FROM market_fpps_lines
-        WHERE lane = $1 AND asset = $2 AND epoch = $3 AND contract > $4 ORDER BY contract LIMIT $5";
-    PRICE_FPPS_LINE = "UPDATE market_fpps_lines
-        SET minor = $5, fraction_high = $6, fraction_low = $7
-        WHERE lane = $1 AND asset = $2 AND epoch = $3 AND contract = $4";
+    /// By which figures contracts were paid in an epoch.
+    FPPS_TERMS_OF_EPOCH = "SELECT DISTINCT COALESCE(c.fpps, m.fpps) AS fpps FROM market_fpps_lines l
+        LEFT JOIN market_contracts c ON c.id = l.contract
+        LEFT JOIN market_metered m ON m.id = l.contract
+        WHERE l.lane = $1 AND l.asset = $2 AND l.epoch = $3";
+    FPPS_LINES_OF_EPOCH = "SELECT l.contract AS id, l.work AS work, COALESCE(c.fpps, m.fpps) AS fpps,
+        COALESCE(c.fee_bps, m.fee_bps) AS fee_bps FROM market_fpps_lines l
+        LEFT JOIN market_contracts c ON c.id = l.contract
+        LEFT JOIN market_metered m ON m.id = l.contract
+        WHERE l.lane = $1 AND l.asset = $2 AND l.epoch = $3 AND l.contract > $4
+        ORDER BY l.contract LIMIT $5";
     FPPS_LINES = "SELECT asset, epoch, work, minor, fraction_high, fraction_low FROM market_fpps_lines
         WHERE contract = $1 ORDER BY epoch DESC, asset LIMIT $2";
     INSERT_FPPS_PRICE = "INSERT INTO market_fpps_prices (lane, asset, epoch, height, window_blocks,
@@ -80,6 +82,7 @@ statements! {
 #[cfg(test)]
 mod tests {
     use super::STATEMENTS;
+    use crate::METERED_MIGRATIONS;
     use crate::sql::{CHAIN_MIGRATIONS, MIGRATIONS};
     use gruve_store::testing::prepare_all;
     use gruve_store::{Store, laws};
@@ -87,6 +90,7 @@ mod tests {
     async fn every_statement_of_the_schemes_prepares(store: Store) {
         store.migrate("market", MIGRATIONS).await.unwrap();
         store.migrate("market_chain", CHAIN_MIGRATIONS).await.unwrap();
+        store.migrate("market_metered", METERED_MIGRATIONS).await.unwrap();
         prepare_all(&store, STATEMENTS).await;
     }
 

@@ -8,24 +8,24 @@
 //! | operator, reserves, remainder | rewards | operator's revenue, window reserve, FPPS reserve, remainder |
 //!
 //! Each asset of a merge-mined lane is settled by itself, all of a beneficiary's at the same time. A settlement is
-//! made when something whole waits; its reason names the asset, the beneficiary and the range of epochs since
-//! its last one. Fractions stay in the lane's rewards as the beneficiary's carry.
+//! made when something whole waits; its row names the asset, the beneficiary and the range of epochs since its
+//! last one. In the ledger many settlements of one asset stand in an entry ([`many`]), each with a posting of
+//! its own. Fractions stay in the lane's rewards as the beneficiary's carry.
+
+mod many;
+
+pub(crate) use many::{Everyone, settle_lane};
 
 use crate::book::Book;
-use crate::contract::Contract;
-use crate::fpps_pay::{Means, note_capital, sources};
-use crate::pages::Pages;
+use crate::bulk;
+use crate::fpps_pay::note_capital;
 use crate::papers;
-use crate::parties::{set_maintenance, terms_of};
-use crate::reward::{Life, beneficiary};
-use crate::settle::{Settlement, take_maintenance};
-use crate::sql;
+use crate::reward::Life;
 use crate::standing::StandingRow;
-use crate::{Beneficiary, LaneConfig, MarketError, Result};
+use crate::{Beneficiary, MarketError, Result};
 use gruve_ledger::{Account, Entry, Posting};
-use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use gruve_store::{Tx, Value, params};
+use gruve_units::{AccountId, Amount, EpochNumber, Timestamp};
 
 /// A settlement's row.
 #[derive(Clone, Copy, Debug)]
@@ -37,159 +37,6 @@ struct Line {
     maintenance: i64,
     waived: i64,
     net: i64,
-}
-
-/// What a lane's settlement carries from one beneficiary to the next.
-struct UnderWay<'a> {
-    running: &'a mut [Contract],
-    /// What FPPS can pay.
-    means: BTreeMap<Asset, Means>,
-}
-
-/// Settles everyone who has something whole waiting, up to and with the epoch `to`; contracts in `waiting` not.
-/// Gives what accounts are credited for their own machines' work.
-pub(crate) async fn settle_lane(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    to: EpochNumber,
-    (running, waiting): (&mut [Contract], &BTreeSet<ContractId>),
-    now: Timestamp,
-) -> Result<Vec<(AccountId, Amount)>> {
-    let mut credited = Vec::new();
-    let row = tx.fetch_one(sql::FIRST_EPOCH, &params![lane.lane.clone()]).await?;
-    let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
-    let mut means = BTreeMap::new();
-    for book in lane.books() {
-        means.insert(book.asset, Means::count(tx, book).await?);
-    }
-    let mut under_way = UnderWay { running, means };
-    // Who is settled waits no longer, which takes nothing from the pages after his own.
-    let mut pages = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
-    while let Some(rows) = pages.next(tx).await? {
-        for row in rows {
-            let who = beneficiary(&row)?;
-            // What is owed in dollars has no price yet: later.
-            if let Beneficiary::Contract(id) | Beneficiary::Fpps(id) = who
-                && waiting.contains(&id)
-            {
-                continue;
-            }
-            let net = settle_one(tx, lane, who, (first, to), &mut under_way, now).await?;
-            if let Beneficiary::Account(account) = who {
-                credited.extend(net.into_iter().map(|net| (account, net)));
-            }
-        }
-    }
-    Ok(credited)
-}
-
-/// Settles a beneficiary's earnings of all assets together, because maintenance is taken out of them together.
-async fn settle_one(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    who: Beneficiary,
-    (first, to): (EpochNumber, EpochNumber),
-    under_way: &mut UnderWay<'_>,
-    now: Timestamp,
-) -> Result<Vec<Amount>> {
-    let (fee, due, order, began) = match who {
-        Beneficiary::Contract(id) => {
-            let c = terms_of(tx, id).await?;
-            (c.fee, c.maintenance_due, c.maintenance_order, c.start.unwrap_or(first))
-        }
-        // The fee is in the price already.
-        Beneficiary::Fpps(id) => {
-            let c = terms_of(tx, id).await?;
-            (Bps::ZERO, c.maintenance_due, c.maintenance_order, c.start.unwrap_or(first))
-        }
-        Beneficiary::Account(_) => (lane.outside_fee_bps, Accrual::ZERO, Vec::new(), first),
-        _ => (Bps::ZERO, Accrual::ZERO, Vec::new(), first),
-    };
-    let (mut rows, mut parts) = (Vec::new(), Vec::new());
-    for book in lane.books() {
-        let row = StandingRow::find(tx, book, who).await?;
-        // Maintenance is taken below, from all of them.
-        let mut settled = row.standing.settle(fee, Accrual::ZERO)?;
-        if let (Beneficiary::Fpps(_), Some(s)) = (who, settled) {
-            settled = under_way.means.get(&book.asset).map_or(Ok(None), |m| m.limit(s))?;
-        }
-        if let Some(settled) = settled {
-            rows.push((book, row));
-            parts.push((book.asset, settled));
-        }
-    }
-    let carry = take_maintenance(&mut parts, due, &order)?;
-    if let (Beneficiary::Contract(id) | Beneficiary::Fpps(id), Some(carry)) = (who, carry) {
-        let running = &mut under_way.running;
-        if let Ok(at) = running.binary_search_by_key(&id, |c| c.id) {
-            running[at].maintenance_due = carry;
-        }
-        set_maintenance(tx, id, carry).await?;
-    }
-    let net = parts.iter().map(|(asset, s)| Amount::new(*asset, s.net)).collect();
-    for ((book, row), (_, s)) in rows.into_iter().zip(&parts) {
-        // A contract may earn after its end: the range then begins after the last one.
-        let from = row.settled_to.map_or(began, EpochNumber::next).min(to);
-        write_settlement(tx, book, row, s, (from, to), now).await?;
-    }
-    Ok(net)
-}
-
-async fn write_settlement(
-    tx: &mut Tx,
-    book: Book<'_>,
-    mut row: StandingRow,
-    s: &Settlement,
-    (from, to): (EpochNumber, EpochNumber),
-    now: Timestamp,
-) -> Result<()> {
-    post(tx, book, &row, s, (from, to), now).await?;
-    row.standing.settled += s.gross;
-    row.standing.net += s.net;
-    row.standing.fee_carry = s.fee_carry;
-    row.settled_to = Some(to);
-    let line = Line {
-        from,
-        to,
-        gross: s.gross,
-        fee: s.fee,
-        maintenance: s.maintenance,
-        waived: s.waived,
-        net: s.net,
-    };
-    insert_line(tx, book, &mut row, line, now).await?;
-    row.put(tx, book).await
-}
-
-async fn post(
-    tx: &mut Tx,
-    book: Book<'_>,
-    row: &StandingRow,
-    s: &Settlement,
-    (from, to): (EpochNumber, EpochNumber),
-    now: Timestamp,
-) -> Result<()> {
-    let amount = |minor| Amount::new(book.asset, minor);
-    let operator = s.fee + s.maintenance;
-    let (lane, asset) = (book.id(), book.asset);
-    let reason = format!("market/settle/{lane}/{asset}/{}/{from}-{to}", row.who.key());
-    let mut postings = vec![
-        Posting::credit(earner(row)?, amount(s.net)),
-        Posting::credit(Account::OperatorRevenue, amount(operator)),
-    ];
-    if matches!(row.who, Beneficiary::Fpps(_)) {
-        let (reserve, own) = sources(tx, asset, s.gross).await?;
-        postings.push(Posting::debit(Account::FppsReserve, amount(reserve)));
-        postings.push(Posting::debit(Account::OperatorRevenue, amount(own)));
-        if own > 0 {
-            note_capital(tx, asset, &reason, own, now).await?;
-        }
-    } else {
-        postings.push(Posting::debit(Account::Rewards(lane), amount(s.gross)));
-    }
-    let entry = Entry { reason, kind: "market-settlement", at: now, postings };
-    gruve_ledger::post(tx, &entry).await?;
-    Ok(())
 }
 
 fn owner(row: &StandingRow) -> Result<AccountId> {
@@ -269,9 +116,16 @@ async fn insert_line(
     line: Line,
     now: Timestamp,
 ) -> Result<()> {
+    let given = line_row(book, row, line, now);
+    tx.execute_many(&bulk::sql::INSERT_SETTLEMENTS, given.to_vec()).await?;
+    Ok(())
+}
+
+/// The next settlement's row of a beneficiary.
+fn line_row(book: Book<'_>, row: &mut StandingRow, line: Line, now: Timestamp) -> [Value; 13] {
     row.settlements += 1;
     let (kind, id) = row.who.columns();
-    let given = params![
+    params![
         book.id(),
         book.asset,
         kind,
@@ -285,7 +139,5 @@ async fn insert_line(
         line.waived,
         line.net,
         now
-    ];
-    tx.execute(sql::INSERT_SETTLEMENT, &given).await?;
-    Ok(())
+    ]
 }

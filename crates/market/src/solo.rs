@@ -12,11 +12,12 @@
 //! Work under SOLO stands in no PPLNS window: its own blocks never come there either.
 
 use crate::book::Book;
+use crate::bulk;
 use crate::contract::Contract;
 use crate::pages::Pages;
 use crate::scheme_sql as sql;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
-use gruve_store::{Tx, params};
+use gruve_store::{Batch, Tx, params};
 use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, LaneId};
 use ruint::Uint;
 use sha2::{Digest, Sha256};
@@ -81,10 +82,12 @@ pub(crate) async fn record(
 ) -> Result<()> {
     let contracts = contracts.iter().map(|(c, work)| (Beneficiary::Contract(*c), *work));
     let owners = owners.iter().map(|(a, work)| (Beneficiary::Account(*a), *work));
+    let mut rows = Batch::new(&bulk::sql::INSERT_SOLO);
     for (who, work) in contracts.chain(owners).filter(|(_, w)| *w > Hashes::ZERO) {
         let (kind, id) = who.columns();
-        tx.execute(sql::INSERT_SOLO, &params![lane.lane.clone(), epoch, kind, id, work]).await?;
+        rows.push(tx, params![lane.lane.clone(), epoch, kind, id, work]).await?;
     }
+    rows.finish(tx).await?;
     Ok(())
 }
 

@@ -44,7 +44,7 @@ macro_rules! contract_columns {
     () => {
         "id, account, plan, plan_version, title, lane, asset, epoch_us, hashrate, term_epochs, \
          extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
-         maintenance, maintenance_also, scheme, fpps, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
+         maintenance, maintenance_also, scheme, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
           maintenance_due, recognised_minor, refunded_minor, \
           holds, renews, compensated, undecided, paused_epochs, paused_since, rules"
     };
@@ -118,7 +118,6 @@ statements! {
         WHERE id = $1 AND state = 'awaiting_payment'";
     EXPIRE_CONTRACT = "UPDATE market_contracts SET state = 'expired'
         WHERE id = $1 AND state = 'awaiting_payment'";
-    SET_MAINTENANCE = "UPDATE market_contracts SET maintenance_due = $2 WHERE id = $1";
 
     // Rows from before lanes earned several assets
     NAME_UNITS = "UPDATE market_units SET asset = $2 WHERE lane = $1 AND asset = ''";
@@ -217,14 +216,6 @@ statements! {
     STANDING = "SELECT account, accrued, matured, settled_minor, net_minor, fee_carry, settlements,
         settled_to FROM market_standings
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4";
-    PUT_STANDING = "INSERT INTO market_standings (lane, asset, kind, beneficiary, account, accrued, matured,
-        settled_minor, net_minor, fee_carry, waiting_minor, settlements, settled_to)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        ON CONFLICT (lane, asset, kind, beneficiary) DO UPDATE SET accrued = excluded.accrued,
-        matured = excluded.matured, settled_minor = excluded.settled_minor,
-        net_minor = excluded.net_minor, fee_carry = excluded.fee_carry,
-        waiting_minor = excluded.waiting_minor, settlements = excluded.settlements,
-        settled_to = excluded.settled_to";
     WAITING = "SELECT DISTINCT kind, beneficiary FROM market_standings WHERE lane = $1 AND waiting_minor > 0
         AND (kind, beneficiary) > ($2, $3) ORDER BY kind, beneficiary LIMIT $4";
     STANDINGS_OF_ACCOUNT = "SELECT asset, accrued, settled_minor FROM market_standings
@@ -232,9 +223,6 @@ statements! {
     STANDINGS_FROM = "SELECT kind, beneficiary, accrued, matured, settled_minor, net_minor
         FROM market_standings WHERE lane = $1 AND asset = $2 AND (kind, beneficiary) > ($3, $4)
         ORDER BY kind, beneficiary LIMIT $5";
-    INSERT_SETTLEMENT = "INSERT INTO market_settlements (lane, asset, kind, beneficiary, number, from_epoch,
-        to_epoch, gross_minor, fee_minor, maintenance_minor, waived_minor, net_minor, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     SETTLEMENTS = "SELECT from_epoch, to_epoch, gross_minor, fee_minor, maintenance_minor,
         waived_minor, net_minor, at FROM market_settlements
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4

@@ -108,9 +108,9 @@ impl StandingRow {
     }
 
     /// Stores it.
+    #[cfg(test)]
     pub(crate) async fn put(&self, tx: &mut Tx, book: Book<'_>) -> Result<()> {
-        tx.execute(sql::PUT_STANDING, &self.columns(book)?).await?;
-        Ok(())
+        StandingRow::put_all(tx, book, std::slice::from_ref(self)).await
     }
 
     fn columns(&self, book: Book<'_>) -> Result<[Value; 13]> {
@@ -180,7 +180,7 @@ async fn account_of(tx: &mut Tx, who: Beneficiary) -> Result<Option<AccountId>> 
     Ok(match who {
         Beneficiary::Account(a) => Some(a),
         Beneficiary::Contract(c) | Beneficiary::Fpps(c) => {
-            Some(crate::parties::terms_of(tx, c).await?.account)
+            Some(crate::parties::owner_of(tx, c).await?)
         }
         Beneficiary::Operator
         | Beneficiary::WindowReserve

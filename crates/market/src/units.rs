@@ -3,6 +3,7 @@
 //! Work done at a network target carries `p = work / expected hashes of a block` at *that* target, so that
 //! difficulty changes cannot be hopped. `p` is fixed point: 2^64 is one block's work.
 
+use crate::sums::Sums;
 use crate::{Beneficiary, MarketError};
 use gruve_units::{Hashes, Target, mul_div_floor};
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ pub fn share_house_units(
     done: Hashes,
     allocated: &[(Beneficiary, Hashes)],
 ) -> Result<BTreeMap<Beneficiary, u128>, MarketError> {
-    let mut parts = BTreeMap::new();
+    let mut parts = Sums::default();
     let mut rest = house;
     for (who, work) in allocated.iter().filter(|(_, w)| *w > Hashes::ZERO) {
         let (part, _) = mul_div_floor(house, work.0, done.0)
@@ -40,11 +41,15 @@ pub fn share_house_units(
         rest = rest
             .checked_sub(part)
             .ok_or_else(|| MarketError::Broken("more work was allocated than done".into()))?;
-        *parts.entry(*who).or_insert(0) += part;
+        if part > 0 {
+            parts.add(*who, part).ok_or(MarketError::Overflow("an epoch's units"))?;
+        }
     }
-    *parts.entry(Beneficiary::Operator).or_insert(0) += rest;
-    parts.retain(|_, units| *units > 0);
-    Ok(parts)
+    if rest > 0 {
+        parts.add(Beneficiary::Operator, rest).ok_or(MarketError::Overflow("an epoch's units"))?;
+    }
+    // Sorted already, which a map takes over without searching.
+    Ok(parts.finish().into_iter().collect())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ mod world;
 
 use gruve_ledger::Account;
 use gruve_market::{
-    BlockState, CHAIN_MIGRATIONS, ChainBlock, ContractState, KEPT_BLOCKS, METERED_MIGRATIONS,
-    MIGRATIONS, Market, MarketError, PAGE_MIGRATIONS, Paid, PlanConfig,
+    BULK_MIGRATIONS, BlockState, CHAIN_MIGRATIONS, ChainBlock, ContractState, KEPT_BLOCKS,
+    METERED_MIGRATIONS, MIGRATIONS, Market, MarketError, PAGE_MIGRATIONS, Paid, PlanConfig,
 };
 use gruve_sharelog::Owner;
 use gruve_store::{Store, laws, matches_on_both_engines, transact};
@@ -20,6 +20,7 @@ const EPOCH: u128 = world::EPOCH_SECS as u128;
 #[test]
 fn the_tables_are_the_same_on_both_engines() {
     let own = CHAIN_MIGRATIONS.iter().chain(PAGE_MIGRATIONS).chain(METERED_MIGRATIONS);
+    let own = own.chain(BULK_MIGRATIONS);
     for m in MIGRATIONS.iter().chain(own) {
         matches_on_both_engines(m).unwrap();
     }

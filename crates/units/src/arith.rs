@@ -23,7 +23,9 @@ pub fn mul_div_floor(a: u128, b: u128, d: u128) -> Result<(u128, u128), DivError
     }
     // What fits is divided at once: a tenth of the time, for nearly all amounts there are.
     if let Some(product) = a.checked_mul(b) {
-        return Ok((product / d, product % d));
+        let quotient = product / d;
+        // Cheaper than a second division.
+        return Ok((quotient, product - quotient * d));
     }
     let product = U256::from(a) * U256::from(b);
     let (q, r) = product.div_rem(U256::from(d));

@@ -25,6 +25,14 @@ pub const PAGE_MIGRATIONS: &[Migration] = &[Migration {
     postgres: include_str!("../../migrations/0001_pages.postgres.sql"),
 }];
 
+/// The order in which closes go through others' tables, counted by itself and after them.
+pub const BULK_MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "order",
+    sqlite: include_str!("../../migrations/0001_bulk.sqlite.sql"),
+    postgres: include_str!("../../migrations/0001_bulk.postgres.sql"),
+}];
+
 /// Contracts of a page: with one asset some 1,700 bytes, below the size (2,000) from which `PostgreSQL`
 /// compresses a value and puts it elsewhere. In the unit tests so few that every list has several pages.
 #[cfg(not(test))]

@@ -72,6 +72,47 @@ many_statements! {
         FROM given g JOIN market_contracts c ON c.id = g.contract
         UNION ALL SELECT m.id AS id, m.account AS account
         FROM given g JOIN market_metered m ON m.id = g.contract";
+    INSERT_SETTLEMENTS (lane Text, asset Text, kind Int, beneficiary Bytes, number Int,
+        from_epoch Int, to_epoch Int, gross Int, fee Int, maintenance Int, waived Int, net Int,
+        at Int) =
+        "INSERT INTO market_settlements (lane, asset, kind, beneficiary, number, from_epoch, to_epoch,
+        gross_minor, fee_minor, maintenance_minor, waived_minor, net_minor, at) SELECT lane, asset,
+        kind, beneficiary, number, from_epoch, to_epoch, gross, fee, maintenance, waived, net, at
+        FROM given";
+    /// What is taken of contracts' earnings, metered ones too.
+    PARTIES (contract Bytes) = "SELECT c.id AS id, c.asset AS asset, c.fee_bps AS fee_bps,
+        c.maintenance AS maintenance, c.maintenance_also AS maintenance_also,
+        c.maintenance_due AS maintenance_due, c.start_epoch AS start_epoch, CAST(0 AS BIGINT) AS is_metered
+        FROM given g JOIN market_contracts c ON c.id = g.contract
+        UNION ALL SELECT m.id AS id, m.asset AS asset, m.fee_bps AS fee_bps,
+        m.maintenance AS maintenance, m.maintenance_also AS maintenance_also,
+        m.maintenance_due AS maintenance_due, m.first_epoch AS start_epoch, CAST(1 AS BIGINT) AS is_metered
+        FROM given g JOIN market_metered m ON m.id = g.contract";
+    SET_MAINTENANCE (id Bytes, due Bytes) = "UPDATE market_contracts SET maintenance_due = given.due
+        FROM given WHERE market_contracts.id = given.id";
+    SET_MAINTENANCE_METERED (id Bytes, due Bytes) = "UPDATE market_metered
+        SET maintenance_due = given.due FROM given WHERE market_metered.id = given.id";
+    INSERT_FPPS_LINES (lane Text, asset Text, epoch Int, contract Bytes, work Bytes) =
+        "INSERT INTO market_fpps_lines (lane, asset, epoch, contract, work)
+        SELECT lane, asset, epoch, contract, work FROM given";
+    PRICE_FPPS_LINES (lane Text, asset Text, epoch Int, contract Bytes, minor Int, high Int, low Int) =
+        "UPDATE market_fpps_lines SET minor = given.minor, fraction_high = given.high,
+        fraction_low = given.low FROM given WHERE market_fpps_lines.lane = given.lane
+        AND market_fpps_lines.asset = given.asset AND market_fpps_lines.epoch = given.epoch
+        AND market_fpps_lines.contract = given.contract";
+    INSERT_SOLO (lane Text, epoch Int, kind Int, beneficiary Bytes, work Bytes) =
+        "INSERT INTO market_solo (lane, epoch, kind, beneficiary, work)
+        SELECT lane, epoch, kind, beneficiary, work FROM given";
+    /// The last due in dollars of each contract that has one.
+    LAST_USD_DUES (contract Bytes) = "SELECT d.contract AS contract, d.total AS total FROM given g
+        JOIN market_usd_dues d ON d.contract = g.contract WHERE d.to_epoch =
+        (SELECT MAX(l.to_epoch) FROM market_usd_dues l WHERE l.contract = g.contract)";
+    INSERT_USD_DUES (contract Bytes, epoch Int, lane Text, instant Int, total Bytes, due Bytes) =
+        "INSERT INTO market_usd_dues (contract, to_epoch, lane, instant, total, due, usd_micro)
+        SELECT contract, epoch, lane, instant, total, due, NULL FROM given";
+    CONVERT_USD_DUES (contract Bytes, epoch Int, price Int) = "UPDATE market_usd_dues
+        SET usd_micro = given.price FROM given WHERE market_usd_dues.contract = given.contract
+        AND market_usd_dues.to_epoch = given.epoch AND market_usd_dues.usd_micro IS NULL";
     /// Progress back into the contracts' own rows.
     FLUSH_PROGRESS (id Bytes, delivered Bytes, short_since Int, due Bytes, recognised Int) =
         "UPDATE market_contracts SET delivered = given.delivered, short_since = given.short_since,

@@ -8,10 +8,13 @@ use crate::pages::Pages;
 use crate::sale::{Capacity, release};
 use crate::settle::maintenance;
 use crate::{LaneConfig, Market, MarketError, Result, Scheme, fpps_pay};
-use gruve_ledger::{Account, Entry, Posting, balance};
-use gruve_store::{Row, Tx, params};
-use gruve_units::{Amount, ContractId, EpochNumber, Hashes, Hashrate, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use gruve_ledger::{Account, Entry, Posting, balances};
+use gruve_store::{Batch, Row, Tx, Value, params};
+use gruve_units::{AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, Timestamp};
+use std::collections::{BTreeSet, HashMap};
+
+/// Entries posted at once: some three thousand postings.
+const ENTRIES_AT_ONCE: usize = 1_000;
 
 /// What is held for an epoch.
 #[derive(Clone, Copy, Debug)]
@@ -43,60 +46,80 @@ pub(super) async fn open_holds(tx: &mut Tx, contract: ContractId) -> Result<Vec<
     rows.iter().map(Hold::read).collect()
 }
 
-/// The metered contracts of a lane in an epoch that is being closed.
+/// The open holds of many contracts, each one's oldest first.
+async fn open_holds_of(tx: &mut Tx, page: &[Metered]) -> Result<HashMap<ContractId, Vec<Hold>>> {
+    let mut all: HashMap<ContractId, Vec<Hold>> = HashMap::new();
+    let ids = page.iter().map(|c| Value::from(c.id)).collect();
+    for row in tx.fetch_many(&sql::OPEN_HOLDS_OF, ids).await? {
+        all.entry(row.get("id")?).or_default().push(Hold::read(&row)?);
+    }
+    Ok(all)
+}
+
+/// The metered contracts of a lane in an epoch that is being closed: what each may get. They themselves are
+/// read again, a page at a time, when they are charged.
 pub(crate) struct MeteredEpoch {
     epoch: EpochNumber,
-    contracts: Vec<(Metered, Vec<Hold>)>,
+    ids: BTreeSet<ContractId>,
+    claims: Vec<Entitlement>,
+    others: Vec<(ContractId, Scheme)>,
 }
 
 impl MeteredEpoch {
     /// Reads them with their open holds.
     pub(crate) async fn read(
+        market: &Market,
         tx: &mut Tx,
         lane: &LaneConfig,
         epoch: EpochNumber,
     ) -> Result<MeteredEpoch> {
-        let mut contracts = Vec::new();
+        let (ids, claims, others) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let mut all = MeteredEpoch { epoch, ids, claims, others };
         let mut pages = Pages::by_id(sql::LIVE, &params![lane.lane.clone()]);
         while let Some(rows) = pages.next(tx).await? {
-            for row in &rows {
-                let c = Metered::read(row)?;
-                let holds = open_holds(tx, c.id).await?;
-                contracts.push((c, holds));
+            let page = rows.iter().map(Metered::read).collect::<Result<Vec<_>>>()?;
+            let holds = open_holds_of(tx, &page).await?;
+            for c in &page {
+                all.add(market, c, holds.get(&c.id).map_or(&[][..], Vec::as_slice));
             }
         }
-        Ok(MeteredEpoch { epoch, contracts })
+        Ok(all)
+    }
+
+    /// What a contract should get: the rate asked for, and no more than is held for.
+    fn add(&mut self, market: &Market, c: &Metered, holds: &[Hold]) {
+        self.ids.insert(c.id);
+        if c.scheme != Scheme::Pplns {
+            self.others.push((c.id, c.scheme));
+        }
+        if let Some(hold) = holds.iter().find(|h| h.epoch == self.epoch) {
+            self.claims.push(Entitlement {
+                contract: c.id,
+                entitled: c.epoch_work.min(hold.cap),
+                catch_up: Hashes::ZERO,
+                short_since: None,
+                is_operators: market.config().operator_accounts.contains(&c.account),
+            });
+        }
     }
 
     /// Their ids.
-    pub(crate) fn ids(&self) -> BTreeSet<ContractId> {
-        self.contracts.iter().map(|(c, _)| c.id).collect()
+    pub(crate) const fn ids(&self) -> &BTreeSet<ContractId> {
+        &self.ids
     }
 
-    /// What they should get: the rate asked for, and no more than is held for.
-    pub(crate) fn claims(&self, market: &Market) -> Vec<Entitlement> {
-        let mut claims = Vec::new();
-        for (c, holds) in &self.contracts {
-            if let Some(hold) = holds.iter().find(|h| h.epoch == self.epoch) {
-                claims.push(Entitlement {
-                    contract: c.id,
-                    entitled: c.epoch_work.min(hold.cap),
-                    catch_up: Hashes::ZERO,
-                    short_since: None,
-                    is_operators: market.config().operator_accounts.contains(&c.account),
-                });
-            }
-        }
-        claims
+    /// What they should get.
+    pub(crate) fn claims(&self) -> &[Entitlement] {
+        &self.claims
     }
 
     /// Those that do not earn by PPLNS.
     pub(crate) fn other_schemes(&self) -> impl Iterator<Item = (ContractId, Scheme)> {
-        let others = self.contracts.iter().filter(|(c, _)| c.scheme != Scheme::Pplns);
-        others.map(|(c, _)| (c.id, c.scheme))
+        self.others.iter().copied()
     }
 
-    /// Charges what was delivered, gives the rest back, and holds for the next epoch.
+    /// Charges what was delivered, gives the rest back, and holds for the next epoch. The journal is the same as if
+    /// each contract's entries were posted alone.
     pub(crate) async fn settle(
         self,
         market: &Market,
@@ -105,22 +128,91 @@ impl MeteredEpoch {
         allocation: &Allocation,
         now: Timestamp,
     ) -> Result<()> {
-        let epoch = self.epoch;
-        let got: BTreeMap<ContractId, Hashes> =
-            allocation.shares.iter().map(|s| (s.contract, s.allocated)).collect();
-        for (mut c, holds) in self.contracts {
-            let mut left = 0;
-            for hold in holds {
-                if hold.epoch > epoch {
-                    left += 1;
-                    continue;
+        let mut pages = Pages::by_id(sql::LIVE, &params![lane.lane.clone()]);
+        while let Some(rows) = pages.next(tx).await? {
+            let page = rows.iter().map(Metered::read).collect::<Result<Vec<_>>>()?;
+            let mut holds = open_holds_of(tx, &page).await?;
+            let mut writing = Writing::begin(tx, &page, now).await?;
+            for mut c in page {
+                let holds = holds.remove(&c.id).unwrap_or_default();
+                let mut left = Vec::new();
+                for hold in holds {
+                    if hold.epoch > self.epoch {
+                        left.push(hold.epoch);
+                        continue;
+                    }
+                    // Of an epoch that was never closed nothing was delivered.
+                    let got = if hold.epoch == self.epoch { got(allocation, c.id) } else { None };
+                    c.charge(tx, &mut writing, &hold, got.unwrap_or(Hashes::ZERO)).await?;
                 }
-                // Of an epoch that was never closed nothing was delivered.
-                let work = if hold.epoch == epoch { got.get(&c.id).copied() } else { None };
-                c.charge(tx, &hold, work.unwrap_or(Hashes::ZERO), now).await?;
+                c.go_on(market, tx, lane, (self.epoch, &left), &mut writing).await?;
             }
-            c.go_on(market, tx, lane, (epoch, left), now).await?;
+            writing.finish(tx).await?;
         }
+        Ok(())
+    }
+}
+
+/// What a contract got.
+fn got(allocation: &Allocation, id: ContractId) -> Option<Hashes> {
+    let at = allocation.shares.binary_search_by_key(&id, |s| s.contract).ok()?;
+    Some(allocation.shares[at].allocated)
+}
+
+/// What is written of a page of contracts, together.
+struct Writing {
+    now: Timestamp,
+    entries: Vec<Entry>,
+    closed: Batch,
+    delivered: Batch,
+    held: Batch,
+    /// What customers have, with the entries that are not posted yet.
+    available: HashMap<(AccountId, Asset), i64>,
+}
+
+impl Writing {
+    async fn begin(tx: &mut Tx, page: &[Metered], now: Timestamp) -> Result<Writing> {
+        let mut available = HashMap::new();
+        let assets: BTreeSet<Asset> = page.iter().map(|c| c.pay_asset).collect();
+        for asset in assets {
+            let own = page.iter().filter(|c| c.pay_asset == asset);
+            let whose: Vec<Account> = own.map(|c| Account::CustomerAvailable(c.account)).collect();
+            let there = balances(tx, &whose, asset).await?;
+            for (account, amount) in whose.iter().zip(there) {
+                if let Account::CustomerAvailable(id) = account {
+                    available.insert((*id, asset), amount.minor);
+                }
+            }
+        }
+        Ok(Writing {
+            now,
+            entries: Vec::new(),
+            closed: Batch::new(&sql::CLOSE_HOLDS),
+            delivered: Batch::new(&sql::DELIVER),
+            held: Batch::new(&sql::INSERT_HOLDS),
+            available,
+        })
+    }
+
+    fn available(&mut self, c: &Metered) -> &mut i64 {
+        self.available.entry((c.account, c.pay_asset)).or_default()
+    }
+
+    async fn entry(&mut self, tx: &mut Tx, entry: Entry) -> Result<()> {
+        self.entries.push(entry);
+        if self.entries.len() >= ENTRIES_AT_ONCE { self.post(tx).await } else { Ok(()) }
+    }
+
+    async fn post(&mut self, tx: &mut Tx) -> Result<()> {
+        gruve_ledger::post_all(tx, &std::mem::take(&mut self.entries)).await?;
+        Ok(())
+    }
+
+    async fn finish(mut self, tx: &mut Tx) -> Result<()> {
+        self.post(tx).await?;
+        self.closed.finish(tx).await?;
+        self.delivered.finish(tx).await?;
+        self.held.finish(tx).await?;
         Ok(())
     }
 }
@@ -130,9 +222,9 @@ impl Metered {
     async fn charge(
         &mut self,
         tx: &mut Tx,
+        writing: &mut Writing,
         hold: &Hold,
         work: Hashes,
-        now: Timestamp,
     ) -> Result<()> {
         let overflow = || MarketError::Overflow("a cost");
         let cost = hold.price.cost(work)?.checked_add(self.cost_carry).ok_or_else(overflow)?;
@@ -140,49 +232,54 @@ impl Metered {
         if charged > hold.held {
             return Err(MarketError::Broken("an epoch cost more than was held for it".into()));
         }
-        let amount = |minor| Amount::new(self.pay_asset, minor);
+        let (amount, back) = (|minor| Amount::new(self.pay_asset, minor), hold.held - charged);
         let entry = Entry {
             reason: format!("market/metered/{}/{}", self.id, hold.epoch),
             kind: "market-metered",
-            at: now,
+            at: writing.now,
             postings: vec![
                 Posting::debit(Account::CustomerHeld(self.account), amount(hold.held)),
                 Posting::credit(Account::OperatorRevenue, amount(charged)),
-                Posting::credit(
-                    Account::CustomerAvailable(self.account),
-                    amount(hold.held - charged),
-                ),
+                Posting::credit(Account::CustomerAvailable(self.account), amount(back)),
             ],
         };
-        gruve_ledger::post(tx, &entry).await?;
-        tx.execute(sql::CLOSE_HOLD, &params![self.id, hold.epoch, work, charged]).await?;
+        writing.entry(tx, entry).await?;
+        let available = writing.available(self);
+        *available = available.checked_add(back).ok_or_else(overflow)?;
+        writing.closed.push(tx, params![self.id, hold.epoch, work, charged]).await?;
         self.cost_carry = carry;
         self.charged = self.charged.checked_add(charged).ok_or_else(overflow)?;
         let delivered = self.delivered.checked_add(work);
         self.delivered = delivered.ok_or(MarketError::Overflow("delivered work"))?;
         let due = self.maintenance_due.checked_add(maintenance(work, self.maintenance)?);
         self.maintenance_due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
-        let changed =
-            params![self.id, self.delivered, self.cost_carry, self.charged, self.maintenance_due];
-        tx.execute(sql::DELIVER, &changed).await?;
+        self.is_charged = true;
         Ok(())
     }
 
-    /// After an epoch: the next hold, or the end. `left` holds of later epochs are open.
+    /// After an epoch: the next hold, or the end. Holds of the later epochs `left` are open.
     async fn go_on(
         &mut self,
         market: &Market,
         tx: &mut Tx,
         lane: &LaneConfig,
-        (epoch, left): (EpochNumber, u32),
-        now: Timestamp,
+        (epoch, left): (EpochNumber, &[EpochNumber]),
+        writing: &mut Writing,
     ) -> Result<()> {
+        if self.is_charged {
+            let (charged, due) = (self.charged, self.maintenance_due);
+            let row = params![self.id, self.delivered, self.cost_carry, charged, due];
+            writing.delivered.push(tx, row).await?;
+        }
+        let (now, last) = (writing.now, left.last().copied());
         let held = match self.state {
-            MeteredState::Active => self.hold_next(market, tx, lane, epoch, now).await?,
-            MeteredState::Stopped => return self.resume(market, tx, lane, epoch, now).await,
+            MeteredState::Active => {
+                self.hold_next(market, tx, lane, (epoch, last), writing).await?
+            }
+            MeteredState::Stopped => return self.resume(market, tx, lane, epoch, writing).await,
             MeteredState::Ending | MeteredState::Ended => false,
         };
-        if held || left > 0 {
+        if held || !left.is_empty() {
             return Ok(());
         }
         release(tx, lane, self.hashrate).await?;
@@ -195,29 +292,33 @@ impl Metered {
         }
     }
 
-    /// Holds for the next epoch that has not begun; true when something is held for it.
+    /// Holds for the next epoch that has not begun; true when something is held for it. `last` is the last one that
+    /// something is held for: what is held for an epoch to come stays open until its close.
     async fn hold_next(
         &mut self,
         market: &Market,
         tx: &mut Tx,
         lane: &LaneConfig,
-        epoch: EpochNumber,
-        now: Timestamp,
+        (epoch, last): (EpochNumber, Option<EpochNumber>),
+        writing: &mut Writing,
     ) -> Result<bool> {
+        let now = writing.now;
         let next = next_epoch(lane, epoch, now);
-        let last = tx.fetch_one(sql::LAST_HOLD, &params![self.id]).await?;
-        if last.get::<Option<EpochNumber>>("epoch")?.is_some_and(|e| e >= next) {
+        if last.is_some_and(|e| e >= next) {
             return Ok(true);
         }
         let Some((version, price)) = self.price_now(market) else { return Ok(false) };
         let worst = price.hold(self.epoch_work)?;
-        let there = self.available(tx).await?;
+        let there = *writing.available(self);
         let held = worst.min(there);
         let cap = if held == worst { self.epoch_work } else { price.covered(held)? };
         if held <= 0 || cap == Hashes::ZERO {
             return Ok(false);
         }
-        self.hold(tx, Hold { epoch: next, price, cap, held }, version, now).await?;
+        let hold = Hold { epoch: next, price, cap, held };
+        writing.entry(tx, self.hold_entry(&hold, now)).await?;
+        writing.held.push(tx, self.hold_row(&hold, version)).await?;
+        *writing.available(self) -= held;
         self.tell_low(tx, there - held, worst, epoch, now).await?;
         Ok(true)
     }
@@ -248,10 +349,11 @@ impl Metered {
         tx: &mut Tx,
         lane: &LaneConfig,
         epoch: EpochNumber,
-        now: Timestamp,
+        writing: &mut Writing,
     ) -> Result<()> {
+        let now = writing.now;
         let Some((_, price)) = self.price_now(market) else { return Ok(()) };
-        if self.available(tx).await? < price.hold(self.epoch_work)? {
+        if *writing.available(self) < price.hold(self.epoch_work)? {
             return Ok(());
         }
         let capacity = Capacity::read(tx, lane).await?;
@@ -271,7 +373,7 @@ impl Metered {
         capacity.swap(tx, &lane.lane, sold).await?;
         self.enter(tx, MeteredState::Active, None).await?;
         self.notify(tx, NoticeKind::Resumed, epoch, now).await?;
-        self.hold_next(market, tx, lane, epoch, now).await?;
+        self.hold_next(market, tx, lane, (epoch, None), writing).await?;
         Ok(())
     }
 
@@ -287,11 +389,6 @@ impl Metered {
         same.then_some((plan.version, price))
     }
 
-    async fn available(&self, tx: &mut Tx) -> Result<i64> {
-        let account = Account::CustomerAvailable(self.account);
-        Ok(balance(tx, &account, self.pay_asset).await?.minor)
-    }
-
     /// Moves the money and writes the hold down.
     pub(super) async fn hold(
         &self,
@@ -300,13 +397,21 @@ impl Metered {
         version: u32,
         now: Timestamp,
     ) -> Result<()> {
+        gruve_ledger::post(tx, &self.hold_entry(&hold, now)).await?;
+        tx.execute_many(&sql::INSERT_HOLDS, self.hold_row(&hold, version).to_vec()).await?;
+        Ok(())
+    }
+
+    fn hold_entry(&self, hold: &Hold, now: Timestamp) -> Entry {
         let amount = Amount::new(self.pay_asset, hold.held);
         let reason = format!("market/hold/{}/{}", self.id, hold.epoch);
         let from = Account::CustomerAvailable(self.account);
         let to = Account::CustomerHeld(self.account);
-        let entry = Entry::transfer(reason, "market-hold", now, from, to, amount);
-        gruve_ledger::post(tx, &entry).await?;
-        let row = params![
+        Entry::transfer(reason, "market-hold", now, from, to, amount)
+    }
+
+    fn hold_row(&self, hold: &Hold, version: u32) -> [Value; 9] {
+        params![
             self.id,
             hold.epoch,
             self.lane.clone(),
@@ -316,9 +421,7 @@ impl Metered {
             hold.cap,
             hold.held,
             Hashes::ZERO
-        ];
-        tx.execute(sql::INSERT_HOLD, &row).await?;
-        Ok(())
+        ]
     }
 }
 

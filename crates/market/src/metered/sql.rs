@@ -1,6 +1,6 @@
 //! The statements of metered contracts, one source for both engines.
 
-use gruve_store::{Migration, statements};
+use gruve_store::{Migration, many_statements, statements};
 
 /// The tables of metered contracts, counted by themselves.
 pub const METERED_MIGRATIONS: &[Migration] = &[Migration {
@@ -39,17 +39,10 @@ statements! {
     TERMS = "SELECT terms FROM market_metered WHERE id = $1 AND account = $2";
     SET_STATE = "UPDATE market_metered SET state = $2, ended_epoch = $3 WHERE id = $1";
     SET_LOW = "UPDATE market_metered SET is_low = $2 WHERE id = $1";
-    DELIVER = "UPDATE market_metered SET delivered = $2, cost_carry = $3, charged_minor = $4,
-        maintenance_due = $5 WHERE id = $1";
-    SET_MAINTENANCE = "UPDATE market_metered SET maintenance_due = $2 WHERE id = $1";
     /// For the audit of what is sold.
     HOLDING = "SELECT id, hashrate FROM market_metered WHERE lane = $1
         AND state IN ('active', 'ending') AND id > $2 ORDER BY id LIMIT $3";
 
-    INSERT_HOLD = "INSERT INTO market_holds (contract, epoch, lane, plan_version, price_minor,
-        price_hashrate, cap, held_minor, is_open, delivered, charged_minor)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, 0)";
-    LAST_HOLD = "SELECT MAX(epoch) AS epoch FROM market_holds WHERE contract = $1";
     OPEN_HOLDS = "SELECT contract AS id, epoch, price_minor, price_hashrate, cap, held_minor
         FROM market_holds WHERE contract = $1 AND is_open = 1 ORDER BY epoch";
     CLOSE_HOLD = "UPDATE market_holds SET is_open = 0, delivered = $3, charged_minor = $4
@@ -66,15 +59,36 @@ statements! {
         WHERE contract = $1 ORDER BY number DESC LIMIT $2";
 }
 
+many_statements! {
+    /// Contracts' open holds.
+    OPEN_HOLDS_OF (contract Bytes) = "SELECT h.contract AS id, h.epoch AS epoch,
+        h.price_minor AS price_minor, h.price_hashrate AS price_hashrate, h.cap AS cap,
+        h.held_minor AS held_minor FROM given g JOIN market_holds h ON h.contract = g.contract
+        WHERE h.is_open = 1 ORDER BY h.contract, h.epoch";
+    INSERT_HOLDS (contract Bytes, epoch Int, lane Text, version Int, price Int, rate Bytes, cap Bytes,
+        held Int, none Bytes) = "INSERT INTO market_holds (contract, epoch, lane, plan_version,
+        price_minor, price_hashrate, cap, held_minor, is_open, delivered, charged_minor)
+        SELECT contract, epoch, lane, version, price, rate, cap, held, 1, none, 0 FROM given";
+    CLOSE_HOLDS (contract Bytes, epoch Int, delivered Bytes, charged Int) = "UPDATE market_holds
+        SET is_open = 0, delivered = given.delivered, charged_minor = given.charged FROM given
+        WHERE market_holds.contract = given.contract AND market_holds.epoch = given.epoch
+        AND market_holds.is_open = 1";
+    /// What was delivered and charged.
+    DELIVER (id Bytes, delivered Bytes, carry Bytes, charged Int, due Bytes) = "UPDATE market_metered
+        SET delivered = given.delivered, cost_carry = given.carry, charged_minor = given.charged,
+        maintenance_due = given.due FROM given WHERE market_metered.id = given.id";
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{METERED_MIGRATIONS, STATEMENTS};
-    use gruve_store::testing::prepare_all;
+    use super::{MANY_STATEMENTS, METERED_MIGRATIONS, STATEMENTS};
+    use gruve_store::testing::{prepare_all, prepare_all_many};
     use gruve_store::{Store, laws};
 
     async fn every_statement_of_metered_contracts_prepares(store: Store) {
         store.migrate("market_metered", METERED_MIGRATIONS).await.unwrap();
         prepare_all(&store, STATEMENTS).await;
+        prepare_all_many(&store, MANY_STATEMENTS).await;
     }
 
     laws! { statements: [every_statement_of_metered_contracts_prepares] }

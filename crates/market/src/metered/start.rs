@@ -106,6 +106,7 @@ impl Market {
             cost_carry: Accrual::ZERO,
             charged: 0,
             maintenance_due: Accrual::ZERO,
+            is_charged: false,
         };
         let sold = Hashrate(capacity.sold.0.saturating_add(hashrate.0));
         let written = async {
