@@ -9,7 +9,6 @@
 
 use super::{Line, earner, line_row};
 use crate::bulk;
-use crate::close::ENTRY_CONTRACTS;
 use crate::contract::{Contract, read_also};
 use crate::fpps_pay::{Means, note_capital};
 use crate::pages::{self, Pages};
@@ -18,6 +17,7 @@ use crate::settle::{Settlement, take_maintenance};
 use crate::sql;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, LaneConfig, MarketError, Result};
+use gruve_ledger::POSTINGS_MAX;
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, Value, params};
 use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
@@ -26,11 +26,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Settlements of an entry at most: each has a posting of its own, beside two or three for all. In the unit
 /// tests so few that every settlement has several entries.
 #[cfg(not(test))]
-const PER_ENTRY: usize = ENTRY_CONTRACTS;
+const PER_ENTRY: usize = POSTINGS_MAX / 2;
 #[cfg(test)]
 const PER_ENTRY: usize = 4;
 
-const _: () = assert!(PER_ENTRY <= ENTRY_CONTRACTS);
+const _: () = assert!(PER_ENTRY + 3 <= POSTINGS_MAX);
 
 /// Entries that are posted at once: ten thousand postings, some megabytes.
 const ENTRIES_AT_ONCE: usize = 10;
