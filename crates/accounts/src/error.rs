@@ -33,6 +33,15 @@ pub enum AccountsError {
     /// The name or the address belongs to another account.
     #[error("the name or the e-mail address is taken")]
     Taken,
+    /// There is no account of that name.
+    #[error("there is no account of that name")]
+    NoAccount,
+    /// The house must keep an owner.
+    #[error("this is the only owner: make somebody else an owner first")]
+    LastOwner,
+    /// A row that no version of this room has written.
+    #[error("the accounts' tables are damaged: {0}")]
+    Damaged(&'static str),
     /// Hashing failed, or a stored hash cannot be read.
     #[error("a password could not be checked: {0}")]
     Hashing(String),
@@ -67,11 +76,13 @@ impl Blamed for AccountsError {
             | AccountsError::BadName
             | AccountsError::BadEmail
             | AccountsError::BadPassword
+            | AccountsError::NoAccount
+            | AccountsError::LastOwner
             | AccountsError::Taken => Blame::Rejected,
             AccountsError::TooManyAttempts { .. }
             | AccountsError::TooManySignUps
             | AccountsError::Crowded => Blame::Transient,
-            AccountsError::Hashing(_) => Blame::Fatal,
+            AccountsError::Hashing(_) | AccountsError::Damaged(_) => Blame::Fatal,
             AccountsError::Store(e) => e.blame(),
         }
     }

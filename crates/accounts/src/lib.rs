@@ -1,4 +1,4 @@
-//! Customers: who they are, how they prove it, and who is signed in.
+//! Customers and staff: who they are, how they prove it, who is signed in, and who may do what.
 //!
 //! # For what
 //! [`Accounts::sign_up`], [`Accounts::sign_in`] and [`Accounts::session`] for the web;
@@ -15,6 +15,8 @@
 //!   hashing together takes a bounded share of processors and memory.
 //! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
 //!   [`SESSIONS_MAX`].
+//! - What staff may do stands in one table ([`PERMISSIONS`]); a role that is taken is gone at once.
+//! - What was done to accounts and by staff stands in a log that is a chain of hashes.
 //! - Everything kept has a bound or an age at which it goes.
 //!
 //! # What this room must not know
@@ -27,20 +29,26 @@ mod audit;
 mod error;
 mod names;
 mod passwords;
+mod roles;
 mod service;
 mod sessions;
 mod sql;
+mod staff;
+mod trail;
 
 use gruve_store::Migration;
 
 pub use attempts::{AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK};
-pub use audit::{AUDIT_KEPT, AuditRow, record};
+pub use audit::{AUDIT_KEPT, AuditRow, LOG_LINES_MAX, LogLine, record};
 pub use error::AccountsError;
 pub use names::{
     EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
 };
+pub use roles::{PERMISSIONS, Permission, Role};
 pub use service::{Accounts, NewAccount, SIGN_UPS_PER_HOUR_MAX};
 pub use sessions::{SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session, SessionInfo};
+pub use staff::{CUSTOMERS_MAX, CustomerRow, STAFF_MAX, StaffMember};
+pub use trail::{TRAIL_GENESIS, TrailEnds, TrailReport};
 
 /// The room's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -55,6 +63,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "networks",
         sqlite: include_str!("../migrations/0002_networks.sqlite.sql"),
         postgres: include_str!("../migrations/0002_networks.postgres.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "staff",
+        sqlite: include_str!("../migrations/0003_staff.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_staff.postgres.sql"),
     },
 ];
 

@@ -8,7 +8,8 @@ use crate::sql::{
     SIGN_UPS_SINCE,
 };
 use crate::{
-    AccountsError, MIGRATIONS, Result, Session, SessionInfo, audit, names, record, sessions,
+    AccountsError, LogLine, MIGRATIONS, Result, Session, SessionInfo, TrailEnds, TrailReport,
+    audit, names, record, sessions, trail,
 };
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
@@ -162,7 +163,7 @@ impl Accounts {
         transact!(self.0.store, tx -> Result<_> => {
             attempt.failed(tx, now).await?;
             let action = "session.refused".to_owned();
-            let row = AuditRow { at: now, account, action, detail: String::new() };
+            let row = AuditRow { at: now, account, actor: None, action, detail: String::new() };
             record(tx, &row, entropy).await
         })?;
         Err(AccountsError::WrongCredentials)
@@ -220,6 +221,43 @@ impl Accounts {
         audit::latest(&mut self.0.store.read().await?, account, limit.min(1_000)).await
     }
 
+    /// Lines of the whole log before a number, newest first, at most `limit` and at most
+    /// [`LOG_LINES_MAX`](crate::LOG_LINES_MAX).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn log_page(&self, before: Option<i64>, limit: u32) -> Result<Vec<LogLine>> {
+        audit::page(&mut self.0.store.read().await?, before, limit).await
+    }
+
+    /// Recomputes the log's chain.
+    ///
+    /// # Errors
+    /// The database's. What does not hold is no error, but stands in the report.
+    pub async fn verify_log(&self) -> Result<TrailReport> {
+        trail::verify(&mut self.0.store.read().await?).await
+    }
+
+    /// The log's last line and hash.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn log_ends(&self) -> Result<TrailEnds> {
+        trail::ends(&mut self.0.store.read().await?).await
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.0.entropy.as_ref()
+    }
+
     async fn credentials(&self, login: &str) -> Result<Option<Credentials>> {
         let sql = if login.contains('@') { CREDENTIALS_BY_EMAIL } else { CREDENTIALS_BY_NAME };
         let row = self.0.store.read().await?.fetch_optional(sql, &params![login]).await?;
@@ -235,7 +273,7 @@ impl Accounts {
         action: &str,
     ) -> Result<()> {
         let (account, action) = (Some(account), action.to_owned());
-        let row = AuditRow { at, account, action, detail: String::new() };
+        let row = AuditRow { at, account, actor: None, action, detail: String::new() };
         record(tx, &row, self.0.entropy.as_ref()).await
     }
 }

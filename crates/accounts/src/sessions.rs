@@ -1,10 +1,10 @@
 //! Sessions: who is signed in.
 
-use crate::Result;
 use crate::sql::{
     INSERT_SESSION, REMOVE_EXPIRED_SESSIONS, REMOVE_OLDEST_SESSIONS, REMOVE_SESSION, SESSION,
     TOUCH_SESSION,
 };
+use crate::{Result, Role, staff};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gruve_store::{Store, Tx, params, transact};
@@ -55,6 +55,8 @@ pub struct SessionInfo {
     pub account: AccountId,
     /// The account's name.
     pub name: String,
+    /// What it is to the house, if anything; as it stands at this instant.
+    pub role: Option<Role>,
     /// What a form must carry.
     pub csrf: String,
     /// When it ends if it is not used.
@@ -142,7 +144,8 @@ pub(crate) async fn find(
         })?;
     }
     let (account, name) = (row.get("account")?, row.get("name")?);
-    Ok(Some(SessionInfo { account, name, csrf: csrf(&token), expires }))
+    let role = staff::role(&row)?;
+    Ok(Some(SessionInfo { account, name, role, csrf: csrf(&token), expires }))
 }
 
 /// Ends a session; whose it was.

@@ -10,9 +10,9 @@ gruve_store::statements! {
     NAME_OF = "SELECT name FROM accounts_accounts WHERE id = $1";
     INSERT_SESSION = "INSERT INTO accounts_sessions \
         (token_hash, account, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
-    SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name \
+    SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name, f.role \
         FROM accounts_sessions s JOIN accounts_accounts a ON a.id = s.account \
-        WHERE s.token_hash = $1";
+        LEFT JOIN accounts_staff f ON f.account = s.account WHERE s.token_hash = $1";
     TOUCH_SESSION = "UPDATE accounts_sessions SET seen_at = $2, expires_at = $3 \
         WHERE token_hash = $1";
     REMOVE_SESSION = "DELETE FROM accounts_sessions WHERE token_hash = $1 RETURNING account";
@@ -35,11 +35,49 @@ gruve_store::statements! {
     FORGET_NETWORKS = "DELETE FROM accounts_networks WHERE account = $1 AND (seen_at <= $2 \
         OR network NOT IN (SELECT network FROM accounts_networks WHERE account = $1 \
          ORDER BY seen_at DESC, network LIMIT $3))";
-    INSERT_AUDIT = "INSERT INTO accounts_audit (id, at, account, action, detail) \
-        VALUES ($1, $2, $3, $4, $5)";
-    AUDIT_OF = "SELECT at, account, action, detail FROM accounts_audit WHERE account = $1 \
-        ORDER BY at DESC, id DESC LIMIT $2";
+    /// Lines of the chain, and those from before there was one.
+    AUDIT_OF = "SELECT t.at AS at, t.seq AS seq, p.account AS account, p.actor AS actor, \
+         t.action AS action, p.detail AS detail \
+         FROM accounts_particulars p JOIN accounts_trail t ON t.seq = p.seq WHERE p.account = $1 \
+        UNION ALL SELECT at, 0 AS seq, account, NULL AS actor, action, detail \
+         FROM accounts_audit WHERE account = $1 \
+        ORDER BY at DESC, seq DESC LIMIT $2";
+    LOG_PAGE = "SELECT t.seq, t.at, t.action, p.account, p.actor, p.detail, \
+         a.name AS account_name, b.name AS actor_name \
+        FROM accounts_trail t LEFT JOIN accounts_particulars p ON p.seq = t.seq \
+        LEFT JOIN accounts_accounts a ON a.id = p.account \
+        LEFT JOIN accounts_accounts b ON b.id = p.actor \
+        WHERE t.seq < $1 ORDER BY t.seq DESC LIMIT $2";
     FORGET_AUDIT = "DELETE FROM accounts_audit WHERE at < $1";
+
+    TRAIL_ENDS = "SELECT seq, hash, cut_seq, cut_hash FROM accounts_trail_ends WHERE id = 1";
+    SET_TRAIL_ENDS = "INSERT INTO accounts_trail_ends (id, seq, hash, cut_seq, cut_hash) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, \
+        hash = excluded.hash, cut_seq = excluded.cut_seq, cut_hash = excluded.cut_hash";
+    INSERT_TRAIL = "INSERT INTO accounts_trail (seq, at, action, digest, hash) \
+        VALUES ($1, $2, $3, $4, $5)";
+    INSERT_PARTICULARS = "INSERT INTO accounts_particulars (seq, salt, account, actor, detail) \
+        VALUES ($1, $2, $3, $4, $5)";
+    LAST_BEFORE = "SELECT seq, hash FROM accounts_trail WHERE at < $1 \
+        ORDER BY at DESC, seq DESC LIMIT 1";
+    CUT_TRAIL = "DELETE FROM accounts_trail WHERE seq <= $1";
+    CUT_PARTICULARS = "DELETE FROM accounts_particulars WHERE seq <= $1";
+    TRAIL_PAGE = "SELECT t.seq, t.at, t.action, t.digest, t.hash, p.salt, p.account, p.actor, \
+        p.detail FROM accounts_trail t LEFT JOIN accounts_particulars p ON p.seq = t.seq \
+        WHERE t.seq > $1 ORDER BY t.seq LIMIT $2";
+
+    STAFF = "SELECT f.account, a.name, f.role, f.since FROM accounts_staff f \
+        JOIN accounts_accounts a ON a.id = f.account ORDER BY a.name LIMIT $1";
+    ROLE_OF = "SELECT role FROM accounts_staff WHERE account = $1";
+    OWNERS = "SELECT COUNT(*) AS n FROM accounts_staff WHERE role = 'owner'";
+    SET_STAFF = "INSERT INTO accounts_staff (account, role, since) VALUES ($1, $2, $3) \
+        ON CONFLICT (account) DO UPDATE SET role = excluded.role, since = excluded.since";
+    REMOVE_STAFF = "DELETE FROM accounts_staff WHERE account = $1";
+    REMOVE_SESSIONS_OF = "DELETE FROM accounts_sessions WHERE account = $1";
+    CUSTOMERS = "SELECT a.id, a.name, a.email, a.created_at, f.role FROM accounts_accounts a \
+        LEFT JOIN accounts_staff f ON f.account = a.id WHERE a.id > $1 ORDER BY a.id LIMIT $2";
+    CUSTOMER = "SELECT a.id, a.name, a.email, a.created_at, f.role FROM accounts_accounts a \
+        LEFT JOIN accounts_staff f ON f.account = a.id WHERE a.id = $1";
 }
 
 #[cfg(test)]

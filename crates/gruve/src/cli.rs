@@ -5,6 +5,7 @@ use crate::config::Span;
 use crate::hosted::{HostingCommand, MachineCommand, SiteCommand, TicketCommand};
 use crate::inspect::InspectArgs;
 use crate::site::CertificateArgs;
+use crate::staff::StaffCommand;
 use crate::statement::CheckArgs;
 use clap::{Parser, Subcommand};
 use gruve_units::{Algorithm, Asset, Hashrate, LaneId, PayoutId};
@@ -162,6 +163,15 @@ pub enum AdminCommand {
         /// What to do.
         #[command(subcommand)]
         order: HostingCommand,
+    },
+    /// Who works here, as what, and the security log.
+    Staff {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: StaffCommand,
     },
     /// Tickets about machines.
     Ticket {

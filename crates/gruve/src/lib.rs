@@ -26,6 +26,7 @@ mod say;
 mod serve;
 mod signals;
 mod site;
+mod staff;
 mod statement;
 
 use approval::Word;
@@ -68,6 +69,9 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Ticket { config, order }) => {
             on_runtime(hosted::admin(config, Order::Ticket(order)))
+        }
+        Command::Admin(AdminCommand::Staff { config, order }) => {
+            on_runtime(staff::staff(config, order))
         }
         Command::Miner(args) => on_runtime(async {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())

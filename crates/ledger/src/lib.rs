@@ -30,6 +30,7 @@
 mod account;
 mod audit;
 mod balances;
+mod browse;
 mod entry;
 mod error;
 mod journal;
@@ -42,6 +43,7 @@ pub use audit::{AuditReport, FINDINGS_MAX, Finding, audit};
 pub use balances::{
     Line, PAGE_MAX, balance, balances, balances_of, customer_balances, lines_of, totals,
 };
+pub use browse::{BROWSED_MAX, JournalEntry, browse};
 pub use entry::{Entry, POSTINGS_MAX, Posted, Posting, REASON_BYTES_MAX};
 pub use error::LedgerError;
 pub use journal::{GENESIS, entry_hash};

@@ -81,7 +81,7 @@ impl Contract {
         std::iter::once(own).chain(self.maintenance_also.iter().copied()).collect()
     }
 
-    fn read(row: &Row) -> Result<Contract> {
+    pub(crate) fn read(row: &Row) -> Result<Contract> {
         Ok(Contract {
             id: row.get("id")?,
             account: row.get("account")?,
@@ -125,7 +125,7 @@ impl Contract {
         Ok(found)
     }
 
-    async fn catch_up(&mut self, tx: &mut Tx) -> Result<()> {
+    pub(crate) async fn catch_up(&mut self, tx: &mut Tx) -> Result<()> {
         if self.state == ContractState::Active
             && let Some(p) = progress::of_contract(tx, &self.lane, self.id).await?
         {

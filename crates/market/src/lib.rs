@@ -42,6 +42,7 @@ mod close;
 mod config;
 mod contract;
 pub mod delivery;
+mod desk;
 mod dollars;
 mod error;
 pub mod foretell;
@@ -98,6 +99,7 @@ pub use config::{
     PPLNS_EPOCHS_MAX, PlanConfig, PlanKind, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
     UNPAID_NEW_BPS,
 };
+pub use desk::{SOLD_MAX, SoldContract};
 pub use dollars::UsdDue;
 pub use error::MarketError;
 pub use foretell::QuoteForecast;

@@ -110,6 +110,8 @@ statements! {
     CONTRACT = concat!("SELECT ", contract_columns!(), " FROM market_contracts WHERE id = $1");
     CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+    LATEST_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
+        WHERE id < $1 ORDER BY id DESC LIMIT $2");
     RUNNING_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE lane = $1 AND state IN ('starting', 'active') AND id > $2
         ORDER BY id LIMIT $3");

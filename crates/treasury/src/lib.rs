@@ -50,6 +50,7 @@ mod balance;
 mod blocks;
 mod books;
 mod config;
+mod desk;
 mod error;
 mod funding;
 pub mod invoice;

@@ -46,6 +46,7 @@ gruve_store::statements! {
     INVOICES_OF = "SELECT id, account, asset, amount, contract, address, state, created_at,
         expires_at FROM treasury_invoices WHERE account = $1 ORDER BY created_at DESC, id DESC
         LIMIT $2";
+    LATEST_INVOICES = "SELECT id FROM treasury_invoices WHERE id < $1 ORDER BY id DESC LIMIT $2";
     INVOICE_BY_INDEX = "SELECT id FROM treasury_invoices WHERE asset = $1 AND key_index = $2";
     COUNT_OPEN_INVOICES = "SELECT COUNT(*) AS n FROM treasury_invoices
         WHERE account = $1 AND closed_at IS NULL";

@@ -9,8 +9,8 @@ use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, contract, home, invoice, lane, life, machines, metered, papers, payouts,
-    plans, session, statement, tickets, withdraw,
+    account, books, buy, console, contract, home, invoice, lane, life, machines, metered, papers,
+    payouts, plans, session, statement, tickets, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;
@@ -46,7 +46,7 @@ pub fn routes(state: &AppState) -> Vec<RouteInfo> {
 
 fn declare(state: &AppState) -> Routes {
     use Access::{Bearer, Customer, CustomerForm, Public, PublicForm, Site};
-    Routes::new(state.clone())
+    let routes = Routes::new(state.clone())
         // Pages for everybody.
         .get("/", Public, home::home)
         .get("/plans", Public, plans::plans)
@@ -157,5 +157,50 @@ fn declare(state: &AppState) -> Routes {
         .get("/metrics", Public, ops::metrics)
         .get("/healthz", Public, ops::healthz)
         .get("/healthz/lanes", Public, ops::lane_health)
-        .get("/readyz", Public, ops::readyz)
+        .get("/readyz", Public, ops::readyz);
+    console_routes(routes)
+}
+
+/// The operator's pages, each with the permission that it needs.
+fn console_routes(routes: Routes) -> Routes {
+    use Access::{Staff, StaffForm};
+    use console::{customers, farm, hosting, money, overview, staff, tickets};
+    use gruve_accounts::Permission::{
+        AnswerTickets, DecidePayouts, EndSessions, GiveRoles, MoveReserves, RunHosting,
+        RunMachines, RunSites, SeeBooks, SeeCustomers, SeeFarm, SeeLog, SeeStaff, TellPrices,
+    };
+    routes
+        .get("/console", Staff(SeeFarm), overview::overview)
+        .get("/console/sites", Staff(SeeFarm), farm::sites)
+        .post("/console/sites/token", StaffForm(RunSites), farm::new_token)
+        .post("/console/sites/power", StaffForm(RunSites), farm::state_power)
+        .get("/console/machines", Staff(SeeFarm), farm::machines)
+        .post("/console/machines", StaffForm(RunMachines), farm::add)
+        .post("/console/machines/state", StaffForm(RunMachines), farm::set_state)
+        .post("/console/acts", StaffForm(RunMachines), farm::away)
+        .post("/console/acts/back", StaffForm(RunMachines), farm::back)
+        .get("/console/hosting", Staff(SeeFarm), hosting::hosting)
+        .post("/console/hosting", StaffForm(RunHosting), hosting::offer)
+        .post("/console/hosting/{id}/withdraw", StaffForm(RunHosting), hosting::withdraw)
+        .post("/console/hosting/{id}/end", StaffForm(RunHosting), hosting::end)
+        .get("/console/tickets", Staff(SeeFarm), tickets::tickets)
+        .post("/console/tickets", StaffForm(AnswerTickets), tickets::open)
+        .get("/console/tickets/{id}", Staff(SeeFarm), tickets::ticket)
+        .post("/console/tickets/{id}/notes", StaffForm(AnswerTickets), tickets::say)
+        .post("/console/tickets/{id}/close", StaffForm(AnswerTickets), tickets::close)
+        .get("/console/customers", Staff(SeeCustomers), customers::customers)
+        .get("/console/customers/{id}", Staff(SeeCustomers), customers::customer)
+        .post("/console/customers/{id}/sign-out", StaffForm(EndSessions), customers::sign_out)
+        .get("/console/contracts", Staff(SeeCustomers), customers::contracts)
+        .get("/console/invoices", Staff(SeeCustomers), customers::invoices)
+        .get("/console/payouts", Staff(SeeBooks), money::payouts)
+        .post("/console/payouts/{id}/approve", StaffForm(DecidePayouts), money::approve)
+        .post("/console/payouts/{id}/refuse", StaffForm(DecidePayouts), money::refuse)
+        .get("/console/money", Staff(SeeBooks), money::money)
+        .post("/console/prices", StaffForm(TellPrices), money::tell_price)
+        .post("/console/reserves", StaffForm(MoveReserves), money::move_reserve)
+        .get("/console/journal", Staff(SeeBooks), money::journal)
+        .get("/console/log", Staff(SeeLog), staff::log)
+        .get("/console/staff", Staff(SeeStaff), staff::staff)
+        .post("/console/staff", StaffForm(GiveRoles), staff::give)
 }

@@ -5,6 +5,7 @@ use crate::visitor::Visitor;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header;
 use axum::http::request::Parts;
+use gruve_accounts::Role;
 use gruve_farm::AgentStanding;
 use gruve_units::AccountId;
 use serde::de::DeserializeOwned;
@@ -91,6 +92,8 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Customer {
     pub(crate) account: AccountId,
+    /// What the account is to the house, if anything.
+    pub(crate) role: Option<Role>,
     /// The session's secret, for signing out.
     pub(crate) token: String,
 }
@@ -101,6 +104,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Customer {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         // A route that takes a customer without requiring one would be a hole: closed here too.
         parts.extensions.get::<Customer>().cloned().ok_or_else(Failure::unauthorised)
+    }
+}
+
+/// One of the staff; only behind the gate that asks for a permission.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Staff {
+    pub(crate) account: AccountId,
+    pub(crate) role: Role,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Staff {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        parts.extensions.get::<Staff>().copied().ok_or_else(|| Failure::not_found("page"))
     }
 }
 

@@ -51,6 +51,12 @@ impl Failure {
         )
     }
 
+    /// One of the staff asks for what the role does not allow.
+    pub(crate) fn forbidden(role: gruve_accounts::Role) -> Self {
+        let detail = format!("The role {role} does not allow this. An owner gives roles.");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
+    }
+
     /// The form does not come from the house's own page.
     pub(crate) fn foreign_form() -> Self {
         Self::new(

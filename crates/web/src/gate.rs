@@ -1,6 +1,6 @@
 //! The gates in front of handlers, and the layers around everything.
 
-use crate::extract::{Customer, SiteAgent, body_bytes};
+use crate::extract::{Customer, SiteAgent, Staff, body_bytes};
 use crate::failure::{Failure, problem_json};
 use crate::hosted::farm_failure;
 use crate::layout::failure_page;
@@ -14,6 +14,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use gruve_accounts::Permission;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -94,8 +95,9 @@ pub(crate) async fn visitor(
     match (session, token) {
         (Some(s), Some(token)) => {
             visitor.name = Some(s.name);
+            visitor.role = s.role;
             visitor.csrf = s.csrf;
-            req.extensions_mut().insert(Customer { account: s.account, token });
+            req.extensions_mut().insert(Customer { account: s.account, role: s.role, token });
         }
         _ if matches!(path.as_str(), "/sign-in" | "/sign-up") => {
             let value = match Cookie::Form.read(req.headers(), secure) {
@@ -132,6 +134,22 @@ pub(crate) async fn customer(State(_): State<AppState>, req: Request, next: Next
         "/sign-in".to_owned()
     };
     Redirect::to(&target).into_response()
+}
+
+/// Lets staff in whose role has the permission. To everybody else the operator's places do not exist;
+/// staff without the permission is told so.
+pub(crate) async fn staff(
+    State(needed): State<Permission>,
+    mut req: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let who = req.extensions().get::<Customer>().cloned().ok_or_else(Failure::unauthorised)?;
+    let role = who.role.ok_or_else(|| Failure::not_found("page"))?;
+    if !role.may(needed) {
+        return Err(Failure::forbidden(role));
+    }
+    req.extensions_mut().insert(Staff { account: who.account, role });
+    Ok(next.run(req).await)
 }
 
 /// Everything but letters, digits and `-._~/` as `%XX`.
@@ -181,7 +199,8 @@ pub(crate) async fn bearer(
 ) -> Result<Response, Failure> {
     let token = bearer_token(&req)?;
     let session = state.accounts().session(&token).await?.ok_or_else(Failure::unauthorised)?;
-    req.extensions_mut().insert(Customer { account: session.account, token });
+    let (account, role) = (session.account, session.role);
+    req.extensions_mut().insert(Customer { account, role, token });
     Ok(next.run(req).await)
 }
 

@@ -47,12 +47,14 @@ fn top(visitor: &Visitor) -> Markup {
         ("/withdraw", "Withdraw"),
         ("/payouts", "Payouts"),
     ];
+    const CONSOLE: [(&str, &str); 1] = [("/console", "Console")];
     let own: &[(&str, &str)] = if visitor.name.is_some() { &OWN } else { &[] };
     html! {
         a.brand href="/" { img src=(LOGO.path()) alt="" width="28" height="28"; "Gruve" }
         nav aria-label="Main" {
             ul {
-                @for (href, label) in PUBLIC.iter().chain(own) {
+                @let console: &[(&str, &str)] = if visitor.role.is_some() { &CONSOLE } else { &[] };
+                @for (href, label) in PUBLIC.iter().chain(own).chain(console) {
                     @let here = (visitor.path == *href).then_some("page");
                     li { a href=(href) aria-current=[here] { (label) } }
                 }

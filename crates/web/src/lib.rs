@@ -27,6 +27,7 @@ mod api;
 mod app;
 mod assets;
 mod client;
+mod console;
 mod exposition;
 mod extract;
 mod failure;

@@ -11,6 +11,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, on};
+use gruve_accounts::Permission;
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +26,12 @@ pub enum Access {
     CustomerForm,
     /// Whoever sends a valid bearer token. Cookies are not looked at.
     Bearer,
+    /// Staff whose role has the permission, signed in by cookie.
+    Staff(Permission),
+    /// The same, with the session's form token.
+    StaffForm(Permission),
+    /// The same by a bearer token.
+    StaffBearer(Permission),
     /// The agent of a site, by its own bearer token.
     Site,
 }
@@ -103,6 +110,16 @@ impl Routes {
                 .route_layer(from_fn_with_state(state.clone(), gate::own_form))
                 .route_layer(from_fn_with_state(state, gate::customer)),
             Access::Bearer => route.route_layer(from_fn_with_state(state, gate::bearer)),
+            Access::Staff(needed) => route
+                .route_layer(from_fn_with_state(needed, gate::staff))
+                .route_layer(from_fn_with_state(state, gate::customer)),
+            Access::StaffForm(needed) => route
+                .route_layer(from_fn_with_state(state.clone(), gate::own_form))
+                .route_layer(from_fn_with_state(needed, gate::staff))
+                .route_layer(from_fn_with_state(state, gate::customer)),
+            Access::StaffBearer(needed) => route
+                .route_layer(from_fn_with_state(needed, gate::staff))
+                .route_layer(from_fn_with_state(state, gate::bearer)),
             Access::Site => route.route_layer(from_fn_with_state(state, gate::site)),
         };
         self.router = self.router.route(path, route);

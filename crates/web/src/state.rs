@@ -310,13 +310,15 @@ impl AppState {
 }
 
 /// What a refusal of the accounts room is over HTTP.
-fn accounts_failure(e: &AccountsError) -> Failure {
+pub(crate) fn accounts_failure(e: &AccountsError) -> Failure {
     let failure = match e {
         AccountsError::WrongCredentials => Failure::wrong_credentials(),
         AccountsError::TooManyAttempts { .. } | AccountsError::TooManySignUps => {
             Failure::too_many(sentence(&e.to_string()))
         }
         AccountsError::Crowded => Failure::busy(sentence(&e.to_string())),
+        AccountsError::NoAccount => Failure::refused(sentence(&e.to_string())),
+        AccountsError::LastOwner => Failure::conflict("last-owner", sentence(&e.to_string())),
         AccountsError::Taken => Failure::conflict("taken", sentence(&e.to_string())),
         other => Failure::of(other),
     };

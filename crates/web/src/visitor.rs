@@ -1,10 +1,14 @@
 //! Who looks at a page: name, form token, place.
 
+use gruve_accounts::Role;
+
 /// What every page needs to know of the one who looks at it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Visitor {
     /// The account's name when signed in.
     pub(crate) name: Option<String>,
+    /// What the account is to the house, if anything.
+    pub(crate) role: Option<Role>,
     /// What forms on the page must carry.
     pub(crate) csrf: String,
     /// The path asked for, to mark the place in the navigation.

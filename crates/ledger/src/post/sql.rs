@@ -21,6 +21,10 @@ gruve_store::statements! {
         WHERE seq > $1 ORDER BY seq LIMIT $2";
     AUDIT_POSTINGS = "SELECT seq, line, account, asset, minor FROM ledger_postings \
         WHERE seq > $1 AND seq <= $2 ORDER BY seq, line";
+    BROWSE_ENTRIES = "SELECT seq, reason, kind, at, hash FROM ledger_entries \
+        WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+    BROWSE_POSTINGS = "SELECT seq, line, account, asset, minor FROM ledger_postings \
+        WHERE seq >= $1 AND seq <= $2 ORDER BY seq, line";
     AUDIT_STRAY_POSTINGS = "SELECT COUNT(*) AS stray FROM ledger_postings \
         WHERE seq NOT IN (SELECT seq FROM ledger_entries)";
     AUDIT_BALANCES = "SELECT account, asset, kind, minor FROM ledger_balances \

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod books;
 pub(crate) mod buy;
+pub(crate) mod console;
 pub(crate) mod contract;
 pub(crate) mod home;
 pub(crate) mod invoice;

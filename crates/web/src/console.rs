@@ -1,0 +1,60 @@
+//! What staff does in the console: each act is written into the security log before it is tried, so
+//! that none goes unlogged, and once more when it was refused.
+
+use crate::extract::Staff;
+use crate::failure::{Failure, sentence};
+use crate::state::{AppState, accounts_failure};
+use gruve_units::AccountId;
+use std::collections::BTreeMap;
+
+impl AppState {
+    /// Does something in the name of one of the staff. `action` is a stable word as `payout.approve`,
+    /// `detail` an id or a figure; neither holds a name or an address.
+    pub(crate) async fn act<T>(
+        &self,
+        staff: Staff,
+        about: Option<AccountId>,
+        action: &'static str,
+        detail: &str,
+        deed: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let written = self.accounts().note(staff.account, about, action, detail).await;
+        written.map_err(|e| accounts_failure(&e))?;
+        match deed.await {
+            Ok(done) => {
+                self.pulse().beat();
+                Ok(done)
+            }
+            Err(refused) => {
+                let detail = format!("{action} {detail}: {}", refused.kind);
+                self.accounts().note(staff.account, about, "console.refused", &detail).await?;
+                Err(refused)
+            }
+        }
+    }
+
+    /// The names of accounts, each looked up once.
+    pub(crate) async fn names(
+        &self,
+        accounts: impl Iterator<Item = AccountId>,
+    ) -> Result<BTreeMap<AccountId, String>, Failure> {
+        let mut names = BTreeMap::new();
+        for account in accounts {
+            if !names.contains_key(&account) {
+                let name = self.accounts().name_of(account).await?;
+                names.insert(account, name.unwrap_or_else(|| account.to_string()));
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// What was typed, read as something; or a sentence that says what to write.
+pub(crate) fn typed<T: std::str::FromStr>(text: &str, wanted: &str) -> Result<T, Failure> {
+    text.trim().parse().map_err(|_| Failure::refused(sentence(wanted)))
+}
+
+/// An id in a query; what is none asks for the first page.
+pub(crate) fn cursor<T: std::str::FromStr>(text: Option<&str>) -> Option<T> {
+    text.and_then(|t| t.parse().ok())
+}

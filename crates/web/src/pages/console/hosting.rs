@@ -1,0 +1,159 @@
+//! Machines that customers own: offers and contracts.
+
+use super::{button, choice, field, frame, sheet, table};
+use crate::console::typed;
+use crate::extract::{Form, Id, Staff};
+use crate::failure::{Failure, sentence};
+use crate::hosted::{farm_failure, hosting_failure};
+use crate::layout::token;
+use crate::money::amount;
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::response::Redirect;
+use gruve_accounts::Permission;
+use gruve_hosting::{HostingKind, HostingState, OfferTerms, PayFrom, Scheme};
+use gruve_units::{Amount, Asset, Bps, ContractId};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// `GET /console/hosting`
+pub(crate) async fn hosting(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+) -> Result<Markup, Failure> {
+    let may = staff.role.may(Permission::RunHosting);
+    let all = state.hosting().all_contracts().await?;
+    let names = state.names(all.iter().map(|c| c.account)).await?;
+    let mut rows = Vec::new();
+    for c in &all {
+        let (end, back) = (
+            format!("/console/hosting/{}/end", c.id),
+            format!("/console/hosting/{}/withdraw", c.id),
+        );
+        rows.push(vec![
+            html! { (names[&c.account]) },
+            html! { (c.machine) },
+            html! { (c.terms.kind.name()) ", " (c.terms.scheme.name()) },
+            html! { (c.state.name()) },
+            html! { @match c.from { Some(e) => (e), None => "–" } " to " @match c.until { Some(e) => (e), None => "–" } },
+            amount(Amount::new(c.terms.asset, c.arrears)),
+            html! { @if may {
+                @if c.state == HostingState::Offered { (button(&visitor, &back, "Take back", &[])) }
+                @if c.state == HostingState::Active && c.until.is_none() { (button(&visitor, &end, "End it", &[])) }
+            } },
+        ]);
+    }
+    let columns = ["Customer", "Machine", "Kind", "State", "Epochs", ">Owes", "Do"];
+    let content = html! {
+        (sheet("hosting", "Hosting contracts", &table("Hosting contracts", &columns, &rows)))
+        @if may { (sheet("offer", "Offer a machine", &offer_form(&visitor))) }
+    };
+    Ok(frame(&visitor, staff, "Hosting", "Machines that customers own or lease.", &content))
+}
+
+fn offer_form(visitor: &Visitor) -> Markup {
+    let kinds = [("sold", "Sold"), ("leased", "Leased")];
+    let schemes = [("pplns", "PPLNS"), ("solo", "SOLO")];
+    let sources = [("earnings", "Earnings"), ("balance", "Balance")];
+    html! {
+        form.stack method="post" action="/console/hosting" {
+            (token(visitor))
+            (field("offer", "serial", "Serial number", "Of a machine of the inventory."))
+            (field("offer", "to", "To", "The account's name."))
+            (choice("offer", "kind", "Kind", kinds.into_iter()))
+            (choice("offer", "scheme", "Scheme", schemes.into_iter()))
+            (choice("offer", "pay_from", "Bills are taken from", sources.into_iter()))
+            (field("offer", "asset", "Bills are in", "As BTC."))
+            (field("offer", "energy", "A kilowatt-hour", "As 0.00000100."))
+            (field("offer", "fee", "A day of hosting", "As 0.00001."))
+            (field("offer", "level", "Promised part of the time", "In basis points, as 9800; 0 promises nothing."))
+            (field("offer", "price", "Paid at once", "0 for nothing; from the customer's balance."))
+            (field("offer", "price_asset", "That is paid in", "As BTC."))
+            button type="submit" { "Offer it" }
+        }
+    }
+}
+
+/// What is offered.
+#[derive(Deserialize)]
+pub(crate) struct Offer {
+    serial: String,
+    to: String,
+    kind: String,
+    scheme: String,
+    pay_from: String,
+    asset: String,
+    energy: String,
+    fee: String,
+    level: String,
+    price: String,
+    price_asset: String,
+}
+
+fn decimal(asset: Asset, text: &str) -> Result<Amount, Failure> {
+    let read = Amount::parse_decimal(asset, text.trim());
+    read.map_err(|e| Failure::refused(sentence(&e.to_string())))
+}
+
+/// `POST /console/hosting`
+pub(crate) async fn offer(
+    State(state): State<AppState>,
+    staff: Staff,
+    Form(form): Form<Offer>,
+) -> Result<Redirect, Failure> {
+    let machine = state.farm().inventory_by_serial(form.serial.trim()).await;
+    let machine = machine.map_err(|e| farm_failure(&e))?;
+    let account = state.accounts().account_by_name(form.to.trim()).await?;
+    let account = account.ok_or_else(|| Failure::refused("There is no account of that name."))?;
+    let asset: Asset = typed(&form.asset, "write what bills are in, as BTC")?;
+    let pay_from: PayFrom = typed(&form.pay_from, "write earnings or balance")?;
+    let lane = state.market().lane(&machine.lane)?;
+    if pay_from == PayFrom::Earnings && !lane.assets().any(|a| a == asset) {
+        let why =
+            format!("Lane {} does not earn {asset}: bills cannot be taken from that.", lane.lane);
+        return Err(Failure::refused(why));
+    }
+    let level: u16 = typed(&form.level, "write the level as 0 to 10000")?;
+    let terms = OfferTerms {
+        kind: typed::<HostingKind>(&form.kind, "write sold or leased")?,
+        scheme: typed::<Scheme>(&form.scheme, "write pplns or solo")?,
+        pay_from,
+        asset,
+        energy_minor_per_kwh: decimal(asset, &form.energy)?.minor,
+        fee_minor_per_day: decimal(asset, &form.fee)?.minor,
+        level: Bps::new(level).ok_or_else(|| Failure::refused("Write the level as 0 to 10000."))?,
+    };
+    let price =
+        decimal(typed(&form.price_asset, "write what the price is in, as BTC")?, &form.price)?;
+    let offered = async {
+        let made = state.hosting().offer(machine.machine, account, terms, price).await;
+        made.map_err(|e| hosting_failure(&e))
+    };
+    let detail = machine.machine.to_string();
+    state.act(staff, Some(account), "hosting.offer", &detail, offered).await?;
+    Ok(Redirect::to("/console/hosting"))
+}
+
+/// `POST /console/hosting/{id}/withdraw`
+pub(crate) async fn withdraw(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<ContractId>,
+) -> Result<Redirect, Failure> {
+    let done = async { state.hosting().withdraw(id, None).await.map_err(|e| hosting_failure(&e)) };
+    state.act(staff, None, "hosting.withdraw", &id.to_string(), done).await?;
+    Ok(Redirect::to("/console/hosting"))
+}
+
+/// `POST /console/hosting/{id}/end`
+pub(crate) async fn end(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<ContractId>,
+) -> Result<Redirect, Failure> {
+    let done = async { state.hosting().end(id).await.map_err(|e| hosting_failure(&e)) };
+    state.act(staff, None, "hosting.end", &id.to_string(), done).await?;
+    Ok(Redirect::to("/console/hosting"))
+}

@@ -1,0 +1,292 @@
+//! Payouts, prices, reserves, the journal.
+
+use super::{choice, field, frame, more, sheet, table};
+use crate::console::{cursor, typed};
+use crate::extract::{Form, Id, Params, Staff};
+use crate::failure::{Failure, sentence};
+use crate::layout::token;
+use crate::money::{amount, short_hash, time};
+use crate::state::AppState;
+use crate::trade::{market_failure, treasury_failure};
+use crate::view::payout_state;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::response::Redirect;
+use gruve_accounts::Permission;
+use gruve_market::{FppsStatus, MarketError, ReserveFrom};
+use gruve_store::transact;
+use gruve_treasury::{Payout, PayoutState};
+use gruve_units::{Amount, Asset, PayoutId};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// Entries of a page of the journal.
+const ENTRIES_SHOWN: u32 = 25;
+
+/// Prices shown of each asset.
+const PRICES_SHOWN: u32 = 5;
+
+/// `GET /console/payouts`
+pub(crate) async fn payouts(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+) -> Result<Markup, Failure> {
+    let may = staff.role.may(Permission::DecidePayouts);
+    let mut parts = Vec::new();
+    for of in PayoutState::ALL {
+        let all = state.treasury().payouts_in_state(of).await?;
+        let names = state.names(all.iter().map(|p| p.account)).await?;
+        let decide = may && of == PayoutState::Requested;
+        let rows: Vec<_> = all
+            .iter()
+            .map(|p| {
+                vec![
+                    time(p.created),
+                    html! { a href={ "/console/customers/" (p.account) } { (names[&p.account]) } },
+                    amount(p.amount),
+                    html! { code { (p.address) } },
+                    html! { @match &p.txid { Some(t) => (short_hash(t)), None => "–" } },
+                    html! { @if decide { (decision(&visitor, p)) } },
+                ]
+            })
+            .collect();
+        if !rows.is_empty() || of == PayoutState::Requested {
+            let columns = ["Requested", "Customer", ">Amount", "To", "Transaction", "Do"];
+            let list = table("Payouts", &columns, &rows);
+            parts.push(sheet(of.word(), payout_state(of).text, &list));
+        }
+    }
+    let content = html! { @for p in &parts { (p) } };
+    Ok(frame(&visitor, staff, "Payouts", "By state; each list the oldest 200.", &content))
+}
+
+fn decision(visitor: &Visitor, p: &Payout) -> Markup {
+    html! {
+        form.actions method="post" action={ "/console/payouts/" (p.id) "/approve" } {
+            (token(visitor))
+            button type="submit" { "Approve" }
+        }
+        form.actions method="post" action={ "/console/payouts/" (p.id) "/refuse" } {
+            (token(visitor))
+            input type="text" name="reason" required maxlength="200" aria-label="Reason, for the customer to read";
+            button.quiet type="submit" { "Refuse" }
+        }
+    }
+}
+
+async fn whose(state: &AppState, id: PayoutId) -> Result<Payout, Failure> {
+    state.treasury().payout(id).await?.ok_or_else(|| Failure::not_found("payout"))
+}
+
+/// `POST /console/payouts/{id}/approve`
+pub(crate) async fn approve(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<PayoutId>,
+) -> Result<Redirect, Failure> {
+    let payout = whose(&state, id).await?;
+    if payout.account == staff.account {
+        return Err(Failure::refused("Nobody approves a payout of their own."));
+    }
+    let done =
+        async { state.treasury().approve_payout(id).await.map_err(|e| treasury_failure(&e)) };
+    state.act(staff, Some(payout.account), "payout.approve", &id.to_string(), done).await?;
+    Ok(Redirect::to("/console/payouts"))
+}
+
+/// Why a payout is refused.
+#[derive(Deserialize)]
+pub(crate) struct Refusal {
+    reason: String,
+}
+
+/// `POST /console/payouts/{id}/refuse`
+pub(crate) async fn refuse(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<PayoutId>,
+    Form(form): Form<Refusal>,
+) -> Result<Redirect, Failure> {
+    let reason = form.reason.trim();
+    if reason.is_empty() {
+        return Err(Failure::refused("Write why, for the customer to read."));
+    }
+    let payout = whose(&state, id).await?;
+    let done = async {
+        state.treasury().refuse_payout(id, reason).await.map_err(|e| treasury_failure(&e))
+    };
+    state.act(staff, Some(payout.account), "payout.refuse", &id.to_string(), done).await?;
+    Ok(Redirect::to("/console/payouts"))
+}
+
+/// `GET /console/money`
+pub(crate) async fn money(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+) -> Result<Markup, Failure> {
+    let mut prices = Vec::new();
+    for asset in Asset::ALL {
+        for p in state.market().prices(asset, PRICES_SHOWN).await? {
+            let dollars = Amount::new(Asset::Usd, p.usd_micro);
+            let from = html! { (p.sources.join(", ")) };
+            prices.push(vec![html! { (asset) }, time(p.instant), amount(dollars), from]);
+        }
+    }
+    let mut reserves = Vec::new();
+    let mut tx = state.store().read().await?;
+    for lane in &state.market().config().lanes {
+        let all = state.market().fpps_status(&mut tx, &lane.lane).await?;
+        reserves.extend(all.iter().filter(|s| is_used(s)).map(reserve_row));
+    }
+    tx.rollback().await?;
+    let columns = ["Lane", ">Reserve", ">Maturing", ">Owed", ">Cover", "Plans"];
+    let content = html! {
+        (sheet("prices", "Recorded prices", &table("Prices in dollars", &["Coin", "For", ">A coin", "Sources"], &prices)))
+        @if staff.role.may(Permission::TellPrices) { (sheet("tell", "Tell a price", &html! {
+            form.stack method="post" action="/console/prices" {
+                (token(&visitor))
+                (field("price", "asset", "Coin", "As BTC."))
+                (field("price", "source", "Source", "A name that the configuration knows."))
+                (field("price", "dollars", "Dollars for a whole coin", "As 64000.50."))
+                button type="submit" { "Tell it" }
+            }
+        })) }
+        (sheet("reserves", "FPPS reserves", &table("Reserves", &columns, &reserves)))
+        @if staff.role.may(Permission::MoveReserves) { (sheet("move", "Move the operator's coins", &move_form(&visitor))) }
+    };
+    let lead = "Prices that bills rest on, and what stands between FPPS promises and bad luck.";
+    Ok(frame(&visitor, staff, "Prices and reserves", lead, &content))
+}
+
+fn is_used(s: &FppsStatus) -> bool {
+    !s.plans.is_empty() || s.reserve.minor != 0 || s.owed.minor != 0
+}
+
+fn reserve_row(s: &FppsStatus) -> Vec<Markup> {
+    vec![
+        html! { (s.lane) },
+        amount(s.reserve),
+        amount(s.maturing),
+        amount(s.owed),
+        html! { (s.cover) " minor units" },
+        html! { @for p in &s.plans {
+            (p.plan) ": needs " @match p.floor_minor { Some(f) => (f), None => "not known yet" }
+            ", ruin at most " (p.ruin_ppm) " in a million, " @if p.is_sold { "on sale. " } @else { "not sold. " }
+        } },
+    ]
+}
+
+fn move_form(visitor: &Visitor) -> Markup {
+    let ways = [("put", "Into the reserve"), ("take", "Out of it")];
+    let sources =
+        [("revenue", "What the operator has earned"), ("capital", "The operator's capital")];
+    html! {
+        form.stack method="post" action="/console/reserves" {
+            (token(visitor))
+            (choice("move", "way", "Way", ways.into_iter()))
+            (choice("move", "from", "From or to", sources.into_iter()))
+            (field("move", "asset", "Coin", "As BTC."))
+            (field("move", "amount", "Amount in whole coins", "As 0.5."))
+            (field("move", "reason", "A name for it", "Used once for ever: a-z, 0-9 and -. The same again does nothing."))
+            button type="submit" { "Move them" }
+        }
+    }
+}
+
+/// A price.
+#[derive(Deserialize)]
+pub(crate) struct Told {
+    asset: String,
+    source: String,
+    dollars: String,
+}
+
+/// `POST /console/prices`
+pub(crate) async fn tell_price(
+    State(state): State<AppState>,
+    staff: Staff,
+    Form(form): Form<Told>,
+) -> Result<Redirect, Failure> {
+    let asset: Asset = typed(&form.asset, "write a coin as BTC")?;
+    let dollars = Amount::parse_decimal(Asset::Usd, form.dollars.trim());
+    let dollars = dollars.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
+    let (source, now) = (form.source.trim(), state.now());
+    let told = async {
+        let told = state.market().report_price(source, asset, now, dollars.minor).await;
+        told.map(drop).map_err(|e| market_failure(&e))
+    };
+    let detail = format!("{asset} {} {source}", dollars.decimal());
+    state.act(staff, None, "price.tell", &detail, told).await?;
+    Ok(Redirect::to("/console/money"))
+}
+
+/// Coins to move.
+#[derive(Deserialize)]
+pub(crate) struct Move {
+    way: String,
+    from: String,
+    asset: String,
+    amount: String,
+    reason: String,
+}
+
+/// `POST /console/reserves`
+pub(crate) async fn move_reserve(
+    State(state): State<AppState>,
+    staff: Staff,
+    Form(form): Form<Move>,
+) -> Result<Redirect, Failure> {
+    let asset: Asset = typed(&form.asset, "write a coin as BTC")?;
+    let refused = |e: &dyn std::fmt::Display| Failure::refused(sentence(&e.to_string()));
+    let put = Amount::parse_decimal(asset, form.amount.trim()).map_err(|e| refused(&e))?;
+    if put.minor <= 0 {
+        return Err(Failure::refused("Write an amount above zero."));
+    }
+    let moved = if form.way == "take" { put.checked_neg().map_err(|e| refused(&e))? } else { put };
+    let from = if form.from == "capital" { ReserveFrom::Capital } else { ReserveFrom::Revenue };
+    let done = async {
+        let posted = transact!(state.store(), tx -> Result<_, MarketError> => {
+            state.market().fpps_capital(tx, form.reason.trim(), moved, from).await
+        });
+        posted.map(drop).map_err(|e| market_failure(&e))
+    };
+    let detail = format!("{} {moved} {}", form.way, form.reason);
+    state.act(staff, None, "reserve.move", &detail, done).await?;
+    Ok(Redirect::to("/console/money"))
+}
+
+/// Where a page of the journal begins.
+#[derive(Default, Deserialize)]
+pub(crate) struct Before {
+    before: Option<String>,
+}
+
+/// `GET /console/journal`
+pub(crate) async fn journal(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+    Params(q): Params<Before>,
+) -> Result<Markup, Failure> {
+    let mut tx = state.store().read().await?;
+    let entries = gruve_ledger::browse(&mut tx, cursor(q.before.as_deref()), ENTRIES_SHOWN).await?;
+    tx.rollback().await?;
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|e| {
+            let postings = html! { @for (account, a) in &e.postings { div { code { (account) } " " (amount(*a)) } } };
+            let hash = short_hash(&hex::encode(e.hash));
+            vec![html! { (e.seq) }, time(e.at), html! { (e.kind) }, html! { code { (e.reason) } }, postings, hash]
+        })
+        .collect();
+    let next = entries.last().filter(|e| e.seq > 1).map(|e| e.seq.to_string());
+    let columns = [">Number", "When", "Kind", "Reason", "Postings", "Hash"];
+    let content = html! {
+        (sheet("journal", "Entries", &table("Entries, newest first", &columns, &rows)))
+        (more("/console/journal?before=", next))
+    };
+    let lead = "Every posting of the books, newest first. Debits are positive, credits negative.";
+    Ok(frame(&visitor, staff, "Journal", lead, &content))
+}

@@ -1,0 +1,132 @@
+//! Tickets about machines, from the operator's side.
+
+use super::{button, field, frame, sheet, table};
+use crate::extract::{Form, Id, Staff};
+use crate::failure::Failure;
+use crate::hosted::farm_failure;
+use crate::layout::token;
+use crate::money::time;
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::response::Redirect;
+use gruve_accounts::Permission;
+use gruve_farm::{Speaker, TicketId};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// `GET /console/tickets`
+pub(crate) async fn tickets(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+) -> Result<Markup, Failure> {
+    let open = state.farm().open_tickets().await?;
+    let rows: Vec<_> = open
+        .iter()
+        .map(|t| {
+            let about = html! { a href={ "/console/tickets/" (t.id) } { (t.title) } };
+            vec![time(t.opened_at), about, html! { (t.machine) }]
+        })
+        .collect();
+    let content = html! {
+        (sheet("open", "Open", &table("Open tickets", &["Opened", "About", "Machine"], &rows)))
+        @if staff.role.may(Permission::AnswerTickets) { (sheet("new", "Open a ticket", &html! {
+            form.stack method="post" action="/console/tickets" {
+                (token(&visitor))
+                (field("ticket", "serial", "Serial number", "Of the machine; its owner sees the ticket."))
+                (field("ticket", "title", "What it is about", "One line."))
+                (field("ticket", "text", "What there is to say", "Up to 256 characters here."))
+                button type="submit" { "Open it" }
+            }
+        })) }
+    };
+    Ok(frame(&visitor, staff, "Tickets", "What waits for an answer, oldest first.", &content))
+}
+
+/// `GET /console/tickets/{id}`
+pub(crate) async fn ticket(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+    Id(id): Id<TicketId>,
+) -> Result<Markup, Failure> {
+    let found = state.farm().ticket(id, Speaker::Operator).await;
+    let (ticket, notes) = found.map_err(|e| farm_failure(&e))?;
+    let rows: Vec<_> =
+        notes.iter().map(|n| vec![time(n.at), html! { (n.author) }, html! { (n.text) }]).collect();
+    let may = staff.role.may(Permission::AnswerTickets) && ticket.closed_at.is_none();
+    let content = html! {
+        @if let Some(at) = ticket.closed_at { p.note { "Closed " (time(at)) } }
+        (sheet("notes", "What was said", &table("Notes", &["When", "Who", "What"], &rows)))
+        @if may { (sheet("answer", "Answer", &html! {
+            form.stack method="post" action={ "/console/tickets/" (id) "/notes" } {
+                (token(&visitor))
+                (field("answer", "text", "Answer", "The machine's owner reads it."))
+                button type="submit" { "Send" }
+            }
+            (button(&visitor, &format!("/console/tickets/{id}/close"), "Close this ticket", &[]))
+        })) }
+    };
+    Ok(frame(&visitor, staff, &ticket.title, "A ticket about a machine.", &content))
+}
+
+/// A new ticket.
+#[derive(Deserialize)]
+pub(crate) struct New {
+    serial: String,
+    title: String,
+    text: String,
+}
+
+/// `POST /console/tickets`
+pub(crate) async fn open(
+    State(state): State<AppState>,
+    staff: Staff,
+    Form(form): Form<New>,
+) -> Result<Redirect, Failure> {
+    let farm = state.farm();
+    let machine = farm.inventory_by_serial(form.serial.trim()).await;
+    let machine = machine.map_err(|e| farm_failure(&e))?.machine;
+    let opened = async {
+        let by = Speaker::Operator;
+        farm.open_ticket(machine, by, &form.title, &form.text).await.map_err(|e| farm_failure(&e))
+    };
+    let id = state.act(staff, None, "ticket.open", &machine.to_string(), opened).await?;
+    Ok(Redirect::to(&format!("/console/tickets/{id}")))
+}
+
+/// An answer.
+#[derive(Deserialize)]
+pub(crate) struct Say {
+    text: String,
+}
+
+/// `POST /console/tickets/{id}/notes`
+pub(crate) async fn say(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<TicketId>,
+    Form(form): Form<Say>,
+) -> Result<Redirect, Failure> {
+    let said = async {
+        let said = state.farm().say_on_ticket(id, Speaker::Operator, &form.text).await;
+        said.map_err(|e| farm_failure(&e))
+    };
+    state.act(staff, None, "ticket.answer", &id.to_string(), said).await?;
+    Ok(Redirect::to(&format!("/console/tickets/{id}")))
+}
+
+/// `POST /console/tickets/{id}/close`
+pub(crate) async fn close(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<TicketId>,
+) -> Result<Redirect, Failure> {
+    let closed = async {
+        let closed = state.farm().close_ticket(id, Speaker::Operator).await;
+        closed.map_err(|e| farm_failure(&e))
+    };
+    state.act(staff, None, "ticket.close", &id.to_string(), closed).await?;
+    Ok(Redirect::to("/console/tickets"))
+}
