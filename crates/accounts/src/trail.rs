@@ -184,7 +184,7 @@ fn follows(row: &Row, before: i64, hash: &[u8; 32]) -> Result<Result<([u8; 32], 
     let salt: Option<[u8; 16]> = row.get("salt")?;
     let Some(salt) = salt else { return Ok(Ok((stored, false))) };
     let detail: Option<String> = row.get("detail")?;
-    let detail = detail.ok_or_else(|| AccountsError::Damaged("a line has a salt and no detail"))?;
+    let detail = detail.ok_or(AccountsError::Damaged("a line has a salt and no detail"))?;
     let (account, actor) = (row.get("account")?, row.get("actor")?);
     if (Particulars { salt, account, actor, detail: &detail }).digest() != digest {
         return Ok(Err(format!("the particulars of line {seq} are not what was written")));

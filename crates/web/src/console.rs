@@ -6,6 +6,7 @@ use crate::failure::{Failure, sentence};
 use crate::state::{AppState, accounts_failure};
 use gruve_units::AccountId;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 impl AppState {
     /// Does something in the name of one of the staff. `action` is a stable word as `payout.approve`,
@@ -40,9 +41,9 @@ impl AppState {
     ) -> Result<BTreeMap<AccountId, String>, Failure> {
         let mut names = BTreeMap::new();
         for account in accounts {
-            if !names.contains_key(&account) {
+            if let Entry::Vacant(place) = names.entry(account) {
                 let name = self.accounts().name_of(account).await?;
-                names.insert(account, name.unwrap_or_else(|| account.to_string()));
+                place.insert(name.unwrap_or_else(|| account.to_string()));
             }
         }
         Ok(names)
