@@ -17,6 +17,7 @@
 //! | [`walk`] | reading blocks leanly |
 //! | [`figures`], [`forecast`] | difficulty, fees and hashprice from a chain's blocks; its next difficulty |
 //! | [`follow`] | following a chain block by block, with its reorganisations |
+//! | `zmq` | what a node publishes of new blocks, heard beside the waits by RPC |
 //! | [`devchain`] | an in-process node with the same RPC |
 //!
 //! Promises: nothing from a node, however broken, panics or is taken on trust where a check is
@@ -28,6 +29,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod address;
+mod allowance;
 pub mod auxpow;
 pub mod devchain;
 mod error;
@@ -49,6 +51,7 @@ pub mod template;
 pub mod tip;
 pub mod walk;
 pub mod wire;
+mod zmq;
 
 pub use address::{AddressError, address_for_script, script_for_address};
 pub use error::ChainError;
@@ -65,7 +68,7 @@ pub use params::{
     AddressForm, ChainParams, Family, FeeFacts, Hardness, HeaderFacts, MergeMining, NetworkName,
     Retarget, SubsidyRule, params_for,
 };
-pub use rpc::{RpcNode, RpcOptions};
+pub use rpc::{BadZmqAddress, Push, PushFigures, RpcNode, RpcOptions, ZmqAddress};
 pub use standing::ChainStanding;
 pub use template::{Template, TemplateError, TemplateTx};
 pub use tip::TipNotice;

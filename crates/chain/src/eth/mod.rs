@@ -30,6 +30,7 @@ pub mod block;
 pub mod earned;
 pub mod follow;
 pub mod header;
+mod heads;
 pub mod node;
 pub mod nodes;
 pub(crate) mod read;

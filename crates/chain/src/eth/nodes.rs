@@ -369,6 +369,12 @@ impl EthNode for EthNodeGroup {
         Err(failure.unwrap_or_else(nobody))
     }
 
+    /// Of any of them: the first that has a block is the one that the others soon follow.
+    async fn news(&self) {
+        let all = self.group.seats.iter().map(|seat| seat.node.news());
+        futures_util::future::select_all(all).await;
+    }
+
     async fn pending_time(&self) -> Result<Option<Timestamp>, NodeError> {
         self.on_best(|n| n.pending_time()).await
     }

@@ -6,8 +6,11 @@
 //! | an answer | 64 KiB | four hashes; an error's words; a receipt with few logs |
 //! | a block or receipt | 16 MiB | thirty million gas buy two million bytes of calldata, twice that in hexadecimal, and as much again for the other fields |
 //!
+//! New heads may be told over a WebSocket besides (`heads`).
+//!
 //! Numbers are *quantities* (`0x1b4`), hashes *data* (`0x` and all their digits).
 
+use super::heads::Heads;
 use super::read::{data, quantity};
 use super::{
     AccountAt, AccountNode, EthAddress, EthBlock, EthHeader, EthNode, EthReceipt, NodeWork,
@@ -54,6 +57,7 @@ pub struct EthRpcNode {
     /// The same address, for answers that may be large.
     large: http::Endpoint,
     options: EthRpcOptions,
+    heads: Option<Heads>,
 }
 
 impl EthRpcNode {
@@ -69,7 +73,20 @@ impl EthRpcNode {
     ) -> Result<Self, NodeError> {
         let endpoint = |bytes| http::Endpoint::of_version("2.0", url, login, bytes);
         let http = endpoint(options.max_answer_bytes)?;
-        Ok(EthRpcNode { http, large: endpoint(options.max_block_bytes)?, options })
+        Ok(EthRpcNode { http, large: endpoint(options.max_block_bytes)?, options, heads: None })
+    }
+
+    /// Has its new heads told over a WebSocket at `ws://host:port[/path]` as well.
+    ///
+    /// # Errors
+    /// When the address is not of that form.
+    pub fn with_heads(
+        mut self,
+        url: &str,
+        login: Option<(&str, &str)>,
+    ) -> Result<EthRpcNode, NodeError> {
+        self.heads = Some(Heads::new(url, login)?);
+        Ok(self)
     }
 
     /// Calls any method and gives its `result`, its errors as they are.
@@ -171,6 +188,13 @@ impl EthNode for EthRpcNode {
             Some(_) => return Err(malformed(METHOD, "no block number")),
         };
         Ok(NodeWork { header_hash: hash(0)?, seed_hash: hash(1)?, target, height })
+    }
+
+    async fn news(&self) {
+        match &self.heads {
+            Some(heads) => heads.next().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn pending_time(&self) -> Result<Option<Timestamp>, NodeError> {

@@ -18,9 +18,12 @@ mod aux_calls;
 pub mod doors;
 mod gbt;
 pub(crate) mod http;
+mod push;
 mod tip;
 
+pub use crate::zmq::{BadZmqAddress, ZmqAddress};
 pub use amount::minor_from_json;
+pub use push::{Push, PushFigures};
 
 use crate::node::code;
 use crate::{
@@ -32,7 +35,7 @@ use gruve_units::Duration;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How long and how much is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +68,9 @@ pub struct RpcNode {
     params: ChainParams,
     options: RpcOptions,
     tip_call: tip::TipCall,
+    pushed: push::Pushed,
+    /// The last template's name for long polls, and the block that it stands on.
+    last: Mutex<Option<(String, [u8; 32])>>,
 }
 
 impl RpcNode {
@@ -93,7 +99,7 @@ impl RpcNode {
         options: RpcOptions,
     ) -> Result<Self, NodeError> {
         let http = http::Endpoint::new(url, user, password, options.max_answer_bytes)?;
-        Ok(RpcNode { http: Arc::new(http), params, options, tip_call: tip::TipCall::default() })
+        Ok(RpcNode::of(http, params, options))
     }
 
     /// As [`RpcNode::new`], for a node that writes user and password into a file at each start
@@ -105,8 +111,26 @@ impl RpcNode {
     pub fn with_cookie(url: &str, path: PathBuf, params: ChainParams) -> Result<Self, NodeError> {
         let options = RpcOptions::default();
         let http = http::Endpoint::of_version("1.0", url, None, options.max_answer_bytes)?;
-        let http = Arc::new(http.with_cookie(path));
-        Ok(RpcNode { http, params, options, tip_call: tip::TipCall::default() })
+        Ok(RpcNode::of(http.with_cookie(path), params, options))
+    }
+
+    fn of(http: http::Endpoint, params: ChainParams, options: RpcOptions) -> RpcNode {
+        let (http, tip_call) = (Arc::new(http), tip::TipCall::default());
+        let (pushed, last) = (push::Pushed::default(), Mutex::default());
+        RpcNode { http, params, options, tip_call, pushed, last }
+    }
+
+    /// Has its notifications heard too; by default they are not.
+    #[must_use]
+    pub fn with_push(mut self, push: Push) -> RpcNode {
+        self.pushed = push::Pushed::new(push);
+        self
+    }
+
+    /// How its notifications stand.
+    #[must_use]
+    pub fn push_figures(&self) -> PushFigures {
+        self.pushed.figures()
     }
 
     /// Calls any method and gives its `result`.
@@ -147,7 +171,26 @@ impl RpcNode {
         let answer = self.within(METHOD, wait, self.http.exchange(METHOD, request)).await?;
         let (http, params) = (Arc::clone(&self.http), self.params);
         let reading = tokio::task::spawn_blocking(move || gbt::read(&http, &answer, &params));
-        reading.await.unwrap_or(Err(malformed(METHOD, "it could not be read")))
+        let read = reading.await.unwrap_or(Err(malformed(METHOD, "it could not be read")));
+        if let Ok(template) = &read {
+            let name = template.longpoll_id.clone();
+            *self.last() = name.map(|name| (name, template.prev_hash));
+        }
+        read
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(String, [u8; 32])>> {
+        // Every change under the lock is whole.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a notification tells that a template is out of date.
+    async fn is_outdated(&self, longpoll: &str) {
+        let last = self.last().clone().filter(|(name, _)| name == longpoll);
+        match last {
+            Some((_, prev_hash)) => push::other_tip(self, &prev_hash).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -216,10 +259,18 @@ impl Node for RpcNode {
         let rules = self.params.gbt_rules;
         if let Some(id) = longpoll {
             let waiting = json!([{ "rules": rules, "longpollid": id }]);
-            match self.template_within(waiting, self.options.longpoll_timeout).await {
-                // Nothing new, or a connection that died unseen: asking plainly tells.
-                Err(NodeError::TimedOut { .. }) => {}
-                answer => return answer,
+            tokio::select! {
+                answer = self.template_within(waiting, self.options.longpoll_timeout) => match answer {
+                    // Nothing new, or a connection that died unseen: asking plainly tells.
+                    Err(NodeError::TimedOut { .. }) => {}
+                    answer => {
+                        if let Ok(template) = &answer {
+                            self.pushed.owes(&template.tip());
+                        }
+                        return answer;
+                    }
+                },
+                () = self.is_outdated(id) => {}
             }
         }
         self.template_within(json!([{ "rules": rules }]), self.options.timeout).await

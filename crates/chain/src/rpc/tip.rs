@@ -8,14 +8,18 @@
 //!
 //! The second does not hear of another block at the same height before the wait is over: that is rare
 //! (the tip was invalidated by hand), and costs at most [`WAIT_OLD_MS`].
+//!
+//! What the node publishes is heard beside them ([`push`]).
 
-use super::{RpcNode, hash, malformed, number};
+use super::{RpcNode, hash, malformed, number, push};
 use crate::node::code;
 use crate::{BlockRef, NodeError, TipNotice, hash_to_text};
 use gruve_units::Duration;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::time::Instant;
+
+const METHOD: &str = "getblockheader";
 
 /// How long one call waits where the node is told which tip we know.
 const WAIT_MS: u64 = 30_000;
@@ -42,8 +46,22 @@ impl TipCall {
     }
 }
 
-/// Waits until the best block is another than `known`.
+/// Waits until the best block is another than `known`, by the node's calls and its notifications:
+/// whichever tells first.
 pub(super) async fn next(node: &RpcNode, known: &BlockRef) -> Result<Option<TipNotice>, NodeError> {
+    tokio::select! {
+        biased;
+        told = push::next(node, known) => told.map(Some),
+        called = by_call(node, known) => {
+            if let Ok(Some(notice)) = &called {
+                node.pushed.owes(&notice.tip);
+            }
+            called
+        }
+    }
+}
+
+async fn by_call(node: &RpcNode, known: &BlockRef) -> Result<Option<TipNotice>, NodeError> {
     loop {
         let asked_at = Instant::now();
         let call = node.tip_call.get();
@@ -87,13 +105,17 @@ async fn wait(
 }
 
 async fn notice(node: &RpcNode, tip: BlockRef) -> Result<TipNotice, NodeError> {
-    const METHOD: &str = "getblockheader";
-    let header = node.call(METHOD, json!([hash_to_text(&tip.hash)])).await?;
+    read(tip, &node.call(METHOD, json!([hash_to_text(&tip.hash)])).await?)
+}
+
+/// What a header says of the tip.
+pub(super) fn read(tip: BlockRef, header: &Value) -> Result<TipNotice, NodeError> {
+    let median_time = u32::try_from(number(&header["mediantime"], METHOD)?)
+        .map_err(|_| malformed(METHOD, "a time beyond 32 bits"))?;
+    Ok(TipNotice { tip, bits: bits(header)?, median_time })
+}
+
+pub(super) fn bits(header: &Value) -> Result<u32, NodeError> {
     let bits = header["bits"].as_str().and_then(|text| u32::from_str_radix(text, 16).ok());
-    let median_time = u32::try_from(number(&header["mediantime"], METHOD)?);
-    Ok(TipNotice {
-        tip,
-        bits: bits.ok_or(malformed(METHOD, "no bits"))?,
-        median_time: median_time.map_err(|_| malformed(METHOD, "a time beyond 32 bits"))?,
-    })
+    bits.ok_or(malformed(METHOD, "no bits"))
 }

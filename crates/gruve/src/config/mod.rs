@@ -20,7 +20,7 @@ pub use metrics::MetricsConfig;
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
 
-use gruve_chain::NODES_MAX;
+use gruve_chain::{BadZmqAddress, NODES_MAX, Push};
 use gruve_market::{PlanConfig, PriceRules, QuoteRules};
 use gruve_stratum::proxy::Network;
 use gruve_units::{AccountId, Asset, Bps, Class, Duration, EpochRule, Hashrate, LaneId};
@@ -220,6 +220,26 @@ pub struct NodeConfig {
     /// The node's cookie file, in place of user and password.
     #[serde(default)]
     pub cookie_file: Option<PathBuf>,
+    /// Where it publishes over ZeroMQ, or `off`; if unset it is asked. Not of the Ethash family.
+    #[serde(default)]
+    pub zmq: Option<String>,
+    /// Where it tells of new blocks over a WebSocket (`ws://host:port`). Of the Ethash family only.
+    #[serde(default)]
+    pub websocket: Option<String>,
+}
+
+impl NodeConfig {
+    /// Whether and where its notifications over ZeroMQ are heard.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn push(&self) -> Result<Push, BadZmqAddress> {
+        match self.zmq.as_deref() {
+            None => Ok(Push::Ask),
+            Some("off") => Ok(Push::Off),
+            Some(address) => address.parse().map(Push::At),
+        }
+    }
 }
 
 impl LaneConfig {
@@ -271,6 +291,20 @@ fn node_faults(
             let what =
                 "write either cookie_file (of nodes of Bitcoin's kind), or user and password";
             fault(format!("{key}.cookie_file"), what.into());
+        }
+        if node.zmq.is_some() && !has_cookies {
+            fault(format!("{key}.zmq"), "is for nodes of Bitcoin's kind".into());
+        } else if let Err(problem) = node.push() {
+            fault(format!("{key}.zmq"), format!("{problem}; or off"));
+        }
+        match &node.websocket {
+            Some(_) if has_cookies => {
+                fault(format!("{key}.websocket"), "is for nodes of the Ethash family".into());
+            }
+            Some(address) if !address.starts_with("ws://") => {
+                fault(format!("{key}.websocket"), "write ws://host:port".into());
+            }
+            _ => {}
         }
     }
 }

@@ -108,3 +108,25 @@ fn a_plan_on_a_lane_that_is_not_there_is_refused() {
     );
     assert!(faults(&text).iter().any(|f| f.starts_with("plan[0].lane")), "{:?}", faults(&text));
 }
+
+#[test]
+fn a_nodes_notifications_are_asked_for_unless_they_are_off_or_somewhere() {
+    let with = |key: &str| {
+        let text = SAMPLE.replacen("# zmq = \"tcp://127.0.0.1:28332\"", key, 1);
+        (faults(&text), toml::from_str::<Config>(&text).ok())
+    };
+    let push = |key: &str| {
+        let (found, config) = with(key);
+        assert!(found.is_empty(), "{found:?}");
+        let config = config.unwrap();
+        let (_, node) = config.lanes[0].nodes().next().unwrap();
+        node.push().unwrap()
+    };
+    assert_eq!(push(""), Push::Ask);
+    assert_eq!(push("zmq = \"off\""), Push::Off);
+    assert!(matches!(push("zmq = \"tcp://127.0.0.1:28332\""), Push::At(_)));
+    for bad in ["zmq = \"http://127.0.0.1:1\"", "zmq = \"\"", "websocket = \"ws://127.0.0.1:1\""] {
+        let (found, _) = with(bad);
+        assert!(found[0].starts_with("lane[0].node."), "{bad}: {found:?}");
+    }
+}

@@ -93,7 +93,11 @@ pub(super) fn open(
         let name = node.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let login = (node.user.as_str(), node.password.as_str());
         let login = (!node.user.is_empty()).then_some(login);
-        nodes.push((name, Arc::new(EthRpcNode::new(&node.url, login, EthRpcOptions::default())?)));
+        let mut client = EthRpcNode::new(&node.url, login, EthRpcOptions::default())?;
+        if let Some(websocket) = &node.websocket {
+            client = client.with_heads(websocket, login)?;
+        }
+        nodes.push((name, Arc::new(client)));
     }
     let expected = expected(params, lane, hot);
     let chain_id = expected.chain_id;

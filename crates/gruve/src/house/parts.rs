@@ -402,10 +402,12 @@ fn open_nodes(lane: &LaneConfig, params: ChainParams) -> Result<Arc<NodeGroup>, 
 }
 
 fn open_node(node: &NodeConfig, params: ChainParams) -> Result<RpcNode, StartError> {
-    Ok(match &node.cookie_file {
+    let client = match &node.cookie_file {
         None => RpcNode::new(&node.url, &node.user, &node.password, params)?,
         Some(path) => RpcNode::with_cookie(&node.url, path.clone(), params)?,
-    })
+    };
+    // What cannot be read was refused with the configuration.
+    Ok(client.with_push(node.push().unwrap_or_default()))
 }
 
 /// Contracts, stamps and the share log count in epochs: with another length the same numbers would

@@ -2,7 +2,7 @@
 //!
 //! | event | what happens |
 //! |---|---|
-//! | the node has another header (asked every `poll`) | a work; miners leave the old one |
+//! | the node has another header (asked every `poll`, and when it tells of a block) | a work; miners leave the old one |
 //! | an epoch border | the same header under a new number and epoch; miners notice nothing |
 //! | border and grace | the log is sealed: no share of the past epoch enters any more |
 //! | an epoch of the algorithm ends soon | its successor's cache is made |
@@ -33,6 +33,7 @@ use gruve_units::{Algorithm, Blame, Blamed as _, Clock, Duration, Entropy, Epoch
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// How long a stop waits for solutions under way.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -40,6 +41,19 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 /// The first and the longest wait after a node's failure; it doubles.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+
+/// When the node is asked again after it told of a new block: it needs a moment to make work on it.
+const AFTER_NEWS: [Duration; 5] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(40),
+    Duration::from_millis(80),
+];
+
+/// How often it is asked because of what it tells, at most: blocks are seconds apart, and a node that
+/// tells without end is to be asked no more than it would be by polling.
+const BETWEEN_NEWS: Duration = Duration::from_millis(250);
 
 /// A clock further ahead of the node's than this is wrong, or the node's is.
 const AHEAD_OF_NODE_MAX: Duration = Duration::from_secs(2 * 3_600);
@@ -190,6 +204,7 @@ impl Source {
         let mut back_off = BACK_OFF_FIRST;
         let mut faults = Seldom::default();
         let mut is_clock_checked = false;
+        let (mut news_from, mut soon) = (Instant::now(), AFTER_NEWS[..0].iter());
         loop {
             let asked = async {
                 if !is_clock_checked {
@@ -202,11 +217,12 @@ impl Source {
                     back_off = BACK_OFF_FIRST;
                     if let Some(work) = work.filter(|w| last != Some(*w)) {
                         last = Some(work);
+                        soon = AFTER_NEWS[..0].iter();
                         if out.send(work).await.is_err() {
                             return;
                         }
                     }
-                    poll
+                    soon.next().map_or(poll, |soon| poll.min(*soon))
                 }
                 Err(error) => {
                     if let Some(times) = faults.due() {
@@ -221,8 +237,18 @@ impl Source {
                 () = tokio::time::sleep(wait) => {}
                 // The node has taken a solution: there is other work.
                 () = nudge.notified() => {}
+                () = self.news(news_from) => {
+                    news_from = Instant::now() + BETWEEN_NEWS;
+                    soon = AFTER_NEWS.iter();
+                }
             }
         }
+    }
+
+    /// Waits until the node tells of a new block, and in any case until `from`.
+    async fn news(&self, from: Instant) {
+        tokio::time::sleep_until(from).await;
+        self.node.news().await;
     }
 
     fn tell(&self, error: &NodeError, times: u64) {

@@ -9,4 +9,5 @@ mod gateway;
 mod kill;
 mod lane;
 mod node;
+mod push;
 mod rig;
