@@ -32,14 +32,17 @@ use real_node::{Program, RealNode};
 use serde_json::json;
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 const MINERS: usize = 1_000;
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 25;
 /// Transactions that wait at the node.
 const WAITING: usize = 2_000;
+/// How much later the template is asked for in every second round.
+const HELD: Duration = Duration::from_millis(3);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The node, with the times of its answers.
@@ -47,6 +50,8 @@ struct Timed {
     node: RpcNode,
     told: Mutex<Option<Instant>>,
     template: Mutex<Option<Instant>>,
+    /// Whether the template after a notice is asked for some milliseconds later, for comparison.
+    holds: AtomicBool,
 }
 
 #[async_trait]
@@ -56,6 +61,9 @@ impl Node for Timed {
     }
 
     async fn template(&self, longpoll: Option<&str>) -> Result<Template, NodeError> {
+        if self.holds.load(Ordering::Relaxed) {
+            tokio::time::sleep(HELD).await;
+        }
         let answer = self.node.template(longpoll).await;
         *self.template.lock().unwrap() = Some(Instant::now());
         answer
@@ -269,7 +277,8 @@ async fn measure() {
     let dir = tempfile::tempdir().unwrap();
     let log = ShareLog::open(dir.path(), Options::default()).unwrap();
     let (told, template) = (Mutex::default(), Mutex::default());
-    let node = Arc::new(Timed { node: mine.real.rpc(), told, template });
+    let holds = AtomicBool::new(false);
+    let node = Arc::new(Timed { node: mine.real.rpc(), told, template, holds });
     let work = LaneWork::start(LaneWorkOptions {
         lane: "btc".parse().unwrap(),
         node: Arc::<Timed>::clone(&node),
@@ -298,9 +307,11 @@ async fn measure() {
         heard.recv().unwrap();
     }
 
-    let mut parts = Parts::default();
+    let mut both = [Parts::default(), Parts::default()];
     let mut jobs = work.jobs();
-    for _ in 0..ROUNDS {
+    for round in 0..2 * ROUNDS {
+        let parts = &mut both[round % 2];
+        node.holds.store(round % 2 == 1, Ordering::Relaxed);
         let block = empty_block(&mine).await;
         let hash = gruve_pow::sha256d(&block[..80]);
         let made = tokio::spawn({
@@ -367,8 +378,12 @@ async fn measure() {
         // Nothing is asked of a node more often than every tenth of a second.
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
-    println!("{MINERS} miners, {WAITING} transactions waiting, {ROUNDS} blocks");
-    parts.print();
+    println!(
+        "{MINERS} miners, {WAITING} transactions waiting, {ROUNDS} blocks; the template is asked for at once"
+    );
+    both[0].print();
+    println!("and {HELD:?} later");
+    both[1].print();
     gateway.shutdown().await;
     work.stop().await;
 }

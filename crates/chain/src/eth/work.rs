@@ -32,7 +32,7 @@ pub trait EthNode: Send + Sync {
     /// Waits until the node tells that there may be other work. For ever where it does not tell of it:
     /// it is asked every now and then all the same.
     async fn news(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// The time in the block that the node is making, which is its clock's; `None` where it does not

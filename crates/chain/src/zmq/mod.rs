@@ -40,6 +40,8 @@ const BEGIN_MAX: Duration = Duration::from_secs(10);
 const MESSAGE_MAX: Duration = Duration::from_secs(20);
 /// How long after another way told of a block the publisher may tell of it.
 const MISSED_AFTER: Duration = Duration::from_secs(10);
+/// How often the log is told that messages are missing, at most.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Frames (three a message) and bytes at once: a node's backlog after a stall, with every transaction of its pool
 /// under `sequence`.
 const BURST: (f64, f64) = (60_000.0, 64e6);
@@ -136,8 +138,13 @@ async fn hear(
                 h.is_up = true;
                 h.note(News::Changed);
             });
-            let mut hearing =
-                Hearing { frames, heard, numbers: Numbers::default(), has_raw: false };
+            let mut hearing = Hearing {
+                frames,
+                heard,
+                numbers: Numbers::default(),
+                has_raw: false,
+                warned_at: None,
+            };
             tokio::select! {
                 fault = hearing.go() => fault,
                 () = missed(heard.subscribe(), owed) => Fault::Missed,
@@ -179,6 +186,8 @@ struct Hearing<'a, S> {
     numbers: Numbers,
     /// Whether it publishes blocks: then hashes alone say nothing more.
     has_raw: bool,
+    /// When missing messages were last told of.
+    warned_at: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Hearing<'_, S> {
@@ -235,7 +244,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Hearing<'_, S> {
     fn number(&mut self, topic: &[u8]) {
         let missing = self.numbers.missing(topic, self.frames.kept());
         if missing > 0 {
-            tracing::debug!(missing, "notifications of a node are missing");
+            if self.warned_at.is_none_or(|at| at.elapsed() > WARN_EVERY) {
+                self.warned_at = Some(Instant::now());
+                tracing::warn!(
+                    missing,
+                    "notifications of a node are missing; it is asked for its tip"
+                );
+            }
             self.heard.send_modify(|h| {
                 h.missing = h.missing.saturating_add(u64::from(missing));
                 // What was just told stands; the node is asked besides.
