@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 /// The hash before the first entry.
 pub const GENESIS: [u8; 32] = [0; 32];
 
+/// The table through which every new entry passes: whoever has it alone ([`gruve_store::Tx::alone_in`]) posts alone.
+pub const HEAD_TABLE: &str = "ledger_head";
+
 /// Sets these hashes apart from all others.
 const DOMAIN: &[u8] = b"gruve ledger entry 1";
 

@@ -46,7 +46,7 @@ pub use balances::{
 pub use browse::{BROWSED_MAX, JournalEntry, browse};
 pub use entry::{Entry, POSTINGS_MAX, Posted, Posting, REASON_BYTES_MAX};
 pub use error::LedgerError;
-pub use journal::{GENESIS, entry_hash};
+pub use journal::{GENESIS, HEAD_TABLE, entry_hash};
 pub use post::{post, post_all};
 
 /// The room's tables.

@@ -58,6 +58,8 @@ impl Market {
         lane: &LaneConfig,
         closing: &Closing,
     ) -> Result<[u8; 32]> {
+        // A sale or payment that comes meanwhile waits: committed in between it would undo all of this.
+        tx.alone_in(&["market_capacity", gruve_ledger::HEAD_TABLE]).await?;
         let (now, epoch) = (self.now(), closing.epoch);
         let before = LaneState::read(tx, &lane.lane).await?;
         claim(tx, lane, before.closed, epoch).await?;

@@ -47,12 +47,9 @@ impl Row {
     /// [`StoreError::NoColumn`] when the statement gave no such column, [`StoreError::Misread`] when
     /// it holds something that is not a `T`. Both are fatal: the statement or the data is wrong.
     pub fn get<T: FromValue>(&self, column: &str) -> Result<T> {
-        let at = self
-            .names
-            .find(column)
-            .ok_or_else(|| StoreError::NoColumn { column: column.to_owned() })?;
-        let value = self.values.get(at).cloned().unwrap_or(Value::TooLarge("a missing value"));
-        T::from_value(value)
+        let at = self.names.find(column).and_then(|at| self.values.get(at));
+        let value = at.ok_or_else(|| StoreError::NoColumn { column: column.to_owned() })?;
+        T::from_ref(value)
             .map_err(|e| StoreError::Misread { column: column.to_owned(), wanted: e.wanted })
     }
 }

@@ -89,6 +89,26 @@ impl Tx {
         }
     }
 
+    /// Lets nobody else write to these tables until this transaction ends: who wants to waits, and so does this one
+    /// for those who have begun to. Reading goes on. On a file a writer is alone anyway.
+    ///
+    /// For long transactions, whose work would be lost when a short one that began later commits before them.
+    /// It must be the first thing in the transaction: what that sees is settled with its first statement, and
+    /// a lock that came later would be waited for in vain.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; [`StoreError::Busy`] when two wait for each other.
+    pub async fn alone_in(&mut self, tables: &[&'static str]) -> Result<()> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(());
+        }
+        let sql = format!("LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "));
+        let sql = sqlx::AssertSqlSafe(sql);
+        on_engine!(self, &[], |conn, _args| async {
+            sqlx::raw_sql(sql).execute(conn).await.map(drop).map_err(Stopped::Driver)
+        })
+    }
+
     /// Runs a statement; the number of rows it changed.
     ///
     /// # Errors
@@ -322,11 +342,12 @@ impl DriverRow for SqliteRow {
         if raw.is_null() {
             return Ok(Value::Null(Kind::Int));
         }
-        let info = raw.type_info().into_owned();
+        let info = raw.type_info();
+        // Its type is known then: it need not be looked at once more.
         match info.name() {
-            "INTEGER" => self.try_get(at).map(Value::Int),
-            "TEXT" => self.try_get(at).map(Value::Text),
-            "BLOB" => self.try_get(at).map(Value::Bytes),
+            "INTEGER" => self.try_get_unchecked(at).map(Value::Int),
+            "TEXT" => self.try_get_unchecked(at).map(Value::Text),
+            "BLOB" => self.try_get_unchecked(at).map(Value::Bytes),
             other => Err(unknown_kind(other)),
         }
     }
@@ -339,13 +360,13 @@ impl DriverRow for PgRow {
         if raw.is_null() {
             return Ok(Value::Null(Kind::Int));
         }
-        let info = raw.type_info().into_owned();
+        let info = raw.type_info();
         match info.name() {
-            "INT8" => self.try_get(at).map(Value::Int),
-            "INT4" => self.try_get::<i32, _>(at).map(|v| Value::Int(i64::from(v))),
-            "BOOL" => self.try_get::<bool, _>(at).map(|v| Value::Int(i64::from(v))),
-            "TEXT" | "VARCHAR" | "NAME" => self.try_get(at).map(Value::Text),
-            "BYTEA" => self.try_get(at).map(Value::Bytes),
+            "INT8" => self.try_get_unchecked(at).map(Value::Int),
+            "INT4" => self.try_get_unchecked::<i32, _>(at).map(|v| Value::Int(i64::from(v))),
+            "BOOL" => self.try_get_unchecked::<bool, _>(at).map(|v| Value::Int(i64::from(v))),
+            "TEXT" | "VARCHAR" | "NAME" => self.try_get_unchecked(at).map(Value::Text),
+            "BYTEA" => self.try_get_unchecked(at).map(Value::Bytes),
             other => Err(unknown_kind(other)),
         }
     }

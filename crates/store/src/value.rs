@@ -69,6 +69,14 @@ pub trait FromValue: Sized {
     /// # Errors
     /// When the value is of another kind or out of the type's range.
     fn from_value(value: Value) -> Result<Self, Unfit>;
+
+    /// The same of a value that stays where it is: types of a fixed size need no copy of it.
+    ///
+    /// # Errors
+    /// As [`FromValue::from_value`].
+    fn from_ref(value: &Value) -> Result<Self, Unfit> {
+        Self::from_value(value.clone())
+    }
 }
 
 impl<T: Storable> From<T> for Value {
@@ -89,6 +97,13 @@ impl<T: FromValue> FromValue for Option<T> {
         match value {
             Value::Null(_) => Ok(None),
             other => T::from_value(other).map(Some),
+        }
+    }
+
+    fn from_ref(value: &Value) -> Result<Self, Unfit> {
+        match value {
+            Value::Null(_) => Ok(None),
+            other => T::from_ref(other).map(Some),
         }
     }
 }
@@ -226,6 +241,14 @@ impl<const N: usize> FromValue for [u8; N] {
             .try_into()
             .map_err(|_| Unfit { wanted: "bytes of the fixed length" })
     }
+
+    fn from_ref(value: &Value) -> Result<Self, Unfit> {
+        match value {
+            Value::Bytes(b) => b.as_slice().try_into(),
+            _ => return Err(Unfit { wanted: "bytes" }),
+        }
+        .map_err(|_| Unfit { wanted: "bytes of the fixed length" })
+    }
 }
 
 macro_rules! stored_as {
@@ -240,6 +263,12 @@ macro_rules! stored_as {
         impl FromValue for $t {
             fn from_value(value: Value) -> Result<Self, Unfit> {
                 let $r = <$raw as FromValue>::from_value(value)?;
+                let made: Option<$t> = $from;
+                made.ok_or(Unfit { wanted: stringify!($t) })
+            }
+
+            fn from_ref(value: &Value) -> Result<Self, Unfit> {
+                let $r = <$raw as FromValue>::from_ref(value)?;
                 let made: Option<$t> = $from;
                 made.ok_or(Unfit { wanted: stringify!($t) })
             }

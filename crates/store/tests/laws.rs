@@ -64,6 +64,36 @@ async fn values_come_back_as_they_went_in(store: Store) {
     }
 }
 
+/// A long transaction that has a table alone is not undone by short ones that began later.
+async fn who_has_a_table_alone_is_not_undone_by_others(store: Store) {
+    ready(&store).await;
+    insert(&store, 1, 5).await.unwrap();
+    let mut long = store.begin().await.unwrap();
+    long.alone_in(&["test_things"]).await.unwrap();
+    let read = "SELECT minor FROM test_things WHERE id = 1";
+    let seen: i64 = long.fetch_one(read, &[]).await.unwrap().get("minor").unwrap();
+    let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+    let other = store.clone();
+    let short = tokio::spawn(async move {
+        transact!(other, tx => {
+            begun.send(()).unwrap();
+            tx.execute("UPDATE test_things SET minor = minor + 1 WHERE id = 1", &[]).await
+        })
+    });
+    if store.engine() == Engine::Postgres {
+        has_begun.recv().await.unwrap();
+    }
+    // Time enough for one that does not wait.
+    for _ in 0..200 {
+        assert_eq!(long.fetch_one(read, &[]).await.unwrap().get::<i64>("minor").unwrap(), seen);
+    }
+    let double = "UPDATE test_things SET minor = minor * 2 WHERE id = 1";
+    assert_eq!(long.execute(double, &[]).await.unwrap(), 1);
+    long.commit().await.unwrap();
+    assert_eq!(short.await.unwrap().unwrap(), 1);
+    assert_eq!(minor_of(&store, 1).await, 11);
+}
+
 async fn a_missing_row_or_column_or_another_kind_is_told(store: Store) {
     ready(&store).await;
     insert(&store, 1, 5).await.unwrap();
@@ -443,6 +473,7 @@ laws! { many_rows: [
 
 laws! { transactions: [
     values_come_back_as_they_went_in,
+    who_has_a_table_alone_is_not_undone_by_others,
     a_missing_row_or_column_or_another_kind_is_told,
     what_no_column_can_hold_is_refused_before_it_is_sent,
     broken_rules_are_named_alike_and_are_the_callers,

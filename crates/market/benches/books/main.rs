@@ -1,10 +1,11 @@
 //! What the books take: closing an epoch with many contracts, settling them, and posting, on both databases.
 //!
 //! `cargo bench -p gruve-market --bench books -- [--contracts N] [--postings N] [--no-sqlite]
-//! [--postgres URL] [--dir FOLDER]`
+//! [--postgres URL [--server PROCESS]] [--dir FOLDER]`
 //!
 //! Without `--postgres` only a file is measured, in a new folder within `--dir` (the temporary one without).
-//! A server's tables are made in a schema of their own, `bench_books`, which is removed before and after.
+//! With `--server` the processor time of that process's children is counted: the number is in the first line of the
+//! server's `postmaster.pid`. A server's tables are made in a schema of their own, `bench_books`, which is removed before and after.
 #![allow(clippy::unwrap_used, missing_docs, clippy::cast_precision_loss)]
 
 mod farm;
@@ -40,6 +41,7 @@ fn options() -> Options {
             "--postings" => o.postings = value().parse().unwrap(),
             "--no-sqlite" => o.sqlite = false,
             "--postgres" => o.postgres = Some(value()),
+            "--server" => meter::count_server(value().parse().unwrap()),
             "--dir" => o.dir = value().into(),
             // Given by `cargo bench`.
             "--bench" => {}

@@ -145,6 +145,11 @@ impl World {
         world
     }
 
+    /// The folder of its log.
+    pub(crate) fn log_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("log")
+    }
+
     pub(crate) fn now(&self) -> EpochNumber {
         EpochNumber(self.epoch.load(Ordering::SeqCst))
     }

@@ -1,0 +1,211 @@
+//! Sales that race each other, and that race closes, settlements and cancellations, on both engines.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod world;
+
+use gruve_ledger::{Account, Entry};
+use gruve_market::{
+    ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, PlanKind,
+    ReserveFrom, Result, Scheme,
+};
+use gruve_sharelog::Owner;
+use gruve_store::{Store, laws, transact};
+use gruve_units::{AccountId, Asset, Blame, Blamed, Bps, ContractId, Hashes, Hashrate};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use world::{BITS, FIRST, World, btc, lane, someone};
+
+const BUYERS: u8 = 50;
+
+fn config() -> MarketConfig {
+    let meter = PlanConfig {
+        id: "meter".into(),
+        kind: PlanKind::Metered,
+        terms_epochs: Vec::new(),
+        extension_epochs: None,
+        low_balance_epochs: Some(3),
+        ..world::plan()
+    };
+    let terms = FppsAsset {
+        asset: Asset::Btc,
+        fee_window_blocks: 10,
+        fee_cap_minor: 50_000,
+        depth_blocks: 2,
+    };
+    let fpps = PlanConfig {
+        id: "fpps".into(),
+        scheme: Scheme::Fpps,
+        fpps: Some(FppsConfig { ruin_ppm: 100_000, assets: vec![terms] }),
+        fee_bps: Bps::new(1_000).unwrap(),
+        ..world::plan()
+    };
+    MarketConfig { plans: vec![world::plan(), meter, fpps], ..world::config() }
+}
+
+/// Sells FPPS too: the chain's blocks are known, and the reserve is full.
+async fn world(store: Store, rate: u64) -> Arc<World> {
+    let w = World::with(store, config()).await;
+    for height in FIRST - 20..=FIRST + 4 {
+        let block = ChainBlock {
+            height,
+            hash: [u8::try_from(height % 251).unwrap(); 32],
+            time: height,
+            bits: Some(BITS),
+            work: Hashes(1 << 20),
+            names_uncles: false,
+            subsidy: 1_000_000,
+            fees: 10_000,
+        };
+        let market = &w.market;
+        transact!(w.store, tx -> Result<()> => {
+            market.chain_block(tx, &lane(), Asset::Btc, &block).await
+        })
+        .unwrap();
+    }
+    let (from, to) = (Account::ChainHot, Account::OperatorRevenue);
+    let entry = Entry::transfer("earned", "test", w.clock_now(), from, to, btc(100_000_000));
+    let market = &w.market;
+    transact!(w.store, tx -> Result<()> => {
+        gruve_ledger::post(tx, &entry).await?;
+        let (amount, from) = (btc(100_000_000), ReserveFrom::Revenue);
+        market.fpps_capital(tx, "first", amount, from).await?;
+        Ok(())
+    })
+    .unwrap();
+    w.prove(rate).await;
+    Arc::new(w)
+}
+
+async fn buy(w: &World, account: AccountId, plan: &str) -> Result<ContractId> {
+    let quote = w.market.quote(account, plan, Hashrate(100), 3).await?.id;
+    let market = &w.market;
+    transact!(w.store, tx -> Result<_> => { market.buy(tx, account, quote).await })
+        .map(|p| p.contract)
+}
+
+async fn start(w: &World, account: AccountId) -> Result<ContractId> {
+    let market = &w.market;
+    transact!(w.store, tx -> Result<_> => {
+        market.start_metered(tx, account, "meter", Hashrate(100), None).await
+    })
+    .map(|s| s.contract)
+}
+
+/// Fifty buyers at once, of whom every one that is refused was told that nothing is left.
+async fn fourteen_of_fifty(w: &Arc<World>, how: fn(u8) -> &'static str) {
+    for n in 0..BUYERS {
+        w.fund(someone(n), 10_000).await;
+    }
+    let buyers: Vec<_> = (0..BUYERS)
+        .map(|n| {
+            let w = w.clone();
+            tokio::spawn(async move {
+                match how(n) {
+                    "meter" => start(&w, someone(n)).await,
+                    plan => buy(&w, someone(n), plan).await,
+                }
+            })
+        })
+        .collect();
+    let mut sold = 0;
+    for buyer in buyers {
+        match buyer.await.unwrap() {
+            Ok(_) => sold += 1,
+            Err(MarketError::SoldOut { available }) => assert!(available < Hashrate(100)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(sold, 14);
+    let stats = w.market.lane_stats().await.unwrap();
+    assert_eq!((stats[0].sold, stats[0].available), (Hashrate(1_400), Hashrate(50)));
+    w.assert_all_sound().await;
+}
+
+async fn fifty_who_start_by_the_meter_never_oversell(store: Store) {
+    fourteen_of_fifty(&world(store, 1_450).await, |_| "meter").await;
+}
+
+async fn fifty_buyers_of_fpps_never_oversell(store: Store) {
+    fourteen_of_fifty(&world(store, 1_450).await, |_| "fpps").await;
+}
+
+async fn fifty_of_all_kinds_never_oversell(store: Store) {
+    let kinds: fn(u8) -> &'static str = |n| ["lease", "meter", "fpps"][usize::from(n % 3)];
+    fourteen_of_fifty(&world(store, 1_450).await, kinds).await;
+}
+
+/// What one customer does until told to stop: buys, pays or takes back, starts and ends.
+async fn trade(w: Arc<World>, n: u8, is_over: Arc<AtomicBool>, done: Arc<AtomicU64>) {
+    let me = someone(n);
+    for turn in 0_u64.. {
+        if is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        let outcome = match turn % 3 {
+            0 => start_and_end(&w, me).await,
+            1 => buy_and_cancel(&w, me, "lease").await,
+            _ => buy_and_cancel(&w, me, "fpps").await,
+        };
+        match outcome {
+            Ok(()) => drop(done.fetch_add(1, Ordering::SeqCst)),
+            // Refused for a reason that he understands; what is transient was tried again for him.
+            Err(e) => assert_eq!(e.blame(), Blame::Rejected, "{e}"),
+        }
+    }
+}
+
+async fn start_and_end(w: &World, me: AccountId) -> Result<()> {
+    let id = start(w, me).await?;
+    let market = &w.market;
+    transact!(w.store, tx -> Result<_> => { market.end_metered(tx, me, id).await })?;
+    Ok(())
+}
+
+async fn buy_and_cancel(w: &World, me: AccountId, plan: &str) -> Result<()> {
+    let id = buy(w, me, plan).await?;
+    w.fund(me, 1_000).await;
+    let (market, now) = (&w.market, w.clock_now());
+    transact!(w.store, tx -> Result<_> => { market.invoice_paid(tx, id, now).await })?;
+    transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, id).await })?;
+    Ok(())
+}
+
+/// Closes that settle, sales, payments, cancellations and withdrawals, all at once.
+async fn closes_sales_settlements_and_cancellations_race_and_all_come_through(store: Store) {
+    let w = world(store, 20_000).await;
+    for n in 0..20 {
+        w.lease(someone(100 + n), 500, 20).await;
+    }
+    for n in 0..6 {
+        w.fund(someone(n), 100_000).await;
+    }
+    let (is_over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let traders: Vec<_> =
+        (0..6).map(|n| tokio::spawn(trade(w.clone(), n, is_over.clone(), done.clone()))).collect();
+    let mut height = 100;
+    for _ in 0..8 {
+        w.work(Owner::Account(someone(200)), 12, 3);
+        let block = w.find_block(height);
+        w.see(block, height, 5_000_000).await;
+        height += world::MATURITY;
+        w.height(height).await;
+        w.epoch_at(20_000).await;
+    }
+    is_over.store(true, Ordering::SeqCst);
+    for trader in traders {
+        trader.await.unwrap();
+    }
+    assert!(done.load(Ordering::SeqCst) > 0, "nobody got through beside the closes");
+    let stats = w.market.lane_stats().await.unwrap();
+    assert!(stats[0].sold <= Hashrate(20_000), "{:?}", stats[0].sold);
+    let settled = w.holds(&Account::CustomerAvailable(someone(100))).await;
+    assert!(settled > 0, "nothing was settled");
+    w.assert_all_sound().await;
+}
+
+laws! { races: [
+    fifty_who_start_by_the_meter_never_oversell,
+    fifty_buyers_of_fpps_never_oversell,
+    fifty_of_all_kinds_never_oversell,
+    closes_sales_settlements_and_cancellations_race_and_all_come_through,
+] }
