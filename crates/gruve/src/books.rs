@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 13] = [
+pub const ROOMS: [(&str, &[Migration]); 14] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
@@ -24,6 +24,7 @@ pub const ROOMS: [(&str, &[Migration]); 13] = [
     ("market_papers", gruve_market::PAPER_MIGRATIONS),
     ("market_life", gruve_market::LIFE_MIGRATIONS),
     ("market_bulk", gruve_market::BULK_MIGRATIONS),
+    ("market_happenings", gruve_market::HAPPENING_MIGRATIONS),
     ("hosting", gruve_hosting::MIGRATIONS),
     ("web", gruve_web::MIGRATIONS),
 ];

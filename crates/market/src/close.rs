@@ -20,8 +20,8 @@ use crate::contract::Contract;
 use crate::metered::MeteredEpoch;
 use crate::tally::Tally;
 use crate::{
-    ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, fpps, owed, papers,
-    pause, reward, settlement, short, solo, sql,
+    ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, fpps, happenings,
+    owed, papers, pause, reward, settlement, short, solo, sql,
 };
 use deliver::{deliver, is_short};
 use deliveries::write_deliveries;
@@ -103,6 +103,7 @@ impl Market {
         write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
         dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
         Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;
+        pause::note(tx, &paused, epoch, closing.skipped).await?;
         short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
         let mut running: Vec<Contract> = deliveries
             .into_iter()
@@ -149,7 +150,9 @@ impl Market {
         let fpps = fpps::contracts_of(&schemes, &allocation);
         fpps::record(tx, lane, closing, house, &fpps).await?;
         for book in lane.books() {
+            let open = happenings::open_fpps(tx, book).await?;
             fpps::price_open(tx, book).await?;
+            happenings::note_priced(tx, book, &open, epoch).await?;
             reward::accrue_and_credit(tx, book, epoch, now).await?;
         }
         self.record_price(tx, lane, epoch).await?;

@@ -19,7 +19,7 @@ use crate::standing::StandingRow;
 use crate::{Beneficiary, Market, MarketError, Plan, Result, Scheme, ruin};
 use gruve_ledger::{Account, Entry, Posted, Posting, balance};
 use gruve_store::{Tx, params};
-use gruve_units::{Amount, Asset, LaneId, Timestamp, mul_div_floor};
+use gruve_units::{Amount, Asset, EpochNumber, LaneId, Timestamp, mul_div_floor};
 
 /// What FPPS may pay of what is due at one settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,15 @@ impl Means {
             tracing::error!(%lane, %asset, missing, "FPPS earnings stay owed: the reserve is used up");
         }
         Ok(Means { due, there })
+    }
+
+    /// Writes down for statements that not all can be paid.
+    pub(crate) async fn note(self, tx: &mut Tx, book: Book<'_>, to: EpochNumber) -> Result<()> {
+        if self.there < self.due {
+            let given = params![book.id(), book.asset, to, self.due, self.there];
+            tx.execute(crate::happenings::INSERT_LIMIT, &given).await?;
+        }
+        Ok(())
     }
 
     /// What of `gross` can be paid: all of it, or everybody's in the same proportion, rounded down.

@@ -16,7 +16,9 @@
 //! plan's fee; work of a pause from the operator's revenue, whose surplus has earned it.
 
 use crate::book::Book;
+use crate::close::LaneState;
 use crate::contract::Contract;
+use crate::happenings::note as note_line;
 use crate::notices::{Notice, NoticeKind, tell};
 use crate::pages::Pages;
 use crate::price::in_coin;
@@ -24,6 +26,9 @@ use crate::settle::maintenance;
 use crate::worth::Worth;
 use crate::{LaneConfig, Market, MarketError, Result, life_sql};
 use gruve_ledger::{Account, Entry};
+use gruve_statement::document::{
+    self, AsideLine, Big, ChoiceLine, JudgementLine, Line, OwedLine as PaidLine, Why,
+};
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{
     AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp,
@@ -145,6 +150,7 @@ pub(crate) async fn share_caused(
     caused: Hashes,
     now: Timestamp,
 ) -> Result<()> {
+    let after = LaneState::read(tx, &lane.lane).await?.closed.unwrap_or(epoch);
     let mut pages = Pages::by_id(life_sql::OPEN_OWED, &params![lane.lane.clone(), epoch]);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
@@ -162,6 +168,15 @@ pub(crate) async fn share_caused(
             let state = if is_caused { "undecided" } else { Choice::Later.name() };
             let decided = (!is_caused).then_some(now);
             set(tx, id, epoch, &Change { state, hashes: part, deadline, decided }).await?;
+            let line = JudgementLine {
+                epoch: after.0,
+                of_epoch: epoch.0,
+                missing,
+                caused,
+                aside: missed,
+                part,
+            };
+            note_line(tx, id, &Line::Judgement(line)).await?;
             if is_caused {
                 let notice = Notice {
                     contract: id,
@@ -193,6 +208,15 @@ pub(crate) async fn lapse(
         let change =
             Change { state: Choice::Later.name(), hashes, deadline: closing, decided: Some(now) };
         set(tx, id, epoch, &change).await?;
+        // Before anything of the epoch being closed.
+        let line = ChoiceLine {
+            epoch: closing.0.saturating_sub(1),
+            at_us: now.0,
+            of_epoch: epoch.0,
+            choice: document::Choice::Lapsed,
+            hashes,
+        };
+        note_line(tx, id, &Line::Choice(line)).await?;
     }
     Ok(())
 }
@@ -236,7 +260,19 @@ impl Market {
             c.store_life(tx).await?;
             let deadline = row.get("deadline_epoch")?;
             let change = Change { state: choice.name(), hashes, deadline, decided: Some(now) };
-            set(tx, contract, epoch, &change).await
+            set(tx, contract, epoch, &change).await?;
+            let after = LaneState::read(tx, &c.lane).await?.closed.unwrap_or(epoch);
+            let line = ChoiceLine {
+                epoch: after.0,
+                at_us: now.0,
+                of_epoch: epoch.0,
+                choice: match choice {
+                    Choice::Later => document::Choice::Later,
+                    Choice::Earnings => document::Choice::Earnings,
+                },
+                hashes,
+            };
+            note_line(tx, contract, &Line::Choice(line)).await
         })
     }
 
@@ -312,7 +348,7 @@ impl Market {
         let (epoch, kind): (EpochNumber, String) = (row.get("epoch")?, row.get("kind")?);
         let (hashes, fee): (Hashes, Bps) = (row.get("hashes")?, row.get("fee_bps")?);
         let energy_micro: u64 = row.get("energy_micro")?;
-        let mut energy = Accrual::ZERO;
+        let (mut energy, mut price_micro) = (Accrual::ZERO, None);
         if energy_micro > 0 {
             // What the work cost at the price of its epoch's end; without one it waits.
             let instant = lane.epoch_rule.end(epoch);
@@ -320,6 +356,7 @@ impl Market {
                 return Ok(false);
             };
             energy = in_coin(maintenance(hashes, energy_micro)?, lane.asset, price)?;
+            price_micro = Some(price);
         }
         let mut is_final = true;
         for book in lane.books() {
@@ -329,7 +366,24 @@ impl Market {
             // Energy is taken from the lane's own coin.
             let costs = if book.asset == lane.asset { energy } else { Accrual::ZERO };
             let due = earned.checked_sub(costs).unwrap_or_default();
-            pay(tx, &kind, (contract, epoch), book, due, self.now()).await?;
+            let paid = pay(tx, &kind, (contract, epoch), book, due, self.now()).await?;
+            if let (Some(paid_minor), Some((bits, per_block))) = (paid, worth.figures(book, epoch))
+            {
+                let is_paused = kind == Kind::Paused.name();
+                let line = PaidLine {
+                    epoch: worth.closing().0,
+                    of_epoch: epoch.0,
+                    why: if is_paused { Why::Paused } else { Why::Missed },
+                    asset: book.asset,
+                    hashes,
+                    bits,
+                    per_block: Big(per_block),
+                    price_micro,
+                    due: Big(due.0),
+                    paid_minor,
+                };
+                note_line(tx, contract, &Line::Owed(line)).await?;
+            }
         }
         if is_final {
             let given = params![contract, epoch, kind.as_str(), worth.closing()];
@@ -347,7 +401,7 @@ fn less(earned: Accrual, fee: Bps) -> Result<Accrual> {
     Ok(Accrual(net))
 }
 
-/// Pays the whole minor units of `due` that were not paid before.
+/// Pays the whole minor units of `due` that were not paid before; how many, if any.
 async fn pay(
     tx: &mut Tx,
     kind: &str,
@@ -355,7 +409,7 @@ async fn pay(
     book: Book<'_>,
     due: Accrual,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Option<i64>> {
     let (due, _) = due.split().map_err(|_| MarketError::Overflow("what is owed for work"))?;
     let key = params![contract, epoch, kind, book.asset];
     let row = tx.fetch_optional(life_sql::OWED_PAID, &key).await?;
@@ -364,7 +418,7 @@ async fn pay(
         None => (0, 0),
     };
     if due <= paid {
-        return Ok(());
+        return Ok(None);
     }
     let account = Contract::find(tx, contract).await?.account;
     let asset: Asset = book.asset;
@@ -380,7 +434,7 @@ async fn pay(
     gruve_ledger::post(tx, &entry).await?;
     let row = params![contract, epoch, kind, asset, due, payments + 1];
     tx.execute(life_sql::PUT_OWED_PAID, &row).await?;
-    Ok(())
+    Ok(Some(due - paid))
 }
 
 /// Writes down what a contract missed that is set aside until it is known whose doing that was; the contract
@@ -393,5 +447,6 @@ pub(crate) async fn set_aside(
 ) -> Result<()> {
     let new = NewOwed { kind: Kind::Missed, hashes, state: "open", fee: c.fee, energy_micro: 0 };
     put(tx, c, epoch, &new).await?;
+    note_line(tx, c.id, &Line::Aside(AsideLine { epoch: epoch.0, hashes })).await?;
     c.store_life(tx).await
 }

@@ -70,13 +70,17 @@ impl Market {
         Ok(row.ok_or(MarketError::UnknownContract)?.get("terms")?)
     }
 
-    /// The same as the file a customer keeps: with their hash, and the operator's signature under it.
+    /// The same, of a contract of either kind, as the file a customer keeps: with their hash, and the operator's
+    /// signature under it.
     ///
     /// # Errors
     /// [`MarketError::UnknownContract`]; the database's.
     pub async fn signed_terms(&self, account: AccountId, id: ContractId) -> Result<SignedTerms> {
         let mut tx = self.store().read().await?;
-        let row = tx.fetch_optional(sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
+        let mut row = tx.fetch_optional(sql::TERMS_OF_CONTRACT, &params![id, account]).await?;
+        if row.is_none() {
+            row = tx.fetch_optional(crate::metered::sql::TERMS, &params![id, account]).await?;
+        }
         let bytes = row.ok_or(MarketError::UnknownContract)?.get("terms")?;
         let signed = papers::signature(&mut tx, id).await?;
         tx.rollback().await?;

@@ -338,6 +338,8 @@ async fn accrue(
         Some(finder) => {
             let whole = Accrual::from_minor(life.amount.minor);
             let whole = whole.ok_or_else(|| MarketError::Broken("a negative reward".into()))?;
+            // Statements say when it was given, credited and taken back; it has no window.
+            papers::write_life(tx, book, life, epoch, &[], closed).await?;
             BTreeMap::from([(finder, whole)])
         }
         None => shared(tx, book, life, epoch, closed).await?,

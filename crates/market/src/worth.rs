@@ -77,6 +77,12 @@ impl Worth {
         Worth { closing, known: BTreeMap::new() }
     }
 
+    /// The network's target in an epoch and what one block's units of it earned, once its worth was asked for.
+    pub(crate) fn figures(&self, book: Book<'_>, epoch: EpochNumber) -> Option<(u32, u128)> {
+        let found = self.known.get(&(book.asset, epoch)).copied().flatten()?;
+        Some((found.bits, found.per_block))
+    }
+
     pub(crate) fn closing(&self) -> EpochNumber {
         self.closing
     }

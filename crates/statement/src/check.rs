@@ -1,7 +1,8 @@
 //! A statement against its terms, page by page. Pure.
 
-use crate::days::by_day;
+use crate::days::{by_day, by_hour};
 use crate::document::{self, Line, Position, Statement, chain};
+use crate::metered::METERED_FORMAT;
 use crate::replay::{Replay, must};
 use crate::terms::{PriceRule, SignedTerms, Terms, TermsError};
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -65,9 +66,15 @@ pub struct Checker {
 pub fn check_terms(terms: &Terms) -> Result<(), String> {
     let epoch = Duration::from_micros(terms.epoch_us);
     must("epoch_work", terms.epoch_work, terms.hashrate.work_in(epoch))?;
+    if terms.earns.is_empty() || terms.epoch_work == Hashes::ZERO {
+        return Err("nothing is sold".into());
+    }
+    if terms.format == METERED_FORMAT {
+        return Ok(());
+    }
     let work = terms.epoch_work.0.checked_mul(u128::from(terms.term_epochs));
     must("work", terms.work, Hashes(work.ok_or("the work does not fit")?))?;
-    if terms.work == Hashes::ZERO || terms.earns.is_empty() {
+    if terms.work == Hashes::ZERO {
         return Err("nothing is sold".into());
     }
     match &terms.rules.price {
@@ -92,8 +99,6 @@ impl Checker {
     pub fn begin(file: SignedTerms, key: Option<[u8; 32]>) -> Result<Checker, TermsError> {
         let terms = file.open(key.as_ref())?;
         check_terms(&terms).map_err(TermsError::Unreadable)?;
-        let known = terms.check_statement_rules();
-        known.map_err(|why| TermsError::Unreadable(format!("no statement of them: {why}")))?;
         let report = Report {
             contract: file.contract.to_string(),
             terms_sha256: file.sha256.clone(),
@@ -132,15 +137,10 @@ impl Checker {
         if page.closing != *replay.position() {
             return Err(around("closing", differs(&page.closing, replay.position())));
         }
-        let days =
-            by_day(self.terms.epoch_us, &self.terms.earns, page.lines.iter().map(|l| &l.line));
-        let days = days.map_err(|why| around("days", why))?;
-        if let Some(at) =
-            (0..days.len().max(page.days.len())).find(|i| days.get(*i) != page.days.get(*i))
-        {
-            let day = days.get(at).or(page.days.get(at)).map_or("", |d| &d.date);
-            return Err(around("days", format!("{day} is not what its lines come to")));
+        if page.hard_end_epoch != replay.hard_end() {
+            return Err(around("head", "hard_end_epoch is not as the terms say".into()));
         }
+        self.sums(page).map_err(|(place, why)| around(place, why))?;
         let signed = self.signature(page).map_err(|why| around("signature", why))?;
         self.report.pages = number;
         self.report.signed_pages += usize::from(signed);
@@ -159,18 +159,34 @@ impl Checker {
         self.report
     }
 
+    /// The sums of days, and by the meter of hours.
+    fn sums(&self, page: &Statement) -> Result<(), (&'static str, String)> {
+        let lines = || page.lines.iter().map(|l| &l.line);
+        let (epoch_us, earns) = (self.terms.epoch_us, &self.terms.earns);
+        let days = by_day(epoch_us, earns, lines()).map_err(|why| ("days", why))?;
+        let hours = if self.terms.format == METERED_FORMAT {
+            by_hour(epoch_us, earns, lines()).map_err(|why| ("hours", why))?
+        } else {
+            Vec::new()
+        };
+        for (place, is, said) in [("days", &days, &page.days), ("hours", &hours, &page.hours)] {
+            let at = (0..is.len().max(said.len())).find(|i| is.get(*i) != said.get(*i));
+            if let Some(at) = at {
+                let name = is.get(at).or(said.get(at)).map_or("", |d| &d.date);
+                return Err((place, format!("{name} is not what its lines come to")));
+            }
+        }
+        Ok(())
+    }
+
     fn head(&self, page: &Statement) -> Result<(), String> {
         if page.format != document::FORMAT {
             return Err(format!("the format {:?} is not known here", page.format));
         }
         must("contract", page.contract, self.file.contract)?;
         must("terms_sha256", page.terms_sha256.as_str(), self.file.sha256.as_str())?;
-        let known = match &self.replay {
-            Some(replay) => replay.clone_bounds(),
-            None => Replay::begin(self.terms.clone(), page.start_epoch).clone_bounds(),
-        };
-        if (page.start_epoch, page.hard_end_epoch) != known {
-            return Err("start_epoch and hard_end_epoch are not as the terms say".into());
+        if self.replay.as_ref().is_some_and(|replay| replay.start != page.start_epoch) {
+            return Err("start_epoch is another one than on the page before".into());
         }
         let from = match (&self.replay, self.next) {
             (None, _) => page.start_epoch.unwrap_or(page.from_epoch),
@@ -207,12 +223,6 @@ impl Checker {
         let message = page.signed_message().map_err(|e| e.to_string())?;
         by.verify_strict(&message, &Signature::from_bytes(&bytes)).map_err(|_| wrong())?;
         Ok(true)
-    }
-}
-
-impl Replay {
-    fn clone_bounds(&self) -> (Option<u64>, Option<u64>) {
-        (self.start, self.hard_end())
     }
 }
 
@@ -265,6 +275,12 @@ fn differs(said: &Position, is: &Position) -> String {
         must("delivered", said.delivered, is.delivered),
         must("upkeep_due", said.upkeep_due.0, is.upkeep_due.0),
         must("refunded_minor", said.refunded_minor, is.refunded_minor),
+        must("compensated", said.compensated, is.compensated),
+        must("undecided", said.undecided, is.undecided),
+        must("paused_epochs", said.paused_epochs, is.paused_epochs),
+        must("dollars", said.dollars.0, is.dollars.0),
+        must("charged_minor", said.charged_minor, is.charged_minor),
+        must("cost_carry", said.cost_carry.0, is.cost_carry.0),
         match by_asset {
             None => Ok(()),
             Some((a, b)) => must("accrued", a.accrued.0, b.accrued.0)
@@ -273,6 +289,7 @@ fn differs(said: &Position, is: &Position) -> String {
                 .and_then(|()| must("net_minor", a.net_minor, b.net_minor))
                 .and_then(|()| must("fee_carry", a.fee_carry, b.fee_carry))
                 .and_then(|()| must("settlements", a.settlements, b.settlements))
+                .and_then(|()| must("owed_paid_minor", a.owed_paid_minor, b.owed_paid_minor))
                 .map_err(|why| format!("{}: {why}", b.asset)),
         },
     ];

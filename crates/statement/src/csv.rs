@@ -1,10 +1,10 @@
 //! A page of a statement as a table: one row a line, and under each epoch one row an asset for its units.
 
-use crate::document::{Line, Statement};
+use crate::document::{Line, Statement, UsageLine};
 
 /// The columns. What a row has no number for is empty; work, units and accruals are whole numbers as in the JSON,
 /// money is in minor units.
-pub const COLUMNS: [&str; 39] = [
+pub const COLUMNS: [&str; 60] = [
     "line",
     "is",
     "epoch",
@@ -44,6 +44,27 @@ pub const COLUMNS: [&str; 39] = [
     "net_minor",
     "fee_carry",
     "carried",
+    "of_epoch",
+    "hashes",
+    "missing",
+    "caused",
+    "why",
+    "due",
+    "total",
+    "price_micro",
+    "earns_micro",
+    "costs_micro",
+    "effective_epoch",
+    "epochs",
+    "place",
+    "before",
+    "own",
+    "price_minor",
+    "price_hashrate",
+    "held_minor",
+    "cap",
+    "cost",
+    "charged_minor",
 ];
 
 /// The page as CSV. Nothing in it needs quoting: numbers, codes of assets, hashes.
@@ -156,6 +177,38 @@ fn rows(line: &Line) -> Vec<Cells> {
             row.push(("accrual", format!("-{}", l.accrual.0)));
             vec![row]
         }
+        Line::Priced(l) => {
+            let mut row = cells!("priced", l, epoch, of_epoch, asset, delivered, house_work);
+            row.push(("accrual", l.earned.0.to_string()));
+            vec![row]
+        }
+        Line::Found(l) => {
+            let mut row = cells!(
+                "found",
+                l,
+                epoch,
+                asset,
+                block,
+                life,
+                height,
+                reward_minor,
+                house_work,
+                before,
+                own,
+                place
+            );
+            row.push(("of_epoch", l.stamp_epoch.to_string()));
+            row.push(("accrual", l.accrual.0.to_string()));
+            vec![row]
+        }
+        Line::Usage(l) => usage(l),
+        Line::Aside(_)
+        | Line::Judgement(_)
+        | Line::Choice(_)
+        | Line::Owed(_)
+        | Line::Decision(_)
+        | Line::Pause(_)
+        | Line::Dollars(_) => vec![life(line)],
         Line::TakeBack(l) => {
             let mut row = cells!("take-back", l, epoch, asset, number, block, life);
             row.push(("gross_minor", format!("-{}", l.gross_minor)));
@@ -163,5 +216,80 @@ fn rows(line: &Line) -> Vec<Cells> {
             row.push(("net_minor", format!("-{}", l.net_minor)));
             vec![row]
         }
+    }
+}
+
+fn usage(l: &UsageLine) -> Vec<Cells> {
+    let mut row = cells!(
+        "usage",
+        l,
+        epoch,
+        began_us,
+        price_minor,
+        price_hashrate,
+        held_minor,
+        cap,
+        entitled_all,
+        entitled,
+        delivered,
+        delivered_sum,
+        charged_minor
+    );
+    row.push(("house_work", l.house_work.map_or_else(String::new, |w| w.to_string())));
+    row.push(("cost", l.cost.0.to_string()));
+    row.push(("carried", l.cost_carry.0.to_string()));
+    row.push(("upkeep", l.upkeep.0.to_string()));
+    row.push(("upkeep_due", l.upkeep_due.0.to_string()));
+    vec![row]
+}
+
+/// What happened beside delivery.
+fn life(line: &Line) -> Cells {
+    match line {
+        Line::Aside(l) => cells!("aside", l, epoch, hashes),
+        Line::Judgement(l) => {
+            let mut row = cells!("judgement", l, epoch, of_epoch, missing, caused);
+            row.push(("hashes", l.part.to_string()));
+            row
+        }
+        Line::Choice(l) => {
+            let mut row = cells!("choice", l, epoch, at_us, of_epoch, hashes);
+            row.push(("why", l.choice.name().to_owned()));
+            row
+        }
+        Line::Owed(l) => {
+            let mut row = cells!("owed", l, epoch, of_epoch, asset, hashes);
+            row.push(("why", l.why.name().to_owned()));
+            row.push(("due", l.due.0.to_string()));
+            row.push(("net_minor", l.paid_minor.to_string()));
+            row.push(("price_micro", l.price_micro.map_or_else(String::new, |p| p.to_string())));
+            row
+        }
+        Line::Decision(l) => {
+            let mut row = cells!(
+                "decision",
+                l,
+                epoch,
+                price_micro,
+                earns_micro,
+                costs_micro,
+                effective_epoch
+            );
+            row.push(("at_us", l.instant_us.to_string()));
+            row.push(("why", l.decision.name().to_owned()));
+            row
+        }
+        Line::Pause(l) => cells!("pause", l, epoch, from_epoch, epochs),
+        Line::Dollars(l) => {
+            let mut row = cells!("dollars", l, epoch);
+            row.push(("at_us", l.instant_us.to_string()));
+            row.push(("total", l.total.0.to_string()));
+            row.push(("due", l.due.0.to_string()));
+            row.push(("price_micro", l.price_micro.map_or_else(String::new, |p| p.to_string())));
+            row.push(("upkeep", l.coins.0.to_string()));
+            row.push(("upkeep_due", l.upkeep_due.0.to_string()));
+            row
+        }
+        _ => Vec::new(),
     }
 }

@@ -1,11 +1,30 @@
 //! Lines by day. Pure.
 
-use crate::document::{Big, Day, DayAsset, Line, date};
+use crate::document::{Big, Day, DayAsset, Line, Used, date};
 use gruve_units::{Asset, Hashes};
 use std::collections::BTreeMap;
 
 /// Microseconds of a day.
 const DAY_US: u128 = 86_400_000_000;
+
+/// Microseconds of an hour.
+const HOUR_US: u128 = 3_600_000_000;
+
+/// What each hour's lines come to, in the same way.
+///
+/// # Errors
+/// When a sum does not fit.
+pub fn by_hour<'a>(
+    epoch_us: u64,
+    earns: &[Asset],
+    lines: impl Iterator<Item = &'a Line>,
+) -> Result<Vec<Day>, String> {
+    let mut hours = by_span(epoch_us, HOUR_US, earns, lines)?;
+    for h in &mut hours {
+        h.date = format!("{} {:02}h", date(h.day / 24), h.day % 24);
+    }
+    Ok(hours)
+}
 
 /// What each day's lines come to, by the beginning of the epoch that a line names.
 ///
@@ -16,14 +35,28 @@ pub fn by_day<'a>(
     earns: &[Asset],
     lines: impl Iterator<Item = &'a Line>,
 ) -> Result<Vec<Day>, String> {
-    let mut days: BTreeMap<u64, Day> = BTreeMap::new();
-    for line in lines {
-        let day = u128::from(line.epoch()) * u128::from(epoch_us) / DAY_US;
-        let day = u64::try_from(day).map_err(|_| "a day does not fit".to_owned())?;
-        let into = days.entry(day).or_insert_with(|| empty(day, earns));
-        add(into, line).ok_or_else(|| format!("the sums of {} do not fit", date(day)))?;
+    let mut days = by_span(epoch_us, DAY_US, earns, lines)?;
+    for d in &mut days {
+        d.date = date(d.day);
     }
-    Ok(days.into_values().collect())
+    Ok(days)
+}
+
+/// By number of the span; dates are not filled in.
+fn by_span<'a>(
+    epoch_us: u64,
+    span_us: u128,
+    earns: &[Asset],
+    lines: impl Iterator<Item = &'a Line>,
+) -> Result<Vec<Day>, String> {
+    let mut spans: BTreeMap<u64, Day> = BTreeMap::new();
+    for line in lines {
+        let n = u128::from(line.epoch()) * u128::from(epoch_us) / span_us;
+        let n = u64::try_from(n).map_err(|_| "a day does not fit".to_owned())?;
+        let into = spans.entry(n).or_insert_with(|| empty(n, earns));
+        add(into, line).ok_or_else(|| format!("the sums at epoch {} do not fit", line.epoch()))?;
+    }
+    Ok(spans.into_values().collect())
 }
 
 fn empty(day: u64, earns: &[Asset]) -> Day {
@@ -36,14 +69,16 @@ fn empty(day: u64, earns: &[Asset]) -> Day {
         maintenance_minor: 0,
         waived_minor: 0,
         net_minor: 0,
+        owed_paid_minor: 0,
     };
     Day {
         day,
-        date: date(day),
+        date: String::new(),
         epochs: 0,
         entitled: Hashes::ZERO,
         delivered: Hashes::ZERO,
         assets: earns.iter().map(none).collect(),
+        used: None,
     }
 }
 
@@ -87,7 +122,45 @@ fn add(day: &mut Day, line: &Line) -> Option<()> {
                 plus(&mut a.net_minor, l.net_minor.checked_neg()?)?;
             }
         }
-        Line::End(_) | Line::Credit(_) => {}
+        Line::Usage(l) => {
+            day.epochs += 1;
+            day.entitled = day.entitled.checked_add(l.entitled)?;
+            day.delivered = day.delivered.checked_add(l.delivered)?;
+            let price = l.price_minor;
+            let used = day.used.get_or_insert(Used {
+                price_least_minor: price,
+                price_most_minor: price,
+                price_hashrate: l.price_hashrate,
+                charged_minor: 0,
+            });
+            used.price_least_minor = used.price_least_minor.min(price);
+            used.price_most_minor = used.price_most_minor.max(price);
+            used.price_hashrate = l.price_hashrate;
+            plus(&mut used.charged_minor, l.charged_minor)?;
+        }
+        Line::Priced(l) => {
+            if let Some(i) = of(&mut day.assets, l.asset) {
+                wide(&mut day.assets[i].accrued, l.earned)?;
+            }
+        }
+        Line::Found(l) => {
+            if let Some(i) = of(&mut day.assets, l.asset) {
+                wide(&mut day.assets[i].accrued, l.accrual)?;
+            }
+        }
+        Line::Owed(l) => {
+            if let Some(i) = of(&mut day.assets, l.asset) {
+                plus(&mut day.assets[i].owed_paid_minor, l.paid_minor)?;
+            }
+        }
+        Line::End(_)
+        | Line::Credit(_)
+        | Line::Aside(_)
+        | Line::Judgement(_)
+        | Line::Choice(_)
+        | Line::Decision(_)
+        | Line::Pause(_)
+        | Line::Dollars(_) => {}
     }
     Some(())
 }

@@ -7,6 +7,15 @@
 //!
 //! Long contracts have pages: each begins with the position at which the one before it ended.
 
+mod earned;
+mod life;
+
+pub use earned::{FoundLine, Limited, PricedJob, PricedLine, UsageLine};
+pub use life::{
+    AsideLine, Choice, ChoiceLine, Decision, DecisionLine, DollarsLine, JudgementLine, OwedLine,
+    PauseLine, Why,
+};
+
 use crate::terms::Money;
 use gruve_units::{Asset, ContractId, Hashes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -65,6 +74,9 @@ pub struct Statement {
     pub closing: Position,
     /// The same by day (UTC), by the beginning of the line's epoch.
     pub days: Vec<Day>,
+    /// By the meter, the same by hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<Day>,
     /// The operator's key, hexadecimal.
     pub operator_key: Option<String>,
     /// Its signature; see [`Statement::signed_message`].
@@ -93,6 +105,42 @@ pub struct Position {
     pub assets: Vec<Holding>,
     /// Given back for work never delivered.
     pub refunded_minor: i64,
+    /// Work that was paid for in coins instead of being delivered.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub compensated: Hashes,
+    /// Missed work that is not owed before it is known whose doing that was, or what its owner says.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub undecided: Hashes,
+    /// Epochs that its clock stood still.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paused_epochs: u64,
+    /// Upkeep in dollars that was counted so far, 2^-64 millionths.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub dollars: Big,
+    /// By the meter: whole minor units charged.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub charged_minor: i64,
+    /// By the meter: cost carried on, 2^-64 minor units.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cost_carry: Big,
+}
+
+fn is_nothing(work: &Hashes) -> bool {
+    *work == Hashes::ZERO
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_free(n: &i64) -> bool {
+    *n == 0
+}
+
+fn is_none(n: &Big) -> bool {
+    n.0 == 0
 }
 
 /// The running totals of one asset.
@@ -113,6 +161,9 @@ pub struct Holding {
     pub fee_carry: u32,
     /// Settlements so far, those that take back included.
     pub settlements: u64,
+    /// Paid besides, for work that was not delivered.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub owed_paid_minor: i64,
 }
 
 impl Holding {
@@ -127,6 +178,7 @@ impl Holding {
             net_minor: 0,
             fee_carry: 0,
             settlements: 0,
+            owed_paid_minor: 0,
         }
     }
 }
@@ -160,6 +212,26 @@ pub enum Line {
     Reversal(ReversalLine),
     /// What it had paid was taken back.
     TakeBack(TakeBackLine),
+    /// FPPS paid an epoch's work.
+    Priced(PricedLine),
+    /// SOLO: a block fell to the contract.
+    Found(FoundLine),
+    /// Work of an epoch by the meter.
+    Usage(UsageLine),
+    /// Missed work was set aside.
+    Aside(AsideLine),
+    /// It was judged whose doing that was.
+    Judgement(JudgementLine),
+    /// Its owner chose, or did not.
+    Choice(ChoiceLine),
+    /// Work that was not delivered was paid for.
+    Owed(OwedLine),
+    /// What was decided about a pause.
+    Decision(DecisionLine),
+    /// The clock stood still.
+    Pause(PauseLine),
+    /// Upkeep in dollars became upkeep in coins.
+    Dollars(DollarsLine),
 }
 
 impl Line {
@@ -174,6 +246,16 @@ impl Line {
             Line::Settlement(l) => l.epoch,
             Line::Reversal(l) => l.epoch,
             Line::TakeBack(l) => l.epoch,
+            Line::Priced(l) => l.epoch,
+            Line::Found(l) => l.epoch,
+            Line::Usage(l) => l.epoch,
+            Line::Aside(l) => l.epoch,
+            Line::Judgement(l) => l.epoch,
+            Line::Choice(l) => l.epoch,
+            Line::Owed(l) => l.epoch,
+            Line::Decision(l) => l.epoch,
+            Line::Pause(l) => l.epoch,
+            Line::Dollars(l) => l.epoch,
         }
     }
 
@@ -192,6 +274,16 @@ impl Line {
             Line::Settlement(l) => format!("settlement {} of {}", l.number, l.asset),
             Line::Reversal(l) => format!("{} of block {} reversed", l.asset, l.block),
             Line::TakeBack(l) => format!("settlement {} of {}, taken back", l.number, l.asset),
+            Line::Priced(l) => format!("{} of epoch {}'s work priced", l.asset, l.of_epoch),
+            Line::Found(l) => format!("{} of block {} found", l.asset, l.block),
+            Line::Usage(l) => format!("usage of epoch {}", l.epoch),
+            Line::Aside(l) => format!("work of epoch {} set aside", l.epoch),
+            Line::Judgement(l) => format!("judgement about epoch {}", l.of_epoch),
+            Line::Choice(l) => format!("choice about epoch {}", l.of_epoch),
+            Line::Owed(l) => format!("{} paid for work of epoch {}", l.asset, l.of_epoch),
+            Line::Decision(l) => format!("decision in epoch {}", l.epoch),
+            Line::Pause(l) => format!("pause from epoch {} to {}", l.from_epoch, l.epoch),
+            Line::Dollars(l) => format!("upkeep in dollars up to epoch {}", l.epoch),
         }
     }
 }
@@ -329,8 +421,11 @@ pub struct SettlementLine {
     pub net_minor: i64,
     /// Fee carried on, ten-thousandths of a minor unit.
     pub fee_carry: u32,
-    /// Earnings carried on, 2^-64 minor units, below one.
+    /// Earnings carried on, 2^-64 minor units, below one where all was paid.
     pub carried: Big,
+    /// FPPS, where not all was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<Limited>,
 }
 
 /// A block was taken off its chain.
@@ -377,9 +472,9 @@ pub struct TakeBackLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Day {
-    /// Days since 1970-01-01.
+    /// Days since 1970-01-01; of an hour, hours.
     pub day: u64,
-    /// The same as a date, `2026-11-21`.
+    /// The same as a date, `2026-11-21`; of an hour, `2026-11-21 14h`.
     pub date: String,
     /// Epochs with work.
     pub epochs: u64,
@@ -389,6 +484,23 @@ pub struct Day {
     pub delivered: Hashes,
     /// Of each asset, in the order of the terms.
     pub assets: Vec<DayAsset>,
+    /// By the meter: what it cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
+}
+
+/// What the work of a day or hour cost by the meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Used {
+    /// The least price of its epochs, minor units …
+    pub price_least_minor: i64,
+    /// … the most, …
+    pub price_most_minor: i64,
+    /// … for this much for a day, by the last of them.
+    pub price_hashrate: gruve_units::Hashrate,
+    /// What was charged.
+    pub charged_minor: i64,
 }
 
 /// What a day's lines come to in one asset.
@@ -411,6 +523,9 @@ pub struct DayAsset {
     pub waived_minor: i64,
     /// What the balance got.
     pub net_minor: i64,
+    /// Paid besides, for work that was not delivered.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub owed_paid_minor: i64,
 }
 
 /// The hash after a line: SHA-256 of the 32 bytes before it and of the line's text.

@@ -1,9 +1,10 @@
 //! Blocks and settlements done again. Pure.
 
 use crate::document::{
-    AccrualLine, Big, CreditLine, Holding, Line, ReversalLine, SettlementLine, TakeBackLine,
+    AccrualLine, Big, CreditLine, Holding, Limited, Line, ReversalLine, SettlementLine,
+    TakeBackLine,
 };
-use crate::replay::{Replay, Verdict, must};
+use crate::replay::{Replay, Verdict, mul_div, must};
 use crate::terms::{FeeRule, MaintenanceRule, OrphanRule, SchemeRule, SettlementRule};
 use gruve_units::Asset;
 use ruint::Uint;
@@ -76,7 +77,7 @@ fn whole(accrual: u128) -> Result<(i64, u128), String> {
     Ok((minor, accrual & u128::from(u64::MAX)))
 }
 
-fn fixed(minor: i64) -> Result<u128, String> {
+pub(crate) fn fixed(minor: i64) -> Result<u128, String> {
     let minor = u64::try_from(minor).map_err(|_| "an amount is negative".to_owned())?;
     Ok(u128::from(minor) << 64)
 }
@@ -87,9 +88,18 @@ impl Replay {
         at.ok_or_else(|| format!("the contract does not earn {asset}"))
     }
 
-    fn holding(&mut self, asset: Asset) -> Result<&mut Holding, String> {
+    pub(crate) fn holding(&mut self, asset: Asset) -> Result<&mut Holding, String> {
         let at = self.at(asset)?;
         self.position.assets.get_mut(at).ok_or_else(|| format!("no position of {asset}"))
+    }
+
+    /// A block pays the contract for the first time in this life of it.
+    pub(crate) fn begin_life(&mut self, key: (Asset, String, u64), accrual: u128) -> Verdict {
+        let life = Life { accrual, credited: false, reversed: false };
+        match self.lives.all.insert(key, life) {
+            None => Ok(()),
+            Some(_) => Err("this life of the block paid before".into()),
+        }
     }
 
     pub(crate) fn take_accrual(&mut self, l: &AccrualLine) -> Verdict {
@@ -119,8 +129,7 @@ impl Replay {
         must("own_after", l.own_after.0, own_after)?;
         let accrual = share(l, size)?;
         must("accrual", l.accrual.0, accrual)?;
-        let life = Life { accrual, credited: false, reversed: false };
-        self.lives.all.insert(key, life);
+        self.begin_life(key, accrual)?;
         let holding = self.holding(l.asset)?;
         let sum = holding.accrued.0.checked_add(accrual).ok_or("the earnings do not fit")?;
         holding.accrued = Big(sum);
@@ -176,11 +185,23 @@ impl Replay {
         match self.terms.rules.settlement {
             SettlementRule::EveryEpochs { .. } | SettlementRule::NotStated => {}
         }
+        self.life.check_settlement()?;
         let FeeRule::PartOfEarnings { bps } = self.terms.rules.fee;
+        let said: Vec<&SettlementLine> = lines
+            .iter()
+            .filter_map(|l| if let Line::Settlement(s) = l { Some(s) } else { None })
+            .collect();
+        let is_fpps = matches!(self.terms.rules.scheme, SchemeRule::Fpps { .. });
         let mut parts = Vec::new();
         for holding in &self.position.assets {
-            if let Some(part) = Part::of(holding, bps)? {
-                parts.push(part);
+            let Some(part) = Part::of(holding, bps)? else { continue };
+            let line = said.iter().find(|l| l.asset == holding.asset);
+            match line.map(|l| l.limited) {
+                Some(Some(_)) if !is_fpps => return Err("only FPPS pays in part".into()),
+                Some(Some(limited)) => parts.push(part.limited(limited)?),
+                // What the reserve could pay nothing of stays owed.
+                None if is_fpps => {}
+                _ => parts.push(part),
             }
         }
         let MaintenanceRule::PerDelivered { order } = &self.terms.rules.maintenance;
@@ -189,10 +210,6 @@ impl Replay {
         if let Some(left) = take_upkeep(&mut parts, self.position.upkeep_due.0, &order)? {
             self.position.upkeep_due = Big(left);
         }
-        let said: Vec<&SettlementLine> = lines
-            .iter()
-            .filter_map(|l| if let Line::Settlement(s) = l { Some(s) } else { None })
-            .collect();
         if !said.iter().map(|s| s.asset).eq(parts.iter().map(|p| p.asset)) {
             let should: Vec<_> = parts.iter().map(|p| p.asset.code()).collect();
             return Err(format!("the assets settled together should be: {}", should.join(", ")));
@@ -322,6 +339,21 @@ impl Part {
             fee_carry,
             carried,
         }))
+    }
+}
+
+impl Part {
+    /// The same cut down to everybody's part of what was there: no fee, which is in FPPS's price.
+    fn limited(self, by: Limited) -> Result<Part, String> {
+        let (due, there) = (fixed(by.due_minor)? >> 64, fixed(by.there_minor)? >> 64);
+        if there >= due || by.due_minor < self.gross {
+            return Err("all was there, or more was due".into());
+        }
+        let (gross, _) = mul_div(fixed(self.gross)? >> 64, there, due)?;
+        let gross = i64::try_from(gross).map_err(|_| "an amount does not fit".to_owned())?;
+        let kept = fixed(self.gross - gross)?;
+        let carried = self.carried.checked_add(kept).ok_or("an amount does not fit")?;
+        Ok(Part { gross, fee: 0, net: gross, carried, ..self })
     }
 }
 

@@ -20,11 +20,16 @@ pub mod csv;
 mod days;
 pub mod document;
 mod earn;
+mod life;
+pub mod metered;
 mod replay;
+mod schemes;
 pub mod terms;
+mod usage;
 
 pub use check::{Checker, Report, Wrong, check_terms};
-pub use days::by_day;
+pub use days::{by_day, by_hour};
 pub use document::Statement;
+pub use metered::MeteredTerms;
 pub use replay::Replay;
 pub use terms::{SignedTerms, Terms, TermsError};

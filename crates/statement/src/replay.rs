@@ -1,15 +1,18 @@
 //! Doing again what a contract's lines say, one after the other, and comparing each number on the way. Pure.
 
 use crate::document::Big;
-use crate::document::{EndLine, EpochLine, Line, Position};
+use crate::document::{EndLine, EpochLine, Line, Position, Units};
 use crate::earn::{Lives, Settled};
-use crate::terms::{AllocationRule, MaintenanceRule, RefundRule, ShortfallRule, Terms};
+use crate::life::Life;
+use crate::metered::METERED_FORMAT;
+use crate::schemes::Priced;
+use crate::terms::{AllocationRule, MaintenanceRule, RefundRule, SchemeRule, ShortfallRule, Terms};
 use gruve_units::Hashes;
 use ruint::aliases::U256;
 use std::collections::BTreeMap;
 
 /// Hashes of one TH·day.
-const TH_DAY: u128 = 1_000_000_000_000 * 86_400;
+pub(crate) const TH_DAY: u128 = 1_000_000_000_000 * 86_400;
 
 /// What is wrong with a line, in words.
 pub(crate) type Verdict = Result<(), String>;
@@ -30,6 +33,42 @@ pub(crate) fn mul_div(a: u128, b: u128, d: u128) -> Result<(u128, bool), String>
     Ok((q, r != U256::ZERO))
 }
 
+/// Hashes a block at a compact target takes: `⌊2^256 / (T + 1)⌋`.
+pub(crate) fn expected_hashes(bits: u32) -> Result<u128, String> {
+    let none = || format!("{bits:08x} is not a network target");
+    let (size, digits) = (bits >> 24, bits & 0x007f_ffff);
+    if bits & 0x0080_0000 != 0 || digits == 0 {
+        return Err(none());
+    }
+    let digits = U256::from(digits);
+    let target = if size <= 3 {
+        digits >> (8 * (3 - size) as usize)
+    } else {
+        let shift = 8 * (size - 3) as usize;
+        if digits.bit_len() + shift > 256 {
+            return Err(none());
+        }
+        digits << shift
+    };
+    if target == U256::ZERO {
+        return Err(none());
+    }
+    // ⌊2^256 / (T + 1)⌋ = ⌊(2^256 − 1 − T) / (T + 1)⌋ + 1, but for the largest target.
+    let Some(above) = target.checked_add(U256::from(1u8)) else { return Ok(1) };
+    let hashes = (U256::MAX - target) / above + U256::from(1u8);
+    Ok(u128::try_from(hashes).unwrap_or(u128::MAX))
+}
+
+/// The last line of work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastWork {
+    pub(crate) epoch: u64,
+    pub(crate) entitled: Hashes,
+    pub(crate) delivered: Hashes,
+    /// Whether what it missed was set aside, or cannot be.
+    pub(crate) is_aside: bool,
+}
+
 /// All units and own units of an epoch, in the order of the terms.
 pub(crate) type EpochUnits = Vec<(u128, u128)>;
 
@@ -43,9 +82,15 @@ pub struct Replay {
     pub(crate) lives: Lives,
     /// What settlements began after, by asset.
     pub(crate) settled: Vec<Settled>,
+    /// What it got of the house's work, epoch by epoch.
+    pub(crate) worked: BTreeMap<u64, (Hashes, Hashes)>,
+    pub(crate) priced: Priced,
+    pub(crate) life: Life,
+    pub(crate) last_work: Option<LastWork>,
+    pub(crate) is_metered: bool,
     ended: bool,
     /// The line that must come next.
-    must_end: bool,
+    pub(crate) must_end: bool,
     last_epoch: Option<u64>,
 }
 
@@ -55,7 +100,13 @@ impl Replay {
     pub fn begin(terms: Terms, start: Option<u64>) -> Replay {
         let position = Position::begin(&terms.earns);
         let settled = vec![Settled::default(); terms.earns.len()];
+        let is_metered = terms.format == METERED_FORMAT;
         Replay {
+            is_metered,
+            worked: BTreeMap::new(),
+            priced: Priced::new(),
+            life: Life::default(),
+            last_work: None,
             terms,
             start,
             position,
@@ -79,11 +130,13 @@ impl Replay {
         (catch_up_bps, extension_epochs)
     }
 
-    /// Before which epoch everything must be delivered.
+    /// Before which epoch everything must be delivered, by what is known of pauses; none by the meter.
     #[must_use]
     pub fn hard_end(&self) -> Option<u64> {
         let (_, extension) = self.shortfall_rule();
-        Some(self.start?.saturating_add(self.terms.term_epochs).saturating_add(extension))
+        let begin = self.start?.saturating_add(self.position.paused_epochs);
+        let end = begin.saturating_add(self.terms.term_epochs).saturating_add(extension);
+        (!self.is_metered).then_some(end)
     }
 
     /// Takes one line, or all settlements of one closing together.
@@ -94,7 +147,7 @@ impl Replay {
             return Err("it stands after a later epoch".into());
         }
         self.last_epoch = Some(epoch);
-        if self.must_end && !matches!(first, Line::End(_)) {
+        if self.must_end && !matches!(first, Line::End(_) | Line::Aside(_)) {
             return Err("the contract's end should stand before it".into());
         }
         self.lives.check_no_debt(first)?;
@@ -106,6 +159,16 @@ impl Replay {
             Line::Settlement(_) => self.take_settlements(lines),
             Line::Reversal(l) => self.take_reversal(l),
             Line::TakeBack(l) => self.take_take_back(l),
+            Line::Priced(l) => self.take_priced(l),
+            Line::Found(l) => self.take_found(l),
+            Line::Usage(l) => self.take_usage(l),
+            Line::Aside(l) => self.take_aside(l),
+            Line::Judgement(l) => self.take_judgement(l),
+            Line::Choice(l) => self.take_choice(l),
+            Line::Owed(l) => self.take_owed(l),
+            Line::Decision(l) => self.take_decision(l),
+            Line::Pause(l) => self.take_pause(l),
+            Line::Dollars(l) => self.take_dollars(l),
         }
     }
 
@@ -118,7 +181,8 @@ impl Replay {
     }
 
     fn due_by(&self, epoch: u64) -> Result<u128, String> {
-        let passed = (epoch + 1).saturating_sub(self.start.unwrap_or(u64::MAX));
+        let begin = self.start.unwrap_or(u64::MAX).saturating_add(self.position.paused_epochs);
+        let passed = epoch.saturating_add(1).saturating_sub(begin);
         let epochs = passed.min(self.terms.term_epochs);
         let due = self.terms.epoch_work.0.checked_mul(u128::from(epochs));
         due.ok_or_else(|| "the work of the contract does not fit".to_owned())
@@ -128,7 +192,7 @@ impl Replay {
         let (Some(start), Some(hard_end)) = (self.start, self.hard_end()) else {
             return Err("the contract has not begun".into());
         };
-        if self.ended {
+        if self.ended || self.is_metered {
             return Err("the contract has ended".into());
         }
         if l.epoch < start || l.epoch >= hard_end {
@@ -144,18 +208,22 @@ impl Replay {
         let sum =
             sum.filter(|s| *s <= self.terms.work).ok_or("more is delivered than was bought")?;
         must("delivered_sum", l.delivered_sum, sum)?;
-        must("shortfall", l.shortfall.0, self.due_by(l.epoch)?.saturating_sub(sum.0))?;
         self.position.delivered = sum;
-        self.take_upkeep(l)?;
-        self.take_units(l)?;
-        self.must_end = sum == self.terms.work || l.epoch + 1 >= hard_end;
+        let given = self.given();
+        must("shortfall", l.shortfall.0, self.due_by(l.epoch)?.saturating_sub(given.0))?;
+        self.take_upkeep_of(l.delivered, l.upkeep, l.upkeep_due)?;
+        self.take_units_of(l.epoch, l.delivered, l.house_work, &l.units)?;
+        let waits = self.position.undecided > Hashes::ZERO;
+        self.must_end = given == self.terms.work || (l.epoch + 1 >= hard_end && !waits);
+        let (epoch, entitled, delivered) = (l.epoch, l.entitled, l.delivered);
+        self.last_work = Some(LastWork { epoch, entitled, delivered, is_aside: false });
         Ok(())
     }
 
     /// Entitled, made good and delivered, from the lane's facts.
     fn check_allocation(&self, l: &EpochLine) -> Verdict {
         let AllocationRule::ProRata = self.terms.rules.allocation;
-        let before = self.position.delivered;
+        let before = self.spoken_for();
         let open = self.terms.work.saturating_sub(before);
         must("entitled", l.entitled, self.terms.epoch_work.min(open))?;
         if l.entitled_all < l.entitled {
@@ -195,34 +263,42 @@ impl Replay {
         }
     }
 
-    fn take_upkeep(&mut self, l: &EpochLine) -> Verdict {
+    pub(crate) fn take_upkeep_of(&mut self, work: Hashes, said: Big, said_due: Big) -> Verdict {
         let MaintenanceRule::PerDelivered { order } = &self.terms.rules.maintenance;
         let fee = order.first().map_or(0, |u| u.minor_per_th_day);
-        let product = U256::from(l.delivered.0)
+        let product = U256::from(work.0)
             .checked_mul(U256::from(u128::from(fee) << 64))
             .ok_or("the upkeep does not fit")?;
         let upkeep = u128::try_from(product / U256::from(TH_DAY))
             .map_err(|_| "the upkeep does not fit".to_owned())?;
-        must("upkeep", l.upkeep.0, upkeep)?;
+        must("upkeep", said.0, upkeep)?;
         let due = self.position.upkeep_due.0.checked_add(upkeep);
         let due = due.ok_or("the upkeep due does not fit")?;
-        must("upkeep_due", l.upkeep_due.0, due)?;
+        must("upkeep_due", said_due.0, due)?;
         self.position.upkeep_due = Big(due);
         Ok(())
     }
 
-    fn take_units(&mut self, l: &EpochLine) -> Verdict {
-        if !l.units.iter().map(|u| u.asset).eq(self.terms.earns.iter().copied()) {
+    pub(crate) fn take_units_of(
+        &mut self,
+        epoch: u64,
+        delivered: Hashes,
+        house_work: Hashes,
+        units: &[Units],
+    ) -> Verdict {
+        if !units.iter().map(|u| u.asset).eq(self.terms.earns.iter().copied()) {
             return Err(
                 "its units are not of the assets that the terms name, in their order".into()
             );
         }
-        let mut kept = Vec::with_capacity(l.units.len());
-        for u in &l.units {
-            let own = if l.delivered == Hashes::ZERO {
+        // Work under FPPS stands in windows for the reserve, work under SOLO in none.
+        let is_own = matches!(self.terms.rules.scheme, SchemeRule::PplnsUnits { .. });
+        let mut kept = Vec::with_capacity(units.len());
+        for u in units {
+            let own = if delivered == Hashes::ZERO || !is_own {
                 0
             } else {
-                mul_div(u.house.0, l.delivered.0, l.house_work.0)?.0
+                mul_div(u.house.0, delivered.0, house_work.0)?.0
             };
             must(&format!("own units of {}", u.asset), u.own.0, own)?;
             if own > u.all.0 {
@@ -230,26 +306,31 @@ impl Replay {
             }
             kept.push((u.all.0, own));
         }
-        self.units.insert(l.epoch, kept);
+        self.units.insert(epoch, kept);
+        self.worked.insert(epoch, (delivered, house_work));
         Ok(())
     }
 
     fn take_end(&mut self, l: &EndLine) -> Verdict {
-        if self.ended {
+        if self.ended || self.is_metered {
             return Err("the contract has ended before".into());
         }
-        let complete = self.position.delivered == self.terms.work;
+        let given = self.given();
+        let complete = given == self.terms.work;
         if l.complete != complete {
             return Err(format!("complete is {} and should be {complete}", l.complete));
         }
         let hard_end = self.hard_end().unwrap_or(u64::MAX);
         if !complete && l.epoch + 1 < hard_end {
-            return Err(format!("it may end without all its work before epoch {hard_end} only"));
+            return Err(format!("it may not end without all its work before epoch {hard_end}"));
+        }
+        if !complete && self.position.undecided > Hashes::ZERO {
+            return Err("it may not end while work of it waits for a choice".into());
         }
         let RefundRule::Undelivered = self.terms.rules.refund;
         let price = self.terms.price;
         let paid = u128::try_from(price.minor).map_err(|_| "a negative price".to_owned())?;
-        let (earned, _) = mul_div(paid, self.position.delivered.0, self.terms.work.0)?;
+        let (earned, _) = mul_div(paid, given.0, self.terms.work.0)?;
         let back = if complete { 0 } else { paid.saturating_sub(earned) };
         must("refund", i128::from(l.refund.minor), i128::try_from(back).unwrap_or(i128::MAX))?;
         if l.refund.asset != price.asset {

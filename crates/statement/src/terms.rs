@@ -9,7 +9,10 @@
 //! |---|---|
 //! | `gruve lease terms 1` | sold before terms were signed: the same lease with its rules as sentences. Read, never written |
 //! | `gruve lease terms 2` | this document |
+//! | `gruve metered terms 1` | a metered contract of before there were rules by name. Not read |
+//! | `gruve metered terms 2` | [`crate::metered`]: read as the rules it has in common with a lease |
 
+use crate::metered::{METERED_FORMAT, MeteredTerms};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use gruve_units::{Amount, Asset, ContractId, Hashes, Hashrate, LaneId};
 use serde::{Deserialize, Serialize};
@@ -472,27 +475,16 @@ impl Terms {
         let value: Value = serde_json::from_slice(bytes).map_err(|e| unreadable(&e))?;
         match value.get("format").and_then(Value::as_str) {
             Some(FORMAT) => serde_json::from_value(value).map_err(|e| unreadable(&e)),
+            Some(METERED_FORMAT) => {
+                let read: Result<MeteredTerms, _> = serde_json::from_value(value);
+                Ok(read.map_err(|e| unreadable(&e))?.as_terms())
+            }
             Some(FORMAT_1) => {
                 serde_json::from_value::<Terms1>(value).map_err(|e| unreadable(&e))?.terms()
             }
             Some(other) => Err(unreadable(&format!("the format {other:?} is not known here"))),
             None => Err(unreadable(&"they name no format")),
         }
-    }
-
-    /// Whether a statement under these terms can be recomputed by this version; if not, why. What may happen under
-    /// them and did not (a pause) is no hindrance.
-    ///
-    /// # Errors
-    /// The rule that statements do not tell yet, in words.
-    pub fn check_statement_rules(&self) -> Result<(), &'static str> {
-        if !matches!(self.rules.scheme, SchemeRule::PplnsUnits { .. }) {
-            return Err("it earns by another scheme than PPLNS");
-        }
-        if self.rules.life.as_ref().is_some_and(|life| life.maintenance_usd.is_some()) {
-            return Err("its upkeep is in dollars");
-        }
-        Ok(())
     }
 
     /// The canonical bytes.

@@ -77,9 +77,11 @@ impl Market {
         }
         let closed = LaneState::read(tx, &plan.lane).await?.closed;
         let first = next_epoch(lane, closed.unwrap_or_default(), now);
-        let terms = super::terms::canonical(&plan, hashrate, epoch_work)?;
+        let id = ContractId::new(now, self.entropy());
+        let agreed = super::terms::Agreed { contract: id, at: now, hashrate, epoch_work };
+        let terms = super::terms::canonical(&plan, &agreed, lane.settle_every_epochs)?;
         let c = Metered {
-            id: ContractId::new(now, self.entropy()),
+            id,
             account,
             plan: plan.id.clone(),
             plan_version: plan.version,

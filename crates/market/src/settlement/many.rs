@@ -68,7 +68,9 @@ async fn settle_in_pages(
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
     let mut means = BTreeMap::new();
     for book in lane.books() {
-        means.insert(book.asset, Means::count(tx, book).await?);
+        let counted = Means::count(tx, book).await?;
+        counted.note(tx, book, to).await?;
+        means.insert(book.asset, counted);
     }
     let entries = Entries::new(lane, to, now);
     let credited = Vec::new();

@@ -1,13 +1,15 @@
 //! The rows that a statement is made of.
 
-use super::{STATEMENT_EPOCHS_MAX, Subject};
-use crate::bulk::lines::{self, LineOf};
+use super::{Kind, STATEMENT_EPOCHS_MAX, Subject, life, schemes};
+use crate::bulk::lines;
+use crate::contract::Contract;
 use crate::reward::from_columns;
-use crate::{Beneficiary, MarketError, Result};
+use crate::{MarketError, Result};
 use gruve_statement::document::{
     AccrualLine, Big, CreditLine, EndLine, EpochLine, Line, ReversalLine, SettlementLine,
     TakeBackLine, Units,
 };
+use gruve_statement::terms::SchemeRule;
 use gruve_store::{FETCH_ROWS_MAX, Row, Tx, Value, params, statements};
 use gruve_units::{Asset, EpochNumber, Hashes, Timestamp};
 use std::collections::BTreeMap;
@@ -52,7 +54,7 @@ statements! {
     ENDED = "SELECT ended_epoch FROM market_contracts WHERE id = $1";
 }
 
-fn missing() -> MarketError {
+pub(super) fn missing() -> MarketError {
     MarketError::NoStatement("it has lines from before their facts were kept")
 }
 
@@ -62,20 +64,20 @@ fn big(row: &Row, column: &str) -> Result<Big> {
 }
 
 fn who(subject: &Subject) -> (i64, [u8; 16]) {
-    Beneficiary::Contract(subject.contract.id).columns()
+    subject.who.columns()
 }
 
 /// The work of all epochs, oldest first; running totals are not filled in.
-pub(super) async fn epochs(tx: &mut Tx, subject: &Subject) -> Result<Vec<EpochLine>> {
-    let c = &subject.contract;
+pub(super) async fn epochs(tx: &mut Tx, subject: &Subject, c: &Contract) -> Result<Vec<Line>> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
         let mut some = lines::of_contract(tx, c.id, c.asset, before, EPOCHS_AT_ONCE).await?;
         let is_last = some.len() < EPOCHS_AT_ONCE as usize;
         before = some.last().map(|(epoch, _)| *epoch);
-        let facts = Facts::read(tx, subject, &some).await?;
+        let span = some.first().zip(some.last()).map(|((to, _), (from, _))| (*from, *to));
+        let facts = Facts::read(tx, subject, span).await?;
         for (epoch, line) in some.drain(..) {
-            all.push(facts.line(subject, epoch, &line)?);
+            all.push(Line::Epoch(facts.line(subject, epoch, &line)?));
         }
         if all.len() > STATEMENT_EPOCHS_MAX {
             return Err(MarketError::NoStatement("it is longer than can be written"));
@@ -89,27 +91,29 @@ pub(super) async fn epochs(tx: &mut Tx, subject: &Subject) -> Result<Vec<EpochLi
 
 /// What the lane's epochs say of themselves.
 #[derive(Default)]
-struct Facts {
+pub(super) struct Facts {
     /// The house's work and the operator's surplus.
-    work: BTreeMap<EpochNumber, (Hashes, Hashes)>,
+    pub(super) work: BTreeMap<EpochNumber, (Hashes, Hashes)>,
     /// All entitlements, the house's units and all units, by asset.
-    units: BTreeMap<(EpochNumber, Asset), (Hashes, Big, Big)>,
+    pub(super) units: BTreeMap<(EpochNumber, Asset), (Hashes, Big, Big)>,
 }
 
 impl Facts {
-    /// Of the epochs of these lines, the newest first.
-    async fn read(tx: &mut Tx, subject: &Subject, lines: &[LineOf]) -> Result<Facts> {
-        let (Some((to, _)), Some((from, _))) = (lines.first(), lines.last()) else {
-            return Ok(Facts::default());
-        };
-        let lane = &subject.contract.lane;
+    /// Of the epochs between two, both included.
+    pub(super) async fn read(
+        tx: &mut Tx,
+        subject: &Subject,
+        span: Option<(EpochNumber, EpochNumber)>,
+    ) -> Result<Facts> {
+        let Some((from, to)) = span else { return Ok(Facts::default()) };
+        let lane = &subject.lane;
         let mut facts = Facts::default();
-        for row in tx.fetch_all(EPOCH_FACTS, &params![lane.clone(), *from, *to]).await? {
+        for row in tx.fetch_all(EPOCH_FACTS, &params![lane.clone(), from, to]).await? {
             let work = (row.get("house_work")?, row.get("surplus")?);
             facts.work.insert(row.get("epoch")?, work);
         }
         for asset in &subject.terms.earns {
-            let given = params![lane.clone(), *asset, *from, *to];
+            let given = params![lane.clone(), *asset, from, to];
             for row in tx.fetch_all(UNIT_FACTS, &given).await? {
                 let sums =
                     (row.get("entitled")?, big(&row, "house_units")?, big(&row, "all_units")?);
@@ -128,10 +132,9 @@ impl Facts {
             entitled_all = entitled;
             units.push(Units { asset: *asset, all, house, own: Big(own) });
         }
-        let began = i128::from(epoch.0) * i128::from(subject.contract.epoch_us);
         Ok(EpochLine {
             epoch: epoch.0,
-            began_us: i64::try_from(began).unwrap_or(i64::MAX),
+            began_us: began_us(subject, epoch),
             house_work,
             entitled_all,
             surplus,
@@ -147,8 +150,14 @@ impl Facts {
     }
 }
 
+/// When an epoch begins.
+pub(super) fn began_us(subject: &Subject, epoch: EpochNumber) -> i64 {
+    let began = i128::from(epoch.0) * i128::from(subject.terms.epoch_us);
+    i64::try_from(began).unwrap_or(i64::MAX)
+}
+
 /// Where in an epoch a line stands. Settlements are kept together in the order of the terms' assets.
-type Place = (u64, u8, u64);
+pub(super) type Place = (u64, u8, u64);
 
 /// What else happened, oldest first.
 pub(super) async fn events(tx: &mut Tx, subject: &Subject) -> Result<Vec<Line>> {
@@ -158,16 +167,24 @@ pub(super) async fn events(tx: &mut Tx, subject: &Subject) -> Result<Vec<Line>> 
     if !backs.is_empty() {
         return Err(missing());
     }
-    let row = tx.fetch_one(ENDED, &params![subject.contract.id]).await?;
-    if let Some(epoch) = row.get::<Option<EpochNumber>>("ended_epoch")? {
-        let c = &subject.contract;
-        let refund = gruve_units::Amount::new(c.price.asset, c.refunded).into();
-        let end = EndLine { epoch: epoch.0, complete: c.delivered == c.work, refund };
-        all.push(((epoch.0, 0, 0), Line::End(end)));
+    schemes::priced(tx, subject, &mut all).await?;
+    if let Kind::Lease(c) = &subject.kind {
+        ended(tx, c, &mut all).await?;
+        life::happenings(tx, c, &mut all).await?;
     }
     // Stable: what stands at one place is in the order in which it was read.
     all.sort_by_key(|(place, _)| *place);
     Ok(all.into_iter().map(|(_, line)| line).collect())
+}
+
+async fn ended(tx: &mut Tx, c: &Contract, all: &mut Vec<(Place, Line)>) -> Result<()> {
+    let row = tx.fetch_one(ENDED, &params![c.id]).await?;
+    if let Some(epoch) = row.get::<Option<EpochNumber>>("ended_epoch")? {
+        let refund = gruve_units::Amount::new(c.price.asset, c.refunded).into();
+        let end = EndLine { epoch: epoch.0, complete: c.given() == c.work, refund };
+        all.push(((epoch.0, 1, 0), Line::End(end)));
+    }
+    Ok(())
 }
 
 /// Take-backs by the life of the block they are of.
@@ -183,8 +200,9 @@ async fn settlements(
 ) -> Result<Backs> {
     let (kind, id) = who(subject);
     let mut backs = Backs::new();
+    let limits = schemes::limits(tx, subject).await?;
     for (order, asset) in (0u64..).zip(&subject.terms.earns) {
-        let lane = subject.contract.lane.clone();
+        let lane = subject.lane.clone();
         let given = params![lane, *asset, kind, id, EVENTS_MAX];
         let rows = read(tx, SETTLEMENTS_OF, &given).await?;
         for row in &rows {
@@ -192,15 +210,16 @@ async fn settlements(
                 let (key, line) = take_back(row, *asset)?;
                 backs.insert(key, line);
             } else {
-                let line = settlement(row, *asset)?;
-                all.push(((line.epoch, 3, order), Line::Settlement(line)));
+                let mut line = settlement(row, *asset)?;
+                line.limited = limits.get(&(*asset, line.epoch)).copied();
+                all.push(((line.epoch, 5, order), Line::Settlement(line)));
             }
         }
     }
     Ok(backs)
 }
 
-async fn read(tx: &mut Tx, sql: &'static str, given: &[Value]) -> Result<Vec<Row>> {
+pub(super) async fn read(tx: &mut Tx, sql: &'static str, given: &[Value]) -> Result<Vec<Row>> {
     let rows = tx.fetch_all(sql, given).await?;
     if rows.len() >= EVENTS_MAX as usize {
         return Err(MarketError::NoStatement("it has more blocks than can be written"));
@@ -222,6 +241,7 @@ fn settlement(row: &Row, asset: Asset) -> Result<SettlementLine> {
         net_minor: row.get("net_minor")?,
         fee_carry: 0,
         carried: Big(0),
+        limited: None,
     })
 }
 
@@ -256,7 +276,7 @@ async fn accruals(
     backs: &mut Backs,
 ) -> Result<()> {
     let (kind, id) = who(subject);
-    let given = params![subject.contract.lane.clone(), kind, id, EVENTS_MAX];
+    let given = params![subject.lane.clone(), kind, id, EVENTS_MAX];
     let mut reversed = Vec::new();
     for row in &read(tx, ACCRUALS_OF, &given).await? {
         let accrual = accrual(row)?;
@@ -268,14 +288,18 @@ async fn accruals(
             accrual: accrual.accrual,
         };
         if let Some(epoch) = row.get::<Option<u64>>("credited_epoch")? {
-            all.push(((epoch, 2, 0), Line::Credit(of(epoch))));
+            all.push(((epoch, 3, 0), Line::Credit(of(epoch))));
         }
         if let Some(at) = row.get::<Option<Timestamp>>("reversed_at")? {
             let epoch = row.get::<Option<u64>>("reversed_epoch")?.ok_or_else(missing)?;
             let hash: Vec<u8> = row.get("block_hash")?;
             reversed.push((epoch, at, std::cmp::Reverse(accrual.height), hash, of(epoch)));
         }
-        all.push(((accrual.epoch, 1, 0), Line::Accrual(accrual)));
+        let line = match subject.terms.rules.scheme {
+            SchemeRule::Solo { .. } => schemes::found(tx, subject, accrual).await?,
+            _ => Line::Accrual(accrual),
+        };
+        all.push(((line.epoch(), 2, 0), line));
     }
     // A chain is taken back from its tip.
     reversed.sort_by(|a, b| (a.0, a.1, a.2, &a.3).cmp(&(b.0, b.1, b.2, &b.3)));
@@ -289,10 +313,10 @@ async fn accruals(
             life: was.life,
             accrual: was.accrual,
         };
-        all.push(((epoch, 4, order), Line::Reversal(line)));
+        all.push(((epoch, 6, order), Line::Reversal(line)));
         if let Some(mut back) = backs.remove(&key) {
             back.epoch = epoch;
-            all.push(((epoch, 4, order), Line::TakeBack(back)));
+            all.push(((epoch, 6, order), Line::TakeBack(back)));
         }
     }
     Ok(())

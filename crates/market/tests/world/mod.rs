@@ -1,6 +1,7 @@
 //! A lane, its log, its books and a clock, all in the test's hands.
 #![allow(dead_code)] // each test file uses its part
 
+use ed25519_dalek::SigningKey;
 use gruve_ledger::{Account, Entry, balance, post};
 use gruve_market::{
     Accountant, ContractState, ContractView, LaneConfig, Market, MarketConfig, MarketError, Paid,
@@ -9,6 +10,7 @@ use gruve_market::{
 use gruve_sharelog::{
     BlockRecord, Extranonce, JobRecord, Options, Owner, Record, ShareLog, ShareRecord,
 };
+use gruve_statement::Checker;
 use gruve_store::testing::TestDir;
 use gruve_store::{Store, transact};
 use gruve_units::{
@@ -121,6 +123,7 @@ impl World {
         let (store, clock) = (w.store.clone(), w.clock.clone());
         let entropy = Arc::new(SeededEntropy::new(8));
         let market = Market::new(store.clone(), clock.clone(), entropy, config).unwrap();
+        market.sign_terms_with(SigningKey::from_bytes(&[9; 32]));
         market.prepare().await.unwrap();
         let (log, accountant) = (w.log.clone(), Accountant::new(market.clone()));
         let epoch = AtomicU64::new(w.now().0);
@@ -134,6 +137,7 @@ impl World {
         let market =
             Market::new(store.clone(), clock.clone(), Arc::new(SeededEntropy::new(7)), config)
                 .unwrap();
+        market.sign_terms_with(SigningKey::from_bytes(&[9; 32]));
         market.prepare().await.unwrap();
         let dir = TestDir::new();
         let log = ShareLog::open(dir.path().join("log"), options).unwrap();
@@ -385,6 +389,28 @@ impl World {
         assert!(report.is_sound(), "{:?}", report.findings);
         let audit = self.market.audit_log(&lane(), &self.log).await.unwrap();
         assert!(audit.findings.is_empty(), "{:?}", audit.findings);
+        self.assert_statements_hold().await;
+    }
+
+    /// Every customer's contract, of whatever kind, has a statement that its terms alone recompute.
+    pub(crate) async fn assert_statements_hold(&self) {
+        const ALL: &str = "SELECT id, account FROM market_contracts
+            UNION ALL SELECT id, account FROM market_metered";
+        let mut tx = self.store.read().await.unwrap();
+        let rows = tx.fetch_all(ALL, &[]).await.unwrap();
+        drop(tx);
+        for row in rows {
+            let (id, account) = (row.get("id").unwrap(), row.get("account").unwrap());
+            let page = self.market.statement(account, id, None, usize::MAX).await;
+            if self.market.config().operator_accounts.contains(&account) {
+                assert!(matches!(page, Err(MarketError::NoStatement(_))));
+                continue;
+            }
+            let page = page.unwrap_or_else(|e| panic!("{id}: {e}"));
+            let file = self.market.signed_terms(account, id).await.unwrap();
+            let mut checker = Checker::begin(file, None).unwrap();
+            checker.page(&page).unwrap_or_else(|e| panic!("{id}: {e}\n{:#?}", page.lines));
+        }
     }
 }
 
