@@ -20,8 +20,8 @@ use crate::contract::Contract;
 use crate::metered::MeteredEpoch;
 use crate::tally::Tally;
 use crate::{
-    ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, fpps, happenings,
-    owed, papers, pause, reward, settlement, short, solo, sql,
+    ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, end_near, fpps,
+    happenings, owed, papers, pause, reward, settlement, short, solo, sql,
 };
 use deliver::{deliver, is_short};
 use deliveries::write_deliveries;
@@ -104,6 +104,7 @@ impl Market {
         dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
         Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;
         pause::note(tx, &paused, epoch, closing.skipped).await?;
+        end_near::tell_all(tx, lane, &deliveries, (epoch, closing.skipped), now).await?;
         short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
         let mut running: Vec<Contract> = deliveries
             .into_iter()

@@ -44,6 +44,7 @@ mod contract;
 pub mod delivery;
 mod desk;
 mod dollars;
+mod end_near;
 mod error;
 pub mod foretell;
 pub mod fpps;
@@ -102,6 +103,7 @@ pub use config::{
 };
 pub use desk::{SOLD_MAX, SoldContract};
 pub use dollars::UsdDue;
+pub use end_near::END_NEAR_EPOCHS_MAX;
 pub use error::MarketError;
 pub use foretell::QuoteForecast;
 pub use fpps::{FppsLine, FppsPrice};

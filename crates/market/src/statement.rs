@@ -13,7 +13,7 @@ use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::metered::Metered;
 use crate::standing::StandingRow;
-use crate::{Beneficiary, LaneConfig, Market, MarketError, Result};
+use crate::{Beneficiary, ContractState, LaneConfig, Market, MarketError, Result};
 pub use gruve_statement::csv::csv;
 pub use gruve_statement::document::{Line, Statement};
 
@@ -67,7 +67,6 @@ impl Subject {
         };
         let row = tx.fetch_optional(sql, &params![id, account]).await?;
         let bytes: Vec<u8> = row.ok_or(MarketError::UnknownContract)?.get("terms")?;
-        let party = crate::parties::terms_of(tx, id).await?;
         let (lane, who, maintenance) = match &kind {
             Kind::Lease(c) => (c.lane.clone(), c.earner(), c.maintenance),
             Kind::Metered(c) => (c.lane.clone(), c.earner(), c.maintenance),
@@ -80,15 +79,23 @@ impl Subject {
             Err(e) => return Err(MarketError::Broken(e.to_string())),
         };
         let FeeRule::PartOfEarnings { bps } = terms.rules.fee;
+        let (start, also) = match &kind {
+            // What was taken back before its first epoch never began: nothing of it has lines.
+            Kind::Lease(c) if c.state == ContractState::Cancelled => (None, &c.maintenance_also),
+            Kind::Lease(c) => (c.start, &c.maintenance_also),
+            Kind::Metered(c) => (Some(c.first_epoch), &c.maintenance_also),
+        };
+        let own = terms.earns.first().copied();
+        let order = own.into_iter().chain(also.iter().map(|(asset, _)| *asset)).collect();
         let closed = LaneState::read(tx, &lane).await?.closed;
         Ok(Subject {
             id,
             lane,
             who,
-            start: party.start,
+            start,
             fee: Bps::new(bps).unwrap_or(Bps::ZERO),
             maintenance,
-            order: party.maintenance_order.into_iter().map(|(asset, _)| asset).collect(),
+            order,
             terms,
             kind,
             closed,
@@ -98,7 +105,7 @@ impl Subject {
     /// Before which epoch everything must have been delivered, with so many epochs paused.
     fn hard_end(&self, paused_epochs: u64) -> Option<u64> {
         let Kind::Lease(c) = &self.kind else { return None };
-        let start = c.start?.0.saturating_add(paused_epochs);
+        let start = self.start?.0.saturating_add(paused_epochs);
         Some(start.saturating_add(c.term).saturating_add(c.extension))
     }
 }

@@ -294,6 +294,31 @@ async fn a_renewal_goes_on_without_a_gap_and_without_selling_anything_twice(stor
     w.assert_all_sound().await;
 }
 
+async fn the_end_is_told_once_before_it_comes_and_not_to_who_has_renewed(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let (me, you) = (someone(1), someone(2));
+    let (c, d) = (w.lease(me, 400, 6).await, w.lease(you, 400, 6).await);
+    let told = async |who, id| {
+        let all = w.market.notices(who, Some(id), 10).await.unwrap();
+        all.iter().filter(|n| n.kind == NoticeKind::EndNear).count()
+    };
+    for _ in 0..3 {
+        w.epoch_at(1_000).await;
+    }
+    assert_eq!(told(me, c).await, 0, "four epochs are left");
+    let renewal = w.market.quote_renewal(you, d, 6).await.unwrap();
+    buy(&w, you, renewal.id).await.unwrap();
+    w.epoch_at(1_000).await;
+    assert_eq!((told(me, c).await, told(you, d).await), (1, 0), "three are");
+    // Slower than planned: by time it is near once more, and not told twice.
+    for rate in [0, 0, 300, 1_000, 1_000] {
+        w.epoch_at(rate).await;
+    }
+    assert_eq!((told(me, c).await, told(you, d).await), (1, 0));
+    w.assert_all_sound().await;
+}
+
 async fn an_unpaid_or_cancelled_renewal_leaves_nothing_behind(store: Store) {
     let w = World::new(store).await;
     w.prove(1_000).await;
@@ -387,6 +412,7 @@ async fn earnings_buy_more_of_the_plan_and_never_more_than_was_earned(store: Sto
 
 laws! {
     life: [
+        the_end_is_told_once_before_it_comes_and_not_to_who_has_renewed,
         a_renewal_goes_on_without_a_gap_and_without_selling_anything_twice,
         an_unpaid_or_cancelled_renewal_leaves_nothing_behind,
         a_standing_wish_renews_from_the_balance_up_to_its_limit,

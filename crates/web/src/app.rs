@@ -2,7 +2,7 @@
 
 use crate::api::{
     accounts, contracts, life as api_life, machines as api_machines, metered as api_metered,
-    payouts as api_payouts, public,
+    payouts as api_payouts, public, reserve,
 };
 use crate::failure::Failure;
 use crate::gate;
@@ -101,6 +101,8 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/energy", Public, api_machines::sites)
         .get("/api/v1/short-epochs", Public, api_life::short_epochs)
         .get("/api/v1/prices", Public, api_life::prices)
+        .get("/api/v1/price-sources", Public, reserve::sources)
+        .get("/api/v1/fpps", Public, reserve::fpps)
         .get("/api/v1/reconciliation", Public, public::reconciliation)
         .post("/api/v1/accounts", Public, accounts::sign_up)
         .post("/api/v1/sessions", Public, accounts::sign_in)
@@ -128,6 +130,7 @@ fn declare(state: &AppState) -> Routes {
         .delete("/api/v1/metered/{id}", Bearer, api_metered::end)
         .get("/api/v1/metered/{id}/terms", Bearer, api_metered::terms)
         .get("/api/v1/metered/{id}/usage", Bearer, api_metered::usage)
+        .get("/api/v1/metered/{id}/statement", Bearer, contracts::statement)
         .post("/api/v1/payouts", Bearer, api_payouts::request)
         .get("/api/v1/payouts", Bearer, api_payouts::payouts)
         .get("/api/v1/payouts/fee", Bearer, api_payouts::fee)

@@ -236,6 +236,15 @@ async fn a_contract_is_taken_back_once_and_its_life_is_told() {
 
     assert_eq!(me.get("/api/v1/notices").await.json(), json!([]));
     assert_eq!(me.get("/api/v1/prices?asset=BTC").await.json(), json!([]));
+    let sources = me.get("/api/v1/price-sources").await.json();
+    assert_eq!((&sources["quorum"], &sources["sources"]), (&json!(1), &json!([])), "{sources}");
+    let fpps = me.get("/api/v1/fpps?lane=btc").await.json();
+    assert_eq!(
+        (&fpps[0]["asset"], &fpps[0]["owed"]["minor"]),
+        (&json!("BTC"), &json!(0)),
+        "{fpps}"
+    );
+    assert_eq!(me.get("/api/v1/fpps?lane=none").await.status, StatusCode::NOT_FOUND);
     let short = me.get("/api/v1/short-epochs?lane=btc").await.json();
     assert_eq!(short, json!({ "epochs": [], "acts": [] }));
 }
@@ -278,7 +287,13 @@ async fn a_program_fills_its_balance_and_pays_by_the_meter() {
     let charged: i64 = lines.iter().map(|l| l["charged"]["minor"].as_i64().unwrap()).sum();
     assert_eq!(charged, view["charged"]["minor"].as_i64().unwrap(), "{usage}");
     let terms = me.get(&format!("{path}/terms")).await.json();
-    assert_eq!(terms["format"], "gruve metered terms 1");
+    assert_eq!(terms["format"], "gruve signed terms 1");
+    let statement = me.get(&format!("{path}/statement")).await.text;
+    let page = gruve_statement::Statement::parse(&statement).unwrap();
+    let file = gruve_statement::SignedTerms::parse(&terms.to_string()).unwrap();
+    let mut checker = gruve_statement::Checker::begin(file, None).unwrap();
+    checker.page(&page).unwrap();
+    assert_eq!(page.closing.charged_minor, charged);
     assert_eq!(me.get("/api/v1/metered").await.json().as_array().unwrap().len(), 1);
 
     let stranger = Program::signed_up(&house.app, "ola").await;

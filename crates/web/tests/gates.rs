@@ -35,6 +35,8 @@ const PUBLIC: [(&str, &str); 25] = [
     ("GET", "/api/v1/reconciliation"),
     ("GET", "/api/v1/short-epochs"),
     ("GET", "/api/v1/prices"),
+    ("GET", "/api/v1/price-sources"),
+    ("GET", "/api/v1/fpps"),
     ("POST", "/api/v1/accounts"),
     ("POST", "/api/v1/sessions"),
     ("GET", "/events"),

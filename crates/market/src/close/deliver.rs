@@ -52,6 +52,11 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
+    /// The work it got in this epoch.
+    pub(crate) fn got(&self) -> Hashes {
+        self.share.map_or(Hashes::ZERO, |s| s.allocated)
+    }
+
     /// What it missed in this epoch that may be the operator's doing, and since when it is short.
     pub(super) fn missed(&self) -> (Hashes, Option<EpochNumber>) {
         (self.aside, self.contract.short_since)

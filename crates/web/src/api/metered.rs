@@ -6,8 +6,8 @@ use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::state::AppState;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use gruve_market::metered::{MeteredView, Period, UsageLine};
 use gruve_units::{Amount, ContractId, Duration, Hashrate, Timestamp};
 use serde::Deserialize;
@@ -61,15 +61,14 @@ pub(crate) async fn show(
     Ok(answer(StatusCode::OK, body(&state.metered(customer.account, id).await?)))
 }
 
-/// `GET /api/v1/metered/{id}/terms`: the canonical bytes.
+/// `GET /api/v1/metered/{id}/terms`: the exact bytes agreed at the start, their hash and the operator's signature.
 pub(crate) async fn terms(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
 ) -> Result<Response, Failure> {
-    let bytes = state.market().metered_terms(customer.account, id).await;
-    let bytes = bytes.map_err(|e| crate::trade::market_failure(&e))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+    let file = state.signed_terms(customer.account, id).await?;
+    Ok(answer(StatusCode::OK, json!(file)))
 }
 
 /// `DELETE /api/v1/metered/{id}`: ends it at the next epoch border.

@@ -12,6 +12,7 @@ pub(crate) mod machines;
 pub(crate) mod metered;
 pub(crate) mod payouts;
 pub(crate) mod public;
+pub(crate) mod reserve;
 
 use crate::failure::Failure;
 use crate::money::rfc3339;

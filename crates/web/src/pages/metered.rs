@@ -145,6 +145,12 @@ pub(crate) async fn show(
         section.sheet #usage data-live="usage" aria-labelledby="usage-h" {
             header { h2 #usage-h { "Day by day" } span.soft.small { "UTC, newest first" } }
             (usage_table(&usage))
+            p.small {
+                "To recompute every line without us ("
+                code { "gruve statement check" }
+                "): " a href={ "/contracts/" (c.id) "/terms.json" } { "signed terms" }
+                ", " a href={ "/contracts/" (c.id) "/statement.json" } { "statement" }
+            }
         }
         @if !c.notices.is_empty() {
             section.sheet #notices data-live="notices" aria-labelledby="notices-h" {

@@ -4,7 +4,7 @@ use crate::api::contracts::Span;
 use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
 use crate::layout::page;
-use crate::money::{amount, time, work};
+use crate::money::{amount, rate, time, work};
 use crate::state::AppState;
 use crate::visitor::Visitor;
 use axum::extract::State;
@@ -185,7 +185,55 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
             html! { "Settlement " (l.number) ": taken back of what that block had paid" },
             minor(l.asset, -l.net_minor),
         ),
+        Line::Priced(l) => (
+            html! { "Work of epoch " (l.of_epoch) " paid at its expectation" },
+            fixed(l.asset, l.earned.0),
+        ),
+        Line::Found(l) => (
+            html! { "Block " (l.height) " of " (l.asset) " is yours, whole " code.small { (l.block) } },
+            fixed(l.asset, l.accrual.0),
+        ),
+        Line::Usage(l) => (
+            html! { (work(l.delivered)) " at " (l.price_minor) " minor units for " (rate(l.price_hashrate)) " and a day" },
+            html! { (l.charged_minor) " minor units" },
+        ),
+        _ => return Some(happening(line)),
     })
+}
+
+/// What happened beside delivery and earnings.
+fn happening(line: &Line) -> (Markup, Markup) {
+    let none = || html! { "–" };
+    match line {
+        Line::Aside(l) => (html! { (work(l.hashes)) " missed, set aside until judged" }, none()),
+        Line::Judgement(l) => (
+            html! { "Of what was missed in epoch " (l.of_epoch) ", " (work(l.part)) " was the operator's doing" },
+            none(),
+        ),
+        Line::Choice(l) => (
+            html! { "Choice about epoch " (l.of_epoch) ": " (l.choice.name()) " (" (work(l.hashes)) ")" },
+            none(),
+        ),
+        Line::Owed(l) => (
+            html! { "Paid for " (work(l.hashes)) " of epoch " (l.of_epoch) " (" (l.why.name()) ")" },
+            minor(l.asset, l.paid_minor),
+        ),
+        Line::Decision(l) => (
+            html! { "A TH·day earns " (l.earns_micro) " and costs " (l.costs_micro) " millionths of a dollar: "
+            (l.decision.name()) " from epoch " (l.effective_epoch) },
+            none(),
+        ),
+        Line::Pause(l) => (
+            html! { "Paused from epoch " (l.from_epoch) " on: " (l.epochs) " epochs do not count" },
+            none(),
+        ),
+        Line::Dollars(l) => (
+            html! { "Upkeep in dollars up to here"
+            @if l.price_micro.is_none() { ", waiting for a price" } },
+            html! { (l.coins.0 >> 64) " minor units" },
+        ),
+        _ => (html! {}, none()),
+    }
 }
 
 fn epochs(s: &Statement) -> Markup {

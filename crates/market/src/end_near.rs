@@ -1,0 +1,89 @@
+//! Telling customers that a lease comes to its end, in time to renew it without a gap.
+//!
+//! Once, in the close in which what is left of its work, or of its time, falls to a tenth of the term (at least
+//! [`RENEW_AHEAD_EPOCHS`], at most a week of ten-minute epochs). One that has a follower is not told.
+
+use crate::close::Delivered;
+use crate::contract::Contract;
+use crate::notices::NoticeKind;
+use crate::renew::{RENEW_AHEAD_EPOCHS, followers};
+use crate::{ContractState, LaneConfig, Result};
+use gruve_store::{Batch, Tx, many_statements, params};
+use gruve_units::{EpochNumber, Hashes, Timestamp};
+
+/// Epochs before the end at which it is told, at most: a week of ten-minute ones.
+pub const END_NEAR_EPOCHS_MAX: u64 = 1_008;
+
+many_statements! {
+    INSERT_NOTICES (account Bytes, contract Bytes, kind Text, about Int, at Int, detail Text) =
+        "INSERT INTO market_notices (account, contract, kind, about, at, detail)
+        SELECT account, contract, kind, about, at, detail FROM given
+        WHERE 1 = 1 ON CONFLICT (contract, kind, about) DO NOTHING";
+}
+
+/// How many epochs before its end a contract of this term is told of it.
+fn ahead(term: u64) -> u64 {
+    (term / 10).clamp(RENEW_AHEAD_EPOCHS, END_NEAR_EPOCHS_MAX)
+}
+
+/// Whether the end came near in this epoch, in which it got so much, after `skipped` that had no row. Pure.
+fn came_near(c: &Contract, got: Hashes, epoch: EpochNumber, skipped: u64) -> bool {
+    let ahead = ahead(c.term);
+    let near = c.epoch_work.0.saturating_mul(ahead.into());
+    let left = c.work.saturating_sub(c.spoken_for()).0;
+    let is_first = c.delivered == got;
+    let by_work = got > Hashes::ZERO && left <= near && (is_first || left + got.0 > near);
+    let by_time = c.delivery().is_some_and(|d| {
+        let from = d.hard_end().0.saturating_sub(ahead);
+        let next = epoch.next().0;
+        next >= from && next.saturating_sub(skipped.saturating_add(1)) < from
+    });
+    by_work || by_time
+}
+
+/// Tells those whose end came near in this epoch.
+pub(crate) async fn tell_all(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    deliveries: &[Delivered],
+    (epoch, skipped): (EpochNumber, u64),
+    now: Timestamp,
+) -> Result<()> {
+    let near: Vec<&Contract> = deliveries
+        .iter()
+        .filter(|d| d.contract.state == ContractState::Active)
+        .filter(|d| came_near(&d.contract, d.got(), epoch, skipped))
+        .map(|d| &d.contract)
+        .collect();
+    if near.is_empty() {
+        return Ok(());
+    }
+    let followed = followers(tx, &lane.lane).await?;
+    let mut notices = Batch::new(&INSERT_NOTICES);
+    for c in near.into_iter().filter(|c| !followed.contains_key(&c.id)) {
+        let about = c.start.unwrap_or_default();
+        let row = params![c.account, c.id, NoticeKind::EndNear.key(), about, now, ""];
+        notices.push(tx, row).await?;
+    }
+    notices.finish(tx).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_store::testing::prepare_all_many;
+    use gruve_store::{Store, laws};
+
+    #[test]
+    fn long_terms_are_told_a_week_before_and_short_ones_a_few_epochs() {
+        assert_eq!((ahead(3), ahead(144), ahead(52_560)), (3, 14, 1_008));
+    }
+
+    async fn every_statement_prepares(store: Store) {
+        let w = crate::world::World::new(store).await;
+        prepare_all_many(&w.store, MANY_STATEMENTS).await;
+    }
+
+    laws! { statements: [every_statement_prepares] }
+}
