@@ -360,7 +360,8 @@ async fn a_standing_wish_renews_from_the_balance_up_to_its_limit(store: Store) {
     w.epoch_at(1_000).await;
     w.epoch_at(1_000).await;
     let kinds = async || -> Vec<NoticeKind> {
-        w.market.notices(me, Some(c), 9).await.unwrap().iter().map(|n| n.kind).collect()
+        let all = w.market.notices(me, Some(c), 9).await.unwrap();
+        all.iter().map(|n| n.kind).filter(|k| *k != NoticeKind::EndNear).collect()
     };
     assert_eq!(kinds().await, [NoticeKind::NotRenewed], "its price is 300");
     wish(Some(300)).await.unwrap();

@@ -225,12 +225,12 @@ fn a_changed_number_of_a_paused_or_compensated_statement_is_found() {
             fees: 0,
         };
         let market = &w.market;
-        let block = chain(REWARD);
+        let block = chain(REWARD / 100);
         transact!(w.store, tx -> Result<()> => {
             market.chain_block(tx, &lane(), Asset::Btc, &block).await
         })
         .unwrap();
-        // What a TH·day earns is some 4·10^20 minor units here, and it costs a million dollars.
+        // What a TH·day earns is some 4·10^18 minor units here, and it costs a million dollars.
         let (dear, cheap) = (1_000_000, 1);
         for _ in 0..4 {
             priced(&w, RATE, dear).await;
