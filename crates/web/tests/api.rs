@@ -288,7 +288,7 @@ async fn a_program_fills_its_balance_and_pays_by_the_meter() {
     assert_eq!(charged, view["charged"]["minor"].as_i64().unwrap(), "{usage}");
     let terms = me.get(&format!("{path}/terms")).await.json();
     assert_eq!(terms["format"], "gruve signed terms 1");
-    let statement = me.get(&format!("{path}/statement")).await.text;
+    let statement = me.get(&format!("{path}/statement")).await.body;
     let page = gruve_statement::Statement::parse(&statement).unwrap();
     let file = gruve_statement::SignedTerms::parse(&terms.to_string()).unwrap();
     let mut checker = gruve_statement::Checker::begin(file, None).unwrap();
