@@ -97,9 +97,74 @@ async fn a_customer_goes_the_whole_way_at_a_desk_and_on_a_phone_and_signs_in_wit
             page.open("/lanes/etc", "Ethereum Classic").await;
             page.open("/books", "Books").await;
             page.open("/", "Hashpower, counted in proof of work").await;
+            checks_receipts(&page, &api).await;
         })
         .await;
     assert!(house.stop().await.success(), "{}", tail(&log));
+}
+
+/// The customer's receipts against the public record: by the program, in the browser, and there without a connection.
+async fn checks_receipts(page: &Page, api: &Api) {
+    let login = json!({ "login": NAME, "password": PASSWORD });
+    let session = api.post("/api/v1/sessions", &login).await.unwrap();
+    let own = api.signed_in(session["token"].as_str().unwrap());
+    let contracts = own.get("/api/v1/contracts").await.unwrap();
+    let contracts = contracts.as_array().unwrap();
+    let id = contracts[0]["contract"].as_str().unwrap();
+    let path = format!("/api/v1/contracts/{id}/receipts");
+    let all = own.get(&path).await.unwrap()["receipts"].take();
+    let all = all.as_array().unwrap();
+    assert!(all.len() > 3, "a receipt for each epoch: {}", all.len());
+    let epoch = own.get(&format!("{path}?limit=1")).await.unwrap()["next_epoch"].take();
+    let one = own.get(&format!("{path}?epoch={epoch}")).await;
+    assert!(one.is_ok() || epoch.is_null());
+
+    let lines: Vec<String> = all.iter().map(Value::to_string).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("receipts.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let record = format!("{}/record", page.home);
+    let args = ["verify", &record, "--forget", "--json", "--receipt", file.to_str().unwrap()];
+    let out = support::run(&args);
+    let said: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(out.status.success() && said["holds"] == true, "{said:#}");
+    assert_eq!(said["receipts"], all.len(), "over the network, every one");
+    let other = lines[0].replacen("\"allocated\":\"", "\"allocated\":\"1", 1);
+    std::fs::write(&file, &other).unwrap();
+    assert_eq!(support::run(&args).status.code(), Some(1), "a lie has a status of its own");
+
+    page.open("/proof", "Proof").await;
+    page.client
+        .find(Locator::Css("a[href^='/proof/']:not([href$='receipt'])"))
+        .await
+        .unwrap()
+        .click()
+        .await
+        .unwrap();
+    page.arrive("proof-epoch", "Epoch").await;
+    page.open("/proof/receipt", "Check a receipt").await;
+    let check = async |text: &str, answer: &str| {
+        let fill = "document.getElementById('receipt-text').value = arguments[0]; \
+            document.getElementById('receipt-said').replaceChildren();";
+        page.client.execute(fill, vec![text.into()]).await.unwrap();
+        page.press("Check").await;
+        page.wait(answer, async || {
+            page.text("#receipt-said").await.filter(|t| t.starts_with(answer))
+        })
+        .await;
+        page.text("#receipt-said").await.unwrap()
+    };
+    let said = check(&lines.join("\n"), "Yes").await;
+    assert!(said.contains("the same history"), "{said}");
+    page.look("receipt-checked").await;
+    check(&other, "No").await;
+    let other_head = lines[0].replacen("\"entry_index\":", "\"entry_index\":1", 1);
+    check(&other_head, "No").await;
+    let offline =
+        json!({ "offline": true, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0 });
+    page.devtools("Network.emulateNetworkConditions", offline).await;
+    let said = check(&lines[0], "Yes").await;
+    assert!(said.contains("Not compared"), "{said}");
 }
 
 struct Lane {

@@ -1,6 +1,8 @@
 //! The demo, as a stranger runs it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "support/record.rs"]
+mod record;
 mod support;
 
 use serde_json::Value;
@@ -62,6 +64,28 @@ fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
         let rewards = |v: &Value| v["block_rewards"].as_i64().unwrap();
         assert!(rewards(after) > rewards(before), "the second start went on from the first");
     }
+    the_record_of_what_ran_is_true(dir.path());
+}
+
+/// Two starts of three families have left one record, and no bit of it can be changed.
+fn the_record_of_what_ran_is_true(data: &Path) {
+    let folder = data.join("house/record");
+    let (yes, verdict) = record::said(&folder, &[]);
+    assert!(yes, "{verdict:#}");
+    let lanes: Vec<_> = verdict["lanes"].as_array().unwrap().iter().collect();
+    let named: Vec<_> = lanes.iter().map(|l| l["lane"].as_str().unwrap()).collect();
+    assert_eq!(named, ["btc", "etc", "ltc"]);
+    for lane in lanes {
+        let is_proven = lane["lane"] != "etc";
+        assert_eq!(lane["unproven_epochs"] == 0, is_proven, "{lane:#}");
+        assert_eq!(lane["shares"].as_u64().unwrap() > 0, is_proven, "{lane:#}");
+    }
+    let said = record::python_says(&folder);
+    assert!(said.starts_with("yes "), "{said}");
+    let mut chance = support::Chance::new();
+    let flips = u64::from(support::rounds(40, 2_000));
+    record::every_changed_bit_is_a_lie(&folder, flips, |n| chance.below(n));
+    assert_eq!(record::lie(&folder), "none");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `kill -9` at random moments loses nothing that was acknowledged.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "support/record.rs"]
+mod record;
 mod support;
 
 use gruve::demo::Api;
@@ -108,4 +110,32 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     assert_eq!(report["accepted"]["lines"], acknowledged, "{report:#}");
     assert_eq!(report["accepted"]["in_exactly_one_epoch"], acknowledged, "{report:#}");
     println!("{acknowledged} acknowledged shares, each in exactly one epoch");
+
+    // Killed between close and publishing or not: one history, every epoch once, the outside miner's work in it.
+    let folder = data.join("house/record");
+    let (yes, verdict) = record::said(&folder, &[]);
+    assert!(yes, "{verdict:#}");
+    let lane = verdict["lanes"].as_array().unwrap().iter().find(|l| l["lane"] == "btc").unwrap();
+    assert_eq!(lane["unproven_epochs"], 0, "{lane:#}");
+    assert!(lane["shares"].as_u64().unwrap() >= acknowledged as u64, "{lane:#}");
+    let said = record::python_says(&folder);
+    assert!(said.starts_with("yes "), "{said}");
+
+    // Another operator key: the log goes on under it, and what was stamped before keeps counting.
+    let rotated = run(&["admin", "rotate-key", "--config", config.to_str().unwrap()]);
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+    let house = demo();
+    let entries = verdict["entries"].as_u64().unwrap();
+    until("epochs are published under the new key", Duration::from_secs(60), async || {
+        let note = std::fs::read_to_string(folder.join("checkpoint")).ok()?;
+        let size: u64 = note.lines().nth(1)?.parse().ok()?;
+        (size > entries + 8).then_some(())
+    })
+    .await
+    .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
+    house.kill();
+    let (yes, verdict) = record::said(&folder, &[]);
+    assert!(yes && verdict["keys"].as_array().unwrap().len() == 2, "{verdict:#}");
+    let said = record::python_says(&folder);
+    assert!(said.starts_with("yes "), "{said}");
 }

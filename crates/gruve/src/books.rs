@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 14] = [
+pub const ROOMS: [(&str, &[Migration]); 15] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
@@ -25,6 +25,7 @@ pub const ROOMS: [(&str, &[Migration]); 14] = [
     ("market_life", gruve_market::LIFE_MIGRATIONS),
     ("market_bulk", gruve_market::BULK_MIGRATIONS),
     ("market_happenings", gruve_market::HAPPENING_MIGRATIONS),
+    ("market_record", gruve_market::RECORD_MIGRATIONS),
     ("hosting", gruve_hosting::MIGRATIONS),
     ("web", gruve_web::MIGRATIONS),
 ];

@@ -42,6 +42,8 @@ pub enum Command {
     /// Recomputes a contract's statement from its signed terms, without the house.
     #[command(subcommand)]
     Statement(StatementCommand),
+    /// Verifies an operator's public record, from its files alone.
+    Verify(VerifyArgs),
     /// Measures servers: this house's, or any by its address.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -63,6 +65,41 @@ pub enum Command {
 pub enum StatementCommand {
     /// Says that every line follows from the terms, or names the first that does not and fails.
     Check(CheckArgs),
+}
+
+/// `gruve verify`
+#[derive(Clone, Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The record: a folder, or http://host/record.
+    pub record: String,
+    /// The operator's key as you know it from elsewhere, as name+hash+base64.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Receipts to check against the record: one, or one a line.
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// Block headers of a lane's chain from a node of your own, to date the work by: 80 bytes each, or hexadecimal, one
+    /// behind the other; may be given for several lanes.
+    #[arg(long, value_name = "LANE=FILE")]
+    pub headers: Vec<String>,
+    /// A checkpoint that somebody else was shown; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub seen: Vec<PathBuf>,
+    /// Where to remember what was seen; a file of the user's own if not given.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Remember nothing, and look at nothing remembered.
+    #[arg(long, conflicts_with = "state")]
+    pub forget: bool,
+    /// Hash only the shares that are new since the last visit.
+    #[arg(long)]
+    pub new_only: bool,
+    /// Threads; all cores if not given.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `gruve bench …`
@@ -181,6 +218,15 @@ pub enum AdminCommand {
         /// What to do.
         #[command(subcommand)]
         order: TicketCommand,
+    },
+    /// Puts a new operator key in force and tells it in the public log; the house must be stopped.
+    RotateKey {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// A file with the recovery key (64 hex digits): it appoints the new key when the old one is lost or stolen.
+        #[arg(long, value_name = "FILE")]
+        recovery: Option<PathBuf>,
     },
     /// Writes all books into a file, as they stand at one instant; works beside a running house.
     Export {

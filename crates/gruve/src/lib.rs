@@ -22,12 +22,14 @@ pub mod house;
 mod inspect;
 mod miner;
 mod reserve;
+mod rotate;
 mod say;
 mod serve;
 mod signals;
 mod site;
 mod staff;
 mod statement;
+mod verify;
 
 use approval::Word;
 use clap::Parser;
@@ -50,6 +52,7 @@ pub fn run() -> ExitCode {
     raise_file_limit();
     let result = match cli.command {
         Command::Inspect(args) => return inspect::run(args),
+        Command::Verify(args) => verify::run(&args),
         Command::Appraise(args) => appraise::run(&args),
         Command::Statement(StatementCommand::Check(args)) => statement::check(&args),
         Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
@@ -83,6 +86,9 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
             on_runtime(audit::audit(config, accepted, json))
+        }
+        Command::Admin(AdminCommand::RotateKey { config, recovery }) => {
+            on_runtime(rotate::run(config, recovery))
         }
         Command::Admin(AdminCommand::Export { config, file }) => {
             on_runtime(books::export(config, file))

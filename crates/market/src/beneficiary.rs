@@ -1,6 +1,6 @@
 //! Who work and rewards are for.
 
-use gruve_proof::epoch::AllocationLeaf;
+use gruve_proof::summary::AllocationLeaf;
 use gruve_units::{AccountId, ContractId};
 
 /// Who a part of the work or of a reward is for.

@@ -127,7 +127,7 @@ impl Market {
         let now = self.now();
         transact!(self.store(), tx -> Result<Vec<Plan>> => {
             for lane in &self.config().lanes {
-                let genesis = gruve_proof::epoch::GENESIS;
+                let genesis = gruve_proof::summary::GENESIS;
                 tx.execute(sql::INSERT_LANE, &params![lane.lane.clone(), genesis]).await?;
                 let none = gruve_units::Hashrate::ZERO;
                 tx.execute(sql::INSERT_CAPACITY, &params![lane.lane.clone(), none]).await?;

@@ -18,6 +18,7 @@ use crate::allocate::allocate;
 use crate::bulk::progress;
 use crate::contract::Contract;
 use crate::metered::MeteredEpoch;
+use crate::record::{self, Public};
 use crate::tally::Tally;
 use crate::{
     ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, end_near, fpps,
@@ -26,7 +27,6 @@ use crate::{
 use deliver::{deliver, is_short};
 use deliveries::write_deliveries;
 use epoch_row::{Written, allocation_root, write_epoch};
-use gruve_proof::epoch::EpochSummary;
 use gruve_sharelog::Position;
 use gruve_store::{Tx, params};
 use gruve_units::{Asset, EpochNumber, HashesSum};
@@ -45,6 +45,8 @@ pub(crate) struct Closing {
     pub(crate) last_job: Option<(u32, u64)>,
     /// The same of each merge-mined chain.
     pub(crate) last_aux: BTreeMap<Asset, (u32, u64)>,
+    /// Its shares as stored for the public.
+    pub(crate) record: Option<record::Stored>,
     pub(crate) blocks: Vec<BlockNews>,
     /// Where reading goes on after a restart.
     pub(crate) cursor: Position,
@@ -106,6 +108,9 @@ impl Market {
         pause::note(tx, &paused, epoch, closing.skipped).await?;
         end_near::tell_all(tx, lane, &deliveries, (epoch, closing.skipped), now).await?;
         short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
+        let delivered = deliveries.iter().map(|d| (&d.contract, d.share));
+        let mut sold = record::leases(delivered, &earned[0].units)?;
+        sold.extend(record::metered(&metered, &allocation, &earned[0].units));
         let mut running: Vec<Contract> = deliveries
             .into_iter()
             .map(|d| d.contract)
@@ -118,18 +123,9 @@ impl Market {
         if root.sum != all.0 {
             return Err(MarketError::Broken("allocated work is not the work done".into()));
         }
-        let checkpoint = EpochSummary {
-            lane: lane.lane.clone(),
-            epoch,
-            prev_epoch: before.closed.unwrap_or_default(),
-            prev_checkpoint: before.checkpoint,
-            shares: closing.tally.shares,
-            house_work: house,
-            other_work: other,
-            share_root: closing.tally.share_root,
-            allocation_root: root,
-        }
-        .checkpoint();
+        let surplus = allocation.surplus;
+        let public = Public { closing, before, house, other, surplus, root, sold };
+        let checkpoint = self.publish_epoch(tx, lane, public).await?;
         let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
         write_epoch(tx, lane, closing, &earned[0].units, &written, now).await?;
         for one in &earned {

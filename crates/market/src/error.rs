@@ -189,6 +189,9 @@ pub enum MarketError {
     /// The books or tables contradict themselves.
     #[error("the books are wrong: {0}")]
     Broken(String),
+    /// A public file could not be stored: its epoch stays open meanwhile.
+    #[error("the public record cannot be written: {0}")]
+    NotPublished(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -231,7 +234,9 @@ impl Blamed for MarketError {
             | MarketError::BadPrice(_)
             | MarketError::BadAct(_)
             | MarketError::UnknownContract => Blame::Rejected,
-            MarketError::CapacityMoved | MarketError::NotTheAccountant { .. } => Blame::Transient,
+            MarketError::CapacityMoved
+            | MarketError::NotPublished(_)
+            | MarketError::NotTheAccountant { .. } => Blame::Transient,
             MarketError::RewardDiffers { .. }
             | MarketError::WrongAsset { .. }
             | MarketError::Overflow(_)

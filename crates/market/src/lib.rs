@@ -66,6 +66,7 @@ pub mod pplns;
 mod price;
 mod read;
 mod reconcile;
+mod record;
 mod renew;
 mod reward;
 pub mod ruin;
@@ -117,6 +118,7 @@ pub use papers::PAPER_MIGRATIONS;
 pub use pause::PauseDecision;
 pub use price::{PRICE_MAX, PriceRecord, in_coin};
 pub use read::{CONTRACTS_MAX, ROWS_MAX};
+pub use record::{RECORD_MIGRATIONS, RecordSink};
 pub use renew::RENEW_AHEAD_EPOCHS;
 pub use rules::{
     CHOICE_EPOCHS_MAX, PRICE_SOURCES_MAX, PlanLife, PriceRules, PriceSourceConfig, QuoteRules,
@@ -178,6 +180,8 @@ struct Inner {
     oversold: RwLock<BTreeSet<LaneId>>,
     /// Who is told of settlements.
     after: OnceLock<Arc<dyn AfterSettlement>>,
+    /// Where public files go.
+    record: OnceLock<Arc<dyn RecordSink>>,
 }
 
 impl Market {
@@ -204,6 +208,7 @@ impl Market {
             terms_key: OnceLock::new(),
             oversold: RwLock::default(),
             after: OnceLock::new(),
+            record: OnceLock::new(),
         };
         Ok(Market { inner: Arc::new(inner) })
     }
@@ -248,6 +253,7 @@ impl Market {
         self.store().migrate("market_life", sql::LIFE_MIGRATIONS).await?;
         self.store().migrate("market_bulk", BULK_MIGRATIONS).await?;
         self.store().migrate("market_happenings", HAPPENING_MIGRATIONS).await?;
+        self.store().migrate("market_record", RECORD_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;

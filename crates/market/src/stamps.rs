@@ -1,6 +1,6 @@
 //! The last checkpoints of every lane, in memory, for stamping jobs.
 
-use gruve_proof::epoch::GENESIS;
+use gruve_proof::summary::GENESIS;
 use gruve_units::{EpochNumber, LaneId};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};

@@ -59,6 +59,10 @@ impl JobTargets {
 }
 
 impl Counted {
+    pub(crate) fn canonical(&self) -> &Canonical {
+        &self.canonical
+    }
+
     pub(crate) fn new(record: &ShareRecord, bits: u32, aux: u32) -> Counted {
         let leaf = ShareLeaf {
             job: record.job,

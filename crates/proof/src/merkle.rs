@@ -4,6 +4,10 @@
 //! `SHA-256("")`; a tree splits at the largest power of two below its size, and no leaf is ever doubled
 //! (RFC 6962, section 2.1). Functions take leaf hashes.
 
+mod grown;
+
+pub use grown::GrownTree;
+
 use crate::{Hash, sha256};
 
 /// The hash of a leaf.

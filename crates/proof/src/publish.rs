@@ -10,6 +10,7 @@
 //! Promises: a file appears whole or not at all; what a checkpoint stands for is on the disk before the checkpoint
 //! is; a checkpoint is never signed that contradicts the one on the disk.
 
+use crate::log::Entry;
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::summary::FileRef;
 use crate::tiles::{self, ENTRY_MAX, WIDTH};
@@ -92,6 +93,8 @@ pub struct Publisher {
     folder: PathBuf,
     origin: NoteKey,
     key: SigningKey,
+    /// The key that the log began with.
+    first: NoteKey,
     leaves: Vec<Hash>,
     /// Entries of the last bundle that is not full.
     tail: Vec<Vec<u8>>,
@@ -115,8 +118,15 @@ impl Publisher {
             .filter(|_| origin.len() <= crate::log::ORIGIN_MAX)
             .ok_or_else(|| PublishError::Origin(origin.to_owned()))?;
         DataFolder::open(folder)?;
+        let first = match entries.first().map(|e| Entry::parse(e)) {
+            Some(Ok(Entry::Head(head))) => {
+                NoteKey { name: origin.to_owned(), key: head.operator_key }
+            }
+            _ => note.clone(),
+        };
         let mut own = Publisher {
             folder: folder.to_owned(),
+            first,
             origin: note,
             key,
             leaves: Vec::new(),
@@ -200,9 +210,8 @@ impl Publisher {
         for (path, bytes) in tiles::tiles(&self.leaves, self.published) {
             put(&self.folder, &path, &bytes)?;
         }
-        let first = NoteKey::new(&self.origin.name, self.key.verifying_key().to_bytes());
-        if let Some(first) = first.filter(|_| !self.folder.join(KEY_FILE).exists()) {
-            put(&self.folder, KEY_FILE, format!("{first}\n").as_bytes())?;
+        if !self.folder.join(KEY_FILE).exists() {
+            put(&self.folder, KEY_FILE, format!("{}\n", self.first).as_bytes())?;
         }
         let checkpoint =
             Checkpoint { origin: self.origin.name.clone(), size, root: merkle::root(&self.leaves) };
@@ -228,8 +237,12 @@ impl Publisher {
     }
 }
 
-/// Writes a file aside and renames it; on the disk when this returns.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+/// Writes a file aside and renames it, making its folder if need be; on the disk when this returns. A file that is
+/// there with these bytes stays.
+///
+/// # Errors
+/// The disk's.
+pub fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
     let path = folder.join(name);
     let failed = |source| PublishError::Io { path: path.clone(), source };
     let is_there = fs::metadata(&path).is_ok_and(|m| m.len() == bytes.len() as u64);

@@ -32,7 +32,7 @@ pub struct Receipt {
     pub origin: String,
     /// The contract.
     pub contract: ContractId,
-    /// What kind: 0 a lease.
+    /// What kind: 0 a lease, 1 a metered contract.
     pub kind: u8,
     /// Rate, allocation, debt.
     pub work: Sums,
@@ -91,6 +91,15 @@ pub struct Shown {
 }
 
 impl Receipt {
+    /// The epoch that its entry is of, before anything is checked.
+    #[must_use]
+    pub fn epoch(&self) -> Option<EpochNumber> {
+        match Entry::parse(&hex::decode(&self.entry).ok()?) {
+            Ok(Entry::Epoch(s)) => Some(s.epoch),
+            _ => None,
+        }
+    }
+
     /// The public leaf.
     #[must_use]
     pub fn leaf(&self) -> SoldLeaf {

@@ -11,6 +11,10 @@
 //! node    = SHA-256(02 ‖ left sums (48) ‖ left hash ‖ right sums (48) ‖ right hash)
 //! ```
 
+mod kept;
+
+pub use kept::{FoundLeaf, SoldFiles, SoldWriter, find};
+
 use crate::wire::{Wire, WireError};
 use crate::{Hash, sha256};
 use gruve_units::{ContractId, EpochNumber, LaneId};
@@ -91,7 +95,7 @@ impl Node {
 pub struct SoldLeaf {
     /// The contract.
     pub contract: ContractId,
-    /// What kind: 0 a lease.
+    /// What kind: 0 a lease, 1 a metered contract.
     pub kind: u8,
     /// Rate, allocation, debt.
     pub sums: Sums,

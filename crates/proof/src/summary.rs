@@ -176,8 +176,14 @@ impl EpochSummary {
     /// The checkpoint: what the next summaries and, two epochs later, the stamps commit to.
     #[must_use]
     pub fn checkpoint(&self) -> Hash {
-        sha256(&[b"gruve checkpoint 1\0", &self.canonical()])
+        checkpoint_of(&self.canonical())
     }
+}
+
+/// The checkpoint of an entry of the log, from its bytes.
+#[must_use]
+pub fn checkpoint_of(entry: &[u8]) -> Hash {
+    sha256(&[b"gruve checkpoint 1\0", entry])
 }
 
 #[cfg(test)]

@@ -10,18 +10,22 @@
 //! ([`crate::record::JOB_BYTES_MAX`]), 16 bytes for each share of three epochs of a lane, some blocks of shares.
 //! It uses all cores. It knows nothing of the operator's side.
 
+mod dating;
 mod entries;
 mod epoch;
 mod source;
 mod verdict;
 mod work;
 
-pub use entries::Visit;
+pub use dating::{HEADER_SLACK_SECS, HEADERS_MAX, Headers};
+pub use entries::{ReceiptChecker, Visit};
 pub use epoch::SLACK_ENTRIES;
 pub use source::{FolderSource, Source};
 pub use verdict::{LaneVerdict, Verdict};
 
 use crate::note::NoteKey;
+use gruve_units::LaneId;
+use std::collections::BTreeMap;
 use std::io;
 
 /// What is not true.
@@ -72,6 +76,8 @@ pub struct Options {
     pub key: Option<NoteKey>,
     /// What was seen last time.
     pub last: Option<Visit>,
+    /// Block headers of lanes, by which their work is dated.
+    pub headers: BTreeMap<LaneId, Headers>,
     /// Checkpoints that others have seen.
     pub seen_elsewhere: Vec<String>,
     /// Check the shares of entries from this one on; entries before are held against the log only.

@@ -2,7 +2,7 @@
 
 use crate::api::{
     accounts, contracts, life as api_life, machines as api_machines, metered as api_metered,
-    payouts as api_payouts, public, reserve,
+    payouts as api_payouts, public, receipts as api_receipts, reserve,
 };
 use crate::failure::Failure;
 use crate::gate;
@@ -10,8 +10,9 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, books, buy, console, contract, home, invoice, lane, life, machines, metered, papers,
-    payouts, plans, session, statement, tickets, withdraw,
+    payouts, plans, proof, session, statement, tickets, withdraw,
 };
+use crate::record;
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;
 use axum::Router;
@@ -52,6 +53,9 @@ fn declare(state: &AppState) -> Routes {
         .get("/plans", Public, plans::plans)
         .get("/lanes/{lane}", Public, lane::lane)
         .get("/books", Public, books::books)
+        .get("/proof", Public, proof::overview)
+        .get("/proof/receipt", Public, proof::receipt)
+        .get("/proof/{lane}/{epoch}", Public, proof::epoch)
         .get("/sign-up", Public, session::sign_up_form)
         .post("/sign-up", PublicForm, session::sign_up)
         .get("/sign-in", Public, session::sign_in_form)
@@ -72,6 +76,7 @@ fn declare(state: &AppState) -> Routes {
         .get("/contracts/{id}/statement", Customer, papers::statement)
         .get("/contracts/{id}/statement.json", Customer, papers::statement_json)
         .get("/contracts/{id}/statement.csv", Customer, papers::statement_csv)
+        .get("/contracts/{id}/receipts.jsonl", Customer, api_receipts::file)
         .post("/contracts/{id}/cancel", CustomerForm, life::cancel)
         .post("/contracts/{id}/choose", CustomerForm, life::choose)
         .post("/contracts/{id}/keep-running", CustomerForm, life::keep_running)
@@ -115,6 +120,7 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/contracts/{id}", Bearer, contracts::contract)
         .get("/api/v1/contracts/{id}/terms", Bearer, contracts::terms)
         .get("/api/v1/contracts/{id}/statement", Bearer, contracts::statement)
+        .get("/api/v1/contracts/{id}/receipts", Bearer, api_receipts::receipts)
         .post("/api/v1/contracts/{id}/cancel", Bearer, contracts::cancel)
         .get("/api/v1/contracts/{id}/life", Bearer, api_life::life)
         .post("/api/v1/contracts/{id}/choices", Bearer, api_life::choose)
@@ -156,6 +162,7 @@ fn declare(state: &AppState) -> Routes {
         // For browsers and machines.
         .get("/events", Public, live::events)
         .get("/assets/{name}", Public, ops::asset)
+        .get("/record/{*path}", Public, record::file)
         .get("/robots.txt", Public, ops::robots)
         .get("/metrics", Public, ops::metrics)
         .get("/healthz", Public, ops::healthz)

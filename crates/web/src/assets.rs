@@ -46,6 +46,11 @@ pub(crate) static CSS: LazyLock<Asset> = LazyLock::new(|| {
 pub(crate) static JS: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/live.js"))
 });
+/// The script that checks receipts.
+pub(crate) static RECEIPT_JS: LazyLock<Asset> = LazyLock::new(|| {
+    let body = include_bytes!("../assets/receipt.js");
+    Asset::new("receipt", "js", "text/javascript; charset=utf-8", body)
+});
 /// The sign of the house.
 pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../assets/logo.svg"))
@@ -53,5 +58,5 @@ pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
 
 /// The file of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*CSS, &*JS, &*LOGO].into_iter().find(|a| a.name == name)
+    [&*CSS, &*JS, &*RECEIPT_JS, &*LOGO].into_iter().find(|a| a.name == name)
 }

@@ -39,7 +39,8 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
 }
 
 fn top(visitor: &Visitor) -> Markup {
-    const PUBLIC: [(&str, &str); 3] = [("/", "Lanes"), ("/plans", "Plans"), ("/books", "Books")];
+    const PUBLIC: [(&str, &str); 4] =
+        [("/", "Lanes"), ("/plans", "Plans"), ("/books", "Books"), ("/proof", "Proof")];
     const OWN: [(&str, &str); 5] = [
         ("/account", "Overview"),
         ("/machines", "Machines"),

@@ -44,6 +44,7 @@ mod pages;
 mod patience;
 mod plot;
 mod qr;
+mod record;
 mod routes;
 mod security;
 mod serve;
@@ -55,6 +56,7 @@ mod visitor;
 pub use app::{router, routes};
 pub use exposition::{Exposition, FamilyKind, Unit};
 pub use live::Pulse;
+pub use record::{PublicRecord, ReceiptOf, Receipts};
 pub use routes::{Access, RouteInfo};
 pub use serve::{ConnectionLimits, serve, serve_metrics};
 pub use state::{

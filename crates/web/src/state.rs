@@ -4,6 +4,7 @@ use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
+use crate::record::PublicRecord;
 use crate::serve::ConnectionLimits;
 use gruve_accounts::{Accounts, AccountsError, NewAccount};
 use gruve_chain::NetworkFigures;
@@ -167,6 +168,8 @@ pub struct WebConfig {
     pub are_metrics_elsewhere: bool,
     /// How long an invoice stays open; an hour when zero.
     pub invoice_ttl: Duration,
+    /// The public record, if it is served here.
+    pub record: Option<Arc<dyn PublicRecord>>,
 }
 
 /// The services that the web room stands on.

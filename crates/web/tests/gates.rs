@@ -15,14 +15,20 @@ fn filled(path: &str) -> String {
     path.replace("{id}", "0190a5d0-0000-7000-8000-000000000000")
         .replace("{lane}", "nowhere")
         .replace("{name}", "nothing.css")
+        .replace("{epoch}", "1")
+        .replace("{*path}", "data/00")
 }
 
 /// What anybody may reach, spelt out: making something public takes a line here.
-const PUBLIC: [(&str, &str); 25] = [
+const PUBLIC: [(&str, &str); 29] = [
     ("GET", "/"),
     ("GET", "/plans"),
     ("GET", "/lanes/{lane}"),
     ("GET", "/books"),
+    ("GET", "/proof"),
+    ("GET", "/proof/receipt"),
+    ("GET", "/proof/{lane}/{epoch}"),
+    ("GET", "/record/{*path}"),
     ("GET", "/sign-up"),
     ("POST", "/sign-up"),
     ("GET", "/sign-in"),

@@ -12,6 +12,12 @@ impl Config {
         if config.house.data.is_relative() {
             config.house.data = base.join(&config.house.data);
         }
+        let record = &mut config.record;
+        let files =
+            record.mirror.iter_mut().flat_map(|m| [&mut m.keys_file, &mut m.authorities_file]);
+        for file in files.flatten().chain(&mut record.folder) {
+            *file = base.join(&*file);
+        }
         for lane in &mut config.lanes {
             if let Some(file) = lane.stratum.v2.as_mut().and_then(|v2| v2.key_file.as_mut()) {
                 *file = base.join(&*file);
@@ -57,7 +63,7 @@ impl Config {
         {
             fault("metrics.listen".into(), format!("{listen} is used twice in this file"));
         }
-        for Fault { place, what } in self.metrics.faults() {
+        for Fault { place, what } in self.metrics.faults().into_iter().chain(self.record.faults()) {
             fault(place, what);
         }
         for (i, lane) in self.lanes.iter().enumerate() {

@@ -9,6 +9,7 @@ mod doors;
 mod duration;
 mod ethash;
 mod metrics;
+mod record;
 mod sample;
 mod tls;
 
@@ -17,6 +18,7 @@ pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
 pub use metrics::MetricsConfig;
+pub use record::{MirrorConfig, RecordConfig};
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
 
@@ -46,6 +48,9 @@ pub struct Config {
     /// The operator's own metrics.
     #[serde(default)]
     pub metrics: MetricsConfig,
+    /// The public record.
+    #[serde(default)]
+    pub record: RecordConfig,
     /// Where the books are.
     #[serde(default)]
     pub database: DatabaseConfig,

@@ -5,6 +5,7 @@
 //! (miners first, books last).
 
 mod answers;
+mod bucket;
 mod chores;
 mod error;
 mod eth_sink;
@@ -12,14 +13,18 @@ mod ethash;
 pub mod files;
 mod following;
 mod hosted;
+pub mod keys;
 mod lane;
 mod legacy;
 mod listeners;
 pub mod messages;
 mod metrics;
+mod mirror;
 mod network;
 pub mod parts;
 mod prices;
+pub mod receipts;
+pub mod record;
 mod sink;
 
 pub use error::HouseError;
@@ -75,6 +80,14 @@ impl House {
         let http_socket = http.try_clone().map_err(StartError::Socket)?;
         let (stopping, stopped) = watch::channel(false);
         let (mut tasks, gateways) = (JoinSet::new(), Gateways::default());
+        // Before any epoch is closed: what is closed without it is never published.
+        let publishing = parts.publish(&config).await?;
+        let shelf = publishing.shelf();
+        if let Some(mirror) = &config.record.mirror {
+            let mirror = mirror::Mirror::open(mirror, shelf.clone()).map_err(StartError::Mirror)?;
+            tasks.spawn(mirror::run(mirror, stopped.clone()));
+        }
+        tasks.spawn(record::run(publishing, parts.market.clone(), stopped.clone()));
         let mut lanes = Vec::new();
         for lane in &config.lanes {
             lanes.push(lane::start(lane, &parts, &gateways, estate, &mut tasks, &stopped)?);
@@ -144,6 +157,7 @@ impl House {
             lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
             are_metrics_elsewhere: config.metrics.listen.is_some(),
             invoice_ttl: Duration::ZERO,
+            record: Some(shelf),
         };
         let state = AppState::open(services, web).await?;
         let metrics = metrics::serve(&config.metrics, &state, estate, &mut tasks, &stopped)?;

@@ -4,6 +4,7 @@ use super::answers::{HouseStamps, InvoiceOutcome, Logins};
 use super::ethash;
 use super::files::{FileError, Folder, Holding, read_secret_text};
 use super::hosted::{Bills, Owners};
+use super::record::{self, Publishing};
 use crate::config::{
     Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config,
 };
@@ -103,6 +104,23 @@ pub enum StartError {
         /// What is wrong with it.
         fault: KeyError,
     },
+    /// The public record.
+    #[error("the public record: {0}")]
+    Record(#[from] gruve_proof::publish::PublishError),
+    /// The place that the public record is copied to.
+    #[error("{0}")]
+    Mirror(String),
+    /// The public log was begun under another name.
+    #[error(
+        "house.origin or record.recovery_key is not what the public log began with: put back what was there before"
+    )]
+    RecordBegan,
+    /// Another key is in force.
+    #[error(
+        "operator.key is not the key that the public log says is in force: put that one back, or run \
+         gruve admin rotate-key (with --recovery when it is lost)"
+    )]
+    RecordKey,
     /// The machines' password is too short to be one.
     #[error("house.machine_password: write at least 16 characters")]
     MachinePassword,
@@ -150,6 +168,7 @@ pub struct Parts {
     pub(super) owners: Arc<Owners>,
     pub(super) logins: Arc<Logins>,
     pub(super) stamps: Arc<HouseStamps>,
+    operator: SigningKey,
     durability: DurabilityConfig,
 }
 
@@ -255,8 +274,24 @@ impl Parts {
             owners,
             logins,
             stamps,
+            operator,
             durability: config.house.durability,
         })
+    }
+
+    /// The operator's key.
+    #[must_use]
+    pub fn operator(&self) -> &SigningKey {
+        &self.operator
+    }
+
+    /// Has closed epochs published from now on.
+    ///
+    /// # Errors
+    /// When the public folder cannot be used, or its log was begun with another key or name.
+    pub async fn publish(&self, config: &Config) -> Result<Arc<Publishing>, StartError> {
+        let key = self.operator.clone();
+        record::open(config, &self.folder, key, &self.market, self.entropy.as_ref()).await
     }
 
     /// All nodes with their lanes, merge-mined chains' included.

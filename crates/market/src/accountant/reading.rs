@@ -2,12 +2,15 @@
 
 use super::gaps::epochs_to_close;
 use crate::close::{BlockNews, Closing, LaneState};
+use crate::record::{RecordSink, store_record};
 use crate::tally::{Counted, JobTargets, Targets, tally};
 use crate::{LaneConfig, Market, MarketError, Result};
-use gruve_sharelog::{AuxJobRecord, LogReader, Position, Record, ShareLog, ShareRecord};
+use gruve_proof::record::RecordOf;
+use gruve_sharelog::{AuxJobRecord, JobRecord, LogReader, Position, Record, ShareLog, ShareRecord};
 use gruve_store::transact;
 use gruve_units::{Asset, EpochNumber, JobId, LaneId};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Records read at once: some hundred kilobytes of shares.
 const BATCH: usize = 2_048;
@@ -23,6 +26,8 @@ struct OpenEpoch {
     /// Target and height by its last job of each merge-mined chain.
     last_aux: BTreeMap<Asset, (u32, u64)>,
     shares: Vec<Counted>,
+    /// Its jobs as given out, where they are to be published.
+    records: HashMap<JobId, JobRecord>,
 }
 
 /// Reading one lane's log.
@@ -83,7 +88,10 @@ impl<'a> Reading<'a> {
 
     async fn take(&mut self, at: Position, record: Record, after: Position) -> Result<()> {
         match record {
-            Record::Job(job) => self.take_job(at, job.epoch, job.job, (job.bits, job.height)),
+            Record::Job(job) => {
+                self.take_job(at, job.epoch, job.job, (job.bits, job.height));
+                self.keep_record(job);
+            }
             Record::EthWork(w) => {
                 let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
                 self.take_job(at, w.epoch, w.job, seen);
@@ -112,6 +120,7 @@ impl<'a> Reading<'a> {
             targets: JobTargets::default(),
             last_aux: BTreeMap::new(),
             shares: Vec::new(),
+            records: HashMap::new(),
         }))
     }
 
@@ -121,6 +130,15 @@ impl<'a> Reading<'a> {
             let number = open.targets.number(Targets { own: seen, aux: Vec::new() });
             open.jobs.insert(job, (seen.0, number));
             open.last_job = Some(seen);
+        }
+    }
+
+    /// Keeps a job for the public record, if there is one.
+    fn keep_record(&mut self, job: JobRecord) {
+        if self.market.publishes(&self.lane).is_some()
+            && let Some(open) = self.open.get_mut(&job.epoch)
+        {
+            open.records.insert(job.job, job);
         }
     }
 
@@ -169,6 +187,7 @@ impl<'a> Reading<'a> {
     }
 
     async fn close(&mut self, epoch: EpochNumber, skipped: u64, end: Position) -> Result<()> {
+        let records = self.open.get_mut(&epoch).map(|open| std::mem::take(&mut open.records));
         let (mut shares, last_job, last_aux, targets) = match self.open.get_mut(&epoch) {
             Some(open) => (
                 std::mem::take(&mut open.shares),
@@ -179,8 +198,16 @@ impl<'a> Reading<'a> {
             None => (Vec::new(), None, BTreeMap::new(), JobTargets::default()),
         };
         // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
-        let counted = tokio::task::spawn_blocking(move || tally(&mut shares, &targets)).await;
-        let tally =
+        let sink = self.market.publishes(&self.lane).cloned();
+        let of = RecordOf { lane: self.lane.lane.clone(), epoch };
+        let counted = tokio::task::spawn_blocking(move || -> Result<_> {
+            let tally = tally(&mut shares, &targets)?;
+            let records = records.unwrap_or_default();
+            let store = |sink: Arc<dyn RecordSink>| store_record(&*sink, &of, &records, &shares);
+            Ok((tally, sink.map(store).transpose()?.flatten()))
+        })
+        .await;
+        let (tally, record) =
             counted.map_err(|e| MarketError::Broken(format!("counting an epoch: {e}")))??;
         if tally.duplicates > 0 {
             let (lane, n) = (&self.lane.lane, tally.duplicates);
@@ -193,6 +220,7 @@ impl<'a> Reading<'a> {
             tally,
             last_job,
             last_aux,
+            record,
             blocks: self.blocks.clone(),
             cursor: later.map_or(end, |p| p.min(end)),
         };
@@ -207,6 +235,9 @@ impl<'a> Reading<'a> {
         market.stamps().put(&self.lane.lane, epoch, checkpoint);
         if let Err(e) = market.watch_capacity(lane).await {
             tracing::warn!(lane = %lane.lane, error = %e, "capacity was not looked at");
+        }
+        if let Some(sink) = market.record_sink() {
+            sink.grown();
         }
         let shares = closing.tally.shares;
         tracing::debug!(lane = %self.lane.lane, %epoch, shares, "closed an epoch");

@@ -63,6 +63,17 @@ pub(crate) struct MeteredEpoch {
     ids: BTreeSet<ContractId>,
     claims: Vec<Entitlement>,
     others: Vec<(ContractId, Scheme)>,
+    sold: Vec<MeterSold>,
+}
+
+/// What of a contract everybody is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MeterSold {
+    pub(crate) id: ContractId,
+    pub(crate) hashrate: Hashrate,
+    pub(crate) holds_capacity: bool,
+    pub(crate) terms: [u8; 32],
+    pub(crate) pay_asset: Asset,
 }
 
 impl MeteredEpoch {
@@ -73,8 +84,8 @@ impl MeteredEpoch {
         lane: &LaneConfig,
         epoch: EpochNumber,
     ) -> Result<MeteredEpoch> {
-        let (ids, claims, others) = (BTreeSet::new(), Vec::new(), Vec::new());
-        let mut all = MeteredEpoch { epoch, ids, claims, others };
+        let (ids, claims, others, sold) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut all = MeteredEpoch { epoch, ids, claims, others, sold };
         let mut pages = Pages::by_id(sql::LIVE, &params![lane.lane.clone()]);
         while let Some(rows) = pages.next(tx).await? {
             let page = rows.iter().map(Metered::read).collect::<Result<Vec<_>>>()?;
@@ -89,6 +100,13 @@ impl MeteredEpoch {
     /// What a contract should get: the rate asked for, and no more than is held for.
     fn add(&mut self, market: &Market, c: &Metered, holds: &[Hold]) {
         self.ids.insert(c.id);
+        self.sold.push(MeterSold {
+            id: c.id,
+            hashrate: c.hashrate,
+            holds_capacity: c.state.holds_capacity(),
+            terms: c.terms_hash,
+            pay_asset: c.pay_asset,
+        });
         if c.scheme != Scheme::Pplns {
             self.others.push((c.id, c.scheme));
         }
@@ -106,6 +124,11 @@ impl MeteredEpoch {
     /// Their ids.
     pub(crate) const fn ids(&self) -> &BTreeSet<ContractId> {
         &self.ids
+    }
+
+    /// What everybody is told of them.
+    pub(crate) fn sold(&self) -> &[MeterSold] {
+        &self.sold
     }
 
     /// What they should get.

@@ -113,27 +113,48 @@ pub(super) fn check_note(
     is_beginning(&other, leaves, own, "what somebody else was shown")
 }
 
-/// Holds a receipt against a verified log.
-pub(super) fn check_receipt(
-    source: &dyn Source,
-    verdict: &Verdict,
-    receipt: &Receipt,
-) -> Result<Shown, VerifyError> {
-    let keys: Vec<NoteKey> = verdict.keys.iter().filter_map(|k| NoteKey::parse(k).ok()).collect();
-    let mut shown = lie("receipt", "its head", ReceiptError::NotSigned);
-    for key in &keys {
-        match receipt.check(key) {
-            Err(ReceiptError::NotSigned) => {}
-            Err(e) => return lie("receipt", format!("contract {}", receipt.contract), e),
-            Ok(good) => shown = Ok(good),
-        }
+/// Holds receipts against a verified log.
+#[derive(Debug)]
+pub struct ReceiptChecker {
+    keys: Vec<NoteKey>,
+    leaves: Vec<Hash>,
+    own: Checkpoint,
+    /// The last head that was a beginning of this log: receipts of one file have few.
+    known: Option<String>,
+}
+
+impl ReceiptChecker {
+    pub(super) fn new(
+        source: &dyn Source,
+        verdict: &Verdict,
+    ) -> Result<ReceiptChecker, VerifyError> {
+        let keys = verdict.keys.iter().filter_map(|k| NoteKey::parse(k).ok()).collect();
+        let own = verdict.visit.checkpoint.clone();
+        let entries = bundles(source, own.size)?;
+        let leaves = entries.iter().map(|e| merkle::leaf_hash(e)).collect();
+        Ok(ReceiptChecker { keys, leaves, own, known: None })
     }
-    let shown = shown?;
-    let own = &verdict.visit.checkpoint;
-    let entries = bundles(source, own.size)?;
-    let leaves: Vec<Hash> = entries.iter().map(|e| merkle::leaf_hash(e)).collect();
-    check_note(&receipt.checkpoint, &keys, &leaves, own)?;
-    Ok(shown)
+
+    /// Checks a receipt: its head must be a beginning of this log, and every step to it hold.
+    ///
+    /// # Errors
+    /// The step that does not hold.
+    pub fn check(&mut self, receipt: &Receipt) -> Result<Shown, VerifyError> {
+        let mut shown = lie("receipt", "its head", ReceiptError::NotSigned);
+        for key in &self.keys {
+            match receipt.check(key) {
+                Err(ReceiptError::NotSigned) => {}
+                Err(e) => return lie("receipt", format!("contract {}", receipt.contract), e),
+                Ok(good) => shown = Ok(good),
+            }
+        }
+        let shown = shown?;
+        if self.known.as_ref() != Some(&receipt.checkpoint) {
+            check_note(&receipt.checkpoint, &self.keys, &self.leaves, &self.own)?;
+            self.known = Some(receipt.checkpoint.clone());
+        }
+        Ok(shown)
+    }
 }
 
 fn is_beginning(

@@ -1,5 +1,6 @@
 //! One epoch: its record, its sums, its sold tree.
 
+use super::dating::{Dated, Headers};
 use super::entries::{EpochEntry, Log};
 use super::source::Source;
 use super::work::{self, Hasher};
@@ -17,8 +18,9 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::io::{self, Read};
 
-/// How many entries behind the newest that it could hold a job's checkpoint may be: an accountant that is late does
-/// not make work false, only dated less well. The verdict counts such work.
+/// How many entries with shares may stand behind a job's checkpoint, up to two epochs before the job's: an accountant
+/// that is late does not make work false, only dated less well. The verdict counts such work. Entries without shares
+/// are like epochs without an entry: nothing was done in them.
 pub const SLACK_ENTRIES: usize = 6;
 
 /// Shares handed to the threads at once.
@@ -35,8 +37,11 @@ pub(super) struct Found {
     pub(super) late: u64,
     /// Blocks that should have been found, by the work and the network's targets.
     pub(super) expected_blocks: f64,
-    /// Hashes that solve one.
+    /// Hashes of blocks that were solved, and how many of them the chain has.
     pub(super) solved: Vec<Hash>,
+    pub(super) on_chain: u64,
+    /// Shares whose block was the chain's tip in their epoch.
+    pub(super) dated: u64,
     /// Shares whose job held an older checkpoint than it could have.
     pub(super) loosely_dated: u64,
     /// Scripts that a block would have paid.
@@ -51,10 +56,20 @@ pub(super) struct Lanes(BTreeMap<LaneId, Lane>);
 
 #[derive(Default)]
 struct Lane {
-    /// Checkpoints of its entries, oldest first, and the rules that each sets.
-    entries: Vec<(EpochNumber, Hash, Rules)>,
+    /// Its entries, oldest first.
+    entries: Vec<Known>,
     /// Hashes of the shares of the last epochs: epoch of the stamp, sorted.
     recent: VecDeque<(EpochNumber, Vec<[u8; 16]>)>,
+}
+
+/// What is remembered of an entry.
+#[derive(Clone, Copy)]
+struct Known {
+    epoch: EpochNumber,
+    checkpoint: Hash,
+    /// What it sets for later epochs.
+    rules: Rules,
+    has_shares: bool,
 }
 
 impl Lanes {
@@ -95,7 +110,8 @@ impl Lanes {
             }
             check_sums(source, s, &work)?;
         }
-        lane.entries.push((s.epoch, s.checkpoint(), s.rules));
+        let (checkpoint, has_shares) = (s.checkpoint(), s.shares > 0);
+        lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules, has_shares });
         Ok(found)
     }
 }
@@ -223,7 +239,8 @@ fn check_record(
         return lie("other-record", path, "the record of another lane or epoch");
     }
     let rules = lane.rules_for(s.epoch);
-    let jobs = check_jobs(log, entry, lane, &header, found)?;
+    let headers_of = options.headers.get(&s.lane);
+    let jobs = check_jobs(log, entry, lane, &header, headers_of, found)?;
     work.names.clone_from(&header.owners);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { cores } else { options.threads };
@@ -243,8 +260,9 @@ fn check_record(
                 let n = block.shares.len() as u64;
                 *found.classes.entry(block.class.k()).or_default() += n;
                 found.late += if section.epoch == s.epoch { 0 } else { n };
-                found.loosely_dated +=
-                    if jobs.get(block.job).copied() == Some(true) { n } else { 0 };
+                let job = jobs.get(block.job).copied().unwrap_or_default();
+                found.loosely_dated += if job.is_loose { n } else { 0 };
+                found.dated += if job.is_dated { n } else { 0 };
                 found.expected_blocks += expected_blocks(&header, block);
             }
             let checked = work::check_all(&mut hashers, &header, &blocks)?;
@@ -257,6 +275,8 @@ fn check_record(
                 }
                 checked.leaves.into_iter().for_each(|l| work.root.push(l));
                 ids.extend(checked.ids);
+                let is_there = |b: &&Hash| headers_of.is_some_and(|h| h.has(b));
+                found.on_chain += checked.solved.iter().filter(is_there).count() as u64;
                 found.solved.extend(checked.solved);
             }
         }
@@ -316,15 +336,25 @@ fn expected_blocks(header: &RecordHeader, block: &Block) -> f64 {
     block.class.work().0 as f64 * block.shares.len() as f64 / per_block.0 as f64
 }
 
-/// Holds every job's stamp against this log; which of them hold an older checkpoint than they could.
+/// What is to be said of a job that holds.
+#[derive(Clone, Copy, Default)]
+struct JobStands {
+    /// Its stamp holds an older checkpoint than it could.
+    is_loose: bool,
+    /// The chain dates it.
+    is_dated: bool,
+}
+
+/// Holds every job's stamp against this log, and its block against the chain where that is known.
 fn check_jobs(
     log: &Log,
     entry: &EpochEntry,
     lane: &Lane,
     header: &RecordHeader,
+    headers: Option<&Headers>,
     found: &mut Found,
-) -> Result<Vec<bool>, VerifyError> {
-    let mut loose = Vec::with_capacity(header.jobs.len());
+) -> Result<Vec<JobStands>, VerifyError> {
+    let mut all = Vec::with_capacity(header.jobs.len());
     let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, bool)> = BTreeMap::new();
     for job in &header.jobs {
         let at = format!("job {}", job.job);
@@ -348,28 +378,36 @@ fn check_jobs(
         if !commitments.contains(&commitment) {
             return lie("other-stamp", at, "its stamp is of another log, lane, epoch or history");
         }
-        loose.push(*is_loose);
+        let dated = headers.map(|h| h.date(&job.prev_hash, job.epoch, entry.summary.length_us));
+        if dated == Some(Dated::No) {
+            return lie("not-the-tip", at, "its block was not the chain's tip in its epoch");
+        }
+        all.push(JobStands { is_loose: *is_loose, is_dated: dated == Some(Dated::Yes) });
         found.destinations.extend(paid.into_iter().map(|(_, script)| script));
     }
-    Ok(loose)
+    Ok(all)
 }
 
 impl Lane {
     /// The rules that were fixed for an epoch two before it.
     fn rules_for(&self, epoch: EpochNumber) -> Rules {
-        let fixed = self.entries.iter().rev().find(|(e, ..)| *e <= epoch.back(2));
-        fixed.map_or_else(Rules::default, |(.., rules)| *rules)
+        let fixed = self.entries.iter().rev().find(|k| k.epoch <= epoch.back(2));
+        fixed.map_or_else(Rules::default, |k| k.rules)
     }
 
     /// The checkpoint that a job may hold, and whether it is older than need be.
     fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, bool)> {
-        let newest = self.entries.iter().filter(|(e, ..)| *e <= epoch.back(2)).count();
-        if of == EpochNumber(0) {
-            return (newest <= SLACK_ENTRIES).then_some((GENESIS, newest > 0));
-        }
-        let at = self.entries[..newest].iter().position(|(e, ..)| *e == of)?;
-        let behind = newest - 1 - at;
-        (behind <= SLACK_ENTRIES).then(|| (self.entries[at].1, behind > 0))
+        let to = self.entries.partition_point(|k| k.epoch <= epoch.back(2));
+        let known = &self.entries[..to];
+        let (hash, after) = if of == EpochNumber(0) {
+            (GENESIS, known)
+        } else {
+            let at = known.binary_search_by_key(&of, |k| k.epoch).ok()?;
+            (known[at].checkpoint, &known[at + 1..])
+        };
+        // From the newest on: a long log is not walked through for each job.
+        let behind = after.iter().rev().filter(|k| k.has_shares).take(SLACK_ENTRIES + 1).count();
+        (behind <= SLACK_ENTRIES).then_some((hash, behind > 0))
     }
 
     /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.

@@ -1,9 +1,8 @@
 //! What a verification says: in words and numbers, with what it does not say.
 
-use super::entries::{self, Log, Visit};
+use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::{Options, Source, VerifyError};
-use crate::receipt::{Receipt, Shown};
 use crate::summary::EpochSummary;
 use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
 use serde::Serialize;
@@ -40,6 +39,8 @@ pub struct Verdict {
     pub keys: Vec<String>,
     #[serde(skip)]
     running: BTreeMap<LaneId, Running>,
+    #[serde(skip)]
+    with_headers: BTreeSet<LaneId>,
 }
 
 /// What was proven of a lane.
@@ -83,6 +84,10 @@ pub struct LaneVerdict {
     pub expected_blocks: f64,
     /// Hashes in the record that solve one.
     pub found_blocks: u64,
+    /// How many of them are in the block headers that were given; `None` without headers.
+    pub blocks_on_chain: Option<u64>,
+    /// Shares whose block was the chain's tip in their epoch, by the headers; `None` without headers.
+    pub dated_shares: Option<u64>,
     /// Found by expected.
     pub luck: Option<f64>,
     /// Where blocks would have paid to: output scripts.
@@ -115,6 +120,9 @@ struct Running {
     loose: u64,
     late: u64,
     bytes: u64,
+    on_chain: u64,
+    dated: u64,
+    has_headers: bool,
 }
 
 impl Verdict {
@@ -133,23 +141,21 @@ impl Verdict {
             visit: Visit { key, checkpoint: log.checkpoint.clone() },
             keys: entries::log_keys(log).iter().map(ToString::to_string).collect(),
             running: BTreeMap::new(),
+            with_headers: options.headers.keys().cloned().collect(),
         }
     }
 
-    /// Checks a receipt against the log that was verified: its head must be a beginning of it.
+    /// Checks receipts against the log that was verified.
     ///
     /// # Errors
-    /// The step that does not hold, or that the log's entries cannot be read.
-    pub fn check_receipt(
-        &self,
-        source: &dyn Source,
-        receipt: &Receipt,
-    ) -> Result<Shown, VerifyError> {
-        entries::check_receipt(source, self, receipt)
+    /// That the log's entries cannot be read.
+    pub fn receipts(&self, source: &dyn Source) -> Result<ReceiptChecker, VerifyError> {
+        ReceiptChecker::new(source, self)
     }
 
     pub(super) fn add(&mut self, s: &EpochSummary, found: &Found) {
         let r = self.running.entry(s.lane.clone()).or_default();
+        r.has_headers = self.with_headers.contains(&s.lane);
         r.algorithm = s.algorithm.to_string();
         r.length_us = s.length_us;
         r.first.get_or_insert(s.epoch);
@@ -176,6 +182,7 @@ impl Verdict {
         r.destinations.extend(found.destinations.iter().cloned());
         r.loose += found.loosely_dated;
         r.late += found.late;
+        (r.on_chain, r.dated) = (r.on_chain + found.on_chain, r.dated + found.dated);
         r.bytes += found.record_bytes;
     }
 
@@ -207,8 +214,19 @@ impl Verdict {
         if !self.is_key_from_elsewhere {
             self.remarks.push("the operator's key was taken from the record itself: compare it with what you know from elsewhere, or pass it with --key".to_owned());
         }
+        let undated = self.lanes.iter().filter(|l| l.shares > l.dated_shares.unwrap_or(0));
+        let undated: Vec<String> = undated
+            .map(|l| {
+                let n = l.shares - l.dated_shares.unwrap_or(0);
+                format!(
+                    "lane {}: when {n} of its shares were made: after the checkpoints in their stamps and before you read them; the \
+                     borders of epochs inside that are the operator's word unless block headers (--headers) date them",
+                    l.lane
+                )
+            })
+            .collect();
+        self.not_proven.extend(undated);
         let always = [
-            "when the work was done: after the checkpoints in its stamps and before you read it; the borders of epochs inside that are the operator's word until block headers or witnesses are asked",
             "that this is the only history, beyond what you saw before and what others hand you (--seen): ask somebody else for their checkpoint",
             "that every accepted share is in the record: an omission can only be shown by who holds the operator's signed receipt for it",
             "whose the machines are, and that found blocks were not withheld (see luck)",
@@ -255,6 +273,8 @@ impl Running {
             owed: Hashes(self.owed),
             expected_blocks: self.expected,
             found_blocks: self.solved,
+            blocks_on_chain: self.has_headers.then_some(self.on_chain),
+            dated_shares: self.has_headers.then_some(self.dated),
             luck: (self.expected > 0.0).then(|| self.solved as f64 / self.expected),
             destinations: self.destinations.iter().map(hex::encode).collect(),
             loosely_dated: self.loose,
@@ -319,6 +339,14 @@ impl fmt::Display for LaneVerdict {
             f,
             "  blocks    {} found, {:.2} expected, luck {luck}",
             self.found_blocks, self.expected_blocks
-        )
+        )?;
+        if let (Some(dated), Some(there)) = (self.dated_shares, self.blocks_on_chain) {
+            writeln!(
+                f,
+                "  chain     {dated} of {} shares dated to a block interval, two hours around it; {there} of the found blocks are on it",
+                self.shares
+            )?;
+        }
+        Ok(())
     }
 }

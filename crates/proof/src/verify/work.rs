@@ -21,7 +21,7 @@ pub(super) struct Checked {
     pub(super) ids: Vec<[u8; 16]>,
     /// How many of each owner.
     pub(super) owners: BTreeMap<u32, u64>,
-    /// Hashes that solve a block.
+    /// Hashes of blocks that were solved, as their chain names them.
     pub(super) solved: Vec<Hash>,
 }
 
@@ -111,14 +111,14 @@ impl Hasher {
         let target = block.class.target();
         let network = Target::from_compact(job.bits);
         let mut out = Checked::default();
-        for (row, hash) in block.shares.iter().zip(&hashes) {
+        for ((row, hash), header_bytes) in block.shares.iter().zip(&hashes).zip(&headers) {
             if !target.is_met_by(hash) {
                 let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
                 let what = format!("a share that does not meet its class {}", block.class);
                 return lie("below-target", at, what);
             }
             if network.is_some_and(|n| n.is_met_by(hash)) {
-                out.solved.push(*hash);
+                out.solved.push(gruve_pow::sha256d(header_bytes));
             }
             let mut id = [0; 16];
             id.copy_from_slice(&hash[..16]);

@@ -255,7 +255,7 @@ class Record:
         else:
             need(record == (bytes(32), 0), "an unproven epoch with a record")
         self.sums(s, owners, self.data(*sold))
-        lane["entries"].append((s["epoch"], sha(b"gruve checkpoint 1\0", entry), s["rules"]))
+        lane["entries"].append((s["epoch"], sha(b"gruve checkpoint 1\0", entry), s["rules"], s["shares"] > 0))
 
     def sums(self, s, owners, raw):
         r = Reader(raw)
@@ -284,12 +284,10 @@ class Record:
 
     def checkpoint(self, lane, epoch, of):
         known = [e for e in lane["entries"] if e[0] <= epoch - 2]
-        if of == 0:
-            need(len(known) <= 6, "a stale checkpoint")
-            return bytes(32)
-        at = [i for i, e in enumerate(known) if e[0] == of]
-        need(at and len(known) - 1 - at[0] <= 6, "a stale checkpoint")
-        return known[at[0]][1]
+        at = [e for e in known if e[0] == of] or [(0, bytes(32))][of:]
+        need(at, "a checkpoint that no entry has")
+        need(sum(1 for e in known if e[0] > of and e[3]) <= 6, "a stale checkpoint")
+        return at[0][1]
 
     def record(self, s, lane, raw):
         r = Reader(raw)

@@ -4,6 +4,7 @@ use crate::api::{amount, answer, key_of, rate, time};
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::state::AppState;
+use crate::trade::market_failure;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,6 +58,18 @@ pub(crate) fn quote_body(q: &Quote) -> Value {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Confirm {
     quote: QuoteId,
+    /// 64 hex digits of the customer's own, to stand in the contract's leaf.
+    nonce: Option<String>,
+}
+
+impl Confirm {
+    fn nonce(&self) -> Result<Option<[u8; 32]>, Failure> {
+        let Some(text) = &self.nonce else { return Ok(None) };
+        let mut nonce = [0; 32];
+        hex::decode_to_slice(text, &mut nonce)
+            .map_err(|_| Failure::refused("The nonce has 64 hexadecimal digits."))?;
+        Ok(Some(nonce))
+    }
 }
 
 /// `POST /api/v1/contracts`: a quote is bought once; asking again, with or without an
@@ -69,7 +82,12 @@ pub(crate) async fn buy(
 ) -> Result<Response, Failure> {
     // The quote is the key; a client's own is only checked to be one.
     key_of(&headers)?;
+    let nonce = order.nonce()?;
     let bought = state.buy(customer.account, order.quote).await?;
+    if let Some(nonce) = nonce {
+        let put = state.market().set_nonce(customer.account, bought.contract, nonce).await;
+        put.map_err(|e| market_failure(&e))?;
+    }
     let inv = state.invoice(customer.account, bought.invoice).await?;
     let body = json!({ "contract": bought.contract, "invoice": invoice_body(&inv) });
     Ok(answer(StatusCode::CREATED, body))

@@ -13,6 +13,7 @@ pub(crate) mod metered;
 pub(crate) mod payouts;
 pub(crate) mod public;
 pub(crate) mod reserve;
+pub(crate) mod receipts;
 
 use crate::failure::Failure;
 use crate::money::rfc3339;

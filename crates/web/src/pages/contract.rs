@@ -167,7 +167,10 @@ fn terms(c: &ContractView, rule: EpochRule) -> Markup {
             @if c.refunded.minor > 0 { dt { "Refunded" } dd { (amount(c.refunded)) } }
             dt { "Terms (SHA-256)" } dd { code { (hex::encode(c.terms_hash)) } }
             dt { "To keep" } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { "Signed terms" }
-                ", " a href={ "/contracts/" (c.id) "/statement" } { "statement" } }
+                ", " a href={ "/contracts/" (c.id) "/statement" } { "statement" }
+                ", " a href={ "/contracts/" (c.id) "/receipts.jsonl" } download { "a receipt of every epoch" } }
+            dt { "Check it yourself" } dd { a href="/proof/receipt" { "A receipt against the public record" }
+                ", in your browser or with " code { "gruve verify" } }
             dt { "Contract" } dd { code { (c.id) } }
         }
     }

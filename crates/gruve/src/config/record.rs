@@ -1,0 +1,128 @@
+//! `[record]`: the public record of closed epochs.
+
+use super::Fault;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// `[record]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordConfig {
+    /// Folder of the public files; `record` in the data folder if not given.
+    pub folder: Option<PathBuf>,
+    /// Public key (64 hex digits) that may appoint another operator key when that one is lost or stolen. It stands in
+    /// the log's first entry and so cannot be changed later.
+    pub recovery_key: Option<String>,
+    /// Where a copy goes.
+    pub mirror: Option<MirrorConfig>,
+}
+
+/// `[record.mirror]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MirrorConfig {
+    /// `file:///FOLDER` or `s3://BUCKET/PREFIX`.
+    pub url: String,
+    /// The service's address, if it is not Amazon's own.
+    pub endpoint: Option<String>,
+    /// Its region; `us-east-1` if not given.
+    pub region: Option<String>,
+    /// A file with the access key and, on the next line, its secret.
+    pub keys_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) by which the service is known; the system's if not given.
+    pub authorities_file: Option<PathBuf>,
+}
+
+impl MirrorConfig {
+    /// Access key and secret.
+    ///
+    /// # Errors
+    /// In words, when the file has no two lines.
+    pub fn keys(&self) -> Result<(String, String), String> {
+        let file = self.keys_file.as_ref().ok_or("keys_file is needed for a bucket")?;
+        let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let mut lines = text.lines().map(str::trim);
+        match (lines.next(), lines.next()) {
+            (Some(key), Some(secret)) if !key.is_empty() && !secret.is_empty() => {
+                Ok((key.to_owned(), secret.to_owned()))
+            }
+            _ => Err(format!(
+                "{}: the access key on one line, its secret on the next",
+                file.display()
+            )),
+        }
+    }
+
+    /// Whose certificates are believed.
+    #[must_use]
+    pub fn authorities(&self) -> PathBuf {
+        let system = || PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
+        self.authorities_file.clone().unwrap_or_else(system)
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        let is_known = self.url.starts_with("file:///") || self.url.starts_with("s3://");
+        match () {
+            () if !is_known => Some("write file:///FOLDER or s3://BUCKET/PREFIX"),
+            () if self.url.starts_with("s3://") && self.keys_file.is_none() => {
+                Some("a bucket needs keys_file")
+            }
+            () => None,
+        }
+    }
+}
+
+impl RecordConfig {
+    /// The recovery key's bytes, zeros when there is none.
+    #[must_use]
+    pub fn recovery_key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        if let Some(text) = &self.recovery_key {
+            // The check has refused what is not of this form.
+            let _ = hex::decode_to_slice(text, &mut key);
+        }
+        key
+    }
+
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let is_key = |text: &String| hex::decode(text).is_ok_and(|k| k.len() == 32);
+        let mut all = Vec::new();
+        if self.recovery_key.as_ref().is_some_and(|text| !is_key(text)) {
+            let what = "write the 64 hex digits of an Ed25519 public key, or leave it out";
+            all.push(Fault { place: "record.recovery_key".into(), what: what.into() });
+        }
+        if let Some(what) = self.mirror.as_ref().and_then(MirrorConfig::fault) {
+            all.push(Fault { place: "record.mirror".into(), what: what.into() });
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_key_is_32_bytes_of_hex() {
+        let of = |text: &str| RecordConfig {
+            recovery_key: Some(text.into()),
+            ..RecordConfig::default()
+        };
+        assert!(of(&"ab".repeat(32)).faults().is_empty());
+        assert_eq!(of(&"ab".repeat(32)).recovery_key(), [0xab; 32]);
+        assert_eq!(of("ab").faults().len(), 1);
+        assert!(RecordConfig::default().faults().is_empty());
+    }
+
+    #[test]
+    fn a_mirror_is_a_folder_or_a_bucket_with_keys() {
+        let of = |url: &str| {
+            let mirror = Some(MirrorConfig { url: url.into(), ..MirrorConfig::default() });
+            RecordConfig { mirror, ..RecordConfig::default() }.faults().len()
+        };
+        assert_eq!(
+            (of("file:///srv/record"), of("s3://bucket/a"), of("ftp://x"), of("")),
+            (0, 1, 1, 1)
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! The public record of a running house: files as epochs close, log and checkpoint behind them.
+
+use super::files::Folder;
+use super::keys;
+use super::parts::StartError;
+use super::receipts::RecordShelf;
+use crate::config::Config;
+use ed25519_dalek::SigningKey;
+use gruve_market::{Market, RecordSink};
+use gruve_proof::publish::{self, DataFolder, PublishError, Publisher};
+use gruve_proof::summary::{FileRef, Rules};
+use gruve_units::{Class, Entropy, LaneId};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How long until a folder that could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What makes the salts of sold trees, in the data folder.
+const SALT_FILE: &str = "record.salt";
+
+/// Where the private parts of sold trees are kept, in the data folder.
+const KEPT_FOLDER: &str = "receipts";
+
+/// The public folder of a house.
+pub struct Publishing {
+    folder: PathBuf,
+    data: DataFolder,
+    /// What receipts are made of.
+    kept: PathBuf,
+    shelf: Arc<RecordShelf>,
+    origin: String,
+    key: SigningKey,
+    secret: [u8; 32],
+    grown: Notify,
+}
+
+impl Publishing {
+    /// The record for pages and receipts.
+    #[must_use]
+    pub fn shelf(&self) -> Arc<RecordShelf> {
+        self.shelf.clone()
+    }
+}
+
+impl RecordSink for Publishing {
+    fn put(&self, bytes: &[u8]) -> Result<FileRef, String> {
+        self.data.put(bytes).map_err(|e| e.to_string())
+    }
+
+    fn keep(&self, sold: &FileRef, bytes: &[u8]) -> Result<(), String> {
+        publish::put(&self.kept, &hex::encode(sold.hash), bytes).map_err(|e| e.to_string())
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        self.secret
+    }
+
+    fn rules(&self, _lane: &LaneId) -> Rules {
+        // As the gateways take them: any class that a session may be given.
+        Rules { class_min: 0, class_max: Class::MAX, opened: 0 }
+    }
+
+    fn grown(&self) {
+        self.grown.notify_one();
+    }
+}
+
+/// The folder that a configuration names.
+#[must_use]
+pub fn folder_of(config: &Config) -> PathBuf {
+    config.record.folder.clone().unwrap_or_else(|| config.house.data.join("record"))
+}
+
+/// Opens the public folder and has the market publish to it; begins the log if there is none.
+///
+/// # Errors
+/// When the folder cannot be used, or the log was begun with another key or name.
+pub async fn open(
+    config: &Config,
+    folder: &Folder,
+    key: SigningKey,
+    market: &Market,
+    entropy: &dyn Entropy,
+) -> Result<Arc<Publishing>, StartError> {
+    let origin = config.house.origin.clone();
+    let public = folder_of(config);
+    keys::begin(config, &key, market).await?;
+    let (secret, kept) = (folder.secret(SALT_FILE, entropy)?, folder.join(KEPT_FOLDER));
+    let shelf = RecordShelf::new(public.clone(), kept.clone(), origin.clone(), secret);
+    let record = Arc::new(Publishing {
+        data: DataFolder::open(&public)?,
+        folder: public,
+        kept,
+        shelf: Arc::new(shelf),
+        origin,
+        key,
+        secret,
+        grown: Notify::new(),
+    });
+    market.publish_to(record.clone());
+    Ok(record)
+}
+
+/// Publishes entries as they come, until stopped.
+///
+/// # Errors
+/// When the folder holds another history: nothing is signed then.
+pub async fn run(
+    record: Arc<Publishing>,
+    market: Market,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let over = async move { drop(stopped.wait_for(|s| *s).await) };
+    tokio::pin!(over);
+    let mut publisher = None;
+    loop {
+        let step = publish(&record, &market, &mut publisher).await;
+        let wait = match step {
+            Ok(()) => None,
+            Err(Failure::Fatal(why)) => return Err(why),
+            Err(Failure::Again(why)) => {
+                tracing::warn!("the public log is not written: {why}; trying again");
+                publisher = None;
+                Some(AGAIN)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut over => {
+                // What is closed by now is published before the end, if it can be.
+                let _ = publish(&record, &market, &mut publisher).await;
+                return Ok(());
+            }
+            () = record.grown.notified(), if wait.is_none() => {}
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+        }
+    }
+}
+
+enum Failure {
+    /// Another history.
+    Fatal(String),
+    /// Disk or database.
+    Again(String),
+}
+
+async fn publish(
+    record: &Arc<Publishing>,
+    market: &Market,
+    publisher: &mut Option<Publisher>,
+) -> Result<(), Failure> {
+    let again = |e: &dyn std::fmt::Display| Failure::Again(e.to_string());
+    let (from, own) = match publisher.take() {
+        Some(own) => (own.size(), Some(own)),
+        None => (0, None),
+    };
+    market.place_entries().await.map_err(|e| again(&e))?;
+    let mut entries = Vec::new();
+    loop {
+        let some = market.log_entries(from + entries.len() as u64).await.map_err(|e| again(&e))?;
+        if some.is_empty() {
+            break;
+        }
+        entries.extend(some);
+    }
+    let record = record.clone();
+    let written = tokio::task::spawn_blocking(move || write(&record, own, &entries)).await;
+    *publisher = Some(written.map_err(|e| again(&e))?.map_err(|e| match e {
+        PublishError::Io { .. } => Failure::Again(e.to_string()),
+        other => Failure::Fatal(other.to_string()),
+    })?);
+    Ok(())
+}
+
+fn write(
+    record: &Publishing,
+    own: Option<Publisher>,
+    entries: &[Vec<u8>],
+) -> Result<Publisher, PublishError> {
+    let folder: &Path = &record.folder;
+    let from = own.as_ref().map_or(0, Publisher::size);
+    let own = match own {
+        None => Publisher::open(folder, &record.origin, record.key.clone(), entries),
+        Some(mut own) => own.append(entries).map(|()| own),
+    }?;
+    let taken = record.shelf.take(from, entries);
+    taken.map_err(|source| PublishError::Io { path: folder.to_owned(), source })?;
+    Ok(own)
+}

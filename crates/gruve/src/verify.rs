@@ -1,0 +1,285 @@
+//! `gruve verify`: checks a public record, or a receipt, from the files alone.
+
+use crate::cli::VerifyArgs;
+use gruve_proof::note::{NOTE_BYTES_MAX, NoteKey};
+use gruve_proof::receipt::Receipt;
+use gruve_proof::verify::{
+    FolderSource, HEADERS_MAX, Headers, Options, Progress, Source, Verdict, VerifyError, Visit,
+    verify,
+};
+use gruve_units::LaneId;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Bytes of a file of receipts at most: one has some ten thousand, a year of them half a gigabyte.
+const RECEIPT_BYTES_MAX: u64 = 1 << 32;
+/// Bytes of an answer's head at most.
+const HEAD_BYTES_MAX: u64 = 16_384;
+
+/// Does what the command line asks: 0 when everything holds, 1 for a lie, 2 when it cannot be read.
+///
+/// # Errors
+/// What cannot be used, in words.
+pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
+    let key = args.key.as_deref().map(NoteKey::parse).transpose().map_err(|e| e.to_string())?;
+    let state = state_file(args);
+    let last = match &state {
+        Some(path) if path.exists() => Some(read_visit(path)?),
+        _ => None,
+    };
+    let seen: Result<Vec<String>, String> = args.seen.iter().map(read_note).collect();
+    let source: Box<dyn Source> = match args.record.split_once("://") {
+        Some(("http", rest)) => Box::new(HttpSource::new(rest)),
+        Some((scheme, _)) => {
+            return Err(format!(
+                "{scheme}: is not spoken here: copy the folder (wget -r, aws s3 sync) and verify the copy, or use http"
+            ));
+        }
+        None => Box::new(FolderSource(PathBuf::from(&args.record))),
+    };
+    let from_entry = match (&last, args.new_only) {
+        (Some(last), true) => last.checkpoint.size,
+        _ => 0,
+    };
+    let headers = read_headers(&args.headers)?;
+    let options =
+        Options { key, last, headers, seen_elsewhere: seen?, from_entry, threads: args.threads };
+    let mut shown = Shown::new(args.json);
+    match verify(source.as_ref(), &options, &mut |p| shown.progress(p)) {
+        Ok(verdict) => {
+            shown.clear();
+            let mut receipts = 0;
+            if let Some(path) = &args.receipt {
+                match check_receipts(path, &verdict, source.as_ref(), args.json)? {
+                    Ok(n) => receipts = n,
+                    Err(e) => return Ok(refuse(&e, args.json)),
+                }
+            }
+            if let Some(path) = &state {
+                write_visit(path, &verdict.visit)?;
+            }
+            print(&verdict, receipts, args.json)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(e) => {
+            shown.clear();
+            Ok(refuse(&e, args.json))
+        }
+    }
+}
+
+fn print(verdict: &Verdict, receipts: u64, json: bool) -> Result<(), String> {
+    if json {
+        let mut said = serde_json::to_value(verdict).map_err(|e| e.to_string())?;
+        said["holds"] = true.into();
+        said["receipts"] = receipts.into();
+        println!("{}", serde_json::to_string_pretty(&said).map_err(|e| e.to_string())?);
+    } else {
+        println!("{verdict}");
+        if receipts > 0 {
+            println!("{receipts} receipts hold");
+        }
+    }
+    Ok(())
+}
+
+fn refuse(error: &VerifyError, json: bool) -> ExitCode {
+    let (lie, code) = match error {
+        VerifyError::Lie(lie) => (Some(lie), 1),
+        VerifyError::Unreadable { .. } => (None, 2),
+    };
+    if json {
+        let at = lie.map(|l| (l.name, &l.at));
+        let said = serde_json::json!({
+            "holds": false, "lie": at.map(|a| a.0), "at": at.map(|a| a.1), "what": error.to_string(),
+        });
+        println!("{said}");
+    } else if lie.is_some() {
+        println!("NO: {error}");
+    } else {
+        println!("NOT VERIFIED: {error}");
+    }
+    ExitCode::from(code)
+}
+
+/// Checks receipts against the log that was just verified; how many. Each is told in words on its own line.
+fn check_receipts(
+    path: &Path,
+    verdict: &Verdict,
+    source: &dyn Source,
+    json: bool,
+) -> Result<Result<u64, VerifyError>, String> {
+    let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut checker = match verdict.receipts(source) {
+        Ok(checker) => checker,
+        Err(e) => return Ok(Err(e)),
+    };
+    let mut n = 0;
+    let read = BufReader::new(file.take(RECEIPT_BYTES_MAX));
+    for receipt in serde_json::Deserializer::from_reader(read).into_iter::<Receipt>() {
+        let receipt = receipt.map_err(|e| format!("{}: not a receipt: {e}", path.display()))?;
+        let shown = match checker.check(&receipt) {
+            Ok(shown) => shown,
+            Err(e) => return Ok(Err(e)),
+        };
+        n += 1;
+        if !json {
+            println!(
+                "receipt: contract {} got {} of {} hashes that it had a claim on, in epoch {} of lane {}; {} are still owed",
+                receipt.contract,
+                receipt.work.allocated,
+                receipt.entitled,
+                shown.epoch,
+                shown.lane,
+                receipt.work.owed
+            );
+        }
+    }
+    if n == 0 { Err(format!("{}: no receipt in it", path.display())) } else { Ok(Ok(n)) }
+}
+
+/// Headers by lane, from `LANE=FILE`.
+fn read_headers(all: &[String]) -> Result<BTreeMap<LaneId, Headers>, String> {
+    let one = |text: &String| -> Result<(LaneId, Headers), String> {
+        let split = text.split_once('=').ok_or("--headers takes LANE=FILE, as btc=headers.bin")?;
+        let lane =
+            split.0.parse().map_err(|_| format!("{:?} is not the name of a lane", split.0))?;
+        let mut bytes = Vec::new();
+        let file = fs::File::open(split.1).map_err(|e| format!("{}: {e}", split.1))?;
+        // Hexadecimal and a line's end are twice as long and one more.
+        let max = 161 * HEADERS_MAX as u64;
+        file.take(max).read_to_end(&mut bytes).map_err(|e| format!("{}: {e}", split.1))?;
+        let headers = Headers::parse(&bytes).map_err(|e| format!("{}: {e}", split.1))?;
+        Ok((lane, headers))
+    };
+    all.iter().map(one).collect()
+}
+
+/// Where the last visit is remembered.
+fn state_file(args: &VerifyArgs) -> Option<PathBuf> {
+    if args.forget {
+        return None;
+    }
+    if let Some(path) = &args.state {
+        return Some(path.clone());
+    }
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/state"));
+    let name = gruve_pow::sha256(args.record.as_bytes());
+    let base = base.or_else(home)?;
+    Some(base.join("gruve").join(format!("verify-{}.json", hex::encode(&name[..8]))))
+}
+
+fn read_visit(path: &PathBuf) -> Result<Visit, String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_str(&text).map_err(|e| {
+        format!(
+            "{}: {e}; this is what was seen last time: keep it safe, or name another with --state",
+            path.display()
+        )
+    })
+}
+
+fn write_visit(path: &PathBuf, visit: &Visit) -> Result<(), String> {
+    let failed = |e: io::Error| format!("{}: {e}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let text = serde_json::to_string_pretty(visit).map_err(|e| e.to_string())?;
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(failed)
+}
+
+fn read_note(path: &PathBuf) -> Result<String, String> {
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let read = file.take(NOTE_BYTES_MAX as u64).read_to_string(&mut text);
+    read.map(|_| text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Progress on a terminal.
+struct Shown {
+    is_on: bool,
+    last: Option<Instant>,
+}
+
+impl Shown {
+    fn new(json: bool) -> Shown {
+        Shown { is_on: !json && io::stderr().is_terminal(), last: None }
+    }
+
+    fn progress(&mut self, p: Progress) {
+        let due = self.last.is_none_or(|l| l.elapsed() > Duration::from_millis(100));
+        if self.is_on && due {
+            self.last = Some(Instant::now());
+            eprint!("\r{} of {} epochs, {} shares ", p.epochs, p.of, p.shares);
+            let _ = io::stderr().flush();
+        }
+    }
+
+    fn clear(&self) {
+        if self.is_on {
+            eprint!("\r{:60}\r", "");
+        }
+    }
+}
+
+/// A web server, asked for one file at a time.
+struct HttpSource {
+    host: String,
+    path: String,
+}
+
+impl HttpSource {
+    fn new(rest: &str) -> HttpSource {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        HttpSource { host: host.to_owned(), path: path.trim_matches('/').to_owned() }
+    }
+}
+
+impl Source for HttpSource {
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let address =
+            if self.host.contains(':') { self.host.clone() } else { format!("{}:80", self.host) };
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        let slash = if self.path.is_empty() { "" } else { "/" };
+        // HTTP/1.0: the answer ends with the connection, and comes in one piece.
+        let ask = format!(
+            "GET /{}{slash}{path} HTTP/1.0\r\nHost: {}\r\nAccept: */*\r\n\r\n",
+            self.path, self.host
+        );
+        stream.write_all(ask.as_bytes())?;
+        let mut answer = BufReader::new(stream);
+        let mut head = (&mut answer).take(HEAD_BYTES_MAX);
+        let mut line = String::new();
+        head.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
+        loop {
+            let mut header = String::new();
+            if head.read_line(&mut header)? == 0 {
+                return Err(io::Error::other("not an HTTP answer"));
+            }
+            if header.trim_end().is_empty() {
+                break;
+            }
+        }
+        match status {
+            Some(200) => Ok(Some(Box::new(answer))),
+            Some(404 | 410) => Ok(None),
+            other => Err(io::Error::other(format!("the server answers {other:?}"))),
+        }
+    }
+
+    fn list(&self) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,257 @@
+//! The public record of closed epochs: what is handed to whoever publishes it, and the log's entries.
+//!
+//! A record's files are stored before the transaction that closes the epoch ends, under names made of their content; the
+//! entry that names them is a row of that transaction. A crash between leaves a file that nothing names, never an
+//! entry without its file. Entries get their places in the log afterwards ([`Market::place_entries`]), so that
+//! lanes never wait for each other; a place once given never changes. The public folder is made of the rows, so it
+//! can be made again.
+
+mod log;
+mod nonce;
+mod sold;
+
+pub(crate) use sold::{SoldTo, leases, metered};
+
+use crate::close::{Closing, LaneState};
+use crate::tally::Counted;
+use crate::{LaneConfig, Market, MarketError, Result};
+use gruve_proof::record::{RecordJob, RecordOf, write_record};
+use gruve_proof::share;
+use gruve_proof::sum_tree::SumNode;
+use gruve_proof::summary::{EpochSummary, FileRef, GENESIS, Rules, checkpoint_of};
+use gruve_proof::verify::SLACK_ENTRIES;
+use gruve_sharelog::JobRecord;
+use gruve_store::{Migration, Tx, params};
+use gruve_units::{Algorithm, EpochNumber, Hashes, JobId, LaneId};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
+use std::sync::Arc;
+
+/// The tables of the public log, counted by themselves.
+pub const RECORD_MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "record",
+        sqlite: include_str!("../migrations/0001_record.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_record.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "nonces",
+        sqlite: include_str!("../migrations/0002_record.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_record.postgres.sql"),
+    },
+];
+
+pub(crate) mod sql {
+    use gruve_store::statements;
+
+    statements! {
+        INSERT_ENTRY = "INSERT INTO market_log (lane, epoch, entry) VALUES ($1, $2, $3)";
+        FIND_ENTRY = "SELECT entry FROM market_log WHERE lane = $1 AND epoch = $2";
+        OWN_ENTRIES = "SELECT entry FROM market_log WHERE lane = $1 ORDER BY epoch";
+        LAST_OF_LANE = "SELECT epoch, entry FROM market_log WHERE lane = $1 ORDER BY epoch DESC LIMIT 1";
+        COUNT_BETWEEN = "SELECT COUNT(*) AS n FROM market_log l JOIN market_epochs e
+            ON e.lane = l.lane AND e.epoch = l.epoch
+            WHERE l.lane = $1 AND l.epoch > $2 AND l.epoch <= $3 AND e.shares > 0";
+        WAITING = "SELECT lane, epoch FROM market_log WHERE seq IS NULL ORDER BY epoch, lane LIMIT $1";
+        NEXT_PLACE = "SELECT COALESCE(MAX(seq) + 1, 0) AS next FROM market_log";
+        PLACE = "UPDATE market_log SET seq = $3 WHERE lane = $1 AND epoch = $2 AND seq IS NULL";
+        INSERT_NONCE = "INSERT INTO market_nonces (contract, lane, nonce) VALUES ($1, $2, $3)";
+        NONCE = "SELECT nonce FROM market_nonces WHERE contract = $1";
+        NONCES = "SELECT contract AS id, nonce FROM market_nonces
+            WHERE lane = $1 AND contract > $2 ORDER BY contract LIMIT $3";
+        ENTRIES = "SELECT entry FROM market_log WHERE seq >= $1 ORDER BY seq LIMIT $2";
+    }
+}
+
+/// Where public files go.
+pub trait RecordSink: Send + Sync {
+    /// Stores a public file under its hash; on the disk when this returns. Called on threads that may block.
+    ///
+    /// # Errors
+    /// In words, when it is not: the epoch is then not closed, and closing is tried again.
+    fn put(&self, bytes: &[u8]) -> Result<FileRef, String>;
+
+    /// Keeps what receipts of a sold tree are made of, not for the public.
+    ///
+    /// # Errors
+    /// As [`RecordSink::put`].
+    fn keep(&self, sold: &FileRef, bytes: &[u8]) -> Result<(), String>;
+
+    /// What salts are made with.
+    fn secret(&self) -> [u8; 32];
+
+    /// The classes that a lane's shares may have.
+    fn rules(&self, lane: &LaneId) -> Rules;
+
+    /// The log has entries that are not published.
+    fn grown(&self);
+}
+
+/// An epoch's record as it was stored before the transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    file: FileRef,
+    /// The epochs whose checkpoints its jobs commit to; 0 for none.
+    checkpoints: BTreeSet<EpochNumber>,
+}
+
+/// Encodes and stores the shares of an epoch, in their order, each distinct one once. `None` when the format cannot
+/// hold them: a job without a stamp, or more than the limits; the epoch is then published as unproven.
+pub(crate) fn store_record(
+    sink: &dyn RecordSink,
+    of: &RecordOf,
+    jobs: &HashMap<JobId, JobRecord>,
+    shares: &[Counted],
+) -> Result<Option<Stored>> {
+    let mut distinct: Vec<&share::Canonical> = shares.iter().map(Counted::canonical).collect();
+    distinct.dedup_by(|b, a| share::identity(a) == share::identity(b));
+    let mut used: BTreeMap<JobId, RecordJob> = BTreeMap::new();
+    for s in &distinct {
+        let id = share::job(s);
+        if let btree_map::Entry::Vacant(place) = used.entry(id) {
+            let Some(job) = jobs.get(&id) else { return Ok(None) };
+            place.insert(record_job(job, s));
+        }
+    }
+    let checkpoints = used.values().map(|j| j.checkpoint_epoch).collect();
+    let mut bytes = Vec::with_capacity(1_024 + 24 * distinct.len());
+    let written = write_record(&mut bytes, of, &used, &[(of.epoch, distinct.iter().copied())]);
+    if let Err(e) = written {
+        let (lane, epoch) = (&of.lane, of.epoch);
+        tracing::error!(%lane, %epoch, error = %e, "no record can hold this epoch: it is published as unproven");
+        return Ok(None);
+    }
+    let file = sink.put(&bytes).map_err(MarketError::NotPublished)?;
+    Ok(Some(Stored { file, checkpoints }))
+}
+
+fn record_job(j: &JobRecord, s: &share::Canonical) -> RecordJob {
+    RecordJob {
+        job: j.job,
+        epoch: j.epoch,
+        checkpoint_epoch: j.checkpoint_epoch,
+        issued_us: u64::try_from(j.issued_at.0).unwrap_or(0),
+        height: j.height,
+        prev_hash: j.prev_hash,
+        bits: j.bits,
+        version: j.version,
+        ntime: j.ntime,
+        extranonce_len: share::extranonce(s).len().try_into().unwrap_or(u8::MAX),
+        prefix: j.coinbase_prefix.clone(),
+        suffix: j.coinbase_suffix.clone(),
+        branch: j.branch.clone(),
+    }
+}
+
+/// What of a closed epoch stands in its entry.
+pub(crate) struct Public<'a> {
+    pub(crate) closing: &'a Closing,
+    /// How far the lane was.
+    pub(crate) before: LaneState,
+    pub(crate) house: Hashes,
+    pub(crate) other: Hashes,
+    pub(crate) surplus: Hashes,
+    /// Who got the work.
+    pub(crate) root: SumNode,
+    /// Every contract with a claim, in any order.
+    pub(crate) sold: Vec<SoldTo>,
+}
+
+impl Market {
+    /// Publishes closed epochs from now on. Once, before the accountant runs.
+    pub fn publish_to(&self, sink: Arc<dyn RecordSink>) {
+        // A second one would leave epochs out of the first's log.
+        let _ = self.inner.record.set(sink);
+    }
+
+    pub(crate) fn record_sink(&self) -> Option<&Arc<dyn RecordSink>> {
+        self.inner.record.get()
+    }
+
+    /// Whether a lane's shares can be proven by a record.
+    pub(crate) fn publishes(&self, lane: &LaneConfig) -> Option<&Arc<dyn RecordSink>> {
+        let is_stamped = matches!(lane.algorithm, Algorithm::Sha256d | Algorithm::Scrypt);
+        self.record_sink().filter(|_| is_stamped)
+    }
+
+    /// Stores the epoch's sold tree and writes its entry, within the transaction that closes it; its checkpoint.
+    pub(crate) async fn publish_epoch(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        public: Public<'_>,
+    ) -> Result<[u8; 32]> {
+        let (sink, epoch) = (self.record_sink().cloned(), public.closing.epoch);
+        let nonces = match &sink {
+            Some(_) => nonce::of_lane(tx, lane).await?,
+            None => BTreeMap::new(),
+        };
+        let sold = self.sold_tree(&lane.lane, epoch, public.sold, nonces).await?;
+        let (prev_epoch, prev_checkpoint) = match &sink {
+            Some(_) => last_logged(tx, lane).await?,
+            None => (public.before.closed.unwrap_or_default(), public.before.checkpoint),
+        };
+        let record = match &public.closing.record {
+            Some(stored) if is_dated(tx, lane, epoch, stored).await? => Some(stored.file),
+            _ => None,
+        };
+        let summary = EpochSummary {
+            lane: lane.lane.clone(),
+            algorithm: lane.algorithm,
+            is_proven: record.is_some(),
+            epoch,
+            prev_epoch,
+            prev_checkpoint,
+            length_us: lane.epoch_rule.length_us,
+            shares: public.closing.tally.shares,
+            house_work: public.house,
+            other_work: public.other,
+            share_root: public.closing.tally.share_root,
+            allocation_root: public.root,
+            surplus: public.surplus,
+            contracts: sold.contracts,
+            sold_root: sold.root,
+            record: record.unwrap_or_default(),
+            sold: sold.file,
+            rules: sink.as_ref().map(|s| s.rules(&lane.lane)).unwrap_or_default(),
+        };
+        if sink.is_some() {
+            let given = params![lane.lane.clone(), epoch, summary.canonical()];
+            tx.execute(sql::INSERT_ENTRY, &given).await?;
+        }
+        Ok(summary.checkpoint())
+    }
+}
+
+/// The lane's last entry: its epoch and checkpoint.
+async fn last_logged(tx: &mut Tx, lane: &LaneConfig) -> Result<(EpochNumber, [u8; 32])> {
+    let row = tx.fetch_optional(sql::LAST_OF_LANE, &params![lane.lane.clone()]).await?;
+    let Some(row) = row else { return Ok((EpochNumber(0), GENESIS)) };
+    Ok((row.get("epoch")?, checkpoint_of(&row.get::<Vec<u8>>("entry")?)))
+}
+
+/// Whether the stamps of a record hold checkpoints that a reader of the log finds recent enough. They do not after
+/// a long outage of the books, nor where work is older than the log: such an epoch is published as unproven.
+async fn is_dated(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    stored: &Stored,
+) -> Result<bool> {
+    for of in &stored.checkpoints {
+        let newest = epoch.back(2);
+        let given = params![lane.lane.clone(), *of, newest];
+        let behind: u64 = tx.fetch_one(sql::COUNT_BETWEEN, &given).await?.get("n")?;
+        let key = params![lane.lane.clone(), *of];
+        let is_there = of.0 == 0 || tx.fetch_optional(sql::FIND_ENTRY, &key).await?.is_some();
+        if !is_there || behind > SLACK_ENTRIES as u64 {
+            tracing::warn!(lane = %lane.lane, %epoch, checkpoint = %of, "stamps hold too old a checkpoint: published as unproven");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+use super::{RECORD_MIGRATIONS, RecordSink, sql};
+use crate::world::{World, lane, someone};
+use gruve_proof::log::Entry;
+use gruve_proof::record::RecordReader;
+use gruve_proof::sold;
+use gruve_proof::summary::{EpochSummary, FileRef, GENESIS, Rules};
+use gruve_sharelog::Owner;
+use gruve_store::testing::prepare_all;
+use gruve_store::{Store, laws};
+use gruve_units::{Blame, Blamed, EpochNumber, Hashes, LaneId};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+async fn every_statement_prepares(store: Store) {
+    store.migrate("market", crate::MIGRATIONS).await.unwrap();
+    store.migrate("market_record", RECORD_MIGRATIONS).await.unwrap();
+    prepare_all(&store, sql::STATEMENTS).await;
+}
+
+/// Public files in memory, on a disk that fails as often as it is told.
+#[derive(Default)]
+struct Memory {
+    files: Mutex<BTreeMap<[u8; 32], Vec<u8>>>,
+    kept: Mutex<BTreeMap<[u8; 32], Vec<u8>>>,
+    failures: AtomicU32,
+}
+
+impl Memory {
+    fn may_fail(&self) -> Result<(), String> {
+        let left = self.failures.load(Ordering::SeqCst);
+        self.failures.store(left.saturating_sub(1), Ordering::SeqCst);
+        if left == 0 { Ok(()) } else { Err("the disk is full".into()) }
+    }
+}
+
+impl RecordSink for Memory {
+    fn put(&self, bytes: &[u8]) -> Result<FileRef, String> {
+        let hash: [u8; 32] = Sha256::digest(bytes).into();
+        self.files.lock().unwrap().insert(hash, bytes.to_vec());
+        Ok(FileRef { hash, bytes: bytes.len() as u64 })
+    }
+
+    fn keep(&self, sold: &FileRef, bytes: &[u8]) -> Result<(), String> {
+        self.may_fail()?;
+        self.kept.lock().unwrap().insert(sold.hash, bytes.to_vec());
+        Ok(())
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        [3; 32]
+    }
+
+    fn rules(&self, _: &LaneId) -> Rules {
+        Rules::default()
+    }
+
+    fn grown(&self) {}
+}
+
+async fn publishing(store: Store) -> (World, Arc<Memory>) {
+    let w = World::new(store).await;
+    let sink = Arc::new(Memory::default());
+    w.market.begin_log(b"the head").await.unwrap();
+    w.market.publish_to(sink.clone());
+    (w, sink)
+}
+
+async fn entries(w: &World) -> Vec<EpochSummary> {
+    let all = w.market.log_entries(0).await.unwrap();
+    assert_eq!(all[0], b"the head");
+    let parsed = all[1..].iter().map(|e| match Entry::parse(e).unwrap() {
+        Entry::Epoch(s) => *s,
+        other => panic!("{other:?}"),
+    });
+    parsed.collect()
+}
+
+async fn all_work_of_every_epoch_stands_in_its_one_entry_with_whom_it_went_to(store: Store) {
+    let (w, sink) = publishing(store).await;
+    w.prove(1_000).await;
+    let contract = w.lease(someone(1), 400, 6).await;
+    for _ in 0..5 {
+        w.work(Owner::Account(someone(5)), 10, 3);
+        w.epoch_at(1_000).await;
+    }
+    // Whoever gives places does so beside others.
+    let (a, b) = tokio::join!(w.market.place_entries(), w.market.place_entries());
+    assert!(a.is_ok() || b.is_ok());
+    w.market.place_entries().await.unwrap();
+    let all = entries(&w).await;
+    let closed = w.market.epochs(&lane(), 100).await.unwrap();
+    assert_eq!(all.len(), closed.len());
+    let view = w.view(someone(1), contract).await;
+    let (mut before, mut got) = ((EpochNumber(0), GENESIS), Hashes::ZERO);
+    for (s, row) in all.iter().zip(closed.iter().rev()) {
+        assert_eq!((s.epoch, s.checkpoint()), (row.epoch, row.checkpoint));
+        assert_eq!((s.prev_epoch, s.prev_checkpoint), before);
+        before = (s.epoch, s.checkpoint());
+        let sums = s.sold_root.sums;
+        assert_eq!(sums.allocated + s.surplus.0, s.house_work.0);
+        assert_eq!(s.allocation_root.sum, s.house_work.0 + s.other_work.0);
+        let sold_file = sink.files.lock().unwrap()[&s.sold.hash].clone();
+        let kept = sink.kept.lock().unwrap()[&s.sold.hash].clone();
+        let read = sold::read(sold_file.as_slice(), &lane(), s.epoch, |_| ()).unwrap();
+        assert_eq!((read.contracts, read.root), (s.contracts, s.sold_root));
+        let found = sold::find(&mut Cursor::new(sold_file), &mut Cursor::new(kept), contract);
+        if let Some(found) = found.unwrap() {
+            got = got.checked_add(Hashes(found.leaf.sums.allocated)).unwrap();
+            let top = sold::climb(s.contracts, found.index, &found.leaf.node(), &found.proof);
+            assert_eq!(top, Some(s.sold_root));
+            assert_eq!(found.leaf.sums.owed, view.bought.0 - got.0);
+        }
+        // Stamps of the first jobs hold checkpoints of epochs that nobody mined in.
+        let is_dated = all.iter().any(|e| e.epoch == s.epoch.back(2));
+        assert_eq!(s.is_proven, is_dated || s.shares == 0, "epoch {}", s.epoch);
+        if s.is_proven {
+            let record = sink.files.lock().unwrap()[&s.record.hash].clone();
+            let mut reader = RecordReader::open(record.as_slice()).unwrap();
+            assert_eq!(reader.next_section().unwrap().unwrap().shares, s.shares);
+        }
+    }
+    assert!(got > Hashes::ZERO && got == view.delivered, "receipts add up to what was delivered");
+    w.assert_all_sound().await;
+}
+
+async fn a_close_whose_files_could_not_be_stored_is_done_again_once(store: Store) {
+    let (w, sink) = publishing(store).await;
+    w.prove(1_000).await;
+    // The first files are stored, the last is not: as when killed between.
+    sink.failures.store(3, Ordering::SeqCst);
+    w.epoch_at(1_000).await;
+    assert_eq!(sink.failures.load(Ordering::SeqCst), 0);
+    w.market.place_entries().await.unwrap();
+    let all = entries(&w).await;
+    assert_eq!(all.len(), w.market.epochs(&lane(), 100).await.unwrap().len());
+    assert!(all.windows(2).all(|p| p[1].prev_checkpoint == p[0].checkpoint()));
+}
+
+async fn a_change_of_keys_comes_behind_all_that_was_closed_before(store: Store) {
+    let (w, _) = publishing(store).await;
+    w.prove(1_000).await;
+    w.market.change_keys(|at| format!("keys at {at}").into_bytes()).await.unwrap();
+    let all = w.market.log_entries(0).await.unwrap();
+    assert_eq!(all.last().unwrap(), format!("keys at {}", all.len() - 1).as_bytes());
+    assert_eq!(w.market.log_keys().await.unwrap(), [&b"the head"[..], all.last().unwrap()]);
+    w.epoch_at(1_000).await;
+    w.market.place_entries().await.unwrap();
+    assert_eq!(w.market.log_entries(0).await.unwrap().len(), all.len() + 1);
+    assert!(w.market.begin_log(b"another").await.is_err(), "a log begins once");
+}
+
+async fn a_nonce_is_the_customers_and_stands_in_the_leaf(store: Store) {
+    let (w, sink) = publishing(store).await;
+    w.prove(1_000).await;
+    let contract = w.buy(someone(1), 400, 6).await.unwrap();
+    let other = w.market.set_nonce(someone(2), contract, [9; 32]).await.unwrap_err();
+    assert_eq!(other.blame(), Blame::Rejected);
+    w.market.set_nonce(someone(1), contract, [7; 32]).await.unwrap();
+    w.market.set_nonce(someone(1), contract, [7; 32]).await.unwrap();
+    assert!(w.market.set_nonce(someone(1), contract, [8; 32]).await.is_err(), "once for good");
+    let view = w.view(someone(1), contract).await;
+    w.fund(someone(1), view.price.minor).await;
+    w.pay(contract).await;
+    let late = w.lease(someone(3), 50, 6).await;
+    assert!(w.market.set_nonce(someone(3), late, [7; 32]).await.is_err(), "it runs already");
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    w.market.place_entries().await.unwrap();
+    let s = entries(&w).await.pop().unwrap();
+    let (sold_file, kept) = {
+        let (files, kept) = (sink.files.lock().unwrap(), sink.kept.lock().unwrap());
+        (files[&s.sold.hash].clone(), kept[&s.sold.hash].clone())
+    };
+    for (id, nonce) in [(contract, [7; 32]), (late, [0; 32])] {
+        let found = sold::find(&mut Cursor::new(&sold_file), &mut Cursor::new(&kept), id);
+        let found = found.unwrap().unwrap();
+        let private = sold::Private {
+            salt: sold::salt(&sink.secret(), &lane(), s.epoch, id),
+            nonce: w.market.nonce(id).await.unwrap(),
+            terms: w.view(someone(if id == contract { 1 } else { 3 }), id).await.terms_hash,
+            units: found.units,
+            refund_minor: found.refund_minor,
+            refund_asset: "BTC".into(),
+        };
+        assert_eq!((private.nonce, private.hash()), (nonce, found.leaf.private));
+    }
+}
+
+laws! { record: [
+    a_nonce_is_the_customers_and_stands_in_the_leaf,
+    every_statement_prepares,
+    all_work_of_every_epoch_stands_in_its_one_entry_with_whom_it_went_to,
+    a_close_whose_files_could_not_be_stored_is_done_again_once,
+    a_change_of_keys_comes_behind_all_that_was_closed_before,
+] }

@@ -1,0 +1,126 @@
+//! Dating work by the chain: a job's previous block must have been the tip in the job's epoch.
+//!
+//! A header's time may be off by two hours (Bitcoin's own bounds), so work is dated to the time from its block to the
+//! next, two hours more on both sides. Headers come from a node of the verifier's own and are believed, but for their
+//! links. A block that is not among them (an orphan, or one before or after them) dates nothing: such shares are
+//! counted apart, never called a lie, because a tip can be lost to a longer chain in all honesty.
+
+use crate::Hash;
+use gruve_units::EpochNumber;
+use std::collections::HashMap;
+
+/// How far a header's time may be off, and so how well it dates: two hours.
+pub const HEADER_SLACK_SECS: u64 = 7_200;
+/// Headers at most: more than any chain here will have before 2040; 40 MB.
+pub const HEADERS_MAX: usize = 1 << 23;
+
+/// Block headers of a chain, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    by_hash: HashMap<Hash, usize>,
+    times: Vec<u32>,
+}
+
+/// Whether a job's block was the tip in its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dated {
+    /// It was.
+    Yes,
+    /// The block is not among the headers.
+    Unknown,
+    /// It was not yet there, or no longer the tip.
+    No,
+}
+
+impl Headers {
+    /// From headers of 80 bytes one behind the other, or as lines of hexadecimal.
+    ///
+    /// # Errors
+    /// In words, when they are not headers that follow each other.
+    pub fn parse(bytes: &[u8]) -> Result<Headers, String> {
+        let is_text = bytes.iter().all(|b| b.is_ascii_hexdigit() || b.is_ascii_whitespace());
+        let raw = if is_text {
+            let mut digits = bytes.to_vec();
+            digits.retain(u8::is_ascii_hexdigit);
+            hex::decode(digits).map_err(|_| "an odd number of hexadecimal digits".to_owned())?
+        } else {
+            bytes.to_vec()
+        };
+        let (all, rest) = raw.as_chunks::<80>();
+        if !rest.is_empty() || all.len() > HEADERS_MAX {
+            return Err("not whole headers of 80 bytes, or too many".to_owned());
+        }
+        let mut own = Headers::default();
+        let mut before: Option<Hash> = None;
+        for (n, header) in all.iter().enumerate() {
+            if before.is_some_and(|b| b != header[4..36]) {
+                return Err(format!("header {n} does not follow the one before it"));
+            }
+            let hash = gruve_pow::sha256d(header);
+            let time = [header[68], header[69], header[70], header[71]];
+            own.by_hash.insert(hash, n);
+            own.times.push(u32::from_le_bytes(time));
+            before = Some(hash);
+        }
+        Ok(own)
+    }
+
+    /// Whether a block of this hash is among them.
+    pub(super) fn has(&self, block: &Hash) -> bool {
+        self.by_hash.contains_key(block)
+    }
+
+    pub(super) fn date(&self, prev: &Hash, epoch: EpochNumber, length_us: u64) -> Dated {
+        let Some(at) = self.by_hash.get(prev).copied() else { return Dated::Unknown };
+        let secs = |epoch: u64| epoch.saturating_mul(length_us) / 1_000_000;
+        let (begin, end) = (secs(epoch.0), secs(epoch.next().0));
+        let found = self.times.get(at).copied().map_or(0, u64::from);
+        let was_there = found <= end.saturating_add(HEADER_SLACK_SECS);
+        let next = self.times.get(at + 1).copied().map(u64::from);
+        let was_tip = next.is_none_or(|t| t.saturating_add(HEADER_SLACK_SECS) >= begin);
+        if was_there && was_tip { Dated::Yes } else { Dated::No }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(times: &[u32]) -> (Vec<u8>, Vec<Hash>) {
+        let (mut bytes, mut hashes, mut prev) = (Vec::new(), Vec::new(), [0; 32]);
+        for time in times {
+            let mut header = [0; 80];
+            header[4..36].copy_from_slice(&prev);
+            header[68..72].copy_from_slice(&time.to_le_bytes());
+            prev = gruve_pow::sha256d(&header);
+            bytes.extend(header);
+            hashes.push(prev);
+        }
+        (bytes, hashes)
+    }
+
+    #[test]
+    fn work_is_dated_by_the_block_before_and_the_one_after() {
+        let (bytes, hashes) = chain(&[100_000, 200_000]);
+        let of = |bytes: &[u8]| Headers::parse(bytes).unwrap();
+        let length = 600_000_000;
+        let date =
+            |n: usize, secs: u64| of(&bytes).date(&hashes[n], EpochNumber(secs / 600), length);
+        assert_eq!(date(0, 150_000), Dated::Yes);
+        assert_eq!(date(0, 90_000), Dated::No, "the block was not there");
+        assert_eq!(date(0, 220_000), Dated::No, "it was the tip no more");
+        assert_eq!(date(1, 220_000), Dated::Yes, "still the tip");
+        assert_eq!(of(&bytes).date(&[9; 32], EpochNumber(1), length), Dated::Unknown);
+        let lines = hex::encode(&bytes[..80]) + "\n" + &hex::encode(&bytes[80..]) + "\n";
+        assert_eq!(of(lines.as_bytes()).times, of(&bytes).times);
+        assert!(of(lines.as_bytes()).has(&hashes[1]));
+    }
+
+    #[test]
+    fn headers_that_do_not_follow_each_other_are_refused() {
+        let (bytes, _) = chain(&[1, 2, 3]);
+        let gap = [&bytes[..80], &bytes[160..]].concat();
+        assert!(Headers::parse(&gap).is_err());
+        assert!(Headers::parse(&bytes[1..]).is_err());
+    }
+}

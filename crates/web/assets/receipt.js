@@ -1,0 +1,269 @@
+// Checks receipts from the contract's leaf to the operator's signature, with the browser's own cryptography.
+// docs/record-format.md defines every byte. Nothing is sent anywhere; with a connection the public log is fetched
+// and the receipt's signed head is held against it.
+(() => {
+  "use strict";
+  const form = document.getElementById("receipt-form");
+  const said = document.getElementById("receipt-said");
+  if (!form || !said) return;
+
+  const LEAVES_MAX = 1 << 20; // entries of a public log that a page will fetch: 32 MB
+  const SUM_MAX = (1n << 128n) - 1n;
+  class Untrue extends Error {}
+  const need = (holds, what) => { if (!holds) throw new Untrue(what); };
+
+  const text = new TextEncoder();
+  const join = (...parts) => {
+    const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+    let at = 0;
+    for (const p of parts) { out.set(p, at); at += p.length; }
+    return out;
+  };
+  const sha = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", join(...parts)));
+  const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
+  const unhex = (s, length) => {
+    need(typeof s === "string" && /^([0-9a-f]{2})*$/.test(s), "a field is not hexadecimal");
+    const out = Uint8Array.from(s.match(/../g) ?? [], (b) => parseInt(b, 16));
+    need(length === undefined || out.length === length, "a field has another length than it must");
+    return out;
+  };
+  const unbase64 = (s) => {
+    need(/^[A-Za-z0-9+/]*={0,2}$/.test(s) && s.length % 4 === 0, "not base64");
+    const out = Uint8Array.from(atob(s), (c) => c.charCodeAt(0));
+    need(btoa(String.fromCharCode(...out)) === s, "base64 in another than its one form");
+    return out;
+  };
+  const number = (v, bytes) => {
+    const n = BigInt(v);
+    need(n >= 0n && n < 1n << BigInt(8 * bytes), "a number that does not fit");
+    return Uint8Array.from({ length: bytes }, (_, i) => Number((n >> BigInt(8 * (bytes - 1 - i))) & 255n));
+  };
+  const whole = (v) => {
+    need(typeof v === "string" && /^(0|[1-9][0-9]*)$/.test(v) || Number.isSafeInteger(v) && v >= 0, "not a whole number");
+    return BigInt(v);
+  };
+  const id = (s) => {
+    need(typeof s === "string", "not an id");
+    return unhex(s.replaceAll("-", ""), 16);
+  };
+
+  // Reads an epoch's entry from its first byte to its last.
+  const readEntry = (bytes) => {
+    let at = 0;
+    const take = (n) => { need(at + n <= bytes.length, "the entry is cut short"); at += n; return bytes.slice(at - n, at); };
+    const big = (n) => take(n).reduce((v, b) => (v << 8n) | BigInt(b), 0n);
+    need(same(take(14), text.encode("gruve epoch 2\0")), "not an epoch's entry");
+    const lane = new TextDecoder("utf-8", { fatal: true }).decode(take(Number(big(1))));
+    const entry = { lane };
+    take(1);
+    entry.proven = big(1) === 1n;
+    entry.epoch = big(8);
+    take(8 + 32 + 8);
+    entry.shares = big(8);
+    entry.house = big(16);
+    entry.other = big(16);
+    take(32 + 16 + 32);
+    entry.surplus = big(16);
+    entry.contracts = big(8);
+    entry.sums = [big(16), big(16), big(16)];
+    entry.sold = take(32);
+    take(40 + 40 + 3);
+    need(at === bytes.length, "bytes follow the entry");
+    return entry;
+  };
+
+  // The way from a leaf to the root (RFC 9162, section 2.1.3.2), by whatever makes a parent.
+  const climb = async (size, index, leaf, siblings, parent) => {
+    need(index < size, "a place outside the tree");
+    let [at, last, node] = [index, size - 1n, leaf];
+    for (const sibling of siblings) {
+      need(last > 0n, "too many siblings");
+      if (at & 1n || at === last) {
+        node = await parent(sibling, node);
+        while (!(at & 1n) && at !== 0n) { at >>= 1n; last >>= 1n; }
+      } else {
+        node = await parent(node, sibling);
+      }
+      at >>= 1n;
+      last >>= 1n;
+    }
+    need(last === 0n, "siblings are missing");
+    return node;
+  };
+  const sumBytes = (sums) => join(...sums.map((s) => number(s, 16)));
+  const sumParent = async (l, r) => {
+    const sums = l.sums.map((s, i) => s + r.sums[i]);
+    need(sums.every((s) => s <= SUM_MAX), "a sum that does not fit");
+    return { sums, hash: await sha([2], sumBytes(l.sums), l.hash, sumBytes(r.sums), r.hash) };
+  };
+  const plainParent = (l, r) => sha([1], l, r);
+
+  const readKey = async (line) => {
+    const [name, hash, ...rest] = line.split("+");
+    const bytes = unbase64(rest.join("+"));
+    need(bytes.length === 33 && bytes[0] === 1, "not an Ed25519 key of the form name+hash+base64");
+    const own = (await sha(text.encode(name), [10], bytes)).slice(0, 4);
+    need(same(own, unhex(hash, 4)), "a key whose hash is another");
+    return { name, id: own, key: bytes.slice(1) };
+  };
+
+  // The head of a signed note, if one of the keys signed it.
+  const readNote = async (note, keys) => {
+    const cut = note.indexOf("\n\n");
+    need(cut > 0 && note.endsWith("\n"), "not a signed note");
+    const body = note.slice(0, cut + 1);
+    const lines = body.split("\n");
+    need(lines.length === 4, "not a checkpoint");
+    const [origin, size, root] = lines;
+    need(/^(0|[1-9][0-9]*)$/.test(size), "not a checkpoint");
+    let signed = false;
+    for (const line of note.slice(cut + 2).split("\n").slice(0, -1)) {
+      const parts = /^\u2014 (\S+) (\S+)$/.exec(line);
+      need(parts, "not a signature line");
+      const bytes = unbase64(parts[2]);
+      for (const k of keys) {
+        if (k.name !== parts[1] || k.name !== origin || !same(bytes.slice(0, 4), k.id)) continue;
+        const key = await crypto.subtle.importKey("raw", k.key, { name: "Ed25519" }, false, ["verify"]);
+        const good = await crypto.subtle.verify({ name: "Ed25519" }, key, bytes.slice(4), text.encode(body));
+        need(good, "a signature that is not the operator's");
+        signed = true;
+      }
+    }
+    need(signed, "the operator's key has not signed this head");
+    return { origin, size: BigInt(size), root: unbase64(root) };
+  };
+
+  const check = async (r, keys) => {
+    need(r.version === 1, "a receipt of an unknown form");
+    const head = await readNote(r.checkpoint, keys);
+    need(head.origin === r.origin, "the receipt of another log");
+    const bytes = unhex(r.entry);
+    const leaf = await sha([0], bytes);
+    const proof = r.log_proof.map((h) => unhex(h, 32));
+    const root = await climb(head.size, whole(r.entry_index), leaf, proof, plainParent);
+    need(same(root, head.root), "the epoch is not in the log that was signed");
+    const entry = readEntry(bytes);
+    const p = r.private;
+    const asset = text.encode(p.refund_asset);
+    const refund = BigInt.asUintN(64, BigInt(p.refund_minor));
+    const hidden = await sha(text.encode("gruve sold 1\0"), unhex(p.salt, 32), unhex(p.nonce, 32), unhex(p.terms, 32),
+      number(whole(p.units), 16), number(refund, 8), [asset.length], asset);
+    const sums = ["hashrate", "allocated", "owed"].map((k) => whole(r.work[k]));
+    const hash = await sha([0], sumBytes(sums), id(r.contract), [r.kind], number(whole(r.entitled), 16), hidden);
+    const siblings = r.sold_proof.map((s) => (
+      { sums: ["hashrate", "allocated", "owed"].map((k) => whole(s[k])), hash: unhex(s.hash, 32) }));
+    const top = await climb(entry.contracts, whole(r.leaf_index), { sums, hash }, siblings, sumParent);
+    need(same(top.hash, entry.sold) && top.sums.every((s, i) => s === entry.sums[i]),
+      "the contract is not in the epoch's sold tree with this rate, work and money");
+    return { entry, head, sums, entitled: whole(r.entitled) };
+  };
+
+  // Roots over the first entries of the public log as it is now.
+  const rootsOf = async (leaves, sizes) => {
+    const full = [leaves];
+    while (full[full.length - 1].length > 1) {
+      const below = full[full.length - 1];
+      const level = [];
+      for (let i = 0; i + 1 < below.length; i += 2) level.push(await plainParent(below[i], below[i + 1]));
+      full.push(level);
+    }
+    const of = async (from, size) => {
+      const level = Math.log2(size);
+      if (Number.isInteger(level)) return full[level][from / size];
+      const left = 2 ** Math.floor(level);
+      return plainParent(await of(from, left), await of(from + left, size - left));
+    };
+    return Promise.all(sizes.map((n) => of(0, n)));
+  };
+  const get = async (path) => {
+    const answer = await fetch(`/record/${path}`, { cache: "no-cache" });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+    return answer;
+  };
+  const tileNumber = (n) => {
+    let out = String(n % 1000).padStart(3, "0");
+    for (let rest = Math.floor(n / 1000); rest > 0; rest = Math.floor(rest / 1000)) {
+      out = `x${String(rest % 1000).padStart(3, "0")}/${out}`;
+    }
+    return out;
+  };
+  const compare = async (heads, keys) => {
+    const now = await readNote(await (await get("checkpoint")).text(), keys);
+    need(now.size <= BigInt(LEAVES_MAX), "the log is too long for a page; use gruve verify");
+    const size = Number(now.size);
+    const leaves = [];
+    for (let n = 0; n * 256 < size; n++) {
+      const width = Math.min(256, size - n * 256);
+      const path = `tile/0/${tileNumber(n)}${width === 256 ? "" : `.p/${width}`}`;
+      const tile = new Uint8Array(await (await get(path)).arrayBuffer());
+      need(tile.length === 32 * width, "a tile of another size");
+      for (let i = 0; i < width; i++) leaves.push(tile.slice(32 * i, 32 * i + 32));
+    }
+    for (const head of heads) {
+      need(head.origin === now.origin, "the public log has another name");
+      need(head.size <= now.size, "the public log is shorter now than when the receipt was made: its history was cut");
+    }
+    const sizes = [...new Set([size, ...heads.map((h) => Number(h.size))])].filter((n) => n > 0);
+    const roots = await rootsOf(leaves, sizes);
+    need(same(roots[0], now.root), "the public log's tiles are not what its checkpoint signs");
+    for (const head of heads) {
+      const root = roots[sizes.indexOf(Number(head.size))];
+      need(root && same(root, head.root), "the public log has another history than the receipt was made of");
+    }
+    return size;
+  };
+
+  const show = (kind, lines) => {
+    said.replaceChildren(...lines.map((line, i) => {
+      const p = document.createElement("p");
+      if (i === 0) p.className = `message ${kind}`;
+      p.textContent = line;
+      return p;
+    }));
+  };
+  const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+
+  const receipts = (all) => {
+    const trimmed = all.trim();
+    try { return [JSON.parse(trimmed)]; } catch (_) { /* one a line, then */ }
+    return trimmed.split("\n").filter((l) => l.trim()).map((l) => JSON.parse(l));
+  };
+
+  const run = async () => {
+    show("", ["Checking\u2026"]);
+    const file = document.getElementById("receipt-file").files[0];
+    const given = file ? await file.text() : document.getElementById("receipt-text").value;
+    let list;
+    try { list = receipts(given); } catch (_) { return show("bad", ["This is not a receipt: it cannot be read."]); }
+    if (list.length === 0) return show("bad", ["There is no receipt to check."]);
+    try {
+      const lines = document.getElementById("receipt-key").value.trim().split(/\s+/).filter(Boolean);
+      need(lines.length > 0, "no key of the operator's is given");
+      const keys = await Promise.all(lines.map(readKey));
+      const good = [];
+      for (const r of list) {
+        try { good.push(await check(r, keys)); } catch (e) {
+          if (e instanceof Untrue) throw new Untrue(`Contract ${r.contract}: ${e.message}`);
+          throw new Untrue(`Contract ${r.contract}: the receipt is not of its form`);
+        }
+      }
+      let compared;
+      try {
+        const size = await compare(good.map((g) => g.head), keys);
+        compared = `Compared with the public log as it is now: ${size} entries, the same history.`;
+      } catch (e) {
+        if (e instanceof Untrue) throw e;
+        compared = "Not compared with the public log as it is now: it cannot be reached. Everything else was checked.";
+      }
+      const told = good.slice(0, 20).map((g, i) =>
+        `Contract ${list[i].contract} got ${grouped(g.sums[1])} of ${grouped(g.entitled)} hashes that it had a claim on, in epoch ` +
+        `${g.entry.epoch} of lane ${g.entry.lane} (${g.entry.proven ? "proven" : "unproven"} work, ${grouped(g.entry.contracts)} contracts); ` +
+        `${grouped(g.sums[2])} are still owed.`);
+      const more = good.length > 20 ? [`and ${good.length - 20} more.`] : [];
+      show("good", [`Yes: ${good.length} ${good.length === 1 ? "receipt holds" : "receipts hold"}.`, ...told, ...more, compared]);
+    } catch (e) {
+      show("bad", [`No: ${e instanceof Untrue ? e.message : "this browser cannot check it (" + e.message + ")"}`]);
+    }
+  };
+  form.addEventListener("submit", (e) => { e.preventDefault(); void run(); });
+})();

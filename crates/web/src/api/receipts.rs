@@ -1,0 +1,144 @@
+//! Receipts of a contract: one epoch's, some epochs', and a file with all of them.
+
+use crate::extract::{Customer, Id, Params};
+use crate::failure::Failure;
+use crate::record::{PublicRecord, ReceiptOf, Receipts};
+use crate::state::AppState;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gruve_units::{AccountId, ContractId, EpochNumber};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Receipts in one answer at most: a day of ten-minute epochs, some megabyte.
+const RECEIPTS_MAX: usize = 144;
+/// Epochs looked at for each piece of the file: a hundred kilobytes and more.
+const PIECE_EPOCHS: usize = 32;
+/// Epochs in one file at most: a leap year of ten-minute ones.
+const FILE_EPOCHS_MAX: usize = 366 * 144;
+
+/// Which epochs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// This one alone.
+    epoch: Option<u64>,
+    /// From this one on.
+    from: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl AppState {
+    /// What a receipt of this contract is about, if it is the account's.
+    async fn receipt_of(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+    ) -> Result<ReceiptOf, Failure> {
+        if let Ok(c) = self.market().contract(account, contract).await {
+            let (lane, terms, refund_asset) = (c.lane, c.terms_hash, c.price.asset.to_string());
+            let nonce = self.market().nonce(contract).await.map_err(|e| Failure::of(&e))?;
+            let first = c.start_epoch.unwrap_or_default();
+            return Ok(ReceiptOf { contract, lane, terms, first, nonce, refund_asset });
+        }
+        let missing = |_| Failure::not_found("contract");
+        let c = self.market().metered(account, contract).await.map_err(missing)?;
+        let (lane, terms, refund_asset) = (c.lane, c.terms_hash, c.held.asset.to_string());
+        let (first, nonce) = (c.first_epoch, [0; 32]);
+        Ok(ReceiptOf { contract, lane, terms, first, nonce, refund_asset })
+    }
+
+    fn public_record(&self) -> Result<Arc<dyn PublicRecord>, Failure> {
+        self.config().record.clone().ok_or_else(|| Failure::not_found("record"))
+    }
+
+    async fn receipts(
+        &self,
+        of: &ReceiptOf,
+        from: EpochNumber,
+        limit: usize,
+    ) -> Result<Receipts, Failure> {
+        let (record, of) = (self.public_record()?, of.clone());
+        some(record, of, from, limit).await.map_err(|why| {
+            tracing::error!(%why, "a receipt cannot be made");
+            Failure::busy(
+                "The receipt cannot be read now. The public record is whole without it; try again.",
+            )
+        })
+    }
+}
+
+async fn some(
+    record: Arc<dyn PublicRecord>,
+    of: ReceiptOf,
+    from: EpochNumber,
+    limit: usize,
+) -> Result<Receipts, String> {
+    let made = tokio::task::spawn_blocking(move || record.receipts(&of, from, limit)).await;
+    made.map_err(|e| e.to_string())?
+}
+
+/// `GET /api/v1/contracts/{id}/receipts?epoch= | ?from=&limit=`
+pub(crate) async fn receipts(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Response, Failure> {
+    let of = state.receipt_of(customer.account, id).await?;
+    if let Some(epoch) = wanted.epoch {
+        return one(&state, &of, EpochNumber(epoch)).await;
+    }
+    let limit = wanted.limit.unwrap_or(RECEIPTS_MAX).clamp(1, RECEIPTS_MAX);
+    let found = state.receipts(&of, EpochNumber(wanted.from.unwrap_or(0)), limit).await?;
+    let body = json!({ "receipts": found.receipts, "next_epoch": found.next });
+    Ok((StatusCode::OK, axum::Json(body)).into_response())
+}
+
+async fn one(state: &AppState, of: &ReceiptOf, epoch: EpochNumber) -> Result<Response, Failure> {
+    let found = state.receipts(of, epoch, 1).await?;
+    let of_epoch = found.receipts.into_iter().next().filter(|r| r.epoch() == Some(epoch));
+    let receipt = of_epoch.ok_or_else(|| Failure::not_found("receipt"))?;
+    let name = format!("attachment; filename=\"receipt-{}-{epoch}.json\"", of.contract);
+    Ok(([(header::CONTENT_DISPOSITION, name)], axum::Json(receipt)).into_response())
+}
+
+/// `GET /contracts/{id}/receipts.jsonl?from=` (or `?epoch=` for one): a receipt a line, for a year and longer.
+pub(crate) async fn file(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Response, Failure> {
+    let of = state.receipt_of(customer.account, id).await?;
+    if let Some(epoch) = wanted.epoch {
+        return one(&state, &of, EpochNumber(epoch)).await;
+    }
+    let record = state.public_record()?;
+    let from = EpochNumber(wanted.from.unwrap_or(0));
+    let begin = Some((from, FILE_EPOCHS_MAX));
+    let pieces = futures_util::stream::try_unfold(begin, move |at| {
+        let (record, of) = (record.clone(), of.clone());
+        async move {
+            let Some((from, left)) = at else { return Ok::<_, std::io::Error>(None) };
+            let limit = left.min(PIECE_EPOCHS);
+            let made = some(record, of, from, limit).await.map_err(std::io::Error::other)?;
+            let mut text = Vec::new();
+            for receipt in &made.receipts {
+                serde_json::to_writer(&mut text, receipt)?;
+                text.push(b'\n');
+            }
+            let rest = left - limit;
+            let next = made.next.filter(|_| rest > 0).map(|e| (e, rest));
+            Ok(Some((Bytes::from(text), next)))
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/jsonl".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"receipts-{id}.jsonl\"")),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}

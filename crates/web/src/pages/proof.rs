@@ -1,0 +1,257 @@
+//! The public record in words: what an epoch proves, and the page that checks a receipt in the browser.
+
+use crate::assets::RECEIPT_JS;
+use crate::failure::Failure;
+use crate::layout::{cell, page};
+use crate::money::{asset_name, epoch as epoch_time, grouped, percent, rate, time, work};
+use crate::record::PublicRecord;
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::{Path, State};
+use gruve_proof::publish::data_path;
+use gruve_proof::summary::{EpochSummary, FileRef};
+use gruve_units::{EpochNumber, Hashes, Hashrate, LaneId};
+use maud::{Markup, html};
+use std::sync::Arc;
+
+/// Epochs listed of each lane.
+const EPOCHS_SHOWN: usize = 30;
+
+fn record(state: &AppState) -> Result<Arc<dyn PublicRecord>, Failure> {
+    state.config().record.clone().ok_or_else(|| Failure::not_found("record"))
+}
+
+/// Reads from the record where waiting is allowed.
+async fn read<T: Send + 'static>(
+    state: &AppState,
+    from: impl FnOnce(&dyn PublicRecord) -> Result<T, String> + Send + 'static,
+) -> Result<T, Failure> {
+    let record = record(state)?;
+    let busy = |why: String| {
+        tracing::error!(%why, "the public record cannot be read");
+        Failure::busy("The public record cannot be read now. Try again in a moment.")
+    };
+    let done = tokio::task::spawn_blocking(move || from(record.as_ref())).await;
+    done.map_err(|e| busy(e.to_string()))?.map_err(busy)
+}
+
+/// An epoch and its place in the log.
+type Listed = (EpochNumber, u64, EpochSummary);
+
+fn list(record: &dyn PublicRecord, lane: &LaneId) -> Result<Vec<Listed>, String> {
+    let mut all = Vec::new();
+    for epoch in record.last(lane, EPOCHS_SHOWN) {
+        all.extend(record.epoch(lane, epoch)?.map(|(at, s)| (epoch, at, s)));
+    }
+    Ok(all)
+}
+
+/// `GET /proof`
+pub(crate) async fn overview(
+    State(state): State<AppState>,
+    visitor: Visitor,
+) -> Result<Markup, Failure> {
+    let lanes = state.lanes().await?;
+    let mut sheets = Vec::new();
+    for l in &lanes {
+        let lane = l.stats.lane.clone();
+        let of = lane.clone();
+        let listed = read(&state, move |r| list(r, &of)).await?;
+        sheets.push((lane, asset_name(l.stats.asset), l.rule(), listed));
+    }
+    let origin = address(&state);
+    let content = html! {
+        div.lead {
+            h1 { "Proof" }
+            p { "Every share of work that machines hand in here is published when its epoch closes: enough to do the whole "
+                "computation again. Whoever does so knows, without trusting us, how much was hashed, that it was hashed for this "
+                "house and in its epoch, that no hash was counted twice, and to whom all of it was given." }
+        }
+        section.sheet aria-labelledby="how-h" {
+            header { h2 #how-h { "Check it yourself" } }
+            p { "All of it, with the program that this house runs on, which needs nothing from us but the files below:" }
+            p { code { "gruve verify " (origin) "/record" } }
+            p { "It ends with yes and the numbers, or with no and the name of the first thing that is not true. It remembers what it "
+                "saw: a history that we changed since your last visit is found. "
+                "Ask somebody else which checkpoint they were shown, and pass it with " code { "--seen" } "." }
+            p.actions {
+                a.button href="/proof/receipt" { "Check a receipt in this browser" }
+                a.button.quiet href="/record/checkpoint" { "The signed checkpoint" }
+                a.button.quiet href="/record/key" { "Our key" }
+            }
+        }
+        @for (lane, name, rule, listed) in &sheets {
+            @let heading = format!("lane-{lane}");
+            section.sheet aria-labelledby=(heading) {
+                header { h2 id=(heading) { (name) ", lane " (lane) } span.soft.small { "newest first" } }
+                @if listed.is_empty() { p.empty { "No epoch is published yet." } } @else {
+                    table.cards {
+                        thead { tr { th scope="col" { "Epoch" } th scope="col" { "Proof" } th.r scope="col" { "Shares" }
+                            th.r scope="col" { "Work" } th.r scope="col" { "To contracts" } } }
+                        tbody { @for (e, _, s) in listed { tr {
+                            (cell!("Epoch", html! { a href={ "/proof/" (lane) "/" (e) } { (epoch_time(*e, *rule)) } }))
+                            (cell!("Proof", standing(s)))
+                            (cell!(r "Shares", grouped(s.shares.into())))
+                            (cell!(r "Work", work(all_work(s))))
+                            (cell!(r "To contracts", work(Hashes(s.sold_root.sums.allocated))))
+                        } } }
+                    }
+                }
+            }
+        }
+    };
+    Ok(page(&visitor, "Proof", false, &content))
+}
+
+fn all_work(s: &EpochSummary) -> Hashes {
+    s.house_work.checked_add(s.other_work).unwrap_or(Hashes(u128::MAX))
+}
+
+fn standing(s: &EpochSummary) -> Markup {
+    if s.is_proven {
+        html! { span.tag.good { "Proven" } }
+    } else {
+        html! { span.tag { "Unproven" } }
+    }
+}
+
+/// Where this house is, as the one who reads the page would write it.
+fn address(state: &AppState) -> String {
+    state.config().origin.clone().unwrap_or_else(|| "http://this.house".to_owned())
+}
+
+/// `GET /proof/{lane}/{epoch}`
+pub(crate) async fn epoch(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path((lane, epoch)): Path<(String, String)>,
+) -> Result<Markup, Failure> {
+    let missing = || Failure::not_found("epoch");
+    let lane: LaneId = lane.parse().map_err(|_| missing())?;
+    let epoch = EpochNumber(epoch.parse().map_err(|_| missing())?);
+    let lanes = state.lanes().await?;
+    let view = lanes.iter().find(|l| l.stats.lane == lane).ok_or_else(missing)?;
+    let of = lane.clone();
+    let (at, s) = read(&state, move |r| r.epoch(&of, epoch)).await?.ok_or_else(missing)?;
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/proof" { "Proof" } }
+            h1 { "Epoch " (epoch) }
+            p { "Lane " strong { (lane) } ", from " (time(view.rule().start(epoch))) " to " (time(view.rule().end(epoch)))
+                "; entry " (at) " of the public log." }
+        }
+        section.sheet aria-labelledby="words-h" {
+            header { h2 #words-h { "In plain words" } (standing(&s)) }
+            (words(&s))
+        }
+        (numbers(&s))
+        (files(&s))
+    };
+    Ok(page(&visitor, "An epoch's proof", false, &content))
+}
+
+/// What the epoch shows, for somebody who has never heard of shares.
+fn words(s: &EpochSummary) -> Markup {
+    let length = std::time::Duration::from_micros(s.length_us);
+    let mean = Hashrate::of(all_work(s), length);
+    html! {
+        @if s.is_proven {
+            p { "In this epoch machines handed in " strong { (grouped(s.shares.into())) } " proofs of work, called shares. A share is a "
+                "number that is hard to find and easy to check: to find all of these, about " strong { (work(all_work(s))) }
+                " had to be tried, " (rate(mean)) " on average. All of them are in the record below. A computer checks them "
+                "in minutes; nobody can make them up in less than the work that they stand for." }
+            p { "Each share carries a stamp that was fixed before the work was done. It names this house, this lane, this epoch and a "
+                "checkpoint of our public log, so the work cannot have been done earlier or for somebody else, and cannot be counted "
+                "in two places." }
+        } @else {
+            p { "The work of this epoch is " strong { "not proven" } ": " (grouped(s.shares.into())) " shares were counted here, but they carry no stamp "
+                "that an outsider could check. Take the numbers below as our word. Ethash lanes are so always; others when our books "
+                "could not follow for a while." }
+        }
+        p { "Of the work that our own machines did, contracts got " (percent(s.sold_root.sums.allocated, s.house_work.0))
+            ", and " (percent(s.surplus.0, s.house_work.0)) " was left to us. Both together are all of it, to the last hash. "
+            "Work of machines that belong to customers stands apart (" (work(s.other_work)) ") and cannot be sold to others." }
+        p { (grouped(s.contracts.into())) " contracts, together " (rate(Hashrate(s.sold_root.sums.hashrate))) ", stand in the sold tree. If you have one, your receipt "
+            "shows that it is among them with the right rate and work, and that nobody else was given the same place." }
+        p.soft { "What this cannot show: whose machines did the work, that a found block was not withheld (bad luck over long times would show it), "
+            "and that we told everybody the same history, unless people compare checkpoints." }
+    }
+}
+
+fn numbers(s: &EpochSummary) -> Markup {
+    let sums = &s.sold_root.sums;
+    html! {
+        section.sheet aria-labelledby="numbers-h" {
+            header { h2 #numbers-h { "In numbers" } }
+            dl.pairs {
+                dt { "Shares" } dd { (grouped(s.shares.into())) }
+                dt { "Our machines' work" } dd { (grouped(s.house_work.0)) " hashes" }
+                dt { "Other owners' work" } dd { (grouped(s.other_work.0)) " hashes" }
+                dt { "Given to contracts" } dd { (grouped(sums.allocated)) " hashes" }
+                dt { "Left to us" } dd { (grouped(s.surplus.0)) " hashes" }
+                dt { "Still owed to contracts" } dd { (grouped(sums.owed)) " hashes" }
+                dt { "Under contract" } dd { (grouped(sums.hashrate)) " hashes a second" }
+                dt { "Root over the shares" } dd { code { (hex::encode(s.share_root)) } }
+                dt { "Root over who got the work" } dd { code { (hex::encode(s.allocation_root.hash)) } }
+                dt { "Root over the contracts" } dd { code { (hex::encode(s.sold_root.hash)) } }
+                dt { "Checkpoint" } dd { code { (hex::encode(s.checkpoint())) } " (in the stamps of work two epochs later)" }
+            }
+        }
+    }
+}
+
+fn files(s: &EpochSummary) -> Markup {
+    let link = |file: &FileRef, name: &str| {
+        html! {
+            @if file.bytes > 0 {
+                dt { (name) } dd { a href={ "/record/" (data_path(&file.hash)) } { code { (hex::encode(file.hash)) } }
+                    ", " (grouped(file.bytes.into())) " bytes" }
+            }
+        }
+    };
+    html! {
+        section.sheet aria-labelledby="files-h" {
+            header { h2 #files-h { "The files" } span.soft.small { "named by their SHA-256" } }
+            dl.pairs { (link(&s.record, "Every share")) (link(&s.sold, "Every contract")) }
+        }
+    }
+}
+
+/// `GET /proof/receipt`
+pub(crate) async fn receipt(
+    State(state): State<AppState>,
+    visitor: Visitor,
+) -> Result<Markup, Failure> {
+    let keys = record(&state)?.keys().join(" ");
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/proof" { "Proof" } }
+            h1 { "Check a receipt" }
+            p { "Your browser does the whole computation: nothing of the receipt leaves it. The page needs no connection once it is open; "
+                "with one it also compares the receipt with the public record as it is now." }
+        }
+        section.sheet aria-labelledby="check-h" {
+            header { h2 #check-h { "The receipt" } }
+            noscript { p.notice { "This check needs JavaScript. Without it, use " code { "gruve verify RECORD --receipt FILE" } "." } }
+            form #receipt-form {
+                div.field {
+                    label for="receipt-file" { "A file: one receipt, or one a line" }
+                    input #receipt-file type="file" accept=".json,.jsonl,application/json";
+                }
+                div.field {
+                    label for="receipt-text" { "or its text" }
+                    textarea #receipt-text rows="6" spellcheck="false" autocomplete="off" {}
+                }
+                div.field {
+                    label for="receipt-key" { "The operator's keys" }
+                    textarea #receipt-key rows="2" spellcheck="false" autocomplete="off" { (keys) }
+                    p.hint { "As this site tells them. If you know the key from elsewhere, put that here instead." }
+                }
+                p.actions { button #receipt-check type="submit" { "Check" } }
+            }
+            div #receipt-said role="status" aria-live="polite" {}
+        }
+        script src=(RECEIPT_JS.path()) defer {}
+    };
+    Ok(page(&visitor, "Check a receipt", false, &content))
+}
