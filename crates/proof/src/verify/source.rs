@@ -93,12 +93,41 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
         }
         (count, level) = (count / tiles::WIDTH, level + 1);
     }
-    let unknown = files.iter().filter(|f| !known.contains(*f)).count();
-    let first = files.iter().find(|f| !known.contains(*f));
+    let mut rest = Vec::new();
+    for file in files.iter().filter(|f| !known.contains(*f)) {
+        if !is_overtaken(source, file, &known)? {
+            rest.push(file);
+        }
+    }
+    let (unknown, first) = (rest.len(), rest.first());
     Ok(first
         .map(|f| {
             format!("{unknown} files are no part of the record and were not looked at, as {f}")
         })
         .into_iter()
         .collect())
+}
+
+/// Whether a file is part of a tile or bundle that has grown since; it must be its beginning.
+fn is_overtaken(
+    source: &dyn Source,
+    file: &str,
+    known: &BTreeSet<String>,
+) -> Result<bool, VerifyError> {
+    let Some((stem, width)) = file.rsplit_once(".p/") else { return Ok(false) };
+    let Ok(width) = width.parse::<u64>() else { return Ok(false) };
+    let part = format!("{stem}.p/");
+    let now = known.iter().find(|k| *k == stem || k.starts_with(&part));
+    let Some(now) = now.filter(|_| stem.starts_with("tile/")) else { return Ok(false) };
+    let own = whole(source, file, tiles::BUNDLE_MAX, "tile-missing")?;
+    let grown = whole(source, now, tiles::BUNDLE_MAX, "tile-missing")?;
+    let is_whole = if stem.starts_with("tile/entries/") {
+        tiles::decode_bundle(&own, width).is_some()
+    } else {
+        own.len() as u64 == 32 * width
+    };
+    if is_whole && grown.starts_with(&own) {
+        return Ok(true);
+    }
+    lie("tile-wrong", file, "it is not the beginning of what it has grown to")
 }
