@@ -164,7 +164,7 @@ async fn a_nonce_is_the_customers_and_stands_in_the_leaf(store: Store) {
     let view = w.view(someone(1), contract).await;
     w.fund(someone(1), view.price.minor).await;
     w.pay(contract).await;
-    let late = w.lease(someone(3), 50, 6).await;
+    let late = w.lease(someone(3), 100, 6).await;
     assert!(w.market.set_nonce(someone(3), late, [7; 32]).await.is_err(), "it runs already");
     w.epoch_at(1_000).await;
     w.epoch_at(1_000).await;
