@@ -6,6 +6,7 @@ mod record;
 mod support;
 
 use gruve::demo::Api;
+use gruve_units::Clock as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::{Chance, Running, free_ports, rounds, run, tail, until};
@@ -78,8 +79,8 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     .unwrap_or_else(|e| panic!("{e}\n{}\n{}", tail(&miner_log), tail(&log)));
     assert!(miner.stop().await.success());
     // Until the last share's epoch is closed: epochs are seconds here, and a busy machine closes them late.
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let last = since_1970.as_secs() + 1;
+    let now = gruve_units::SystemClock.now().0;
+    let last = u64::try_from(now / 1_000_000).unwrap() + 1;
     until("the last share's epoch is closed", Duration::from_secs(90), async || {
         let epochs = api.get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
         epochs[0]["epoch"].as_u64().filter(|e| *e >= last)
