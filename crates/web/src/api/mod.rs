@@ -12,8 +12,8 @@ pub(crate) mod machines;
 pub(crate) mod metered;
 pub(crate) mod payouts;
 pub(crate) mod public;
-pub(crate) mod reserve;
 pub(crate) mod receipts;
+pub(crate) mod reserve;
 
 use crate::failure::Failure;
 use crate::money::rfc3339;
