@@ -46,6 +46,7 @@ mod plot;
 mod qr;
 mod record;
 mod routes;
+mod scopes;
 mod security;
 mod serve;
 mod state;
