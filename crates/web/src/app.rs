@@ -1,13 +1,8 @@
 //! The list of routes: every address of the house, and who may use it.
 
 use crate::api::{
-<<<<<<< HEAD
-    accounts, contracts, life as api_life, machines as api_machines, metered as api_metered,
-    payouts as api_payouts, public, receipts as api_receipts, reserve,
-=======
     access, accounts, contracts, life as api_life, machines as api_machines,
-    metered as api_metered, payouts as api_payouts, public, reserve,
->>>>>>> e8a0fe1 (Ask for codes by time, list sessions, and give keys to programs)
+    metered as api_metered, payouts as api_payouts, public, receipts as api_receipts, reserve,
 };
 use crate::failure::Failure;
 use crate::gate;
@@ -15,11 +10,7 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, books, buy, console, contract, home, invoice, lane, life, machines, metered, papers,
-<<<<<<< HEAD
-    payouts, plans, proof, session, statement, tickets, withdraw,
-=======
-    payouts, plans, security, session, statement, tickets, withdraw,
->>>>>>> e8a0fe1 (Ask for codes by time, list sessions, and give keys to programs)
+    payouts, plans, proof, security, session, statement, tickets, withdraw,
 };
 use crate::record;
 use crate::routes::{Access, RouteInfo, Routes};

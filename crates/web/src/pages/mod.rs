@@ -14,11 +14,8 @@ pub(crate) mod metered;
 pub(crate) mod papers;
 pub(crate) mod payouts;
 pub(crate) mod plans;
-<<<<<<< HEAD
 pub(crate) mod proof;
-=======
 pub(crate) mod security;
->>>>>>> e8a0fe1 (Ask for codes by time, list sessions, and give keys to programs)
 pub(crate) mod session;
 pub(crate) mod statement;
 pub(crate) mod tickets;
