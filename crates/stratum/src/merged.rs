@@ -1,6 +1,6 @@
 //! Auxiliary chains of a lane: what they offer to be merge-mined, and what of it a share solves.
 //!
-//! Each chain's nodes are asked every [`AUX_POLL`]; a node gives the same block until it has another, so the
+//! Each chain's nodes are asked every [`AUX_POLL`], and when they tell of a block; a node gives the same block until it has another, so the
 //! answer is news or not. A chain whose nodes have not answered for [`AUX_SILENT_MAX`] is left out of new jobs:
 //! their work would earn nothing there.
 
@@ -18,6 +18,9 @@ use tokio::sync::{Notify, watch};
 
 /// How often an auxiliary chain's nodes are asked for its block.
 pub const AUX_POLL: Duration = Duration::from_secs(1);
+/// How often they are asked because they tell of something, at most: blocks are a minute apart, and who
+/// tells without end is to cost no more than this.
+const AUX_NEWS_EVERY_MIN: Duration = Duration::from_millis(250);
 /// After so long without an answer a chain is left out of new jobs.
 pub const AUX_SILENT_MAX: Duration = Duration::from_secs(30);
 /// Two jobs that only auxiliary news asks for are at least so far apart, however many chains there are: each
@@ -47,6 +50,7 @@ pub(crate) async fn watch_chain(
     offers: Arc<watch::Sender<Offers>>,
 ) {
     let (mut answered, mut faults) = (Instant::now(), Seldom::default());
+    let mut news_from = tokio::time::Instant::now();
     loop {
         match chain.nodes.block(&chain.pay_to).await {
             Ok(block) => {
@@ -65,8 +69,17 @@ pub(crate) async fn watch_chain(
         tokio::select! {
             () = tokio::time::sleep(AUX_POLL) => {}
             () = nudge.notified() => {}
+            () = news(&chain, news_from) => {
+                news_from = tokio::time::Instant::now() + AUX_NEWS_EVERY_MIN;
+            }
         }
     }
+}
+
+/// Waits until a node tells of another block, and in any case until `from`.
+async fn news(chain: &AuxChain, from: tokio::time::Instant) {
+    tokio::time::sleep_until(from).await;
+    chain.nodes.news().await;
 }
 
 fn put(offers: &watch::Sender<Offers>, at: usize, block: Option<AuxBlock>) {

@@ -17,6 +17,12 @@ pub trait AuxNode: Node {
     /// tip (or, after a while, other transactions), so it may be asked often.
     async fn aux_block(&self, pay_to: &str) -> Result<AuxBlock, NodeError>;
 
+    /// Waits until the node tells that there may be another block. For ever where it does not tell: it is
+    /// asked every now and then all the same.
+    async fn news(&self) {
+        std::future::pending::<()>().await;
+    }
+
     /// Hands in the proof for a block the node gave before. May be repeated.
     async fn submit_aux_block(
         &self,
@@ -87,6 +93,11 @@ impl AuxGroup {
             }
         }
         Err(failure.unwrap_or_else(|| NodeError::NotReady("there is no node".to_owned())))
+    }
+
+    /// Waits until one of the nodes tells that there may be another block.
+    pub async fn news(&self) {
+        futures_util::future::select_all(self.seats.iter().map(|seat| seat.node.news())).await;
     }
 
     /// Hands a proof to all nodes; taken by any is taken.

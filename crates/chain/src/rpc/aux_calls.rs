@@ -4,7 +4,7 @@
 //! `getauxblock` without arguments pays to the node's own wallet. The house never asks for such a block:
 //! its coins would not be where its books are. As the carrier of a proof it is as good as the newer call.
 
-use super::{RpcNode, hash, malformed, number, shorten};
+use super::{RpcNode, hash, malformed, number, push, shorten};
 use crate::auxpow::{AuxBlock, AuxNode};
 use crate::node::code;
 use crate::{NodeError, SubmitOutcome, hash_to_text};
@@ -71,6 +71,10 @@ impl AuxNode for RpcNode {
         const METHOD: &str = "createauxblock";
         let answer = self.call(METHOD, json!([pay_to])).await?;
         self.read_aux_block(METHOD, &answer)
+    }
+
+    async fn news(&self) {
+        push::news(self).await;
     }
 
     async fn submit_aux_block(

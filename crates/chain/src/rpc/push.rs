@@ -356,6 +356,14 @@ pub(super) async fn other_tip(node: &RpcNode, prev_hash: &[u8; 32]) {
     }
 }
 
+/// Waits until a notification tells of anything; for ever where none does.
+pub(super) async fn news(node: &RpcNode) {
+    match node.pushed.heard(&node.http, node.options.look_timeout) {
+        Some(mut heard) => drop(node.pushed.next(&mut heard).await),
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

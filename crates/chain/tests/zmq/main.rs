@@ -7,12 +7,13 @@
 mod real_node;
 mod support;
 
+use gruve_chain::auxpow::AuxGroup;
 use gruve_chain::{
-    BlockRef, ChainParams, Job, JobSpec, Node, Push, RpcNode, SubmitOutcome, Template, TipNotice,
-    address_for_script, hash_to_text,
+    BlockRef, ChainParams, Job, JobSpec, NetworkName, Node, Push, RpcNode, SubmitOutcome, Template,
+    TipNotice, address_for_script, hash_to_text, params_for,
 };
 use gruve_pow::{pow_hash, sha256d};
-use gruve_units::{Class, Duration, EpochNumber, JobId};
+use gruve_units::{Asset, Class, Duration, EpochNumber, JobId};
 use real_node::{Mweb, Program, RealNode, RealPair, wait_until};
 use serde_json::json;
 use std::sync::Arc;
@@ -285,6 +286,26 @@ async fn a_lie_that_has_work_in_it_is_believed_once_and_the_node_is_heard_all_th
     }
     assert_eq!(stage.generate().await, is_told(waiting).await.tip.hash);
     assert_eq!(stage.node.push_figures().by_header, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_mined_chains_node_is_asked_again_when_it_publishes_a_block() {
+    let mut publisher = Publisher::start(&[]);
+    let dogecoin = params_for(Asset::Doge, NetworkName::Regtest).unwrap();
+    // Nothing is asked of the node for it.
+    let node = RpcNode::new("http://127.0.0.1:1", "u", "p", dogecoin).unwrap();
+    let node = Arc::new(node.with_push(Push::At(publisher.address.parse().unwrap())));
+    let group = Arc::new(AuxGroup::new(vec![("doge".to_owned(), node)]));
+    // What was before the connection may be news.
+    in_time(group.news()).await;
+    in_time(async { publisher.is_heard() }).await;
+    let waiting = tokio::spawn({
+        let group = Arc::clone(&group);
+        async move { group.news().await }
+    });
+    publisher.publish("sequence", &[&[9; 32][..], b"A", &[0; 8]].concat(), 0);
+    publisher.publish("hashblock", &[9; 32], 0);
+    in_time(waiting).await.unwrap();
 }
 
 /// What a publisher that means harm says to whoever connects.
