@@ -207,36 +207,51 @@ pub(super) async fn next(node: &RpcNode, known: &BlockRef) -> Result<TipNotice, 
     }
     loop {
         let new = pushed.next(&mut heard).await;
-        if let Some(notice) = new.header.as_ref().and_then(|h| foresee(node, known, h)) {
-            pushed.by_header.fetch_add(1, Ordering::Relaxed);
-            *locked(&pushed.given) = Some(notice.tip);
+        if let Some(notice) = new.header.as_ref().and_then(|h| believe(node, known, h)) {
             return Ok(notice);
         }
-        let newer = pushed.heard.subscribe();
+        // Behind its hash comes the block itself; and a true one is not kept waiting by lies before it.
+        let mut newer = pushed.heard.subscribe();
         tokio::select! {
             found = look(node, known, &new) => if let Some(notice) = found {
                 pushed.by_look.fetch_add(1, Ordering::Relaxed);
                 return Ok(notice);
             },
-            // The block itself, behind its hash.
-            () = a_header(newer) => continue,
+            notice = by_header(node, known, &mut newer) => return Ok(notice),
         }
-        // Only the newest waits meanwhile.
-        tokio::time::sleep(BETWEEN_LOOKS).await;
         let _ = learn(node, known).await;
+        // Only the newest waits meanwhile.
+        tokio::select! {
+            () = tokio::time::sleep(BETWEEN_LOOKS) => {}
+            notice = by_header(node, known, &mut newer) => return Ok(notice),
+        }
     }
 }
 
-async fn a_header(mut heard: watch::Receiver<Heard>) {
-    heard.mark_unchanged();
+/// Waits for a header that is taken without a look; passes over all others.
+async fn by_header(
+    node: &RpcNode,
+    known: &BlockRef,
+    heard: &mut watch::Receiver<Heard>,
+) -> TipNotice {
     loop {
         if heard.changed().await.is_err() {
-            return std::future::pending().await;
+            return std::future::pending().await; // the sender lives as long as we do
         }
-        if heard.borrow_and_update().header.is_some() {
-            return;
+        let new = heard.borrow_and_update().clone();
+        if let Some(notice) = new.header.as_ref().and_then(|h| believe(node, known, h)) {
+            node.pushed.handled.store(new.wakes, Ordering::Relaxed);
+            return notice;
         }
     }
+}
+
+/// As [`foresee`], and remembers that it was believed.
+fn believe(node: &RpcNode, known: &BlockRef, header: &Header) -> Option<TipNotice> {
+    let notice = foresee(node, known, header)?;
+    node.pushed.by_header.fetch_add(1, Ordering::Relaxed);
+    *locked(&node.pushed.given) = Some(notice.tip);
+    Some(notice)
 }
 
 /// Reads the headers that the check of the next one needs, down to those known from before.

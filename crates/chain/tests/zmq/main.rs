@@ -17,6 +17,7 @@ use gruve_units::{Asset, Class, Duration, EpochNumber, JobId};
 use real_node::{Mweb, Program, RealNode, RealPair, wait_until};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 use support::{Publisher, WAITS, Way};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -266,6 +267,27 @@ async fn what_has_no_work_in_it_or_another_target_or_another_parent_is_not_belie
     }
     stage.publisher.publish("rawblock", &good, 9);
     assert_eq!(is_told(waiting).await.tip.hash, sha256d(&good[..80]), "the truth is, afterwards");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_without_end_have_the_node_asked_twice_a_second_and_the_true_one_is_taken() {
+    let mut stage = Stage::new(&[], &WAITS).await;
+    let good = stage.block(b"/ours/").await;
+    let waiting = stage.waiting(stage.known().await);
+    in_time(async { stage.publisher.is_heard() }).await;
+    stage.way.settled("getblockheader").await;
+    let (asked, begun) = (stage.way.count("getblockheader"), Instant::now());
+    for number in 0..1_000u32 {
+        // Of another parent each: nothing that the node knows.
+        let mut lie = good.clone();
+        lie[4..8].copy_from_slice(&number.to_le_bytes());
+        stage.publisher.publish("rawblock", &lie, number);
+    }
+    stage.publisher.publish("rawblock", &good, 1_000);
+    assert_eq!(is_told(waiting).await.tip.hash, sha256d(&good[..80]));
+    let looks = stage.way.count("getblockheader") - asked;
+    let most = 2 + usize::try_from(begun.elapsed().as_millis()).unwrap() / 500;
+    assert!(looks <= most, "{looks} looks");
 }
 
 #[tokio::test(flavor = "multi_thread")]
