@@ -341,8 +341,10 @@ async fn bad_publisher(says: &'static [&'static [u8]], again: bool) -> String {
                     stream.write_all(part).await.ok()?;
                 }
                 let flood = says.last().copied().unwrap_or_default().repeat(100);
-                while again {
-                    stream.write_all(&flood).await.ok()?;
+                if again {
+                    loop {
+                        stream.write_all(&flood).await.ok()?;
+                    }
                 }
                 // Open, and silent.
                 stream.read_to_end(&mut Vec::new()).await.ok()

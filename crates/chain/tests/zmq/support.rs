@@ -122,9 +122,8 @@ async fn pass(
     publishes: Option<Value>,
     noted: &Mutex<Vec<String>>,
 ) -> Option<()> {
-    let mut request = Vec::new();
+    let (mut request, mut part) = (Vec::new(), vec![0; 65_536]);
     let body: Value = loop {
-        let mut part = [0; 65_536];
         let n = stream.read(&mut part).await.ok().filter(|&n| n > 0)?;
         request.extend_from_slice(&part[..n]);
         let at = request.windows(4).position(|w| w == b"\r\n\r\n");
