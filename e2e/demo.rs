@@ -80,12 +80,25 @@ fn the_record_of_what_ran_is_true(data: &Path) {
         assert_eq!(lane["unproven_epochs"] == 0, is_proven, "{lane:#}");
         assert_eq!(lane["shares"].as_u64().unwrap() > 0, is_proven, "{lane:#}");
     }
+    what_is_owed_is_there(&verdict["funds"]);
     let said = record::python_says(&folder);
     assert!(said.starts_with("yes "), "{said}");
     let mut chance = support::Chance::new();
     let flips = u64::from(support::rounds(40, 2_000));
     record::every_changed_bit_is_a_lie(&folder, flips, |n| chance.below(n));
     assert_eq!(record::lie(&folder), "none");
+}
+
+/// The last statement of funds: every chain's coins, signed for, and no less than is owed.
+fn what_is_owed_is_there(funds: &Value) {
+    let minor = |v: &Value| v.as_str().unwrap().parse::<u128>().unwrap();
+    let assets = funds["assets"].as_array().unwrap_or_else(|| panic!("no statement: {funds:#}"));
+    let shown: Vec<_> = assets.iter().map(|a| a["asset"].as_str().unwrap()).collect();
+    assert_eq!(shown, ["BTC", "DOGE", "ETC", "LTC"], "{funds:#}");
+    for a in assets {
+        assert!(minor(&a["owed"]) > 0, "{a:#}");
+        assert!(minor(&a["reserves"]) >= minor(&a["owed"]), "{a:#}");
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@
 pub mod energy;
 mod error;
 mod inventory;
+mod luck;
 mod machine;
 mod ownership;
 mod power;
@@ -38,6 +39,7 @@ mod sql;
 mod statements;
 mod telemetry;
 mod tickets;
+pub mod withholding;
 
 use gruve_store::Migration;
 
@@ -45,6 +47,7 @@ pub use error::FarmError;
 pub use inventory::{
     HISTORY_MAX, Inventory, LABEL_CHARS_MAX, MachineState, NewInventory, WATTS_MAX,
 };
+pub use luck::{LUCK_MIGRATIONS, Luck, Miner};
 pub use machine::{
     MACHINE_NAME_BYTES_MAX, Machine, MachineOwner, NewMachine, Site, UNNAMED_MACHINE,
 };

@@ -3,6 +3,7 @@
 //! Whoever reads the share log adds it up and hands it in with the place it has read to; both are kept in one
 //! transaction, so nothing counts twice. The room knows no share log: a place is two numbers to it.
 
+use crate::luck::{self, Luck, Miner};
 use crate::statements::{
     LANE_ENERGY, LANE_EPOCHS, LANE_PROVEN, PROVEN_IN, PROVEN_LANE, PROVEN_OF, SET_PROVEN,
     SET_PROVEN_LANE,
@@ -113,6 +114,21 @@ impl Farm {
         from: ProvenPlace,
         to: ProvenPlace,
     ) -> Result<bool> {
+        self.add_counted(lane, proofs, &BTreeMap::new(), from, to).await
+    }
+
+    /// The same, with what the test for withheld blocks rests on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_counted(
+        &self,
+        lane: &LaneId,
+        proofs: &BTreeMap<(MachineId, EpochNumber), Proof>,
+        more_luck: &BTreeMap<Miner, Luck>,
+        from: ProvenPlace,
+        to: ProvenPlace,
+    ) -> Result<bool> {
         transact!(self.store, tx -> Result<bool> => {
             if place(tx, lane).await? != from {
                 return Ok(false);
@@ -130,6 +146,7 @@ impl Farm {
                 ];
                 tx.execute(SET_PROVEN, &given).await?;
             }
+            luck::add(tx, lane, more_luck).await?;
             let (segment, offset) = to.place.unwrap_or((0, 0));
             tx.execute(SET_PROVEN_LANE, &params![lane, segment, offset, to.sealed]).await?;
             Ok(true)

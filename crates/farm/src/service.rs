@@ -7,7 +7,9 @@ use crate::sql::{
     SET_NAMEPLATE, SITE, SITE_BY_NAME, SITES, WORKED,
 };
 use crate::statements::STATE_OF;
-use crate::{FarmError, HouseSecret, MIGRATIONS, MachineState, Result, UNNAMED_MACHINE};
+use crate::{
+    FarmError, HouseSecret, LUCK_MIGRATIONS, MIGRATIONS, MachineState, Result, UNNAMED_MACHINE,
+};
 use gruve_store::{Store, params, transact};
 use gruve_units::{
     AccountId, Clock, Entropy, EpochRule, Hashrate, LaneId, MachineId, SiteId, Timestamp,
@@ -69,7 +71,8 @@ impl Farm {
     /// # Errors
     /// The database's.
     pub async fn migrate(store: &Store) -> Result<()> {
-        Ok(store.migrate("farm", MIGRATIONS).await?)
+        store.migrate("farm", MIGRATIONS).await?;
+        Ok(store.migrate("farm_luck", LUCK_MIGRATIONS).await?)
     }
 
     /// Adds a site; the same name gives the same site.

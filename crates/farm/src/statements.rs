@@ -95,6 +95,11 @@ gruve_store::statements! {
         WHERE lane = $1 AND epoch >= $2 AND epoch < $3 AND owner = 'house' ORDER BY epoch, machine LIMIT $4";
     LANE_EPOCHS = "SELECT DISTINCT epoch FROM farm_proven WHERE lane = $1 AND epoch >= $2 AND epoch < $3 \
         ORDER BY epoch";
+    LUCK = "SELECT expected, found, tail FROM farm_luck WHERE lane = $1 AND miner = $2";
+    LUCK_OF = "SELECT miner, expected, found, tail FROM farm_luck WHERE lane = $1 ORDER BY miner";
+    SET_LUCK = "INSERT INTO farm_luck (lane, miner, expected, found, tail) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (lane, miner) DO UPDATE SET expected = excluded.expected, found = excluded.found, \
+        tail = excluded.tail";
 }
 
 #[cfg(test)]
@@ -103,6 +108,7 @@ mod tests {
 
     async fn every_statement_prepares(store: Store) {
         store.migrate("farm", crate::MIGRATIONS).await.unwrap();
+        store.migrate("farm_luck", crate::LUCK_MIGRATIONS).await.unwrap();
         testing::prepare_all(&store, super::STATEMENTS).await;
     }
 

@@ -17,6 +17,7 @@ pub mod blocks;
 #[cfg(feature = "house")]
 pub mod config;
 pub mod ethash;
+pub mod funds;
 mod input;
 mod jobs;
 mod ledger;
@@ -70,6 +71,11 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "house")]
     Target { name: "config", run: config::run, words: TOML_WORDS },
     Target { name: "ethash", run: ethash::run, words: JSON_WORDS },
+    Target {
+        name: "funds",
+        run: funds::run,
+        words: &[b"GRUVRSV1", b"GRUVOWE1", b"\xff\xff\xff\xff", b"smp", b"ful", b"\x03BTC"],
+    },
     Target { name: "node_answers", run: node_answers::run, words: JSON_WORDS },
     Target { name: "noise", run: noise::run, words: &[] },
     Target {

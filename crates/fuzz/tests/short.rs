@@ -53,6 +53,11 @@ fn no_bytes_as_block_transaction_or_address_panic_or_are_read_otherwise_than_by_
     short("blocks", 8_000);
 }
 
+#[test]
+fn no_bytes_of_a_statement_of_funds_panic_have_two_forms_or_sign_for_nobody() {
+    short("funds", 6_000);
+}
+
 #[cfg(feature = "house")]
 #[test]
 fn no_text_as_configuration_panics_or_is_refused_without_a_reason() {

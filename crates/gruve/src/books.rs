@@ -17,6 +17,7 @@ pub const ROOMS: [(&str, &[Migration]); 15] = [
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
     ("farm", gruve_farm::MIGRATIONS),
+    ("farm_luck", gruve_farm::LUCK_MIGRATIONS),
     ("market", gruve_market::MIGRATIONS),
     ("market_chain", gruve_market::CHAIN_MIGRATIONS),
     ("market_metered", gruve_market::METERED_MIGRATIONS),

@@ -82,6 +82,15 @@ pub struct VerifyArgs {
     /// behind the other; may be given for several lanes.
     #[arg(long, value_name = "LANE=FILE")]
     pub headers: Vec<String>,
+    /// A proof that a statement of funds counts what is owed to you.
+    #[arg(long, value_name = "FILE")]
+    pub owed: Option<PathBuf>,
+    /// A witness of the log, as name+hash+base64; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub witness: Vec<String>,
+    /// How many of them must have signed; all if not given.
+    #[arg(long, value_name = "NUMBER", requires = "witness")]
+    pub witnesses: Option<usize>,
     /// A checkpoint that somebody else was shown; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub seen: Vec<PathBuf>,
@@ -307,6 +316,29 @@ pub enum AdminCommand {
         /// What to move.
         #[command(flatten)]
         order: crate::reserve::Move,
+    },
+    /// States what is owed to everybody and what is held, with signatures, in the public record. Works beside a
+    /// running house.
+    Reserves {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: crate::funds::ReservesCommand,
+    },
+    /// Says who may be keeping found blocks back: blocks against work, and the tail of the shares' hashes, machine by
+    /// machine and owner by owner. Works beside a running house.
+    Withholding {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// How often honest miners may raise an alarm, all of a lane looked at together: one in so many looks.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
+        one_in: u32,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.

@@ -17,6 +17,7 @@ pub mod config;
 pub mod demo;
 mod desk;
 mod estate;
+mod funds;
 mod hosted;
 pub mod house;
 mod inspect;
@@ -30,6 +31,7 @@ mod site;
 mod staff;
 mod statement;
 mod verify;
+mod withholding;
 
 use approval::Word;
 use clap::Parser;
@@ -112,6 +114,12 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Fpps { config, order }) => {
             on_runtime(reserve::reserve(config, order))
+        }
+        Command::Admin(AdminCommand::Reserves { config, order }) => {
+            on_runtime(funds::run(config, order))
+        }
+        Command::Admin(AdminCommand::Withholding { config, one_in, json }) => {
+            on_runtime(withholding::withholding(config, one_in, json))
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

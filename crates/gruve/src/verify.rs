@@ -1,12 +1,14 @@
 //! `gruve verify`: checks a public record, or a receipt, from the files alone.
 
 use crate::cli::VerifyArgs;
+use gruve_proof::funds::OwedProof;
 use gruve_proof::note::{NOTE_BYTES_MAX, NoteKey};
 use gruve_proof::receipt::Receipt;
 use gruve_proof::verify::{
     FolderSource, HEADERS_MAX, Headers, Options, Progress, Source, Verdict, VerifyError, Visit,
     verify,
 };
+use gruve_proof::witness::WitnessKey;
 use gruve_units::LaneId;
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 const SILENCE: Duration = Duration::from_secs(30);
 /// Bytes of a file of receipts at most: one has some ten thousand, a year of them half a gigabyte.
 const RECEIPT_BYTES_MAX: u64 = 1 << 32;
+/// Bytes of a proof of what is owed at most: one has some five thousand.
+const OWED_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of an answer's head at most.
 const HEAD_BYTES_MAX: u64 = 16_384;
 
@@ -49,8 +53,18 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
         _ => 0,
     };
     let headers = read_headers(&args.headers)?;
-    let options =
-        Options { key, last, headers, seen_elsewhere: seen?, from_entry, threads: args.threads };
+    let witnesses: Result<Vec<_>, _> = args.witness.iter().map(|w| WitnessKey::parse(w)).collect();
+    let witnesses = witnesses.map_err(|e| format!("--witness: {e}"))?;
+    let options = Options {
+        key,
+        last,
+        headers,
+        seen_elsewhere: seen?,
+        witnesses_min: args.witnesses.unwrap_or(witnesses.len()),
+        witnesses,
+        from_entry,
+        threads: args.threads,
+    };
     let mut shown = Shown::new(args.json);
     match verify(source.as_ref(), &options, &mut |p| shown.progress(p)) {
         Ok(verdict) => {
@@ -61,6 +75,11 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
                     Ok(n) => receipts = n,
                     Err(e) => return Ok(refuse(&e, args.json)),
                 }
+            }
+            if let Some(path) = &args.owed
+                && let Err(e) = check_owed(path, &verdict, source.as_ref(), args.json)?
+            {
+                return Ok(refuse(&e, args.json));
             }
             if let Some(path) = &state {
                 write_visit(path, &verdict.visit)?;
@@ -143,6 +162,38 @@ fn check_receipts(
         }
     }
     if n == 0 { Err(format!("{}: no receipt in it", path.display())) } else { Ok(Ok(n)) }
+}
+
+/// Checks a proof that a statement of funds counts what is owed, against the log that was just verified.
+fn check_owed(
+    path: &Path,
+    verdict: &Verdict,
+    source: &dyn Source,
+    json: bool,
+) -> Result<Result<(), VerifyError>, String> {
+    let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let read = BufReader::new(file.take(OWED_BYTES_MAX));
+    let proof: OwedProof = serde_json::from_reader(read)
+        .map_err(|e| format!("{}: not a proof of what is owed: {e}", path.display()))?;
+    let shown = match verdict.receipts(source).and_then(|mut c| c.check_owed(&proof)) {
+        Ok(shown) => shown,
+        Err(e) => return Ok(Err(e)),
+    };
+    if !json {
+        let (asset, owed) = (&proof.asset, &proof.owed);
+        println!(
+            "owed: statement {} counts account {} with {} available, {} held, {} maturing and {} prepaid minor units of {asset}, \
+             among {} owed in all",
+            proof.statement,
+            proof.account,
+            owed.available,
+            owed.held,
+            owed.maturing,
+            owed.prepaid,
+            shown.all
+        );
+    }
+    Ok(Ok(()))
 }
 
 /// Headers by lane, from `LANE=FILE`.

@@ -49,6 +49,7 @@ mod error;
 pub mod foretell;
 pub mod fpps;
 mod fpps_pay;
+pub mod funds;
 mod happenings;
 mod life;
 mod life_sql;

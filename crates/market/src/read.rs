@@ -3,7 +3,7 @@
 mod lanes;
 mod settled;
 
-pub(crate) use settled::{earned, settlement_lines};
+pub(crate) use settled::{earned, settlement_lines, unsettled};
 
 use crate::bulk::lines::{self, LineOf};
 use crate::close::LaneState;
@@ -19,7 +19,6 @@ use crate::{
 use gruve_statement::SignedTerms;
 use gruve_store::{Tx, params};
 use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, EpochRule, Hashes, LaneId};
-use settled::unsettled;
 use std::collections::BTreeMap;
 
 /// Rows one question gives at most.

@@ -15,13 +15,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bip322;
 pub mod epoch;
+pub mod funds;
+pub mod liabilities;
 pub mod log;
+pub mod logged;
 pub mod merkle;
 pub mod note;
 pub mod publish;
 pub mod receipt;
 pub mod record;
+pub mod reserves;
 pub mod share;
 pub mod sold;
 pub mod stamp;

@@ -1,9 +1,10 @@
-//! What stands in the public log: its head, changes of the operator's key, epochs.
+//! What stands in the public log: its head, changes of the operator's key, epochs, statements of funds.
 //!
 //! The first entry names origin, operator key and recovery key. A key is followed by another through an entry that
 //! the old key (or the recovery key, kept elsewhere, when the old one was lost or stolen) and the new one have both signed;
 //! whoever knows the first entry knows every key after it.
 
+use crate::funds::{FUNDS, FundsEntry};
 use crate::summary::EpochSummary;
 use crate::wire::{Wire, WireError};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -93,6 +94,8 @@ pub enum Entry {
     Keys(KeyChange),
     /// An epoch.
     Epoch(Box<EpochSummary>),
+    /// What the house owes and has.
+    Funds(Box<FundsEntry>),
 }
 
 impl Entry {
@@ -120,6 +123,9 @@ impl Entry {
             };
             w.end()?;
             return Ok(Entry::Keys(change));
+        }
+        if let Some(rest) = bytes.strip_prefix(FUNDS.as_slice()) {
+            return Ok(Entry::Funds(Box::new(FundsEntry::parse(rest)?)));
         }
         match EpochSummary::parse(bytes)? {
             Some(summary) => Ok(Entry::Epoch(Box::new(summary))),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`log`](self) | signature, one history (every entry hashed again, the last visit's root inside it), keys, chain of epochs |
 //! | record | every coinbase parsed from its first byte, one stamp, this log's, this epoch's; every hash against its class; nothing twice |
+//! | funds | every statement's reserves: every signature, for this log, this statement, these holdings |
 //! | sums | owners' work, share root, allocation tree, sold tree, contracts before surplus |
 //!
 //! It names the first lie and stops. Memory: a hash of each log entry, the jobs of one record
@@ -13,6 +14,7 @@
 mod dating;
 mod entries;
 mod epoch;
+mod funds;
 mod source;
 mod verdict;
 mod work;
@@ -20,10 +22,12 @@ mod work;
 pub use dating::{HEADER_SLACK_SECS, HEADERS_MAX, Headers};
 pub use entries::{ReceiptChecker, Visit};
 pub use epoch::SLACK_ENTRIES;
+pub use funds::{AssetVerdict, FundsVerdict};
 pub use source::{FolderSource, Source};
 pub use verdict::{LaneVerdict, Verdict};
 
 use crate::note::NoteKey;
+use crate::witness::WitnessKey;
 use gruve_units::LaneId;
 use std::collections::BTreeMap;
 use std::io;
@@ -80,6 +84,10 @@ pub struct Options {
     pub headers: BTreeMap<LaneId, Headers>,
     /// Checkpoints that others have seen.
     pub seen_elsewhere: Vec<String>,
+    /// Witnesses whose cosignatures are looked for.
+    pub witnesses: Vec<WitnessKey>,
+    /// How many of them must have signed.
+    pub witnesses_min: usize,
     /// Check the shares of entries from this one on; entries before are held against the log only.
     pub from_entry: u64,
     /// Threads; 0 for as many as there are cores.
@@ -120,6 +128,7 @@ pub fn verify(
             progress(Progress { epochs: done, of, shares: verdict.shares });
         }
     }
+    verdict.funds = funds::check(source, &log, options)?;
     verdict.remarks.extend(source::unknown_files(source, &log)?);
     verdict.end();
     Ok(verdict)

@@ -116,6 +116,10 @@ gruve_store::statements! {
         AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
             WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
         ORDER BY u.value DESC, u.txid, u.vout LIMIT $3";
+    UNSPENT = "SELECT txid, vout, value, keychain, key_index FROM treasury_utxos
+        WHERE asset = $1 AND spent_height IS NULL ORDER BY txid, vout";
+    ACCOUNTS_HELD = "SELECT address, keychain, key_index, wei FROM treasury_account_balances
+        WHERE asset = $1 ORDER BY address";
     WALLET_SUMS = "SELECT
         CAST(COALESCE(SUM(u.value), 0) AS BIGINT) AS total,
         CAST(COALESCE(SUM(CASE WHEN r.batch IS NULL AND u.ripe_height <= $2

@@ -1,7 +1,7 @@
 //! The list of routes: every address of the house, and who may use it.
 
 use crate::api::{
-    access, accounts, contracts, life as api_life, machines as api_machines,
+    access, accounts, contracts, funds, life as api_life, machines as api_machines,
     metered as api_metered, payouts as api_payouts, public, receipts as api_receipts, reserve,
 };
 use crate::failure::Failure;
@@ -120,6 +120,7 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/price-sources", Public, reserve::sources)
         .get("/api/v1/fpps", Public, reserve::fpps)
         .get("/api/v1/reconciliation", Public, public::reconciliation)
+        .get("/api/v1/funds", Public, funds::funds)
         .post("/api/v1/accounts", Public, accounts::sign_up)
         .post("/api/v1/sessions", Public, accounts::sign_in)
         // The API for customers.
@@ -130,6 +131,7 @@ fn declare(state: &AppState) -> Routes {
         .post("/api/v1/keys", Bearer, access::make_key)
         .delete("/api/v1/keys/{id}", Bearer, access::end_key)
         .get("/api/v1/balances", Bearer, accounts::balances)
+        .get("/api/v1/funds/proof", Bearer, funds::proof)
         .post("/api/v1/quotes", Bearer, contracts::quote)
         .post("/api/v1/contracts", Bearer, contracts::buy)
         .get("/api/v1/contracts", Bearer, contracts::contracts)

@@ -54,6 +54,7 @@ mod trade;
 mod view;
 mod visitor;
 
+pub use api::funds::FundsShelf;
 pub use app::{router, routes};
 pub use exposition::{Exposition, FamilyKind, Unit};
 pub use live::Pulse;

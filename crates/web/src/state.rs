@@ -1,5 +1,6 @@
 //! What every handler is handed: the services of the rooms below, and the web room's settings.
 
+use crate::api::funds::FundsShelf;
 use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
@@ -170,6 +171,8 @@ pub struct WebConfig {
     pub invoice_ttl: Duration,
     /// The public record, if it is served here.
     pub record: Option<Arc<dyn PublicRecord>>,
+    /// What is published of funds, if anything is.
+    pub funds: Option<Arc<dyn FundsShelf>>,
 }
 
 /// The services that the web room stands on.

@@ -8,6 +8,7 @@ mod check;
 mod doors;
 mod duration;
 mod ethash;
+mod funds;
 mod metrics;
 mod record;
 mod sample;
@@ -17,6 +18,7 @@ pub use aux_chain::AuxConfig;
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
+pub use funds::FundsConfig;
 pub use metrics::MetricsConfig;
 pub use record::{MirrorConfig, RecordConfig};
 pub use sample::SAMPLE;
@@ -66,6 +68,9 @@ pub struct Config {
     /// Whose prices in dollars count.
     #[serde(default)]
     pub prices: PriceRules,
+    /// Statements of funds.
+    #[serde(default)]
+    pub funds: FundsConfig,
     /// Facilities and the machines in them.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,

@@ -170,7 +170,8 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
     let mut toml = format!(
         "# Written anew at each start of `gruve demo`.\n\
          [house]\nname = \"Gruve demo\"\norigin = \"demo.gruve.example/log\"\ndata = \"house\"\n\n\
-         [http]\nlisten = \"127.0.0.1:{}\"\n",
+         [http]\nlisten = \"127.0.0.1:{}\"\n\n\
+         [funds]\nevery = \"30s\"\n",
         port(0),
     );
     for lane in LANES {

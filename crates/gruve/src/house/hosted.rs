@@ -2,6 +2,7 @@
 //! with each settlement.
 
 use super::error::HouseError;
+use super::gauge::Gauge;
 use async_trait::async_trait;
 use gruve_farm::{Farm, FarmError, MachineOwner, OwnerTable, Proof, ProvenPlace};
 use gruve_hosting::{Hosting, HostingError, Payable};
@@ -10,7 +11,7 @@ use gruve_market::{AfterSettlement, MarketError, Settled};
 use gruve_sharelog::{LogError, LogReader, Owner, Position, Record, ShareLog};
 use gruve_store::{Store, Tx};
 use gruve_treasury::{NewPayout, Treasury};
-use gruve_units::{Amount, Blame, Blamed as _, EpochNumber, LaneId, MachineId};
+use gruve_units::{Algorithm, Amount, Blame, Blamed as _, EpochNumber, LaneId, MachineId};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,6 +117,7 @@ fn whole_lane(lane: &LaneId) -> MachineId {
 /// What was read of a share log at once.
 struct Read {
     proofs: BTreeMap<(MachineId, EpochNumber), Proof>,
+    gauge: Gauge,
     to: ProvenPlace,
     count: usize,
 }
@@ -123,13 +125,14 @@ struct Read {
 /// Counts a lane's share log machine by machine until the house stops.
 pub(super) async fn count_proven(
     lane: LaneId,
+    algorithm: Algorithm,
     log: ShareLog,
     farm: Farm,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
     loop {
         let counted = tokio::select! {
-            counted = count(&lane, &log, &farm) => counted,
+            counted = count(&lane, algorithm, &log, &farm) => counted,
             _ = stopped.wait_for(|s| *s) => return Ok(()),
         };
         if let Err(error) = counted {
@@ -144,9 +147,15 @@ pub(super) async fn count_proven(
 
 /// Reads on from the stored place for ever; ends with an error only. While the inventory is empty nothing is
 /// counted; the first machine in it is counted from then on.
-async fn count(lane: &LaneId, log: &ShareLog, farm: &Farm) -> Result<(), String> {
+async fn count(
+    lane: &LaneId,
+    algorithm: Algorithm,
+    log: &ShareLog,
+    farm: &Farm,
+) -> Result<(), String> {
     let text = |e: FarmError| e.to_string();
     let mut place = farm.proven_place(lane).await.map_err(text)?;
+    let mut gauge = Gauge::new(algorithm);
     loop {
         let known = farm.inventory().await.map_err(text)?;
         if known.is_empty() {
@@ -161,13 +170,17 @@ async fn count(lane: &LaneId, log: &ShareLog, farm: &Farm) -> Result<(), String>
         let from = position(place).max(log.start());
         let known: BTreeSet<MachineId> = known.into_iter().map(|i| i.machine).collect();
         let (reader, before, lane_mark) = (log.reader(from), place, whole_lane(lane));
-        let read = tokio::task::spawn_blocking(move || read(reader, before, &known, lane_mark));
-        let read = read.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let own = std::mem::take(&mut gauge);
+        let read =
+            tokio::task::spawn_blocking(move || read(reader, before, &known, lane_mark, own));
+        let mut read = read.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let luck = read.gauge.taken();
+        gauge = read.gauge;
         if read.count == 0 {
             log.wait_past(from).await;
             continue;
         }
-        let added = farm.add_proven(lane, &read.proofs, place, read.to).await;
+        let added = farm.add_counted(lane, &read.proofs, &luck, place, read.to).await;
         place = match added.map_err(text)? {
             true => read.to,
             false => farm.proven_place(lane).await.map_err(text)?,
@@ -189,12 +202,14 @@ fn read(
     before: ProvenPlace,
     known: &BTreeSet<MachineId>,
     lane_mark: MachineId,
+    mut gauge: Gauge,
 ) -> Result<Read, LogError> {
     let mut proofs = BTreeMap::new();
     let (mut sealed, mut count) = (before.sealed, 0);
     while count < BATCH {
         let Some((_, record)) = reader.next()? else { break };
         count += 1;
+        gauge.take(&record, known);
         match record {
             Record::Share(s) => {
                 let owner = match s.owner {
@@ -215,7 +230,7 @@ fn read(
         }
     }
     let place = Some(reader.position().to_i64s());
-    Ok(Read { proofs, to: ProvenPlace { place, sealed }, count })
+    Ok(Read { proofs, gauge, to: ProvenPlace { place, sealed }, count })
 }
 
 /// A payment's network fee may be this part of it at most: below that the coins wait for more.
@@ -326,7 +341,9 @@ mod tests {
         log.seal(EpochNumber(7), Timestamp(1)).unwrap();
         let known = BTreeSet::from([MachineId::from_bytes([1; 16])]);
         let mark = whole_lane(&"btc".parse().unwrap());
-        let first = read(log.reader(log.start()), ProvenPlace::default(), &known, mark).unwrap();
+        let gauge = Gauge::default;
+        let start = ProvenPlace::default();
+        let first = read(log.reader(log.start()), start, &known, mark, gauge()).unwrap();
         assert_eq!((first.count, first.to.sealed), (4, Some(EpochNumber(7))));
         let shares: Vec<_> = first.proofs.iter().map(|((m, e), p)| (*m, e.0, p.shares)).collect();
         let one = MachineId::from_bytes([1; 16]);
@@ -334,7 +351,8 @@ mod tests {
             assert!(shares.contains(&wanted), "{wanted:?} in {shares:?}");
         }
         assert_eq!(shares.len(), 4, "machine 2 is not in the inventory");
-        let again = read(log.reader(position(first.to)), first.to, &known, mark).unwrap();
+        let from = log.reader(position(first.to));
+        let again = read(from, first.to, &known, mark, gauge()).unwrap();
         assert_eq!((again.count, again.to), (0, first.to));
     }
 

@@ -275,8 +275,13 @@ pub fn start(
         })
         .collect();
 
-    let counting =
-        hosted::count_proven(id.clone(), log.clone(), parts.farm.clone(), stopped.clone());
+    let counting = hosted::count_proven(
+        id.clone(),
+        params.algorithm,
+        log.clone(),
+        parts.farm.clone(),
+        stopped.clone(),
+    );
     tasks.spawn(counting);
     let accountant = Accountant::new(parts.market.clone());
     if let Some(keep) = config.keep_shares {

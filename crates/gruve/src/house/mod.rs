@@ -12,6 +12,7 @@ mod eth_sink;
 mod ethash;
 pub mod files;
 mod following;
+mod gauge;
 mod hosted;
 pub mod keys;
 mod lane;
@@ -33,6 +34,7 @@ pub(crate) use prices::dollars;
 
 use crate::config::Config;
 use crate::estate::Estate;
+use crate::funds::Desk;
 use answers::{Gateways, Line};
 use files::Holding;
 use gruve_treasury::Payer;
@@ -149,6 +151,10 @@ impl House {
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),
         };
+        let desk = Desk::open(&config, &parts).map_err(StartError::Funds)?;
+        if let Some(every) = config.funds.every {
+            tasks.spawn(desk.clone().keep_stating(every.0, stopped.clone()));
+        }
         let web = WebConfig {
             secure_cookies: config.http.secure_cookies,
             origin: config.http.origin.clone(),
@@ -158,6 +164,7 @@ impl House {
             are_metrics_elsewhere: config.metrics.listen.is_some(),
             invoice_ttl: Duration::ZERO,
             record: Some(shelf),
+            funds: Some(Arc::new(desk.shelf())),
         };
         let state = AppState::open(services, web).await?;
         let metrics = metrics::serve(&config.metrics, &state, estate, &mut tasks, &stopped)?;

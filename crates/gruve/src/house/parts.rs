@@ -121,6 +121,9 @@ pub enum StartError {
          gruve admin rotate-key (with --recovery when it is lost)"
     )]
     RecordKey,
+    /// Statements of funds.
+    #[error("statements of funds: {0}")]
+    Funds(String),
     /// The machines' password is too short to be one.
     #[error("house.machine_password: write at least 16 characters")]
     MachinePassword,

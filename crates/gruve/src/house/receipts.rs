@@ -83,6 +83,7 @@ impl RecordShelf {
                     published.places.insert((s.lane, s.epoch), at);
                     continue;
                 }
+                Ok(Entry::Funds(_)) => continue,
                 Ok(Entry::Head(head)) => head.operator_key,
                 Ok(Entry::Keys(change)) => change.to,
                 Err(e) => return Err(io::Error::other(e.to_string())),
@@ -118,10 +119,12 @@ impl RecordShelf {
         let size = published.tree.size() as u64;
         let (mut data, mut log, mut cache) = (Vec::new(), Vec::new(), (None, Vec::new()));
         for at in from..size {
-            if let Ok(Entry::Epoch(s)) = Entry::parse(&self.entry(&published, at, &mut cache)?) {
-                let files = [s.record, s.sold].into_iter().filter(|f| f.bytes > 0);
-                data.extend(files.map(|f| data_path(&f.hash)));
-            }
+            let files = match Entry::parse(&self.entry(&published, at, &mut cache)?) {
+                Ok(Entry::Epoch(s)) => vec![s.record, s.sold],
+                Ok(Entry::Funds(f)) => vec![f.reserves],
+                _ => continue,
+            };
+            data.extend(files.iter().filter(|f| f.bytes > 0).map(|f| data_path(&f.hash)));
         }
         let (mut count, mut before, mut level) = (size, from, 0);
         while count > 0 {

@@ -63,7 +63,7 @@ async fn settlements_of(
 }
 
 /// What is accrued and not settled.
-pub(super) fn unsettled(accrued: Accrual, settled: i64) -> Accrual {
+pub(crate) fn unsettled(accrued: Accrual, settled: i64) -> Accrual {
     let settled = Accrual::from_minor(settled).unwrap_or_default();
     accrued.checked_sub(settled).unwrap_or_default()
 }

@@ -2,12 +2,15 @@
 
 use super::source::{Source, whole};
 use super::{Options, Verdict, VerifyError, lie};
+use crate::funds::{FundsEntry, OwedError, OwedProof, OwedShown};
 use crate::log::{Entry, LogHead};
+use crate::logged::LoggedError;
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
 use crate::receipt::{Receipt, ReceiptError, Shown};
 use crate::summary::{EpochSummary, GENESIS};
 use crate::tiles::{self, BUNDLE_MAX, ENTRIES_MAX};
+use crate::witness::{self, Cosigned};
 use crate::{Hash, merkle};
 use gruve_units::{EpochNumber, LaneId};
 use std::collections::BTreeMap;
@@ -37,6 +40,12 @@ pub(super) struct Log {
     pub(super) keys: Vec<(u64, [u8; 32])>,
     pub(super) checkpoint: Checkpoint,
     pub(super) epochs: Vec<EpochEntry>,
+    /// Statements of funds, with their places.
+    pub(super) funds: Vec<(u64, FundsEntry)>,
+    /// Hashes of all entries.
+    pub(super) leaves: Vec<Hash>,
+    /// Who has signed the head beside the operator.
+    pub(super) witnessed: Vec<Cosigned>,
     pub(super) is_key_from_elsewhere: bool,
 }
 
@@ -71,11 +80,23 @@ pub(super) fn read(source: &dyn Source, options: &Options) -> Result<Log, Verify
         }
     }
     let (first_key, is_key_from_elsewhere) = first_key(source, options, &claimed.origin)?;
-    let log = replay(&entries, &claimed, first_key, is_key_from_elsewhere)?;
+    let mut log = replay(&entries, &claimed, first_key, is_key_from_elsewhere)?;
     let key = log.keys.last().map_or(log.head.operator_key, |(_, key)| *key);
     let key = NoteKey { name: log.head.origin.clone(), key };
     if let Err(e) = Checkpoint::open(&note, &key) {
         return lie("checkpoint-unsigned", CHECKPOINT_FILE, e);
+    }
+    log.witnessed = match witness::cosigned(&note, &options.witnesses) {
+        Ok(witnessed) => witnessed,
+        Err(e) => return lie("witness-forged", CHECKPOINT_FILE, e),
+    };
+    if log.witnessed.len() < options.witnesses_min {
+        let what = format!(
+            "{} of the witnesses named have signed, {} are asked for",
+            log.witnessed.len(),
+            options.witnesses_min
+        );
+        return lie("witnesses-missing", CHECKPOINT_FILE, what);
     }
     if let Some(last) = &options.last {
         is_beginning(&last.checkpoint, &leaves, &claimed, "what you saw last time")?;
@@ -83,6 +104,7 @@ pub(super) fn read(source: &dyn Source, options: &Options) -> Result<Log, Verify
     for other in &options.seen_elsewhere {
         check_note(other, &log_keys(&log), &leaves, &claimed)?;
     }
+    log.leaves = leaves;
     Ok(log)
 }
 
@@ -149,11 +171,35 @@ impl ReceiptChecker {
             }
         }
         let shown = shown?;
-        if self.known.as_ref() != Some(&receipt.checkpoint) {
-            check_note(&receipt.checkpoint, &self.keys, &self.leaves, &self.own)?;
-            self.known = Some(receipt.checkpoint.clone());
-        }
+        self.check_head(&receipt.checkpoint)?;
         Ok(shown)
+    }
+
+    /// Checks a proof that a statement of funds counts what is owed to somebody, likewise.
+    ///
+    /// # Errors
+    /// The step that does not hold.
+    pub fn check_owed(&mut self, proof: &OwedProof) -> Result<OwedShown, VerifyError> {
+        let not_signed = OwedError::Logged(LoggedError::NotSigned);
+        let mut shown = lie("owed", "its head", not_signed);
+        for key in &self.keys {
+            match proof.check(key) {
+                Err(e) if e == not_signed => {}
+                Err(e) => return lie("owed", format!("account {}", proof.account), e),
+                Ok(good) => shown = Ok(good),
+            }
+        }
+        let shown = shown?;
+        self.check_head(&proof.logged.checkpoint)?;
+        Ok(shown)
+    }
+
+    fn check_head(&mut self, note: &str) -> Result<(), VerifyError> {
+        if self.known.as_deref() != Some(note) {
+            check_note(note, &self.keys, &self.leaves, &self.own)?;
+            self.known = Some(note.to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -224,6 +270,7 @@ fn replay(
     let mut head = None;
     let mut keys: Vec<(u64, [u8; 32])> = Vec::new();
     let mut epochs = Vec::new();
+    let mut funds: Vec<(u64, FundsEntry)> = Vec::new();
     let mut last: BTreeMap<LaneId, (EpochNumber, Hash)> = BTreeMap::new();
     for (at, bytes) in entries.iter().enumerate() {
         let at = at as u64;
@@ -273,11 +320,30 @@ fn replay(
                 last.insert(summary.lane.clone(), (summary.epoch, summary.checkpoint()));
                 epochs.push(EpochEntry { at, summary: *summary });
             }
+            (Entry::Funds(f), Some(_)) => {
+                let before = funds.last().map(|(_, f)| (f.statement, f.at_us)).unwrap_or_default();
+                if f.statement != before.0 + 1 || f.at_us < before.1 {
+                    return lie("funds-order", place, "statements are numbered by one, in time");
+                }
+                funds.push((at, *f));
+            }
             _ => {
                 return lie("entry-malformed", place, "the log does not begin with its head, once");
             }
         }
     }
     let Some(head) = head else { return lie("entry-malformed", "entry 0", "no head") };
-    Ok(Log { head, first_key, keys, checkpoint: checkpoint.clone(), epochs, is_key_from_elsewhere })
+    let checkpoint = checkpoint.clone();
+    let (leaves, witnessed) = (Vec::new(), Vec::new());
+    Ok(Log {
+        head,
+        first_key,
+        keys,
+        checkpoint,
+        epochs,
+        funds,
+        leaves,
+        witnessed,
+        is_key_from_elsewhere,
+    })
 }

@@ -2,8 +2,10 @@
 
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
+use super::funds::FundsVerdict;
 use super::{Options, Source, VerifyError};
 use crate::summary::EpochSummary;
+use crate::witness::Cosigned;
 use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -33,6 +35,10 @@ pub struct Verdict {
     pub remarks: Vec<String>,
     /// What was not proven.
     pub not_proven: Vec<String>,
+    /// Which of the witnesses named have signed the head, and when.
+    pub witnessed: Vec<Cosigned>,
+    /// The last statement of funds, when there is one.
+    pub funds: Option<FundsVerdict>,
     /// To be remembered for the next visit.
     pub visit: Visit,
     /// Every key that was in force.
@@ -138,6 +144,8 @@ impl Verdict {
             lanes: Vec::new(),
             remarks: Vec::new(),
             not_proven: Vec::new(),
+            funds: None,
+            witnessed: log.witnessed.clone(),
             visit: Visit { key, checkpoint: log.checkpoint.clone() },
             keys: entries::log_keys(log).iter().map(ToString::to_string).collect(),
             running: BTreeMap::new(),
@@ -230,9 +238,17 @@ impl Verdict {
             "that this is the only history, beyond what you saw before and what others hand you (--seen): ask somebody else for their checkpoint",
             "that every accepted share is in the record: an omission can only be shown by who holds the operator's signed receipt for it",
             "whose the machines are, and that found blocks were not withheld (see luck)",
-            "balances and reserves",
         ];
         self.not_proven.extend(always.map(str::to_owned));
+        match &self.funds {
+            None => self
+                .not_proven
+                .push("balances and reserves: the log has no statement of funds".to_owned()),
+            Some(funds) => {
+                self.remarks.extend(funds.short());
+                self.not_proven.extend(funds.not_proven());
+            }
+        }
     }
 }
 
@@ -289,6 +305,12 @@ impl fmt::Display for Verdict {
         writeln!(f, "first key {}", self.key)?;
         for lane in &self.lanes {
             write!(f, "{lane}")?;
+        }
+        for seen in &self.witnessed {
+            writeln!(f, "witnessed by {} at {} s since 1970", seen.witness, seen.time)?;
+        }
+        if let Some(funds) = &self.funds {
+            write!(f, "{funds}")?;
         }
         for remark in &self.remarks {
             writeln!(f, "remark: {remark}")?;

@@ -195,6 +195,7 @@ class Record:
         raw = b64(raw)
         need(name == origin and raw[0] == 1 and kid == key_id(name, raw[1:]).hex(), "a key of another form")
         self.origin, self.keys, self.lanes, self.shares = origin, [raw[1:]], {}, 0
+        self.hashes, self.statement, self.stated_at = [sha(b"\0", e) for e in entries], 0, 0
         recovery = None
         for at, entry in enumerate(entries):
             r = Reader(entry)
@@ -213,6 +214,9 @@ class Record:
                 text = b"gruve keys 1\0" + bytes([len(origin)]) + origin.encode() + at.to_bytes(8, "big") + by + to
                 need(signed(by, text, s1) and signed(to, text, s2), "a change of keys without signatures")
                 self.keys.append(to)
+            elif entry.startswith(b"gruve funds 1\0"):
+                need(at > 0, "no head")
+                self.funds(r, at)
             else:
                 need(at > 0, "no head")
                 self.epoch(entry)
@@ -226,6 +230,68 @@ class Record:
                 good.append(signed(key, body.encode(), raw[4:]))
         need(good and all(good), "not signed by the operator")
         return size
+
+    # --- one statement of funds: all but the signatures of coins, which need secp256k1 ---
+    def funds(self, r, at):
+        r.take(14)
+        number, when = r.number(8), r.number(8)
+        need(number == self.statement + 1 and when >= self.stated_at, "statements out of order")
+        self.statement, self.stated_at = number, when
+        f = Reader(self.data(r.take(32), r.number(8)))
+        count, names, held = r.number(1), [], {}
+        need(1 <= count <= 16, "a statement of nothing, or too much")
+        for _ in range(count):
+            name = self.name(r)
+            names.append(name)
+            r.take(48)
+            leaves, shown, reserves = r.number(8), r.number(1), r.number(16)
+            need(0 < leaves <= 1 << 24 and leaves & (leaves - 1) == 0 and shown <= 2, "a tree of another size")
+            need(shown or not reserves, "reserves that nothing shows")
+            if shown:
+                held[name] = (shown, reserves)
+        r.end()
+        need(names == sorted(set(names)), "assets that do not ascend")
+        need(f.take(8) == b"GRUVRSV1" and f.number(8) == number, "another file of reserves")
+        size, root = f.number(8), f.take(32)
+        need(size <= at and plain_root(self.hashes[:size]) == root, "reserves of another history")
+        need(f.number(1) == len(held), "other assets")
+        for name in sorted(held):
+            need(self.name(f) == name and f.number(1) == held[name][0], "other assets")
+            f.take(40)
+            need(self.holders(f, held[name][0]) == held[name][1], "another sum")
+        f.end()
+
+    def name(self, r):
+        n = r.number(1)
+        need(1 <= n <= 32, "a name of another size")
+        name = r.take(n)
+        need(all(chr(c).isalnum() and c < 128 or c in b"/-_." for c in name), "a name of other characters")
+        return name
+
+    def holders(self, f, shown):
+        count, total, last, seen = f.number(4), 0, b"", set()
+        need(count <= 1 << 16, "too many holders")
+        for _ in range(count):
+            n = f.number(1)
+            need(n == 20 if shown == 2 else 1 <= n <= 75, "a holder of another size")
+            of = f.take(n)
+            need(of > last, "holders that do not ascend")
+            last = of
+            signature = f.number(2)
+            need(0 < signature <= 8192, "no signature")
+            f.take(signature)
+            if shown == 2:
+                total += f.number(16)
+                continue
+            coins, before = f.number(4), None
+            need(coins, "a holder of nothing")
+            for _ in range(coins):
+                coin = (f.take(32), f.number(4))
+                need((before is None or coin > before) and coin not in seen, "a coin twice")
+                before = coin
+                seen.add(coin)
+                total += f.number(8)
+        return total
 
     # --- one epoch ---
     def epoch(self, entry):

@@ -10,7 +10,7 @@ use crate::keys::{KeyError, Keychain};
 use crate::seed::Seed;
 use bitcoin::NetworkKind;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
-use bitcoin::secp256k1::{All, Secp256k1};
+use bitcoin::secp256k1::{All, Message, Secp256k1, SecretKey};
 use gruve_chain::eth::{EthAddress, LegacyTx, SignedTx};
 use gruve_units::Asset;
 use zeroize::Zeroizing;
@@ -78,15 +78,40 @@ impl AccountKeys {
         tx: LegacyTx,
         chain_id: u64,
     ) -> Result<SignedTx, KeyError> {
+        self.with_secret_key(keychain, index, |key| tx.sign(chain_id, key))
+    }
+
+    /// Signs a digest that is no transaction's: 64 bytes and 27 or 28.
+    pub(crate) fn sign_digest(
+        &self,
+        keychain: Keychain,
+        index: u32,
+        digest: [u8; 32],
+    ) -> Result<Vec<u8>, KeyError> {
+        let message = Message::from_digest(digest);
+        let sign = |key: &SecretKey| self.secp.sign_ecdsa_recoverable(&message, key);
+        let signed = self.with_secret_key(keychain, index, sign)?;
+        let (id, compact) = signed.serialize_compact();
+        let last = 27 + u8::try_from(id.to_i32()).unwrap_or(0);
+        Ok([&compact[..], &[last]].concat())
+    }
+
+    /// Hands a key to `sign` and erases it afterwards.
+    fn with_secret_key<T>(
+        &self,
+        keychain: Keychain,
+        index: u32,
+        sign: impl FnOnce(&SecretKey) -> T,
+    ) -> Result<T, KeyError> {
         let path = self.account.extend(last_steps(keychain, index)?);
         let mut master =
             Xpriv::new_master(NetworkKind::Main, self.seed.as_slice()).map_err(derivation)?;
         let derived = master.derive_priv(&self.secp, &path);
         master.private_key.non_secure_erase();
         let mut key = derived.map_err(derivation)?.private_key;
-        let signed = tx.sign(chain_id, &key);
+        let out = sign(&key);
         key.non_secure_erase();
-        Ok(signed)
+        Ok(out)
     }
 }
 

@@ -8,6 +8,7 @@
 pub(crate) mod access;
 pub(crate) mod accounts;
 pub(crate) mod contracts;
+pub(crate) mod funds;
 pub(crate) mod life;
 pub(crate) mod machines;
 pub(crate) mod metered;

@@ -1,0 +1,158 @@
+//! Statements of funds: what is owed, what is shown to be there.
+
+use super::entries::Log;
+use super::source::{Source, whole};
+use super::{Options, VerifyError, lie};
+use crate::funds::{FundsEntry, ShownBy};
+use crate::merkle;
+use crate::publish::data_path;
+use crate::reserves::{FILE_MAX, Holding, Reserves};
+use crate::sha256;
+use serde::Serialize;
+use std::fmt;
+
+/// The last statement of a log.
+#[derive(Clone, Debug, Serialize)]
+pub struct FundsVerdict {
+    /// Its number.
+    pub statement: u64,
+    /// Of when it speaks, microseconds since 1970.
+    pub at_us: u64,
+    /// Each asset.
+    pub assets: Vec<AssetVerdict>,
+}
+
+/// An asset of a statement.
+#[derive(Clone, Debug, Serialize)]
+pub struct AssetVerdict {
+    /// Its name.
+    pub asset: String,
+    /// All that is owed, minor units.
+    #[serde(with = "crate::sold::decimal")]
+    pub owed: u128,
+    /// How reserves are shown.
+    pub shown: ShownBy,
+    /// What is shown, minor units.
+    #[serde(with = "crate::sold::decimal")]
+    pub reserves: u128,
+    /// At which block; 0 when nothing is shown.
+    pub height: u64,
+    /// Outputs or accounts.
+    pub holdings: u64,
+}
+
+/// Checks every statement that is to be checked; the last one's verdict.
+pub(super) fn check(
+    source: &dyn Source,
+    log: &Log,
+    options: &Options,
+) -> Result<Option<FundsVerdict>, VerifyError> {
+    let mut last = None;
+    let count = log.funds.len();
+    for (n, (at, entry)) in log.funds.iter().enumerate() {
+        // The last is always looked at: it is what the verdict speaks of.
+        if *at >= options.from_entry || n + 1 == count {
+            last = Some(one(source, log, *at, entry)?);
+        }
+    }
+    Ok(last)
+}
+
+fn one(
+    source: &dyn Source,
+    log: &Log,
+    at: u64,
+    entry: &FundsEntry,
+) -> Result<FundsVerdict, VerifyError> {
+    let place = format!("statement {}", entry.statement);
+    let path = data_path(&entry.reserves.hash);
+    let bytes = whole(source, &path, FILE_MAX, "reserves-missing")?;
+    if sha256(&[&bytes]) != entry.reserves.hash || bytes.len() as u64 != entry.reserves.bytes {
+        return lie("file-altered", path, "the file is not the one that the log names");
+    }
+    let reserves = match Reserves::parse(&bytes) {
+        Ok(reserves) => reserves,
+        Err(e) => return lie("reserves-malformed", place, e),
+    };
+    let part = usize::try_from(reserves.head_size).ok().and_then(|n| log.leaves.get(..n));
+    if reserves.head_size > at || part.map(merkle::root) != Some(reserves.head_root) {
+        return lie("reserves-head", place, "they were signed for another history of this log");
+    }
+    if let Err(e) = reserves.check(&log.head.origin, entry) {
+        return lie("reserves", place, e);
+    }
+    let assets = entry.assets.iter().map(|a| {
+        let own = reserves.assets.iter().find(|r| r.asset == a.asset);
+        let holdings = own.map_or(0, |r| r.holders.iter().map(|h| count(&h.holding)).sum());
+        AssetVerdict {
+            asset: a.asset.clone(),
+            owed: a.owed.sum,
+            shown: a.shown,
+            reserves: a.reserves,
+            height: own.map_or(0, |r| r.height),
+            holdings,
+        }
+    });
+    Ok(FundsVerdict { statement: entry.statement, at_us: entry.at_us, assets: assets.collect() })
+}
+
+fn count(holding: &Holding) -> u64 {
+    match holding {
+        Holding::Coins(coins) => coins.len() as u64,
+        Holding::Account(_) => 1,
+    }
+}
+
+impl FundsVerdict {
+    /// Assets of which less is shown than is owed.
+    pub(super) fn short(&self) -> Vec<String> {
+        let short =
+            self.assets.iter().filter(|a| a.shown != ShownBy::Nothing && a.reserves < a.owed);
+        short
+            .map(|a| {
+                format!(
+                    "{}: {} minor units are owed and {} are shown: {} are missing",
+                    a.asset,
+                    a.owed,
+                    a.reserves,
+                    a.owed - a.reserves
+                )
+            })
+            .collect()
+    }
+
+    pub(super) fn not_proven(&self) -> Vec<String> {
+        let mut all = vec![
+            "that everybody to whom something is owed is counted: each customer checks his own proof".to_owned(),
+            "that the coins shown stood unspent at their block (ask a node), and whose they are".to_owned(),
+        ];
+        let unshown = self.assets.iter().filter(|a| a.shown == ShownBy::Nothing && a.owed > 0);
+        for a in unshown.filter(|a| !a.asset.starts_with("work/")) {
+            all.push(format!("{}: that there is money for {} minor units owed", a.asset, a.owed));
+        }
+        all
+    }
+}
+
+impl fmt::Display for FundsVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "funds, statement {}, of {} s since 1970",
+            self.statement,
+            self.at_us / 1_000_000
+        )?;
+        for a in &self.assets {
+            write!(f, "  {:<9} owed {}", a.asset, a.owed)?;
+            match a.shown {
+                ShownBy::Nothing => writeln!(f, ", nothing shown")?,
+                ShownBy::Coins | ShownBy::Accounts => writeln!(
+                    f,
+                    ", shown {} in {} signed holdings at height {}",
+                    a.reserves, a.holdings, a.height
+                )?,
+            }
+        }
+        Ok(())
+    }
+}

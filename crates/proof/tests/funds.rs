@@ -1,0 +1,419 @@
+//! Statements of funds in a public record: honest ones hold, each lie is named.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
+use bitcoin::{Address, CompressedPublicKey, Network, PrivateKey};
+use ed25519_dalek::SigningKey;
+use gruve_proof::funds::{AssetFunds, FundsEntry, OwedError, OwedProof, OwedSibling, ShownBy};
+use gruve_proof::liabilities::{self, Built, Of, Owed, Whose};
+use gruve_proof::logged::Logged;
+use gruve_proof::note::NoteKey;
+use gruve_proof::publish::data_path;
+use gruve_proof::reserves::{AssetReserves, Coin, Holder, Holding, Reserves, account_digest};
+use gruve_proof::summary::FileRef;
+use gruve_proof::verify::Options;
+use gruve_proof::witness::{self, WitnessKey};
+use gruve_units::AccountId;
+use sha2::{Digest as _, Sha256};
+use sha3::Keccak256;
+use std::io::Cursor;
+use world::{ORIGIN, World};
+
+const SECRET: [u8; 32] = [5; 32];
+
+fn customer(n: u8) -> AccountId {
+    AccountId::from_bytes([n; 16])
+}
+
+fn key(n: u8) -> SecretKey {
+    SecretKey::from_slice(&[n; 32]).unwrap()
+}
+
+fn public(n: u8) -> bitcoin::secp256k1::PublicKey {
+    key(n).public_key(&Secp256k1::new())
+}
+
+fn address(n: u8) -> Address {
+    Address::p2wpkh(&CompressedPublicKey(public(n)), Network::Bitcoin)
+}
+
+fn account(n: u8) -> Vec<u8> {
+    Keccak256::digest(&public(n).serialize_uncompressed()[1..])[12..].to_vec()
+}
+
+fn coin(n: u8, value: u64) -> Coin {
+    Coin { txid: [n; 32], vout: u32::from(n), value }
+}
+
+/// A statement before it is signed; a liar changes what he likes.
+struct Statement {
+    entry: FundsEntry,
+    reserves: Reserves,
+    owed: Built,
+}
+
+/// Customers are owed 600 in BTC and 50 in ETC; 700 and 60 are there.
+fn statement(w: &World, number: u64) -> Statement {
+    let of = |asset| Of { statement: number, asset };
+    let debts: Vec<_> = (1..4u8)
+        .map(|n| {
+            (
+                Whose::Customer(customer(n)),
+                Owed { available: u128::from(n) * 100, ..Owed::default() },
+            )
+        })
+        .collect();
+    let owed = liabilities::build(&of("BTC"), &SECRET, &debts).unwrap();
+    let one = [(Whose::Customer(customer(1)), Owed { held: 50, ..Owed::default() })];
+    let etc = liabilities::build(&of("ETC"), &SECRET, &one).unwrap();
+    let holder = |n: u8, coins: Vec<Coin>| Holder {
+        of: address(n).script_pubkey().into_bytes(),
+        signature: String::new(),
+        holding: Holding::Coins(coins),
+    };
+    let mut holders =
+        vec![holder(1, vec![coin(1, 100), coin(2, 200)]), holder(2, vec![coin(3, 400)])];
+    holders.sort_by(|a, b| a.of.cmp(&b.of));
+    let of_account =
+        Holder { of: account(3), signature: String::new(), holding: Holding::Account(60) };
+    let asset = |asset: &str, shown, holders| AssetReserves {
+        asset: asset.into(),
+        shown,
+        height: 900,
+        block: [7; 32],
+        holders,
+    };
+    let head = w.checkpoint();
+    Statement {
+        reserves: Reserves {
+            statement: number,
+            head_size: head.size,
+            head_root: head.root,
+            assets: vec![
+                asset("BTC", ShownBy::Coins, holders),
+                asset("ETC", ShownBy::Accounts, vec![of_account]),
+            ],
+        },
+        entry: FundsEntry {
+            statement: number,
+            at_us: 1_000 * number,
+            reserves: FileRef::default(),
+            assets: vec![
+                funds("BTC", &owed, ShownBy::Coins, 700),
+                funds("ETC", &etc, ShownBy::Accounts, 60),
+                funds(
+                    "EUR",
+                    &liabilities::build(&of("EUR"), &SECRET, &one).unwrap(),
+                    ShownBy::Nothing,
+                    0,
+                ),
+            ],
+        },
+        owed,
+    }
+}
+
+fn funds(asset: &str, built: &Built, shown: ShownBy, reserves: u128) -> AssetFunds {
+    AssetFunds { asset: asset.into(), owed: built.root, leaves: built.leaves, shown, reserves }
+}
+
+fn sign(s: &mut Statement) {
+    for at in 0..s.reserves.assets.len() {
+        let message = s.reserves.message(ORIGIN, &s.reserves.assets[at]);
+        for h in &mut s.reserves.assets[at].holders {
+            h.signature = match h.holding {
+                Holding::Account(_) => {
+                    let digest = Message::from_digest(account_digest(&message));
+                    let signed = Secp256k1::new().sign_ecdsa_recoverable(&digest, &key(3));
+                    let (id, compact) = signed.serialize_compact();
+                    let last = 27 + u8::try_from(id.to_i32()).unwrap();
+                    format!("0x{}{last:02x}", hex::encode(compact))
+                }
+                Holding::Coins(_) => {
+                    let n =
+                        (1..9).find(|n| address(*n).script_pubkey().as_bytes() == h.of).unwrap();
+                    let wif = PrivateKey::new(key(n), Network::Bitcoin).to_wif();
+                    let text = address(n).to_string();
+                    bip322::sign_simple_encoded(&text, &message, &[wif], None).unwrap()
+                }
+            };
+        }
+    }
+}
+
+fn log(w: &mut World, s: &mut Statement) {
+    let bytes = s.reserves.to_bytes();
+    let hash: [u8; 32] = Sha256::digest(&bytes).into();
+    s.entry.reserves = FileRef { hash, bytes: bytes.len() as u64 };
+    w.data.insert(data_path(&hash), bytes);
+    w.entries.push(s.entry.canonical());
+}
+
+/// An honest world with a statement that was changed before it was signed, and after.
+fn lie_of(before: impl Fn(&mut Statement), after: impl Fn(&mut Statement)) -> String {
+    let mut w = World::honest();
+    let mut s = statement(&w, 1);
+    before(&mut s);
+    sign(&mut s);
+    after(&mut s);
+    log(&mut w, &mut s);
+    w.publish().lie(&Options::default())
+}
+
+fn nothing(_: &mut Statement) {}
+
+#[test]
+fn an_honest_statement_holds_and_says_what_is_owed_and_shown() {
+    let mut w = World::honest();
+    for number in 1..3 {
+        let mut s = statement(&w, number);
+        sign(&mut s);
+        log(&mut w, &mut s);
+    }
+    let closing = w.epoch(13);
+    w.close(&closing);
+    let verdict = w.publish().verify(&Options::default()).unwrap();
+    let funds = verdict.funds.clone().unwrap();
+    assert_eq!(funds.statement, 2);
+    let said: Vec<_> =
+        funds.assets.iter().map(|a| (a.asset.as_str(), a.owed, a.reserves, a.holdings)).collect();
+    assert_eq!(said, [("BTC", 600, 700, 3), ("ETC", 50, 60, 1), ("EUR", 50, 0, 0)]);
+    assert!(verdict.not_proven.iter().any(|w| w.starts_with("EUR: that there is money")));
+    assert!(!verdict.remarks.iter().any(|r| r.contains("missing")), "{:?}", verdict.remarks);
+}
+
+#[test]
+fn less_shown_than_owed_is_said() {
+    let mut w = World::honest();
+    let mut s = statement(&w, 1);
+    s.reserves.assets[0].holders.retain(|h| h.of == address(1).script_pubkey().as_bytes());
+    s.entry.assets[0].reserves = 300;
+    sign(&mut s);
+    log(&mut w, &mut s);
+    let verdict = w.publish().verify(&Options::default()).unwrap();
+    let said = "BTC: 600 minor units are owed and 300 are shown: 300 are missing";
+    assert!(verdict.remarks.iter().any(|r| r == said), "{:?}", verdict.remarks);
+}
+
+#[test]
+fn every_lie_about_reserves_is_named() {
+    assert_eq!(lie_of(nothing, nothing), "none");
+    // The signature of another statement of the same holdings, and of another log.
+    let replayed = |s: &mut Statement| {
+        s.reserves.statement = 1;
+        s.entry.statement = 1;
+    };
+    assert_eq!(lie_of(|s| s.reserves.statement = 9, replayed), "reserves");
+    let elsewhere = |s: &mut Statement| s.reserves.head_root = [9; 32];
+    assert_eq!(lie_of(elsewhere, nothing), "reserves-head");
+    let later = |s: &mut Statement| s.reserves.head_size += 7;
+    assert_eq!(lie_of(later, nothing), "reserves-head");
+    // More than is there, in the entry, in a coin, in an account.
+    assert_eq!(lie_of(|s| s.entry.assets[0].reserves += 1, nothing), "reserves");
+    let fatter = |s: &mut Statement| {
+        s.entry.assets[1].reserves += 1;
+        s.reserves.assets[1].holders[0].holding = Holding::Account(61);
+    };
+    assert_eq!(lie_of(fatter, nothing), "none", "the balance is to be asked of a node");
+    assert_eq!(lie_of(nothing, fatter), "reserves");
+    // A coin under two scripts; a script twice; one that nobody has signed for.
+    let twice = |s: &mut Statement| {
+        for h in &mut s.reserves.assets[0].holders {
+            h.holding = Holding::Coins(vec![coin(1, 350)]);
+        }
+    };
+    assert_eq!(lie_of(twice, nothing), "reserves");
+    let doubled = |s: &mut Statement| {
+        let first = s.reserves.assets[0].holders[0].clone();
+        s.reserves.assets[0].holders.insert(0, first);
+    };
+    assert_eq!(lie_of(nothing, doubled), "reserves-malformed");
+    let unsigned = |s: &mut Statement| s.reserves.assets[0].holders[1].signature.clear();
+    assert_eq!(lie_of(nothing, unsigned), "reserves");
+    let swapped = |s: &mut Statement| {
+        let first = s.reserves.assets[0].holders[0].signature.clone();
+        s.reserves.assets[0].holders[1].signature = first;
+    };
+    assert_eq!(lie_of(nothing, swapped), "reserves");
+    // An asset left out of the reserves, or shown for one that has none.
+    assert_eq!(lie_of(|s| drop(s.reserves.assets.pop()), nothing), "reserves");
+    assert_eq!(lie_of(|s| s.entry.assets[2].reserves = 5, nothing), "entry-malformed");
+    assert_eq!(lie_of(|s| s.entry.assets.swap(0, 1), nothing), "entry-malformed");
+    assert_eq!(lie_of(|s| s.entry.assets[0].leaves += 1, nothing), "entry-malformed");
+    // Numbers and time.
+    assert_eq!(lie_of(|s| s.entry.statement = 2, nothing), "funds-order");
+    let mut w = World::honest();
+    for number in 1..3 {
+        let mut s = statement(&w, number);
+        s.entry.at_us = 10_000 - number;
+        sign(&mut s);
+        log(&mut w, &mut s);
+    }
+    assert_eq!(w.publish().lie(&Options::default()), "funds-order");
+}
+
+#[test]
+fn no_changed_bit_of_a_file_of_reserves_is_taken() {
+    let mut w = World::honest();
+    let mut s = statement(&w, 1);
+    sign(&mut s);
+    log(&mut w, &mut s);
+    let files = w.publish();
+    let path = data_path(&s.entry.reserves.hash);
+    let bytes = files.0[&path].clone();
+    assert!(Reserves::parse(&bytes).unwrap().check(ORIGIN, &s.entry).is_ok());
+    // Even when its hash is not asked: form, sums and signatures find every one.
+    for at in 0..bytes.len() * 8 {
+        let mut changed = bytes.clone();
+        changed[at / 8] ^= 1 << (at % 8);
+        let Ok(parsed) = Reserves::parse(&changed) else { continue };
+        let head = (parsed.head_size, parsed.head_root);
+        let is_good = head == (s.reserves.head_size, s.reserves.head_root)
+            && parsed.check(ORIGIN, &s.entry).is_ok();
+        // Hex has two cases.
+        let is_case = parsed.assets.iter().zip(&s.reserves.assets).all(|(a, b)| {
+            a.holders
+                .iter()
+                .zip(&b.holders)
+                .all(|(a, b)| a.signature.eq_ignore_ascii_case(&b.signature))
+        });
+        assert!(!is_good || (is_case && parsed != s.reserves), "bit {at}");
+    }
+    for at in [0, bytes.len() / 2, bytes.len() - 1] {
+        let mut files = files.clone();
+        files.0.get_mut(&path).unwrap()[at] ^= 4;
+        assert_eq!(files.lie(&Options::default()), "file-altered");
+    }
+    let mut files = files;
+    files.0.remove(&path);
+    assert_eq!(files.lie(&Options::default()), "reserves-missing");
+}
+
+fn proof(w: &World, s: &Statement, n: u8) -> OwedProof {
+    let of = Of { statement: 1, asset: "BTC" };
+    let salt = of.salt(&SECRET, &Whose::Customer(customer(n)));
+    let found = liabilities::find(&mut Cursor::new(&s.owed.kept), &of, &salt, customer(n))
+        .unwrap()
+        .unwrap();
+    let (leaves, place) = (w.leaves(), w.entries.len() - 1);
+    let note = w.checkpoint().sign(&w.key);
+    OwedProof {
+        version: 1,
+        statement: 1,
+        asset: "BTC".into(),
+        account: customer(n),
+        salt,
+        owed: found.owed,
+        leaf_index: found.index,
+        owed_proof: found.proof.iter().map(|n| OwedSibling { sum: n.sum, hash: n.hash }).collect(),
+        logged: Logged::new(&leaves, place as u64, &w.entries[place], &note).unwrap(),
+    }
+}
+
+#[test]
+fn a_customer_proves_that_he_is_counted_and_with_how_much() {
+    let mut w = World::honest();
+    let mut s = statement(&w, 1);
+    sign(&mut s);
+    log(&mut w, &mut s);
+    let own = NoteKey::new(ORIGIN, w.key.verifying_key().to_bytes()).unwrap();
+    let good = proof(&w, &s, 2);
+    let text = serde_json::to_string(&good).unwrap();
+    let good: OwedProof = serde_json::from_str(&text).unwrap();
+    let files = w.publish();
+    let verdict = files.verify(&Options::default()).unwrap();
+    let mut checker = verdict.receipts(&files).unwrap();
+    assert_eq!(checker.check_owed(&good).unwrap().all, 600);
+    let shown = good.check(&own).unwrap();
+    assert_eq!((shown.all, shown.statement.statement, good.owed.available), (600, 1, 200));
+    assert!(text.len() < 4_096, "{} bytes", text.len());
+    let not_counted = [
+        OwedProof { account: customer(3), ..good.clone() },
+        OwedProof { owed: Owed { available: 199, held: 1, ..good.owed }, ..good.clone() },
+        OwedProof { owed: Owed { available: 100, ..good.owed }, ..good.clone() },
+        OwedProof { salt: [0; 32], ..good.clone() },
+        OwedProof { leaf_index: good.leaf_index ^ 1, ..good.clone() },
+        OwedProof { asset: "ETC".into(), ..good.clone() },
+    ];
+    for (n, bad) in not_counted.iter().enumerate() {
+        assert_eq!(bad.check(&own).unwrap_err(), OwedError::NotCounted, "{n}");
+    }
+    let mut cut = good.clone();
+    cut.owed_proof.pop();
+    assert_eq!(cut.check(&own).unwrap_err(), OwedError::NotCounted);
+    let mut negative = good.clone();
+    negative.owed_proof[0].sum = u128::MAX;
+    assert_eq!(negative.check(&own).unwrap_err(), OwedError::NotCounted);
+    let mut moved = good.clone();
+    moved.logged.entry_index -= 1;
+    assert!(matches!(moved.check(&own).unwrap_err(), OwedError::Logged(_)));
+    let stranger = NoteKey::new(ORIGIN, [1; 32]).unwrap();
+    assert!(matches!(good.check(&stranger).unwrap_err(), OwedError::Logged(_)));
+}
+
+#[test]
+fn witnesses_that_are_named_must_have_signed_and_well() {
+    let w = World::honest();
+    let mut files = w.publish();
+    let note = String::from_utf8(files.0["checkpoint"].clone()).unwrap();
+    let (one, two) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+    let named = |key: &SigningKey| {
+        WitnessKey::new("witness.example", key.verifying_key().to_bytes()).unwrap()
+    };
+    let options = |witnesses: Vec<WitnessKey>, witnesses_min| Options {
+        witnesses,
+        witnesses_min,
+        ..Options::default()
+    };
+    let wanted = options(vec![named(&one)], 1);
+    assert_eq!(files.lie(&wanted), "witnesses-missing");
+    let line = witness::cosign(&note, "witness.example", &one, 1_700_000_000).unwrap();
+    files.0.insert("checkpoint".into(), format!("{note}{line}").into_bytes());
+    let verdict = files.verify(&wanted).unwrap();
+    assert_eq!(verdict.witnessed[0].time, 1_700_000_000);
+    assert_eq!(files.lie(&options(vec![named(&one), named(&two)], 2)), "witnesses-missing");
+    assert_eq!(files.lie(&options(vec![named(&one), named(&two)], 1)), "none");
+    // A line in the witness's name and with its key's id, that it has not signed.
+    let other = note.replace("\n3\n", "\n9\n").replace("\n4\n", "\n9\n");
+    let forged = witness::cosign(&other, "witness.example", &one, 1_700_000_000).unwrap();
+    files.0.insert("checkpoint".into(), format!("{note}{forged}").into_bytes());
+    assert_eq!(files.lie(&wanted), "witness-forged");
+}
+
+/// What the second verifier says of the folder, `yes …` or `no …`.
+fn python_says(s: &mut Statement, w: &mut World) -> String {
+    log(w, s);
+    let dir = tempfile::tempdir().unwrap();
+    w.publish().write(dir.path());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/verify.py");
+    let out = std::process::Command::new("python3").arg(script).arg(dir.path()).output();
+    let out = out.expect("python3 is needed: apt-get install python3");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+#[test]
+fn the_second_verifier_takes_an_honest_statement_and_no_other_sum_order_or_history() {
+    let lies: [fn(&mut Statement); 6] = [
+        |s| s.entry.assets[0].reserves += 1,
+        |s| s.reserves.head_root = [9; 32],
+        |s| s.entry.statement = 2,
+        |s| s.entry.assets.swap(0, 1),
+        |s| drop(s.reserves.assets.pop()),
+        |s| s.reserves.assets[0].holders.reverse(),
+    ];
+    let mut w = World::honest();
+    let mut s = statement(&w, 1);
+    sign(&mut s);
+    let said = python_says(&mut s, &mut w);
+    assert!(said.starts_with("yes"), "{said}");
+    for (n, lie) in lies.iter().enumerate() {
+        let mut w = World::honest();
+        let mut s = statement(&w, 1);
+        sign(&mut s);
+        lie(&mut s);
+        let said = python_says(&mut s, &mut w);
+        assert!(said.starts_with("no"), "lie {n}: {said}");
+    }
+}
