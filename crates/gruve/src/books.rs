@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 15] = [
+pub const ROOMS: [(&str, &[Migration]); 16] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
