@@ -1,14 +1,17 @@
-//! What a quote may earn: drawn from the lane as it stands now, with the luck of finding blocks. Pure.
+//! What a quote may earn: futures of difficulty and price drawn from the past, with the luck of finding blocks. Pure.
 //!
-//! # The model (`lane-now 1`)
-//! Difficulty, subsidy, fees and the lane's hashrate stay as they are. In units of one block's work at that
-//! difficulty, the lane works through *U* units in the term, and the buyer has its part *s* of them, by hashrate.
+//! # The model (`past 1`; `lane-now 1` for coins without a past)
+//! Each future has a path of difficulty and price, drawn from the coin's own past ([`past`]); for coins without one both
+//! stay as they are. Subsidy, fees and the lane's hashrate stay as they are. In units of one block's work the lane works
+//! through *U* units in the term, fewer as difficulty rises, and the buyer has its part *s* of them, by hashrate.
 //! Blocks are found at random, one a unit on average (a Poisson process); a block found after *t* units pays
 //! `reward · s · (min(t, U) − max(0, t − 8)) / 8`, which is unit PPLNS with a window of eight blocks, until the last of
-//! the bought units leaves the window. Fee and maintenance are taken as the terms say. Futures are drawn in
-//! [`STEPS`] steps each with SplitMix64, so that the same figures and seed give the same forecast.
+//! the bought units leaves the window. Fee and maintenance are taken as the terms say, maintenance in dollars at the
+//! future's prices. A price that is paid in dollars comes back by what the first coin brings at the future's prices when
+//! it brings it. Futures are drawn in [`STEPS`] steps each with SplitMix64, so that the same figures and seed give the
+//! same forecast.
 //!
-//! What it leaves out is said with it: difficulty and price will move, machines may stop. Floats stand here, since
+//! What it leaves out is said with it: a halving, machines that stop. Floats stand here, since
 //! a future is drawn and not counted; nobody is paid by it.
 
 #![expect(
@@ -18,9 +21,12 @@
     reason = "drawn amounts, rounded for people; nobody is paid by them"
 )]
 
+pub mod past;
+
 use crate::pplns::WINDOW_BLOCKS;
 use gruve_statement::terms::Money;
 use gruve_units::{Asset, Bps};
+use past::{Past, Path};
 use serde::{Deserialize, Serialize};
 
 /// Futures drawn: the interval's ends then move by a percent or so with the seed.
@@ -28,7 +34,9 @@ pub const SCENARIOS: u32 = 500;
 /// Steps of a future.
 const STEPS: u32 = 200;
 /// The model's name and version.
-pub const MODEL: &str = "lane-now 1";
+pub const MODEL: &str = "past 1";
+/// The same for coins without a past.
+pub const MODEL_STILL: &str = "lane-now 1";
 
 /// The lane as one of its coins sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +66,15 @@ pub struct Given {
     pub chains: Vec<ChainNow>,
     /// What is paid.
     pub price: Money,
+    /// Whose past difficulty and price are drawn from; none: they stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<Asset>,
+    /// The first coin's price now, millionths of a dollar, where one is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_micro: Option<i64>,
+    /// Upkeep in dollars for a TH·day, millionths.
+    #[serde(default)]
+    pub upkeep_usd_micro_per_th_day: u64,
     /// Where the random numbers begin, a decimal string.
     pub seed: String,
     /// How many futures.
@@ -113,6 +130,11 @@ impl SplitMix64 {
         ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 
+    /// A number below `n`; the bias of the high product is below 2^-50 for any past.
+    fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+
     /// Poisson with that mean: by products of uniforms; above thirty by the normal distribution of the same mean
     /// and spread.
     fn poisson(&mut self, mean: f64) -> f64 {
@@ -132,11 +154,49 @@ impl SplitMix64 {
 
 /// One coin's numbers, as the drawing needs them.
 struct Coin {
-    /// Units of the whole lane in the term.
-    units: f64,
     reward: f64,
     upkeep: f64,
+    /// Seconds the lane takes for a block's work at today's difficulty.
     seconds_per_unit: f64,
+}
+
+/// When the lane is how far, in units of a block's work at the difficulty of the time.
+struct Progress {
+    /// Units after each step of the term, beginning with none.
+    units: Vec<f64>,
+    step_secs: f64,
+    /// What a unit takes after the term.
+    last_secs: f64,
+}
+
+impl Progress {
+    fn of(coin: &Coin, path: &Path, term_secs: f64) -> Progress {
+        let step_secs = term_secs / f64::from(STEPS);
+        let (mut sum, mut units) = (0.0, vec![0.0]);
+        for k in 0..STEPS {
+            let (_, difficulty) = path.at((f64::from(k) + 0.5) * step_secs);
+            sum += step_secs / (coin.seconds_per_unit * difficulty);
+            units.push(sum);
+        }
+        let (_, difficulty) = path.at(term_secs);
+        Progress { units, step_secs, last_secs: coin.seconds_per_unit * difficulty }
+    }
+
+    fn all(&self) -> f64 {
+        self.units.last().copied().unwrap_or(0.0)
+    }
+
+    /// Seconds until so many units are done.
+    fn secs(&self, units: f64) -> f64 {
+        let n = self.units.partition_point(|u| *u <= units);
+        match (n.checked_sub(1).and_then(|i| self.units.get(i)), self.units.get(n)) {
+            (Some(a), Some(b)) => (n as f64 - 1.0 + (units - a) / (b - a)) * self.step_secs,
+            _ => {
+                let term = (self.units.len() as f64 - 1.0) * self.step_secs;
+                term + (units - self.all()).max(0.0) * self.last_secs
+            }
+        }
+    }
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -144,38 +204,94 @@ fn number(text: &str) -> Option<f64> {
 }
 
 impl Given {
+    fn th_days(&self) -> f64 {
+        number(&self.hashrate).unwrap_or(0.0) / 1e12 * self.term_secs as f64 / 86_400.0
+    }
+
     fn coins(&self) -> Option<(f64, Vec<Coin>)> {
         let own = number(&self.hashrate)?;
         // The buyer's own hashrate is part of the lane's.
         let lane = number(&self.lane_hashrate)?.max(own);
-        let secs = self.term_secs as f64;
-        let th_days = own / 1e12 * secs / 86_400.0;
+        let th_days = self.th_days();
         let coin = |c: &ChainNow| {
             let block = number(&c.block_hashes).filter(|b| *b > 0.0)?;
             Some(Coin {
-                units: lane * secs / block,
                 reward: c.reward_minor as f64,
                 upkeep: th_days * c.upkeep_minor_per_th_day as f64,
                 seconds_per_unit: block / lane,
             })
         };
         let coins = self.chains.iter().map(coin).collect::<Option<Vec<_>>>()?;
-        (own > 0.0 && secs > 0.0 && !coins.is_empty()).then(|| (own / lane, coins))
+        (own > 0.0 && self.term_secs > 0 && !coins.is_empty()).then(|| (own / lane, coins))
+    }
+
+    /// Millionths of a dollar for a minor unit of the first coin, now.
+    fn minor_now(&self) -> Option<f64> {
+        let first = self.chains.first()?;
+        Some(self.usd_micro? as f64 / first.asset.unit() as f64)
+    }
+
+    /// Upkeep in dollars as minor units of the first coin, by the prices of a future; nothing without a price.
+    fn upkeep_in_coin(&self, path: &Path) -> f64 {
+        let (Some(minor), true) = (self.minor_now(), self.upkeep_usd_micro_per_th_day > 0) else {
+            return 0.0;
+        };
+        let step = self.term_secs as f64 / f64::from(STEPS);
+        let parts = (0..STEPS).map(|k| 1.0 / path.at((f64::from(k) + 0.5) * step).0);
+        let mean = parts.sum::<f64>() / f64::from(STEPS);
+        self.th_days() * self.upkeep_usd_micro_per_th_day as f64 / minor * mean
     }
 }
 
 /// What one future brings of a coin before upkeep, step by step: seconds since the start and the sum then.
-fn future(coin: &Coin, share: f64, fee: f64, random: &mut SplitMix64, path: &mut Vec<(f64, f64)>) {
+fn future(
+    coin: &Coin,
+    progress: &Progress,
+    (share, fee): (f64, f64),
+    random: &mut SplitMix64,
+    path: &mut Vec<(f64, f64)>,
+) {
     path.clear();
-    let window = WINDOW_BLOCKS as f64;
-    let step = (coin.units + window) / f64::from(STEPS);
+    let (window, units) = (WINDOW_BLOCKS as f64, progress.all());
+    let step = (units + window) / f64::from(STEPS);
     let mut earned = 0.0;
     for k in 0..STEPS {
         let t = (f64::from(k) + 0.5) * step;
-        let own = share * (t.min(coin.units) - (t - window).max(0.0)).max(0.0);
+        let own = share * (t.min(units) - (t - window).max(0.0)).max(0.0);
         earned += random.poisson(step) * coin.reward * own / window * (1.0 - fee);
-        path.push((f64::from(k + 1) * step * coin.seconds_per_unit, earned));
+        path.push((progress.secs(f64::from(k + 1) * step), earned));
     }
+}
+
+/// Which coin brings the price back, and what a minor unit of it counts, now, in the price's.
+fn measure(given: &Given) -> Option<(usize, f64)> {
+    let own = given.chains.iter().position(|c| c.asset == given.price.asset);
+    let in_dollars = || {
+        let is_dollars = given.price.asset == Asset::Usd;
+        given.minor_now().filter(|_| is_dollars).map(|minor| (0, minor))
+    };
+    own.map(|at| (at, 1.0)).or_else(in_dollars)
+}
+
+/// What a future's coins come to in the price's units, less what upkeep takes, step by step.
+fn worth(
+    sums: &[(f64, f64)],
+    due: f64,
+    term: f64,
+    unit: f64,
+    path: Option<&Path>,
+) -> Vec<(f64, f64)> {
+    let (mut before, mut value) = (0.0, 0.0);
+    let mut all = Vec::with_capacity(sums.len());
+    for (at, sum) in sums {
+        // Upkeep falls due with the work.
+        let net = sum - due * (at / term).min(1.0);
+        let price = path.map_or(1.0, |p| p.at(*at).0);
+        value += (net - before) * unit * price;
+        before = net;
+        all.push((*at, value));
+    }
+    all
 }
 
 /// Draws the futures of a quote. `None` where the figures make no model: a coin of which no block is known.
@@ -184,29 +300,35 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
     let (share, coins) = given.coins()?;
     let fee = f64::from(given.fee_bps) / f64::from(Bps::ONE);
     let mut random = SplitMix64(given.seed.parse().ok()?);
-    let paid = given.price.minor as f64;
-    let own = given.chains.iter().position(|c| c.asset == given.price.asset);
+    let (paid, term) = (given.price.minor as f64, given.term_secs as f64);
+    let past = given.past.and_then(Past::shipped);
+    let measure = measure(&given);
+    let is_coin = measure.is_some() && given.price.asset != Asset::Usd;
     let mut sums: Vec<Vec<i64>> = vec![Vec::new(); coins.len()];
-    let (mut back, mut waits, mut path) = (0u32, Vec::new(), Vec::new());
+    let (mut back, mut waits, mut sold, mut drawn) = (0u32, Vec::new(), 0.0, Vec::new());
     for _ in 0..given.scenarios {
+        let path = past.as_ref().map_or_else(Path::still, |p| p.future(term * 2.0, &mut random));
+        let dollars = given.upkeep_in_coin(&path);
         // The part of the upkeep that no coin before has covered.
         let mut open = 1.0;
         for (at, coin) in coins.iter().enumerate() {
-            future(coin, share, fee, &mut random, &mut path);
-            let total = path.last().map_or(0.0, |p| p.1);
-            let due = coin.upkeep * open;
+            let progress = Progress::of(coin, &path, term);
+            future(coin, &progress, (share, fee), &mut random, &mut drawn);
+            let total = drawn.last().map_or(0.0, |p| p.1);
+            let upkeep = coin.upkeep + if at == 0 { dollars } else { 0.0 };
+            let due = upkeep * open;
             let taken = due.min(total);
-            if Some(at) == own {
-                let term = given.term_secs as f64;
-                // Upkeep falls due with the work.
-                let net = |(at, sum): &(f64, f64)| sum - due * (at / term).min(1.0);
-                if let Some((at, _)) = path.iter().find(|p| net(p) >= paid) {
+            if let Some((_, unit)) = measure.filter(|(own, _)| *own == at) {
+                let prices = (!is_coin).then_some(&path);
+                let values = worth(&drawn, due, term, unit, prices);
+                if let Some((at, _)) = values.iter().find(|p| p.1 >= paid) {
                     back += 1;
                     waits.push(*at as u64);
                 }
+                sold += values.last().map_or(0.0, |v| v.1.max(0.0));
             }
-            if coin.upkeep > 0.0 {
-                open = (due - taken) / coin.upkeep;
+            if upkeep > 0.0 {
+                open = (due - taken) / upkeep;
             }
             sums[at].push((total - taken).round() as i64);
         }
@@ -214,14 +336,18 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
     waits.sort_unstable();
     let mut assets: Vec<AssetForecast> =
         given.chains.iter().zip(&mut sums).map(|(c, all)| taken_together(c.asset, all)).collect();
-    let per_mille = own.map(|_| back * 1_000 / given.scenarios.max(1));
-    let expects_loss = own.and_then(|at| Some(assets.get(at)?.expected_minor < given.price.minor));
-    if let Some(at) = own {
+    let per_mille = measure.map(|_| back * 1_000 / given.scenarios.max(1));
+    let expects_loss = measure.and_then(|(at, _)| {
+        let mean = sold / f64::from(given.scenarios.max(1));
+        let coins = assets.get(at)?.expected_minor;
+        Some(if is_coin { coins < given.price.minor } else { mean < paid })
+    });
+    if let Some((at, _)) = measure {
         assets.swap(0, at);
     }
     let words = words(&given, &assets, per_mille, expects_loss);
     Some(QuoteForecast {
-        model: MODEL.to_owned(),
+        model: if past.is_some() { MODEL } else { MODEL_STILL }.to_owned(),
         given,
         assets,
         break_even_per_mille: per_mille,
@@ -280,11 +406,21 @@ fn words(
             "The price is in another asset than is earned: whether it comes back depends on their prices.".into(),
         ),
     }
-    words.push(
+    if given.upkeep_usd_micro_per_th_day > 0 && given.usd_micro.is_none() {
+        words.push(
+            "Upkeep in dollars is not in it: no price is recorded. It brings less than that."
+                .into(),
+        );
+    }
+    words.push(if given.past.is_some() {
+        "The model: difficulty and price move as in stretches of the last four years of the kept history; subsidy, fees and \
+         this lane's hashrate stay as they are now, and blocks are found by chance. Halvings to come bring less."
+            .into()
+    } else {
         "The model: difficulty, fees and this lane's hashrate stay as they are now, and blocks are found by chance. \
          Difficulty has mostly risen in the past, which brings less."
-            .into(),
-    );
+            .into()
+    });
     words
 }
 
@@ -306,6 +442,9 @@ mod tests {
                 upkeep_minor_per_th_day: 0,
             }],
             price: Money { asset: Asset::Btc, minor: 80_000_000 },
+            past: None,
+            usd_micro: None,
+            upkeep_usd_micro_per_th_day: 0,
             seed: "7".into(),
             scenarios: 400,
         }
@@ -321,6 +460,44 @@ mod tests {
         assert_eq!(f.expects_loss, Some(false));
         assert!(f.break_even_per_mille.unwrap() > 500);
         assert!(f.break_even_secs.unwrap() > 60_000);
+    }
+
+    #[test]
+    fn a_year_of_the_past_brings_less_than_a_year_as_it_is_and_less_surely() {
+        let year = Given { term_secs: 31_536_000, scenarios: 200, ..given() };
+        let still = foretell(year.clone()).unwrap();
+        let moved = foretell(Given { past: Some(Asset::Btc), ..year.clone() }).unwrap();
+        assert_eq!((still.model.as_str(), moved.model.as_str()), (MODEL_STILL, MODEL));
+        let (a, b) = (&still.assets[0], &moved.assets[0]);
+        // Difficulty rose by some 60 % a year.
+        assert!(b.expected_minor < a.expected_minor * 9 / 10, "{b:?} {a:?}");
+        assert!(b.high_minor - b.low_minor > 3 * (a.high_minor - a.low_minor), "{b:?} {a:?}");
+        assert_eq!(moved, foretell(Given { past: Some(Asset::Btc), ..year }).unwrap());
+    }
+
+    #[test]
+    fn a_price_in_dollars_comes_back_by_the_coins_price_and_upkeep_in_dollars_is_taken() {
+        // 84.67 coins of a million minor units, of 10^8: 0.8467 coins at 100 dollars.
+        let price = |minor| Money { asset: Asset::Usd, minor };
+        let at = |minor, fee: u64| Given {
+            price: price(minor),
+            usd_micro: Some(100_000_000),
+            upkeep_usd_micro_per_th_day: fee,
+            ..given()
+        };
+        let cheap = foretell(at(80_000_000, 0)).unwrap();
+        assert_eq!(cheap.expects_loss, Some(false));
+        assert!(cheap.break_even_per_mille.unwrap() > 500);
+        let dear = foretell(at(90_000_000, 0)).unwrap();
+        assert_eq!(dear.expects_loss, Some(true));
+        // 10^-7 TH·days cost ten dollars.
+        let fee = foretell(at(80_000_000, 100_000_000_000_000)).unwrap();
+        assert_eq!(fee.expects_loss, Some(true));
+        let less = cheap.assets[0].expected_minor - fee.assets[0].expected_minor;
+        assert!((less - 10_000_000).abs() < 100_000, "{less}");
+        let unknown = foretell(Given { usd_micro: None, ..at(80_000_000, 1) }).unwrap();
+        assert_eq!(unknown.expects_loss, None);
+        assert!(unknown.words.iter().any(|w| w.contains("no price is recorded")));
     }
 
     #[test]

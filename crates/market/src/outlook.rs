@@ -1,5 +1,6 @@
 //! The figures of a lane that a quote's forecast is drawn from, and the forecasts as they were shown.
 
+use crate::foretell::past::Past;
 use crate::foretell::{ChainNow, Given, QuoteForecast, SCENARIOS, foretell};
 use crate::sale::Capacity;
 use crate::{Market, MarketError, Plan, Quote, Result, sql};
@@ -65,6 +66,9 @@ impl Market {
             fee_bps: plan.fee_bps.get(),
             chains,
             price: quote.price.into(),
+            past: Past::shipped(plan.asset).map(|_| plan.asset),
+            usd_micro: self.price_now(tx, plan.asset).await?,
+            upkeep_usd_micro_per_th_day: plan.life.maintenance_usd_micro_per_th_day,
             seed: seed.to_string(),
             scenarios: SCENARIOS,
         }))

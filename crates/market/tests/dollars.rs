@@ -58,9 +58,9 @@ async fn a_running_contract_pays_its_upkeep_in_dollars(store: Store) {
     w.see(hash, 100, REWARD).await;
     w.height(100 + MATURITY).await;
     priced_epoch(&w, 1_000).await;
-    // It runs on: what it owes stands in the pages of progress.
+    // It runs on: what it owes stands in the pages of progress; with nothing more to settle, fees wait.
     priced_epoch(&w, 1_000).await;
-    let owed = i64::try_from(upkeep(3_000)).unwrap();
+    let owed = i64::try_from(upkeep(2_000)).unwrap();
     let paid = taken(&w, me, c).await;
     assert!(owed > 1_000 && (owed - 3..=owed).contains(&paid), "{paid} of {owed}");
     w.assert_all_sound().await;
@@ -83,7 +83,7 @@ async fn no_contract_is_settled_before_the_dues_of_all_have_a_price(store: Store
     w.height(100 + MATURITY).await;
     priced_epoch(&w, 1_000).await;
     priced_epoch(&w, 1_000).await;
-    let owed = i64::try_from(upkeep(300)).unwrap();
+    let owed = i64::try_from(upkeep(200)).unwrap();
     for (who, c) in all.iter().zip(&contracts) {
         let paid = taken(&w, *who, *c).await;
         assert!((owed - 4..=owed).contains(&paid), "{paid} of {owed}");

@@ -6,7 +6,7 @@ use crate::document::{
 };
 use crate::replay::{Replay, TH_DAY, Verdict, expected_hashes, mul_div, must};
 use crate::terms::{
-    FeeRule, MaintenanceRule, OperatorShortfallRule, SchemeRule, UnprofitableRule,
+    FeeRule, MaintenanceRule, OperatorShortfallRule, SchemeRule, SettlementRule, UnprofitableRule,
     UsdMaintenanceRule,
 };
 use gruve_units::{Asset, Hashes};
@@ -206,9 +206,13 @@ impl Replay {
         else {
             return Err("the contract is never paused".into());
         };
-        if i128::from(l.instant_us) > i128::from(l.epoch) * i128::from(self.terms.epoch_us) {
-            return Err("its price must be of a settlement before".into());
-        }
+        let before = match self.terms.rules.settlement {
+            SettlementRule::EveryEpochs { epochs } => epochs,
+            SettlementRule::NotStated => 1,
+        };
+        let instant = i128::from(l.epoch.saturating_sub(before)) + 1;
+        let instant = instant * i128::from(self.terms.epoch_us);
+        must("instant_us", i128::from(l.instant_us), instant)?;
         let own = self.terms.earns.first().copied().ok_or("the contract earns nothing")?;
         let MaintenanceRule::PerDelivered { order } = &self.terms.rules.maintenance;
         let coins = order.first().map_or(0, |u| u.minor_per_th_day);

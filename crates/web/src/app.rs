@@ -10,7 +10,7 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, books, buy, console, contract, home, invoice, lane, life, machines, metered, papers,
-    payouts, plans, proof, security, session, statement, tickets, withdraw,
+    payouts, plans, proof, renewal, security, session, statement, tickets, withdraw,
 };
 use crate::record;
 use crate::routes::{Access, RouteInfo, Routes};
@@ -91,6 +91,8 @@ fn declare(state: &AppState) -> Routes {
         .post("/contracts/{id}/cancel", CustomerForm, life::cancel)
         .post("/contracts/{id}/choose", CustomerForm, life::choose)
         .post("/contracts/{id}/keep-running", CustomerForm, life::keep_running)
+        .post("/contracts/{id}/renew", CustomerForm, renewal::renew)
+        .post("/contracts/{id}/wishes", CustomerForm, renewal::wish)
         .get("/invoices/{id}", Customer, invoice::invoice)
         .get("/withdraw", Customer, withdraw::ask)
         .post("/withdraw", CustomerForm, withdraw::review)

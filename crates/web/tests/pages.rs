@@ -259,3 +259,40 @@ async fn pages_name_their_language_landmarks_and_no_foreign_source() {
     assert!(me.get("/").await.body.contains("it cannot be mined"));
     assert!(me.get("/plans").await.body.contains("it cannot be mined"));
 }
+
+#[tokio::test]
+async fn a_running_contract_is_renewed_and_wished_for_on_its_page() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let path = buy(&mut me).await;
+    let invoice = me.get(&path).await;
+    let uri = between(&invoice.body, "href=\"bitcoin:", "\"");
+    let (address, amount) = uri.split_once("?amount=").unwrap();
+    house.pay(&house.lanes[0], address, Amount::parse_decimal(Asset::Btc, amount).unwrap());
+    house.block(&house.lanes[0], false).await;
+    house.epochs(2).await;
+    let overview = me.get("/account").await;
+    let contract =
+        format!("/contracts/{}", between(&overview.body, "href=\"/contracts/", "\"").to_owned());
+    let page = me.get(&contract).await;
+    assert!(page.body.contains("Renew for so many epochs"), "{}", page.body);
+    let csrf = page.field("csrf");
+    let quote = me.post(&format!("{contract}/renew"), &[("csrf", &csrf), ("term", "6")]).await;
+    assert_eq!(quote.status, StatusCode::OK, "{}", quote.body);
+    let wishes = format!("{contract}/wishes");
+    for (max, outcome) in
+        [("0.5", StatusCode::SEE_OTHER), ("", StatusCode::SEE_OTHER), ("much", UNPROCESSABLE)]
+    {
+        let form = [("csrf", csrf.as_str()), ("max", max), ("reinvest", "yes")];
+        let answer = me.post(&wishes, &form).await;
+        assert_eq!(answer.status, outcome, "{max}: {}", answer.body);
+    }
+    // Bought, it follows: nothing more can be renewed.
+    let csrf = quote.field("csrf");
+    let form = [("csrf", csrf.as_str()), ("quote", &quote.field("quote"))];
+    assert!(me.post("/contracts", &form).await.location().starts_with("/invoices/"));
+    let again = me.post(&format!("{contract}/renew"), &[("csrf", &csrf), ("term", "6")]).await;
+    assert!(again.status.is_client_error(), "{}", again.body);
+}

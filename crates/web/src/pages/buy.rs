@@ -130,7 +130,8 @@ pub(crate) async fn quote(
     }
 }
 
-fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
+/// A quote, with the button that buys it.
+pub(crate) fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
     let content = html! {
         div.lead {
             p.crumbs { a href="/plans" { "Plans" } " / " a href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (plan.title) } }

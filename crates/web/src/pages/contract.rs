@@ -9,6 +9,7 @@ use crate::money::{
 };
 use crate::pages::life;
 use crate::pages::machines::electricity;
+use crate::pages::renewal;
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::view::{contract_state, rule_of};
@@ -42,6 +43,8 @@ pub(crate) async fn contract(
     let owed = state.market().owed(customer.account, id, LIFE_SHOWN).await?;
     let notices = state.market().notices(customer.account, Some(id), LIFE_SHOWN).await?;
     let rule = rule_of(c.epoch_us);
+    // A plan that is no longer on offer cannot be renewed.
+    let terms_now = state.market().plan(&c.plan).map(|p| p.terms_epochs).unwrap_or_default();
     let footprint = state.footprint_of(&c).await?;
     let content = html! {
         div.lead {
@@ -63,6 +66,7 @@ pub(crate) async fn contract(
             (life::cancel_form(&visitor, &c))
         }
         (life::sheet(&visitor, &c, &owed, &notices))
+        (renewal::sheet(&visitor, &c, &terms_now))
         section.sheet #work-plot data-live="work-plot" aria-label="Work per epoch" {
             (work_plot(&c, rule))
         }

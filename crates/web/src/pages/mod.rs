@@ -15,6 +15,7 @@ pub(crate) mod papers;
 pub(crate) mod payouts;
 pub(crate) mod plans;
 pub(crate) mod proof;
+pub(crate) mod renewal;
 pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod statement;

@@ -1,0 +1,197 @@
+//! How difficulty and price moved, week by week, and futures drawn from it. Pure.
+//!
+//! # The model
+//! A future is made of stretches of the past: [`STRETCH_WEEKS`] weeks in a row, from a random week of the last
+//! [`PAST_WEEKS`], give how price and difficulty moved together, on a logarithmic scale; then the next stretch, until the
+//! term is over. Within a week both move evenly. So a future knows no trend but what the past had.
+//!
+//! The past is shipped (`data/`): every seventh day of the histories in `testdata/market`, the last four years of each.
+//! Litecoin's ends in 2020, and stands for Dogecoin as well, whose difficulty follows the same machines.
+//!
+//! # How good it is
+//! Held against what came (rolling, from every fourth week on, only with what was known then), nine futures in ten should
+//! hold the work's earnings in coins. For Bitcoin they did in 93, 90 and 81 of a hundred terms of 13, 26 and 52 weeks, and
+//! where not, more was earned than foretold; for Litecoin, whose past has two bubbles, in 71, 50 and 46: its interval
+//! for coins is too narrow, and that of their value in dollars (all, 94, 96) is not.
+
+use super::SplitMix64;
+use gruve_units::Asset;
+
+/// Weeks in a row that a stretch takes from the past: a quarter, six changes of Bitcoin's difficulty.
+pub const STRETCH_WEEKS: usize = 13;
+/// How far back stretches are taken from: four years, one halving.
+pub const PAST_WEEKS: usize = 208;
+/// Weeks of a future at most: ten years.
+const WEEKS_MAX: usize = 520;
+/// Seconds of a week.
+const WEEK_SECS: f64 = 604_800.0;
+
+/// How price and difficulty moved from week to week, natural logarithms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past {
+    moves: Vec<(f64, f64)>,
+}
+
+impl Past {
+    /// The shipped past of the machines that earn a coin; none for coins without one.
+    #[must_use]
+    pub fn shipped(asset: Asset) -> Option<Past> {
+        let csv = match asset {
+            Asset::Btc => include_str!("../../data/btc-weekly.csv"),
+            Asset::Ltc | Asset::Doge => include_str!("../../data/ltc-weekly.csv"),
+            _ => return None,
+        };
+        let week = |line: &str| {
+            let mut cells = line.split(',').skip(1).map(|c| c.parse::<f64>().ok());
+            Some((cells.next()??, cells.next()??))
+        };
+        Past::of(&csv.lines().skip(1).filter_map(week).collect::<Vec<_>>())
+    }
+
+    /// The past of these weeks' prices and difficulties, the last ones of them; none when they are too few.
+    #[must_use]
+    pub fn of(weeks: &[(f64, f64)]) -> Option<Past> {
+        let recent = weeks.get(weeks.len().saturating_sub(PAST_WEEKS + 1)..)?;
+        let moves: Vec<_> =
+            recent.windows(2).map(|w| ((w[1].0 / w[0].0).ln(), (w[1].1 / w[0].1).ln())).collect();
+        let sound = moves.iter().all(|(p, d)| p.is_finite() && d.is_finite());
+        (sound && moves.len() >= 2 * STRETCH_WEEKS).then_some(Past { moves })
+    }
+
+    /// A future of so many seconds.
+    pub(super) fn future(&self, secs: f64, random: &mut SplitMix64) -> Path {
+        let weeks = ((secs / WEEK_SECS).ceil().max(1.0) as usize).min(WEEKS_MAX);
+        let starts = (self.moves.len() - STRETCH_WEEKS + 1) as u64;
+        let mut path = Path { weeks: vec![(0.0, 0.0)] };
+        let (mut price, mut difficulty) = (0.0, 0.0);
+        while path.weeks.len() <= weeks {
+            let at = random.below(starts) as usize;
+            for (p, d) in self.moves.iter().skip(at).take(STRETCH_WEEKS) {
+                (price, difficulty) = (price + p, difficulty + d);
+                path.weeks.push((price, difficulty));
+            }
+        }
+        path
+    }
+}
+
+/// A future: logarithms of price and difficulty against now, week by week.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Path {
+    weeks: Vec<(f64, f64)>,
+}
+
+impl Path {
+    /// Nothing moves.
+    pub(super) fn still() -> Path {
+        Path { weeks: vec![(0.0, 0.0)] }
+    }
+
+    /// Price and difficulty as parts of what they are now.
+    pub(super) fn at(&self, secs: f64) -> (f64, f64) {
+        let week = (secs / WEEK_SECS).max(0.0);
+        let last = self.weeks.len() - 1;
+        let n = (week as usize).min(last);
+        let (a, b) = (self.weeks[n], self.weeks[(n + 1).min(last)]);
+        let part = (week - n as f64).min(1.0);
+        let between = |a: f64, b: f64| (a + (b - a) * part).exp();
+        (between(a.0, b.0), between(a.1, b.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BTC: &str = include_str!("../../../../testdata/market/btc-daily-2010-2026.csv");
+    const LTC: &str = include_str!("../../../../testdata/market/ltc-daily-2011-2020.csv");
+
+    /// Every seventh day, the last one included: date, price, difficulty.
+    fn weekly(csv: &str) -> Vec<(&str, &str, &str)> {
+        let days: Vec<_> = csv
+            .lines()
+            .skip(1)
+            .filter_map(|line| {
+                let mut cells = line.split(',');
+                let day = (cells.next()?, cells.next()?, cells.next()?);
+                (!day.1.is_empty() && !day.2.is_empty()).then_some(day)
+            })
+            .collect();
+        days.iter().rev().step_by(7).rev().copied().collect()
+    }
+
+    fn numbers(weeks: &[(&str, &str, &str)]) -> Vec<(f64, f64)> {
+        weeks.iter().map(|w| (w.1.parse().unwrap(), w.2.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_is_shipped_is_every_seventh_day_of_the_kept_histories() {
+        let shipped = [
+            (BTC, include_str!("../../data/btc-weekly.csv")),
+            (LTC, include_str!("../../data/ltc-weekly.csv")),
+        ];
+        for (kept, shipped) in shipped {
+            let weeks = weekly(kept);
+            let last = &weeks[weeks.len() - PAST_WEEKS - 1..];
+            let line = |w: &(&str, &str, &str)| format!("{},{},{}\n", w.0, w.1, w.2);
+            let want: String = last.iter().map(line).collect();
+            assert_eq!(shipped, format!("date,price_usd,difficulty\n{want}"));
+        }
+        assert!(Past::shipped(Asset::Btc).is_some() && Past::shipped(Asset::Etc).is_none());
+    }
+
+    /// Of a hundred terms: in how many the interval of nine in ten held what came (coins, then their value), and how many
+    /// brought fewer coins than its lower end.
+    fn score(csv: &str, term: usize) -> (u32, u32, u32) {
+        let weeks = numbers(&weekly(csv));
+        let (mut held, mut below, mut all) = ([0u32; 2], 0u32, 0u32);
+        // Coins for constant work, and what they are worth, both as parts of today's.
+        let sums = |at: &dyn Fn(usize) -> (f64, f64)| {
+            (1..=term).map(at).fold((0.0, 0.0), |(c, v), (p, d)| (c + 1.0 / d, v + p / d))
+        };
+        for now in (PAST_WEEKS..weeks.len() - term).step_by(4) {
+            let past = Past::of(&weeks[..=now]).unwrap();
+            let mut random = SplitMix64(now as u64);
+            let (mut coins, mut values) = (Vec::new(), Vec::new());
+            for _ in 0..100 {
+                let path = past.future(term as f64 * WEEK_SECS, &mut random);
+                let (c, v) = sums(&|k| path.at(k as f64 * WEEK_SECS));
+                coins.push(c);
+                values.push(v);
+            }
+            let (price, difficulty) = weeks[now];
+            let came = sums(&|k| (weeks[now + k].0 / price, weeks[now + k].1 / difficulty));
+            for (n, (drawn, is)) in
+                [(&mut coins, came.0), (&mut values, came.1)].into_iter().enumerate()
+            {
+                drawn.sort_unstable_by(f64::total_cmp);
+                held[n] += u32::from(drawn[5] <= is && is <= drawn[94]);
+                below += u32::from(n == 0 && is < drawn[5]);
+            }
+            all += 1;
+        }
+        (held[0] * 100 / all, held[1] * 100 / all, below * 100 / all)
+    }
+
+    #[test]
+    fn the_interval_holds_what_came_as_often_as_the_docs_say() {
+        // Within five of a hundred of what is written above: the seeds differ, the history does not.
+        let near = |got: u32, said: u32| got.abs_diff(said) <= 5;
+        for (term, coins, value) in [(13, 93, 91), (26, 90, 87), (52, 81, 84)] {
+            let (c, v, below) = score(BTC, term);
+            assert!(near(c, coins) && near(v, value) && below <= 2, "{term}: {c} {v} {below}");
+        }
+        for (term, coins, value) in [(13, 71, 100), (26, 50, 94), (52, 46, 96)] {
+            let (c, v, below) = score(LTC, term);
+            assert!(near(c, coins) && near(v, value), "{term}: {c} {v} {below}");
+        }
+    }
+
+    #[test]
+    fn a_past_in_which_nothing_moved_has_one_future() {
+        let past = Past::of(&[(5.0, 7.0); 60]).unwrap();
+        let path = past.future(9e7, &mut SplitMix64(3));
+        assert_eq!(path.at(4e7), (1.0, 1.0));
+        assert!(Past::of(&[(5.0, 7.0); 20]).is_none() && Past::of(&[(0.0, 7.0); 60]).is_none());
+    }
+}
