@@ -107,7 +107,7 @@ fn changed(whole: &Value) -> Vec<(String, Value)> {
 /// also when the operator chains and signs it.
 pub(crate) fn every_change_is_found(terms: &SignedTerms, page: &Statement) -> (u32, u32) {
     check(terms, std::slice::from_ref(page)).unwrap_or_else(|e| panic!("{e}"));
-    let whole = serde_json::to_value(&page).unwrap();
+    let whole = serde_json::to_value(page).unwrap();
     let verdict = |page: &Statement| {
         let mut checker = Checker::begin(terms.clone(), None).unwrap();
         checker.page(page)
