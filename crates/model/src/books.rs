@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Account {
     /// A customer's coins.
     Available(Id),
+    /// A customer's coins that are held for an epoch to come.
+    Held(Id),
     /// Paid for, not yet delivered.
     Prepaid(Id),
     /// Rewards that are not settled.
@@ -17,6 +19,8 @@ pub enum Account {
     Revenue,
     /// Unfilled parts of windows.
     WindowReserve,
+    /// What FPPS is paid from.
+    FppsReserve,
     /// What rounding leaves.
     Remainder,
     /// The operator's losses.

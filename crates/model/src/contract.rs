@@ -4,9 +4,50 @@ use crate::numbers::{ceil, floor, int, less};
 use crate::{Id, Wrong};
 use num_bigint::BigInt;
 
+/// How work earns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// By the window.
+    Pplns,
+    /// At its expectation, by these figures.
+    Fpps(Vec<FppsTerms>),
+    /// The block's finder gets all of it.
+    Solo,
+}
+
+/// By which figures FPPS pays an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FppsTerms {
+    /// Which.
+    pub asset: usize,
+    /// Blocks whose fees are averaged.
+    pub window: u64,
+    /// What of a block's fees counts at most.
+    pub cap: u64,
+    /// Blocks above a height before it has a price.
+    pub depth: u64,
+}
+
+/// When a contract that does not pay stands still.
+#[derive(Clone, Copy, Debug)]
+pub struct PauseTerms {
+    /// How far costs must be from earnings, in ten-thousandths of them.
+    pub hysteresis_bps: u16,
+    /// Epochs between the decision and the pause.
+    pub notice: u64,
+    /// Millionths of a dollar that a terahash-day's electricity costs.
+    pub energy_micro: u64,
+}
+
 /// What was agreed.
 #[derive(Clone, Debug)]
 pub struct Terms {
+    /// How it earns.
+    pub scheme: Scheme,
+    /// Millionths of a dollar for a terahash-day.
+    pub usd_micro: u64,
+    /// When it pauses; nothing for one that never does.
+    pub pause: Option<PauseTerms>,
     /// Hashes a second.
     pub hashrate: u128,
     /// Epochs.
@@ -70,11 +111,16 @@ pub(crate) struct Contract {
     pub(crate) state: State,
     pub(crate) start: u64,
     pub(crate) short_since: Option<u64>,
+    /// From when on it stands still, and for how many epochs it has.
+    pub(crate) paused_since: Option<u64>,
+    pub(crate) stood: u64,
     /// In 2^-64 minor units of the first asset of `terms.maintenance`.
     pub(crate) maintenance_due: BigInt,
     pub(crate) recognised: BigInt,
     pub(crate) refunded: BigInt,
     pub(crate) lines: Vec<Line>,
+    /// Fees in dollars: the epoch they are up to, 2^-64 millionths, and whether they became coins.
+    pub(crate) dues: Vec<(u64, BigInt, bool)>,
 }
 
 impl Contract {
@@ -104,10 +150,13 @@ impl Contract {
             state: State::Waiting,
             start: 0,
             short_since: None,
+            paused_since: None,
+            stood: 0,
             maintenance_due: int(0),
             recognised: int(0),
             refunded: int(0),
             lines: Vec::new(),
+            dues: Vec::new(),
         }
     }
 
@@ -116,14 +165,23 @@ impl Contract {
         self.lines.iter().map(|l| l.delivered.clone()).sum()
     }
 
+    /// When it would have begun, had it never stood still.
+    pub(crate) fn begin(&self) -> u64 {
+        self.start + self.stood
+    }
+
+    pub(crate) fn is_paused(&self, epoch: u64) -> bool {
+        self.paused_since.is_some_and(|since| since <= epoch) && self.start <= epoch
+    }
+
     pub(crate) fn hard_end(&self, wrong: Option<Wrong>) -> u64 {
-        let end = self.start + self.terms.term + self.terms.extension;
+        let end = self.begin() + self.terms.term + self.terms.extension;
         if wrong == Some(Wrong::HardEndEarly) { end - 1 } else { end }
     }
 
     /// What is missing at the end of an epoch, given what was delivered.
     pub(crate) fn shortfall(&self, epoch: u64, delivered: &BigInt) -> BigInt {
-        let passed = (epoch + 1 - self.start).min(self.terms.term);
+        let passed = (epoch + 1).saturating_sub(self.begin()).min(self.terms.term);
         less(&(&self.epoch_work * passed), delivered)
     }
 

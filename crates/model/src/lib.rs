@@ -19,15 +19,20 @@
 pub mod allocation;
 mod books;
 mod contract;
+mod fpps;
+mod meter;
 mod model;
 mod numbers;
+mod prices;
 mod settlement;
 mod window;
 
 pub use books::{Account, Balances};
-pub use contract::{Line, State, Terms};
+pub use contract::{FppsTerms, Line, PauseTerms, Scheme, State, Terms};
+pub use meter::{MeterState, MeterTerms};
 pub use model::{Input, Lane, Model, Shares, Standing};
 pub use num_bigint::BigInt;
+pub use prices::{PriceRules, Report};
 pub use settlement::SettlementLine;
 
 /// An id's bytes.
@@ -46,6 +51,10 @@ pub enum Who {
     WindowReserve,
     /// What rounding leaves over.
     Remainder,
+    /// The operator's reserve, for work that it pays.
+    FppsReserve,
+    /// A contract, for what that reserve pays it.
+    Fpps(Id),
 }
 
 macro_rules! wrong {
@@ -124,4 +133,66 @@ wrong! {
     FeeKeptAtOrphan,
     /// What was delivered short does not extend a contract.
     ShortfallForgotten,
+    /// FPPS rounds up.
+    FppsRoundedUp,
+    /// The average of fees is rounded up.
+    FeeAverageRoundedUp,
+    /// A block's fees count without the cap.
+    FeesNotCapped,
+    /// Half of FPPS's fee is taken again at the settlement.
+    FppsFeeTwice,
+    /// A height is priced as soon as its own block is there.
+    PricedTooSoon,
+    /// What FPPS pays stands in the window for nobody.
+    FppsNotInWindow,
+    /// A used-up reserve rounds everybody's part up.
+    ShortReserveRoundedUp,
+    /// What a used-up reserve lacks is not paid by the operator.
+    OperatorDoesNotHelp,
+    /// A block found under SOLO is shared out all the same.
+    SoloShared,
+    /// Work under SOLO stands in the window.
+    SoloInWindow,
+    /// A block's place counts the work in front of it whole.
+    SoloPlaceShifted,
+    /// An epoch by the meter costs a whole minor unit more than begun ones.
+    MeterRoundedUp,
+    /// The fraction of an epoch's cost is dropped.
+    MeterFractionDropped,
+    /// The worst case is held rounded down.
+    HoldRoundedDown,
+    /// Less than the worst case pays for as much work.
+    SmallHoldPaysAll,
+    /// What was held is kept.
+    HoldKept,
+    /// Dollars become whole minor units of coins.
+    DollarsInWholeUnits,
+    /// Dollars become coins at the newest price.
+    NewestPrice,
+    /// Of an even number the upper middle price counts.
+    UpperMedian,
+    /// One source's word is a price.
+    QuorumOfOne,
+    /// Old words count.
+    StaleWords,
+    /// Who waits for a price is settled without the fee.
+    SettledWithoutPrice,
+    /// The clock of a paused contract goes on.
+    ClockRunsWhilePaused,
+    /// A paused contract gets work all the same.
+    PausedGetsWork,
+    /// A pause begins without its notice.
+    PausedAtOnce,
+    /// A contract pauses and goes on at once when costs pass earnings.
+    NoHysteresis,
+    /// A pause is decided with the price of the settlement itself.
+    PauseByTodaysPrice,
+    /// What the work of a paused contract earns is the operator's.
+    PausedWorkKept,
+    /// A paused contract is paid for its part of the surplus rounded up.
+    PausedPartRoundedUp,
+    /// The electricity of a paused contract's work is not taken off.
+    EnergyForgotten,
+    /// An epoch at a window's edge earned whole.
+    OwedEdgeWhole,
 }

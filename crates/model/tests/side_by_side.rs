@@ -45,8 +45,13 @@ async fn live(store: Store, plan: Plan) -> (Vec<Step>, Figures) {
     (steps, history.figures)
 }
 
-/// The history of which every wrong rule is found out.
-const TELLING: Plan = Plan { seed: 20_261_122, epochs: 160 };
+/// The histories of which every wrong rule is found out: the first tells nearly all, the others what is seldom.
+const TELLING: [Plan; 4] = [
+    Plan { seed: 5, epochs: 160 },
+    Plan { seed: 20_261_122, epochs: 160 },
+    Plan { seed: 9, epochs: 160 },
+    Plan { seed: 13, epochs: 160 },
+];
 
 /// The model's allocation of a generated epoch, and the market's.
 fn allocations(seed: u64, wrong: Option<Wrong>) -> [Vec<BigInt>; 2] {
@@ -98,24 +103,31 @@ fn every_generated_allocation_agrees() {
     }
 }
 
-async fn market_and_model_agree_and_every_wrong_rule_is_found_out(store: Store) {
-    let (steps, figures) = live(store, TELLING).await;
-    assert!(figures.contracts > 20 && figures.blocks > 40 && figures.orphaned > 5, "{figures:?}");
-    let missed: Vec<Wrong> = Wrong::ALL
-        .iter()
-        .copied()
-        .filter(|wrong| {
-            let mut model = model(TELLING, Some(*wrong));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn market_and_model_agree_on_a_file_and_every_wrong_rule_is_found_out() {
+    let mut missed: Vec<Wrong> =
+        Wrong::ALL.iter().copied().filter(|wrong| !differs_in_allocation(Some(*wrong))).collect();
+    for plan in TELLING {
+        let dir = TestDir::new();
+        let store = testing::sqlite(dir.path()).await;
+        let (steps, figures) = live(store.clone(), plan).await;
+        store.close().await;
+        assert!(
+            figures.contracts > 20 && figures.blocks > 40 && figures.orphaned > 5,
+            "{figures:?}"
+        );
+        assert!(figures.metered > 4 && figures.resumed > 1, "{figures:?}");
+        assert!(figures.without_price > 5 && figures.deaf > 20, "{figures:?}");
+        missed.retain(|wrong| {
+            let mut model = model(plan, Some(*wrong));
             steps.iter().all(|step| take(&mut model, step).is_ok())
-                && !differs_in_allocation(Some(*wrong))
-        })
-        .collect();
-    assert!(missed.is_empty(), "rules that may be broken unseen: {missed:?}");
-}
-
-#[test]
-fn market_and_model_agree_on_a_file_and_every_wrong_rule_is_found_out() {
-    testing::on_sqlite(market_and_model_agree_and_every_wrong_rule_is_found_out);
+        });
+        println!("{plan:?}: {figures:?}, not told of {missed:?}");
+        if missed.is_empty() {
+            return;
+        }
+    }
+    panic!("rules that may be broken unseen: {missed:?}");
 }
 
 async fn market_and_model_agree(store: Store) {
@@ -152,6 +164,11 @@ async fn ten_thousand_epochs_agree() {
         all.orphaned += f.orphaned;
         all.withdrawals += f.withdrawals;
         all.refused += f.refused;
+        all.metered += f.metered;
+        all.resumed += f.resumed;
+        all.without_price += f.without_price;
+        all.told += f.told;
+        all.deaf += f.deaf;
         println!("{all:?}");
     }
     assert_eq!(all.epochs, lanes * epochs);

@@ -3,7 +3,7 @@
 use crate::world::{World, lane};
 use gruve_ledger::Account;
 use gruve_market::ContractState;
-use gruve_model::{BigInt, Id, Line, Model, State, Who};
+use gruve_model::{BigInt, Id, Line, MeterState, Model, State, Who};
 use gruve_store::{Row, params};
 use gruve_units::{AccountId, Accrual, Asset, ContractId, Hashes};
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use std::fmt::Debug;
 /// The lane's assets, in its order.
 pub(crate) const ASSETS: [Asset; 2] = [Asset::Btc, Asset::Doge];
 
+/// Contracts and whose they are.
+type Owned = [(AccountId, ContractId)];
 /// Balances, zeros left out.
 type Balances = BTreeMap<(gruve_model::Account, usize), BigInt>;
 /// Accrued, matured, settled, credited and the fee carried.
@@ -20,6 +22,8 @@ type Standings = BTreeMap<(usize, Who), [BigInt; 5]>;
 type Settlements = BTreeMap<(usize, Who), Vec<[BigInt; 7]>>;
 /// State, refund and every line.
 type Contracts = BTreeMap<Id, (State, BigInt, Vec<Line>)>;
+/// State, charged and delivered by the meter.
+type Meters = BTreeMap<Id, (MeterState, BigInt, BigInt)>;
 
 /// What stands in the books at a moment.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub(crate) struct Observed {
     standings: Standings,
     /// Surplus and house work of the last epochs.
     epochs: BTreeMap<u64, (BigInt, BigInt)>,
+    meters: Meters,
     in_full: Option<(Settlements, Contracts)>,
 }
 
@@ -35,6 +40,8 @@ fn account(key: &str) -> Option<gruve_model::Account> {
     use gruve_model::Account as M;
     Some(match key.parse::<Account>().ok()? {
         Account::CustomerAvailable(id) => M::Available(id.to_bytes()),
+        Account::CustomerHeld(id) => M::Held(id.to_bytes()),
+        Account::FppsReserve => M::FppsReserve,
         Account::PrepaidWork(id) => M::Prepaid(id.to_bytes()),
         Account::Rewards(_) => M::Rewards,
         Account::OperatorRevenue => M::Revenue,
@@ -61,6 +68,8 @@ fn who(row: &Row) -> Who {
         2 => Who::Account(id),
         3 => Who::WindowReserve,
         4 => Who::Remainder,
+        5 => Who::FppsReserve,
+        6 => Who::Fpps(id),
         other => panic!("a beneficiary of kind {other}"),
     }
 }
@@ -72,7 +81,7 @@ fn minor(row: &Row, column: &str) -> BigInt {
 /// Reads everything; settlements and lines only `in_full`.
 pub(crate) async fn observe(
     w: &World,
-    contracts: &[(AccountId, ContractId)],
+    (contracts, metered): (&Owned, &Owned),
     in_full: bool,
 ) -> Observed {
     let mut tx = w.store.read().await.unwrap();
@@ -107,7 +116,8 @@ pub(crate) async fn observe(
         assert_eq!(hashes("allocated") + &surplus, house, "allocated and surplus are the work");
         epochs.insert(row.get("epoch").unwrap(), (surplus, house));
     }
-    let mut observed = Observed { balances, standings, epochs, in_full: None };
+    let meters = observe_meters(w, metered).await;
+    let mut observed = Observed { balances, standings, epochs, meters, in_full: None };
     if in_full {
         let mut settlements = Settlements::new();
         let sql = "SELECT asset, kind, beneficiary, from_epoch, to_epoch, gross_minor, fee_minor,
@@ -130,6 +140,21 @@ pub(crate) async fn observe(
     }
     tx.rollback().await.unwrap();
     observed
+}
+
+async fn observe_meters(w: &World, metered: &[(AccountId, ContractId)]) -> Meters {
+    let mut all = Meters::new();
+    for (owner, id) in metered {
+        let view = w.market.metered(*owner, *id).await.unwrap();
+        let state = match view.state {
+            gruve_market::metered::MeteredState::Active => MeterState::Active,
+            gruve_market::metered::MeteredState::Stopped => MeterState::Stopped,
+            gruve_market::metered::MeteredState::Ending => MeterState::Ending,
+            gruve_market::metered::MeteredState::Ended => MeterState::Ended,
+        };
+        all.insert(id.to_bytes(), (state, view.charged.minor.into(), view.delivered.0.into()));
+    }
+    all
 }
 
 async fn observe_contracts(w: &World, contracts: &[(AccountId, ContractId)]) -> Contracts {
@@ -192,6 +217,10 @@ impl Observed {
         let standings =
             model.standings().iter().map(|(key, s)| (*key, standing(s))).collect::<Standings>();
         differ("standing", &self.standings, &standings)?;
+        let meters = model.meters().map(|(id, state, charged, delivered)| {
+            (id, (state, charged.clone(), delivered.clone()))
+        });
+        differ("contract by the meter", &self.meters, &meters.collect())?;
         let Some((settlements, contracts)) = &self.in_full else { return Ok(()) };
         let mut expected = Settlements::new();
         for (key, s) in model.standings().iter().filter(|(_, s)| !s.lines.is_empty()) {
@@ -215,7 +244,11 @@ impl Observed {
     pub(crate) fn assert_properties(&self, rewards: [BigInt; 2]) {
         let zero = BigInt::from(0);
         for (at, rewards) in rewards.into_iter().enumerate() {
-            let of = self.standings.iter().filter(|((a, _), _)| *a == at);
+            // FPPS pays beside the blocks; its reserve stands in their windows.
+            let of = self
+                .standings
+                .iter()
+                .filter(|((a, who), _)| *a == at && !matches!(who, Who::Fpps(_)));
             let accrued: BigInt = of.map(|(_, s)| s[0].clone()).sum();
             assert_eq!(accrued, rewards << 64, "customers, operator, reserve and remainder");
             let of = self.balances.iter().filter(|((_, a), _)| *a == at);
