@@ -38,7 +38,13 @@ async fn live(store: Store, plan: Plan) -> (Vec<Step>, Figures) {
         }
         step.observed.assert_properties([right.rewards(0), right.rewards(1)]);
         if n % 50 == 0 || n == plan.epochs {
-            history.w.assert_all_sound().await;
+            let w = &history.w;
+            w.assert_sound().await;
+            let mut tx = w.store.read().await.unwrap();
+            let report = gruve_ledger::audit(&mut tx).await.unwrap();
+            assert!(report.is_sound(), "{:?}", report.findings);
+            let audit = w.market.audit_log(&world::lane(), &w.log).await.unwrap();
+            assert!(audit.findings.is_empty(), "{:?}", audit.findings);
         }
         steps.push(step);
     }
