@@ -71,7 +71,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
             shown.clear();
             let mut receipts = 0;
             if let Some(path) = &args.receipt {
-                match check_receipts(path, &verdict, source.as_ref(), args.json)? {
+                match check_receipts(path, &verdict, args.json)? {
                     Ok(n) => receipts = n,
                     Err(e) => return Ok(refuse(&e, args.json)),
                 }
@@ -132,14 +132,10 @@ fn refuse(error: &VerifyError, json: bool) -> ExitCode {
 fn check_receipts(
     path: &Path,
     verdict: &Verdict,
-    source: &dyn Source,
     json: bool,
 ) -> Result<Result<u64, VerifyError>, String> {
     let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut checker = match verdict.receipts(source) {
-        Ok(checker) => checker,
-        Err(e) => return Ok(Err(e)),
-    };
+    let mut checker = verdict.receipts();
     let mut n = 0;
     let read = BufReader::new(file.take(RECEIPT_BYTES_MAX));
     for receipt in serde_json::Deserializer::from_reader(read).into_iter::<Receipt>() {

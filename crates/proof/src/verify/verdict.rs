@@ -1,9 +1,9 @@
 //! What a verification says: in words and numbers, with what it does not say.
 
+use super::Options;
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::funds::FundsVerdict;
-use super::{Options, Source, VerifyError};
 use crate::summary::EpochSummary;
 use crate::witness::Cosigned;
 use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
@@ -47,6 +47,8 @@ pub struct Verdict {
     running: BTreeMap<LaneId, Running>,
     #[serde(skip)]
     with_headers: BTreeSet<LaneId>,
+    #[serde(skip)]
+    leaves: Vec<crate::Hash>,
 }
 
 /// What was proven of a lane.
@@ -150,15 +152,14 @@ impl Verdict {
             keys: entries::log_keys(log).iter().map(ToString::to_string).collect(),
             running: BTreeMap::new(),
             with_headers: options.headers.keys().cloned().collect(),
+            leaves: log.leaves.clone(),
         }
     }
 
-    /// Checks receipts against the log that was verified.
-    ///
-    /// # Errors
-    /// That the log's entries cannot be read.
-    pub fn receipts(&self, source: &dyn Source) -> Result<ReceiptChecker, VerifyError> {
-        ReceiptChecker::new(source, self)
+    /// Checks receipts against the log that was verified. What was read of it is kept: the log may have grown since.
+    #[must_use]
+    pub fn receipts(&self) -> ReceiptChecker {
+        ReceiptChecker::new(self, &self.leaves)
     }
 
     pub(super) fn add(&mut self, s: &EpochSummary, found: &Found) {
