@@ -25,12 +25,14 @@ pub mod mutate;
 pub mod node_answers;
 pub mod noise;
 pub mod proxy;
+pub mod record;
 mod secret;
 pub mod share_log;
 pub mod v1_lines;
 mod v1_rig;
 pub mod v1_session;
 pub mod v2_session;
+pub mod verifier;
 
 /// A wire under random input.
 #[derive(Clone, Copy, Debug)]
@@ -83,10 +85,22 @@ pub const TARGETS: &[Target] = &[
         run: proxy::run,
         words: &[b"\x03\0\x04\0\0\0\0", b"\xff\xff", b"\0\0", b"PROXY TCP4 "],
     },
+    Target {
+        name: "record",
+        run: record::run,
+        words: &[
+            b"GRUVREC1",
+            b"GRUVSLD1",
+            b"gruve epoch 2\0",
+            b"\xff\xff\xff\xff",
+            b"\n\n\xe2\x80\x94 ",
+        ],
+    },
     Target { name: "share_log", run: share_log::run, words: &[b"GVFR", b"GRUVELG1", b"GRUVELG2"] },
     Target { name: "v1_lines", run: v1_lines::run, words: JSON_WORDS },
     Target { name: "v1_session", run: v1_session::run, words: &[] },
     Target { name: "v2_session", run: v2_session::run, words: &[] },
+    Target { name: "verifier", run: verifier::run, words: &[b"\0", b"\xff"] },
 ];
 
 /// The target of that name.

@@ -58,6 +58,16 @@ fn no_bytes_of_a_statement_of_funds_panic_have_two_forms_or_sign_for_nobody() {
     short("funds", 6_000);
 }
 
+#[test]
+fn no_bytes_of_a_record_sold_tree_entry_note_or_receipt_panic_or_have_two_forms() {
+    short("record", 8_000);
+}
+
+#[test]
+fn no_change_of_a_published_folder_makes_the_verifier_say_yes_or_panic() {
+    short("verifier", 1_500);
+}
+
 #[cfg(feature = "house")]
 #[test]
 fn no_text_as_configuration_panics_or_is_refused_without_a_reason() {
