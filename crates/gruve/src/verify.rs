@@ -77,7 +77,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
                 }
             }
             if let Some(path) = &args.owed
-                && let Err(e) = check_owed(path, &verdict, source.as_ref(), args.json)?
+                && let Err(e) = check_owed(path, &verdict, args.json)?
             {
                 return Ok(refuse(&e, args.json));
             }
@@ -164,14 +164,13 @@ fn check_receipts(
 fn check_owed(
     path: &Path,
     verdict: &Verdict,
-    source: &dyn Source,
     json: bool,
 ) -> Result<Result<(), VerifyError>, String> {
     let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let read = BufReader::new(file.take(OWED_BYTES_MAX));
     let proof: OwedProof = serde_json::from_reader(read)
         .map_err(|e| format!("{}: not a proof of what is owed: {e}", path.display()))?;
-    let shown = match verdict.receipts(source).and_then(|mut c| c.check_owed(&proof)) {
+    let shown = match verdict.receipts().check_owed(&proof) {
         Ok(shown) => shown,
         Err(e) => return Ok(Err(e)),
     };

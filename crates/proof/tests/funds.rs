@@ -324,7 +324,7 @@ fn a_customer_proves_that_he_is_counted_and_with_how_much() {
     let good: OwedProof = serde_json::from_str(&text).unwrap();
     let files = w.publish();
     let verdict = files.verify(&Options::default()).unwrap();
-    let mut checker = verdict.receipts(&files).unwrap();
+    let mut checker = verdict.receipts();
     assert_eq!(checker.check_owed(&good).unwrap().all, 600);
     let shown = good.check(&own).unwrap();
     assert_eq!((shown.all, shown.statement.statement, good.owed.available), (600, 1, 200));

@@ -41,8 +41,8 @@ fn chances_of_few_blocks_are_poissons() {
     close(at_most(2, 5.0), 0.124_652_019_483_081_12);
     close(at_most(10, 10.0), 0.583_039_750_192_985_4);
     // Against the sum written out, where that does not underflow.
-    for mean in [0.3, 3.0, 40.0, 600.0] {
-        let (mut term, mut sum) = ((-mean as f64).exp(), 0.0);
+    for mean in [0.3f64, 3.0, 40.0, 600.0] {
+        let (mut term, mut sum) = ((-mean).exp(), 0.0);
         for n in 0..900u64 {
             sum += term;
             term *= mean / as_float(n + 1);
