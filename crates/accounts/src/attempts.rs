@@ -116,7 +116,7 @@ impl Attempt {
 }
 
 /// When a subject's attempts will have been worked off if one more is heard now.
-async fn standing(
+pub(crate) async fn standing(
     tx: &mut Tx,
     subject: &[u8],
     limit: AttemptLimit,

@@ -9,8 +9,26 @@ pub enum AccountsError {
     /// Name or password is wrong; which of them is not said.
     #[error("the name or the password is wrong")]
     WrongCredentials,
+    /// The password is right, and a code is asked for besides.
+    #[error("a code is needed besides the password")]
+    SecondFactorNeeded(crate::Ticket),
+    /// The code is not the one of this moment, and none of those for when the device is lost.
+    #[error("the code is wrong, or was used before")]
+    WrongCode,
+    /// The ticket is void, used up or too old.
+    #[error("this took too long, or was done already; begin again")]
+    TicketVoid,
+    /// The second factor is in use already.
+    #[error("codes are asked for already")]
+    FactorIsOn,
+    /// A key that cannot be.
+    #[error("a key has a name of 1 to 40 characters, at least one scope, and ends within 366 days")]
+    BadKey,
+    /// More keys than an account may have.
+    #[error("an account has at most 20 keys: end one first")]
+    TooManyKeys,
     /// Too many attempts to sign in under this name.
-    #[error("too many attempts to sign in under this name; try again in {} seconds", self.retry_after().map_or(1, |d| d.as_secs()))]
+    #[error("too many attempts; try again in {} seconds", self.retry_after().map_or(1, |d| d.as_secs()))]
     TooManyAttempts {
         /// When another attempt will be heard.
         retry_after: Duration,
@@ -78,6 +96,12 @@ impl Blamed for AccountsError {
             | AccountsError::BadPassword
             | AccountsError::NoAccount
             | AccountsError::LastOwner
+            | AccountsError::SecondFactorNeeded(_)
+            | AccountsError::WrongCode
+            | AccountsError::TicketVoid
+            | AccountsError::FactorIsOn
+            | AccountsError::BadKey
+            | AccountsError::TooManyKeys
             | AccountsError::Taken => Blame::Rejected,
             AccountsError::TooManyAttempts { .. }
             | AccountsError::TooManySignUps

@@ -13,6 +13,9 @@
 //! - Attempts to sign in are limited for each account and network and, alike, for names that do not
 //!   exist; strangers elsewhere do not lock a customer out of a network known to the account. All
 //!   hashing together takes a bounded share of processors and memory.
+//! - Codes by time ([`Accounts::begin_totp`]) are asked for after the password; each counts once, and
+//!   attempts at them are limited apart. What a stolen session must not do asks for both again
+//!   ([`Accounts::prove`]).
 //! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
 //!   [`SESSIONS_MAX`].
 //! - What staff may do stands in one table ([`PERMISSIONS`]); a role that is taken is gone at once.
@@ -27,13 +30,18 @@
 mod attempts;
 mod audit;
 mod error;
+mod factors;
+mod keys;
 mod names;
 mod passwords;
 mod roles;
+mod secrets;
 mod service;
 mod sessions;
 mod sql;
 mod staff;
+mod tickets;
+mod totp;
 mod trail;
 
 use gruve_store::Migration;
@@ -41,13 +49,18 @@ use gruve_store::Migration;
 pub use attempts::{AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK};
 pub use audit::{AUDIT_KEPT, AuditRow, LOG_LINES_MAX, LogLine, record};
 pub use error::AccountsError;
+pub use factors::{Factors, PER_SECOND_FACTOR, RECOVERY_CODES, TotpSetup};
+pub use keys::{ApiKey, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, KeyId, Scope};
 pub use names::{
     EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
 };
 pub use roles::{PERMISSIONS, Permission, Role};
-pub use service::{Accounts, NewAccount, SIGN_UPS_PER_HOUR_MAX};
-pub use sessions::{SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session, SessionInfo};
+pub use service::{Accounts, Device, NewAccount, SIGN_UPS_PER_HOUR_MAX};
+pub use sessions::{
+    SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session, SessionId, SessionInfo, SessionRow,
+};
 pub use staff::{CUSTOMERS_MAX, CustomerRow, STAFF_MAX, StaffMember};
+pub use tickets::Ticket;
 pub use trail::{TRAIL_GENESIS, TrailEnds, TrailReport};
 
 /// The room's tables.
@@ -69,6 +82,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "staff",
         sqlite: include_str!("../migrations/0003_staff.sqlite.sql"),
         postgres: include_str!("../migrations/0003_staff.postgres.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "factors",
+        sqlite: include_str!("../migrations/0004_factors.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_factors.postgres.sql"),
     },
 ];
 

@@ -7,9 +7,10 @@ use crate::sql::{
     ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT, NAME_OF,
     SIGN_UPS_SINCE,
 };
+use crate::tickets::Purpose;
 use crate::{
-    AccountsError, LogLine, MIGRATIONS, Result, Session, SessionInfo, TrailEnds, TrailReport,
-    audit, names, record, sessions, trail,
+    AccountsError, LogLine, MIGRATIONS, Result, Session, SessionInfo, SessionRow, TrailEnds,
+    TrailReport, audit, factors, names, record, sessions, tickets, trail,
 };
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
@@ -53,6 +54,32 @@ struct Inner {
 impl fmt::Debug for Accounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accounts").field("store", &self.0.store).finish_non_exhaustive()
+    }
+}
+
+/// From where somebody signs in, and with what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// The address, where it is known.
+    pub address: Option<IpAddr>,
+    /// What the program calls itself; only shown, and only to the account's owner.
+    pub agent: String,
+}
+
+impl From<Option<IpAddr>> for Device {
+    fn from(address: Option<IpAddr>) -> Device {
+        Device { address, agent: String::new() }
+    }
+}
+
+/// Characters of a program's name for itself that are kept.
+const AGENT_CHARS_MAX: usize = 160;
+
+impl Device {
+    fn about(&self) -> String {
+        let plain = self.agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS_MAX);
+        let address = self.address.map_or(String::new(), |a| format!("{} ", a.to_canonical()));
+        address + &plain.collect::<String>()
     }
 }
 
@@ -118,8 +145,9 @@ impl Accounts {
         &self,
         login: &str,
         password: &str,
-        from: Option<IpAddr>,
+        from: impl Into<Device>,
     ) -> Result<Session> {
+        let device = from.into();
         let login = login.to_ascii_lowercase();
         let possible = login.len() <= names::EMAIL_BYTES_MAX
             && !login.contains('\0')
@@ -130,7 +158,7 @@ impl Accounts {
         }
         let found = self.credentials(&login).await?;
         let account = found.as_ref().map(|c| c.account);
-        let attempt = Attempt::new(account, &login, from);
+        let attempt = Attempt::new(account, &login, device.address);
         let right = {
             let turn = self.0.passwords.turn().await?;
             let now = self.0.clock.now();
@@ -143,11 +171,99 @@ impl Accounts {
         let (Some(account), true) = (account, right) else {
             return self.refuse(&attempt, account, now).await;
         };
+        let entropy = self.0.entropy.as_ref();
+        // The ticket is committed with the rest: asking for a code is no failure of the transaction.
+        let opened = transact!(self.0.store, tx -> Result<_> => {
+            if factors::factors(tx, account).await?.is_needed() {
+                let ticket = tickets::issue(tx, account, Purpose::Second, "", now, entropy).await?;
+                return Ok(Err(ticket));
+            }
+            self.open_session(tx, account, &device, now).await.map(Ok)
+        })?;
+        opened.map_err(AccountsError::SecondFactorNeeded)
+    }
+
+    /// Opens a session once everything is proven: the network is known from now on.
+    pub(crate) async fn open_session(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        device: &Device,
+        now: Timestamp,
+    ) -> Result<Session> {
+        let attempt = Attempt::new(Some(account), "", device.address);
+        attempt.succeeded(tx, account, now).await?;
+        audit::forget_old(tx, now).await?;
+        self.record(tx, now, account, "session.opened").await?;
+        let entropy = self.0.entropy.as_ref();
+        sessions::open(tx, account, &device.about(), now, entropy).await
+    }
+
+    /// Whether a password is an account's, as an attempt that counts.
+    pub(crate) async fn check_counted(
+        &self,
+        account: AccountId,
+        password: &str,
+        stored: String,
+        device: &Device,
+    ) -> Result<()> {
+        if password.len() > names::PASSWORD_BYTES_MAX {
+            return Err(AccountsError::WrongCredentials);
+        }
+        let attempt = Attempt::new(Some(account), "", device.address);
+        let right = {
+            let turn = self.0.passwords.turn().await?;
+            let now = self.0.clock.now();
+            transact!(self.0.store, tx -> Result<_> => { attempt.count(tx, now).await })?;
+            self.0.passwords.verify(turn, password, Some(stored)).await?
+        };
+        let now = self.0.clock.now();
+        if !right {
+            return self.refuse(&attempt, Some(account), now).await.map(drop);
+        }
+        transact!(self.0.store, tx -> Result<_> => { attempt.succeeded(tx, account, now).await })
+    }
+
+    /// The hash of a new password.
+    pub(crate) async fn hash_password(&self, password: &str) -> Result<String> {
+        let turn = self.0.passwords.turn().await?;
+        self.0.passwords.hash(turn, password).await
+    }
+
+    /// The sessions of an account, the latest used first; `own` is the token of the one that asks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sessions(&self, account: AccountId, own: &str) -> Result<Vec<SessionRow>> {
+        let now = self.0.clock.now();
+        sessions::list(&mut self.0.store.read().await?, account, own, now).await
+    }
+
+    /// Ends one session of an account by its id; whether there was one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_session(&self, account: AccountId, id: &str) -> Result<bool> {
+        let now = self.0.clock.now();
         transact!(self.0.store, tx -> Result<_> => {
-            attempt.succeeded(tx, account, now).await?;
-            audit::forget_old(tx, now).await?;
-            self.record(tx, now, account, "session.opened").await?;
-            sessions::open(tx, account, now, self.0.entropy.as_ref()).await
+            let ended = sessions::end(tx, account, id, now).await?;
+            if ended {
+                self.record(tx, now, account, "session.ended").await?;
+            }
+            Ok(ended)
+        })
+    }
+
+    /// Ends all sessions of an account but the one whose token is given.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_other_sessions(&self, account: AccountId, keep: &str) -> Result<u64> {
+        let now = self.0.clock.now();
+        transact!(self.0.store, tx -> Result<_> => {
+            let ended = sessions::end_others(tx, account, keep).await?;
+            self.record(tx, now, account, "session.others_ended").await?;
+            Ok(ended)
         })
     }
 
@@ -265,7 +381,7 @@ impl Accounts {
         Ok(Some(Credentials { account: row.get("id")?, password: row.get("password")? }))
     }
 
-    async fn record(
+    pub(crate) async fn record(
         &self,
         tx: &mut Tx,
         at: Timestamp,

@@ -1,15 +1,14 @@
 //! Sessions: who is signed in.
 
 use crate::sql::{
-    INSERT_SESSION, REMOVE_EXPIRED_SESSIONS, REMOVE_OLDEST_SESSIONS, REMOVE_SESSION, SESSION,
-    TOUCH_SESSION,
+    INSERT_SESSION, REMOVE_EXPIRED_SESSIONS, REMOVE_OLDEST_SESSIONS, REMOVE_OTHER_SESSIONS,
+    REMOVE_OWN_SESSION, REMOVE_SESSION, SESSION, SESSIONS_OF, TOUCH_SESSION,
 };
-use crate::{Result, Role, staff};
+use crate::{Result, Role, secrets, staff};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Duration, Entropy, Timestamp};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
@@ -82,24 +81,87 @@ impl fmt::Debug for SessionInfo {
     }
 }
 
-/// The 32 bytes of a token, `None` when it has not the form of one.
-fn token_bytes(token: &str) -> Option<[u8; 32]> {
-    if token.len() != 43 {
-        return None;
-    }
-    URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()
-}
-
-fn hashed(purpose: &[u8], token: &[u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update(purpose).chain_update(token).finalize().into()
-}
-
 fn token_hash(token: &[u8; 32]) -> [u8; 32] {
-    hashed(b"gruve session 1", token)
+    secrets::hashed(b"gruve session 1", token)
 }
 
 fn csrf(token: &[u8; 32]) -> String {
-    URL_SAFE_NO_PAD.encode(hashed(b"gruve csrf 1", token))
+    URL_SAFE_NO_PAD.encode(secrets::hashed(b"gruve csrf 1", token))
+}
+
+/// A session as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// By which it can be ended; proves nothing.
+    pub id: SessionId,
+    /// When it was opened.
+    pub created: Timestamp,
+    /// When it was last used, to ten minutes.
+    pub seen: Timestamp,
+    /// When it ends if it is not used.
+    pub expires: Timestamp,
+    /// Network and program, as told when it was opened.
+    pub about: String,
+    /// Whether it is the one that asks.
+    pub is_own: bool,
+}
+
+/// A session's id: follows from the hash of its token, not the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId([u8; 16]);
+
+impl SessionId {
+    fn of(token_hash: &[u8; 32]) -> SessionId {
+        let long = secrets::hashed(b"gruve session id 1", token_hash);
+        let mut id = [0; 16];
+        id.copy_from_slice(&long[..16]);
+        SessionId(id)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+/// The sessions of an account, the latest used first.
+pub(crate) async fn list(
+    tx: &mut Tx,
+    account: AccountId,
+    own: &str,
+    now: Timestamp,
+) -> Result<Vec<SessionRow>> {
+    let own = secrets::bytes(own).map(|t| token_hash(&t));
+    let row = |row: &gruve_store::Row| {
+        let hash: [u8; 32] = row.get("token_hash")?;
+        Ok(SessionRow {
+            id: SessionId::of(&hash),
+            created: row.get("created_at")?,
+            seen: row.get("seen_at")?,
+            expires: row.get("expires_at")?,
+            about: row.get("about")?,
+            is_own: own == Some(hash),
+        })
+    };
+    tx.fetch_all(SESSIONS_OF, &params![account, now]).await?.iter().map(row).collect()
+}
+
+/// Ends the session of that id; whether there was one of the account's.
+pub(crate) async fn end(tx: &mut Tx, account: AccountId, id: &str, now: Timestamp) -> Result<bool> {
+    for row in tx.fetch_all(SESSIONS_OF, &params![account, now]).await? {
+        let hash: [u8; 32] = row.get("token_hash")?;
+        if SessionId::of(&hash).to_string() == id {
+            return Ok(tx.execute(REMOVE_OWN_SESSION, &params![account, hash]).await? == 1);
+        }
+    }
+    Ok(false)
+}
+
+/// Ends all sessions of an account but the one of this token.
+pub(crate) async fn end_others(tx: &mut Tx, account: AccountId, keep: &str) -> Result<u64> {
+    let keep = secrets::bytes(keep).map_or([0; 32], |t| token_hash(&t));
+    Ok(tx.execute(REMOVE_OTHER_SESSIONS, &params![account, keep]).await?)
 }
 
 fn expiry(created: Timestamp, seen: Timestamp) -> Timestamp {
@@ -110,6 +172,7 @@ fn expiry(created: Timestamp, seen: Timestamp) -> Timestamp {
 pub(crate) async fn open(
     tx: &mut Tx,
     account: AccountId,
+    about: &str,
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Session> {
@@ -119,7 +182,8 @@ pub(crate) async fn open(
     tx.execute(REMOVE_EXPIRED_SESSIONS, &params![now]).await?;
     // One place is for the new one, which must not be the one that goes.
     tx.execute(REMOVE_OLDEST_SESSIONS, &params![account, SESSIONS_MAX - 1]).await?;
-    tx.execute(INSERT_SESSION, &params![token_hash(&token), account, now, now, expires]).await?;
+    let row = params![token_hash(&token), account, now, now, expires, about];
+    tx.execute(INSERT_SESSION, &row).await?;
     Ok(Session { csrf: csrf(&token), token: URL_SAFE_NO_PAD.encode(token), account, expires })
 }
 
@@ -129,7 +193,7 @@ pub(crate) async fn find(
     token: &str,
     now: Timestamp,
 ) -> Result<Option<SessionInfo>> {
-    let Some(token) = token_bytes(token) else { return Ok(None) };
+    let Some(token) = secrets::bytes(token) else { return Ok(None) };
     let row = store.read().await?.fetch_optional(SESSION, &params![token_hash(&token)]).await?;
     let Some(row) = row else { return Ok(None) };
     let mut expires: Timestamp = row.get("expires_at")?;
@@ -150,7 +214,7 @@ pub(crate) async fn find(
 
 /// Ends a session; whose it was.
 pub(crate) async fn close(tx: &mut Tx, token: &str) -> Result<Option<AccountId>> {
-    let Some(token) = token_bytes(token) else { return Ok(None) };
+    let Some(token) = secrets::bytes(token) else { return Ok(None) };
     let row = tx.fetch_optional(REMOVE_SESSION, &params![token_hash(&token)]).await?;
     Ok(row.map(|r| r.get("account")).transpose()?)
 }

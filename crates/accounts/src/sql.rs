@@ -6,10 +6,16 @@ gruve_store::statements! {
     SIGN_UPS_SINCE = "SELECT COUNT(*) AS n FROM accounts_accounts WHERE created_at > $1";
     CREDENTIALS_BY_NAME = "SELECT id, name, password FROM accounts_accounts WHERE name = $1";
     CREDENTIALS_BY_EMAIL = "SELECT id, name, password FROM accounts_accounts WHERE email = $1";
+    CREDENTIALS_BY_ID = "SELECT password FROM accounts_accounts WHERE id = $1";
+    SET_PASSWORD = "UPDATE accounts_accounts SET password = $2 WHERE id = $1";
     ACCOUNT_BY_NAME = "SELECT id FROM accounts_accounts WHERE name = $1";
     NAME_OF = "SELECT name FROM accounts_accounts WHERE id = $1";
     INSERT_SESSION = "INSERT INTO accounts_sessions \
-        (token_hash, account, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
+        (token_hash, account, created_at, seen_at, expires_at, about) VALUES ($1, $2, $3, $4, $5, $6)";
+    SESSIONS_OF = "SELECT token_hash, created_at, seen_at, expires_at, about FROM accounts_sessions \
+        WHERE account = $1 AND expires_at > $2 ORDER BY seen_at DESC, token_hash";
+    REMOVE_OWN_SESSION = "DELETE FROM accounts_sessions WHERE account = $1 AND token_hash = $2";
+    REMOVE_OTHER_SESSIONS = "DELETE FROM accounts_sessions WHERE account = $1 AND token_hash <> $2";
     SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name, f.role \
         FROM accounts_sessions s JOIN accounts_accounts a ON a.id = s.account \
         LEFT JOIN accounts_staff f ON f.account = s.account WHERE s.token_hash = $1";
@@ -49,6 +55,42 @@ gruve_store::statements! {
         LEFT JOIN accounts_accounts b ON b.id = p.actor \
         WHERE t.seq < $1 ORDER BY t.seq DESC LIMIT $2";
     FORGET_AUDIT = "DELETE FROM accounts_audit WHERE at < $1";
+
+    TOTP = "SELECT secret, confirmed_at, last_step FROM accounts_totp WHERE account = $1";
+    /// One that counts already stays as it is.
+    SET_TOTP = "INSERT INTO accounts_totp (account, secret, made_at, confirmed_at, last_step) \
+        VALUES ($1, $2, $3, NULL, 0) ON CONFLICT (account) DO UPDATE \
+        SET secret = excluded.secret, made_at = excluded.made_at \
+        WHERE accounts_totp.confirmed_at IS NULL";
+    CONFIRM_TOTP = "UPDATE accounts_totp SET confirmed_at = $2, last_step = $3 WHERE account = $1";
+    USE_TOTP = "UPDATE accounts_totp SET last_step = $2 WHERE account = $1 AND last_step < $2";
+    REMOVE_TOTP = "DELETE FROM accounts_totp WHERE account = $1";
+    ADD_RECOVERY = "INSERT INTO accounts_recovery (account, code_hash) VALUES ($1, $2)";
+    TAKE_RECOVERY = "DELETE FROM accounts_recovery WHERE account = $1 AND code_hash = $2";
+    REMOVE_RECOVERY = "DELETE FROM accounts_recovery WHERE account = $1";
+    COUNT_RECOVERY = "SELECT COUNT(*) AS n FROM accounts_recovery WHERE account = $1";
+
+    ADD_KEY = "INSERT INTO accounts_keys \
+        (id, account, name, token_hash, scopes, created_at, expires_at, used_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)";
+    KEY = "SELECT id, account, name, scopes, created_at, expires_at, used_at FROM accounts_keys \
+        WHERE token_hash = $1";
+    KEYS_OF = "SELECT id, account, name, scopes, created_at, expires_at, used_at \
+        FROM accounts_keys WHERE account = $1 ORDER BY created_at DESC, id";
+    COUNT_KEYS = "SELECT COUNT(*) AS n FROM accounts_keys WHERE account = $1";
+    TOUCH_KEY = "UPDATE accounts_keys SET used_at = $2 WHERE id = $1";
+    REMOVE_KEY = "DELETE FROM accounts_keys WHERE account = $1 AND id = $2";
+    REMOVE_OLD_KEYS = "DELETE FROM accounts_keys WHERE account = $1 AND expires_at <= $2";
+
+    INSERT_TICKET = "INSERT INTO accounts_tickets \
+        (token_hash, account, purpose, detail, expires_at) VALUES ($1, $2, $3, $4, $5)";
+    TICKET = "SELECT account, detail FROM accounts_tickets \
+        WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3";
+    TAKE_TICKET = "DELETE FROM accounts_tickets \
+        WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING account, detail";
+    TICKETS_OF = "SELECT COUNT(*) AS n FROM accounts_tickets WHERE account = $1 AND purpose = $2";
+    REMOVE_TICKETS_OF = "DELETE FROM accounts_tickets WHERE account = $1 AND purpose = $2";
+    REMOVE_OLD_TICKETS = "DELETE FROM accounts_tickets WHERE expires_at <= $1";
 
     TRAIL_ENDS = "SELECT seq, hash, cut_seq, cut_hash FROM accounts_trail_ends WHERE id = 1";
     SET_TRAIL_ENDS = "INSERT INTO accounts_trail_ends (id, seq, hash, cut_seq, cut_hash) \

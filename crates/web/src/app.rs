@@ -1,8 +1,8 @@
 //! The list of routes: every address of the house, and who may use it.
 
 use crate::api::{
-    accounts, contracts, life as api_life, machines as api_machines, metered as api_metered,
-    payouts as api_payouts, public, reserve,
+    access, accounts, contracts, life as api_life, machines as api_machines,
+    metered as api_metered, payouts as api_payouts, public, reserve,
 };
 use crate::failure::Failure;
 use crate::gate;
@@ -10,7 +10,7 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, books, buy, console, contract, home, invoice, lane, life, machines, metered, papers,
-    payouts, plans, session, statement, tickets, withdraw,
+    payouts, plans, security, session, statement, tickets, withdraw,
 };
 use crate::routes::{Access, RouteInfo, Routes};
 use crate::state::AppState;
@@ -56,9 +56,20 @@ fn declare(state: &AppState) -> Routes {
         .post("/sign-up", PublicForm, session::sign_up)
         .get("/sign-in", Public, session::sign_in_form)
         .post("/sign-in", PublicForm, session::sign_in)
+        .post("/sign-in/code", PublicForm, session::sign_in_code)
         // Pages for customers.
         .post("/sign-out", CustomerForm, session::sign_out)
         .get("/account", Customer, account::overview)
+        .get("/account/security", Customer, security::security)
+        .post("/account/password", CustomerForm, security::change_password)
+        .post("/account/totp", CustomerForm, security::begin_totp)
+        .post("/account/totp/confirm", CustomerForm, security::confirm_totp)
+        .post("/account/totp/off", CustomerForm, security::end_totp)
+        .post("/account/recovery", CustomerForm, security::new_recovery)
+        .post("/account/sessions/end", CustomerForm, security::end_session)
+        .post("/account/sessions/end-others", CustomerForm, security::end_other_sessions)
+        .post("/account/keys", CustomerForm, security::make_key)
+        .post("/account/keys/end", CustomerForm, security::end_key)
         .get("/statement", Customer, statement::statement)
         .get("/buy", Customer, buy::choose)
         .post("/buy", CustomerForm, buy::quote)
@@ -108,6 +119,11 @@ fn declare(state: &AppState) -> Routes {
         .post("/api/v1/sessions", Public, accounts::sign_in)
         // The API for customers.
         .delete("/api/v1/sessions/current", Bearer, accounts::sign_out)
+        .get("/api/v1/sessions", Bearer, access::sessions)
+        .delete("/api/v1/sessions/{id}", Bearer, access::end_session)
+        .get("/api/v1/keys", Bearer, access::keys)
+        .post("/api/v1/keys", Bearer, access::make_key)
+        .delete("/api/v1/keys/{id}", Bearer, access::end_key)
         .get("/api/v1/balances", Bearer, accounts::balances)
         .post("/api/v1/quotes", Bearer, contracts::quote)
         .post("/api/v1/contracts", Bearer, contracts::buy)

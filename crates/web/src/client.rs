@@ -6,8 +6,9 @@
 
 use crate::state::AppState;
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use gruve_accounts::Device;
 use std::convert::Infallible;
 use std::net::IpAddr;
 
@@ -15,9 +16,12 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// The client's address; `None` where the server does not tell it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Client(pub(crate) Option<IpAddr>);
+/// The client: its address, where the server tells it, and what it calls itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(pub(crate) Device);
+
+/// Bytes of a client's name for itself that are looked at.
+const AGENT_BYTES_MAX: usize = 512;
 
 impl FromRequestParts<AppState> for Client {
     type Rejection = Infallible;
@@ -25,7 +29,11 @@ impl FromRequestParts<AppState> for Client {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>().map(|p| p.0.to_canonical());
         let proxies = &state.config().trusted_proxies;
-        Ok(Client(peer.map(|peer| behind(peer, &parts.headers, proxies))))
+        let address = peer.map(|peer| behind(peer, &parts.headers, proxies));
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
+        let agent = agent.unwrap_or_default();
+        let agent = agent.get(..agent.len().min(AGENT_BYTES_MAX)).unwrap_or_default().to_owned();
+        Ok(Client(Device { address, agent }))
     }
 }
 

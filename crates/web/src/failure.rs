@@ -57,6 +57,31 @@ impl Failure {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
     }
 
+    /// A key for programs asks for what it was not made for.
+    pub(crate) fn out_of_scope(needed: Option<gruve_accounts::Scope>) -> Self {
+        let detail = match needed {
+            Some(scope) => format!("This key has not the scope {:?}.", scope.name()),
+            None => "No key does this: sign in.".to_owned(),
+        };
+        Self::new(StatusCode::FORBIDDEN, "out-of-scope", "Not allowed", detail)
+    }
+
+    /// The password is right; a code is missing.
+    pub(crate) fn second_factor() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "second-factor-needed",
+            "A code is needed",
+            "This account asks for a code besides the password: send it as `code`.".to_owned(),
+        )
+    }
+
+    /// The code is not the one of this moment.
+    pub(crate) fn wrong_code() -> Self {
+        let detail = "The code is wrong, or was used before.".to_owned();
+        Self::new(StatusCode::UNAUTHORIZED, "wrong-code", "Not signed in", detail)
+    }
+
     /// The form does not come from the house's own page.
     pub(crate) fn foreign_form() -> Self {
         Self::new(

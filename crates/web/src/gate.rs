@@ -4,6 +4,7 @@ use crate::extract::{Customer, SiteAgent, Staff, body_bytes};
 use crate::failure::{Failure, problem_json};
 use crate::hosted::farm_failure;
 use crate::layout::failure_page;
+use crate::scopes::scope_of;
 use crate::security::{
     Cookie, comes_from_own_pages, form_token, new_form_cookie, put_headers, same_token,
 };
@@ -14,7 +15,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use gruve_accounts::Permission;
+use gruve_accounts::{KEY_PREFIX, Permission};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,11 @@ fn is_for_programs(path: &str) -> bool {
     path.starts_with("/api/")
         || path.starts_with("/assets/")
         || matches!(path, "/metrics" | "/healthz" | "/healthz/lanes" | "/readyz" | "/events")
+}
+
+/// Pages whose forms are guarded before there is a session.
+fn has_public_form(path: &str) -> bool {
+    matches!(path, "/sign-in" | "/sign-up" | "/sign-in/code")
 }
 
 /// The outermost layer: time limit, headers, counting, and the writing of failures.
@@ -99,7 +105,7 @@ pub(crate) async fn visitor(
             visitor.csrf = s.csrf;
             req.extensions_mut().insert(Customer { account: s.account, role: s.role, token });
         }
-        _ if matches!(path.as_str(), "/sign-in" | "/sign-up") => {
+        _ if has_public_form(&path) => {
             let value = match Cookie::Form.read(req.headers(), secure) {
                 Some(v) => v.to_owned(),
                 None => {
@@ -198,6 +204,16 @@ pub(crate) async fn bearer(
     next: Next,
 ) -> Result<Response, Failure> {
     let token = bearer_token(&req)?;
+    if token.starts_with(KEY_PREFIX) {
+        let key = state.accounts().key(&token).await?.ok_or_else(Failure::unauthorised)?;
+        let needed = scope_of(req.method(), req.uri().path());
+        if !needed.is_some_and(|s| key.scopes.contains(&s)) {
+            return Err(Failure::out_of_scope(needed));
+        }
+        // A key never acts as staff.
+        req.extensions_mut().insert(Customer { account: key.account, role: None, token });
+        return Ok(next.run(req).await);
+    }
     let session = state.accounts().session(&token).await?.ok_or_else(Failure::unauthorised)?;
     let (account, role) = (session.account, session.role);
     req.extensions_mut().insert(Customer { account, role, token });

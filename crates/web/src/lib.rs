@@ -45,6 +45,7 @@ mod patience;
 mod plot;
 mod qr;
 mod routes;
+mod scopes;
 mod security;
 mod serve;
 mod state;

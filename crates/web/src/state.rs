@@ -5,7 +5,7 @@ use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
 use crate::serve::ConnectionLimits;
-use gruve_accounts::{Accounts, AccountsError, NewAccount};
+use gruve_accounts::{Accounts, AccountsError, Device, NewAccount, Ticket};
 use gruve_chain::NetworkFigures;
 use gruve_farm::{Farm, MachineOwner};
 use gruve_hosting::Hosting;
@@ -203,6 +203,14 @@ struct Inner {
     metrics: Metrics,
 }
 
+/// What came of name and password.
+pub(crate) enum SignedIn {
+    /// A session.
+    Yes(Opened),
+    /// They are right, and a code is asked for besides.
+    CodeNeeded(Ticket),
+}
+
 /// A session just opened.
 pub(crate) struct Opened {
     pub(crate) token: String,
@@ -300,12 +308,25 @@ impl AppState {
         &self,
         login: &str,
         password: &str,
-        from: Option<IpAddr>,
-    ) -> Result<Opened, Failure> {
+        from: Device,
+    ) -> Result<SignedIn, Failure> {
         match self.accounts().sign_in(login, password, from).await {
-            Ok(s) => Ok(Opened { token: s.token, expires: s.expires }),
+            Ok(s) => Ok(SignedIn::Yes(Opened { token: s.token, expires: s.expires })),
+            Err(AccountsError::SecondFactorNeeded(ticket)) => Ok(SignedIn::CodeNeeded(ticket)),
             Err(e) => Err(accounts_failure(&e)),
         }
+    }
+
+    /// Goes on with a code.
+    pub(crate) async fn sign_in_second(
+        &self,
+        ticket: &Ticket,
+        code: &str,
+        from: Device,
+    ) -> Result<Opened, Failure> {
+        let opened = self.accounts().sign_in_second(ticket, code, from).await;
+        let s = opened.map_err(|e| accounts_failure(&e))?;
+        Ok(Opened { token: s.token, expires: s.expires })
     }
 }
 
@@ -317,6 +338,11 @@ pub(crate) fn accounts_failure(e: &AccountsError) -> Failure {
             Failure::too_many(sentence(&e.to_string()))
         }
         AccountsError::Crowded => Failure::busy(sentence(&e.to_string())),
+        AccountsError::SecondFactorNeeded(_) => Failure::second_factor(),
+        AccountsError::WrongCode => Failure::wrong_code(),
+        AccountsError::TicketVoid => Failure::conflict("ticket-void", sentence(&e.to_string())),
+        AccountsError::FactorIsOn => Failure::conflict("factor-is-on", sentence(&e.to_string())),
+        AccountsError::TooManyKeys => Failure::too_many(sentence(&e.to_string())),
         AccountsError::NoAccount => Failure::refused(sentence(&e.to_string())),
         AccountsError::LastOwner => Failure::conflict("last-owner", sentence(&e.to_string())),
         AccountsError::Taken => Failure::conflict("taken", sentence(&e.to_string())),

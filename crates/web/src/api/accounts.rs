@@ -4,7 +4,7 @@ use crate::api::{amount, answer, time};
 use crate::client::Client;
 use crate::extract::{Customer, Json};
 use crate::failure::Failure;
-use crate::state::AppState;
+use crate::state::{AppState, SignedIn};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -35,6 +35,8 @@ pub(crate) async fn sign_up(
 pub(crate) struct Login {
     login: String,
     password: String,
+    /// Where the account has a second factor.
+    code: Option<String>,
 }
 
 /// `POST /api/v1/sessions`
@@ -43,7 +45,13 @@ pub(crate) async fn sign_in(
     Client(from): Client,
     Json(login): Json<Login>,
 ) -> Result<Response, Failure> {
-    let opened = state.sign_in(&login.login, &login.password, from).await?;
+    let opened = match state.sign_in(&login.login, &login.password, from.clone()).await? {
+        SignedIn::Yes(opened) => opened,
+        SignedIn::CodeNeeded(ticket) => {
+            let code = login.code.as_deref().ok_or_else(Failure::second_factor)?;
+            state.sign_in_second(&ticket, code, from).await?
+        }
+    };
     let body = json!({ "token": opened.token, "expires_at": time(opened.expires) });
     Ok(answer(StatusCode::CREATED, body))
 }

@@ -5,6 +5,7 @@
 //! `application/problem+json` (RFC 9457). Bodies are read strictly: an unknown field is refused,
 //! so that a misspelt one is not silently ignored. Cookies are not taken: `Authorization: Bearer`.
 
+pub(crate) mod access;
 pub(crate) mod accounts;
 pub(crate) mod contracts;
 pub(crate) mod life;

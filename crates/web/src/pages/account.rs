@@ -34,7 +34,7 @@ pub(crate) async fn overview(
     let content = html! {
         div.lead {
             h1 { "Overview" }
-            p { "What you have, what it does now and what it has earned." }
+            p { "What you have, what it does now and what it has earned. " a href="/account/security" { "Security" } }
         }
         section.sheet #now data-live="now" aria-label="Now" { (now(&state, &contracts, &rates)) }
         section.sheet #balances data-live="balances" aria-labelledby="balances-h" {

@@ -14,6 +14,7 @@ pub(crate) mod metered;
 pub(crate) mod papers;
 pub(crate) mod payouts;
 pub(crate) mod plans;
+pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod statement;
 pub(crate) mod tickets;

@@ -5,11 +5,12 @@ use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
 use crate::security::{Cookie, local_path};
-use crate::state::AppState;
+use crate::state::{AppState, SignedIn};
 use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use gruve_accounts::Ticket;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -63,7 +64,10 @@ pub(crate) async fn sign_in(
     Form(form): Form<SignIn>,
 ) -> Result<Response, Failure> {
     match state.sign_in(&form.login, &form.password, from).await {
-        Ok(opened) => signed_in(&state, &opened, local_path(form.next.as_deref())),
+        Ok(SignedIn::Yes(opened)) => signed_in(&state, &opened, local_path(form.next.as_deref())),
+        Ok(SignedIn::CodeNeeded(ticket)) => {
+            Ok(code_page(&visitor, &ticket.0, form.next.as_deref(), None).into_response())
+        }
         Err(f) if f.status.is_client_error() => {
             let body = sign_in_page(&visitor, &form.login, form.next.as_deref(), Some(&f.detail));
             let mut response = (f.status, body).into_response();
@@ -72,6 +76,52 @@ pub(crate) async fn sign_in(
                 response.headers_mut().insert(header::RETRY_AFTER, after);
             }
             Ok(response)
+        }
+        Err(f) => Err(f),
+    }
+}
+
+fn code_page(visitor: &Visitor, ticket: &str, next: Option<&str>, error: Option<&str>) -> Markup {
+    let content = html! {
+        div.lead { h1 { "Your code" } p { "The password was right. Your account asks for a code besides." } }
+        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        section.sheet.narrow {
+            form.stack method="post" action="/sign-in/code" {
+                (token(visitor))
+                input type="hidden" name="ticket" value=(ticket);
+                @if let Some(n) = next { input type="hidden" name="next" value=(n); }
+                (Field { id: "code", label: "Code", kind: "text", value: "",
+                    hint: "From your program, or one of the codes for a lost device.",
+                    error: None, autocomplete: "one-time-code", inputmode: None }.draw())
+                div.actions { button type="submit" { "Sign in" } }
+            }
+        }
+    };
+    page(visitor, "Your code", false, &content)
+}
+
+/// The form of a code.
+#[derive(Deserialize)]
+pub(crate) struct SecondStep {
+    ticket: String,
+    code: String,
+    next: Option<String>,
+}
+
+/// `POST /sign-in/code`
+pub(crate) async fn sign_in_code(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Client(from): Client,
+    Form(form): Form<SecondStep>,
+) -> Result<Response, Failure> {
+    let next = form.next.as_deref();
+    let ticket = Ticket(form.ticket);
+    match state.sign_in_second(&ticket, &form.code, from).await {
+        Ok(opened) => signed_in(&state, &opened, local_path(next)),
+        Err(f) if f.status.is_client_error() => {
+            let body = code_page(&visitor, &ticket.0, next, Some(&f.detail));
+            Ok((f.status, body).into_response())
         }
         Err(f) => Err(f),
     }
@@ -141,7 +191,10 @@ pub(crate) async fn sign_up(
     Form(form): Form<SignUp>,
 ) -> Result<Response, Failure> {
     let opened = match state.sign_up(&form.name, &form.email, &form.password).await {
-        Ok(_) => state.sign_in(&form.name, &form.password, from).await?,
+        Ok(_) => match state.sign_in(&form.name, &form.password, from).await? {
+            SignedIn::Yes(opened) => opened,
+            SignedIn::CodeNeeded(_) => return Err(Failure::second_factor()),
+        },
         Err(f) if f.status.is_client_error() => {
             let detail = sentence(&f.detail);
             let body = sign_up_page(&visitor, &form.name, &form.email, Some(&detail));

@@ -1,0 +1,99 @@
+//! Tickets: secrets that let their holder do one thing, once, within a short time: go on signing in,
+//! confirm an address, set a new password.
+
+use crate::sql::{
+    INSERT_TICKET, REMOVE_OLD_TICKETS, REMOVE_TICKETS_OF, TAKE_TICKET, TICKET, TICKETS_OF,
+};
+use crate::{AccountsError, Result, secrets};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{AccountId, Duration, Entropy, Timestamp};
+
+/// What a ticket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The password was right; a code is missing.
+    Second,
+}
+
+/// Tickets of one purpose that an account has at most; more are refused until one expires.
+const OF_A_PURPOSE_MAX: i64 = 20;
+
+impl Purpose {
+    const fn word(self) -> &'static str {
+        match self {
+            Purpose::Second => "second",
+        }
+    }
+
+    /// How long it is good.
+    pub(crate) const fn life(self) -> Duration {
+        match self {
+            Purpose::Second => Duration::from_secs(300),
+        }
+    }
+}
+
+/// A secret that lets its holder do one thing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket(pub String);
+
+impl std::fmt::Debug for Ticket {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ticket")
+    }
+}
+
+const HASHED: &[u8] = b"gruve ticket 1";
+
+/// A new ticket.
+pub(crate) async fn issue(
+    tx: &mut Tx,
+    account: AccountId,
+    purpose: Purpose,
+    detail: &str,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Ticket> {
+    tx.execute(REMOVE_OLD_TICKETS, &params![now]).await?;
+    let held: i64 = tx.fetch_one(TICKETS_OF, &params![account, purpose.word()]).await?.get("n")?;
+    if held >= OF_A_PURPOSE_MAX {
+        return Err(AccountsError::TooManyAttempts { retry_after: purpose.life() });
+    }
+    let (text, hash) = secrets::new(HASHED, entropy);
+    let until = now.plus(purpose.life());
+    tx.execute(INSERT_TICKET, &params![hash, account, purpose.word(), detail, until]).await?;
+    Ok(Ticket(text))
+}
+
+fn read(row: Option<Row>) -> Result<Option<AccountId>> {
+    row.map(|r| Ok(r.get("account")?)).transpose()
+}
+
+/// Whose a ticket is, if it is good; it stays good.
+pub(crate) async fn look(
+    tx: &mut Tx,
+    ticket: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Option<AccountId>> {
+    let Some(hash) = secrets::hash_of(HASHED, ticket) else { return Ok(None) };
+    read(tx.fetch_optional(TICKET, &params![hash, purpose.word(), now]).await?)
+}
+
+/// Whose a ticket is, if it is good; it is used up.
+pub(crate) async fn take(
+    tx: &mut Tx,
+    ticket: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Option<AccountId>> {
+    let Some(hash) = secrets::hash_of(HASHED, ticket) else { return Ok(None) };
+    read(tx.fetch_optional(TAKE_TICKET, &params![hash, purpose.word(), now]).await?)
+}
+
+/// Makes all tickets of an account for a purpose void.
+pub(crate) async fn void(tx: &mut Tx, account: AccountId, purpose: Purpose) -> Result<()> {
+    tx.execute(REMOVE_TICKETS_OF, &params![account, purpose.word()]).await?;
+    Ok(())
+}
