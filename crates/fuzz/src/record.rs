@@ -82,6 +82,7 @@ fn entry(bytes: &[u8]) {
             change.canonical()
         }
         Ok(Entry::Epoch(s)) => s.canonical(),
+        Ok(Entry::Funds(f)) => f.canonical(),
         Err(_) => return,
     };
     assert_eq!(again, bytes, "two forms of one entry");

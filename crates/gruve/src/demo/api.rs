@@ -166,10 +166,10 @@ mod tests {
         tokio::spawn(async move {
             let mut asked = [0; 4096];
             let (mut first, _) = listener.accept().await.unwrap();
-            first.read(&mut asked).await.unwrap();
+            assert_ne!(first.read(&mut asked).await.unwrap(), 0);
             drop(first);
             let (mut second, _) = listener.accept().await.unwrap();
-            second.read(&mut asked).await.unwrap();
+            assert_ne!(second.read(&mut asked).await.unwrap(), 0);
             let answer =
                 b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"n\":2}";
             second.write_all(answer).await.unwrap();
