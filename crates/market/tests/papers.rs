@@ -31,7 +31,7 @@ async fn papers(w: &World, who: AccountId, id: ContractId) -> Papers {
 
 /// Runs a story and changes every number of what it leaves.
 fn told<F: Future<Output = Papers>>(
-    config: MarketConfig,
+    config: &MarketConfig,
     story: impl Fn(World) -> F + Send + Sync,
 ) -> Statement {
     let kept = std::sync::Mutex::new(None);
@@ -106,7 +106,7 @@ async fn fill_reserve(w: &World, minor: i64) {
 #[test]
 fn a_changed_number_of_an_fpps_statement_is_found() {
     let config = MarketConfig { plans: vec![scheme(Scheme::Fpps)], ..world::config() };
-    let page = told(config, async |w: World| {
+    let page = told(&config, async |w: World| {
         chain_to(&w, FIRST - 20, FIRST + 6).await;
         fill_reserve(&w, 200_000_000_000).await;
         w.prove(RATE).await;
@@ -127,7 +127,7 @@ fn a_changed_number_of_an_fpps_statement_is_found() {
 #[test]
 fn a_changed_number_of_a_solo_statement_is_found() {
     let config = MarketConfig { plans: vec![scheme(Scheme::Solo)], ..world::config() };
-    let page = told(config, async |w: World| {
+    let page = told(&config, async |w: World| {
         w.prove(RATE).await;
         let c = w.lease(someone(1), 26_000, 6).await;
         w.lease(someone(2), 13_000, 6).await;
@@ -153,7 +153,7 @@ fn a_changed_number_of_a_usage_statement_is_found() {
         ..scheme(Scheme::Pplns)
     };
     let config = MarketConfig { plans: vec![world::plan(), meter], ..world::config() };
-    let page = told(config, async |w: World| {
+    let page = told(&config, async |w: World| {
         w.prove(RATE).await;
         w.lease(someone(2), 20_000, 6).await;
         w.fund(someone(1), 10_000).await;
@@ -213,7 +213,7 @@ async fn priced(w: &World, rate: u64, micro: i64) {
 
 #[test]
 fn a_changed_number_of_a_paused_or_compensated_statement_is_found() {
-    let page = told(costly(), async |w: World| {
+    let page = told(&costly(), async |w: World| {
         let chain = |pays| ChainBlock {
             height: 1,
             hash: [1; 32],
