@@ -46,7 +46,9 @@ async fn fill(store: &Store) {
         for column in table["columns"].as_array().unwrap() {
             let name = column[0].as_str().unwrap();
             let bytes = match name {
-                "hash" | "token_hash" | "squares" | "terms_hash" => "07".repeat(32),
+                "hash" | "token_hash" | "code_hash" | "cut_hash" | "terms_hash" => "07".repeat(32),
+                "digest" | "squares" => "07".repeat(32),
+                "secret" => "07".repeat(20),
                 "signature" => "07".repeat(64),
                 "network" => "0707".to_owned(),
                 _ => "07".repeat(16),
@@ -54,6 +56,7 @@ async fn fill(store: &Store) {
             names.push(name.to_owned());
             values.push(match column[1].as_str().unwrap() {
                 "int" => "1".to_owned(),
+                "text" if name == "role" => "'owner'".to_owned(),
                 "text" => "'LTC'".to_owned(),
                 _ if is_postgres => format!(r"'\x{bytes}'"),
                 _ => format!("X'{bytes}'"),
