@@ -1,556 +1,667 @@
-"""A second verifier of the public record, small and slow, with nothing but Python's standard library.
+#!/usr/bin/env python3
+"""A verifier of a cloud-mining operator's public record, from its published documents alone.
 
-It is written from docs/record-format.md and shares no code with the first. Usage: verify.py FOLDER; prints
-`yes …` or `no …` and exits 0 or 1.
+Usage: python3 verify.py FOLDER
+
+FOLDER is the record as published: `key`, `checkpoint`, `tile/…`, `data/…`. One line is printed:
+
+    yes …           everything that is checked holds; exit status 0
+    no REASON …     the first lie or malformed thing; exit status 1
+
+Checked: the signed head and every tile of the log, changes of keys, each lane's chain of checkpoints, every
+share (coinbase, stamp, merkle branch, proof of work, order, no hash twice), the trees of shares, of allocation and
+of what was sold, and statements of funds with their files of reserves.
+
+Left out, because a folder alone does not show it or because other tools do it better:
+  - signatures of holders of coins and accounts (BIP-322, EIP-191): only their place and form are read, and whether
+    the coins were unspent at their block is for somebody with a node to say;
+  - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs;
+  - lines of witnesses, and whether this head continues one seen earlier or elsewhere;
+  - epochs published as unproven have no record: only their chain and sold tree are checked, and they are counted apart;
+  - whether jobs extend the real chain, pay where they should or have the network's target.
 """
-
 import base64
 import hashlib
 import os
+import re
+import stat
 import struct
 import sys
 
-
 class Lie(Exception):
-    pass
+    """The record is false, or not in the one form that is allowed."""
 
-
-def need(condition, what):
+def need(condition, reason):
     if not condition:
-        raise Lie(what)
-
+        raise Lie(reason)
 
 def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
-
 def sha2(data):
-    return sha(sha(data))
+    return hashlib.sha256(hashlib.sha256(data).digest()).digest()
 
+def be(value, width):
+    return value.to_bytes(width, "big")
 
-# --- Ed25519 (RFC 8032, section 5.1) ---
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-I = pow(2, (P - 1) // 4, P)
+ZERO = bytes(32)
+LIMIT16 = 1 << 128
 
+# ---- Reading ---------------------------------------------------------------------------------------------------
+class Folder:
+    """Reads files, never more than their stated or allowed length; a pipe or device cannot hang the reader."""
+    def __init__(self, path):
+        self.path = path
+        need(os.path.isdir(path), "no such folder")
 
-def recover_x(y, sign):
-    if y >= P:
-        return None
-    x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
-    x = pow(x2, (P + 3) // 8, P)
-    if (x * x - x2) % P:
-        x = x * I % P
-    if (x * x - x2) % P or (x == 0 and sign):
-        return None
-    return P - x if x & 1 != sign else x
+    def read(self, name, most, least=0):
+        path = os.path.join(self.path, name)
+        try:
+            info = os.stat(path)
+            need(stat.S_ISREG(info.st_mode), f"{name} is not a file")
+            need(least <= info.st_size <= most, f"{name} is too long or too short")
+            with open(path, "rb") as file:
+                data = file.read(most + 1)
+        except OSError as error:
+            raise Lie(f"{name} cannot be read ({error.strerror})")
+        need(least <= len(data) <= most, f"{name} changed while it was read")
+        return data
 
+    def text(self, name, most):
+        return utf8(self.read(name, most), name)
 
-def decompress(b):
-    y = int.from_bytes(b, "little")
-    sign = y >> 255
-    y &= (1 << 255) - 1
-    x = recover_x(y, sign)
-    return None if x is None else (x, y, 1, x * y % P)
+    def data(self, digest, length):
+        """A file named by its hash, of the length that the log says."""
+        data = self.read("data/" + digest.hex(), length, length)
+        need(sha(data) == digest, f"data/{digest.hex()} is not what its name says")
+        return data
 
-
-def add(p, q):
-    a = (p[1] - p[0]) * (q[1] - q[0]) % P
-    b = (p[1] + p[0]) * (q[1] + q[0]) % P
-    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
-    e, f, g, h = b - a, d - c, d + c, b + a
-    return (e * f % P, g * h % P, f * g % P, e * h % P)
-
-
-def mul(s, p):
-    q = (0, 1, 1, 0)
-    while s:
-        if s & 1:
-            q = add(q, p)
-        p = add(p, p)
-        s >>= 1
-    return q
-
-
-BY = 4 * pow(5, P - 2, P) % P
-BX = recover_x(BY, 0)
-B = (BX, BY, 1, BX * BY % P)
-
-
-def signed(key, text, signature):
-    if len(key) != 32 or len(signature) != 64:
-        return False
-    a, r = decompress(key), decompress(signature[:32])
-    s = int.from_bytes(signature[32:], "little")
-    if a is None or r is None or s >= L:
-        return False
-    h = int.from_bytes(hashlib.sha512(signature[:32] + key + text).digest(), "little") % L
-    p, q = mul(s, B), add(r, mul(h, a))
-    return (p[0] * q[2] - q[0] * p[2]) % P == 0 and (p[1] * q[2] - q[1] * p[2]) % P == 0
-
-
-# --- trees ---
-def tree(leaves, parent, empty):
-    """The root of RFC 6962's shape, given how two become one."""
-    if not leaves:
-        return empty
-    while len(leaves) > 1:
-        pairs = [parent(leaves[i], leaves[i + 1]) for i in range(0, len(leaves) - 1, 2)]
-        leaves = pairs + leaves[len(leaves) & ~1:]
-    return leaves[0]
-
-
-def plain_root(leaves):
-    return tree(leaves, lambda l, r: sha(b"\1", l, r), sha())
-
-
-def sum_parent(l, r):
-    sums = tuple(a + b for a, b in zip(l[0], r[0]))
-    need(all(s < 1 << 128 for s in sums), "a sum overflows")
-    raw = lambda n: b"".join(s.to_bytes(16, "big") for s in n[0]) + n[1]
-    return (sums, sha(b"\2", raw(l), raw(r)))
-
-
-# --- reading ---
 class Reader:
-    def __init__(self, data):
-        self.data, self.at = data, 0
+    """Walks over bytes from front to back; everything must be there, and nothing more."""
+    def __init__(self, data, what):
+        self.bytes, self.at, self.what = data, 0, what
 
     def take(self, n):
-        need(0 <= n <= len(self.data) - self.at, "bytes are missing")
+        need(n <= len(self.bytes) - self.at, f"{self.what}: cut short")
         self.at += n
-        return self.data[self.at - n:self.at]
+        return self.bytes[self.at - n:self.at]
 
-    def number(self, n):
-        return int.from_bytes(self.take(n), "big")
+    def number(self, n, most=None, name="number"):
+        value = int.from_bytes(self.take(n), "big")
+        need(most is None or value <= most, f"{self.what}: {name} is over {most}")
+        return value
 
-    def end(self):
-        need(self.at == len(self.data), "bytes follow the end")
+    def expect(self, literal, name="beginning"):
+        need(self.take(len(literal)) == literal, f"{self.what}: wrong {name}")
 
-
-def b64(text):
-    raw = base64.b64decode(text, validate=True)
-    need(base64.b64encode(raw).decode() == text, "base64 of another form")
-    return raw
-
-
-def key_id(name, key):
-    return sha(name.encode(), b"\n\x01", key)[:4]
-
-
-def pieces(n):
-    return [(i, 256) for i in range(n // 256)] + ([(n // 256, n % 256)] if n % 256 else [])
-
-
-def tile_path(kind, n, width):
-    parts = ["%03d" % (n % 1000)]
-    n //= 1000
-    while n:
-        parts.insert(0, "x%03d" % (n % 1000))
-        n //= 1000
-    return "tile/%s/%s%s" % (kind, "/".join(parts), "" if width == 256 else ".p/%d" % width)
-
-
-class Record:
-    def __init__(self, folder):
-        self.folder = folder
-
-    def file(self, name):
-        try:
-            with open(os.path.join(self.folder, name), "rb") as f:
-                return f.read()
-        except FileNotFoundError:
-            raise Lie("no file " + name)
-
-    def data(self, digest, size):
-        raw = self.file("data/" + digest.hex())
-        need(len(raw) == size and sha(raw) == digest, "a file is not the one of its name")
+    def text(self):
+        raw = self.take(self.number(1))
+        need(raw and utf8(raw, self.what), f"{self.what}: empty name")
         return raw
 
-    # --- the log ---
-    def verify(self):
-        note = self.file("checkpoint").decode()
-        body, lines = note[:note.rindex("\n\n") + 1], note[note.rindex("\n\n") + 2:]
-        need(lines.endswith("\n"), "a note without an end")
-        origin, size, root = body.split("\n")[:3]
-        need(size == str(int(size)) and 0 < int(size) <= 1 << 24, "an impossible size")
-        size, root = int(size), b64(root)
-        entries = []
-        for n, width in pieces(size):
-            r = Reader(self.file(tile_path("entries", n, width)))
-            entries += [r.take(r.number(2)) for _ in range(width)]
-            r.end()
-        hashes = [sha(b"\0", e) for e in entries]
-        need(plain_root(hashes) == root, "the entries are not the checkpoint's")
-        level = 0
-        while hashes:
-            for n, width in pieces(len(hashes)):
-                need(self.file(tile_path(level, n, width)) == b"".join(hashes[n * 256:n * 256 + width]), "a tile is wrong")
-            hashes = [plain_root(hashes[i:i + 256]) for i in range(0, len(hashes) & ~255, 256)]
-            level += 1
-        key_text = self.file("key").decode()
-        need(key_text.endswith("\n"), "a key without an end")
-        name, kid, raw = key_text[:-1].split("+", 2)
-        raw = b64(raw)
-        need(name == origin and raw[0] == 1 and kid == key_id(name, raw[1:]).hex(), "a key of another form")
-        self.origin, self.keys, self.lanes, self.shares = origin, [raw[1:]], {}, 0
-        self.hashes, self.statement, self.stated_at = [sha(b"\0", e) for e in entries], 0, 0
-        recovery = None
-        for at, entry in enumerate(entries):
-            r = Reader(entry)
-            if entry.startswith(b"gruve log 1\0"):
-                need(at == 0, "a second head")
-                r.take(12)
-                need(r.take(r.number(1)).decode() == origin and r.take(32) == self.keys[0], "another log")
-                recovery = r.take(32)
-                r.end()
-            elif entry.startswith(b"gruve keys 1\0"):
-                need(at > 0, "no head")
-                r.take(13)
-                by, to, s1, s2 = r.take(32), r.take(32), r.take(64), r.take(64)
-                r.end()
-                need(by == self.keys[-1] or (by == recovery and any(recovery)), "nobody may appoint")
-                text = b"gruve keys 1\0" + bytes([len(origin)]) + origin.encode() + at.to_bytes(8, "big") + by + to
-                need(signed(by, text, s1) and signed(to, text, s2), "a change of keys without signatures")
-                self.keys.append(to)
-            elif entry.startswith(b"gruve funds 1\0"):
-                need(at > 0, "no head")
-                self.funds(r, at)
-            else:
-                need(at > 0, "no head")
-                self.epoch(entry)
-        key = self.keys[-1]
-        good = []
-        for line in lines[:-1].split("\n"):
-            dash, who, raw = line.split(" ")
-            raw = b64(raw)
-            need(dash == "\u2014", "not a signature line")
-            if who == origin and raw[:4] == key_id(origin, key):
-                good.append(signed(key, body.encode(), raw[4:]))
-        need(good and all(good), "not signed by the operator")
-        return size
+    def end(self):
+        need(self.at == len(self.bytes), f"{self.what}: bytes left over")
 
-    # --- one statement of funds: all but the signatures of coins, which need secp256k1 ---
-    def funds(self, r, at):
-        r.take(14)
-        number, when = r.number(8), r.number(8)
-        need(number == self.statement + 1 and when >= self.stated_at, "statements out of order")
-        self.statement, self.stated_at = number, when
-        f = Reader(self.data(r.take(32), r.number(8)))
-        count, names, held = r.number(1), [], {}
-        need(1 <= count <= 16, "a statement of nothing, or too much")
-        for _ in range(count):
-            name = self.name(r)
-            names.append(name)
-            r.take(48)
-            leaves, shown, reserves = r.number(8), r.number(1), r.number(16)
-            need(0 < leaves <= 1 << 24 and leaves & (leaves - 1) == 0 and shown <= 2, "a tree of another size")
-            need(shown or not reserves, "reserves that nothing shows")
-            if shown:
-                held[name] = (shown, reserves)
+def utf8(raw, what):
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Lie(f"{what}: not text")
+
+def unbase64(text, what):
+    """Only the canonical form: decoding and encoding again gives the same text, padding bits included."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Lie(f"{what}: not base64")
+    need(base64.b64encode(data).decode() == text, f"{what}: base64 not in canonical form")
+    return data
+
+# ---- Ed25519 (RFC 8032) ----------------------------------------------------------------------------------------
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+IDENTITY = (0, 1, 1, 0)
+
+def point_add(a, b):
+    """Extended coordinates (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z."""
+    u, v = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    w, z = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = v - u, z - w, z + w, v + u
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+def point_times(scalar, point):
+    result = IDENTITY
+    while scalar:
+        if scalar & 1:
+            result = point_add(result, point)
+        point = point_add(point, point)
+        scalar >>= 1
+    return result
+
+def point_decode(raw):
+    """None for anything that is not the one encoding of a point on the curve."""
+    y = int.from_bytes(raw, "little")
+    sign, y = y >> 255, y & (1 << 255) - 1
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * ROOT_OF_MINUS_1 % P
+    if x * x % P != square or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+def point_encode(point):
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+BASE = point_decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+def signed(key, message, signature):
+    if len(signature) != 64:
+        return False
+    a, s = point_decode(key), int.from_bytes(signature[32:], "little")
+    # A key of small order has signatures that anybody can make. Whether R is in canonical form the comparison shows.
+    if a is None or s >= ORDER or point_encode(point_times(8, a)) == point_encode(IDENTITY):
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
+    minus_a = (P - a[0], a[1], a[2], P - a[3])
+    return point_encode(point_add(point_times(s, BASE), point_times(k, minus_a))) == signature[:32]
+
+# ---- Trees -----------------------------------------------------------------------------------------------------
+def fold(leaves, join, empty):
+    """Root of a tree that splits at the largest power of two below its size: complete subtrees are joined as soon as
+    there are two of a size, the rest from the right at the end."""
+    stack = []
+    for count, leaf in enumerate(leaves):
+        while count & 1:
+            leaf = join(stack.pop(), leaf)
+            count >>= 1
+        stack.append(leaf)
+    while len(stack) > 1:
+        right = stack.pop()
+        stack.append(join(stack.pop(), right))
+    return stack[0] if stack else empty
+
+def hash_root(leaves):
+    return fold(leaves, lambda left, right: sha(b"\1", left, right), sha())
+
+def sum_node(left, right):
+    """Node of a tree that adds up: (tuple of sums, hash). Both children's sums are hashed, so neither can be bent."""
+    sums = tuple(a + b for a, b in zip(left[0], right[0]))
+    need(all(s < LIMIT16 for s in sums), "a sum does not fit 16 bytes")
+    return sums, sha(b"\2", *(be(s, 16) for s in left[0]), left[1], *(be(s, 16) for s in right[0]), right[1])
+
+# ---- The log ---------------------------------------------------------------------------------------------------
+def tile_name(level, place, width):
+    thousands = f"x{place // 1000:03}/" if place >= 1000 else ""  # never a million: 2^24 entries are 65,536 tiles
+    return f"tile/{level}/{thousands}{place % 1000:03}" + (f".p/{width}" if width < 256 else "")
+
+def key_id(name, key):
+    return sha(name, b"\n\1", key)[:4]
+
+def read_key(folder):
+    match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)\n", folder.text("key", 1024))
+    need(match, "key: not one line of name+id+base64")
+    raw, name = unbase64(match[3], "key"), match[1].encode()
+    need(len(raw) == 33 and raw[0] == 1, "key: not an Ed25519 key")
+    need(key_id(name, raw[1:]).hex() == match[2], "key: its id is not that of name and key")
+    return name, raw[1:]
+
+def read_checkpoint(folder):
+    """Text that is signed, origin, size, root and the signatures as (name, id, signature)."""
+    note = folder.text("checkpoint", 1 << 16)
+    text, gap, tail = note.partition("\n\n")
+    lines = text.split("\n")
+    need(gap and len(lines) == 3 and tail.endswith("\n"), "checkpoint: not a signed note of three lines")
+    need(not any(ord(c) < 32 and c != "\n" for c in note), "checkpoint: control characters")
+    need(re.fullmatch(r"[1-9][0-9]{0,7}", lines[1]) and int(lines[1]) <= 1 << 24, "checkpoint: bad size")
+    root = unbase64(lines[2], "checkpoint: root")
+    need(len(root) == 32, "checkpoint: root has not 32 bytes")
+    signatures = []
+    for line in tail[:-1].split("\n"):
+        match = re.fullmatch(r"— ([^+\s]+) ([A-Za-z0-9+/=]+)", line)
+        need(match, "checkpoint: bad signature line")
+        raw = unbase64(match[2], "checkpoint: signature")
+        need(len(raw) > 4, "checkpoint: short signature")
+        signatures.append((match[1].encode(), raw[:4], raw[4:]))
+    return (text + "\n").encode(), lines[0].encode(), int(lines[1]), root, signatures
+
+def read_log(folder, size, root):
+    """All entries and their leaf hashes; the tiles' hashes are made again and compared, level by level."""
+    entries = []
+    for first in range(0, size, 256):
+        width = min(256, size - first)
+        name = tile_name("entries", first // 256, width)
+        tile = Reader(folder.read(name, 256 * 2050), name)
+        for _ in range(width):
+            entries.append(tile.take(tile.number(2, 2048, "length of an entry")))
+        tile.end()
+    leaves = [sha(b"\0", entry) for entry in entries]
+    need(hash_root(leaves) == root, "the entries are not those of the checkpoint's root")
+    level, hashes = 0, leaves
+    while hashes:
+        for first in range(0, len(hashes), 256):
+            part = hashes[first:first + 256]
+            name = tile_name(level, first // 256, len(part))
+            need(folder.read(name, 32 * 256) == b"".join(part), f"{name} has wrong hashes")
+        hashes = [hash_root(hashes[i:i + 256]) for i in range(0, len(hashes) - 255, 256)]
+        level += 1
+    return entries, leaves
+
+# ---- Coinbase and stamp ----------------------------------------------------------------------------------------
+def read_count(tx):
+    """Bitcoin's variable number; a longer form than needed would give one transaction several encodings."""
+    first = tx.take(1)[0]
+    if first < 0xFD:
+        return first
+    width = {0xFD: 2, 0xFE: 4, 0xFF: 8}[first]
+    value = int.from_bytes(tx.take(width), "little")
+    need(value >= {2: 0xFD, 4: 1 << 16, 8: 1 << 32}[width], f"{tx.what}: a count not in its shortest form")
+    return value
+
+def is_stamp_like(script):
+    """OP_RETURN and a push, in any of its encodings, that begins with the mark. A push cut short counts too."""
+    if len(script) < 2 or script[0] != 0x6A or script[1] > 0x4E:
+        return False
+    skip = {0x4C: 3, 0x4D: 4, 0x4E: 6}.get(script[1], 2)
+    length = script[1] if skip == 2 else int.from_bytes(script[2:skip], "little")
+    return script[skip:skip + length][:4] == b"gruv"
+
+def read_coinbase(before, extra, after, what):
+    """Commitment of the one stamp, place of its class byte in the coinbase, and where the script begins and ends."""
+    tx = Reader(before + bytes(extra) + after, what)
+    tx.take(4)
+    need(read_count(tx) == 1, f"{what}: not one input (or the witness form)")
+    tx.expect(ZERO + b"\xff\xff\xff\xff", "outpoint")
+    length = read_count(tx)
+    need(2 <= length <= 100, f"{what}: script has {length} bytes")
+    start, stop = tx.at, tx.at + length
+    tx.take(length + 4)
+    need(start <= len(before) and len(before) + extra <= stop, f"{what}: extranonce is not inside the script")
+    stamps = []
+    for _ in range(read_count(tx)):
+        value = int.from_bytes(tx.take(8), "little")
+        script = tx.take(read_count(tx))
+        if is_stamp_like(script):
+            stamps.append((value, script, tx.at - 1))
+    tx.take(4)
+    tx.end()
+    need(len(stamps) == 1, f"{what}: {len(stamps)} stamps")
+    value, script, place = stamps[0]
+    need(value == 0 and len(script) == 40 and script[:7] == b"\x6a\x26gruv\x01", f"{what}: stamp has another form")
+    need(script[39] == 0, f"{what}: the stamp's class is not zero in the record")
+    return script[7:39], place, start, stop
+
+# ---- Epochs ----------------------------------------------------------------------------------------------------
+class Epoch:
+    """An entry of the log for one epoch of one lane."""
+    def __init__(self, raw, what):
+        r = Reader(raw, what)
+        r.expect(b"gruve epoch 2\0")
+        self.what, self.lane = what, r.text()
+        self.algorithm, self.proven = r.number(1, 3, "algorithm"), r.number(1, 1, "proven")
+        self.epoch, self.before = r.number(8), (r.number(8), r.take(32))
+        need(r.number(8) > 0, f"{what}: epochs have no length")
+        self.shares, self.house, self.others, self.share_root = r.number(8), r.number(16), r.number(16), r.take(32)
+        self.allocation = (r.number(16),), r.take(32)
+        self.surplus, self.contracts = r.number(16), r.number(8, 1 << 26, "number of contracts")
+        self.sold_root = (r.number(16), r.number(16), r.number(16)), r.take(32)
+        self.record, self.sold = (r.take(32), r.number(8)), (r.take(32), r.number(8))
+        self.classes = r.number(1, 100, "lowest class"), r.number(1, 100, "highest class")
+        need(self.classes[0] <= self.classes[1], f"{what}: lowest class above the highest")
+        r.expect(b"\0", "last byte")
         r.end()
-        need(names == sorted(set(names)), "assets that do not ascend")
-        need(f.take(8) == b"GRUVRSV1" and f.number(8) == number, "another file of reserves")
-        size, root = f.number(8), f.take(32)
-        need(size <= at and plain_root(self.hashes[:size]) == root, "reserves of another history")
-        need(f.number(1) == len(held), "other assets")
-        for name in sorted(held):
-            need(self.name(f) == name and f.number(1) == held[name][0], "other assets")
-            f.take(40)
-            need(self.holders(f, held[name][0]) == held[name][1], "another sum")
-        f.end()
+        self.checkpoint = sha(b"gruve checkpoint 1\0", raw)
 
-    def name(self, r):
-        n = r.number(1)
-        need(1 <= n <= 32, "a name of another size")
-        name = r.take(n)
-        need(all(chr(c).isalnum() and c < 128 or c in b"/-_." for c in name), "a name of other characters")
-        return name
+class Lane:
+    """What the log has told of one lane so far."""
+    def __init__(self):
+        self.entries = []  # in the order of the log, which is that of their epochs
+        self.hashes = {}   # epoch: hashes of all its shares so far, as long as late ones may still come
 
-    def holders(self, f, shown):
-        count, total, last, seen = f.number(4), 0, b"", set()
-        need(count <= 1 << 16, "too many holders")
+    def rules(self, epoch):
+        """What binds work of this epoch, from the entries up to two epochs before (K in the document): the lowest and
+        highest class, and the checkpoints that stamps may hold; behind them are at most six entries with shares."""
+        known = [e for e in self.entries if e.epoch + 2 <= epoch]
+        checkpoints, behind = {}, 0
+        for e in reversed(known):
+            if behind <= 6:
+                checkpoints[e.epoch] = e.checkpoint
+            behind += e.shares > 0
+        if behind <= 6:
+            checkpoints[0] = ZERO
+        return known[-1].classes if known else (0, 100), checkpoints
+
+def check_sold(folder, entry):
+    """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
+    what = entry.what + ", sold tree"
+    r = Reader(folder.data(*entry.sold), what)
+    r.expect(b"GRUVSLD1")
+    need(r.text() == entry.lane and r.number(8) == entry.epoch, f"{what}: of another lane or epoch")
+    count = r.number(8, 1 << 26, "number of contracts")
+    need(count == entry.contracts, f"{what}: number of contracts is not the entry's")
+    need(len(r.bytes) - r.at == 113 * count, f"{what}: wrong length")
+    allocated_of = []
+
+    def leaves():
+        last = b""
         for _ in range(count):
-            n = f.number(1)
-            need(n == 20 if shown == 2 else 1 <= n <= 75, "a holder of another size")
-            of = f.take(n)
-            need(of > last, "holders that do not ascend")
-            last = of
-            signature = f.number(2)
-            need(0 < signature <= 8192, "no signature")
-            f.take(signature)
-            if shown == 2:
-                total += f.number(16)
-                continue
-            coins, before = f.number(4), None
-            need(coins, "a holder of nothing")
-            for _ in range(coins):
-                coin = (f.take(32), f.number(4))
-                need((before is None or coin > before) and coin not in seen, "a coin twice")
-                before = coin
-                seen.add(coin)
-                total += f.number(8)
-        return total
-
-    # --- one epoch ---
-    def epoch(self, entry):
-        r = Reader(entry)
-        need(r.take(14) == b"gruve epoch 2\0", "an unknown entry")
-        s = {"lane": r.take(r.number(1)).decode(), "algorithm": r.number(1), "proven": r.number(1)}
-        need(s["algorithm"] < 4 and s["proven"] < 2, "an impossible lane")
-        for name in ("epoch", "prev"):
-            s[name] = r.number(8)
-        s["prev_checkpoint"] = r.take(32)
-        r.number(8)
-        s["shares"], s["house"], s["other"] = r.number(8), r.number(16), r.number(16)
-        s["share_root"] = r.take(32)
-        s["allocation"] = ((r.number(16),), r.take(32))
-        s["surplus"], s["contracts"] = r.number(16), r.number(8)
-        s["sold_root"] = ((r.number(16), r.number(16), r.number(16)), r.take(32))
-        record, sold = (r.take(32), r.number(8)), (r.take(32), r.number(8))
-        s["rules"] = (r.number(1), r.number(1), r.number(1))
-        r.end()
-        lane = self.lanes.setdefault(s["lane"], {"entries": [], "seen": {}})
-        before = lane["entries"][-1][:2] if lane["entries"] else (0, bytes(32))
-        need((s["prev"], s["prev_checkpoint"]) == before and s["epoch"] > before[0], "an epoch that does not follow")
-        owners = {}
-        if s["proven"]:
-            need(s["algorithm"] < 2, "nothing proves this algorithm")
-            owners = self.record(s, lane, self.data(*record))
-        else:
-            need(record == (bytes(32), 0), "an unproven epoch with a record")
-        self.sums(s, owners, self.data(*sold))
-        lane["entries"].append((s["epoch"], sha(b"gruve checkpoint 1\0", entry), s["rules"], s["shares"] > 0))
-
-    def sums(self, s, owners, raw):
-        r = Reader(raw)
-        need(r.take(8) == b"GRUVSLD1" and r.take(r.number(1)).decode() == s["lane"], "another sold tree")
-        need(r.number(8) == s["epoch"], "another epoch's sold tree")
-        leaves, given, last, short = [], [], b"", False
-        for _ in range(min(r.number(8), len(raw))):
-            body = r.take(113)
-            need(body[:16] > last or not leaves, "contracts that are not sorted")
-            last = body[:16]
-            sums = struct.unpack(">16s16s16s", body[17:65])
-            sums = tuple(int.from_bytes(v, "big") for v in sums)
-            short |= sums[1] < int.from_bytes(body[65:81], "big")
-            leaves.append((sums, sha(b"\0", body[17:65], body[:17], body[65:])))
+            name, kind = r.take(16), r.number(1, 1, "kind")
+            hashrate, allocated, owed, entitled = (r.take(16) for _ in range(4))
+            need(last < name, f"{what}: contracts out of order")
+            need(entry.surplus == 0 or allocated >= entitled, f"{what}: less allocated than entitled, with a surplus")
+            last = name
+            sums = tuple(int.from_bytes(x, "big") for x in (hashrate, allocated, owed))
             if sums[1]:
-                given.append(allocation(1, body[:16], sums[1]))
-        r.end()
-        root = tree(leaves, sum_parent, ((0, 0, 0), sha()))
-        need(len(leaves) == s["contracts"] and root == s["sold_root"], "another sold root")
-        need(root[0][1] + s["surplus"] == s["house"], "not all of the house's work went to somebody")
-        need(not (short and s["surplus"]), "surplus before contracts")
-        if s["proven"]:
-            all_leaves = [allocation(0, bytes(16), s["surplus"])] if s["surplus"] else []
-            all_leaves += given + [allocation(2, o, w) for o, w in sorted(owners.items())]
-            need(tree(all_leaves, sum_parent, ((0,), sha())) == s["allocation"], "another allocation root")
+                allocated_of.append((name, sums[1]))
+            yield sums, sha(b"\0", hashrate, allocated, owed, name, be(kind, 1), entitled, r.take(32))
 
-    def checkpoint(self, lane, epoch, of):
-        known = [e for e in lane["entries"] if e[0] <= epoch - 2]
-        at = [e for e in known if e[0] == of] or [(0, bytes(32))][of:]
-        need(at, "a checkpoint that no entry has")
-        need(sum(1 for e in known if e[0] > of and e[3]) <= 6, "a stale checkpoint")
-        return at[0][1]
-
-    def record(self, s, lane, raw):
-        r = Reader(raw)
-        need(r.take(8) == b"GRUVREC1" and r.take(r.number(1)).decode() == s["lane"], "another record")
-        need(r.number(8) == s["epoch"], "another epoch's record")
-        jobs, owner_count = r.number(4), r.number(4)
-        need(jobs <= 60480 and owner_count <= 1 << 20, "absurd counts")
-        owners = [r.take(16) for _ in range(owner_count)]
-        need(owners == sorted(set(owners)), "owners that are not sorted")
-        jobs = [self.job(r, s, lane) for _ in range(jobs)]
-        numbers = [j["job"] for j in jobs]
-        need(numbers == sorted(set(numbers)), "jobs that are not sorted")
-        rules = [e[2] for e in lane["entries"] if e[0] <= s["epoch"] - 2]
-        low, high = rules[-1][:2] if rules else (0, 100)
-        work, leaves, used, late = {}, [], set(), {}
-        sections = r.number(1)
-        need(1 <= sections <= 3, "an impossible number of sections")
-        before = None
-        for i in range(sections):
-            epoch, count = r.number(8), r.number(8)
-            if i == 0:
-                need(epoch == s["epoch"], "a section of another epoch")
-            else:
-                need(s["epoch"] - 2 <= epoch < s["epoch"] and (i == 1 or epoch > before) and count, "a bad late section")
-            before = epoch
-            need(count <= 1 << 23, "absurd counts")
-            seen, last, full = set(), None, None
-            while count:
-                index, k = r.number(4), r.number(1)
-                n, column = r.number(2), r.number(4)
-                need(index < len(jobs) and 0 < n <= min(4096, count) and k <= 100, "an impossible block")
-                need(low <= k <= high, "a class out of range")
-                job = jobs[index]
-                e = job["extranonce"]
-                need(job["epoch"] == epoch, "a job of another epoch")
-                used.add(index)
-                if full is not None and (index, k, e) == full[0]:
-                    need(full[1] == 4096, "a block cut where none ends")
-                full = ((index, k, e), n)
-                extranonces = varints(r.take(column), n, e)
-                nonces = [r.take(4) for _ in range(n)]
-                times, versions, whose = (fixed(r, n) for _ in range(3))
-                coinbase = job["build"](e, k)
-                for x, nonce, time, version, who in zip(extranonces, nonces, times, versions, whose):
-                    time = (job["ntime"] + ((time >> 1) ^ -(time & 1))) & 0xFFFFFFFF
-                    version = ((version << 13 | version >> 19) & 0xFFFFFFFF) ^ job["version"]
-                    need(who <= len(owners), "an unknown owner")
-                    order = (index, k, e, x, time, nonce, version)
-                    need(last is None or order > last, "shares that are not sorted")
-                    last = order
-                    tx = coinbase(x, s["algorithm"])
-                    node = sha2(tx)
-                    for sibling in job["branch"]:
-                        node = sha2(node + sibling)
-                    header = struct.pack("<I", version) + job["prev_hash"] + node + struct.pack("<II", time, job["bits"]) + nonce[::-1]
-                    digest = sha2(header) if s["algorithm"] == 0 else hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32)
-                    need(int.from_bytes(digest, "little") < 1 << (256 - k), "a share below its target")
-                    need(digest not in seen, "a share twice")
-                    seen.add(digest)
-                    owner = owners[who - 1] if who else None
-                    work[owner] = work.get(owner, 0) + (1 << k)
-                    canonical = job["job"].to_bytes(8, "big") + bytes([k, e]) + x + bytes(12 - e)
-                    canonical += struct.pack(">I", time) + nonce + struct.pack(">I", version)
-                    canonical += b"\1" + owner if owner else bytes(17)
-                    leaves.append(sha(b"\0", canonical))
-                count -= n
-            need(not seen & lane["seen"].get(epoch, set()), "a late share twice")
-            late[epoch] = seen
-        r.end()
-        need(len(used) == len(jobs) and all(o in work for o in owners), "a record that is padded")
-        need(len(leaves) == s["shares"] and plain_root(leaves) == s["share_root"], "other shares than the entry's")
-        house = work.pop(None, 0)
-        need((house, sum(work.values())) == (s["house"], s["other"]), "other work than the entry's")
-        for epoch, seen in late.items():
-            lane["seen"].setdefault(epoch, set()).update(seen)
-        self.shares += len(leaves)
-        return work
-
-    def job(self, r, s, lane):
-        j = {name: r.number(8) for name in ("job", "epoch", "checkpoint", "issued", "height")}
-        j["prev_hash"] = r.take(32)
-        j["bits"], j["version"], j["ntime"] = r.number(4), r.number(4), r.number(4)
-        j["extranonce"] = r.number(1)
-        need(j["extranonce"] <= 12, "a long extranonce")
-        prefix = r.take(r.number(1))
-        suffix = r.take(r.number(4))
-        need(len(prefix) <= 160 and len(suffix) <= 1 << 16, "a long coinbase")
-        j["branch"] = [r.take(32) for _ in range(r.number(1))]
-        need(len(j["branch"]) <= 32, "a long branch")
-        checkpoint = self.checkpoint(lane, j["epoch"], j["checkpoint"])
-        origin, name = self.origin.encode(), s["lane"].encode()
-        commitments = [
-            sha(b"gruve stamp 1\0", struct.pack(">H", len(origin)), origin, key, bytes([len(name)]), name,
-                j["epoch"].to_bytes(8, "big"), checkpoint)
-            for key in self.keys
-        ]
-
-        def build(e, k):
-            raw = bytearray(prefix + bytes(e) + suffix)
-            commitment, at, script = coinbase_stamp(raw)
-            need(commitment in commitments, "a stamp of another log, lane, epoch or history")
-            need(raw[at] == 0, "a class in the record's coinbase")
-            need(script[0] <= len(prefix) and len(prefix) + e <= script[1], "an extranonce outside the script")
-            raw[at] = k
-
-            def with_extranonce(x, algorithm):
-                tx = bytes(raw[:len(prefix)]) + x + bytes(raw[len(prefix) + e:])
-                tags = tx[script[0]:script[1]].count(b"\xfa\xbemm")
-                need(algorithm != 1 or tags < 2, "two merge-mining tags")
-                return tx
-
-            return with_extranonce
-
-        j["build"] = build
-        return j
-
-
-def allocation(kind, who, work):
-    return ((work,), sha(b"\0", work.to_bytes(16, "big"), bytes([kind]), who))
-
-
-def varints(raw, n, e):
-    r, out, total = Reader(raw), [], 0
-    for _ in range(n):
-        value, shift = 0, 0
-        while True:
-            b = r.number(1)
-            value |= (b & 0x7F) << shift
-            shift += 7
-            if b < 0x80:
-                need(b or shift == 7, "a number with zeros in front")
-                break
-        total += value
-        need(total < 1 << (8 * e), "an extranonce that does not fit")
-        out.append(total.to_bytes(e, "big"))
+    root = fold(leaves(), sum_node, ((0, 0, 0), sha()))
     r.end()
-    return out
+    need(root == entry.sold_root, f"{what}: sums or hash of the root are not the entry's")
+    need(root[0][1] + entry.surplus == entry.house, f"{what}: allocated work and surplus are not the house's work")
+    return allocated_of
 
+def read_jobs(r, count):
+    jobs, begin = [], r.at
+    for _ in range(count):
+        job = {"number": r.number(8), "epoch": r.number(8), "known": r.number(8)}
+        need(not jobs or jobs[-1]["number"] < job["number"], f"{r.what}: jobs out of order")
+        r.take(16)  # when it was given out, height: nothing in the record speaks against any value
+        what = job["what"] = f"{r.what}, job {job['number']}"
+        job["previous"], job["bits"], job["version"], job["time"] = r.take(32), r.number(4), r.number(4), r.number(4)
+        job["extra"] = r.number(1, 12, "length of extranonces")
+        job["head"] = r.take(r.number(1, 160, "length of a coinbase's beginning"))
+        job["tail"] = r.take(r.number(4, 65536, "length of a coinbase's end"))
+        job["branch"] = [r.take(32) for _ in range(r.number(1, 32, "number of siblings"))]
+        job["stamp"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
+        jobs.append(job)
+        need(r.at - begin <= 64 << 20, f"{r.what}: jobs of more than 64 MiB")
+    return jobs
 
-def fixed(r, n):
-    width = r.number(1)
-    need(width <= 4, "a wide column")
-    values = [r.number(width) for _ in range(n)]
-    need((max(values).bit_length() + 7) // 8 == width, "a column wider than it needs")
+def check_stamp(job, checkpoints, entry, origin, keys):
+    """The stamp binds a job to operator, lane and epoch, and by a checkpoint to a time before which it was not made."""
+    need(job["known"] in checkpoints, f"{job['what']}: its stamp holds no checkpoint that it may hold")
+    rest = be(len(entry.lane), 1) + entry.lane + be(job["epoch"], 8) + checkpoints[job["known"]]
+    need(any(sha(b"gruve stamp 1\0", be(len(origin), 2), origin, key, rest) == job["stamp"][0] for key in keys),
+         f"{job['what']}: its stamp has another commitment")
+
+def read_extranonces(r, count, bits):
+    """Numbers in seven-bit groups, each the difference to the one before."""
+    part = Reader(r.take(r.number(4)), r.what + ", extranonces")
+    values, value = [], 0
+    for _ in range(count):
+        shift, group = 0, 0x80
+        while group & 0x80:
+            need(shift < 98, f"{part.what}: a number is too long")
+            group = part.take(1)[0]
+            value += (group & 0x7F) << shift
+            shift += 7
+        need(group or shift == 7, f"{part.what}: a number not in its shortest form")
+        need(value < 1 << bits, f"{part.what}: a number is too large")
+        values.append(value)
+    part.end()
     return values
 
+def read_column(r, count):
+    width = r.number(1, 4, "width of a column")
+    values = [r.number(width) for _ in range(count)]
+    need((max(values).bit_length() + 7) // 8 == width, f"{r.what}: a column is wider than needed")
+    return values
 
-def coinbase_stamp(raw):
-    """Commitment, place of the class byte, and the script's place, from the first byte on."""
-    r = Reader(bytes(raw))
+def check_share(job, kind, template, extranonce, time, nonce, version, algorithm):
+    """Hash of the header that this share stands for; it must meet the target of its class."""
+    at, (_, _, start, stop) = len(job["head"]), job["stamp"]
+    template[at:at + job["extra"]] = extranonce
+    if algorithm == 1:
+        tags = template.count(b"\xfa\xbe\x6d\x6d", start, stop)
+        need(tags <= 1, f"{job['what']}: a share with a second merge-mining tag")
+    root = sha2(template)
+    for sibling in job["branch"]:
+        root = sha2(root + sibling)
+    header = struct.pack("<I32s32sIII", version, job["previous"], root, time, job["bits"], nonce)
+    digest = hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32) if algorithm == 1 else sha2(header)
+    need(int.from_bytes(digest, "little") >> (256 - kind) == 0, f"{job['what']}: a share above its class's target")
+    return digest
 
-    def count():
-        n = int.from_bytes(r.take(1), "little")
-        if n < 0xFD:
-            return n
-        size = {0xFD: 2, 0xFE: 4, 0xFF: 8}[n]
-        v = int.from_bytes(r.take(size), "little")
-        need(v >= {2: 0xFD, 4: 1 << 16, 8: 1 << 32}[size], "a long count")
-        return v
+def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys):
+    """Yields the section's canonical shares in order, each after it has been checked in full."""
+    (lowest, highest), checkpoints = lane.rules(epoch)
+    seen = lane.hashes.setdefault(epoch, set())
+    last_block, last_full, last_share = (0, -1), True, (-1,)
+    while count:
+        place, kind = r.number(4), r.number(1, 100, "class")
+        need(place < len(jobs), f"{r.what}: a block of a job that is not there")
+        job, n = jobs[place], r.number(2, 4096, "number of shares in a block")
+        need(1 <= n <= count, f"{r.what}: a block's number of shares is not that of its section")
+        need(last_block <= (place, kind), f"{r.what}: blocks out of order")
+        if last_block == (place, kind):
+            need(last_full, f"{r.what}: a block that is not full before another of its job and class")
+        else:
+            last_share = (-1,)
+        last_block, last_full, count = (place, kind), n == 4096, count - n
+        need(lowest <= kind <= highest, f"{r.what}: class {kind} is out of what the lane is bound to")
+        need(job["epoch"] == epoch, f"{job['what']}: its stamp is of another epoch than its section")
+        if "used" not in job:
+            check_stamp(job, checkpoints, entry, origin, keys)
+            job["used"] = True
+        template = bytearray(job["head"] + bytes(job["extra"]) + job["tail"])
+        template[job["stamp"][1]] = kind
+        extranonces = read_extranonces(r, n, 8 * job["extra"])
+        nonces = [r.number(4) for _ in range(n)]
+        times, versions, whose = read_column(r, n), read_column(r, n), read_column(r, n)
+        for i in range(n):
+            t = times[i] // 2 if times[i] % 2 == 0 else -(times[i] + 1) // 2
+            time = (job["time"] + t) % (1 << 32)
+            version = job["version"] ^ (versions[i] << 13 | versions[i] >> 19) & 0xFFFFFFFF
+            share = extranonces[i], time, nonces[i], version
+            need(last_share < share, f"{job['what']}: shares out of order, or one twice")
+            last_share = share
+            need(whose[i] <= len(owners), f"{job['what']}: a share of an owner that is not there")
+            extranonce = be(extranonces[i], job["extra"])
+            digest = check_share(job, kind, template, extranonce, time, nonces[i], version, entry.algorithm)
+            need(digest not in seen, f"{job['what']}: a hash that was counted already")
+            seen.add(digest)
+            owner = owners[whose[i] - 1] if whose[i] else None
+            work[owner] = work.get(owner, 0) + (1 << kind)
+            yield sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
+                      be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
 
-    r.take(4)
-    need(count() == 1 and r.take(36) == bytes(32) + b"\xff" * 4, "not a coinbase")
-    n = count()
-    need(2 <= n <= 100, "not a coinbase")
-    script = (r.at, r.at + n)
-    r.take(n + 4)
-    found = None
-    for _ in range(count()):
-        value = r.take(8)
-        out = r.take(count())
-        skip = {0x4C: 1, 0x4D: 2, 0x4E: 4}
-        push = None
-        if len(out) > 1 and out[0] == 0x6A:
-            if 1 <= out[1] <= 75:
-                push = out[2:]
-            elif out[1] in skip:
-                push = out[2 + skip[out[1]]:]
-        if push is not None and push.startswith(b"gruv"):
-            need(found is None, "two stamps")
-            need(value == bytes(8) and len(out) == 40 and out[1] == 0x26 and out[6] == 1 and out[39] <= 100, "a stamp of another form")
-            found = (out[7:39], r.at - 1)
-    r.take(4)
+def check_record(folder, entry, lane, origin, keys, allocated_of):
+    what = entry.what + ", record"
+    need(entry.algorithm < 2, f"{what}: this algorithm cannot be proven")
+    r = Reader(folder.data(*entry.record), what)
+    r.expect(b"GRUVREC1")
+    need(r.text() == entry.lane and r.number(8) == entry.epoch, f"{what}: of another lane or epoch")
+    job_count, counts, work = r.number(4, 60480, "number of jobs"), [], {}
+    owners = [r.take(16) for _ in range(r.number(4, 1 << 20, "number of owners"))]
+    need(all(a < b for a, b in zip(owners, owners[1:])), f"{what}: owners out of order")
+    jobs = read_jobs(r, job_count)
+
+    def leaves():
+        last, sections = 0, r.number(1, 3, "number of sections")
+        need(sections, f"{what}: no section")
+        for i in range(sections):
+            epoch, count = r.number(8), r.number(8, 1 << 23, "number of shares")
+            if i == 0:
+                need(epoch == entry.epoch, f"{what}: the first section is not of its own epoch")
+            else:
+                need(last < epoch < entry.epoch <= epoch + 2, f"{what}: late sections out of order or too late")
+                need(count, f"{what}: an empty late section")
+                last = epoch
+            counts.append(count)
+            yield from read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
+
+    root = hash_root(leaves())
     r.end()
-    need(found is not None, "no stamp")
-    return found[0], found[1], script
+    need(all("used" in job for job in jobs), f"{what}: a job without a share")
+    need(all(owner in work for owner in owners), f"{what}: an owner without a share")
+    need(sum(counts) == entry.shares, f"{what}: number of shares is not the entry's")
+    need(root == entry.share_root, f"{what}: root of the shares is not the entry's")
+    house = work.pop(None, 0)
+    need(house == entry.house, f"{what}: the house's work is not the entry's")
+    need(sum(work.values()) == entry.others, f"{what}: the owners' work is not the entry's")
+    allocation = [(entry.surplus, bytes(17))] if entry.surplus else []
+    allocation += [(amount, b"\1" + name) for name, amount in allocated_of]
+    allocation += [(work[owner], b"\2" + owner) for owner in owners]
+    root = fold((((amount,), sha(b"\0", be(amount, 16), data)) for amount, data in allocation), sum_node, ((0,), sha()))
+    need(root == entry.allocation, f"{entry.what}: the allocation tree is not the entry's")
 
+def check_epoch(folder, entry, lanes, origin, keys):
+    lane = lanes.setdefault(entry.lane, Lane())
+    before = (lane.entries[-1].epoch, lane.entries[-1].checkpoint) if lane.entries else (0, ZERO)
+    need(entry.before == before, f"{entry.what}: does not follow the lane's entry before")
+    need(entry.epoch > before[0], f"{entry.what}: epochs do not grow")
+    for old in [e for e in lane.hashes if e + 2 < entry.epoch]:
+        del lane.hashes[old]  # too long ago for late work
+    allocated_of = check_sold(folder, entry)
+    if entry.proven:
+        check_record(folder, entry, lane, origin, keys, allocated_of)
+    else:
+        need(entry.record == (ZERO, 0), f"{entry.what}: unproven, but names a record")
+    lane.entries.append(entry)
 
-def main():
-    record = Record(sys.argv[1])
-    try:
-        entries = record.verify()
-    except (Lie, ValueError, UnicodeDecodeError, IndexError, KeyError) as e:
-        print("no", e)
+# ---- Statements of funds ---------------------------------------------------------------------------------------
+def asset_name(r):
+    name = r.take(r.number(1, 32, "length of an asset's name"))
+    need(re.fullmatch(rb"[A-Za-z0-9/\-_.]+", name), f"{r.what}: bad name of an asset")
+    return name
+
+def check_funds(folder, raw, place, leaves, last):
+    """A statement against the one before (number, time) and against its file of reserves."""
+    what = f"entry {place}, statement of funds"
+    r = Reader(raw, what)
+    r.expect(b"gruve funds 1\0")
+    number, when = r.number(8), r.number(8)
+    need(number == last[0] + 1, f"{what}: not the next number")
+    need(when >= last[1], f"{what}: speaks of a time before the statement before")
+    reserves_file = r.take(32), r.number(8)
+    shown, names = [], []
+    for _ in range(r.number(1, 16, "number of assets")):
+        name = asset_name(r)
+        need(not names or names[-1] < name, f"{what}: assets out of order")
+        names.append(name)
+        r.take(48)  # what is owed: the tree under this root is not public
+        count = r.number(8, 1 << 24, "leaves of what is owed")
+        need(count.bit_count() == 1, f"{what}: leaves of what is owed are no power of two")
+        how, reserves = r.number(1, 2, "how reserves are shown"), r.number(16)
+        need(how or not reserves, f"{what}: reserves that are not shown")
+        if how:
+            shown.append((name, how, reserves))
+    need(names, f"{what}: no asset")
+    r.end()
+    need(reserves_file[1] <= 32 << 20, f"{what}: file of reserves of more than 32 MiB")
+    check_reserves(Reader(folder.data(*reserves_file), what + ", reserves"), number, place, leaves, shown)
+    return number, when
+
+def check_reserves(r, number, place, leaves, shown):
+    what = r.what
+    r.expect(b"GRUVRSV1")
+    need(r.number(8) == number, f"{what}: of another statement")
+    size = r.number(8, place, "size of the log")
+    need(r.take(32) == hash_root(leaves[:size]), f"{what}: root is not that of a beginning of this log")
+    need(r.number(1) == len(shown), f"{what}: not the assets that the statement shows")
+    for name, how, reserves in shown:
+        need(asset_name(r) == name and r.number(1) == how, f"{what}: not the assets that the statement shows")
+        r.take(40)  # height and hash of the block: for somebody with a node
+        total, last, coins = 0, b"", set()
+        for _ in range(r.number(4, 65536, "number of holders")):
+            holder = r.take(r.number(1, 75, "length of a script"))
+            need(how == 1 or len(holder) == 20, f"{what}: an address of wrong length")
+            need(last < holder, f"{what}: holders out of order, or one twice, or one without a script")
+            last = holder
+            signature = r.take(r.number(2))
+            need(signature and all(32 < c < 127 for c in signature), f"{what}: a holder's signature is no text")
+            if how == 2:
+                need(re.fullmatch(rb"(0x)?[0-9a-fA-F]{130}", signature), f"{what}: a bad form of signature")
+                total += r.number(16)
+                continue
+            count, last_coin = r.number(4), (b"", 0)
+            need(count, f"{what}: a script without coins")
+            for _ in range(count):
+                coin = r.take(32), r.number(4)
+                need(last_coin < coin and coin not in coins, f"{what}: coins out of order, or one twice")
+                coins.add(coin)
+                last_coin = coin
+                total += r.number(8)
+        need(total == reserves, f"{what}: what holders of {name.decode()} have is not what the entry says")
+    r.end()
+
+# ---- The whole -------------------------------------------------------------------------------------------------
+def read_head(raw, name, key):
+    r = Reader(raw, "entry 0")
+    r.expect(b"gruve log 1\0", "beginning: not a head")
+    need(r.text() == name, "entry 0: another origin than that of `key`")
+    need(r.take(32) == key, "entry 0: another key than that of `key`")
+    recovery = r.take(32)
+    r.end()
+    return recovery
+
+def read_change(raw, place, origin, keys, recovery):
+    """A change of keys must be signed by whoever may appoint, and by the new key, for this place in this log."""
+    what = f"entry {place}, change of keys"
+    r = Reader(raw, what)
+    r.expect(b"gruve keys 1\0")
+    appoints, new, by_one, by_other = r.take(32), r.take(32), r.take(64), r.take(64)
+    r.end()
+    need(appoints == keys[-1] or appoints == recovery != ZERO, f"{what}: appointed by a key that may not")
+    message = b"gruve keys 1\0" + be(len(origin), 1) + origin + be(place, 8) + appoints + new
+    need(signed(appoints, message, by_one), f"{what}: bad signature of the key that appoints")
+    need(signed(new, message, by_other), f"{what}: bad signature of the new key")
+    return new
+
+def verify(path):
+    folder = Folder(path)
+    origin, first_key = read_key(folder)
+    text, named, size, root, signatures = read_checkpoint(folder)
+    need(named == origin, "checkpoint: another origin than that of `key`")
+    entries, leaves = read_log(folder, size, root)
+    recovery = read_head(entries[0], origin, first_key)
+    # Who signs is settled before the work is counted: changes of keys depend on nothing else in the log.
+    keys, changes = [first_key], {}
+    for place, raw in enumerate(entries):
+        if raw.startswith(b"gruve keys 1\0"):
+            changes[place] = read_change(raw, place, origin, keys, recovery)
+            keys.append(changes[place])
+    own = [s for name, ident, s in signatures if name == origin and ident == key_id(origin, keys[-1])]
+    need(own, "checkpoint: not signed by the key in force")
+    need(all(signed(keys[-1], text, s) for s in own), "checkpoint: bad signature")
+
+    lanes, funds, keys = {}, (0, 0), {first_key}
+    for place, raw in enumerate(entries[1:], 1):
+        if place in changes:
+            keys.add(changes[place])
+        elif raw.startswith(b"gruve epoch 2\0"):
+            check_epoch(folder, Epoch(raw, f"entry {place}"), lanes, origin, keys)
+        elif raw.startswith(b"gruve funds 1\0"):
+            funds = check_funds(folder, raw, place, leaves, funds)
+        else:
+            raise Lie(f"entry {place}: of no known kind")
+    epochs = [e for lane in lanes.values() for e in lane.entries]
+    proven = [e for e in epochs if e.proven]
+    names = ", ".join(sorted(ascii(lane.decode())[1:-1] for lane in lanes)) or "none"
+    return (f"{sum(e.shares for e in proven)} shares, work of {sum(e.house + e.others for e in proven)} hashes, "
+            f"{len(proven)} epochs proven, {len(epochs) - len(proven)} epochs unproven, {len(lanes)} lanes ({names}), "
+            f"{funds[0]} statements of funds, {len(changes)} changes of keys")
+
+def main(arguments):
+    if len(arguments) != 2:
+        print("no folder named: usage is verify.py FOLDER")
         return 1
-    print("yes", entries, "entries,", record.shares, "shares")
-    return 0
-
+    try:
+        print("yes " + verify(arguments[1]))
+        return 0
+    except Exception as error:  # whatever else than a lie a hostile folder brings about is a no as well
+        reason = str(error) if isinstance(error, Lie) else f"malformed: {type(error).__name__}: {error}"
+    print("no " + reason.encode("ascii", "backslashreplace").decode().replace("\n", " "))
+    return 1
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv))
