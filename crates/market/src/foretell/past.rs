@@ -11,8 +11,9 @@
 //! # How good it is
 //! Held against what came (rolling, from every fourth week on, only with what was known then), nine futures in ten should
 //! hold the work's earnings in coins. For Bitcoin they did in 93, 90 and 81 of a hundred terms of 13, 26 and 52 weeks, and
-//! where not, more was earned than foretold; for Litecoin, whose past has two bubbles, in 71, 50 and 46: its interval
-//! for coins is too narrow, and that of their value in dollars (all, 94, 96) is not.
+//! where not, more was earned than foretold; for Litecoin, whose past has two bubbles, in 71, 50 and 53: its interval
+//! for coins is too narrow, and that of their value in dollars (all, 94, all) is not. Stretches and years were chosen on the same
+//! history, which flatters the figures somewhat.
 
 use super::SplitMix64;
 use gruve_units::Asset;
@@ -181,7 +182,7 @@ mod tests {
             let (c, v, below) = score(BTC, term);
             assert!(near(c, coins) && near(v, value) && below <= 2, "{term}: {c} {v} {below}");
         }
-        for (term, coins, value) in [(13, 71, 100), (26, 50, 94), (52, 46, 96)] {
+        for (term, coins, value) in [(13, 71, 100), (26, 50, 94), (52, 53, 100)] {
             let (c, v, below) = score(LTC, term);
             assert!(near(c, coins) && near(v, value), "{term}: {c} {v} {below}");
         }
