@@ -29,6 +29,19 @@ fn blocks_taken_back_return_their_payments_to_the_pool() {
 }
 
 #[test]
+fn a_chain_taken_back_stands_below_the_blocks_beside_those_it_lost_too() {
+    let rig = Rig::easy();
+    rig.chain.mine(3).unwrap();
+    let beside = rig.tip()["hash"].clone();
+    rig.call("dev_invalidate", json!([beside]));
+    rig.chain.mine(2).unwrap();
+    assert_eq!(rig.call("dev_reconsider", json!([beside])), json!(true));
+    assert_ne!(rig.tip()["parentHash"], beside);
+    rig.chain.take_back(2).unwrap();
+    assert_eq!(rig.chain.height(), 2);
+}
+
+#[test]
 fn a_longer_branch_that_comes_back_wins() {
     let rig = Rig::easy();
     rig.chain.mine(5).unwrap();

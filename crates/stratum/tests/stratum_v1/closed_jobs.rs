@@ -1,11 +1,12 @@
 //! Jobs that the bounds on memory have closed: their shares count no more, and their blocks are sent.
 
 use crate::miner::*;
-use crate::node::{House, all_records, record};
+use crate::node::{BITS, FakeNode, House, all_records, gateway_options, record};
 use crate::peer::Peer;
 use gruve_sharelog::{Position, Record};
 use gruve_stratum::WorkState;
 use gruve_stratum::protocol::{Lane as _, Protocol as _, Work};
+use gruve_units::SystemClock;
 use std::sync::Arc;
 
 /// Closes the oldest job for all sessions, as a gateway does.
@@ -69,7 +70,8 @@ fn the_newest_job_is_never_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_block_found_twice_is_journalled_once() {
     let dir = tempfile::tempdir().unwrap();
-    let house = House::open(dir.path());
+    let node = FakeNode::with(Arc::new(SystemClock), true, BITS);
+    let house = House::open_on(node, dir.path(), gateway_options());
     let mut peer = Peer::connect(house.gateway.address());
     peer.begin("house.m1");
     let mut extranonce2 = 0;

@@ -1,6 +1,6 @@
 //! What a gateway counts of itself agrees with what miners were told and with its log.
 
-use crate::miner::{HARD, class, code};
+use crate::miner::{class, code};
 use crate::node::{FakeNode, House, all_records, soon};
 use crate::rounds::{Miner, easy};
 use gruve_sharelog::Record;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn house(dir: &Path, k: u8) -> House {
-    let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+    let node = FakeNode::new(Arc::new(SystemClock));
     let mut options = easy();
     (options.class_range, options.start_class) = ((class(k), class(k)), class(k));
     House::open_on(node, dir, options)

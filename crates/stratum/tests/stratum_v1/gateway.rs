@@ -1,13 +1,13 @@
 //! The whole line over real sockets: a miner, a gateway, a log, a node.
 
 use crate::miner::{class, code};
-use crate::node::{BITS, House, all_records, gateway_options, record, soon};
+use crate::node::{BITS, FakeNode, House, all_records, gateway_options, record, soon};
 use gruve_chain::{Node as _, parse_block};
 use gruve_pow::{HeaderScanner, merkle_root_from_branch, sha256d};
 use gruve_sharelog::{JobRecord, Position, Record, ShareRecord};
 use gruve_stratum::client::{self, Client, ClientError, ClientJob, ConnectOptions, Event, Events};
 use gruve_stratum::{limits, target_of_wire_difficulty};
-use gruve_units::{Algorithm, Duration, Target};
+use gruve_units::{Algorithm, Duration, SystemClock, Target};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -66,7 +66,8 @@ fn proves_its_work(job: &JobRecord, share: &ShareRecord) -> bool {
 #[tokio::test]
 async fn a_miner_mines_shares_and_a_block_and_the_record_proves_them() {
     let dir = tempfile::tempdir().unwrap();
-    let house = House::open(dir.path());
+    let node = FakeNode::with(Arc::new(SystemClock), true, BITS);
+    let house = House::open_on(node, dir.path(), gateway_options());
     let (client, mut events) = connect(house.gateway.address(), "house.m1").await;
     assert_eq!(client.version_mask(), 0x1fff_e000);
     let (mut accepted, mut extranonce2) = (0u64, 0u64);

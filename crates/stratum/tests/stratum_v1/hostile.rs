@@ -1,6 +1,5 @@
 //! A swarm that attacks in every way a stranger can, and an honest miner beside it.
 
-use crate::miner::HARD;
 use crate::node::{FakeNode, House, all_records, gateway_options};
 use crate::peer::Peer;
 use gruve_sharelog::Record;
@@ -58,7 +57,7 @@ async fn an_honest_miner_loses_nothing_while_a_swarm_attacks_in_every_way() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = gateway_options();
     options.listeners.push(Listening::new(listener, ListenKind::V1Tls(tls)));
-    let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+    let node = FakeNode::new(Arc::new(SystemClock));
     let house = House::open_on(node, &dir.path().join("log"), options);
     let (plain, hidden) = (house.gateway.addresses()[0], house.gateway.addresses()[1]);
     let mut honest = Peer::connect(plain);

@@ -1,7 +1,6 @@
 //! `kill -9` while shares are being accepted: what was accepted is in the log.
 
 use crate::gateway::{connect, mine, next_job};
-use crate::miner::HARD;
 use crate::node::{FakeNode, House, all_records, gateway_options, soon};
 use gruve_sharelog::{Options, Record, ShareLog};
 use gruve_units::SystemClock;
@@ -19,7 +18,7 @@ fn child_gateway() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         // No block by chance: it would make the rest of the shares stale.
-        let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+        let node = FakeNode::new(Arc::new(SystemClock));
         let house = House::open_on(node, dir.as_ref(), gateway_options());
         println!("listening on {}", house.gateway.address());
         std::future::pending::<()>().await;

@@ -35,7 +35,7 @@ fn rule() -> EpochRule {
 impl Lane {
     fn open(dir: &Path, at: i64) -> Lane {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(at)));
-        let node = FakeNode::new(Arc::<ManualClock>::clone(&clock));
+        let node = FakeNode::with(Arc::<ManualClock>::clone(&clock), true, BITS);
         Self::on(dir, clock, node)
     }
 
@@ -187,7 +187,7 @@ async fn a_clock_that_jumps_forward_seals_no_epoch_before_its_time() {
     let wall = Arc::<ManualClock>::clone(&clock);
     let steady =
         SteadyClock::start(wall, Arc::<ManualMonotonic>::clone(&monotonic), Duration::from_secs(5));
-    let node = FakeNode::new(Arc::<ManualClock>::clone(&clock));
+    let node = FakeNode::with(Arc::<ManualClock>::clone(&clock), true, BITS);
     let log = ShareLog::open(dir.path(), Options::default()).unwrap();
     let mut options = lane_options(node.clone(), &log, Arc::new(steady));
     options.epoch_rule = rule();
@@ -234,7 +234,7 @@ async fn a_clock_far_ahead_of_the_node_at_the_start_seals_nothing_and_gives_no_w
     let ours = Arc::new(ManualClock::new(Timestamp::from_secs(START + 86_400)));
     let theirs = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
     let (count, mut asked) = watch::channel(0);
-    let node = FakeNode::new(Arc::new(Asked(Arc::clone(&theirs), count)));
+    let node = FakeNode::with(Arc::new(Asked(Arc::clone(&theirs), count)), true, BITS);
     let mut lane = Lane::on(dir.path(), ours, node);
     for tip in 1..=3 {
         let before = *asked.borrow();
@@ -272,7 +272,7 @@ async fn a_new_tip_is_worked_on_with_and_without_long_polling() {
 async fn a_node_that_is_down_at_first_is_used_when_it_comes() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
-    let node = FakeNode::new(Arc::<ManualClock>::clone(&clock));
+    let node = FakeNode::with(Arc::<ManualClock>::clone(&clock), true, BITS);
     node.is_up.store(false, Ordering::SeqCst);
     let mut lane = Lane::on(dir.path(), clock, node);
     assert!(lane.work.current().is_none());
@@ -309,7 +309,7 @@ async fn a_block_without_an_answer_is_sent_again_until_the_node_answers() {
     drop(log);
     // This life begins with a node that is not ready.
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
-    let node = FakeNode::new(Arc::<ManualClock>::clone(&clock));
+    let node = FakeNode::with(Arc::<ManualClock>::clone(&clock), true, BITS);
     node.is_up.store(false, Ordering::SeqCst);
     let mut lane = Lane::on(dir.path(), clock, node);
     lane.node.is_up.store(true, Ordering::SeqCst);

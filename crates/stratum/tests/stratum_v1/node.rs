@@ -1,7 +1,7 @@
 //! A node made for tests: one chain tip, long polling, blocks taken when their work is good. And
 //! what goes with it: a lane on it, a gateway, waiting with a deadline.
 
-use crate::miner::{class, template};
+use crate::miner::{HARD, class, template};
 use async_trait::async_trait;
 use gruve_chain::{
     BlockRef, ChainInfo, ChainParams, FeeRate, NetworkName, Node, NodeError, SendOutcome,
@@ -50,8 +50,9 @@ pub(crate) struct FakeNode {
 }
 
 impl FakeNode {
+    /// On which no share is a block by chance, which would end the job under a test.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<FakeNode> {
-        Self::with(clock, true, BITS)
+        Self::with(clock, true, HARD)
     }
 
     pub(crate) fn with(clock: Arc<dyn Clock>, has_long_poll: bool, bits: u32) -> Arc<FakeNode> {

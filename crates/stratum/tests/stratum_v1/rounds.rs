@@ -1,6 +1,6 @@
 //! What the gateway's rounds promise to each connection, whatever others do.
 
-use crate::miner::{HARD, class, code};
+use crate::miner::{class, code};
 use crate::node::{FakeMachines, FakeNode, House, gateway_options, lane_options, soon};
 use crate::peer::Peer;
 use async_trait::async_trait;
@@ -97,7 +97,7 @@ async fn replies_keep_their_order_on_every_connection_of_a_round_and_tell_the_tr
     {
         let dir = tempfile::tempdir().unwrap();
         let log = ShareLog::open(dir.path(), Options { durability, ..Options::default() }).unwrap();
-        let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+        let node = FakeNode::new(Arc::new(SystemClock));
         let lane = lane_options(node, &log, Arc::new(SystemClock));
         let work = LaneWork::start(lane).unwrap();
         let mut options = easy();
@@ -149,7 +149,7 @@ async fn replies_keep_their_order_on_every_connection_of_a_round_and_tell_the_tr
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_that_brings_nothing_is_read_slowly_and_delays_nobody() {
     let dir = tempfile::tempdir().unwrap();
-    let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+    let node = FakeNode::new(Arc::new(SystemClock));
     let house = House::open_on(node, dir.path(), easy());
     let address = house.gateway.address();
     let started = std::time::Instant::now();

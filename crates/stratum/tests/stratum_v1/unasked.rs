@@ -20,7 +20,7 @@ fn house(dir: &Path, set: impl FnOnce(&mut GatewayOptions)) -> House {
     let mut options = gateway_options();
     (options.class_range, options.start_class) = ((class(3), class(9)), class(4));
     set(&mut options);
-    House::open_on(FakeNode::with(Arc::new(SystemClock), true, HARD), dir, options)
+    House::open_on(FakeNode::new(Arc::new(SystemClock)), dir, options)
 }
 
 fn suggest(k: u8) -> String {

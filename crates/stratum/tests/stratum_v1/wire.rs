@@ -1,7 +1,7 @@
 //! What stands between socket and session: TLS, a proxy's header; and what stays between two
 //! connections of a machine.
 
-use crate::miner::{HARD, class};
+use crate::miner::class;
 use crate::node::{FakeNode, House, gateway_options};
 use crate::peer::{Peer, encrypted, socket};
 use gruve_stratum::proxy::TrustedNetworks;
@@ -35,7 +35,7 @@ fn open(dir: &Path, listening: Vec<Listening>, set: impl FnOnce(&mut GatewayOpti
     options.listeners.extend(listening);
     set(&mut options);
     // No share is a block: all find the job they were given.
-    let node = FakeNode::with(Arc::new(SystemClock), true, HARD);
+    let node = FakeNode::new(Arc::new(SystemClock));
     House::open_on(node, dir, options)
 }
 

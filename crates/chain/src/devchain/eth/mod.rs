@@ -144,13 +144,16 @@ impl EthDevChain {
     /// When the file cannot be written, or the chain is not that long.
     pub fn take_back(&self, depth: u64) -> Result<(), DevChainError> {
         let mut state = self.lock();
-        let lowest = state.chain.height().checked_sub(depth).and_then(|h| h.checked_add(1));
-        let lowest = lowest.and_then(|height| state.chain.at_height(height));
-        let Some(lowest) = lowest.filter(|_| depth > 0) else {
+        let height = state.chain.height();
+        let Some(stays) = height.checked_sub(depth).filter(|_| depth > 0) else {
             return Err(DevChainError::Params("the chain is not that long".into()));
         };
-        let hash = state.chain.known(lowest).hash;
-        state.declare(&hash, true).map(drop)
+        // A block beside the lowest one is the best when that is gone, so it goes as well.
+        while let Some(lowest) = state.chain.at_height(stays.saturating_add(1)) {
+            let hash = state.chain.known(lowest).hash;
+            state.declare(&hash, true)?;
+        }
+        Ok(())
     }
 
     /// The best chain's height.
