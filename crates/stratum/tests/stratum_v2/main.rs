@@ -19,5 +19,5 @@ mod two_chains;
 
 /// What that node asks its tests for.
 mod miner {
-    pub(crate) use crate::client::{class, machine, template};
+    pub(crate) use crate::client::{HARD, class, machine, template};
 }
