@@ -27,6 +27,7 @@
 pub mod energy;
 mod error;
 mod inventory;
+mod judgement;
 mod luck;
 mod machine;
 mod ownership;
@@ -47,6 +48,7 @@ pub use error::FarmError;
 pub use inventory::{
     HISTORY_MAX, Inventory, LABEL_CHARS_MAX, MachineState, NewInventory, WATTS_MAX,
 };
+pub use judgement::{Judged, Judgement, judge};
 pub use luck::{LUCK_MIGRATIONS, Luck, Miner};
 pub use machine::{
     MACHINE_NAME_BYTES_MAX, Machine, MachineOwner, NewMachine, Site, UNNAMED_MACHINE,

@@ -3,8 +3,7 @@
 use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
-use gruve_farm::withholding::{blocks_needed, threshold};
-use gruve_farm::{Luck, Miner};
+use gruve_farm::{Judged, Judgement};
 use gruve_units::{LaneId, SystemClock, SystemEntropy};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -51,8 +50,8 @@ pub async fn withholding(config: PathBuf, one_in: u32, json: bool) -> Result<Exi
     let alpha = 1.0 / f64::from(one_in);
     let mut lanes = Vec::new();
     for lane in &config.lanes {
-        let luck = parts.farm.luck(&lane.id).await.map_err(|e| e.to_string())?;
-        lanes.push(judge(&lane.id, &luck, alpha));
+        let said = parts.farm.judgement(&lane.id, alpha).await.map_err(|e| e.to_string())?;
+        lanes.push(lines(&lane.id, said));
     }
     let is_clean = lanes.iter().flat_map(|l| &l.miners).all(|m| !m.is_finding);
     if json {
@@ -63,31 +62,23 @@ pub async fn withholding(config: PathBuf, one_in: u32, json: bool) -> Result<Exi
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn judge(lane: &LaneId, luck: &[(Miner, Luck)], alpha: f64) -> LaneLines {
-    let each = threshold(luck.len(), alpha);
-    let line = |(miner, luck): &(Miner, Luck)| {
-        let worked = luck.worked();
-        let chances = worked.chances();
-        Line {
-            miner: miner.to_string(),
-            shares: worked.tail.shares(),
-            expected_blocks: worked.expected,
-            found_blocks: worked.found,
-            blocks_chance: chances.blocks,
-            tail_chance: chances.tail,
-            tail_level: chances.level,
-            is_finding: chances.blocks < each || chances.tail < each,
-        }
+fn lines(lane: &LaneId, said: Judgement) -> LaneLines {
+    let line = |m: Judged| Line {
+        miner: m.miner.to_string(),
+        shares: m.shares,
+        expected_blocks: m.expected,
+        found_blocks: m.found,
+        blocks_chance: m.chances.blocks,
+        tail_chance: m.chances.tail,
+        tail_level: m.chances.level,
+        is_finding: m.is_finding,
     };
-    let mut miners: Vec<Line> = luck.iter().map(line).collect();
-    let least = |l: &Line| l.blocks_chance.min(l.tail_chance);
-    miners.sort_by(|a, b| least(a).total_cmp(&least(b)));
     LaneLines {
         lane: lane.clone(),
-        below: each,
-        needed_for_all: blocks_needed(1.0, each, 0.9),
-        needed_for_half: blocks_needed(0.5, each, 0.9),
-        miners,
+        below: said.below,
+        needed_for_all: said.needed_for_all,
+        needed_for_half: said.needed_for_half,
+        miners: said.miners.into_iter().map(line).collect(),
     }
 }
 

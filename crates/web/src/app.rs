@@ -193,8 +193,8 @@ fn declare(state: &AppState) -> Routes {
 
 /// The operator's pages, each with the permission that it needs.
 fn console_routes(routes: Routes) -> Routes {
-    use Access::{Staff, StaffForm};
-    use console::{customers, farm, hosting, money, overview, staff, tickets};
+    use Access::{Staff, StaffBearer, StaffForm};
+    use console::{customers, farm, hosting, money, overview, staff, tickets, withholding};
     use gruve_accounts::Permission::{
         AnswerTickets, DecidePayouts, EndSessions, GiveRoles, MoveReserves, RunHosting,
         RunMachines, RunSites, SeeBooks, SeeCustomers, SeeFarm, SeeLog, SeeStaff, TellPrices,
@@ -207,6 +207,8 @@ fn console_routes(routes: Routes) -> Routes {
         .get("/console/machines", Staff(SeeFarm), farm::machines)
         .post("/console/machines", StaffForm(RunMachines), farm::add)
         .post("/console/machines/state", StaffForm(RunMachines), farm::set_state)
+        .get("/console/withholding", Staff(SeeFarm), withholding::page)
+        .get("/api/v1/console/withholding", StaffBearer(SeeFarm), withholding::json)
         .post("/console/acts", StaffForm(RunMachines), farm::away)
         .post("/console/acts/back", StaffForm(RunMachines), farm::back)
         .get("/console/hosting", Staff(SeeFarm), hosting::hosting)

@@ -6,10 +6,12 @@ mod house;
 
 use axum::http::{Method, StatusCode};
 use gruve_accounts::{Permission, Role};
+use gruve_farm::{Luck, MachineOwner, Miner, ProvenPlace};
 use gruve_web::{Access, RouteInfo, routes};
 use house::House;
 use house::browser::{Answer, Browser, Program};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const PASSWORD: &str = "four words make one";
 
@@ -220,4 +222,44 @@ async fn a_payout_that_waits_is_decided_in_the_console_but_not_by_its_owner() {
     assert_eq!(payout.state.word(), "approved");
     let log = house.accounts.log_page(None, 1).await.unwrap();
     assert_eq!((log[0].row.action.as_str(), log[0].row.detail.as_str()), ("payout.approve", &*id));
+}
+
+#[tokio::test]
+async fn whoever_keeps_blocks_back_stands_first_in_the_console_and_in_the_api() {
+    let house = House::new().await;
+    let mut owner = signed_in(&house, "eier", Some(Role::Owner)).await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let lane = house.lanes[0].id.clone();
+    let id = house.accounts.account_by_name("kari").await.unwrap().unwrap();
+    let of = |blocks: u128, found| Luck { expected: blocks << 64, found, ..Luck::default() };
+    let luck = BTreeMap::from([
+        (Miner::Owner(MachineOwner::House), of(20, 19)),
+        (Miner::Owner(MachineOwner::Account(id)), of(20, 0)),
+    ]);
+    let to = ProvenPlace { place: Some((1, 1)), sealed: None };
+    let none = ProvenPlace::default();
+    let counted = house.farm.add_counted(&lane, &BTreeMap::new(), &luck, none, to).await;
+    assert!(counted.unwrap());
+    let page = owner.get("/console/withholding").await.body;
+    let (first, second) =
+        (page.find("All of kari").unwrap(), page.find("All of the house").unwrap());
+    assert!(first < second && page.contains("<strong>yes</strong>"), "{page}");
+    assert!(page.contains("once their work should have found"), "{page}");
+    let answer = kari.get("/api/v1/console/withholding").await;
+    assert!(
+        matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN),
+        "{}",
+        answer.status
+    );
+    let mut eier = Program::new(&house.app);
+    let login = json!({ "login": "eier", "password": PASSWORD });
+    let session = eier.post("/api/v1/sessions", login).await.json();
+    eier.token = Some(session["token"].as_str().unwrap().to_owned());
+    let said = eier.get("/api/v1/console/withholding?one_in=1000").await.json();
+    let miners = &said[0]["miners"];
+    assert_eq!(
+        (&miners[0]["owner"], &miners[0]["is_finding"]),
+        (&json!(id.to_string()), &json!(true))
+    );
+    assert_eq!((&miners[1]["owner"], &miners[1]["is_finding"]), (&json!("house"), &json!(false)));
 }

@@ -8,6 +8,7 @@ pub(crate) mod money;
 pub(crate) mod overview;
 pub(crate) mod staff;
 pub(crate) mod tickets;
+pub(crate) mod withholding;
 
 use crate::extract::Staff;
 use crate::layout::{page, token};
@@ -16,10 +17,11 @@ use gruve_accounts::Permission;
 use maud::{Markup, html};
 
 /// The console's places in the order of its navigation, each with what it needs.
-const PLACES: [(&str, &str, Permission); 13] = [
+const PLACES: [(&str, &str, Permission); 14] = [
     ("/console", "House", Permission::SeeFarm),
     ("/console/sites", "Sites", Permission::SeeFarm),
     ("/console/machines", "Machines", Permission::SeeFarm),
+    ("/console/withholding", "Withheld blocks", Permission::SeeFarm),
     ("/console/hosting", "Hosting", Permission::SeeFarm),
     ("/console/tickets", "Tickets", Permission::SeeFarm),
     ("/console/customers", "Customers", Permission::SeeCustomers),
