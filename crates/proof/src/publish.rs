@@ -19,6 +19,7 @@ use ed25519_dalek::SigningKey;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Sizes of the log whose partial tiles stay: hours of ten-minute epochs.
 const PARTS_KEPT: u64 = 16;
@@ -90,12 +91,27 @@ impl DataFolder {
     }
 }
 
+/// Who signs heads of the log beside the operator.
+pub trait Cosign: Send + Sync + std::fmt::Debug {
+    /// Lines to stand under this signed head of the log with these leaves: nothing where nobody signs it now. Called
+    /// when what the head stands for is on the disk, and before the head is; may block.
+    fn cosign(&self, leaves: &[Hash], note: &str) -> String;
+}
+
+/// Nobody.
+impl Cosign for () {
+    fn cosign(&self, _: &[Hash], _: &str) -> String {
+        String::new()
+    }
+}
+
 /// The public log in a folder.
 #[derive(Debug)]
 pub struct Publisher {
     folder: PathBuf,
     origin: NoteKey,
     key: SigningKey,
+    witnesses: Arc<dyn Cosign>,
     /// The key that the log began with.
     first: NoteKey,
     leaves: Vec<Hash>,
@@ -117,6 +133,20 @@ impl Publisher {
         key: SigningKey,
         entries: &[Vec<u8>],
     ) -> Result<Publisher, PublishError> {
+        Publisher::open_with(folder, origin, key, Arc::new(()), entries)
+    }
+
+    /// The same, with others who sign.
+    ///
+    /// # Errors
+    /// As [`Publisher::open`].
+    pub fn open_with(
+        folder: &Path,
+        origin: &str,
+        key: SigningKey,
+        witnesses: Arc<dyn Cosign>,
+        entries: &[Vec<u8>],
+    ) -> Result<Publisher, PublishError> {
         let note = NoteKey::new(origin, key.verifying_key().to_bytes())
             .filter(|_| origin.len() <= crate::log::ORIGIN_MAX)
             .ok_or_else(|| PublishError::Origin(origin.to_owned()))?;
@@ -132,6 +162,7 @@ impl Publisher {
             first,
             origin: note,
             key,
+            witnesses,
             leaves: Vec::new(),
             tail: Vec::new(),
             published: 0,
@@ -218,7 +249,17 @@ impl Publisher {
         }
         let checkpoint =
             Checkpoint { origin: self.origin.name.clone(), size, root: merkle::root(&self.leaves) };
-        put(&self.folder, CHECKPOINT_FILE, checkpoint.sign(&self.key).as_bytes())?;
+        let mut note = checkpoint.sign(&self.key);
+        let lines = self.witnesses.cosign(&self.leaves, &note);
+        // What nobody could read any more would be no head.
+        if note.len() + lines.len() <= NOTE_BYTES_MAX {
+            note.push_str(&lines);
+        }
+        // Lines that stand there already are not taken away because a witness is out of reach now.
+        let there = fs::read_to_string(self.folder.join(CHECKPOINT_FILE)).unwrap_or_default();
+        if !there.starts_with(&note) {
+            put(&self.folder, CHECKPOINT_FILE, note.as_bytes())?;
+        }
         let before = std::mem::replace(&mut self.published, size);
         self.forget_parts(before);
         Ok(())

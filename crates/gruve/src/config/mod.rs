@@ -20,7 +20,7 @@ pub use duration::Span;
 pub use ethash::EthashConfig;
 pub use funds::FundsConfig;
 pub use metrics::MetricsConfig;
-pub use record::{MirrorConfig, RecordConfig};
+pub use record::{MirrorConfig, RecordConfig, WitnessConfig};
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
 

@@ -1,6 +1,7 @@
 //! `[record]`: the public record of closed epochs.
 
 use super::Fault;
+use gruve_proof::witness::{WITNESSES_MAX, WitnessKey};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -15,6 +16,30 @@ pub struct RecordConfig {
     pub recovery_key: Option<String>,
     /// Where a copy goes.
     pub mirror: Option<MirrorConfig>,
+    /// Who is asked to sign each head of the log beside the operator.
+    pub witness: Vec<WitnessConfig>,
+    /// Certificate authorities (PEM) by which witnesses are known; the system's if not given.
+    pub witness_authorities_file: Option<PathBuf>,
+}
+
+/// `[[record.witness]]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WitnessConfig {
+    /// The witness's key, `name+hash+base64`.
+    pub key: String,
+    /// Where it is asked: its submission prefix, `https://…` or `http://…`.
+    pub url: String,
+}
+
+impl WitnessConfig {
+    fn fault(&self) -> Option<String> {
+        let key = WitnessKey::parse(&self.key).err().map(|e| e.to_string());
+        let is_address = self.url.starts_with("http://") || self.url.starts_with("https://");
+        let is_address =
+            is_address && self.url.parse::<hyper::Uri>().is_ok_and(|u| u.host().is_some());
+        key.or_else(|| (!is_address).then(|| "url is http://… or https://…".to_owned()))
+    }
 }
 
 /// `[record.mirror]`
@@ -91,6 +116,13 @@ impl RecordConfig {
             let what = "write the 64 hex digits of an Ed25519 public key, or leave it out";
             all.push(Fault { place: "record.recovery_key".into(), what: what.into() });
         }
+        for (n, what) in (1..).zip(self.witness.iter().map(WitnessConfig::fault)) {
+            all.extend(what.map(|what| Fault { place: format!("record.witness {n}"), what }));
+        }
+        if self.witness.len() > WITNESSES_MAX {
+            let what = format!("at most {WITNESSES_MAX}: more lines do not fit under a head");
+            all.push(Fault { place: "record.witness".into(), what });
+        }
         if let Some(what) = self.mirror.as_ref().and_then(MirrorConfig::fault) {
             all.push(Fault { place: "record.mirror".into(), what: what.into() });
         }
@@ -101,6 +133,20 @@ impl RecordConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_witness_has_a_key_and_an_address() {
+        let key = WitnessKey::new("w.example", [7; 32]).unwrap().to_string();
+        let of = |key: &str, url: &str| {
+            let witness = vec![WitnessConfig { key: key.into(), url: url.into() }];
+            RecordConfig { witness, ..RecordConfig::default() }.faults().len()
+        };
+        assert_eq!(of(&key, "https://w.example/gruve"), 0);
+        assert_eq!(
+            (of(&key, "w.example"), of("w.example", "http://w"), of(&key, "http://")),
+            (1, 1, 1)
+        );
+    }
 
     #[test]
     fn a_recovery_key_is_32_bytes_of_hex() {

@@ -17,6 +17,7 @@ use object_store::client::{
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Place;
 use object_store::{ClientOptions, ObjectStore};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -62,10 +63,14 @@ fn tls(config: &MirrorConfig) -> Result<Option<TlsConnector>, String> {
     if config.endpoint.as_ref().is_some_and(|e| e.starts_with("http://")) {
         return Ok(None);
     }
-    let file = config.authorities();
+    trusting(&config.authorities()).map(Some)
+}
+
+/// Connections to whom these authorities (PEM) vouch for.
+pub(super) fn trusting(file: &Path) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore::empty();
     let all =
-        CertificateDer::pem_file_iter(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        CertificateDer::pem_file_iter(file).map_err(|e| format!("{}: {e}", file.display()))?;
     for certificate in all.flatten() {
         // A bundle has some that a strict reader refuses; those that it takes are enough.
         let _ = roots.add(certificate);
@@ -76,7 +81,7 @@ fn tls(config: &MirrorConfig) -> Result<Option<TlsConnector>, String> {
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let with = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let with = with.map_err(|e| e.to_string())?.with_root_certificates(roots).with_no_client_auth();
-    Ok(Some(TlsConnector::from(Arc::new(with))))
+    Ok(TlsConnector::from(Arc::new(with)))
 }
 
 #[derive(Clone)]

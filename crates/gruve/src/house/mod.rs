@@ -27,6 +27,7 @@ mod prices;
 pub mod receipts;
 pub mod record;
 mod sink;
+mod witnesses;
 
 pub use error::HouseError;
 pub use parts::{Parts, StartError};

@@ -93,6 +93,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Those who sign the log's heads.
+    #[error("{0}")]
+    Witnesses(String),
     /// A socket.
     #[error("a socket cannot be used: {0}")]
     Socket(std::io::Error),

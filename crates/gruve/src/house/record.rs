@@ -4,10 +4,11 @@ use super::files::Folder;
 use super::keys;
 use super::parts::StartError;
 use super::receipts::RecordShelf;
+use super::witnesses;
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
 use gruve_market::{Market, RecordSink};
-use gruve_proof::publish::{self, DataFolder, PublishError, Publisher};
+use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher};
 use gruve_proof::summary::{FileRef, Rules};
 use gruve_units::{Class, Entropy, LaneId};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub struct Publishing {
     origin: String,
     key: SigningKey,
     secret: [u8; 32],
+    witnesses: Arc<dyn Cosign>,
     grown: Notify,
 }
 
@@ -98,6 +100,7 @@ pub async fn open(
         origin,
         key,
         secret,
+        witnesses: witnesses::open(&config.record).map_err(StartError::Witnesses)?,
         grown: Notify::new(),
     });
     market.publish_to(record.clone());
@@ -183,7 +186,13 @@ fn write(
     let folder: &Path = &record.folder;
     let from = own.as_ref().map_or(0, Publisher::size);
     let own = match own {
-        None => Publisher::open(folder, &record.origin, record.key.clone(), entries),
+        None => Publisher::open_with(
+            folder,
+            &record.origin,
+            record.key.clone(),
+            record.witnesses.clone(),
+            entries,
+        ),
         Some(mut own) => own.append(entries).map(|()| own),
     }?;
     let taken = record.shelf.take(from, entries);

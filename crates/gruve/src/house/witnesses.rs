@@ -1,0 +1,187 @@
+//! Asking witnesses to sign the log's heads (C2SP tlog-witness, `add-checkpoint`).
+//!
+//! | step | bound |
+//! |---|---|
+//! | a head is about to be published | every witness is asked at once, each over a connection of its own |
+//! | it answers with its line | the line is held against its key and this head, and stands under the head |
+//! | it knows another size | it is asked again from there, [`ASKED_MAX`] times at most |
+//! | it does not answer, or not well | waited for [`WITHIN`] at most; then left in peace for [`REST`] |
+//!
+//! Promises: no witness keeps a head from being published for longer than [`WITHIN`], and nothing it sends gets into the
+//! head but a good line of its own. A head without a witness's line is a head all the same: who wants lines says so
+//! (`gruve verify --witness`).
+
+use super::bucket::trusting;
+use crate::config::{RecordConfig, WitnessConfig};
+use bytes::Bytes;
+use gruve_proof::Hash;
+use gruve_proof::note::Checkpoint;
+use gruve_proof::publish::Cosign;
+use gruve_proof::witness::{ANSWER_BYTES_MAX, Answer, WitnessKey, request};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+/// How long witnesses are waited for altogether: they are as far away as the other end of the world, and answer after
+/// two writes to a disk.
+const WITHIN: Duration = Duration::from_secs(5);
+/// How long one that has failed is not asked, so that heads do not wait for it each time.
+const REST: Duration = Duration::from_secs(60);
+/// How often one is asked about a head: as it was left, from where it says it is, and once more.
+const ASKED_MAX: usize = 3;
+
+/// One witness.
+struct Witness {
+    key: WitnessKey,
+    /// The address of `add-checkpoint`.
+    url: Uri,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct State {
+    /// Entries of the head that it signed last.
+    size: u64,
+    failed_at: Option<Instant>,
+}
+
+/// All witnesses of a house.
+pub(super) struct Witnesses {
+    all: Vec<Witness>,
+    tls: Option<TlsConnector>,
+    runtime: Handle,
+    within: Duration,
+}
+
+impl std::fmt::Debug for Witnesses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.all.iter().map(|w| &w.key.name)).finish()
+    }
+}
+
+/// The witnesses of a configuration. Call it within the runtime.
+///
+/// # Errors
+/// In words: a key or an address that is none, or no authorities to know witnesses by.
+pub(super) fn open(config: &RecordConfig) -> Result<Arc<dyn Cosign>, String> {
+    if config.witness.is_empty() {
+        return Ok(Arc::new(()));
+    }
+    let all = config.witness.iter().map(Witness::open).collect::<Result<Vec<_>, _>>()?;
+    let tls = match all.iter().any(|w| w.url.scheme_str() == Some("https")) {
+        true => {
+            let system = || PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
+            let file = config.witness_authorities_file.clone().unwrap_or_else(system);
+            Some(trusting(&file).map_err(|e| format!("record.witness_authorities_file: {e}"))?)
+        }
+        false => None,
+    };
+    Ok(Arc::new(Witnesses { all, tls, runtime: Handle::current(), within: WITHIN }))
+}
+
+impl Witness {
+    fn open(config: &WitnessConfig) -> Result<Witness, String> {
+        let key = WitnessKey::parse(&config.key).map_err(|e| e.to_string())?;
+        let url = format!("{}/add-checkpoint", config.url.trim_end_matches('/'));
+        let url = url.parse().map_err(|e| format!("{url}: {e}"))?;
+        Ok(Witness { key, url, state: Mutex::default() })
+    }
+
+    fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+impl Cosign for Witnesses {
+    fn cosign(&self, leaves: &[Hash], note: &str) -> String {
+        let asked = self.all.iter().map(|w| async {
+            if w.state().failed_at.is_some_and(|at| at.elapsed() < REST) {
+                return String::new();
+            }
+            let answer = tokio::time::timeout(self.within, self.ask(w, leaves, note)).await;
+            let answer = answer.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
+            answer.unwrap_or_else(|error| {
+                w.remember(State { failed_at: Some(Instant::now()), ..w.state() });
+                tracing::warn!(witness = %w.key.name, error, "a witness has not signed the log's head");
+                String::new()
+            })
+        });
+        self.runtime.block_on(futures_util::future::join_all(asked)).concat()
+    }
+}
+
+impl Witnesses {
+    /// The witness's line under a head.
+    async fn ask(&self, w: &Witness, leaves: &[Hash], note: &str) -> Result<String, String> {
+        let size = Checkpoint::read(note).map_err(|e| e.to_string())?.size;
+        let mut old = w.state().size.min(size);
+        for _ in 0..ASKED_MAX {
+            let sent = request(leaves, old, note)
+                .ok_or_else(|| format!("it has seen {old} entries of a log that has {size}"))?;
+            let (status, body) = self.send(&w.url, sent).await?;
+            match Answer::read(status, &body, &w.key, note) {
+                Answer::Signed(line) => {
+                    w.remember(State { size, failed_at: None });
+                    return Ok(line);
+                }
+                Answer::Knows(other) => old = other,
+                Answer::Refused(why) => return Err(why),
+            }
+        }
+        Err("it says another size each time".to_owned())
+    }
+
+    async fn send(&self, url: &Uri, body: String) -> Result<(u16, String), String> {
+        let host = url.host().unwrap_or_default().to_owned();
+        let is_plain = url.scheme_str() == Some("http");
+        let port = url.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
+        let failed = |e: std::io::Error| e.to_string();
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+        let path = url.path_and_query().map_or("/add-checkpoint", |p| p.as_str());
+        let authority = url.authority().map(ToString::to_string).unwrap_or_default();
+        let asked = Request::post(path).header(HOST, authority).body(Full::from(body));
+        let asked = asked.map_err(|e| e.to_string())?;
+        match &self.tls {
+            Some(tls) if !is_plain => {
+                let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
+                carry(tls.connect(name, stream).await.map_err(failed)?, asked).await
+            }
+            _ => carry(stream, asked).await,
+        }
+    }
+}
+
+/// One request over a connection of its own.
+async fn carry(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    asked: Request<Full<Bytes>>,
+) -> Result<(u16, String), String> {
+    let failed = |e: hyper::Error| e.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    // Ends with the connection; and when this ends first, with this.
+    let mut driving = tokio::task::JoinSet::new();
+    driving.spawn(connection);
+    let answer = sender.send_request(asked).await.map_err(failed)?;
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|e| e.to_string())?.to_bytes();
+    let body = String::from_utf8(body.to_vec()).map_err(|_| "its answer is no text".to_owned())?;
+    Ok((status, body))
+}
+
+#[cfg(test)]
+mod tests;
