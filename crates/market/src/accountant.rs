@@ -3,11 +3,16 @@
 //! # The cursor
 //! The log's records of an epoch stand between the first of them and its seal, mixed with those of the
 //! next epoch (they overlap by the grace). Closing epoch *n* stores, in the same transaction as everything
-//! else, the place of the first record of a later epoch, or the place after the seal when there is none
-//! yet. After a crash reading begins there again, and what belongs to closed epochs is passed over: a job is
-//! always logged before its shares and has their epoch, so every job that is still needed stands after the
-//! cursor. Before the transaction the log is synced up to the seal: a power cut must not leave books of
+//! else, the place of the first record of an epoch whose work may still count (a later one, and the two
+//! closed last, of which late work may come), and never one behind the seal. After a crash reading begins there again,
+//! and what was counted is passed over: a job is always logged before its shares and has their epoch, so every job that
+//! is still needed stands after the cursor. Before the transaction the log is synced up to the seal: a power cut must not leave books of
 //! shares that the log has lost.
+//!
+//! # Late work
+//! A share that stands behind its epoch's seal counts in the epoch sealed next ([`gruve_sharelog::counts_in`]), in a
+//! section of its own of that epoch's record. It is the one epoch's work like any other: allocated, paid, in its sums.
+//! What of it was counted before is found in the log.
 //!
 //! # Gaps
 //! After downtime one seal may cover many epochs. Those with work are closed one by one; a run of empty ones

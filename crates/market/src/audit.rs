@@ -5,8 +5,8 @@ mod units;
 use crate::close::LaneState;
 use crate::sql;
 use crate::tally::{Counted, JobTargets, Tally, Targets, WorkKey, WorkSum, tally};
-use crate::{LaneConfig, Market, MarketError, Result};
-use gruve_sharelog::{Position, Record, ShareLog};
+use crate::{LaneConfig, Market, MarketError, Result, late};
+use gruve_sharelog::{Position, Record, ShareLog, ShareRecord, counts_in};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, Asset, EpochNumber, Hashes, JobId, LaneId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -45,10 +45,16 @@ struct FromLog {
     /// Everything up to the last seal.
     epochs: BTreeMap<EpochNumber, Tally>,
     open: BTreeMap<EpochNumber, Vec<Counted>>,
-    /// What the jobs of open epochs are merge-mined for.
+    /// What the jobs are for whose work may still count.
     targets: BTreeMap<EpochNumber, JobTargets>,
+    /// Where those epochs' first jobs stand.
+    began: BTreeMap<EpochNumber, Position>,
     sealed: Option<EpochNumber>,
+    /// Where the last seal stands.
+    sealed_at: Position,
     whole: bool,
+    /// Epochs with work on jobs that the log holds no more.
+    in_part: BTreeSet<EpochNumber>,
     wrong: Vec<String>,
 }
 
@@ -78,10 +84,65 @@ impl Market {
 type Jobs = HashMap<JobId, (EpochNumber, u32, u32)>;
 
 impl FromLog {
-    fn take_job(&mut self, jobs: &mut Jobs, job: JobId, epoch: EpochNumber, seen: (u32, u64)) {
+    fn take_job(
+        &mut self,
+        jobs: &mut Jobs,
+        at: Position,
+        (job, epoch): (JobId, EpochNumber),
+        seen: (u32, u64),
+    ) {
+        self.began.entry(epoch).or_insert(at);
         let targets = self.targets.entry(epoch).or_default();
         let number = targets.number(Targets { own: seen, aux: Vec::new() });
         jobs.insert(job, (epoch, seen.0, number));
+    }
+
+    fn take_share(&mut self, jobs: &Jobs, at: Position, s: &ShareRecord) {
+        let Some(counts_in) = counts_in(self.sealed, s.epoch) else {
+            self.wrong.push(format!("the share at {at} came too late for any epoch"));
+            return;
+        };
+        match jobs.get(&s.job).copied() {
+            Some((epoch, bits, number)) if epoch == s.epoch => {
+                let late = counts_in.0 - epoch.0;
+                let number = match self.targets.get(&epoch).and_then(|t| t.of(number)).cloned() {
+                    Some(set) if late > 0 => self.targets.entry(counts_in).or_default().number(set),
+                    _ => number,
+                };
+                let one = Counted::new(s, bits, number).late(late);
+                self.open.entry(counts_in).or_default().push(one);
+            }
+            // The job may stand in a segment that is gone.
+            None if !self.whole => {
+                self.in_part.insert(counts_in);
+            }
+            _ => self.wrong.push(format!("the share at {at} has no job of its epoch")),
+        }
+    }
+
+    /// Counts what a seal closes.
+    fn seal(
+        &mut self,
+        log: &ShareLog,
+        jobs: &mut Jobs,
+        sealed: EpochNumber,
+        at: Position,
+    ) -> Result<()> {
+        let from = self.began.values().copied().min().unwrap_or(Position::START);
+        let before = late::Before { from, to: self.sealed_at };
+        let later = self.open.split_off(&sealed.next());
+        for (e, mut shares) in std::mem::replace(&mut self.open, later) {
+            let targets = self.targets.get(&e).cloned().unwrap_or_default();
+            let again = late::drop_counted(log, before, &mut shares)?;
+            let mut tally = tally(&mut shares, &targets)?;
+            tally.duplicates += again;
+            self.epochs.insert(e, tally);
+        }
+        (self.sealed, self.sealed_at) = (self.sealed.max(Some(sealed)), at);
+        self.targets.retain(|e, _| late::may_come(*e, sealed));
+        self.began.retain(|e, _| late::may_come(*e, sealed));
+        jobs.retain(|_, (e, ..)| late::may_come(*e, sealed));
+        Ok(())
     }
 }
 
@@ -93,35 +154,15 @@ fn read_log(log: &ShareLog, earned: &BTreeSet<Asset>) -> Result<FromLog> {
     let mut reader = log.reader(Position::START);
     while let Some((at, record)) = reader.next()? {
         match record {
-            Record::Job(j) => all.take_job(&mut jobs, j.job, j.epoch, (j.bits, j.height)),
+            Record::Job(j) => {
+                all.take_job(&mut jobs, at, (j.job, j.epoch), (j.bits, j.height));
+            }
             Record::EthWork(w) => {
                 let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
-                all.take_job(&mut jobs, w.job, w.epoch, seen);
+                all.take_job(&mut jobs, at, (w.job, w.epoch), seen);
             }
-            Record::Share(s) => {
-                if all.sealed.is_some_and(|e| s.epoch <= e) {
-                    all.wrong.push(format!("the share at {at} came after its epoch was sealed"));
-                    continue;
-                }
-                match jobs.get(&s.job) {
-                    Some((epoch, bits, aux)) if *epoch == s.epoch => {
-                        all.open.entry(s.epoch).or_default().push(Counted::new(&s, *bits, *aux));
-                    }
-                    // The job may stand in a segment that is gone.
-                    None if !all.whole => {}
-                    _ => all.wrong.push(format!("the share at {at} has no job of its epoch")),
-                }
-            }
-            Record::Seal { epoch, .. } => {
-                all.sealed = all.sealed.max(Some(epoch));
-                let later = all.open.split_off(&epoch.next());
-                for (e, mut shares) in std::mem::replace(&mut all.open, later) {
-                    let targets = all.targets.remove(&e).unwrap_or_default();
-                    all.epochs.insert(e, tally(&mut shares, &targets)?);
-                }
-                all.targets = all.targets.split_off(&epoch.next());
-                jobs.retain(|_, (e, ..)| *e > epoch);
-            }
+            Record::Share(s) => all.take_share(&jobs, at, &s),
+            Record::Seal { epoch, .. } => all.seal(log, &mut jobs, epoch, at)?,
             Record::AuxJob(j) => {
                 if let Some((epoch, _, aux)) = jobs.get_mut(&j.job) {
                     let chains = j.chains.iter().filter(|c| earned.contains(&c.asset));
@@ -158,7 +199,7 @@ async fn compare(
         for row in &rows {
             after = row.get("epoch")?;
             let epoch: EpochNumber = row.get("epoch")?;
-            if in_part.is_some_and(|last| epoch <= last) {
+            if in_part.is_some_and(|last| epoch <= last) || log.in_part.contains(&epoch) {
                 log.epochs.remove(&epoch);
                 audit.trimmed_epochs += 1;
                 continue;

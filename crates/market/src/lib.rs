@@ -51,6 +51,7 @@ pub mod fpps;
 mod fpps_pay;
 pub mod funds;
 mod happenings;
+mod late;
 mod life;
 mod life_sql;
 mod marks;

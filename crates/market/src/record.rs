@@ -92,8 +92,8 @@ pub trait RecordSink: Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     file: FileRef,
-    /// The epochs whose checkpoints its jobs commit to; 0 for none.
-    checkpoints: BTreeSet<EpochNumber>,
+    /// The epochs of its jobs, and those whose checkpoints they commit to; 0 for none.
+    checkpoints: BTreeSet<(EpochNumber, EpochNumber)>,
 }
 
 /// Encodes and stores the shares of an epoch, in their order, each distinct one once. `None` when the format cannot
@@ -104,19 +104,28 @@ pub(crate) fn store_record(
     jobs: &HashMap<JobId, JobRecord>,
     shares: &[Counted],
 ) -> Result<Option<Stored>> {
-    let mut distinct: Vec<&share::Canonical> = shares.iter().map(Counted::canonical).collect();
-    distinct.dedup_by(|b, a| share::identity(a) == share::identity(b));
+    let mut distinct: Vec<&Counted> = shares.iter().collect();
+    distinct.dedup_by(|b, a| share::identity(a.canonical()) == share::identity(b.canonical()));
     let mut used: BTreeMap<JobId, RecordJob> = BTreeMap::new();
-    for s in &distinct {
+    for s in distinct.iter().map(|s| s.canonical()) {
         let id = share::job(s);
         if let btree_map::Entry::Vacant(place) = used.entry(id) {
             let Some(job) = jobs.get(&id) else { return Ok(None) };
             place.insert(record_job(job, s));
         }
     }
-    let checkpoints = used.values().map(|j| j.checkpoint_epoch).collect();
+    let checkpoints = used.values().map(|j| (j.epoch, j.checkpoint_epoch)).collect();
+    // Late work has sections of its own, those of the oldest epoch first.
+    let late = distinct.partition_point(|s| s.epochs_late() == 0);
+    let (own, late) = distinct.split_at(late);
+    let sections = std::iter::once((of.epoch, own)).chain(
+        late.chunk_by(|a, b| a.epochs_late() == b.epochs_late())
+            .map(|part| (of.epoch.back(part.first().map_or(0, |s| s.epochs_late().into())), part)),
+    );
+    let sections: Vec<_> =
+        sections.map(|(epoch, part)| (epoch, part.iter().map(|s| s.canonical()))).collect();
     let mut bytes = Vec::with_capacity(1_024 + 24 * distinct.len());
-    let written = write_record(&mut bytes, of, &used, &[(of.epoch, distinct.iter().copied())]);
+    let written = write_record(&mut bytes, of, &used, &sections);
     if let Err(e) = written {
         let (lane, epoch) = (&of.lane, of.epoch);
         tracing::error!(%lane, %epoch, error = %e, "no record can hold this epoch: it is published as unproven");
@@ -193,7 +202,7 @@ impl Market {
             None => (public.before.closed.unwrap_or_default(), public.before.checkpoint),
         };
         let record = match &public.closing.record {
-            Some(stored) if is_dated(tx, lane, epoch, stored).await? => Some(stored.file),
+            Some(stored) if is_dated(tx, lane, stored).await? => Some(stored.file),
             _ => None,
         };
         let summary = EpochSummary {
@@ -233,13 +242,8 @@ async fn last_logged(tx: &mut Tx, lane: &LaneConfig) -> Result<(EpochNumber, [u8
 
 /// Whether the stamps of a record hold checkpoints that a reader of the log finds recent enough. They do not after
 /// a long outage of the books, nor where work is older than the log: such an epoch is published as unproven.
-async fn is_dated(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    epoch: EpochNumber,
-    stored: &Stored,
-) -> Result<bool> {
-    for of in &stored.checkpoints {
+async fn is_dated(tx: &mut Tx, lane: &LaneConfig, stored: &Stored) -> Result<bool> {
+    for (epoch, of) in &stored.checkpoints {
         let newest = epoch.back(2);
         let given = params![lane.lane.clone(), *of, newest];
         let behind: u64 = tx.fetch_one(sql::COUNT_BETWEEN, &given).await?.get("n")?;

@@ -1,6 +1,6 @@
 //! Counting an epoch's shares. Pure.
 //!
-//! Shares are sorted by their canonical bytes; the same work standing twice in the log counts once (the
+//! Shares are sorted by their canonical bytes, late ones behind the epoch's own; the same work standing twice in the log counts once (the
 //! first, in the log's order) and is reported. An owner's work is the exact sum of 2^class.
 
 use crate::capacity::square;
@@ -11,6 +11,7 @@ use gruve_proof::share::{self, Canonical, ShareLeaf};
 use gruve_sharelog::{Owner, ShareRecord};
 use gruve_units::{AccountId, Asset, Hashes};
 use ruint::aliases::U256;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// A share as kept until its epoch closes: 60 bytes, so that ten minutes of a hundred thousand machines
@@ -21,6 +22,8 @@ pub(crate) struct Counted {
     bits: u32,
     /// Which of the epoch's [`JobTargets`].
     aux: u32,
+    /// How many epochs before the one that it counts in its own was.
+    late: u8,
 }
 
 /// What jobs were for: of the lane's own chain and of each merge-mined one the target, compact, and the height.
@@ -76,7 +79,22 @@ impl Counted {
                 Owner::Account(a) => Some(a),
             },
         };
-        Counted { canonical: leaf.canonical(), bits, aux }
+        Counted { canonical: leaf.canonical(), bits, aux, late: 0 }
+    }
+
+    /// The same, counted so many epochs after its own.
+    pub(crate) fn late(self, epochs: u64) -> Counted {
+        Counted { late: u8::try_from(epochs).unwrap_or(u8::MAX), ..self }
+    }
+
+    /// How many epochs after its own it counts.
+    pub(crate) fn epochs_late(&self) -> u8 {
+        self.late
+    }
+
+    /// Where in the record: the epoch's own work first, then late work, the oldest first; each by its bytes.
+    fn place(&self) -> (bool, Reverse<u8>, &[u8]) {
+        (self.late > 0, Reverse(self.late), share::identity(&self.canonical))
     }
 }
 
@@ -113,7 +131,7 @@ pub(crate) struct Tally {
 pub(crate) fn tally(shares: &mut [Counted], aux: &JobTargets) -> Result<Tally, MarketError> {
     let overflow = || MarketError::Overflow("the work of an epoch");
     // Stable: of two alike the one logged first is counted.
-    shares.sort_by(|a, b| share::identity(&a.canonical).cmp(share::identity(&b.canonical)));
+    shares.sort_by(|a, b| a.place().cmp(&b.place()));
     let mut tally = Tally::default();
     let mut root = RootBuilder::new();
     let mut last: Option<&Counted> = None;

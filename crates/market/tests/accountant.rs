@@ -9,7 +9,7 @@ use gruve_store::{Store, laws};
 use gruve_units::{
     Blame, Blamed, Class, Clock as _, Duration, EpochNumber, Hashes, Hashrate, JobId,
 };
-use world::{World, btc, lane, someone};
+use world::{BITS, World, btc, lane, someone};
 
 /// An epoch's work at a rate of one hash per second.
 const EPOCH: u128 = world::EPOCH_SECS as u128;
@@ -202,6 +202,44 @@ async fn an_audit_of_a_trimmed_log_compares_what_is_whole_and_finds_nothing_wron
     assert!(audit.epochs > 0 && audit.trimmed_epochs > 0, "{audit:?}");
 }
 
+async fn late_work_counts_once_in_the_epoch_sealed_next(store: Store) {
+    let w = World::new(store).await;
+    let (first, owner) = (w.now(), Owner::Account(someone(5)));
+    w.work(Owner::House, 12, 3);
+    let twice = w.share(first, Owner::House, 10, BITS);
+    w.log.append_shares(&[twice], &mut Vec::new()).unwrap();
+    w.seal();
+    // Whoever was cut off comes back: with work of the closed epoch, some of which had got through.
+    w.work(Owner::House, 12, 1);
+    w.work_in(first, Owner::House, 11, 2, BITS);
+    w.work_in(first, owner, 14, 1, BITS);
+    w.log.append_shares(&[twice], &mut Vec::new()).unwrap();
+    w.account().await;
+    let second = w.seal();
+    // Once more, an epoch later, and by a house that has been started again since.
+    w.account().await;
+    let again = w.share(first, owner, 13, BITS);
+    w.log.append_shares(&[again, again, twice], &mut Vec::new()).unwrap();
+    w.work_in(second, Owner::House, 10, 1, BITS);
+    w.seal();
+    w.account().await;
+    let late = w.share(first, owner, 13, BITS);
+    let mut accepted = Vec::new();
+    w.log.append_shares(&[late], &mut accepted).unwrap();
+    assert_eq!(accepted, [false], "too late for any epoch");
+    let epochs = w.market.epochs(&lane(), 10).await.unwrap();
+    let closed = |back: usize| {
+        let e = &epochs[back];
+        (e.epoch.0 - first.0, e.shares, e.house_work.0, e.other_work.0)
+    };
+    assert_eq!(closed(2), (0, 4, (3 << 12) + (1 << 10), 0));
+    assert_eq!(closed(1), (1, 4, (1 << 12) + (2 << 11), 1 << 14));
+    assert_eq!(closed(0), (2, 2, 1 << 10, 1 << 13));
+    w.assert_all_sound().await;
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!((audit.findings, audit.epochs, audit.shares), (Vec::new(), 3, 10));
+}
+
 async fn shares_of_ethash_work_count_by_their_class_like_any_others(store: Store) {
     let w = World::new(store).await;
     let epoch = w.now();
@@ -241,6 +279,7 @@ laws! {
         the_audit_of_the_log_sees_what_was_changed,
         a_running_accountant_closes_epochs_as_they_are_sealed,
         downtime_is_owed_and_costs_one_row,
+        late_work_counts_once_in_the_epoch_sealed_next,
         shares_of_ethash_work_count_by_their_class_like_any_others,
         an_audit_of_a_trimmed_log_compares_what_is_whole_and_finds_nothing_wrong,
     ]

@@ -41,8 +41,8 @@ pub enum LogError {
         /// The limit.
         limit: usize,
     },
-    /// A share of a sealed epoch, or a seal handed to `append`.
-    #[error("epoch {0} is sealed")]
+    /// A share that comes too late for any epoch.
+    #[error("epoch {0} was sealed too long ago")]
     Sealed(EpochNumber),
     /// `append` was handed a seal; only `seal` may write one.
     #[error("a seal is written by `seal`, not by `append`")]

@@ -9,8 +9,8 @@
 //!   `kill -9` at any instant loses nothing that was appended;
 //! - recovery cuts a torn tail, and only there: at the end of the last segment, beyond what any
 //!   later frame knows to have been synced. Any other damage is fatal and says where;
-//! - after [`ShareLog::seal`] of an epoch no share of that or an earlier epoch enters: the check
-//!   is made under the same lock as the write;
+//! - after [`ShareLog::seal`] of an epoch no share of that or an earlier epoch enters, but for late ones, which
+//!   count in the next ([`counts_in`]): the check is made under the same lock as the write;
 //! - a failed append (disk full) leaves no half frame behind: the file is cut back to the last
 //!   whole frame, and if that fails too the log refuses everything from then on;
 //! - records never change under a reader: a bit that flips is found by the checksum.
@@ -55,6 +55,7 @@ mod error;
 mod frame;
 #[cfg(test)]
 mod full_disk;
+mod late;
 mod log;
 mod reader;
 mod record;
@@ -67,6 +68,7 @@ mod trim;
 
 pub use error::LogError;
 pub use frame::MAX_FRAME_BYTES;
+pub use late::{LATE_EPOCHS, counts_in};
 pub use log::{Durability, Options, ShareLog};
 pub use reader::LogReader;
 pub use record::{

@@ -5,7 +5,7 @@ use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::sync::{self, SyncBell};
 use crate::{
     AuxBlockRecord, BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec,
-    records, summary,
+    counts_in, records, summary,
 };
 use gruve_units::{
     Duration, EpochNumber, Histogram, HistogramCounts, JobId, TIME_BOUNDS_NS, Timestamp,
@@ -164,15 +164,15 @@ impl ShareLog {
     /// Appends records in one write and makes them visible; gives the end after them.
     ///
     /// # Errors
-    /// Nothing is written on any error. [`LogError::Sealed`] when a share's epoch is sealed;
+    /// Nothing is written on any error. [`LogError::Sealed`] when a share comes too late;
     /// [`LogError::SealInAppend`] for a seal; [`LogError::TooLarge`]; [`LogError::Io`] on a full
     /// disk.
     pub fn append(&self, records: &[Record]) -> Result<Position, LogError> {
         self.shared().append(records)
     }
 
-    /// Appends the shares whose epoch is not sealed, in one write. `accepted` is cleared and filled
-    /// with one answer a share.
+    /// Appends the shares that still count in an epoch ([`crate::counts_in`]), in one write. `accepted` is cleared and
+    /// filled with one answer a share.
     ///
     /// # Errors
     /// As [`ShareLog::append`]; then no share was written and none may be acknowledged.
@@ -189,7 +189,7 @@ impl ShareLog {
         frame::begin(&mut buf);
         let mut before = None;
         for share in shares {
-            let open = sealed.is_none_or(|s| share.epoch > s);
+            let open = counts_in(sealed, share.epoch).is_some();
             accepted.push(open);
             if open && buf.len() <= MAX_FRAME_BYTES + FRAME_HEADER {
                 records::push_share(&mut buf, before.filter(|_| w.is_short()), share);
@@ -204,7 +204,7 @@ impl ShareLog {
         result
     }
 
-    /// Seals an epoch: no share of it or an earlier one enters afterwards. Doing it again, or for
+    /// Seals an epoch: a share of it or an earlier one that enters afterwards is late. Doing it again, or for
     /// an earlier epoch, does nothing.
     ///
     /// # Errors
@@ -363,7 +363,7 @@ impl Shared {
         let mut w = self.lock();
         for record in records {
             match record {
-                Record::Share(s) if w.tally.sealed.is_some_and(|e| s.epoch <= e) => {
+                Record::Share(s) if counts_in(w.tally.sealed, s.epoch).is_none() => {
                     return Err(LogError::Sealed(s.epoch));
                 }
                 Record::Seal { .. } => return Err(LogError::SealInAppend),

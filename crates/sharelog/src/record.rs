@@ -228,7 +228,7 @@ pub enum Record {
         /// When it answered.
         at: Timestamp,
     },
-    /// No share of this or an earlier epoch comes after.
+    /// This epoch and those before it are counted: a share of them that comes after is late.
     Seal {
         /// The last sealed epoch.
         epoch: EpochNumber,

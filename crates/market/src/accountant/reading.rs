@@ -4,9 +4,11 @@ use super::gaps::epochs_to_close;
 use crate::close::{BlockNews, Closing, LaneState};
 use crate::record::{RecordSink, store_record};
 use crate::tally::{Counted, JobTargets, Targets, tally};
-use crate::{LaneConfig, Market, MarketError, Result};
+use crate::{LaneConfig, Market, MarketError, Result, late};
 use gruve_proof::record::RecordOf;
-use gruve_sharelog::{AuxJobRecord, JobRecord, LogReader, Position, Record, ShareLog, ShareRecord};
+use gruve_sharelog::{
+    AuxJobRecord, JobRecord, LogReader, Position, Record, ShareLog, ShareRecord, counts_in,
+};
 use gruve_store::transact;
 use gruve_units::{Asset, EpochNumber, JobId, LaneId};
 use std::collections::{BTreeMap, HashMap};
@@ -15,19 +17,31 @@ use std::sync::Arc;
 /// Records read at once: some hundred kilobytes of shares.
 const BATCH: usize = 2_048;
 
-/// An epoch whose seal has not been read.
-struct OpenEpoch {
-    /// Where its first record stands.
+/// An epoch's jobs. They stay while work on them may still count.
+struct EpochJobs {
+    /// Where the epoch's first record stands.
     first_at: Position,
     /// Network target of its jobs, and the number of what they were for.
     jobs: HashMap<JobId, (u32, u32)>,
-    last_job: Option<(u32, u64)>,
     targets: JobTargets,
+    /// Its jobs as given out, where they are to be published.
+    records: HashMap<JobId, JobRecord>,
+}
+
+impl EpochJobs {
+    fn begin(first_at: Position) -> EpochJobs {
+        let (jobs, targets, records) = (HashMap::new(), JobTargets::default(), HashMap::new());
+        EpochJobs { first_at, jobs, targets, records }
+    }
+}
+
+/// An epoch whose seal has not been read.
+struct OpenEpoch {
+    own: EpochJobs,
+    last_job: Option<(u32, u64)>,
     /// Target and height by its last job of each merge-mined chain.
     last_aux: BTreeMap<Asset, (u32, u64)>,
     shares: Vec<Counted>,
-    /// Its jobs as given out, where they are to be published.
-    records: HashMap<JobId, JobRecord>,
 }
 
 /// Reading one lane's log.
@@ -39,7 +53,11 @@ pub(super) struct Reading<'a> {
     reader: Option<LogReader>,
     pub(super) position: Position,
     closed: Option<EpochNumber>,
+    /// The last seal that was read, and where it stands.
+    sealed: Option<(EpochNumber, Position)>,
     open: BTreeMap<EpochNumber, OpenEpoch>,
+    /// The jobs of the last closed epochs.
+    past: BTreeMap<EpochNumber, EpochJobs>,
     blocks: Vec<BlockNews>,
 }
 
@@ -63,7 +81,9 @@ impl<'a> Reading<'a> {
             reader: Some(log.reader(state.cursor)),
             position: state.cursor,
             closed: state.closed,
+            sealed: None,
             open: BTreeMap::new(),
+            past: BTreeMap::new(),
             blocks: Vec::new(),
         })
     }
@@ -90,14 +110,14 @@ impl<'a> Reading<'a> {
         match record {
             Record::Job(job) => {
                 self.take_job(at, job.epoch, job.job, (job.bits, job.height));
-                self.keep_record(job);
+                self.keep_record(at, job);
             }
             Record::EthWork(w) => {
                 let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
                 self.take_job(at, w.epoch, w.job, seen);
             }
             Record::Share(share) => self.take_share(at, &share)?,
-            Record::AuxJob(job) => self.take_aux_job(&job),
+            Record::AuxJob(job) => self.take_aux_job(at, &job),
             Record::Block(b) => self.blocks.push(BlockNews::found(self.lane.asset, &b)),
             Record::AuxBlock(b) => self.blocks.push(BlockNews::found(b.asset, &b.found)),
             Record::BlockOutcome { block_hash, accepted, .. } => {
@@ -114,56 +134,92 @@ impl<'a> Reading<'a> {
             return None;
         }
         Some(self.open.entry(epoch).or_insert_with(|| OpenEpoch {
-            first_at: at,
-            jobs: HashMap::new(),
+            own: EpochJobs::begin(at),
             last_job: None,
-            targets: JobTargets::default(),
             last_aux: BTreeMap::new(),
             shares: Vec::new(),
-            records: HashMap::new(),
         }))
+    }
+
+    /// The epoch's jobs; `None` when no work of it can count any more.
+    fn jobs_of(&mut self, epoch: EpochNumber, at: Position) -> Option<&mut EpochJobs> {
+        match self.closed {
+            Some(last) if epoch <= last => late::may_come(epoch, last)
+                .then(|| self.past.entry(epoch).or_insert_with(|| EpochJobs::begin(at))),
+            _ => self.open_epoch(epoch, at).map(|open| &mut open.own),
+        }
     }
 
     /// A job's network target, compact, and its height.
     fn take_job(&mut self, at: Position, epoch: EpochNumber, job: JobId, seen: (u32, u64)) {
-        if let Some(open) = self.open_epoch(epoch, at) {
-            let number = open.targets.number(Targets { own: seen, aux: Vec::new() });
-            open.jobs.insert(job, (seen.0, number));
+        if let Some(of) = self.jobs_of(epoch, at) {
+            let number = of.targets.number(Targets { own: seen, aux: Vec::new() });
+            of.jobs.insert(job, (seen.0, number));
+        }
+        if let Some(open) = self.open.get_mut(&epoch) {
             open.last_job = Some(seen);
         }
     }
 
     /// Keeps a job for the public record, if there is one.
-    fn keep_record(&mut self, job: JobRecord) {
+    fn keep_record(&mut self, at: Position, job: JobRecord) {
         if self.market.publishes(&self.lane).is_some()
-            && let Some(open) = self.open.get_mut(&job.epoch)
+            && let Some(of) = self.jobs_of(job.epoch, at)
         {
-            open.records.insert(job.job, job);
+            of.records.insert(job.job, job);
         }
     }
 
     /// What a job is merge-mined for, as far as the lane earns it.
-    fn take_aux_job(&mut self, record: &AuxJobRecord) {
+    fn take_aux_job(&mut self, at: Position, record: &AuxJobRecord) {
         let earned: Vec<Asset> = self.lane.aux.iter().map(|aux| aux.asset).collect();
-        let Some(open) = self.open.get_mut(&record.epoch) else { return };
         let chains = || record.chains.iter().filter(|c| earned.contains(&c.asset));
+        let Some(of) = self.jobs_of(record.epoch, at) else { return };
         let aux = chains().map(|c| (c.asset, c.bits, c.height)).collect();
-        if let Some(job) = open.jobs.get_mut(&record.job) {
-            let own = open.targets.of(job.1).map(|t| t.own).unwrap_or_default();
-            job.1 = open.targets.number(Targets { own, aux });
+        let Some(job) = of.jobs.get_mut(&record.job) else { return };
+        let own = of.targets.of(job.1).map(|t| t.own).unwrap_or_default();
+        job.1 = of.targets.number(Targets { own, aux });
+        if let Some(open) = self.open.get_mut(&record.epoch) {
             open.last_aux.extend(chains().map(|c| (c.asset, (c.bits, c.height))));
         }
     }
 
     fn take_share(&mut self, at: Position, share: &ShareRecord) -> Result<()> {
         let lane = self.lane.lane.clone();
+        if self.closed.is_some_and(|last| share.epoch <= last) {
+            self.take_late(at, share);
+            return Ok(());
+        }
         let Some(open) = self.open_epoch(share.epoch, at) else { return Ok(()) };
-        let Some((bits, aux)) = open.jobs.get(&share.job).copied() else {
+        let Some((bits, aux)) = open.own.jobs.get(&share.job).copied() else {
             let what = format!("the share at {at} is of job {}, which is not before it", share.job);
             return Err(MarketError::BadLog { lane, what });
         };
         open.shares.push(Counted::new(share, bits, aux));
         Ok(())
+    }
+
+    /// A share of a closed epoch: late when the last closed epoch's seal stands before it, else counted already.
+    fn take_late(&mut self, at: Position, share: &ShareRecord) {
+        let Some((sealed, _)) = self.sealed.filter(|(s, _)| Some(*s) == self.closed) else {
+            return;
+        };
+        let counts_in = counts_in(Some(sealed), share.epoch);
+        let known = self.past.get(&share.epoch).and_then(|of| {
+            let (bits, number) = of.jobs.get(&share.job).copied()?;
+            let targets = of.targets.of(number)?.clone();
+            Some((bits, targets, of.records.get(&share.job).cloned()))
+        });
+        let (Some(epoch), Some((bits, targets, record))) = (counts_in, known) else {
+            let (lane, of) = (&self.lane.lane, share.epoch);
+            tracing::error!(%lane, %of, %at, "late work of a job that is not known any more: not counted");
+            return;
+        };
+        let Some(open) = self.open_epoch(epoch, at) else { return };
+        let number = open.own.targets.number(targets);
+        open.own.records.extend(record.map(|job| (share.job, job)));
+        let by = epoch.0.saturating_sub(share.epoch.0);
+        open.shares.push(Counted::new(share, bits, number).late(by));
     }
 
     /// Closes everything up to the sealed epoch. The seal stands at `at` and ends at `after`.
@@ -173,36 +229,45 @@ impl<'a> Reading<'a> {
         at: Position,
         after: Position,
     ) -> Result<()> {
-        if self.closed.is_some_and(|last| sealed <= last) {
-            return Ok(());
+        if self.closed.is_none_or(|last| sealed > last) {
+            self.log.synced(after).await?;
+            let with_work: Vec<EpochNumber> = self.open.range(..=sealed).map(|(e, _)| *e).collect();
+            for (epoch, skipped) in epochs_to_close(self.closed, &with_work, sealed) {
+                self.close(epoch, skipped, at).await?;
+            }
         }
-        self.log.synced(after).await?;
-        let with_work: Vec<EpochNumber> = self.open.range(..=sealed).map(|(e, _)| *e).collect();
-        for (epoch, skipped) in epochs_to_close(self.closed, &with_work, sealed) {
-            // Until the last one is closed, reading must find the seal again.
-            let end = if epoch == sealed { after } else { at };
-            self.close(epoch, skipped, end).await?;
-        }
+        self.sealed = Some((sealed, at));
         Ok(())
     }
 
-    async fn close(&mut self, epoch: EpochNumber, skipped: u64, end: Position) -> Result<()> {
-        let records = self.open.get_mut(&epoch).map(|open| std::mem::take(&mut open.records));
-        let (mut shares, last_job, last_aux, targets) = match self.open.get_mut(&epoch) {
-            Some(open) => (
-                std::mem::take(&mut open.shares),
-                open.last_job,
-                std::mem::take(&mut open.last_aux),
-                std::mem::take(&mut open.targets),
-            ),
-            None => (Vec::new(), None, BTreeMap::new(), JobTargets::default()),
+    /// Closes one epoch; the seal that lets it stands at `seal`.
+    async fn close(&mut self, epoch: EpochNumber, skipped: u64, seal: Position) -> Result<()> {
+        let open = self.open.remove(&epoch);
+        let (own, last_job, last_aux, mut shares) = match open {
+            Some(open) => (Some(open.own), open.last_job, open.last_aux, open.shares),
+            None => (None, None, BTreeMap::new(), Vec::new()),
+        };
+        let targets = own.as_ref().map(|own| own.targets.clone()).unwrap_or_default();
+        let records = own.as_ref().map(|own| own.records.clone()).unwrap_or_default();
+        // Those that late work may still come on; reading goes on from the first of them after a restart, and finds
+        // this seal again, so that it is known which work is late.
+        self.past.extend(own.map(|own| (epoch, own)));
+        self.past.retain(|e, _| late::may_come(*e, epoch));
+        let first_at = self.past.values().map(|of| of.first_at);
+        let later = self.open.range(epoch.next()..).map(|(_, o)| o.own.first_at);
+        let cursor = first_at.clone().chain(later).fold(seal, Position::min);
+        let before = late::Before {
+            from: first_at.fold(seal, Position::min),
+            to: self.sealed.map_or(Position::START, |(_, at)| at),
         };
         // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
         let sink = self.market.publishes(&self.lane).cloned();
         let of = RecordOf { lane: self.lane.lane.clone(), epoch };
+        let log = self.log.clone();
         let counted = tokio::task::spawn_blocking(move || -> Result<_> {
-            let tally = tally(&mut shares, &targets)?;
-            let records = records.unwrap_or_default();
+            let again = late::drop_counted(&log, before, &mut shares)?;
+            let mut tally = tally(&mut shares, &targets)?;
+            tally.duplicates += again;
             let store = |sink: Arc<dyn RecordSink>| store_record(&*sink, &of, &records, &shares);
             Ok((tally, sink.map(store).transpose()?.flatten()))
         })
@@ -213,7 +278,6 @@ impl<'a> Reading<'a> {
             let (lane, n) = (&self.lane.lane, tally.duplicates);
             tracing::error!(%lane, %epoch, n, "work stands in the share log twice; counted once");
         }
-        let later = self.open.range(epoch.next()..).map(|(_, o)| o.first_at).min();
         let closing = Closing {
             epoch,
             skipped,
@@ -222,7 +286,7 @@ impl<'a> Reading<'a> {
             last_aux,
             record,
             blocks: self.blocks.clone(),
-            cursor: later.map_or(end, |p| p.min(end)),
+            cursor,
         };
         let (market, lane) = (self.market, &self.lane);
         let checkpoint = transact!(market.store(), tx -> Result<[u8; 32]> => {
@@ -230,7 +294,6 @@ impl<'a> Reading<'a> {
         })?;
         // Only now: after a failure everything is read again from the stored cursor.
         self.blocks.clear();
-        self.open.remove(&epoch);
         self.closed = Some(epoch);
         market.stamps().put(&self.lane.lane, epoch, checkpoint);
         if let Err(e) = market.watch_capacity(lane).await {

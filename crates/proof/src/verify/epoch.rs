@@ -238,7 +238,6 @@ fn check_record(
     if header.of.lane != s.lane || header.of.epoch != s.epoch {
         return lie("other-record", path, "the record of another lane or epoch");
     }
-    let rules = lane.rules_for(s.epoch);
     let headers_of = options.headers.get(&s.lane);
     let jobs = check_jobs(log, entry, lane, &header, headers_of, found)?;
     work.names.clone_from(&header.owners);
@@ -249,6 +248,8 @@ fn check_record(
     let mut sections: Vec<(EpochNumber, Vec<[u8; 16]>)> = Vec::new();
     while let Some(section) = read!("record-malformed", &path, record.next_section()) {
         let mut ids: Vec<[u8; 16]> = Vec::new();
+        // Late work was issued under the rules of its own epoch.
+        let rules = lane.rules_for(section.epoch);
         loop {
             let blocks = read!("record-malformed", &path, batch(&mut record));
             if blocks.is_empty() {
