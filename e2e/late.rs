@@ -1,5 +1,5 @@
-//! Machines that are cut off over the close of an epoch and come back with its work: none of it is lost, none counts
-//! twice, and everybody can see in the public record where it went.
+//! What becomes of shares that are not simply counted: machines that are cut off over the close of an epoch come back with
+//! its work, and none of it is lost or counts twice; and where only a sample is opened, it stands for all.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "support/record.rs"]
@@ -7,12 +7,13 @@ mod record;
 mod support;
 
 use gruve::demo::Api;
-use gruve_chain::devchain::{DevChain, DevParams};
+use gruve_chain::devchain::{DevChain, DevParams, DevServer};
 use gruve_units::{Algorithm, Asset, Hashes, SystemClock, SystemEntropy};
 use record::{python_says, said};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -20,7 +21,8 @@ use support::{Running, free_ports, run, tail, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn config(http: u16, stratum: u16, node: u16) -> String {
+fn config(http: u16, more: &str) -> String {
+    let (stratum, node) = (http + 1, http + 2);
     format!(
         r#"
 [house]
@@ -30,6 +32,7 @@ data = "house"
 machine_password = "sixteen characters"
 [http]
 listen = "127.0.0.1:{http}"
+{more}
 [[lane]]
 id = "btc"
 asset = "BTC"
@@ -45,7 +48,7 @@ listen = "127.0.0.1:{stratum}"
 class_min = 8
 class_max = 40
 class_start = 12
-share_interval = "500ms"
+share_interval = "200ms"
 [[site]]
 name = "bench"
 [[site.machine]]
@@ -54,6 +57,122 @@ lane = "btc"
 nameplate = "100 kH/s"
 "#
     )
+}
+
+/// A house on a chain of its own, and a machine.
+struct Site {
+    dir: tempfile::TempDir,
+    _node: DevServer,
+    http: u16,
+    file: String,
+    log: PathBuf,
+    house: Running,
+    miner: Option<Running>,
+}
+
+impl Site {
+    async fn open(more: &str) -> Site {
+        let dir = tempfile::tempdir().unwrap();
+        let http = free_ports(3);
+        // Blocks so seldom that none makes old work stale.
+        let params =
+            DevParams::new(Asset::Btc, Algorithm::Sha256d).with_start_work(Hashes(1 << 40));
+        let chain = dir.path().join("chain");
+        std::fs::create_dir_all(&chain).unwrap();
+        let chain =
+            DevChain::open(&chain, params, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", http + 2)).unwrap();
+        let node = chain.serve(listener, "user", "secret").unwrap();
+        let file = dir.path().join("gruve.toml");
+        std::fs::write(&file, config(http, more)).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let log = dir.path().join("house.log");
+        let house = Running::start(&["serve", "--config", &file], &log);
+        let site = Site { dir, _node: node, http, file, log, house, miner: None };
+        let api = site.api();
+        until("the house answers", MINUTE, async || api.get("/api/v1/lanes").await.ok())
+            .await
+            .unwrap_or_else(|e| panic!("{e}\n{}", tail(&site.log)));
+        site
+    }
+
+    fn api(&self) -> Api {
+        Api::new(format!("http://127.0.0.1:{}", self.http))
+    }
+
+    /// Starts the machine, which reaches the house by this port.
+    async fn mine(&mut self, port: u16) {
+        let url = format!("stratum+tcp://127.0.0.1:{port}");
+        let accepted = self.accepted();
+        let miner =
+            ["miner", "--url", &url, "--user", "house.rig", "--password", "sixteen characters"];
+        let more = ["--threads", "1", "--limit", "100 kH/s", "--accepted-log", &accepted];
+        let log = self.dir.path().join("miner.log");
+        self.miner = Some(Running::start(&[&miner[..], &more].concat(), &log));
+        self.acknowledged(4).await;
+    }
+
+    fn accepted(&self) -> String {
+        self.dir.path().join("accepted").to_str().unwrap().to_owned()
+    }
+
+    /// How many shares the machine was told are accepted.
+    fn lines(&self) -> usize {
+        std::fs::read_to_string(self.accepted()).unwrap_or_default().lines().count()
+    }
+
+    async fn acknowledged(&self, shares: usize) {
+        let are = async || (self.lines() >= shares).then_some(());
+        until("shares are acknowledged", MINUTE, are).await.unwrap_or_else(|e| self.fail(&e));
+    }
+
+    /// The last closed epoch.
+    async fn epoch(&self) -> Option<u64> {
+        let epochs = self.api().get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
+        epochs[0]["epoch"].as_u64()
+    }
+
+    /// Waits until this epoch is closed.
+    async fn closed(&self, epoch: u64) {
+        let is = async || self.epoch().await.filter(|now| *now >= epoch);
+        until("an epoch is closed", MINUTE, is).await.unwrap_or_else(|e| self.fail(&e));
+    }
+
+    fn fail<T>(&self, what: &str) -> T {
+        panic!("{what}\n{}\n{}", tail(&self.dir.path().join("miner.log")), tail(&self.log))
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.path().join("house/record")
+    }
+
+    /// What the verifier says of the record now, which must be yes.
+    fn verdict(&self) -> Value {
+        let (is_true, verdict) = said(&self.record(), &[]);
+        assert!(is_true, "{verdict:#}");
+        verdict
+    }
+
+    /// Stops machine and house when the last work is closed; every acknowledged share must stand in exactly one epoch, and
+    /// both verifiers must say yes.
+    async fn end(mut self) -> Value {
+        assert!(self.miner.take().unwrap().stop().await.success());
+        let at_end = self.epoch().await.unwrap();
+        self.closed(at_end + 2).await;
+        let (record, lines, accepted) = (self.record(), self.lines(), self.accepted());
+        assert!(self.house.stop().await.success(), "{}", tail(&self.log));
+        let args = ["admin", "audit", "--json", "--config", &self.file, "--accepted", &accepted];
+        let out = run(&args);
+        let report: Value = serde_json::from_slice(&out.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&out.stderr)));
+        assert!(out.status.success(), "{report:#}");
+        assert_eq!(report["accepted"]["in_exactly_one_epoch"], lines, "{report:#}");
+        let (is_true, verdict) = said(&record, &[]);
+        assert!(is_true, "{verdict:#}");
+        let second = python_says(&record);
+        assert!(second.starts_with("yes"), "{second}");
+        verdict
+    }
 }
 
 /// The line between the machines and the house: while it is cut, what is said on either side waits.
@@ -101,85 +220,49 @@ impl Line {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_of_machines_cut_off_over_a_close_counts_once_and_the_record_says_where() {
-    let dir = tempfile::tempdir().unwrap();
-    let http = free_ports(3);
-    // Blocks so seldom that none makes old work stale.
-    let params = DevParams::new(Asset::Btc, Algorithm::Sha256d).with_start_work(Hashes(1 << 40));
-    let chain = dir.path().join("chain");
-    std::fs::create_dir_all(&chain).unwrap();
-    let chain =
-        DevChain::open(&chain, params, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
-    let listener = TcpListener::bind(("127.0.0.1", http + 2)).unwrap();
-    let _node = chain.serve(listener, "user", "secret").unwrap();
-    let file = dir.path().join("gruve.toml");
-    std::fs::write(&file, config(http, http + 1, http + 2)).unwrap();
-    let file = file.to_str().unwrap();
-    let log = dir.path().join("house.log");
-    let house = Running::start(&["serve", "--config", file], &log);
-    let api = Api::new(format!("http://127.0.0.1:{http}"));
-    until("the house answers", MINUTE, async || api.get("/api/v1/lanes").await.ok())
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));
-
+    let mut site = Site::open("").await;
     let line = Line::default();
-    let url = format!("stratum+tcp://127.0.0.1:{}", line.lay(http + 1));
-    let accepted = dir.path().join("accepted");
-    let accepted_arg = accepted.to_str().unwrap();
-    let miner_log = dir.path().join("miner.log");
-    let miner = ["miner", "--url", &url, "--user", "house.rig", "--password", "sixteen characters"];
-    let more = ["--threads", "1", "--limit", "100 kH/s", "--accepted-log", accepted_arg];
-    let miner = Running::start(&[&miner[..], &more].concat(), &miner_log);
-    let lines = || std::fs::read_to_string(&accepted).unwrap_or_default().lines().count();
-    let words = || format!("{}\n{}", tail(&miner_log), tail(&log));
-    let epoch = async || {
-        let epochs = api.get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
-        epochs[0]["epoch"].as_u64()
-    };
-    let record = dir.path().join("house/record");
-    until("shares are acknowledged", MINUTE, async || (lines() > 3).then_some(()))
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", words()));
-
+    let port = line.lay(site.http + 1);
+    site.mine(port).await;
     // On a crowded machine a cut may last too long for its work to count: then there is another.
     let is_late = async || {
-        let before = until("an epoch", MINUTE, epoch).await.unwrap();
-        let had = lines();
+        let before = site.epoch().await?;
+        let had = site.lines();
         line.cut(true);
-        let closed = async || epoch().await.filter(|now| *now > before);
-        until("an epoch is closed meanwhile", MINUTE, closed)
-            .await
-            .unwrap_or_else(|e| panic!("{e}\n{}", words()));
+        site.closed(before + 1).await;
         line.cut(false);
-        until("shares are acknowledged again", MINUTE, async || (lines() > had + 3).then_some(()))
-            .await
-            .unwrap_or_else(|e| panic!("{e}\n{}", words()));
-        let back = epoch().await?;
-        until("two more are closed", MINUTE, async || epoch().await.filter(|e| *e > back + 1))
-            .await
-            .unwrap_or_else(|e| panic!("{e}\n{}", words()));
-        let (is_true, verdict) = said(&record, &[]);
-        assert!(is_true, "{verdict:#}");
-        verdict["lanes"][0]["late"].as_u64().filter(|late| *late > 0)
+        site.acknowledged(had + 4).await;
+        let back = site.epoch().await?;
+        site.closed(back + 2).await;
+        site.verdict()["lanes"][0]["late"].as_u64().filter(|late| *late > 0)
     };
     let late = until("late work in the record", MINUTE * 2, is_late)
         .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", words()));
-    assert!(miner.stop().await.success());
-    let at_end = epoch().await.unwrap();
-    until("the last work is closed", MINUTE, async || epoch().await.filter(|e| *e >= at_end + 2))
-        .await
-        .unwrap();
-    assert!(house.stop().await.success(), "{}", tail(&log));
-
-    let out = run(&["admin", "audit", "--json", "--config", file, "--accepted", accepted_arg]);
-    let report: Value = serde_json::from_slice(&out.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&out.stderr)));
-    assert!(out.status.success(), "{report:#}");
-    assert_eq!(report["accepted"]["in_exactly_one_epoch"], lines(), "{report:#}");
-    let (is_true, verdict) = said(&record, &[]);
-    assert!(is_true, "{verdict:#}");
+        .unwrap_or_else(|e| site.fail(&e));
+    let lines = site.lines() as u64;
+    let verdict = site.end().await;
     assert!(verdict["lanes"][0]["late"].as_u64() >= Some(late), "{verdict:#}");
-    // The last acknowledgement may have been under way when the miner was stopped.
-    assert!(verdict["shares"].as_u64() >= Some(lines() as u64), "{verdict:#}");
-    assert!(python_says(&record).starts_with("yes"), "{}", python_says(&record));
+    assert!(verdict["shares"].as_u64() >= Some(lines), "{verdict:#}");
+    let remarks = verdict["remarks"].to_string();
+    assert!(
+        remarks.contains("shares that its gateways signed for lately, none is missing"),
+        "{verdict:#}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_that_was_fixed_before_stands_for_all_shares() {
+    let mut site = Site::open("[record]\nshares_min = 4\nshares_max = 6").await;
+    site.mine(site.http + 1).await;
+    until("an epoch", MINUTE, async || site.epoch().await).await.unwrap_or_else(|e| site.fail(&e));
+    let sampled = async || {
+        let is = site.verdict()["lanes"][0]["sampled"].as_u64();
+        is.filter(|sampled| *sampled > 0)
+    };
+    until("a sampled epoch", MINUTE * 2, sampled).await.unwrap_or_else(|e| site.fail(&e));
+    let lines = site.lines() as u64;
+    let verdict = site.end().await;
+    assert!(verdict["shares"].as_u64() < Some(lines), "not all are opened: {verdict:#}");
+    let remarks = verdict["remarks"].to_string();
+    assert!(remarks.contains("stand for others that are not opened"), "{verdict:#}");
 }

@@ -3,12 +3,13 @@
 mod units;
 
 use crate::close::LaneState;
+use crate::record::thresholds;
 use crate::sql;
 use crate::tally::{Counted, JobTargets, Tally, Targets, WorkKey, WorkSum, tally};
-use crate::{LaneConfig, Market, MarketError, Result, late};
-use gruve_sharelog::{Position, Record, ShareLog, ShareRecord, counts_in};
+use crate::{LaneConfig, Market, MarketError, Result, late, opened};
+use gruve_sharelog::{JobRecord, Position, Record, ShareLog, ShareRecord, counts_in};
 use gruve_store::{Row, Tx, params};
-use gruve_units::{AccountId, Asset, EpochNumber, Hashes, JobId, LaneId};
+use gruve_units::{AccountId, Algorithm, Asset, EpochNumber, Hashes, JobId, LaneId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Findings kept at most; more of the same tell nothing new.
@@ -53,6 +54,10 @@ struct FromLog {
     /// Where the last seal stands.
     sealed_at: Position,
     whole: bool,
+    /// Which shares are opened, by the epoch whose entry fixed it.
+    thresholds: BTreeMap<EpochNumber, u8>,
+    /// The jobs of which not all are.
+    records: HashMap<JobId, JobRecord>,
     /// Epochs with work on jobs that the log holds no more.
     in_part: BTreeSet<EpochNumber>,
     wrong: Vec<String>,
@@ -69,9 +74,14 @@ impl Market {
         // The rows first: an epoch closed while the log is read is then only not compared.
         let mut tx = self.store().read().await?;
         let closed = LaneState::read(&mut tx, &lane.lane).await?.closed;
-        let log = log.clone();
         let aux = lane.aux.iter().map(|aux| aux.asset).collect();
-        let read = tokio::task::spawn_blocking(move || read_log(&log, &aux)).await;
+        let thresholds = thresholds(&mut tx, &lane.lane, None).await?;
+        let (log, algorithm) = (log.clone(), lane.algorithm);
+        let read = tokio::task::spawn_blocking(move || {
+            let all = FromLog { thresholds, ..FromLog::default() };
+            read_log(&log, algorithm, &aux, all)
+        })
+        .await;
         let from_log =
             read.map_err(|e| MarketError::Broken(format!("reading the share log: {e}")))??;
         let audit = compare(&mut tx, lane, closed, from_log).await?;
@@ -123,7 +133,7 @@ impl FromLog {
     /// Counts what a seal closes.
     fn seal(
         &mut self,
-        log: &ShareLog,
+        (log, algorithm): (&ShareLog, Algorithm),
         jobs: &mut Jobs,
         sealed: EpochNumber,
         at: Position,
@@ -134,6 +144,7 @@ impl FromLog {
         for (e, mut shares) in std::mem::replace(&mut self.open, later) {
             let targets = self.targets.get(&e).cloned().unwrap_or_default();
             let again = late::drop_counted(log, before, &mut shares)?;
+            opened::open(algorithm, &self.records, &self.thresholds, &mut shares)?;
             let mut tally = tally(&mut shares, &targets)?;
             tally.duplicates += again;
             self.epochs.insert(e, tally);
@@ -142,12 +153,17 @@ impl FromLog {
         self.targets.retain(|e, _| late::may_come(*e, sealed));
         self.began.retain(|e, _| late::may_come(*e, sealed));
         jobs.retain(|_, (e, ..)| late::may_come(*e, sealed));
+        self.records.retain(|_, j| late::may_come(j.epoch, sealed));
         Ok(())
     }
 }
 
-fn read_log(log: &ShareLog, earned: &BTreeSet<Asset>) -> Result<FromLog> {
-    let mut all = FromLog::default();
+fn read_log(
+    log: &ShareLog,
+    algorithm: Algorithm,
+    earned: &BTreeSet<Asset>,
+    mut all: FromLog,
+) -> Result<FromLog> {
     let mut jobs = Jobs::new();
     let start = log.start();
     all.whole = start.segment <= 1;
@@ -156,13 +172,16 @@ fn read_log(log: &ShareLog, earned: &BTreeSet<Asset>) -> Result<FromLog> {
         match record {
             Record::Job(j) => {
                 all.take_job(&mut jobs, at, (j.job, j.epoch), (j.bits, j.height));
+                if all.thresholds.contains_key(&j.checkpoint_epoch) {
+                    all.records.insert(j.job, j);
+                }
             }
             Record::EthWork(w) => {
                 let seen = (w.network_target.to_compact(), w.height.unwrap_or(0));
                 all.take_job(&mut jobs, at, (w.job, w.epoch), seen);
             }
             Record::Share(s) => all.take_share(&jobs, at, &s),
-            Record::Seal { epoch, .. } => all.seal(log, &mut jobs, epoch, at)?,
+            Record::Seal { epoch, .. } => all.seal((log, algorithm), &mut jobs, epoch, at)?,
             Record::AuxJob(j) => {
                 if let Some((epoch, _, aux)) = jobs.get_mut(&j.job) {
                     let chains = j.chains.iter().filter(|c| earned.contains(&c.asset));

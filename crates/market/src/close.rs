@@ -41,6 +41,8 @@ pub(crate) struct Closing {
     /// Epochs before it that have no row.
     pub(crate) skipped: u64,
     pub(crate) tally: Tally,
+    /// How many shares of each class came in, opened or not.
+    pub(crate) accepted: BTreeMap<u8, u64>,
     /// Network target and height of its last job.
     pub(crate) last_job: Option<(u32, u64)>,
     /// The same of each merge-mined chain.

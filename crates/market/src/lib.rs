@@ -57,6 +57,7 @@ mod life_sql;
 mod marks;
 pub mod metered;
 mod notices;
+pub mod opened;
 mod outlook;
 mod oversold;
 mod owed;
@@ -268,9 +269,20 @@ impl Market {
 
     /// Puts a lane's last stored checkpoints into memory; those that are there stay as they are.
     async fn load_stamps(&self, tx: &mut Tx, lane: &LaneId) -> Result<()> {
+        self.load_rules(tx, lane, stamps::KEPT).await?;
         let given = params![lane.clone(), stamps::KEPT];
         for row in tx.fetch_all(sql::CHECKPOINTS, &given).await? {
             self.stamps().put(lane, row.get("epoch")?, row.get("checkpoint")?);
+        }
+        Ok(())
+    }
+
+    /// Puts what a lane's last entries fixed into memory.
+    async fn load_rules(&self, tx: &mut Tx, lane: &LaneId, last: u32) -> Result<()> {
+        if self.record_sink().is_some() {
+            for (epoch, rules) in record::fixed(tx, lane, Some(last)).await? {
+                self.stamps().cap(lane, epoch, rules.class_max);
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod sold;
 pub(crate) use sold::{SoldTo, leases, metered};
 
 use crate::close::{Closing, LaneState};
+use crate::opened::Sampling;
 use crate::tally::Counted;
 use crate::{LaneConfig, Market, MarketError, Result};
 use gruve_proof::record::{RecordJob, RecordOf, write_record};
@@ -50,6 +51,7 @@ pub(crate) mod sql {
         FIND_ENTRY = "SELECT entry FROM market_log WHERE lane = $1 AND epoch = $2";
         OWN_ENTRIES = "SELECT entry FROM market_log WHERE lane = $1 ORDER BY epoch";
         LAST_OF_LANE = "SELECT epoch, entry FROM market_log WHERE lane = $1 ORDER BY epoch DESC LIMIT 1";
+        LAST_ENTRIES = "SELECT epoch, entry FROM market_log WHERE lane = $1 ORDER BY epoch DESC LIMIT $2";
         COUNT_BETWEEN = "SELECT COUNT(*) AS n FROM market_log l JOIN market_epochs e
             ON e.lane = l.lane AND e.epoch = l.epoch
             WHERE l.lane = $1 AND l.epoch > $2 AND l.epoch <= $3 AND e.shares > 0";
@@ -81,8 +83,11 @@ pub trait RecordSink: Send + Sync {
     /// What salts are made with.
     fn secret(&self) -> [u8; 32];
 
-    /// The classes that a lane's shares may have.
-    fn rules(&self, lane: &LaneId) -> Rules;
+    /// What is wanted of a lane's shares.
+    fn sampling(&self, lane: &LaneId) -> Sampling {
+        let _ = lane;
+        Sampling::default()
+    }
 
     /// The log has entries that are not published.
     fn grown(&self);
@@ -135,7 +140,7 @@ pub(crate) fn store_record(
     Ok(Some(Stored { file, checkpoints }))
 }
 
-fn record_job(j: &JobRecord, s: &share::Canonical) -> RecordJob {
+pub(crate) fn record_job(j: &JobRecord, s: &share::Canonical) -> RecordJob {
     RecordJob {
         job: j.job,
         epoch: j.epoch,
@@ -205,6 +210,13 @@ impl Market {
             Some(stored) if is_dated(tx, lane, stored).await? => Some(stored.file),
             _ => None,
         };
+        let rules = match &sink {
+            Some(sink) if self.publishes(lane).is_some() => {
+                let before = last_rules(tx, &lane.lane).await?;
+                sink.sampling(&lane.lane).rules(&public.closing.accepted, before)
+            }
+            _ => Rules::default(),
+        };
         let summary = EpochSummary {
             lane: lane.lane.clone(),
             algorithm: lane.algorithm,
@@ -223,7 +235,7 @@ impl Market {
             sold_root: sold.root,
             record: record.unwrap_or_default(),
             sold: sold.file,
-            rules: sink.as_ref().map(|s| s.rules(&lane.lane)).unwrap_or_default(),
+            rules,
         };
         if sink.is_some() {
             let given = params![lane.lane.clone(), epoch, summary.canonical()];
@@ -238,6 +250,42 @@ async fn last_logged(tx: &mut Tx, lane: &LaneConfig) -> Result<(EpochNumber, [u8
     let row = tx.fetch_optional(sql::LAST_OF_LANE, &params![lane.lane.clone()]).await?;
     let Some(row) = row else { return Ok((EpochNumber(0), GENESIS)) };
     Ok((row.get("epoch")?, checkpoint_of(&row.get::<Vec<u8>>("entry")?)))
+}
+
+/// What a lane's last entry fixed.
+async fn last_rules(tx: &mut Tx, lane: &LaneId) -> Result<Rules> {
+    let row = tx.fetch_optional(sql::LAST_OF_LANE, &params![lane.clone()]).await?;
+    row.map_or(Ok(Rules::default()), |row| rules_in(&row.get::<Vec<u8>>("entry")?))
+}
+
+fn rules_in(entry: &[u8]) -> Result<Rules> {
+    let summary = EpochSummary::parse(entry);
+    let summary = summary.map_err(|e| MarketError::Broken(format!("an entry of the log: {e}")))?;
+    Ok(summary.map_or_else(Rules::default, |s| s.rules))
+}
+
+/// The thresholds of opened shares, where there are any, by the epoch whose entry fixed them; of a lane's last entries, or
+/// of all.
+pub(crate) async fn thresholds(
+    tx: &mut Tx,
+    lane: &LaneId,
+    last: Option<u32>,
+) -> Result<BTreeMap<EpochNumber, u8>> {
+    let all = fixed(tx, lane, last).await?;
+    Ok(all.into_iter().map(|(e, r)| (e, r.opened)).filter(|(_, opened)| *opened > 0).collect())
+}
+
+/// What a lane's last entries fixed, or all of them.
+pub(crate) async fn fixed(
+    tx: &mut Tx,
+    lane: &LaneId,
+    last: Option<u32>,
+) -> Result<Vec<(EpochNumber, Rules)>> {
+    let given = params![lane.clone(), last.unwrap_or(u32::MAX)];
+    let rows = tx.fetch_all(sql::LAST_ENTRIES, &given).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("epoch")?, rules_in(&row.get::<Vec<u8>>("entry")?)?)))
+        .collect()
 }
 
 /// Whether the stamps of a record hold checkpoints that a reader of the log finds recent enough. They do not after

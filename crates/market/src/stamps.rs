@@ -1,7 +1,7 @@
 //! The last checkpoints of every lane, in memory, for stamping jobs.
 
 use gruve_proof::summary::GENESIS;
-use gruve_units::{EpochNumber, LaneId};
+use gruve_units::{Class, EpochNumber, LaneId};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -12,6 +12,7 @@ pub(crate) const KEPT: u32 = 64;
 #[derive(Debug, Default)]
 pub struct StampSource {
     lanes: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, [u8; 32]>>>,
+    caps: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, Class>>>,
 }
 
 impl StampSource {
@@ -28,6 +29,24 @@ impl StampSource {
             .get(lane)
             .and_then(|l| l.range(..=before_or_at).next_back())
             .map_or((EpochNumber(0), GENESIS), |(e, c)| (*e, *c))
+    }
+
+    /// The highest class that jobs may be given at whose stamp holds the checkpoint of this epoch.
+    #[must_use]
+    pub fn class_max(&self, lane: &LaneId, checkpoint_of: EpochNumber) -> Class {
+        let caps = self.caps.read().unwrap_or_else(PoisonError::into_inner);
+        let cap = caps.get(lane).and_then(|l| l.get(&checkpoint_of)).copied();
+        cap.or(Class::new(Class::MAX)).unwrap_or(Class::ZERO)
+    }
+
+    pub(crate) fn cap(&self, lane: &LaneId, epoch: EpochNumber, class_max: u8) {
+        let Some(class) = Class::new(class_max) else { return };
+        let mut caps = self.caps.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = caps.entry(lane.clone()).or_default();
+        kept.insert(epoch, class);
+        while kept.len() > usize::try_from(KEPT).unwrap_or(usize::MAX) {
+            kept.pop_first();
+        }
     }
 
     pub(crate) fn put(&self, lane: &LaneId, epoch: EpochNumber, checkpoint: [u8; 32]) {

@@ -9,13 +9,13 @@ use crate::{MarketError, units};
 use gruve_proof::merkle::{RootBuilder, leaf_hash};
 use gruve_proof::share::{self, Canonical, ShareLeaf};
 use gruve_sharelog::{Owner, ShareRecord};
-use gruve_units::{AccountId, Asset, Hashes};
+use gruve_units::{AccountId, Asset, Class, Hashes};
 use ruint::aliases::U256;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// A share as kept until its epoch closes: 60 bytes, so that ten minutes of a hundred thousand machines
-/// at a share every five seconds fit 700 MB; classes keep real farms far below.
+/// A share as kept until its epoch closes: 64 bytes, so that ten minutes of a hundred thousand machines
+/// at a share every five seconds fit 770 MB; classes keep real farms far below.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     canonical: Canonical,
@@ -24,6 +24,8 @@ pub(crate) struct Counted {
     aux: u32,
     /// How many epochs before the one that it counts in its own was.
     late: u8,
+    /// The threshold by which it is opened; 0 where all are.
+    opened: u8,
 }
 
 /// What jobs were for: of the lane's own chain and of each merge-mined one the target, compact, and the height.
@@ -79,12 +81,23 @@ impl Counted {
                 Owner::Account(a) => Some(a),
             },
         };
-        Counted { canonical: leaf.canonical(), bits, aux, late: 0 }
+        Counted { canonical: leaf.canonical(), bits, aux, late: 0, opened: 0 }
     }
 
     /// The same, counted so many epochs after its own.
     pub(crate) fn late(self, epochs: u64) -> Counted {
         Counted { late: u8::try_from(epochs).unwrap_or(u8::MAX), ..self }
+    }
+
+    /// The same, opened by this threshold.
+    pub(crate) fn opened_at(self, threshold: u8) -> Counted {
+        Counted { opened: threshold, ..self }
+    }
+
+    /// The class that it counts at.
+    fn counts_at(&self) -> Option<Class> {
+        let class = share::class(&self.canonical)?;
+        Some(Class::new(self.opened).map_or(class, |threshold| class.max(threshold)))
     }
 
     /// How many epochs after its own it counts.
@@ -145,7 +158,7 @@ pub(crate) fn tally(shares: &mut [Counted], aux: &JobTargets) -> Result<Tally, M
         last = Some(one);
         root.push(leaf_hash(&one.canonical));
         tally.shares += 1;
-        let class = share::class(&one.canonical).ok_or_else(overflow)?;
+        let class = one.counts_at().ok_or_else(overflow)?;
         let key = WorkKey { owner: share::owner(&one.canonical), bits: one.bits };
         let sum = tally.work.entry(key).or_default();
         sum.shares += 1;

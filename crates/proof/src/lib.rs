@@ -15,6 +15,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod acceptance;
 pub mod bip322;
 pub mod epoch;
 pub mod funds;
@@ -23,6 +24,7 @@ pub mod log;
 pub mod logged;
 pub mod merkle;
 pub mod note;
+pub mod opened;
 pub mod publish;
 pub mod receipt;
 pub mod record;

@@ -109,6 +109,20 @@ pub(crate) struct SignatureLine<'a> {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A note of this text, signed under this name.
+pub(crate) fn sign(body: &str, name: &str, key: &SigningKey) -> String {
+    let id = NoteKey { name: name.to_owned(), key: key.verifying_key().to_bytes() }.id();
+    let signature = [&id[..], &key.sign(body.as_bytes()).to_bytes()].concat();
+    format!("{body}\n\u{2014} {name} {}\n", STANDARD.encode(signature))
+}
+
+/// The text of a note that carries a good signature by this key.
+pub(crate) fn open<'a>(note: &'a str, key: &NoteKey) -> Result<&'a str, NoteError> {
+    let (body, signatures) = split(note)?;
+    key.verify(body, &signatures)?;
+    Ok(body)
+}
+
 /// What a checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Checkpoint {
@@ -131,10 +145,7 @@ impl Checkpoint {
     /// The signed note.
     #[must_use]
     pub fn sign(&self, key: &SigningKey) -> String {
-        let body = self.body();
-        let id = NoteKey { name: self.origin.clone(), key: key.verifying_key().to_bytes() }.id();
-        let signature = [&id[..], &key.sign(body.as_bytes()).to_bytes()].concat();
-        format!("{body}\n\u{2014} {} {}\n", self.origin, STANDARD.encode(signature))
+        sign(&self.body(), &self.origin, key)
     }
 
     /// The checkpoint of a note that carries a good signature by `key`, whose name is the log's origin.

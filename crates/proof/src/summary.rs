@@ -30,8 +30,16 @@ pub struct Rules {
     pub class_min: u8,
     /// The highest.
     pub class_max: u8,
-    /// Which shares are opened: 0, all of them. No other value exists yet.
+    /// Which shares are opened: those whose hash reaches 2^this, each counted as so many hashes if its class is lower;
+    /// 0 opens all.
     pub opened: u8,
+}
+
+impl Rules {
+    fn are_possible(&self) -> bool {
+        let most = gruve_units::Class::MAX;
+        self.class_min <= self.class_max && self.class_max <= most && self.opened <= most
+    }
 }
 
 impl Default for Rules {
@@ -77,7 +85,7 @@ pub struct EpochSummary {
     pub record: FileRef,
     /// The sold tree's file.
     pub sold: FileRef,
-    /// What the epoch two later is bound to.
+    /// What jobs are bound to whose stamp holds this entry's checkpoint.
     pub rules: Rules,
 }
 
@@ -170,6 +178,9 @@ impl EpochSummary {
             rules: Rules { class_min: w.u8(IN)?, class_max: w.u8(IN)?, opened: w.u8(IN)? },
         };
         w.end()?;
+        if !summary.rules.are_possible() {
+            return Err(WireError::Malformed("bounds of classes or a threshold that cannot be"));
+        }
         Ok(Some(summary))
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`log`](self) | signature, one history (every entry hashed again, the last visit's root inside it), keys, chain of epochs |
 //! | record | every coinbase parsed from its first byte, one stamp, this log's, this epoch's; every hash against its class; nothing twice |
+//! | accepted | every signed acceptance root that is there: its leaves, and whether the record counts them |
 //! | funds | every statement's reserves: every signature, for this log, this statement, these holdings |
 //! | sums | owners' work, share root, allocation tree, sold tree, contracts before surplus |
 //!
@@ -11,20 +12,21 @@
 //! ([`crate::record::JOB_BYTES_MAX`]), 16 bytes for each share of three epochs of a lane, some blocks of shares.
 //! It uses all cores. It knows nothing of the operator's side.
 
+mod accepted;
 mod dating;
 mod entries;
 mod epoch;
 mod funds;
 mod source;
 mod verdict;
-mod work;
+pub(crate) mod work;
 
 pub use dating::{HEADER_SLACK_SECS, HEADERS_MAX, Headers};
 pub use entries::{ReceiptChecker, Visit};
 pub use epoch::SLACK_ENTRIES;
 pub use funds::{AssetVerdict, FundsVerdict};
 pub use source::{FolderSource, Source};
-pub use verdict::{LaneVerdict, Verdict};
+pub use verdict::{LaneVerdict, Verdict, effective_shares, error_percent};
 
 use crate::note::NoteKey;
 use crate::witness::WitnessKey;
@@ -117,7 +119,7 @@ pub fn verify(
     let log = entries::read(source, options)?;
     let mut verdict = Verdict::begin(&log, options);
     let of = log.epochs.iter().filter(|e| e.at >= options.from_entry).count() as u64;
-    let mut lanes = epoch::Lanes::default();
+    let mut lanes = epoch::Lanes::holding(accepted::read(source, &log)?);
     let mut done = 0;
     for entry in &log.epochs {
         let is_checked = entry.at >= options.from_entry;
@@ -128,6 +130,7 @@ pub fn verify(
             progress(Progress { epochs: done, of, shares: verdict.shares });
         }
     }
+    verdict.remarks.extend(lanes.left_out()?);
     verdict.funds = funds::check(source, &log, options)?;
     verdict.remarks.extend(source::unknown_files(source, &log)?);
     verdict.end();

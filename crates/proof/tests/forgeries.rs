@@ -5,8 +5,11 @@
 mod world;
 
 use ed25519_dalek::SigningKey;
+use gruve_proof::acceptance::Acceptance;
 use gruve_proof::log::KeyChange;
+use gruve_proof::merkle;
 use gruve_proof::note::NoteKey;
+use gruve_proof::opened::Opener;
 use gruve_proof::share::Canonical;
 use gruve_proof::stamp;
 use gruve_proof::summary::Rules;
@@ -56,6 +59,65 @@ fn raised(job: &gruve_proof::record::RecordJob, by: u8) -> Vec<Canonical> {
     let mut all = mine(job, CLASS, 0..3, None);
     all.iter_mut().for_each(|s| s[8] += by);
     all
+}
+
+/// Work that was merge-mined, published once as Litecoin's lane and once more as one of Dogecoin's own.
+fn two_coins() -> Files {
+    let mut w = World::new();
+    w.lane = "ltc".parse().unwrap();
+    let job = w.job(10);
+    let shares = mine_by(Algorithm::Scrypt, &job, 1, 0..4, None);
+    let mut c = closing(10, vec![job], shares);
+    c.contracts.clear();
+    c.algorithm = Algorithm::Scrypt;
+    c.rules = Rules::default();
+    w.close(&c);
+    assert_eq!(w.publish().lie(&Options::default()), "none", "once it is work");
+    w.lane = "doge".parse().unwrap();
+    w.chain.clear();
+    w.close(&c);
+    w.publish()
+}
+
+/// Epoch 10 fixes a threshold of 2^8 for work that holds its checkpoint, as epoch 12's does; `used` is the one that epoch
+/// 12 is opened and counted by.
+fn sampled(used: u8) -> Files {
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let mut honest = w.epoch(epoch);
+        honest.rules.opened = 8;
+        w.close(&honest);
+    }
+    let job = w.job(12);
+    let all = mine(&job, CLASS, 0..48, None);
+    let refs: Vec<&Canonical> = all.iter().collect();
+    let mut opener = Opener::new(Algorithm::Sha256d);
+    let levels = opener.levels(&job, Class::new(CLASS).unwrap(), &refs).unwrap();
+    let opened = all.iter().zip(levels).filter(|(_, level)| *level >= used);
+    let mut c = closing(12, vec![job], opened.map(|(s, _)| *s).collect());
+    c.contracts.clear();
+    c.opened = used;
+    w.close(&c);
+    w.publish()
+}
+
+#[test]
+fn shares_above_the_threshold_fixed_before_stand_for_all() {
+    let verdict = sampled(8).verify(&Options::default()).unwrap();
+    let lane = &verdict.lanes[0];
+    assert!((4..32).contains(&lane.sampled), "{}", lane.sampled);
+    let rest = w_of_two_honest_epochs();
+    assert_eq!(lane.house_work.0, rest + u128::from(lane.sampled) * (1 << 8));
+    assert!(verdict.remarks.iter().any(|r| r.contains("stand for others")), "{verdict}");
+}
+
+fn w_of_two_honest_epochs() -> u128 {
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let honest = w.epoch(epoch);
+        w.close(&honest);
+    }
+    w.publish().verify(&Options::default()).unwrap().lanes[0].house_work.0
 }
 
 /// Name of the lie, what the liar did, and his files.
@@ -297,6 +359,8 @@ fn shares(add: &mut Add<'_>) {
             c
         }),
     );
+    add("below-threshold", "a lower sampling threshold chosen afterwards", sampled(7));
+    add("work-not-proven", "a higher sampling threshold chosen afterwards", sampled(9));
     add(
         "class-out-of-range",
         "a class chosen after the fact",
@@ -306,6 +370,7 @@ fn shares(add: &mut Add<'_>) {
             c.jobs.push(job);
         }),
     );
+    add("other-stamp", "DOGE and LTC counted as two works", two_coins());
     add(
         "two-merge-tags",
         "one scrypt hash for two auxiliary trees",
@@ -547,6 +612,54 @@ fn late_work_counts_once_and_is_told() {
     w.close(&c);
     let verdict = w.publish().verify(&Options::default()).unwrap();
     assert_eq!(verdict.lanes[0].late, 2);
+}
+
+/// The gateway's signed root over the shares of these epochs of an honest operator.
+fn with_accepted(w: &World, shares: &[Canonical], epochs: (u64, u64)) -> Files {
+    let leaves: Vec<_> = shares.iter().map(|s| merkle::leaf_hash(&s[..])).collect();
+    let own = Acceptance {
+        origin: w.origin.clone(),
+        lane: w.lane.clone(),
+        number: 1,
+        epochs: (EpochNumber(epochs.0), EpochNumber(epochs.1)),
+        time_us: (1, 2),
+        shares: leaves.len() as u64,
+        root: merkle::root(&leaves),
+    };
+    let mut files = w.publish();
+    files.0.insert(own.path(), own.sign(&w.key).into_bytes());
+    files.0.insert(own.path() + ".leaves", leaves.concat());
+    files
+}
+
+#[test]
+fn a_share_that_a_gateway_signed_for_is_missed_when_the_record_leaves_it_out() {
+    let mut w = World::new();
+    let first = w.epoch(10);
+    w.close(&first);
+    let all = first.sections[0].1.clone();
+    let honest = with_accepted(&w, &all, (10, 10));
+    let verdict = honest.verify(&Options::default()).unwrap();
+    assert!(verdict.remarks.iter().any(|r| r.contains("none is missing")), "{verdict}");
+    for name in ["accepted/btc/1", "accepted/btc/1.leaves"] {
+        for at in 0..honest.0[name].len() {
+            let mut changed = honest.clone();
+            changed.0.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
+            assert_ne!(changed.lie(&Options::default()), "none", "{name}, byte {at}");
+        }
+        let mut without = honest.clone();
+        without.0.remove(name);
+        assert_ne!(without.lie(&Options::default()), "none", "without {name}");
+    }
+    let job = w.job(11);
+    let found = mine(&job, CLASS, 0..3, None);
+    let mut second = closing(11, vec![job], found[..2].to_vec());
+    second.contracts.clear();
+    w.close(&second);
+    assert_eq!(with_accepted(&w, &found[..2], (11, 11)).lie(&Options::default()), "none");
+    assert_eq!(with_accepted(&w, &found, (11, 11)).lie(&Options::default()), "share-left-out");
+    // It may still come, in the next epoch's record.
+    assert_eq!(with_accepted(&w, &found, (11, 12)).lie(&Options::default()), "none");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gruve_sharelog::Owner;
-use gruve_units::{EpochNumber, LaneId, MachineId};
+use gruve_units::{Class, EpochNumber, LaneId, MachineId};
 
 /// Whose work a login does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,4 +49,10 @@ pub trait Stamps: Send + Sync {
     /// For jobs of `epoch`: the epoch whose checkpoint the commitment holds (two before, or the
     /// last there is), and the commitment.
     fn stamp(&self, lane: &LaneId, epoch: EpochNumber) -> (EpochNumber, [u8; 32]);
+
+    /// The highest class of jobs that hold this epoch's checkpoint, as it was fixed with it.
+    fn class_max(&self, lane: &LaneId, checkpoint_of: EpochNumber) -> Class {
+        let _ = (lane, checkpoint_of);
+        Class::new(Class::MAX).unwrap_or(Class::ZERO)
+    }
 }

@@ -13,6 +13,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct LiveJob {
     job: Job,
+    /// The highest class that it may be given at.
+    class_max: Class,
     /// When it was made, to measure how long it takes to the last miner.
     made: Instant,
     /// The coinbase's whole blocks before the extranonce, hashed once for all shares.
@@ -27,10 +29,24 @@ impl LiveJob {
     pub fn new(job: Job) -> LiveJob {
         LiveJob {
             beginning: Prefix::of(job.coinbase_prefix()),
+            class_max: Class::not_harder_than(job.easiest_target()),
             job,
             made: Instant::now(),
             encoded: Mutex::default(),
         }
+    }
+
+    /// The same, never given at a harder class than this.
+    #[must_use]
+    pub fn capped(self, class_max: Class) -> LiveJob {
+        LiveJob { class_max: self.class_max.min(class_max), ..self }
+    }
+
+    /// The highest class that it may be given at: not harder than a block of any of its chains, nor than what was fixed
+    /// with the checkpoint that it holds.
+    #[must_use]
+    pub fn class_max(&self) -> Class {
+        self.class_max
     }
 
     /// The job.
@@ -131,9 +147,9 @@ impl WorkState {
         job.prev_hash() != self.current.job.prev_hash()
     }
 
-    /// The hardest class that is not harder than a block, of whichever chain is easiest.
+    /// The hardest class that the newest job may be given at.
     #[must_use]
     pub fn class_max(&self) -> Class {
-        Class::not_harder_than(self.current.job.easiest_target())
+        self.current.class_max
     }
 }

@@ -14,6 +14,11 @@ pub struct RecordConfig {
     /// Public key (64 hex digits) that may appoint another operator key when that one is lost or stolen. It stands in
     /// the log's first entry and so cannot be changed later.
     pub recovery_key: Option<String>,
+    /// The effective number of shares that an epoch is to have at least: the highest class is capped for it. 0 caps nothing.
+    pub shares_min: u64,
+    /// About how many shares of an epoch are opened at the most, by a threshold fixed two epochs before; what is not opened
+    /// is stood for by what is. 0 opens all.
+    pub shares_max: u64,
     /// Where a copy goes.
     pub mirror: Option<MirrorConfig>,
     /// Who is asked to sign each head of the log beside the operator.
@@ -115,6 +120,10 @@ impl RecordConfig {
         if self.recovery_key.as_ref().is_some_and(|text| !is_key(text)) {
             let what = "write the 64 hex digits of an Ed25519 public key, or leave it out";
             all.push(Fault { place: "record.recovery_key".into(), what: what.into() });
+        }
+        if self.shares_max > 0 && self.shares_max < self.shares_min {
+            let what = "fewer shares are opened than an epoch is to have".to_owned();
+            all.push(Fault { place: "record.shares_max".into(), what });
         }
         for (n, what) in (1..).zip(self.witness.iter().map(WitnessConfig::fault)) {
             all.extend(what.map(|what| Fault { place: format!("record.witness {n}"), what }));

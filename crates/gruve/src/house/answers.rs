@@ -14,7 +14,7 @@ use gruve_sharelog::Owner;
 use gruve_store::Tx;
 use gruve_stratum::{Authorized, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
-use gruve_units::{Asset, Blame, Blamed, Clock, EpochNumber, LaneId, MachineId};
+use gruve_units::{Asset, Blame, Blamed, Class, Clock, EpochNumber, LaneId, MachineId};
 use gruve_web::{Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MetricsFor};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -95,6 +95,10 @@ impl Stamps for HouseStamps {
     fn stamp(&self, lane: &LaneId, epoch: EpochNumber) -> (EpochNumber, [u8; 32]) {
         let (at, checkpoint) = self.source.latest_checkpoint(lane, epoch.back(2));
         (at, stamp::commitment(&self.origin, &self.operator_key, lane, epoch, &checkpoint))
+    }
+
+    fn class_max(&self, lane: &LaneId, checkpoint_of: EpochNumber) -> Class {
+        self.source.class_max(lane, checkpoint_of)
     }
 }
 

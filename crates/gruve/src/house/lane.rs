@@ -1,5 +1,6 @@
 //! One lane running: jobs, gateway, follower, accountant.
 
+use super::acceptance::Signing;
 use super::answers::Gateways;
 use super::chores;
 use super::ethash;
@@ -10,6 +11,7 @@ use super::listeners;
 use super::messages;
 use super::network;
 use super::parts::{self, Parts, StartError};
+use super::record::Publishing;
 use super::sink::HouseSink;
 use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
@@ -30,6 +32,7 @@ use gruve_stratum::{
 use gruve_units::{Algorithm, Asset, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +111,19 @@ impl RunningLane {
         self.figures.iter().map(|(asset, seen)| (self.id.clone(), *asset, seen.clone()))
     }
 
+    /// Who signs what its gateway accepts; nobody where shares carry no stamp, and so stand in no record.
+    pub(super) fn signing(
+        &self,
+        parts: &Parts,
+        record: Arc<Publishing>,
+        data: PathBuf,
+    ) -> Option<Signing> {
+        let LaneJobs::Blocks(work) = &self.work else { return None };
+        let rule = parts.market.config().lanes.iter().find(|l| l.lane == self.id)?.epoch_rule;
+        let (log, clock) = (work.share_log().clone(), parts.clock.clone());
+        Some(Signing::new(record, self.id.clone(), log, rule, clock, data))
+    }
+
     /// What pages say of it.
     pub fn particulars(&self) -> LaneParticulars {
         LaneParticulars {
@@ -126,6 +142,12 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
         Algorithm::Ethash | Algorithm::Etchash => (16, 48, 30),
         Algorithm::Sha256d => (32, 60, 42),
     }
+}
+
+/// The easiest class that a lane's gateways give.
+pub(super) fn easiest(config: &LaneConfig) -> Result<Class, StartError> {
+    let usual = usual_classes(parts::chain_params(config)?.algorithm).0;
+    Ok(config.stratum.class_min.or(Class::new(usual)).unwrap_or(Class::ZERO))
 }
 
 /// Asking a node which chain it is of.

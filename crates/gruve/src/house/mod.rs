@@ -4,6 +4,7 @@
 //! told by [`House::failed`] and stops the whole; stopping ends in an order that loses nothing
 //! (miners first, books last).
 
+mod acceptance;
 mod answers;
 mod bucket;
 mod chores;
@@ -90,10 +91,13 @@ impl House {
             let mirror = mirror::Mirror::open(mirror, shelf.clone()).map_err(StartError::Mirror)?;
             tasks.spawn(mirror::run(mirror, stopped.clone()));
         }
-        tasks.spawn(record::run(publishing, parts.market.clone(), stopped.clone()));
+        tasks.spawn(record::run(publishing.clone(), parts.market.clone(), stopped.clone()));
         let mut lanes = Vec::new();
         for lane in &config.lanes {
-            lanes.push(lane::start(lane, &parts, &gateways, estate, &mut tasks, &stopped)?);
+            let lane = lane::start(lane, &parts, &gateways, estate, &mut tasks, &stopped)?;
+            let signing = lane.signing(&parts, publishing.clone(), config.house.data.clone());
+            tasks.extend(signing.map(|s| s.run(stopped.clone())));
+            lanes.push(lane);
         }
 
         let payer = Payer::new(parts.treasury.clone());

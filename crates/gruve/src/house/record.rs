@@ -2,15 +2,19 @@
 
 use super::files::Folder;
 use super::keys;
+use super::lane;
 use super::parts::StartError;
 use super::receipts::RecordShelf;
 use super::witnesses;
-use crate::config::Config;
+use crate::config::{Config, LaneConfig};
 use ed25519_dalek::SigningKey;
+use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
+use gruve_proof::acceptance::Acceptance;
 use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher};
-use gruve_proof::summary::{FileRef, Rules};
-use gruve_units::{Class, Entropy, LaneId};
+use gruve_proof::summary::FileRef;
+use gruve_units::{Entropy, LaneId};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +39,7 @@ pub struct Publishing {
     origin: String,
     key: SigningKey,
     secret: [u8; 32],
+    sampling: BTreeMap<LaneId, Sampling>,
     witnesses: Arc<dyn Cosign>,
     grown: Notify,
 }
@@ -44,6 +49,20 @@ impl Publishing {
     #[must_use]
     pub fn shelf(&self) -> Arc<RecordShelf> {
         self.shelf.clone()
+    }
+
+    /// The log's name.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Where its public files are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn sign_acceptance(&self, accepted: &Acceptance) -> String {
+        accepted.sign(&self.key)
     }
 }
 
@@ -60,9 +79,8 @@ impl RecordSink for Publishing {
         self.secret
     }
 
-    fn rules(&self, _lane: &LaneId) -> Rules {
-        // As the gateways take them: any class that a session may be given.
-        Rules { class_min: 0, class_max: Class::MAX, opened: 0 }
+    fn sampling(&self, lane: &LaneId) -> Sampling {
+        self.sampling.get(lane).copied().unwrap_or_default()
     }
 
     fn grown(&self) {
@@ -100,11 +118,23 @@ pub async fn open(
         origin,
         key,
         secret,
+        sampling: sampling(config)?,
         witnesses: witnesses::open(&config.record).map_err(StartError::Witnesses)?,
         grown: Notify::new(),
     });
     market.publish_to(record.clone());
     Ok(record)
+}
+
+/// What is wanted of each stamped lane's shares.
+fn sampling(config: &Config) -> Result<BTreeMap<LaneId, Sampling>, StartError> {
+    let (shares_min, shares_max) = (config.record.shares_min, config.record.shares_max);
+    let wanted = shares_min > 0 || shares_max > 0;
+    let of = |lane: &LaneConfig| {
+        let class_min = lane::easiest(lane)?;
+        Ok((lane.id.clone(), Sampling { class_min, shares_min, shares_max }))
+    };
+    config.lanes.iter().filter(|_| wanted).map(of).collect()
 }
 
 /// Publishes entries as they come, until stopped.

@@ -2,9 +2,9 @@
 
 use super::gaps::epochs_to_close;
 use crate::close::{BlockNews, Closing, LaneState};
-use crate::record::{RecordSink, store_record};
+use crate::record::{RecordSink, store_record, thresholds};
 use crate::tally::{Counted, JobTargets, Targets, tally};
-use crate::{LaneConfig, Market, MarketError, Result, late};
+use crate::{LaneConfig, Market, MarketError, Result, late, opened, stamps};
 use gruve_proof::record::RecordOf;
 use gruve_sharelog::{
     AuxJobRecord, JobRecord, LogReader, Position, Record, ShareLog, ShareRecord, counts_in,
@@ -240,6 +240,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// The thresholds that jobs may be bound to whose work can count now.
+    async fn thresholds(&self) -> Result<BTreeMap<EpochNumber, u8>> {
+        let mut tx = self.market.store().read().await?;
+        let all = thresholds(&mut tx, &self.lane.lane, Some(stamps::KEPT)).await?;
+        tx.rollback().await?;
+        Ok(all)
+    }
+
     /// Closes one epoch; the seal that lets it stands at `seal`.
     async fn close(&mut self, epoch: EpochNumber, skipped: u64, seal: Position) -> Result<()> {
         let open = self.open.remove(&epoch);
@@ -263,16 +271,22 @@ impl<'a> Reading<'a> {
         // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
         let sink = self.market.publishes(&self.lane).cloned();
         let of = RecordOf { lane: self.lane.lane.clone(), epoch };
-        let log = self.log.clone();
+        let (log, algorithm) = (self.log.clone(), self.lane.algorithm);
+        let thresholds = match &sink {
+            Some(_) => self.thresholds().await?,
+            None => BTreeMap::new(),
+        };
         let counted = tokio::task::spawn_blocking(move || -> Result<_> {
             let again = late::drop_counted(&log, before, &mut shares)?;
+            let accepted = opened::by_class(&shares);
+            opened::open(algorithm, &records, &thresholds, &mut shares)?;
             let mut tally = tally(&mut shares, &targets)?;
             tally.duplicates += again;
             let store = |sink: Arc<dyn RecordSink>| store_record(&*sink, &of, &records, &shares);
-            Ok((tally, sink.map(store).transpose()?.flatten()))
+            Ok((tally, accepted, sink.map(store).transpose()?.flatten()))
         })
         .await;
-        let (tally, record) =
+        let (tally, accepted, record) =
             counted.map_err(|e| MarketError::Broken(format!("counting an epoch: {e}")))??;
         if tally.duplicates > 0 {
             let (lane, n) = (&self.lane.lane, tally.duplicates);
@@ -282,6 +296,7 @@ impl<'a> Reading<'a> {
             epoch,
             skipped,
             tally,
+            accepted,
             last_job,
             last_aux,
             record,
@@ -295,6 +310,10 @@ impl<'a> Reading<'a> {
         // Only now: after a failure everything is read again from the stored cursor.
         self.blocks.clear();
         self.closed = Some(epoch);
+        // What it fixes first: no job is stamped with it before its bounds are known.
+        let mut tx = market.store().read().await?;
+        market.load_rules(&mut tx, &self.lane.lane, 1).await?;
+        tx.rollback().await?;
         market.stamps().put(&self.lane.lane, epoch, checkpoint);
         if let Err(e) = market.watch_capacity(lane).await {
             tracing::warn!(lane = %lane.lane, error = %e, "capacity was not looked at");

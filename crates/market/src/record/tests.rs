@@ -3,11 +3,11 @@ use crate::world::{World, lane, someone};
 use gruve_proof::log::Entry;
 use gruve_proof::record::RecordReader;
 use gruve_proof::sold;
-use gruve_proof::summary::{EpochSummary, FileRef, GENESIS, Rules};
+use gruve_proof::summary::{EpochSummary, FileRef, GENESIS};
 use gruve_sharelog::Owner;
 use gruve_store::testing::prepare_all;
 use gruve_store::{Store, laws};
-use gruve_units::{Blame, Blamed, EpochNumber, Hashes, LaneId};
+use gruve_units::{Blame, Blamed, EpochNumber, Hashes};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -51,10 +51,6 @@ impl RecordSink for Memory {
 
     fn secret(&self) -> [u8; 32] {
         [3; 32]
-    }
-
-    fn rules(&self, _: &LaneId) -> Rules {
-        Rules::default()
     }
 
     fn grown(&self) {}

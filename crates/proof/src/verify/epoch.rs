@@ -1,5 +1,6 @@
 //! One epoch: its record, its sums, its sold tree.
 
+use super::accepted::Accepted;
 use super::dating::{Dated, Headers};
 use super::entries::{EpochEntry, Log};
 use super::source::Source;
@@ -35,6 +36,8 @@ pub(super) struct Found {
     pub(super) classes: BTreeMap<u8, u64>,
     /// Shares of late sections.
     pub(super) late: u64,
+    /// Shares that stand for others which are not opened.
+    pub(super) sampled: u64,
     /// Blocks that should have been found, by the work and the network's targets.
     pub(super) expected_blocks: f64,
     /// Hashes of blocks that were solved, and how many of them the chain has.
@@ -58,6 +61,10 @@ pub(super) struct Lanes(BTreeMap<LaneId, Lane>);
 struct Lane {
     /// Its entries, oldest first.
     entries: Vec<Known>,
+    /// What its gateways say that they accepted.
+    accepted: Accepted,
+    /// The last entry whose shares were not all seen.
+    blind: Option<EpochNumber>,
     /// Hashes of the shares of the last epochs: epoch of the stamp, sorted.
     recent: VecDeque<(EpochNumber, Vec<[u8; 16]>)>,
 }
@@ -73,6 +80,32 @@ struct Known {
 }
 
 impl Lanes {
+    /// Lanes with what their gateways accepted.
+    pub(super) fn holding(accepted: BTreeMap<LaneId, Accepted>) -> Lanes {
+        let lane = |(id, accepted)| (id, Lane { accepted, ..Lane::default() });
+        Lanes(accepted.into_iter().map(lane).collect())
+    }
+
+    /// Refuses a record in which an accepted share is missing; tells how many are there.
+    pub(super) fn left_out(&self) -> Result<Vec<String>, VerifyError> {
+        let mut told = Vec::new();
+        for (id, lane) in &self.0 {
+            let last = lane.entries.last().map(|k| k.epoch).unwrap_or_default();
+            let (n, missing) = lane.accepted.left_out(last, lane.blind);
+            if missing > 0 {
+                let what =
+                    format!("{missing} shares that a gateway signed for are not in the record");
+                return lie("share-left-out", format!("lane {id}"), what);
+            }
+            if n > 0 {
+                told.push(format!(
+                    "lane {id}: of {n} shares that its gateways signed for lately, none is missing"
+                ));
+            }
+        }
+        Ok(told)
+    }
+
     pub(super) fn take(
         &mut self,
         source: &dyn Source,
@@ -109,6 +142,11 @@ impl Lanes {
                 return lie("entry-malformed", place, "an unproven epoch with a record");
             }
             check_sums(source, s, &work)?;
+        }
+        let mut newest = lane.entries.iter().rev().take(2 * SLACK_ENTRIES);
+        let is_sampled = newest.any(|k| k.rules.opened > 0);
+        if !is_checked || !s.is_proven || is_sampled {
+            lane.blind = Some(s.epoch);
         }
         let (checkpoint, has_shares) = (s.checkpoint(), s.shares > 0);
         lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules, has_shares });
@@ -248,33 +286,39 @@ fn check_record(
     let mut sections: Vec<(EpochNumber, Vec<[u8; 16]>)> = Vec::new();
     while let Some(section) = read!("record-malformed", &path, record.next_section()) {
         let mut ids: Vec<[u8; 16]> = Vec::new();
-        // Late work was issued under the rules of its own epoch.
-        let rules = lane.rules_for(section.epoch);
         loop {
             let blocks = read!("record-malformed", &path, batch(&mut record));
             if blocks.is_empty() {
                 break;
             }
             for block in &blocks {
-                check_block(block, section, rules, &header, &path)?;
+                let job = jobs.get(block.job).copied().unwrap_or_default();
+                check_block(block, section, job.rules, &header, &path)?;
                 used.insert(block.job);
                 let n = block.shares.len() as u64;
-                *found.classes.entry(block.class.k()).or_default() += n;
+                let counted = job.counted(block.class);
+                *found.classes.entry(counted.k()).or_default() += n;
                 found.late += if section.epoch == s.epoch { 0 } else { n };
-                let job = jobs.get(block.job).copied().unwrap_or_default();
+                found.sampled += if counted > block.class { n } else { 0 };
                 found.loosely_dated += if job.is_loose { n } else { 0 };
                 found.dated += if job.is_dated { n } else { 0 };
-                found.expected_blocks += expected_blocks(&header, block);
+                found.expected_blocks += expected_blocks(&header, block, counted);
             }
-            let checked = work::check_all(&mut hashers, &header, &blocks)?;
+            let counted = |block: &Block| {
+                jobs.get(block.job).map_or(block.class, |job| job.counted(block.class))
+            };
+            let checked = work::check_all(&mut hashers, &header, &blocks, &counted)?;
             for (block, checked) in blocks.iter().zip(checked) {
                 for (owner, n) in checked.owners {
-                    if work.add(owner, n, block.class).is_none() {
+                    if work.add(owner, n, counted(block)).is_none() {
                         return lie("overflow", path, "the work does not fit");
                     }
                     work.shares += n;
                 }
-                checked.leaves.into_iter().for_each(|l| work.root.push(l));
+                for leaf in checked.leaves {
+                    lane.accepted.found(&leaf);
+                    work.root.push(leaf);
+                }
                 ids.extend(checked.ids);
                 let is_there = |b: &&Hash| headers_of.is_some_and(|h| h.has(b));
                 found.on_chain += checked.solved.iter().filter(is_there).count() as u64;
@@ -331,10 +375,10 @@ fn check_block(
 
 /// Blocks that this work should have found. A float: it decides nothing.
 #[allow(clippy::cast_precision_loss)]
-fn expected_blocks(header: &RecordHeader, block: &Block) -> f64 {
+fn expected_blocks(header: &RecordHeader, block: &Block, counted: Class) -> f64 {
     let target = header.jobs.get(block.job).and_then(|j| Target::from_compact(j.bits));
     let per_block = target.map_or(Hashes(u128::MAX), Target::expected_hashes);
-    block.class.work().0 as f64 * block.shares.len() as f64 / per_block.0 as f64
+    counted.work().0 as f64 * block.shares.len() as f64 / per_block.0 as f64
 }
 
 /// What is to be said of a job that holds.
@@ -344,6 +388,16 @@ struct JobStands {
     is_loose: bool,
     /// The chain dates it.
     is_dated: bool,
+    /// What the entry fixed whose checkpoint its stamp holds.
+    rules: Rules,
+}
+
+impl JobStands {
+    /// At which class a share of its own class counts: a share that is opened only because it reached the threshold
+    /// stands for those that did not.
+    fn counted(&self, class: Class) -> Class {
+        Class::new(self.rules.opened).map_or(class, |threshold| class.max(threshold))
+    }
 }
 
 /// Holds every job's stamp against this log, and its block against the chain where that is known.
@@ -356,12 +410,13 @@ fn check_jobs(
     found: &mut Found,
 ) -> Result<Vec<JobStands>, VerifyError> {
     let mut all = Vec::with_capacity(header.jobs.len());
-    let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, bool)> = BTreeMap::new();
+    let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, Rules, bool)> = BTreeMap::new();
     for job in &header.jobs {
         let at = format!("job {}", job.job);
         let key = (job.epoch, job.checkpoint_epoch);
         if let btree_map::Entry::Vacant(place) = known.entry(key) {
-            let Some((checkpoint, is_loose)) = lane.checkpoint(job.epoch, job.checkpoint_epoch)
+            let Some((checkpoint, rules, is_loose)) =
+                lane.checkpoint(job.epoch, job.checkpoint_epoch)
             else {
                 return lie(
                     "stale-checkpoint",
@@ -372,9 +427,9 @@ fn check_jobs(
             let commit = |key: &[u8; 32]| {
                 stamp::commitment(&log.head.origin, key, &header.of.lane, job.epoch, &checkpoint)
             };
-            place.insert((log.keys_at(entry.at).map(commit).collect(), is_loose));
+            place.insert((log.keys_at(entry.at).map(commit).collect(), rules, is_loose));
         }
-        let Some((commitments, is_loose)) = known.get(&key) else { continue };
+        let Some((commitments, rules, is_loose)) = known.get(&key) else { continue };
         let (commitment, paid) = work::read_job(job)?;
         if !commitments.contains(&commitment) {
             return lie("other-stamp", at, "its stamp is of another log, lane, epoch or history");
@@ -383,32 +438,28 @@ fn check_jobs(
         if dated == Some(Dated::No) {
             return lie("not-the-tip", at, "its block was not the chain's tip in its epoch");
         }
-        all.push(JobStands { is_loose: *is_loose, is_dated: dated == Some(Dated::Yes) });
+        let is_dated = dated == Some(Dated::Yes);
+        all.push(JobStands { is_loose: *is_loose, is_dated, rules: *rules });
         found.destinations.extend(paid.into_iter().map(|(_, script)| script));
     }
     Ok(all)
 }
 
 impl Lane {
-    /// The rules that were fixed for an epoch two before it.
-    fn rules_for(&self, epoch: EpochNumber) -> Rules {
-        let fixed = self.entries.iter().rev().find(|k| k.epoch <= epoch.back(2));
-        fixed.map_or_else(Rules::default, |k| k.rules)
-    }
-
-    /// The checkpoint that a job may hold, and whether it is older than need be.
-    fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, bool)> {
+    /// The checkpoint that a job may hold, what its entry fixed, and whether it is older than need be. The job's own
+    /// entry binds it and not the newest one: whoever made the job knew that one, and has hashed it.
+    fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, Rules, bool)> {
         let to = self.entries.partition_point(|k| k.epoch <= epoch.back(2));
         let known = &self.entries[..to];
-        let (hash, after) = if of == EpochNumber(0) {
-            (GENESIS, known)
+        let (hash, rules, after) = if of == EpochNumber(0) {
+            (GENESIS, Rules::default(), known)
         } else {
             let at = known.binary_search_by_key(&of, |k| k.epoch).ok()?;
-            (known[at].checkpoint, &known[at + 1..])
+            (known[at].checkpoint, known[at].rules, &known[at + 1..])
         };
         // From the newest on: a long log is not walked through for each job.
         let behind = after.iter().rev().filter(|k| k.has_shares).take(SLACK_ENTRIES + 1).count();
-        (behind <= SLACK_ENTRIES).then_some((hash, behind > 0))
+        (behind <= SLACK_ENTRIES).then_some((hash, rules, behind > 0))
     }
 
     /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.

@@ -1,5 +1,6 @@
 //! Where a public record is read from.
 
+use super::accepted;
 use super::entries::Log;
 use super::{VerifyError, lie};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE, data_path};
@@ -95,7 +96,7 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
         (count, level) = (count / tiles::WIDTH, level + 1);
     }
     let mut rest = Vec::new();
-    for file in files.iter().filter(|f| !known.contains(*f)) {
+    for file in files.iter().filter(|f| !known.contains(*f) && !accepted::is_own(f)) {
         if !is_overtaken(source, file, &known)? {
             rest.push(file);
         }

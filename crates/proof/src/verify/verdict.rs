@@ -104,6 +104,28 @@ pub struct LaneVerdict {
     pub loosely_dated: u64,
     /// Shares that came late.
     pub late: u64,
+    /// Shares that stand for others which are not opened: they reached a threshold that was fixed before.
+    pub sampled: u64,
+}
+
+/// `(ΣW)² / ΣW²` of shares by the class that they count at: as many shares of one class tell as much of the hashing
+/// behind them.
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn effective_shares(classes: &BTreeMap<u8, u64>) -> f64 {
+    let (mut sum, mut squares) = (0f64, 0f64);
+    for (class, n) in classes {
+        let work = 2f64.powi(i32::from(*class));
+        sum += work * *n as f64;
+        squares += work * work * *n as f64;
+    }
+    if squares > 0.0 { sum * sum / squares } else { 0.0 }
+}
+
+/// One standard deviation of the work that they show, in percent of it.
+#[must_use]
+pub fn error_percent(effective_shares: f64) -> f64 {
+    if effective_shares > 0.0 { 100.0 / effective_shares.sqrt() } else { 100.0 }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,6 +149,7 @@ struct Running {
     destinations: BTreeSet<Vec<u8>>,
     loose: u64,
     late: u64,
+    sampled: u64,
     bytes: u64,
     on_chain: u64,
     dated: u64,
@@ -191,6 +214,7 @@ impl Verdict {
         r.destinations.extend(found.destinations.iter().cloned());
         r.loose += found.loosely_dated;
         r.late += found.late;
+        r.sampled += found.sampled;
         (r.on_chain, r.dated) = (r.on_chain + found.on_chain, r.dated + found.dated);
         r.bytes += found.record_bytes;
     }
@@ -210,6 +234,13 @@ impl Verdict {
                 self.not_proven.push(format!(
                     "lane {}: the work of {} epochs, whose jobs carry no stamp",
                     v.lane, v.unproven_epochs
+                ));
+            }
+            if v.sampled > 0 {
+                self.remarks.push(format!(
+                    "lane {}: {} shares stand for others that are not opened, by thresholds that were fixed before the work; its work is an \
+                     estimate, off by {:.2} % on average",
+                    v.lane, v.sampled, v.error_percent
                 ));
             }
             if v.loosely_dated > 0 {
@@ -237,7 +268,7 @@ impl Verdict {
         self.not_proven.extend(undated);
         let always = [
             "that this is the only history, beyond what you saw before and what others hand you (--seen): ask somebody else for their checkpoint",
-            "that every accepted share is in the record: an omission can only be shown by who holds the operator's signed receipt for it",
+            "that every accepted share is in the record: beyond the acceptance roots that are still there, an omission is shown by who kept them",
             "whose the machines are, and that found blocks were not withheld (see luck)",
         ];
         self.not_proven.extend(always.map(str::to_owned));
@@ -260,13 +291,7 @@ impl Running {
         let span = self.last.0.saturating_sub(first.0).saturating_add(1);
         let time = |epochs: u64| Duration::from_micros(self.length_us.saturating_mul(epochs));
         let all = self.house.checked_add(self.other).unwrap_or(Hashes(u128::MAX));
-        let (mut sum, mut squares) = (0f64, 0f64);
-        for (class, n) in &self.classes {
-            let work = 2f64.powi(i32::from(*class));
-            sum += work * *n as f64;
-            squares += work * work * *n as f64;
-        }
-        let effective = if squares > 0.0 { sum * sum / squares } else { 0.0 };
+        let effective = effective_shares(&self.classes);
         let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
         let begun = self.recent.front().map_or(self.last, |(e, _)| *e);
         let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
@@ -281,7 +306,7 @@ impl Running {
             house_work: self.house,
             other_work: self.other,
             hashrate: Hashrate::of(all, time(span)),
-            error_percent: if effective > 0.0 { 100.0 / effective.sqrt() } else { 100.0 },
+            error_percent: error_percent(effective),
             effective_shares: effective,
             sold: Hashrate(self.sold),
             house_hashrate: house,
@@ -296,6 +321,7 @@ impl Running {
             destinations: self.destinations.iter().map(hex::encode).collect(),
             loosely_dated: self.loose,
             late: self.late,
+            sampled: self.sampled,
         }
     }
 }

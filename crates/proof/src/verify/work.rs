@@ -6,7 +6,7 @@ use crate::merkle;
 use crate::record::{Block, RecordHeader, RecordJob};
 use crate::stamp;
 use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_level, sha256d_headers_into};
-use gruve_units::{Algorithm, Target};
+use gruve_units::{Algorithm, Class, Target};
 use std::collections::BTreeMap;
 
 /// What the merge-mining tag begins with.
@@ -83,13 +83,13 @@ impl Coinbase {
 }
 
 /// One thread's scratch.
-pub(super) struct Hasher {
+pub(crate) struct Hasher {
     algorithm: Algorithm,
     scrypt: Option<ScryptLanes>,
 }
 
 impl Hasher {
-    pub(super) fn new(algorithm: Algorithm) -> Hasher {
+    pub(crate) fn new(algorithm: Algorithm) -> Hasher {
         let scrypt = (algorithm == Algorithm::Scrypt).then(ScryptLanes::new);
         Hasher { algorithm, scrypt }
     }
@@ -99,16 +99,13 @@ impl Hasher {
         &mut self,
         header: &RecordHeader,
         block: &Block,
+        counted: Class,
     ) -> Result<Checked, VerifyError> {
         let Some(job) = header.jobs.get(block.job) else { return Ok(Checked::default()) };
         let coinbase = Coinbase::of(job, block)?;
         let headers = self.headers(job, block, &coinbase)?;
-        let mut hashes = vec![[0; 32]; headers.len()];
-        match &mut self.scrypt {
-            None => sha256d_headers_into(&headers, &mut hashes),
-            Some(lanes) => lanes.hash(&headers, &mut hashes),
-        }
-        let target = block.class.target();
+        let hashes = self.hashes(&headers);
+        let (target, threshold) = (block.class.target(), counted.target());
         let network = Target::from_compact(job.bits);
         let mut out = Checked::default();
         for ((row, hash), header_bytes) in block.shares.iter().zip(&hashes).zip(&headers) {
@@ -116,6 +113,13 @@ impl Hasher {
                 let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
                 let what = format!("a share that does not meet its class {}", block.class);
                 return lie("below-target", at, what);
+            }
+            if !threshold.is_met_by(hash) {
+                let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
+                let what = format!(
+                    "a share is opened that does not reach 2^{counted}, the threshold fixed before"
+                );
+                return lie("below-threshold", at, what);
             }
             if network.is_some_and(|n| n.is_met_by(hash)) {
                 out.solved.push(gruve_pow::sha256d(header_bytes));
@@ -127,6 +131,37 @@ impl Hasher {
             out.leaves.push(merkle::leaf_hash(&block.canonical(row, header)));
         }
         Ok(out)
+    }
+
+    /// How good the hashes of a block's shares are: of how many tries each was the best on average, as a power of two.
+    ///
+    /// # Errors
+    /// As [`Hasher::check`], but for what its class asks.
+    pub(crate) fn levels(
+        &mut self,
+        job: &RecordJob,
+        block: &Block,
+    ) -> Result<Vec<u8>, VerifyError> {
+        let coinbase = Coinbase::of(job, block)?;
+        let headers = self.headers(job, block, &coinbase)?;
+        let zeros = |hash: &Hash| {
+            let whole = hash.iter().rev().take_while(|b| **b == 0).count();
+            let part = hash.iter().rev().nth(whole).map_or(0, |b| b.leading_zeros());
+            u32::try_from(8 * whole)
+                .ok()
+                .and_then(|n| u8::try_from(n + part).ok())
+                .unwrap_or(u8::MAX)
+        };
+        Ok(self.hashes(&headers).iter().map(zeros).collect())
+    }
+
+    fn hashes(&mut self, headers: &[[u8; 80]]) -> Vec<Hash> {
+        let mut hashes = vec![[0; 32]; headers.len()];
+        match &mut self.scrypt {
+            None => sha256d_headers_into(headers, &mut hashes),
+            Some(lanes) => lanes.hash(headers, &mut hashes),
+        }
+        hashes
     }
 
     /// The headers of a block's shares.
@@ -189,6 +224,7 @@ pub(super) fn check_all(
     hashers: &mut [Hasher],
     header: &RecordHeader,
     blocks: &[Block],
+    counted: &(dyn Fn(&Block) -> Class + Sync),
 ) -> Result<Vec<Checked>, VerifyError> {
     let shares: usize = blocks.iter().map(|b| b.shares.len()).sum();
     let part = shares.div_ceil(hashers.len().max(1)).max(1);
@@ -203,7 +239,7 @@ pub(super) fn check_all(
         }
     }
     let one = |hasher: &mut Hasher, part: &[Block]| -> Result<Vec<Checked>, VerifyError> {
-        part.iter().map(|b| hasher.check(header, b)).collect()
+        part.iter().map(|b| hasher.check(header, b, counted(b))).collect()
     };
     let one = &one;
     let results: Vec<Result<Vec<Checked>, VerifyError>> = match (hashers, parts.as_slice()) {

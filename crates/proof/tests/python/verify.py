@@ -314,9 +314,9 @@ class Epoch:
         self.surplus, self.contracts = r.number(16), r.number(8, 1 << 26, "number of contracts")
         self.sold_root = (r.number(16), r.number(16), r.number(16)), r.take(32)
         self.record, self.sold = (r.take(32), r.number(8)), (r.take(32), r.number(8))
-        self.classes = r.number(1, 100, "lowest class"), r.number(1, 100, "highest class")
-        need(self.classes[0] <= self.classes[1], f"{what}: lowest class above the highest")
-        r.expect(b"\0", "last byte")
+        self.rules = (r.number(1, 100, "lowest class"), r.number(1, 100, "highest class"),
+                      r.number(1, 100, "threshold of opened shares"))
+        need(self.rules[0] <= self.rules[1], f"{what}: lowest class above the highest")
         r.end()
         self.checkpoint = sha(b"gruve checkpoint 1\0", raw)
 
@@ -327,17 +327,18 @@ class Lane:
         self.hashes = {}   # epoch: hashes of all its shares so far, as long as late ones may still come
 
     def rules(self, epoch):
-        """What binds work of this epoch, from the entries up to two epochs before (K in the document): the lowest and
-        highest class, and the checkpoints that stamps may hold; behind them are at most six entries with shares."""
+        """What may bind work of this epoch, from the entries up to two epochs before (K in the document): the
+        checkpoints that stamps may hold, each with what its entry sets (lowest and highest class, threshold of opened
+        shares); behind them are at most six entries with shares."""
         known = [e for e in self.entries if e.epoch + 2 <= epoch]
         checkpoints, behind = {}, 0
         for e in reversed(known):
             if behind <= 6:
-                checkpoints[e.epoch] = e.checkpoint
+                checkpoints[e.epoch] = e.checkpoint, e.rules
             behind += e.shares > 0
         if behind <= 6:
-            checkpoints[0] = ZERO
-        return known[-1].classes if known else (0, 100), checkpoints
+            checkpoints[0] = ZERO, (0, 100, 0)
+        return checkpoints
 
 def check_sold(folder, entry):
     """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
@@ -389,7 +390,7 @@ def read_jobs(r, count):
 def check_stamp(job, checkpoints, entry, origin, keys):
     """The stamp binds a job to operator, lane and epoch, and by a checkpoint to a time before which it was not made."""
     need(job["known"] in checkpoints, f"{job['what']}: its stamp holds no checkpoint that it may hold")
-    rest = be(len(entry.lane), 1) + entry.lane + be(job["epoch"], 8) + checkpoints[job["known"]]
+    rest = be(len(entry.lane), 1) + entry.lane + be(job["epoch"], 8) + checkpoints[job["known"]][0]
     need(any(sha(b"gruve stamp 1\0", be(len(origin), 2), origin, key, rest) == job["stamp"][0] for key in keys),
          f"{job['what']}: its stamp has another commitment")
 
@@ -416,7 +417,7 @@ def read_column(r, count):
     need((max(values).bit_length() + 7) // 8 == width, f"{r.what}: a column is wider than needed")
     return values
 
-def check_share(job, kind, template, extranonce, time, nonce, version, algorithm):
+def check_share(job, kind, counted, template, extranonce, time, nonce, version, algorithm):
     """Hash of the header that this share stands for; it must meet the target of its class."""
     at, (_, _, start, stop) = len(job["head"]), job["stamp"]
     template[at:at + job["extra"]] = extranonce
@@ -429,11 +430,12 @@ def check_share(job, kind, template, extranonce, time, nonce, version, algorithm
     header = struct.pack("<I32s32sIII", version, job["previous"], root, time, job["bits"], nonce)
     digest = hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32) if algorithm == 1 else sha2(header)
     need(int.from_bytes(digest, "little") >> (256 - kind) == 0, f"{job['what']}: a share above its class's target")
+    need(int.from_bytes(digest, "little") >> (256 - counted) == 0, f"{job['what']}: opened below the threshold fixed before")
     return digest
 
 def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys):
     """Yields the section's canonical shares in order, each after it has been checked in full."""
-    (lowest, highest), checkpoints = lane.rules(epoch)
+    checkpoints = lane.rules(epoch)
     seen = lane.hashes.setdefault(epoch, set())
     last_block, last_full, last_share = (0, -1), True, (-1,)
     while count:
@@ -447,11 +449,13 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
         else:
             last_share = (-1,)
         last_block, last_full, count = (place, kind), n == 4096, count - n
-        need(lowest <= kind <= highest, f"{r.what}: class {kind} is out of what the lane is bound to")
         need(job["epoch"] == epoch, f"{job['what']}: its stamp is of another epoch than its section")
         if "used" not in job:
             check_stamp(job, checkpoints, entry, origin, keys)
             job["used"] = True
+        lowest, highest, threshold = checkpoints[job["known"]][1]
+        need(lowest <= kind <= highest, f"{r.what}: class {kind} is out of what the lane is bound to")
+        counted = max(kind, threshold)
         template = bytearray(job["head"] + bytes(job["extra"]) + job["tail"])
         template[job["stamp"][1]] = kind
         extranonces = read_extranonces(r, n, 8 * job["extra"])
@@ -466,11 +470,11 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
             last_share = share
             need(whose[i] <= len(owners), f"{job['what']}: a share of an owner that is not there")
             extranonce = be(extranonces[i], job["extra"])
-            digest = check_share(job, kind, template, extranonce, time, nonces[i], version, entry.algorithm)
+            digest = check_share(job, kind, counted, template, extranonce, time, nonces[i], version, entry.algorithm)
             need(digest not in seen, f"{job['what']}: a hash that was counted already")
             seen.add(digest)
             owner = owners[whose[i] - 1] if whose[i] else None
-            work[owner] = work.get(owner, 0) + (1 << kind)
+            work[owner] = work.get(owner, 0) + (1 << counted)
             yield sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
                       be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
 

@@ -86,6 +86,8 @@ pub struct Closing {
     pub contracts: Vec<SoldLeaf>,
     pub algorithm: Algorithm,
     pub rules: Rules,
+    /// The threshold that shares are opened and counted by.
+    pub opened: u8,
     /// Changes the record's bytes before they are named.
     pub edit_record: fn(&mut Vec<u8>),
     /// Changes the sold tree's bytes before they are named.
@@ -207,7 +209,8 @@ impl World {
         let mut works: BTreeMap<AllocationLeaf, Hashes> = BTreeMap::new();
         let (mut house, mut other) = (Hashes::ZERO, Hashes::ZERO);
         for s in &all {
-            let work = share::class(s).unwrap().work();
+            let class = share::class(s).unwrap().max(Class::new(c.opened).unwrap());
+            let work = class.work();
             match share::owner(s) {
                 None => house = house.checked_add(work).unwrap(),
                 Some(a) => {
@@ -294,6 +297,7 @@ pub fn closing(epoch: u64, jobs: Vec<RecordJob>, mut shares: Vec<Canonical>) -> 
         contracts: vec![contract(1, house.saturating_sub(64))],
         algorithm: Algorithm::Sha256d,
         rules: Rules { class_min: 1, class_max: 20, opened: 0 },
+        opened: 0,
         edit_record: |_| (),
         edit_sold: |_| (),
         edit: |_| (),

@@ -228,7 +228,8 @@ impl Maker {
         self.options.share_log.append(&records)?;
         (self.aux_news, self.last_job_at) = (false, Some(Instant::now()));
         self.epochs.begin(epoch);
-        let job = Arc::new(LiveJob::new(job));
+        let class_max = self.options.stamps.class_max(&self.options.lane, checkpoint_epoch);
+        let job = Arc::new(LiveJob::new(job).capped(class_max));
         let state = match self.jobs.borrow().as_ref() {
             Some(old) => old.with(job, LIVE_JOBS_MAX),
             None => WorkState::of(self.algorithm, job),

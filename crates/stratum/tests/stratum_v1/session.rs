@@ -111,6 +111,26 @@ fn a_new_block_makes_old_jobs_stale_and_a_refresh_does_not() {
 }
 
 #[test]
+fn no_job_is_given_harder_than_was_fixed_with_its_checkpoint() {
+    let mut rules = rules();
+    rules.class_range = (class(0), class(40));
+    let mut miner = Miner::connect(rules);
+    miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+    miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","d=1000"]}"#);
+    let capped = |id: u64, at: u8| {
+        let job = Arc::into_inner(job(id, template(1, HARD))).unwrap();
+        Arc::new(job.capped(class(at)))
+    };
+    for (id, at) in [(1, 20), (2, 18), (3, 0)] {
+        let heard = miner.work(capped(id, at));
+        assert_eq!(miner.session.class(), class(at));
+        let told = heard.iter().position(|l| method(l) == "mining.set_difficulty");
+        let given = heard.iter().position(|l| method(l) == "mining.notify");
+        assert!(told < given && told.is_some(), "{heard:?}");
+    }
+}
+
+#[test]
 fn a_block_is_sent_even_when_stale_or_over_time_and_only_once() {
     let mut rules = rules();
     rules.class_range = (class(0), class(40));

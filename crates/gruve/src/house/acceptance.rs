@@ -1,0 +1,183 @@
+//! Acceptance roots: every minute a lane's gateway signs what it has accepted since the last one.
+//!
+//! Read from the share log, where a share stands before its miner hears of it. The place up to which was signed is kept
+//! in the data folder and written last: after a crash a note may be made again under its number, over the same shares and
+//! more. Notes stay for [`KEPT`] numbers, so that whoever asks within a day finds his shares in them and keeps what he
+//! needs; they are no part of the record for ever.
+
+use super::record::Publishing;
+use gruve_proof::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX};
+use gruve_proof::publish::put;
+use gruve_proof::share::ShareLeaf;
+use gruve_proof::{Hash, merkle};
+use gruve_sharelog::{Owner, Position, Record, ShareLog, ShareRecord};
+use gruve_units::{Clock, Duration, EpochNumber, EpochRule, LaneId, Timestamp};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How often; more often only where epochs are shorter.
+const EVERY: Duration = Duration::from_secs(60);
+/// Notes that stay: a day of minutes.
+const KEPT: u64 = 1_440;
+
+/// A lane's gateway, as it signs.
+pub(super) struct Signing {
+    record: Arc<Publishing>,
+    lane: LaneId,
+    log: ShareLog,
+    rule: EpochRule,
+    clock: Arc<dyn Clock>,
+    /// Where it is kept how far was signed.
+    place: PathBuf,
+}
+
+/// How far was signed.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Number of the next note.
+    number: u64,
+    position: Position,
+    at: Timestamp,
+}
+
+impl Signing {
+    pub(super) fn new(
+        record: Arc<Publishing>,
+        lane: LaneId,
+        log: ShareLog,
+        rule: EpochRule,
+        clock: Arc<dyn Clock>,
+        data: PathBuf,
+    ) -> Signing {
+        let place = data.join(format!("accepted.{lane}"));
+        Signing { record, lane, log, rule, clock, place }
+    }
+
+    /// Signs until the house stops, and once more then.
+    ///
+    /// # Errors
+    /// None: the form is that of the house's parts.
+    pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) -> Result<(), String> {
+        let every = EVERY.min(Duration::from_micros(self.rule.length_us));
+        if let Err(error) = self.place() {
+            tracing::warn!(lane = %self.lane, error, "acceptance roots cannot be signed");
+        }
+        let own = Arc::new(self);
+        loop {
+            let is_over = tokio::select! {
+                () = tokio::time::sleep(every) => false,
+                _ = stopped.wait_for(|s| *s) => true,
+            };
+            let signing = own.clone();
+            let signed = tokio::task::spawn_blocking(move || signing.sign()).await;
+            if let Err(error) = signed.map_err(|e| e.to_string()).and_then(|s| s) {
+                tracing::warn!(lane = %own.lane, error, "no acceptance root was signed; trying again");
+            }
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Signs what was accepted since the last note, in several where it is much.
+    fn sign(&self) -> Result<(), String> {
+        let mut place = self.place()?;
+        while let Some(next) = self.sign_one(place)? {
+            place = next;
+        }
+        Ok(())
+    }
+
+    fn sign_one(&self, from: Place) -> Result<Option<Place>, String> {
+        let mut reader = self.log.reader(from.position.max(self.log.start()));
+        let (mut leaves, mut oldest, mut newest) = (Vec::new(), None, EpochNumber(0));
+        while leaves.len() < LEAVES_MAX {
+            let next = reader.next().map_err(|e| e.to_string())?;
+            let Some((_, record)) = next else { break };
+            if let Record::Share(share) = record {
+                oldest = Some(oldest.map_or(share.epoch, |o: EpochNumber| o.min(share.epoch)));
+                newest = newest.max(share.epoch);
+                leaves.push(leaf(&share));
+            }
+        }
+        let Some(oldest) = oldest else { return Ok(None) };
+        let now = self.clock.now();
+        // Late work counts in the epoch sealed next.
+        let sealed = self.log.sealed().map_or(EpochNumber(0), EpochNumber::next);
+        let own = Acceptance {
+            origin: self.record.origin().to_owned(),
+            lane: self.lane.clone(),
+            number: from.number,
+            epochs: (oldest, newest.max(sealed).max(self.rule.at(now))),
+            time_us: (micros(from.at), micros(now)),
+            shares: leaves.len() as u64,
+            root: merkle::root(&leaves),
+        };
+        let folder = self.record.folder();
+        let said = |e: gruve_proof::publish::PublishError| e.to_string();
+        // The leaves first: no root stands without them.
+        put(folder, &format!("{}{LEAVES}", own.path()), &leaves.concat()).map_err(said)?;
+        put(folder, &own.path(), self.record.sign_acceptance(&own).as_bytes()).map_err(said)?;
+        let next = Place { number: from.number + 1, position: reader.position(), at: now };
+        self.keep(next)?;
+        self.forget(own.number);
+        Ok(Some(next))
+    }
+
+    /// How far was signed; a lane without a note begins with what is accepted from now on.
+    fn place(&self) -> Result<Place, String> {
+        let kept = std::fs::read_to_string(&self.place).unwrap_or_default();
+        if let Some(place) = read(&kept) {
+            return Ok(place);
+        }
+        let first = Place { number: 1, position: self.log.end(), at: self.clock.now() };
+        self.keep(first).map(|()| first)
+    }
+
+    fn keep(&self, next: Place) -> Result<(), String> {
+        let (segment, offset) = next.position.to_i64s();
+        let text = format!("{} {segment} {offset} {}\n", next.number, next.at.0);
+        let (folder, name) = (self.place.parent(), self.place.file_name());
+        let (Some(folder), Some(name)) = (folder, name.and_then(|n| n.to_str())) else {
+            return Err(format!("{}: not a file's path", self.place.display()));
+        };
+        put(folder, name, text.as_bytes()).map_err(|e| e.to_string())
+    }
+
+    /// Removes the note that is too old now.
+    fn forget(&self, number: u64) {
+        let Some(old) = number.checked_sub(KEPT) else { return };
+        let folder = self.record.folder().join(FOLDER).join(self.lane.as_str());
+        // The note first: a root without leaves would be one that nobody can check.
+        let _ = std::fs::remove_file(folder.join(old.to_string()));
+        let _ = std::fs::remove_file(folder.join(format!("{old}{LEAVES}")));
+    }
+}
+
+fn read(kept: &str) -> Option<Place> {
+    let mut parts = kept.split_whitespace();
+    let number = parts.next()?.parse().ok()?;
+    let position = Position::from_i64s(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)?;
+    Some(Place { number, position, at: Timestamp(parts.next()?.parse().ok()?) })
+}
+
+fn leaf(share: &ShareRecord) -> Hash {
+    let leaf = ShareLeaf {
+        job: share.job,
+        class: share.class,
+        extranonce: share.extranonce.as_slice(),
+        ntime: share.ntime,
+        nonce: share.nonce,
+        version: share.version,
+        owner: match share.owner {
+            Owner::House => None,
+            Owner::Account(id) => Some(id),
+        },
+    };
+    merkle::leaf_hash(&leaf.canonical())
+}
+
+fn micros(at: Timestamp) -> u64 {
+    u64::try_from(at.0).unwrap_or(0)
+}

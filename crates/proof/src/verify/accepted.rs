@@ -1,0 +1,101 @@
+//! What gateways signed that they accepted, held against what the record counts.
+
+use super::entries::Log;
+use super::source::{Source, whole};
+use super::{VerifyError, lie};
+use crate::Hash;
+use crate::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX};
+use crate::note::{NOTE_BYTES_MAX, NoteKey};
+use gruve_units::{EpochNumber, LaneId};
+use std::collections::BTreeMap;
+
+/// Accepted shares that are held against the record at most: 33 bytes each.
+const HELD_MAX: usize = 1 << 22;
+
+/// Accepted shares of one lane, and which of them were found.
+#[derive(Default)]
+pub(super) struct Accepted {
+    /// The first 16 bytes of each leaf, and the epochs in which it may be counted; sorted.
+    leaves: Vec<([u8; 16], (EpochNumber, EpochNumber))>,
+    found: Vec<bool>,
+}
+
+fn short(leaf: &Hash) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&leaf[..16]);
+    id
+}
+
+/// Reads the acceptance roots that are there, where the source can say which are.
+pub(super) fn read(
+    source: &dyn Source,
+    log: &Log,
+) -> Result<BTreeMap<LaneId, Accepted>, VerifyError> {
+    let unreadable = |source| VerifyError::Unreadable { path: FOLDER.to_owned(), source };
+    let files = source.list().map_err(unreadable)?.unwrap_or_default();
+    let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
+    let mut held = 0;
+    for path in files.iter().filter(|f| is_own(f)) {
+        if let Some(note) = path.strip_suffix(LEAVES) {
+            if !files.iter().any(|f| f == note) {
+                return lie("acceptance-malformed", path, "leaves without a signed root");
+            }
+            continue;
+        }
+        let own = note(source, log, path)?;
+        let bytes =
+            whole(source, &format!("{path}{LEAVES}"), 32 * LEAVES_MAX, "acceptance-missing")?;
+        let leaves = match own.leaves(&bytes) {
+            Ok(leaves) => leaves,
+            Err(e) => return lie("acceptance-malformed", path, e),
+        };
+        held += leaves.len();
+        if held <= HELD_MAX {
+            let of = all.entry(own.lane).or_default();
+            of.leaves.extend(leaves.iter().map(|leaf| (short(leaf), own.epochs)));
+        }
+    }
+    for of in all.values_mut() {
+        of.leaves.sort_unstable();
+        of.found = vec![false; of.leaves.len()];
+    }
+    Ok(all)
+}
+
+/// Whether a file is one of acceptance roots.
+pub(super) fn is_own(path: &str) -> bool {
+    path.strip_prefix(FOLDER).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn note(source: &dyn Source, log: &Log, path: &str) -> Result<Acceptance, VerifyError> {
+    let bytes = whole(source, path, NOTE_BYTES_MAX, "acceptance-missing")?;
+    let note = String::from_utf8(bytes).unwrap_or_default();
+    let opened = log.keys.iter().find_map(|(_, key)| {
+        let key = NoteKey::new(&log.head.origin, *key)?;
+        Acceptance::open(&note, &key).ok()
+    });
+    match opened {
+        Some(own) if own.path() == path => Ok(own),
+        _ => lie("acceptance-malformed", path, "no signed acceptance root of this place"),
+    }
+}
+
+impl Accepted {
+    /// A share's leaf stands in the record.
+    pub(super) fn found(&mut self, leaf: &Hash) {
+        let id = short(leaf);
+        let from = self.leaves.partition_point(|(l, _)| *l < id);
+        let same = self.leaves[from..].iter().take_while(|(l, _)| *l == id).count();
+        self.found[from..from + same].fill(true);
+    }
+
+    /// How many accepted shares the record should hold, and how many of them it does not. `last` is the last entry's
+    /// epoch; `blind` the last one whose shares were not all seen (unproven, sampled, or not checked now).
+    pub(super) fn left_out(&self, last: EpochNumber, blind: Option<EpochNumber>) -> (u64, u64) {
+        let should = |(from, to): (EpochNumber, EpochNumber)| {
+            to <= last && blind.is_none_or(|blind| blind < from)
+        };
+        let all = self.leaves.iter().zip(&self.found).filter(|((_, epochs), _)| should(*epochs));
+        all.fold((0, 0), |(all, missing), (_, found)| (all + 1, missing + u64::from(!found)))
+    }
+}
