@@ -40,12 +40,18 @@ impl Sampling {
     /// `before` is what the entry before it said.
     #[must_use]
     pub fn rules(self, accepted: &BTreeMap<u8, u64>, before: Rules) -> Rules {
-        let opened = threshold(accepted, self.shares_max);
+        if accepted.is_empty() {
+            return Rules { class_min: 0, ..before };
+        }
+        // It falls by one an epoch at the most: an epoch in which the farm stood still must not open a later one's
+        // shares by the million.
+        let falls = if self.shares_max == 0 { 0 } else { before.opened.saturating_sub(1) };
+        let opened = threshold(accepted, self.shares_max).max(falls);
         Rules { class_min: 0, class_max: self.cap(accepted, before.class_max), opened }
     }
 
-    /// The highest class at which an epoch's work makes so many shares. It falls by one an epoch at the most: an epoch
-    /// in which the farm stood still must not flood the gateways in a later one.
+    /// The highest class at which an epoch's work makes so many shares. It falls by one an epoch at the most, so as not to
+    /// flood the gateways in a later one.
     fn cap(self, accepted: &BTreeMap<u8, u64>, before: u8) -> u8 {
         if self.shares_min == 0 {
             return Class::MAX;
@@ -55,7 +61,7 @@ impl Sampling {
         });
         let each = work / u128::from(self.shares_min);
         let fits = u8::try_from(each.max(1).ilog2()).unwrap_or(Class::MAX);
-        let falls = if before >= Class::MAX && work > 0 { 0 } else { before.saturating_sub(1) };
+        let falls = if before >= Class::MAX { 0 } else { before.saturating_sub(1) };
         fits.max(falls).clamp(self.class_min.k(), Class::MAX)
     }
 }
@@ -144,7 +150,7 @@ mod tests {
         assert_eq!(rules(of, &[(20, 1_000)], 100).0, 23);
         assert_eq!(rules(of, &[(20, 800)], 23).0, 23);
         assert_eq!(rules(of, &[(20, 10)], 23).0, 22, "ten fell away at once");
-        assert_eq!(rules(of, &[], 23).0, 22, "nobody worked");
+        assert_eq!(rules(of, &[], 23).0, 23, "nobody worked");
         assert_eq!(rules(of, &[(20, 100_000)], 22).0, 29, "up at once");
         assert_eq!(rules(of, &[(1, 1)], 10).0, 10, "never below what gateways give");
     }
@@ -155,5 +161,8 @@ mod tests {
         assert_eq!(rules(of, &[(20, 1_000)], 100).1, 0);
         assert_eq!(rules(of, &[(20, 2_000)], 100).1, 21);
         assert_eq!(rules(of, &[(20, 16_000), (24, 500)], 100).1, 25);
+        let before = Rules { class_min: 0, class_max: 100, opened: 25 };
+        assert_eq!(of.rules(&BTreeMap::from([(20, 5)]), before).opened, 24, "slowly down");
+        assert_eq!(of.rules(&BTreeMap::new(), before).opened, 25, "nobody worked");
     }
 }

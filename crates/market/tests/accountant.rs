@@ -207,7 +207,8 @@ async fn late_work_counts_once_in_the_epoch_sealed_next(store: Store) {
     let (first, owner) = (w.now(), Owner::Account(someone(5)));
     w.work(Owner::House, 12, 3);
     let twice = w.share(first, Owner::House, 10, BITS);
-    w.log.append_shares(&[twice], &mut Vec::new()).unwrap();
+    let early = w.share(first, Owner::House, 9, BITS);
+    w.log.append_shares(&[twice, early], &mut Vec::new()).unwrap();
     w.seal();
     // Whoever was cut off comes back: with work of the closed epoch, some of which had got through.
     w.work(Owner::House, 12, 1);
@@ -219,7 +220,7 @@ async fn late_work_counts_once_in_the_epoch_sealed_next(store: Store) {
     // Once more, an epoch later, and by a house that has been started again since.
     w.account().await;
     let again = w.share(first, owner, 13, BITS);
-    w.log.append_shares(&[again, again, twice], &mut Vec::new()).unwrap();
+    w.log.append_shares(&[again, again, twice, early], &mut Vec::new()).unwrap();
     w.work_in(second, Owner::House, 10, 1, BITS);
     w.seal();
     w.account().await;
@@ -232,12 +233,12 @@ async fn late_work_counts_once_in_the_epoch_sealed_next(store: Store) {
         let e = &epochs[back];
         (e.epoch.0 - first.0, e.shares, e.house_work.0, e.other_work.0)
     };
-    assert_eq!(closed(2), (0, 4, (3 << 12) + (1 << 10), 0));
+    assert_eq!(closed(2), (0, 5, (3 << 12) + (1 << 10) + (1 << 9), 0));
     assert_eq!(closed(1), (1, 4, (1 << 12) + (2 << 11), 1 << 14));
     assert_eq!(closed(0), (2, 2, 1 << 10, 1 << 13));
     w.assert_all_sound().await;
     let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
-    assert_eq!((audit.findings, audit.epochs, audit.shares), (Vec::new(), 3, 10));
+    assert_eq!((audit.findings, audit.epochs, audit.shares), (Vec::new(), 3, 11));
 }
 
 async fn shares_of_ethash_work_count_by_their_class_like_any_others(store: Store) {

@@ -647,10 +647,12 @@ fn a_share_that_a_gateway_signed_for_is_missed_when_the_record_leaves_it_out() {
             changed.0.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
             assert_ne!(changed.lie(&Options::default()), "none", "{name}, byte {at}");
         }
-        let mut without = honest.clone();
-        without.0.remove(name);
-        assert_ne!(without.lie(&Options::default()), "none", "without {name}");
     }
+    let mut without = honest.clone();
+    without.0.remove("accepted/btc/1.leaves");
+    assert_eq!(without.lie(&Options::default()), "acceptance-missing");
+    without.0.remove("accepted/btc/1");
+    assert_eq!(without.lie(&Options::default()), "none", "they go after a day");
     let job = w.job(11);
     let found = mine(&job, CLASS, 0..3, None);
     let mut second = closing(11, vec![job], found[..2].to_vec());

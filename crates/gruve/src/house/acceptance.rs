@@ -1,8 +1,7 @@
 //! Acceptance roots: every minute a lane's gateway signs what it has accepted since the last one.
 //!
 //! Read from the share log, where a share stands before its miner hears of it. The place up to which was signed is kept
-//! in the data folder and written last: after a crash a note may be made again under its number, over the same shares and
-//! more. Notes stay for [`KEPT`] numbers, so that whoever asks within a day finds his shares in them and keeps what he
+//! in the data folder and written last; a note that stands beyond it after a crash stays as it is. Notes stay for [`KEPT`] numbers, so that whoever asks within a day finds his shares in them and keeps what he
 //! needs; they are no part of the record for ever.
 
 use super::record::Publishing;
@@ -92,7 +91,10 @@ impl Signing {
     fn sign_one(&self, from: Place) -> Result<Option<Place>, String> {
         let mut reader = self.log.reader(from.position.max(self.log.start()));
         let (mut leaves, mut oldest, mut newest) = (Vec::new(), None, EpochNumber(0));
-        while leaves.len() < LEAVES_MAX {
+        // One that stands already, because a crash came before its place was kept, stays as it is.
+        let stands = self.standing(from.number);
+        let most = stands.as_ref().map_or(LEAVES_MAX as u64, |own| own.shares);
+        while (leaves.len() as u64) < most {
             let next = reader.next().map_err(|e| e.to_string())?;
             let Some((_, record)) = next else { break };
             if let Record::Share(share) = record {
@@ -103,6 +105,11 @@ impl Signing {
         }
         let Some(oldest) = oldest else { return Ok(None) };
         let now = self.clock.now();
+        let next = Place { number: from.number + 1, position: reader.position(), at: now };
+        if stands.is_some() {
+            self.keep(next)?;
+            return Ok(Some(next));
+        }
         // Late work counts in the epoch sealed next.
         let sealed = self.log.sealed().map_or(EpochNumber(0), EpochNumber::next);
         let own = Acceptance {
@@ -119,10 +126,16 @@ impl Signing {
         // The leaves first: no root stands without them.
         put(folder, &format!("{}{LEAVES}", own.path()), &leaves.concat()).map_err(said)?;
         put(folder, &own.path(), self.record.sign_acceptance(&own).as_bytes()).map_err(said)?;
-        let next = Place { number: from.number + 1, position: reader.position(), at: now };
         self.keep(next)?;
         self.forget(own.number);
         Ok(Some(next))
+    }
+
+    /// The note of a number, where it stands.
+    fn standing(&self, number: u64) -> Option<Acceptance> {
+        let folder = self.record.folder().join(FOLDER).join(self.lane.as_str());
+        let note = std::fs::read_to_string(folder.join(number.to_string())).ok()?;
+        self.record.open_acceptance(&note)
     }
 
     /// How far was signed; a lane without a note begins with what is accepted from now on.

@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
 use gruve_proof::acceptance::Acceptance;
+use gruve_proof::note::NoteKey;
 use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher};
 use gruve_proof::summary::FileRef;
 use gruve_units::{Entropy, LaneId};
@@ -59,6 +60,11 @@ impl Publishing {
     /// Where its public files are.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    pub(super) fn open_acceptance(&self, note: &str) -> Option<Acceptance> {
+        let key = NoteKey::new(&self.origin, self.key.verifying_key().to_bytes())?;
+        Acceptance::open(note, &key).ok()
     }
 
     pub(super) fn sign_acceptance(&self, accepted: &Acceptance) -> String {

@@ -260,14 +260,14 @@ impl<'a> Reading<'a> {
         // Those that late work may still come on; reading goes on from the first of them after a restart, and finds
         // this seal again, so that it is known which work is late.
         self.past.extend(own.map(|own| (epoch, own)));
+        let before = late::Before {
+            from: self.past.values().map(|of| of.first_at).fold(seal, Position::min),
+            to: self.sealed.map_or(Position::START, |(_, at)| at),
+        };
         self.past.retain(|e, _| late::may_come(*e, epoch));
         let first_at = self.past.values().map(|of| of.first_at);
         let later = self.open.range(epoch.next()..).map(|(_, o)| o.own.first_at);
-        let cursor = first_at.clone().chain(later).fold(seal, Position::min);
-        let before = late::Before {
-            from: first_at.fold(seal, Position::min),
-            to: self.sealed.map_or(Position::START, |(_, at)| at),
-        };
+        let cursor = first_at.chain(later).fold(seal, Position::min);
         // Sorting and hashing millions of shares takes a while: not on the threads that serve others.
         let sink = self.market.publishes(&self.lane).cloned();
         let of = RecordOf { lane: self.lane.lane.clone(), epoch };

@@ -1,13 +1,15 @@
 use super::{RECORD_MIGRATIONS, RecordSink, sql};
-use crate::world::{World, lane, someone};
+use crate::opened::Sampling;
+use crate::world::{BITS, World, job_record, lane, someone};
 use gruve_proof::log::Entry;
 use gruve_proof::record::RecordReader;
 use gruve_proof::sold;
+use gruve_proof::stamp::output_script;
 use gruve_proof::summary::{EpochSummary, FileRef, GENESIS};
-use gruve_sharelog::Owner;
+use gruve_sharelog::{JobRecord, Owner, Record, ShareRecord};
 use gruve_store::testing::prepare_all;
 use gruve_store::{Store, laws};
-use gruve_units::{Blame, Blamed, EpochNumber, Hashes};
+use gruve_units::{Blame, Blamed, Class, EpochNumber, Hashes, JobId, LaneId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -26,6 +28,7 @@ struct Memory {
     files: Mutex<BTreeMap<[u8; 32], Vec<u8>>>,
     kept: Mutex<BTreeMap<[u8; 32], Vec<u8>>>,
     failures: AtomicU32,
+    sampling: Sampling,
 }
 
 impl Memory {
@@ -53,12 +56,20 @@ impl RecordSink for Memory {
         [3; 32]
     }
 
+    fn sampling(&self, _: &LaneId) -> Sampling {
+        self.sampling
+    }
+
     fn grown(&self) {}
 }
 
 async fn publishing(store: Store) -> (World, Arc<Memory>) {
+    publishing_to(store, Memory::default()).await
+}
+
+async fn publishing_to(store: Store, sink: Memory) -> (World, Arc<Memory>) {
     let w = World::new(store).await;
-    let sink = Arc::new(Memory::default());
+    let sink = Arc::new(sink);
     w.market.begin_log(b"the head").await.unwrap();
     w.market.publish_to(sink.clone());
     (w, sink)
@@ -185,9 +196,62 @@ async fn a_nonce_is_the_customers_and_stands_in_the_leaf(store: Store) {
     }
 }
 
+/// A job whose coinbase is one, in the running epoch; extranonces have three bytes.
+fn real_job(w: &World) -> JobRecord {
+    let epoch = w.now();
+    let (checkpoint_epoch, _) = w.market.stamp_source().latest_checkpoint(&lane(), epoch.back(2));
+    let mut prefix = vec![2, 0, 0, 0, 1];
+    prefix.extend([0; 32]);
+    prefix.extend([0xff; 4]);
+    prefix.extend([8, 4, 1, 2, 3, 4]);
+    let stamp = output_script(&[7; 32], Class::ZERO);
+    let mut suffix = vec![0xff, 0xff, 0xff, 0xff, 1];
+    suffix.extend([0; 8]);
+    suffix.push(u8::try_from(stamp.len()).unwrap());
+    suffix.extend(stamp);
+    suffix.extend([0; 4]);
+    let job = JobId(epoch.0 * 1_000_000 + 1);
+    JobRecord {
+        job,
+        checkpoint_epoch,
+        coinbase_prefix: prefix,
+        coinbase_suffix: suffix,
+        ..job_record(epoch, BITS)
+    }
+}
+
+async fn what_is_opened_is_what_an_earlier_entry_fixed_and_what_is_counted(store: Store) {
+    let sampling = Sampling { shares_max: 40, ..Sampling::default() };
+    let (w, _) = publishing_to(store, Memory { sampling, ..Memory::default() }).await;
+    for _ in 0..6 {
+        let job = real_job(&w);
+        let share = |_| ShareRecord { job: job.job, ..w.share(job.epoch, Owner::House, 0, BITS) };
+        let shares: Vec<_> = (0..200).map(share).collect();
+        w.log.append(&[Record::Job(job)]).unwrap();
+        w.log.append_shares(&shares, &mut Vec::new()).unwrap();
+        w.seal();
+        w.account().await;
+    }
+    w.market.place_entries().await.unwrap();
+    let all = entries(&w).await;
+    assert_eq!(all.len(), 6);
+    for (n, s) in all.iter().enumerate() {
+        // Of 200 one in eight is 25; one in four would be 50.
+        assert_eq!(s.rules.opened, 3, "entry {n}");
+        assert!(s.is_proven, "entry {n}");
+        let each = if n < 2 { 1 } else { 8 };
+        assert_eq!(s.house_work.0, u128::from(s.shares) * each, "entry {n}");
+        assert!(if n < 2 { s.shares == 200 } else { (5..60).contains(&s.shares) }, "{}", s.shares);
+    }
+    let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
+    assert_eq!((audit.findings, audit.epochs), (Vec::new(), 6));
+    w.assert_all_sound().await;
+}
+
 laws! { record: [
     a_nonce_is_the_customers_and_stands_in_the_leaf,
     every_statement_prepares,
+    what_is_opened_is_what_an_earlier_entry_fixed_and_what_is_counted,
     all_work_of_every_epoch_stands_in_its_one_entry_with_whom_it_went_to,
     a_close_whose_files_could_not_be_stored_is_done_again_once,
     a_change_of_keys_comes_behind_all_that_was_closed_before,

@@ -35,16 +35,16 @@ pub(super) fn read(
     let files = source.list().map_err(unreadable)?.unwrap_or_default();
     let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
     let mut held = 0;
-    for path in files.iter().filter(|f| is_own(f)) {
-        if let Some(note) = path.strip_suffix(LEAVES) {
-            if !files.iter().any(|f| f == note) {
-                return lie("acceptance-malformed", path, "leaves without a signed root");
-            }
-            continue;
-        }
-        let own = note(source, log, path)?;
-        let bytes =
-            whole(source, &format!("{path}{LEAVES}"), 32 * LEAVES_MAX, "acceptance-missing")?;
+    // Leaves without a note claim nothing: the note is written after them, and goes before them.
+    for path in files.iter().filter(|f| is_own(f) && !f.ends_with(LEAVES)) {
+        let Some(own) = note(source, log, path)? else { continue };
+        let beside = format!("{path}{LEAVES}");
+        let bytes = match whole(source, &beside, 32 * LEAVES_MAX, "acceptance-missing") {
+            Ok(bytes) => bytes,
+            // Old ones go while they are read.
+            Err(_) if note(source, log, path)?.is_none() => continue,
+            Err(e) => return Err(e),
+        };
         let leaves = match own.leaves(&bytes) {
             Ok(leaves) => leaves,
             Err(e) => return lie("acceptance-malformed", path, e),
@@ -67,7 +67,12 @@ pub(super) fn is_own(path: &str) -> bool {
     path.strip_prefix(FOLDER).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn note(source: &dyn Source, log: &Log, path: &str) -> Result<Acceptance, VerifyError> {
+/// A note; nothing when it is gone.
+fn note(source: &dyn Source, log: &Log, path: &str) -> Result<Option<Acceptance>, VerifyError> {
+    let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
+    if source.open(path).map_err(unreadable)?.is_none() {
+        return Ok(None);
+    }
     let bytes = whole(source, path, NOTE_BYTES_MAX, "acceptance-missing")?;
     let note = String::from_utf8(bytes).unwrap_or_default();
     let opened = log.keys.iter().find_map(|(_, key)| {
@@ -75,7 +80,7 @@ fn note(source: &dyn Source, log: &Log, path: &str) -> Result<Acceptance, Verify
         Acceptance::open(&note, &key).ok()
     });
     match opened {
-        Some(own) if own.path() == path => Ok(own),
+        Some(own) if own.path() == path => Ok(Some(own)),
         _ => lie("acceptance-malformed", path, "no signed acceptance root of this place"),
     }
 }
