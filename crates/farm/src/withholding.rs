@@ -137,7 +137,7 @@ impl Tail {
                 (least, at) = (chance, u8::try_from(level).ok());
             }
         }
-        ((least * f64::from(levels)).min(1.0), at)
+        ((least * f64::from(levels.max(1))).min(1.0), at)
     }
 }
 

@@ -110,7 +110,8 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
         .collect())
 }
 
-/// Whether a file is part of a tile or bundle that has grown since; it must be its beginning.
+/// Whether a file is part of a tile or bundle that has grown since, or has grown beyond the head that was read; the shorter
+/// must be the beginning of the longer.
 fn is_overtaken(
     source: &dyn Source,
     file: &str,
@@ -128,7 +129,8 @@ fn is_overtaken(
     } else {
         own.len() as u64 == 32 * width
     };
-    if is_whole && grown.starts_with(&own) {
+    // A house that runs may have published more since its head was read: then the file is the longer of the two.
+    if is_whole && (grown.starts_with(&own) || own.starts_with(&grown)) {
         return Ok(true);
     }
     lie("tile-wrong", file, "it is not the beginning of what it has grown to")

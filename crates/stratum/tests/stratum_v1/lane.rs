@@ -133,7 +133,12 @@ async fn the_log_is_sealed_when_the_grace_is_over_and_not_before() {
     let seal = lane.logged(|r| matches!(r, Record::Seal { .. })).await;
     assert!(matches!(seal, Record::Seal { epoch: e, .. } if e == epoch));
     lane.log.append_shares(&[late], &mut accepted).unwrap();
-    assert_eq!(accepted, [false]);
+    assert_eq!(accepted, [true], "late, for the next epoch's record");
+    let last = epoch.next().next();
+    lane.clock.set(rule().seal_at(last));
+    lane.logged(|r| matches!(r, Record::Seal { epoch, .. } if *epoch == last)).await;
+    lane.log.append_shares(&[late], &mut accepted).unwrap();
+    assert_eq!(accepted, [false], "too late for any");
 }
 
 #[tokio::test]

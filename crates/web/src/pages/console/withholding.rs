@@ -69,7 +69,7 @@ pub(crate) async fn page(
     };
     let content = html! {
         @for (lane, said) in &lanes {
-            (sheet(&format!("lane-{lane}"), &format!("Lane {lane}"), &lane_table(said, &name)))
+            (sheet(&format!("lane-{lane}"), &format!("Lane {lane}"), &lane_table(said, name)))
         }
         p.note { "Of " (asked.one_in()) " looks at honest miners, one raises an alarm at the most. Who looks every day and "
             "remembers every alarm looks more often: a finding is a reason to look closer, no proof." }
