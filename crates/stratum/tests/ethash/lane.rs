@@ -77,7 +77,12 @@ async fn an_epoch_border_logs_the_same_header_anew_and_the_log_is_sealed_after_t
     clock.set(rule().seal_at(epoch));
     record(&log, |r| matches!(r, Record::Seal { epoch: e, .. } if *e == epoch)).await;
     log.append_shares([&share(&first.current, 2)], &mut accepted).unwrap();
-    assert_eq!(accepted, [false]);
+    assert_eq!(accepted, [true], "late, for the next epoch");
+    let last = epoch.next().next();
+    clock.set(rule().seal_at(last));
+    record(&log, |r| matches!(r, Record::Seal { epoch, .. } if *epoch == last)).await;
+    log.append_shares([&share(&first.current, 3)], &mut accepted).unwrap();
+    assert_eq!(accepted, [false], "too late for any");
 }
 
 #[tokio::test]
