@@ -653,6 +653,8 @@ fn a_share_that_a_gateway_signed_for_is_missed_when_the_record_leaves_it_out() {
     assert_eq!(without.lie(&Options::default()), "acceptance-missing");
     without.0.remove("accepted/btc/1");
     assert_eq!(without.lie(&Options::default()), "none", "they go after a day");
+    without.0.insert("accepted/btc/.new-1".into(), b"half a no".to_vec());
+    assert_eq!(without.lie(&Options::default()), "none", "one that is being written");
     let job = w.job(11);
     let found = mine(&job, CLASS, 0..3, None);
     let mut second = closing(11, vec![job], found[..2].to_vec());

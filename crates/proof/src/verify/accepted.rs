@@ -35,8 +35,10 @@ pub(super) fn read(
     let files = source.list().map_err(unreadable)?.unwrap_or_default();
     let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
     let mut held = 0;
-    // Leaves without a note claim nothing: the note is written after them, and goes before them.
-    for path in files.iter().filter(|f| is_own(f) && !f.ends_with(LEAVES)) {
+    // Leaves without a note claim nothing: the note is written after them, and goes before them. Names that begin with a
+    // dot are no part of the record.
+    let notes = files.iter().filter(|f| is_own(f) && !f.ends_with(LEAVES) && !f.contains("/."));
+    for path in notes {
         let Some(own) = note(source, log, path)? else { continue };
         let beside = format!("{path}{LEAVES}");
         let bytes = match whole(source, &beside, 32 * LEAVES_MAX, "acceptance-missing") {
