@@ -17,6 +17,7 @@ Left out, because a folder alone does not show it or because other tools do it b
     the coins were unspent at their block is for somebody with a node to say;
   - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs;
   - lines of witnesses, and whether this head continues one seen earlier or elsewhere;
+  - acceptance roots (`accepted/…`), which go after a day and are no part of the record;
   - epochs published as unproven have no record: only their chain and sold tree are checked, and they are counted apart;
   - whether jobs extend the real chain, pay where they should or have the network's target.
 """
