@@ -201,3 +201,142 @@ fn the_program_takes_every_command_that_the_documents_show() {
     }
     assert!(commands > 12, "only {commands} commands found");
 }
+
+/// A web server of files over TLS, under a certificate of an authority that only its file knows.
+mod web {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+    use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
+
+    /// How it answers.
+    #[derive(Clone, Copy)]
+    pub(super) enum Answers {
+        Honestly,
+        /// With an encoding of its own: a bomb for whoever unpacks it.
+        Packed,
+        /// Half of each file.
+        Half,
+        /// From elsewhere.
+        Sends,
+    }
+
+    /// Serves a folder until the tests end; its address. The authority's certificate goes to a file.
+    pub(super) fn serve(folder: PathBuf, authority: &Path, answers: Answers) -> SocketAddr {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let own = rcgen::KeyPair::generate().unwrap();
+        let root = params.self_signed(&own).unwrap();
+        std::fs::write(authority, root.pem()).unwrap();
+        let issuer = rcgen::Issuer::new(params, own);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let named = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = named.signed_by(&key, &issuer).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let session = ServerConnection::new(config.clone()).unwrap();
+                // A reader that does not believe the certificate breaks off.
+                let _ = answer(StreamOwned::new(session, stream), &folder, answers);
+            }
+        });
+        address
+    }
+
+    fn answer(
+        stream: StreamOwned<ServerConnection, std::net::TcpStream>,
+        folder: &Path,
+        answers: Answers,
+    ) -> std::io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        (&mut stream).take(4_096).read_line(&mut line)?;
+        let path = line.split(' ').nth(1).unwrap_or_default().trim_start_matches("/record/");
+        let found = std::fs::read(folder.join(path));
+        let stream = stream.get_mut();
+        match (found, answers) {
+            (_, Answers::Sends) => {
+                stream.write_all(
+                    b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/\r\n\r\n",
+                )?;
+            }
+            (Ok(bytes), _) => {
+                let more = if matches!(answers, Answers::Packed) {
+                    "Content-Encoding: gzip\r\n"
+                } else {
+                    ""
+                };
+                let head =
+                    format!("HTTP/1.1 200 OK\r\n{more}Content-Length: {}\r\n\r\n", bytes.len());
+                stream.write_all(head.as_bytes())?;
+                let part =
+                    if matches!(answers, Answers::Half) { bytes.len() / 2 } else { bytes.len() };
+                stream.write_all(&bytes[..part])?;
+            }
+            (Err(_), _) => stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n")?,
+        }
+        stream.conn.send_close_notify();
+        stream.flush()
+    }
+}
+
+/// A public log that has just begun.
+fn young_log(folder: &Path) {
+    use gruve_proof::log::LogHead;
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let operator_key = key.verifying_key().to_bytes();
+    let head = LogHead { origin: "log.example".into(), operator_key, recovery_key: [0; 32] };
+    gruve_proof::publish::Publisher::open(folder, "log.example", key, &[head.canonical()]).unwrap();
+}
+
+#[test]
+fn a_record_is_verified_over_https_by_the_authorities_that_are_named_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (record, authority) = (dir.path().join("record"), dir.path().join("authority.pem"));
+    young_log(&record);
+    let verify = |address: std::net::SocketAddr, with: &[&str]| {
+        let url = format!("https://localhost:{}/record", address.port());
+        let args = [&["verify", &url, "--forget", "--json"], with].concat();
+        let output = run_in(dir.path(), &args);
+        (output.status.code(), told(&output))
+    };
+    let named = ["--authorities", authority.to_str().unwrap()];
+    let honest = web::serve(record.clone(), &authority, web::Answers::Honestly);
+    let (code, said) = verify(honest, &named);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("\"holds\": true") && said.contains("\"entries\": 1"), "{said}");
+    // Somebody else's authority, and the system's.
+    let other = dir.path().join("other.pem");
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let strange = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(&other, strange.pem()).unwrap();
+    let (code, said) = verify(honest, &["--authorities", other.to_str().unwrap()]);
+    assert_eq!((code, said.contains("certificate")), (Some(2), true), "{said}");
+    // Answers that are no lie of the record, and no yes.
+    for (answers, words) in [
+        (web::Answers::Packed, "gzip"),
+        (web::Answers::Half, "broke off"),
+        (web::Answers::Sends, "elsewhere.example"),
+    ] {
+        let address = web::serve(record.clone(), &authority, answers);
+        let (code, said) = verify(address, &named);
+        assert_eq!((code, said.contains(words)), (Some(2), true), "{words}: {said}");
+    }
+    // A lie is one over this line too.
+    std::fs::write(record.join("key"), "nobody\n").unwrap();
+    let honest = web::serve(record, &authority, web::Answers::Honestly);
+    let (code, said) = verify(honest, &named);
+    assert_eq!((code, said.contains("key-malformed")), (Some(1), true), "{said}");
+}

@@ -44,6 +44,8 @@ pub mod nodes;
 pub mod params;
 pub mod room;
 pub mod rpc;
+#[cfg(feature = "fuzzing")]
+mod said;
 pub mod script;
 pub mod stamp;
 mod standing;
@@ -51,7 +53,10 @@ pub mod template;
 pub mod tip;
 pub mod walk;
 pub mod wire;
+#[cfg(not(feature = "fuzzing"))]
 mod zmq;
+#[cfg(feature = "fuzzing")]
+pub mod zmq;
 
 pub use address::{AddressError, address_for_script, script_for_address};
 pub use error::ChainError;

@@ -18,6 +18,7 @@ pub mod blocks;
 pub mod config;
 pub mod ethash;
 pub mod funds;
+pub mod heads;
 mod input;
 mod jobs;
 mod ledger;
@@ -33,6 +34,7 @@ mod v1_rig;
 pub mod v1_session;
 pub mod v2_session;
 pub mod verifier;
+pub mod zmq;
 
 /// A wire under random input.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +80,18 @@ pub const TARGETS: &[Target] = &[
         run: funds::run,
         words: &[b"GRUVRSV1", b"GRUVOWE1", b"\xff\xff\xff\xff", b"smp", b"ful", b"\x03BTC"],
     },
+    Target {
+        name: "heads",
+        run: heads::run,
+        words: &[
+            b"\x81\x04null",
+            b"\x89\0",
+            b"\x88\x02\x03\xe8",
+            b"\x81\x7e",
+            b"\x82\x7f",
+            br#"{"method":"eth_subscription","params":{"subscription":"0x1"}}"#,
+        ],
+    },
     Target { name: "node_answers", run: node_answers::run, words: JSON_WORDS },
     Target { name: "noise", run: noise::run, words: &[] },
     Target {
@@ -101,6 +115,18 @@ pub const TARGETS: &[Target] = &[
     Target { name: "v1_session", run: v1_session::run, words: &[] },
     Target { name: "v2_session", run: v2_session::run, words: &[] },
     Target { name: "verifier", run: verifier::run, words: &[b"\0", b"\xff"] },
+    Target {
+        name: "zmq",
+        run: zmq::run,
+        words: &[
+            b"\x01\x08rawblock",
+            b"\x01\x09hashblock",
+            b"\x01\x08sequence",
+            b"\x04\x07\x04PING\0\x0a",
+            b"\x02\0\0\0\0\0\0\x01\0",
+            b"\0\x04\x01\0\0\0",
+        ],
+    },
 ];
 
 /// The target of that name.

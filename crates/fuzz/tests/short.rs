@@ -64,6 +64,16 @@ fn no_bytes_of_a_record_sold_tree_entry_note_or_receipt_panic_or_have_two_forms(
 }
 
 #[test]
+fn no_publisher_over_zeromq_panics_or_is_heard_otherwise_in_pieces() {
+    short("zmq", 4_000);
+}
+
+#[test]
+fn no_node_that_tells_of_heads_panics_or_is_heard_otherwise_in_pieces() {
+    short("heads", 3_000);
+}
+
+#[test]
 fn no_change_of_a_published_folder_makes_the_verifier_say_yes_or_panic() {
     short("verifier", 1_500);
 }

@@ -70,7 +70,7 @@ pub enum StatementCommand {
 /// `gruve verify`
 #[derive(Clone, Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// The record: a folder, or http://host/record.
+    /// The record: a folder, or https://host/record.
     pub record: String,
     /// The operator's key as you know it from elsewhere, as name+hash+base64.
     #[arg(long)]
@@ -82,6 +82,13 @@ pub struct VerifyArgs {
     /// behind the other; may be given for several lanes.
     #[arg(long, value_name = "LANE=FILE")]
     pub headers: Vec<String>,
+    /// An output script (hexadecimal) that blocks of a lane may pay to; may be given many times. A job that would have paid
+    /// elsewhere is a lie then.
+    #[arg(long, value_name = "LANE=SCRIPT")]
+    pub pays: Vec<String>,
+    /// Certificate authorities to believe for https, a PEM file; the system's if not given.
+    #[arg(long, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
     /// A proof that a statement of funds counts what is owed to you.
     #[arg(long, value_name = "FILE")]
     pub owed: Option<PathBuf>,
@@ -106,6 +113,10 @@ pub struct VerifyArgs {
     /// Threads; all cores if not given.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// Memory that log and shares may take, MiB: 32 bytes a share of an epoch, three kilobytes an entry. Half a gigabyte
+    /// may come to it.
+    #[arg(long, value_name = "MIB", default_value_t = 2_048, value_parser = clap::value_parser!(u64).range(1..))]
+    pub memory: u64,
     /// Print the verdict as JSON.
     #[arg(long)]
     pub json: bool,

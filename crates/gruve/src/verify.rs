@@ -1,5 +1,7 @@
 //! `gruve verify`: checks a public record, or a receipt, from the files alone.
 
+mod web;
+
 use crate::cli::VerifyArgs;
 use gruve_proof::funds::OwedProof;
 use gruve_proof::note::{NOTE_BYTES_MAX, NoteKey};
@@ -10,22 +12,18 @@ use gruve_proof::verify::{
 };
 use gruve_proof::witness::WitnessKey;
 use gruve_units::LaneId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use web::WebSource;
 
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(30);
 /// Bytes of a file of receipts at most: one has some ten thousand, a year of them half a gigabyte.
 const RECEIPT_BYTES_MAX: u64 = 1 << 32;
 /// Bytes of a proof of what is owed at most: one has some five thousand.
 const OWED_BYTES_MAX: u64 = 1 << 20;
-/// Bytes of an answer's head at most.
-const HEAD_BYTES_MAX: u64 = 16_384;
 
 /// Does what the command line asks: 0 when everything holds, 1 for a lie, 2 when it cannot be read.
 ///
@@ -40,10 +38,11 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
     };
     let seen: Result<Vec<String>, String> = args.seen.iter().map(read_note).collect();
     let source: Box<dyn Source> = match args.record.split_once("://") {
-        Some(("http", rest)) => Box::new(HttpSource::new(rest)),
+        Some(("http", rest)) => Box::new(WebSource::plain(rest)?),
+        Some(("https", rest)) => Box::new(WebSource::secure(rest, args.authorities.as_deref())?),
         Some((scheme, _)) => {
             return Err(format!(
-                "{scheme}: is not spoken here: copy the folder (wget -r, aws s3 sync) and verify the copy, or use http"
+                "{scheme}: is not spoken here: copy the folder (aws s3 sync) and verify the copy, or use https"
             ));
         }
         None => Box::new(FolderSource(PathBuf::from(&args.record))),
@@ -59,11 +58,13 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
         key,
         last,
         headers,
+        destinations: read_destinations(&args.pays)?,
         seen_elsewhere: seen?,
         witnesses_min: args.witnesses.unwrap_or(witnesses.len()),
         witnesses,
         from_entry,
         threads: args.threads,
+        memory_max: args.memory.saturating_mul(1 << 20),
     };
     let mut shown = Shown::new(args.json);
     match verify(source.as_ref(), &options, &mut |p| shown.progress(p)) {
@@ -112,7 +113,7 @@ fn print(verdict: &Verdict, receipts: u64, json: bool) -> Result<(), String> {
 fn refuse(error: &VerifyError, json: bool) -> ExitCode {
     let (lie, code) = match error {
         VerifyError::Lie(lie) => (Some(lie), 1),
-        VerifyError::Unreadable { .. } => (None, 2),
+        VerifyError::Unreadable { .. } | VerifyError::TooLarge { .. } => (None, 2),
     };
     if json {
         let at = lie.map(|l| (l.name, &l.at));
@@ -208,6 +209,18 @@ fn read_headers(all: &[String]) -> Result<BTreeMap<LaneId, Headers>, String> {
     all.iter().map(one).collect()
 }
 
+/// Where blocks of a lane may pay to, from `LANE=SCRIPT`.
+fn read_destinations(all: &[String]) -> Result<BTreeMap<LaneId, BTreeSet<Vec<u8>>>, String> {
+    let mut by_lane: BTreeMap<LaneId, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    for text in all {
+        let bad = || format!("--pays takes LANE=SCRIPT, as btc=0014…, not {text:?}");
+        let (lane, script) = text.split_once('=').ok_or_else(bad)?;
+        let lane = lane.parse().map_err(|_| bad())?;
+        by_lane.entry(lane).or_default().insert(hex::decode(script).map_err(|_| bad())?);
+    }
+    Ok(by_lane)
+}
+
 /// Where the last visit is remembered.
 fn state_file(args: &VerifyArgs) -> Option<PathBuf> {
     if args.forget {
@@ -274,58 +287,5 @@ impl Shown {
         if self.is_on {
             eprint!("\r{:60}\r", "");
         }
-    }
-}
-
-/// A web server, asked for one file at a time.
-struct HttpSource {
-    host: String,
-    path: String,
-}
-
-impl HttpSource {
-    fn new(rest: &str) -> HttpSource {
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        HttpSource { host: host.to_owned(), path: path.trim_matches('/').to_owned() }
-    }
-}
-
-impl Source for HttpSource {
-    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
-        let address =
-            if self.host.contains(':') { self.host.clone() } else { format!("{}:80", self.host) };
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.set_write_timeout(Some(SILENCE))?;
-        let slash = if self.path.is_empty() { "" } else { "/" };
-        // HTTP/1.0: the answer ends with the connection, and comes in one piece.
-        let ask = format!(
-            "GET /{}{slash}{path} HTTP/1.0\r\nHost: {}\r\nAccept: */*\r\n\r\n",
-            self.path, self.host
-        );
-        stream.write_all(ask.as_bytes())?;
-        let mut answer = BufReader::new(stream);
-        let mut head = (&mut answer).take(HEAD_BYTES_MAX);
-        let mut line = String::new();
-        head.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
-        loop {
-            let mut header = String::new();
-            if head.read_line(&mut header)? == 0 {
-                return Err(io::Error::other("not an HTTP answer"));
-            }
-            if header.trim_end().is_empty() {
-                break;
-            }
-        }
-        match status {
-            Some(200) => Ok(Some(Box::new(answer))),
-            Some(404 | 410) => Ok(None),
-            other => Err(io::Error::other(format!("the server answers {other:?}"))),
-        }
-    }
-
-    fn list(&self) -> io::Result<Option<Vec<String>>> {
-        Ok(None)
     }
 }

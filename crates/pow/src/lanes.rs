@@ -15,8 +15,8 @@ mod scrypt;
 pub(crate) mod sha256;
 
 pub use batch::{
-    Prefix, merkle_level, merkle_level_by, sha256d_equal, sha256d_equal_by, sha256d_headers,
-    sha256d_headers_by, sha256d_headers_into,
+    Prefix, merkle_level, merkle_level_by, sha256_equal, sha256_equal_by, sha256d_equal,
+    sha256d_equal_by, sha256d_headers, sha256d_headers_by, sha256d_headers_into,
 };
 pub use scrypt::{ScryptLanes, ScryptVariant};
 

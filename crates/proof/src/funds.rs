@@ -9,7 +9,7 @@
 //! Statements are numbered from 1 without gaps, and never go back in time.
 
 use crate::Hash;
-use crate::liabilities::{self, ASSET_MAX, LEAVES_MAX, Of, Owed};
+use crate::liabilities::{self, ASSET_MAX, LEAVES_MAX, LEAVES_MIN, Of, Owed};
 use crate::log::Entry;
 use crate::logged::{Logged, LoggedError, PROOF_MAX};
 use crate::note::{Checkpoint, NoteKey};
@@ -122,7 +122,7 @@ impl FundsEntry {
             if assets.last().is_some_and(|last| last.asset >= asset) {
                 return Err(WireError::Malformed("assets that do not ascend"));
             }
-            if !leaves.is_power_of_two() || leaves > LEAVES_MAX {
+            if !leaves.is_power_of_two() || !(LEAVES_MIN..=LEAVES_MAX).contains(&leaves) {
                 return Err(WireError::Malformed("an impossible number of leaves"));
             }
             if shown == ShownBy::Nothing && reserves != 0 {

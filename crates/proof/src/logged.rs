@@ -58,17 +58,34 @@ impl Logged {
     /// # Errors
     /// The first that does not.
     pub fn open(&self, key: &NoteKey) -> Result<(Checkpoint, Vec<u8>), LoggedError> {
+        let Logged { origin, entry, entry_index, log_proof, checkpoint } = self;
+        Steps { origin, entry, entry_index: *entry_index, log_proof, checkpoint }.open(key)
+    }
+}
+
+/// The same fields, wherever they stand: a receipt has them beside its own.
+pub(crate) struct Steps<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) entry: &'a str,
+    pub(crate) entry_index: u64,
+    pub(crate) log_proof: &'a [String],
+    pub(crate) checkpoint: &'a str,
+}
+
+impl Steps<'_> {
+    /// As [`Logged::open`].
+    pub(crate) fn open(&self, key: &NoteKey) -> Result<(Checkpoint, Vec<u8>), LoggedError> {
         let malformed = LoggedError::Malformed;
         if self.log_proof.len() > PROOF_MAX {
             return Err(malformed("log_proof"));
         }
-        let head = Checkpoint::open(&self.checkpoint, key).map_err(|_| LoggedError::NotSigned)?;
+        let head = Checkpoint::open(self.checkpoint, key).map_err(|_| LoggedError::NotSigned)?;
         if head.origin != self.origin {
             return Err(malformed("origin"));
         }
-        let entry = hex::decode(&self.entry).map_err(|_| malformed("entry"))?;
+        let entry = hex::decode(self.entry).map_err(|_| malformed("entry"))?;
         let mut proof = Vec::new();
-        for text in &self.log_proof {
+        for text in self.log_proof {
             let mut hash = [0; 32];
             hex::decode_to_slice(text, &mut hash).map_err(|_| malformed("log_proof"))?;
             proof.push(hash);

@@ -9,6 +9,7 @@ mod grown;
 pub use grown::GrownTree;
 
 use crate::{Hash, sha256};
+use gruve_pow::lanes::sha256_equal;
 
 /// The hash of a leaf.
 #[must_use]
@@ -28,6 +29,26 @@ pub fn empty_root() -> Hash {
     sha256(&[])
 }
 
+/// Leaves whose subtree is hashed side by side at most: its nodes stay in the processor's nearest memory.
+const TOGETHER: usize = 256;
+/// Bytes of an inner node before it is hashed.
+const NODE_LEN: usize = 1 + 32 + 32;
+
+/// The root of a full subtree: as many leaves as a power of two.
+fn full_root(leaves: &[Hash]) -> Hash {
+    let (mut level, mut bytes) = (leaves.to_vec(), Vec::with_capacity(NODE_LEN * leaves.len() / 2));
+    while level.len() > 1 {
+        bytes.clear();
+        for pair in level.as_chunks::<2>().0 {
+            bytes.push(1);
+            bytes.extend(pair.as_flattened());
+        }
+        level.truncate(level.len() / 2);
+        sha256_equal(&bytes, NODE_LEN, &mut level);
+    }
+    level.first().copied().unwrap_or_else(empty_root)
+}
+
 /// A root built leaf by leaf in memory of one hash per level.
 #[derive(Clone, Debug, Default)]
 pub struct RootBuilder {
@@ -45,14 +66,34 @@ impl RootBuilder {
 
     /// Adds the next leaf.
     pub fn push(&mut self, leaf: Hash) {
-        let mut node = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        self.push_full(leaf, 1);
+    }
+
+    /// Adds the next leaves, hashed side by side.
+    pub fn extend(&mut self, leaves: &[Hash]) {
+        let mut rest = leaves;
+        while !rest.is_empty() {
+            // The largest full subtree that may begin here and that they fill.
+            let may = match self.size {
+                0 => TOGETHER,
+                size => TOGETHER.min(1 << size.trailing_zeros().min(usize::BITS - 1)),
+            };
+            let (now, later) = rest.split_at(may.min(1 << rest.len().ilog2()));
+            self.push_full(full_root(now), now.len() as u64);
+            rest = later;
+        }
+    }
+
+    /// Adds the root of a full subtree of so many leaves, a power of two of which the size is a multiple.
+    fn push_full(&mut self, root: Hash, leaves: u64) {
+        let mut node = root;
+        for _ in 0..(self.size / leaves).trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 node = node_hash(&left, &node);
             }
         }
         self.peaks.push(node);
-        self.size += 1;
+        self.size += leaves;
     }
 
     /// How many leaves.
@@ -74,9 +115,7 @@ impl RootBuilder {
 #[must_use]
 pub fn root(leaves: &[Hash]) -> Hash {
     let mut b = RootBuilder::new();
-    for leaf in leaves {
-        b.push(*leaf);
-    }
+    b.extend(leaves);
     b.root()
 }
 

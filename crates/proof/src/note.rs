@@ -36,6 +36,35 @@ pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+' || c.is_control())
 }
 
+/// The first four bytes of `SHA-256(name ‖ 0A ‖ kind ‖ key)`: how a line of signature names its key.
+pub(crate) fn key_id(name: &str, kind: u8, key: &[u8; 32]) -> [u8; 4] {
+    let hash = sha256(&[name.as_bytes(), b"\n", &[kind], key]);
+    let mut id = [0; 4];
+    id.copy_from_slice(&hash[..4]);
+    id
+}
+
+/// Name and key of a text `name+hash+base64` of this kind.
+pub(crate) fn parse_key(text: &str, kind: u8) -> Result<(&str, [u8; 32]), NoteError> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(NoteError::BadKey);
+    };
+    let bytes = STANDARD.decode(key).map_err(|_| NoteError::BadKey)?;
+    let (first, rest) = bytes.split_first().ok_or(NoteError::BadKey)?;
+    let key: [u8; 32] = rest.try_into().map_err(|_| NoteError::BadKey)?;
+    if !is_name(name) || *first != kind || hex::encode(key_id(name, kind, &key)) != id {
+        return Err(NoteError::BadKey);
+    }
+    Ok((name, key))
+}
+
+/// The text that [`parse_key`] reads.
+pub(crate) fn write_key(name: &str, kind: u8, key: &[u8; 32]) -> String {
+    let bytes = [&[kind][..], key].concat();
+    format!("{name}+{}+{}", hex::encode(key_id(name, kind, key)), STANDARD.encode(bytes))
+}
+
 /// A name and a public key, written `name+hash+base64`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteKey {
@@ -55,10 +84,7 @@ impl NoteKey {
     /// The first four bytes of `SHA-256(name ‖ 0A ‖ 01 ‖ key)`.
     #[must_use]
     pub fn id(&self) -> [u8; 4] {
-        let hash = sha256(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key]);
-        let mut id = [0; 4];
-        id.copy_from_slice(&hash[..4]);
-        id
+        key_id(&self.name, ED25519, &self.key)
     }
 
     /// From its text.
@@ -66,18 +92,8 @@ impl NoteKey {
     /// # Errors
     /// [`NoteError::BadKey`].
     pub fn parse(text: &str) -> Result<NoteKey, NoteError> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoteError::BadKey);
-        };
-        let bytes = STANDARD.decode(key).map_err(|_| NoteError::BadKey)?;
-        let (first, rest) = bytes.split_first().ok_or(NoteError::BadKey)?;
-        let key: [u8; 32] = rest.try_into().map_err(|_| NoteError::BadKey)?;
-        let own = NoteKey::new(name, key).ok_or(NoteError::BadKey)?;
-        if *first != ED25519 || hex::encode(own.id()) != id {
-            return Err(NoteError::BadKey);
-        }
-        Ok(own)
+        let (name, key) = parse_key(text, ED25519)?;
+        Ok(NoteKey { name: name.to_owned(), key })
     }
 
     /// The signature of `body` among those of a note.
@@ -96,8 +112,7 @@ impl NoteKey {
 
 impl std::fmt::Display for NoteKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bytes = [&[ED25519][..], &self.key].concat();
-        write!(f, "{}+{}+{}", self.name, hex::encode(self.id()), STANDARD.encode(bytes))
+        f.write_str(&write_key(&self.name, ED25519, &self.key))
     }
 }
 
@@ -178,6 +193,10 @@ impl Checkpoint {
         let (Some(root), true) = (root, number.to_string() == size) else {
             return Err(NoteError::Malformed);
         };
+        // Further lines are allowed to others' logs. Here they would be signed words that nobody reads.
+        if lines.next().is_some() || !is_name(origin) {
+            return Err(NoteError::Malformed);
+        }
         Ok(Checkpoint { origin: origin.to_owned(), size: number, root })
     }
 }
@@ -195,7 +214,7 @@ pub(crate) fn split(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), NoteEr
         let (name, data) = rest.split_once(' ')?;
         let bytes = STANDARD.decode(data).ok()?;
         let (id, bytes) = bytes.split_first_chunk::<4>()?;
-        (!name.is_empty()).then(|| (name.len(), *id, bytes.to_vec()))
+        (is_name(name) && !bytes.is_empty()).then(|| (name.len(), *id, bytes.to_vec()))
     };
     let mut all = Vec::new();
     for line in lines.split('\n') {

@@ -1,14 +1,12 @@
 //! A customer's receipt: one contract in one epoch, from its leaf to the operator's signature.
 
+use crate::Hash;
 use crate::log::Entry;
-use crate::note::{Checkpoint, NoteKey};
+use crate::logged::{LoggedError, PROOF_MAX, Steps};
+use crate::note::NoteKey;
 use crate::sold::{self, Node, Private, SoldLeaf, Sums, decimal, hex32};
-use crate::{Hash, merkle};
 use gruve_units::{ContractId, EpochNumber, LaneId};
 use serde::{Deserialize, Serialize};
-
-/// Siblings of a proof at most: more levels than any log or sold tree has.
-const PROOF_MAX: usize = 64;
 
 /// A sibling in the sold tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,27 +116,21 @@ impl Receipt {
     /// The first step that does not hold.
     pub fn check(&self, key: &NoteKey) -> Result<Shown, ReceiptError> {
         let malformed = ReceiptError::Malformed;
-        if self.version != 1
-            || self.sold_proof.len() > PROOF_MAX
-            || self.log_proof.len() > PROOF_MAX
-        {
+        if self.version != 1 || self.sold_proof.len() > PROOF_MAX {
             return Err(malformed("version or proof"));
         }
-        let head = Checkpoint::open(&self.checkpoint, key).map_err(|_| ReceiptError::NotSigned)?;
-        if head.origin != self.origin {
-            return Err(malformed("origin"));
-        }
-        let entry = hex::decode(&self.entry).map_err(|_| malformed("entry"))?;
-        let mut proof = Vec::new();
-        for text in &self.log_proof {
-            let mut hash = [0; 32];
-            hex::decode_to_slice(text, &mut hash).map_err(|_| malformed("log_proof"))?;
-            proof.push(hash);
-        }
-        let leaf = merkle::leaf_hash(&entry);
-        if !merkle::verify_inclusion(&head.root, head.size, self.entry_index, &leaf, &proof) {
-            return Err(ReceiptError::NotInLog);
-        }
+        let steps = Steps {
+            origin: &self.origin,
+            entry: &self.entry,
+            entry_index: self.entry_index,
+            log_proof: &self.log_proof,
+            checkpoint: &self.checkpoint,
+        };
+        let (head, entry) = steps.open(key).map_err(|e| match e {
+            LoggedError::Malformed(what) => malformed(what),
+            LoggedError::NotSigned => ReceiptError::NotSigned,
+            LoggedError::NotInLog => ReceiptError::NotInLog,
+        })?;
         let Ok(Entry::Epoch(s)) = Entry::parse(&entry) else { return Err(malformed("entry")) };
         let siblings: Vec<Node> =
             self.sold_proof.iter().map(|s| Node { sums: s.sums, hash: s.hash }).collect();

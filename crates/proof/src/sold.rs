@@ -24,6 +24,8 @@ use std::io::Read;
 pub const MAGIC: [u8; 8] = *b"GRUVSLD1";
 /// Contracts in an epoch at most: a reader holds one hash for each level, not the leaves.
 pub const CONTRACTS_MAX: u64 = 1 << 26;
+/// The highest kind of a contract: 0 a lease, 1 a metered contract.
+pub const KIND_MAX: u8 = 1;
 /// Bytes of a leaf in the file.
 pub const LEAF_BYTES: usize = 16 + 1 + 16 * 4 + 32;
 
@@ -137,7 +139,7 @@ impl SoldLeaf {
             let sums = Sums { hashrate: w.u128("")?, allocated: w.u128("")?, owed: w.u128("")? };
             Ok(SoldLeaf { contract, kind, sums, entitled: w.u128("")?, private: w.array("")? })
         };
-        read().ok()
+        read().ok().filter(|leaf| leaf.kind <= KIND_MAX)
     }
 }
 

@@ -178,10 +178,19 @@ impl EpochSummary {
             rules: Rules { class_min: w.u8(IN)?, class_max: w.u8(IN)?, opened: w.u8(IN)? },
         };
         w.end()?;
-        if !summary.rules.are_possible() {
+        summary.is_possible()?;
+        Ok(Some(summary))
+    }
+
+    /// Refuses what no lane can have, whatever its shares.
+    fn is_possible(&self) -> Result<(), WireError> {
+        if self.length_us == 0 {
+            return Err(WireError::Malformed("epochs without a length"));
+        }
+        if !self.rules.are_possible() {
             return Err(WireError::Malformed("bounds of classes or a threshold that cannot be"));
         }
-        Ok(Some(summary))
+        Ok(())
     }
 
     /// The checkpoint: what the next summaries and, two epochs later, the stamps commit to.

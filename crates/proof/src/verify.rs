@@ -8,20 +8,24 @@
 //! | funds | every statement's reserves: every signature, for this log, this statement, these holdings |
 //! | sums | owners' work, share root, allocation tree, sold tree, contracts before surplus |
 //!
-//! It names the first lie and stops. Memory: a hash of each log entry, the jobs of one record
-//! ([`crate::record::JOB_BYTES_MAX`]), 16 bytes for each share of three epochs of a lane, some blocks of shares.
-//! It uses all cores. It knows nothing of the operator's side.
+//! It names the first lie and stops. Memory: what log and shares take is counted against a bound that the caller sets
+//! ([`MEMORY_MAX`]), everything else stays below [`BESIDE`]. It uses all cores. It knows nothing of the operator's side.
 
 mod accepted;
+mod budget;
+mod data;
 mod dating;
+mod destinations;
 mod entries;
 mod epoch;
 mod funds;
 mod source;
+mod sums;
 mod verdict;
 pub(crate) mod work;
 
-pub use dating::{HEADER_SLACK_SECS, HEADERS_MAX, Headers};
+pub use budget::{BESIDE, MEMORY_MAX};
+pub use dating::{HEADER_SLACK_SECS, HEADERS_MAX, Headers, MEDIAN_SLACK_SECS};
 pub use entries::{ReceiptChecker, Visit};
 pub use epoch::SLACK_ENTRIES;
 pub use funds::{AssetVerdict, FundsVerdict};
@@ -31,7 +35,7 @@ pub use verdict::{LaneVerdict, Verdict, effective_shares, error_percent};
 use crate::note::NoteKey;
 use crate::witness::WitnessKey;
 use gruve_units::LaneId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// What is not true.
@@ -60,6 +64,16 @@ pub enum VerifyError {
         /// Why.
         source: io::Error,
     },
+    /// It is larger than what may be held of it: that proves nothing either way.
+    #[error(
+        "checking {at} takes more memory than the {allowed} bytes that are allowed for the log and the shares"
+    )]
+    TooLarge {
+        /// Where it became too much.
+        at: String,
+        /// Bytes allowed.
+        allowed: u64,
+    },
 }
 
 impl From<Lie> for VerifyError {
@@ -84,6 +98,8 @@ pub struct Options {
     pub last: Option<Visit>,
     /// Block headers of lanes, by which their work is dated.
     pub headers: BTreeMap<LaneId, Headers>,
+    /// Output scripts that blocks of a lane may pay to, where the reader knows all of them.
+    pub destinations: BTreeMap<LaneId, BTreeSet<Vec<u8>>>,
     /// Checkpoints that others have seen.
     pub seen_elsewhere: Vec<String>,
     /// Witnesses whose cosignatures are looked for.
@@ -94,6 +110,8 @@ pub struct Options {
     pub from_entry: u64,
     /// Threads; 0 for as many as there are cores.
     pub threads: usize,
+    /// Bytes that log and shares may take in memory; 0 for [`MEMORY_MAX`].
+    pub memory_max: u64,
 }
 
 /// How far it is.
@@ -107,7 +125,7 @@ pub struct Progress {
     pub shares: u64,
 }
 
-/// Verifies a public record; tells its progress after each epoch.
+/// Verifies a public record; tells its progress after each epoch, and within one after each batch of shares.
 ///
 /// # Errors
 /// The first lie; or that something cannot be read.
@@ -116,14 +134,21 @@ pub fn verify(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verdict, VerifyError> {
-    let log = entries::read(source, options)?;
+    let mut budget = budget::Budget::new(options.memory_max);
+    let log = entries::read(source, options, &mut budget)?;
     let mut verdict = Verdict::begin(&log, options);
     let of = log.epochs.iter().filter(|e| e.at >= options.from_entry).count() as u64;
-    let mut lanes = epoch::Lanes::holding(accepted::read(source, &log)?);
+    let mut lanes = epoch::Lanes::holding(accepted::read(source, &log, &mut budget)?);
     let mut done = 0;
     for entry in &log.epochs {
         let is_checked = entry.at >= options.from_entry;
-        let found = lanes.take(source, &log, entry, is_checked, options)?;
+        let against = epoch::Against { source, log: &log, options };
+        let (before, mut hashed) = (verdict.shares, 0);
+        let mut tick = |shares| {
+            hashed += shares;
+            progress(Progress { epochs: done, of, shares: before + hashed });
+        };
+        let found = lanes.take(against, entry, is_checked, &mut budget, &mut tick)?;
         if is_checked {
             verdict.add(&entry.summary, &found);
             done += 1;

@@ -7,9 +7,9 @@
 //! Pure. Must not know how a witness is reached: [`request`] makes what is sent, [`Answer::read`] reads what comes
 //! back (C2SP tlog-witness), whoever carries it.
 
+use crate::Hash;
 use crate::merkle;
-use crate::note::{NoteError, SignatureLine, split};
-use crate::{Hash, sha256};
+use crate::note::{NoteError, SignatureLine, key_id, parse_key, split, write_key};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -51,10 +51,7 @@ impl WitnessKey {
     /// The first four bytes of `SHA-256(name ‖ 0A ‖ 04 ‖ key)`.
     #[must_use]
     pub fn id(&self) -> [u8; 4] {
-        let hash = sha256(&[self.name.as_bytes(), b"\n", &[COSIGNATURE_V1], &self.key]);
-        let mut id = [0; 4];
-        id.copy_from_slice(&hash[..4]);
-        id
+        key_id(&self.name, COSIGNATURE_V1, &self.key)
     }
 
     /// From its text.
@@ -62,18 +59,8 @@ impl WitnessKey {
     /// # Errors
     /// [`NoteError::BadKey`].
     pub fn parse(text: &str) -> Result<WitnessKey, NoteError> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoteError::BadKey);
-        };
-        let bytes = STANDARD.decode(key).map_err(|_| NoteError::BadKey)?;
-        let (first, rest) = bytes.split_first().ok_or(NoteError::BadKey)?;
-        let key: [u8; 32] = rest.try_into().map_err(|_| NoteError::BadKey)?;
-        let own = WitnessKey::new(name, key).ok_or(NoteError::BadKey)?;
-        if *first != COSIGNATURE_V1 || hex::encode(own.id()) != id {
-            return Err(NoteError::BadKey);
-        }
-        Ok(own)
+        let (name, key) = parse_key(text, COSIGNATURE_V1)?;
+        Ok(WitnessKey { name: name.to_owned(), key })
     }
 
     /// When this witness has signed `body`; `None` when it has not.
@@ -97,8 +84,7 @@ impl WitnessKey {
 
 impl std::fmt::Display for WitnessKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bytes = [&[COSIGNATURE_V1][..], &self.key].concat();
-        write!(f, "{}+{}+{}", self.name, hex::encode(self.id()), STANDARD.encode(bytes))
+        f.write_str(&write_key(&self.name, COSIGNATURE_V1, &self.key))
     }
 }
 

@@ -242,6 +242,11 @@ fn every_lie_about_reserves_is_named() {
     assert_eq!(lie_of(|s| s.entry.assets[2].reserves = 5, nothing), "entry-malformed");
     assert_eq!(lie_of(|s| s.entry.assets.swap(0, 1), nothing), "entry-malformed");
     assert_eq!(lie_of(|s| s.entry.assets[0].leaves += 1, nothing), "entry-malformed");
+    assert_eq!(
+        lie_of(|s| s.entry.assets[0].leaves = 32, nothing),
+        "entry-malformed",
+        "fewer than 64"
+    );
     // Numbers and time.
     assert_eq!(lie_of(|s| s.entry.statement = 2, nothing), "funds-order");
     let mut w = World::honest();
@@ -395,7 +400,8 @@ fn python_says(s: &mut Statement, w: &mut World) -> String {
 
 #[test]
 fn the_second_verifier_takes_an_honest_statement_and_no_other_sum_order_or_history() {
-    let lies: [fn(&mut Statement); 6] = [
+    let lies: [fn(&mut Statement); 7] = [
+        |s| s.entry.assets[0].leaves = 32,
         |s| s.entry.assets[0].reserves += 1,
         |s| s.reserves.head_root = [9; 32],
         |s| s.entry.statement = 2,

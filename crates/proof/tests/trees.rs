@@ -122,6 +122,18 @@ fn a_sum_that_overflows_has_no_root() {
 
 proptest! {
     #[test]
+    fn leaves_added_together_give_the_root_of_leaves_added_one_by_one(parts in proptest::collection::vec(0usize..700, 0..6)) {
+        let (mut one, mut all, mut n) = (merkle::RootBuilder::new(), merkle::RootBuilder::new(), 0u64);
+        for part in parts {
+            let leaves: Vec<_> = (0..part as u64).map(|i| merkle::leaf_hash(&(n + i).to_be_bytes())).collect();
+            leaves.iter().for_each(|leaf| one.push(*leaf));
+            all.extend(&leaves);
+            n += part as u64;
+            prop_assert_eq!((one.root(), one.size()), (all.root(), all.size()));
+        }
+    }
+
+    #[test]
     fn every_leaf_is_included_and_nothing_else(n in 1usize..40, at in 0usize..40, other: u8) {
         let at = at % n;
         let leaves: Vec<_> = (0..n).map(|i| merkle::leaf_hash(&[u8::try_from(i).unwrap()])).collect();

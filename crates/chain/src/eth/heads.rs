@@ -18,6 +18,7 @@ use hyper::Uri;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,6 +29,9 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+#[cfg(feature = "fuzzing")]
+pub mod doors;
 
 const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
@@ -148,10 +152,18 @@ async fn hear(
     told: &watch::Sender<u64>,
     is_up: &mut bool,
 ) -> Result<(), Fault> {
-    let beginning = timeout(BEGIN_MAX, begin(request, place)).await;
-    let (mut socket, id) = beginning.map_err(|_| Fault::Silent)??;
+    let beginning = async { begin(request, TcpStream::connect(place).await?).await };
+    let begun = timeout(BEGIN_MAX, beginning).await.map_err(|_| Fault::Silent)??;
     tracing::info!(node = place, "new blocks are told by this node");
     *is_up = true;
+    follow(begun, told).await
+}
+
+/// Tells of every head until there is a fault.
+async fn follow<S: AsyncRead + AsyncWrite + Unpin>(
+    (mut socket, id): (WebSocketStream<S>, Value),
+    told: &watch::Sender<u64>,
+) -> Result<(), Fault> {
     // What came before is to be looked at.
     told.send_modify(|n| *n += 1);
     let mut allowance = Allowance::new(BURST, EACH_SECOND);
@@ -179,12 +191,11 @@ async fn hear(
     }
 }
 
-/// Connects and subscribes; gives the subscription's name too.
-async fn begin(
+/// Greets and subscribes; gives the subscription's name too.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     request: &Request,
-    place: &str,
-) -> Result<(WebSocketStream<TcpStream>, Value), Fault> {
-    let stream = TcpStream::connect(place).await?;
+    stream: S,
+) -> Result<(WebSocketStream<S>, Value), Fault> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX))

@@ -30,7 +30,10 @@ pub mod block;
 pub mod earned;
 pub mod follow;
 pub mod header;
+#[cfg(not(feature = "fuzzing"))]
 mod heads;
+#[cfg(feature = "fuzzing")]
+pub mod heads;
 pub mod node;
 pub mod nodes;
 pub(crate) mod read;

@@ -15,6 +15,8 @@
 //! What this module must not know: templates, miners.
 
 mod address;
+#[cfg(feature = "fuzzing")]
+pub mod doors;
 mod news;
 mod wire;
 
@@ -138,13 +140,7 @@ async fn hear(
                 h.is_up = true;
                 h.note(News::Changed);
             });
-            let mut hearing = Hearing {
-                frames,
-                heard,
-                numbers: Numbers::default(),
-                has_raw: false,
-                warned_at: None,
-            };
+            let mut hearing = Hearing::new(frames, heard);
             tokio::select! {
                 fault = hearing.go() => fault,
                 () = missed(heard.subscribe(), owed) => Fault::Missed,
@@ -190,7 +186,11 @@ struct Hearing<'a, S> {
     warned_at: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Hearing<'_, S> {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Hearing<'a, S> {
+    fn new(frames: Frames<S>, heard: &'a watch::Sender<Heard>) -> Hearing<'a, S> {
+        Hearing { frames, heard, numbers: Numbers::default(), has_raw: false, warned_at: None }
+    }
+
     async fn go(&mut self) -> Fault {
         let mut allowance = Allowance::new(BURST, EACH_SECOND);
         loop {

@@ -49,7 +49,7 @@ impl Prefix {
     /// SHA-256d of this prefix followed by each of the rests, which stand one after the other in
     /// `rests`, `rest_len` bytes each. See [`sha256d_equal`] for sizes that do not agree.
     pub fn sha256d_equal(&self, rests: &[u8], rest_len: usize, out: &mut [[u8; 32]]) {
-        let messages = Messages { bytes: rests, len: rest_len, prefix: *self };
+        let messages = Messages { bytes: rests, len: rest_len, prefix: *self, is_once: false };
         equal(&widest_first(), &messages, out);
     }
 }
@@ -60,6 +60,8 @@ pub(crate) struct Messages<'a> {
     bytes: &'a [u8],
     len: usize,
     prefix: Prefix,
+    /// SHA-256 alone, not the hash of the hash.
+    pub(crate) is_once: bool,
 }
 
 /// The blocks with the end of a message and its padding: one or two.
@@ -140,7 +142,25 @@ pub fn sha256d_equal(messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
 
 /// [`sha256d_equal`] by a chosen variant; by the plain one where the processor lacks it.
 pub fn sha256d_equal_by(variant: Variant, messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
-    let messages = Messages { bytes: messages, len, prefix: Prefix::EMPTY };
+    let messages = Messages { bytes: messages, len, prefix: Prefix::EMPTY, is_once: false };
+    equal(&[usable(variant)], &messages, out);
+}
+
+/// SHA-256 (once) of messages of one length, as [`sha256d_equal`].
+///
+/// ```
+/// let mut out = [[0; 32]; 3];
+/// gruve_pow::lanes::sha256_equal(b"abcdefghi", 3, &mut out);
+/// assert_eq!(out[1], gruve_pow::sha256(b"def"));
+/// ```
+pub fn sha256_equal(messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
+    let messages = Messages { bytes: messages, len, prefix: Prefix::EMPTY, is_once: true };
+    equal(&widest_first(), &messages, out);
+}
+
+/// [`sha256_equal`] by a chosen variant; by the plain one where the processor lacks it.
+pub fn sha256_equal_by(variant: Variant, messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
+    let messages = Messages { bytes: messages, len, prefix: Prefix::EMPTY, is_once: true };
     equal(&[usable(variant)], &messages, out);
 }
 
@@ -243,7 +263,7 @@ fn plain(messages: &Messages<'_>, message: &[u8]) -> [u8; 32] {
     for (bytes, word) in hash.chunks_exact_mut(4).zip(state) {
         bytes.copy_from_slice(&word.to_be_bytes());
     }
-    crate::sha256(&hash)
+    if messages.is_once { hash } else { crate::sha256(&hash) }
 }
 
 /// The caller has made sure that the processor supports the variants.
@@ -279,9 +299,11 @@ fn level_all(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
 pub(super) fn agrees_with_plain(variant: Variant, bytes: &[u8]) -> bool {
     let mut out = [[0; 32]; 33];
     let mut expected = out;
-    for len in [80, 40, 55, 56, 64, 0] {
-        equal(&[variant], &Messages { bytes, len, prefix: Prefix::EMPTY }, &mut out);
-        equal(&[Variant::Plain], &Messages { bytes, len, prefix: Prefix::EMPTY }, &mut expected);
+    for (len, is_once) in [80, 40, 55, 56, 64, 0].into_iter().flat_map(|l| [(l, false), (l, true)])
+    {
+        let messages = Messages { bytes, len, prefix: Prefix::EMPTY, is_once };
+        equal(&[variant], &messages, &mut out);
+        equal(&[Variant::Plain], &messages, &mut expected);
         if out != expected {
             return false;
         }

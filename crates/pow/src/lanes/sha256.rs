@@ -250,7 +250,13 @@ fn transposed<W: Lanes<N>, const N: usize>(blocks: [&[u8; 64]; N]) -> [W; 16] {
 #[inline(always)]
 fn hash_again<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
     let iv = IV.map(|x| W::splat(x));
-    let digest = W::compress(&iv, digest_block(states)).map(|w| w.store());
+    write(W::compress(&iv, digest_block(states)), out);
+}
+
+/// The digests of `N` states, to the places of the lanes that `out` has.
+#[inline(always)]
+fn write<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
+    let digest = states.map(|w| w.store());
     for (lane, hash) in out.iter_mut().enumerate().take(N) {
         for (bytes, words) in hash.chunks_exact_mut(4).zip(&digest) {
             bytes.copy_from_slice(&words[lane].to_be_bytes());
@@ -277,7 +283,11 @@ pub(crate) fn equal<W: Lanes<N>, const N: usize>(messages: &Messages<'_>, out: &
             let blocks = ends.each_ref().map(|end| &end[i]);
             states = W::compress(&states, transposed(blocks));
         }
-        hash_again(states, out);
+        if messages.is_once {
+            write(states, out);
+        } else {
+            hash_again(states, out);
+        }
     }
 }
 

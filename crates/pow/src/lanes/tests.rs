@@ -46,6 +46,14 @@ proptest! {
             sha256d_equal_by(v, &bytes, len, &mut out);
             prop_assert_eq!(&out, &plain, "{}", v);
         }
+        for (i, hash) in plain.iter_mut().enumerate().take(whole) {
+            *hash = crate::sha256(&bytes[i * len..(i + 1) * len]);
+        }
+        for &v in Variant::available() {
+            out.fill([0; 32]);
+            sha256_equal_by(v, &bytes, len, &mut out);
+            prop_assert_eq!(&out, &plain, "once, {}", v);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::share::{Canonical, EXTRANONCE_MAX, ShareLeaf};
 use crate::wire::{Wire, WireError, take_varint};
 use gruve_units::{AccountId, Class, EpochNumber, JobId, LaneId};
 use std::io::Read;
+use std::sync::Arc;
 
 /// What stands before the shares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl Block {
 /// A record being read from its beginning.
 pub struct RecordReader<R> {
     wire: Wire<R>,
-    header: RecordHeader,
+    header: Arc<RecordHeader>,
     /// Shares of the current section that are still to come.
     left: u64,
     sections_left: u8,
@@ -97,15 +98,21 @@ impl<R: Read> RecordReader<R> {
     /// When the bytes are no such record, or say more than the limits allow.
     pub fn open(from: R) -> Result<Self, WireError> {
         let mut wire = Wire::new(from);
-        let header = read_header(&mut wire)?;
+        let header = Arc::new(read_header(&mut wire)?);
         let sections_left = header.sections;
         Ok(RecordReader { wire, header, left: 0, sections_left, last_section: None, last: None })
     }
 
     /// What stands before the shares.
     #[must_use]
-    pub const fn header(&self) -> &RecordHeader {
+    pub fn header(&self) -> &RecordHeader {
         &self.header
+    }
+
+    /// The same, to be kept while the blocks are read.
+    #[must_use]
+    pub fn shared(&self) -> Arc<RecordHeader> {
+        Arc::clone(&self.header)
     }
 
     /// Goes on to the next section, when all blocks of the one before were read; `None` after the last, where

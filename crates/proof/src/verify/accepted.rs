@@ -1,5 +1,6 @@
 //! What gateways signed that they accepted, held against what the record counts.
 
+use super::budget::Budget;
 use super::entries::Log;
 use super::source::{Source, whole};
 use super::{VerifyError, lie};
@@ -9,8 +10,10 @@ use crate::note::{NOTE_BYTES_MAX, NoteKey};
 use gruve_units::{EpochNumber, LaneId};
 use std::collections::BTreeMap;
 
-/// Accepted shares that are held against the record at most: 33 bytes each.
+/// Accepted shares that are held against the record at most.
 const HELD_MAX: usize = 1 << 22;
+/// Bytes that one takes while the list of them grows.
+const LEAF_COST: u64 = 2 * 32 + 1;
 
 /// Accepted shares of one lane, and which of them were found.
 #[derive(Default)]
@@ -30,6 +33,7 @@ fn short(leaf: &Hash) -> [u8; 16] {
 pub(super) fn read(
     source: &dyn Source,
     log: &Log,
+    budget: &mut Budget,
 ) -> Result<BTreeMap<LaneId, Accepted>, VerifyError> {
     let unreadable = |source| VerifyError::Unreadable { path: FOLDER.to_owned(), source };
     let files = source.list().map_err(unreadable)?.unwrap_or_default();
@@ -53,6 +57,7 @@ pub(super) fn read(
         };
         held += leaves.len();
         if held <= HELD_MAX {
+            budget.take(LEAF_COST * leaves.len() as u64, path)?;
             let of = all.entry(own.lane).or_default();
             of.leaves.extend(leaves.iter().map(|leaf| (short(leaf), own.epochs)));
         }

@@ -1,7 +1,8 @@
 //! Dating work by the chain: a job's previous block must have been the tip in the job's epoch.
 //!
-//! A header's time may be off by two hours (Bitcoin's own bounds), so work is dated to the time from its block to the
-//! next, two hours more on both sides. Headers come from a node of the verifier's own and are believed, but for their
+//! A header's time may be off by two hours (Bitcoin's own bounds), the median of eleven around it hardly: work is dated
+//! to the time from its block to the next, a quarter of an hour more on both sides, and two hours near the ends of the
+//! headers that are at hand. Headers come from a node of the verifier's own and are believed, but for their
 //! links. A block that is not among them (an orphan, or one before or after them) dates nothing: such shares are
 //! counted apart, never called a lie, because a tip can be lost to a longer chain in all honesty.
 
@@ -9,8 +10,14 @@ use crate::Hash;
 use gruve_units::EpochNumber;
 use std::collections::HashMap;
 
-/// How far a header's time may be off, and so how well it dates: two hours.
+/// How far a single header's time may be off, seconds: nodes take blocks of up to two hours ahead of their clock.
 pub const HEADER_SLACK_SECS: u64 = 7_200;
+/// How far the median of the times around a block may be off, seconds: most miners' clocks are right to some minutes, and
+/// the median is wrong only when more than half of those around it are.
+pub const MEDIAN_SLACK_SECS: u64 = 900;
+/// Blocks on each side that the median is taken of, at most and at least. A block nearer to the end of the headers has
+/// its own time only.
+const AROUND: (usize, usize) = (5, 2);
 /// Headers at most: more than any chain here will have before 2040; 40 MB.
 pub const HEADERS_MAX: usize = 1 << 23;
 
@@ -74,11 +81,21 @@ impl Headers {
         let Some(at) = self.by_hash.get(prev).copied() else { return Dated::Unknown };
         let secs = |epoch: u64| epoch.saturating_mul(length_us) / 1_000_000;
         let (begin, end) = (secs(epoch.0), secs(epoch.next().0));
-        let found = self.times.get(at).copied().map_or(0, u64::from);
-        let was_there = found <= end.saturating_add(HEADER_SLACK_SECS);
-        let next = self.times.get(at + 1).copied().map(u64::from);
-        let was_tip = next.is_none_or(|t| t.saturating_add(HEADER_SLACK_SECS) >= begin);
+        let was_there = self.time(at).is_none_or(|(t, slack)| t <= end.saturating_add(slack));
+        let was_tip = self.time(at + 1).is_none_or(|(t, slack)| t.saturating_add(slack) >= begin);
         if was_there && was_tip { Dated::Yes } else { Dated::No }
+    }
+
+    /// When a block was found, seconds since 1970, and how far that may be off.
+    fn time(&self, at: usize) -> Option<(u64, u64)> {
+        let own = u64::from(*self.times.get(at)?);
+        let around = AROUND.0.min(at).min(self.times.len() - 1 - at);
+        if around < AROUND.1 {
+            return Some((own, HEADER_SLACK_SECS));
+        }
+        let mut window = self.times[at - around..=at + around].to_vec();
+        window.sort_unstable();
+        Some((u64::from(window[around]), MEDIAN_SLACK_SECS))
     }
 }
 
@@ -114,6 +131,23 @@ mod tests {
         let lines = hex::encode(&bytes[..80]) + "\n" + &hex::encode(&bytes[80..]) + "\n";
         assert_eq!(of(lines.as_bytes()).times, of(&bytes).times);
         assert!(of(lines.as_bytes()).has(&hashes[1]));
+    }
+
+    #[test]
+    fn one_wrong_clock_among_many_dates_nothing_wrongly() {
+        let mut times: Vec<u32> = (0..30).map(|n| 1_000_000 + 600 * n).collect();
+        times[15] += 7_000;
+        let (bytes, hashes) = chain(&times);
+        let headers = Headers::parse(&bytes).unwrap();
+        let date =
+            |n: usize, secs: u64| headers.date(&hashes[n], EpochNumber(secs / 600), 600_000_000);
+        let at = |n: u64| 1_000_000 + 600 * n;
+        assert_eq!(date(15, at(15)), Dated::Yes);
+        assert_eq!(date(14, at(14)), Dated::Yes);
+        assert_eq!(date(14, at(13)), Dated::Yes, "within a quarter of an hour");
+        assert_eq!(date(15, at(11)), Dated::No);
+        assert_eq!(date(15, at(20)), Dated::No, "it was the tip no more");
+        assert_eq!(date(29, at(25)), Dated::Yes, "the last ones have their own time only");
     }
 
     #[test]

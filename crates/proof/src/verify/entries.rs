@@ -1,5 +1,6 @@
 //! The log: one signed history.
 
+use super::budget::{Budget, ENTRY_COST};
 use super::source::{Source, whole};
 use super::{Options, Verdict, VerifyError, lie};
 use crate::funds::{FundsEntry, OwedError, OwedProof, OwedShown};
@@ -57,7 +58,11 @@ impl Log {
 }
 
 /// Reads and checks the whole log.
-pub(super) fn read(source: &dyn Source, options: &Options) -> Result<Log, VerifyError> {
+pub(super) fn read(
+    source: &dyn Source,
+    options: &Options,
+    budget: &mut Budget,
+) -> Result<Log, VerifyError> {
     let note = whole(source, CHECKPOINT_FILE, NOTE_BYTES_MAX, "checkpoint-missing")?;
     let Ok(note) = String::from_utf8(note) else {
         return lie("checkpoint-malformed", CHECKPOINT_FILE, "not text");
@@ -69,7 +74,7 @@ pub(super) fn read(source: &dyn Source, options: &Options) -> Result<Log, Verify
     if claimed.size == 0 || claimed.size > ENTRIES_MAX {
         return lie("checkpoint-malformed", CHECKPOINT_FILE, "an impossible number of entries");
     }
-    let entries = bundles(source, claimed.size)?;
+    let entries = bundles(source, claimed.size, budget)?;
     let leaves: Vec<Hash> = entries.iter().map(|e| merkle::leaf_hash(e)).collect();
     if merkle::root(&leaves) != claimed.root {
         return lie("log-altered", "tile/entries", "the entries are not those of the checkpoint");
@@ -219,11 +224,16 @@ fn is_beginning(
     lie(name, at, "its entries were others than this log's")
 }
 
-fn bundles(source: &dyn Source, size: u64) -> Result<Vec<Vec<u8>>, VerifyError> {
+fn bundles(
+    source: &dyn Source,
+    size: u64,
+    budget: &mut Budget,
+) -> Result<Vec<Vec<u8>>, VerifyError> {
     let mut entries = Vec::new();
     for (n, width) in tiles::pieces(size) {
         let path = tiles::bundle_path(n, width);
         let bytes = whole(source, &path, BUNDLE_MAX, "entries-missing")?;
+        budget.take(bytes.len() as u64 + width * ENTRY_COST, &path)?;
         match tiles::decode_bundle(&bytes, width) {
             Some(some) => entries.extend(some),
             None => return lie("entries-malformed", path, "not so many entries"),
@@ -255,6 +265,31 @@ fn first_key(
     }
 }
 
+/// Holds an epoch's entry against its lane's entry before it.
+fn follows(
+    summary: &EpochSummary,
+    before: Option<&EpochSummary>,
+    place: &str,
+) -> Result<(), VerifyError> {
+    let (epoch, checkpoint) =
+        before.map_or((EpochNumber(0), GENESIS), |b| (b.epoch, b.checkpoint()));
+    if summary.epoch <= epoch {
+        let what = format!("lane {}, epoch {}", summary.lane, summary.epoch);
+        return lie("epoch-twice", place, what);
+    }
+    if (summary.prev_epoch, summary.prev_checkpoint) != (epoch, checkpoint) {
+        return lie("chain-broken", place, "it does not follow the lane's entry before it");
+    }
+    // Another algorithm would make other work of the same count of hashes, another length another time of the same
+    // number of epochs.
+    if before.is_some_and(|b| (b.algorithm, b.length_us) != (summary.algorithm, summary.length_us))
+    {
+        let what = "a lane keeps the algorithm and the epoch's length that it began with";
+        return lie("lane-changed", place, what);
+    }
+    Ok(())
+}
+
 /// Follows keys and epochs through the entries.
 fn replay(
     entries: &[Vec<u8>],
@@ -266,7 +301,7 @@ fn replay(
     let mut keys: Vec<(u64, [u8; 32])> = Vec::new();
     let mut epochs = Vec::new();
     let mut funds: Vec<(u64, FundsEntry)> = Vec::new();
-    let mut last: BTreeMap<LaneId, (EpochNumber, Hash)> = BTreeMap::new();
+    let mut last: BTreeMap<LaneId, EpochSummary> = BTreeMap::new();
     for (at, bytes) in entries.iter().enumerate() {
         let at = at as u64;
         let place = format!("entry {at}");
@@ -296,23 +331,8 @@ fn replay(
                 keys.push((at + 1, change.to));
             }
             (Entry::Epoch(summary), Some(_)) => {
-                let (before, prev) =
-                    last.get(&summary.lane).copied().unwrap_or((EpochNumber(0), GENESIS));
-                if summary.epoch <= before {
-                    return lie(
-                        "epoch-twice",
-                        place,
-                        format!("lane {}, epoch {}", summary.lane, summary.epoch),
-                    );
-                }
-                if (summary.prev_epoch, summary.prev_checkpoint) != (before, prev) {
-                    return lie(
-                        "chain-broken",
-                        place,
-                        "it does not follow the lane's entry before it",
-                    );
-                }
-                last.insert(summary.lane.clone(), (summary.epoch, summary.checkpoint()));
+                follows(&summary, last.get(&summary.lane), &place)?;
+                last.insert(summary.lane.clone(), (*summary).clone());
                 epochs.push(EpochEntry { at, summary: *summary });
             }
             (Entry::Funds(f), Some(_)) => {

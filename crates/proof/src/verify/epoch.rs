@@ -1,23 +1,23 @@
 //! One epoch: its record, its sums, its sold tree.
 
 use super::accepted::Accepted;
-use super::dating::{Dated, Headers};
+use super::budget::{Budget, SHARE_COST};
+use super::data::{is_file, open_data, read};
+use super::dating::Dated;
+use super::destinations::Destinations;
 use super::entries::{EpochEntry, Log};
 use super::source::Source;
+use super::sums::{Work, check_sums};
 use super::work::{self, Hasher};
 use super::{Options, VerifyError, lie};
-use crate::merkle::RootBuilder;
 use crate::publish::data_path;
 use crate::record::{Block, LATE_MAX, RecordHeader, RecordReader, Section};
-use crate::sold;
 use crate::stamp;
-use crate::sum_tree::{self, SumNode};
-use crate::summary::{AllocationLeaf, EpochSummary, FileRef, GENESIS, Rules};
+use crate::summary::{FileRef, GENESIS, Rules};
 use crate::{Hash, WireError};
 use gruve_units::{Algorithm, Class, EpochNumber, Hashes, LaneId, Target};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
-use std::io::{self, Read};
+use std::io::Read;
 
 /// How many entries with shares may stand behind a job's checkpoint, up to two epochs before the job's: an accountant
 /// that is late does not make work false, only dated less well. The verdict counts such work. Entries without shares
@@ -40,17 +40,25 @@ pub(super) struct Found {
     pub(super) sampled: u64,
     /// Blocks that should have been found, by the work and the network's targets.
     pub(super) expected_blocks: f64,
-    /// Hashes of blocks that were solved, and how many of them the chain has.
-    pub(super) solved: Vec<Hash>,
+    /// How many blocks were solved, and how many of them the chain has.
+    pub(super) solved: u64,
     pub(super) on_chain: u64,
     /// Shares whose block was the chain's tip in their epoch.
     pub(super) dated: u64,
     /// Shares whose job held an older checkpoint than it could have.
     pub(super) loosely_dated: u64,
     /// Scripts that a block would have paid.
-    pub(super) destinations: BTreeSet<Vec<u8>>,
+    pub(super) destinations: Destinations,
     /// Bytes of the record.
     pub(super) record_bytes: u64,
+}
+
+/// What an epoch is held against.
+#[derive(Clone, Copy)]
+pub(super) struct Against<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) log: &'a Log,
+    pub(super) options: &'a Options,
 }
 
 /// What is remembered of each lane.
@@ -66,7 +74,7 @@ struct Lane {
     /// The last entry whose shares were not all seen.
     blind: Option<EpochNumber>,
     /// Hashes of the shares of the last epochs: epoch of the stamp, sorted.
-    recent: VecDeque<(EpochNumber, Vec<[u8; 16]>)>,
+    recent: VecDeque<(EpochNumber, Vec<u128>)>,
 }
 
 /// What is remembered of an entry.
@@ -108,11 +116,11 @@ impl Lanes {
 
     pub(super) fn take(
         &mut self,
-        source: &dyn Source,
-        log: &Log,
+        against: Against<'_>,
         entry: &EpochEntry,
         is_checked: bool,
-        options: &Options,
+        budget: &mut Budget,
+        tick: &mut dyn FnMut(u64),
     ) -> Result<Found, VerifyError> {
         let s = &entry.summary;
         let lane = self.0.entry(s.lane.clone()).or_default();
@@ -121,7 +129,7 @@ impl Lanes {
             let place = format!("lane {}, epoch {}", s.lane, s.epoch);
             let mut work = Work::default();
             if s.is_proven {
-                check_record(source, log, entry, lane, options, &mut work, &mut found)?;
+                check_record(against, entry, lane, budget, tick, &mut work, &mut found)?;
                 let (house, other) = work.sums()?;
                 if work.shares != s.shares {
                     let what =
@@ -141,7 +149,7 @@ impl Lanes {
             } else if s.record != FileRef::default() {
                 return lie("entry-malformed", place, "an unproven epoch with a record");
             }
-            check_sums(source, s, &work)?;
+            check_sums(against.source, s, &work)?;
         }
         let mut newest = lane.entries.iter().rev().take(2 * SLACK_ENTRIES);
         let is_sampled = newest.any(|k| k.rules.opened > 0);
@@ -154,113 +162,16 @@ impl Lanes {
     }
 }
 
-/// The work of an epoch by owner.
-#[derive(Default)]
-struct Work {
-    shares: u64,
-    root: RootBuilder,
-    /// By place among the owners: 0 is the house.
-    owners: BTreeMap<u32, Hashes>,
-    names: Vec<gruve_units::AccountId>,
-}
-
-impl Work {
-    fn add(&mut self, owner: u32, n: u64, class: Class) -> Option<()> {
-        let work = class.work().0.checked_mul(n.into())?;
-        let sum = self.owners.entry(owner).or_default();
-        *sum = sum.checked_add(Hashes(work))?;
-        Some(())
-    }
-
-    fn sums(&self) -> Result<(Hashes, Hashes), VerifyError> {
-        let house = self.owners.get(&0).copied().unwrap_or_default();
-        let mut other = Hashes::ZERO;
-        for (_, w) in self.owners.range(1..) {
-            match other.checked_add(*w) {
-                Some(sum) => other = sum,
-                None => return lie("overflow", "an epoch's work", "the sum does not fit"),
-            }
-        }
-        Ok((house, other))
-    }
-}
-
-/// A file that is read once from its beginning, hashed meanwhile.
-struct Hashed<R> {
-    inner: R,
-    hash: Sha256,
-    left: u64,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(to.len());
-        let n = self.inner.read(&mut to[..most])?;
-        self.left -= n as u64;
-        self.hash.update(&to[..n]);
-        Ok(n)
-    }
-}
-
-fn open_data(
-    source: &dyn Source,
-    file: FileRef,
-    missing: &'static str,
-) -> Result<io::BufReader<Hashed<Box<dyn Read + Send>>>, VerifyError> {
-    let path = data_path(&file.hash);
-    let opened = source.open(&path);
-    match opened.map_err(|source| VerifyError::Unreadable { path: path.clone(), source })? {
-        Some(inner) => {
-            let hashed = Hashed { inner, hash: Sha256::new(), left: file.bytes };
-            Ok(io::BufReader::with_capacity(1 << 16, hashed))
-        }
-        None => lie(missing, path, "the file is not there"),
-    }
-}
-
-/// Whether a file that was read to its end is the one of that hash.
-fn is_file(
-    reader: io::BufReader<Hashed<Box<dyn Read + Send>>>,
-    file: FileRef,
-) -> Result<(), VerifyError> {
-    let mut hashed = reader.into_inner();
-    let path = data_path(&file.hash);
-    let mut more = [0];
-    let extra = hashed.inner.read(&mut more);
-    let extra = extra.map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
-    let hash: Hash = hashed.hash.finalize().into();
-    if extra > 0 || hashed.left > 0 || hash != file.hash {
-        return lie("file-altered", path, "its bytes are not those of its hash");
-    }
-    Ok(())
-}
-
-/// A fault of the bytes is a lie, a fault of the disk is not.
-fn malformed<T>(name: &'static str, path: &str, e: WireError) -> Result<T, VerifyError> {
-    match e {
-        WireError::Io(source) => Err(VerifyError::Unreadable { path: path.to_owned(), source }),
-        e => lie(name, path, e),
-    }
-}
-
-macro_rules! read {
-    ($name:literal, $path:expr, $what:expr) => {
-        match $what {
-            Ok(value) => value,
-            Err(e) => return malformed($name, $path, e),
-        }
-    };
-}
-
 fn check_record(
-    source: &dyn Source,
-    log: &Log,
+    against: Against<'_>,
     entry: &EpochEntry,
     lane: &mut Lane,
-    options: &Options,
+    budget: &mut Budget,
+    tick: &mut dyn FnMut(u64),
     work: &mut Work,
     found: &mut Found,
 ) -> Result<(), VerifyError> {
+    let Against { source, log, options } = against;
     let s = &entry.summary;
     if !matches!(s.algorithm, Algorithm::Sha256d | Algorithm::Scrypt) {
         return lie(
@@ -272,25 +183,27 @@ fn check_record(
     let path = data_path(&s.record.hash);
     let file = open_data(source, s.record, "record-missing")?;
     let mut record = read!("record-malformed", &path, RecordReader::open(file));
-    let header = record.header().clone();
+    let header = record.shared();
     if header.of.lane != s.lane || header.of.epoch != s.epoch {
         return lie("other-record", path, "the record of another lane or epoch");
     }
     let headers_of = options.headers.get(&s.lane);
-    let jobs = check_jobs(log, entry, lane, &header, headers_of, found)?;
+    let jobs = check_jobs(log, entry, lane, &header, options, found)?;
     work.names.clone_from(&header.owners);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { cores } else { options.threads };
     let mut hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(s.algorithm)).collect();
     let mut used = BTreeSet::new();
-    let mut sections: Vec<(EpochNumber, Vec<[u8; 16]>)> = Vec::new();
+    let mut sections: Vec<(EpochNumber, Vec<u128>)> = Vec::new();
     while let Some(section) = read!("record-malformed", &path, record.next_section()) {
-        let mut ids: Vec<[u8; 16]> = Vec::new();
+        let mut ids: Vec<u128> = Vec::new();
         loop {
             let blocks = read!("record-malformed", &path, batch(&mut record));
             if blocks.is_empty() {
                 break;
             }
+            let count: usize = blocks.iter().map(|b| b.shares.len()).sum();
+            budget.take(SHARE_COST.0 * count as u64, &path)?;
             for block in &blocks {
                 let job = jobs.get(block.job).copied().unwrap_or_default();
                 check_block(block, section, job.rules, &header, &path)?;
@@ -308,24 +221,26 @@ fn check_record(
                 jobs.get(block.job).map_or(block.class, |job| job.counted(block.class))
             };
             let checked = work::check_all(&mut hashers, &header, &blocks, &counted)?;
+            tick(count as u64);
             for (block, checked) in blocks.iter().zip(checked) {
-                for (owner, n) in checked.owners {
+                let house = (checked.house > 0).then_some((0, checked.house));
+                for (owner, n) in house.into_iter().chain(checked.owners) {
                     if work.add(owner, n, counted(block)).is_none() {
                         return lie("overflow", path, "the work does not fit");
                     }
                     work.shares += n;
                 }
-                for leaf in checked.leaves {
-                    lane.accepted.found(&leaf);
-                    work.root.push(leaf);
-                }
+                checked.leaves.iter().for_each(|leaf| lane.accepted.found(leaf));
+                work.root.extend(&checked.leaves);
                 ids.extend(checked.ids);
                 let is_there = |b: &&Hash| headers_of.is_some_and(|h| h.has(b));
                 found.on_chain += checked.solved.iter().filter(is_there).count() as u64;
-                found.solved.extend(checked.solved);
+                found.solved += checked.solved.len() as u64;
             }
         }
         lane.once(section, &mut ids, &path)?;
+        ids.shrink_to_fit();
+        budget.give((SHARE_COST.0 - SHARE_COST.1) * ids.len() as u64);
         sections.push((section.epoch, ids));
     }
     if used.len() != header.jobs.len() || (1..=header.owners.len()).any(|o| !work.has(o)) {
@@ -333,14 +248,8 @@ fn check_record(
     }
     is_file(record.into_inner(), s.record)?;
     found.record_bytes = s.record.bytes;
-    lane.remember(s.epoch, sections);
+    budget.give(SHARE_COST.1 * lane.remember(s.epoch, sections));
     Ok(())
-}
-
-impl Work {
-    fn has(&self, owner: usize) -> bool {
-        u32::try_from(owner).is_ok_and(|o| self.owners.contains_key(&o))
-    }
 }
 
 fn batch<R: Read>(record: &mut RecordReader<R>) -> Result<Vec<Block>, WireError> {
@@ -406,13 +315,20 @@ fn check_jobs(
     entry: &EpochEntry,
     lane: &Lane,
     header: &RecordHeader,
-    headers: Option<&Headers>,
+    options: &Options,
     found: &mut Found,
 ) -> Result<Vec<JobStands>, VerifyError> {
+    let headers = options.headers.get(&header.of.lane);
+    let allowed = options.destinations.get(&header.of.lane);
     let mut all = Vec::with_capacity(header.jobs.len());
     let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, Rules, bool)> = BTreeMap::new();
     for job in &header.jobs {
         let at = format!("job {}", job.job);
+        // Of these few only, so that what follows is bounded.
+        let own = header.of.epoch;
+        if job.epoch > own || job.epoch < own.back(LATE_MAX.into()) {
+            return lie("other-epoch", at, "a job of an epoch that has no section here");
+        }
         let key = (job.epoch, job.checkpoint_epoch);
         if let btree_map::Entry::Vacant(place) = known.entry(key) {
             let Some((checkpoint, rules, is_loose)) =
@@ -438,9 +354,14 @@ fn check_jobs(
         if dated == Some(Dated::No) {
             return lie("not-the-tip", at, "its block was not the chain's tip in its epoch");
         }
+        let elsewhere = paid.iter().find(|(_, to)| allowed.is_some_and(|a| !a.contains(to)));
+        if let Some((_, script)) = elsewhere {
+            let what = format!("a block would have paid to {}", hex::encode(script));
+            return lie("paid-elsewhere", at, what);
+        }
         let is_dated = dated == Some(Dated::Yes);
         all.push(JobStands { is_loose: *is_loose, is_dated, rules: *rules });
-        found.destinations.extend(paid.into_iter().map(|(_, script)| script));
+        paid.iter().for_each(|(_, script)| found.destinations.add(script));
     }
     Ok(all)
 }
@@ -463,7 +384,7 @@ impl Lane {
     }
 
     /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.
-    fn once(&self, section: Section, ids: &mut [[u8; 16]], path: &str) -> Result<(), VerifyError> {
+    fn once(&self, section: Section, ids: &mut [u128], path: &str) -> Result<(), VerifyError> {
         ids.sort_unstable();
         if ids.windows(2).any(|w| w[0] == w[1]) {
             return lie("share-twice", path, "one hash stands under two shares");
@@ -476,91 +397,13 @@ impl Lane {
         Ok(())
     }
 
-    fn remember(&mut self, epoch: EpochNumber, sections: Vec<(EpochNumber, Vec<[u8; 16]>)>) {
+    /// Keeps what late work could repeat; how many shares were forgotten.
+    fn remember(&mut self, epoch: EpochNumber, sections: Vec<(EpochNumber, Vec<u128>)>) -> u64 {
         self.recent.extend(sections);
+        let kept = |lane: &Lane| lane.recent.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
+        let before = kept(self);
         // What can come late is of the last epochs only.
         self.recent.retain(|(e, _)| *e > epoch.back(u64::from(LATE_MAX)));
-    }
-}
-
-/// Allocation tree and sold tree: every hash stands for somebody, and contracts come before the surplus.
-fn check_sums(source: &dyn Source, s: &EpochSummary, work: &Work) -> Result<(), VerifyError> {
-    let place = format!("lane {}, epoch {}", s.lane, s.epoch);
-    let path = data_path(&s.sold.hash);
-    let mut file = open_data(source, s.sold, "sold-missing")?;
-    let mut short = None;
-    let mut tree = SumBuilder::default();
-    if s.surplus > Hashes::ZERO {
-        tree.push(AllocationLeaf::Surplus.node(s.surplus));
-    }
-    let read = sold::read(&mut file, &s.lane, s.epoch, |leaf| {
-        if leaf.sums.allocated < leaf.entitled {
-            short = short.or(Some(leaf.contract));
-        }
-        if leaf.sums.allocated > 0 {
-            tree.push(AllocationLeaf::Contract(leaf.contract).node(Hashes(leaf.sums.allocated)));
-        }
-    });
-    let sold = read!("sold-malformed", &path, read);
-    is_file(file, s.sold)?;
-    if (sold.contracts, sold.root) != (s.contracts, s.sold_root) {
-        return lie(
-            "sold-root",
-            place,
-            "another root or number of contracts than in the sold tree",
-        );
-    }
-    let given = Hashes(sold.root.sums.allocated).checked_add(s.surplus);
-    if given != Some(s.house_work) {
-        let what = format!(
-            "{} went to contracts and {} is surplus, of {} proven",
-            sold.root.sums.allocated, s.surplus, s.house_work
-        );
-        return lie("allocated-not-proven", place, what);
-    }
-    if let (Some(contract), true) = (short, s.surplus > Hashes::ZERO) {
-        return lie(
-            "surplus-before-contract",
-            place,
-            format!("contract {contract} got less than its part while the operator kept work"),
-        );
-    }
-    if !s.is_proven {
-        return Ok(());
-    }
-    // Owners are sorted, and so are the leaves.
-    for (i, name) in work.names.iter().enumerate() {
-        let own = u32::try_from(i + 1).ok().and_then(|i| work.owners.get(&i)).copied();
-        tree.push(AllocationLeaf::Account(*name).node(own.unwrap_or_default()));
-    }
-    if tree.root() != Some(s.allocation_root) {
-        return lie("allocation-root", place, "another root over who got the work");
-    }
-    Ok(())
-}
-
-/// The allocation tree's root, leaf by leaf.
-#[derive(Default)]
-struct SumBuilder {
-    peaks: Vec<Option<SumNode>>,
-    size: u64,
-}
-
-impl SumBuilder {
-    fn push(&mut self, leaf: SumNode) {
-        let mut node = Some(leaf);
-        for _ in 0..self.size.trailing_ones() {
-            let left = self.peaks.pop().flatten();
-            node = left.zip(node).and_then(|(l, r)| SumNode::parent(&l, &r));
-        }
-        self.peaks.push(node);
-        self.size += 1;
-    }
-
-    /// `None` when a sum does not fit.
-    fn root(&self) -> Option<SumNode> {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(last) = peaks.next() else { return sum_tree::root(&[]) };
-        peaks.try_fold((*last)?, |right, left| SumNode::parent(left.as_ref()?, &right))
+        before - kept(self)
     }
 }

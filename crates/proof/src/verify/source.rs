@@ -5,6 +5,7 @@ use super::entries::Log;
 use super::{VerifyError, lie};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE, data_path};
 use crate::tiles;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,7 +32,12 @@ pub struct FolderSource(pub PathBuf);
 
 impl Source for FolderSource {
     fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
-        match File::open(self.0.join(path)) {
+        let path = self.0.join(path);
+        // A pipe or a device would be waited for.
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("not a file"));
+        }
+        match File::open(path) {
             Ok(file) => Ok(Some(Box::new(file))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
@@ -74,8 +80,9 @@ pub(super) fn whole(
     Ok(bytes)
 }
 
-/// Files that the log does not know of: harmless, but no part of what was verified. Overtaken parts of tiles are held
-/// against the log.
+/// Files that no entry and no tile of the log names: no part of what was verified, and told. They must still be what
+/// their names say: a file below `data/` is stored before its entry has a place, a part of a tile may be older than the
+/// head, or newer.
 pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
     let unreadable = |source| VerifyError::Unreadable { path: ".".to_owned(), source };
     let Some(files) = source.list().map_err(unreadable)? else { return Ok(Vec::new()) };
@@ -96,8 +103,13 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
         (count, level) = (count / tiles::WIDTH, level + 1);
     }
     let mut rest = Vec::new();
-    for file in files.iter().filter(|f| !known.contains(*f) && !accepted::is_own(f)) {
-        if !is_overtaken(source, file, &known)? {
+    // What is being written has a name with a dot.
+    let is_hidden = |f: &str| f.split('/').any(|part| part.starts_with('.'));
+    for file in
+        files.iter().filter(|f| !known.contains(*f) && !is_hidden(f) && !accepted::is_own(f))
+    {
+        if !is_part(source, file, &known)? {
+            is_named(source, file)?;
             rest.push(file);
         }
     }
@@ -110,13 +122,28 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
         .collect())
 }
 
-/// Whether a file is part of a tile or bundle that has grown since, or has grown beyond the head that was read; the shorter
-/// must be the beginning of the longer.
-fn is_overtaken(
-    source: &dyn Source,
-    file: &str,
-    known: &BTreeSet<String>,
-) -> Result<bool, VerifyError> {
+/// Refuses a file whose name is a hash, and not that of its bytes.
+fn is_named(source: &dyn Source, path: &str) -> Result<(), VerifyError> {
+    let named = path.strip_prefix("data/").filter(|n| n.len() == 64);
+    let Some(Ok(named)) = named.map(hex::decode) else { return Ok(()) };
+    let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
+    let Some(mut file) = source.open(path).map_err(unreadable)? else { return Ok(()) };
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut piece).map_err(unreadable)? {
+            0 => break,
+            n => hash.update(&piece[..n]),
+        }
+    }
+    match hash.finalize()[..] == named {
+        true => Ok(()),
+        false => lie("file-altered", path, "its bytes are not those of its hash"),
+    }
+}
+
+/// Whether a file is part of a tile or bundle that has grown since; it must be its beginning. One that is ahead of the
+/// head must begin as the head's.
+fn is_part(source: &dyn Source, file: &str, known: &BTreeSet<String>) -> Result<bool, VerifyError> {
     let Some((stem, width)) = file.rsplit_once(".p/") else { return Ok(false) };
     let Ok(width) = width.parse::<u64>() else { return Ok(false) };
     let part = format!("{stem}.p/");
@@ -129,9 +156,11 @@ fn is_overtaken(
     } else {
         own.len() as u64 == 32 * width
     };
-    // A house that runs may have published more since its head was read: then the file is the longer of the two.
-    if is_whole && (grown.starts_with(&own) || own.starts_with(&grown)) {
+    if is_whole && grown.starts_with(&own) {
         return Ok(true);
+    }
+    if is_whole && own.starts_with(&grown) {
+        return Ok(false);
     }
     lie("tile-wrong", file, "it is not the beginning of what it has grown to")
 }

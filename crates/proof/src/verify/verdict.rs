@@ -1,6 +1,7 @@
 //! What a verification says: in words and numbers, with what it does not say.
 
 use super::Options;
+use super::destinations::Destinations;
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::funds::FundsVerdict;
@@ -100,6 +101,8 @@ pub struct LaneVerdict {
     pub luck: Option<f64>,
     /// Where blocks would have paid to: output scripts.
     pub destinations: Vec<String>,
+    /// Whether there were more than are listed.
+    pub has_more_destinations: bool,
     /// Shares that are dated less well, because their stamps hold an older checkpoint.
     pub loosely_dated: u64,
     /// Shares that came late.
@@ -146,7 +149,7 @@ struct Running {
     recent: VecDeque<(EpochNumber, Hashes)>,
     expected: f64,
     solved: u64,
-    destinations: BTreeSet<Vec<u8>>,
+    destinations: Destinations,
     loose: u64,
     late: u64,
     sampled: u64,
@@ -210,8 +213,8 @@ impl Verdict {
         let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
         r.recent.retain(|(e, _)| *e >= from);
         r.expected += found.expected_blocks;
-        r.solved += found.solved.len() as u64;
-        r.destinations.extend(found.destinations.iter().cloned());
+        r.solved += found.solved;
+        r.destinations.extend(&found.destinations);
         r.loose += found.loosely_dated;
         r.late += found.late;
         r.sampled += found.sampled;
@@ -229,6 +232,12 @@ impl Verdict {
                     ratio * 100.0
                 );
                 self.remarks.push(share);
+            }
+            if v.has_more_destinations {
+                self.remarks.push(format!(
+                    "lane {}: blocks would have paid to more places than are listed",
+                    v.lane
+                ));
             }
             if v.unproven_epochs > 0 {
                 self.not_proven.push(format!(
@@ -318,7 +327,8 @@ impl Running {
             blocks_on_chain: self.has_headers.then_some(self.on_chain),
             dated_shares: self.has_headers.then_some(self.dated),
             luck: (self.expected > 0.0).then(|| self.solved as f64 / self.expected),
-            destinations: self.destinations.iter().map(hex::encode).collect(),
+            destinations: self.destinations.told(),
+            has_more_destinations: self.destinations.is_cut,
             loosely_dated: self.loose,
             late: self.late,
             sampled: self.sampled,
@@ -392,7 +402,7 @@ impl fmt::Display for LaneVerdict {
         if let (Some(dated), Some(there)) = (self.dated_shares, self.blocks_on_chain) {
             writeln!(
                 f,
-                "  chain     {dated} of {} shares dated to a block interval, two hours around it; {there} of the found blocks are on it",
+                "  chain     {dated} of {} shares dated to a block interval, a quarter of an hour around it (two hours where the headers end); {there} of the found blocks are on it",
                 self.shares
             )?;
         }

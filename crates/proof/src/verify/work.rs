@@ -2,10 +2,9 @@
 
 use super::{Lie, VerifyError, lie};
 use crate::Hash;
-use crate::merkle;
-use crate::record::{Block, RecordHeader, RecordJob};
-use crate::stamp;
-use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_level, sha256d_headers_into};
+use crate::record::{Block, RecordHeader, RecordJob, ShareRow};
+use crate::{share, stamp};
+use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_level, sha256_equal, sha256d_headers_into};
 use gruve_units::{Algorithm, Class, Target};
 use std::collections::BTreeMap;
 
@@ -18,11 +17,20 @@ pub(super) struct Checked {
     /// Leaves of the share tree, in order.
     pub(super) leaves: Vec<Hash>,
     /// The first 16 bytes of each hash.
-    pub(super) ids: Vec<[u8; 16]>,
-    /// How many of each owner.
+    pub(super) ids: Vec<u128>,
+    /// How many of the house.
+    pub(super) house: u64,
+    /// How many of each other owner.
     pub(super) owners: BTreeMap<u32, u64>,
     /// Hashes of blocks that were solved, as their chain names them.
     pub(super) solved: Vec<Hash>,
+}
+
+impl Checked {
+    fn with_room(shares: usize) -> Checked {
+        let (leaves, ids) = (Vec::with_capacity(shares), Vec::with_capacity(shares));
+        Checked { leaves, ids, ..Checked::default() }
+    }
 }
 
 /// A job's coinbase, parsed: where things stand in it.
@@ -82,16 +90,41 @@ impl Coinbase {
     }
 }
 
+/// Shares hashed in one go: what they need stays in the processor's nearest memory.
+const CHUNK_SHARES: usize = 256;
+/// Bytes of coinbases that are hashed in one go at most, whatever their length.
+const CHUNK_BYTES: usize = 1 << 20;
+
 /// One thread's scratch.
 pub(crate) struct Hasher {
     algorithm: Algorithm,
     scrypt: Option<ScryptLanes>,
+    /// Ends of coinbases, one behind the other.
+    rests: Vec<u8>,
+    roots: Vec<Hash>,
+    siblings: Vec<Hash>,
+    headers: Vec<[u8; 80]>,
+    hashes: Vec<Hash>,
+    /// Leaves of the share tree before they are hashed.
+    leaves: Vec<u8>,
 }
+
+/// A leaf of the share tree: what tells it from a node, and the canonical share.
+const LEAF_LEN: usize = 1 + share::LEN;
 
 impl Hasher {
     pub(crate) fn new(algorithm: Algorithm) -> Hasher {
         let scrypt = (algorithm == Algorithm::Scrypt).then(ScryptLanes::new);
-        Hasher { algorithm, scrypt }
+        Hasher {
+            algorithm,
+            scrypt,
+            rests: Vec::new(),
+            roots: Vec::new(),
+            siblings: Vec::new(),
+            headers: Vec::new(),
+            hashes: Vec::new(),
+            leaves: Vec::new(),
+        }
     }
 
     /// Hashes every share of a block and holds it against its class.
@@ -103,32 +136,40 @@ impl Hasher {
     ) -> Result<Checked, VerifyError> {
         let Some(job) = header.jobs.get(block.job) else { return Ok(Checked::default()) };
         let coinbase = Coinbase::of(job, block)?;
-        let headers = self.headers(job, block, &coinbase)?;
-        let hashes = self.hashes(&headers);
-        let (target, threshold) = (block.class.target(), counted.target());
+        if self.algorithm == Algorithm::Scrypt {
+            one_merge_tag(job, block, &coinbase)?;
+        }
         let network = Target::from_compact(job.bits);
-        let mut out = Checked::default();
-        for ((row, hash), header_bytes) in block.shares.iter().zip(&hashes).zip(&headers) {
-            if !target.is_met_by(hash) {
-                let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
-                let what = format!("a share that does not meet its class {}", block.class);
-                return lie("below-target", at, what);
+        let mut out = Checked::with_room(block.shares.len());
+        let (prefix, chunk) = self.begin(&coinbase, block);
+        let (target, threshold) = (block.class.target(), counted.target());
+        for rows in block.shares.chunks(chunk) {
+            self.hash(job, block, rows, &coinbase, &prefix);
+            for ((row, hash), bytes) in rows.iter().zip(&self.hashes).zip(&self.headers) {
+                if !target.is_met_by(hash) {
+                    let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
+                    let what = format!("a share that does not meet its class {}", block.class);
+                    return lie("below-target", at, what);
+                }
+                if !threshold.is_met_by(hash) {
+                    let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
+                    let what = format!(
+                        "a share is opened that does not reach 2^{counted}, the threshold fixed before"
+                    );
+                    return lie("below-threshold", at, what);
+                }
+                if network.is_some_and(|n| n.is_met_by(hash)) {
+                    out.solved.push(gruve_pow::sha256d(bytes));
+                }
+                let mut id = [0; 16];
+                id.copy_from_slice(&hash[..16]);
+                out.ids.push(u128::from_be_bytes(id));
+                match row.owner {
+                    0 => out.house += 1,
+                    owner => *out.owners.entry(owner).or_default() += 1,
+                }
             }
-            if !threshold.is_met_by(hash) {
-                let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
-                let what = format!(
-                    "a share is opened that does not reach 2^{counted}, the threshold fixed before"
-                );
-                return lie("below-threshold", at, what);
-            }
-            if network.is_some_and(|n| n.is_met_by(hash)) {
-                out.solved.push(gruve_pow::sha256d(header_bytes));
-            }
-            let mut id = [0; 16];
-            id.copy_from_slice(&hash[..16]);
-            out.ids.push(id);
-            *out.owners.entry(row.owner).or_default() += 1;
-            out.leaves.push(merkle::leaf_hash(&block.canonical(row, header)));
+            self.leaves(header, block, rows, &mut out.leaves);
         }
         Ok(out)
     }
@@ -143,54 +184,50 @@ impl Hasher {
         block: &Block,
     ) -> Result<Vec<u8>, VerifyError> {
         let coinbase = Coinbase::of(job, block)?;
-        let headers = self.headers(job, block, &coinbase)?;
-        let zeros = |hash: &Hash| {
-            let whole = hash.iter().rev().take_while(|b| **b == 0).count();
-            let part = hash.iter().rev().nth(whole).map_or(0, |b| b.leading_zeros());
-            u32::try_from(8 * whole)
-                .ok()
-                .and_then(|n| u8::try_from(n + part).ok())
-                .unwrap_or(u8::MAX)
-        };
-        Ok(self.hashes(&headers).iter().map(zeros).collect())
-    }
-
-    fn hashes(&mut self, headers: &[[u8; 80]]) -> Vec<Hash> {
-        let mut hashes = vec![[0; 32]; headers.len()];
-        match &mut self.scrypt {
-            None => sha256d_headers_into(headers, &mut hashes),
-            Some(lanes) => lanes.hash(headers, &mut hashes),
+        let (prefix, chunk) = self.begin(&coinbase, block);
+        let mut levels = Vec::with_capacity(block.shares.len());
+        for rows in block.shares.chunks(chunk) {
+            self.hash(job, block, rows, &coinbase, &prefix);
+            levels.extend(self.hashes.iter().map(zeros));
         }
-        hashes
+        Ok(levels)
     }
 
-    /// The headers of a block's shares.
-    fn headers(
-        &self,
+    /// Lays out the ends of a block's coinbases; what they have in common, and how many go at once.
+    fn begin(&mut self, coinbase: &Coinbase, block: &Block) -> (Prefix, usize) {
+        let prefix = Prefix::of(&coinbase.bytes[..coinbase.extranonce_at]);
+        let rest = &coinbase.bytes[prefix.len()..];
+        let chunk = (CHUNK_BYTES / rest.len().max(1)).clamp(1, CHUNK_SHARES);
+        self.rests.clear();
+        for _ in 0..chunk.min(block.shares.len()) {
+            self.rests.extend(rest);
+        }
+        (prefix, chunk)
+    }
+
+    /// The hashes of some shares, and their headers.
+    fn hash(
+        &mut self,
         job: &RecordJob,
         block: &Block,
+        rows: &[ShareRow],
         coinbase: &Coinbase,
-    ) -> Result<Vec<[u8; 80]>, VerifyError> {
-        let common = Prefix::of(&coinbase.bytes[..coinbase.extranonce_at]);
-        let rest_len = coinbase.bytes.len() - common.len();
-        let mut rests = Vec::with_capacity(rest_len * block.shares.len());
-        for row in &block.shares {
-            let from = rests.len();
-            rests.extend(&coinbase.bytes[common.len()..]);
-            let at = from + coinbase.extranonce_at - common.len();
-            rests[at..at + block.extranonce_len]
+        prefix: &Prefix,
+    ) {
+        let rest_len = coinbase.bytes.len() - prefix.len();
+        let at = coinbase.extranonce_at - prefix.len();
+        for (rest, row) in self.rests.chunks_exact_mut(rest_len).zip(rows) {
+            rest[at..at + block.extranonce_len]
                 .copy_from_slice(&row.extranonce[..block.extranonce_len]);
         }
-        if self.algorithm == Algorithm::Scrypt {
-            one_merge_tag(job, block, coinbase)?;
-        }
-        let mut roots = vec![[0; 32]; block.shares.len()];
-        common.sha256d_equal(&rests, rest_len, &mut roots);
+        self.roots.resize(rows.len(), [0; 32]);
+        prefix.sha256d_equal(&self.rests[..rest_len * rows.len()], rest_len, &mut self.roots);
         for sibling in &job.branch {
-            let siblings = vec![*sibling; roots.len()];
-            merkle_level(&mut roots, &siblings);
+            self.siblings.clear();
+            self.siblings.resize(rows.len(), *sibling);
+            merkle_level(&mut self.roots, &self.siblings);
         }
-        let header = |(row, root): (&crate::record::ShareRow, &Hash)| {
+        let header = |(row, root): (&ShareRow, &Hash)| {
             let mut h = [0; 80];
             h[..4].copy_from_slice(&row.version.to_le_bytes());
             h[4..36].copy_from_slice(&job.prev_hash);
@@ -200,8 +237,39 @@ impl Hasher {
             h[76..].copy_from_slice(&row.nonce.to_le_bytes());
             h
         };
-        Ok(block.shares.iter().zip(&roots).map(header).collect())
+        self.headers.clear();
+        self.headers.extend(rows.iter().zip(&self.roots).map(header));
+        self.hashes.resize(rows.len(), [0; 32]);
+        match &mut self.scrypt {
+            None => sha256d_headers_into(&self.headers, &mut self.hashes),
+            Some(lanes) => lanes.hash(&self.headers, &mut self.hashes),
+        }
     }
+
+    /// Adds the leaves of some shares.
+    fn leaves(
+        &mut self,
+        header: &RecordHeader,
+        block: &Block,
+        rows: &[ShareRow],
+        to: &mut Vec<Hash>,
+    ) {
+        self.leaves.clear();
+        for row in rows {
+            self.leaves.push(0);
+            self.leaves.extend(block.canonical(row, header));
+        }
+        let from = to.len();
+        to.resize(from + rows.len(), [0; 32]);
+        sha256_equal(&self.leaves, LEAF_LEN, &mut to[from..]);
+    }
+}
+
+/// The bits of zero that a hash, as a number, begins with.
+fn zeros(hash: &Hash) -> u8 {
+    let whole = hash.iter().rev().take_while(|b| **b == 0).count();
+    let part = hash.iter().rev().nth(whole).map_or(0, |b| b.leading_zeros());
+    u32::try_from(8 * whole).ok().and_then(|n| u8::try_from(n + part).ok()).unwrap_or(u8::MAX)
 }
 
 /// A second merge-mining tag in a script would make one hash stand for two auxiliary trees.

@@ -217,7 +217,7 @@ def read_key(folder):
 
 def read_checkpoint(folder):
     """Text that is signed, origin, size, root and the signatures as (name, id, signature)."""
-    note = folder.text("checkpoint", 1 << 16)
+    note = folder.text("checkpoint", 16384)
     text, gap, tail = note.partition("\n\n")
     lines = text.split("\n")
     need(gap and len(lines) == 3 and tail.endswith("\n"), "checkpoint: not a signed note of three lines")
@@ -256,6 +256,37 @@ def read_log(folder, size, root):
         level += 1
     return entries, leaves
 
+def check_other_files(folder, size):
+    """Files that nothing names are no part of the record, but they are what their names say: parts of tiles begin as what
+    they have grown to, or go on from it; files below `data` have the hash that they are named for."""
+    now, count, level = {}, size, 0
+    while count:
+        for first in range(0, count, 256):
+            width = min(256, count - first)
+            for kind in (str(level), "entries")[:2 if level == 0 else 1]:
+                now[tile_name(kind, first // 256, 256)] = tile_name(kind, first // 256, width)
+        count, level = count // 256, level + 1
+    for place, _, files in os.walk(folder.path):
+        for file in files:
+            name = os.path.relpath(os.path.join(place, file), folder.path).replace(os.sep, "/")
+            if re.fullmatch(r"data/[0-9a-f]{64}", name):
+                digest = hashlib.sha256()
+                with open(os.path.join(place, file), "rb") as data:
+                    while piece := data.read(1 << 16):
+                        digest.update(piece)
+                need(digest.hexdigest() == name[5:], f"{name} is not what its name says")
+            part = re.fullmatch(r"(tile/.*)\.p/([0-9]{1,3})", name)
+            if part and part[1] in now:
+                own, grown, width = folder.read(name, 256 * 2050), folder.read(now[part[1]], 256 * 2050), int(part[2])
+                if "entries" in name:
+                    tile = Reader(own, name)
+                    for _ in range(width):
+                        tile.take(tile.number(2, 2048, "length of an entry"))
+                    tile.end()
+                else:
+                    need(len(own) == 32 * width, f"{name} has another length than its name says")
+                need(own.startswith(grown) or grown.startswith(own), f"{name} is no beginning of what it has grown to")
+
 # ---- Coinbase and stamp ----------------------------------------------------------------------------------------
 def read_count(tx):
     """Bitcoin's variable number; a longer form than needed would give one transaction several encodings."""
@@ -268,12 +299,11 @@ def read_count(tx):
     return value
 
 def is_stamp_like(script):
-    """OP_RETURN and a push, in any of its encodings, that begins with the mark. A push cut short counts too."""
-    if len(script) < 2 or script[0] != 0x6A or script[1] > 0x4E:
+    """OP_RETURN and at once a push, in any of its encodings, behind whose length the mark stands, whatever length it says."""
+    if len(script) < 2 or script[0] != 0x6A or not 1 <= script[1] <= 0x4E:
         return False
     skip = {0x4C: 3, 0x4D: 4, 0x4E: 6}.get(script[1], 2)
-    length = script[1] if skip == 2 else int.from_bytes(script[2:skip], "little")
-    return script[skip:skip + length][:4] == b"gruv"
+    return script[skip:skip + 4] == b"gruv"
 
 def read_coinbase(before, extra, after, what):
     """Commitment of the one stamp, place of its class byte in the coinbase, and where the script begins and ends."""
@@ -307,9 +337,11 @@ class Epoch:
         r = Reader(raw, what)
         r.expect(b"gruve epoch 2\0")
         self.what, self.lane = what, r.text()
+        need(re.fullmatch(rb"[a-z][a-z0-9-]{0,15}", self.lane), f"{what}: bad name of a lane")
         self.algorithm, self.proven = r.number(1, 3, "algorithm"), r.number(1, 1, "proven")
         self.epoch, self.before = r.number(8), (r.number(8), r.take(32))
-        need(r.number(8) > 0, f"{what}: epochs have no length")
+        self.length = r.number(8)
+        need(self.length > 0, f"{what}: epochs have no length")
         self.shares, self.house, self.others, self.share_root = r.number(8), r.number(16), r.number(16), r.take(32)
         self.allocation = (r.number(16),), r.take(32)
         self.surplus, self.contracts = r.number(16), r.number(8, 1 << 26, "number of contracts")
@@ -353,13 +385,14 @@ def check_sold(folder, entry):
     allocated_of = []
 
     def leaves():
-        last = b""
+        last, claims = b"", 0
         for _ in range(count):
             name, kind = r.take(16), r.number(1, 1, "kind")
             hashrate, allocated, owed, entitled = (r.take(16) for _ in range(4))
             need(last < name, f"{what}: contracts out of order")
             need(entry.surplus == 0 or allocated >= entitled, f"{what}: less allocated than entitled, with a surplus")
-            last = name
+            last, claims = name, claims + int.from_bytes(entitled, "big")
+            need(claims < LIMIT16, f"{what}: a sum does not fit 16 bytes")
             sums = tuple(int.from_bytes(x, "big") for x in (hashrate, allocated, owed))
             if sums[1]:
                 allocated_of.append((name, sums[1]))
@@ -524,6 +557,8 @@ def check_epoch(folder, entry, lanes, origin, keys):
     before = (lane.entries[-1].epoch, lane.entries[-1].checkpoint) if lane.entries else (0, ZERO)
     need(entry.before == before, f"{entry.what}: does not follow the lane's entry before")
     need(entry.epoch > before[0], f"{entry.what}: epochs do not grow")
+    for e in lane.entries[-1:]:
+        need((e.algorithm, e.length) == (entry.algorithm, entry.length), f"{entry.what}: the lane has changed")
     for old in [e for e in lane.hashes if e + 2 < entry.epoch]:
         del lane.hashes[old]  # too long ago for late work
     allocated_of = check_sold(folder, entry)
@@ -555,7 +590,7 @@ def check_funds(folder, raw, place, leaves, last):
         names.append(name)
         r.take(48)  # what is owed: the tree under this root is not public
         count = r.number(8, 1 << 24, "leaves of what is owed")
-        need(count.bit_count() == 1, f"{what}: leaves of what is owed are no power of two")
+        need(count.bit_count() == 1 and count >= 64, f"{what}: leaves of what is owed are no power of two, or below 64")
         how, reserves = r.number(1, 2, "how reserves are shown"), r.number(16)
         need(how or not reserves, f"{what}: reserves that are not shown")
         if how:
@@ -585,7 +620,7 @@ def check_reserves(r, number, place, leaves, shown):
             signature = r.take(r.number(2))
             need(signature and all(32 < c < 127 for c in signature), f"{what}: a holder's signature is no text")
             if how == 2:
-                need(re.fullmatch(rb"(0x)?[0-9a-fA-F]{130}", signature), f"{what}: a bad form of signature")
+                need(re.fullmatch(rb"(0x)?[0-9a-fA-F]{128}(00|01|1[bBcC])", signature), f"{what}: a bad form of signature")
                 total += r.number(16)
                 continue
             count, last_coin = r.number(4), (b"", 0)
@@ -639,6 +674,7 @@ def verify(path):
     need(own, "checkpoint: not signed by the key in force")
     need(all(signed(keys[-1], text, s) for s in own), "checkpoint: bad signature")
 
+    check_other_files(folder, size)
     lanes, funds, keys = {}, (0, 0), {first_key}
     for place, raw in enumerate(entries[1:], 1):
         if place in changes:

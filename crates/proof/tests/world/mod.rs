@@ -67,6 +67,16 @@ impl Files {
         verify(self, &options, &mut |_| ())
     }
 
+    /// What the second verifier says: `yes …` or `no …`.
+    pub fn second(&self) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/verify.py");
+        let dir = tempfile::tempdir().unwrap();
+        self.write(dir.path());
+        let out = std::process::Command::new("python3").arg(script).arg(dir.path()).output();
+        let out = out.expect("python3 is needed: apt-get install python3");
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    }
+
     /// The name of the lie.
     pub fn lie(&self, options: &Options) -> String {
         match self.verify(options) {
@@ -102,6 +112,8 @@ pub struct World {
     pub lane: LaneId,
     pub entries: Vec<Vec<u8>>,
     pub chain: Vec<(EpochNumber, [u8; 32])>,
+    /// Chains of the other lanes.
+    pub others: BTreeMap<LaneId, Vec<(EpochNumber, [u8; 32])>>,
     pub data: BTreeMap<String, Vec<u8>>,
     pub number: u64,
 }
@@ -118,6 +130,7 @@ impl World {
             lane: "btc".parse().unwrap(),
             entries: vec![head.canonical()],
             chain: Vec::new(),
+            others: BTreeMap::new(),
             data: BTreeMap::new(),
             number: 0,
         }
@@ -131,6 +144,14 @@ impl World {
             w.close(&closing);
         }
         w
+    }
+
+    /// Goes on with another lane.
+    pub fn on(&mut self, lane: &str) {
+        let before = std::mem::replace(&mut self.lane, lane.parse().unwrap());
+        let chain = std::mem::take(&mut self.chain);
+        self.others.insert(before, chain);
+        self.chain = self.others.remove(&self.lane).unwrap_or_default();
     }
 
     pub fn commitment(&self, epoch: u64) -> (EpochNumber, [u8; 32]) {
@@ -265,8 +286,16 @@ impl World {
     }
 
     pub fn publish(&self) -> Files {
+        self.publish_by(&[self.entries.len()])
+    }
+
+    /// Published when the log had each of these sizes, so that parts of tiles are left that have grown since.
+    pub fn publish_by(&self, sizes: &[usize]) -> Files {
         let dir = tempfile::tempdir().unwrap();
-        Publisher::open(dir.path(), &self.origin, self.key.clone(), &self.entries).unwrap();
+        for size in sizes {
+            let (key, some) = (self.key.clone(), &self.entries[..*size]);
+            Publisher::open(dir.path(), &self.origin, key, some).unwrap();
+        }
         let mut files = Files::of(dir.path());
         files.0.extend(self.data.clone());
         files

@@ -209,8 +209,15 @@ fn second<const S: usize>(states: &[State; S]) -> [State; S] {
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
 fn hash_again<const S: usize>(states: &[State; S], out: &mut [[u8; 32]; S]) {
-    for (hash, state) in out.iter_mut().zip(second(states)) {
-        let (low, high) = in_order(state);
+    write(&second(states), out);
+}
+
+/// Writes the states as hashes.
+#[inline]
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn write<const S: usize>(states: &[State; S], out: &mut [[u8; 32]; S]) {
+    for (hash, state) in out.iter_mut().zip(states) {
+        let (low, high) = in_order(*state);
         // SAFETY: the hash has room for two registers and the stores take any alignment.
         unsafe {
             _mm_storeu_si128(hash.as_mut_ptr().cast(), swap_bytes(low));
@@ -240,7 +247,11 @@ fn equal_group<const S: usize>(
         }
         compress(&mut states, load(blocks));
     }
-    hash_again(&states, out);
+    if messages.is_once {
+        write(&states, out);
+    } else {
+        hash_again(&states, out);
+    }
 }
 
 #[target_feature(enable = "sha,ssse3,sse4.1")]

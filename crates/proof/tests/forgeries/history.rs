@@ -1,0 +1,75 @@
+//! Lies that one sees only who remembers, or asks others.
+
+use crate::world::{self, Files, World};
+use gruve_proof::note::NoteKey;
+use gruve_proof::verify::{Options, Visit};
+
+fn visit() -> Visit {
+    World::honest().publish().verify(&Options::default()).unwrap().visit
+}
+
+fn seen() -> Options {
+    Options { last: Some(visit()), ..Options::default() }
+}
+
+/// Another history, mined again, of so many epochs.
+fn another(epochs: u64) -> Files {
+    let mut w = World::new();
+    for epoch in 10..10 + epochs {
+        let mut c = w.epoch(epoch);
+        c.contracts[0].sums.owed += 1;
+        w.close(&c);
+    }
+    w.publish()
+}
+
+#[test]
+fn a_log_that_grows_is_the_same_history() {
+    assert!(World::honest().publish().verify(&seen()).unwrap().is_continued);
+    let mut longer = World::honest();
+    let more = longer.epoch(13);
+    longer.close(&more);
+    assert_eq!(longer.publish().lie(&seen()), "none");
+}
+
+#[test]
+fn history_rewritten() {
+    assert_eq!(another(4).lie(&seen()), "history-rewritten");
+}
+
+#[test]
+fn history_cut() {
+    assert_eq!(another(2).lie(&seen()), "history-cut");
+}
+
+#[test]
+fn two_checkpoints_of_one_size() {
+    assert_eq!(another(3).lie(&seen()), "split-view");
+}
+
+#[test]
+fn two_checkpoints_of_one_size_shown_to_two_people() {
+    let w = World::honest();
+    let shown = vec![w.checkpoint().sign(&w.key)];
+    let elsewhere = Options { seen_elsewhere: shown, ..Options::default() };
+    assert_eq!(another(3).lie(&elsewhere), "split-view");
+}
+
+#[test]
+fn a_private_chain_of_epochs_released_later_contradicts_what_was_shown_meanwhile() {
+    // Shown meanwhile: epochs 10 and 11. Released: a chain whose 11 was another.
+    let mut shown = World::new();
+    for epoch in 10..12 {
+        let c = shown.epoch(epoch);
+        shown.close(&c);
+    }
+    let last = Some(shown.publish().verify(&Options::default()).unwrap().visit);
+    assert_eq!(another(9).lie(&Options { last, ..Options::default() }), "history-rewritten");
+}
+
+#[test]
+fn another_first_key() {
+    let key = NoteKey::new(world::ORIGIN, [3; 32]).unwrap();
+    let options = Options { key: Some(key), ..Options::default() };
+    assert_eq!(World::honest().publish().lie(&options), "other-key");
+}

@@ -1,0 +1,92 @@
+//! Lies to customers about their leaves.
+
+use crate::world::{World, contract, private};
+use gruve_proof::merkle;
+use gruve_proof::note::NoteKey;
+use gruve_proof::receipt::{Receipt, ReceiptError, Sibling};
+use gruve_proof::sold::{Private, SoldTree};
+use gruve_units::ContractId;
+
+/// A world whose last epoch has two contracts, and the receipt of each.
+fn receipts() -> (NoteKey, [Receipt; 2]) {
+    let mut w = World::honest();
+    let mut c = w.epoch(13);
+    c.contracts = vec![contract(1, 100), contract(2, 200)];
+    w.close(&c);
+    let tree = SoldTree::new(c.contracts.iter().map(|l| l.node()).collect()).unwrap();
+    let (leaves, at) = (w.leaves(), w.entries.len() - 1);
+    let one = |n: u8| Receipt {
+        version: 1,
+        origin: crate::world::ORIGIN.into(),
+        contract: ContractId::from_bytes([n; 16]),
+        kind: 0,
+        work: c.contracts[usize::from(n) - 1].sums,
+        entitled: c.contracts[usize::from(n) - 1].entitled,
+        private: private(n),
+        leaf_index: u64::from(n) - 1,
+        sold_proof: tree
+            .proof(usize::from(n) - 1)
+            .unwrap()
+            .iter()
+            .map(|n| Sibling { sums: n.sums, hash: n.hash })
+            .collect(),
+        entry: hex::encode(&w.entries[at]),
+        entry_index: at as u64,
+        log_proof: merkle::inclusion_proof(&leaves, at).unwrap().iter().map(hex::encode).collect(),
+        checkpoint: w.checkpoint().sign(&w.key),
+    };
+    let own = NoteKey::new(crate::world::ORIGIN, w.key.verifying_key().to_bytes()).unwrap();
+    (own, [one(1), one(2)])
+}
+
+#[test]
+fn two_customers_given_the_same_leaf() {
+    let (key, [first, second]) = receipts();
+    assert!(first.check(&key).is_ok() && second.check(&key).is_ok());
+    // The second is shown the first's leaf as his own: his id, his terms or his nonce give another leaf.
+    let as_his_contract = Receipt { contract: second.contract, ..first.clone() };
+    let of_his_terms = Private { terms: second.private.terms, ..first.private.clone() };
+    let of_his_nonce = Private { nonce: second.private.nonce, ..first.private.clone() };
+    let as_his_terms = Receipt { private: of_his_terms, ..first.clone() };
+    let as_his_nonce = Receipt { private: of_his_nonce, ..first.clone() };
+    for lie in [as_his_contract, as_his_terms, as_his_nonce] {
+        assert_eq!(lie.check(&key).unwrap_err(), ReceiptError::NotSold);
+    }
+}
+
+#[test]
+fn a_receipt_of_another_rate_work_debt_or_place() {
+    let (key, [first, second]) = receipts();
+    for part in 0..5 {
+        let mut lie = first.clone();
+        match part {
+            0 => lie.work.hashrate += 1,
+            1 => lie.work.allocated += 1,
+            2 => lie.work.owed += 1,
+            3 => lie.entitled += 1,
+            _ => lie.leaf_index = second.leaf_index,
+        }
+        assert_eq!(lie.check(&key).unwrap_err(), ReceiptError::NotSold, "{part}");
+    }
+}
+
+#[test]
+fn a_receipt_whose_sibling_has_another_part_of_the_same_total() {
+    let (key, [first, _]) = receipts();
+    let mut lie = first.clone();
+    lie.work.allocated += 50;
+    lie.sold_proof[0].sums.allocated -= 50;
+    assert_eq!(lie.check(&key).unwrap_err(), ReceiptError::NotSold);
+}
+
+#[test]
+fn a_receipt_of_another_log_or_entry() {
+    let (key, [first, _]) = receipts();
+    let stranger = NoteKey::new(crate::world::ORIGIN, [1; 32]).unwrap();
+    assert_eq!(first.check(&stranger).unwrap_err(), ReceiptError::NotSigned);
+    let moved = Receipt { entry_index: first.entry_index - 1, ..first.clone() };
+    assert_eq!(moved.check(&key).unwrap_err(), ReceiptError::NotInLog);
+    let mut long = first;
+    long.log_proof = vec!["00".repeat(32); 65];
+    assert!(matches!(long.check(&key).unwrap_err(), ReceiptError::Malformed(_)));
+}
