@@ -5,7 +5,7 @@ use gruve_ledger::Account;
 use gruve_market::ContractState;
 use gruve_model::{BigInt, Id, Line, MeterState, Model, State, Who};
 use gruve_store::{Row, params};
-use gruve_units::{AccountId, Accrual, Asset, ContractId, Hashes};
+use gruve_units::{AccountId, Asset, ContractId, Hashes};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -61,8 +61,11 @@ fn asset(row: &Row) -> usize {
 }
 
 fn who(row: &Row) -> Who {
-    let id: Id = row.get("beneficiary").unwrap();
-    match row.get::<u8>("kind").unwrap() {
+    of_columns(row.get("kind").unwrap(), row.get("beneficiary").unwrap())
+}
+
+fn of_columns(kind: i64, id: Id) -> Who {
+    match kind {
         0 => Who::Operator,
         1 => Who::Contract(id),
         2 => Who::Account(id),
@@ -93,19 +96,18 @@ pub(crate) async fn observe(
         balances.insert((account, asset(&row)), minor(&row, "minor"));
     }
     let mut standings = Standings::new();
-    let sql =
-        "SELECT asset, kind, beneficiary, accrued, matured, settled_minor, net_minor, fee_carry
-        FROM market_standings";
-    for row in tx.fetch_all(sql, &[]).await.unwrap() {
-        let accrual = |column| BigInt::from(row.get::<Accrual>(column).unwrap().0);
-        let standing = [
-            accrual("accrued"),
-            accrual("matured"),
-            minor(&row, "settled_minor"),
-            minor(&row, "net_minor"),
-            minor(&row, "fee_carry"),
-        ];
-        standings.insert((asset(&row), who(&row)), standing);
+    for (at, asset) in ASSETS.into_iter().enumerate() {
+        for s in w.market.standings(&mut tx, &lane(), asset).await.unwrap() {
+            let standing = [
+                BigInt::from(s.accrued.0),
+                BigInt::from(s.matured.0),
+                s.settled.into(),
+                s.net.into(),
+                s.fee_carry.into(),
+            ];
+            let (kind, id) = s.who.columns();
+            standings.insert((at, of_columns(kind, id)), standing);
+        }
     }
     let mut epochs = BTreeMap::new();
     let sql = "SELECT epoch, house_work, allocated, surplus FROM market_epochs
