@@ -192,7 +192,8 @@ impl Market {
             let everyone: Vec<Beneficiary> = own.chain(here).collect();
             for book in lane.books() {
                 let pending = pending::of_many(tx, book, &everyone).await?;
-                all.extend(pending.values().map(|p| (book.asset, p.accrued)));
+                let some = pending.values().filter(|p| !p.is_nothing());
+                all.extend(some.map(|p| (book.asset, p.accrued)));
             }
         }
         Ok(all)

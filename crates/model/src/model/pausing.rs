@@ -41,6 +41,14 @@ impl Owed {
 }
 
 impl Model {
+    /// Work that contracts are or were owed for: whose, of which epoch, whether of a pause, and how much.
+    pub fn owed(&self) -> impl Iterator<Item = (Id, u64, bool, &BigInt)> {
+        let paused = self.owed.iter().filter(|o| o.payer == Account::Revenue);
+        let paused = paused.map(|o| (o.contract, o.epoch, true, &o.hashes));
+        let missed = self.contracts.values().flat_map(|c| c.missed.iter().map(move |m| (c.id, m)));
+        paused.chain(missed.map(|(id, m)| (id, m.epoch, false, &m.hashes)))
+    }
+
     /// Contracts that are paid for and not over, before an epoch's close.
     pub(super) fn running(&self) -> Vec<Id> {
         let running = self.contracts.values().filter(|c| c.state == State::Running);

@@ -22,6 +22,8 @@ type Standings = BTreeMap<(usize, Who), [BigInt; 5]>;
 type Settlements = BTreeMap<(usize, Who), Vec<[BigInt; 7]>>;
 /// State, refund and every line.
 type Contracts = BTreeMap<Id, (State, BigInt, Vec<Line>)>;
+/// Work that a contract is owed for, by contract, epoch, and whether of a pause.
+type Owed = BTreeMap<(Id, u64, bool), BigInt>;
 /// State, charged and delivered by the meter.
 type Meters = BTreeMap<Id, (MeterState, BigInt, BigInt)>;
 
@@ -33,6 +35,7 @@ pub(crate) struct Observed {
     /// Surplus and house work of the last epochs.
     epochs: BTreeMap<u64, (BigInt, BigInt)>,
     meters: Meters,
+    owed: Owed,
     in_full: Option<(Settlements, Contracts)>,
 }
 
@@ -119,7 +122,14 @@ pub(crate) async fn observe(
         epochs.insert(row.get("epoch").unwrap(), (surplus, house));
     }
     let meters = observe_meters(w, metered).await;
-    let mut observed = Observed { balances, standings, epochs, meters, in_full: None };
+    let mut owed = Owed::new();
+    let sql = "SELECT contract, epoch, kind, hashes FROM market_owed";
+    for row in tx.fetch_all(sql, &[]).await.unwrap() {
+        let is_paused = row.get::<String>("kind").unwrap() == "paused";
+        let key = (row.get("contract").unwrap(), row.get("epoch").unwrap(), is_paused);
+        owed.insert(key, row.get::<Hashes>("hashes").unwrap().0.into());
+    }
+    let mut observed = Observed { balances, standings, epochs, meters, owed, in_full: None };
     if in_full {
         let mut settlements = Settlements::new();
         let sql = "SELECT asset, kind, beneficiary, from_epoch, to_epoch, gross_minor, fee_minor,
@@ -223,6 +233,8 @@ impl Observed {
             (id, (state, charged.clone(), delivered.clone()))
         });
         differ("contract by the meter", &self.meters, &meters.collect())?;
+        let owed = model.owed().map(|(id, epoch, paused, n)| ((id, epoch, paused), n.clone()));
+        differ("work owed for", &self.owed, &owed.collect())?;
         let Some((settlements, contracts)) = &self.in_full else { return Ok(()) };
         let mut expected = Settlements::new();
         for (key, s) in model.standings().iter().filter(|(_, s)| !s.lines.is_empty()) {
