@@ -1,6 +1,9 @@
 use super::*;
+use crate::rules::PlanLife;
 use crate::world::{World, lane};
+use crate::{ContractState, LifeView, Scheme};
 use gruve_store::{Store, laws, transact};
+use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, EpochNumber, Hashrate, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
