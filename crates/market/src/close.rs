@@ -77,7 +77,7 @@ impl Market {
         let mut contracts = Contract::running(tx, &lane.lane).await?;
         pause::stop_clocks(&mut contracts, epoch, closing.skipped);
         let paused = pause::paused(&contracts, epoch);
-        let pausing = pause::pausing(&contracts);
+        let pausing = pause::pausing(&contracts, epoch);
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         let mut claims = self.claims(&contracts, epoch)?;
         claims.extend(metered.claims());
@@ -152,7 +152,7 @@ impl Market {
             let open = happenings::open_fpps(tx, book).await?;
             fpps::price_open(tx, book).await?;
             happenings::note_priced(tx, book, &open, epoch).await?;
-            reward::accrue_and_credit(tx, book, epoch, now).await?;
+            reward::accrue_and_credit(tx, book, epoch).await?;
         }
         self.record_price(tx, lane, epoch).await?;
         Box::pin(self.judge_around(tx, lane, epoch)).await?;

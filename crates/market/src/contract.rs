@@ -1,6 +1,7 @@
 //! A contract's row, and how it changes.
 
 use crate::bulk::progress::{self, Progress};
+use crate::bulk::roll;
 use crate::delivery::Delivery;
 use crate::pages::Pages;
 use crate::scheme::Scheme;
@@ -11,15 +12,16 @@ use gruve_units::{
     AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashes, Hashrate, LaneId,
     Timestamp,
 };
+use std::sync::Arc;
 
 /// A contract as stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Contract {
     pub(crate) id: ContractId,
     pub(crate) account: AccountId,
-    pub(crate) plan: String,
+    pub(crate) plan: Arc<str>,
     pub(crate) plan_version: u32,
-    pub(crate) title: String,
+    pub(crate) title: Arc<str>,
     pub(crate) lane: LaneId,
     pub(crate) asset: Asset,
     pub(crate) epoch_us: u64,
@@ -48,6 +50,8 @@ pub(crate) struct Contract {
     pub(crate) refunded: i64,
     /// Whether it holds capacity of its own.
     pub(crate) holds: bool,
+    /// Whether it stands on the roll ([`roll`]).
+    pub(crate) enrolled: bool,
     pub(crate) life: LifeView,
 }
 
@@ -85,9 +89,9 @@ impl Contract {
         Ok(Contract {
             id: row.get("id")?,
             account: row.get("account")?,
-            plan: row.get("plan")?,
+            plan: row.get::<String>("plan")?.into(),
             plan_version: row.get("plan_version")?,
-            title: row.get("title")?,
+            title: row.get::<String>("title")?.into(),
             lane: row.get("lane")?,
             asset: row.get("asset")?,
             epoch_us: row.get("epoch_us")?,
@@ -113,6 +117,7 @@ impl Contract {
             recognised: row.get("recognised_minor")?,
             refunded: row.get("refunded_minor")?,
             holds: row.get("holds")?,
+            enrolled: row.get("enrolled")?,
             life: crate::life::read(row)?,
         })
     }
@@ -150,16 +155,22 @@ impl Contract {
 
     /// The lane's contracts that are paid and not at their end, sorted by id.
     pub(crate) async fn running(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
-        let mut all = Vec::new();
-        let mut progress = progress::Reading::of(lane);
+        let mut all = roll::read(tx, lane).await?;
+        let enrolled = all.len();
         let mut pages = Pages::by_id(sql::RUNNING_CONTRACTS, &params![lane.clone()]);
         while let Some(rows) = pages.next(tx).await? {
             for row in &rows {
-                let mut c = Contract::read(row)?;
-                if let Some(p) = progress.find(tx, c.id).await? {
-                    c.go_on_from(p);
-                }
-                all.push(c);
+                all.push(Contract::read(row)?);
+            }
+        }
+        if all.len() > enrolled {
+            // Two sorted runs: a stable sort merges them.
+            all.sort_by_key(|c| c.id);
+        }
+        let mut progress = progress::Reading::of(lane);
+        for c in &mut all {
+            if let Some(p) = progress.find(tx, c.id).await? {
+                c.go_on_from(p);
             }
         }
         // Whatever made a contract stop running outside of a close knew its row alone.

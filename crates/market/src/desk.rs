@@ -54,7 +54,7 @@ impl Market {
             all.push(SoldContract {
                 id: c.id,
                 account: c.account,
-                title: c.title,
+                title: c.title.to_string(),
                 lane: c.lane,
                 state: c.state,
                 hashrate: c.hashrate,

@@ -4,8 +4,9 @@
 //! customer is given to him, the rest stands under the name of its account of the books, so that the sum is the ledger's.
 //! Must not know what there is to pay it with: that is the treasury's.
 
+use crate::bulk::pending;
 use crate::read::unsettled;
-use crate::{MarketError, Result, record};
+use crate::{Beneficiary, MarketError, Result, record};
 use gruve_ledger::{Account, AccountKind, PAGE_MAX, balances_of};
 use gruve_proof::funds::FundsEntry;
 use gruve_proof::liabilities::{Owed, Whose};
@@ -18,6 +19,7 @@ pub(crate) mod sql {
     use gruve_store::statements;
 
     statements! {
+        LANES = "SELECT lane FROM market_lanes ORDER BY lane";
         UNSETTLED_PAGE = "SELECT account, lane, kind, beneficiary, accrued, settled_minor
             FROM market_standings WHERE asset = $1 AND account IS NOT NULL
             AND (lane, kind, beneficiary) > ($2, $3, $4)
@@ -178,6 +180,7 @@ async fn maturing(tx: &mut Tx, asset: Asset, all: &mut ByWhom) -> Result<u128> {
             break;
         }
     }
+    add_pending(tx, asset, &mut open).await?;
     let mut given = 0u128;
     for (account, accrual) in open {
         let (whole, _) = accrual.split().map_err(|_| MarketError::Overflow("earnings"))?;
@@ -187,6 +190,44 @@ async fn maturing(tx: &mut Tx, asset: Asset, all: &mut ByWhom) -> Result<u128> {
     }
     Ok(given)
 }
+
+/// What came to customers' standings since they were written.
+async fn add_pending(
+    tx: &mut Tx,
+    asset: Asset,
+    open: &mut BTreeMap<AccountId, Accrual>,
+) -> Result<()> {
+    for row in tx.fetch_all(sql::LANES, &params![]).await? {
+        let entries = pending::all(tx, &row.get("lane")?, asset).await?;
+        let contract = |who: &Beneficiary| match who {
+            Beneficiary::Contract(id) => Some(Value::from(*id)),
+            _ => None,
+        };
+        let mut owners: HashMap<ContractId, AccountId> = HashMap::new();
+        let given = entries.iter().filter_map(|(who, _)| contract(who)).collect::<Vec<_>>();
+        for some in given.chunks(OWNERS_AT_ONCE) {
+            for row in tx.fetch_many(&crate::bulk::sql::OWNERS, some.to_vec()).await? {
+                owners.insert(row.get("id")?, row.get("account")?);
+            }
+        }
+        for (who, more) in entries {
+            let account = match who {
+                Beneficiary::Account(id) => id,
+                Beneficiary::Contract(id) => {
+                    *owners.get(&id).ok_or(MarketError::UnknownContract)?
+                }
+                _ => continue,
+            };
+            let sum = open.entry(account).or_default();
+            let more = sum.checked_add(more.accrued);
+            *sum = more.ok_or(MarketError::Overflow("earnings"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Contracts whose owners are asked for at once.
+const OWNERS_AT_ONCE: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -203,6 +244,10 @@ mod tests {
         store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
         store.migrate("market", crate::MIGRATIONS).await.unwrap();
         store.migrate("market_metered", crate::METERED_MIGRATIONS).await.unwrap();
+        store.migrate("market_pages", crate::PAGE_MIGRATIONS).await.unwrap();
+        store.migrate("market_papers", crate::PAPER_MIGRATIONS).await.unwrap();
+        store.migrate("market_life", crate::LIFE_MIGRATIONS).await.unwrap();
+        store.migrate("market_bulk", crate::BULK_MIGRATIONS).await.unwrap();
         store.migrate("market_record", crate::RECORD_MIGRATIONS).await.unwrap();
     }
 

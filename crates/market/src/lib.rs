@@ -134,7 +134,7 @@ pub use stamps::StampSource;
 pub use view::{
     AssetReconciliation, AuxStats, BlockState, BlockView, ContractState, ContractView,
     EPOCH_LINES_MAX, Earnings, EpochLine, EpochView, LaneStats, LifeView, Paid, Plan, PlanPrices,
-    Purchase, Quote, Reconciliation, SettlementLine,
+    Purchase, Quote, Reconciliation, SettlementLine, StandingView,
 };
 
 use ed25519_dalek::SigningKey;

@@ -1,8 +1,8 @@
 //! Contracts that cost more than they earn.
 //!
-//! At every scheduled settlement a plan with the rule `pause` is looked at, with the price recorded for the
-//! settlement *before*: nobody can wait for a price that suits. When what a TH·day is expected to earn, after
-//! the plan's fee, is below what it costs in maintenance by more than the hysteresis, the contract is told, and
+//! At every scheduled settlement a contract that has begun and whose plan has the rule `pause` is looked at,
+//! with the price recorded for the settlement *before*: nobody can wait for a price that suits. When what a
+//! TH·day is expected to earn, after the plan's fee, is below what it costs in maintenance by more than the hysteresis, the contract is told, and
 //! paused when the notice is over; when it is above by as much, it runs again. A contract is never ended for
 //! it. Its owner may have it run on.
 //!
@@ -76,9 +76,11 @@ pub(crate) fn paused(contracts: &[Contract], epoch: EpochNumber) -> Vec<Contract
     contracts.iter().filter(|c| is_paused(c, epoch)).cloned().collect()
 }
 
-/// Those whose plan pauses.
-pub(crate) fn pausing(contracts: &[Contract]) -> Vec<ContractId> {
-    let pauses = |c: &&Contract| c.life.rules.unprofitable == Unprofitable::Pause;
+/// Those whose plan pauses, of contracts that have begun by an epoch: a statement begins with the first one.
+pub(crate) fn pausing(contracts: &[Contract], epoch: EpochNumber) -> Vec<ContractId> {
+    let pauses = |c: &&Contract| {
+        c.life.rules.unprofitable == Unprofitable::Pause && c.start.is_some_and(|s| s <= epoch)
+    };
     contracts.iter().filter(pauses).map(|c| c.id).collect()
 }
 

@@ -9,16 +9,20 @@
 //! | ledger | what its accounts hold |
 
 use crate::book::Book;
+use crate::bulk::accruals;
+use crate::bulk::pending::{self, Pending};
+use crate::bulk::roll;
 use crate::metered::sql as metered;
 use crate::pages::Pages;
 use crate::reward::{beneficiary, from_columns};
 use crate::scheme_sql::{CAPITAL_SUM, FPPS_SUMS, FPPS_SUMS_OF};
 use crate::settle::Standing;
 use crate::sql;
-use crate::{AssetReconciliation, Market, MarketError, Reconciliation, Result};
+use crate::{AssetReconciliation, Beneficiary, Market, MarketError, Reconciliation, Result};
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, Hashrate};
+use std::collections::BTreeMap;
 
 /// The kind of [`crate::Beneficiary::Fpps`].
 const FPPS_KIND: i64 = 6;
@@ -145,6 +149,7 @@ impl Market {
             for book in lane.books() {
                 audit_standings(tx, book, &mut findings).await?;
             }
+            findings.extend(roll::audit(tx, &lane.lane).await?);
             let mut held = 0u128;
             let mut pages = Pages::by_id(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]);
             while let Some(rows) = pages.next(tx).await? {
@@ -232,7 +237,13 @@ async fn sum_book(tx: &mut Tx, book: Book<'_>, wrong: &mut Vec<String>) -> Resul
     let standings = sum_standings(tx, book, wrong).await?;
     (s.waiting, s.fractions) = (standings.waiting, standings.fractions);
     s.ledger_rewards = balance(tx, &Account::Rewards(book.id()), book.asset).await?.minor.into();
-    let accruals = accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS, &key).await?)?;
+    let mut accruals = accrual_sum(&tx.fetch_one(sql::ACCRUAL_SUMS, &key).await?)?;
+    accruals::each_live(tx, book, |(_, part)| {
+        let sum = accruals.checked_add(part.0);
+        accruals = sum.ok_or(MarketError::Overflow("all accruals of a lane"))?;
+        Ok(())
+    })
+    .await?;
     let mut equal = |a: i128, b: i128, what: &str| {
         if a != b {
             wrong.push(format!("lane {}: {what}: {a} and {b}", book.lane.lane));
@@ -270,6 +281,7 @@ async fn sum_standings(
 ) -> Result<StandingSums> {
     let overflow = || MarketError::Overflow("all accruals of a lane");
     let mut sums = StandingSums::default();
+    let mut pending = pending_of(tx, book).await?;
     let mut pages = standings(book);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
@@ -281,23 +293,46 @@ async fn sum_standings(
                 sums.fpps_settled += i128::from(settled);
                 continue;
             }
-            sums.accrued = sums.accrued.checked_add(accrued.0).ok_or_else(overflow)?;
-            sums.matured = sums.matured.checked_add(matured.0).ok_or_else(overflow)?;
-            sums.settled += i128::from(settled);
+            let who = beneficiary(&row)?;
+            let more = pending.remove(&who).unwrap_or_default();
+            let accrued = accrued.checked_add(more.accrued).ok_or_else(overflow)?;
+            let matured = matured.checked_add(more.matured).ok_or_else(overflow)?;
             let standing = Standing { matured, settled, net, fee_carry: 0 };
-            match standing.unsettled() {
-                Ok((whole, fraction)) => {
-                    sums.waiting += i128::from(whole);
-                    sums.fractions = sums.fractions.checked_add(fraction.0).ok_or_else(overflow)?;
-                }
-                Err(e) => {
-                    let lane = &book.lane.lane;
-                    wrong.push(format!("lane {lane}: {}: {e}", beneficiary(&row)?.key()));
-                }
-            }
+            sums.add((who, accrued, standing), book, wrong)?;
         }
     }
+    for (who, Pending { accrued, matured }) in pending {
+        let standing = Standing { matured, ..Standing::default() };
+        sums.add((who, accrued, standing), book, wrong)?;
+    }
     Ok(sums)
+}
+
+impl StandingSums {
+    fn add(
+        &mut self,
+        (who, accrued, standing): (Beneficiary, Accrual, Standing),
+        book: Book<'_>,
+        wrong: &mut Vec<String>,
+    ) -> Result<()> {
+        let overflow = || MarketError::Overflow("all accruals of a lane");
+        self.accrued = self.accrued.checked_add(accrued.0).ok_or_else(overflow)?;
+        self.matured = self.matured.checked_add(standing.matured.0).ok_or_else(overflow)?;
+        self.settled += i128::from(standing.settled);
+        match standing.unsettled() {
+            Ok((whole, fraction)) => {
+                self.waiting += i128::from(whole);
+                self.fractions = self.fractions.checked_add(fraction.0).ok_or_else(overflow)?;
+            }
+            Err(e) => wrong.push(format!("lane {}: {}: {e}", book.lane.lane, who.key())),
+        }
+        Ok(())
+    }
+}
+
+/// What came to standings since they were written.
+async fn pending_of(tx: &mut Tx, book: Book<'_>) -> Result<BTreeMap<Beneficiary, Pending>> {
+    Ok(pending::all(tx, &book.lane.lane, book.asset).await?.into_iter().collect())
 }
 
 /// The standings of a lane in one asset.
@@ -312,6 +347,20 @@ fn accrual_sum(row: &Row) -> Result<u128> {
 }
 
 async fn audit_standings(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>) -> Result<()> {
+    let overflow = || MarketError::Overflow("all accruals of a lane");
+    let mut pending = pending_of(tx, book).await?;
+    // Everyone's part of all blocks that are on pages, counted again.
+    let mut parts = BTreeMap::new();
+    accruals::each_live(tx, book, |(who, part)| {
+        let sum: &mut u128 = parts.entry(who).or_default();
+        *sum = sum.checked_add(part.0).ok_or_else(overflow)?;
+        Ok(())
+    })
+    .await?;
+    let differs = |who: Beneficiary| {
+        let (lane, who) = (&book.lane.lane, who.key());
+        format!("lane {lane}: {who}: accruals and standing differ")
+    };
     let mut pages = standings(book);
     while let Some(rows) = pages.next(tx).await? {
         for row in rows {
@@ -322,12 +371,21 @@ async fn audit_standings(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>
                 let given = params![book.id(), book.asset, kind, id];
                 tx.fetch_one(sql::ACCRUAL_SUMS_OF, &given).await?
             };
-            let sum = accrual_sum(&sums)?;
-            if sum != row.get::<Accrual>("accrued")?.0 {
-                let (lane, who) = (&book.lane.lane, beneficiary(&row)?.key());
-                findings.push(format!("lane {lane}: {who}: accruals and standing differ"));
+            let who = beneficiary(&row)?;
+            let paged = parts.remove(&who).unwrap_or(0);
+            let sum = accrual_sum(&sums)?.checked_add(paged).ok_or_else(overflow)?;
+            let more = pending.remove(&who).unwrap_or_default();
+            if Some(sum) != row.get::<Accrual>("accrued")?.0.checked_add(more.accrued.0) {
+                findings.push(differs(who));
             }
         }
     }
+    // Those that have no row yet.
+    for (who, more) in pending {
+        if parts.remove(&who).unwrap_or(0) != more.accrued.0 {
+            findings.push(differs(who));
+        }
+    }
+    findings.extend(parts.into_keys().map(differs));
     Ok(())
 }

@@ -19,9 +19,9 @@
 //! later than the one in which it was seen is closed: by then the log would have shown it.
 
 use crate::book::Book;
-use crate::bulk::{self, lines};
+use crate::bulk::pending::{self, What};
+use crate::bulk::{accruals, lines};
 use crate::close::LaneState;
-use crate::pages::Pages;
 use crate::papers;
 use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::solo;
@@ -30,11 +30,11 @@ use crate::standing::StandingRow;
 use crate::sums::Sums;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
 use gruve_ledger::{Account, Entry, Posting};
-use gruve_store::{Batch, Row, Tx, params};
+use gruve_store::{Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, EpochNumber, LaneId, Timestamp};
 use std::collections::BTreeMap;
 
-/// Beneficiaries whose accruals are written at once: some megabytes of rows.
+/// Beneficiaries whose accruals are reversed at once: some megabytes of rows.
 const ACCRUALS_AT_ONCE: usize = 10_000;
 
 /// Rows of a window read at once.
@@ -235,12 +235,14 @@ impl Market {
         was_credited: bool,
         now: Timestamp,
     ) -> Result<()> {
-        let mut pages = accruals(life);
-        while let Some(rows) = pages.next(tx).await? {
-            let parts = read_accruals(&rows)?;
-            insert_accruals(tx, book, life, true, &parts, now).await?;
-            let mut rows = standings_of(tx, book, &parts).await?;
-            for (row, (_, amount)) in rows.iter_mut().zip(&parts) {
+        // Below, standings are written as they then are.
+        pending::fold(tx, book).await?;
+        let parts = accruals::read(tx, life).await?;
+        let given = params![life.amount.asset, life.block_hash, life.generation, now];
+        tx.execute(sql::REVERSE_OLD_ACCRUALS, &given).await?;
+        for parts in parts.chunks(ACCRUALS_AT_ONCE) {
+            let mut rows = standings_of(tx, book, parts).await?;
+            for (row, (_, amount)) in rows.iter_mut().zip(parts) {
                 row.reverse(*amount, was_credited)?;
                 if was_credited {
                     crate::settlement::take_back(tx, book, life, row, now).await?;
@@ -286,11 +288,10 @@ pub(crate) async fn accrue_and_credit(
     tx: &mut Tx,
     book: Book<'_>,
     closed: EpochNumber,
-    now: Timestamp,
 ) -> Result<()> {
     for row in tx.fetch_all(sql::UNACCRUED, &params![book.id(), book.asset]).await? {
         if let Some(epoch) = stamp_epoch(&row, book.lane, closed)? {
-            accrue(tx, book, life(&row, book)?, epoch, closed, now).await?;
+            accrue(tx, book, life(&row, book)?, epoch, closed).await?;
         }
     }
     for row in tx.fetch_all(sql::UNCREDITED, &params![book.id(), book.asset]).await? {
@@ -299,15 +300,8 @@ pub(crate) async fn accrue_and_credit(
             generation: row.get("generation")?,
             amount: Amount::zero(book.asset),
         };
-        let mut pages = accruals(life);
-        while let Some(rows) = pages.next(tx).await? {
-            let parts = read_accruals(&rows)?;
-            let mut rows = standings_of(tx, book, &parts).await?;
-            for (row, (_, amount)) in rows.iter_mut().zip(&parts) {
-                row.mature(*amount)?;
-            }
-            StandingRow::put_all(tx, book, &rows).await?;
-        }
+        let parts = accruals::read(tx, life).await?;
+        pending::add(tx, book, &parts, What::Matured).await?;
         tx.execute(sql::SET_CREDITED, &params![book.asset, life.block_hash]).await?;
         papers::credit_life(tx, life, closed).await?;
     }
@@ -332,7 +326,6 @@ async fn accrue(
     life: Life,
     epoch: EpochNumber,
     closed: EpochNumber,
-    now: Timestamp,
 ) -> Result<()> {
     let parts = match solo::finder_of(tx, book, &life.block_hash, epoch).await? {
         Some(finder) => {
@@ -345,14 +338,8 @@ async fn accrue(
         None => shared(tx, book, life, epoch, closed).await?,
     };
     let parts: Vec<_> = parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO).collect();
-    for parts in parts.chunks(ACCRUALS_AT_ONCE) {
-        insert_accruals(tx, book, life, false, parts, now).await?;
-        let mut rows = standings_of(tx, book, parts).await?;
-        for (row, (_, amount)) in rows.iter_mut().zip(parts) {
-            row.accrue(*amount)?;
-        }
-        StandingRow::put_all(tx, book, &rows).await?;
-    }
+    accruals::write(tx, life, &parts).await?;
+    pending::add(tx, book, &parts, What::Accrued).await?;
     tx.execute(sql::SET_ACCRUED, &params![book.asset, life.block_hash, epoch]).await?;
     Ok(())
 }
@@ -462,38 +449,6 @@ pub(crate) fn from_columns(minor: i64, high: i64, low: i64) -> Option<Accrual> {
     u128::try_from(value).ok().map(Accrual)
 }
 
-async fn insert_accruals(
-    tx: &mut Tx,
-    book: Book<'_>,
-    life: Life,
-    reversal: bool,
-    parts: &[(Beneficiary, Accrual)],
-    now: Timestamp,
-) -> Result<()> {
-    let sign = if reversal { -1 } else { 1 };
-    let mut batch = Batch::new(&bulk::sql::INSERT_ACCRUALS);
-    for (who, amount) in parts {
-        let (kind, id) = who.columns();
-        let [minor, high, low] = columns(*amount)?.map(|v| v * sign);
-        let row = params![
-            book.asset,
-            life.block_hash,
-            life.generation,
-            reversal,
-            kind,
-            id,
-            book.id(),
-            minor,
-            high,
-            low,
-            now
-        ];
-        batch.push(tx, row).await?;
-    }
-    batch.finish(tx).await?;
-    Ok(())
-}
-
 /// The standings of these beneficiaries, in this order.
 async fn standings_of(
     tx: &mut Tx,
@@ -502,22 +457,6 @@ async fn standings_of(
 ) -> Result<Vec<StandingRow>> {
     let everyone: Vec<Beneficiary> = parts.iter().map(|(who, _)| *who).collect();
     StandingRow::find_all(tx, book, &everyone).await
-}
-
-/// Who has how much of a block.
-fn accruals(life: Life) -> Pages {
-    let given = params![life.amount.asset, life.block_hash, life.generation];
-    Pages::by_beneficiary(sql::ACCRUALS_OF_BLOCK, &given)
-}
-
-fn read_accruals(rows: &[Row]) -> Result<Vec<(Beneficiary, Accrual)>> {
-    let read = |row: &Row| {
-        let amount =
-            from_columns(row.get("minor")?, row.get("fraction_high")?, row.get("fraction_low")?);
-        let amount = amount.ok_or_else(|| MarketError::Broken("a negative accrual".into()))?;
-        Ok((beneficiary(row)?, amount))
-    };
-    rows.iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ macro_rules! contract_columns {
          extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
          maintenance, maintenance_also, scheme, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
           maintenance_due, recognised_minor, refunded_minor, \
-          holds, renews, compensated, undecided, paused_epochs, paused_since, rules"
+          holds, renews, compensated, undecided, paused_epochs, paused_since, rules, enrolled"
     };
 }
 
@@ -112,9 +112,12 @@ statements! {
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
     LATEST_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    /// Those that run and are not on the roll.
     RUNNING_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
-        WHERE lane = $1 AND state IN ('starting', 'active') AND id > $2
+        WHERE lane = $1 AND state IN ('starting', 'active') AND enrolled = 0 AND id > $2
         ORDER BY id LIMIT $3");
+    ENROLLED = concat!("SELECT ", contract_columns!(), " FROM market_contracts
+        WHERE lane = $1 AND state = 'active' AND enrolled = 1 AND id > $2 ORDER BY id LIMIT $3");
     TERMS_OF_CONTRACT = "SELECT terms FROM market_contracts WHERE id = $1 AND account = $2";
     PAY_CONTRACT = "UPDATE market_contracts SET state = 'starting', paid_at = $2, start_epoch = $3
         WHERE id = $1 AND state = 'awaiting_payment'";
@@ -214,12 +217,23 @@ statements! {
         FROM market_accruals WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND reversal = 0
         AND (kind, beneficiary) > ($4, $5) ORDER BY kind, beneficiary LIMIT $6";
 
+    /// The same with the sign turned, of a block shared out before there were pages.
+    REVERSE_OLD_ACCRUALS = "INSERT INTO market_accruals (asset, block_hash, generation, reversal, kind,
+        beneficiary, lane, minor, fraction_high, fraction_low, at)
+        SELECT asset, block_hash, generation, 1, kind, beneficiary, lane, -minor, -fraction_high,
+        -fraction_low, $4 FROM market_accruals
+        WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND reversal = 0";
+
     // Standings and settlements
     STANDING = "SELECT account, accrued, matured, settled_minor, net_minor, fee_carry, settlements,
         settled_to FROM market_standings
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4";
     WAITING = "SELECT DISTINCT kind, beneficiary FROM market_standings WHERE lane = $1 AND waiting_minor > 0
         AND (kind, beneficiary) > ($2, $3) ORDER BY kind, beneficiary LIMIT $4";
+    /// Who may have earned something for an account: its contracts.
+    EARNERS_OF_ACCOUNT = "SELECT lane, id FROM market_contracts
+        WHERE account = $1 AND start_epoch IS NOT NULL
+        UNION ALL SELECT lane, id FROM market_metered WHERE account = $1";
     STANDINGS_OF_ACCOUNT = "SELECT asset, accrued, settled_minor FROM market_standings
         WHERE account = $1";
     STANDINGS_FROM = "SELECT kind, beneficiary, accrued, matured, settled_minor, net_minor
@@ -261,6 +275,10 @@ mod tests {
         store.migrate("market", MIGRATIONS).await.unwrap();
         store.migrate("market_chain", CHAIN_MIGRATIONS).await.unwrap();
         store.migrate("market_life", LIFE_MIGRATIONS).await.unwrap();
+        store.migrate("market_metered", crate::METERED_MIGRATIONS).await.unwrap();
+        store.migrate("market_pages", crate::PAGE_MIGRATIONS).await.unwrap();
+        store.migrate("market_papers", crate::PAPER_MIGRATIONS).await.unwrap();
+        store.migrate("market_bulk", crate::BULK_MIGRATIONS).await.unwrap();
         prepare_all(&store, STATEMENTS).await;
         prepare_all(&store, crate::life_sql::STATEMENTS).await;
     }

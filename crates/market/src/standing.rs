@@ -2,6 +2,7 @@
 
 use crate::book::Book;
 use crate::bulk;
+use crate::bulk::pending::{self, Pending};
 use crate::reward::beneficiary;
 use crate::settle::Standing;
 use crate::sql;
@@ -22,6 +23,8 @@ pub(crate) struct StandingRow {
     pub(crate) settled_to: Option<EpochNumber>,
     /// Whether the table has a row of it.
     is_stored: bool,
+    /// What of it stands beside the row ([`pending`]): it cannot be written as it is.
+    has_pending: bool,
 }
 
 impl StandingRow {
@@ -30,10 +33,12 @@ impl StandingRow {
         let (kind, id) = who.columns();
         let row =
             tx.fetch_optional(sql::STANDING, &params![book.id(), book.asset, kind, id]).await?;
-        match row {
-            Some(row) => StandingRow::read(&row, who),
-            None => Ok(StandingRow::empty(who, account_of(tx, who).await?)),
-        }
+        let mut found = match row {
+            Some(row) => StandingRow::read(&row, who)?,
+            None => StandingRow::empty(who, account_of(tx, who).await?),
+        };
+        found.take(pending::of(tx, book, who).await?)?;
+        Ok(found)
     }
 
     const fn empty(who: Beneficiary, account: Option<AccountId>) -> StandingRow {
@@ -45,6 +50,7 @@ impl StandingRow {
             settlements: 0,
             settled_to: None,
             is_stored: false,
+            has_pending: false,
         }
     }
 
@@ -62,6 +68,7 @@ impl StandingRow {
             settlements: row.get("settlements")?,
             settled_to: row.get("settled_to")?,
             is_stored: true,
+            has_pending: false,
         })
     }
 
@@ -104,6 +111,10 @@ impl StandingRow {
                 (None, _) => StandingRow::empty(*who, None),
             });
         }
+        let mut pending = pending::of_many(tx, book, everyone).await?;
+        for row in &mut rows {
+            row.take(pending.remove(&row.who).unwrap_or_default())?;
+        }
         Ok(rows)
     }
 
@@ -111,6 +122,16 @@ impl StandingRow {
     #[cfg(test)]
     pub(crate) async fn put(&self, tx: &mut Tx, book: Book<'_>) -> Result<()> {
         StandingRow::put_all(tx, book, std::slice::from_ref(self)).await
+    }
+
+    /// Adds what stands beside the row.
+    fn take(&mut self, pending: Pending) -> Result<()> {
+        if !pending.is_nothing() {
+            self.accrue(pending.accrued)?;
+            self.mature(pending.matured)?;
+            self.has_pending = true;
+        }
+        Ok(())
     }
 
     fn columns(&self, book: Book<'_>) -> Result<[Value; 13]> {
@@ -139,6 +160,9 @@ impl StandingRow {
         let mut new = Batch::new(&bulk::sql::INSERT_STANDINGS);
         let mut old = Batch::new(&bulk::sql::UPDATE_STANDINGS);
         for row in rows {
+            if row.has_pending {
+                return Err(MarketError::Broken("a standing was written that is not whole".into()));
+            }
             let given = row.columns(book)?;
             let batch = if row.is_stored { &mut old } else { &mut new };
             batch.push(tx, given).await?;

@@ -4,7 +4,7 @@ mod books;
 mod contract;
 mod lane;
 
-pub use books::{AssetReconciliation, Reconciliation};
+pub use books::{AssetReconciliation, Reconciliation, StandingView};
 pub use contract::{
     ContractState, ContractView, EPOCH_LINES_MAX, Earnings, EpochLine, LifeView, SettlementLine,
 };

@@ -569,6 +569,9 @@ async fn the_customer_may_have_an_unprofitable_contract_run(store: Store) {
     let me = someone(1);
     let c = w.lease(me, 1_000, 6).await;
     let keep = async |who, keep| w.market.keep_running(who, c, keep).await;
+    // Nothing is decided about a contract before its first epoch.
+    priced_epoch(&w, 1_000, 1).await;
+    assert_eq!(w.view(me, c).await.life.paused_since, None);
     priced_epoch(&w, 1_000, 1).await;
     let announced = w.view(me, c).await.life.paused_since;
     assert!(announced.is_some());
@@ -576,7 +579,7 @@ async fn the_customer_may_have_an_unprofitable_contract_run(store: Store) {
     for _ in 0..2 {
         keep(me, true).await.unwrap();
     }
-    for n in 1..=5u128 {
+    for n in 2..=6u128 {
         priced_epoch(&w, 1_000, 1).await;
         let view = w.view(me, c).await;
         assert_eq!((view.life.paused_since, view.delivered), (None, Hashes(n * 1_000 * EPOCH)));

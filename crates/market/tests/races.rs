@@ -5,14 +5,18 @@ mod world;
 
 use gruve_ledger::{Account, Entry};
 use gruve_market::{
-    ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, PlanKind,
+    ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, PlanKind, RecordSink,
     ReserveFrom, Result, Scheme,
 };
+use gruve_proof::summary::{FileRef, Rules};
 use gruve_sharelog::Owner;
-use gruve_store::{Store, laws, transact};
-use gruve_units::{AccountId, Asset, Blame, Blamed, Bps, ContractId, Hashes, Hashrate};
-use std::sync::Arc;
+use gruve_store::{Engine, Store, laws, transact};
+use gruve_units::{AccountId, Asset, Blame, Blamed, Bps, ContractId, Hashes, Hashrate, LaneId};
+use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use tokio::task::JoinHandle;
 use world::{BITS, FIRST, World, btc, lane, someone};
 
 const BUYERS: u8 = 50;
@@ -203,7 +207,105 @@ async fn closes_sales_settlements_and_cancellations_race_and_all_come_through(st
     w.assert_all_sound().await;
 }
 
+/// The house's folder for the public, in which something happens in the middle of an armed close.
+#[derive(Default)]
+struct Interrupting {
+    armed: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+    /// How often a close came so far.
+    closes: AtomicU64,
+}
+
+impl RecordSink for Interrupting {
+    fn put(&self, bytes: &[u8]) -> std::result::Result<FileRef, String> {
+        Ok(FileRef { hash: Sha256::digest(bytes).into(), bytes: bytes.len() as u64 })
+    }
+
+    /// Called in a close's transaction, and on a thread of its own.
+    fn keep(&self, _: &FileRef, _: &[u8]) -> std::result::Result<(), String> {
+        self.closes.fetch_add(1, Ordering::SeqCst);
+        let armed = self.armed.lock().unwrap().take();
+        if let Some((begun, passed)) = armed {
+            begun.send(()).unwrap();
+            passed.recv().unwrap();
+        }
+        Ok(())
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        [3; 32]
+    }
+
+    fn rules(&self, _: &LaneId) -> Rules {
+        Rules::default()
+    }
+
+    fn grown(&self) {}
+}
+
+/// Waits until somebody waits for the ledger's head, or a payment has come through.
+async fn until_it_waits(w: &World, payment: &JoinHandle<()>) {
+    const WAITING: &str = "SELECT COUNT(*) AS n FROM pg_locks
+        WHERE NOT granted AND relation = 'ledger_head'::regclass";
+    while !payment.is_finished() {
+        let mut tx = w.store.read().await.unwrap();
+        // On a file a writer is alone, and who waits cannot be seen.
+        if tx.engine() == Engine::Sqlite {
+            return;
+        }
+        let waiting: i64 = tx.fetch_one(WAITING, &[]).await.unwrap().get("n").unwrap();
+        tx.rollback().await.unwrap();
+        if waiting > 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn a_close_is_not_begun_again_because_somebody_pays_meanwhile(store: Store) {
+    let w = world(store, 20_000).await;
+    let sink = Arc::new(Interrupting::default());
+    w.market.publish_to(sink.clone());
+    let earned = Account::CustomerAvailable(someone(200));
+    for height in [100, 200] {
+        // No leases: the close posts nothing before its settlement, and has read the journal's head long before.
+        w.work(Owner::Account(someone(200)), 12, 3);
+        let block = w.find_block(height);
+        w.see(block, height, 5_000_000).await;
+        w.height(height + world::MATURITY).await;
+        w.epoch_at(20_000).await;
+    }
+    let (before, closes) = (w.holds(&earned).await, sink.closes.load(Ordering::SeqCst));
+    w.work(Owner::Account(someone(200)), 12, 3);
+    let block = w.find_block(300);
+    w.see(block, 300, 5_000_000).await;
+    w.height(300 + world::MATURITY).await;
+    let (begun, has_begun) = channel();
+    let (passed, has_passed) = channel();
+    *sink.armed.lock().unwrap() = Some((begun, has_passed));
+    let customer = {
+        let w = w.clone();
+        tokio::spawn(async move {
+            tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+            let payment = {
+                let w = w.clone();
+                tokio::spawn(async move { w.fund(someone(1), 700).await })
+            };
+            until_it_waits(&w, &payment).await;
+            passed.send(()).unwrap();
+            payment.await.unwrap();
+        })
+    };
+    w.epoch_at(20_000).await;
+    customer.await.unwrap();
+    assert!(w.holds(&earned).await > before, "the close settled nothing");
+    assert_eq!(w.holds(&Account::CustomerAvailable(someone(1))).await, 700);
+    let closes = sink.closes.load(Ordering::SeqCst) - closes;
+    assert_eq!(closes, 1, "a close was begun again");
+    w.assert_all_sound().await;
+}
+
 laws! { races: [
+    a_close_is_not_begun_again_because_somebody_pays_meanwhile,
     fifty_who_start_by_the_meter_never_oversell,
     fifty_buyers_of_fpps_never_oversell,
     fifty_of_all_kinds_never_oversell,

@@ -1,5 +1,6 @@
 //! A contract and how far it is.
 
+use crate::model::Missed;
 use crate::numbers::{ceil, floor, int, less};
 use crate::{Id, Wrong};
 use num_bigint::BigInt;
@@ -66,7 +67,12 @@ pub struct Terms {
     pub fee_bps: u16,
     /// Where maintenance is taken from, in order, and the whole fee for a terahash-day in each.
     pub maintenance: Vec<(usize, u64)>,
+    /// Epochs in which its owner may decide about work that was missed by the operator's doing.
+    pub choice_epochs: u64,
 }
+
+/// The first epoch of a contract whose predecessor has not ended.
+pub(crate) const NOT_YET: u64 = u64::MAX / 2;
 
 /// What became of a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +125,12 @@ pub(crate) struct Contract {
     pub(crate) recognised: BigInt,
     pub(crate) refunded: BigInt,
     pub(crate) lines: Vec<Line>,
+    /// The contract that it follows without a gap.
+    pub(crate) follows: Option<Id>,
+    /// Work that was paid for in coins instead, and missed work that waits for a judgement or a choice.
+    pub(crate) compensated: BigInt,
+    pub(crate) undecided: BigInt,
+    pub(crate) missed: Vec<Missed>,
     /// Fees in dollars: the epoch they are up to, 2^-64 millionths, and whether they became coins.
     pub(crate) dues: Vec<(u64, BigInt, bool)>,
 }
@@ -156,6 +168,10 @@ impl Contract {
             recognised: int(0),
             refunded: int(0),
             lines: Vec::new(),
+            follows: None,
+            compensated: int(0),
+            undecided: int(0),
+            missed: Vec::new(),
             dues: Vec::new(),
         }
     }
@@ -163,6 +179,16 @@ impl Contract {
     /// All that was delivered: what its lines say.
     pub(crate) fn delivered(&self) -> BigInt {
         self.lines.iter().map(|l| l.delivered.clone()).sum()
+    }
+
+    /// What is not owed any more.
+    pub(crate) fn given(&self) -> BigInt {
+        self.delivered() + &self.compensated
+    }
+
+    /// What is not to be delivered now.
+    pub(crate) fn spoken_for(&self) -> BigInt {
+        self.given() + &self.undecided
     }
 
     /// When it would have begun, had it never stood still.
@@ -179,17 +205,17 @@ impl Contract {
         if wrong == Some(Wrong::HardEndEarly) { end - 1 } else { end }
     }
 
-    /// What is missing at the end of an epoch, given what was delivered.
-    pub(crate) fn shortfall(&self, epoch: u64, delivered: &BigInt) -> BigInt {
+    /// What is missing at the end of an epoch, given what is not owed any more.
+    pub(crate) fn shortfall(&self, epoch: u64, given: &BigInt) -> BigInt {
         let passed = (epoch + 1).saturating_sub(self.begin()).min(self.terms.term);
-        less(&(&self.epoch_work * passed), delivered)
+        less(&(&self.epoch_work * passed), given)
     }
 
     /// What it should get of an epoch, and what of earlier ones it may get.
     pub(crate) fn claim(&self, epoch: u64, wrong: Option<Wrong>) -> (BigInt, BigInt) {
-        let delivered = self.delivered();
-        let entitled = self.epoch_work.clone().min(less(&self.work, &delivered));
-        let missing = less(&self.shortfall(epoch, &delivered), &entitled);
+        let spoken_for = self.spoken_for();
+        let entitled = self.epoch_work.clone().min(less(&self.work, &spoken_for));
+        let missing = less(&self.shortfall(epoch, &spoken_for), &entitled);
         let above = floor(&(&self.epoch_work * self.terms.catch_up_bps), &int(10_000));
         match wrong {
             Some(Wrong::CatchUpUnbounded) => (entitled, missing),

@@ -30,7 +30,7 @@ mod window;
 pub use books::{Account, Balances};
 pub use contract::{FppsTerms, Line, PauseTerms, Scheme, State, Terms};
 pub use meter::{MeterState, MeterTerms};
-pub use model::{Input, Lane, Model, Shares, Standing};
+pub use model::{Act, Input, Lane, Model, Shares, Standing};
 pub use num_bigint::BigInt;
 pub use prices::{PriceRules, Report};
 pub use settlement::SettlementLine;
@@ -195,4 +195,20 @@ wrong! {
     EnergyForgotten,
     /// An epoch at a window's edge earned whole.
     OwedEdgeWhole,
+    /// What contracts miss is never the operator's doing.
+    OperatorNeverAtFault,
+    /// All that was missed while he idled machines is.
+    AllMissedIsCaused,
+    /// A contract's part of what he caused is rounded up.
+    CausedPartRoundedUp,
+    /// Whoever does not choose is waited for.
+    ChoiceNeverLapses,
+    /// A contract whose owner may still choose ends all the same.
+    EndedWhileUndecided,
+    /// What was paid for in coins is delivered, too.
+    PaidAndDelivered,
+    /// Missed work is paid for without the fee.
+    MissedPaidWithoutFee,
+    /// Whoever follows begins an epoch late.
+    FollowsWithGap,
 }

@@ -3,12 +3,13 @@
 mod blocks;
 mod deliver;
 mod metered;
+mod missed;
 mod pausing;
 mod priced;
 mod settle;
 
 use crate::books::{Account, Balances, Books};
-use crate::contract::{Contract, Line, State, Terms};
+use crate::contract::{Contract, Line, NOT_YET, State, Terms};
 use crate::fpps::{Chain, Open};
 use crate::meter::{Meter, MeterState, MeterTerms};
 use crate::numbers::int;
@@ -16,6 +17,8 @@ use crate::prices::{PriceRules, Prices, Report};
 use crate::settlement::SettlementLine;
 use crate::window::Units;
 use crate::{Id, Who, Wrong};
+pub use missed::Act;
+pub(crate) use missed::Missed;
 use num_bigint::BigInt;
 use pausing::Owed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +80,12 @@ pub enum Input {
     Orphaned([u8; 32]),
     /// A contract was sold: id, account, terms.
     Bought(Id, Id, Terms),
+    /// A contract that was sold follows another without a gap.
+    Follows(Id, Id),
+    /// The operator idles or moves machines.
+    Acts(Act),
+    /// About what a contract missed in an epoch its owner chooses its earnings (or the work, later).
+    Chose(Id, u64, bool),
     /// It was paid in this epoch.
     Paid(Id, u64),
     /// It was not paid in time.
@@ -181,6 +190,9 @@ pub struct Model {
     /// Epochs that FPPS has no price for yet.
     open: Vec<Open>,
     owed: Vec<Owed>,
+    acts: Vec<Act>,
+    /// Whether what is missing in the epoch being closed may be the operator's doing.
+    may_be_caused: bool,
     own_schemes: BTreeMap<(Id, u64), bool>,
     prices: Prices,
     standings: BTreeMap<(usize, Who), Standing>,
@@ -207,6 +219,8 @@ impl Model {
             chains,
             open: Vec::new(),
             owed: Vec::new(),
+            acts: Vec::new(),
+            may_be_caused: false,
             own_schemes: BTreeMap::new(),
             prices: Prices::default(),
             standings: BTreeMap::new(),
@@ -246,6 +260,13 @@ impl Model {
                 let c = Contract::new(id, account, terms, self.lane.epoch_us, self.wrong);
                 self.contracts.insert(id, c);
             }
+            Input::Follows(id, other) => {
+                if let Some(c) = self.contracts.get_mut(&id) {
+                    c.follows = Some(other);
+                }
+            }
+            Input::Acts(act) => self.acts.push(act),
+            Input::Chose(id, epoch, earnings) => self.choose(id, epoch, earnings),
             Input::Paid(id, now) => self.paid(id, now),
             Input::Expired(id) => {
                 if let Some(c) = self.contracts.get_mut(&id) {
@@ -292,6 +313,8 @@ impl Model {
     fn paid(&mut self, id: Id, now: u64) {
         let late = u64::from(self.is(Wrong::StartsLate));
         let start = self.closed.last().map_or(now + 1, |last| (now + 1).max(last + 1)) + late;
+        let follows = self.contracts.get(&id).and_then(|c| c.follows);
+        let start = if follows.is_some_and(|id| self.is_running(id)) { NOT_YET } else { start };
         let Some(c) = self.contracts.get_mut(&id) else { return };
         (c.state, c.start) = (State::Running, start);
         let (from, to) = (Account::Available(c.account), Account::Prepaid(id));
@@ -341,6 +364,7 @@ impl Model {
         self.closed.push(epoch);
         let every = self.lane.settle_every;
         let settles = before.is_some_and(|b| (b + 1) / every < (epoch + 1) / every);
+        self.lapse(epoch);
         let pausing = self.running();
         let got = self.allocate(epoch);
         self.owe_paused(epoch);
@@ -363,6 +387,7 @@ impl Model {
             }
         }
         self.prices.at(self.end_of(epoch), self.lane.prices, self.wrong);
+        self.judge(epoch, now);
         if settles {
             self.decide(epoch, &pausing);
             let waiting = self.convert();

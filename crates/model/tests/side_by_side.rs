@@ -46,6 +46,9 @@ async fn live(store: Store, plan: Plan) -> (Vec<Step>, Figures) {
             let audit = w.market.audit_log(&world::lane(), &w.log).await.unwrap();
             assert!(audit.findings.is_empty(), "{:?}", audit.findings);
         }
+        if n % 250 == 0 || n == plan.epochs {
+            history.w.assert_statements_hold().await;
+        }
         steps.push(step);
     }
     (steps, history.figures)
@@ -124,6 +127,7 @@ async fn market_and_model_agree_on_a_file_and_every_wrong_rule_is_found_out() {
         );
         assert!(figures.metered > 4 && figures.resumed > 1, "{figures:?}");
         assert!(figures.without_price > 5 && figures.deaf > 20, "{figures:?}");
+        assert!(figures.renewed > 3 && figures.compensated > 5, "{figures:?}");
         missed.retain(|wrong| {
             let mut model = model(plan, Some(*wrong));
             steps.iter().all(|step| take(&mut model, step).is_ok())
@@ -175,6 +179,9 @@ async fn ten_thousand_epochs_agree() {
         all.without_price += f.without_price;
         all.told += f.told;
         all.deaf += f.deaf;
+        all.renewed += f.renewed;
+        all.caused += f.caused;
+        all.compensated += f.compensated;
         println!("{all:?}");
     }
     assert_eq!(all.epochs, lanes * epochs);

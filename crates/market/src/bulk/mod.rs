@@ -10,9 +10,12 @@
 //!
 //! Must not know: what a contract is entitled to, or why.
 
+pub(crate) mod accruals;
 mod coding;
 pub(crate) mod lines;
+pub(crate) mod pending;
 pub(crate) mod progress;
+pub(crate) mod roll;
 pub(crate) mod sql;
 
 use gruve_store::Migration;
@@ -26,12 +29,26 @@ pub const PAGE_MIGRATIONS: &[Migration] = &[Migration {
 }];
 
 /// The order in which closes go through others' tables, counted by itself and after them.
-pub const BULK_MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "order",
-    sqlite: include_str!("../../migrations/0001_bulk.sqlite.sql"),
-    postgres: include_str!("../../migrations/0001_bulk.postgres.sql"),
-}];
+pub const BULK_MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "order",
+        sqlite: include_str!("../../migrations/0001_bulk.sqlite.sql"),
+        postgres: include_str!("../../migrations/0001_bulk.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "roll",
+        sqlite: include_str!("../../migrations/0002_bulk.sqlite.sql"),
+        postgres: include_str!("../../migrations/0002_bulk.postgres.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "accruals",
+        sqlite: include_str!("../../migrations/0003_bulk.sqlite.sql"),
+        postgres: include_str!("../../migrations/0003_bulk.postgres.sql"),
+    },
+];
 
 /// Contracts of a page: with one asset some 1,700 bytes, below the size (2,000) from which `PostgreSQL`
 /// compresses a value and puts it elsewhere. In the unit tests so few that every list has several pages.
@@ -39,3 +56,21 @@ pub const BULK_MIGRATIONS: &[Migration] = &[Migration {
 pub(crate) const PAGE: usize = 36;
 #[cfg(test)]
 pub(crate) const PAGE: usize = 3;
+
+/// Contracts of a page of the roll, for the same reason: each takes some 110 bytes.
+#[cfg(not(test))]
+pub(crate) const ROLL_PAGE: usize = 15;
+#[cfg(test)]
+pub(crate) const ROLL_PAGE: usize = 4;
+
+/// Beneficiaries of a page of accruals: some 28 bytes each.
+#[cfg(not(test))]
+pub(crate) const ACCRUALS_PAGE: usize = 60;
+#[cfg(test)]
+pub(crate) const ACCRUALS_PAGE: usize = 3;
+
+/// Beneficiaries of a page of what is pending: some 40 bytes each.
+#[cfg(not(test))]
+pub(crate) const PENDING_PAGE: usize = 42;
+#[cfg(test)]
+pub(crate) const PENDING_PAGE: usize = 5;

@@ -21,6 +21,37 @@ statements! {
         WHERE lane = $1 AND first <= $2 ORDER BY first DESC LIMIT 1";
     PROGRESS_PAGES = "SELECT first, body FROM market_progress
         WHERE lane = $1 AND first > $2 ORDER BY first LIMIT $3";
+    ROLL_PAGES = "SELECT first, body FROM market_roll
+        WHERE lane = $1 AND first > $2 ORDER BY first LIMIT $3";
+    /// The page on which a contract stands, or would.
+    ROLL_PAGE = "SELECT first, body FROM market_roll
+        WHERE lane = $1 AND first <= $2 ORDER BY first DESC LIMIT 1";
+    NEXT_ROLL_PAGE = "SELECT first, body FROM market_roll
+        WHERE lane = $1 AND first > $2 ORDER BY first LIMIT 1";
+    DELETE_ROLL_PAGE = "DELETE FROM market_roll WHERE lane = $1 AND first = $2";
+    /// What changed of enrolled contracts' life beside delivery.
+    LIVED = "SELECT id, compensated, undecided, paused_epochs, paused_since FROM market_contracts
+        WHERE lane = $1 AND enrolled = 1 AND compensated IS NOT NULL AND id > $2
+        ORDER BY id LIMIT $3";
+    ACCRUAL_PAGES = "SELECT first, body FROM market_accrual_pages
+        WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND first > $4
+        ORDER BY first LIMIT $5";
+    /// Pages of all lives of blocks that are not reversed.
+    LIVE_ACCRUAL_PAGES = "SELECT p.block_hash AS block_hash, p.generation AS generation,
+        p.first AS first, p.body AS body FROM market_accrual_pages p
+        JOIN market_lives f ON f.asset = p.asset AND f.block_hash = p.block_hash
+        AND f.generation = p.generation
+        WHERE f.lane = $1 AND p.asset = $2 AND f.reversed_at IS NULL
+        AND (p.block_hash, p.generation, p.first) > ($3, $4, $5)
+        ORDER BY p.block_hash, p.generation, p.first LIMIT $6";
+    PENDING_PAGES = "SELECT first, body FROM market_pending
+        WHERE lane = $1 AND asset = $2 AND first > $3 ORDER BY first LIMIT $4";
+    /// The page on which a beneficiary stands, or would.
+    PENDING_PAGE = "SELECT first, body FROM market_pending
+        WHERE lane = $1 AND asset = $2 AND first <= $3 ORDER BY first DESC LIMIT 1";
+    PENDING_BETWEEN = "SELECT first, body FROM market_pending
+        WHERE lane = $1 AND asset = $2 AND first >= $3 AND first <= $4 ORDER BY first LIMIT $5";
+    CLEAR_PENDING = "DELETE FROM market_pending WHERE lane = $1 AND asset = $2";
     CLEAR_PROGRESS = "DELETE FROM market_progress WHERE lane = $1";
 }
 
@@ -30,21 +61,24 @@ many_statements! {
         SELECT lane, epoch, first, body FROM given";
     INSERT_PROGRESS (lane Text, first Bytes, body Bytes) =
         "INSERT INTO market_progress (lane, first, body) SELECT lane, first, body FROM given";
+    INSERT_ROLL (lane Text, first Bytes, body Bytes) =
+        "INSERT INTO market_roll (lane, first, body) SELECT lane, first, body FROM given";
     /// What a close changed of contracts beside their progress.
     DELIVER (id Bytes, state Text, delivered Bytes, short_since Int, due Bytes, recognised Int,
-        refunded Int, ended Int) =
+        refunded Int, ended Int, enrolled Int) =
         "UPDATE market_contracts SET state = given.state, delivered = given.delivered,
         short_since = given.short_since, maintenance_due = given.due,
         recognised_minor = given.recognised, refunded_minor = given.refunded,
-        ended_epoch = given.ended FROM given WHERE market_contracts.id = given.id";
+        ended_epoch = given.ended, enrolled = given.enrolled FROM given WHERE market_contracts.id = given.id";
     INSERT_UNITS (lane Text, asset Text, epoch Int, kind Int, beneficiary Bytes, units Bytes) =
         "INSERT INTO market_units (lane, asset, epoch, kind, beneficiary, units)
         SELECT lane, asset, epoch, kind, beneficiary, units FROM given";
-    INSERT_ACCRUALS (asset Text, block_hash Bytes, generation Int, reversal Int, kind Int,
-        beneficiary Bytes, lane Text, minor Int, fraction_high Int, fraction_low Int, at Int) =
-        "INSERT INTO market_accruals (asset, block_hash, generation, reversal, kind, beneficiary,
-        lane, minor, fraction_high, fraction_low, at) SELECT asset, block_hash, generation, reversal,
-        kind, beneficiary, lane, minor, fraction_high, fraction_low, at FROM given";
+    INSERT_ACCRUAL_PAGES (asset Text, block_hash Bytes, generation Int, first Bytes, body Bytes) =
+        "INSERT INTO market_accrual_pages (asset, block_hash, generation, first, body)
+        SELECT asset, block_hash, generation, first, body FROM given";
+    INSERT_PENDING (lane Text, asset Text, first Bytes, body Bytes) =
+        "INSERT INTO market_pending (lane, asset, first, body)
+        SELECT lane, asset, first, body FROM given";
     STANDINGS (lane Text, asset Text, kind Int, beneficiary Bytes) =
         "SELECT s.kind AS kind, s.beneficiary AS beneficiary, s.account AS account,
         s.accrued AS accrued, s.matured AS matured, s.settled_minor AS settled_minor,

@@ -6,8 +6,7 @@ use crate::delivery::Delivery;
 use crate::pause;
 use crate::settle::{earned_of_price, maintenance};
 use crate::{ContractState, Market, MarketError, Result};
-use gruve_units::{ContractId, EpochNumber, Hashes};
-use std::collections::BTreeMap;
+use gruve_units::{EpochNumber, Hashes};
 
 impl Market {
     /// What leases should get of an epoch.
@@ -76,12 +75,13 @@ pub(super) fn deliver(
     settle: bool,
     may_be_caused: bool,
 ) -> Result<Vec<Delivered>> {
-    let shares: BTreeMap<ContractId, Share> =
-        allocation.shares.iter().map(|s| (s.contract, *s)).collect();
+    // Both are sorted by id.
+    let mut shares = allocation.shares.iter().copied().peekable();
     let mut all = Vec::with_capacity(contracts.len());
     for c in contracts {
+        while shares.next_if(|s| s.contract < c.id).is_some() {}
         if c.delivery().is_some_and(|d| d.start <= epoch) {
-            let share = shares.get(&c.id).copied();
+            let share = shares.next_if(|s| s.contract == c.id);
             all.push(deliver_one(c, share, epoch, settle, may_be_caused)?);
         }
     }
@@ -126,6 +126,7 @@ fn deliver_one(
     if c.state == ContractState::Refunded {
         c.refunded = c.price.minor - c.recognised;
     }
-    let is_changed = (c.state, c.refunded) != before;
+    // One that is not on the roll comes onto it, or has ended.
+    let is_changed = (c.state, c.refunded) != before || !c.enrolled;
     Ok(Delivered { contract: c, share, shortfall, recognise, is_changed, aside })
 }

@@ -66,13 +66,20 @@ pub(super) async fn write_deliveries(
                 c.maintenance_due,
                 c.recognised,
                 c.refunded,
-                ended
+                ended,
+                ended.is_none()
             ];
             rows.push(tx, row).await?;
         }
     }
     lines.finish(tx).await?;
     rows.finish(tx).await?;
+    let is_active = |d: &&Delivered| d.contract.state == ContractState::Active;
+    let joined = deliveries.iter().filter(|d| is_active(d) && !d.contract.enrolled);
+    let left = deliveries.iter().filter(|d| !is_active(d) && d.contract.enrolled);
+    let joined: Vec<&Contract> = joined.map(|d| &d.contract).collect();
+    let left: Vec<ContractId> = left.map(|d| d.contract.id).collect();
+    bulk::roll::change(tx, &lane.lane, joined, left).await?;
     if released > Hashrate::ZERO {
         sale::release(tx, lane, released).await?;
     }

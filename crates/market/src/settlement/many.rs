@@ -9,6 +9,7 @@
 
 use super::{Line, earner, line_row};
 use crate::bulk;
+use crate::bulk::pending;
 use crate::contract::{Contract, read_also};
 use crate::fpps_pay::{Means, note_capital};
 use crate::pages::{self, Pages};
@@ -68,6 +69,8 @@ async fn settle_in_pages(
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
     let mut means = BTreeMap::new();
     for book in lane.books() {
+        // What came to standings goes into their rows now, which say who waits.
+        pending::fold(tx, book).await?;
         let counted = Means::count(tx, book).await?;
         counted.note(tx, book, to).await?;
         means.insert(book.asset, counted);

@@ -1,9 +1,8 @@
 //! The rows that a statement is made of.
 
 use super::{Kind, STATEMENT_EPOCHS_MAX, Subject, life, schemes};
-use crate::bulk::lines;
+use crate::bulk::{accruals, lines};
 use crate::contract::Contract;
-use crate::reward::from_columns;
 use crate::{MarketError, Result};
 use gruve_statement::document::{
     AccrualLine, Big, CreditLine, EndLine, EpochLine, Line, ReversalLine, SettlementLine,
@@ -11,7 +10,7 @@ use gruve_statement::document::{
 };
 use gruve_statement::terms::SchemeRule;
 use gruve_store::{FETCH_ROWS_MAX, Row, Tx, Value, params, statements};
-use gruve_units::{Asset, EpochNumber, Hashes, Timestamp};
+use gruve_units::{Accrual, Asset, EpochNumber, Hashes, Timestamp};
 use std::collections::BTreeMap;
 
 /// Epochs read at once: some ten megabytes of pages.
@@ -42,6 +41,20 @@ statements! {
         AND f.generation = a.generation
         WHERE a.lane = $1 AND a.kind = $2 AND a.beneficiary = $3 AND a.reversal = 0
         ORDER BY r.height, a.asset, a.block_hash, a.generation LIMIT $4";
+    /// The same of blocks whose accruals stand on pages: the page on which a beneficiary would stand.
+    ACCRUAL_PAGES_OF = "SELECT f.asset AS asset, f.block_hash AS block_hash,
+        f.generation AS generation, r.height AS height, r.minor AS reward,
+        f.before_epoch AS before_epoch, f.first_epoch AS first_epoch,
+        f.first_units AS first_units, f.after_units AS after_units,
+        f.accrued_epoch AS accrued_epoch, f.credited_epoch AS credited_epoch,
+        f.reversed_epoch AS reversed_epoch, f.reversed_at AS reversed_at,
+        (SELECT p.body FROM market_accrual_pages p WHERE p.asset = f.asset
+        AND p.block_hash = f.block_hash AND p.generation = f.generation AND p.first <= $2
+        ORDER BY p.first DESC LIMIT 1) AS body
+        FROM market_lives f
+        JOIN market_rewards r ON r.asset = f.asset AND r.block_hash = f.block_hash
+        WHERE f.lane = $1 AND f.before_epoch >= $3
+        ORDER BY r.height, f.asset, f.block_hash, f.generation LIMIT $4";
     SETTLEMENTS_OF = "SELECT s.number AS number, s.from_epoch AS from_epoch,
         s.to_epoch AS to_epoch, s.gross_minor AS gross_minor, s.fee_minor AS fee_minor,
         s.maintenance_minor AS maintenance_minor, s.waived_minor AS waived_minor,
@@ -163,7 +176,7 @@ pub(super) type Place = (u64, u8, u64);
 pub(super) async fn events(tx: &mut Tx, subject: &Subject) -> Result<Vec<Line>> {
     let mut all: Vec<(Place, Line)> = Vec::new();
     let mut backs = settlements(tx, subject, &mut all).await?;
-    accruals(tx, subject, &mut all, &mut backs).await?;
+    earned(tx, subject, &mut all, &mut backs).await?;
     if !backs.is_empty() {
         return Err(missing());
     }
@@ -269,7 +282,7 @@ fn shown(internal: &[u8]) -> String {
     hex::encode(bytes)
 }
 
-async fn accruals(
+async fn earned(
     tx: &mut Tx,
     subject: &Subject,
     all: &mut Vec<(Place, Line)>,
@@ -277,9 +290,25 @@ async fn accruals(
 ) -> Result<()> {
     let (kind, id) = who(subject);
     let given = params![subject.lane.clone(), kind, id, EVENTS_MAX];
+    let mut parts = Vec::new();
+    for row in read(tx, ACCRUALS_OF, &given).await? {
+        let part = accruals::old_part(&row)?;
+        parts.push((row, part));
+    }
+    // No window before its first epoch holds anything of it.
+    let key = accruals::page_key(subject.who);
+    let start = subject.start.unwrap_or_default();
+    let given = params![subject.lane.clone(), key, start, EVENTS_MAX];
+    for row in read(tx, ACCRUAL_PAGES_OF, &given).await? {
+        let Some(body) = row.get::<Option<Vec<u8>>>("body")? else { continue };
+        if let Some(part) = accruals::part_of(&body, subject.who)? {
+            parts.push((row, part));
+        }
+    }
+    parts.sort_by_key(|(row, _)| place_of(row).ok());
     let mut reversed = Vec::new();
-    for row in &read(tx, ACCRUALS_OF, &given).await? {
-        let accrual = accrual(row)?;
+    for (row, part) in &parts {
+        let accrual = accrual(row, *part)?;
         let of = |epoch| CreditLine {
             epoch,
             asset: accrual.asset,
@@ -322,10 +351,12 @@ async fn accruals(
     Ok(())
 }
 
-fn accrual(row: &Row) -> Result<AccrualLine> {
-    let amount =
-        from_columns(row.get("minor")?, row.get("fraction_high")?, row.get("fraction_low")?);
-    let amount = amount.ok_or_else(|| MarketError::Broken("a negative accrual".into()))?;
+/// Where a life of a block stands among all.
+fn place_of(row: &Row) -> Result<(u64, String, Vec<u8>, u64)> {
+    Ok((row.get("height")?, row.get("asset")?, row.get("block_hash")?, row.get("generation")?))
+}
+
+fn accrual(row: &Row, amount: Accrual) -> Result<AccrualLine> {
     let epoch = row.get::<Option<u64>>("accrued_epoch")?.ok_or_else(missing)?;
     Ok(AccrualLine {
         epoch,

@@ -1,6 +1,7 @@
 //! What the books show of all rewards.
 
-use gruve_units::{Amount, Asset};
+use crate::Beneficiary;
+use gruve_units::{Accrual, Amount, Asset};
 
 /// Where all block rewards of one asset are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,4 +44,21 @@ impl Reconciliation {
     pub fn adds_up(&self) -> bool {
         self.assets.iter().all(|a| a.adds_up)
     }
+}
+
+/// What a beneficiary has of one asset of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandingView {
+    /// Who.
+    pub who: Beneficiary,
+    /// Accrued of blocks that are on the chain, mature or not.
+    pub accrued: Accrual,
+    /// Of that, mature and credited.
+    pub matured: Accrual,
+    /// Whole minor units settled of that, before fees.
+    pub settled: i64,
+    /// Of those, what was credited to a balance.
+    pub net: i64,
+    /// Ten-thousandths of a minor unit of fee carried to the next settlement.
+    pub fee_carry: u32,
 }

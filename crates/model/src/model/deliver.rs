@@ -3,8 +3,8 @@
 use super::{Model, TERAHASH_DAY};
 use crate::allocation::{Claim, allocate};
 use crate::books::Account;
-use crate::contract::{Contract, Line, Scheme, State};
-use crate::numbers::{ceil, floor, int, nearest, sum};
+use crate::contract::{Contract, Line, NOT_YET, Scheme, State};
+use crate::numbers::{ceil, floor, int, less, nearest, sum};
 use crate::window::{Units, units_of};
 use crate::{Id, Who, Wrong};
 use num_bigint::BigInt;
@@ -35,6 +35,10 @@ impl Model {
         let all: BigInt = got.iter().map(|(n, _)| n.clone()).sum();
         assert_eq!(all + &surplus, done, "the model's allocation does not add up");
         self.surplus.insert(epoch, (surplus, done));
+        let is_short = claims.iter().zip(&got).any(|(c, (delivered, _))| *delivered < c.entitled);
+        self.may_be_caused = is_short
+            && self.acts.iter().any(|act| act.holds_in(epoch))
+            && self.wrong != Some(Wrong::OperatorNeverAtFault);
         let line = |(c, (delivered, made_good)): (Claim, (BigInt, BigInt))| {
             let (shortfall, units) = (int(0), int(0));
             (c.id, Line { epoch, entitled: c.entitled, delivered, made_good, shortfall, units })
@@ -102,7 +106,7 @@ impl Model {
     }
 
     pub(super) fn deliver(&mut self, id: Id, epoch: u64, line: Option<&Line>, settles: bool) {
-        let wrong = self.wrong;
+        let (wrong, may_be_caused) = (self.wrong, self.may_be_caused);
         let Some(c) = self.contracts.get_mut(&id) else { return };
         if c.state != State::Running || c.begin() > epoch {
             return;
@@ -115,21 +119,28 @@ impl Model {
             due = (due >> 64) << 64;
         }
         c.maintenance_due += due;
-        let shortfall = c.shortfall(epoch, &delivered);
+        let given = &delivered + &c.compensated;
+        let missed = line.map_or(int(0), |l| less(&l.entitled, &l.delivered));
+        if may_be_caused {
+            let left = less(&c.work, &(&given + &c.undecided));
+            c.set_aside(epoch, missed.min(left));
+        }
+        let shortfall = c.shortfall(epoch, &given);
         c.short_since = (shortfall > int(0)).then(|| c.short_since.unwrap_or(epoch));
         if let Some(line) = line {
             let units = &self.epochs[&epoch].units[0];
             let units = units.get(&Who::Contract(id)).cloned().unwrap_or_default();
             c.lines.push(Line { shortfall, units, ..line.clone() });
         }
-        if delivered == c.work {
+        let waits = c.undecided > int(0) && wrong != Some(Wrong::EndedWhileUndecided);
+        if given == c.work {
             c.state = State::Completed;
-        } else if epoch + 1 >= c.hard_end(wrong) {
+        } else if epoch + 1 >= c.hard_end(wrong) && !waits {
             c.state = State::Refunded;
         }
         let (asset, prepaid) = (c.terms.price_asset, Account::Prepaid(id));
         if settles || c.state != State::Running {
-            let exact = &c.price * &delivered;
+            let exact = &c.price * &given;
             let earned = if wrong == Some(Wrong::EarnedPriceRoundedUp) {
                 ceil(&exact, &c.work)
             } else {
@@ -150,6 +161,18 @@ impl Model {
             c.refunded = &c.price - &c.recognised;
             let (n, to) = (c.refunded.clone(), Account::Available(c.account));
             self.books.post(asset, &[(prepaid, n.clone())], &[(to, n)]);
+        }
+        if self.contracts[&id].state != State::Running {
+            self.let_follow(id, epoch);
+        }
+    }
+
+    /// Whoever follows a contract that ended begins with the next epoch.
+    fn let_follow(&mut self, ended: Id, epoch: u64) {
+        let late = u64::from(self.wrong == Some(Wrong::FollowsWithGap));
+        let paid = self.contracts.values_mut().filter(|c| c.state == State::Running);
+        for c in paid.filter(|c| c.follows == Some(ended) && c.start == NOT_YET) {
+            c.start = epoch + 1 + late;
         }
     }
 }

@@ -11,19 +11,44 @@ use num_bigint::BigInt;
 /// Blocks whose pay is averaged.
 const PAY_BLOCKS: usize = 144;
 
-/// Work of an epoch that a paused contract is paid for.
+/// Work of an epoch that a contract is paid for: the house's while it was paused, or what it missed by the
+/// operator's doing.
 #[derive(Clone, Debug)]
 pub(super) struct Owed {
     contract: Id,
     epoch: u64,
     hashes: BigInt,
     energy_micro: u64,
+    /// The operator's part, in ten-thousandths.
+    fee_bps: u16,
+    payer: Account,
     /// By asset.
     paid: Vec<BigInt>,
     is_final: bool,
 }
 
+impl Owed {
+    pub(super) fn missed(
+        (contract, epoch): (Id, u64),
+        hashes: BigInt,
+        fee_bps: u16,
+        assets: usize,
+    ) -> Owed {
+        let paid = vec![int(0); assets];
+        let payer = Account::Loss;
+        Owed { contract, epoch, hashes, energy_micro: 0, fee_bps, payer, paid, is_final: false }
+    }
+}
+
 impl Model {
+    /// Work that contracts are or were owed for: whose, of which epoch, whether of a pause, and how much.
+    pub fn owed(&self) -> impl Iterator<Item = (Id, u64, bool, &BigInt)> {
+        let paused = self.owed.iter().filter(|o| o.payer == Account::Revenue);
+        let paused = paused.map(|o| (o.contract, o.epoch, true, &o.hashes));
+        let missed = self.contracts.values().flat_map(|c| c.missed.iter().map(move |m| (c.id, m)));
+        paused.chain(missed.map(|(id, m)| (id, m.epoch, false, &m.hashes)))
+    }
+
     /// Contracts that are paid for and not over, before an epoch's close.
     pub(super) fn running(&self) -> Vec<Id> {
         let running = self.contracts.values().filter(|c| c.state == State::Running);
@@ -47,7 +72,7 @@ impl Model {
         let still = self.contracts.values().filter(|c| c.state == State::Running);
         let still: Vec<_> = still
             .filter(|c| c.is_paused(epoch))
-            .map(|c| (c, c.epoch_work.clone().min(less(&c.work, &c.delivered()))))
+            .map(|c| (c, c.epoch_work.clone().min(less(&c.work, &c.spoken_for()))))
             .collect();
         let all = sum(still.iter().map(|(_, rate)| rate));
         let shared = surplus.min(all.clone());
@@ -62,6 +87,8 @@ impl Model {
                     epoch,
                     hashes: part,
                     energy_micro: c.terms.pause.map_or(0, |p| p.energy_micro),
+                    fee_bps: 0,
+                    payer: Account::Revenue,
                     paid: vec![int(0); self.lane.maturity.len()],
                     is_final: false,
                 });
@@ -88,6 +115,9 @@ impl Model {
             let (coin, wrong) = (int(self.lane.coin), self.wrong);
             let Some(c) = self.contracts.get_mut(id) else { continue };
             let (Some(terms), State::Running) = (c.terms.pause, c.state) else { continue };
+            if c.start > epoch {
+                continue;
+            }
             let value = |minor: &BigInt| floor(&(minor * price), &coin);
             let kept = int(10_000 - u32::from(c.terms.fee_bps));
             let earns = floor(&(value(&pays) * kept), &int(10_000));
@@ -130,12 +160,15 @@ impl Model {
             for asset in 0..self.lane.maturity.len() {
                 let (earned, ended) = self.worth(asset, o.epoch, &o.hashes, closing);
                 is_final &= ended;
+                let earned = floor(&(earned * (10_000 - u32::from(o.fee_bps))), &int(10_000));
                 let costs = if asset == 0 { energy.clone() } else { int(0) };
                 let due = floor(&less(&earned, &costs), &power_of_two(64));
                 let more = less(&due, &o.paid[asset]);
-                if more > int(0) && self.wrong != Some(Wrong::PausedWorkKept) {
+                let is_kept =
+                    o.payer == Account::Revenue && self.wrong == Some(Wrong::PausedWorkKept);
+                if more > int(0) && !is_kept {
                     let to = Account::Available(self.owner(o.contract));
-                    self.books.post(asset, &[(Account::Revenue, more.clone())], &[(to, more)]);
+                    self.books.post(asset, &[(o.payer, more.clone())], &[(to, more)]);
                     self.owed[at].paid[asset] = due;
                 }
             }

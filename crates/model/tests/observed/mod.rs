@@ -5,7 +5,7 @@ use gruve_ledger::Account;
 use gruve_market::ContractState;
 use gruve_model::{BigInt, Id, Line, MeterState, Model, State, Who};
 use gruve_store::{Row, params};
-use gruve_units::{AccountId, Accrual, Asset, ContractId, Hashes};
+use gruve_units::{AccountId, Asset, ContractId, Hashes};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -22,6 +22,8 @@ type Standings = BTreeMap<(usize, Who), [BigInt; 5]>;
 type Settlements = BTreeMap<(usize, Who), Vec<[BigInt; 7]>>;
 /// State, refund and every line.
 type Contracts = BTreeMap<Id, (State, BigInt, Vec<Line>)>;
+/// Work that a contract is owed for, by contract, epoch, and whether of a pause.
+type Owed = BTreeMap<(Id, u64, bool), BigInt>;
 /// State, charged and delivered by the meter.
 type Meters = BTreeMap<Id, (MeterState, BigInt, BigInt)>;
 
@@ -33,6 +35,7 @@ pub(crate) struct Observed {
     /// Surplus and house work of the last epochs.
     epochs: BTreeMap<u64, (BigInt, BigInt)>,
     meters: Meters,
+    owed: Owed,
     in_full: Option<(Settlements, Contracts)>,
 }
 
@@ -61,8 +64,11 @@ fn asset(row: &Row) -> usize {
 }
 
 fn who(row: &Row) -> Who {
-    let id: Id = row.get("beneficiary").unwrap();
-    match row.get::<u8>("kind").unwrap() {
+    of_columns(row.get("kind").unwrap(), row.get("beneficiary").unwrap())
+}
+
+fn of_columns(kind: i64, id: Id) -> Who {
+    match kind {
         0 => Who::Operator,
         1 => Who::Contract(id),
         2 => Who::Account(id),
@@ -93,19 +99,18 @@ pub(crate) async fn observe(
         balances.insert((account, asset(&row)), minor(&row, "minor"));
     }
     let mut standings = Standings::new();
-    let sql =
-        "SELECT asset, kind, beneficiary, accrued, matured, settled_minor, net_minor, fee_carry
-        FROM market_standings";
-    for row in tx.fetch_all(sql, &[]).await.unwrap() {
-        let accrual = |column| BigInt::from(row.get::<Accrual>(column).unwrap().0);
-        let standing = [
-            accrual("accrued"),
-            accrual("matured"),
-            minor(&row, "settled_minor"),
-            minor(&row, "net_minor"),
-            minor(&row, "fee_carry"),
-        ];
-        standings.insert((asset(&row), who(&row)), standing);
+    for (at, asset) in ASSETS.into_iter().enumerate() {
+        for s in w.market.standings(&mut tx, &lane(), asset).await.unwrap() {
+            let standing = [
+                BigInt::from(s.accrued.0),
+                BigInt::from(s.matured.0),
+                s.settled.into(),
+                s.net.into(),
+                s.fee_carry.into(),
+            ];
+            let (kind, id) = s.who.columns();
+            standings.insert((at, of_columns(kind, id)), standing);
+        }
     }
     let mut epochs = BTreeMap::new();
     let sql = "SELECT epoch, house_work, allocated, surplus FROM market_epochs
@@ -117,7 +122,14 @@ pub(crate) async fn observe(
         epochs.insert(row.get("epoch").unwrap(), (surplus, house));
     }
     let meters = observe_meters(w, metered).await;
-    let mut observed = Observed { balances, standings, epochs, meters, in_full: None };
+    let mut owed = Owed::new();
+    let sql = "SELECT contract, epoch, kind, hashes FROM market_owed";
+    for row in tx.fetch_all(sql, &[]).await.unwrap() {
+        let is_paused = row.get::<String>("kind").unwrap() == "paused";
+        let key = (row.get("contract").unwrap(), row.get("epoch").unwrap(), is_paused);
+        owed.insert(key, row.get::<Hashes>("hashes").unwrap().0.into());
+    }
+    let mut observed = Observed { balances, standings, epochs, meters, owed, in_full: None };
     if in_full {
         let mut settlements = Settlements::new();
         let sql = "SELECT asset, kind, beneficiary, from_epoch, to_epoch, gross_minor, fee_minor,
@@ -221,6 +233,8 @@ impl Observed {
             (id, (state, charged.clone(), delivered.clone()))
         });
         differ("contract by the meter", &self.meters, &meters.collect())?;
+        let owed = model.owed().map(|(id, epoch, paused, n)| ((id, epoch, paused), n.clone()));
+        differ("work owed for", &self.owed, &owed.collect())?;
         let Some((settlements, contracts)) = &self.in_full else { return Ok(()) };
         let mut expected = Settlements::new();
         for (key, s) in model.standings().iter().filter(|(_, s)| !s.lines.is_empty()) {

@@ -1,0 +1,312 @@
+//! What came to standings since they were written last.
+//!
+//! A block that is shared out, or has matured, adds to the standing of everyone in its window. Standings are rows of
+//! some width with two indexes; what is added to them gathers here, tens of beneficiaries to a row, and goes into
+//! the rows together, in the settlement ([`fold`]), which reads and writes them anyway. Whatever reads a standing
+//! adds what is here, so nobody sees a difference.
+//!
+//! Promises: sums only grow; whatever takes something back folds before.
+//!
+//! # A page's bytes
+//! | bytes | what |
+//! |---|---|
+//! | 1 | form, 1 |
+//! | until the end, for each beneficiary | 1 of kind and 16 of id; numbers: accrued, matured |
+
+use super::accruals::{PAGES_AT_ONCE, Part, key, read_key};
+use super::coding::{Reader, broken, put};
+use super::{PENDING_PAGE, sql};
+use crate::book::Book;
+use crate::standing::StandingRow;
+use crate::{Beneficiary, MarketError, Result};
+use gruve_store::{Batch, Tx, params};
+use gruve_units::{Accrual, Asset, LaneId};
+use std::collections::{HashMap, VecDeque};
+
+const FORM: u8 = 1;
+
+/// Beneficiaries asked for one by one; more are found by reading all between the first and the last.
+const ALONE_MAX: usize = 64;
+
+/// Beneficiaries whose rows are written at once.
+const AT_ONCE: usize = 10_000;
+
+/// What came to a standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) accrued: Accrual,
+    pub(crate) matured: Accrual,
+}
+
+impl Pending {
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Pending::default()
+    }
+
+    fn add(&mut self, what: What, amount: Accrual) -> Result<()> {
+        let sum = match what {
+            What::Accrued => &mut self.accrued,
+            What::Matured => &mut self.matured,
+        };
+        let more = sum.checked_add(amount);
+        *sum = more.ok_or(MarketError::Overflow("all earnings of a beneficiary"))?;
+        Ok(())
+    }
+}
+
+/// What is added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Accrued,
+    Matured,
+}
+
+type Entry = (Beneficiary, Pending);
+
+fn read_page(body: &[u8], mut each: impl FnMut(Entry)) -> Result<()> {
+    let mut r = Reader::new(body);
+    let [form] = r.bytes()?;
+    if form != FORM {
+        return Err(broken());
+    }
+    while !r.is_at_end() {
+        let who = read_key(&mut r)?;
+        let (accrued, matured) = (Accrual(r.number()?), Accrual(r.number()?));
+        each((who, Pending { accrued, matured }));
+    }
+    Ok(())
+}
+
+fn write_page(page: &[Entry]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(1 + page.len() * 46);
+    body.push(FORM);
+    for (who, p) in page {
+        body.extend(key(*who));
+        put(&mut body, p.accrued.0);
+        put(&mut body, p.matured.0);
+    }
+    body
+}
+
+/// Pages in order, as they are read.
+struct Reading {
+    lane: LaneId,
+    asset: Asset,
+    after: Option<Vec<u8>>,
+    ahead: VecDeque<Entry>,
+}
+
+impl Reading {
+    fn of(lane: &LaneId, asset: Asset) -> Reading {
+        let (after, ahead) = (Some(Vec::new()), VecDeque::new());
+        Reading { lane: lane.clone(), asset, after, ahead }
+    }
+
+    /// Some more of them, if there are any.
+    async fn fill(&mut self, tx: &mut Tx) -> Result<bool> {
+        let Some(after) = self.after.take() else { return Ok(false) };
+        let given = params![self.lane.clone(), self.asset, after, PAGES_AT_ONCE];
+        let rows = tx.fetch_all(sql::PENDING_PAGES, &given).await?;
+        for row in &rows {
+            read_page(&row.get::<Vec<u8>>("body")?, |entry| self.ahead.push_back(entry))?;
+        }
+        if let (Some(last), true) = (rows.last(), rows.len() == PAGES_AT_ONCE as usize) {
+            self.after = Some(last.get("first")?);
+        }
+        Ok(!rows.is_empty())
+    }
+}
+
+/// Adds everyone's part of a block; sorted by beneficiary.
+pub(crate) async fn add(tx: &mut Tx, book: Book<'_>, parts: &[Part], what: What) -> Result<()> {
+    // All of it is written anew: nearly everyone has a part in every block.
+    let mut all = Vec::new();
+    let mut reading = Reading::of(&book.lane.lane, book.asset);
+    let mut parts = parts.iter().copied().peekable();
+    loop {
+        let Some((who, mut pending)) = reading.ahead.pop_front() else {
+            if reading.fill(tx).await? {
+                continue;
+            }
+            break;
+        };
+        while let Some((new, amount)) = parts.next_if(|(new, _)| *new < who) {
+            all.push(entry_of(new, what, amount)?);
+        }
+        if let Some((_, amount)) = parts.next_if(|(new, _)| *new == who) {
+            pending.add(what, amount)?;
+        }
+        all.push((who, pending));
+    }
+    for (new, amount) in parts {
+        all.push(entry_of(new, what, amount)?);
+    }
+    tx.execute(sql::CLEAR_PENDING, &params![book.id(), book.asset]).await?;
+    let mut batch = Batch::new(&sql::INSERT_PENDING);
+    for page in all.chunks(PENDING_PAGE) {
+        let row = params![book.id(), book.asset, key(page[0].0), write_page(page)];
+        batch.push(tx, row).await?;
+    }
+    batch.finish(tx).await?;
+    Ok(())
+}
+
+fn entry_of(who: Beneficiary, what: What, amount: Accrual) -> Result<Entry> {
+    let mut new = Pending::default();
+    new.add(what, amount)?;
+    Ok((who, new))
+}
+
+/// What came to one standing.
+pub(crate) async fn of(tx: &mut Tx, book: Book<'_>, who: Beneficiary) -> Result<Pending> {
+    let given = params![book.id(), book.asset, key(who)];
+    let mut found = Pending::default();
+    if let Some(row) = tx.fetch_optional(sql::PENDING_PAGE, &given).await? {
+        read_page(&row.get::<Vec<u8>>("body")?, |(other, pending)| {
+            if other == who {
+                found = pending;
+            }
+        })?;
+    }
+    Ok(found)
+}
+
+/// The same of many.
+pub(crate) async fn of_many(
+    tx: &mut Tx,
+    book: Book<'_>,
+    everyone: &[Beneficiary],
+) -> Result<HashMap<Beneficiary, Pending>> {
+    let mut all = HashMap::new();
+    let mut asked: Vec<Beneficiary> = everyone.to_vec();
+    asked.sort_unstable();
+    let (Some(least), Some(most)) = (asked.first(), asked.last()) else { return Ok(all) };
+    if asked.len() <= ALONE_MAX {
+        for who in &asked {
+            all.insert(*who, of(tx, book, *who).await?);
+        }
+        return Ok(all);
+    }
+    let mut from = key(*least).to_vec();
+    let given = params![book.id(), book.asset, from.clone()];
+    if let Some(row) = tx.fetch_optional(sql::PENDING_PAGE, &given).await? {
+        from = row.get("first")?;
+    }
+    let mut from = Some(from);
+    while let Some(first) = from.take() {
+        let given = params![book.id(), book.asset, first, key(*most), PAGES_AT_ONCE];
+        let rows = tx.fetch_all(sql::PENDING_BETWEEN, &given).await?;
+        for row in &rows {
+            read_page(&row.get::<Vec<u8>>("body")?, |(who, pending)| {
+                if asked.binary_search(&who).is_ok() {
+                    all.insert(who, pending);
+                }
+            })?;
+        }
+        if let (Some(last), true) = (rows.last(), rows.len() == PAGES_AT_ONCE as usize) {
+            // The first page that comes after it.
+            let mut next: Vec<u8> = last.get("first")?;
+            next.push(0);
+            from = Some(next);
+        }
+    }
+    Ok(all)
+}
+
+/// All of a lane's asset.
+pub(crate) async fn all(
+    tx: &mut Tx,
+    lane: &LaneId,
+    asset: Asset,
+) -> Result<Vec<(Beneficiary, Pending)>> {
+    let mut reading = Reading::of(lane, asset);
+    while reading.fill(tx).await? {}
+    Ok(reading.ahead.into())
+}
+
+/// Puts what came into the standings' rows.
+pub(crate) async fn fold(tx: &mut Tx, book: Book<'_>) -> Result<()> {
+    let entries = all(tx, &book.lane.lane, book.asset).await?;
+    if entries.is_empty() {
+        return Ok(());
+    }
+    // Before the rows: whoever reads them below adds nothing any more.
+    tx.execute(sql::CLEAR_PENDING, &params![book.id(), book.asset]).await?;
+    for some in entries.chunks(AT_ONCE) {
+        let everyone: Vec<Beneficiary> = some.iter().map(|(who, _)| *who).collect();
+        let mut rows = StandingRow::find_all(tx, book, &everyone).await?;
+        for (row, (_, pending)) in rows.iter_mut().zip(some) {
+            row.accrue(pending.accrued)?;
+            row.mature(pending.matured)?;
+        }
+        StandingRow::put_all(tx, book, &rows).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::World;
+    use gruve_store::{Store, laws, transact};
+    use gruve_units::{AccountId, ContractId};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn who(n: u8) -> Beneficiary {
+        match n % 3 {
+            0 => Beneficiary::Contract(ContractId::from_bytes([n; 16])),
+            _ => Beneficiary::Account(AccountId::from_bytes([n; 16])),
+        }
+    }
+
+    async fn sums_are_those_of_a_map_whoever_is_asked_for(store: Store) {
+        let w = World::new(store).await;
+        let lane = w.market.config().lanes[0].clone();
+        let lane = &lane;
+        let mut want: BTreeMap<Beneficiary, Pending> = BTreeMap::new();
+        let mut rounds = Vec::new();
+        for round in 0_u8..6 {
+            let what = if round % 2 == 0 { What::Accrued } else { What::Matured };
+            let mut parts: Vec<Part> = (0..=200)
+                .filter(|n| n % (round + 2) == 0)
+                .map(|n| (who(n), Accrual((u128::from(n) << 70) + u128::from(round))))
+                .collect();
+            parts.sort_unstable_by_key(|(who, _)| *who);
+            for (who, amount) in &parts {
+                want.entry(*who).or_default().add(what, *amount).unwrap();
+            }
+            rounds.push((parts, what));
+        }
+        let (rounds, want) = (&rounds, &want);
+        let outcome = transact!(w.store, tx -> Result<()> => {
+            let book = lane.books().next().unwrap();
+            for (parts, what) in rounds {
+                add(tx, book, parts, *what).await?;
+            }
+            let got = all(tx, &lane.lane, book.asset).await?;
+            assert_eq!(got, want.iter().map(|(w, p)| (*w, *p)).collect::<Vec<_>>());
+            // A few, nobody, and all between two; most of those that are asked for have nothing.
+            for (from, to) in [(0, 255), (3, 40), (90, 180), (7, 7), (201, 255)] {
+                let asked: Vec<_> = (from..=to).rev().map(who).collect();
+                let got = of_many(tx, book, &asked).await?;
+                for who in asked {
+                    let want = want.get(&who).copied().unwrap_or_default();
+                    assert_eq!(got.get(&who).copied().unwrap_or_default(), want);
+                    assert_eq!(of(tx, book, who).await?, want);
+                }
+            }
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+
+    laws! { pending: [sums_are_those_of_a_map_whoever_is_asked_for] }
+
+    proptest! {
+        #[test]
+        fn damaged_pages_are_an_error_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = read_page(&bytes, |_| ());
+        }
+    }
+}
