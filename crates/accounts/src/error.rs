@@ -15,6 +15,24 @@ pub enum AccountsError {
     /// The code is not the one of this moment, and none of those for when the device is lost.
     #[error("the code is wrong, or was used before")]
     WrongCode,
+    /// The address has not been confirmed; a message is on its way.
+    #[error("confirm your e-mail address first: a message with a link is on its way to it")]
+    NotConfirmed,
+    /// The house does not write to its customers.
+    #[error("this house sends no mail")]
+    NoMail,
+    /// Not something that could be an address of payouts.
+    #[error("an address has 1 to 128 visible characters, its label at most 40")]
+    BadAddress,
+    /// More addresses than a book may have.
+    #[error("an address book has at most 50 addresses: take one out first")]
+    TooManyAddresses,
+    /// Payouts go to the book alone, and this address is not in it.
+    #[error("your payouts go to your address book alone, and this address is not in it")]
+    NotInBook,
+    /// The address is too new.
+    #[error("this address is new in your book: it may be paid to from {0} on")]
+    NotUsableYet(String),
     /// The ticket is void, used up or too old.
     #[error("this took too long, or was done already; begin again")]
     TicketVoid,
@@ -98,6 +116,12 @@ impl Blamed for AccountsError {
             | AccountsError::LastOwner
             | AccountsError::SecondFactorNeeded(_)
             | AccountsError::WrongCode
+            | AccountsError::NotConfirmed
+            | AccountsError::NoMail
+            | AccountsError::BadAddress
+            | AccountsError::TooManyAddresses
+            | AccountsError::NotInBook
+            | AccountsError::NotUsableYet(_)
             | AccountsError::TicketVoid
             | AccountsError::FactorIsOn
             | AccountsError::BadKey

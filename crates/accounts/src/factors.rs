@@ -177,6 +177,7 @@ impl Accounts {
         transact!(self.store(), tx -> Result<_> => {
             tx.execute(REMOVE_TOTP, &params![account]).await?;
             tx.execute(REMOVE_RECOVERY, &params![account]).await?;
+            self.tell(tx, account, "Your account asks for no codes any more.", now).await?;
             self.record(tx, now, account, "factor.off").await
         })
     }
@@ -222,7 +223,7 @@ impl Accounts {
             let mut tx = self.store().read().await?;
             tickets::look(&mut tx, &ticket.0, Purpose::Second, now).await?
         };
-        let account = held.ok_or(AccountsError::TicketVoid)?;
+        let account = held.ok_or(AccountsError::TicketVoid)?.account;
         self.spend_code(account, code).await?;
         transact!(self.store(), tx -> Result<_> => {
             let held = tickets::take(tx, &ticket.0, Purpose::Second, now).await?;
@@ -277,6 +278,7 @@ impl Accounts {
             tx.execute(SET_PASSWORD, &params![account, &hash]).await?;
             sessions::end_others(tx, account, keep).await?;
             tickets::void(tx, account, Purpose::Second).await?;
+            self.tell(tx, account, "The password of your account was changed.", now).await?;
             self.record(tx, now, account, "password.changed").await
         })
     }

@@ -16,6 +16,8 @@
 //! - Codes by time ([`Accounts::begin_totp`]) are asked for after the password; each counts once, and
 //!   attempts at them are limited apart. What a stolen session must not do asks for both again
 //!   ([`Accounts::prove`]).
+//! - Where messages and coins go changes only after a delay, with a notice to the old address that can
+//!   stop it. Messages are rows of the transaction that they tell of, and sent afterwards.
 //! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
 //!   [`SESSIONS_MAX`].
 //! - What staff may do stands in one table ([`PERMISSIONS`]); a role that is taken is gone at once.
@@ -29,9 +31,12 @@
 
 mod attempts;
 mod audit;
+mod changes;
+mod confirm;
 mod error;
 mod factors;
 mod keys;
+mod mail;
 mod names;
 mod passwords;
 mod roles;
@@ -43,14 +48,18 @@ mod staff;
 mod tickets;
 mod totp;
 mod trail;
+mod words;
 
 use gruve_store::Migration;
 
 pub use attempts::{AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK};
 pub use audit::{AUDIT_KEPT, AuditRow, LOG_LINES_MAX, LogLine, record};
+pub use changes::{ADDRESSES_MAX, AccountRules, AddressBook, BookAddress, CHANGE_DELAY};
+pub use confirm::{Confirmed, PER_ADDRESS};
 pub use error::AccountsError;
 pub use factors::{Factors, PER_SECOND_FACTOR, RECOVERY_CODES, TotpSetup};
 pub use keys::{ApiKey, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, KeyId, Scope};
+pub use mail::{Delivered, Mail, MailError, MailRules, Mailer, TRIES_MAX};
 pub use names::{
     EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
 };
@@ -88,6 +97,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "factors",
         sqlite: include_str!("../migrations/0004_factors.sqlite.sql"),
         postgres: include_str!("../migrations/0004_factors.postgres.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "mail",
+        sqlite: include_str!("../migrations/0005_mail.sqlite.sql"),
+        postgres: include_str!("../migrations/0005_mail.postgres.sql"),
     },
 ];
 

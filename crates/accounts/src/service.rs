@@ -4,13 +4,13 @@ use crate::attempts::Attempt;
 use crate::audit::AuditRow;
 use crate::passwords::Passwords;
 use crate::sql::{
-    ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT, NAME_OF,
-    SIGN_UPS_SINCE,
+    ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT, MARK_UNCONFIRMED,
+    NAME_OF, SIGN_UPS_SINCE,
 };
 use crate::tickets::Purpose;
 use crate::{
-    AccountsError, LogLine, MIGRATIONS, Result, Session, SessionInfo, SessionRow, TrailEnds,
-    TrailReport, audit, factors, names, record, sessions, tickets, trail,
+    AccountRules, AccountsError, LogLine, MIGRATIONS, Result, Session, SessionInfo, SessionRow,
+    TrailEnds, TrailReport, audit, factors, names, record, sessions, tickets, trail,
 };
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
@@ -49,6 +49,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     passwords: Passwords,
+    rules: AccountRules,
 }
 
 impl fmt::Debug for Accounts {
@@ -86,14 +87,30 @@ impl Device {
 struct Credentials {
     account: AccountId,
     password: String,
+    unconfirmed: bool,
 }
 
 impl Accounts {
     /// The service over a store whose tables are in place (see [`Accounts::migrate`]).
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Accounts {
+        Accounts::with_rules(store, clock, entropy, AccountRules::default())
+    }
+
+    /// The same with what the operator has set.
+    #[must_use]
+    pub fn with_rules(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        rules: AccountRules,
+    ) -> Accounts {
         let passwords = Passwords::new(Arc::clone(&entropy));
-        Accounts(Arc::new(Inner { store, clock, entropy, passwords }))
+        Accounts(Arc::new(Inner { store, clock, entropy, passwords, rules }))
+    }
+
+    pub(crate) fn rules(&self) -> &AccountRules {
+        &self.0.rules
     }
 
     /// Puts the room's tables in place.
@@ -132,6 +149,10 @@ impl Accounts {
                 return Err(AccountsError::Taken);
             }
             self.record(tx, now, id, "account.opened").await?;
+            if self.mail_rules().is_some_and(|r| r.confirm_sign_up) {
+                tx.execute(MARK_UNCONFIRMED, &params![id, now]).await?;
+                self.ask_to_confirm(tx, id, now).await?;
+            }
             Ok(id)
         })
     }
@@ -158,6 +179,7 @@ impl Accounts {
         }
         let found = self.credentials(&login).await?;
         let account = found.as_ref().map(|c| c.account);
+        let unconfirmed = found.as_ref().is_some_and(|c| c.unconfirmed);
         let attempt = Attempt::new(account, &login, device.address);
         let right = {
             let turn = self.0.passwords.turn().await?;
@@ -171,6 +193,13 @@ impl Accounts {
         let (Some(account), true) = (account, right) else {
             return self.refuse(&attempt, account, now).await;
         };
+        if unconfirmed {
+            // Said only to who has the password; the message goes out again.
+            transact!(self.0.store, tx -> Result<_> => {
+                self.ask_to_confirm(tx, account, now).await
+            })?;
+            return Err(AccountsError::NotConfirmed);
+        }
         let entropy = self.0.entropy.as_ref();
         // The ticket is committed with the rest: asking for a code is no failure of the transaction.
         let opened = transact!(self.0.store, tx -> Result<_> => {
@@ -378,7 +407,9 @@ impl Accounts {
         let sql = if login.contains('@') { CREDENTIALS_BY_EMAIL } else { CREDENTIALS_BY_NAME };
         let row = self.0.store.read().await?.fetch_optional(sql, &params![login]).await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some(Credentials { account: row.get("id")?, password: row.get("password")? }))
+        let since: Option<Timestamp> = row.get("unconfirmed_since")?;
+        let (account, password) = (row.get("id")?, row.get("password")?);
+        Ok(Some(Credentials { account, password, unconfirmed: since.is_some() }))
     }
 
     pub(crate) async fn record(

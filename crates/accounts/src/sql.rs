@@ -4,8 +4,8 @@ gruve_store::statements! {
     INSERT_ACCOUNT = "INSERT INTO accounts_accounts (id, name, email, password, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     SIGN_UPS_SINCE = "SELECT COUNT(*) AS n FROM accounts_accounts WHERE created_at > $1";
-    CREDENTIALS_BY_NAME = "SELECT id, name, password FROM accounts_accounts WHERE name = $1";
-    CREDENTIALS_BY_EMAIL = "SELECT id, name, password FROM accounts_accounts WHERE email = $1";
+    CREDENTIALS_BY_NAME = "SELECT id, name, password, unconfirmed_since FROM accounts_accounts WHERE name = $1";
+    CREDENTIALS_BY_EMAIL = "SELECT id, name, password, unconfirmed_since FROM accounts_accounts WHERE email = $1";
     CREDENTIALS_BY_ID = "SELECT password FROM accounts_accounts WHERE id = $1";
     SET_PASSWORD = "UPDATE accounts_accounts SET password = $2 WHERE id = $1";
     ACCOUNT_BY_NAME = "SELECT id FROM accounts_accounts WHERE name = $1";
@@ -91,6 +91,44 @@ gruve_store::statements! {
     TICKETS_OF = "SELECT COUNT(*) AS n FROM accounts_tickets WHERE account = $1 AND purpose = $2";
     REMOVE_TICKETS_OF = "DELETE FROM accounts_tickets WHERE account = $1 AND purpose = $2";
     REMOVE_OLD_TICKETS = "DELETE FROM accounts_tickets WHERE expires_at <= $1";
+
+    MARK_UNCONFIRMED = "UPDATE accounts_accounts SET unconfirmed_since = $2 WHERE id = $1";
+    CONFIRM_ACCOUNT = "UPDATE accounts_accounts SET unconfirmed_since = NULL WHERE id = $1";
+    ACCOUNT_BY_EMAIL = "SELECT id, name FROM accounts_accounts WHERE email = $1";
+    WHOSE_MAIL = "SELECT name, email FROM accounts_accounts WHERE id = $1";
+    SET_EMAIL = "UPDATE accounts_accounts SET email = $2 WHERE id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM accounts_accounts WHERE email = $2)";
+    INSERT_MAIL = "INSERT INTO accounts_mail \
+        (id, account, recipient, subject, body, made_at, tries, due_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    COUNT_MAIL = "SELECT COUNT(*) AS n FROM accounts_mail WHERE account = $1";
+    DUE_MAIL = "SELECT id, account, recipient, subject, body, tries FROM accounts_mail \
+        WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2";
+    TRY_MAIL = "UPDATE accounts_mail SET tries = tries + 1, due_at = $3 \
+        WHERE id = $1 AND tries = $2";
+    REMOVE_MAIL = "DELETE FROM accounts_mail WHERE id = $1";
+    PUT_CHANGE = "INSERT INTO accounts_changes (account, value, made_at, due_at, confirmed) \
+        VALUES ($1, $2, $3, $4, 0) ON CONFLICT (account) DO UPDATE SET value = excluded.value, \
+        made_at = excluded.made_at, due_at = excluded.due_at, confirmed = 0";
+    SET_CHANGE_CONFIRMED = "UPDATE accounts_changes SET confirmed = 1 \
+        WHERE account = $1 AND value = $2 RETURNING due_at";
+    EMAIL_CHANGE_OF = "SELECT value, due_at, confirmed FROM accounts_changes WHERE account = $1";
+    CHANGES_DUE = "SELECT account, value FROM accounts_changes \
+        WHERE due_at <= $1 AND confirmed = 1 ORDER BY due_at LIMIT $2";
+    REMOVE_CHANGE = "DELETE FROM accounts_changes WHERE account = $1 AND value = $2";
+    ADD_ADDRESS = "INSERT INTO accounts_addresses \
+        (account, asset, address, label, added_at, usable_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        ON CONFLICT DO NOTHING";
+    ADDRESS = "SELECT usable_at FROM accounts_addresses \
+        WHERE account = $1 AND asset = $2 AND address = $3";
+    ADDRESSES_OF = "SELECT asset, address, label, usable_at FROM accounts_addresses \
+        WHERE account = $1 ORDER BY asset, label, address";
+    COUNT_ADDRESSES = "SELECT COUNT(*) AS n FROM accounts_addresses WHERE account = $1";
+    REMOVE_ADDRESS = "DELETE FROM accounts_addresses \
+        WHERE account = $1 AND asset = $2 AND address = $3";
+    BOOK_ONLY = "SELECT ends_at FROM accounts_book_only WHERE account = $1";
+    SET_BOOK_ONLY = "INSERT INTO accounts_book_only (account, since, ends_at) VALUES ($1, $2, $3) \
+        ON CONFLICT (account) DO UPDATE SET since = excluded.since, ends_at = excluded.ends_at";
 
     TRAIL_ENDS = "SELECT seq, hash, cut_seq, cut_hash FROM accounts_trail_ends WHERE id = 1";
     SET_TRAIL_ENDS = "INSERT INTO accounts_trail_ends (id, seq, hash, cut_seq, cut_hash) \

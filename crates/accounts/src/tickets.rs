@@ -13,6 +13,14 @@ use gruve_units::{AccountId, Duration, Entropy, Timestamp};
 pub(crate) enum Purpose {
     /// The password was right; a code is missing.
     Second,
+    /// A new account's address is confirmed.
+    SignUp,
+    /// An account's new address is confirmed.
+    NewEmail,
+    /// A new password is set without the old one.
+    Reset,
+    /// A change that counts later is stopped.
+    Undo,
 }
 
 /// Tickets of one purpose that an account has at most; more are refused until one expires.
@@ -22,6 +30,10 @@ impl Purpose {
     const fn word(self) -> &'static str {
         match self {
             Purpose::Second => "second",
+            Purpose::SignUp => "sign-up",
+            Purpose::NewEmail => "new-email",
+            Purpose::Reset => "reset",
+            Purpose::Undo => "undo",
         }
     }
 
@@ -29,6 +41,10 @@ impl Purpose {
     pub(crate) const fn life(self) -> Duration {
         match self {
             Purpose::Second => Duration::from_secs(300),
+            Purpose::SignUp | Purpose::NewEmail => Duration::from_secs(24 * 3600),
+            Purpose::Reset => Duration::from_secs(3600),
+            // Longer than any delay, so that what it stops can still be stopped.
+            Purpose::Undo => Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -42,6 +58,12 @@ impl std::fmt::Debug for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Ticket")
     }
+}
+
+/// Whose a ticket is, and what it says besides.
+pub(crate) struct Held {
+    pub(crate) account: AccountId,
+    pub(crate) detail: String,
 }
 
 const HASHED: &[u8] = b"gruve ticket 1";
@@ -66,8 +88,9 @@ pub(crate) async fn issue(
     Ok(Ticket(text))
 }
 
-fn read(row: Option<Row>) -> Result<Option<AccountId>> {
-    row.map(|r| Ok(r.get("account")?)).transpose()
+fn read(row: Option<Row>) -> Result<Option<Held>> {
+    let held = |r: Row| Ok(Held { account: r.get("account")?, detail: r.get("detail")? });
+    row.map(held).transpose()
 }
 
 /// Whose a ticket is, if it is good; it stays good.
@@ -76,7 +99,7 @@ pub(crate) async fn look(
     ticket: &str,
     purpose: Purpose,
     now: Timestamp,
-) -> Result<Option<AccountId>> {
+) -> Result<Option<Held>> {
     let Some(hash) = secrets::hash_of(HASHED, ticket) else { return Ok(None) };
     read(tx.fetch_optional(TICKET, &params![hash, purpose.word(), now]).await?)
 }
@@ -87,7 +110,7 @@ pub(crate) async fn take(
     ticket: &str,
     purpose: Purpose,
     now: Timestamp,
-) -> Result<Option<AccountId>> {
+) -> Result<Option<Held>> {
     let Some(hash) = secrets::hash_of(HASHED, ticket) else { return Ok(None) };
     read(tx.fetch_optional(TAKE_TICKET, &params![hash, purpose.word(), now]).await?)
 }

@@ -9,8 +9,8 @@ use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, books, buy, console, contract, home, invoice, lane, life, machines, metered, papers,
-    payouts, plans, proof, renewal, security, session, statement, tickets, withdraw,
+    account, book, books, buy, console, contract, home, invoice, lane, letters, life, machines,
+    metered, papers, payouts, plans, proof, renewal, security, session, statement, tickets, withdraw,
 };
 use crate::record;
 use crate::routes::{Access, RouteInfo, Routes};
@@ -61,9 +61,22 @@ fn declare(state: &AppState) -> Routes {
         .get("/sign-in", Public, session::sign_in_form)
         .post("/sign-in", PublicForm, session::sign_in)
         .post("/sign-in/code", PublicForm, session::sign_in_code)
+        .get("/confirm", Public, letters::confirm_form)
+        .post("/confirm", PublicForm, letters::confirm)
+        .get("/undo", Public, letters::undo_form)
+        .post("/undo", PublicForm, letters::undo)
+        .get("/forgot", Public, letters::forgot_form)
+        .post("/forgot", PublicForm, letters::forgot)
+        .get("/reset", Public, letters::reset_form)
+        .post("/reset", PublicForm, letters::reset)
         // Pages for customers.
         .post("/sign-out", CustomerForm, session::sign_out)
         .get("/account", Customer, account::overview)
+        .post("/account/email", CustomerForm, letters::change_email)
+        .get("/account/addresses", Customer, book::book)
+        .post("/account/addresses", CustomerForm, book::add)
+        .post("/account/addresses/remove", CustomerForm, book::remove)
+        .post("/account/addresses/only", CustomerForm, book::set_only)
         .get("/account/security", Customer, security::security)
         .post("/account/password", CustomerForm, security::change_password)
         .post("/account/totp", CustomerForm, security::begin_totp)

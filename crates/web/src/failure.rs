@@ -76,6 +76,13 @@ impl Failure {
         )
     }
 
+    /// The address of the account is not confirmed.
+    pub(crate) fn not_confirmed() -> Self {
+        let detail =
+            "Confirm your e-mail address first: a message with a link is on its way to it.";
+        Self::new(StatusCode::FORBIDDEN, "not-confirmed", "Not signed in", detail.to_owned())
+    }
+
     /// The code is not the one of this moment.
     pub(crate) fn wrong_code() -> Self {
         let detail = "The code is wrong, or was used before.".to_owned();

@@ -35,7 +35,10 @@ fn is_for_programs(path: &str) -> bool {
 
 /// Pages whose forms are guarded before there is a session.
 fn has_public_form(path: &str) -> bool {
-    matches!(path, "/sign-in" | "/sign-up" | "/sign-in/code")
+    matches!(
+        path,
+        "/sign-in" | "/sign-up" | "/sign-in/code" | "/confirm" | "/undo" | "/forgot" | "/reset"
+    )
 }
 
 /// The outermost layer: time limit, headers, counting, and the writing of failures.

@@ -349,6 +349,12 @@ pub(crate) fn accounts_failure(e: &AccountsError) -> Failure {
         AccountsError::TicketVoid => Failure::conflict("ticket-void", sentence(&e.to_string())),
         AccountsError::FactorIsOn => Failure::conflict("factor-is-on", sentence(&e.to_string())),
         AccountsError::TooManyKeys => Failure::too_many(sentence(&e.to_string())),
+        AccountsError::NotConfirmed => Failure::not_confirmed(),
+        AccountsError::NoMail => Failure::not_found("page"),
+        AccountsError::NotInBook | AccountsError::NotUsableYet(_) => {
+            Failure::conflict("not-in-book", sentence(&e.to_string()))
+        }
+        AccountsError::TooManyAddresses => Failure::too_many(sentence(&e.to_string())),
         AccountsError::NoAccount => Failure::refused(sentence(&e.to_string())),
         AccountsError::LastOwner => Failure::conflict("last-owner", sentence(&e.to_string())),
         AccountsError::Taken => Failure::conflict("taken", sentence(&e.to_string())),

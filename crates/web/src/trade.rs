@@ -287,6 +287,8 @@ impl AppState {
         address: &str,
         request_key: Option<String>,
     ) -> Result<Payout, Failure> {
+        let allowed = self.accounts().may_pay_to(account, amount.asset, address).await;
+        allowed.map_err(|e| crate::state::accounts_failure(&e))?;
         let new = NewPayout { account, amount, address: address.to_owned(), request_key };
         let id = self.treasury().request_payout(new).await.map_err(|e| treasury_failure(&e))?;
         self.pulse().beat();

@@ -12,10 +12,11 @@ impl Config {
         if config.house.data.is_relative() {
             config.house.data = base.join(&config.house.data);
         }
+        let mail = config.mail.as_mut().and_then(|m| m.password_file.as_mut());
         let record = &mut config.record;
         let files =
             record.mirror.iter_mut().flat_map(|m| [&mut m.keys_file, &mut m.authorities_file]);
-        for file in files.flatten().chain(&mut record.folder) {
+        for file in files.flatten().chain(&mut record.folder).chain(mail) {
             *file = base.join(&*file);
         }
         for lane in &mut config.lanes {
@@ -63,7 +64,10 @@ impl Config {
         {
             fault("metrics.listen".into(), format!("{listen} is used twice in this file"));
         }
-        for Fault { place, what } in self.metrics.faults().into_iter().chain(self.record.faults()) {
+        let has_origin = self.http.origin.is_some();
+        let mail = self.mail.iter().flat_map(|m| m.faults(has_origin));
+        let parts = self.metrics.faults().into_iter().chain(self.record.faults()).chain(mail);
+        for Fault { place, what } in parts {
             fault(place, what);
         }
         for (i, lane) in self.lanes.iter().enumerate() {

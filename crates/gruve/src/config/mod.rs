@@ -9,6 +9,7 @@ mod doors;
 mod duration;
 mod ethash;
 mod funds;
+mod mail;
 mod metrics;
 mod record;
 mod sample;
@@ -19,6 +20,7 @@ pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
 pub use funds::FundsConfig;
+pub use mail::{AccountsConfig, MailConfig, MailSecurity};
 pub use metrics::MetricsConfig;
 pub use record::{MirrorConfig, RecordConfig, WitnessConfig};
 pub use sample::SAMPLE;
@@ -53,6 +55,12 @@ pub struct Config {
     /// The public record.
     #[serde(default)]
     pub record: RecordConfig,
+    /// How the house writes to its customers, if it does.
+    #[serde(default)]
+    pub mail: Option<MailConfig>,
+    /// What holds for accounts.
+    #[serde(default)]
+    pub accounts: AccountsConfig,
     /// Where the books are.
     #[serde(default)]
     pub database: DatabaseConfig,

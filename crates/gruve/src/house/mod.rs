@@ -24,6 +24,7 @@ mod metrics;
 mod mirror;
 mod network;
 pub mod parts;
+mod post;
 mod prices;
 pub mod receipts;
 pub mod record;
@@ -131,6 +132,10 @@ impl House {
             parts.store.clone(),
             stopped.clone(),
         ));
+
+        let mailer = config.mail.as_ref().map(post::Smtp::new).transpose();
+        let mailer = mailer.map_err(StartError::Mail)?;
+        tasks.spawn(post::run(parts.accounts.clone(), mailer, stopped.clone()));
 
         let services = Services {
             store: parts.store.clone(),

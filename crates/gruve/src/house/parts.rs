@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
-use gruve_accounts::{Accounts, AccountsError};
+use gruve_accounts::{AccountRules, Accounts, AccountsError, MailRules};
 use gruve_chain::auxpow::{AuxGroup, AuxNode};
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{
@@ -83,6 +83,9 @@ pub enum StartError {
     /// The identity of encrypted connections.
     #[error("lane {0}: {1}")]
     Tls(LaneId, Box<TlsError>),
+    /// The mail server.
+    #[error("mail: {0}")]
+    Mail(String),
     /// A port.
     #[error("cannot listen on {address} ({key}): {source}; set {key} to another address")]
     Port {
@@ -203,7 +206,8 @@ impl Parts {
         store.migrate("treasury", gruve_treasury::MIGRATIONS).await?;
         Accounts::migrate(&store).await?;
         Farm::migrate(&store).await?;
-        let accounts = Accounts::new(store.clone(), clock.clone(), entropy.clone());
+        let (clock_of, entropy_of, rules) = (clock.clone(), entropy.clone(), account_rules(config));
+        let accounts = Accounts::with_rules(store.clone(), clock_of, entropy_of, rules);
         let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
         let rules = config.lanes.iter().map(|l| (l.id.clone(), epoch_rule(l))).collect();
         let farm = farm.with_house_secret(secret).with_rules(rules);
@@ -345,6 +349,16 @@ impl Parts {
         }
         ShareLog::open(folder, options).map_err(|e| StartError::Log(lane.clone(), e))
     }
+}
+
+/// What the configuration says of accounts.
+fn account_rules(config: &Config) -> AccountRules {
+    let mail = config.mail.as_ref().map(|mail| MailRules {
+        origin: config.http.origin.clone().unwrap_or_default(),
+        house: config.house.name.clone(),
+        confirm_sign_up: mail.confirm_sign_up,
+    });
+    AccountRules { mail, change_delay: config.accounts.change_delay.0 }
 }
 
 /// Takes a port, the estate's socket first, or says which key of the configuration names it.

@@ -1,6 +1,7 @@
 //! The pages: each file one place of the site, server-rendered, complete without scripts.
 
 pub(crate) mod account;
+pub(crate) mod book;
 pub(crate) mod books;
 pub(crate) mod buy;
 pub(crate) mod console;
@@ -8,6 +9,7 @@ pub(crate) mod contract;
 pub(crate) mod home;
 pub(crate) mod invoice;
 pub(crate) mod lane;
+pub(crate) mod letters;
 pub(crate) mod life;
 pub(crate) mod machines;
 pub(crate) mod metered;

@@ -27,6 +27,7 @@ pub(crate) async fn security(
     let factors = state.accounts().factors(customer.account).await?;
     let sessions = state.accounts().sessions(customer.account, &customer.token).await?;
     let keys = state.accounts().keys(customer.account).await?;
+    let change = state.accounts().email_change(customer.account).await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { "Overview" } }
@@ -40,6 +41,20 @@ pub(crate) async fn security(
         section.sheet.narrow aria-labelledby="password-h" {
             header { h2 #password-h { "Password" } }
             (password_form(&visitor, factors))
+        }
+        @if state.accounts().mail_rules().is_some() {
+            section.sheet.narrow aria-labelledby="email-h" {
+                header { h2 #email-h { "E-mail" } }
+                @if let Some((email, due, is_confirmed)) = &change {
+                    p.note { (email) " counts from " (time(*due)) " on"
+                        @if !is_confirmed { ", once it is confirmed by the message to it" } "." }
+                }
+                details { summary { "Change the address" } (email_form(&visitor, factors)) }
+            }
+        }
+        section.sheet.narrow aria-labelledby="book-h" {
+            header { h2 #book-h { "Payout addresses" } }
+            p { a href="/account/addresses" { "Address book" } ": where your payouts may go." }
         }
         section.sheet aria-labelledby="sessions-h" {
             header { h2 #sessions-h { "Where you are signed in" } }
@@ -82,7 +97,7 @@ fn factor(visitor: &Visitor, f: Factors) -> Markup {
 }
 
 /// Password and, where there is a second factor, a code: for what a stolen session must not do.
-fn proof(form: &str, f: Factors) -> Markup {
+pub(crate) fn proof(form: &str, f: Factors) -> Markup {
     let (password, code) = (format!("{form}-password"), format!("{form}-code"));
     html! {
         div.field {
@@ -109,6 +124,19 @@ fn password_form(visitor: &Visitor, f: Factors) -> Markup {
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
                 button type="submit" { "Change the password" }
             }
+        }
+    }
+}
+
+fn email_form(visitor: &Visitor, f: Factors) -> Markup {
+    html! {
+        form.stack method="post" action="/account/email" {
+            (token(visitor))
+            (proof("email", f))
+            (Field { id: "email", label: "New address", kind: "email", value: "",
+                hint: "It is asked to confirm; the old one is told, and can stop it.",
+                error: None, autocomplete: "email", inputmode: Some("email") }.draw())
+            button type="submit" { "Change the address" }
         }
     }
 }

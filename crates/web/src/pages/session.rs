@@ -21,14 +21,25 @@ pub(crate) struct Next {
 }
 
 /// `GET /sign-in`
-pub(crate) async fn sign_in_form(visitor: Visitor, Params(q): Params<Next>) -> Response {
+pub(crate) async fn sign_in_form(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Params(q): Params<Next>,
+) -> Response {
     if visitor.name.is_some() {
         return Redirect::to(local_path(q.next.as_deref())).into_response();
     }
-    sign_in_page(&visitor, "", q.next.as_deref(), None).into_response()
+    let can_reset = state.accounts().mail_rules().is_some();
+    sign_in_page(&visitor, can_reset, "", q.next.as_deref(), None).into_response()
 }
 
-fn sign_in_page(visitor: &Visitor, login: &str, next: Option<&str>, error: Option<&str>) -> Markup {
+fn sign_in_page(
+    visitor: &Visitor,
+    can_reset: bool,
+    login: &str,
+    next: Option<&str>,
+    error: Option<&str>,
+) -> Markup {
     let content = html! {
         div.lead { h1 { "Sign in" } }
         @if let Some(e) = error { p.message.bad role="alert" { (e) } }
@@ -42,6 +53,7 @@ fn sign_in_page(visitor: &Visitor, login: &str, next: Option<&str>, error: Optio
                     error: None, autocomplete: "current-password", inputmode: None }.draw())
                 div.actions { button type="submit" { "Sign in" } }
             }
+            @if can_reset { p.small { a href="/forgot" { "Forgotten your password?" } } }
             p.small { "No account yet? " a href="/sign-up" { "Open one" } "." }
         }
     };
@@ -69,7 +81,8 @@ pub(crate) async fn sign_in(
             Ok(code_page(&visitor, &ticket.0, form.next.as_deref(), None).into_response())
         }
         Err(f) if f.status.is_client_error() => {
-            let body = sign_in_page(&visitor, &form.login, form.next.as_deref(), Some(&f.detail));
+            let (can_reset, next) = (state.accounts().mail_rules().is_some(), form.next.as_deref());
+            let body = sign_in_page(&visitor, can_reset, &form.login, next, Some(&f.detail));
             let mut response = (f.status, body).into_response();
             if let Some(after) = f.retry_after {
                 let after = HeaderValue::from(after.as_secs());
@@ -191,6 +204,15 @@ pub(crate) async fn sign_up(
     Form(form): Form<SignUp>,
 ) -> Result<Response, Failure> {
     let opened = match state.sign_up(&form.name, &form.email, &form.password).await {
+        Ok(_) if state.accounts().mail_rules().is_some_and(|r| r.confirm_sign_up) => {
+            let content = html! {
+                div.lead {
+                    h1 { "Look into your mail" }
+                    p { "We have sent a link to " strong.wrap { (form.email) } ". Open it to confirm the address; then sign in." }
+                }
+            };
+            return Ok(page(&visitor, "Look into your mail", false, &content).into_response());
+        }
         Ok(_) => match state.sign_in(&form.name, &form.password, from).await? {
             SignedIn::Yes(opened) => opened,
             SignedIn::CodeNeeded(_) => return Err(Failure::second_factor()),

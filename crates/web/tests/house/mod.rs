@@ -254,6 +254,10 @@ impl House {
     }
 
     pub async fn with(config: WebConfig) -> House {
+        House::with_rules(config, gruve_accounts::AccountRules::default()).await
+    }
+
+    pub async fn with_rules(config: WebConfig, rules: gruve_accounts::AccountRules) -> House {
         let dir = TestDir::new();
         let store = sqlite(dir.path()).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_224_000)));
@@ -262,7 +266,7 @@ impl House {
         store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
         Accounts::migrate(&store).await.unwrap();
         Farm::migrate(&store).await.unwrap();
-        let accounts = Accounts::new(store.clone(), clock.clone(), entropy.clone());
+        let accounts = Accounts::with_rules(store.clone(), clock.clone(), entropy.clone(), rules);
         Hosting::migrate(&store).await.unwrap();
         let (btc, ltc): (LaneId, LaneId) = ("btc".parse().unwrap(), "ltc".parse().unwrap());
         let rule = lane_config(&btc, Asset::Btc, Algorithm::Sha256d).epoch_rule;

@@ -1,0 +1,180 @@
+//! Confirming addresses, and setting a new password by mail.
+//!
+//! What can be asked for without a password answers alike whether the account exists, and does the work
+//! that takes time (writing a message) for accounts alone in a transaction like any other; how long the
+//! transaction takes says little over a network.
+
+use crate::attempts::{AttemptLimit, standing};
+use crate::mail::queue;
+use crate::service::Device;
+use crate::sql::{
+    ACCOUNT_BY_EMAIL, CONFIRM_ACCOUNT, REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, WHOSE_MAIL,
+};
+use crate::tickets::{self, Purpose, Ticket};
+use crate::{Accounts, AccountsError, Result, changes, names, words};
+use gruve_store::{Tx, params, transact};
+use gruve_units::{AccountId, Duration, Timestamp};
+use sha2::{Digest, Sha256};
+
+/// Messages that anybody may have sent to one address: three at once, then one in a quarter of an hour.
+pub const PER_ADDRESS: AttemptLimit =
+    AttemptLimit { at_once: 3, interval: Duration::from_secs(900) };
+
+/// What confirming came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// The account is open.
+    SignUp,
+    /// The new address counts from then on.
+    NewAddress(Timestamp),
+}
+
+/// Counted by the address, whether there is such an account or not; 21 bytes: no other subject has that.
+fn subject(email: &str) -> Vec<u8> {
+    Sha256::new().chain_update(b"mail").chain_update(email).finalize()[..21].to_vec()
+}
+
+impl Accounts {
+    /// Queues the message by which a new account confirms its address.
+    pub(crate) async fn ask_to_confirm(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<()> {
+        let Some(rules) = self.mail_rules() else { return Ok(()) };
+        let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
+        let (name, email): (String, String) = (row.get("name")?, row.get("email")?);
+        let ticket = tickets::issue(tx, account, Purpose::SignUp, "", now, self.entropy()).await?;
+        let mail = words::confirm_sign_up(rules, &email, &name, &ticket.0);
+        queue(tx, account, &mail, now, self.mail_id()).await
+    }
+
+    /// Confirms an address by the ticket that was sent to it: a new account's, or an account's new one.
+    ///
+    /// # Errors
+    /// [`AccountsError::TicketVoid`]; [`AccountsError::Taken`] when another account has the address by
+    /// now; the database's.
+    pub async fn confirm(&self, ticket: &Ticket) -> Result<Confirmed> {
+        let now = self.now();
+        transact!(self.store(), tx -> Result<_> => {
+            if let Some(held) = tickets::take(tx, &ticket.0, Purpose::SignUp, now).await? {
+                tx.execute(CONFIRM_ACCOUNT, &params![held.account]).await?;
+                tickets::void(tx, held.account, Purpose::SignUp).await?;
+                self.record(tx, now, held.account, "email.confirmed").await?;
+                return Ok(Confirmed::SignUp);
+            }
+            let held = tickets::take(tx, &ticket.0, Purpose::NewEmail, now).await?;
+            let held = held.ok_or(AccountsError::TicketVoid)?;
+            let due = changes::confirm_email(tx, held.account, &held.detail).await?;
+            self.record(tx, now, held.account, "email.new_confirmed").await?;
+            Ok(Confirmed::NewAddress(due))
+        })
+    }
+
+    /// Sends the message by which a new password is set, if an account has this address. The answer is
+    /// the same if none has.
+    ///
+    /// # Errors
+    /// [`AccountsError::NoMail`]; [`AccountsError::TooManyAttempts`], for any address alike.
+    pub async fn ask_for_reset(&self, email: &str) -> Result<()> {
+        let rules = self.mail_rules().ok_or(AccountsError::NoMail)?;
+        let Ok(email) = names::email(email.trim()) else { return Ok(()) };
+        let now = self.now();
+        let subject = subject(&email);
+        transact!(self.store(), tx -> Result<_> => {
+            let until = standing(tx, &subject, PER_ADDRESS, now).await?;
+            tx.execute(SET_ATTEMPTS, &params![subject.clone(), until]).await?;
+            let found = tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?;
+            let Some(row) = found else { return Ok(()) };
+            let (account, name): (AccountId, String) = (row.get("id")?, row.get("name")?);
+            let entropy = self.entropy();
+            let ticket = tickets::issue(tx, account, Purpose::Reset, "", now, entropy).await?;
+            queue(tx, account, &words::reset(rules, &email, &name, &ticket.0), now, self.mail_id()).await?;
+            self.record(tx, now, account, "password.reset_asked").await
+        })
+    }
+
+    /// Sets a new password by a ticket that was sent by mail, and ends all sessions. A second factor is
+    /// asked for at the next sign-in as ever.
+    ///
+    /// # Errors
+    /// [`AccountsError::TicketVoid`], [`AccountsError::BadPassword`], [`AccountsError::Crowded`].
+    pub async fn reset_password(&self, ticket: &Ticket, new: &str) -> Result<()> {
+        names::check_password(new)?;
+        let now = self.now();
+        {
+            // Looked at first: who has no ticket costs no hash.
+            let mut tx = self.store().read().await?;
+            let held = tickets::look(&mut tx, &ticket.0, Purpose::Reset, now).await?;
+            held.ok_or(AccountsError::TicketVoid)?;
+        }
+        let hash = self.hash_password(new).await?;
+        transact!(self.store(), tx -> Result<_> => {
+            let held = tickets::take(tx, &ticket.0, Purpose::Reset, now).await?;
+            let account = held.ok_or(AccountsError::TicketVoid)?.account;
+            tx.execute(SET_PASSWORD, &params![account, &hash]).await?;
+            tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;
+            // Whoever reads the mail has confirmed the address by that.
+            tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
+            for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp] {
+                tickets::void(tx, account, purpose).await?;
+            }
+            self.tell(tx, account, "The password of your account was set anew by mail.", now).await?;
+            self.record(tx, now, account, "password.reset").await
+        })
+    }
+
+    /// Queues a notice of something that has happened, where the house writes.
+    pub(crate) async fn tell(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        what: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let Some(rules) = self.mail_rules() else { return Ok(()) };
+        let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
+        let mail = words::done(rules, &row.get::<String>("email")?, what);
+        queue(tx, account, &mail, now, self.mail_id()).await
+    }
+
+    /// Asks for a new address of the account's owner: it must be confirmed by a message to it, and counts
+    /// after the delay; the old address is told, and can stop it.
+    ///
+    /// # Errors
+    /// [`AccountsError::NoMail`], [`AccountsError::BadEmail`], [`AccountsError::Taken`]; as
+    /// [`Accounts::prove`].
+    pub async fn ask_for_email(
+        &self,
+        account: AccountId,
+        proof: (&str, Option<&str>),
+        email: &str,
+        from: impl Into<Device>,
+    ) -> Result<Timestamp> {
+        let rules = self.mail_rules().ok_or(AccountsError::NoMail)?;
+        let email = names::email(email.trim())?;
+        self.prove(account, proof.0, proof.1, from).await?;
+        let now = self.now();
+        transact!(self.store(), tx -> Result<_> => {
+            if tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?.is_some() {
+                return Err(AccountsError::Taken);
+            }
+            let due = now.plus(self.rules().change_delay);
+            changes::put_email(tx, account, &email, now, due).await?;
+            tickets::void(tx, account, Purpose::NewEmail).await?;
+            let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
+            let (name, old): (String, String) = (row.get("name")?, row.get("email")?);
+            let entropy = self.entropy();
+            let ticket = tickets::issue(tx, account, Purpose::NewEmail, &email, now, entropy).await?;
+            let mail = words::confirm_new(rules, &email, &name, &ticket.0);
+            queue(tx, account, &mail, now, self.mail_id()).await?;
+            let undo = tickets::issue(tx, account, Purpose::Undo, "email", now, entropy).await?;
+            let what = format!("The account {name} is to have another e-mail address.");
+            let mail = words::notice(rules, &old, &what, &changes::when(due), &undo.0);
+            queue(tx, account, &mail, now, self.mail_id()).await?;
+            self.record(tx, now, account, "email.change_asked").await?;
+            Ok(due)
+        })
+    }
+}

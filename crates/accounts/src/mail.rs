@@ -1,0 +1,166 @@
+//! Messages to customers: written in the transaction that they tell of, sent afterwards.
+//!
+//! A message is a row until a mail server has taken it, or [`TRIES_MAX`] tries were in vain. Each try is
+//! counted before it is made, so that a message that kills the sender is not tried for ever; a crash
+//! between the server's yes and the row's end sends it twice.
+
+use crate::sql::{COUNT_MAIL, DUE_MAIL, INSERT_MAIL, REMOVE_MAIL, TRY_MAIL};
+use crate::{Accounts, AccountsError, Result};
+use async_trait::async_trait;
+use gruve_store::{Tx, params, transact};
+use gruve_units::{AccountId, Duration, Timestamp};
+
+/// Tries of a message: the last some eight hours after the first.
+pub const TRIES_MAX: i64 = 10;
+
+/// The first wait after a try that failed; doubled with each.
+const WAIT_FIRST: Duration = Duration::from_secs(60);
+
+/// Messages taken at once.
+const AT_ONCE: i64 = 20;
+
+/// Messages of an account that wait at most: what one can make by pressing buttons is bounded.
+const WAITING_MAX: i64 = 20;
+
+/// A message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// To whom.
+    pub to: String,
+    /// What about.
+    pub subject: String,
+    /// Plain text.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Mail {
+    /// Without address and text: links in it are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mail").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MailError {
+    /// It may be taken later.
+    #[error("{0}")]
+    Later(String),
+    /// It will never be taken.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// Whoever takes messages to customers.
+#[async_trait]
+pub trait Mailer: Send + Sync {
+    /// Hands a message over.
+    ///
+    /// # Errors
+    /// [`MailError`].
+    async fn send(&self, mail: &Mail) -> std::result::Result<(), MailError>;
+}
+
+/// How the house writes to its customers.
+#[derive(Clone, Debug)]
+pub struct MailRules {
+    /// Where links lead: `https://gruve.example`.
+    pub origin: String,
+    /// The house's name.
+    pub house: String,
+    /// Whether an account must confirm its address before it is let in.
+    pub confirm_sign_up: bool,
+}
+
+/// Puts a message into the outbox.
+pub(crate) async fn queue(
+    tx: &mut Tx,
+    account: AccountId,
+    mail: &Mail,
+    now: Timestamp,
+    id: [u8; 16],
+) -> Result<()> {
+    let waiting: i64 = tx.fetch_one(COUNT_MAIL, &params![account]).await?.get("n")?;
+    if waiting >= WAITING_MAX {
+        return Err(AccountsError::TooManyAttempts { retry_after: Duration::from_secs(3600) });
+    }
+    let row = params![id, account, &mail.to, &mail.subject, &mail.body, now, 0_i64, now];
+    tx.execute(INSERT_MAIL, &row).await?;
+    Ok(())
+}
+
+/// What came of a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Taken by the server.
+    pub sent: u32,
+    /// To be tried again.
+    pub later: u32,
+    /// Given up.
+    pub given_up: u32,
+}
+
+impl Accounts {
+    /// Hands over the messages that are due. One sender at a time is enough, and more do no harm.
+    ///
+    /// # Errors
+    /// The database's. What the mail server says is counted, not an error.
+    pub async fn deliver(&self, mailer: &dyn Mailer) -> Result<Delivered> {
+        let now = self.now();
+        let due = self.store().read().await?.fetch_all(DUE_MAIL, &params![now, AT_ONCE]).await?;
+        let mut done = Delivered::default();
+        for row in due {
+            let (id, tries): ([u8; 16], i64) = (row.get("id")?, row.get("tries")?);
+            let wait =
+                WAIT_FIRST * 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).min(16));
+            let taken = transact!(self.store(), tx -> Result<_> => {
+                Ok(tx.execute(TRY_MAIL, &params![id, tries, now.plus(wait)]).await?)
+            })?;
+            if taken == 0 {
+                // Another sender has it.
+                continue;
+            }
+            let mail = Mail {
+                to: row.get("recipient")?,
+                subject: row.get("subject")?,
+                body: row.get("body")?,
+            };
+            let ended = match mailer.send(&mail).await {
+                Ok(()) => {
+                    done.sent += 1;
+                    true
+                }
+                Err(MailError::Later(_)) if tries + 1 < TRIES_MAX => {
+                    done.later += 1;
+                    false
+                }
+                Err(_) => {
+                    done.given_up += 1;
+                    let account = row.get("account")?;
+                    transact!(self.store(), tx -> Result<_> => {
+                        self.record(tx, now, account, "mail.given_up").await
+                    })?;
+                    true
+                }
+            };
+            if ended {
+                transact!(self.store(), tx -> Result<_> => {
+                    Ok(tx.execute(REMOVE_MAIL, &params![id]).await?)
+                })?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// How the house writes to its customers, if it does.
+    #[must_use]
+    pub fn mail_rules(&self) -> Option<&MailRules> {
+        self.rules().mail.as_ref()
+    }
+
+    pub(crate) fn mail_id(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.entropy().fill(&mut id);
+        id
+    }
+}

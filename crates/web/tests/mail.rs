@@ -1,0 +1,169 @@
+//! Confirming, resetting and delayed changes through the pages.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod house;
+
+use axum::http::StatusCode;
+use gruve_accounts::{AccountRules, CHANGE_DELAY, Mail, MailError, MailRules, Mailer};
+use gruve_web::WebConfig;
+use house::House;
+use house::browser::{Answer, Browser, Program};
+use serde_json::json;
+use std::sync::Mutex;
+
+const PASSWORD: &str = "four words make one";
+
+#[derive(Default)]
+struct Sink(Mutex<Vec<Mail>>);
+
+#[async_trait::async_trait]
+impl Mailer for Sink {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.0.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
+}
+
+async fn writing_house(confirm_sign_up: bool) -> House {
+    let mail =
+        MailRules { origin: "http://gruve.test".into(), house: "Gruve".into(), confirm_sign_up };
+    let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
+    House::with_rules(WebConfig::default(), rules).await
+}
+
+/// The path of the link to a page in the last message that has one.
+async fn link(house: &House, page: &str) -> String {
+    let sink = Sink::default();
+    house.accounts.deliver(&sink).await.unwrap();
+    let at = format!("http://gruve.test/{page}?ticket=");
+    let sent = sink.0.into_inner().unwrap();
+    let body = sent.iter().rev().find_map(|m| m.body.split(&at).nth(1)).unwrap();
+    format!("/{page}?ticket={}", body.chars().take(43).collect::<String>())
+}
+
+/// Opens a link and presses its button, with one more field or none.
+async fn press(browser: &mut Browser, link: &str, more: &[(&str, &str)]) -> Answer {
+    let page = browser.get(link).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    let (csrf, ticket) = (page.field("csrf"), page.field("ticket"));
+    let mut fields = vec![("csrf", csrf.as_str()), ("ticket", ticket.as_str())];
+    fields.extend(more);
+    browser.post(link.split('?').next().unwrap(), &fields).await
+}
+
+async fn sign_in(browser: &mut Browser, password: &str) -> Answer {
+    browser.cookies.clear();
+    let csrf = browser.get("/sign-in").await.field("csrf");
+    browser.post("/sign-in", &[("csrf", &csrf), ("login", "kari"), ("password", password)]).await
+}
+
+#[tokio::test]
+async fn a_new_customer_confirms_the_address_and_is_let_in() {
+    let house = writing_house(true).await;
+    let mut me = Browser::new(&house.app);
+    let csrf = me.get("/sign-up").await.field("csrf");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("name", "kari"),
+        ("email", "kari@example.org"),
+        ("password", PASSWORD),
+    ];
+    let told = me.post("/sign-up", &fields).await;
+    assert!(told.status.is_success() && told.body.contains("Look into your mail"));
+    assert!(!me.cookies.contains_key("gruve"), "not signed in");
+    assert_eq!(sign_in(&mut me, PASSWORD).await.status, StatusCode::FORBIDDEN);
+    let link = link(&house, "confirm").await;
+    // That a mail program opens the link changes nothing.
+    me.get(&link).await;
+    assert_eq!(sign_in(&mut me, PASSWORD).await.status, StatusCode::FORBIDDEN);
+    let done = press(&mut me, &link, &[]).await;
+    assert!(done.body.contains("Your account is open"), "{}", done.body);
+    assert_eq!(sign_in(&mut me, PASSWORD).await.location(), "/account");
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_anew_by_mail() {
+    let house = writing_house(false).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    me.cookies.clear();
+    assert!(me.get("/sign-in").await.body.contains("/forgot"));
+    let mut told = Vec::new();
+    for email in ["kari@example.org", "nobody@example.org"] {
+        let csrf = me.get("/forgot").await.field("csrf");
+        told.push(me.post("/forgot", &[("csrf", &csrf), ("email", email)]).await.body);
+    }
+    assert_eq!(told[0], told[1], "the same answer");
+    let link = link(&house, "reset").await;
+    let set = press(&mut me, &link, &[("new", "another four words")]).await;
+    assert!(set.body.contains("The password is set"), "{}", set.body);
+    assert_eq!(sign_in(&mut me, PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(sign_in(&mut me, "another four words").await.location(), "/account");
+    let again = press(&mut me, &link, &[("new", "a third one here")]).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_house_without_mail_offers_nothing_that_needs_it() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    assert!(!me.get("/account/security").await.body.contains("/account/email"));
+    me.cookies.clear();
+    let page = me.get("/sign-in").await;
+    assert!(!page.body.contains("/forgot"));
+    let csrf = me.get("/forgot").await.field("csrf");
+    let asked = me.post("/forgot", &[("csrf", &csrf), ("email", "kari@example.org")]).await;
+    assert_eq!(asked.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn payouts_bound_to_the_book_go_nowhere_else() {
+    let house = writing_house(false).await;
+    house.epochs(8).await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let order = json!({ "plan": "btc-lease", "hashrate": "100 kH/s", "term_epochs": 6 });
+    let quote = kari.post("/api/v1/quotes", order).await.json()["quote"].clone();
+    let bought = kari.post("/api/v1/contracts", json!({ "quote": quote })).await.json();
+    let lane = &house.lanes[0];
+    let due = gruve_units::Amount::new(lane.asset, 900_000_000);
+    house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
+    house.block(lane, false).await;
+    let (own, other) = (house.stranger(lane), house.stranger(lane));
+    let mut me = Browser::new(&house.app);
+    sign_in(&mut me, PASSWORD).await;
+    let csrf = me.get("/account/addresses").await.field("csrf");
+    let fields = |password: &'static str, address: &str| {
+        vec![
+            ("csrf", csrf.clone()),
+            ("asset", "BTC".to_owned()),
+            ("address", address.to_owned()),
+            ("label", "cold".to_owned()),
+            ("only", "yes".to_owned()),
+            ("password", password.to_owned()),
+        ]
+    };
+    async fn post(b: &mut Browser, path: &str, fields: &[(&str, String)]) -> Answer {
+        let fields: Vec<_> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        b.post(path, &fields).await
+    }
+    let (add, only) = ("/account/addresses", "/account/addresses/only");
+    assert_eq!(post(&mut me, add, &fields("no", &own)).await.status, StatusCode::UNAUTHORIZED);
+    let nonsense = post(&mut me, add, &fields(PASSWORD, "nonsense")).await;
+    assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post(&mut me, add, &fields(PASSWORD, &own)).await.location(), add);
+    assert_eq!(post(&mut me, only, &fields(PASSWORD, &own)).await.location(), add);
+    assert!(me.get(add).await.body.contains(&own));
+    let pay = async |to: &str| {
+        let body = json!({ "asset": "BTC", "amount": "0.01", "address": to });
+        kari.post("/api/v1/payouts", body).await
+    };
+    for to in [&own, &other] {
+        let held = pay(to).await;
+        assert_eq!(held.status, StatusCode::CONFLICT, "{}", held.body);
+        assert_eq!(held.json()["type"], "urn:gruve:problem:not-in-book");
+    }
+    house.clock.advance(CHANGE_DELAY);
+    assert_eq!(pay(&own).await.status, StatusCode::CREATED);
+    assert_eq!(pay(&other).await.status, StatusCode::CONFLICT);
+}
