@@ -4,6 +4,7 @@
 //! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
 
 mod aux_chain;
+mod bank;
 mod check;
 mod doors;
 mod duration;
@@ -15,6 +16,7 @@ mod sample;
 mod tls;
 
 pub use aux_chain::AuxConfig;
+pub use bank::BankConfig;
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
@@ -71,6 +73,9 @@ pub struct Config {
     /// Statements of funds.
     #[serde(default)]
     pub funds: FundsConfig,
+    /// Bank accounts that customers may pay to.
+    #[serde(default, rename = "bank")]
+    pub banks: Vec<BankConfig>,
     /// Facilities and the machines in them.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,

@@ -5,6 +5,7 @@
 //! (miners first, books last).
 
 mod answers;
+mod bank;
 mod bucket;
 mod chores;
 mod error;
@@ -28,6 +29,7 @@ pub mod receipts;
 pub mod record;
 mod sink;
 
+pub use bank::import_file;
 pub use error::HouseError;
 pub use parts::{Parts, StartError};
 pub(crate) use prices::dollars;
@@ -101,6 +103,12 @@ impl House {
             payer.run(ends).await;
             Ok(())
         });
+
+        tasks.spawn(bank::watch_folders(
+            parts.treasury.clone(),
+            config.banks.iter().filter(|b| b.enabled).filter_map(|b| b.folder.clone()).collect(),
+            stopped.clone(),
+        ));
 
         tasks.spawn(prices::ask_sources(
             parts.market.clone(),

@@ -6,6 +6,7 @@ pub(crate) mod farm;
 pub(crate) mod hosting;
 pub(crate) mod money;
 pub(crate) mod overview;
+pub(crate) mod payins;
 pub(crate) mod staff;
 pub(crate) mod tickets;
 
@@ -16,7 +17,7 @@ use gruve_accounts::Permission;
 use maud::{Markup, html};
 
 /// The console's places in the order of its navigation, each with what it needs.
-const PLACES: [(&str, &str, Permission); 13] = [
+const PLACES: [(&str, &str, Permission); 14] = [
     ("/console", "House", Permission::SeeFarm),
     ("/console/sites", "Sites", Permission::SeeFarm),
     ("/console/machines", "Machines", Permission::SeeFarm),
@@ -25,6 +26,7 @@ const PLACES: [(&str, &str, Permission); 13] = [
     ("/console/customers", "Customers", Permission::SeeCustomers),
     ("/console/contracts", "Contracts", Permission::SeeCustomers),
     ("/console/invoices", "Invoices", Permission::SeeCustomers),
+    ("/console/pay-ins", "Pay-ins", Permission::SeeBooks),
     ("/console/payouts", "Payouts", Permission::SeeBooks),
     ("/console/money", "Prices and reserves", Permission::SeeBooks),
     ("/console/journal", "Journal", Permission::SeeBooks),
