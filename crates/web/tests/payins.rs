@@ -18,7 +18,7 @@ async fn house() -> House {
         let plan = PlanConfig {
             id: "btc-eur".to_owned(),
             pay_asset: Some(Asset::Eur),
-            price_minor: 40_123_456,
+            price_minor: 401_234_560_000,
             ..market.plans[0].clone()
         };
         market.plans.push(plan);

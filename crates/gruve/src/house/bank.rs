@@ -104,3 +104,55 @@ pub async fn import_file(treasury: &Treasury, file: &Path) -> Result<Imported, S
     let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     treasury.import_statement(&name, &bytes).await.map_err(|e| e.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_store::Store;
+    use gruve_store::testing::on_sqlite;
+    use gruve_treasury::{BankAccount, Seed, TreasuryConfig};
+    use gruve_units::{Asset, SystemClock, SystemEntropy};
+    use std::sync::Arc;
+
+    const STATEMENT: &str = "<Document><BkToCstmrStmt><Stmt><Id>1</Id><Acct><Id>\
+        <IBAN>DE89370400440532013000</IBAN></Id></Acct><Ntry><Amt Ccy=\"EUR\">7.00</Amt>\
+        <CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-11-20</Dt></BookgDt>\
+        <AcctSvcrRef>a</AcctSvcrRef></Ntry></Stmt></BkToCstmrStmt></Document>";
+
+    async fn treasury(store: &Store) -> Treasury {
+        store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
+        store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
+        let config = TreasuryConfig::new(Seed::from_bytes([1; 32])).with_bank(BankAccount {
+            asset: Asset::Eur,
+            iban: "DE89370400440532013000".to_owned(),
+            holder: "Example Mining".to_owned(),
+            bic: None,
+            open_for: Duration::from_secs(1),
+        });
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Treasury::new(store.clone(), clock, entropy, config).unwrap()
+    }
+
+    async fn a_statement_is_taken_when_it_is_whole_and_other_files_are_left_alone(store: Store) {
+        let treasury = treasury(&store).await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.XML");
+        std::fs::write(&file, &STATEMENT[..100]).unwrap();
+        std::fs::write(folder.path().join("a.pdf"), STATEMENT).unwrap();
+        let found = listed(folder.path()).await;
+        assert_eq!(found.len(), 1);
+        assert!(take(&treasury, &file).await, "it is not read again as it is");
+        assert_eq!(treasury.count_bank_entries_waiting().await.unwrap(), 0);
+        std::fs::write(&file, STATEMENT).unwrap();
+        assert_ne!(listed(folder.path()).await, found, "it looks different now");
+        assert!(take(&treasury, &file).await);
+        assert_eq!(treasury.count_bank_entries_waiting().await.unwrap(), 1);
+        assert!(import_file(&treasury, &file).await.unwrap().is_known);
+        assert!(listed(&folder.path().join("nowhere")).await.is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_read() {
+        on_sqlite(a_statement_is_taken_when_it_is_whole_and_other_files_are_left_alone);
+    }
+}

@@ -107,7 +107,12 @@ impl Treasury {
                 }
                 BankWord::TakesBack(from) => {
                     let minor = entry.amount.map_or(0, |a| a.minor);
-                    if minor >= 0 {
+                    let row = tx.fetch_optional(sql::PAYMENT, &params![*from]).await?;
+                    let row = row.ok_or(TreasuryError::NoPayment)?;
+                    let of: (String, Asset) = (row.get("method")?, row.get("asset")?);
+                    let is_banks = of.0 == Method::Bank.word()
+                        && entry.amount.is_some_and(|a| a.asset == of.1);
+                    if minor >= 0 || !is_banks {
                         return Err(TreasuryError::NoPayment);
                     }
                     self.take_back(tx, *from, minor.saturating_neg(), &id.to_string()).await?;

@@ -55,8 +55,8 @@ fn each_way_of_being_malformed_is_told_and_hurts_one_entry() {
         (">120.50<", ">-1<", "not above zero"),
         (">120.50<", ">99999999999999<", "cannot be read"),
         ("<Amt Ccy=\"EUR\">120.50", "<Amt>120.50", "no currency"),
-        ("<CdtDbtInd>CRDT</CdtDbtInd>", "", "credit or a debit"),
-        ("<Dt>2026-11-20</Dt>", "<Dt>20.11.2026</Dt>", "booking date"),
+        ("<CdtDbtInd>CRDT</CdtDbtInd><Sts>", "<Sts>", "credit or a debit"),
+        ("<BookgDt><Dt>2026-11-20</Dt>", "<BookgDt><Dt>20.11.2026</Dt>", "booking date"),
         ("<Sts><Cd>BOOK</Cd></Sts>", "", "status"),
     ] {
         let entries = with(from, to);
