@@ -84,6 +84,8 @@ pub enum Permission {
     RunHosting,
     /// Approve and refuse payouts that wait for a person.
     DecidePayouts,
+    /// Say whose a payment is that came without a word; give payments back.
+    PlacePayIns,
     /// Tell prices in the name of a source.
     TellPrices,
     /// Put the operator's coins into reserves and take them out.
@@ -112,7 +114,7 @@ impl Permission {
 use Role::{Auditor, Finance, Owner, Support, Technician};
 
 /// Who may do what.
-pub const PERMISSIONS: [(Permission, &[Role]); 14] = [
+pub const PERMISSIONS: [(Permission, &[Role]); 15] = [
     (Permission::SeeFarm, &[Owner, Finance, Technician, Support, Auditor]),
     (Permission::SeeCustomers, &[Owner, Finance, Support, Auditor]),
     (Permission::SeeBooks, &[Owner, Finance, Auditor]),
@@ -123,6 +125,7 @@ pub const PERMISSIONS: [(Permission, &[Role]); 14] = [
     (Permission::AnswerTickets, &[Owner, Technician, Support]),
     (Permission::RunHosting, &[Owner, Finance]),
     (Permission::DecidePayouts, &[Owner, Finance]),
+    (Permission::PlacePayIns, &[Owner, Finance]),
     (Permission::TellPrices, &[Owner, Finance]),
     (Permission::MoveReserves, &[Owner]),
     (Permission::EndSessions, &[Owner, Support]),

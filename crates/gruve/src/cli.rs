@@ -351,6 +351,16 @@ pub enum AdminCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Takes bank statements (camt.053) into the books, and lists what of all that came waits for a person, or
+    /// says whose a payment is. Works beside a running house.
+    Bank {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to take, or decide.
+        #[command(flatten)]
+        order: crate::bank::Order,
+    },
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.
     Payouts {

@@ -11,6 +11,7 @@
 mod appraise;
 mod approval;
 pub mod audit;
+mod bank;
 pub mod books;
 pub mod cli;
 pub mod config;
@@ -120,6 +121,9 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(AdminCommand::Withholding { config, one_in, json }) => {
             on_runtime(withholding::withholding(config, one_in, json))
+        }
+        Command::Admin(AdminCommand::Bank { config, order }) => {
+            on_runtime(bank::bank(config, order))
         }
         Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
             let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));

@@ -1,8 +1,8 @@
 //! Values that go into and come out of the database: 64-bit integers, text and bytes.
 
 use gruve_units::{
-    AccountId, Accrual, Asset, Bps, Class, ContractId, EpochNumber, Hashes, Hashrate, InvoiceId,
-    JobId, LaneId, MachineId, PayoutId, QuoteId, SiteId, Timestamp,
+    AccountId, Accrual, Asset, BankEntryId, Bps, Class, ContractId, EpochNumber, Hashes, Hashrate,
+    InvoiceId, JobId, LaneId, MachineId, PaymentId, PayoutId, QuoteId, SiteId, Timestamp,
 };
 
 /// The kind of a column or of an absent value; `PostgreSQL` wants to know it even of NULL.
@@ -282,6 +282,8 @@ stored_as! {
     QuoteId as [u8; 16]: |v| v.to_bytes(), |r| Some(QuoteId::from_bytes(r));
     InvoiceId as [u8; 16]: |v| v.to_bytes(), |r| Some(InvoiceId::from_bytes(r));
     PayoutId as [u8; 16]: |v| v.to_bytes(), |r| Some(PayoutId::from_bytes(r));
+    PaymentId as [u8; 16]: |v| v.to_bytes(), |r| Some(PaymentId::from_bytes(r));
+    BankEntryId as [u8; 16]: |v| v.to_bytes(), |r| Some(BankEntryId::from_bytes(r));
     MachineId as [u8; 16]: |v| v.to_bytes(), |r| Some(MachineId::from_bytes(r));
     SiteId as [u8; 16]: |v| v.to_bytes(), |r| Some(SiteId::from_bytes(r));
     Hashes as [u8; 16]: |v| v.to_be_bytes(), |r| Some(Hashes::from_be_bytes(r));

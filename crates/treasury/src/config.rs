@@ -1,6 +1,6 @@
 //! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
 
-use crate::{AccountChainWallet, Rate, Seed};
+use crate::{AccountChainWallet, BankAccount, Rate, Seed};
 use gruve_chain::{ChainParams, Node};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub struct TreasuryConfig {
     pub chains: Vec<ChainWallet>,
     /// One wallet an account-based chain.
     pub accounts: Vec<AccountChainWallet>,
+    /// The operator's bank accounts that customers may pay to, one a currency.
+    pub banks: Vec<BankAccount>,
     /// Invoices a customer may have open at once. Each costs an address that is watched for ever.
     pub open_invoices_max: u32,
     /// Payouts a customer may have open at once. Each takes a place in a transaction of ours.
@@ -30,6 +32,7 @@ impl TreasuryConfig {
             seed,
             chains: Vec::new(),
             accounts: Vec::new(),
+            banks: Vec::new(),
             open_invoices_max: 50,
             open_payouts_max: 20,
             resend_every: Duration::from_secs(600),
@@ -40,6 +43,13 @@ impl TreasuryConfig {
     #[must_use]
     pub fn with_chain(mut self, chain: ChainWallet) -> TreasuryConfig {
         self.chains.push(chain);
+        self
+    }
+
+    /// With one more bank account.
+    #[must_use]
+    pub fn with_bank(mut self, bank: BankAccount) -> TreasuryConfig {
+        self.banks.push(bank);
         self
     }
 

@@ -104,6 +104,29 @@ pub enum TreasuryError {
     /// The same request key came with another request.
     #[error("this request key was used before for another payout")]
     KeyReused,
+    /// No such invoice of this account.
+    #[error("there is no such invoice")]
+    NoInvoice,
+    /// The invoice takes no more.
+    #[error("the invoice is closed, or fills the balance itself")]
+    Closed,
+    /// What came is of another asset than what was asked for.
+    #[error("the invoice is in {wanted}, the payment in {came}")]
+    OtherAsset {
+        /// What the invoice asks for.
+        wanted: Asset,
+        /// What came.
+        came: Asset,
+    },
+    /// No such payment waits for a person.
+    #[error("no such payment waits for a decision")]
+    NoPayment,
+    /// A file that is no bank statement of ours.
+    #[error("the statement cannot be taken: {0}")]
+    Statement(String),
+    /// The configuration of a pay-in method.
+    #[error("{0}")]
+    Method(String),
     /// No such payout of this account.
     #[error("there is no such payout")]
     NoPayout,
@@ -151,6 +174,12 @@ impl Blamed for TreasuryError {
             | TreasuryError::TooMany { .. }
             | TreasuryError::KeyReused
             | TreasuryError::NoPayout
+            | TreasuryError::NoInvoice
+            | TreasuryError::Closed
+            | TreasuryError::OtherAsset { .. }
+            | TreasuryError::NoPayment
+            | TreasuryError::Statement(_)
+            | TreasuryError::Method(_)
             | TreasuryError::TooLate { .. } => Blame::Rejected,
             TreasuryError::Key(_)
             | TreasuryError::Transaction(_)

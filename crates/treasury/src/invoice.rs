@@ -136,7 +136,8 @@ pub struct Invoice {
     pub confirmed: Amount,
     /// What for.
     pub purpose: Purpose,
-    /// Where to pay; this invoice's own address.
+    /// Where to pay; this invoice's own address on its chain. Of an invoice in money that banks keep,
+    /// the reference that a payment must name.
     pub address: String,
     /// The chain's number, where an address does not say which chain it is of.
     pub chain_id: Option<u64>,
@@ -155,10 +156,26 @@ impl Invoice {
         self.amount.asset
     }
 
+    /// What a payment must come to: the amount, rounded up to what can be paid. What is too much by
+    /// that goes to the customer's balance.
+    #[must_use]
+    pub fn to_pay(&self) -> Amount {
+        let step = self.asset().payable();
+        let minor = match self.amount.minor.rem_euclid(step) {
+            0 => self.amount.minor,
+            over => self.amount.minor.saturating_add(step - over),
+        };
+        Amount::new(self.asset(), minor)
+    }
+
     /// The payment as a URI (BIP 21, and its likes on the other chains; EIP-681 on account chains,
-    /// with the chain's number, so that a wallet of another chain of the family does not pay it).
+    /// with the chain's number, so that a wallet of another chain of the family does not pay it);
+    /// empty where there is no wallet to open it with.
     #[must_use]
     pub fn uri(&self) -> String {
+        if self.asset().is_fiat() {
+            return String::new();
+        }
         match self.chain_id {
             Some(chain_id) => {
                 let wei = gruve_chain::eth::wei::from_gwei(self.amount.minor).unwrap_or_default();

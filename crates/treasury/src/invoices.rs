@@ -22,6 +22,7 @@ impl Treasury {
     /// [`TreasuryError::TooSmall`] when the network would not relay such a payment.
     pub async fn create_invoice(&self, tx: &mut Tx, new: NewInvoice) -> Result<Invoice> {
         let (asset, now) = (new.amount.asset, self.now());
+        let new = self.with_time_for_banks(new);
         let dust = self.least_receipt(asset)?;
         if new.amount.minor <= 0 {
             return Err(TreasuryError::NotPositive);
@@ -36,8 +37,12 @@ impl Treasury {
             let fee_max = Amount::zero(asset);
             return Err(TreasuryError::TooSmall { amount: new.amount, fee_max, dust, least: dust });
         }
-        let (index, script) = self.new_address(tx, asset, Keychain::PayIn).await?;
-        let address = self.written_address(asset, &script)?;
+        let (index, address) = if asset.is_fiat() {
+            self.new_reference(tx, asset).await?
+        } else {
+            let (index, script) = self.new_address(tx, asset, Keychain::PayIn).await?;
+            (index, self.written_address(asset, &script)?)
+        };
         let id = InvoiceId::new(now, self.0.entropy.as_ref());
         let expires = now.plus(new.ttl);
         let contract = match new.purpose {
@@ -78,6 +83,9 @@ impl Treasury {
 
     /// The least that a pay-in may ask: what the network relays, or what is worth moving.
     fn least_receipt(&self, asset: Asset) -> Result<i64> {
+        if asset.is_fiat() {
+            return self.least_fiat(asset);
+        }
         if let Ok(wallet) = self.account_wallet(asset) {
             return Ok(wallet.policy.least);
         }
@@ -186,6 +194,7 @@ impl Treasury {
         }
         if held > 0 {
             tx.execute(sql::RELEASE_HELD, &params![invoice.id]).await?;
+            tx.execute(sql::RELEASE_HELD_PAYMENTS, &params![invoice.id]).await?;
             Draft::new(invoice.asset())
                 .debit(Account::CustomerHeld(invoice.account), held)
                 .credit(Account::CustomerAvailable(invoice.account), held)

@@ -17,6 +17,8 @@
 //! | [`select`] | which coins a payment spends, and who pays what for it |
 //! | [`transaction`] | building and signing |
 //! | [`invoice`], [`payout`] | what they are and which states may follow which |
+//! | [`bank`] | bank accounts: references, statements, what waits for a person |
+//! | [`payments`] | what comes by other methods than our own addresses |
 //! | [`account`] | wallets on account-based chains |
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
 //! | `invoices`, `payouts` | what customers ask for |
@@ -47,6 +49,7 @@
 
 pub mod account;
 mod balance;
+pub mod bank;
 mod blocks;
 mod books;
 mod config;
@@ -58,6 +61,7 @@ pub mod invoice;
 mod invoices;
 pub mod keys;
 pub mod payer;
+pub mod payments;
 pub mod payout;
 mod payouts;
 mod receipts;
@@ -70,6 +74,7 @@ mod treasury;
 
 pub use account::{AccountBlock, AccountChainWallet, AccountKeys, GasPolicy};
 pub use balance::{OpenTransaction, WalletBalance, WalletReconciliation};
+pub use bank::{BankAccount, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
 pub use error::{SinkError, TreasuryError};
@@ -77,6 +82,7 @@ pub use holdings::{HeldCoin, Holding, Holdings};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use payer::{Payer, PayerProgress};
+pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
 pub use seed::{Seed, SeedError};
 pub use select::Rate;

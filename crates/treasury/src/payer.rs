@@ -115,6 +115,14 @@ impl Payer {
                 Err(error) => tracing::warn!(asset = %wallet.asset, %error, "paying is held up"),
             }
         }
+        for asset in self.treasury.fiat_assets() {
+            match self.treasury.expire_invoices(asset).await {
+                Ok(expired) => progress.expired += expired,
+                Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
+                Err(e) if outcome.is_ok() => outcome = Err(e),
+                Err(error) => tracing::warn!(%asset, %error, "closing invoices is held up"),
+            }
+        }
         outcome.map(|()| progress)
     }
 

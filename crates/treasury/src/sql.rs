@@ -18,6 +18,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_account_chains.sqlite.sql"),
         postgres: include_str!("../migrations/0002_account_chains.postgres.sql"),
     },
+    Migration {
+        number: 3,
+        name: "methods",
+        sqlite: include_str!("../migrations/0003_methods.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_methods.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -59,12 +65,20 @@ gruve_store::statements! {
         WHERE id = $1 AND closed_at IS NULL AND expires_at > $2";
     CLOSE_INVOICE = "UPDATE treasury_invoices SET state = $2, closed_at = $3
         WHERE id = $1 AND closed_at IS NULL";
+    // What came to its address, and what came by other methods.
     INVOICE_SUMS = "SELECT
-        CAST(COALESCE(SUM(value), 0) AS BIGINT) AS in_chain,
-        CAST(COALESCE(SUM(CASE WHEN credit = 'none' THEN 0 ELSE value END), 0) AS BIGINT)
+        CAST(COALESCE(SUM(s.value), 0) AS BIGINT) AS in_chain,
+        CAST(COALESCE(SUM(CASE WHEN s.credit = 'none' THEN 0 ELSE s.value END), 0) AS BIGINT)
             AS confirmed,
-        CAST(COALESCE(SUM(CASE WHEN credit = 'held' THEN credited ELSE 0 END), 0) AS BIGINT) AS held
-        FROM treasury_receipts WHERE invoice = $1 AND height IS NOT NULL";
+        CAST(COALESCE(SUM(CASE WHEN s.credit = 'held' THEN s.credited ELSE 0 END), 0) AS BIGINT)
+            AS held
+        FROM (SELECT value, credit, credited FROM treasury_receipts
+            WHERE invoice = $1 AND height IS NOT NULL
+            UNION ALL
+            SELECT amount - taken AS value, credit, amount - taken AS credited
+            FROM treasury_payments WHERE invoice = $1) s";
+    RELEASE_HELD_PAYMENTS = "UPDATE treasury_payments SET credit = 'available'
+        WHERE invoice = $1 AND credit = 'held'";
     RELEASE_HELD = "UPDATE treasury_receipts SET credit = 'available'
         WHERE invoice = $1 AND credit = 'held'";
 
@@ -72,6 +86,49 @@ gruve_store::statements! {
     SAVE = "SAVEPOINT treasury_sink";
     BACK_TO_SAVED = "ROLLBACK TO SAVEPOINT treasury_sink";
     FORGET_SAVED = "RELEASE SAVEPOINT treasury_sink";
+
+    // Payments by other methods.
+    INSERT_PAYMENT = "INSERT INTO treasury_payments (id, method, external, asset, amount, invoice,
+        account, credit, taken, arrived_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
+    PAYMENT = "SELECT id, method, external, asset, amount, invoice, account, credit, taken, arrived_at
+        FROM treasury_payments WHERE id = $1";
+    PAYMENT_BY_NAME = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
+        arrived_at FROM treasury_payments WHERE method = $1 AND external = $2";
+    PAYMENTS_OF = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
+        arrived_at FROM treasury_payments WHERE account = $1 ORDER BY arrived_at DESC, id DESC
+        LIMIT 200";
+    MATCH_PAYMENT = "UPDATE treasury_payments SET invoice = $2, account = $3, credit = $4
+        WHERE id = $1 AND account IS NULL AND taken = 0";
+    TAKE_BACK = "UPDATE treasury_payments SET taken = $3 WHERE id = $1 AND taken = $2";
+    TAKING = "SELECT amount FROM treasury_takings WHERE payment = $1 AND event = $2";
+    INSERT_TAKING = "INSERT INTO treasury_takings (payment, event, amount, taken_at)
+        VALUES ($1, $2, $3, $4)";
+
+    // Bank statements.
+    BANK_FILE = "SELECT imported_at FROM treasury_bank_files WHERE hash = $1";
+    INSERT_BANK_FILE = "INSERT INTO treasury_bank_files (hash, name, entries, imported_at)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
+    BANK_FILES = "SELECT hash, name, entries, imported_at FROM treasury_bank_files
+        ORDER BY imported_at DESC, hash LIMIT 50";
+    BANK_ENTRIES_ALIKE = "SELECT own_ref, content, statement, number FROM treasury_bank_entries
+        WHERE bank = $1 AND (content = $2 OR own_ref = $3)";
+    INSERT_BANK_ENTRY = "INSERT INTO treasury_bank_entries (id, bank, statement, own_ref, content,
+        number, place, asset, amount, booked_on, payer, payer_account, note, state, reason, payment,
+        arrived_at, decided_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL)";
+    BANK_ENTRY = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
+        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
+        WHERE id = $1";
+    BANK_ENTRIES_WAITING = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
+        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
+        WHERE state = 'waiting' ORDER BY arrived_at, place, id LIMIT $1";
+    COUNT_BANK_WAITING = "SELECT COUNT(*) AS n FROM treasury_bank_entries WHERE state = 'waiting'";
+    DECIDE_BANK_ENTRY = "UPDATE treasury_bank_entries
+        SET state = $2, payment = $3, reason = $4, decided_at = $5
+        WHERE id = $1 AND state = 'waiting'";
+    OPEN_INVOICES_OF = "SELECT id FROM treasury_invoices
+        WHERE asset = $1 AND amount > $2 AND amount <= $3 AND closed_at IS NULL
+        ORDER BY created_at LIMIT 5";
 
     // Receipts.
     RECEIPT = "SELECT value, arrival_lost, height FROM treasury_receipts

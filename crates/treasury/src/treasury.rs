@@ -3,8 +3,8 @@
 use crate::account::AccountWallet;
 use crate::select::Costs;
 use crate::{
-    ChainWallet, InvoiceSink, Keychain, PayoutPolicy, Rate, Result, ScriptForm, TreasuryConfig,
-    TreasuryError, WalletKeys,
+    BankAccount, ChainWallet, InvoiceSink, Keychain, PayoutPolicy, Rate, Result, ScriptForm,
+    TreasuryConfig, TreasuryError, WalletKeys,
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
@@ -30,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) wallets: Vec<Wallet>,
     pub(crate) accounts: Vec<AccountWallet>,
+    pub(crate) banks: Vec<BankAccount>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
     pub(crate) open_payouts_max: u32,
@@ -126,6 +127,7 @@ impl Treasury {
             entropy,
             wallets,
             accounts,
+            banks: BankAccount::checked(config.banks)?,
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,

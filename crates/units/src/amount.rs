@@ -71,6 +71,18 @@ impl Asset {
         }
     }
 
+    /// Whether it is a state's money, kept by banks and not on a chain.
+    #[must_use]
+    pub const fn is_fiat(self) -> bool {
+        matches!(self, Asset::Usd | Asset::Eur)
+    }
+
+    /// The smallest part, in minor units, that can be paid: one, and a cent of what banks keep.
+    #[must_use]
+    pub const fn payable(self) -> i64 {
+        if self.is_fiat() { 10_000 } else { 1 }
+    }
+
     /// Minor units in one whole coin.
     #[must_use]
     pub const fn unit(self) -> i64 {

@@ -70,6 +70,10 @@ uuid_ids! {
     InvoiceId = "invoice id";
     /// A payment to a customer.
     PayoutId = "payout id";
+    /// A payment by a customer that did not come to an address of ours.
+    PaymentId = "payment id";
+    /// What stood in a bank's statement.
+    BankEntryId = "bank entry id";
     /// One mining device.
     MachineId = "machine id";
     /// A facility.

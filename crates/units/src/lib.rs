@@ -31,7 +31,8 @@ pub use epoch::{EpochNumber, EpochRule};
 pub use hashrate::Hashrate;
 pub use histogram::{Histogram, HistogramCounts, TIME_BOUNDS_NS};
 pub use ids::{
-    AccountId, ContractId, IdError, InvoiceId, JobId, LaneId, MachineId, PayoutId, QuoteId, SiteId,
+    AccountId, BankEntryId, ContractId, IdError, InvoiceId, JobId, LaneId, MachineId, PaymentId,
+    PayoutId, QuoteId, SiteId,
 };
 pub use steady::{CLOCK_SLACK, ManualMonotonic, Monotonic, SteadyClock, SystemMonotonic};
 pub use target::{Algorithm, Class, Target};

@@ -2,7 +2,8 @@
 
 use crate::api::{
     access, accounts, contracts, funds, life as api_life, machines as api_machines,
-    metered as api_metered, payouts as api_payouts, public, receipts as api_receipts, reserve,
+    metered as api_metered, payins as api_payins, payouts as api_payouts, public,
+    receipts as api_receipts, reserve,
 };
 use crate::failure::Failure;
 use crate::gate;
@@ -10,7 +11,8 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, book, books, buy, console, contract, home, invoice, lane, letters, life, machines,
-    metered, papers, payouts, plans, proof, renewal, security, session, statement, tickets, withdraw,
+    metered, papers, payouts, plans, proof, renewal, security, session, statement, tickets, top_up,
+    withdraw,
 };
 use crate::record;
 use crate::routes::{Access, RouteInfo, Routes};
@@ -107,6 +109,9 @@ fn declare(state: &AppState) -> Routes {
         .post("/contracts/{id}/renew", CustomerForm, renewal::renew)
         .post("/contracts/{id}/wishes", CustomerForm, renewal::wish)
         .get("/invoices/{id}", Customer, invoice::invoice)
+        .post("/invoices/{id}/balance", CustomerForm, invoice::pay_from_balance)
+        .get("/top-up", Customer, top_up::ask)
+        .post("/top-up", CustomerForm, top_up::make)
         .get("/withdraw", Customer, withdraw::ask)
         .post("/withdraw", CustomerForm, withdraw::review)
         .get("/payouts", Customer, payouts::payouts)
@@ -162,6 +167,8 @@ fn declare(state: &AppState) -> Routes {
         .post("/api/v1/contracts/{id}/wishes", Bearer, api_life::wish)
         .get("/api/v1/notices", Bearer, api_life::notices)
         .get("/api/v1/invoices/{id}", Bearer, contracts::invoice)
+        .post("/api/v1/invoices/{id}/balance", Bearer, api_payins::pay_from_balance)
+        .get("/api/v1/payments", Bearer, api_payins::payments)
         .post("/api/v1/top-ups", Bearer, api_metered::top_up)
         .post("/api/v1/metered", Bearer, api_metered::start)
         .get("/api/v1/metered", Bearer, api_metered::list)
@@ -207,10 +214,13 @@ fn declare(state: &AppState) -> Routes {
 /// The operator's pages, each with the permission that it needs.
 fn console_routes(routes: Routes) -> Routes {
     use Access::{Staff, StaffBearer, StaffForm};
-    use console::{customers, farm, hosting, money, overview, staff, tickets, withholding};
+    use console::{
+        customers, farm, hosting, money, overview, payins, staff, tickets, withholding,
+    };
     use gruve_accounts::Permission::{
-        AnswerTickets, DecidePayouts, EndSessions, GiveRoles, MoveReserves, RunHosting,
-        RunMachines, RunSites, SeeBooks, SeeCustomers, SeeFarm, SeeLog, SeeStaff, TellPrices,
+        AnswerTickets, DecidePayouts, EndSessions, GiveRoles, MoveReserves, PlacePayIns,
+        RunHosting, RunMachines, RunSites, SeeBooks, SeeCustomers, SeeFarm, SeeLog, SeeStaff,
+        TellPrices,
     };
     routes
         .get("/console", Staff(SeeFarm), overview::overview)
@@ -238,6 +248,10 @@ fn console_routes(routes: Routes) -> Routes {
         .post("/console/customers/{id}/sign-out", StaffForm(EndSessions), customers::sign_out)
         .get("/console/contracts", Staff(SeeCustomers), customers::contracts)
         .get("/console/invoices", Staff(SeeCustomers), customers::invoices)
+        .get("/console/pay-ins", Staff(SeeBooks), payins::pay_ins)
+        .post("/console/pay-ins/{id}", StaffForm(PlacePayIns), payins::decide)
+        .get("/api/v1/console/pay-ins", StaffBearer(SeeBooks), api_payins::waiting)
+        .post("/api/v1/console/pay-ins/{id}", StaffBearer(PlacePayIns), api_payins::decide)
         .get("/console/payouts", Staff(SeeBooks), money::payouts)
         .post("/console/payouts/{id}/approve", StaffForm(DecidePayouts), money::approve)
         .post("/console/payouts/{id}/refuse", StaffForm(DecidePayouts), money::refuse)

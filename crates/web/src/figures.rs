@@ -280,6 +280,9 @@ const fn kind_words(kind: AccountKind) -> (&'static str, &'static str) {
 fn entry_words(kind: &str) -> String {
     let known = match kind {
         "treasury-receipt" | "treasury-credit" | "treasury-invoice-closed" => "Payment received",
+        "treasury-payment" | "treasury-payment-matched" => "Payment received",
+        "treasury-from-balance" => "Invoice paid from your balance: set aside",
+        "treasury-taken-back" => "A payment was taken back by your bank",
         "treasury-receipt-undone" | "treasury-credit-undone" => {
             "Payment undone: its block left the chain"
         }

@@ -227,6 +227,17 @@ impl AppState {
         made.map_err(|e| treasury_failure(&e))
     }
 
+    /// Pays the rest of an invoice of the account out of its balance.
+    pub(crate) async fn pay_from_balance(
+        &self,
+        account: AccountId,
+        id: InvoiceId,
+    ) -> Result<Invoice, Failure> {
+        let paid = self.treasury().pay_from_balance(account, id).await;
+        self.pulse().beat();
+        paid.map_err(|e| treasury_failure(&e))
+    }
+
     /// An invoice of the account.
     pub(crate) async fn invoice(
         &self,
@@ -352,6 +363,9 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
             Failure::insufficient(*available)
         }
         TreasuryError::NoPayout => Failure::not_found("payout"),
+        TreasuryError::NoInvoice => Failure::not_found("invoice"),
+        TreasuryError::NoPayment => Failure::conflict("nothing-to-decide", text()),
+        TreasuryError::Closed => Failure::conflict("invoice-closed", text()),
         TreasuryError::TooLate { .. } => Failure::conflict("too-late", text()),
         TreasuryError::TooMany { .. } => Failure::too_many(text()),
         TreasuryError::KeyReused => Failure::key_reused(),

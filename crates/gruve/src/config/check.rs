@@ -19,6 +19,9 @@ impl Config {
         for file in files.flatten().chain(&mut record.folder).chain(mail) {
             *file = base.join(&*file);
         }
+        for folder in config.banks.iter_mut().filter_map(|b| b.folder.as_mut()) {
+            *folder = base.join(&*folder);
+        }
         for lane in &mut config.lanes {
             if let Some(file) = lane.stratum.v2.as_mut().and_then(|v2| v2.key_file.as_mut()) {
                 *file = base.join(&*file);
@@ -153,6 +156,9 @@ impl Config {
             if !seen.contains(&plan.lane) {
                 fault(format!("plan[{i}].lane"), format!("there is no lane `{}`", plan.lane));
             }
+        }
+        for Fault { place, what } in bank::faults(&self.banks) {
+            fault(place, what);
         }
         let (mut sites, mut machines) = (HashSet::new(), HashSet::new());
         for (i, site) in self.sites.iter().enumerate() {

@@ -4,6 +4,7 @@
 //! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
 
 mod aux_chain;
+mod bank;
 mod check;
 mod doors;
 mod duration;
@@ -16,6 +17,7 @@ mod sample;
 mod tls;
 
 pub use aux_chain::AuxConfig;
+pub use bank::BankConfig;
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
@@ -79,6 +81,9 @@ pub struct Config {
     /// Statements of funds.
     #[serde(default)]
     pub funds: FundsConfig,
+    /// Bank accounts that customers may pay to.
+    #[serde(default, rename = "bank")]
+    pub banks: Vec<BankConfig>,
     /// Facilities and the machines in them.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,

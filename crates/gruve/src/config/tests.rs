@@ -130,3 +130,24 @@ fn a_nodes_notifications_are_asked_for_unless_they_are_off_or_somewhere() {
         assert!(found[0].starts_with("lane[0].node."), "{bad}: {found:?}");
     }
 }
+
+#[test]
+fn a_bank_account_is_one_a_currency_with_an_iban_that_holds() {
+    let with = |bank: &str| faults(&format!("{SAMPLE}\n{bank}"));
+    let one = "[[bank]]\nasset = \"EUR\"\niban = \"DE89 3704 0044 0532 0130 00\"\nholder = \"X\"\n";
+    assert_eq!(with(one), Vec::<String>::new());
+    let twice = with(&format!("{one}{one}"));
+    assert!(twice[0].starts_with("bank[1].asset"), "{twice:?}");
+    for (from, to, place) in [
+        ("EUR", "BTC", "bank[0].asset"),
+        ("DE89", "DE88", "bank[0].iban"),
+        ("\"X\"", "\"\"", "bank[0].holder"),
+        ("holder", "bic = \"x\"\nholder", "bank[0].bic"),
+    ] {
+        let found = with(&one.replacen(from, to, 1));
+        assert!(found[0].starts_with(place), "{to}: {found:?}");
+    }
+    let folder = format!("{SAMPLE}\n{one}folder = \"statements\"\n");
+    let config = Config::parse(&folder, Path::new("/base")).unwrap();
+    assert_eq!(config.banks[0].folder.as_deref(), Some(Path::new("/base/statements")));
+}

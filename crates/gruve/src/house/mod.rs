@@ -6,6 +6,7 @@
 
 mod acceptance;
 mod answers;
+mod bank;
 mod bucket;
 mod chores;
 mod error;
@@ -31,6 +32,7 @@ pub mod record;
 mod sink;
 mod witnesses;
 
+pub use bank::import_file;
 pub use error::HouseError;
 pub use parts::{Parts, StartError};
 pub(crate) use prices::dollars;
@@ -107,6 +109,12 @@ impl House {
             payer.run(ends).await;
             Ok(())
         });
+
+        tasks.spawn(bank::watch_folders(
+            parts.treasury.clone(),
+            config.banks.iter().filter(|b| b.enabled).filter_map(|b| b.folder.clone()).collect(),
+            stopped.clone(),
+        ));
 
         tasks.spawn(prices::ask_sources(
             parts.market.clone(),

@@ -241,6 +241,9 @@ impl Parts {
             }
             aux.insert(lane.id.clone(), opened);
         }
+        for bank in config.banks.iter().filter(|b| b.enabled) {
+            treasury = treasury.with_bank(bank.account());
+        }
         let market = market_config(config)?;
         let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
         market.sign_terms_with(operator.clone());

@@ -11,8 +11,8 @@ use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_add
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    ChainWallet, Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed,
-    SinkError, Treasury, TreasuryConfig, TreasuryError,
+    BankAccount, ChainWallet, Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer,
+    Purpose, Seed, SinkError, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -108,7 +108,15 @@ pub fn open_treasury(
     wallet.confirmations = CONFIRMATIONS;
     wallet.reorg_limit = REORG_LIMIT;
     wallet.payouts.auto_approve_max = 10_000_000;
-    let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet);
+    let bank = BankAccount {
+        asset: Asset::Eur,
+        iban: "DE89 3704 0044 0532 0130 00".to_owned(),
+        holder: "Example Mining".to_owned(),
+        bic: None,
+        open_for: 24 * 14 * HOUR,
+    };
+    let config = TreasuryConfig::new(Seed::from_bytes([42; 32]));
+    let config = config.with_chain(wallet).with_bank(bank);
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.tell_invoices_to(Arc::new(Market { refuses }));
     treasury
@@ -247,7 +255,11 @@ impl House {
     }
 
     pub async fn invoice(&self, n: u8, minor: i64, purpose: Purpose) -> Invoice {
-        let new = NewInvoice { account: account(n), amount: sat(minor), purpose, ttl: HOUR };
+        self.invoice_in(n, sat(minor), purpose).await
+    }
+
+    pub async fn invoice_in(&self, n: u8, amount: Amount, purpose: Purpose) -> Invoice {
+        let new = NewInvoice { account: account(n), amount, purpose, ttl: HOUR };
         transact!(self.store, tx -> Result<Invoice, TreasuryError> => {
             self.treasury.create_invoice(tx, new).await
         })

@@ -89,7 +89,7 @@ pub(crate) async fn buy(
         put.map_err(|e| market_failure(&e))?;
     }
     let inv = state.invoice(customer.account, bought.invoice).await?;
-    let body = json!({ "contract": bought.contract, "invoice": invoice_body(&inv) });
+    let body = json!({ "contract": bought.contract, "invoice": invoice_body(&state, &inv) });
     Ok(answer(StatusCode::CREATED, body))
 }
 
@@ -254,12 +254,12 @@ pub(crate) async fn invoice(
     Id(id): Id<InvoiceId>,
 ) -> Result<Response, Failure> {
     let inv = state.invoice(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, invoice_body(&inv)))
+    Ok(answer(StatusCode::OK, invoice_body(&state, &inv)))
 }
 
 /// States: `new`, `seen`, `underpaid`, `paid` (in blocks, not deep enough yet), `confirmed`,
 /// `expired`.
-pub(crate) fn invoice_body(inv: &Invoice) -> Value {
+pub(crate) fn invoice_body(state: &AppState, inv: &Invoice) -> Value {
     json!({
         "id": inv.id,
         "state": inv.state.word(),
@@ -267,8 +267,10 @@ pub(crate) fn invoice_body(inv: &Invoice) -> Value {
         "amount": amount(inv.amount),
         "received": amount(inv.received),
         "confirmed": amount(inv.confirmed),
+        "to_pay": amount(inv.to_pay()),
         "address": inv.address,
         "uri": inv.uri(),
+        "methods": super::payins::methods(state, inv),
         "created_at": time(inv.created),
         "expires_at": time(inv.expires),
         "contract": match inv.purpose { Purpose::Contract(c) => json!(c), Purpose::TopUp => Value::Null },

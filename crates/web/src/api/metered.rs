@@ -193,5 +193,5 @@ pub(crate) async fn top_up(
 ) -> Result<Response, Failure> {
     let what = crate::api::payouts::amount_of(&order.asset, &order.amount)?;
     let inv = state.top_up(customer.account, what).await?;
-    Ok(answer(StatusCode::CREATED, invoice_body(&inv)))
+    Ok(answer(StatusCode::CREATED, invoice_body(&state, &inv)))
 }

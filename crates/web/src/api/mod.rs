@@ -12,6 +12,7 @@ pub(crate) mod funds;
 pub(crate) mod life;
 pub(crate) mod machines;
 pub(crate) mod metered;
+pub(crate) mod payins;
 pub(crate) mod payouts;
 pub(crate) mod public;
 pub(crate) mod receipts;

@@ -38,7 +38,7 @@ pub(crate) async fn overview(
         }
         section.sheet #now data-live="now" aria-label="Now" { (now(&state, &contracts, &rates)) }
         section.sheet #balances data-live="balances" aria-labelledby="balances-h" {
-            header { h2 #balances-h { "Balances" } a.small href="/statement" { "Statement" } }
+            header { h2 #balances-h { "Balances" } a.small href="/top-up" { "Fill it" } a.small href="/statement" { "Statement" } }
             (balance_table(&balances))
         }
         section.sheet #contracts data-live="contracts" aria-labelledby="contracts-h" {

@@ -2,15 +2,17 @@
 
 use crate::extract::{Customer, Id};
 use crate::failure::Failure;
-use crate::layout::page;
+use crate::layout::{page, token};
 use crate::money::{amount, time};
 use crate::qr;
 use crate::state::AppState;
 use crate::view::invoice_state;
 use crate::visitor::Visitor;
 use axum::extract::State;
-use gruve_treasury::{Invoice, Purpose};
-use gruve_units::InvoiceId;
+use axum::response::Redirect;
+use gruve_treasury::bank::written_reference;
+use gruve_treasury::{BankAccount, Invoice, Purpose};
+use gruve_units::{Amount, InvoiceId};
 use maud::{Markup, html};
 
 /// `GET /invoices/{id}`
@@ -21,6 +23,9 @@ pub(crate) async fn invoice(
     Id(id): Id<InvoiceId>,
 ) -> Result<Markup, Failure> {
     let inv = state.invoice(customer.account, id).await?;
+    let balances = state.balances(customer.account).await?;
+    let balance = balances.iter().find(|b| b.asset == inv.asset()).map(|b| b.available);
+    let balance = balance.unwrap_or(Amount::zero(inv.asset()));
     let content = html! {
         div.lead {
             p.crumbs {
@@ -31,40 +36,27 @@ pub(crate) async fn invoice(
         }
         section.sheet #invoice data-live="invoice" aria-labelledby="invoice-h" {
             header { h2 #invoice-h { (amount(inv.amount)) } (invoice_state(inv.state).tag()) }
-            (body(&inv))
+            (body(&state, &visitor, &inv, balance))
         }
     };
     Ok(page(&visitor, "Invoice", true, &content))
 }
 
-fn body(inv: &Invoice) -> Markup {
+fn body(state: &AppState, visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
     html! {
         @if inv.state.is_open() {
-            div.pay {
-                div {
-                    @if let Some(code) = qr::svg(&inv.uri(), "Payment link as a QR code") { (code) }
-                }
-                div.sheet {
-                    dl.pairs {
-                        dt { "Pay exactly" } dd { (amount(inv.amount)) }
-                        dt { "To this address" } dd.copy { (inv.address) }
-                        dt { "Before" } dd { (time(inv.expires)) }
-                        dt { "Seen in blocks" } dd { (amount(inv.received)) }
-                        dt { "Confirmed" } dd { (amount(inv.confirmed)) }
-                    }
-                    div.actions { a.button href=(inv.uri()) { "Open in a wallet" } }
-                    p.small.soft {
-                        "The address is for this invoice only. Less than the amount is kept for you and can be topped up "
-                        "until the time is over; more, or anything late, goes to your balance. Nothing is lost."
-                    }
-                }
+            @if inv.asset().is_fiat() {
+                @if let Some(bank) = state.treasury().bank(inv.asset()) { (by_bank(bank, inv)) }
+            } @else {
+                (on_chain(inv))
             }
+            @if let Purpose::Contract(_) = inv.purpose { (from_balance(visitor, inv, balance)) }
         } @else {
             dl.pairs {
                 dt { "State" } dd { (invoice_state(inv.state).text) }
                 dt { "Amount" } dd { (amount(inv.amount)) }
                 dt { "Confirmed" } dd { (amount(inv.confirmed)) }
-                dt { "Address" } dd { code { (inv.address) } }
+                dt { @if inv.asset().is_fiat() { "Reference" } @else { "Address" } } dd { code { (inv.address) } }
             }
             div.actions {
                 @if let Purpose::Contract(c) = inv.purpose { a.button href={ "/contracts/" (c) } { "To the contract" } }
@@ -72,4 +64,88 @@ fn body(inv: &Invoice) -> Markup {
             }
         }
     }
+}
+
+fn on_chain(inv: &Invoice) -> Markup {
+    html! {
+        div.pay {
+            div {
+                @if let Some(code) = qr::svg(&inv.uri(), "Payment link as a QR code") { (code) }
+            }
+            div.sheet {
+                dl.pairs {
+                    dt { "Pay exactly" } dd { (amount(inv.amount)) }
+                    dt { "To this address" } dd.copy { (inv.address) }
+                    dt { "Before" } dd { (time(inv.expires)) }
+                    dt { "Seen in blocks" } dd { (amount(inv.received)) }
+                    dt { "Confirmed" } dd { (amount(inv.confirmed)) }
+                }
+                div.actions { a.button href=(inv.uri()) { "Open in a wallet" } }
+                p.small.soft {
+                    "The address is for this invoice only. Less than the amount is kept for you and can be topped up "
+                    "until the time is over; more, or anything late, goes to your balance. Nothing is lost."
+                }
+            }
+        }
+    }
+}
+
+fn by_bank(bank: &BankAccount, inv: &Invoice) -> Markup {
+    html! {
+        div.pay {
+            div {
+                @if let Some(text) = bank.transfer_code(inv)
+                    && let Some(code) = qr::svg(&text, "Transfer as a QR code for banking apps") { (code) }
+            }
+            div.sheet {
+                h3 { "By bank transfer" }
+                dl.pairs {
+                    dt { "Pay" } dd { (cents(inv.to_pay())) }
+                    dt { "To" } dd { (bank.holder) }
+                    dt { "IBAN" } dd.copy { (written_reference(&bank.iban)) }
+                    @if let Some(bic) = &bank.bic { dt { "BIC" } dd.copy { (bic) } }
+                    dt { "Reference" } dd.copy { (written_reference(&inv.address)) }
+                    dt { "Before" } dd { (time(inv.expires)) }
+                    dt { "Booked so far" } dd { (amount(inv.confirmed)) }
+                }
+                p.small.soft {
+                    "Write the reference into the transfer: by it we know that the money is yours. A transfer counts when "
+                    "our bank has booked it and its statement is read, which takes a day or more"
+                    @if let Purpose::Contract(_) = inv.purpose {
+                        ". If that is too long for this invoice, " a href="/top-up" { "fill your balance" }
+                        " first and pay contracts from it"
+                    }
+                    ". Less is kept for you; more, or anything late, goes to your balance. Nothing is lost."
+                }
+            }
+        }
+    }
+}
+
+fn from_balance(visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
+    let rest = inv.amount.minor - inv.confirmed.minor;
+    html! {
+        @if balance.minor >= rest {
+            form.actions method="post" action={ "/invoices/" (inv.id) "/balance" } {
+                (token(visitor))
+                button.quiet type="submit" { "Pay " (Amount::new(balance.asset, rest).decimal()) " from your balance of " (balance.decimal()) }
+            }
+        }
+    }
+}
+
+/// An amount as banks write it.
+fn cents(a: Amount) -> Markup {
+    let cents = a.minor / a.asset.payable();
+    html! { span.amount { span.num { (cents / 100) "." (format!("{:02}", cents % 100)) } " " span.unit { (a.asset.code()) } } }
+}
+
+/// `POST /invoices/{id}/balance`
+pub(crate) async fn pay_from_balance(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<InvoiceId>,
+) -> Result<Redirect, Failure> {
+    state.pay_from_balance(customer.account, id).await?;
+    Ok(Redirect::to(&format!("/invoices/{id}")))
 }

@@ -22,4 +22,5 @@ pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod statement;
 pub(crate) mod tickets;
+pub(crate) mod top_up;
 pub(crate) mod withdraw;

@@ -52,13 +52,16 @@ fn ask_page(
     wish: &Wish,
     error: Option<&str>,
 ) -> Markup {
-    let usable: Vec<&BalanceView> = balances.iter().filter(|b| b.available.minor > 0).collect();
+    let usable: Vec<&BalanceView> =
+        balances.iter().filter(|b| b.available.minor > 0 && !b.asset.is_fiat()).collect();
+    let has_fiat = balances.iter().any(|b| b.available.minor > 0 && b.asset.is_fiat());
     let content = html! {
         div.lead {
             h1 { "Withdraw" }
             p { "Your coins, to an address of your own, at any time above the network fee." }
         }
         @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        @if has_fiat { p.note { "What you have in a bank's money is paid out by the operator's people: write to them." } }
         section.sheet.narrow {
             @if usable.is_empty() {
                 p.empty { "Nothing is available to withdraw yet. What is maturing becomes available at a settlement." }

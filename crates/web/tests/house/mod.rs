@@ -26,8 +26,8 @@ use gruve_sharelog::{
 use gruve_store::testing::{TestDir, sqlite};
 use gruve_store::{Store, StoreError, Tx, transact};
 use gruve_treasury::{
-    ChainWallet, Invoice, InvoiceSink, Payer, Purpose, Seed, SinkError, Treasury, TreasuryConfig,
-    TreasuryError,
+    BankAccount, ChainWallet, Invoice, InvoiceSink, Payer, Purpose, Seed, SinkError, Treasury,
+    TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Algorithm, Amount, Asset, Blame, Blamed, Bps, Class, Clock, Duration, EpochRule,
@@ -254,10 +254,24 @@ impl House {
     }
 
     pub async fn with(config: WebConfig) -> House {
-        House::with_rules(config, gruve_accounts::AccountRules::default()).await
+        House::built(config, gruve_accounts::AccountRules::default(), |_| {}).await
     }
 
+    /// The same by other rules for accounts.
     pub async fn with_rules(config: WebConfig, rules: gruve_accounts::AccountRules) -> House {
+        House::built(config, rules, |_| {}).await
+    }
+
+    /// The same, with something changed in what the market offers.
+    pub async fn selling(config: WebConfig, change: impl FnOnce(&mut MarketConfig)) -> House {
+        House::built(config, gruve_accounts::AccountRules::default(), change).await
+    }
+
+    async fn built(
+        config: WebConfig,
+        rules: gruve_accounts::AccountRules,
+        change: impl FnOnce(&mut MarketConfig),
+    ) -> House {
         let dir = TestDir::new();
         let store = sqlite(dir.path()).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_224_000)));
@@ -281,7 +295,7 @@ impl House {
             key,
             "gruve.test",
         );
-        let market_config = MarketConfig {
+        let mut market_config = MarketConfig {
             lanes: vec![
                 lane_config(&btc, Asset::Btc, Algorithm::Sha256d),
                 lane_config(&ltc, Asset::Ltc, Algorithm::Scrypt),
@@ -306,11 +320,19 @@ impl House {
             quotes: gruve_market::QuoteRules::default(),
             prices: gruve_market::PriceRules::default(),
         };
+        change(&mut market_config);
         let market =
             Market::new(store.clone(), clock.clone(), entropy.clone(), market_config).unwrap();
         market.sign_terms_with(ed25519_dalek::SigningKey::from_bytes(&[3; 32]));
         market.prepare().await.unwrap();
         let mut treasury_config = TreasuryConfig::new(Seed::from_bytes([42; 32]));
+        treasury_config = treasury_config.with_bank(BankAccount {
+            asset: Asset::Eur,
+            iban: "DE89370400440532013000".to_owned(),
+            holder: "Example Mining".to_owned(),
+            bic: None,
+            open_for: Duration::from_secs(14 * 86_400),
+        });
         let mut lanes = Vec::new();
         let live = Arc::new(Connected::default());
         for (id, asset, shares, block_every) in [(btc, Asset::Btc, 46, 3), (ltc, Asset::Ltc, 23, 4)]

@@ -6,6 +6,7 @@ pub(crate) mod farm;
 pub(crate) mod hosting;
 pub(crate) mod money;
 pub(crate) mod overview;
+pub(crate) mod payins;
 pub(crate) mod staff;
 pub(crate) mod tickets;
 pub(crate) mod withholding;
@@ -27,6 +28,7 @@ const PLACES: [(&str, &str, Permission); 14] = [
     ("/console/customers", "Customers", Permission::SeeCustomers),
     ("/console/contracts", "Contracts", Permission::SeeCustomers),
     ("/console/invoices", "Invoices", Permission::SeeCustomers),
+    ("/console/pay-ins", "Pay-ins", Permission::SeeBooks),
     ("/console/payouts", "Payouts", Permission::SeeBooks),
     ("/console/money", "Prices and reserves", Permission::SeeBooks),
     ("/console/journal", "Journal", Permission::SeeBooks),

@@ -1,0 +1,100 @@
+//! `gruve admin bank`: statements taken into the books, and a person's word on what waits.
+
+use crate::house::files::Holding;
+use crate::house::{Parts, import_file};
+use crate::serve::read_config;
+use gruve_treasury::{BankWord, PayInFor};
+use gruve_units::{AccountId, BankEntryId, InvoiceId, PaymentId, SystemClock, SystemEntropy};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What to take, or decide.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Order {
+    /// Statements to take.
+    pub files: Vec<PathBuf>,
+    /// Decide about this entry that waits.
+    #[arg(long, value_name = "ENTRY")]
+    pub entry: Option<BankEntryId>,
+    /// It pays this invoice.
+    #[arg(long, requires = "entry", group = "word")]
+    pub invoice: Option<InvoiceId>,
+    /// It goes to this account's balance.
+    #[arg(long, requires = "entry", group = "word")]
+    pub account: Option<AccountId>,
+    /// It takes this payment back.
+    #[arg(long, requires = "entry", group = "word")]
+    pub takes_back: Option<PaymentId>,
+    /// It was sent back at the bank.
+    #[arg(long, requires = "entry", group = "word")]
+    pub sent_back: bool,
+    /// Nothing is to be done about it.
+    #[arg(long, requires = "entry", group = "word")]
+    pub dismiss: bool,
+    /// Why, for whoever reads the books.
+    #[arg(long, requires = "entry", default_value = "")]
+    pub why: String,
+}
+
+impl Order {
+    fn word(&self) -> Option<BankWord> {
+        let belongs = self.invoice.map(PayInFor::Invoice).or(self.account.map(PayInFor::Account));
+        let told = belongs.map(BankWord::Belongs).or(self.takes_back.map(BankWord::TakesBack));
+        told.or(self.sent_back.then_some(BankWord::SentBack))
+            .or(self.dismiss.then_some(BankWord::Dismissed))
+    }
+}
+
+/// Takes the files, carries the word out, and lists what waits.
+///
+/// # Errors
+/// When the order is none, or the database cannot be used. A file that is not taken is told, and the others
+/// are.
+pub async fn bank(config: PathBuf, order: Order) -> Result<ExitCode, String> {
+    let config = read_config(&config)?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let parts = Parts::open(&config, Holding::Beside, clock, entropy).await;
+    let treasury = parts.map_err(|e| e.to_string())?.treasury;
+    let mut outcome = ExitCode::SUCCESS;
+    for file in &order.files {
+        match import_file(&treasury, file).await {
+            Ok(done) if done.is_known => println!("{}: taken before", file.display()),
+            Ok(done) => {
+                println!(
+                    "{}: {} paid their invoices, {} wait, {} taken before, {} passed over",
+                    file.display(),
+                    done.matched,
+                    done.waiting,
+                    done.known,
+                    done.passed
+                );
+                for failed in &done.failed {
+                    eprintln!("{}: not booked: {failed}; give the file again", file.display());
+                    outcome = ExitCode::FAILURE;
+                }
+            }
+            Err(why) => {
+                eprintln!("{}: not taken: {why}", file.display());
+                outcome = ExitCode::FAILURE;
+            }
+        }
+    }
+    if let Some(entry) = order.entry {
+        let word = order.word().ok_or(
+            "say what it is: --invoice, --account, --takes-back, --sent-back or --dismiss",
+        )?;
+        let decided = treasury.decide_bank_entry(entry, &word, &order.why).await;
+        decided.map_err(|e| e.to_string())?;
+        println!("{entry} is decided");
+    }
+    let waiting = treasury.bank_entries_waiting().await.map_err(|e| e.to_string())?;
+    if waiting.is_empty() {
+        println!("no transfer waits for a person");
+    }
+    for e in waiting {
+        let amount = e.amount.map_or_else(|| "no amount".to_owned(), |a| a.to_string());
+        println!("{}  {}  {amount}  {}  {:?}: {}", e.id, e.booked_on, e.payer, e.text, e.reason);
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,107 @@
+use super::*;
+
+const STATEMENT: &str = include_str!("../../../testdata/camt053-v8.xml");
+const OLD: &str = include_str!("../../../testdata/camt053-v2.xml");
+
+fn eur(minor: i64) -> Amount {
+    Amount::new(Asset::Eur, minor)
+}
+
+#[test]
+fn credits_are_read_from_both_versions_and_the_rest_is_passed_over() {
+    for text in [STATEMENT, OLD] {
+        let all = read_statements(text.as_bytes()).unwrap();
+        assert_eq!(all.len(), 1);
+        let s = &all[0];
+        assert_eq!(s.account, "DE89370400440532013000");
+        assert_eq!(s.passed, 2, "a debit and one that is pending");
+        let Read::Credit(first) = &s.entries[0] else { panic!("{:?}", s.entries[0]) };
+        assert_eq!(first.amount, eur(120_500_000));
+        assert_eq!(first.own_ref.as_deref(), Some("2026112100001"));
+        assert_eq!(
+            (first.booked_on.as_str(), first.payer.as_str()),
+            ("2026-11-20", "Kari Nordmann")
+        );
+        assert_eq!(first.payer_account, "NO9386011117947");
+        assert!(first.text.contains("RF"), "{}", first.text);
+        assert!(matches!(&s.entries[1], Read::Malformed { why, .. } if why.contains("CHF")));
+        let parts: Vec<_> = s.entries[2..4].iter().collect();
+        assert!(
+            matches!(parts.as_slice(), [Read::Credit(a), Read::Credit(b)]
+                if a.amount == eur(10_000_000) && b.amount == eur(15_250_000) && a.own_ref != b.own_ref),
+            "{parts:?}"
+        );
+        assert!(
+            matches!(&s.entries[4], Read::Odd(e, why) if e.amount == eur(-5_000_000) && why.contains("takes back"))
+        );
+        assert_eq!(s.entries.len(), 5);
+    }
+}
+
+/// One entry with a piece of it replaced.
+fn with(from: &str, to: &str) -> Vec<Read> {
+    assert!(STATEMENT.contains(from), "{from}");
+    read_statements(STATEMENT.replacen(from, to, 1).as_bytes()).unwrap().remove(0).entries
+}
+
+#[test]
+fn each_way_of_being_malformed_is_told_and_hurts_one_entry() {
+    let whole = read_statements(STATEMENT.as_bytes()).unwrap().remove(0).entries;
+    for (from, to, why) in [
+        ("<Amt Ccy=\"EUR\">120.50</Amt>", "", "no amount"),
+        (">120.50<", ">12O.50<", "cannot be read"),
+        (">120.50<", ">1,20<", "cannot be read"),
+        (">120.50<", ">0.00<", "not above zero"),
+        (">120.50<", ">-1<", "not above zero"),
+        (">120.50<", ">99999999999999<", "cannot be read"),
+        ("<Amt Ccy=\"EUR\">120.50", "<Amt>120.50", "no currency"),
+        ("<CdtDbtInd>CRDT</CdtDbtInd><Sts>", "<Sts>", "credit or a debit"),
+        ("<BookgDt><Dt>2026-11-20</Dt>", "<BookgDt><Dt>20.11.2026</Dt>", "booking date"),
+        ("<Sts><Cd>BOOK</Cd></Sts>", "", "status"),
+    ] {
+        let entries = with(from, to);
+        assert_eq!(entries.len(), whole.len(), "{to}");
+        assert!(
+            matches!(&entries[0], Read::Malformed { why: told, .. } if told.contains(why)),
+            "{to}: {:?}",
+            entries[0]
+        );
+        assert_eq!(entries[1..], whole[1..], "{to}");
+    }
+    let entries = with("<Amt Ccy=\"EUR\">15.25", "<Amt Ccy=\"EUR\">15.26");
+    assert!(matches!(&entries[2], Read::Malformed { why, .. } if why.contains("come to")));
+    assert_eq!(entries.len(), whole.len() - 1);
+}
+
+#[test]
+fn a_file_that_is_no_statement_is_refused_whole() {
+    for (bad, why) in [
+        ("", "no BkToCstmrStmt"),
+        ("<html></html>", "root"),
+        ("<Document><BkToCstmrAcctRpt/></Document>", "no BkToCstmrStmt"),
+        ("<Document><BkToCstmrStmt><Stmt/></BkToCstmrStmt></Document>", "of which account"),
+    ] {
+        assert!(read_statements(bad.as_bytes()).unwrap_err().contains(why), "{bad}");
+    }
+    for cut in (0..STATEMENT.len()).step_by(97).filter(|c| STATEMENT.is_char_boundary(*c)) {
+        let outcome = read_statements(&STATEMENT.as_bytes()[..cut]);
+        assert!(outcome.is_err() || cut == 0, "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_content_says_whether_two_entries_are_the_same_whatever_the_banks_reference() {
+    let first = |entries: Vec<Read>| match entries.into_iter().next() {
+        Some(Read::Credit(e)) => e,
+        other => panic!("{other:?}"),
+    };
+    let whole = first(with("<Id>", "<Id>"));
+    assert_eq!(first(with("2026112100001", "other")).content, whole.content);
+    assert_ne!(first(with(">120.50<", ">120.51<")).content, whole.content);
+    assert_ne!(first(with("Kari Nordmann", "Ola Nordmann")).content, whole.content);
+    let none = first(with(
+        "<AcctSvcrRef>2026112100001</AcctSvcrRef>",
+        "<AcctSvcrRef>NONREF</AcctSvcrRef>",
+    ));
+    assert_eq!(none.own_ref, None);
+}

@@ -1,0 +1,87 @@
+//! Pay-ins that wait for a person.
+
+use super::{choice, field, frame, sheet, table};
+use crate::api::payins::Word;
+use crate::extract::{Form, Id, Staff};
+use crate::failure::Failure;
+use crate::layout::token;
+use crate::money::{amount, time};
+use crate::state::AppState;
+use crate::visitor::Visitor;
+use axum::extract::State;
+use axum::response::Redirect;
+use gruve_accounts::Permission;
+use gruve_treasury::BankEntryView;
+use gruve_units::BankEntryId;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// `GET /console/pay-ins`
+pub(crate) async fn pay_ins(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    staff: Staff,
+) -> Result<Markup, Failure> {
+    let may = staff.role.may(Permission::PlacePayIns);
+    let waiting = state.treasury().bank_entries_waiting().await?;
+    let rows: Vec<_> = waiting.iter().map(|e| row(&visitor, may, e)).collect();
+    let columns = ["Booked", ">Amount", "From", "Text", "Why it waits", "Do"];
+    let content = html! {
+        (sheet("waiting", "Bank transfers that wait", &table("Transfers", &columns, &rows)))
+    };
+    let lead = "What came and names no invoice, or cannot be read. The oldest 200.";
+    Ok(frame(&visitor, staff, "Pay-ins", lead, &content))
+}
+
+fn row(visitor: &Visitor, may: bool, e: &BankEntryView) -> Vec<Markup> {
+    vec![
+        html! { @if e.booked_on.is_empty() { (time(e.arrived)) } @else { (e.booked_on) } },
+        html! { @match e.amount { Some(a) => (amount(a)), None => "–" } },
+        html! { (e.payer) @if !e.payer_account.is_empty() { " " code { (e.payer_account) } } },
+        html! { (e.text) },
+        html! { (e.reason) },
+        html! { @if may { (decision(visitor, e)) } },
+    ]
+}
+
+fn decision(visitor: &Visitor, e: &BankEntryView) -> Markup {
+    let form = format!("p{}", e.id);
+    let words = [
+        ("invoice", "It pays this invoice"),
+        ("account", "It goes to this account's balance"),
+        ("sent-back", "It was sent back at the bank"),
+        ("taken-back", "It takes this payment back"),
+        ("dismissed", "Nothing is to be done"),
+    ];
+    html! {
+        form.stack method="post" action={ "/console/pay-ins/" (e.id) } {
+            (token(visitor))
+            (choice(&form, "word", "Decision", words.into_iter()))
+            (field(&form, "id", "Id", "Of the invoice, the account or the payment."))
+            (field(&form, "why", "Why", "Kept with the entry."))
+            button.quiet type="submit" { "Decide" }
+        }
+    }
+}
+
+/// A decision as the form has it.
+#[derive(Deserialize)]
+pub(crate) struct Decision {
+    word: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    why: String,
+}
+
+/// `POST /console/pay-ins/{id}`
+pub(crate) async fn decide(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<BankEntryId>,
+    Form(form): Form<Decision>,
+) -> Result<Redirect, Failure> {
+    let Decision { word, id: of, why } = form;
+    Word { word, id: of, why }.carry_out(&state, staff, id).await?;
+    Ok(Redirect::to("/console/pay-ins"))
+}

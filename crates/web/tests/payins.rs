@@ -1,0 +1,180 @@
+//! Paying in by other methods than an address of the invoice's own, over HTTP.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod house;
+
+use axum::http::StatusCode;
+use gruve_accounts::Role;
+use gruve_market::PlanConfig;
+use gruve_units::Asset;
+use gruve_web::WebConfig;
+use house::House;
+use house::browser::{Browser, Program};
+use serde_json::{Value, json};
+
+/// A house with a plan that is paid in euros.
+async fn house() -> House {
+    let house = House::selling(WebConfig::default(), |market| {
+        let plan = PlanConfig {
+            id: "btc-eur".to_owned(),
+            pay_asset: Some(Asset::Eur),
+            price_minor: 401_234_560_000,
+            ..market.plans[0].clone()
+        };
+        market.plans.push(plan);
+    })
+    .await;
+    house.epochs(8).await;
+    house
+}
+
+fn statement(id: &str, cents: i64, text: &str) -> String {
+    format!(
+        "<Document><BkToCstmrStmt><Stmt><Id>{id}</Id><Acct><Id><IBAN>DE89370400440532013000</IBAN></Id>\
+         </Acct><Ntry><Amt Ccy=\"EUR\">{}.{:02}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt>\
+         <Dt>2026-11-20</Dt></BookgDt><AcctSvcrRef>{id}</AcctSvcrRef><NtryDtls><TxDtls><RmtInf><Ustrd>{text}\
+         </Ustrd></RmtInf></TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>",
+        cents / 100,
+        cents % 100,
+    )
+}
+
+async fn booked(house: &House, id: &str, cents: i64, text: &str) {
+    let text = statement(id, cents, text);
+    house.treasury.import_statement(id, text.as_bytes()).await.unwrap();
+}
+
+fn cents(amount: &Value) -> i64 {
+    let minor = amount["minor"].as_i64().unwrap();
+    assert_eq!(minor % 10_000, 0, "{amount}");
+    minor / 10_000
+}
+
+fn method<'a>(invoice: &'a Value, name: &str) -> Option<&'a Value> {
+    invoice["methods"].as_array().unwrap().iter().find(|m| m["method"] == name)
+}
+
+async fn buy(kari: &Program) -> Value {
+    let order = json!({ "plan": "btc-eur", "hashrate": "100 kH/s", "term_epochs": 6 });
+    let quote = kari.post("/api/v1/quotes", order).await.json()["quote"].clone();
+    let bought = kari.post("/api/v1/contracts", json!({ "quote": quote })).await;
+    assert_eq!(bought.status, StatusCode::CREATED, "{}", bought.body);
+    bought.json()
+}
+
+#[tokio::test]
+async fn a_contract_priced_in_euros_is_paid_by_transfer_and_works() {
+    let house = house().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let bought = buy(&kari).await;
+    let invoice = &bought["invoice"];
+    assert!(method(invoice, "chain").is_none());
+    let bank = method(invoice, "bank").unwrap();
+    assert_eq!(
+        (bank["iban"].as_str(), bank["holder"].as_str()),
+        (Some("DE89370400440532013000"), Some("Example Mining"))
+    );
+    let (to_pay, reference) = (cents(&bank["amount"]), bank["reference"].as_str().unwrap());
+    assert!(to_pay * 10_000 >= invoice["amount"]["minor"].as_i64().unwrap());
+    booked(&house, "s1", to_pay, &format!("thanks {}", bank["written"].as_str().unwrap())).await;
+    let paid =
+        kari.get(&format!("/api/v1/invoices/{}", invoice["id"].as_str().unwrap())).await.json();
+    assert_eq!(
+        (paid["state"].as_str(), paid["address"].as_str()),
+        (Some("confirmed"), Some(reference))
+    );
+    assert_eq!(paid["methods"], json!([]));
+    let payments = kari.get("/api/v1/payments").await.json();
+    assert_eq!(
+        (payments[0]["method"].as_str(), cents(&payments[0]["amount"])),
+        (Some("bank"), to_pay)
+    );
+    house.epochs(8).await;
+    let contract = kari
+        .get(&format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap()))
+        .await
+        .json();
+    assert_ne!(contract["delivered"].as_str(), Some("0"), "{contract}");
+    let mut tx = house.store.read().await.unwrap();
+    let audit = gruve_ledger::audit(&mut tx).await.unwrap();
+    assert!(audit.findings.is_empty(), "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_balance_filled_by_transfer_pays_a_contract_at_once_and_once() {
+    let house = house().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let top_up =
+        kari.post("/api/v1/top-ups", json!({ "asset": "EUR", "amount": "100" })).await.json();
+    assert!(method(&top_up, "balance").is_none(), "what fills the balance is not paid from it");
+    let bought = buy(&kari).await;
+    let path = method(&bought["invoice"], "balance").unwrap()["post"].as_str().unwrap().to_owned();
+    let early = kari.post(&path, json!({})).await;
+    assert_eq!(early.status, StatusCode::UNPROCESSABLE_ENTITY, "nothing is there yet");
+    booked(&house, "s1", 10_000, method(&top_up, "bank").unwrap()["reference"].as_str().unwrap())
+        .await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    assert_eq!(ola.post(&path, json!({})).await.status, StatusCode::NOT_FOUND);
+    let paid = kari.post(&path, json!({})).await;
+    assert_eq!((paid.status, paid.json()["state"].as_str()), (StatusCode::OK, Some("confirmed")));
+    assert_eq!(kari.post(&path, json!({})).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn pages_show_how_to_transfer_and_take_a_payment_from_the_balance() {
+    let house = house().await;
+    let mut kari = Browser::new(&house.app);
+    kari.sign_up("kari").await;
+    let csrf = kari.get("/top-up").await.field("csrf");
+    let wrong =
+        kari.post("/top-up", &[("csrf", &csrf), ("asset", "EUR"), ("amount", "0.001")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let made =
+        kari.post("/top-up", &[("csrf", &csrf), ("asset", "EUR"), ("amount", "99.90")]).await;
+    let page = kari.get(made.location()).await;
+    for part in ["DE89 3704 0044 0532 0130 00", "Example Mining", "99.90", "RF", "<svg"] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    let account = house.account("kari").await;
+    let invoice = house.treasury.invoices(account).await.unwrap().remove(0);
+    booked(&house, "s1", 9_990, &invoice.address).await;
+    let quote =
+        [("csrf", csrf.as_str()), ("plan", "btc-eur"), ("hashrate", "100 kH/s"), ("term", "6")];
+    let quoted = kari.post("/buy", &quote).await;
+    let id = quoted.field("quote");
+    let bought = kari.post("/contracts", &[("csrf", &csrf), ("quote", &id)]).await;
+    let place = bought.location().to_owned();
+    let page = kari.get(&place).await;
+    assert!(page.body.contains("from your balance of"), "{}", page.body);
+    let paid = kari.post(&format!("{place}/balance"), &[("csrf", &csrf)]).await;
+    assert_eq!(paid.location(), place);
+    assert!(kari.get(&place).await.body.contains("Paid and confirmed"));
+}
+
+#[tokio::test]
+async fn a_transfer_without_a_reference_waits_in_the_console_until_somebody_says_whose_it_is() {
+    let house = house().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let top_up =
+        kari.post("/api/v1/top-ups", json!({ "asset": "EUR", "amount": "5" })).await.json();
+    booked(&house, "s1", 500, "for my machine").await;
+    let mut boss = Browser::new(&house.app);
+    boss.sign_up("boss").await;
+    house.accounts.set_role(None, "boss", Some(Role::Finance)).await.unwrap();
+    boss.cookies.clear();
+    let csrf = boss.get("/sign-in").await.field("csrf");
+    let fields = [("csrf", csrf.as_str()), ("login", "boss"), ("password", "four words make one")];
+    assert_eq!(boss.post("/sign-in", &fields).await.location(), "/account");
+    let page = boss.get("/console/pay-ins").await;
+    let invoice = top_up["id"].as_str().unwrap();
+    assert!(page.body.contains("for my machine") && page.body.contains(invoice), "{}", page.body);
+    let entry = house.treasury.bank_entries_waiting().await.unwrap()[0].id;
+    let csrf = page.field("csrf");
+    let place = format!("/console/pay-ins/{entry}");
+    let word = [("csrf", csrf.as_str()), ("word", "invoice"), ("id", invoice), ("why", "called")];
+    assert_eq!(boss.post(&place, &word).await.location(), "/console/pay-ins");
+    assert_eq!(boss.post(&place, &word).await.status, StatusCode::CONFLICT, "decided once");
+    let paid = kari.get(&format!("/api/v1/invoices/{invoice}")).await.json();
+    assert_eq!(paid["state"], "confirmed");
+    assert!(!boss.get("/console/pay-ins").await.body.contains("for my machine"));
+}
