@@ -5,6 +5,7 @@
 mod record;
 mod support;
 
+use gruve_store::testing::PostgresSchema;
 use serde_json::Value;
 use std::path::Path;
 use support::{free_ports, run};
@@ -35,11 +36,9 @@ fn assert_reconciles(summary: &Value, said: &str) {
     }
 }
 
-#[test]
-fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let ports = free_ports(8);
-    let (ok, first, said) = demo(dir.path(), ports, &[]);
+/// Buy, pay, earn, settle and withdraw on every lane, with the books in this database.
+fn the_line_is_complete(data: &Path, ports: u16, database: &[&str]) -> Value {
+    let (ok, first, said) = demo(data, ports, database);
     assert!(ok, "{said}");
     assert_reconciles(&first, &said);
     let lanes = first["journeys"].as_array().unwrap().iter().map(|j| j["lane"].as_str().unwrap());
@@ -54,6 +53,30 @@ fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
     assert_eq!(withdrawn, ["BTC", "LTC", "DOGE", "ETC"], "each family pays, LTC's lane both coins");
     // The customer's pay-in paid gas at no whole number of gwei, to the house's blocks.
     assert!(first["assets"][3]["wei_below_on_chain"].as_u64().unwrap() > 0, "{first:#}");
+    first
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_reconciles_with_its_books_on_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = PostgresSchema::new().await;
+    let (data, url, ports) = (dir.path().to_owned(), schema.url.clone(), free_ports(8));
+    let lived = tokio::task::spawn_blocking(move || {
+        the_line_is_complete(&data, ports, &["--database", &url]);
+        assert!(!data.join("house/gruve.db").exists(), "nothing is in a file");
+        let config = data.join("gruve.toml");
+        let audit = run(&["admin", "audit", "--json", "--config", config.to_str().unwrap()]);
+        assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    });
+    lived.await.unwrap();
+    schema.remove().await;
+}
+
+#[test]
+fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let ports = free_ports(8);
+    let first = the_line_is_complete(dir.path(), ports, &[]);
 
     let (ok, second, said) = demo(dir.path(), ports, &[]);
     assert!(ok, "{said}");

@@ -6,6 +6,7 @@ mod record;
 mod support;
 
 use gruve::demo::Api;
+use gruve_store::testing::PostgresSchema;
 use gruve_units::Clock as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -13,13 +14,26 @@ use support::{Chance, Running, free_ports, rounds, run, tail, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_counts_once() {
+    killed_at_random_moments(None, rounds(6, 200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_with_the_books_on_a_server() {
+    let schema = PostgresSchema::new().await;
+    killed_at_random_moments(Some(&schema.url), rounds(2, 100)).await;
+    schema.remove().await;
+}
+
+async fn killed_at_random_moments(database: Option<&str>, kills: u32) {
     let dir = tempfile::tempdir().unwrap();
     let base = free_ports(8);
     let (data, ports) = (dir.path().join("demo"), base.to_string());
     let log = dir.path().join("house.log");
     let demo = || {
         let data = data.to_str().unwrap();
-        let args = ["demo", "--data", data, "--ports", &ports, "--epoch", "1s", "--spacing", "3s"];
+        let mut args = vec!["demo", "--data", data, "--ports", &ports, "--epoch", "1s"];
+        args.extend(["--spacing", "3s"]);
+        args.extend(database.iter().flat_map(|url| ["--database", url]));
         Running::start(&args, &log)
     };
     let api = Api::new(format!("http://127.0.0.1:{base}"));
@@ -57,7 +71,7 @@ async fn killed_at_random_moments_it_reconciles_and_every_acknowledged_share_cou
     );
     let lines = async || std::fs::read_to_string(&accepted).unwrap_or_default().lines().count();
 
-    for _ in 0..rounds(6, 200) {
+    for _ in 0..kills {
         let before = lines().await;
         until("shares are acknowledged again", Duration::from_secs(60), async || {
             (lines().await > before + 2).then_some(())

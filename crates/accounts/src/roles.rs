@@ -12,7 +12,7 @@ use std::str::FromStr;
 pub enum Role {
     /// May do everything, and say who else may do what.
     Owner,
-    /// Money: payouts, prices, what is agreed with owners of machines.
+    /// Money: payouts, plans, prices, what is agreed with owners of machines.
     Finance,
     /// Machines and sites.
     Technician,
@@ -86,6 +86,8 @@ pub enum Permission {
     DecidePayouts,
     /// Say whose a payment is that came without a word; give payments back.
     PlacePayIns,
+    /// Make, change and withdraw plans.
+    SetPlans,
     /// Tell prices in the name of a source.
     TellPrices,
     /// Put the operator's coins into reserves and take them out.
@@ -126,6 +128,7 @@ pub const PERMISSIONS: [(Permission, &[Role]); 15] = [
     (Permission::RunHosting, &[Owner, Finance]),
     (Permission::DecidePayouts, &[Owner, Finance]),
     (Permission::PlacePayIns, &[Owner, Finance]),
+    (Permission::SetPlans, &[Owner, Finance]),
     (Permission::TellPrices, &[Owner, Finance]),
     (Permission::MoveReserves, &[Owner]),
     (Permission::EndSessions, &[Owner, Support]),

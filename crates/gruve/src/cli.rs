@@ -138,6 +138,9 @@ pub struct DemoArgs {
     /// Begin anew: removes what an earlier demo left in the folder.
     #[arg(long)]
     pub fresh: bool,
+    /// Where the books are: `postgres://…`, an empty database for a fresh folder. A file in the folder if not given.
+    #[arg(long)]
+    pub database: Option<String>,
     /// Exit when the line is complete: 0 only if the books reconcile.
     #[arg(long)]
     pub once: bool,

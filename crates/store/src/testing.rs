@@ -103,6 +103,36 @@ fn fresh_schema() -> String {
     format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// A fresh schema of the server for tests, for a program that is given an address.
+#[derive(Debug)]
+pub struct PostgresSchema {
+    name: String,
+    /// The address of a database whose tables stand in that schema.
+    pub url: String,
+}
+
+impl PostgresSchema {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When no server is set (see [`postgres_url`]) or it cannot be used.
+    pub async fn new() -> PostgresSchema {
+        let (name, server) = (fresh_schema(), postgres_url());
+        postgres_in(&name).await.close().await;
+        let more = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{more}options[search_path]={name}");
+        PostgresSchema { name, url }
+    }
+
+    /// Removes it with everything in it.
+    ///
+    /// # Panics
+    /// When the server cannot be used.
+    pub async fn remove(self) {
+        drop_schema(&postgres_url(), &self.name).await;
+    }
+}
+
 async fn postgres_in(schema: &str) -> Store {
     let url = postgres_url();
     // A killed process with the same number may have left one.

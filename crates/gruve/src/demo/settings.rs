@@ -174,6 +174,9 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
          [funds]\nevery = \"30s\"\n",
         port(0),
     );
+    if let Some(url) = &args.database {
+        let _ = write!(toml, "\n[database]\nurl = {url:?}\n");
+    }
     for lane in LANES {
         // Writing to a string cannot fail.
         let _ = write!(

@@ -4,9 +4,11 @@
 pub(crate) mod customers;
 pub(crate) mod farm;
 pub(crate) mod hosting;
+pub(crate) mod machine;
 pub(crate) mod money;
 pub(crate) mod overview;
 pub(crate) mod payins;
+pub(crate) mod plans;
 pub(crate) mod staff;
 pub(crate) mod tickets;
 pub(crate) mod withholding;
@@ -25,6 +27,7 @@ const PLACES: [(&str, &str, Permission); 14] = [
     ("/console/withholding", "Withheld blocks", Permission::SeeFarm),
     ("/console/hosting", "Hosting", Permission::SeeFarm),
     ("/console/tickets", "Tickets", Permission::SeeFarm),
+    ("/console/plans", "Plans", Permission::SeeBooks),
     ("/console/customers", "Customers", Permission::SeeCustomers),
     ("/console/contracts", "Contracts", Permission::SeeCustomers),
     ("/console/invoices", "Invoices", Permission::SeeCustomers),

@@ -73,6 +73,7 @@ const fn wording(p: Permission) -> &'static str {
         Permission::RunHosting => "Offer machines; end hosting contracts",
         Permission::DecidePayouts => "Approve and refuse payouts",
         Permission::PlacePayIns => "Say whose a bank transfer is",
+        Permission::SetPlans => "Make, change and withdraw plans",
         Permission::TellPrices => "Tell prices",
         Permission::MoveReserves => "Move coins into and out of reserves",
         Permission::EndSessions => "Sign customers out",
