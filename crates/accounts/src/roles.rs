@@ -116,7 +116,7 @@ impl Permission {
 use Role::{Auditor, Finance, Owner, Support, Technician};
 
 /// Who may do what.
-pub const PERMISSIONS: [(Permission, &[Role]); 15] = [
+pub const PERMISSIONS: [(Permission, &[Role]); 16] = [
     (Permission::SeeFarm, &[Owner, Finance, Technician, Support, Auditor]),
     (Permission::SeeCustomers, &[Owner, Finance, Support, Auditor]),
     (Permission::SeeBooks, &[Owner, Finance, Auditor]),

@@ -8,10 +8,10 @@ use gruve_market::{
     ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, PlanKind, RecordSink,
     ReserveFrom, Result, Scheme,
 };
-use gruve_proof::summary::{FileRef, Rules};
+use gruve_proof::summary::FileRef;
 use gruve_sharelog::Owner;
 use gruve_store::{Engine, Store, laws, transact};
-use gruve_units::{AccountId, Asset, Blame, Blamed, Bps, ContractId, Hashes, Hashrate, LaneId};
+use gruve_units::{AccountId, Asset, Blame, Blamed, Bps, ContractId, Hashes, Hashrate};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -233,10 +233,6 @@ impl RecordSink for Interrupting {
 
     fn secret(&self) -> [u8; 32] {
         [3; 32]
-    }
-
-    fn rules(&self, _: &LaneId) -> Rules {
-        Rules::default()
     }
 
     fn grown(&self) {}
