@@ -20,7 +20,7 @@ use gruve_accounts::Permission;
 use maud::{Markup, html};
 
 /// The console's places in the order of its navigation, each with what it needs.
-const PLACES: [(&str, &str, Permission); 14] = [
+const PLACES: [(&str, &str, Permission); 16] = [
     ("/console", "House", Permission::SeeFarm),
     ("/console/sites", "Sites", Permission::SeeFarm),
     ("/console/machines", "Machines", Permission::SeeFarm),
