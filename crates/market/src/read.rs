@@ -2,35 +2,30 @@
 
 mod lanes;
 mod settled;
+mod standings;
 
 pub(crate) use settled::{earned, settlement_lines, unsettled};
 
 use crate::bulk::lines::{self, LineOf};
-use crate::bulk::pending;
 use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::delivery::Delivery;
-use crate::pages::Pages;
 use crate::papers;
-use crate::reward::beneficiary;
-use crate::settle::Standing;
 use crate::sql;
 use crate::standing::StandingRow;
 use crate::{
     Beneficiary, ContractView, EPOCH_LINES_MAX, EpochLine, Market, MarketError, Result,
-    SettlementLine, StandingView,
+    SettlementLine,
 };
 use gruve_statement::SignedTerms;
 use gruve_store::{Tx, params};
 use gruve_units::{
     AccountId, Accrual, Amount, Asset, ContractId, EpochNumber, EpochRule, Hashes, LaneId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Rows one question gives at most.
 pub const ROWS_MAX: u32 = 1_000;
-/// Standings read at once.
-const STANDINGS_AT_ONCE: usize = 10_000;
 /// Contracts of one account shown at most.
 pub const CONTRACTS_MAX: u32 = 500;
 
@@ -172,59 +167,6 @@ impl Market {
         tx.rollback().await?;
         let whole = |a: Accrual| a.split().map_err(|_| MarketError::Overflow("earnings"));
         open.into_iter().map(|(asset, a)| Ok(Amount::new(asset, whole(a)?.0))).collect()
-    }
-
-    /// Everyone's totals of what a lane earns of one asset, sorted: for audits and comparisons.
-    ///
-    /// # Errors
-    /// [`MarketError::UnknownLane`], [`MarketError::WrongAsset`]; the database's.
-    pub async fn standings(
-        &self,
-        tx: &mut Tx,
-        lane: &LaneId,
-        asset: Asset,
-    ) -> Result<Vec<StandingView>> {
-        let book = self.book(lane, asset)?;
-        let mut everyone = BTreeSet::new();
-        let mut pages = Pages::by_beneficiary(sql::STANDINGS_FROM, &params![book.id(), asset]);
-        while let Some(rows) = pages.next(tx).await? {
-            for row in &rows {
-                everyone.insert(beneficiary(row)?);
-            }
-        }
-        let pending = pending::all(tx, &book.lane.lane, asset).await?;
-        everyone.extend(pending.into_iter().map(|(who, _)| who));
-        let everyone: Vec<Beneficiary> = everyone.into_iter().collect();
-        let mut all = Vec::with_capacity(everyone.len());
-        for some in everyone.chunks(STANDINGS_AT_ONCE) {
-            for row in StandingRow::find_all(tx, book, some).await? {
-                let Standing { matured, settled, net, fee_carry } = row.standing;
-                let (who, accrued) = (row.who, row.accrued);
-                all.push(StandingView { who, accrued, matured, settled, net, fee_carry });
-            }
-        }
-        Ok(all)
-    }
-
-    /// What came to an account's standings since they were written.
-    async fn pending_of(&self, tx: &mut Tx, account: AccountId) -> Result<Vec<(Asset, Accrual)>> {
-        let mut earners = Vec::new();
-        for row in tx.fetch_all(sql::EARNERS_OF_ACCOUNT, &params![account]).await? {
-            // What FPPS pays a contract is never pending.
-            earners.push((row.get::<LaneId>("lane")?, Beneficiary::Contract(row.get("id")?)));
-        }
-        let mut all = Vec::new();
-        for lane in &self.config().lanes {
-            let own = std::iter::once(Beneficiary::Account(account));
-            let here = earners.iter().filter(|(l, _)| *l == lane.lane).map(|(_, who)| *who);
-            let everyone: Vec<Beneficiary> = own.chain(here).collect();
-            for book in lane.books() {
-                let pending = pending::of_many(tx, book, &everyone).await?;
-                let some = pending.values().filter(|p| !p.is_nothing());
-                all.extend(some.map(|p| (book.asset, p.accrued)));
-            }
-        }
-        Ok(all)
     }
 
     async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
