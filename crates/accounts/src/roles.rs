@@ -12,7 +12,7 @@ use std::str::FromStr;
 pub enum Role {
     /// May do everything, and say who else may do what.
     Owner,
-    /// Money: payouts, prices, what is agreed with owners of machines.
+    /// Money: payouts, plans, prices, what is agreed with owners of machines.
     Finance,
     /// Machines and sites.
     Technician,
@@ -84,6 +84,8 @@ pub enum Permission {
     RunHosting,
     /// Approve and refuse payouts that wait for a person.
     DecidePayouts,
+    /// Make, change and withdraw plans.
+    SetPlans,
     /// Tell prices in the name of a source.
     TellPrices,
     /// Put the operator's coins into reserves and take them out.
@@ -112,7 +114,7 @@ impl Permission {
 use Role::{Auditor, Finance, Owner, Support, Technician};
 
 /// Who may do what.
-pub const PERMISSIONS: [(Permission, &[Role]); 14] = [
+pub const PERMISSIONS: [(Permission, &[Role]); 15] = [
     (Permission::SeeFarm, &[Owner, Finance, Technician, Support, Auditor]),
     (Permission::SeeCustomers, &[Owner, Finance, Support, Auditor]),
     (Permission::SeeBooks, &[Owner, Finance, Auditor]),
@@ -123,6 +125,7 @@ pub const PERMISSIONS: [(Permission, &[Role]); 14] = [
     (Permission::AnswerTickets, &[Owner, Technician, Support]),
     (Permission::RunHosting, &[Owner, Finance]),
     (Permission::DecidePayouts, &[Owner, Finance]),
+    (Permission::SetPlans, &[Owner, Finance]),
     (Permission::TellPrices, &[Owner, Finance]),
     (Permission::MoveReserves, &[Owner]),
     (Permission::EndSessions, &[Owner, Support]),

@@ -24,6 +24,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod days;
 pub mod energy;
 mod error;
 mod inventory;
@@ -43,6 +44,7 @@ pub mod withholding;
 
 use gruve_store::Migration;
 
+pub use days::{DAY_MIGRATIONS, EPOCHS_KEPT, EnergyDay, LaneDay, Whose, day_of};
 pub use error::FarmError;
 pub use inventory::{
     HISTORY_MAX, Inventory, LABEL_CHARS_MAX, MachineState, NewInventory, WATTS_MAX,
@@ -53,11 +55,11 @@ pub use machine::{
 };
 pub use ownership::{OWNER_LEAD, OWNERS_MAX, OwnerTable};
 pub use power::SitePower;
-pub use proven::{Proof, ProvenPlace};
+pub use proven::{LANE_ROWS_MAX, Proof, ProvenPlace};
 pub use report::{FANS_MAX, Receipt, Report, SAMPLES_MAX, Said, Sample};
 pub use secret::HouseSecret;
 pub use service::{Farm, HOUSE_MACHINES_MAX, OUTSIDE_MACHINES_MAX, SITES_MAX};
-pub use telemetry::{AgentStanding, EPOCHS_LISTED_MAX, EnergyEpoch, Reading, claimed_of};
+pub use telemetry::{AgentStanding, EPOCHS_LISTED_MAX, EnergyEpoch, LATE_MAX, Reading, claimed_of};
 pub use tickets::{
     NOTE_CHARS_MAX, NOTES_MAX, Note, OPEN_TICKETS_MAX, Speaker, TITLE_CHARS_MAX, Ticket, TicketId,
 };

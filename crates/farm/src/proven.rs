@@ -14,8 +14,9 @@ use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{Class, EpochNumber, Hashes, LaneId, MachineId, SiteId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows of one look at a lane at most.
-const ROWS_MAX: i64 = 50_000;
+/// Rows of one look at a lane at most: one epoch's of all machines that there can be, and of the whole lane.
+pub const LANE_ROWS_MAX: usize = 50_001;
+const ROWS_MAX: i64 = 50_001;
 
 /// What shares prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +186,7 @@ impl Farm {
     }
 
     /// The measured energy of a lane's house machines: epoch, machine, site, microjoules, and for how many
-    /// microseconds it is known; some ten thousand rows at most.
+    /// microseconds it is known; [`LANE_ROWS_MAX`] at most. Where there are as many, ask for fewer epochs.
     ///
     /// # Errors
     /// The database's.
@@ -210,7 +211,7 @@ impl Farm {
             .collect()
     }
 
-    /// What a lane's house machines proved: epoch, machine, work.
+    /// What a lane's house machines proved: epoch, machine, work; as many at most.
     ///
     /// # Errors
     /// The database's.

@@ -8,7 +8,8 @@ use crate::sql::{
 };
 use crate::statements::STATE_OF;
 use crate::{
-    FarmError, HouseSecret, LUCK_MIGRATIONS, MIGRATIONS, MachineState, Result, UNNAMED_MACHINE,
+    DAY_MIGRATIONS, FarmError, HouseSecret, LUCK_MIGRATIONS, MIGRATIONS, MachineState, Result,
+    UNNAMED_MACHINE,
 };
 use gruve_store::{Store, params, transact};
 use gruve_units::{
@@ -72,7 +73,8 @@ impl Farm {
     /// The database's.
     pub async fn migrate(store: &Store) -> Result<()> {
         store.migrate("farm", MIGRATIONS).await?;
-        Ok(store.migrate("farm_luck", LUCK_MIGRATIONS).await?)
+        store.migrate("farm_luck", LUCK_MIGRATIONS).await?;
+        Ok(store.migrate("farm_days", DAY_MIGRATIONS).await?)
     }
 
     /// Adds a site; the same name gives the same site.

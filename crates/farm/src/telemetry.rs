@@ -26,6 +26,10 @@ const AHEAD_MAX: Duration = Duration::from_secs(120);
 /// How old a sample may be: agents keep no more.
 const OLD_MAX: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long after its end an epoch's energy may still grow: as long as samples are taken, and by the gap that
+/// the first reading after it may leave.
+pub const LATE_MAX: Duration = Duration::from_secs(OLD_MAX.as_secs() + energy::GAP_MAX.as_secs());
+
 /// Epochs of a machine in one answer.
 pub const EPOCHS_LISTED_MAX: u32 = 5_000;
 

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 16] = [
+pub const ROOMS: [(&str, &[Migration]); 18] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
     ("farm", gruve_farm::MIGRATIONS),
     ("farm_luck", gruve_farm::LUCK_MIGRATIONS),
+    ("farm_days", gruve_farm::DAY_MIGRATIONS),
     ("market", gruve_market::MIGRATIONS),
     ("market_chain", gruve_market::CHAIN_MIGRATIONS),
     ("market_metered", gruve_market::METERED_MIGRATIONS),
@@ -27,6 +28,7 @@ pub const ROOMS: [(&str, &[Migration]); 16] = [
     ("market_bulk", gruve_market::BULK_MIGRATIONS),
     ("market_happenings", gruve_market::HAPPENING_MIGRATIONS),
     ("market_record", gruve_market::RECORD_MIGRATIONS),
+    ("market_offers", gruve_market::OFFER_MIGRATIONS),
     ("hosting", gruve_hosting::MIGRATIONS),
     ("web", gruve_web::MIGRATIONS),
 ];

@@ -1,13 +1,15 @@
 //! Bills: written within the transaction of a settlement.
 //!
 //! A bill spans the epochs since the last one up to the last that is settled *and* wholly counted machine by
-//! machine. Energy that was reported late, for epochs billed before, stands on the next bill.
+//! machine. Energy that was reported late, for epochs billed before, stands on the next bill. A contract that is
+//! over stays open for it as long as the farm takes samples of its epochs ([`gruve_farm::LATE_MAX`]); the bill
+//! after that is the last, and waits for no earnings any more.
 
 use crate::charge::{Charge, Span, charge};
 use crate::contract::{Contract, HostingState, PayFrom};
 use crate::service::Hosting;
 use crate::{HostingError, Result, sql};
-use gruve_farm::EPOCHS_LISTED_MAX;
+use gruve_farm::{EPOCHS_LISTED_MAX, LATE_MAX};
 use gruve_ledger::{Account, Entry};
 use gruve_store::{Tx, params};
 use gruve_units::{
@@ -116,8 +118,10 @@ impl Hosting {
     ) -> Result<()> {
         let Some(begin) = c.from.filter(|from| *from <= last) else { return Ok(()) };
         let key = (c.account, c.terms.asset);
+        let is_last = self.is_past_late(c, settled.now)?;
         // Like every fee of a settlement: where nothing whole was earned it waits.
-        if c.terms.pay_from == PayFrom::Earnings && !earned.contains_key(&key) {
+        let waits = c.terms.pay_from == PayFrom::Earnings && !earned.contains_key(&key);
+        if waits && !is_last {
             return Ok(());
         }
         let from = c.billed_to.map_or(begin, EpochNumber::next);
@@ -138,7 +142,11 @@ impl Hosting {
             PayFrom::Balance => (0, open),
         };
         let is_over = c.until.is_some_and(|end| until >= end);
-        let state = if is_over { HostingState::Ended } else { HostingState::Active };
+        let state = match (is_over, is_last) {
+            (true, true) => HostingState::Ended,
+            (true, false) => HostingState::Closing,
+            (false, _) => HostingState::Active,
+        };
         let number = c.bills + i64::from(span != Span::default() || paid > 0);
         if number > c.bills {
             let given = params![
@@ -165,6 +173,12 @@ impl Hosting {
         let given = params![c.id, state, billed_to, energy, fee, arrears, number];
         tx.execute(sql::BILLED, &given).await?;
         Ok(())
+    }
+
+    /// Whether the contract is over for so long that nothing more is taken of its epochs.
+    fn is_past_late(&self, c: &Contract, now: Timestamp) -> Result<bool> {
+        let Some(end) = c.until else { return Ok(false) };
+        Ok(now > self.farm.rule(&c.lane)?.start(end).plus(LATE_MAX))
     }
 
     /// What the epochs from `from` to before `until` were, with energy of earlier ones that was reported late.

@@ -94,6 +94,8 @@ words! {
     Offered = "offered",
     /// Accepted: it begins, runs, or waits for its last bill.
     Active = "active",
+    /// Over. Energy that its site's agent reports late is still billed.
+    Closing = "closing",
     /// Its last bill is written.
     Ended = "ended",
     /// The offer was taken back or refused.

@@ -6,11 +6,13 @@
 //! was allocated out of the epoch carries that. Machines without measured power are not guessed: work out of an
 //! epoch without any measured machine is *uncovered* and shown as such. CO₂ and cost follow each site's part of
 //! the energy by the site's own stated figures.
+//!
+//! Of epochs that are summed up by now the day's sums take the epoch's place.
 
 use gruve_farm::SitePower;
 use gruve_farm::energy::UJ_PER_KWH;
 use gruve_units::{Asset, EpochNumber, Hashes, MachineId, SiteId, mul_div_floor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One machine in one epoch: its site, microjoules, and microseconds that its power is known for.
 pub type Measured = (EpochNumber, MachineId, SiteId, u64, u64);
@@ -79,6 +81,28 @@ fn epochs(
         *one.energy.entry(*site).or_default() += whole;
     }
     all
+}
+
+/// What the measured machines of one epoch proved and drew, site by site; `None` where they proved nothing.
+#[must_use]
+pub fn of_epoch(
+    length_us: u64,
+    measured: &[Measured],
+    proven: &BTreeMap<(EpochNumber, MachineId), Hashes>,
+) -> Option<(u128, BTreeMap<SiteId, u128>)> {
+    let (_, one) = epochs(length_us, measured, proven).pop_first()?;
+    (one.work > 0).then_some((one.work, one.energy))
+}
+
+/// The epochs that a hash's cost is known of.
+#[must_use]
+pub fn known_epochs(
+    length_us: u64,
+    measured: &[Measured],
+    proven: &BTreeMap<(EpochNumber, MachineId), Hashes>,
+) -> BTreeSet<EpochNumber> {
+    let all = epochs(length_us, measured, proven);
+    all.into_iter().filter(|(_, e)| e.work > 0).map(|(epoch, _)| epoch).collect()
 }
 
 /// What the work `taken` out of each epoch cost. An epoch whose machines drew power and proved nothing has no

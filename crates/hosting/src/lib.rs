@@ -24,6 +24,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod behind;
 mod billing;
 pub mod certificate;
 pub mod charge;
@@ -34,6 +35,7 @@ pub mod honesty;
 mod payable;
 mod service;
 mod sql;
+mod trim;
 mod view;
 
 pub use billing::{BILLS_MAX, Bill, Settled};

@@ -310,7 +310,8 @@ impl Hosting {
         let now = self.clock.now();
         transact!(self.store, tx -> Result<_> => {
             let c = own(find(tx, contract).await?, account)?;
-            if c.state != HostingState::Active {
+            // What an ended contract's work still earns goes to the address too.
+            if !matches!(c.state, HostingState::Active | HostingState::Closing) {
                 return Err(HostingError::NotNow(c.state.name()));
             }
             let given = match c.address.at(now) {

@@ -23,7 +23,8 @@ gruve_store::statements! {
     OF_MACHINE = contracts!("WHERE machine = $1 ORDER BY offered_at, id");
     HOLDER = contracts!("WHERE machine = $1 AND state = 'active' AND to_epoch IS NULL");
     OPEN_OFFER = contracts!("WHERE machine = $1 AND state = 'offered'");
-    TO_BILL = contracts!("WHERE lane = $1 AND state = 'active' AND id > $2 ORDER BY id LIMIT $3");
+    TO_BILL = contracts!("WHERE lane = $1 AND (state = 'active' OR state = 'closing') AND id > $2 \
+        ORDER BY id LIMIT $3");
     ALL = contracts!("ORDER BY offered_at, id");
     COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
         AND (state = 'active' OR state = 'offered')";
@@ -43,7 +44,7 @@ gruve_store::statements! {
     CERTIFICATES = "SELECT text, signature FROM hosting_certificates WHERE machine = $1 ORDER BY n";
 
     ADDRESSES = "SELECT address, next_address, next_address_from FROM hosting_contracts \
-        WHERE account = $1 AND lane = $2 AND state = 'active' AND address IS NOT NULL \
+        WHERE account = $1 AND lane = $2 AND (state = 'active' OR state = 'closing') AND address IS NOT NULL \
         ORDER BY accepted_at DESC, id DESC LIMIT 1";
     PAYABLE = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
         WHERE account = $1 AND lane = $2 AND asset = $3";

@@ -7,7 +7,7 @@ use crate::footprint::{self, Footprint};
 use crate::honesty::{self, Verdict};
 use crate::service::Hosting;
 use gruve_farm::{EnergyEpoch, Inventory, MachineOwner, MachineState, Proof, Reading, claimed_of};
-use gruve_units::{Class, Duration, EpochNumber, Hashes, Hashrate, LaneId, MachineId};
+use gruve_units::{Class, Duration, EpochNumber, Hashes, Hashrate, MachineId};
 use std::collections::BTreeMap;
 
 /// Epochs that claim and proof are compared over: a day of ten-minute epochs.
@@ -15,9 +15,6 @@ pub const CLAIM_EPOCHS: u64 = 144;
 
 /// The class of the share that a machine without any share would have been given, at five seconds a share.
 const SHARE_SECS: u32 = 5;
-
-/// Epochs of a lane looked at in one go, for what its electricity was.
-const FOOTPRINT_EPOCHS: u64 = 48;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -146,42 +143,6 @@ impl Hosting {
             footprint: footprint::of_energy(Hashes(work), by_site, &powers),
             thing,
         })
-    }
-
-    /// What work that was allocated out of a lane's epochs cost in electricity; `taken` is by epoch, in any
-    /// order.
-    ///
-    /// # Errors
-    /// The farm's.
-    pub async fn footprint(
-        &self,
-        lane: &LaneId,
-        taken: &[(EpochNumber, Hashes)],
-    ) -> Result<Footprint> {
-        let length_us = self.farm.rule(lane)?.length_us;
-        let powers = self.farm.site_powers().await?;
-        let mut by_window: BTreeMap<u64, Vec<(EpochNumber, Hashes)>> = BTreeMap::new();
-        for (epoch, work) in taken {
-            by_window.entry(epoch.0 / FOOTPRINT_EPOCHS).or_default().push((*epoch, *work));
-        }
-        let mut sum = Footprint::default();
-        let mut tx = self.store.read().await?;
-        for (window, taken) in by_window {
-            let from = EpochNumber(window.saturating_mul(FOOTPRINT_EPOCHS));
-            let until = EpochNumber(from.0.saturating_add(FOOTPRINT_EPOCHS));
-            let measured = self.farm.lane_energy(&mut tx, lane, from, until).await?;
-            let proven = self.farm.lane_proven(&mut tx, lane, from, until).await?;
-            let part = footprint::footprint(length_us, &measured, &proven, &taken, &[]);
-            sum.covered = Hashes(sum.covered.0.saturating_add(part.covered.0));
-            sum.uncovered = Hashes(sum.uncovered.0.saturating_add(part.uncovered.0));
-            for (site, energy) in part.by_site {
-                let of = sum.by_site.entry(site).or_default();
-                *of = of.saturating_add(energy);
-            }
-        }
-        let uncovered = sum.uncovered;
-        let stated = footprint::of_energy(sum.covered, sum.by_site, &powers);
-        Ok(Footprint { uncovered, ..stated })
     }
 }
 

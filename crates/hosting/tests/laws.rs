@@ -1,179 +1,17 @@
 //! What hosting promises, on both engines.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use ed25519_dalek::SigningKey;
+mod world;
+
 use gruve_farm::energy::UJ_PER_KWH;
-use gruve_farm::{
-    Farm, HouseSecret, MachineOwner, MachineState, NewInventory, Proof, ProvenPlace, Report, Said,
-    Sample,
-};
+use gruve_farm::{LATE_MAX, MachineOwner, Proof, ProvenPlace};
 use gruve_hosting::honesty::Verdict;
-use gruve_hosting::{
-    ADDRESS_WAIT, Bill, Hosting, HostingError, HostingKind, HostingState, OfferTerms, PayFrom,
-    Scheme, Settled,
-};
-use gruve_ledger::{Account, Entry};
-use gruve_store::{Store, laws, transact};
-use gruve_units::{
-    AccountId, Amount, Asset, Bps, Class, Clock as _, ContractId, Duration, EpochNumber, EpochRule,
-    Hashrate, LaneId, MachineId, ManualClock, SeededEntropy, SiteId, Timestamp,
-};
+use gruve_hosting::{ADDRESS_WAIT, HostingError, HostingState, PayFrom};
+use gruve_ledger::Account;
+use gruve_store::{Store, laws};
+use gruve_units::{Class, Clock as _, Duration, EpochNumber};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-const LENGTH_US: u64 = 600_000_000;
-/// Two classes below what the machine finds every five seconds.
-const CLASS: u8 = 47;
-const RATE: u64 = 110_000_000_000_000;
-
-struct World {
-    store: Store,
-    clock: Arc<ManualClock>,
-    farm: Farm,
-    hosting: Hosting,
-    site: SiteId,
-    machine: MachineId,
-    key: [u8; 32],
-}
-
-fn lane() -> LaneId {
-    "btc".parse().unwrap()
-}
-
-fn account(n: u8) -> AccountId {
-    AccountId::from_bytes([n; 16])
-}
-
-fn btc(minor: i64) -> Amount {
-    Amount::new(Asset::Btc, minor)
-}
-
-fn terms(pay_from: PayFrom) -> OfferTerms {
-    OfferTerms {
-        kind: HostingKind::Sold,
-        scheme: Scheme::Pplns,
-        pay_from,
-        asset: Asset::Btc,
-        energy_minor_per_kwh: 1_000,
-        fee_minor_per_day: 14_400,
-        level: Bps::new(9_500).unwrap(),
-    }
-}
-
-async fn world(store: Store) -> World {
-    store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
-    Farm::migrate(&store).await.unwrap();
-    Hosting::migrate(&store).await.unwrap();
-    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_400)));
-    let entropy = Arc::new(SeededEntropy::new(9));
-    let rule = EpochRule { length_us: LENGTH_US, grace_us: 30_000_000 };
-    let farm = Farm::new(store.clone(), clock.clone(), entropy.clone())
-        .with_house_secret(HouseSecret::new("sixteen bytes ok").unwrap())
-        .with_rules(BTreeMap::from([(lane(), rule)]));
-    let site = farm.add_site("oslo").await.unwrap();
-    let new = NewInventory {
-        site,
-        name: "rig-1".to_owned(),
-        lane: lane(),
-        serial: "SN0001".to_owned(),
-        model: "S19 Pro".to_owned(),
-        rack: "A-3".to_owned(),
-        nameplate: Hashrate(u128::from(RATE)),
-        watts: 3_000,
-    };
-    let machine = farm.add_inventory(new).await.unwrap();
-    farm.set_state(machine, MachineState::Running).await.unwrap();
-    farm.new_agent_token(site).await.unwrap();
-    let signer = SigningKey::from_bytes(&[5; 32]);
-    let key = signer.verifying_key().to_bytes();
-    let hosting = Hosting::new(
-        store.clone(),
-        farm.clone(),
-        clock.clone(),
-        entropy,
-        signer,
-        "example.org/gruve",
-    );
-    World { store, clock, farm, hosting, site, machine, key }
-}
-
-impl World {
-    async fn fund(&self, who: AccountId, minor: i64) {
-        let reason = format!("test/{who}/{minor}/{}", self.clock.now().0);
-        let (from, to) = (Account::ChainHot, Account::CustomerAvailable(who));
-        let entry = Entry::transfer(reason, "test", self.clock.now(), from, to, btc(minor));
-        transact!(self.store, tx -> Result<(), HostingError> => {
-            gruve_ledger::post(tx, &entry).await?;
-            Ok(())
-        })
-        .unwrap();
-    }
-
-    async fn balance(&self, account: Account) -> i64 {
-        let mut tx = self.store.read().await.unwrap();
-        gruve_ledger::balance(&mut tx, &account, Asset::Btc).await.unwrap().minor
-    }
-
-    async fn available(&self, who: AccountId) -> i64 {
-        self.balance(Account::CustomerAvailable(who)).await
-    }
-
-    /// Offered, accepted, begun.
-    async fn hosted(&self, who: AccountId, pay_from: PayFrom) -> (ContractId, EpochNumber) {
-        let id = self.hosting.offer(self.machine, who, terms(pay_from), btc(0)).await.unwrap();
-        let from = self.hosting.accept(who, id).await.unwrap();
-        self.clock.set(self.farm.rule(&lane()).unwrap().start(from));
-        (id, from)
-    }
-
-    /// Lets an epoch pass: readings each minute, shares, the log's seal.
-    async fn epoch(&self, epoch: EpochNumber, watts: u32, claimed: u64, shares: u64) {
-        let begin = self.farm.rule(&lane()).unwrap().start(epoch);
-        let next = self.farm.agent_of(self.site).await.unwrap().unwrap().next;
-        let sample = |n: u64| Sample {
-            seq: next + n,
-            at_us: begin.0 + (n * 60_000_000).cast_signed(),
-            serial: "SN0001".to_owned(),
-            said: Some(Said {
-                hashes_per_second: Some(claimed),
-                watts: Some(watts),
-                ..Said::default()
-            }),
-            fault: None,
-        };
-        self.clock.set(begin.plus(Duration::from_micros(LENGTH_US)));
-        let report = Report { samples: (0..=10).map(sample).collect() };
-        self.farm.take_report(self.site, &report).await.unwrap();
-        let owner = self.farm.owners().await.unwrap().owner_in(self.machine, epoch);
-        let mut proof = Proof::none(owner.unwrap_or(MachineOwner::House));
-        (0..shares).for_each(|_| proof.add(Class::new(CLASS).unwrap()));
-        let proofs: BTreeMap<_, _> =
-            (shares > 0).then_some(((self.machine, epoch), proof)).into_iter().collect();
-        let from = self.farm.proven_place(&lane()).await.unwrap();
-        let offset = from.place.map_or(0, |p| p.1) + 1;
-        let to = ProvenPlace { place: Some((1, offset)), sealed: Some(epoch) };
-        assert!(self.farm.add_proven(&lane(), &proofs, from, to).await.unwrap());
-    }
-
-    async fn settle(&self, to: EpochNumber, credited: &[(AccountId, Amount)]) {
-        for (who, amount) in credited {
-            self.fund(*who, amount.minor).await;
-        }
-        let (hosting, lane, now) = (&self.hosting, lane(), self.clock.now());
-        let settled = Settled { lane: &lane, to, now, credited };
-        transact!(self.store, tx -> Result<(), HostingError> => { hosting.bill(tx, &settled).await })
-            .unwrap();
-    }
-
-    async fn bills(&self, id: ContractId) -> Vec<Bill> {
-        let mut all = self.hosting.bills(id, 100).await.unwrap();
-        all.reverse();
-        all
-    }
-}
-
-/// Shares of a whole epoch at the nameplate.
-const FULL: u64 = (RATE * 600) >> CLASS;
+use world::{CLASS, FULL, LENGTH_US, RATE, account, btc, lane, terms, world};
 
 async fn a_machine_changes_owner_when_both_sides_agree_and_is_certified(store: Store) {
     let w = world(store).await;
@@ -358,11 +196,121 @@ async fn after_a_transfer_each_owner_is_billed_for_the_own_epochs(store: Store) 
     let sum = old[0].span.energy_uj + new[0].span.energy_uj;
     assert_eq!(sum, 3_000 * LENGTH_US * (at.0 + 2 - from.0));
     let state = w.hosting.contract(None, first).await.unwrap().state;
-    assert_eq!(state, HostingState::Ended);
+    assert_eq!(state, HostingState::Closing);
     // Kari's is not billed again.
     w.epoch(EpochNumber(at.0 + 2), 3_000, RATE, FULL).await;
     w.settle(EpochNumber(at.0 + 2), &[]).await;
     assert_eq!((w.bills(first).await.len(), w.bills(offer).await.len()), (1, 2));
+}
+
+async fn energy_told_late_of_a_contract_that_is_over_is_billed_as_long_as_samples_are_taken(
+    store: Store,
+) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 100_000).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    let until = w.hosting.end(id).await.unwrap();
+    let last = EpochNumber(until.0 - 1);
+    assert!(last > from, "an epoch in which the line was cut");
+    for n in from.0 + 1..until.0 + 1 {
+        w.clock.set(w.farm.rule(&lane()).unwrap().end(EpochNumber(n)));
+        w.seal(EpochNumber(n), FULL).await;
+    }
+    w.settle(until, &[]).await;
+    let state = async || w.hosting.contract(None, id).await.unwrap().state;
+    assert_eq!(state().await, HostingState::Closing);
+    let told = w.bills(id).await.iter().map(|b| b.span.energy_uj).sum::<u64>();
+    assert_eq!(told, UJ_PER_KWH / 2, "of the first epoch only");
+    // The line is mended after four weeks.
+    w.clock.advance(Duration::from_secs(28 * 86_400));
+    assert_eq!(w.report(last, 3_000, RATE).await, 0);
+    w.settle(until, &[]).await;
+    let bills = w.bills(id).await;
+    let late = bills.last().unwrap();
+    assert_eq!((late.span.energy_uj, late.span.span_us), (UJ_PER_KWH / 2, 0));
+    assert_eq!((late.energy, late.fee, late.credit, late.paid), (500, 0, 0, 500));
+    assert_eq!(state().await, HostingState::Closing);
+    // What comes after that no sample is taken of: the contract is closed.
+    w.clock.set(w.farm.rule(&lane()).unwrap().start(until).plus(LATE_MAX));
+    assert!(w.report(until, 3_000, RATE).await > 0);
+    w.settle(until, &[]).await;
+    assert_eq!(state().await, HostingState::Closing);
+    w.clock.advance(Duration::from_micros(1));
+    w.settle(until, &[]).await;
+    assert_eq!(state().await, HostingState::Ended);
+    assert_eq!(w.bills(id).await.len(), bills.len(), "nothing new, no bill");
+}
+
+async fn old_energy_is_summed_up_by_days_to_the_microjoule_and_work_keeps_its_cost(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let rule = w.farm.rule(&lane()).unwrap();
+    let first = rule.at(w.clock.now()).next();
+    // Ten epochs are the house's, and every other has another power.
+    for n in 0..10 {
+        w.epoch(EpochNumber(first.0 + n), 3_000 + u32::try_from(n).unwrap() % 2 * 100, RATE, FULL)
+            .await;
+    }
+    let (_, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 1_000_000).await;
+    for n in 0..3 {
+        w.epoch(EpochNumber(from.0 + n), 3_001, RATE, FULL).await;
+    }
+    let last = EpochNumber(from.0 + 2);
+    let taken: Vec<_> =
+        (0..10).map(|n| (EpochNumber(first.0 + n), gruve_units::Hashes(1 << 50))).collect();
+    let before = w.hosting.footprint(&lane(), &taken).await.unwrap();
+    assert_eq!(before.uncovered, gruve_units::Hashes::ZERO);
+    let all = async || {
+        let mut tx = w.store.read().await.unwrap();
+        let end = EpochNumber(last.0 + 1);
+        let rows = w.farm.energy(&mut tx, w.machine, EpochNumber(0), end).await.unwrap();
+        let days = w.farm.energy_days(&mut tx, w.machine).await.unwrap();
+        let epochs: u64 = rows.iter().map(|r| r.slice.energy_uj).sum();
+        let summed: u64 = days.iter().map(|d| d.energy_uj).sum();
+        let billed: u64 = days.iter().map(|d| d.billed_uj).sum();
+        (rows.len(), epochs + summed, billed)
+    };
+    let (rows, energy, _) = all().await;
+    assert!(rows >= 13 && w.hosting.trim_energy(&lane(), 100).await.unwrap() == 0, "too young");
+    w.clock.advance(Duration::from_secs(41 * 86_400));
+    assert_eq!(w.hosting.trim_energy(&lane(), 4).await.unwrap(), 4, "no more than asked for");
+    assert_eq!(all().await.1, energy);
+    w.hosting.trim_energy(&lane(), 1_000).await.unwrap();
+    let (left, still, _) = all().await;
+    assert_eq!((left, still), (3, energy), "what a bill needs stays, and no microjoule is lost");
+    w.settle(last, &[]).await;
+    w.hosting.trim_energy(&lane(), 1_000).await.unwrap();
+    let (left, still, billed) = all().await;
+    assert_eq!((left, still, billed), (0, energy, 3_001 * 3 * LENGTH_US));
+    // What the house's work cost is still known, by the day's mean.
+    let after = w.hosting.footprint(&lane(), &taken).await.unwrap();
+    assert_eq!((after.covered, after.uncovered), (before.covered, before.uncovered));
+    let apart = before.energy_uj.abs_diff(after.energy_uj);
+    assert!(apart * 1_000 < before.energy_uj, "{} {}", before.energy_uj, after.energy_uj);
+}
+
+async fn the_last_bill_waits_for_no_earnings(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    let until = w.hosting.end(id).await.unwrap();
+    for n in from.0 + 1..=until.0 {
+        w.clock.set(w.farm.rule(&lane()).unwrap().end(EpochNumber(n)));
+        w.seal(EpochNumber(n), 0).await;
+    }
+    w.settle(until, &[]).await;
+    assert!(w.bills(id).await.is_empty(), "nothing was earned yet");
+    w.clock.set(w.farm.rule(&lane()).unwrap().start(until).plus(LATE_MAX));
+    w.clock.advance(Duration::from_micros(1));
+    w.settle(until, &[]).await;
+    let bills = w.bills(id).await;
+    assert_eq!(bills.len(), 1);
+    assert_eq!((bills[0].energy, bills[0].paid, bills[0].waived), (500, 0, bills[0].due));
+    assert_eq!(w.hosting.contract(None, id).await.unwrap().state, HostingState::Ended);
 }
 
 async fn a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not(
@@ -447,6 +395,9 @@ laws! { hosting: [
     from_the_balance_what_it_does_not_cover_is_owed_and_taken_later,
     downtime_is_credited_and_late_telemetry_stands_on_the_next_bill,
     after_a_transfer_each_owner_is_billed_for_the_own_epochs,
+    energy_told_late_of_a_contract_that_is_over_is_billed_as_long_as_samples_are_taken,
+    old_energy_is_summed_up_by_days_to_the_microjoule_and_work_keeps_its_cost,
+    the_last_bill_waits_for_no_earnings,
     a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not,
     a_changed_address_waits_a_day_and_the_first_one_does_not,
 ] }

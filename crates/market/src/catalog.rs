@@ -1,4 +1,4 @@
-//! The plans on offer: from configuration to numbered versions.
+//! The plans on offer: from the file and what was said since to numbered versions.
 
 use crate::sql;
 use crate::{LaneConfig, Market, MarketError, Plan, PlanConfig, PlanPrices, PriceRules, Result};
@@ -135,12 +135,17 @@ impl Market {
                     tx.execute(name, &params![lane.lane.clone(), lane.asset]).await?;
                 }
             }
-            let mut plans = Vec::new();
-            for config in &self.config().plans {
-                let lane = self.lane(&config.lane)?;
-                plans.push(store_plan(tx, config, lane, &self.config().prices, now).await?);
-            }
-            Ok(plans)
+            self.store_plans(tx, now).await
         })
+    }
+
+    /// Stores what is on sale and gives it with its versions.
+    pub(crate) async fn store_plans(&self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Plan>> {
+        let mut plans = Vec::new();
+        for config in &self.on_sale(tx).await? {
+            let lane = self.lane(&config.lane)?;
+            plans.push(store_plan(tx, config, lane, &self.config().prices, now).await?);
+        }
+        Ok(plans)
     }
 }

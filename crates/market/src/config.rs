@@ -340,7 +340,8 @@ impl MarketConfig {
                 }))
     }
 
-    fn check_plan(&self, p: &PlanConfig) -> Result<(), &'static str> {
+    /// What is wrong with a plan, if anything.
+    pub(crate) fn check_plan(&self, p: &PlanConfig) -> Result<(), &'static str> {
         let name_ok = (1..=32).contains(&p.id.len())
             && p.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         let rates = [p.hashrate_min, p.hashrate_max, p.hashrate_step, p.price_hashrate];

@@ -140,6 +140,9 @@ pub enum MarketError {
     /// No such price source, or not a price.
     #[error("{0}")]
     BadPrice(&'static str),
+    /// A plan that cannot be offered; the text says which and why.
+    #[error("{0}")]
+    BadPlan(String),
     /// An act of the operator that cannot be recorded.
     #[error("{0}")]
     BadAct(&'static str),
@@ -233,6 +236,7 @@ impl Blamed for MarketError {
             | MarketError::PriceNotCovered { .. }
             | MarketError::BadPrice(_)
             | MarketError::BadAct(_)
+            | MarketError::BadPlan(_)
             | MarketError::UnknownContract => Blame::Rejected,
             MarketError::CapacityMoved
             | MarketError::NotPublished(_)

@@ -56,6 +56,7 @@ mod life_sql;
 mod marks;
 pub mod metered;
 mod notices;
+mod offers;
 mod outlook;
 mod oversold;
 mod owed;
@@ -114,11 +115,12 @@ pub use gruve_statement::SignedTerms;
 pub use happenings::HAPPENING_MIGRATIONS;
 pub use metered::sql::METERED_MIGRATIONS;
 pub use notices::{Notice, NoticeKind};
+pub use offers::{OFFER_MIGRATIONS, OFFERS_MAX, Offer, OfferStanding};
 pub use owed::{Choice, OwedLine};
 pub use papers::PAPER_MIGRATIONS;
 pub use pause::PauseDecision;
 pub use price::{PRICE_MAX, PriceRecord, in_coin};
-pub use read::{CONTRACTS_MAX, ROWS_MAX};
+pub use read::{CONTRACTS_MAX, DELIVERED_MAX, ROWS_MAX};
 pub use record::{RECORD_MIGRATIONS, RecordSink};
 pub use renew::RENEW_AHEAD_EPOCHS;
 pub use rules::{
@@ -170,6 +172,8 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     config: MarketConfig,
     plans: RwLock<Vec<Plan>>,
+    /// Held while what is on sale changes.
+    offers: tokio::sync::Mutex<()>,
     stamps: Arc<StampSource>,
     /// The newest time seen, microseconds.
     newest: AtomicI64,
@@ -203,6 +207,7 @@ impl Market {
             entropy,
             config,
             plans: RwLock::default(),
+            offers: tokio::sync::Mutex::default(),
             stamps: Arc::default(),
             newest: AtomicI64::new(i64::MIN),
             held: RwLock::default(),
@@ -255,6 +260,7 @@ impl Market {
         self.store().migrate("market_bulk", BULK_MIGRATIONS).await?;
         self.store().migrate("market_happenings", HAPPENING_MIGRATIONS).await?;
         self.store().migrate("market_record", RECORD_MIGRATIONS).await?;
+        self.store().migrate("market_offers", OFFER_MIGRATIONS).await?;
         let plans = self.store_catalog().await?;
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
         let mut tx = self.store().read().await?;

@@ -18,13 +18,18 @@ use crate::{
 };
 use gruve_statement::SignedTerms;
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, EpochRule, Hashes, LaneId};
+use gruve_units::{
+    AccountId, Accrual, Amount, Asset, ContractId, EpochNumber, EpochRule, Hashes, LaneId,
+};
 use std::collections::BTreeMap;
 
 /// Rows one question gives at most.
 pub const ROWS_MAX: u32 = 1_000;
 /// Contracts of one account shown at most.
 pub const CONTRACTS_MAX: u32 = 500;
+
+/// Epochs of a contract's deliveries in one answer: a month of ten-minute ones.
+pub const DELIVERED_MAX: u32 = 5_000;
 
 impl Market {
     /// A contract of an account, with its last epochs.
@@ -43,6 +48,29 @@ impl Market {
         view.epochs = lines.iter().map(|l| epoch_line(l, c.asset, rule)).collect();
         tx.rollback().await?;
         Ok(view)
+    }
+
+    /// What a lease got in each epoch before `before` (of all without one), newest first, `limit` at most and
+    /// never more than [`DELIVERED_MAX`].
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`], also for another account's; the database's.
+    pub async fn delivered(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        before: Option<EpochNumber>,
+        limit: u32,
+    ) -> Result<Vec<(EpochNumber, Hashes)>> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        if c.account != account {
+            return Err(MarketError::UnknownContract);
+        }
+        let most = limit.min(DELIVERED_MAX);
+        let lines = lines::of_contract(&mut tx, id, c.asset, before, most).await?;
+        tx.rollback().await?;
+        Ok(lines.iter().map(|(epoch, line)| (*epoch, line.delivered)).collect())
     }
 
     /// An account's contracts, newest first, at most [`CONTRACTS_MAX`], without epoch lines.

@@ -411,8 +411,33 @@ async fn earnings_buy_more_of_the_plan_and_never_more_than_was_earned(store: Sto
     w.assert_all_sound().await;
 }
 
+async fn what_was_delivered_is_read_back_whole_in_parts_and_by_its_owner_only(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    for _ in 0..8 {
+        w.epoch_at(1_000).await;
+    }
+    let all = w.market.delivered(me, c, None, 100).await.unwrap();
+    let sum: u128 = all.iter().map(|(_, work)| work.0).sum();
+    assert_eq!(sum, w.view(me, c).await.delivered.0);
+    let (mut parts, mut before) = (Vec::new(), None);
+    loop {
+        let part = w.market.delivered(me, c, before, 2).await.unwrap();
+        assert!(part.len() <= 2);
+        let Some(last) = part.last() else { break };
+        before = Some(last.0);
+        parts.extend(part);
+    }
+    assert_eq!(parts, all);
+    let others = refused(w.market.delivered(someone(2), c, None, 100).await);
+    assert!(matches!(others, MarketError::UnknownContract));
+}
+
 laws! {
     life: [
+        what_was_delivered_is_read_back_whole_in_parts_and_by_its_owner_only,
         the_end_is_told_once_before_it_comes_and_not_to_who_has_renewed,
         a_renewal_goes_on_without_a_gap_and_without_selling_anything_twice,
         an_unpaid_or_cancelled_renewal_leaves_nothing_behind,

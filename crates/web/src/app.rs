@@ -1,8 +1,9 @@
 //! The list of routes: every address of the house, and who may use it.
 
 use crate::api::{
-    access, accounts, contracts, funds, life as api_life, machines as api_machines,
-    metered as api_metered, payouts as api_payouts, public, receipts as api_receipts, reserve,
+    access, accounts, console as api_console, contracts, funds, life as api_life,
+    machines as api_machines, metered as api_metered, payouts as api_payouts, public,
+    receipts as api_receipts, reserve,
 };
 use crate::failure::Failure;
 use crate::gate;
@@ -163,6 +164,7 @@ fn declare(state: &AppState) -> Routes {
         .get("/api/v1/payouts/{id}", Bearer, api_payouts::payout)
         .delete("/api/v1/payouts/{id}", Bearer, api_payouts::cancel)
         .get("/api/v1/contracts/{id}/energy", Bearer, api_machines::contract_energy)
+        .get("/api/v1/metered/{id}/energy", Bearer, api_machines::metered_energy)
         .get("/api/v1/machines", Bearer, api_machines::machines)
         .get("/api/v1/machines/{id}", Bearer, api_machines::machine)
         .delete("/api/v1/machines/{id}", Bearer, api_machines::withdraw)
@@ -188,16 +190,17 @@ fn declare(state: &AppState) -> Routes {
         .get("/healthz", Public, ops::healthz)
         .get("/healthz/lanes", Public, ops::lane_health)
         .get("/readyz", Public, ops::readyz);
-    console_routes(routes)
+    console_api(console_routes(routes))
 }
 
 /// The operator's pages, each with the permission that it needs.
 fn console_routes(routes: Routes) -> Routes {
     use Access::{Staff, StaffForm};
-    use console::{customers, farm, hosting, money, overview, staff, tickets};
+    use console::{customers, farm, hosting, machine, money, overview, plans, staff, tickets};
     use gruve_accounts::Permission::{
         AnswerTickets, DecidePayouts, EndSessions, GiveRoles, MoveReserves, RunHosting,
-        RunMachines, RunSites, SeeBooks, SeeCustomers, SeeFarm, SeeLog, SeeStaff, TellPrices,
+        RunMachines, RunSites, SeeBooks, SeeCustomers, SeeFarm, SeeLog, SeeStaff, SetPlans,
+        TellPrices,
     };
     routes
         .get("/console", Staff(SeeFarm), overview::overview)
@@ -205,11 +208,13 @@ fn console_routes(routes: Routes) -> Routes {
         .post("/console/sites/token", StaffForm(RunSites), farm::new_token)
         .post("/console/sites/power", StaffForm(RunSites), farm::state_power)
         .get("/console/machines", Staff(SeeFarm), farm::machines)
+        .get("/console/machines/{name}", Staff(SeeFarm), machine::machine)
         .post("/console/machines", StaffForm(RunMachines), farm::add)
         .post("/console/machines/state", StaffForm(RunMachines), farm::set_state)
         .post("/console/acts", StaffForm(RunMachines), farm::away)
         .post("/console/acts/back", StaffForm(RunMachines), farm::back)
         .get("/console/hosting", Staff(SeeFarm), hosting::hosting)
+        .get("/console/hosting/{id}", Staff(SeeFarm), machine::contract)
         .post("/console/hosting", StaffForm(RunHosting), hosting::offer)
         .post("/console/hosting/{id}/withdraw", StaffForm(RunHosting), hosting::withdraw)
         .post("/console/hosting/{id}/end", StaffForm(RunHosting), hosting::end)
@@ -229,8 +234,48 @@ fn console_routes(routes: Routes) -> Routes {
         .get("/console/money", Staff(SeeBooks), money::money)
         .post("/console/prices", StaffForm(TellPrices), money::tell_price)
         .post("/console/reserves", StaffForm(MoveReserves), money::move_reserve)
+        .get("/console/plans", Staff(SeeBooks), plans::plans)
+        .post("/console/plans", StaffForm(SetPlans), plans::put)
+        .get("/console/plans/{name}", Staff(SetPlans), plans::plan)
+        .post("/console/plans/{name}/withdraw", StaffForm(SetPlans), plans::withdraw)
+        .post("/console/plans/{name}/as-filed", StaffForm(SetPlans), plans::as_filed)
         .get("/console/journal", Staff(SeeBooks), money::journal)
         .get("/console/log", Staff(SeeLog), staff::log)
         .get("/console/staff", Staff(SeeStaff), staff::staff)
         .post("/console/staff", StaffForm(GiveRoles), staff::give)
+}
+
+/// The operator's side for programs, each call with the permission that it needs.
+fn console_api(routes: Routes) -> Routes {
+    use Access::StaffBearer;
+    use api_console::{farm, hosting, tickets};
+    use gruve_accounts::Permission::{
+        AnswerTickets, RunHosting, RunMachines, RunSites, SeeBooks, SeeFarm, SetPlans,
+    };
+    routes
+        .get("/api/v1/console/plans", StaffBearer(SeeBooks), api_console::plans)
+        .post("/api/v1/console/plans", StaffBearer(SetPlans), api_console::put_plan)
+        .delete("/api/v1/console/plans/{name}", StaffBearer(SetPlans), api_console::withdraw_plan)
+        .post(
+            "/api/v1/console/plans/{name}/as-filed",
+            StaffBearer(SetPlans),
+            api_console::plan_as_filed,
+        )
+        .get("/api/v1/console/sites", StaffBearer(SeeFarm), farm::sites)
+        .post("/api/v1/console/sites/{name}/power", StaffBearer(RunSites), farm::state_power)
+        .post("/api/v1/console/sites/{name}/token", StaffBearer(RunSites), farm::new_token)
+        .get("/api/v1/console/machines", StaffBearer(SeeFarm), farm::machines)
+        .post("/api/v1/console/machines", StaffBearer(RunMachines), farm::add)
+        .get("/api/v1/console/machines/{name}", StaffBearer(SeeFarm), farm::machine)
+        .post("/api/v1/console/machines/{name}/state", StaffBearer(RunMachines), farm::set_state)
+        .get("/api/v1/console/hosting", StaffBearer(SeeFarm), hosting::contracts)
+        .post("/api/v1/console/hosting", StaffBearer(RunHosting), hosting::offer)
+        .get("/api/v1/console/hosting/{id}", StaffBearer(SeeFarm), hosting::contract)
+        .delete("/api/v1/console/hosting/{id}", StaffBearer(RunHosting), hosting::withdraw)
+        .post("/api/v1/console/hosting/{id}/end", StaffBearer(RunHosting), hosting::end)
+        .get("/api/v1/console/tickets", StaffBearer(SeeFarm), tickets::tickets)
+        .post("/api/v1/console/tickets", StaffBearer(AnswerTickets), tickets::open)
+        .get("/api/v1/console/tickets/{id}", StaffBearer(SeeFarm), tickets::ticket)
+        .post("/api/v1/console/tickets/{id}/notes", StaffBearer(AnswerTickets), tickets::say)
+        .post("/api/v1/console/tickets/{id}/close", StaffBearer(AnswerTickets), tickets::close)
 }

@@ -4,6 +4,8 @@
 use crate::extract::Staff;
 use crate::failure::{Failure, sentence};
 use crate::state::{AppState, accounts_failure};
+use crate::trade::market_failure;
+use gruve_market::{Plan, PlanConfig};
 use gruve_units::AccountId;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -34,6 +36,25 @@ impl AppState {
         }
     }
 
+    /// Makes a plan or changes it. The log names the plan, the market keeps every version of it.
+    pub(crate) async fn put_plan(&self, staff: Staff, plan: PlanConfig) -> Result<Plan, Failure> {
+        let id = logged(&plan.id);
+        let put = async { self.market().put_plan(plan).await.map_err(|e| market_failure(&e)) };
+        self.act(staff, None, "plan.put", &id, put).await
+    }
+
+    /// Takes a plan off sale.
+    pub(crate) async fn withdraw_plan(&self, staff: Staff, id: &str) -> Result<(), Failure> {
+        let done = async { self.market().withdraw_plan(id).await.map_err(|e| market_failure(&e)) };
+        self.act(staff, None, "plan.withdraw", &logged(id), done).await
+    }
+
+    /// Lets the file's words of a plan count again.
+    pub(crate) async fn plan_as_filed(&self, staff: Staff, id: &str) -> Result<(), Failure> {
+        let done = async { self.market().plan_as_filed(id).await.map_err(|e| market_failure(&e)) };
+        self.act(staff, None, "plan.as_filed", &logged(id), done).await
+    }
+
     /// The names of accounts, each looked up once.
     pub(crate) async fn names(
         &self,
@@ -48,6 +69,11 @@ impl AppState {
         }
         Ok(names)
     }
+}
+
+/// A name that somebody typed, as the log takes it: no longer than a plan's can be.
+fn logged(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(32).collect()
 }
 
 /// What was typed, read as something; or a sentence that says what to write.

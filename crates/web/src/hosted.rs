@@ -2,14 +2,19 @@
 
 use crate::failure::{Failure, sentence};
 use crate::state::AppState;
+use crate::trade::market_failure;
 use gruve_accounts::AccountsError;
-use gruve_farm::{FarmError, Note, Speaker, Ticket, TicketId};
+use gruve_farm::{FarmError, Note, SitePower, Speaker, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{Contract, HostedMachine, HostingError};
 use gruve_ledger::LedgerError;
-use gruve_market::{ContractView, MarketError, Scheme};
+use gruve_market::metered::Period;
+use gruve_market::{ContractView, DELIVERED_MAX, EPOCH_LINES_MAX, MarketError, Scheme};
 use gruve_store::transact;
-use gruve_units::{AccountId, Amount, ContractId, EpochNumber, Hashes};
+use gruve_units::{AccountId, Amount, ContractId, Duration, EpochNumber, Hashes};
+
+/// How far back the electricity of a metered contract is looked up.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 impl AppState {
     /// A hosting contract of the account, and its machine now.
@@ -128,12 +133,44 @@ impl AppState {
         self.farm().ticket(id, Speaker::Owner(account)).await.map_err(|e| farm_failure(&e))
     }
 
-    /// What a contract's work cost in electricity, as far as its epochs are listed.
-    pub(crate) async fn footprint_of(&self, c: &ContractView) -> Result<Footprint, Failure> {
-        let taken: Vec<(EpochNumber, Hashes)> =
-            c.epochs.iter().map(|e| (e.epoch, e.delivered)).collect();
+    /// What a contract's work cost in electricity: of its newest [`DELIVERED_MAX`] epochs before `before`, of
+    /// which it also says which is the first, where there are earlier ones.
+    pub(crate) async fn footprint_of(
+        &self,
+        c: &ContractView,
+        before: Option<EpochNumber>,
+    ) -> Result<(Footprint, Option<EpochNumber>), Failure> {
+        let listed = c.epochs.iter().map(|e| (e.epoch, e.delivered));
+        let is_all = before.is_none() && c.epochs.len() < EPOCH_LINES_MAX as usize;
+        let taken: Vec<(EpochNumber, Hashes)> = if is_all {
+            listed.collect()
+        } else {
+            let read = self.market().delivered(c.account, c.id, before, DELIVERED_MAX).await;
+            read.map_err(|e| market_failure(&e))?
+        };
+        let is_cut = taken.len() >= DELIVERED_MAX as usize;
+        let first = taken.last().map(|(epoch, _)| *epoch).filter(|_| is_cut);
         let sum = self.hosting().footprint(&c.lane, &taken).await;
-        sum.map_err(|e| hosting_failure(&e))
+        Ok((sum.map_err(|e| hosting_failure(&e))?, first))
+    }
+
+    /// The same of what a metered contract got in the last month, as far as one answer of its usage goes.
+    pub(crate) async fn metered_footprint(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<Footprint, Failure> {
+        let c = self.metered(account, id).await?;
+        let span = (self.now().minus(MONTH), self.now().plus(Duration::from_secs(86_400)));
+        let lines = self.market().metered_usage(account, id, span, Period::Epoch).await;
+        let lines = lines.map_err(|e| market_failure(&e))?;
+        let taken: Vec<_> = lines.iter().map(|l| (l.epochs.0, l.delivered)).collect();
+        self.hosting().footprint(&c.lane, &taken).await.map_err(|e| hosting_failure(&e))
+    }
+
+    /// What is stated of the sites' electricity.
+    pub(crate) async fn powers(&self) -> Result<Vec<SitePower>, Failure> {
+        self.farm().site_powers().await.map_err(|e| farm_failure(&e))
     }
 }
 

@@ -39,6 +39,7 @@ mod live;
 mod metrics;
 mod money;
 mod network;
+mod operating;
 mod ops;
 mod pages;
 mod patience;

@@ -1,7 +1,8 @@
-//! What the house does now and then: remembers which machines work, and trims share logs.
+//! What the house does now and then: remembers which machines work, trims share logs, and sums up old energy.
 
 use super::answers::Gateways;
 use gruve_farm::{Farm, MachineOwner};
+use gruve_hosting::Hosting;
 use gruve_market::Accountant;
 use gruve_sharelog::ShareLog;
 use gruve_units::{Clock, LaneId, MachineId};
@@ -79,6 +80,25 @@ pub(super) async fn trim_log(
             Ok(Ok(_)) => {}
             Ok(Err(e)) => tracing::warn!(%lane, error = %e, "cannot trim the share log"),
             Err(e) => return Err(format!("trimming the share log of lane {lane}: {e}")),
+        }
+    }
+    Ok(())
+}
+
+/// Epochs summed up at a time: ten minutes of two-second epochs, so that the shortest are kept up with.
+const SUMMED_UP: u32 = 400;
+
+/// Sums up a lane's energy of long ago.
+pub(super) async fn trim_energy(
+    lane: LaneId,
+    hosting: Hosting,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    while pause(TRIM_EVERY, &mut stopped).await {
+        match hosting.trim_energy(&lane, SUMMED_UP).await {
+            Ok(0) => {}
+            Ok(epochs) => tracing::info!(%lane, epochs, "summed up old energy by days"),
+            Err(e) => tracing::warn!(%lane, error = %e, "cannot sum up old energy"),
         }
     }
     Ok(())

@@ -283,6 +283,7 @@ pub fn start(
         stopped.clone(),
     );
     tasks.spawn(counting);
+    tasks.spawn(chores::trim_energy(id.clone(), parts.hosting.clone(), stopped.clone()));
     let accountant = Accountant::new(parts.market.clone());
     if let Some(keep) = config.keep_shares {
         let (accountant, clock) = (accountant.clone(), parts.clock.clone());

@@ -1,17 +1,17 @@
 //! Hosted machines, their tickets, and what sites' agents report.
 
 use crate::api::{amount, answer, rate, time};
-use crate::extract::{Customer, Id, Json, SiteAgent};
+use crate::extract::{Customer, Id, Json, Params, SiteAgent};
 use crate::failure::{Failure, sentence};
 use crate::hosted::{farm_failure, hosting_failure};
 use crate::state::AppState;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use gruve_farm::{Note, Report, Ticket, TicketId};
+use gruve_farm::{Note, Report, SitePower, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{Bill, Contract, HostedMachine};
-use gruve_units::{Amount, Asset, ContractId};
+use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, SiteId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,14 +42,14 @@ pub(crate) async fn machine(
     let mut body = contract_body(&state, &contract);
     if let Value::Object(map) = &mut body {
         let asset = contract.terms.asset;
-        map.insert("machine".to_owned(), machine_body(&machine));
+        map.insert("machine".to_owned(), machine_body(&machine, &state.powers().await?));
         let bills: Vec<Value> = bills.iter().map(|b| bill_body(b, asset)).collect();
         map.insert("bills".to_owned(), json!(bills));
     }
     Ok(answer(StatusCode::OK, body))
 }
 
-fn contract_body(state: &AppState, c: &Contract) -> Value {
+pub(crate) fn contract_body(state: &AppState, c: &Contract) -> Value {
     let of = |minor| amount(Amount::new(c.terms.asset, minor));
     json!({
         "id": c.id,
@@ -75,7 +75,7 @@ fn contract_body(state: &AppState, c: &Contract) -> Value {
     })
 }
 
-fn machine_body(m: &HostedMachine) -> Value {
+pub(crate) fn machine_body(m: &HostedMachine, powers: &[SitePower]) -> Value {
     let (proven, low, high) = m.proven_rate();
     let reading = m.reading.as_ref().map(|r| {
         json!({
@@ -104,11 +104,11 @@ fn machine_body(m: &HostedMachine) -> Value {
         "claim": m.verdict.name(),
         "uptime_us": m.span.up_us,
         "span_us": m.span.span_us,
-        "energy": footprint_body(&m.footprint),
+        "energy": footprint_body(&m.footprint, powers),
     })
 }
 
-fn bill_body(b: &Bill, asset: Asset) -> Value {
+pub(crate) fn bill_body(b: &Bill, asset: Asset) -> Value {
     let of = |minor| amount(Amount::new(asset, minor));
     json!({
         "number": b.number,
@@ -129,7 +129,9 @@ fn bill_body(b: &Bill, asset: Asset) -> Value {
 }
 
 /// Electricity as programs read it. Large numbers are decimal strings.
-pub(crate) fn footprint_body(f: &Footprint) -> Value {
+pub(crate) fn footprint_body(f: &Footprint, powers: &[SitePower]) -> Value {
+    let sites: Vec<Value> =
+        f.by_site.iter().map(|(site, uj)| site_body(*site, *uj, powers)).collect();
     let cost: Vec<Value> = f
         .cost
         .iter()
@@ -146,18 +148,67 @@ pub(crate) fn footprint_body(f: &Footprint) -> Value {
         "co2_mg": f.co2_mg.to_string(),
         "cost": cost,
         "unstated_uj": f.unstated_uj.to_string(),
+        "sites": sites,
     })
 }
 
-/// `GET /api/v1/contracts/{id}/energy`: of the epochs that the contract lists.
+/// A site's part of the energy, by what is stated of it.
+fn site_body(site: SiteId, energy_uj: u128, powers: &[SitePower]) -> Value {
+    let stated = powers.iter().find(|p| p.site == site);
+    json!({
+        "site": stated.map_or_else(|| site.to_string(), |p| p.name.clone()),
+        "energy_uj": energy_uj.to_string(),
+        "co2_g_per_kwh": stated.map(|p| p.co2_g_per_kwh),
+        "price_per_kwh": stated.map(|p| amount(Amount::new(p.price_asset, p.price_minor_per_kwh))),
+        "source": stated.map(|p| p.source.as_str()),
+    })
+}
+
+/// Which part of a contract's life.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    before: Option<u64>,
+}
+
+/// `GET /api/v1/contracts/{id}/energy?before=`: of all its epochs, or of the newest [`gruve_market::DELIVERED_MAX`]
+/// before one; `next_before` then asks for the ones before those.
 pub(crate) async fn contract_energy(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
+    Params(part): Params<Part>,
 ) -> Result<Response, Failure> {
     let c = state.contract(customer.account, id).await?;
-    let f = state.footprint_of(&c).await?;
-    Ok(answer(StatusCode::OK, footprint_body(&f)))
+    let (f, next) = state.footprint_of(&c, part.before.map(EpochNumber)).await?;
+    let mut body = footprint_body(&f, &state.powers().await?);
+    if let Value::Object(map) = &mut body {
+        // A coin's energy is that of all of the work that earned it.
+        let is_whole = f.covered == c.delivered && f.covered > Hashes::ZERO;
+        let coins: Vec<Value> = c
+            .earnings
+            .iter()
+            .filter(|_| is_whole)
+            .filter_map(|e| {
+                let minor = u128::try_from(e.earned.split().ok()?.0).ok()?;
+                let wh = f.watt_hours_per_coin(e.asset, minor)?;
+                Some(json!({ "asset": e.asset, "watt_hours": wh.to_string() }))
+            })
+            .collect();
+        map.insert("watt_hours_per_coin".to_owned(), json!(coins));
+        map.insert("next_before".to_owned(), json!(next));
+    }
+    Ok(answer(StatusCode::OK, body))
+}
+
+/// `GET /api/v1/metered/{id}/energy`: of the work delivered since a month ago.
+pub(crate) async fn metered_energy(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+) -> Result<Response, Failure> {
+    let f = state.metered_footprint(customer.account, id).await?;
+    Ok(answer(StatusCode::OK, footprint_body(&f, &state.powers().await?)))
 }
 
 /// `GET /api/v1/energy`: what sites state of their electricity.
@@ -277,7 +328,7 @@ pub(crate) async fn tickets(
     Ok(answer(StatusCode::OK, all.iter().map(ticket_body).collect()))
 }
 
-fn ticket_body(t: &Ticket) -> Value {
+pub(crate) fn ticket_body(t: &Ticket) -> Value {
     json!({
         "id": t.id,
         "machine_id": t.machine,
@@ -285,6 +336,10 @@ fn ticket_body(t: &Ticket) -> Value {
         "opened_at": time(t.opened_at),
         "closed_at": t.closed_at.map(time),
     })
+}
+
+pub(crate) fn note_body(n: &Note) -> Value {
+    json!({ "at": time(n.at), "author": n.author, "text": n.text })
 }
 
 /// What it is about, and what there is to say.
@@ -314,9 +369,8 @@ pub(crate) async fn ticket(
 ) -> Result<Response, Failure> {
     let (ticket, notes) = state.ticket_of(customer.account, id).await?;
     let mut body = ticket_body(&ticket);
-    let note = |n: &Note| json!({ "at": time(n.at), "author": n.author, "text": n.text });
     if let Value::Object(map) = &mut body {
-        map.insert("notes".to_owned(), notes.iter().map(note).collect());
+        map.insert("notes".to_owned(), notes.iter().map(note_body).collect());
     }
     Ok(answer(StatusCode::OK, body))
 }

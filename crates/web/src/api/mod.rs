@@ -7,6 +7,7 @@
 
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod console;
 pub(crate) mod contracts;
 pub(crate) mod funds;
 pub(crate) mod life;

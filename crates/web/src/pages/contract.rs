@@ -45,7 +45,8 @@ pub(crate) async fn contract(
     let rule = rule_of(c.epoch_us);
     // A plan that is no longer on offer cannot be renewed.
     let terms_now = state.market().plan(&c.plan).map(|p| p.terms_epochs).unwrap_or_default();
-    let footprint = state.footprint_of(&c).await?;
+    let (footprint, cut_at) = state.footprint_of(&c, None).await?;
+    let powers = state.powers().await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { "Overview" } }
@@ -74,8 +75,9 @@ pub(crate) async fn contract(
             @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
         }
         section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
-            header { h2 #energy-h { "Electricity" } span.soft.small { "of the epochs listed below, as measured" } }
-            (electricity(&footprint))
+            header { h2 #energy-h { "Electricity" } span.soft.small {
+                @match cut_at { None => "of all its epochs so far, as measured", Some(e) => { "of its epochs since " (epoch(e, rule)) ", as measured" } } } }
+            (electricity(&footprint, &powers))
             (per_coin(&c, &footprint))
         }
         section.sheet #settlements data-live="settlements" aria-labelledby="settlements-h" {

@@ -13,6 +13,7 @@ use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
+use gruve_farm::SitePower;
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::honesty::{TOLERANCE_PERCENT, Verdict};
 use gruve_hosting::{Bill, Contract, HostedMachine, HostingState, PayFrom};
@@ -61,6 +62,7 @@ fn state_text(c: &Contract) -> &'static str {
         (HostingState::Offered, _) => "Offered",
         (HostingState::Active, None) => "Yours",
         (HostingState::Active, Some(_)) => "Ending",
+        (HostingState::Closing, _) => "Over; late energy is still billed",
         (HostingState::Ended, _) => "Ended",
         (HostingState::Withdrawn, _) => "Withdrawn",
     }
@@ -76,6 +78,7 @@ pub(crate) async fn machine(
     let (c, m) = state.hosted(customer.account, id).await?;
     let bills = state.hosting().bills(id, BILLS_SHOWN).await.map_err(|e| hosting_failure(&e))?;
     let tickets = state.tickets_of(customer.account, &c).await?;
+    let powers = state.powers().await?;
     let title = format!("{} {}", m.thing.model, m.thing.serial);
     let content = html! {
         div.lead {
@@ -95,7 +98,7 @@ pub(crate) async fn machine(
         }
         section.sheet aria-labelledby="energy-h" {
             header { h2 #energy-h { "Electricity" } span.soft.small { "the last day of epochs, as measured" } }
-            (electricity(&m.footprint))
+            (electricity(&m.footprint, &powers))
         }
         section.sheet aria-labelledby="bills-h" {
             header { h2 #bills-h { "Bills" } span.soft.small { "newest first" } }
@@ -131,7 +134,7 @@ fn offer(visitor: &Visitor, c: &Contract) -> Markup {
     }
 }
 
-fn now(m: &HostedMachine) -> Markup {
+pub(crate) fn now(m: &HostedMachine) -> Markup {
     let (proven, low, high) = m.proven_rate();
     html! {
         dl.figures {
@@ -169,7 +172,7 @@ fn now(m: &HostedMachine) -> Markup {
 }
 
 /// Electricity in words, for leases and hosted machines alike.
-pub(crate) fn electricity(f: &Footprint) -> Markup {
+pub(crate) fn electricity(f: &Footprint, powers: &[SitePower]) -> Markup {
     if f.covered == Hashes::ZERO && f.energy_uj == 0 {
         return html! { p.empty { "No measured power is known for this work." } };
     }
@@ -186,11 +189,29 @@ pub(crate) fn electricity(f: &Footprint) -> Markup {
                     dd { (amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX)))) } }
             }
         }
+        table.cards {
+            caption.visually-hidden { "By site" }
+            thead { tr { th scope="col" { "Site" } th.r scope="col" { "Energy" } th.r scope="col" { "A kWh costs" }
+                th.r scope="col" { "CO₂ of a kWh" } th scope="col" { "By" } } }
+            tbody { @for (site, uj) in &f.by_site { (site_row(*uj, powers.iter().find(|p| p.site == *site))) } }
+        }
         @if f.uncovered > Hashes::ZERO {
             p.small.soft { "Of " (percent(f.covered.0, f.covered.0.saturating_add(f.uncovered.0)))
                 " of this work the power was measured; the rest is not guessed." }
         }
     }
+}
+
+fn site_row(energy_uj: u128, stated: Option<&SitePower>) -> Markup {
+    let energy = kilowatt_hours(energy_uj / 3_600_000_000);
+    html! { tr {
+        (cell!("Site", html! { @match stated { Some(p) => (p.name), None => "one that states nothing" } }))
+        (cell!(r "Energy", energy))
+        (cell!(r "A kWh costs", html! { @match stated {
+            Some(p) => (amount(Amount::new(p.price_asset, p.price_minor_per_kwh))), None => "–" } }))
+        (cell!(r "CO₂ of a kWh", html! { @match stated { Some(p) => { (p.co2_g_per_kwh) " g" }, None => "–" } }))
+        (cell!("By", html! { @match stated { Some(p) => (p.source), None => "–" } }))
+    } }
 }
 
 fn kilowatt_hours(watt_hours: u128) -> Markup {
@@ -202,7 +223,7 @@ fn thousandths(n: u128) -> String {
     format!("{}.{:03}", grouped(n / 1_000), n % 1_000)
 }
 
-fn bill_table(c: &Contract, bills: &[Bill]) -> Markup {
+pub(crate) fn bill_table(c: &Contract, bills: &[Bill]) -> Markup {
     let of = |minor| amount(Amount::new(c.terms.asset, minor));
     html! {
         @if c.arrears > 0 { p.message.bad { "You owe " (of(c.arrears)) "; it is taken from your balance with the next bill." } }

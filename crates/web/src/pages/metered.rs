@@ -4,6 +4,7 @@ use crate::extract::{Customer, Form, Id, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, cell, page, token};
 use crate::money::{amount, exact_rate, rate, time, work};
+use crate::pages::machines::electricity;
 use crate::pages::plans::{plan_terms, risk};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -127,6 +128,8 @@ pub(crate) async fn show(
     let market = state.market();
     let usage = market.metered_usage(customer.account, id, (from, until), Period::Day).await;
     let usage = usage.map_err(|e| crate::trade::market_failure(&e))?;
+    let footprint = state.metered_footprint(customer.account, id).await?;
+    let powers = state.powers().await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { "Overview" } }
@@ -151,6 +154,10 @@ pub(crate) async fn show(
                 "): " a href={ "/contracts/" (c.id) "/terms.json" } { "signed terms" }
                 ", " a href={ "/contracts/" (c.id) "/statement.json" } { "statement" }
             }
+        }
+        section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
+            header { h2 #energy-h { "Electricity" } span.soft.small { "of the last month's work, as measured" } }
+            (electricity(&footprint, &powers))
         }
         @if !c.notices.is_empty() {
             section.sheet #notices data-live="notices" aria-labelledby="notices-h" {

@@ -173,18 +173,24 @@ impl Program {
         self.send("POST", path, Some(body)).await
     }
 
-    /// Opens an account and signs in.
-    pub async fn signed_up(app: &Router, name: &str) -> Program {
+    /// Signs in to an account that is there.
+    pub async fn signed_in(app: &Router, name: &str) -> Program {
         let mut me = Program::new(app);
-        let account = serde_json::json!({
-            "name": name, "email": format!("{name}@example.org"), "password": "four words make one",
-        });
-        let made = me.post("/api/v1/accounts", account).await;
-        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
         let login = serde_json::json!({ "login": name, "password": "four words make one" });
         let session = me.post("/api/v1/sessions", login).await;
         assert_eq!(session.status, StatusCode::CREATED, "{}", session.body);
         me.token = Some(session.json()["token"].as_str().unwrap().to_owned());
         me
+    }
+
+    /// Opens an account and signs in.
+    pub async fn signed_up(app: &Router, name: &str) -> Program {
+        let me = Program::new(app);
+        let account = serde_json::json!({
+            "name": name, "email": format!("{name}@example.org"), "password": "four words make one",
+        });
+        let made = me.post("/api/v1/accounts", account).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        Program::signed_in(app, name).await
     }
 }

@@ -3,19 +3,19 @@
 use super::{button, choice, field, frame, sheet, table};
 use crate::console::typed;
 use crate::extract::{Form, Staff};
-use crate::failure::{Failure, sentence};
-use crate::hosted::farm_failure;
+use crate::failure::Failure;
 use crate::layout::token;
 use crate::money::{amount, rate, time};
+use crate::operating::{AddMachine, StatePower};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_farm::{Inventory, MachineState, NewInventory, SitePower};
+use gruve_farm::{Inventory, MachineState};
 use gruve_market::{Act, ActKind};
-use gruve_units::{Amount, Asset, Hashrate, LaneId, SiteId};
+use gruve_units::{Amount, Asset, Hashrate, LaneId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -76,12 +76,6 @@ async fn sites_content(
     })
 }
 
-async fn site_of(state: &AppState, name: &str) -> Result<SiteId, Failure> {
-    let sites = state.farm().sites().await?;
-    let found = sites.iter().find(|s| s.name == name).map(|s| s.id);
-    found.ok_or_else(|| Failure::not_found("site"))
-}
-
 /// Which site.
 #[derive(Deserialize)]
 pub(crate) struct OfSite {
@@ -95,9 +89,7 @@ pub(crate) async fn new_token(
     staff: Staff,
     Form(form): Form<OfSite>,
 ) -> Result<Markup, Failure> {
-    let site = site_of(&state, &form.site).await?;
-    let made = async { state.farm().new_agent_token(site).await.map_err(|e| farm_failure(&e)) };
-    let secret = state.act(staff, None, "site.token", &form.site, made).await?;
+    let secret = state.site_token(staff, &form.site).await?;
     let content = sheet(
         "token",
         &form.site,
@@ -125,19 +117,14 @@ pub(crate) async fn state_power(
     staff: Staff,
     Form(form): Form<Power>,
 ) -> Result<Redirect, Failure> {
-    let asset: Asset = typed(&form.asset, "write an asset as USD")?;
-    let price = Amount::parse_decimal(asset, form.price.trim());
-    let price = price.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
-    let power = SitePower {
-        site: site_of(&state, &form.site).await?,
-        name: form.site.clone(),
+    let new = StatePower {
         co2_g_per_kwh: typed(&form.co2, "write the grams as a whole number")?,
-        price_asset: asset,
-        price_minor_per_kwh: price.minor,
+        asset: typed::<Asset>(&form.asset, "write an asset as USD")?,
+        site: form.site,
+        price: form.price,
         source: form.source,
     };
-    let stated = async { state.farm().state_power(&power).await.map_err(|e| farm_failure(&e)) };
-    state.act(staff, None, "site.power", &form.site, stated).await?;
+    state.state_power(staff, new).await?;
     Ok(Redirect::to("/console/sites"))
 }
 
@@ -207,7 +194,7 @@ fn machine_row(visitor: &Visitor, may: bool, m: &Inventory) -> Vec<Markup> {
         }
     };
     vec![
-        html! { (m.serial) },
+        html! { a href={ "/console/machines/" (crate::gate::percent_encoded(&m.serial)) } { (m.serial) } },
         html! { (m.model) },
         html! { (m.site_name) " " (m.rack) },
         html! { (m.name) },
@@ -244,11 +231,7 @@ pub(crate) async fn set_state(
     Form(form): Form<SetState>,
 ) -> Result<Redirect, Failure> {
     let wanted: MachineState = typed(&form.state, "choose one of the states")?;
-    let farm = state.farm();
-    let machine = farm.inventory_by_serial(&form.serial).await.map_err(|e| farm_failure(&e))?;
-    let set = async { farm.set_state(machine.machine, wanted).await.map_err(|e| farm_failure(&e)) };
-    let detail = format!("{} {}", machine.machine, wanted.name());
-    state.act(staff, None, "machine.state", &detail, set).await?;
+    state.set_machine(staff, &form.serial, wanted).await?;
     Ok(Redirect::to("/console/machines"))
 }
 
@@ -271,21 +254,17 @@ pub(crate) async fn add(
     staff: Staff,
     Form(form): Form<NewMachine>,
 ) -> Result<Redirect, Failure> {
-    let lane: LaneId = typed(&form.lane, "choose a lane")?;
-    state.farm().rule(&lane).map_err(|e| farm_failure(&e))?;
-    let detail = format!("{} {}", form.site, form.serial);
-    let new = NewInventory {
-        site: site_of(&state, &form.site).await?,
+    let new = AddMachine {
+        lane: typed(&form.lane, "choose a lane")?,
+        hashrate: typed::<Hashrate>(&form.hashrate, "write a hashrate as 110 TH/s")?,
+        watts: typed(&form.watts, "write the watts as a whole number")?,
+        site: form.site,
         name: form.name,
-        lane,
         serial: form.serial,
         model: form.model,
         rack: form.rack,
-        nameplate: typed::<Hashrate>(&form.hashrate, "write a hashrate as 110 TH/s")?,
-        watts: typed(&form.watts, "write the watts as a whole number")?,
     };
-    let added = async { state.farm().add_inventory(new).await.map_err(|e| farm_failure(&e)) };
-    state.act(staff, None, "machine.add", &detail, added).await?;
+    state.add_machine(staff, new).await?;
     Ok(Redirect::to("/console/machines"))
 }
 

@@ -3,17 +3,17 @@
 use super::{button, choice, field, frame, sheet, table};
 use crate::console::typed;
 use crate::extract::{Form, Id, Staff};
-use crate::failure::{Failure, sentence};
-use crate::hosted::{farm_failure, hosting_failure};
+use crate::failure::Failure;
 use crate::layout::token;
 use crate::money::amount;
+use crate::operating::OfferMachine;
 use crate::state::AppState;
 use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_hosting::{HostingKind, HostingState, OfferTerms, PayFrom, Scheme};
-use gruve_units::{Amount, Asset, Bps, ContractId};
+use gruve_hosting::HostingState;
+use gruve_units::{Amount, ContractId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -34,7 +34,7 @@ pub(crate) async fn hosting(
         );
         rows.push(vec![
             html! { (names[&c.account]) },
-            html! { (c.machine) },
+            html! { a href={ "/console/hosting/" (c.id) } { (c.machine) } },
             html! { (c.terms.kind.name()) ", " (c.terms.scheme.name()) },
             html! { (c.state.name()) },
             html! { @match c.from { Some(e) => (e), None => "–" } " to " @match c.until { Some(e) => (e), None => "–" } },
@@ -92,47 +92,26 @@ pub(crate) struct Offer {
     price_asset: String,
 }
 
-fn decimal(asset: Asset, text: &str) -> Result<Amount, Failure> {
-    let read = Amount::parse_decimal(asset, text.trim());
-    read.map_err(|e| Failure::refused(sentence(&e.to_string())))
-}
-
 /// `POST /console/hosting`
 pub(crate) async fn offer(
     State(state): State<AppState>,
     staff: Staff,
     Form(form): Form<Offer>,
 ) -> Result<Redirect, Failure> {
-    let machine = state.farm().inventory_by_serial(form.serial.trim()).await;
-    let machine = machine.map_err(|e| farm_failure(&e))?;
-    let account = state.accounts().account_by_name(form.to.trim()).await?;
-    let account = account.ok_or_else(|| Failure::refused("There is no account of that name."))?;
-    let asset: Asset = typed(&form.asset, "write what bills are in, as BTC")?;
-    let pay_from: PayFrom = typed(&form.pay_from, "write earnings or balance")?;
-    let lane = state.market().lane(&machine.lane)?;
-    if pay_from == PayFrom::Earnings && !lane.assets().any(|a| a == asset) {
-        let why =
-            format!("Lane {} does not earn {asset}: bills cannot be taken from that.", lane.lane);
-        return Err(Failure::refused(why));
-    }
-    let level: u16 = typed(&form.level, "write the level as 0 to 10000")?;
-    let terms = OfferTerms {
-        kind: typed::<HostingKind>(&form.kind, "write sold or leased")?,
-        scheme: typed::<Scheme>(&form.scheme, "write pplns or solo")?,
-        pay_from,
-        asset,
-        energy_minor_per_kwh: decimal(asset, &form.energy)?.minor,
-        fee_minor_per_day: decimal(asset, &form.fee)?.minor,
-        level: Bps::new(level).ok_or_else(|| Failure::refused("Write the level as 0 to 10000."))?,
+    let new = OfferMachine {
+        kind: typed(&form.kind, "write sold or leased")?,
+        scheme: typed(&form.scheme, "write pplns or solo")?,
+        pay_from: typed(&form.pay_from, "write earnings or balance")?,
+        asset: typed(&form.asset, "write what bills are in, as BTC")?,
+        level: typed(&form.level, "write the level as 0 to 10000")?,
+        price_asset: typed(&form.price_asset, "write what the price is in, as BTC")?,
+        serial: form.serial,
+        to: form.to,
+        energy: form.energy,
+        fee: form.fee,
+        price: form.price,
     };
-    let price =
-        decimal(typed(&form.price_asset, "write what the price is in, as BTC")?, &form.price)?;
-    let offered = async {
-        let made = state.hosting().offer(machine.machine, account, terms, price).await;
-        made.map_err(|e| hosting_failure(&e))
-    };
-    let detail = machine.machine.to_string();
-    state.act(staff, Some(account), "hosting.offer", &detail, offered).await?;
+    state.offer_machine(staff, new).await?;
     Ok(Redirect::to("/console/hosting"))
 }
 
@@ -142,8 +121,7 @@ pub(crate) async fn withdraw(
     staff: Staff,
     Id(id): Id<ContractId>,
 ) -> Result<Redirect, Failure> {
-    let done = async { state.hosting().withdraw(id, None).await.map_err(|e| hosting_failure(&e)) };
-    state.act(staff, None, "hosting.withdraw", &id.to_string(), done).await?;
+    state.take_offer_back(staff, id).await?;
     Ok(Redirect::to("/console/hosting"))
 }
 
@@ -153,7 +131,6 @@ pub(crate) async fn end(
     staff: Staff,
     Id(id): Id<ContractId>,
 ) -> Result<Redirect, Failure> {
-    let done = async { state.hosting().end(id).await.map_err(|e| hosting_failure(&e)) };
-    state.act(staff, None, "hosting.end", &id.to_string(), done).await?;
+    state.end_hosting(staff, id).await?;
     Ok(Redirect::to("/console/hosting"))
 }

@@ -4,8 +4,10 @@
 pub(crate) mod customers;
 pub(crate) mod farm;
 pub(crate) mod hosting;
+pub(crate) mod machine;
 pub(crate) mod money;
 pub(crate) mod overview;
+pub(crate) mod plans;
 pub(crate) mod staff;
 pub(crate) mod tickets;
 
@@ -16,12 +18,13 @@ use gruve_accounts::Permission;
 use maud::{Markup, html};
 
 /// The console's places in the order of its navigation, each with what it needs.
-const PLACES: [(&str, &str, Permission); 13] = [
+const PLACES: [(&str, &str, Permission); 14] = [
     ("/console", "House", Permission::SeeFarm),
     ("/console/sites", "Sites", Permission::SeeFarm),
     ("/console/machines", "Machines", Permission::SeeFarm),
     ("/console/hosting", "Hosting", Permission::SeeFarm),
     ("/console/tickets", "Tickets", Permission::SeeFarm),
+    ("/console/plans", "Plans", Permission::SeeBooks),
     ("/console/customers", "Customers", Permission::SeeCustomers),
     ("/console/contracts", "Contracts", Permission::SeeCustomers),
     ("/console/invoices", "Invoices", Permission::SeeCustomers),

@@ -72,6 +72,7 @@ const fn wording(p: Permission) -> &'static str {
         Permission::AnswerTickets => "Open, answer and close tickets",
         Permission::RunHosting => "Offer machines; end hosting contracts",
         Permission::DecidePayouts => "Approve and refuse payouts",
+        Permission::SetPlans => "Make, change and withdraw plans",
         Permission::TellPrices => "Tell prices",
         Permission::MoveReserves => "Move coins into and out of reserves",
         Permission::EndSessions => "Sign customers out",

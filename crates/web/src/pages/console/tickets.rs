@@ -85,14 +85,8 @@ pub(crate) async fn open(
     staff: Staff,
     Form(form): Form<New>,
 ) -> Result<Redirect, Failure> {
-    let farm = state.farm();
-    let machine = farm.inventory_by_serial(form.serial.trim()).await;
-    let machine = machine.map_err(|e| farm_failure(&e))?.machine;
-    let opened = async {
-        let by = Speaker::Operator;
-        farm.open_ticket(machine, by, &form.title, &form.text).await.map_err(|e| farm_failure(&e))
-    };
-    let id = state.act(staff, None, "ticket.open", &machine.to_string(), opened).await?;
+    let said = (form.serial.as_str(), form.title.as_str(), form.text.as_str());
+    let id = state.staff_ticket(staff, said).await?;
     Ok(Redirect::to(&format!("/console/tickets/{id}")))
 }
 
@@ -109,11 +103,7 @@ pub(crate) async fn say(
     Id(id): Id<TicketId>,
     Form(form): Form<Say>,
 ) -> Result<Redirect, Failure> {
-    let said = async {
-        let said = state.farm().say_on_ticket(id, Speaker::Operator, &form.text).await;
-        said.map_err(|e| farm_failure(&e))
-    };
-    state.act(staff, None, "ticket.answer", &id.to_string(), said).await?;
+    state.answer_ticket(staff, id, &form.text).await?;
     Ok(Redirect::to(&format!("/console/tickets/{id}")))
 }
 
@@ -123,10 +113,6 @@ pub(crate) async fn close(
     staff: Staff,
     Id(id): Id<TicketId>,
 ) -> Result<Redirect, Failure> {
-    let closed = async {
-        let closed = state.farm().close_ticket(id, Speaker::Operator).await;
-        closed.map_err(|e| farm_failure(&e))
-    };
-    state.act(staff, None, "ticket.close", &id.to_string(), closed).await?;
+    state.shut_ticket(staff, id).await?;
     Ok(Redirect::to("/console/tickets"))
 }

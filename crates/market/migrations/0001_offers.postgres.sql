@@ -1,0 +1,7 @@
+-- Plans that were made, changed or withdrawn while the house ran; each goes before the file's plan of that name.
+CREATE TABLE market_offers (
+  plan TEXT NOT NULL PRIMARY KEY,
+  body BYTEA NOT NULL,
+  is_withdrawn BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL
+);
