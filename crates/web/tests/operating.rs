@@ -70,6 +70,8 @@ async fn a_machine_is_bought_in_offered_taken_mended_ended_and_returned_by_progr
     assert_eq!(twice.status, StatusCode::CONFLICT, "{}", twice.body);
     let taken = kari.post(&format!("/api/v1/machines/{id}/accept"), json!({})).await;
     assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
+    // From the border ahead on it is hers.
+    house.clock.advance(gruve_units::Duration::from_secs(60));
     let seen = finance.get(&format!("/api/v1/console/hosting/{id}")).await.json();
     assert_eq!((&seen["state"], &seen["service_level_bps"]), (&json!("active"), &json!(9_800)));
     assert_eq!(seen["certificates"].as_array().unwrap().len(), 1);
@@ -89,7 +91,6 @@ async fn a_machine_is_bought_in_offered_taken_mended_ended_and_returned_by_progr
     assert_eq!(closed.status, StatusCode::NO_CONTENT);
     assert_eq!(technician.get("/api/v1/console/tickets").await.json(), json!([]));
 
-    house.clock.advance(gruve_units::Duration::from_secs(60));
     let ended = finance.send("POST", &format!("/api/v1/console/hosting/{id}/end"), None).await;
     assert_eq!(ended.status, StatusCode::OK, "{}", ended.body);
     let back = technician.post(&format!("{MACHINE}/state"), state("returned")).await;
