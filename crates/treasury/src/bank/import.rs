@@ -270,11 +270,11 @@ impl Place<'_> {
                 (Some(own), Some(theirs)) if own == theirs => seen = Seen::Perhaps(SAME_REF),
                 // Two references of the bank's own are two payments.
                 (Some(_), Some(_)) => {}
-                (None, None) if statement == self.statement.id => {
-                    if number == self.number {
-                        return Ok(Seen::Before);
-                    }
+                (None, None) if statement == self.statement.id && number == self.number => {
+                    return Ok(Seen::Before);
                 }
+                // Two entries of one statement are two payments.
+                (None, None) if statement == self.statement.id => {}
                 _ if is_same_content => seen = Seen::Perhaps(SAME_CONTENT),
                 _ => {}
             }

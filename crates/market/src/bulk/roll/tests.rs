@@ -71,12 +71,11 @@ async fn whoever_joined_and_has_not_left_stands_on_the_roll(store: Store) {
         let (comes, goes) = [(60, 3), (3, 60), (4, 4), (0, 100)][round % 4];
         let (mut joined, mut left) = (Vec::new(), Vec::new());
         for n in 1..=250 {
-            if there.contains_key(&n) {
-                if random(100) < goes {
-                    there.remove(&n);
-                    left.push(ContractId::from_bytes([n; 16]));
-                }
-            } else if random(100) < comes {
+            let is_there = there.contains_key(&n);
+            if is_there && random(100) < goes {
+                there.remove(&n);
+                left.push(ContractId::from_bytes([n; 16]));
+            } else if !is_there && random(100) < comes {
                 there.insert(n, contract(n));
                 joined.push(contract(n));
             }
