@@ -212,6 +212,8 @@ mod tests {
     }
 
     async fn blocks_from_before_there_were_pages_are_credited_stated_and_reversed(store: Store) {
+        const LEFT: &str = "SELECT CAST(SUM(minor) AS BIGINT) AS minor, COUNT(*) AS n
+            FROM market_accruals";
         let w = World::new(store).await;
         w.prove(1_000_000).await;
         for n in 0..4 {
@@ -232,8 +234,6 @@ mod tests {
         w.assert_all_sound().await;
         w.orphan(block_hash).await;
         w.assert_all_sound().await;
-        const LEFT: &str = "SELECT CAST(SUM(minor) AS BIGINT) AS minor, COUNT(*) AS n
-            FROM market_accruals";
         let row = w.store.read().await.unwrap().fetch_one(LEFT, &[]).await.unwrap();
         assert_eq!(row.get::<i64>("minor").unwrap(), 0);
         assert!(row.get::<i64>("n").unwrap() > 0);
