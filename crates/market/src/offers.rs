@@ -4,20 +4,26 @@
 //! What was last said here of a plan's name counts, and goes before the file; taken back
 //! ([`Market::plan_as_filed`]), the file counts again. Every change is a new version of the plan. Quotes of an
 //! earlier version are void, contracts keep the terms that they were sold under. A plan may not come to sell
-//! another kind of thing, or another lane's work: contracts would be renewed as something else.
+//! another kind of thing, or another lane's work: contracts would be renewed as something else; a metered one keeps
+//! scheme and coin as well, because its contracts go on at its price.
 //!
 //! # Promises
 //! What is on offer in memory is what the database says: changes are made one after the other.
 
-use crate::{Market, MarketError, PLANS_MAX, Plan, PlanConfig, PlanKind, Result, sql};
+use crate::{Market, MarketError, PLANS_MAX, Plan, PlanConfig, PlanKind, Result, Scheme, sql};
 use gruve_store::{Migration, Row, Tx, params, statements, transact};
-use gruve_units::Timestamp;
+use gruve_units::{Asset, LaneId, Timestamp};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 /// Names that were ever said here at most: withdrawn plans stay, so that they can be offered again. Five
 /// catalogues full.
 pub const OFFERS_MAX: u32 = 1_000;
+
+/// Why a name is not taken again.
+const SOLD_OTHERWISE: &str = "a plan of that name sold another lane's work, another kind, or by the meter under \
+    another scheme or coin; take a new name";
 
 /// The tables of plans that are no file's.
 pub const OFFER_MIGRATIONS: &[Migration] = &[Migration {
@@ -103,20 +109,38 @@ async fn put(tx: &mut Tx, plan: &PlanConfig, is_withdrawn: bool, now: Timestamp)
     Ok(())
 }
 
-/// The lane and kind of a plan's last version, if it was ever on offer.
-async fn sold_as(tx: &mut Tx, id: &str) -> Result<Option<(String, PlanKind)>> {
-    let Some(row) = tx.fetch_optional(sql::LATEST_PLAN, &params![id]).await? else {
-        return Ok(None);
-    };
-    let body: Vec<u8> = row.get("body")?;
-    let broken = || MarketError::Broken("a stored plan".into());
-    let body: serde_json::Value = serde_json::from_slice(&body).map_err(|_| broken())?;
-    let lane = body["plan"]["lane"].as_str().ok_or_else(broken)?.to_owned();
-    let kind = match body["plan"].get("kind") {
-        None => PlanKind::default(),
-        Some(kind) => serde_json::from_value(kind.clone()).map_err(|_| broken())?,
-    };
-    Ok(Some((lane, kind)))
+/// What contracts of a plan count on beside its terms: renewals on lane and kind; metered ones, whose price is
+/// that of the plan for ever, on what they earn by and pay in as well.
+#[derive(PartialEq, Eq)]
+struct SoldAs {
+    lane: LaneId,
+    kind: PlanKind,
+    metered: Option<(Scheme, Asset)>,
+}
+
+impl SoldAs {
+    fn new(lane: LaneId, kind: PlanKind, scheme: Scheme, paid_in: Asset) -> SoldAs {
+        let metered = (kind == PlanKind::Metered).then_some((scheme, paid_in));
+        SoldAs { lane, kind, metered }
+    }
+
+    /// As the plan's last version was sold, if it was ever on offer.
+    async fn last(tx: &mut Tx, id: &str) -> Result<Option<SoldAs>> {
+        /// Of a stored version, what is asked for here.
+        #[derive(Deserialize)]
+        struct Body {
+            plan: PlanConfig,
+            paid_in: Asset,
+        }
+        let Some(row) = tx.fetch_optional(sql::LATEST_PLAN, &params![id]).await? else {
+            return Ok(None);
+        };
+        let body: Vec<u8> = row.get("body")?;
+        let body: Body = serde_json::from_slice(&body)
+            .map_err(|e| MarketError::Broken(format!("a stored plan: {e}")))?;
+        let PlanConfig { lane, kind, scheme, .. } = body.plan;
+        Ok(Some(SoldAs::new(lane, kind, scheme, body.paid_in)))
+    }
 }
 
 impl Market {
@@ -165,10 +189,10 @@ impl Market {
         let one_at_a_time = self.inner.offers.lock().await;
         let now = self.now();
         let plans = transact!(self.store(), tx -> Result<Vec<Plan>> => {
-            if let Some((lane, kind)) = sold_as(tx, &plan.id).await?
-                && (lane != plan.lane.as_str() || kind != plan.kind)
-            {
-                return Err(bad("a plan of that name sold another lane's work or another kind; take a new name"));
+            let paid_in = plan.pay_asset.unwrap_or(self.lane(&plan.lane)?.asset);
+            let new = SoldAs::new(plan.lane.clone(), plan.kind, plan.scheme, paid_in);
+            if SoldAs::last(tx, &plan.id).await?.is_some_and(|last| last != new) {
+                return Err(bad(SOLD_OTHERWISE));
             }
             put(tx, &plan, false, now).await?;
             let names = said(tx).await?.len();

@@ -143,7 +143,28 @@ async fn a_plan_that_a_new_file_does_not_bear_is_named_and_the_house_opens(store
     assert!(matches!(standing, OfferStanding::Unfit(why) if why.contains("price in dollars")));
 }
 
+async fn a_metered_plan_may_change_its_price_and_keeps_scheme_and_coin(store: Store) {
+    let w = World::new(store).await;
+    let meter = PlanConfig {
+        id: "meter".into(),
+        kind: PlanKind::Metered,
+        terms_epochs: Vec::new(),
+        extension_epochs: None,
+        ..plan()
+    };
+    w.market.put_plan(meter.clone()).await.unwrap();
+    let dearer = PlanConfig { price_minor: 99_999, ..meter.clone() };
+    assert_eq!(w.market.put_plan(dearer).await.unwrap().version, 2);
+    let solo = PlanConfig { scheme: gruve_market::Scheme::Solo, ..meter.clone() };
+    let other_coin = PlanConfig { pay_asset: Some(gruve_units::Asset::Ltc), ..meter };
+    for other in [solo, other_coin] {
+        let said = refused(w.market.put_plan(other).await).to_string();
+        assert!(said.contains("take a new name"), "{said}");
+    }
+}
+
 laws! { offers: [
+    a_metered_plan_may_change_its_price_and_keeps_scheme_and_coin,
     a_plan_made_while_the_house_runs_is_sold_and_is_there_after_a_restart,
     a_changed_plan_voids_its_quotes_and_leaves_contracts_as_they_were_sold,
     a_withdrawn_plan_is_sold_no_more_and_its_contracts_run_to_their_end,
