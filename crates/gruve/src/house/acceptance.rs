@@ -11,7 +11,7 @@ use gruve_proof::share::ShareLeaf;
 use gruve_proof::{Hash, merkle};
 use gruve_sharelog::{Owner, Position, Record, ShareLog, ShareRecord};
 use gruve_units::{Clock, Duration, EpochNumber, EpochRule, LaneId, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -47,7 +47,7 @@ impl Signing {
         log: ShareLog,
         rule: EpochRule,
         clock: Arc<dyn Clock>,
-        data: PathBuf,
+        data: &Path,
     ) -> Signing {
         let place = data.join(format!("accepted.{lane}"));
         Signing { record, lane, log, rule, clock, place }

@@ -32,7 +32,7 @@ use gruve_stratum::{
 use gruve_units::{Algorithm, Asset, Blame, Blamed, Class, LaneId};
 use gruve_web::LaneParticulars;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl RunningLane {
         &self,
         parts: &Parts,
         record: Arc<Publishing>,
-        data: PathBuf,
+        data: &Path,
     ) -> Option<Signing> {
         let LaneJobs::Blocks(work) = &self.work else { return None };
         let rule = parts.market.config().lanes.iter().find(|l| l.lane == self.id)?.epoch_rule;

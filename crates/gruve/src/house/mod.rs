@@ -98,7 +98,7 @@ impl House {
         let mut lanes = Vec::new();
         for lane in &config.lanes {
             let lane = lane::start(lane, &parts, &gateways, estate, &mut tasks, &stopped)?;
-            let signing = lane.signing(&parts, publishing.clone(), config.house.data.clone());
+            let signing = lane.signing(&parts, publishing.clone(), &config.house.data);
             tasks.extend(signing.map(|s| s.run(stopped.clone())));
             lanes.push(lane);
         }
