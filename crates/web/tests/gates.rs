@@ -54,6 +54,9 @@ const PUBLIC: [(&str, &str); 33] = [
     ("GET", "/healthz"),
     ("GET", "/healthz/lanes"),
     ("GET", "/readyz"),
+    // Signed by the services that send them.
+    ("POST", "/api/v1/webhooks/stripe"),
+    ("POST", "/api/v1/webhooks/btcpay"),
 ];
 
 fn request(method: &Method, path: &str) -> Request<Body> {
