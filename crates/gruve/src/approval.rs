@@ -3,7 +3,7 @@
 use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
-use gruve_treasury::PayoutState;
+use gruve_treasury::{Approval, PayoutState};
 use gruve_units::{PayoutId, SystemClock, SystemEntropy};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,8 +28,14 @@ pub async fn payouts(config: PathBuf, word: Option<Word>) -> Result<ExitCode, St
     let treasury = parts.map_err(|e| e.to_string())?.treasury;
     match word {
         Some(Word::Approve(id)) => {
-            treasury.approve_payout(id).await.map_err(|e| e.to_string())?;
-            println!("{id} is approved");
+            // Whoever has the machine is one person.
+            let approval = treasury.approve_payout(id, "the machine").await;
+            match approval.map_err(|e| e.to_string())? {
+                Approval::Given => println!("{id} is approved"),
+                Approval::OneMore => {
+                    println!("{id} is approved; another person must do so too, in the console");
+                }
+            }
         }
         Some(Word::Refuse(id, reason)) => {
             treasury.refuse_payout(id, &reason).await.map_err(|e| e.to_string())?;

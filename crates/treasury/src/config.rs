@@ -1,6 +1,8 @@
 //! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
 
-use crate::{AccountChainWallet, BankAccount, Rate, Seed};
+use crate::{
+    AccountChainWallet, BankAccount, BtcPayConfig, PayoutLimits, Rate, Seed, StripeConfig,
+};
 use gruve_chain::{ChainParams, Node};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,12 @@ pub struct TreasuryConfig {
     pub accounts: Vec<AccountChainWallet>,
     /// The operator's bank accounts that customers may pay to, one a currency.
     pub banks: Vec<BankAccount>,
+    /// What may leave in a day, one entry an asset.
+    pub limits: Vec<PayoutLimits>,
+    /// Cards.
+    pub stripe: Option<StripeConfig>,
+    /// A BTCPay Server.
+    pub btcpay: Option<BtcPayConfig>,
     /// Invoices a customer may have open at once. Each costs an address that is watched for ever.
     pub open_invoices_max: u32,
     /// Payouts a customer may have open at once. Each takes a place in a transaction of ours.
@@ -33,6 +41,9 @@ impl TreasuryConfig {
             chains: Vec::new(),
             accounts: Vec::new(),
             banks: Vec::new(),
+            limits: Vec::new(),
+            stripe: None,
+            btcpay: None,
             open_invoices_max: 50,
             open_payouts_max: 20,
             resend_every: Duration::from_secs(600),

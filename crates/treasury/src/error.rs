@@ -1,6 +1,6 @@
 //! What can go wrong in this room, and whose it is.
 
-use crate::{KeyError, PayoutState, SeedError, TransactionError};
+use crate::{KeyError, Method, PayoutState, SeedError, TransactionError};
 use gruve_chain::eth::{EthAddress, EthAddressError};
 use gruve_chain::{AddressError, NodeError};
 use gruve_ledger::LedgerError;
@@ -124,6 +124,19 @@ pub enum TreasuryError {
     /// A file that is no bank statement of ours.
     #[error("the statement cannot be taken: {0}")]
     Statement(String),
+    /// Another service did not do as asked.
+    #[error("paying by {method} is not possible now: {why}")]
+    Service {
+        /// Which.
+        method: Method,
+        /// What it said, without secrets.
+        why: String,
+        /// Whether it decided so: asking again gives the same.
+        is_refused: bool,
+    },
+    /// A payment of the account is disputed.
+    #[error("a card payment of this account is disputed; nothing leaves it until that is settled")]
+    Disputed,
     /// The configuration of a pay-in method.
     #[error("{0}")]
     Method(String),
@@ -165,7 +178,9 @@ impl Blamed for TreasuryError {
             TreasuryError::Node(e) => e.blame(),
             TreasuryError::Seed(e) => e.blame(),
             TreasuryError::Sink(e) => e.blame,
-            TreasuryError::BrokenOff(_) | TreasuryError::Nonces { .. } => Blame::Transient,
+            TreasuryError::Service { .. }
+            | TreasuryError::BrokenOff(_)
+            | TreasuryError::Nonces { .. } => Blame::Transient,
             TreasuryError::NoWallet(_)
             | TreasuryError::Address { .. }
             | TreasuryError::Account { .. }
@@ -180,6 +195,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::NoPayment
             | TreasuryError::Statement(_)
             | TreasuryError::Method(_)
+            | TreasuryError::Disputed
             | TreasuryError::TooLate { .. } => Blame::Rejected,
             TreasuryError::Key(_)
             | TreasuryError::Transaction(_)

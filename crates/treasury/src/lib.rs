@@ -19,9 +19,11 @@
 //! | [`invoice`], [`payout`] | what they are and which states may follow which |
 //! | [`bank`] | bank accounts: references, statements, what waits for a person |
 //! | [`payments`] | what comes by other methods than our own addresses |
+//! | [`remote`] | invoices paid at other services: cards, a BTCPay Server |
 //! | [`account`] | wallets on account-based chains |
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
 //! | `invoices`, `payouts` | what customers ask for |
+//! | `limits` | what leaves in a day, and how many people a large payout takes |
 //! | [`payer`] | the one loop that pays |
 //!
 //! # Promises
@@ -60,11 +62,13 @@ mod holdings;
 pub mod invoice;
 mod invoices;
 pub mod keys;
+mod limits;
 pub mod payer;
 pub mod payments;
 pub mod payout;
 mod payouts;
 mod receipts;
+pub mod remote;
 pub mod seed;
 pub mod select;
 mod spends;
@@ -81,9 +85,11 @@ pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
+pub use limits::{Approval, PayoutLimits};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
+pub use remote::{BtcPayConfig, Heard, Polled, Secret, StripeConfig};
 pub use seed::{Seed, SeedError};
 pub use select::Rate;
 pub use sql::MIGRATIONS;

@@ -29,19 +29,25 @@ use std::str::FromStr;
 pub enum Method {
     /// A transfer to the operator's bank account.
     Bank,
+    /// A card, by Stripe Checkout.
+    Card,
+    /// Coins or Lightning, by a BTCPay Server.
+    BtcPay,
     /// What the customer has here already.
     Balance,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 2] = [Method::Bank, Method::Balance];
+    pub const ALL: [Method; 4] = [Method::Bank, Method::Card, Method::BtcPay, Method::Balance];
 
     /// The word for it, as stored; also the name of its clearing account.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Method::Bank => "bank",
+            Method::Card => "card",
+            Method::BtcPay => "btcpay",
             Method::Balance => "balance",
         }
     }
@@ -283,6 +289,16 @@ impl Treasury {
         })
     }
 
+    /// A payment. Whose it is, the caller checks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payment(&self, id: PaymentId) -> Result<Option<Payment>> {
+        let mut tx = self.0.store.read().await?;
+        let row = tx.fetch_optional(sql::PAYMENT, &params![id]).await?;
+        row.as_ref().map(read_payment).transpose()
+    }
+
     /// An account's payments by these methods, newest first, 200 at most.
     ///
     /// # Errors
@@ -337,7 +353,11 @@ struct Place {
     books: Account,
 }
 
-async fn payment_by_name(tx: &mut Tx, method: Method, external: &str) -> Result<Option<Payment>> {
+pub(crate) async fn payment_by_name(
+    tx: &mut Tx,
+    method: Method,
+    external: &str,
+) -> Result<Option<Payment>> {
     let given = params![method.word(), external];
     tx.fetch_optional(sql::PAYMENT_BY_NAME, &given).await?.as_ref().map(read_payment).transpose()
 }
@@ -349,7 +369,7 @@ async fn unmatched(tx: &mut Tx, id: PaymentId) -> Result<Payment> {
     payment.filter(waits).ok_or(TreasuryError::NoPayment)
 }
 
-fn read_payment(row: &Row) -> Result<Payment> {
+pub(crate) fn read_payment(row: &Row) -> Result<Payment> {
     let asset: Asset = row.get("asset")?;
     Ok(Payment {
         id: row.get("id")?,

@@ -6,7 +6,9 @@ use crate::select::output_weight;
 use crate::spends::payouts_of;
 use crate::sql;
 use crate::treasury::Wallet;
-use crate::{NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury, TreasuryError};
+use crate::{
+    Approval, NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury, TreasuryError,
+};
 use bdk_coin_select::{TX_FIXED_FIELD_WEIGHT, TXIN_BASE_WEIGHT};
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{hash_to_text, script_for_address};
@@ -128,6 +130,11 @@ impl Treasury {
             if row.get::<i64>("n")? >= i64::from(limit) {
                 return Err(TreasuryError::TooMany { what: "payouts", limit });
             }
+            if tx.fetch_optional(sql::DISPUTED, &params![account]).await?.is_some() {
+                return Err(TreasuryError::Disputed);
+            }
+            let above = self.above_limits(tx, account, new.amount).await?;
+            let state = if above.is_some() { PayoutState::Requested } else { state };
             let now = self.now();
             let values = params![
                 id,
@@ -140,7 +147,8 @@ impl Treasury {
                 terms.fee_max,
                 state.word(),
                 new.request_key.as_deref(),
-                now
+                now,
+                above
             ];
             tx.execute(sql::INSERT_PAYOUT, &values).await?;
             Draft::new(asset)
@@ -214,24 +222,30 @@ impl Treasury {
         })
     }
 
-    /// Approves a payout that waits for it.
+    /// One person's approval of a payout that waits for it; `approver` is a name that is the same
+    /// whenever it is the same person. Above the operator's limit it takes two.
     ///
     /// # Errors
-    /// [`TreasuryError::NoPayout`], [`TreasuryError::TooLate`] when it was cancelled or refused.
-    pub async fn approve_payout(&self, id: PayoutId) -> Result<()> {
-        transact!(self.0.store, tx -> Result<()> => {
+    /// [`TreasuryError::NoPayout`], [`TreasuryError::TooLate`] when it was cancelled or refused,
+    /// [`TreasuryError::Disputed`].
+    pub async fn approve_payout(&self, id: PayoutId, approver: &str) -> Result<Approval> {
+        transact!(self.0.store, tx -> Result<Approval> => {
             let (payout, _) = payout_row(tx, id).await?.ok_or(TreasuryError::NoPayout)?;
             match payout.state {
                 PayoutState::Requested => {
+                    let approval = self.approved_by(tx, &payout, approver).await?;
+                    if approval == Approval::OneMore {
+                        return Ok(approval);
+                    }
                     let state = PayoutState::Approved.word();
                     let values = params![id, state, None::<String>, self.now()];
                     tx.execute(sql::SET_PAYOUT_STATE, &values).await?;
-                    Ok(())
+                    Ok(approval)
                 }
                 state @ (PayoutState::Cancelled | PayoutState::Refused) => {
                     Err(TreasuryError::TooLate { state, wanted: "approved" })
                 }
-                _ => Ok(()),
+                _ => Ok(Approval::Given),
             }
         })
     }

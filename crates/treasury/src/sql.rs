@@ -24,6 +24,18 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0003_methods.sqlite.sql"),
         postgres: include_str!("../migrations/0003_methods.postgres.sql"),
     },
+    Migration {
+        number: 4,
+        name: "checkouts",
+        sqlite: include_str!("../migrations/0004_checkouts.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_checkouts.postgres.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "approvals",
+        sqlite: include_str!("../migrations/0005_approvals.sqlite.sql"),
+        postgres: include_str!("../migrations/0005_approvals.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -103,6 +115,39 @@ gruve_store::statements! {
     TAKING = "SELECT amount FROM treasury_takings WHERE payment = $1 AND event = $2";
     INSERT_TAKING = "INSERT INTO treasury_takings (payment, event, amount, taken_at)
         VALUES ($1, $2, $3, $4)";
+
+    DELETE_TAKING = "DELETE FROM treasury_takings WHERE payment = $1 AND event = $2";
+    TAKEN_SO_FAR = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS minor FROM treasury_takings
+        WHERE payment = $1 AND event LIKE $2";
+
+    // Places to pay at other services.
+    INSERT_CHECKOUT = "INSERT INTO treasury_checkouts (method, external, invoice, attempt, url,
+        state, came, opened_at, look_at) VALUES ($1, $2, $3, $4, $5, 'open', 0, $6, $7)
+        ON CONFLICT DO NOTHING";
+    CHECKOUTS_OF = "SELECT external, url, state FROM treasury_checkouts
+        WHERE method = $1 AND invoice = $2 ORDER BY attempt";
+    CHECKOUT = "SELECT invoice, state, came, opened_at FROM treasury_checkouts
+        WHERE method = $1 AND external = $2";
+    CHECKOUTS_DUE = "SELECT method, external FROM treasury_checkouts
+        WHERE state = 'open' AND look_at <= $1 ORDER BY look_at LIMIT $2";
+    LOOK_LATER = "UPDATE treasury_checkouts SET look_at = $3 WHERE method = $1 AND external = $2";
+    COUNT_CHECKOUT = "UPDATE treasury_checkouts SET came = $4, state = $5, look_at = $6
+        WHERE method = $1 AND external = $2 AND came = $3";
+    HEARD = "SELECT heard_at FROM treasury_heard WHERE method = $1 AND event = $2";
+    HEAR = "INSERT INTO treasury_heard (method, event, heard_at) VALUES ($1, $2, $3)
+        ON CONFLICT DO NOTHING";
+    FORGET_HEARD = "DELETE FROM treasury_heard WHERE heard_at < $1";
+    OPEN_DISPUTE = "INSERT INTO treasury_disputes (external, payment, account, asset, amount, state,
+        opened_at) VALUES ($1, $2, $3, $4, $5, 'open', $6) ON CONFLICT DO NOTHING";
+    CLOSE_DISPUTE = "UPDATE treasury_disputes SET state = $2, closed_at = $3
+        WHERE external = $1 AND state = 'open'";
+    DISPUTED = "SELECT external FROM treasury_disputes WHERE account = $1 AND state = 'open' LIMIT 1";
+    INSERT_REFUND = "INSERT INTO treasury_refunds (id, payment, amount, state, reason, asked_at)
+        VALUES ($1, $2, $3, 'asked', $4, $5)";
+    REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, p.external, p.asset FROM treasury_refunds r
+        JOIN treasury_payments p ON p.id = r.payment WHERE r.state = 'asked'
+        ORDER BY r.asked_at LIMIT $1";
+    END_REFUND = "UPDATE treasury_refunds SET state = $2 WHERE id = $1 AND state = 'asked'";
 
     // Bank statements.
     BANK_FILE = "SELECT imported_at FROM treasury_bank_files WHERE hash = $1";
@@ -242,8 +287,8 @@ gruve_store::statements! {
 
     // Payouts.
     INSERT_PAYOUT = "INSERT INTO treasury_payouts (id, account, asset, amount, address, script,
-        rate_max, fee_max, state, attempt, request_key, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)";
+        rate_max, fee_max, state, attempt, request_key, reason, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $11, $11)";
     PAYOUT = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
         p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch WHERE p.id = $1";
@@ -257,6 +302,16 @@ gruve_store::statements! {
         p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
+    ASKED_SINCE = "SELECT
+        CAST(COALESCE(SUM(CASE WHEN account = $3 THEN amount ELSE 0 END), 0) AS BIGINT) AS own,
+        CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS everybody
+        FROM treasury_payouts WHERE asset = $1 AND created_at > $2
+        AND state NOT IN ('cancelled', 'refused')";
+    APPROVE = "INSERT INTO treasury_approvals (payout, approver, approved_at) VALUES ($1, $2, $3)
+        ON CONFLICT DO NOTHING";
+    COUNT_APPROVALS = "SELECT COUNT(*) AS n FROM treasury_approvals WHERE payout = $1";
+    APPROVERS = "SELECT approver FROM treasury_approvals WHERE payout = $1
+        ORDER BY approved_at, approver";
     COUNT_OPEN_PAYOUTS = "SELECT COUNT(*) AS n FROM treasury_payouts
         WHERE account = $1 AND state NOT IN ('confirmed', 'cancelled', 'refused')";
     ANY_APPROVED = "SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved' LIMIT 1";
@@ -264,6 +319,8 @@ gruve_store::statements! {
     PAYABLE = "SELECT id, account, amount, address, script, fee_max, attempt, created_at
         FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
         AND rate_max >= $2 AND amount <= $3 AND (created_at, id) > ($4, $5)
+        AND NOT EXISTS (SELECT 1 FROM treasury_disputes d
+            WHERE d.account = treasury_payouts.account AND d.state = 'open')
         ORDER BY created_at, id LIMIT $6";
     WAIT_FOR_FEES = "UPDATE treasury_payouts SET reason = $3 WHERE id IN (
         SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'

@@ -1,10 +1,11 @@
 //! The treasury itself: its wallets, and what they have in common.
 
 use crate::account::AccountWallet;
+use crate::remote::Services;
 use crate::select::Costs;
 use crate::{
-    BankAccount, ChainWallet, InvoiceSink, Keychain, PayoutPolicy, Rate, Result, ScriptForm,
-    TreasuryConfig, TreasuryError, WalletKeys,
+    BankAccount, ChainWallet, InvoiceSink, Keychain, PayoutLimits, PayoutPolicy, Rate, Result,
+    ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) wallets: Vec<Wallet>,
     pub(crate) accounts: Vec<AccountWallet>,
     pub(crate) banks: Vec<BankAccount>,
+    pub(crate) services: Services,
+    pub(crate) limits: Vec<PayoutLimits>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
     pub(crate) open_payouts_max: u32,
@@ -128,6 +131,8 @@ impl Treasury {
             wallets,
             accounts,
             banks: BankAccount::checked(config.banks)?,
+            limits: config.limits,
+            services: Services::new(config.stripe, config.btcpay)?,
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,

@@ -199,15 +199,15 @@ async fn a_large_payout_waits_for_approval(store: Store) {
     assert_eq!(state(&house, id).await, PayoutState::Requested);
     let waiting = house.treasury.payouts_in_state(PayoutState::Requested).await.unwrap();
     assert_eq!(waiting.iter().map(|p| p.id).collect::<Vec<_>>(), [id]);
-    house.treasury.approve_payout(id).await.unwrap();
-    house.treasury.approve_payout(id).await.unwrap();
+    house.treasury.approve_payout(id, "anna").await.unwrap();
+    house.treasury.approve_payout(id, "anna").await.unwrap();
     pay_out(&house).await;
     assert_eq!(state(&house, id).await, PayoutState::Confirmed);
     let other = house.request(1, 8 * COIN, &stranger(2).0).await.unwrap();
     house.treasury.refuse_payout(other, "call us, please").await.unwrap();
     assert_eq!(house.available(1).await, 9 * COIN);
     assert_eq!(house.payout(other).await.reason.unwrap(), "call us, please");
-    let late = house.treasury.approve_payout(other).await;
+    let late = house.treasury.approve_payout(other, "anna").await;
     assert!(matches!(late, Err(TreasuryError::TooLate { .. })));
 }
 

@@ -282,7 +282,8 @@ fn entry_words(kind: &str) -> String {
         "treasury-receipt" | "treasury-credit" | "treasury-invoice-closed" => "Payment received",
         "treasury-payment" | "treasury-payment-matched" => "Payment received",
         "treasury-from-balance" => "Invoice paid from your balance: set aside",
-        "treasury-taken-back" => "A payment was taken back by your bank",
+        "treasury-taken-back" => "A payment given back, or taken back by your bank",
+        "treasury-refund-undone" => "A refund was not possible: back in your balance",
         "treasury-receipt-undone" | "treasury-credit-undone" => {
             "Payment undone: its block left the chain"
         }

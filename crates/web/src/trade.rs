@@ -9,7 +9,9 @@ use gruve_market::metered::{MeteredState, MeteredView, Started};
 use gruve_market::statement::Statement;
 use gruve_market::{Cancelled, Choice, ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
-use gruve_treasury::{Invoice, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError};
+use gruve_treasury::{
+    Invoice, Method, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError,
+};
 use gruve_units::{
     AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, InvoiceId, PayoutId, QuoteId,
 };
@@ -238,6 +240,19 @@ impl AppState {
         paid.map_err(|e| treasury_failure(&e))
     }
 
+    /// Where an invoice of the account is paid at another service.
+    pub(crate) async fn open_checkout(
+        &self,
+        account: AccountId,
+        id: InvoiceId,
+        method: &str,
+    ) -> Result<String, Failure> {
+        let known = [Method::Card, Method::BtcPay].into_iter().find(|m| m.word() == method);
+        let method = known.ok_or_else(|| Failure::refused("`method` is card or btcpay."))?;
+        let opened = self.treasury().open_checkout(account, id, method).await;
+        opened.map_err(|e| treasury_failure(&e))
+    }
+
     /// An invoice of the account.
     pub(crate) async fn invoice(
         &self,
@@ -366,6 +381,13 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
         TreasuryError::NoInvoice => Failure::not_found("invoice"),
         TreasuryError::NoPayment => Failure::conflict("nothing-to-decide", text()),
         TreasuryError::Closed => Failure::conflict("invoice-closed", text()),
+        TreasuryError::Disputed => Failure::conflict("disputed", text()),
+        TreasuryError::Service { method, why, .. } => {
+            tracing::warn!(%method, why, "a service did not do as asked");
+            Failure::busy(
+                "Paying this way is not possible at the moment. Try again, or another way.",
+            )
+        }
         TreasuryError::TooLate { .. } => Failure::conflict("too-late", text()),
         TreasuryError::TooMany { .. } => Failure::too_many(text()),
         TreasuryError::KeyReused => Failure::key_reused(),

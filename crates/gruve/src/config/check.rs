@@ -22,6 +22,12 @@ impl Config {
         for folder in config.banks.iter_mut().filter_map(|b| b.folder.as_mut()) {
             *folder = base.join(&*folder);
         }
+        if let Some(stripe) = &mut config.stripe {
+            stripe.resolve(base);
+        }
+        if let Some(btcpay) = &mut config.btcpay {
+            btcpay.resolve(base);
+        }
         for lane in &mut config.lanes {
             if let Some(file) = lane.stratum.v2.as_mut().and_then(|v2| v2.key_file.as_mut()) {
                 *file = base.join(&*file);
@@ -157,7 +163,13 @@ impl Config {
                 fault(format!("plan[{i}].lane"), format!("there is no lane `{}`", plan.lane));
             }
         }
-        for Fault { place, what } in bank::faults(&self.banks) {
+        let (stripe, btcpay) = (self.stripe.as_ref(), self.btcpay.as_ref());
+        let elsewhere = remote::faults(stripe, btcpay, self.http.origin.is_some());
+        for Fault { place, what } in bank::faults(&self.banks)
+            .into_iter()
+            .chain(elsewhere)
+            .chain(limits::faults(&self.limits))
+        {
             fault(place, what);
         }
         let (mut sites, mut machines) = (HashSet::new(), HashSet::new());

@@ -10,9 +10,11 @@ mod doors;
 mod duration;
 mod ethash;
 mod funds;
+mod limits;
 mod mail;
 mod metrics;
 mod record;
+mod remote;
 mod sample;
 mod tls;
 
@@ -22,9 +24,11 @@ pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
 pub use funds::FundsConfig;
+pub use limits::LimitConfig;
 pub use mail::{AccountsConfig, MailConfig, MailSecurity};
 pub use metrics::MetricsConfig;
 pub use record::{MirrorConfig, RecordConfig, WitnessConfig};
+pub use remote::{CardConfig, CoinServerConfig};
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
 
@@ -84,6 +88,15 @@ pub struct Config {
     /// Bank accounts that customers may pay to.
     #[serde(default, rename = "bank")]
     pub banks: Vec<BankConfig>,
+    /// What leaves in a day.
+    #[serde(default, rename = "payout_limit")]
+    pub limits: Vec<LimitConfig>,
+    /// Cards.
+    #[serde(default)]
+    pub stripe: Option<CardConfig>,
+    /// A BTCPay Server.
+    #[serde(default)]
+    pub btcpay: Option<CoinServerConfig>,
     /// Facilities and the machines in them.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,

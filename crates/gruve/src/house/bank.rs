@@ -47,6 +47,25 @@ pub(super) async fn watch_folders(
     }
 }
 
+/// How often places to pay at other services are looked at.
+const POLL_EVERY: Duration = Duration::from_secs(20);
+
+/// Looks at invoices that are being paid elsewhere, until the house stops: webhooks may be lost.
+pub(super) async fn poll_checkouts(
+    treasury: Treasury,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    loop {
+        if let Err(error) = treasury.poll_checkouts().await {
+            tracing::warn!(%error, "payments elsewhere are not looked at");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL_EVERY) => {}
+            _ = stopped.wait_for(|s| *s) => return Ok(()),
+        }
+    }
+}
+
 /// The statements in a folder, by name.
 async fn listed(folder: &Path) -> Vec<(PathBuf, Look)> {
     let mut files = Vec::new();

@@ -116,6 +116,10 @@ impl House {
             stopped.clone(),
         ));
 
+        if config.stripe.is_some() || config.btcpay.is_some() {
+            tasks.spawn(bank::poll_checkouts(parts.treasury.clone(), stopped.clone()));
+        }
+
         tasks.spawn(prices::ask_sources(
             parts.market.clone(),
             parts.clock.clone(),

@@ -244,6 +244,12 @@ impl Parts {
         for bank in config.banks.iter().filter(|b| b.enabled) {
             treasury = treasury.with_bank(bank.account());
         }
+        treasury.limits = config.limits.iter().map(|l| l.limits()).collect();
+        let origin = config.http.origin.as_deref().unwrap_or_default();
+        let stripe = config.stripe.as_ref().filter(|s| s.enabled);
+        treasury.stripe = stripe.map(|s| s.service(origin));
+        let btcpay = config.btcpay.as_ref().filter(|b| b.enabled);
+        treasury.btcpay = btcpay.map(|b| b.service(origin));
         let market = market_config(config)?;
         let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
         market.sign_terms_with(operator.clone());

@@ -30,6 +30,7 @@ pub use reference::written_reference;
 use crate::{Invoice, Keychain, NewInvoice, Purpose, Result, Treasury, TreasuryError, sql};
 use gruve_store::{Tx, params};
 use gruve_units::{Amount, Asset, InvoiceId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Characters that a bank's form has room for in a name (EPC069-12).
@@ -120,7 +121,9 @@ impl Treasury {
     /// The currencies that invoices may be in beside coins.
     #[must_use]
     pub fn fiat_assets(&self) -> Vec<Asset> {
-        self.0.banks.iter().map(|b| b.asset).collect()
+        let banks = self.0.banks.iter().map(|b| b.asset);
+        let all: BTreeSet<Asset> = banks.chain(self.0.services.fiat()).collect();
+        all.into_iter().collect()
     }
 
     pub(crate) fn least_fiat(&self, asset: Asset) -> Result<i64> {

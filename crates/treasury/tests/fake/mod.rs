@@ -97,13 +97,7 @@ pub struct House {
     pub farm: bool,
 }
 
-pub fn open_treasury(
-    store: &Store,
-    clock: &Arc<ManualClock>,
-    entropy: &Arc<SeededEntropy>,
-    node: &Arc<FakeNode>,
-    refuses: bool,
-) -> Treasury {
+pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
     let mut wallet = ChainWallet::new(params(), node.clone());
     wallet.confirmations = CONFIRMATIONS;
     wallet.reorg_limit = REORG_LIMIT;
@@ -115,8 +109,17 @@ pub fn open_treasury(
         bic: None,
         open_for: 24 * 14 * HOUR,
     };
-    let config = TreasuryConfig::new(Seed::from_bytes([42; 32]));
-    let config = config.with_chain(wallet).with_bank(bank);
+    TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet).with_bank(bank)
+}
+
+pub fn open_treasury(
+    store: &Store,
+    clock: &Arc<ManualClock>,
+    entropy: &Arc<SeededEntropy>,
+    node: &Arc<FakeNode>,
+    refuses: bool,
+) -> Treasury {
+    let config = treasury_config(node);
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.tell_invoices_to(Arc::new(Market { refuses }));
     treasury

@@ -1,6 +1,6 @@
 //! An invoice: where to pay, how much, and where the payment is.
 
-use crate::extract::{Customer, Id};
+use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
 use crate::layout::{page, token};
 use crate::money::{amount, time};
@@ -11,9 +11,10 @@ use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::bank::written_reference;
-use gruve_treasury::{BankAccount, Invoice, Purpose};
+use gruve_treasury::{BankAccount, Invoice, Method, Purpose};
 use gruve_units::{Amount, InvoiceId};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 /// `GET /invoices/{id}`
 pub(crate) async fn invoice(
@@ -50,6 +51,7 @@ fn body(state: &AppState, visitor: &Visitor, inv: &Invoice, balance: Amount) -> 
             } @else {
                 (on_chain(inv))
             }
+            (elsewhere(state, visitor, inv))
             @if let Purpose::Contract(_) = inv.purpose { (from_balance(visitor, inv, balance)) }
         } @else {
             dl.pairs {
@@ -120,6 +122,57 @@ fn by_bank(bank: &BankAccount, inv: &Invoice) -> Markup {
             }
         }
     }
+}
+
+/// Buttons for the services by which it can be paid.
+fn elsewhere(state: &AppState, visitor: &Visitor, inv: &Invoice) -> Markup {
+    html! {
+        @for method in state.treasury().checkouts_for(inv) {
+            form.actions method="post" action={ "/invoices/" (inv.id) "/checkout" } {
+                (token(visitor))
+                input type="hidden" name="method" value=(method.word());
+                button.quiet type="submit" { (name_of(method)) }
+            }
+        }
+    }
+}
+
+const fn name_of(method: Method) -> &'static str {
+    match method {
+        Method::Card => "Pay by card",
+        Method::BtcPay => "Pay with Lightning or coins",
+        Method::Bank | Method::Balance => "Pay",
+    }
+}
+
+/// By which service.
+#[derive(Deserialize)]
+pub(crate) struct By {
+    method: String,
+}
+
+/// `POST /invoices/{id}/checkout`: leads to the service. A link and not a redirect, since our pages' rules let
+/// no form lead elsewhere.
+pub(crate) async fn checkout(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Id(id): Id<InvoiceId>,
+    Form(by): Form<By>,
+) -> Result<Markup, Failure> {
+    let url = state.open_checkout(customer.account, id, &by.method).await?;
+    let host = url.split('/').nth(2).unwrap_or_default();
+    let content = html! {
+        div.lead { h1 { "Pay elsewhere" } }
+        section.sheet.narrow {
+            p { "You pay at " code { (host) } ". Come back afterwards: the invoice shows the payment within a minute or two." }
+            div.actions {
+                a.button href=(url) rel="noreferrer" { "Go on to " (host) }
+                a.button.quiet href={ "/invoices/" (id) } { "Back to the invoice" }
+            }
+        }
+    };
+    Ok(page(&visitor, "Pay elsewhere", false, &content))
 }
 
 fn from_balance(visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {

@@ -85,6 +85,8 @@ pub(crate) async fn customer(
         })
         .collect();
     let invoices = state.treasury().invoices(id).await?;
+    let payments = state.treasury().payments(id).await?;
+    let may_refund = staff.role.may(Permission::PlacePayIns);
     let payouts = state.treasury().payouts(id).await?;
     let log = state.accounts().audit_log(id, LOG_SHOWN).await?;
     let log: Vec<_> =
@@ -104,6 +106,7 @@ pub(crate) async fn customer(
         (sheet("contracts", "Contracts", &table("Contracts",
             &["Bought", "Plan", ">Hashrate", ">Price", "State", ">Delivered"], &contracts)))
         (sheet("invoices", "Invoices", &table("Invoices", &INVOICE_COLUMNS[1..], &invoices.iter().map(|i| invoice_row(i, None)).collect::<Vec<_>>())))
+        (sheet("payments", "Payments by other methods", &super::payins::payments(&visitor, may_refund, &payments)))
         (sheet("payouts", "Payouts", &own_links_removed(&payouts)))
         (sheet("log", "Security log", &table("Log", &["When", "What", "More"], &log)))
     };

@@ -37,15 +37,29 @@ pub(crate) async fn payouts(
     for of in PayoutState::ALL {
         let all = state.treasury().payouts_in_state(of).await?;
         let names = state.names(all.iter().map(|p| p.account)).await?;
+        let mut approvals = Vec::new();
+        for p in &all {
+            let by = if of == PayoutState::Requested {
+                state.treasury().approvers(p.id).await.map_err(|e| treasury_failure(&e))?.len()
+            } else {
+                0
+            };
+            approvals.push(by);
+        }
         let decide = may && of == PayoutState::Requested;
         let rows: Vec<_> = all
             .iter()
-            .map(|p| {
+            .zip(approvals)
+            .map(|(p, approvals)| {
                 vec![
                     time(p.created),
                     html! { a href={ "/console/customers/" (p.account) } { (names[&p.account]) } },
                     amount(p.amount),
-                    html! { code { (p.address) } },
+                    html! {
+                        code { (p.address) }
+                        @if let Some(why) = p.reason.as_ref().filter(|_| decide) { " (" (why) ")" }
+                        @if approvals > 0 { " Approved by one person; another is needed." }
+                    },
                     html! { @match &p.txid { Some(t) => (short_hash(t)), None => "–" } },
                     html! { @if decide { (decision(&visitor, p)) } },
                 ]
@@ -89,8 +103,11 @@ pub(crate) async fn approve(
     if payout.account == staff.account {
         return Err(Failure::refused("Nobody approves a payout of their own."));
     }
-    let done =
-        async { state.treasury().approve_payout(id).await.map_err(|e| treasury_failure(&e)) };
+    let done = async {
+        let approver = staff.account.to_string();
+        let approved = state.treasury().approve_payout(id, &approver).await;
+        approved.map(drop).map_err(|e| treasury_failure(&e))
+    };
     state.act(staff, Some(payout.account), "payout.approve", &id.to_string(), done).await?;
     Ok(Redirect::to("/console/payouts"))
 }

@@ -1,18 +1,19 @@
 //! Pay-ins that wait for a person.
 
 use super::{choice, field, frame, sheet, table};
-use crate::api::payins::Word;
+use crate::api::payins::{Refund, Word};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
 use crate::money::{amount, time};
 use crate::state::AppState;
+use crate::trade::treasury_failure;
 use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_treasury::BankEntryView;
-use gruve_units::BankEntryId;
+use gruve_treasury::{BankEntryView, Method, Payment};
+use gruve_units::{Amount, BankEntryId, PaymentId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -84,4 +85,52 @@ pub(crate) async fn decide(
     let Decision { word, id: of, why } = form;
     Word { word, id: of, why }.carry_out(&state, staff, id).await?;
     Ok(Redirect::to("/console/pay-ins"))
+}
+
+/// What is given back, as the form has it.
+#[derive(Deserialize)]
+pub(crate) struct GivenBack {
+    amount: String,
+    taken_back: String,
+    why: String,
+}
+
+/// `POST /console/payments/{id}/refund`
+pub(crate) async fn refund(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<PaymentId>,
+    Form(form): Form<GivenBack>,
+) -> Result<Redirect, Failure> {
+    let GivenBack { amount, taken_back, why } = form;
+    Refund { amount, taken_back, why }.carry_out(&state, staff, id).await?;
+    let found = state.treasury().payment(id).await.map_err(|e| treasury_failure(&e))?;
+    let account = found.and_then(|p| p.account);
+    let account = account.ok_or_else(|| Failure::not_found("payment"))?;
+    Ok(Redirect::to(&format!("/console/customers/{account}")))
+}
+
+/// A customer's payments by other methods than addresses, with what staff may do about them.
+pub(super) fn payments(visitor: &Visitor, may: bool, all: &[Payment]) -> Markup {
+    let row = |p: &Payment| {
+        let left = Amount::new(p.amount.asset, p.amount.minor - p.taken.minor);
+        vec![
+            time(p.arrived),
+            html! { (p.method) },
+            amount(p.amount),
+            amount(p.taken),
+            html! { code { (p.id) } },
+            html! { @if may && p.method == Method::Card && left.minor > 0 {
+                form.actions method="post" action={ "/console/payments/" (p.id) "/refund" } {
+                    (token(visitor))
+                    input type="hidden" name="taken_back" value=(p.taken.decimal());
+                    input type="text" name="amount" value=(left.decimal()) aria-label="Amount to give back";
+                    input type="text" name="why" required maxlength="200" aria-label="Why";
+                    button.quiet type="submit" { "Give back" }
+                }
+            } },
+        ]
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
+    table("Payments", &["When", "By", ">Amount", ">Taken back", "Id", "Do"], &rows)
 }

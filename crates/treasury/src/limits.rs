@@ -1,0 +1,96 @@
+//! What may leave in a day without a person, and how many people a large payout takes.
+//!
+//! Nothing is refused here: what is above a limit waits for somebody to look at it, so that coins stay
+//! withdrawable. Promises: limits are checked in the transaction of the request; an approval counts once a person;
+//! the last that is needed lets the payout go. What it must not know: who people are.
+
+use crate::{Payout, Result, Treasury, TreasuryError, sql};
+use gruve_store::{Tx, params};
+use gruve_units::{AccountId, Amount, Asset, Duration, PayoutId};
+
+/// What a limit by the day looks back over.
+const DAY: Duration = Duration::from_secs(86_400);
+/// Characters of an approver's name.
+const APPROVER_CHARS_MAX: usize = 64;
+
+/// Limits of one asset's payouts, in its minor units; none where it is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayoutLimits {
+    /// The asset.
+    pub asset: Asset,
+    /// What one customer may ask for in 24 hours without a person's approval.
+    pub customer_day: Option<i64>,
+    /// The same of all customers together.
+    pub house_day: Option<i64>,
+    /// Payouts above this take the approval of two people.
+    pub two_above: Option<i64>,
+}
+
+/// What an approval came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// The payout goes out, or has gone already.
+    Given,
+    /// Another person must approve it too.
+    OneMore,
+}
+
+impl Treasury {
+    fn limits(&self, asset: Asset) -> Option<&PayoutLimits> {
+        self.0.limits.iter().find(|l| l.asset == asset)
+    }
+
+    /// Why a payout asked for now waits for a person, if it does.
+    pub(crate) async fn above_limits(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        amount: Amount,
+    ) -> Result<Option<&'static str>> {
+        let Some(limits) = self.limits(amount.asset) else { return Ok(None) };
+        if limits.two_above.is_some_and(|above| amount.minor > above) {
+            return Ok(Some("it is large: two people look at it"));
+        }
+        let since = self.now().minus(DAY);
+        let row = tx.fetch_one(sql::ASKED_SINCE, &params![amount.asset, since, account]).await?;
+        let (own, all): (i64, i64) = (row.get("own")?, row.get("everybody")?);
+        let passes = |sum: i64, limit: Option<i64>| {
+            limit.is_some_and(|l| sum.saturating_add(amount.minor) > l)
+        };
+        if passes(own, limits.customer_day) {
+            return Ok(Some("it is above what leaves an account in a day without a look at it"));
+        }
+        if passes(all, limits.house_day) {
+            return Ok(Some("much has left the house today: somebody looks at it"));
+        }
+        Ok(None)
+    }
+
+    /// One person's approval of a payout that waits; how many are needed, its amount says.
+    pub(crate) async fn approved_by(
+        &self,
+        tx: &mut Tx,
+        payout: &Payout,
+        approver: &str,
+    ) -> Result<Approval> {
+        if tx.fetch_optional(sql::DISPUTED, &params![payout.account]).await?.is_some() {
+            return Err(TreasuryError::Disputed);
+        }
+        let approver: String = approver.chars().take(APPROVER_CHARS_MAX).collect();
+        tx.execute(sql::APPROVE, &params![payout.id, approver.as_str(), self.now()]).await?;
+        let row = tx.fetch_one(sql::COUNT_APPROVALS, &params![payout.id]).await?;
+        let two_above = self.limits(payout.amount.asset).and_then(|l| l.two_above);
+        let needed = if two_above.is_some_and(|above| payout.amount.minor > above) { 2 } else { 1 };
+        Ok(if row.get::<i64>("n")? >= needed { Approval::Given } else { Approval::OneMore })
+    }
+
+    /// Who has approved a payout so far.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn approvers(&self, id: PayoutId) -> Result<Vec<String>> {
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::APPROVERS, &params![id]).await?;
+        rows.iter().map(|r| Ok(r.get("approver")?)).collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! Asking other services over HTTP: one request, one bounded answer, within a time.
+
+use super::Secret;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// An answer's length at most: the objects asked for have some ten kilobytes.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// How long an answer is waited for; below the time that a page of ours may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// The service has decided against it: asking again gives the same.
+    #[error("the service refused: {status}{}", .code.as_ref().map_or(String::new(), |c| format!(" ({c})")))]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The service's word for it, if it gave one.
+        code: Option<String>,
+    },
+    /// Nothing is known of what it did.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+}
+
+/// A service at one address.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: String,
+    uri: Uri,
+    /// What stands before the key: `Bearer` or `token`.
+    scheme: &'static str,
+    key: Secret,
+    tls: Option<TlsConnector>,
+}
+
+/// What is asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
+    pub(crate) once: Option<String>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn get(path: &'a str) -> Asked<'a> {
+        Asked {
+            method: Method::GET,
+            path,
+            kind: "application/json",
+            body: String::new(),
+            once: None,
+        }
+    }
+}
+
+impl Client {
+    /// # Errors
+    /// In words, when the address is none or there are no authorities to know it by.
+    pub(crate) fn new(
+        base: &str,
+        scheme: &'static str,
+        key: Secret,
+        authorities: &Path,
+    ) -> Result<Client, String> {
+        let base = base.trim_end_matches('/').to_owned();
+        let uri: Uri = base.parse().map_err(|e| format!("{base:?} is no address: {e}"))?;
+        let tls = match uri.scheme_str() {
+            Some("https") => Some(tls(authorities)?),
+            Some("http") => None,
+            _ => return Err(format!("{base:?} is no address: write https://…")),
+        };
+        if uri.host().is_none() {
+            return Err(format!("{base:?} is no address: it has no host"));
+        }
+        Ok(Client { base, uri, scheme, key, tls })
+    }
+
+    /// Asks, and reads the answer as JSON.
+    pub(crate) async fn ask(&self, asked: Asked<'_>) -> Result<serde_json::Value, Failed> {
+        let answer = tokio::time::timeout(PATIENCE, self.send(asked)).await;
+        let (status, body) = answer
+            .map_err(|_| Failed::NoAnswer("it took too long".into()))?
+            .map_err(Failed::NoAnswer)?;
+        let read: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        if status.is_success() {
+            return read.ok_or_else(|| Failed::NoAnswer("the answer is no JSON".into()));
+        }
+        // Asked too often, too early, or at a bad time: it may do better later.
+        let may_pass = status.is_server_error()
+            || matches!(status.as_u16(), 408 | 409 | 425 | 429)
+            || status.is_redirection();
+        if may_pass {
+            return Err(Failed::NoAnswer(format!("it answered {status}")));
+        }
+        let code = read.as_ref().and_then(|v| {
+            let code = v.pointer("/error/code").or_else(|| v.pointer("/code"))?;
+            code.as_str().map(|c| c.chars().filter(|c| !c.is_control()).take(60).collect())
+        });
+        Err(Failed::Refused { status, code })
+    }
+
+    async fn send(&self, asked: Asked<'_>) -> Result<(StatusCode, Bytes), String> {
+        let said = |e: &dyn std::fmt::Display| e.to_string();
+        let host = self.uri.host().unwrap_or_default().to_owned();
+        let port = self.uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let path = format!("{}{}", self.uri.path().trim_end_matches('/'), asked.path);
+        let authority = self.uri.authority().map(ToString::to_string).unwrap_or_default();
+        let mut request = Request::builder()
+            .method(asked.method)
+            .uri(path)
+            .header(HOST, authority)
+            .header(AUTHORIZATION, format!("{} {}", self.scheme, self.key.text()))
+            .header(CONTENT_TYPE, asked.kind);
+        if let Some(once) = asked.once {
+            request = request.header("idempotency-key", once);
+        }
+        let request = request.body(Full::new(Bytes::from(asked.body))).map_err(|e| said(&e))?;
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| said(&e))?;
+        match &self.tls {
+            None => exchange(stream, request).await,
+            Some(tls) => {
+                let name = ServerName::try_from(host).map_err(|e| said(&e))?;
+                exchange(tls.connect(name, stream).await.map_err(|e| said(&e))?, request).await
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), String> {
+    let said = |e: hyper::Error| e.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
+    let driving = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(said)?;
+    let (head, body) = answer.into_parts();
+    let all = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|e| e.to_string());
+    driving.abort();
+    Ok((head.status, all?.to_bytes()))
+}
+
+/// The authorities of a file, over the house's provider.
+fn tls(file: &Path) -> Result<TlsConnector, String> {
+    let mut roots = RootCertStore::empty();
+    let all =
+        CertificateDer::pem_file_iter(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    for certificate in all.flatten() {
+        // A bundle has some that a strict reader refuses; those that it takes are enough.
+        let _ = roots.add(certificate);
+    }
+    if roots.is_empty() {
+        return Err(format!("{}: no certificate authority in it", file.display()));
+    }
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let with = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let with = with.map_err(|e| e.to_string())?.with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(with)))
+}
+
+/// Fields as a form, with everything but letters, digits and `-._~` escaped.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    let escaped = |text: &str| {
+        let mut out = String::with_capacity(text.len());
+        for b in text.bytes() {
+            match b {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    out.push(char::from(b));
+                }
+                _ => {
+                    out.push('%');
+                    out.push_str(&hex::encode_upper([b]));
+                }
+            }
+        }
+        out
+    };
+    let pairs: Vec<String> =
+        fields.iter().map(|(k, v)| format!("{}={}", escaped(k), escaped(v))).collect();
+    pairs.join("&")
+}

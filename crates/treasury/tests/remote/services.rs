@@ -1,0 +1,201 @@
+//! Stand-ins for the services, over HTTP on loopback: they keep to the published interfaces, and
+//! misbehave when told to.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// How the next answers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// 500, nothing done.
+    Down,
+    /// 500, but done.
+    DoneButDown,
+    /// 200 with what is no JSON.
+    Garbled,
+    /// 402 with an error's code.
+    Refuses,
+}
+
+#[derive(Default)]
+pub struct Books {
+    /// Objects by their path.
+    pub objects: BTreeMap<String, Value>,
+    /// What was made by which key.
+    pub once: BTreeMap<String, Value>,
+    /// Requests that made something, as `PATH BODY`.
+    pub made: Vec<String>,
+    pub mood: Option<Mood>,
+    next: u32,
+}
+
+/// A stand-in that runs until it is dropped with its runtime.
+#[derive(Clone)]
+pub struct StandIn {
+    pub address: SocketAddr,
+    pub books: Arc<Mutex<Books>>,
+}
+
+type Shared = Arc<Mutex<Books>>;
+
+impl StandIn {
+    pub async fn start() -> StandIn {
+        let books: Shared = Arc::default();
+        let app = Router::new()
+            .route("/v1/checkout/sessions", post(new_session))
+            .route("/v1/refunds", post(refund))
+            .route("/api/v1/stores/{store}/invoices", post(new_invoice))
+            .route("/{*path}", get(object))
+            .with_state(books.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        StandIn { address, books }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn mood(&self, mood: Mood) {
+        self.books.lock().unwrap().mood = Some(mood);
+    }
+
+    pub fn put(&self, path: &str, object: Value) {
+        self.books.lock().unwrap().objects.insert(path.to_owned(), object);
+    }
+
+    /// Changes members of an object.
+    pub fn set(&self, path: &str, members: &Value) {
+        let mut books = self.books.lock().unwrap();
+        let object = books.objects.get_mut(path).unwrap();
+        for (key, value) in members.as_object().unwrap() {
+            object[key] = value.clone();
+        }
+    }
+
+    pub fn made(&self) -> Vec<String> {
+        self.books.lock().unwrap().made.clone()
+    }
+}
+
+fn moody(books: &Shared) -> Option<Response> {
+    match books.lock().unwrap().mood {
+        None | Some(Mood::Well | Mood::DoneButDown) => None,
+        Some(Mood::Down) => Some(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+        Some(Mood::Garbled) => Some("<html>try again</html>".into_response()),
+        Some(Mood::Refuses) => {
+            let body = json!({ "error": { "code": "amount_too_small" } });
+            Some((StatusCode::PAYMENT_REQUIRED, axum::Json(body)).into_response())
+        }
+    }
+}
+
+/// Makes an object once a key.
+fn make(
+    books: &Shared,
+    headers: &HeaderMap,
+    asked: String,
+    new: impl FnOnce(u32) -> (Option<String>, Value),
+) -> Response {
+    let mut books = books.lock().unwrap();
+    let key = headers.get("idempotency-key").map(|k| k.to_str().unwrap().to_owned());
+    let known = key.as_ref().and_then(|k| books.once.get(k).cloned());
+    let object = match known {
+        Some(object) => object,
+        None => {
+            books.next += 1;
+            let (path, object) = new(books.next);
+            books.made.push(asked);
+            if let Some(path) = path {
+                books.objects.insert(path, object.clone());
+            }
+            if let Some(key) = key {
+                books.once.insert(key, object.clone());
+            }
+            object
+        }
+    };
+    if books.mood == Some(Mood::DoneButDown) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    axum::Json(object).into_response()
+}
+
+fn field(body: &str, name: &str) -> String {
+    let pairs = body.split('&').filter_map(|p| p.split_once('='));
+    let found = pairs.into_iter().find(|(k, _)| *k == name);
+    found.unwrap_or_else(|| panic!("no {name} in {body}")).1.to_owned()
+}
+
+async fn new_session(State(books): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    assert_eq!(headers["authorization"], "Bearer sk_test_1");
+    if let Some(answer) = moody(&books) {
+        return answer;
+    }
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert_eq!(field(&body, "mode"), "payment");
+    let amount: i64 =
+        field(&body, "line_items%5B0%5D%5Bprice_data%5D%5Bunit_amount%5D").parse().unwrap();
+    let currency = field(&body, "line_items%5B0%5D%5Bprice_data%5D%5Bcurrency%5D");
+    make(&books, &headers, format!("session {amount} {currency}"), |n| {
+        let id = format!("cs_test_{n}");
+        let object = json!({
+            "id": id, "object": "checkout.session", "url": format!("https://checkout.example/{id}"),
+            "status": "open", "payment_status": "unpaid", "payment_intent": null,
+            "amount_total": amount, "currency": currency,
+        });
+        (Some(format!("v1/checkout/sessions/{id}")), object)
+    })
+}
+
+async fn refund(State(books): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(answer) = moody(&books) {
+        return answer;
+    }
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    make(&books, &headers, format!("refund {body}"), |n| {
+        (None, json!({ "id": format!("re_{n}"), "object": "refund", "status": "succeeded" }))
+    })
+}
+
+async fn new_invoice(
+    State(books): State<Shared>,
+    Path(store): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    assert_eq!(headers["authorization"], "token btc-key");
+    if let Some(answer) = moody(&books) {
+        return answer;
+    }
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    make(&books, &headers, format!("invoice {} {}", asked["amount"], asked["currency"]), |n| {
+        let id = format!("inv{n}");
+        let object = json!({
+            "id": id, "storeId": store, "amount": asked["amount"], "currency": asked["currency"],
+            "status": "New", "additionalStatus": "None",
+            "checkoutLink": format!("https://btcpay.example/i/{id}"),
+        });
+        (Some(format!("api/v1/stores/{store}/invoices/{id}")), object)
+    })
+}
+
+async fn object(State(books): State<Shared>, Path(path): Path<String>) -> Response {
+    if let Some(answer) = moody(&books) {
+        return answer;
+    }
+    match books.lock().unwrap().objects.get(&path) {
+        Some(object) => axum::Json(object.clone()).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
