@@ -109,10 +109,13 @@ pub(crate) async fn add(tx: &mut Tx, row: &AuditRow, entropy: &dyn Entropy) -> R
     let mut ends = ends(tx).await?;
     let seq = ends.seq + 1;
     let hash = line_hash(&ends.hash, seq, *at, action, &digest);
+    (ends.seq, ends.hash) = (seq, hash);
+    // First, so that of two at once the second begins again; on the lines themselves it would be told that its
+    // number is taken, which nobody tries again.
+    set_ends(tx, &ends).await?;
     tx.execute(INSERT_TRAIL, &params![seq, *at, action, digest, hash]).await?;
     tx.execute(INSERT_PARTICULARS, &params![seq, salt, account, actor, detail]).await?;
-    (ends.seq, ends.hash) = (seq, hash);
-    set_ends(tx, &ends).await
+    Ok(())
 }
 
 /// Cuts lines off that were written before `since`.
