@@ -1,5 +1,5 @@
 //! The pages in a real browser: what a customer sees and presses, at a desk, on a phone and
-//! without scripts. Pictures of every page are left in `test-output/screenshots`.
+//! without scripts; at the desk in English, on the phone in Norwegian. Pictures of every page are left in `test-output/screenshots`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -10,6 +10,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use gruve::demo::{Api, Rpc};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -27,10 +28,13 @@ struct Screen {
     height: u32,
     phone: bool,
     scripts: bool,
+    language: &'static str,
 }
 
-const DESK: Screen = Screen { name: "desk", width: 1280, height: 900, phone: false, scripts: true };
-const PHONE: Screen = Screen { name: "phone", width: 390, height: 844, phone: true, scripts: true };
+const DESK: Screen =
+    Screen { name: "desk", width: 1280, height: 900, phone: false, scripts: true, language: "en" };
+const PHONE: Screen =
+    Screen { name: "phone", width: 390, height: 844, phone: true, scripts: true, language: "nb" };
 const SCRIPTLESS: Screen = Screen { name: "scriptless", scripts: false, ..PHONE };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +113,7 @@ async fn checks_receipts(page: &Page, api: &Api) {
     let session = api.post("/api/v1/sessions", &login).await.unwrap();
     let own = api.signed_in(session["token"].as_str().unwrap());
     let contracts = own.get("/api/v1/contracts").await.unwrap();
-    let contracts = contracts.as_array().unwrap();
+    let contracts = contracts["items"].as_array().unwrap();
     let id = contracts[0]["contract"].as_str().unwrap();
     let path = format!("/api/v1/contracts/{id}/receipts");
     let all = own.get(&path).await.unwrap()["receipts"].take();
@@ -216,7 +220,7 @@ async fn buys_earns_and_withdraws(page: &Page, lane: &Lane) {
         page.look("buy").await;
         page.press("Show the total").await;
         let heading = page.text("h1").await?;
-        (heading == "Your total").then_some(())
+        (heading == page.say("Your total")).then_some(())
     })
     .await;
     page.arrive("quote", "Your total").await;
@@ -227,7 +231,7 @@ async fn buys_earns_and_withdraws(page: &Page, lane: &Lane) {
     page.press("To the contract").await;
     page.heading("lease, four minutes").await;
     page.updates_itself("the contract runs", async || {
-        page.text("#figures header").await.filter(|t| t.contains("Running"))
+        page.text("#figures header").await.filter(|t| t.contains(&page.say("Running")))
     })
     .await;
     page.updates_itself("earnings are credited", async || {
@@ -245,11 +249,17 @@ async fn buys_earns_and_withdraws(page: &Page, lane: &Lane) {
     page.go("/payouts").await;
     page.arrive("payouts", "Payouts").await;
     let listed = page.text("#payouts tbody tr").await.unwrap();
-    assert!(listed.contains(lane.asset) && listed.contains("Confirmed in a block"), "{listed}");
+    assert!(
+        listed.contains(lane.asset) && listed.contains(&page.say("Confirmed in a block")),
+        "{listed}"
+    );
     page.open("/statement", "Statement").await;
     page.open("/books", "Books").await;
     let books = page.text("#books").await.unwrap();
-    assert!(books.contains("Adds up") && !books.contains("Does not add up"), "{books}");
+    assert!(
+        books.contains(&page.say("Adds up")) && !books.contains(&page.say("Does not add up")),
+        "{books}"
+    );
     page.go(&contract).await;
     page.arrive("contract", "lease, four minutes").await;
     page.open("/account", "Overview").await;
@@ -261,10 +271,10 @@ async fn pays(page: &Page, lane: &Lane) {
     let due = page.text(".pairs .amount").await.unwrap();
     let (number, asset) = due.split_once(' ').unwrap();
     assert_eq!(asset, lane.asset);
-    let number: Value = serde_json::from_str(number).unwrap();
+    let number: Value = serde_json::from_str(&number.replace(',', ".")).unwrap();
     lane.wallet.call("sendtoaddress", json!([address, number])).await.unwrap();
     page.updates_itself("the invoice is paid", async || {
-        page.text("#invoice header").await.filter(|t| t.contains("Paid and confirmed"))
+        page.text("#invoice header").await.filter(|t| t.contains(&page.say("Paid and confirmed")))
     })
     .await;
     page.arrive("invoice-paid", "Invoice").await;
@@ -278,21 +288,23 @@ async fn withdraws(page: &Page, lane: &Lane) {
     page.wait("earnings are worth a payout", async || {
         page.go("/withdraw").await;
         let offered = page.text(&option).await?;
-        let (_, available) = offered.strip_suffix(" available")?.split_once(": ")?;
+        // As it is shown, with the language's own decimal mark: so it may be typed.
+        let (_, available) = offered.split_once(": ")?;
+        let (available, _) = available.split_once(' ')?;
         page.client.find(Locator::Css(&option)).await.ok()?.click().await.ok()?;
         page.fill("amount", available).await;
         page.fill("address", address).await;
         page.look("withdraw").await;
         page.press("Show the fee").await;
         let heading = page.text("h1").await?;
-        (heading == "Confirm the payout").then_some(())
+        (heading == page.say("Confirm the payout")).then_some(())
     })
     .await;
     page.arrive("withdraw-confirm", "Confirm the payout").await;
     page.press("Withdraw ").await;
     page.arrive("payout-requested", "Payout").await;
     page.updates_itself("the payout is in a block", async || {
-        page.text("#payout header").await.filter(|t| t.contains("Confirmed in a block"))
+        page.text("#payout header").await.filter(|t| t.contains(&page.say("Confirmed in a block")))
     })
     .await;
     page.arrive("payout", "Payout").await;
@@ -365,6 +377,18 @@ struct Page {
     session: String,
     screen: Screen,
     home: String,
+    words: BTreeMap<String, String>,
+}
+
+/// What the pages say in a language, by the English.
+fn words_of(language: &str) -> BTreeMap<String, String> {
+    if language == "en" {
+        return BTreeMap::new();
+    }
+    let file = format!("{}/../web/words/{language}.toml", env!("CARGO_MANIFEST_DIR"));
+    let file: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    let words = file["words"].as_table().unwrap();
+    words.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
 }
 
 impl Page {
@@ -395,12 +419,14 @@ impl Page {
             .unwrap_or_else(|e| panic!("chromium does not start: {e}"));
         let session = client.session_id().await.unwrap().unwrap();
         let (extras, home) = (driver.api.clone(), home.to_owned());
-        let page = Page { client, extras, session, screen, home };
+        let words = words_of(screen.language);
+        let page = Page { client, extras, session, screen, home, words };
         let metrics = json!({
             "width": screen.width, "height": screen.height, "deviceScaleFactor": 1,
             "mobile": screen.phone,
         });
         page.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        page.go(&format!("/language/{}?back=/plans", screen.language)).await;
         page
     }
 
@@ -427,7 +453,19 @@ impl Page {
         self.look(name).await;
     }
 
+    /// A text of the pages in the language of this visitor, or the beginning of one up to its first value.
+    fn say(&self, english: &str) -> String {
+        let begins = || {
+            let of = self.words.iter().find(|(k, _)| {
+                k.strip_prefix(english).is_some_and(|rest| rest.trim_start().starts_with('{'))
+            });
+            of.map(|(_, own)| own.split('{').next().unwrap_or_default().to_owned())
+        };
+        self.words.get(english).cloned().or_else(begins).unwrap_or_else(|| english.to_owned())
+    }
+
     async fn heading(&self, heading: &str) {
+        let heading = &*self.say(heading);
         self.wait(&format!("the page {heading:?} is there"), async || {
             self.text("h1").await.filter(|t| t.contains(heading))
         })
@@ -498,6 +536,7 @@ impl Page {
 
     /// Presses the first button or link that says this, the header's last.
     async fn press(&self, label: &str) {
+        let label = self.say(label);
         let says = format!("[self::button or self::a][contains(., \"{label}\")]");
         let (main, header) = (format!("//main//*{says}"), format!("//header//*{says}"));
         self.wait(&format!("{label:?} can be pressed"), async || {

@@ -35,7 +35,8 @@ async fn play(place: &Place) {
     a_share_that_says_another_mix_is_refused(place);
     until("the blocks are in the books", MINUTES, async || {
         let blocks = api.get("/api/v1/blocks?lane=eth-class&limit=200").await.ok()?;
-        let paid = blocks.as_array()?.iter().filter(|b| !b["reward"].is_null()).count() as u64;
+        let paid =
+            blocks["items"].as_array()?.iter().filter(|b| !b["reward"].is_null()).count() as u64;
         (paid >= height).then_some(())
     })
     .await
@@ -61,7 +62,7 @@ async fn play(place: &Place) {
 async fn figures_are_the_chains(place: &Place, api: &Api, tip: u64) {
     let chain = until("the network's figures are there", MINUTES, async || {
         let lanes = api.get("/api/v1/lanes").await.ok()?;
-        (lanes[0]["chain"]["height"].as_u64()? == tip).then(|| lanes[0].clone())
+        (lanes["items"][0]["chain"]["height"].as_u64()? == tip).then(|| lanes["items"][0].clone())
     })
     .await
     .unwrap_or_else(|e| place.fail(&e));

@@ -34,8 +34,8 @@ async fn answers(place: &Place) -> Api {
 }
 
 async fn blocks(api: &Api) -> Vec<Value> {
-    let list = api.get("/api/v1/blocks?limit=1000").await.unwrap();
-    list.as_array().unwrap().clone()
+    let list = api.get("/api/v1/blocks?limit=500").await.unwrap();
+    list["items"].as_array().unwrap().clone()
 }
 
 fn in_state(blocks: &[Value], state: &str) -> Vec<u64> {
@@ -47,7 +47,8 @@ fn in_state(blocks: &[Value], state: &str) -> Vec<u64> {
 async fn followed(place: &Place, api: &Api, chain: &EthDevChain) -> u64 {
     until("the books have the whole chain", MINUTES, async || {
         let (height, lanes) = (chain.height(), api.get("/api/v1/lanes").await.ok()?);
-        (lanes[0]["chain"]["height"] == height && chain.height() == height).then_some(height)
+        (lanes["items"][0]["chain"]["height"] == height && chain.height() == height)
+            .then_some(height)
     })
     .await
     .unwrap_or_else(|e| place.fail(&e))
@@ -56,7 +57,8 @@ async fn followed(place: &Place, api: &Api, chain: &EthDevChain) -> u64 {
 /// The chain's tip when nothing is on its way any more: a block found last is sent while its miner stops, so two
 /// epochs go by without one.
 async fn settled(place: &Place, api: &Api, chain: &EthDevChain) -> u64 {
-    let closed = async || api.get("/api/v1/lanes").await.ok()?[0]["last_closed_epoch"].as_u64();
+    let closed =
+        async || api.get("/api/v1/lanes").await.ok()?["items"][0]["last_closed_epoch"].as_u64();
     let stopped = until("an epoch closes", MINUTES, &closed).await;
     let stopped = stopped.unwrap_or_else(|e| place.fail(&e));
     until("two more close", MINUTES, async || closed().await.filter(|now| *now >= stopped + 2))
@@ -258,7 +260,7 @@ async fn restarts_under_working_machines_lose_no_acknowledged_share_and_count_no
     assert!(miner.stop().await.success());
     let epoch = async || {
         let epochs = api.get("/api/v1/epochs?limit=1").await.ok()?;
-        epochs[0]["epoch"].as_u64()
+        epochs["items"][0]["epoch"].as_u64()
     };
     let at_end = until("an epoch", MINUTES, epoch).await.unwrap();
     until("two further epochs", MINUTES, async || epoch().await.filter(|e| *e >= at_end + 3))

@@ -97,7 +97,7 @@ async fn killed_at_random_moments(database: Option<&str>, kills: u32) {
     let last = u64::try_from(now / 1_000_000).unwrap() + 1;
     until("the last share's epoch is closed", Duration::from_secs(90), async || {
         let epochs = api.get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
-        epochs[0]["epoch"].as_u64().filter(|e| *e >= last)
+        epochs["items"][0]["epoch"].as_u64().filter(|e| *e >= last)
     })
     .await
     .unwrap_or_else(|e| panic!("{e}\n{}", tail(&log)));

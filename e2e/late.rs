@@ -129,7 +129,7 @@ impl Site {
     /// The last closed epoch.
     async fn epoch(&self) -> Option<u64> {
         let epochs = self.api().get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
-        epochs[0]["epoch"].as_u64()
+        epochs["items"][0]["epoch"].as_u64()
     }
 
     /// Waits until this epoch is closed.

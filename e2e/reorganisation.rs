@@ -31,8 +31,8 @@ fn miner(stratum: u16, log: &Path) -> Running {
 
 /// The highest first: the times in headers, by which the API lists them, are the miner's and need not grow.
 async fn blocks(api: &Api) -> Vec<Value> {
-    let list = api.get("/api/v1/blocks?limit=1000").await.unwrap();
-    let mut list = list.as_array().unwrap().clone();
+    let list = api.get("/api/v1/blocks?limit=500").await.unwrap();
+    let mut list = list["items"].as_array().unwrap().clone();
     list.sort_by_key(|b| std::cmp::Reverse(b["height"].as_u64()));
     list
 }
@@ -74,7 +74,7 @@ async fn six_blocks_of_ours_leave_the_chain_and_their_rewards_the_books_by_new_e
     let followed = async || {
         let lanes = api.get("/api/v1/lanes").await.ok()?;
         let height = node.tip().await.ok()?.height;
-        (lanes[0]["chain"]["height"] == height).then_some(height)
+        (lanes["items"][0]["chain"]["height"] == height).then_some(height)
     };
     let tip = until("the books have the whole chain", MINUTE, followed)
         .await

@@ -278,7 +278,7 @@ async fn miners_notice_no_restart_and_every_acknowledged_share_counts_once() {
 
     let epoch = async || {
         let epochs = api.get("/api/v1/epochs?lane=btc&limit=1").await.ok()?;
-        epochs[0]["epoch"].as_u64()
+        epochs["items"][0]["epoch"].as_u64()
     };
     let at_end = until("an epoch", MINUTE, epoch).await.unwrap();
     until("two further epochs", MINUTE, async || epoch().await.filter(|e| *e >= at_end + 3))

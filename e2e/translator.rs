@@ -284,7 +284,8 @@ async fn v1_miners_on_one_channel_mine_through_classes_and_epochs_and_none_is_dr
     let epochs = until("all shares are in closed epochs", MINUTE, async || {
         let epochs = api.get("/api/v1/epochs?lane=btc&limit=100").await.ok()?;
         let shares = |e: &serde_json::Value| e["shares"].as_u64().unwrap_or(0);
-        let with_work: Vec<_> = epochs.as_array()?.iter().map(shares).filter(|s| *s > 0).collect();
+        let with_work: Vec<_> =
+            epochs["items"].as_array()?.iter().map(shares).filter(|s| *s > 0).collect();
         (with_work.iter().sum::<u64>() >= acknowledged).then_some(with_work)
     })
     .await

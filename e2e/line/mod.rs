@@ -175,7 +175,8 @@ pub async fn play(program: Program, first: First) {
     // A hundred blocks later its earnings are mature and settled.
     let available = until("earnings are available", Duration::from_secs(240), async || {
         let balances = liv.get("/api/v1/balances").await.ok()?;
-        let coins = balances.as_array()?.iter().find(|b| b["asset"] == asset.code())?.clone();
+        let coins =
+            balances["items"].as_array()?.iter().find(|b| b["asset"] == asset.code())?.clone();
         coins["available"]["minor"].as_i64().filter(|minor| *minor > 1_000_000)
     })
     .await

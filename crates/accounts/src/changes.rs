@@ -5,8 +5,8 @@ use crate::mail::queue;
 use crate::service::Device;
 use crate::sql::{
     ADD_ADDRESS, ADDRESS, ADDRESSES_OF, BOOK_ONLY, CHANGES_DUE, COUNT_ADDRESSES, EMAIL_CHANGE_OF,
-    PUT_CHANGE, REMOVE_ADDRESS, REMOVE_CHANGE, SET_BOOK_ONLY, SET_CHANGE_CONFIRMED, SET_EMAIL,
-    WHOSE_MAIL,
+    PUT_CHANGE, REMOVE_ADDRESS, REMOVE_CHANGE, REMOVE_CHANGES_OF, SET_BOOK_ONLY,
+    SET_CHANGE_CONFIRMED, SET_EMAIL, WHOSE_MAIL,
 };
 use crate::tickets::{self, Purpose, Ticket};
 use crate::{Accounts, AccountsError, Result, words};
@@ -33,15 +33,29 @@ pub struct AccountRules {
     pub mail: Option<crate::MailRules>,
     /// How long a change of where messages and coins go waits.
     pub change_delay: Duration,
+    /// How long the closing of an account waits.
+    pub closing_delay: Duration,
+    /// The site whose passkeys count; there are none without it.
+    pub passkeys: Option<crate::PasskeyRules>,
 }
 
 impl Default for AccountRules {
     fn default() -> AccountRules {
-        AccountRules { mail: None, change_delay: CHANGE_DELAY }
+        AccountRules {
+            mail: None,
+            change_delay: CHANGE_DELAY,
+            closing_delay: crate::CLOSING_DELAY,
+            passkeys: None,
+        }
     }
 }
 
-/// An instant in a message: seconds since 1970 are nothing to read.
+/// An instant as messages say it, `2026-11-21 01:21 UTC`: seconds since 1970 are nothing to read.
+#[must_use]
+pub fn date_text(at: Timestamp) -> String {
+    when(at)
+}
+
 pub(crate) fn when(at: Timestamp) -> String {
     let days = at.secs().div_euclid(86_400);
     let secs = at.secs().rem_euclid(86_400);
@@ -164,27 +178,27 @@ impl Accounts {
     /// Stops what a notice told of, by the ticket in it: a new e-mail address, or an address in the book.
     ///
     /// # Errors
-    /// [`AccountsError::TicketVoid`]; the database's.
+    /// [`AccountsError::TicketVoid`]; [`AccountsError::NothingToStop`] where it counts already or is gone, so that
+    /// nobody is told that something was stopped which was not; the database's.
     pub async fn undo(&self, ticket: &Ticket) -> Result<()> {
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
             let held = tickets::take(tx, &ticket.0, Purpose::Undo, now).await?;
             let held = held.ok_or(AccountsError::TicketVoid)?;
             let account = held.account;
-            match held.detail.split_once(' ') {
+            let stopped = match held.detail.split_once(' ') {
                 None if held.detail == "email" => {
-                    if let Some(row) = tx.fetch_optional(EMAIL_CHANGE_OF, &params![account]).await? {
-                        let email: String = row.get("value")?;
-                        tx.execute(REMOVE_CHANGE, &params![account, email]).await?;
-                    }
                     tickets::void(tx, account, Purpose::NewEmail).await?;
+                    tx.execute(REMOVE_CHANGES_OF, &params![account]).await?
                 }
+                // One that is paid to already is taken out, too: no more goes there.
                 Some((asset, address)) => {
-                    tx.execute(REMOVE_ADDRESS, &params![account, asset, address]).await?;
+                    tx.execute(REMOVE_ADDRESS, &params![account, asset, address]).await?
                 }
-                None => {
-                    tx.execute(SET_BOOK_ONLY, &params![account, now, None::<Timestamp>]).await?;
-                }
+                None => tx.execute(SET_BOOK_ONLY, &params![account, now, None::<Timestamp>]).await?,
+            };
+            if stopped == 0 {
+                return Err(AccountsError::NothingToStop);
             }
             self.record(tx, now, account, "change.stopped").await
         })
@@ -307,6 +321,18 @@ impl Accounts {
         let usable: Timestamp = row.ok_or(AccountsError::NotInBook)?.get("usable_at")?;
         if usable > now {
             return Err(AccountsError::NotUsableYet(when(usable)));
+        }
+        Ok(())
+    }
+
+    /// Whether something may go from the account to another customer now, within the caller's transaction: not while
+    /// its payouts go to the book alone, which nobody else's account stands in.
+    ///
+    /// # Errors
+    /// [`AccountsError::BookOnly`]; the database's.
+    pub async fn may_pay_customers(&self, tx: &mut Tx, account: AccountId) -> Result<()> {
+        if book_only(tx, account, self.now()).await?.0 {
+            return Err(AccountsError::BookOnly);
         }
         Ok(())
     }

@@ -5,13 +5,14 @@
 //! transaction takes says little over a network.
 
 use crate::attempts::{AttemptLimit, standing};
-use crate::mail::queue;
+use crate::mail::{queue, queue_notice};
 use crate::service::Device;
 use crate::sql::{
-    ACCOUNT_BY_EMAIL, CONFIRM_ACCOUNT, REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, WHOSE_MAIL,
+    ACCOUNT_BY_EMAIL, CONFIRM_ACCOUNT, REMOVE_CHANGES_OF, REMOVE_KEYS_OF, REMOVE_NEW_ADDRESSES,
+    REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, WHOSE_MAIL,
 };
 use crate::tickets::{self, Purpose, Ticket};
-use crate::{Accounts, AccountsError, Result, changes, names, words};
+use crate::{Accounts, AccountsError, Result, changes, names, passkeys, words};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -30,8 +31,8 @@ pub enum Confirmed {
 }
 
 /// Counted by the address, whether there is such an account or not; 21 bytes: no other subject has that.
-fn subject(email: &str) -> Vec<u8> {
-    Sha256::new().chain_update(b"mail").chain_update(email).finalize()[..21].to_vec()
+fn subject(what: &[u8], email: &str) -> Vec<u8> {
+    Sha256::new().chain_update(what).chain_update(email).finalize()[..21].to_vec()
 }
 
 impl Accounts {
@@ -45,9 +46,33 @@ impl Accounts {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
         let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
         let (name, email): (String, String) = (row.get("name")?, row.get("email")?);
+        if !email.contains('@') {
+            // The address is another account's; see `sign_up_from`.
+            return Ok(());
+        }
         let ticket = tickets::issue(tx, account, Purpose::SignUp, "", now, self.entropy()).await?;
         let mail = words::confirm_sign_up(rules, &email, &name, &ticket.0);
         queue(tx, account, &mail, now, self.mail_id()).await
+    }
+
+    /// Writes to the owner of an address with which somebody wanted to open another account; not more often than
+    /// anybody may have messages sent there.
+    pub(crate) async fn tell_has_account(
+        &self,
+        tx: &mut Tx,
+        owner: AccountId,
+        to: (&str, &str),
+        now: Timestamp,
+    ) -> Result<()> {
+        let Some(rules) = self.mail_rules() else { return Ok(()) };
+        let subject = subject(b"mail sign-up", to.0);
+        match standing(tx, &subject, PER_ADDRESS, now).await {
+            Ok(until) => tx.execute(SET_ATTEMPTS, &params![subject, until]).await?,
+            // Nobody is told that it was too often: that would tell of the account.
+            Err(AccountsError::TooManyAttempts { .. }) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        queue_notice(tx, owner, &words::has_account(rules, to.0, to.1), now, self.mail_id()).await
     }
 
     /// Confirms an address by the ticket that was sent to it: a new account's, or an account's new one.
@@ -81,7 +106,7 @@ impl Accounts {
         let rules = self.mail_rules().ok_or(AccountsError::NoMail)?;
         let Ok(email) = names::email(email.trim()) else { return Ok(()) };
         let now = self.now();
-        let subject = subject(&email);
+        let subject = subject(b"mail", &email);
         transact!(self.store(), tx -> Result<_> => {
             let until = standing(tx, &subject, PER_ADDRESS, now).await?;
             tx.execute(SET_ATTEMPTS, &params![subject.clone(), until]).await?;
@@ -90,13 +115,15 @@ impl Accounts {
             let (account, name): (AccountId, String) = (row.get("id")?, row.get("name")?);
             let entropy = self.entropy();
             let ticket = tickets::issue(tx, account, Purpose::Reset, "", now, entropy).await?;
-            queue(tx, account, &words::reset(rules, &email, &name, &ticket.0), now, self.mail_id()).await?;
+            // Not refused where many wait: that would tell of the account, and it is bounded by the address.
+            let mail = words::reset(rules, &email, &name, &ticket.0);
+            queue_notice(tx, account, &mail, now, self.mail_id()).await?;
             self.record(tx, now, account, "password.reset_asked").await
         })
     }
 
-    /// Sets a new password by a ticket that was sent by mail, and ends all sessions. A second factor is
-    /// asked for at the next sign-in as ever.
+    /// Sets a new password by a ticket that was sent by mail, and ends all sessions, keys for programs, and changes
+    /// that wait for their delay. A second factor is asked for at the next sign-in as ever.
     ///
     /// # Errors
     /// [`AccountsError::TicketVoid`], [`AccountsError::BadPassword`], [`AccountsError::Crowded`].
@@ -120,9 +147,55 @@ impl Accounts {
             for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp] {
                 tickets::void(tx, account, purpose).await?;
             }
-            self.tell(tx, account, "The password of your account was set anew by mail.", now).await?;
+            self.drop_what_waits(tx, account, now).await?;
+            self.tell_password(tx, account, "was set anew by mail", now).await?;
             self.record(tx, now, account, "password.reset").await
         })
+    }
+
+    /// Ends what somebody who had the old password may have left behind: keys for programs, a new e-mail address,
+    /// new addresses of the book, leaving the book.
+    pub(crate) async fn drop_what_waits(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<()> {
+        for sql in [REMOVE_KEYS_OF, REMOVE_CHANGES_OF] {
+            tx.execute(sql, &params![account]).await?;
+        }
+        for sql in [REMOVE_NEW_ADDRESSES, STAY_BOOK_ONLY] {
+            tx.execute(sql, &params![account, now]).await?;
+        }
+        tickets::void(tx, account, Purpose::NewEmail).await
+    }
+
+    /// Tells that there is a new password, and what it ended; passkeys stay, as codes do.
+    pub(crate) async fn tell_password(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        done: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut what = format!(
+            "The password of your account {done}. Keys for programs have ended, and changes that waited are dropped."
+        );
+        if passkeys::count(tx, account).await? > 0 {
+            what.push_str(
+                " Its passkeys still sign in: look through them, and end those that are not yours.",
+            );
+        }
+        self.tell(tx, account, &what, now).await
+    }
+
+    /// Queues a notice to an account's owner of what was done elsewhere in the house, in the transaction that does
+    /// it. What is done does not depend on it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tell_owner(&self, tx: &mut Tx, account: AccountId, what: &str) -> Result<()> {
+        self.tell(tx, account, what, self.now()).await
     }
 
     /// Queues a notice of something that has happened, where the house writes.
@@ -136,7 +209,7 @@ impl Accounts {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
         let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
         let mail = words::done(rules, &row.get::<String>("email")?, what);
-        queue(tx, account, &mail, now, self.mail_id()).await
+        queue_notice(tx, account, &mail, now, self.mail_id()).await
     }
 
     /// Asks for a new address of the account's owner: it must be confirmed by a message to it, and counts

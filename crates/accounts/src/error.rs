@@ -30,6 +30,17 @@ pub enum AccountsError {
     /// Payouts go to the book alone, and this address is not in it.
     #[error("your payouts go to your address book alone, and this address is not in it")]
     NotInBook,
+    /// Payouts go to the book alone, and this would go to another customer.
+    #[error(
+        "your payouts go to your address book alone: nothing goes to another customer before you leave it"
+    )]
+    BookOnly,
+    /// What a notice tells of counts already, or is gone.
+    #[error(
+        "nothing waits any more that could be stopped: it counts already, or was stopped before. \
+         If it was not you, set a new password and write to us"
+    )]
+    NothingToStop,
     /// The address is too new.
     #[error("this address is new in your book: it may be paid to from {0} on")]
     NotUsableYet(String),
@@ -39,6 +50,30 @@ pub enum AccountsError {
     /// The second factor is in use already.
     #[error("codes are asked for already")]
     FactorIsOn,
+    /// The house has no public address that passkeys could be bound to.
+    #[error("this house takes no passkeys: its public address must be an https one, with a name")]
+    NoPasskeys,
+    /// What a browser handed over is no passkey that can be taken.
+    #[error("this passkey cannot be taken: {0}")]
+    BadPasskey(&'static str),
+    /// A passkey's answer does not count.
+    #[error("the passkey was not taken: {0}")]
+    WrongPasskey(&'static str),
+    /// Not a name that a passkey can have.
+    #[error("a passkey has a name of 1 to 40 characters")]
+    BadPasskeyName,
+    /// The account has no such passkey.
+    #[error("there is no such passkey")]
+    NoSuchPasskey,
+    /// More passkeys than an account may have.
+    #[error("an account has at most 20 passkeys: remove one first")]
+    TooManyPasskeys,
+    /// The account is being closed, or is.
+    #[error("this account is closed")]
+    Closed,
+    /// The account has a role.
+    #[error("staff cannot close its account: have the role taken away first")]
+    IsStaff,
     /// A key that cannot be.
     #[error("a key has a name of 1 to 40 characters, at least one scope, and ends within 366 days")]
     BadKey,
@@ -121,9 +156,19 @@ impl Blamed for AccountsError {
             | AccountsError::BadAddress
             | AccountsError::TooManyAddresses
             | AccountsError::NotInBook
+            | AccountsError::BookOnly
+            | AccountsError::NothingToStop
             | AccountsError::NotUsableYet(_)
             | AccountsError::TicketVoid
             | AccountsError::FactorIsOn
+            | AccountsError::NoPasskeys
+            | AccountsError::BadPasskey(_)
+            | AccountsError::WrongPasskey(_)
+            | AccountsError::BadPasskeyName
+            | AccountsError::NoSuchPasskey
+            | AccountsError::TooManyPasskeys
+            | AccountsError::Closed
+            | AccountsError::IsStaff
             | AccountsError::BadKey
             | AccountsError::TooManyKeys
             | AccountsError::Taken => Blame::Rejected,

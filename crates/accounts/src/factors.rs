@@ -8,7 +8,7 @@ use crate::sql::{
     REMOVE_TOTP, SET_ATTEMPTS, SET_PASSWORD, SET_TOTP, TAKE_RECOVERY, TOTP, USE_TOTP,
 };
 use crate::tickets::{self, Purpose, Ticket};
-use crate::{Accounts, AccountsError, Result, Session, names, sessions, totp};
+use crate::{Accounts, AccountsError, Result, Session, names, passkeys, sessions, totp};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -47,13 +47,15 @@ pub struct Factors {
     pub totp_since: Option<Timestamp>,
     /// Codes left for when the device is lost.
     pub recovery_left: u32,
+    /// Passkeys that the account has.
+    pub passkeys: u32,
 }
 
 impl Factors {
     /// Whether a password alone does not sign in.
     #[must_use]
     pub const fn is_needed(&self) -> bool {
-        self.totp_since.is_some()
+        self.totp_since.is_some() || self.passkeys > 0
     }
 }
 
@@ -75,7 +77,8 @@ async fn totp_row(tx: &mut Tx, account: AccountId) -> Result<Option<TotpRow>> {
 pub(crate) async fn factors(tx: &mut Tx, account: AccountId) -> Result<Factors> {
     let totp_since = totp_row(tx, account).await?.and_then(|r| r.confirmed);
     let recovery_left = tx.fetch_one(COUNT_RECOVERY, &params![account]).await?.get("n")?;
-    Ok(Factors { totp_since, recovery_left })
+    let passkeys = passkeys::count(tx, account).await?;
+    Ok(Factors { totp_since, recovery_left, passkeys })
 }
 
 /// The subject of the limit on codes; 17 bytes: no other subject has that length.
@@ -95,10 +98,14 @@ fn recovery_hash(account: AccountId, code: &str) -> [u8; 32] {
 /// Uses a code up, of the device or for its loss; whether it was one.
 async fn use_code(tx: &mut Tx, account: AccountId, code: &str, now: Timestamp) -> Result<bool> {
     let row = totp_row(tx, account).await?.filter(|r| r.confirmed.is_some());
-    let Some(row) = row else { return Ok(false) };
-    if let Some(step) = totp::step_of(&row.secret, code, now.secs(), row.last_step) {
+    let step = row.and_then(|r| totp::step_of(&r.secret, code, now.secs(), r.last_step));
+    if let Some(step) = step {
         // Guarded by the step itself: of two at once, one finds it used.
         return Ok(tx.execute(USE_TOTP, &params![account, step]).await? == 1);
+    }
+    // What a passkey has just proven stands in for a code.
+    if let Some(held) = tickets::take(tx, code.trim(), Purpose::Proof, now).await? {
+        return Ok(held.account == account);
     }
     let hash = recovery_hash(account, code);
     Ok(tx.execute(TAKE_RECOVERY, &params![account, hash]).await? == 1)
@@ -137,12 +144,23 @@ impl Accounts {
     }
 
     /// Shows that the program has the secret; from now on codes are asked for. Gives the codes for when
-    /// the device is lost, which are not shown again.
+    /// the device is lost, which are not shown again. Asks for the password as well: a stolen session would lock
+    /// the owner out by a factor of its own.
     ///
     /// # Errors
     /// [`AccountsError::WrongCode`], [`AccountsError::FactorIsOn`],
-    /// [`AccountsError::TooManyAttempts`]; the database's.
-    pub async fn confirm_totp(&self, account: AccountId, code: &str) -> Result<Vec<String>> {
+    /// [`AccountsError::TooManyAttempts`]; as [`Accounts::prove`]; the database's.
+    pub async fn confirm_totp(
+        &self,
+        account: AccountId,
+        proof: (&str, Option<&str>),
+        code: &str,
+        from: impl Into<Device>,
+    ) -> Result<Vec<String>> {
+        if self.factors(account).await?.totp_since.is_some() {
+            return Err(AccountsError::FactorIsOn);
+        }
+        self.prove(account, proof.0, proof.1, from).await?;
         self.count_code(account).await?;
         let codes = self.recovery_codes();
         let now = self.now();
@@ -156,6 +174,7 @@ impl Accounts {
             tx.execute(CONFIRM_TOTP, &params![account, now, step]).await?;
             set_recovery(tx, account, &codes).await?;
             tx.execute(CLEAR_ATTEMPTS, &params![subject(account)]).await?;
+            self.tell(tx, account, "Your account asks for codes from now on.", now).await?;
             self.record(tx, now, account, "factor.on").await
         })?;
         Ok(codes)
@@ -176,7 +195,9 @@ impl Accounts {
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
             tx.execute(REMOVE_TOTP, &params![account]).await?;
-            tx.execute(REMOVE_RECOVERY, &params![account]).await?;
+            if passkeys::count(tx, account).await? == 0 {
+                tx.execute(REMOVE_RECOVERY, &params![account]).await?;
+            }
             self.tell(tx, account, "Your account asks for no codes any more.", now).await?;
             self.record(tx, now, account, "factor.off").await
         })
@@ -201,6 +222,8 @@ impl Accounts {
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
             set_recovery(tx, account, &codes).await?;
+            let what = "Your account has new codes for a lost device; the old ones are void.";
+            self.tell(tx, account, what, now).await?;
             self.record(tx, now, account, "factor.recovery_codes").await
         })?;
         Ok(codes)
@@ -258,7 +281,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sets a new password and ends all sessions but the one whose token is given.
+    /// Sets a new password and ends all sessions but the one whose token is given, keys for programs, and changes
+    /// that wait for their delay.
     ///
     /// # Errors
     /// [`AccountsError::BadPassword`]; as [`Accounts::prove`].
@@ -278,7 +302,8 @@ impl Accounts {
             tx.execute(SET_PASSWORD, &params![account, &hash]).await?;
             sessions::end_others(tx, account, keep).await?;
             tickets::void(tx, account, Purpose::Second).await?;
-            self.tell(tx, account, "The password of your account was changed.", now).await?;
+            self.drop_what_waits(tx, account, now).await?;
+            self.tell_password(tx, account, "was changed", now).await?;
             self.record(tx, now, account, "password.changed").await
         })
     }
@@ -310,7 +335,7 @@ impl Accounts {
         if right { Ok(()) } else { Err(AccountsError::WrongCode) }
     }
 
-    fn recovery_codes(&self) -> Vec<String> {
+    pub(crate) fn recovery_codes(&self) -> Vec<String> {
         let one = || {
             let mut bytes = [0_u8; RECOVERY_BYTES];
             self.entropy().fill(&mut bytes);
@@ -322,7 +347,7 @@ impl Accounts {
     }
 }
 
-async fn set_recovery(tx: &mut Tx, account: AccountId, codes: &[String]) -> Result<()> {
+pub(crate) async fn set_recovery(tx: &mut Tx, account: AccountId, codes: &[String]) -> Result<()> {
     tx.execute(REMOVE_RECOVERY, &params![account]).await?;
     for code in codes {
         tx.execute(ADD_RECOVERY, &params![account, recovery_hash(account, code)]).await?;

@@ -1,7 +1,7 @@
 //! Keys for programs: each with a name, what it may do, and an end.
 //!
-//! A key is a secret of its own, independent of password, second factor and sessions; it never acts as
-//! staff, and cannot make or end keys.
+//! A key is a secret of its own, asked for with neither password nor code; it never acts as staff, and cannot make
+//! or end keys. A new password ends all keys: whoever made one with the old password keeps nothing by it.
 
 use crate::sql::{ADD_KEY, COUNT_KEYS, KEY, KEYS_OF, REMOVE_KEY, REMOVE_OLD_KEYS, TOUCH_KEY};
 use crate::{Accounts, AccountsError, Result, secrets};
@@ -164,6 +164,8 @@ impl Accounts {
             }
             let row = params![id, account, name, hash, &words, now, expires];
             tx.execute(ADD_KEY, &row).await?;
+            let what = format!("A key for programs was made, {name:?}: {words}.");
+            self.tell(tx, account, &what, now).await?;
             self.record(tx, now, account, "key.made").await
         })?;
         let (id, created, name) = (KeyId(id), now, name.to_owned());

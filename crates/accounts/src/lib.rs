@@ -9,13 +9,18 @@
 //! - Passwords are kept as Argon2id hashes (19 MiB, two passes: OWASP's first choice), of session
 //!   tokens only a SHA-256 hash. Neither is ever shown or logged.
 //! - Signing in tells nobody whether an account exists: a wrong name and a wrong password get the
-//!   same answer after the same work. (Signing up tells that a name or address is taken.)
+//!   same answer after the same work. Signing up tells that a name is taken; names are public. It tells that an
+//!   address has an account only where addresses are not confirmed.
 //! - Attempts to sign in are limited for each account and network and, alike, for names that do not
 //!   exist; strangers elsewhere do not lock a customer out of a network known to the account. All
 //!   hashing together takes a bounded share of processors and memory.
 //! - Codes by time ([`Accounts::begin_totp`]) are asked for after the password; each counts once, and
 //!   attempts at them are limited apart. What a stolen session must not do asks for both again
-//!   ([`Accounts::prove`]).
+//!   ([`Accounts::prove`]); turning a second factor on is such a thing, too.
+//! - Passkeys (`passkeys`) sign in in place of the password where the device makes sure who sits there, and
+//!   beside it otherwise; what they sign is checked here and bound to the site's own address.
+//! - A new password ends all other sessions, keys for programs, and what waits for its delay: whoever had the old
+//!   one keeps nothing.
 //! - Where messages and coins go changes only after a delay, with a notice to the old address that can
 //!   stop it. Messages are rows of the transaction that they tell of, and sent afterwards.
 //! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
@@ -32,12 +37,14 @@
 mod attempts;
 mod audit;
 mod changes;
+mod closing;
 mod confirm;
 mod error;
 mod factors;
 mod keys;
 mod mail;
 mod names;
+mod passkeys;
 mod passwords;
 mod roles;
 mod secrets;
@@ -48,20 +55,28 @@ mod staff;
 mod tickets;
 mod totp;
 mod trail;
+mod webauthn;
 mod words;
 
 use gruve_store::Migration;
 
-pub use attempts::{AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK};
+pub use attempts::{
+    AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK, SIGN_UPS_PER_NETWORK,
+};
 pub use audit::{AUDIT_KEPT, AuditRow, LOG_LINES_MAX, LogLine, record};
-pub use changes::{ADDRESSES_MAX, AccountRules, AddressBook, BookAddress, CHANGE_DELAY};
+pub use changes::{ADDRESSES_MAX, AccountRules, AddressBook, BookAddress, CHANGE_DELAY, date_text};
+pub use closing::{CLOSING_DELAY, CLOSING_MIGRATIONS, Closing, SEALED_FOR};
 pub use confirm::{Confirmed, PER_ADDRESS};
 pub use error::AccountsError;
 pub use factors::{Factors, PER_SECOND_FACTOR, RECOVERY_CODES, TotpSetup};
 pub use keys::{ApiKey, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, KeyId, Scope};
-pub use mail::{Delivered, Mail, MailError, MailRules, Mailer, TRIES_MAX};
+pub use mail::{Delivered, Mail, MailError, MailRules, Mailer, TRIES_MAX, in_english};
 pub use names::{
     EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
+};
+pub use passkeys::{
+    Assertion, AssertionAsked, NewPasskey, PASSKEY_MIGRATIONS, PASSKEYS_MAX, Passkey, PasskeyAsked,
+    PasskeyRules,
 };
 pub use roles::{PERMISSIONS, Permission, Role};
 pub use service::{Accounts, Device, NewAccount, SIGN_UPS_PER_HOUR_MAX};

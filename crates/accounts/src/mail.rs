@@ -5,7 +5,7 @@
 //! between the server's yes and the row's end sends it twice.
 
 use crate::sql::{COUNT_MAIL, DUE_MAIL, INSERT_MAIL, REMOVE_MAIL, TRY_MAIL};
-use crate::{Accounts, AccountsError, Result};
+use crate::{Accounts, AccountsError, Result, Role};
 use async_trait::async_trait;
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
@@ -21,6 +21,14 @@ const AT_ONCE: i64 = 20;
 
 /// Messages of an account that wait at most: what one can make by pressing buttons is bounded.
 const WAITING_MAX: i64 = 20;
+
+/// The same with notices of what has happened: room for them is left where the others are full.
+const NOTICES_MAX: i64 = 40;
+
+/// What stands instead of an address where an account has none that is its own; no mail goes there.
+pub(crate) fn no_address(account: AccountId) -> String {
+    format!("none {account}")
+}
 
 /// A message.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,9 +78,18 @@ pub struct MailRules {
     pub house: String,
     /// Whether an account must confirm its address before it is let in.
     pub confirm_sign_up: bool,
+    /// Says an English sentence in the language of whoever caused the message. Asked within the call that
+    /// writes it. [`in_english`] where there is no other.
+    pub say: fn(&str) -> String,
 }
 
-/// Puts a message into the outbox.
+/// What is said as it stands.
+#[must_use]
+pub fn in_english(sentence: &str) -> String {
+    sentence.to_owned()
+}
+
+/// Puts a message into the outbox that something is to be done with: refused where too many wait.
 pub(crate) async fn queue(
     tx: &mut Tx,
     account: AccountId,
@@ -80,13 +97,43 @@ pub(crate) async fn queue(
     now: Timestamp,
     id: [u8; 16],
 ) -> Result<()> {
+    if put(tx, account, mail, now, id, WAITING_MAX).await? {
+        return Ok(());
+    }
+    Err(AccountsError::TooManyAttempts { retry_after: Duration::from_secs(3600) })
+}
+
+/// Puts a notice into the outbox, if there is room: what it tells of is done all the same. A customer whose mail
+/// cannot be delivered must be able to set a new password.
+pub(crate) async fn queue_notice(
+    tx: &mut Tx,
+    account: AccountId,
+    mail: &Mail,
+    now: Timestamp,
+    id: [u8; 16],
+) -> Result<()> {
+    put(tx, account, mail, now, id, NOTICES_MAX).await.map(drop)
+}
+
+/// Whether there was room.
+async fn put(
+    tx: &mut Tx,
+    account: AccountId,
+    mail: &Mail,
+    now: Timestamp,
+    id: [u8; 16],
+    most: i64,
+) -> Result<bool> {
+    if !mail.to.contains('@') {
+        return Ok(true);
+    }
     let waiting: i64 = tx.fetch_one(COUNT_MAIL, &params![account]).await?.get("n")?;
-    if waiting >= WAITING_MAX {
-        return Err(AccountsError::TooManyAttempts { retry_after: Duration::from_secs(3600) });
+    if waiting >= most {
+        return Ok(false);
     }
     let row = params![id, account, &mail.to, &mail.subject, &mail.body, now, 0_i64, now];
     tx.execute(INSERT_MAIL, &row).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// What came of a round.
@@ -150,6 +197,31 @@ impl Accounts {
             }
         }
         Ok(done)
+    }
+
+    /// Writes to all staff of some roles, where the house writes; to how many. Who has too many messages waiting
+    /// is passed over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tell_staff(&self, roles: &[Role], subject: &str, body: &str) -> Result<u32> {
+        let Some(rules) = self.mail_rules() else { return Ok(0) };
+        let subject = format!("{}: {subject}", rules.house);
+        let mut told = 0;
+        for member in self.staff().await?.iter().filter(|m| roles.contains(&m.role)) {
+            let Some(who) = self.customer(member.account).await? else { continue };
+            let mail = Mail { to: who.email, subject: subject.clone(), body: body.to_owned() };
+            let (now, id) = (self.now(), self.mail_id());
+            let queued = transact!(self.store(), tx -> Result<_> => {
+                queue(tx, member.account, &mail, now, id).await
+            });
+            match queued {
+                Ok(()) => told += 1,
+                Err(AccountsError::TooManyAttempts { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(told)
     }
 
     /// How the house writes to its customers, if it does.

@@ -1,16 +1,18 @@
 //! The room's public face.
 
-use crate::attempts::Attempt;
+use crate::attempts::{Attempt, count_sign_up};
 use crate::audit::AuditRow;
+use crate::mail::no_address;
 use crate::passwords::Passwords;
 use crate::sql::{
-    ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT, MARK_UNCONFIRMED,
-    NAME_OF, SIGN_UPS_SINCE,
+    ACCOUNT_BY_EMAIL, ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT,
+    MARK_UNCONFIRMED, NAME_OF, SIGN_UPS_SINCE,
 };
 use crate::tickets::Purpose;
 use crate::{
-    AccountRules, AccountsError, LogLine, MIGRATIONS, Result, Session, SessionInfo, SessionRow,
-    TrailEnds, TrailReport, audit, factors, names, record, sessions, tickets, trail,
+    AccountRules, AccountsError, CLOSING_MIGRATIONS, LogLine, MIGRATIONS, PASSKEY_MIGRATIONS,
+    Result, Session, SessionInfo, SessionRow, TrailEnds, TrailReport, audit, closing, factors,
+    names, record, sessions, tickets, trail,
 };
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
@@ -118,15 +120,30 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn migrate(store: &Store) -> Result<()> {
-        Ok(store.migrate("accounts", MIGRATIONS).await?)
+        store.migrate("accounts", MIGRATIONS).await?;
+        store.migrate("accounts_passkeys", PASSKEY_MIGRATIONS).await?;
+        Ok(store.migrate("accounts_closings", CLOSING_MIGRATIONS).await?)
     }
 
-    /// Opens an account.
+    /// Opens an account, from nowhere on the network: at the machine itself.
+    ///
+    /// # Errors
+    /// As [`Accounts::sign_up_from`].
+    pub async fn sign_up(&self, new: NewAccount) -> Result<AccountId> {
+        self.sign_up_from(new, None).await
+    }
+
+    /// Opens an account; `from` is the client's address where it is known, whose network may open
+    /// [`SIGN_UPS_PER_NETWORK`](crate::SIGN_UPS_PER_NETWORK).
+    ///
+    /// Where addresses are confirmed, an address that has an account gets the same answer: the name is taken by an
+    /// account that has no address and can never be confirmed, and the address's owner is written to.
     ///
     /// # Errors
     /// [`AccountsError::BadName`], [`AccountsError::BadEmail`], [`AccountsError::BadPassword`],
-    /// [`AccountsError::Taken`], [`AccountsError::TooManySignUps`], [`AccountsError::Crowded`].
-    pub async fn sign_up(&self, new: NewAccount) -> Result<AccountId> {
+    /// [`AccountsError::Taken`], [`AccountsError::TooManySignUps`], [`AccountsError::TooManyAttempts`],
+    /// [`AccountsError::Crowded`].
+    pub async fn sign_up_from(&self, new: NewAccount, from: Option<IpAddr>) -> Result<AccountId> {
         if !names::is_account_name(&new.name) {
             return Err(AccountsError::BadName);
         }
@@ -138,20 +155,33 @@ impl Accounts {
         };
         let now = self.0.clock.now();
         let id = AccountId::new(now, self.0.entropy.as_ref());
+        let is_confirmed = self.mail_rules().is_some_and(|r| r.confirm_sign_up);
         transact!(self.0.store, tx -> Result<_> => {
+            if let Some(from) = from {
+                count_sign_up(tx, from, now).await?;
+            }
             let since = now.minus(Duration::from_secs(3600));
             let recent: i64 = tx.fetch_one(SIGN_UPS_SINCE, &params![since]).await?.get("n")?;
             if recent >= SIGN_UPS_PER_HOUR_MAX {
                 return Err(AccountsError::TooManySignUps);
             }
-            let row = params![id, &new.name, &email, &password, now];
+            let owner = match is_confirmed {
+                true => tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?,
+                false => None,
+            };
+            let own = if owner.is_some() { no_address(id) } else { email.clone() };
+            let row = params![id, &new.name, &own, &password, now];
             if tx.execute(INSERT_ACCOUNT, &row).await? == 0 {
                 return Err(AccountsError::Taken);
             }
             self.record(tx, now, id, "account.opened").await?;
-            if self.mail_rules().is_some_and(|r| r.confirm_sign_up) {
+            if is_confirmed {
                 tx.execute(MARK_UNCONFIRMED, &params![id, now]).await?;
                 self.ask_to_confirm(tx, id, now).await?;
+            }
+            if let Some(owner) = owner {
+                let (whose, name): (AccountId, String) = (owner.get("id")?, owner.get("name")?);
+                self.tell_has_account(tx, whose, (&email, &name), now).await?;
             }
             Ok(id)
         })
@@ -198,7 +228,13 @@ impl Accounts {
             transact!(self.0.store, tx -> Result<_> => {
                 self.ask_to_confirm(tx, account, now).await
             })?;
-            return Err(AccountsError::NotConfirmed);
+            // By the address it is told to nobody: whoever wanted to open an account with another's address could
+            // see by it whether there was one.
+            let by_address = login.contains('@');
+            return Err(match by_address {
+                true => AccountsError::WrongCredentials,
+                false => AccountsError::NotConfirmed,
+            });
         }
         let entropy = self.0.entropy.as_ref();
         // The ticket is committed with the rest: asking for a code is no failure of the transaction.
@@ -220,6 +256,9 @@ impl Accounts {
         device: &Device,
         now: Timestamp,
     ) -> Result<Session> {
+        if closing::is_sealed(tx, account).await? {
+            return Err(AccountsError::Closed);
+        }
         let attempt = Attempt::new(Some(account), "", device.address);
         attempt.succeeded(tx, account, now).await?;
         audit::forget_old(tx, now).await?;
@@ -401,6 +440,11 @@ impl Accounts {
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.0.entropy.as_ref()
+    }
+
+    /// The account that a name or address is of.
+    pub(crate) async fn account_of_login(&self, login: &str) -> Result<Option<AccountId>> {
+        Ok(self.credentials(login).await?.map(|c| c.account))
     }
 
     async fn credentials(&self, login: &str) -> Result<Option<Credentials>> {

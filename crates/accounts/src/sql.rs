@@ -80,7 +80,49 @@ gruve_store::statements! {
     COUNT_KEYS = "SELECT COUNT(*) AS n FROM accounts_keys WHERE account = $1";
     TOUCH_KEY = "UPDATE accounts_keys SET used_at = $2 WHERE id = $1";
     REMOVE_KEY = "DELETE FROM accounts_keys WHERE account = $1 AND id = $2";
+    REMOVE_KEYS_OF = "DELETE FROM accounts_keys WHERE account = $1";
     REMOVE_OLD_KEYS = "DELETE FROM accounts_keys WHERE account = $1 AND expires_at <= $2";
+
+    ADD_PASSKEY = "INSERT INTO accounts_passkeys (id, account, name, algorithm, public_key, sign_count, \
+         is_synced, transports, made_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL) \
+        ON CONFLICT DO NOTHING";
+    PASSKEYS_OF = "SELECT id, name, is_synced, transports, made_at, used_at FROM accounts_passkeys \
+        WHERE account = $1 ORDER BY made_at, id";
+    COUNT_PASSKEYS = "SELECT COUNT(*) AS n FROM accounts_passkeys WHERE account = $1";
+    PASSKEY = "SELECT account, algorithm, public_key, sign_count FROM accounts_passkeys WHERE id = $1";
+    /// Guarded by the count itself: of two with the same one, one finds it used.
+    USE_PASSKEY = "UPDATE accounts_passkeys SET sign_count = $2, used_at = $3, is_synced = $4 \
+        WHERE id = $1 AND (sign_count < $2 OR (sign_count = 0 AND $2 = 0))";
+    RENAME_PASSKEY = "UPDATE accounts_passkeys SET name = $3 WHERE account = $1 AND id = $2";
+    REMOVE_PASSKEY = "DELETE FROM accounts_passkeys WHERE account = $1 AND id = $2";
+    UNCONFIRMED_OF = "SELECT unconfirmed_since FROM accounts_accounts WHERE id = $1";
+    CHALLENGE_KEY = "SELECT secret FROM accounts_challenge_key WHERE id = 1";
+    ADD_CHALLENGE_KEY = "INSERT INTO accounts_challenge_key (id, secret) VALUES (1, $1) \
+        ON CONFLICT DO NOTHING";
+    USE_CHALLENGE = "INSERT INTO accounts_challenges_used (hash, ends_at) VALUES ($1, $2) \
+        ON CONFLICT DO NOTHING";
+    FORGET_CHALLENGES = "DELETE FROM accounts_challenges_used WHERE ends_at <= $1";
+
+    CLOSING_OF = "SELECT account, asked_at, due_at, sealed_at, closed_at FROM accounts_closings \
+        WHERE account = $1";
+    PUT_CLOSING = "INSERT INTO accounts_closings (account, asked_at, due_at, sealed_at, closed_at) \
+        VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT DO NOTHING";
+    REMOVE_CLOSING = "DELETE FROM accounts_closings WHERE account = $1 AND closed_at IS NULL";
+    CLOSINGS_DUE = "SELECT account, asked_at, due_at, sealed_at, closed_at FROM accounts_closings \
+        WHERE due_at <= $1 AND closed_at IS NULL ORDER BY due_at LIMIT $2";
+    SET_SEALED = "UPDATE accounts_closings SET sealed_at = $2 WHERE account = $1 AND sealed_at IS NULL";
+    SET_CLOSED = "UPDATE accounts_closings SET closed_at = $2 WHERE account = $1";
+    ERASE_KEYS = "DELETE FROM accounts_keys WHERE account = $1";
+    ERASE_TICKETS = "DELETE FROM accounts_tickets WHERE account = $1";
+    ERASE_NETWORKS = "DELETE FROM accounts_networks WHERE account = $1";
+    ERASE_PASSKEYS = "DELETE FROM accounts_passkeys WHERE account = $1";
+    ERASE_CHANGES = "DELETE FROM accounts_changes WHERE account = $1";
+    ERASE_ADDRESSES = "DELETE FROM accounts_addresses WHERE account = $1";
+    ERASE_BOOK_ONLY = "DELETE FROM accounts_book_only WHERE account = $1";
+    ERASE_PARTICULARS = "DELETE FROM accounts_particulars WHERE account = $1";
+    ERASE_AUDIT = "DELETE FROM accounts_audit WHERE account = $1";
+    ANONYMISE = "UPDATE accounts_accounts SET name = $2, email = $3, password = $4, \
+        unconfirmed_since = NULL WHERE id = $1";
 
     INSERT_TICKET = "INSERT INTO accounts_tickets \
         (token_hash, account, purpose, detail, expires_at) VALUES ($1, $2, $3, $4, $5)";
@@ -115,6 +157,7 @@ gruve_store::statements! {
     EMAIL_CHANGE_OF = "SELECT value, due_at, confirmed FROM accounts_changes WHERE account = $1";
     CHANGES_DUE = "SELECT account, value FROM accounts_changes \
         WHERE due_at <= $1 AND confirmed = 1 ORDER BY due_at LIMIT $2";
+    REMOVE_CHANGES_OF = "DELETE FROM accounts_changes WHERE account = $1";
     REMOVE_CHANGE = "DELETE FROM accounts_changes WHERE account = $1 AND value = $2";
     ADD_ADDRESS = "INSERT INTO accounts_addresses \
         (account, asset, address, label, added_at, usable_at) VALUES ($1, $2, $3, $4, $5, $6) \
@@ -126,6 +169,8 @@ gruve_store::statements! {
     COUNT_ADDRESSES = "SELECT COUNT(*) AS n FROM accounts_addresses WHERE account = $1";
     REMOVE_ADDRESS = "DELETE FROM accounts_addresses \
         WHERE account = $1 AND asset = $2 AND address = $3";
+    REMOVE_NEW_ADDRESSES = "DELETE FROM accounts_addresses WHERE account = $1 AND usable_at > $2";
+    STAY_BOOK_ONLY = "UPDATE accounts_book_only SET ends_at = NULL WHERE account = $1 AND ends_at > $2";
     BOOK_ONLY = "SELECT ends_at FROM accounts_book_only WHERE account = $1";
     SET_BOOK_ONLY = "INSERT INTO accounts_book_only (account, since, ends_at) VALUES ($1, $2, $3) \
         ON CONFLICT (account) DO UPDATE SET since = excluded.since, ends_at = excluded.ends_at";
@@ -138,8 +183,10 @@ gruve_store::statements! {
         VALUES ($1, $2, $3, $4, $5)";
     INSERT_PARTICULARS = "INSERT INTO accounts_particulars (seq, salt, account, actor, detail) \
         VALUES ($1, $2, $3, $4, $5)";
-    LAST_BEFORE = "SELECT seq, hash FROM accounts_trail WHERE at < $1 \
-        ORDER BY at DESC, seq DESC LIMIT 1";
+    /// The one before the first that is young enough; where none is, the last of all.
+    LAST_BEFORE = "SELECT seq, hash FROM accounts_trail WHERE seq < COALESCE( \
+        (SELECT seq FROM accounts_trail WHERE at >= $1 ORDER BY seq LIMIT 1), 9223372036854775807) \
+        ORDER BY seq DESC LIMIT 1";
     CUT_TRAIL = "DELETE FROM accounts_trail WHERE seq <= $1";
     CUT_PARTICULARS = "DELETE FROM accounts_particulars WHERE seq <= $1";
     TRAIL_PAGE = "SELECT t.seq, t.at, t.action, t.digest, t.hash, p.salt, p.account, p.actor, \
@@ -165,7 +212,7 @@ mod tests {
     use gruve_store::{Store, testing};
 
     async fn every_statement_prepares(store: Store) {
-        store.migrate("accounts", crate::MIGRATIONS).await.unwrap();
+        crate::Accounts::migrate(&store).await.unwrap();
         testing::prepare_all(&store, super::STATEMENTS).await;
     }
 

@@ -6,8 +6,8 @@
 
 use crate::audit::AuditRow;
 use crate::sql::{
-    ACCOUNT_BY_NAME, CUSTOMER, CUSTOMERS, OWNERS, REMOVE_SESSIONS_OF, REMOVE_STAFF, ROLE_OF,
-    SET_STAFF, STAFF,
+    ACCOUNT_BY_NAME, CUSTOMER, CUSTOMERS, OWNERS, REMOVE_KEYS_OF, REMOVE_SESSIONS_OF, REMOVE_STAFF,
+    ROLE_OF, SET_STAFF, STAFF,
 };
 use crate::{Accounts, AccountsError, Result, Role, record};
 use gruve_store::{Row, Tx, params, transact};
@@ -116,6 +116,11 @@ impl Accounts {
                 None => tx.execute(REMOVE_STAFF, &params![account]).await?,
             };
             tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;
+            let what = match new {
+                Some(role) => format!("Your account works for the house now, as {}.", role.name()),
+                None => "Your account works for the house no more.".to_owned(),
+            };
+            self.tell(tx, account, &what, now).await?;
             let detail = new.map_or("none", Role::name).to_owned();
             let action = "staff.role".to_owned();
             let row = AuditRow { at: now, account: Some(account), actor: by, action, detail };
@@ -148,7 +153,7 @@ impl Accounts {
         row.map(|r| customer(&r)).transpose()
     }
 
-    /// Ends all sessions of an account; `by` is who of the staff does so, `None` for its owner.
+    /// Ends all sessions of an account and its keys for programs; how many sessions. `by` is who of the staff does so, `None` for its owner.
     ///
     /// # Errors
     /// The database's.
@@ -156,6 +161,7 @@ impl Accounts {
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
             let ended = tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;
+            tx.execute(REMOVE_KEYS_OF, &params![account]).await?;
             let (action, detail) = ("session.all_ended".to_owned(), String::new());
             let row = AuditRow { at: now, account: Some(account), actor: by, action, detail };
             record(tx, &row, self.entropy()).await?;

@@ -13,6 +13,8 @@ use gruve_units::{AccountId, Duration, Entropy, Timestamp};
 pub(crate) enum Purpose {
     /// The password was right; a code is missing.
     Second,
+    /// A passkey has just proven who sits there.
+    Proof,
     /// A new account's address is confirmed.
     SignUp,
     /// An account's new address is confirmed.
@@ -30,6 +32,7 @@ impl Purpose {
     const fn word(self) -> &'static str {
         match self {
             Purpose::Second => "second",
+            Purpose::Proof => "proof",
             Purpose::SignUp => "sign-up",
             Purpose::NewEmail => "new-email",
             Purpose::Reset => "reset",
@@ -40,7 +43,7 @@ impl Purpose {
     /// How long it is good.
     pub(crate) const fn life(self) -> Duration {
         match self {
-            Purpose::Second => Duration::from_secs(300),
+            Purpose::Second | Purpose::Proof => Duration::from_secs(300),
             Purpose::SignUp | Purpose::NewEmail => Duration::from_secs(24 * 3600),
             Purpose::Reset => Duration::from_secs(3600),
             // Longer than any delay, so that what it stops can still be stopped.

@@ -118,7 +118,8 @@ pub(crate) async fn add(tx: &mut Tx, row: &AuditRow, entropy: &dyn Entropy) -> R
     Ok(())
 }
 
-/// Cuts lines off that were written before `since`.
+/// Cuts lines off that were written before `since`: those at the beginning of the chain, up to the first that is
+/// younger. One line whose clock was wrong does not take those before it along.
 pub(crate) async fn cut(tx: &mut Tx, since: Timestamp) -> Result<()> {
     let Some(last) = tx.fetch_optional(LAST_BEFORE, &params![since]).await? else { return Ok(()) };
     let mut ends = ends(tx).await?;

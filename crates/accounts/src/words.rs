@@ -1,13 +1,15 @@
-//! What messages to customers say. Plain text, one place.
+//! What messages to customers say. Plain text, one place; each line is given whole to [`MailRules::say`],
+//! which may say it in another language.
 
 use crate::mail::{Mail, MailRules};
 
 fn mail(rules: &MailRules, to: &str, subject: &str, lines: &[&str]) -> Mail {
+    let lines: Vec<String> = lines.iter().map(|line| (rules.say)(line)).collect();
     let mut body = lines.join("\n\n");
     body.push_str("\n\n-- \n");
     body.push_str(&rules.house);
     body.push('\n');
-    Mail { to: to.to_owned(), subject: format!("{}: {subject}", rules.house), body }
+    Mail { to: to.to_owned(), subject: format!("{}: {}", rules.house, (rules.say)(subject)), body }
 }
 
 fn link(rules: &MailRules, path: &str, ticket: &str) -> String {
@@ -20,6 +22,16 @@ pub(crate) fn confirm_sign_up(r: &MailRules, to: &str, name: &str, ticket: &str)
     let (ask, rest) =
         ("Open this page within a day to confirm it:", "If it was not you, do nothing.");
     mail(r, to, "confirm your address", &[&hello, ask, &link, rest])
+}
+
+/// To the owner of an address with which somebody wanted to open another account.
+pub(crate) fn has_account(r: &MailRules, to: &str, name: &str) -> Mail {
+    let hello = "Somebody, probably you, wanted to open an account with this address.";
+    let there = format!(
+        "There is one already: {name}. Sign in with it; if you do not know its password, set a new one:"
+    );
+    let link = format!("{}/forgot", r.origin.trim_end_matches('/'));
+    mail(r, to, "you have an account", &[hello, &there, &link, "If it was not you, do nothing."])
 }
 
 pub(crate) fn reset(r: &MailRules, to: &str, name: &str, ticket: &str) -> Mail {

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_accounts::{
-    AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, Mail, MailError,
-    MailRules, Mailer, NewAccount, PER_ADDRESS, TRIES_MAX, Ticket,
+    AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, KEYS_MAX, Mail,
+    MailError, MailRules, Mailer, NewAccount, PER_ADDRESS, Role, SIGN_UPS_PER_NETWORK, Scope,
+    TRIES_MAX, Ticket,
 };
 use gruve_store::{Store, laws};
 use gruve_units::{AccountId, Asset, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
@@ -45,6 +46,7 @@ impl House {
             origin: "https://gruve.test".into(),
             house: "Gruve".into(),
             confirm_sign_up,
+            say: gruve_accounts::in_english,
         };
         let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
         let accounts = Accounts::with_rules(store.clone(), clock.clone(), entropy, rules);
@@ -117,6 +119,180 @@ async fn a_new_password_by_mail_ends_sessions_and_is_set_once(store: Store) {
     house.clock.advance(Duration::from_secs(3600));
     let late = house.accounts.reset_password(&late, "third password").await.unwrap_err();
     assert!(matches!(late, AccountsError::TicketVoid));
+}
+
+/// What somebody with the old password may leave behind: a key, a new e-mail address that has answered, a new address
+/// in the book, and the book left. Gives the key and the link by which another address is confirmed.
+async fn left_behind(house: &House, anna: AccountId) -> (String, Ticket) {
+    let day = Duration::from_secs(86_400);
+    let accounts = &house.accounts;
+    let (_, key) = accounts.make_key(anna, "x", &[Scope::Withdraw], day).await.unwrap();
+    accounts.pay_to_book_only(anna, true, PROOF, None).await.unwrap();
+    accounts.pay_to_book_only(anna, false, PROOF, None).await.unwrap();
+    accounts.add_address(anna, PROOF, (Asset::Btc, "bc1thief", ""), None).await.unwrap();
+    accounts.ask_for_email(anna, PROOF, "thief@example.org", None).await.unwrap();
+    let sent = house.mail().await;
+    let to_thief = sent.iter().find(|m| m.to.starts_with("thief")).unwrap();
+    (key, ticket(to_thief, "confirm"))
+}
+
+async fn nothing_is_left(house: &House, anna: AccountId, key: &str, link: &Ticket) {
+    assert!(house.accounts.key(key).await.unwrap().is_none(), "the key has ended");
+    assert!(house.accounts.email_change(anna).await.unwrap().is_none());
+    assert!(house.accounts.confirm(link).await.is_err());
+    house.clock.advance(CHANGE_DELAY);
+    assert_eq!(house.accounts.apply_changes().await.unwrap(), 0);
+    let refused = house.accounts.may_pay_to(anna, Asset::Btc, "bc1thief").await.unwrap_err();
+    assert!(matches!(refused, AccountsError::NotInBook), "{refused}");
+}
+
+async fn a_new_password_by_mail_leaves_nothing_of_whoever_had_the_old_one(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let (key, link) = left_behind(&house, anna).await;
+    house.accounts.ask_for_reset("anna@example.org").await.unwrap();
+    let reset = ticket(&house.mail().await[0], "reset");
+    house.accounts.reset_password(&reset, "battery staple").await.unwrap();
+    nothing_is_left(&house, anna, &key, &link).await;
+}
+
+async fn a_changed_password_leaves_nothing_of_whoever_had_the_old_one(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let (key, link) = left_behind(&house, anna).await;
+    house.accounts.confirm(&link).await.unwrap();
+    let token = house.sign_in("anna", PASSWORD).await.unwrap();
+    let changed = house.accounts.change_password(anna, PROOF, "battery staple", &token, None).await;
+    changed.unwrap();
+    nothing_is_left(&house, anna, &key, &link).await;
+}
+
+async fn a_full_outbox_keeps_nobody_from_a_new_password(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let token = house.sign_in("anna", PASSWORD).await.unwrap();
+    // More notices than there is room for, none of them sent.
+    for _ in 0..3 {
+        for _ in 0..KEYS_MAX {
+            let day = Duration::from_secs(86_400);
+            house.accounts.make_key(anna, "x", &[Scope::Read], day).await.unwrap();
+        }
+        for key in house.accounts.keys(anna).await.unwrap() {
+            house.accounts.end_key(anna, key.id).await.unwrap();
+        }
+    }
+    let changed = house.accounts.change_password(anna, PROOF, "battery staple", &token, None).await;
+    changed.unwrap();
+    house.accounts.ask_for_reset("anna@example.org").await.unwrap();
+    house.accounts.set_role(None, "anna", Some(Role::Support)).await.unwrap();
+    assert!(house.mail().await.len() >= 20);
+}
+
+async fn what_a_thief_would_do_is_told_to_the_owner(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let told = async |part: &str| {
+        let sent = house.mail().await;
+        assert!(sent.iter().any(|m| m.body.contains(part)), "{part}: {} messages", sent.len());
+    };
+    let day = Duration::from_secs(86_400);
+    house.accounts.make_key(anna, "robot", &[Scope::Withdraw], day).await.unwrap();
+    told("A key for programs was made, \"robot\": withdraw.").await;
+    house.accounts.set_role(None, "anna", Some(Role::Finance)).await.unwrap();
+    told("works for the house now, as finance").await;
+    house.accounts.set_role(None, "anna", None).await.unwrap();
+    told("works for the house no more").await;
+    let setup = house.accounts.begin_totp(anna, "gruve.test").await.unwrap();
+    let code = code_of(&setup.secret, house.clock.now());
+    house.accounts.confirm_totp(anna, PROOF, &code, None).await.unwrap();
+    told("asks for codes from now on").await;
+    house.clock.advance(Duration::from_secs(60));
+    let code = code_of(&setup.secret, house.clock.now());
+    house.accounts.new_recovery_codes(anna, PASSWORD, &code, None).await.unwrap();
+    told("new codes for a lost device").await;
+}
+
+/// What an authenticator program shows.
+fn code_of(secret: &str, at: Timestamp) -> String {
+    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
+    for c in secret.bytes() {
+        let value = if c.is_ascii_uppercase() { c - b'A' } else { c - b'2' + 26 };
+        held = (held << 5) | u32::from(value);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(((held >> bits) & 0xff) as u8);
+            held &= (1 << bits) - 1;
+        }
+    }
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
+    let tag = ring::hmac::sign(&key, &(at.secs() / 30).to_be_bytes());
+    let from = usize::from(tag.as_ref()[19] & 15);
+    let four: [u8; 4] = tag.as_ref()[from..from + 4].try_into().unwrap();
+    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
+}
+
+async fn where_addresses_are_confirmed_signing_up_tells_nobody_whether_there_is_an_account(
+    store: Store,
+) {
+    let house = House::new(store, true).await;
+    house.accounts.sign_up(named("anna")).await.unwrap();
+    house.accounts.confirm(&ticket(&house.mail().await[0], "confirm")).await.unwrap();
+    let with = |name: &str, email: &str| NewAccount { email: email.into(), ..named(name) };
+    // The same answers in the same order, whether the address has an account or not.
+    for (name, email) in [("carl", "anna@example.org"), ("dora", "nobody@example.org")] {
+        house.accounts.sign_up(with(name, email)).await.unwrap();
+        let again = house.accounts.sign_up(with(name, "other@example.org")).await.unwrap_err();
+        assert!(matches!(again, AccountsError::Taken), "{name}: the name is taken now");
+        let by_name = house.sign_in(name, PASSWORD).await.unwrap_err();
+        assert!(matches!(by_name, AccountsError::NotConfirmed), "{name}: {by_name}");
+        let wrong = house.sign_in(email, "carl's own").await.unwrap_err();
+        assert!(matches!(wrong, AccountsError::WrongCredentials), "{name}: {wrong}");
+    }
+    let unconfirmed = house.sign_in("nobody@example.org", PASSWORD).await.unwrap_err();
+    assert!(matches!(unconfirmed, AccountsError::WrongCredentials), "{unconfirmed}");
+    let sent = house.mail().await;
+    let to_anna: Vec<_> = sent.iter().filter(|m| m.to == "anna@example.org").collect();
+    assert_eq!(to_anna.len(), 1, "her owner is written to");
+    assert!(to_anna[0].body.contains("There is one already: anna."), "{}", to_anna[0].body);
+    assert!(sent.iter().all(|m| m.to.contains('@')));
+    // Not without end, and without a word about it to whoever asks.
+    for n in 0..5 {
+        house.accounts.sign_up(with(&format!("erik{n}"), "anna@example.org")).await.unwrap();
+    }
+    assert_eq!(house.mail().await.len(), usize::try_from(PER_ADDRESS.at_once - 1).unwrap());
+    house.sign_in("anna@example.org", PASSWORD).await.unwrap();
+}
+
+async fn one_network_opens_accounts_within_its_limit_and_others_still_can(store: Store) {
+    let house = House::new(store, false).await;
+    let from = |n: u8| Some(std::net::IpAddr::from([192, 0, n, 7]));
+    let open = async |name: String, n: u8| {
+        let short = NewAccount { password: "short".into(), ..named(&name) };
+        assert!(house.accounts.sign_up_from(short, from(n)).await.is_err(), "costs nothing");
+        house.accounts.sign_up_from(named(&name), from(n)).await
+    };
+    for n in 0..SIGN_UPS_PER_NETWORK.at_once {
+        open(format!("anna{n}"), 2).await.unwrap();
+    }
+    let held = open("berit".into(), 2).await.unwrap_err();
+    assert!(matches!(held, AccountsError::TooManyAttempts { .. }), "{held}");
+    open("cato".into(), 3).await.unwrap();
+    house.clock.advance(SIGN_UPS_PER_NETWORK.interval);
+    open("berit".into(), 2).await.unwrap();
+}
+
+async fn a_link_that_comes_too_late_does_not_say_that_something_was_stopped(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    house.accounts.ask_for_email(anna, PROOF, "new@example.org", None).await.unwrap();
+    let sent = house.mail().await;
+    let to = |start: &str| sent.iter().find(|m| m.to.starts_with(start)).unwrap();
+    house.accounts.confirm(&ticket(to("new"), "confirm")).await.unwrap();
+    house.clock.advance(CHANGE_DELAY);
+    house.accounts.apply_changes().await.unwrap();
+    let late = house.accounts.undo(&ticket(to("anna"), "undo")).await.unwrap_err();
+    assert!(matches!(late, AccountsError::NothingToStop), "{late}");
+    house.accounts.add_address(anna, PROOF, (Asset::Btc, "bc1own", ""), None).await.unwrap();
+    let sent = house.mail().await;
+    house.accounts.remove_address(anna, Asset::Btc, "bc1own").await.unwrap();
+    let gone = house.accounts.undo(&ticket(&sent[0], "undo")).await.unwrap_err();
+    assert!(matches!(gone, AccountsError::NothingToStop), "{gone}");
 }
 
 async fn asking_for_a_new_password_tells_nobody_whether_there_is_an_account(store: Store) {
@@ -278,6 +454,12 @@ laws! { mail: [
     where_addresses_are_confirmed_nobody_is_let_in_before,
     a_new_password_by_mail_ends_sessions_and_is_set_once,
     asking_for_a_new_password_tells_nobody_whether_there_is_an_account,
+    a_new_password_by_mail_leaves_nothing_of_whoever_had_the_old_one,
+    a_changed_password_leaves_nothing_of_whoever_had_the_old_one,
+    a_full_outbox_keeps_nobody_from_a_new_password,
+    what_a_thief_would_do_is_told_to_the_owner,
+    where_addresses_are_confirmed_signing_up_tells_nobody_whether_there_is_an_account,
+    one_network_opens_accounts_within_its_limit_and_others_still_can,
     a_ticket_for_one_thing_is_none_for_another,
     messages_are_tried_again_later_and_given_up_in_the_end,
     a_house_without_mail_says_so,
@@ -288,4 +470,5 @@ laws! { changes: [
     an_address_that_never_answered_or_was_stopped_does_not_count,
     payouts_to_the_book_alone_wait_for_new_addresses_and_for_leaving_it,
     a_notice_stops_a_new_payout_address_and_leaving_the_book,
+    a_link_that_comes_too_late_does_not_say_that_something_was_stopped,
 ] }

@@ -10,6 +10,7 @@ use gruve_units::{AccountId, Clock, Duration, ManualClock, SeededEntropy, Timest
 use std::sync::Arc;
 
 const PASSWORD: &str = "correct horse";
+const PROOF: (&str, Option<&str>) = (PASSWORD, None);
 
 struct House {
     accounts: Accounts,
@@ -55,7 +56,7 @@ impl House {
         let setup = house.accounts.begin_totp(house.anna, "gruve.test").await.unwrap();
         assert!(setup.uri.starts_with("otpauth://totp/gruve.test:anna?secret="));
         let code = house.code(&setup.secret);
-        let recovery = house.accounts.confirm_totp(house.anna, &code).await.unwrap();
+        let recovery = house.accounts.confirm_totp(house.anna, PROOF, &code, None).await.unwrap();
         assert_eq!(recovery.len(), RECOVERY_CODES);
         house.clock.advance(Duration::from_secs(60));
         (house, setup.secret, recovery)
@@ -153,11 +154,25 @@ async fn a_factor_that_was_not_confirmed_is_not_asked_for(store: Store) {
     house.accounts.sign_in("anna", PASSWORD, None).await.unwrap();
     let second = house.accounts.begin_totp(house.anna, "gruve.test").await.unwrap();
     assert_ne!(first.secret, second.secret);
-    let wrong = house.accounts.confirm_totp(house.anna, &house.code(&first.secret)).await;
+    let wrong =
+        house.accounts.confirm_totp(house.anna, PROOF, &house.code(&first.secret), None).await;
     assert!(matches!(wrong.unwrap_err(), AccountsError::WrongCode));
-    house.accounts.confirm_totp(house.anna, &house.code(&second.secret)).await.unwrap();
+    let right = house.code(&second.secret);
+    house.accounts.confirm_totp(house.anna, PROOF, &right, None).await.unwrap();
     let on = house.accounts.begin_totp(house.anna, "gruve.test").await.unwrap_err();
     assert!(matches!(on, AccountsError::FactorIsOn));
+}
+
+async fn a_stolen_session_turns_no_second_factor_on(store: Store) {
+    let house = House::new(store).await;
+    let setup = house.accounts.begin_totp(house.anna, "gruve.test").await.unwrap();
+    let code = house.code(&setup.secret);
+    let wrong = ("wrong horse", None);
+    let refused = house.accounts.confirm_totp(house.anna, wrong, &code, None).await.unwrap_err();
+    assert!(matches!(refused, AccountsError::WrongCredentials), "{refused}");
+    assert!(!house.accounts.factors(house.anna).await.unwrap().is_needed());
+    house.accounts.confirm_totp(house.anna, PROOF, &code, None).await.unwrap();
+    assert!(house.accounts.factors(house.anna).await.unwrap().is_needed());
 }
 
 async fn what_a_stolen_session_must_not_do_asks_for_password_and_code(store: Store) {
@@ -294,6 +309,7 @@ laws! { factors: [
     a_code_for_the_lost_device_signs_in_once_however_it_is_typed,
     new_codes_for_the_lost_device_void_the_old_ones,
     a_factor_that_was_not_confirmed_is_not_asked_for,
+    a_stolen_session_turns_no_second_factor_on,
     what_a_stolen_session_must_not_do_asks_for_password_and_code,
 ] }
 

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_accounts::{
-    AUDIT_KEPT, Accounts, AccountsError, NewAccount, PERMISSIONS, Role, TRAIL_GENESIS,
+    AUDIT_KEPT, Accounts, AccountsError, NewAccount, PERMISSIONS, Role, Scope, TRAIL_GENESIS,
 };
 use gruve_store::{Store, laws, testing::run_raw};
-use gruve_units::{AccountId, Duration, ManualClock, SeededEntropy, Timestamp};
+use gruve_units::{AccountId, Clock as _, Duration, ManualClock, SeededEntropy, Timestamp};
 use std::sync::Arc;
 
 const PASSWORD: &str = "correct horse";
@@ -158,6 +158,22 @@ async fn lines_that_are_old_are_cut_off_and_the_rest_still_holds(store: Store) {
     assert_ne!(report.ends.cut_hash, TRAIL_GENESIS);
 }
 
+async fn one_line_with_a_wrong_clock_takes_no_others_along(store: Store) {
+    let (house, ids) = House::with(store, &["anna", "berit"]).await;
+    let now = house.clock.now();
+    house.clock.set(Timestamp::from_secs(1_000));
+    house.accounts.note(ids[0], None, "wrong.clock", "").await.unwrap();
+    house.clock.set(now);
+    house.sign_in("anna").await;
+    let report = house.accounts.verify_log().await.unwrap();
+    assert_eq!((report.ends.cut_seq, report.lines, report.fault), (0, 4, None));
+    // Once those before it are old it goes with them.
+    house.clock.advance(AUDIT_KEPT + Duration::from_secs(1));
+    house.sign_in("anna").await;
+    let report = house.accounts.verify_log().await.unwrap();
+    assert_eq!((report.ends.cut_seq, report.lines, report.fault), (4, 1, None));
+}
+
 async fn signing_out_everywhere_ends_every_session_of_one_account(store: Store) {
     let (house, ids) = House::with(store, &["anna", "berit"]).await;
     let tokens = [house.sign_in("anna").await, house.sign_in("anna").await];
@@ -167,6 +183,9 @@ async fn signing_out_everywhere_ends_every_session_of_one_account(store: Store) 
         assert_eq!(house.role_now(&token).await, None);
     }
     assert_eq!(house.role_now(&other).await, Some(None));
+    let made = house.accounts.make_key(ids[0], "x", &[Scope::Read], Duration::from_secs(60)).await;
+    house.accounts.end_sessions(Some(ids[1]), ids[0]).await.unwrap();
+    assert!(house.accounts.key(&made.unwrap().1).await.unwrap().is_none(), "its keys end, too");
 }
 
 #[test]
@@ -190,4 +209,5 @@ laws! { log: [
     a_log_whose_end_is_missing_does_not_hold,
     the_chain_names_nobody,
     lines_that_are_old_are_cut_off_and_the_rest_still_holds,
+    one_line_with_a_wrong_clock_takes_no_others_along,
 ] }

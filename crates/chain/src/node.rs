@@ -124,6 +124,13 @@ pub trait Node: Send + Sync {
         txid: &[u8; 32],
     ) -> Result<TransactionPlace, NodeError>;
 
+    /// Whether an output of the best chain is spent neither there nor by what the node has in its pool; `None`
+    /// when it cannot say.
+    async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
+        let _ = (txid, vout);
+        Ok(None)
+    }
+
     /// The fee rate at which a transaction should confirm within `blocks`; `None` when the node
     /// has seen too little to say.
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError>;

@@ -4,8 +4,12 @@
 //! commitment, the class. The class is the script's last byte, so that one job serves every
 //! class by changing a single byte. Writing it is this room's part; finding and judging it is
 //! the verifier's, which knows nothing of this room.
+//!
+//! A block of the Ethash family has no such output: there it is the 32 bytes of `extraData` ([`extra_words`]).
 
 use crate::script::OP_RETURN;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gruve_units::Class;
 
 /// First bytes of the push.
@@ -30,9 +34,24 @@ pub fn output_script(commitment: &[u8; 32], class: Class) -> [u8; SCRIPT_BYTES] 
     script
 }
 
+/// Bytes of the commitment that `extraData` holds.
+const EXTRA_HOLDS: usize = 24;
+
+/// The stamp as the words of a block: the first 24 bytes of the commitment in base64, which are 32 letters. Text, because
+/// nodes take nothing else (`miner_setExtra`).
+#[must_use]
+pub fn extra_words(commitment: &[u8; 32]) -> String {
+    STANDARD.encode(&commitment[..EXTRA_HOLDS])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_a_block_are_as_many_as_it_may_have() {
+        assert_eq!(extra_words(&[0xfb; 32]), "+/v7".repeat(8));
+    }
 
     #[test]
     fn the_class_is_the_last_byte_and_nothing_else_changes_with_it() {

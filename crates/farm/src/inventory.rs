@@ -4,8 +4,8 @@
 //! running or being mended: one in stock or returned has no business on the line.
 
 use crate::statements::{
-    ADD_HISTORY, COUNT_HISTORY, HISTORY, INSERT_INVENTORY, INVENTORY, INVENTORY_ALL,
-    INVENTORY_BY_SERIAL, SET_STATE,
+    ADD_HISTORY, COUNT_HISTORY, HISTORY, INSERT_INVENTORY, INVENTORY, INVENTORY_AFTER,
+    INVENTORY_ALL, INVENTORY_BY_SERIAL, SET_STATE,
 };
 use crate::{Farm, FarmError, HOUSE_MACHINES_MAX, MachineOwner, Result, machine, sql};
 use gruve_store::{FromValue, Kind, Row, Storable, Tx, Unfit, Value, params, transact};
@@ -244,6 +244,21 @@ impl Farm {
     /// The database's.
     pub async fn inventory(&self) -> Result<Vec<Inventory>> {
         let rows = self.store.read().await?.fetch_all(INVENTORY_ALL, &[]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// A page of the inventory by the machines' ids: those after one of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn inventory_after(
+        &self,
+        after: Option<MachineId>,
+        limit: u32,
+    ) -> Result<Vec<Inventory>> {
+        let after = after.unwrap_or(MachineId::from_bytes([0; 16]));
+        let mut tx = self.store.read().await?;
+        let rows = tx.fetch_all(INVENTORY_AFTER, &params![after, limit]).await?;
         rows.iter().map(read).collect()
     }
 

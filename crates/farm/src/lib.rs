@@ -31,6 +31,7 @@ mod inventory;
 mod judgement;
 mod luck;
 mod machine;
+mod map;
 mod ownership;
 mod power;
 mod proven;
@@ -55,6 +56,7 @@ pub use luck::{LUCK_MIGRATIONS, Luck, Miner};
 pub use machine::{
     MACHINE_NAME_BYTES_MAX, Machine, MachineOwner, NewMachine, Site, UNNAMED_MACHINE,
 };
+pub use map::MapPlace;
 pub use ownership::{OWNER_LEAD, OWNERS_MAX, OwnerTable};
 pub use power::SitePower;
 pub use proven::{LANE_ROWS_MAX, Proof, ProvenPlace};

@@ -22,7 +22,12 @@ gruve_store::statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     INVENTORY = inventory!("WHERE i.machine = $1");
     INVENTORY_BY_SERIAL = inventory!("WHERE i.serial = $1");
+    MAP = "SELECT m.id, s.name AS site_name, i.rack, m.name, m.lane, m.nameplate, i.state \
+        FROM farm_machines m JOIN farm_sites s ON s.id = m.site \
+        LEFT JOIN farm_inventory i ON i.machine = m.id WHERE m.retired_at IS NULL \
+        ORDER BY s.name, i.rack, m.name";
     INVENTORY_ALL = inventory!("ORDER BY s.name, i.rack, m.name");
+    INVENTORY_AFTER = inventory!("WHERE i.machine > $1 ORDER BY i.machine LIMIT $2");
     SET_STATE = "UPDATE farm_inventory SET state = $2, changed_at = $3 WHERE machine = $1";
     STATE_OF = "SELECT state FROM farm_inventory WHERE machine = $1";
     COUNT_HISTORY = "SELECT COUNT(*) AS n FROM farm_history WHERE machine = $1";
@@ -41,6 +46,10 @@ gruve_store::statements! {
     TICKET = tickets!("WHERE id = $1");
     TICKETS = tickets!("WHERE machine = $1 ORDER BY opened_at DESC, id DESC LIMIT $2");
     OPEN_TICKETS = tickets!("WHERE closed_at IS NULL ORDER BY opened_at, id");
+    TICKETS_BEFORE = tickets!("WHERE machine = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    TICKETS_OF_OWNER_BEFORE =
+        tickets!("WHERE machine = $1 AND owner = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
+    OPEN_TICKETS_AFTER = tickets!("WHERE closed_at IS NULL AND id > $1 ORDER BY id LIMIT $2");
     TICKETS_OPEN_OF = "SELECT COUNT(*) AS n FROM farm_tickets WHERE machine = $1 AND closed_at IS NULL";
     ADD_NOTE = "INSERT INTO farm_ticket_notes (ticket, n, at, author, text) VALUES ($1, $2, $3, $4, $5)";
     NOTES = "SELECT at, author, text FROM farm_ticket_notes WHERE ticket = $1 ORDER BY n";
@@ -74,6 +83,8 @@ gruve_store::statements! {
         down_us = $7 WHERE machine = $1 AND epoch = $2";
     UNBILLED = "SELECT CAST(COALESCE(SUM(energy_uj - billed_uj), 0) AS BIGINT) AS uj FROM farm_energy \
         WHERE machine = $1 AND epoch >= $2 AND epoch < $3";
+    FIRST_UNBILLED = "SELECT MIN(epoch) AS epoch FROM farm_energy \
+        WHERE machine = $1 AND epoch >= $2 AND billed_uj < energy_uj";
     SET_BILLED = "UPDATE farm_energy SET billed_uj = energy_uj \
         WHERE machine = $1 AND epoch >= $2 AND epoch < $3 AND billed_uj < energy_uj";
     LANE_ENERGY = "SELECT epoch, machine, site, energy_uj, power_us FROM farm_energy \

@@ -8,8 +8,8 @@
 use crate::energy::{self, Instant, Slice};
 use crate::report::{FANS_MAX, Receipt, Report, SAMPLES_MAX, Sample};
 use crate::statements::{
-    ADD_ENERGY, AGENT, AGENT_OF, ENERGY_IN, ENERGY_OF, INSERT_ENERGY, INVENTORY_BY_SERIAL, READING,
-    SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING, UNBILLED,
+    ADD_ENERGY, AGENT, AGENT_OF, ENERGY_IN, ENERGY_OF, FIRST_UNBILLED, INSERT_ENERGY,
+    INVENTORY_BY_SERIAL, READING, SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING, UNBILLED,
 };
 use crate::{Farm, FarmError, MachineOwner, Result, sql};
 use gruve_store::{Row, Tx, params, transact};
@@ -366,22 +366,47 @@ impl Farm {
         rows.iter().map(read_epoch).collect()
     }
 
-    /// The energy of a machine in those epochs that stands on no bill yet, in microjoules; it stands on one
-    /// from now on. What is reported late is on the next.
+    /// The first epoch of a machine from `from` on whose energy was not taken whole.
     ///
     /// # Errors
     /// The database's.
-    pub async fn take_unbilled(
+    pub async fn first_unbilled(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        from: EpochNumber,
+    ) -> Result<Option<EpochNumber>> {
+        Ok(tx.fetch_one(FIRST_UNBILLED, &params![machine, from]).await?.get("epoch")?)
+    }
+
+    /// The energy of a machine in those epochs that stands on no bill yet, in microjoules. What is reported late
+    /// is on the next.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unbilled(
         &self,
         tx: &mut Tx,
         machine: MachineId,
         from: EpochNumber,
         until: EpochNumber,
     ) -> Result<u64> {
-        let given = params![machine, from, until];
-        let uj = tx.fetch_one(UNBILLED, &given).await?.get("uj")?;
-        tx.execute(SET_BILLED, &given).await?;
-        Ok(uj)
+        Ok(tx.fetch_one(UNBILLED, &params![machine, from, until]).await?.get("uj")?)
+    }
+
+    /// What [`Farm::unbilled`] gave stands on a bill from now on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn mark_billed(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        from: EpochNumber,
+        until: EpochNumber,
+    ) -> Result<()> {
+        tx.execute(SET_BILLED, &params![machine, from, until]).await?;
+        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@
 //! owner it had when the ticket was opened.
 
 use crate::statements::{
-    ADD_NOTE, CLOSE_TICKET, INSERT_TICKET, NOTES, OPEN_TICKETS, TICKET, TICKETS, TICKETS_OPEN_OF,
+    ADD_NOTE, CLOSE_TICKET, INSERT_TICKET, NOTES, OPEN_TICKETS, OPEN_TICKETS_AFTER, TICKET,
+    TICKETS, TICKETS_BEFORE, TICKETS_OF_OWNER_BEFORE, TICKETS_OPEN_OF,
 };
 use crate::{Farm, FarmError, MachineOwner, Result};
 use gruve_store::{FromValue, Kind, Storable, Unfit, Value};
@@ -222,6 +223,47 @@ impl Farm {
     /// The database's.
     pub async fn open_tickets(&self) -> Result<Vec<Ticket>> {
         let rows = self.store.read().await?.fetch_all(OPEN_TICKETS, &[]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// A page of a machine's tickets that somebody may see: those opened before one of them, the newest first by
+    /// their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tickets_before(
+        &self,
+        machine: MachineId,
+        by: Speaker,
+        before: Option<TicketId>,
+        limit: u32,
+    ) -> Result<Vec<Ticket>> {
+        let before = before.unwrap_or(TicketId(Uuid::max()));
+        let mut tx = self.store.read().await?;
+        let rows = match by {
+            Speaker::Operator => {
+                tx.fetch_all(TICKETS_BEFORE, &params![machine, before, limit]).await?
+            }
+            Speaker::Owner(account) => {
+                let given = params![machine, MachineOwner::Account(account), before, limit];
+                tx.fetch_all(TICKETS_OF_OWNER_BEFORE, &given).await?
+            }
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// A page of the open tickets by their ids, oldest first: those after one of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open_tickets_after(
+        &self,
+        after: Option<TicketId>,
+        limit: u32,
+    ) -> Result<Vec<Ticket>> {
+        let after = after.unwrap_or(TicketId(Uuid::nil()));
+        let mut tx = self.store.read().await?;
+        let rows = tx.fetch_all(OPEN_TICKETS_AFTER, &params![after, limit]).await?;
         rows.iter().map(read).collect()
     }
 

@@ -233,7 +233,10 @@ async fn energy_stands_on_one_bill_and_late_energy_on_the_next(store: Store) {
     let bill = async || {
         let (farm, machine) = (&w.farm, w.machine);
         transact!(store, tx -> Result<u64, FarmError> => {
-            farm.take_unbilled(tx, machine, EpochNumber(0), EpochNumber(1 << 40)).await
+            let all = (EpochNumber(0), EpochNumber(1 << 40));
+            let taken = farm.unbilled(tx, machine, all.0, all.1).await?;
+            farm.mark_billed(tx, machine, all.0, all.1).await?;
+            Ok(taken)
         })
         .unwrap()
     };

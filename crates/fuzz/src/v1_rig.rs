@@ -223,6 +223,9 @@ impl Rig {
                     let name = value["params"][0].as_str().expect("a job has a name").to_owned();
                     assert!(self.names.insert(name.clone()), "given twice: {name}");
                     self.given.push(name);
+                    let newest = self.given.last().map_or("", |n| &n[..16]);
+                    let times = self.given.iter().rev().take_while(|n| n.starts_with(newest));
+                    assert!(times.count() <= limits::GIVEN_PER_JOB_MAX, "{newest} without end");
                 }
                 continue;
             }

@@ -18,9 +18,8 @@ use gruve_stratum::session::{CloseReason, SessionRules};
 use gruve_stratum::v2::Session;
 use gruve_stratum::{Authorized, Refused, WorkState, limits};
 use gruve_units::{Algorithm, Duration, Timestamp};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 const STEPS_MAX: usize = 200;
 
@@ -41,6 +40,8 @@ struct Rig {
     channels: Vec<u32>,
     jobs: Vec<u32>,
     prefixes: HashSet<Vec<u8>>,
+    /// How often each channel was given the newest job.
+    times: HashMap<u32, usize>,
     acknowledged: u64,
     refused: u64,
     counted: u64,
@@ -56,7 +57,7 @@ pub fn run(data: &[u8]) {
     let now = Timestamp::from_secs(i64::from(NTIME));
     let mut rig = Rig {
         tunnel: Tunnel::open(1),
-        session: Session::new(Arc::new(rules), Arc::new(AtomicU32::new(7)), now),
+        session: Session::new(Arc::new(rules), now),
         now,
         work: None,
         unread: Vec::new(),
@@ -67,6 +68,7 @@ pub fn run(data: &[u8]) {
         channels: Vec::new(),
         jobs: Vec::new(),
         prefixes: HashSet::new(),
+        times: HashMap::new(),
         acknowledged: 0,
         refused: 0,
         counted: 0,
@@ -232,7 +234,13 @@ impl Rig {
                 let at = if kind == 0x11 { 40 } else { 42 };
                 self.new_prefix(&payload[at..]);
             }
-            0x15 | 0x1f => self.jobs.push(word(4)),
+            0x15 => {
+                self.jobs.push(word(4));
+                let times = self.times.entry(word(0)).or_default();
+                *times += 1;
+                assert!(*times <= limits::GIVEN_PER_JOB_MAX, "channel {} without end", word(0));
+            }
+            0x1f => self.jobs.push(word(4)),
             0x19 => self.new_prefix(&payload[4..]),
             0x1c => self.acknowledged += u64::from(word(8)),
             0x1d => self.refused += 1,
@@ -255,6 +263,7 @@ impl Rig {
             None => WorkState::of(Algorithm::Sha256d, job),
         };
         self.work = Some(work.clone());
+        self.times.clear();
         if self.closed.is_none() {
             let mut out = Vec::new();
             self.session.work(&Work::Header(Arc::new(work)), self.now, &mut out);

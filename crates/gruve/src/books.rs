@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 18] = [
+pub const ROOMS: [(&str, &[Migration]); 23] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
+    ("accounts_passkeys", gruve_accounts::PASSKEY_MIGRATIONS),
+    ("accounts_closings", gruve_accounts::CLOSING_MIGRATIONS),
     ("farm", gruve_farm::MIGRATIONS),
     ("farm_luck", gruve_farm::LUCK_MIGRATIONS),
     ("farm_days", gruve_farm::DAY_MIGRATIONS),
@@ -31,6 +33,9 @@ pub const ROOMS: [(&str, &[Migration]); 18] = [
     ("market_offers", gruve_market::OFFER_MIGRATIONS),
     ("hosting", gruve_hosting::MIGRATIONS),
     ("web", gruve_web::MIGRATIONS),
+    ("web_watch", gruve_web::WATCH_MIGRATIONS),
+    ("web_reviews", gruve_web::REVIEW_MIGRATIONS),
+    ("web_once", gruve_web::ONCE_MIGRATIONS),
 ];
 
 /// What a transfer came to.

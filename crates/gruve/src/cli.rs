@@ -8,7 +8,7 @@ use crate::site::CertificateArgs;
 use crate::staff::StaffCommand;
 use crate::statement::CheckArgs;
 use clap::{Parser, Subcommand};
-use gruve_units::{Algorithm, Asset, Hashrate, LaneId, PayoutId};
+use gruve_units::{Algorithm, Asset, Hashrate, LaneId};
 use std::path::PathBuf;
 
 /// A cloud-mining platform whose customers need not trust its operator.
@@ -185,6 +185,8 @@ pub enum ConfigCommand {
 /// `gruve admin …`
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
+    /// Prints the OpenAPI document of the HTTP API.
+    Openapi,
     /// Recomputes every balance, the journal chain and every closed epoch from the share log.
     Audit {
         /// The configuration file.
@@ -241,6 +243,15 @@ pub enum AdminCommand {
         /// What to do.
         #[command(subcommand)]
         order: TicketCommand,
+    },
+    /// The passphrase over the wallets' seed.
+    Keys {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What to do.
+        #[command(subcommand)]
+        order: crate::keys::KeysCommand,
     },
     /// Puts a new operator key in force and tells it in the public log; the house must be stopped.
     RotateKey {
@@ -370,15 +381,9 @@ pub enum AdminCommand {
         /// The configuration file.
         #[arg(long, default_value = "gruve.toml")]
         config: PathBuf,
-        /// Approve this payout.
-        #[arg(long, value_name = "ID", conflicts_with = "refuse")]
-        approve: Option<PayoutId>,
-        /// Refuse this payout: the amount goes back to the customer's balance.
-        #[arg(long, value_name = "ID", requires = "reason")]
-        refuse: Option<PayoutId>,
-        /// Why it is refused, for the customer to read.
-        #[arg(long)]
-        reason: Option<String>,
+        /// What to decide.
+        #[command(flatten)]
+        order: crate::approval::Order,
     },
 }
 

@@ -22,6 +22,7 @@ mod funds;
 mod hosted;
 pub mod house;
 mod inspect;
+mod keys;
 mod miner;
 mod reserve;
 mod rotate;
@@ -34,7 +35,6 @@ mod statement;
 mod verify;
 mod withholding;
 
-use approval::Word;
 use clap::Parser;
 use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand, StatementCommand};
 use desk::Machines;
@@ -87,6 +87,10 @@ pub fn run() -> ExitCode {
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(|e| e.to_string())
         }
+        Command::Admin(AdminCommand::Openapi) => {
+            print!("{}", gruve_web::document_text());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
             on_runtime(audit::audit(config, accepted, json))
         }
@@ -125,9 +129,9 @@ pub fn run() -> ExitCode {
         Command::Admin(AdminCommand::Bank { config, order }) => {
             on_runtime(bank::bank(config, order))
         }
-        Command::Admin(AdminCommand::Payouts { config, approve, refuse, reason }) => {
-            let refuse = refuse.zip(reason).map(|(id, why)| Word::Refuse(id, why));
-            on_runtime(approval::payouts(config, approve.map(Word::Approve).or(refuse)))
+        Command::Admin(AdminCommand::Keys { config, order }) => keys::keys(&config, order),
+        Command::Admin(AdminCommand::Payouts { config, order }) => {
+            on_runtime(approval::payouts(config, order))
         }
     };
     match result {

@@ -23,10 +23,11 @@ pub async fn run(args: MinerArgs) -> Result<(), MinerError> {
     println!("mining {} on {} with {threads} threads as {}", args.algorithm, args.url, args.user);
     let mut ticks = tokio::time::interval(REPORT_EVERY);
     ticks.tick().await;
+    let mut stop = std::pin::pin!(crate::signals::stop_asked());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = crate::signals::stop_asked() => break,
+            () = &mut stop => break,
         }
         let s = miner.stats();
         let state = match (&s.last_error, s.connected) {

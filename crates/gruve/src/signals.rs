@@ -2,25 +2,31 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Returns when an interrupt or a termination signal has come.
-pub async fn stop_asked() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        // Without the second signal the first still works.
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+/// Listens from here on, and is done when an interrupt or a termination signal has come. Call it within the
+/// runtime, before the first thing that takes long: a signal that nobody listens to ends the process.
+pub fn stop_asked() -> impl Future<Output = ()> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate()).ok(), signal(SignalKind::interrupt()).ok());
+    async move {
+        tokio::select! {
+            () = came(terminate.as_mut()) => {}
+            () = came(interrupt.as_mut()) => {}
         }
     }
 }
 
+/// A signal that cannot be caught never comes: it ends the process by itself.
+async fn came(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// Hangup signals from here on; `None` where they cannot be had. Without this they end the process.
-pub fn hangups() -> Option<tokio::signal::unix::Signal> {
-    use tokio::signal::unix::{SignalKind, signal};
+pub fn hangups() -> Option<Signal> {
     signal(SignalKind::hangup()).ok()
 }
 

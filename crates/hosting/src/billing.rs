@@ -172,6 +172,8 @@ impl Hosting {
         let (energy, fee) = (cost.carry.energy, cost.carry.fee);
         let given = params![c.id, state, billed_to, energy, fee, arrears, number];
         tx.execute(sql::BILLED, &given).await?;
+        // Last: a bill that could not be reckoned has taken nothing.
+        self.farm.mark_billed(tx, c.machine, begin, until).await?;
         Ok(())
     }
 
@@ -191,7 +193,7 @@ impl Hosting {
         until: EpochNumber,
     ) -> Result<Span> {
         let length = self.farm.rule(&c.lane)?.length_us;
-        let energy_uj = self.farm.take_unbilled(tx, c.machine, begin, until).await?;
+        let energy_uj = self.farm.unbilled(tx, c.machine, begin, until).await?;
         let proven = self.farm.proven(tx, c.machine, from, until).await?;
         let down: BTreeMap<EpochNumber, u64> = self
             .farm

@@ -9,7 +9,8 @@ use gruve_farm::{Farm, MachineOwner, MachineState};
 use gruve_ledger::{Account, Entry};
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{
-    AccountId, Amount, Clock, ContractId, Duration, Entropy, EpochNumber, MachineId, Timestamp,
+    AccountId, Amount, Asset, Clock, ContractId, Duration, Entropy, EpochNumber, MachineId,
+    Timestamp,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -96,16 +97,32 @@ impl Hosting {
         to: AccountId,
         price: Amount,
     ) -> Result<ContractId> {
+        transact!(self.store, tx -> Result<_> => {
+            self.offer_transfer_in(tx, owner, contract, to, price).await
+        })
+    }
+
+    /// [`Hosting::offer_transfer`] within the caller's transaction. Who asks for the owner has to know that it is
+    /// the owner: what is handed on for nothing is gone.
+    ///
+    /// # Errors
+    /// As [`Hosting::offer_transfer`].
+    pub async fn offer_transfer_in(
+        &self,
+        tx: &mut Tx,
+        owner: AccountId,
+        contract: ContractId,
+        to: AccountId,
+        price: Amount,
+    ) -> Result<ContractId> {
         if owner == to {
             return Err(HostingError::SameOwner);
         }
-        transact!(self.store, tx -> Result<_> => {
-            let old = own(find(tx, contract).await?, owner)?;
-            if old.state != HostingState::Active || old.until.is_some() {
-                return Err(HostingError::NotYours);
-            }
-            self.insert_offer(tx, old.machine, to, old.terms, price, Some(old.id)).await
-        })
+        let old = own(find(tx, contract).await?, owner)?;
+        if old.state != HostingState::Active || old.until.is_some() {
+            return Err(HostingError::NotYours);
+        }
+        self.insert_offer(tx, old.machine, to, old.terms, price, Some(old.id)).await
     }
 
     async fn insert_offer(
@@ -181,28 +198,79 @@ impl Hosting {
     /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::NotYours`] when the machine has
     /// changed hands meanwhile, the ledger's when the balance does not suffice, the farm's.
     pub async fn accept(&self, account: AccountId, contract: ContractId) -> Result<EpochNumber> {
-        transact!(self.store, tx -> Result<_> => {
-            let offer = own(find(tx, contract).await?, account)?;
-            if offer.state != HostingState::Offered {
-                return Err(HostingError::NotNow(offer.state.name()));
-            }
-            let holder = tx.fetch_optional(sql::HOLDER, &params![offer.machine]).await?;
-            let holder = holder.as_ref().map(Contract::read).transpose()?;
-            if holder.as_ref().map(|h| h.id) != offer.replaces {
-                return Err(HostingError::NotYours);
-            }
-            let now = self.clock.now();
-            self.pay_price(tx, &offer, holder.as_ref(), now).await?;
-            let from = self.farm.next_border(&offer.lane)?;
-            self.farm.give(tx, offer.machine, MachineOwner::Account(account), from).await?;
-            if let Some(old) = &holder {
-                tx.execute(sql::SET_END, &params![old.id, from]).await?;
-            }
-            let address = None::<String>;
-            tx.execute(sql::ACCEPT, &params![contract, now, from, address]).await?;
-            self.certify(tx, &offer, from, now).await?;
-            Ok(from)
-        })
+        transact!(self.store, tx -> Result<_> => { self.accept_in(tx, account, contract).await })
+    }
+
+    /// [`Hosting::accept`] within the caller's transaction. Whether the price may leave the account is for the
+    /// caller to find out, in the same transaction: this room knows of balances, not of what guards them.
+    ///
+    /// # Errors
+    /// As [`Hosting::accept`].
+    pub async fn accept_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        contract: ContractId,
+    ) -> Result<EpochNumber> {
+        let offer = own(find(tx, contract).await?, account)?;
+        if offer.state != HostingState::Offered {
+            return Err(HostingError::NotNow(offer.state.name()));
+        }
+        // One that was handed out since the offer is nobody's to give.
+        if self.farm.inventory_of(tx, offer.machine).await?.state == MachineState::Returned {
+            return Err(HostingError::NotYours);
+        }
+        let holder = tx.fetch_optional(sql::HOLDER, &params![offer.machine]).await?;
+        let holder = holder.as_ref().map(Contract::read).transpose()?;
+        if holder.as_ref().map(|h| h.id) != offer.replaces {
+            return Err(HostingError::NotYours);
+        }
+        let now = self.clock.now();
+        self.pay_price(tx, &offer, holder.as_ref(), now).await?;
+        let from = self.farm.next_border(&offer.lane)?;
+        self.farm.give(tx, offer.machine, MachineOwner::Account(account), from).await?;
+        if let Some(old) = &holder {
+            tx.execute(sql::SET_END, &params![old.id, from]).await?;
+        }
+        let address = None::<String>;
+        tx.execute(sql::ACCEPT, &params![contract, now, from, address]).await?;
+        self.certify(tx, &offer, from, now).await?;
+        Ok(from)
+    }
+
+    /// A contract of the account within a transaction, and who gets its price: the owner that offers the machine,
+    /// the house where there is none.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`].
+    pub async fn offered(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        contract: ContractId,
+    ) -> Result<(Contract, Option<AccountId>)> {
+        let offer = own(find(tx, contract).await?, account)?;
+        let seller = match offer.replaces {
+            Some(old) => Some(find(tx, old).await?.account),
+            None => None,
+        };
+        Ok((offer, seller))
+    }
+
+    /// What went from customers to other customers for machines since an instant, in minor units of an asset: an
+    /// account's part, and everybody's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn handed_over_since(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        asset: Asset,
+        since: Timestamp,
+    ) -> Result<(i64, i64)> {
+        let row = tx.fetch_one(sql::HANDED_OVER, &params![asset, since, account]).await?;
+        Ok((row.get("own")?, row.get("everybody")?))
     }
 
     async fn pay_price(
@@ -294,7 +362,7 @@ impl Hosting {
     }
 
     /// Sets where an owner's coins go. The first address counts at once, a change after [`ADDRESS_WAIT`]. The
-    /// caller has checked that it is an address of the chain.
+    /// caller has checked that it is an address of the chain. Gives from when on it counts.
     ///
     /// # Errors
     /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::BadTerms`].
@@ -303,27 +371,41 @@ impl Hosting {
         account: AccountId,
         contract: ContractId,
         address: &str,
-    ) -> Result<()> {
+    ) -> Result<Timestamp> {
+        transact!(self.store, tx -> Result<_> => {
+            self.set_address_in(tx, account, contract, address).await
+        })
+    }
+
+    /// [`Hosting::set_address`] within the caller's transaction.
+    ///
+    /// # Errors
+    /// As [`Hosting::set_address`].
+    pub async fn set_address_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        contract: ContractId,
+        address: &str,
+    ) -> Result<Timestamp> {
         if address.is_empty() || address.len() > ADDRESS_BYTES_MAX || !address.is_ascii() {
             return Err(HostingError::BadTerms("this is no address"));
         }
         let now = self.clock.now();
-        transact!(self.store, tx -> Result<_> => {
-            let c = own(find(tx, contract).await?, account)?;
-            // What an ended contract's work still earns goes to the address too.
-            if !matches!(c.state, HostingState::Active | HostingState::Closing) {
-                return Err(HostingError::NotNow(c.state.name()));
+        let c = own(find(tx, contract).await?, account)?;
+        // What an ended contract's work still earns goes to the address too.
+        if !matches!(c.state, HostingState::Active | HostingState::Closing) {
+            return Err(HostingError::NotNow(c.state.name()));
+        }
+        let (given, from) = match c.address.at(now) {
+            None => (params![contract, Some(address), None::<String>, None::<Timestamp>], now),
+            Some(old) => {
+                let from = now.plus(ADDRESS_WAIT);
+                (params![contract, Some(old), Some(address.to_owned()), Some(from)], from)
             }
-            let given = match c.address.at(now) {
-                None => params![contract, Some(address), None::<String>, None::<Timestamp>],
-                Some(old) => {
-                    let from = now.plus(ADDRESS_WAIT);
-                    params![contract, Some(old), Some(address.to_owned()), Some(from)]
-                }
-            };
-            tx.execute(sql::SET_NEXT_ADDRESS, &given).await?;
-            Ok(())
-        })
+        };
+        tx.execute(sql::SET_NEXT_ADDRESS, &given).await?;
+        Ok(from)
     }
 
     /// A contract of the account; of anybody for the operator (`None`).
@@ -346,6 +428,26 @@ impl Hosting {
     pub async fn contracts(&self, account: AccountId) -> Result<Vec<Contract>> {
         let mut tx = self.store.read().await?;
         let rows = tx.fetch_all(sql::OF_ACCOUNT, &params![account, CONTRACTS_MAX]).await?;
+        rows.iter().map(Contract::read).collect()
+    }
+
+    /// A page of an account's contracts and offers, or of all: those made before one of them, the newest first by
+    /// their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn contracts_before(
+        &self,
+        account: Option<AccountId>,
+        before: Option<ContractId>,
+        limit: u32,
+    ) -> Result<Vec<Contract>> {
+        let before = before.unwrap_or(ContractId::from_bytes([0xff; 16]));
+        let mut tx = self.store.read().await?;
+        let rows = match account {
+            Some(of) => tx.fetch_all(sql::OF_ACCOUNT_BEFORE, &params![of, before, limit]).await?,
+            None => tx.fetch_all(sql::ALL_BEFORE, &params![before, limit]).await?,
+        };
         rows.iter().map(Contract::read).collect()
     }
 

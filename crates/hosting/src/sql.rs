@@ -26,10 +26,16 @@ gruve_store::statements! {
     TO_BILL = contracts!("WHERE lane = $1 AND (state = 'active' OR state = 'closing') AND id > $2 \
         ORDER BY id LIMIT $3");
     ALL = contracts!("ORDER BY offered_at, id");
+    OF_ACCOUNT_BEFORE = contracts!("WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    ALL_BEFORE = contracts!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
     COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
         AND (state = 'active' OR state = 'offered')";
     ACCEPT = "UPDATE hosting_contracts SET state = 'active', accepted_at = $2, from_epoch = $3, address = $4 \
         WHERE id = $1 AND state = 'offered'";
+    HANDED_OVER = "SELECT \
+        CAST(COALESCE(SUM(CASE WHEN account = $3 THEN price_minor ELSE 0 END), 0) AS BIGINT) AS own, \
+        CAST(COALESCE(SUM(price_minor), 0) AS BIGINT) AS everybody \
+        FROM hosting_contracts WHERE price_asset = $1 AND accepted_at > $2 AND replaces IS NOT NULL";
     WITHDRAW = "UPDATE hosting_contracts SET state = 'withdrawn' WHERE id = $1 AND state = 'offered'";
     SET_END = "UPDATE hosting_contracts SET to_epoch = $2 WHERE id = $1 AND to_epoch IS NULL";
     SET_NEXT_ADDRESS = "UPDATE hosting_contracts SET address = $2, next_address = $3, next_address_from = $4 \

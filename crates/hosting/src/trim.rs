@@ -40,7 +40,12 @@ impl Hosting {
                 let c = Contract::read(row)?;
                 after = c.id;
                 let next = c.billed_to.map(EpochNumber::next).or(c.from);
-                first = [first, next].into_iter().flatten().min();
+                // Energy that was reported late lies in epochs that are billed already.
+                let late = match c.from {
+                    Some(from) => self.farm.first_unbilled(&mut tx, c.machine, from).await?,
+                    None => None,
+                };
+                first = [first, next, late].into_iter().flatten().min();
             }
             if rows.len() < PAGE as usize {
                 return Ok(first);

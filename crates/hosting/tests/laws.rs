@@ -4,12 +4,12 @@
 mod world;
 
 use gruve_farm::energy::UJ_PER_KWH;
-use gruve_farm::{LATE_MAX, MachineOwner, Proof, ProvenPlace};
+use gruve_farm::{LATE_MAX, MachineOwner, MachineState, Proof, ProvenPlace};
 use gruve_hosting::honesty::Verdict;
 use gruve_hosting::{ADDRESS_WAIT, HostingError, HostingState, PayFrom};
 use gruve_ledger::Account;
 use gruve_store::{Store, laws};
-use gruve_units::{Class, Clock as _, Duration, EpochNumber};
+use gruve_units::{AccountId, Class, Clock as _, Duration, EpochNumber, Timestamp};
 use std::collections::BTreeMap;
 use world::{CLASS, FULL, LENGTH_US, RATE, account, btc, lane, terms, world};
 
@@ -49,7 +49,20 @@ async fn a_transfer_pays_the_owner_before_and_chains_the_certificates(store: Sto
     assert!(matches!(own, Err(HostingError::SameOwner)));
     let offer = w.hosting.offer_transfer(kari, first, ola, btc(300)).await.unwrap();
     w.fund(ola, 300).await;
+    let before = w.clock.now();
+    let handed = async |who: AccountId, since: Timestamp| {
+        let asset = gruve_units::Asset::Btc;
+        gruve_store::transact!(w.store, tx -> Result<_, HostingError> => {
+            w.hosting.handed_over_since(tx, who, asset, since).await
+        })
+        .unwrap()
+    };
+    assert_eq!(handed(ola, Timestamp::from_secs(0)).await, (0, 0), "an offer is nothing paid");
+    w.clock.advance(Duration::from_secs(1));
     let at = w.hosting.accept(ola, offer).await.unwrap();
+    assert_eq!(handed(ola, before).await, (300, 300));
+    assert_eq!(handed(kari, before).await, (0, 300), "the buyer's, not the seller's");
+    assert_eq!(handed(ola, w.clock.now()).await, (0, 0));
     assert!(at > from);
     assert_eq!((w.available(kari).await, w.available(ola).await), (300, 0));
     let owners = w.farm.owners().await.unwrap();
@@ -84,6 +97,19 @@ async fn an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all(sto
     assert_eq!(owner, Some(MachineOwner::House));
     // And may be offered again.
     w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(0)).await.unwrap();
+}
+
+async fn an_offer_of_a_machine_that_was_handed_out_cannot_be_accepted(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    w.fund(kari, 500).await;
+    let offer = w.hosting.offer(w.machine, kari, terms(PayFrom::Balance), btc(500)).await.unwrap();
+    w.farm.set_state(w.machine, MachineState::Returned).await.unwrap();
+    assert!(matches!(w.hosting.accept(kari, offer).await, Err(HostingError::NotYours)));
+    assert_eq!(w.available(kari).await, 500);
+    // What is in stock again may be bought.
+    w.farm.set_state(w.machine, MachineState::Stock).await.unwrap();
+    w.hosting.accept(kari, offer).await.unwrap();
 }
 
 async fn bills_take_every_microjoule_once_and_carry_the_fractions(store: Store) {
@@ -292,6 +318,25 @@ async fn old_energy_is_summed_up_by_days_to_the_microjoule_and_work_keeps_its_co
     assert!(apart * 1_000 < before.energy_uj, "{} {}", before.energy_uj, after.energy_uj);
 }
 
+async fn energy_that_was_told_late_is_kept_until_it_stands_on_a_bill(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let rule = w.farm.rule(&lane()).unwrap();
+    let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
+    w.clock.set(rule.end(from));
+    w.seal(from, FULL).await;
+    w.settle(from, &[(kari, btc(10_000))]).await;
+    assert_eq!(w.report(from, 3_000, RATE).await, 0);
+    w.clock.advance(Duration::from_secs(41 * 86_400));
+    w.hosting.trim_energy(&lane(), 1_000).await.unwrap();
+    w.seal(from.next(), FULL).await;
+    w.settle(from.next(), &[(kari, btc(10_000))]).await;
+    let billed: u64 = w.bills(id).await.iter().map(|b| b.span.energy_uj).sum();
+    assert_eq!(billed, 3_000 * LENGTH_US);
+    // On the bill it needs no keeping.
+    assert!(w.hosting.trim_energy(&lane(), 1_000).await.unwrap() > 0);
+}
+
 async fn the_last_bill_waits_for_no_earnings(store: Store) {
     let w = world(store).await;
     let kari = account(1);
@@ -390,6 +435,7 @@ laws! { hosting: [
     a_machine_changes_owner_when_both_sides_agree_and_is_certified,
     a_transfer_pays_the_owner_before_and_chains_the_certificates,
     an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all,
+    an_offer_of_a_machine_that_was_handed_out_cannot_be_accepted,
     bills_take_every_microjoule_once_and_carry_the_fractions,
     from_earnings_no_more_is_taken_than_was_earned_and_the_rest_is_waived,
     from_the_balance_what_it_does_not_cover_is_owed_and_taken_later,
@@ -397,6 +443,7 @@ laws! { hosting: [
     after_a_transfer_each_owner_is_billed_for_the_own_epochs,
     energy_told_late_of_a_contract_that_is_over_is_billed_as_long_as_samples_are_taken,
     old_energy_is_summed_up_by_days_to_the_microjoule_and_work_keeps_its_cost,
+    energy_that_was_told_late_is_kept_until_it_stands_on_a_bill,
     the_last_bill_waits_for_no_earnings,
     a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not,
     a_changed_address_waits_a_day_and_the_first_one_does_not,

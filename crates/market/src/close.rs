@@ -24,7 +24,7 @@ use crate::{
     ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, end_near, fpps,
     happenings, owed, papers, pause, reward, settlement, short, solo, sql,
 };
-use deliver::{deliver, is_short};
+use deliver::{Close, deliver, is_short};
 use deliveries::write_deliveries;
 use epoch_row::{Written, allocation_root, write_epoch};
 use gruve_sharelog::Position;
@@ -103,7 +103,9 @@ impl Market {
             });
         }
         let may_be_caused = is_short(&allocation) && self.may_be_caused(tx, lane, epoch).await?;
-        let deliveries = deliver(contracts, &allocation, epoch, settle, may_be_caused)?;
+        let how =
+            Close { epoch, settle, may_be_caused, operators: &self.config().operator_accounts };
+        let deliveries = deliver(contracts, &allocation, how)?;
         write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
         dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
         Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;

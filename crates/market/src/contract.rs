@@ -143,9 +143,16 @@ impl Contract {
     pub(crate) async fn of_account(
         tx: &mut Tx,
         account: AccountId,
+        before: Option<ContractId>,
         limit: u32,
     ) -> Result<Vec<Contract>> {
-        let rows = tx.fetch_all(sql::CONTRACTS_OF_ACCOUNT, &params![account, limit]).await?;
+        let rows = match before {
+            None => tx.fetch_all(sql::CONTRACTS_OF_ACCOUNT, &params![account, limit]).await?,
+            Some(id) => {
+                let given = params![account, id, limit];
+                tx.fetch_all(sql::CONTRACTS_OF_ACCOUNT_BEFORE, &given).await?
+            }
+        };
         let mut all = rows.iter().map(Contract::read).collect::<Result<Vec<_>>>()?;
         for c in &mut all {
             c.catch_up(tx).await?;

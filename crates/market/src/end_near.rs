@@ -26,6 +26,21 @@ fn ahead(term: u64) -> u64 {
     (term / 10).clamp(RENEW_AHEAD_EPOCHS, END_NEAR_EPOCHS_MAX)
 }
 
+/// How many epochs before its end, by work or by time, a contract of this term can be renewed: some time before
+/// its owner is told, and two weeks of ten-minute epochs at most.
+pub(crate) fn renewable(term: u64) -> u64 {
+    ahead(term).saturating_mul(2)
+}
+
+/// Whether at most so many epochs are left of a contract's work, or of its time when the lane has closed so far.
+/// Pure.
+pub(crate) fn is_within(c: &Contract, epochs: u64, closed: Option<EpochNumber>) -> bool {
+    let left = c.work.saturating_sub(c.spoken_for()).0;
+    let by_work = left <= c.epoch_work.0.saturating_mul(epochs.into());
+    let next = closed.map_or(0, |last| last.next().0);
+    by_work || c.delivery().is_some_and(|d| d.hard_end().0.saturating_sub(next) <= epochs)
+}
+
 /// Whether the end came near in this epoch, in which it got so much, after `skipped` that had no row. Pure.
 fn came_near(c: &Contract, got: Hashes, epoch: EpochNumber, skipped: u64) -> bool {
     let ahead = ahead(c.term);

@@ -122,6 +122,14 @@ pub enum MarketError {
         "the contract's first epoch has begun: from then on it is delivered, or refunded at its end"
     )]
     HasBegun,
+    /// Too early to renew a contract: its end is not near.
+    #[error(
+        "the contract can be renewed when at most {epochs} epochs are left of its work or time"
+    )]
+    TooEarly {
+        /// The most that may be left.
+        epochs: u64,
+    },
     /// Not possible in the contract's state.
     #[error("not possible: the contract is {state}")]
     WrongState {
@@ -231,6 +239,7 @@ impl Blamed for MarketError {
             | MarketError::QuoteVoid { .. }
             | MarketError::HeldByYou { .. }
             | MarketError::HasBegun
+            | MarketError::TooEarly { .. }
             | MarketError::WrongState { .. }
             | MarketError::NothingToDecide
             | MarketError::PriceNotCovered { .. }

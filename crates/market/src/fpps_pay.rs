@@ -57,15 +57,9 @@ impl Means {
         Ok(())
     }
 
-    /// What of `gross` can be paid: all of it, or everybody's in the same proportion, rounded down.
+    /// What of `gross` can be paid.
     pub(crate) fn of(self, gross: i64) -> Result<i64> {
-        if self.there >= self.due {
-            return Ok(gross);
-        }
-        let part = |v: i64| u128::try_from(v).unwrap_or(0);
-        let (paid, _) = mul_div_floor(part(gross), part(self.there), part(self.due).max(1))
-            .map_err(|_| MarketError::Overflow("a part of what is due"))?;
-        i64::try_from(paid).map_err(|_| MarketError::Overflow("a part of what is due"))
+        part_of_due(gross, self.due, self.there)
     }
 
     /// The settlement cut down to what can be paid; `None` when that is nothing.
@@ -86,6 +80,21 @@ pub(crate) async fn note_capital(
 ) -> Result<()> {
     tx.execute(sql::INSERT_CAPITAL, &params![asset, reason, minor, now]).await?;
     Ok(())
+}
+
+/// What of `gross` can be paid, in minor units, where `due` is due to everybody and `there` is there for it: all of
+/// it, or everybody's in the same proportion, rounded down.
+///
+/// # Errors
+/// [`MarketError::Overflow`] when the part does not fit.
+pub fn part_of_due(gross: i64, due: i64, there: i64) -> Result<i64> {
+    if there >= due {
+        return Ok(gross);
+    }
+    let part = |v: i64| u128::try_from(v).unwrap_or(0);
+    let (paid, _) = mul_div_floor(part(gross), part(there), part(due).max(1))
+        .map_err(|_| MarketError::Overflow("a part of what is due"))?;
+    i64::try_from(paid).map_err(|_| MarketError::Overflow("a part of what is due"))
 }
 
 /// The FPPS reserve of an asset.

@@ -89,6 +89,7 @@ pub mod statement;
 mod sums;
 mod tally;
 pub mod terms;
+mod track;
 pub mod units;
 mod view;
 mod wishes;
@@ -112,11 +113,11 @@ pub use end_near::END_NEAR_EPOCHS_MAX;
 pub use error::MarketError;
 pub use foretell::QuoteForecast;
 pub use fpps::{FppsLine, FppsPrice};
-pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom};
+pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom, part_of_due};
 pub use gruve_statement::SignedTerms;
 pub use happenings::HAPPENING_MIGRATIONS;
 pub use metered::sql::METERED_MIGRATIONS;
-pub use notices::{Notice, NoticeKind};
+pub use notices::{Notice, NoticeKind, NoticePlace};
 pub use offers::{OFFER_MIGRATIONS, OFFERS_MAX, Offer, OfferStanding};
 pub use owed::{Choice, OwedLine};
 pub use papers::PAPER_MIGRATIONS;
@@ -133,8 +134,9 @@ pub use scheme::{FppsAsset, FppsConfig, Scheme};
 pub use short::{Act, ActKind, NOTE_MAX, ShortEpoch};
 pub use sql::{CHAIN_MIGRATIONS, LIFE_MIGRATIONS, MIGRATIONS};
 pub use stamps::StampSource;
+pub use track::{TRACKED_MAX, TrackRecord};
 pub use view::{
-    AssetReconciliation, AuxStats, BlockState, BlockView, ContractState, ContractView,
+    AssetReconciliation, AuxStats, BlockPlace, BlockState, BlockView, ContractState, ContractView,
     EPOCH_LINES_MAX, Earnings, EpochLine, EpochView, LaneStats, LifeView, Paid, Plan, PlanPrices,
     Purchase, Quote, Reconciliation, SettlementLine, StandingView,
 };

@@ -36,12 +36,19 @@ statements! {
         WHERE asset = $1 AND instant < $2 ORDER BY instant DESC LIMIT 1";
     PRICES = "SELECT instant, usd_micro, sources, recorded_at FROM market_prices
         WHERE asset = $1 ORDER BY instant DESC LIMIT $2";
+    PRICES_BEFORE = "SELECT instant, usd_micro, sources, recorded_at FROM market_prices
+        WHERE asset = $1 AND instant < $2 ORDER BY instant DESC LIMIT $3";
 
     // Notices
     NOTICE = "INSERT INTO market_notices (account, contract, kind, about, at, detail)
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (contract, kind, about) DO NOTHING";
     NOTICES = "SELECT contract, kind, about, at, detail FROM market_notices
         WHERE account = $1 ORDER BY at DESC, kind LIMIT $2";
+    NOTICES_BEFORE = "SELECT contract, kind, about, at, detail FROM market_notices
+        WHERE account = $1 AND (at, contract, kind, about) < ($2, $3, $4, $5)
+        ORDER BY at DESC, contract DESC, kind DESC, about DESC LIMIT $6";
+    NOTICES_BETWEEN = "SELECT contract, kind, about, at, detail FROM market_notices
+        WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, contract, kind, about LIMIT $4";
     NOTICES_OF_CONTRACT = "SELECT contract, kind, about, at, detail FROM market_notices
         WHERE account = $1 AND contract = $2 ORDER BY at DESC, kind LIMIT $3";
 
@@ -54,6 +61,8 @@ statements! {
         WHERE lane = $1 AND epoch = $2";
     SHORT_EPOCHS = "SELECT epoch, since_epoch, missing, judged, declared, elsewhere, caused
         FROM market_short WHERE lane = $1 ORDER BY epoch DESC LIMIT $2";
+    SHORT_EPOCHS_BEFORE = "SELECT epoch, since_epoch, missing, judged, declared, elsewhere, caused
+        FROM market_short WHERE lane = $1 AND epoch < $2 ORDER BY epoch DESC LIMIT $3";
     NEXT_ACT = "SELECT COALESCE(MAX(id), 0) + 1 AS id FROM market_acts WHERE lane = $1";
     PUT_ACT = "INSERT INTO market_acts (id, lane, what, hashrate, from_epoch, until_epoch, note,
         recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -61,6 +70,8 @@ statements! {
         WHERE lane = $1 AND id = $2 AND until_epoch IS NULL AND from_epoch < $3";
     ACTS = "SELECT id, what, hashrate, from_epoch, until_epoch, note, recorded_at
         FROM market_acts WHERE lane = $1 ORDER BY id DESC LIMIT $2";
+    ACTS_BEFORE = "SELECT id, what, hashrate, from_epoch, until_epoch, note, recorded_at
+        FROM market_acts WHERE lane = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     ACTS_AT = "SELECT hashrate FROM market_acts WHERE lane = $1 AND from_epoch <= $2
         AND (until_epoch IS NULL OR until_epoch > $2)";
     WORK_BETWEEN = "SELECT epoch, house_work, house_squares FROM market_epochs
@@ -73,6 +84,8 @@ statements! {
     OPEN_OWED = "SELECT contract AS id, hashes FROM market_owed
         WHERE lane = $1 AND epoch = $2 AND state = 'open' AND contract > $3
         ORDER BY contract LIMIT $4";
+    OPEN_UNTIL = "SELECT MAX(deadline_epoch) AS epoch FROM market_owed
+        WHERE lane = $1 AND epoch = $2 AND state = 'open'";
     LAPSED_OWED = "SELECT contract AS id, epoch, hashes FROM market_owed
         WHERE lane = $1 AND state = 'undecided' AND deadline_epoch <= $2
         ORDER BY contract, epoch LIMIT 10000";
@@ -84,7 +97,7 @@ statements! {
         FROM market_owed WHERE contract = $1 ORDER BY epoch DESC, kind LIMIT $2";
     PAYABLE = "SELECT contract, epoch, kind, hashes, fee_bps, energy_micro FROM market_owed
         WHERE lane = $1 AND state IN ('earnings', 'paused') AND final_epoch IS NULL
-        ORDER BY epoch, contract, kind LIMIT $2 OFFSET $3";
+        AND (epoch, contract, kind) > ($2, $3, $4) ORDER BY epoch, contract, kind LIMIT $5";
     FINISH_OWED = "UPDATE market_owed SET final_epoch = $4
         WHERE contract = $1 AND epoch = $2 AND kind = $3";
     OWED_PAID = "SELECT minor, payments FROM market_owed_paid
@@ -120,9 +133,10 @@ statements! {
         FROM market_pause_decisions WHERE contract = $1 ORDER BY epoch DESC LIMIT $2";
     CHAIN_PAYS = "SELECT subsidy, fees, work FROM market_chain WHERE lane = $1 AND asset = $2
         ORDER BY height DESC LIMIT $3";
-    KEPT_RUNNING = "SELECT w.contract AS contract FROM market_wishes w
+    KEPT_RUNNING = "SELECT c.id AS id FROM market_wishes w
         JOIN market_contracts c ON c.id = w.contract
-        WHERE c.lane = $1 AND w.keep_running = 1 AND c.state IN ('starting', 'active')";
+        WHERE c.lane = $1 AND w.keep_running = 1 AND c.state IN ('starting', 'active')
+        AND c.id > $2 ORDER BY c.id LIMIT $3";
 
     // What customers want
     WISHES = "SELECT keep_running, renew_max_minor, reinvest, reinvest_from_minor, reinvested_minor
@@ -143,5 +157,6 @@ statements! {
     FOLLOW = "UPDATE market_contracts SET holds = 1, start_epoch = $2
         WHERE id = $1 AND state IN ('awaiting_payment', 'starting')";
     FOLLOWERS = "SELECT id, renews, state, hashrate FROM market_contracts WHERE lane = $1
-        AND state IN ('awaiting_payment', 'starting') AND holds = 0 AND renews IS NOT NULL";
+        AND state IN ('awaiting_payment', 'starting') AND holds = 0 AND renews IS NOT NULL
+        AND id > $2 ORDER BY id LIMIT $3";
 }

@@ -90,6 +90,48 @@ impl NoticeKind {
     }
 }
 
+/// Where a notice stands among an account's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticePlace {
+    at: Timestamp,
+    contract: ContractId,
+    kind: NoticeKind,
+    about: u64,
+}
+
+impl std::fmt::Display for NoticePlace {
+    /// As it is read again.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {} {}", self.at.0, self.contract, self.kind.key(), self.about)
+    }
+}
+
+impl std::str::FromStr for NoticePlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let mut parts = text.split(' ');
+        let mut part = || parts.next().ok_or(());
+        let at = Timestamp(part()?.parse().map_err(drop)?);
+        let contract = part()?.parse().map_err(drop)?;
+        let key = part()?;
+        let kind = NoticeKind::ALL.into_iter().find(|k| k.key() == key).ok_or(())?;
+        let about = part()?.parse().map_err(drop)?;
+        // The database counts no further.
+        i64::try_from(about).map_err(drop)?;
+        Ok(NoticePlace { at, contract, kind, about })
+    }
+}
+
+impl Notice {
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> NoticePlace {
+        let Notice { at, contract, kind, about, .. } = *self;
+        NoticePlace { at, contract, kind, about }
+    }
+}
+
 /// A notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -150,6 +192,46 @@ impl Market {
             }
             None => tx.fetch_all(life_sql::NOTICES, &params![account, limit]).await?,
         };
+        tx.rollback().await?;
+        Ok(rows.iter().map(read).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Those from one instant to before another, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn notices_between(
+        &self,
+        account: AccountId,
+        (from, until): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Notice>> {
+        let mut tx = self.store().read().await?;
+        let given = params![account, from, until, limit];
+        let rows = tx.fetch_all(life_sql::NOTICES_BETWEEN, &given).await?;
+        tx.rollback().await?;
+        Ok(rows.iter().map(read).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// A page of all of them: those that come after one of them, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn notices_before(
+        &self,
+        account: AccountId,
+        before: Option<NoticePlace>,
+        limit: u32,
+    ) -> Result<Vec<Notice>> {
+        let given = match before {
+            // No kind begins with a letter behind the alphabet's.
+            None => {
+                params![account, i64::MAX, ContractId::from_bytes([0xff; 16]), "~", i64::MAX, limit]
+            }
+            Some(p) => params![account, p.at, p.contract, p.kind.key(), p.about, limit],
+        };
+        let mut tx = self.store().read().await?;
+        let rows = tx.fetch_all(life_sql::NOTICES_BEFORE, &given).await?;
         tx.rollback().await?;
         Ok(rows.iter().map(read).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }

@@ -26,12 +26,18 @@ pub struct Sampling {
     pub shares_min: u64,
     /// About how many shares of an epoch are opened at the most; 0 opens all.
     pub shares_max: u64,
+    /// Where a job's header says no class (the Ethash family): all its shares count at one that is fixed before, this or a
+    /// harder one.
+    pub one_class: Option<Class>,
 }
+
+/// About how many shares of an epoch count at the one class, where nobody says how many: hashed again in some seconds.
+const ONE_CLASS_SHARES: u64 = 1_024;
 
 /// Nothing.
 impl Default for Sampling {
     fn default() -> Self {
-        Sampling { class_min: Class::ZERO, shares_min: 0, shares_max: 0 }
+        Sampling { class_min: Class::ZERO, shares_min: 0, shares_max: 0, one_class: None }
     }
 }
 
@@ -40,6 +46,9 @@ impl Sampling {
     /// `before` is what the entry before it said.
     #[must_use]
     pub fn rules(self, accepted: &BTreeMap<u8, u64>, before: Rules) -> Rules {
+        if let Some(floor) = self.one_class {
+            return self.one(floor, accepted, before);
+        }
         if accepted.is_empty() {
             return Rules { class_min: 0, ..before };
         }
@@ -50,16 +59,29 @@ impl Sampling {
         Rules { class_min: 0, class_max: self.cap(accepted, before.class_max), opened }
     }
 
+    /// One class for all shares: that at which an epoch's work makes so many. It is the hardest that machines get, too, and
+    /// falls by one an epoch at the most; below `floor`, at which machines begin, more would come than can be hashed.
+    fn one(self, floor: Class, accepted: &BTreeMap<u8, u64>, before: Rules) -> Rules {
+        let was_fixed = is_one_class(before);
+        if accepted.is_empty() {
+            // Before anybody has worked nothing is known that would suit them.
+            return if was_fixed { before } else { Rules::default() };
+        }
+        let wanted = if self.shares_max == 0 { ONE_CLASS_SHARES } else { self.shares_max };
+        let each = work_of_all(accepted) / u128::from(wanted);
+        let fits = u8::try_from(each.max(1).ilog2()).unwrap_or(Class::MAX);
+        let falls = if was_fixed { before.opened.saturating_sub(1) } else { 0 };
+        let class = fits.max(falls).max(floor.k()).clamp(1, Class::MAX);
+        Rules { class_min: 0, class_max: class, opened: class }
+    }
+
     /// The highest class at which an epoch's work makes so many shares. It falls by one an epoch at the most, so as not to
     /// flood the gateways in a later one.
     fn cap(self, accepted: &BTreeMap<u8, u64>, before: u8) -> u8 {
         if self.shares_min == 0 {
             return Class::MAX;
         }
-        let work = accepted.iter().fold(0u128, |sum, (class, n)| {
-            sum.saturating_add(work_of(*class).saturating_mul(u128::from(*n)))
-        });
-        let each = work / u128::from(self.shares_min);
+        let each = work_of_all(accepted) / u128::from(self.shares_min);
         let fits = u8::try_from(each.max(1).ilog2()).unwrap_or(Class::MAX);
         let falls = if before >= Class::MAX { 0 } else { before.saturating_sub(1) };
         fits.max(falls).clamp(self.class_min.k(), Class::MAX)
@@ -68,6 +90,17 @@ impl Sampling {
 
 fn work_of(class: u8) -> u128 {
     Class::new(class).map_or(0, |c| c.work().0)
+}
+
+fn work_of_all(accepted: &BTreeMap<u8, u64>) -> u128 {
+    accepted.iter().fold(0, |sum, (class, n)| {
+        sum.saturating_add(work_of(*class).saturating_mul(u128::from(*n)))
+    })
+}
+
+/// Whether all opened shares count at one class.
+pub(crate) fn is_one_class(rules: Rules) -> bool {
+    rules.opened > 0 && rules.opened >= rules.class_max
 }
 
 /// The lowest threshold at which about so many of them are opened.
@@ -145,7 +178,8 @@ mod tests {
 
     #[test]
     fn the_highest_class_leaves_as_many_shares_as_are_wanted_and_falls_slowly() {
-        let of = Sampling { class_min: Class::new(10).unwrap(), shares_min: 100, shares_max: 0 };
+        let of =
+            Sampling { class_min: Class::new(10).unwrap(), shares_min: 100, ..Sampling::default() };
         // 1,000 shares of 2^20 are 100 of 2^23 and some more.
         assert_eq!(rules(of, &[(20, 1_000)], 100).0, 23);
         assert_eq!(rules(of, &[(20, 800)], 23).0, 23);
@@ -153,6 +187,26 @@ mod tests {
         assert_eq!(rules(of, &[], 23).0, 23, "nobody worked");
         assert_eq!(rules(of, &[(20, 100_000)], 22).0, 29, "up at once");
         assert_eq!(rules(of, &[(1, 1)], 10).0, 10, "never below what gateways give");
+    }
+
+    #[test]
+    fn where_a_header_says_no_class_one_is_fixed_for_all() {
+        let of = Sampling { one_class: Class::new(10), ..Sampling::default() };
+        let none = Rules::default();
+        let all = |accepted: &[(u8, u64)], before| {
+            let rules = of.rules(&accepted.iter().copied().collect(), before);
+            assert!(rules == none || is_one_class(rules), "{rules:?}");
+            rules.opened
+        };
+        assert_eq!(all(&[], none), 0, "nobody has worked yet");
+        assert_eq!(all(&[(20, 1_024)], none), 20);
+        assert_eq!(all(&[(16, 1_024), (22, 16)], none), 17);
+        let fixed = |class| Rules { class_min: 0, class_max: class, opened: class };
+        assert_eq!(all(&[(20, 1_024)], fixed(25)), 24, "slowly down");
+        assert_eq!(all(&[], fixed(25)), 25, "nobody worked");
+        assert_eq!(all(&[(3, 1)], fixed(10)), 10, "not below what machines begin with");
+        let few = Sampling { shares_max: 64, ..of };
+        assert_eq!(few.rules(&BTreeMap::from([(20, 1_024)]), none).opened, 24);
     }
 
     #[test]

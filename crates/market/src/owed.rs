@@ -321,14 +321,15 @@ impl Market {
         closing: EpochNumber,
     ) -> Result<()> {
         let mut worth = Worth::new(closing);
-        let mut skipped = 0u32;
+        // Before all others: no contract has an empty id.
+        let mut after: (EpochNumber, Vec<u8>, String) = (EpochNumber(0), Vec::new(), String::new());
         loop {
-            let given = params![lane.lane.clone(), PAGE, skipped];
+            let (epoch, contract, kind) = after.clone();
+            let given = params![lane.lane.clone(), epoch, contract, kind.as_str(), PAGE];
             let rows = tx.fetch_all(life_sql::PAYABLE, &given).await?;
             for row in &rows {
-                if !self.pay_one(tx, lane, &mut worth, row).await? {
-                    skipped += 1;
-                }
+                self.pay_one(tx, lane, &mut worth, row).await?;
+                after = (row.get("epoch")?, row.get("contract")?, row.get("kind")?);
             }
             if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
                 return Ok(());
@@ -336,14 +337,14 @@ impl Market {
         }
     }
 
-    /// Pays for one row what it has not been paid; whether nothing can come any more.
+    /// Pays for one row what it has not been paid.
     async fn pay_one(
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
         worth: &mut Worth,
         row: &Row,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let contract: ContractId = row.get("contract")?;
         let (epoch, kind): (EpochNumber, String) = (row.get("epoch")?, row.get("kind")?);
         let (hashes, fee): (Hashes, Bps) = (row.get("hashes")?, row.get("fee_bps")?);
@@ -353,7 +354,7 @@ impl Market {
             // What the work cost at the price of its epoch's end; without one it waits.
             let instant = lane.epoch_rule.end(epoch);
             let Some(price) = self.price_at(tx, lane.asset, instant).await? else {
-                return Ok(false);
+                return Ok(());
             };
             energy = in_coin(maintenance(hashes, energy_micro)?, lane.asset, price)?;
             price_micro = Some(price);
@@ -389,7 +390,7 @@ impl Market {
             let given = params![contract, epoch, kind.as_str(), worth.closing()];
             tx.execute(life_sql::FINISH_OWED, &given).await?;
         }
-        Ok(is_final)
+        Ok(())
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
     use crate::world::{World, config, lane, someone};
     use gruve_ledger::Account;
     use gruve_sharelog::Owner;
-    use gruve_store::{Store, laws};
+    use gruve_store::{Store, laws, transact};
     use gruve_units::Accrual;
 
     async fn count(w: &World, sql: &'static str) -> i64 {
@@ -145,5 +145,51 @@ mod tests {
         w.assert_all_sound().await;
     }
 
-    laws! { pages: [nobody_is_lost_or_paid_twice_between_pages] }
+    /// What waits, what is kept running and who earns solo, each more than a page.
+    async fn whoever_stands_on_a_later_page_counts(store: Store) {
+        let mut config = config();
+        config.prices.quorum = 1;
+        config.prices.sources = vec![crate::PriceSourceConfig {
+            name: "desk".into(),
+            asset: gruve_units::Asset::Btc,
+            url: None,
+            pointer: String::new(),
+        }];
+        config.plans[0].life.unprofitable = crate::rules::Unprofitable::Pause;
+        config.plans[0].life.maintenance_usd_micro_per_th_day = 1;
+        let w = World::with(store, config).await;
+        w.prove(1_000_000).await;
+        let rows = u8::try_from(ROWS).unwrap();
+        let everyone: Vec<_> = (1..=2 * rows + 1).map(someone).collect();
+        let mut worked = std::collections::BTreeMap::new();
+        let market = &w.market;
+        for who in &everyone {
+            let c = w.lease(*who, 10_000, 3).await;
+            market.keep_running(*who, c, true).await.unwrap();
+            transact!(w.store, tx -> crate::Result<_> => {
+                market.set_own_scheme(tx, *who, &lane(), crate::Scheme::Solo).await
+            })
+            .unwrap();
+            worked.insert(Some(*who), gruve_units::Hashes(1));
+        }
+        w.epoch_at(100_000).await;
+        w.epoch_at(100_000).await;
+        for who in &everyone {
+            let c = market.contracts(*who).await.unwrap()[0].id;
+            let quote = market.quote_renewal(*who, c, 3).await.unwrap();
+            transact!(w.store, tx -> crate::Result<_> => { market.buy(tx, *who, quote.id).await })
+                .unwrap();
+        }
+        let mut tx = w.store.read().await.unwrap();
+        let config = market.lane(&lane()).unwrap();
+        let all = everyone.len();
+        assert_eq!(crate::renew::followers(&mut tx, &lane()).await.unwrap().len(), all);
+        assert_eq!(crate::pause::kept_running(&mut tx, config).await.unwrap().len(), all);
+        let solo = crate::solo::owners(&mut tx, config, w.now(), &worked).await.unwrap();
+        assert_eq!(solo.len(), all);
+    }
+
+    laws! {
+        pages: [nobody_is_lost_or_paid_twice_between_pages, whoever_stands_on_a_later_page_counts]
+    }
 }

@@ -14,6 +14,7 @@ use crate::contract::Contract;
 use crate::happenings;
 use crate::notices::{Notice, NoticeKind, tell};
 use crate::owed::{self, Kind, NewOwed};
+use crate::pages::Pages;
 use crate::rules::Unprofitable;
 use crate::settle::TH_DAY;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, life_sql};
@@ -358,9 +359,16 @@ fn micro(value: u128) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-async fn kept_running(tx: &mut Tx, lane: &LaneConfig) -> Result<BTreeSet<ContractId>> {
-    let rows = tx.fetch_all(life_sql::KEPT_RUNNING, &params![lane.lane.clone()]).await?;
-    rows.iter().map(|row| Ok(row.get("contract")?)).collect()
+/// The contracts of a lane whose owners have them run although they do not pay.
+pub(crate) async fn kept_running(tx: &mut Tx, lane: &LaneConfig) -> Result<BTreeSet<ContractId>> {
+    let mut kept = BTreeSet::new();
+    let mut pages = Pages::by_id(life_sql::KEPT_RUNNING, &params![lane.lane.clone()]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in rows {
+            kept.insert(row.get("id")?);
+        }
+    }
+    Ok(kept)
 }
 
 #[cfg(test)]

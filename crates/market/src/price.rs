@@ -129,6 +129,32 @@ impl Market {
         rows.iter().map(read).collect()
     }
 
+    /// A page of them: those before an instant, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn prices_before(
+        &self,
+        asset: Asset,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<PriceRecord>> {
+        let mut tx = self.store().read().await?;
+        let before = before.unwrap_or(Timestamp(i64::MAX));
+        let given = params![asset, before, limit.min(crate::ROWS_MAX)];
+        let rows = tx.fetch_all(life_sql::PRICES_BEFORE, &given).await?;
+        tx.rollback().await?;
+        let read = |row: &gruve_store::Row| {
+            Ok(PriceRecord {
+                instant: row.get("instant")?,
+                usd_micro: row.get("usd_micro")?,
+                sources: row.get::<String>("sources")?.split(',').map(str::to_owned).collect(),
+                recorded: row.get("recorded_at")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// The price of a coin at a scheduled instant: as recorded, or made now of what was reported before that
     /// instant; `None` without a quorum.
     pub(crate) async fn price_at(

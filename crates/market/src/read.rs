@@ -4,7 +4,7 @@ mod lanes;
 mod settled;
 mod standings;
 
-pub(crate) use settled::{earned, settlement_lines, unsettled};
+pub(crate) use settled::{earned, settled_between, settlement_lines, unsettled};
 
 use crate::bulk::lines::{self, LineOf};
 use crate::close::LaneState;
@@ -81,7 +81,27 @@ impl Market {
     pub async fn contracts(&self, account: AccountId) -> Result<Vec<ContractView>> {
         let mut tx = self.store().read().await?;
         let mut views = Vec::new();
-        for c in Contract::of_account(&mut tx, account, CONTRACTS_MAX).await? {
+        for c in Contract::of_account(&mut tx, account, None, CONTRACTS_MAX).await? {
+            views.push(self.view(&mut tx, &c).await?);
+        }
+        tx.rollback().await?;
+        Ok(views)
+    }
+
+    /// A page of them: those made before one of them, the newest first by their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn contracts_before(
+        &self,
+        account: AccountId,
+        before: Option<ContractId>,
+        limit: u32,
+    ) -> Result<Vec<ContractView>> {
+        let mut tx = self.store().read().await?;
+        let mut views = Vec::new();
+        let before = Some(before.unwrap_or(ContractId::from_bytes([0xff; 16])));
+        for c in Contract::of_account(&mut tx, account, before, limit).await? {
             views.push(self.view(&mut tx, &c).await?);
         }
         tx.rollback().await?;
@@ -169,7 +189,7 @@ impl Market {
         open.into_iter().map(|(asset, a)| Ok(Amount::new(asset, whole(a)?.0))).collect()
     }
 
-    async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
+    pub(crate) async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
         let who = c.earner();
         let mut earnings = Vec::new();
         for book in self.lane(&c.lane)?.books() {

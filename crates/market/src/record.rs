@@ -13,15 +13,16 @@ mod sold;
 pub(crate) use sold::{SoldTo, leases, metered};
 
 use crate::close::{Closing, LaneState};
-use crate::opened::Sampling;
+use crate::opened::{Sampling, is_one_class};
 use crate::tally::Counted;
 use crate::{LaneConfig, Market, MarketError, Result};
+use gruve_proof::aux::{self, AuxBlock};
 use gruve_proof::record::{RecordJob, RecordOf, write_record};
 use gruve_proof::share;
 use gruve_proof::sum_tree::SumNode;
 use gruve_proof::summary::{EpochSummary, FileRef, GENESIS, Rules, checkpoint_of};
 use gruve_proof::verify::SLACK_ENTRIES;
-use gruve_sharelog::JobRecord;
+use gruve_sharelog::{AuxChainRecord, AuxJobRecord, JobRecord};
 use gruve_store::{Migration, Tx, params};
 use gruve_units::{Algorithm, EpochNumber, Hashes, JobId, LaneId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
@@ -101,12 +102,25 @@ pub(crate) struct Stored {
     checkpoints: BTreeSet<(EpochNumber, EpochNumber)>,
 }
 
+impl Stored {
+    /// What a record of headers needs beside: that one class was fixed for each of its jobs. Nobody could call it proven else.
+    pub(crate) fn is_provable(
+        &self,
+        algorithm: Algorithm,
+        fixed: &BTreeMap<EpochNumber, Rules>,
+    ) -> bool {
+        let is_one = |of| fixed.get(of).copied().is_some_and(is_one_class);
+        has_coinbases(algorithm) || self.checkpoints.iter().all(|(_, of)| is_one(of))
+    }
+}
+
 /// Encodes and stores the shares of an epoch, in their order, each distinct one once. `None` when the format cannot
 /// hold them: a job without a stamp, or more than the limits; the epoch is then published as unproven.
 pub(crate) fn store_record(
     sink: &dyn RecordSink,
     of: &RecordOf,
     jobs: &HashMap<JobId, JobRecord>,
+    aux: &HashMap<JobId, AuxJobRecord>,
     shares: &[Counted],
 ) -> Result<Option<Stored>> {
     let mut distinct: Vec<&Counted> = shares.iter().collect();
@@ -119,6 +133,7 @@ pub(crate) fn store_record(
             place.insert(record_job(job, s));
         }
     }
+    name_others(&mut used, aux);
     let checkpoints = used.values().map(|j| (j.epoch, j.checkpoint_epoch)).collect();
     // Late work has sections of its own, those of the oldest epoch first.
     let late = distinct.partition_point(|s| s.epochs_late() == 0);
@@ -140,6 +155,29 @@ pub(crate) fn store_record(
     Ok(Some(Stored { file, checkpoints }))
 }
 
+/// Names the blocks of other chains that jobs are for. A record names all of them or none.
+fn name_others(used: &mut BTreeMap<JobId, RecordJob>, aux: &HashMap<JobId, AuxJobRecord>) {
+    for (id, job) in used.iter_mut() {
+        let chains = aux.get(id).map(|own| own.chains.as_slice()).unwrap_or_default();
+        job.aux = chains.iter().map(aux_block).collect();
+        job.aux.sort();
+    }
+    let is_silent = |job: &RecordJob| job.aux.is_empty() && aux::tags(&job.prefix) > 0;
+    if used.values().any(is_silent) {
+        used.values_mut().for_each(|job| job.aux.clear());
+    }
+}
+
+fn aux_block(c: &AuxChainRecord) -> AuxBlock {
+    let (chain_id, coin, hash) = (c.chain_id, c.asset.code().to_owned(), c.block_hash);
+    AuxBlock { chain_id, coin, hash, bits: c.bits, height: c.height }
+}
+
+/// Whether a lane's jobs have coinbases, and so stamps in them; else the stamp stands in a header, if at all.
+const fn has_coinbases(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Sha256d | Algorithm::Scrypt)
+}
+
 pub(crate) fn record_job(j: &JobRecord, s: &share::Canonical) -> RecordJob {
     RecordJob {
         job: j.job,
@@ -155,6 +193,7 @@ pub(crate) fn record_job(j: &JobRecord, s: &share::Canonical) -> RecordJob {
         prefix: j.coinbase_prefix.clone(),
         suffix: j.coinbase_suffix.clone(),
         branch: j.branch.clone(),
+        aux: Vec::new(),
     }
 }
 
@@ -185,8 +224,9 @@ impl Market {
 
     /// Whether a lane's shares can be proven by a record.
     pub(crate) fn publishes(&self, lane: &LaneConfig) -> Option<&Arc<dyn RecordSink>> {
-        let is_stamped = matches!(lane.algorithm, Algorithm::Sha256d | Algorithm::Scrypt);
-        self.record_sink().filter(|_| is_stamped)
+        self.record_sink().filter(|sink| {
+            has_coinbases(lane.algorithm) || sink.sampling(&lane.lane).one_class.is_some()
+        })
     }
 
     /// Stores the epoch's sold tree and writes its entry, within the transaction that closes it; its checkpoint.
@@ -207,7 +247,11 @@ impl Market {
             None => (public.before.closed.unwrap_or_default(), public.before.checkpoint),
         };
         let record = match &public.closing.record {
-            Some(stored) if is_dated(tx, lane, stored).await? => Some(stored.file),
+            Some(stored) if is_dated(tx, lane, stored).await? => {
+                let fixed = fixed(tx, &lane.lane, Some(crate::stamps::KEPT)).await?;
+                let fixed = fixed.into_iter().collect();
+                stored.is_provable(lane.algorithm, &fixed).then_some(stored.file)
+            }
             _ => None,
         };
         let rules = match &sink {

@@ -3,13 +3,15 @@
 //! A renewal is a sale like any other, by a quote at today's price, of the same plan and rate. What is different
 //! is its capacity: it takes over that of the contract it follows, in the close that ends that one, and
 //! begins with the next epoch. Until then it holds none, so that nothing is sold twice. One contract has one
-//! follower at a time.
+//! follower at a time, and it is sold near the end only: until its first epoch a sale can be taken back for its
+//! whole price, so that one made long before the end would be a price for nothing to choose from.
 //!
 //! With a customer's standing wish, both are done from the balance: a renewal when little of the work is left
 //! and the price is not above the customer's limit; a purchase of the same plan when a contract's credited
 //! earnings since the wish suffice for the least of it. Never more than was earned is spent, and never more
 //! than the balance holds.
 
+use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::notices::{Notice, NoticeKind, tell};
 use crate::pages::Pages;
@@ -18,12 +20,12 @@ use crate::standing::StandingRow;
 use crate::wishes::Wishes;
 use crate::{
     Beneficiary, ContractState, LaneConfig, Market, MarketError, Paid, Plan, Quote, Result,
-    life_sql, terms,
+    end_near, life_sql, terms,
 };
 use gruve_ledger::Account;
 use gruve_store::{Tx, params, transact};
 use gruve_units::{
-    AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, Hashrate, LaneId, QuoteId,
+    AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, Hashrate, LaneId,
 };
 use std::collections::BTreeMap;
 
@@ -44,13 +46,16 @@ pub(crate) async fn followers(
     lane: &LaneId,
 ) -> Result<BTreeMap<ContractId, Follower>> {
     let mut all = BTreeMap::new();
-    for row in tx.fetch_all(life_sql::FOLLOWERS, &params![lane.clone()]).await? {
-        let follower = Follower {
-            id: row.get("id")?,
-            hashrate: row.get("hashrate")?,
-            is_paid: row.get::<String>("state")? == ContractState::Starting.name(),
-        };
-        all.insert(row.get("renews")?, follower);
+    let mut pages = Pages::by_id(life_sql::FOLLOWERS, &params![lane.clone()]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in rows {
+            let follower = Follower {
+                id: row.get("id")?,
+                hashrate: row.get("hashrate")?,
+                is_paid: row.get::<String>("state")? == ContractState::Starting.name(),
+            };
+            all.insert(row.get("renews")?, follower);
+        }
     }
     Ok(all)
 }
@@ -86,7 +91,7 @@ impl Market {
     ///
     /// # Errors
     /// [`MarketError::UnknownContract`]; [`MarketError::WrongState`] for one that does not run or has a follower
-    /// already; as [`Market::quote`].
+    /// already; [`MarketError::TooEarly`] before its end is near; as [`Market::quote`].
     pub async fn quote_renewal(
         &self,
         account: AccountId,
@@ -99,9 +104,15 @@ impl Market {
             return Err(MarketError::UnknownContract);
         }
         let free = can_follow(&mut tx, account, Some(contract)).await?;
+        let closed = LaneState::read(&mut tx, &c.lane).await?.closed;
         tx.rollback().await?;
         let state = if c.state == ContractState::Active { "renewed" } else { c.state.name() };
         let c = free.ok_or(MarketError::WrongState { state })?;
+        // The quote lives some minutes, and an end that is near does not go away: buying asks no second time.
+        let ahead = end_near::renewable(c.term);
+        if !end_near::is_within(&c, ahead, closed) {
+            return Err(MarketError::TooEarly { epochs: ahead });
+        }
         self.quote_for(account, &c.plan, c.hashrate, term_epochs, Some(contract)).await
     }
 
@@ -182,6 +193,9 @@ impl Market {
                 Ok(()) => {}
                 Err(e) if e.blame() == Blame::Rejected => {
                     tracing::info!(contract = %id, error = %e, "a standing wish was not granted");
+                    if is_renewal {
+                        self.tell_not_renewed(id, e.to_string()).await?;
+                    }
                 }
                 Err(e) => return Err(e),
             }
@@ -195,9 +209,9 @@ impl Market {
         let wishes = Wishes::find(&mut tx, id).await?;
         let is_free = can_follow(&mut tx, c.account, Some(id)).await?.is_some();
         let balance = available(&mut tx, c.account, c.price.asset).await?;
+        let closed = LaneState::read(&mut tx, &c.lane).await?.closed;
         tx.rollback().await?;
-        let left = c.work.saturating_sub(c.spoken_for());
-        let is_near = left.0 <= c.epoch_work.0.saturating_mul(RENEW_AHEAD_EPOCHS.into());
+        let is_near = end_near::is_within(&c, RENEW_AHEAD_EPOCHS, closed);
         let (Some(max), true, true) = (wishes.renew_max_minor, is_near, is_free) else {
             return Ok(());
         };
@@ -206,17 +220,10 @@ impl Market {
             sale.price.asset == c.price.asset && sale.price.minor <= max.min(balance)
         });
         if !fits {
-            return self.tell_once(&c, NoticeKind::NotRenewed, String::new()).await;
+            return self.tell_not_renewed(id, String::new()).await;
         }
         let quote = self.quote_for(c.account, &c.plan, c.hashrate, c.term, Some(id)).await?;
-        let follower = self.buy_from_balance(c.account, quote.id, None).await?;
-        // The wish goes on with the contract.
-        transact!(self.store(), tx -> Result<()> => {
-            let next = Wishes { renew_max_minor: Some(max), ..Wishes::default() };
-            next.put(tx, follower).await
-        })?;
-        self.tell_once(&c, NoticeKind::Renewed, format!("{}, contract {follower}", quote.price))
-            .await
+        self.buy_from_balance(&c, &quote, Granted::Renewal { max }).await
     }
 
     async fn reinvest(&self, id: ContractId) -> Result<()> {
@@ -232,51 +239,64 @@ impl Market {
         }
         let Some((rate, _)) = most_for(&plan, c.term, earned.min(balance)) else { return Ok(()) };
         let quote = self.quote(c.account, &plan.id, rate, c.term).await?;
-        let bought = self.buy_from_balance(c.account, quote.id, Some(id)).await?;
-        let detail = format!("{} of {rate}, contract {bought}", quote.price);
-        let about = u64::try_from(wishes.reinvested).unwrap_or(0);
-        self.tell_of(&c, NoticeKind::Reinvested, about, detail).await
+        self.buy_from_balance(&c, &quote, Granted::Reinvestment).await
     }
 
-    /// Buys a quote and pays it from the balance, or does neither.
+    /// Buys a quote for the owner of a contract who wished for it, pays it from the balance, writes down what
+    /// the wish is from then on and tells the owner; or does nothing of it.
     ///
     /// # Errors
     /// As [`Market::buy`]; [`MarketError::PriceNotCovered`].
-    async fn buy_from_balance(
-        &self,
-        account: AccountId,
-        quote: QuoteId,
-        from_earnings_of: Option<ContractId>,
-    ) -> Result<ContractId> {
+    async fn buy_from_balance(&self, c: &Contract, quote: &Quote, granted: Granted) -> Result<()> {
         let now = self.now();
-        transact!(self.store(), tx -> Result<ContractId> => {
-            let bought = self.buy(tx, account, quote).await?;
+        transact!(self.store(), tx -> Result<()> => {
+            let bought = self.buy(tx, c.account, quote.id).await?;
             if self.invoice_paid(tx, bought.contract, now).await? == Paid::LeftInBalance {
                 return Err(MarketError::PriceNotCovered { price: bought.due });
             }
-            if let Some(id) = from_earnings_of {
-                let mut wishes = Wishes::find(tx, id).await?;
-                wishes.reinvested = wishes.reinvested.saturating_add(bought.due.minor);
-                wishes.put(tx, id).await?;
-            }
-            Ok(bought.contract)
+            let (kind, about, detail) = match granted {
+                Granted::Renewal { max } => {
+                    // The wish goes on with the contract.
+                    let next = Wishes { renew_max_minor: Some(max), ..Wishes::default() };
+                    next.put(tx, bought.contract).await?;
+                    let about = c.start.map_or(0, |start| start.0);
+                    (NoticeKind::Renewed, about, format!("{}", quote.price))
+                }
+                Granted::Reinvestment => {
+                    let mut wishes = Wishes::find(tx, c.id).await?;
+                    let about = u64::try_from(wishes.reinvested).unwrap_or(0);
+                    wishes.reinvested = wishes.reinvested.saturating_add(bought.due.minor);
+                    wishes.put(tx, c.id).await?;
+                    (NoticeKind::Reinvested, about, format!("{} of {}", quote.price, quote.hashrate))
+                }
+            };
+            let detail = format!("{detail}, contract {}", bought.contract);
+            tell(tx, c.account, &Notice { contract: c.id, kind, about, at: now, detail }).await
         })
     }
 
-    async fn tell_once(&self, c: &Contract, kind: NoticeKind, detail: String) -> Result<()> {
-        self.tell_of(c, kind, c.start.map_or(0, |start| start.0), detail).await
+    /// Tells a contract's owner, once, that it is not renewed as wished.
+    async fn tell_not_renewed(&self, id: ContractId, detail: String) -> Result<()> {
+        let (kind, at) = (NoticeKind::NotRenewed, self.now());
+        transact!(self.store(), tx -> Result<()> => {
+            let c = Contract::find(tx, id).await?;
+            let about = c.start.map_or(0, |start| start.0);
+            let notice = Notice { contract: id, kind, about, at, detail: detail.clone() };
+            tell(tx, c.account, &notice).await
+        })
     }
+}
 
-    async fn tell_of(
-        &self,
-        c: &Contract,
-        kind: NoticeKind,
-        about: u64,
-        detail: String,
-    ) -> Result<()> {
-        let notice = Notice { contract: c.id, kind, about, at: self.now(), detail };
-        transact!(self.store(), tx -> Result<()> => { tell(tx, c.account, &notice).await })
-    }
+/// A standing wish that is being granted.
+#[derive(Clone, Copy)]
+enum Granted {
+    /// A renewal for at most so many minor units.
+    Renewal {
+        /// The limit.
+        max: i64,
+    },
+    /// More of the plan, from earnings.
+    Reinvestment,
 }
 
 async fn available(tx: &mut Tx, account: AccountId, asset: Asset) -> Result<i64> {

@@ -14,9 +14,10 @@ statements! {
         VALUES ($1, $2, $3, $4) ON CONFLICT (lane, account, from_epoch) DO UPDATE
         SET scheme = excluded.scheme";
     /// The owners whose own machines earn by SOLO in an epoch.
-    SOLO_OWNERS = "SELECT account FROM market_own_schemes m WHERE lane = $1 AND scheme = 'solo'
+    SOLO_OWNERS = "SELECT account AS id FROM market_own_schemes m WHERE lane = $1 AND scheme = 'solo'
         AND from_epoch = (SELECT MAX(from_epoch) FROM market_own_schemes x
-        WHERE x.lane = m.lane AND x.account = m.account AND x.from_epoch <= $2) ORDER BY account";
+        WHERE x.lane = m.lane AND x.account = m.account AND x.from_epoch <= $2)
+        AND account > $3 ORDER BY account LIMIT $4";
     OWN_SCHEME = "SELECT from_epoch, scheme FROM market_own_schemes
         WHERE lane = $1 AND account = $2 AND from_epoch <= $3 ORDER BY from_epoch DESC LIMIT 1";
 

@@ -13,7 +13,9 @@
 //! Both together, but no more than what was missing, are *caused*; every contract's part is pro rata of what
 //! it missed. An outage of which neither tells is nobody's doing: it is made good or refunded, as ever.
 //!
-//! An epoch is judged when every other lane of the algorithm has closed the time it covers.
+//! An epoch is judged when every other lane of the algorithm has closed the time it covers. A lane that stands
+//! still does not keep customers waiting for ever: when their time to choose has passed since the epoch, all that
+//! was missing counts as caused, so that the operator gains nothing by keeping a lane from closing.
 
 use crate::capacity::{WindowWork, proven_work};
 use crate::close::LaneState;
@@ -26,6 +28,8 @@ use ruint::aliases::U256;
 
 /// Epochs judged in one transaction at most; the rest follow with the next close.
 const JUDGED_AT_ONCE: u32 = 64;
+/// Epochs that are waited for other lanes at least.
+const SIBLINGS_WAIT_EPOCHS: u64 = 3;
 /// A note's length at most, bytes.
 pub const NOTE_MAX: usize = 500;
 
@@ -107,6 +111,18 @@ fn weighted(work: Hashes, squares: U256, overlap: u64, length: u64) -> Result<Wi
     Ok(WindowWork { work: Hashes(part), squares })
 }
 
+fn read_act(row: &Row) -> Result<Act> {
+    Ok(Act {
+        id: row.get("id")?,
+        what: row.get("what")?,
+        hashrate: row.get("hashrate")?,
+        from: row.get("from_epoch")?,
+        until: row.get("until_epoch")?,
+        note: row.get("note")?,
+        recorded: row.get("recorded_at")?,
+    })
+}
+
 impl Market {
     /// Whether the operator could have caused a shortfall of this epoch: another lane has the same algorithm,
     /// or he recorded an act.
@@ -165,12 +181,32 @@ impl Market {
         }
         for row in open {
             let epoch: EpochNumber = row.get("epoch")?;
-            if lane.epoch_rule.end(epoch) > known {
+            let (since, missing) = (row.get("since_epoch")?, row.get("missing")?);
+            if lane.epoch_rule.end(epoch) <= known {
+                self.judge(tx, lane, epoch, since, missing).await?;
+            } else if is_overdue(tx, lane, epoch, closing).await? {
+                tracing::warn!(lane = %lane.lane, %epoch, "another lane stands still: what was missing counts as the operator's doing");
+                self.judge_blind(tx, lane, epoch, missing).await?;
+            } else {
                 break;
             }
-            self.judge(tx, lane, epoch, row.get("since_epoch")?, row.get("missing")?).await?;
         }
         Ok(())
+    }
+
+    /// Judges an epoch of which another lane does not say what it did: against the operator.
+    async fn judge_blind(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        epoch: EpochNumber,
+        missing: Hashes,
+    ) -> Result<()> {
+        let declared = self.declared(tx, lane, epoch).await?;
+        let elsewhere = missing.saturating_sub(declared);
+        let given = params![lane.lane.clone(), epoch, declared, elsewhere, missing];
+        tx.execute(life_sql::JUDGE, &given).await?;
+        owed::share_caused(tx, lane, epoch, missing, missing, self.now()).await
     }
 
     async fn judge(
@@ -263,18 +299,27 @@ impl Market {
         let given = params![lane.clone(), limit.min(crate::ROWS_MAX)];
         let rows = tx.fetch_all(life_sql::ACTS, &given).await?;
         tx.rollback().await?;
-        let read = |row: &Row| {
-            Ok(Act {
-                id: row.get("id")?,
-                what: row.get("what")?,
-                hashrate: row.get("hashrate")?,
-                from: row.get("from_epoch")?,
-                until: row.get("until_epoch")?,
-                note: row.get("note")?,
-                recorded: row.get("recorded_at")?,
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(read_act).collect()
+    }
+
+    /// A page of them: those before one of them, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn acts_before(
+        &self,
+        lane: &LaneId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Act>> {
+        let mut tx = self.store().read().await?;
+        // The database counts no further.
+        let most = u64::MAX >> 1;
+        let before = before.map_or(most, |b| b.min(most));
+        let given = params![lane.clone(), before, limit.min(crate::ROWS_MAX)];
+        let rows = tx.fetch_all(life_sql::ACTS_BEFORE, &given).await?;
+        tx.rollback().await?;
+        rows.iter().map(read_act).collect()
     }
 
     /// Epochs of a lane in which leases were short, newest first; public like all of a lane's epochs.
@@ -298,6 +343,54 @@ impl Market {
         };
         rows.iter().map(read).collect()
     }
+
+    /// A page of them: those before one of them, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn short_epochs_before(
+        &self,
+        lane: &LaneId,
+        before: Option<EpochNumber>,
+        limit: u32,
+    ) -> Result<Vec<ShortEpoch>> {
+        let mut tx = self.store().read().await?;
+        // The database counts no further.
+        let most = EpochNumber(u64::MAX >> 1);
+        let before = before.map_or(most, |b| b.min(most));
+        let given = params![lane.clone(), before, limit.min(crate::ROWS_MAX)];
+        let rows = tx.fetch_all(life_sql::SHORT_EPOCHS_BEFORE, &given).await?;
+        tx.rollback().await?;
+        let read = |row: &Row| {
+            Ok(ShortEpoch {
+                epoch: row.get("epoch")?,
+                since: row.get("since_epoch")?,
+                missing: row.get("missing")?,
+                caused: row.get("caused")?,
+                declared: row.get::<Option<Hashes>>("declared")?.unwrap_or_default(),
+                elsewhere: row.get::<Option<Hashes>>("elsewhere")?.unwrap_or_default(),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+/// Whether an epoch's judgement has waited for other lanes for as long as its customers have time to choose.
+async fn is_overdue(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    closing: Option<(&LaneConfig, EpochNumber)>,
+) -> Result<bool> {
+    let closed = match closing {
+        Some((l, closed)) if l.lane == lane.lane => Some(closed),
+        _ => LaneState::read(tx, &lane.lane).await?.closed,
+    };
+    let given = params![lane.lane.clone(), epoch];
+    let chosen: Option<EpochNumber> =
+        tx.fetch_one(life_sql::OPEN_UNTIL, &given).await?.get("epoch")?;
+    let least = EpochNumber(epoch.0.saturating_add(SIBLINGS_WAIT_EPOCHS));
+    Ok(closed >= Some(chosen.unwrap_or(least).max(least)))
 }
 
 /// Writes down an epoch in which contracts missed work that may be the operator's doing: of each, how much,

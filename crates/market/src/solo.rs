@@ -63,10 +63,13 @@ pub(crate) async fn owners(
     worked: &BTreeMap<Option<AccountId>, Hashes>,
 ) -> Result<BTreeMap<AccountId, Hashes>> {
     let mut solo = BTreeMap::new();
-    for row in tx.fetch_all(sql::SOLO_OWNERS, &params![lane.lane.clone(), epoch]).await? {
-        let account: AccountId = row.get("account")?;
-        if let Some(work) = worked.get(&Some(account)) {
-            solo.insert(account, *work);
+    let mut pages = Pages::by_id(sql::SOLO_OWNERS, &params![lane.lane.clone(), epoch]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in rows {
+            let account: AccountId = row.get("id")?;
+            if let Some(work) = worked.get(&Some(account)) {
+                solo.insert(account, *work);
+            }
         }
     }
     Ok(solo)

@@ -110,8 +110,13 @@ statements! {
     CONTRACT = concat!("SELECT ", contract_columns!(), " FROM market_contracts WHERE id = $1");
     CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+    CONTRACTS_OF_ACCOUNT_BEFORE = concat!("SELECT ", contract_columns!(), " FROM market_contracts
+        WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     LATEST_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    CONTRACTS_OF_PLAN = concat!("SELECT ", contract_columns!(), " FROM market_contracts
+        WHERE plan = $1 ORDER BY id DESC LIMIT $2");
+    PLAN_OF_CONTRACT = "SELECT plan, state FROM market_contracts WHERE id = $1 AND account = $2";
     /// Those that run and are not on the roll.
     RUNNING_CONTRACTS = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE lane = $1 AND state IN ('starting', 'active') AND enrolled = 0 AND id > $2
@@ -138,6 +143,9 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     EPOCHS = "SELECT epoch, skipped, closed_at, shares, house_work, other_work, allocated, surplus,
         share_root, checkpoint FROM market_epochs WHERE lane = $1 ORDER BY epoch DESC LIMIT $2";
+    EPOCHS_BEFORE = "SELECT epoch, skipped, closed_at, shares, house_work, other_work, allocated, surplus,
+        share_root, checkpoint FROM market_epochs WHERE lane = $1 AND epoch < $2
+        ORDER BY epoch DESC LIMIT $3";
     EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root
         FROM market_epochs WHERE lane = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
     LAST_JOB = "SELECT network_bits, height FROM market_windows
@@ -168,6 +176,17 @@ statements! {
         r.minor AS minor FROM market_found f LEFT JOIN market_rewards r
         ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = f.asset
         WHERE f.lane = $1 ORDER BY f.found_at DESC, f.height DESC LIMIT $2";
+    FOUND_BLOCKS_BEFORE = "SELECT f.block_hash AS block_hash, f.epoch AS epoch, f.height AS height,
+        f.found_at AS found_at, f.accepted AS accepted, f.asset AS asset, r.state AS state,
+        r.minor AS minor FROM market_found f LEFT JOIN market_rewards r
+        ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = f.asset
+        WHERE f.lane = $1 AND (f.found_at, f.height, f.block_hash) < ($2, $3, $4)
+        ORDER BY f.found_at DESC, f.height DESC, f.block_hash DESC LIMIT $5";
+    OTHER_BLOCKS_BEFORE = "SELECT asset, block_hash, height, block_time, state, minor, window_epoch
+        FROM market_rewards r WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM market_found f
+        WHERE f.lane = r.lane AND f.block_hash = r.block_hash)
+        AND (block_time, height, block_hash) < ($2, $3, $4)
+        ORDER BY block_time DESC, height DESC, block_hash DESC LIMIT $5";
     /// Rewards of blocks that the log has no record of.
     OTHER_BLOCKS = "SELECT asset, block_hash, height, block_time, state, minor, window_epoch
         FROM market_rewards r WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM market_found f
@@ -243,6 +262,10 @@ statements! {
         waived_minor, net_minor, at FROM market_settlements
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4
         ORDER BY number DESC LIMIT $5";
+    SETTLEMENTS_BETWEEN = "SELECT from_epoch, to_epoch, gross_minor, fee_minor, maintenance_minor,
+        waived_minor, net_minor, at FROM market_settlements
+        WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4 AND at >= $5 AND at < $6
+        ORDER BY number DESC LIMIT $7";
 
     // Reconciliation
     REWARD_SUMS = "SELECT state, accrued, credited, CAST(SUM(minor) AS BIGINT) AS minor

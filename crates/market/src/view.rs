@@ -8,7 +8,7 @@ pub use books::{AssetReconciliation, Reconciliation, StandingView};
 pub use contract::{
     ContractState, ContractView, EPOCH_LINES_MAX, Earnings, EpochLine, LifeView, SettlementLine,
 };
-pub use lane::{AuxStats, BlockState, BlockView, EpochView, LaneStats};
+pub use lane::{AuxStats, BlockPlace, BlockState, BlockView, EpochView, LaneStats};
 
 use crate::QuoteForecast;
 use crate::config::PlanKind;

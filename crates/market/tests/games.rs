@@ -332,6 +332,25 @@ async fn idling_machines_by_the_operators_own_record_leaves_the_customer_the_cho
     w.assert_all_sound().await;
 }
 
+async fn the_operators_own_contracts_take_nothing_of_what_customers_are_compensated(store: Store) {
+    let mut config = world::config();
+    config.operator_accounts = [someone(9)].into();
+    let w = World::with(store, config).await;
+    w.prove(2_000).await;
+    let (me, own) = (someone(1), someone(9));
+    let (c, d) = (w.lease(me, 1_000, 3).await, w.lease(own, 1_000, 3).await);
+    w.epoch_at(2_000).await;
+    let act = (w.now(), None);
+    w.market.record_act(&lane(), ActKind::Idle, Hashrate(1_000), act, "").await.unwrap();
+    w.epoch_at(500).await;
+    assert_eq!(w.view(me, c).await.life.undecided, Hashes(500 * EPOCH));
+    let view = w.view(own, d).await;
+    assert_eq!((view.life.undecided, view.delivered), (Hashes::ZERO, Hashes::ZERO));
+    let short = w.market.short_epochs(&lane(), 1).await.unwrap()[0];
+    assert_eq!((short.missing, short.caused), (Hashes(500 * EPOCH), Some(Hashes(500 * EPOCH))));
+    w.assert_all_sound().await;
+}
+
 async fn who_does_not_choose_gets_the_hashes_later_and_at_the_hard_end_his_refund(store: Store) {
     let mut config = world::config();
     config.plans[0].life.choice_epochs = 3;
@@ -354,6 +373,36 @@ async fn who_does_not_choose_gets_the_hashes_later_and_at_the_hard_end_his_refun
     let view = w.view(me, c).await;
     assert_eq!((view.state, view.refunded), (ContractState::Refunded, btc(300)));
     assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 300);
+    w.assert_all_sound().await;
+}
+
+async fn a_lane_that_stands_still_keeps_no_lease_open_and_gains_the_operator_nothing(store: Store) {
+    let mut config = two_lanes();
+    config.plans[0].life.choice_epochs = 3;
+    let (w, other) = (World::with(store, config).await, Other::new());
+    for _ in 0..4 {
+        other.epoch(&w, 1_000, 1_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    other.epoch(&w, 1_000, 1_000).await;
+    // From here on the other lane closes nothing, and this one has no work.
+    let first = w.epoch_at(0).await;
+    let owed = async || w.market.owed(me, c, 10).await.unwrap().pop().unwrap();
+    for _ in 0..2 {
+        w.epoch_at(0).await;
+        assert_eq!(owed().await.state, "open");
+    }
+    w.epoch_at(0).await;
+    let line = owed().await;
+    assert_eq!((line.epoch, line.state.as_str()), (first, "undecided"));
+    assert_eq!(line.hashes, Hashes(1_000 * EPOCH), "as if all of it had been his doing");
+    // Six epochs to the hard end, three of waiting, three to choose in.
+    for _ in 4..13 {
+        w.epoch_at(0).await;
+    }
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.refunded), (ContractState::Refunded, view.price));
     w.assert_all_sound().await;
 }
 
@@ -664,8 +713,10 @@ laws! {
         one_account_that_paid_once_cannot_hold_everything_unpaid,
         moving_machines_while_leases_are_short_costs_what_they_would_have_earned,
         idling_machines_by_the_operators_own_record_leaves_the_customer_the_choice,
+        the_operators_own_contracts_take_nothing_of_what_customers_are_compensated,
         who_does_not_choose_gets_the_hashes_later_and_at_the_hard_end_his_refund,
         an_outage_is_nobodys_doing,
+        a_lane_that_stands_still_keeps_no_lease_open_and_gains_the_operator_nothing,
         a_refund_is_in_the_asset_paid_whatever_the_prices_do,
         prices_that_are_none_and_sources_that_are_not_configured_are_refused,
     ]

@@ -5,7 +5,7 @@ mod world;
 
 use gruve_ledger::Account;
 use gruve_market::{Cancelled, ContractState, MarketError, NoticeKind, Paid, Result};
-use gruve_store::{Store, laws, transact};
+use gruve_store::{Store, laws, testing, transact};
 use gruve_units::{AccountId, Bps, Clock as _, ContractId, Duration, Hashrate, QuoteId, Timestamp};
 use std::sync::Arc;
 use world::{World, btc, lane, refused, someone};
@@ -75,6 +75,25 @@ async fn a_paid_contract_is_cancelled_in_full_until_its_first_epoch_begins_and_n
     let ended = refused(cancel(&w, me, late).await);
     assert!(matches!(ended, MarketError::WrongState { state: "completed" }), "{ended}");
     w.assert_all_sound().await;
+}
+
+async fn what_is_bought_just_before_a_border_is_taken_back_until_the_border_and_no_longer(
+    store: Store,
+) {
+    let w = World::new(store).await;
+    w.prove(2_000).await;
+    let me = someone(1);
+    let border = world::start_of(w.now().0 + 1);
+    w.clock.set(Timestamp(border.0 - 1));
+    let (c, d) = (w.lease(me, 1_000, 3).await, w.lease(me, 1_000, 3).await);
+    // It begins at a border that is still ahead.
+    let start = world::start_of(w.view(me, c).await.start_epoch.unwrap().0);
+    assert!(start >= border);
+    w.clock.set(Timestamp(start.0 - 1));
+    assert_eq!(cancel(&w, me, c).await.unwrap().refunded, btc(300));
+    w.clock.set(start);
+    assert!(matches!(cancel(&w, me, d).await, Err(MarketError::HasBegun)));
+    w.assert_sound().await;
 }
 
 async fn cancelling_racing_a_payment_leaves_the_money_in_the_balance(store: Store) {
@@ -252,6 +271,33 @@ async fn one_account_holds_a_stated_part_unpaid_and_cancelling_gives_it_back(sto
     w.assert_sound().await;
 }
 
+async fn what_is_sold_beyond_capacity_stops_sales_is_shared_pro_rata_and_made_good(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let (a, b) = (w.lease(someone(1), 600, 20).await, w.lease(someone(2), 400, 20).await);
+    w.epoch_at(1_000).await;
+    for _ in 0..4 {
+        w.epoch_at(400).await;
+    }
+    let stats = &w.market.lane_stats().await.unwrap()[0];
+    assert_eq!((stats.sold, stats.oversold), (Hashrate(1_000), Hashrate(600)));
+    let e = refused(w.market.quote(someone(3), "lease", Hashrate(100), 3).await);
+    assert!(matches!(e, MarketError::SoldOut { available: Hashrate::ZERO }), "{e}");
+    let epoch = u128::from(world::EPOCH_SECS);
+    let got = async |n, id| {
+        let view = w.view(someone(n), id).await;
+        (view.delivered.0 / epoch, view.shortfall.0 / epoch)
+    };
+    assert_eq!((got(1, a).await, got(2, b).await), ((960, 1_440), (640, 960)));
+    // Half as much again in each epoch, from what is proven above the sales.
+    for _ in 0..5 {
+        w.epoch_at(2_000).await;
+    }
+    assert_eq!((got(1, a).await, got(2, b).await), ((5_400, 0), (3_600, 0)));
+    assert_eq!(w.market.lane_stats().await.unwrap()[0].oversold, Hashrate::ZERO);
+    w.assert_all_sound().await;
+}
+
 async fn a_renewal_goes_on_without_a_gap_and_without_selling_anything_twice(store: Store) {
     let w = World::new(store).await;
     w.prove(1_000).await;
@@ -291,6 +337,84 @@ async fn a_renewal_goes_on_without_a_gap_and_without_selling_anything_twice(stor
         (w.state(me, next).await, sold(&w).await),
         (ContractState::Completed, Hashrate::ZERO)
     );
+    w.assert_all_sound().await;
+}
+
+/// Earlier it would be a price for nothing to choose from: until its first epoch it can be taken back whole.
+async fn a_renewal_is_sold_and_a_wish_for_one_is_answered_only_near_the_end_of_work_or_time(
+    store: Store,
+) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 20).await;
+    w.market.wish(me, c, Some(1), false).await.unwrap();
+    let told = async || {
+        let all = w.market.notices(me, Some(c), 10).await.unwrap();
+        all.iter().filter(|n| n.kind == NoticeKind::NotRenewed).count()
+    };
+    // Without any work only time runs: 20 epochs, and three for making good.
+    let end = w.view(me, c).await.start_epoch.unwrap().0 + 23;
+    w.epoch_at(1_000).await;
+    w.epoch_at(0).await;
+    while w.now().0 < end - 6 {
+        let early = refused(w.market.quote_renewal(me, c, 20).await);
+        assert!(matches!(early, MarketError::TooEarly { epochs: 6 }), "{early}");
+        w.epoch_at(0).await;
+    }
+    w.market.quote_renewal(me, c, 20).await.unwrap();
+    while w.now().0 < end - 3 {
+        assert_eq!(told().await, 0);
+        w.epoch_at(0).await;
+    }
+    assert_eq!(told().await, 1, "one minor unit buys nothing");
+    w.assert_all_sound().await;
+}
+
+async fn a_wish_that_is_refused_is_told_with_the_reason(store: Store) {
+    let w = World::new(store).await;
+    w.prove(2_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    w.fund(me, 1_000).await;
+    w.market.wish(me, c, Some(1_000), false).await.unwrap();
+    for _ in 0..5 {
+        w.buy(me, 100, 3).await.unwrap();
+    }
+    w.epoch_at(2_000).await;
+    w.epoch_at(2_000).await;
+    let all = w.market.notices(me, Some(c), 10).await.unwrap();
+    let told = all.iter().find(|n| n.kind == NoticeKind::NotRenewed).unwrap();
+    assert!(told.detail.contains("unpaid contracts"), "{told:?}");
+    assert!(w.market.contracts(me).await.unwrap().iter().all(|v| v.life.renews.is_none()));
+    w.assert_all_sound().await;
+}
+
+async fn a_renewal_its_wish_and_its_notice_are_written_together_or_not_at_all(store: Store) {
+    let w = World::new(store).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    w.fund(me, 600).await;
+    for _ in 0..4 {
+        w.epoch_at(1_000).await;
+    }
+    w.market.wish(me, c, Some(600), false).await.unwrap();
+    testing::run_raw(&w.store, "ALTER TABLE market_notices RENAME TO kept_notices").await.unwrap();
+    w.epoch_at(1_000).await;
+    testing::run_raw(&w.store, "ALTER TABLE kept_notices RENAME TO market_notices").await.unwrap();
+    assert_eq!(w.market.contracts(me).await.unwrap().len(), 1);
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 600);
+    w.epoch_at(0).await;
+    let all = w.market.contracts(me).await.unwrap();
+    let next = all.iter().find(|v| v.life.renews == Some(c)).unwrap();
+    let wish = "SELECT renew_max_minor FROM market_wishes WHERE contract = $1";
+    let mut tx = w.store.read().await.unwrap();
+    let wish = tx.fetch_one(wish, &gruve_store::params![next.id]).await.unwrap();
+    drop(tx);
+    assert_eq!(wish.get::<Option<i64>>("renew_max_minor").unwrap(), Some(600));
+    let notices = w.market.notices(me, Some(c), 10).await.unwrap();
+    assert!(notices.iter().any(|n| n.kind == NoticeKind::Renewed));
     w.assert_all_sound().await;
 }
 
@@ -441,13 +565,18 @@ laws! {
         the_end_is_told_once_before_it_comes_and_not_to_who_has_renewed,
         a_renewal_goes_on_without_a_gap_and_without_selling_anything_twice,
         an_unpaid_or_cancelled_renewal_leaves_nothing_behind,
+        a_renewal_is_sold_and_a_wish_for_one_is_answered_only_near_the_end_of_work_or_time,
+        a_wish_that_is_refused_is_told_with_the_reason,
+        a_renewal_its_wish_and_its_notice_are_written_together_or_not_at_all,
         a_standing_wish_renews_from_the_balance_up_to_its_limit,
         earnings_buy_more_of_the_plan_and_never_more_than_was_earned,
         an_unpaid_contract_is_cancelled_at_once_and_a_later_payment_stays_in_the_balance,
         a_paid_contract_is_cancelled_in_full_until_its_first_epoch_begins_and_not_after,
+        what_is_bought_just_before_a_border_is_taken_back_until_the_border_and_no_longer,
         cancelling_racing_a_payment_leaves_the_money_in_the_balance,
         cancelling_racing_the_close_of_the_first_epoch_is_decided_by_its_border,
         a_double_click_buys_once,
+        what_is_sold_beyond_capacity_stops_sales_is_shared_pro_rata_and_made_good,
         quantities_that_no_plan_sells_are_refused_and_change_nothing,
         an_expired_quote_stays_expired_when_the_clock_goes_back,
         a_clock_that_goes_back_neither_delivers_an_epoch_twice_nor_starts_a_contract_in_a_closed_one,

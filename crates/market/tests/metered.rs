@@ -172,6 +172,43 @@ async fn an_epochs_price_is_that_of_its_hold(store: Store) {
     again.assert_all_sound().await;
 }
 
+async fn a_usage_statement_has_all_that_was_earned_also_after_the_end(store: Store) {
+    let w = World::with(store, config()).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    w.fund(me, 1_000).await;
+    let c = start(&w, me, 1_000).await.unwrap().contract;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let hash = w.find_block(100);
+    w.see(hash, 100, 5_000_000).await;
+    end(&w, me, c).await;
+    for _ in 0..3 {
+        w.epoch_at(1_000).await;
+    }
+    assert_eq!(w.market.metered(me, c).await.unwrap().state, MeteredState::Ended);
+    // Days later it matures.
+    w.seal_after(3 * 8_640);
+    w.account().await;
+    w.height(100 + world::MATURITY).await;
+    w.epoch_at(1_000).await;
+    let credited = w.holds(&Account::CustomerAvailable(me)).await - 1_000
+        + w.market.metered(me, c).await.unwrap().charged.minor;
+    assert!(credited > 0);
+    for period in [Period::Epoch, Period::Hour, Period::Day] {
+        let all = (Timestamp(0), Timestamp(i64::MAX));
+        let lines = w.market.metered_usage(me, c, all, period).await.unwrap();
+        let net: i64 = lines.iter().flat_map(|l| l.earnings.values()).map(|s| s.net_minor).sum();
+        assert_eq!(net, credited, "{period:?}");
+        // Nothing was used in the period in which it was settled.
+        assert_eq!((lines[0].closed, lines[0].delivered), (0, Hashes::ZERO));
+        let before = (Timestamp(0), lines[0].from);
+        let lines = w.market.metered_usage(me, c, before, period).await.unwrap();
+        assert!(lines.iter().all(|l| l.earnings.is_empty()));
+    }
+    w.assert_all_sound().await;
+}
+
 async fn the_same_request_starts_one_contract_and_nobody_else_sees_it(store: Store) {
     let w = World::with(store, config()).await;
     w.prove(1_000).await;
@@ -358,6 +395,7 @@ laws! {
         no_more_work_is_given_than_is_held_for_and_none_without,
         a_stopped_contract_waits_while_its_rate_is_sold_to_others,
         an_epochs_price_is_that_of_its_hold,
+        a_usage_statement_has_all_that_was_earned_also_after_the_end,
         the_same_request_starts_one_contract_and_nobody_else_sees_it,
         after_downtime_nothing_is_charged_that_was_not_held_for,
         everything_side_by_side_adds_up,

@@ -4,7 +4,7 @@
 mod checking;
 mod world;
 
-use checking::{check, every_change_is_found, key};
+use checking::{check, every_change_is_found, key, signed};
 use gruve_market::{AuxConfig, MaintenanceIn, MarketConfig, MarketError, Result, RewardSeen};
 use gruve_sharelog::{AuxBlockRecord, AuxChainRecord, AuxJobRecord, BlockRecord, Owner, Record};
 use gruve_statement::document::Line;
@@ -237,6 +237,40 @@ fn a_changed_number_of_a_statement_is_found_at_its_line() {
     let (terms, page) = told(if std::env::var_os("GRUVE_LONG").is_some() { 30 } else { 12 });
     let (tried, facts) = every_change_is_found(&terms, &page);
     assert!(tried > 400 && facts * 3 < tried * 2, "{tried} {facts}");
+}
+
+#[test]
+fn a_settlement_moved_to_another_epoch_is_found() {
+    let (terms, page) = told(12);
+    let settled = |at: usize| match &page.lines[at].line {
+        Line::Settlement(s) => Some(s.epoch),
+        _ => None,
+    };
+    let mut tried = 0u32;
+    for at in 1..page.lines.len() {
+        // The first of those of one closing, with the others.
+        let Some(epoch) = settled(at).filter(|epoch| settled(at - 1) != Some(*epoch)) else {
+            continue;
+        };
+        let mut early = page.clone();
+        for line in &mut early.lines {
+            match &mut line.line {
+                Line::Settlement(s) if s.epoch == epoch => s.epoch -= 1,
+                _ => {}
+            }
+        }
+        let wrong = check(&terms, &[signed(early)]).unwrap_err();
+        assert_eq!(wrong.line, Some(at + 1), "{wrong}");
+        let why = wrong.to_string();
+        assert!(
+            ["no settlement falls on", "stands after a later epoch"]
+                .iter()
+                .any(|w| why.contains(w)),
+            "{why}"
+        );
+        tried += 1;
+    }
+    assert!(tried > 0, "{tried}");
 }
 
 async fn terms_are_signed_at_the_sale_by_the_operator(store: Store) {

@@ -33,7 +33,7 @@ pub use meter::{MeterState, MeterTerms};
 pub use model::{Act, Input, Lane, Model, Shares, Standing};
 pub use num_bigint::BigInt;
 pub use prices::{PriceRules, Report};
-pub use settlement::SettlementLine;
+pub use settlement::{SettlementLine, part_of_due};
 
 /// An id's bytes.
 pub type Id = [u8; 16];

@@ -40,6 +40,17 @@ impl Part {
     }
 }
 
+/// What is paid of `whole` where `due` is due to everybody and `there` is there for it.
+#[must_use]
+pub fn part_of_due(whole: &BigInt, due: &BigInt, there: &BigInt, wrong: Option<Wrong>) -> BigInt {
+    if there >= due {
+        return whole.clone();
+    }
+    let up = wrong == Some(Wrong::ShortReserveRoundedUp);
+    let round = if up { ceil } else { floor };
+    round(&(whole * there), due)
+}
+
 /// The fee of a part, with what was carried from before.
 pub(crate) fn fee(
     asset: usize,

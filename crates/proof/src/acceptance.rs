@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `accepted/LANE/NUMBER` | the note |
 //! | `accepted/LANE/NUMBER.leaves` | the leaves, 32 bytes each |
+//! | `accepted/LANE/range` | numbers of the first and the last note that are there, for who cannot list files |
 
 use crate::merkle;
 use crate::note::{NoteError, NoteKey, open, sign};
@@ -23,6 +24,26 @@ pub const FOLDER: &str = "accepted";
 pub const LEAVES_MAX: usize = 1 << 20;
 /// What ends the name of a file of leaves.
 pub const LEAVES: &str = ".leaves";
+
+/// The path of the file that says which of a lane's notes are there.
+#[must_use]
+pub fn range_path(lane: &LaneId) -> String {
+    format!("{FOLDER}/{lane}/range")
+}
+
+/// What it says.
+#[must_use]
+pub fn range_text(first: u64, last: u64) -> String {
+    format!("{first} {last}\n")
+}
+
+/// The numbers in such a file, ascending; `None` when it is none.
+#[must_use]
+pub fn read_range(text: &str) -> Option<(u64, u64)> {
+    let (first, last) = text.strip_suffix('\n')?.split_once(' ')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && range_text(first, last) == text).then_some((first, last))
+}
 
 /// What a note says.
 #[derive(Clone, Debug, PartialEq, Eq)]

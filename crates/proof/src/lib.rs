@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod acceptance;
+pub mod aux;
 pub mod bip322;
 pub mod epoch;
 pub mod funds;

@@ -23,10 +23,13 @@ pub use read::{Block, RecordHeader, RecordReader, ShareRow};
 pub use write::write_record;
 
 use crate::Hash;
+use crate::aux::AuxBlock;
 use gruve_units::{EpochNumber, JobId, LaneId};
 
 /// The first bytes of a record.
 pub const MAGIC: [u8; 8] = *b"GRUVREC1";
+/// Those of one whose jobs name the blocks of other chains that they are for, too.
+pub const MAGIC_MERGED: [u8; 8] = *b"GRUVREC2";
 /// Jobs in a record at most.
 pub const JOBS_MAX: usize = 60_480;
 /// Owners in a record at most, the house not counted.
@@ -75,6 +78,9 @@ pub struct RecordJob {
     pub suffix: Vec<u8>,
     /// The coinbase's siblings, internal byte order.
     pub branch: Vec<Hash>,
+    /// Blocks of other chains that the coinbase commits to, ascending by chain. A record in which no job has any is one of the
+    /// form that names none.
+    pub aux: Vec<AuxBlock>,
 }
 
 impl RecordJob {
@@ -89,6 +95,8 @@ impl RecordJob {
             + self.prefix.len()
             + self.suffix.len()
             + 32 * self.branch.len()
+            + 1
+            + self.aux.iter().map(AuxBlock::bytes).sum::<usize>()
     }
 }
 

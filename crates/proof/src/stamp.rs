@@ -8,8 +8,12 @@
 //!
 //! The class is outside the commitment, so that one job serves every class by changing one byte, and
 //! inside the script, so that it is hashed: a share proves the difficulty it was issued at.
+//!
+//! Chains of the Ethash family have no such output; there the commitment stands in the header ([`extra_data`]).
 
 use crate::{Hash, sha256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gruve_units::{Blame, Blamed, Class, EpochNumber, LaneId};
 use std::ops::Range;
 
@@ -110,6 +114,24 @@ pub fn output_script(commitment: &Hash, class: Class) -> Vec<u8> {
     script.extend(commitment);
     script.push(class.k());
     script
+}
+
+/// Bytes of a stamp in a header's `extraData`.
+pub const EXTRA_LEN: usize = 32;
+/// Bytes of the commitment that it holds.
+const EXTRA_HOLDS: usize = 24;
+
+/// The stamp of a chain of the Ethash family, where a block's only place for the miner's words are 32 bytes of
+/// `extraData`: the first 24 bytes of the commitment in base64. Nodes take text there (`miner_setExtra` of geth and its
+/// descendants), so that the commitment itself could not be handed to them. 192 bits are as many as no search for
+/// another meaning of them, nor for two of one stamp (2^96 tries), will reach.
+#[must_use]
+pub fn extra_data(commitment: &Hash) -> [u8; EXTRA_LEN] {
+    let mut out = [0; EXTRA_LEN];
+    // 24 bytes are 32 digits exactly.
+    let written = STANDARD.encode_slice(&commitment[..EXTRA_HOLDS], &mut out);
+    debug_assert_eq!(written, Ok(EXTRA_LEN));
+    out
 }
 
 /// The one stamp of a coinbase in legacy serialisation, parsed from its first byte to its last.
@@ -363,6 +385,15 @@ mod tests {
         tx.truncate(tx.len() - 5);
         tx.extend([0xff; 9]);
         assert_eq!(find_in_coinbase(&tx), Err(StampError::Truncated));
+    }
+
+    #[test]
+    fn a_stamp_in_extra_data_is_text_of_all_its_bytes() {
+        let extra = extra_data(&[0xfb; 32]);
+        assert_eq!(std::str::from_utf8(&extra), Ok("+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7"));
+        let mut other = [0xfb; 32];
+        other[EXTRA_HOLDS - 1] ^= 1;
+        assert_ne!(extra_data(&other), extra);
     }
 
     #[test]

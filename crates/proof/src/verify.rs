@@ -18,6 +18,7 @@ mod dating;
 mod destinations;
 mod entries;
 mod epoch;
+mod ethash;
 mod funds;
 mod source;
 mod sums;

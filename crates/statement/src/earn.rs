@@ -5,7 +5,7 @@ use crate::document::{
     TakeBackLine,
 };
 use crate::replay::{Replay, Verdict, mul_div, must};
-use crate::terms::{FeeRule, MaintenanceRule, OrphanRule, SchemeRule, SettlementRule};
+use crate::terms::{FeeRule, MaintenanceRule, OrphanRule, SchemeRule};
 use gruve_units::Asset;
 use ruint::Uint;
 use std::collections::BTreeMap;
@@ -182,8 +182,8 @@ impl Replay {
 
     /// All settlements of one closing: upkeep is taken from all of them together.
     pub(crate) fn take_settlements(&mut self, lines: &[&Line]) -> Verdict {
-        match self.terms.rules.settlement {
-            SettlementRule::EveryEpochs { .. } | SettlementRule::NotStated => {}
+        if let Some(first) = lines.first() {
+            self.check_scheduled(first.epoch())?;
         }
         self.life.check_settlement()?;
         let FeeRule::PartOfEarnings { bps } = self.terms.rules.fee;

@@ -189,6 +189,7 @@ impl Replay {
         else {
             return Err("the contract is never paused".into());
         };
+        self.check_scheduled(l.epoch)?;
         match l.price_micro {
             None if fee == 0 => Ok(0),
             None => Err("its energy has no price".into()),
@@ -277,6 +278,10 @@ impl Replay {
         let fee = self.dollars_fee().ok_or("the terms name no upkeep in dollars")?;
         if self.life.dollars_to.is_some_and(|to| l.epoch <= to) {
             return Err("it was counted before".into());
+        }
+        // What is due at the end does not wait for a settlement.
+        if !self.has_ended() {
+            self.check_scheduled(l.epoch)?;
         }
         self.life.dollars_to = Some(l.epoch);
         let instant = (i128::from(l.epoch) + 1) * i128::from(self.terms.epoch_us);

@@ -6,7 +6,9 @@ use crate::earn::{Lives, Settled};
 use crate::life::Life;
 use crate::metered::METERED_FORMAT;
 use crate::schemes::Priced;
-use crate::terms::{AllocationRule, MaintenanceRule, RefundRule, SchemeRule, ShortfallRule, Terms};
+use crate::terms::{
+    AllocationRule, MaintenanceRule, RefundRule, SchemeRule, SettlementRule, ShortfallRule, Terms,
+};
 use gruve_units::Hashes;
 use ruint::aliases::U256;
 use std::collections::BTreeMap;
@@ -92,6 +94,8 @@ pub struct Replay {
     /// The line that must come next.
     pub(crate) must_end: bool,
     last_epoch: Option<u64>,
+    /// The last epoch before that of the line being taken that is known to have been closed.
+    closed_before: Option<u64>,
 }
 
 impl Replay {
@@ -116,6 +120,7 @@ impl Replay {
             ended: false,
             must_end: false,
             last_epoch: None,
+            closed_before: None,
         }
     }
 
@@ -145,6 +150,9 @@ impl Replay {
         let epoch = first.epoch();
         if self.last_epoch.is_some_and(|last| epoch < last) {
             return Err("it stands after a later epoch".into());
+        }
+        if self.last_epoch != Some(epoch) {
+            self.closed_before = self.last_epoch;
         }
         self.last_epoch = Some(epoch);
         if self.must_end && !matches!(first, Line::End(_) | Line::Aside(_)) {
@@ -178,6 +186,26 @@ impl Replay {
             return Err("the contract's end is missing".into());
         }
         self.lives.check_settled()
+    }
+
+    /// Whether a settlement may fall on the close of an epoch: a border of the terms lies between it and what was
+    /// closed before.
+    pub(crate) fn check_scheduled(&self, epoch: u64) -> Verdict {
+        let SettlementRule::EveryEpochs { epochs } = self.terms.rules.settlement else {
+            return Ok(());
+        };
+        let of = |epoch: u64| epoch.saturating_add(1) / epochs.max(1);
+        match self.closed_before {
+            Some(before) if of(before) >= of(epoch) => {
+                Err(format!("no settlement falls on epoch {epoch}: they are every {epochs} epochs"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the contract has come to its end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     fn due_by(&self, epoch: u64) -> Result<u128, String> {

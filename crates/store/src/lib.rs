@@ -61,5 +61,17 @@ pub use row::Row;
 pub use tx::{FETCH_ROWS_MAX, Tx};
 pub use value::{FromValue, Kind, Storable, Unfit, Value};
 
+use std::pin::Pin;
+
 /// A result with this room's error.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Something under way, on the heap.
+///
+/// An `async fn` is compiled anew in every crate that waits for it, and lies whole inside the future of whoever
+/// does. Behind this the drivers are compiled once, and the futures of the rooms above stay small; a query
+/// costs one allocation more.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The same of something that may fail.
+pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;

@@ -8,7 +8,7 @@
 use crate::error::sort;
 use crate::tx::{Connection, FETCH_ROWS_MAX, read};
 use crate::value::{Kind, Value};
-use crate::{Engine, Result, Row, StoreError, Tx};
+use crate::{Engine, Result, Row, StoreError, Tx, Work};
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -122,10 +122,12 @@ impl Tx {
     ///
     /// # Errors
     /// See [`StoreError`]. After an error the transaction can only be rolled back.
-    pub async fn execute_many(&mut self, many: &Many, given: Vec<Value>) -> Result<u64> {
-        self.begin_many()?;
-        let outcome = self.run_many(many, given).await;
-        self.done(outcome)
+    pub fn execute_many<'a>(&'a mut self, many: &'a Many, given: Vec<Value>) -> Work<'a, u64> {
+        Box::pin(async move {
+            self.begin_many()?;
+            let outcome = self.run_many(many, given).await;
+            self.done(outcome)
+        })
     }
 
     async fn run_many(&mut self, many: &Many, given: Vec<Value>) -> Result<u64> {
@@ -156,10 +158,12 @@ impl Tx {
     ///
     /// # Errors
     /// See [`StoreError`]. After an error the transaction can only be rolled back.
-    pub async fn fetch_many(&mut self, many: &Many, given: Vec<Value>) -> Result<Vec<Row>> {
-        self.begin_many()?;
-        let outcome = self.query_many(many, given).await;
-        self.done(outcome)
+    pub fn fetch_many<'a>(&'a mut self, many: &'a Many, given: Vec<Value>) -> Work<'a, Vec<Row>> {
+        Box::pin(async move {
+            self.begin_many()?;
+            let outcome = self.query_many(many, given).await;
+            self.done(outcome)
+        })
     }
 
     async fn query_many(&mut self, many: &Many, given: Vec<Value>) -> Result<Vec<Row>> {

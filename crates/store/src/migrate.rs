@@ -3,7 +3,7 @@
 mod compare;
 
 use crate::error::MigrationError;
-use crate::{Engine, Result, Store, Tx, params};
+use crate::{Engine, Result, Store, Tx, Work, params};
 use sha2::{Digest, Sha256};
 
 pub use compare::matches_on_both_engines;
@@ -37,35 +37,37 @@ impl Store {
     /// # Errors
     /// [`MigrationError`] when an applied one has changed, the database is from a newer program,
     /// or the list is not numbered 1, 2, 3, …; otherwise as any statement.
-    pub async fn migrate(&self, room: &str, migrations: &[Migration]) -> Result<()> {
-        for (at, m) in migrations.iter().enumerate() {
-            if usize::try_from(m.number).ok() != Some(at + 1) {
-                let (room, number) = (room.to_owned(), m.number);
-                return Err(MigrationError::Misnumbered { room, number, place: at + 1 }.into());
+    pub fn migrate<'a>(&'a self, room: &'a str, migrations: &'a [Migration]) -> Work<'a, ()> {
+        Box::pin(async move {
+            for (at, m) in migrations.iter().enumerate() {
+                if usize::try_from(m.number).ok() != Some(at + 1) {
+                    let (room, number) = (room.to_owned(), m.number);
+                    return Err(MigrationError::Misnumbered { room, number, place: at + 1 }.into());
+                }
             }
-        }
-        // Read committed: a second process waits at the lock and must then see what the first did.
-        let mut tx =
-            self.begin_as("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        if tx.engine() == Engine::Postgres {
-            tx.run_script(LOCK).await?;
-        }
-        tx.run_script(match tx.engine() {
-            Engine::Sqlite => CREATE_SQLITE,
-            Engine::Postgres => CREATE_POSTGRES,
-        })
-        .await?;
-        let applied = applied(&mut tx, room, migrations).await?;
-        for m in &migrations[applied..] {
-            tx.run_script(m.text(tx.engine())).await?;
-            tx.execute(
+            // Read committed: a second process waits at the lock and must then see what the first did.
+            let mut tx =
+                self.begin_as("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+            if tx.engine() == Engine::Postgres {
+                tx.run_script(LOCK).await?;
+            }
+            tx.run_script(match tx.engine() {
+                Engine::Sqlite => CREATE_SQLITE,
+                Engine::Postgres => CREATE_POSTGRES,
+            })
+            .await?;
+            let applied = applied(&mut tx, room, migrations).await?;
+            for m in &migrations[applied..] {
+                tx.run_script(m.text(tx.engine())).await?;
+                tx.execute(
                 "INSERT INTO store_migrations (room, number, name, checksum) VALUES ($1, $2, $3, $4)",
                 &params![room, m.number, m.name, m.checksum(tx.engine())],
             )
             .await?;
-            tracing::debug!(room, number = m.number, name = m.name, "applied a migration");
-        }
-        tx.commit().await
+                tracing::debug!(room, number = m.number, name = m.name, "applied a migration");
+            }
+            tx.commit().await
+        })
     }
 }
 

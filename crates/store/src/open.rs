@@ -3,7 +3,7 @@
 use crate::error::sort;
 use crate::retry::Attempts;
 use crate::tx::{Connection, Tx};
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, Work};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -129,8 +129,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] or [`StoreError::Unavailable`].
-    pub async fn begin(&self) -> Result<Tx> {
-        self.begin_as("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL SERIALIZABLE").await
+    pub fn begin(&self) -> Work<'_, Tx> {
+        Box::pin(async move {
+            self.begin_as("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL SERIALIZABLE").await
+        })
     }
 
     /// Begins a transaction that sees one state of the database and cannot write. Never blocks a
@@ -138,14 +140,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] or [`StoreError::Unavailable`].
-    pub async fn read(&self) -> Result<Tx> {
-        let connection = match &self.0.pools {
-            Pools::Sqlite { readers, .. } => readers.begin().await.map(Connection::Sqlite),
-            Pools::Postgres(pool) => {
-                begin_whole(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
-            }
-        };
-        connection.map(Tx::new).map_err(|e| sort(self.engine(), e))
+    pub fn read(&self) -> Work<'_, Tx> {
+        Box::pin(async move {
+            let connection = match &self.0.pools {
+                Pools::Sqlite { readers, .. } => readers.begin().await.map(Connection::Sqlite),
+                Pools::Postgres(pool) => {
+                    begin_whole(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+                }
+            };
+            connection.map(Tx::new).map_err(|e| sort(self.engine(), e))
+        })
     }
 
     pub(crate) async fn begin_as(

@@ -1,6 +1,6 @@
 //! Running a transaction again after a conflict.
 
-use crate::{Result, Store, StoreError, Tx};
+use crate::{Boxed, Result, Store, StoreError, Tx, Work};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
@@ -39,9 +39,9 @@ impl<'a> Attempt<'a> {
 
     /// # Errors
     /// When no transaction could be begun.
-    pub async fn begin(&self) -> Result<Tx> {
+    pub fn begin(&self) -> Work<'_, Tx> {
         // Not repeated when busy: it has then waited for the writer's place as long as it may.
-        self.store.begin().await
+        self.store.begin()
     }
 
     /// Ends a run: commits it when its body succeeded. `None` when it met a conflict and is to be
@@ -51,25 +51,30 @@ impl<'a> Attempt<'a> {
         tx: Tx,
         outcome: Result<T, E>,
     ) -> Option<Result<T, E>> {
-        let (conflict, outcome) = match outcome {
-            Ok(value) => {
-                let (conflict, committed) = tx.finish().await;
-                (conflict, committed.map(|()| value).map_err(E::from))
-            }
-            Err(e) => {
+        let committed = self.end_as(tx, outcome.is_ok()).await?;
+        Some(outcome.and_then(|value| committed.map(|()| value).map_err(E::from)))
+    }
+
+    /// The same without the body's result; what the commit said, if there was one.
+    fn end_as(&mut self, tx: Tx, has_succeeded: bool) -> Boxed<'_, Option<Result<()>>> {
+        Box::pin(async move {
+            let (conflict, committed) = if has_succeeded {
+                tx.finish().await
+            } else {
                 let conflict = tx.met_conflict();
                 // The body's error is what the caller must hear; a broken connection rolls back too.
                 if let Err(rollback) = tx.rollback().await {
                     tracing::warn!(error = %rollback, "a rollback failed");
                 }
-                (conflict, Err(e))
+                (conflict, Ok(()))
+            };
+            let is_done = has_succeeded && committed.is_ok();
+            if is_done || !conflict || self.number >= ATTEMPTS_MAX {
+                return Some(committed);
             }
-        };
-        if outcome.is_ok() || !conflict || self.number >= ATTEMPTS_MAX {
-            return Some(outcome);
-        }
-        self.wait().await;
-        None
+            self.wait().await;
+            None
+        })
     }
 
     async fn wait(&mut self) {

@@ -3,7 +3,7 @@
 use crate::error::sort;
 use crate::row::Names;
 use crate::value::{Kind, Value};
-use crate::{Engine, Result, Row, StoreError};
+use crate::{Engine, Result, Row, StoreError, Work};
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
@@ -98,14 +98,16 @@ impl Tx {
     ///
     /// # Errors
     /// See [`StoreError`]; [`StoreError::Busy`] when two wait for each other.
-    pub async fn alone_in(&mut self, tables: &[&'static str]) -> Result<()> {
-        if self.engine() == Engine::Sqlite {
-            return Ok(());
-        }
-        let sql = format!("LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "));
-        let sql = sqlx::AssertSqlSafe(sql);
-        on_engine!(self, &[], |conn, _args| async {
-            sqlx::raw_sql(sql).execute(conn).await.map(drop).map_err(Stopped::Driver)
+    pub fn alone_in<'a>(&'a mut self, tables: &'a [&'static str]) -> Work<'a, ()> {
+        Box::pin(async move {
+            if self.engine() == Engine::Sqlite {
+                return Ok(());
+            }
+            let sql = format!("LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "));
+            let sql = sqlx::AssertSqlSafe(sql);
+            on_engine!(self, &[], |conn, _args| async {
+                sqlx::raw_sql(sql).execute(conn).await.map(drop).map_err(Stopped::Driver)
+            })
         })
     }
 
@@ -113,9 +115,11 @@ impl Tx {
     ///
     /// # Errors
     /// See [`StoreError`]. After an error the transaction can only be rolled back.
-    pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
-        on_engine!(self, params, |conn, args| async {
-            Ok(sqlx::query_with(sql, args).execute(conn).await?.rows_affected())
+    pub fn execute<'a>(&'a mut self, sql: &'static str, params: &'a [Value]) -> Work<'a, u64> {
+        Box::pin(async move {
+            on_engine!(self, params, |conn, args| async {
+                Ok(sqlx::query_with(sql, args).execute(conn).await?.rows_affected())
+            })
         })
     }
 
@@ -123,19 +127,25 @@ impl Tx {
     ///
     /// # Errors
     /// See [`StoreError`]. After an error the transaction can only be rolled back.
-    pub async fn fetch_all(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
-        on_engine!(self, params, |conn, args| async {
-            let mut rows = Vec::new();
-            let mut names = None;
-            let mut stream = sqlx::query_with(sql, args).fetch(conn);
-            while let Some(row) = stream.try_next().await? {
-                if rows.len() == FETCH_ROWS_MAX {
-                    let limit = FETCH_ROWS_MAX;
-                    return Err(Stopped::Store(StoreError::TooManyRows { limit }));
+    pub fn fetch_all<'a>(
+        &'a mut self,
+        sql: &'static str,
+        params: &'a [Value],
+    ) -> Work<'a, Vec<Row>> {
+        Box::pin(async move {
+            on_engine!(self, params, |conn, args| async {
+                let mut rows = Vec::new();
+                let mut names = None;
+                let mut stream = sqlx::query_with(sql, args).fetch(conn);
+                while let Some(row) = stream.try_next().await? {
+                    if rows.len() == FETCH_ROWS_MAX {
+                        let limit = FETCH_ROWS_MAX;
+                        return Err(Stopped::Store(StoreError::TooManyRows { limit }));
+                    }
+                    rows.push(read(&row, &mut names).map_err(Stopped::Store)?);
                 }
-                rows.push(read(&row, &mut names).map_err(Stopped::Store)?);
-            }
-            Ok(rows)
+                Ok(rows)
+            })
         })
     }
 
@@ -164,16 +174,18 @@ impl Tx {
     ///
     /// # Errors
     /// See [`StoreError`]. After an error the transaction can only be rolled back.
-    pub async fn fetch_optional(
-        &mut self,
+    pub fn fetch_optional<'a>(
+        &'a mut self,
         sql: &'static str,
-        params: &[Value],
-    ) -> Result<Option<Row>> {
-        on_engine!(self, params, |conn, args| async {
-            match sqlx::query_with(sql, args).fetch_optional(conn).await? {
-                Some(row) => read(&row, &mut None).map(Some).map_err(Stopped::Store),
-                None => Ok(None),
-            }
+        params: &'a [Value],
+    ) -> Work<'a, Option<Row>> {
+        Box::pin(async move {
+            on_engine!(self, params, |conn, args| async {
+                match sqlx::query_with(sql, args).fetch_optional(conn).await? {
+                    Some(row) => read(&row, &mut None).map(Some).map_err(Stopped::Store),
+                    None => Ok(None),
+                }
+            })
         })
     }
 
@@ -181,8 +193,8 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError::NoRow`] when there is none; otherwise see [`StoreError`].
-    pub async fn fetch_one(&mut self, sql: &'static str, params: &[Value]) -> Result<Row> {
-        self.fetch_optional(sql, params).await?.ok_or(StoreError::NoRow)
+    pub fn fetch_one<'a>(&'a mut self, sql: &'static str, params: &'a [Value]) -> Work<'a, Row> {
+        Box::pin(async move { self.fetch_optional(sql, params).await?.ok_or(StoreError::NoRow) })
     }
 
     /// Makes everything done in it last: when this returns, it has been synced.
@@ -191,21 +203,23 @@ impl Tx {
     /// [`StoreError::AlreadyFailed`] after a failed statement; [`StoreError::Busy`] when another
     /// transaction got in the way (nothing has happened); [`StoreError::OutcomeUnknown`] when the
     /// connection broke.
-    pub async fn commit(self) -> Result<()> {
-        self.finish().await.1
+    pub fn commit(self) -> Work<'static, ()> {
+        Box::pin(async move { self.finish().await.1 })
     }
 
     /// Undoes everything done in it. Dropping it does the same, later.
     ///
     /// # Errors
     /// When the connection broke; then the engine undoes it by itself.
-    pub async fn rollback(self) -> Result<()> {
-        let engine = self.engine();
-        let outcome = match self.connection {
-            Connection::Sqlite(c) => c.rollback().await,
-            Connection::Postgres(c) => c.rollback().await,
-        };
-        outcome.map_err(|e| sort(engine, e))
+    pub fn rollback(self) -> Work<'static, ()> {
+        Box::pin(async move {
+            let engine = self.engine();
+            let outcome = match self.connection {
+                Connection::Sqlite(c) => c.rollback().await,
+                Connection::Postgres(c) => c.rollback().await,
+            };
+            outcome.map_err(|e| sort(engine, e))
+        })
     }
 
     /// Makes the transaction unusable but for rolling back, for a room that finds itself half-way

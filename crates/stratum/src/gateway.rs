@@ -35,6 +35,7 @@ use crate::agents::AgentRule;
 use crate::error::StratumError;
 use crate::limits;
 use crate::machines::Machines;
+use crate::prefixes::Prefixes;
 use crate::protocol::Lane;
 use crate::proxy::TrustedNetworks;
 use crate::session::SessionRules;
@@ -50,7 +51,7 @@ use hashers::Hashers;
 use serving::{Command, Loop, Post, Shared};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc;
 use tally::Tally;
 use tokio::task::JoinHandle;
@@ -116,7 +117,7 @@ pub struct GatewayOptions {
     pub threads: usize,
     /// Threads that hash where hashing is slow (scrypt, Ethash), at least one.
     pub hash_threads: usize,
-    /// Connections at most, and at most [`handles_for_miners`]. Each costs some 2 KB idle, and up to 1 MB while it floods.
+    /// Connections at most, and at most [`handles_for_miners`]. Each costs some 2 KB idle; see [`limits`] for what one that floods may hold.
     pub connections_max: usize,
     /// Connections from one address at most (IPv6: from one /64). A farm behind one address is
     /// usual.
@@ -178,7 +179,7 @@ impl GatewayOptions {
         }
     }
 
-    fn rules(&self, algorithm: Algorithm, prefixes: &Arc<AtomicU32>) -> SessionRules {
+    fn rules(&self, algorithm: Algorithm, prefixes: &Arc<Prefixes>) -> SessionRules {
         let mut rules = SessionRules::new(algorithm, self.class_range, self.start_class);
         rules.share_interval = self.share_interval;
         rules.version_mask = self.version_mask.unwrap_or(rules.version_mask);
@@ -244,7 +245,7 @@ pub struct Gateway {
     waking: JoinHandle<()>,
     classes: Arc<StartClasses>,
     saving: JoinHandle<()>,
-    next_extranonce: Arc<AtomicU32>,
+    next_extranonce: Arc<Prefixes>,
 }
 
 impl Gateway {
@@ -270,7 +271,7 @@ impl Gateway {
         let file = options.start_classes.as_deref();
         let classes = Arc::new(file.map_or_else(StartClasses::default, StartClasses::open));
         let first = options.next_extranonce.unwrap_or(u32::from_be_bytes(first));
-        let next_extranonce = Arc::new(AtomicU32::new(first));
+        let next_extranonce = Arc::new(Prefixes::from(first));
         let rules = Arc::new(options.rules(algorithm, &next_extranonce));
         let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
             .then(|| crate::eth::Sessions::new(Arc::clone(&rules), options.entropy.as_ref()));
@@ -419,7 +420,7 @@ impl Gateway {
             all
         };
         let mut all = tokio::task::spawn_blocking(collect).await.unwrap_or_default();
-        all.next_extranonce = self.next_extranonce.load(Ordering::Relaxed);
+        all.next_extranonce = self.next_extranonce.position();
         self.shutdown().await;
         all
     }

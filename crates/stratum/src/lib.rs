@@ -45,6 +45,7 @@ mod machines;
 mod merged;
 mod meter;
 mod notify;
+pub mod prefixes;
 pub mod protocol;
 pub mod proxy;
 pub mod seen;

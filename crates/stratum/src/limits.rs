@@ -62,6 +62,16 @@ pub const SEEN_PER_SESSION_MAX: usize = 2 * SEEN_PER_JOB_MAX;
 /// sessions, and where one job alone fills it, its shares are refused: never is one taken twice.
 pub const SEEN_TOTAL_MAX: usize = 1 << 24;
 
+/// How often one job is given to one session, or V2 channel, at all classes together: a search for a
+/// machine's class changes it at most eight times within a job's 30 s. Who wishes for more changes than
+/// that has them with the next job. Bounds what is held of 24 jobs to 384 entries (9 KB) a session, and
+/// what one session takes of the prefixes.
+pub const GIVEN_PER_JOB_MAX: usize = 16;
+
+/// How often V2 channels of one connection get a job once more under another number and prefix,
+/// together: four times for each of [`V2_CHANNELS_MAX`]. About 64 bytes each, 6 MB for 24 jobs.
+pub const V2_AGAIN_PER_JOB_MAX: usize = 4 * V2_CHANNELS_MAX;
+
 /// The window over which bad shares are counted, and the part of it that closes the connection:
 /// half of 500. Only what no honest machine sends counts (malformed, or below its difficulty);
 /// duplicates and stale shares do not, because real firmware sends them (NerdQAxe).
@@ -138,7 +148,8 @@ pub const CLASSES_SAVED_EVERY: Duration = Duration::from_secs(60);
 
 /// Works of the Ethash family kept alive: a minute at one in 3 s (geth remakes its block so often),
 /// five at one a block of 13 s. A solution of any of them is sent, because it may make an uncle
-/// (six generations at the most). Each holds its claims: 5 MB at the most, 120 MB together.
+/// (six generations at the most). Each holds its claims, 5 MB at the most, and the
+/// classes of its parts, 0.5 MB for 20,000 NiceHash connections: 132 MB together.
 pub const ETH_WORKS_MAX: usize = 24;
 
 /// Shares of one header hash from all sessions of a lane: 20,000 a second for a block of 13 s, five

@@ -137,11 +137,11 @@ impl Seen {
         is_new
     }
 
-    /// Takes a share back that could not be stored.
-    pub fn forget(&mut self, key: &ShareKey) {
-        if self.keys.remove(key) {
-            self.budget.held.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Takes a share back that could not be stored; whether it was there.
+    pub fn forget(&mut self, key: &ShareKey) -> bool {
+        let was = self.keys.remove(key);
+        self.budget.held.fetch_sub(usize::from(was), Ordering::Relaxed);
+        was
     }
 }
 
@@ -165,8 +165,8 @@ mod tests {
             assert!(!seen.note(ShareKey::new(1, 2, nonce, 4)));
         }
         assert!(seen.is_full() && budget.is_spent());
-        seen.forget(&ShareKey::new(1, 2, 0, 4));
-        seen.forget(&ShareKey::new(1, 2, 0, 4));
+        assert!(seen.forget(&ShareKey::new(1, 2, 0, 4)));
+        assert!(!seen.forget(&ShareKey::new(1, 2, 0, 4)));
         assert_eq!((seen.len(), budget.held()), (7, 7));
         drop(seen);
         assert_eq!(budget.held(), 0);

@@ -39,6 +39,7 @@ use crate::limits;
 use crate::machines::{Authorized, Refused};
 use crate::meter::Meter;
 use crate::notify::{set_difficulty, set_extranonce, set_version_mask};
+use crate::prefixes::Lease;
 use crate::protocol::{
     Admitted, Candidate, Judged, Notice, Protocol, Round, Solved, Standing, Step, Work,
 };
@@ -89,7 +90,9 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 pub struct Session {
     rules: Arc<SessionRules>,
-    extranonce1: [u8; limits::EXTRANONCE1_BYTES],
+    extranonce1: Lease,
+    /// Extranonces 1 that it had before, while jobs under them live.
+    older: Vec<Lease>,
     version_mask: u32,
     /// The mask has changed and the miner does not know.
     owes_mask: bool,
@@ -151,8 +154,9 @@ impl Session {
             floor: rules.class_range.0,
             wanted: vardiff.class(),
             vardiff,
+            extranonce1: rules.prefixes.hold(extranonce1),
+            older: Vec::new(),
             rules,
-            extranonce1,
             version_mask: 0,
             owes_mask: false,
             noted: None,
@@ -253,10 +257,11 @@ impl Session {
         let class = self.wanted;
         let Some(again) = self.times_before(&job, class) else { return };
         if again > 0 {
-            self.extranonce1 = self.rules.next_prefix();
-            debug_assert!(!self.issued.has_prefix(self.extranonce1), "given once");
+            let next = self.rules.prefixes.hold(self.rules.prefixes.next());
+            debug_assert!(!self.issued.has_prefix(next.prefix), "given once");
             let rest = limits::EXTRANONCE2_BYTES;
-            out.extend_from_slice(set_extranonce(&self.extranonce1, rest).as_bytes());
+            out.extend_from_slice(set_extranonce(&next.prefix, rest).as_bytes());
+            self.older.push(std::mem::replace(&mut self.extranonce1, next));
         }
         let eased = self.told.is_some_and(|told| class < told);
         let clean = eased || self.given_on.as_ref() != Some(job.job().prev_hash());
@@ -277,15 +282,17 @@ impl Session {
         } else {
             self.vardiff.applied(class, now);
         }
-        self.issued.give(job, class, self.extranonce1, again);
+        self.issued.give(job, class, self.extranonce1.prefix, again);
     }
 
     /// How often the job was given at this class, if it may be given now: never twice under one
-    /// extranonce, and again only where the class changes and the miner understands another one.
+    /// extranonce, and again only where the class changes and the miner understands another one; and
+    /// only so often in all.
     fn times_before(&self, job: &LiveJob, class: Class) -> Option<u8> {
-        let times = self.issued.times(job.job().id(), class);
+        let (all, times) = self.issued.times(job.job().id(), class);
         let may_again = self.takes_extranonces && self.told.is_some_and(|told| told != class);
-        u8::try_from(times).ok().filter(|times| *times == 0 || may_again)
+        let may = all < limits::GIVEN_PER_JOB_MAX && (times == 0 || may_again);
+        u8::try_from(times).ok().filter(|_| may)
     }
 
     /// Lets the difficulty control decide, and acts on it.
@@ -394,6 +401,8 @@ impl Protocol for Session {
             out.extend_from_slice(set_version_mask(self.version_mask).as_bytes());
         }
         self.issued.keep_living(work, &self.rules.seen);
+        let issued = &self.issued;
+        self.older.retain(|lease| issued.has_prefix(lease.prefix));
         let hardest = work.class_max().min(self.rules.class_range.1);
         let easiest = self.floor.min(hardest);
         self.vardiff.set_range((easiest, hardest));

@@ -123,11 +123,16 @@ impl StartClasses {
 
 impl Inner {
     fn forget_oldest(&mut self) {
-        let mut times: Vec<i64> = self.machines.values().map(|(_, at)| *at).collect();
-        let quarter = times.len() / 4;
-        let (_, limit, _) = times.select_nth_unstable(quarter);
+        // Of one second any: which, the machines' names say.
+        let age = |(machine, (_, at)): (&MachineId, &(Class, i64))| (*at, machine.to_bytes());
+        let mut ages: Vec<_> = self.machines.iter().map(age).collect();
+        let quarter = ages.len() / 4;
+        if quarter >= ages.len() {
+            return;
+        }
+        let (_, limit, _) = ages.select_nth_unstable(quarter);
         let limit = *limit;
-        self.machines.retain(|_, (_, at)| *at > limit);
+        self.machines.retain(|machine, seen| age((machine, &*seen)) > limit);
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    fn new(asset: Asset, block: &BlockRef, connection: i64, now: Timestamp) -> Standing {
+    pub(crate) fn new(asset: Asset, block: &BlockRef, connection: i64, now: Timestamp) -> Standing {
         let stamp = format!("{}#{connection}", hash_to_text(&block.hash));
         Standing { asset, height: block.height, stamp, now }
     }
@@ -120,9 +120,10 @@ impl Treasury {
             return Ok(BlockEffects { rewards, repeated: true, ..BlockEffects::default() });
         };
 
+        self.watch_first(tx, asset).await?;
         let ours = self.our_outputs(tx, wallet, block).await?;
         let spends = self.our_spends(tx, asset, block, &ours).await?;
-        let batches = self.batches_in(tx, asset, block, &spends).await?;
+        let batches = self.batches_in(tx, asset, block, &ours, &spends).await?;
         let mut touched = BTreeSet::new();
         self.book_arrivals(tx, wallet, &standing, block, &ours, &batches, &mut touched).await?;
         let payouts = self.book_spends(tx, &standing, block, &spends, &batches).await?;

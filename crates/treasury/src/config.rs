@@ -1,7 +1,8 @@
 //! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
 
 use crate::{
-    AccountChainWallet, BankAccount, BtcPayConfig, PayoutLimits, Rate, Seed, StripeConfig,
+    AccountChainWallet, BankAccount, BtcPayConfig, GatherPolicy, PayoutLimits, Rate, Seed,
+    StripeConfig, SweepPolicy,
 };
 use gruve_chain::{ChainParams, Node};
 use std::sync::Arc;
@@ -86,6 +87,10 @@ pub struct ChainWallet {
     pub reorg_limit: u64,
     /// Fees and limits of payouts.
     pub payouts: PayoutPolicy,
+    /// The hot wallet's cap.
+    pub sweep: Option<SweepPolicy>,
+    /// Whether small coins are made one while fees are low.
+    pub gather: Option<GatherPolicy>,
 }
 
 impl ChainWallet {
@@ -99,6 +104,8 @@ impl ChainWallet {
             // As the follower's: deeper would take back spent rewards.
             reorg_limit: params.coinbase_maturity.max(100),
             payouts: PayoutPolicy::of(&params),
+            sweep: None,
+            gather: None,
         }
     }
 }
@@ -123,6 +130,9 @@ pub struct PayoutPolicy {
     /// Payouts in one transaction at most. Fifty outputs are some 1.7 kB: the transaction stays
     /// cheap to replace and a failure touches few customers.
     pub batch_max: usize,
+    /// How long a transaction waits before it is signed again with a higher fee, if the network asks for
+    /// more by then.
+    pub bump_after: Duration,
 }
 
 impl PayoutPolicy {
@@ -139,6 +149,7 @@ impl PayoutPolicy {
             dust_rate: Rate(fees.dust_rate),
             dust_flat: fees.dust_flat,
             batch_max: 50,
+            bump_after: Duration::from_secs(3_600),
         }
     }
 

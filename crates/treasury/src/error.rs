@@ -137,12 +137,24 @@ pub enum TreasuryError {
     /// A payment of the account is disputed.
     #[error("a card payment of this account is disputed; nothing leaves it until that is settled")]
     Disputed,
+    /// More than may leave an account without somebody looking at it, where nobody can.
+    #[error("this is more than may go to another customer without a look at it ({0}): write to us")]
+    NeedsALook(&'static str),
     /// The configuration of a pay-in method.
     #[error("{0}")]
     Method(String),
     /// No such payout of this account.
     #[error("there is no such payout")]
     NoPayout,
+    /// No such transaction waits for an explanation.
+    #[error("no such transaction of this asset stands unexplained in the chain")]
+    NoStranger,
+    /// A transaction that is not explained by what waits.
+    #[error(
+        "it pays more, or others, than the payouts that wait and the sweep address; or a transaction that \
+         is signed stands against it, which ends by itself once it is deep in the chain"
+    )]
+    Unexplained,
     /// The payout is past the state where this can be done.
     #[error("the payout is {state} and can no longer be {wanted}")]
     TooLate {
@@ -193,9 +205,12 @@ impl Blamed for TreasuryError {
             | TreasuryError::Closed
             | TreasuryError::OtherAsset { .. }
             | TreasuryError::NoPayment
+            | TreasuryError::NoStranger
+            | TreasuryError::Unexplained
             | TreasuryError::Statement(_)
             | TreasuryError::Method(_)
             | TreasuryError::Disputed
+            | TreasuryError::NeedsALook(_)
             | TreasuryError::TooLate { .. } => Blame::Rejected,
             TreasuryError::Key(_)
             | TreasuryError::Transaction(_)

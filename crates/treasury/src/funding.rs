@@ -4,9 +4,11 @@
 use crate::blocks::newest;
 use crate::books::Draft;
 use crate::keys::Keychain;
+use crate::moves::{promised, reserve};
 use crate::select::{Choice, Costs, INPUTS_MAX, Wish, choose};
 use crate::spends::batch_row;
 use crate::sql;
+use crate::strangers::is_locked;
 use crate::transaction::{self, Coin};
 use crate::treasury::Wallet;
 use crate::{PayoutState, Rate, Result, Treasury, TreasuryError};
@@ -71,6 +73,9 @@ impl Treasury {
         batch: [u8; 16],
     ) -> Result<bool> {
         let asset = wallet.asset();
+        if is_locked(tx, asset).await? {
+            return Ok(false);
+        }
         let Some((top, _)) = newest(tx, asset).await? else { return Ok(false) };
         let rows = tx.fetch_all(sql::SPENDABLE, &params![asset, top.height, COINS_MAX]).await?;
         let coins: Vec<Coin> = rows.iter().map(read_coin).collect::<Result<_>>()?;
@@ -78,7 +83,7 @@ impl Treasury {
         // What the books have ripened and not promised yet: a bound of its own, so that the hot
         // account can always bear a confirmation.
         let hot = balance(tx, &Account::ChainHot, asset).await?.minor;
-        let promised = balance(tx, &Account::PayoutsInFlight, asset).await?.minor;
+        let promised = promised(tx, asset).await?;
         let change_len = wallet.fixed[0].1.clone();
         let costs = wallet.costs(rate, &change_len);
         let funds = Funds { values, free: hot - promised, costs };
@@ -179,18 +184,7 @@ impl Treasury {
         let plan = transaction::to_bytes(&transaction::build(&spent, &outputs)?);
         let values = params![batch, asset, plan, choice.fee, choice.operator_fee, now];
         tx.execute(sql::INSERT_BATCH, &values).await?;
-        for coin in &spent {
-            let values = params![
-                asset,
-                coin.txid,
-                coin.vout,
-                coin.value,
-                coin.keychain.number(),
-                coin.index,
-                batch
-            ];
-            tx.execute(sql::RESERVE, &values).await?;
-        }
+        reserve(tx, asset, batch, &spent).await?;
         for (payout, share) in ready.iter().zip(&choice.shares) {
             let values = params![payout.id, batch, *share, now];
             if tx.execute(sql::FUND_PAYOUT, &values).await? != 1 {
@@ -216,7 +210,7 @@ impl Treasury {
     pub(crate) async fn sign_batch(&self, wallet: &Wallet, batch: [u8; 16]) -> Result<()> {
         transact!(self.0.store, tx -> Result<()> => {
             let row = batch_row(tx, batch).await?;
-            if row.state != "funded" {
+            if row.state != "funded" || is_locked(tx, wallet.asset()).await? {
                 return Ok(());
             }
             let Some((top, _)) = newest(tx, wallet.asset()).await? else { return Ok(()) };
@@ -233,6 +227,7 @@ impl Treasury {
             let signed = transaction::sign(&plan, &coins, &wallet.keys)?;
             let txid = signed.compute_txid().to_byte_array();
             tx.execute(sql::SIGN_BATCH, &params![batch, transaction::to_bytes(&signed), txid]).await?;
+            tx.execute(sql::INSERT_FORM, &params![batch, txid, row.fee, self.now()]).await?;
             let values = params![batch, PayoutState::Signed.word(), self.now()];
             tx.execute(sql::SET_BATCH_PAYOUTS, &values).await?;
             self.passing("signed, before commit")?;
@@ -286,7 +281,7 @@ fn covers(choice: &Choice, wishes: &[Wish], free: i64) -> bool {
     taken <= free
 }
 
-fn read_coin(row: &Row) -> Result<Coin> {
+pub(crate) fn read_coin(row: &Row) -> Result<Coin> {
     let keychain = Keychain::from_number(row.get("keychain")?)
         .ok_or(TreasuryError::Damaged("unknown keychain"))?;
     Ok(Coin {

@@ -11,6 +11,10 @@ use gruve_ledger::Account;
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Asset, Blame, ContractId, InvoiceId, Timestamp};
 
+/// Addresses watched behind the last one given out: BIP 44's gap limit. With an older backup of the database they
+/// are those that were given out since.
+const LOOK_AHEAD: u32 = 20;
+
 /// Invoices one list shows at most.
 const LIST_MAX: u32 = 200;
 
@@ -113,13 +117,58 @@ impl Treasury {
     ) -> Result<(u32, Vec<u8>)> {
         let key = params![asset, keychain.number(), 0_i64];
         let index: u32 = tx.fetch_one(sql::NEXT_INDEX, &key).await?.get("next_index")?;
-        let script = match self.account_wallet(asset) {
-            Ok(wallet) => wallet.keys.address(keychain, index)?.0.to_vec(),
-            Err(_) => self.wallet(asset)?.keys.script(keychain, index)?.into_bytes(),
-        };
-        let values = params![asset, script.as_slice(), keychain.number(), index];
-        tx.execute(sql::INSERT_ADDRESS, &values).await?;
-        Ok((index, script))
+        self.watch_ahead(tx, asset, keychain, index).await?;
+        let row = tx.fetch_one(sql::ADDRESS_AT, &params![asset, keychain.number(), index]).await?;
+        Ok((index, row.get("script")?))
+    }
+
+    /// Watches the addresses up to the one at `index` and [`LOOK_AHEAD`] behind it.
+    async fn watch_ahead(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        keychain: Keychain,
+        index: u32,
+    ) -> Result<()> {
+        let key = params![asset, keychain.number()];
+        let last: i64 = tx.fetch_one(sql::LAST_ADDRESS, &key).await?.get("last")?;
+        let first = u32::try_from(last + 1).unwrap_or(0);
+        for index in first..=index.saturating_add(LOOK_AHEAD) {
+            let script = match self.account_wallet(asset) {
+                Ok(wallet) => wallet.keys.address(keychain, index)?.0.to_vec(),
+                Err(_) => self.wallet(asset)?.keys.script(keychain, index)?.into_bytes(),
+            };
+            let values = params![asset, script.as_slice(), keychain.number(), index];
+            tx.execute(sql::INSERT_ADDRESS, &values).await?;
+        }
+        Ok(())
+    }
+
+    /// Watches the first addresses, so that those are seen which a life gave out that these tables do not know.
+    pub(crate) async fn watch_first(&self, tx: &mut Tx, asset: Asset) -> Result<()> {
+        for keychain in [Keychain::PayIn, Keychain::Change] {
+            self.watch_ahead(tx, asset, keychain, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Something came to an address. One that these tables have not given out was given out by a life of the
+    /// house that they have forgotten: it is never given to anybody else, and those behind it are watched.
+    pub(crate) async fn address_used(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        keychain: Keychain,
+        index: u32,
+    ) -> Result<()> {
+        if !matches!(keychain, Keychain::PayIn | Keychain::Change) {
+            return Ok(());
+        }
+        let values = params![asset, keychain.number(), index];
+        if tx.execute(sql::USED_INDEX, &values).await? == 1 {
+            self.watch_ahead(tx, asset, keychain, index).await?;
+        }
+        Ok(())
     }
 
     /// An invoice. Whose it is, the caller checks.

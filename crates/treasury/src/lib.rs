@@ -12,7 +12,7 @@
 //!
 //! | module | for |
 //! |---|---|
-//! | [`seed`] | the wallet's one secret and its file |
+//! | [`seed`], `sealed` | the wallet's one secret and its file; a passphrase over it |
 //! | [`keys`] | descriptors: scripts and signing keys by index |
 //! | [`select`] | which coins a payment spends, and who pays what for it |
 //! | [`transaction`] | building and signing |
@@ -24,6 +24,8 @@
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
 //! | `invoices`, `payouts` | what customers ask for |
 //! | `limits` | what leaves in a day, and how many people a large payout takes |
+//! | [`strangers`] | spendings that nothing explains, and why payouts wait for them |
+//! | `moves`, `bump` | sweeps to a cold address, small coins made one; higher fees |
 //! | [`payer`] | the one loop that pays |
 //!
 //! # Promises
@@ -54,6 +56,8 @@ mod balance;
 pub mod bank;
 mod blocks;
 mod books;
+mod bump;
+mod changes;
 mod config;
 mod desk;
 mod error;
@@ -63,16 +67,19 @@ pub mod invoice;
 mod invoices;
 pub mod keys;
 mod limits;
+mod moves;
 pub mod payer;
 pub mod payments;
 pub mod payout;
 mod payouts;
 mod receipts;
 pub mod remote;
+mod sealed;
 pub mod seed;
 pub mod select;
 mod spends;
 mod sql;
+pub mod strangers;
 pub mod transaction;
 mod treasury;
 
@@ -80,21 +87,25 @@ pub use account::{AccountBlock, AccountChainWallet, AccountKeys, GasPolicy};
 pub use balance::{OpenTransaction, WalletBalance, WalletReconciliation};
 pub use bank::{BankAccount, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
+pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
 pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use limits::{Approval, PayoutLimits};
+pub use moves::{GatherPolicy, SweepPolicy};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
 pub use remote::{BtcPayConfig, Heard, Polled, Secret, StripeConfig};
+pub use sealed::Passphrase;
 pub use seed::{Seed, SeedError};
 pub use select::Rate;
 pub use sql::MIGRATIONS;
 #[doc(hidden)]
 pub use sql::statements;
+pub use strangers::{Explained, Lock};
 pub use transaction::TransactionError;
 pub use treasury::{CrashPoints, Treasury};
 

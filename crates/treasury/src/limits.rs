@@ -40,12 +40,62 @@ impl Treasury {
         self.0.limits.iter().find(|l| l.asset == asset)
     }
 
+    /// Whether an amount may go from a customer to another within the caller's transaction. It is as gone as
+    /// coins that left, so what stops or delays a payout stops it; as nobody can look at it later, it is refused
+    /// where a payout would wait. `before` is what went so in the last day: of this account, and of all.
+    ///
+    /// # Errors
+    /// [`TreasuryError::Disputed`], [`TreasuryError::NeedsALook`]; the database's.
+    pub async fn may_hand_over(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        amount: Amount,
+        before: (i64, i64),
+    ) -> Result<()> {
+        self.refuse_if_disputed(tx, account).await?;
+        let auto_approve_max = match self.account_wallet(amount.asset) {
+            Ok(wallet) => Some(wallet.policy.auto_approve_max),
+            // Money of a bank has no wallet and no such bound.
+            Err(_) => self.wallet(amount.asset).ok().map(|w| w.policy.auto_approve_max),
+        };
+        if auto_approve_max.is_some_and(|most| amount.minor > most) {
+            return Err(TreasuryError::NeedsALook("it is large"));
+        }
+        match self.above_limits_after(tx, account, amount, before).await? {
+            Some(why) => Err(TreasuryError::NeedsALook(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses where a dispute about a payment of the account freezes it, within the caller's transaction.
+    ///
+    /// # Errors
+    /// [`TreasuryError::Disputed`]; the database's.
+    pub async fn refuse_if_disputed(&self, tx: &mut Tx, account: AccountId) -> Result<()> {
+        match tx.fetch_optional(sql::DISPUTED, &params![account]).await? {
+            Some(_) => Err(TreasuryError::Disputed),
+            None => Ok(()),
+        }
+    }
+
     /// Why a payout asked for now waits for a person, if it does.
     pub(crate) async fn above_limits(
         &self,
         tx: &mut Tx,
         account: AccountId,
         amount: Amount,
+    ) -> Result<Option<&'static str>> {
+        self.above_limits_after(tx, account, amount, (0, 0)).await
+    }
+
+    /// The same where something else has left besides payouts.
+    async fn above_limits_after(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        amount: Amount,
+        before: (i64, i64),
     ) -> Result<Option<&'static str>> {
         let Some(limits) = self.limits(amount.asset) else { return Ok(None) };
         if limits.two_above.is_some_and(|above| amount.minor > above) {
@@ -54,6 +104,7 @@ impl Treasury {
         let since = self.now().minus(DAY);
         let row = tx.fetch_one(sql::ASKED_SINCE, &params![amount.asset, since, account]).await?;
         let (own, all): (i64, i64) = (row.get("own")?, row.get("everybody")?);
+        let (own, all) = (own.saturating_add(before.0), all.saturating_add(before.1));
         let passes = |sum: i64, limit: Option<i64>| {
             limit.is_some_and(|l| sum.saturating_add(amount.minor) > l)
         };
@@ -79,9 +130,15 @@ impl Treasury {
         let approver: String = approver.chars().take(APPROVER_CHARS_MAX).collect();
         tx.execute(sql::APPROVE, &params![payout.id, approver.as_str(), self.now()]).await?;
         let row = tx.fetch_one(sql::COUNT_APPROVALS, &params![payout.id]).await?;
-        let two_above = self.limits(payout.amount.asset).and_then(|l| l.two_above);
-        let needed = if two_above.is_some_and(|above| payout.amount.minor > above) { 2 } else { 1 };
+        let needed = i64::from(self.approvals_needed(payout));
         Ok(if row.get::<i64>("n")? >= needed { Approval::Given } else { Approval::OneMore })
+    }
+
+    /// How many people must approve a payout that waits.
+    #[must_use]
+    pub fn approvals_needed(&self, payout: &Payout) -> u32 {
+        let two_above = self.limits(payout.amount.asset).and_then(|l| l.two_above);
+        if two_above.is_some_and(|above| payout.amount.minor > above) { 2 } else { 1 }
     }
 
     /// Who has approved a payout so far.

@@ -22,6 +22,7 @@ use gruve_chain::SendOutcome;
 use gruve_store::{params, transact};
 use gruve_units::{Asset, Blame, Blamed, Timestamp};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
@@ -34,6 +35,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Transactions of one chain under way at most; further payouts wait. With fifty payouts each that
 /// is more than a chain confirms in hours, and keeps what is sent again after a restart small.
 pub(crate) const OPEN_MAX: u32 = 200;
+
+/// Coins that the node is asked about after a start, the largest first: some seconds' worth of questions to
+/// a node on the same machine.
+const COMPARED_MAX: u32 = 20_000;
 
 /// Characters of a node's answer kept for the operator.
 const ANSWER_CHARS_MAX: usize = 200;
@@ -138,16 +143,30 @@ impl Payer {
         if let Err(e @ TreasuryError::BrokenOff(_)) = sent {
             return Err(e);
         }
-        if self.treasury.holds_payouts(wallet.asset()) {
+        if self.treasury.holds_payouts(wallet.asset()) || !self.is_compared(wallet).await? {
             return sent;
         }
         self.sign_planned(wallet, progress).await?;
         let room = self.open_batches(wallet).await?.len() < OPEN_MAX as usize;
-        if room && self.has_approved(wallet).await? {
+        let pays = room && self.has_approved(wallet).await?;
+        let moves = room && (wallet.sweep.is_some() || wallet.gather.is_some());
+        let due = self.bumps_due(wallet).await?;
+        if pays || moves || !due.is_empty() {
             let estimate = wallet.node.fee_rate(wallet.policy.target_blocks).await?;
             self.treasury.passing("fee estimate answered")?;
             let rate = wallet.policy.rate(estimate.map(|r| Rate(r.minor_per_kvb)));
-            if self.treasury.fund(wallet, rate).await?.is_some() {
+            if pays && self.treasury.fund(wallet, rate).await?.is_some() {
+                self.sign_planned(wallet, progress).await?;
+            }
+            // Without an estimate nothing says that more would help.
+            for batch in due.into_iter().filter(|_| estimate.is_some()) {
+                if self.treasury.bump(wallet, batch, rate).await? {
+                    progress.signed += 1;
+                    // Its new form goes out at once.
+                    self.sent.lock().await.remove(&batch);
+                }
+            }
+            if moves && self.treasury.plan_move(wallet, rate).await?.is_some() {
                 self.sign_planned(wallet, progress).await?;
             }
         }
@@ -156,6 +175,59 @@ impl Payer {
             progress.expired += self.treasury.expire_invoices(wallet.asset()).await?;
         }
         sent
+    }
+
+    /// Whether the node's pool spends nothing of ours but what we have signed ourselves. Asked once a life,
+    /// before anything is planned: a transaction that this database has forgotten may wait there. What
+    /// is found there holds payouts up for good.
+    async fn is_compared(&self, wallet: &Wallet) -> Result<bool> {
+        if wallet.is_compared.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let asset = wallet.asset();
+        if !self.caught_up(wallet).await? {
+            return Ok(false);
+        }
+        let rows = {
+            let mut tx = self.treasury.0.store.read().await?;
+            tx.fetch_all(sql::UNPROMISED, &params![asset, COMPARED_MAX]).await?
+        };
+        let mut doubted = Vec::new();
+        for row in rows {
+            let (txid, vout): ([u8; 32], u32) = (row.get("txid")?, row.get("vout")?);
+            if wallet.node.coin_is_unspent(&txid, vout).await? == Some(false) {
+                doubted.push((txid, vout));
+            }
+        }
+        // A block that came meanwhile may have spent what seemed to be in doubt: look again.
+        if !self.caught_up(wallet).await? {
+            return Ok(false);
+        }
+        transact!(self.treasury.0.store, tx -> Result<()> => {
+            for (txid, vout) in &doubted {
+                let values = params![asset, *txid, *vout, self.treasury.now()];
+                tx.execute(sql::DOUBT, &values).await?;
+            }
+            Ok(())
+        })?;
+        if !doubted.is_empty() {
+            tracing::error!(
+                %asset, coins = doubted.len(),
+                "coins of the house are being spent by transactions it does not know: an older backup, or \
+                 somebody has its keys; payouts wait until somebody has looked"
+            );
+        }
+        wallet.is_compared.store(true, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Transactions that have waited long enough for a higher fee.
+    async fn bumps_due(&self, wallet: &Wallet) -> Result<Vec<[u8; 16]>> {
+        let before = self.treasury.now().minus(wallet.policy.bump_after);
+        let mut tx = self.treasury.0.store.read().await?;
+        let values = params![wallet.asset(), before, OPEN_MAX];
+        let rows = tx.fetch_all(sql::BUMPS_DUE, &values).await?;
+        rows.iter().map(|row| Ok(row.get("id")?)).collect()
     }
 
     async fn has_approved(&self, wallet: &Wallet) -> Result<bool> {
@@ -208,8 +280,8 @@ impl Payer {
             let mut tx = self.treasury.0.store.read().await?;
             batch_row(&mut tx, batch).await?.signed_tx
         };
-        let bytes =
-            bytes.ok_or(TreasuryError::Damaged("a signed transaction without its bytes"))?;
+        // One that was found in the chain has none: whoever made it sends it.
+        let Some(bytes) = bytes else { return Ok(()) };
         self.treasury.passing("before sending")?;
         let outcome = wallet.node.send_transaction(&bytes).await?;
         self.treasury.passing("sent, before it is noted")?;

@@ -105,6 +105,13 @@ pub struct Payment {
     credit: String,
 }
 
+impl Payment {
+    /// Whether its money is held for an invoice that is not closed.
+    pub(crate) fn is_held(&self) -> bool {
+        self.credit == "held"
+    }
+}
+
 impl Treasury {
     /// Takes a payment, once; says whether it is new.
     ///
@@ -237,9 +244,10 @@ impl Treasury {
                 .await?;
             return Ok(nothing);
         };
-        let place = match payment.credit.as_str() {
-            "held" => Account::CustomerHeld(account),
-            _ => Account::CustomerAvailable(account),
+        let place = if payment.is_held() {
+            Account::CustomerHeld(account)
+        } else {
+            Account::CustomerAvailable(account)
         };
         let taken = at_most(tx, &place, asset, minor).await?;
         Draft::new(asset)
@@ -306,6 +314,22 @@ impl Treasury {
     pub async fn payments(&self, account: AccountId) -> Result<Vec<Payment>> {
         let mut tx = self.0.store.read().await?;
         let rows = tx.fetch_all(sql::PAYMENTS_OF, &params![account]).await?;
+        rows.iter().map(read_payment).collect()
+    }
+
+    /// A page of an account's payments: those that came before one of them, the newest first by their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payments_before(
+        &self,
+        account: AccountId,
+        before: Option<PaymentId>,
+        limit: u32,
+    ) -> Result<Vec<Payment>> {
+        let before = before.unwrap_or(PaymentId::from_bytes([0xff; 16]));
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::PAYMENTS_BEFORE, &params![account, before, limit]).await?;
         rows.iter().map(read_payment).collect()
     }
 

@@ -173,6 +173,22 @@ impl Treasury {
         rows.iter().map(read_payout).collect()
     }
 
+    /// A page of an account's payouts: those asked for before one of them, the newest first by their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payouts_before(
+        &self,
+        account: AccountId,
+        before: Option<PayoutId>,
+        limit: u32,
+    ) -> Result<Vec<Payout>> {
+        let before = before.unwrap_or(PayoutId::from_bytes([0xff; 16]));
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::PAYOUTS_BEFORE, &params![account, before, limit]).await?;
+        rows.iter().map(read_payout).collect()
+    }
+
     /// One payout. Whose it is, the caller checks.
     ///
     /// # Errors
@@ -343,7 +359,7 @@ pub(crate) fn written_id(asset: Asset, txid: &[u8; 32]) -> String {
     if matches!(asset, Asset::Etc | Asset::Eth) { format!("0x{digits}") } else { digits }
 }
 
-fn read_payout(row: &Row) -> Result<Payout> {
+pub(crate) fn read_payout(row: &Row) -> Result<Payout> {
     let asset: Asset = row.get("asset")?;
     let fee: Option<i64> = row.get("fee")?;
     let txid: Option<[u8; 32]> = row.get("txid")?;

@@ -140,6 +140,9 @@ impl Treasury {
                 ripe_height
             ];
             tx.execute(sql::INSERT_UTXO, &values).await?;
+            if origin == "change" {
+                self.address_used(tx, standing.asset, output.keychain, output.index).await?;
+            }
             if origin == "receipt" {
                 let invoice = self.book_receipt(tx, standing, &t.txid, output, ripe_height).await?;
                 touched.extend(invoice);
@@ -156,6 +159,7 @@ impl Treasury {
         output: &OurOutput,
         ripe_height: u64,
     ) -> Result<Option<InvoiceId>> {
+        self.address_used(tx, standing.asset, output.keychain, output.index).await?;
         let key = params![standing.asset, *txid, output.vout];
         let before = tx.fetch_optional(sql::RECEIPT, &key).await?;
         let invoice = match output.keychain {

@@ -1,12 +1,14 @@
 //! The wallet's one secret, and the file it lives in.
 //!
 //! Promises: the file is made with mode 0600, complete on disk before anybody may use an address
-//! from it, and never overwritten; the secret is never logged or printed, and its memory is wiped
-//! when it is dropped. It must not know descriptors or chains.
+//! from it, and never overwritten but by [`Seed::encrypt`] and [`Seed::decrypt`], which put a whole new
+//! file in its place; the secret is never logged or printed, and its memory is wiped when it is dropped. It
+//! must not know descriptors or chains.
 //!
-//! At rest the secret is protected by the file's mode only; encrypting it with an operator's
-//! passphrase is a later step, and the file's first line leaves room for it.
+//! A file whose first line ends in 1 holds the secret as it is; one that ends in 2 holds it under a
+//! passphrase (`sealed`).
 
+use crate::sealed::{self, Cost, Passphrase, SealError};
 use gruve_units::{Blame, Blamed, Entropy};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -16,8 +18,10 @@ use zeroize::Zeroizing;
 
 const FIRST_LINE: &str = "gruve wallet seed 1";
 
-/// Longest seed file read: two short lines; anything longer is some other file.
-const FILE_BYTES_MAX: u64 = 256;
+const SEALED_FIRST_LINE: &str = "gruve wallet seed 2";
+
+/// Longest seed file read: three short lines; anything longer is some other file.
+const FILE_BYTES_MAX: u64 = 512;
 
 /// Thirty-two random bytes from which every key of the house's wallets is derived (BIP 32).
 ///
@@ -44,6 +48,19 @@ pub enum SeedError {
     /// The file is not a wallet seed.
     #[error("{0} is not a wallet seed this version can read; restore it from its backup")]
     Malformed(PathBuf),
+    /// A passphrase is needed and none is given.
+    #[error(
+        "the wallet seed {0} is encrypted, and no passphrase is given: set [keys] in the configuration"
+    )]
+    Locked(PathBuf),
+    /// The passphrase is another one, or the file was changed.
+    #[error(
+        "the passphrase does not open the wallet seed {0}: it is another one, or the file was damaged"
+    )]
+    WrongPassphrase(PathBuf),
+    /// The passphrase cannot be used.
+    #[error("the passphrase of the wallet seed: {0}")]
+    Passphrase(&'static str),
     /// Others than its owner may read the file.
     #[error("{0} can be read by others; run `chmod 600` on it, and consider its coins exposed")]
     Exposed(PathBuf),
@@ -52,6 +69,25 @@ pub enum SeedError {
 impl Blamed for SeedError {
     fn blame(&self) -> Blame {
         Blame::Fatal
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> SeedError {
+    SeedError::Io { path: path.to_owned(), source }
+}
+
+fn sync_folder(path: &Path) -> Result<(), SeedError> {
+    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io(path, e)),
+        None => Ok(()),
+    }
+}
+
+fn seal_error(path: &Path, error: SealError) -> SeedError {
+    match error {
+        SealError::Malformed => SeedError::Malformed(path.to_owned()),
+        SealError::Wrong => SeedError::WrongPassphrase(path.to_owned()),
+        SealError::Passphrase(why) => SeedError::Passphrase(why),
     }
 }
 
@@ -76,22 +112,101 @@ impl Seed {
     /// [`SeedError`]; in particular a file that is there but damaged is never replaced, for coins
     /// may depend on it.
     pub fn open_or_create(path: &Path, entropy: &dyn Entropy) -> Result<Seed, SeedError> {
+        Self::open_or_create_with(path, entropy, None)
+    }
+
+    /// The same with a passphrase: it opens an encrypted file, and a new one is made encrypted.
+    ///
+    /// # Errors
+    /// As [`Seed::open_or_create`]; [`SeedError::Locked`], [`SeedError::WrongPassphrase`].
+    pub fn open_or_create_with(
+        path: &Path,
+        entropy: &dyn Entropy,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Seed, SeedError> {
         match File::open(path) {
-            Ok(file) => Self::read(path, &file),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::create(path, entropy),
+            Ok(file) => Self::read(path, &file, passphrase),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                Self::create(path, entropy, passphrase)
+            }
             Err(source) => Err(SeedError::Io { path: path.to_owned(), source }),
         }
     }
 
-    fn read(path: &Path, file: &File) -> Result<Seed, SeedError> {
-        let io = |source| SeedError::Io { path: path.to_owned(), source };
-        let malformed = || SeedError::Malformed(path.to_owned());
-        if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
+    /// Whether the file is encrypted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_encrypted(path: &Path) -> Result<bool, SeedError> {
+        let text = Self::text(path, &File::open(path).map_err(|e| io(path, e))?)?;
+        Ok(text.starts_with(SEALED_FIRST_LINE))
+    }
+
+    /// Puts the file under a passphrase, or under another one; `old` opens it where it is encrypted already.
+    ///
+    /// # Errors
+    /// As [`Seed::open_or_create_with`]; a file that is not there is not made.
+    pub fn encrypt(
+        path: &Path,
+        old: Option<&Passphrase>,
+        new: &Passphrase,
+        entropy: &dyn Entropy,
+    ) -> Result<(), SeedError> {
+        let seed = Self::read(path, &File::open(path).map_err(|e| io(path, e))?, old)?;
+        let text = seed.sealed_text(new, Cost::USUAL, entropy)?;
+        Self::replace(path, &text, entropy)
+    }
+
+    /// Takes the passphrase off the file.
+    ///
+    /// # Errors
+    /// As [`Seed::encrypt`].
+    pub fn decrypt(path: &Path, old: &Passphrase, entropy: &dyn Entropy) -> Result<(), SeedError> {
+        let seed = Self::read(path, &File::open(path).map_err(|e| io(path, e))?, Some(old))?;
+        Self::replace(path, &seed.plain_text(), entropy)
+    }
+
+    fn plain_text(&self) -> Zeroizing<String> {
+        let digits = Zeroizing::new(hex::encode(self.0.as_slice()));
+        Zeroizing::new(format!("{FIRST_LINE}\n{}\n", digits.as_str()))
+    }
+
+    fn sealed_text(
+        &self,
+        passphrase: &Passphrase,
+        cost: Cost,
+        entropy: &dyn Entropy,
+    ) -> Result<Zeroizing<String>, SeedError> {
+        let lines = sealed::seal(&self.0, passphrase, cost, SEALED_FIRST_LINE, entropy);
+        let lines = lines.map_err(|e| seal_error(Path::new(""), e))?;
+        Ok(Zeroizing::new(format!("{SEALED_FIRST_LINE}\n{lines}")))
+    }
+
+    fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<(), SeedError> {
+        let draft = Self::write_draft(path, text, entropy)?;
+        std::fs::rename(&draft, path).map_err(|e| io(path, e))?;
+        sync_folder(path)
+    }
+
+    fn text(path: &Path, file: &File) -> Result<Zeroizing<String>, SeedError> {
+        if file.metadata().map_err(|e| io(path, e))?.permissions().mode() & 0o077 != 0 {
             return Err(SeedError::Exposed(path.to_owned()));
         }
-        let mut text = Zeroizing::new(String::with_capacity(256));
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+        let mut text = Zeroizing::new(String::with_capacity(512));
+        let malformed = |_| SeedError::Malformed(path.to_owned());
+        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(malformed)?;
+        Ok(text)
+    }
+
+    fn read(path: &Path, file: &File, passphrase: Option<&Passphrase>) -> Result<Seed, SeedError> {
+        let malformed = || SeedError::Malformed(path.to_owned());
+        let text = Self::text(path, file)?;
         let (first, rest) = text.split_once('\n').ok_or_else(malformed)?;
+        if first == SEALED_FIRST_LINE {
+            let passphrase = passphrase.ok_or_else(|| SeedError::Locked(path.to_owned()))?;
+            let opened = sealed::open(rest, passphrase, SEALED_FIRST_LINE);
+            return opened.map(Seed).map_err(|e| seal_error(path, e));
+        }
         let digits = rest.strip_suffix('\n').ok_or_else(malformed)?;
         if first != FIRST_LINE {
             return Err(malformed());
@@ -103,33 +218,48 @@ impl Seed {
 
     /// Writes beside the final name and links it into place, so that a crash leaves either no
     /// seed or a whole one, and two processes starting at once end up with the same one.
-    fn create(path: &Path, entropy: &dyn Entropy) -> Result<Seed, SeedError> {
-        let io = |source| SeedError::Io { path: path.to_owned(), source };
+    fn create(
+        path: &Path,
+        entropy: &dyn Entropy,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Seed, SeedError> {
         let seed = Self::generate(entropy);
+        let text = match passphrase {
+            Some(passphrase) => seed.sealed_text(passphrase, Cost::USUAL, entropy)?,
+            None => seed.plain_text(),
+        };
+        let draft = Self::write_draft(path, &text, entropy)?;
+        let linked = std::fs::hard_link(&draft, path);
+        let removed = std::fs::remove_file(&draft);
+        match linked {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                let file = File::open(path).map_err(|e| io(path, e))?;
+                return Self::read(path, &file, passphrase);
+            }
+            Err(e) => return Err(io(path, e)),
+        }
+        removed.map_err(|e| io(path, e))?;
+        sync_folder(path)?;
+        Ok(seed)
+    }
+
+    /// A file beside the final name, whole on disk.
+    fn write_draft(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<PathBuf, SeedError> {
         let mut tag = [0u8; 8];
         entropy.fill(&mut tag);
         let mut draft = path.as_os_str().to_owned();
         draft.push(format!(".{}", hex::encode(tag)));
         let draft = PathBuf::from(draft);
-        let digits = Zeroizing::new(hex::encode(seed.0.as_slice()));
-        let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", digits.as_str()));
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(io)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(|e| io(path, e))?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
-        let removed = std::fs::remove_file(&draft);
-        match linked {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Self::read(path, &File::open(path).map_err(io)?);
-            }
-            Err(e) => return Err(io(e)),
-        }
-        removed.map_err(io)?;
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
-        }
-        Ok(seed)
+        written.map_err(|e| io(path, e))?;
+        Ok(draft)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -166,6 +296,42 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let refused = Seed::open_or_create(&path, &SeededEntropy::new(1)).unwrap_err();
         assert!(matches!(refused, SeedError::Exposed(_)));
+    }
+
+    #[test]
+    fn an_encrypted_seed_opens_with_its_passphrase_only_and_gives_nothing_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wallet.seed");
+        let entropy = SeededEntropy::new(1);
+        let pass = |s: &str| Passphrase::new(s).unwrap();
+        let (right, other) = (pass("correct horse battery"), pass("incorrect horse battery"));
+        let made = Seed::open_or_create(&path, &entropy).unwrap();
+        let light = made.sealed_text(&right, Cost::LIGHT, &entropy).unwrap();
+        Seed::replace(&path, &light, &entropy).unwrap();
+        assert!(Seed::is_encrypted(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let open = |with| Seed::open_or_create_with(&path, &entropy, with);
+        assert_eq!(open(Some(&right)).unwrap().bytes(), made.bytes());
+        let locked = open(None).unwrap_err();
+        assert!(matches!(locked, SeedError::Locked(_)));
+        let wrong = open(Some(&other)).unwrap_err();
+        assert!(matches!(wrong, SeedError::WrongPassphrase(_)));
+        let digits = hex::encode(made.bytes());
+        let file = std::fs::read_to_string(&path).unwrap();
+        for text in [&file, &format!("{locked} {locked:?} {wrong} {wrong:?} {right:?}")] {
+            assert!(!text.contains(&digits) && !text.contains("horse"), "{text}");
+        }
+        // Cheaper parameters than those it was made with do not pass: they are part of what is sealed.
+        let changed = file.replace("t=1", "t=2");
+        assert_ne!(changed, file);
+        std::fs::write(&path, changed).unwrap();
+        assert!(matches!(open(Some(&right)).unwrap_err(), SeedError::WrongPassphrase(_)));
+        std::fs::write(&path, file.replace("m=64", "m=4000000000")).unwrap();
+        assert!(matches!(open(Some(&right)).unwrap_err(), SeedError::Malformed(_)));
+        std::fs::write(&path, &file).unwrap();
+        Seed::decrypt(&path, &right, &entropy).unwrap();
+        assert_eq!(Seed::open_or_create(&path, &entropy).unwrap().bytes(), made.bytes());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left behind");
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! Which of our coins a block spends, and what that means for payouts.
 //!
-//! A transaction of a block is a batch of ours when it spends the batch's coins and pays the
-//! batch's outputs. The comparison is not by id, since on chains without SegWit others can change
-//! the id of a transaction under way. Any other spending of our coins is done with our keys outside
-//! this house: the books follow the chain, as a loss, and the log says so.
+//! A transaction of a block is a batch of ours when it spends the batch's coins, pays what the batch pays,
+//! and returns the rest. The comparison is not by id, since a batch may have several forms with different
+//! fees, and on chains without SegWit others can change the id of a transaction under way. Any other
+//! spending of our coins is done with our keys outside this house, or by a life of it that these tables do
+//! not know: the books follow the chain, as a loss, and payouts wait for a person
+//! ([`crate::strangers`]).
 
 use crate::blocks::Standing;
 use crate::books::Draft;
+use crate::keys::Keychain;
 use crate::receipts::OurOutput;
 use crate::sql;
+use crate::strangers::note_stranger;
 use crate::treasury::Wallet;
-use crate::{PayoutState, Result, Treasury, TreasuryError, transaction};
-use bitcoin::hashes::Hash;
+use crate::{PayoutState, Result, Treasury, TreasuryError};
 use gruve_chain::{LeanBlock, LeanTx, hash_to_text};
 use gruve_ledger::Account;
 use gruve_store::{Tx, params};
@@ -32,6 +35,8 @@ pub(crate) struct BatchRow {
     pub(crate) state: String,
     pub(crate) unsigned_tx: Vec<u8>,
     pub(crate) signed_tx: Option<Vec<u8>>,
+    pub(crate) asset: Asset,
+    pub(crate) fee: i64,
     pub(crate) operator_fee: i64,
 }
 
@@ -45,23 +50,38 @@ pub(crate) async fn batch_row(tx: &mut Tx, id: [u8; 16]) -> Result<BatchRow> {
         state: row.get("state")?,
         unsigned_tx: row.get("unsigned_tx")?,
         signed_tx: row.get("signed_tx")?,
+        asset: row.get("asset")?,
+        fee: row.get("fee")?,
         operator_fee: row.get("operator_fee")?,
     })
 }
 
-/// Whether a transaction of a block does what a planned one does.
-fn does_the_same(plan: &bitcoin::Transaction, seen: &LeanTx) -> bool {
-    let spends = |txid: &[u8; 32], vout| {
-        plan.input.iter().any(|i| {
-            i.previous_output.txid.as_byte_array() == txid && i.previous_output.vout == vout
-        })
-    };
-    plan.input.len() == seen.inputs.len()
-        && seen.inputs.iter().all(|(txid, vout)| spends(txid, *vout))
-        && plan.output.len() == seen.outputs.len()
-        && plan.output.iter().zip(&seen.outputs).all(|(p, s)| {
-            i64::try_from(p.value.to_sat()) == Ok(s.value) && p.script_pubkey.as_bytes() == s.script
-        })
+/// What a transaction of ours pays others: scripts and values.
+pub(crate) async fn payments_of(tx: &mut Tx, batch: [u8; 16]) -> Result<Vec<(Vec<u8>, i64)>> {
+    let rows = tx.fetch_all(sql::PAYMENTS_OF_BATCH, &params![batch]).await?;
+    rows.iter().map(|row| Ok((row.get("script")?, row.get("value")?))).collect()
+}
+
+/// Whether a transaction of a block spends just these coins, pays all of `payments` and nobody else; `returns`
+/// says which outputs come back to us.
+fn does_the_same(
+    coins: &[([u8; 32], u32, i64)],
+    mut payments: Vec<(Vec<u8>, i64)>,
+    seen: &LeanTx,
+    returns: impl Fn(u32) -> bool,
+) -> bool {
+    let spends = |txid: &[u8; 32], vout| coins.iter().any(|c| c.0 == *txid && c.1 == vout);
+    if coins.len() != seen.inputs.len() || !seen.inputs.iter().all(|(t, v)| spends(t, *v)) {
+        return false;
+    }
+    for (vout, output) in (0_u32..).zip(&seen.outputs) {
+        match payments.iter().position(|p| p.0 == output.script && p.1 == output.value) {
+            Some(at) => drop(payments.swap_remove(at)),
+            None if returns(vout) => {}
+            None => return false,
+        }
+    }
+    payments.is_empty()
 }
 
 /// One payout of a batch, as the books need it.
@@ -124,6 +144,7 @@ impl Treasury {
         tx: &mut Tx,
         asset: Asset,
         block: &LeanBlock,
+        ours: &[OurOutput],
         spends: &[OurSpend],
     ) -> Result<BatchesInBlock> {
         let mut batches = BatchesInBlock::new();
@@ -134,9 +155,26 @@ impl Treasury {
             let Some(batch) = reserving(tx, asset, &spend.txid, spend.vout).await? else {
                 continue;
             };
-            let batch = batch_row(tx, batch).await?;
-            let plan = transaction::from_bytes(&batch.unsigned_tx)?;
-            if batch.signed_tx.is_some() && does_the_same(&plan, &block.txs[spend.tx_at]) {
+            let mut batch = batch_row(tx, batch).await?;
+            let mut coins: Vec<([u8; 32], u32, i64)> = Vec::new();
+            for row in tx.fetch_all(sql::RESERVED_POINTS, &params![batch.id]).await? {
+                coins.push((row.get("txid")?, row.get("vout")?, row.get("value")?));
+            }
+            let payments = payments_of(tx, batch.id).await?;
+            let seen = &block.txs[spend.tx_at];
+            let returns = |vout| {
+                let is_it = |o: &&OurOutput| o.tx_at == spend.tx_at && o.vout == vout;
+                ours.iter().find(is_it).is_some_and(|o| o.keychain == Keychain::Change)
+            };
+            if !does_the_same(&coins, payments, seen, returns) {
+                continue;
+            }
+            // Of several forms this one counts: what it paid the network is what it left over.
+            let row = tx.fetch_one(sql::SHARES_OF_BATCH, &params![batch.id]).await?;
+            let paid: i64 = seen.outputs.iter().map(|o| o.value).sum();
+            batch.fee = coins.iter().map(|c| c.2).sum::<i64>() - paid;
+            batch.operator_fee = batch.fee - row.get::<i64>("minor")?;
+            if batch.operator_fee >= 0 {
                 batches.insert(spend.tx_at, batch);
             }
         }
@@ -153,14 +191,21 @@ impl Treasury {
         batches: &BatchesInBlock,
     ) -> Result<Vec<PayoutId>> {
         let mut outside: Vec<([u8; 32], u32, i64)> = Vec::new();
+        let mut strangers: BTreeMap<usize, i64> = BTreeMap::new();
         for spend in spends {
+            let coin = params![standing.asset, spend.txid, spend.vout];
+            tx.execute(sql::DOUBT_DECIDED, &coin).await?;
             if batches.contains_key(&spend.tx_at) {
                 let values =
                     params![standing.asset, spend.txid, spend.vout, standing.height, 0_i64];
                 tx.execute(sql::SPEND_UTXO, &values).await?;
             } else {
                 outside.push((spend.txid, spend.vout, spend.value));
+                *strangers.entry(spend.tx_at).or_default() += spend.value;
             }
+        }
+        for (tx_at, value) in strangers {
+            note_stranger(tx, standing, &block.txs[tx_at], value).await?;
         }
         for (txid, vout, value) in outside {
             self.book_outside_spend(tx, standing, txid, vout, value).await?;
@@ -183,7 +228,8 @@ impl Treasury {
     ) -> Result<()> {
         tracing::error!(
             asset = %standing.asset, txid = %hash_to_text(&txid), vout, value,
-            "a coin of the house was spent with its key, but not by the house"
+            "a coin of the house was spent with its key, and nothing in its tables explains it: payouts \
+             wait until somebody has looked"
         );
         let values = params![standing.asset, txid, vout, standing.height, 1_i64];
         tx.execute(sql::SPEND_UTXO, &values).await?;
@@ -210,7 +256,7 @@ impl Treasury {
         batch: &BatchRow,
         txid: [u8; 32],
     ) -> Result<Vec<PayoutId>> {
-        let values = params![batch.id, standing.height, txid];
+        let values = params![batch.id, standing.height, txid, batch.fee, batch.operator_fee];
         if tx.execute(sql::CONFIRM_BATCH, &values).await? != 1 {
             return Err(TreasuryError::Damaged("a transaction of ours was confirmed twice"));
         }
@@ -239,6 +285,7 @@ impl Treasury {
                 )
                 .await?;
         }
+        self.book_move(tx, standing, batch.id, false).await?;
         let values = params![batch.id, PayoutState::Confirmed.word(), standing.now];
         tx.execute(sql::SET_BATCH_PAYOUTS, &values).await?;
         Ok(payouts.into_iter().map(|p| p.id).collect())
@@ -280,6 +327,7 @@ impl Treasury {
                     )
                     .await?;
             }
+            self.book_move(tx, standing, id, true).await?;
             tx.execute(sql::UNCONFIRM_BATCH, &params![id]).await?;
             let values = params![id, PayoutState::Broadcast.word(), standing.now];
             tx.execute(sql::SET_BATCH_PAYOUTS, &values).await?;
@@ -300,6 +348,7 @@ impl Treasury {
         }
         tx.execute(sql::UNSPEND_UTXOS_AT, &key).await?;
         tx.execute(sql::CONFLICT_GONE, &key).await?;
+        tx.execute(sql::STRANGERS_GONE, &key).await?;
         Ok(waiting)
     }
 

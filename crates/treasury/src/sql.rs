@@ -36,6 +36,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0005_approvals.sqlite.sql"),
         postgres: include_str!("../migrations/0005_approvals.postgres.sql"),
     },
+    Migration {
+        number: 6,
+        name: "safety",
+        sqlite: include_str!("../migrations/0006_safety.sqlite.sql"),
+        postgres: include_str!("../migrations/0006_safety.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -46,6 +52,7 @@ gruve_store::statements! {
     INSERT_BLOCK = "INSERT INTO treasury_blocks (asset, height, hash, connection)
         VALUES ($1, $2, $3, $4)";
     DELETE_BLOCK = "DELETE FROM treasury_blocks WHERE asset = $1 AND height = $2";
+    BLOCK_AT = "SELECT hash, connection FROM treasury_blocks WHERE asset = $1 AND height = $2";
     BLOCKS = "SELECT height, hash, connection FROM treasury_blocks WHERE asset = $1
         ORDER BY height DESC LIMIT $2";
 
@@ -53,6 +60,14 @@ gruve_store::statements! {
     NEXT_INDEX = "INSERT INTO treasury_keychains (asset, keychain, next_index) VALUES ($1, $2, $3)
         ON CONFLICT (asset, keychain) DO UPDATE SET next_index = treasury_keychains.next_index + 1
         RETURNING next_index";
+    ADDRESS_AT = "SELECT script FROM treasury_addresses
+        WHERE asset = $1 AND keychain = $2 AND key_index = $3";
+    LAST_ADDRESS = "SELECT CAST(COALESCE(MAX(key_index), -1) AS BIGINT) AS last
+        FROM treasury_addresses WHERE asset = $1 AND keychain = $2";
+    /// An address is in use that was given out by a life this database does not know.
+    USED_INDEX = "INSERT INTO treasury_keychains (asset, keychain, next_index) VALUES ($1, $2, $3)
+        ON CONFLICT (asset, keychain) DO UPDATE SET next_index = $3
+        WHERE treasury_keychains.next_index < $3";
     INSERT_ADDRESS = "INSERT INTO treasury_addresses (asset, script, keychain, key_index)
         VALUES ($1, $2, $3, $4)";
 
@@ -109,6 +124,8 @@ gruve_store::statements! {
     PAYMENTS_OF = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
         arrived_at FROM treasury_payments WHERE account = $1 ORDER BY arrived_at DESC, id DESC
         LIMIT 200";
+    PAYMENTS_BEFORE = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
+        arrived_at FROM treasury_payments WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     MATCH_PAYMENT = "UPDATE treasury_payments SET invoice = $2, account = $3, credit = $4
         WHERE id = $1 AND account IS NULL AND taken = 0";
     TAKE_BACK = "UPDATE treasury_payments SET taken = $3 WHERE id = $1 AND taken = $2";
@@ -124,13 +141,14 @@ gruve_store::statements! {
     INSERT_CHECKOUT = "INSERT INTO treasury_checkouts (method, external, invoice, attempt, url,
         state, came, opened_at, look_at) VALUES ($1, $2, $3, $4, $5, 'open', 0, $6, $7)
         ON CONFLICT DO NOTHING";
-    CHECKOUTS_OF = "SELECT external, url, state FROM treasury_checkouts
+    CHECKOUTS_OF = "SELECT external, url, state, opened_at FROM treasury_checkouts
         WHERE method = $1 AND invoice = $2 ORDER BY attempt";
     CHECKOUT = "SELECT invoice, state, came, opened_at FROM treasury_checkouts
         WHERE method = $1 AND external = $2";
-    CHECKOUTS_DUE = "SELECT method, external FROM treasury_checkouts
+    CHECKOUTS_DUE = "SELECT method, external, opened_at FROM treasury_checkouts
         WHERE state = 'open' AND look_at <= $1 ORDER BY look_at LIMIT $2";
-    LOOK_LATER = "UPDATE treasury_checkouts SET look_at = $3 WHERE method = $1 AND external = $2";
+    LOOK_LATER = "UPDATE treasury_checkouts SET look_at = $3, state = $4
+        WHERE method = $1 AND external = $2 AND state = 'open'";
     COUNT_CHECKOUT = "UPDATE treasury_checkouts SET came = $4, state = $5, look_at = $6
         WHERE method = $1 AND external = $2 AND came = $3";
     HEARD = "SELECT heard_at FROM treasury_heard WHERE method = $1 AND event = $2";
@@ -141,12 +159,19 @@ gruve_store::statements! {
         opened_at) VALUES ($1, $2, $3, $4, $5, 'open', $6) ON CONFLICT DO NOTHING";
     CLOSE_DISPUTE = "UPDATE treasury_disputes SET state = $2, closed_at = $3
         WHERE external = $1 AND state = 'open'";
-    DISPUTED = "SELECT external FROM treasury_disputes WHERE account = $1 AND state = 'open' LIMIT 1";
+    OWE_DISPUTE = "UPDATE treasury_disputes SET state = 'owing' WHERE external = $1 AND state = 'lost'";
+    RELEASE_DISPUTES = "UPDATE treasury_disputes SET state = 'lost'
+        WHERE account = $1 AND state = 'owing'";
+    DISPUTED = "SELECT external FROM treasury_disputes
+        WHERE account = $1 AND state IN ('open', 'owing') LIMIT 1";
     INSERT_REFUND = "INSERT INTO treasury_refunds (id, payment, amount, state, reason, asked_at)
         VALUES ($1, $2, $3, 'asked', $4, $5)";
-    REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, p.external, p.asset FROM treasury_refunds r
+    REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, r.asked_at, p.external, p.asset FROM treasury_refunds r
         JOIN treasury_payments p ON p.id = r.payment WHERE r.state = 'asked'
         ORDER BY r.asked_at LIMIT $1";
+    REFUND = "SELECT r.payment, r.amount, p.asset FROM treasury_refunds r
+        JOIN treasury_payments p ON p.id = r.payment WHERE r.id = $1";
+    FAIL_REFUND = "UPDATE treasury_refunds SET state = 'refused' WHERE id = $1 AND state = 'done'";
     END_REFUND = "UPDATE treasury_refunds SET state = $2 WHERE id = $1 AND state = 'asked'";
 
     // Bank statements.
@@ -167,6 +192,9 @@ gruve_store::statements! {
     BANK_ENTRIES_WAITING = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
         payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
         WHERE state = 'waiting' ORDER BY arrived_at, place, id LIMIT $1";
+    BANK_ENTRIES_AFTER = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
+        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
+        WHERE state = 'waiting' AND id > $1 ORDER BY id LIMIT $2";
     COUNT_BANK_WAITING = "SELECT COUNT(*) AS n FROM treasury_bank_entries WHERE state = 'waiting'";
     DECIDE_BANK_ENTRY = "UPDATE treasury_bank_entries
         SET state = $2, payment = $3, reason = $4, decided_at = $5
@@ -247,10 +275,87 @@ gruve_store::statements! {
         WHERE asset = $1 AND txid = $2 AND vout = $3";
     RELEASE = "DELETE FROM treasury_reservations WHERE batch = $1";
 
+    SMALLEST = "SELECT u.txid, u.vout, u.value, u.keychain, u.key_index FROM treasury_utxos u
+        WHERE u.asset = $1 AND u.spent_height IS NULL AND u.ripe_height <= $2 AND u.value > $3
+        AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
+            WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
+        ORDER BY u.value, u.txid, u.vout LIMIT $4";
+    COUNT_SPENDABLE = "SELECT COUNT(*) AS n FROM treasury_utxos u
+        WHERE u.asset = $1 AND u.spent_height IS NULL AND u.ripe_height <= $2
+        AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
+            WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)";
+    UNPROMISED = "SELECT u.txid, u.vout FROM treasury_utxos u
+        WHERE u.asset = $1 AND u.spent_height IS NULL
+        AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
+            WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
+        ORDER BY u.value DESC, u.txid, u.vout LIMIT $2";
+    RESERVING_ANY = "SELECT batch FROM treasury_reservations WHERE txid = $1 AND vout = $2";
+    RESERVED_POINTS = "SELECT txid, vout, value FROM treasury_reservations WHERE batch = $1";
+
+    // What nothing of ours explains.
+    ANY_LOCK = "SELECT 1 AS one FROM treasury_strangers WHERE asset = $1 AND verdict IS NULL
+        UNION ALL SELECT 1 AS one FROM treasury_doubted_coins WHERE asset = $1 LIMIT 1";
+    INSERT_STRANGER = "INSERT INTO treasury_strangers (asset, txid, height, value, form, seen_at)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (asset, txid) DO UPDATE SET height = $3";
+    STRANGERS_GONE = "UPDATE treasury_strangers SET height = NULL WHERE asset = $1 AND height = $2";
+    STRANGERS = "SELECT txid, height, value, seen_at FROM treasury_strangers
+        WHERE asset = $1 AND verdict IS NULL ORDER BY seen_at, txid LIMIT 50";
+    STRANGER = "SELECT height, form FROM treasury_strangers
+        WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
+    JUDGE_STRANGER = "UPDATE treasury_strangers SET verdict = $3, decided_by = $4, decided_at = $5
+        WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
+    DOUBT = "INSERT INTO treasury_doubted_coins (asset, txid, vout, seen_at)
+        VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    DOUBTED = "SELECT txid, vout, seen_at FROM treasury_doubted_coins WHERE asset = $1
+        ORDER BY seen_at, txid, vout LIMIT 50";
+    DOUBT_DECIDED = "DELETE FROM treasury_doubted_coins
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    CLEAR_DOUBTS = "DELETE FROM treasury_doubted_coins WHERE asset = $1";
+    SPENT_OUTSIDE = "SELECT value, keychain, key_index FROM treasury_utxos
+        WHERE asset = $1 AND txid = $2 AND vout = $3 AND spent_outside = 1";
+    NOT_OUTSIDE = "UPDATE treasury_utxos SET spent_outside = 0
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    NOW_CHANGE = "UPDATE treasury_utxos SET origin = 'change'
+        WHERE asset = $1 AND txid = $2 AND vout = $3";
+    DELETE_RECEIPT = "DELETE FROM treasury_receipts WHERE asset = $1 AND txid = $2 AND vout = $3";
+    PAYOUTS_EXPLAINED = "SELECT id, account, amount, attempt, batch FROM treasury_payouts
+        WHERE asset = $1 AND script = $2 AND state IN ('requested', 'approved', 'funded')
+        AND amount >= $3 AND amount - fee_max <= $3 ORDER BY created_at, id LIMIT 50";
+    PAYOUT_MADE = "UPDATE treasury_payouts
+        SET state = $5, batch = $2, fee = $3, reason = NULL, updated_at = $4
+        WHERE id = $1 AND state IN ('requested', 'approved')";
+
+    // Moves of our own coins.
+    INSERT_MOVE = "INSERT INTO treasury_moves (batch, asset, kind, amount, script)
+        VALUES ($1, $2, $3, $4, $5)";
+    MOVE = "SELECT amount FROM treasury_moves WHERE batch = $1";
+    OPEN_MOVE = "SELECT m.batch FROM treasury_moves m JOIN treasury_batches b ON b.id = m.batch
+        WHERE b.asset = $1 AND m.kind = $2 AND b.state IN ('funded', 'signed', 'broadcast') LIMIT 1";
+    OPEN_COSTS = "SELECT CAST(COALESCE(SUM(b.operator_fee + COALESCE(m.amount, 0)), 0) AS BIGINT)
+        AS minor FROM treasury_batches b LEFT JOIN treasury_moves m ON m.batch = b.id
+        WHERE b.asset = $1 AND b.state IN ('funded', 'signed', 'broadcast')";
+    PENDING_PAYOUTS = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS minor
+        FROM treasury_payouts WHERE asset = $1 AND state IN ('requested', 'approved')";
+
     // Transactions of ours.
+    INSERT_FORM = "INSERT INTO treasury_forms (batch, txid, fee, signed_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING";
+    SIGN_AGAIN = "UPDATE treasury_batches
+        SET unsigned_tx = $2, signed_tx = $3, txid = $4, fee = $5, operator_fee = $6
+        WHERE id = $1 AND state IN ('signed', 'broadcast')";
+    /// Those whose newest form is older than a moment.
+    BUMPS_DUE = "SELECT b.id FROM treasury_batches b
+        WHERE b.asset = $1 AND b.state IN ('signed', 'broadcast') AND b.signed_tx IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM treasury_forms f WHERE f.batch = b.id AND f.signed_at > $2)
+        AND b.created_at <= $2 ORDER BY b.created_at, b.id LIMIT $3";
+    PAYMENTS_OF_BATCH = "SELECT script, amount - fee AS value FROM treasury_payouts WHERE batch = $1
+        UNION ALL SELECT script, amount AS value FROM treasury_moves
+        WHERE batch = $1 AND script IS NOT NULL";
+    SHARES_OF_BATCH = "SELECT CAST(COALESCE(SUM(fee), 0) AS BIGINT) AS minor
+        FROM treasury_payouts WHERE batch = $1";
     INSERT_BATCH = "INSERT INTO treasury_batches (id, asset, state, unsigned_tx, fee, operator_fee,
         created_at) VALUES ($1, $2, 'funded', $3, $4, $5, $6)";
-    BATCH = "SELECT id, asset, state, unsigned_tx, signed_tx, txid, operator_fee
+    BATCH = "SELECT id, asset, state, unsigned_tx, signed_tx, txid, fee, operator_fee
         FROM treasury_batches WHERE id = $1";
     OPEN_BATCHES = "SELECT id, state FROM treasury_batches
         WHERE asset = $1 AND state IN ('funded', 'signed', 'broadcast') ORDER BY created_at, id
@@ -270,8 +375,8 @@ gruve_store::statements! {
     BATCH_ANSWER = "UPDATE treasury_batches SET last_answer = $2 WHERE id = $1
         AND (last_answer IS NULL OR last_answer <> $2)";
     CONFIRM_BATCH = "UPDATE treasury_batches
-        SET state = 'confirmed', height = $2, conflict_height = NULL, txid = $3
-        WHERE id = $1 AND state IN ('signed', 'broadcast')";
+        SET state = 'confirmed', height = $2, conflict_height = NULL, txid = $3, fee = $4,
+        operator_fee = $5 WHERE id = $1 AND state IN ('funded', 'signed', 'broadcast')";
     BATCHES_CONFIRMED_AT = "SELECT id, operator_fee FROM treasury_batches
         WHERE asset = $1 AND height = $2 AND state = 'confirmed' ORDER BY id";
     UNCONFIRM_BATCH = "UPDATE treasury_batches SET state = 'broadcast', height = NULL
@@ -298,6 +403,17 @@ gruve_store::statements! {
         p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT $2";
+    PAYOUTS_BEFORE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
+        WHERE p.account = $1 AND p.id < $2 ORDER BY p.id DESC LIMIT $3";
+    PAYOUTS_CHANGED = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
+        WHERE p.account = $1 AND p.updated_at >= $2 AND p.updated_at < $3
+        ORDER BY p.updated_at, p.id LIMIT $4";
+    INVOICES_CLOSED = "SELECT id, state, contract, closed_at FROM treasury_invoices
+        WHERE account = $1 AND closed_at >= $2 AND closed_at < $3 ORDER BY closed_at, id LIMIT $4";
     PAYOUTS_IN_STATE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
         p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
@@ -320,7 +436,7 @@ gruve_store::statements! {
         FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
         AND rate_max >= $2 AND amount <= $3 AND (created_at, id) > ($4, $5)
         AND NOT EXISTS (SELECT 1 FROM treasury_disputes d
-            WHERE d.account = treasury_payouts.account AND d.state = 'open')
+            WHERE d.account = treasury_payouts.account AND d.state IN ('open', 'owing'))
         ORDER BY created_at, id LIMIT $6";
     WAIT_FOR_FEES = "UPDATE treasury_payouts SET reason = $3 WHERE id IN (
         SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'

@@ -1,6 +1,7 @@
 //! The treasury itself: its wallets, and what they have in common.
 
 use crate::account::AccountWallet;
+use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::Services;
 use crate::select::Costs;
 use crate::{
@@ -12,6 +13,7 @@ use gruve_chain::{ChainParams, NetworkName, Node};
 use gruve_store::Store;
 use gruve_units::{Asset, Clock, Entropy, Timestamp};
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -51,6 +53,10 @@ pub(crate) struct Wallet {
     pub(crate) confirmations: u64,
     pub(crate) reorg_limit: u64,
     pub(crate) policy: PayoutPolicy,
+    pub(crate) sweep: Option<SweepPolicy>,
+    pub(crate) gather: Option<GatherPolicy>,
+    /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
+    pub(crate) is_compared: AtomicBool,
     /// The scripts that are the same for ever: coinbase and capital, index 0 of each.
     pub(crate) fixed: [(Keychain, Vec<u8>); 2],
 }
@@ -68,6 +74,9 @@ impl Wallet {
             confirmations: config.confirmations.max(1),
             reorg_limit: config.reorg_limit.max(1),
             policy: config.payouts,
+            sweep: config.sweep,
+            gather: config.gather,
+            is_compared: AtomicBool::new(false),
             fixed,
         })
     }

@@ -3,7 +3,7 @@
 //! memory, which knows nothing of the books, says who was paid how often.
 //!
 //! A history is a seed. `GRUVE_FAULT_SEED=<n>` runs one of them alone, `GRUVE_FAULT_RUNS=<n>` that
-//! many from the first; a failure names its seed.
+//! many from the first, `GRUVE_LONG=1` thousands; a failure names its seed.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod fake;
@@ -14,7 +14,8 @@ use gruve_ledger::{Account, AccountKind};
 use gruve_store::Store;
 use gruve_store::testing::{TestDir, postgres, sqlite};
 use gruve_treasury::{
-    CrashPoints, Invoice, InvoiceState, NewPayout, Payer, PayoutState, Purpose, TreasuryError,
+    CrashPoints, GatherPolicy, Invoice, InvoiceState, NewPayout, Payer, PayoutState, Purpose, Rate,
+    SweepPolicy, TreasuryError,
 };
 use gruve_units::{Blame, Blamed, InvoiceId, PayoutId};
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,9 @@ struct History {
 
 const CUSTOMERS: u64 = 3;
 
+/// The number of the operator's cold address.
+const COLD: u32 = 4_000_000;
+
 fn script_of(invoice: &Invoice) -> Vec<u8> {
     gruve_chain::script_for_address(&fake::params(), &invoice.address).unwrap()
 }
@@ -67,6 +71,14 @@ impl History {
             let invoice = house.top_up(n, minor).await;
             let script = script_of(&invoice);
             invoices.push((invoice.id, n, script, minor));
+        }
+        if dice.chance(30) {
+            let (address, script) = stranger(COLD);
+            let (above, keep) = (1_500_000, 700_000);
+            house.policies.sweep = Some(SweepPolicy { address, script, above, keep });
+        }
+        if dice.chance(30) {
+            house.policies.gather = Some(GatherPolicy { coins_min: 5, rate_max: Rate(2_000) });
         }
         let breaker = Arc::new(Breaker(Mutex::new(Some(Dice(dice.roll())))));
         house.restart();
@@ -112,7 +124,13 @@ impl History {
             80..85 => self.reorganise(),
             85..95 => self.follow().await,
             95..97 => self.house.node.deliver_late(),
-            97..99 => self.house.clock.advance(Duration::from_secs(700)),
+            97 => self.house.clock.advance(Duration::from_secs(700)),
+            98 => {
+                // Fees rise and fall: what waits is signed again, or not.
+                let rate = [Some(1_000), Some(2_000), Some(3_900), None];
+                self.house.node.set_rate(rate[usize::try_from(self.dice.below(4)).unwrap()]);
+                self.house.clock.advance(Duration::from_secs(601));
+            }
             _ => self.kill(),
         }
     }
@@ -212,7 +230,7 @@ impl History {
     }
 
     fn reorganise(&mut self) {
-        let depth = (1 + self.dice.below(5)).min(self.house.chain.height() - 1);
+        let depth = (1 + self.dice.below(6)).min(self.house.chain.height() - 1);
         self.house.chain.rewind(depth);
         if self.vanishing && self.dice.chance(50) {
             let invoices = &self.invoices;
@@ -250,6 +268,7 @@ impl History {
     async fn settle(&mut self) {
         *self.breaker.0.lock().unwrap() = None;
         self.house.node.set_faults(None);
+        self.house.node.set_rate(Some(2_000));
         self.kill();
         for at in 0..self.payouts.len() {
             if self.payouts[at].id.is_none() {
@@ -298,6 +317,12 @@ impl History {
         if self.vanishing {
             return;
         }
+        let cold: i64 = chain.payments_to(&stranger(COLD).1).iter().map(|p| p.1).sum();
+        assert_eq!(
+            self.house.balance(Account::ChainCold).await,
+            cold,
+            "cold on the chain and in books"
+        );
         for kind in [
             AccountKind::Loss,
             AccountKind::UnmatchedReceipts,
@@ -343,7 +368,10 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().map(|v| v.parse::<u64>().unwrap());
     match number("GRUVE_FAULT_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("GRUVE_FAULT_RUNS").unwrap_or(usual),
+        None => {
+            let is_long = std::env::var_os("GRUVE_LONG").is_some();
+            0..number("GRUVE_FAULT_RUNS").unwrap_or(if is_long { usual * 50 } else { usual })
+        }
     }
 }
 

@@ -5,8 +5,8 @@ mod fake;
 
 use fake::{ASSET, House, Market, stranger};
 use gruve_store::Store;
-use gruve_treasury::{Approval, Payer, PayoutLimits, PayoutState, Treasury};
-use gruve_units::PayoutId;
+use gruve_treasury::{Approval, Payer, PayoutLimits, PayoutState, Treasury, TreasuryError};
+use gruve_units::{Amount, PayoutId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ gruve_store::laws! { limits: [
     a_large_payout_takes_two_different_people,
     what_was_cancelled_does_not_count_and_a_day_later_it_begins_anew,
     racing_requests_pass_no_limit_together,
+    what_goes_to_another_customer_is_refused_where_a_payout_would_wait,
 ]}
 
 const COIN: i64 = 1_000_000;
@@ -88,6 +89,29 @@ async fn what_was_cancelled_does_not_count_and_a_day_later_it_begins_anew(store:
     assert_eq!(asked(&house, 1, 1).await.1, PayoutState::Requested);
     house.clock.advance(Duration::from_secs(86_401));
     assert_eq!(asked(&house, 1, 5).await.1, PayoutState::Approved);
+}
+
+async fn what_goes_to_another_customer_is_refused_where_a_payout_would_wait(store: Store) {
+    let house = house(store, PayoutLimits { customer_day: Some(5 * COIN), ..NONE }).await;
+    let may = async |n: u8, coins: i64, before: i64| {
+        let amount = Amount::new(ASSET, coins * COIN);
+        let before = (before * COIN, before * COIN);
+        let treasury = &house.treasury;
+        gruve_store::transact!(house.store, tx -> Result<(), TreasuryError> => {
+            treasury.may_hand_over(tx, fake::account(n), amount, before).await
+        })
+    };
+    may(1, 5, 0).await.unwrap();
+    let refused = |r: Result<(), TreasuryError>| matches!(r, Err(TreasuryError::NeedsALook(_)));
+    assert!(refused(may(1, 6, 0).await));
+    assert!(refused(may(1, 3, 3).await), "with what went so before");
+    assert_eq!(asked(&house, 1, 3).await.1, PayoutState::Approved);
+    assert!(refused(may(1, 3, 0).await), "with what was paid out");
+    may(1, 2, 0).await.unwrap();
+    may(2, 5, 0).await.unwrap();
+    let all = fake::treasury_config(&house.node);
+    let large = all.chains[0].payouts.auto_approve_max / COIN + 1;
+    assert!(refused(may(3, large, 0).await), "what no payout is approved for by itself");
 }
 
 async fn racing_requests_pass_no_limit_together(store: Store) {

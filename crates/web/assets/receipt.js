@@ -213,6 +213,10 @@
     return size;
   };
 
+  // The page says these sentences in its own language; without that they are English.
+  const words = JSON.parse(form.dataset.words || "{}");
+  const say = (english, values = {}) =>
+    (words[english] ?? english).replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
   const show = (kind, lines) => {
     said.replaceChildren(...lines.map((line, i) => {
       const p = document.createElement("p");
@@ -230,12 +234,12 @@
   };
 
   const run = async () => {
-    show("", ["Checking\u2026"]);
+    show("", [say("Checking…")]);
     const file = document.getElementById("receipt-file").files[0];
     const given = file ? await file.text() : document.getElementById("receipt-text").value;
     let list;
-    try { list = receipts(given); } catch (_) { return show("bad", ["This is not a receipt: it cannot be read."]); }
-    if (list.length === 0) return show("bad", ["There is no receipt to check."]);
+    try { list = receipts(given); } catch (_) { return show("bad", [say("This is not a receipt: it cannot be read.")]); }
+    if (list.length === 0) return show("bad", [say("There is no receipt to check.")]);
     try {
       const lines = document.getElementById("receipt-key").value.trim().split(/\s+/).filter(Boolean);
       need(lines.length > 0, "no key of the operator's is given");
@@ -243,26 +247,30 @@
       const good = [];
       for (const r of list) {
         try { good.push(await check(r, keys)); } catch (e) {
-          if (e instanceof Untrue) throw new Untrue(`Contract ${r.contract}: ${e.message}`);
-          throw new Untrue(`Contract ${r.contract}: the receipt is not of its form`);
+          const why = e instanceof Untrue ? e.message : "the receipt is not of its form";
+          throw new Untrue(say("Contract {contract}: {why}", { contract: r.contract, why: say(why) }));
         }
       }
       let compared;
       try {
         const size = await compare(good.map((g) => g.head), keys);
-        compared = `Compared with the public log as it is now: ${size} entries, the same history.`;
+        compared = say("Compared with the public log as it is now: {size} entries, the same history.", { size: grouped(size) });
       } catch (e) {
         if (e instanceof Untrue) throw e;
-        compared = "Not compared with the public log as it is now: it cannot be reached. Everything else was checked.";
+        compared = say("Not compared with the public log as it is now: it cannot be reached. Everything else was checked.");
       }
-      const told = good.slice(0, 20).map((g, i) =>
-        `Contract ${list[i].contract} got ${grouped(g.sums[1])} of ${grouped(g.entitled)} hashes that it had a claim on, in epoch ` +
-        `${g.entry.epoch} of lane ${g.entry.lane} (${g.entry.proven ? "proven" : "unproven"} work, ${grouped(g.entry.contracts)} contracts); ` +
-        `${grouped(g.sums[2])} are still owed.`);
-      const more = good.length > 20 ? [`and ${good.length - 20} more.`] : [];
-      show("good", [`Yes: ${good.length} ${good.length === 1 ? "receipt holds" : "receipts hold"}.`, ...told, ...more, compared]);
+      const told = good.slice(0, 20).map((g, i) => say(g.entry.proven
+        ? "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (proven work, {contracts} contracts); {owed} are still owed."
+        : "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (unproven work, {contracts} contracts); {owed} are still owed.", {
+        contract: list[i].contract, got: grouped(g.sums[1]), entitled: grouped(g.entitled), epoch: g.entry.epoch,
+        lane: g.entry.lane, contracts: grouped(g.entry.contracts), owed: grouped(g.sums[2]),
+      }));
+      const more = good.length > 20 ? [say("and {n} more.", { n: good.length - 20 })] : [];
+      const holds = say(good.length === 1 ? "Yes: {n} receipt holds." : "Yes: {n} receipts hold.", { n: good.length });
+      show("good", [holds, ...told, ...more, compared]);
     } catch (e) {
-      show("bad", [`No: ${e instanceof Untrue ? e.message : "this browser cannot check it (" + e.message + ")"}`]);
+      const why = e instanceof Untrue ? say(e.message) : say("this browser cannot check it ({why})", { why: e.message });
+      show("bad", [say("No: {why}", { why })]);
     }
   };
   form.addEventListener("submit", (e) => { e.preventDefault(); void run(); });

@@ -51,6 +51,11 @@ pub(crate) static RECEIPT_JS: LazyLock<Asset> = LazyLock::new(|| {
     let body = include_bytes!("../assets/receipt.js");
     Asset::new("receipt", "js", "text/javascript; charset=utf-8", body)
 });
+/// The script that asks browsers for passkeys.
+pub(crate) static PASSKEYS_JS: LazyLock<Asset> = LazyLock::new(|| {
+    let body = include_bytes!("../assets/passkeys.js");
+    Asset::new("passkeys", "js", "text/javascript; charset=utf-8", body)
+});
 /// The sign of the house.
 pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../assets/logo.svg"))
@@ -58,5 +63,5 @@ pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
 
 /// The file of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*CSS, &*JS, &*RECEIPT_JS, &*LOGO].into_iter().find(|a| a.name == name)
+    [&*CSS, &*JS, &*RECEIPT_JS, &*PASSKEYS_JS, &*LOGO].into_iter().find(|a| a.name == name)
 }

@@ -3,8 +3,10 @@
 
 use crate::extract::Staff;
 use crate::failure::{Failure, sentence};
+use crate::money::typed_figure;
 use crate::state::{AppState, accounts_failure};
 use crate::trade::market_failure;
+use crate::words::t;
 use gruve_market::{Plan, PlanConfig};
 use gruve_units::AccountId;
 use std::collections::BTreeMap;
@@ -78,7 +80,12 @@ fn logged(name: &str) -> String {
 
 /// What was typed, read as something; or a sentence that says what to write.
 pub(crate) fn typed<T: std::str::FromStr>(text: &str, wanted: &str) -> Result<T, Failure> {
-    text.trim().parse().map_err(|_| Failure::refused(sentence(wanted)))
+    text.trim().parse().map_err(|_| Failure::refused(sentence(t(wanted))))
+}
+
+/// A figure that was typed into a form, with a point.
+pub(crate) fn figure(text: &str) -> Result<String, Failure> {
+    typed_figure(text).map_err(Failure::refused)
 }
 
 /// An id in a query; what is none asks for the first page.

@@ -5,7 +5,7 @@ use crate::visitor::Visitor;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header;
 use axum::http::request::Parts;
-use gruve_accounts::Role;
+use gruve_accounts::{KEY_PREFIX, Role};
 use gruve_farm::AgentStanding;
 use gruve_units::AccountId;
 use serde::de::DeserializeOwned;
@@ -26,14 +26,63 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let essence = k.split(';').next().unwrap_or_default().trim();
             essence.eq_ignore_ascii_case("application/json")
         });
+        let has_type = kind.is_some();
+        let bytes = body_bytes(req).await?;
+        if bytes.is_empty()
+            && !has_type
+            && let Ok(v) = serde_json::from_slice(b"{}")
+        {
+            // Nothing at all says nothing: enough where all may be left out.
+            return Ok(Json(v));
+        }
         if !json {
             return Err(Failure::wrong_type());
         }
-        let bytes = body_bytes(req).await?;
         match serde_json::from_slice(&bytes) {
             Ok(v) => Ok(Json(v)),
             Err(e) => Err(Failure::bad_request(format!("The body cannot be read: {e}."))),
         }
+    }
+}
+
+/// Bytes of a site's report at most: 256 samples of 300 bytes, and as much again.
+const LARGE_BYTES_MAX: usize = 128 << 10;
+
+/// A larger JSON body: a site's report.
+pub(crate) struct Large<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Large<T> {
+    type Rejection = Failure;
+
+    async fn from_request(req: Request, _: &S) -> Result<Self, Failure> {
+        let bytes = axum::body::to_bytes(req.into_body(), LARGE_BYTES_MAX).await;
+        let bytes = bytes.map_err(|_| Failure::too_large())?;
+        let read = serde_json::from_slice(&bytes);
+        read.map(Large)
+            .map_err(|e| Failure::bad_request(format!("The report cannot be read: {e}.")))
+    }
+}
+
+/// A request whose body the handler reads itself: it is signed as it came.
+pub(crate) struct Unread(pub(crate) Request);
+
+impl<S: Send + Sync> FromRequest<S> for Unread {
+    type Rejection = Failure;
+
+    async fn from_request(req: Request, _: &S) -> Result<Self, Failure> {
+        Ok(Unread(req))
+    }
+}
+
+/// The last event that whoever connects again has heard.
+pub(crate) struct LastEvent(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let given = parts.headers.get("last-event-id");
+        Ok(LastEvent(given.map(|v| v.to_str().unwrap_or_default().to_owned())))
     }
 }
 
@@ -96,6 +145,14 @@ pub(crate) struct Customer {
     pub(crate) role: Option<Role>,
     /// The session's secret, for signing out.
     pub(crate) token: String,
+}
+
+impl Customer {
+    /// Whether a key for programs asks. Password and code were given when it was made, and its scope says what it
+    /// may do: it is not asked for them again, and cannot have them.
+    pub(crate) fn is_key(&self) -> bool {
+        self.token.starts_with(KEY_PREFIX)
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Customer {

@@ -10,6 +10,61 @@ use gruve_units::{Amount, Blame, Blamed};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Every failure's word: they stay, and docs/api.md says what each means.
+pub(crate) const KINDS: [&str; 51] = [
+    "account-in-use",
+    "bad-request",
+    "balance-too-low",
+    "busy",
+    "disputed",
+    "factor-is-on",
+    "fault",
+    "forbidden",
+    "foreign-form",
+    "has-begun",
+    "held-unpaid",
+    "idempotency-key-done",
+    "idempotency-key-reused",
+    "idempotency-key-running",
+    "insufficient-funds",
+    "invoice-closed",
+    "last-owner",
+    "method-not-allowed",
+    "needs-a-look",
+    "no-passkeys",
+    "no-statement",
+    "not-confirmed",
+    "not-found",
+    "not-in-book",
+    "not-now",
+    "not-on-sale",
+    "not-yours",
+    "nothing-to-decide",
+    "nothing-to-stop",
+    "offer-open",
+    "out-of-scope",
+    "quote-expired",
+    "quote-used",
+    "quote-void",
+    "refused",
+    "reviewed",
+    "second-factor-needed",
+    "sold-out",
+    "staff-factor-needed",
+    "taken",
+    "ticket-closed",
+    "ticket-void",
+    "too-large",
+    "too-late",
+    "too-many",
+    "unauthorised",
+    "unsupported-media-type",
+    "wrong-code",
+    "wrong-credentials",
+    "wrong-passkey",
+    "wrong-state",
+];
+
 /// A refusal or a fault, on its way to the one who asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -25,6 +80,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
+        debug_assert!(KINDS.contains(&kind), "{kind} stands in no list");
         Failure { status, kind, title, detail, retry_after: None }
     }
 
@@ -57,6 +113,13 @@ impl Failure {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
     }
 
+    /// The house demands a second factor of its staff.
+    pub(crate) fn staff_factor() -> Self {
+        let detail =
+            "Who works for this house needs a second factor: set it up under Account, Security.";
+        Self::new(StatusCode::FORBIDDEN, "staff-factor-needed", "Not allowed", detail.to_owned())
+    }
+
     /// A key for programs asks for what it was not made for.
     pub(crate) fn out_of_scope(needed: Option<gruve_accounts::Scope>) -> Self {
         let detail = match needed {
@@ -87,6 +150,11 @@ impl Failure {
     pub(crate) fn wrong_code() -> Self {
         let detail = "The code is wrong, or was used before.".to_owned();
         Self::new(StatusCode::UNAUTHORIZED, "wrong-code", "Not signed in", detail)
+    }
+
+    /// A passkey's answer does not count.
+    pub(crate) fn wrong_passkey(detail: String) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "wrong-passkey", "Not signed in", detail)
     }
 
     /// The form does not come from the house's own page.
@@ -129,6 +197,25 @@ impl Failure {
             "idempotency-key-reused",
             "Idempotency key reused",
             "This Idempotency-Key was used for a different request. Use a new one.".to_owned(),
+        )
+    }
+
+    /// The request with this key is being worked on.
+    pub(crate) fn key_running() -> Self {
+        Self::conflict(
+            "idempotency-key-running",
+            "The first request with this Idempotency-Key is still being worked on. Ask again."
+                .to_owned(),
+        )
+    }
+
+    /// The request with this key is done, and its answer holds a secret that only whoever asked with the same
+    /// token is told again.
+    pub(crate) fn key_done() -> Self {
+        Self::conflict(
+            "idempotency-key-done",
+            "This was done before with another token, and the answer was for that one alone."
+                .to_owned(),
         )
     }
 

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::money::asset_name;
 use crate::state::{AppState, is_something};
 use crate::view::{BalanceView, BookLine, BooksView, LaneView, StatementView};
+use crate::words::t;
 use gruve_ledger::{AccountKind, customer_balances, lines_of, totals};
 use gruve_market::{AssetReconciliation, ContractState, ContractView};
 use gruve_treasury::WalletReconciliation;
@@ -291,10 +292,18 @@ fn entry_words(kind: &str) -> String {
         "treasury-payout-returned" => "Payout ended: back in your balance",
         "treasury-paid-out" => "Payout: what the network fee left over",
         "market-sale" => "Contract paid",
+        "market-hold" => "Set aside for an epoch by the meter",
+        "market-unhold" => "Set aside for an epoch by the meter, and not used",
+        "market-metered" => "Work by the meter, charged",
+        "market-owed" => "Paid for work that was missed or done while paused",
+        "market-cancel" => "Contract cancelled: its price comes back",
+        "hosting-bill" => "Bill of a hosted machine",
+        "hosting-sale" => "Machine paid",
+        "treasury-sent-back" => "A payment was sent back",
         "market-refund" => "Refund for work not delivered",
         "market-settlement" => "Earnings settled",
         "market-take-back" => "Earnings taken back: the block left the chain",
         other => other,
     };
-    known.to_owned()
+    t(known).to_owned()
 }

@@ -10,9 +10,10 @@ use crate::security::{
 };
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{Language, find, speaking, wanted};
 use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_accounts::{KEY_PREFIX, Permission};
@@ -37,7 +38,15 @@ fn is_for_programs(path: &str) -> bool {
 fn has_public_form(path: &str) -> bool {
     matches!(
         path,
-        "/sign-in" | "/sign-up" | "/sign-in/code" | "/confirm" | "/undo" | "/forgot" | "/reset"
+        "/sign-in"
+            | "/sign-up"
+            | "/sign-in/code"
+            | "/sign-in/passkey"
+            | "/sign-in/passkey/options"
+            | "/confirm"
+            | "/undo"
+            | "/forgot"
+            | "/reset"
     )
 }
 
@@ -45,16 +54,37 @@ fn has_public_form(path: &str) -> bool {
 pub(crate) async fn finish(State(state): State<AppState>, req: Request, next: Next) -> Response {
     let started = Instant::now();
     let path = req.uri().path().to_owned();
-    let mut response = match tokio::time::timeout(ANSWER_WITHIN, next.run(req)).await {
-        Ok(r) => r,
-        Err(_) => Failure::busy("That took too long and was given up.").into_response(),
+    let language = (!is_for_programs(&path)).then(|| language_of(req.headers(), &state));
+    let answer = async {
+        let mut response = match tokio::time::timeout(ANSWER_WITHIN, next.run(req)).await {
+            Ok(r) => r,
+            Err(_) => Failure::busy("That took too long and was given up.").into_response(),
+        };
+        if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            response = written(&failure, &path, response);
+        }
+        response
     };
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        response = written(&failure, &path, response);
-    }
+    let mut response = match language {
+        Some(language) => {
+            let mut response = speaking(language, answer).await;
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code));
+            headers.insert(header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
+            response
+        }
+        None => answer.await,
+    };
     put_headers(response.headers_mut(), state.config().secure_cookies);
     state.metrics().answered(response.status().as_u16(), started.elapsed());
     response
+}
+
+/// The language of a page: as chosen, else as the browser asks.
+fn language_of(headers: &HeaderMap, state: &AppState) -> &'static Language {
+    let chosen = Cookie::Language.read(headers, state.config().secure_cookies);
+    let accepted = || headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
+    chosen.and_then(find).unwrap_or_else(|| wanted(accepted().unwrap_or_default()))
 }
 
 /// The failure in the form of the surface that was asked, with what other layers had set.
@@ -94,7 +124,11 @@ pub(crate) async fn visitor(
         return Ok(next.run(req).await);
     }
     let secure = state.config().secure_cookies;
-    let mut visitor = Visitor { path: path.clone(), ..Visitor::default() };
+    let place = match (req.method(), req.uri().path_and_query()) {
+        (&Method::GET, Some(p)) => p.as_str().to_owned(),
+        _ => "/".to_owned(),
+    };
+    let mut visitor = Visitor { path: path.clone(), place, ..Visitor::default() };
     let mut cookie = None;
     let token = Cookie::Session.read(req.headers(), secure).map(str::to_owned);
     let session = match &token {
@@ -146,9 +180,9 @@ pub(crate) async fn customer(State(_): State<AppState>, req: Request, next: Next
 }
 
 /// Lets staff in whose role has the permission. To everybody else the operator's places do not exist;
-/// staff without the permission is told so.
+/// staff without the permission is told so, and so is staff without a second factor where the house demands one.
 pub(crate) async fn staff(
-    State(needed): State<Permission>,
+    State((state, needed)): State<(AppState, Permission)>,
     mut req: Request,
     next: Next,
 ) -> Result<Response, Failure> {
@@ -156,6 +190,11 @@ pub(crate) async fn staff(
     let role = who.role.ok_or_else(|| Failure::not_found("page"))?;
     if !role.may(needed) {
         return Err(Failure::forbidden(role));
+    }
+    // Asked anew each time: a factor that is turned off closes the console at once.
+    let demanded = state.config().is_staff_factor_demanded;
+    if demanded && !state.accounts().factors(who.account).await?.is_needed() {
+        return Err(Failure::staff_factor());
     }
     req.extensions_mut().insert(Staff { account: who.account, role });
     Ok(next.run(req).await)

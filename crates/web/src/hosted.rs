@@ -1,17 +1,80 @@
 //! What owners of hosted machines may do. Each call checks whose machine it is.
 
+use crate::extract::Customer;
 use crate::failure::{Failure, sentence};
-use crate::state::AppState;
-use crate::trade::market_failure;
-use gruve_accounts::AccountsError;
+use crate::state::{AppState, accounts_failure};
+use crate::trade::{market_failure, treasury_failure};
+use gruve_accounts::{AccountsError, Device};
 use gruve_farm::{FarmError, Note, SitePower, Speaker, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{Contract, HostedMachine, HostingError};
 use gruve_ledger::LedgerError;
 use gruve_market::metered::Period;
 use gruve_market::{ContractView, DELIVERED_MAX, EPOCH_LINES_MAX, MarketError, Scheme};
-use gruve_store::transact;
-use gruve_units::{AccountId, Amount, ContractId, Duration, EpochNumber, Hashes};
+use gruve_store::{StoreError, Tx, transact};
+use gruve_treasury::TreasuryError;
+use gruve_units::{
+    AccountId, Amount, Blame, Blamed, ContractId, Duration, EpochNumber, Hashes, MachineId,
+    Timestamp,
+};
+use serde::Deserialize;
+
+/// What went to other customers for machines is counted over this time, as payouts are.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Password and code, given again: for what a stolen session must not do. A key for programs gives none.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Again {
+    pub(crate) password: String,
+    pub(crate) code: String,
+}
+
+/// Who asks, with what it was proven again, and from where.
+pub(crate) struct Asker<'a> {
+    pub(crate) customer: &'a Customer,
+    pub(crate) again: &'a Again,
+    pub(crate) from: Device,
+}
+
+/// Why a machine did not change hands, or its address was not set.
+#[derive(Debug, thiserror::Error)]
+enum HandError {
+    #[error(transparent)]
+    Hosting(#[from] HostingError),
+    #[error(transparent)]
+    Treasury(#[from] TreasuryError),
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    #[error(transparent)]
+    Farm(#[from] FarmError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl HandError {
+    fn failure(&self) -> Failure {
+        match self {
+            HandError::Hosting(e) => hosting_failure(e),
+            HandError::Treasury(e) => treasury_failure(e),
+            HandError::Accounts(e) => accounts_failure(e),
+            HandError::Farm(e) => farm_failure(e),
+            HandError::Store(e) => Failure::of(e),
+        }
+    }
+}
+
+impl Blamed for HandError {
+    fn blame(&self) -> Blame {
+        match self {
+            HandError::Hosting(e) => e.blame(),
+            HandError::Treasury(e) => e.blame(),
+            HandError::Accounts(e) => e.blame(),
+            HandError::Farm(e) => e.blame(),
+            HandError::Store(e) => e.blame(),
+        }
+    }
+}
 
 /// How far back the electricity of a metered contract is looked up.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -37,14 +100,37 @@ impl AppState {
         self.hosting().contract(Some(account), id).await.map_err(|e| hosting_failure(&e))
     }
 
-    /// Takes what is offered.
+    /// Asks again who sits there, unless a key for programs asks.
+    async fn prove_again(&self, asker: &Asker<'_>) -> Result<(), Failure> {
+        if asker.customer.is_key() {
+            return Ok(());
+        }
+        let (account, again) = (asker.customer.account, asker.again);
+        let code = Some(again.code.as_str());
+        let proven = self.accounts().prove(account, &again.password, code, asker.from.clone());
+        proven.await.map_err(|e| accounts_failure(&e))
+    }
+
+    /// Takes what is offered. A price goes out of the balance at once and for good, so that it takes what a payout
+    /// takes, and password and code besides.
     pub(crate) async fn accept_hosting(
         &self,
-        account: AccountId,
+        asker: &Asker<'_>,
         id: ContractId,
     ) -> Result<EpochNumber, Failure> {
-        let from = self.hosting().accept(account, id).await.map_err(|e| hosting_failure(&e))?;
+        let account = asker.customer.account;
         let contract = self.own_hosting(account, id).await?;
+        if contract.price.minor > 0 {
+            self.prove_again(asker).await?;
+        }
+        let from = transact!(self.store(), tx -> Result<EpochNumber, HandError> => {
+            let (offer, seller) = self.hosting().offered(tx, account, id).await?;
+            self.may_pay_for(tx, &offer, seller).await?;
+            let from = self.hosting().accept_in(tx, account, id).await?;
+            self.tell_taken(tx, &offer, seller).await?;
+            Ok(from)
+        });
+        let from = from.map_err(|e| e.failure())?;
         let scheme = match contract.terms.scheme {
             gruve_hosting::Scheme::Pplns => Scheme::Pplns,
             gruve_hosting::Scheme::Solo => Scheme::Solo,
@@ -60,6 +146,45 @@ impl AppState {
         Ok(from)
     }
 
+    /// Whether an offer's price may leave the account. To another customer it is a payout by another door.
+    async fn may_pay_for(
+        &self,
+        tx: &mut Tx,
+        offer: &Contract,
+        seller: Option<AccountId>,
+    ) -> Result<(), HandError> {
+        if offer.price.minor == 0 {
+            return Ok(());
+        }
+        if seller.is_none() {
+            return Ok(self.treasury().refuse_if_disputed(tx, offer.account).await?);
+        }
+        self.accounts().may_pay_customers(tx, offer.account).await?;
+        let (asset, since) = (offer.price.asset, self.now().minus(DAY));
+        let before = self.hosting().handed_over_since(tx, offer.account, asset, since).await?;
+        Ok(self.treasury().may_hand_over(tx, offer.account, offer.price, before).await?)
+    }
+
+    async fn serial_of(&self, tx: &mut Tx, machine: MachineId) -> Result<String, FarmError> {
+        Ok(self.farm().inventory_of(tx, machine).await?.serial)
+    }
+
+    async fn tell_taken(
+        &self,
+        tx: &mut Tx,
+        offer: &Contract,
+        seller: Option<AccountId>,
+    ) -> Result<(), HandError> {
+        let serial = self.serial_of(tx, offer.machine).await?;
+        let taken = format!("You have taken the machine {serial} for {}.", offer.price);
+        self.accounts().tell_owner(tx, offer.account, &taken).await?;
+        if let Some(seller) = seller {
+            let given = format!("Your machine {serial} was handed on for {}.", offer.price);
+            self.accounts().tell_owner(tx, seller, &given).await?;
+        }
+        Ok(())
+    }
+
     /// Refuses what is offered, or takes an own offer back.
     pub(crate) async fn withdraw_hosting(
         &self,
@@ -72,32 +197,57 @@ impl AppState {
     /// Offers an own machine to another account by its name.
     pub(crate) async fn transfer_hosting(
         &self,
-        account: AccountId,
+        asker: &Asker<'_>,
         id: ContractId,
         to: &str,
         price: Amount,
     ) -> Result<ContractId, Failure> {
+        let account = asker.customer.account;
+        let contract = self.own_hosting(account, id).await?;
+        self.prove_again(asker).await?;
         let found = self.accounts().account_by_name(to).await;
         let found = found.map_err(|e: AccountsError| Failure::of(&e))?;
-        let to = found.ok_or_else(|| Failure::refused(format!("There is no account {to:?}.")))?;
-        let offered = self.hosting().offer_transfer(account, id, to, price).await;
-        offered.map_err(|e| hosting_failure(&e))
+        let none = || Failure::refused(format!("There is no account {to:?}."));
+        let other = found.ok_or_else(none)?;
+        let offered = transact!(self.store(), tx -> Result<ContractId, HandError> => {
+            let offer = self.hosting().offer_transfer_in(tx, account, id, other, price).await?;
+            let serial = self.serial_of(tx, contract.machine).await?;
+            let told = format!(
+                "Your machine {serial} is offered to the account {to} for {price}. Until it is taken you can \
+                 take the offer back."
+            );
+            self.accounts().tell_owner(tx, account, &told).await?;
+            Ok(offer)
+        });
+        offered.map_err(|e| e.failure())
     }
 
-    /// Sets where the coins of a machine go, once the address is known to be one of its chain.
+    /// Sets where the coins of a machine go, once the address is known to be one of its chain, and one that the
+    /// account's payouts may go to.
     pub(crate) async fn address_hosting(
         &self,
-        account: AccountId,
+        asker: &Asker<'_>,
         id: ContractId,
         address: &str,
     ) -> Result<(), Failure> {
+        let account = asker.customer.account;
         let contract = self.own_hosting(account, id).await?;
         let asset = self.market().lane(&contract.lane).map_err(|e| Failure::of(&e))?.asset;
         let one = Amount::new(asset, asset.unit());
         let quote = self.treasury().quote_payout(one, address).await;
-        quote.map_err(|e| crate::trade::treasury_failure(&e))?;
-        let set = self.hosting().set_address(account, id, address).await;
-        set.map_err(|e| hosting_failure(&e))
+        quote.map_err(|e| treasury_failure(&e))?;
+        self.prove_again(asker).await?;
+        let allowed = self.accounts().may_pay_to(account, asset, address).await;
+        allowed.map_err(|e| accounts_failure(&e))?;
+        let set = transact!(self.store(), tx -> Result<Timestamp, HandError> => {
+            let from = self.hosting().set_address_in(tx, account, id, address).await?;
+            let serial = self.serial_of(tx, contract.machine).await?;
+            let when = gruve_accounts::date_text(from);
+            let told = format!("What your machine {serial} earns goes to {address} from {when} on.");
+            self.accounts().tell_owner(tx, account, &told).await?;
+            Ok(from)
+        });
+        set.map(drop).map_err(|e| e.failure())
     }
 
     /// Opens a ticket for the machine of an own contract.

@@ -2,7 +2,9 @@
 
 use crate::assets::{CSS, JS, LOGO};
 use crate::failure::Failure;
+use crate::gate::percent_encoded;
 use crate::visitor::Visitor;
+use crate::words::{all, heard, say, spoken, t};
 use maud::{DOCTYPE, Markup, html};
 
 /// The line that stands wherever coins are listed for customers.
@@ -13,7 +15,7 @@ pub(crate) const ETH_NOTE: &str = "ETH ended proof of work on 2022-09-15 (block 
 pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(spoken().code) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -24,13 +26,15 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
                 @if live { script src=(JS.path()) defer {} }
             }
             body {
-                a.skip href="#main" { "Skip to the content" }
+                a.skip href="#main" { (t("Skip to the content")) }
                 header.top { div.inner { (top(visitor)) } }
                 main #main tabindex="-1" { div.inner { (content) } }
                 footer.foot {
                     div.inner {
-                        p { "Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away." }
-                        p.lamp #live-lamp hidden { "Live" }
+                        p { (t("Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away."))
+                            " " a href="/status" { (t("Status")) } " · " a href="/appraise" { (t("Appraise an offer")) } }
+                        p.lamp #live-lamp hidden { (t("Live")) }
+                        (languages(visitor))
                     }
                 }
             }
@@ -52,25 +56,41 @@ fn top(visitor: &Visitor) -> Markup {
     let own: &[(&str, &str)] = if visitor.name.is_some() { &OWN } else { &[] };
     html! {
         a.brand href="/" { img src=(LOGO.path()) alt="" width="28" height="28"; "Gruve" }
-        nav aria-label="Main" {
+        nav aria-label=(t("Main")) {
             ul {
                 @let console: &[(&str, &str)] = if visitor.role.is_some() { &CONSOLE } else { &[] };
                 @for (href, label) in PUBLIC.iter().chain(own).chain(console) {
                     @let here = (visitor.path == *href).then_some("page");
-                    li { a href=(href) aria-current=[here] { (label) } }
+                    li { a href=(href) aria-current=[here] { (t(label)) } }
                 }
             }
         }
         div.who {
             @if let Some(name) = &visitor.name {
-                span.soft.small { "Signed in as " strong.wrap { (name) } }
+                span.soft.small { (say!("Signed in as {name}", name = html! { strong.wrap { (name) } })) }
                 form method="post" action="/sign-out" {
                     (token(visitor))
-                    button.plain type="submit" { "Sign out" }
+                    button.plain type="submit" { (t("Sign out")) }
                 }
             } @else {
-                a href="/sign-in" { "Sign in" }
-                a.button.quiet href="/sign-up" { "Open an account" }
+                a href="/sign-in" { (t("Sign in")) }
+                a.button.quiet href="/sign-up" { (t("Open an account")) }
+            }
+        }
+    }
+}
+
+/// The choice of a language, each in its own words.
+fn languages(visitor: &Visitor) -> Markup {
+    html! {
+        nav.languages aria-label=(t("Language")) {
+            ul {
+                @for l in all() {
+                    @let here = (l.code == spoken().code).then_some("true");
+                    @let back = percent_encoded(if visitor.place.is_empty() { "/" } else { &visitor.place });
+                    li { a href={ "/language/" (l.code) "?back=" (back) } lang=(l.code) hreflang=(l.code)
+                        rel="nofollow" aria-current=[here] { (l.locale.name) } }
+                }
             }
         }
     }
@@ -85,25 +105,25 @@ pub(crate) fn token(visitor: &Visitor) -> Markup {
 pub(crate) fn failure_page(visitor: &Visitor, f: &Failure) -> Markup {
     let body = html! {
         div.lead {
-            p.crumbs { "Error " (f.status.as_u16()) }
-            h1 { (f.title) }
-            p { (f.detail) }
+            p.crumbs { (say!("Error {number}", number = f.status.as_u16())) }
+            h1 { (t(f.title)) }
+            p { (heard(&f.detail)) }
         }
         p.actions {
-            a.button href="/" { "To the lanes" }
-            @if visitor.name.is_some() { a.button.quiet href="/account" { "To your overview" } }
+            a.button href="/" { (t("To the lanes")) }
+            @if visitor.name.is_some() { a.button.quiet href="/account" { (t("To your overview")) } }
         }
     };
-    page(visitor, f.title, false, &body)
+    page(visitor, t(f.title), false, &body)
 }
 
 /// A table cell that carries its column's name for narrow screens.
 macro_rules! cell {
     ($label:expr, $content:expr) => {
-        maud::html! { td data-label=($label) { span { ($content) } } }
+        maud::html! { td data-label=($crate::words::t($label)) { span { ($content) } } }
     };
     (r $label:expr, $content:expr) => {
-        maud::html! { td.r data-label=($label) { span { ($content) } } }
+        maud::html! { td.r data-label=($crate::words::t($label)) { span { ($content) } } }
     };
 }
 pub(crate) use cell;
@@ -130,13 +150,13 @@ impl Field<'_> {
         };
         html! {
             div.field {
-                label for=(self.id) { (self.label) }
+                label for=(self.id) { (t(self.label)) }
                 input id=(self.id) name=(self.id) type=(self.kind) value=(self.value) required
                     autocomplete=(self.autocomplete) inputmode=[self.inputmode] maxlength="256"
                     autocapitalize="none" spellcheck="false"
                     aria-describedby=(described) aria-invalid=[self.error.map(|_| "true")];
-                p.hint id=(hint_id) { (self.hint) }
-                @if let Some(e) = self.error { p.error id=(error_id) { (e) } }
+                p.hint id=(hint_id) { (t(self.hint)) }
+                @if let Some(e) = self.error { p.error id=(error_id) { (heard(e)) } }
             }
         }
     }

@@ -33,19 +33,25 @@ mod extract;
 mod failure;
 mod figures;
 mod gate;
+mod hook_signature;
 mod hosted;
 mod layout;
+mod leaving;
 mod live;
 mod metrics;
 mod money;
 mod network;
+mod once;
+mod openapi;
 mod operating;
 mod ops;
 mod pages;
+mod passkeys;
 mod patience;
 mod plot;
 mod qr;
 mod record;
+mod reviews;
 mod routes;
 mod scopes;
 mod security;
@@ -54,15 +60,25 @@ mod state;
 mod trade;
 mod view;
 mod visitor;
+mod watch;
+mod words;
 
 pub use api::funds::FundsShelf;
 pub use app::{router, routes};
 pub use exposition::{Exposition, FamilyKind, Unit};
+pub use hook_signature::HookSecret;
 pub use live::Pulse;
+pub use once::ONCE_MIGRATIONS;
+pub use openapi::{document, document_text};
 pub use record::{PublicRecord, ReceiptOf, Receipts};
+pub use reviews::REVIEW_MIGRATIONS;
 pub use routes::{Access, RouteInfo};
 pub use serve::{ConnectionLimits, serve, serve_metrics};
 pub use state::{
     AppState, LaneParticulars, LiveChain, LiveFarm, LiveNode, LiveSession, MIGRATIONS, MetricsFor,
     NoGateway, Services, WebConfig,
 };
+pub use watch::{
+    DiskSpace, Hook, HookSender, Looker, Rule, Threshold, Thresholds, WATCH_MIGRATIONS, WatchConfig,
+};
+pub use words::in_visitors_language;

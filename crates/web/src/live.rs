@@ -49,6 +49,11 @@ impl Pulse {
         self.count.send_modify(|n| *n = n.wrapping_add(1));
     }
 
+    /// For a stream of its own: the count, and whether all streams end.
+    pub(crate) fn listen(&self) -> (watch::Receiver<u64>, watch::Receiver<bool>) {
+        (self.count.subscribe(), self.closing.subscribe())
+    }
+
     /// Ends all streams: the server stops, and must not wait for those who only listen.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);

@@ -1,30 +1,100 @@
 //! How figures are written for people: amounts, work, hashrates, times.
 //!
 //! Every figure keeps its unit and, for amounts, all its decimals; nothing is rounded silently
-//! except where the exact figure stands in the element's title. Times are UTC.
+//! except where the exact figure stands in the element's title. Times are UTC. Marks, dates and words
+//! are those of the spoken language ([`crate::words`]); what programs read is written elsewhere.
 
+use crate::words::{counted, filled, spoken, t as word, text};
 use gruve_units::{Amount, Asset, Duration, EpochNumber, EpochRule, Hashes, Hashrate, Timestamp};
 use maud::{Markup, html};
 
+/// A decimal figure as the spoken language writes it. English has figures as programs write them.
+pub(crate) fn local(figure: &str) -> String {
+    let locale = &spoken().locale;
+    if locale.decimal == '.' {
+        return figure.to_owned();
+    }
+    let (number, unit) = figure.find(' ').map_or((figure, ""), |at| figure.split_at(at));
+    let (sign, number) = number.strip_prefix('-').map_or(("", number), |n| ("−", n));
+    let (whole, fraction) = number.split_once('.').map_or((number, None), |(w, f)| (w, Some(f)));
+    if whole.is_empty() || !whole.bytes().all(|b| b.is_ascii_digit()) {
+        return figure.to_owned();
+    }
+    let fraction = fraction.map(|f| format!("{}{f}", locale.decimal)).unwrap_or_default();
+    format!("{sign}{}{fraction}{unit}", in_threes(whole, locale.group))
+}
+
+/// A figure as it was typed, with a point: a decimal comma is taken where it can mean nothing else. Spaces
+/// between groups of three digits are left out. What stands behind the figure (a unit) stays.
+///
+/// # Errors
+/// A sentence for who typed it, when the figure could mean two things.
+pub(crate) fn typed_figure(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_part = |c: char| c.is_ascii_digit() || ".,'’".contains(c) || is_space(c);
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let (figure, unit) = text.split_at(end);
+    let (figure, gap) = figure.split_at(figure.trim_end_matches(is_space).len());
+    let unclear = || {
+        Err(word("Write the figure with one decimal mark and no marks between thousands.")
+            .to_owned())
+    };
+    let marks: Vec<(usize, char)> =
+        figure.char_indices().filter(|(_, c)| ".,'’".contains(*c)).collect();
+    let (whole, fraction) = match marks[..] {
+        [] => (figure, None),
+        [(at, mark)] if mark == '.' || mark == ',' => {
+            (&figure[..at], Some((mark, &figure[at + 1..])))
+        }
+        _ => return unclear(),
+    };
+    let groups: Vec<&str> = whole.split(is_space).collect();
+    let (first, rest) = groups.split_first().unwrap_or((&"", &[]));
+    if !rest.is_empty()
+        && (first.is_empty() || first.len() > 3 || rest.iter().any(|g| g.len() != 3))
+    {
+        return unclear();
+    }
+    let whole = groups.concat();
+    let Some((mark, fraction)) = fraction else { return Ok(format!("{whole}{gap}{unit}")) };
+    // Three digits behind the mark that is not this language's own may as well be thousands.
+    let own = spoken().locale.decimal;
+    let is_thousands = fraction.len() == 3 && (1..=3).contains(&whole.len()) && whole != "0";
+    let may_be_meant = mark == own || !is_thousands || (own == ',' && !rest.is_empty());
+    if fraction.contains(is_space) || !may_be_meant {
+        return unclear();
+    }
+    Ok(format!("{whole}.{fraction}{gap}{unit}"))
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}')
+}
+
 /// An amount with all decimals and its ticker.
 pub(crate) fn amount(a: Amount) -> Markup {
-    html! { span.amount { span.num { (a.decimal()) } " " span.unit { (a.asset.code()) } } }
+    html! { span.amount { span.num { (local(&a.decimal())) } " " span.unit { (a.asset.code()) } } }
 }
 
 /// Work in the unit that fits, three significant figures: `4.29 GH`.
 pub(crate) fn work_text(w: Hashes) -> String {
     let rate = Hashrate(w.0).to_string();
-    rate.strip_suffix("/s").unwrap_or(&rate).to_owned()
+    local(rate.strip_suffix("/s").unwrap_or(&rate))
 }
 
 /// Work, the exact count of hashes in the title.
 pub(crate) fn work(w: Hashes) -> Markup {
-    html! { span.num title={ (grouped(w.0)) " hashes" } { (work_text(w)) } }
+    html! { span.num title=(text!("{n} hashes", n = grouped(w.0))) { (work_text(w)) } }
 }
 
 /// A hashrate, the exact figure in the title.
 pub(crate) fn rate(r: Hashrate) -> Markup {
-    html! { span.num title={ (grouped(r.0)) " hashes per second" } { (r) } }
+    html! { span.num title=(text!("{n} hashes per second", n = grouped(r.0))) { (rate_text(r)) } }
+}
+
+/// A hashrate in the unit that fits: `1.25 MH/s`.
+pub(crate) fn rate_text(r: Hashrate) -> String {
+    local(&r.to_string())
 }
 
 /// A hashrate exactly, in the largest unit that needs at most three decimals: what a form may be
@@ -52,16 +122,19 @@ pub(crate) fn exact_rate(r: Hashrate) -> String {
 pub(crate) fn short_amount(a: Amount) -> String {
     let decimal = a.decimal();
     let short = decimal.trim_end_matches('0').trim_end_matches('.');
-    format!("{short} {}", a.asset)
+    local(&format!("{short} {}", a.asset))
 }
 
-/// Digits in groups of three, divided by thin spaces.
+/// Digits in groups of three, divided by narrow spaces.
 pub(crate) fn grouped(v: u128) -> String {
-    let digits = v.to_string();
+    in_threes(&v.to_string(), spoken().locale.group)
+}
+
+fn in_threes(digits: &str, mark: char) -> String {
     let mut out = String::with_capacity(digits.len() * 2);
     for (i, c) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push('\u{202f}');
+            out.push(mark);
         }
         out.push(c);
     }
@@ -71,7 +144,7 @@ pub(crate) fn grouped(v: u128) -> String {
 /// `part` of `whole` in percent with one decimal, rounded down; a dash when there is no whole.
 pub(crate) fn percent(part: u128, whole: u128) -> String {
     match gruve_units::mul_div_floor(part, 1000, whole) {
-        Ok((permille, _)) => format!("{}.{} %", permille / 10, permille % 10),
+        Ok((permille, _)) => local(&format!("{}.{} %", permille / 10, permille % 10)),
         Err(_) => "–".to_owned(),
     }
 }
@@ -106,13 +179,49 @@ fn date_and_clock(t: Timestamp) -> (String, String) {
 /// A time for people, to the second: `2026-11-21 01:25:29 UTC`. Where room is short it breaks
 /// between date and clock, never before its zone.
 pub(crate) fn time(t: Timestamp) -> Markup {
-    let (date, clock) = date_and_clock(t);
-    html! { time datetime=(rfc3339(t)) { (date) " " (clock) "\u{a0}UTC" } }
+    html! { time datetime=(rfc3339(t)) { (time_text(t)) } }
+}
+
+/// The same as plain text.
+pub(crate) fn time_text(t: Timestamp) -> String {
+    let values = [("date", date_text(t)), ("clock", clock_text(t))];
+    filled(&spoken().locale.time, &values)
+}
+
+/// Only the day of a time.
+pub(crate) fn date_text(t: Timestamp) -> String {
+    let (y, m, d) = civil(t.secs().div_euclid(86_400));
+    civil_text(y, m, d)
+}
+
+/// A day that is written as `2026-11-21`; anything else as it is.
+pub(crate) fn day_text(iso: &str) -> String {
+    let parts: Vec<i64> = iso.split('-').filter_map(|p| p.parse().ok()).collect();
+    match parts[..] {
+        [y, m, d] => civil_text(y, m, d),
+        _ => iso.to_owned(),
+    }
+}
+
+fn civil_text(y: i64, m: i64, d: i64) -> String {
+    let locale = &spoken().locale;
+    let month = usize::try_from(m - 1).ok().and_then(|m| locale.months.get(m));
+    let values = [
+        ("y", format!("{y:04}")),
+        ("m", format!("{m:02}")),
+        ("d", format!("{d:02}")),
+        ("day", d.to_string()),
+        ("month", month.cloned().unwrap_or_default()),
+    ];
+    filled(&locale.date, &values)
 }
 
 /// Only the clock of a time, as axis labels want it.
 pub(crate) fn clock_text(t: Timestamp) -> String {
-    date_and_clock(t).1
+    let s = t.secs().rem_euclid(86_400);
+    let two = |v: i64| format!("{v:02}");
+    let values = [("h", two(s / 3600)), ("min", two(s / 60 % 60)), ("s", two(s % 60))];
+    filled(&spoken().locale.clock, &values)
 }
 
 /// A length of time in at most two units: `30 days`, `1 h 10 min`, `8 s`.
@@ -121,13 +230,13 @@ pub(crate) fn span_text(d: Duration) -> String {
     if s == 0 {
         return format!("{} ms", d.subsec_millis());
     }
-    let days = |n: u64| if n == 1 { "1 day".to_owned() } else { format!("{n} days") };
+    let days = |n: u64| counted!("{n} day", "{n} days", n);
     let two = |a: String, b: u64, unit: &str| {
         if b == 0 { a } else { format!("{a} {b} {unit}") }
     };
     match s {
-        86_400.. => two(days(s / 86_400), s % 86_400 / 3600, "h"),
-        3600.. => two(format!("{} h", s / 3600), s % 3600 / 60, "min"),
+        86_400.. => two(days(s / 86_400), s % 86_400 / 3600, word("h")),
+        3600.. => two(format!("{} {}", s / 3600, word("h")), s % 3600 / 60, "min"),
         60.. => two(format!("{} min", s / 60), s % 60, "s"),
         _ => format!("{s} s"),
     }
@@ -136,13 +245,12 @@ pub(crate) fn span_text(d: Duration) -> String {
 /// A term of epochs with what that is in time.
 pub(crate) fn term_text(epochs: u64, rule: EpochRule) -> String {
     let total = rule.length().saturating_mul(u32::try_from(epochs).unwrap_or(u32::MAX));
-    let unit = if epochs == 1 { "epoch" } else { "epochs" };
-    format!("{} ({epochs} {unit})", span_text(total))
+    format!("{} ({})", span_text(total), counted!("{n} epoch", "{n} epochs", epochs))
 }
 
 /// An epoch by number, its time of beginning in the title.
 pub(crate) fn epoch(e: EpochNumber, rule: EpochRule) -> Markup {
-    html! { span.num title={ "from " (rfc3339(rule.start(e))) " to " (rfc3339(rule.end(e))) } { (e) } }
+    html! { span.num title=(text!("from {start} to {end}", start = time_text(rule.start(e)), end = time_text(rule.end(e)))) { (e) } }
 }
 
 /// A coin's or currency's name.

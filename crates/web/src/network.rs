@@ -1,10 +1,13 @@
 //! A chain's figures for pages and programs.
 
+use crate::api::Money;
+use crate::money::local;
+use crate::openapi::answers;
+use crate::words::{say, t, text};
 use gruve_chain::NetworkFigures;
 use gruve_chain::params::Hardness;
 use gruve_units::{Amount, Asset};
 use maud::{Markup, html};
-use serde_json::{Value, json};
 
 /// Millionths as a decimal.
 fn micro_text(micro: u128) -> String {
@@ -15,33 +18,87 @@ fn work(hardness: Hardness) -> Option<String> {
     hardness.work().map(|w| w.to_string())
 }
 
+answers! {
+    /// Figures of a public chain, computed from the blocks that the lane's node has.
+    struct ChainFigures {
+        /// The newest block.
+        height: u64,
+        /// Hashes that a block at its difficulty takes on average, as text.
+        work_per_block: String,
+        /// New coins of the next block.
+        subsidy: Money,
+        /// What blocks of about a day brought in fees.
+        fees: FeeFigures,
+        /// Minor units that a TH/s earns in a day, before fees and luck, as text.
+        hashprice_minor_per_th_day: String,
+        /// Null where the chain's rule is not known, or too little of its blocks.
+        next_difficulty: Option<NextDifficulty>,
+    }
+
+    /// Fees of blocks.
+    struct FeeFigures {
+        /// The first block.
+        from: u64,
+        /// The block before which it ends.
+        until: u64,
+        /// How many of them are known.
+        blocks: u64,
+        /// Whether that is all of them.
+        is_whole: bool,
+        /// Of all of them.
+        total: Money,
+        /// Of a block, rounded down.
+        average: Money,
+        /// The same, where a block's fees count up to `cap`.
+        capped_average: Money,
+        /// The subsidy.
+        cap: Money,
+    }
+
+    /// The difficulty after the next change.
+    struct NextDifficulty {
+        /// From which block on.
+        height: u64,
+        /// In how many blocks.
+        blocks: u64,
+        /// Whether everything that it depends on has happened.
+        is_decided: bool,
+        /// If the pace so far goes on.
+        work_per_block: Option<String>,
+        /// Two standard deviations of chance below.
+        work_per_block_min: Option<String>,
+        /// And above.
+        work_per_block_max: Option<String>,
+    }
+}
+
 /// As programs get it.
-pub(crate) fn json(asset: Asset, n: &NetworkFigures) -> Value {
+pub(crate) fn figures(asset: Asset, n: &NetworkFigures) -> ChainFigures {
     let coins = |minor| crate::api::amount(Amount::new(asset, minor));
-    json!({
-        "height": n.tip.height,
-        "work_per_block": n.work.to_string(),
-        "subsidy": coins(n.subsidy),
-        "fees": {
-            "from": n.fees.from,
-            "until": n.fees.until,
-            "blocks": n.fees.blocks,
-            "is_whole": n.fees.is_whole(),
-            "total": coins(n.fees.total),
-            "average": coins(n.fees.average),
-            "capped_average": coins(n.fees.capped),
-            "cap": coins(n.fees.cap),
+    ChainFigures {
+        height: n.tip.height,
+        work_per_block: n.work.to_string(),
+        subsidy: coins(n.subsidy),
+        fees: FeeFigures {
+            from: n.fees.from,
+            until: n.fees.until,
+            blocks: n.fees.blocks,
+            is_whole: n.fees.is_whole(),
+            total: coins(n.fees.total),
+            average: coins(n.fees.average),
+            capped_average: coins(n.fees.capped),
+            cap: coins(n.fees.cap),
         },
-        "hashprice_minor_per_th_day": micro_text(n.hashprice_micro),
-        "next_difficulty": n.next.map(|next| json!({
-            "height": next.height,
-            "blocks": next.height.saturating_sub(n.tip.height),
-            "is_decided": next.is_decided,
-            "work_per_block": work(next.expected),
-            "work_per_block_min": work(next.easiest),
-            "work_per_block_max": work(next.hardest),
-        })),
-    })
+        hashprice_minor_per_th_day: micro_text(n.hashprice_micro),
+        next_difficulty: n.next.map(|next| NextDifficulty {
+            height: next.height,
+            blocks: next.height.saturating_sub(n.tip.height),
+            is_decided: next.is_decided,
+            work_per_block: work(next.expected),
+            work_per_block_min: work(next.easiest),
+            work_per_block_max: work(next.hardest),
+        }),
+    }
 }
 
 /// Change of the work of a block in tenths of a per cent.
@@ -53,7 +110,7 @@ fn change(now: u128, then: Hardness) -> Option<i128> {
 fn change_text(tenths: i128) -> String {
     let sign = if tenths < 0 { '−' } else { '+' };
     let tenths = tenths.unsigned_abs();
-    format!("{sign}{}.{} %", tenths / 10, tenths % 10)
+    format!("{sign}{}", local(&format!("{}.{} %", tenths / 10, tenths % 10)))
 }
 
 /// Names of hashrates, each a thousandth of the one before.
@@ -77,33 +134,41 @@ fn hashprice_text(asset: Asset, micro_per_th: u128) -> String {
     let rate = rate.copied().unwrap_or_default();
     match i64::try_from(micro / 1_000_000) {
         Ok(minor) if micro >= MINOR_MAX * 1_000_000 => {
-            format!("{} a {rate}", Amount::new(asset, minor))
+            let amount = local(&Amount::new(asset, minor).to_string());
+            text!("{amount} a {rate}", amount = amount, rate = rate)
         }
-        _ => format!("{} minor units a {rate}", micro_text(micro)),
+        _ => text!("{n} minor units a {rate}", n = local(&micro_text(micro)), rate = rate),
     }
 }
 
 /// Rows of a list of figures.
 pub(crate) fn rows(asset: Asset, n: &NetworkFigures) -> Markup {
-    let coins = |minor| Amount::new(asset, minor).to_string();
+    let coins = |minor| local(&Amount::new(asset, minor).to_string());
     let changes = n.next.and_then(|next| {
         let of = |h| change(n.work.0, h);
         Some((next, of(next.expected)?, of(next.easiest)?, of(next.hardest)?))
     });
+    let counted_fees = text!(
+        "blocks {from} to {until}, {blocks} of them known; each counted up to {cap}",
+        from = n.fees.from,
+        until = n.fees.until - 1,
+        blocks = n.fees.blocks,
+        cap = coins(n.fees.cap)
+    );
     html! {
-        div { dt { "A block creates" } dd { (coins(n.subsidy)) } }
-        div { dt { "Fees, average" } dd title={
-            "blocks " (n.fees.from) " to " (n.fees.until - 1) ", " (n.fees.blocks)
-            " of them known; each counted up to " (coins(n.fees.cap))
-        } { (coins(n.fees.capped)) } }
-        div { dt { "Hashprice" } dd title="before fees and luck, at today's difficulty" {
-            (hashprice_text(asset, n.hashprice_micro)) " and day"
+        div { dt { (t("A block creates")) } dd { (coins(n.subsidy)) } }
+        div { dt { (t("Fees, average")) } dd title=(counted_fees) { (coins(n.fees.capped)) } }
+        div { dt { (t("Hashprice")) } dd title=(t("before fees and luck, at today's difficulty")) {
+            (say!("{price} and day", price = hashprice_text(asset, n.hashprice_micro)))
         } }
         @if let Some((next, expected, easiest, hardest)) = changes {
-            div { dt { "Next difficulty" } dd {
-                (change_text(expected))
-                @if !next.is_decided { " (" (change_text(easiest)) " to " (change_text(hardest)) ")" }
-                " at block " (next.height)
+            div { dt { (t("Next difficulty")) } dd {
+                @if next.is_decided {
+                    (say!("{change} at block {height}", change = change_text(expected), height = next.height))
+                } @else {
+                    (say!("{change} ({least} to {most}) at block {height}", change = change_text(expected),
+                        least = change_text(easiest), most = change_text(hardest), height = next.height))
+                }
             } }
         }
     }

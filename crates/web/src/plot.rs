@@ -6,6 +6,7 @@
 //!
 //! The drawing scales in width without scaling its type: marks stand in percent, text in pixels.
 
+use crate::words::{t, text};
 use maud::{Markup, html};
 
 /// Bars drawn at most; more are folded together by their mean, so that a long contract's page
@@ -69,7 +70,7 @@ fn fold(points: &[Point]) -> Vec<Point> {
                 tip: if c.len() == 1 {
                     first.tip.clone()
                 } else {
-                    format!("mean of {} epochs from {}", c.len(), first.label)
+                    text!("mean of {n} epochs from {label}", n = c.len(), label = first.label)
                 },
             }
         })
@@ -90,7 +91,7 @@ impl Plot<'_> {
                     }
                 }
                 @if points.is_empty() {
-                    p.empty { "Nothing to draw yet: the first closed epoch will stand here." }
+                    p.empty { (t("Nothing to draw yet: the first closed epoch will stand here.")) }
                 } @else {
                     (self.svg(&points))
                 }

@@ -114,7 +114,17 @@ fn is_public(path: &str) -> bool {
     };
     let rest = path.strip_prefix("data/").or_else(|| path.strip_prefix("tile/"));
     path.len() <= 128
-        && (matches!(path, "key" | "checkpoint") || rest.is_some_and(|r| r.split('/').all(is_part)))
+        && (matches!(path, "key" | "checkpoint")
+            || rest.is_some_and(|r| r.split('/').all(is_part))
+            || path.strip_prefix("accepted/").is_some_and(is_of_acceptance))
+}
+
+/// Whether what stands behind `accepted/` is a lane and a file that it has there.
+fn is_of_acceptance(rest: &str) -> bool {
+    let Some((lane, file)) = rest.split_once('/') else { return false };
+    let number = file.strip_suffix(".leaves").unwrap_or(file);
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    lane.parse::<LaneId>().is_ok() && (file == "range" || is_number)
 }
 
 #[cfg(test)]
@@ -123,7 +133,16 @@ mod tests {
 
     #[test]
     fn only_paths_of_the_record_are_served() {
-        let good = ["key", "checkpoint", "tile/0/x001/234.p/7", "tile/entries/000", "data/00ff"];
+        let good = [
+            "key",
+            "checkpoint",
+            "tile/0/x001/234.p/7",
+            "tile/entries/000",
+            "data/00ff",
+            "accepted/ltc-doge/range",
+            "accepted/btc/12",
+            "accepted/btc/12.leaves",
+        ];
         for path in good {
             assert!(is_public(path), "{path}");
         }
@@ -137,6 +156,11 @@ mod tests {
             "tile/.new-a",
             "/etc/passwd",
             "data/%2e",
+            "accepted/btc",
+            "accepted/btc/.leaves",
+            "accepted/btc/.new-1",
+            "accepted/../key",
+            "accepted/btc/1/2",
         ] {
             assert!(!is_public(path), "{path}");
         }

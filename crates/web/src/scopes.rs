@@ -7,8 +7,10 @@ use axum::http::Method;
 use gruve_accounts::Scope;
 
 /// Where something is changed, with the scope that it takes; the first that fits.
-const WRITES: [(&str, &str, Scope); 10] = [
+const WRITES: [(&str, &str, Scope); 11] = [
     ("/api/v1/payouts", "", Scope::Withdraw),
+    // A price may be anything up to the whole balance, and goes to whoever offers the machine.
+    ("/api/v1/machines/", "/accept", Scope::Withdraw),
     ("/api/v1/machines/", "/address", Scope::Withdraw),
     ("/api/v1/machines/", "/transfer", Scope::Withdraw),
     ("/api/v1/machines/", "", Scope::Machines),
@@ -21,7 +23,14 @@ const WRITES: [(&str, &str, Scope); 10] = [
 ];
 
 /// What only a session reads: how the account itself is protected.
-const SESSIONS_ONLY: [&str; 3] = ["/api/v1/sessions", "/api/v1/keys", "/api/v1/console"];
+const SESSIONS_ONLY: [&str; 6] = [
+    "/api/v1/sessions",
+    "/api/v1/keys",
+    "/api/v1/passkeys",
+    "/api/v1/console",
+    "/api/v1/account",
+    "/api/v1/export",
+];
 
 /// The scope that a key needs for a call; `None` where no key will do.
 pub(crate) fn scope_of(method: &Method, path: &str) -> Option<Scope> {
@@ -45,6 +54,7 @@ mod tests {
         let post = |path| scope_of(&Method::POST, path);
         assert_eq!(post("/api/v1/payouts"), Some(Scope::Withdraw));
         assert_eq!(scope_of(&Method::DELETE, "/api/v1/payouts/x"), Some(Scope::Withdraw));
+        assert_eq!(post("/api/v1/machines/x/accept"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/address"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/transfer"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/tickets"), Some(Scope::Machines));

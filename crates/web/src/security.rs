@@ -22,6 +22,8 @@ pub(crate) enum Cookie {
     Session,
     /// What the tokens of forms shown before sign-in are derived from.
     Form,
+    /// The language that was chosen.
+    Language,
 }
 
 impl Cookie {
@@ -32,6 +34,8 @@ impl Cookie {
             (Cookie::Session, false) => "gruve",
             (Cookie::Form, true) => "__Host-gruve-form",
             (Cookie::Form, false) => "gruve-form",
+            (Cookie::Language, true) => "__Host-gruve-language",
+            (Cookie::Language, false) => "gruve-language",
         }
     }
 
@@ -57,7 +61,7 @@ impl Cookie {
         }
         let tail = if secure { "; Secure" } else { "" };
         let same_site = match self {
-            Cookie::Session => "Lax",
+            Cookie::Session | Cookie::Language => "Lax",
             Cookie::Form => "Strict",
         };
         let name = self.name(secure);

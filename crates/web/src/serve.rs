@@ -2,10 +2,12 @@
 
 use crate::app::metrics_router;
 use crate::client::{Peer, is_one_of};
+use crate::leaving::close::keep_closing;
 use crate::live::watch_for_changes;
 use crate::patience::{Neighbours, Patient};
 use crate::router;
 use crate::state::AppState;
+use crate::watch::{keep_sending, keep_watch};
 use axum::Router;
 use axum::response::Response;
 use hyper::Request;
@@ -63,13 +65,19 @@ pub async fn serve(
     let app = router(state.clone());
     let doors = Doors::of(&state);
     let pulse = state.pulse().clone();
+    let closing = keep_closing(state.clone());
+    let (watch, sending) = (keep_watch(state.clone()), keep_sending(state.clone()));
     let watcher = watch_for_changes(state);
-    let over = async {
+    // On the heap: with all of them inside, what serves would be too large to be moved about.
+    let over = Box::pin(async {
         tokio::select! {
             () = shutdown => {}
             () = watcher => {}
+            () = closing => {}
+            () = watch => {}
+            () = sending => {}
         }
-    };
+    });
     take(listener, app, doors, over, || pulse.close()).await;
     Ok(())
 }

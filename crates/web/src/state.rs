@@ -1,10 +1,12 @@
 //! What every handler is handed: the services of the rooms below, and the web room's settings.
 
+use crate::api::events::Places;
 use crate::api::funds::FundsShelf;
 use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
+use crate::once::ONCE_MIGRATIONS;
 use crate::record::PublicRecord;
 use crate::serve::ConnectionLimits;
 use gruve_accounts::{Accounts, AccountsError, Device, NewAccount, Ticket};
@@ -155,6 +157,8 @@ pub struct WebConfig {
     /// Served over https: cookies are `Secure` with the `__Host-` prefix, and browsers are told to
     /// come by https only.
     pub secure_cookies: bool,
+    /// Whether staff gets nowhere in the console without a second factor.
+    pub is_staff_factor_demanded: bool,
     /// `scheme://host[:port]` as browsers see it, when a proxy stands in front and changes `Host`.
     pub origin: Option<String>,
     /// Proxies in front: they may hold any number of connections, and are believed about whom they
@@ -171,6 +175,8 @@ pub struct WebConfig {
     pub invoice_ttl: Duration,
     /// The public record, if it is served here.
     pub record: Option<Arc<dyn PublicRecord>>,
+    /// When the operator is told of what goes wrong, and how.
+    pub watch: crate::WatchConfig,
     /// What is published of funds, if anything is.
     pub funds: Option<Arc<dyn FundsShelf>>,
 }
@@ -207,6 +213,7 @@ struct Inner {
     config: WebConfig,
     pulse: Pulse,
     metrics: Metrics,
+    event_places: Places,
 }
 
 /// What came of name and password.
@@ -230,8 +237,12 @@ impl AppState {
     /// The database's.
     pub async fn open(services: Services, config: WebConfig) -> Result<AppState, StoreError> {
         services.store.migrate("web", MIGRATIONS).await?;
+        services.store.migrate("web_watch", crate::WATCH_MIGRATIONS).await?;
+        services.store.migrate("web_reviews", crate::REVIEW_MIGRATIONS).await?;
+        services.store.migrate("web_once", ONCE_MIGRATIONS).await?;
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
-        Ok(AppState(Arc::new(Inner { services, config, pulse, metrics })))
+        let event_places = Places::default();
+        Ok(AppState(Arc::new(Inner { services, config, pulse, metrics, event_places })))
     }
 
     /// By which pages are told that something changed.
@@ -246,6 +257,10 @@ impl AppState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn event_places(&self) -> &Places {
+        &self.0.event_places
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -301,13 +316,14 @@ impl AppState {
         name: &str,
         email: &str,
         password: &str,
+        from: &Device,
     ) -> Result<AccountId, Failure> {
         let new = NewAccount {
             name: name.to_owned(),
             email: email.to_owned(),
             password: password.to_owned(),
         };
-        self.accounts().sign_up(new).await.map_err(|e| accounts_failure(&e))
+        self.accounts().sign_up_from(new, from.address).await.map_err(|e| accounts_failure(&e))
     }
 
     pub(crate) async fn sign_in(
@@ -347,11 +363,14 @@ pub(crate) fn accounts_failure(e: &AccountsError) -> Failure {
         AccountsError::SecondFactorNeeded(_) => Failure::second_factor(),
         AccountsError::WrongCode => Failure::wrong_code(),
         AccountsError::TicketVoid => Failure::conflict("ticket-void", sentence(&e.to_string())),
+        AccountsError::NothingToStop => {
+            Failure::conflict("nothing-to-stop", sentence(&e.to_string()))
+        }
         AccountsError::FactorIsOn => Failure::conflict("factor-is-on", sentence(&e.to_string())),
         AccountsError::TooManyKeys => Failure::too_many(sentence(&e.to_string())),
         AccountsError::NotConfirmed => Failure::not_confirmed(),
         AccountsError::NoMail => Failure::not_found("page"),
-        AccountsError::NotInBook | AccountsError::NotUsableYet(_) => {
+        AccountsError::NotInBook | AccountsError::NotUsableYet(_) | AccountsError::BookOnly => {
             Failure::conflict("not-in-book", sentence(&e.to_string()))
         }
         AccountsError::TooManyAddresses => Failure::too_many(sentence(&e.to_string())),

@@ -356,6 +356,7 @@ pub(crate) fn market_failure(e: &MarketError) -> Failure {
         MarketError::NoStatement(_) => Failure::conflict("no-statement", text()),
         MarketError::QuoteVoid { .. } => Failure::conflict("quote-void", text()),
         MarketError::HasBegun => Failure::conflict("has-begun", text()),
+        MarketError::TooEarly { .. } => Failure::conflict("too-early", text()),
         MarketError::WrongState { .. } => Failure::conflict("wrong-state", text()),
         MarketError::NothingToDecide => Failure::conflict("nothing-to-decide", text()),
         MarketError::PriceNotCovered { .. } => Failure::conflict("balance-too-low", text()),
@@ -382,6 +383,7 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
         TreasuryError::NoPayment => Failure::conflict("nothing-to-decide", text()),
         TreasuryError::Closed => Failure::conflict("invoice-closed", text()),
         TreasuryError::Disputed => Failure::conflict("disputed", text()),
+        TreasuryError::NeedsALook(_) => Failure::conflict("needs-a-look", text()),
         TreasuryError::Service { method, why, .. } => {
             tracing::warn!(%method, why, "a service did not do as asked");
             Failure::busy(

@@ -1,6 +1,7 @@
 //! What pages and the API show where the rooms below have no shape of their own for it: figures
 //! put together from several rooms, and states in words.
 
+use crate::money::local;
 use gruve_chain::NetworkFigures;
 use gruve_chain::params::Hardness;
 use gruve_market::{BlockState, ContractState, LaneStats};
@@ -41,15 +42,13 @@ impl LaneView {
     }
 
     /// Its merge-mined chains in numbers.
-    pub(crate) fn aux_figures(&self) -> Vec<serde_json::Value> {
-        let one = |a: &gruve_market::AuxStats| {
-            serde_json::json!({
-                "asset": a.asset,
-                "difficulty": a.network_bits.and_then(|bits| difficulty_of(Hardness::Bits(bits))),
-                "height": a.height,
-                "blocks_found": a.blocks_found,
-                "chain": self.network(a.asset).map(|n| crate::network::json(a.asset, n)),
-            })
+    pub(crate) fn aux_figures(&self) -> Vec<crate::api::public::AuxBody> {
+        let one = |a: &gruve_market::AuxStats| crate::api::public::AuxBody {
+            asset: a.asset,
+            difficulty: a.network_bits.and_then(|bits| difficulty_of(Hardness::Bits(bits))),
+            height: a.height,
+            blocks_found: a.blocks_found,
+            chain: self.network(a.asset).map(|n| crate::network::figures(a.asset, n)),
         };
         self.stats.aux.iter().map(one).collect()
     }
@@ -105,7 +104,7 @@ pub(crate) const fn rule_of(epoch_us: u64) -> EpochRule {
 
 /// `2.50 %`
 pub(crate) fn basis_points(b: Bps) -> String {
-    format!("{}.{:02} %", b.get() / 100, b.get() % 100)
+    local(&format!("{}.{:02} %", b.get() / 100, b.get() % 100))
 }
 
 /// A state in words, and whether it is good news.
@@ -121,7 +120,7 @@ pub(crate) struct StateView {
 impl StateView {
     /// The state as a tag; its colour says nothing that the word does not.
     pub(crate) fn tag(self) -> maud::Markup {
-        maud::html! { span class={ "tag " (self.tone) } { (self.text) } }
+        maud::html! { span class={ "tag " (self.tone) } { (crate::words::t(self.text)) } }
     }
 }
 

@@ -13,4 +13,7 @@ pub(crate) struct Visitor {
     pub(crate) csrf: String,
     /// The path asked for, to mark the place in the navigation.
     pub(crate) path: String,
+    /// Where a change of language leads back to: the page with its query, or the front page where it
+    /// cannot be asked for again.
+    pub(crate) place: String,
 }

@@ -29,12 +29,12 @@ async fn a_program_buys_pays_earns_and_withdraws() {
     let me = Program::signed_up(&house.app, "kari").await;
 
     let lanes = me.get("/api/v1/lanes").await.json();
-    assert_eq!(lanes[0]["lane"], "btc");
-    assert_eq!(lanes[0]["machines"], 4);
-    assert!(lanes[0]["available"]["hashes_per_second"].is_string());
+    assert_eq!(lanes["items"][0]["lane"], "btc");
+    assert_eq!(lanes["items"][0]["machines"], 4);
+    assert!(lanes["items"][0]["available"]["hashes_per_second"].is_string());
     let plans = me.get("/api/v1/plans").await.json();
-    assert_eq!(plans[0]["plan"], "btc-lease");
-    assert!(is_amount(&plans[0]["price"]));
+    assert_eq!(plans["items"][0]["plan"], "btc-lease");
+    assert!(is_amount(&plans["items"][0]["price"]));
 
     let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
     let quote = me.post("/api/v1/quotes", order).await;
@@ -48,7 +48,7 @@ async fn a_program_buys_pays_earns_and_withdraws() {
     assert_eq!(again.body, bought.body, "the same quote buys the same contract");
     let bought = bought.json();
     assert_eq!(bought["invoice"]["amount"], quote["price"]);
-    assert_eq!(me.get("/api/v1/contracts").await.json().as_array().unwrap().len(), 1);
+    assert_eq!(me.get("/api/v1/contracts").await.json()["items"].as_array().unwrap().len(), 1);
 
     let due = gruve_units::Amount::new(
         lane.asset,
@@ -93,7 +93,10 @@ async fn a_program_buys_pays_earns_and_withdraws() {
     let parts = of["parts"].as_object().unwrap().values().map(|v| v["minor"].as_i64().unwrap());
     assert_eq!(parts.sum::<i64>(), of["block_rewards"]["minor"].as_i64().unwrap());
     let balances = me.get("/api/v1/balances").await.json();
-    assert!(is_amount(&balances[0]["available"]) && is_amount(&balances[0]["maturing"]));
+    assert!(
+        is_amount(&balances["items"][0]["available"])
+            && is_amount(&balances["items"][0]["maturing"])
+    );
 }
 
 #[tokio::test]
@@ -157,12 +160,12 @@ async fn public_lists_show_what_happened() {
     house.epochs(8).await;
     let me = Program::new(&house.app);
     let blocks = me.get("/api/v1/blocks?lane=btc").await.json();
-    assert!(!blocks.as_array().unwrap().is_empty());
-    assert!(blocks.as_array().unwrap().iter().all(|b| b["lane"] == "btc"));
-    assert_eq!(blocks[0]["hash"].as_str().unwrap().len(), 64);
+    assert!(!blocks["items"].as_array().unwrap().is_empty());
+    assert!(blocks["items"].as_array().unwrap().iter().all(|b| b["lane"] == "btc"));
+    assert_eq!(blocks["items"][0]["hash"].as_str().unwrap().len(), 64);
     let epochs = me.get("/api/v1/epochs?limit=3").await.json();
-    assert_eq!(epochs.as_array().unwrap().len(), 3);
-    assert!(epochs[0]["started_at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(epochs["items"].as_array().unwrap().len(), 3);
+    assert!(epochs["items"][0]["started_at"].as_str().unwrap().ends_with('Z'));
     let metrics = me.get("/metrics").await;
     let samples = house::prometheus::read(&metrics.body);
     assert!(samples.unwrap_or_else(|e| panic!("{e}\n{}", metrics.body)).len() > 20);
@@ -234,19 +237,19 @@ async fn a_contract_is_taken_back_once_and_its_life_is_told() {
     let wish = json!({ "renew_max_minor": 1, "reinvest": false });
     assert_problem(&me.post(&format!("{path}/wishes"), wish).await, conflict, "wrong-state");
 
-    assert_eq!(me.get("/api/v1/notices").await.json(), json!([]));
-    assert_eq!(me.get("/api/v1/prices?asset=BTC").await.json(), json!([]));
+    assert_eq!(me.get("/api/v1/notices").await.json()["items"], json!([]));
+    assert_eq!(me.get("/api/v1/prices?asset=BTC").await.json()["items"], json!([]));
     let sources = me.get("/api/v1/price-sources").await.json();
     assert_eq!((&sources["quorum"], &sources["sources"]), (&json!(1), &json!([])), "{sources}");
     let fpps = me.get("/api/v1/fpps?lane=btc").await.json();
     assert_eq!(
-        (&fpps[0]["asset"], &fpps[0]["owed"]["minor"]),
+        (&fpps["items"][0]["asset"], &fpps["items"][0]["owed"]["minor"]),
         (&json!("BTC"), &json!(0)),
         "{fpps}"
     );
     assert_eq!(me.get("/api/v1/fpps?lane=none").await.status, StatusCode::NOT_FOUND);
     let short = me.get("/api/v1/short-epochs?lane=btc").await.json();
-    assert_eq!(short, json!({ "epochs": [], "acts": [] }));
+    assert_eq!(short, json!({ "items": [], "next": null }));
 }
 
 #[tokio::test]
@@ -283,7 +286,7 @@ async fn a_program_fills_its_balance_and_pays_by_the_meter() {
         "{view}"
     );
     let usage = me.get(&format!("{path}/usage?period=hour")).await.json();
-    let lines = usage.as_array().unwrap();
+    let lines = usage["items"].as_array().unwrap();
     let charged: i64 = lines.iter().map(|l| l["charged"]["minor"].as_i64().unwrap()).sum();
     assert_eq!(charged, view["charged"]["minor"].as_i64().unwrap(), "{usage}");
     let terms = me.get(&format!("{path}/terms")).await.json();
@@ -294,7 +297,7 @@ async fn a_program_fills_its_balance_and_pays_by_the_meter() {
     let mut checker = gruve_statement::Checker::begin(file, None).unwrap();
     checker.page(&page).unwrap();
     assert_eq!(page.closing.charged_minor, charged);
-    assert_eq!(me.get("/api/v1/metered").await.json().as_array().unwrap().len(), 1);
+    assert_eq!(me.get("/api/v1/metered").await.json()["items"].as_array().unwrap().len(), 1);
 
     let stranger = Program::signed_up(&house.app, "ola").await;
     assert_eq!(stranger.get(&path).await.status, StatusCode::NOT_FOUND);

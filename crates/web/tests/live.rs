@@ -105,3 +105,80 @@ async fn a_served_page_refreshes_when_an_epoch_closes_and_the_server_ends_when_t
     stop.send(()).unwrap();
     tokio::time::timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
 }
+
+/// The stream of a customer from behind an event on.
+async fn stream_of(house: &House, token: &str, last: Option<&str>) -> Body {
+    let mut request =
+        Request::get("/api/v1/events").header("authorization", format!("Bearer {token}"));
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
+    }
+    let service = TowerToHyperService::new(house.app.clone());
+    let answer = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    answer.into_body()
+}
+
+/// Reads events until one has `text` among its lines, and gives that one.
+async fn event_with(body: &mut Body, text: &str) -> String {
+    let reading = async {
+        let mut seen = String::new();
+        loop {
+            let frame = body.frame().await.unwrap().unwrap();
+            seen.push_str(&String::from_utf8_lossy(frame.data_ref().unwrap()));
+            let whole = seen.split_inclusive("\n\n").filter(|e| e.ends_with("\n\n"));
+            if let Some(found) = whole.into_iter().find(|e| e.contains(text)) {
+                return found.to_owned();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_customer_hears_of_own_things_alone_and_after_a_break_of_what_came_meanwhile() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let kari = house::browser::Program::signed_up(&house.app, "kari").await;
+    let ola = house::browser::Program::signed_up(&house.app, "ola").await;
+    let (kari_token, ola_token) = (kari.token.clone().unwrap(), ola.token.clone().unwrap());
+    let hello = event_with(&mut stream_of(&house, &kari_token, None).await, "hello").await;
+    let place = hello.lines().find_map(|l| l.strip_prefix("id: ")).unwrap().to_owned();
+    let mut theirs = stream_of(&house, &ola_token, None).await;
+
+    // While nobody of hers listens, her invoice is paid.
+    house.clock.advance(Duration::from_secs(1));
+    let top_up = serde_json::json!({ "asset": "BTC", "amount": "0.5" });
+    let pay = async |who: &house::browser::Program| {
+        let invoice = who.post("/api/v1/top-ups", top_up.clone()).await.json();
+        let lane = &house.lanes[0];
+        let due = gruve_units::Amount::new(lane.asset, 50_000_000);
+        house.pay(lane, invoice["address"].as_str().unwrap(), due);
+        house.block(lane, false).await;
+        house.clock.advance(Duration::from_secs(3));
+        house.state.pulse().beat();
+        invoice["id"].as_str().unwrap().to_owned()
+    };
+    let first = pay(&kari).await;
+    let mut own = stream_of(&house, &kari_token, Some(&place)).await;
+    let told = event_with(&mut own, "happened").await;
+    assert!(told.contains(&first) && told.contains("\"confirmed\""), "{told}");
+    let data = told.lines().find_map(|l| l.strip_prefix("data: ")).unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let schema = &gruve_web::document()["components"]["schemas"]["Happened"];
+    assert_eq!(house::document::wrong(schema, &data, ""), None);
+
+    // What was heard is not told again, and what comes is told to whom it belongs.
+    let place = told.lines().find_map(|l| l.strip_prefix("id: ")).unwrap().to_owned();
+    let mut own = stream_of(&house, &kari_token, Some(&place)).await;
+    let second = pay(&kari).await;
+    let told = event_with(&mut own, "happened").await;
+    assert!(told.contains(&second) && !told.contains(&first), "{told}");
+    let others = pay(&ola).await;
+    let told = event_with(&mut theirs, "happened").await;
+    assert!(told.contains(&others), "{told}");
+    let wrong = [("last-event-id", "yesterday")];
+    let refused = kari.send_with("GET", "/api/v1/events", None, &wrong).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}

@@ -4,12 +4,20 @@
 mod house;
 
 use axum::http::StatusCode;
+use gruve_accounts::{AccountRules, Mail, MailError, MailRules, Mailer, Scope};
 use gruve_farm::{MachineState, NewInventory};
 use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
+use gruve_ledger::{Account, Entry, LedgerError};
+use gruve_store::testing::run_raw;
+use gruve_store::{params, transact};
 use gruve_units::{AccountId, Amount, Asset, Bps, Clock as _, ContractId, Hashrate, MachineId};
+use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::json;
+use std::sync::Mutex;
+
+const PASSWORD: &str = "four words make one";
 
 async fn machine(house: &House) -> MachineId {
     let site = house.farm.add_site("bergen").await.unwrap();
@@ -88,7 +96,7 @@ async fn an_owner_takes_a_machine_sees_it_and_hands_it_on() {
     assert_eq!(seen["machine"]["reading"]["watts"], 3_100);
     assert_eq!(seen["machine"]["claim"], "no-claim", "nothing is counted yet");
 
-    let transfer = json!({ "to": "ola", "asset": "BTC", "price": "0" });
+    let transfer = json!({ "to": "ola", "asset": "BTC", "price": "0", "password": PASSWORD });
     let offer = kari.post(&format!("{path}/transfer"), transfer).await;
     assert_eq!(offer.status, StatusCode::CREATED, "{}", offer.body);
     let offer = offer.json()["offer"].as_str().unwrap().to_owned();
@@ -131,4 +139,224 @@ async fn the_pages_of_a_hosted_machine_work_without_scripts() {
     assert!(said.contains("It &lt;b&gt;rattles"), "{said}");
     me.post(&format!("{ticket}/close"), &[("csrf", &csrf)]).await;
     assert!(me.get(&ticket).await.body.contains("Closed"));
+}
+
+/// Coins in an account's balance, as if they had been paid in.
+async fn fund(house: &House, who: AccountId, minor: i64) {
+    let (from, to) = (Account::ChainHot, Account::CustomerAvailable(who));
+    let (now, what) = (house.clock.now(), Amount::new(Asset::Btc, minor));
+    let entry = Entry::transfer(format!("test/{who}/{minor}"), "test", now, from, to, what);
+    transact!(house.store, tx -> Result<(), LedgerError> => {
+        gruve_ledger::post(tx, &entry).await?;
+        Ok(())
+    })
+    .unwrap();
+}
+
+async fn available(house: &House, who: AccountId) -> i64 {
+    let mut tx = house.store.read().await.unwrap();
+    let account = Account::CustomerAvailable(who);
+    gruve_ledger::balance(&mut tx, &account, Asset::Btc).await.unwrap().minor
+}
+
+/// A house where kari has a machine that is hers by now, and ola some coins; her contract's path.
+async fn kari_has_a_machine(house: &House) -> (Program, Program, String) {
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    let id = offered(house, account(house, "kari").await).await;
+    let path = format!("/api/v1/machines/{id}");
+    let taken = kari.post(&format!("{path}/accept"), json!({})).await;
+    assert_eq!(
+        taken.status,
+        StatusCode::OK,
+        "what costs nothing needs no password: {}",
+        taken.body
+    );
+    house.epochs(1).await;
+    fund(house, account(house, "ola").await, 200_000_000).await;
+    (kari, ola, path)
+}
+
+async fn key(house: &House, who: &str, scope: Scope) -> Program {
+    let day = gruve_units::Duration::from_secs(86_400);
+    let made = house.accounts.make_key(account(house, who).await, "robot", &[scope], day).await;
+    let mut program = Program::new(&house.app);
+    program.token = Some(made.unwrap().1);
+    program
+}
+
+#[tokio::test]
+async fn a_machine_is_handed_on_only_by_who_proves_to_be_its_owner() {
+    let house = House::new().await;
+    let (kari, ola, path) = kari_has_a_machine(&house).await;
+    let to = format!("{path}/transfer");
+    let order =
+        |password: &str| json!({ "to": "ola", "asset": "BTC", "price": "0", "password": password });
+    for wrong in ["", "no"] {
+        let stolen = kari.post(&to, order(wrong)).await;
+        assert_eq!(stolen.status, StatusCode::UNAUTHORIZED, "{}", stolen.body);
+    }
+    let unscoped = key(&house, "kari", Scope::Machines).await.post(&to, order("")).await;
+    assert_eq!(unscoped.status, StatusCode::FORBIDDEN);
+    // Whose machine it is not is told nothing of it, with any password.
+    let foreign = ola.post(&to, order(PASSWORD)).await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+    let by_key = key(&house, "kari", Scope::Withdraw).await.post(&to, order("")).await;
+    assert_eq!(by_key.status, StatusCode::CREATED, "made with the password: {}", by_key.body);
+    let offer = by_key.json()["offer"].as_str().unwrap().to_owned();
+    kari.send("DELETE", &format!("/api/v1/machines/{offer}"), None).await;
+    let right = kari.post(&to, order(PASSWORD)).await;
+    assert_eq!(right.status, StatusCode::CREATED, "{}", right.body);
+}
+
+#[tokio::test]
+async fn a_price_leaves_the_balance_only_past_what_guards_payouts() {
+    let house = House::new().await;
+    let (kari, ola, path) = kari_has_a_machine(&house).await;
+    let (hers, his) = (account(&house, "kari").await, account(&house, "ola").await);
+    let offered = async |price: &str| {
+        let order = json!({ "to": "ola", "asset": "BTC", "price": price, "password": PASSWORD });
+        let offer = kari.post(&format!("{path}/transfer"), order).await;
+        assert_eq!(offer.status, StatusCode::CREATED, "{}", offer.body);
+        format!("/api/v1/machines/{}", offer.json()["offer"].as_str().unwrap())
+    };
+    let proof = || json!({ "password": PASSWORD });
+    // Above what a payout is approved for by itself, nobody could look at it.
+    let large = offered("1.5").await;
+    let refused = ola.post(&format!("{large}/accept"), proof()).await;
+    assert_eq!(refused.json()["type"], "urn:gruve:problem:needs-a-look", "{}", refused.body);
+    kari.send("DELETE", &large, None).await;
+    let accept = format!("{}/accept", offered("0.00001").await);
+    for wrong in [json!({}), json!({ "password": "no" })] {
+        assert_eq!(ola.post(&accept, wrong).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let unscoped = key(&house, "ola", Scope::Machines).await.post(&accept, json!({})).await;
+    assert_eq!(unscoped.status, StatusCode::FORBIDDEN);
+    // To the book alone means: not to another customer, with any proof.
+    house.accounts.pay_to_book_only(his, true, (PASSWORD, None), None).await.unwrap();
+    let bound = ola.post(&accept, proof()).await;
+    assert_eq!(bound.json()["type"], "urn:gruve:problem:not-in-book", "{}", bound.body);
+    house.accounts.pay_to_book_only(his, false, (PASSWORD, None), None).await.unwrap();
+    house.clock.advance(gruve_accounts::CHANGE_DELAY);
+    let ola = Program::signed_in(&house.app, "ola").await;
+    assert_eq!((available(&house, hers).await, available(&house, his).await), (0, 200_000_000));
+    dispute(&house, his).await;
+    let frozen = ola.post(&accept, proof()).await;
+    assert_eq!(frozen.json()["type"], "urn:gruve:problem:disputed", "{}", frozen.body);
+    run_raw(&house.store, "UPDATE treasury_disputes SET state = 'won'").await.unwrap();
+    let taken = ola.post(&accept, proof()).await;
+    assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
+    assert_eq!((available(&house, hers).await, available(&house, his).await), (1_000, 199_999_000));
+}
+
+/// A dispute about a card payment of the account.
+async fn dispute(house: &House, who: AccountId) {
+    const PAID: &str = "INSERT INTO treasury_payments \
+        (id, method, external, asset, amount, account, credit, taken, arrived_at) \
+        VALUES ($1, 'card', 'pi_1', 'EUR', 100, $1, 'available', 0, 0)";
+    const OPEN: &str = "INSERT INTO treasury_disputes \
+        (external, payment, account, asset, amount, state, opened_at) \
+        SELECT 'dp_1', id, $1, 'EUR', 1, 'open', 0 FROM treasury_payments LIMIT 1";
+    transact!(house.store, tx -> Result<u64, LedgerError> => {
+        tx.execute(PAID, &params![who]).await?;
+        Ok(tx.execute(OPEN, &params![who]).await?)
+    })
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_machines_address_is_one_that_payouts_may_go_to_and_its_owner_is_told() {
+    let rules = MailRules {
+        origin: "https://gruve.test".to_owned(),
+        house: "Gruve".to_owned(),
+        confirm_sign_up: false,
+        say: gruve_accounts::in_english,
+    };
+    let rules = AccountRules { mail: Some(rules), ..AccountRules::default() };
+    let house = House::with_rules(WebConfig::default(), rules).await;
+    let (kari, _, path) = kari_has_a_machine(&house).await;
+    let hers = account(&house, "kari").await;
+    let (own, other) = (house.stranger(&house.lanes[0]), house.stranger(&house.lanes[0]));
+    let set = async |address: &str, password: &str| {
+        let body = json!({ "address": address, "password": password });
+        kari.post(&format!("{path}/address"), body).await
+    };
+    let stolen = set(&own, "no").await;
+    assert_eq!(stolen.status, StatusCode::UNAUTHORIZED);
+    house.accounts.pay_to_book_only(hers, true, (PASSWORD, None), None).await.unwrap();
+    let proof = (PASSWORD, None);
+    house.accounts.add_address(hers, proof, (Asset::Btc, &own, ""), None).await.unwrap();
+    let early = set(&own, PASSWORD).await;
+    assert_eq!(early.status, StatusCode::CONFLICT, "not usable yet: {}", early.body);
+    house.clock.advance(gruve_accounts::CHANGE_DELAY);
+    let refused = set(&other, PASSWORD).await;
+    assert_eq!(refused.json()["type"], "urn:gruve:problem:not-in-book", "{}", refused.body);
+    let by_key = key(&house, "kari", Scope::Withdraw).await;
+    let refused = by_key.post(&format!("{path}/address"), json!({ "address": other })).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "a key is bound by the book, too");
+    let done = set(&own, PASSWORD).await;
+    assert_eq!(done.json()["address"].as_str(), Some(own.as_str()), "{}", done.body);
+    let sink = Sink::default();
+    while house.accounts.deliver(&sink).await.unwrap().sent > 0 {}
+    let bodies = sink.0.lock().unwrap().join("\n");
+    assert!(bodies.contains(&format!("SN0001 earns goes to {own}")), "{bodies}");
+    assert!(bodies.contains("You have taken the machine SN0001"), "{bodies}");
+}
+
+/// Keeps what it is handed.
+#[derive(Default)]
+struct Sink(Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl Mailer for Sink {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.0.lock().unwrap().push(mail.body.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn another_owners_machine_and_tickets_are_not_found_just_like_those_that_do_not_exist() {
+    let house = House::new().await;
+    let (kari, ola, path) = kari_has_a_machine(&house).await;
+    house.epochs(4).await;
+    let new = json!({ "title": "Noise", "text": "It rattles" });
+    let ticket = kari.post(&format!("{path}/tickets"), new.clone()).await;
+    assert_eq!(ticket.status, StatusCode::CREATED, "{}", ticket.body);
+    let ticket = format!("/api/v1/tickets/{}", ticket.json()["ticket"].as_str().unwrap());
+    assert_eq!(kari.get(&ticket).await.status, StatusCode::OK);
+    let none = "0190a5d0-0000-7000-8000-000000000000";
+    let missing = |of: &str| format!("{}/{none}", of.rsplit_once('/').unwrap().0);
+    for (what, rest) in [
+        (&ticket, ""),
+        (&path, ""),
+        (&path, "/certificate"),
+        (&path, "/terms"),
+        (&path, "/tickets"),
+    ] {
+        let foreign = ola.get(&format!("{what}{rest}")).await;
+        let nobodys = ola.get(&format!("{}{rest}", missing(what))).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{what}{rest}");
+        assert_eq!(foreign.body, nobodys.body, "{what}{rest}");
+    }
+    let order = json!({ "to": "ola", "asset": "BTC", "price": "0", "password": PASSWORD });
+    let address = json!({ "address": house.stranger(&house.lanes[0]), "password": PASSWORD });
+    for (what, rest, body) in [
+        (&ticket, "/notes", json!({ "text": "x" })),
+        (&ticket, "/close", json!({})),
+        (&path, "/tickets", new),
+        (&path, "/accept", json!({ "password": PASSWORD })),
+        (&path, "/transfer", order),
+        (&path, "/address", address),
+    ] {
+        let foreign = ola.post(&format!("{what}{rest}"), body).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{what}{rest}: {}", foreign.body);
+    }
+    assert_eq!(ola.send("DELETE", &path, None).await.status, StatusCode::NOT_FOUND);
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), ola.token.clone().unwrap());
+    for foreign in [&ticket, &path] {
+        let foreign = foreign.replace("/api/v1", "");
+        assert_eq!(page.get(&foreign).await.status, StatusCode::NOT_FOUND, "{foreign}");
+    }
 }

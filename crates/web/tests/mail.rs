@@ -25,8 +25,12 @@ impl Mailer for Sink {
 }
 
 async fn writing_house(confirm_sign_up: bool) -> House {
-    let mail =
-        MailRules { origin: "http://gruve.test".into(), house: "Gruve".into(), confirm_sign_up };
+    let mail = MailRules {
+        origin: "http://gruve.test".into(),
+        house: "Gruve".into(),
+        confirm_sign_up,
+        say: gruve_web::in_visitors_language,
+    };
     let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
     House::with_rules(WebConfig::default(), rules).await
 }
@@ -166,4 +170,27 @@ async fn payouts_bound_to_the_book_go_nowhere_else() {
     house.clock.advance(CHANGE_DELAY);
     assert_eq!(pay(&own).await.status, StatusCode::CREATED);
     assert_eq!(pay(&other).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_letter_is_in_the_language_of_who_caused_it() {
+    let house = writing_house(true).await;
+    let mut me = Browser::new(&house.app);
+    me.get("/language/nb").await;
+    let csrf = me.get("/sign-up").await.field("csrf");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("name", "kari"),
+        ("email", "kari@example.org"),
+        ("password", PASSWORD),
+    ];
+    assert!(me.post("/sign-up", &fields).await.body.contains("Se i e-posten din"));
+    let sink = Sink::default();
+    house.accounts.deliver(&sink).await.unwrap();
+    let sent = sink.0.into_inner().unwrap();
+    assert_eq!(sent[0].subject, "Gruve: bekreft adressen din");
+    let body = &sent[0].body;
+    assert!(body.starts_with("Noen, trolig du, har opprettet kontoen kari med denne"), "{body}");
+    assert!(body.contains("http://gruve.test/confirm?ticket="), "{body}");
+    assert!(!body.contains("address") && !body.contains("Open"), "{body}");
 }

@@ -48,10 +48,10 @@ async fn a_machine_is_bought_in_offered_taken_mended_ended_and_returned_by_progr
     let token = token.json()["token"].as_str().unwrap().to_owned();
     let agent = house.farm.agent(&token).await.unwrap();
     let sites = technician.get("/api/v1/console/sites").await.json();
-    let bergen = sites.as_array().unwrap().iter().find(|s| s["site"] == "bergen").unwrap();
+    let bergen = sites["items"].as_array().unwrap().iter().find(|s| s["site"] == "bergen").unwrap();
     assert_eq!(bergen["electricity"]["co2_g_per_kwh"], 19);
     assert_eq!((agent.next, &bergen["agent"]["samples"]), (0, &json!(0)));
-    assert_eq!(kari.get("/api/v1/energy").await.json()[0]["source"], "the grid's year");
+    assert_eq!(kari.get("/api/v1/energy").await.json()["items"][0]["source"], "the grid's year");
 
     let added = technician.post("/api/v1/console/machines", machine()).await;
     assert_eq!(added.status, StatusCode::CREATED, "{}", added.body);
@@ -81,7 +81,7 @@ async fn a_machine_is_bought_in_offered_taken_mended_ended_and_returned_by_progr
     assert_eq!(opened.status, StatusCode::CREATED, "{}", opened.body);
     let ticket = opened.json()["ticket"].as_str().unwrap().to_owned();
     let theirs = kari.get(&format!("/api/v1/machines/{id}/tickets")).await.json();
-    assert_eq!(theirs[0]["title"], "A fan is loud", "its owner sees it");
+    assert_eq!(theirs["items"][0]["title"], "A fan is loud", "its owner sees it");
     kari.post(&format!("/api/v1/tickets/{ticket}/notes"), json!({ "text": "Thank you." })).await;
     let path = format!("/api/v1/console/tickets/{ticket}");
     let notes = technician.get(&path).await.json()["notes"].clone();
@@ -89,7 +89,7 @@ async fn a_machine_is_bought_in_offered_taken_mended_ended_and_returned_by_progr
     technician.post(&format!("{path}/notes"), json!({ "text": "Done." })).await;
     let closed = technician.send("POST", &format!("{path}/close"), None).await;
     assert_eq!(closed.status, StatusCode::NO_CONTENT);
-    assert_eq!(technician.get("/api/v1/console/tickets").await.json(), json!([]));
+    assert_eq!(technician.get("/api/v1/console/tickets").await.json()["items"], json!([]));
 
     let ended = finance.send("POST", &format!("/api/v1/console/hosting/{id}/end"), None).await;
     assert_eq!(ended.status, StatusCode::OK, "{}", ended.body);

@@ -86,7 +86,7 @@ async fn a_contract_priced_in_euros_is_paid_by_transfer_and_works() {
     assert_eq!(paid["methods"], json!([]));
     let payments = kari.get("/api/v1/payments").await.json();
     assert_eq!(
-        (payments[0]["method"].as_str(), cents(&payments[0]["amount"])),
+        (payments["items"][0]["method"].as_str(), cents(&payments["items"][0]["amount"])),
         (Some("bank"), to_pay)
     );
     house.epochs(8).await;

@@ -33,7 +33,7 @@ fn night() -> Value {
 }
 
 fn by_name<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
-    list.as_array().unwrap().iter().find(|p| p["plan"] == name || p["plan"]["id"] == name)
+    list["items"].as_array().unwrap().iter().find(|p| p["plan"] == name || p["plan"]["id"] == name)
 }
 
 #[tokio::test]

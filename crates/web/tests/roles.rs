@@ -7,6 +7,7 @@ mod house;
 use axum::http::{Method, StatusCode};
 use gruve_accounts::{Permission, Role};
 use gruve_farm::{Luck, MachineOwner, Miner, ProvenPlace};
+use gruve_units::Clock as _;
 use gruve_web::{Access, RouteInfo, routes};
 use house::House;
 use house::browser::{Answer, Browser, Program};
@@ -256,10 +257,35 @@ async fn whoever_keeps_blocks_back_stands_first_in_the_console_and_in_the_api() 
     let session = eier.post("/api/v1/sessions", login).await.json();
     eier.token = Some(session["token"].as_str().unwrap().to_owned());
     let said = eier.get("/api/v1/console/withholding?one_in=1000").await.json();
-    let miners = &said[0]["miners"];
+    let miners = &said["items"][0]["miners"];
     assert_eq!(
         (&miners[0]["owner"], &miners[0]["is_finding"]),
         (&json!(id.to_string()), &json!(true))
     );
     assert_eq!((&miners[1]["owner"], &miners[1]["is_finding"]), (&json!("house"), &json!(false)));
+}
+
+#[tokio::test]
+async fn where_the_house_demands_a_second_factor_staff_gets_nowhere_without_one() {
+    let config = gruve_web::WebConfig { is_staff_factor_demanded: true, ..Default::default() };
+    let house = House::with(config).await;
+    let mut boss = signed_in(&house, "boss", Some(Role::Owner)).await;
+    assert_eq!(boss.get("/account/security").await.status, StatusCode::OK, "where it is set up");
+    let csrf = boss.get("/account").await.field("csrf");
+    for route in routes(&house.state).iter().filter(|r| permission(r.access).is_some()) {
+        if route.path.starts_with("/api/") {
+            continue;
+        }
+        let refused = ask(&mut boss, route, &filled(route.path, NONE), &csrf).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{} {}", route.method, route.path);
+    }
+    let program = house::browser::Program::signed_in(&house.app, "boss").await;
+    let refused = program.get("/api/v1/console/machines").await;
+    assert_eq!(refused.json()["type"], "urn:gruve:problem:staff-factor-needed", "{}", refused.body);
+    let id = house.account("boss").await;
+    let setup = house.accounts.begin_totp(id, "Gruve").await.unwrap();
+    let code = house::code_of(&setup.secret, house.clock.now());
+    house.accounts.confirm_totp(id, (PASSWORD, None), &code, None).await.unwrap();
+    assert_eq!(boss.get("/console").await.status, StatusCode::OK);
+    assert_eq!(program.get("/api/v1/console/machines").await.status, StatusCode::OK);
 }

@@ -83,35 +83,60 @@ impl EthHeader {
     /// When a field is missing, or hash and fields do not agree.
     pub fn read(block: &Value) -> Result<(EthHeader, [u8; 32]), BadHeader> {
         let f = Fields(block);
+        let pays = f.address("miner").ok_or(BadHeader::Field("miner"))?;
+        let bloom = f.text("logsBloom").and_then(data::<BLOOM_BYTES>);
+        let bloom = bloom.ok_or(BadHeader::Field("logsBloom"))?;
+        let mut header = EthHeader::unsealed_of(&f, pays, bloom)?;
+        header.mix_hash = f.hash("mixHash").ok_or(BadHeader::Field("mixHash"))?;
+        header.nonce = f.text("nonce").and_then(data).ok_or(BadHeader::Field("nonce"))?;
+        let called = f.hash("hash").ok_or(BadHeader::Field("hash"))?;
+        if header.hash() == called { Ok((header, called)) } else { Err(BadHeader::Hash) }
+    }
+
+    /// Reads the header of the block that a node is making (`pending`): without a proof, and where the node leaves its own
+    /// address or the bloom out, with `pays` and an empty one. Whether it is so, its seal hash says.
+    ///
+    /// # Errors
+    /// When a field is missing.
+    pub fn read_pending(block: &Value, pays: EthAddress) -> Result<EthHeader, BadHeader> {
+        let f = Fields(block);
+        let bloom = f.text("logsBloom").and_then(data::<BLOOM_BYTES>);
+        let pays = f.address("miner").unwrap_or(pays);
+        EthHeader::unsealed_of(&f, pays, bloom.unwrap_or([0; BLOOM_BYTES]))
+    }
+
+    /// All but the proof.
+    fn unsealed_of(
+        f: &Fields<'_>,
+        coinbase: EthAddress,
+        bloom: [u8; BLOOM_BYTES],
+    ) -> Result<EthHeader, BadHeader> {
         let hash = |name| f.hash(name).ok_or(BadHeader::Field(name));
         let number = |name| f.number(name).ok_or(BadHeader::Field(name));
-        let bloom = f.text("logsBloom").and_then(data::<BLOOM_BYTES>);
         let mut later_fields = Vec::new();
         if !f.is_null(BASE_FEE) {
             let mut item = Vec::new();
             rlp::put_u256(&mut item, &f.wide(BASE_FEE).ok_or(BadHeader::Field(BASE_FEE))?);
             later_fields.push(item);
         }
-        let header = EthHeader {
+        Ok(EthHeader {
             parent_hash: hash("parentHash")?,
             uncles_hash: hash("sha3Uncles")?,
-            coinbase: f.address("miner").ok_or(BadHeader::Field("miner"))?,
+            coinbase,
             state_root: hash("stateRoot")?,
             transactions_root: hash("transactionsRoot")?,
             receipts_root: hash("receiptsRoot")?,
-            logs_bloom: Box::new(bloom.ok_or(BadHeader::Field("logsBloom"))?),
+            logs_bloom: Box::new(bloom),
             difficulty: f.wide("difficulty").ok_or(BadHeader::Field("difficulty"))?,
             number: number("number")?,
             gas_limit: number("gasLimit")?,
             gas_used: number("gasUsed")?,
             timestamp: number("timestamp")?,
             extra_data: f.bytes("extraData", EXTRA_MAX).ok_or(BadHeader::Field("extraData"))?,
-            mix_hash: hash("mixHash")?,
-            nonce: f.text("nonce").and_then(data).ok_or(BadHeader::Field("nonce"))?,
+            mix_hash: [0; 32],
+            nonce: [0; 8],
             later_fields,
-        };
-        let called = hash("hash")?;
-        if header.hash() == called { Ok((header, called)) } else { Err(BadHeader::Hash) }
+        })
     }
 
     /// Wei of a unit of gas that the chain burns (EIP-1559); `None` on a chain that burns nothing.

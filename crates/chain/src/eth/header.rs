@@ -2,6 +2,7 @@
 
 use super::rlp::{self, Reader, RlpError};
 use super::{EthAddress, keccak256};
+use gruve_units::Target;
 use ruint::aliases::U256;
 
 /// Bytes of a bloom filter of logs.
@@ -88,10 +89,22 @@ impl EthHeader {
         keccak256(&self.encode())
     }
 
+    /// What its hash must not be above.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target(bound(self.difficulty))
+    }
+
+    /// Its encoding without the mix hash and the nonce.
+    #[must_use]
+    pub fn unsealed(&self) -> Vec<u8> {
+        rlp::list(&self.fields(false))
+    }
+
     /// What is mined on: the hash of all but the mix hash and the nonce.
     #[must_use]
     pub fn seal_hash(&self) -> [u8; 32] {
-        keccak256(&rlp::list(&self.fields(false)))
+        keccak256(&self.unsealed())
     }
 
     /// Reads a header.
@@ -123,6 +136,18 @@ impl EthHeader {
         }
         Ok(header)
     }
+}
+
+/// The highest hash a block of a difficulty may have: ⌊2²⁵⁶ / difficulty⌋ (yellow paper, section
+/// 4.3.4), of difficulty 1 all 32 bytes.
+pub(crate) fn bound(difficulty: U256) -> U256 {
+    if difficulty <= U256::from(1) {
+        return U256::MAX;
+    }
+    // 2^256 / d = (2^256 - 1) / d, one more where d divides 2^256.
+    let (quotient, rest) = U256::MAX.div_rem(difficulty);
+    let divides = rest.saturating_add(U256::from(1)) == difficulty;
+    if divides { quotient.saturating_add(U256::from(1)) } else { quotient }
 }
 
 /// The hash that a header has for its uncles: of the list of their headers.

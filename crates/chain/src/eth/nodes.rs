@@ -379,6 +379,24 @@ impl EthNode for EthNodeGroup {
         self.on_best(|n| n.pending_time()).await
     }
 
+    /// On all of them: work may come from any. Yes only where each that can be used has taken it.
+    async fn set_extra(&self, words: &str) -> Result<bool, NodeError> {
+        let words: Arc<str> = words.into();
+        let mut answers = self.on_all(move |node| {
+            let words = Arc::clone(&words);
+            Box::pin(async move { node.set_extra(&words).await })
+        });
+        let mut all = !answers.is_empty();
+        while let Some(answer) = answers.join_next().await {
+            all &= answer.unwrap_or_else(|_| Err(nobody()))?;
+        }
+        Ok(all)
+    }
+
+    async fn pending_header(&self) -> Result<Option<EthHeader>, NodeError> {
+        self.on_best(|n| n.pending_header()).await
+    }
+
     async fn submit_work(
         &self,
         nonce: u64,

@@ -208,6 +208,25 @@ impl EthNode for EthRpcNode {
         Ok(time.and_then(|secs| i64::try_from(secs).ok()).and_then(timestamp_of))
     }
 
+    async fn set_extra(&self, words: &str) -> Result<bool, NodeError> {
+        // Geth and its descendants take the bytes of the text as they are.
+        match self.ask("miner_setExtra", json!([words])).await {
+            // One that knows no such call, or does not open it to us.
+            Err(e) if e.blame() != Blame::Transient => Ok(false),
+            answer => answer,
+        }
+    }
+
+    async fn pending_header(&self) -> Result<Option<EthHeader>, NodeError> {
+        let block = match self.large_call("eth_getBlockByNumber", json!(["pending", false])).await {
+            Err(e) if e.blame() != Blame::Transient => return Ok(None),
+            other => other?,
+        };
+        // Its own address is left out of a block that is not mined yet.
+        let pays = self.pays_to().await?.unwrap_or(EthAddress::ZERO);
+        Ok(EthHeader::read_pending(&block, pays).ok())
+    }
+
     async fn submit_work(
         &self,
         nonce: u64,

@@ -1,10 +1,12 @@
 //! What the house asks of a node of the Ethash family: work by its header's hash, and solutions.
 //!
 //! Unlike [`crate::Node`], such a node makes its blocks itself and pays the address that it was
-//! started with; it hands out no more than what is to be hashed. Every call may be repeated: a
+//! started with; it hands out no more than what is to be hashed. Some let the words of their blocks be set, and show
+//! the block that they are making. Every call may be repeated: a
 //! solution that is already known is refused or taken again, and does no harm. A time-out means
 //! *unknown*, never *failed*.
 
+use super::EthHeader;
 use crate::NodeError;
 use async_trait::async_trait;
 use gruve_units::{Hashrate, Target, Timestamp};
@@ -38,6 +40,19 @@ pub trait EthNode: Send + Sync {
     /// The time in the block that the node is making, which is its clock's; `None` where it does not
     /// say.
     async fn pending_time(&self) -> Result<Option<Timestamp>, NodeError>;
+
+    /// Has the blocks that it makes from now on say these words in their `extraData`: text, because nodes take it as such;
+    /// whether it does. No means that it does not let anybody.
+    async fn set_extra(&self, words: &str) -> Result<bool, NodeError> {
+        let _ = words;
+        Ok(false)
+    }
+
+    /// The header, without its proof, of the block that it is making, where it shows it. It may be another than the one that
+    /// it gave out as work: their hashes say.
+    async fn pending_header(&self) -> Result<Option<EthHeader>, NodeError> {
+        Ok(None)
+    }
 
     /// Sends a solution; whether the node took it. No means: not valid, or for work that the node
     /// has forgotten.

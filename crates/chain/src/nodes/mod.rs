@@ -339,6 +339,10 @@ impl Node for NodeGroup {
             .await
     }
 
+    async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
+        self.on_best("gettxout", move |node| node.coin_is_unspent(txid, vout)).await
+    }
+
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {
         self.on_best("estimatesmartfee", move |node| node.fee_rate(blocks)).await
     }

@@ -358,6 +358,11 @@ impl Node for RpcNode {
         }
     }
 
+    async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
+        let answer = self.look("gettxout", json!([hash_to_text(txid), vout, true])).await?;
+        Ok(Some(!answer.is_null()))
+    }
+
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {
         const METHOD: &str = "estimatesmartfee";
         let answer = self.look(METHOD, json!([blocks.clamp(1, 1008)])).await?;

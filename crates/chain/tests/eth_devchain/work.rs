@@ -123,6 +123,32 @@ fn a_farms_difficulty_finds_its_pace() {
 }
 
 #[tokio::test]
+async fn words_that_are_set_stand_in_the_header_that_is_mined_on_and_shown() {
+    use gruve_chain::{EthNode as _, EthRpcNode, EthRpcOptions};
+    let rig = Rig::easy();
+    rig.chain.pay_blocks_to(someone(9));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = rig.chain.serve(listener, None).unwrap();
+    let node = EthRpcNode::new(&server.url(), None, EthRpcOptions::default()).unwrap();
+    let before = node.get_work().await.unwrap();
+    let words = "+/v7".repeat(8);
+    assert!(node.set_extra(&words).await.unwrap());
+    let work = node.get_work().await.unwrap();
+    assert_ne!(work.header_hash, before.header_hash, "it makes another block at once");
+    let header = node.pending_header().await.unwrap().unwrap();
+    assert_eq!((header.seal_hash(), header.coinbase), (work.header_hash, someone(9)));
+    assert_eq!(header.extra_data, words.as_bytes());
+    let long = node.set_extra(&"x".repeat(33)).await;
+    assert!(!matches!(long, Ok(true)), "no room for more than 32 bytes");
+    // A payment comes in: another block is made, and that one is shown.
+    rig.pay(&someone(3), 1);
+    let work = node.get_work().await.unwrap();
+    assert_eq!(node.pending_header().await.unwrap().unwrap().seal_hash(), work.header_hash);
+    server.stop().await;
+    assert!(node.set_extra(&words).await.is_err(), "that nobody answers does not mean no");
+}
+
+#[tokio::test]
 async fn a_client_of_real_nodes_mines_on_it_over_http() {
     use gruve_chain::{EthNode as _, EthRpcNode, EthRpcOptions};
     let rig = Rig::easy();

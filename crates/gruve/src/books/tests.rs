@@ -48,6 +48,7 @@ async fn fill(store: &Store) {
             let bytes = match name {
                 "hash" | "token_hash" | "code_hash" | "cut_hash" | "terms_hash" => "07".repeat(32),
                 "digest" | "squares" => "07".repeat(32),
+                "secret" if table["name"] == "accounts_challenge_key" => "07".repeat(32),
                 "secret" => "07".repeat(20),
                 "signature" => "07".repeat(64),
                 "network" => "0707".to_owned(),

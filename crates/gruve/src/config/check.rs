@@ -16,7 +16,11 @@ impl Config {
         let record = &mut config.record;
         let files =
             record.mirror.iter_mut().flat_map(|m| [&mut m.keys_file, &mut m.authorities_file]);
-        for file in files.flatten().chain(&mut record.folder).chain(mail) {
+        let alerts = config.alerts.webhook_secret_file.as_mut();
+        for file in files.flatten().chain(&mut record.folder).chain(mail).chain(alerts) {
+            *file = base.join(&*file);
+        }
+        if let Some(file) = &mut config.keys.passphrase_file {
             *file = base.join(&*file);
         }
         for folder in config.banks.iter_mut().filter_map(|b| b.folder.as_mut()) {
@@ -62,6 +66,13 @@ impl Config {
             let what = "write it as browsers do: https://mine.example, without a slash at the end";
             fault("http.origin".into(), what.into());
         }
+        // The address says that customers come by https; without this their sessions would go over plain http, too.
+        if self.http.origin.as_ref().is_some_and(|o| o.starts_with("https://"))
+            && !self.http.secure_cookies
+        {
+            let what = "customers come by https, as http.origin says: write true";
+            fault("http.secure_cookies".into(), what.into());
+        }
         if self.lanes.is_empty() || self.lanes.len() > LANES_MAX {
             fault("lane".into(), format!("write 1 to {LANES_MAX} [[lane]] sections"));
         }
@@ -74,7 +85,7 @@ impl Config {
             fault("metrics.listen".into(), format!("{listen} is used twice in this file"));
         }
         let has_origin = self.http.origin.is_some();
-        let mail = self.mail.iter().flat_map(|m| m.faults(has_origin));
+        let mail = self.mail.iter().flat_map(|m| m.faults(has_origin)).chain(self.alerts.faults());
         let parts = self.metrics.faults().into_iter().chain(self.record.faults()).chain(mail);
         for Fault { place, what } in parts {
             fault(place, what);
@@ -169,6 +180,8 @@ impl Config {
             .into_iter()
             .chain(elsewhere)
             .chain(limits::faults(&self.limits))
+            .chain(keys::faults(&self.keys))
+            .chain(hot_wallet::faults(&self.hot_wallets, &self.lanes))
         {
             fault(place, what);
         }

@@ -15,6 +15,9 @@ pub struct EthashConfig {
     pub dataset_threads: Option<usize>,
     /// How often the node is asked for work; 250 ms if unset.
     pub poll: Option<Span>,
+    /// Whether the node is to put this house's stamp into its blocks' `extraData`, by which their work is proven; yes if
+    /// unset. What a node does not let be set stays as it is, and its work is unproven.
+    pub stamp: Option<bool>,
     /// The chain's name, as customers see it. This and what follows describe a chain of one's own: they
     /// may be written where the network is `regtest` or `dev`.
     pub name: Option<String>,

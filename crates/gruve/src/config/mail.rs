@@ -53,11 +53,16 @@ const fn yes() -> bool {
 pub struct AccountsConfig {
     /// How long a new e-mail address and a new payout address wait.
     pub change_delay: Span,
+    /// How long the closing of an account waits.
+    pub closing_delay: Span,
 }
 
 impl Default for AccountsConfig {
     fn default() -> AccountsConfig {
-        AccountsConfig { change_delay: Span(gruve_accounts::CHANGE_DELAY) }
+        AccountsConfig {
+            change_delay: Span(gruve_accounts::CHANGE_DELAY),
+            closing_delay: Span(gruve_accounts::CLOSING_DELAY),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Reading is in two steps. [`Config::parse`] takes the text to a [`Config`] or to a list of
 //! [`Fault`]s, each with the place it is at; nothing is opened, connected to or created here.
 
+mod alerts;
 mod aux_chain;
 mod bank;
 mod check;
@@ -10,6 +11,8 @@ mod doors;
 mod duration;
 mod ethash;
 mod funds;
+mod hot_wallet;
+mod keys;
 mod limits;
 mod mail;
 mod metrics;
@@ -18,12 +21,15 @@ mod remote;
 mod sample;
 mod tls;
 
+pub use alerts::AlertsConfig;
 pub use aux_chain::AuxConfig;
 pub use bank::BankConfig;
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
 pub use funds::FundsConfig;
+pub use hot_wallet::HotWalletConfig;
+pub use keys::KeysConfig;
 pub use limits::LimitConfig;
 pub use mail::{AccountsConfig, MailConfig, MailSecurity};
 pub use metrics::MetricsConfig;
@@ -67,6 +73,9 @@ pub struct Config {
     /// What holds for accounts.
     #[serde(default)]
     pub accounts: AccountsConfig,
+    /// When the operator is told of what goes wrong.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
     /// Where the books are.
     #[serde(default)]
     pub database: DatabaseConfig,
@@ -91,6 +100,12 @@ pub struct Config {
     /// What leaves in a day.
     #[serde(default, rename = "payout_limit")]
     pub limits: Vec<LimitConfig>,
+    /// Where the passphrase of the wallets' seed comes from.
+    #[serde(default)]
+    pub keys: KeysConfig,
+    /// Caps of hot wallets.
+    #[serde(default, rename = "hot_wallet")]
+    pub hot_wallets: Vec<HotWalletConfig>,
     /// Cards.
     #[serde(default)]
     pub stripe: Option<CardConfig>,
@@ -149,6 +164,9 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Set when customers come by https (behind a TLS proxy): cookies are then `Secure`.
     pub secure_cookies: bool,
+    /// Whether staff needs a second factor to reach the console; where unset, it does where customers come by
+    /// https, so that a house on one's own machine is tried without.
+    pub staff_second_factor: Option<bool>,
     /// `https://host[:port]` as browsers see it, when a proxy stands in front and changes `Host`.
     pub origin: Option<String>,
     /// Addresses of proxies in front: not limited in their connections, and believed about whom
@@ -156,11 +174,20 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
+impl HttpConfig {
+    /// Whether staff needs a second factor.
+    #[must_use]
+    pub fn is_staff_factor_demanded(&self) -> bool {
+        self.staff_second_factor.unwrap_or(self.secure_cookies)
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             secure_cookies: false,
+            staff_second_factor: None,
             origin: None,
             trusted_proxies: Vec::new(),
         }

@@ -32,6 +32,18 @@ fn every_fault_is_told_at_once_with_its_place() {
 }
 
 #[test]
+fn a_site_with_an_https_address_has_secure_cookies() {
+    let with = |origin: &str, secure: bool| {
+        let cookies = format!("secure_cookies = {secure}\norigin = \"{origin}\"");
+        faults(&SAMPLE.replacen("secure_cookies = false", &cookies, 1))
+    };
+    let found = with("https://mine.example", false);
+    assert!(found.iter().any(|f| f.starts_with("http.secure_cookies")), "{found:?}");
+    assert_eq!(with("https://mine.example", true), Vec::<String>::new());
+    assert_eq!(with("http://mine.example", false), Vec::<String>::new(), "a private network");
+}
+
+#[test]
 fn a_lane_for_eth_is_refused_with_the_day_on_which_it_left_proof_of_work() {
     let found = faults(&SAMPLE.replacen("asset = \"LTC\"", "asset = \"ETH\"", 1));
     assert!(found[0].starts_with("lane[1].asset") && found[0].contains("15,537,393"), "{found:?}");

@@ -179,7 +179,7 @@ async fn earn_and_withdraw(
 
 async fn running_contract(api: &Api, lane: &str) -> Result<Option<String>, JourneyError> {
     let contracts = api.get("/api/v1/contracts").await?;
-    let list = contracts.as_array().ok_or(JourneyError::Shape("list of contracts"))?;
+    let list = contracts["items"].as_array().ok_or(JourneyError::Shape("list of contracts"))?;
     let running = list
         .iter()
         .find(|c| c["lane"] == lane && (c["state"] == "active" || c["state"] == "starting"));
@@ -194,7 +194,7 @@ async fn buy(
 ) -> Result<String, JourneyError> {
     let asset = wallet.asset;
     let plans = api.get("/api/v1/plans").await?;
-    let plan = plans
+    let plan = plans["items"]
         .as_array()
         .and_then(|list| list.iter().find(|p| p["lane"] == lane))
         .ok_or(JourneyError::Shape("plan on the lane"))?
@@ -205,7 +205,7 @@ async fn buy(
     // Half of what the farm has proven and not sold, in the plan's steps.
     let wanted = until("proven capacity to sell", || async {
         let lanes = api.get("/api/v1/lanes").await?;
-        let free = lanes
+        let free = lanes["items"]
             .as_array()
             .and_then(|list| list.iter().find(|l| l["lane"] == lane))
             .map_or(Ok(Hashrate::ZERO), |l| rate(&l["available"]))?;
@@ -291,7 +291,7 @@ async fn withdraw(
 
 async fn available(api: &Api, asset: Asset) -> Result<i64, JourneyError> {
     let balances = api.get("/api/v1/balances").await?;
-    let list = balances.as_array().ok_or(JourneyError::Shape("list of balances"))?;
+    let list = balances["items"].as_array().ok_or(JourneyError::Shape("list of balances"))?;
     let own = list.iter().find(|b| b["asset"] == asset.code());
     own.map_or(Ok(0), |b| minor(&b["available"]))
 }

@@ -44,7 +44,7 @@ pub async fn tell_blocks(api: &Api, say: &Progress) {
         ticks.tick().await;
         // A missed look is made good by the next.
         let Ok(blocks) = api.get("/api/v1/blocks?limit=20").await else { continue };
-        let blocks = blocks.as_array().cloned().unwrap_or_default();
+        let blocks = blocks["items"].as_array().cloned().unwrap_or_default();
         let hash = |b: &serde_json::Value| b["hash"].as_str().unwrap_or("").to_owned();
         let Some(told) = &mut told else {
             told = Some(blocks.iter().map(hash).collect());

@@ -34,6 +34,7 @@ use std::time::Duration;
 /// # Errors
 /// When something cannot be started or the customer's way is blocked; the text says what to do.
 pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
+    let mut stop = std::pin::pin!(crate::signals::stop_asked());
     let say = Progress::new(args.json);
     folder::ports_are_free(&args)?;
     let folder = folder::prepare(&args)?;
@@ -58,7 +59,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     let outcome = tokio::select! {
         outcome = whole_line(&api, &args, &folder, scans, &say) => outcome.map(Some),
         why = house.failed() => Err(why),
-        () = crate::signals::stop_asked() => Ok(None),
+        () = &mut stop => Ok(None),
     };
     let reconciles = match outcome {
         Ok(Some(summary)) => {
@@ -66,7 +67,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
             if !args.once {
                 say.line("\nStill mining. Look around on the dashboards; Ctrl-C stops.");
                 tokio::select! {
-                    () = crate::signals::stop_asked() => {}
+                    () = &mut stop => {}
                     why = house.failed() => return Err(why),
                 }
             }

@@ -5,7 +5,7 @@
 //! needs; they are no part of the record for ever.
 
 use super::record::Publishing;
-use gruve_proof::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX};
+use gruve_proof::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX, range_path, range_text};
 use gruve_proof::publish::put;
 use gruve_proof::share::ShareLeaf;
 use gruve_proof::{Hash, merkle};
@@ -126,6 +126,10 @@ impl Signing {
         // The leaves first: no root stands without them.
         put(folder, &format!("{}{LEAVES}", own.path()), &leaves.concat()).map_err(said)?;
         put(folder, &own.path(), self.record.sign_acceptance(&own).as_bytes()).map_err(said)?;
+        // For whoever cannot list the folder. The first one goes now.
+        let first = own.number.saturating_sub(KEPT - 1).max(1);
+        let range = range_text(first, own.number);
+        put(folder, &range_path(&self.lane), range.as_bytes()).map_err(said)?;
         self.keep(next)?;
         self.forget(own.number);
         Ok(Some(next))

@@ -1,5 +1,6 @@
 //! What can go wrong while the house runs, with whose it is.
 
+use gruve_accounts::AccountsError;
 use gruve_chain::NodeError;
 use gruve_chain::eth::BadReceipts;
 use gruve_hosting::HostingError;
@@ -27,6 +28,9 @@ pub enum HouseError {
     /// Hosted machines'.
     #[error(transparent)]
     Hosting(#[from] HostingError),
+    /// Accounts'.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// A node's.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -46,6 +50,7 @@ impl Blamed for HouseError {
             HouseError::Market(e) => e.blame(),
             HouseError::Ledger(e) => e.blame(),
             HouseError::Hosting(e) => e.blame(),
+            HouseError::Accounts(e) => e.blame(),
             HouseError::Node(e) => e.blame(),
             // The node may be in the midst of a reorganisation; nothing was booked.
             HouseError::Receipts(_) => Blame::Transient,

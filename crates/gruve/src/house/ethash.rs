@@ -2,7 +2,8 @@
 //!
 //! What miners, share log and accountant see is the same as on any lane. Otherwise: the nodes make the
 //! blocks and pay the address that they were started with, which must be the wallet's hot address; the
-//! work carries no stamp, so the lane is *unproven*; rewards are found by whom a block pays.
+//! stamp stands in the blocks' `extraData`, where a node lets it be set, and the lane is *unproven* where not; rewards are
+//! found by whom a block pays.
 
 use super::eth_sink::EthSink;
 use super::parts::{self, Parts, StartError};
@@ -28,6 +29,8 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// What pages say of such a lane beside its network.
 const UNPROVEN: &str = "unproven: its node makes the blocks, so the work carries no stamp";
+/// The same where the stamp is put into its blocks.
+const BY_EPOCH: &str = "stamped in its blocks' extraData where its node allows it; each epoch says whether it is proven";
 
 /// The rules of the lane's chain: the table's, and what the configuration says of a chain of one's own.
 /// The configuration's check has refused what cannot be.
@@ -57,7 +60,8 @@ pub(super) fn described(mut params: ChainParams, lane: &LaneConfig) -> ChainPara
 /// The chain's name for pages.
 pub(super) fn title(params: &ChainParams, lane: &LaneConfig) -> String {
     let name = lane.ethash.name.clone().unwrap_or_else(|| params.title());
-    format!("{name} · {UNPROVEN}")
+    let said = if lane.ethash.stamp.unwrap_or(true) { BY_EPOCH } else { UNPROVEN };
+    format!("{name} · {said}")
 }
 
 fn expected(params: &ChainParams, lane: &LaneConfig, pays: EthAddress) -> EthExpected {
@@ -125,7 +129,7 @@ pub(super) fn work(
     if let (Some(full), Some(threads)) = (&mut dataset, own.dataset_threads) {
         full.threads = threads;
     }
-    EthLane::start(EthLaneOptions {
+    let options = EthLaneOptions {
         lane: config.id.clone(),
         node: parts.eth_nodes[&config.id].clone(),
         form,
@@ -135,8 +139,12 @@ pub(super) fn work(
         clock: parts.clock.clone(),
         entropy: parts.entropy.clone(),
         share_log,
-    })
-    .map_err(|e| StartError::Stratum(config.id.clone(), e))
+    };
+    let lane = match own.stamp.unwrap_or(true) {
+        true => EthLane::start_stamped(options, parts.stamps.clone()),
+        false => EthLane::start(options),
+    };
+    lane.map_err(|e| StartError::Stratum(config.id.clone(), e))
 }
 
 /// The lane's follower.

@@ -4,6 +4,7 @@
 use super::error::HouseError;
 use super::gauge::Gauge;
 use async_trait::async_trait;
+use gruve_accounts::Accounts;
 use gruve_farm::{Farm, FarmError, MachineOwner, OwnerTable, Proof, ProvenPlace};
 use gruve_hosting::{Hosting, HostingError, Payable};
 use gruve_ledger::Account;
@@ -239,11 +240,17 @@ const FEE_PART_MIN: i64 = 50;
 /// How often owners' earnings are looked at: settlements are rarer.
 const PAY_EVERY: Duration = Duration::from_secs(60);
 
+/// What it takes to pay owners.
+pub(super) struct Payers {
+    pub(super) hosting: Hosting,
+    pub(super) treasury: Treasury,
+    pub(super) accounts: Accounts,
+    pub(super) store: Store,
+}
+
 /// Sends what hosted machines have earned to their owners' addresses until the house stops.
 pub(super) async fn pay_owners(
-    hosting: Hosting,
-    treasury: Treasury,
-    store: Store,
+    payers: Payers,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
     loop {
@@ -251,7 +258,7 @@ pub(super) async fn pay_owners(
             () = tokio::time::sleep(PAY_EVERY) => {}
             _ = stopped.wait_for(|s| *s) => return Ok(()),
         }
-        let all = match hosting.payables().await {
+        let all = match payers.hosting.payables().await {
             Ok(all) => all,
             Err(error) => {
                 tracing::warn!(%error, "cannot look up what owners are to get");
@@ -259,24 +266,42 @@ pub(super) async fn pay_owners(
             }
         };
         for one in all {
-            if let Err(error) = pay_owner(&hosting, &treasury, &store, &one).await {
+            if let Err(error) = pay_owner(&payers, &one).await {
                 tracing::warn!(account = %one.account, lane = %one.lane, %error, "cannot pay an owner now");
             }
         }
     }
 }
 
-/// Pays one owner, if it is worth its fee; a payment under way is gone on with.
-async fn pay_owner(
-    hosting: &Hosting,
-    treasury: &Treasury,
-    store: &Store,
-    p: &Payable,
-) -> Result<(), HouseError> {
+/// Whether the account's payouts may go to an address now.
+async fn is_allowed(payers: &Payers, p: &Payable, address: &str) -> Result<bool, HouseError> {
+    match payers.accounts.may_pay_to(p.account, p.amount.asset, address).await {
+        Ok(()) => Ok(true),
+        Err(e) if e.blame() == Blame::Rejected => {
+            tracing::debug!(account = %p.account, error = %e, "an owner's earnings wait in the balance");
+            Ok(false)
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Pays one owner, if it is worth its fee; a payment under way is gone on with. Where the account's payouts go to
+/// its address book alone, machines' earnings do, too.
+async fn pay_owner(payers: &Payers, p: &Payable) -> Result<(), HouseError> {
+    let Payers { hosting, treasury, store, .. } = payers;
     let payment = match (&p.pending, &p.address) {
-        (Some(pending), _) => pending.clone(),
+        (Some(pending), _) => {
+            // Asked for already, or it stays in the balance: either way nothing more is to be done with it.
+            if !is_allowed(payers, p, &pending.address).await? {
+                return Ok(hosting.end_payment(p, pending).await?);
+            }
+            pending.clone()
+        }
         (None, None) => return Ok(()),
         (None, Some(address)) => {
+            if !is_allowed(payers, p, address).await? {
+                return Ok(());
+            }
             let account = Account::CustomerAvailable(p.account);
             let mut tx = store.read().await?;
             let held = gruve_ledger::balance(&mut tx, &account, p.amount.asset).await?;

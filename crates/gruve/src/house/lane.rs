@@ -146,8 +146,27 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
 
 /// The easiest class that a lane's gateways give.
 pub(super) fn easiest(config: &LaneConfig) -> Result<Class, StartError> {
-    let usual = usual_classes(parts::chain_params(config)?.algorithm).0;
-    Ok(config.stratum.class_min.or(Class::new(usual)).unwrap_or(Class::ZERO))
+    Ok(classes(config, parts::chain_params(config)?.algorithm).0.0)
+}
+
+/// The class that a lane's machines begin with.
+pub(super) fn first(config: &LaneConfig) -> Result<Class, StartError> {
+    Ok(classes(config, parts::chain_params(config)?.algorithm).1)
+}
+
+/// The classes that a lane's gateways give, and the one that machines begin with.
+fn classes(config: &LaneConfig, algorithm: Algorithm) -> ((Class, Class), Class) {
+    let usual = usual_classes(algorithm);
+    let class = |set: Option<Class>, usual| set.or(Class::new(usual)).unwrap_or(Class::ZERO);
+    let range =
+        (class(config.stratum.class_min, usual.0), class(config.stratum.class_max, usual.1));
+    (range, class(config.stratum.class_start, usual.2).clamp(range.0, range.1))
+}
+
+/// Whether a lane's node is to put the stamp into its blocks' `extraData`.
+pub(super) fn stamps_headers(config: &LaneConfig) -> Result<bool, StartError> {
+    let is_ethash = parts::chain_params(config)?.family() == Family::Ethash;
+    Ok(is_ethash && config.ethash.stamp.unwrap_or(true))
 }
 
 /// Asking a node which chain it is of.
@@ -212,11 +231,7 @@ pub fn start(
     let log = parts.share_log(&id)?;
     let work = start_work(config, params, parts, estate, log.clone())?;
 
-    let usual = usual_classes(params.algorithm);
-    let class = |set: Option<Class>, usual| set.or(Class::new(usual)).unwrap_or(Class::ZERO);
-    let range =
-        (class(config.stratum.class_min, usual.0), class(config.stratum.class_max, usual.1));
-    let first = class(config.stratum.class_start, usual.2).clamp(range.0, range.1);
+    let (range, first) = classes(config, params.algorithm);
     let listener =
         parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"), estate)?;
     let mut options =

@@ -6,10 +6,13 @@
 
 use super::receipts::{RecordShelf, Snapshot};
 use crate::config::MirrorConfig;
+use gruve_proof::acceptance::{FOLDER, LEAVES, range_path, read_range};
 use gruve_proof::note::{Checkpoint, NOTE_BYTES_MAX};
 use gruve_proof::publish::{CHECKPOINT_FILE, KEY_FILE};
+use gruve_units::LaneId;
 use object_store::path::Path as Place;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +47,8 @@ pub struct Mirror {
     shelf: Arc<RecordShelf>,
     /// Entries whose files are there, once that is known.
     done: Option<u64>,
+    /// The last acceptance note of each lane that was copied in this life.
+    accepted: BTreeMap<String, u64>,
 }
 
 impl Mirror {
@@ -53,7 +58,7 @@ impl Mirror {
     /// In words, when the place cannot be opened.
     pub fn open(config: &MirrorConfig, shelf: Arc<RecordShelf>) -> Result<Mirror, String> {
         let (store, prefix) = super::bucket::open(config)?;
-        Ok(Mirror { store, prefix, shelf, done: None })
+        Ok(Mirror { store, prefix, shelf, done: None, accepted: BTreeMap::new() })
     }
 
     /// Copies whatever is published and not there yet.
@@ -65,6 +70,7 @@ impl Mirror {
             Some(done) => done,
             None => self.is_there().await?,
         };
+        self.copy_accepted().await?;
         let (shelf, from) = (self.shelf.clone(), done);
         let snapshot = tokio::task::spawn_blocking(move || shelf.since(from)).await;
         let snapshot: Snapshot = snapshot.map_err(std::io::Error::other)??;
@@ -79,6 +85,39 @@ impl Mirror {
         let head = PutPayload::from(snapshot.note.into_bytes());
         self.store.put(&self.place(CHECKPOINT_FILE), head).await?;
         self.done = Some(snapshot.size);
+        Ok(())
+    }
+
+    /// Copies what gateways signed for since the last time. Notes go from the house's folder after a day; here they stay.
+    async fn copy_accepted(&mut self) -> Result<(), MirrorError> {
+        let mut lanes = match tokio::fs::read_dir(self.shelf.path(FOLDER)).await {
+            Ok(lanes) => lanes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(e.into()),
+        };
+        while let Some(lane) = lanes.next_entry().await? {
+            let Ok(lane) = lane.file_name().to_string_lossy().parse::<LaneId>() else { continue };
+            let path = range_path(&lane);
+            let text = tokio::fs::read_to_string(self.shelf.path(&path)).await.unwrap_or_default();
+            let Some((first, last)) = read_range(&text) else { continue };
+            let done = self.accepted.get(lane.as_str()).copied().unwrap_or(0);
+            if done == last {
+                continue;
+            }
+            for number in first.max(done + 1)..=last {
+                // The leaves first, as they are written. The oldest may go while this looks at them.
+                for file in [format!("{number}{LEAVES}"), number.to_string()] {
+                    match self.copy(&format!("{FOLDER}/{lane}/{file}")).await {
+                        Err(MirrorError::Folder(e)) if e.kind() == std::io::ErrorKind::NotFound => {
+                        }
+                        copied => copied?,
+                    }
+                }
+            }
+            let told = PutPayload::from(text.into_bytes());
+            self.store.put(&self.place(&path), told).await?;
+            self.accepted.insert(lane.to_string(), last);
+        }
         Ok(())
     }
 
@@ -106,7 +145,7 @@ impl Mirror {
         let size = tokio::fs::metadata(&path).await?.len();
         if let Ok(found) = self.store.head(&place).await
             && found.size == size
-            && file.starts_with("data/")
+            && (file.starts_with("data/") || file.starts_with(FOLDER))
         {
             return Ok(());
         }

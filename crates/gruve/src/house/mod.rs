@@ -15,6 +15,7 @@ mod ethash;
 pub mod files;
 mod following;
 mod gauge;
+mod hooks;
 mod hosted;
 pub mod keys;
 mod lane;
@@ -139,9 +140,12 @@ impl House {
         ));
 
         tasks.spawn(hosted::pay_owners(
-            parts.hosting.clone(),
-            parts.treasury.clone(),
-            parts.store.clone(),
+            hosted::Payers {
+                hosting: parts.hosting.clone(),
+                treasury: parts.treasury.clone(),
+                accounts: parts.accounts.clone(),
+                store: parts.store.clone(),
+            },
             stopped.clone(),
         ));
 
@@ -179,6 +183,7 @@ impl House {
         }
         let web = WebConfig {
             secure_cookies: config.http.secure_cookies,
+            is_staff_factor_demanded: config.http.is_staff_factor_demanded(),
             origin: config.http.origin.clone(),
             trusted_proxies: config.http.trusted_proxies.clone(),
             limits: ConnectionLimits::default(),
@@ -186,6 +191,7 @@ impl House {
             are_metrics_elsewhere: config.metrics.listen.is_some(),
             invoice_ttl: Duration::ZERO,
             record: Some(shelf),
+            watch: hooks::watch(&config).map_err(StartError::Mail)?,
             funds: Some(Arc::new(desk.shelf())),
         };
         let state = AppState::open(services, web).await?;
@@ -194,7 +200,7 @@ impl House {
         let mut ends = stopped.clone();
         tasks.spawn(async move {
             let over = async move { drop(ends.wait_for(|s| *s).await) };
-            gruve_web::serve(listener, state, over)
+            Box::pin(gruve_web::serve(listener, state, over))
                 .await
                 .map_err(|e| format!("the web server: {e}"))
         });

@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
-use gruve_accounts::{AccountRules, Accounts, AccountsError, MailRules};
+use gruve_accounts::{AccountRules, Accounts, AccountsError, MailRules, PasskeyRules};
 use gruve_chain::auxpow::{AuxGroup, AuxNode};
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{
@@ -68,6 +68,12 @@ pub enum StartError {
     /// The wallets' secret.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// Where the wallets' passphrase comes from.
+    #[error("the passphrase of the wallets' seed: {0}")]
+    Passphrase(String),
+    /// The cold address of a hot wallet.
+    #[error("hot_wallet of {0}: sweep_to: {1}")]
+    HotWallet(Asset, String),
     /// A chain.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -193,7 +199,10 @@ impl Parts {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Parts, StartError> {
         let folder = Folder::open(&config.house.data, holding)?;
-        let seed = Seed::open_or_create(&folder.join("wallet.seed"), entropy.as_ref())?;
+        let passphrase = config.keys.passphrase().map_err(StartError::Passphrase)?;
+        let seed_file = folder.join("wallet.seed");
+        let seed = Seed::open_or_create_with(&seed_file, entropy.as_ref(), passphrase.as_ref())?;
+        drop(passphrase);
         let operator = SigningKey::from_bytes(&folder.secret("operator.key", entropy.as_ref())?);
         let machine_password = match &config.house.machine_password {
             Some(set) => set.clone(),
@@ -241,6 +250,7 @@ impl Parts {
             }
             aux.insert(lane.id.clone(), opened);
         }
+        set_hot_wallets(config, &mut treasury)?;
         for bank in config.banks.iter().filter(|b| b.enabled) {
             treasury = treasury.with_bank(bank.account());
         }
@@ -366,8 +376,16 @@ fn account_rules(config: &Config) -> AccountRules {
         origin: config.http.origin.clone().unwrap_or_default(),
         house: config.house.name.clone(),
         confirm_sign_up: mail.confirm_sign_up,
+        say: gruve_web::in_visitors_language,
     });
-    AccountRules { mail, change_delay: config.accounts.change_delay.0 }
+    let origin = config.http.origin.as_deref().unwrap_or_default();
+    let passkeys = PasskeyRules::new(origin, &config.house.name);
+    AccountRules {
+        mail,
+        change_delay: config.accounts.change_delay.0,
+        closing_delay: config.accounts.closing_delay.0,
+        passkeys,
+    }
 }
 
 /// Takes a port, the estate's socket first, or says which key of the configuration names it.
@@ -401,6 +419,27 @@ pub fn chain_params(lane: &LaneConfig) -> Result<ChainParams, ChainError> {
         return Ok(ethash::described(known, lane));
     }
     params_of(lane.asset, lane.network, lane.maturity)
+}
+
+/// Caps of hot wallets, as the configuration has them.
+fn set_hot_wallets(config: &Config, treasury: &mut TreasuryConfig) -> Result<(), StartError> {
+    for set in &config.hot_wallets {
+        let earns =
+            |l: &&LaneConfig| l.asset == set.asset || l.aux.iter().any(|a| a.asset == set.asset);
+        let Some(lane) = config.lanes.iter().find(earns) else { continue };
+        let sweep = set.sweep(lane.network).map_err(|e| StartError::HotWallet(set.asset, e))?;
+        let after = set.bump_after_minutes.map(|m| Duration::from_secs(m.saturating_mul(60)));
+        if let Some(wallet) = treasury.chains.iter_mut().find(|w| w.params.asset == set.asset) {
+            wallet.sweep.clone_from(&sweep);
+            wallet.gather = set.gather();
+            wallet.payouts.bump_after = after.unwrap_or(wallet.payouts.bump_after);
+        }
+        if let Some(wallet) = treasury.accounts.iter_mut().find(|w| w.asset == set.asset) {
+            wallet.cold = sweep;
+            wallet.payouts.bump_after = after.unwrap_or(wallet.payouts.bump_after);
+        }
+    }
+    Ok(())
 }
 
 /// The parameters of a lane's merge-mined chains, in their order.

@@ -6,7 +6,7 @@ use super::lane;
 use super::parts::StartError;
 use super::receipts::RecordShelf;
 use super::witnesses;
-use crate::config::{Config, LaneConfig};
+use crate::config::Config;
 use ed25519_dalek::SigningKey;
 use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
@@ -135,12 +135,16 @@ pub async fn open(
 /// What is wanted of each stamped lane's shares.
 fn sampling(config: &Config) -> Result<BTreeMap<LaneId, Sampling>, StartError> {
     let (shares_min, shares_max) = (config.record.shares_min, config.record.shares_max);
-    let wanted = shares_min > 0 || shares_max > 0;
-    let of = |lane: &LaneConfig| {
-        let class_min = lane::easiest(lane)?;
-        Ok((lane.id.clone(), Sampling { class_min, shares_min, shares_max }))
-    };
-    config.lanes.iter().filter(|_| wanted).map(of).collect()
+    let mut all = BTreeMap::new();
+    for lane in &config.lanes {
+        let one_class = lane::stamps_headers(lane)?.then(|| lane::first(lane)).transpose()?;
+        if shares_min > 0 || shares_max > 0 || one_class.is_some() {
+            let class_min = lane::easiest(lane)?;
+            let wanted = Sampling { class_min, shares_min, shares_max, one_class };
+            all.insert(lane.id.clone(), wanted);
+        }
+    }
+    Ok(all)
 }
 
 /// Publishes entries as they come, until stopped.

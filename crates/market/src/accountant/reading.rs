@@ -26,12 +26,14 @@ struct EpochJobs {
     targets: JobTargets,
     /// Its jobs as given out, where they are to be published.
     records: HashMap<JobId, JobRecord>,
+    /// What those were merge-mined for.
+    aux: HashMap<JobId, AuxJobRecord>,
 }
 
 impl EpochJobs {
     fn begin(first_at: Position) -> EpochJobs {
-        let (jobs, targets, records) = (HashMap::new(), JobTargets::default(), HashMap::new());
-        EpochJobs { first_at, jobs, targets, records }
+        let (jobs, targets) = (HashMap::new(), JobTargets::default());
+        EpochJobs { first_at, jobs, targets, records: HashMap::new(), aux: HashMap::new() }
     }
 }
 
@@ -175,6 +177,9 @@ impl<'a> Reading<'a> {
         let earned: Vec<Asset> = self.lane.aux.iter().map(|aux| aux.asset).collect();
         let chains = || record.chains.iter().filter(|c| earned.contains(&c.asset));
         let Some(of) = self.jobs_of(record.epoch, at) else { return };
+        if of.records.contains_key(&record.job) {
+            of.aux.insert(record.job, record.clone());
+        }
         let aux = chains().map(|c| (c.asset, c.bits, c.height)).collect();
         let Some(job) = of.jobs.get_mut(&record.job) else { return };
         let own = of.targets.of(job.1).map(|t| t.own).unwrap_or_default();
@@ -208,9 +213,10 @@ impl<'a> Reading<'a> {
         let known = self.past.get(&share.epoch).and_then(|of| {
             let (bits, number) = of.jobs.get(&share.job).copied()?;
             let targets = of.targets.of(number)?.clone();
-            Some((bits, targets, of.records.get(&share.job).cloned()))
+            let kept = of.records.get(&share.job).cloned();
+            Some((bits, targets, kept, of.aux.get(&share.job).cloned()))
         });
-        let (Some(epoch), Some((bits, targets, record))) = (counts_in, known) else {
+        let (Some(epoch), Some((bits, targets, record, aux))) = (counts_in, known) else {
             let (lane, of) = (&self.lane.lane, share.epoch);
             tracing::error!(%lane, %of, %at, "late work of a job that is not known any more: not counted");
             return;
@@ -218,6 +224,7 @@ impl<'a> Reading<'a> {
         let Some(open) = self.open_epoch(epoch, at) else { return };
         let number = open.own.targets.number(targets);
         open.own.records.extend(record.map(|job| (share.job, job)));
+        open.own.aux.extend(aux.map(|aux| (share.job, aux)));
         let by = epoch.0.saturating_sub(share.epoch.0);
         open.shares.push(Counted::new(share, bits, number).late(by));
     }
@@ -257,6 +264,7 @@ impl<'a> Reading<'a> {
         };
         let targets = own.as_ref().map(|own| own.targets.clone()).unwrap_or_default();
         let records = own.as_ref().map(|own| own.records.clone()).unwrap_or_default();
+        let aux = own.as_ref().map(|own| own.aux.clone()).unwrap_or_default();
         // Those that late work may still come on; reading goes on from the first of them after a restart, and finds
         // this seal again, so that it is known which work is late.
         self.past.extend(own.map(|own| (epoch, own)));
@@ -282,7 +290,8 @@ impl<'a> Reading<'a> {
             opened::open(algorithm, &records, &thresholds, &mut shares)?;
             let mut tally = tally(&mut shares, &targets)?;
             tally.duplicates += again;
-            let store = |sink: Arc<dyn RecordSink>| store_record(&*sink, &of, &records, &shares);
+            let store =
+                |sink: Arc<dyn RecordSink>| store_record(&*sink, &of, &records, &aux, &shares);
             Ok((tally, accepted, sink.map(store).transpose()?.flatten()))
         })
         .await;

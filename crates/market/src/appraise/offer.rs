@@ -2,7 +2,8 @@
 
 use super::{AppraiseError, history::exact};
 use gruve_statement::terms::{
-    FORMAT, FORMAT_1, FeeRule, MaintenanceRule, SIGNED_FORMAT, UnprofitableRule, UsdMaintenanceRule,
+    FORMAT, FORMAT_1, FeeRule, MaintenanceRule, SIGNED_FORMAT, SchemeRule, UnprofitableRule,
+    UsdMaintenanceRule,
 };
 use gruve_statement::{SignedTerms, Terms};
 use gruve_units::{Asset, Hashrate};
@@ -189,13 +190,19 @@ impl Written {
 /// A sale of this house as an offer. It earns its lane's own coin; what is merge-mined with it is left out.
 fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
     let earns = *terms.earns.first().ok_or_else(|| wrong("they earn nothing".into()))?;
-    if terms.price.asset != earns {
+    let minor = u64::try_from(terms.price.minor).map_err(|_| too_large())?;
+    let price = if terms.price.asset == earns {
+        Price::Coin(minor)
+    } else if terms.price.asset == Asset::Usd {
+        // Of a dollar a minor unit is a micro-dollar.
+        Price::Usd(minor)
+    } else {
         let why = format!(
             "it is paid in {} and earns {earns}: give its price in dollars, as an offer",
             terms.price.asset
         );
         return Err(wrong(why));
-    }
+    };
     let term_us = u128::from(terms.epoch_us) * u128::from(terms.term_epochs);
     let term = u32::try_from(term_us.div_ceil(86_400_000_000)).map_err(|_| too_large())?;
     let FeeRule::PartOfEarnings { bps } = terms.rules.fee;
@@ -208,10 +215,10 @@ fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
         name: terms.title,
         asset: earns,
         hashrate: terms.hashrate,
-        price: Price::Coin(u64::try_from(terms.price.minor).map_err(|_| too_large())?),
+        price,
         fee_usd_per_th_day: dollars,
         fee_minor_per_th_day: upkeep,
-        service_bps: bps.into(),
+        service_bps: service_bps(&terms.rules.scheme, bps),
         uptime_bps: 10_000,
         term_days: Some(term),
         starts_after_days: 0,
@@ -223,6 +230,18 @@ fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
         minimum_payout: 0,
     }
     .checked()
+}
+
+/// The operator's part of what the work is worth: of the earnings, and with FPPS within their price before; rounded
+/// up. Pure.
+fn service_bps(scheme: &SchemeRule, of_earnings: u16) -> u32 {
+    const ALL: u32 = 10_000;
+    let within = match scheme {
+        SchemeRule::Fpps { fee_bps, .. } => u32::from(*fee_bps),
+        _ => 0,
+    };
+    let left = ALL.saturating_sub(within) * ALL.saturating_sub(of_earnings.into());
+    ALL - left / ALL
 }
 
 impl Offer {
@@ -290,6 +309,8 @@ fn percent(name: &str, text: Option<&str>, otherwise: u32) -> Result<u32, Apprai
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::world::{World, someone};
+    use gruve_store::{Store, laws};
 
     /// An offer with these fields changed.
     pub(in super::super) fn offer(change: &[(&str, Value)]) -> Result<Offer, AppraiseError> {
@@ -336,4 +357,27 @@ pub(super) mod tests {
         assert!(says(&[("format", "other".into())]).contains("other"));
         assert!(Offer::parse("{").unwrap_err().to_string().contains("JSON"));
     }
+
+    async fn terms_of_the_house_cost_what_they_say_by_every_scheme_and_in_dollars(store: Store) {
+        let w = World::new(store).await;
+        w.prove(1_000).await;
+        let c = w.lease(someone(1), 1_000, 3).await;
+        let file = w.market.signed_terms(someone(1), c).await.unwrap();
+        let terms = file.open(None).unwrap();
+        let own = of_terms(terms.clone()).unwrap();
+        assert_eq!((own.price, own.service_bps), (Price::Coin(300), 200));
+        let priced = |asset, minor| {
+            let mut terms = terms.clone();
+            (terms.price.asset, terms.price.minor) = (asset, minor);
+            of_terms(terms)
+        };
+        assert_eq!(priced(Asset::Usd, 2_500_000).unwrap().price, Price::Usd(2_500_000));
+        assert!(priced(Asset::Eur, 1).unwrap_err().to_string().contains("EUR"));
+        let mut fpps = terms.clone();
+        fpps.rules.scheme = SchemeRule::Fpps { fee_bps: 350, assets: Vec::new() };
+        fpps.rules.fee = FeeRule::PartOfEarnings { bps: 0 };
+        assert_eq!(of_terms(fpps).unwrap().service_bps, 350);
+    }
+
+    laws! { offers: [terms_of_the_house_cost_what_they_say_by_every_scheme_and_in_dollars] }
 }

@@ -6,7 +6,8 @@ use crate::delivery::Delivery;
 use crate::pause;
 use crate::settle::{earned_of_price, maintenance};
 use crate::{ContractState, Market, MarketError, Result};
-use gruve_units::{EpochNumber, Hashes};
+use gruve_units::{AccountId, EpochNumber, Hashes};
+use std::collections::BTreeSet;
 
 impl Market {
     /// What leases should get of an epoch.
@@ -67,34 +68,40 @@ pub(super) fn is_short(allocation: &Allocation) -> bool {
     allocation.shares.iter().any(|s| s.allocated < s.entitled)
 }
 
+/// How an epoch is closed.
+#[derive(Clone, Copy)]
+pub(super) struct Close<'a> {
+    /// The epoch.
+    pub(super) epoch: EpochNumber,
+    /// Whether a settlement falls on it.
+    pub(super) settle: bool,
+    /// Whether the operator may have caused that the work did not suffice.
+    pub(super) may_be_caused: bool,
+    /// What these miss he owes to nobody but himself: it takes no part of what others are compensated.
+    pub(super) operators: &'a BTreeSet<AccountId>,
+}
+
 /// What an epoch does to every contract. Pure.
 pub(super) fn deliver(
     contracts: Vec<Contract>,
     allocation: &Allocation,
-    epoch: EpochNumber,
-    settle: bool,
-    may_be_caused: bool,
+    close: Close<'_>,
 ) -> Result<Vec<Delivered>> {
     // Both are sorted by id.
     let mut shares = allocation.shares.iter().copied().peekable();
     let mut all = Vec::with_capacity(contracts.len());
     for c in contracts {
         while shares.next_if(|s| s.contract < c.id).is_some() {}
-        if c.delivery().is_some_and(|d| d.start <= epoch) {
+        if c.delivery().is_some_and(|d| d.start <= close.epoch) {
             let share = shares.next_if(|s| s.contract == c.id);
-            all.push(deliver_one(c, share, epoch, settle, may_be_caused)?);
+            all.push(deliver_one(c, share, close)?);
         }
     }
     Ok(all)
 }
 
-fn deliver_one(
-    mut c: Contract,
-    share: Option<Share>,
-    epoch: EpochNumber,
-    settle: bool,
-    may_be_caused: bool,
-) -> Result<Delivered> {
+fn deliver_one(mut c: Contract, share: Option<Share>, close: Close<'_>) -> Result<Delivered> {
+    let epoch = close.epoch;
     let broken = || MarketError::Broken("a contract without a start is running".into());
     let before = (c.state, c.refunded);
     let got = share.map_or(Hashes::ZERO, |s| s.allocated);
@@ -103,7 +110,8 @@ fn deliver_one(
     c.maintenance_due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
     let missed = share.map_or(Hashes::ZERO, |s| s.entitled.saturating_sub(s.allocated));
     let left = c.work.saturating_sub(c.spoken_for());
-    let aside = if may_be_caused { missed.min(left) } else { Hashes::ZERO };
+    let is_owed = close.may_be_caused && !close.operators.contains(&c.account);
+    let aside = if is_owed { missed.min(left) } else { Hashes::ZERO };
     c.life.undecided = Hashes(c.life.undecided.0.saturating_add(aside.0));
     let delivery = c.delivery().ok_or_else(broken)?;
     // What waits for a choice is short, too.
@@ -118,7 +126,7 @@ fn deliver_one(
     };
     let ended = c.state != ContractState::Active;
     let mut recognise = 0;
-    if settle || ended {
+    if close.settle || ended {
         let earned = earned_of_price(c.price.minor, c.given(), c.work)?;
         recognise = earned - c.recognised;
         c.recognised = earned;

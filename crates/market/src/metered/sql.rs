@@ -31,6 +31,8 @@ statements! {
         ON h.contract = m.id AND h.epoch = m.first_epoch WHERE m.account = $1 AND m.request_key = $2";
     OF_ACCOUNT = concat!("SELECT ", columns!(), " FROM market_metered
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");
+    OF_ACCOUNT_BEFORE = concat!("SELECT ", columns!(), " FROM market_metered
+        WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     /// Contracts that work or would, by id.
     LIVE = concat!("SELECT ", columns!(), " FROM market_metered
         WHERE lane = $1 AND state IN ('active', 'stopped', 'ending') AND id > $2 ORDER BY id LIMIT $3");

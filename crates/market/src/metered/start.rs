@@ -196,6 +196,26 @@ impl Market {
         Ok(views)
     }
 
+    /// A page of them: those made before one of them, the newest first by their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn metered_before(
+        &self,
+        account: AccountId,
+        before: Option<ContractId>,
+        limit: u32,
+    ) -> Result<Vec<MeteredView>> {
+        let mut tx = self.store().read().await?;
+        let given = params![account, before.unwrap_or(ContractId::from_bytes([0xff; 16])), limit];
+        let mut views = Vec::new();
+        for row in tx.fetch_all(sql::OF_ACCOUNT_BEFORE, &given).await? {
+            views.push(self.metered_view(&mut tx, Metered::read(&row)?).await?);
+        }
+        tx.rollback().await?;
+        Ok(views)
+    }
+
     /// A metered contract of an account.
     ///
     /// # Errors

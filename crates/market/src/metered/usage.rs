@@ -1,7 +1,7 @@
 //! What was used and what it cost, like a utility's statement: by epoch, hour or day (UTC).
 
 use super::{Metered, sql};
-use crate::{LaneConfig, Market, MarketError, ROWS_MAX, Result, SettlementLine};
+use crate::{LaneConfig, Market, MarketError, Result, SettlementLine, read};
 use gruve_store::{Row, params};
 use gruve_units::{AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, Timestamp};
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Period {
 pub struct UsageLine {
     /// Its beginning.
     pub from: Timestamp,
-    /// Its first and last epoch with a hold.
+    /// Its first and last epoch with a hold; where there is none, one of those in which something was settled.
     pub epochs: (EpochNumber, EpochNumber),
     /// How many epochs it has that are closed.
     pub closed: u32,
@@ -51,7 +51,8 @@ pub struct UsageLine {
     pub capped: Hashes,
     /// Work that was delivered.
     pub delivered: Hashes,
-    /// What of the price is for [`UsageLine::price_hashrate`] over a day: the least and the most of the period.
+    /// What of the price is for [`UsageLine::price_hashrate`] over a day: the least and the most of the period;
+    /// nothing where nothing was held for.
     pub price_minor: (i64, i64),
     /// The hashrate the price is for, by the newest epoch.
     pub price_hashrate: Hashrate,
@@ -76,6 +77,24 @@ pub struct SettledSum {
     pub net_minor: i64,
 }
 
+impl UsageLine {
+    /// A period in which nothing was held for.
+    fn empty(from: Timestamp, epoch: EpochNumber, pay_asset: Asset) -> UsageLine {
+        UsageLine {
+            from,
+            epochs: (epoch, epoch),
+            closed: 0,
+            capped: Hashes::ZERO,
+            delivered: Hashes::ZERO,
+            price_minor: (0, 0),
+            price_hashrate: Hashrate::ZERO,
+            held: Amount::zero(pay_asset),
+            charged: Amount::zero(pay_asset),
+            earnings: BTreeMap::new(),
+        }
+    }
+}
+
 impl SettledSum {
     fn add(&mut self, l: &SettlementLine) -> Option<()> {
         for (sum, part) in [
@@ -92,7 +111,7 @@ impl SettledSum {
 
 impl Market {
     /// A metered contract's usage between two instants (the later one excluded), newest period first; at most
-    /// [`USAGE_ROWS_MAX`] epochs, the newest.
+    /// [`USAGE_ROWS_MAX`] epochs, the newest, and as many settlements of each asset.
     ///
     /// # Errors
     /// [`MarketError::UnknownContract`], also for another account's; the database's.
@@ -116,17 +135,18 @@ impl Market {
         for row in tx.fetch_all(sql::USAGE, &given).await? {
             add_epoch(&mut lines, &row, lane, period, c.pay_asset)?;
         }
-        let settled = crate::read::settlement_lines(&mut tx, lane, c.earner(), ROWS_MAX).await?;
+        let settled = read::settled_between(&mut tx, lane, c.earner(), (from, until)).await?;
         tx.rollback().await?;
-        for s in settled.iter().filter(|s| s.at >= from && s.at < until) {
+        for s in &settled {
+            let epoch = rule.at(s.at);
             let at = match period {
-                Period::Epoch => rule.start(rule.at(s.at)),
+                Period::Epoch => rule.start(epoch),
                 _ => period.begin(s.at),
             };
-            if let Some(line) = lines.get_mut(&at) {
-                let sum = line.earnings.entry(s.gross.asset).or_default();
-                sum.add(s).ok_or(MarketError::Overflow("a statement"))?;
-            }
+            // Blocks mature when the work is long done: also where nothing was held, its earnings count.
+            let line = lines.entry(at).or_insert_with(|| UsageLine::empty(at, epoch, c.pay_asset));
+            let sum = line.earnings.entry(s.gross.asset).or_default();
+            sum.add(s).ok_or(MarketError::Overflow("a statement"))?;
         }
         Ok(lines.into_values().rev().collect())
     }
@@ -146,16 +166,9 @@ fn add_epoch(
     let price_hashrate = row.get("price_hashrate")?;
     // Rows come newest first: the first one of a period has its last epoch and newest price.
     let line = lines.entry(from).or_insert_with(|| UsageLine {
-        from,
-        epochs: (epoch, epoch),
-        closed: 0,
-        capped: Hashes::ZERO,
-        delivered: Hashes::ZERO,
         price_minor: (price, price),
         price_hashrate,
-        held: Amount::zero(pay_asset),
-        charged: Amount::zero(pay_asset),
-        earnings: BTreeMap::new(),
+        ..UsageLine::empty(from, epoch, pay_asset)
     });
     line.epochs.0 = epoch;
     line.price_minor = (line.price_minor.0.min(price), line.price_minor.1.max(price));
@@ -172,4 +185,24 @@ fn add_epoch(
         add(&mut line.charged, row.get("charged_minor")?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The changes of clocks of 2026 in Europe and in New York: days and hours of statements are UTC's.
+    #[test]
+    fn a_day_has_its_hours_also_when_clocks_are_changed() {
+        const HOUR: i64 = 3_600;
+        for change in [1_774_746_000, 1_792_890_000, 1_793_512_800] {
+            let day = Period::Day.begin(Timestamp::from_secs(change));
+            let hours: std::collections::BTreeSet<_> = (0..24 * 6)
+                .map(|n| Timestamp::from_secs(day.0 / 1_000_000 + n * HOUR / 6))
+                .map(|at| (Period::Day.begin(at), Period::Hour.begin(at)))
+                .collect();
+            assert_eq!(hours.len(), 24);
+            assert!(hours.iter().all(|(of, _)| *of == day));
+        }
+    }
 }

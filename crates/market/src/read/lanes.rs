@@ -5,10 +5,11 @@ use crate::book::Book;
 use crate::close::LaneState;
 use crate::sale::Capacity;
 use crate::{
-    AuxStats, BlockState, BlockView, EpochView, LaneConfig, LaneStats, Market, Result, sql,
+    AuxStats, BlockPlace, BlockState, BlockView, EpochView, LaneConfig, LaneStats, Market, Result,
+    sql,
 };
 use gruve_store::{Row, Tx, params};
-use gruve_units::{Amount, Asset, Duration, EpochNumber, Hashes, Hashrate, LaneId};
+use gruve_units::{Amount, Asset, Duration, EpochNumber, Hashes, Hashrate, LaneId, Timestamp};
 
 impl Market {
     /// All lanes in numbers.
@@ -57,6 +58,56 @@ impl Market {
         let mut tx = self.store().read().await?;
         let given = params![lane.lane.clone(), limit.min(ROWS_MAX)];
         let rows = tx.fetch_all(sql::EPOCHS, &given).await?;
+        tx.rollback().await?;
+        rows.iter().map(|row| epoch_view(row, lane)).collect()
+    }
+
+    /// A page of a lane's blocks: those behind one of them, newest first.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`]; the database's.
+    pub async fn blocks_before(
+        &self,
+        lane: &LaneId,
+        before: Option<BlockPlace>,
+        limit: u32,
+    ) -> Result<Vec<BlockView>> {
+        let lane = self.lane(lane)?;
+        let p = before.unwrap_or(BlockPlace::FIRST);
+        let given = params![lane.lane.clone(), p.at, p.height, p.hash, limit.min(ROWS_MAX)];
+        let mut tx = self.store().read().await?;
+        let mut blocks = Vec::new();
+        for row in tx.fetch_all(sql::FOUND_BLOCKS_BEFORE, &given).await? {
+            blocks.push(found_block(&row, lane)?);
+        }
+        for row in tx.fetch_all(sql::OTHER_BLOCKS_BEFORE, &given).await? {
+            blocks.push(other_block(&row, lane)?);
+        }
+        tx.rollback().await?;
+        blocks.sort_by_key(|b| std::cmp::Reverse(b.place()));
+        blocks.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(blocks)
+    }
+
+    /// A page of a lane's closed epochs: those that began before an instant, newest first.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`]; the database's.
+    pub async fn epochs_before(
+        &self,
+        lane: &LaneId,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<EpochView>> {
+        let lane = self.lane(lane)?;
+        let length = i64::try_from(lane.epoch_rule.length_us).unwrap_or(i64::MAX).max(1);
+        // The first epoch that does not begin before it.
+        let bound = before.map_or(i64::MAX, |t| {
+            t.0.div_euclid(length).saturating_add(i64::from(t.0.rem_euclid(length) != 0))
+        });
+        let mut tx = self.store().read().await?;
+        let given = params![lane.lane.clone(), bound, limit.min(ROWS_MAX)];
+        let rows = tx.fetch_all(sql::EPOCHS_BEFORE, &given).await?;
         tx.rollback().await?;
         rows.iter().map(|row| epoch_view(row, lane)).collect()
     }

@@ -2,10 +2,11 @@
 
 use super::ROWS_MAX;
 use crate::book::Book;
+use crate::metered::USAGE_ROWS_MAX;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, Earnings, LaneConfig, MarketError, Result, SettlementLine, sql};
 use gruve_store::{Row, Tx, params};
-use gruve_units::{Accrual, Amount};
+use gruve_units::{Accrual, Amount, Asset, Timestamp};
 
 /// What a beneficiary has of one asset.
 pub(crate) fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
@@ -46,20 +47,39 @@ async fn settlements_of(
     let (kind, id) = who.columns();
     let given = params![book.id(), book.asset, kind, id, limit];
     let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
-    let line = |row: &Row| {
-        let amount = |column| Ok::<_, MarketError>(Amount::new(book.asset, row.get(column)?));
-        Ok(SettlementLine {
-            from_epoch: row.get("from_epoch")?,
-            to_epoch: row.get("to_epoch")?,
-            gross: amount("gross_minor")?,
-            fee: amount("fee_minor")?,
-            maintenance: amount("maintenance_minor")?,
-            waived: amount("waived_minor")?,
-            net: amount("net_minor")?,
-            at: row.get("at")?,
-        })
-    };
-    rows.iter().map(line).collect()
+    rows.iter().map(|row| line(row, book.asset)).collect()
+}
+
+/// The settlements of all assets between two instants (the later one excluded), the newest of each asset.
+pub(crate) async fn settled_between(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    who: Beneficiary,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<SettlementLine>> {
+    let (kind, id) = who.columns();
+    let mut lines = Vec::new();
+    for book in lane.books() {
+        let given = params![book.id(), book.asset, kind, id, from, until, USAGE_ROWS_MAX];
+        for row in tx.fetch_all(sql::SETTLEMENTS_BETWEEN, &given).await? {
+            lines.push(line(&row, book.asset)?);
+        }
+    }
+    Ok(lines)
+}
+
+fn line(row: &Row, asset: Asset) -> Result<SettlementLine> {
+    let amount = |column| Ok::<_, MarketError>(Amount::new(asset, row.get(column)?));
+    Ok(SettlementLine {
+        from_epoch: row.get("from_epoch")?,
+        to_epoch: row.get("to_epoch")?,
+        gross: amount("gross_minor")?,
+        fee: amount("fee_minor")?,
+        maintenance: amount("maintenance_minor")?,
+        waived: amount("waived_minor")?,
+        net: amount("net_minor")?,
+        at: row.get("at")?,
+    })
 }
 
 /// What is accrued and not settled.

@@ -1,15 +1,15 @@
-use super::{RECORD_MIGRATIONS, RecordSink, sql};
+use super::{RECORD_MIGRATIONS, RecordSink, Stored, sql};
 use crate::opened::Sampling;
 use crate::world::{BITS, World, job_record, lane, someone};
 use gruve_proof::log::Entry;
 use gruve_proof::record::RecordReader;
 use gruve_proof::sold;
 use gruve_proof::stamp::output_script;
-use gruve_proof::summary::{EpochSummary, FileRef, GENESIS};
+use gruve_proof::summary::{EpochSummary, FileRef, GENESIS, Rules};
 use gruve_sharelog::{JobRecord, Owner, Record, ShareRecord};
 use gruve_store::testing::prepare_all;
 use gruve_store::{Store, laws};
-use gruve_units::{Blame, Blamed, Class, EpochNumber, Hashes, JobId, LaneId};
+use gruve_units::{Algorithm, Blame, Blamed, Class, EpochNumber, Hashes, JobId, LaneId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -246,6 +246,22 @@ async fn what_is_opened_is_what_an_earlier_entry_fixed_and_what_is_counted(store
     let audit = w.market.audit_log(&lane(), &w.log).await.unwrap();
     assert_eq!((audit.findings, audit.epochs), (Vec::new(), 6));
     w.assert_all_sound().await;
+}
+
+#[test]
+fn a_record_of_headers_is_proven_only_where_one_class_was_fixed_for_all_its_jobs() {
+    let (ten, eleven) = (EpochNumber(10), EpochNumber(11));
+    let stored = |of: &[EpochNumber]| Stored {
+        file: FileRef::default(),
+        checkpoints: of.iter().map(|of| (EpochNumber(12), *of)).collect(),
+    };
+    let one = Rules { class_min: 0, class_max: 9, opened: 9 };
+    let fixed = BTreeMap::from([(ten, one), (eleven, Rules { class_max: 10, ..one })]);
+    let is = |of: &[EpochNumber]| stored(of).is_provable(Algorithm::Etchash, &fixed);
+    assert!(is(&[ten]) && is(&[]));
+    assert!(!is(&[ten, eleven]), "machines may have had a harder class");
+    assert!(!is(&[EpochNumber(0)]), "nothing was fixed yet");
+    assert!(stored(&[eleven]).is_provable(Algorithm::Scrypt, &fixed), "a coinbase says its class");
 }
 
 laws! { record: [

@@ -1,6 +1,8 @@
 //! What a lane shows everybody.
 
 use gruve_units::{Algorithm, Amount, Asset, EpochNumber, Hashes, Hashrate, LaneId, Timestamp};
+use std::fmt;
+use std::str::FromStr;
 
 /// A lane in numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,4 +121,59 @@ pub struct EpochView {
     pub share_root: [u8; 32],
     /// The checkpoint.
     pub checkpoint: [u8; 32],
+}
+
+/// Where a block stands among a lane's: later ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockPlace {
+    pub(crate) at: Timestamp,
+    pub(crate) height: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+impl BlockPlace {
+    /// Before all blocks; the database counts no further.
+    pub(crate) const FIRST: BlockPlace =
+        BlockPlace { at: Timestamp(i64::MAX), height: u64::MAX >> 1, hash: [0xff; 32] };
+
+    /// Behind this one stand only blocks of earlier instants.
+    #[must_use]
+    pub const fn first_of_instant(self) -> BlockPlace {
+        BlockPlace { height: 0, hash: [0; 32], ..self }
+    }
+
+    /// Behind this one stand all blocks of its instant too.
+    #[must_use]
+    pub const fn last_of_instant(self) -> BlockPlace {
+        BlockPlace { at: self.at, ..BlockPlace::FIRST }
+    }
+}
+
+impl fmt::Display for BlockPlace {
+    /// As it is read again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.at.0, self.height, hex::encode(self.hash))
+    }
+}
+
+impl FromStr for BlockPlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split(' ');
+        let mut part = || parts.next().ok_or(());
+        let at = Timestamp(part()?.parse().map_err(drop)?);
+        let height = part()?.parse::<u64>().map_err(drop)?;
+        let mut hash = [0; 32];
+        hex::decode_to_slice(part()?, &mut hash).map_err(drop)?;
+        Ok(BlockPlace { at, height: height.min(Self::FIRST.height), hash })
+    }
+}
+
+impl BlockView {
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> BlockPlace {
+        BlockPlace { at: self.at, height: self.height, hash: self.block_hash }
+    }
 }

@@ -134,7 +134,8 @@ pub(crate) fn every_change_is_found(terms: &SignedTerms, page: &Statement) -> (u
     (tried, facts)
 }
 
-fn signed(mut page: Statement) -> Statement {
+/// As an operator chains and signs what he changed.
+pub(crate) fn signed(mut page: Statement) -> Statement {
     page.lines = chained(page.lines.into_iter().map(|l| l.line).collect()).unwrap();
     let signature = key().sign(&page.signed_message().unwrap());
     page.signature = Some(hex::encode(signature.to_bytes()));

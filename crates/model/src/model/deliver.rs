@@ -107,6 +107,7 @@ impl Model {
 
     pub(super) fn deliver(&mut self, id: Id, epoch: u64, line: Option<&Line>, settles: bool) {
         let (wrong, may_be_caused) = (self.wrong, self.may_be_caused);
+        let operators = &self.lane.operator_accounts;
         let Some(c) = self.contracts.get_mut(&id) else { return };
         if c.state != State::Running || c.begin() > epoch {
             return;
@@ -121,7 +122,7 @@ impl Model {
         c.maintenance_due += due;
         let given = &delivered + &c.compensated;
         let missed = line.map_or(int(0), |l| less(&l.entitled, &l.delivered));
-        if may_be_caused {
+        if may_be_caused && !operators.contains(&c.account) {
             let left = less(&c.work, &(&given + &c.undecided));
             c.set_aside(epoch, missed.min(left));
         }

@@ -2,8 +2,8 @@
 
 use super::Model;
 use crate::books::Account;
-use crate::numbers::{ceil, floor, int};
-use crate::settlement::{Part, SettlementLine, fee, maintain};
+use crate::numbers::{floor, int};
+use crate::settlement::{Part, SettlementLine, fee, maintain, part_of_due};
 use crate::{Id, Who, Wrong};
 use num_bigint::BigInt;
 use std::collections::BTreeSet;
@@ -64,10 +64,8 @@ impl Model {
             let Some(s) = self.standings.get(&(asset, who)) else { continue };
             let carry = s.fee_carry.clone();
             let mut whole = self.whole(asset, who);
-            if matches!(who, Who::Fpps(_)) && m.there < m.due {
-                let up = self.wrong == Some(Wrong::ShortReserveRoundedUp);
-                let round = if up { ceil } else { floor };
-                whole = round(&(whole * &m.there), &m.due);
+            if matches!(who, Who::Fpps(_)) {
+                whole = part_of_due(&whole, &m.due, &m.there, self.wrong);
             }
             if whole > int(0) {
                 parts.push(fee(asset, whole, bps, &carry, self.wrong));

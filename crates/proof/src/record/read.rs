@@ -1,9 +1,11 @@
 //! Reading a record that somebody else wrote.
 
 use super::{
-    BLOCK_SHARES, BRANCH_MAX, JOB_BYTES_MAX, JOBS_MAX, LATE_MAX, MAGIC, OWNERS_MAX, PREFIX_MAX,
-    RecordJob, RecordOf, SHARES_MAX, SUFFIX_MAX, Section, unfold_time, unfold_version, width_of,
+    BLOCK_SHARES, BRANCH_MAX, JOB_BYTES_MAX, JOBS_MAX, LATE_MAX, MAGIC, MAGIC_MERGED, OWNERS_MAX,
+    PREFIX_MAX, RecordJob, RecordOf, SHARES_MAX, SUFFIX_MAX, Section, unfold_time, unfold_version,
+    width_of,
 };
+use crate::aux::{self, AuxBlock};
 use crate::share::{Canonical, EXTRANONCE_MAX, ShareLeaf};
 use crate::wire::{Wire, WireError, take_varint};
 use gruve_units::{AccountId, Class, EpochNumber, JobId, LaneId};
@@ -21,6 +23,8 @@ pub struct RecordHeader {
     pub jobs: Vec<RecordJob>,
     /// How many sections follow.
     pub sections: u8,
+    /// Whether its jobs name the blocks of other chains that they are for.
+    pub is_merged: bool,
 }
 
 /// A share as it stands in a block.
@@ -269,9 +273,11 @@ fn read_column<R: Read>(w: &mut Wire<R>, n: usize) -> Result<Vec<u32>, WireError
 }
 
 fn read_header<R: Read>(w: &mut Wire<R>) -> Result<RecordHeader, WireError> {
-    if w.array::<8>("the beginning")? != MAGIC {
-        return bad("not a record of this version");
-    }
+    let is_merged = match w.array::<8>("the beginning")? {
+        MAGIC => false,
+        MAGIC_MERGED => true,
+        _ => return bad("not a record of this version"),
+    };
     let len = usize::from(w.u8("the lane's length")?);
     let lane = w.bytes(len.min(17), "the lane")?;
     let lane = std::str::from_utf8(&lane).ok().and_then(|l| l.parse::<LaneId>().ok());
@@ -293,7 +299,10 @@ fn read_header<R: Read>(w: &mut Wire<R>) -> Result<RecordHeader, WireError> {
     }
     let (mut all, mut bytes): (Vec<RecordJob>, usize) = (Vec::new(), 0);
     for _ in 0..jobs {
-        let job = read_job(w)?;
+        let mut job = read_job(w)?;
+        if is_merged {
+            job.aux = read_aux(w)?;
+        }
         bytes += job.bytes();
         if bytes > JOB_BYTES_MAX {
             return bad("jobs that are longer than the limit");
@@ -303,11 +312,16 @@ fn read_header<R: Read>(w: &mut Wire<R>) -> Result<RecordHeader, WireError> {
         }
         all.push(job);
     }
+    // One form: what names nothing is of the one without names.
+    if is_merged && all.iter().all(|job| job.aux.is_empty()) {
+        return bad("no job names a block of another chain");
+    }
     let sections = w.u8("the number of sections")?;
     if sections == 0 || sections > LATE_MAX + 1 {
         return bad("an impossible number of sections");
     }
-    Ok(RecordHeader { of: RecordOf { lane, epoch }, owners: all_owners, jobs: all, sections })
+    let of = RecordOf { lane, epoch };
+    Ok(RecordHeader { of, owners: all_owners, jobs: all, sections, is_merged })
 }
 
 fn read_job<R: Read>(w: &mut Wire<R>) -> Result<RecordJob, WireError> {
@@ -349,5 +363,35 @@ fn read_job<R: Read>(w: &mut Wire<R>) -> Result<RecordJob, WireError> {
         prefix,
         suffix,
         branch,
+        aux: Vec::new(),
     })
+}
+
+fn read_aux<R: Read>(w: &mut Wire<R>) -> Result<Vec<AuxBlock>, WireError> {
+    const IN: &str = "a block of another chain";
+    let n = usize::from(w.u8(IN)?);
+    if n > aux::BLOCKS_MAX {
+        return bad("a job for more chains than the limit");
+    }
+    let mut all: Vec<AuxBlock> = Vec::new();
+    for _ in 0..n {
+        let chain_id = w.u32(IN)?;
+        let len = usize::from(w.u8(IN)?);
+        let coin = w.bytes(len.min(aux::NAME_MAX + 1), IN)?;
+        if !aux::is_name(&coin) {
+            return bad("not the name of a coin");
+        }
+        if all.last().is_some_and(|last| last.chain_id >= chain_id) {
+            return bad("chains of a job that are not sorted");
+        }
+        let coin = String::from_utf8(coin).unwrap_or_default();
+        all.push(AuxBlock {
+            chain_id,
+            coin,
+            hash: w.array(IN)?,
+            bits: w.u32(IN)?,
+            height: w.u64(IN)?,
+        });
+    }
+    Ok(all)
 }

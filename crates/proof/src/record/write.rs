@@ -1,9 +1,10 @@
 //! Writing a record: the operator's side of the format.
 
 use super::{
-    BLOCK_SHARES, BRANCH_MAX, JOB_BYTES_MAX, JOBS_MAX, LATE_MAX, MAGIC, OWNERS_MAX, PREFIX_MAX,
-    RecordJob, RecordOf, SHARES_MAX, SUFFIX_MAX, fold_time, fold_version, width_of,
+    BLOCK_SHARES, BRANCH_MAX, JOB_BYTES_MAX, JOBS_MAX, LATE_MAX, MAGIC, MAGIC_MERGED, OWNERS_MAX,
+    PREFIX_MAX, RecordJob, RecordOf, SHARES_MAX, SUFFIX_MAX, fold_time, fold_version, width_of,
 };
+use crate::aux::{self, AuxBlock};
 use crate::share::{self, Canonical};
 use crate::wire::push_varint;
 use gruve_units::{EpochNumber, JobId};
@@ -37,7 +38,8 @@ where
         return Err(refused("more jobs, owners or sections than a record may have"));
     }
     let owners: Vec<[u8; 16]> = owners.into_iter().collect();
-    out.write_all(&MAGIC)?;
+    let is_merged = jobs.values().any(|j| !j.aux.is_empty());
+    out.write_all(if is_merged { &MAGIC_MERGED } else { &MAGIC })?;
     let lane = of.lane.as_str().as_bytes();
     out.write_all(&[u8::try_from(lane.len()).unwrap_or(u8::MAX)])?;
     out.write_all(lane)?;
@@ -49,6 +51,9 @@ where
     }
     for job in jobs.values() {
         write_job(out, job)?;
+        if is_merged {
+            write_aux(out, &job.aux)?;
+        }
     }
     out.write_all(&[u8::try_from(sections.len()).unwrap_or(0)])?;
     for (epoch, shares) in sections {
@@ -85,6 +90,26 @@ fn write_job(out: &mut impl Write, j: &RecordJob) -> io::Result<()> {
     out.write_all(&j.suffix)?;
     out.write_all(&[u8::try_from(j.branch.len()).unwrap_or(0)])?;
     j.branch.iter().try_for_each(|h| out.write_all(h))
+}
+
+fn write_aux(out: &mut impl Write, blocks: &[AuxBlock]) -> io::Result<()> {
+    let is_good = |b: &AuxBlock| aux::is_name(b.coin.as_bytes());
+    let is_sorted = blocks.windows(2).all(|w| w[0].chain_id < w[1].chain_id);
+    if blocks.len() > aux::BLOCKS_MAX || !is_sorted || !blocks.iter().all(is_good) {
+        return Err(refused(
+            "more blocks of other chains than a record may have, or not in their order",
+        ));
+    }
+    out.write_all(&[u8::try_from(blocks.len()).unwrap_or(0)])?;
+    for b in blocks {
+        out.write_all(&b.chain_id.to_be_bytes())?;
+        out.write_all(&[u8::try_from(b.coin.len()).unwrap_or(0)])?;
+        out.write_all(b.coin.as_bytes())?;
+        out.write_all(&b.hash)?;
+        out.write_all(&b.bits.to_be_bytes())?;
+        out.write_all(&b.height.to_be_bytes())?;
+    }
+    Ok(())
 }
 
 /// What a block has in common.

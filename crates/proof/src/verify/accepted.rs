@@ -5,11 +5,15 @@ use super::entries::Log;
 use super::source::{Source, whole};
 use super::{VerifyError, lie};
 use crate::Hash;
-use crate::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX};
+use crate::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX, range_path, read_range};
 use crate::note::{NOTE_BYTES_MAX, NoteKey};
 use gruve_units::{EpochNumber, LaneId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// Notes of a lane that are asked for where files cannot be listed, the newest: four hours. Each takes two requests.
+const ASKED_MAX: u64 = 240;
+/// Bytes of the file that says which there are.
+const RANGE_BYTES_MAX: usize = 64;
 /// Accepted shares that are held against the record at most.
 const HELD_MAX: usize = 1 << 22;
 /// Bytes that one takes while the list of them grows.
@@ -29,20 +33,15 @@ fn short(leaf: &Hash) -> [u8; 16] {
     id
 }
 
-/// Reads the acceptance roots that are there, where the source can say which are.
+/// Reads the acceptance roots that are there.
 pub(super) fn read(
     source: &dyn Source,
     log: &Log,
     budget: &mut Budget,
 ) -> Result<BTreeMap<LaneId, Accepted>, VerifyError> {
-    let unreadable = |source| VerifyError::Unreadable { path: FOLDER.to_owned(), source };
-    let files = source.list().map_err(unreadable)?.unwrap_or_default();
     let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
     let mut held = 0;
-    // Leaves without a note claim nothing: the note is written after them, and goes before them. Names that begin with a
-    // dot are no part of the record.
-    let notes = files.iter().filter(|f| is_own(f) && !f.ends_with(LEAVES) && !f.contains("/."));
-    for path in notes {
+    for path in &notes(source, log)? {
         let Some(own) = note(source, log, path)? else { continue };
         let beside = format!("{path}{LEAVES}");
         let bytes = match whole(source, &beside, 32 * LEAVES_MAX, "acceptance-missing") {
@@ -65,6 +64,35 @@ pub(super) fn read(
     for of in all.values_mut() {
         of.leaves.sort_unstable();
         of.found = vec![false; of.leaves.len()];
+    }
+    Ok(all)
+}
+
+/// Paths of the notes that are there, or may be.
+fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
+    let unreadable = |source| VerifyError::Unreadable { path: FOLDER.to_owned(), source };
+    if let Some(mut files) = source.list().map_err(unreadable)? {
+        // Leaves without a note claim nothing: the note is written after them, and goes before them. Names that begin with a
+        // dot are no part of the record.
+        let is_note = |f: &str| {
+            is_own(f) && !f.ends_with(LEAVES) && !f.contains("/.") && !f.ends_with("/range")
+        };
+        files.retain(|f| is_note(f));
+        return Ok(files);
+    }
+    let lanes: BTreeSet<&LaneId> = log.epochs.iter().map(|e| &e.summary.lane).collect();
+    let mut all = Vec::new();
+    for lane in lanes {
+        let path = range_path(lane);
+        if source.open(&path).map_err(unreadable)?.is_none() {
+            continue;
+        }
+        let bytes = whole(source, &path, RANGE_BYTES_MAX, "acceptance-missing")?;
+        let Some((first, last)) = std::str::from_utf8(&bytes).ok().and_then(read_range) else {
+            return lie("acceptance-malformed", path, "not the numbers of two notes");
+        };
+        let from = first.max(last.saturating_sub(ASKED_MAX - 1));
+        all.extend((from..=last).map(|n| format!("{FOLDER}/{lane}/{n}")));
     }
     Ok(all)
 }

@@ -8,7 +8,8 @@
 //!
 //! What is not counted is bounded by the format, and stays below [`BESIDE`]: the jobs of one record (64 MiB and as much
 //! again for what is known of them), its owners (16 MiB, and their sums), the shares of one batch, one file of reserves
-//! (32 MiB), scratch for each thread.
+//! (32 MiB), two caches of the Ethash family (150 MB each at the highest epoch that is hashed, 66 MB today's Classic), scratch for
+//! each thread.
 
 use super::VerifyError;
 

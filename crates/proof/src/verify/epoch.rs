@@ -8,14 +8,15 @@ use super::destinations::Destinations;
 use super::entries::{EpochEntry, Log};
 use super::source::Source;
 use super::sums::{Work, check_sums};
-use super::work::{self, Hasher};
+use super::work::{self, Hasher, JobSays};
 use super::{Options, VerifyError, lie};
+use crate::aux::{self, AuxBlock};
 use crate::publish::data_path;
 use crate::record::{Block, LATE_MAX, RecordHeader, RecordReader, Section};
 use crate::stamp;
 use crate::summary::{FileRef, GENESIS, Rules};
 use crate::{Hash, WireError};
-use gruve_units::{Algorithm, Class, EpochNumber, Hashes, LaneId, Target};
+use gruve_units::{Class, EpochNumber, Hashes, LaneId, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::io::Read;
 
@@ -23,6 +24,10 @@ use std::io::Read;
 /// that is late does not make work false, only dated less well. The verdict counts such work. Entries without shares
 /// are like epochs without an entry: nothing was done in them.
 pub const SLACK_ENTRIES: usize = 6;
+
+/// Of how many of the Ethash family's epochs the jobs of a record may be: each takes seconds and memory, and none ends twice in
+/// a record's time.
+const DATASETS_MAX: usize = 2;
 
 /// Shares handed to the threads at once.
 const BATCH_SHARES: usize = 1 << 15;
@@ -51,6 +56,10 @@ pub(super) struct Found {
     pub(super) destinations: Destinations,
     /// Bytes of the record.
     pub(super) record_bytes: u64,
+    /// Other chains' blocks, by chain and coin: found, and expected by the targets that the operator says.
+    pub(super) aux: BTreeMap<(u32, String), (u64, f64)>,
+    /// Shares of jobs that commit to other chains' blocks and do not say which.
+    pub(super) hides_aux: u64,
 }
 
 /// What an epoch is held against.
@@ -171,15 +180,8 @@ fn check_record(
     work: &mut Work,
     found: &mut Found,
 ) -> Result<(), VerifyError> {
-    let Against { source, log, options } = against;
+    let Against { source, options, .. } = against;
     let s = &entry.summary;
-    if !matches!(s.algorithm, Algorithm::Sha256d | Algorithm::Scrypt) {
-        return lie(
-            "entry-malformed",
-            format!("entry {}", entry.at),
-            "no record can prove this algorithm",
-        );
-    }
     let path = data_path(&s.record.hash);
     let file = open_data(source, s.record, "record-missing")?;
     let mut record = read!("record-malformed", &path, RecordReader::open(file));
@@ -188,7 +190,7 @@ fn check_record(
         return lie("other-record", path, "the record of another lane or epoch");
     }
     let headers_of = options.headers.get(&s.lane);
-    let jobs = check_jobs(log, entry, lane, &header, options, found)?;
+    let jobs = check_jobs(against, entry, lane, &header, found)?;
     work.names.clone_from(&header.owners);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { cores } else { options.threads };
@@ -215,7 +217,8 @@ fn check_record(
                 found.sampled += if counted > block.class { n } else { 0 };
                 found.loosely_dated += if job.is_loose { n } else { 0 };
                 found.dated += if job.is_dated { n } else { 0 };
-                found.expected_blocks += expected_blocks(&header, block, counted);
+                found.hides_aux += if job.hides_aux { n } else { 0 };
+                found.expect(&header, block, counted);
             }
             let counted = |block: &Block| {
                 jobs.get(block.job).map_or(block.class, |job| job.counted(block.class))
@@ -234,6 +237,9 @@ fn check_record(
                 work.root.extend(&checked.leaves);
                 ids.extend(checked.ids);
                 let is_there = |b: &&Hash| headers_of.is_some_and(|h| h.has(b));
+                for (block, n) in of_job(&header, block).iter().zip(checked.aux_solved) {
+                    found.aux.entry((block.chain_id, block.coin.clone())).or_default().0 += n;
+                }
                 found.on_chain += checked.solved.iter().filter(is_there).count() as u64;
                 found.solved += checked.solved.len() as u64;
             }
@@ -282,12 +288,28 @@ fn check_block(
     Ok(())
 }
 
-/// Blocks that this work should have found. A float: it decides nothing.
-#[allow(clippy::cast_precision_loss)]
-fn expected_blocks(header: &RecordHeader, block: &Block, counted: Class) -> f64 {
-    let target = header.jobs.get(block.job).and_then(|j| Target::from_compact(j.bits));
-    let per_block = target.map_or(Hashes(u128::MAX), Target::expected_hashes);
-    counted.work().0 as f64 * block.shares.len() as f64 / per_block.0 as f64
+/// The blocks of other chains that a block of shares is for.
+fn of_job<'a>(header: &'a RecordHeader, block: &Block) -> &'a [AuxBlock] {
+    header.jobs.get(block.job).map_or(&[], |j| &j.aux)
+}
+
+impl Found {
+    /// Counts the blocks that this work should have found. Floats: they decide nothing.
+    #[allow(clippy::cast_precision_loss)]
+    fn expect(&mut self, header: &RecordHeader, block: &Block, counted: Class) {
+        let work = counted.work().0 as f64 * block.shares.len() as f64;
+        let blocks = |bits: u32| {
+            let target = Target::from_compact(bits);
+            let per_block = target.map_or(Hashes(u128::MAX), Target::expected_hashes);
+            work / per_block.0 as f64
+        };
+        let own = header.jobs.get(block.job).map_or(0, |j| j.bits);
+        self.expected_blocks += blocks(own);
+        for other in of_job(header, block) {
+            self.aux.entry((other.chain_id, other.coin.clone())).or_default().1 +=
+                blocks(other.bits);
+        }
+    }
 }
 
 /// What is to be said of a job that holds.
@@ -299,6 +321,8 @@ struct JobStands {
     is_dated: bool,
     /// What the entry fixed whose checkpoint its stamp holds.
     rules: Rules,
+    /// It commits to other chains' blocks and does not say which.
+    hides_aux: bool,
 }
 
 impl JobStands {
@@ -311,17 +335,18 @@ impl JobStands {
 
 /// Holds every job's stamp against this log, and its block against the chain where that is known.
 fn check_jobs(
-    log: &Log,
+    Against { log, options, .. }: Against<'_>,
     entry: &EpochEntry,
     lane: &Lane,
     header: &RecordHeader,
-    options: &Options,
     found: &mut Found,
 ) -> Result<Vec<JobStands>, VerifyError> {
+    let algorithm = entry.summary.algorithm;
     let headers = options.headers.get(&header.of.lane);
     let allowed = options.destinations.get(&header.of.lane);
     let mut all = Vec::with_capacity(header.jobs.len());
     let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, Rules, bool)> = BTreeMap::new();
+    let (mut datasets, mut chains) = (BTreeSet::new(), BTreeSet::new());
     for job in &header.jobs {
         let at = format!("job {}", job.job);
         // Of these few only, so that what follows is bounded.
@@ -346,22 +371,44 @@ fn check_jobs(
             place.insert((log.keys_at(entry.at).map(commit).collect(), rules, is_loose));
         }
         let Some((commitments, rules, is_loose)) = known.get(&key) else { continue };
-        let (commitment, paid) = work::read_job(job)?;
-        if !commitments.contains(&commitment) {
+        let JobSays { stamped, paid, dataset, hides_aux } =
+            work::read_job(algorithm, job, header.is_merged)?;
+        chains.extend(job.aux.iter().map(|b| (b.chain_id, &b.coin)));
+        if chains.len() > aux::BLOCKS_MAX {
+            return lie("aux-not-committed", at, "jobs for more chains than one record may name");
+        }
+        if !commitments.iter().any(|c| stamped.is_of(c)) {
             return lie("other-stamp", at, "its stamp is of another log, lane, epoch or history");
+        }
+        // One header serves machines of every class: that a try has the same expected credit for whoever picks shares,
+        // one class for all that are opened must have been fixed before.
+        if dataset.is_some() && (rules.opened == 0 || rules.opened < rules.class_max) {
+            return lie(
+                "class-not-fixed",
+                at,
+                "no one class was fixed for all shares of its header",
+            );
+        }
+        datasets.extend(dataset);
+        if datasets.len() > DATASETS_MAX {
+            return lie(
+                "header-malformed",
+                at,
+                "headers of more of the algorithm's epochs than one can see",
+            );
         }
         let dated = headers.map(|h| h.date(&job.prev_hash, job.epoch, entry.summary.length_us));
         if dated == Some(Dated::No) {
             return lie("not-the-tip", at, "its block was not the chain's tip in its epoch");
         }
-        let elsewhere = paid.iter().find(|(_, to)| allowed.is_some_and(|a| !a.contains(to)));
-        if let Some((_, script)) = elsewhere {
+        let elsewhere = paid.iter().find(|to| allowed.is_some_and(|a| !a.contains(*to)));
+        if let Some(script) = elsewhere {
             let what = format!("a block would have paid to {}", hex::encode(script));
             return lie("paid-elsewhere", at, what);
         }
         let is_dated = dated == Some(Dated::Yes);
-        all.push(JobStands { is_loose: *is_loose, is_dated, rules: *rules });
-        paid.iter().for_each(|(_, script)| found.destinations.add(script));
+        all.push(JobStands { is_loose: *is_loose, is_dated, rules: *rules, hides_aux });
+        paid.iter().for_each(|script| found.destinations.add(script));
     }
     Ok(all)
 }

@@ -15,6 +15,9 @@ use std::fmt;
 /// Epochs over which what is sold is compared with what was proven: a day of ten minutes.
 const CAPACITY_EPOCHS: usize = 144;
 
+/// Chains of merge-mined blocks that are told of a lane at most.
+const CHAINS_TOLD: usize = 64;
+
 /// Everything held. Floats are for people to read; each was decided by integers before.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
@@ -109,6 +112,23 @@ pub struct LaneVerdict {
     pub late: u64,
     /// Shares that stand for others which are not opened: they reached a threshold that was fixed before.
     pub sampled: u64,
+    /// Other chains that the same work was for.
+    pub aux: Vec<AuxVerdict>,
+    /// Shares of jobs that commit to other chains' blocks and do not say which.
+    pub hides_aux: u64,
+}
+
+/// What the work of a lane was for beside its own chain. Its targets are the operator's word.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuxVerdict {
+    /// The coin, as the operator calls it.
+    pub coin: String,
+    /// The chain's id in merge-mining.
+    pub chain_id: u32,
+    /// Shares that reach its target.
+    pub found_blocks: u64,
+    /// Blocks that the work should have found.
+    pub expected_blocks: f64,
 }
 
 /// `(ΣW)² / ΣW²` of shares by the class that they count at: as many shares of one class tell as much of the hashing
@@ -157,6 +177,8 @@ struct Running {
     on_chain: u64,
     dated: u64,
     has_headers: bool,
+    aux: BTreeMap<(u32, String), (u64, f64)>,
+    hides_aux: u64,
 }
 
 impl Verdict {
@@ -220,6 +242,14 @@ impl Verdict {
         r.sampled += found.sampled;
         (r.on_chain, r.dated) = (r.on_chain + found.on_chain, r.dated + found.dated);
         r.bytes += found.record_bytes;
+        r.hides_aux += found.hides_aux;
+        for (chain, (solved, expected)) in &found.aux {
+            // As many as a lane of some years has, however many names a record makes up.
+            if r.aux.len() < CHAINS_TOLD || r.aux.contains_key(chain) {
+                let of = r.aux.entry(chain.clone()).or_default();
+                *of = (of.0 + solved, of.1 + expected);
+            }
+        }
     }
 
     pub(super) fn end(&mut self) {
@@ -243,6 +273,18 @@ impl Verdict {
                 self.not_proven.push(format!(
                     "lane {}: the work of {} epochs, whose jobs carry no stamp",
                     v.lane, v.unproven_epochs
+                ));
+            }
+            if v.hides_aux > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: for which other chains {} of its shares were merge-mined",
+                    v.lane, v.hides_aux
+                ));
+            }
+            if !v.aux.is_empty() {
+                self.not_proven.push(format!(
+                    "lane {}: targets of merge-mined chains, and whom their blocks pay: look a found one up on its chain",
+                    v.lane
                 ));
             }
             if v.sampled > 0 {
@@ -332,7 +374,17 @@ impl Running {
             loosely_dated: self.loose,
             late: self.late,
             sampled: self.sampled,
+            aux: self.aux.into_iter().map(AuxVerdict::of).collect(),
+            hides_aux: self.hides_aux,
         }
+    }
+}
+
+impl AuxVerdict {
+    fn of(
+        ((chain_id, coin), (found_blocks, expected_blocks)): ((u32, String), (u64, f64)),
+    ) -> AuxVerdict {
+        AuxVerdict { coin, chain_id, found_blocks, expected_blocks }
     }
 }
 
@@ -399,6 +451,13 @@ impl fmt::Display for LaneVerdict {
             "  blocks    {} found, {:.2} expected, luck {luck}",
             self.found_blocks, self.expected_blocks
         )?;
+        for aux in &self.aux {
+            writeln!(
+                f,
+                "  merged    {} (chain {}): {} blocks found, {:.2} expected",
+                aux.coin, aux.chain_id, aux.found_blocks, aux.expected_blocks
+            )?;
+        }
         if let (Some(dated), Some(there)) = (self.dated_shares, self.blocks_on_chain) {
             writeln!(
                 f,

@@ -1,15 +1,13 @@
 //! Hashing shares again, many at once.
 
+use super::ethash;
 use super::{Lie, VerifyError, lie};
 use crate::Hash;
 use crate::record::{Block, RecordHeader, RecordJob, ShareRow};
-use crate::{share, stamp};
+use crate::{aux, share, stamp};
 use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_level, sha256_equal, sha256d_headers_into};
 use gruve_units::{Algorithm, Class, Target};
 use std::collections::BTreeMap;
-
-/// What the merge-mining tag begins with.
-const MERGE_TAG: [u8; 4] = [0xfa, 0xbe, 0x6d, 0x6d];
 
 /// What a block of shares comes to.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +22,8 @@ pub(super) struct Checked {
     pub(super) owners: BTreeMap<u32, u64>,
     /// Hashes of blocks that were solved, as their chain names them.
     pub(super) solved: Vec<Hash>,
+    /// How often the target of each of the job's blocks of other chains was reached.
+    pub(super) aux_solved: Vec<u64>,
 }
 
 impl Checked {
@@ -40,16 +40,68 @@ struct Coinbase {
     script: std::ops::Range<usize>,
 }
 
-/// The commitment in a job's stamp, and the outputs that are worth something.
-pub(super) type JobSays = (Hash, Vec<(u64, Vec<u8>)>);
+/// What stands in a job's stamp.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stamped {
+    /// All of a commitment, in an output of the coinbase.
+    Output(Hash),
+    /// As much of one as a header has room for.
+    Extra([u8; stamp::EXTRA_LEN]),
+}
 
-/// Reads a job's coinbase with an extranonce of zeros and no class yet.
+impl Stamped {
+    /// Whether it is the stamp of this commitment.
+    pub(super) fn is_of(&self, commitment: &Hash) -> bool {
+        match self {
+            Stamped::Output(own) => own == commitment,
+            Stamped::Extra(own) => *own == stamp::extra_data(commitment),
+        }
+    }
+}
+
+/// What a job says: its stamp, and whom a block would pay.
+pub(super) struct JobSays {
+    pub(super) stamped: Stamped,
+    pub(super) paid: Vec<Vec<u8>>,
+    /// The epoch of the Ethash family that it is hashed in.
+    pub(super) dataset: Option<u32>,
+    /// It commits to other chains' blocks, and does not say which.
+    pub(super) hides_aux: bool,
+}
+
+/// Reads a job: its coinbase with an extranonce of zeros and no class yet, or its header.
 ///
 /// # Errors
-/// The lie about the coinbase.
-pub(super) fn read_job(job: &RecordJob) -> Result<JobSays, VerifyError> {
-    let (_, located) = parse(job)?;
-    Ok((located.stamp.commitment, located.paid))
+/// The lie about it.
+pub(super) fn read_job(
+    algorithm: Algorithm,
+    job: &RecordJob,
+    is_merged: bool,
+) -> Result<JobSays, VerifyError> {
+    if is_ethash(algorithm) {
+        let header = ethash::read(algorithm, job)?;
+        let (stamped, paid) = (Stamped::Extra(header.extra), vec![header.pays.to_vec()]);
+        let dataset = Some(header.dataset());
+        return Ok(JobSays { stamped, paid, dataset, hides_aux: false });
+    }
+    let (coinbase, located) = parse(job)?;
+    let script = &coinbase[located.script.clone()];
+    if is_merged {
+        let from = job.prefix.len() - located.script.start;
+        let rolled = from..from + usize::from(job.extranonce_len);
+        if let Err(e) = aux::check(script, rolled, &job.aux) {
+            return lie("aux-not-committed", format!("job {}", job.job), e);
+        }
+    }
+    let hides_aux = !is_merged && aux::tags(script) > 0;
+    let paid = located.paid.into_iter().map(|(_, script)| script).collect();
+    let stamped = Stamped::Output(located.stamp.commitment);
+    Ok(JobSays { stamped, paid, dataset: None, hides_aux })
+}
+
+/// Whether work of this algorithm is a header and a nonce.
+pub(super) const fn is_ethash(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
 }
 
 fn parse(job: &RecordJob) -> Result<(Vec<u8>, stamp::Located), VerifyError> {
@@ -88,6 +140,14 @@ impl Coinbase {
         }
         Ok(Coinbase { bytes, extranonce_at: job.prefix.len(), script: found.script })
     }
+}
+
+/// What the shares of a block are made with.
+enum Means {
+    /// A coinbase, and what its hashes have in common.
+    Coinbase(Coinbase, Box<Prefix>),
+    /// A header that is hashed with each nonce.
+    Header(ethash::Header),
 }
 
 /// Shares hashed in one go: what they need stays in the processor's nearest memory.
@@ -135,31 +195,41 @@ impl Hasher {
         counted: Class,
     ) -> Result<Checked, VerifyError> {
         let Some(job) = header.jobs.get(block.job) else { return Ok(Checked::default()) };
-        let coinbase = Coinbase::of(job, block)?;
-        if self.algorithm == Algorithm::Scrypt {
-            one_merge_tag(job, block, &coinbase)?;
+        let (means, chunk) = self.begin(job, block)?;
+        match &means {
+            Means::Coinbase(coinbase, _) if self.algorithm == Algorithm::Scrypt => {
+                // A job that says what it is for is for nothing else.
+                let most = usize::from(!header.is_merged || !job.aux.is_empty());
+                merge_tags_within(most, job, block, coinbase)?;
+            }
+            Means::Coinbase(..) => {}
+            Means::Header(_) => only_nonces(job, block)?,
         }
         let network = Target::from_compact(job.bits);
+        let others: Vec<_> = job.aux.iter().map(|b| Target::from_compact(b.bits)).collect();
         let mut out = Checked::with_room(block.shares.len());
-        let (prefix, chunk) = self.begin(&coinbase, block);
+        out.aux_solved = vec![0; others.len()];
         let (target, threshold) = (block.class.target(), counted.target());
         for rows in block.shares.chunks(chunk) {
-            self.hash(job, block, rows, &coinbase, &prefix);
-            for ((row, hash), bytes) in rows.iter().zip(&self.hashes).zip(&self.headers) {
+            self.hash(job, block, rows, &means);
+            for (n, (row, hash)) in rows.iter().zip(&self.hashes).enumerate() {
                 if !target.is_met_by(hash) {
-                    let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
                     let what = format!("a share that does not meet its class {}", block.class);
-                    return lie("below-target", at, what);
+                    return lie("below-target", place_of(job, row), what);
                 }
                 if !threshold.is_met_by(hash) {
-                    let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
                     let what = format!(
                         "a share is opened that does not reach 2^{counted}, the threshold fixed before"
                     );
-                    return lie("below-threshold", at, what);
+                    return lie("below-threshold", place_of(job, row), what);
                 }
                 if network.is_some_and(|n| n.is_met_by(hash)) {
-                    out.solved.push(gruve_pow::sha256d(bytes));
+                    // A block of the Ethash family is known by the hash of its work.
+                    let block = self.headers.get(n).map_or(*hash, |h| gruve_pow::sha256d(h));
+                    out.solved.push(block);
+                }
+                for (solved, target) in out.aux_solved.iter_mut().zip(&others) {
+                    *solved += u64::from(target.is_some_and(|t| t.is_met_by(hash)));
                 }
                 let mut id = [0; 16];
                 id.copy_from_slice(&hash[..16]);
@@ -183,30 +253,43 @@ impl Hasher {
         job: &RecordJob,
         block: &Block,
     ) -> Result<Vec<u8>, VerifyError> {
-        let coinbase = Coinbase::of(job, block)?;
-        let (prefix, chunk) = self.begin(&coinbase, block);
+        let (means, chunk) = self.begin(job, block)?;
         let mut levels = Vec::with_capacity(block.shares.len());
         for rows in block.shares.chunks(chunk) {
-            self.hash(job, block, rows, &coinbase, &prefix);
+            self.hash(job, block, rows, &means);
             levels.extend(self.hashes.iter().map(zeros));
         }
         Ok(levels)
     }
 
-    /// Lays out the ends of a block's coinbases; what they have in common, and how many go at once.
-    fn begin(&mut self, coinbase: &Coinbase, block: &Block) -> (Prefix, usize) {
+    /// Reads what a block's shares are made with, and lays out the ends of its coinbases; how many go at once.
+    fn begin(&mut self, job: &RecordJob, block: &Block) -> Result<(Means, usize), VerifyError> {
+        self.rests.clear();
+        self.headers.clear();
+        if is_ethash(self.algorithm) {
+            return Ok((Means::Header(ethash::read(self.algorithm, job)?), CHUNK_SHARES));
+        }
+        let coinbase = Coinbase::of(job, block)?;
         let prefix = Prefix::of(&coinbase.bytes[..coinbase.extranonce_at]);
         let rest = &coinbase.bytes[prefix.len()..];
         let chunk = (CHUNK_BYTES / rest.len().max(1)).clamp(1, CHUNK_SHARES);
-        self.rests.clear();
         for _ in 0..chunk.min(block.shares.len()) {
             self.rests.extend(rest);
         }
-        (prefix, chunk)
+        Ok((Means::Coinbase(coinbase, Box::new(prefix)), chunk))
     }
 
-    /// The hashes of some shares, and their headers.
-    fn hash(
+    /// The hashes of some shares, and their headers where each has its own.
+    fn hash(&mut self, job: &RecordJob, block: &Block, rows: &[ShareRow], means: &Means) {
+        match means {
+            Means::Coinbase(coinbase, prefix) => {
+                self.hash_coinbases(job, block, rows, coinbase, prefix);
+            }
+            Means::Header(header) => ethash::hash(header, rows, &mut self.hashes),
+        }
+    }
+
+    fn hash_coinbases(
         &mut self,
         job: &RecordJob,
         block: &Block,
@@ -265,6 +348,19 @@ impl Hasher {
     }
 }
 
+fn place_of(job: &RecordJob, row: &ShareRow) -> String {
+    format!("job {}, extranonce {}, nonce {:08x}", job.job, hex::encode(row.extranonce), row.nonce)
+}
+
+/// Where a share is a header and a nonce, nothing else may tell two shares apart.
+fn only_nonces(job: &RecordJob, block: &Block) -> Result<(), VerifyError> {
+    let is_plain = |row: &&ShareRow| (row.nonce, row.ntime, row.version) == (0, 0, 0);
+    match block.shares.iter().find(|row| !is_plain(row)) {
+        Some(row) => lie("share-malformed", place_of(job, row), "a nonce has nothing beside it"),
+        None => Ok(()),
+    }
+}
+
 /// The bits of zero that a hash, as a number, begins with.
 fn zeros(hash: &Hash) -> u8 {
     let whole = hash.iter().rev().take_while(|b| **b == 0).count();
@@ -273,15 +369,20 @@ fn zeros(hash: &Hash) -> u8 {
 }
 
 /// A second merge-mining tag in a script would make one hash stand for two auxiliary trees.
-fn one_merge_tag(job: &RecordJob, block: &Block, coinbase: &Coinbase) -> Result<(), VerifyError> {
+fn merge_tags_within(
+    most: usize,
+    job: &RecordJob,
+    block: &Block,
+    coinbase: &Coinbase,
+) -> Result<(), VerifyError> {
     let mut script = coinbase.bytes[coinbase.script.clone()].to_vec();
     let at = coinbase.extranonce_at - coinbase.script.start;
     for row in &block.shares {
         script[at..at + block.extranonce_len]
             .copy_from_slice(&row.extranonce[..block.extranonce_len]);
-        if script.windows(4).filter(|w| *w == MERGE_TAG).count() > 1 {
-            let at = format!("job {}, nonce {:08x}", job.job, row.nonce);
-            return lie("two-merge-tags", at, "two merge-mining tags in one coinbase");
+        if aux::tags(&script) > most {
+            let what = "a merge-mining tag more than its job has";
+            return lie("two-merge-tags", place_of(job, row), what);
         }
     }
     Ok(())

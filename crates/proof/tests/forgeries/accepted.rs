@@ -1,11 +1,12 @@
 //! Shares that a gateway signed for, and records that leave them out.
 
 use crate::world::{CLASS, Files, World, closing, mine};
-use gruve_proof::acceptance::Acceptance;
+use gruve_proof::acceptance::{Acceptance, range_text};
 use gruve_proof::merkle;
 use gruve_proof::share::Canonical;
-use gruve_proof::verify::Options;
+use gruve_proof::verify::{Options, Source, Verdict, VerifyError, verify};
 use gruve_units::EpochNumber;
+use std::io::{self, Read};
 
 /// The gateway's signed root over the shares of these epochs of an honest operator.
 fn with_accepted(w: &World, shares: &[Canonical], epochs: (u64, u64)) -> Files {
@@ -34,8 +35,56 @@ fn honest(w: &mut World) -> Files {
 
 #[test]
 fn shares_that_a_gateway_signed_for_are_found_in_the_record() {
-    let verdict = honest(&mut World::new()).verify(&Options::default()).unwrap();
+    let files = honest(&mut World::new());
+    let verdict = files.verify(&Options::default()).unwrap();
     assert!(verdict.remarks.iter().any(|r| r.contains("none is missing")), "{verdict}");
+    let said = files.second();
+    assert!(said.starts_with("yes ") && said.contains("9 accepted shares found"), "{said}");
+}
+
+/// The same files, of which nobody can see a list.
+struct Web(Files);
+
+impl Source for Web {
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        self.0.open(path)
+    }
+
+    fn list(&self) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+}
+
+fn over_http(files: &Files) -> Result<Verdict, VerifyError> {
+    verify(&Web(files.clone()), &Options::default(), &mut |_| ())
+}
+
+#[test]
+fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
+    let mut files = honest(&mut World::new());
+    let none = over_http(&files).unwrap();
+    assert!(
+        !none.remarks.iter().any(|r| r.contains("none is missing")),
+        "nobody says that any is there"
+    );
+    files.0.insert("accepted/btc/range".into(), range_text(0, 1).into_bytes());
+    let verdict = over_http(&files).unwrap();
+    assert!(verdict.remarks.iter().any(|r| r.contains("none is missing")), "{verdict}");
+    assert_eq!(
+        files.lie(&Options::default()),
+        "none",
+        "where files can be listed it says nothing more"
+    );
+    files.0.get_mut("accepted/btc/1").unwrap()[30] ^= 1;
+    assert!(over_http(&files).unwrap_err().to_string().starts_with("acceptance-malformed"));
+    for bad in ["", "1", "2 1\n", "1 2", "01 2\n", "1 2\n3 4\n"] {
+        files.0.insert("accepted/btc/range".into(), bad.into());
+        let said = over_http(&files).unwrap_err().to_string();
+        assert!(said.starts_with("acceptance-malformed"), "{bad:?}: {said}");
+    }
+    // As many as there may be are not all asked for.
+    files.0.insert("accepted/btc/range".into(), range_text(0, u64::MAX).into_bytes());
+    assert!(over_http(&files).is_ok());
 }
 
 #[test]
@@ -46,6 +95,10 @@ fn any_changed_byte_of_an_acceptance_root_or_its_leaves_is_a_lie() {
             let mut changed = honest.clone();
             changed.0.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
             assert_ne!(changed.lie(&Options::default()), "none", "{name}, byte {at}");
+            // The second takes a while for each signature.
+            if at % 32 == 0 {
+                assert!(changed.second().starts_with("no "), "{name}, byte {at}");
+            }
         }
     }
 }
@@ -71,7 +124,12 @@ fn a_share_that_a_gateway_signed_for_is_missed_when_the_record_leaves_it_out() {
     second.contracts.clear();
     w.close(&second);
     assert_eq!(with_accepted(&w, &found[..2], (11, 11)).lie(&Options::default()), "none");
-    assert_eq!(with_accepted(&w, &found, (11, 11)).lie(&Options::default()), "share-left-out");
+    let short = with_accepted(&w, &found, (11, 11));
+    crate::told(
+        "share-left-out",
+        "1 shares that a gateway signed for are not in the record",
+        &short,
+    );
     // It may still come, in the next epoch's record.
     assert_eq!(with_accepted(&w, &found, (11, 12)).lie(&Options::default()), "none");
 }

@@ -73,3 +73,11 @@ fn another_first_key() {
     let options = Options { key: Some(key), ..Options::default() };
     assert_eq!(World::honest().publish().lie(&options), "other-key");
 }
+
+#[test]
+fn a_log_of_another_name_than_the_one_seen() {
+    let mut last = visit();
+    last.checkpoint.origin = "other.example".into();
+    let options = Options { last: Some(last), ..Options::default() };
+    assert_eq!(World::honest().publish().lie(&options), "other-log");
+}

@@ -98,17 +98,17 @@ lies! {
         changed(|_, c| c.rules.opened = 101);
     epochs_without_a_length: "entry-malformed", "epochs have no length", changed(|_, c| c.edit = |s| s.length_us = 0);
     an_unproven_epoch_with_a_record: "entry-malformed", "unproven, but names a record", changed(|_, c| unproven_with_a_record(c));
-    an_algorithm_that_no_record_proves: "entry-malformed", "this algorithm cannot be proven", {
-        let mut w = World::new();
-        let mut c = w.epoch(10);
-        c.algorithm = Algorithm::Ethash;
-        w.close(&c);
-        w.publish()
-    };
     an_entry_of_no_known_kind: "entry-malformed", "of no known kind", last_entry(b"gruve else 1\0".to_vec());
     a_second_head: "entry-malformed", "of no known kind", last_entry(World::new().entries[0].clone());
     no_checkpoint: "checkpoint-missing", "checkpoint cannot be read", without("checkpoint");
     no_key: "key-missing", "key cannot be read", without("key");
+    a_key_that_the_log_does_not_begin_with: "other-key", "another key than that of `key`", {
+        let mut files = honest();
+        let other = SigningKey::from_bytes(&[3; 32]).verifying_key().to_bytes();
+        let key = gruve_proof::note::NoteKey::new(world::ORIGIN, other).unwrap();
+        files.0.insert("key".into(), format!("{key}\n").into_bytes());
+        files
+    };
     no_entries: "entries-missing", "tile/entries/000.p/4 cannot be read", without("tile/entries");
     no_tile: "tile-missing", "tile/0/000.p/4 cannot be read", without("tile/0");
     a_head_signed_by_somebody_else: "checkpoint-unsigned", "checkpoint: not signed by the key in force", headed(1, |_| ());

@@ -19,9 +19,11 @@ macro_rules! lies {
 mod accepted;
 mod bits;
 mod chain;
+mod ethash;
 mod good;
 mod history;
 mod log;
+mod merged;
 mod receipts;
 mod shares;
 mod stamps;

@@ -237,6 +237,11 @@ lies! {
         b.splice(nonces - 1..nonces, [0x81, 0]);
         b[nonces - 12 - 1] += 1;
     });
+    a_byte_behind_a_blocks_extranonces: "record-malformed", "extranonces: bytes left over", edited(|b| {
+        let at = b.len() - LAST_BLOCK + 7;
+        b[at + 3] += 1;
+        b.insert(at + 4 + 12, 0);
+    });
     a_column_wider_than_it_needs: "record-malformed", "a column is wider than needed", edited(|b| {
         b.pop();
         b.extend([1, 0, 0, 0]);
@@ -341,6 +346,19 @@ lies! {
         let honest = w.epoch(12);
         w.close(&honest);
         late(w, 10, CLASS)
+    });
+    late_sections_of_which_the_later_epoch_comes_first: "record-malformed", "late sections out of order or too late", world_of(|w| {
+        let mut c = late(w, 12, CLASS);
+        let older = late(w, 11, CLASS);
+        c.jobs.splice(0..0, older.jobs[..1].iter().cloned());
+        c.jobs.sort_by_key(|job| job.job);
+        c.sections.push(older.sections[1].clone());
+        c
+    });
+    a_first_section_of_another_epoch: "record-malformed", "the first section is not of its own epoch", world_of(|w| {
+        let mut c = late(w, 12, CLASS);
+        c.sections.swap(0, 1);
+        c
     });
     a_late_section_without_a_share: "record-malformed", "an empty late section", changed(|_, c| {
         c.sections.push((EpochNumber(11), Vec::new()));

@@ -10,14 +10,14 @@ FOLDER is the record as published: `key`, `checkpoint`, `tile/…`, `data/…`. 
 
 Checked: the signed head and every tile of the log, changes of keys, each lane's chain of checkpoints, every
 share (coinbase, stamp, merkle branch, proof of work, order, no hash twice), the trees of shares, of allocation and
-of what was sold, and statements of funds with their files of reserves.
+of what was sold, statements of funds with their files of reserves, and what gateways signed that they accepted.
 
 Left out, because a folder alone does not show it or because other tools do it better:
   - signatures of holders of coins and accounts (BIP-322, EIP-191): only their place and form are read, and whether
     the coins were unspent at their block is for somebody with a node to say;
   - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs;
   - lines of witnesses, and whether this head continues one seen earlier or elsewhere;
-  - acceptance roots (`accepted/…`), which go after a day and are no part of the record;
+  - hashes of the Ethash family, which the standard library does not have: of its shares everything else is checked;
   - epochs published as unproven have no record: only their chain and sold tree are checked, and they are counted apart;
   - whether jobs extend the real chain, pay where they should or have the network's target.
 """
@@ -352,11 +352,13 @@ class Epoch:
         need(self.rules[0] <= self.rules[1], f"{what}: lowest class above the highest")
         r.end()
         self.checkpoint = sha(b"gruve checkpoint 1\0", raw)
+        self.opens_all = True  # until a share is found that stands for others
 
 class Lane:
     """What the log has told of one lane so far."""
     def __init__(self):
         self.entries = []  # in the order of the log, which is that of their epochs
+        self.leaves = set()  # of all shares
         self.hashes = {}   # epoch: hashes of all its shares so far, as long as late ones may still come
 
     def rules(self, epoch):
@@ -404,29 +406,134 @@ def check_sold(folder, entry):
     need(root[0][1] + entry.surplus == entry.house, f"{what}: allocated work and surplus are not the house's work")
     return allocated_of
 
-def read_jobs(r, count):
-    jobs, begin = [], r.at
+def read_item(r):
+    """One item of RLP, in its shortest form: whether it is a list, and what it holds."""
+    first = r.number(1)
+    if first < 0x80:
+        return False, be(first, 1)
+    is_list, n = first >= 0xC0, first & 0x3F
+    if n > 55:
+        width = n - 55
+        n = r.number(width)
+        need(n > 55 and n.bit_length() > 8 * (width - 1), f"{r.what}: not a header: a length not in its shortest form")
+    data = r.take(n)
+    need(is_list or n != 1 or data[0] >= 0x80, f"{r.what}: not a header: a byte not in its shortest form")
+    return is_list, data
+
+HEADER = (32, 32, 20, 32, 32, 32, 256)  # then difficulty, height, three numbers more, and the extra data
+
+def read_header(job, height):
+    """The header of a job of the Ethash family; gives its extra data."""
+    what = job["what"]
+    need(not job["head"] and not job["branch"] and job["extra"] == 8 and len(job["tail"]) <= 1024,
+         f"{what}: a header and nothing else may stand there")
+    try:
+        r = Reader(job["tail"], what)
+        is_list, inner = read_item(r)
+        r.end()
+        need(is_list, "no list")
+        r, fields = Reader(inner, what), []
+        while r.at < len(inner):
+            is_list, field = read_item(r)
+            need(not is_list, "a list in it")
+            fields.append(field)
+        need(len(fields) >= 13 and all(len(f) == n for f, n in zip(fields, HEADER)), "other fields")
+        difficulty, number = fields[7], fields[8]
+        need(len(difficulty) <= 32 and all(len(f) <= 8 for f in fields[8:12]), "numbers too long")
+        need(difficulty[:1] != b"\0" and number[:1] != b"\0", "a number not in its shortest form")
+    except Lie as error:
+        raise Lie(f"{what}: not a header ({error})")
+    need(len(fields[12]) == 32, f"{what}: extra data are no stamp")
+    target = (1 << 256) // max(int.from_bytes(difficulty, "big"), 2) if int.from_bytes(difficulty, "big") > 1 else (1 << 256) - 1
+    size = (target.bit_length() + 7) // 8
+    mantissa = target << 8 * (3 - size) if size <= 3 else target >> 8 * (size - 3)
+    if mantissa & 0x800000:
+        mantissa, size = mantissa >> 8, size + 1
+    same = fields[0] == job["previous"] and int.from_bytes(number, "big") == height and job["bits"] == mantissa | size << 24
+    need(same and not job["version"] and not job["time"], f"{what}: says something else than its header")
+    return fields[12]
+
+TAG = b"\xfa\xbe\x6d\x6d"
+
+def read_aux(r, what, chains):
+    """The blocks of other chains that a job names: (id of the chain, hash)."""
+    blocks = []
+    for _ in range(r.number(1, 32, "number of blocks of other chains")):
+        chain = r.number(4)
+        need(not blocks or blocks[-1][0] < chain, f"{what}: chains out of order")
+        coin = r.take(r.number(1))
+        need(re.fullmatch(rb"[A-Z0-9]{1,16}", coin), f"{what}: bad name of a coin")
+        blocks.append((chain, r.take(32)))
+        chains.add((chain, coin))
+        need(len(chains) <= 32, f"{what}: more chains than one record may name")
+        r.take(12)  # target and height on that chain: the operator's word
+    return blocks
+
+def check_aux(job):
+    """The script's tag commits to the blocks that are named, and to nothing else: their tree is made again."""
+    what, blocks, (_, _, start, stop) = job["what"], job["aux"], job["stamp"]
+    script = (job["head"] + bytes(job["extra"]) + job["tail"])[start:stop]
+    if not blocks:
+        need(TAG not in script, f"{what}: commits to blocks that are not named")
+        return
+    need(TAG in script, f"{what}: no merge-mining tag")
+    need(script.count(TAG) == 1, f"{what}: two merge-mining tags")
+    at, rolled = script.index(TAG), len(job["head"]) - start
+    whole = at + 44 <= len(script) and (at + 44 <= rolled or rolled + job["extra"] <= at)
+    size, nonce = int.from_bytes(script[at + 36:at + 40], "little"), int.from_bytes(script[at + 40:at + 44], "little")
+    need(whole and size.bit_count() == 1 and size <= 1 << 30, f"{what}: its tag is cut or of no size that a tree has")
+    level, empty, mask = {}, ZERO, (1 << 32) - 1
+    for chain, block in blocks:
+        slot = ((nonce * 1103515245 + 12345 + chain & mask) * 1103515245 + 12345 & mask) % size
+        need(slot not in level, f"{what}: two chains have one slot")
+        level[slot] = block
+    while size > 1:
+        pairs = {place // 2 for place in level}
+        level = {p: sha2(level.get(2 * p, empty) + level.get(2 * p + 1, empty)) for p in pairs}
+        empty, size = sha2(empty + empty), size // 2
+    need(level[0][::-1] == script[at + 4:at + 36], f"{what}: commits to other blocks than are named")
+
+def read_jobs(r, count, algorithm, merged):
+    jobs, begin, epochs, chains = [], r.at, set(), set()
     for _ in range(count):
         job = {"number": r.number(8), "epoch": r.number(8), "known": r.number(8)}
         need(not jobs or jobs[-1]["number"] < job["number"], f"{r.what}: jobs out of order")
-        r.take(16)  # when it was given out, height: nothing in the record speaks against any value
+        r.take(8)  # when it was given out: nothing in the record speaks against any value
+        height = r.number(8)
         what = job["what"] = f"{r.what}, job {job['number']}"
         job["previous"], job["bits"], job["version"], job["time"] = r.take(32), r.number(4), r.number(4), r.number(4)
         job["extra"] = r.number(1, 12, "length of extranonces")
         job["head"] = r.take(r.number(1, 160, "length of a coinbase's beginning"))
         job["tail"] = r.take(r.number(4, 65536, "length of a coinbase's end"))
         job["branch"] = [r.take(32) for _ in range(r.number(1, 32, "number of siblings"))]
-        job["stamp"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
+        job["aux"] = read_aux(r, what, chains) if merged else []
+        # A job that says which chains it is for is for no others.
+        job["tags"] = 1 if job["aux"] or not merged else 0
+        if algorithm >= 2:
+            need(not job["aux"], f"{what}: a header and nothing else may stand there")
+            job["header"] = read_header(job, height)
+            epochs.add(height // (30000 if algorithm == 2 else 60000))
+            need(len(epochs) <= 2 and max(epochs) < 1024, f"{what}: headers of more of the algorithm's epochs than one can see")
+        else:
+            job["stamp"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
+            if merged:
+                check_aux(job)
         jobs.append(job)
         need(r.at - begin <= 64 << 20, f"{r.what}: jobs of more than 64 MiB")
+    need(not merged or any(job["aux"] for job in jobs), f"{r.what}: no job names a block of another chain")
     return jobs
 
 def check_stamp(job, checkpoints, entry, origin, keys):
     """The stamp binds a job to operator, lane and epoch, and by a checkpoint to a time before which it was not made."""
     need(job["known"] in checkpoints, f"{job['what']}: its stamp holds no checkpoint that it may hold")
     rest = be(len(entry.lane), 1) + entry.lane + be(job["epoch"], 8) + checkpoints[job["known"]][0]
-    need(any(sha(b"gruve stamp 1\0", be(len(origin), 2), origin, key, rest) == job["stamp"][0] for key in keys),
-         f"{job['what']}: its stamp has another commitment")
+    commitments = [sha(b"gruve stamp 1\0", be(len(origin), 2), origin, key, rest) for key in keys]
+    if "header" in job:
+        need(any(base64.b64encode(c[:24]) == job["header"] for c in commitments), f"{job['what']}: its stamp has another commitment")
+        lowest, highest, threshold = checkpoints[job["known"]][1]
+        need(threshold and threshold >= highest, f"{job['what']}: no one class was fixed for all shares of its header")
+    else:
+        need(job["stamp"][0] in commitments, f"{job['what']}: its stamp has another commitment")
 
 def read_extranonces(r, count, bits):
     """Numbers in seven-bit groups, each the difference to the one before."""
@@ -452,12 +559,16 @@ def read_column(r, count):
     return values
 
 def check_share(job, kind, counted, template, extranonce, time, nonce, version, algorithm):
-    """Hash of the header that this share stands for; it must meet the target of its class."""
+    """Hash of the header that this share stands for; it must meet the target of its class. Of the Ethash family, whose hash
+    the standard library does not have, what is hashed stands for its hash."""
+    if algorithm >= 2:
+        need((time, nonce, version) == (0, 0, 0), f"{job['what']}: a nonce has nothing beside it")
+        return job["tail"], extranonce
     at, (_, _, start, stop) = len(job["head"]), job["stamp"]
     template[at:at + job["extra"]] = extranonce
     if algorithm == 1:
-        tags = template.count(b"\xfa\xbe\x6d\x6d", start, stop)
-        need(tags <= 1, f"{job['what']}: a share with a second merge-mining tag")
+        tags = template.count(TAG, start, stop)
+        need(tags <= job["tags"], f"{job['what']}: a share with a second merge-mining tag")
     root = sha2(template)
     for sibling in job["branch"]:
         root = sha2(root + sibling)
@@ -491,7 +602,8 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
         need(lowest <= kind <= highest, f"{r.what}: class {kind} is out of what the lane is bound to")
         counted = max(kind, threshold)
         template = bytearray(job["head"] + bytes(job["extra"]) + job["tail"])
-        template[job["stamp"][1]] = kind
+        if "stamp" in job:
+            template[job["stamp"][1]] = kind
         extranonces = read_extranonces(r, n, 8 * job["extra"])
         nonces = [r.number(4) for _ in range(n)]
         times, versions, whose = read_column(r, n), read_column(r, n), read_column(r, n)
@@ -509,19 +621,22 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
             seen.add(digest)
             owner = owners[whose[i] - 1] if whose[i] else None
             work[owner] = work.get(owner, 0) + (1 << counted)
-            yield sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
-                      be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
+            entry.opens_all &= not threshold
+            leaf = sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
+                       be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
+            lane.leaves.add(leaf)
+            yield leaf
 
 def check_record(folder, entry, lane, origin, keys, allocated_of):
     what = entry.what + ", record"
-    need(entry.algorithm < 2, f"{what}: this algorithm cannot be proven")
     r = Reader(folder.data(*entry.record), what)
-    r.expect(b"GRUVREC1")
+    form = r.take(8)
+    need(form in (b"GRUVREC1", b"GRUVREC2"), f"{what}: wrong beginning")
     need(r.text() == entry.lane and r.number(8) == entry.epoch, f"{what}: of another lane or epoch")
     job_count, counts, work = r.number(4, 60480, "number of jobs"), [], {}
     owners = [r.take(16) for _ in range(r.number(4, 1 << 20, "number of owners"))]
     need(all(a < b for a, b in zip(owners, owners[1:])), f"{what}: owners out of order")
-    jobs = read_jobs(r, job_count)
+    jobs = read_jobs(r, job_count, entry.algorithm, form == b"GRUVREC2")
 
     def leaves():
         last, sections = 0, r.number(1, 3, "number of sections")
@@ -634,6 +749,45 @@ def check_reserves(r, number, place, leaves, shown):
         need(total == reserves, f"{what}: what holders of {name.decode()} have is not what the entry says")
     r.end()
 
+# ---- What gateways accepted ------------------------------------------------------------------------------------
+def read_accepted(folder, name, lane, number, origin, keys):
+    """A signed note; gives the epochs in which its shares may be counted, and their leaves."""
+    text, gap, tail = folder.text(name, 16384).partition("\n\n")
+    lines = text.split("\n")
+    numbers = r"(0|[1-9][0-9]*)"
+    need(gap and len(lines) == 8 and lines[0] == "gruve accepted 1", f"{name}: not a note of acceptance")
+    need(lines[1:4] == [origin.decode(), lane, number], f"{name}: of another log, lane or number")
+    epochs = re.fullmatch(f"{numbers} {numbers}", lines[4])
+    need(epochs and re.fullmatch(f"{numbers} {numbers}", lines[5]) and re.fullmatch(numbers, lines[6]), f"{name}: bad numbers")
+    match = re.fullmatch(r"— ([^+\s]+) ([A-Za-z0-9+/=]+)\n", tail)
+    need(match and match[1].encode() == origin, f"{name}: not one line of signature of this log")
+    raw = unbase64(match[2], name)
+    good = [key for key in keys if raw[:4] == key_id(origin, key) and signed(key, (text + "\n").encode(), raw[4:])]
+    need(good, f"{name}: no key of this log has signed it")
+    count = int(lines[6])
+    need(count <= 1 << 20, f"{name}: of too many shares")
+    data = folder.read(name + ".leaves", 32 * count, 32 * count)
+    leaves = [data[i:i + 32] for i in range(0, len(data), 32)]
+    need(hash_root(leaves) == unbase64(lines[7], name), f"{name}: other leaves than those of the signed root")
+    return int(epochs[1]), int(epochs[2]), leaves
+
+def check_accepted(folder, lanes, origin, keys):
+    """Shares that gateways signed for stand in the record, where all shares of their epochs are opened by now."""
+    place, checked = os.path.join(folder.path, "accepted"), 0
+    for lane in sorted(os.listdir(place)) if os.path.isdir(place) else []:
+        for number in sorted(os.listdir(os.path.join(place, lane))):
+            if number.startswith(".") or number.endswith(".leaves") or number == "range":
+                continue
+            first, last, leaves = read_accepted(folder, f"accepted/{lane}/{number}", lane, number, origin, keys)
+            own = lanes.get(lane.encode())
+            if own is None or own.entries[-1].epoch < last:
+                continue
+            if all(e.proven and e.opens_all for e in own.entries if first <= e.epoch <= last):
+                checked += len(leaves)
+                missing = sum(leaf not in own.leaves for leaf in leaves)
+                need(not missing, f"accepted/{lane}/{number}: {missing} shares that a gateway signed for are not in the record")
+    return checked
+
 # ---- The whole -------------------------------------------------------------------------------------------------
 def read_head(raw, name, key):
     r = Reader(raw, "entry 0")
@@ -685,12 +839,16 @@ def verify(path):
             funds = check_funds(folder, raw, place, leaves, funds)
         else:
             raise Lie(f"entry {place}: of no known kind")
+    accepted = check_accepted(folder, lanes, origin, keys)
+    told = f", {accepted} accepted shares found" if accepted else ""
     epochs = [e for lane in lanes.values() for e in lane.entries]
     proven = [e for e in epochs if e.proven]
+    ethash = sum(e.shares for e in proven if e.algorithm >= 2)
+    unhashed = f"; of these {ethash} shares of the Ethash family, whose hashes are not made here" if ethash else ""
     names = ", ".join(sorted(ascii(lane.decode())[1:-1] for lane in lanes)) or "none"
     return (f"{sum(e.shares for e in proven)} shares, work of {sum(e.house + e.others for e in proven)} hashes, "
             f"{len(proven)} epochs proven, {len(epochs) - len(proven)} epochs unproven, {len(lanes)} lanes ({names}), "
-            f"{funds[0]} statements of funds, {len(changes)} changes of keys")
+            f"{funds[0]} statements of funds, {len(changes)} changes of keys{told}{unhashed}")
 
 def main(arguments):
     if len(arguments) != 2:

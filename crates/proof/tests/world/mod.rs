@@ -205,6 +205,7 @@ impl World {
             prefix,
             suffix,
             branch: vec![[3; 32], [4; 32]],
+            aux: Vec::new(),
         }
     }
 

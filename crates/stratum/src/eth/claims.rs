@@ -4,15 +4,20 @@
 //! All miners get the same header, so the same nonce from two of them is the same hash. And nothing
 //! in the hash says its class, so **a nonce's class must be settled before it is hashed**: whoever
 //! could choose would hand in his luckiest hashes as hard shares and the rest as easy ones, and be
-//! paid nearly twice. So every nonce has one class:
+//! paid nearly twice. So every nonce has one class, and all of them are settled at one moment, before
+//! anybody hears of the header:
 //!
-//! - a NiceHash connection's part of the nonces has the class that this connection was given;
-//! - all others have the lane's free class, whichever connection and dialect they come by.
+//! - a part of the nonces that a NiceHash connection has at that moment has the class that this
+//!   connection is to have next, whether it can be told at once or not, and even if it goes away;
+//! - all others have the lane's free class, whichever connection and dialect they come by, also those
+//!   of parts given out later.
+//!
+//! Nothing that a miner does after that moment changes the class of any nonce of that header.
 
 use crate::limits::ETH_CLAIMS_PER_WORK_MAX;
 use gruve_units::Class;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Why a nonce cannot be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +26,6 @@ pub(crate) enum NotClaimed {
     Taken,
     /// No more fit.
     Full,
-    /// It counts at another class by now.
-    OtherClass,
 }
 
 /// A NiceHash connection's part of the nonces: its first two bytes, or three from `ff0000` on.
@@ -42,93 +45,86 @@ impl Part {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counted {
-    nonces: HashSet<u64>,
-    classes: HashMap<Part, Class>,
-    /// Parts in which something was counted at the free class.
-    free: HashSet<Part>,
-    /// An earlier life gave this header, and what parts it gave is forgotten.
-    all_free: bool,
+/// The classes that connections are to have next, by their parts.
+pub(crate) type Planned = Arc<HashMap<Part, Class>>;
+
+/// The classes of a header's nonces.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    free: Class,
+    hardest: Class,
+    parts: Planned,
+}
+
+impl Settled {
+    /// Of nonces in this part, or in none.
+    pub(crate) fn class(&self, part: Option<Part>) -> Class {
+        let own = part.and_then(|part| self.parts.get(&part)).copied();
+        own.unwrap_or(self.free).min(self.hardest)
+    }
 }
 
 /// What was counted of one header hash.
 #[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<Counted>);
+pub(crate) struct Claims {
+    settled: OnceLock<Settled>,
+    /// An earlier life gave this header, and what parts it gave is forgotten.
+    all_free: bool,
+    nonces: Mutex<HashSet<u64>>,
+}
 
 impl Claims {
     /// With the nonces that an earlier life counted.
     pub(crate) fn of(nonces: HashSet<u64>) -> Claims {
-        Claims(Mutex::new(Counted { nonces, all_free: true, ..Counted::default() }))
+        Claims { nonces: Mutex::new(nonces), all_free: true, ..Claims::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a part to a connection: at the wanted class; or at the one it has, or the free one where
-    /// something was counted in it.
-    pub(crate) fn assign(&self, part: Part, wanted: Class, free: Class) -> Class {
-        let mut counted = self.lock();
-        let wanted = if counted.all_free || counted.free.contains(&part) { free } else { wanted };
-        *counted.classes.entry(part).or_insert(wanted)
-    }
-
-    /// Another class for a part of which the connection that has it has not counted anything; false
-    /// where others have, and it stays.
-    pub(crate) fn reassign(&self, part: Part, class: Class) -> bool {
-        let mut counted = self.lock();
-        let is_untouched = !counted.all_free && !counted.free.contains(&part);
-        if is_untouched {
-            counted.classes.insert(part, class);
-        }
-        is_untouched
-    }
-
-    /// The class that a nonce counts at, and whether it was claimed.
-    pub(crate) fn look(&self, nonce: u64, free: Class) -> (Class, bool) {
-        let counted = self.lock();
-        let class = counted.classes.get(&Part::of(nonce)).copied().unwrap_or(free);
-        (class, counted.nonces.contains(&nonce))
-    }
-
-    /// Claims a nonce at a class, if nobody has. Those that solve a block are so few that they have
-    /// no bound. `is_free`: by a connection without a part of its own.
-    pub(crate) fn claim(
+    /// Settles the classes of all nonces, once; later calls give what the first one settled. Called
+    /// before anything of the header is told to anybody. None is above `hardest`.
+    pub(crate) fn settle(
         &self,
-        nonce: u64,
-        class: Class,
-        is_free: bool,
-        is_block: bool,
-    ) -> Result<(), NotClaimed> {
-        let mut counted = self.lock();
-        let part = Part::of(nonce);
-        if counted.nonces.contains(&nonce) {
+        free: Class,
+        hardest: Class,
+        planned: impl FnOnce() -> Planned,
+    ) -> &Settled {
+        self.settled.get_or_init(|| {
+            let parts = if self.all_free { Planned::default() } else { planned() };
+            Settled { free, hardest, parts }
+        })
+    }
+
+    /// The class that a nonce counts at, and whether it was claimed. `free` where nothing is settled.
+    pub(crate) fn look(&self, nonce: u64, free: Class) -> (Class, bool) {
+        let class = self.settled.get().map_or(free, |s| s.class(Some(Part::of(nonce))));
+        (class, self.lock().contains(&nonce))
+    }
+
+    /// Claims a nonce, if nobody has. Those that solve a block are so few that they have no bound.
+    pub(crate) fn claim(&self, nonce: u64, is_block: bool) -> Result<(), NotClaimed> {
+        let mut nonces = self.lock();
+        if nonces.contains(&nonce) {
             return Err(NotClaimed::Taken);
         }
-        if counted.classes.get(&part).is_some_and(|own| *own != class) {
-            return Err(NotClaimed::OtherClass);
-        }
-        if counted.nonces.len() >= ETH_CLAIMS_PER_WORK_MAX && !is_block {
+        if nonces.len() >= ETH_CLAIMS_PER_WORK_MAX && !is_block {
             return Err(NotClaimed::Full);
         }
-        counted.nonces.insert(nonce);
-        if is_free {
-            counted.free.insert(part);
-        }
+        nonces.insert(nonce);
         Ok(())
     }
 
     /// Gives a nonce back whose share could not be stored.
     pub(crate) fn release(&self, nonce: u64) {
-        self.lock().nonces.remove(&nonce);
+        self.lock().remove(&nonce);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const FREE: Class = Class::ZERO;
 
@@ -139,19 +135,19 @@ mod tests {
     #[test]
     fn a_nonce_is_claimed_once_until_it_is_released() {
         let claims = Claims::default();
-        assert_eq!(claims.claim(7, FREE, true, false), Ok(()));
-        assert_eq!(claims.claim(7, FREE, false, true), Err(NotClaimed::Taken));
+        assert_eq!(claims.claim(7, false), Ok(()));
+        assert_eq!(claims.claim(7, true), Err(NotClaimed::Taken));
         claims.release(7);
         assert_eq!(claims.look(7, FREE), (FREE, false));
-        assert_eq!(claims.claim(7, FREE, true, false), Ok(()));
+        assert_eq!(claims.claim(7, false), Ok(()));
     }
 
     #[test]
     fn claims_are_bounded_and_what_was_claimed_stays_taken() {
         let claims = Claims::of((0..ETH_CLAIMS_PER_WORK_MAX as u64).collect());
-        assert_eq!(claims.claim(u64::MAX, FREE, true, false), Err(NotClaimed::Full));
-        assert_eq!(claims.claim(3, FREE, true, false), Err(NotClaimed::Taken));
-        assert_eq!(claims.claim(u64::MAX, FREE, true, true), Ok(()));
+        assert_eq!(claims.claim(u64::MAX, false), Err(NotClaimed::Full));
+        assert_eq!(claims.claim(3, false), Err(NotClaimed::Taken));
+        assert_eq!(claims.claim(u64::MAX, true), Ok(()));
     }
 
     #[test]
@@ -161,40 +157,18 @@ mod tests {
         assert_eq!(Part::of(0xff00_0000_0000_0000), Part(0x00ff_0000));
     }
 
-    proptest! {
-        #[test]
-        fn a_nonce_counts_at_one_class_whatever_comes_in_whatever_order(
-            acts in proptest::collection::vec((0u8..4, 0u64..3, 0u64..4, 0u8..4), 1..60)
-        ) {
-            let claims = Claims::default();
-            let mut held: HashMap<u64, Class> = HashMap::new();
-            // The class that each part's nonces were counted at.
-            let mut counted: HashMap<u64, Class> = HashMap::new();
-            let mut by_owner: HashSet<u64> = HashSet::new();
-            for (act, part, nonce, k) in acts {
-                let full = part << 48 | nonce;
-                match act {
-                    0 => {
-                        held.insert(part, claims.assign(Part::of(full), class(k), FREE));
-                    }
-                    1 if held.contains_key(&part) && !by_owner.contains(&part) => {
-                        if claims.reassign(Part::of(full), class(k)) {
-                            held.insert(part, class(k));
-                        }
-                    }
-                    2 => {
-                        let (at, _) = claims.look(full, FREE);
-                        if claims.claim(full, at, true, false).is_ok() {
-                            prop_assert_eq!(*counted.entry(part).or_insert(at), at);
-                        }
-                    }
-                    _ => if let Some(at) = held.get(&part).copied()
-                        && claims.claim(full, at, false, false).is_ok() {
-                        by_owner.insert(part);
-                        prop_assert_eq!(*counted.entry(part).or_insert(at), at);
-                    }
-                }
-            }
-        }
+    #[test]
+    fn classes_are_settled_once_and_of_an_earlier_lifes_header_all_are_free() {
+        let planned = |k: u8| move || Planned::from(HashMap::from([(Part(1), class(k))]));
+        let claims = Claims::default();
+        claims.settle(class(2), class(9), planned(5));
+        let settled = claims.settle(class(3), class(1), planned(7));
+        assert_eq!(settled.class(Some(Part(1))), class(5));
+        assert_eq!((settled.class(Some(Part(2))), settled.class(None)), (class(2), class(2)));
+        assert_eq!(claims.look(1 << 48, FREE).0, class(5));
+        let capped = Claims::default();
+        assert_eq!(capped.settle(class(2), class(4), planned(5)).class(Some(Part(1))), class(4));
+        let earlier = Claims::of(HashSet::new());
+        assert_eq!(earlier.settle(class(2), class(9), planned(5)).class(Some(Part(1))), class(2));
     }
 }

@@ -4,8 +4,12 @@
 //! would run through theirs within seconds and begin again. No part lies within another: the two-byte
 //! values from `ff00` on are never given out but as the first bytes of three. What is given back is
 //! given out again as late as possible, so that a miner does not repeat what another has just done.
+//!
+//! Here stands also which class each part is to have of the next header: for all connections in one
+//! place, so that it can be settled for all of them at one moment ([`super::claims`]).
 
-use gruve_units::Entropy;
+use super::claims::{Part, Planned};
+use gruve_units::{Class, Entropy};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +26,7 @@ struct Pool {
     long: u32,
     back_short: VecDeque<u32>,
     back_long: VecDeque<u32>,
+    planned: Planned,
 }
 
 /// The parts of one lane's nonces.
@@ -33,6 +38,7 @@ pub struct Extranonce1 {
     pool: Extranonces,
     value: u32,
     len: usize,
+    planned: Option<Class>,
 }
 
 impl Extranonces {
@@ -46,7 +52,13 @@ impl Extranonces {
             long: LONG.start,
             back_short: VecDeque::new(),
             back_long: VecDeque::new(),
+            planned: Planned::default(),
         })))
+    }
+
+    /// The classes that are planned now.
+    pub(crate) fn planned(&self) -> Planned {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner).planned)
     }
 
     /// One that no living connection has; `None` when all 130,816 are out.
@@ -66,7 +78,7 @@ impl Extranonces {
             (pool.back_long.pop_front()?, 3)
         };
         drop(pool);
-        Some(Extranonce1 { pool: self.clone(), value, len })
+        Some(Extranonce1 { pool: self.clone(), value, len, planned: None })
     }
 }
 
@@ -88,6 +100,20 @@ impl Extranonce1 {
     pub fn nonce(&self, rest: u64) -> u64 {
         u64::from(self.value) << (8 * self.rest()) | rest
     }
+
+    /// The same as the claims know it.
+    pub(crate) fn part(&self) -> Part {
+        Part::of(self.nonce(0))
+    }
+
+    /// The class that it is to have of the next header.
+    pub(crate) fn plan(&mut self, class: Class) {
+        if self.planned != Some(class) {
+            self.planned = Some(class);
+            let mut pool = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(&mut pool.planned).insert(self.part(), class);
+        }
+    }
 }
 
 impl fmt::Debug for Extranonce1 {
@@ -99,6 +125,9 @@ impl fmt::Debug for Extranonce1 {
 impl Drop for Extranonce1 {
     fn drop(&mut self) {
         let mut pool = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.planned.is_some() {
+            Arc::make_mut(&mut pool.planned).remove(&self.part());
+        }
         let back = if self.len == 2 { &mut pool.back_short } else { &mut pool.back_long };
         back.push_back(self.value);
     }
@@ -141,12 +170,12 @@ mod tests {
     #[test]
     fn the_whole_nonce_is_the_part_and_what_the_miner_adds() {
         let pool = Extranonces::new(&SeededEntropy::new(1));
-        let one = Extranonce1 { pool: pool.clone(), value: 0x0001, len: 2 };
+        let one = Extranonce1 { pool: pool.clone(), value: 0x0001, len: 2, planned: None };
         assert_eq!(
             (one.to_hex().as_str(), one.nonce(0x6a90_9d9b_bc0f)),
             ("0001", 0x0001_6a90_9d9b_bc0f)
         );
-        let long = Extranonce1 { pool, value: 0x00a2_eea0, len: 3 };
+        let long = Extranonce1 { pool, value: 0x00a2_eea0, len: 3, planned: None };
         assert_eq!((long.rest(), long.nonce(0xcf_ae7d_f760)), (5, 0xa2ee_a0cf_ae7d_f760));
     }
 }

@@ -3,7 +3,7 @@
 //! | event | what happens |
 //! |---|---|
 //! | the node has another header (asked every `poll`, and when it tells of a block) | a work; miners leave the old one |
-//! | an epoch border | the same header under a new number and epoch; miners notice nothing |
+//! | an epoch border | the same header under a new number and epoch; miners notice nothing. A stamped header goes on under the epoch in its stamp until the node makes one with the next stamp, half an epoch at the most |
 //! | border and grace | the log is sealed: no share of the past epoch enters any more |
 //! | an epoch of the algorithm ends soon | its successor's cache is made |
 //! | start | solutions without an answer are sent again; what was counted before is read from the log |
@@ -18,18 +18,22 @@
 use super::form::EpochForm;
 use super::past::Past;
 use super::solutions::SolutionNode;
+use super::stamped::{Stamped, Stamper};
 use super::verify::Caches;
 use super::work::{EthState, EthWork};
 use crate::blocks::BlockSender;
 use crate::epochs::Epochs;
 use crate::error::StratumError;
 use crate::limits::ETH_WORKS_MAX;
+use crate::machines::Stamps;
 use crate::protocol::{Lane, Work};
 use crate::seldom::Seldom;
 use gruve_chain::{EthNode, NodeError, NodeWork};
 use gruve_pow::ethash::EthashEpoch;
 use gruve_sharelog::{BlockRecord, Record, ShareLog};
-use gruve_units::{Algorithm, Blame, Blamed as _, Clock, Duration, Entropy, EpochRule, LaneId};
+use gruve_units::{
+    Algorithm, Blame, Blamed as _, Clock, Duration, Entropy, EpochNumber, EpochRule, LaneId,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -110,6 +114,24 @@ impl EthLane {
     /// # Errors
     /// [`StratumError::Log`] when the log cannot be read.
     pub fn start(options: EthLaneOptions) -> Result<EthLane, StratumError> {
+        EthLane::start_with(options, None)
+    }
+
+    /// The same, with the stamps that its node is to put into its blocks' `extraData`.
+    ///
+    /// # Errors
+    /// As [`EthLane::start`].
+    pub fn start_stamped(
+        options: EthLaneOptions,
+        stamps: Arc<dyn Stamps>,
+    ) -> Result<EthLane, StratumError> {
+        EthLane::start_with(options, Some(stamps))
+    }
+
+    fn start_with(
+        options: EthLaneOptions,
+        stamps: Option<Arc<dyn Stamps>>,
+    ) -> Result<EthLane, StratumError> {
         let (jobs_in, jobs) = watch::channel(None);
         let nudge = Arc::new(Notify::new());
         let log = options.share_log.clone();
@@ -141,7 +163,12 @@ impl EthLane {
         };
         blocks.resend()?;
         let (works_in, works) = mpsc::channel(1);
-        let source = Source { lane: lane.clone(), node, clock: Arc::clone(&maker.options.clock) };
+        let (rule, clock) = (maker.options.epoch_rule, Arc::clone(&maker.options.clock));
+        let stamper = stamps.map(|stamps| {
+            let (node, clock) = (Arc::clone(&node), Arc::clone(&clock));
+            Stamper::new(lane.clone(), node, stamps, rule, clock)
+        });
+        let source = Source { lane: lane.clone(), node, clock, stamper };
         let tasks =
             vec![tokio::spawn(source.run(poll, nudge, works_in)), tokio::spawn(maker.run(works))];
         let tasks = Mutex::new(tasks);
@@ -195,11 +222,15 @@ struct Source {
     lane: LaneId,
     node: Arc<dyn EthNode>,
     clock: Arc<dyn Clock>,
+    stamper: Option<Stamper>,
 }
+
+/// A work, with its header where that is stamped.
+type Given = (NodeWork, Option<Stamped>);
 
 impl Source {
     /// Hands on every work whose header differs from the last.
-    async fn run(self, poll: Duration, nudge: Arc<Notify>, out: mpsc::Sender<NodeWork>) {
+    async fn run(mut self, poll: Duration, nudge: Arc<Notify>, out: mpsc::Sender<Given>) {
         let mut last = None;
         let mut back_off = BACK_OFF_FIRST;
         let mut faults = Seldom::default();
@@ -210,7 +241,13 @@ impl Source {
                 if !is_clock_checked {
                     is_clock_checked = self.clock_agrees().await?;
                 }
-                if is_clock_checked { self.node.get_work().await.map(Some) } else { Ok(None) }
+                if !is_clock_checked {
+                    return Ok(None);
+                }
+                if let Some(stamper) = &mut self.stamper {
+                    stamper.set().await;
+                }
+                self.node.get_work().await.map(Some)
             };
             let wait = match asked.await {
                 Ok(work) => {
@@ -218,7 +255,11 @@ impl Source {
                     if let Some(work) = work.filter(|w| last != Some(*w)) {
                         last = Some(work);
                         soon = AFTER_NEWS[..0].iter();
-                        if out.send(work).await.is_err() {
+                        let stamped = match &mut self.stamper {
+                            Some(stamper) => stamper.find(&work).await,
+                            None => None,
+                        };
+                        if out.send((work, stamped)).await.is_err() {
                             return;
                         }
                     }
@@ -289,9 +330,9 @@ struct Maker {
 }
 
 impl Maker {
-    async fn run(mut self, mut works: mpsc::Receiver<NodeWork>) {
+    async fn run(mut self, mut works: mpsc::Receiver<Given>) {
         // What could not be published, to be tried again.
-        let mut owed: Option<NodeWork> = None;
+        let mut owed: Option<Given> = None;
         loop {
             tokio::select! {
                 work = works.recv() => match work {
@@ -305,8 +346,8 @@ impl Maker {
             {
                 tracing::error!(lane = %self.options.lane, error = %e, times, "cannot seal the epoch");
             }
-            let made = match owed {
-                Some(work) => self.take(&work).map(|()| owed = None),
+            let made = match &owed {
+                Some((work, stamped)) => self.take(work, stamped.as_ref()).map(|()| owed = None),
                 None if self.epoch_is_over() => self.restate(),
                 None => Ok(()),
             };
@@ -319,7 +360,7 @@ impl Maker {
     }
 
     /// Another work of the node's.
-    fn take(&mut self, node: &NodeWork) -> Result<(), StratumError> {
+    fn take(&mut self, node: &NodeWork, stamped: Option<&Stamped>) -> Result<(), StratumError> {
         if self.state.as_ref().is_some_and(|s| s.current.header_hash == node.header_hash) {
             return Ok(());
         }
@@ -335,8 +376,14 @@ impl Maker {
             "the node's work jumps between more of the algorithm's epochs than caches are held for",
         ))?;
         let now = self.options.clock.now();
-        let (id, epoch_now) = (self.epochs.next_id(now), self.epochs.at(now));
-        let mut work = EthWork::new(id, epoch_now, node, now, pow);
+        let id = self.epochs.next_id(now);
+        // The record knows one form of the algorithm's epochs for a lane.
+        let is_provable = epoch.algorithm() == self.options.form.algorithm();
+        let stamped = stamped.filter(|s| is_provable && !self.is_worn(s.epoch));
+        let mut work = match stamped {
+            Some(own) => EthWork::new(id, own.epoch, node, now, pow).with_stamp(own.clone()),
+            None => EthWork::new(id, self.epochs.at(now), node, now, pow),
+        };
         if counted_before {
             work = work.claimed_before(self.past.claims_of(&node.header_hash));
         }
@@ -358,7 +405,11 @@ impl Maker {
     }
 
     fn publish(&mut self, work: EthWork) -> Result<(), StratumError> {
-        self.options.share_log.append(&[Record::EthWork(work.record())])?;
+        // The header first: whoever wants the work's own record has it last.
+        let header = work.job_record().map(Record::Job);
+        let records: Vec<Record> =
+            header.into_iter().chain([Record::EthWork(work.record())]).collect();
+        self.options.share_log.append(&records)?;
         self.epochs.begin(work.epoch);
         self.past.headers.note(work.header_hash);
         tracing::debug!(lane = %self.options.lane, work = %work.id, epoch = %work.epoch,
@@ -375,7 +426,19 @@ impl Maker {
     }
 
     fn epoch_is_over(&self) -> bool {
-        self.state.as_ref().is_some_and(|s| self.epochs.is_over(s.current.epoch))
+        self.state.as_ref().is_some_and(|s| {
+            let own = &s.current;
+            self.epochs.is_over(own.epoch) && (!own.is_stamped() || self.is_worn(own.epoch))
+        })
+    }
+
+    /// Whether a header with this epoch's stamp is none to begin with any more. Nodes take the next words with their next
+    /// block, which may take a while; until then the work is the stamp's epoch's, and comes late. Not for long: what
+    /// comes too late counts nowhere.
+    fn is_worn(&self, epoch: EpochNumber) -> bool {
+        let rule = self.options.epoch_rule;
+        let half = Duration::from_micros(rule.length_us / 2);
+        self.options.clock.now().since(rule.end(epoch)) >= half
     }
 
     /// Seals what is due; nothing before the first work of this life: until then the clock was not held

@@ -2,8 +2,10 @@
 //!
 //! Classes: a NiceHash connection has nonces of its own, so it has a class of its own, which the
 //! difficulty control steers; the others choose their nonces freely and all have the lane's free
-//! class (why: [`super::claims`]). A header hash has one class for a connection; another comes with
-//! the next header, or sooner if it is lower and nothing was counted of this one.
+//! class (why: [`super::claims`]). A header hash has one class for a connection, settled before anybody
+//! hears of it; what is wished or found out later comes with the next header. So who comes while there
+//! is a header begins at the free class, whatever it wishes; where its firmware would misread that
+//! (ethminer), with the next header.
 //!
 //! Work is given after login, for NiceHash's dialect and stratum/1 at once, for eth-proxy when it is
 //! asked for and from then on whenever it changes. BzMiner logs in only when it has seen work, so it
@@ -13,7 +15,7 @@ mod requests;
 
 pub(super) use requests::{with_worker, worker_of};
 
-use super::claims::Part;
+use super::claims::Settled;
 use super::dialect::{self, Dialect, Form};
 use super::extranonce::{Extranonce1, Extranonces};
 use super::work::{EthState, EthWork};
@@ -45,7 +47,7 @@ impl Sessions {
     /// cannot speak NiceHash's dialect.
     #[must_use]
     pub fn open(&self, now: Timestamp) -> EthSession {
-        EthSession::new(Arc::clone(&self.rules), self.extranonces.take(), now)
+        EthSession::new(Arc::clone(&self.rules), self.extranonces.clone(), now)
     }
 }
 
@@ -62,6 +64,7 @@ pub(super) struct Given {
 #[derive(Debug)]
 pub struct EthSession {
     rules: Arc<SessionRules>,
+    extranonces: Extranonces,
     /// Its own part of the nonces; there is one where it speaks NiceHash's dialect.
     pub(super) extranonce: Option<Extranonce1>,
     connected_at: Timestamp,
@@ -80,11 +83,11 @@ pub struct EthSession {
     /// The easiest class the miner wants, at least that.
     floor: Class,
     vardiff: Vardiff,
-    /// The class to give from the next work on.
+    /// The class to give from the next header on; see [`EthSession::want`].
     wanted: Class,
     /// The class last given.
     told: Option<Class>,
-    /// The class remembered from the last time, until the first work.
+    /// The class remembered from the last time, until it is given.
     trusted: Option<Class>,
     /// The class last noted for the next time.
     noted: Option<Class>,
@@ -103,11 +106,7 @@ pub struct EthSession {
 impl EthSession {
     /// A session that has just connected.
     #[must_use]
-    pub fn new(
-        rules: Arc<SessionRules>,
-        extranonce: Option<Extranonce1>,
-        now: Timestamp,
-    ) -> EthSession {
+    pub fn new(rules: Arc<SessionRules>, extranonces: Extranonces, now: Timestamp) -> EthSession {
         let vardiff = Vardiff::new(rules.class_range, rules.start_class, rules.share_interval, now);
         EthSession {
             easiest: rules.class_range.0,
@@ -117,7 +116,8 @@ impl EthSession {
             wanted: vardiff.class(),
             vardiff,
             rules,
-            extranonce,
+            extranonce: extranonces.take(),
+            extranonces,
             connected_at: now,
             last_line_at: now,
             last_share_at: None,
@@ -188,30 +188,20 @@ impl EthSession {
     /// Notes that the newest work is given; `None` where there is nothing new to give.
     fn take(&mut self, state: &EthState, now: Timestamp) -> Option<Class> {
         let work = &state.current;
-        let free = self.free_class(work);
-        let is_free = self.is_free();
-        let wanted = if is_free { free } else { self.wanted.min(work.class_max()) };
         let name = work.name();
-        let last = self.given.iter_mut().rev().find(|g| g.name == name);
+        if self.given.iter().any(|g| g.name == name) {
+            return None;
+        }
         // A part counts only where the dialect uses it.
-        let part = self.extranonce.as_ref().filter(|_| !is_free).map(|e| Part::of(e.nonce(0)));
-        let class = match (last, part) {
-            (Some(given), Some(part)) => {
-                let may_ease = wanted < given.class && given.shares == 0;
-                if !may_ease || !work.claims().reassign(part, wanted) {
-                    return None;
-                }
-                given.class = wanted;
-                wanted
-            }
-            (Some(_), None) => return None,
-            (None, part) => {
-                let class = part.map_or(free, |part| work.claims().assign(part, wanted, free));
-                self.given.push(Given { name, class, shares: 0 });
-                class
-            }
-        };
-        if self.trusted.take() == Some(class) {
+        let part = self.extranonce.as_ref().filter(|_| !self.is_free()).map(Extranonce1::part);
+        let class = self.settled(work).class(part);
+        if part.is_some() && class < self.easiest.min(work.class_max()) {
+            // It would take it for another class. The next header has the one it needs.
+            return None;
+        }
+        self.given.push(Given { name, class, shares: 0 });
+        if self.trusted == Some(class) {
+            self.trusted = None;
             self.vardiff.begin_trusted(class, now);
         } else if self.told.is_none() {
             self.vardiff.begin(class, now);
@@ -222,15 +212,34 @@ impl EthSession {
         Some(class)
     }
 
+    /// The classes of a work's nonces; settles them where nobody has.
+    fn settled<'a>(&self, work: &'a EthWork) -> &'a Settled {
+        let (easiest, hardest) = self.rules.class_range;
+        let free = self.rules.start_class.max(easiest).min(hardest);
+        let hardest = hardest.min(work.class_max());
+        work.claims().settle(free, hardest, || self.extranonces.planned())
+    }
+
+    /// Wants this class from the next header on.
+    fn want(&mut self, class: Class) {
+        self.wanted = class;
+        if self.trusted != Some(class) {
+            self.trusted = None;
+        }
+        self.plan();
+    }
+
+    /// Says where all can see it which class its part is to have.
+    fn plan(&mut self) {
+        let (wanted, is_free) = (self.wanted, self.is_free());
+        if let Some(own) = self.extranonce.as_mut().filter(|_| !is_free) {
+            own.plan(wanted);
+        }
+    }
+
     /// Whether the miner chooses all bytes of its nonces.
     pub(super) fn is_free(&self) -> bool {
         self.dialect != Some(Dialect::NiceHash)
-    }
-
-    /// The class of all nonces that no connection has for its own.
-    pub(super) fn free_class(&self, work: &EthWork) -> Class {
-        let (easiest, hardest) = self.rules.class_range;
-        self.rules.start_class.max(easiest).min(hardest).min(work.class_max())
     }
 
     fn class_of(&self, work: &EthWork) -> Class {
@@ -238,19 +247,14 @@ impl EthSession {
         given.map_or(self.wanted, |g| g.class)
     }
 
-    /// Lets the difficulty control decide, and acts on it.
-    fn adjust(&mut self, now: Timestamp, out: &mut Vec<u8>) {
-        if self.is_free() {
-            return;
-        }
-        // While a change waits for the next work there is nothing to decide.
-        if self.told == Some(self.wanted)
+    /// Lets the difficulty control decide; what it does comes with the next header.
+    fn adjust(&mut self, now: Timestamp) {
+        // While a change waits for the next header there is nothing to decide.
+        if !self.is_free()
+            && self.told == Some(self.wanted)
             && let Some(class) = self.vardiff.decide(now)
         {
-            self.wanted = class;
-        }
-        if self.told.is_some_and(|told| told != self.wanted) {
-            self.give(now, out);
+            self.want(class);
         }
     }
 
@@ -276,12 +280,7 @@ impl EthSession {
         self.meter.add(class.work(), at);
         self.vardiff.share(class, at);
         self.note_judged(false);
-        if !self.is_free()
-            && self.told == Some(self.wanted)
-            && let Some(class) = self.vardiff.decide(at)
-        {
-            self.wanted = class;
-        }
+        self.adjust(at);
     }
 }
 
@@ -317,8 +316,9 @@ impl Protocol for EthSession {
             Ok(admitted) => {
                 form.ok(out, &id, "true");
                 if let Some(class) = admitted.class.filter(|_| self.workers.is_empty()) {
-                    self.wanted = class.clamp(self.floor.min(self.hardest()), self.hardest());
-                    self.trusted = Some(self.wanted).filter(|_| self.told.is_none());
+                    let class = class.clamp(self.floor.min(self.hardest()), self.hardest());
+                    self.trusted = Some(class).filter(|_| self.told.is_none());
+                    self.want(class);
                 }
                 self.workers.retain(|w| *w.user != *user);
                 self.workers.push(Worker { user: user.into(), who: admitted.who });
@@ -335,11 +335,13 @@ impl Protocol for EthSession {
 
     fn work(&mut self, work: &Work, now: Timestamp, out: &mut Vec<u8>) {
         let Work::Ethash(state) = work else { return };
+        // First of all, and for all: before anybody hears of the header.
+        self.settled(&state.current);
         self.given.retain(|g| state.named(g.name).is_some());
         let hardest = state.current.class_max().min(self.rules.class_range.1);
         let easiest = self.floor.min(hardest);
         self.vardiff.set_range((easiest, hardest));
-        self.wanted = self.wanted.clamp(easiest, hardest);
+        self.want(self.wanted.clamp(easiest, hardest));
         self.state = Some(Arc::clone(state));
         if self.given.last().is_none_or(|g| g.name != state.current.name()) {
             self.give(now, out);
@@ -360,18 +362,18 @@ impl Protocol for EthSession {
         self.answer_share(candidate, note, outcome, out)
     }
 
-    fn settle(&mut self, now: Timestamp, out: &mut Vec<u8>) {
-        self.adjust(now, out);
+    fn settle(&mut self, now: Timestamp, _out: &mut Vec<u8>) {
+        self.adjust(now);
     }
 
-    fn tick(&mut self, now: Timestamp, out: &mut Vec<u8>) -> Option<CloseReason> {
+    fn tick(&mut self, now: Timestamp, _out: &mut Vec<u8>) -> Option<CloseReason> {
         if self.workers.is_empty() && now.since(self.connected_at) > self.rules.handshake_max {
             return Some(CloseReason::Handshake);
         }
         if now.since(self.last_line_at) > self.rules.idle_max {
             return Some(CloseReason::Idle);
         }
-        self.adjust(now, out);
+        self.adjust(now);
         None
     }
 

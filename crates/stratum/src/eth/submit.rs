@@ -150,8 +150,7 @@ impl EthSession {
         let (name, class) = dialect::read_job_name(job).ok_or(reply::NO_SUCH_JOB)?;
         let state = self.state.as_ref().ok_or(reply::NO_SUCH_JOB)?;
         let work = state.named(name).ok_or(reply::NO_SUCH_JOB)?;
-        // A name of a harder class is that of the job before it was eased: it counts as eased.
-        let given = self.given.iter().find(|g| g.name == name && class >= g.class);
+        let given = self.given.iter().find(|g| g.name == name && g.class == class);
         Ok((Arc::clone(work), given.ok_or(reply::NO_SUCH_JOB)?.class))
     }
 
@@ -164,7 +163,6 @@ impl EthSession {
         let is_block = work.network_target.is_met_by(&solved.pow_hash);
         let is_stale = self.state.as_ref().is_none_or(|s| s.is_stale(work));
         let mine = |g: &&mut Given| g.name == work.name();
-        let is_free = self.is_free();
         let given = self.given.iter_mut().find(mine);
         let is_full = given.as_ref().is_some_and(|g| g.shares >= ETH_SHARES_PER_WORK_MAX);
         let refusal = if is_stale {
@@ -179,10 +177,9 @@ impl EthSession {
         if refusal.is_some() && !is_block {
             return Judged { verdict: refusal.map_or(Ok(()), Err), block: None, aux: Vec::new() };
         }
-        let claimed = work.claims().claim(*nonce, share.class, is_free, is_block);
+        let claimed = work.claims().claim(*nonce, is_block);
         let verdict = match (claimed, refusal) {
             (Err(NotClaimed::Taken), _) => Err(reply::DUPLICATE),
-            (Err(NotClaimed::OtherClass), _) => Err(reply::STALE),
             (_, Some(refusal)) => Err(refusal),
             (Err(NotClaimed::Full), None) => Err(reply::TOO_MANY),
             (Ok(()), None) => Ok(()),

@@ -1,11 +1,12 @@
 //! The works that live: what the lane publishes and every session looks at.
 
 use super::claims::Claims;
+use super::stamped::Stamped;
 use super::verify::EpochPow;
 use crate::protocol::Solved;
 use gruve_chain::NodeWork;
 use gruve_pow::ethash::EthashEpoch;
-use gruve_sharelog::{BlockRecord, EthWorkRecord, ShareRecord};
+use gruve_sharelog::{BlockRecord, EthWorkRecord, JobRecord, ShareRecord};
 use gruve_units::{Algorithm, Class, EpochNumber, JobId, Target, Timestamp};
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct EthWork {
     name: JobId,
     claims: Arc<Claims>,
     pow: Arc<EpochPow>,
+    /// The header, where it holds its epoch's stamp.
+    stamped: Option<Arc<Stamped>>,
 }
 
 impl EthWork {
@@ -53,6 +56,7 @@ impl EthWork {
             name: id,
             claims: Arc::default(),
             pow,
+            stamped: None,
         }
     }
 
@@ -60,7 +64,18 @@ impl EthWork {
     /// stays so.
     #[must_use]
     pub fn restated(&self, id: JobId, epoch: EpochNumber, issued_at: Timestamp) -> EthWork {
-        EthWork { id, epoch, issued_at, ..self.clone() }
+        EthWork { id, epoch, issued_at, stamped: None, ..self.clone() }
+    }
+
+    /// With the header that it was given out for, which holds the stamp of its epoch.
+    pub(crate) fn with_stamp(self, stamped: Stamped) -> EthWork {
+        EthWork { stamped: Some(Arc::new(stamped)), ..self }
+    }
+
+    /// Whether its header holds the stamp of its epoch.
+    #[must_use]
+    pub const fn is_stamped(&self) -> bool {
+        self.stamped.is_some()
     }
 
     /// With what an earlier life counted of its header.
@@ -80,10 +95,11 @@ impl EthWork {
         self.pow.epoch()
     }
 
-    /// The hardest class that is not harder than a block.
+    /// The hardest class that is not harder than a block, nor than its stamp allows.
     #[must_use]
     pub fn class_max(&self) -> Class {
-        Class::not_harder_than(self.network_target)
+        let block = Class::not_harder_than(self.network_target);
+        self.stamped.as_ref().map_or(block, |s| block.min(s.class_max))
     }
 
     pub(crate) fn claims(&self) -> &Claims {
@@ -102,6 +118,28 @@ impl EthWork {
 
     pub(crate) fn pow(&self) -> &Arc<EpochPow> {
         &self.pow
+    }
+
+    /// What the log keeps of its header, where that is stamped: a job whose part after the extranonce is the header.
+    #[must_use]
+    pub fn job_record(&self) -> Option<JobRecord> {
+        let own = self.stamped.as_deref()?;
+        Some(JobRecord {
+            job: self.id,
+            epoch: self.epoch,
+            checkpoint_epoch: own.checkpoint_of,
+            commitment: own.commitment,
+            issued_at: self.issued_at,
+            height: own.header.number,
+            prev_hash: own.header.parent_hash,
+            bits: own.header.target().to_compact(),
+            version: 0,
+            ntime: 0,
+            coinbase_prefix: Vec::new(),
+            coinbase_suffix: own.header.unsealed(),
+            class_offset: 0,
+            branch: Vec::new(),
+        })
     }
 
     /// What the log keeps of it.

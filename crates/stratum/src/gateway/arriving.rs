@@ -114,7 +114,12 @@ impl Loop {
             Arrival { stream, peer, seat, kind: kind.clone(), door, is_proxied: proxies.is_some() };
         self.next = (self.next + 1) % self.all.len().max(1);
         match self.all.get(self.next) {
-            Some(other) if self.next != self.number => other.send(Command::Serve(arrival)),
+            // One that has left serves nobody any more.
+            Some(other) if self.next != self.number => {
+                if let Err(Command::Serve(arrival)) = other.offer(Command::Serve(arrival)) {
+                    self.serve(arrival, now);
+                }
+            }
             _ => self.serve(arrival, now),
         }
     }
@@ -224,8 +229,7 @@ impl Shared {
             ListenKind::V1 => Transport::Plain,
             ListenKind::V1Tls(tls) => Transport::tls(tls)?,
             ListenKind::V2(noise) => {
-                let prefixes = Arc::clone(&self.rules.prefixes);
-                let session = v2::Session::new(Arc::clone(&self.rules), prefixes, now);
+                let session = v2::Session::new(Arc::clone(&self.rules), now);
                 return Ok((Box::new(session), Transport::noise(Arc::clone(noise))));
             }
             #[cfg(test)]
@@ -234,7 +238,7 @@ impl Shared {
         if let Some(sessions) = &self.ethash {
             return Ok((Box::new(sessions.open(now)), transport));
         }
-        let session = Session::new(Arc::clone(&self.rules), self.rules.next_prefix(), now);
+        let session = Session::new(Arc::clone(&self.rules), self.rules.prefixes.next(), now);
         Ok((Box::new(session), transport))
     }
 }

@@ -78,13 +78,15 @@ impl Loop {
     pub(super) fn may_leave(&mut self) -> bool {
         let Some(leaving) = &self.leaving else { return false };
         Instant::now() >= leaving.until
-            || self.connections.values_mut().all(|c| c.waiting == Waiting::No)
+            || (self.parcels_out == 0
+                && self.connections.values_mut().all(|c| c.waiting == Waiting::No))
     }
 
     /// Gives everything away that can go on, and closes the rest.
     pub(super) fn leave(&mut self) {
         let Some(leaving) = self.leaving.take() else { return };
         let mut left = Left { listeners: self.release_listeners(), ..Left::default() };
+        self.take_last(self.shared.clock.now());
         for place in 0..self.connections.places() {
             let Some(key) = self.connections.at(place) else { continue };
             let Some(paper) = self.connections.get_mut(key).and_then(paper) else {

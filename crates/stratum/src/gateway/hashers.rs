@@ -4,6 +4,7 @@
 //! Fair: each connection has at most one parcel here, and parcels take turns of a few hashes, so a
 //! single share waits for a few hashes of each other connection and never for a whole flood.
 
+use super::guarded::caught;
 use super::serving::{Command, Post};
 use super::slab::Key;
 use super::solving;
@@ -30,6 +31,8 @@ pub(super) struct Parcel {
     pub(super) step: Step,
     /// The answers so far, in order.
     pub(super) solved: Vec<Solved>,
+    /// Hashing it has panicked, with these words: there are no more answers.
+    pub(super) fault: Option<Box<str>>,
     pub(super) post: Post,
 }
 
@@ -128,8 +131,13 @@ fn work(pool: &Pool, algorithm: Algorithm) {
     while let Some(mut parcel) = pool.next() {
         let from = parcel.part.candidates.0 + parcel.solved.len();
         let to = parcel.part.candidates.1.min(from + TURN);
-        solver.solve(&parcel.round.candidates[from..to], &mut parcel.solved);
-        if to < parcel.part.candidates.1 {
+        let Parcel { round, solved, .. } = &mut parcel;
+        // A thread that ended would leave all who wait for it waiting.
+        if let Err(words) = caught(|| solver.solve(&round.candidates[from..to], solved)) {
+            solver = solving::Solver::new(algorithm);
+            parcel.fault = Some(words);
+        }
+        if to < parcel.part.candidates.1 && parcel.fault.is_none() {
             pool.put(parcel);
         } else {
             let post = parcel.post.clone();
@@ -161,6 +169,7 @@ mod tests {
                 seen_us: 0,
                 step: Step::Continue,
                 solved: Vec::new(),
+                fault: None,
                 post: post.clone(),
             }
         };
@@ -177,5 +186,31 @@ mod tests {
             order.push(parcel.key);
         }
         assert_eq!(order[0], single_key);
+    }
+
+    #[test]
+    fn a_panic_in_hashing_comes_back_as_the_fault_of_its_parcel_and_the_thread_goes_on() {
+        let (_poll, post, commands) = post();
+        let hashers = Hashers::start(Algorithm::Scrypt, 1).unwrap();
+        let mut keys = Slab::new();
+        for count in [0, 1] {
+            let round = Round { candidates: candidates(count), ..Round::default() };
+            hashers.take(Parcel {
+                key: keys.insert(()),
+                round,
+                // One candidate, whether there is one or not.
+                part: Part { text: (0, 0), candidates: (0, 1) },
+                taken: 0,
+                seen_us: 0,
+                step: Step::Continue,
+                solved: Vec::new(),
+                fault: None,
+                post: post.clone(),
+            });
+            let Ok(Command::Hashed(parcel)) = commands.recv_timeout(Duration::from_secs(60)) else {
+                panic!("a parcel did not come back");
+            };
+            assert_eq!((parcel.fault.is_some(), parcel.solved.len()), (count == 0, count));
+        }
     }
 }

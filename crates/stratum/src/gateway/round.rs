@@ -10,13 +10,14 @@
 //! synced together in the next sync.
 
 use super::connection::{Ended, Taken, Waiting};
+use super::guarded::caught;
 use super::hashers::Parcel;
 use super::serving::{Command, Loop};
 use super::slab::Key;
 use super::solving::Solver;
 use crate::limits;
-use crate::protocol::{Part, Protocol as _, Round, Solved, Step};
-use crate::session::{NOT_STORED, Refusal, SEALED};
+use crate::protocol::{Candidate, Part, Protocol as _, Round, Solved, Step, aux_in, block_in};
+use crate::session::{CloseReason, NOT_STORED, Refusal, SEALED};
 use gruve_sharelog::{Durability, LogError, Position};
 use gruve_units::{Algorithm, Timestamp};
 use std::sync::atomic::Ordering;
@@ -104,7 +105,7 @@ impl Loop {
         }
         let mut solved = std::mem::take(&mut self.desk.solved);
         solved.clear();
-        self.desk.solver.solve(&round.candidates, &mut solved);
+        self.solve(round, visits, &mut solved);
         self.desk.batch = self.finish(batch, &solved, now).unwrap_or_default();
         self.desk.solved = solved;
     }
@@ -206,16 +207,30 @@ impl Loop {
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;
-        let parcel = Parcel { key, round: own, part, taken, seen_us, step, solved, post };
+        let fault = None;
+        let parcel = Parcel { key, round: own, part, taken, seen_us, step, solved, fault, post };
+        self.parcels_out += 1;
         self.shared.hashers.take(parcel);
         None
     }
 
     /// A parcel came back.
     pub(super) fn hashed(&mut self, parcel: Parcel, now: Timestamp) {
-        let Parcel { key, round, part, taken, seen_us, step, solved, .. } = parcel;
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Parcel { key, round, part, taken, seen_us, step, solved, fault, .. } = parcel;
+        self.parcels_out = self.parcels_out.saturating_sub(1);
+        let Some(connection) = self.connections.get_mut(key) else {
+            let all = round.candidates.iter().zip(&solved);
+            all.for_each(|(candidate, solved)| self.send_found(candidate, solved));
+            return;
+        };
         connection.waiting = Waiting::No;
+        if let Some(words) = fault {
+            let all = round.candidates.iter().zip(&solved);
+            all.for_each(|(candidate, solved)| self.send_found(candidate, solved));
+            let Some(connection) = self.connections.get_mut(key) else { return };
+            connection.session.break_off(words);
+            return self.close(key, &Ended::ByUs(CloseReason::Fault));
+        }
         let visits = vec![Visit { key, part, taken, seen_us, step }];
         self.finish(Batch { round, visits, outcomes: Vec::new() }, &solved, now);
         self.enqueue(key);
@@ -329,8 +344,12 @@ impl Loop {
         for visit in visits {
             let (from, to) = visit.part.candidates;
             let Some(connection) = self.connections.get_mut(visit.key) else {
-                // It left while its shares were hashed: as if they had not come.
-                outcomes.extend((from..to).map(|_| Err(NOT_STORED)));
+                // It left while its shares were hashed: as if they had not come, but for a block.
+                for (candidate, solved) in round.candidates[from..to].iter().zip(&solved[from..to])
+                {
+                    self.send_found(candidate, solved);
+                    outcomes.push(Err(NOT_STORED));
+                }
                 continue;
             };
             for (candidate, solved) in round.candidates[from..to].iter().zip(&solved[from..to]) {
@@ -340,6 +359,37 @@ impl Loop {
                 }
                 judged.aux.into_iter().for_each(|block| self.shared.lane.found_aux(block));
                 outcomes.push(judged.verdict);
+            }
+        }
+    }
+
+    /// Sends what is a block in a share that nobody judges any more.
+    fn send_found(&self, candidate: &Candidate, solved: &Solved) {
+        if let Some(block) = block_in(candidate, solved) {
+            self.shared.lane.found(*block);
+        }
+        let aux = aux_in(candidate, solved);
+        aux.into_iter().for_each(|block| self.shared.lane.found_aux(block));
+    }
+
+    /// Hashes a round's candidates. Should that panic, each connection's alone: whose it is, is broken
+    /// off, and nobody else's shares are lost.
+    fn solve(&mut self, round: &Round, visits: &[Visit], solved: &mut Vec<Solved>) {
+        let solver = &mut self.desk.solver;
+        if caught(|| solver.solve(&round.candidates, solved)).is_ok() {
+            return;
+        }
+        solved.clear();
+        for visit in visits {
+            let (from, to) = visit.part.candidates;
+            self.desk.solver = Solver::new(self.shared.lane.algorithm());
+            let solver = &mut self.desk.solver;
+            if let Err(words) = caught(|| solver.solve(&round.candidates[from..to], solved)) {
+                solved.truncate(from);
+                solved.resize(to, Solved::NOTHING);
+                if let Some(connection) = self.connections.get_mut(visit.key) {
+                    connection.session.break_off(words);
+                }
             }
         }
     }

@@ -102,6 +102,10 @@ pub(super) struct Loop {
     tick_from: usize,
     /// Asked to leave: nothing new is begun.
     pub(super) leaving: Option<Leaving>,
+    /// Asked to end, by then at the latest: what is being hashed may be a block.
+    pub(super) stopping: Option<Instant>,
+    /// Parcels in the hashing threads.
+    pub(super) parcels_out: usize,
     pub(super) desk: Desk,
     /// Rounds whose shares are being synced, oldest first.
     pub(super) held: VecDeque<Held>,
@@ -138,6 +142,8 @@ impl Loop {
             ticked_at: Instant::now(),
             tick_from: 0,
             leaving: None,
+            stopping: None,
+            parcels_out: 0,
             desk,
             held: VecDeque::new(),
             next_ticket: 0,
@@ -181,8 +187,12 @@ impl Loop {
             }
             let now = self.shared.clock.now();
             self.take_jobs();
-            if self.obey(now).is_break() {
-                break;
+            self.obey(now);
+            if let Some(until) = self.stopping {
+                if self.parcels_out == 0 || Instant::now() >= until {
+                    break;
+                }
+                continue;
             }
             if self.leaving.is_some() {
                 if self.may_leave() {
@@ -204,7 +214,7 @@ impl Loop {
     }
 
     fn may_sleep(&self) -> Duration {
-        if self.leaving.is_some() {
+        if self.leaving.is_some() || self.stopping.is_some() {
             return LEAVING_LOOK;
         }
         let busy = !self.ready.is_empty()

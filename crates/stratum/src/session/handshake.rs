@@ -24,7 +24,7 @@ impl Session {
         if let Some(agent) = Params::read(&request.params).and_then(|p| p.text(0)) {
             self.call(&printable(&agent));
         }
-        let own = hex::encode(self.extranonce1);
+        let own = hex::encode(self.extranonce1.prefix);
         let size = limits::EXTRANONCE2_BYTES;
         let result = format!(
             r#"[[["mining.set_difficulty","{own}"],["mining.notify","{own}"]],"{own}",{size}]"#
@@ -63,10 +63,14 @@ impl Session {
         let params = Params::read(&request.params);
         let text = |i| params.as_ref().and_then(|p| p.text(i)).unwrap_or_default();
         let (user, password) = (text(0), text(1));
-        if !is_login(&user)
-            || password.len() > limits::PASSWORD_BYTES_MAX
-            || self.workers.len() >= limits::WORKERS_MAX
+        if self.workers.len() >= limits::WORKERS_MAX
+            && !self.workers.iter().any(|w| *w.user == *user)
         {
+            // A proxy in front of more machines than that is no guesser, and those that are in go on.
+            reply::refused(&mut round.text, request.id, "false", reply::TOO_MANY_LOGINS);
+            return Step::Continue;
+        }
+        if !is_login(&user) || password.len() > limits::PASSWORD_BYTES_MAX {
             reply::refused(&mut round.text, request.id, "false", reply::UNAUTHORISED);
             self.refused_logins += 1;
             return self.after_login();

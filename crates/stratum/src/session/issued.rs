@@ -3,7 +3,8 @@
 //! An idle session holds 24 bytes a job and nothing else.
 
 use super::kept::KeptJob;
-use crate::limits::{EXTRANONCE1_BYTES, SEEN_PER_SESSION_MAX};
+use crate::limits::SEEN_PER_SESSION_MAX;
+use crate::prefixes::Prefix;
 use crate::seen::{Seen, SeenBudget, ShareKey};
 use crate::work::{LiveJob, WorkState};
 use gruve_sharelog::ShareRecord;
@@ -12,9 +13,6 @@ use std::sync::Arc;
 
 /// Room is made for this many jobs at a time.
 const ROOM: usize = 4;
-
-/// What a session's miners put before what they choose themselves.
-pub(crate) type Prefix = [u8; EXTRANONCE1_BYTES];
 
 /// One job at one class, as given.
 #[derive(Debug)]
@@ -69,6 +67,8 @@ impl Issued {
 #[derive(Debug, Default)]
 pub(crate) struct IssuedJobs {
     jobs: Vec<Issued>,
+    /// Shares remembered, of all of them.
+    held: usize,
     /// From before a restart, until it is known which of them live.
     resumed: Option<Box<[KeptJob]>>,
 }
@@ -85,9 +85,10 @@ impl IssuedJobs {
         self.jobs.iter().rev().find(|j| j.is_of(share))
     }
 
-    /// How often a job was given at a class.
-    pub(crate) fn times(&self, job: JobId, class: Class) -> usize {
-        self.jobs.iter().filter(|j| j.is(job, class)).count()
+    /// How often the newest job was given, at all classes and at one.
+    pub(crate) fn times(&self, newest: JobId, class: Class) -> (usize, usize) {
+        let own = || self.jobs.iter().rev().take_while(|j| j.job.job().id() == newest);
+        (own().count(), own().filter(|j| j.class == class).count())
     }
 
     /// Whether any of them was given under this prefix.
@@ -116,7 +117,7 @@ impl IssuedJobs {
 
     /// Those of an earlier program.
     pub(super) fn resume(jobs: Vec<KeptJob>) -> IssuedJobs {
-        IssuedJobs { jobs: Vec::new(), resumed: Some(jobs.into()) }
+        IssuedJobs { resumed: Some(jobs.into()), ..IssuedJobs::default() }
     }
 
     /// Takes up those from before a restart that live; the others are stale.
@@ -157,6 +158,7 @@ impl IssuedJobs {
             let closed = self.jobs.iter_mut().filter(|j| work.is_closed(j.job.job().id()));
             closed.for_each(Issued::close);
         }
+        self.held = self.jobs.iter().map(Issued::count).sum();
     }
 
     /// Remembers a share; false if it was remembered before, or is of no job given.
@@ -167,8 +169,8 @@ impl IssuedJobs {
         let new = || Box::new(Seen::new(Arc::clone(budget)));
         let seen = issued.seen.get_or_insert_with(new);
         let is_new = seen.note(ShareKey::of(share));
-        // Only a job with many shares can have brought the session to its bound.
-        if seen.len() > SEEN_PER_SESSION_MAX / 16 {
+        self.held += usize::from(is_new);
+        if self.held > SEEN_PER_SESSION_MAX {
             self.shed();
         }
         is_new
@@ -176,13 +178,12 @@ impl IssuedJobs {
 
     /// Closes the oldest jobs of a session that holds too much.
     fn shed(&mut self) {
-        let mut held: usize = self.jobs.iter().map(Issued::count).sum();
         let all_but_newest = self.jobs.len().saturating_sub(1);
         for issued in self.jobs.iter_mut().take(all_but_newest) {
-            if held <= SEEN_PER_SESSION_MAX {
+            if self.held <= SEEN_PER_SESSION_MAX {
                 return;
             }
-            held -= issued.count();
+            self.held = self.held.saturating_sub(issued.count());
             issued.close();
         }
     }
@@ -190,8 +191,10 @@ impl IssuedJobs {
     /// Takes a share back that could not be stored.
     pub(crate) fn forget(&mut self, share: &ShareRecord) {
         let issued = self.jobs.iter_mut().rev().find(|j| j.is_of(share));
-        if let Some(seen) = issued.and_then(|j| j.seen.as_mut()) {
-            seen.forget(&ShareKey::of(share));
+        if let Some(seen) = issued.and_then(|j| j.seen.as_mut())
+            && seen.forget(&ShareKey::of(share))
+        {
+            self.held = self.held.saturating_sub(1);
         }
     }
 }
@@ -199,9 +202,78 @@ impl IssuedJobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gruve_chain::{Job, JobSpec, Template};
+    use gruve_sharelog::{Extranonce, Owner};
+    use gruve_units::{EpochNumber, MachineId, Timestamp};
 
     #[test]
     fn a_job_that_was_given_costs_an_idle_session_little() {
         assert!(size_of::<Issued>() <= 24, "{}", size_of::<Issued>());
+    }
+
+    fn job(id: u64) -> Arc<LiveJob> {
+        let template = Template {
+            height: 100,
+            prev_hash: [3; 32],
+            version: 0x2000_0000,
+            bits: 0x1d00_ffff,
+            min_time: 1,
+            cur_time: 2,
+            coinbase_value: 5,
+            txs: Vec::new(),
+            witness_commitment: None,
+            mweb: None,
+            longpoll_id: None,
+        };
+        let spec = JobSpec {
+            id: JobId(id),
+            epoch: EpochNumber(7),
+            checkpoint_epoch: EpochNumber(5),
+            commitment: [1; 32],
+            tag: id.to_be_bytes().to_vec(),
+            pay_to: vec![(vec![0x51], 5)],
+            extranonce_len: 12,
+        };
+        Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
+    }
+
+    /// None of them has as many shares as would be much for one job.
+    #[test]
+    fn all_jobs_of_a_session_together_hold_no_more_shares_than_the_limit_says() {
+        let budget = Arc::new(SeenBudget::default());
+        let mut jobs = IssuedJobs::default();
+        let prefix = [1, 2, 3, 4];
+        let mut share = ShareRecord {
+            job: JobId(0),
+            epoch: EpochNumber(7),
+            class: Class::ZERO,
+            owner: Owner::House,
+            machine: MachineId::from_bytes([0; 16]),
+            extranonce: Extranonce::new(&prefix).unwrap(),
+            ntime: 0,
+            nonce: 0,
+            version: 0,
+            at: Timestamp(0),
+        };
+        let each = u32::try_from(SEEN_PER_SESSION_MAX / 20).unwrap();
+        for id in 0..24 {
+            share.job = JobId(id);
+            jobs.give(job(id), Class::ZERO, prefix, 0);
+            for nonce in 0..each {
+                share.nonce = nonce;
+                assert!(jobs.note(&share, &budget));
+                assert!(budget.held() <= SEEN_PER_SESSION_MAX);
+            }
+        }
+        assert!(budget.held() > SEEN_PER_SESSION_MAX - 2 * SEEN_PER_SESSION_MAX / 20);
+        let closed = jobs.jobs.iter().filter(|j| j.is_closed()).count();
+        assert_eq!(closed, 4, "the oldest");
+        // What could not be stored is not held.
+        let before = jobs.held;
+        jobs.forget(&share);
+        jobs.forget(&share);
+        assert_eq!((jobs.held, budget.held()), (before - 1, before - 1));
+        drop(jobs);
+        assert_eq!(budget.held(), 0);
     }
 }

@@ -4,16 +4,18 @@
 //! jobs go on, and the shares it has sent are remembered, so that none counts twice. Not kept are
 //! the difficulty control's sums (it trusts the class and learns anew) and the hashrate's history.
 
-use super::issued::{IssuedJobs, Prefix};
+use super::issued::IssuedJobs;
 use super::{Session, SessionRules, Worker};
 use crate::limits;
 use crate::machines::Authorized;
 use crate::meter::Meter;
+use crate::prefixes::Prefix;
 use crate::seen::ShareKey;
 use crate::vardiff::Vardiff;
 use gruve_sharelog::Owner;
 use gruve_units::{AccountId, Class, JobId, MachineId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A job as it was given, and the shares of it.
@@ -76,7 +78,7 @@ impl Session {
         };
         let kept = Kept {
             form: FORM,
-            extranonce1: self.extranonce1,
+            extranonce1: self.extranonce1.prefix,
             version_mask: self.version_mask,
             connected_at: self.connected_at,
             last_share_at: self.last_share_at,
@@ -105,8 +107,7 @@ impl Session {
         let clamp = |class: Class| class.clamp(easiest, hardest);
         let mut vardiff =
             Vardiff::new(rules.class_range, rules.start_class, rules.share_interval, now);
-        let told = kept.told.map(clamp);
-        if let Some(class) = told {
+        if let Some(class) = kept.told.map(clamp) {
             vardiff.begin_trusted(class, now);
         }
         let worker = |w: KeptWorker| Worker {
@@ -116,10 +117,14 @@ impl Session {
                 machine: w.machine,
             },
         };
+        let prefixes: HashSet<Prefix> = kept.jobs.iter().map(|j| j.prefix).collect();
+        let older = prefixes.into_iter().filter(|p| *p != kept.extranonce1);
+        let older = older.map(|p| rules.prefixes.hold(p)).collect();
         let new = Session::new(rules, kept.extranonce1, kept.connected_at);
         let version_mask = kept.version_mask & new.rules.version_mask;
         let easiest = new.easiest_for(&kept.agent);
         Some(Session {
+            older,
             version_mask,
             // It rolls bits that are not allowed any more.
             owes_mask: version_mask != kept.version_mask,
@@ -133,8 +138,9 @@ impl Session {
             wished: kept.wished,
             floor: clamp(kept.floor),
             wanted: clamp(kept.wanted),
-            // Told again if the new rules do not know the old class.
-            told: told.filter(|t| kept.told == Some(*t)),
+            // The miner's own, even if the new rules do not know it: then it is told another with its
+            // next job, and that job is clean if it is easier.
+            told: kept.told,
             vardiff,
             given_on: kept.given_on,
             issued: IssuedJobs::resume(kept.jobs),

@@ -40,6 +40,8 @@ pub const NOT_STORED: Refusal = Refusal::new(20, "the share could not be stored"
 pub(crate) const TOO_LONG: Refusal =
     Refusal::new(20, "the job's transactions are too long for a line, or were listed before");
 pub(crate) const UNKNOWN_METHOD: Refusal = Refusal::new(20, "unknown method");
+/// See [`crate::limits::WORKERS_MAX`].
+pub(crate) const TOO_MANY_LOGINS: Refusal = Refusal::new(24, "too many logins on one connection");
 /// The session was not given this job, or it lives no longer.
 pub const NO_SUCH_JOB: Refusal = Refusal::new(21, "job not found");
 /// The chain has moved on.

@@ -2,10 +2,10 @@
 
 use crate::agents::AgentRule;
 use crate::limits;
+use crate::prefixes::Prefixes;
 use crate::seen::SeenBudget;
 use gruve_units::{Algorithm, Class, Duration};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A gateway's rules for its sessions.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub struct SessionRules {
     pub seen: Arc<SeenBudget>,
     /// What the operator knows of miners by their names, before [`crate::agents::KNOWN`].
     pub agents: Arc<[AgentRule]>,
-    /// The next prefix of an extranonce: each is given once, over all connections and channels.
-    pub prefixes: Arc<AtomicU32>,
+    /// The beginnings of extranonces: each belongs to one living connection or channel.
+    pub prefixes: Arc<Prefixes>,
 }
 
 impl SessionRules {
@@ -53,11 +53,6 @@ impl SessionRules {
             agents: Arc::default(),
             prefixes: Arc::default(),
         }
-    }
-
-    /// A prefix that no other connection has.
-    pub(crate) fn next_prefix(&self) -> [u8; limits::EXTRANONCE1_BYTES] {
-        self.prefixes.fetch_add(1, Ordering::Relaxed).to_be_bytes()
     }
 
     /// The version bits that may be rolled by default: BIP 320's for SHA-256d; none for scrypt,

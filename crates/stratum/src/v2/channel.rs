@@ -65,9 +65,9 @@ impl Channel {
         self.given.iter().rev().find(|g| g.number == number)
     }
 
-    /// Whether shares with this prefix may still come from it.
-    pub(crate) fn has_prefix(&self, prefix: [u8; 4]) -> bool {
-        self.prefix == prefix || self.given.iter().any(|g| g.prefix == prefix)
+    /// The prefixes with which shares may still come from it, some of them more than once.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = [u8; 4]> {
+        self.given.iter().map(|g| g.prefix).chain([self.prefix])
     }
 
     /// How many shares are remembered.

@@ -4,9 +4,11 @@
 //! A job at a class has one number on a connection, whichever channels it goes to. Numbers count up
 //! and never come again.
 
+use crate::limits::V2_AGAIN_PER_JOB_MAX;
 use crate::seen::{Seen, SeenBudget, ShareKey};
 use crate::work::{LiveJob, WorkState};
 use gruve_units::{Class, JobId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A job at a class, as numbered on this connection.
@@ -21,7 +23,7 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
-    fn is(&self, job: JobId, class: Class) -> bool {
+    pub(crate) fn is(&self, job: JobId, class: Class) -> bool {
         self.class == class && self.job.job().id() == job
     }
 }
@@ -31,28 +33,52 @@ impl Numbered {
 pub(crate) struct Jobs {
     jobs: Vec<Numbered>,
     last: u32,
+    /// The newest job, its first number at each class, and how many more it has.
+    newest: Option<JobId>,
+    firsts: BTreeMap<Class, u32>,
+    more: usize,
 }
 
 impl Jobs {
     /// The job of this number.
     pub(crate) fn get(&self, number: u32) -> Option<&Numbered> {
-        // The newest is asked for most.
-        self.jobs.iter().rev().find(|j| j.number == number)
+        // Numbers count up, perhaps over the end.
+        let first = self.jobs.first()?.number;
+        let after = |number: u32| number.wrapping_sub(first);
+        let place = self.jobs.binary_search_by_key(&after(number), |j| after(j.number));
+        place.ok().and_then(|place| self.jobs.get(place))
     }
 
-    /// Whether a number is that of a job at a class.
-    pub(crate) fn is(&self, number: u32, job: JobId, class: Class) -> bool {
-        self.get(number).is_some_and(|j| j.is(job, class))
-    }
-
-    /// The number of a job at a class; a new one at first sight.
+    /// The number of the newest job at a class; a new one at first sight.
     pub(crate) fn number(&mut self, job: &Arc<LiveJob>, class: Class) -> u32 {
-        let known = self.jobs.iter().rev().find(|j| j.is(job.job().id(), class));
-        known.map(|j| j.number).unwrap_or_else(|| self.another_number(job, class))
+        self.begin(job.job().id());
+        if let Some(known) = self.firsts.get(&class) {
+            return *known;
+        }
+        let number = self.next(job, class);
+        self.firsts.insert(class, number);
+        number
     }
 
-    /// A new number for a job at a class: for a channel that gets it again with another prefix.
-    pub(crate) fn another_number(&mut self, job: &Arc<LiveJob>, class: Class) -> u32 {
+    /// A new number for the newest job at a class: for a channel that gets it again with another
+    /// prefix. `None` when there have been too many of them.
+    pub(crate) fn another_number(&mut self, job: &Arc<LiveJob>, class: Class) -> Option<u32> {
+        self.begin(job.job().id());
+        if self.more >= V2_AGAIN_PER_JOB_MAX {
+            return None;
+        }
+        self.more += 1;
+        Some(self.next(job, class))
+    }
+
+    fn begin(&mut self, newest: JobId) {
+        if self.newest != Some(newest) {
+            (self.newest, self.more) = (Some(newest), 0);
+            self.firsts.clear();
+        }
+    }
+
+    fn next(&mut self, job: &Arc<LiveJob>, class: Class) -> u32 {
         self.last = self.last.wrapping_add(1);
         self.jobs.push(Numbered {
             number: self.last,
@@ -129,10 +155,61 @@ impl Given {
         self.seen.get_or_insert_with(|| Box::new(Seen::new(Arc::clone(budget)))).note(key);
     }
 
-    /// Takes a share back that could not be stored.
-    pub(crate) fn forget(&mut self, key: &ShareKey) {
-        if let Some(seen) = &mut self.seen {
-            seen.forget(key);
+    /// Takes a share back that could not be stored; whether it was there.
+    pub(crate) fn forget(&mut self, key: &ShareKey) -> bool {
+        self.seen.as_mut().is_some_and(|seen| seen.forget(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_chain::{Job, JobSpec, Template};
+    use gruve_units::EpochNumber;
+
+    fn job(id: u64) -> Arc<LiveJob> {
+        let template = Template {
+            height: 100,
+            prev_hash: [3; 32],
+            version: 0x2000_0000,
+            bits: 0x1d00_ffff,
+            min_time: 1,
+            cur_time: 2,
+            coinbase_value: 5,
+            txs: Vec::new(),
+            witness_commitment: None,
+            mweb: None,
+            longpoll_id: None,
+        };
+        let spec = JobSpec {
+            id: JobId(id),
+            epoch: EpochNumber(7),
+            checkpoint_epoch: EpochNumber(5),
+            commitment: [1; 32],
+            tag: id.to_be_bytes().to_vec(),
+            pay_to: vec![(vec![0x51], 5)],
+            extranonce_len: 12,
+        };
+        Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
+    }
+
+    /// Each is a place in a list that all of the connection's shares are looked up in.
+    #[test]
+    fn one_job_has_so_many_numbers_and_each_is_found_also_when_they_begin_again() {
+        let (first, second) = (job(1), job(2));
+        let mut jobs = Jobs { last: u32::MAX - 2, ..Jobs::default() };
+        assert_eq!(jobs.number(&first, Class::ZERO), u32::MAX - 1);
+        assert_eq!(jobs.number(&first, Class::ZERO), u32::MAX - 1, "at one class the same");
+        let more: Vec<u32> =
+            std::iter::from_fn(|| jobs.another_number(&first, Class::ZERO)).collect();
+        assert_eq!(more.len(), V2_AGAIN_PER_JOB_MAX);
+        assert_eq!(more[..3], [u32::MAX, 0, 1]);
+        for number in [u32::MAX - 1].iter().chain(&more) {
+            assert_eq!(jobs.get(*number).map(|j| j.number), Some(*number));
         }
+        let next = jobs.number(&second, Class::ZERO);
+        assert_eq!(next, more[more.len() - 1] + 1);
+        assert!(jobs.another_number(&second, Class::ZERO).is_some(), "the next has its own");
+        assert!(jobs.get(next + 2).is_none() && jobs.get(u32::MAX - 2).is_none());
     }
 }

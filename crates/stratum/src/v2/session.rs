@@ -20,14 +20,14 @@ use super::message::{self, Message};
 use crate::limits;
 use crate::machines::{Authorized, Refused};
 use crate::meter::Meter;
+use crate::prefixes::{Lease, Prefix};
 use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
 use crate::session::{CloseReason, Refusal, SessionRules};
 use crate::work::WorkState;
 use gruve_units::{Class, MachineId, Timestamp};
 use open::Asking;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A connection that was set up, as its client wishes.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +40,6 @@ struct Ways {
 #[derive(Debug)]
 pub struct Session {
     rules: Arc<SessionRules>,
-    /// Where extranonce prefixes come from: each number once, over all connections.
-    prefixes: Arc<AtomicU32>,
     connected_at: Timestamp,
     heard_at: Timestamp,
     ways: Option<Ways>,
@@ -53,7 +51,7 @@ pub struct Session {
     /// Oldest first, so by number.
     channels: Vec<Channel>,
     /// The channel that each prefix belongs to.
-    owners: HashMap<[u8; 4], u32>,
+    owners: HashMap<Prefix, (u32, Lease)>,
     /// Shares remembered, of all channels.
     held: usize,
     /// The groups' numbers, by class: a group's number is never a channel's.
@@ -74,13 +72,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection that has just come. Prefixes are drawn from `prefixes` by counting up.
+    /// A connection that has just come.
     #[must_use]
-    pub fn new(rules: Arc<SessionRules>, prefixes: Arc<AtomicU32>, now: Timestamp) -> Session {
+    pub fn new(rules: Arc<SessionRules>, now: Timestamp) -> Session {
         Session {
             version_mask: setup::version_mask(rules.version_mask),
             rules,
-            prefixes,
             connected_at: now,
             heard_at: now,
             ways: None,
@@ -160,8 +157,9 @@ impl Session {
 
     /// A prefix that no other channel of the gateway has.
     fn next_prefix(&mut self, channel: u32) -> [u8; 4] {
-        let prefix = self.prefixes.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        self.owners.insert(prefix, channel);
+        let prefixes = &self.rules.prefixes;
+        let prefix = prefixes.next();
+        self.owners.insert(prefix, (channel, prefixes.hold(prefix)));
         prefix
     }
 
@@ -181,11 +179,12 @@ impl Session {
         for channel in &mut self.channels {
             channel.given.retain(|g| self.jobs.get(g.number).is_some());
         }
-        let channels = &self.channels;
-        self.owners.retain(|prefix, id| {
-            let i = channels.binary_search_by_key(id, |c| c.id);
-            i.ok().and_then(|i| channels.get(i)).is_some_and(|c| c.has_prefix(*prefix))
-        });
+        // Each channel has a prefix; where there are no more, none is to be let go.
+        if self.owners.len() > self.channels.len() {
+            let living: HashSet<Prefix> =
+                self.channels.iter().flat_map(Channel::prefixes).collect();
+            self.owners.retain(|prefix, _| living.contains(prefix));
+        }
         self.held = self.channels.iter().map(Channel::held).sum();
     }
 
@@ -272,8 +271,13 @@ impl Protocol for Session {
             return Some(CloseReason::Handshake);
         }
         // A proxy whose machines are all off has nothing to say, and some do not come back.
-        let idle_max = if self.first.is_some() { limits::V2_IDLE_MAX } else { self.rules.idle_max };
-        if now.since(self.heard_at) > idle_max {
+        // One without a channel is nobody's, whatever it says; not closed sooner, because proxies open
+        // theirs when their first machine comes.
+        let (since, idle_max) = match self.first {
+            Some(_) => (self.heard_at, limits::V2_IDLE_MAX),
+            None => (self.connected_at, self.rules.idle_max),
+        };
+        if now.since(since) > idle_max {
             return Some(CloseReason::Idle);
         }
         self.adjust(now, out);

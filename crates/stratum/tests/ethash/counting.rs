@@ -50,15 +50,19 @@ fn the_same_nonce_twice_in_one_read_counts_once() {
     assert_eq!(rig.log.len(), 1);
 }
 
+/// What a miner says who wants class 5.
+const WISH: &str = r#"{"id":2,"method":"mining.authorize","params":["w","d=0.00000001"]}"#;
+
 /// Whoever could choose a nonce's class after hashing it would be paid for his luck twice.
 #[test]
 fn nobody_chooses_a_nonces_class_after_he_has_hashed_it() {
-    let mut hall = Hall::with(rules());
-    hall.publish(work(1, 0x23, 100));
+    let mut hall = Hall::new();
     let mut own = hall.connect();
     // This connection has its part at class 5 …
-    own.say(r#"{"id":2,"method":"mining.authorize","params":["w","d=0.00000001"]}"#);
+    own.say(WISH);
     let part = own.nicehash();
+    let state = hall.publish(work(1, 0x23, 100));
+    own.hear(&state);
     assert_eq!(own.class(), class(5));
     // … and a second one of the same miner is free to send any nonce, at class 2.
     let mut free = hall.connect();
@@ -72,49 +76,91 @@ fn nobody_chooses_a_nonces_class_after_he_has_hashed_it() {
     assert_eq!(own.submit(&job(1, 5), strong.0), 22);
 }
 
+/// He knows the header by another connection, and his part by the reply to `mining.subscribe`.
 #[test]
-fn a_part_in_which_free_shares_were_counted_is_given_at_the_free_class() {
+fn a_part_given_out_while_there_is_a_header_has_the_free_class_until_the_next() {
     let mut hall = Hall::new();
     hall.publish(work(1, 0x24, 100));
-    let part = hall.connect().nicehash();
-    // Parts are given in order, so the next ones are known to whoever wants to cheat. Six, as each
-    // connection of this test takes one.
-    let next = part + 2;
-    let mut free = hall.connect();
-    free.proxy();
-    assert_eq!(free.submit_work(0x24, mine(0x24, next << 48, 2, None)), 0);
     let mut own = hall.connect();
-    own.say(r#"{"id":2,"method":"mining.authorize","params":["w","d=0.00000001"]}"#);
-    assert_eq!(own.nicehash(), next);
+    own.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1","EthereumStratum/1.0.0"]}"#);
+    own.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[0.00000001]}"#);
+    own.say(WISH);
     assert_eq!(own.class(), class(2));
+    own.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[0.000000004]}"#);
+    assert!(own.wait(60).is_empty());
+    assert_eq!(own.class(), class(2), "of this header it stays");
+    own.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[0.00000001]}"#);
     let state = hall.publish(work(2, 0x25, 101));
     own.hear(&state);
-    assert_eq!(own.class(), class(5), "the next header is untouched");
+    assert_eq!(own.class(), class(5), "nobody had hashed the next one");
+}
+
+/// Too hard a class is as settled as too easy a one, or he would walk down to his luckiest nonce.
+#[test]
+fn neither_silence_nor_a_wish_lowers_a_class_for_the_header_that_is_there() {
+    let mut hall = Hall::new();
+    let mut rig = hall.connect();
+    rig.say(WISH);
+    let part = rig.nicehash();
+    let state = hall.publish(work(1, 0x26, 100));
+    rig.hear(&state);
+    assert_eq!(rig.class(), class(5));
+    rig.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[0.000000001]}"#);
+    assert!(rig.wait(60).is_empty());
+    assert_eq!(rig.class(), class(5));
+    let weak = mine(0x26, part << 48, 2, Some(5));
+    assert_eq!(rig.submit(&job(1, 5), weak.0), 23);
+    let state = hall.publish(work(2, 0x27, 100));
+    let heard = rig.hear(&state);
+    assert!(rig.class() < class(5), "eased with the next header");
+    assert_eq!(heard[1]["params"][3], true, "and the older job is to be left");
+    // A job's name says a class; no other than the one given is a job.
+    let strong = mine(0x26, part << 48, 5, None);
+    assert_eq!(rig.submit(&job(1, 6), strong.0), 21);
+    assert_eq!(rig.submit(&job(1, 5), strong.0), 0);
+    assert_eq!(rig.log[0].class, class(5), "the older header keeps its class");
+}
+
+/// A connection hears late when it does not read, waits for hashes or for its login: what it wished
+/// and hashed meanwhile must not matter.
+#[test]
+fn who_hears_of_a_header_late_has_the_class_that_was_settled_when_the_first_heard_of_it() {
+    let mut hall = Hall::new();
+    let (mut first, mut late, mut silent) = (hall.connect(), hall.connect(), hall.connect());
+    late.say(WISH);
+    let part = late.nicehash();
+    silent.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1","EthereumStratum/1.0.0"]}"#);
+    let state = hall.publish(work(1, 0x36, 100));
+    first.hear(&state);
+    first.proxy();
+    // Its part is of class 5 for everybody, though it has not heard: the weak nonces do not count by
+    // another connection.
+    let weak = mine(0x36, part << 48, 2, Some(5));
+    assert_eq!(first.submit_work(0x36, weak), 23);
+    late.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[0.000000001]}"#);
+    late.hear(&state);
+    assert_eq!(late.class(), class(5));
+    // And who had subscribed only cannot log in for another class.
+    silent.hear(&state);
+    silent.say(WISH);
+    assert_eq!(silent.class(), class(2));
 }
 
 #[test]
-fn a_class_is_lowered_for_a_header_only_while_nothing_was_counted_of_it() {
+fn a_part_keeps_its_class_for_a_header_when_its_connection_goes_away() {
     let mut hall = Hall::new();
-    hall.publish(work(1, 0x26, 100));
-    let mut rig = hall.connect();
-    rig.say(r#"{"id":2,"method":"mining.authorize","params":["w","d=0.00000001"]}"#);
-    let part = rig.nicehash();
-    assert_eq!(rig.class(), class(5));
-    let heard = rig.wait(60);
-    assert!(rig.class() < class(5), "silence eases");
-    assert!(heard.iter().any(|l| l["method"] == "mining.notify" && l["params"][3] == true));
-    let eased = rig.class().k();
-    // The old job's name still stands for the header, at the class it has now.
-    let share = mine(0x26, part << 48, 5, None);
-    assert_eq!(rig.submit(&job(1, 5), share.0), 0);
-    assert_eq!(rig.log[0].class.k(), eased);
-    // From now on this header stays at its class.
-    let before = rig.class();
-    assert!(rig.wait(120).is_empty());
-    assert_eq!(rig.class(), before);
-    let state = hall.publish(work(2, 0x27, 101));
-    rig.hear(&state);
-    assert!(rig.class() <= before);
+    let mut own = hall.connect();
+    own.say(WISH);
+    let part = own.nicehash();
+    let state = hall.publish(work(1, 0x37, 100));
+    own.hear(&state);
+    drop(own);
+    let mut free = hall.connect();
+    free.proxy();
+    assert_eq!(free.submit_work(0x37, mine(0x37, part << 48, 2, Some(5))), 23);
+    let state = hall.publish(work(2, 0x38, 101));
+    free.hear(&state);
+    assert_eq!(free.submit_work(0x38, mine(0x38, part << 48, 2, Some(5))), 0, "nobody's now");
 }
 
 #[test]

@@ -231,6 +231,29 @@ async fn shares_of_real_hashes_are_logged_and_a_solution_reaches_the_node() {
 }
 
 #[tokio::test]
+async fn a_solution_that_is_being_hashed_while_the_gateway_stops_reaches_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = HttpNode::start(0x66, 3).await;
+    let (log, lane, gateway) = serve(&node, dir.path());
+    let mut miner = Wire::connect(gateway.address()).await;
+    miner.proxy(0x66).await;
+    let solution = mine(0x66, 0, 3, None);
+    let before = gateway.figures().bytes_in;
+    miner.submit_work(9, 0x66, solution).await;
+    // It was read: from then on it is hashed.
+    let read = async {
+        while gateway.figures().bytes_in == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(read).await;
+    soon(gateway.shutdown()).await;
+    record(&log, |r| matches!(r, Record::BlockOutcome { accepted: true, .. })).await;
+    assert_eq!(node.solutions.borrow().len(), 1);
+    lane.stop().await;
+}
+
+#[tokio::test]
 async fn a_node_that_talks_nonsense_stops_nobody_from_mining_what_there_is() {
     let dir = tempfile::tempdir().unwrap();
     let node = HttpNode::start(0x63, crate::rig::HARD).await;

@@ -11,3 +11,4 @@ mod lane;
 mod node;
 mod push;
 mod rig;
+mod stamped;

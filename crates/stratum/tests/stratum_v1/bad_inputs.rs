@@ -255,7 +255,9 @@ fn suggestions() {
         let heard = miner.say(&line);
         assert!(heard.iter().all(|l| !method(l).is_empty()), "no reply to a notification");
         assert_eq!(miner.session.class(), class(expected), "{suggested}");
-        assert_eq!(code(&miner.submit(&miner.job_id(), EN2, NTIME, 1)).clamp(0, 23) % 23, 0);
+        let judged = code(&miner.submit(&miner.job_id(), EN2, NTIME, 1));
+        // At class 0 every hash is a share; at the others it is judged, and of no bad form.
+        assert!(judged == 0 || (expected > 0 && judged == 23), "{suggested}: {judged}");
     }
     let mut miner = Miner::working();
     let heard = miner.say(r#"{"id":3,"method":"mining.suggest_difficulty(0.5)","params":[]}"#);

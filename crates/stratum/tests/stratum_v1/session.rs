@@ -4,9 +4,10 @@ use crate::miner::{
     EASY, EN2, FIRST, HARD, Miner, NTIME, class, client_job, code, job, method, rules, template,
 };
 use gruve_pow::sha256d;
+use gruve_stratum::limits;
 use gruve_stratum::protocol::{Protocol as _, Work};
-use gruve_stratum::session::Session;
-use gruve_units::{Duration, Timestamp};
+use gruve_stratum::session::{Session, SessionRules};
+use gruve_units::{Algorithm, Duration, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::Arc;
@@ -95,6 +96,34 @@ impl Miner {
             .collect();
         self.say(&lines.join("\n"))
     }
+}
+
+/// Each giving is a whole job out for a short line in, and a prefix that never comes again.
+#[test]
+fn whoever_wishes_without_end_is_given_a_job_so_often_and_the_wish_with_the_next() {
+    let mut rules = rules();
+    rules.class_range = (class(0), class(40));
+    let mut miner = Miner::connect(rules);
+    miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+    miner.say(r#"{"id":2,"method":"mining.extranonce.subscribe","params":[]}"#);
+    miner.say(r#"{"id":3,"method":"mining.authorize","params":["w","x"]}"#);
+    miner.work(job(1, template(1, HARD)));
+    let wish =
+        |d: &str| format!(r#"{{"id":4,"method":"mining.suggest_difficulty","params":[{d}]}}"#);
+    let mut heard = Vec::new();
+    for n in 0..1_000 {
+        heard.extend(miner.say(&wish(if n % 2 == 0 { "0.5" } else { "0.25" })));
+    }
+    let count = |what| heard.iter().filter(|l| method(l) == what).count();
+    assert_eq!(heard.iter().filter(|l| method(l).is_empty()).count(), 1_000, "all are answered");
+    assert_eq!(count("mining.notify"), limits::GIVEN_PER_JOB_MAX - 1, "and the first one");
+    assert!((8..limits::GIVEN_PER_JOB_MAX).contains(&count("mining.set_extranonce")));
+    miner.say(&wish("0.5"));
+    let heard = miner.work(job(2, template(1, HARD)));
+    assert_eq!(method(heard.last().unwrap()), "mining.notify");
+    assert_eq!(miner.session.class(), class(31), "as wished last");
+    let heard = miner.say(&wish("0.25"));
+    assert_eq!(method(heard.last().unwrap()), "mining.notify", "and changes are given again");
 }
 
 #[test]
@@ -232,7 +261,81 @@ fn several_machines_behind_one_connection_keep_their_own_work() {
         assert_eq!(code(&miner.say(&line)[0]), 0);
     }
     let line = r#"{"id":4,"method":"mining.authorize","params":["one-more","x"]}"#;
-    assert_eq!(code(&miner.say(line)[0]), 24, "64 at most");
+    // A proxy with more machines than that asks for each of them, and again.
+    for _ in 0..3 * limits::LOGINS_REFUSED_MAX {
+        assert_eq!(code(&miner.say(line)[0]), 24, "64 at most");
+    }
+    assert_eq!(miner.closed, None, "and the 64 go on");
+    let again = r#"{"id":4,"method":"mining.authorize","params":["u7","x"]}"#;
+    assert_eq!(code(&miner.say(again)[0]), 0, "who is in may say so again");
+    assert_eq!(code(&miner.submit(&id, EN2, NTIME, 3)), 0);
+    assert_eq!(code(&miner.say(line)[0]), 24);
+}
+
+/// The counter comes to a living session's prefix again after 2^32 others.
+#[test]
+fn another_extranonce_is_never_one_that_lives() {
+    let mut rules = rules();
+    rules.class_range = (class(0), class(40));
+    rules.prefixes = Arc::new(0xa1b2_c3d4.into());
+    let prefixes = Arc::clone(&rules.prefixes);
+    let mut miner = Miner::connect(rules);
+    miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+    miner.say(r#"{"id":2,"method":"mining.extranonce.subscribe","params":[]}"#);
+    miner.say(r#"{"id":3,"method":"mining.authorize","params":["w","x"]}"#);
+    miner.work(job(1, template(1, HARD)));
+    let mut told = Vec::new();
+    for d in ["0.5", "0.25", "0.5", "0.25"] {
+        let wish = format!(r#"{{"id":4,"method":"mining.suggest_difficulty","params":[{d}]}}"#);
+        let heard = miner.say(&wish);
+        let changes = heard.iter().filter(|l| method(l) == "mining.set_extranonce");
+        told.extend(changes.map(|l| l["params"][0].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(told, ["a1b2c3d5", "a1b2c3d6"], "the first is its own, and jobs live under it");
+    assert_eq!(prefixes.position(), 0xa1b2_c3d7);
+}
+
+/// NiceHash ends an order at a pool that gives less; with silence others are eased without end.
+#[test]
+fn silence_never_brings_a_rental_below_its_least_difficulty() {
+    for (algorithm, least) in [(Algorithm::Sha256d, 51), (Algorithm::Scrypt, 35)] {
+        for (agent, is_bounded) in [("NiceHash/1.0.0", true), ("cgminer/4.10.0", false)] {
+            let rules = SessionRules::new(algorithm, (class(0), class(60)), class(55));
+            let mut miner = Miner::connect(rules);
+            miner.say(&format!(r#"{{"id":1,"method":"mining.subscribe","params":["{agent}"]}}"#));
+            miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","d=1,md=1"]}"#);
+            for n in 0..10 {
+                miner.work(job(n, template(1, 0x1703_31db)));
+                miner.wait(30);
+            }
+            let own = miner.session.class();
+            assert_eq!(own >= class(least), is_bounded, "{agent}: {own:?}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_that_lowers_the_hardest_class_gives_the_easier_job_as_clean() {
+    let mut wide = rules();
+    wide.class_range = (class(0), class(40));
+    let mut miner = Miner::connect(wide);
+    miner.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+    miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","d=0.5"]}"#);
+    miner.work(job(1, template(1, HARD)));
+    assert_eq!(miner.session.class(), class(31));
+    let kept = miner.session.keep().unwrap();
+    let mut narrow = rules();
+    narrow.class_range = (class(0), class(20));
+    let mut session = Session::resume(Arc::new(narrow), &kept, miner.now).unwrap();
+    let mut said = Vec::new();
+    let work = Work::Header(Arc::new(miner.work.clone().unwrap()));
+    session.work(&work, miner.now, &mut said);
+    let said = String::from_utf8(said).unwrap();
+    let heard: Vec<Value> = said.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let methods: Vec<_> = heard.iter().map(method).collect();
+    assert_eq!(methods, ["mining.set_difficulty", "mining.notify"]);
+    assert_eq!(heard[1]["params"][8], true, "the older job is harder than what was told with it");
+    assert_eq!(session.class(), class(20));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use channels_sv2::client::extended::ExtendedChannel;
 use channels_sv2::client::group::GroupChannel;
 use channels_sv2::extranonce_manager::ExtranoncePrefix;
 use gruve_pow::sha256d;
+use gruve_stratum::limits;
 use gruve_stratum::session::CloseReason;
 use mining_sv2 as m;
 use std::collections::BTreeMap;
@@ -502,6 +503,28 @@ fn headers_only_channels_get_merkle_roots_and_another_prefix_in_place_of_the_sam
     assert!(prefixes > 3, "{prefixes}");
 }
 
+/// Each is a job, a prefix that never comes again and a place in two lists.
+#[test]
+fn a_channel_that_changes_its_rate_without_end_gets_a_job_so_often_and_then_the_next() {
+    let mut wire = Wire::working(REQUIRES_STANDARD_JOBS);
+    let heard = wire.say(&open_standard(1, "alice.rig", 0.0));
+    let Heard::Standard(open) = &heard[0] else { panic!() };
+    let id = open.channel_id;
+    let mut heard = Vec::new();
+    for n in 0..2_000 {
+        heard.extend(wire.say(&update(id, if n % 2 == 0 { 1e3 } else { 1e9 }, 0)));
+    }
+    let count = |heard: &[Heard], of: fn(&Heard) -> bool| heard.iter().filter(|h| of(h)).count();
+    let jobs = count(&heard, |h| matches!(h, Heard::Job(_)));
+    assert_eq!(jobs, limits::GIVEN_PER_JOB_MAX - 1, "and the first one");
+    let prefixes = count(&heard, |h| matches!(h, Heard::Prefix(_)));
+    assert!((8..limits::GIVEN_PER_JOB_MAX).contains(&prefixes), "{prefixes}");
+    let heard = wire.give(job(2, template(1, HARD)));
+    assert_eq!(count(&heard, |h| matches!(h, Heard::Job(_))), 1);
+    let heard = wire.say(&update(id, 1e3, 0));
+    assert_eq!(count(&heard, |h| matches!(h, Heard::Job(_))), 1, "and changes are given again");
+}
+
 #[test]
 fn connections_end_that_say_nothing_but_not_proxies_whose_machines_are_off() {
     let mut wire = Wire::with(rules());
@@ -510,6 +533,12 @@ fn connections_end_that_say_nothing_but_not_proxies_whose_machines_are_off() {
     let mut wire = Wire::working(0);
     wire.wait(901);
     assert_eq!(wire.closed, Some(CloseReason::Idle), "never a channel");
+    let mut wire = Wire::working(0);
+    for _ in 0..901 {
+        wire.say(&close(7));
+        wire.wait(1);
+    }
+    assert_eq!(wire.closed, Some(CloseReason::Idle), "whatever else it says");
     let mut wire = Wire::working(0);
     wire.say(&open_extended(1, "alice", 0.0, 0));
     wire.wait(3600);

@@ -12,7 +12,6 @@ use gruve_stratum::{Authorized, LiveJob, Refused, WorkState};
 use gruve_units::{Algorithm, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
 use mining_sv2 as m;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 /// Difficulty one: no test ever finds a block by chance.
 pub(crate) const HARD: u32 = 0x1d00_ffff;
@@ -311,9 +310,10 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn with(rules: SessionRules) -> Wire {
         let now = Timestamp::from_secs(i64::from(NTIME));
-        let prefixes = Arc::new(AtomicU32::new(u32::from_be_bytes(PREFIX)));
+        let mut rules = rules;
+        rules.prefixes = Arc::new(u32::from_be_bytes(PREFIX).into());
         Wire {
-            session: Session::new(Arc::new(rules), prefixes, now),
+            session: Session::new(Arc::new(rules), now),
             now,
             work: None,
             log: Vec::new(),

@@ -98,6 +98,7 @@ impl Treasury {
         let Some(standing) = self.begin_block(tx, asset, &at.block.to_ref(), &parent).await? else {
             return Ok(BlockEffects { repeated: true, ..BlockEffects::default() });
         };
+        self.watch_first(tx, asset).await?;
         let ours = self.our_accounts(tx, wallet, at.block).await?;
         let mut work = Work {
             wallet,
@@ -199,7 +200,9 @@ impl Treasury {
         Ok(taken)
     }
 
-    /// The transaction of ours that a block's is a form of.
+    /// The transaction of ours that a block's is a form of: by its hash; else by its nonce, when it pays the
+    /// same recipient what ours may have paid. Such a form was signed by a life of the house that these
+    /// tables have forgotten.
     async fn form_of(
         &self,
         tx: &mut Tx,
@@ -207,8 +210,33 @@ impl Treasury {
         t: &EthTransaction,
     ) -> Result<Option<OwnTx>> {
         let key = params![work.standing.asset, internal(t.hash)];
-        let Some(row) = tx.fetch_optional(sql::FORM_BY_TXID, &key).await? else { return Ok(None) };
-        own_tx(tx, row.get("batch")?).await.map(Some)
+        if let Some(row) = tx.fetch_optional(sql::FORM_BY_TXID, &key).await? {
+            return own_tx(tx, row.get("batch")?).await.map(Some);
+        }
+        let key = params![work.standing.asset, t.from.0, t.nonce];
+        let Some(row) = tx.fetch_optional(sql::TX_OF_NONCE, &key).await? else { return Ok(None) };
+        let own = own_tx(tx, row.get("batch")?).await?;
+        let is_open = matches!(own.state.as_str(), "funded" | "signed" | "broadcast");
+        let value = wei::split(t.value).map(|(minor, _)| minor);
+        let (true, true, Some(value)) = (is_open, t.to == Some(own.recipient), value) else {
+            return Ok(None);
+        };
+        let payout = tx.fetch_optional(sql::PAYOUT_OF, &params![own.batch]).await?;
+        let may_be = match payout {
+            Some(row) => {
+                let (amount, fee_max): (i64, i64) = (row.get("amount")?, row.get("fee_max")?);
+                (amount - fee_max..=amount).contains(&value)
+            }
+            None => own.kind != "cold" || t.value == own.wei(),
+        };
+        if !may_be {
+            return Ok(None);
+        }
+        let price = t.gas_price.and_then(wei::split).map_or(0, |(gwei, _)| gwei);
+        let (asset, now) = (work.standing.asset, work.standing.now);
+        let values = params![asset, internal(t.hash), own.batch, price, stored(&t.value), now];
+        tx.execute(sql::INSERT_FORM, &values).await?;
+        Ok(Some(own))
     }
 
     async fn confirm_own(
@@ -244,6 +272,7 @@ impl Treasury {
             work.below += below(t.value);
         }
         tx.execute(sql::SET_FEES, &params![own.batch, fee, operator]).await?;
+        // Read again: what the block says of its fees counts.
         let batch = batch_row(tx, own.batch).await?;
         let confirmed = self.confirm_batch(tx, work.standing, &batch, internal(t.hash)).await?;
         work.payouts.extend(confirmed);
@@ -291,7 +320,8 @@ impl Treasury {
         let asset = work.standing.asset;
         tracing::error!(
             %asset, txid = %hex::encode(t.hash), nonce = t.nonce,
-            "somebody spent from an address of ours with our keys, not this house"
+            "an address of ours was spent from with our keys, and nothing in the house's tables explains it: \
+             payouts wait until somebody has looked"
         );
         let key = params![asset, t.from.0];
         let row = tx.fetch_optional(sql::NONCE, &key).await?;
@@ -304,6 +334,13 @@ impl Treasury {
             let batch: [u8; 16] = row.get("batch")?;
             let values = params![batch, work.standing.height];
             tx.execute(crate::sql::BATCH_CONFLICT, &values).await?;
+        }
+        // Between addresses of ours nobody was paid.
+        if !t.to.is_some_and(|to| work.ours.contains_key(&to)) {
+            let (height, now) = (work.standing.height, work.standing.now);
+            let form = super::explain::form_of(t, minor);
+            let values = params![asset, internal(t.hash), height, minor, form, now];
+            tx.execute(crate::sql::INSERT_STRANGER, &values).await?;
         }
         self.book_cost(tx, work, t, minor, Some((t.from, t.nonce))).await
     }
@@ -488,7 +525,7 @@ impl Treasury {
 }
 
 /// Where what a block took from us beside payouts is booked.
-fn cost_account(is_foreign: bool) -> Account {
+pub(super) fn cost_account(is_foreign: bool) -> Account {
     if is_foreign { Account::Loss } else { Account::NetworkFees }
 }
 

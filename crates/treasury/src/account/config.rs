@@ -22,6 +22,8 @@ pub struct AccountChainWallet {
     pub reorg_limit: u64,
     /// Fees and limits.
     pub payouts: GasPolicy,
+    /// The hot address's cap.
+    pub cold: Option<crate::SweepPolicy>,
 }
 
 impl AccountChainWallet {
@@ -32,7 +34,17 @@ impl AccountChainWallet {
         let confirmations = if asset == Asset::Etc { 1_200 } else { 32 };
         let payouts = GasPolicy::of(asset);
         let reorg_limit = 2_000;
-        AccountChainWallet { asset, chain_id, real, node, confirmations, reorg_limit, payouts }
+        let cold = None;
+        AccountChainWallet {
+            asset,
+            chain_id,
+            real,
+            node,
+            confirmations,
+            reorg_limit,
+            payouts,
+            cold,
+        }
     }
 }
 

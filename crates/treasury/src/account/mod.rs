@@ -31,6 +31,7 @@
 
 mod blocks;
 mod config;
+mod explain;
 mod keys;
 mod payer;
 mod plan;

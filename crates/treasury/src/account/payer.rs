@@ -1,18 +1,21 @@
 //! What the payer does on an account chain: the same as on the others, and sweeps, and higher prices.
 
-use super::plan::Plan;
+use super::plan::{Counts, Plan};
 use super::sql;
 use super::transfer_fee;
 use super::wallet::{AccountWallet, HOT, stored, to_wei};
 use crate::blocks::newest;
 use crate::keys::Keychain;
+use crate::moves::{is_under_way, pending};
 use crate::payer::OPEN_MAX;
+use crate::strangers::is_locked;
 use crate::{Payer, PayerProgress, Result, Treasury, TreasuryError};
 use gruve_chain::BlockRef;
 use gruve_chain::eth::{AccountAt, EthAddress, internal};
 use gruve_store::{params, transact};
 use gruve_units::PayoutId;
 use ruint::aliases::U256;
+use std::sync::atomic::Ordering;
 
 /// Addresses swept in one step at most; the next step sweeps the next.
 const SWEEPS_MAX: u32 = 20;
@@ -32,8 +35,14 @@ impl Payer {
         if let Err(e @ TreasuryError::BrokenOff(_)) = sent {
             return Err(e);
         }
-        if self.treasury.holds_payouts(wallet.asset) {
+        if self.treasury.holds_payouts(wallet.asset) || self.is_account_locked(wallet).await? {
             return sent;
+        }
+        if !wallet.is_followed.load(Ordering::Relaxed) {
+            if !self.account_caught_up(wallet).await? {
+                return sent;
+            }
+            wallet.is_followed.store(true, Ordering::Relaxed);
         }
         self.sign_accounts(wallet, progress).await?;
         let price = wallet.price().await?;
@@ -42,6 +51,7 @@ impl Payer {
         self.plan_payouts(wallet, price).await?;
         self.fill_hole(wallet, price).await?;
         self.plan_sweeps(wallet, price).await?;
+        self.plan_cold(wallet, price).await?;
         self.sign_accounts(wallet, progress).await?;
         self.send_accounts(wallet, progress).await?;
         if self.account_caught_up(wallet).await? {
@@ -86,8 +96,42 @@ impl Payer {
         Ok(())
     }
 
-    async fn on_chain(&self, wallet: &AccountWallet, sender: &EthAddress) -> Result<u64> {
-        Ok(wallet.node.transaction_count(sender, AccountAt::Latest).await?)
+    async fn on_chain(&self, wallet: &AccountWallet, sender: &EthAddress) -> Result<Counts> {
+        let latest = wallet.node.transaction_count(sender, AccountAt::Latest).await?;
+        let pending = wallet.node.transaction_count(sender, AccountAt::Pending).await?;
+        Ok(Counts { latest, pending: pending.max(latest) })
+    }
+
+    async fn is_account_locked(&self, wallet: &AccountWallet) -> Result<bool> {
+        let mut tx = self.treasury.0.store.read().await?;
+        crate::strangers::is_locked(&mut tx, wallet.asset).await
+    }
+
+    /// Plans to move what is above the hot address's cap to the operator's cold one.
+    async fn plan_cold(&self, wallet: &AccountWallet, price: i64) -> Result<()> {
+        let Some(policy) = &wallet.cold else { return Ok(()) };
+        let Ok(to) = policy.script.as_slice().try_into().map(EthAddress) else { return Ok(()) };
+        let wanted = {
+            let mut tx = self.treasury.0.store.read().await?;
+            self.treasury.cold_amount(&mut tx, wallet, price).await?.is_some()
+        };
+        if !wanted {
+            return Ok(());
+        }
+        let on_chain = self.on_chain(wallet, &wallet.hot).await?;
+        let batch = PayoutId::new(self.treasury.now(), self.treasury.0.entropy.as_ref()).to_bytes();
+        transact!(self.treasury.0.store, tx -> Result<()> => {
+            let amount = self.treasury.cold_amount(tx, wallet, price).await?;
+            let Some(amount) = amount else { return Ok(()) };
+            let (sender, wei) = (wallet.hot, to_wei(amount));
+            let plan = Plan { sender, key: HOT, kind: "cold", recipient: to, price, wei };
+            self.treasury.store_account_plan(tx, wallet, batch, &plan, on_chain).await?;
+            let values = params![batch, wallet.asset, "sweep", amount, &to.0[..]];
+            tx.execute(crate::sql::INSERT_MOVE, &values).await?;
+            self.treasury.passing("move planned, before commit")?;
+            Ok(())
+        })?;
+        self.treasury.passing("move planned, after commit")
     }
 
     /// Plans payouts while there is room among what is under way.
@@ -129,11 +173,11 @@ impl Payer {
                 return Ok(());
             };
             let next: u64 = tx.fetch_one(sql::NONCE, &key).await?.get("next_nonce")?;
-            if hole < on_chain || hole + 1 == next {
+            if hole < on_chain.latest || hole + 1 == next {
                 // Used by others; or the last one given out: nothing waits behind it.
                 let of = params![wallet.asset, wallet.hot.0, hole];
                 tx.execute(sql::DELETE_HOLE, &of).await?;
-                if hole >= on_chain {
+                if hole >= on_chain.latest {
                     tx.execute(sql::SET_NONCE, &of).await?;
                 }
                 return Ok(());
@@ -185,8 +229,8 @@ impl Payer {
                 let mut tx = self.treasury.0.store.read().await?;
                 crate::spends::batch_row(&mut tx, batch).await?.signed_tx
             };
-            let bytes =
-                bytes.ok_or(TreasuryError::Damaged("a signed transaction without its bytes"))?;
+            // One that was found in the chain has none: whoever made it sends it.
+            let Some(bytes) = bytes else { continue };
             let now = self.treasury.now();
             self.treasury.passing("before sending")?;
             let outcome = wallet.node.send_transaction(&bytes).await?;
@@ -208,12 +252,28 @@ impl Payer {
 }
 
 impl Treasury {
+    /// What is to be moved to the cold address now, minor units.
+    async fn cold_amount(
+        &self,
+        tx: &mut gruve_store::Tx,
+        wallet: &AccountWallet,
+        price: i64,
+    ) -> Result<Option<i64>> {
+        let Some(policy) = &wallet.cold else { return Ok(None) };
+        if is_locked(tx, wallet.asset).await? || is_under_way(tx, wallet.asset, "sweep").await? {
+            return Ok(None);
+        }
+        let (free, waiting) = (self.hot_free(tx, wallet).await?, pending(tx, wallet.asset).await?);
+        let surplus = policy.surplus(free, waiting);
+        Ok(surplus.map(|s| s - transfer_fee(price)).filter(|a| *a >= wallet.policy.least))
+    }
+
     async fn plan_sweep(
         &self,
         wallet: &AccountWallet,
         price: i64,
         (sender, index): (EthAddress, u32),
-        on_chain: u64,
+        on_chain: Counts,
     ) -> Result<()> {
         let batch = PayoutId::new(self.now(), self.0.entropy.as_ref()).to_bytes();
         transact!(self.0.store, tx -> Result<()> => {

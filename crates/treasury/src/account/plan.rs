@@ -7,7 +7,9 @@ use crate::blocks::Standing;
 use crate::books::Draft;
 use crate::funding::{REASONS_MAX, WAITS_FOR_COINS, WAITS_FOR_FEES};
 use crate::keys::Keychain;
+use crate::moves::promised;
 use crate::spends::payouts_of;
+use crate::strangers::is_locked;
 use crate::{PayoutState, Result, Treasury, TreasuryError};
 use gruve_chain::eth::{EthAddress, LegacyTx, internal, wei};
 use gruve_ledger::{Account, balance};
@@ -28,10 +30,17 @@ pub(crate) struct OwnTx {
     pub(crate) kind: String,
     pub(crate) recipient: EthAddress,
     pub(crate) state: String,
-    price: i64,
+    pub(crate) price: i64,
     wei: U256,
     /// What is signed, as planned.
     digest: Vec<u8>,
+}
+
+impl OwnTx {
+    /// What it moves, as planned.
+    pub(crate) const fn wei(&self) -> U256 {
+        self.wei
+    }
 }
 
 /// A transaction to be planned.
@@ -63,24 +72,40 @@ pub(crate) async fn own_tx(tx: &mut Tx, batch: [u8; 16]) -> Result<OwnTx> {
     })
 }
 
+/// How many transactions of an address the node counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    /// In blocks.
+    pub(crate) latest: u64,
+    /// With those that wait for one; no less.
+    pub(crate) pending: u64,
+}
+
 /// The lowest nonce that nothing of ours has: a hole, or the next. `on_chain` is how many
 /// transactions of the address the node counts.
 async fn reserve_nonce(
     tx: &mut Tx,
     asset: Asset,
     sender: EthAddress,
-    on_chain: u64,
+    on_chain: Counts,
 ) -> Result<u64> {
+    let Counts { latest: on_chain, pending } = on_chain;
     let key = params![asset, sender.0];
     let row = tx.fetch_optional(sql::NONCE, &key).await?;
     let Some(row) = row else {
-        // The first of this database: what the address did before is not ours to know.
+        // The first of this database. What the address did in blocks is followed, or before our time; what
+        // waits there now may be a payout that an older backup has forgotten.
+        if pending > on_chain {
+            let ours = on_chain;
+            return Err(TreasuryError::Nonces { address: sender, on_chain: pending, ours });
+        }
         tx.execute(sql::SET_NONCE, &params![asset, sender.0, on_chain + 1]).await?;
         return Ok(on_chain);
     };
     let next: u64 = row.get("next_nonce")?;
-    if next < on_chain {
-        return Err(TreasuryError::Nonces { address: sender, on_chain, ours: next });
+    // One that waits for a block and that we do not know is as good as in one.
+    if next < pending {
+        return Err(TreasuryError::Nonces { address: sender, on_chain: pending, ours: next });
     }
     while let Some(row) = tx.fetch_optional(sql::LOWEST_HOLE, &key).await? {
         let hole: u64 = row.get("nonce")?;
@@ -102,7 +127,7 @@ impl Treasury {
         wallet: &AccountWallet,
         batch: [u8; 16],
         plan: &Plan,
-        on_chain: u64,
+        on_chain: Counts,
     ) -> Result<()> {
         let (asset, now, fee) = (wallet.asset, self.now(), transfer_fee(plan.price));
         let nonce = reserve_nonce(tx, asset, plan.sender, on_chain).await?;
@@ -132,7 +157,7 @@ impl Treasury {
     pub(crate) async fn sign_account(&self, wallet: &AccountWallet, batch: [u8; 16]) -> Result<()> {
         transact!(self.0.store, tx -> Result<()> => {
             let own = own_tx(tx, batch).await?;
-            if own.state != "funded" {
+            if own.state != "funded" || is_locked(tx, wallet.asset).await? {
                 return Ok(());
             }
             let form = LegacyTx::transfer(own.nonce, own.recipient, own.wei, to_wei(own.price));
@@ -207,7 +232,14 @@ impl Treasury {
             let holds: Option<[u8; 32]> = row.map(|r| r.get("wei")).transpose()?;
             let holds = holds.map(U256::from_be_bytes::<32>).unwrap_or_default();
             let value = holds.checked_sub(to_wei(fee)).filter(|left| !left.is_zero());
-            return Ok(if own.kind == "sweep" { value } else { Some(U256::ZERO) });
+            return match own.kind.as_str() {
+                "sweep" => Ok(value),
+                "cold" => {
+                    let extra = fee.saturating_sub(transfer_fee(own.price));
+                    Ok((self.hot_free(tx, wallet).await? >= extra).then_some(own.wei))
+                }
+                _ => Ok(Some(U256::ZERO)),
+            };
         };
         // The customer pays no more than was agreed; above it the operator does, if he can: nothing
         // behind this nonce moves before it does.
@@ -232,7 +264,7 @@ impl Treasury {
         let key = params![asset, wallet.hot.0];
         let open: i64 = tx.fetch_one(sql::COSTS_OF_OPEN, &key).await?.get("minor")?;
         let books = balance(tx, &Account::ChainHot, asset).await?.minor;
-        let promised = balance(tx, &Account::PayoutsInFlight, asset).await?.minor;
+        let promised = promised(tx, asset).await?;
         let own = holds.saturating_sub(maturing).saturating_sub(open);
         Ok(own.min(books.saturating_sub(promised)))
     }
@@ -243,7 +275,7 @@ impl Treasury {
         &self,
         wallet: &AccountWallet,
         price: i64,
-        on_chain: u64,
+        on_chain: Counts,
     ) -> Result<Option<[u8; 16]>> {
         let batch = PayoutId::new(self.now(), self.0.entropy.as_ref()).to_bytes();
         let funded = transact!(self.0.store, tx -> Result<bool> => {
@@ -260,10 +292,13 @@ impl Treasury {
         tx: &mut Tx,
         wallet: &AccountWallet,
         price: i64,
-        on_chain: u64,
+        on_chain: Counts,
         batch: [u8; 16],
     ) -> Result<bool> {
         let asset = wallet.asset;
+        if is_locked(tx, asset).await? {
+            return Ok(false);
+        }
         let most = self.hot_free(tx, wallet).await?;
         let values = params![asset, price, WAITS_FOR_FEES, REASONS_MAX];
         tx.execute(crate::sql::WAIT_FOR_FEES, &values).await?;

@@ -26,6 +26,7 @@ gruve_store::statements! {
         VALUES ($1, $2, $3, $4, $5, $6)";
     COSTS_AT = "SELECT txid, minor, sender, nonce FROM treasury_account_costs
         WHERE asset = $1 AND height = $2 ORDER BY txid";
+    DELETE_COST = "DELETE FROM treasury_account_costs WHERE asset = $1 AND txid = $2";
     DELETE_COSTS_AT = "DELETE FROM treasury_account_costs WHERE asset = $1 AND height = $2";
     RECEIPTS_AT = "SELECT txid, vout, value, keychain, invoice FROM treasury_receipts
         WHERE asset = $1 AND height = $2 ORDER BY txid, vout";
@@ -58,13 +59,15 @@ gruve_store::statements! {
     COUNT_OPEN_OF = "SELECT COUNT(*) AS n FROM treasury_account_txs t
         JOIN treasury_batches b ON b.id = t.batch
         WHERE t.asset = $1 AND t.sender = $2 AND b.state IN ('funded', 'signed', 'broadcast')";
-    COSTS_OF_OPEN = "SELECT CAST(COALESCE(SUM(b.fee + COALESCE(p.amount, 0) - COALESCE(p.fee, 0)), 0)
+    COSTS_OF_OPEN = "SELECT CAST(COALESCE(SUM(b.fee + COALESCE(p.amount, 0) - COALESCE(p.fee, 0)
+        + COALESCE(m.amount, 0)), 0)
         AS BIGINT) AS minor FROM treasury_account_txs t
         JOIN treasury_batches b ON b.id = t.batch
         LEFT JOIN treasury_payouts p ON p.batch = b.id
+        LEFT JOIN treasury_moves m ON m.batch = b.id
         WHERE t.asset = $1 AND t.sender = $2 AND b.state IN ('funded', 'signed', 'broadcast')";
     INSERT_FORM = "INSERT INTO treasury_account_forms (asset, txid, batch, gas_price, wei, signed_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
     FORM_BY_TXID = "SELECT batch, gas_price, wei FROM treasury_account_forms
         WHERE asset = $1 AND txid = $2";
     NEWEST_FORM = "SELECT gas_price, wei, signed_at FROM treasury_account_forms

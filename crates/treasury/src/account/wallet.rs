@@ -21,9 +21,12 @@ pub(crate) struct AccountWallet {
     pub(crate) confirmations: u64,
     pub(crate) reorg_limit: u64,
     pub(crate) policy: GasPolicy,
+    pub(crate) cold: Option<crate::SweepPolicy>,
     pub(crate) hot: EthAddress,
     /// Whether the node has said that it is of this chain.
     checked: AtomicBool,
+    /// Whether all blocks of the node were followed, once in this life: what they show may hold payouts up.
+    pub(super) is_followed: AtomicBool,
 }
 
 impl AccountWallet {
@@ -38,8 +41,10 @@ impl AccountWallet {
             confirmations: config.confirmations.max(1),
             reorg_limit: config.reorg_limit.max(1),
             policy: config.payouts,
+            cold: config.cold,
             hot,
             checked: AtomicBool::new(false),
+            is_followed: AtomicBool::new(false),
         })
     }
 

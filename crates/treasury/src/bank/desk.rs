@@ -61,6 +61,21 @@ impl Treasury {
         rows.iter().map(read_view).collect()
     }
 
+    /// A page of them by their ids: those after one of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn bank_entries_after(
+        &self,
+        after: Option<BankEntryId>,
+        limit: u32,
+    ) -> Result<Vec<BankEntryView>> {
+        let after = after.unwrap_or(BankEntryId::from_bytes([0; 16]));
+        let mut tx = self.0.store.read().await?;
+        let rows = tx.fetch_all(sql::BANK_ENTRIES_AFTER, &params![after, limit]).await?;
+        rows.iter().map(read_view).collect()
+    }
+
     /// How many wait.
     ///
     /// # Errors
@@ -112,7 +127,10 @@ impl Treasury {
                     let of: (String, Asset) = (row.get("method")?, row.get("asset")?);
                     let is_banks = of.0 == Method::Bank.word()
                         && entry.amount.is_some_and(|a| a.asset == of.1);
-                    if minor >= 0 || !is_banks {
+                    // More than is left of it was not of this payment alone: the rest would be booked nowhere.
+                    let payment = crate::payments::read_payment(&row)?;
+                    let left = payment.amount.minor - payment.taken.minor;
+                    if minor >= 0 || !is_banks || minor.saturating_neg() > left {
                         return Err(TreasuryError::NoPayment);
                     }
                     self.take_back(tx, *from, minor.saturating_neg(), &id.to_string()).await?;

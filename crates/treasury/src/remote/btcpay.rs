@@ -96,7 +96,8 @@ impl BtcPay {
         let more = answer.pointer("/additionalStatus").and_then(Value::as_str).unwrap_or_default();
         let nothing = |is_over| Ok(Looked { came: None, is_over });
         match (status, more) {
-            ("New" | "Processing", _) => return nothing(false),
+            // What comes after its end is heard of by a webhook, or by looking on: it is given up with age.
+            ("New" | "Processing", _) | ("Expired", "None" | "") => return nothing(false),
             ("Settled", _) | ("Expired", "PaidPartial" | "PaidLate") => {}
             ("Expired", _) => return nothing(true),
             // Payments that did not hold, or that a person marked so: nothing more is credited.
@@ -109,9 +110,9 @@ impl BtcPay {
         let paid = paid_in(asked.asset, &methods)?;
         // Settled is the server's word that the whole amount came: rounding of its rates does not
         // take a cent of it away.
-        let came = if status == "Settled" { paid.max(asked.minor) } else { paid };
+        let came = if status == "Settled" { paid.settled.max(asked.minor) } else { paid.settled };
         let came = Some((Amount::new(asked.asset, came), invoice.to_owned()));
-        Ok(Looked { came, is_over: true })
+        Ok(Looked { came, is_over: !paid.is_on_its_way })
     }
 
     /// Whether a webhook is our server's: `BTCPay-Sig: sha256=HEX` of the body.
@@ -168,27 +169,50 @@ fn fine(text: &str) -> Option<u128> {
     whole.checked_add(part.parse().ok()?)
 }
 
-/// What the payments come to, in minor units of the currency asked for: each method's coins times its
-/// rate, cut below.
-fn paid_in(asset: Asset, methods: &Value) -> Result<i64, Failed> {
+/// What an invoice's payments come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Paid {
+    /// In minor units of the currency asked for: what the server calls settled, and nothing else. What
+    /// was only seen may still be replaced or spent twice by whoever sent it.
+    settled: i64,
+    /// Whether more was seen.
+    is_on_its_way: bool,
+}
+
+/// What the payments come to: each settled one's coins times its method's rate, cut below, and of a method
+/// never more than what the server counts as paid by it.
+fn paid_in(asset: Asset, methods: &Value) -> Result<Paid, Failed> {
     let odd = |what: &str| Failed::NoAnswer(format!("the answer cannot be read: {what}"));
     let unit = u64::try_from(asset.unit()).map_err(|_| odd("a unit"))?;
-    let mut sum: i64 = 0;
+    let mut paid = Paid::default();
     for method in methods.as_array().ok_or_else(|| odd("no list of payment methods"))? {
-        let at = |key: &str| decimal(method.get(key)).and_then(|t| fine(&t));
-        let coins = at("paymentMethodPaid").ok_or_else(|| odd("no paymentMethodPaid"))?;
-        if coins == 0 {
+        let at = |of: &Value, key: &str| decimal(of.get(key)).and_then(|t| fine(&t));
+        let most = at(method, "paymentMethodPaid").ok_or_else(|| odd("no paymentMethodPaid"))?;
+        if most == 0 {
             continue;
         }
-        let rate = at("rate").ok_or_else(|| odd("no rate"))?;
-        let wide = ruint::aliases::U256::from(coins)
+        let payments = method.get("payments").and_then(Value::as_array);
+        let mut coins: u128 = 0;
+        for payment in payments.ok_or_else(|| odd("no list of payments"))? {
+            match payment.get("status").and_then(Value::as_str) {
+                Some("Settled") => {
+                    let value = at(payment, "value").ok_or_else(|| odd("a payment's value"))?;
+                    coins = coins.checked_add(value).ok_or_else(|| odd("too much"))?;
+                }
+                Some("Processing") => paid.is_on_its_way = true,
+                Some("Invalid") => {}
+                _ => return Err(odd("a payment's status")),
+            }
+        }
+        let rate = at(method, "rate").ok_or_else(|| odd("no rate"))?;
+        let wide = ruint::aliases::U256::from(coins.min(most))
             * ruint::aliases::U256::from(rate)
             * ruint::aliases::U256::from(unit);
         let minor = wide / ruint::aliases::U256::from(10_u128.pow(24));
         let minor = i64::try_from(minor).map_err(|_| odd("too much"))?;
-        sum = sum.checked_add(minor).ok_or_else(|| odd("too much"))?;
+        paid.settled = paid.settled.checked_add(minor).ok_or_else(|| odd("too much"))?;
     }
-    Ok(sum)
+    Ok(paid)
 }
 
 #[cfg(test)]
@@ -197,23 +221,45 @@ mod tests {
 
     #[test]
     fn payments_are_counted_at_their_rates_and_cut_below() {
-        let of = |methods: Value| paid_in(Asset::Eur, &methods);
-        let one = json!([{ "paymentMethodPaid": "0.00020000", "rate": "60000.50" }]);
-        assert_eq!(of(one).unwrap(), 12_000_100);
+        let of =
+            |methods: Value| paid_in(Asset::Eur, &methods).map(|p| (p.settled, p.is_on_its_way));
+        let settled = |value: &str| json!([{ "value": value, "status": "Settled" }]);
+        let one = json!([{ "paymentMethodPaid": "0.00020000", "rate": "60000.50",
+            "payments": settled("0.0002") }]);
+        assert_eq!(of(one).unwrap(), (12_000_100, false));
         let two = json!([{ "paymentMethodPaid": "0", "rate": "" },
-            { "paymentMethodPaid": "0.00000001", "rate": "60000" },
-            { "paymentMethodPaid": 1, "rate": 2.5 }]);
-        assert_eq!(of(two).unwrap(), 600 + 2_500_000);
+            { "paymentMethodPaid": "0.00000001", "rate": "60000", "payments": settled("0.00000001") },
+            { "paymentMethodPaid": 1, "rate": 2.5, "payments": settled("1") }]);
+        assert_eq!(of(two).unwrap(), (600 + 2_500_000, false));
         for bad in [
             json!({}),
             json!([{}]),
-            json!([{ "paymentMethodPaid": "1" }]),
-            json!([{ "paymentMethodPaid": "-1", "rate": "1" }]),
-            json!([{ "paymentMethodPaid": "1e3", "rate": "1" }]),
-            json!([{ "paymentMethodPaid": "99999999999999999999", "rate": "99999999999999999999" }]),
+            json!([{ "paymentMethodPaid": "1", "payments": settled("1") }]),
+            json!([{ "paymentMethodPaid": "1", "rate": "1" }]),
+            json!([{ "paymentMethodPaid": "-1", "rate": "1", "payments": settled("1") }]),
+            json!([{ "paymentMethodPaid": "1e3", "rate": "1", "payments": settled("1") }]),
+            json!([{ "paymentMethodPaid": "1", "rate": "1", "payments": settled("-1") }]),
+            json!([{ "paymentMethodPaid": "1", "rate": "1", "payments": [{ "value": "1" }] }]),
+            json!([{ "paymentMethodPaid": "99999999999999999999", "rate": "99999999999999999999",
+                "payments": settled("99999999999999999999") }]),
         ] {
             assert!(of(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_what_is_settled_counts_and_what_was_seen_is_waited_for() {
+        let of = |payments: Value| {
+            let method = json!([{ "paymentMethodPaid": "3", "rate": "1", "payments": payments }]);
+            paid_in(Asset::Eur, &method).unwrap()
+        };
+        let payment = |value: &str, status: &str| json!({ "value": value, "status": status });
+        let paid = |settled, is_on_its_way| Paid { settled, is_on_its_way };
+        assert_eq!(of(json!([payment("3", "Processing")])), paid(0, true));
+        assert_eq!(of(json!([payment("3", "Invalid")])), paid(0, false));
+        let both = json!([payment("2", "Settled"), payment("1", "Processing")]);
+        assert_eq!(of(both), paid(2_000_000, true));
+        assert_eq!(of(json!([payment("9", "Settled")])), paid(3_000_000, false), "never more");
     }
 
     #[test]

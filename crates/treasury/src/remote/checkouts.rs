@@ -1,8 +1,9 @@
 //! Places to pay, as the books know them: opened, looked at, counted.
 
 use super::client::Failed;
-use super::stripe::{About, read_event};
+use super::stripe::{About, Stripe, read_event};
 use super::{Looked, Wants};
+use crate::payments::payment_by_name;
 use crate::{Invoice, Method, PayInFor, Result, Treasury, TreasuryError, sql};
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Duration, InvoiceId, Timestamp};
@@ -14,6 +15,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(60);
 const LOOK_PART: u32 = 10;
 /// A place of which nothing came is given up after so long; a webhook is heard all the same.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(4 * 86_400);
+/// No place takes payments for longer.
+const OPEN_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Places looked at in one round.
 const ROUND_MAX: u32 = 50;
 /// How long an event's id is remembered: longer than any service delivers again.
@@ -86,8 +89,8 @@ impl Treasury {
             let found = self.invoice_row(&mut tx, id).await?.filter(|i| i.account == account);
             let invoice = found.ok_or(TreasuryError::NoInvoice)?;
             let rows = tx.fetch_all(sql::CHECKOUTS_OF, &params![method.word(), id]).await?;
-            let open = rows.iter().find(|r| r.get::<String>("state").is_ok_and(|s| s == "open"));
-            let open: Option<String> = open.map(|r| r.get("url")).transpose()?;
+            let open: Option<String> =
+                still_open(&rows, self.now()).map(|r| r.get("url")).transpose()?;
             (invoice, open, u32::try_from(rows.len()).unwrap_or(u32::MAX))
         };
         if !self.checkouts_for(&invoice).contains(&method) {
@@ -137,8 +140,7 @@ impl Treasury {
         // Who opened at the same time leads to the place that stands.
         let mut tx = self.0.store.read().await?;
         let rows = tx.fetch_all(sql::CHECKOUTS_OF, &params![method.word(), id]).await?;
-        let open = rows.iter().find(|r| r.get::<String>("state").is_ok_and(|s| s == "open"));
-        Ok(open.map(|r| r.get("url")).transpose()?.unwrap_or(place.url))
+        Ok(still_open(&rows, now).map(|r| r.get("url")).transpose()?.unwrap_or(place.url))
     }
 
     /// Hears a webhook of the card service: its header `Stripe-Signature` and its body.
@@ -158,6 +160,7 @@ impl Treasury {
             About::Nothing => Ok(()),
             About::Session(session) => self.look_at(Method::Card, session).await.map(drop),
             About::Charge(charge) => self.look_at_charge(charge).await,
+            About::Refund(refund) => self.look_at_refund(refund).await,
             About::Dispute(dispute) => self.look_at_dispute(dispute).await,
         };
         self.heard(Method::Card, &event, done).await
@@ -219,7 +222,7 @@ impl Treasury {
         };
         for row in due {
             let (method, external): (String, String) = (row.get("method")?, row.get("external")?);
-            let method: Method = method.parse()?;
+            let (method, opened): (Method, Timestamp) = (method.parse()?, row.get("opened_at")?);
             polled.looked += 1;
             match self.look_at(method, &external).await {
                 Ok(booked) => polled.booked += u32::from(booked),
@@ -227,8 +230,11 @@ impl Treasury {
                 Err(error) => {
                     polled.failed += 1;
                     tracing::warn!(%method, %error, "a checkout could not be looked at");
-                    let now = self.now();
-                    let values = params![method.word(), external.as_str(), now.plus(LOOK_AFTER)];
+                    // One that never answers neither fills every round nor is asked for ever.
+                    let age = self.now().since(opened);
+                    let next = self.now().plus(LOOK_AFTER.max(age / LOOK_PART));
+                    let state = if age > GIVE_UP_AFTER { "over" } else { "open" };
+                    let values = params![method.word(), external.as_str(), next, state];
                     transact!(self.0.store, tx -> Result<()> => {
                         tx.execute(sql::LOOK_LATER, &values).await?;
                         Ok(())
@@ -238,6 +244,31 @@ impl Treasury {
         }
         self.ask_refunds().await?;
         Ok(polled)
+    }
+
+    /// Whether a card payment was made at a place of ours. One that is not booked yet is looked at first,
+    /// so that what is told of it in another order finds it booked.
+    pub(super) async fn is_ours(&self, stripe: &Stripe, payment_intent: &str) -> Result<bool> {
+        let is_booked = {
+            let mut tx = self.0.store.read().await?;
+            payment_by_name(&mut tx, Method::Card, payment_intent).await?.is_some()
+        };
+        if is_booked {
+            return Ok(true);
+        }
+        let failed = |e: Failed| service_error(Method::Card, &e);
+        let Some(session) = stripe.session_of(payment_intent).await.map_err(failed)? else {
+            return Ok(false);
+        };
+        let known = {
+            let mut tx = self.0.store.read().await?;
+            find(&mut tx, Method::Card, &session).await?
+        };
+        if known.is_none() {
+            return Ok(false);
+        }
+        self.look_at(Method::Card, &session).await?;
+        Ok(true)
     }
 
     /// Asks the service how a place stands and books what is new; whether anything was.
@@ -253,7 +284,10 @@ impl Treasury {
         let looked = match (method, &self.0.services.stripe, &self.0.services.btcpay) {
             (Method::Card, Some(stripe), _) => stripe.look(external).await,
             (Method::BtcPay, _, Some(btcpay)) => btcpay.look(external).await,
-            _ => return Ok(false),
+            _ => {
+                let why = "it stands in the configuration no more".into();
+                return Err(TreasuryError::Service { method, why, is_refused: false });
+            }
         };
         let looked = looked.map_err(|e| service_error(method, &e))?;
         self.passing("checkout looked at")?;
@@ -301,6 +335,16 @@ impl Treasury {
         }
         Ok(booked)
     }
+}
+
+/// The place where one can still pay: the newest that is open and younger than a day, the longest that
+/// either service keeps one. An older one is only looked at, for what came late.
+fn still_open(rows: &[Row], now: Timestamp) -> Option<&Row> {
+    let is_open = |r: &&Row| {
+        r.get::<String>("state").is_ok_and(|s| s == "open")
+            && r.get::<Timestamp>("opened_at").is_ok_and(|at| now.since(at) < OPEN_MAX)
+    };
+    rows.iter().rev().find(is_open)
 }
 
 async fn find(tx: &mut Tx, method: Method, external: &str) -> Result<Option<Known>> {

@@ -101,9 +101,10 @@ impl Client {
         if status.is_success() {
             return read.ok_or_else(|| Failed::NoAnswer("the answer is no JSON".into()));
         }
-        // Asked too often, too early, or at a bad time: it may do better later.
+        // Asked too often, too early, at a bad time, or with keys that are being changed (401, 403) or that
+        // lead to another account (404): none of it says that a thing was not done.
         let may_pass = status.is_server_error()
-            || matches!(status.as_u16(), 408 | 409 | 425 | 429)
+            || matches!(status.as_u16(), 401 | 403 | 404 | 408 | 409 | 425 | 429)
             || status.is_redirection();
         if may_pass {
             return Err(Failed::NoAnswer(format!("it answered {status}")));

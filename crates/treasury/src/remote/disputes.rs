@@ -7,11 +7,12 @@
 
 use super::checkouts::service_error;
 use super::client::Failed;
+use super::stripe::Stripe;
 use crate::payments::payment_by_name;
 use crate::{Method, Payment, Result, Treasury, TreasuryError, sql};
 use gruve_ledger::{Account, Entry, LedgerError, Posting, balance};
 use gruve_store::{Tx, params, transact};
-use gruve_units::{AccountId, Amount, PaymentId};
+use gruve_units::{AccountId, Amount, Duration, PaymentId};
 
 /// Refunds asked for in one round.
 const ROUND_MAX: u32 = 20;
@@ -19,6 +20,43 @@ const ROUND_MAX: u32 = 20;
 const REASON_CHARS_MAX: usize = 200;
 /// What takings by refund are called, so that they can be told from lost disputes.
 const REFUND: &str = "refund:";
+
+/// How long the service surely remembers a key by which a thing is made once: Stripe states 24 hours.
+const KEYS_KEPT: Duration = Duration::from_secs(20 * 3_600);
+
+/// Where a payment's money was put, and is taken from.
+fn place_of(payment: &Payment, account: AccountId) -> Account {
+    if payment.is_held() {
+        Account::CustomerHeld(account)
+    } else {
+        Account::CustomerAvailable(account)
+    }
+}
+
+fn not_booked() -> TreasuryError {
+    let why = "the payment it is about is not booked yet".into();
+    TreasuryError::Service { method: Method::Card, why, is_refused: false }
+}
+
+/// Asks for a refund that may have been asked for before: what the service says of it now. Its no to a
+/// second asking is none to the first, whose answer may have been lost.
+async fn ask_once(
+    stripe: &Stripe,
+    intent: &str,
+    name: &str,
+    cents: i64,
+    is_old: bool,
+) -> std::result::Result<bool, Failed> {
+    if is_old && let Some(is_given) = stripe.refund_named(intent, name).await? {
+        return Ok(is_given);
+    }
+    match stripe.refund(intent, cents, name).await {
+        Err(refused @ Failed::Refused { .. }) => {
+            stripe.refund_named(intent, name).await?.ok_or(refused)
+        }
+        answer => answer,
+    }
+}
 
 impl Treasury {
     /// Gives a card payment back, in part or whole, out of its account's balance; `reason` is kept.
@@ -47,7 +85,7 @@ impl Treasury {
                 && (1..=left).contains(&amount.minor);
             let account = payment.account.filter(|_| payment.method == Method::Card && fits);
             let account = account.ok_or(TreasuryError::NoPayment)?;
-            let own = Account::CustomerAvailable(account);
+            let own = place_of(&payment, account);
             let has = balance(tx, &own, amount.asset).await?;
             if has.minor < amount.minor {
                 let missing = Amount::new(amount.asset, amount.minor - has.minor);
@@ -78,12 +116,13 @@ impl Treasury {
             let name: String = row.get("external")?;
             let asset: gruve_units::Asset = row.get("asset")?;
             let intent = name.split('/').next().unwrap_or_default().to_owned();
-            let once = format!("gruve-refund-{refund}");
-            let answer = stripe.refund(&intent, minor / asset.payable(), once).await;
+            let is_old = self.now().since(row.get("asked_at")?) > KEYS_KEPT;
+            let cents = minor / asset.payable();
+            let answer = ask_once(stripe, &intent, &refund.to_string(), cents, is_old).await;
             self.passing("refund answered")?;
             let state = match &answer {
-                Ok(()) => "done",
-                Err(Failed::Refused { .. }) => "refused",
+                Ok(true) => "done",
+                Ok(false) | Err(Failed::Refused { .. }) => "refused",
                 Err(Failed::NoAnswer(why)) => {
                     tracing::warn!(%refund, why, "a refund is not answered; it is asked again");
                     continue;
@@ -97,8 +136,8 @@ impl Treasury {
                 }
                 Ok(())
             })?;
-            if let Err(error) = answer {
-                tracing::error!(%refund, %error, "a refund was refused; it is back in the balance");
+            if state == "refused" {
+                tracing::error!(%refund, ?answer, "a refund was refused; its money is back here");
             }
         }
         Ok(())
@@ -124,20 +163,42 @@ impl Treasury {
             at: self.now(),
             postings: vec![
                 Posting::debit(Account::Clearing(payment.method.word().to_owned()), amount),
-                Posting::credit(Account::CustomerAvailable(account), amount),
+                // Where it was taken from: for an open invoice it is held again.
+                Posting::credit(place_of(&payment, account), amount),
             ],
         };
         gruve_ledger::post(tx, &entry).await?;
         Ok(())
     }
 
+    /// A refund changed: one of ours that the service took on may fail later, and its money is back.
+    pub(super) async fn look_at_refund(&self, refund: &str) -> Result<()> {
+        let Some(stripe) = &self.0.services.stripe else { return Ok(()) };
+        let seen = stripe.refund_at(refund).await.map_err(|e| service_error(Method::Card, &e))?;
+        let (Some(name), false) = seen else { return Ok(()) };
+        let Ok(refund) = name.parse::<PaymentId>() else { return Ok(()) };
+        transact!(self.0.store, tx -> Result<()> => {
+            if tx.execute(sql::FAIL_REFUND, &params![refund]).await? == 1 {
+                let row = tx.fetch_one(sql::REFUND, &params![refund]).await?;
+                let (asset, minor) = (row.get("asset")?, row.get("amount")?);
+                let amount = Amount::new(asset, minor);
+                self.undo_refund(tx, refund, row.get("payment")?, amount).await?;
+                tracing::error!(%refund, "a refund failed at the service; its money is back here");
+            }
+            Ok(())
+        })
+    }
+
     /// Something was given back of a charge: what is not counted yet is taken back.
     pub(super) async fn look_at_charge(&self, charge: &str) -> Result<()> {
         let Some(stripe) = &self.0.services.stripe else { return Ok(()) };
         let seen = stripe.charge(charge).await.map_err(|e| service_error(Method::Card, &e))?;
+        if !self.is_ours(stripe, &seen.payment_intent).await? {
+            return Ok(());
+        }
         transact!(self.0.store, tx -> Result<()> => {
             let found = payment_by_name(tx, Method::Card, &seen.payment_intent).await?;
-            let Some(payment) = found else { return Ok(()) };
+            let payment = found.ok_or_else(not_booked)?;
             let all = seen.given_back.saturating_mul(payment.amount.asset.payable());
             let like = format!("{REFUND}%");
             let row = tx.fetch_one(sql::TAKEN_SO_FAR, &params![payment.id, like.as_str()]).await?;
@@ -154,9 +215,12 @@ impl Treasury {
     pub(super) async fn look_at_dispute(&self, dispute: &str) -> Result<()> {
         let Some(stripe) = &self.0.services.stripe else { return Ok(()) };
         let seen = stripe.dispute(dispute).await.map_err(|e| service_error(Method::Card, &e))?;
+        if !self.is_ours(stripe, &seen.payment_intent).await? {
+            return Ok(());
+        }
         transact!(self.0.store, tx -> Result<()> => {
             let found = payment_by_name(tx, Method::Card, &seen.payment_intent).await?;
-            let Some(payment) = found else { return Ok(()) };
+            let payment = found.ok_or_else(not_booked)?;
             let Some(account) = payment.account else { return Ok(()) };
             let minor = seen.amount.saturating_mul(payment.amount.asset.payable());
             let now = self.now();
@@ -166,14 +230,31 @@ impl Treasury {
             let state = if is_lost { "lost" } else { "won" };
             let closed = tx.execute(sql::CLOSE_DISPUTE, &params![dispute, state, now]).await?;
             if is_lost && closed == 1 {
-                self.take_back(tx, payment.id, minor, &format!("dispute:{dispute}")).await?;
+                let event = format!("dispute:{dispute}");
+                let taken = self.take_back(tx, payment.id, minor, &event).await?;
+                if taken.lost.minor > 0 {
+                    // What was bought with it still earns: nothing leaves until somebody decides so.
+                    tx.execute(sql::OWE_DISPUTE, &params![dispute]).await?;
+                }
             }
             self.passing("dispute booked, before commit")?;
             Ok(())
         })
     }
 
-    /// Whether a dispute about a payment of the account is open.
+    /// Lets an account whose lost disputes were more than it had withdraw again; whether there were any.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release_disputes(&self, account: AccountId) -> Result<bool> {
+        let released = transact!(self.0.store, tx -> Result<u64> => {
+            Ok(tx.execute(sql::RELEASE_DISPUTES, &params![account]).await?)
+        })?;
+        Ok(released > 0)
+    }
+
+    /// Whether a dispute about a payment of the account is open, or was lost for more than the account
+    /// had and is not released.
     ///
     /// # Errors
     /// The database's.

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 const WINDOW: Duration = Duration::from_secs(300);
 /// Signatures of one header that are looked at: two while a secret is being changed.
 const SIGNATURES_MAX: usize = 8;
+/// Refunds of one payment that are listed: the service's own most.
+const REFUNDS_MAX: u32 = 100;
 /// A session ends between 30 minutes and 24 hours after it began; a minute of ours may be wrong.
 const SESSION_MIN: Duration = Duration::from_secs(31 * 60);
 const SESSION_MAX: Duration = Duration::from_secs(24 * 3_600 - 60);
@@ -48,6 +50,8 @@ pub(crate) enum About {
     Session(String),
     /// Something given back of a charge.
     Charge(String),
+    /// A refund by itself: it may fail after it was taken on.
+    Refund(String),
     /// A dispute.
     Dispute(String),
     /// Nothing of ours.
@@ -113,7 +117,8 @@ impl Stripe {
                 path: "/v1/checkout/sessions",
                 kind: "application/x-www-form-urlencoded",
                 body,
-                once: Some(format!("gruve-{}-{}", wants.invoice, wants.attempt)),
+                // The service holds what is asked again under a key against what was asked first.
+                once: Some(format!("gruve-{}-{}-{cents}-{ends}", wants.invoice, wants.attempt)),
             })
             .await?;
         let url = text(&answer, "/url")?;
@@ -167,23 +172,58 @@ impl Stripe {
         })
     }
 
-    /// Gives money of a payment back. The same `once` again gives it once.
+    /// Gives money of a payment back; whether it does. The same `name` again gives it once, for as long
+    /// as the service remembers keys: ask [`Stripe::refund_named`] first when that may be over.
     pub(crate) async fn refund(
         &self,
         payment_intent: &str,
         cents: i64,
-        once: String,
-    ) -> Result<(), Failed> {
+        name: &str,
+    ) -> Result<bool, Failed> {
         let cents = cents.to_string();
-        let body = form(&[("payment_intent", payment_intent), ("amount", &cents)]);
+        let body = form(&[
+            ("payment_intent", payment_intent),
+            ("amount", &cents),
+            ("metadata[refund]", name),
+        ]);
         let asked = Asked {
             method: Method::POST,
             path: "/v1/refunds",
             kind: "application/x-www-form-urlencoded",
             body,
-            once: Some(once),
+            once: Some(format!("gruve-refund-{name}")),
         };
-        self.client.ask(asked).await.map(drop)
+        is_given(&self.client.ask(asked).await?)
+    }
+
+    /// Whether money is given back under a name of ours; `None` when it was never asked for.
+    pub(crate) async fn refund_named(
+        &self,
+        payment_intent: &str,
+        name: &str,
+    ) -> Result<Option<bool>, Failed> {
+        let path = format!("/v1/refunds?payment_intent={payment_intent}&limit={REFUNDS_MAX}");
+        let answer = self.client.ask(Asked::get(&path)).await?;
+        let list = answer.pointer("/data").and_then(Value::as_array);
+        let mut list = list.ok_or_else(|| odd("no list of refunds"))?.iter();
+        let ours = |r: &&Value| r.pointer("/metadata/refund").and_then(Value::as_str) == Some(name);
+        list.find(ours).map(is_given).transpose()
+    }
+
+    /// How a refund stands: our name of it, if it has one, and whether it gives.
+    pub(crate) async fn refund_at(&self, refund: &str) -> Result<(Option<String>, bool), Failed> {
+        let answer = self.client.ask(Asked::get(&format!("/v1/refunds/{refund}"))).await?;
+        let name = answer.pointer("/metadata/refund").and_then(Value::as_str).map(str::to_owned);
+        Ok((name, is_given(&answer)?))
+    }
+
+    /// The session by which a payment was made, if there is one.
+    pub(crate) async fn session_of(&self, payment_intent: &str) -> Result<Option<String>, Failed> {
+        let path = format!("/v1/checkout/sessions?payment_intent={payment_intent}&limit=1");
+        let answer = self.client.ask(Asked::get(&path)).await?;
+        let list = answer.pointer("/data").and_then(Value::as_array);
+        let first = list.ok_or_else(|| odd("no list of sessions"))?.first();
+        first.map(|session| id(session, "/id")).transpose()
     }
 
     /// Whether a webhook is Stripe's and of now: `Stripe-Signature: t=SECONDS,v1=HEX[,v1=HEX]`, where
@@ -203,6 +243,16 @@ impl Stripe {
     }
 }
 
+/// Whether a refund gives its money: one that failed or was cancelled does not. One that waits may fail
+/// yet, and an event will tell.
+fn is_given(refund: &Value) -> Result<bool, Failed> {
+    match text(refund, "/status")?.as_str() {
+        "succeeded" | "pending" | "requires_action" => Ok(true),
+        "failed" | "canceled" => Ok(false),
+        other => Err(odd(format!("a refund's status {other:?}"))),
+    }
+}
+
 /// An event's id and what it is about.
 ///
 /// # Errors
@@ -217,6 +267,9 @@ pub(crate) fn read_event(body: &[u8]) -> Result<(String, About), String> {
         | "checkout.session.async_payment_failed"
         | "checkout.session.expired" => About::Session(name("/data/object/id")?),
         "charge.refunded" => About::Charge(name("/data/object/id")?),
+        "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+            About::Refund(name("/data/object/id")?)
+        }
         k if k.starts_with("charge.dispute.") => About::Dispute(name("/data/object/id")?),
         _ => About::Nothing,
     };

@@ -3,7 +3,7 @@
 //! how often, and by which nonces.
 //!
 //! A history is a seed. `GRUVE_FAULT_SEED=<n>` runs one of them alone, `GRUVE_FAULT_RUNS=<n>` that
-//! many from the first; a failure names its seed.
+//! many from the first, `GRUVE_LONG=1` fifty times as many; a failure names its seed.
 
 use crate::rig::{ASSET, COIN, CONFIRMATIONS, Dice, HOUR, Rig, account, gwei};
 use gruve_chain::FollowError;
@@ -165,7 +165,7 @@ impl History {
     }
 
     fn reorganise(&mut self) {
-        let depth = (1 + self.dice.below(4)).min(self.rig.chain.height() - 1);
+        let depth = (1 + self.dice.below(6)).min(self.rig.chain.height() - 1);
         self.rig.chain.take_back(depth).unwrap();
         self.rig.chain.mine(u32::try_from(depth).unwrap() + 1).unwrap();
     }
@@ -262,7 +262,10 @@ fn each_seed(usual: u64, on_postgres: bool) {
     let number = |name| std::env::var(name).ok().map(|v| v.parse::<u64>().unwrap());
     let seeds = match number("GRUVE_FAULT_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("GRUVE_FAULT_RUNS").unwrap_or(usual),
+        None => {
+            let is_long = std::env::var_os("GRUVE_LONG").is_some();
+            0..number("GRUVE_FAULT_RUNS").unwrap_or(if is_long { usual * 50 } else { usual })
+        }
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -5,4 +5,6 @@
 mod faults;
 mod payins;
 mod payouts;
+mod points;
+mod restored;
 mod rig;

@@ -4,7 +4,7 @@ use crate::rig::{ASSET, COIN, CONFIRMATIONS, REORG_LIMIT, Rig, gwei, stranger};
 use gruve_chain::eth::{EthAddressError, SignedTx};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::Store;
-use gruve_treasury::{PayoutState, TreasuryError};
+use gruve_treasury::{Lock, PayoutState, TreasuryError};
 use gruve_units::{Duration, PayoutId};
 
 gruve_store::laws! { account_payouts: [
@@ -235,6 +235,15 @@ fn sign_elsewhere(nonce: u64, to: u8, minor: i64) -> String {
     format!("0x{}", hex::encode(signed.raw))
 }
 
+/// A person says that what stands unexplained was no payout.
+async fn accept_loss(rig: &Rig) {
+    let locks = rig.treasury.payout_locks(ASSET).await.unwrap();
+    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
+    let explained = rig.treasury.explain(ASSET, txid, "somebody").await;
+    assert!(matches!(explained, Err(TreasuryError::Unexplained)), "{explained:?}");
+    rig.treasury.accept_loss(ASSET, txid, "somebody").await.unwrap();
+}
+
 async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
     let rig = Rig::rich(store).await;
     rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
@@ -250,6 +259,7 @@ async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
     rig.follow().await;
     rig.check().await;
     assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
+    accept_loss(&rig).await;
     rig.payer.step().await.unwrap();
     rig.mine(1).await;
     assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
@@ -275,6 +285,10 @@ async fn a_nonce_that_others_used_frees_the_payout_only_when_deep(store: Store) 
     }
     rig.mine(1).await;
     assert_eq!(state(&rig, id).await, PayoutState::Approved);
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Approved, "a person looks first");
+    accept_loss(&rig).await;
     rig.payer.step().await.unwrap();
     rig.mine(1).await;
     assert_eq!(state(&rig, id).await, PayoutState::Confirmed);

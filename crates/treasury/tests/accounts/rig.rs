@@ -16,7 +16,7 @@ use gruve_store::testing::TestDir;
 use gruve_store::{Store, transact};
 use gruve_treasury::{
     AccountBlock, AccountChainWallet, CrashPoints, Invoice, NewInvoice, NewPayout, Payer, Payout,
-    Purpose, Seed, Treasury, TreasuryConfig, TreasuryError,
+    Purpose, Seed, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Duration, InvoiceId, ManualClock, PayoutId, SeededEntropy, Timestamp,
@@ -64,6 +64,9 @@ impl Dice {
 pub struct Node {
     real: EthRpcNode,
     pub faults: Mutex<Option<Dice>>,
+    /// One call of all to go wrong: its number from now, and how (a roll).
+    nth: Mutex<Option<(u64, u64)>>,
+    calls: Mutex<u64>,
     late: Mutex<Vec<Vec<u8>>>,
     /// All transactions that were to be sent.
     pub sent: Mutex<Vec<Vec<u8>>>,
@@ -80,7 +83,21 @@ fn lost() -> NodeError {
 
 impl Node {
     fn roll(&self) -> u64 {
+        let mut calls = self.calls.lock().unwrap();
+        *calls += 1;
+        if let Some((number, roll)) = *self.nth.lock().unwrap()
+            && *calls == number
+        {
+            return roll;
+        }
+        drop(calls);
         self.faults.lock().unwrap().as_mut().map_or(1_000, |dice| dice.below(100))
+    }
+
+    /// Has one call from now on go wrong, and none with `None`; gives how many there were.
+    pub fn fail_nth(&self, nth: Option<(u64, u64)>) -> u64 {
+        *self.nth.lock().unwrap() = nth;
+        std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
     /// Requests that were under way arrive now.
@@ -195,7 +212,7 @@ impl AccountNode for Node {
 
 /// Books blocks as the house does; rewards, in place of the market, as capital at once.
 struct Sink {
-    store: Store,
+    store: Mutex<Store>,
     treasury: Mutex<Treasury>,
     node: Arc<Node>,
     breaker: Arc<Breaker>,
@@ -209,18 +226,29 @@ pub struct Breaker {
     pub dice: Mutex<Option<Dice>>,
     /// Breaks off at this point only.
     pub at: Mutex<Option<&'static str>>,
+    /// Breaks off when so many points have been passed, counted down; zero is never.
+    pub nth: Mutex<u64>,
+    pub passed: Mutex<u64>,
 }
 
 impl CrashPoints for Breaker {
     fn passes(&self, point: &'static str) -> bool {
         let here = *self.at.lock().unwrap() == Some(point);
-        !here && self.dice.lock().unwrap().as_mut().is_none_or(|d| d.below(100) >= 12)
+        let mut passed = self.passed.lock().unwrap();
+        *passed += 1;
+        let is_nth = *passed == *self.nth.lock().unwrap();
+        drop(passed);
+        !here && !is_nth && self.dice.lock().unwrap().as_mut().is_none_or(|d| d.below(100) >= 12)
     }
 }
 
 impl Sink {
     fn treasury(&self) -> Treasury {
         self.treasury.lock().unwrap().clone()
+    }
+
+    fn store(&self) -> Store {
+        self.store.lock().unwrap().clone()
     }
 
     fn reason(&self) -> String {
@@ -232,7 +260,7 @@ impl Sink {
     async fn connected(&self, at: &FollowedEthBlock) -> Result<(), TreasuryError> {
         let treasury = self.treasury();
         let wanted = {
-            let mut tx = self.store.read().await?;
+            let mut tx = self.store().read().await?;
             treasury.receipts_wanted(&mut tx, ASSET, &at.block).await?
         };
         let miner = treasury.hot_address(ASSET)?;
@@ -249,7 +277,7 @@ impl Sink {
         let broken = |b: bool| if b { Err(TreasuryError::BrokenOff("follower")) } else { Ok(()) };
         let before = !self.breaker.passes("block connected, before commit");
         let reason = self.reason();
-        transact!(self.store, tx -> Result<(), TreasuryError> => {
+        transact!(self.store(), tx -> Result<(), TreasuryError> => {
             let block = AccountBlock { block: &at.block, receipts: &receipts, earned: &earned };
             treasury.connect_account_block(tx, ASSET, &block).await?;
             if reward > 0 {
@@ -267,7 +295,7 @@ impl Sink {
         let reward = self.rewards.lock().unwrap().get(&block.hash).copied().unwrap_or(0);
         let reason = self.reason();
         let treasury = self.treasury();
-        transact!(self.store, tx -> Result<(), TreasuryError> => {
+        transact!(self.store(), tx -> Result<(), TreasuryError> => {
             if reward > 0 {
                 let (debit, credit, when) = (Account::Capital, Account::ChainHot, Timestamp(0));
                 let entry = Entry::transfer(reason.clone(), "test", when, debit, credit, gwei(reward));
@@ -282,7 +310,7 @@ impl Sink {
 #[async_trait]
 impl ChainSink<FollowedEthBlock> for Sink {
     async fn known(&self, limit: usize) -> Result<Vec<BlockRef>, SinkError> {
-        let mut tx = self.store.read().await.map_err(SinkError::new)?;
+        let mut tx = self.store().read().await.map_err(SinkError::new)?;
         let known = self.treasury().known_blocks(&mut tx, ASSET, limit as u64).await;
         known.map_err(SinkError::new)
     }
@@ -305,6 +333,8 @@ pub struct Rig {
     pub treasury: Treasury,
     pub payer: Payer,
     pub breaker: Arc<Breaker>,
+    /// The cap of the hot address.
+    pub sweep: Option<SweepPolicy>,
     follower: Arc<Follower<AccountChain>>,
     sink: Arc<Sink>,
     _server: DevServer,
@@ -317,11 +347,13 @@ fn open_treasury(
     entropy: &Arc<SeededEntropy>,
     node: &Arc<Node>,
     breaker: &Arc<Breaker>,
+    sweep: Option<SweepPolicy>,
 ) -> Treasury {
     let mut wallet = AccountChainWallet::new(ASSET, 61, false, node.clone());
     wallet.confirmations = CONFIRMATIONS;
     wallet.reorg_limit = REORG_LIMIT;
     wallet.payouts.auto_approve_max = 1_000 * COIN;
+    wallet.cold = sweep;
     let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_accounts(wallet);
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.break_off_with(breaker.clone());
@@ -344,6 +376,8 @@ impl Rig {
         let node = Arc::new(Node {
             real,
             faults: Mutex::default(),
+            nth: Mutex::default(),
+            calls: Mutex::default(),
             late: Mutex::default(),
             sent: Mutex::default(),
             chain_id: Mutex::default(),
@@ -352,9 +386,9 @@ impl Rig {
             deaf: Mutex::default(),
         });
         let breaker = Arc::new(Breaker::default());
-        let treasury = open_treasury(&store, &clock, &entropy, &node, &breaker);
+        let treasury = open_treasury(&store, &clock, &entropy, &node, &breaker, None);
         let sink = Arc::new(Sink {
-            store: store.clone(),
+            store: Mutex::new(store.clone()),
             treasury: Mutex::new(treasury.clone()),
             node: node.clone(),
             breaker: breaker.clone(),
@@ -378,6 +412,7 @@ impl Rig {
             treasury,
             payer,
             breaker,
+            sweep: None,
             follower,
             sink,
             _server: server,
@@ -398,10 +433,19 @@ impl Rig {
 
     /// As after a kill: everything in memory is gone.
     pub fn restart(&mut self) {
+        let (clock, node, sweep) = (&self.clock, &self.node, self.sweep.clone());
         self.treasury =
-            open_treasury(&self.store, &self.clock, &self.entropy, &self.node, &self.breaker);
+            open_treasury(&self.store, clock, &self.entropy, node, &self.breaker, sweep);
         *self.sink.treasury.lock().unwrap() = self.treasury.clone();
         self.payer = Payer::new(self.treasury.clone());
+    }
+
+    /// As after a restored backup: another database over the same chain.
+    pub async fn move_to(&mut self, store: Store) {
+        *self.sink.store.lock().unwrap() = store.clone();
+        std::mem::replace(&mut self.store, store).close().await;
+        self.restart();
+        self.follow().await;
     }
 
     pub async fn follow_step(&self) -> Result<Progress, gruve_chain::FollowError> {

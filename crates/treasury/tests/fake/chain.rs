@@ -184,9 +184,6 @@ impl FakeChain {
             let Some(coin) = coins.get(&outpoint) else {
                 return SendOutcome::Rejected("bad-txns-inputs-missingorspent".into());
             };
-            if s.mempool.iter().any(|t| t.inputs.contains(&outpoint)) {
-                return SendOutcome::Rejected("txn-mempool-conflict".into());
-            }
             self.verify(&tx, at, coin);
             sum += coin.value;
         }
@@ -194,6 +191,17 @@ impl FakeChain {
         let paid: i64 = lean.outputs.iter().map(|o| o.value).sum();
         assert!(sum > paid, "a transaction without a fee");
         assert!(tx.weight().to_wu() <= 400_000, "a transaction no node relays");
+        // BIP 125: a replacement pays for what it replaces, and for its own relaying.
+        let mut replaced = 0;
+        for other in s.mempool.iter().filter(|t| conflicts(t, &lean)) {
+            let had: i64 = other.inputs.iter().filter_map(|i| coins.get(i)).map(|c| c.value).sum();
+            replaced += had - other.outputs.iter().map(|o| o.value).sum::<i64>();
+        }
+        let relayed = i64::try_from(tx.weight().to_wu().div_ceil(4)).unwrap();
+        if s.mempool.iter().any(|t| conflicts(t, &lean)) && sum - paid < replaced + relayed {
+            return SendOutcome::Rejected("insufficient fee, rejecting replacement".into());
+        }
+        s.mempool.retain(|t| !conflicts(t, &lean));
         for input in &lean.inputs {
             s.spenders.entry(*input).or_default().insert(txid);
         }
@@ -239,6 +247,26 @@ impl FakeChain {
         coins.values().filter(|c| scripts.contains(&c.script)).map(|c| c.value).sum()
     }
 
+    /// Whether neither a block nor what waits spends an output of a block.
+    pub fn is_unspent(&self, point: &OutPoint) -> bool {
+        let s = self.lock();
+        let is_there = coins(&s.blocks).contains_key(point);
+        is_there && !s.mempool.iter().any(|t| t.inputs.contains(point))
+    }
+
+    /// What the transactions of the best chain that pay to `script` left to the network.
+    pub fn fee_of(&self, txid: &[u8; 32]) -> i64 {
+        let s = self.lock();
+        let all = || s.blocks.iter().flat_map(|b| &b.txs);
+        let tx = all().find(|t| t.txid == *txid).unwrap();
+        let value = |i: &OutPoint| {
+            let made = all().find(|t| t.txid == i.0).unwrap();
+            made.outputs[usize::try_from(i.1).unwrap()].value
+        };
+        let paid: i64 = tx.outputs.iter().map(|o| o.value).sum();
+        tx.inputs.iter().map(value).sum::<i64>() - paid
+    }
+
     /// Transactions waiting for a block.
     pub fn waiting(&self) -> usize {
         self.lock().mempool.len()
@@ -262,6 +290,11 @@ impl FakeChain {
         let all = s.blocks.iter().flat_map(|b| &b.txs).chain(&s.mempool);
         all.filter(|t| t.outputs.iter().any(|o| o.script == script)).map(|t| t.txid).collect()
     }
+}
+
+/// Whether two transactions spend a coin in common.
+fn conflicts(one: &LeanTx, other: &LeanTx) -> bool {
+    one.inputs.iter().any(|i| other.inputs.contains(i))
 }
 
 struct Coin {

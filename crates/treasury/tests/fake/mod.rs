@@ -11,8 +11,9 @@ use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_add
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    BankAccount, ChainWallet, Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer,
-    Purpose, Seed, SinkError, Treasury, TreasuryConfig, TreasuryError,
+    BankAccount, ChainWallet, GatherPolicy, Invoice, InvoiceSink, InvoiceState, NewInvoice,
+    NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig,
+    TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -95,6 +96,7 @@ pub struct House {
     pub refuses: bool,
     /// Whether blocks pay their reward to the house.
     pub farm: bool,
+    pub policies: Policies,
 }
 
 pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
@@ -102,6 +104,7 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
     wallet.confirmations = CONFIRMATIONS;
     wallet.reorg_limit = REORG_LIMIT;
     wallet.payouts.auto_approve_max = 10_000_000;
+    wallet.payouts.bump_after = Duration::from_secs(600);
     let bank = BankAccount {
         asset: Asset::Eur,
         iban: "DE89 3704 0044 0532 0130 00".to_owned(),
@@ -112,14 +115,24 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
     TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet).with_bank(bank)
 }
 
+/// What the operator may have asked for beside payouts.
+#[derive(Clone, Default)]
+pub struct Policies {
+    pub sweep: Option<SweepPolicy>,
+    pub gather: Option<GatherPolicy>,
+}
+
 pub fn open_treasury(
     store: &Store,
     clock: &Arc<ManualClock>,
     entropy: &Arc<SeededEntropy>,
     node: &Arc<FakeNode>,
     refuses: bool,
+    policies: &Policies,
 ) -> Treasury {
-    let config = treasury_config(node);
+    let mut config = treasury_config(node);
+    config.chains[0].sweep.clone_from(&policies.sweep);
+    config.chains[0].gather = policies.gather;
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.tell_invoices_to(Arc::new(Market { refuses }));
     treasury
@@ -141,18 +154,30 @@ impl House {
         let entropy = Arc::new(SeededEntropy::new(seed));
         let chain = Arc::new(FakeChain::new(MATURITY));
         let node = Arc::new(FakeNode::new(chain.clone(), params()));
-        let treasury = open_treasury(&store, &clock, &entropy, &node, refuses);
+        let policies = Policies::default();
+        let treasury = open_treasury(&store, &clock, &entropy, &node, refuses, &policies);
         let payer = Payer::new(treasury.clone());
-        let house =
-            House { store, clock, entropy, chain, node, treasury, payer, refuses, farm: false };
+        let house = House {
+            store,
+            clock,
+            entropy,
+            chain,
+            node,
+            treasury,
+            payer,
+            refuses,
+            farm: false,
+            policies,
+        };
         house.follow().await;
         house
     }
 
     /// As after a kill: everything in memory is gone.
     pub fn restart(&mut self) {
+        let (node, policies) = (&self.node, &self.policies);
         self.treasury =
-            open_treasury(&self.store, &self.clock, &self.entropy, &self.node, self.refuses);
+            open_treasury(&self.store, &self.clock, &self.entropy, node, self.refuses, policies);
         self.payer = Payer::new(self.treasury.clone());
     }
 

@@ -12,6 +12,9 @@ pub struct FakeNode {
     pub chain: Arc<FakeChain>,
     pub params: ChainParams,
     faults: Mutex<Option<Dice>>,
+    /// One call of all to go wrong: its number from now, and how (a roll of [`FakeNode::roll`]).
+    nth: Mutex<Option<(u64, u64)>>,
+    calls: Mutex<u64>,
     rate: Mutex<Option<i64>>,
     late: Mutex<Vec<Vec<u8>>>,
 }
@@ -24,7 +27,14 @@ fn lost() -> NodeError {
 impl FakeNode {
     pub fn new(chain: Arc<FakeChain>, params: ChainParams) -> FakeNode {
         let (faults, late) = (Mutex::new(None), Mutex::default());
-        FakeNode { chain, params, faults, rate: Mutex::new(Some(2_000)), late }
+        let (nth, calls) = (Mutex::default(), Mutex::default());
+        FakeNode { chain, params, faults, nth, calls, rate: Mutex::new(Some(2_000)), late }
+    }
+
+    /// Has one call from now on go wrong, and none with `None`; gives how many there were.
+    pub fn fail_nth(&self, nth: Option<(u64, u64)>) -> u64 {
+        *self.nth.lock().unwrap() = nth;
+        std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
     pub fn set_faults(&self, dice: Option<Dice>) {
@@ -43,6 +53,14 @@ impl FakeNode {
     }
 
     fn roll(&self) -> u64 {
+        let mut calls = self.calls.lock().unwrap();
+        *calls += 1;
+        if let Some((number, roll)) = *self.nth.lock().unwrap()
+            && *calls == number
+        {
+            return roll;
+        }
+        drop(calls);
         self.faults.lock().unwrap().as_mut().map_or(100, |d| d.below(100))
     }
 }
@@ -114,6 +132,13 @@ impl Node for FakeNode {
         _: &[u8; 32],
     ) -> Result<TransactionPlace, NodeError> {
         Ok(TransactionPlace::Unknown)
+    }
+
+    async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
+        match self.roll() {
+            0..3 => Err(lost()),
+            _ => Ok(Some(self.chain.is_unspent(&(*txid, vout)))),
+        }
     }
 
     async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {

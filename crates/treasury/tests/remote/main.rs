@@ -34,6 +34,14 @@ gruve_store::laws! { remote: [
     a_dispute_keeps_everything_here_until_it_is_settled,
     a_coin_server_pays_an_invoice_and_what_comes_late_goes_to_the_balance,
     a_place_that_nobody_pays_at_is_given_up,
+    coins_that_no_block_confirms_are_not_credited,
+    a_refund_whose_answer_was_lost_is_not_given_twice_by_a_later_no,
+    a_refund_that_fails_at_the_service_is_back,
+    what_is_told_of_a_payment_before_it_is_booked_counts_all_the_same,
+    what_a_lost_dispute_left_owing_keeps_everything_here_until_it_is_released,
+    a_refused_refund_of_what_is_held_is_held_again,
+    a_session_whose_answer_was_lost_is_followed_by_another,
+    places_of_a_service_that_is_gone_do_not_stand_in_the_way,
     broken_off_anywhere_a_card_payment_is_booked_once_and_given_back_once,
 ]}
 
@@ -167,7 +175,8 @@ async fn a_card_pays_an_invoice_once_whatever_is_told_twice_or_out_of_order(stor
         b.open(1, &invoice, Method::Card).await.unwrap(),
         "https://checkout.example/cs_test_1"
     );
-    assert_eq!(b.service.made(), ["session 1235 eur"]);
+    let made = b.service.made();
+    assert!(made.len() == 1 && made[0].starts_with("session 1235 eur "), "{made:?}");
     // Told before it is so: it is looked at, and nothing is there.
     assert_eq!(b.event("evt_2", "checkout.session.completed", "cs_test_1").await, Heard::Yes);
     assert_eq!(b.state(&invoice).await, InvoiceState::New);
@@ -319,7 +328,7 @@ async fn a_refund_is_asked_for_once_however_often_the_answer_is_lost(store: Stor
     b.later().await;
     let refunds: Vec<String> =
         b.service.made().into_iter().filter(|m| m.starts_with("refund")).collect();
-    assert_eq!(refunds, [format!("refund payment_intent={intent}&amount=200")]);
+    assert_eq!(refunds, [format!("refund {intent} 200")]);
     // The service tells of it: it is counted already.
     let charge = json!({ "payment_intent": intent, "amount_refunded": 200 });
     b.service.put("v1/charges/ch_1", charge);
@@ -420,7 +429,7 @@ async fn a_coin_server_pays_an_invoice_and_what_comes_late_goes_to_the_balance(s
     // Part of it came, and its time is over.
     b.service.set(place, &json!({ "status": "Expired", "additionalStatus": "PaidPartial" }));
     assert_eq!(b.delivery("d2", "inv1").await, Heard::Later, "no payment methods are told yet");
-    b.service.put(&methods, json!([{ "paymentMethodPaid": "0.0001", "rate": "50000" }]));
+    b.service.put(&methods, paid_coins("0.0001", "Settled"));
     assert_eq!(b.delivery("d2", "inv1").await, Heard::Yes);
     assert_eq!(b.state(&invoice).await, InvoiceState::Underpaid);
     assert_eq!(b.books(Account::CustomerHeld(account(1))).await, 500);
@@ -429,7 +438,7 @@ async fn a_coin_server_pays_an_invoice_and_what_comes_late_goes_to_the_balance(s
     assert_eq!(b.available(1).await, 500);
     // The rest comes late.
     b.service.set(place, &json!({ "status": "Settled", "additionalStatus": "PaidLate" }));
-    b.service.put(&methods, json!([{ "paymentMethodPaid": "0.00024", "rate": "50000" }]));
+    b.service.put(&methods, paid_coins("0.00024", "Settled"));
     for _ in 0..2 {
         assert_eq!(b.delivery("d3", "inv1").await, Heard::Yes);
         assert_eq!((b.available(1).await, b.at("btcpay").await), (1_200, 1_200));
@@ -443,6 +452,151 @@ async fn a_coin_server_pays_an_invoice_and_what_comes_late_goes_to_the_balance(s
     assert_eq!(b.later().await.booked, 1);
     assert_eq!(b.house.balance(Account::PrepaidWork(contract(2))).await, 4_000);
     b.house.check().await;
+}
+
+/// Payment methods of an invoice at 50,000 euros a coin.
+fn paid_coins(coins: &str, status: &str) -> Value {
+    json!([{ "paymentMethodPaid": coins, "rate": "50000",
+        "payments": [{ "value": coins, "status": status }] }])
+}
+
+async fn coins_that_no_block_confirms_are_not_credited(store: Store) {
+    let b = bench(store).await;
+    let invoice = b.house.invoice_in(1, eur(1_200), Purpose::TopUp).await;
+    b.open(1, &invoice, Method::BtcPay).await.unwrap();
+    let place = "api/v1/stores/Store1/invoices/inv1";
+    let methods = format!("{place}/payment-methods");
+    b.service.set(place, &json!({ "status": "Expired", "additionalStatus": "PaidPartial" }));
+    b.service.put(&methods, paid_coins("0.0002", "Processing"));
+    assert_eq!(b.delivery("d1", "inv1").await, Heard::Yes);
+    assert_eq!(b.available(1).await, 0);
+    assert_eq!(b.later().await.looked, 1, "it is watched on");
+    b.service.put(&methods, paid_coins("0.0002", "Settled"));
+    assert_eq!(b.later().await.booked, 1);
+    assert_eq!(b.available(1).await, 1_000);
+    b.house.check().await;
+}
+
+async fn a_refund_whose_answer_was_lost_is_not_given_twice_by_a_later_no(store: Store) {
+    let b = bench(store).await;
+    let (payment, _) = b.topped_up(1, 500).await;
+    b.service.mood(Mood::DoneButDown);
+    b.house.treasury.refund(payment.id, eur(200), eur(0), "x").await.unwrap();
+    for mood in [Mood::Unknown, Mood::Refuses] {
+        b.service.mood(mood);
+        b.service.books.lock().unwrap().once.clear();
+        b.later().await;
+        assert_eq!((b.available(1).await, b.at("card").await), (300, 300), "{mood:?}");
+    }
+    // Days later the service has forgotten the key: what it gave is asked for first.
+    b.service.mood(Mood::Well);
+    let (payment, _) = b.topped_up(2, 500).await;
+    b.service.mood(Mood::DoneButDown);
+    b.house.treasury.refund(payment.id, eur(200), eur(0), "x").await.unwrap();
+    b.service.books.lock().unwrap().once.clear();
+    b.service.mood(Mood::Well);
+    b.house.clock.advance(HOUR * 30);
+    b.later().await;
+    let made = b.service.made();
+    assert_eq!(made.iter().filter(|m| m.starts_with("refund")).count(), 2, "{made:?}");
+    b.house.check().await;
+}
+
+async fn a_refund_that_fails_at_the_service_is_back(store: Store) {
+    let b = bench(store).await;
+    let (payment, _) = b.topped_up(1, 500).await;
+    b.house.treasury.refund(payment.id, eur(200), eur(0), "x").await.unwrap();
+    assert_eq!(b.available(1).await, 300);
+    let name = b.service.books.lock().unwrap().refunds[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(b.event("evt_1", "refund.updated", &name).await, Heard::Yes);
+    assert_eq!(b.available(1).await, 300);
+    b.service.set(&format!("v1/refunds/{name}"), &json!({ "status": "failed" }));
+    for n in 2..4 {
+        assert_eq!(b.event(&format!("evt_{n}"), "refund.failed", &name).await, Heard::Yes);
+        assert_eq!((b.available(1).await, b.at("card").await), (500, 500));
+    }
+    b.house.check().await;
+}
+
+async fn what_is_told_of_a_payment_before_it_is_booked_counts_all_the_same(store: Store) {
+    let b = bench(store).await;
+    let invoice = b.house.invoice_in(1, eur(500), Purpose::TopUp).await;
+    b.open(1, &invoice, Method::Card).await.unwrap();
+    b.paid("cs_test_1", 500);
+    let intent = "pi_cs_test_1";
+    b.service.put("v1/charges/ch_1", json!({ "payment_intent": intent, "amount_refunded": 200 }));
+    assert_eq!(b.event("evt_1", "charge.refunded", "ch_1").await, Heard::Yes);
+    assert_eq!(b.available(1).await, 300);
+    let invoice = b.house.invoice_in(2, eur(500), Purpose::TopUp).await;
+    b.open(2, &invoice, Method::Card).await.unwrap();
+    b.paid("cs_test_2", 500);
+    b.service.put("v1/disputes/dp_1", dispute("pi_cs_test_2", "needs_response"));
+    assert_eq!(b.event("evt_2", "charge.dispute.created", "dp_1").await, Heard::Yes);
+    assert!(b.house.treasury.is_disputed(account(2)).await.unwrap());
+    // Of a payment that is none of ours nothing is counted.
+    b.service.put("v1/charges/ch_2", json!({ "payment_intent": "pi_x", "amount_refunded": 200 }));
+    assert_eq!(b.event("evt_3", "charge.refunded", "ch_2").await, Heard::Yes);
+    b.house.check().await;
+}
+
+async fn what_a_lost_dispute_left_owing_keeps_everything_here_until_it_is_released(store: Store) {
+    let b = bench(store).await;
+    let invoice = b.lease(1, 500).await;
+    b.open(1, &invoice, Method::Card).await.unwrap();
+    b.paid("cs_test_1", 500);
+    b.later().await;
+    assert_eq!(b.books(Account::PrepaidWork(contract(1))).await, 500);
+    b.service.put("v1/disputes/dp_1", dispute("pi_cs_test_1", "lost"));
+    assert_eq!(b.event("evt_1", "charge.dispute.closed", "dp_1").await, Heard::Yes);
+    let t = &b.house.treasury;
+    assert!(t.is_disputed(account(1)).await.unwrap(), "what was bought earns on");
+    assert!(t.release_disputes(account(1)).await.unwrap());
+    assert!(!t.is_disputed(account(1)).await.unwrap());
+    assert!(!t.release_disputes(account(1)).await.unwrap());
+    b.house.check().await;
+}
+
+async fn a_refused_refund_of_what_is_held_is_held_again(store: Store) {
+    let b = bench(store).await;
+    b.topped_up(1, 500).await;
+    let invoice = b.lease(1, 1_000).await;
+    b.open(1, &invoice, Method::Card).await.unwrap();
+    b.paid("cs_test_2", 500);
+    b.later().await;
+    let held = || b.books(Account::CustomerHeld(account(1)));
+    assert_eq!((held().await, b.available(1).await), (500, 500));
+    let all = b.house.treasury.payments(account(1)).await.unwrap();
+    let payment = all.iter().find(|p| p.invoice == Some(invoice.id)).unwrap();
+    b.service.mood(Mood::Refuses);
+    b.house.treasury.refund(payment.id, eur(500), eur(0), "x").await.unwrap();
+    assert_eq!((held().await, b.available(1).await), (500, 500));
+    b.house.check().await;
+}
+
+async fn a_session_whose_answer_was_lost_is_followed_by_another(store: Store) {
+    let b = bench(store).await;
+    let invoice = b.lease(1, 500).await;
+    b.service.mood(Mood::DoneButDown);
+    assert!(b.open(1, &invoice, Method::Card).await.is_err());
+    b.service.mood(Mood::Well);
+    // Its end is counted from now on: another request, and so another key.
+    b.house.clock.advance(Duration::from_secs(2_400));
+    b.open(1, &invoice, Method::Card).await.unwrap();
+}
+
+async fn places_of_a_service_that_is_gone_do_not_stand_in_the_way(store: Store) {
+    let mut b = bench(store).await;
+    let invoice = b.lease(1, 500).await;
+    b.open(1, &invoice, Method::BtcPay).await.unwrap();
+    let (clock, entropy) = (b.house.clock.clone(), b.house.entropy.clone());
+    let config = fake::treasury_config(&b.house.node);
+    b.house.treasury = Treasury::new(b.house.store.clone(), clock, entropy, config).unwrap();
+    assert_eq!(b.later().await.failed, 1);
+    assert_eq!(b.house.treasury.poll_checkouts().await.unwrap().looked, 0, "not at once again");
+    b.house.clock.advance(HOUR * 24 * 5);
+    assert_eq!(b.later().await.failed, 1);
+    b.house.clock.advance(HOUR * 24);
+    assert_eq!(b.later().await.looked, 0, "given up");
 }
 
 /// Passes so many points, then breaks off once.

@@ -24,14 +24,18 @@ pub enum Mood {
     Garbled,
     /// 402 with an error's code.
     Refuses,
+    /// 401: the key was changed.
+    Unknown,
 }
 
 #[derive(Default)]
 pub struct Books {
     /// Objects by their path.
     pub objects: BTreeMap<String, Value>,
-    /// What was made by which key.
-    pub once: BTreeMap<String, Value>,
+    /// What was made by which key, and asked how.
+    pub once: BTreeMap<String, (String, Value)>,
+    /// Refunds, the oldest first.
+    pub refunds: Vec<Value>,
     /// Requests that made something, as `PATH BODY`.
     pub made: Vec<String>,
     pub mood: Option<Mood>,
@@ -51,8 +55,8 @@ impl StandIn {
     pub async fn start() -> StandIn {
         let books: Shared = Arc::default();
         let app = Router::new()
-            .route("/v1/checkout/sessions", post(new_session))
-            .route("/v1/refunds", post(refund))
+            .route("/v1/checkout/sessions", post(new_session).get(sessions_of))
+            .route("/v1/refunds", post(refund).get(refunds_of))
             .route("/api/v1/stores/{store}/invoices", post(new_invoice))
             .route("/{*path}", get(object))
             .with_state(books.clone());
@@ -97,6 +101,7 @@ fn moody(books: &Shared) -> Option<Response> {
             let body = json!({ "error": { "code": "amount_too_small" } });
             Some((StatusCode::PAYMENT_REQUIRED, axum::Json(body)).into_response())
         }
+        Some(Mood::Unknown) => Some(StatusCode::UNAUTHORIZED.into_response()),
     }
 }
 
@@ -111,16 +116,21 @@ fn make(
     let key = headers.get("idempotency-key").map(|k| k.to_str().unwrap().to_owned());
     let known = key.as_ref().and_then(|k| books.once.get(k).cloned());
     let object = match known {
-        Some(object) => object,
+        // As the service does: a key stands for one request.
+        Some((before, _)) if before != asked => {
+            let body = json!({ "error": { "code": "idempotency_error" } });
+            return (StatusCode::BAD_REQUEST, axum::Json(body)).into_response();
+        }
+        Some((_, object)) => object,
         None => {
             books.next += 1;
             let (path, object) = new(books.next);
-            books.made.push(asked);
+            books.made.push(asked.clone());
             if let Some(path) = path {
                 books.objects.insert(path, object.clone());
             }
             if let Some(key) = key {
-                books.once.insert(key, object.clone());
+                books.once.insert(key, (asked, object.clone()));
             }
             object
         }
@@ -147,7 +157,8 @@ async fn new_session(State(books): State<Shared>, headers: HeaderMap, body: Byte
     let amount: i64 =
         field(&body, "line_items%5B0%5D%5Bprice_data%5D%5Bunit_amount%5D").parse().unwrap();
     let currency = field(&body, "line_items%5B0%5D%5Bprice_data%5D%5Bcurrency%5D");
-    make(&books, &headers, format!("session {amount} {currency}"), |n| {
+    let ends = field(&body, "expires_at");
+    make(&books, &headers, format!("session {amount} {currency} {ends}"), |n| {
         let id = format!("cs_test_{n}");
         let object = json!({
             "id": id, "object": "checkout.session", "url": format!("https://checkout.example/{id}"),
@@ -163,9 +174,44 @@ async fn refund(State(books): State<Shared>, headers: HeaderMap, body: Bytes) ->
         return answer;
     }
     let body = String::from_utf8(body.to_vec()).unwrap();
-    make(&books, &headers, format!("refund {body}"), |n| {
-        (None, json!({ "id": format!("re_{n}"), "object": "refund", "status": "succeeded" }))
-    })
+    let (intent, name) = (field(&body, "payment_intent"), field(&body, "metadata%5Brefund%5D"));
+    let asked = format!("refund {intent} {}", field(&body, "amount"));
+    let mut new = None;
+    let answer = make(&books, &headers, asked, |n| {
+        let object = json!({ "id": format!("re_{n}"), "object": "refund", "status": "succeeded",
+            "payment_intent": intent, "metadata": { "refund": name } });
+        new = Some(object.clone());
+        (Some(format!("v1/refunds/re_{n}")), object)
+    });
+    books.lock().unwrap().refunds.extend(new);
+    answer
+}
+
+type Asked = axum::extract::Query<BTreeMap<String, String>>;
+
+async fn refunds_of(State(books): State<Shared>, asked: Asked) -> Response {
+    if let Some(answer) = moody(&books).filter(|_| !is_refusing(&books)) {
+        return answer;
+    }
+    let books = books.lock().unwrap();
+    let of = books.refunds.iter().filter(|r| r["payment_intent"] == asked["payment_intent"]);
+    axum::Json(json!({ "object": "list", "data": of.collect::<Vec<_>>() })).into_response()
+}
+
+/// What may be seen may be seen, also while new things are refused.
+fn is_refusing(books: &Shared) -> bool {
+    books.lock().unwrap().mood == Some(Mood::Refuses)
+}
+
+async fn sessions_of(State(books): State<Shared>, asked: Asked) -> Response {
+    if let Some(answer) = moody(&books).filter(|_| !is_refusing(&books)) {
+        return answer;
+    }
+    let books = books.lock().unwrap();
+    let sessions =
+        books.objects.iter().filter(|(path, _)| path.starts_with("v1/checkout/sessions/"));
+    let of = sessions.map(|(_, s)| s).filter(|s| s["payment_intent"] == asked["payment_intent"]);
+    axum::Json(json!({ "object": "list", "data": of.collect::<Vec<_>>() })).into_response()
 }
 
 async fn new_invoice(

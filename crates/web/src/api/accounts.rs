@@ -1,42 +1,74 @@
 //! Accounts, sessions, balances.
 
-use crate::api::{amount, answer, time};
+use crate::api::{Money, Time, amount, time};
 use crate::client::Client;
 use crate::extract::{Customer, Json};
 use crate::failure::Failure;
+use crate::openapi::{Answer, Done, Fine, List, Made, answers, requests};
 use crate::state::{AppState, SignedIn};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use gruve_units::{AccountId, Asset};
 
-/// A new account.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewAccount {
-    name: String,
-    email: String,
-    password: String,
+requests! {
+    /// A new account.
+    struct SignUp {
+        /// 3 to 32 of `a`–`z`, `0`–`9`, `_` and `-`.
+        name: String,
+        /// An e-mail address.
+        email: String,
+        /// 8 characters to 1,024 bytes.
+        password: String,
+    }
+
+    /// Name or e-mail and password.
+    struct Login {
+        /// The account's name or e-mail address.
+        login: String,
+        /// Its password.
+        password: String,
+        /// The code of the moment, where the account has a second factor.
+        code: Option<String>,
+    }
+}
+
+answers! {
+    /// An account just opened.
+    struct AccountMade {
+        /// Its id.
+        account: AccountId,
+        /// Its name.
+        name: String,
+    }
+
+    /// A session just opened.
+    struct SessionMade {
+        /// What proves it: sent as a bearer's token.
+        token: String,
+        /// When it ends if it is not used.
+        expires_at: Time,
+    }
+
+    /// What an account has of one asset.
+    struct Balance {
+        /// Which.
+        asset: Asset,
+        /// Free to be spent and withdrawn.
+        available: Money,
+        /// Held for payouts, part-paid invoices and work by the meter.
+        held: Money,
+        /// Earned, not settled.
+        maturing: Money,
+    }
 }
 
 /// `POST /api/v1/accounts`
 pub(crate) async fn sign_up(
     State(state): State<AppState>,
-    Json(new): Json<NewAccount>,
-) -> Result<Response, Failure> {
-    let account = state.sign_up(&new.name, &new.email, &new.password).await?;
-    Ok(answer(StatusCode::CREATED, json!({ "account": account, "name": new.name })))
-}
-
-/// Name or e-mail and password.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Login {
-    login: String,
-    password: String,
-    /// Where the account has a second factor.
-    code: Option<String>,
+    Client(from): Client,
+    Json(new): Json<SignUp>,
+) -> Result<Made<AccountMade>, Failure> {
+    let account = state.sign_up(&new.name, &new.email, &new.password, &from).await?;
+    Ok(Answer(AccountMade { account, name: new.name }))
 }
 
 /// `POST /api/v1/sessions`
@@ -44,7 +76,7 @@ pub(crate) async fn sign_in(
     State(state): State<AppState>,
     Client(from): Client,
     Json(login): Json<Login>,
-) -> Result<Response, Failure> {
+) -> Result<Made<SessionMade>, Failure> {
     let opened = match state.sign_in(&login.login, &login.password, from.clone()).await? {
         SignedIn::Yes(opened) => opened,
         SignedIn::CodeNeeded(ticket) => {
@@ -52,36 +84,28 @@ pub(crate) async fn sign_in(
             state.sign_in_second(&ticket, code, from).await?
         }
     };
-    let body = json!({ "token": opened.token, "expires_at": time(opened.expires) });
-    Ok(answer(StatusCode::CREATED, body))
+    Ok(Answer(SessionMade { token: opened.token, expires_at: time(opened.expires) }))
 }
 
 /// `DELETE /api/v1/sessions/current`
 pub(crate) async fn sign_out(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     state.accounts().sign_out(&customer.token).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 /// `GET /api/v1/balances`
 pub(crate) async fn balances(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<Response, Failure> {
-    let list: Vec<_> = state
-        .balances(customer.account)
-        .await?
-        .into_iter()
-        .map(|b| {
-            json!({
-                "asset": b.asset,
-                "available": amount(b.available),
-                "held": amount(b.held),
-                "maturing": amount(b.maturing),
-            })
-        })
-        .collect();
-    Ok(answer(StatusCode::OK, json!(list)))
+) -> Result<Fine<List<Balance>>, Failure> {
+    let all = state.balances(customer.account).await?;
+    Ok(List::whole(all.into_iter().map(|b| Balance {
+        asset: b.asset,
+        available: amount(b.available),
+        held: amount(b.held),
+        maturing: amount(b.maturing),
+    })))
 }

@@ -5,36 +5,64 @@ pub(crate) mod farm;
 pub(crate) mod hosting;
 pub(crate) mod tickets;
 
-use crate::api::{answer, time};
+use crate::api::papers;
+use crate::api::{Time, time};
 use crate::extract::{Id, Json, Staff};
 use crate::failure::Failure;
+use crate::openapi::{Answer, Done, Fine, List, answers};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
 use gruve_market::{Offer, OfferStanding, PlanConfig};
-use serde_json::{Value, json};
 
-fn offer_body(o: &Offer) -> Value {
+answers! {
+    /// A plan with how it stands.
+    struct PlanStanding {
+        /// As it stands in the configuration.
+        plan: papers::PlanSaid,
+        /// `filed`, `said`, `withdrawn` or `unfit`.
+        standing: &'static str,
+        /// Why it is unfit.
+        why: Option<String>,
+        /// Where it is on offer.
+        version: Option<u32>,
+        /// Whether the file has a plan of that name.
+        is_filed: bool,
+        /// When it was last changed in the console.
+        changed_at: Option<Time>,
+    }
+
+    /// A plan put on offer.
+    struct PlanPut {
+        /// Its id.
+        plan: String,
+        /// Its version.
+        version: u32,
+    }
+}
+
+fn offer_body(o: Offer) -> PlanStanding {
+    let standing = o.standing.name();
     let why = match o.standing {
-        OfferStanding::Unfit(why) => Some(why),
+        OfferStanding::Unfit(why) => Some(why.to_owned()),
         _ => None,
     };
-    json!({
-        "plan": o.plan,
-        "standing": o.standing.name(),
-        "why": why,
-        "version": o.version,
-        "is_filed": o.is_filed,
-        "changed_at": o.changed_at.map(time),
-    })
+    PlanStanding {
+        plan: papers::PlanSaid(o.plan),
+        standing,
+        why,
+        version: o.version,
+        is_filed: o.is_filed,
+        changed_at: o.changed_at.map(time),
+    }
 }
 
 /// `GET /api/v1/console/plans`
-pub(crate) async fn plans(State(state): State<AppState>) -> Result<Response, Failure> {
+pub(crate) async fn plans(
+    State(state): State<AppState>,
+) -> Result<Fine<List<PlanStanding>>, Failure> {
     let all = state.market().offers().await.map_err(|e| market_failure(&e))?;
-    Ok(answer(StatusCode::OK, all.iter().map(offer_body).collect()))
+    Ok(List::whole(all.into_iter().map(offer_body)))
 }
 
 /// `POST /api/v1/console/plans`: makes a plan, or changes the one of that name; as in the file.
@@ -42,9 +70,9 @@ pub(crate) async fn put_plan(
     State(state): State<AppState>,
     staff: Staff,
     Json(plan): Json<PlanConfig>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<PlanPut>, Failure> {
     let plan = state.put_plan(staff, plan).await?;
-    Ok(answer(StatusCode::OK, json!({ "plan": plan.id, "version": plan.version })))
+    Ok(Answer(PlanPut { plan: plan.id, version: plan.version }))
 }
 
 /// `DELETE /api/v1/console/plans/{name}`
@@ -52,9 +80,9 @@ pub(crate) async fn withdraw_plan(
     State(state): State<AppState>,
     staff: Staff,
     Id(name): Id<String>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     state.withdraw_plan(staff, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 /// `POST /api/v1/console/plans/{name}/as-filed`
@@ -62,7 +90,7 @@ pub(crate) async fn plan_as_filed(
     State(state): State<AppState>,
     staff: Staff,
     Id(name): Id<String>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     state.plan_as_filed(staff, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }

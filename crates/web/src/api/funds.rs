@@ -1,15 +1,16 @@
 //! Statements of funds: what the house owes and shows to have, and each customer's proof that he is counted.
 
+use crate::api::papers::FundsProof;
+use crate::api::{Hex, hexed};
 use crate::extract::{Customer, Params};
 use crate::failure::Failure;
+use crate::openapi::{Answer, Fine, Sheet, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use gruve_proof::funds::{FundsEntry, OwedProof};
 use gruve_units::{AccountId, Asset};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What is published of funds. Everything here may read files: it is called where waiting is allowed.
@@ -39,51 +40,77 @@ async fn waited<T: Send + 'static>(
     })
 }
 
-/// `GET /api/v1/funds`: the last statement.
-pub(crate) async fn funds(State(state): State<AppState>) -> Result<Response, Failure> {
-    let last = waited(&state, |shelf| shelf.last()).await?;
-    let (place, entry) = last.ok_or_else(|| Failure::not_found("statement"))?;
-    let assets: Vec<_> = entry
-        .assets
-        .iter()
-        .map(|a| {
-            json!({
-                "asset": a.asset,
-                "owed_minor": a.owed.sum.to_string(),
-                "owed_root": hex::encode(a.owed.hash),
-                "leaves": a.leaves,
-                "shown": a.shown,
-                "reserves_minor": a.reserves.to_string(),
-            })
-        })
-        .collect();
-    let body = json!({
-        "statement": entry.statement,
-        "at_us": entry.at_us,
-        "log_index": place,
-        "reserves": hex::encode(entry.reserves.hash),
-        "assets": assets,
-    });
-    Ok(axum::Json(body).into_response())
+answers! {
+    /// The last statement of funds in the public log.
+    struct FundsBody {
+        /// Its number.
+        statement: u64,
+        /// Of when it speaks, microseconds since 1970.
+        at_us: u64,
+        /// Its place in the log.
+        log_index: u64,
+        /// Hash of the file with the proofs of reserves.
+        reserves: Hex,
+        /// The assets, ascending by name.
+        assets: Vec<FundsOfAsset>,
+    }
+
+    /// One asset of it.
+    struct FundsOfAsset {
+        /// Which.
+        asset: String,
+        /// What is owed to all customers, minor units as text.
+        owed_minor: String,
+        /// The root of the tree of what is owed.
+        owed_root: Hex,
+        /// Leaves of that tree.
+        leaves: u64,
+        /// What is shown to be there: `nothing`, `coins` or `accounts`.
+        shown: Value,
+        /// How much of it, minor units as text.
+        reserves_minor: String,
+    }
 }
 
-/// Of which asset.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
-    asset: Asset,
+requests! {
+    /// Of which asset.
+    struct OfCoin {
+        /// `BTC`, …
+        asset: Asset,
+    }
+}
+
+/// `GET /api/v1/funds`: the last statement.
+pub(crate) async fn funds(State(state): State<AppState>) -> Result<Fine<FundsBody>, Failure> {
+    let last = waited(&state, |shelf| shelf.last()).await?;
+    let (place, entry) = last.ok_or_else(|| Failure::not_found("statement"))?;
+    let assets = entry.assets.iter().map(|a| FundsOfAsset {
+        asset: a.asset.clone(),
+        owed_minor: a.owed.sum.to_string(),
+        owed_root: hexed(a.owed.hash),
+        leaves: a.leaves,
+        shown: json!(a.shown),
+        reserves_minor: a.reserves.to_string(),
+    });
+    Ok(Answer(FundsBody {
+        statement: entry.statement,
+        at_us: entry.at_us,
+        log_index: place,
+        reserves: hexed(entry.reserves.hash),
+        assets: assets.collect(),
+    }))
 }
 
 /// `GET /api/v1/funds/proof?asset=BTC`: the customer's own, as a file.
 pub(crate) async fn proof(
     State(state): State<AppState>,
     customer: Customer,
-    Params(wanted): Params<Wanted>,
-) -> Result<Response, Failure> {
+    Params(wanted): Params<OfCoin>,
+) -> Result<Sheet<FundsProof>, Failure> {
     let asset = wanted.asset.to_string();
     let (account, of) = (customer.account, asset.clone());
     let made = waited(&state, move |shelf| shelf.proof(account, &of)).await?;
     let made = made.ok_or_else(|| Failure::not_found("proof"))?;
     let name = format!("attachment; filename=\"funds-{}-{asset}.json\"", made.statement);
-    Ok(([(header::CONTENT_DISPOSITION, name)], axum::Json(made)).into_response())
+    Ok(Sheet::new(([(header::CONTENT_DISPOSITION, name)], axum::Json(made))))
 }

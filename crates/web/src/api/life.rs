@@ -1,29 +1,243 @@
 //! What happens to a contract beside delivery, and what its owner decides: notices, work missed by the operator's
 //! doing, pauses; and what everybody may see of it.
 
-use crate::api::contracts::quote_body;
-use crate::api::{amount, answer, time};
+use crate::api::contracts::{QuoteBody, quote_body};
+use crate::api::page::Page;
+use crate::api::{Money, Rate, Time, amount, rate, time};
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
+use crate::openapi::{Answer, Fine, List, Made, answers, requests};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
-use gruve_market::{Choice, Notice, OwedLine, PauseDecision, UsdDue};
-use gruve_units::{Asset, ContractId, EpochNumber, LaneId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gruve_market::{Choice, Notice, NoticePlace, OwedLine, PauseDecision, PlanLife, UsdDue};
+use gruve_units::{Asset, ContractId, EpochNumber, Hashes, LaneId, Timestamp};
 
-/// Rows of each kind listed.
+/// Rows of each kind listed with a contract.
 const ROWS: u32 = 500;
+
+answers! {
+    /// What stands beside delivery. Of each list the newest 500.
+    struct LifeBody {
+        /// Of which contract.
+        contract: ContractId,
+        /// Its state.
+        state: String,
+        /// The contract that it follows without a gap.
+        renews: Option<ContractId>,
+        /// Work that was paid for in coins instead of being delivered.
+        compensated: Hashes,
+        /// Work missed by the operator's doing that its owner has not decided about.
+        undecided: Hashes,
+        /// Since when its clock stands still.
+        paused_since: Option<EpochNumber>,
+        /// Epochs that its clock stood still.
+        paused_epochs: u64,
+        /// As sold.
+        rules: PlanLife,
+        /// Work missed by the operator's doing.
+        owed: Vec<OwedBody>,
+        /// Whether it was to pause.
+        decisions: Vec<DecisionBody>,
+        /// What it was to pay in dollars.
+        usd_dues: Vec<DueBody>,
+        /// What it had to say.
+        notices: Vec<NoticeBody>,
+    }
+
+    /// Work missed by the operator's doing in one epoch.
+    struct OwedBody {
+        /// Which.
+        epoch: EpochNumber,
+        /// Why it was missed.
+        kind: String,
+        /// How much.
+        work: Hashes,
+        /// Whether and how it was decided.
+        state: String,
+        /// Until when.
+        deadline_epoch: EpochNumber,
+        /// When.
+        decided_at: Option<Time>,
+        /// What was paid for it.
+        paid: Vec<Money>,
+    }
+
+    /// Whether a contract was to pause.
+    struct DecisionBody {
+        /// In which epoch it was decided.
+        epoch: EpochNumber,
+        /// The price's instant.
+        price_instant: Time,
+        /// What a TH/s earned in a day, millionths of a dollar.
+        earns_usd_micro_per_th_day: i64,
+        /// What it cost.
+        costs_usd_micro_per_th_day: i64,
+        /// What was decided.
+        decision: String,
+        /// From which epoch on it counts.
+        effective_epoch: EpochNumber,
+    }
+
+    /// Dollars that were due.
+    struct DueBody {
+        /// Up to which epoch.
+        to_epoch: EpochNumber,
+        /// The price's instant.
+        instant: Time,
+        /// How much.
+        usd: Money,
+        /// Millionths of a dollar for a coin.
+        price_usd_micro: Option<i64>,
+    }
+
+    /// What a contract had to say.
+    struct NoticeBody {
+        /// Which.
+        contract: ContractId,
+        /// A word for it.
+        kind: &'static str,
+        /// The epoch or number that it is about.
+        about: u64,
+        /// When.
+        at: Time,
+        /// The same in a sentence.
+        text: &'static str,
+        /// What else there is to know.
+        detail: String,
+    }
+
+    /// What was decided.
+    struct ChoiceBody {
+        /// About which contract.
+        contract: ContractId,
+        /// About which epoch.
+        epoch: EpochNumber,
+        /// `later` or `earnings`.
+        choice: &'static str,
+    }
+
+    /// Whether it is to run on.
+    struct KeepBody {
+        /// Which contract.
+        contract: ContractId,
+        /// Whether.
+        keep: bool,
+    }
+
+    /// What is wanted of a contract.
+    struct WishBody {
+        /// Which.
+        contract: ContractId,
+        /// It is renewed from the balance up to this price.
+        renew_max_minor: Option<i64>,
+        /// Its earnings buy more.
+        reinvest: bool,
+    }
+
+    /// An epoch in which leases were short.
+    struct ShortBody {
+        /// Which.
+        epoch: EpochNumber,
+        /// Since when.
+        short_since: EpochNumber,
+        /// Work missing.
+        missing: Hashes,
+        /// Of it by the operator's doing; null before it is judged.
+        caused: Option<Hashes>,
+        /// What the operator had recorded.
+        declared: Hashes,
+        /// What his machines did elsewhere.
+        elsewhere: Hashes,
+    }
+
+    /// What the operator recorded of machines taken away.
+    struct ActBody {
+        /// Its number.
+        number: u64,
+        /// `idle` or what else became of them.
+        what: String,
+        /// How much hashpower.
+        hashrate: Rate,
+        /// From when.
+        from_epoch: EpochNumber,
+        /// Until when.
+        until_epoch: Option<EpochNumber>,
+        /// In his words.
+        note: String,
+        /// When it was recorded.
+        recorded_at: Time,
+    }
+
+    /// A recorded price.
+    struct PriceBody {
+        /// The instant it is for.
+        instant: Time,
+        /// Millionths of a dollar for a coin.
+        usd_micro: i64,
+        /// The sources it is the median of.
+        sources: Vec<String>,
+        /// When it was written down.
+        recorded_at: Time,
+    }
+}
+
+requests! {
+    /// What is decided about which epoch.
+    struct Decided {
+        /// Which.
+        epoch: EpochNumber,
+        /// `later` or `earnings`.
+        choice: String,
+    }
+
+    /// Whether it is to run on.
+    struct Keep {
+        /// Whether.
+        keep: bool,
+    }
+
+    /// For how long.
+    struct Renewal {
+        /// One of the plan's terms.
+        term_epochs: u64,
+    }
+
+    /// What is wanted of a contract.
+    struct Wish {
+        /// It is renewed from the balance up to this price.
+        renew_max_minor: Option<i64>,
+        /// Its earnings buy more.
+        reinvest: bool = default,
+    }
+
+    /// Of which lane, and which page.
+    struct OfLanePage {
+        /// The lane's name.
+        lane: LaneId,
+        /// Rows at most, 1 to 500; 100 if left out.
+        limit: Option<u32>,
+        /// `next` of the page before.
+        after: Option<String>,
+    }
+
+    /// Of which coin, and which page.
+    struct OfAssetPage {
+        /// `BTC`, …
+        asset: String,
+        /// Rows at most, 1 to 500; 100 if left out.
+        limit: Option<u32>,
+        /// `next` of the page before.
+        after: Option<String>,
+    }
+}
 
 /// `GET /api/v1/contracts/{id}/life`
 pub(crate) async fn life(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<LifeBody>, Failure> {
     let c = state.contract(customer.account, id).await?;
     let failed = |e| market_failure(&e);
     let market = state.market();
@@ -31,72 +245,63 @@ pub(crate) async fn life(
     let notices = market.notices(customer.account, Some(id), ROWS).await.map_err(failed)?;
     let decisions = market.pause_decisions(id, ROWS).await.map_err(failed)?;
     let dues = market.usd_dues(id, ROWS).await.map_err(failed)?;
-    let body = json!({
-        "contract": id,
-        "state": c.state.name(),
-        "renews": c.life.renews,
-        "compensated": c.life.compensated,
-        "undecided": c.life.undecided,
-        "paused_since": c.life.paused_since,
-        "paused_epochs": c.life.paused_epochs,
-        "rules": c.life.rules,
-        "owed": owed.iter().map(owed_line).collect::<Vec<_>>(),
-        "decisions": decisions.iter().map(decision).collect::<Vec<_>>(),
-        "usd_dues": dues.iter().map(due).collect::<Vec<_>>(),
-        "notices": notices.iter().map(notice).collect::<Vec<_>>(),
-    });
-    Ok(answer(StatusCode::OK, body))
+    Ok(Answer(LifeBody {
+        contract: id,
+        state: c.state.name().to_owned(),
+        renews: c.life.renews,
+        compensated: c.life.compensated,
+        undecided: c.life.undecided,
+        paused_since: c.life.paused_since,
+        paused_epochs: c.life.paused_epochs,
+        rules: c.life.rules,
+        owed: owed.iter().map(owed_line).collect(),
+        decisions: decisions.iter().map(decision).collect(),
+        usd_dues: dues.iter().map(due).collect(),
+        notices: notices.iter().map(notice).collect(),
+    }))
 }
 
-fn owed_line(o: &OwedLine) -> Value {
-    json!({
-        "epoch": o.epoch,
-        "kind": o.kind,
-        "work": o.hashes,
-        "state": o.state,
-        "deadline_epoch": o.deadline,
-        "decided_at": o.decided.map(time),
-        "paid": o.paid.iter().map(|a| amount(*a)).collect::<Vec<_>>(),
-    })
+fn owed_line(o: &OwedLine) -> OwedBody {
+    OwedBody {
+        epoch: o.epoch,
+        kind: o.kind.clone(),
+        work: o.hashes,
+        state: o.state.clone(),
+        deadline_epoch: o.deadline,
+        decided_at: o.decided.map(time),
+        paid: o.paid.iter().map(|a| amount(*a)).collect(),
+    }
 }
 
-fn decision(d: &PauseDecision) -> Value {
-    json!({
-        "epoch": d.epoch,
-        "price_instant": time(d.price_instant),
-        "earns_usd_micro_per_th_day": d.earns_micro,
-        "costs_usd_micro_per_th_day": d.costs_micro,
-        "decision": d.decision,
-        "effective_epoch": d.effective,
-    })
+fn decision(d: &PauseDecision) -> DecisionBody {
+    DecisionBody {
+        epoch: d.epoch,
+        price_instant: time(d.price_instant),
+        earns_usd_micro_per_th_day: d.earns_micro,
+        costs_usd_micro_per_th_day: d.costs_micro,
+        decision: d.decision.clone(),
+        effective_epoch: d.effective,
+    }
 }
 
-fn due(d: &UsdDue) -> Value {
-    json!({
-        "to_epoch": d.to_epoch,
-        "instant": time(d.instant),
-        "usd": amount(d.usd),
-        "price_usd_micro": d.usd_micro,
-    })
+fn due(d: &UsdDue) -> DueBody {
+    DueBody {
+        to_epoch: d.to_epoch,
+        instant: time(d.instant),
+        usd: amount(d.usd),
+        price_usd_micro: d.usd_micro,
+    }
 }
 
-fn notice(n: &Notice) -> Value {
-    json!({
-        "contract": n.contract,
-        "kind": n.kind.key(),
-        "about": n.about,
-        "at": time(n.at),
-        "text": n.kind.sentence(),
-        "detail": n.detail,
-    })
-}
-
-/// What is decided about which epoch.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Decided {
-    epoch: EpochNumber,
-    choice: String,
+fn notice(n: &Notice) -> NoticeBody {
+    NoticeBody {
+        contract: n.contract,
+        kind: n.kind.key(),
+        about: n.about,
+        at: time(n.at),
+        text: n.kind.sentence(),
+        detail: n.detail.clone(),
+    }
 }
 
 /// The choice of that name.
@@ -111,18 +316,10 @@ pub(crate) async fn choose(
     customer: Customer,
     Id(id): Id<ContractId>,
     Json(decided): Json<Decided>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<ChoiceBody>, Failure> {
     let choice = choice_of(&decided.choice)?;
     state.choose(customer.account, id, decided.epoch, choice).await?;
-    let body = json!({ "contract": id, "epoch": decided.epoch, "choice": choice.name() });
-    Ok(answer(StatusCode::OK, body))
-}
-
-/// Whether it is to run on.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Keep {
-    keep: bool,
+    Ok(Answer(ChoiceBody { contract: id, epoch: decided.epoch, choice: choice.name() }))
 }
 
 /// `POST /api/v1/contracts/{id}/keep-running`
@@ -131,16 +328,9 @@ pub(crate) async fn keep_running(
     customer: Customer,
     Id(id): Id<ContractId>,
     Json(wish): Json<Keep>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<KeepBody>, Failure> {
     state.keep_running(customer.account, id, wish.keep).await?;
-    Ok(answer(StatusCode::OK, json!({ "contract": id, "keep": wish.keep })))
-}
-
-/// For how long.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Renewal {
-    term_epochs: u64,
+    Ok(Answer(KeepBody { contract: id, keep: wish.keep }))
 }
 
 /// `POST /api/v1/contracts/{id}/renewals`: a quote for going on without a gap, to be bought like any other.
@@ -149,19 +339,9 @@ pub(crate) async fn renew(
     customer: Customer,
     Id(id): Id<ContractId>,
     Json(renewal): Json<Renewal>,
-) -> Result<Response, Failure> {
+) -> Result<Made<QuoteBody>, Failure> {
     let quote = state.market().quote_renewal(customer.account, id, renewal.term_epochs).await;
-    let quote = quote.map_err(|e| market_failure(&e))?;
-    Ok(answer(StatusCode::CREATED, quote_body(&quote)))
-}
-
-/// What is wanted of a contract.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wish {
-    renew_max_minor: Option<i64>,
-    #[serde(default)]
-    reinvest: bool,
+    Ok(Answer(quote_body(quote.map_err(|e| market_failure(&e))?)))
 }
 
 /// `POST /api/v1/contracts/{id}/wishes`: to be renewed from the balance up to a price; that earnings buy more.
@@ -170,93 +350,95 @@ pub(crate) async fn wish(
     customer: Customer,
     Id(id): Id<ContractId>,
     Json(w): Json<Wish>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<WishBody>, Failure> {
     let wished = state.market().wish(customer.account, id, w.renew_max_minor, w.reinvest).await;
     wished.map_err(|e| market_failure(&e))?;
-    let body =
-        json!({ "contract": id, "renew_max_minor": w.renew_max_minor, "reinvest": w.reinvest });
-    Ok(answer(StatusCode::OK, body))
+    let (renew_max_minor, reinvest) = (w.renew_max_minor, w.reinvest);
+    Ok(Answer(WishBody { contract: id, renew_max_minor, reinvest }))
 }
 
 /// `GET /api/v1/notices`
 pub(crate) async fn notices(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<Response, Failure> {
-    let all = state.market().notices(customer.account, None, ROWS).await;
-    let all = all.map_err(|e| market_failure(&e))?;
-    Ok(answer(StatusCode::OK, all.iter().map(notice).collect()))
+    Params(page): Params<Page>,
+) -> Result<Fine<List<NoticeBody>>, Failure> {
+    let (before, wanted) = (page.behind::<NoticePlace>()?, page.wanted()?);
+    let all = state.market().notices_before(customer.account, before, wanted).await;
+    page.give(all.map_err(|e| market_failure(&e))?, Notice::place, notice)
 }
 
-/// Of which lane.
-#[derive(Deserialize)]
-pub(crate) struct OfLane {
-    lane: LaneId,
+impl OfLanePage {
+    fn page(&self) -> Page {
+        Page { limit: self.limit, after: self.after.clone() }
+    }
 }
 
-/// `GET /api/v1/short-epochs?lane=…`: epochs in which leases were short, what of it the operator caused, and
-/// what he recorded himself.
+/// `GET /api/v1/short-epochs?lane=…`: epochs in which leases were short, and what of it the operator caused.
 pub(crate) async fn short_epochs(
     State(state): State<AppState>,
-    Params(q): Params<OfLane>,
-) -> Result<Response, Failure> {
+    Params(q): Params<OfLanePage>,
+) -> Result<Fine<List<ShortBody>>, Failure> {
     let failed = |e| market_failure(&e);
+    let page = q.page();
     state.market().lane(&q.lane).map_err(failed)?;
-    let short = state.market().short_epochs(&q.lane, ROWS).await.map_err(failed)?;
-    let acts = state.market().acts(&q.lane, ROWS).await.map_err(failed)?;
-    let epochs: Vec<Value> = short
-        .iter()
-        .map(|e| {
-            json!({
-                "epoch": e.epoch,
-                "short_since": e.since,
-                "missing": e.missing,
-                "caused": e.caused,
-                "declared": e.declared,
-                "elsewhere": e.elsewhere,
-            })
-        })
-        .collect();
-    let acts: Vec<Value> = acts
-        .iter()
-        .map(|a| {
-            json!({
-                "number": a.id,
-                "what": a.what,
-                "hashrate": crate::api::rate(a.hashrate),
-                "from_epoch": a.from,
-                "until_epoch": a.until,
-                "note": a.note,
-                "recorded_at": time(a.recorded),
-            })
-        })
-        .collect();
-    Ok(answer(StatusCode::OK, json!({ "epochs": epochs, "acts": acts })))
+    let before = page.behind::<u64>()?.map(EpochNumber);
+    let short = state.market().short_epochs_before(&q.lane, before, page.wanted()?).await;
+    page.give(
+        short.map_err(failed)?,
+        |e| e.epoch.0,
+        |e| ShortBody {
+            epoch: e.epoch,
+            short_since: e.since,
+            missing: e.missing,
+            caused: e.caused,
+            declared: e.declared,
+            elsewhere: e.elsewhere,
+        },
+    )
 }
 
-/// Of which coin.
-#[derive(Deserialize)]
-pub(crate) struct OfAsset {
-    asset: String,
+/// `GET /api/v1/acts?lane=…`: what the operator recorded himself.
+pub(crate) async fn acts(
+    State(state): State<AppState>,
+    Params(q): Params<OfLanePage>,
+) -> Result<Fine<List<ActBody>>, Failure> {
+    let failed = |e| market_failure(&e);
+    let page = q.page();
+    state.market().lane(&q.lane).map_err(failed)?;
+    let acts = state.market().acts_before(&q.lane, page.behind()?, page.wanted()?).await;
+    page.give(
+        acts.map_err(failed)?,
+        |a| a.id,
+        |a| ActBody {
+            number: a.id,
+            what: a.what.clone(),
+            hashrate: rate(a.hashrate),
+            from_epoch: a.from,
+            until_epoch: a.until,
+            note: a.note.clone(),
+            recorded_at: time(a.recorded),
+        },
+    )
 }
 
 /// `GET /api/v1/prices?asset=BTC`: the recorded prices in dollars, newest first.
 pub(crate) async fn prices(
     State(state): State<AppState>,
-    Params(q): Params<OfAsset>,
-) -> Result<Response, Failure> {
+    Params(q): Params<OfAssetPage>,
+) -> Result<Fine<List<PriceBody>>, Failure> {
     let asset: Asset = q.asset.parse().map_err(|_| Failure::refused(sentence("no such asset")))?;
-    let all = state.market().prices(asset, ROWS).await.map_err(|e| market_failure(&e))?;
-    let list: Vec<Value> = all
-        .iter()
-        .map(|p| {
-            json!({
-                "instant": time(p.instant),
-                "usd_micro": p.usd_micro,
-                "sources": p.sources,
-                "recorded_at": time(p.recorded),
-            })
-        })
-        .collect();
-    Ok(answer(StatusCode::OK, json!(list)))
+    let page = Page { limit: q.limit, after: q.after };
+    let before = page.behind::<i64>()?.map(Timestamp);
+    let all = state.market().prices_before(asset, before, page.wanted()?).await;
+    page.give(
+        all.map_err(|e| market_failure(&e))?,
+        |p| p.instant.0,
+        |p| PriceBody {
+            instant: time(p.instant),
+            usd_micro: p.usd_micro,
+            sources: p.sources.clone(),
+            recorded_at: time(p.recorded),
+        },
+    )
 }

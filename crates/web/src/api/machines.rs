@@ -1,34 +1,366 @@
 //! Hosted machines, their tickets, and what sites' agents report.
 
-use crate::api::{amount, answer, rate, time};
-use crate::extract::{Customer, Id, Json, Params, SiteAgent};
+use crate::api::page::Page;
+use crate::api::papers::{HostingTerms, ReportTaken};
+use crate::api::{Hex, Money, Rate, Time, amount, hexed, rate, time};
+use crate::client::Client;
+use crate::extract::{Customer, Id, Json, Large, Params, SiteAgent};
 use crate::failure::{Failure, sentence};
-use crate::hosted::{farm_failure, hosting_failure};
+use crate::hosted::{Again, Asker, farm_failure, hosting_failure};
+use crate::openapi::{Answer, Done, Fine, List, Made, Sheet, answers, requests};
 use crate::state::AppState;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::extract::State;
 use gruve_farm::{Note, Report, SitePower, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
-use gruve_hosting::{Bill, Contract, HostedMachine};
-use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, SiteId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gruve_hosting::{Bill, Contract, HostedMachine, Signed};
+use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, LaneId, MachineId, SiteId};
 
 /// Bills listed with a machine.
 const BILLS_SHOWN: u32 = 100;
 
-/// Bytes of a report at most: 256 samples of 300 bytes, and as much again.
-const REPORT_BYTES_MAX: usize = 128 << 10;
+answers! {
+    /// A hosting contract, or an offer of one.
+    struct HostingBody {
+        /// Its id.
+        id: ContractId,
+        /// The machine's.
+        machine_id: MachineId,
+        /// Where it mines.
+        lane: LaneId,
+        /// `offered`, `active`, `closing` (over, but late energy is still billed), `ended` or `withdrawn`.
+        state: String,
+        /// Whose the machine is: sold or leased.
+        kind: String,
+        /// How it earns.
+        scheme: String,
+        /// What bills are paid from.
+        pays_from: String,
+        /// Price of electricity.
+        energy_per_kwh: Money,
+        /// The operator's fee.
+        fee_per_day: Money,
+        /// Uptime below which fees are given back.
+        service_level_bps: u16,
+        /// Of the machine.
+        price: Money,
+        /// Of the terms' bytes.
+        terms_sha256: Hex,
+        /// The contract that it takes over from.
+        replaces: Option<ContractId>,
+        /// When it was offered.
+        offered_at: Time,
+        /// When it was accepted.
+        accepted_at: Option<Time>,
+        /// Its first epoch.
+        from_epoch: Option<EpochNumber>,
+        /// The epoch before which it ends.
+        until_epoch: Option<EpochNumber>,
+        /// Where the machine's coins go.
+        address: Option<String>,
+        /// Where they will go.
+        next_address: Option<NextAddress>,
+        /// Bills that are not paid.
+        owed: Money,
+    }
+
+    /// An address that will count.
+    struct NextAddress {
+        /// It.
+        address: String,
+        /// From when.
+        from: Time,
+    }
+
+    /// A hosting contract with its machine and bills.
+    struct HostingDetail: base: HostingBody {
+        /// The machine as it runs.
+        machine: MachineBody,
+        /// The last 100, newest first.
+        bills: Vec<BillBody>,
+    }
+
+    /// A machine as it runs.
+    struct MachineBody {
+        /// Its serial number.
+        serial: String,
+        /// Its model.
+        model: String,
+        /// Where it stands.
+        site: String,
+        /// In which rack.
+        rack: String,
+        /// `stock`, `running`, `maintenance` or `returned`.
+        state: &'static str,
+        /// By its nameplate.
+        nameplate: Rate,
+        /// By its nameplate.
+        nameplate_watts: u32,
+        /// The last that it said.
+        reading: Option<ReadingBody>,
+        /// What it says it does.
+        claimed: Rate,
+        /// What its shares prove.
+        proven: ProvenBody,
+        /// `no-claim`, `consistent` or `claims-too-much`.
+        claim: String,
+        /// Of `span_us`, how long it ran; microseconds.
+        uptime_us: u64,
+        /// How long was looked at; microseconds.
+        span_us: u64,
+        /// Its electricity.
+        energy: EnergyBody,
+    }
+
+    /// What a machine said.
+    struct ReadingBody {
+        /// When.
+        at: Time,
+        /// Its hashrate.
+        hashrate: Option<Rate>,
+        /// By its own sensor.
+        watts: Option<u32>,
+        /// Of its hottest sensor.
+        temperature_c: Option<i32>,
+        /// Turns a minute.
+        fans_rpm: Vec<u32>,
+        /// Since its mining program began.
+        uptime_s: Option<u64>,
+        /// How often that began again.
+        restarts: u64,
+        /// What it complains of.
+        fault: Option<String>,
+    }
+
+    /// What a machine's shares prove.
+    struct ProvenBody {
+        /// The rate.
+        hashrate: Rate,
+        /// It is hardly lower.
+        low: Rate,
+        /// And hardly higher.
+        high: Rate,
+        /// From so many shares.
+        shares: u64,
+        /// Their work.
+        work: Hashes,
+    }
+
+    /// A bill for hosting.
+    struct BillBody {
+        /// Its number.
+        number: i64,
+        /// When it was made.
+        at: Time,
+        /// The first epoch of it.
+        from_epoch: EpochNumber,
+        /// The epoch before which it ends.
+        until_epoch: EpochNumber,
+        /// Microjoules, as text.
+        energy_uj: String,
+        /// How long was looked at; microseconds.
+        span_us: u64,
+        /// How long the machine ran.
+        up_us: u64,
+        /// For electricity.
+        energy: Money,
+        /// The operator's fee.
+        fee: Money,
+        /// Given back for downtime.
+        credit: Money,
+        /// To be paid.
+        due: Money,
+        /// Paid.
+        paid: Money,
+        /// Given up.
+        waived: Money,
+        /// Left owing.
+        owed: Money,
+    }
+
+    /// Electricity behind work. Large numbers are text.
+    struct EnergyBody {
+        /// Of covered work.
+        watt_hours: String,
+        /// The same in microjoules.
+        energy_uj: String,
+        /// Work whose energy was measured.
+        covered_work: Hashes,
+        /// Work whose energy was not.
+        uncovered_work: Hashes,
+        /// Of covered work; null where there is none.
+        millijoules_per_terahash: Option<String>,
+        /// By what sites state.
+        co2_mg: String,
+        /// By what sites state.
+        cost: Vec<Money>,
+        /// Energy at sites that state nothing.
+        unstated_uj: String,
+        /// Where.
+        sites: Vec<SiteEnergy>,
+    }
+
+    /// A site's part of it.
+    struct SiteEnergy {
+        /// Its name.
+        site: String,
+        /// Microjoules, as text.
+        energy_uj: String,
+        /// As stated.
+        co2_g_per_kwh: Option<u32>,
+        /// As stated.
+        price_per_kwh: Option<Money>,
+        /// From where the operator has that.
+        source: Option<String>,
+    }
+
+    /// Electricity behind a contract.
+    struct ContractEnergy: base: EnergyBody {
+        /// Where all of its work was measured.
+        watt_hours_per_coin: Vec<CoinEnergy>,
+        /// Sent as `before` it gives the epochs before these.
+        next_before: Option<EpochNumber>,
+    }
+
+    /// Electricity behind a coin.
+    struct CoinEnergy {
+        /// Which.
+        asset: Asset,
+        /// As text.
+        watt_hours: String,
+    }
+
+    /// What is stated of a site's electricity.
+    struct SiteStated {
+        /// Its name.
+        site: String,
+        /// Grams of CO₂.
+        co2_g_per_kwh: u32,
+        /// Its price.
+        price_per_kwh: Money,
+        /// From where the operator has that.
+        source: String,
+    }
+
+    /// An offer accepted.
+    struct Accepted {
+        /// The contract's id.
+        id: ContractId,
+        /// Its first epoch.
+        from_epoch: EpochNumber,
+    }
+
+    /// A machine offered to somebody.
+    struct OfferMade {
+        /// The offer's id.
+        offer: ContractId,
+    }
+
+    /// A ticket.
+    struct TicketBody {
+        /// Its id.
+        id: TicketId,
+        /// About which machine.
+        machine_id: MachineId,
+        /// What it is about.
+        title: String,
+        /// When it was opened.
+        opened_at: Time,
+        /// When it was closed.
+        closed_at: Option<Time>,
+    }
+
+    /// A ticket and what was said on it.
+    struct TicketDetail: base: TicketBody {
+        /// Oldest first.
+        notes: Vec<NoteBody>,
+    }
+
+    /// What somebody said.
+    struct NoteBody {
+        /// When.
+        at: Time,
+        /// `owner` or `operator`.
+        author: String,
+        /// It.
+        text: String,
+    }
+
+    /// A ticket opened.
+    struct TicketMade {
+        /// Its id.
+        ticket: TicketId,
+    }
+
+    /// Where an agent goes on.
+    struct Place {
+        /// All samples below it are taken.
+        next: u64,
+    }
+}
+
+requests! {
+    /// Which part of a contract's life.
+    struct Part {
+        /// Only epochs before this one.
+        before: Option<u64>,
+    }
+
+    /// To whom, and for how much.
+    struct Transfer {
+        /// The name of an account.
+        to: String,
+        /// `BTC`, …
+        asset: String,
+        /// In whole coins, as decimal text.
+        price: String,
+        /// The account's password; keys for programs leave it out.
+        password: String = default,
+        /// The code of the moment, where the account has a second factor.
+        code: String = default,
+    }
+
+    /// Where coins go.
+    struct NewAddress {
+        /// It.
+        address: String,
+        /// The account's password; keys for programs leave it out.
+        password: String = default,
+        /// The code of the moment, where the account has a second factor.
+        code: String = default,
+    }
+
+    /// Proof of who buys, where there is a price.
+    struct BuyerProof {
+        /// The account's password; keys for programs leave it out.
+        password: String = default,
+        /// The code of the moment, where the account has a second factor.
+        code: String = default,
+    }
+
+    /// What a ticket is about, and what there is to say.
+    struct NewTicket {
+        /// In a line.
+        title: String,
+        /// At length.
+        text: String,
+    }
+
+    /// What there is to say.
+    struct Say {
+        /// It.
+        text: String,
+    }
+}
 
 /// `GET /api/v1/machines`
 pub(crate) async fn machines(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<Response, Failure> {
-    let all = state.hosting().contracts(customer.account).await;
-    let all = all.map_err(|e| hosting_failure(&e))?;
-    Ok(answer(StatusCode::OK, all.iter().map(|c| contract_body(&state, c)).collect()))
+    Params(page): Params<Page>,
+) -> Result<Fine<List<HostingBody>>, Failure> {
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.hosting().contracts_before(Some(customer.account), before, wanted).await;
+    page.give(all.map_err(|e| hosting_failure(&e))?, |c| c.id, |c| contract_body(&state, c))
 }
 
 /// `GET /api/v1/machines/{id}`
@@ -36,139 +368,129 @@ pub(crate) async fn machine(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<HostingDetail>, Failure> {
     let (contract, machine) = state.hosted(customer.account, id).await?;
     let bills = state.hosting().bills(id, BILLS_SHOWN).await.map_err(|e| hosting_failure(&e))?;
-    let mut body = contract_body(&state, &contract);
-    if let Value::Object(map) = &mut body {
-        let asset = contract.terms.asset;
-        map.insert("machine".to_owned(), machine_body(&machine, &state.powers().await?));
-        let bills: Vec<Value> = bills.iter().map(|b| bill_body(b, asset)).collect();
-        map.insert("bills".to_owned(), json!(bills));
-    }
-    Ok(answer(StatusCode::OK, body))
+    let asset = contract.terms.asset;
+    Ok(Answer(HostingDetail {
+        base: contract_body(&state, &contract),
+        machine: machine_body(&machine, &state.powers().await?),
+        bills: bills.iter().map(|b| bill_body(b, asset)).collect(),
+    }))
 }
 
-pub(crate) fn contract_body(state: &AppState, c: &Contract) -> Value {
+pub(crate) fn contract_body(state: &AppState, c: &Contract) -> HostingBody {
     let of = |minor| amount(Amount::new(c.terms.asset, minor));
-    json!({
-        "id": c.id,
-        "machine_id": c.machine,
-        "lane": c.lane,
-        "state": c.state.name(),
-        "kind": c.terms.kind.name(),
-        "scheme": c.terms.scheme.name(),
-        "pays_from": c.terms.pay_from.name(),
-        "energy_per_kwh": of(c.terms.energy_minor_per_kwh),
-        "fee_per_day": of(c.terms.fee_minor_per_day),
-        "service_level_bps": c.terms.level.get(),
-        "price": amount(c.price),
-        "terms_sha256": hex::encode(c.terms_hash),
-        "replaces": c.replaces,
-        "offered_at": time(c.offered_at),
-        "accepted_at": c.accepted_at.map(time),
-        "from_epoch": c.from,
-        "until_epoch": c.until,
-        "address": c.address.at(state.now()),
-        "next_address": c.address.next.as_ref().map(|(a, from)| json!({ "address": a, "from": time(*from) })),
-        "owed": of(c.arrears),
-    })
+    let next = c.address.next.as_ref();
+    HostingBody {
+        id: c.id,
+        machine_id: c.machine,
+        lane: c.lane.clone(),
+        state: c.state.name().to_owned(),
+        kind: c.terms.kind.name().to_owned(),
+        scheme: c.terms.scheme.name().to_owned(),
+        pays_from: c.terms.pay_from.name().to_owned(),
+        energy_per_kwh: of(c.terms.energy_minor_per_kwh),
+        fee_per_day: of(c.terms.fee_minor_per_day),
+        service_level_bps: c.terms.level.get(),
+        price: amount(c.price),
+        terms_sha256: hexed(c.terms_hash),
+        replaces: c.replaces,
+        offered_at: time(c.offered_at),
+        accepted_at: c.accepted_at.map(time),
+        from_epoch: c.from,
+        until_epoch: c.until,
+        address: c.address.at(state.now()).map(str::to_owned),
+        next_address: next.map(|(a, from)| NextAddress { address: a.clone(), from: time(*from) }),
+        owed: of(c.arrears),
+    }
 }
 
-pub(crate) fn machine_body(m: &HostedMachine, powers: &[SitePower]) -> Value {
+pub(crate) fn machine_body(m: &HostedMachine, powers: &[SitePower]) -> MachineBody {
     let (proven, low, high) = m.proven_rate();
-    let reading = m.reading.as_ref().map(|r| {
-        json!({
-            "at": time(r.at),
-            "hashrate": r.hashrate.map(rate),
-            "watts": r.watts,
-            "temperature_c": r.temperature_c,
-            "fans_rpm": r.fans_rpm,
-            "uptime_s": r.uptime_s,
-            "restarts": r.restarts,
-            "fault": r.fault,
-        })
+    let reading = m.reading.as_ref().map(|r| ReadingBody {
+        at: time(r.at),
+        hashrate: r.hashrate.map(rate),
+        watts: r.watts,
+        temperature_c: r.temperature_c,
+        fans_rpm: r.fans_rpm.clone(),
+        uptime_s: r.uptime_s,
+        restarts: r.restarts,
+        fault: r.fault.clone(),
     });
-    json!({
-        "serial": m.thing.serial,
-        "model": m.thing.model,
-        "site": m.thing.site_name,
-        "rack": m.thing.rack,
-        "state": m.thing.state.name(),
-        "nameplate": rate(m.thing.nameplate),
-        "nameplate_watts": m.thing.watts,
-        "reading": reading,
-        "claimed": rate(m.claimed_rate()),
-        "proven": { "hashrate": rate(proven), "low": rate(low), "high": rate(high),
-            "shares": m.proof.shares, "work": m.proof.work },
-        "claim": m.verdict.name(),
-        "uptime_us": m.span.up_us,
-        "span_us": m.span.span_us,
-        "energy": footprint_body(&m.footprint, powers),
-    })
+    MachineBody {
+        serial: m.thing.serial.clone(),
+        model: m.thing.model.clone(),
+        site: m.thing.site_name.clone(),
+        rack: m.thing.rack.clone(),
+        state: m.thing.state.name(),
+        nameplate: rate(m.thing.nameplate),
+        nameplate_watts: m.thing.watts,
+        reading,
+        claimed: rate(m.claimed_rate()),
+        proven: ProvenBody {
+            hashrate: rate(proven),
+            low: rate(low),
+            high: rate(high),
+            shares: m.proof.shares,
+            work: m.proof.work,
+        },
+        claim: m.verdict.name().to_owned(),
+        uptime_us: m.span.up_us,
+        span_us: m.span.span_us,
+        energy: footprint_body(&m.footprint, powers),
+    }
 }
 
-pub(crate) fn bill_body(b: &Bill, asset: Asset) -> Value {
+pub(crate) fn bill_body(b: &Bill, asset: Asset) -> BillBody {
     let of = |minor| amount(Amount::new(asset, minor));
-    json!({
-        "number": b.number,
-        "at": time(b.at),
-        "from_epoch": b.from,
-        "until_epoch": b.until,
-        "energy_uj": b.span.energy_uj,
-        "span_us": b.span.span_us,
-        "up_us": b.span.up_us,
-        "energy": of(b.energy),
-        "fee": of(b.fee),
-        "credit": of(b.credit),
-        "due": of(b.due),
-        "paid": of(b.paid),
-        "waived": of(b.waived),
-        "owed": of(b.arrears),
-    })
+    BillBody {
+        number: b.number,
+        at: time(b.at),
+        from_epoch: b.from,
+        until_epoch: b.until,
+        energy_uj: b.span.energy_uj.to_string(),
+        span_us: b.span.span_us,
+        up_us: b.span.up_us,
+        energy: of(b.energy),
+        fee: of(b.fee),
+        credit: of(b.credit),
+        due: of(b.due),
+        paid: of(b.paid),
+        waived: of(b.waived),
+        owed: of(b.arrears),
+    }
 }
 
 /// Electricity as programs read it. Large numbers are decimal strings.
-pub(crate) fn footprint_body(f: &Footprint, powers: &[SitePower]) -> Value {
-    let sites: Vec<Value> =
-        f.by_site.iter().map(|(site, uj)| site_body(*site, *uj, powers)).collect();
-    let cost: Vec<Value> = f
-        .cost
-        .iter()
-        .map(|(asset, minor)| {
-            amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX)))
-        })
-        .collect();
-    json!({
-        "watt_hours": f.watt_hours().to_string(),
-        "energy_uj": f.energy_uj.to_string(),
-        "covered_work": f.covered,
-        "uncovered_work": f.uncovered,
-        "millijoules_per_terahash": f.millijoules_per_terahash().map(|m| m.to_string()),
-        "co2_mg": f.co2_mg.to_string(),
-        "cost": cost,
-        "unstated_uj": f.unstated_uj.to_string(),
-        "sites": sites,
-    })
+pub(crate) fn footprint_body(f: &Footprint, powers: &[SitePower]) -> EnergyBody {
+    let cost = f.cost.iter().map(|(asset, minor)| {
+        amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX)))
+    });
+    EnergyBody {
+        watt_hours: f.watt_hours().to_string(),
+        energy_uj: f.energy_uj.to_string(),
+        covered_work: f.covered,
+        uncovered_work: f.uncovered,
+        millijoules_per_terahash: f.millijoules_per_terahash().map(|m| m.to_string()),
+        co2_mg: f.co2_mg.to_string(),
+        cost: cost.collect(),
+        unstated_uj: f.unstated_uj.to_string(),
+        sites: f.by_site.iter().map(|(site, uj)| site_body(*site, *uj, powers)).collect(),
+    }
 }
 
 /// A site's part of the energy, by what is stated of it.
-fn site_body(site: SiteId, energy_uj: u128, powers: &[SitePower]) -> Value {
+fn site_body(site: SiteId, energy_uj: u128, powers: &[SitePower]) -> SiteEnergy {
     let stated = powers.iter().find(|p| p.site == site);
-    json!({
-        "site": stated.map_or_else(|| site.to_string(), |p| p.name.clone()),
-        "energy_uj": energy_uj.to_string(),
-        "co2_g_per_kwh": stated.map(|p| p.co2_g_per_kwh),
-        "price_per_kwh": stated.map(|p| amount(Amount::new(p.price_asset, p.price_minor_per_kwh))),
-        "source": stated.map(|p| p.source.as_str()),
-    })
-}
-
-/// Which part of a contract's life.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Part {
-    before: Option<u64>,
+    let price = |p: &SitePower| amount(Amount::new(p.price_asset, p.price_minor_per_kwh));
+    SiteEnergy {
+        site: stated.map_or_else(|| site.to_string(), |p| p.name.clone()),
+        energy_uj: energy_uj.to_string(),
+        co2_g_per_kwh: stated.map(|p| p.co2_g_per_kwh),
+        price_per_kwh: stated.map(price),
+        source: stated.map(|p| p.source.clone()),
+    }
 }
 
 /// `GET /api/v1/contracts/{id}/energy?before=`: of all its epochs, or of the newest [`gruve_market::DELIVERED_MAX`]
@@ -178,27 +500,21 @@ pub(crate) async fn contract_energy(
     customer: Customer,
     Id(id): Id<ContractId>,
     Params(part): Params<Part>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<ContractEnergy>, Failure> {
     let c = state.contract(customer.account, id).await?;
     let (f, next) = state.footprint_of(&c, part.before.map(EpochNumber)).await?;
-    let mut body = footprint_body(&f, &state.powers().await?);
-    if let Value::Object(map) = &mut body {
-        // A coin's energy is that of all of the work that earned it.
-        let is_whole = f.covered == c.delivered && f.covered > Hashes::ZERO;
-        let coins: Vec<Value> = c
-            .earnings
-            .iter()
-            .filter(|_| is_whole)
-            .filter_map(|e| {
-                let minor = u128::try_from(e.earned.split().ok()?.0).ok()?;
-                let wh = f.watt_hours_per_coin(e.asset, minor)?;
-                Some(json!({ "asset": e.asset, "watt_hours": wh.to_string() }))
-            })
-            .collect();
-        map.insert("watt_hours_per_coin".to_owned(), json!(coins));
-        map.insert("next_before".to_owned(), json!(next));
-    }
-    Ok(answer(StatusCode::OK, body))
+    // A coin's energy is that of all of the work that earned it.
+    let is_whole = f.covered == c.delivered && f.covered > Hashes::ZERO;
+    let coins = c.earnings.iter().filter(|_| is_whole).filter_map(|e| {
+        let minor = u128::try_from(e.earned.split().ok()?.0).ok()?;
+        let wh = f.watt_hours_per_coin(e.asset, minor)?;
+        Some(CoinEnergy { asset: e.asset, watt_hours: wh.to_string() })
+    });
+    Ok(Answer(ContractEnergy {
+        base: footprint_body(&f, &state.powers().await?),
+        watt_hours_per_coin: coins.collect(),
+        next_before: next,
+    }))
 }
 
 /// `GET /api/v1/metered/{id}/energy`: of the work delivered since a month ago.
@@ -206,36 +522,36 @@ pub(crate) async fn metered_energy(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<EnergyBody>, Failure> {
     let f = state.metered_footprint(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, footprint_body(&f, &state.powers().await?)))
+    Ok(Answer(footprint_body(&f, &state.powers().await?)))
 }
 
 /// `GET /api/v1/energy`: what sites state of their electricity.
-pub(crate) async fn sites(State(state): State<AppState>) -> Result<Response, Failure> {
+pub(crate) async fn sites(
+    State(state): State<AppState>,
+) -> Result<Fine<List<SiteStated>>, Failure> {
     let all = state.farm().site_powers().await.map_err(|e| farm_failure(&e))?;
-    let list: Vec<Value> = all
-        .iter()
-        .map(|p| {
-            json!({
-                "site": p.name,
-                "co2_g_per_kwh": p.co2_g_per_kwh,
-                "price_per_kwh": amount(Amount::new(p.price_asset, p.price_minor_per_kwh)),
-                "source": p.source,
-            })
-        })
-        .collect();
-    Ok(answer(StatusCode::OK, json!(list)))
+    Ok(List::whole(all.into_iter().map(|p| SiteStated {
+        site: p.name,
+        co2_g_per_kwh: p.co2_g_per_kwh,
+        price_per_kwh: amount(Amount::new(p.price_asset, p.price_minor_per_kwh)),
+        source: p.source,
+    })))
 }
 
-/// `POST /api/v1/machines/{id}/accept`
+/// `POST /api/v1/machines/{id}/accept`; a session proves itself again where there is a price.
 pub(crate) async fn accept(
     State(state): State<AppState>,
     customer: Customer,
+    Client(from): Client,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
-    let from = state.accept_hosting(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, json!({ "id": id, "from_epoch": from })))
+    Json(proof): Json<BuyerProof>,
+) -> Result<Fine<Accepted>, Failure> {
+    let again = Again { password: proof.password, code: proof.code };
+    let asker = Asker { customer: &customer, again: &again, from };
+    let from_epoch = state.accept_hosting(&asker, id).await?;
+    Ok(Answer(Accepted { id, from_epoch }))
 }
 
 /// `DELETE /api/v1/machines/{id}`: refuses an offer, or takes an own one back.
@@ -243,30 +559,24 @@ pub(crate) async fn withdraw(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     state.withdraw_hosting(customer.account, id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// To whom, and for how much.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Transfer {
-    to: String,
-    asset: String,
-    price: String,
+    Ok(Done)
 }
 
 /// `POST /api/v1/machines/{id}/transfer`
 pub(crate) async fn transfer(
     State(state): State<AppState>,
     customer: Customer,
+    Client(from): Client,
     Id(id): Id<ContractId>,
     Json(order): Json<Transfer>,
-) -> Result<Response, Failure> {
+) -> Result<Made<OfferMade>, Failure> {
     let price = price_of(&order.asset, &order.price)?;
-    let offer = state.transfer_hosting(customer.account, id, &order.to, price).await?;
-    Ok(answer(StatusCode::CREATED, json!({ "offer": offer })))
+    let again = Again { password: order.password, code: order.code };
+    let asker = Asker { customer: &customer, again: &again, from };
+    let offer = state.transfer_hosting(&asker, id, &order.to, price).await?;
+    Ok(Answer(OfferMade { offer }))
 }
 
 /// A price as it is written.
@@ -275,23 +585,19 @@ pub(crate) fn price_of(asset: &str, text: &str) -> Result<Amount, Failure> {
     Amount::parse_decimal(asset, text).map_err(|e| Failure::refused(sentence(&e.to_string())))
 }
 
-/// Where coins go.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewAddress {
-    address: String,
-}
-
 /// `POST /api/v1/machines/{id}/address`
 pub(crate) async fn address(
     State(state): State<AppState>,
     customer: Customer,
+    Client(from): Client,
     Id(id): Id<ContractId>,
     Json(new): Json<NewAddress>,
-) -> Result<Response, Failure> {
-    state.address_hosting(customer.account, id, &new.address).await?;
+) -> Result<Fine<HostingBody>, Failure> {
+    let again = Again { password: new.password, code: new.code };
+    let asker = Asker { customer: &customer, again: &again, from };
+    state.address_hosting(&asker, id, &new.address).await?;
     let contract = state.own_hosting(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, contract_body(&state, &contract)))
+    Ok(Answer(contract_body(&state, &contract)))
 }
 
 /// `GET /api/v1/machines/{id}/certificate`
@@ -299,10 +605,10 @@ pub(crate) async fn certificate(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<Signed>, Failure> {
     state.own_hosting(customer.account, id).await?;
     let signed = state.hosting().certificate(id).await.map_err(|e| hosting_failure(&e))?;
-    Ok(answer(StatusCode::OK, json!(signed)))
+    Ok(Answer(signed))
 }
 
 /// `GET /api/v1/machines/{id}/terms`: the canonical bytes, of which the contract has the hash.
@@ -310,11 +616,10 @@ pub(crate) async fn terms(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
-    use axum::response::IntoResponse as _;
+) -> Result<Sheet<HostingTerms>, Failure> {
     let contract = state.own_hosting(customer.account, id).await?;
     let kind = [(axum::http::header::CONTENT_TYPE, "application/json")];
-    Ok((StatusCode::OK, kind, contract.terms_bytes).into_response())
+    Ok(Sheet::new((kind, contract.terms_bytes)))
 }
 
 /// `GET /api/v1/machines/{id}/tickets`
@@ -322,32 +627,27 @@ pub(crate) async fn tickets(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+    Params(page): Params<Page>,
+) -> Result<Fine<List<TicketBody>>, Failure> {
     let contract = state.own_hosting(customer.account, id).await?;
-    let all = state.tickets_of(customer.account, &contract).await?;
-    Ok(answer(StatusCode::OK, all.iter().map(ticket_body).collect()))
+    let by = gruve_farm::Speaker::Owner(customer.account);
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.farm().tickets_before(contract.machine, by, before, wanted).await;
+    page.give(all.map_err(|e| farm_failure(&e))?, |t| t.id, ticket_body)
 }
 
-pub(crate) fn ticket_body(t: &Ticket) -> Value {
-    json!({
-        "id": t.id,
-        "machine_id": t.machine,
-        "title": t.title,
-        "opened_at": time(t.opened_at),
-        "closed_at": t.closed_at.map(time),
-    })
+pub(crate) fn ticket_body(t: &Ticket) -> TicketBody {
+    TicketBody {
+        id: t.id,
+        machine_id: t.machine,
+        title: t.title.clone(),
+        opened_at: time(t.opened_at),
+        closed_at: t.closed_at.map(time),
+    }
 }
 
-pub(crate) fn note_body(n: &Note) -> Value {
-    json!({ "at": time(n.at), "author": n.author, "text": n.text })
-}
-
-/// What it is about, and what there is to say.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewTicket {
-    title: String,
-    text: String,
+pub(crate) fn note_body(n: &Note) -> NoteBody {
+    NoteBody { at: time(n.at), author: n.author.clone(), text: n.text.clone() }
 }
 
 /// `POST /api/v1/machines/{id}/tickets`
@@ -356,9 +656,9 @@ pub(crate) async fn open_ticket(
     customer: Customer,
     Id(id): Id<ContractId>,
     Json(new): Json<NewTicket>,
-) -> Result<Response, Failure> {
+) -> Result<Made<TicketMade>, Failure> {
     let ticket = state.open_ticket(customer.account, id, &new.title, &new.text).await?;
-    Ok(answer(StatusCode::CREATED, json!({ "ticket": ticket })))
+    Ok(Answer(TicketMade { ticket }))
 }
 
 /// `GET /api/v1/tickets/{id}`
@@ -366,20 +666,10 @@ pub(crate) async fn ticket(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<TicketId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<TicketDetail>, Failure> {
     let (ticket, notes) = state.ticket_of(customer.account, id).await?;
-    let mut body = ticket_body(&ticket);
-    if let Value::Object(map) = &mut body {
-        map.insert("notes".to_owned(), notes.iter().map(note_body).collect());
-    }
-    Ok(answer(StatusCode::OK, body))
-}
-
-/// What there is to say.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Say {
-    text: String,
+    let notes = notes.iter().map(note_body).collect();
+    Ok(Answer(TicketDetail { base: ticket_body(&ticket), notes }))
 }
 
 /// `POST /api/v1/tickets/{id}/notes`
@@ -388,10 +678,10 @@ pub(crate) async fn say(
     customer: Customer,
     Id(id): Id<TicketId>,
     Json(said): Json<Say>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     let by = gruve_farm::Speaker::Owner(customer.account);
     state.farm().say_on_ticket(id, by, &said.text).await.map_err(|e| farm_failure(&e))?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 /// `POST /api/v1/tickets/{id}/close`
@@ -399,27 +689,25 @@ pub(crate) async fn close(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<TicketId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     let by = gruve_farm::Speaker::Owner(customer.account);
     state.farm().close_ticket(id, by).await.map_err(|e| farm_failure(&e))?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 /// `GET /api/v1/site/telemetry`: where an agent that has lost its own count goes on.
-pub(crate) async fn telemetry_place(SiteAgent(agent): SiteAgent) -> Response {
-    answer(StatusCode::OK, json!({ "next": agent.next }))
+pub(crate) async fn telemetry_place(SiteAgent(agent): SiteAgent) -> Fine<Place> {
+    Answer(Place { next: agent.next })
 }
 
 /// `POST /api/v1/site/telemetry`: sent again, it changes nothing.
 pub(crate) async fn telemetry(
     State(state): State<AppState>,
     SiteAgent(agent): SiteAgent,
-    request: Request,
-) -> Result<Response, Failure> {
-    let bytes = axum::body::to_bytes(request.into_body(), REPORT_BYTES_MAX).await;
-    let bytes = bytes.map_err(|_| Failure::too_large())?;
-    let report: Report = serde_json::from_slice(&bytes)
-        .map_err(|e| Failure::bad_request(format!("The report cannot be read: {e}.")))?;
-    let receipt = state.farm().take_report(agent.site, &report).await;
-    Ok(answer(StatusCode::OK, json!(receipt.map_err(|e| farm_failure(&e))?)))
+    Large(report): Large<Report>,
+) -> Result<Fine<ReportTaken>, Failure> {
+    let taken = state.farm().take_report(agent.site, &report).await;
+    let taken = taken.map_err(|e| farm_failure(&e))?;
+    let (next, refused) = (taken.next, taken.refused);
+    Ok(Answer(ReportTaken { next, taken: taken.taken, refused }))
 }

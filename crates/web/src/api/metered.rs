@@ -1,27 +1,159 @@
 //! Metered contracts: start, see, end; the usage statement; top-ups of the balance.
 
-use crate::api::contracts::{earnings, invoice_body};
-use crate::api::{amount, answer, key_of, rate, time};
+use crate::api::contracts::{EarningsBody, InvoiceBody, earnings, invoice_body};
+use crate::api::page::Page;
+use crate::api::{Hex, Money, Rate, Time, amount, hexed, key_of, rate, time};
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
+use crate::openapi::{Answer, Fine, List, Made, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::http::HeaderMap;
 use gruve_market::metered::{MeteredView, Period, UsageLine};
-use gruve_units::{Amount, ContractId, Duration, Hashrate, Timestamp};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gruve_market::{Scheme, SignedTerms};
+use gruve_units::{
+    Amount, Asset, ContractId, Duration, EpochNumber, Hashes, Hashrate, LaneId, Timestamp,
+};
 
 /// Usage shown when no time is asked for.
 const USAGE_USUAL: Duration = Duration::from_secs(31 * 86_400);
 
-/// What to start.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Order {
-    plan: String,
-    hashrate: String,
+requests! {
+    /// What to start.
+    struct MeterOrder {
+        /// The plan's id.
+        plan: String,
+        /// `200 kH/s`, or a whole number of hashes per second as text.
+        hashrate: String,
+    }
+
+    /// Of which time, and how fine.
+    struct UsageOf {
+        /// `epoch`, `hour` or `day`; days if left out.
+        period: Option<String>,
+        /// Seconds since 1970.
+        from: Option<u32>,
+        /// Seconds since 1970.
+        until: Option<u32>,
+    }
+
+    /// How much to pay in.
+    struct TopUpOrder {
+        /// `BTC`, …
+        asset: String,
+        /// In whole coins, as decimal text.
+        amount: String,
+    }
+}
+
+answers! {
+    /// A contract by the meter just started.
+    struct Started {
+        /// Its id.
+        contract: ContractId,
+        /// Its first epoch.
+        first_epoch: EpochNumber,
+        /// What is held for it.
+        held: Money,
+    }
+
+    /// A contract by the meter.
+    struct MeteredBody {
+        /// Its id.
+        contract: ContractId,
+        /// The plan's id.
+        plan: String,
+        /// The plan's version.
+        plan_version: u32,
+        /// The plan's title.
+        title: String,
+        /// Where it is worked.
+        lane: LaneId,
+        /// The lane's own asset.
+        asset: Asset,
+        /// How it earns.
+        scheme: Scheme,
+        /// `active`, `stopped`, `ending`, `ended`.
+        state: String,
+        /// Whether the balance lasts for a few epochs only.
+        is_low: bool,
+        /// At up to this rate.
+        hashrate: Rate,
+        /// Of the signed terms' bytes.
+        terms_sha256: Hex,
+        /// When it was started.
+        created_at: Time,
+        /// Its first epoch.
+        first_epoch: EpochNumber,
+        /// The epoch before which it ended.
+        ended_epoch: Option<EpochNumber>,
+        /// Work done.
+        delivered: Hashes,
+        /// What it cost.
+        charged: Money,
+        /// What is held for it.
+        held: Money,
+        /// What work at `price_hashrate` costs a day now.
+        price: Option<Money>,
+        /// For which rate the price is.
+        price_hashrate: Option<Rate>,
+        /// What was earned, by asset.
+        earnings: Vec<EarningsBody>,
+        /// What it had to say.
+        notices: Vec<MeterNotice>,
+    }
+
+    /// What a contract by the meter had to say.
+    struct MeterNotice {
+        /// A word for it.
+        kind: String,
+        /// In which epoch.
+        epoch: EpochNumber,
+        /// When.
+        at: Time,
+    }
+
+    /// What was used in some time.
+    struct UsageBody {
+        /// From when.
+        from: Time,
+        /// The first epoch of it.
+        first_epoch: EpochNumber,
+        /// The last.
+        last_epoch: EpochNumber,
+        /// How many of them are closed.
+        closed_epochs: u32,
+        /// Work that there was money for.
+        capped: Hashes,
+        /// Work done.
+        delivered: Hashes,
+        /// The lowest price of it.
+        price_least: Money,
+        /// The highest.
+        price_most: Money,
+        /// For which rate the prices are.
+        price_hashrate: Rate,
+        /// What is held.
+        held: Money,
+        /// What was charged.
+        charged: Money,
+        /// What of its earnings is settled.
+        settled: Vec<SettledBody>,
+    }
+
+    /// Earnings of one asset, settled.
+    struct SettledBody {
+        /// Which.
+        asset: Asset,
+        /// Before fees.
+        gross: Money,
+        /// The operator's part.
+        fee: Money,
+        /// Maintenance taken.
+        maintenance: Money,
+        /// What reached the balance.
+        net: Money,
+    }
 }
 
 /// `POST /api/v1/metered`; with an `Idempotency-Key` the same request again gives the same contract.
@@ -29,27 +161,25 @@ pub(crate) async fn start(
     State(state): State<AppState>,
     customer: Customer,
     headers: HeaderMap,
-    Json(order): Json<Order>,
-) -> Result<Response, Failure> {
+    Json(order): Json<MeterOrder>,
+) -> Result<Made<Started>, Failure> {
     let key = key_of(&headers)?;
     let wanted: Hashrate =
         order.hashrate.parse().map_err(|e: String| Failure::refused(sentence(&e)))?;
     let s = state.start_metered(customer.account, &order.plan, wanted, key).await?;
-    let body = json!({
-        "contract": s.contract,
-        "first_epoch": s.first_epoch,
-        "held": amount(s.held),
-    });
-    Ok(answer(StatusCode::CREATED, body))
+    let (first_epoch, held) = (s.first_epoch, amount(s.held));
+    Ok(Answer(Started { contract: s.contract, first_epoch, held }))
 }
 
 /// `GET /api/v1/metered`
 pub(crate) async fn list(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<Response, Failure> {
-    let all = state.market().metered_contracts(customer.account).await?;
-    Ok(answer(StatusCode::OK, all.iter().map(body).collect()))
+    Params(page): Params<Page>,
+) -> Result<Fine<List<MeteredBody>>, Failure> {
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.market().metered_before(customer.account, before, wanted).await?;
+    page.give(all, |c| c.id, body)
 }
 
 /// `GET /api/v1/metered/{id}`
@@ -57,8 +187,8 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
-    Ok(answer(StatusCode::OK, body(&state.metered(customer.account, id).await?)))
+) -> Result<Fine<MeteredBody>, Failure> {
+    Ok(Answer(body(&state.metered(customer.account, id).await?)))
 }
 
 /// `GET /api/v1/metered/{id}/terms`: the exact bytes agreed at the start, their hash and the operator's signature.
@@ -66,9 +196,8 @@ pub(crate) async fn terms(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
-    let file = state.signed_terms(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, json!(file)))
+) -> Result<Fine<SignedTerms>, Failure> {
+    Ok(Answer(state.signed_terms(customer.account, id).await?))
 }
 
 /// `DELETE /api/v1/metered/{id}`: ends it at the next epoch border.
@@ -76,18 +205,9 @@ pub(crate) async fn end(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<MeteredBody>, Failure> {
     state.end_metered(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, body(&state.metered(customer.account, id).await?)))
-}
-
-/// Of which time, and how fine.
-#[derive(Deserialize)]
-pub(crate) struct Of {
-    period: Option<String>,
-    /// Seconds since 1970.
-    from: Option<u32>,
-    until: Option<u32>,
+    Ok(Answer(body(&state.metered(customer.account, id).await?)))
 }
 
 /// `GET /api/v1/metered/{id}/usage?period=day&from=&until=`, newest first.
@@ -95,8 +215,8 @@ pub(crate) async fn usage(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-    Params(of): Params<Of>,
-) -> Result<Response, Failure> {
+    Params(of): Params<UsageOf>,
+) -> Result<Fine<List<UsageBody>>, Failure> {
     let period = match of.period.as_deref() {
         None | Some("day") => Period::Day,
         Some("hour") => Period::Hour,
@@ -110,88 +230,79 @@ pub(crate) async fn usage(
     let from = of.from.map_or(usual, instant);
     let lines = state.market().metered_usage(customer.account, id, (from, until), period).await;
     let lines = lines.map_err(|e| crate::trade::market_failure(&e))?;
-    Ok(answer(StatusCode::OK, lines.iter().map(line).collect()))
+    Ok(List::whole(lines.iter().map(line)))
 }
 
 fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn line(l: &UsageLine) -> Value {
-    let earned: Vec<Value> = l
-        .earnings
-        .iter()
-        .map(|(asset, s)| {
-            let of = |minor| amount(Amount::new(*asset, minor));
-            json!({
-                "asset": asset,
-                "gross": of(s.gross_minor),
-                "fee": of(s.fee_minor),
-                "maintenance": of(s.maintenance_minor),
-                "net": of(s.net_minor),
-            })
-        })
-        .collect();
+fn line(l: &UsageLine) -> UsageBody {
+    let settled = l.earnings.iter().map(|(asset, s)| {
+        let of = |minor| amount(Amount::new(*asset, minor));
+        SettledBody {
+            asset: *asset,
+            gross: of(s.gross_minor),
+            fee: of(s.fee_minor),
+            maintenance: of(s.maintenance_minor),
+            net: of(s.net_minor),
+        }
+    });
     let price = |minor| amount(Amount::new(l.charged.asset, minor));
-    json!({
-        "from": time(l.from),
-        "first_epoch": l.epochs.0,
-        "last_epoch": l.epochs.1,
-        "closed_epochs": l.closed,
-        "capped": l.capped,
-        "delivered": l.delivered,
-        "price_least": price(l.price_minor.0),
-        "price_most": price(l.price_minor.1),
-        "price_hashrate": rate(l.price_hashrate),
-        "held": amount(l.held),
-        "charged": amount(l.charged),
-        "settled": earned,
-    })
+    UsageBody {
+        from: time(l.from),
+        first_epoch: l.epochs.0,
+        last_epoch: l.epochs.1,
+        closed_epochs: l.closed,
+        capped: l.capped,
+        delivered: l.delivered,
+        price_least: price(l.price_minor.0),
+        price_most: price(l.price_minor.1),
+        price_hashrate: rate(l.price_hashrate),
+        held: amount(l.held),
+        charged: amount(l.charged),
+        settled: settled.collect(),
+    }
 }
 
-fn body(c: &MeteredView) -> Value {
-    json!({
-        "contract": c.id,
-        "plan": c.plan,
-        "plan_version": c.plan_version,
-        "title": c.title,
-        "lane": c.lane,
-        "asset": c.asset,
-        "scheme": c.scheme,
-        "state": c.state.name(),
-        "is_low": c.is_low,
-        "hashrate": rate(c.hashrate),
-        "terms_sha256": hex::encode(c.terms_hash),
-        "created_at": time(c.created),
-        "first_epoch": c.first_epoch,
-        "ended_epoch": c.ended_epoch,
-        "delivered": c.delivered,
-        "charged": amount(c.charged),
-        "held": amount(c.held),
-        "price": c.price.map(|p| amount(Amount::new(c.charged.asset, p.minor))),
-        "price_hashrate": c.price.map(|p| rate(p.hashrate)),
-        "earnings": c.earnings.iter().map(earnings).collect::<Vec<_>>(),
-        "notices": c.notices.iter().map(|n| json!({
-            "kind": n.kind.name(), "epoch": n.epoch, "at": time(n.at),
-        })).collect::<Vec<_>>(),
-    })
-}
-
-/// How much to pay in.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TopUp {
-    asset: String,
-    amount: String,
+fn body(c: &MeteredView) -> MeteredBody {
+    let notices = c.notices.iter().map(|n| MeterNotice {
+        kind: n.kind.name().to_owned(),
+        epoch: n.epoch,
+        at: time(n.at),
+    });
+    MeteredBody {
+        contract: c.id,
+        plan: c.plan.clone(),
+        plan_version: c.plan_version,
+        title: c.title.clone(),
+        lane: c.lane.clone(),
+        asset: c.asset,
+        scheme: c.scheme,
+        state: c.state.name().to_owned(),
+        is_low: c.is_low,
+        hashrate: rate(c.hashrate),
+        terms_sha256: hexed(c.terms_hash),
+        created_at: time(c.created),
+        first_epoch: c.first_epoch,
+        ended_epoch: c.ended_epoch,
+        delivered: c.delivered,
+        charged: amount(c.charged),
+        held: amount(c.held),
+        price: c.price.map(|p| amount(Amount::new(c.charged.asset, p.minor))),
+        price_hashrate: c.price.map(|p| rate(p.hashrate)),
+        earnings: c.earnings.iter().map(earnings).collect(),
+        notices: notices.collect(),
+    }
 }
 
 /// `POST /api/v1/top-ups`: an invoice that fills the balance.
 pub(crate) async fn top_up(
     State(state): State<AppState>,
     customer: Customer,
-    Json(order): Json<TopUp>,
-) -> Result<Response, Failure> {
+    Json(order): Json<TopUpOrder>,
+) -> Result<Made<InvoiceBody>, Failure> {
     let what = crate::api::payouts::amount_of(&order.asset, &order.amount)?;
     let inv = state.top_up(customer.account, what).await?;
-    Ok(answer(StatusCode::CREATED, invoice_body(&state, &inv)))
+    Ok(Answer(invoice_body(&state, &inv)))
 }

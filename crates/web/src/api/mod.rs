@@ -4,50 +4,37 @@
 //! number as a decimal string, work a decimal string, times RFC 3339 in UTC. Failures are
 //! `application/problem+json` (RFC 9457). Bodies are read strictly: an unknown field is refused,
 //! so that a misspelt one is not silently ignored. Cookies are not taken: `Authorization: Bearer`.
+//! Lists are pages ([`page`]). The calls stand in [`list`], and what is answered is declared with its
+//! schema ([`crate::openapi`]).
 
 pub(crate) mod access;
 pub(crate) mod accounts;
 pub(crate) mod console;
 pub(crate) mod contracts;
+pub(crate) mod events;
+pub(crate) mod forms;
 pub(crate) mod funds;
+pub(crate) mod leaving;
 pub(crate) mod life;
+pub(crate) mod list;
 pub(crate) mod machines;
 pub(crate) mod metered;
+pub(crate) mod page;
+pub(crate) mod papers;
+pub(crate) mod passkeys;
 pub(crate) mod payins;
 pub(crate) mod payouts;
 pub(crate) mod public;
 pub(crate) mod receipts;
 pub(crate) mod reserve;
 
+pub(crate) use forms::{Hex, Money, Rate, Time, amount, hexed, rate, time};
+
 use crate::failure::Failure;
-use crate::money::rfc3339;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use gruve_units::{Amount, Hashrate, Timestamp};
-use serde_json::{Value, json};
+use axum::http::HeaderMap;
 
 /// Longest idempotency key, as the treasury stores it.
 const KEY_CHARS_MAX: usize = 64;
-
-/// An amount.
-pub(crate) fn amount(a: Amount) -> Value {
-    json!({ "asset": a.asset, "minor": a.minor, "decimal": a.decimal() })
-}
-
-/// A hashrate.
-pub(crate) fn rate(r: Hashrate) -> Value {
-    json!({ "hashes_per_second": r.0.to_string(), "text": r.to_string() })
-}
-
-/// A time.
-pub(crate) fn time(t: Timestamp) -> Value {
-    Value::String(rfc3339(t))
-}
-
-/// An answer.
-pub(crate) fn answer(status: StatusCode, body: Value) -> Response {
-    (status, axum::Json(body)).into_response()
-}
 
 /// The key by which a client makes a request safe to repeat; 1 to 64 visible ASCII characters.
 pub(crate) fn idempotency_key(text: Option<&str>) -> Result<Option<String>, Failure> {

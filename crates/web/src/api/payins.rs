@@ -1,14 +1,15 @@
 //! Ways to pay an invoice, what was paid, and what waits for a person.
 
-use crate::api::{amount, answer, time};
+use crate::api::contracts::{InvoiceBody, invoice_body};
+use crate::api::page::Page;
+use crate::api::{Money, Time, amount, time};
 use crate::console::typed;
-use crate::extract::{Customer, Id, Json, Staff};
+use crate::extract::{Customer, Id, Json, Params, Staff, Unread};
 use crate::failure::{Failure, sentence};
+use crate::openapi::{Answer, Fine, List, Made, Shape, Shapes, answers, requests};
 use crate::state::AppState;
 use crate::trade::treasury_failure;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::Response;
 use bytes::Bytes;
 use gruve_treasury::bank::written_reference;
 use gruve_treasury::remote::WEBHOOK_BYTES_MAX;
@@ -16,39 +17,185 @@ use gruve_treasury::{
     BankEntryView, BankWord, Heard, Invoice, PayInFor, Payment, Purpose, TreasuryError,
 };
 use gruve_units::{Amount, BankEntryId, InvoiceId, PaymentId};
-use serde::Deserialize;
+use serde::Serialize;
 use serde_json::{Value, json};
 
+answers! {
+    /// Pay to the invoice's own address.
+    struct ByChain {
+        /// `chain`.
+        method: &'static str,
+        /// Where to.
+        address: String,
+        /// The same for a wallet.
+        uri: String,
+    }
+
+    /// Pay by a bank's transfer.
+    struct ByBank {
+        /// `bank`.
+        method: &'static str,
+        /// The house's account.
+        iban: String,
+        /// Its bank.
+        bic: Option<String>,
+        /// Its holder.
+        holder: String,
+        /// What must stand in the transfer.
+        reference: String,
+        /// The same as people write it.
+        written: String,
+        /// How much.
+        amount: Money,
+    }
+
+    /// Pay by a call here: at another service, or from the balance.
+    struct ByCall {
+        /// `card`, `btcpay`, … or `balance`.
+        method: &'static str,
+        /// Where to post.
+        post: String,
+    }
+
+    /// Where to pay.
+    struct CheckoutBody {
+        /// By which method.
+        method: String,
+        /// The place at the other service.
+        url: String,
+    }
+
+    /// An event was heard.
+    struct HeardBody {
+        /// Always.
+        heard: bool,
+    }
+
+    /// A payment by another way than an invoice's own address.
+    struct PaymentBody {
+        /// Its id.
+        payment: PaymentId,
+        /// `card`, `btcpay`, `bank`.
+        method: &'static str,
+        /// How much.
+        amount: Money,
+        /// What was taken back of it.
+        taken_back: Money,
+        /// The invoice that it pays.
+        invoice: Option<InvoiceId>,
+        /// When it came.
+        at: Time,
+    }
+
+    /// A transfer that waits for a person.
+    struct BankEntryBody {
+        /// Its id.
+        id: BankEntryId,
+        /// In which bank's statement it stands.
+        bank: String,
+        /// In which.
+        statement: String,
+        /// The bank's own reference.
+        bank_reference: Option<String>,
+        /// How much; null where it cannot be read.
+        amount: Option<Money>,
+        /// The day.
+        booked_on: String,
+        /// Who paid.
+        payer: String,
+        /// From which account.
+        payer_account: String,
+        /// What was written.
+        text: String,
+        /// Why it waits.
+        reason: String,
+        /// When it was read.
+        arrived_at: Time,
+    }
+
+    /// What was decided.
+    struct WordBody {
+        /// About which transfer.
+        id: BankEntryId,
+        /// The word.
+        word: String,
+    }
+}
+
+/// A way to pay an invoice.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Way {
+    Chain(ByChain),
+    Bank(ByBank),
+    Call(ByCall),
+}
+
+impl Shape for Way {
+    fn shape(shapes: &mut Shapes) -> Value {
+        let all = [ByChain::shape(shapes), ByBank::shape(shapes), ByCall::shape(shapes)];
+        json!({ "anyOf": all })
+    }
+}
+
+requests! {
+    /// By which method.
+    struct By {
+        /// One of the invoice's `methods`.
+        method: String,
+    }
+
+    /// How much of a payment is given back, and why.
+    struct Refund {
+        /// In whole units, as decimal text.
+        amount: String,
+        /// What was taken back of it before, as whoever asks has seen it.
+        taken_back: String,
+        /// Why, for whoever reads the books.
+        why: String,
+    }
+
+    /// A person's word.
+    struct Word {
+        /// `invoice`, `account`, `sent-back`, `taken-back` or `dismissed`.
+        word: String,
+        /// The invoice's, the account's or the payment's id.
+        id: String = default,
+        /// Why, for whoever reads the books.
+        why: String = default,
+    }
+}
+
 /// How an invoice can be paid, one entry a method.
-pub(crate) fn methods(state: &AppState, inv: &Invoice) -> Value {
+pub(crate) fn methods(state: &AppState, inv: &Invoice) -> Vec<Way> {
     let mut all = Vec::new();
     if !inv.state.is_open() {
-        return json!(all);
+        return all;
     }
     if !inv.asset().is_fiat() {
-        let what = json!({ "method": "chain", "address": inv.address, "uri": inv.uri() });
-        all.push(what);
+        let (address, uri) = (inv.address.clone(), inv.uri());
+        all.push(Way::Chain(ByChain { method: "chain", address, uri }));
     }
     if let Some(bank) = state.treasury().bank(inv.asset()) {
-        all.push(json!({
-            "method": "bank",
-            "iban": bank.iban,
-            "bic": bank.bic,
-            "holder": bank.holder,
-            "reference": inv.address,
-            "written": written_reference(&inv.address),
-            "amount": amount(inv.to_pay()),
+        all.push(Way::Bank(ByBank {
+            method: "bank",
+            iban: bank.iban.clone(),
+            bic: bank.bic.clone(),
+            holder: bank.holder.clone(),
+            reference: inv.address.clone(),
+            written: written_reference(&inv.address),
+            amount: amount(inv.to_pay()),
         }));
     }
     for method in state.treasury().checkouts_for(inv) {
-        let path = format!("/api/v1/invoices/{}/checkouts", inv.id);
-        all.push(json!({ "method": method.word(), "post": path }));
+        let post = format!("/api/v1/invoices/{}/checkouts", inv.id);
+        all.push(Way::Call(ByCall { method: method.word(), post }));
     }
     if let Purpose::Contract(_) = inv.purpose {
-        let path = format!("/api/v1/invoices/{}/balance", inv.id);
-        all.push(json!({ "method": "balance", "post": path }));
+        let post = format!("/api/v1/invoices/{}/balance", inv.id);
+        all.push(Way::Call(ByCall { method: "balance", post }));
     }
-    json!(all)
+    all
 }
 
 /// `POST /api/v1/invoices/{id}/balance`: pays the rest of it from the balance.
@@ -56,16 +203,9 @@ pub(crate) async fn pay_from_balance(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<InvoiceId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<InvoiceBody>, Failure> {
     let inv = state.pay_from_balance(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, super::contracts::invoice_body(&state, &inv)))
-}
-
-/// By which method.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct By {
-    method: String,
+    Ok(Answer(invoice_body(&state, &inv)))
 }
 
 /// `POST /api/v1/invoices/{id}/checkouts`: a place at another service where the invoice is paid.
@@ -74,16 +214,16 @@ pub(crate) async fn checkout(
     customer: Customer,
     Id(id): Id<InvoiceId>,
     Json(by): Json<By>,
-) -> Result<Response, Failure> {
+) -> Result<Made<CheckoutBody>, Failure> {
     let url = state.open_checkout(customer.account, id, &by.method).await?;
-    Ok(answer(StatusCode::CREATED, json!({ "method": by.method, "url": url })))
+    Ok(Answer(CheckoutBody { method: by.method, url }))
 }
 
 /// `POST /api/v1/webhooks/stripe`
 pub(crate) async fn hear_card(
     State(state): State<AppState>,
-    request: Request,
-) -> Result<Response, Failure> {
+    Unread(request): Unread,
+) -> Result<Fine<HeardBody>, Failure> {
     let (signature, body) = signed(request, "stripe-signature").await?;
     let heard = state.treasury().hear_card(&signature, &body).await;
     told(&state, heard)
@@ -92,8 +232,8 @@ pub(crate) async fn hear_card(
 /// `POST /api/v1/webhooks/btcpay`
 pub(crate) async fn hear_btcpay(
     State(state): State<AppState>,
-    request: Request,
-) -> Result<Response, Failure> {
+    Unread(request): Unread,
+) -> Result<Fine<HeardBody>, Failure> {
     let (signature, body) = signed(request, "btcpay-sig").await?;
     let heard = state.treasury().hear_btcpay(&signature, &body).await;
     told(&state, heard)
@@ -108,26 +248,16 @@ async fn signed(request: Request, header: &str) -> Result<(String, Bytes), Failu
 }
 
 /// What the service is told: it says again what it was not told was heard.
-fn told(state: &AppState, heard: Result<Heard, TreasuryError>) -> Result<Response, Failure> {
+fn told(state: &AppState, heard: Result<Heard, TreasuryError>) -> Result<Fine<HeardBody>, Failure> {
     match heard.map_err(|e| treasury_failure(&e))? {
         Heard::Yes => {
             state.pulse().beat();
-            Ok(answer(StatusCode::OK, json!({ "heard": true })))
+            Ok(Answer(HeardBody { heard: true }))
         }
         Heard::NotSigned => Err(Failure::bad_request("The signature is not right, or too old.")),
         Heard::Unreadable => Err(Failure::bad_request("The event cannot be read.")),
         Heard::Later => Err(Failure::busy("It cannot be looked at now.")),
     }
-}
-
-/// How much of a payment is given back, and why.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Refund {
-    pub(crate) amount: String,
-    /// What was taken back of it before, as whoever asks has seen it.
-    pub(crate) taken_back: String,
-    pub(crate) why: String,
 }
 
 impl Refund {
@@ -161,67 +291,59 @@ pub(crate) async fn refund(
     staff: Staff,
     Id(id): Id<PaymentId>,
     Json(refund): Json<Refund>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<PaymentBody>, Failure> {
     refund.carry_out(&state, staff, id).await?;
     let payment_now = state.treasury().payment(id).await.map_err(|e| treasury_failure(&e))?;
     let found = payment_now.ok_or_else(|| Failure::not_found("payment"))?;
-    Ok(answer(StatusCode::OK, payment(&found)))
+    Ok(Answer(payment(&found)))
 }
 
 /// `GET /api/v1/payments`: what came by other methods than the invoices' own addresses.
 pub(crate) async fn payments(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<Response, Failure> {
-    let all = state.treasury().payments(customer.account).await?;
-    Ok(answer(StatusCode::OK, all.iter().map(payment).collect()))
+    Params(page): Params<Page>,
+) -> Result<Fine<List<PaymentBody>>, Failure> {
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.treasury().payments_before(customer.account, before, wanted).await?;
+    page.give(all, |p| p.id, payment)
 }
 
-fn payment(p: &Payment) -> Value {
-    json!({
-        "payment": p.id,
-        "method": p.method.word(),
-        "amount": amount(p.amount),
-        "taken_back": amount(p.taken),
-        "invoice": p.invoice,
-        "at": time(p.arrived),
-    })
+fn payment(p: &Payment) -> PaymentBody {
+    PaymentBody {
+        payment: p.id,
+        method: p.method.word(),
+        amount: amount(p.amount),
+        taken_back: amount(p.taken),
+        invoice: p.invoice,
+        at: time(p.arrived),
+    }
 }
 
 /// `GET /api/v1/console/pay-ins`: transfers that wait for a person, oldest first.
-pub(crate) async fn waiting(State(state): State<AppState>, _: Staff) -> Result<Response, Failure> {
-    let all = state.treasury().bank_entries_waiting().await?;
-    Ok(answer(StatusCode::OK, all.iter().map(entry).collect()))
+pub(crate) async fn waiting(
+    State(state): State<AppState>,
+    _: Staff,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<BankEntryBody>>, Failure> {
+    let all = state.treasury().bank_entries_after(page.behind()?, page.wanted()?).await?;
+    page.give(all, |e| e.id, entry)
 }
 
-fn entry(e: &BankEntryView) -> Value {
-    json!({
-        "id": e.id,
-        "bank": e.bank,
-        "statement": e.statement,
-        "bank_reference": e.own_ref,
-        "amount": e.amount.map(amount),
-        "booked_on": e.booked_on,
-        "payer": e.payer,
-        "payer_account": e.payer_account,
-        "text": e.text,
-        "reason": e.reason,
-        "arrived_at": time(e.arrived),
-    })
-}
-
-/// A person's word.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Word {
-    /// `invoice`, `account`, `sent-back`, `taken-back` or `dismissed`.
-    pub(crate) word: String,
-    /// The invoice's, the account's or the payment's id.
-    #[serde(default)]
-    pub(crate) id: String,
-    /// Why, for whoever reads the books.
-    #[serde(default)]
-    pub(crate) why: String,
+fn entry(e: &BankEntryView) -> BankEntryBody {
+    BankEntryBody {
+        id: e.id,
+        bank: e.bank.clone(),
+        statement: e.statement.clone(),
+        bank_reference: e.own_ref.clone(),
+        amount: e.amount.map(amount),
+        booked_on: e.booked_on.clone(),
+        payer: e.payer.clone(),
+        payer_account: e.payer_account.clone(),
+        text: e.text.clone(),
+        reason: e.reason.clone(),
+        arrived_at: time(e.arrived),
+    }
 }
 
 impl Word {
@@ -272,7 +394,7 @@ pub(crate) async fn decide(
     staff: Staff,
     Id(id): Id<BankEntryId>,
     Json(word): Json<Word>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<WordBody>, Failure> {
     word.carry_out(&state, staff, id).await?;
-    Ok(answer(StatusCode::OK, json!({ "id": id, "word": word.word })))
+    Ok(Answer(WordBody { id, word: word.word }))
 }

@@ -1,17 +1,72 @@
 //! Payouts.
 
-use crate::api::{amount, answer, key_of, time};
+use crate::api::page::Page;
+use crate::api::{Money, Time, amount, key_of, time};
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::ETH_NOTE;
+use crate::openapi::{Answer, Fine, List, Made, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::http::HeaderMap;
 use gruve_treasury::Payout;
 use gruve_units::{Amount, Asset, PayoutId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+
+requests! {
+    /// What to pay where.
+    struct PayoutOrder {
+        /// `BTC`, …
+        asset: String,
+        /// In whole coins, as decimal text; the network fee is taken out of it.
+        amount: String,
+        /// Where to.
+        address: String,
+    }
+
+    /// Which asset's fee.
+    struct FeeOf {
+        /// `BTC`, …
+        asset: String,
+    }
+}
+
+answers! {
+    /// A payout.
+    struct PayoutBody {
+        /// Its id.
+        payout: PayoutId,
+        /// `requested`, `approved`, `funded`, `signed`, `broadcast`, `confirmed`, `cancelled` or `refused`.
+        state: &'static str,
+        /// What leaves the balance.
+        amount: Money,
+        /// The most that the network fee can be.
+        fee_max: Money,
+        /// The network fee; null until coins are chosen.
+        fee: Option<Money>,
+        /// What arrives; null until coins are chosen.
+        receives: Option<Money>,
+        /// Where to.
+        address: String,
+        /// Why it was refused, or what it waits for.
+        reason: Option<String>,
+        /// The transaction.
+        txid: Option<String>,
+        /// The block that it stands in.
+        height: Option<u64>,
+        /// When it was asked for.
+        created_at: Time,
+        /// When its state changed last.
+        updated_at: Time,
+    }
+
+    /// A fee.
+    struct FeeBody {
+        /// Of which asset.
+        asset: Asset,
+        /// The most that it can be.
+        fee: Money,
+    }
+}
 
 fn asset_of(text: &str) -> Result<Asset, Failure> {
     match text.parse() {
@@ -26,36 +81,28 @@ pub(crate) fn amount_of(asset: &str, text: &str) -> Result<Amount, Failure> {
         .map_err(|e| Failure::refused(sentence(&e.to_string())))
 }
 
-/// What to pay where.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Order {
-    asset: String,
-    amount: String,
-    address: String,
-}
-
 /// `POST /api/v1/payouts`; with an `Idempotency-Key` the same request again gives the same payout.
 pub(crate) async fn request(
     State(state): State<AppState>,
     customer: Customer,
     headers: HeaderMap,
-    Json(order): Json<Order>,
-) -> Result<Response, Failure> {
+    Json(order): Json<PayoutOrder>,
+) -> Result<Made<PayoutBody>, Failure> {
     let key = key_of(&headers)?;
     let what = amount_of(&order.asset, &order.amount)?;
     let p = state.request_payout(customer.account, what, &order.address, key).await?;
-    Ok(answer(StatusCode::CREATED, body(&p)))
+    Ok(Answer(body(&p)))
 }
 
 /// `GET /api/v1/payouts`
 pub(crate) async fn payouts(
     State(state): State<AppState>,
     customer: Customer,
-) -> Result<Response, Failure> {
-    let list: Vec<Value> =
-        state.treasury().payouts(customer.account).await?.iter().map(body).collect();
-    Ok(answer(StatusCode::OK, json!(list)))
+    Params(page): Params<Page>,
+) -> Result<Fine<List<PayoutBody>>, Failure> {
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.treasury().payouts_before(customer.account, before, wanted).await?;
+    page.give(all, |p| p.id, body)
 }
 
 /// `GET /api/v1/payouts/{id}`
@@ -63,9 +110,9 @@ pub(crate) async fn payout(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<PayoutId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<PayoutBody>, Failure> {
     let p = state.payout(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, body(&p)))
+    Ok(Answer(body(&p)))
 }
 
 /// `DELETE /api/v1/payouts/{id}`: takes it back while nothing is signed.
@@ -73,16 +120,10 @@ pub(crate) async fn cancel(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<PayoutId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<PayoutBody>, Failure> {
     state.cancel_payout(customer.account, id).await?;
     let p = state.payout(customer.account, id).await?;
-    Ok(answer(StatusCode::OK, body(&p)))
-}
-
-/// Which asset's fee.
-#[derive(Deserialize)]
-pub(crate) struct FeeOf {
-    asset: String,
+    Ok(Answer(body(&p)))
 }
 
 /// `GET /api/v1/payouts/fee?asset=BTC`: most the network fee of a payout requested now can be.
@@ -90,26 +131,26 @@ pub(crate) async fn fee(
     State(state): State<AppState>,
     _: Customer,
     Params(q): Params<FeeOf>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<FeeBody>, Failure> {
     let fee = state.payout_fee(asset_of(&q.asset)?).await?;
-    Ok(answer(StatusCode::OK, json!({ "asset": fee.asset, "fee": amount(fee) })))
+    Ok(Answer(FeeBody { asset: fee.asset, fee: amount(fee) }))
 }
 
-fn body(p: &Payout) -> Value {
-    json!({
-        "payout": p.id,
-        "state": p.state.word(),
-        "amount": amount(p.amount),
-        "fee_max": amount(p.fee_max),
-        "fee": p.fee.map(amount),
-        "receives": p.receives().map(amount),
-        "address": p.address,
-        "reason": p.reason,
-        "txid": p.txid,
-        "height": p.height,
-        "created_at": time(p.created),
-        "updated_at": time(p.updated),
-    })
+fn body(p: &Payout) -> PayoutBody {
+    PayoutBody {
+        payout: p.id,
+        state: p.state.word(),
+        amount: amount(p.amount),
+        fee_max: amount(p.fee_max),
+        fee: p.fee.map(amount),
+        receives: p.receives().map(amount),
+        address: p.address.clone(),
+        reason: p.reason.clone(),
+        txid: p.txid.clone(),
+        height: p.height,
+        created_at: time(p.created),
+        updated_at: time(p.updated),
+    }
 }
 
 #[cfg(test)]

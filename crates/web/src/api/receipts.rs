@@ -1,15 +1,16 @@
 //! Receipts of a contract: one epoch's, some epochs', and a file with all of them.
 
+use crate::api::papers::{AsItIs, ReceiptPaper};
 use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
+use crate::openapi::{Sheet, answers, requests};
 use crate::record::{PublicRecord, ReceiptOf, Receipts};
 use crate::state::AppState;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use gruve_units::{AccountId, ContractId, EpochNumber};
-use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -20,15 +21,26 @@ const PIECE_EPOCHS: usize = 32;
 /// Epochs in one file at most: a leap year of ten-minute ones.
 const FILE_EPOCHS_MAX: usize = 366 * 144;
 
-/// Which epochs.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
-    /// This one alone.
-    epoch: Option<u64>,
-    /// From this one on.
-    from: Option<u64>,
-    limit: Option<usize>,
+requests! {
+    /// Which epochs.
+    struct ReceiptsWanted {
+        /// This one alone.
+        epoch: Option<u64>,
+        /// From this one on.
+        from: Option<u64>,
+        /// Receipts at most, up to 144.
+        limit: Option<usize>,
+    }
+}
+
+answers! {
+    /// Receipts of some epochs.
+    struct ReceiptPage {
+        /// Oldest first: docs/record-format.md.
+        receipts: Vec<AsItIs>,
+        /// Where the next page begins.
+        next_epoch: Option<EpochNumber>,
+    }
 }
 
 impl AppState {
@@ -86,16 +98,16 @@ pub(crate) async fn receipts(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-    Params(wanted): Params<Wanted>,
-) -> Result<Response, Failure> {
+    Params(wanted): Params<ReceiptsWanted>,
+) -> Result<Sheet<ReceiptPaper>, Failure> {
     let of = state.receipt_of(customer.account, id).await?;
     if let Some(epoch) = wanted.epoch {
-        return one(&state, &of, EpochNumber(epoch)).await;
+        return Ok(Sheet::new(one(&state, &of, EpochNumber(epoch)).await?));
     }
     let limit = wanted.limit.unwrap_or(RECEIPTS_MAX).clamp(1, RECEIPTS_MAX);
     let found = state.receipts(&of, EpochNumber(wanted.from.unwrap_or(0)), limit).await?;
-    let body = json!({ "receipts": found.receipts, "next_epoch": found.next });
-    Ok((StatusCode::OK, axum::Json(body)).into_response())
+    let receipts = found.receipts.iter().map(|r| AsItIs(json!(r))).collect();
+    Ok(Sheet::new(axum::Json(ReceiptPage { receipts, next_epoch: found.next })))
 }
 
 async fn one(state: &AppState, of: &ReceiptOf, epoch: EpochNumber) -> Result<Response, Failure> {
@@ -111,7 +123,7 @@ pub(crate) async fn file(
     State(state): State<AppState>,
     customer: Customer,
     Id(id): Id<ContractId>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<ReceiptsWanted>,
 ) -> Result<Response, Failure> {
     let of = state.receipt_of(customer.account, id).await?;
     if let Some(epoch) = wanted.epoch {

@@ -4,10 +4,12 @@ use crate::extract::Customer;
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{amount, percent, rate, term_text, time};
+use crate::pages::earnings;
 use crate::pages::payouts::payout_table;
 use crate::state::AppState;
 use crate::view::{BalanceView, contract_state, rule_of};
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use gruve_market::{ContractState, ContractView};
 use gruve_units::{AccountId, Accrual, Amount, Asset, Hashrate, LaneId};
@@ -31,37 +33,40 @@ pub(crate) async fn overview(
     let machines = state.machines_of(customer.account).await?;
     let rates = lane_rates(&state, customer.account, &contracts).await?;
     let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
+    let lately = earnings::lately(&state, customer.account).await?;
+    let notices = earnings::notices(&state, customer.account).await?;
     let content = html! {
         div.lead {
-            h1 { "Overview" }
-            p { "What you have, what it does now and what it has earned. " a href="/account/security" { "Security" } }
+            h1 { (t("Overview")) }
+            p { (say!("What you have, what it does now and what it has earned. {link}", link = html! { a href="/account/security" { (t("Security")) } })) }
         }
-        section.sheet #now data-live="now" aria-label="Now" { (now(&state, &contracts, &rates)) }
+        section.sheet #now data-live="now" aria-label=(t("Now")) { (now(&state, &contracts, &rates)) }
         section.sheet #balances data-live="balances" aria-labelledby="balances-h" {
-            header { h2 #balances-h { "Balances" } a.small href="/top-up" { "Fill it" } a.small href="/statement" { "Statement" } }
+            header { h2 #balances-h { (t("Balances")) } a.small href="/top-up" { (t("Fill it")) } a.small href="/statement" { (t("Statement")) } }
             (balance_table(&balances))
         }
+        (earnings::sheets(&lately, &notices))
         section.sheet #contracts data-live="contracts" aria-labelledby="contracts-h" {
-            header { h2 #contracts-h { "Contracts" } a.small href="/plans" { "Buy hashrate" } }
+            header { h2 #contracts-h { (t("Contracts")) } a.small href="/plans" { (t("Buy hashrate")) } }
             (contract_table(&contracts))
         }
         @if !metered.is_empty() {
             section.sheet #metered data-live="metered" aria-labelledby="metered-h" {
-                header { h2 #metered-h { "By the meter" } }
+                header { h2 #metered-h { (t("By the meter")) } }
                 (crate::pages::metered::table(&metered))
             }
         }
         section.sheet #payouts data-live="payouts" aria-labelledby="payouts-h" {
-            header { h2 #payouts-h { "Payouts" } a.small href="/payouts" { "All payouts" } }
+            header { h2 #payouts-h { (t("Payouts")) } a.small href="/payouts" { (t("All payouts")) } }
             (payout_table(recent))
         }
         @if !machines.is_empty() {
             section.sheet #machines data-live="machines" aria-labelledby="machines-h" {
-                header { h2 #machines-h { "Your own machines, connected now" } }
+                header { h2 #machines-h { (t("Your own machines, connected now")) } }
                 table.cards {
-                    thead { tr { th scope="col" { "Machine" } th scope="col" { "Lane" }
-                        th.r scope="col" { "Hashrate" } th.r scope="col" { "Accepted" }
-                        th.r scope="col" { "Rejected" } } }
+                    thead { tr { th scope="col" { (t("Machine")) } th scope="col" { (t("Lane")) }
+                        th.r scope="col" { (t("Hashrate")) } th.r scope="col" { (t("Accepted")) }
+                        th.r scope="col" { (t("Rejected")) } } }
                     tbody { @for m in &machines { tr {
                         (cell!("Machine", m.name))
                         (cell!("Lane", m.lane))
@@ -73,7 +78,7 @@ pub(crate) async fn overview(
             }
         }
     };
-    Ok(page(&visitor, "Overview", true, &content))
+    Ok(page(&visitor, t("Overview"), true, &content))
 }
 
 /// The sum of what contracts earned of each asset, in whole minor units.
@@ -138,26 +143,26 @@ fn now(state: &AppState, contracts: &[ContractView], rates: &[LaneRate]) -> Mark
     html! {
         dl.figures {
             div {
-                dt { @if bought_only { "Hashrate bought" } @else { "Hashrate, last epoch" } }
+                dt { @if bought_only { (t("Hashrate bought")) } @else { (t("Hashrate, last epoch")) } }
                 dd {
-                    @if rates.is_empty() { "–" small { "no contract running" } }
+                    @if rates.is_empty() { "–" small { (t("no contract running")) } }
                     @for r in rates {
                         @match r.got {
-                            Some(got) => div { (rate(got)) small { "of " (rate(r.bought)) " bought · " (r.lane) } },
+                            Some(got) => div { (rate(got)) small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } },
                             None => div { (rate(r.bought)) small { (r.lane) } },
                         }
                     }
                 }
             }
-            div { dt { "Earned in all" } dd {
+            div { dt { (t("Earned in all")) } dd {
                 @if earned.is_empty() { "–" }
                 @for a in &earned { div { (amount(*a)) } }
             } }
-            div { dt { "Contracts running" } dd { (running) small { "of " (contracts.len()) " in all" } } }
-            div { dt { "Next settlement" } dd {
+            div { dt { (t("Contracts running")) } dd { (running) small { (say!("of {contracts} in all", contracts = contracts.len())) } } }
+            div { dt { (t("Next settlement")) } dd {
                 @match state.next_settlement(contracts) {
-                    Some(t) => { (time(t)) small { "after the epoch closes" } },
-                    None => { "–" small { "no contract running" } },
+                    Some(at) => { (time(at)) small { (t("after the epoch closes")) } },
+                    None => { "–" small { (t("no contract running")) } },
                 }
             } }
         }
@@ -167,13 +172,13 @@ fn now(state: &AppState, contracts: &[ContractView], rates: &[LaneRate]) -> Mark
 fn balance_table(balances: &[BalanceView]) -> Markup {
     html! {
         @if balances.is_empty() {
-            p.empty { "Nothing yet. Earnings and payments you make will stand here." }
+            p.empty { (t("Nothing yet. Earnings and payments you make will stand here.")) }
         } @else {
             table.cards {
-                caption.visually-hidden { "Balances by asset" }
+                caption.visually-hidden { (t("Balances by asset")) }
                 thead { tr {
-                    th scope="col" { "Asset" } th.r scope="col" { "Available" }
-                    th.r scope="col" { "Maturing" } th.r scope="col" { "Held" } th scope="col" { span.visually-hidden { "Action" } }
+                    th scope="col" { (t("Asset")) } th.r scope="col" { (t("Available")) }
+                    th.r scope="col" { (t("Maturing")) } th.r scope="col" { (t("Held")) } th scope="col" { span.visually-hidden { (t("Action")) } }
                 } }
                 tbody { @for b in balances { tr {
                     (cell!("Asset", b.asset))
@@ -181,11 +186,11 @@ fn balance_table(balances: &[BalanceView]) -> Markup {
                     (cell!(r "Maturing", amount(b.maturing)))
                     (cell!(r "Held", amount(b.held)))
                     td.r { @if b.available.minor > 0 {
-                        a href={ "/withdraw?asset=" (b.asset) } { "Withdraw" span.visually-hidden { " " (b.asset) } }
+                        a href={ "/withdraw?asset=" (b.asset) } { (t("Withdraw")) span.visually-hidden { " " (b.asset) } }
                     } }
                 } } }
             }
-            p.small.soft { "Maturing: earned, but the block may still be undone by the chain or the settlement has not run. Held: set aside for payouts under way." }
+            p.small.soft { (t("Maturing: earned, but the block may still be undone by the chain or the settlement has not run. Held: set aside for payouts under way.")) }
         }
     }
 }
@@ -193,13 +198,13 @@ fn balance_table(balances: &[BalanceView]) -> Markup {
 fn contract_table(contracts: &[ContractView]) -> Markup {
     html! {
         @if contracts.is_empty() {
-            p.empty { "No contract yet. " a href="/plans" { "See the plans" } "." }
+            p.empty { (say!("No contract yet. {link}.", link = html! { a href="/plans" { (t("See the plans")) } })) }
         } @else {
             table.cards {
-                caption.visually-hidden { "Contracts, newest first" }
+                caption.visually-hidden { (t("Contracts, newest first")) }
                 thead { tr {
-                    th scope="col" { "Contract" } th scope="col" { "State" } th.r scope="col" { "Hashrate" }
-                    th scope="col" { "Term" } th.r scope="col" { "Delivered" } th.r scope="col" { "Credited" }
+                    th scope="col" { (t("Contract")) } th scope="col" { (t("State")) } th.r scope="col" { (t("Hashrate")) }
+                    th scope="col" { (t("Term")) } th.r scope="col" { (t("Delivered")) } th.r scope="col" { (t("Credited")) }
                 } }
                 tbody { @for c in contracts { tr {
                     (cell!("Contract", html! { a href={ "/contracts/" (c.id) } { (c.title) } }))

@@ -9,6 +9,7 @@ use crate::pages::security::proof;
 use crate::state::{AppState, accounts_failure};
 use crate::trade::treasury_failure;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{AddressBook, Factors};
@@ -27,24 +28,24 @@ pub(crate) async fn book(
     let assets = state.treasury().assets();
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account/security" { "Security" } }
-            h1 { "Address book" }
-            p { "Addresses that your payouts may go to. A new one may be used after a delay, and you are told of it." }
+            p.crumbs { a href="/account/security" { (t("Security")) } }
+            h1 { (t("Address book")) }
+            p { (t("Addresses that your payouts may go to. A new one may be used after a delay, and you are told of it.")) }
         }
         section.sheet aria-labelledby="book-h" {
-            header { h2 #book-h { "Addresses" } }
+            header { h2 #book-h { (t("Addresses")) } }
             (table(&visitor, &book))
         }
         section.sheet.narrow aria-labelledby="only-h" {
-            header { h2 #only-h { "Payouts to the book alone" } }
+            header { h2 #only-h { (t("Payouts to the book alone")) } }
             (only(&visitor, &book, factors))
         }
         section.sheet.narrow aria-labelledby="add-h" {
-            header { h2 #add-h { "Add an address" } }
+            header { h2 #add-h { (t("Add an address")) } }
             form.stack method="post" action="/account/addresses" {
                 (token(&visitor))
                 div.field {
-                    label for="asset" { "Coin" }
+                    label for="asset" { (t("Coin")) }
                     select #asset name="asset" { @for a in &assets { option value=(a) { (a) } } }
                 }
                 (Field { id: "address", label: "Address", kind: "text", value: "", hint: "One of your own.",
@@ -52,19 +53,19 @@ pub(crate) async fn book(
                 (Field { id: "label", label: "Name", kind: "text", value: "", hint: "To know it by.",
                     error: None, autocomplete: "off", inputmode: None }.draw())
                 (proof("add", factors))
-                button type="submit" { "Add it" }
+                button type="submit" { (t("Add it")) }
             }
         }
     };
-    Ok(page(&visitor, "Address book", false, &content))
+    Ok(page(&visitor, t("Address book"), false, &content))
 }
 
 fn table(visitor: &Visitor, book: &AddressBook) -> Markup {
     html! {
-        @if book.addresses.is_empty() { p.empty { "No address yet." } } @else {
+        @if book.addresses.is_empty() { p.empty { (t("No address yet.")) } } @else {
             table.cards {
-                thead { tr { th scope="col" { "Coin" } th scope="col" { "Name" } th scope="col" { "Address" }
-                    th scope="col" { "Usable from" } th scope="col" { "Do" } } }
+                thead { tr { th scope="col" { (t("Coin")) } th scope="col" { (t("Name")) } th scope="col" { (t("Address")) }
+                    th scope="col" { (t("Usable from")) } th scope="col" { (t("Do")) } } }
                 tbody { @for a in &book.addresses { tr {
                     (cell!("Coin", a.asset))
                     (cell!("Name", a.label))
@@ -74,7 +75,7 @@ fn table(visitor: &Visitor, book: &AddressBook) -> Markup {
                         (token(visitor))
                         input type="hidden" name="asset" value=(a.asset);
                         input type="hidden" name="address" value=(a.address);
-                        button.plain type="submit" { "Take it out" }
+                        button.plain type="submit" { (t("Take it out")) }
                     } }))
                 } } }
             }
@@ -93,12 +94,12 @@ fn only(visitor: &Visitor, book: &AddressBook, factors: Factors) -> Markup {
         )
     };
     html! {
-        p { (text) @if let Some(at) = book.only_until { " It ends " (time(at)) "." } }
+        p { (t(text)) @if let Some(at) = book.only_until { " " (say!("It ends {at}.", at = time(at))) } }
         form.stack method="post" action="/account/addresses/only" {
             (token(visitor))
             input type="hidden" name="only" value=(value);
             (proof("only", factors))
-            button.quiet type="submit" { (label) }
+            button.quiet type="submit" { (t(label)) }
         }
     }
 }

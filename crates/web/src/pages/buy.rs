@@ -3,11 +3,12 @@
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
-use crate::money::{amount, exact_rate, rate, term_text, time, work};
+use crate::money::{amount, exact_rate, local, rate, term_text, time, typed_figure, work};
 use crate::pages::plans::{NOT_PROVEN, maintenance, plan_terms, risk};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
+use crate::words::{counted, heard, say, t, text};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -61,23 +62,29 @@ fn choose_page(
 ) -> Markup {
     let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
     let step = exact_rate(plan.hashrate_step);
-    let hint = format!("{least} to {most}, in steps of {step}. Write the unit, as in “{least}”.");
+    let hint = text!(
+        "{least} to {most}, in steps of {step}. Write the unit, as in “{example}”.",
+        least = local(&least),
+        most = local(&most),
+        step = local(&step),
+        example = local(&least)
+    );
     let content = html! {
         div.lead {
-            p.crumbs { a href="/plans" { "Plans" } }
-            h1 { "Buy: " (plan.title) }
+            p.crumbs { a href="/plans" { (t("Plans")) } }
+            h1 { (say!("Buy: {title}", title = plan.title)) }
         }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         div.two {
             section.sheet aria-labelledby="choose-h" {
-                header { h2 #choose-h { "Choose" } }
+                header { h2 #choose-h { (t("Choose")) } }
                 form.stack method="post" action="/buy" {
                     (token(visitor))
                     input type="hidden" name="plan" value=(plan.id);
                     (Field { id: "hashrate", label: "Hashrate", kind: "text", value: &choice.hashrate, hint: &hint,
                         error: None, autocomplete: "off", inputmode: None }.draw())
                     div.field {
-                        label for="term" { "Term" }
+                        label for="term" { (t("Term")) }
                         select #term name="term" required {
                             @for t in &plan.terms_epochs {
                                 option value=(t) selected[choice.term == t.to_string()] {
@@ -86,23 +93,23 @@ fn choose_page(
                             }
                         }
                     }
-                    div.actions { button type="submit" { "Show the total" } }
-                    p.small.soft { "Nothing is bought yet: the next page shows the whole price." }
+                    div.actions { button type="submit" { (t("Show the total")) } }
+                    p.small.soft { (t("Nothing is bought yet: the next page shows the whole price.")) }
                 }
             }
             section.sheet aria-labelledby="terms-h" {
-                header { h2 #terms-h { "Terms" } }
+                header { h2 #terms-h { (t("Terms")) } }
                 (plan_terms(plan))
                 @if let Some(l) = lane {
                     p.small.soft #on-sale data-live="on-sale" {
-                        @if l.is_proven() { "On sale now: " (rate(l.stats.available)) "." } @else { (NOT_PROVEN) }
+                        @if l.is_proven() { (say!("On sale now: {available}.", available = rate(l.stats.available))) } @else { (t(NOT_PROVEN)) }
                     }
                 }
             }
         }
         (risk())
     };
-    page(visitor, "Buy", true, &content)
+    page(visitor, t("Buy"), true, &content)
 }
 
 /// `POST /buy`: makes a quote and shows it.
@@ -116,7 +123,8 @@ pub(crate) async fn quote(
     let again = |status: StatusCode, why: &str| {
         (status, choose_page(&visitor, &plan, lane.as_ref(), &choice, Some(why))).into_response()
     };
-    let rate: Hashrate = match choice.hashrate.parse() {
+    let typed = typed_figure(&choice.hashrate).and_then(|figure| figure.parse::<Hashrate>());
+    let rate = match typed {
         Ok(r) => r,
         Err(why) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &sentence(&why))),
     };
@@ -134,60 +142,58 @@ pub(crate) async fn quote(
 pub(crate) fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
     let content = html! {
         div.lead {
-            p.crumbs { a href="/plans" { "Plans" } " / " a href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (plan.title) } }
-            h1 { "Your total" }
+            p.crumbs { a href="/plans" { (t("Plans")) } " / " a href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (plan.title) } }
+            h1 { (t("Your total")) }
         }
         div.two {
             section.sheet aria-labelledby="total-h" {
                 header { h2 #total-h { (plan.title) } }
                 dl.pairs {
-                    dt { "Hashrate" } dd { (rate(q.hashrate)) }
-                    dt { "Term" } dd { (term_text(q.term_epochs, rule_of(plan.epoch_us))) }
-                    dt { "Work bought" } dd { (work(q.work)) }
-                    dt { "Fee on earnings" } dd { (basis_points(plan.fee_bps)) ", taken when earnings are settled" }
-                    dt { "Maintenance" } dd {
+                    dt { (t("Hashrate")) } dd { (rate(q.hashrate)) }
+                    dt { (t("Term")) } dd { (term_text(q.term_epochs, rule_of(plan.epoch_us))) }
+                    dt { (t("Work bought")) } dd { (work(q.work)) }
+                    dt { (t("Fee on earnings")) } dd { (say!("{fee_bps}, taken when earnings are settled", fee_bps = basis_points(plan.fee_bps))) }
+                    dt { (t("Maintenance")) } dd {
                         @if plan.maintenance_minor_per_th_day > 0 {
-                            (maintenance(plan)) " for each TH/s·day delivered, deducted from earnings"
-                        } @else { "none" }
+                            (say!("{plan} for each TH/s·day delivered, deducted from earnings", plan = maintenance(plan)))
+                        } @else { (t("none")) }
                     }
-                    dt.total { "Total to pay now" } dd.total { (amount(q.price)) }
-                    dt { "Price holds until" } dd { (time(q.expires)) }
+                    dt.total { (t("Total to pay now")) } dd.total { (amount(q.price)) }
+                    dt { (t("Price holds until")) } dd { (time(q.expires)) }
                 }
                 p.small.soft {
-                    "Only the total is paid now"
-                    @if plan.maintenance_minor_per_th_day > 0 { "; fee and maintenance come out of earnings and never exceed them" }
-                    @else { "; the fee comes out of earnings" }
-                    ". The network fees of your own payment and of your payouts come on top; they go to the network, not to us. There are no other costs."
+                    @if plan.maintenance_minor_per_th_day > 0 { (t("Only the total is paid now; fee and maintenance come out of earnings and never exceed them.")) }
+                    @else { (t("Only the total is paid now; the fee comes out of earnings.")) }
+                    " " (t("The network fees of your own payment and of your payouts come on top; they go to the network, not to us. There are no other costs."))
                 }
                 form.actions method="post" action="/contracts" {
                     (token(visitor))
                     input type="hidden" name="quote" value=(q.id);
-                    button type="submit" { "Buy and show the invoice" }
-                    a.button.quiet href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { "Change" }
+                    button type="submit" { (t("Buy and show the invoice")) }
+                    a.button.quiet href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (t("Change")) }
                 }
             }
             (forecast(q.forecast.as_ref()))
             (risk())
         }
     };
-    page(visitor, "Your total", false, &content)
+    page(visitor, t("Your total"), false, &content)
 }
 
 /// What the purchase may earn, and the plain sentence where the buyer should expect to lose.
 fn forecast(of: Option<&QuoteForecast>) -> Markup {
     html! {
         section.sheet #forecast aria-labelledby="forecast-h" {
-            header { h2 #forecast-h { "What it may earn" } }
+            header { h2 #forecast-h { (t("What it may earn")) } }
             @match of {
-                None => p { "No forecast: this lane has no job yet, or no block of its chain is known." },
+                None => p { (t("No forecast: this lane has no job yet, or no block of its chain is known.")) },
                 Some(f) => {
-                    @if f.expects_loss == Some(true) { p.message.bad { "You should expect to lose money on this purchase." } }
-                    @for w in &f.words { p { (w) } }
+                    @if f.expects_loss == Some(true) { p.message.bad { (t("You should expect to lose money on this purchase.")) } }
+                    @for w in &f.words { p { (heard(w)) } }
                     @if let Some(secs) = f.break_even_secs {
-                        p { "Where the price comes back, it does so after " (span_text(secs)) " (the middle of those futures)." }
+                        p { (say!("Where the price comes back, it does so after {secs} (the middle of those futures).", secs = span_text(secs))) }
                     }
-                    p.small.soft { (f.given.scenarios) " futures drawn by the model “" (f.model) "”, seed " code { (f.given.seed) }
-                        ". It is kept with the contract, to be held against what it really earns." }
+                    p.small.soft { (say!("{scenarios} futures drawn by the model “{model}”, seed {code}. It is kept with the contract, to be held against what it really earns.", scenarios = f.given.scenarios, model = f.model, code = html! { code { (f.given.seed) } })) }
                 }
             }
         }
@@ -197,9 +203,9 @@ fn forecast(of: Option<&QuoteForecast>) -> Markup {
 /// A time in days, or in minutes where it is shorter.
 pub(crate) fn span_text(secs: u64) -> String {
     if secs >= 2 * 86_400 {
-        format!("{} days", secs.div_ceil(86_400))
+        counted!("{n} day", "{n} days", secs.div_ceil(86_400))
     } else {
-        format!("{} minutes", secs.div_ceil(60))
+        counted!("{n} minute", "{n} minutes", secs.div_ceil(60))
     }
 }
 

@@ -4,8 +4,8 @@ use crate::extract::{Customer, Id};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{
-    amount, clock_text, epoch, grouped, percent, rate, short_amount, term_text, time, work,
-    work_text,
+    amount, clock_text, epoch, grouped, percent, rate, rate_text, short_amount, term_text, time,
+    work, work_text,
 };
 use crate::pages::life;
 use crate::pages::machines::electricity;
@@ -14,9 +14,12 @@ use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::view::{contract_state, rule_of};
 use crate::visitor::Visitor;
+use crate::words::{counted, say, t, text};
 use axum::extract::State;
 use gruve_hosting::footprint::Footprint;
-use gruve_market::{ContractView, Earnings, EpochLine, QuoteForecast, SettlementLine};
+use gruve_market::{
+    ContractState, ContractView, Earnings, EpochLine, QuoteForecast, SettlementLine,
+};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
 
@@ -49,48 +52,51 @@ pub(crate) async fn contract(
     let powers = state.powers().await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account" { "Overview" } }
+            p.crumbs { a href="/account" { (t("Overview")) } }
             h1 { (c.title) }
         }
         section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
             header {
-                h2 #figures-h { (rate(c.hashrate)) " on lane " (c.lane) }
+                h2 #figures-h { (say!("{hashrate} on lane {lane}", hashrate = rate(c.hashrate), lane = c.lane)) }
                 (contract_state(c.state).tag())
             }
             @if let Some(inv) = invoice.filter(|i| i.state.is_open()) {
                 p.actions {
-                    a.button href={ "/invoices/" (inv.id) } { "Pay the invoice" }
-                    span { (amount(inv.amount)) " until " (time(inv.expires)) }
+                    a.button href={ "/invoices/" (inv.id) } { (t("Pay the invoice")) }
+                    span { (say!("{amount} until {expires}", amount = amount(inv.amount), expires = time(inv.expires))) }
                 }
             }
             (figures(&c))
+            @if matches!(c.state, ContractState::Active | ContractState::Completed | ContractState::Refunded) {
+                p.small { a href={ "/contracts/" (c.id) "/review" } { (t("Review this contract")) } }
+            }
             (life::cancel_form(&visitor, &c))
         }
         (life::sheet(&visitor, &c, &owed, &notices))
         (renewal::sheet(&visitor, &c, &terms_now))
-        section.sheet #work-plot data-live="work-plot" aria-label="Work per epoch" {
+        section.sheet #work-plot data-live="work-plot" aria-label=(t("Work per epoch")) {
             (work_plot(&c, rule))
         }
-        section.sheet #earn-plot data-live="earn-plot" aria-label="Earnings" {
+        section.sheet #earn-plot data-live="earn-plot" aria-label=(t("Earnings")) {
             @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
         }
         section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
-            header { h2 #energy-h { "Electricity" } span.soft.small {
-                @match cut_at { None => "of all its epochs so far, as measured", Some(e) => { "of its epochs since " (epoch(e, rule)) ", as measured" } } } }
+            header { h2 #energy-h { (t("Electricity")) } span.soft.small {
+                @match cut_at { None => (t("of all its epochs so far, as measured")), Some(e) => { (say!("of its epochs since {rule}, as measured", rule = epoch(e, rule))) } } } }
             (electricity(&footprint, &powers))
             (per_coin(&c, &footprint))
         }
         section.sheet #settlements data-live="settlements" aria-labelledby="settlements-h" {
-            header { h2 #settlements-h { "Settlements" } span.soft.small { "newest first" } }
+            header { h2 #settlements-h { (t("Settlements")) } span.soft.small { (t("newest first")) } }
             (settlement_table(rule, &settlements))
         }
         section.sheet #lines data-live="lines" aria-labelledby="lines-h" {
-            header { h2 #lines-h { "Epoch by epoch" } span.soft.small { "newest first" } }
+            header { h2 #lines-h { (t("Epoch by epoch")) } span.soft.small { (t("newest first")) } }
             (lines(&c, rule))
         }
         @if let Some(f) = &forecast { (foretold(f, &c)) }
         section.sheet aria-labelledby="terms-h" {
-            header { h2 #terms-h { "What was bought" } }
+            header { h2 #terms-h { (t("What was bought")) } }
             (terms(&c, rule))
         }
     };
@@ -101,18 +107,18 @@ pub(crate) async fn contract(
 fn foretold(f: &QuoteForecast, c: &ContractView) -> Markup {
     html! {
         section.sheet #foretold data-live="foretold" aria-labelledby="foretold-h" {
-            header { h2 #foretold-h { "Foretold and come true" } }
+            header { h2 #foretold-h { (t("Foretold and come true")) } }
             table.cards {
-                thead { tr { th scope="col" { "After all fees" } th.r scope="col" { "Foretold, mean" } th.r scope="col" { "Nine in ten" }
-                    th.r scope="col" { "To your balance so far" } } }
+                thead { tr { th scope="col" { (t("After all fees")) } th.r scope="col" { (t("Foretold, mean")) } th.r scope="col" { (t("Nine in ten")) }
+                    th.r scope="col" { (t("To your balance so far")) } } }
                 tbody { @for a in &f.assets { tr {
                     (cell!("After all fees", a.asset))
                     (cell!(r "Foretold, mean", amount(Amount::new(a.asset, a.expected_minor))))
-                    (cell!(r "Nine in ten", html! { (amount(Amount::new(a.asset, a.low_minor))) " to " (amount(Amount::new(a.asset, a.high_minor))) }))
+                    (cell!(r "Nine in ten", html! { (say!("{low_minor} to {high_minor}", low_minor = amount(Amount::new(a.asset, a.low_minor)), high_minor = amount(Amount::new(a.asset, a.high_minor)))) }))
                     (cell!(r "To your balance so far", html! { @for e in c.earnings.iter().filter(|e| e.asset == a.asset) { (amount(e.credited)) } }))
                 } } }
             }
-            p.small.soft { "Drawn when you bought, by the model “" (f.model) "”." }
+            p.small.soft { (say!("Drawn when you bought, by the model “{model}”.", model = f.model)) }
         }
     }
 }
@@ -120,13 +126,13 @@ fn foretold(f: &QuoteForecast, c: &ContractView) -> Markup {
 fn figures(c: &ContractView) -> Markup {
     html! {
         dl.figures {
-            div { dt { "Delivered" } dd { (work(c.delivered))
-                small { (percent(c.delivered.0, c.bought.0)) " of " (work(c.bought)) " bought" } } }
-            div { dt { "Entitled so far" } dd { (work(c.entitled)) } }
-            div { dt { "Shortfall, to be made good" } dd { (work(c.shortfall)) } }
-            div { dt { "Earned, before fees" } @for e in &c.earnings { dd { (accrued(e.asset, e.earned)) } } }
-            div { dt { "Credited to your balance" } @for e in &c.earnings { dd { (amount(e.credited)) } } }
-            div { dt { "Maturing" } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
+            div { dt { (t("Delivered")) } dd { (work(c.delivered))
+                small { (say!("{bought} of {bought2} bought", bought = percent(c.delivered.0, c.bought.0), bought2 = work(c.bought))) } } }
+            div { dt { (t("Entitled so far")) } dd { (work(c.entitled)) } }
+            div { dt { (t("Shortfall, to be made good")) } dd { (work(c.shortfall)) } }
+            div { dt { (t("Earned, before fees")) } @for e in &c.earnings { dd { (accrued(e.asset, e.earned)) } } }
+            div { dt { (t("Credited to your balance")) } @for e in &c.earnings { dd { (amount(e.credited)) } } }
+            div { dt { (t("Maturing")) } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
         }
     }
 }
@@ -140,7 +146,7 @@ fn per_coin(c: &ContractView, f: &Footprint) -> Markup {
     };
     html! {
         @if is_whole { @for (asset, wh) in c.earnings.iter().filter_map(of) {
-            p.small { "Behind one whole " (asset) " as earned here: " (grouped(wh / 1_000)) " kWh" }
+            p.small { (say!("Behind one whole {asset} as earned here: {wh} kWh", asset = asset, wh = grouped(wh / 1_000))) }
         } }
     }
 }
@@ -150,7 +156,7 @@ fn accrued(asset: Asset, a: Accrual) -> Markup {
     match a.split() {
         Ok((minor, rest)) => html! {
             (amount(Amount::new(asset, minor)))
-            @if rest > Accrual::ZERO { small { "and a fraction carried on" } }
+            @if rest > Accrual::ZERO { small { (t("and a fraction carried on")) } }
         },
         Err(_) => html! { "–" },
     }
@@ -159,25 +165,24 @@ fn accrued(asset: Asset, a: Accrual) -> Markup {
 fn terms(c: &ContractView, rule: EpochRule) -> Markup {
     html! {
         dl.pairs {
-            dt { "Price" } dd { (amount(c.price)) }
-            dt { "Term" } dd { (term_text(c.term_epochs, rule)) }
-            dt { "Bought" } dd { (time(c.created)) }
-            @if let Some(t) = c.paid { dt { "Paid" } dd { (time(t)) } }
-            dt { "Runs from" } dd { @match c.start_epoch {
+            dt { (t("Price")) } dd { (amount(c.price)) }
+            dt { (t("Term")) } dd { (term_text(c.term_epochs, rule)) }
+            dt { (t("Bought")) } dd { (time(c.created)) }
+            @if let Some(at) = c.paid { dt { (t("Paid")) } dd { (time(at)) } }
+            dt { (t("Runs from")) } dd { @match c.start_epoch {
                 Some(e) => { (time(rule.start(e))) },
-                None => "the epoch after the payment is confirmed",
+                None => (t("the epoch after the payment is confirmed")),
             } }
             @if let Some(e) = c.hard_end {
-                dt { "Ends at the latest" } dd { (time(rule.start(e))) ", with a refund of what is missing" }
+                dt { (t("Ends at the latest")) } dd { (say!("{start}, with a refund of what is missing", start = time(rule.start(e)))) }
             }
-            @if c.refunded.minor > 0 { dt { "Refunded" } dd { (amount(c.refunded)) } }
-            dt { "Terms (SHA-256)" } dd { code { (hex::encode(c.terms_hash)) } }
-            dt { "To keep" } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { "Signed terms" }
-                ", " a href={ "/contracts/" (c.id) "/statement" } { "statement" }
-                ", " a href={ "/contracts/" (c.id) "/receipts.jsonl" } download { "a receipt of every epoch" } }
-            dt { "Check it yourself" } dd { a href="/proof/receipt" { "A receipt against the public record" }
-                ", in your browser or with " code { "gruve verify" } }
-            dt { "Contract" } dd { code { (c.id) } }
+            @if c.refunded.minor > 0 { dt { (t("Refunded")) } dd { (amount(c.refunded)) } }
+            dt { (t("Terms (SHA-256)")) } dd { code { (hex::encode(c.terms_hash)) } }
+            dt { (t("To keep")) } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { (t("Signed terms")) }
+                ", " a href={ "/contracts/" (c.id) "/statement" } { (t("statement")) }
+                ", " a href={ "/contracts/" (c.id) "/receipts.jsonl" } download { (t("a receipt of every epoch")) } }
+            dt { (t("Check it yourself")) } dd { (say!("{link}, in your browser or with {code}", link = html! { a href="/proof/receipt" { (t("A receipt against the public record")) } }, code = html! { code { "gruve verify" } })) }
+            dt { (t("Contract")) } dd { code { (c.id) } }
         }
     }
 }
@@ -191,25 +196,29 @@ fn work_plot(c: &ContractView, rule: EpochRule) -> Markup {
             label: clock_text(e.start),
             bar: e.delivered.0 as f64,
             line: Some(e.entitled.0 as f64),
-            tip: format!("{} delivered of {}", work_text(e.delivered), work_text(e.entitled)),
+            tip: text!(
+                "{delivered} delivered of {entitled}",
+                delivered = work_text(e.delivered),
+                entitled = work_text(e.entitled)
+            ),
         })
         .collect();
     let secs = rule.length().as_secs_f64().max(1e-6);
     // For the axis only.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let axis = |v: f64| Hashrate((v / secs) as u128).to_string();
-    let description = format!(
+    let axis = |v: f64| rate_text(Hashrate((v / secs) as u128));
+    let description = text!(
         "Bars: work delivered in each epoch, as hashrate. Line: what the contract was entitled to. \
-         In all {} of {} delivered; every figure stands in the table below.",
-        work_text(c.delivered),
-        work_text(c.entitled),
+         In all {delivered} of {bought} delivered; every figure stands in the table below.",
+        delivered = work_text(c.delivered),
+        bought = work_text(c.bought),
     );
     Plot {
         id: "work",
-        title: "Hashrate delivered per epoch",
+        title: t("Hashrate delivered per epoch"),
         description: &description,
-        bars: "delivered",
-        line: Some("entitled"),
+        bars: t("delivered"),
+        line: Some(t("entitled")),
         points: &points,
         axis: &axis,
         tone: "work",
@@ -233,24 +242,29 @@ fn earn_plot(c: &Earnings, rule: EpochRule, settlements: &[SettlementLine]) -> M
                 label: clock_text(rule.end(l.to_epoch)),
                 bar: sum as f64,
                 line: None,
-                tip: format!("{} credited, {} so far", l.net, Amount::new(c.asset, sum)),
+                tip: text!(
+                    "{net} credited, {sum} so far",
+                    net = short_amount(l.net),
+                    sum = short_amount(Amount::new(c.asset, sum))
+                ),
             }
         })
         .collect();
     // For the axis only.
     #[allow(clippy::cast_possible_truncation)]
     let axis = |v: f64| short_amount(Amount::new(c.asset, v as i64));
-    let description = format!(
-        "Bars: earnings credited up to each settlement, after fees; {} in all. Every figure stands \
+    let description = text!(
+        "Bars: earnings credited up to each settlement, after fees; {credited} in all. Every figure stands \
          in the table below.",
-        c.credited
+        credited = short_amount(c.credited)
     );
-    let (id, title) = (format!("earn-{}", c.asset), format!("{} credited so far", c.asset));
+    let (id, title) =
+        (format!("earn-{}", c.asset), text!("{asset} credited so far", asset = c.asset));
     Plot {
         id: &id,
         title: &title,
         description: &description,
-        bars: "credited, summed",
+        bars: t("credited, summed"),
         line: None,
         points: &points,
         axis: &axis,
@@ -260,17 +274,21 @@ fn earn_plot(c: &Earnings, rule: EpochRule, settlements: &[SettlementLine]) -> M
 }
 
 /// The newest rows of a table, and the older ones folded away.
-fn recent_and_older<T>(all: &[T], what: &str, table: impl Fn(&[T]) -> Markup) -> Markup {
+fn recent_and_older<T>(
+    all: &[T],
+    what: impl Fn(usize) -> String,
+    table: impl Fn(&[T]) -> Markup,
+) -> Markup {
     let all_shown = &all[..all.len().min(LINES_SHOWN)];
     let (recent, older) = all_shown.split_at(all_shown.len().min(RECENT));
     html! {
         (table(recent))
         @if !older.is_empty() {
             details {
-                summary { (older.len()) " older " (what) }
+                summary { (what(older.len())) }
                 (table(older))
                 @if all.len() > LINES_SHOWN {
-                    p.small.soft { "The newest " (LINES_SHOWN) " are shown; the API gives more." }
+                    p.small.soft { (say!("The newest {lines_shown} are shown; the API gives more.", lines_shown = LINES_SHOWN)) }
                 }
             }
         }
@@ -281,14 +299,14 @@ fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
     let table = |rows: &[SettlementLine]| {
         html! {
             table.cards {
-                caption.visually-hidden { "Settlements, newest first" }
+                caption.visually-hidden { (t("Settlements, newest first")) }
                 thead { tr {
-                    th scope="col" { "Settled" }
-                    th scope="col" { "Epochs" }
-                    th.r scope="col" { "Earned" }
-                    th.r scope="col" { "Fee" }
-                    th.r scope="col" { "Maintenance" }
-                    th.r scope="col" { "Credited" }
+                    th scope="col" { (t("Settled")) }
+                    th scope="col" { (t("Epochs")) }
+                    th.r scope="col" { (t("Earned")) }
+                    th.r scope="col" { (t("Fee")) }
+                    th.r scope="col" { (t("Maintenance")) }
+                    th.r scope="col" { (t("Credited")) }
                 } }
                 tbody { @for l in rows { tr {
                     (cell!("Settled", time(l.at)))
@@ -303,10 +321,14 @@ fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
     };
     if settlements.is_empty() {
         return html! {
-            p.empty { "Nothing settled yet. Earnings are settled when the blocks behind them are mature." }
+            p.empty { (t("Nothing settled yet. Earnings are settled when the blocks behind them are mature.")) }
         };
     }
-    recent_and_older(settlements, "settlements", table)
+    recent_and_older(
+        settlements,
+        |n| counted!("{n} older settlement", "{n} older settlements", n),
+        table,
+    )
 }
 
 fn epochs_of(l: &SettlementLine, rule: EpochRule) -> Markup {
@@ -320,15 +342,15 @@ fn lines(c: &ContractView, rule: EpochRule) -> Markup {
     let table = |rows: &[EpochLine]| {
         html! {
             table.cards {
-                caption.visually-hidden { "Work per epoch, newest first" }
+                caption.visually-hidden { (t("Work per epoch, newest first")) }
                 thead { tr {
-                    th scope="col" { "Epoch" }
-                    th scope="col" { "Began" }
-                    th.r scope="col" { "Entitled" }
-                    th.r scope="col" { "Delivered" }
-                    th.r scope="col" { "Share" }
-                    th.r scope="col" { "Made good" }
-                    th.r scope="col" { "Shortfall after" }
+                    th scope="col" { (t("Epoch")) }
+                    th scope="col" { (t("Began")) }
+                    th.r scope="col" { (t("Entitled")) }
+                    th.r scope="col" { (t("Delivered")) }
+                    th.r scope="col" { (t("Share")) }
+                    th.r scope="col" { (t("Made good")) }
+                    th.r scope="col" { (t("Shortfall after")) }
                 } }
                 tbody { @for e in rows { tr {
                     (cell!("Epoch", epoch(e.epoch, rule)))
@@ -343,7 +365,7 @@ fn lines(c: &ContractView, rule: EpochRule) -> Markup {
         }
     };
     if c.epochs.is_empty() {
-        return html! { p.empty { "No epoch has closed since the contract began." } };
+        return html! { p.empty { (t("No epoch has closed since the contract began.")) } };
     }
-    recent_and_older(&c.epochs, "epochs", table)
+    recent_and_older(&c.epochs, |n| counted!("{n} older epoch", "{n} older epochs", n), table)
 }

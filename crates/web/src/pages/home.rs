@@ -2,11 +2,14 @@
 
 use crate::failure::Failure;
 use crate::layout::{ETH_NOTE, cell, page};
-use crate::money::{amount, asset_name, percent, rate, short_hash, shown_hash, span_text, time};
+use crate::money::{
+    amount, asset_name, local, percent, rate, short_hash, shown_hash, span_text, time,
+};
 use crate::pages::plans::NOT_PROVEN;
 use crate::state::AppState;
 use crate::view::{LaneView, block_state};
 use crate::visitor::Visitor;
+use crate::words::{say, t, text};
 use axum::extract::State;
 use gruve_market::BlockView;
 use maud::{Markup, html};
@@ -28,30 +31,28 @@ pub(crate) async fn home(
     blocks.truncate(12);
     let content = html! {
         div.lead {
-            h1 { "Hashpower, counted in proof of work" }
+            h1 { (t("Hashpower, counted in proof of work")) }
             p {
-                "Lease hashrate from machines that are running now. What you are credited is the work "
-                "that shares prove, epoch by epoch; what is on sale never exceeds what the machines "
-                "have proven, less a reserve."
+                (t("Lease hashrate from machines that are running now. What you are credited is the work that shares prove, epoch by epoch; what is on sale never exceeds what the machines have proven, less a reserve."))
             }
             @if visitor.name.is_none() {
                 p.actions {
-                    a.button href="/plans" { "See the plans" }
-                    a.button.quiet href="/books" { "Read the books" }
+                    a.button href="/plans" { (t("See the plans")) }
+                    a.button.quiet href="/books" { (t("Read the books")) }
                 }
             }
         }
         div.columns #lanes data-live="lanes" {
             @for lane in &lanes { (lane_card(lane)) }
-            @if lanes.is_empty() { p.empty { "No lane is running." } }
+            @if lanes.is_empty() { p.empty { (t("No lane is running.")) } }
         }
         section.sheet #blocks data-live="blocks" aria-labelledby="blocks-h" {
-            header { h2 #blocks-h { "Blocks found" } }
+            header { h2 #blocks-h { (t("Blocks found")) } }
             (block_table(&blocks, true))
         }
-        p.note { (ETH_NOTE) }
+        p.note { (t(ETH_NOTE)) }
     };
-    Ok(page(&visitor, "Lanes", true, &content))
+    Ok(page(&visitor, t("Lanes"), true, &content))
 }
 
 fn lane_card(lane: &LaneView) -> Markup {
@@ -64,15 +65,15 @@ fn lane_card(lane: &LaneView) -> Markup {
                 span.soft.small { (s.algorithm) ", " (lane.network) }
             }
             dl.figures {
-                div { dt { "Hashrate, proven" } dd { (rate(s.hashrate)) } }
-                div { dt { "Blocks found" } dd { (s.blocks_found) } }
-                div { dt { "Machines connected" } dd { (lane.machines) } }
-                div { dt { "Network difficulty" } dd { (lane.difficulty().unwrap_or_else(|| "–".to_owned())) } }
-                div { dt { "Chain height" } dd {
+                div { dt { (t("Hashrate, proven")) } dd { (rate(s.hashrate)) } }
+                div { dt { (t("Blocks found")) } dd { (s.blocks_found) } }
+                div { dt { (t("Machines connected")) } dd { (lane.machines) } }
+                div { dt { (t("Network difficulty")) } dd { (lane.difficulty().map_or_else(|| "–".to_owned(), |d| local(&d))) } }
+                div { dt { (t("Chain height")) } dd {
                     @match s.height { Some(h) => (h), None => "–" }
                 } }
                 (aux_figures(lane))
-                div { dt { "Epoch length" } dd { (span_text(lane.rule().length())) } }
+                div { dt { (t("Epoch length")) } dd { (span_text(lane.rule().length())) } }
             }
             (sold_meter(lane))
         }
@@ -83,8 +84,8 @@ fn lane_card(lane: &LaneView) -> Markup {
 pub(crate) fn aux_figures(lane: &LaneView) -> Markup {
     html! {
         @for a in &lane.stats.aux {
-            div { dt { (asset_name(a.asset)) " blocks found, merge-mined" } dd { (a.blocks_found) } }
-            div { dt { (asset_name(a.asset)) " chain height" } dd {
+            div { dt { (say!("{asset} blocks found, merge-mined", asset = asset_name(a.asset))) } dd { (a.blocks_found) } }
+            div { dt { (say!("{asset} chain height", asset = asset_name(a.asset))) } dd {
                 @match a.height { Some(h) => (h), None => "–" }
             } }
         }
@@ -100,13 +101,12 @@ pub(crate) fn sold_meter(lane: &LaneView) -> Markup {
     html! {
         div.meter {
             svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img"
-                aria-label={ "Sold " (sold) " of the proven capacity" } {
+                aria-label=(text!("Sold {sold} of the proven capacity", sold = sold)) {
                 rect.sold width=(width) height="10" {}
             }
-            @if !lane.is_proven() && s.sold.0 == 0 { p { (NOT_PROVEN) } }
+            @if !lane.is_proven() && s.sold.0 == 0 { p { (t(NOT_PROVEN)) } }
             @else { p {
-                "Sold " (rate(s.sold)) " of " (rate(s.proven_capacity)) " proven (" (sold) "); "
-                (rate(s.available)) " on sale."
+                (say!("Sold {sold} of {proven_capacity} proven ({sold2}); {available} on sale.", sold = rate(s.sold), proven_capacity = rate(s.proven_capacity), sold2 = sold, available = rate(s.available)))
             } }
         }
     }
@@ -116,18 +116,18 @@ pub(crate) fn sold_meter(lane: &LaneView) -> Markup {
 pub(crate) fn block_table(blocks: &[BlockView], with_lane: bool) -> Markup {
     html! {
         @if blocks.is_empty() {
-            p.empty { "No block yet. How long one takes is chance; the mean follows from hashrate and difficulty." }
+            p.empty { (t("No block yet. How long one takes is chance; the mean follows from hashrate and difficulty.")) }
         } @else {
             table.cards {
-                caption.visually-hidden { "Blocks found, newest first" }
+                caption.visually-hidden { (t("Blocks found, newest first")) }
                 thead { tr {
-                    th scope="col" { "Found" }
-                    @if with_lane { th scope="col" { "Lane" } }
-                    th scope="col" { "Coin" }
-                    th.r scope="col" { "Height" }
-                    th scope="col" { "Block" }
-                    th.r scope="col" { "Reward" }
-                    th scope="col" { "State" }
+                    th scope="col" { (t("Found")) }
+                    @if with_lane { th scope="col" { (t("Lane")) } }
+                    th scope="col" { (t("Coin")) }
+                    th.r scope="col" { (t("Height")) }
+                    th scope="col" { (t("Block")) }
+                    th.r scope="col" { (t("Reward")) }
+                    th scope="col" { (t("State")) }
                 } }
                 tbody {
                     @for b in blocks {

@@ -3,11 +3,12 @@
 use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
 use crate::layout::{page, token};
-use crate::money::{amount, time};
+use crate::money::{amount, local, time};
 use crate::qr;
 use crate::state::AppState;
 use crate::view::invoice_state;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::bank::written_reference;
@@ -30,17 +31,17 @@ pub(crate) async fn invoice(
     let content = html! {
         div.lead {
             p.crumbs {
-                a href="/account" { "Overview" }
-                @if let Purpose::Contract(c) = inv.purpose { " / " a href={ "/contracts/" (c) } { "Contract" } }
+                a href="/account" { (t("Overview")) }
+                @if let Purpose::Contract(c) = inv.purpose { " / " a href={ "/contracts/" (c) } { (t("Contract")) } }
             }
-            h1 { "Invoice" }
+            h1 { (t("Invoice")) }
         }
         section.sheet #invoice data-live="invoice" aria-labelledby="invoice-h" {
             header { h2 #invoice-h { (amount(inv.amount)) } (invoice_state(inv.state).tag()) }
             (body(&state, &visitor, &inv, balance))
         }
     };
-    Ok(page(&visitor, "Invoice", true, &content))
+    Ok(page(&visitor, t("Invoice"), true, &content))
 }
 
 fn body(state: &AppState, visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
@@ -55,14 +56,14 @@ fn body(state: &AppState, visitor: &Visitor, inv: &Invoice, balance: Amount) -> 
             @if let Purpose::Contract(_) = inv.purpose { (from_balance(visitor, inv, balance)) }
         } @else {
             dl.pairs {
-                dt { "State" } dd { (invoice_state(inv.state).text) }
-                dt { "Amount" } dd { (amount(inv.amount)) }
-                dt { "Confirmed" } dd { (amount(inv.confirmed)) }
-                dt { @if inv.asset().is_fiat() { "Reference" } @else { "Address" } } dd { code { (inv.address) } }
+                dt { (t("State")) } dd { (t(invoice_state(inv.state).text)) }
+                dt { (t("Amount")) } dd { (amount(inv.amount)) }
+                dt { (t("Confirmed")) } dd { (amount(inv.confirmed)) }
+                dt { @if inv.asset().is_fiat() { (t("Reference")) } @else { (t("Address")) } } dd { code { (inv.address) } }
             }
             div.actions {
-                @if let Purpose::Contract(c) = inv.purpose { a.button href={ "/contracts/" (c) } { "To the contract" } }
-                a.button.quiet href="/account" { "To the overview" }
+                @if let Purpose::Contract(c) = inv.purpose { a.button href={ "/contracts/" (c) } { (t("To the contract")) } }
+                a.button.quiet href="/account" { (t("To the overview")) }
             }
         }
     }
@@ -72,20 +73,19 @@ fn on_chain(inv: &Invoice) -> Markup {
     html! {
         div.pay {
             div {
-                @if let Some(code) = qr::svg(&inv.uri(), "Payment link as a QR code") { (code) }
+                @if let Some(code) = qr::svg(&inv.uri(), t("Payment link as a QR code")) { (code) }
             }
             div.sheet {
                 dl.pairs {
-                    dt { "Pay exactly" } dd { (amount(inv.amount)) }
-                    dt { "To this address" } dd.copy { (inv.address) }
-                    dt { "Before" } dd { (time(inv.expires)) }
-                    dt { "Seen in blocks" } dd { (amount(inv.received)) }
-                    dt { "Confirmed" } dd { (amount(inv.confirmed)) }
+                    dt { (t("Pay exactly")) } dd { (amount(inv.amount)) }
+                    dt { (t("To this address")) } dd.copy { (inv.address) }
+                    dt { (t("Before")) } dd { (time(inv.expires)) }
+                    dt { (t("Seen in blocks")) } dd { (amount(inv.received)) }
+                    dt { (t("Confirmed")) } dd { (amount(inv.confirmed)) }
                 }
-                div.actions { a.button href=(inv.uri()) { "Open in a wallet" } }
+                div.actions { a.button href=(inv.uri()) { (t("Open in a wallet")) } }
                 p.small.soft {
-                    "The address is for this invoice only. Less than the amount is kept for you and can be topped up "
-                    "until the time is over; more, or anything late, goes to your balance. Nothing is lost."
+                    (t("The address is for this invoice only. Less than the amount is kept for you and can be topped up until the time is over; more, or anything late, goes to your balance. Nothing is lost."))
                 }
             }
         }
@@ -97,27 +97,25 @@ fn by_bank(bank: &BankAccount, inv: &Invoice) -> Markup {
         div.pay {
             div {
                 @if let Some(text) = bank.transfer_code(inv)
-                    && let Some(code) = qr::svg(&text, "Transfer as a QR code for banking apps") { (code) }
+                    && let Some(code) = qr::svg(&text, t("Transfer as a QR code for banking apps")) { (code) }
             }
             div.sheet {
-                h3 { "By bank transfer" }
+                h3 { (t("By bank transfer")) }
                 dl.pairs {
-                    dt { "Pay" } dd { (cents(inv.to_pay())) }
-                    dt { "To" } dd { (bank.holder) }
-                    dt { "IBAN" } dd.copy { (written_reference(&bank.iban)) }
-                    @if let Some(bic) = &bank.bic { dt { "BIC" } dd.copy { (bic) } }
-                    dt { "Reference" } dd.copy { (written_reference(&inv.address)) }
-                    dt { "Before" } dd { (time(inv.expires)) }
-                    dt { "Booked so far" } dd { (amount(inv.confirmed)) }
+                    dt { (t("Pay")) } dd { (cents(inv.to_pay())) }
+                    dt { (t("To")) } dd { (bank.holder) }
+                    dt { (t("IBAN")) } dd.copy { (written_reference(&bank.iban)) }
+                    @if let Some(bic) = &bank.bic { dt { (t("BIC")) } dd.copy { (bic) } }
+                    dt { (t("Reference")) } dd.copy { (written_reference(&inv.address)) }
+                    dt { (t("Before")) } dd { (time(inv.expires)) }
+                    dt { (t("Booked so far")) } dd { (amount(inv.confirmed)) }
                 }
                 p.small.soft {
-                    "Write the reference into the transfer: by it we know that the money is yours. A transfer counts when "
-                    "our bank has booked it and its statement is read, which takes a day or more"
+                    (t("Write the reference into the transfer: by it we know that the money is yours. A transfer counts when our bank has booked it and its statement is read, which takes a day or more.")) " "
                     @if let Purpose::Contract(_) = inv.purpose {
-                        ". If that is too long for this invoice, " a href="/top-up" { "fill your balance" }
-                        " first and pay contracts from it"
+                        (say!("If that is too long for this invoice, {link} first and pay contracts from it.", link = html! { a href="/top-up" { (t("fill your balance")) } }))
                     }
-                    ". Less is kept for you; more, or anything late, goes to your balance. Nothing is lost."
+                    " " (t("Less is kept for you; more, or anything late, goes to your balance. Nothing is lost."))
                 }
             }
         }
@@ -131,7 +129,7 @@ fn elsewhere(state: &AppState, visitor: &Visitor, inv: &Invoice) -> Markup {
             form.actions method="post" action={ "/invoices/" (inv.id) "/checkout" } {
                 (token(visitor))
                 input type="hidden" name="method" value=(method.word());
-                button.quiet type="submit" { (name_of(method)) }
+                button.quiet type="submit" { (t(name_of(method))) }
             }
         }
     }
@@ -163,16 +161,16 @@ pub(crate) async fn checkout(
     let url = state.open_checkout(customer.account, id, &by.method).await?;
     let host = url.split('/').nth(2).unwrap_or_default();
     let content = html! {
-        div.lead { h1 { "Pay elsewhere" } }
+        div.lead { h1 { (t("Pay elsewhere")) } }
         section.sheet.narrow {
-            p { "You pay at " code { (host) } ". Come back afterwards: the invoice shows the payment within a minute or two." }
+            p { (say!("You pay at {code}. Come back afterwards: the invoice shows the payment within a minute or two.", code = html! { code { (host) } })) }
             div.actions {
-                a.button href=(url) rel="noreferrer" { "Go on to " (host) }
-                a.button.quiet href={ "/invoices/" (id) } { "Back to the invoice" }
+                a.button href=(url) rel="noreferrer" { (say!("Go on to {host}", host = host)) }
+                a.button.quiet href={ "/invoices/" (id) } { (t("Back to the invoice")) }
             }
         }
     };
-    Ok(page(&visitor, "Pay elsewhere", false, &content))
+    Ok(page(&visitor, t("Pay elsewhere"), false, &content))
 }
 
 fn from_balance(visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
@@ -181,7 +179,7 @@ fn from_balance(visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
         @if balance.minor >= rest {
             form.actions method="post" action={ "/invoices/" (inv.id) "/balance" } {
                 (token(visitor))
-                button.quiet type="submit" { "Pay " (Amount::new(balance.asset, rest).decimal()) " from your balance of " (balance.decimal()) }
+                button.quiet type="submit" { (say!("Pay {rest} from your balance of {balance}", rest = amount(Amount::new(balance.asset, rest)), balance = amount(balance))) }
             }
         }
     }
@@ -190,7 +188,7 @@ fn from_balance(visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
 /// An amount as banks write it.
 fn cents(a: Amount) -> Markup {
     let cents = a.minor / a.asset.payable();
-    html! { span.amount { span.num { (cents / 100) "." (format!("{:02}", cents % 100)) } " " span.unit { (a.asset.code()) } } }
+    html! { span.amount { span.num { (local(&format!("{}.{:02}", cents / 100, cents % 100))) } " " span.unit { (a.asset.code()) } } }
 }
 
 /// `POST /invoices/{id}/balance`

@@ -3,12 +3,15 @@
 use crate::extract::Id;
 use crate::failure::Failure;
 use crate::layout::{ETH_NOTE, cell, page};
-use crate::money::{asset_name, clock_text, epoch, rate, span_text, time, work, work_text};
+use crate::money::{
+    asset_name, clock_text, epoch, local, rate, rate_text, span_text, time, work, work_text,
+};
 use crate::network;
 use crate::pages::home::{aux_figures, block_table, sold_meter};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{say, t, text};
 use axum::extract::State;
 use gruve_market::EpochView;
 use gruve_units::{Algorithm, EpochRule, Hashes, Hashrate};
@@ -32,57 +35,54 @@ pub(crate) async fn lane(
     let halted = state.live().chains().iter().any(|c| c.lane == s.lane && c.standing == "halted");
     let content = html! {
         div.lead {
-            p.crumbs { a href="/" { "Lanes" } }
+            p.crumbs { a href="/" { (t("Lanes")) } }
             h1 { (asset_name(s.asset)) }
-            p { "Lane " strong { (s.lane) } ", " (s.algorithm) ", " (lane.network) "; epochs of "
-                (span_text(lane.rule().length())) "." }
+            p { (say!("Lane {strong}, {algorithm}, {network}; epochs of {length}.", strong = html! { strong { (s.lane) } }, algorithm = s.algorithm, network = lane.network, length = span_text(lane.rule().length()))) }
         }
         @if halted { p.notice role="alert" {
-            "The chain of this lane cannot be followed now. Machines work on and epochs are published; "
-            "what has matured is settled when the operator has mended it."
+            (t("The chain of this lane cannot be followed now. Machines work on and epochs are published; what has matured is settled when the operator has mended it."))
         } }
-        section.sheet #figures data-live="figures" aria-label="Figures" {
+        section.sheet #figures data-live="figures" aria-label=(t("Figures")) {
             dl.figures {
-                div { dt { "Hashrate, proven" } dd { (rate(s.hashrate)) } }
-                div { dt { "Machines connected" } dd { (lane.machines) } }
-                div { dt { "Blocks found" } dd { (s.blocks_found) } }
-                div { dt { "Network difficulty" } dd { (lane.difficulty().unwrap_or_else(|| "–".to_owned())) } }
+                div { dt { (t("Hashrate, proven")) } dd { (rate(s.hashrate)) } }
+                div { dt { (t("Machines connected")) } dd { (lane.machines) } }
+                div { dt { (t("Blocks found")) } dd { (s.blocks_found) } }
+                div { dt { (t("Network difficulty")) } dd { (lane.difficulty().map_or_else(|| "–".to_owned(), |d| local(&d))) } }
                 @if let Some(n) = lane.network(s.asset) { (network::rows(s.asset, n)) }
-                div { dt { "Chain height" } dd { @match s.height { Some(h) => (h), None => "–" } } }
+                div { dt { (t("Chain height")) } dd { @match s.height { Some(h) => (h), None => "–" } } }
                 (aux_figures(lane))
             }
             @for a in &s.aux {
                 @if let Some(n) = lane.network(a.asset) {
-                    h3 { (asset_name(a.asset)) ", earned by the same work" }
+                    h3 { (say!("{asset}, earned by the same work", asset = asset_name(a.asset))) }
                     dl.figures { (network::rows(a.asset, n)) }
                 }
             }
             (sold_meter(lane))
             @if let Some(url) = &lane.stratum {
-                p.small { "Own machines may mine here too: " code { (url) } ", user "
-                    code { "account.machine" } "." }
+                p.small { (say!("Own machines may mine here too: {code}, user {code2}.", code = html! { code { (url) } }, code2 = html! { code { "account.machine" } })) }
             }
         }
         section.sheet #epochs data-live="epochs" aria-labelledby="epochs-h" {
-            header { h2 #epochs-h { "Epochs" } span.soft.small { (how_many(epochs.len())) } }
+            header { h2 #epochs-h { (t("Epochs")) } span.soft.small { (how_many(epochs.len())) } }
             (epoch_plot(lane.rule(), &epochs))
-            details { summary { "The figures as a table" } (epoch_table(lane.rule(), &epochs)) }
+            details { summary { (t("The figures as a table")) } (epoch_table(lane.rule(), &epochs)) }
         }
         section.sheet #blocks data-live="blocks" aria-labelledby="blocks-h" {
-            header { h2 #blocks-h { "Blocks found" } }
+            header { h2 #blocks-h { (t("Blocks found")) } }
             (block_table(&blocks, false))
         }
-        @if matches!(s.algorithm, Algorithm::Ethash | Algorithm::Etchash) { p.note { (ETH_NOTE) } }
+        @if matches!(s.algorithm, Algorithm::Ethash | Algorithm::Etchash) { p.note { (t(ETH_NOTE)) } }
     };
-    Ok(page(&visitor, &format!("Lane {}", s.lane), true, &content))
+    Ok(page(&visitor, &text!("Lane {lane}", lane = s.lane), true, &content))
 }
 
 /// How many epochs are shown, in words.
 fn how_many(epochs: usize) -> String {
     match epochs {
-        0 => "none closed yet".to_owned(),
-        1 => "the last one closed".to_owned(),
-        n => format!("the last {n} closed"),
+        0 => t("none closed yet").to_owned(),
+        1 => t("the last one closed").to_owned(),
+        n => text!("the last {n} closed", n = n),
     }
 }
 
@@ -96,10 +96,10 @@ fn epoch_plot(rule: EpochRule, epochs: &[EpochView]) -> Markup {
                 label: clock_text(e.start),
                 bar: total.0 as f64,
                 line: Some(e.allocated.0 as f64),
-                tip: format!(
-                    "{} proven, {} to contracts",
-                    work_text(total),
-                    work_text(e.allocated)
+                tip: text!(
+                    "{total} proven, {allocated} to contracts",
+                    total = work_text(total),
+                    allocated = work_text(e.allocated)
                 ),
             }
         })
@@ -107,14 +107,16 @@ fn epoch_plot(rule: EpochRule, epochs: &[EpochView]) -> Markup {
     let secs = rule.length().as_secs_f64().max(1e-6);
     // For the axis only.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let axis = |v: f64| Hashrate((v / secs) as u128).to_string();
+    let axis = |v: f64| rate_text(Hashrate((v / secs) as u128));
     Plot {
         id: "epoch-plot",
-        title: "Work proven per epoch, as hashrate",
-        description: "Bars: work proven by shares in each closed epoch. Line: what of it went to contracts. \
-                      Every figure stands in the table below.",
-        bars: "proven",
-        line: Some("to contracts"),
+        title: t("Work proven per epoch, as hashrate"),
+        description: t(
+            "Bars: work proven by shares in each closed epoch. Line: what of it went to contracts. \
+                        Every figure stands in the table below.",
+        ),
+        bars: t("proven"),
+        line: Some(t("to contracts")),
         points: &points,
         axis: &axis,
         tone: "work",
@@ -125,12 +127,12 @@ fn epoch_plot(rule: EpochRule, epochs: &[EpochView]) -> Markup {
 fn epoch_table(rule: EpochRule, epochs: &[EpochView]) -> Markup {
     html! {
         table.cards {
-            caption.visually-hidden { "Closed epochs, newest first" }
+            caption.visually-hidden { (t("Closed epochs, newest first")) }
             thead { tr {
-                th scope="col" { "Epoch" } th scope="col" { "Began" }
-                th.r scope="col" { "Shares" } th.r scope="col" { "House work" }
-                th.r scope="col" { "Others' work" }
-                th.r scope="col" { "To contracts" } th.r scope="col" { "Surplus" }
+                th scope="col" { (t("Epoch")) } th scope="col" { (t("Began")) }
+                th.r scope="col" { (t("Shares")) } th.r scope="col" { (t("House work")) }
+                th.r scope="col" { (t("Others' work")) }
+                th.r scope="col" { (t("To contracts")) } th.r scope="col" { (t("Surplus")) }
             } }
             tbody {
                 @for e in epochs {

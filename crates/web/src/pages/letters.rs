@@ -8,6 +8,7 @@ use crate::layout::{Field, page, token};
 use crate::money::time;
 use crate::state::{AppState, accounts_failure};
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{Confirmed, Ticket};
@@ -23,22 +24,22 @@ pub(crate) struct Held {
 
 fn told(visitor: &Visitor, title: &str, text: &str, to: (&str, &str)) -> Markup {
     let content = html! {
-        div.lead { h1 { (title) } p { (text) } }
-        p.actions { a.button href=(to.0) { (to.1) } }
+        div.lead { h1 { (t(title)) } p { (t(text)) } }
+        p.actions { a.button href=(to.0) { (t(to.1)) } }
     };
-    page(visitor, title, false, &content)
+    page(visitor, t(title), false, &content)
 }
 
 fn press(visitor: &Visitor, title: &str, text: &str, action: &str, ticket: &str) -> Markup {
     let content = html! {
-        div.lead { h1 { (title) } p { (text) } }
+        div.lead { h1 { (t(title)) } p { (t(text)) } }
         form method="post" action=(action) {
             (token(visitor))
             input type="hidden" name="ticket" value=(ticket);
-            button type="submit" { (title) }
+            button type="submit" { (t(title)) }
         }
     };
-    page(visitor, title, false, &content)
+    page(visitor, t(title), false, &content)
 }
 
 /// `GET /confirm`
@@ -65,9 +66,9 @@ pub(crate) async fn confirm(
         }
         Confirmed::NewAddress(at) => {
             let content = html! {
-                div.lead { h1 { "Confirmed" } p { "The new address counts from " (time(at)) " on." } }
+                div.lead { h1 { (t("Confirmed")) } p { (say!("The new address counts from {at} on.", at = time(at))) } }
             };
-            page(&visitor, "Confirmed", false, &content)
+            page(&visitor, t("Confirmed"), false, &content)
         }
     })
 }
@@ -97,18 +98,18 @@ pub(crate) async fn undo(
 /// `GET /forgot`
 pub(crate) async fn forgot_form(visitor: Visitor) -> Markup {
     let content = html! {
-        div.lead { h1 { "A new password" } p { "We send a link to the address of your account." } }
+        div.lead { h1 { (t("A new password")) } p { (t("We send a link to the address of your account.")) } }
         section.sheet.narrow {
             form.stack method="post" action="/forgot" {
                 (token(&visitor))
                 (Field { id: "email", label: "E-mail", kind: "email", value: "",
                     hint: "The one that your account has.", error: None, autocomplete: "email",
                     inputmode: Some("email") }.draw())
-                button type="submit" { "Send the link" }
+                button type="submit" { (t("Send the link")) }
             }
         }
     };
-    page(&visitor, "A new password", false, &content)
+    page(&visitor, t("A new password"), false, &content)
 }
 
 /// An address.
@@ -131,7 +132,7 @@ pub(crate) async fn forgot(
 /// `GET /reset`
 pub(crate) async fn reset_form(visitor: Visitor, Params(q): Params<Held>) -> Markup {
     let content = html! {
-        div.lead { h1 { "Set a new password" } p { "You are signed out everywhere by it." } }
+        div.lead { h1 { (t("Set a new password")) } p { (t("You are signed out everywhere by it.")) } }
         section.sheet.narrow {
             form.stack method="post" action="/reset" {
                 (token(&visitor))
@@ -139,11 +140,11 @@ pub(crate) async fn reset_form(visitor: Visitor, Params(q): Params<Held>) -> Mar
                 (Field { id: "new", label: "New password", kind: "password", value: "",
                     hint: "At least 8 characters. A few unrelated words are good.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
-                button type="submit" { "Set it" }
+                button type="submit" { (t("Set it")) }
             }
         }
     };
-    page(&visitor, "Set a new password", false, &content)
+    page(&visitor, t("Set a new password"), false, &content)
 }
 
 /// A new password by a ticket.

@@ -7,6 +7,7 @@ use crate::layout::token;
 use crate::money::{amount, time, work};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_market::{ContractState, ContractView, Notice, OwedLine, Unprofitable};
@@ -24,11 +25,10 @@ pub(crate) fn cancel_form(visitor: &Visitor, c: &ContractView) -> Markup {
     html! {
         form method="post" action={ "/contracts/" (c.id) "/cancel" } {
             (token(visitor))
-            button.quiet type="submit" { (what) }
+            button.quiet type="submit" { (t(what)) }
         }
         p.small.soft {
-            "A contract can be taken back until its first epoch begins. What you have paid is in your balance \
-             then, and so is a payment that comes later."
+            (t("A contract can be taken back until its first epoch begins. What you have paid is in your balance then, and so is a payment that comes later."))
         }
     }
 }
@@ -47,19 +47,19 @@ pub(crate) fn sheet(
     }
     html! {
         section.sheet #life data-live="life" aria-labelledby="life-h" {
-            header { h2 #life-h { "Notices and choices" } span.soft.small { "newest first" } }
+            header { h2 #life-h { (t("Notices and choices")) } span.soft.small { (t("newest first")) } }
             @if let Some(since) = c.life.paused_since {
-                p.note { "Its clock stands still from epoch " (since.0) " on; " (c.life.paused_epochs) " epochs so far." }
+                p.note { (say!("Its clock stands still from epoch {since} on; {paused_epochs} epochs so far.", since = since.0, paused_epochs = c.life.paused_epochs)) }
             }
             @for n in notices {
-                p { strong { (time(n.at)) } " " (n.kind.sentence()) @if !n.detail.is_empty() { " (" (n.detail) ")" } }
+                p { strong { (time(n.at)) } " " (t(n.kind.sentence())) @if !n.detail.is_empty() { " (" (heard(&n.detail)) ")" } }
             }
             @for o in owed { (owed_line(visitor, c, o)) }
             @if pauses && runs {
                 form method="post" action={ "/contracts/" (c.id) "/keep-running" } {
                     (token(visitor))
-                    button.quiet name="keep" value="yes" type="submit" { "Run on even if it does not pay" }
-                    button.quiet name="keep" value="no" type="submit" { "Leave it to the plan" }
+                    button.quiet name="keep" value="yes" type="submit" { (t("Run on even if it does not pay")) }
+                    button.quiet name="keep" value="no" type="submit" { (t("Leave it to the plan")) }
                 }
             }
         }
@@ -69,23 +69,23 @@ pub(crate) fn sheet(
 fn owed_line(visitor: &Visitor, c: &ContractView, o: &OwedLine) -> Markup {
     html! {
         p {
-            "Epoch " (o.epoch.0) ": " (work(o.hashes)) " "
+            @let (epoch, hashes) = (o.epoch.0, work(o.hashes));
             @match o.state.as_str() {
-                "undecided" => "missed by the operator's doing, to be decided until epoch " ,
-                "open" => "missed; whose doing that was is not known yet",
-                "later" => "missed, to be delivered later",
-                "earnings" => "missed, paid as it would have earned",
-                _ => "worked while paused; what it earned above its energy is yours",
+                "undecided" => (say!("Epoch {epoch}: {hashes} missed by the operator's doing, to be decided until epoch {deadline}.",
+                    epoch = epoch, hashes = hashes, deadline = o.deadline.0)),
+                "open" => (say!("Epoch {epoch}: {hashes} missed; whose doing that was is not known yet.", epoch = epoch, hashes = hashes)),
+                "later" => (say!("Epoch {epoch}: {hashes} missed, to be delivered later.", epoch = epoch, hashes = hashes)),
+                "earnings" => (say!("Epoch {epoch}: {hashes} missed, paid as it would have earned.", epoch = epoch, hashes = hashes)),
+                _ => (say!("Epoch {epoch}: {hashes} worked while paused; what it earned above its energy is yours.", epoch = epoch, hashes = hashes)),
             }
-            @if o.state == "undecided" { (o.deadline.0) }
-            @for a in &o.paid { ", paid so far " (amount(*a)) }
+            @for a in &o.paid { " " (say!("Paid so far: {amount}.", amount = amount(*a))) }
         }
         @if o.state == "undecided" {
             form method="post" action={ "/contracts/" (c.id) "/choose" } {
                 (token(visitor))
                 input type="hidden" name="epoch" value=(o.epoch.0);
-                button.quiet name="choice" value="earnings" type="submit" { "Pay what it would have earned" }
-                button.quiet name="choice" value="later" type="submit" { "Deliver it later" }
+                button.quiet name="choice" value="earnings" type="submit" { (t("Pay what it would have earned")) }
+                button.quiet name="choice" value="later" type="submit" { (t("Deliver it later")) }
             }
         }
     }

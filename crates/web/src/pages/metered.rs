@@ -3,11 +3,12 @@
 use crate::extract::{Customer, Form, Id, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, cell, page, token};
-use crate::money::{amount, exact_rate, rate, time, work};
+use crate::money::{amount, exact_rate, local, rate, time, typed_figure, work};
 use crate::pages::machines::electricity;
 use crate::pages::plans::{plan_terms, risk};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t, text};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -60,34 +61,40 @@ fn choose_page(
 ) -> Markup {
     let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
     let step = exact_rate(plan.hashrate_step);
-    let hint = format!("{least} to {most}, in steps of {step}. Write the unit, as in “{least}”.");
+    let hint = text!(
+        "{least} to {most}, in steps of {step}. Write the unit, as in “{example}”.",
+        least = local(&least),
+        most = local(&most),
+        step = local(&step),
+        example = local(&least)
+    );
     let content = html! {
         div.lead {
-            p.crumbs { a href="/plans" { "Plans" } }
-            h1 { "By the meter: " (plan.title) }
+            p.crumbs { a href="/plans" { (t("Plans")) } }
+            h1 { (say!("By the meter: {title}", title = plan.title)) }
         }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         div.two {
             section.sheet aria-labelledby="choose-h" {
-                header { h2 #choose-h { "Start" } }
+                header { h2 #choose-h { (t("Start")) } }
                 form.stack method="post" action="/metered" {
                     (token(visitor))
                     input type="hidden" name="plan" value=(plan.id);
                     input type="hidden" name="once" value=(state.fresh_key());
                     (Field { id: "hashrate", label: "Hashrate", kind: "text", value: hashrate, hint: &hint,
                         error: None, autocomplete: "off", inputmode: None }.draw())
-                    div.actions { button type="submit" { "Start with the next epoch" } }
-                    p.small.soft { "Each epoch's highest cost is held from your balance before it begins; what is not used comes back. End it whenever you like: the running epoch is then the last." }
+                    div.actions { button type="submit" { (t("Start with the next epoch")) } }
+                    p.small.soft { (t("Each epoch's highest cost is held from your balance before it begins; what is not used comes back. End it whenever you like: the running epoch is then the last.")) }
                 }
             }
             section.sheet aria-labelledby="terms-h" {
-                header { h2 #terms-h { "Terms" } }
+                header { h2 #terms-h { (t("Terms")) } }
                 (plan_terms(plan))
             }
         }
         (risk())
     };
-    page(visitor, "By the meter", true, &content)
+    page(visitor, t("By the meter"), true, &content)
 }
 
 /// `POST /metered`
@@ -99,7 +106,7 @@ pub(crate) async fn start(
 ) -> Result<Response, Failure> {
     let plan = metered_plan(&state, &form.plan)?;
     let key = crate::api::idempotency_key(Some(&form.once))?;
-    let wanted = form.hashrate.trim().parse::<Hashrate>();
+    let wanted = typed_figure(&form.hashrate).and_then(|figure| figure.parse::<Hashrate>());
     let started = match wanted {
         Ok(rate) => state.start_metered(customer.account, &plan.id, rate, key).await,
         Err(e) => Err(Failure::refused(sentence(&e))),
@@ -132,43 +139,40 @@ pub(crate) async fn show(
     let powers = state.powers().await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account" { "Overview" } }
+            p.crumbs { a href="/account" { (t("Overview")) } }
             h1 { (c.title) }
         }
         section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
             header {
-                h2 #figures-h { (rate(c.hashrate)) " on lane " (c.lane) }
-                span.tag { (state_text(c.state)) }
+                h2 #figures-h { (say!("{hashrate} on lane {lane}", hashrate = rate(c.hashrate), lane = c.lane)) }
+                span.tag { (t(state_text(c.state))) }
             }
             @if c.is_low && c.state == MeteredState::Active {
-                p.message.bad role="status" { "Your balance will soon be used up. Work stops then, and goes on after a top-up." }
+                p.message.bad role="status" { (t("Your balance will soon be used up. Work stops then, and goes on after a top-up.")) }
             }
             (figures(&c))
         }
         section.sheet #usage data-live="usage" aria-labelledby="usage-h" {
-            header { h2 #usage-h { "Day by day" } span.soft.small { "UTC, newest first" } }
+            header { h2 #usage-h { (t("Day by day")) } span.soft.small { (t("UTC, newest first")) } }
             (usage_table(&usage))
             p.small {
-                "To recompute every line without us ("
-                code { "gruve statement check" }
-                "): " a href={ "/contracts/" (c.id) "/terms.json" } { "signed terms" }
-                ", " a href={ "/contracts/" (c.id) "/statement.json" } { "statement" }
+                (say!("To recompute every line without us ({code}): {link}, {link2}", code = html! { code { "gruve statement check" } }, link = html! { a href={ "/contracts/" (c.id) "/terms.json" } { (t("signed terms")) } }, link2 = html! { a href={ "/contracts/" (c.id) "/statement.json" } { (t("statement")) } }))
             }
         }
         section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
-            header { h2 #energy-h { "Electricity" } span.soft.small { "of the last month's work, as measured" } }
+            header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("of the last month's work, as measured")) } }
             (electricity(&footprint, &powers))
         }
         @if !c.notices.is_empty() {
             section.sheet #notices data-live="notices" aria-labelledby="notices-h" {
-                header { h2 #notices-h { "Notices" } }
-                ul { @for n in &c.notices { li { (time(n.at)) ": " (notice_text(n.kind)) } } }
+                header { h2 #notices-h { (t("Notices")) } }
+                ul { @for n in &c.notices { li { (time(n.at)) ": " (t(notice_text(n.kind))) } } }
             }
         }
         @if matches!(c.state, MeteredState::Active | MeteredState::Stopped) {
             form.actions method="post" action={ "/metered/" (c.id) "/end" } {
                 (token(&visitor))
-                button type="submit" { "End at the next epoch border" }
+                button type="submit" { (t("End at the next epoch border")) }
             }
         }
     };
@@ -206,32 +210,34 @@ const fn notice_text(kind: NoticeKind) -> &'static str {
 fn figures(c: &MeteredView) -> Markup {
     html! {
         dl.figures {
-            div { dt { "Delivered" } dd { (work(c.delivered)) } }
-            div { dt { "Charged" } dd { (amount(c.charged)) } }
-            div { dt { "Held for open epochs" } dd { (amount(c.held)) } }
+            div { dt { (t("Delivered")) } dd { (work(c.delivered)) } }
+            div { dt { (t("Charged")) } dd { (amount(c.charged)) } }
+            div { dt { (t("Held for open epochs")) } dd { (amount(c.held)) } }
             @if let Some(p) = c.price {
-                div { dt { "Price now" } dd { (amount(Amount::new(c.charged.asset, p.minor)))
-                    small { "for " (exact_rate(p.hashrate)) " a day" } } }
+                div { dt { (t("Price now")) } dd { (amount(Amount::new(c.charged.asset, p.minor)))
+                    small { (say!("for {hashrate} a day", hashrate = local(&exact_rate(p.hashrate)))) } } }
             }
-            div { dt { "Credited to your balance" } @for e in &c.earnings { dd { (amount(e.credited)) } } }
-            div { dt { "Maturing" } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
+            div { dt { (t("Credited to your balance")) } @for e in &c.earnings { dd { (amount(e.credited)) } } }
+            div { dt { (t("Maturing")) } @for e in &c.earnings { dd { (amount(e.maturing)) } } }
         }
     }
 }
 
 fn usage_table(lines: &[UsageLine]) -> Markup {
     html! {
-        @if lines.is_empty() { p.empty { "Nothing was used yet." } } @else {
+        @if lines.is_empty() { p.empty { (t("Nothing was used yet.")) } } @else {
             table.cards {
-                thead { tr { th scope="col" { "Day" } th.r scope="col" { "Work" } th.r scope="col" { "Unit price" }
-                    th.r scope="col" { "Charged" } th.r scope="col" { "Fees" } th.r scope="col" { "Credited" } } }
+                thead { tr { th scope="col" { (t("Day")) } th.r scope="col" { (t("Work")) } th.r scope="col" { (t("Unit price")) }
+                    th.r scope="col" { (t("Charged")) } th.r scope="col" { (t("Fees")) } th.r scope="col" { (t("Credited")) } } }
                 tbody { @for l in lines { tr {
                     (cell!("Day", time(l.from)))
                     (cell!(r "Work", work(l.delivered)))
                     (cell!(r "Unit price", html! {
-                        (amount(Amount::new(l.charged.asset, l.price_minor.0)))
-                        @if l.price_minor.0 != l.price_minor.1 { " to " (amount(Amount::new(l.charged.asset, l.price_minor.1))) }
-                        " for " (exact_rate(l.price_hashrate)) " a day"
+                        @let price = |minor| amount(Amount::new(l.charged.asset, minor));
+                        @let hashrate = local(&exact_rate(l.price_hashrate));
+                        @if l.price_hashrate == Hashrate::ZERO { "–" }
+                        @else if l.price_minor.0 == l.price_minor.1 { (say!("{price_minor} for {hashrate} a day", price_minor = price(l.price_minor.0), hashrate = hashrate)) }
+                        @else { (say!("{price_minor} to {price_minor2} for {hashrate} a day", price_minor = price(l.price_minor.0), price_minor2 = price(l.price_minor.1), hashrate = hashrate)) }
                     }))
                     (cell!(r "Charged", amount(l.charged)))
                     (cell!(r "Fees", html! { @for (asset, s) in &l.earnings {
@@ -248,11 +254,11 @@ fn usage_table(lines: &[UsageLine]) -> Markup {
 pub(crate) fn table(contracts: &[MeteredView]) -> Markup {
     html! {
         table.cards {
-            thead { tr { th scope="col" { "Contract" } th scope="col" { "State" }
-                th.r scope="col" { "Hashrate" } th.r scope="col" { "Charged" } } }
+            thead { tr { th scope="col" { (t("Contract")) } th scope="col" { (t("State")) }
+                th.r scope="col" { (t("Hashrate")) } th.r scope="col" { (t("Charged")) } } }
             tbody { @for c in contracts { tr {
                 (cell!("Contract", html! { a href={ "/metered/" (c.id) } { (c.title) } }))
-                (cell!("State", state_text(c.state)))
+                (cell!("State", t(state_text(c.state))))
                 (cell!(r "Hashrate", rate(c.hashrate)))
                 (cell!(r "Charged", amount(c.charged)))
             } } }

@@ -1,26 +1,34 @@
 //! The pages: each file one place of the site, server-rendered, complete without scripts.
 
 pub(crate) mod account;
+pub(crate) mod appraise;
 pub(crate) mod book;
 pub(crate) mod books;
 pub(crate) mod buy;
 pub(crate) mod console;
 pub(crate) mod contract;
+pub(crate) mod earnings;
 pub(crate) mod home;
 pub(crate) mod invoice;
 pub(crate) mod lane;
+pub(crate) mod language;
+pub(crate) mod leaving;
 pub(crate) mod letters;
 pub(crate) mod life;
 pub(crate) mod machines;
 pub(crate) mod metered;
 pub(crate) mod papers;
+pub(crate) mod passkeys;
 pub(crate) mod payouts;
 pub(crate) mod plans;
 pub(crate) mod proof;
+pub(crate) mod receipt_words;
 pub(crate) mod renewal;
 pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod statement;
+pub(crate) mod status;
 pub(crate) mod tickets;
 pub(crate) mod top_up;
+pub(crate) mod track;
 pub(crate) mod withdraw;

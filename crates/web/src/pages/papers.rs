@@ -4,9 +4,10 @@ use crate::api::contracts::Span;
 use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
 use crate::layout::page;
-use crate::money::{amount, rate, time, work};
+use crate::money::{amount, day_text, local, rate, time, work};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -79,49 +80,50 @@ pub(crate) async fn statement(
     let content = html! {
         div.lead {
             p.crumbs { a href={ "/contracts/" (id) } { (c.title) } }
-            h1 { "Statement of a contract" }
-            p { "Every line of this contract, with the numbers it was computed from. Keep the signed terms and the statement: "
-                code { "gruve statement check" } " recomputes each line from them, without us." }
+            h1 { (t("Statement of a contract")) }
+            p { (say!("Every line of this contract, with the numbers it was computed from. Keep the signed terms and the statement: {code} recomputes each line from them, without us.", code = html! { code { "gruve statement check" } })) }
         }
         section.sheet aria-labelledby="head-h" {
             header { h2 #head-h { (c.title) } }
             dl.pairs {
-                dt { "Contract" } dd { code { (id) } }
-                dt { "Terms (SHA-256)" } dd { code { (s.terms_sha256) } }
-                dt { "Epochs" } dd { (s.from_epoch) " to " (s.to_epoch) }
-                dt { "Written" } dd { (time(Timestamp(s.made_at_us))) }
-                dt { "Signature" } dd { @match &s.signature { Some(hex) => code { (hex) }, None => "none" } }
-                dt { "To keep" } dd {
-                    a href={ "/contracts/" (id) "/terms.json" } download { "Signed terms" } ", "
-                    a href={ "/contracts/" (id) "/statement.json" (from) } download { "statement as JSON" } ", "
-                    a href={ "/contracts/" (id) "/statement.csv" (from) } download { "as CSV" }
+                dt { (t("Contract")) } dd { code { (id) } }
+                dt { (t("Terms (SHA-256)")) } dd { code { (s.terms_sha256) } }
+                dt { (t("Epochs")) } dd { (say!("{from_epoch} to {to_epoch}", from_epoch = s.from_epoch, to_epoch = s.to_epoch)) }
+                dt { (t("Written")) } dd { (time(Timestamp(s.made_at_us))) }
+                dt { (t("Signature")) } dd { @match &s.signature { Some(hex) => code { (hex) }, None => (t("none")) } }
+                dt { (t("To keep")) } dd {
+                    a href={ "/contracts/" (id) "/terms.json" } download { (t("Signed terms")) } ", "
+                    a href={ "/contracts/" (id) "/statement.json" (from) } download { (t("statement as JSON")) } ", "
+                    a href={ "/contracts/" (id) "/statement.csv" (from) } download { (t("as CSV")) }
                 }
             }
             @if let Some(next) = s.next_epoch {
-                p.actions { a.button.quiet href={ "/contracts/" (id) "/statement?from=" (next) } { "Next page" } }
+                p.actions { a.button.quiet href={ "/contracts/" (id) "/statement?from=" (next) } { (t("Next page")) } }
             }
         }
         (days(&s))
         (events(&s))
         (epochs(&s))
     };
-    Ok(page(&visitor, "Statement of a contract", true, &content))
+    Ok(page(&visitor, t("Statement of a contract"), true, &content))
 }
 
 fn days(s: &Statement) -> Markup {
     html! {
         section.sheet aria-labelledby="days-h" {
-            header { h2 #days-h { "By day" } span.soft.small { "UTC" } }
+            header { h2 #days-h { (t("By day")) } span.soft.small { (t("UTC")) } }
+            div.scroll role="group" tabindex="0" aria-labelledby="days-h" {
             table {
-                thead { tr { th scope="col" { "Day" } th.r scope="col" { "Entitled" } th.r scope="col" { "Delivered" }
-                    th.r scope="col" { "Settled" } th.r scope="col" { "Fee" } th.r scope="col" { "Maintenance" }
-                    th.r scope="col" { "Waived" } th.r scope="col" { "To the balance" } } }
+                thead { tr { th scope="col" { (t("Day")) } th.r scope="col" { (t("Entitled")) } th.r scope="col" { (t("Delivered")) }
+                    th.r scope="col" { (t("Settled")) } th.r scope="col" { (t("Fee")) } th.r scope="col" { (t("Maintenance")) }
+                    th.r scope="col" { (t("Waived")) } th.r scope="col" { (t("To the balance")) } } }
                 tbody { @for d in &s.days { @for a in &d.assets { tr {
-                    td { (d.date) } td.r { (work(d.entitled)) } td.r { (work(d.delivered)) }
+                    td { (day_text(&d.date)) } td.r { (work(d.entitled)) } td.r { (work(d.delivered)) }
                     td.r { (minor(a.asset, a.gross_minor)) } td.r { (minor(a.asset, a.fee_minor)) }
                     td.r { (minor(a.asset, a.maintenance_minor)) } td.r { (minor(a.asset, a.waived_minor)) }
                     td.r { (minor(a.asset, a.net_minor)) }
                 } } } }
+            }
             }
         }
     }
@@ -135,18 +137,20 @@ fn minor(asset: Asset, n: i64) -> Markup {
 fn fixed(asset: Asset, v: u128) -> Markup {
     let millionths = ((v & u128::from(u64::MAX)) * 1_000_000) >> 64;
     let whole = i64::try_from(v >> 64).unwrap_or(i64::MAX);
-    html! { (minor(asset, whole)) small.soft { " + 0." (format!("{millionths:06}")) " of a minor unit" } }
+    html! { (minor(asset, whole)) small.soft { " " (say!("+ {local} of a minor unit", local = local(&format!("0.{millionths:06}")))) } }
 }
 
 fn events(s: &Statement) -> Markup {
     html! {
         section.sheet aria-labelledby="events-h" {
-            header { h2 #events-h { "Blocks and settlements" } }
+            header { h2 #events-h { (t("Blocks and settlements")) } }
+            div.scroll role="group" tabindex="0" aria-labelledby="events-h" {
             table {
-                thead { tr { th scope="col" { "Line" } th scope="col" { "Epoch" } th scope="col" { "What" } th.r scope="col" { "Amount" } } }
+                thead { tr { th scope="col" { (t("Line")) } th scope="col" { (t("Epoch")) } th scope="col" { (t("What")) } th.r scope="col" { (t("Amount")) } } }
                 tbody { @for (n, l) in (1usize..).zip(&s.lines) { @if let Some((what, sum)) = event(&l.line) { tr {
                     td { (n) } td { (l.line.epoch()) } td { (what) } td.r { (sum) }
                 } } } }
+            }
             }
         }
     }
@@ -157,45 +161,44 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
     Some(match line {
         Line::Epoch(_) => return None,
         Line::End(l) if l.complete => {
-            (html! { "All work delivered: the contract is complete" }, html! { "–" })
+            (html! { (t("All work delivered: the contract is complete")) }, html! { "–" })
         }
         Line::End(l) => (
-            html! { "Hard end: refund for what was not delivered" },
+            html! { (t("Hard end: refund for what was not delivered")) },
             minor(l.refund.asset, l.refund.minor),
         ),
         Line::Accrual(l) => (
-            html! { "Block " (l.height) " of " (l.asset) " pays " (minor(l.asset, l.reward_minor))
-            "; your part of its window " code.small { (l.block) } },
+            html! { (say!("Block {height} of {asset} pays {reward_minor}; your part of its window {code}", height = l.height, asset = l.asset, reward_minor = minor(l.asset, l.reward_minor), code = html! { code.small { (l.block) } })) },
             fixed(l.asset, l.accrual.0),
         ),
-        Line::Credit(l) => {
-            (html! { "Block is mature " code.small { (l.block) } }, fixed(l.asset, l.accrual.0))
-        }
+        Line::Credit(l) => (
+            html! { (say!("Block is mature {code}", code = html! { code.small { (l.block) } })) },
+            fixed(l.asset, l.accrual.0),
+        ),
         Line::Settlement(l) => (
-            html! { "Settlement " (l.number) ": " (minor(l.asset, l.gross_minor)) " less fee " (minor(l.asset, l.fee_minor))
-            ", less maintenance " (minor(l.asset, l.maintenance_minor))
-            @if l.waived_minor > 0 { " (" (minor(l.asset, l.waived_minor)) " waived)" } },
+            html! { p { (say!("Settlement {number}: {gross_minor} less fee {fee_minor}, less maintenance {maintenance_minor}", number = l.number, gross_minor = minor(l.asset, l.gross_minor), fee_minor = minor(l.asset, l.fee_minor), maintenance_minor = minor(l.asset, l.maintenance_minor))) }
+            @if l.waived_minor > 0 { p { (say!("Waived: {waived_minor}", waived_minor = minor(l.asset, l.waived_minor))) } } },
             minor(l.asset, l.net_minor),
         ),
         Line::Reversal(l) => (
-            html! { "Block left the chain " code.small { (l.block) } },
+            html! { (say!("Block left the chain {code}", code = html! { code.small { (l.block) } })) },
             html! { "−" (fixed(l.asset, l.accrual.0)) },
         ),
         Line::TakeBack(l) => (
-            html! { "Settlement " (l.number) ": taken back of what that block had paid" },
+            html! { (say!("Settlement {number}: taken back of what that block had paid", number = l.number)) },
             minor(l.asset, -l.net_minor),
         ),
         Line::Priced(l) => (
-            html! { "Work of epoch " (l.of_epoch) " paid at its expectation" },
+            html! { (say!("Work of epoch {of_epoch} paid at its expectation", of_epoch = l.of_epoch)) },
             fixed(l.asset, l.earned.0),
         ),
         Line::Found(l) => (
-            html! { "Block " (l.height) " of " (l.asset) " is yours, whole " code.small { (l.block) } },
+            html! { (say!("Block {height} of {asset} is yours, whole {code}", height = l.height, asset = l.asset, code = html! { code.small { (l.block) } })) },
             fixed(l.asset, l.accrual.0),
         ),
         Line::Usage(l) => (
-            html! { (work(l.delivered)) " at " (l.price_minor) " minor units for " (rate(l.price_hashrate)) " and a day" },
-            html! { (l.charged_minor) " minor units" },
+            html! { (say!("{delivered} at {price_minor} minor units for {price_hashrate} and a day", delivered = work(l.delivered), price_minor = l.price_minor, price_hashrate = rate(l.price_hashrate))) },
+            html! { (say!("{charged_minor} minor units", charged_minor = l.charged_minor)) },
         ),
         _ => return Some(happening(line)),
     })
@@ -205,32 +208,34 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
 fn happening(line: &Line) -> (Markup, Markup) {
     let none = || html! { "–" };
     match line {
-        Line::Aside(l) => (html! { (work(l.hashes)) " missed, set aside until judged" }, none()),
+        Line::Aside(l) => (
+            html! { (say!("{hashes} missed, set aside until judged", hashes = work(l.hashes))) },
+            none(),
+        ),
         Line::Judgement(l) => (
-            html! { "Of what was missed in epoch " (l.of_epoch) ", " (work(l.part)) " was the operator's doing" },
+            html! { (say!("Of what was missed in epoch {of_epoch}, {part} was the operator's doing", of_epoch = l.of_epoch, part = work(l.part))) },
             none(),
         ),
         Line::Choice(l) => (
-            html! { "Choice about epoch " (l.of_epoch) ": " (l.choice.name()) " (" (work(l.hashes)) ")" },
+            html! { (say!("Choice about epoch {of_epoch}: {choice} ({hashes})", of_epoch = l.of_epoch, choice = t(l.choice.name()), hashes = work(l.hashes))) },
             none(),
         ),
         Line::Owed(l) => (
-            html! { "Paid for " (work(l.hashes)) " of epoch " (l.of_epoch) " (" (l.why.name()) ")" },
+            html! { (say!("Paid for {hashes} of epoch {of_epoch} ({why})", hashes = work(l.hashes), of_epoch = l.of_epoch, why = t(l.why.name()))) },
             minor(l.asset, l.paid_minor),
         ),
         Line::Decision(l) => (
-            html! { "A TH·day earns " (l.earns_micro) " and costs " (l.costs_micro) " millionths of a dollar: "
-            (l.decision.name()) " from epoch " (l.effective_epoch) },
+            html! { (say!("A TH·day earns {earns_micro} and costs {costs_micro} millionths of a dollar: {decision} from epoch {effective_epoch}", earns_micro = l.earns_micro, costs_micro = l.costs_micro, decision = t(l.decision.name()), effective_epoch = l.effective_epoch)) },
             none(),
         ),
         Line::Pause(l) => (
-            html! { "Paused from epoch " (l.from_epoch) " on: " (l.epochs) " epochs do not count" },
+            html! { (say!("Paused from epoch {from_epoch} on: {epochs} epochs do not count", from_epoch = l.from_epoch, epochs = l.epochs)) },
             none(),
         ),
         Line::Dollars(l) => (
-            html! { "Upkeep in dollars up to here"
-            @if l.price_micro.is_none() { ", waiting for a price" } },
-            html! { (l.coins.0 >> 64) " minor units" },
+            html! { @if l.price_micro.is_some() { (t("Upkeep in dollars up to here")) }
+            @else { (t("Upkeep in dollars up to here, waiting for a price")) } },
+            html! { (say!("{coins} minor units", coins = l.coins.0 >> 64)) },
         ),
         _ => (html! {}, none()),
     }
@@ -239,16 +244,18 @@ fn happening(line: &Line) -> (Markup, Markup) {
 fn epochs(s: &Statement) -> Markup {
     html! {
         section.sheet aria-labelledby="epochs-h" {
-            header { h2 #epochs-h { "Epoch by epoch" } }
+            header { h2 #epochs-h { (t("Epoch by epoch")) } }
+            div.scroll role="group" tabindex="0" aria-labelledby="epochs-h" {
             table {
-                thead { tr { th scope="col" { "Line" } th scope="col" { "Epoch" } th scope="col" { "Began" } th.r scope="col" { "Entitled" }
-                    th.r scope="col" { "Delivered" } th.r scope="col" { "Made good" } th.r scope="col" { "Shortfall" }
-                    th.r scope="col" { "Units (blocks)" } } }
+                thead { tr { th scope="col" { (t("Line")) } th scope="col" { (t("Epoch")) } th scope="col" { (t("Began")) } th.r scope="col" { (t("Entitled")) }
+                    th.r scope="col" { (t("Delivered")) } th.r scope="col" { (t("Made good")) } th.r scope="col" { (t("Shortfall")) }
+                    th.r scope="col" { (t("Units (blocks)")) } } }
                 tbody { @for (n, l) in (1usize..).zip(&s.lines) { @if let Line::Epoch(e) = &l.line { tr {
                     td { (n) } td { (e.epoch) } td { (time(Timestamp(e.began_us))) } td.r { (work(e.entitled)) }
                     td.r { (work(e.delivered)) } td.r { (work(e.made_good)) } td.r { (work(e.shortfall)) }
                     td.r { @for u in &e.units { div { (blocks(u.own.0)) " " (u.asset) } } }
                 } } } }
+            }
             }
         }
     }
@@ -258,5 +265,5 @@ fn epochs(s: &Statement) -> Markup {
 fn blocks(units: u128) -> String {
     let whole = units >> 64;
     let rest = ((units & u128::from(u64::MAX)) * 1_000_000_000) >> 64;
-    format!("{whole}.{rest:09}")
+    local(&format!("{whole}.{rest:09}"))
 }

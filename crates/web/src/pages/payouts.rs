@@ -7,6 +7,7 @@ use crate::money::{amount, short_hash, time};
 use crate::state::AppState;
 use crate::view::payout_state;
 use crate::visitor::Visitor;
+use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::Payout;
@@ -22,26 +23,26 @@ pub(crate) async fn payouts(
     let all = state.treasury().payouts(customer.account).await?;
     let content = html! {
         div.lead {
-            h1 { "Payouts" }
-            p { "What you have withdrawn, and where each payment is on its way." }
-            p.actions { a.button href="/withdraw" { "Withdraw" } }
+            h1 { (t("Payouts")) }
+            p { (t("What you have withdrawn, and where each payment is on its way.")) }
+            p.actions { a.button href="/withdraw" { (t("Withdraw")) } }
         }
-        section.sheet #payouts data-live="payouts" aria-label="Payouts" { (payout_table(&all)) }
+        section.sheet #payouts data-live="payouts" aria-label=(t("Payouts")) { (payout_table(&all)) }
     };
-    Ok(page(&visitor, "Payouts", true, &content))
+    Ok(page(&visitor, t("Payouts"), true, &content))
 }
 
 /// Payouts, newest first.
 pub(crate) fn payout_table(payouts: &[Payout]) -> Markup {
     html! {
         @if payouts.is_empty() {
-            p.empty { "No payout yet." }
+            p.empty { (t("No payout yet.")) }
         } @else {
             table.cards {
-                caption.visually-hidden { "Payouts, newest first" }
+                caption.visually-hidden { (t("Payouts, newest first")) }
                 thead { tr {
-                    th scope="col" { "Requested" } th.r scope="col" { "Amount" } th scope="col" { "To" }
-                    th scope="col" { "State" } th scope="col" { "Transaction" }
+                    th scope="col" { (t("Requested")) } th.r scope="col" { (t("Amount")) } th scope="col" { (t("To")) }
+                    th scope="col" { (t("State")) } th scope="col" { (t("Transaction")) }
                 } }
                 tbody { @for p in payouts { tr {
                     (cell!("Requested", html! { a href={ "/payouts/" (p.id) } { (time(p.created)) } }))
@@ -65,36 +66,36 @@ pub(crate) async fn payout(
     let p = state.payout(customer.account, id).await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/payouts" { "Payouts" } }
-            h1 { "Payout" }
+            p.crumbs { a href="/payouts" { (t("Payouts")) } }
+            h1 { (t("Payout")) }
         }
         section.sheet #payout data-live="payout" aria-labelledby="payout-h" {
             header { h2 #payout-h { (amount(p.amount)) } (payout_state(p.state).tag()) }
             @if let Some(why) = &p.reason { p.note { (why) } }
             dl.pairs {
-                dt { "Leaves your balance" } dd { (amount(p.amount)) }
+                dt { (t("Leaves your balance")) } dd { (amount(p.amount)) }
                 @match p.fee {
-                    Some(fee) => { dt { "Network fee" } dd { (amount(fee)) } },
-                    None => { dt { "Network fee, at most" } dd { (amount(p.fee_max)) } },
+                    Some(fee) => { dt { (t("Network fee")) } dd { (amount(fee)) } },
+                    None => { dt { (t("Network fee, at most")) } dd { (amount(p.fee_max)) } },
                 }
                 @if let Some(arrives) = p.receives() {
-                    dt { "Arrives" } dd { (amount(arrives)) }
+                    dt { (t("Arrives")) } dd { (amount(arrives)) }
                 }
-                dt { "To" } dd { code { (p.address) } }
-                dt { "Requested" } dd { (time(p.created)) }
-                dt { "Transaction" } dd { @match &p.txid { Some(t) => { code { (t) } }, None => "not signed yet" } }
-                @if let Some(h) = p.height { dt { "In block" } dd { (h) } }
+                dt { (t("To")) } dd { code { (p.address) } }
+                dt { (t("Requested")) } dd { (time(p.created)) }
+                dt { (t("Transaction")) } dd { @match &p.txid { Some(t) => { code { (t) } }, None => (t("not signed yet")) } }
+                @if let Some(h) = p.height { dt { (t("In block")) } dd { (h) } }
             }
             @if p.state.is_revocable() {
                 form method="post" action={ "/payouts/" (p.id) "/cancel" } {
                     (token(&visitor))
-                    button.quiet type="submit" { "Cancel this payout" }
+                    button.quiet type="submit" { (t("Cancel this payout")) }
                 }
-                p.small.soft { "A payout can be taken back until its transaction is signed." }
+                p.small.soft { (t("A payout can be taken back until its transaction is signed.")) }
             }
         }
     };
-    Ok(page(&visitor, "Payout", true, &content))
+    Ok(page(&visitor, t("Payout"), true, &content))
 }
 
 /// `POST /payouts/{id}/cancel`

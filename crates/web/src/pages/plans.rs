@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use crate::layout::{ETH_NOTE, page};
-use crate::money::{amount, asset_name, exact_rate, rate, span_text};
+use crate::money::{amount, asset_name, exact_rate, local, rate, span_text};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use gruve_market::{Plan, PlanKind, Scheme};
 use gruve_units::Amount;
@@ -20,17 +21,17 @@ pub(crate) async fn plans(
     let lanes = state.lanes().await?;
     let content = html! {
         div.lead {
-            h1 { "Plans" }
-            p { "A lease is a quantity of work: hashrate times term. Work that is not delivered in time is delivered later." }
+            h1 { (t("Plans")) }
+            p { (t("A lease is a quantity of work: hashrate times term. Work that is not delivered in time is delivered later.")) }
         }
         div.columns #plans data-live="plans" {
             @for p in &plans { (plan_card(p, lanes.iter().find(|l| l.stats.lane == p.lane))) }
-            @if plans.is_empty() { p.empty { "Nothing is on sale at the moment." } }
+            @if plans.is_empty() { p.empty { (t("Nothing is on sale at the moment.")) } }
         }
         (risk())
-        p.note { (ETH_NOTE) }
+        p.note { (t(ETH_NOTE)) }
     };
-    Ok(page(&visitor, "Plans", true, &content))
+    Ok(page(&visitor, t("Plans"), true, &content))
 }
 
 /// Said of a lane that has nothing to sell because nothing is proven yet.
@@ -40,11 +41,11 @@ pub(crate) const NOT_PROVEN: &str = "Not on sale yet: the farm's hashpower is be
 pub(crate) fn risk() -> Markup {
     html! {
         section.risk aria-labelledby="risk-h" {
-            h2 #risk-h { "A contract may earn less than it costs" }
+            h2 #risk-h { (t("A contract may earn less than it costs")) }
             ul {
-                li { "Blocks are found by chance. A contract can run its whole term and earn nothing." }
-                li { "Difficulty and the coin's price change. Nobody knows them in advance, and no return is promised." }
-                li { "The price is paid at the start and is not an investment with a yield: it buys work." }
+                li { (t("Blocks are found by chance. A contract can run its whole term and earn nothing.")) }
+                li { (t("Difficulty and the coin's price change. Nobody knows them in advance, and no return is promised.")) }
+                li { (t("The price is paid at the start and is not an investment with a yield: it buys work.")) }
             }
         }
     }
@@ -59,35 +60,33 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
     };
     html! {
         dl.pairs {
-            dt { "Earns" } dd {
+            dt { (t("Earns")) } dd {
                 (asset_name(p.asset)) " (" (p.asset) ")"
-                @for also in &p.also_earns { " and " (asset_name(*also)) " (" (also) ")" }
-                @if !p.also_earns.is_empty() { ", by the same work" }
+                @for also in &p.also_earns { " + " (asset_name(*also)) " (" (also) ")" }
+                @if !p.also_earns.is_empty() { small { (t("all of them by the same work")) } }
             }
-            dt { "Price" } dd { (amount(p.price)) " for " (exact_rate(p.price_hashrate)) " a day" }
-            dt { "Hashrate" } dd { (exact_rate(p.hashrate_min)) " to " (exact_rate(p.hashrate_max)) ", in steps of " (exact_rate(p.hashrate_step)) }
+            dt { (t("Price")) } dd { (say!("{price} for {price_hashrate} a day", price = amount(p.price), price_hashrate = local(&exact_rate(p.price_hashrate)))) }
+            dt { (t("Hashrate")) } dd { (say!("{hashrate_min} to {hashrate_max}, in steps of {hashrate_step}", hashrate_min = local(&exact_rate(p.hashrate_min)), hashrate_max = local(&exact_rate(p.hashrate_max)), hashrate_step = local(&exact_rate(p.hashrate_step)))) }
             @if p.kind == PlanKind::Metered {
-                dt { "Term" } dd { "by the meter: as long as you like, in whole epochs of " (span(1)) ", out of your balance" }
+                dt { (t("Term")) } dd { (say!("by the meter: as long as you like, in whole epochs of {span}, out of your balance", span = span(1))) }
             } @else {
-                dt { "Term" } dd {
-                    (span(shortest))
-                    @if shortest != longest { " to " (span(longest)) }
+                dt { (t("Term")) } dd {
+                    @if shortest == longest { (span(shortest)) } @else { (say!("{shortest} to {longest}", shortest = span(shortest), longest = span(longest))) }
                 }
             }
-            dt { "Fee on earnings" } dd { (basis_points(p.fee_bps)) }
+            dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) }
             @if p.maintenance_minor_per_th_day > 0 {
-                dt { "Maintenance" } dd {
-                    (maintenance(p)) " for each TH/s·day delivered, deducted from earnings"
+                dt { (t("Maintenance")) } dd {
+                    p { (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = maintenance(p))) }
                     @for (asset, minor) in &p.maintenance_also {
-                        "; what they do not cover from " (asset_name(*asset)) ", the whole fee being "
-                        (amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX))))
+                        p { (say!("What they do not cover comes from {asset}, the whole fee being {max}", asset = asset_name(*asset), max = amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX))))) }
                     }
                 }
             }
-            dt { "If work is missing" } dd { @if p.kind == PlanKind::Metered { "it is not charged" } @else {
-                "delivered later, within " (span(p.extension_epochs)) " after the term; what is missing then is refunded pro rata"
+            dt { (t("If work is missing")) } dd { @if p.kind == PlanKind::Metered { (t("it is not charged")) } @else {
+                (say!("delivered later, within {extension_epochs} after the term; what is missing then is refunded pro rata", extension_epochs = span(p.extension_epochs)))
             } }
-            dt { "Paid by" } dd { (scheme_text(p.scheme)) }
+            dt { (t("Paid by")) } dd { (t(scheme_text(p.scheme))) }
         }
     }
 }
@@ -116,22 +115,23 @@ fn plan_card(p: &Plan, lane: Option<&LaneView>) -> Markup {
         section.sheet aria-labelledby=(heading) {
             header {
                 h2 id=(heading) { (p.title) }
-                span.soft.small { "lane " a href={ "/lanes/" (p.lane) } { (p.lane) } }
+                span.soft.small { (say!("lane {link}", link = html! { a href={ "/lanes/" (p.lane) } { (p.lane) } })) }
             }
             (plan_terms(p))
+            @if p.kind != PlanKind::Metered { p.small { a href={ "/plans/" (crate::gate::percent_encoded(&p.id)) "/record" } { (crate::words::t("Track record and reviews")) } } }
             @if let Some(l) = lane.filter(|_| proven) {
-                p.small.soft { "On sale now: " (rate(l.stats.available)) " of " (rate(l.stats.proven_capacity)) " proven." }
+                p.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
             }
             div.actions {
                 @if on_sale && p.kind == PlanKind::Metered {
-                    a.button href={ "/metered?plan=" (crate::gate::percent_encoded(&p.id)) } { "Start" span.visually-hidden { " " (p.title) } }
+                    a.button href={ "/metered?plan=" (crate::gate::percent_encoded(&p.id)) } { (t("Start")) span.visually-hidden { " " (p.title) } }
                 } @else if on_sale {
-                    a.button href={ "/buy?plan=" (crate::gate::percent_encoded(&p.id)) } { "Buy" span.visually-hidden { " " (p.title) } }
+                    a.button href={ "/buy?plan=" (crate::gate::percent_encoded(&p.id)) } { (t("Buy")) span.visually-hidden { " " (p.title) } }
                 } @else if !proven {
-                    span.small.soft { (NOT_PROVEN) }
+                    span.small.soft { (t(NOT_PROVEN)) }
                 } @else {
-                    span.tag.warn { "Sold out" }
-                    span.small.soft { "More comes on sale when machines prove more work." }
+                    span.tag.warn { (t("Sold out")) }
+                    span.small.soft { (t("More comes on sale when machines prove more work.")) }
                 }
             }
         }

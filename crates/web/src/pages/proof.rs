@@ -4,9 +4,11 @@ use crate::assets::RECEIPT_JS;
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{asset_name, epoch as epoch_time, grouped, percent, rate, time, work};
+use crate::pages::receipt_words;
 use crate::record::PublicRecord;
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::{Path, State};
 use gruve_proof::publish::data_path;
 use gruve_proof::summary::{EpochSummary, FileRef};
@@ -62,32 +64,28 @@ pub(crate) async fn overview(
     let origin = address(&state);
     let content = html! {
         div.lead {
-            h1 { "Proof" }
-            p { "Every share of work that machines hand in here is published when its epoch closes: enough to do the whole "
-                "computation again. Whoever does so knows, without trusting us, how much was hashed, that it was hashed for this "
-                "house and in its epoch, that no hash was counted twice, and to whom all of it was given." }
+            h1 { (t("Proof")) }
+            p { (t("Every share of work that machines hand in here is published when its epoch closes: enough to do the whole computation again. Whoever does so knows, without trusting us, how much was hashed, that it was hashed for this house and in its epoch, that no hash was counted twice, and to whom all of it was given.")) }
         }
         section.sheet aria-labelledby="how-h" {
-            header { h2 #how-h { "Check it yourself" } }
-            p { "All of it, with the program that this house runs on, which needs nothing from us but the files below:" }
+            header { h2 #how-h { (t("Check it yourself")) } }
+            p { (t("All of it, with the program that this house runs on, which needs nothing from us but the files below:")) }
             p { code { "gruve verify " (origin) "/record" } }
-            p { "It ends with yes and the numbers, or with no and the name of the first thing that is not true. It remembers what it "
-                "saw: a history that we changed since your last visit is found. "
-                "Ask somebody else which checkpoint they were shown, and pass it with " code { "--seen" } "." }
+            p { (say!("It ends with yes and the numbers, or with no and the name of the first thing that is not true. It remembers what it saw: a history that we changed since your last visit is found. Ask somebody else which checkpoint they were shown, and pass it with {code}.", code = html! { code { "--seen" } })) }
             p.actions {
-                a.button href="/proof/receipt" { "Check a receipt in this browser" }
-                a.button.quiet href="/record/checkpoint" { "The signed checkpoint" }
-                a.button.quiet href="/record/key" { "Our key" }
+                a.button href="/proof/receipt" { (t("Check a receipt in this browser")) }
+                a.button.quiet href="/record/checkpoint" { (t("The signed checkpoint")) }
+                a.button.quiet href="/record/key" { (t("Our key")) }
             }
         }
         @for (lane, name, rule, listed) in &sheets {
             @let heading = format!("lane-{lane}");
             section.sheet aria-labelledby=(heading) {
-                header { h2 id=(heading) { (name) ", lane " (lane) } span.soft.small { "newest first" } }
-                @if listed.is_empty() { p.empty { "No epoch is published yet." } } @else {
+                header { h2 id=(heading) { (say!("{name}, lane {lane}", name = name, lane = lane)) } span.soft.small { (t("newest first")) } }
+                @if listed.is_empty() { p.empty { (t("No epoch is published yet.")) } } @else {
                     table.cards {
-                        thead { tr { th scope="col" { "Epoch" } th scope="col" { "Proof" } th.r scope="col" { "Shares" }
-                            th.r scope="col" { "Work" } th.r scope="col" { "To contracts" } } }
+                        thead { tr { th scope="col" { (t("Epoch")) } th scope="col" { (t("Proof")) } th.r scope="col" { (t("Shares")) }
+                            th.r scope="col" { (t("Work")) } th.r scope="col" { (t("To contracts")) } } }
                         tbody { @for (e, _, s) in listed { tr {
                             (cell!("Epoch", html! { a href={ "/proof/" (lane) "/" (e) } { (epoch_time(*e, *rule)) } }))
                             (cell!("Proof", standing(s)))
@@ -100,7 +98,7 @@ pub(crate) async fn overview(
             }
         }
     };
-    Ok(page(&visitor, "Proof", false, &content))
+    Ok(page(&visitor, t("Proof"), false, &content))
 }
 
 fn all_work(s: &EpochSummary) -> Hashes {
@@ -109,9 +107,9 @@ fn all_work(s: &EpochSummary) -> Hashes {
 
 fn standing(s: &EpochSummary) -> Markup {
     if s.is_proven {
-        html! { span.tag.good { "Proven" } }
+        html! { span.tag.good { (t("Proven")) } }
     } else {
-        html! { span.tag { "Unproven" } }
+        html! { span.tag { (t("Unproven")) } }
     }
 }
 
@@ -135,19 +133,18 @@ pub(crate) async fn epoch(
     let (at, s) = read(&state, move |r| r.epoch(&of, epoch)).await?.ok_or_else(missing)?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/proof" { "Proof" } }
-            h1 { "Epoch " (epoch) }
-            p { "Lane " strong { (lane) } ", from " (time(view.rule().start(epoch))) " to " (time(view.rule().end(epoch)))
-                "; entry " (at) " of the public log." }
+            p.crumbs { a href="/proof" { (t("Proof")) } }
+            h1 { (say!("Epoch {epoch}", epoch = epoch)) }
+            p { (say!("Lane {strong}, from {epoch} to {epoch2}; entry {at} of the public log.", strong = html! { strong { (lane) } }, epoch = time(view.rule().start(epoch)), epoch2 = time(view.rule().end(epoch)), at = at)) }
         }
         section.sheet aria-labelledby="words-h" {
-            header { h2 #words-h { "In plain words" } (standing(&s)) }
+            header { h2 #words-h { (t("In plain words")) } (standing(&s)) }
             (words(&s))
         }
         (numbers(&s))
         (files(&s))
     };
-    Ok(page(&visitor, "An epoch's proof", false, &content))
+    Ok(page(&visitor, t("An epoch's proof"), false, &content))
 }
 
 /// What the epoch shows, for somebody who has never heard of shares.
@@ -156,25 +153,14 @@ fn words(s: &EpochSummary) -> Markup {
     let mean = Hashrate::of(all_work(s), length);
     html! {
         @if s.is_proven {
-            p { "In this epoch machines handed in " strong { (grouped(s.shares.into())) } " proofs of work, called shares. A share is a "
-                "number that is hard to find and easy to check: to find all of these, about " strong { (work(all_work(s))) }
-                " had to be tried, " (rate(mean)) " on average. All of them are in the record below. A computer checks them "
-                "in minutes; nobody can make them up in less than the work that they stand for." }
-            p { "Each share carries a stamp that was fixed before the work was done. It names this house, this lane, this epoch and a "
-                "checkpoint of our public log, so the work cannot have been done earlier or for somebody else, and cannot be counted "
-                "in two places." }
+            p { (say!("In this epoch machines handed in {strong} proofs of work, called shares. A share is a number that is hard to find and easy to check: to find all of these, about {strong2} had to be tried, {mean} on average. All of them are in the record below. A computer checks them in minutes; nobody can make them up in less than the work that they stand for.", strong = html! { strong { (grouped(s.shares.into())) } }, strong2 = html! { strong { (work(all_work(s))) } }, mean = rate(mean))) }
+            p { (t("Each share carries a stamp that was fixed before the work was done. It names this house, this lane, this epoch and a checkpoint of our public log, so the work cannot have been done earlier or for somebody else, and cannot be counted in two places.")) }
         } @else {
-            p { "The work of this epoch is " strong { "not proven" } ": " (grouped(s.shares.into())) " shares were counted here, but they carry no stamp "
-                "that an outsider could check. Take the numbers below as our word. Ethash lanes are so always; others when our books "
-                "could not follow for a while." }
+            p { (say!("The work of this epoch is {strong}: {shares} shares were counted here, but they carry no stamp that an outsider could check. Take the numbers below as our word. Lanes whose chain makes the blocks itself are so while it takes no stamp from us; others when our books could not follow for a while.", strong = html! { strong { (t("not proven")) } }, shares = grouped(s.shares.into()))) }
         }
-        p { "Of the work that our own machines did, contracts got " (percent(s.sold_root.sums.allocated, s.house_work.0))
-            ", and " (percent(s.surplus.0, s.house_work.0)) " was left to us. Both together are all of it, to the last hash. "
-            "Work of machines that belong to customers stands apart (" (work(s.other_work)) ") and cannot be sold to others." }
-        p { (grouped(s.contracts.into())) " contracts, together " (rate(Hashrate(s.sold_root.sums.hashrate))) ", stand in the sold tree. If you have one, your receipt "
-            "shows that it is among them with the right rate and work, and that nobody else was given the same place." }
-        p.soft { "What this cannot show: whose machines did the work, that a found block was not withheld (bad luck over long times would show it), "
-            "and that we told everybody the same history, unless people compare checkpoints." }
+        p { (say!("Of the work that our own machines did, contracts got {house_work}, and {house_work2} was left to us. Both together are all of it, to the last hash. Work of machines that belong to customers stands apart ({other_work}) and cannot be sold to others.", house_work = percent(s.sold_root.sums.allocated, s.house_work.0), house_work2 = percent(s.surplus.0, s.house_work.0), other_work = work(s.other_work))) }
+        p { (say!("{contracts} contracts, together {hashrate}, stand in the sold tree. If you have one, your receipt shows that it is among them with the right rate and work, and that nobody else was given the same place.", contracts = grouped(s.contracts.into()), hashrate = rate(Hashrate(s.sold_root.sums.hashrate)))) }
+        p.soft { (t("What this cannot show: whose machines did the work, that a found block was not withheld (bad luck over long times would show it), and that we told everybody the same history, unless people compare checkpoints.")) }
     }
 }
 
@@ -182,19 +168,19 @@ fn numbers(s: &EpochSummary) -> Markup {
     let sums = &s.sold_root.sums;
     html! {
         section.sheet aria-labelledby="numbers-h" {
-            header { h2 #numbers-h { "In numbers" } }
+            header { h2 #numbers-h { (t("In numbers")) } }
             dl.pairs {
-                dt { "Shares" } dd { (grouped(s.shares.into())) }
-                dt { "Our machines' work" } dd { (grouped(s.house_work.0)) " hashes" }
-                dt { "Other owners' work" } dd { (grouped(s.other_work.0)) " hashes" }
-                dt { "Given to contracts" } dd { (grouped(sums.allocated)) " hashes" }
-                dt { "Left to us" } dd { (grouped(s.surplus.0)) " hashes" }
-                dt { "Still owed to contracts" } dd { (grouped(sums.owed)) " hashes" }
-                dt { "Under contract" } dd { (grouped(sums.hashrate)) " hashes a second" }
-                dt { "Root over the shares" } dd { code { (hex::encode(s.share_root)) } }
-                dt { "Root over who got the work" } dd { code { (hex::encode(s.allocation_root.hash)) } }
-                dt { "Root over the contracts" } dd { code { (hex::encode(s.sold_root.hash)) } }
-                dt { "Checkpoint" } dd { code { (hex::encode(s.checkpoint())) } " (in the stamps of work two epochs later)" }
+                dt { (t("Shares")) } dd { (grouped(s.shares.into())) }
+                dt { (t("Our machines' work")) } dd { (say!("{house_work} hashes", house_work = grouped(s.house_work.0))) }
+                dt { (t("Other owners' work")) } dd { (say!("{other_work} hashes", other_work = grouped(s.other_work.0))) }
+                dt { (t("Given to contracts")) } dd { (say!("{allocated} hashes", allocated = grouped(sums.allocated))) }
+                dt { (t("Left to us")) } dd { (say!("{surplus} hashes", surplus = grouped(s.surplus.0))) }
+                dt { (t("Still owed to contracts")) } dd { (say!("{owed} hashes", owed = grouped(sums.owed))) }
+                dt { (t("Under contract")) } dd { (say!("{hashrate} hashes a second", hashrate = grouped(sums.hashrate))) }
+                dt { (t("Root over the shares")) } dd { code { (hex::encode(s.share_root)) } }
+                dt { (t("Root over who got the work")) } dd { code { (hex::encode(s.allocation_root.hash)) } }
+                dt { (t("Root over the contracts")) } dd { code { (hex::encode(s.sold_root.hash)) } }
+                dt { (t("Checkpoint")) } dd { (say!("{code} (in the stamps of work two epochs later)", code = html! { code { (hex::encode(s.checkpoint())) } })) }
             }
         }
     }
@@ -204,14 +190,13 @@ fn files(s: &EpochSummary) -> Markup {
     let link = |file: &FileRef, name: &str| {
         html! {
             @if file.bytes > 0 {
-                dt { (name) } dd { a href={ "/record/" (data_path(&file.hash)) } { code { (hex::encode(file.hash)) } }
-                    ", " (grouped(file.bytes.into())) " bytes" }
+                dt { (t(name)) } dd { (say!("{link}, {bytes} bytes", link = html! { a href={ "/record/" (data_path(&file.hash)) } { code { (hex::encode(file.hash)) } } }, bytes = grouped(file.bytes.into()))) }
             }
         }
     };
     html! {
         section.sheet aria-labelledby="files-h" {
-            header { h2 #files-h { "The files" } span.soft.small { "named by their SHA-256" } }
+            header { h2 #files-h { (t("The files")) } span.soft.small { (t("named by their SHA-256")) } }
             dl.pairs { (link(&s.record, "Every share")) (link(&s.sold, "Every contract")) }
         }
     }
@@ -225,33 +210,32 @@ pub(crate) async fn receipt(
     let keys = record(&state)?.keys().join(" ");
     let content = html! {
         div.lead {
-            p.crumbs { a href="/proof" { "Proof" } }
-            h1 { "Check a receipt" }
-            p { "Your browser does the whole computation: nothing of the receipt leaves it. The page needs no connection once it is open; "
-                "with one it also compares the receipt with the public record as it is now." }
+            p.crumbs { a href="/proof" { (t("Proof")) } }
+            h1 { (t("Check a receipt")) }
+            p { (t("Your browser does the whole computation: nothing of the receipt leaves it. The page needs no connection once it is open; with one it also compares the receipt with the public record as it is now.")) }
         }
         section.sheet aria-labelledby="check-h" {
-            header { h2 #check-h { "The receipt" } }
-            noscript { p.notice { "This check needs JavaScript. Without it, use " code { "gruve verify RECORD --receipt FILE" } "." } }
-            form #receipt-form {
+            header { h2 #check-h { (t("The receipt")) } }
+            noscript { p.notice { (say!("This check needs JavaScript. Without it, use {code}.", code = html! { code { "gruve verify RECORD --receipt FILE" } })) } }
+            form #receipt-form data-words=(receipt_words::words()) {
                 div.field {
-                    label for="receipt-file" { "A file: one receipt, or one a line" }
+                    label for="receipt-file" { (t("A file: one receipt, or one a line")) }
                     input #receipt-file type="file" accept=".json,.jsonl,application/json";
                 }
                 div.field {
-                    label for="receipt-text" { "or its text" }
+                    label for="receipt-text" { (t("or its text")) }
                     textarea #receipt-text rows="6" spellcheck="false" autocomplete="off" {}
                 }
                 div.field {
-                    label for="receipt-key" { "The operator's keys" }
+                    label for="receipt-key" { (t("The operator's keys")) }
                     textarea #receipt-key rows="2" spellcheck="false" autocomplete="off" { (keys) }
-                    p.hint { "As this site tells them. If you know the key from elsewhere, put that here instead." }
+                    p.hint { (t("As this site tells them. If you know the key from elsewhere, put that here instead.")) }
                 }
-                p.actions { button #receipt-check type="submit" { "Check" } }
+                p.actions { button #receipt-check type="submit" { (t("Check")) } }
             }
             div #receipt-said role="status" aria-live="polite" {}
         }
         script src=(RECEIPT_JS.path()) defer {}
     };
-    Ok(page(&visitor, "Check a receipt", false, &content))
+    Ok(page(&visitor, t("Check a receipt"), false, &content))
 }

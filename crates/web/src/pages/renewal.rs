@@ -7,6 +7,7 @@ use crate::pages::buy::quote_page;
 use crate::state::AppState;
 use crate::trade::market_failure;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_market::{ContractState, ContractView};
@@ -21,29 +22,28 @@ pub(crate) fn sheet(visitor: &Visitor, c: &ContractView, terms: &[u64]) -> Marku
     }
     html! {
         section.sheet #renewal aria-labelledby="renewal-h" {
-            header { h2 #renewal-h { "Going on" } }
+            header { h2 #renewal-h { (t("Going on")) } }
             @if !terms.is_empty() {
                 form.stack method="post" action={ "/contracts/" (c.id) "/renew" } {
                     (token(visitor))
-                    label for="renew-term" { "Renew for so many epochs, at today's price" }
+                    label for="renew-term" { (t("Renew for so many epochs, at today's price")) }
                     select #renew-term name="term" { @for t in terms {
                         option value=(t) selected[*t == c.term_epochs] { (t) }
                     } }
-                    button.quiet type="submit" { "See the price" }
+                    button.quiet type="submit" { (t("See the price")) }
                 }
                 p.small.soft {
-                    "Bought, it begins with the epoch after this contract's last one and takes its machines over: no gap, \
-                     nothing sold twice."
+                    (t("Bought, it begins with the epoch after this contract's last one and takes its machines over: no gap, nothing sold twice."))
                 }
             }
             form.stack method="post" action={ "/contracts/" (c.id) "/wishes" } {
                 (token(visitor))
-                label for="wish-max" { "Renew it from my balance, for at most (" (c.price.asset) "; empty: do not)" }
+                label for="wish-max" { (say!("Renew it from my balance, for at most ({asset}; empty: do not)", asset = c.price.asset)) }
                 input #wish-max name="max" inputmode="decimal" autocomplete="off";
-                label { input type="checkbox" name="reinvest" value="yes"; " Let its earnings buy more of the plan" }
-                button.quiet type="submit" { "Keep these wishes" }
+                label { input type="checkbox" name="reinvest" value="yes"; " " (t("Let its earnings buy more of the plan")) }
+                button.quiet type="submit" { (t("Keep these wishes")) }
             }
-            p.small.soft { "What is kept here takes the place of what was wished before." }
+            p.small.soft { (t("What is kept here takes the place of what was wished before.")) }
         }
     }
 }
@@ -86,7 +86,7 @@ pub(crate) async fn wish(
     let max = match w.max.trim() {
         "" => None,
         text => {
-            let amount = Amount::parse_decimal(c.price.asset, text);
+            let amount = Amount::parse_decimal(c.price.asset, &crate::console::figure(text)?);
             Some(amount.map_err(|e| Failure::refused(sentence(&e.to_string())))?.minor)
         }
     };

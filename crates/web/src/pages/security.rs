@@ -5,9 +5,11 @@ use crate::extract::{Customer, Form};
 use crate::failure::Failure;
 use crate::layout::{Field, cell, page, token};
 use crate::money::time;
+use crate::pages::passkeys;
 use crate::qr;
 use crate::state::{AppState, accounts_failure};
 use crate::visitor::Visitor;
+use crate::words::{counted, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{ApiKey, Factors, Scope, SessionRow};
@@ -30,67 +32,85 @@ pub(crate) async fn security(
     let change = state.accounts().email_change(customer.account).await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account" { "Overview" } }
-            h1 { "Security" }
-            p { "How you sign in, where you are signed in, and what programs may do in your name." }
+            p.crumbs { a href="/account" { (t("Overview")) } }
+            h1 { (t("Security")) }
+            p { (t("How you sign in, where you are signed in, and what programs may do in your name.")) }
         }
         section.sheet.narrow aria-labelledby="factor-h" {
-            header { h2 #factor-h { "Second factor" } (factor_tag(factors)) }
+            header { h2 #factor-h { (t("Second factor")) } (factor_tag(factors)) }
             (factor(&visitor, factors))
         }
+        section.sheet.narrow aria-labelledby="passkeys-h" {
+            header { h2 #passkeys-h { (t("Passkeys")) } }
+            p { (say!("{link}: sign in with a finger, a face or a key. You have {passkeys}.", link = html! { a href="/account/passkeys" { (t("Passkeys")) } }, passkeys = factors.passkeys)) }
+        }
+        section.sheet.narrow aria-labelledby="data-h" {
+            header { h2 #data-h { (crate::words::t("Your data")) } }
+            p { a href="/account/data" { (crate::words::t("Export everything, or close the account")) } }
+        }
         section.sheet.narrow aria-labelledby="password-h" {
-            header { h2 #password-h { "Password" } }
+            header { h2 #password-h { (t("Password")) } }
             (password_form(&visitor, factors))
         }
         @if state.accounts().mail_rules().is_some() {
             section.sheet.narrow aria-labelledby="email-h" {
-                header { h2 #email-h { "E-mail" } }
+                header { h2 #email-h { (t("E-mail")) } }
                 @if let Some((email, due, is_confirmed)) = &change {
-                    p.note { (email) " counts from " (time(*due)) " on"
-                        @if !is_confirmed { ", once it is confirmed by the message to it" } "." }
+                    p.note {
+                        @if *is_confirmed { (say!("{email} counts from {due} on.", email = email, due = time(*due))) }
+                        @else { (say!("{email} counts from {due} on, once it is confirmed by the message to it.", email = email, due = time(*due))) }
+                    }
                 }
-                details { summary { "Change the address" } (email_form(&visitor, factors)) }
+                details { summary { (t("Change the address")) } (email_form(&visitor, factors)) }
             }
         }
         section.sheet.narrow aria-labelledby="book-h" {
-            header { h2 #book-h { "Payout addresses" } }
-            p { a href="/account/addresses" { "Address book" } ": where your payouts may go." }
+            header { h2 #book-h { (t("Payout addresses")) } }
+            p { (say!("{link}: where your payouts may go.", link = html! { a href="/account/addresses" { (t("Address book")) } })) }
         }
         section.sheet aria-labelledby="sessions-h" {
-            header { h2 #sessions-h { "Where you are signed in" } }
+            header { h2 #sessions-h { (t("Where you are signed in")) } }
             (session_table(&visitor, &sessions))
         }
         section.sheet aria-labelledby="keys-h" {
-            header { h2 #keys-h { "Keys for programs" } }
+            header { h2 #keys-h { (t("Keys for programs")) } }
             (key_table(&visitor, &keys))
-            details { summary { "Make a key" } (key_form(&visitor, factors)) }
+            details { summary { (t("Make a key")) } (key_form(&visitor, factors)) }
         }
     };
-    Ok(page(&visitor, "Security", false, &content))
+    Ok(page(&visitor, t("Security"), false, &content))
 }
 
 fn factor_tag(f: Factors) -> Markup {
-    html! { @if f.is_needed() { span.tag.good { "On" } } @else { span.tag.warn { "Off" } } }
+    html! { @if f.is_needed() { span.tag.good { (t("On")) } } @else { span.tag.warn { (t("Off")) } } }
 }
 
 fn factor(visitor: &Visitor, f: Factors) -> Markup {
     html! {
-        @if let Some(since) = f.totp_since {
-            p { "Codes are asked for since " (time(since)) ". " (f.recovery_left) " codes for a lost device are left." }
-            details { summary { "New codes for a lost device" }
+        @if f.totp_since.is_none() && f.passkeys > 0 {
+            p { (say!("A passkey is asked for besides the password. {recovery_left} codes for a lost device are left.", recovery_left = f.recovery_left)) }
+            details { summary { (t("New codes for a lost device")) }
                 form.stack method="post" action="/account/recovery" {
-                    (token(visitor)) (proof("recovery", f)) button.quiet type="submit" { "Make ten new codes" }
+                    (token(visitor)) (proof("recovery", f)) button.quiet type="submit" { (t("Make ten new codes")) }
                 }
             }
-            details { summary { "Turn it off" }
+        }
+        @if let Some(since) = f.totp_since {
+            p { (say!("Codes are asked for since {since}. {recovery_left} codes for a lost device are left.", since = time(since), recovery_left = f.recovery_left)) }
+            details { summary { (t("New codes for a lost device")) }
+                form.stack method="post" action="/account/recovery" {
+                    (token(visitor)) (proof("recovery", f)) button.quiet type="submit" { (t("Make ten new codes")) }
+                }
+            }
+            details { summary { (t("Turn it off")) }
                 form.stack method="post" action="/account/totp/off" {
-                    (token(visitor)) (proof("off", f)) button.quiet type="submit" { "Turn it off" }
+                    (token(visitor)) (proof("off", f)) button.quiet type="submit" { (t("Turn it off")) }
                 }
             }
         } @else {
-            p { "With a second factor a stolen password opens nothing. You need a program that shows codes by time." }
+            p { (t("With a second factor a stolen password opens nothing. You need a program that shows codes by time.")) }
             form method="post" action="/account/totp" {
-                (token(visitor)) button type="submit" { "Set it up" }
+                (token(visitor)) button type="submit" { (t("Set it up")) }
             }
         }
     }
@@ -101,13 +121,14 @@ pub(crate) fn proof(form: &str, f: Factors) -> Markup {
     let (password, code) = (format!("{form}-password"), format!("{form}-code"));
     html! {
         div.field {
-            label for=(password) { "Your password" }
+            label for=(password) { (t("Your password")) }
             input id=(password) name="password" type="password" required maxlength="1024" autocomplete="current-password";
         }
         @if f.is_needed() {
             div.field {
-                label for=(code) { "Code" }
-                input id=(code) name="code" type="text" required maxlength="40" autocomplete="one-time-code" autocapitalize="none" spellcheck="false";
+                label for=(code) { (t("Code")) }
+                input id=(code) name="code" type="text" required maxlength="64" autocomplete="one-time-code" autocapitalize="none" spellcheck="false";
+                @if f.passkeys > 0 { (passkeys::instead_of_code()) }
             }
         }
     }
@@ -115,14 +136,14 @@ pub(crate) fn proof(form: &str, f: Factors) -> Markup {
 
 fn password_form(visitor: &Visitor, f: Factors) -> Markup {
     html! {
-        details { summary { "Change it" }
+        details { summary { (t("Change it")) }
             form.stack method="post" action="/account/password" {
                 (token(visitor))
                 (proof("change", f))
                 (Field { id: "new", label: "New password", kind: "password", value: "",
-                    hint: "At least 8 characters. Everywhere else you are signed out.",
+                    hint: "At least 8 characters. Everywhere else you are signed out, and your keys for programs end.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
-                button type="submit" { "Change the password" }
+                button type="submit" { (t("Change the password")) }
             }
         }
     }
@@ -136,7 +157,7 @@ fn email_form(visitor: &Visitor, f: Factors) -> Markup {
             (Field { id: "email", label: "New address", kind: "email", value: "",
                 hint: "It is asked to confirm; the old one is told, and can stop it.",
                 error: None, autocomplete: "email", inputmode: Some("email") }.draw())
-            button type="submit" { "Change the address" }
+            button type="submit" { (t("Change the address")) }
         }
     }
 }
@@ -144,23 +165,23 @@ fn email_form(visitor: &Visitor, f: Factors) -> Markup {
 fn session_table(visitor: &Visitor, sessions: &[SessionRow]) -> Markup {
     html! {
         table.cards {
-            thead { tr { th scope="col" { "Where" } th scope="col" { "Since" } th scope="col" { "Last used" } th scope="col" { "Do" } } }
+            thead { tr { th scope="col" { (t("Where")) } th scope="col" { (t("Since")) } th scope="col" { (t("Last used")) } th scope="col" { (t("Do")) } } }
             tbody { @for s in sessions { tr {
-                (cell!("Where", html! { (if s.about.is_empty() { "unknown" } else { s.about.as_str() })
-                    @if s.is_own { " " span.tag.good { "here" } } }))
+                (cell!("Where", html! { (if s.about.is_empty() { t("unknown") } else { s.about.as_str() })
+                    @if s.is_own { " " span.tag.good { (t("here")) } } }))
                 (cell!("Since", time(s.created)))
                 (cell!("Last used", time(s.seen)))
                 (cell!("Do", html! { @if !s.is_own {
                     form method="post" action="/account/sessions/end" {
                         (token(visitor)) input type="hidden" name="id" value=(s.id);
-                        button.plain type="submit" { "Sign out" }
+                        button.plain type="submit" { (t("Sign out")) }
                     }
                 } }))
             } } }
         }
         @if sessions.len() > 1 {
             form method="post" action="/account/sessions/end-others" {
-                (token(visitor)) button.quiet type="submit" { "Sign out everywhere else" }
+                (token(visitor)) button.quiet type="submit" { (t("Sign out everywhere else")) }
             }
         }
     }
@@ -168,18 +189,18 @@ fn session_table(visitor: &Visitor, sessions: &[SessionRow]) -> Markup {
 
 fn key_table(visitor: &Visitor, keys: &[ApiKey]) -> Markup {
     html! {
-        @if keys.is_empty() { p.empty { "No key." } } @else {
+        @if keys.is_empty() { p.empty { (t("No key.")) } } @else {
             table.cards {
-                thead { tr { th scope="col" { "Name" } th scope="col" { "May" } th scope="col" { "Ends" }
-                    th scope="col" { "Last used" } th scope="col" { "Do" } } }
+                thead { tr { th scope="col" { (t("Name")) } th scope="col" { (t("May")) } th scope="col" { (t("Ends")) }
+                    th scope="col" { (t("Last used")) } th scope="col" { (t("Do")) } } }
                 tbody { @for k in keys { tr {
                     (cell!("Name", k.name))
                     (cell!("May", scope_words(&k.scopes)))
                     (cell!("Ends", time(k.expires)))
-                    (cell!("Last used", match k.used { Some(at) => time(at), None => html! { "never" } }))
+                    (cell!("Last used", match k.used { Some(at) => time(at), None => html! { (t("never")) } }))
                     (cell!("Do", html! { form method="post" action="/account/keys/end" {
                         (token(visitor)) input type="hidden" name="id" value=(k.id);
-                        button.plain type="submit" { "End it" }
+                        button.plain type="submit" { (t("End it")) }
                     } }))
                 } } }
             }
@@ -207,17 +228,17 @@ fn key_form(visitor: &Visitor, f: Factors) -> Markup {
             (Field { id: "name", label: "Name", kind: "text", value: "", hint: "To know it by.", error: None,
                 autocomplete: "off", inputmode: None }.draw())
             fieldset {
-                legend { "What it may do" }
+                legend { (t("What it may do")) }
                 @for s in Scope::ALL {
-                    label { input type="checkbox" name=(s.name()) value="yes" checked[s == Scope::Read]; " " (scope_text(s)) }
+                    label { input type="checkbox" name=(s.name()) value="yes" checked[s == Scope::Read]; " " (t(scope_text(s))) }
                 }
             }
             div.field {
-                label for="days" { "Good for" }
-                select #days name="days" { @for d in KEY_DAYS { option value=(d) { (d) " days" } } }
+                label for="days" { (t("Good for")) }
+                select #days name="days" { @for d in KEY_DAYS { option value=(d) { (counted!("{n} day", "{n} days", d)) } } }
             }
             (proof("key", f))
-            button type="submit" { "Make the key" }
+            button type="submit" { (t("Make the key")) }
         }
     }
 }
@@ -238,29 +259,34 @@ pub(crate) async fn begin_totp(
     let issuer = issuer(&state);
     let setup = state.accounts().begin_totp(customer.account, &issuer).await;
     let setup = setup.map_err(|e| accounts_failure(&e))?;
+    let factors = state.accounts().factors(customer.account).await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account/security" { "Security" } }
-            h1 { "Set up codes" }
-            p { "Scan the picture with your program, or type the secret. Then write the code that it shows." }
+            p.crumbs { a href="/account/security" { (t("Security")) } }
+            h1 { (t("Set up codes")) }
+            p { (t("Scan the picture with your program, or type the secret. Then write the code that it shows.")) }
         }
         section.sheet.narrow {
-            div.pay { @if let Some(code) = qr::svg(&setup.uri, "The secret as a picture") { (code) } p.copy #secret { (setup.secret) } }
+            div.pay { @if let Some(code) = qr::svg(&setup.uri, t("The secret as a picture")) { (code) } p.copy #secret { (setup.secret) } }
             form.stack method="post" action="/account/totp/confirm" {
                 (token(&visitor))
-                (Field { id: "code", label: "Code", kind: "text", value: "", hint: "Six digits.", error: None,
+                (proof("totp", factors))
+                (Field { id: "shown", label: "Code", kind: "text", value: "", hint: "Six digits.", error: None,
                     autocomplete: "one-time-code", inputmode: Some("numeric") }.draw())
-                button type="submit" { "Turn it on" }
+                button type="submit" { (t("Turn it on")) }
             }
         }
     };
-    Ok(page(&visitor, "Set up codes", false, &content))
+    Ok(page(&visitor, t("Set up codes"), false, &content))
 }
 
-/// A code.
+/// Proof of who sits there, and the code that the program shows.
 #[derive(Deserialize)]
 pub(crate) struct Code {
+    password: String,
+    #[serde(default)]
     code: String,
+    shown: String,
 }
 
 /// `POST /account/totp/confirm`
@@ -268,34 +294,36 @@ pub(crate) async fn confirm_totp(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
+    Client(from): Client,
     Form(form): Form<Code>,
 ) -> Result<Markup, Failure> {
-    let codes = state.accounts().confirm_totp(customer.account, &form.code).await;
-    let codes = codes.map_err(|e| accounts_failure(&e))?;
-    Ok(recovery_page(&visitor, &codes))
+    let (account, accounts) = (customer.account, state.accounts());
+    let proof = (form.password.as_str(), Some(form.code.as_str()));
+    let codes = accounts.confirm_totp(account, proof, &form.shown, from).await;
+    Ok(recovery_page(&visitor, &codes.map_err(|e| accounts_failure(&e))?))
 }
 
-fn recovery_page(visitor: &Visitor, codes: &[String]) -> Markup {
+pub(crate) fn recovery_page(visitor: &Visitor, codes: &[String]) -> Markup {
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account/security" { "Security" } }
-            h1 { "Codes for a lost device" }
-            p { "Keep them on paper, away from the device. Each signs in once in place of a code. They are not shown again." }
+            p.crumbs { a href="/account/security" { (t("Security")) } }
+            h1 { (t("Codes for a lost device")) }
+            p { (t("Keep them on paper, away from the device. Each signs in once in place of a code. They are not shown again.")) }
         }
         section.sheet.narrow {
             ul #codes { @for c in codes { li { code { (c) } } } }
-            p.actions { a.button href="/account/security" { "I have written them down" } }
+            p.actions { a.button href="/account/security" { (t("I have written them down")) } }
         }
     };
-    page(visitor, "Codes for a lost device", false, &content)
+    page(visitor, t("Codes for a lost device"), false, &content)
 }
 
 /// Proof of who sits there.
 #[derive(Deserialize)]
 pub(crate) struct Proof {
-    password: String,
+    pub(crate) password: String,
     #[serde(default)]
-    code: String,
+    pub(crate) code: String,
 }
 
 /// `POST /account/totp/off`
@@ -351,7 +379,7 @@ pub(crate) async fn change_password(
 /// Which session or key.
 #[derive(Deserialize)]
 pub(crate) struct Which {
-    id: String,
+    pub(crate) id: String,
 }
 
 /// `POST /account/sessions/end`
@@ -412,16 +440,16 @@ pub(crate) async fn make_key(
     let (key, secret) = made.map_err(|e| accounts_failure(&e))?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account/security" { "Security" } }
-            h1 { "Key " (key.name) }
-            p { "Send it as " code { "Authorization: Bearer" } ". It is not shown again." }
+            p.crumbs { a href="/account/security" { (t("Security")) } }
+            h1 { (say!("Key {key}", key = key.name)) }
+            p { (say!("Send it as {code}. It is not shown again.", code = html! { code { "Authorization: Bearer" } })) }
         }
         section.sheet.narrow {
             p.copy #key { (secret) }
-            dl.pairs { dt { "May" } dd { (scope_words(&key.scopes)) } dt { "Ends" } dd { (time(key.expires)) } }
+            dl.pairs { dt { (t("May")) } dd { (scope_words(&key.scopes)) } dt { (t("Ends")) } dd { (time(key.expires)) } }
         }
     };
-    Ok(page(&visitor, "A new key", false, &content))
+    Ok(page(&visitor, t("A new key"), false, &content))
 }
 
 /// `POST /account/keys/end`

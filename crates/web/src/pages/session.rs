@@ -4,9 +4,11 @@ use crate::client::Client;
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
+use crate::pages::passkeys;
 use crate::security::{Cookie, local_path};
 use crate::state::{AppState, SignedIn};
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -29,20 +31,20 @@ pub(crate) async fn sign_in_form(
     if visitor.name.is_some() {
         return Redirect::to(local_path(q.next.as_deref())).into_response();
     }
-    let can_reset = state.accounts().mail_rules().is_some();
-    sign_in_page(&visitor, can_reset, "", q.next.as_deref(), None).into_response()
+    sign_in_page(&state, &visitor, "", q.next.as_deref(), None).into_response()
 }
 
 fn sign_in_page(
+    state: &AppState,
     visitor: &Visitor,
-    can_reset: bool,
     login: &str,
     next: Option<&str>,
     error: Option<&str>,
 ) -> Markup {
+    let can_reset = state.accounts().mail_rules().is_some();
     let content = html! {
-        div.lead { h1 { "Sign in" } }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        div.lead { h1 { (t("Sign in")) } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         section.sheet.narrow {
             form.stack method="post" action="/sign-in" {
                 (token(visitor))
@@ -51,13 +53,14 @@ fn sign_in_page(
                     error: None, autocomplete: "username", inputmode: None }.draw())
                 (Field { id: "password", label: "Password", kind: "password", value: "", hint: "After too many wrong tries you have to wait a little.",
                     error: None, autocomplete: "current-password", inputmode: None }.draw())
-                div.actions { button type="submit" { "Sign in" } }
+                div.actions { button type="submit" { (t("Sign in")) } }
             }
-            @if can_reset { p.small { a href="/forgot" { "Forgotten your password?" } } }
-            p.small { "No account yet? " a href="/sign-up" { "Open one" } "." }
+            (passkeys::sign_in_button(state, visitor, next))
+            @if can_reset { p.small { a href="/forgot" { (t("Forgotten your password?")) } } }
+            p.small { (say!("No account yet? {link}.", link = html! { a href="/sign-up" { (t("Open one")) } })) }
         }
     };
-    page(visitor, "Sign in", false, &content)
+    page(visitor, t("Sign in"), false, &content)
 }
 
 /// The sign-in form.
@@ -78,11 +81,11 @@ pub(crate) async fn sign_in(
     match state.sign_in(&form.login, &form.password, from).await {
         Ok(SignedIn::Yes(opened)) => signed_in(&state, &opened, local_path(form.next.as_deref())),
         Ok(SignedIn::CodeNeeded(ticket)) => {
-            Ok(code_page(&visitor, &ticket.0, form.next.as_deref(), None).into_response())
+            Ok(code_page(&state, &visitor, &ticket.0, form.next.as_deref(), None).into_response())
         }
         Err(f) if f.status.is_client_error() => {
-            let (can_reset, next) = (state.accounts().mail_rules().is_some(), form.next.as_deref());
-            let body = sign_in_page(&visitor, can_reset, &form.login, next, Some(&f.detail));
+            let next = form.next.as_deref();
+            let body = sign_in_page(&state, &visitor, &form.login, next, Some(&f.detail));
             let mut response = (f.status, body).into_response();
             if let Some(after) = f.retry_after {
                 let after = HeaderValue::from(after.as_secs());
@@ -94,10 +97,16 @@ pub(crate) async fn sign_in(
     }
 }
 
-fn code_page(visitor: &Visitor, ticket: &str, next: Option<&str>, error: Option<&str>) -> Markup {
+fn code_page(
+    state: &AppState,
+    visitor: &Visitor,
+    ticket: &str,
+    next: Option<&str>,
+    error: Option<&str>,
+) -> Markup {
     let content = html! {
-        div.lead { h1 { "Your code" } p { "The password was right. Your account asks for a code besides." } }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        div.lead { h1 { (t("Your code")) } p { (t("The password was right. Your account asks for a code besides.")) } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         section.sheet.narrow {
             form.stack method="post" action="/sign-in/code" {
                 (token(visitor))
@@ -106,11 +115,12 @@ fn code_page(visitor: &Visitor, ticket: &str, next: Option<&str>, error: Option<
                 (Field { id: "code", label: "Code", kind: "text", value: "",
                     hint: "From your program, or one of the codes for a lost device.",
                     error: None, autocomplete: "one-time-code", inputmode: None }.draw())
-                div.actions { button type="submit" { "Sign in" } }
+                div.actions { button type="submit" { (t("Sign in")) } }
             }
+            (passkeys::second_step(state, visitor, ticket, next))
         }
     };
-    page(visitor, "Your code", false, &content)
+    page(visitor, t("Your code"), false, &content)
 }
 
 /// The form of a code.
@@ -133,7 +143,7 @@ pub(crate) async fn sign_in_code(
     match state.sign_in_second(&ticket, &form.code, from).await {
         Ok(opened) => signed_in(&state, &opened, local_path(next)),
         Err(f) if f.status.is_client_error() => {
-            let body = code_page(&visitor, &ticket.0, next, Some(&f.detail));
+            let body = code_page(&state, &visitor, &ticket.0, next, Some(&f.detail));
             Ok((f.status, body).into_response())
         }
         Err(f) => Err(f),
@@ -141,7 +151,7 @@ pub(crate) async fn sign_in_code(
 }
 
 /// The cookie of a new session and the way on.
-fn signed_in(
+pub(crate) fn signed_in(
     state: &AppState,
     opened: &crate::state::Opened,
     to: &str,
@@ -164,10 +174,10 @@ pub(crate) async fn sign_up_form(visitor: Visitor) -> Response {
 fn sign_up_page(visitor: &Visitor, name: &str, email: &str, error: Option<&str>) -> Markup {
     let content = html! {
         div.lead {
-            h1 { "Open an account" }
-            p { "A name, an address for messages and a password: that is all." }
+            h1 { (t("Open an account")) }
+            p { (t("A name, an address for messages and a password: that is all.")) }
         }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         section.sheet.narrow {
             form.stack method="post" action="/sign-up" {
                 (token(visitor))
@@ -180,12 +190,12 @@ fn sign_up_page(visitor: &Visitor, name: &str, email: &str, error: Option<&str>)
                 (Field { id: "password", label: "Password", kind: "password", value: "",
                     hint: "At least 8 characters. A few unrelated words are good.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
-                div.actions { button type="submit" { "Open the account" } }
+                div.actions { button type="submit" { (t("Open the account")) } }
             }
-            p.small { "Already have one? " a href="/sign-in" { "Sign in" } "." }
+            p.small { (say!("Already have one? {link}.", link = html! { a href="/sign-in" { (t("Sign in")) } })) }
         }
     };
-    page(visitor, "Open an account", false, &content)
+    page(visitor, t("Open an account"), false, &content)
 }
 
 /// The sign-up form.
@@ -203,15 +213,15 @@ pub(crate) async fn sign_up(
     Client(from): Client,
     Form(form): Form<SignUp>,
 ) -> Result<Response, Failure> {
-    let opened = match state.sign_up(&form.name, &form.email, &form.password).await {
+    let opened = match state.sign_up(&form.name, &form.email, &form.password, &from).await {
         Ok(_) if state.accounts().mail_rules().is_some_and(|r| r.confirm_sign_up) => {
             let content = html! {
                 div.lead {
-                    h1 { "Look into your mail" }
-                    p { "We have sent a link to " strong.wrap { (form.email) } ". Open it to confirm the address; then sign in." }
+                    h1 { (t("Look into your mail")) }
+                    p { (say!("We have sent a link to {strong}. Open it to confirm the address; then sign in.", strong = html! { strong.wrap { (form.email) } })) }
                 }
             };
-            return Ok(page(&visitor, "Look into your mail", false, &content).into_response());
+            return Ok(page(&visitor, t("Look into your mail"), false, &content).into_response());
         }
         Ok(_) => match state.sign_in(&form.name, &form.password, from).await? {
             SignedIn::Yes(opened) => opened,

@@ -6,6 +6,7 @@ use crate::layout::{cell, page};
 use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use maud::{Markup, html};
 
@@ -21,17 +22,17 @@ pub(crate) async fn statement(
     let lines = state.statement(customer.account, LINES_SHOWN).await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/account" { "Overview" } }
-            h1 { "Statement" }
-            p { "Every entry in our books that changed your available balance, newest first." }
+            p.crumbs { a href="/account" { (t("Overview")) } }
+            h1 { (t("Statement")) }
+            p { (t("Every entry in our books that changed your available balance, newest first.")) }
         }
-        section.sheet #lines data-live="lines" aria-label="Statement" {
+        section.sheet #lines data-live="lines" aria-label=(t("Statement")) {
             @if lines.is_empty() {
-                p.empty { "Nothing yet." }
+                p.empty { (t("Nothing yet.")) }
             } @else {
                 table.cards {
-                    caption.visually-hidden { "Statement, newest first" }
-                    thead { tr { th scope="col" { "When" } th scope="col" { "What" } th.r scope="col" { "Change" } th.r scope="col" { "Balance after" } } }
+                    caption.visually-hidden { (t("Statement, newest first")) }
+                    thead { tr { th scope="col" { (t("When")) } th scope="col" { (t("What")) } th.r scope="col" { (t("Change")) } th.r scope="col" { (t("Balance after")) } } }
                     tbody { @for l in &lines { tr {
                         (cell!("When", time(l.at)))
                         (cell!("What", l.what))
@@ -39,9 +40,9 @@ pub(crate) async fn statement(
                         (cell!(r "Balance after", amount(l.after)))
                     } } }
                 }
-                @if lines.len() == LINES_SHOWN { p.small.soft { "The newest " (LINES_SHOWN) " entries." } }
+                @if lines.len() == LINES_SHOWN { p.small.soft { (say!("The newest {lines_shown} entries.", lines_shown = LINES_SHOWN)) } }
             }
         }
     };
-    Ok(page(&visitor, "Statement", true, &content))
+    Ok(page(&visitor, t("Statement"), true, &content))
 }

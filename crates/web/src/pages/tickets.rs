@@ -7,6 +7,7 @@ use crate::layout::{Field, cell, page, token};
 use crate::money::{rfc3339, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_farm::{Speaker, Ticket, TicketId};
@@ -17,13 +18,13 @@ use serde::Deserialize;
 /// A machine's tickets, newest first.
 pub(crate) fn ticket_table(tickets: &[Ticket]) -> Markup {
     html! {
-        @if tickets.is_empty() { p.empty { "No ticket." } } @else {
+        @if tickets.is_empty() { p.empty { (t("No ticket.")) } } @else {
             table.cards {
-                thead { tr { th scope="col" { "Opened" } th scope="col" { "About" } th scope="col" { "Closed" } } }
-                tbody { @for t in tickets { tr {
-                    (cell!("Opened", time(t.opened_at)))
-                    (cell!("About", html! { a href={ "/tickets/" (t.id) } { (t.title) } }))
-                    (cell!("Closed", match t.closed_at { Some(at) => time(at), None => html! { "open" } }))
+                thead { tr { th scope="col" { (t("Opened")) } th scope="col" { (t("About")) } th scope="col" { (t("Closed")) } } }
+                tbody { @for ticket in tickets { tr {
+                    (cell!("Opened", time(ticket.opened_at)))
+                    (cell!("About", html! { a href={ "/tickets/" (ticket.id) } { (ticket.title) } }))
+                    (cell!("Closed", match ticket.closed_at { Some(at) => time(at), None => html! { (t("open")) } }))
                 } } }
             }
         }
@@ -40,7 +41,7 @@ pub(crate) fn ticket_form(visitor: &Visitor, id: ContractId) -> Markup {
             (Field { id: "text", label: "What there is to say", kind: "text", value: "",
                 hint: "Up to 256 characters here; the API takes 2,000.", error: None,
                 autocomplete: "off", inputmode: None }.draw())
-            button.quiet type="submit" { "Open a ticket" }
+            button.quiet type="submit" { (t("Open a ticket")) }
         }
     }
 }
@@ -73,16 +74,16 @@ pub(crate) async fn ticket(
     let (ticket, notes) = state.ticket_of(customer.account, id).await?;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/machines" { "Hosted machines" } }
+            p.crumbs { a href="/machines" { (t("Hosted machines")) } }
             h1 { (ticket.title) }
         }
-        section.sheet aria-label="Ticket" {
-            @if let Some(at) = ticket.closed_at { p.note { "Closed " (time(at)) } }
+        section.sheet aria-label=(t("Ticket")) {
+            @if let Some(at) = ticket.closed_at { p.note { (say!("Closed {at}", at = time(at))) } }
             table.cards {
-                thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } } }
+                thead { tr { th scope="col" { (t("When")) } th scope="col" { (t("Who")) } th scope="col" { (t("What")) } } }
                 tbody { @for n in &notes { tr {
                     (cell!("When", html! { time datetime=(rfc3339(n.at)) { (time(n.at)) } }))
-                    (cell!("Who", n.author))
+                    (cell!("Who", heard(&n.author)))
                     (cell!("What", n.text))
                 } } }
             }
@@ -91,11 +92,11 @@ pub(crate) async fn ticket(
                     (token(&visitor))
                     (Field { id: "text", label: "Answer", kind: "text", value: "", hint: "Up to 256 characters here.",
                         error: None, autocomplete: "off", inputmode: None }.draw())
-                    button type="submit" { "Send" }
+                    button type="submit" { (t("Send")) }
                 }
                 form method="post" action={ "/tickets/" (id) "/close" } {
                     (token(&visitor))
-                    button.quiet type="submit" { "Close this ticket" }
+                    button.quiet type="submit" { (t("Close this ticket")) }
                 }
             }
         }

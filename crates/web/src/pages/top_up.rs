@@ -3,8 +3,10 @@
 use crate::extract::{Customer, Form};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
+use crate::money::typed_figure;
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{heard, t};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -31,15 +33,15 @@ fn form(state: &AppState, visitor: &Visitor, wish: &Wish, error: Option<&str>) -
     let assets = treasury.assets().into_iter().chain(treasury.fiat_assets());
     let content = html! {
         div.lead {
-            h1 { "Fill your balance" }
-            p { "For contracts that are paid from it, and for pay as you go. What you do not spend stays yours." }
+            h1 { (t("Fill your balance")) }
+            p { (t("For contracts that are paid from it, and for pay as you go. What you do not spend stays yours.")) }
         }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         section.sheet.narrow {
             form.stack method="post" action="/top-up" {
                 (token(visitor))
                 div.field {
-                    label for="asset" { "In" }
+                    label for="asset" { (t("In")) }
                     select #asset name="asset" required {
                         @for a in assets {
                             option value=(a) selected[wish.asset == a.code()] { (a.name()) " (" (a) ")" }
@@ -48,11 +50,11 @@ fn form(state: &AppState, visitor: &Visitor, wish: &Wish, error: Option<&str>) -
                 }
                 (Field { id: "amount", label: "Amount", kind: "text", value: &wish.amount,
                     hint: "As in 0.5.", error: None, autocomplete: "off", inputmode: Some("decimal") }.draw())
-                div.actions { button type="submit" { "Show how to pay" } }
+                div.actions { button type="submit" { (t("Show how to pay")) } }
             }
         }
     };
-    page(visitor, "Fill your balance", false, &content)
+    page(visitor, t("Fill your balance"), false, &content)
 }
 
 /// `POST /top-up`
@@ -70,7 +72,11 @@ pub(crate) async fn make(
         Ok(asset) => asset,
         Err(e) => return refused(&sentence(&format!("{e}"))),
     };
-    let what = match Amount::parse_decimal(asset, wish.amount.trim()) {
+    let figure = match typed_figure(&wish.amount) {
+        Ok(figure) => figure,
+        Err(unclear) => return refused(&unclear),
+    };
+    let what = match Amount::parse_decimal(asset, &figure) {
         Ok(what) => what,
         Err(e) => return refused(&sentence(&e.to_string())),
     };

@@ -3,10 +3,11 @@
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
-use crate::money::amount;
+use crate::money::{amount, local, typed_figure};
 use crate::state::AppState;
 use crate::view::BalanceView;
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -57,23 +58,23 @@ fn ask_page(
     let has_fiat = balances.iter().any(|b| b.available.minor > 0 && b.asset.is_fiat());
     let content = html! {
         div.lead {
-            h1 { "Withdraw" }
-            p { "Your coins, to an address of your own, at any time above the network fee." }
+            h1 { (t("Withdraw")) }
+            p { (t("Your coins, to an address of your own, at any time above the network fee.")) }
         }
-        @if let Some(e) = error { p.message.bad role="alert" { (e) } }
-        @if has_fiat { p.note { "What you have in a bank's money is paid out by the operator's people: write to them." } }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
+        @if has_fiat { p.note { (t("What you have in a bank's money is paid out by the operator's people: write to them.")) } }
         section.sheet.narrow {
             @if usable.is_empty() {
-                p.empty { "Nothing is available to withdraw yet. What is maturing becomes available at a settlement." }
+                p.empty { (t("Nothing is available to withdraw yet. What is maturing becomes available at a settlement.")) }
             } @else {
                 form.stack method="post" action="/withdraw" {
                     (token(visitor))
                     div.field {
-                        label for="asset" { "Asset" }
+                        label for="asset" { (t("Asset")) }
                         select #asset name="asset" required {
                             @for b in &usable {
                                 option value=(b.asset) selected[wish.asset.eq_ignore_ascii_case(b.asset.code())] {
-                                    (b.asset) ": " (b.available.decimal()) " available"
+                                    (say!("{asset}: {decimal} available", asset = b.asset, decimal = local(&b.available.decimal())))
                                 }
                             }
                         }
@@ -84,18 +85,18 @@ fn ask_page(
                     (Field { id: "address", label: "Address", kind: "text", value: &wish.address,
                         hint: "Check it twice: what is sent cannot be called back.",
                         error: None, autocomplete: "off", inputmode: None }.draw())
-                    div.actions { button type="submit" { "Show the fee" } }
+                    div.actions { button type="submit" { (t("Show the fee")) } }
                 }
             }
         }
     };
-    page(visitor, "Withdraw", false, &content)
+    page(visitor, t("Withdraw"), false, &content)
 }
 
 fn read_amount(asset: &str, text: &str) -> Result<Amount, Failure> {
     let asset: Asset = asset.parse().map_err(|e| Failure::refused(sentence(&format!("{e}"))))?;
-    Amount::parse_decimal(asset, text.trim())
-        .map_err(|e| Failure::refused(sentence(&e.to_string())))
+    let text = typed_figure(text).map_err(Failure::refused)?;
+    Amount::parse_decimal(asset, &text).map_err(|e| Failure::refused(sentence(&e.to_string())))
 }
 
 async fn offer(
@@ -129,29 +130,29 @@ pub(crate) async fn review(
 fn review_page(state: &AppState, visitor: &Visitor, o: &PayoutQuote, address: &str) -> Markup {
     let content = html! {
         div.lead {
-            p.crumbs { a href="/withdraw" { "Withdraw" } }
-            h1 { "Confirm the payout" }
+            p.crumbs { a href="/withdraw" { (t("Withdraw")) } }
+            h1 { (t("Confirm the payout")) }
         }
         section.sheet.narrow {
             dl.pairs {
-                dt { "Leaves your balance" } dd { (amount(o.amount)) }
-                dt { "Network fee, at most" } dd { (amount(o.fee_max)) }
-                dt.total { "Arrives, at least" } dd.total { (amount(o.receives_min)) }
-                dt { "To" } dd.copy { (address) }
+                dt { (t("Leaves your balance")) } dd { (amount(o.amount)) }
+                dt { (t("Network fee, at most")) } dd { (amount(o.fee_max)) }
+                dt.total { (t("Arrives, at least")) } dd.total { (amount(o.receives_min)) }
+                dt { (t("To")) } dd.copy { (address) }
             }
-            p.small.soft { "The fee goes to the network. Payouts are sent together, so it is often less; what is left of it stays yours." }
+            p.small.soft { (t("The fee goes to the network. Payouts are sent together, so it is often less; what is left of it stays yours.")) }
             form.actions method="post" action="/payouts" {
                 (token(visitor))
                 input type="hidden" name="asset" value=(o.amount.asset);
                 input type="hidden" name="amount" value=(o.amount.decimal());
                 input type="hidden" name="address" value=(address);
                 input type="hidden" name="once" value=(state.fresh_key());
-                button type="submit" { "Withdraw " (amount(o.amount)) }
-                a.button.quiet href="/withdraw" { "Change" }
+                button type="submit" { (say!("Withdraw {amount}", amount = amount(o.amount))) }
+                a.button.quiet href="/withdraw" { (t("Change")) }
             }
         }
     };
-    page(visitor, "Confirm the payout", false, &content)
+    page(visitor, t("Confirm the payout"), false, &content)
 }
 
 /// `POST /payouts`: requests it; pressing twice requests once.

@@ -162,7 +162,9 @@ impl Program {
                 .body(Body::from(json.to_string())),
             None => request.body(Body::empty()),
         };
-        ask(&self.app, request.unwrap()).await
+        let answer = ask(&self.app, request.unwrap()).await;
+        super::document::holds(method, path, &answer);
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {

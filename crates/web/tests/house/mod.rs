@@ -4,6 +4,9 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 pub mod browser;
+pub mod chromium;
+pub mod document;
+pub mod furnished;
 pub mod prometheus;
 
 use async_trait::async_trait;
@@ -133,6 +136,20 @@ impl Blamed for FollowError {
 /// The machines of the house, all connected.
 #[derive(Default)]
 pub struct Connected(Mutex<Vec<LiveSession>>);
+
+impl Connected {
+    /// All machines have had a share just now.
+    pub fn share_at(&self, at: Timestamp) {
+        for s in self.0.lock().unwrap().iter_mut() {
+            s.last_share_at = Some(at);
+        }
+    }
+
+    /// More machines connect.
+    pub fn join(&self, more: Vec<LiveSession>) {
+        self.0.lock().unwrap().extend(more);
+    }
+}
 
 impl LiveFarm for Connected {
     fn nodes(&self) -> Vec<gruve_web::LiveNode> {
@@ -593,4 +610,24 @@ fn lean(bytes: &[u8]) -> LeanTx {
             })
             .collect(),
     }
+}
+
+/// What an authenticator program shows for a secret at an instant.
+pub fn code_of(secret: &str, at: Timestamp) -> String {
+    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
+    for c in secret.bytes() {
+        held =
+            (held << 5) | u32::from(if c.is_ascii_uppercase() { c - b'A' } else { c - b'2' + 26 });
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from(held >> bits).unwrap());
+            held &= (1 << bits) - 1;
+        }
+    }
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
+    let tag = ring::hmac::sign(&key, &(at.secs() / 30).to_be_bytes());
+    let from = usize::from(tag.as_ref()[19] & 15);
+    let four: [u8; 4] = tag.as_ref()[from..from + 4].try_into().unwrap();
+    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
 }

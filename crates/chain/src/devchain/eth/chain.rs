@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a miner's words in a block (yellow paper, section 4.3.4).
-const EXTRA_BYTES_MAX: usize = 32;
+pub(super) const EXTRA_BYTES_MAX: usize = 32;
 
 /// Blocks kept as they were read: some hundred kilobytes each at most.
 const RECENT_MAX: usize = 16;

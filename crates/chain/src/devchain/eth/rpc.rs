@@ -4,7 +4,7 @@
 //! Beside them three methods of its own: `dev_mine` (how many blocks), `dev_invalidate` and
 //! `dev_reconsider` (a block's hash).
 
-use super::chain::Index;
+use super::chain::{EXTRA_BYTES_MAX, Index};
 use super::shapes::{self, data, quantity, wide};
 use super::state::State;
 use super::wallet::ACCOUNTS_MAX;
@@ -63,6 +63,15 @@ pub(super) fn dispatch(state: &mut State, now: u64, name: &str, params: &Value) 
             Some(address) => Ok(data(&address.0)),
             None => Err(refused(&format!("all {ACCOUNTS_MAX} accounts are given out"))),
         },
+        "miner_setExtra" => {
+            let words = args.text(0)?.as_bytes();
+            if words.len() > EXTRA_BYTES_MAX {
+                let most = format!("extra exceeds max length. {} > {EXTRA_BYTES_MAX}", words.len());
+                return Err(refused(&most));
+            }
+            state.extra = words.to_vec();
+            Ok(true.into())
+        }
         "miner_setEtherbase" => {
             state.coinbase = args.address(0)?;
             Ok(true.into())
@@ -166,7 +175,7 @@ fn read_wide(value: &Value) -> Option<U256> {
 
 fn get_work(state: &mut State, now: u64) -> Answer {
     let algorithm = state.chain.params.algorithm;
-    let header = state.work(now)?;
+    let header = &state.work(now)?.header;
     let epoch = gruve_pow::ethash::EthashEpoch::of_block(algorithm, header.number);
     let epoch = epoch.map_err(|e| refused(&e.to_string()))?;
     let bound = super::seal::bound(header.difficulty).to_be_bytes::<32>();
@@ -205,8 +214,9 @@ fn block_by_number(state: &mut State, now: u64, args: &Args<'_>) -> Answer {
     let tag = args.get(0).cloned().unwrap_or(Value::Null);
     let in_full = args.flag(1);
     if tag == "pending" {
-        let pending = state.next_block(now, true)?;
-        return Ok(shapes::block(&pending, None, in_full, true));
+        // The one that is mined on.
+        let pending = state.work(now)?;
+        return Ok(shapes::block(pending, None, in_full, true));
     }
     args.text(0)?;
     shown(state, at(state, &tag)?, in_full)

@@ -1,6 +1,7 @@
 //! Whether a header's work was done: Ethash with its real caches.
 
 use crate::eth::EthHeader;
+pub(super) use crate::eth::header::bound;
 use gruve_pow::ethash::{EthashEpoch, LightCache, claimed_hash, hash_light};
 use gruve_units::Algorithm;
 use ruint::aliases::U256;
@@ -53,18 +54,6 @@ impl Seals {
         }
         if reaches(hash) { Ok(()) } else { Err("invalid proof-of-work") }
     }
-}
-
-/// The highest hash a block of a difficulty may have: ⌊2²⁵⁶ / difficulty⌋ (yellow paper, section
-/// 4.3.4), of difficulty 1 all 32 bytes.
-pub(super) fn bound(difficulty: U256) -> U256 {
-    if difficulty <= U256::from(1) {
-        return U256::MAX;
-    }
-    // 2^256 / d = (2^256 - 1) / d, one more where d divides 2^256.
-    let (quotient, rest) = U256::MAX.div_rem(difficulty);
-    let divides = rest.saturating_add(U256::from(1)) == difficulty;
-    if divides { quotient.saturating_add(U256::from(1)) } else { quotient }
 }
 
 #[cfg(test)]

@@ -23,8 +23,9 @@ const STALE_MAX: u64 = 7;
 struct Work {
     seal_hash: [u8; 32],
     block: Block,
-    /// What it was made from: whom it pays, and how often the pool had changed.
+    /// What it was made from: whom it pays, its words, and how often the pool had changed.
     coinbase: EthAddress,
+    extra: Vec<u8>,
     pool_changes: u64,
 }
 
@@ -35,13 +36,16 @@ pub(super) struct State {
     pub(super) wallet: Wallet,
     /// Whom the blocks it makes pay.
     pub(super) coinbase: EthAddress,
+    /// What they say.
+    pub(super) extra: Vec<u8>,
     works: VecDeque<Work>,
 }
 
 impl State {
     pub(super) fn new(chain: Chain, wallet: Wallet) -> State {
         let coinbase = wallet.first();
-        State { chain, pool: Pool::default(), wallet, coinbase, works: VecDeque::new() }
+        let (pool, extra) = (Pool::default(), b"Gruve".to_vec());
+        State { chain, pool, wallet, coinbase, extra, works: VecDeque::new() }
     }
 
     /// A block on the tip without its proof; with what waits, or empty.
@@ -71,7 +75,7 @@ impl State {
             gas_limit: params.gas_limit,
             gas_used: 0,
             timestamp,
-            extra_data: b"Gruve".to_vec(),
+            extra_data: self.extra.clone(),
             mix_hash: [0; 32],
             nonce: [0; 8],
             later_fields: Vec::new(),
@@ -84,24 +88,26 @@ impl State {
     }
 
     /// What to hash now: the same until the tip or the pool changes, or it grows old.
-    pub(super) fn work(&mut self, now: u64) -> Result<&EthHeader, DevChainError> {
+    pub(super) fn work(&mut self, now: u64) -> Result<&Block, DevChainError> {
         let tip = self.chain.tip().hash;
         let fresh = self.works.back().is_some_and(|work| {
             work.block.header.parent_hash == tip
                 && work.coinbase == self.coinbase
+                && work.extra == self.extra
                 && work.pool_changes == self.pool.changes
                 && now.saturating_sub(work.block.header.timestamp) < self.chain.params.work_secs
         });
         if !fresh {
             let block = self.next_block(now, true)?;
             let seal_hash = block.header.seal_hash();
-            let (coinbase, pool_changes) = (self.coinbase, self.pool.changes);
-            self.works.push_back(Work { seal_hash, block, coinbase, pool_changes });
+            let (coinbase, extra) = (self.coinbase, self.extra.clone());
+            let pool_changes = self.pool.changes;
+            self.works.push_back(Work { seal_hash, block, coinbase, extra, pool_changes });
             while self.works.len() > WORKS_MAX {
                 self.works.pop_front();
             }
         }
-        let newest = self.works.back().map(|work| &work.block.header);
+        let newest = self.works.back().map(|work| &work.block);
         newest.ok_or_else(|| DevChainError::OwnBlock("no work was made".into()))
     }
 

@@ -139,9 +139,22 @@ async fn a_bucket_gets_signed_requests_and_the_head_last() {
     };
     for changes in [0, 3] {
         let shelf = published(&house.path().join("record"), changes);
+        let accepted = house.path().join("record/accepted/btc");
+        std::fs::create_dir_all(&accepted).unwrap();
+        let note = format!("note {changes}");
+        for (name, text) in [("7.leaves", "leaves"), ("7", note.as_str()), ("range", "7 7\n")] {
+            std::fs::write(accepted.join(name), text).unwrap();
+        }
         let mut mirror = Mirror::open(&config, shelf).unwrap();
         mirror.catch_up().await.unwrap();
         assert_eq!(holds(&bucket), u64::from(changes) + 1);
+        let there = |name: &str| {
+            let path = format!("/public/of/gruve/accepted/btc/{name}");
+            bucket.0.lock().unwrap().files.get(&path).cloned()
+        };
+        assert_eq!(there("7").as_deref(), Some(&b"note 0"[..]), "what is there stays");
+        assert_eq!(there("7.leaves").as_deref(), Some(&b"leaves"[..]));
+        assert_eq!(there("range").as_deref(), Some(&b"7 7\n"[..]));
         let last = bucket.0.lock().unwrap().order.last().cloned();
         assert_eq!(last.as_deref(), Some("/public/of/gruve/checkpoint"));
     }

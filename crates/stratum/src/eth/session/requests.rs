@@ -109,6 +109,7 @@ impl EthSession {
             }
             (Dialect::Stratum | Dialect::EthProxy, _) => reply::ok(out, request.id, "true"),
         }
+        self.plan();
         self.give(now, out);
     }
 
@@ -119,10 +120,13 @@ impl EthSession {
         let params = Params::read(&request.params);
         let text = |i| params.as_ref().and_then(|p| p.text(i)).unwrap_or_default();
         let (user, password) = (with_worker(&text(0), worker), text(1));
-        if !is_login(&user)
-            || password.len() > limits::PASSWORD_BYTES_MAX
-            || self.workers.len() >= limits::WORKERS_MAX
+        if self.workers.len() >= limits::WORKERS_MAX
+            && !self.workers.iter().any(|w| *w.user == *user)
         {
+            form.refused(out, request.id, "false", reply::TOO_MANY_LOGINS);
+            return Step::Continue;
+        }
+        if !is_login(&user) || password.len() > limits::PASSWORD_BYTES_MAX {
             form.refused(out, request.id, "false", reply::UNAUTHORISED);
             self.refused_logins += 1;
             return if self.refused_logins > limits::LOGINS_REFUSED_MAX {
@@ -155,7 +159,7 @@ impl EthSession {
         let range = (self.floor, self.hardest());
         let class = class_of_wire_difficulty(self.rules.algorithm, difficulty, range);
         if let Some(class) = class.filter(|_| self.accepted == 0) {
-            self.wanted = class;
+            self.want(class);
         }
     }
 
@@ -172,7 +176,7 @@ impl EthSession {
         self.floor = wish.max(self.easiest);
         let floor = self.floor.min(hardest);
         self.vardiff.set_range((floor, hardest));
-        self.wanted = self.wanted.max(floor);
+        self.want(self.wanted.max(floor));
     }
 
     /// `eth_getWork`: the newest work, at the class that this session has it.

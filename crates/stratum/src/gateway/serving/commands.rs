@@ -3,7 +3,7 @@
 use super::Loop;
 use crate::gateway::SessionInfo;
 use crate::gateway::arriving::Arrival;
-use crate::gateway::handover::{KeptConnection, Leaving, Left};
+use crate::gateway::handover::{KeptConnection, LEAVING_MAX, Leaving, Left};
 use crate::gateway::hashers::Parcel;
 use crate::gateway::slab::Key;
 use crate::machines::Refused;
@@ -13,6 +13,7 @@ use gruve_units::Timestamp;
 use mio::Waker;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Instant;
 
 /// What a loop is asked to do by others.
 pub(in super::super) enum Command {
@@ -46,9 +47,15 @@ pub(in super::super) struct Post {
 impl Post {
     /// A loop that has ended needs no commands.
     pub(in super::super) fn send(&self, command: Command) {
-        if self.commands.send(command).is_ok() {
-            self.wake();
-        }
+        let _ = self.offer(command);
+    }
+
+    /// Gives a command back to who can obey it himself, if the loop has ended.
+    #[allow(clippy::result_large_err)]
+    pub(in super::super) fn offer(&self, command: Command) -> Result<(), Command> {
+        self.commands.send(command).map_err(|mpsc::SendError(command)| command)?;
+        self.wake();
+        Ok(())
     }
 
     pub(in super::super) fn wake(&self) {
@@ -59,7 +66,7 @@ impl Post {
 }
 
 impl Loop {
-    pub(super) fn obey(&mut self, now: Timestamp) -> std::ops::ControlFlow<()> {
+    pub(super) fn obey(&mut self, now: Timestamp) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Serve(arrival) => self.serve(arrival, now),
@@ -78,10 +85,18 @@ impl Loop {
                 }
                 Command::Resume(kept) => self.resume(kept, now),
                 Command::Leave(to) => self.leaving = Some(Leaving::new(to)),
-                Command::Stop => return std::ops::ControlFlow::Break(()),
+                Command::Stop => self.stopping = Some(Instant::now() + LEAVING_MAX),
             }
         }
-        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Takes up connections that were dealt to this loop while it left.
+    pub(in super::super) fn take_last(&mut self, now: Timestamp) {
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Serve(arrival) = command {
+                self.serve(arrival, now);
+            }
+        }
     }
 
     fn sessions(&mut self, now: Timestamp) -> Vec<SessionInfo> {

@@ -3,6 +3,7 @@
 
 use super::Session;
 use super::open::target_bytes;
+use crate::limits;
 use crate::v2::channel::{Channel, Kind, Tip};
 use crate::v2::frame::put;
 use crate::v2::jobs::Given;
@@ -10,7 +11,7 @@ use crate::work::LiveJob;
 use binary_sv2::{B032, B064K, Seq064K, Seq0255, Sv2Option, U256};
 use gruve_chain::Job;
 use gruve_pow::{merkle_root_from_branch, sha256d};
-use gruve_units::{Class, Timestamp};
+use gruve_units::{Class, JobId, Timestamp};
 use mining_sv2 as m;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,18 +96,22 @@ impl Session {
     ) -> Option<Way> {
         let channel = self.channels.get(i)?;
         let class = channel.wanted;
-        let number = if channel.given.iter().any(|g| self.jobs.is(g.number, job.job().id(), class))
-        {
+        let (all, at_class) = self.times(channel, job.job().id(), class);
+        if all >= limits::GIVEN_PER_JOB_MAX {
+            return None;
+        }
+        let number = if at_class > 0 {
             // The same header space again would bring the same shares again. Headers-only work gets
             // another one; who rolls extranonces waits for the next job.
             if channel.told == class || channel.kind == Kind::Extended {
                 return None;
             }
             let id = channel.id;
+            let number = self.jobs.another_number(job, class)?;
             let prefix = self.next_prefix(id);
             self.channels.get_mut(i)?.prefix = prefix;
             put_prefix(self.channels.get(i)?, out);
-            self.jobs.another_number(job, class)
+            number
         } else {
             self.jobs.number(job, class)
         };
@@ -136,6 +141,13 @@ impl Session {
         }
         channel.given.push(Given::new(number, channel.prefix));
         Some(Way { class, number, voids, min_ntime: tip.min_ntime })
+    }
+
+    /// How often a channel was given the newest job, at all classes and at one.
+    fn times(&self, channel: &Channel, newest: JobId, class: Class) -> (usize, usize) {
+        let numbered = |number| self.jobs.get(number).filter(|j| j.job.job().id() == newest);
+        let own = || channel.given.iter().rev().map_while(|g| numbered(g.number));
+        (own().count(), own().filter(|j| j.class == class).count())
     }
 
     /// Says who belongs to a class's group.

@@ -9,7 +9,7 @@ use crate::session::{
 };
 use crate::v2::channel::{Kind, Unacknowledged};
 use crate::v2::frame::put;
-use crate::v2::jobs::Given;
+use crate::v2::jobs::{Given, Numbered};
 use crate::v2::message::Submit;
 use crate::{limits, merged};
 use gruve_sharelog::{Extranonce, ShareRecord};
@@ -161,10 +161,12 @@ impl Session {
     /// What the channel that a share came on has of its job.
     fn given_for(&mut self, share: &ShareRecord) -> Option<&mut Given> {
         let prefix = *share.extranonce.as_slice().first_chunk::<4>()?;
-        let i = self.channel(*self.owners.get(&prefix)?)?;
+        let i = self.channel(self.owners.get(&prefix)?.0)?;
         let jobs = &self.jobs;
-        let is_it =
-            |g: &&mut Given| g.prefix == prefix && jobs.is(g.number, share.job, share.class);
+        let is_it = |g: &&mut Given| {
+            let is_of = |j: &Numbered| j.is(share.job, share.class);
+            g.prefix == prefix && jobs.get(g.number).is_some_and(is_of)
+        };
         self.channels.get_mut(i)?.given.iter_mut().rev().find(is_it)
     }
 
@@ -191,8 +193,9 @@ impl Session {
         if let Err(refusal) = outcome {
             if matches!(refusal, NOT_STORED | SEALED)
                 && let Some(given) = self.given_for(share)
+                && given.forget(&ShareKey::of(share))
             {
-                given.forget(&ShareKey::of(share));
+                self.held = self.held.saturating_sub(1);
             }
             if i.is_some() {
                 put_refusal(id, sequence, refusal, out);

@@ -121,6 +121,13 @@ table! {
         let mut peer = Peer::connect(house.gateway.address());
         peer.say(configure);
         assert_eq!(peer.hear()["id"], 10);
+        // And with work waiting for nothing but its subscription, in the same packet.
+        let mut peer = Peer::connect(house.gateway.address());
+        assert_eq!(peer.authorize("house.m1", "x")["result"], true);
+        let subscribe = r#"{"id":11,"method":"mining.subscribe","params":["cgminer/4.10.0"]}"#;
+        peer.say_bytes(format!("{configure}\n{subscribe}\n").as_bytes());
+        assert_eq!((peer.hear()["id"].as_i64(), peer.hear()["id"].as_i64()), (Some(10), Some(11)));
+        assert_eq!(methods(&to_first_job(&mut peer)), ["mining.set_difficulty", "mining.notify"]);
     }
 
     /// pooler/cpuminer numbers every submit four, so only the order tells the answers apart.
@@ -188,11 +195,12 @@ table! {
                     peer.extranonce2_size = 8;
                 }
             }
-            let again = peer.subscribe(&json!(["again"]));
-            assert!(again["error"].is_null());
             if peer.job.is_none() {
                 peer.until("mining.notify");
             }
+            // Its shares are good under the extranonce that its one subscription told.
+            peer.user = "house.m1".to_owned();
+            peer.earn(1);
         }
     }
 
@@ -212,11 +220,15 @@ table! {
     nerdqaxe_1_0_36_is_not_banned_for_stale_shares: |house| {
         let mut peer = Peer::connect(house.gateway.address());
         peer.begin("house.m1");
-        let stale = peer.submit(&json!(5), "0000000000000001", 1, 1, "");
-        let job = peer.job.as_ref().unwrap().id.clone();
-        let stale = stale.replace(&job, "00000000000000ff04");
+        let old = peer.job.clone().unwrap();
+        let (stale, _) = peer.share(&json!(5), 1);
+        house.node.move_tip(9);
+        while peer.job.as_ref().unwrap().prev_hash == old.prev_hash {
+            peer.until("mining.notify");
+        }
         for _ in 0..600 {
-            assert_eq!(error_code(&peer.ask(&stale)), 21);
+            let reply = peer.ask(&stale);
+            assert_eq!((error_code(&reply), &reply["error"][1]), (21, &json!("stale job")));
         }
         peer.earn(50);
     }

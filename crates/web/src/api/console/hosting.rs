@@ -1,75 +1,108 @@
 //! Hosting contracts, for the operator's programs.
 
-use crate::api::answer;
-use crate::api::machines::{bill_body, contract_body};
-use crate::extract::{Id, Json, Staff};
+use crate::api::machines::{BillBody, HostingBody, bill_body, contract_body};
+use crate::api::page::Page;
+use crate::extract::{Id, Json, Params, Staff};
 use crate::failure::Failure;
 use crate::hosted::hosting_failure;
+use crate::openapi::{Answer, Done, Fine, List, Made, answers, requests};
 use crate::operating::OfferMachine;
 use crate::state::AppState;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
-use gruve_hosting::{BILLS_MAX, Contract, HostingKind, PayFrom, Scheme};
-use gruve_units::{Asset, ContractId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use gruve_hosting::{BILLS_MAX, Contract, HostingKind, PayFrom, Scheme, Signed};
+use gruve_units::{AccountId, Asset, ContractId, EpochNumber};
 
-fn body(state: &AppState, c: &Contract) -> Value {
-    let mut body = contract_body(state, c);
-    if let Value::Object(map) = &mut body {
-        map.insert("account".to_owned(), json!(c.account));
+answers! {
+    /// A hosting contract with whose it is.
+    struct HostingOf: base: HostingBody {
+        /// Whose it is.
+        account: AccountId,
     }
-    body
+
+    /// The same with its bills and its machine's certificates.
+    struct HostingSeen: base: HostingOf {
+        /// Newest first.
+        bills: Vec<BillBody>,
+        /// The machine's, oldest first.
+        certificates: Vec<Signed>,
+    }
+
+    /// A machine offered.
+    struct Offered {
+        /// The contract's id.
+        id: ContractId,
+    }
+
+    /// A hosting contract ended.
+    struct EndedBody {
+        /// Its id.
+        id: ContractId,
+        /// The machine is the house's from this epoch on.
+        until_epoch: EpochNumber,
+    }
+}
+
+requests! {
+    /// What is offered; prices in whole coins.
+    struct HostingOffer {
+        /// The machine's serial number.
+        serial: String,
+        /// The account's name.
+        to: String,
+        /// Sold or leased.
+        kind: HostingKind,
+        /// How it earns.
+        scheme: Scheme,
+        /// What bills are paid from.
+        pays_from: PayFrom,
+        /// What bills are paid in.
+        asset: Asset,
+        /// Price of electricity.
+        energy_per_kwh: String,
+        /// The operator's fee.
+        fee_per_day: String,
+        /// Uptime below which fees are given back.
+        service_level_bps: u16,
+        /// Of the machine.
+        price: String,
+        /// What that is paid in.
+        price_asset: Asset,
+    }
+}
+
+fn body(state: &AppState, c: &Contract) -> HostingOf {
+    HostingOf { base: contract_body(state, c), account: c.account }
 }
 
 /// `GET /api/v1/console/hosting`
-pub(crate) async fn contracts(State(state): State<AppState>) -> Result<Response, Failure> {
-    let all = state.hosting().all_contracts().await.map_err(|e| hosting_failure(&e))?;
-    Ok(answer(StatusCode::OK, all.iter().map(|c| body(&state, c)).collect()))
+pub(crate) async fn contracts(
+    State(state): State<AppState>,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<HostingOf>>, Failure> {
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.hosting().contracts_before(None, before, wanted).await;
+    page.give(all.map_err(|e| hosting_failure(&e))?, |c| c.id, |c| body(&state, c))
 }
 
 /// `GET /api/v1/console/hosting/{id}`: with its bills and its certificate.
 pub(crate) async fn contract(
     State(state): State<AppState>,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<HostingSeen>, Failure> {
     let hosting = state.hosting();
     let c = hosting.contract(None, id).await.map_err(|e| hosting_failure(&e))?;
     let bills = hosting.bills(id, BILLS_MAX).await.map_err(|e| hosting_failure(&e))?;
     let certificates = hosting.certificates(c.machine).await.map_err(|e| hosting_failure(&e))?;
-    let mut body = body(&state, &c);
-    if let Value::Object(map) = &mut body {
-        let bills: Vec<Value> = bills.iter().map(|b| bill_body(b, c.terms.asset)).collect();
-        map.insert("bills".to_owned(), json!(bills));
-        map.insert("certificates".to_owned(), json!(certificates));
-    }
-    Ok(answer(StatusCode::OK, body))
-}
-
-/// What is offered; prices in whole coins.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Offer {
-    serial: String,
-    to: String,
-    kind: HostingKind,
-    scheme: Scheme,
-    pays_from: PayFrom,
-    asset: Asset,
-    energy_per_kwh: String,
-    fee_per_day: String,
-    service_level_bps: u16,
-    price: String,
-    price_asset: Asset,
+    let bills = bills.iter().map(|b| bill_body(b, c.terms.asset)).collect();
+    Ok(Answer(HostingSeen { base: body(&state, &c), bills, certificates }))
 }
 
 /// `POST /api/v1/console/hosting`: the account must accept.
 pub(crate) async fn offer(
     State(state): State<AppState>,
     staff: Staff,
-    Json(o): Json<Offer>,
-) -> Result<Response, Failure> {
+    Json(o): Json<HostingOffer>,
+) -> Result<Made<Offered>, Failure> {
     let new = OfferMachine {
         serial: o.serial,
         to: o.to,
@@ -84,7 +117,7 @@ pub(crate) async fn offer(
         price_asset: o.price_asset,
     };
     let id = state.offer_machine(staff, new).await?;
-    Ok(answer(StatusCode::CREATED, json!({ "id": id })))
+    Ok(Answer(Offered { id }))
 }
 
 /// `DELETE /api/v1/console/hosting/{id}`: takes an offer back.
@@ -92,9 +125,9 @@ pub(crate) async fn withdraw(
     State(state): State<AppState>,
     staff: Staff,
     Id(id): Id<ContractId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     state.take_offer_back(staff, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 /// `POST /api/v1/console/hosting/{id}/end`: the machine is the house's from the epoch answered on.
@@ -102,7 +135,7 @@ pub(crate) async fn end(
     State(state): State<AppState>,
     staff: Staff,
     Id(id): Id<ContractId>,
-) -> Result<Response, Failure> {
-    let until = state.end_hosting(staff, id).await?;
-    Ok(answer(StatusCode::OK, json!({ "id": id, "until_epoch": until })))
+) -> Result<Fine<EndedBody>, Failure> {
+    let until_epoch = state.end_hosting(staff, id).await?;
+    Ok(Answer(EndedBody { id, until_epoch }))
 }

@@ -9,6 +9,7 @@ use crate::pages::payouts::payout_table;
 use crate::state::{AppState, accounts_failure};
 use crate::view::{contract_state, invoice_state};
 use crate::visitor::Visitor;
+use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{CustomerRow, Permission};
@@ -43,7 +44,7 @@ pub(crate) async fn customers(
     let all = state.accounts().customers(cursor(q.after.as_deref()), SHOWN).await?;
     let row = |c: &CustomerRow| {
         let name = html! { a href={ "/console/customers/" (c.account) } { (c.name) } };
-        let role = html! { @match c.role { Some(r) => (r), None => "–" } };
+        let role = html! { @match c.role { Some(r) => (t(r.name())), None => "–" } };
         vec![name, html! { (c.email) }, time(c.created), role]
     };
     let rows: Vec<_> = all.iter().map(row).collect();
@@ -89,16 +90,18 @@ pub(crate) async fn customer(
     let may_refund = staff.role.may(Permission::PlacePayIns);
     let payouts = state.treasury().payouts(id).await?;
     let log = state.accounts().audit_log(id, LOG_SHOWN).await?;
-    let log: Vec<_> =
-        log.iter().map(|l| vec![time(l.at), html! { (l.action) }, html! { (l.detail) }]).collect();
+    let log: Vec<_> = log
+        .iter()
+        .map(|l| vec![time(l.at), html! { code { (l.action) } }, html! { code { (l.detail) } }])
+        .collect();
     let out = format!("/console/customers/{id}/sign-out");
     let content = html! {
         (sheet("who", "Account", &html! {
             dl.pairs {
-                dt { "Id" } dd { code { (id) } }
-                dt { "E-mail" } dd { (c.email) }
-                dt { "Opened" } dd { (time(c.created)) }
-                dt { "Role" } dd { @match c.role { Some(r) => (r), None => "customer" } }
+                dt { (t("Id")) } dd { code { (id) } }
+                dt { (t("E-mail")) } dd { (c.email) }
+                dt { (t("Opened")) } dd { (time(c.created)) }
+                dt { (t("Role")) } dd { @match c.role { Some(r) => (t(r.name())), None => (t("customer")) } }
             }
             @if staff.role.may(Permission::EndSessions) { (button(&visitor, &out, "Sign out everywhere", &[])) }
         }))

@@ -1,7 +1,7 @@
 //! Sites and machines: electricity, agents, inventory, and what is on record as idled or moved.
 
 use super::{button, choice, field, frame, sheet, table};
-use crate::console::typed;
+use crate::console::{figure, typed};
 use crate::extract::{Form, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
@@ -10,6 +10,7 @@ use crate::operating::{AddMachine, StatePower};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use crate::visitor::Visitor;
+use crate::words::{say, t, text};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
@@ -50,11 +51,11 @@ async fn sites_content(
         let running = here.clone().filter(|m| m.state == MachineState::Running).count();
         rows.push(vec![
             html! { (site.name) },
-            html! { (running) " of " (here.count()) " running" },
-            html! { @match power { Some(p) => { (amount(Amount::new(p.price_asset, p.price_minor_per_kwh))) " a kWh, "
-                (p.co2_g_per_kwh) " g CO₂ (" (p.source) ")" }, None => "not stated" } },
-            html! { @match agent { Some(a) => { "last report " @match a.seen_at { Some(at) => (time(at)), None => "never" }
-                ", " (a.lost) " lost, " (a.refused) " refused" }, None => "none" } },
+            html! { (say!("{running} of {here} running", running = running, here = here.count())) },
+            html! { @match power { Some(p) => { (say!("{price_minor_per_kwh} a kWh, {co2_g_per_kwh} g CO₂ ({source})", price_minor_per_kwh = amount(Amount::new(p.price_asset, p.price_minor_per_kwh)), co2_g_per_kwh = p.co2_g_per_kwh, source = p.source)) }, None => (t("not stated")) } },
+            html! { @match agent { Some(a) => {
+                @match a.seen_at { Some(at) => (say!("last report {at};", at = time(at))), None => (t("no report yet;")) }
+                " " (say!("{lost} lost, {refused} refused", lost = a.lost, refused = a.refused)) }, None => (t("none")) } },
             html! { @if may { (button(visitor, "/console/sites/token", "New agent token",
                 &[("site", &site.name)])) } },
         ]);
@@ -70,7 +71,7 @@ async fn sites_content(
                 (field("power", "asset", "Paid in", "As USD."))
                 (field("power", "price", "A kilowatt-hour costs", "As 0.045."))
                 (field("power", "source", "Where the figures come from", "Customers see it."))
-                button type="submit" { "State it" }
+                button type="submit" { (t("State it")) }
             }
         })) }
     })
@@ -95,7 +96,7 @@ pub(crate) async fn new_token(
         &form.site,
         &html! {
             p.copy { (secret) }
-            p.note { "Write it into the agent's token file. It is not shown again, and the earlier one is void." }
+            p.note { (t("Write it into the agent's token file. It is not shown again, and the earlier one is void.")) }
         },
     );
     Ok(frame(&visitor, staff, "New agent token", "For the agent at the site.", &content))
@@ -121,7 +122,7 @@ pub(crate) async fn state_power(
         co2_g_per_kwh: typed(&form.co2, "write the grams as a whole number")?,
         asset: typed::<Asset>(&form.asset, "write an asset as USD")?,
         site: form.site,
-        price: form.price,
+        price: figure(&form.price)?,
         source: form.source,
     };
     state.state_power(staff, new).await?;
@@ -157,7 +158,7 @@ pub(crate) async fn machines(
                     (choice("act", "what", "What", [("idle", "Switched off"), ("move", "Moved to another lane")].into_iter()))
                     (field("act", "rate", "Rate", "As 110 TH/s."))
                     (field("act", "note", "Why", "Customers whose contracts are short see it."))
-                    button type="submit" { "Record it from now on" }
+                    button type="submit" { (t("Record it from now on")) }
                 }
             }))
             (sheet("add", "Take a machine into the inventory", &html! {
@@ -171,7 +172,7 @@ pub(crate) async fn machines(
                     (field("add", "rack", "Rack", "Where in the site."))
                     (field("add", "hashrate", "Nameplate hashrate", "As 110 TH/s."))
                     (field("add", "watts", "Nameplate power in watts", "A whole number."))
-                    button type="submit" { "Add it" }
+                    button type="submit" { (t("Add it")) }
                 }
             }))
         }
@@ -181,15 +182,15 @@ pub(crate) async fn machines(
 
 fn machine_row(visitor: &Visitor, may: bool, m: &Inventory) -> Vec<Markup> {
     let state = html! {
-        (m.state.name())
+        (t(m.state.name()))
         @if may {
             form.actions method="post" action="/console/machines/state" {
                 (token(visitor))
                 input type="hidden" name="serial" value=(m.serial);
-                select name="state" aria-label={ "State of " (m.serial) } {
-                    @for s in MachineState::ALL { option value=(s.name()) selected[s == m.state] { (s.name()) } }
+                select name="state" aria-label=(text!("State of {serial}", serial = m.serial)) {
+                    @for s in MachineState::ALL { option value=(s.name()) selected[s == m.state] { (t(s.name())) } }
                 }
-                button.quiet type="submit" { "Set" }
+                button.quiet type="submit" { (t("Set")) }
             }
         }
     };
@@ -211,7 +212,7 @@ fn act_row(visitor: &Visitor, may: bool, lane: &LaneId, a: &Act) -> Vec<Markup> 
         html! { (lane) },
         html! { (a.what) },
         rate(a.hashrate),
-        html! { (a.from) " to " @match a.until { Some(e) => (e), None => "now" } },
+        html! { (a.from) " – " @match a.until { Some(e) => (e), None => (t("now")) } },
         html! { (a.note) },
         html! { @if may && a.until.is_none() { (button(visitor, "/console/acts/back", "Works again", &back)) } },
     ]
@@ -256,7 +257,7 @@ pub(crate) async fn add(
 ) -> Result<Redirect, Failure> {
     let new = AddMachine {
         lane: typed(&form.lane, "choose a lane")?,
-        hashrate: typed::<Hashrate>(&form.hashrate, "write a hashrate as 110 TH/s")?,
+        hashrate: typed::<Hashrate>(&figure(&form.hashrate)?, "write a hashrate as 110 TH/s")?,
         watts: typed(&form.watts, "write the watts as a whole number")?,
         site: form.site,
         name: form.name,

@@ -1,7 +1,7 @@
 //! Machines that customers own: offers and contracts.
 
 use super::{button, choice, field, frame, sheet, table};
-use crate::console::typed;
+use crate::console::{figure, typed};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
@@ -9,6 +9,7 @@ use crate::money::amount;
 use crate::operating::OfferMachine;
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
@@ -35,9 +36,9 @@ pub(crate) async fn hosting(
         rows.push(vec![
             html! { (names[&c.account]) },
             html! { a href={ "/console/hosting/" (c.id) } { (c.machine) } },
-            html! { (c.terms.kind.name()) ", " (c.terms.scheme.name()) },
-            html! { (c.state.name()) },
-            html! { @match c.from { Some(e) => (e), None => "–" } " to " @match c.until { Some(e) => (e), None => "–" } },
+            html! { (t(c.terms.kind.name())) ", " (c.terms.scheme.name()) },
+            html! { (t(c.state.name())) },
+            html! { @match c.from { Some(e) => (e), None => "–" } " – " @match c.until { Some(e) => (e), None => "–" } },
             amount(Amount::new(c.terms.asset, c.arrears)),
             html! { @if may {
                 @if c.state == HostingState::Offered { (button(&visitor, &back, "Take back", &[])) }
@@ -71,7 +72,7 @@ fn offer_form(visitor: &Visitor) -> Markup {
             (field("offer", "level", "Promised part of the time", "In basis points, as 9800; 0 promises nothing."))
             (field("offer", "price", "Paid at once", "0 for nothing; from the customer's balance."))
             (field("offer", "price_asset", "That is paid in", "As BTC."))
-            button type="submit" { "Offer it" }
+            button type="submit" { (t("Offer it")) }
         }
     }
 }
@@ -107,9 +108,9 @@ pub(crate) async fn offer(
         price_asset: typed(&form.price_asset, "write what the price is in, as BTC")?,
         serial: form.serial,
         to: form.to,
-        energy: form.energy,
-        fee: form.fee,
-        price: form.price,
+        energy: figure(&form.energy)?,
+        fee: figure(&form.fee)?,
+        price: figure(&form.price)?,
     };
     state.offer_machine(staff, new).await?;
     Ok(Redirect::to("/console/hosting"))

@@ -4,11 +4,12 @@ use super::{frame, sheet, table};
 use crate::extract::{Id, Staff};
 use crate::failure::Failure;
 use crate::hosted::{farm_failure, hosting_failure};
-use crate::money::{amount, time};
+use crate::money::{amount, rate_text, time};
 use crate::pages::machines::{bill_table, electricity, now};
 use crate::state::AppState;
 use crate::view::basis_points;
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t, text};
 use axum::extract::State;
 use gruve_farm::{MachineOwner, Speaker};
 use gruve_hosting::honesty::Verdict;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 
 fn whose(owner: MachineOwner, names: &BTreeMap<AccountId, String>) -> Markup {
     html! { @match owner {
-        MachineOwner::House => "the house",
+        MachineOwner::House => (t("the house")),
         MachineOwner::Account(id) => (names.get(&id).map_or_else(|| id.to_string(), Clone::clone)),
     } }
 }
@@ -54,27 +55,28 @@ pub(crate) async fn machine(
             vec![
                 html! { a href={ "/console/hosting/" (c.id) } { (c.id) } },
                 html! { (names[&c.account]) },
-                html! { (c.terms.kind.name()) },
-                html! { (c.state.name()) },
+                html! { (t(c.terms.kind.name())) },
+                html! { (t(c.state.name())) },
             ]
         })
         .collect();
     let talked: Vec<_> = tickets
         .iter()
-        .map(|t| {
-            let closed = html! { @match t.closed_at { Some(at) => (time(at)), None => "open" } };
+        .map(|ticket| {
+            let closed =
+                html! { @match ticket.closed_at { Some(at) => (time(at)), None => (t("open")) } };
             vec![
-                html! { a href={ "/console/tickets/" (t.id) } { (t.title) } },
-                time(t.opened_at),
+                html! { a href={ "/console/tickets/" (ticket.id) } { (ticket.title) } },
+                time(ticket.opened_at),
                 closed,
             ]
         })
         .collect();
     let happened: Vec<_> =
-        history.iter().rev().map(|(at, what)| vec![time(*at), html! { (what) }]).collect();
+        history.iter().rev().map(|(at, what)| vec![time(*at), html! { (heard(what)) }]).collect();
     let content = html! {
         @if m.verdict == Verdict::ClaimsTooMuch {
-            p.message.bad role="alert" { "It claims more than its shares prove." }
+            p.message.bad role="alert" { (t("It claims more than its shares prove.")) }
         }
         (sheet("now", "Now", &now(&m)))
         (sheet("energy", "Electricity of the last day of epochs", &electricity(&m.footprint, &state.powers().await?)))
@@ -84,18 +86,18 @@ pub(crate) async fn machine(
         (sheet("tickets", "Tickets", &table("Tickets", &["About", "Opened", "Closed"], &talked)))
         (sheet("history", "History", &table("History, newest first", &["When", "What"], &happened)))
     };
-    let t = &m.thing;
-    let lead = format!(
-        "{}, {} {}, lane {}, {} and {} W by its maker, {}.",
-        t.model,
-        t.site_name,
-        t.rack,
-        t.lane,
-        t.nameplate,
-        t.watts,
-        t.state.name()
+    let it = &m.thing;
+    let lead = text!(
+        "{model}, {site} {rack}, lane {lane}, {nameplate} and {watts} W by its maker, {state}.",
+        model = it.model,
+        site = it.site_name,
+        rack = it.rack,
+        lane = it.lane,
+        nameplate = rate_text(it.nameplate),
+        watts = it.watts,
+        state = t(it.state.name())
     );
-    Ok(frame(&visitor, staff, &t.serial, &lead, &content))
+    Ok(frame(&visitor, staff, &it.serial, &lead, &content))
 }
 
 /// `GET /console/hosting/{id}`
@@ -114,7 +116,12 @@ pub(crate) async fn contract(
         (sheet("agreed", "What is agreed", &agreed(&c)))
         (sheet("bills", "Bills, newest first", &bill_table(&c, &bills)))
     };
-    let lead = format!("{} of {}, {}.", c.terms.kind.name(), names[&c.account], c.state.name());
+    let lead = text!(
+        "{kind}, of {customer}: {state}.",
+        kind = t(c.terms.kind.name()),
+        customer = names[&c.account],
+        state = t(c.state.name())
+    );
     Ok(frame(&visitor, staff, &m.thing.serial, &lead, &content))
 }
 
@@ -122,17 +129,17 @@ fn agreed(c: &Contract) -> Markup {
     let of = |minor| amount(Amount::new(c.terms.asset, minor));
     html! {
         dl.pairs {
-            dt { "Machine" } dd { code { (c.machine) } ", lane " (c.lane) }
-            dt { "Kind" } dd { (c.terms.kind.name()) ", " (c.terms.scheme.name()) }
-            dt { "Paid at once" } dd { (amount(c.price)) }
-            dt { "A kilowatt-hour" } dd { (of(c.terms.energy_minor_per_kwh)) }
-            dt { "A day of hosting" } dd { (of(c.terms.fee_minor_per_day)) }
-            dt { "Promised to be up" } dd { (basis_points(c.terms.level)) }
-            dt { "Bills are taken from" } dd { (c.terms.pay_from.name()) }
-            @if let Some(from) = c.from { dt { "From epoch" } dd { (from) } }
-            @if let Some(until) = c.until { dt { "Until epoch" } dd { (until) } }
-            dt { "Owed" } dd { (of(c.arrears)) }
-            dt { "Terms (SHA-256)" } dd { code { (hex::encode(c.terms_hash)) } }
+            dt { (t("Machine")) } dd { (say!("{code}, lane {lane}", code = html! { code { (c.machine) } }, lane = c.lane)) }
+            dt { (t("Kind")) } dd { (t(c.terms.kind.name())) ", " (c.terms.scheme.name()) }
+            dt { (t("Paid at once")) } dd { (amount(c.price)) }
+            dt { (t("A kilowatt-hour")) } dd { (of(c.terms.energy_minor_per_kwh)) }
+            dt { (t("A day of hosting")) } dd { (of(c.terms.fee_minor_per_day)) }
+            dt { (t("Promised to be up")) } dd { (basis_points(c.terms.level)) }
+            dt { (t("Bills are taken from")) } dd { (t(c.terms.pay_from.name())) }
+            @if let Some(from) = c.from { dt { (t("From epoch")) } dd { (from) } }
+            @if let Some(until) = c.until { dt { (t("Until epoch")) } dd { (until) } }
+            dt { (t("Owed")) } dd { (of(c.arrears)) }
+            dt { (t("Terms (SHA-256)")) } dd { code { (hex::encode(c.terms_hash)) } }
         }
     }
 }

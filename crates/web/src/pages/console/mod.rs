@@ -1,10 +1,12 @@
 //! The console: the operator's pages. What each needs of a role, says its route (`app.rs`); what a page
 //! offers besides, it asks the role before it shows it.
 
+pub(crate) mod alerts;
 pub(crate) mod customers;
 pub(crate) mod farm;
 pub(crate) mod hosting;
 pub(crate) mod machine;
+pub(crate) mod map;
 pub(crate) mod money;
 pub(crate) mod overview;
 pub(crate) mod payins;
@@ -16,12 +18,15 @@ pub(crate) mod withholding;
 use crate::extract::Staff;
 use crate::layout::{page, token};
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use gruve_accounts::Permission;
 use maud::{Markup, html};
 
 /// The console's places in the order of its navigation, each with what it needs.
-const PLACES: [(&str, &str, Permission); 16] = [
+const PLACES: [(&str, &str, Permission); 18] = [
     ("/console", "House", Permission::SeeFarm),
+    ("/console/alerts", "Alerts", Permission::SeeFarm),
+    ("/console/map", "Farm map", Permission::SeeFarm),
     ("/console/sites", "Sites", Permission::SeeFarm),
     ("/console/machines", "Machines", Permission::SeeFarm),
     ("/console/withholding", "Withheld blocks", Permission::SeeFarm),
@@ -43,31 +48,31 @@ const PLACES: [(&str, &str, Permission); 16] = [
 fn frame(visitor: &Visitor, staff: Staff, title: &str, lead: &str, content: &Markup) -> Markup {
     let body = html! {
         div.lead {
-            p.crumbs { "Console · " (staff.role) }
-            h1 { (title) }
-            p { (lead) }
-            nav.actions aria-label="Console" {
+            p.crumbs { (say!("Console · {role}", role = t(staff.role.name()))) }
+            h1 { (t(title)) }
+            p { (t(lead)) }
+            nav.actions aria-label=(t("Console")) {
                 @for (href, label, needed) in PLACES {
                     @if staff.role.may(needed) {
                         @let here = (visitor.path == href).then_some("page");
-                        a href=(href) aria-current=[here] { (label) }
+                        a href=(href) aria-current=[here] { (t(label)) }
                     }
                 }
             }
         }
         (content)
     };
-    page(visitor, title, false, &body)
+    page(visitor, t(title), false, &body)
 }
 
 /// A table whose rows become cards on a phone; columns that begin with `>` are figures.
 fn table(caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Markup {
-    let name = |c: &str| c.trim_start_matches('>').to_owned();
+    let name = |c: &str| t(c.trim_start_matches('>')).to_owned();
     let class = |c: &str| c.starts_with('>').then_some("r");
     html! {
-        @if rows.is_empty() { p.empty { "Nothing here." } } @else {
+        @if rows.is_empty() { p.empty { (t("Nothing here.")) } } @else {
             table.cards {
-                caption.visually-hidden { (caption) }
+                caption.visually-hidden { (t(caption)) }
                 thead { tr { @for c in columns { th scope="col" class=[class(c)] { (name(c)) } } } }
                 tbody { @for row in rows { tr {
                     @for (c, content) in columns.iter().zip(row) {
@@ -84,7 +89,7 @@ fn sheet(id: &str, title: &str, content: &Markup) -> Markup {
     let heading = format!("{id}-h");
     html! {
         section.sheet id=(id) aria-labelledby=(heading) {
-            header { h2 id=(heading) { (title) } }
+            header { h2 id=(heading) { (t(title)) } }
             (content)
         }
     }
@@ -96,7 +101,7 @@ fn button(visitor: &Visitor, action: &str, label: &str, hidden: &[(&str, &str)])
         form method="post" action=(action) {
             (token(visitor))
             @for (name, value) in hidden { input type="hidden" name=(name) value=(value); }
-            button.quiet type="submit" { (label) }
+            button.quiet type="submit" { (t(label)) }
         }
     }
 }
@@ -106,10 +111,10 @@ fn field(form: &str, name: &str, label: &str, hint: &str) -> Markup {
     let (id, described) = (format!("{form}-{name}"), format!("{form}-{name}-hint"));
     html! {
         div.field {
-            label for=(id) { (label) }
+            label for=(id) { (t(label)) }
             input id=(id) name=(name) type="text" maxlength="256" autocomplete="off"
                 autocapitalize="none" spellcheck="false" aria-describedby=(described);
-            p.hint id=(described) { (hint) }
+            p.hint id=(described) { (t(hint)) }
         }
     }
 }
@@ -124,9 +129,9 @@ fn choice<'a>(
     let id = format!("{form}-{name}");
     html! {
         div.field {
-            label for=(id) { (label) }
+            label for=(id) { (t(label)) }
             select id=(id) name=(name) {
-                @for (value, shown) in options { option value=(value) { (shown) } }
+                @for (value, shown) in options { option value=(value) { (t(shown)) } }
             }
         }
     }
@@ -134,5 +139,5 @@ fn choice<'a>(
 
 /// A link to the page that follows, if there may be one.
 fn more(path: &str, cursor: Option<String>) -> Markup {
-    html! { @if let Some(c) = cursor { p.actions { a.button.quiet href={ (path) (c) } { "More" } } } }
+    html! { @if let Some(c) = cursor { p.actions { a.button.quiet href={ (path) (c) } { (t("More")) } } } }
 }

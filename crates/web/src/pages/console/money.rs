@@ -1,7 +1,7 @@
 //! Payouts, prices, reserves, the journal.
 
 use super::{choice, field, frame, more, sheet, table};
-use crate::console::{cursor, typed};
+use crate::console::{cursor, figure, typed};
 use crate::extract::{Form, Id, Params, Staff};
 use crate::failure::{Failure, sentence};
 use crate::layout::token;
@@ -10,12 +10,13 @@ use crate::state::AppState;
 use crate::trade::{market_failure, treasury_failure};
 use crate::view::payout_state;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
 use gruve_market::{FppsStatus, MarketError, ReserveFrom};
 use gruve_store::transact;
-use gruve_treasury::{Payout, PayoutState};
+use gruve_treasury::{Lock, Payout, PayoutState};
 use gruve_units::{Amount, Asset, PayoutId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -34,6 +35,7 @@ pub(crate) async fn payouts(
 ) -> Result<Markup, Failure> {
     let may = staff.role.may(Permission::DecidePayouts);
     let mut parts = Vec::new();
+    parts.extend(locked(&state).await?);
     for of in PayoutState::ALL {
         let all = state.treasury().payouts_in_state(of).await?;
         let names = state.names(all.iter().map(|p| p.account)).await?;
@@ -58,7 +60,7 @@ pub(crate) async fn payouts(
                     html! {
                         code { (p.address) }
                         @if let Some(why) = p.reason.as_ref().filter(|_| decide) { " (" (why) ")" }
-                        @if approvals > 0 { " Approved by one person; another is needed." }
+                        @if approvals > 0 { " " (t("Approved by one person; another is needed.")) }
                     },
                     html! { @match &p.txid { Some(t) => (short_hash(t)), None => "–" } },
                     html! { @if decide { (decision(&visitor, p)) } },
@@ -75,16 +77,50 @@ pub(crate) async fn payouts(
     Ok(frame(&visitor, staff, "Payouts", "By state; each list the oldest 200.", &content))
 }
 
+/// Why payouts of a coin wait for a person, if any do.
+async fn locked(state: &AppState) -> Result<Option<Markup>, Failure> {
+    let mut rows = Vec::new();
+    for asset in state.treasury().assets() {
+        for lock in state.treasury().payout_locks(asset).await? {
+            rows.push(match lock {
+                Lock::Unexplained { txid, height, spent, seen } => vec![
+                    time(seen),
+                    html! { (asset.code()) },
+                    html! { code { (txid) } },
+                    html! { @match height { Some(h) => (h), None => "–" } },
+                    amount(spent),
+                ],
+                Lock::Doubted { coin, seen } => vec![
+                    time(seen),
+                    html! { (asset.code()) },
+                    html! { code { (coin) } },
+                    html! { "–" },
+                    html! { "–" },
+                ],
+            });
+        }
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let columns = ["Seen", "Coin", "Transaction", ">Block", ">Spent"];
+    let list = html! {
+        p { (t("These spend the house's coins and nothing in its tables explains them: the database is older than the chain, or somebody else has the keys. Payouts of the coin wait until gruve admin payouts on the machine has settled each.")) }
+        (table("Unexplained transactions", &columns, &rows))
+    };
+    Ok(Some(sheet("locked", "Payouts are locked", &list)))
+}
+
 fn decision(visitor: &Visitor, p: &Payout) -> Markup {
     html! {
         form.actions method="post" action={ "/console/payouts/" (p.id) "/approve" } {
             (token(visitor))
-            button type="submit" { "Approve" }
+            button type="submit" { (t("Approve")) }
         }
         form.actions method="post" action={ "/console/payouts/" (p.id) "/refuse" } {
             (token(visitor))
-            input type="text" name="reason" required maxlength="200" aria-label="Reason, for the customer to read";
-            button.quiet type="submit" { "Refuse" }
+            input type="text" name="reason" required maxlength="200" aria-label=(t("Reason, for the customer to read"));
+            button.quiet type="submit" { (t("Refuse")) }
         }
     }
 }
@@ -167,7 +203,7 @@ pub(crate) async fn money(
                 (field("price", "asset", "Coin", "As BTC."))
                 (field("price", "source", "Source", "A name that the configuration knows."))
                 (field("price", "dollars", "Dollars for a whole coin", "As 64000.50."))
-                button type="submit" { "Tell it" }
+                button type="submit" { (t("Tell it")) }
             }
         })) }
         (sheet("reserves", "FPPS reserves", &table("Reserves", &columns, &reserves)))
@@ -187,10 +223,16 @@ fn reserve_row(s: &FppsStatus) -> Vec<Markup> {
         amount(s.reserve),
         amount(s.maturing),
         amount(s.owed),
-        html! { (s.cover) " minor units" },
+        html! { (say!("{cover} minor units", cover = s.cover)) },
         html! { @for p in &s.plans {
-            (p.plan) ": needs " @match p.floor_minor { Some(f) => (f), None => "not known yet" }
-            ", ruin at most " (p.ruin_ppm) " in a million, " @if p.is_sold { "on sale. " } @else { "not sold. " }
+            p {
+                @match p.floor_minor {
+                    Some(floor) => { (say!("{plan}: needs {floor}, ruin at most {ruin_ppm} in a million.", plan = p.plan, floor = floor, ruin_ppm = p.ruin_ppm)) },
+                    None => { (say!("{plan}: what it needs is not known yet; ruin at most {ruin_ppm} in a million.", plan = p.plan, ruin_ppm = p.ruin_ppm)) },
+                }
+                " "
+                @if p.is_sold { (t("On sale.")) } @else { (t("Not sold.")) }
+            }
         } },
     ]
 }
@@ -207,7 +249,7 @@ fn move_form(visitor: &Visitor) -> Markup {
             (field("move", "asset", "Coin", "As BTC."))
             (field("move", "amount", "Amount in whole coins", "As 0.5."))
             (field("move", "reason", "A name for it", "Used once for ever: a-z, 0-9 and -. The same again does nothing."))
-            button type="submit" { "Move them" }
+            button type="submit" { (t("Move them")) }
         }
     }
 }
@@ -227,7 +269,7 @@ pub(crate) async fn tell_price(
     Form(form): Form<Told>,
 ) -> Result<Redirect, Failure> {
     let asset: Asset = typed(&form.asset, "write a coin as BTC")?;
-    let dollars = Amount::parse_decimal(Asset::Usd, form.dollars.trim());
+    let dollars = Amount::parse_decimal(Asset::Usd, &figure(&form.dollars)?);
     let dollars = dollars.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
     let (source, now) = (form.source.trim(), state.now());
     let told = async {
@@ -257,7 +299,7 @@ pub(crate) async fn move_reserve(
 ) -> Result<Redirect, Failure> {
     let asset: Asset = typed(&form.asset, "write a coin as BTC")?;
     let refused = |e: &dyn std::fmt::Display| Failure::refused(sentence(&e.to_string()));
-    let put = Amount::parse_decimal(asset, form.amount.trim()).map_err(|e| refused(&e))?;
+    let put = Amount::parse_decimal(asset, &figure(&form.amount)?).map_err(|e| refused(&e))?;
     if put.minor <= 0 {
         return Err(Failure::refused("Write an amount above zero."));
     }
@@ -295,7 +337,7 @@ pub(crate) async fn journal(
         .map(|e| {
             let postings = html! { @for (account, a) in &e.postings { div { code { (account) } " " (amount(*a)) } } };
             let hash = short_hash(&hex::encode(e.hash));
-            vec![html! { (e.seq) }, time(e.at), html! { (e.kind) }, html! { code { (e.reason) } }, postings, hash]
+            vec![html! { (e.seq) }, time(e.at), html! { code { (e.kind) } }, html! { code { (e.reason) } }, postings, hash]
         })
         .collect();
     let next = entries.last().filter(|e| e.seq > 1).map(|e| e.seq.to_string());

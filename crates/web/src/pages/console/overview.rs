@@ -7,6 +7,7 @@ use crate::money::rate;
 use crate::state::AppState;
 use crate::view::LaneView;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use gruve_treasury::PayoutState;
 use maud::{Markup, html};
@@ -23,8 +24,8 @@ pub(crate) async fn overview(
     let content = html! {
         (sheet("waiting", "Waits for somebody", &html! {
             dl.figures {
-                div { dt { "Payouts to decide" } dd { (waiting) } }
-                div { dt { "Open tickets" } dd { (tickets) } }
+                div { dt { (t("Payouts to decide")) } dd { (waiting) } }
+                div { dt { (t("Open tickets")) } dd { (tickets) } }
             }
         }))
         (sheet("capacity", "Capacity against sold", &capacity(&lanes)))
@@ -39,9 +40,9 @@ fn capacity(lanes: &[LaneView]) -> Markup {
     let row = |l: &LaneView| {
         let s = &l.stats;
         let standing = if s.oversold.0 > 0 {
-            html! { span.tag.bad { "Oversold by " (rate(s.oversold)) } }
+            html! { span.tag.bad { (say!("Oversold by {oversold}", oversold = rate(s.oversold))) } }
         } else {
-            html! { span.tag.good { "Covered" } }
+            html! { span.tag.good { (t("Covered")) } }
         };
         let lane = html! { a href={ "/lanes/" (s.lane) } { (s.lane) } };
         vec![
@@ -67,8 +68,8 @@ fn nodes(state: &AppState) -> Markup {
         let tone = if n.standing == "ready" { "tag good" } else { "tag warn" };
         vec![
             html! { (n.lane) },
-            html! { (n.name) @if n.is_chosen { " (chosen)" } },
-            html! { span class=(tone) { (n.standing) } },
+            html! { (n.name) @if n.is_chosen { " " (t("(chosen)")) } },
+            html! { span class=(tone) { (t(n.standing)) } },
             or_dash(n.height),
             or_dash(n.peers),
             html! { @match n.template_age { Some(age) => { (age.as_secs()) " s" }, None => "–" } },
@@ -83,10 +84,10 @@ fn chains(state: &AppState) -> Markup {
     let all = state.live().chains();
     let row = |c: &crate::LiveChain| {
         let settles = match c.is_sound {
-            true => html! { span.tag.good { "Settles" } },
-            false => html! { span.tag.bad { "Settlement waits" } },
+            true => html! { span.tag.good { (t("Settles")) } },
+            false => html! { span.tag.bad { (t("Settlement waits")) } },
         };
-        vec![html! { (c.lane) }, html! { (c.standing) }, or_dash(c.height), settles]
+        vec![html! { (c.lane) }, html! { (t(c.standing)) }, or_dash(c.height), settles]
     };
     let columns = ["Lane", "Following", ">In the books up to", "Settlement"];
     table("Chains as followed", &columns, &all.iter().map(row).collect::<Vec<_>>())
@@ -99,7 +100,7 @@ fn gateways(lanes: &[LaneView]) -> Markup {
         let shares = html! { (l.stats.shares) };
         vec![
             html! { (l.stats.lane) },
-            html! { (at) },
+            html! { code { (at) } },
             html! { (l.machines) },
             shares,
             or_dash(epoch),

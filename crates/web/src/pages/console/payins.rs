@@ -9,6 +9,7 @@ use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::trade::treasury_failure;
 use crate::visitor::Visitor;
+use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
@@ -60,7 +61,7 @@ fn decision(visitor: &Visitor, e: &BankEntryView) -> Markup {
             (choice(&form, "word", "Decision", words.into_iter()))
             (field(&form, "id", "Id", "Of the invoice, the account or the payment."))
             (field(&form, "why", "Why", "Kept with the entry."))
-            button.quiet type="submit" { "Decide" }
+            button.quiet type="submit" { (t("Decide")) }
         }
     }
 }
@@ -124,9 +125,9 @@ pub(super) fn payments(visitor: &Visitor, may: bool, all: &[Payment]) -> Markup 
                 form.actions method="post" action={ "/console/payments/" (p.id) "/refund" } {
                     (token(visitor))
                     input type="hidden" name="taken_back" value=(p.taken.decimal());
-                    input type="text" name="amount" value=(left.decimal()) aria-label="Amount to give back";
-                    input type="text" name="why" required maxlength="200" aria-label="Why";
-                    button.quiet type="submit" { "Give back" }
+                    input type="text" name="amount" value=(left.decimal()) aria-label=(t("Amount to give back"));
+                    input type="text" name="why" required maxlength="200" aria-label=(t("Why"));
+                    button.quiet type="submit" { (t("Give back")) }
                 }
             } },
         ]

@@ -6,10 +6,11 @@ use super::{button, frame, sheet, table};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
-use crate::money::{amount, exact_rate, time};
+use crate::money::{amount, exact_rate, local, time};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use form::PlanForm;
@@ -46,10 +47,10 @@ fn row(state: &AppState, visitor: &Visitor, may: bool, o: &Offer) -> Vec<Markup>
     );
     let standing = html! {
         @match o.standing {
-            OfferStanding::Filed => "as in the file",
-            OfferStanding::Said => "as said here",
-            OfferStanding::Withdrawn => "withdrawn",
-            OfferStanding::Unfit(why) => { "cannot be offered: " (why) },
+            OfferStanding::Filed => (t("as in the file")),
+            OfferStanding::Said => (t("as said here")),
+            OfferStanding::Withdrawn => (t("withdrawn")),
+            OfferStanding::Unfit(why) => { (say!("cannot be offered: {why}", why = why)) },
         }
         @if let Some(at) = o.changed_at { small { " " (time(at)) } }
     };
@@ -57,8 +58,8 @@ fn row(state: &AppState, visitor: &Visitor, may: bool, o: &Offer) -> Vec<Markup>
         html! { @if may { a href=(edit) { (p.id) } } @else { (p.id) } },
         html! { (p.title) },
         html! { (p.lane) },
-        html! { (p.kind.name()) ", " (p.scheme.name()) },
-        html! { (price(state, p)) " for " (exact_rate(p.price_hashrate)) },
+        html! { (t(p.kind.name())) ", " (p.scheme.name()) },
+        html! { (say!("{state} for {price_hashrate}", state = price(state, p), price_hashrate = local(&exact_rate(p.price_hashrate)))) },
         html! { @match o.version { Some(v) => (v), None => "–" } },
         standing,
         html! { @if may {
@@ -98,7 +99,7 @@ fn form_markup(state: &AppState, visitor: &Visitor, filled: &PlanForm, is_named:
         form.stack method="post" action="/console/plans" {
             (token(visitor))
             (filled.fields(&lanes, is_named))
-            button type="submit" { "Put it on sale" }
+            button type="submit" { (t("Put it on sale")) }
         }
     }
 }

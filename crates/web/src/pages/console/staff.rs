@@ -8,6 +8,7 @@ use crate::layout::token;
 use crate::money::{short_hash, time};
 use crate::state::{AppState, accounts_failure};
 use crate::visitor::Visitor;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{LogLine, PERMISSIONS, Permission, Role};
@@ -30,14 +31,14 @@ pub(crate) async fn staff(
         .map(|s| {
             let take = [("name", s.name.as_str()), ("role", "")];
             let take = html! { @if may { (button(&visitor, "/console/staff", "Take the role away", &take)) } };
-            vec![html! { (s.name) }, html! { (s.role) }, time(s.since), take]
+            vec![html! { (s.name) }, html! { (t(s.role.name())) }, time(s.since), take]
         })
         .collect();
-    let yes = |role: Role, p: Permission| html! { @if role.may(p) { "yes" } @else { "–" } };
+    let yes = |role: Role, p: Permission| html! { @if role.may(p) { (t("yes")) } @else { "–" } };
     let may_rows: Vec<_> = PERMISSIONS
         .iter()
         .map(|(p, _)| {
-            let mut row = vec![html! { (wording(*p)) }];
+            let mut row = vec![html! { (t(wording(*p))) }];
             row.extend(Role::ALL.map(|r| yes(r, *p)));
             row
         })
@@ -51,7 +52,7 @@ pub(crate) async fn staff(
                 (token(&visitor))
                 (field("staff", "name", "Account", "The name of an account that is there. It is signed out everywhere."))
                 (choice("staff", "role", "Role", Role::ALL.map(|r| (r.name(), r.name())).into_iter()))
-                button type="submit" { "Give it" }
+                button type="submit" { (t("Give it")) }
             }
         })) }
         (sheet("table", "Who may do what", &table("Permissions", &columns, &may_rows)))
@@ -121,7 +122,7 @@ pub(crate) async fn log(
     let row = |l: &LogLine| {
         let or_dash = |name: &Option<String>| html! { (name.as_deref().unwrap_or("–")) };
         let (whose, by) = (or_dash(&l.account_name), or_dash(&l.actor_name));
-        let (what, detail) = (html! { code { (l.row.action) } }, html! { (l.row.detail) });
+        let (what, detail) = (html! { code { (l.row.action) } }, html! { code { (l.row.detail) } });
         vec![html! { (l.seq) }, time(l.row.at), what, whose, by, detail]
     };
     let rows: Vec<_> = lines.iter().map(row).collect();
@@ -130,12 +131,11 @@ pub(crate) async fn log(
     let content = html! {
         (sheet("head", "The chain", &html! {
             dl.pairs {
-                dt { "Last line" } dd { (ends.seq) }
-                dt { "Its hash" } dd { code { (hex::encode(ends.hash)) } }
-                @if ends.cut_seq > 0 { dt { "Cut off up to" } dd { (ends.cut_seq) ", " (short_hash(&hex::encode(ends.cut_hash))) } }
+                dt { (t("Last line")) } dd { (ends.seq) }
+                dt { (t("Its hash")) } dd { code { (hex::encode(ends.hash)) } }
+                @if ends.cut_seq > 0 { dt { (t("Cut off up to")) } dd { (ends.cut_seq) ", " (short_hash(&hex::encode(ends.cut_hash))) } }
             }
-            p.note { "Who notes number and hash down can tell later whether anything before was changed: "
-                code { "gruve admin staff log" } " recomputes the chain." }
+            p.note { (say!("Who notes number and hash down can tell later whether anything before was changed: {code} recomputes the chain.", code = html! { code { "gruve admin staff log" } })) }
         }))
         (sheet("log", "Lines", &table("Lines, newest first", &columns, &rows)))
         (more("/console/log?before=", next))

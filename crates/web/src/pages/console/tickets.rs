@@ -8,6 +8,7 @@ use crate::layout::token;
 use crate::money::time;
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
@@ -37,7 +38,7 @@ pub(crate) async fn tickets(
                 (field("ticket", "serial", "Serial number", "Of the machine; its owner sees the ticket."))
                 (field("ticket", "title", "What it is about", "One line."))
                 (field("ticket", "text", "What there is to say", "Up to 256 characters here."))
-                button type="submit" { "Open it" }
+                button type="submit" { (t("Open it")) }
             }
         })) }
     };
@@ -53,17 +54,19 @@ pub(crate) async fn ticket(
 ) -> Result<Markup, Failure> {
     let found = state.farm().ticket(id, Speaker::Operator).await;
     let (ticket, notes) = found.map_err(|e| farm_failure(&e))?;
-    let rows: Vec<_> =
-        notes.iter().map(|n| vec![time(n.at), html! { (n.author) }, html! { (n.text) }]).collect();
+    let rows: Vec<_> = notes
+        .iter()
+        .map(|n| vec![time(n.at), html! { (heard(&n.author)) }, html! { (n.text) }])
+        .collect();
     let may = staff.role.may(Permission::AnswerTickets) && ticket.closed_at.is_none();
     let content = html! {
-        @if let Some(at) = ticket.closed_at { p.note { "Closed " (time(at)) } }
+        @if let Some(at) = ticket.closed_at { p.note { (say!("Closed {at}", at = time(at))) } }
         (sheet("notes", "What was said", &table("Notes", &["When", "Who", "What"], &rows)))
         @if may { (sheet("answer", "Answer", &html! {
             form.stack method="post" action={ "/console/tickets/" (id) "/notes" } {
                 (token(&visitor))
                 (field("answer", "text", "Answer", "The machine's owner reads it."))
-                button type="submit" { "Send" }
+                button type="submit" { (t("Send")) }
             }
             (button(&visitor, &format!("/console/tickets/{id}/close"), "Close this ticket", &[]))
         })) }

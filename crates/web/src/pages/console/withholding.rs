@@ -1,19 +1,17 @@
 //! Who may be keeping found blocks back: every machine and owner against chance, as page and for programs.
 
 use super::{frame, sheet, table};
-use crate::api::answer;
 use crate::extract::{Params, Staff};
 use crate::failure::Failure;
+use crate::money::local;
+use crate::openapi::{Fine, List, answers, requests};
 use crate::state::AppState;
 use crate::visitor::Visitor;
+use crate::words::{say, t, text};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
 use gruve_farm::{Judged, Judgement, MachineOwner, Miner};
 use gruve_units::{LaneId, MachineId};
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Of so many looks at honest miners one raises an alarm, where nothing else is asked for.
@@ -21,10 +19,12 @@ const ONE_IN: u32 = 100;
 /// Rows of a lane on the page: the most suspicious; programs get all.
 const SHOWN: usize = 50;
 
-/// How rare a false alarm is to be.
-#[derive(Deserialize)]
-pub(crate) struct Asked {
-    one_in: Option<u32>,
+requests! {
+    /// How rare a false alarm is to be.
+    struct Asked {
+        /// Of so many looks at honest miners one raises an alarm; 100 if left out.
+        one_in: Option<u32>,
+    }
 }
 
 impl Asked {
@@ -60,19 +60,24 @@ pub(crate) async fn page(
     let owners = state.names(owners).await?;
     let name = |miner: &Miner| match miner {
         Miner::Machine(id) => {
-            format!("Machine {}", machines.get(id).map_or_else(|| id.to_string(), String::clone))
+            text!(
+                "Machine {name}",
+                name = machines.get(id).map_or_else(|| id.to_string(), String::clone)
+            )
         }
-        Miner::Owner(MachineOwner::House) => "All of the house".to_owned(),
+        Miner::Owner(MachineOwner::House) => t("All of the house").to_owned(),
         Miner::Owner(MachineOwner::Account(id)) => {
-            format!("All of {}", owners.get(id).map_or_else(|| id.to_string(), String::clone))
+            text!(
+                "All of {name}",
+                name = owners.get(id).map_or_else(|| id.to_string(), String::clone)
+            )
         }
     };
     let content = html! {
         @for (lane, said) in &lanes {
-            (sheet(&format!("lane-{lane}"), &format!("Lane {lane}"), &lane_table(said, name)))
+            (sheet(&format!("lane-{lane}"), &text!("Lane {lane}", lane = lane), &lane_table(said, name)))
         }
-        p.note { "Of " (asked.one_in()) " looks at honest miners, one raises an alarm at the most. Who looks every day and "
-            "remembers every alarm looks more often: a finding is a reason to look closer, no proof." }
+        p.note { (say!("Of {one_in} looks at honest miners, one raises an alarm at the most. Who looks every day and remembers every alarm looks more often: a finding is a reason to look closer, no proof.", one_in = asked.one_in())) }
     };
     let lead = "Whose blocks and best hashes are rarer than chance has them.";
     Ok(frame(&visitor, staff, "Withheld blocks", lead, &content))
@@ -89,68 +94,105 @@ fn lane_table(said: &Judgement, name: impl Fn(&Miner) -> String) -> Markup {
         "Finding",
     ];
     let row = |m: &Judged| {
-        let level = m.chances.level.map(|level| format!(" at 2^{level}"));
+        let level =
+            m.chances.level.map(|level| format!(" {}", text!("at 2^{level}", level = level)));
         vec![
             html! { (name(&m.miner)) },
             html! { (m.shares) },
-            html! { (format!("{:.3}", m.expected)) },
+            html! { (local(&format!("{:.3}", m.expected))) },
             html! { (m.found) },
             html! { (chance(m.chances.blocks)) },
             html! { (chance(m.chances.tail)) (level.unwrap_or_default()) },
-            html! { @if m.is_finding { strong { "yes" } } @else { "no" } },
+            html! { @if m.is_finding { strong { (t("yes")) } } @else { (t("no")) } },
         ]
     };
     let rows: Vec<_> = said.miners.iter().take(SHOWN).map(row).collect();
     html! {
         @if let (Some(all), Some(half)) = (said.needed_for_all, said.needed_for_half) {
-            p { "A finding is a chance below " (chance(said.below)) ". By blocks alone nine in ten are found who keep all blocks back, "
-                "once their work should have found " (format!("{all:.1}")) "; or half of them, once " (format!("{half:.0}")) "." }
+            p { (say!("A finding is a chance below {below}. By blocks alone nine in ten are found who keep all blocks back, once their work should have found {format}; or half of them, once {format2}.", below = chance(said.below), format = local(&format!("{all:.1}")), format2 = format!("{half:.0}"))) }
         }
         (table("Miners, the most suspicious first", &columns, &rows))
         @if said.miners.len() > SHOWN {
-            p.note { "And " (said.miners.len() - SHOWN) " less suspicious ones." }
+            p.note { (say!("And {shown} less suspicious ones.", shown = said.miners.len() - SHOWN)) }
         }
     }
 }
 
 fn chance(chance: f64) -> String {
-    if chance >= 0.001 { format!("{chance:.3}") } else { format!("{chance:.1e}") }
+    local(&if chance >= 0.001 { format!("{chance:.3}") } else { format!("{chance:.1e}") })
+}
+
+answers! {
+    /// What is to be said of a lane's miners.
+    struct WithholdingBody {
+        /// The lane.
+        lane: LaneId,
+        /// Of so many looks at honest miners one raises an alarm.
+        one_in: u32,
+        /// Chances below this are findings.
+        below: f64,
+        /// Blocks' worth of work from which on whoever keeps all back is found nine times in ten.
+        needed_for_all: Option<f64>,
+        /// The same of whoever keeps half.
+        needed_for_half: Option<f64>,
+        /// The most suspicious first.
+        miners: Vec<MinerJudged>,
+    }
+
+    /// A machine, or all of an owner's, against chance.
+    struct MinerJudged {
+        /// The machine.
+        machine: Option<MachineId>,
+        /// `house`, or an account's id.
+        owner: Option<String>,
+        /// Shares looked at.
+        shares: u64,
+        /// Blocks that their work should have found.
+        expected_blocks: f64,
+        /// Blocks that it found.
+        found_blocks: u64,
+        /// How likely an honest miner finds so few.
+        blocks_chance: f64,
+        /// How likely an honest miner has so thin a tail of best hashes.
+        tail_chance: f64,
+        /// At which level it is thinnest.
+        tail_level: Option<u8>,
+        /// Whether that is too unlikely.
+        is_finding: bool,
+    }
 }
 
 /// `GET /api/v1/console/withholding`
 pub(crate) async fn json(
     State(state): State<AppState>,
     Params(asked): Params<Asked>,
-) -> Result<Response, Failure> {
+) -> Result<Fine<List<WithholdingBody>>, Failure> {
     let lanes = judged(&state, asked.one_in()).await?;
-    let lanes = lanes.iter().map(|(lane, said)| {
-        json!({
-            "lane": lane,
-            "one_in": asked.one_in(),
-            "below": said.below,
-            "needed_for_all": said.needed_for_all,
-            "needed_for_half": said.needed_for_half,
-            "miners": said.miners.iter().map(miner).collect::<Vec<_>>(),
-        })
-    });
-    Ok(answer(StatusCode::OK, lanes.collect()))
+    Ok(List::whole(lanes.into_iter().map(|(lane, said)| WithholdingBody {
+        lane,
+        one_in: asked.one_in(),
+        below: said.below,
+        needed_for_all: said.needed_for_all,
+        needed_for_half: said.needed_for_half,
+        miners: said.miners.iter().map(miner).collect(),
+    })))
 }
 
-fn miner(m: &Judged) -> Value {
+fn miner(m: &Judged) -> MinerJudged {
     let (machine, owner) = match m.miner {
         Miner::Machine(id) => (Some(id), None),
         Miner::Owner(MachineOwner::House) => (None, Some("house".to_owned())),
         Miner::Owner(MachineOwner::Account(id)) => (None, Some(id.to_string())),
     };
-    json!({
-        "machine": machine,
-        "owner": owner,
-        "shares": m.shares,
-        "expected_blocks": m.expected,
-        "found_blocks": m.found,
-        "blocks_chance": m.chances.blocks,
-        "tail_chance": m.chances.tail,
-        "tail_level": m.chances.level,
-        "is_finding": m.is_finding,
-    })
+    MinerJudged {
+        machine,
+        owner,
+        shares: m.shares,
+        expected_blocks: m.expected,
+        found_blocks: m.found,
+        blocks_chance: m.chances.blocks,
+        tail_chance: m.chances.tail,
+        tail_level: m.chances.level,
+        is_finding: m.is_finding,
+    }
 }

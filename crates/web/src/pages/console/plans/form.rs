@@ -1,7 +1,8 @@
 //! A plan as a form: every field that a plan of the file has.
 
-use crate::console::typed;
+use crate::console::{figure, typed};
 use crate::failure::{Failure, sentence};
+use crate::words::{t, text};
 use gruve_market::{
     FppsAsset, FppsConfig, MaintenanceIn, MarketConfig, PlanConfig, PlanKind, PlanLife, Scheme,
     Unprofitable,
@@ -55,7 +56,7 @@ fn bad(e: impl std::fmt::Display) -> Failure {
 }
 
 fn minor(asset: Asset, text: &str) -> Result<u64, Failure> {
-    let read = Amount::parse_decimal(asset, text.trim()).map_err(bad)?;
+    let read = Amount::parse_decimal(asset, &figure(text)?).map_err(bad)?;
     u64::try_from(read.minor).map_err(|_| Failure::refused("Write an amount that is not negative."))
 }
 
@@ -68,7 +69,7 @@ fn maybe<T: std::str::FromStr>(text: &str, wanted: &str) -> Result<Option<T>, Fa
 }
 
 fn bps(text: &str, what: &str) -> Result<Bps, Failure> {
-    let wanted = format!("write {what} as 0 to 10000");
+    let wanted = text!("write {what} as 0 to 10000", what = t(what));
     Bps::new(typed(text, &wanted)?).ok_or_else(|| bad(wanted))
 }
 
@@ -155,7 +156,7 @@ impl PlanForm {
         let lane: LaneId = typed(&self.lane, "choose a lane")?;
         let own = config.lane(&lane).ok_or_else(|| Failure::not_found("lane"))?.asset;
         let pay_asset = maybe(&self.pay_asset, "write what is paid in as BTC, or nothing")?;
-        let rate = |text: &str| typed::<Hashrate>(text, "write hashrates as 110 TH/s");
+        let rate = |text: &str| typed::<Hashrate>(&figure(text)?, "write hashrates as 110 TH/s");
         let terms = words(&self.terms, &[',', ' ']);
         let terms = terms.map(|t| typed(t, "write terms in epochs, as 144, 1008"));
         Ok(PlanConfig {
@@ -271,10 +272,10 @@ fn text((name, label, hint): Labelled, value: &str, is_fixed: bool) -> Markup {
     let (id, described) = (format!("plan-{name}"), format!("plan-{name}-hint"));
     html! {
         div.field {
-            label for=(id) { (label) }
+            label for=(id) { (t(label)) }
             input id=(id) name=(name) value=(value) type="text" maxlength="256" autocomplete="off"
                 autocapitalize="none" spellcheck="false" readonly[is_fixed] aria-describedby=(described);
-            p.hint id=(described) { (hint) }
+            p.hint id=(described) { (t(hint)) }
         }
     }
 }
@@ -288,9 +289,9 @@ fn choose<'a>(
     let id = format!("plan-{name}");
     html! {
         div.field {
-            label for=(id) { (label) }
+            label for=(id) { (t(label)) }
             select id=(id) name=(name) {
-                @for (word, shown) in options { option value=(word) selected[word == value] { (shown) } }
+                @for (word, shown) in options { option value=(word) selected[word == value] { (t(shown)) } }
             }
         }
     }

@@ -1,0 +1,137 @@
+//! What became of a plan's contracts: figures that nobody writes, read from the same rows that the books rest on.
+
+use crate::contract::Contract;
+use crate::foretell::QuoteForecast;
+use crate::{ContractState, Market, Result, sql};
+use gruve_store::params;
+use gruve_units::{AccountId, Amount, Asset, ContractId, Hashes, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Contracts of a plan that are looked at: the newest.
+pub const TRACKED_MAX: u32 = 1_000;
+
+/// What became of the newest contracts of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TrackRecord {
+    /// Contracts that were paid for.
+    pub sold: u64,
+    /// Of them, those that run or are about to.
+    pub running: u64,
+    /// Of them, those that delivered all their work.
+    pub completed: u64,
+    /// Of them, those that ended with work missing, which was refunded.
+    pub refunded: u64,
+    /// When the first of them was sold.
+    pub since: Option<Timestamp>,
+    /// Work bought.
+    pub bought: Hashes,
+    /// Work that should have been delivered by now.
+    pub entitled: Hashes,
+    /// Work delivered.
+    pub delivered: Hashes,
+    /// What was paid, by asset.
+    pub paid: Vec<Amount>,
+    /// What was given back for work that was not delivered, by asset.
+    pub given_back: Vec<Amount>,
+    /// Ended contracts whose forecast at the purchase is kept.
+    pub foretold: u64,
+    /// Of them, those that brought less than nineteen in twenty futures did.
+    pub below: u64,
+    /// Of them, those that brought more than nineteen in twenty futures did.
+    pub above: u64,
+    /// What was foretold for them in the mean, minor units of the plan's coin.
+    pub foretold_minor: i128,
+    /// What they brought.
+    pub brought_minor: i128,
+}
+
+impl TrackRecord {
+    fn count(&mut self, state: ContractState) -> bool {
+        let place = match state {
+            ContractState::Starting | ContractState::Active => &mut self.running,
+            ContractState::Completed => &mut self.completed,
+            ContractState::Refunded => &mut self.refunded,
+            ContractState::AwaitingPayment | ContractState::Expired | ContractState::Cancelled => {
+                return false;
+            }
+        };
+        *place += 1;
+        self.sold += 1;
+        true
+    }
+
+    /// An ended contract's forecast beside what it brought.
+    fn compare(&mut self, forecast: &QuoteForecast, asset: Asset, brought: i64) {
+        let Some(f) = forecast.assets.iter().find(|a| a.asset == asset) else { return };
+        self.foretold += 1;
+        self.below += u64::from(brought < f.low_minor);
+        self.above += u64::from(brought > f.high_minor);
+        self.foretold_minor += i128::from(f.expected_minor);
+        self.brought_minor += i128::from(brought);
+    }
+}
+
+fn add(sums: &mut BTreeMap<Asset, i64>, a: Amount) {
+    if a.minor != 0 {
+        let sum = sums.entry(a.asset).or_default();
+        *sum = sum.saturating_add(a.minor);
+    }
+}
+
+fn amounts(sums: BTreeMap<Asset, i64>) -> Vec<Amount> {
+    sums.into_iter().map(|(asset, minor)| Amount::new(asset, minor)).collect()
+}
+
+impl Market {
+    /// What became of the newest [`TRACKED_MAX`] contracts of a plan, in all its versions.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn track_record(&self, plan: &str) -> Result<TrackRecord> {
+        let mut tx = self.store().read().await?;
+        let rows = tx.fetch_all(sql::CONTRACTS_OF_PLAN, &params![plan, TRACKED_MAX]).await?;
+        let (mut r, mut ended) = (TrackRecord::default(), Vec::new());
+        let (mut paid, mut back) = (BTreeMap::new(), BTreeMap::new());
+        let plus = |a: Hashes, b: Hashes| Hashes(a.0.saturating_add(b.0));
+        for row in &rows {
+            let c = Contract::read(row)?;
+            let view = self.view(&mut tx, &c).await?;
+            if !r.count(view.state) {
+                continue;
+            }
+            r.since = Some(r.since.map_or(view.created, |s| s.min(view.created)));
+            r.bought = plus(r.bought, view.bought);
+            r.entitled = plus(r.entitled, view.entitled);
+            r.delivered = plus(r.delivered, view.delivered);
+            add(&mut paid, view.price);
+            add(&mut back, view.refunded);
+            if matches!(view.state, ContractState::Completed | ContractState::Refunded) {
+                ended.push((view.account, view.id, view.credited));
+            }
+        }
+        tx.rollback().await?;
+        (r.paid, r.given_back) = (amounts(paid), amounts(back));
+        for (account, id, credited) in ended {
+            if let Some(forecast) = self.forecast_of(account, id).await? {
+                r.compare(&forecast, credited.asset, credited.minor);
+            }
+        }
+        Ok(r)
+    }
+
+    /// Of which plan a lease of an account is, while it runs or when it has ended after running; `None` when there
+    /// is no such contract, or it never ran.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn held_plan(&self, account: AccountId, id: ContractId) -> Result<Option<String>> {
+        let mut tx = self.store().read().await?;
+        let row = tx.fetch_optional(sql::PLAN_OF_CONTRACT, &params![id, account]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let state: String = row.get("state")?;
+        let ran = [ContractState::Active, ContractState::Completed, ContractState::Refunded];
+        let ran = ran.iter().any(|s| s.name() == state);
+        Ok(if ran { Some(row.get("plan")?) } else { None })
+    }
+}

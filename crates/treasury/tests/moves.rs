@@ -1,0 +1,182 @@
+//! What leaves the hot wallet beside payouts, and transactions signed again with a higher fee, on both engines.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod fake;
+
+use fake::{ASSET, CONFIRMATIONS, House, stranger};
+use gruve_ledger::{Account, AccountKind};
+use gruve_store::Store;
+use gruve_treasury::{GatherPolicy, PayoutState, Rate, SweepPolicy};
+use std::time::Duration;
+
+gruve_store::laws! { moves: [
+    what_is_above_the_cap_goes_to_the_cold_address_once,
+    a_sweep_keeps_what_pending_payouts_need,
+    a_sweep_that_leaves_the_chain_is_cold_no_more,
+    small_coins_become_one_while_fees_are_low,
+    a_payout_that_waits_is_signed_again_and_paid_once,
+    whichever_form_confirms_the_books_have_its_fee,
+    a_higher_fee_is_never_above_the_ceiling,
+]}
+
+const COIN: i64 = 1_000_000;
+const COLD: u32 = 77;
+
+fn sweep(above: i64, keep: i64) -> SweepPolicy {
+    let (address, script) = stranger(COLD);
+    SweepPolicy { address, script, above, keep }
+}
+
+fn cold_on_chain(house: &House) -> i64 {
+    house.chain.payments_to(&stranger(COLD).1).iter().map(|p| p.1).sum()
+}
+
+async fn what_is_above_the_cap_goes_to_the_cold_address_once(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.policies.sweep = Some(sweep(10 * COIN, 4 * COIN));
+    house.restart();
+    house.fill(&[5 * COIN, 4 * COIN]).await;
+    house.payer.step().await.unwrap();
+    assert_eq!(house.chain.waiting(), 0, "below the cap nothing moves");
+    house.fill(&[3 * COIN]).await;
+    house.payer.step().await.unwrap();
+    house.payer.step().await.unwrap();
+    assert_eq!(house.chain.waiting(), 1);
+    house.restart();
+    house.payer.step().await.unwrap();
+    assert_eq!(house.balance(Account::ChainCold).await, 0, "not before a block has it");
+    house.mine(CONFIRMATIONS + 1).await;
+    house.payer.step().await.unwrap();
+    house.mine(1).await;
+    let cold = cold_on_chain(&house);
+    assert_eq!(house.balance(Account::ChainCold).await, cold);
+    let fees = house.balance(Account::NetworkFees).await;
+    assert_eq!(house.balance(Account::ChainHot).await, 12 * COIN - cold - fees);
+    assert_eq!(cold + fees, 8 * COIN, "what it leaves is what was asked to stay");
+    assert_eq!(house.total(AccountKind::Loss).await, 0);
+}
+
+async fn a_sweep_keeps_what_pending_payouts_need(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.top_up(1, 20 * COIN).await;
+    // It waits for a person.
+    let id = house.request(1, 15 * COIN, &stranger(1).0).await.unwrap();
+    house.policies.sweep = Some(sweep(2 * COIN, COIN));
+    house.restart();
+    house.payer.step().await.unwrap();
+    house.mine(CONFIRMATIONS).await;
+    let cold = cold_on_chain(&house);
+    assert!(cold > 3 * COIN && cold < 4 * COIN, "{cold}");
+    house.treasury.approve_payout(id, "somebody").await.unwrap();
+    house.payer.step().await.unwrap();
+    house.mine(1).await;
+    assert_eq!(house.payout(id).await.state, PayoutState::Confirmed);
+}
+
+async fn a_sweep_that_leaves_the_chain_is_cold_no_more(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.policies.sweep = Some(sweep(COIN, 0));
+    house.restart();
+    house.fill(&[5 * COIN]).await;
+    house.payer.step().await.unwrap();
+    house.mine(1).await;
+    let cold = cold_on_chain(&house);
+    assert_eq!(house.balance(Account::ChainCold).await, cold);
+    house.chain.rewind(1);
+    house.chain.mine(&[0x51], |_| false);
+    house.chain.mine(&[0x51], |_| false);
+    house.follow().await;
+    house.check().await;
+    assert_eq!(house.balance(Account::ChainCold).await, 0);
+    house.payer.step().await.unwrap();
+    house.mine(1).await;
+    assert_eq!((house.balance(Account::ChainCold).await, cold_on_chain(&house)), (cold, cold));
+}
+
+async fn small_coins_become_one_while_fees_are_low(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.policies.gather = Some(GatherPolicy { coins_min: 6, rate_max: Rate(1_500) });
+    house.restart();
+    house.fill(&[COIN / 10; 8]).await;
+    house.payer.step().await.unwrap();
+    assert_eq!(house.chain.waiting(), 0, "fees are not low");
+    house.node.set_rate(Some(1_000));
+    house.payer.step().await.unwrap();
+    house.payer.step().await.unwrap();
+    assert_eq!((house.chain.waiting(), house.chain.waiting_inputs().len()), (1, 8));
+    house.mine(CONFIRMATIONS).await;
+    let fees = house.balance(Account::NetworkFees).await;
+    assert!(fees > 0);
+    assert_eq!(house.balance(Account::ChainHot).await, 8 * (COIN / 10) - fees);
+    house.payer.step().await.unwrap();
+    assert_eq!(house.chain.waiting(), 0, "one coin is enough");
+}
+
+/// A payout on its way, and fees that have risen since.
+async fn waiting(store: Store, rate: i64) -> (House, gruve_units::PayoutId) {
+    let house = House::new(store, 1).await;
+    house.top_up(1, 9 * COIN).await;
+    house.fill(&[5 * COIN]).await;
+    let id = house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    house.payer.step().await.unwrap();
+    house.node.set_rate(Some(rate));
+    house.payer.step().await.unwrap();
+    (house, id)
+}
+
+async fn a_payout_that_waits_is_signed_again_and_paid_once(store: Store) {
+    let (house, id) = waiting(store, 9_000).await;
+    let script = stranger(1).1;
+    let first = house.chain.ids_paying(&script);
+    let quoted = house.payout(id).await;
+    house.clock.advance(Duration::from_secs(599));
+    house.payer.step().await.unwrap();
+    assert_eq!(house.chain.ids_paying(&script), first, "not due");
+    house.clock.advance(Duration::from_secs(2));
+    house.payer.step().await.unwrap();
+    let second = house.chain.ids_paying(&script);
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first, second, "replaced");
+    house.mine(1).await;
+    let payout = house.payout(id).await;
+    assert_eq!((payout.state, payout.fee), (PayoutState::Confirmed, quoted.fee));
+    let paid = house.chain.payments_to(&script);
+    assert_eq!(paid.iter().map(|p| p.1).collect::<Vec<_>>(), [payout.receives().unwrap().minor]);
+    // What was added is the operator's.
+    let added = house.chain.fee_of(&paid[0].0) - payout.fee.unwrap().minor;
+    assert!(added > 0);
+    assert_eq!(house.balance(Account::NetworkFees).await, added);
+}
+
+async fn whichever_form_confirms_the_books_have_its_fee(store: Store) {
+    let (house, id) = waiting(store, 9_000).await;
+    let script = stranger(1).1;
+    // The node that mines never hears of the second form.
+    house.node.fail_nth(None);
+    house.clock.advance(Duration::from_secs(601));
+    house.node.fail_nth(Some((2, 0)));
+    let _ = house.payer.step().await;
+    house.node.fail_nth(None);
+    let first = *house.chain.ids_paying(&script).first().unwrap();
+    house.mine(1).await;
+    let payout = house.payout(id).await;
+    assert_eq!(payout.state, PayoutState::Confirmed);
+    assert_eq!(house.chain.payments_to(&script)[0].0, first);
+    let operator = house.balance(Account::NetworkFees).await;
+    assert_eq!(operator + payout.fee.unwrap().minor, house.chain.fee_of(&first));
+    assert_eq!(house.treasury.payout_locks(ASSET).await.unwrap(), []);
+}
+
+async fn a_higher_fee_is_never_above_the_ceiling(store: Store) {
+    let (house, id) = waiting(store, i64::MAX / 4).await;
+    for _ in 0..20 {
+        house.clock.advance(Duration::from_secs(601));
+        house.payer.step().await.unwrap();
+    }
+    house.mine(1).await;
+    assert_eq!(house.payout(id).await.state, PayoutState::Confirmed);
+    let paid = house.chain.payments_to(&stranger(1).1)[0].0;
+    let ceiling = fake::params().fees.ceiling;
+    // A payment with one or two inputs is below 250 virtual bytes.
+    assert!(house.chain.fee_of(&paid) <= ceiling / 4, "{}", house.chain.fee_of(&paid));
+}

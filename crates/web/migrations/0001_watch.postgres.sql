@@ -1,0 +1,47 @@
+-- How often a part of the house was looked at within an hour, and how often it was well.
+CREATE TABLE web_probes (
+    part TEXT NOT NULL,
+    hour BIGINT NOT NULL,
+    good BIGINT NOT NULL CHECK (good >= 0),
+    bad BIGINT NOT NULL CHECK (bad >= 0),
+    PRIMARY KEY (part, hour)
+);
+
+CREATE INDEX web_probes_by_hour ON web_probes (hour);
+
+-- What the operator was told of. `open_key` is rule and subject while it lasts: each lasts once at a time.
+CREATE TABLE web_alerts (
+    id BYTEA NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    rule TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    open_key TEXT UNIQUE,
+    opened_at BIGINT NOT NULL,
+    closed_at BIGINT,
+    reading BIGINT NOT NULL,
+    worst BIGINT NOT NULL,
+    seen_by BYTEA,
+    seen_at BIGINT
+);
+
+CREATE INDEX web_alerts_by_time ON web_alerts (opened_at);
+
+-- What the operator says to everybody.
+CREATE TABLE web_bulletins (
+    id BYTEA NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    made_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+
+CREATE INDEX web_bulletins_by_time ON web_bulletins (made_at);
+
+-- Messages to the operator's webhook that it has not taken.
+CREATE TABLE web_hook_outbox (
+    id TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL,
+    tries BIGINT NOT NULL,
+    due_at BIGINT NOT NULL
+);
+
+CREATE INDEX web_hook_outbox_by_due ON web_hook_outbox (due_at);

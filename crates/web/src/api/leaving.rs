@@ -1,0 +1,294 @@
+//! A customer's data for programs: the account itself, the export, closing. Only a session reaches these.
+
+use crate::api::{Money, Time, amount, time};
+use crate::client::Client;
+use crate::extract::{Customer, Json};
+use crate::failure::Failure;
+use crate::leaving::export;
+use crate::openapi::{Answer, Done, Fine, List, Paper, Shapes, Sheet, answers, requests};
+use crate::routes::{Access, Routes};
+use crate::state::{AppState, accounts_failure};
+use axum::extract::State;
+use gruve_units::{AccountId, Asset};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Lines of the log that stand with the account.
+const LOG_LINES: u32 = 1_000;
+/// Entries of the account statement that stand with the account.
+const ENTRIES: usize = 10_000;
+
+answers! {
+    /// Who is signed in, and how the account is protected.
+    struct AccountBody {
+        /// Its id.
+        account: AccountId,
+        /// Its name.
+        name: String,
+        /// Its e-mail address.
+        email: String,
+        /// When it was opened.
+        opened_at: Time,
+        /// What it is to the house, if anything.
+        role: Option<&'static str>,
+        /// Since when codes are asked for.
+        codes_since: Option<Time>,
+        /// How many passkeys it has.
+        passkeys: u32,
+        /// Codes for a lost device that are left.
+        recovery_codes_left: u32,
+    }
+
+    /// Something done to the account.
+    struct AccountLogLine {
+        /// When.
+        at: Time,
+        /// What.
+        action: String,
+        /// Whether staff did it.
+        by_staff: bool,
+        /// More of it.
+        detail: String,
+    }
+
+    /// The book of payout addresses.
+    struct AddressBookBody {
+        /// Its entries.
+        addresses: Vec<BookAddressBody>,
+        /// Whether payouts go nowhere else.
+        only: bool,
+        /// Until when they do after that was asked to end.
+        only_until: Option<Time>,
+    }
+
+    /// An address of the book.
+    struct BookAddressBody {
+        /// For payouts of what.
+        asset: Asset,
+        /// It.
+        address: String,
+        /// What it is called.
+        label: String,
+        /// From when on it counts.
+        usable_at: Time,
+    }
+
+    /// What changed the available balance.
+    struct AccountEntry {
+        /// When.
+        at: Time,
+        /// Why.
+        what: String,
+        /// By how much.
+        change: Money,
+        /// What there was then.
+        after: Money,
+    }
+
+    /// How the closing of the account stands.
+    struct ClosingBody {
+        /// When it was asked for.
+        asked_at: Option<Time>,
+        /// When it happens.
+        due_at: Option<Time>,
+        /// What stands in its way.
+        obstacles: Vec<ObstacleBody>,
+    }
+
+    /// Something that has to end before.
+    struct ObstacleBody {
+        /// What it is.
+        kind: &'static str,
+        /// It in words.
+        text: String,
+    }
+}
+
+requests! {
+    /// Proof of who asks.
+    struct ClosingProof {
+        /// The account's password.
+        password: String,
+        /// The code of the moment, where the account has a second factor.
+        code: String = default,
+    }
+}
+
+/// Everything that the house has of the account.
+struct ExportFile;
+
+impl Paper for ExportFile {
+    fn forms(_: &mut Shapes) -> BTreeMap<&'static str, Value> {
+        let shape = json!({
+            "type": "object",
+            "description": "The API's own answers, each with the address that gives it: docs/customers.md.",
+            "properties": {
+                "format": { "const": "gruve export 1" },
+                "made_at": { "type": "string", "format": "date-time" },
+                "account": { "type": "string", "format": "uuid" },
+                "name": { "type": "string" },
+                "parts": { "type": "array", "items": {
+                    "type": "object",
+                    "properties": { "path": { "type": "string" }, "answer": {} },
+                    "required": ["path", "answer"],
+                } },
+                "is_whole": { "type": "boolean", "description": "Whether nothing was left out for its length." },
+            },
+            "required": ["format", "made_at", "account", "name", "parts", "is_whole"],
+        });
+        BTreeMap::from([("application/json", shape)])
+    }
+}
+
+/// The addresses of this place.
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes
+        .api_get(
+            "/api/v1/account",
+            Access::Bearer,
+            "Who is signed in, and how the account is protected.",
+            account,
+        )
+        .api_get(
+            "/api/v1/account/log",
+            Access::Bearer,
+            "What was done to the account, newest first.",
+            log,
+        )
+        .api_get(
+            "/api/v1/account/addresses",
+            Access::Bearer,
+            "The book of payout addresses.",
+            addresses,
+        )
+        .api_get(
+            "/api/v1/account/entries",
+            Access::Bearer,
+            "What changed the available balances, newest first.",
+            entries,
+        )
+        .api_get(export::PATH, Access::Bearer, "Everything that is known of the account.", file)
+        .api_get(
+            "/api/v1/account/closing",
+            Access::Bearer,
+            "How the closing of the account stands.",
+            closing,
+        )
+        .api_post("/api/v1/account/closing", Access::Bearer, "Asks to close the account.", ask)
+        .api_delete("/api/v1/account/closing", Access::Bearer, "Keeps the account open.", undo)
+}
+
+/// `GET /api/v1/account`: who is signed in, and how the account is protected.
+async fn account(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Fine<AccountBody>, Failure> {
+    let who = state.accounts().customer(customer.account).await?;
+    let who = who.ok_or_else(|| Failure::not_found("account"))?;
+    let factors = state.accounts().factors(customer.account).await?;
+    Ok(Answer(AccountBody {
+        account: who.account,
+        name: who.name,
+        email: who.email,
+        opened_at: time(who.created),
+        role: who.role.map(gruve_accounts::Role::name),
+        codes_since: factors.totp_since.map(time),
+        passkeys: factors.passkeys,
+        recovery_codes_left: factors.recovery_left,
+    }))
+}
+
+/// `GET /api/v1/account/log`: what was done to the account, newest first.
+async fn log(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Fine<List<AccountLogLine>>, Failure> {
+    let lines = state.accounts().audit_log(customer.account, LOG_LINES).await?;
+    Ok(List::whole(lines.into_iter().map(|l| AccountLogLine {
+        at: time(l.at),
+        action: l.action,
+        by_staff: l.actor.is_some(),
+        detail: l.detail,
+    })))
+}
+
+/// `GET /api/v1/account/addresses`: the book of payout addresses.
+async fn addresses(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Fine<AddressBookBody>, Failure> {
+    let book = state.accounts().address_book(customer.account).await?;
+    let one = |a: gruve_accounts::BookAddress| BookAddressBody {
+        asset: a.asset,
+        address: a.address,
+        label: a.label,
+        usable_at: time(a.usable),
+    };
+    Ok(Answer(AddressBookBody {
+        addresses: book.addresses.into_iter().map(one).collect(),
+        only: book.only,
+        only_until: book.only_until.map(time),
+    }))
+}
+
+/// `GET /api/v1/account/entries`: what changed the available balances, newest first.
+async fn entries(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Fine<List<AccountEntry>>, Failure> {
+    let lines = state.statement(customer.account, ENTRIES).await?;
+    Ok(List::whole(lines.into_iter().map(|l| AccountEntry {
+        at: time(l.at),
+        what: l.what.to_string(),
+        change: amount(l.change),
+        after: amount(l.after),
+    })))
+}
+
+/// `GET /api/v1/export`
+async fn file(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Sheet<ExportFile>, Failure> {
+    Ok(Sheet::new(export::begin(&state, &customer).await?))
+}
+
+async fn standing(state: &AppState, customer: &Customer) -> Result<Fine<ClosingBody>, Failure> {
+    let closing = state.accounts().closing(customer.account).await?;
+    let obstacles = state.obstacles(customer.account).await?;
+    let one =
+        |o: crate::leaving::close::Obstacle| ObstacleBody { kind: o.kind, text: o.text.to_owned() };
+    Ok(Answer(ClosingBody {
+        asked_at: closing.map(|c| time(c.asked)),
+        due_at: closing.map(|c| time(c.due)),
+        obstacles: obstacles.into_iter().map(one).collect(),
+    }))
+}
+
+/// `GET /api/v1/account/closing`
+async fn closing(
+    State(state): State<AppState>,
+    customer: Customer,
+) -> Result<Fine<ClosingBody>, Failure> {
+    standing(&state, &customer).await
+}
+
+/// `POST /api/v1/account/closing`
+async fn ask(
+    State(state): State<AppState>,
+    customer: Customer,
+    Client(from): Client,
+    Json(proof): Json<ClosingProof>,
+) -> Result<Fine<ClosingBody>, Failure> {
+    state.ask_to_close(customer.account, (&proof.password, &proof.code), from).await?;
+    standing(&state, &customer).await
+}
+
+/// `DELETE /api/v1/account/closing`
+async fn undo(State(state): State<AppState>, customer: Customer) -> Result<Done, Failure> {
+    let kept = state.accounts().keep_open(customer.account, None).await;
+    match kept.map_err(|e| accounts_failure(&e))? {
+        true => Ok(Done),
+        false => Err(Failure::not_found("closing")),
+    }
+}

@@ -1,0 +1,132 @@
+//! What a customer earned lately, and what was told: two parts of the overview.
+
+use crate::failure::Failure;
+use crate::money::{amount, time};
+use crate::state::AppState;
+use crate::words::{counted, t};
+use gruve_ledger::{AccountKind, customer_balances, lines_of};
+use gruve_market::Notice;
+use gruve_units::{AccountId, Amount, Asset, Duration, Timestamp};
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// Notices on the overview; the contract's page has the rest.
+const NOTICES_SHOWN: u32 = 5;
+/// Lines of the books that are read of one coin: of 200 contracts settled daily, those of 40 days.
+const LINES_MAX: usize = 8_000;
+/// Lines read at a time.
+const PAGE: u32 = 1_000;
+
+/// Spans that earnings are summed over, in days.
+const SPANS: [u64; 3] = [1, 7, 30];
+
+/// What was credited within the last day, week and month, by asset.
+pub(crate) struct Lately {
+    sums: BTreeMap<Asset, [i64; 3]>,
+    /// Older lines of the month were not read.
+    is_cut: bool,
+}
+
+/// Entries that are earnings: what was settled, what is owed beside delivery, and what was taken back of it.
+fn is_earning(kind: &str) -> bool {
+    matches!(kind, "market-settlement" | "market-owed" | "market-take-back")
+}
+
+/// Adds a line to the spans that it is in.
+fn add(sums: &mut [i64; 3], at: Timestamp, minor: i64, now: Timestamp) {
+    for (sum, days) in sums.iter_mut().zip(SPANS) {
+        if now.since(at) < Duration::from_secs(days * 86_400) {
+            *sum = sum.saturating_add(minor);
+        }
+    }
+}
+
+/// What an account earned lately, from the books.
+pub(crate) async fn lately(state: &AppState, account: AccountId) -> Result<Lately, Failure> {
+    let now = state.now();
+    let since = now.minus(Duration::from_secs(30 * 86_400));
+    let mut found = Lately { sums: BTreeMap::new(), is_cut: false };
+    let mut tx = state.store().read().await?;
+    for (which, balance) in customer_balances(&mut tx, account).await? {
+        if which.kind() != AccountKind::CustomerAvailable {
+            continue;
+        }
+        let (mut before, mut read) = (None, 0);
+        loop {
+            let lines = lines_of(&mut tx, &which, balance.asset, before, PAGE).await?;
+            read += lines.len();
+            let recent = lines.iter().take_while(|l| l.at > since);
+            for l in recent.clone().filter(|l| is_earning(&l.kind)) {
+                let sums = found.sums.entry(balance.asset).or_default();
+                add(sums, l.at, l.amount.minor, now);
+            }
+            let all_recent = recent.count() == lines.len();
+            before = lines.last().map(|l| l.seq);
+            if !all_recent || lines.len() < usize::try_from(PAGE).unwrap_or(1) {
+                break;
+            }
+            if read >= LINES_MAX {
+                found.is_cut = true;
+                break;
+            }
+        }
+    }
+    tx.rollback().await?;
+    Ok(found)
+}
+
+/// The newest notices of an account.
+pub(crate) async fn notices(state: &AppState, account: AccountId) -> Result<Vec<Notice>, Failure> {
+    Ok(state.market().notices(account, None, NOTICES_SHOWN).await?)
+}
+
+/// Both as parts of a page; nothing where there is nothing.
+pub(crate) fn sheets(lately: &Lately, notices: &[Notice]) -> Markup {
+    html! {
+        @if !lately.sums.is_empty() {
+            section.sheet #lately data-live="lately" aria-labelledby="lately-h" {
+                header { h2 #lately-h { (t("Earned lately")) } span.soft.small { (t("credited to your balance")) } }
+                table.cards {
+                    thead { tr { th scope="col" { (t("Asset")) }
+                        @for days in SPANS { th.r scope="col" { (span_name(days)) } } } }
+                    tbody { @for (asset, sums) in &lately.sums { tr {
+                        td data-label=(t("Asset")) { span { (asset) } }
+                        @for (days, minor) in SPANS.iter().zip(sums) {
+                            td.r data-label=(span_name(*days)) { span { (amount(Amount::new(*asset, *minor))) } }
+                        }
+                    } } }
+                }
+                @if lately.is_cut { p.small.soft { (t("There are more lines in the month than are read here: the statement has them all.")) } }
+            }
+        }
+        @if !notices.is_empty() {
+            section.sheet #notices data-live="notices" aria-labelledby="notices-h" {
+                header { h2 #notices-h { (t("Notices")) } }
+                @for n in notices {
+                    p { strong { (time(n.at)) } " " a href={ "/contracts/" (n.contract) } { (t(n.kind.sentence())) }
+                        @if !n.detail.is_empty() { " (" (n.detail) ")" } }
+                }
+            }
+        }
+    }
+}
+
+fn span_name(days: u64) -> String {
+    if days == 1 { t("24 hours").to_owned() } else { counted!("{n} day", "{n} days", days) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_counts_in_every_span_that_it_is_in() {
+        let now = Timestamp::from_secs(100 * 86_400);
+        let mut sums = [0; 3];
+        for (days_ago, minor) in [(0, 1), (2, 10), (8, 100), (31, 1_000)] {
+            add(&mut sums, Timestamp::from_secs((100 - days_ago) * 86_400), minor, now);
+        }
+        assert_eq!(sums, [1, 11, 111]);
+        assert!(is_earning("market-settlement") && !is_earning("market-refund"));
+    }
+}
