@@ -7,6 +7,7 @@
 
 use gruve_chain::{ChainParams, NetworkName, Node, RpcNode, params_for};
 use gruve_units::Asset;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::TcpListener;
@@ -213,8 +214,14 @@ impl RealNode {
     }
 
     /// SIGSTOP: connections are taken by the system, and nobody answers.
+    ///
+    /// Returns when the whole process stands still: the signal itself comes back while threads of the
+    /// node may still answer a call, with a template that nobody is left to take the block of.
     pub fn pause(&self) {
         self.signal("-STOP");
+        let node = Pid::from_child(&self.child);
+        let stopped = waitpid(Some(node), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{stopped:?}");
     }
 
     /// SIGCONT.
