@@ -21,9 +21,15 @@ pub struct Running {
 
 impl Running {
     pub fn start(args: &[&str], log: &Path) -> Running {
+        Running::start_with(args, &[], log)
+    }
+
+    /// With these variables in its environment besides.
+    pub fn start_with(args: &[&str], variables: &[(&str, &Path)], log: &Path) -> Running {
         let out = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(program())
             .args(args)
+            .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())

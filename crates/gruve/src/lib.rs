@@ -32,6 +32,7 @@ mod signals;
 mod site;
 mod staff;
 mod statement;
+mod supervisor;
 mod verify;
 mod withholding;
 

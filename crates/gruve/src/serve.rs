@@ -5,6 +5,7 @@ use crate::estate::Estate;
 use crate::house::files::{folder_of, write_secret};
 use crate::house::{self, House};
 use crate::signals::{self, Wish};
+use crate::supervisor::{self, Said};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -93,6 +94,7 @@ pub async fn run(path: PathBuf, mut estate: Estate) -> Result<ExitCode, String> 
         // What was left for a port or lane that is no more.
         drop(std::mem::take(&mut estate));
         tell_doors(&house);
+        supervisor::tell(Said::Ready);
         loop {
             let failed = tokio::select! {
                 wish = asked.next() => match wish {
@@ -102,10 +104,12 @@ pub async fn run(path: PathBuf, mut estate: Estate) -> Result<ExitCode, String> 
                 },
                 why = house.failed() => Some(why),
             };
+            supervisor::tell(Said::Stopping);
             house.stop().await;
             return failed.map_or(Ok(ExitCode::SUCCESS), Err);
         }
         tracing::info!(program = %program.display(), "restarting with open sockets");
+        supervisor::tell(Said::Restarting);
         let (error, kept) = house.hand_over().await.pass_on(&program);
         tracing::error!(%error, "the new program does not start; the old one goes on");
         estate = kept;
