@@ -17,6 +17,7 @@ use super::registry::Registry;
 use super::round::{Desk, Held};
 use super::slab::{Key, Slab};
 use super::tally::Tally;
+use super::turns::Turns;
 use crate::machines::Machines;
 use crate::protocol::{Lane, Notice, Protocol as _, Work};
 use crate::session::{CloseReason, SessionRules};
@@ -88,7 +89,7 @@ pub(super) struct Loop {
     pub(super) accept_from: Option<Instant>,
     pub(super) connections: Slab<Connection>,
     /// Who is to be visited, in turn.
-    pub(super) ready: VecDeque<Key>,
+    pub(super) ready: Turns,
     jobs: watch::Receiver<Option<Work>>,
     pub(super) work: Option<Work>,
     /// The place from which on the newest jobs are still to be given.
@@ -133,7 +134,7 @@ impl Loop {
             listeners: Vec::new(),
             accept_from: None,
             connections: Slab::new(),
-            ready: VecDeque::new(),
+            ready: Turns::default(),
             work: None,
             giving_from: None,
             giving_since: None,
@@ -264,7 +265,7 @@ impl Loop {
         {
             connection.queued = true;
             connection.seen_us = micros(self.begun, self.turned_at);
-            self.ready.push_back(key);
+            self.ready.push(key, connection.is_proven());
         }
     }
 
