@@ -34,6 +34,13 @@ pub const LOGINS_REFUSED_MAX: u32 = 5;
 /// password check.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a connection without an accepted share may stay where places are short (seven eighths of an
+/// account's or of all are taken). Names of accounts are public and none asks for a password: without
+/// this a stranger could keep an account's own machines out for as long as he likes. The difficulty
+/// control brings an honest machine its first share within a minute; where a class is one for all
+/// (Ethash's free nonces) a weak one may take minutes.
+pub const UNPROVEN_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// Silence before a connection is closed. The difficulty control eases until a share comes every
 /// few seconds, so a machine silent for a quarter of an hour is not mining.
 pub const IDLE_MAX: Duration = Duration::from_secs(15 * 60);

@@ -27,6 +27,7 @@ pub(super) enum Ended {
     Garbled(TransportError),
     Proxied(ProxyError),
     Crowded,
+    Unproven,
     Shutdown,
 }
 
@@ -57,6 +58,7 @@ impl fmt::Display for Ended {
             Ended::Garbled(e) => write!(f, "garbled: {e}"),
             Ended::Proxied(e) => write!(f, "{e}"),
             Ended::Crowded => f.write_str("too many connections from its address"),
+            Ended::Unproven => f.write_str("no accepted share, and others need its place"),
             Ended::Shutdown => f.write_str("the gateway stops"),
         }
     }

@@ -18,6 +18,7 @@ use super::round::{Desk, Held};
 use super::slab::{Key, Slab};
 use super::tally::Tally;
 use super::turns::Turns;
+use crate::limits;
 use crate::machines::Machines;
 use crate::protocol::{Lane, Notice, Protocol as _, Work};
 use crate::session::{CloseReason, SessionRules};
@@ -363,6 +364,12 @@ impl Loop {
         connection.refill();
         if connection.rests() {
             return;
+        }
+        let Shared { all_max, per_account_max, .. } = &*self.shared;
+        if now.since(connection.connected_at) > limits::UNPROVEN_MAX
+            && connection.seat.crowds(*all_max, *per_account_max)
+        {
+            return self.close(key, &Ended::Unproven);
         }
         self.shared.remember(connection, false, now);
         let mut out = std::mem::take(&mut self.desk.out);

@@ -31,13 +31,11 @@ struct Swarm {
 
 impl Swarm {
     /// Repeats a blow until all is over; what fails, or takes long, is the attacker's own affair.
-    fn attack<F: Future<Output = Option<()>> + Send>(
+    fn attack<F: Future<Output = Option<()>> + Send + 'static>(
         &self,
         tasks: &mut JoinSet<()>,
         blow: impl Fn(Swarm) -> F + Send + 'static,
-    ) where
-        F: 'static,
-    {
+    ) {
         let swarm = self.clone();
         tasks.spawn(async move {
             while !swarm.over.load(Ordering::Relaxed) {

@@ -41,6 +41,11 @@ impl House {
     }
 }
 
+/// The difficulty that it was told, to the last bit: powers of two are exact.
+fn units_of(peer: &Peer) -> u64 {
+    peer.difficulty.to_bits()
+}
+
 /// A share of the job at hand by one algorithm at its difficulty in scrypt's units, and not by another.
 fn share(peer: &Peer, id: u64, is: Algorithm, is_not: Option<Algorithm>) -> String {
     let job = peer.job.as_ref().unwrap();
@@ -71,7 +76,7 @@ async fn antminer_l7_is_given_difficulty_in_scrypts_units_and_no_version_bits() 
     assert!((4..=8).contains(&reply["result"][2].as_u64().unwrap()));
     assert_eq!(peer.authorize("house.l7", "x")["result"], true);
     peer.until("mining.notify");
-    assert_eq!(peer.difficulty, 2f64.powi(3 - 16));
+    assert_eq!(units_of(&peer), 2f64.powi(3 - 16).to_bits());
     let good = share(&peer, 7, Algorithm::Scrypt, Some(Algorithm::Sha256d));
     assert_eq!(peer.ask(&good)["result"], true);
     let wrong = share(&peer, 8, Algorithm::Sha256d, Some(Algorithm::Scrypt));
@@ -95,13 +100,13 @@ async fn a_scrypt_machine_of_gigahashes_begins_at_the_difficulty_it_asks_for() {
     by_password.authorize("house.l9", "d=524288");
     by_password.until("mining.notify");
     // 2^19 times 2^16 hashes: a share in four seconds at 9 GH/s.
-    assert_eq!(by_password.difficulty, 524_288.0);
+    assert_eq!(units_of(&by_password), 524_288f64.to_bits());
     let mut by_wish = Peer::connect(house.gateway.address());
     by_wish.subscribe(&json!(["cgminer/4.10.0"]));
     by_wish.ask(r#"{"id":5,"method":"mining.suggest_difficulty","params":[524288]}"#);
     by_wish.authorize("house.l7", "x");
     by_wish.until("mining.notify");
-    assert_eq!(by_wish.difficulty, 524_288.0);
+    assert_eq!(units_of(&by_wish), 524_288f64.to_bits());
     // A difficulty comes only together with the job that it is for.
     let mut heard: Vec<Value> = Vec::new();
     by_wish.say(r#"{"id":6,"method":"mining.suggest_difficulty","params":[1048576]}"#);
