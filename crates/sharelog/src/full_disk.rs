@@ -1,6 +1,8 @@
 //! Tests of the full disk: only inside the room can a write be made to fail.
 
-use crate::{Durability, Extranonce, LogError, Options, Owner, Position, Record, ShareLog, ShareRecord};
+use crate::{
+    Durability, Extranonce, LogError, Options, Owner, Position, Record, ShareLog, ShareRecord,
+};
 use gruve_units::{Blame, Blamed as _, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
 
 fn share(nonce: u32) -> ShareRecord {

@@ -417,6 +417,26 @@ mod tests {
     }
 
     #[test]
+    fn logins_beyond_all_that_can_be_in_force_cost_as_lines_that_bring_nothing() {
+        for (kind, free) in [(Kind::V1, limits::WORKERS_MAX), (Kind::V2, limits::V2_CHANNELS_MAX)] {
+            let (mut connection, _other) = connection();
+            connection.kind = kind;
+            (0..free).for_each(|_| connection.charge_login());
+            assert_eq!(connection.credit, i64::from(limits::FRUITLESS_BYTES_MAX), "{kind:?}");
+            let mut more = 0;
+            while !connection.muted {
+                connection.charge_login();
+                more += 1;
+            }
+            assert!(more <= 65, "{kind:?}: {more}");
+            connection.refill();
+            assert!(!connection.muted, "four a second");
+            (0..5).for_each(|_| connection.charge_login());
+            assert!(connection.muted);
+        }
+    }
+
+    #[test]
     fn an_idle_miner_costs_less_than_two_kilobytes() {
         // The connection and its session, the 24 jobs that live, a login with its name, what the
         // miner calls itself, and 16 bytes of the allocator for each of six pieces.
