@@ -238,7 +238,10 @@ def main():
     node = Node(given.chain_id, given.difficulty, bytes.fromhex(given.coinbase[2:]))
     # The cache of the first epoch, before anybody waits for it.
     ethash.hash(0, bytes(32), 0)
-    ThreadingHTTPServer(("127.0.0.1", given.port), handler_of(node)).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", given.port), handler_of(node))
+    # For whoever waits for it.
+    print("listening", flush=True)
+    server.serve_forever()
 
 
 main()

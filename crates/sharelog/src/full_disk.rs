@@ -1,7 +1,9 @@
 //! Tests of the full disk: only inside the room can a write be made to fail.
 
-use crate::{Extranonce, LogError, Options, Owner, Position, Record, ShareLog, ShareRecord};
-use gruve_units::{Blame, Blamed as _, Class, EpochNumber, JobId, MachineId, Timestamp};
+use crate::{
+    Durability, Extranonce, LogError, Options, Owner, Position, Record, ShareLog, ShareRecord,
+};
+use gruve_units::{Blame, Blamed as _, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
 
 fn share(nonce: u32) -> ShareRecord {
     ShareRecord {
@@ -57,4 +59,22 @@ fn on_a_full_disk_shares_are_refused_and_nothing_is_torn() {
     drop(log);
     let log = ShareLog::open(dir.path(), Options::default()).unwrap();
     assert_eq!(nonces(&log), [1, 4]);
+}
+
+/// What was written before is good, and its miners wait for the word that it is on the disk.
+#[tokio::test]
+async fn a_log_that_can_take_no_more_still_syncs_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let durability = Durability::Fsync;
+    let log = ShareLog::open(dir.path(), Options { durability, ..Options::default() }).unwrap();
+    let mut accepted = Vec::new();
+    for nonce in 0..50 {
+        let end = log.append_shares(&[share(nonce)], &mut accepted).unwrap();
+        log.stop_writing();
+        let synced = tokio::time::timeout(Duration::from_secs(20), log.synced(end)).await;
+        assert!(matches!(synced, Ok(Ok(()))), "{synced:?}");
+        let e = log.append_shares(&[share(nonce)], &mut accepted).unwrap_err();
+        assert!(matches!(e, LogError::Stopped("cut after a failed write")), "{e}");
+        log.go_on_writing();
+    }
 }

@@ -342,6 +342,18 @@ impl ShareLog {
         segment_path(&self.shared().dir, number)
     }
 
+    /// As after a failed write that could not be cut off.
+    #[cfg(test)]
+    pub(crate) fn stop_writing(&self) {
+        self.shared().lock().stopped = Some("cut after a failed write");
+    }
+
+    /// And as if it had never been.
+    #[cfg(test)]
+    pub(crate) fn go_on_writing(&self) {
+        self.shared().lock().stopped = None;
+    }
+
     #[cfg(test)]
     pub(crate) fn leave_on_disk(&self, bytes: Option<u64>) {
         self.shared().lock().disk_left = bytes;
@@ -468,14 +480,17 @@ impl Shared {
 
     /// Syncs what is written so far.
     pub(crate) fn sync_now(&self) -> Result<(), LogError> {
+        // A log that takes nothing more may still have what nobody has synced yet, and somebody waits for it:
+        // only after a failed sync there is nothing to be done.
         let (file, end) = {
             let w = self.lock();
-            if let Some(why) = w.stopped {
-                return Err(LogError::Stopped(why));
-            }
             (Arc::clone(&w.file), w.end)
         };
-        if self.synced.borrow().position >= end {
+        let synced = *self.synced.borrow();
+        if synced.failed {
+            return Err(LogError::Stopped("sync"));
+        }
+        if synced.position >= end {
             return Ok(());
         }
         let begun = std::time::Instant::now();

@@ -11,6 +11,7 @@
 //! | `connection`, `slab` | one connection; places for them |
 //! | `guarded` | a session whose bugs end its own connection only |
 //! | `handover` | leaving sockets and sessions to the next program |
+//! | `turns` | who is visited before whom, and how many in a round |
 //! | `solving`, `hashers` | hashing a round's candidates: at once, or on threads of their own |
 //!
 //! The runtime is used for what waits on others (logins, sending blocks); shares never leave the
@@ -27,6 +28,7 @@ mod serving;
 mod slab;
 mod solving;
 mod tally;
+mod turns;
 
 pub use handover::{HandOver, KeptConnection};
 pub use tally::{ConnectionFigures, GatewayFigures};
@@ -35,6 +37,7 @@ use crate::agents::AgentRule;
 use crate::error::StratumError;
 use crate::limits;
 use crate::machines::Machines;
+use crate::places::ChannelPlaces;
 use crate::prefixes::Prefixes;
 use crate::protocol::Lane;
 use crate::proxy::TrustedNetworks;
@@ -122,7 +125,8 @@ pub struct GatewayOptions {
     /// Connections from one address at most (IPv6: from one /64). A farm behind one address is
     /// usual.
     pub connections_per_address_max: usize,
-    /// Connections of one account at most; the house's own machines are bounded by the total.
+    /// Connections of one account at most, and as many V2 channels; the house's own machines are
+    /// bounded by the totals.
     pub connections_per_account_max: usize,
     /// From connecting to the first login at most.
     pub handshake_max: Duration,
@@ -187,6 +191,8 @@ impl GatewayOptions {
         rules.idle_max = self.idle_max;
         rules.agents = self.agents.clone().into();
         rules.prefixes = Arc::clone(prefixes);
+        let each = self.connections_per_account_max;
+        rules.channels = Arc::new(ChannelPlaces::new(limits::V2_CHANNELS_TOTAL_MAX, each));
         rules
     }
 }

@@ -14,6 +14,7 @@
 //! | `blocks` | found blocks to the node, and again after a crash |
 //! | `gateway` | sockets, threads, rounds, bounds; [`Gateway`] |
 //! | `transport`, [`tls`] | encryption between socket and session, and whose certificate |
+//! | [`places`], [`prefixes`] | how many V2 channels, and each one's own extranonces |
 //! | [`proxy`] | whose connection a load balancer passes on, pure |
 //! | [`seen`] | which shares came already, exact and bounded |
 //! | [`client`] | the miner's side, for the reference worker |
@@ -45,6 +46,7 @@ mod machines;
 mod merged;
 mod meter;
 mod notify;
+pub mod places;
 pub mod prefixes;
 pub mod protocol;
 pub mod proxy;

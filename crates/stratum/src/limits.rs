@@ -34,6 +34,13 @@ pub const LOGINS_REFUSED_MAX: u32 = 5;
 /// password check.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a connection without an accepted share may stay where places are short (seven eighths of an
+/// account's or of all are taken). Names of accounts are public and none asks for a password: without
+/// this a stranger could keep an account's own machines out for as long as he likes. The difficulty
+/// control brings an honest machine its first share within a minute; where a class is one for all
+/// (Ethash's free nonces) a weak one may take minutes.
+pub const UNPROVEN_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// Silence before a connection is closed. The difficulty control eases until a share comes every
 /// few seconds, so a machine silent for a quarter of an hour is not mining.
 pub const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -114,11 +121,29 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 536;
 /// at once, so that less would not be cheaper.
 pub const CANDIDATES_PER_ROUND_MAX: usize = 256;
 
+/// Visits in one round to those who have not brought good work (see `gateway::turns`): some 5 µs each
+/// where little is said.
+pub const OTHERS_PER_ROUND_MAX: usize = 256;
+
+/// Bytes read from them in one round, and one read more: a third of a millisecond of reading lines.
+pub const OTHERS_BYTES_PER_ROUND_MAX: usize = 64 << 10;
+
+/// Shares of theirs in one round even where others fill it: one visit's.
+pub const OTHERS_CANDIDATES_PER_ROUND: usize = CANDIDATES_PER_VISIT_MAX;
+
+/// Steps of handshakes (Noise, TLS) in one round: a millisecond each at the most. A storm of ten thousand
+/// miners is through in seconds, and who mines waits for no more than these.
+pub const HANDSHAKES_PER_ROUND_MAX: usize = 4;
+
 /// Connections accepted in one round: a storm of them must not keep those waiting that mine.
 pub const ACCEPTS_PER_ROUND_MAX: usize = 64;
 
 /// Connections that are given a new job before shares are looked at again: some 8 µs each.
 pub const JOBS_GIVEN_PER_ROUND_MAX: usize = 1024;
+
+/// How long jobs are given before shares are looked at again, and one connection more: one with a thousand
+/// channels of headers-only work costs some milliseconds by itself.
+pub const JOBS_GIVEN_TIME_MAX: Duration = Duration::from_millis(5);
 
 /// Logins looked up at a time; more wait their turn. The database's own queue is no better, and a
 /// storm of reconnecting miners must not take all of it.
@@ -136,6 +161,15 @@ pub const V2_FRAME_BYTES_MAX: usize = 4 << 10;
 /// Channels on one V2 connection: a proxy in front of a hall of machines has one for each. About
 /// 1 KB each: 1 MB at the most.
 pub const V2_CHANNELS_MAX: usize = 1024;
+
+/// Channels of all V2 connections of a gateway: 64 MB. Those of one account are bounded as its
+/// connections are.
+pub const V2_CHANNELS_TOTAL_MAX: usize = 1 << 16;
+
+/// What each login costs of [`FRUITLESS_BYTES_MAX`] beyond as many as one connection can have in force
+/// ([`WORKERS_MAX`], [`V2_CHANNELS_MAX`]): four a second, because each is looked up in the database, where
+/// all wait for [`LOGINS_AT_ONCE_MAX`].
+pub const LOGIN_COST_BYTES: usize = 4 << 10;
 
 /// Silence before a V2 connection on which a channel was opened is closed. Proxies have nothing to
 /// say while their machines are off, and not all connect again (`translator_sv2` 0.6 leaves an
@@ -185,6 +219,10 @@ pub const FRUITLESS_BYTES_PER_SECOND: u32 = 16 << 10;
 
 /// What an accepted share is taken to have cost in bytes: the longest usual line.
 pub const SHARE_LINE_BYTES: u32 = 256;
+
+/// What a TLS client may send before its handshake is over, and one read more: a hello with every known
+/// extension is below 3 KiB, a certificate is not asked for. rustls alone would keep 64 KiB.
+pub const TLS_HANDSHAKE_BYTES_MAX: usize = 16 << 10;
 
 /// Connections of one address that were closed for hostile behaviour before it is turned away: a
 /// farm's proxy that is misconfigured reconnects about once in ten seconds, a fuzzer hundreds of

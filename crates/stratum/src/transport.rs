@@ -2,7 +2,7 @@
 //!
 //! | bound | how much |
 //! |---|---|
-//! | kept of an unfinished record | 18 KiB, while the handshake lasts 64 KiB (rustls') |
+//! | kept of an unfinished record | 18 KiB (rustls'), of a handshake [`TLS_HANDSHAKE_BYTES_MAX`] and one read |
 //! | given for what came in | at most as many bytes as came |
 //! | given back on the handshake | the certificate chain, some hundred bytes and one ticket |
 //! | waiting inside | nothing: what is sealed is given out at once |
@@ -12,6 +12,7 @@
 //!
 //! Must not know: sockets, sessions, where certificates come from (see [`crate::tls`]).
 
+use crate::limits::TLS_HANDSHAKE_BYTES_MAX;
 use crate::tls::TlsServer;
 use crate::v2::{NoiseError, NoiseServer, NoiseTransport};
 use rustls::ServerConnection;
@@ -28,6 +29,9 @@ pub(crate) enum TransportError {
     /// What came is not TLS, or not what we speak; the alert is among the bytes to send.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// A handshake that does not end.
+    #[error("a TLS handshake of {0} bytes")]
+    HandshakeTooLong(usize),
     /// Within the transport's own buffers; does not happen as they are used here.
     #[error("TLS buffers: {0}")]
     Buffers(#[from] std::io::Error),
@@ -44,9 +48,15 @@ pub(crate) enum Transport {
     /// As it is.
     Plain,
     /// TLS 1.2 or 1.3, we the server. Boxed: most connections have none.
-    Tls(Box<ServerConnection>),
+    Tls(Box<Tls>),
     /// Stratum V2's encryption, we the responder.
     Noise(Box<NoiseTransport>),
+}
+
+/// TLS, and how many bytes its handshake has taken so far.
+pub(crate) struct Tls {
+    connection: ServerConnection,
+    shaken: usize,
 }
 
 impl fmt::Debug for Transport {
@@ -68,7 +78,7 @@ impl Transport {
         let mut tls = ServerConnection::new(server.config())?;
         // Nothing waits inside: see `seal`.
         tls.set_buffer_limit(Some(2 * SEAL_BYTES));
-        Ok(Transport::Tls(Box::new(tls)))
+        Ok(Transport::Tls(Box::new(Tls { connection: tls, shaken: 0 })))
     }
 
     /// A Noise transport waiting for its client's key.
@@ -95,6 +105,10 @@ impl Transport {
             Transport::Noise(noise) => return Ok(noise.open(raw, plain, wire)?),
             Transport::Tls(tls) => tls,
         };
+        let Tls { connection: tls, shaken } = &mut **tls;
+        if tls.is_handshaking() {
+            *shaken = shaken.saturating_add(raw.len());
+        }
         while !raw.is_empty() {
             let took = tls.read_tls(&mut raw)?;
             let state = tls.process_new_packets();
@@ -111,6 +125,10 @@ impl Transport {
                 break;
             }
         }
+        // Without this every half-open connection could have us keep four times as much.
+        if tls.is_handshaking() && *shaken > TLS_HANDSHAKE_BYTES_MAX {
+            return Err(TransportError::HandshakeTooLong(*shaken));
+        }
         Ok(())
     }
 
@@ -125,7 +143,7 @@ impl Transport {
                 return Ok(());
             }
             Transport::Noise(noise) => return Ok(noise.seal(plain, wire)?),
-            Transport::Tls(tls) => tls,
+            Transport::Tls(tls) => &mut tls.connection,
         };
         if tls.is_handshaking() {
             return Err(TransportError::NotOpen);
@@ -143,7 +161,7 @@ impl Transport {
     pub(crate) fn is_open(&self) -> bool {
         match self {
             Transport::Plain => true,
-            Transport::Tls(tls) => !tls.is_handshaking(),
+            Transport::Tls(tls) => !tls.connection.is_handshaking(),
             Transport::Noise(noise) => noise.is_open(),
         }
     }
@@ -151,6 +169,7 @@ impl Transport {
     /// We close: what is still to be said about it is appended to `wire`.
     pub(crate) fn close(&mut self, wire: &mut Vec<u8>) {
         if let Transport::Tls(tls) = self {
+            let tls = &mut tls.connection;
             tls.send_close_notify();
             // Writing to a Vec cannot fail.
             while tls.wants_write() && tls.write_tls(wire).is_ok() {}

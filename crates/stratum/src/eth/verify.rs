@@ -4,24 +4,30 @@
 //! | event | what happens |
 //! |---|---|
 //! | work of an epoch comes | its cache is begun, unless it is there or under way; then its dataset |
+//! | a share comes whose cache is not ready | it is set aside until then; shares of other epochs go on |
 //! | the epoch ends within [`ETH_CACHE_AHEAD_BLOCKS`] blocks | the next one's cache is begun |
 //! | work of another epoch comes | the old dataset is dropped; late shares are hashed from the cache |
 //! | more than [`ETH_CACHES_MAX`] caches | the lowest that no live work needs is dropped |
 //!
-//! Promises: a share whose cache is not ready waits for it and is not refused; a cache is made once
-//! however many ask; a node that jumps between epochs cannot fill the memory; one dataset is held at
-//! the most, and one is made at a time.
+//! Promises: a share whose cache is not ready waits for it and is not refused, and no thread waits with
+//! it ([`EpochPow::when_ready`]); a cache is made once however many ask, and one at a time; a node that
+//! jumps between epochs cannot fill the memory; one dataset is held at the most, and one is made at a
+//! time.
 
 use super::work::EthWork;
 use crate::limits::{ETH_CACHE_AHEAD_BLOCKS, ETH_CACHES_MAX};
 use crate::protocol::Solved;
 use gruve_pow::ethash::{Dataset, EthashEpoch, LightCache, hash_full, hash_light_many};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 /// Mix digest and final hash.
 type Hashes = ([u8; 32], [u8; 32]);
+
+/// What is to be done once a cache is there.
+type Then = Box<dyn FnOnce() + Send>;
 
 /// What one epoch's works are hashed with.
 pub struct EpochPow {
@@ -29,11 +35,69 @@ pub struct EpochPow {
     sizes: Option<Sizes>,
     light: OnceLock<LightCache>,
     full: RwLock<Option<Arc<Dataset>>>,
+    /// Whether a thread makes the cache, or has made it.
+    is_begun: AtomicBool,
+    /// Held by whoever makes a cache: one at a time.
+    making: Arc<Mutex<()>>,
+    /// Who waits for the cache: at most one of each connection.
+    waiting: Mutex<Vec<Then>>,
 }
 
 impl EpochPow {
-    fn new(epoch: EthashEpoch, sizes: Option<Sizes>) -> EpochPow {
-        EpochPow { epoch, sizes, light: OnceLock::new(), full: RwLock::default() }
+    fn new(epoch: EthashEpoch, sizes: Option<Sizes>, making: Arc<Mutex<()>>) -> EpochPow {
+        EpochPow {
+            epoch,
+            sizes,
+            light: OnceLock::new(),
+            full: RwLock::default(),
+            is_begun: AtomicBool::new(false),
+            making,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Has a thread make the cache, if none does; false where no thread is to be had.
+    fn begin(self: &Arc<Self>) -> bool {
+        if self.is_begun.swap(true, Ordering::SeqCst) {
+            return true;
+        }
+        let own = Arc::clone(self);
+        let is_begun = begin("ethash-cache", move || {
+            let began = Instant::now();
+            own.make();
+            let (algorithm, epoch) = (own.epoch.algorithm(), own.epoch.number());
+            let took_ms = began.elapsed().as_millis();
+            tracing::info!(%algorithm, epoch, took_ms, "made a cache");
+        });
+        if !is_begun {
+            self.is_begun.store(false, Ordering::SeqCst);
+        }
+        is_begun
+    }
+
+    /// Makes the cache when no other is being made, and tells those who wait for it.
+    fn make(&self) {
+        {
+            let _one_at_a_time = lock(&self.making);
+            self.light();
+        }
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().for_each(|then| then());
+    }
+
+    /// Gives `then` back where hashing can go on at once: the cache is there, or nobody can be found to
+    /// make it but who hashes. Else it is done when the cache is there, by the thread that made it.
+    pub(crate) fn when_ready(self: &Arc<Self>, then: Then) -> Option<Then> {
+        if self.is_ready() || !self.begin() {
+            return Some(then);
+        }
+        let mut waiting = lock(&self.waiting);
+        // Whoever makes it takes the list after it is there.
+        if self.is_ready() {
+            return Some(then);
+        }
+        waiting.push(then);
+        None
     }
 
     /// The epoch.
@@ -59,7 +123,13 @@ impl EpochPow {
     }
 
     fn set_full(&self, dataset: Option<Arc<Dataset>>) {
-        *self.full.write().unwrap_or_else(PoisonError::into_inner) = dataset;
+        let mut full = self.full.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *full, dataset);
+        drop(full);
+        // Giving gigabytes back takes a while: not while others want to hash.
+        if let Some(old) = old {
+            begin("ethash-dataset-end", move || drop(old));
+        }
     }
 
     /// The cache; makes it, or waits for whoever does.
@@ -129,6 +199,8 @@ struct Held {
     full: Option<FullDataset>,
     sizes: Option<Sizes>,
     wanted: Mutex<Wanted>,
+    /// Held by whoever makes a cache.
+    making: Arc<Mutex<()>>,
 }
 
 /// The caches of a lane. Cloning gives the same ones.
@@ -162,20 +234,15 @@ impl Caches {
                     let lowest = held.iter().filter(unused).map(|p| p.epoch.number()).min()?;
                     held.retain(|p| p.epoch.number() != lowest || Arc::strong_count(p) > 1);
                 }
-                let pow = Arc::new(EpochPow::new(epoch, self.0.sizes));
+                let making = Arc::clone(&self.0.making);
+                let pow = Arc::new(EpochPow::new(epoch, self.0.sizes, making));
                 held.push(Arc::clone(&pow));
                 (pow, true)
             }
         };
         if is_new {
-            let own = Arc::clone(&pow);
-            begin("ethash-cache", move || {
-                let began = Instant::now();
-                own.light();
-                let (algorithm, epoch) = (own.epoch.algorithm(), own.epoch.number());
-                let took_ms = began.elapsed().as_millis();
-                tracing::info!(%algorithm, epoch, took_ms, "made a cache");
-            });
+            // Without a thread the first share's makes it.
+            pow.begin();
         }
         Some(pow)
     }
@@ -252,12 +319,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does something long on a thread of its own.
-fn begin(name: &str, what: impl FnOnce() + Send + 'static) {
-    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(what) {
-        // A cache is then made by the first share, on the thread that hashes it.
-        tracing::error!(%error, name, "no thread to be had");
-    }
+/// Does something long on a thread of its own; whether there is one.
+fn begin(name: &str, what: impl FnOnce() + Send + 'static) -> bool {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(what);
+    spawned.inspect_err(|error| tracing::error!(%error, name, "no thread to be had")).is_ok()
 }
 
 /// The answers to these tries, in order. Takes a millisecond or so each and, where a cache is not
@@ -280,12 +345,47 @@ pub fn solve_many(tries: &[(Arc<EthWork>, u64)]) -> Vec<Solved> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use gruve_units::Algorithm;
     use std::time::Duration;
 
     const SIZES: Sizes = Sizes { items: 509, pages: 1021 };
+
+    /// An epoch whose cache is as if it were being made, until [`finish`].
+    pub(crate) fn unready(number: u64) -> Arc<EpochPow> {
+        let pow = EpochPow::new(epoch(number), Some(SIZES), Arc::default());
+        pow.is_begun.store(true, Ordering::SeqCst);
+        Arc::new(pow)
+    }
+
+    pub(crate) fn finish(pow: &EpochPow) {
+        pow.make();
+    }
+
+    #[test]
+    fn who_waits_for_a_cache_is_told_once_and_later_nobody_waits() {
+        let pow = unready(1);
+        let (told, heard) = std::sync::mpsc::channel();
+        for n in 0..3 {
+            let told = told.clone();
+            assert!(pow.when_ready(Box::new(move || told.send(n).unwrap())).is_none());
+        }
+        assert!(heard.try_recv().is_err(), "not before it is there");
+        finish(&pow);
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(pow.when_ready(Box::new(|| {})).is_some(), "it is there");
+    }
+
+    #[test]
+    fn caches_are_made_one_at_a_time_and_all_in_the_end() {
+        let caches = Caches::of_sizes(SIZES, None);
+        let busy = lock(&caches.0.making);
+        let both = [caches.of(epoch(1)).unwrap(), caches.of(epoch(2)).unwrap()];
+        assert!(both.iter().all(|p| p.is_begun.load(Ordering::SeqCst) && !p.is_ready()));
+        drop(busy);
+        until(|| both.iter().all(|p| p.is_ready()));
+    }
     const NEEDED: u64 = 1021 * 128;
 
     fn epoch(number: u64) -> EthashEpoch {

@@ -164,6 +164,7 @@ impl Loop {
     pub(super) fn look_up(&mut self, key: Key, user: String, password: String) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.waiting = Waiting::ForLogin;
+        connection.charge_login();
         let (shared, post) = (Arc::clone(&self.shared), self.own.clone());
         self.shared.runtime.spawn(async move {
             let _permit = shared.logins.acquire().await;

@@ -27,6 +27,7 @@ pub(super) enum Ended {
     Garbled(TransportError),
     Proxied(ProxyError),
     Crowded,
+    Unproven,
     Shutdown,
 }
 
@@ -57,6 +58,7 @@ impl fmt::Display for Ended {
             Ended::Garbled(e) => write!(f, "garbled: {e}"),
             Ended::Proxied(e) => write!(f, "{e}"),
             Ended::Crowded => f.write_str("too many connections from its address"),
+            Ended::Unproven => f.write_str("no accepted share, and others need its place"),
             Ended::Shutdown => f.write_str("the gateway stops"),
         }
     }
@@ -123,6 +125,8 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// It missed a change of jobs.
     pub(super) behind: bool,
+    /// Logins that it has asked for.
+    pub(super) logins: u16,
     /// It has sent too much that brought nothing, and is not read for now.
     pub(super) muted: bool,
     /// Bytes it may still send without bringing a share; below zero once it was too many.
@@ -159,6 +163,7 @@ impl Connection {
             stuffed: false,
             queued: false,
             behind: false,
+            logins: 0,
             muted: false,
             credit: i64::from(limits::FRUITLESS_BYTES_MAX),
         }
@@ -170,6 +175,16 @@ impl Connection {
         let cost = (bytes as u64).saturating_sub(worth);
         self.credit = self.credit.saturating_sub(i64::try_from(cost).unwrap_or(i64::MAX));
         self.muted = self.credit < 0;
+    }
+
+    /// It asks for one more login: beyond as many as can be in force that is not for nothing.
+    pub(super) fn charge_login(&mut self) {
+        let free =
+            if self.kind == Kind::V2 { limits::V2_CHANNELS_MAX } else { limits::WORKERS_MAX };
+        self.logins = self.logins.saturating_add(1);
+        if usize::from(self.logins) > free {
+            self.charge(limits::LOGIN_COST_BYTES, 0);
+        }
     }
 
     /// A second has passed, about: it may send more.
@@ -195,6 +210,12 @@ impl Connection {
     /// Whether the session may say something unasked.
     pub(super) fn may_be_told(&self) -> bool {
         !self.rests() && self.transport.is_open()
+    }
+
+    /// Whether most of what it has brought so far was good work.
+    pub(super) fn is_proven(&self) -> bool {
+        let (accepted, rejected) = self.told;
+        accepted > 0 && accepted >= rejected
     }
 
     /// Whether there is something to do for it.
@@ -393,6 +414,26 @@ mod tests {
         assert!((2000..4000).contains(&lines), "{lines}");
         connection.refill();
         assert!(!connection.muted, "for a while");
+    }
+
+    #[test]
+    fn logins_beyond_all_that_can_be_in_force_cost_as_lines_that_bring_nothing() {
+        for (kind, free) in [(Kind::V1, limits::WORKERS_MAX), (Kind::V2, limits::V2_CHANNELS_MAX)] {
+            let (mut connection, _other) = connection();
+            connection.kind = kind;
+            (0..free).for_each(|_| connection.charge_login());
+            assert_eq!(connection.credit, i64::from(limits::FRUITLESS_BYTES_MAX), "{kind:?}");
+            let mut more = 0;
+            while !connection.muted {
+                connection.charge_login();
+                more += 1;
+            }
+            assert!(more <= 65, "{kind:?}: {more}");
+            connection.refill();
+            assert!(!connection.muted, "four a second");
+            (0..5).for_each(|_| connection.charge_login());
+            assert!(connection.muted);
+        }
     }
 
     #[test]

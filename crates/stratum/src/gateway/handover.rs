@@ -162,6 +162,9 @@ impl Loop {
             paper.connected_at,
         );
         connection.told = connection.session.counts();
+        if connection.told.0 > 0 {
+            connection.seat.mines();
+        }
         connection.stuffed = !paper.partial.is_empty();
         connection.partial = paper.partial;
         // It may have sent something while nobody listened.

@@ -5,6 +5,9 @@
 //! until its marks have decayed, unless a machine there mines (has a connection with an accepted
 //! share): a farm behind one address is never locked out for one broken or hostile machine in it.
 //! Stale and doubled shares, silence and slow reading are not hostile.
+//!
+//! Places are for those who mine: where they are nearly all taken, connections without an accepted share
+//! make room ([`Seat::crowds`]), so that nobody can keep others out by sitting.
 
 use super::GatewayTotals;
 use super::tally::{Named, TURNED_AWAY};
@@ -131,6 +134,17 @@ impl Seat {
         }
     }
 
+    /// Whether it takes a place that others need and has brought nothing: of all, or of an account's.
+    pub(super) fn crowds(&self, all: usize, each: usize) -> bool {
+        if self.mines {
+            return false;
+        }
+        let accounts = lock(&self.registry.accounts);
+        let is_short = |account| accounts.get(account).is_some_and(|n| is_nearly(*n, each));
+        is_nearly(self.registry.connections.load(Ordering::Relaxed), all)
+            || self.accounts.iter().any(is_short)
+    }
+
     /// It was closed for hostile behaviour.
     pub(super) fn mark(&self, now: Timestamp) {
         if let Some(address) = self.address {
@@ -180,6 +194,11 @@ impl Drop for Seat {
         let mut accounts = lock(&self.registry.accounts);
         self.accounts.iter().for_each(|account| give_back(&mut accounts, account));
     }
+}
+
+/// Whether seven eighths of so many are taken.
+const fn is_nearly(taken: usize, most: usize) -> bool {
+    taken >= most - most / 8
 }
 
 fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
@@ -311,6 +330,27 @@ mod tests {
         assert!(come(&registry, "192.0.2.1", 1).is_some());
         drop(honest);
         assert!(come(&registry, "192.0.2.1", 1).is_none());
+    }
+
+    #[test]
+    fn who_has_brought_nothing_crowds_where_places_are_short_and_who_mines_never() {
+        let registry = Arc::new(Registry::default());
+        let owner = |n| Owner::Account(AccountId::from_bytes([n; 16]));
+        let sit = |account| {
+            let mut seat = come(&registry, "192.0.2.1", 0).unwrap();
+            assert!(seat.claim(owner(account), 8));
+            seat
+        };
+        let mut seats: Vec<_> = (0..6).map(|_| sit(1)).collect();
+        let other = sit(2);
+        assert!(!seats[0].crowds(1000, 8), "there are two places left");
+        seats.push(sit(1));
+        seats[1].mines();
+        assert!(seats[0].crowds(1000, 8) && !seats[1].crowds(1000, 8));
+        assert!(!other.crowds(1000, 8), "its account has places");
+        assert!(other.crowds(9, 8), "but the gateway has not");
+        seats.truncate(6);
+        assert!(!seats[0].crowds(1000, 8));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! one append, answered with one write each.
 //!
 //! Fair: a visit is one read and a bounded number of candidates, a round a bounded number of
-//! candidates; who has more comes again in the next round, after all others that wait. The work of
-//! one round is therefore bounded, whoever floods.
+//! candidates; who has more comes again in the next round, after all others that wait. Who has brought no
+//! good work comes after those who have, with a bounded part of the round ([`super::turns`]). The work
+//! of one round is therefore bounded, whoever floods.
 //!
 //! Where shares are answered after the sync (`durability = "fsync"`) a round with good shares is held
 //! until the disk has them: its connections rest, all others go on, and what they send meanwhile is
@@ -93,12 +94,12 @@ impl Loop {
         let Batch { round, visits, .. } = &mut batch;
         round.clear();
         visits.clear();
-        for _ in 0..self.ready.len() {
-            if round.candidates.len() >= limits::CANDIDATES_PER_ROUND_MAX {
-                break;
-            }
-            let Some(key) = self.ready.pop_front() else { break };
+        let mut left = self.ready.begin();
+        while let Some(key) = self.ready.next(round.candidates.len(), &mut left) {
+            let is_open = self.connections.get_mut(key).is_none_or(|c| c.transport.is_open());
+            self.desk.input.clear();
             visits.extend(self.visit(key, now, round));
+            left.spend(self.desk.input.len(), !is_open);
         }
         for refusal in round.refused.drain(..) {
             self.shared.tally.refuse(refusal);
@@ -203,12 +204,16 @@ impl Loop {
             candidate.note = (candidate.note.0 - notes, candidate.note.1 - notes);
         }
         let part = Part { text: (0, own.text.len()), candidates: (0, own.candidates.len()) };
-        self.connections.get_mut(key)?.waiting = Waiting::ForHashes;
+        let connection = self.connections.get_mut(key)?;
+        connection.waiting = Waiting::ForHashes;
+        let is_proven = connection.is_proven();
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;
         let fault = None;
-        let parcel = Parcel { key, round: own, part, taken, seen_us, step, solved, fault, post };
+        let round = own;
+        let parcel =
+            Parcel { key, is_proven, round, part, taken, seen_us, step, solved, fault, post };
         self.parcels_out += 1;
         self.shared.hashers.take(parcel);
         None

@@ -17,6 +17,8 @@ use super::registry::Registry;
 use super::round::{Desk, Held};
 use super::slab::{Key, Slab};
 use super::tally::Tally;
+use super::turns::Turns;
+use crate::limits;
 use crate::machines::Machines;
 use crate::protocol::{Lane, Notice, Protocol as _, Work};
 use crate::session::{CloseReason, SessionRules};
@@ -88,7 +90,7 @@ pub(super) struct Loop {
     pub(super) accept_from: Option<Instant>,
     pub(super) connections: Slab<Connection>,
     /// Who is to be visited, in turn.
-    pub(super) ready: VecDeque<Key>,
+    pub(super) ready: Turns,
     jobs: watch::Receiver<Option<Work>>,
     pub(super) work: Option<Work>,
     /// The place from which on the newest jobs are still to be given.
@@ -133,7 +135,7 @@ impl Loop {
             listeners: Vec::new(),
             accept_from: None,
             connections: Slab::new(),
-            ready: VecDeque::new(),
+            ready: Turns::default(),
             work: None,
             giving_from: None,
             giving_since: None,
@@ -264,7 +266,7 @@ impl Loop {
         {
             connection.queued = true;
             connection.seen_us = micros(self.begun, self.turned_at);
-            self.ready.push_back(key);
+            self.ready.push(key, connection.is_proven());
         }
     }
 
@@ -362,6 +364,12 @@ impl Loop {
         connection.refill();
         if connection.rests() {
             return;
+        }
+        let Shared { all_max, per_account_max, .. } = &*self.shared;
+        if now.since(connection.connected_at) > limits::UNPROVEN_MAX
+            && connection.seat.crowds(*all_max, *per_account_max)
+        {
+            return self.close(key, &Ended::Unproven);
         }
         self.shared.remember(connection, false, now);
         let mut out = std::mem::take(&mut self.desk.out);

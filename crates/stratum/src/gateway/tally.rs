@@ -35,6 +35,7 @@ const ENDINGS: &[&str] = &[
     "bad_shares",
     "broken",
     "crowded",
+    "unproven",
     "fault",
     "garbled",
     "handshake",
@@ -345,6 +346,7 @@ fn ending(why: &Ended) -> &'static str {
         Ended::Garbled(_) => "garbled",
         Ended::Proxied(_) => "proxy_header",
         Ended::Crowded => "crowded",
+        Ended::Unproven => "unproven",
         Ended::Shutdown => "shutdown",
         Ended::ByUs(reason) => match reason {
             CloseReason::Http => "http",
@@ -401,7 +403,7 @@ mod tests {
             assert!(ENDINGS.contains(&ending(&Ended::ByUs(why))), "{why:?}");
         }
         let broken = Ended::Broken(std::io::ErrorKind::Other.into());
-        for why in [Ended::ByPeer, broken, Ended::Crowded, Ended::Shutdown] {
+        for why in [Ended::ByPeer, broken, Ended::Crowded, Ended::Unproven, Ended::Shutdown] {
             assert!(ENDINGS.contains(&ending(&why)), "{why:?}");
         }
         for kind in [Kind::V1, Kind::V1Tls, Kind::V2] {

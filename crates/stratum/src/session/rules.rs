@@ -2,6 +2,7 @@
 
 use crate::agents::AgentRule;
 use crate::limits;
+use crate::places::ChannelPlaces;
 use crate::prefixes::Prefixes;
 use crate::seen::SeenBudget;
 use gruve_units::{Algorithm, Class, Duration};
@@ -30,6 +31,8 @@ pub struct SessionRules {
     pub agents: Arc<[AgentRule]>,
     /// The beginnings of extranonces: each belongs to one living connection or channel.
     pub prefixes: Arc<Prefixes>,
+    /// Places for V2 channels.
+    pub channels: Arc<ChannelPlaces>,
 }
 
 impl SessionRules {
@@ -52,6 +55,7 @@ impl SessionRules {
             seen: Arc::default(),
             agents: Arc::default(),
             prefixes: Arc::default(),
+            channels: Arc::default(),
         }
     }
 

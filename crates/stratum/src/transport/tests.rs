@@ -219,6 +219,28 @@ fn what_is_not_tls_ends_the_connection_with_an_alert_at_most() {
 }
 
 #[test]
+fn a_hello_that_goes_on_and_on_ends_before_much_is_kept_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let tls = own(dir.path());
+    let mut server = Transport::tls(&tls).unwrap();
+    // Records of a hello of 60,000 bytes, which TLS allows.
+    let record = |body: &[u8]| [&[22, 3, 1, 0x10, 0][..], body].concat();
+    let mut first = vec![0; 4096];
+    first[..4].copy_from_slice(&[1, 0, 0xea, 0x60]);
+    let (mut plain, mut wire, mut sent) = (Vec::new(), Vec::new(), 0);
+    let refused = loop {
+        let body = if sent == 0 { first.clone() } else { vec![0; 4096] };
+        let piece = record(&body);
+        sent += piece.len();
+        if let Err(refused) = server.open(&piece, &mut plain, &mut wire) {
+            break refused;
+        }
+    };
+    assert!(matches!(refused, TransportError::HandshakeTooLong(n) if n == sent), "{refused:?}");
+    assert!(sent <= crate::limits::TLS_HANDSHAKE_BYTES_MAX + 2 * 4101, "{sent}");
+}
+
+#[test]
 fn a_certificate_of_our_own_stays_the_same_and_only_the_owner_may_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("lane");

@@ -2,6 +2,7 @@
 
 use super::jobs::Given;
 use crate::machines::Authorized;
+use crate::places::ChannelPlace;
 use crate::vardiff::Vardiff;
 use gruve_units::{Class, Target};
 
@@ -58,6 +59,8 @@ pub(crate) struct Channel {
     pub(crate) given: Vec<Given>,
     pub(crate) accepted: u64,
     pub(crate) unacknowledged: Unacknowledged,
+    /// Given back when it goes.
+    pub(crate) _place: ChannelPlace,
 }
 
 impl Channel {

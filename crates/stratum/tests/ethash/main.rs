@@ -12,3 +12,4 @@ mod node;
 mod push;
 mod rig;
 mod stamped;
+mod swarm;

@@ -50,13 +50,19 @@ fn heads(way: &[&str]) -> (Program, String) {
 
 fn py_evm() -> (Program, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = Command::new(python("py-evm-for-tests"))
+    let mut child = Command::new(python("py-evm-for-tests"))
         .arg(format!("{ROOT}/e2e/py_evm/node.py"))
         .args(["--port", &port.to_string(), "--chain-id", "1337", "--difficulty", "16"])
         .args(["--coinbase", "0x00000000000000000000000000000000000000aa"])
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "listening\n");
+    // Who writes to a pipe that is closed ends.
+    child.stdout = Some(said.into_inner());
     (Program(child), format!("http://127.0.0.1:{port}"))
 }
 
@@ -64,12 +70,7 @@ fn py_evm() -> (Program, String) {
 async fn a_new_head_brings_new_work_long_before_the_node_would_be_polled() {
     let (_chain, url) = py_evm();
     let node = EthRpcNode::new(&url, None, EthRpcOptions::default()).unwrap();
-    soon(async {
-        while node.height().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    soon(node.height()).await.unwrap();
     let (_server, address) = heads(&["heads", &url]);
     let node = Arc::new(node.with_heads(&address, None).unwrap());
     let dir = tempfile::tempdir().unwrap();

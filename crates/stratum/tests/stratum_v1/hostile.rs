@@ -1,11 +1,11 @@
 //! A swarm that attacks in every way a stranger can, and an honest miner beside it.
 
-use crate::node::{FakeNode, House, all_records, gateway_options};
+use crate::node::{FakeNode, House, all_records, gateway_options, soon};
 use crate::peer::Peer;
 use gruve_sharelog::Record;
 use gruve_stratum::tls::{TlsServer, TlsSource};
-use gruve_stratum::{ListenKind, Listening};
-use gruve_units::SystemClock;
+use gruve_stratum::{ListenKind, Listening, limits};
+use gruve_units::{Clock as _, ManualClock, SystemClock};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -143,4 +143,38 @@ async fn a_storm_of_connections_all_at_once_all_get_work() {
         peer.until("mining.notify");
     }
     assert_eq!(house.gateway.totals().connections, count);
+}
+
+/// Names of accounts are public and no password is asked for: a stranger may sit in all of an account's
+/// places, but not for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_sit_in_an_accounts_places_make_room_and_who_mines_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let mut options = gateway_options();
+    options.connections_per_account_max = 8;
+    options.clock = clock.clone();
+    let house = House::open_with(dir.path(), options);
+    let address = house.gateway.address();
+    let mut honest = Peer::connect(address);
+    honest.begin("alice.m1");
+    honest.earn(1);
+    let mut strangers: Vec<Peer> = (0..7).map(|_| Peer::connect(address)).collect();
+    strangers.iter_mut().for_each(|p| p.begin("alice.nobody"));
+    let mut late = Peer::connect(address);
+    late.subscribe(&serde_json::json!([]));
+    assert_eq!(late.authorize("alice.m2", "x")["result"], false, "all places are taken");
+    drop(late);
+    clock.set(clock.now().plus(limits::UNPROVEN_MAX + Duration::from_secs(1)));
+    soon(async {
+        // The honest one and five strangers.
+        while house.gateway.totals().connections > 6 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut late = Peer::connect(address);
+    late.begin("alice.m2");
+    late.earn(1 << 20);
+    honest.earn(2 << 20);
 }

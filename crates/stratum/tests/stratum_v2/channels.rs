@@ -7,6 +7,7 @@ use channels_sv2::client::group::GroupChannel;
 use channels_sv2::extranonce_manager::ExtranoncePrefix;
 use gruve_pow::sha256d;
 use gruve_stratum::limits;
+use gruve_stratum::places::ChannelPlaces;
 use gruve_stratum::session::CloseReason;
 use mining_sv2 as m;
 use std::collections::BTreeMap;
@@ -607,4 +608,57 @@ fn the_class_found_for_a_machine_is_told_where_it_has_one_channel() {
     assert_eq!(found(&mut wire, true), [alice], "beside others' channels, too");
     proxy.hear(&wire.say(&open_extended(3, "alice", 0.0, 0)));
     assert_eq!(found(&mut wire, true), [], "two channels share its rate");
+}
+
+/// A hall with more machines than there is room for guesses no logins: what it has goes on.
+#[test]
+fn channels_beyond_all_places_are_refused_and_those_that_there_are_go_on() {
+    let mut rules = rules();
+    rules.channels = std::sync::Arc::new(ChannelPlaces::new(3, 9));
+    let places = std::sync::Arc::clone(&rules.channels);
+    let mut wire = Wire::with(rules);
+    wire.say(&setup(REQUIRES_VERSION_ROLLING));
+    wire.give(job(1, template(1, HARD)));
+    let mut proxy = Proxy::default();
+    for n in 0..3 {
+        proxy.hear(&wire.say(&open_extended(n, "alice.rig", 0.0, 0)));
+    }
+    let code = m::ERROR_CODE_OPEN_MINING_CHANNEL_CHANNEL_CAPACITY_EXHAUSTED;
+    for n in 3..3 + 4 * limits::LOGINS_REFUSED_MAX {
+        let heard = wire.say(&open_extended(n, "alice.rig", 0.0, 0));
+        assert!(matches!(&heard[..], [Heard::OpenError(id, c)] if *id == n && c == code));
+    }
+    assert_eq!(wire.closed, None);
+    let (share, _) = proxy.mine(1, 1, 0);
+    assert_eq!(words(&wire.say(&share)), ["accepted"]);
+    // One that closes makes room; and a connection that goes makes room for others' channels.
+    wire.say(&close(1));
+    assert!(words(&wire.say(&open_extended(90, "alice.rig", 0.0, 0))).contains(&"open"));
+    drop(wire);
+    let mut rules = self::rules();
+    rules.channels = places;
+    let mut other = Wire::with(rules);
+    other.say(&setup(REQUIRES_VERSION_ROLLING));
+    for n in 0..3 {
+        assert_eq!(words(&other.say(&open_extended(n, "bob.rig", 0.0, 0))), ["open"]);
+    }
+}
+
+#[test]
+fn a_connection_with_as_many_channels_as_it_may_have_is_not_closed_for_wanting_more() {
+    let mut wire = Wire::working(0);
+    let all = u32::try_from(limits::V2_CHANNELS_MAX).unwrap();
+    for n in 0..all {
+        assert_eq!(words(&wire.say(&open_standard(n, "alice.rig", 0.0)))[0], "open");
+    }
+    for n in 0..2 * limits::LOGINS_REFUSED_MAX {
+        assert_eq!(words(&wire.say(&open_standard(all + n, "alice.rig", 0.0))), ["open error"]);
+    }
+    assert_eq!(wire.closed, None);
+    // Names that are none are another matter.
+    for n in 0..=limits::LOGINS_REFUSED_MAX {
+        wire.say(&close(n + 1));
+        wire.say(&open_standard(9000 + n, "a//b", 0.0));
+    }
+    assert_eq!(wire.closed, Some(CloseReason::Logins));
 }

@@ -11,6 +11,7 @@ mod noise;
 #[path = "../stratum_v1/node.rs"]
 mod node;
 mod shares;
+mod swarm;
 mod tcp;
 // The same of merge-mining.
 #[allow(dead_code)]

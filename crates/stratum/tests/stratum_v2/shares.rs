@@ -21,7 +21,7 @@ fn standard(channel_id: u32, job_id: u32, nonce: u32, ntime: u32, version: u32) 
     frame(m::MESSAGE_TYPE_SUBMIT_SHARES_STANDARD, true, share)
 }
 
-fn extended(channel_id: u32, job_id: u32, nonce: u32, extranonce: &[u8]) -> Vec<u8> {
+pub(crate) fn extended(channel_id: u32, job_id: u32, nonce: u32, extranonce: &[u8]) -> Vec<u8> {
     let share = m::SubmitSharesExtended {
         channel_id,
         sequence_number: nonce,

@@ -26,7 +26,7 @@ pub(crate) fn listening() -> (AuthorityKey, Listening) {
 }
 
 /// A house with a V2 port beside its V1 port.
-fn open(dir: &Path) -> (House, SocketAddr, AuthorityKey) {
+pub(crate) fn open(dir: &Path) -> (House, SocketAddr, AuthorityKey) {
     open_with(dir, None, |_| {})
 }
 
@@ -67,6 +67,24 @@ impl Client {
         let now = u32::try_from(SystemClock.now().secs()).unwrap();
         let engine = initiator.step_2_with_now(answer, now)?;
         Ok(Client { stream, engine })
+    }
+
+    /// The same for those who may be turned away.
+    pub(crate) async fn try_over(mut stream: TcpStream, key: &AuthorityKey) -> Option<Client> {
+        let mut random = crate::noise::Counting(3);
+        let mut initiator = Initiator::from_raw_k_with_rng(*key.public(), &mut random).ok()?;
+        stream.write_all(&initiator.step_0().ok()?).await.ok()?;
+        let mut answer = [0; INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE];
+        stream.read_exact(&mut answer).await.ok()?;
+        let now = u32::try_from(SystemClock.now().secs()).ok()?;
+        let engine = initiator.step_2_with_now(answer, now).ok()?;
+        Some(Client { stream, engine })
+    }
+
+    /// Says it to who may have hung up.
+    pub(crate) async fn try_say(&mut self, frame: &[u8]) -> Option<()> {
+        let sealed = self.seal(frame);
+        self.stream.write_all(&sealed).await.ok()
     }
 
     fn seal(&mut self, frame: &[u8]) -> Vec<u8> {
@@ -111,7 +129,7 @@ impl Client {
     }
 
     /// The same, whatever else is heard before.
-    async fn mines_on(&mut self, proxy: &mut Proxy, from: u32) -> u32 {
+    pub(crate) async fn mines_on(&mut self, proxy: &mut Proxy, from: u32) -> u32 {
         let (share, next) = proxy.mine(1, 1, from);
         self.say(&share).await;
         loop {
@@ -126,7 +144,7 @@ impl Client {
     }
 
     /// One share, taken.
-    async fn mines(&mut self, proxy: &mut Proxy, from: u32) -> u32 {
+    pub(crate) async fn mines(&mut self, proxy: &mut Proxy, from: u32) -> u32 {
         let (share, next) = proxy.mine(1, 1, from);
         self.say(&share).await;
         assert_eq!(self.hear().await.word(), "accepted");

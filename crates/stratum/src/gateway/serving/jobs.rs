@@ -6,6 +6,7 @@ use crate::limits;
 use crate::protocol::{Protocol as _, Work};
 use gruve_units::Timestamp;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 impl Loop {
     /// Looks whether there are newer jobs, and closes the oldest where the memory of shares is nearly
@@ -31,11 +32,13 @@ impl Loop {
     pub(super) fn give_jobs(&mut self, now: Timestamp) {
         let (Some(from), Some(work)) = (self.giving_from, self.work.clone()) else { return };
         let places = self.connections.places();
-        let to = places.min(from + limits::JOBS_GIVEN_PER_ROUND_MAX);
-        for place in from..to {
-            if let Some(key) = self.connections.at(place) {
+        let most = places.min(from + limits::JOBS_GIVEN_PER_ROUND_MAX);
+        let (mut to, begun) = (from, Instant::now());
+        while to < most && (to == from || begun.elapsed() < limits::JOBS_GIVEN_TIME_MAX) {
+            if let Some(key) = self.connections.at(to) {
                 self.give(key, &work, now);
             }
+            to += 1;
         }
         self.giving_from = (to < places).then_some(to);
         if self.giving_from.is_none()

@@ -61,16 +61,12 @@ impl Session {
         Step::Authorize { user, password }
     }
 
-    /// Refuses a channel; closes on who goes on guessing.
+    /// Refuses a channel; closes on who goes on guessing. Who has more machines than there is room for
+    /// guesses nothing, and the channels that he has go on.
     fn refuse(&mut self, request_id: u32, code: &str, out: &mut Vec<u8>) -> Step {
-        if let Ok(error_code) = code.try_into() {
-            let error = m::OpenMiningChannelError { request_id, error_code };
-            put(
-                out,
-                m::MESSAGE_TYPE_OPEN_MINING_CHANNEL_ERROR,
-                m::CHANNEL_BIT_OPEN_MINING_CHANNEL_ERROR,
-                error,
-            );
+        put_open_error(request_id, code, out);
+        if code == m::ERROR_CODE_OPEN_MINING_CHANNEL_CHANNEL_CAPACITY_EXHAUSTED {
+            return Step::Continue;
         }
         self.refused_logins += 1;
         if self.refused_logins > limits::LOGINS_REFUSED_MAX {
@@ -95,6 +91,11 @@ impl Session {
                 let _ = self.refuse(asking.request_id, code, out);
                 return;
             }
+        };
+        let Some(place) = self.rules.channels.take(admitted.who.owner) else {
+            let code = m::ERROR_CODE_OPEN_MINING_CHANNEL_CHANNEL_CAPACITY_EXHAUSTED;
+            put_open_error(asking.request_id, code, out);
+            return;
         };
         let class = admitted
             .class
@@ -121,6 +122,7 @@ impl Session {
             given: Vec::new(),
             accepted: 0,
             unacknowledged: Unacknowledged::default(),
+            _place: place,
         };
         let group = if ways.standard_only { 0 } else { self.group(class) };
         success(&channel, asking.request_id, group, out);
@@ -218,6 +220,18 @@ fn success(channel: &Channel, request_id: u32, group_channel_id: u32, out: &mut 
             );
         }
     }
+}
+
+/// Says why a channel is not opened.
+fn put_open_error(request_id: u32, code: &str, out: &mut Vec<u8>) {
+    let Ok(error_code) = code.try_into() else { return };
+    let error = m::OpenMiningChannelError { request_id, error_code };
+    put(
+        out,
+        m::MESSAGE_TYPE_OPEN_MINING_CHANNEL_ERROR,
+        m::CHANNEL_BIT_OPEN_MINING_CHANNEL_ERROR,
+        error,
+    );
 }
 
 /// A class's target as V2 writes it.

@@ -1,5 +1,6 @@
 //! The handshakes of real firmware, and what each needs of a server.
 
+mod scrypt;
 mod table;
 
 use crate::miner::{EN2, HARD, Miner, NTIME, code, job, method, rules, template};

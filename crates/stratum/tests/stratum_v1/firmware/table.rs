@@ -301,6 +301,35 @@ table! {
         assert_eq!(error_code(&peer.ask(&outside)), 20);
     }
 
+    /// A BitAxe (ESP-Miner 2.7) from its first line to its shares: bits in lower case and eight digits, an
+    /// answer to a ping in the shape of a request. A reply to that would count as a share refused.
+    bitaxe_goes_through_its_whole_handshake_and_its_pong_is_passed_over: |house| {
+        let mut peer = Peer::connect(house.gateway.address());
+        let rolling = peer.ask(r#"{"id": 1, "method": "mining.configure", "params": [["version-rolling"], {"version-rolling.mask": "ffffffff"}]}"#);
+        assert_eq!(rolling["result"]["version-rolling.mask"], "1fffe000");
+        peer.subscribe(&json!(["bitaxe/BM1370/v2.7.0"]));
+        assert_eq!(peer.authorize("house.bitaxe", "x")["result"], true);
+        peer.until("mining.notify");
+        for line in [
+            r#"{"id": 4, "method": "mining.extranonce.subscribe", "params": []}"#,
+            r#"{"id": 5, "method": "mining.suggest_difficulty", "params": [1000]}"#,
+        ] {
+            let reply = peer.ask(line);
+            assert_eq!((&reply["result"], &reply["error"]), (&json!(true), &Value::Null));
+        }
+        peer.job.as_mut().unwrap().version |= 0x0000_2000;
+        for n in 0..20u64 {
+            peer.say(r#"{"id":7,"method":"pong","params":[]}"#);
+            let (line, _) = peer.share(&json!(100 + n), n << 20);
+            peer.say(&line.replace("]}", r#","00002000"]}"#));
+            let (reply, before) = peer.reply(&json!(100 + n));
+            assert_eq!(reply["result"], true, "{reply}");
+            assert!(before.iter().all(|l| l["id"].is_null()), "no reply to a pong: {before:?}");
+        }
+        let seen = house.gateway.snapshot();
+        assert_eq!((seen[0].user_agent.as_str(), seen[0].rejected), ("bitaxe/BM1370/v2.7.0", 0));
+    }
+
     /// Ids are numbers, words, null, anything: they come back as they came, for every method.
     ids_of_every_kind_come_back_verbatim: |house| {
         let mut peer = Peer::connect(house.gateway.address());
