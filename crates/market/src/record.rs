@@ -10,7 +10,7 @@ mod log;
 mod nonce;
 mod sold;
 
-pub(crate) use sold::{SoldTo, leases, metered};
+pub(crate) use sold::{SoldTo, leases, metered, operators_last};
 
 use crate::close::{Closing, LaneState};
 use crate::opened::{Sampling, is_one_class};

@@ -9,7 +9,7 @@ use crate::{Beneficiary, ContractState, Market, MarketError, Result};
 use gruve_proof::sold::{self, Node, Private, SoldLeaf, SoldWriter, Sums};
 use gruve_proof::summary::FileRef;
 use gruve_units::{Asset, ContractId, EpochNumber, Hashes, Hashrate, LaneId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of a leaf: a lease.
 const LEASE: u8 = 0;
@@ -83,6 +83,14 @@ pub(crate) fn metered(epoch: &MeteredEpoch, allocation: &Allocation, units: &Uni
             refund_asset: c.pay_asset,
         })
         .collect()
+}
+
+/// The operator's own contracts come after all others: they have a claim on what is left for them and no more, so that
+/// everybody can see that nobody else's part was given to somebody.
+pub(crate) fn operators_last(sold: &mut [SoldTo], operators: &BTreeSet<ContractId>) {
+    for one in sold.iter_mut().filter(|s| operators.contains(&s.contract)) {
+        one.entitled = one.entitled.min(one.allocated);
+    }
 }
 
 /// A sold tree, stored.

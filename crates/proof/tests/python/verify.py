@@ -364,13 +364,13 @@ class Lane:
     def rules(self, epoch):
         """What may bind work of this epoch, from the entries up to two epochs before (K in the document): the
         checkpoints that stamps may hold, each with what its entry sets (lowest and highest class, threshold of opened
-        shares); behind them are at most six entries with shares."""
+        shares); behind them are at most six entries with work."""
         known = [e for e in self.entries if e.epoch + 2 <= epoch]
         checkpoints, behind = {}, 0
         for e in reversed(known):
             if behind <= 6:
                 checkpoints[e.epoch] = e.checkpoint, e.rules
-            behind += e.shares > 0
+            behind += bool(e.shares or e.house or e.others)
         if behind <= 6:
             checkpoints[0] = ZERO, (0, 100, 0)
         return checkpoints
@@ -384,7 +384,7 @@ def check_sold(folder, entry):
     count = r.number(8, 1 << 26, "number of contracts")
     need(count == entry.contracts, f"{what}: number of contracts is not the entry's")
     need(len(r.bytes) - r.at == 113 * count, f"{what}: wrong length")
-    allocated_of = []
+    allocated_of, parts = [], []
 
     def leaves():
         last, claims = b"", 0
@@ -395,6 +395,7 @@ def check_sold(folder, entry):
             need(entry.surplus == 0 or allocated >= entitled, f"{what}: less allocated than entitled, with a surplus")
             last, claims = name, claims + int.from_bytes(entitled, "big")
             need(claims < LIMIT16, f"{what}: a sum does not fit 16 bytes")
+            parts.append(tuple(int.from_bytes(x, "big") for x in (allocated, entitled, hashrate)))
             sums = tuple(int.from_bytes(x, "big") for x in (hashrate, allocated, owed))
             if sums[1]:
                 allocated_of.append((name, sums[1]))
@@ -404,6 +405,13 @@ def check_sold(folder, entry):
     r.end()
     need(root == entry.sold_root, f"{what}: sums or hash of the root are not the entry's")
     need(root[0][1] + entry.surplus == entry.house, f"{what}: allocated work and surplus are not the house's work")
+    for _, claim, rate in parts:
+        need(claim <= rate * entry.length // 1000000, f"{what}: a claim on more than the rate makes")
+    if any(got < claim for got, claim, _ in parts):  # then all have their part of what there is, to the hash
+        total = sum(claim for _, claim, _ in parts)
+        for got, claim, _ in parts:
+            over = got - entry.house * claim // total
+            need(over == 0 or over == 1 and entry.house * claim % total, f"{what}: not its part of what all had to share")
     return allocated_of
 
 def read_item(r):
