@@ -147,7 +147,8 @@ pub fn verify(
     let log = entries::read(source, options, &mut budget)?;
     let mut verdict = Verdict::begin(&log, options);
     let of = log.epochs.iter().filter(|e| e.at >= options.from_entry).count() as u64;
-    let mut lanes = epoch::Lanes::holding(accepted::read(source, &log, &mut budget)?);
+    let accepted = accepted::read(source, &log, options.now_us, &mut budget)?;
+    let mut lanes = epoch::Lanes::holding(accepted);
     not_yet(&log, options)?;
     let again = seen_again(&log, options.from_entry);
     let mut done = 0;
@@ -168,7 +169,9 @@ pub fn verify(
         }
     }
     lanes.elsewhere()?;
-    verdict.remarks.extend(lanes.left_out()?);
+    let left_out = lanes.left_out()?;
+    verdict.remarks.extend(left_out.remarks);
+    verdict.not_proven.extend(left_out.not_proven);
     verdict.funds = funds::check(source, &log, options)?;
     verdict.remarks.extend(source::unknown_files(source, &log)?);
     verdict.end();

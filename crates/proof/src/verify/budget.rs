@@ -3,7 +3,7 @@
 //! | what | counted as |
 //! |---|---|
 //! | an entry of the log | its bytes and [`ENTRY_COST`]: its hash, what stands in it, the names of its files |
-//! | a share that a gateway signed for | 65 bytes |
+//! | a share that a gateway signed for | 49 bytes |
 //! | a stamp that jobs of the record at hand may hold | 32 bytes for each key, 128 for each checkpoint |
 //! | a share of the last three epochs of its lane | 16 bytes; 32 while its section is read |
 //!

@@ -1,6 +1,6 @@
 //! One epoch: its record, its sums, its sold tree.
 
-use super::accepted::Accepted;
+use super::accepted::{Accepted, Compared};
 use super::budget::{Budget, COMMITMENT_COST, KNOWN_COST, SHARE_COST};
 use super::data::{is_file, open_data, read};
 use super::dating::{Covered, Dated};
@@ -85,10 +85,17 @@ struct Lane {
     accepted: Accepted,
     /// What of its work is in the time of the headers at hand.
     covered: Covered,
-    /// The last entry whose shares were not all seen.
-    blind: Option<EpochNumber>,
+    /// The entries whose shares were not all seen, ascending.
+    blind: Vec<EpochNumber>,
     /// Hashes of the shares of the last epochs: epoch of the stamp, sorted.
     recent: VecDeque<(EpochNumber, Vec<u128>)>,
+}
+
+/// What is to be said of accepted shares.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    pub(super) remarks: Vec<String>,
+    pub(super) not_proven: Vec<String>,
 }
 
 /// What is remembered of an entry.
@@ -120,20 +127,33 @@ impl Lanes {
         }
     }
 
-    /// Refuses a record in which an accepted share is missing; tells how many are there.
-    pub(super) fn left_out(&self) -> Result<Vec<String>, VerifyError> {
-        let mut told = Vec::new();
+    /// Refuses a record in which an accepted share is missing; tells how many are there, and of how many nobody can say.
+    pub(super) fn left_out(&self) -> Result<LeftOut, VerifyError> {
+        let mut told = LeftOut::default();
         for (id, lane) in &self.0 {
             let last = lane.entries.last().map(|k| k.epoch).unwrap_or_default();
-            let (n, missing) = lane.accepted.left_out(last, lane.blind);
+            let threshold = |epochs| lane.threshold(epochs);
+            let Compared { due, missing, unseen, skipped } =
+                lane.accepted.compared(last, &lane.blind, threshold);
             if missing > 0 {
                 let what =
                     format!("{missing} shares that a gateway signed for are not in the record");
                 return lie("share-left-out", format!("lane {id}"), what);
             }
-            if n > 0 {
-                told.push(format!(
-                    "lane {id}: of {n} shares that its gateways signed for lately, none is missing"
+            if due > 0 {
+                told.remarks.push(format!(
+                    "lane {id}: of {due} shares that its gateways signed for lately, none is missing"
+                ));
+            }
+            if unseen > 0 {
+                told.not_proven.push(format!(
+                    "lane {id}: that {unseen} shares that its gateways signed for were counted: their epochs are unproven, were not read \
+                     now, or open a sample that these need not be in"
+                ));
+            }
+            if skipped > 0 {
+                told.not_proven.push(format!(
+                    "lane {id}: that {skipped} shares that its gateways signed for were counted: there are more notes than are held"
                 ));
             }
         }
@@ -177,10 +197,8 @@ impl Lanes {
             }
             check_sums(against.source, s, &work)?;
         }
-        let mut newest = lane.entries.iter().rev().take(2 * SLACK_ENTRIES);
-        let is_sampled = newest.any(|k| k.rules.opened > 0);
-        if !is_checked || !s.is_proven || is_sampled {
-            lane.blind = Some(s.epoch);
+        if !is_checked || !s.is_proven {
+            lane.blind.push(s.epoch);
         }
         // An unproven entry says what it likes of its shares: what it says of work is as good.
         let has_work = s.shares > 0 || (s.house_work, s.other_work) != (Hashes::ZERO, Hashes::ZERO);
@@ -477,6 +495,18 @@ fn check_jobs(
 }
 
 impl Lane {
+    /// The highest threshold by which jobs of these epochs may be bound: that of an entry whose checkpoint they may hold.
+    fn threshold(&self, (first, last): (EpochNumber, EpochNumber)) -> u8 {
+        let of = |epoch: EpochNumber| self.entries.partition_point(|k| k.epoch <= epoch.back(2));
+        let (mut from, mut behind) = (of(first), 0);
+        while from > 0 && behind <= SLACK_ENTRIES {
+            from -= 1;
+            behind += usize::from(self.entries[from].has_work);
+        }
+        let all = self.entries.get(from..of(last).max(from)).unwrap_or_default();
+        all.iter().map(|k| k.rules.opened).max().unwrap_or(0)
+    }
+
     /// The checkpoint that a job may hold, what its entry fixed, and whether it is older than need be. The job's own
     /// entry binds it and not the newest one: whoever made the job knew that one, and has hashed it.
     fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, Rules, bool)> {

@@ -352,7 +352,6 @@ class Epoch:
         need(self.rules[0] <= self.rules[1], f"{what}: lowest class above the highest")
         r.end()
         self.checkpoint = sha(b"gruve checkpoint 1\0", raw)
-        self.opens_all = True  # until a share is found that stands for others
 
 class Lane:
     """What the log has told of one lane so far."""
@@ -374,6 +373,16 @@ class Lane:
         if behind <= 6:
             checkpoints[0] = ZERO, (0, 100, 0)
         return checkpoints
+
+    def threshold(self, first, last):
+        """The highest threshold of an entry whose checkpoint jobs of these epochs may hold."""
+        highest, behind = 0, 0
+        for e in reversed([e for e in self.entries if e.epoch + 2 <= last]):
+            if behind > 6:
+                break
+            highest = max(highest, e.rules[2])
+            behind += e.epoch + 2 <= first and bool(e.shares or e.house or e.others)
+        return highest
 
 def check_sold(folder, entry):
     """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
@@ -629,7 +638,6 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
             seen.add(digest)
             owner = owners[whose[i] - 1] if whose[i] else None
             work[owner] = work.get(owner, 0) + (1 << counted)
-            entry.opens_all &= not threshold
             leaf = sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
                        be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
             lane.leaves.add(leaf)
@@ -759,11 +767,12 @@ def check_reserves(r, number, place, leaves, shown):
 
 # ---- What gateways accepted ------------------------------------------------------------------------------------
 def read_accepted(folder, name, lane, number, origin, keys):
-    """A signed note; gives the epochs in which its shares may be counted, and their leaves."""
+    """A signed note; gives the epochs in which its shares may be counted, its time, and (leaf, level) of each."""
     text, gap, tail = folder.text(name, 16384).partition("\n\n")
     lines = text.split("\n")
     numbers = r"(0|[1-9][0-9]*)"
-    need(gap and len(lines) == 8 and lines[0] == "gruve accepted 1", f"{name}: not a note of acceptance")
+    need(gap and len(lines) == 8 and re.fullmatch("gruve accepted [12]", lines[0]), f"{name}: not a note of acceptance")
+    width = 33 if lines[0][-1] == "2" else 32
     need(lines[1:4] == [origin.decode(), lane, number], f"{name}: of another log, lane or number")
     epochs = re.fullmatch(f"{numbers} {numbers}", lines[4])
     need(epochs and re.fullmatch(f"{numbers} {numbers}", lines[5]) and re.fullmatch(numbers, lines[6]), f"{name}: bad numbers")
@@ -774,10 +783,14 @@ def read_accepted(folder, name, lane, number, origin, keys):
     need(good, f"{name}: no key of this log has signed it")
     count = int(lines[6])
     need(count <= 1 << 20, f"{name}: of too many shares")
-    data = folder.read(name + ".leaves", 32 * count, 32 * count)
-    leaves = [data[i:i + 32] for i in range(0, len(data), 32)]
-    need(hash_root(leaves) == unbase64(lines[7], name), f"{name}: other leaves than those of the signed root")
-    return int(epochs[1]), int(epochs[2]), leaves
+    data = folder.read(name + ".leaves", width * count, width * count)
+    leaves = [data[i:i + width] for i in range(0, len(data), width)]
+    hashes = leaves if width == 32 else [sha(b"\0", leaf) for leaf in leaves]
+    need(hash_root(hashes) == unbase64(lines[7], name), f"{name}: other leaves than those of the signed root")
+    first, last = int(epochs[1]), int(epochs[2])
+    since, until = map(int, lines[5].split(" "))
+    need(first <= last and since <= until, f"{name}: said to be due at another time")
+    return first, last, until, [(leaf[:32], leaf[32] if width == 33 else 0) for leaf in leaves]
 
 def check_accepted(folder, lanes, origin, keys):
     """Shares that gateways signed for stand in the record, where all shares of their epochs are opened by now."""
@@ -786,13 +799,19 @@ def check_accepted(folder, lanes, origin, keys):
         for number in sorted(os.listdir(os.path.join(place, lane))):
             if number.startswith(".") or number.endswith(".leaves") or number == "range":
                 continue
-            first, last, leaves = read_accepted(folder, f"accepted/{lane}/{number}", lane, number, origin, keys)
+            name = f"accepted/{lane}/{number}"
+            first, last, until, leaves = read_accepted(folder, name, lane, number, origin, keys)
             own = lanes.get(lane.encode())
-            if own is None or own.entries[-1].epoch < last:
+            if own is None:
                 continue
-            if all(e.proven and e.opens_all for e in own.entries if first <= e.epoch <= last):
-                checked += len(leaves)
-                missing = sum(leaf not in own.leaves for leaf in leaves)
+            need(last <= until // own.entries[-1].length + 1, f"{name}: said to be due at another time")
+            if own.entries[-1].epoch < last:
+                continue
+            if all(e.proven for e in own.entries if first <= e.epoch <= last):
+                # Those below the threshold need not be in the sample that is opened.
+                due = [leaf for leaf, level in leaves if level >= own.threshold(first, last)]
+                checked += len(due)
+                missing = sum(leaf not in own.leaves for leaf in due)
                 need(not missing, f"accepted/{lane}/{number}: {missing} shares that a gateway signed for are not in the record")
     return checked
 
