@@ -11,7 +11,7 @@ use gruve_proof::verify::{
     verify,
 };
 use gruve_proof::witness::WitnessKey;
-use gruve_units::LaneId;
+use gruve_units::{Hashrate, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufReader, IsTerminal, Read, Write};
@@ -149,12 +149,14 @@ fn check_receipts(
         n += 1;
         if !json {
             println!(
-                "receipt: contract {} got {} of {} hashes that it had a claim on, in epoch {} of lane {}; {} are still owed",
+                "receipt: contract {} of {} got {} of {} hashes that it had a claim on, in epoch {} of lane {} ({}); {} are still owed",
                 receipt.contract,
+                Hashrate(receipt.work.hashrate),
                 receipt.work.allocated,
                 receipt.entitled,
                 shown.epoch,
                 shown.lane,
+                if shown.is_proven { "proven work" } else { "unproven work" },
                 receipt.work.owed
             );
         }

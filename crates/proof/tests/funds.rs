@@ -225,6 +225,13 @@ fn every_lie_about_reserves_is_named() {
         }
     };
     assert_eq!(lie_of(twice, nothing), "reserves");
+    let in_two_assets = |s: &mut Statement| {
+        let again = AssetReserves { asset: "BTX".into(), ..s.reserves.assets[0].clone() };
+        s.reserves.assets.insert(1, again);
+        let again = AssetFunds { asset: "BTX".into(), ..s.entry.assets[0].clone() };
+        s.entry.assets.insert(1, again);
+    };
+    assert_eq!(lie_of(in_two_assets, nothing), "reserves");
     let doubled = |s: &mut Statement| {
         let first = s.reserves.assets[0].holders[0].clone();
         s.reserves.assets[0].holders.insert(0, first);

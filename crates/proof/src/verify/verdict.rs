@@ -5,6 +5,7 @@ use super::destinations::Destinations;
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::funds::FundsVerdict;
+use crate::note::NoteKey;
 use crate::summary::EpochSummary;
 use crate::witness::Cosigned;
 use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
@@ -53,6 +54,8 @@ pub struct Verdict {
     with_headers: BTreeSet<LaneId>,
     #[serde(skip)]
     leaves: Vec<crate::Hash>,
+    #[serde(skip)]
+    pub(super) log_keys: Vec<(u64, NoteKey)>,
 }
 
 /// What was proven of a lane.
@@ -204,7 +207,8 @@ impl Verdict {
             funds: None,
             witnessed: log.witnessed.clone(),
             visit: Visit { key, checkpoint: log.checkpoint.clone() },
-            keys: entries::log_keys(log).iter().map(ToString::to_string).collect(),
+            keys: entries::log_keys(log).iter().map(|(_, key)| key.to_string()).collect(),
+            log_keys: entries::log_keys(log),
             running: BTreeMap::new(),
             with_headers: options.headers.keys().cloned().collect(),
             leaves: log.leaves.clone(),

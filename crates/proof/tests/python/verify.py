@@ -739,10 +739,11 @@ def check_reserves(r, number, place, leaves, shown):
     size = r.number(8, place, "size of the log")
     need(r.take(32) == hash_root(leaves[:size]), f"{what}: root is not that of a beginning of this log")
     need(r.number(1) == len(shown), f"{what}: not the assets that the statement shows")
+    coins = set()  # of all assets: two names of one must not show a coin twice
     for name, how, reserves in shown:
         need(asset_name(r) == name and r.number(1) == how, f"{what}: not the assets that the statement shows")
         r.take(40)  # height and hash of the block: for somebody with a node
-        total, last, coins = 0, b"", set()
+        total, last = 0, b""
         for _ in range(r.number(4, 65536, "number of holders")):
             holder = r.take(r.number(1, 75, "length of a script"))
             need(how == 1 or len(holder) == 20, f"{what}: an address of wrong length")
