@@ -197,6 +197,9 @@ fn not_yet(log: &entries::Log, options: &Options) -> Result<(), VerifyError> {
     let Some(now) = options.now_us.map(|now| now.saturating_add(CLOCK_SLACK_US)) else {
         return Ok(());
     };
+    if let Some((_, f)) = log.funds.iter().find(|(_, f)| f.at_us > now) {
+        return lie("not-yet", format!("statement {}", f.statement), "it speaks of a time to come");
+    }
     let begins = |s: &EpochSummary| s.epoch.0.saturating_mul(s.length_us);
     match log.epochs.iter().map(|e| &e.summary).find(|s| begins(s) > now) {
         None => Ok(()),

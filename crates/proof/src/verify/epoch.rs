@@ -41,6 +41,8 @@ pub(super) struct Found {
     pub(super) classes: BTreeMap<u8, u64>,
     /// Shares of late sections.
     pub(super) late: u64,
+    /// The earliest epoch of these.
+    pub(super) late_from: Option<EpochNumber>,
     /// Shares that stand for others which are not opened.
     pub(super) sampled: u64,
     /// Blocks that should have been found, by the work and the network's targets.
@@ -299,6 +301,9 @@ fn check_record(
         lane.once(section, &mut ids, &path)?;
         ids.shrink_to_fit();
         budget.give((SHARE_COST.0 - SHARE_COST.1) * ids.len() as u64);
+        if section.epoch < s.epoch {
+            found.late_from = found.late_from.min(Some(section.epoch)).or(Some(section.epoch));
+        }
         sections.push((section.epoch, ids));
     }
     if used.len() != header.jobs.len() || (1..=header.owners.len()).any(|o| !work.has(o)) {

@@ -5,6 +5,7 @@ use super::destinations::Destinations;
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::funds::FundsVerdict;
+use super::work::is_ethash;
 use crate::note::NoteKey;
 use crate::summary::EpochSummary;
 use crate::witness::Cosigned;
@@ -67,6 +68,8 @@ pub struct LaneVerdict {
     pub algorithm: String,
     /// First and last epoch.
     pub epochs: (EpochNumber, EpochNumber),
+    /// Whether its jobs are headers without a coinbase (the Ethash family).
+    pub is_of_headers: bool,
     /// Epochs between them without an entry: they count as zero.
     pub missing_epochs: u64,
     /// Epochs whose work is claimed without proof.
@@ -79,7 +82,7 @@ pub struct LaneVerdict {
     pub house_work: Hashes,
     /// Owners' work, proven.
     pub other_work: Hashes,
-    /// Proven hashrate, house and owners, over all the time from the first epoch to the last.
+    /// Proven hashrate, house and owners, over all the time from the first epoch that work is of to the last.
     pub hashrate: Hashrate,
     /// One standard deviation of it, in percent: 100 / √(effective number of shares).
     pub error_percent: f64,
@@ -162,8 +165,11 @@ pub fn error_percent(effective_shares: f64) -> f64 {
 #[derive(Clone, Debug, Default)]
 struct Running {
     algorithm: String,
+    is_of_headers: bool,
     length_us: u64,
     first: Option<EpochNumber>,
+    /// The epoch that the earliest work is of: late work of the first entries is of epochs before them.
+    since: Option<EpochNumber>,
     last: EpochNumber,
     epochs: u64,
     unproven: u64,
@@ -225,8 +231,11 @@ impl Verdict {
         let r = self.running.entry(s.lane.clone()).or_default();
         r.has_headers = self.with_headers.contains(&s.lane);
         r.algorithm = s.algorithm.to_string();
+        r.is_of_headers = is_ethash(s.algorithm);
         r.length_us = s.length_us;
         r.first.get_or_insert(s.epoch);
+        let since = found.late_from.unwrap_or(s.epoch);
+        r.since = Some(r.since.map_or(since, |before| before.min(since)));
         (r.last, r.epochs) = (s.epoch, r.epochs + 1);
         (r.sold, r.owed) = (s.sold_root.sums.hashrate, s.sold_root.sums.owed);
         let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
@@ -297,6 +306,12 @@ impl Verdict {
             if v.dated_shares.is_none() && v.expected_blocks > 0.0 {
                 self.not_proven.push(format!(
                     "lane {}: that the targets in its jobs are its chain's, and with them blocks and luck: block headers (--headers) show it",
+                    v.lane
+                ));
+            }
+            if v.is_of_headers && v.shares > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: that its headers stand on its chain: their heights, which say what a hash costs, and the blocks before them",
                     v.lane
                 ));
             }
@@ -373,15 +388,18 @@ impl Running {
         let first = self.first.unwrap_or_default();
         let span = self.last.0.saturating_sub(first.0).saturating_add(1);
         let time = |epochs: u64| Duration::from_micros(self.length_us.saturating_mul(epochs));
+        let since = self.since.unwrap_or(first);
+        let worked = time(self.last.0.saturating_sub(since.0).saturating_add(1));
         let all = self.house.checked_add(self.other).unwrap_or(Hashes(u128::MAX));
         let effective = effective_shares(&self.classes);
         let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
         // Epochs in which nothing was proven count as zero.
-        let begun = first.max(self.last.back(CAPACITY_EPOCHS as u64 - 1));
+        let begun = since.max(self.last.back(CAPACITY_EPOCHS as u64 - 1));
         let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
         LaneVerdict {
             lane,
             algorithm: self.algorithm,
+            is_of_headers: self.is_of_headers,
             epochs: (first, self.last),
             missing_epochs: span.saturating_sub(self.epochs),
             unproven_epochs: self.unproven,
@@ -389,7 +407,7 @@ impl Running {
             record_bytes: self.bytes,
             house_work: self.house,
             other_work: self.other,
-            hashrate: Hashrate::of(all, time(span)),
+            hashrate: Hashrate::of(all, worked),
             error_percent: error_percent(effective),
             effective_shares: effective,
             sold: Hashrate(self.sold),
@@ -401,7 +419,7 @@ impl Running {
             found_blocks: self.solved,
             blocks_on_chain: self.has_headers.then_some(self.on_chain),
             dated_shares: self.has_headers.then_some(self.dated),
-            dated_hashrate: self.has_headers.then(|| Hashrate::of(self.dated_work, time(span))),
+            dated_hashrate: self.has_headers.then(|| Hashrate::of(self.dated_work, worked)),
             luck: (self.expected > 0.0).then(|| self.solved as f64 / self.expected),
             destinations: self.destinations.told(),
             has_more_destinations: self.destinations.is_cut,

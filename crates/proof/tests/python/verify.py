@@ -729,14 +729,15 @@ def check_funds(folder, raw, place, leaves, last):
     need(names, f"{what}: no asset")
     r.end()
     need(reserves_file[1] <= 32 << 20, f"{what}: file of reserves of more than 32 MiB")
-    check_reserves(Reader(folder.data(*reserves_file), what + ", reserves"), number, place, leaves, shown)
-    return number, when
+    check_reserves(Reader(folder.data(*reserves_file), what + ", reserves"), number, (last[2], place), leaves, shown)
+    return number, when, place
 
-def check_reserves(r, number, place, leaves, shown):
-    what = r.what
+def check_reserves(r, number, places, leaves, shown):
+    what, (before, place) = r.what, places
     r.expect(b"GRUVRSV1")
     need(r.number(8) == number, f"{what}: of another statement")
     size = r.number(8, place, "size of the log")
+    need(not before or size > before, f"{what}: signed before the statement before was in the log")
     need(r.take(32) == hash_root(leaves[:size]), f"{what}: root is not that of a beginning of this log")
     need(r.number(1) == len(shown), f"{what}: not the assets that the statement shows")
     coins = set()  # of all assets: two names of one must not show a coin twice
@@ -857,7 +858,7 @@ def verify(path):
     need(all(signed(keys[-1], text, s) for s in own), "checkpoint: bad signature")
 
     check_other_files(folder, size)
-    lanes, funds, keys = {}, (0, 0), {first_key}
+    lanes, funds, keys = {}, (0, 0, 0), {first_key}
     for place, raw in enumerate(entries[1:], 1):
         if place in changes:
             keys.add(changes[place])
