@@ -156,3 +156,32 @@ impl SoldTo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sold(n: u8, entitled: u128, allocated: u128) -> SoldTo {
+        SoldTo {
+            contract: ContractId::from_bytes([n; 16]),
+            kind: LEASE,
+            hashrate: Hashrate(1),
+            entitled: Hashes(entitled),
+            allocated: Hashes(allocated),
+            owed: Hashes::ZERO,
+            terms: [0; 32],
+            units: 0,
+            refund_minor: 0,
+            refund_asset: Asset::Btc,
+        }
+    }
+
+    #[test]
+    fn the_operators_own_have_a_claim_on_what_is_left_and_no_more() {
+        // His second made a shortfall good, which is above its claim.
+        let mut all = [sold(1, 9, 4), sold(2, 9, 0), sold(3, 9, 11), sold(4, 9, 9)];
+        let own = all[1..].iter().map(|s| s.contract).collect();
+        operators_last(&mut all, &own);
+        assert_eq!(all.map(|s| s.entitled.0), [9, 0, 9, 9]);
+    }
+}
