@@ -11,13 +11,13 @@ use gruve_proof::verify::{
     verify,
 };
 use gruve_proof::witness::WitnessKey;
-use gruve_units::LaneId;
+use gruve_units::{Hashrate, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use web::WebSource;
 
 /// Bytes of a file of receipts at most: one has some ten thousand, a year of them half a gigabyte.
@@ -63,6 +63,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
         witnesses_min: args.witnesses.unwrap_or(witnesses.len()),
         witnesses,
         from_entry,
+        now_us: now_us(),
         threads: args.threads,
         memory_max: args.memory.saturating_mul(1 << 20),
     };
@@ -148,12 +149,14 @@ fn check_receipts(
         n += 1;
         if !json {
             println!(
-                "receipt: contract {} got {} of {} hashes that it had a claim on, in epoch {} of lane {}; {} are still owed",
+                "receipt: contract {} of {} got {} of {} hashes that it had a claim on, in epoch {} of lane {} ({}); {} are still owed",
                 receipt.contract,
+                Hashrate(receipt.work.hashrate),
                 receipt.work.allocated,
                 receipt.entitled,
                 shown.epoch,
                 shown.lane,
+                if shown.is_proven { "proven work" } else { "unproven work" },
                 receipt.work.owed
             );
         }
@@ -219,6 +222,12 @@ fn read_destinations(all: &[String]) -> Result<BTreeMap<LaneId, BTreeSet<Vec<u8>
         by_lane.entry(lane).or_default().insert(hex::decode(script).map_err(|_| bad())?);
     }
     Ok(by_lane)
+}
+
+/// This machine's clock.
+fn now_us() -> Option<u64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_micros()).ok()
 }
 
 /// Where the last visit is remembered.

@@ -115,6 +115,8 @@ impl Market {
         let delivered = deliveries.iter().map(|d| (&d.contract, d.share));
         let mut sold = record::leases(delivered, &earned[0].units)?;
         sold.extend(record::metered(&metered, &allocation, &earned[0].units));
+        let own = claims.iter().filter(|c| c.is_operators).map(|c| c.contract).collect();
+        record::operators_last(&mut sold, &own);
         let mut running: Vec<Contract> = deliveries
             .into_iter()
             .map(|d| d.contract)

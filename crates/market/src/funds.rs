@@ -91,6 +91,16 @@ pub async fn last_statement(tx: &mut Tx) -> Result<Option<FundsEntry>> {
     }
 }
 
+/// The place of a statement in the public log; `None` when it has none yet.
+///
+/// # Errors
+/// The database's.
+pub async fn statement_place(tx: &mut Tx, statement: u64) -> Result<Option<u64>> {
+    let key = params![STATEMENTS, EpochNumber(statement)];
+    let row = tx.fetch_optional(record::sql::PLACE_OF, &key).await?;
+    Ok(row.map(|row| row.get::<Option<u64>>("seq")).transpose()?.flatten())
+}
+
 /// Writes a statement down: it gets its place in the public log with the next epoch's entry. Its number must be the next:
 /// of two made at once, one fails.
 ///

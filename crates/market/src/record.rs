@@ -10,7 +10,7 @@ mod log;
 mod nonce;
 mod sold;
 
-pub(crate) use sold::{SoldTo, leases, metered};
+pub(crate) use sold::{SoldTo, leases, metered, operators_last};
 
 use crate::close::{Closing, LaneState};
 use crate::opened::{Sampling, is_one_class};
@@ -57,6 +57,7 @@ pub(crate) mod sql {
             ON e.lane = l.lane AND e.epoch = l.epoch
             WHERE l.lane = $1 AND l.epoch > $2 AND l.epoch <= $3 AND e.shares > 0";
         WAITING = "SELECT lane, epoch FROM market_log WHERE seq IS NULL ORDER BY epoch, lane LIMIT $1";
+        PLACE_OF = "SELECT seq FROM market_log WHERE lane = $1 AND epoch = $2";
         NEXT_PLACE = "SELECT COALESCE(MAX(seq) + 1, 0) AS next FROM market_log";
         PLACE = "UPDATE market_log SET seq = $3 WHERE lane = $1 AND epoch = $2 AND seq IS NULL";
         INSERT_NONCE = "INSERT INTO market_nonces (contract, lane, nonce) VALUES ($1, $2, $3)";

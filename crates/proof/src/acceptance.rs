@@ -1,13 +1,16 @@
 //! Acceptance roots: what a gateway says, minute by minute, that it has accepted.
 //!
-//! A signed note (C2SP) names lane, minute, number of shares and the RFC 6962 root over their leaves, in the order in
-//! which they were accepted; a file beside it has the leaves. Whoever keeps the two, and own shares that stand in them, can
+//! A signed note (C2SP) names lane, minute, number of shares and the RFC 6962 root over their leaves and levels, in the order in
+//! which they were accepted; a file beside it has these. Whoever keeps the two, and own shares that stand in them, can
 //! show anybody that a share was accepted and is not in the record.
+//!
+//! A share's *level* is the power of two that its hash reached at least: its class, or more. Where a sample is opened, those
+//! whose level is not below the threshold must be in it; without the level nobody could tell them from the others.
 //!
 //! | file | content |
 //! |---|---|
 //! | `accepted/LANE/NUMBER` | the note |
-//! | `accepted/LANE/NUMBER.leaves` | the leaves, 32 bytes each |
+//! | `accepted/LANE/NUMBER.leaves` | leaf (32 bytes) and level (1) of each; of notes of the first form the leaves alone |
 //! | `accepted/LANE/range` | numbers of the first and the last note that are there, for who cannot list files |
 
 use crate::merkle;
@@ -20,8 +23,12 @@ use gruve_units::{EpochNumber, LaneId};
 
 /// The folder of all.
 pub const FOLDER: &str = "accepted";
-/// Shares of one note at most: 32 MiB of leaves.
+/// Shares of one note at most: 33 MiB of leaves.
 pub const LEAVES_MAX: usize = 1 << 20;
+/// Bytes of a leaf with its level.
+pub const LEAF_BYTES: usize = 33;
+/// The first lines of notes: without levels, with them.
+const FORMS: [&str; 2] = ["gruve accepted 1", "gruve accepted 2"];
 /// What ends the name of a file of leaves.
 pub const LEAVES: &str = ".leaves";
 
@@ -45,9 +52,42 @@ pub fn read_range(text: &str) -> Option<(u64, u64)> {
     (first <= last && range_text(first, last) == text).then_some((first, last))
 }
 
+/// An accepted share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedLeaf {
+    /// Its leaf of the share tree.
+    pub hash: Hash,
+    /// The power of two that its hash reached at least.
+    pub level: u8,
+}
+
+impl AcceptedLeaf {
+    /// As it stands in the file.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; LEAF_BYTES] {
+        let mut out = [self.level; LEAF_BYTES];
+        out[..32].copy_from_slice(&self.hash);
+        out
+    }
+
+    /// Its leaf under a note's root.
+    fn node(&self) -> Hash {
+        merkle::leaf_hash(&self.to_bytes())
+    }
+}
+
+/// The root of a note.
+#[must_use]
+pub fn root(leaves: &[AcceptedLeaf]) -> Hash {
+    let nodes: Vec<Hash> = leaves.iter().map(AcceptedLeaf::node).collect();
+    merkle::root(&nodes)
+}
+
 /// What a note says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
+    /// Whether its leaves have levels: those of the first form have none.
+    pub has_levels: bool,
     /// The log.
     pub origin: String,
     /// The lane.
@@ -74,7 +114,8 @@ impl Acceptance {
     fn body(&self) -> String {
         let ((from, to), (first, last)) = (self.time_us, self.epochs);
         format!(
-            "gruve accepted 1\n{}\n{}\n{}\n{first} {last}\n{from} {to}\n{}\n{}\n",
+            "{}\n{}\n{}\n{}\n{first} {last}\n{from} {to}\n{}\n{}\n",
+            FORMS[usize::from(self.has_levels)],
             self.origin,
             self.lane,
             self.number,
@@ -107,9 +148,8 @@ impl Acceptance {
     fn read(body: &str) -> Option<Acceptance> {
         let mut lines = body.lines();
         let mut line = || lines.next();
-        if line()? != "gruve accepted 1" {
-            return None;
-        }
+        let form = line()?;
+        let has_levels = FORMS.iter().position(|own| *own == form)? == 1;
         let (origin, lane) = (line()?.to_owned(), line()?.parse().ok()?);
         let number = line()?.parse().ok()?;
         let (first, last) = line()?.split_once(' ')?;
@@ -118,19 +158,33 @@ impl Acceptance {
         let time_us = (from.parse().ok()?, to.parse().ok()?);
         let shares = line()?.parse().ok()?;
         let root = STANDARD.decode(line()?).ok()?.try_into().ok()?;
-        Some(Acceptance { origin, lane, number, epochs, time_us, shares, root })
+        Some(Acceptance { has_levels, origin, lane, number, epochs, time_us, shares, root })
     }
 
     /// The leaves in a file, which must be those of the root.
     ///
     /// # Errors
     /// When they are not.
-    pub fn leaves(&self, bytes: &[u8]) -> Result<Vec<Hash>, WireError> {
-        let (all, rest) = bytes.as_chunks::<32>();
-        if !rest.is_empty() || all.len() as u64 != self.shares || merkle::root(all) != self.root {
-            return Err(WireError::Malformed("other leaves than those of the signed root"));
+    pub fn leaves(&self, bytes: &[u8]) -> Result<Vec<AcceptedLeaf>, WireError> {
+        const OTHERS: WireError =
+            WireError::Malformed("other leaves than those of the signed root");
+        let is_good = |rest: &[u8], n: usize, root: &dyn Fn() -> Hash| {
+            rest.is_empty() && n as u64 == self.shares && root() == self.root
+        };
+        if !self.has_levels {
+            let (all, rest) = bytes.as_chunks::<32>();
+            let plain = |hash: &Hash| AcceptedLeaf { hash: *hash, level: 0 };
+            let good = is_good(rest, all.len(), &|| merkle::root(all));
+            return if good { Ok(all.iter().map(plain).collect()) } else { Err(OTHERS) };
         }
-        Ok(all.to_vec())
+        let (all, rest) = bytes.as_chunks::<LEAF_BYTES>();
+        let one = |bytes: &[u8; LEAF_BYTES]| {
+            let mut hash = [0; 32];
+            hash.copy_from_slice(&bytes[..32]);
+            AcceptedLeaf { hash, level: bytes[32] }
+        };
+        let leaves: Vec<AcceptedLeaf> = all.iter().map(one).collect();
+        if is_good(rest, all.len(), &|| root(&leaves)) { Ok(leaves) } else { Err(OTHERS) }
     }
 }
 
@@ -142,15 +196,17 @@ mod tests {
     fn every_changed_bit_of_a_note_or_its_leaves_is_refused() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let public = NoteKey::new("log.example", key.verifying_key().to_bytes()).unwrap();
-        let leaves = [[1; 32], [2; 32], [3; 32]];
+        let leaf = |n: u8| AcceptedLeaf { hash: [n; 32], level: 30 + n };
+        let leaves = [leaf(1), leaf(2), leaf(3)];
         let own = Acceptance {
+            has_levels: true,
             origin: "log.example".into(),
             lane: "btc".parse().unwrap(),
             number: 7,
             epochs: (EpochNumber(11), EpochNumber(12)),
             time_us: (5, 65),
             shares: 3,
-            root: merkle::root(&leaves),
+            root: root(&leaves),
         };
         let note = own.sign(&key);
         assert_eq!(Acceptance::open(&note, &public), Ok(own.clone()));
@@ -161,7 +217,7 @@ mod tests {
                 assert!(Acceptance::open(&text, &public).is_err(), "bit {at}");
             }
         }
-        let bytes = leaves.concat();
+        let bytes = leaves.map(AcceptedLeaf::to_bytes).concat();
         assert_eq!(own.leaves(&bytes).unwrap(), leaves);
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
@@ -169,7 +225,15 @@ mod tests {
             assert!(own.leaves(&changed).is_err());
         }
         assert!(
-            own.leaves(&bytes[..64]).is_err() && own.leaves(&[&bytes[..], &[0]].concat()).is_err()
+            own.leaves(&bytes[..66]).is_err() && own.leaves(&[&bytes[..], &[0]].concat()).is_err()
         );
+        let plain = leaves.map(|l| l.hash);
+        let first = Acceptance { has_levels: false, root: merkle::root(&plain), ..own };
+        assert_eq!(Acceptance::open(&first.sign(&key), &public), Ok(first.clone()));
+        assert_eq!(
+            first.leaves(&plain.concat()).unwrap(),
+            leaves.map(|l| AcceptedLeaf { level: 0, ..l })
+        );
+        assert!(first.leaves(&bytes).is_err());
     }
 }

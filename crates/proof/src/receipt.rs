@@ -77,6 +77,8 @@ pub struct Shown {
     pub lane: LaneId,
     /// The epoch.
     pub epoch: EpochNumber,
+    /// Whether a record proves the epoch's work.
+    pub is_proven: bool,
     /// Entries of the log that was signed.
     pub log_size: u64,
     /// Its root.
@@ -141,6 +143,7 @@ impl Receipt {
         Ok(Shown {
             lane: s.lane.clone(),
             epoch: s.epoch,
+            is_proven: s.is_proven,
             log_size: head.size,
             log_root: head.root,
             all: s.sold_root.sums,

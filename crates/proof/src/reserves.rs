@@ -289,6 +289,8 @@ impl Reserves {
         if named.len() != self.assets.len() {
             return Err(ReservesError::Other("other assets"));
         }
+        // Two names of one asset must not show one coin twice.
+        let mut seen = BTreeSet::new();
         for (asset, named) in self.assets.iter().zip(named) {
             if (&asset.asset, asset.shown) != (&named.asset, named.shown) {
                 return Err(ReservesError::Other("other assets"));
@@ -296,14 +298,18 @@ impl Reserves {
             if asset.sum() != Some(named.reserves) {
                 return Err(ReservesError::Other("another sum"));
             }
-            self.check_asset(origin, asset)?;
+            self.check_asset(origin, asset, &mut seen)?;
         }
         Ok(())
     }
 
-    fn check_asset(&self, origin: &str, asset: &AssetReserves) -> Result<(), ReservesError> {
+    fn check_asset(
+        &self,
+        origin: &str,
+        asset: &AssetReserves,
+        seen: &mut BTreeSet<(Hash, u32)>,
+    ) -> Result<(), ReservesError> {
         let message = self.message(origin, asset);
-        let mut seen = BTreeSet::new();
         for h in &asset.holders {
             if let Holding::Coins(coins) = &h.holding
                 && !coins.iter().all(|c| seen.insert((c.txid, c.vout)))

@@ -34,10 +34,15 @@ pub use source::{FolderSource, Source};
 pub use verdict::{LaneVerdict, Verdict, effective_shares, error_percent};
 
 use crate::note::NoteKey;
+use crate::record::LATE_MAX;
+use crate::summary::EpochSummary;
 use crate::witness::WitnessKey;
-use gruve_units::LaneId;
+use gruve_units::{EpochNumber, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+
+/// How wrong a reader's clock may be, microseconds.
+const CLOCK_SLACK_US: u64 = 2 * 3_600 * 1_000_000;
 
 /// What is not true.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,8 +112,11 @@ pub struct Options {
     pub witnesses: Vec<WitnessKey>,
     /// How many of them must have signed.
     pub witnesses_min: usize,
-    /// Check the shares of entries from this one on; entries before are held against the log only.
+    /// Check the shares of entries from this one on; entries before are held against the log only, but for those of the
+    /// last two epochs, whose shares late work could repeat.
     pub from_entry: u64,
+    /// The reader's clock, microseconds since 1970; nothing is held against it without.
+    pub now_us: Option<u64>,
     /// Threads; 0 for as many as there are cores.
     pub threads: usize,
     /// Bytes that log and shares may take in memory; 0 for [`MEMORY_MAX`].
@@ -139,10 +147,14 @@ pub fn verify(
     let log = entries::read(source, options, &mut budget)?;
     let mut verdict = Verdict::begin(&log, options);
     let of = log.epochs.iter().filter(|e| e.at >= options.from_entry).count() as u64;
-    let mut lanes = epoch::Lanes::holding(accepted::read(source, &log, &mut budget)?);
+    let accepted = accepted::read(source, &log, options.now_us, &mut budget)?;
+    let mut lanes = epoch::Lanes::holding(accepted);
+    not_yet(&log, options)?;
+    let again = seen_again(&log, options.from_entry);
     let mut done = 0;
     for entry in &log.epochs {
-        let is_checked = entry.at >= options.from_entry;
+        let is_new = entry.at >= options.from_entry;
+        let is_checked = is_new || again.contains(&entry.at);
         let against = epoch::Against { source, log: &log, options };
         let (before, mut hashed) = (verdict.shares, 0);
         let mut tick = |shares| {
@@ -150,15 +162,49 @@ pub fn verify(
             progress(Progress { epochs: done, of, shares: before + hashed });
         };
         let found = lanes.take(against, entry, is_checked, &mut budget, &mut tick)?;
-        if is_checked {
+        if is_new {
             verdict.add(&entry.summary, &found);
             done += 1;
             progress(Progress { epochs: done, of, shares: verdict.shares });
         }
     }
-    verdict.remarks.extend(lanes.left_out()?);
+    lanes.elsewhere()?;
+    let left_out = lanes.left_out()?;
+    verdict.remarks.extend(left_out.remarks);
+    verdict.not_proven.extend(left_out.not_proven);
     verdict.funds = funds::check(source, &log, options)?;
     verdict.remarks.extend(source::unknown_files(source, &log)?);
     verdict.end();
     Ok(verdict)
+}
+
+/// Entries before the first new one of their lane whose shares late work of that one may repeat: they are hashed again, and
+/// count no more.
+fn seen_again(log: &entries::Log, from: u64) -> BTreeSet<u64> {
+    let mut first: BTreeMap<&LaneId, EpochNumber> = BTreeMap::new();
+    for e in log.epochs.iter().filter(|e| e.at >= from) {
+        first.entry(&e.summary.lane).or_insert(e.summary.epoch);
+    }
+    let is_late_by = |e: &&entries::EpochEntry| {
+        let new = first.get(&e.summary.lane);
+        new.is_some_and(|new| e.summary.epoch >= new.back(LATE_MAX.into()))
+    };
+    log.epochs.iter().filter(|e| e.at < from).filter(is_late_by).map(|e| e.at).collect()
+}
+
+/// Refuses an epoch that has not begun, by more than clocks are wrong.
+fn not_yet(log: &entries::Log, options: &Options) -> Result<(), VerifyError> {
+    let Some(now) = options.now_us.map(|now| now.saturating_add(CLOCK_SLACK_US)) else {
+        return Ok(());
+    };
+    if let Some((_, f)) = log.funds.iter().find(|(_, f)| f.at_us > now) {
+        return lie("not-yet", format!("statement {}", f.statement), "it speaks of a time to come");
+    }
+    let begins = |s: &EpochSummary| s.epoch.0.saturating_mul(s.length_us);
+    match log.epochs.iter().map(|e| &e.summary).find(|s| begins(s) > now) {
+        None => Ok(()),
+        Some(s) => {
+            lie("not-yet", format!("lane {}, epoch {}", s.lane, s.epoch), "it has not begun yet")
+        }
+    }
 }

@@ -225,6 +225,13 @@ fn every_lie_about_reserves_is_named() {
         }
     };
     assert_eq!(lie_of(twice, nothing), "reserves");
+    let in_two_assets = |s: &mut Statement| {
+        let again = AssetReserves { asset: "BTX".into(), ..s.reserves.assets[0].clone() };
+        s.reserves.assets.insert(1, again);
+        let again = AssetFunds { asset: "BTX".into(), ..s.entry.assets[0].clone() };
+        s.entry.assets.insert(1, again);
+    };
+    assert_eq!(lie_of(in_two_assets, nothing), "reserves");
     let doubled = |s: &mut Statement| {
         let first = s.reserves.assets[0].holders[0].clone();
         s.reserves.assets[0].holders.insert(0, first);
@@ -422,4 +429,20 @@ fn the_second_verifier_takes_an_honest_statement_and_no_other_sum_order_or_histo
         let said = python_says(&mut s, &mut w);
         assert!(said.starts_with("no"), "lie {n}: {said}");
     }
+}
+
+#[test]
+fn reserves_signed_for_statements_to_come() {
+    // Both are signed at one time, with the coins of that hour, and published one after the other.
+    let mut w = World::honest();
+    let mut both = [statement(&w, 1), statement(&w, 2)];
+    both.iter_mut().for_each(sign);
+    log(&mut w, &mut both[0]);
+    let closing = w.epoch(13);
+    w.close(&closing);
+    log(&mut w, &mut both[1]);
+    let files = w.publish();
+    assert_eq!(files.lie(&Options::default()), "reserves-head");
+    let said = files.second();
+    assert!(said.contains("signed before the statement before was in the log"), "{said}");
 }

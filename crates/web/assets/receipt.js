@@ -144,7 +144,10 @@
     need(same(root, head.root), "the epoch is not in the log that was signed");
     const entry = readEntry(bytes);
     const p = r.private;
+    need(r.kind === 0 || r.kind === 1, "the receipt is not of its form");
+    need(typeof p.refund_asset === "string" && Number.isSafeInteger(p.refund_minor), "the receipt is not of its form");
     const asset = text.encode(p.refund_asset);
+    need(asset.length < 256, "the receipt is not of its form");
     const refund = BigInt.asUintN(64, BigInt(p.refund_minor));
     const hidden = await sha(text.encode("gruve sold 1\0"), unhex(p.salt, 32), unhex(p.nonce, 32), unhex(p.terms, 32),
       number(whole(p.units), 16), number(refund, 8), [asset.length], asset);

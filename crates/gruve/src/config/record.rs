@@ -5,6 +5,10 @@ use gruve_proof::witness::{WITNESSES_MAX, WitnessKey};
 use serde::Deserialize;
 use std::path::PathBuf;
 
+/// Shares of an epoch that are opened at the most if nothing else is said: some 16 MB of record, and an error of a tenth of a
+/// percent. A record holds eight times as many; without a bound a busy lane's epochs would be unproven one day.
+pub const SHARES_MAX: u64 = 1_000_000;
+
 /// `[record]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,8 +21,9 @@ pub struct RecordConfig {
     /// The effective number of shares that an epoch is to have at least: the highest class is capped for it. 0 caps nothing.
     pub shares_min: u64,
     /// About how many shares of an epoch are opened at the most, by a threshold fixed two epochs before; what is not opened
-    /// is stood for by what is. 0 opens all.
-    pub shares_max: u64,
+    /// is stood for by what is. 0 opens all; [`SHARES_MAX`] if not given, and on lanes whose headers hold the stamp as many
+    /// as are hashed again in some seconds.
+    pub shares_max: Option<u64>,
     /// Where a copy goes.
     pub mirror: Option<MirrorConfig>,
     /// Who is asked to sign each head of the log beside the operator.
@@ -114,6 +119,13 @@ impl RecordConfig {
         key
     }
 
+    /// About how many shares of an epoch of a lane are opened at the most, 0 for all (of headers: for the usual few).
+    #[must_use]
+    pub fn opened_at_most(&self, of_headers: bool) -> u64 {
+        let usual = if of_headers { 0 } else { SHARES_MAX.max(self.shares_min) };
+        self.shares_max.unwrap_or(usual)
+    }
+
     pub(super) fn faults(&self) -> Vec<Fault> {
         let is_key = |text: &String| hex::decode(text).is_ok_and(|k| k.len() == 32);
         let mut all = Vec::new();
@@ -121,7 +133,7 @@ impl RecordConfig {
             let what = "write the 64 hex digits of an Ed25519 public key, or leave it out";
             all.push(Fault { place: "record.recovery_key".into(), what: what.into() });
         }
-        if self.shares_max > 0 && self.shares_max < self.shares_min {
+        if self.shares_max.is_some_and(|most| most > 0 && most < self.shares_min) {
             let what = "fewer shares are opened than an epoch is to have".to_owned();
             all.push(Fault { place: "record.shares_max".into(), what });
         }
@@ -179,5 +191,24 @@ mod tests {
             (of("file:///srv/record"), of("s3://bucket/a"), of("ftp://x"), of("")),
             (0, 1, 1, 1)
         );
+    }
+
+    #[test]
+    fn a_busy_lane_does_not_publish_without_bound_unless_it_is_told_to() {
+        let of = |shares_min, shares_max| RecordConfig {
+            shares_min,
+            shares_max,
+            ..RecordConfig::default()
+        };
+        assert_eq!(of(0, None).opened_at_most(false), SHARES_MAX);
+        assert_eq!(
+            of(2_000_000, None).opened_at_most(false),
+            2_000_000,
+            "not below what is wanted"
+        );
+        assert_eq!(of(0, Some(0)).opened_at_most(false), 0);
+        assert_eq!(of(0, Some(9)).opened_at_most(false), 9);
+        assert_eq!(of(0, None).opened_at_most(true), 0, "headers are hashed slowly");
+        assert_eq!(of(0, Some(9)).opened_at_most(true), 9);
     }
 }

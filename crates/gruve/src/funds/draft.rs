@@ -52,7 +52,14 @@ impl Desk {
         let (head_size, head_root) = self.head()?;
         let mut tx = self.store.read().await.map_err(|e| e.to_string())?;
         let last = funds::last_statement(&mut tx).await.map_err(|e| e.to_string())?;
-        let statement = last.map_or(0, |last| last.statement) + 1;
+        let last = last.map_or(0, |last| last.statement);
+        let place = funds::statement_place(&mut tx, last).await.map_err(|e| e.to_string())?;
+        // What is signed names a head behind the last statement: so nobody can sign for many of them at once.
+        if last > 0 && place.is_none_or(|place| head_size <= place) {
+            let what = "the last statement is not in the public log yet: it comes there with the next epoch's entry";
+            return Err(format!("{what}; draft again then"));
+        }
+        let statement = last + 1;
         let at_us = u64::try_from(self.clock.now().0).unwrap_or(0);
         let mut reserves = Reserves { statement, head_size, head_root, assets: Vec::new() };
         let mut entry =

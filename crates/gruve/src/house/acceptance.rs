@@ -5,10 +5,12 @@
 //! needs; they are no part of the record for ever.
 
 use super::record::Publishing;
-use gruve_proof::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX, range_path, range_text};
+use gruve_proof::acceptance::{
+    Acceptance, AcceptedLeaf, FOLDER, LEAVES, LEAVES_MAX, range_path, range_text, root,
+};
+use gruve_proof::merkle;
 use gruve_proof::publish::put;
 use gruve_proof::share::ShareLeaf;
-use gruve_proof::{Hash, merkle};
 use gruve_sharelog::{Owner, Position, Record, ShareLog, ShareRecord};
 use gruve_units::{Clock, Duration, EpochNumber, EpochRule, LaneId, Timestamp};
 use std::path::{Path, PathBuf};
@@ -113,18 +115,20 @@ impl Signing {
         // Late work counts in the epoch sealed next.
         let sealed = self.log.sealed().map_or(EpochNumber(0), EpochNumber::next);
         let own = Acceptance {
+            has_levels: true,
             origin: self.record.origin().to_owned(),
             lane: self.lane.clone(),
             number: from.number,
             epochs: (oldest, newest.max(sealed).max(self.rule.at(now))),
             time_us: (micros(from.at), micros(now)),
             shares: leaves.len() as u64,
-            root: merkle::root(&leaves),
+            root: root(&leaves),
         };
         let folder = self.record.folder();
         let said = |e: gruve_proof::publish::PublishError| e.to_string();
         // The leaves first: no root stands without them.
-        put(folder, &format!("{}{LEAVES}", own.path()), &leaves.concat()).map_err(said)?;
+        let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| leaf.to_bytes()).collect();
+        put(folder, &format!("{}{LEAVES}", own.path()), &bytes).map_err(said)?;
         put(folder, &own.path(), self.record.sign_acceptance(&own).as_bytes()).map_err(said)?;
         // For whoever cannot list the folder. The first one goes now.
         let first = own.number.saturating_sub(KEPT - 1).max(1);
@@ -179,7 +183,8 @@ fn read(kept: &str) -> Option<Place> {
     Some(Place { number, position, at: Timestamp(parts.next()?.parse().ok()?) })
 }
 
-fn leaf(share: &ShareRecord) -> Hash {
+/// A share's leaf. It was accepted, so its hash reached its class; how far it went beyond is not in the log.
+fn leaf(share: &ShareRecord) -> AcceptedLeaf {
     let leaf = ShareLeaf {
         job: share.job,
         class: share.class,
@@ -192,7 +197,7 @@ fn leaf(share: &ShareRecord) -> Hash {
             Owner::Account(id) => Some(id),
         },
     };
-    merkle::leaf_hash(&leaf.canonical())
+    AcceptedLeaf { hash: merkle::leaf_hash(&leaf.canonical()), level: share.class.k() }
 }
 
 fn micros(at: Timestamp) -> u64 {

@@ -134,10 +134,11 @@ pub async fn open(
 
 /// What is wanted of each stamped lane's shares.
 fn sampling(config: &Config) -> Result<BTreeMap<LaneId, Sampling>, StartError> {
-    let (shares_min, shares_max) = (config.record.shares_min, config.record.shares_max);
+    let shares_min = config.record.shares_min;
     let mut all = BTreeMap::new();
     for lane in &config.lanes {
         let one_class = lane::stamps_headers(lane)?.then(|| lane::first(lane)).transpose()?;
+        let shares_max = config.record.opened_at_most(one_class.is_some());
         if shares_min > 0 || shares_max > 0 || one_class.is_some() {
             let class_min = lane::easiest(lane)?;
             let wanted = Sampling { class_min, shares_min, shares_max, one_class };

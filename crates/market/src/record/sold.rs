@@ -9,7 +9,7 @@ use crate::{Beneficiary, ContractState, Market, MarketError, Result};
 use gruve_proof::sold::{self, Node, Private, SoldLeaf, SoldWriter, Sums};
 use gruve_proof::summary::FileRef;
 use gruve_units::{Asset, ContractId, EpochNumber, Hashes, Hashrate, LaneId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of a leaf: a lease.
 const LEASE: u8 = 0;
@@ -85,6 +85,14 @@ pub(crate) fn metered(epoch: &MeteredEpoch, allocation: &Allocation, units: &Uni
         .collect()
 }
 
+/// The operator's own contracts come after all others: they have a claim on what is left for them and no more, so that
+/// everybody can see that nobody else's part was given to somebody.
+pub(crate) fn operators_last(sold: &mut [SoldTo], operators: &BTreeSet<ContractId>) {
+    for one in sold.iter_mut().filter(|s| operators.contains(&s.contract)) {
+        one.entitled = one.entitled.min(one.allocated);
+    }
+}
+
 /// A sold tree, stored.
 pub(super) struct SoldOf {
     pub(super) contracts: u64,
@@ -146,5 +154,34 @@ impl SoldTo {
             entitled: self.entitled.0,
             private: private.hash(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sold(n: u8, entitled: u128, allocated: u128) -> SoldTo {
+        SoldTo {
+            contract: ContractId::from_bytes([n; 16]),
+            kind: LEASE,
+            hashrate: Hashrate(1),
+            entitled: Hashes(entitled),
+            allocated: Hashes(allocated),
+            owed: Hashes::ZERO,
+            terms: [0; 32],
+            units: 0,
+            refund_minor: 0,
+            refund_asset: Asset::Btc,
+        }
+    }
+
+    #[test]
+    fn the_operators_own_have_a_claim_on_what_is_left_and_no_more() {
+        // His second made a shortfall good, which is above its claim.
+        let mut all = [sold(1, 9, 4), sold(2, 9, 0), sold(3, 9, 11), sold(4, 9, 9)];
+        let own = all[1..].iter().map(|s| s.contract).collect();
+        operators_last(&mut all, &own);
+        assert_eq!(all.map(|s| s.entitled.0), [9, 0, 9, 9]);
     }
 }

@@ -5,7 +5,9 @@ use super::entries::Log;
 use super::source::{Source, whole};
 use super::{VerifyError, lie};
 use crate::Hash;
-use crate::acceptance::{Acceptance, FOLDER, LEAVES, LEAVES_MAX, range_path, read_range};
+use crate::acceptance::{
+    Acceptance, AcceptedLeaf, FOLDER, LEAF_BYTES, LEAVES, LEAVES_MAX, range_path, read_range,
+};
 use crate::note::{NOTE_BYTES_MAX, NoteKey};
 use gruve_units::{EpochNumber, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,14 +19,44 @@ const RANGE_BYTES_MAX: usize = 64;
 /// Accepted shares that are held against the record at most.
 const HELD_MAX: usize = 1 << 22;
 /// Bytes that one takes while the list of them grows.
-const LEAF_COST: u64 = 2 * 32 + 1;
+const LEAF_COST: u64 = 2 * 24 + 1;
+/// How far ahead of a reader's clock a note may be, microseconds.
+const CLOCK_SLACK_US: u64 = 2 * 3_600 * 1_000_000;
 
 /// Accepted shares of one lane, and which of them were found.
 #[derive(Default)]
 pub(super) struct Accepted {
-    /// The first 16 bytes of each leaf, and the epochs in which it may be counted; sorted.
-    leaves: Vec<([u8; 16], (EpochNumber, EpochNumber))>,
+    /// Sorted by their beginnings.
+    leaves: Vec<Leaf>,
     found: Vec<bool>,
+    /// The epochs in which shares of each note may be counted.
+    notes: Vec<(EpochNumber, EpochNumber)>,
+    /// Shares of notes that were not looked at, because there are more than are held.
+    skipped: u64,
+}
+
+/// An accepted share.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Leaf {
+    /// The first 16 bytes of its leaf.
+    id: [u8; 16],
+    /// Its note's place.
+    note: u32,
+    /// What its hash reached at least.
+    level: u8,
+}
+
+/// What became of a lane's accepted shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Compared {
+    /// Those that the record must have.
+    pub(super) due: u64,
+    /// Those of them that it has not.
+    pub(super) missing: u64,
+    /// Those of which nobody can say: their epochs are not proven, or open a sample that they need not be in.
+    pub(super) unseen: u64,
+    /// Those that were not looked at.
+    pub(super) skipped: u64,
 }
 
 fn short(leaf: &Hash) -> [u8; 16] {
@@ -37,14 +69,21 @@ fn short(leaf: &Hash) -> [u8; 16] {
 pub(super) fn read(
     source: &dyn Source,
     log: &Log,
+    now_us: Option<u64>,
     budget: &mut Budget,
 ) -> Result<BTreeMap<LaneId, Accepted>, VerifyError> {
     let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
     let mut held = 0;
-    for path in &notes(source, log)? {
+    for path in &newest_first(notes(source, log)?, log) {
         let Some(own) = note(source, log, path)? else { continue };
+        in_its_time(&own, log, now_us, path)?;
+        let of = all.entry(own.lane.clone()).or_default();
+        if held + usize::try_from(own.shares).unwrap_or(usize::MAX).min(LEAVES_MAX) > HELD_MAX {
+            of.skipped = of.skipped.saturating_add(own.shares);
+            continue;
+        }
         let beside = format!("{path}{LEAVES}");
-        let bytes = match whole(source, &beside, 32 * LEAVES_MAX, "acceptance-missing") {
+        let bytes = match whole(source, &beside, LEAF_BYTES * LEAVES_MAX, "acceptance-missing") {
             Ok(bytes) => bytes,
             // Old ones go while they are read.
             Err(_) if note(source, log, path)?.is_none() => continue,
@@ -55,17 +94,60 @@ pub(super) fn read(
             Err(e) => return lie("acceptance-malformed", path, e),
         };
         held += leaves.len();
-        if held <= HELD_MAX {
-            budget.take(LEAF_COST * leaves.len() as u64, path)?;
-            let of = all.entry(own.lane).or_default();
-            of.leaves.extend(leaves.iter().map(|leaf| (short(leaf), own.epochs)));
-        }
+        budget.take(LEAF_COST * leaves.len() as u64, path)?;
+        let note = u32::try_from(of.notes.len()).unwrap_or(u32::MAX);
+        of.notes.push(own.epochs);
+        let leaf = |l: &AcceptedLeaf| Leaf { id: short(&l.hash), note, level: l.level };
+        of.leaves.extend(leaves.iter().map(leaf));
     }
     for of in all.values_mut() {
         of.leaves.sort_unstable();
         of.found = vec![false; of.leaves.len()];
     }
     Ok(all)
+}
+
+/// The newest of each lane first, those of lanes that the log does not have last: where there are more than are held, whoever
+/// writes many cannot choose which are.
+fn newest_first(mut paths: Vec<String>, log: &Log) -> Vec<String> {
+    let lanes: BTreeSet<String> =
+        log.epochs.iter().map(|e| format!("{FOLDER}/{}", e.summary.lane)).collect();
+    let key = |path: &str| {
+        let (lane, number) = path.rsplit_once('/').unwrap_or((path, ""));
+        let number = number.parse::<u64>().unwrap_or(0);
+        (!lanes.contains(lane), lane.to_owned(), std::cmp::Reverse(number))
+    };
+    paths.sort_by_cached_key(|path| key(path));
+    // One of each lane, then the next of each.
+    let (mut lane, mut n) = (String::new(), 0usize);
+    let mut ranked: Vec<(bool, usize, String)> = Vec::with_capacity(paths.len());
+    for path in paths {
+        let (is_unknown, own, _) = key(&path);
+        n = if own == lane { n + 1 } else { 0 };
+        lane = own;
+        ranked.push((is_unknown, n, path));
+    }
+    ranked.sort();
+    ranked.into_iter().map(|(_, _, path)| path).collect()
+}
+
+/// Refuses a note whose shares would never be due: of a time that has not come, or to be counted long after its time.
+fn in_its_time(
+    own: &Acceptance,
+    log: &Log,
+    now_us: Option<u64>,
+    path: &str,
+) -> Result<(), VerifyError> {
+    let (from, to) = own.time_us;
+    let length = log.epochs.iter().rev().find(|e| e.summary.lane == own.lane);
+    // The gateway's clock may go back a little.
+    let latest = length.map(|e| EpochNumber(to / e.summary.length_us).next());
+    let is_late = latest.is_some_and(|latest| own.epochs.1 > latest);
+    let is_ahead = now_us.is_some_and(|now| to > now.saturating_add(CLOCK_SLACK_US));
+    if is_late || is_ahead || from > to || own.epochs.0 > own.epochs.1 {
+        return lie("acceptance-malformed", path, "its shares are said to be due at another time");
+    }
+    Ok(())
 }
 
 /// Paths of the notes that are there, or may be.
@@ -124,18 +206,39 @@ impl Accepted {
     /// A share's leaf stands in the record.
     pub(super) fn found(&mut self, leaf: &Hash) {
         let id = short(leaf);
-        let from = self.leaves.partition_point(|(l, _)| *l < id);
-        let same = self.leaves[from..].iter().take_while(|(l, _)| *l == id).count();
+        let from = self.leaves.partition_point(|l| l.id < id);
+        let same = self.leaves[from..].iter().take_while(|l| l.id == id).count();
         self.found[from..from + same].fill(true);
     }
 
-    /// How many accepted shares the record should hold, and how many of them it does not. `last` is the last entry's
-    /// epoch; `blind` the last one whose shares were not all seen (unproven, sampled, or not checked now).
-    pub(super) fn left_out(&self, last: EpochNumber, blind: Option<EpochNumber>) -> (u64, u64) {
-        let should = |(from, to): (EpochNumber, EpochNumber)| {
-            to <= last && blind.is_none_or(|blind| blind < from)
+    /// What became of them. `last` is the last entry's epoch, `blind` the epochs whose shares were not all seen (unproven, or
+    /// not checked now), ascending; `threshold` is the highest by which work of some epochs may be opened.
+    pub(super) fn compared(
+        &self,
+        last: EpochNumber,
+        blind: &[EpochNumber],
+        threshold: impl Fn((EpochNumber, EpochNumber)) -> u8,
+    ) -> Compared {
+        let is_blind = |(from, to): (EpochNumber, EpochNumber)| {
+            blind.get(blind.partition_point(|b| *b < from)).is_some_and(|b| *b <= to)
         };
-        let all = self.leaves.iter().zip(&self.found).filter(|((_, epochs), _)| should(*epochs));
-        all.fold((0, 0), |(all, missing), (_, found)| (all + 1, missing + u64::from(!found)))
+        // Nothing is due of a note that ends after the last entry.
+        let least: Vec<Option<Option<u8>>> = self
+            .notes
+            .iter()
+            .map(|n| (n.1 <= last).then(|| (!is_blind(*n)).then(|| threshold(*n))))
+            .collect();
+        let mut told = Compared { skipped: self.skipped, ..Compared::default() };
+        for (leaf, found) in self.leaves.iter().zip(&self.found) {
+            match least.get(leaf.note as usize).copied().flatten() {
+                None => {}
+                Some(Some(least)) if leaf.level >= least => {
+                    told.due += 1;
+                    told.missing += u64::from(!found);
+                }
+                Some(_) => told.unseen += u64::from(!found),
+            }
+        }
+        told
     }
 }

@@ -3,7 +3,8 @@
 //! | what | counted as |
 //! |---|---|
 //! | an entry of the log | its bytes and [`ENTRY_COST`]: its hash, what stands in it, the names of its files |
-//! | a share that a gateway signed for | 65 bytes |
+//! | a share that a gateway signed for | 49 bytes |
+//! | a stamp that jobs of the record at hand may hold | 32 bytes for each key, 128 for each checkpoint |
 //! | a share of the last three epochs of its lane | 16 bytes; 32 while its section is read |
 //!
 //! What is not counted is bounded by the format, and stays below [`BESIDE`]: the jobs of one record (64 MiB and as much
@@ -21,6 +22,11 @@ pub const BESIDE: u64 = 512 << 20;
 pub(super) const ENTRY_COST: u64 = 2_560;
 /// What a share takes while its section is read, and as long as late work may repeat it; bytes.
 pub(super) const SHARE_COST: (u64, u64) = (32, 16);
+
+/// What a stamp that jobs of a record may hold takes, for each key; and for each checkpoint beside, bytes.
+pub(super) const COMMITMENT_COST: u64 = 32;
+/// The latter.
+pub(super) const KNOWN_COST: u64 = 128;
 
 /// What is left of it.
 #[derive(Debug)]

@@ -4,10 +4,13 @@
 //! to the time from its block to the next, a quarter of an hour more on both sides, and two hours near the ends of the
 //! headers that are at hand. Headers come from a node of the verifier's own and are believed, but for their
 //! links. A block that is not among them (an orphan, or one before or after them) dates nothing: such shares are
-//! counted apart, never called a lie, because a tip can be lost to a longer chain in all honesty.
+//! counted apart, and not called a lie, because a tip can be lost to a longer chain in all honesty. Where most of the work in
+//! the headers' own time is on such blocks ([`Covered`]), they are not that chain's orphans: somebody made them up.
+//!
+//! A header's target is the chain's, too: a job with an easier one would find blocks that are none.
 
 use crate::Hash;
-use gruve_units::EpochNumber;
+use gruve_units::{EpochNumber, Hashes, Target};
 use std::collections::HashMap;
 
 /// How far a single header's time may be off, seconds: nodes take blocks of up to two hours ahead of their clock.
@@ -18,7 +21,10 @@ pub const MEDIAN_SLACK_SECS: u64 = 900;
 /// Blocks on each side that the median is taken of, at most and at least. A block nearer to the end of the headers has
 /// its own time only.
 const AROUND: (usize, usize) = (5, 2);
-/// Headers at most: more than any chain here will have before 2040; 40 MB.
+/// For how long headers must cover a lane's epochs before work on unknown blocks is held against it, seconds: longer than
+/// any tip that was lost later has stood.
+const COVERED_SECS: u64 = 7_200;
+/// Headers at most: more than any chain here will have before 2040; 70 MB.
 pub const HEADERS_MAX: usize = 1 << 23;
 
 /// Block headers of a chain, one behind the other.
@@ -26,6 +32,29 @@ pub const HEADERS_MAX: usize = 1 << 23;
 pub struct Headers {
     by_hash: HashMap<Hash, usize>,
     times: Vec<u32>,
+    bits: Vec<u32>,
+}
+
+/// Work in epochs whose time lies within that of the headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Covered {
+    secs: u64,
+    all: u128,
+    unknown: u128,
+}
+
+impl Covered {
+    /// Counts an epoch's work, and how much of it is on blocks that are not among the headers.
+    pub(super) fn add(&mut self, length_us: u64, all: Hashes, unknown: Hashes) {
+        self.secs = self.secs.saturating_add(length_us / 1_000_000);
+        self.all = self.all.saturating_add(all.0);
+        self.unknown = self.unknown.saturating_add(unknown.0);
+    }
+
+    /// Whether most of it is on blocks of no such chain.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.secs >= COVERED_SECS && self.unknown > self.all / 2
+    }
 }
 
 /// Whether a job's block was the tip in its epoch.
@@ -67,6 +96,7 @@ impl Headers {
             let time = [header[68], header[69], header[70], header[71]];
             own.by_hash.insert(hash, n);
             own.times.push(u32::from_le_bytes(time));
+            own.bits.push(u32::from_le_bytes([header[72], header[73], header[74], header[75]]));
             before = Some(hash);
         }
         Ok(own)
@@ -81,9 +111,34 @@ impl Headers {
         let Some(at) = self.by_hash.get(prev).copied() else { return Dated::Unknown };
         let secs = |epoch: u64| epoch.saturating_mul(length_us) / 1_000_000;
         let (begin, end) = (secs(epoch.0), secs(epoch.next().0));
+        // Nobody knows how long the last one has been the tip.
+        let is_last = at + 1 == self.times.len();
+        let is_beyond = |(t, slack): (u64, u64)| t.saturating_add(slack) < begin;
+        if is_last && self.time(at).is_some_and(is_beyond) {
+            return Dated::Unknown;
+        }
         let was_there = self.time(at).is_none_or(|(t, slack)| t <= end.saturating_add(slack));
         let was_tip = self.time(at + 1).is_none_or(|(t, slack)| t.saturating_add(slack) >= begin);
         if was_there && was_tip { Dated::Yes } else { Dated::No }
+    }
+
+    /// Whether an epoch lies wholly within the time of the headers, so that its tips are among them.
+    pub(super) fn cover(&self, epoch: EpochNumber, length_us: u64) -> bool {
+        let secs = |epoch: u64| epoch.saturating_mul(length_us) / 1_000_000;
+        let [first, .., last] = self.times.as_slice() else { return false };
+        u64::from(*first) + HEADER_SLACK_SECS <= secs(epoch.0)
+            && secs(epoch.next().0).saturating_add(HEADER_SLACK_SECS) <= u64::from(*last)
+    }
+
+    /// Whether a job on a block has an easier target than that block and the one behind it: one that its chain does not
+    /// take. (Some test networks have easier ones between.)
+    pub(super) fn is_easier(&self, prev: &Hash, bits: u32) -> bool {
+        let Some(at) = self.by_hash.get(prev).copied() else { return false };
+        let (Some(own), Some(next)) = (self.bits.get(at), self.bits.get(at + 1)) else {
+            return false;
+        };
+        let target = |bits: u32| Target::from_compact(bits).map(|t| t.0);
+        target(bits) > target(*own).max(target(*next))
     }
 
     /// When a block was found, seconds since 1970, and how far that may be off.

@@ -113,9 +113,17 @@ pub(super) fn read(
     Ok(log)
 }
 
-pub(super) fn log_keys(log: &Log) -> Vec<NoteKey> {
-    let name = &log.head.origin;
-    log.keys.iter().map(|(_, key)| NoteKey { name: name.clone(), key: *key }).collect()
+/// Keys, each with the size of the log from which on it signs.
+pub(super) fn log_keys(log: &Log) -> Vec<(u64, NoteKey)> {
+    let named = |key| NoteKey { name: log.head.origin.clone(), key };
+    log.keys.iter().map(|(from, key)| (*from, named(*key))).collect()
+}
+
+/// The key that signs a head of the size that a note says: one that was replaced before, and may be in a thief's hands, signs no
+/// more.
+fn in_force<'a>(note: &str, keys: &'a [(u64, NoteKey)]) -> Option<&'a NoteKey> {
+    let size = Checkpoint::read(note).ok()?.size;
+    keys.iter().rev().find(|(from, _)| *from <= size).map(|(_, key)| key)
 }
 
 /// Holds a checkpoint that somebody else was given against this log. One that no key of the log has signed is told
@@ -125,13 +133,13 @@ pub(super) fn log_keys(log: &Log) -> Vec<NoteKey> {
 /// The lie of two histories.
 pub(super) fn check_note(
     note: &str,
-    keys: &[NoteKey],
+    keys: &[(u64, NoteKey)],
     leaves: &[Hash],
     own: &Checkpoint,
 ) -> Result<(), VerifyError> {
-    let signed = keys.iter().find_map(|key| Checkpoint::open(note, key).ok());
+    let signed = in_force(note, keys).and_then(|key| Checkpoint::open(note, key).ok());
     let Some(other) = signed else {
-        let source = std::io::Error::other("no key of this log has signed it");
+        let source = std::io::Error::other("no key that signs heads of this size has signed it");
         return Err(VerifyError::Unreadable {
             path: "the checkpoint from elsewhere".into(),
             source,
@@ -143,7 +151,7 @@ pub(super) fn check_note(
 /// Holds receipts against a verified log.
 #[derive(Debug)]
 pub struct ReceiptChecker {
-    keys: Vec<NoteKey>,
+    keys: Vec<(u64, NoteKey)>,
     leaves: Vec<Hash>,
     own: Checkpoint,
     /// The last head that was a beginning of this log: receipts of one file have few.
@@ -152,7 +160,7 @@ pub struct ReceiptChecker {
 
 impl ReceiptChecker {
     pub(super) fn new(verdict: &Verdict, leaves: &[Hash]) -> ReceiptChecker {
-        let keys = verdict.keys.iter().filter_map(|k| NoteKey::parse(k).ok()).collect();
+        let keys = verdict.log_keys.clone();
         let own = verdict.visit.checkpoint.clone();
         ReceiptChecker { keys, leaves: leaves.to_vec(), own, known: None }
     }
@@ -162,15 +170,13 @@ impl ReceiptChecker {
     /// # Errors
     /// The step that does not hold.
     pub fn check(&mut self, receipt: &Receipt) -> Result<Shown, VerifyError> {
-        let mut shown = lie("receipt", "its head", ReceiptError::NotSigned);
-        for key in &self.keys {
-            match receipt.check(key) {
-                Err(ReceiptError::NotSigned) => {}
-                Err(e) => return lie("receipt", format!("contract {}", receipt.contract), e),
-                Ok(good) => shown = Ok(good),
+        let shown = match in_force(&receipt.checkpoint, &self.keys).map(|key| receipt.check(key)) {
+            Some(Ok(shown)) => shown,
+            None | Some(Err(ReceiptError::NotSigned)) => {
+                return lie("receipt", "its head", ReceiptError::NotSigned);
             }
-        }
-        let shown = shown?;
+            Some(Err(e)) => return lie("receipt", format!("contract {}", receipt.contract), e),
+        };
         self.check_head(&receipt.checkpoint)?;
         Ok(shown)
     }
@@ -181,15 +187,14 @@ impl ReceiptChecker {
     /// The step that does not hold.
     pub fn check_owed(&mut self, proof: &OwedProof) -> Result<OwedShown, VerifyError> {
         let not_signed = OwedError::Logged(LoggedError::NotSigned);
-        let mut shown = lie("owed", "its head", not_signed);
-        for key in &self.keys {
-            match proof.check(key) {
-                Err(e) if e == not_signed => {}
-                Err(e) => return lie("owed", format!("account {}", proof.account), e),
-                Ok(good) => shown = Ok(good),
+        let checked = in_force(&proof.logged.checkpoint, &self.keys).map(|key| proof.check(key));
+        let shown = match checked {
+            Some(Ok(shown)) => shown,
+            Some(Err(e)) if e != not_signed => {
+                return lie("owed", format!("account {}", proof.account), e);
             }
-        }
-        let shown = shown?;
+            _ => return lie("owed", "its head", not_signed),
+        };
         self.check_head(&proof.logged.checkpoint)?;
         Ok(shown)
     }

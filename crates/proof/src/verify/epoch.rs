@@ -1,9 +1,9 @@
 //! One epoch: its record, its sums, its sold tree.
 
-use super::accepted::Accepted;
-use super::budget::{Budget, SHARE_COST};
+use super::accepted::{Accepted, Compared};
+use super::budget::{Budget, COMMITMENT_COST, KNOWN_COST, SHARE_COST};
 use super::data::{is_file, open_data, read};
-use super::dating::Dated;
+use super::dating::{Covered, Dated};
 use super::destinations::Destinations;
 use super::entries::{EpochEntry, Log};
 use super::source::Source;
@@ -20,8 +20,8 @@ use gruve_units::{Class, EpochNumber, Hashes, LaneId, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::io::Read;
 
-/// How many entries with shares may stand behind a job's checkpoint, up to two epochs before the job's: an accountant
-/// that is late does not make work false, only dated less well. The verdict counts such work. Entries without shares
+/// How many entries with work may stand behind a job's checkpoint, up to two epochs before the job's: an accountant
+/// that is late does not make work false, only dated less well. The verdict counts such work. Entries without work
 /// are like epochs without an entry: nothing was done in them.
 pub const SLACK_ENTRIES: usize = 6;
 
@@ -41,6 +41,8 @@ pub(super) struct Found {
     pub(super) classes: BTreeMap<u8, u64>,
     /// Shares of late sections.
     pub(super) late: u64,
+    /// The earliest epoch of these.
+    pub(super) late_from: Option<EpochNumber>,
     /// Shares that stand for others which are not opened.
     pub(super) sampled: u64,
     /// Blocks that should have been found, by the work and the network's targets.
@@ -48,10 +50,13 @@ pub(super) struct Found {
     /// How many blocks were solved, and how many of them the chain has.
     pub(super) solved: u64,
     pub(super) on_chain: u64,
-    /// Shares whose block was the chain's tip in their epoch.
+    /// Shares whose block was the chain's tip in their epoch, and their work.
     pub(super) dated: u64,
-    /// Shares whose job held an older checkpoint than it could have.
+    pub(super) dated_work: Hashes,
+    /// Shares whose job held an older checkpoint than it could have, or one of long before.
     pub(super) loosely_dated: u64,
+    /// Shares whose job held none: of the log's first epochs.
+    pub(super) unbegun: u64,
     /// Scripts that a block would have paid.
     pub(super) destinations: Destinations,
     /// Bytes of the record.
@@ -80,10 +85,19 @@ struct Lane {
     entries: Vec<Known>,
     /// What its gateways say that they accepted.
     accepted: Accepted,
-    /// The last entry whose shares were not all seen.
-    blind: Option<EpochNumber>,
+    /// What of its work is in the time of the headers at hand.
+    covered: Covered,
+    /// The entries whose shares were not all seen, ascending.
+    blind: Vec<EpochNumber>,
     /// Hashes of the shares of the last epochs: epoch of the stamp, sorted.
     recent: VecDeque<(EpochNumber, Vec<u128>)>,
+}
+
+/// What is to be said of accepted shares.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    pub(super) remarks: Vec<String>,
+    pub(super) not_proven: Vec<String>,
 }
 
 /// What is remembered of an entry.
@@ -93,7 +107,7 @@ struct Known {
     checkpoint: Hash,
     /// What it sets for later epochs.
     rules: Rules,
-    has_shares: bool,
+    has_work: bool,
 }
 
 impl Lanes {
@@ -103,20 +117,45 @@ impl Lanes {
         Lanes(accepted.into_iter().map(lane).collect())
     }
 
-    /// Refuses a record in which an accepted share is missing; tells how many are there.
-    pub(super) fn left_out(&self) -> Result<Vec<String>, VerifyError> {
-        let mut told = Vec::new();
+    /// Refuses a lane most of whose work is on blocks of another chain than that of the headers, or of none.
+    pub(super) fn elsewhere(&self) -> Result<(), VerifyError> {
+        match self.0.iter().find(|(_, lane)| lane.covered.is_elsewhere()) {
+            None => Ok(()),
+            Some((id, _)) => lie(
+                "not-on-the-chain",
+                format!("lane {id}"),
+                "most of its work in the time of the headers is on blocks that are not among them",
+            ),
+        }
+    }
+
+    /// Refuses a record in which an accepted share is missing; tells how many are there, and of how many nobody can say.
+    pub(super) fn left_out(&self) -> Result<LeftOut, VerifyError> {
+        let mut told = LeftOut::default();
         for (id, lane) in &self.0 {
             let last = lane.entries.last().map(|k| k.epoch).unwrap_or_default();
-            let (n, missing) = lane.accepted.left_out(last, lane.blind);
+            let threshold = |epochs| lane.threshold(epochs);
+            let Compared { due, missing, unseen, skipped } =
+                lane.accepted.compared(last, &lane.blind, threshold);
             if missing > 0 {
                 let what =
                     format!("{missing} shares that a gateway signed for are not in the record");
                 return lie("share-left-out", format!("lane {id}"), what);
             }
-            if n > 0 {
-                told.push(format!(
-                    "lane {id}: of {n} shares that its gateways signed for lately, none is missing"
+            if due > 0 {
+                told.remarks.push(format!(
+                    "lane {id}: of {due} shares that its gateways signed for lately, none is missing"
+                ));
+            }
+            if unseen > 0 {
+                told.not_proven.push(format!(
+                    "lane {id}: that {unseen} shares that its gateways signed for were counted: their epochs are unproven, were not read \
+                     now, or open a sample that these need not be in"
+                ));
+            }
+            if skipped > 0 {
+                told.not_proven.push(format!(
+                    "lane {id}: that {skipped} shares that its gateways signed for were counted: there are more notes than are held"
                 ));
             }
         }
@@ -160,13 +199,13 @@ impl Lanes {
             }
             check_sums(against.source, s, &work)?;
         }
-        let mut newest = lane.entries.iter().rev().take(2 * SLACK_ENTRIES);
-        let is_sampled = newest.any(|k| k.rules.opened > 0);
-        if !is_checked || !s.is_proven || is_sampled {
-            lane.blind = Some(s.epoch);
+        if !is_checked || !s.is_proven {
+            lane.blind.push(s.epoch);
         }
-        let (checkpoint, has_shares) = (s.checkpoint(), s.shares > 0);
-        lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules, has_shares });
+        // An unproven entry says what it likes of its shares: what it says of work is as good.
+        let has_work = s.shares > 0 || (s.house_work, s.other_work) != (Hashes::ZERO, Hashes::ZERO);
+        let checkpoint = s.checkpoint();
+        lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules, has_work });
         Ok(found)
     }
 }
@@ -190,13 +229,14 @@ fn check_record(
         return lie("other-record", path, "the record of another lane or epoch");
     }
     let headers_of = options.headers.get(&s.lane);
-    let jobs = check_jobs(against, entry, lane, &header, found)?;
+    let jobs = check_jobs(against, entry, lane, &header, budget, found)?;
     work.names.clone_from(&header.owners);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { cores } else { options.threads };
     let mut hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(s.algorithm)).collect();
     let mut used = BTreeSet::new();
     let mut sections: Vec<(EpochNumber, Vec<u128>)> = Vec::new();
+    let (mut own, mut unknown) = (0u128, 0u128);
     while let Some(section) = read!("record-malformed", &path, record.next_section()) {
         let mut ids: Vec<u128> = Vec::new();
         loop {
@@ -216,9 +256,20 @@ fn check_record(
                 found.late += if section.epoch == s.epoch { 0 } else { n };
                 found.sampled += if counted > block.class { n } else { 0 };
                 found.loosely_dated += if job.is_loose { n } else { 0 };
-                found.dated += if job.is_dated { n } else { 0 };
+                found.unbegun += if job.is_first { n } else { 0 };
+                let worth = Hashes(counted.work().0.saturating_mul(n.into()));
+                if job.is_dated {
+                    found.dated += n;
+                    found.dated_work = Hashes(found.dated_work.0.saturating_add(worth.0));
+                }
+                if section.epoch == s.epoch {
+                    own = own.saturating_add(worth.0);
+                    unknown = unknown.saturating_add(if job.is_unknown { worth.0 } else { 0 });
+                }
                 found.hides_aux += if job.hides_aux { n } else { 0 };
-                found.expect(&header, block, counted);
+                if job.is_of_chain {
+                    found.expect(&header, block, counted);
+                }
             }
             let counted = |block: &Block| {
                 jobs.get(block.job).map_or(block.class, |job| job.counted(block.class))
@@ -237,22 +288,31 @@ fn check_record(
                 work.root.extend(&checked.leaves);
                 ids.extend(checked.ids);
                 let is_there = |b: &&Hash| headers_of.is_some_and(|h| h.has(b));
-                for (block, n) in of_job(&header, block).iter().zip(checked.aux_solved) {
-                    found.aux.entry((block.chain_id, block.coin.clone())).or_default().0 += n;
+                let solved = checked.solved;
+                for (aux, n) in of_job(&header, block).iter().zip(checked.aux_solved) {
+                    found.aux.entry((aux.chain_id, aux.coin.clone())).or_default().0 += n;
                 }
-                found.on_chain += checked.solved.iter().filter(is_there).count() as u64;
-                found.solved += checked.solved.len() as u64;
+                if jobs.get(block.job).is_some_and(|job| job.is_of_chain) {
+                    found.on_chain += solved.iter().filter(is_there).count() as u64;
+                    found.solved += solved.len() as u64;
+                }
             }
         }
         lane.once(section, &mut ids, &path)?;
         ids.shrink_to_fit();
         budget.give((SHARE_COST.0 - SHARE_COST.1) * ids.len() as u64);
+        if section.epoch < s.epoch {
+            found.late_from = found.late_from.min(Some(section.epoch)).or(Some(section.epoch));
+        }
         sections.push((section.epoch, ids));
     }
     if used.len() != header.jobs.len() || (1..=header.owners.len()).any(|o| !work.has(o)) {
         return lie("record-padded", path, "jobs or owners without a share");
     }
     is_file(record.into_inner(), s.record)?;
+    if headers_of.is_some_and(|h| h.cover(s.epoch, s.length_us)) && !work::is_ethash(s.algorithm) {
+        lane.covered.add(s.length_us, Hashes(own), Hashes(unknown));
+    }
     found.record_bytes = s.record.bytes;
     budget.give(SHARE_COST.1 * lane.remember(s.epoch, sections));
     Ok(())
@@ -315,10 +375,16 @@ impl Found {
 /// What is to be said of a job that holds.
 #[derive(Clone, Copy, Default)]
 struct JobStands {
-    /// Its stamp holds an older checkpoint than it could.
+    /// Its stamp holds an older checkpoint than it could, or one of long before.
     is_loose: bool,
+    /// Its stamp holds none.
+    is_first: bool,
     /// The chain dates it.
     is_dated: bool,
+    /// There are headers, and its block is not among them.
+    is_unknown: bool,
+    /// What blocks it finds says something of the lane's luck: there are no headers, or they show its target.
+    is_of_chain: bool,
     /// What the entry fixed whose checkpoint its stamp holds.
     rules: Rules,
     /// It commits to other chains' blocks and does not say which.
@@ -339,8 +405,11 @@ fn check_jobs(
     entry: &EpochEntry,
     lane: &Lane,
     header: &RecordHeader,
+    budget: &mut Budget,
     found: &mut Found,
 ) -> Result<Vec<JobStands>, VerifyError> {
+    let keys = log.keys_at(entry.at).count() as u64;
+    let mut taken = 0;
     let algorithm = entry.summary.algorithm;
     let headers = options.headers.get(&header.of.lane);
     let allowed = options.destinations.get(&header.of.lane);
@@ -365,6 +434,10 @@ fn check_jobs(
                     "its stamp holds no checkpoint that it should hold",
                 );
             };
+            // A log of many keys and many checkpoints would make a list without end.
+            let cost = keys.saturating_mul(COMMITMENT_COST) + KNOWN_COST;
+            budget.take(cost, &at)?;
+            taken += cost;
             let commit = |key: &[u8; 32]| {
                 stamp::commitment(&log.head.origin, key, &header.of.lane, job.epoch, &checkpoint)
             };
@@ -401,19 +474,44 @@ fn check_jobs(
         if dated == Some(Dated::No) {
             return lie("not-the-tip", at, "its block was not the chain's tip in its epoch");
         }
+        if headers.is_some_and(|h| h.is_easier(&job.prev_hash, job.bits)) {
+            return lie("other-target", at, "its target is easier than that of the chain");
+        }
         let elsewhere = paid.iter().find(|to| allowed.is_some_and(|a| !a.contains(*to)));
         if let Some(script) = elsewhere {
             let what = format!("a block would have paid to {}", hex::encode(script));
             return lie("paid-elsewhere", at, what);
         }
         let is_dated = dated == Some(Dated::Yes);
-        all.push(JobStands { is_loose: *is_loose, is_dated, rules: *rules, hides_aux });
+        let (is_loose, is_first) = (*is_loose, job.checkpoint_epoch == EpochNumber(0));
+        all.push(JobStands {
+            is_loose,
+            is_first,
+            is_dated,
+            is_unknown: dated == Some(Dated::Unknown),
+            is_of_chain: is_dated || dated.is_none(),
+            rules: *rules,
+            hides_aux,
+        });
         paid.iter().for_each(|script| found.destinations.add(script));
     }
+    budget.give(taken);
     Ok(all)
 }
 
 impl Lane {
+    /// The highest threshold by which jobs of these epochs may be bound: that of an entry whose checkpoint they may hold.
+    fn threshold(&self, (first, last): (EpochNumber, EpochNumber)) -> u8 {
+        let of = |epoch: EpochNumber| self.entries.partition_point(|k| k.epoch <= epoch.back(2));
+        let (mut from, mut behind) = (of(first), 0);
+        while from > 0 && behind <= SLACK_ENTRIES {
+            from -= 1;
+            behind += usize::from(self.entries[from].has_work);
+        }
+        let all = self.entries.get(from..of(last).max(from)).unwrap_or_default();
+        all.iter().map(|k| k.rules.opened).max().unwrap_or(0)
+    }
+
     /// The checkpoint that a job may hold, what its entry fixed, and whether it is older than need be. The job's own
     /// entry binds it and not the newest one: whoever made the job knew that one, and has hashed it.
     fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, Rules, bool)> {
@@ -426,8 +524,10 @@ impl Lane {
             (known[at].checkpoint, known[at].rules, &known[at + 1..])
         };
         // From the newest on: a long log is not walked through for each job.
-        let behind = after.iter().rev().filter(|k| k.has_shares).take(SLACK_ENTRIES + 1).count();
-        (behind <= SLACK_ENTRIES).then_some((hash, rules, behind > 0))
+        let behind = after.iter().rev().filter(|k| k.has_work).take(SLACK_ENTRIES + 1).count();
+        // Where nothing was published for long, nothing says when work was begun.
+        let gap = epoch.0.saturating_sub(of.0) > 2 + SLACK_ENTRIES as u64 && of != EpochNumber(0);
+        (behind <= SLACK_ENTRIES).then_some((hash, rules, behind > 0 || gap))
     }
 
     /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.

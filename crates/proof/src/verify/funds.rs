@@ -49,10 +49,11 @@ pub(super) fn check(
 ) -> Result<Option<FundsVerdict>, VerifyError> {
     let mut last = None;
     let count = log.funds.len();
-    for (n, (at, entry)) in log.funds.iter().enumerate() {
+    let before = [0].into_iter().chain(log.funds.iter().map(|(at, _)| *at));
+    for ((n, (at, entry)), before) in log.funds.iter().enumerate().zip(before) {
         // The last is always looked at: it is what the verdict speaks of.
         if *at >= options.from_entry || n + 1 == count {
-            last = Some(one(source, log, *at, entry)?);
+            last = Some(one(source, log, (before, *at), entry)?);
         }
     }
     Ok(last)
@@ -61,7 +62,7 @@ pub(super) fn check(
 fn one(
     source: &dyn Source,
     log: &Log,
-    at: u64,
+    (before, at): (u64, u64),
     entry: &FundsEntry,
 ) -> Result<FundsVerdict, VerifyError> {
     let place = format!("statement {}", entry.statement);
@@ -77,6 +78,14 @@ fn one(
     let part = usize::try_from(reserves.head_size).ok().and_then(|n| log.leaves.get(..n));
     if reserves.head_size > at || part.map(merkle::root) != Some(reserves.head_root) {
         return lie("reserves-head", place, "they were signed for another history of this log");
+    }
+    // Else coins that were there for an hour could sign for all statements to come.
+    if before > 0 && reserves.head_size <= before {
+        return lie(
+            "reserves-head",
+            place,
+            "they were signed before the statement before was in the log",
+        );
     }
     if let Err(e) = reserves.check(&log.head.origin, entry) {
         return lie("reserves", place, e);

@@ -8,7 +8,7 @@ use crate::publish::data_path;
 use crate::sold;
 use crate::sum_tree::{self, SumNode};
 use crate::summary::{AllocationLeaf, EpochSummary};
-use gruve_units::{AccountId, Class, Hashes};
+use gruve_units::{AccountId, Class, ContractId, Duration, Hashes, Hashrate, mul_div_floor};
 use std::collections::BTreeMap;
 
 /// The work of an epoch by owner.
@@ -56,14 +56,18 @@ pub(super) fn check_sums(
     let place = format!("lane {}, epoch {}", s.lane, s.epoch);
     let path = data_path(&s.sold.hash);
     let mut file = open_data(source, s.sold, "sold-missing")?;
-    let mut short = None;
+    let (mut short, mut above) = (None, None);
     let mut tree = SumBuilder::default();
+    let length = Duration::from_micros(s.length_us);
     if s.surplus > Hashes::ZERO {
         tree.push(AllocationLeaf::Surplus.node(s.surplus));
     }
     let read = sold::read(&mut file, &s.lane, s.epoch, |leaf| {
         if leaf.sums.allocated < leaf.entitled {
             short = short.or(Some(leaf.contract));
+        }
+        if leaf.entitled > Hashrate(leaf.sums.hashrate).work_in(length).0 {
+            above = above.or(Some(leaf.contract));
         }
         if leaf.sums.allocated > 0 {
             tree.push(AllocationLeaf::Contract(leaf.contract).node(Hashes(leaf.sums.allocated)));
@@ -86,12 +90,27 @@ pub(super) fn check_sums(
         );
         return lie("allocated-not-proven", place, what);
     }
+    // What dilutes others stands in the sum of the rates, where everybody sees it.
+    if let Some(contract) = above {
+        let what =
+            format!("contract {contract} has a claim on more than its rate makes in an epoch");
+        return lie("claim-above-rate", place, what);
+    }
     if let (Some(contract), true) = (short, s.surplus > Hashes::ZERO) {
         return lie(
             "surplus-before-contract",
             place,
             format!("contract {contract} got less than its part while the operator kept work"),
         );
+    }
+    if short.is_some()
+        && let Some(contract) = uneven(source, s, sold.entitled)?
+    {
+        let what = format!(
+            "contract {contract} did not get its part of the {} that all had to share, who had a claim on {}",
+            s.house_work, sold.entitled
+        );
+        return lie("shared-unevenly", place, what);
     }
     if !s.is_proven {
         return Ok(());
@@ -105,6 +124,32 @@ pub(super) fn check_sums(
         return lie("allocation-root", place, "another root over who got the work");
     }
     Ok(())
+}
+
+/// A contract that got something else than its part, where the work does not suffice for all claims: whoever gets too little
+/// does so because another got too much. Of the hashes that no part has room for each contract may have one.
+fn uneven(
+    source: &dyn Source,
+    s: &EpochSummary,
+    entitled: u128,
+) -> Result<Option<ContractId>, VerifyError> {
+    let path = data_path(&s.sold.hash);
+    let mut file = open_data(source, s.sold, "sold-missing")?;
+    let mut found = None;
+    let read = sold::read(&mut file, &s.lane, s.epoch, |leaf| {
+        let part = mul_div_floor(s.house_work.0, leaf.entitled, entitled).ok();
+        let is_even = part.is_some_and(|(part, rest)| {
+            let over = leaf.sums.allocated.checked_sub(part);
+            over == Some(0) || (over == Some(1) && rest > 0)
+        });
+        if !is_even {
+            found = found.or(Some(leaf.contract));
+        }
+    });
+    read!("sold-malformed", &path, read);
+    // The same bytes as before: else the first reading was of something else.
+    is_file(file, s.sold)?;
+    Ok(found)
 }
 
 /// The allocation tree's root, leaf by leaf.

@@ -5,6 +5,8 @@ use super::destinations::Destinations;
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::funds::FundsVerdict;
+use super::work::is_ethash;
+use crate::note::NoteKey;
 use crate::summary::EpochSummary;
 use crate::witness::Cosigned;
 use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
@@ -53,6 +55,8 @@ pub struct Verdict {
     with_headers: BTreeSet<LaneId>,
     #[serde(skip)]
     leaves: Vec<crate::Hash>,
+    #[serde(skip)]
+    pub(super) log_keys: Vec<(u64, NoteKey)>,
 }
 
 /// What was proven of a lane.
@@ -64,6 +68,8 @@ pub struct LaneVerdict {
     pub algorithm: String,
     /// First and last epoch.
     pub epochs: (EpochNumber, EpochNumber),
+    /// Whether its jobs are headers without a coinbase (the Ethash family).
+    pub is_of_headers: bool,
     /// Epochs between them without an entry: they count as zero.
     pub missing_epochs: u64,
     /// Epochs whose work is claimed without proof.
@@ -76,7 +82,7 @@ pub struct LaneVerdict {
     pub house_work: Hashes,
     /// Owners' work, proven.
     pub other_work: Hashes,
-    /// Proven hashrate, house and owners, over all the time from the first epoch to the last.
+    /// Proven hashrate, house and owners, over all the time from the first epoch that work is of to the last.
     pub hashrate: Hashrate,
     /// One standard deviation of it, in percent: 100 / √(effective number of shares).
     pub error_percent: f64,
@@ -84,7 +90,8 @@ pub struct LaneVerdict {
     pub effective_shares: f64,
     /// Hashrate under contract in the last epoch.
     pub sold: Hashrate,
-    /// Mean of the house's proven hashrate over the last epochs (a day at most).
+    /// Mean of the house's proven hashrate over the last epochs (144 at most, a day of ten minutes each); epochs
+    /// without an entry or without proof count as zero.
     pub house_hashrate: Hashrate,
     /// The former by the latter.
     pub sold_by_proven: Option<f64>,
@@ -100,7 +107,9 @@ pub struct LaneVerdict {
     pub blocks_on_chain: Option<u64>,
     /// Shares whose block was the chain's tip in their epoch, by the headers; `None` without headers.
     pub dated_shares: Option<u64>,
-    /// Found by expected.
+    /// The hashrate that these show, over the same time as [`LaneVerdict::hashrate`].
+    pub dated_hashrate: Option<Hashrate>,
+    /// Found by expected; with headers, of dated work alone: of other work nothing shows that its targets are the chain's.
     pub luck: Option<f64>,
     /// Where blocks would have paid to: output scripts.
     pub destinations: Vec<String>,
@@ -108,6 +117,8 @@ pub struct LaneVerdict {
     pub has_more_destinations: bool,
     /// Shares that are dated less well, because their stamps hold an older checkpoint.
     pub loosely_dated: u64,
+    /// Shares whose stamps hold no checkpoint, because there was none yet.
+    pub unbegun: u64,
     /// Shares that came late.
     pub late: u64,
     /// Shares that stand for others which are not opened: they reached a threshold that was fixed before.
@@ -154,8 +165,11 @@ pub fn error_percent(effective_shares: f64) -> f64 {
 #[derive(Clone, Debug, Default)]
 struct Running {
     algorithm: String,
+    is_of_headers: bool,
     length_us: u64,
     first: Option<EpochNumber>,
+    /// The epoch that the earliest work is of: late work of the first entries is of epochs before them.
+    since: Option<EpochNumber>,
     last: EpochNumber,
     epochs: u64,
     unproven: u64,
@@ -171,11 +185,13 @@ struct Running {
     solved: u64,
     destinations: Destinations,
     loose: u64,
+    unbegun: u64,
     late: u64,
     sampled: u64,
     bytes: u64,
     on_chain: u64,
     dated: u64,
+    dated_work: Hashes,
     has_headers: bool,
     aux: BTreeMap<(u32, String), (u64, f64)>,
     hides_aux: u64,
@@ -197,7 +213,8 @@ impl Verdict {
             funds: None,
             witnessed: log.witnessed.clone(),
             visit: Visit { key, checkpoint: log.checkpoint.clone() },
-            keys: entries::log_keys(log).iter().map(ToString::to_string).collect(),
+            keys: entries::log_keys(log).iter().map(|(_, key)| key.to_string()).collect(),
+            log_keys: entries::log_keys(log),
             running: BTreeMap::new(),
             with_headers: options.headers.keys().cloned().collect(),
             leaves: log.leaves.clone(),
@@ -214,10 +231,15 @@ impl Verdict {
         let r = self.running.entry(s.lane.clone()).or_default();
         r.has_headers = self.with_headers.contains(&s.lane);
         r.algorithm = s.algorithm.to_string();
+        r.is_of_headers = is_ethash(s.algorithm);
         r.length_us = s.length_us;
         r.first.get_or_insert(s.epoch);
+        let since = found.late_from.unwrap_or(s.epoch);
+        r.since = Some(r.since.map_or(since, |before| before.min(since)));
         (r.last, r.epochs) = (s.epoch, r.epochs + 1);
         (r.sold, r.owed) = (s.sold_root.sums.hashrate, s.sold_root.sums.owed);
+        let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
+        r.recent.retain(|(e, _)| *e >= from);
         if !s.is_proven {
             r.unproven += 1;
             return;
@@ -232,15 +254,15 @@ impl Verdict {
             *r.classes.entry(*class).or_default() += n;
         }
         r.recent.push_back((s.epoch, s.house_work));
-        let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
-        r.recent.retain(|(e, _)| *e >= from);
         r.expected += found.expected_blocks;
         r.solved += found.solved;
         r.destinations.extend(&found.destinations);
         r.loose += found.loosely_dated;
+        r.unbegun += found.unbegun;
         r.late += found.late;
         r.sampled += found.sampled;
         (r.on_chain, r.dated) = (r.on_chain + found.on_chain, r.dated + found.dated);
+        r.dated_work = add(r.dated_work, found.dated_work);
         r.bytes += found.record_bytes;
         r.hides_aux += found.hides_aux;
         for (chain, (solved, expected)) in &found.aux {
@@ -263,6 +285,12 @@ impl Verdict {
                 );
                 self.remarks.push(share);
             }
+            if v.sold > Hashrate::ZERO && v.house_hashrate == Hashrate::ZERO {
+                self.remarks.push(format!(
+                    "lane {}: {} is under contract, and nothing of it is proven",
+                    v.lane, v.sold
+                ));
+            }
             if v.has_more_destinations {
                 self.remarks.push(format!(
                     "lane {}: blocks would have paid to more places than are listed",
@@ -273,6 +301,18 @@ impl Verdict {
                 self.not_proven.push(format!(
                     "lane {}: the work of {} epochs, whose jobs carry no stamp",
                     v.lane, v.unproven_epochs
+                ));
+            }
+            if v.dated_shares.is_none() && v.expected_blocks > 0.0 {
+                self.not_proven.push(format!(
+                    "lane {}: that the targets in its jobs are its chain's, and with them blocks and luck: block headers (--headers) show it",
+                    v.lane
+                ));
+            }
+            if v.is_of_headers && v.shares > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: that its headers stand on its chain: their heights, which say what a hash costs, and the blocks before them",
+                    v.lane
                 ));
             }
             if v.hides_aux > 0 {
@@ -296,8 +336,14 @@ impl Verdict {
             }
             if v.loosely_dated > 0 {
                 self.remarks.push(format!(
-                    "lane {}: {} shares hold an older checkpoint than they could",
+                    "lane {}: {} shares hold an older checkpoint than they could, or one of long before them",
                     v.lane, v.loosely_dated
+                ));
+            }
+            if v.unbegun > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: when {} shares of the log's first epochs were begun: they hold no checkpoint",
+                    v.lane, v.unbegun
                 ));
             }
             self.lanes.push(v);
@@ -318,6 +364,7 @@ impl Verdict {
             .collect();
         self.not_proven.extend(undated);
         let always = [
+            "that work was not done later than its epoch, on blocks of then: only who has seen the log grow (an earlier visit, --witness) knows",
             "that this is the only history, beyond what you saw before and what others hand you (--seen): ask somebody else for their checkpoint",
             "that every accepted share is in the record: beyond the acceptance roots that are still there, an omission is shown by who kept them",
             "whose the machines are, and that found blocks were not withheld (see luck)",
@@ -341,14 +388,18 @@ impl Running {
         let first = self.first.unwrap_or_default();
         let span = self.last.0.saturating_sub(first.0).saturating_add(1);
         let time = |epochs: u64| Duration::from_micros(self.length_us.saturating_mul(epochs));
+        let since = self.since.unwrap_or(first);
+        let worked = time(self.last.0.saturating_sub(since.0).saturating_add(1));
         let all = self.house.checked_add(self.other).unwrap_or(Hashes(u128::MAX));
         let effective = effective_shares(&self.classes);
         let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
-        let begun = self.recent.front().map_or(self.last, |(e, _)| *e);
+        // Epochs in which nothing was proven count as zero.
+        let begun = since.max(self.last.back(CAPACITY_EPOCHS as u64 - 1));
         let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
         LaneVerdict {
             lane,
             algorithm: self.algorithm,
+            is_of_headers: self.is_of_headers,
             epochs: (first, self.last),
             missing_epochs: span.saturating_sub(self.epochs),
             unproven_epochs: self.unproven,
@@ -356,7 +407,7 @@ impl Running {
             record_bytes: self.bytes,
             house_work: self.house,
             other_work: self.other,
-            hashrate: Hashrate::of(all, time(span)),
+            hashrate: Hashrate::of(all, worked),
             error_percent: error_percent(effective),
             effective_shares: effective,
             sold: Hashrate(self.sold),
@@ -368,10 +419,12 @@ impl Running {
             found_blocks: self.solved,
             blocks_on_chain: self.has_headers.then_some(self.on_chain),
             dated_shares: self.has_headers.then_some(self.dated),
+            dated_hashrate: self.has_headers.then(|| Hashrate::of(self.dated_work, worked)),
             luck: (self.expected > 0.0).then(|| self.solved as f64 / self.expected),
             destinations: self.destinations.told(),
             has_more_destinations: self.destinations.is_cut,
             loosely_dated: self.loose,
+            unbegun: self.unbegun,
             late: self.late,
             sampled: self.sampled,
             aux: self.aux.into_iter().map(AuxVerdict::of).collect(),
@@ -458,10 +511,11 @@ impl fmt::Display for LaneVerdict {
                 aux.coin, aux.chain_id, aux.found_blocks, aux.expected_blocks
             )?;
         }
-        if let (Some(dated), Some(there)) = (self.dated_shares, self.blocks_on_chain) {
+        let dated = (self.dated_shares, self.dated_hashrate, self.blocks_on_chain);
+        if let (Some(dated), Some(rate), Some(there)) = dated {
             writeln!(
                 f,
-                "  chain     {dated} of {} shares dated to a block interval, a quarter of an hour around it (two hours where the headers end); {there} of the found blocks are on it",
+                "  chain     {dated} of {} shares ({rate}) dated to a block interval, a quarter of an hour around it (two hours where the headers end); {there} of the found blocks are on it",
                 self.shares
             )?;
         }

@@ -1,7 +1,7 @@
 //! Shares that a gateway signed for, and records that leave them out.
 
 use crate::world::{CLASS, Files, World, closing, mine};
-use gruve_proof::acceptance::{Acceptance, range_text};
+use gruve_proof::acceptance::{Acceptance, AcceptedLeaf, range_text, root};
 use gruve_proof::merkle;
 use gruve_proof::share::Canonical;
 use gruve_proof::verify::{Options, Source, Verdict, VerifyError, verify};
@@ -10,19 +10,31 @@ use std::io::{self, Read};
 
 /// The gateway's signed root over the shares of these epochs of an honest operator.
 fn with_accepted(w: &World, shares: &[Canonical], epochs: (u64, u64)) -> Files {
-    let leaves: Vec<_> = shares.iter().map(|s| merkle::leaf_hash(&s[..])).collect();
+    let leaf = |s: &Canonical| AcceptedLeaf { hash: merkle::leaf_hash(&s[..]), level: s[8] };
+    let leaves: Vec<_> = shares.iter().map(leaf).collect();
+    with_leaves(w, &leaves, epochs)
+}
+
+/// Its time ends as the last of the epochs begins.
+fn with_leaves(w: &World, leaves: &[AcceptedLeaf], epochs: (u64, u64)) -> Files {
     let own = Acceptance {
+        has_levels: true,
         origin: w.origin.clone(),
         lane: w.lane.clone(),
         number: 1,
         epochs: (EpochNumber(epochs.0), EpochNumber(epochs.1)),
-        time_us: (1, 2),
+        time_us: (1, epochs.1.saturating_mul(600_000_000)),
         shares: leaves.len() as u64,
-        root: merkle::root(&leaves),
+        root: root(leaves),
     };
+    let bytes = leaves.iter().flat_map(|l| l.to_bytes()).collect();
+    signed_by(w, &own, bytes)
+}
+
+fn signed_by(w: &World, own: &Acceptance, leaves: Vec<u8>) -> Files {
     let mut files = w.publish();
     files.0.insert(own.path(), own.sign(&w.key).into_bytes());
-    files.0.insert(own.path() + ".leaves", leaves.concat());
+    files.0.insert(own.path() + ".leaves", leaves);
     files
 }
 
@@ -132,4 +144,96 @@ fn a_share_that_a_gateway_signed_for_is_missed_when_the_record_leaves_it_out() {
     );
     // It may still come, in the next epoch's record.
     assert_eq!(with_accepted(&w, &found, (11, 12)).lie(&Options::default()), "none");
+}
+
+/// Epochs 10 to 13; the entries of the first two fix this threshold, and of epoch 12, of which three shares were accepted, the
+/// record leaves one out. What their hashes reached at least is said to be `level`.
+fn one_left_out(threshold: u8, level: u8) -> Files {
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let mut honest = w.epoch(epoch);
+        honest.rules.opened = threshold;
+        w.close(&honest);
+    }
+    let job = w.job(12);
+    // Class 8, so that each is opened whatever the threshold is.
+    let found = mine(&job, 8, 0..3, None);
+    let mut short = closing(12, vec![job], found[..2].to_vec());
+    short.contracts.clear();
+    w.close(&short);
+    let leaf = |s: &Canonical| AcceptedLeaf { hash: merkle::leaf_hash(&s[..]), level };
+    let leaves: Vec<_> = found.iter().map(leaf).collect();
+    with_leaves(&w, &leaves, (12, 12))
+}
+
+#[test]
+fn a_threshold_that_all_shares_reach_blinds_nobody() {
+    let said = "1 shares that a gateway signed for are not in the record";
+    crate::told("share-left-out", said, &one_left_out(1, 8));
+    crate::told("share-left-out", said, &one_left_out(8, 8));
+}
+
+#[test]
+fn a_share_below_the_threshold_need_not_be_in_the_sample() {
+    // Said to have reached 2^7 and no more, as far as anybody knows.
+    let files = one_left_out(8, 7);
+    let verdict = files.verify(&Options::default()).unwrap();
+    let said = "1 shares that its gateways signed for were counted";
+    assert!(verdict.not_proven.iter().any(|n| n.contains(said)), "{verdict}");
+    assert!(files.second().starts_with("yes "), "{}", files.second());
+}
+
+#[test]
+fn a_note_that_is_never_due_claims_nothing() {
+    let mut w = World::new();
+    let shares = w.epoch(10);
+    w.close(&shares);
+    let never = |epochs, time_us| {
+        let own = Acceptance {
+            has_levels: true,
+            origin: w.origin.clone(),
+            lane: w.lane.clone(),
+            number: 1,
+            epochs,
+            time_us,
+            shares: 0,
+            root: root(&[]),
+        };
+        signed_by(&w, &own, Vec::new())
+    };
+    let epoch = EpochNumber;
+    for (epochs, time_us) in [
+        ((epoch(10), epoch(u64::MAX)), (1, 10 * 600_000_000)),
+        ((epoch(10), epoch(12)), (1, 11 * 600_000_000 - 1)),
+        ((epoch(11), epoch(10)), (1, 10 * 600_000_000)),
+        ((epoch(10), epoch(10)), (11 * 600_000_000, 10 * 600_000_000)),
+    ] {
+        crate::told("acceptance-malformed", "due at another time", &never(epochs, time_us));
+    }
+    let ahead = never((epoch(10), epoch(10)), (1, u64::MAX));
+    let now = |us: u64| Options { now_us: Some(us), ..Options::default() };
+    assert_eq!(ahead.lie(&now(20 * 600_000_000)), "acceptance-malformed");
+    let due = never((epoch(10), epoch(12)), (1, 11 * 600_000_000));
+    assert_eq!(due.lie(&now(11 * 600_000_000)), "none");
+}
+
+#[test]
+fn a_note_of_the_first_form_is_read_too() {
+    let mut w = World::new();
+    let c = w.epoch(10);
+    w.close(&c);
+    let leaves: Vec<_> = c.sections[0].1.iter().map(|s| merkle::leaf_hash(&s[..])).collect();
+    let own = Acceptance {
+        has_levels: false,
+        origin: w.origin.clone(),
+        lane: w.lane.clone(),
+        number: 1,
+        epochs: (EpochNumber(10), EpochNumber(10)),
+        time_us: (1, 6_000_000_000),
+        shares: leaves.len() as u64,
+        root: merkle::root(&leaves),
+    };
+    let files = signed_by(&w, &own, leaves.concat());
+    assert_eq!(files.lie(&Options::default()), "none");
+    assert!(files.second().contains("9 accepted shares found"), "{}", files.second());
 }

@@ -11,6 +11,9 @@ const SPACING: u64 = 600;
 /// The first header is of epoch 2, block *n* is found halfway through epoch 2 + *n*.
 const FIRST: u64 = 2;
 
+/// The chain's target, and that of the world's jobs.
+const BITS: u32 = 0x1f7f_ffff;
+
 /// Forty headers, and their hashes.
 fn chain() -> (Headers, Vec<[u8; 32]>) {
     let (mut bytes, mut hashes, mut prev) = (Vec::new(), Vec::new(), [0; 32]);
@@ -19,6 +22,7 @@ fn chain() -> (Headers, Vec<[u8; 32]>) {
         let time = u32::try_from(FIRST * LENGTH + n * SPACING + LENGTH / 2).unwrap();
         header[4..36].copy_from_slice(&prev);
         header[68..72].copy_from_slice(&time.to_le_bytes());
+        header[72..76].copy_from_slice(&BITS.to_le_bytes());
         prev = gruve_pow::sha256d(&header);
         bytes.extend(header);
         hashes.push(prev);
@@ -92,6 +96,74 @@ fn a_private_chain_of_epochs_released_later_builds_on_blocks_of_another_time() {
         w.close(&c);
     }
     assert_eq!(w.publish().lie(&options()), "not-the-tip");
+}
+
+/// Epochs in the midst of the headers' time, 13 of ten minutes, each on the tip that somebody says.
+fn midst(tip: impl Fn(u64) -> [u8; 32]) -> Files {
+    let mut w = World::new();
+    for epoch in 16..29 {
+        let c = on(&mut w, epoch, &[tip(epoch)]);
+        w.close(&c);
+    }
+    w.publish()
+}
+
+#[test]
+fn a_private_chain_of_blocks_that_are_on_no_other() {
+    assert_eq!(midst(tip).lie(&options()), "none");
+    let own = |epoch| [u8::try_from(epoch).unwrap(); 32];
+    assert_eq!(midst(own).lie(&options()), "not-on-the-chain");
+    assert_eq!(midst(own).lie(&Options::default()), "none", "without headers nobody sees it");
+}
+
+#[test]
+fn a_tip_that_was_lost_later_is_no_lie_and_dates_nothing() {
+    let lost = |epoch| if epoch == 20 { [9; 32] } else { tip(epoch) };
+    let lane = &midst(lost).verify(&options()).unwrap().lanes[0];
+    assert_eq!((lane.shares, lane.dated_shares), (26, Some(24)));
+    assert!(lane.dated_hashrate <= Some(lane.hashrate));
+}
+
+#[test]
+fn the_last_block_of_the_headers_is_not_the_tip_for_ever() {
+    let mut w = World::new();
+    let last = *chain().1.last().unwrap();
+    // Found in epoch 41; nobody knows whether it still was the tip four hours later.
+    for epoch in [42, 66] {
+        let c = on(&mut w, epoch, &[last]);
+        w.close(&c);
+    }
+    let lane = &w.publish().verify(&options()).unwrap().lanes[0];
+    assert_eq!((lane.shares, lane.dated_shares), (4, Some(2)));
+}
+
+#[test]
+fn luck_by_blocks_of_an_easier_target_than_the_chains() {
+    let easier = |w: &mut World, epoch| {
+        let mut job = w.job(epoch);
+        (job.prev_hash, job.bits) = (tip(epoch), 0x207f_ffff);
+        let shares = mine(&job, CLASS, 0..2, None);
+        closing(epoch, vec![job], shares)
+    };
+    let mut w = World::new();
+    let c = easier(&mut w, 20);
+    w.close(&c);
+    assert_eq!(w.publish().lie(&options()), "other-target");
+    let verdict = w.publish().verify(&Options::default()).unwrap();
+    assert!(verdict.not_proven.iter().any(|n| n.contains("targets in its jobs")), "{verdict}");
+}
+
+#[test]
+fn an_epoch_that_has_not_begun() {
+    // Epoch 12 begins two hours after 1970.
+    let at = |secs: u64| Options { now_us: Some(secs * 1_000_000), ..Options::default() };
+    let files = World::honest().publish();
+    assert_eq!(files.lie(&at(0)), "none", "clocks are not that good");
+    let mut w = World::honest();
+    let c = w.epoch(13);
+    w.close(&c);
+    assert_eq!(w.publish().lie(&at(0)), "not-yet");
+    assert_eq!(w.publish().lie(&at(600)), "none");
 }
 
 #[test]

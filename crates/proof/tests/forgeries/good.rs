@@ -8,7 +8,7 @@ use gruve_proof::record::RecordJob;
 use gruve_proof::share::{Canonical, ShareLeaf};
 use gruve_proof::summary::{FileRef, Rules};
 use gruve_proof::verify::Options;
-use gruve_units::{AccountId, Algorithm, Class, Hashes};
+use gruve_units::{AccountId, Algorithm, Class, Hashes, Hashrate};
 
 /// More shares of one job than a block has, with all that a miner changes; every hash meets class 0.
 fn busy(job: &RecordJob) -> Vec<Canonical> {
@@ -174,4 +174,27 @@ fn scrypt_work_is_proven_too() {
     w.close(&c);
     let verdict = w.publish().verify(&Options::default()).unwrap();
     assert_eq!((verdict.shares, verdict.lanes[0].house_work), (8, Hashes(16)));
+}
+
+#[test]
+fn late_work_of_the_first_entry_is_of_the_time_before_it() {
+    let rate = |late: bool| {
+        let mut w = World::new();
+        let (one, two) = (w.job(10), w.job(11));
+        let mut c = w.epoch(12);
+        if late {
+            for (n, job) in (10..).zip([one, two]) {
+                c.sections.push((EpochNumber(n), mine(&job, CLASS, 0..9, Some(owner(2)))));
+                c.jobs.push(job);
+            }
+        }
+        c.contracts = vec![contract(1, 3)];
+        c.edit = |s| s.length_us = 1_000_000;
+        w.close(&c);
+        let lane = &w.publish().verify(&Options::default()).unwrap().lanes[0];
+        (lane.hashrate, lane.house_hashrate)
+    };
+    // 704 hashes in a second; 1,856 in three.
+    assert_eq!(rate(false), (Hashrate(704), Hashrate(448)));
+    assert_eq!(rate(true), (Hashrate(618), Hashrate(149)));
 }

@@ -1,6 +1,8 @@
 //! Lies that one sees only who remembers, or asks others.
 
 use crate::world::{self, Files, World};
+use ed25519_dalek::SigningKey;
+use gruve_proof::log::KeyChange;
 use gruve_proof::note::NoteKey;
 use gruve_proof::verify::{Options, Visit};
 
@@ -80,4 +82,26 @@ fn a_log_of_another_name_than_the_one_seen() {
     last.checkpoint.origin = "other.example".into();
     let options = Options { last: Some(last), ..Options::default() };
     assert_eq!(World::honest().publish().lie(&options), "other-log");
+}
+
+#[test]
+fn a_head_signed_by_a_key_that_was_replaced_is_nobodys() {
+    let mut w = World::honest();
+    let (old, new) = (w.key.clone(), SigningKey::from_bytes(&[2; 32]));
+    w.entries.push(KeyChange::sign(world::ORIGIN, 4, &old, &new).canonical());
+    w.key = new.clone();
+    let c = w.epoch(13);
+    w.close(&c);
+    let files = w.publish();
+    let seen = |note: String| Options { seen_elsewhere: vec![note], ..Options::default() };
+    let mut head = w.checkpoint();
+    head.root = [5; 32];
+    assert_eq!(files.lie(&seen(head.sign(&new))), "split-view");
+    let stolen = files.lie(&seen(head.sign(&old)));
+    assert!(stolen.starts_with("cannot read"), "whoever stole it accuses nobody: {stolen}");
+    // Of before the change it is good, and says what it said.
+    let mut before = World::honest().checkpoint();
+    assert_eq!(files.lie(&seen(before.sign(&old))), "none");
+    before.root = [5; 32];
+    assert_eq!(files.lie(&seen(before.sign(&old))), "history-rewritten");
 }

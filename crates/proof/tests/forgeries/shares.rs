@@ -389,3 +389,17 @@ fn late_work_of_a_class_that_its_own_epoch_allows_holds() {
         assert!(files.second().starts_with("yes "), "{}", files.second());
     }
 }
+
+#[test]
+fn late_work_that_an_earlier_visit_has_counted() {
+    for files in [late_again(), late_twice()] {
+        for from_entry in 0..=4 {
+            let options = Options { from_entry, ..Options::default() };
+            assert_eq!(files.lie(&options), "late-share-twice", "from entry {from_entry}");
+        }
+    }
+    // What an earlier visit has counted is not counted again.
+    let options = Options { from_entry: 3, ..Options::default() };
+    let verdict = World::honest().publish().verify(&options).unwrap();
+    assert_eq!((verdict.shares, verdict.lanes[0].epochs.0), (9, EpochNumber(12)));
+}

@@ -3,7 +3,8 @@
 use crate::world::{self, CLASS, Files, SCRIPT, World, closing, contract, leaf, mine, mine_by};
 use crate::{changed, of, of_job, script, world as world_of};
 use gruve_proof::stamp;
-use gruve_units::{Algorithm, EpochNumber};
+use gruve_proof::summary::FileRef;
+use gruve_units::{Algorithm, EpochNumber, Hashes, Hashrate};
 
 fn own(w: &World) -> [u8; 32] {
     w.key.verifying_key().to_bytes()
@@ -220,4 +221,61 @@ fn the_samples_are_good_but_for_their_lie() {
     };
     assert_eq!(six.lie(&crate::Options::default()), "none");
     assert!(six.second().starts_with("yes "), "{}", six.second());
+}
+
+/// Nine epochs that are published without proof and, so they say, without a share; then work under the checkpoint before.
+fn after_unproven(work: u128) -> Files {
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let honest = w.epoch(epoch);
+        w.close(&honest);
+    }
+    for epoch in 12..21 {
+        let mut c = closing(epoch, Vec::new(), Vec::new());
+        c.contracts.clear();
+        c.edit = match work {
+            0 => |s| (s.is_proven, s.record) = (false, FileRef::default()),
+            _ => |s| {
+                (s.is_proven, s.record) = (false, FileRef::default());
+                (s.house_work, s.surplus) = (Hashes(64), Hashes(64));
+            },
+        };
+        w.close(&c);
+    }
+    let s = commitment_of(world::ORIGIN, own(&w), "btc", 23, w.chain[1].1);
+    let job = w.job_with(23, EpochNumber(11), &SCRIPT, &[s]);
+    let shares = mine(&job, CLASS, 0..2, None);
+    let mut c = closing(23, vec![job], shares);
+    c.contracts = vec![contract(1, 64)];
+    w.close(&c);
+    w.publish()
+}
+
+#[test]
+fn work_stockpiled_behind_unproven_epochs_that_say_no_share() {
+    crate::told(
+        "stale-checkpoint",
+        "its stamp holds no checkpoint that it may hold",
+        &after_unproven(64),
+    );
+}
+
+#[test]
+fn work_behind_a_long_time_without_any_is_told() {
+    let lane = &after_unproven(0).verify(&crate::Options::default()).unwrap().lanes[0];
+    assert_eq!((lane.loosely_dated, lane.unbegun), (2, 18));
+}
+
+#[test]
+fn a_burst_after_a_gap_is_no_days_capacity() {
+    let mut w = World::new();
+    for epoch in [10, 500] {
+        let mut c = w.epoch(epoch);
+        c.contracts = vec![contract(1, 3)];
+        c.edit = |s| s.length_us = 1_000_000;
+        w.close(&c);
+    }
+    let lane = &w.publish().verify(&crate::Options::default()).unwrap().lanes[0];
+    // 448 hashes in a window of 144 seconds.
+    assert_eq!((lane.house_hashrate, lane.sold), (Hashrate(3), Hashrate(3)));
 }

@@ -42,7 +42,29 @@ fn overflowing(edit: fn(&mut Vec<u8>, usize)) -> Vec<u8> {
     b
 }
 
+/// Three contracts with claims on 300 hashes, of which there are 448, and one without a rate.
+fn shared(parts: [u128; 3], sham: (u128, u128, u128)) -> Files {
+    changed(|_, c| {
+        c.contracts = (1..).zip(parts).map(|(n, got)| contract(n, got)).collect();
+        c.contracts.iter_mut().for_each(|l| l.entitled = 300);
+        let (rate, entitled, got) = sham;
+        if got > 0 {
+            let mut own = contract(9, got);
+            (own.sums.hashrate, own.entitled) = (rate, entitled);
+            c.contracts.push(own);
+        }
+    })
+}
+
 lies! {
+    a_sham_contract_with_a_claim_that_its_rate_does_not_make: "claim-above-rate", "a claim on more than the rate makes",
+        shared([0, 0, 0], (0, 300_000, 448));
+    a_sham_contract_without_a_claim_that_gets_all: "shared-unevenly", "not its part of what all had to share",
+        shared([0, 0, 0], (0, 0, 448));
+    work_of_one_contract_given_to_another: "shared-unevenly", "not its part of what all had to share",
+        shared([300, 148, 0], (0, 0, 0));
+    a_hash_that_another_has_more_right_to: "shared-unevenly", "not its part of what all had to share",
+        shared([149, 148, 151], (0, 0, 0));
     work_that_no_share_proves: "work-not-proven", "the house's work is not the entry's",
         told(|s| {
             s.house_work = Hashes(s.house_work.0 + 64);
@@ -112,4 +134,12 @@ lies! {
     the_sold_tree_of_another_epoch: "sold-malformed", "of another lane or epoch", edited(|b| b[19] = 11);
     a_sold_tree_cut: "sold-malformed", "wrong length", edited(|b| b.truncate(b.len() - 1));
     a_sold_tree_padded: "sold-malformed", "wrong length", edited(|b| b.push(0));
+}
+
+#[test]
+fn work_that_does_not_suffice_is_shared_by_claims_to_the_hash() {
+    // 448 of 900: 149 each, and the hash left over to one of them.
+    let files = shared([150, 149, 149], (0, 0, 0));
+    assert_eq!(files.lie(&gruve_proof::verify::Options::default()), "none");
+    assert!(files.second().starts_with("yes "), "{}", files.second());
 }

@@ -352,7 +352,6 @@ class Epoch:
         need(self.rules[0] <= self.rules[1], f"{what}: lowest class above the highest")
         r.end()
         self.checkpoint = sha(b"gruve checkpoint 1\0", raw)
-        self.opens_all = True  # until a share is found that stands for others
 
 class Lane:
     """What the log has told of one lane so far."""
@@ -364,16 +363,26 @@ class Lane:
     def rules(self, epoch):
         """What may bind work of this epoch, from the entries up to two epochs before (K in the document): the
         checkpoints that stamps may hold, each with what its entry sets (lowest and highest class, threshold of opened
-        shares); behind them are at most six entries with shares."""
+        shares); behind them are at most six entries with work."""
         known = [e for e in self.entries if e.epoch + 2 <= epoch]
         checkpoints, behind = {}, 0
         for e in reversed(known):
             if behind <= 6:
                 checkpoints[e.epoch] = e.checkpoint, e.rules
-            behind += e.shares > 0
+            behind += bool(e.shares or e.house or e.others)
         if behind <= 6:
             checkpoints[0] = ZERO, (0, 100, 0)
         return checkpoints
+
+    def threshold(self, first, last):
+        """The highest threshold of an entry whose checkpoint jobs of these epochs may hold."""
+        highest, behind = 0, 0
+        for e in reversed([e for e in self.entries if e.epoch + 2 <= last]):
+            if behind > 6:
+                break
+            highest = max(highest, e.rules[2])
+            behind += e.epoch + 2 <= first and bool(e.shares or e.house or e.others)
+        return highest
 
 def check_sold(folder, entry):
     """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
@@ -384,7 +393,7 @@ def check_sold(folder, entry):
     count = r.number(8, 1 << 26, "number of contracts")
     need(count == entry.contracts, f"{what}: number of contracts is not the entry's")
     need(len(r.bytes) - r.at == 113 * count, f"{what}: wrong length")
-    allocated_of = []
+    allocated_of, parts = [], []
 
     def leaves():
         last, claims = b"", 0
@@ -395,6 +404,7 @@ def check_sold(folder, entry):
             need(entry.surplus == 0 or allocated >= entitled, f"{what}: less allocated than entitled, with a surplus")
             last, claims = name, claims + int.from_bytes(entitled, "big")
             need(claims < LIMIT16, f"{what}: a sum does not fit 16 bytes")
+            parts.append(tuple(int.from_bytes(x, "big") for x in (allocated, entitled, hashrate)))
             sums = tuple(int.from_bytes(x, "big") for x in (hashrate, allocated, owed))
             if sums[1]:
                 allocated_of.append((name, sums[1]))
@@ -404,6 +414,13 @@ def check_sold(folder, entry):
     r.end()
     need(root == entry.sold_root, f"{what}: sums or hash of the root are not the entry's")
     need(root[0][1] + entry.surplus == entry.house, f"{what}: allocated work and surplus are not the house's work")
+    for _, claim, rate in parts:
+        need(claim <= rate * entry.length // 1000000, f"{what}: a claim on more than the rate makes")
+    if any(got < claim for got, claim, _ in parts):  # then all have their part of what there is, to the hash
+        total = sum(claim for _, claim, _ in parts)
+        for got, claim, _ in parts:
+            over = got - entry.house * claim // total
+            need(over == 0 or over == 1 and entry.house * claim % total, f"{what}: not its part of what all had to share")
     return allocated_of
 
 def read_item(r):
@@ -621,7 +638,6 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
             seen.add(digest)
             owner = owners[whose[i] - 1] if whose[i] else None
             work[owner] = work.get(owner, 0) + (1 << counted)
-            entry.opens_all &= not threshold
             leaf = sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
                        be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
             lane.leaves.add(leaf)
@@ -713,20 +729,22 @@ def check_funds(folder, raw, place, leaves, last):
     need(names, f"{what}: no asset")
     r.end()
     need(reserves_file[1] <= 32 << 20, f"{what}: file of reserves of more than 32 MiB")
-    check_reserves(Reader(folder.data(*reserves_file), what + ", reserves"), number, place, leaves, shown)
-    return number, when
+    check_reserves(Reader(folder.data(*reserves_file), what + ", reserves"), number, (last[2], place), leaves, shown)
+    return number, when, place
 
-def check_reserves(r, number, place, leaves, shown):
-    what = r.what
+def check_reserves(r, number, places, leaves, shown):
+    what, (before, place) = r.what, places
     r.expect(b"GRUVRSV1")
     need(r.number(8) == number, f"{what}: of another statement")
     size = r.number(8, place, "size of the log")
+    need(not before or size > before, f"{what}: signed before the statement before was in the log")
     need(r.take(32) == hash_root(leaves[:size]), f"{what}: root is not that of a beginning of this log")
     need(r.number(1) == len(shown), f"{what}: not the assets that the statement shows")
+    coins = set()  # of all assets: two names of one must not show a coin twice
     for name, how, reserves in shown:
         need(asset_name(r) == name and r.number(1) == how, f"{what}: not the assets that the statement shows")
         r.take(40)  # height and hash of the block: for somebody with a node
-        total, last, coins = 0, b"", set()
+        total, last = 0, b""
         for _ in range(r.number(4, 65536, "number of holders")):
             holder = r.take(r.number(1, 75, "length of a script"))
             need(how == 1 or len(holder) == 20, f"{what}: an address of wrong length")
@@ -751,11 +769,12 @@ def check_reserves(r, number, place, leaves, shown):
 
 # ---- What gateways accepted ------------------------------------------------------------------------------------
 def read_accepted(folder, name, lane, number, origin, keys):
-    """A signed note; gives the epochs in which its shares may be counted, and their leaves."""
+    """A signed note; gives the epochs in which its shares may be counted, its time, and (leaf, level) of each."""
     text, gap, tail = folder.text(name, 16384).partition("\n\n")
     lines = text.split("\n")
     numbers = r"(0|[1-9][0-9]*)"
-    need(gap and len(lines) == 8 and lines[0] == "gruve accepted 1", f"{name}: not a note of acceptance")
+    need(gap and len(lines) == 8 and re.fullmatch("gruve accepted [12]", lines[0]), f"{name}: not a note of acceptance")
+    width = 33 if lines[0][-1] == "2" else 32
     need(lines[1:4] == [origin.decode(), lane, number], f"{name}: of another log, lane or number")
     epochs = re.fullmatch(f"{numbers} {numbers}", lines[4])
     need(epochs and re.fullmatch(f"{numbers} {numbers}", lines[5]) and re.fullmatch(numbers, lines[6]), f"{name}: bad numbers")
@@ -766,10 +785,14 @@ def read_accepted(folder, name, lane, number, origin, keys):
     need(good, f"{name}: no key of this log has signed it")
     count = int(lines[6])
     need(count <= 1 << 20, f"{name}: of too many shares")
-    data = folder.read(name + ".leaves", 32 * count, 32 * count)
-    leaves = [data[i:i + 32] for i in range(0, len(data), 32)]
-    need(hash_root(leaves) == unbase64(lines[7], name), f"{name}: other leaves than those of the signed root")
-    return int(epochs[1]), int(epochs[2]), leaves
+    data = folder.read(name + ".leaves", width * count, width * count)
+    leaves = [data[i:i + width] for i in range(0, len(data), width)]
+    hashes = leaves if width == 32 else [sha(b"\0", leaf) for leaf in leaves]
+    need(hash_root(hashes) == unbase64(lines[7], name), f"{name}: other leaves than those of the signed root")
+    first, last = int(epochs[1]), int(epochs[2])
+    since, until = map(int, lines[5].split(" "))
+    need(first <= last and since <= until, f"{name}: said to be due at another time")
+    return first, last, until, [(leaf[:32], leaf[32] if width == 33 else 0) for leaf in leaves]
 
 def check_accepted(folder, lanes, origin, keys):
     """Shares that gateways signed for stand in the record, where all shares of their epochs are opened by now."""
@@ -778,13 +801,19 @@ def check_accepted(folder, lanes, origin, keys):
         for number in sorted(os.listdir(os.path.join(place, lane))):
             if number.startswith(".") or number.endswith(".leaves") or number == "range":
                 continue
-            first, last, leaves = read_accepted(folder, f"accepted/{lane}/{number}", lane, number, origin, keys)
+            name = f"accepted/{lane}/{number}"
+            first, last, until, leaves = read_accepted(folder, name, lane, number, origin, keys)
             own = lanes.get(lane.encode())
-            if own is None or own.entries[-1].epoch < last:
+            if own is None:
                 continue
-            if all(e.proven and e.opens_all for e in own.entries if first <= e.epoch <= last):
-                checked += len(leaves)
-                missing = sum(leaf not in own.leaves for leaf in leaves)
+            need(last <= until // own.entries[-1].length + 1, f"{name}: said to be due at another time")
+            if own.entries[-1].epoch < last:
+                continue
+            if all(e.proven for e in own.entries if first <= e.epoch <= last):
+                # Those below the threshold need not be in the sample that is opened.
+                due = [leaf for leaf, level in leaves if level >= own.threshold(first, last)]
+                checked += len(due)
+                missing = sum(leaf not in own.leaves for leaf in due)
                 need(not missing, f"accepted/{lane}/{number}: {missing} shares that a gateway signed for are not in the record")
     return checked
 
@@ -829,7 +858,7 @@ def verify(path):
     need(all(signed(keys[-1], text, s) for s in own), "checkpoint: bad signature")
 
     check_other_files(folder, size)
-    lanes, funds, keys = {}, (0, 0), {first_key}
+    lanes, funds, keys = {}, (0, 0, 0), {first_key}
     for place, raw in enumerate(entries[1:], 1):
         if place in changes:
             keys.add(changes[place])
