@@ -112,7 +112,11 @@ impl Treasury {
         let Some(change) = outputs.iter().position(returns) else { return Ok(false) };
         let rates = (rate, wallet.policy.rate_floor, wallet.policy.rate_ceiling);
         let dust = wallet.policy.dust(&outputs[change].0);
-        let next = next_form(outputs, change, row.fee, weight, rates, dust);
+        // What the newest form pays, not what the books last heard of: a reorganisation may have taken an earlier
+        // form out of the chain.
+        let paid =
+            coins.iter().map(|c| c.value).sum::<i64>() - outputs.iter().map(|o| o.1).sum::<i64>();
+        let next = next_form(outputs, change, paid, weight, rates, dust);
         let Some((outputs, fee)) = next else { return Ok(false) };
         let extra = fee - row.fee;
         let hot = balance(tx, &Account::ChainHot, asset).await?.minor;

@@ -50,6 +50,15 @@ pub enum TreasuryError {
         /// What is wrong with it.
         why: EthAddressError,
     },
+    /// The address is one that the house gives to nobody to be paid at.
+    #[error("the address is the house's own: nothing that is paid there would be anybody's")]
+    OwnAddress,
+    /// The wallet's keys are not those that its addresses in the database were made with.
+    #[error(
+        "the keys of {0} are not those that the database's addresses were made with: bring back the seed, or the \
+         account key of the signer, that belongs to this database"
+    )]
+    OtherKeys(Asset),
     /// The node is of another chain than the wallet.
     #[error(
         "the node of {asset} is of chain {found}, the wallet of chain {expected}: correct the node's \
@@ -196,6 +205,7 @@ impl Blamed for TreasuryError {
             TreasuryError::NoWallet(_)
             | TreasuryError::Address { .. }
             | TreasuryError::Account { .. }
+            | TreasuryError::OwnAddress
             | TreasuryError::NotPositive
             | TreasuryError::TooSmall { .. }
             | TreasuryError::TooMany { .. }
@@ -216,6 +226,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::Transaction(_)
             | TreasuryError::Amount(_)
             | TreasuryError::NotNext { .. }
+            | TreasuryError::OtherKeys(_)
             | TreasuryError::OtherChain { .. }
             | TreasuryError::Damaged(_) => Blame::Fatal,
         }

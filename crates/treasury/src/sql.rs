@@ -42,6 +42,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0006_safety.sqlite.sql"),
         postgres: include_str!("../migrations/0006_safety.postgres.sql"),
     },
+    Migration {
+        number: 7,
+        name: "orders",
+        sqlite: include_str!("../migrations/0007_orders.sqlite.sql"),
+        postgres: include_str!("../migrations/0007_orders.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -156,7 +162,11 @@ gruve_store::statements! {
         ON CONFLICT DO NOTHING";
     FORGET_HEARD = "DELETE FROM treasury_heard WHERE heard_at < $1";
     OPEN_DISPUTE = "INSERT INTO treasury_disputes (external, payment, account, asset, amount, state,
-        opened_at) VALUES ($1, $2, $3, $4, $5, 'open', $6) ON CONFLICT DO NOTHING";
+        opened_at, looked_at) VALUES ($1, $2, $3, $4, $5, 'open', $6, $6) ON CONFLICT DO NOTHING";
+    /// Those that are open and were not looked at since a moment.
+    DISPUTES_DUE = "SELECT external FROM treasury_disputes WHERE state = 'open' AND looked_at < $1
+        ORDER BY looked_at, external LIMIT $2";
+    DISPUTE_LOOKED_AT = "UPDATE treasury_disputes SET looked_at = $2 WHERE external = $1";
     CLOSE_DISPUTE = "UPDATE treasury_disputes SET state = $2, closed_at = $3
         WHERE external = $1 AND state = 'open'";
     OWE_DISPUTE = "UPDATE treasury_disputes SET state = 'owing' WHERE external = $1 AND state = 'lost'";
@@ -392,30 +402,30 @@ gruve_store::statements! {
 
     // Payouts.
     INSERT_PAYOUT = "INSERT INTO treasury_payouts (id, account, asset, amount, address, script,
-        rate_max, fee_max, state, attempt, request_key, reason, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $11, $11)";
+        rate_max, fee_max, state, attempt, request_key, reason, created_at, updated_at, takes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $11, $11, $13)";
     PAYOUT = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch WHERE p.id = $1";
     PAYOUT_BY_KEY = "SELECT id, amount, asset, address FROM treasury_payouts
         WHERE account = $1 AND request_key = $2";
     PAYOUTS_OF = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT $2";
     PAYOUTS_BEFORE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 AND p.id < $2 ORDER BY p.id DESC LIMIT $3";
     PAYOUTS_CHANGED = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 AND p.updated_at >= $2 AND p.updated_at < $3
         ORDER BY p.updated_at, p.id LIMIT $4";
     INVOICES_CLOSED = "SELECT id, state, contract, closed_at FROM treasury_invoices
         WHERE account = $1 AND closed_at >= $2 AND closed_at < $3 ORDER BY closed_at, id LIMIT $4";
     PAYOUTS_IN_STATE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
-        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
     ASKED_SINCE = "SELECT
@@ -428,6 +438,7 @@ gruve_store::statements! {
     COUNT_APPROVALS = "SELECT COUNT(*) AS n FROM treasury_approvals WHERE payout = $1";
     APPROVERS = "SELECT approver FROM treasury_approvals WHERE payout = $1
         ORDER BY approved_at, approver";
+    OWN_ADDRESS = "SELECT keychain FROM treasury_addresses WHERE asset = $1 AND script = $2";
     COUNT_OPEN_PAYOUTS = "SELECT COUNT(*) AS n FROM treasury_payouts
         WHERE account = $1 AND state NOT IN ('confirmed', 'cancelled', 'refused')";
     ANY_APPROVED = "SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved' LIMIT 1";

@@ -10,7 +10,7 @@ use crate::{
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
-use gruve_store::Store;
+use gruve_store::{Store, params};
 use gruve_units::{Asset, Clock, Entropy, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -149,6 +149,30 @@ impl Treasury {
             held: RwLock::default(),
             crash_points: OnceLock::new(),
         })))
+    }
+
+    /// Holds the wallets' keys against the addresses that the database has: with another seed, or another account
+    /// key of a signer, old coins could not be spent and new invoices would go on with numbers of the old keys.
+    ///
+    /// # Errors
+    /// [`TreasuryError::OtherKeys`]; the database's.
+    pub async fn check_keys(&self) -> Result<()> {
+        let mut tx = self.0.store.read().await?;
+        for asset in self.assets() {
+            let key = params![asset, Keychain::PayIn.number(), 0_i64];
+            let Some(row) = tx.fetch_optional(crate::sql::ADDRESS_AT, &key).await? else {
+                continue;
+            };
+            let known: Vec<u8> = row.get("script")?;
+            let own = match self.account_wallet(asset) {
+                Ok(wallet) => wallet.keys.address(Keychain::PayIn, 0)?.0.to_vec(),
+                Err(_) => self.wallet(asset)?.keys.script(Keychain::PayIn, 0)?.into_bytes(),
+            };
+            if known != own {
+                return Err(TreasuryError::OtherKeys(asset));
+            }
+        }
+        Ok(())
     }
 
     /// Says who is told when an invoice is paid or expires. The first call counts. Without it,

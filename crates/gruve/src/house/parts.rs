@@ -265,6 +265,7 @@ impl Parts {
         market.sign_terms_with(operator.clone());
         market.prepare().await?;
         let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
+        treasury.check_keys().await?;
         let outcome = InvoiceOutcome { market: market.clone(), clock: clock.clone() };
         treasury.tell_invoices_to(Arc::new(outcome));
         furnish(&farm, config).await?;
