@@ -19,7 +19,7 @@ CREATE TABLE treasury_orders (
     plan BYTEA NOT NULL,
     fee BIGINT NOT NULL,
     operator_fee BIGINT NOT NULL,
-    psbt BYTEA NOT NULL,
+    psbt BYTEA,
     state TEXT NOT NULL,
     ordered_at BIGINT NOT NULL,
     answered_at BIGINT,

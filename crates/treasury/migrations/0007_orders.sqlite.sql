@@ -19,7 +19,7 @@ CREATE TABLE treasury_orders (
     plan BLOB NOT NULL,
     fee INTEGER NOT NULL,
     operator_fee INTEGER NOT NULL,
-    psbt BLOB NOT NULL,
+    psbt BLOB,
     state TEXT NOT NULL,
     ordered_at INTEGER NOT NULL,
     answered_at INTEGER,

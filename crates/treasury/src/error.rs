@@ -59,6 +59,15 @@ pub enum TreasuryError {
          account key of the signer, that belongs to this database"
     )]
     OtherKeys(Asset),
+    /// No such transaction is under way.
+    #[error("no such transaction is ordered or signed and without a block")]
+    NoOrder,
+    /// A transaction that cannot be withdrawn.
+    #[error("it cannot be withdrawn: {0}")]
+    NotWithdrawn(&'static str),
+    /// An order for a signer elsewhere.
+    #[error(transparent)]
+    Order(#[from] crate::OrderError),
     /// The node is of another chain than the wallet.
     #[error(
         "the node of {asset} is of chain {found}, the wallet of chain {expected}: correct the node's \
@@ -206,6 +215,8 @@ impl Blamed for TreasuryError {
             | TreasuryError::Address { .. }
             | TreasuryError::Account { .. }
             | TreasuryError::OwnAddress
+            | TreasuryError::NoOrder
+            | TreasuryError::NotWithdrawn(_)
             | TreasuryError::NotPositive
             | TreasuryError::TooSmall { .. }
             | TreasuryError::TooMany { .. }
@@ -227,6 +238,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::Amount(_)
             | TreasuryError::NotNext { .. }
             | TreasuryError::OtherKeys(_)
+            | TreasuryError::Order(_)
             | TreasuryError::OtherChain { .. }
             | TreasuryError::Damaged(_) => Blame::Fatal,
         }

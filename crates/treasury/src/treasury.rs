@@ -5,8 +5,8 @@ use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::Services;
 use crate::select::Costs;
 use crate::{
-    BankAccount, ChainWallet, InvoiceSink, Keychain, PayoutLimits, PayoutPolicy, Rate, Result,
-    ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
+    BankAccount, ChainWallet, ExternalSigner, InvoiceSink, Keychain, PayoutLimits, PayoutPolicy,
+    Rate, Result, ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
@@ -55,6 +55,8 @@ pub(crate) struct Wallet {
     pub(crate) policy: PayoutPolicy,
     pub(crate) sweep: Option<SweepPolicy>,
     pub(crate) gather: Option<GatherPolicy>,
+    /// Who signs, where this house has no key.
+    pub(crate) signer: Option<ExternalSigner>,
     /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
     pub(crate) is_compared: AtomicBool,
     /// The scripts that are the same for ever: coinbase and capital, index 0 of each.
@@ -76,6 +78,7 @@ impl Wallet {
             policy: config.payouts,
             sweep: config.sweep,
             gather: config.gather,
+            signer: config.signer,
             is_compared: AtomicBool::new(false),
             fixed,
         })
@@ -127,7 +130,10 @@ impl Treasury {
         for chain in config.chains {
             let form = if chain.params.segwit { ScriptForm::Wpkh } else { ScriptForm::Pkh };
             let real = chain.params.network == NetworkName::Mainnet;
-            let keys = WalletKeys::new(&config.seed, chain.params.asset, form, real)?;
+            let keys = match &chain.signer {
+                Some(signer) => WalletKeys::watching(&signer.account_key, form, real)?,
+                None => WalletKeys::new(&config.seed, chain.params.asset, form, real)?,
+            };
             wallets.push(Wallet::new(chain, keys)?);
         }
         let accounts = config.accounts.into_iter();
