@@ -17,7 +17,6 @@
 use crate::blocks::newest;
 use crate::funding::read_coin;
 use crate::keys::Keychain;
-use crate::moves::promised;
 use crate::order;
 use crate::spends::batch_row;
 use crate::strangers::is_locked;
@@ -367,8 +366,9 @@ impl Treasury {
             return Err(cannot("its coins are worth less than that would cost"));
         }
         let hot = balance(tx, &Account::ChainHot, asset).await?.minor;
-        if hot.saturating_sub(promised(tx, asset).await?) < fee {
-            return Err(cannot("the wallet has nothing else to pay the network with"));
+        // What its coins are worth stands there with them.
+        if hot < fee {
+            return Err(TreasuryError::Damaged("coins of ours are not in the books"));
         }
         let plan = transaction::to_bytes(&transaction::build(&coins, &[(script, back)])?);
         let values = params![new, asset, plan, fee, fee, self.now()];
