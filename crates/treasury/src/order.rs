@@ -188,6 +188,8 @@ fn signature_in(psbt: &Psbt, at: usize, key: &PublicKey) -> Option<Signature> {
 /// What a request would do, as the signer finds it out for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
+    /// Its id before it is signed, internal byte order.
+    pub id: [u8; 32],
     /// What it pays to others: scripts and minor units.
     pub payments: Vec<(Vec<u8>, i64)>,
     /// What it spends of the wallet's.
@@ -290,7 +292,8 @@ fn take_apart(psbt: &Psbt, keys: &WalletKeys) -> Result<(Shown, Vec<Coin>), Orde
     let satisfied = keys.satisfaction_weight_max() * coins.len() as u64 + 2;
     let size = i64::try_from((plan.weight().to_wu() + satisfied).div_ceil(4)).unwrap_or(i64::MAX);
     let rate = Rate(fee.saturating_mul(1_000).saturating_add(size - 1) / size.max(1));
-    Ok((Shown { payments, spent, inputs: coins.len(), change, fee, rate }, coins))
+    let id = plan.compute_txid().to_byte_array();
+    Ok((Shown { id, payments, spent, inputs: coins.len(), change, fee, rate }, coins))
 }
 
 /// Which of the wallet's addresses a script is, by what is said of its key.

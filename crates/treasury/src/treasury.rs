@@ -234,6 +234,12 @@ impl Treasury {
         found.ok_or(TreasuryError::NoWallet(asset))
     }
 
+    /// Whether the keys of an asset's wallet are not here.
+    #[must_use]
+    pub fn is_signed_elsewhere(&self, asset: Asset) -> bool {
+        self.wallet(asset).is_ok_and(|w| w.keys.is_watching())
+    }
+
     /// The assets that have a wallet.
     #[must_use]
     pub fn assets(&self) -> Vec<Asset> {
