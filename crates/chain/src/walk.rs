@@ -146,6 +146,32 @@ pub fn parse_block(bytes: &[u8], params: &ChainParams) -> Result<LeanBlock, Pars
     Ok(LeanBlock { hash: sha256d(&header), header, prev, time, bits, txs })
 }
 
+/// One transaction of a block, without witnesses: the bytes that its id is the hash of. `None` when it is not there.
+///
+/// # Errors
+/// When the bytes are not a block of the chain up to it.
+pub fn transaction_in_block(
+    bytes: &[u8],
+    params: &ChainParams,
+    txid: &[u8; 32],
+) -> Result<Option<Vec<u8>>, ParseError> {
+    if bytes.len() > MAX_BLOCK_BYTES {
+        return Err(ParseError::TooLarge { bytes: bytes.len() });
+    }
+    let mut r = Reader::new(bytes);
+    let version = Reader::new(&r.array::<80>()?).u32()?;
+    if params.auxpow.is_some() && version & VERSION_AUXPOW != 0 {
+        skip_auxpow(&mut r)?;
+    }
+    for _ in 0..r.count(LEAST_TX_BYTES)? {
+        let (tx, plain) = parse_tx_and_body(&mut r, Form::of(params))?;
+        if tx.txid == *txid {
+            return Ok(Some(plain.concat()));
+        }
+    }
+    Ok(None)
+}
+
 /// Reads one transaction that stands alone, as a wallet sends it.
 ///
 /// # Errors
@@ -176,6 +202,14 @@ impl Form {
 }
 
 fn parse_tx(r: &mut Reader<'_>, form: Form) -> Result<LeanTx, ParseError> {
+    parse_tx_and_body(r, form).map(|(tx, _)| tx)
+}
+
+/// A transaction, and the pieces of it that its id is the hash of.
+fn parse_tx_and_body<'a>(
+    r: &mut Reader<'a>,
+    form: Form,
+) -> Result<(LeanTx, [&'a [u8]; 3]), ParseError> {
     let start = r.position();
     r.take(4)?; // version
     let version = r.since(start);
@@ -214,7 +248,8 @@ fn parse_tx(r: &mut Reader<'_>, form: Form) -> Result<LeanTx, ParseError> {
         sha256d(&[version, body, lock_time].concat())
     };
     let coinbase = inputs.as_slice() == [([0; 32], u32::MAX)];
-    Ok(LeanTx { txid, coinbase, hogex: flags & FLAG_MWEB != 0, inputs, outputs })
+    let tx = LeanTx { txid, coinbase, hogex: flags & FLAG_MWEB != 0, inputs, outputs };
+    Ok((tx, [version, body, lock_time]))
 }
 
 fn parse_inputs(r: &mut Reader<'_>) -> Result<Vec<([u8; 32], u32)>, ParseError> {

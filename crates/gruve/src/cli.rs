@@ -55,6 +55,9 @@ pub enum Command {
     },
     /// Says whether a certificate of a machine's ownership is an operator's.
     Certificate(CertificateArgs),
+    /// Keeps a wallet's keys away from the house: makes them, shows what an order would do, signs it.
+    #[command(subcommand)]
+    Signer(crate::signer::SignerCommand),
     /// Looks after a data folder.
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -374,6 +377,16 @@ pub enum AdminCommand {
         /// What to take, or decide.
         #[command(flatten)]
         order: crate::bank::Order,
+    },
+    /// Lists what a signer elsewhere is asked for, and withdraws a transaction that no block has. Works beside a
+    /// running house.
+    Orders {
+        /// The configuration file.
+        #[arg(long, default_value = "gruve.toml")]
+        config: PathBuf,
+        /// What is to be done.
+        #[command(flatten)]
+        order: crate::orders::Order,
     },
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.

@@ -24,11 +24,13 @@ pub mod house;
 mod inspect;
 mod keys;
 mod miner;
+mod orders;
 mod reserve;
 mod rotate;
 mod say;
 mod serve;
 mod signals;
+mod signer;
 mod site;
 mod staff;
 mod statement;
@@ -131,6 +133,10 @@ pub fn run() -> ExitCode {
             on_runtime(bank::bank(config, order))
         }
         Command::Admin(AdminCommand::Keys { config, order }) => keys::keys(&config, order),
+        Command::Signer(command) => signer::run(command),
+        Command::Admin(AdminCommand::Orders { config, order }) => {
+            on_runtime(orders::orders(config, order))
+        }
         Command::Admin(AdminCommand::Payouts { config, order }) => {
             on_runtime(approval::payouts(config, order))
         }

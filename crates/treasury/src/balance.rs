@@ -7,7 +7,7 @@ use crate::sql;
 use crate::{Result, Treasury};
 use gruve_ledger::{Account, balance};
 use gruve_store::{Tx, params};
-use gruve_units::{Amount, Asset, Timestamp};
+use gruve_units::{Amount, Asset, PayoutId, Timestamp};
 
 /// What a wallet holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ impl WalletReconciliation {
 /// A transaction of ours that no block has yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenTransaction {
+    /// Its id here: what it is withdrawn by.
+    pub id: PayoutId,
     /// Its id as explorers write it, once signed.
     pub txid: Option<String>,
     /// `funded`, `signed` or `broadcast`.
@@ -89,6 +91,7 @@ impl Treasury {
         let read = |row: &gruve_store::Row| -> Result<OpenTransaction> {
             let txid: Option<[u8; 32]> = row.get("txid")?;
             Ok(OpenTransaction {
+                id: PayoutId::from_bytes(row.get("id")?),
                 txid: txid.map(|t| written_id(asset, &t)),
                 state: row.get("state")?,
                 payouts: row.get("payouts")?,

@@ -5,13 +5,11 @@
 //! payout to the unit what the first did; the operator bears what is added. The fee never passes the
 //! policy's ceiling. Which form confirmed is found by what it spends and pays, and the books get its fee.
 
-use crate::blocks::newest;
-use crate::funding::read_coin;
 use crate::moves::promised;
 use crate::select::Rate;
 use crate::spends::{batch_row, payments_of};
 use crate::strangers::is_locked;
-use crate::transaction::{self, Coin};
+use crate::transaction;
 use crate::treasury::Wallet;
 use crate::{Result, Treasury, TreasuryError, sql};
 use bitcoin::Transaction;
@@ -83,7 +81,7 @@ impl Treasury {
         let (asset, now) = (wallet.asset(), self.now());
         let row = batch_row(tx, batch).await?;
         let Some(signed) =
-            row.signed_tx.filter(|_| row.state == "signed" || row.state == "broadcast")
+            row.signed_tx.clone().filter(|_| row.state == "signed" || row.state == "broadcast")
         else {
             return Ok(false);
         };
@@ -94,12 +92,11 @@ impl Treasury {
         if rate.fee(weight) <= row.fee {
             return Ok(false);
         }
-        let Some((top, _)) = newest(tx, asset).await? else { return Ok(false) };
-        let mut coins: Vec<Coin> = Vec::new();
-        for coin in tx.fetch_all(sql::RESERVED_BY, &params![batch, top.height]).await? {
-            coins.push(read_coin(&coin)?);
-        }
         let plan = transaction::from_bytes(&row.unsigned_tx)?;
+        let (coins, _) = self.coins_of(tx, &row, &plan).await?;
+        if coins.len() != plan.input.len() {
+            return Ok(false);
+        }
         let outputs = outputs_of(&plan)?;
         let mut payments = payments_of(tx, batch).await?;
         let returns = |o: &(Vec<u8>, i64)| match payments.iter().position(|p| p == o) {
@@ -112,7 +109,11 @@ impl Treasury {
         let Some(change) = outputs.iter().position(returns) else { return Ok(false) };
         let rates = (rate, wallet.policy.rate_floor, wallet.policy.rate_ceiling);
         let dust = wallet.policy.dust(&outputs[change].0);
-        let next = next_form(outputs, change, row.fee, weight, rates, dust);
+        // What the newest form pays, not what the books last heard of: a reorganisation may have taken an earlier
+        // form out of the chain.
+        let paid =
+            coins.iter().map(|c| c.value).sum::<i64>() - outputs.iter().map(|o| o.1).sum::<i64>();
+        let next = next_form(outputs, change, paid, weight, rates, dust);
         let Some((outputs, fee)) = next else { return Ok(false) };
         let extra = fee - row.fee;
         let hot = balance(tx, &Account::ChainHot, asset).await?.minor;
@@ -120,6 +121,12 @@ impl Treasury {
             return Ok(false);
         }
         let plan = transaction::build(&coins, &outputs)?;
+        if wallet.keys.is_watching() {
+            let fees = (fee, row.operator_fee + extra);
+            self.order_form(tx, wallet, batch, &plan, fees).await?;
+            // Nothing new is signed yet.
+            return Ok(false);
+        }
         let signed = transaction::sign(&plan, &coins, &wallet.keys)?;
         let txid = signed.compute_txid().to_byte_array();
         let (unsigned, signed) = (transaction::to_bytes(&plan), transaction::to_bytes(&signed));

@@ -1,8 +1,8 @@
 //! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
 
 use crate::{
-    AccountChainWallet, BankAccount, BtcPayConfig, GatherPolicy, PayoutLimits, Rate, Seed,
-    StripeConfig, SweepPolicy,
+    AccountChainWallet, BankAccount, BtcPayConfig, ExternalSigner, GatherPolicy, PayoutLimits,
+    Rate, Seed, StripeConfig, SweepPolicy,
 };
 use gruve_chain::{ChainParams, Node};
 use std::sync::Arc;
@@ -91,6 +91,8 @@ pub struct ChainWallet {
     pub sweep: Option<SweepPolicy>,
     /// Whether small coins are made one while fees are low.
     pub gather: Option<GatherPolicy>,
+    /// Who signs for it elsewhere; then this house has no key of it.
+    pub signer: Option<ExternalSigner>,
 }
 
 impl ChainWallet {
@@ -106,6 +108,7 @@ impl ChainWallet {
             payouts: PayoutPolicy::of(&params),
             sweep: None,
             gather: None,
+            signer: None,
         }
     }
 }

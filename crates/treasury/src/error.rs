@@ -50,6 +50,24 @@ pub enum TreasuryError {
         /// What is wrong with it.
         why: EthAddressError,
     },
+    /// The address is one that the house gives to nobody to be paid at.
+    #[error("the address is the house's own: nothing that is paid there would be anybody's")]
+    OwnAddress,
+    /// The wallet's keys are not those that its addresses in the database were made with.
+    #[error(
+        "the keys of {0} are not those that the database's addresses were made with: bring back the seed, or the \
+         account key of the signer, that belongs to this database"
+    )]
+    OtherKeys(Asset),
+    /// No such transaction is under way.
+    #[error("no such transaction is ordered or signed and without a block")]
+    NoOrder,
+    /// A transaction that cannot be withdrawn.
+    #[error("it cannot be withdrawn: {0}")]
+    NotWithdrawn(&'static str),
+    /// An order for a signer elsewhere.
+    #[error(transparent)]
+    Order(#[from] crate::OrderError),
     /// The node is of another chain than the wallet.
     #[error(
         "the node of {asset} is of chain {found}, the wallet of chain {expected}: correct the node's \
@@ -196,6 +214,9 @@ impl Blamed for TreasuryError {
             TreasuryError::NoWallet(_)
             | TreasuryError::Address { .. }
             | TreasuryError::Account { .. }
+            | TreasuryError::OwnAddress
+            | TreasuryError::NoOrder
+            | TreasuryError::NotWithdrawn(_)
             | TreasuryError::NotPositive
             | TreasuryError::TooSmall { .. }
             | TreasuryError::TooMany { .. }
@@ -216,6 +237,8 @@ impl Blamed for TreasuryError {
             | TreasuryError::Transaction(_)
             | TreasuryError::Amount(_)
             | TreasuryError::NotNext { .. }
+            | TreasuryError::OtherKeys(_)
+            | TreasuryError::Order(_)
             | TreasuryError::OtherChain { .. }
             | TreasuryError::Damaged(_) => Blame::Fatal,
         }

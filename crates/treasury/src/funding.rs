@@ -213,17 +213,11 @@ impl Treasury {
             if row.state != "funded" || is_locked(tx, wallet.asset()).await? {
                 return Ok(());
             }
-            let Some((top, _)) = newest(tx, wallet.asset()).await? else { return Ok(()) };
-            let rows = tx.fetch_all(sql::RESERVED_BY, &params![batch, top.height]).await?;
-            let coins: Vec<Coin> = rows.iter().map(read_coin).collect::<Result<_>>()?;
-            let mut all_usable = true;
-            for row in &rows {
-                all_usable &= row.get::<bool>("usable")?;
-            }
+            let plan = transaction::from_bytes(&row.unsigned_tx)?;
+            let (coins, all_usable) = self.coins_of(tx, &row, &plan).await?;
             if !all_usable {
                 return self.void_batch(tx, wallet.asset(), batch, self.now()).await;
             }
-            let plan = transaction::from_bytes(&row.unsigned_tx)?;
             let signed = transaction::sign(&plan, &coins, &wallet.keys)?;
             let txid = signed.compute_txid().to_byte_array();
             tx.execute(sql::SIGN_BATCH, &params![batch, transaction::to_bytes(&signed), txid]).await?;

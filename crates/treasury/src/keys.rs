@@ -2,7 +2,8 @@
 //!
 //! Promises: scripts come from a public descriptor (`miniscript`), so that the same wallet can be
 //! watched, or restored, by any other descriptor wallet; private keys exist only inside
-//! [`WalletKeys::with_secret_key`] and are erased after it. It must not know databases, nodes or
+//! [`WalletKeys::with_secret_key`] and are erased after it. A wallet whose secrets a signer elsewhere has
+//! ([`WalletKeys::watching`]) knows everything but them. It must not know databases, nodes or
 //! amounts.
 //!
 //! Derivation follows BIP 84 (`wpkh`, SegWit chains) or BIP 44 (`pkh`, Dogecoin):
@@ -11,11 +12,12 @@
 //! SLIP 44 number, so that two test chains never share a key.
 
 use crate::seed::Seed;
-use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
+use bitcoin::bip32::{ChildNumber, DerivationPath, Fingerprint, KeySource, Xpriv, Xpub};
 use bitcoin::secp256k1::{All, PublicKey, Secp256k1, SecretKey};
 use bitcoin::{NetworkKind, ScriptBuf};
 use gruve_chain::{Family, NetworkName, params_for};
 use gruve_units::Asset;
+use miniscript::descriptor::Wildcard;
 use miniscript::{Descriptor, DescriptorPublicKey};
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -71,6 +73,12 @@ pub enum KeyError {
     /// The asset has no wallet of this kind.
     #[error("{0} has no wallet of this kind")]
     Asset(Asset),
+    /// The keys are kept elsewhere.
+    #[error("the keys are kept by a signer elsewhere")]
+    Elsewhere,
+    /// A text that is no account key of such a wallet.
+    #[error("no account key of this chain, as `gruve signer show` writes it: {0}")]
+    Account(String),
     /// Derivation failed; with probability below 2^-127, or the index is past 2^31.
     #[error("key derivation: {0}")]
     Derivation(String),
@@ -84,8 +92,11 @@ fn derivation(e: impl std::fmt::Display) -> KeyError {
 pub struct WalletKeys {
     secp: Secp256k1<All>,
     form: ScriptForm,
-    seed: Zeroizing<[u8; 32]>,
+    /// None where a signer elsewhere has it.
+    seed: Option<Zeroizing<[u8; 32]>>,
     account: DerivationPath,
+    fingerprint: Fingerprint,
+    public: Xpub,
     descriptors: Vec<Descriptor<DescriptorPublicKey>>,
 }
 
@@ -114,9 +125,9 @@ impl WalletKeys {
         real: bool,
     ) -> Result<WalletKeys, KeyError> {
         let coin = slip44(asset)?;
-        let (purpose, wrap) = match form {
-            ScriptForm::Wpkh => (84, "wpkh"),
-            ScriptForm::Pkh => (44, "pkh"),
+        let purpose = match form {
+            ScriptForm::Wpkh => 84,
+            ScriptForm::Pkh => 44,
         };
         let (coin_step, account_step) = if real { (coin, 0) } else { (1, coin) };
         let steps = [purpose, coin_step, account_step];
@@ -130,12 +141,83 @@ impl WalletKeys {
         let public = Xpub::from_priv(&secp, &account_key);
         master.private_key.non_secure_erase();
         account_key.private_key.non_secure_erase();
-        let mut descriptors = Vec::with_capacity(Keychain::ALL.len());
-        for keychain in Keychain::ALL {
-            let text = format!("{wrap}([{fingerprint}/{account}]{public}/{}/*)", keychain.number());
-            descriptors.push(Descriptor::from_str(&text).map_err(derivation)?);
+        let seed = Some(Zeroizing::new(*seed.bytes()));
+        let descriptors = described(form, fingerprint, &account, &public)?;
+        Ok(WalletKeys { secp, form, seed, account, fingerprint, public, descriptors })
+    }
+
+    /// The wallet of an account key whose secrets are elsewhere, written as `[fingerprint/path]xpub…`; it watches and
+    /// signs nothing.
+    ///
+    /// # Errors
+    /// [`KeyError::Account`].
+    pub fn watching(
+        account_key: &str,
+        form: ScriptForm,
+        real: bool,
+    ) -> Result<WalletKeys, KeyError> {
+        let refused = |why: &str| KeyError::Account(why.to_owned());
+        let key = DescriptorPublicKey::from_str(account_key.trim());
+        let key = key.map_err(|e| KeyError::Account(e.to_string()))?;
+        let DescriptorPublicKey::XPub(key) = key else {
+            return Err(refused("it is not an extended public key"));
+        };
+        let (fingerprint, account) =
+            key.origin.ok_or_else(|| refused("it does not say [fingerprint/path]"))?;
+        if !key.derivation_path.is_empty() || key.wildcard != Wildcard::None {
+            return Err(refused("nothing follows the key"));
         }
-        Ok(WalletKeys { secp, form, seed: Zeroizing::new(*seed.bytes()), account, descriptors })
+        if key.xkey.network != network_kind(real) {
+            return Err(refused("it is of another network"));
+        }
+        let (secp, public) = (Secp256k1::new(), key.xkey);
+        let descriptors = described(form, fingerprint, &account, &public)?;
+        Ok(WalletKeys { secp, form, seed: None, account, fingerprint, public, descriptors })
+    }
+
+    /// Whether the secrets are elsewhere.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.seed.is_none()
+    }
+
+    /// The account's public key with where it comes from: what [`WalletKeys::watching`] takes.
+    #[must_use]
+    pub fn account_key(&self) -> String {
+        format!("[{}/{}]{}", self.fingerprint, self.account, self.public)
+    }
+
+    /// The public key of one address.
+    ///
+    /// # Errors
+    /// When the index is past 2^31.
+    pub fn public_key(&self, keychain: Keychain, index: u32) -> Result<PublicKey, KeyError> {
+        let key = self.public.derive_pub(&self.secp, &last_steps(keychain, index)?);
+        Ok(key.map_err(derivation)?.public_key)
+    }
+
+    /// Where the key of one address comes from, as signers want to know it (BIP 174).
+    pub(crate) fn source(&self, keychain: Keychain, index: u32) -> Result<KeySource, KeyError> {
+        Ok((self.fingerprint, self.account.extend(last_steps(keychain, index)?)))
+    }
+
+    /// Which address of this wallet a source is of, if it is of one.
+    pub(crate) fn place_of(&self, source: &KeySource) -> Option<(Keychain, u32)> {
+        let (account, path): (&[ChildNumber], &[ChildNumber]) =
+            (self.account.as_ref(), source.1.as_ref());
+        let (ours, last) = path.split_at_checked(account.len())?;
+        match last {
+            [ChildNumber::Normal { index: keychain }, ChildNumber::Normal { index }]
+                if ours == account && source.0 == self.fingerprint =>
+            {
+                Some((Keychain::from_number(i64::from(*keychain))?, *index))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn secp(&self) -> &Secp256k1<All> {
+        &self.secp
     }
 
     /// The script form of every address of this wallet.
@@ -181,14 +263,11 @@ impl WalletKeys {
         index: u32,
         sign: impl FnOnce(&Secp256k1<All>, &SecretKey, &PublicKey) -> T,
     ) -> Result<T, KeyError> {
-        let last = [
-            ChildNumber::from_normal_idx(keychain.number()).map_err(derivation)?,
-            ChildNumber::from_normal_idx(index).map_err(derivation)?,
-        ];
-        let path = self.account.extend(last);
+        let seed = self.seed.as_ref().ok_or(KeyError::Elsewhere)?;
+        let path = self.account.extend(last_steps(keychain, index)?);
         // The network of an extended key matters only when it is written out; this one never is.
         let mut master =
-            Xpriv::new_master(NetworkKind::Main, self.seed.as_slice()).map_err(derivation)?;
+            Xpriv::new_master(NetworkKind::Main, seed.as_slice()).map_err(derivation)?;
         let derived = master.derive_priv(&self.secp, &path);
         master.private_key.non_secure_erase();
         let mut key = derived.map_err(derivation)?.private_key;
@@ -196,6 +275,32 @@ impl WalletKeys {
         key.non_secure_erase();
         Ok(out)
     }
+}
+
+/// The steps behind the account's key.
+fn last_steps(keychain: Keychain, index: u32) -> Result<[ChildNumber; 2], KeyError> {
+    Ok([
+        ChildNumber::from_normal_idx(keychain.number()).map_err(derivation)?,
+        ChildNumber::from_normal_idx(index).map_err(derivation)?,
+    ])
+}
+
+/// The descriptor of each keychain, by number.
+fn described(
+    form: ScriptForm,
+    fingerprint: Fingerprint,
+    account: &DerivationPath,
+    public: &Xpub,
+) -> Result<Vec<Descriptor<DescriptorPublicKey>>, KeyError> {
+    let wrap = match form {
+        ScriptForm::Wpkh => "wpkh",
+        ScriptForm::Pkh => "pkh",
+    };
+    let one = |keychain: Keychain| {
+        let text = format!("{wrap}([{fingerprint}/{account}]{public}/{}/*)", keychain.number());
+        Descriptor::from_str(&text).map_err(derivation)
+    };
+    Keychain::ALL.into_iter().map(one).collect()
 }
 
 fn network_kind(real: bool) -> NetworkKind {
@@ -258,6 +363,31 @@ mod tests {
         let script = descriptor.derived_descriptor(&Secp256k1::new(), 0).unwrap().script_pubkey();
         let address = bitcoin::Address::from_script(&script, bitcoin::Network::Bitcoin).unwrap();
         assert_eq!(address.to_string(), "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu");
+    }
+
+    #[test]
+    fn a_watching_wallet_knows_the_same_scripts_and_signs_nothing() {
+        for form in [ScriptForm::Wpkh, ScriptForm::Pkh] {
+            let keys =
+                WalletKeys::new(&Seed::from_bytes([9; 32]), Asset::Btc, form, false).unwrap();
+            let watching = WalletKeys::watching(&keys.account_key(), form, false).unwrap();
+            assert!(watching.is_watching() && !keys.is_watching());
+            for keychain in Keychain::ALL {
+                assert_eq!(watching.descriptor(keychain), keys.descriptor(keychain));
+                let public = watching.public_key(keychain, 7).unwrap();
+                assert_eq!(public, keys.with_secret_key(keychain, 7, |_, _, p| *p).unwrap());
+                let source = watching.source(keychain, 7).unwrap();
+                assert_eq!(keys.place_of(&source), Some((keychain, 7)));
+                let signed = watching.with_secret_key(keychain, 7, |_, _, _| ());
+                assert!(matches!(signed, Err(KeyError::Elsewhere)));
+            }
+            let key = keys.account_key();
+            let (origin, bare) = key.split_once(']').unwrap();
+            for bad in ["", "xpub", bare, &format!("{key}/0"), &format!("{origin}]{bare}/*")] {
+                assert!(WalletKeys::watching(bad, form, false).is_err(), "{bad}");
+            }
+            assert!(WalletKeys::watching(&key, form, true).is_err(), "of another network");
+        }
     }
 
     #[test]

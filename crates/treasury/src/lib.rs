@@ -26,6 +26,7 @@
 //! | `limits` | what leaves in a day, and how many people a large payout takes |
 //! | [`strangers`] | spendings that nothing explains, and why payouts wait for them |
 //! | `moves`, `bump` | sweeps to a cold address, small coins made one; higher fees |
+//! | [`order`], `orders`, `door` | what a signer elsewhere signs in place of this house |
 //! | [`payer`] | the one loop that pays |
 //!
 //! # Promises
@@ -60,6 +61,7 @@ mod bump;
 mod changes;
 mod config;
 mod desk;
+mod door;
 mod error;
 mod funding;
 mod holdings;
@@ -68,6 +70,8 @@ mod invoices;
 pub mod keys;
 mod limits;
 mod moves;
+pub mod order;
+mod orders;
 pub mod payer;
 pub mod payments;
 pub mod payout;
@@ -89,12 +93,15 @@ pub use bank::{BankAccount, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
+pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use limits::{Approval, PayoutLimits};
 pub use moves::{GatherPolicy, SweepPolicy};
+pub use order::OrderError;
+pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};

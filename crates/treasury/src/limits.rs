@@ -13,6 +13,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Characters of an approver's name.
 const APPROVER_CHARS_MAX: usize = 64;
 
+/// Why a payout takes two people, as it is kept with it. What its account asked for in the same day counts with
+/// it, so that nobody gets past two people by asking for parts.
+const TAKES_TWO: &str =
+    "it is large, with what was asked for in the same day: two people look at it";
+
 /// Limits of one asset's payouts, in its minor units; none where it is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayoutLimits {
@@ -22,7 +27,7 @@ pub struct PayoutLimits {
     pub customer_day: Option<i64>,
     /// The same of all customers together.
     pub house_day: Option<i64>,
-    /// Payouts above this take the approval of two people.
+    /// Payouts by which a customer asks for more than this in 24 hours take the approval of two people.
     pub two_above: Option<i64>,
 }
 
@@ -98,13 +103,13 @@ impl Treasury {
         before: (i64, i64),
     ) -> Result<Option<&'static str>> {
         let Some(limits) = self.limits(amount.asset) else { return Ok(None) };
-        if limits.two_above.is_some_and(|above| amount.minor > above) {
-            return Ok(Some("it is large: two people look at it"));
-        }
         let since = self.now().minus(DAY);
         let row = tx.fetch_one(sql::ASKED_SINCE, &params![amount.asset, since, account]).await?;
         let (own, all): (i64, i64) = (row.get("own")?, row.get("everybody")?);
         let (own, all) = (own.saturating_add(before.0), all.saturating_add(before.1));
+        if limits.two_above.is_some_and(|above| own.saturating_add(amount.minor) > above) {
+            return Ok(Some(TAKES_TWO));
+        }
         let passes = |sum: i64, limit: Option<i64>| {
             limit.is_some_and(|l| sum.saturating_add(amount.minor) > l)
         };
@@ -134,11 +139,17 @@ impl Treasury {
         Ok(if row.get::<i64>("n")? >= needed { Approval::Given } else { Approval::OneMore })
     }
 
+    /// Whether a payout that waits for this reason takes two people.
+    pub(crate) fn takes_two(reason: Option<&str>) -> bool {
+        reason == Some(TAKES_TWO)
+    }
+
     /// How many people must approve a payout that waits.
     #[must_use]
     pub fn approvals_needed(&self, payout: &Payout) -> u32 {
         let two_above = self.limits(payout.amount.asset).and_then(|l| l.two_above);
-        if two_above.is_some_and(|above| payout.amount.minor > above) { 2 } else { 1 }
+        let is_large = two_above.is_some_and(|above| payout.amount.minor > above);
+        if is_large || payout.takes_two { 2 } else { 1 }
     }
 
     /// Who has approved a payout so far.

@@ -115,6 +115,10 @@ impl Treasury {
         let Some((top, _)) = newest(tx, asset).await? else { return Ok(None) };
         let hot = balance(tx, &Account::ChainHot, asset).await?.minor;
         let free = hot.saturating_sub(promised(tx, asset).await?);
+        // Most steps end here, before the waiting payouts are summed.
+        if free <= policy.above {
+            return Ok(None);
+        }
         let Some(surplus) = policy.surplus(free, pending(tx, asset).await?) else {
             return Ok(None);
         };

@@ -61,13 +61,15 @@ pub struct Payer {
     pub(crate) treasury: Treasury,
     /// When each open transaction was last sent.
     pub(crate) sent: Mutex<HashMap<[u8; 16], Timestamp>>,
+    /// When a signer elsewhere was last asked for each order, by its name.
+    pub(crate) asked: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Payer {
     /// A payer that has sent nothing yet.
     #[must_use]
     pub fn new(treasury: Treasury) -> Payer {
-        Payer { treasury, sent: Mutex::new(HashMap::new()) }
+        Payer { treasury, sent: Mutex::default(), asked: Mutex::default() }
     }
 
     /// Steps until `shutdown` turns true or its sender is gone. Errors are logged; what is not the
@@ -103,6 +105,7 @@ impl Payer {
         let mut progress = PayerProgress::default();
         let mut outcome = Ok(());
         self.forget_old().await;
+        self.forget_asked().await;
         for wallet in &self.treasury.0.wallets {
             let done = self.step_chain(wallet, &mut progress).await;
             match done {
@@ -170,7 +173,10 @@ impl Payer {
                 self.sign_planned(wallet, progress).await?;
             }
         }
+        // A signer that cannot be reached stands in nothing else's way.
+        let ordered = self.step_orders(wallet, progress).await;
         self.send_signed(wallet, progress).await?;
+        ordered?;
         if self.caught_up(wallet).await? {
             progress.expired += self.treasury.expire_invoices(wallet.asset()).await?;
         }
@@ -251,8 +257,12 @@ impl Payer {
     async fn sign_planned(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
         for (batch, state) in self.open_batches(wallet).await? {
             if state == "funded" {
-                self.treasury.sign_batch(wallet, batch).await?;
-                progress.signed += 1;
+                if wallet.signer.is_some() {
+                    self.treasury.order_batch(wallet, batch).await?;
+                } else {
+                    self.treasury.sign_batch(wallet, batch).await?;
+                    progress.signed += 1;
+                }
             }
         }
         Ok(())

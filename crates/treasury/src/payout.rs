@@ -159,6 +159,8 @@ pub struct Payout {
     pub created: Timestamp,
     /// When its state last changed.
     pub updated: Timestamp,
+    /// Whether two people must approve it, by what its account had asked for when it was asked for.
+    pub takes_two: bool,
 }
 
 impl Payout {

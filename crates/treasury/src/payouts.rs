@@ -7,7 +7,8 @@ use crate::spends::payouts_of;
 use crate::sql;
 use crate::treasury::Wallet;
 use crate::{
-    Approval, NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury, TreasuryError,
+    Approval, Keychain, NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury,
+    TreasuryError,
 };
 use bdk_coin_select::{TX_FIXED_FIELD_WEIGHT, TXIN_BASE_WEIGHT};
 use gruve_chain::eth::EthAddress;
@@ -102,7 +103,7 @@ impl Treasury {
     /// With a request key, asking again gives the same payout.
     ///
     /// # Errors
-    /// [`TreasuryError::Address`], [`TreasuryError::TooSmall`], [`TreasuryError::NotPositive`],
+    /// [`TreasuryError::Address`], [`TreasuryError::OwnAddress`], [`TreasuryError::TooSmall`], [`TreasuryError::NotPositive`],
     /// [`TreasuryError::NoWallet`], [`TreasuryError::TooMany`], [`TreasuryError::KeyReused`], and
     /// the ledger's insufficient funds.
     pub async fn request_payout(&self, new: NewPayout) -> Result<PayoutId> {
@@ -133,6 +134,7 @@ impl Treasury {
             if tx.fetch_optional(sql::DISPUTED, &params![account]).await?.is_some() {
                 return Err(TreasuryError::Disputed);
             }
+            self.refuse_own_address(tx, asset, &terms.script).await?;
             let above = self.above_limits(tx, account, new.amount).await?;
             let state = if above.is_some() { PayoutState::Requested } else { state };
             let now = self.now();
@@ -148,7 +150,8 @@ impl Treasury {
                 state.word(),
                 new.request_key.as_deref(),
                 now,
-                above
+                above,
+                if Treasury::takes_two(above) { 2_i64 } else { 1_i64 }
             ];
             tx.execute(sql::INSERT_PAYOUT, &values).await?;
             Draft::new(asset)
@@ -161,6 +164,22 @@ impl Treasury {
         })?;
         self.passing("payout requested, after commit")?;
         Ok(id)
+    }
+
+    /// Refuses to pay to addresses that only the house itself pays to. (One of an invoice is its customer's to be
+    /// paid at.) What comes to a change address from a transaction of ours is our change, and nobody else's.
+    async fn refuse_own_address(&self, tx: &mut Tx, asset: Asset, script: &[u8]) -> Result<()> {
+        let is_fixed = match self.account_wallet(asset) {
+            Ok(wallet) => wallet.hot.0[..] == *script,
+            Err(_) => self.wallet(asset)?.fixed.iter().any(|(_, fixed)| fixed == script),
+        };
+        let row = tx.fetch_optional(sql::OWN_ADDRESS, &params![asset, script]).await?;
+        let keychain: Option<i64> = row.map(|r| r.get("keychain")).transpose()?;
+        let pays_in = i64::from(Keychain::PayIn.number());
+        if is_fixed || keychain.is_some_and(|k| k != pays_in) {
+            return Err(TreasuryError::OwnAddress);
+        }
+        Ok(())
     }
 
     /// An account's payouts, newest first, 200 at most.
@@ -376,5 +395,6 @@ pub(crate) fn read_payout(row: &Row) -> Result<Payout> {
         height: row.get("height")?,
         created: row.get("created_at")?,
         updated: row.get("updated_at")?,
+        takes_two: row.get::<i64>("takes")? > 1,
     })
 }

@@ -15,6 +15,7 @@ use crate::sql;
 use crate::strangers::note_stranger;
 use crate::treasury::Wallet;
 use crate::{PayoutState, Result, Treasury, TreasuryError};
+use bitcoin::hashes::Hash as _;
 use gruve_chain::{LeanBlock, LeanTx, hash_to_text};
 use gruve_ledger::Account;
 use gruve_store::{Tx, params};
@@ -38,21 +39,27 @@ pub(crate) struct BatchRow {
     pub(crate) asset: Asset,
     pub(crate) fee: i64,
     pub(crate) operator_fee: i64,
+    /// The one of ours whose coins it spends, to withdraw it.
+    pub(crate) replaces: Option<[u8; 16]>,
 }
 
 /// Our batches among a block's transactions, by place in the block.
 pub(crate) type BatchesInBlock = BTreeMap<usize, BatchRow>;
 
 pub(crate) async fn batch_row(tx: &mut Tx, id: [u8; 16]) -> Result<BatchRow> {
-    let row = tx.fetch_one(sql::BATCH, &params![id]).await?;
+    read_batch(&tx.fetch_one(sql::BATCH, &params![id]).await?)
+}
+
+pub(crate) fn read_batch(row: &gruve_store::Row) -> Result<BatchRow> {
     Ok(BatchRow {
-        id,
+        id: row.get("id")?,
         state: row.get("state")?,
         unsigned_tx: row.get("unsigned_tx")?,
         signed_tx: row.get("signed_tx")?,
         asset: row.get("asset")?,
         fee: row.get("fee")?,
         operator_fee: row.get("operator_fee")?,
+        replaces: row.get("replaces")?,
     })
 }
 
@@ -82,6 +89,40 @@ fn does_the_same(
         }
     }
     payments.is_empty()
+}
+
+/// A batch of ours with what it paid the network, if a transaction of a block is a form of it. `coins` are those
+/// that are reserved for it, or for the one that it withdraws.
+async fn seen_as(
+    tx: &mut Tx,
+    mut batch: BatchRow,
+    coins: &[([u8; 32], u32, i64)],
+    seen: &LeanTx,
+    returns: &impl Fn(u32) -> bool,
+) -> Result<Option<BatchRow>> {
+    let mut coins = coins.to_vec();
+    if batch.replaces.is_some() {
+        // It spends what was there when it was planned.
+        let plan = crate::transaction::from_bytes(&batch.unsigned_tx)?;
+        let is_in = |c: &([u8; 32], u32, i64)| {
+            let spends = |i: &bitcoin::TxIn| {
+                let point = i.previous_output;
+                point.txid.to_byte_array() == c.0 && point.vout == c.1
+            };
+            plan.input.iter().any(spends)
+        };
+        coins.retain(is_in);
+    }
+    let payments = payments_of(tx, batch.id).await?;
+    if !does_the_same(&coins, payments, seen, returns) {
+        return Ok(None);
+    }
+    // Of several forms this one counts: what it paid the network is what it left over.
+    let row = tx.fetch_one(sql::SHARES_OF_BATCH, &params![batch.id]).await?;
+    let paid: i64 = seen.outputs.iter().map(|o| o.value).sum();
+    batch.fee = coins.iter().map(|c| c.2).sum::<i64>() - paid;
+    batch.operator_fee = batch.fee - row.get::<i64>("minor")?;
+    Ok((batch.operator_fee >= 0).then_some(batch))
 }
 
 /// One payout of a batch, as the books need it.
@@ -152,30 +193,28 @@ impl Treasury {
             if batches.contains_key(&spend.tx_at) {
                 continue;
             }
-            let Some(batch) = reserving(tx, asset, &spend.txid, spend.vout).await? else {
+            let Some(first) = reserving(tx, asset, &spend.txid, spend.vout).await? else {
                 continue;
             };
-            let mut batch = batch_row(tx, batch).await?;
             let mut coins: Vec<([u8; 32], u32, i64)> = Vec::new();
-            for row in tx.fetch_all(sql::RESERVED_POINTS, &params![batch.id]).await? {
+            for row in tx.fetch_all(sql::RESERVED_POINTS, &params![first]).await? {
                 coins.push((row.get("txid")?, row.get("vout")?, row.get("value")?));
             }
-            let payments = payments_of(tx, batch.id).await?;
+            let mut candidates = vec![first];
+            for row in tx.fetch_all(sql::RIVALS, &params![first, first]).await? {
+                candidates.push(row.get("id")?);
+            }
             let seen = &block.txs[spend.tx_at];
             let returns = |vout| {
                 let is_it = |o: &&OurOutput| o.tx_at == spend.tx_at && o.vout == vout;
                 ours.iter().find(is_it).is_some_and(|o| o.keychain == Keychain::Change)
             };
-            if !does_the_same(&coins, payments, seen, returns) {
-                continue;
-            }
-            // Of several forms this one counts: what it paid the network is what it left over.
-            let row = tx.fetch_one(sql::SHARES_OF_BATCH, &params![batch.id]).await?;
-            let paid: i64 = seen.outputs.iter().map(|o| o.value).sum();
-            batch.fee = coins.iter().map(|c| c.2).sum::<i64>() - paid;
-            batch.operator_fee = batch.fee - row.get::<i64>("minor")?;
-            if batch.operator_fee >= 0 {
-                batches.insert(spend.tx_at, batch);
+            for candidate in candidates {
+                let batch = batch_row(tx, candidate).await?;
+                if let Some(batch) = seen_as(tx, batch, &coins, seen, &returns).await? {
+                    batches.insert(spend.tx_at, batch);
+                    break;
+                }
             }
         }
         Ok(batches)
@@ -259,6 +298,12 @@ impl Treasury {
         let values = params![batch.id, standing.height, txid, batch.fee, batch.operator_fee];
         if tx.execute(sql::CONFIRM_BATCH, &values).await? != 1 {
             return Err(TreasuryError::Damaged("a transaction of ours was confirmed twice"));
+        }
+        // What spends the same coins can confirm no more, unless this leaves the chain.
+        let against = params![batch.id, batch.replaces.unwrap_or(batch.id)];
+        for row in tx.fetch_all(sql::RIVALS, &against).await? {
+            let rival: [u8; 16] = row.get("id")?;
+            tx.execute(sql::BATCH_CONFLICT, &params![rival, standing.height]).await?;
         }
         let payouts = payouts_of(tx, batch.id).await?;
         for payout in &payouts {
@@ -364,7 +409,12 @@ impl Treasury {
         let Some(deep) = standing.height.checked_sub(wallet.reorg_limit) else { return Ok(()) };
         for row in tx.fetch_all(sql::DEAD_BATCHES, &params![standing.asset, deep]).await? {
             let id: [u8; 16] = row.get("id")?;
+            let withdrawn = tx.fetch_optional(sql::WAS_WITHDRAWN, &params![id]).await?;
+            let payouts: Vec<PayoutId> = payouts_of(tx, id).await?.iter().map(|p| p.id).collect();
             self.void_batch(tx, standing.asset, id, standing.now).await?;
+            if withdrawn.is_some() {
+                self.after_withdrawal(tx, &payouts).await?;
+            }
         }
         Ok(())
     }

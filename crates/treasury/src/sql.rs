@@ -42,6 +42,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0006_safety.sqlite.sql"),
         postgres: include_str!("../migrations/0006_safety.postgres.sql"),
     },
+    Migration {
+        number: 7,
+        name: "orders",
+        sqlite: include_str!("../migrations/0007_orders.sqlite.sql"),
+        postgres: include_str!("../migrations/0007_orders.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -156,7 +162,11 @@ gruve_store::statements! {
         ON CONFLICT DO NOTHING";
     FORGET_HEARD = "DELETE FROM treasury_heard WHERE heard_at < $1";
     OPEN_DISPUTE = "INSERT INTO treasury_disputes (external, payment, account, asset, amount, state,
-        opened_at) VALUES ($1, $2, $3, $4, $5, 'open', $6) ON CONFLICT DO NOTHING";
+        opened_at, looked_at) VALUES ($1, $2, $3, $4, $5, 'open', $6, $6) ON CONFLICT DO NOTHING";
+    /// Those that are open and were not looked at since a moment.
+    DISPUTES_DUE = "SELECT external FROM treasury_disputes WHERE state = 'open' AND looked_at < $1
+        ORDER BY looked_at, external LIMIT $2";
+    DISPUTE_LOOKED_AT = "UPDATE treasury_disputes SET looked_at = $2 WHERE external = $1";
     CLOSE_DISPUTE = "UPDATE treasury_disputes SET state = $2, closed_at = $3
         WHERE external = $1 AND state = 'open'";
     OWE_DISPUTE = "UPDATE treasury_disputes SET state = 'owing' WHERE external = $1 AND state = 'lost'";
@@ -347,6 +357,8 @@ gruve_store::statements! {
     BUMPS_DUE = "SELECT b.id FROM treasury_batches b
         WHERE b.asset = $1 AND b.state IN ('signed', 'broadcast') AND b.signed_tx IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM treasury_forms f WHERE f.batch = b.id AND f.signed_at > $2)
+        AND NOT EXISTS (SELECT 1 FROM treasury_batches w WHERE w.replaces = b.id
+            AND w.state <> 'void')
         AND b.created_at <= $2 ORDER BY b.created_at, b.id LIMIT $3";
     PAYMENTS_OF_BATCH = "SELECT script, amount - fee AS value FROM treasury_payouts WHERE batch = $1
         UNION ALL SELECT script, amount AS value FROM treasury_moves
@@ -355,7 +367,7 @@ gruve_store::statements! {
         FROM treasury_payouts WHERE batch = $1";
     INSERT_BATCH = "INSERT INTO treasury_batches (id, asset, state, unsigned_tx, fee, operator_fee,
         created_at) VALUES ($1, $2, 'funded', $3, $4, $5, $6)";
-    BATCH = "SELECT id, asset, state, unsigned_tx, signed_tx, txid, fee, operator_fee
+    BATCH = "SELECT id, asset, state, unsigned_tx, signed_tx, txid, fee, operator_fee, replaces
         FROM treasury_batches WHERE id = $1";
     OPEN_BATCHES = "SELECT id, state FROM treasury_batches
         WHERE asset = $1 AND state IN ('funded', 'signed', 'broadcast') ORDER BY created_at, id
@@ -390,32 +402,91 @@ gruve_store::statements! {
     DEAD_BATCHES = "SELECT id FROM treasury_batches WHERE asset = $1 AND conflict_height <= $2
         AND state IN ('signed', 'broadcast') ORDER BY id";
 
+    // What a signer elsewhere is asked for.
+    ORDER_BATCH = "UPDATE treasury_batches SET state = 'signed' WHERE id = $1 AND state = 'funded'";
+    INSERT_ORDER = "INSERT INTO treasury_orders (batch, form, asset, plan, fee, operator_fee, psbt,
+        state, ordered_at) VALUES ($1, $2, $3, $4, $5, $6, NULL, 'waiting', $7)";
+    LAST_ORDER = "SELECT CAST(COALESCE(MAX(form), -1) AS BIGINT) AS form,
+        COUNT(CASE WHEN state = 'waiting' THEN 1 END) AS waiting
+        FROM treasury_orders WHERE batch = $1";
+    SET_OPERATOR_FEE = "UPDATE treasury_batches SET operator_fee = $2 WHERE id = $1";
+    ORDERS_UNWRITTEN = "SELECT o.batch, o.form, o.plan FROM treasury_orders o
+        JOIN treasury_batches b ON b.id = o.batch
+        WHERE o.asset = $1 AND o.state = 'waiting' AND o.psbt IS NULL
+        AND b.state IN ('signed', 'broadcast') ORDER BY o.ordered_at, o.batch LIMIT $2";
+    WRITE_ORDER = "UPDATE treasury_orders SET psbt = $3
+        WHERE batch = $1 AND form = $2 AND psbt IS NULL";
+    /// Not those that are being withdrawn: the longer they stay unsigned the better.
+    ORDERS_WAITING = "SELECT o.batch, o.form FROM treasury_orders o
+        JOIN treasury_batches b ON b.id = o.batch
+        WHERE o.asset = $1 AND o.state = 'waiting' AND o.psbt IS NOT NULL
+        AND b.state IN ('signed', 'broadcast')
+        AND NOT EXISTS (SELECT 1 FROM treasury_batches w WHERE w.replaces = o.batch
+            AND w.state <> 'void')
+        ORDER BY o.ordered_at, o.batch, o.form LIMIT $2";
+    ORDER_PSBT = "SELECT psbt FROM treasury_orders WHERE batch = $1 AND form = $2";
+    ORDER_WAITING = "SELECT plan, fee, operator_fee FROM treasury_orders
+        WHERE batch = $1 AND form = $2 AND state = 'waiting'";
+    END_ORDER = "UPDATE treasury_orders SET state = 'signed', answered_at = $3, answer = NULL
+        WHERE batch = $1 AND form = $2";
+    NOTE_ANSWER = "UPDATE treasury_orders SET answer = $3, answered_at = $4
+        WHERE batch = $1 AND form = $2 AND (answer IS NULL OR answer <> $3)";
+    NO_PAYOUT_REASON = "UPDATE treasury_payouts SET reason = NULL WHERE batch = $1";
+    SET_BATCH_PAYOUTS_WITH = "UPDATE treasury_payouts SET state = $2, updated_at = $3, reason = $4
+        WHERE batch = $1";
+    ORDERS = "SELECT o.batch, o.form, o.asset, o.fee, o.state, o.ordered_at, o.answer,
+        b.state AS batch_state, b.replaces,
+        (SELECT COUNT(*) FROM treasury_payouts p WHERE p.batch = o.batch) AS payouts,
+        (SELECT CAST(COALESCE(SUM(p.amount - p.fee), 0) AS BIGINT) FROM treasury_payouts p
+            WHERE p.batch = o.batch)
+        + (SELECT CAST(COALESCE(SUM(m.amount), 0) AS BIGINT) FROM treasury_moves m
+            WHERE m.batch = o.batch) AS pays
+        FROM treasury_orders o JOIN treasury_batches b ON b.id = o.batch
+        ORDER BY CASE WHEN o.state = 'waiting' AND b.state IN ('signed', 'broadcast')
+            THEN 0 ELSE 1 END, o.ordered_at DESC, o.batch, o.form LIMIT $1";
+    MADE_IN = "SELECT k.hash FROM treasury_utxos u
+        JOIN treasury_blocks k ON k.asset = u.asset AND k.height = u.height
+        WHERE u.asset = $1 AND u.txid = $2 AND u.vout = $3";
+    ADDRESS_INDEX = "SELECT key_index FROM treasury_addresses
+        WHERE asset = $1 AND script = $2 AND keychain = $3";
+    // Withdrawals: transactions of ours that spend what others of ours spend.
+    SET_REPLACES = "UPDATE treasury_batches SET replaces = $2 WHERE id = $1";
+    WITHDRAWAL_OF = "SELECT id FROM treasury_batches WHERE replaces = $1 AND state <> 'void' LIMIT 1";
+    DEAREST_FORM = "SELECT CAST(COALESCE(MAX(f.fee), 0) AS BIGINT) AS fee FROM (
+        SELECT fee FROM treasury_forms WHERE batch = $1
+        UNION ALL SELECT fee FROM treasury_orders WHERE batch = $1) f";
+    /// Open transactions that stand against one: what it withdraws, or what withdraws it.
+    RIVALS = "SELECT id FROM treasury_batches WHERE (id = $2 OR replaces = $1) AND id <> $1
+        AND state IN ('funded', 'signed', 'broadcast')";
+    WAS_WITHDRAWN = "SELECT 1 AS one FROM treasury_batches
+        WHERE replaces = $1 AND state = 'confirmed'";
+
     // Payouts.
     INSERT_PAYOUT = "INSERT INTO treasury_payouts (id, account, asset, amount, address, script,
-        rate_max, fee_max, state, attempt, request_key, reason, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $11, $11)";
+        rate_max, fee_max, state, attempt, request_key, reason, created_at, updated_at, takes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $11, $11, $13)";
     PAYOUT = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch WHERE p.id = $1";
     PAYOUT_BY_KEY = "SELECT id, amount, asset, address FROM treasury_payouts
         WHERE account = $1 AND request_key = $2";
     PAYOUTS_OF = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT $2";
     PAYOUTS_BEFORE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 AND p.id < $2 ORDER BY p.id DESC LIMIT $3";
     PAYOUTS_CHANGED = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.account = $1 AND p.updated_at >= $2 AND p.updated_at < $3
         ORDER BY p.updated_at, p.id LIMIT $4";
     INVOICES_CLOSED = "SELECT id, state, contract, closed_at FROM treasury_invoices
         WHERE account = $1 AND closed_at >= $2 AND closed_at < $3 ORDER BY closed_at, id LIMIT $4";
     PAYOUTS_IN_STATE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
-        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, b.txid, b.height
+        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
     ASKED_SINCE = "SELECT
@@ -428,6 +499,7 @@ gruve_store::statements! {
     COUNT_APPROVALS = "SELECT COUNT(*) AS n FROM treasury_approvals WHERE payout = $1";
     APPROVERS = "SELECT approver FROM treasury_approvals WHERE payout = $1
         ORDER BY approved_at, approver";
+    OWN_ADDRESS = "SELECT keychain FROM treasury_addresses WHERE asset = $1 AND script = $2";
     COUNT_OPEN_PAYOUTS = "SELECT COUNT(*) AS n FROM treasury_payouts
         WHERE account = $1 AND state NOT IN ('confirmed', 'cancelled', 'refused')";
     ANY_APPROVED = "SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved' LIMIT 1";

@@ -29,7 +29,7 @@ pub struct Coin {
 }
 
 impl Coin {
-    fn outpoint(&self) -> OutPoint {
+    pub(crate) fn outpoint(&self) -> OutPoint {
         OutPoint { txid: Txid::from_byte_array(self.txid), vout: self.vout }
     }
 }
@@ -118,43 +118,67 @@ pub fn sign(
         return Err(TransactionError::OtherCoins);
     }
     let mut signed = plan.clone();
+    let mut cache = SighashCache::new(plan);
     for at in 0..plan.input.len() {
-        let spent = plan.input[at].previous_output;
-        let coin =
-            coins.iter().find(|c| c.outpoint() == spent).ok_or(TransactionError::OtherCoins)?;
-        let script = keys.script(coin.keychain, coin.index)?;
-        match keys.form() {
-            ScriptForm::Wpkh => {
-                let value =
-                    u64::try_from(coin.value).map_err(|_| TransactionError::NegativeValue)?;
-                let hash = SighashCache::new(plan)
-                    .p2wpkh_signature_hash(
-                        at,
-                        &script,
-                        Amount::from_sat(value),
-                        EcdsaSighashType::All,
-                    )
-                    .map_err(|e| TransactionError::Sighash(e.to_string()))?;
-                let message = Message::from_digest(hash.to_byte_array());
-                let (signature, key) = signature(keys, coin, &message)?;
-                signed.input[at].witness = Witness::p2wpkh(&signature, &key);
-            }
-            ScriptForm::Pkh => {
-                let hash = SighashCache::new(plan)
-                    .legacy_signature_hash(at, &script, EcdsaSighashType::All.to_u32())
-                    .map_err(|e| TransactionError::Sighash(e.to_string()))?;
-                let message = Message::from_digest(hash.to_byte_array());
-                let (signature, key) = signature(keys, coin, &message)?;
-                let push = PushBytesBuf::try_from(signature.to_vec())
-                    .map_err(|e| TransactionError::Sighash(e.to_string()))?;
-                signed.input[at].script_sig = ScriptBuf::builder()
-                    .push_slice(push)
-                    .push_key(&bitcoin::PublicKey::new(key))
-                    .into_script();
-            }
-        }
+        let coin = coin_at(plan, at, coins)?;
+        let message = message_at(&mut cache, at, coin, keys)?;
+        let (signature, key) = signature(keys, coin, &message)?;
+        put_signature(&mut signed.input[at], keys.form(), &signature, &key)?;
     }
     Ok(signed)
+}
+
+/// The coin that an input of a plan spends.
+pub(crate) fn coin_at<'a>(
+    plan: &Transaction,
+    at: usize,
+    coins: &'a [Coin],
+) -> Result<&'a Coin, TransactionError> {
+    let spent = plan.input[at].previous_output;
+    coins.iter().find(|c| c.outpoint() == spent).ok_or(TransactionError::OtherCoins)
+}
+
+/// What is signed for an input of a plan: everything in it (`SIGHASH_ALL`).
+pub(crate) fn message_at(
+    cache: &mut SighashCache<&Transaction>,
+    at: usize,
+    coin: &Coin,
+    keys: &WalletKeys,
+) -> Result<Message, TransactionError> {
+    let sighash = |e: &dyn std::fmt::Display| TransactionError::Sighash(e.to_string());
+    let script = keys.script(coin.keychain, coin.index)?;
+    let digest = match keys.form() {
+        ScriptForm::Wpkh => {
+            let value = u64::try_from(coin.value).map_err(|_| TransactionError::NegativeValue)?;
+            let value = Amount::from_sat(value);
+            let hash = cache.p2wpkh_signature_hash(at, &script, value, EcdsaSighashType::All);
+            hash.map_err(|e| sighash(&e))?.to_byte_array()
+        }
+        ScriptForm::Pkh => {
+            let hash = cache.legacy_signature_hash(at, &script, EcdsaSighashType::All.to_u32());
+            hash.map_err(|e| sighash(&e))?.to_byte_array()
+        }
+    };
+    Ok(Message::from_digest(digest))
+}
+
+/// Puts a signature where the chain looks for it.
+pub(crate) fn put_signature(
+    input: &mut TxIn,
+    form: ScriptForm,
+    signature: &bitcoin::ecdsa::Signature,
+    key: &PublicKey,
+) -> Result<(), TransactionError> {
+    match form {
+        ScriptForm::Wpkh => input.witness = Witness::p2wpkh(signature, key),
+        ScriptForm::Pkh => {
+            let push = PushBytesBuf::try_from(signature.to_vec())
+                .map_err(|e| TransactionError::Sighash(e.to_string()))?;
+            let builder = ScriptBuf::builder().push_slice(push);
+            input.script_sig = builder.push_key(&bitcoin::PublicKey::new(*key)).into_script();
+        }
+    }
+    Ok(())
 }
 
 fn signature(

@@ -5,12 +5,12 @@ use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::Services;
 use crate::select::Costs;
 use crate::{
-    BankAccount, ChainWallet, InvoiceSink, Keychain, PayoutLimits, PayoutPolicy, Rate, Result,
-    ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
+    BankAccount, ChainWallet, ExternalSigner, InvoiceSink, Keychain, PayoutLimits, PayoutPolicy,
+    Rate, Result, ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
-use gruve_store::Store;
+use gruve_store::{Store, params};
 use gruve_units::{Asset, Clock, Entropy, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -55,6 +55,8 @@ pub(crate) struct Wallet {
     pub(crate) policy: PayoutPolicy,
     pub(crate) sweep: Option<SweepPolicy>,
     pub(crate) gather: Option<GatherPolicy>,
+    /// Who signs, where this house has no key.
+    pub(crate) signer: Option<ExternalSigner>,
     /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
     pub(crate) is_compared: AtomicBool,
     /// The scripts that are the same for ever: coinbase and capital, index 0 of each.
@@ -76,6 +78,7 @@ impl Wallet {
             policy: config.payouts,
             sweep: config.sweep,
             gather: config.gather,
+            signer: config.signer,
             is_compared: AtomicBool::new(false),
             fixed,
         })
@@ -127,7 +130,10 @@ impl Treasury {
         for chain in config.chains {
             let form = if chain.params.segwit { ScriptForm::Wpkh } else { ScriptForm::Pkh };
             let real = chain.params.network == NetworkName::Mainnet;
-            let keys = WalletKeys::new(&config.seed, chain.params.asset, form, real)?;
+            let keys = match &chain.signer {
+                Some(signer) => WalletKeys::watching(&signer.account_key, form, real)?,
+                None => WalletKeys::new(&config.seed, chain.params.asset, form, real)?,
+            };
             wallets.push(Wallet::new(chain, keys)?);
         }
         let accounts = config.accounts.into_iter();
@@ -149,6 +155,30 @@ impl Treasury {
             held: RwLock::default(),
             crash_points: OnceLock::new(),
         })))
+    }
+
+    /// Holds the wallets' keys against the addresses that the database has: with another seed, or another account
+    /// key of a signer, old coins could not be spent and new invoices would go on with numbers of the old keys.
+    ///
+    /// # Errors
+    /// [`TreasuryError::OtherKeys`]; the database's.
+    pub async fn check_keys(&self) -> Result<()> {
+        let mut tx = self.0.store.read().await?;
+        for asset in self.assets() {
+            let key = params![asset, Keychain::PayIn.number(), 0_i64];
+            let Some(row) = tx.fetch_optional(crate::sql::ADDRESS_AT, &key).await? else {
+                continue;
+            };
+            let known: Vec<u8> = row.get("script")?;
+            let own = match self.account_wallet(asset) {
+                Ok(wallet) => wallet.keys.address(Keychain::PayIn, 0)?.0.to_vec(),
+                Err(_) => self.wallet(asset)?.keys.script(Keychain::PayIn, 0)?.into_bytes(),
+            };
+            if known != own {
+                return Err(TreasuryError::OtherKeys(asset));
+            }
+        }
+        Ok(())
     }
 
     /// Says who is told when an invoice is paid or expires. The first call counts. Without it,
@@ -202,6 +232,12 @@ impl Treasury {
     pub(crate) fn account_wallet(&self, asset: Asset) -> Result<&AccountWallet> {
         let found = self.0.accounts.iter().find(|w| w.asset == asset);
         found.ok_or(TreasuryError::NoWallet(asset))
+    }
+
+    /// Whether the keys of an asset's wallet are not here.
+    #[must_use]
+    pub fn is_signed_elsewhere(&self, asset: Asset) -> bool {
+        self.wallet(asset).is_ok_and(|w| w.keys.is_watching())
     }
 
     /// The assets that have a wallet.

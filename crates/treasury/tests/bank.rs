@@ -20,6 +20,7 @@ gruve_store::laws! { bank: [
     the_same_file_and_the_same_entry_in_another_file_count_once,
     entries_without_a_reference_of_the_banks_count_once_and_doubts_wait,
     two_transfers_that_say_the_same_are_two_where_the_bank_tells_them_apart,
+    what_a_bank_lists_again_under_another_reference_is_not_booked_twice,
     one_bad_entry_waits_with_its_reason_and_the_rest_goes_through,
     a_person_says_whose_a_transfer_is_once,
     what_was_sent_back_leaves_the_books,
@@ -188,6 +189,28 @@ async fn two_transfers_that_say_the_same_are_two_where_the_bank_tells_them_apart
         statement("1", &[line("a", 700, &invoice.address), line("b", 700, &invoice.address)]);
     assert_eq!(give(&house, &text).await.matched, 2);
     assert_eq!(available(&house, 1).await, 1_400);
+}
+
+async fn what_a_bank_lists_again_under_another_reference_is_not_booked_twice(store: Store) {
+    let house = House::new(store, 1).await;
+    let invoice = top_up(&house, 1, 700).await;
+    let once = |own: &str| [line(own, 700, &invoice.address)];
+    assert_eq!(give(&house, &statement("intraday", &once("a"))).await.matched, 1);
+    for (text, why) in [
+        (statement("end of day", &once("b")), "another statement"),
+        (statement("intraday", &once("c")), "the same, issued anew"),
+    ] {
+        let done = give(&house, &text).await;
+        assert_eq!((done.matched, done.known, done.waiting), (0, 0, 1), "{why}");
+    }
+    assert_eq!((available(&house, 1).await, at_bank(&house).await), (700, 700));
+    let waits = house.treasury.bank_entries_waiting().await.unwrap();
+    assert!(waits.iter().all(|w| w.reason.contains("named anew")), "{waits:?}");
+    // Where a person finds that it is another payment, it is booked.
+    let word = BankWord::Belongs(PayInFor::Invoice(invoice.id));
+    house.treasury.decide_bank_entry(waits[0].id, &word, "asked the bank").await.unwrap();
+    assert_eq!((available(&house, 1).await, at_bank(&house).await), (1_400, 1_400));
+    house.check().await;
 }
 
 async fn one_bad_entry_waits_with_its_reason_and_the_rest_goes_through(store: Store) {

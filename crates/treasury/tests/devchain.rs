@@ -9,8 +9,9 @@ use gruve_chain::{BlockRef, ChainSink, FollowedBlock, Follower, RpcNode, SinkErr
 use gruve_ledger::{Account, Entry, post};
 use gruve_store::{Store, testing, transact};
 use gruve_treasury::{
-    ChainWallet, InvoiceState, NewInvoice, NewPayout, Payer, PayoutState, Purpose, Seed, Treasury,
-    TreasuryConfig, TreasuryError,
+    ChainWallet, ExternalSigner, FolderDoor, InvoiceState, NewInvoice, NewPayout, Payer,
+    PayoutState, Purpose, ScriptForm, Seed, Treasury, TreasuryConfig, TreasuryError, WalletKeys,
+    order,
 };
 use gruve_units::{AccountId, Algorithm, Amount, Asset, Clock, SeededEntropy, SystemClock};
 use serde_json::{Value, json};
@@ -91,7 +92,47 @@ impl Bench {
     }
 }
 
-async fn pays_in_and_out(asset: Asset) {
+/// Where orders are signed, beside the house.
+struct Elsewhere {
+    folder: std::path::PathBuf,
+    keys: WalletKeys,
+}
+
+impl Elsewhere {
+    /// Signs what lies in the folder; how many orders that were.
+    fn sign_all(&self) -> usize {
+        let mut signed = 0;
+        for entry in std::fs::read_dir(&self.folder).unwrap() {
+            let path = entry.unwrap().path();
+            let answer = path.with_extension("signed.psbt");
+            if path.to_str().unwrap().ends_with(".signed.psbt") || answer.exists() {
+                continue;
+            }
+            let order = std::fs::read(&path).unwrap();
+            std::fs::write(answer, order::answer(&order, &self.keys).unwrap()).unwrap();
+            signed += 1;
+        }
+        signed
+    }
+}
+
+/// One step that signs `count` transactions and sends them, whoever signs.
+async fn pay(treasury: &Treasury, elsewhere: Option<&Elsewhere>, count: u32) {
+    if let Some(elsewhere) = elsewhere {
+        let done = Payer::new(treasury.clone()).step().await.unwrap();
+        assert_eq!((done.signed, done.sent), (0, 0));
+        assert_eq!(elsewhere.sign_all(), count as usize);
+    }
+    // Started anew, it asks at once.
+    let done = Payer::new(treasury.clone()).step().await.unwrap();
+    assert_eq!((done.signed, done.sent, done.refused), (count, count, 0));
+    if let Some(elsewhere) = elsewhere {
+        let left = std::fs::read_dir(&elsewhere.folder).unwrap().count();
+        assert_eq!(left, 0, "what is signed is cleared away");
+    }
+}
+
+async fn pays_in_and_out(asset: Asset, is_signed_elsewhere: bool) {
     let dir = testing::TestDir::new();
     let store = testing::sqlite(dir.path()).await;
     store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
@@ -110,13 +151,23 @@ async fn pays_in_and_out(asset: Asset) {
     let mut wallet = ChainWallet::new(params, node.clone());
     wallet.confirmations = 2;
     wallet.payouts.auto_approve_max = 1_000 * asset.unit();
+    let form = if params.segwit { ScriptForm::Wpkh } else { ScriptForm::Pkh };
+    let elsewhere = is_signed_elsewhere.then(|| {
+        let folder = dir.path().join("orders");
+        std::fs::create_dir(&folder).unwrap();
+        let keys = WalletKeys::new(&Seed::from_bytes([6; 32]), asset, form, false).unwrap();
+        Elsewhere { folder, keys }
+    });
+    wallet.signer = elsewhere.as_ref().map(|e| ExternalSigner {
+        account_key: e.keys.account_key(),
+        door: Arc::new(FolderDoor::open(&e.folder).unwrap()),
+    });
     let config = TreasuryConfig::new(Seed::from_bytes([5; 32])).with_chain(wallet);
     let treasury = Treasury::new(store.clone(), clock, entropy, config).unwrap();
     let sink = Sink { store: store.clone(), treasury: treasury.clone(), asset };
     let options = Options { start: Start::NearTip, ..Options::for_chain(&params) };
     let follower = Follower::new(node, params, Arc::new(sink), options);
     let bench = Bench { chain, follower, treasury, store, asset };
-    let payer = Payer::new(bench.treasury.clone());
     let somewhere = bench.own_address();
     bench.mine(1, &somewhere).await;
 
@@ -142,8 +193,7 @@ async fn pays_in_and_out(asset: Asset) {
         let to = bench.own_address();
         payouts.push((bench.payout(coins * asset.unit(), &to).await, to));
     }
-    let done = payer.step().await.unwrap();
-    assert_eq!((done.signed, done.sent, done.refused), (1, 1, 0));
+    pay(&bench.treasury, elsewhere.as_ref(), 1).await;
     bench.mine(1, &somewhere).await;
     for (id, address) in &payouts {
         let payout = bench.treasury.payout(*id).await.unwrap().unwrap();
@@ -160,7 +210,7 @@ async fn pays_in_and_out(asset: Asset) {
     let to = bench.own_address();
     let id = bench.payout(asset.unit() / 2, &to).await;
     bench.mine(u32::try_from(params.coinbase_maturity).unwrap(), &somewhere).await;
-    assert_eq!(payer.step().await.unwrap().sent, 1);
+    pay(&bench.treasury, elsewhere.as_ref(), 1).await;
     bench.mine(1, &somewhere).await;
     let payout = bench.treasury.payout(id).await.unwrap().unwrap();
     assert_eq!(payout.state, PayoutState::Confirmed);
@@ -169,10 +219,20 @@ async fn pays_in_and_out(asset: Asset) {
 
 #[tokio::test]
 async fn coins_come_and_go_on_a_chain_with_segwit() {
-    pays_in_and_out(Asset::Btc).await;
+    pays_in_and_out(Asset::Btc, false).await;
 }
 
 #[tokio::test]
 async fn coins_come_and_go_on_a_chain_without_segwit() {
-    pays_in_and_out(Asset::Doge).await;
+    pays_in_and_out(Asset::Doge, false).await;
+}
+
+#[tokio::test]
+async fn coins_are_signed_for_elsewhere_on_a_chain_with_segwit() {
+    pays_in_and_out(Asset::Btc, true).await;
+}
+
+#[tokio::test]
+async fn coins_are_signed_for_elsewhere_on_a_chain_without_segwit() {
+    pays_in_and_out(Asset::Doge, true).await;
 }

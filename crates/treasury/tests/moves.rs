@@ -17,6 +17,7 @@ gruve_store::laws! { moves: [
     a_payout_that_waits_is_signed_again_and_paid_once,
     whichever_form_confirms_the_books_have_its_fee,
     a_higher_fee_is_never_above_the_ceiling,
+    a_form_that_left_the_chain_makes_the_next_pay_no_more_than_asked,
 ]}
 
 const COIN: i64 = 1_000_000;
@@ -179,4 +180,33 @@ async fn a_higher_fee_is_never_above_the_ceiling(store: Store) {
     let ceiling = fake::params().fees.ceiling;
     // A payment with one or two inputs is below 250 virtual bytes.
     assert!(house.chain.fee_of(&paid) <= ceiling / 4, "{}", house.chain.fee_of(&paid));
+}
+
+async fn a_form_that_left_the_chain_makes_the_next_pay_no_more_than_asked(store: Store) {
+    let (house, id) = waiting(store, 9_000).await;
+    let script = stranger(1).1;
+    let first = *house.chain.ids_paying(&script).first().unwrap();
+    // The second form is signed and never reaches whoever mines.
+    house.node.fail_nth(None);
+    house.clock.advance(Duration::from_secs(601));
+    house.node.fail_nth(Some((2, 0)));
+    let _ = house.payer.step().await;
+    house.node.fail_nth(None);
+    house.mine(1).await;
+    assert_eq!(house.chain.payments_to(&script)[0].0, first);
+    // A reorganisation takes the first form out, and fees rise once more.
+    house.chain.rewind(1);
+    house.chain.forget(&first);
+    house.chain.mine(&house.coinbase_script(), |_| true);
+    house.chain.mine(&house.coinbase_script(), |_| true);
+    house.follow().await;
+    assert_eq!(house.payout(id).await.state, PayoutState::Broadcast);
+    house.node.set_rate(Some(20_000));
+    house.clock.advance(Duration::from_secs(601));
+    house.payer.step().await.unwrap();
+    house.mine(1).await;
+    assert_eq!(house.payout(id).await.state, PayoutState::Confirmed);
+    let paid = house.chain.payments_to(&script)[0].0;
+    // At most 20 a virtual byte, of which a payment with one input and change has below 145.
+    assert!(house.chain.fee_of(&paid) <= 20 * 145, "{}", house.chain.fee_of(&paid));
 }

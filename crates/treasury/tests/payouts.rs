@@ -16,6 +16,7 @@ gruve_store::laws! { payouts: [
     the_amount_is_held_at_once_and_cannot_be_asked_twice,
     a_request_key_gives_the_same_payout_again,
     bad_requests_are_refused_with_their_reason,
+    another_seed_than_the_databases_is_told_before_anything_is_done,
     a_payout_can_be_taken_back_until_it_is_signed,
     a_planned_payout_taken_back_leaves_the_others_to_the_next_transaction,
     a_large_payout_waits_for_approval,
@@ -132,6 +133,22 @@ async fn bad_requests_are_refused_with_their_reason(store: Store) {
         let refused = ask(COIN, bad).await;
         assert!(matches!(refused, TreasuryError::Address { .. }), "{bad}: {refused}");
     }
+    // The house's own: its change is public on the chain.
+    let change = gruve_treasury::WalletKeys::new(
+        &gruve_treasury::Seed::from_bytes([42; 32]),
+        fake::ASSET,
+        gruve_treasury::ScriptForm::Wpkh,
+        false,
+    );
+    let change = change.unwrap().script(gruve_treasury::Keychain::Change, 3).unwrap();
+    let change = gruve_chain::address_for_script(&fake::params(), change.as_bytes()).unwrap();
+    let capital = house.treasury.capital_address(fake::ASSET).unwrap();
+    for own in [change, capital] {
+        assert!(matches!(ask(COIN, &own).await, TreasuryError::OwnAddress), "{own}");
+    }
+    // A pay-in address is its customer's to be paid at.
+    let invoice = house.invoice(2, COIN, gruve_treasury::Purpose::TopUp).await;
+    house.request(1, COIN, &invoice.address).await.unwrap();
     let long_key = NewPayout {
         account: account(1),
         amount: sat(COIN),
@@ -141,6 +158,17 @@ async fn bad_requests_are_refused_with_their_reason(store: Store) {
     assert!(house.treasury.request_payout(long_key).await.is_err());
     let strangers = house.treasury.cancel_payout(account(2), PayoutId::from_bytes([1; 16])).await;
     assert!(matches!(strangers, Err(TreasuryError::NoPayout)));
+}
+
+async fn another_seed_than_the_databases_is_told_before_anything_is_done(store: Store) {
+    let house = rich(store).await;
+    house.treasury.check_keys().await.unwrap();
+    let mut config = fake::treasury_config(&house.node);
+    config.seed = gruve_treasury::Seed::from_bytes([43; 32]);
+    let (clock, entropy) = (house.clock.clone(), house.entropy.clone());
+    let other = gruve_treasury::Treasury::new(house.store.clone(), clock, entropy, config).unwrap();
+    let told = other.check_keys().await.unwrap_err();
+    assert!(matches!(told, TreasuryError::OtherKeys(fake::ASSET)), "{told}");
 }
 
 async fn a_payout_can_be_taken_back_until_it_is_signed(store: Store) {

@@ -182,6 +182,7 @@ impl Config {
             .chain(limits::faults(&self.limits))
             .chain(keys::faults(&self.keys))
             .chain(hot_wallet::faults(&self.hot_wallets, &self.lanes))
+            .chain(signer::faults(&self.signers, &self.lanes))
         {
             fault(place, what);
         }

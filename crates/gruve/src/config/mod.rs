@@ -19,6 +19,7 @@ mod metrics;
 mod record;
 mod remote;
 mod sample;
+mod signer;
 mod tls;
 
 pub use alerts::AlertsConfig;
@@ -36,6 +37,7 @@ pub use metrics::MetricsConfig;
 pub use record::{MirrorConfig, RecordConfig, WitnessConfig};
 pub use remote::{CardConfig, CoinServerConfig};
 pub use sample::SAMPLE;
+pub use signer::SignerConfig;
 pub use tls::TlsConfig;
 
 use gruve_chain::{BadZmqAddress, NODES_MAX, Push};
@@ -106,6 +108,9 @@ pub struct Config {
     /// Caps of hot wallets.
     #[serde(default, rename = "hot_wallet")]
     pub hot_wallets: Vec<HotWalletConfig>,
+    /// Coins whose keys are kept elsewhere.
+    #[serde(default, rename = "signer")]
+    pub signers: Vec<SignerConfig>,
     /// Cards.
     #[serde(default)]
     pub stripe: Option<CardConfig>,

@@ -62,7 +62,7 @@ fn default_currencies() -> Vec<Asset> {
     vec![Asset::Eur, Asset::Usd]
 }
 
-fn default_authorities() -> PathBuf {
+pub(super) fn default_authorities() -> PathBuf {
     PathBuf::from("/etc/ssl/certs/ca-certificates.crt")
 }
 

@@ -74,6 +74,9 @@ pub enum StartError {
     /// The cold address of a hot wallet.
     #[error("hot_wallet of {0}: sweep_to: {1}")]
     HotWallet(Asset, String),
+    /// A signer elsewhere.
+    #[error("signer of {0}: {1}")]
+    Signer(Asset, String),
     /// A chain.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -251,6 +254,12 @@ impl Parts {
             aux.insert(lane.id.clone(), opened);
         }
         set_hot_wallets(config, &mut treasury)?;
+        for set in &config.signers {
+            let signer = set.signer(&config.house.data);
+            let signer = signer.map_err(|why| StartError::Signer(set.asset, why))?;
+            let wallet = treasury.chains.iter_mut().find(|w| w.params.asset == set.asset);
+            wallet.ok_or(TreasuryError::NoWallet(set.asset))?.signer = Some(signer);
+        }
         for bank in config.banks.iter().filter(|b| b.enabled) {
             treasury = treasury.with_bank(bank.account());
         }
@@ -265,6 +274,7 @@ impl Parts {
         market.sign_terms_with(operator.clone());
         market.prepare().await?;
         let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
+        treasury.check_keys().await?;
         let outcome = InvoiceOutcome { market: market.clone(), clock: clock.clone() };
         treasury.tell_invoices_to(Arc::new(outcome));
         furnish(&farm, config).await?;

@@ -191,7 +191,7 @@ impl Treasury {
         let id = BankEntryId::new(now, self.0.entropy.as_ref());
         // What came stands in the books at once, be it known whose it is or not; what a person must
         // judge first (a reversal, a double) does not.
-        let is_doubtful = matches!(decision, Decision::Waits(w) if w.as_str() == SAME_CONTENT || w.as_str() == SAME_REF);
+        let is_doubtful = matches!(decision, Decision::Waits(w) if DOUBTS.contains(&w.as_str()));
         let payment = match (entry, decision) {
             (Some(e), Decision::Pays(invoice)) => {
                 let whose = PayInFor::Invoice(*invoice);
@@ -236,7 +236,12 @@ impl Treasury {
 
 const SAME_CONTENT: &str = "it says what an entry of another statement said, and the bank gives no reference by which to \
      tell them apart: it may be the same payment";
+const OTHER_REF: &str = "it says what an entry of another statement said, and only the bank's reference is another: it may be the \
+     same payment, named anew";
 const SAME_REF: &str = "the bank gives it the reference of an entry that said something else";
+
+/// Why an entry may be one that is booked already.
+const DOUBTS: [&str; 3] = [SAME_CONTENT, OTHER_REF, SAME_REF];
 
 /// Where an entry stands, and by what it is known again.
 struct Place<'a> {
@@ -268,8 +273,14 @@ impl Place<'_> {
                     return Ok(Seen::Before);
                 }
                 (Some(own), Some(theirs)) if own == theirs => seen = Seen::Perhaps(SAME_REF),
-                // Two references of the bank's own are two payments.
-                (Some(_), Some(_)) => {}
+                // Two references of the bank's own are two payments where one statement has both. In another
+                // one, or in the same issued anew, the bank may have named the same payment again.
+                (Some(_), Some(_)) => {
+                    let is_other = statement != self.statement.id || number == self.number;
+                    if is_same_content && is_other {
+                        seen = Seen::Perhaps(OTHER_REF);
+                    }
+                }
                 (None, None) if statement == self.statement.id && number == self.number => {
                     return Ok(Seen::Before);
                 }

@@ -243,6 +243,7 @@ impl Treasury {
             }
         }
         self.ask_refunds().await?;
+        self.look_at_disputes().await?;
         Ok(polled)
     }
 

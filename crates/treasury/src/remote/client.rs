@@ -116,30 +116,59 @@ impl Client {
         Err(Failed::Refused { status, code })
     }
 
-    async fn send(&self, asked: Asked<'_>) -> Result<(StatusCode, Bytes), String> {
-        let said = |e: &dyn std::fmt::Display| e.to_string();
-        let host = self.uri.host().unwrap_or_default().to_owned();
-        let port = self.uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
-        let path = format!("{}{}", self.uri.path().trim_end_matches('/'), asked.path);
+    /// Hands bytes over under a name and gives the answer as it is, up to `most` bytes of it.
+    pub(crate) async fn hand_over(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        most: usize,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let request =
+            self.request(Method::POST, "").header(CONTENT_TYPE, "application/octet-stream");
+        let request = request.header("x-gruve-order", name);
+        let request = request.body(Full::new(Bytes::copy_from_slice(bytes)));
+        let request = request.map_err(|e| e.to_string())?;
+        let answer = tokio::time::timeout(PATIENCE, self.carry(request, most)).await;
+        answer.map_err(|_| "it took too long".to_owned())?
+    }
+
+    fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
+        let path = format!("{}{path}", self.uri.path().trim_end_matches('/'));
+        let path = if path.is_empty() { "/".to_owned() } else { path };
         let authority = self.uri.authority().map(ToString::to_string).unwrap_or_default();
-        let mut request = Request::builder()
-            .method(asked.method)
+        Request::builder()
+            .method(method)
             .uri(path)
             .header(HOST, authority)
             .header(AUTHORIZATION, format!("{} {}", self.scheme, self.key.text()))
-            .header(CONTENT_TYPE, asked.kind);
+    }
+
+    async fn carry(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let said = |e: &dyn std::fmt::Display| e.to_string();
+        let host = self.uri.host().unwrap_or_default().to_owned();
+        let port = self.uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| said(&e))?;
+        match &self.tls {
+            None => exchange(stream, request, most).await,
+            Some(tls) => {
+                let name = ServerName::try_from(host).map_err(|e| said(&e))?;
+                let stream = tls.connect(name, stream).await.map_err(|e| said(&e))?;
+                exchange(stream, request, most).await
+            }
+        }
+    }
+
+    async fn send(&self, asked: Asked<'_>) -> Result<(StatusCode, Bytes), String> {
+        let mut request = self.request(asked.method, asked.path).header(CONTENT_TYPE, asked.kind);
         if let Some(once) = asked.once {
             request = request.header("idempotency-key", once);
         }
-        let request = request.body(Full::new(Bytes::from(asked.body))).map_err(|e| said(&e))?;
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| said(&e))?;
-        match &self.tls {
-            None => exchange(stream, request).await,
-            Some(tls) => {
-                let name = ServerName::try_from(host).map_err(|e| said(&e))?;
-                exchange(tls.connect(name, stream).await.map_err(|e| said(&e))?, request).await
-            }
-        }
+        let request = request.body(Full::new(Bytes::from(asked.body)));
+        self.carry(request.map_err(|e| e.to_string())?, ANSWER_BYTES_MAX).await
     }
 }
 
@@ -152,13 +181,14 @@ impl std::fmt::Debug for Client {
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
+    most: usize,
 ) -> Result<(StatusCode, Bytes), String> {
     let said = |e: hyper::Error| e.to_string();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
     let driving = tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(said)?;
     let (head, body) = answer.into_parts();
-    let all = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|e| e.to_string());
+    let all = Limited::new(body, most).collect().await.map_err(|e| e.to_string());
     driving.abort();
     Ok((head.status, all?.to_bytes()))
 }

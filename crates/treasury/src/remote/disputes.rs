@@ -14,7 +14,9 @@ use gruve_ledger::{Account, Entry, LedgerError, Posting, balance};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Amount, Duration, PaymentId};
 
-/// Refunds asked for in one round.
+/// An open dispute is looked at so often, webhook or not: they take weeks.
+const LOOK_EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// Refunds asked for, and disputes looked at, in one round.
 const ROUND_MAX: u32 = 20;
 /// Characters of a reason.
 const REASON_CHARS_MAX: usize = 200;
@@ -240,6 +242,34 @@ impl Treasury {
             self.passing("dispute booked, before commit")?;
             Ok(())
         })
+    }
+
+    /// Asks how the open disputes stand that nothing was heard of for a while: one whose end nobody told would
+    /// hold its account for ever.
+    pub(super) async fn look_at_disputes(&self) -> Result<()> {
+        if self.0.services.stripe.is_none() {
+            return Ok(());
+        }
+        let now = self.now();
+        let due = {
+            let mut tx = self.0.store.read().await?;
+            tx.fetch_all(sql::DISPUTES_DUE, &params![now.minus(LOOK_EVERY), ROUND_MAX]).await?
+        };
+        for row in due {
+            let dispute: String = row.get("external")?;
+            // Noted before: one that cannot be looked at does not fill every round.
+            transact!(self.0.store, tx -> Result<()> => {
+                tx.execute(sql::DISPUTE_LOOKED_AT, &params![dispute.as_str(), now]).await?;
+                Ok(())
+            })?;
+            match self.look_at_dispute(&dispute).await {
+                Err(TreasuryError::Service { why, .. }) => {
+                    tracing::warn!(dispute, why, "a dispute could not be looked at");
+                }
+                done => done?,
+            }
+        }
+        Ok(())
     }
 
     /// Lets an account whose lost disputes were more than it had withdraw again; whether there were any.

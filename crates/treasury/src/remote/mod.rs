@@ -30,6 +30,7 @@ pub use secret::Secret;
 pub use stripe::StripeConfig;
 
 pub(crate) use btcpay::BtcPay;
+pub(crate) use client::Client;
 pub(crate) use stripe::Stripe;
 
 use gruve_units::{Amount, Asset, InvoiceId, Timestamp};

@@ -162,7 +162,8 @@ impl Stripe {
         let answer = self.client.ask(Asked::get(&format!("/v1/disputes/{dispute}"))).await?;
         let lost = match text(&answer, "/status")?.as_str() {
             "lost" => Some(true),
-            "won" | "warning_closed" | "prevented" => Some(false),
+            // `charge_refunded` in older versions: settled by giving back, which is counted as such.
+            "won" | "warning_closed" | "prevented" | "charge_refunded" => Some(false),
             _ => None,
         };
         Ok(Dispute {

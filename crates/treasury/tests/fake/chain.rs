@@ -39,6 +39,8 @@ struct State {
     blocks: Vec<LeanBlock>,
     mempool: Vec<LeanTx>,
     serial: u64,
+    /// Transactions as they are written, by id: those of the house, and of who pays it.
+    bytes: BTreeMap<[u8; 32], Vec<u8>>,
     /// Every transaction of the house that was ever accepted, by what it spends.
     spenders: BTreeMap<OutPoint, BTreeSet<[u8; 32]>>,
 }
@@ -72,6 +74,18 @@ impl FakeChain {
         self.lock().blocks.get(usize::try_from(height).unwrap()).cloned()
     }
 
+    /// A block as nodes write it, with those of its transactions whose bytes are known.
+    pub fn block_bytes(&self, hash: &[u8; 32]) -> Option<Vec<u8>> {
+        let s = self.lock();
+        let block = s.blocks.iter().find(|b| b.hash == *hash)?;
+        let known: Vec<&Vec<u8>> = block.txs.iter().filter_map(|t| s.bytes.get(&t.txid)).collect();
+        let count = bitcoin::VarInt::from(known.len());
+        let mut bytes = vec![0; 80];
+        bytes.extend(bitcoin::consensus::serialize(&count));
+        known.into_iter().for_each(|t| bytes.extend(t));
+        Some(bytes)
+    }
+
     /// Somebody elsewhere pays `value` to `script`; waits for a block. Gives the transaction's id.
     pub fn pay(&self, script: &[u8], value: i64) -> [u8; 32] {
         self.pay_all(&[(script.to_vec(), value)])
@@ -83,8 +97,23 @@ impl FakeChain {
         s.serial += 1;
         let mut from = [ELSEWHERE; 32];
         from[24..].copy_from_slice(&s.serial.to_be_bytes());
-        let mut txid = [0xdd; 32];
-        txid[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let made = Transaction {
+            version: bitcoin::transaction::Version::TWO,
+            lock_time: bitcoin::absolute::LockTime::ZERO,
+            input: vec![bitcoin::TxIn {
+                previous_output: bitcoin::OutPoint::new(bitcoin::Txid::from_byte_array(from), 0),
+                ..bitcoin::TxIn::default()
+            }],
+            output: outputs
+                .iter()
+                .map(|(script, value)| bitcoin::TxOut {
+                    value: Amount::from_sat(u64::try_from(*value).unwrap()),
+                    script_pubkey: ScriptBuf::from_bytes(script.clone()),
+                })
+                .collect(),
+        };
+        let txid = made.compute_txid().to_byte_array();
+        s.bytes.insert(txid, bitcoin::consensus::serialize(&made));
         let outputs = outputs
             .iter()
             .map(|(script, value)| LeanOutput { value: *value, script: script.clone() })
@@ -118,6 +147,11 @@ impl FakeChain {
     /// Forgets a waiting transaction, as when its sender has replaced it by another.
     pub fn forget(&self, txid: &[u8; 32]) {
         self.lock().mempool.retain(|t| t.txid != *txid);
+    }
+
+    /// Forgets all that waits.
+    pub fn forget_all(&self) {
+        self.lock().mempool.clear();
     }
 
     /// A block on the tip with the waiting transactions that are valid and wanted.
@@ -205,6 +239,7 @@ impl FakeChain {
         for input in &lean.inputs {
             s.spenders.entry(*input).or_default().insert(txid);
         }
+        s.bytes.insert(txid, bytes.to_vec());
         s.mempool.push(lean);
         SendOutcome::Accepted
     }

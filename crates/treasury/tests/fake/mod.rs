@@ -11,8 +11,8 @@ use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_add
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    BankAccount, ChainWallet, GatherPolicy, Invoice, InvoiceSink, InvoiceState, NewInvoice,
-    NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig,
+    BankAccount, ChainWallet, ExternalSigner, GatherPolicy, Invoice, InvoiceSink, InvoiceState,
+    NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig,
     TreasuryError,
 };
 use gruve_units::{
@@ -120,6 +120,8 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
 pub struct Policies {
     pub sweep: Option<SweepPolicy>,
     pub gather: Option<GatherPolicy>,
+    /// Who signs elsewhere; the house has another seed then.
+    pub signer: Option<ExternalSigner>,
 }
 
 pub fn open_treasury(
@@ -133,6 +135,10 @@ pub fn open_treasury(
     let mut config = treasury_config(node);
     config.chains[0].sweep.clone_from(&policies.sweep);
     config.chains[0].gather = policies.gather;
+    if let Some(signer) = &policies.signer {
+        config.seed = Seed::from_bytes([99; 32]);
+        config.chains[0].signer = Some(signer.clone());
+    }
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.tell_invoices_to(Arc::new(Market { refuses }));
     treasury
@@ -147,14 +153,23 @@ impl House {
         House::build(store, 1, true).await
     }
 
+    /// A house whose coins are signed for elsewhere.
+    pub async fn signed_by(store: Store, signer: ExternalSigner) -> House {
+        let policies = Policies { signer: Some(signer), ..Policies::default() };
+        House::build_with(store, 1, false, policies).await
+    }
+
     async fn build(store: Store, seed: u64, refuses: bool) -> House {
+        House::build_with(store, seed, refuses, Policies::default()).await
+    }
+
+    async fn build_with(store: Store, seed: u64, refuses: bool, policies: Policies) -> House {
         store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
         store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
         let entropy = Arc::new(SeededEntropy::new(seed));
         let chain = Arc::new(FakeChain::new(MATURITY));
         let node = Arc::new(FakeNode::new(chain.clone(), params()));
-        let policies = Policies::default();
         let treasury = open_treasury(&store, &clock, &entropy, &node, refuses, &policies);
         let payer = Payer::new(treasury.clone());
         let house = House {

@@ -91,8 +91,12 @@ impl Node for FakeNode {
         Ok(self.chain.block(height).map(|b| b.hash))
     }
 
-    async fn block(&self, _: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
-        Err(NodeError::NotReady("blocks are handed over by the test".into()))
+    /// For what made a coin; what is followed is handed over by the test.
+    async fn block(&self, hash: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
+        if self.roll() < 5 {
+            return Err(lost());
+        }
+        self.chain.block_bytes(hash).ok_or_else(|| NodeError::NotReady("no such block".into()))
     }
 
     async fn send_transaction(&self, bytes: &[u8]) -> Result<SendOutcome, NodeError> {

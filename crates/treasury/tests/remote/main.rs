@@ -38,6 +38,7 @@ gruve_store::laws! { remote: [
     a_refund_whose_answer_was_lost_is_not_given_twice_by_a_later_no,
     a_refund_that_fails_at_the_service_is_back,
     what_is_told_of_a_payment_before_it_is_booked_counts_all_the_same,
+    a_dispute_whose_end_nobody_told_is_found_settled_by_looking,
     what_a_lost_dispute_left_owing_keeps_everything_here_until_it_is_released,
     a_refused_refund_of_what_is_held_is_held_again,
     a_session_whose_answer_was_lost_is_followed_by_another,
@@ -536,6 +537,28 @@ async fn what_is_told_of_a_payment_before_it_is_booked_counts_all_the_same(store
     // Of a payment that is none of ours nothing is counted.
     b.service.put("v1/charges/ch_2", json!({ "payment_intent": "pi_x", "amount_refunded": 200 }));
     assert_eq!(b.event("evt_3", "charge.refunded", "ch_2").await, Heard::Yes);
+    b.house.check().await;
+}
+
+async fn a_dispute_whose_end_nobody_told_is_found_settled_by_looking(store: Store) {
+    let b = bench(store).await;
+    for (n, (dispute_id, end)) in
+        [("dp_1", "won"), ("dp_2", "charge_refunded")].into_iter().enumerate()
+    {
+        let (_, intent) = b.topped_up(1, 500).await;
+        let place = format!("v1/disputes/{dispute_id}");
+        b.service.put(&place, dispute(&intent, "needs_response"));
+        let event = format!("evt_{n}");
+        assert_eq!(b.event(&event, "charge.dispute.created", dispute_id).await, Heard::Yes);
+        b.later().await;
+        assert!(b.house.treasury.is_disputed(account(1)).await.unwrap());
+        b.service.put(&place, dispute(&intent, end));
+        b.later().await;
+        assert!(b.house.treasury.is_disputed(account(1)).await.unwrap(), "not at once again");
+        b.house.clock.advance(Duration::from_secs(6 * 3_600));
+        b.later().await;
+        assert!(!b.house.treasury.is_disputed(account(1)).await.unwrap(), "{end}");
+    }
     b.house.check().await;
 }
 

@@ -1,0 +1,85 @@
+//! The ways to a signer: files in a folder, and HTTP, with what goes wrong on them.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use gruve_treasury::{FolderDoor, HttpDoor, Secret, SignerDoor as _, SignerWord};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+#[tokio::test]
+async fn an_order_lies_whole_in_the_folder_until_its_answer_does() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(FolderDoor::open(&dir.path().join("none")).is_err());
+    let door = FolderDoor::open(dir.path()).unwrap();
+    assert_eq!(door.ask("BTC-1-0", b"order").await.unwrap(), SignerWord::Waits);
+    let order = dir.path().join("BTC-1-0.psbt");
+    assert_eq!(std::fs::read(&order).unwrap(), b"order");
+    // Somebody took it away, or a copy was torn: it is put there again.
+    std::fs::write(&order, b"or").unwrap();
+    assert_eq!(door.ask("BTC-1-0", b"order").await.unwrap(), SignerWord::Waits);
+    assert_eq!(std::fs::read(&order).unwrap(), b"order");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
+    std::fs::write(dir.path().join("BTC-1-0.signed.psbt"), b"answer").unwrap();
+    let said = door.ask("BTC-1-0", b"order").await.unwrap();
+    assert_eq!(said, SignerWord::Signed(b"answer".to_vec()));
+    assert_eq!(
+        door.ask("BTC-2-0", b"other").await.unwrap(),
+        SignerWord::Waits,
+        "its own answer only"
+    );
+    door.over("BTC-1-0").await;
+    door.over("BTC-1-0").await;
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    drop(dir);
+    assert!(door.ask("BTC-3-0", b"order").await.is_err());
+}
+
+#[derive(Default)]
+struct Seen {
+    orders: Vec<(String, String, Vec<u8>)>,
+    says: Option<(StatusCode, &'static str)>,
+}
+
+async fn hear(
+    State(seen): State<Arc<Mutex<Seen>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, &'static str) {
+    let word = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let mut seen = seen.lock().unwrap();
+    seen.orders.push((word("x-gruve-order"), word("authorization"), body.to_vec()));
+    seen.says.unwrap()
+}
+
+#[tokio::test]
+async fn what_an_address_answers_is_a_signature_a_wait_a_no_or_nothing() {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let app = Router::new().route("/sign", post(hear)).with_state(seen.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/sign", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let door = HttpDoor::open(&url, Secret::new("token"), Path::new("")).unwrap();
+    let ask = async |status: u16, text: &'static str| {
+        seen.lock().unwrap().says = Some((StatusCode::from_u16(status).unwrap(), text));
+        door.ask("BTC-1-0", b"order").await
+    };
+    assert_eq!(ask(200, "answer").await.unwrap(), SignerWord::Signed(b"answer".to_vec()));
+    assert_eq!(ask(202, "").await.unwrap(), SignerWord::Waits);
+    assert_eq!(
+        ask(422, "above the limit").await.unwrap(),
+        SignerWord::Refused("above the limit".into())
+    );
+    for status in [301, 401, 403, 404, 429, 500, 503] {
+        assert!(ask(status, "x").await.is_err(), "{status} is no word about the order");
+    }
+    let first = seen.lock().unwrap().orders[0].clone();
+    assert_eq!(first, ("BTC-1-0".into(), "Bearer token".into(), b"order".to_vec()));
+    serving.abort();
+    let _ = serving.await;
+    assert!(door.ask("BTC-1-0", b"order").await.is_err());
+    assert!(!format!("{door:?}").contains("token"));
+}
