@@ -139,6 +139,17 @@ impl Failure {
         )
     }
 
+    /// Coins are to go where the account's book does not lead, and a code is missing.
+    pub(crate) fn payout_code() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "second-factor-needed",
+            "A code is needed",
+            "This address is not in your address book: a payout to it asks for a code, sent as `code`."
+                .to_owned(),
+        )
+    }
+
     /// The address of the account is not confirmed.
     pub(crate) fn not_confirmed() -> Self {
         let detail =

@@ -28,6 +28,7 @@ mod app;
 mod assets;
 mod client;
 mod console;
+mod crowd;
 mod exposition;
 mod extract;
 mod failure;
@@ -81,4 +82,4 @@ pub use state::{
 pub use watch::{
     DiskSpace, Hook, HookSender, Looker, Rule, Threshold, Thresholds, WATCH_MIGRATIONS, WatchConfig,
 };
-pub use words::in_visitors_language;
+pub use words::in_chosen_language;

@@ -376,7 +376,7 @@ fn account_rules(config: &Config) -> AccountRules {
         origin: config.http.origin.clone().unwrap_or_default(),
         house: config.house.name.clone(),
         confirm_sign_up: mail.confirm_sign_up,
-        say: gruve_web::in_visitors_language,
+        say: gruve_web::in_chosen_language,
     });
     let origin = config.http.origin.as_deref().unwrap_or_default();
     let passkeys = PasskeyRules::new(origin, &config.house.name);

@@ -122,9 +122,11 @@ pub(crate) struct Address {
 pub(crate) async fn forgot(
     State(state): State<AppState>,
     visitor: Visitor,
+    Client(from): Client,
     Form(form): Form<Address>,
 ) -> Result<Markup, Failure> {
-    state.accounts().ask_for_reset(&form.email).await.map_err(|e| accounts_failure(&e))?;
+    let asked = state.accounts().ask_for_reset_from(&form.email, from.address).await;
+    asked.map_err(|e| accounts_failure(&e))?;
     let text = "If an account has this address, a message is on its way to it. The link is good for an hour.";
     Ok(told(&visitor, "Look into your mail", text, ("/sign-in", "Sign in")))
 }
