@@ -141,11 +141,11 @@ impl Accounts {
     }
 
     /// Sets a new password by a ticket that was sent by mail, and ends all sessions, keys for programs, and changes
-    /// that wait for their delay. A second factor is asked for at the next sign-in as ever.
+    /// that wait for their delay. A second factor is asked for at the next sign-in as ever. Says whose it was.
     ///
     /// # Errors
     /// [`AccountsError::TicketVoid`], [`AccountsError::BadPassword`], [`AccountsError::Crowded`].
-    pub async fn reset_password(&self, ticket: &Ticket, new: &str) -> Result<()> {
+    pub async fn reset_password(&self, ticket: &Ticket, new: &str) -> Result<AccountId> {
         names::check_password(new)?;
         let now = self.now();
         {
@@ -167,7 +167,8 @@ impl Accounts {
             }
             self.drop_what_waits(tx, account, now).await?;
             self.tell_password(tx, account, "was set anew by mail", now).await?;
-            self.record(tx, now, account, "password.reset").await
+            self.record(tx, now, account, "password.reset").await?;
+            Ok(account)
         })
     }
 

@@ -62,6 +62,7 @@ mod trade;
 mod view;
 mod visitor;
 mod watch;
+mod webhooks;
 mod words;
 
 pub use api::funds::FundsShelf;
@@ -82,4 +83,5 @@ pub use state::{
 pub use watch::{
     DiskSpace, Hook, HookSender, Looker, Rule, Threshold, Thresholds, WATCH_MIGRATIONS, WatchConfig,
 };
+pub use webhooks::{WEBHOOK_MIGRATIONS, WebhookConfig, is_public};
 pub use words::in_chosen_language;

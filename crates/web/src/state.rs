@@ -180,6 +180,8 @@ pub struct WebConfig {
     pub watch: crate::WatchConfig,
     /// What is published of funds, if anything is.
     pub funds: Option<Arc<dyn FundsShelf>>,
+    /// Webhooks of customers.
+    pub webhooks: crate::WebhookConfig,
 }
 
 /// The services that the web room stands on.
@@ -242,6 +244,7 @@ impl AppState {
         services.store.migrate("web_watch", crate::WATCH_MIGRATIONS).await?;
         services.store.migrate("web_reviews", crate::REVIEW_MIGRATIONS).await?;
         services.store.migrate("web_once", ONCE_MIGRATIONS).await?;
+        services.store.migrate("web_webhooks", crate::WEBHOOK_MIGRATIONS).await?;
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
         let (event_places, records) = (Places::default(), Records::default());
         let inner = Inner { services, config, pulse, metrics, event_places, records };

@@ -20,6 +20,7 @@ mod record;
 mod remote;
 mod sample;
 mod tls;
+mod webhooks;
 
 pub use alerts::AlertsConfig;
 pub use aux_chain::AuxConfig;
@@ -37,6 +38,7 @@ pub use record::{MirrorConfig, RecordConfig, WitnessConfig};
 pub use remote::{CardConfig, CoinServerConfig};
 pub use sample::SAMPLE;
 pub use tls::TlsConfig;
+pub use webhooks::WebhooksConfig;
 
 use gruve_chain::{BadZmqAddress, NODES_MAX, Push};
 use gruve_market::{PlanConfig, PriceRules, QuoteRules};
@@ -76,6 +78,9 @@ pub struct Config {
     /// When the operator is told of what goes wrong.
     #[serde(default)]
     pub alerts: AlertsConfig,
+    /// What customers' webhooks may reach.
+    #[serde(default)]
+    pub webhooks: WebhooksConfig,
     /// Where the books are.
     #[serde(default)]
     pub database: DatabaseConfig,

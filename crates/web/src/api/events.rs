@@ -79,6 +79,11 @@ impl Place {
     pub(crate) fn now(at: Timestamp) -> Place {
         Place { at, name: String::new() }
     }
+
+    /// When it happened.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
 }
 
 impl fmt::Display for Place {
@@ -213,7 +218,7 @@ pub(crate) async fn events(
         None => Place::now(state.now()),
     };
     let places = state.event_places();
-    let many = || Failure::too_many(format!("An account has {OF_AN_ACCOUNT_MAX} streams at most."));
+    let many = || Failure::busy(format!("An account has {OF_AN_ACCOUNT_MAX} streams at most."));
     let seat = places.accounts.admit(&customer.account, OF_AN_ACCOUNT_MAX).ok_or_else(many)?;
     let busy = |_| Failure::busy("All places for streams are taken.");
     let place = places.all.clone().try_acquire_owned().map_err(busy)?;
