@@ -1,12 +1,13 @@
 //! Limiting attempts to sign in.
 //!
-//! Two limits hold, each a row with the instant at which its attempts will have been worked off (the
+//! Three limits hold, each a row with the instant at which its attempts will have been worked off (the
 //! generic cell rate algorithm: one integer a subject):
 //!
 //! | limit | counted together | so that |
 //! |---|---|---|
 //! | [`PER_NETWORK`] | a name from one network | a stranger who guesses holds up nobody but those beside him |
 //! | [`PER_NAME`] | a name from everywhere, networks apart from which the account has signed in before | guessing from many networks is slow, and the customer does not feel it |
+//! | [`NAMES_PER_NETWORK`] | all names from one network, accounts apart that have signed in from there before | trying one password on many names is slow, too |
 //!
 //! A network is an IPv4 /24 or an IPv6 /48; unknown addresses are one network. An attempt is counted
 //! before the password is checked, so that many at once gain nothing. The name's subject is the
@@ -15,8 +16,8 @@
 //! counts for nothing and is removed bit by bit.
 
 use crate::sql::{
-    ATTEMPTS_OF, CLEAR_ATTEMPTS, FORGET_NETWORKS, FORGET_WORKED_OFF, IS_KNOWN_NETWORK,
-    KNOW_NETWORK, SET_ATTEMPTS,
+    ATTEMPTS_OF, CLEAR_ATTEMPTS, FORGET_NETWORKS, FORGET_WORKED_OFF, GIVE_BACK_ATTEMPT,
+    IS_KNOWN_NETWORK, KNOW_NETWORK, SET_ATTEMPTS,
 };
 use crate::{AccountsError, Result};
 use gruve_store::{Tx, params};
@@ -47,13 +48,24 @@ pub const PER_NAME: AttemptLimit = AttemptLimit { at_once: 40, interval: Duratio
 pub const SIGN_UPS_PER_NETWORK: AttemptLimit =
     AttemptLimit { at_once: 30, interval: Duration::from_secs(120) };
 
+/// Under all names from one network: a school's morning at once, then a hundred an hour. What succeeds is given back,
+/// and accounts that have signed in from there before are not counted: whoever sits beside a guesser, or behind the
+/// same proxy, gets in.
+pub const NAMES_PER_NETWORK: AttemptLimit =
+    AttemptLimit { at_once: 100, interval: Duration::from_secs(36) };
+
+/// Messages that anybody in one network may have sent, whoever they go to: a forgetful office at once, then one in two
+/// minutes.
+pub const LETTERS_PER_NETWORK: AttemptLimit =
+    AttemptLimit { at_once: 20, interval: Duration::from_secs(120) };
+
 /// Networks remembered for an account; the longest unused is forgotten first.
 pub const NETWORKS_KNOWN_MAX: u32 = 16;
 
 /// A network from which nobody has signed in for so long is forgotten.
 pub const NETWORK_KNOWN: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Rows that have been worked off and are removed with a refused attempt, which adds at most two.
+/// Rows that have been worked off and are removed with whatever adds some, which are at most three.
 const REMOVED_AT_ONCE: u32 = 8;
 
 /// Who tries, and from where.
@@ -62,6 +74,8 @@ pub(crate) struct Attempt {
     network: Vec<u8>,
     name_subject: Vec<u8>,
     network_subject: Vec<u8>,
+    /// Of the network over all names; none where the address is not known: it would be everybody's.
+    names_subject: Option<Vec<u8>>,
 }
 
 impl Attempt {
@@ -75,20 +89,30 @@ impl Attempt {
         let both = Sha256::new().chain_update(&name_subject).chain_update([0]);
         // 20 bytes: a length that no name's subject has.
         let network_subject = both.chain_update(&network).finalize()[..20].to_vec();
-        Attempt { account, network, name_subject, network_subject }
+        // 23 bytes: no other subject has that length.
+        let names_subject = from.is_some().then(|| subject_of(b"names", &network, 23));
+        Attempt { account, network, name_subject, network_subject, names_subject }
     }
 
     /// Counts it.
     pub(crate) async fn count(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
         let network = standing(tx, &self.network_subject, PER_NETWORK, now).await?;
-        let name = match self.is_known(tx, now).await? {
+        let is_known = self.is_known(tx, now).await?;
+        let name = match is_known {
             true => None,
             false => Some(standing(tx, &self.name_subject, PER_NAME, now).await?),
+        };
+        let names = match self.names_subject.as_ref().filter(|_| !is_known) {
+            Some(subject) => Some(standing(tx, subject, NAMES_PER_NETWORK, now).await?),
+            None => None,
         };
         // Only an attempt that is heard counts, and then under both limits.
         tx.execute(SET_ATTEMPTS, &params![self.network_subject.clone(), network]).await?;
         if let Some(name) = name {
             tx.execute(SET_ATTEMPTS, &params![self.name_subject.clone(), name]).await?;
+        }
+        if let Some((subject, names)) = self.names_subject.as_ref().zip(names) {
+            tx.execute(SET_ATTEMPTS, &params![subject.clone(), names]).await?;
         }
         Ok(())
     }
@@ -107,6 +131,12 @@ impl Attempt {
         now: Timestamp,
     ) -> Result<()> {
         tx.execute(CLEAR_ATTEMPTS, &params![self.network_subject.clone()]).await?;
+        if let Some(subject) = self.names_subject.as_ref()
+            && !self.is_known(tx, now).await?
+        {
+            let back = i64::try_from(NAMES_PER_NETWORK.interval.as_micros()).unwrap_or(0);
+            tx.execute(GIVE_BACK_ATTEMPT, &params![subject.clone(), back]).await?;
+        }
         tx.execute(KNOW_NETWORK, &params![account, self.network.clone(), now]).await?;
         let since = now.minus(NETWORK_KNOWN);
         tx.execute(FORGET_NETWORKS, &params![account, since, NETWORKS_KNOWN_MAX]).await?;
@@ -140,18 +170,42 @@ pub(crate) async fn standing(
     Ok(worked_off)
 }
 
+/// What is counted of a network, under a length that nothing else has.
+fn subject_of(what: &[u8], network: &[u8], length: usize) -> Vec<u8> {
+    let hash = Sha256::new().chain_update(what).chain_update(network).finalize();
+    hash.iter().copied().take(length).collect()
+}
+
 /// Counts an account that is opened from an address.
 pub(crate) async fn count_sign_up(tx: &mut Tx, from: IpAddr, now: Timestamp) -> Result<()> {
-    let hash = Sha256::new().chain_update(b"sign-up").chain_update(network_of(Some(from)));
     // 22 bytes: no other subject has that length.
-    let subject = hash.finalize()[..22].to_vec();
-    let until = standing(tx, &subject, SIGN_UPS_PER_NETWORK, now).await?;
+    let subject = subject_of(b"sign-up", &network_of(Some(from)), 22);
+    count_of(tx, subject, SIGN_UPS_PER_NETWORK, now).await
+}
+
+/// Counts a message that somebody at an address has sent to another.
+pub(crate) async fn count_letter(tx: &mut Tx, from: IpAddr, now: Timestamp) -> Result<()> {
+    // 24 bytes: no other subject has that length.
+    let subject = subject_of(b"letter", &network_of(Some(from)), 24);
+    count_of(tx, subject, LETTERS_PER_NETWORK, now).await
+}
+
+/// Counts one more of a subject, and removes a few rows that count for nothing any more: whoever may add rows
+/// without a password must not fill the table with them.
+pub(crate) async fn count_of(
+    tx: &mut Tx,
+    subject: Vec<u8>,
+    limit: AttemptLimit,
+    now: Timestamp,
+) -> Result<()> {
+    let until = standing(tx, &subject, limit, now).await?;
     tx.execute(SET_ATTEMPTS, &params![subject, until]).await?;
+    tx.execute(FORGET_WORKED_OFF, &params![now, REMOVED_AT_ONCE]).await?;
     Ok(())
 }
 
 /// The network of an address: what one customer of a provider may hold.
-fn network_of(address: Option<IpAddr>) -> Vec<u8> {
+pub(crate) fn network_of(address: Option<IpAddr>) -> Vec<u8> {
     match address.map(|a| a.to_canonical()) {
         Some(IpAddr::V4(a)) => a.octets()[..3].to_vec(),
         Some(IpAddr::V6(a)) => a.octets()[..6].to_vec(),

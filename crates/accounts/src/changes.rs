@@ -37,6 +37,8 @@ pub struct AccountRules {
     pub closing_delay: Duration,
     /// The site whose passkeys count; there are none without it.
     pub passkeys: Option<crate::PasskeyRules>,
+    /// What seals secrets that the house must read again; they lie open in the database without it.
+    pub vault: Option<crate::Vault>,
 }
 
 impl Default for AccountRules {
@@ -46,6 +48,7 @@ impl Default for AccountRules {
             change_delay: CHANGE_DELAY,
             closing_delay: crate::CLOSING_DELAY,
             passkeys: None,
+            vault: None,
         }
     }
 }
@@ -307,6 +310,22 @@ impl Accounts {
         })
     }
 
+    /// Whether an address stands in the account's book and may be paid to now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_in_book(
+        &self,
+        account: AccountId,
+        asset: Asset,
+        address: &str,
+    ) -> Result<bool> {
+        let mut tx = self.store().read().await?;
+        let row = tx.fetch_optional(ADDRESS, &params![account, asset, address]).await?;
+        let usable: Option<Timestamp> = row.map(|r| r.get("usable_at")).transpose()?;
+        Ok(usable.is_some_and(|at| at <= self.now()))
+    }
+
     /// Whether a payout may go there now.
     ///
     /// # Errors
@@ -350,8 +369,9 @@ impl Accounts {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
         let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
         let ticket = tickets::issue(tx, account, Purpose::Undo, undo, now, self.entropy()).await?;
-        let to: String = row.get("email")?;
-        let mail = words::notice(rules, &to, what, &when(due), &ticket.0);
+        let (to, language): (String, Option<String>) = (row.get("email")?, row.get("language")?);
+        let voice = rules.voice(language.as_deref());
+        let mail = words::notice(voice, &to, what, &when(due), &ticket.0);
         queue(tx, account, &mail, now, self.mail_id()).await
     }
 }

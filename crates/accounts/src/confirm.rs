@@ -4,7 +4,7 @@
 //! that takes time (writing a message) for accounts alone in a transaction like any other; how long the
 //! transaction takes says little over a network.
 
-use crate::attempts::{AttemptLimit, standing};
+use crate::attempts::{AttemptLimit, count_letter, count_of, standing};
 use crate::mail::{queue, queue_notice};
 use crate::service::Device;
 use crate::sql::{
@@ -13,9 +13,10 @@ use crate::sql::{
 };
 use crate::tickets::{self, Purpose, Ticket};
 use crate::{Accounts, AccountsError, Result, changes, names, passkeys, words};
-use gruve_store::{Tx, params, transact};
+use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 
 /// Messages that anybody may have sent to one address: three at once, then one in a quarter of an hour.
 pub const PER_ADDRESS: AttemptLimit =
@@ -46,12 +47,14 @@ impl Accounts {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
         let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
         let (name, email): (String, String) = (row.get("name")?, row.get("email")?);
+        let language: Option<String> = row.get("language")?;
         if !email.contains('@') {
             // The address is another account's; see `sign_up_from`.
             return Ok(());
         }
         let ticket = tickets::issue(tx, account, Purpose::SignUp, "", now, self.entropy()).await?;
-        let mail = words::confirm_sign_up(rules, &email, &name, &ticket.0);
+        let mail =
+            words::confirm_sign_up(rules.voice(language.as_deref()), &email, &name, &ticket.0);
         queue(tx, account, &mail, now, self.mail_id()).await
     }
 
@@ -60,19 +63,22 @@ impl Accounts {
     pub(crate) async fn tell_has_account(
         &self,
         tx: &mut Tx,
-        owner: AccountId,
-        to: (&str, &str),
+        owner: &Row,
+        email: &str,
         now: Timestamp,
     ) -> Result<()> {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
-        let subject = subject(b"mail sign-up", to.0);
+        let (whose, name): (AccountId, String) = (owner.get("id")?, owner.get("name")?);
+        let language: Option<String> = owner.get("language")?;
+        let subject = subject(b"mail sign-up", email);
         match standing(tx, &subject, PER_ADDRESS, now).await {
             Ok(until) => tx.execute(SET_ATTEMPTS, &params![subject, until]).await?,
             // Nobody is told that it was too often: that would tell of the account.
             Err(AccountsError::TooManyAttempts { .. }) => return Ok(()),
             Err(e) => return Err(e),
         };
-        queue_notice(tx, owner, &words::has_account(rules, to.0, to.1), now, self.mail_id()).await
+        let mail = words::has_account(rules.voice(language.as_deref()), email, &name);
+        queue_notice(tx, whose, &mail, now, self.mail_id()).await
     }
 
     /// Confirms an address by the ticket that was sent to it: a new account's, or an account's new one.
@@ -101,33 +107,45 @@ impl Accounts {
     /// the same if none has.
     ///
     /// # Errors
-    /// [`AccountsError::NoMail`]; [`AccountsError::TooManyAttempts`], for any address alike.
+    /// As [`Accounts::ask_for_reset_from`].
     pub async fn ask_for_reset(&self, email: &str) -> Result<()> {
+        self.ask_for_reset_from(email, None).await
+    }
+
+    /// The same, from an address on the network, where it is known: one network may have
+    /// [`LETTERS_PER_NETWORK`](crate::LETTERS_PER_NETWORK) sent.
+    ///
+    /// # Errors
+    /// [`AccountsError::NoMail`]; [`AccountsError::TooManyAttempts`], for any address alike.
+    pub async fn ask_for_reset_from(&self, email: &str, from: Option<IpAddr>) -> Result<()> {
         let rules = self.mail_rules().ok_or(AccountsError::NoMail)?;
         let Ok(email) = names::email(email.trim()) else { return Ok(()) };
         let now = self.now();
         let subject = subject(b"mail", &email);
         transact!(self.store(), tx -> Result<_> => {
-            let until = standing(tx, &subject, PER_ADDRESS, now).await?;
-            tx.execute(SET_ATTEMPTS, &params![subject.clone(), until]).await?;
+            if let Some(from) = from {
+                count_letter(tx, from, now).await?;
+            }
+            count_of(tx, subject.clone(), PER_ADDRESS, now).await?;
             let found = tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?;
             let Some(row) = found else { return Ok(()) };
             let (account, name): (AccountId, String) = (row.get("id")?, row.get("name")?);
+            let language: Option<String> = row.get("language")?;
             let entropy = self.entropy();
             let ticket = tickets::issue(tx, account, Purpose::Reset, "", now, entropy).await?;
             // Not refused where many wait: that would tell of the account, and it is bounded by the address.
-            let mail = words::reset(rules, &email, &name, &ticket.0);
+            let mail = words::reset(rules.voice(language.as_deref()), &email, &name, &ticket.0);
             queue_notice(tx, account, &mail, now, self.mail_id()).await?;
             self.record(tx, now, account, "password.reset_asked").await
         })
     }
 
     /// Sets a new password by a ticket that was sent by mail, and ends all sessions, keys for programs, and changes
-    /// that wait for their delay. A second factor is asked for at the next sign-in as ever.
+    /// that wait for their delay. A second factor is asked for at the next sign-in as ever. Says whose it was.
     ///
     /// # Errors
     /// [`AccountsError::TicketVoid`], [`AccountsError::BadPassword`], [`AccountsError::Crowded`].
-    pub async fn reset_password(&self, ticket: &Ticket, new: &str) -> Result<()> {
+    pub async fn reset_password(&self, ticket: &Ticket, new: &str) -> Result<AccountId> {
         names::check_password(new)?;
         let now = self.now();
         {
@@ -149,7 +167,8 @@ impl Accounts {
             }
             self.drop_what_waits(tx, account, now).await?;
             self.tell_password(tx, account, "was set anew by mail", now).await?;
-            self.record(tx, now, account, "password.reset").await
+            self.record(tx, now, account, "password.reset").await?;
+            Ok(account)
         })
     }
 
@@ -208,15 +227,18 @@ impl Accounts {
     ) -> Result<()> {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
         let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
-        let mail = words::done(rules, &row.get::<String>("email")?, what);
+        let (email, language): (String, Option<String>) = (row.get("email")?, row.get("language")?);
+        let mail = words::done(rules.voice(language.as_deref()), &email, what);
         queue_notice(tx, account, &mail, now, self.mail_id()).await
     }
 
     /// Asks for a new address of the account's owner: it must be confirmed by a message to it, and counts
-    /// after the delay; the old address is told, and can stop it.
+    /// after the delay; the old address is told, and can stop it. Whether another account has the address is not
+    /// said here: then its owner is written to, and nothing ever confirms the change. An address that nobody has
+    /// confirmed gets no more messages than anybody may have sent there.
     ///
     /// # Errors
-    /// [`AccountsError::NoMail`], [`AccountsError::BadEmail`], [`AccountsError::Taken`]; as
+    /// [`AccountsError::NoMail`], [`AccountsError::BadEmail`], [`AccountsError::TooManyAttempts`]; as
     /// [`Accounts::prove`].
     pub async fn ask_for_email(
         &self,
@@ -230,21 +252,27 @@ impl Accounts {
         self.prove(account, proof.0, proof.1, from).await?;
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
-            if tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?.is_some() {
-                return Err(AccountsError::Taken);
-            }
+            count_of(tx, subject(b"mail new", &email), PER_ADDRESS, now).await?;
+            let owner = tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?;
             let due = now.plus(self.rules().change_delay);
             changes::put_email(tx, account, &email, now, due).await?;
             tickets::void(tx, account, Purpose::NewEmail).await?;
             let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
             let (name, old): (String, String) = (row.get("name")?, row.get("email")?);
+            let language: Option<String> = row.get("language")?;
+            let voice = rules.voice(language.as_deref());
             let entropy = self.entropy();
-            let ticket = tickets::issue(tx, account, Purpose::NewEmail, &email, now, entropy).await?;
-            let mail = words::confirm_new(rules, &email, &name, &ticket.0);
-            queue(tx, account, &mail, now, self.mail_id()).await?;
+            if let Some(owner) = owner {
+                self.tell_has_account(tx, &owner, &email, now).await?;
+            } else {
+                let ticket =
+                    tickets::issue(tx, account, Purpose::NewEmail, &email, now, entropy).await?;
+                let mail = words::confirm_new(voice, &email, &name, &ticket.0);
+                queue(tx, account, &mail, now, self.mail_id()).await?;
+            }
             let undo = tickets::issue(tx, account, Purpose::Undo, "email", now, entropy).await?;
             let what = format!("The account {name} is to have another e-mail address.");
-            let mail = words::notice(rules, &old, &what, &changes::when(due), &undo.0);
+            let mail = words::notice(voice, &old, &what, &changes::when(due), &undo.0);
             queue(tx, account, &mail, now, self.mail_id()).await?;
             self.record(tx, now, account, "email.change_asked").await?;
             Ok(due)

@@ -15,6 +15,12 @@ pub enum AccountsError {
     /// The code is not the one of this moment, and none of those for when the device is lost.
     #[error("the code is wrong, or was used before")]
     WrongCode,
+    /// The code may be right, but the secret that tells is sealed with a key that the house does not have now.
+    #[error(
+        "the house cannot read the secret of your codes at this moment: use a code for a lost device or a passkey, \
+         or write to us"
+    )]
+    CodesUnreadable,
     /// The address has not been confirmed; a message is on its way.
     #[error("confirm your e-mail address first: a message with a link is on its way to it")]
     NotConfirmed,
@@ -176,6 +182,8 @@ impl Blamed for AccountsError {
             | AccountsError::TooManySignUps
             | AccountsError::Crowded => Blame::Transient,
             AccountsError::Hashing(_) | AccountsError::Damaged(_) => Blame::Fatal,
+            // The operator can put the key back; whoever signs in has other ways.
+            AccountsError::CodesUnreadable => Blame::Rejected,
             AccountsError::Store(e) => e.blame(),
         }
     }

@@ -4,10 +4,12 @@
 use crate::attempts::{AttemptLimit, standing};
 use crate::service::Device;
 use crate::sql::{
-    ADD_RECOVERY, CLEAR_ATTEMPTS, CONFIRM_TOTP, COUNT_RECOVERY, CREDENTIALS_BY_ID, REMOVE_RECOVERY,
-    REMOVE_TOTP, SET_ATTEMPTS, SET_PASSWORD, SET_TOTP, TAKE_RECOVERY, TOTP, USE_TOTP,
+    ADD_RECOVERY, CLEAR_ATTEMPTS, CONFIRM_TOTP, COUNT_RECOVERY, CREDENTIALS_BY_ID, OPEN_CODES,
+    REMOVE_RECOVERY, REMOVE_TOTP, SEAL_CODES, SET_ATTEMPTS, SET_PASSWORD, SET_TOTP, STRANGE_CODES,
+    TAKE_RECOVERY, TOTP, USE_TOTP,
 };
 use crate::tickets::{self, Purpose, Ticket};
+use crate::vault::{Sealed, Vault, seal, unseal};
 use crate::{Accounts, AccountsError, Result, Session, names, passkeys, sessions, totp};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
@@ -60,7 +62,7 @@ impl Factors {
 }
 
 struct TotpRow {
-    secret: [u8; totp::SECRET_BYTES],
+    sealed: Sealed,
     confirmed: Option<Timestamp>,
     last_step: i64,
 }
@@ -68,7 +70,7 @@ struct TotpRow {
 async fn totp_row(tx: &mut Tx, account: AccountId) -> Result<Option<TotpRow>> {
     let Some(row) = tx.fetch_optional(TOTP, &params![account]).await? else { return Ok(None) };
     Ok(Some(TotpRow {
-        secret: row.get("secret")?,
+        sealed: Sealed { bytes: row.get("secret")?, key_id: row.get("key_id")? },
         confirmed: row.get("confirmed_at")?,
         last_step: row.get("last_step")?,
     }))
@@ -95,11 +97,39 @@ fn recovery_hash(account: AccountId, code: &str) -> [u8; 32] {
     hash.chain_update(plain.as_bytes()).finalize().into()
 }
 
-/// Uses a code up, of the device or for its loss; whether it was one.
-async fn use_code(tx: &mut Tx, account: AccountId, code: &str, now: Timestamp) -> Result<bool> {
+/// What secrets of codes are sealed for.
+const SEALED_AS: &str = "codes by time";
+
+/// Secrets sealed in one round at the house's start.
+const SEALED_AT_ONCE: i64 = 200;
+
+impl TotpRow {
+    /// The step whose code this is; an error where the secret cannot be read.
+    fn step_of(
+        &self,
+        vault: Option<&Vault>,
+        account: AccountId,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<Option<i64>> {
+        let secret = unseal(vault, SEALED_AS, &account.to_bytes(), &self.sealed);
+        let secret = secret.ok_or(AccountsError::CodesUnreadable)?;
+        Ok(totp::step_of(&secret, code, now.secs(), self.last_step))
+    }
+}
+
+/// Uses a code up, of the device or for its loss; whether it was one. A secret that cannot be read keeps nobody out
+/// who has another proof, and is said to who has not.
+async fn use_code(
+    tx: &mut Tx,
+    vault: Option<&Vault>,
+    account: AccountId,
+    code: &str,
+    now: Timestamp,
+) -> Result<bool> {
     let row = totp_row(tx, account).await?.filter(|r| r.confirmed.is_some());
-    let step = row.and_then(|r| totp::step_of(&r.secret, code, now.secs(), r.last_step));
-    if let Some(step) = step {
+    let step = row.map_or(Ok(None), |r| r.step_of(vault, account, code, now));
+    if let Ok(Some(step)) = step {
         // Guarded by the step itself: of two at once, one finds it used.
         return Ok(tx.execute(USE_TOTP, &params![account, step]).await? == 1);
     }
@@ -108,7 +138,10 @@ async fn use_code(tx: &mut Tx, account: AccountId, code: &str, now: Timestamp) -
         return Ok(held.account == account);
     }
     let hash = recovery_hash(account, code);
-    Ok(tx.execute(TAKE_RECOVERY, &params![account, hash]).await? == 1)
+    if tx.execute(TAKE_RECOVERY, &params![account, hash]).await? == 1 {
+        return Ok(true);
+    }
+    step.map(|_| false)
 }
 
 impl Accounts {
@@ -129,8 +162,10 @@ impl Accounts {
         let mut secret = [0_u8; totp::SECRET_BYTES];
         self.entropy().fill(&mut secret);
         let now = self.now();
+        let sealed = seal(self.vault(), SEALED_AS, &account.to_bytes(), &secret, self.entropy())?;
         transact!(self.store(), tx -> Result<_> => {
-            if tx.execute(SET_TOTP, &params![account, secret, now]).await? == 0 {
+            let row = params![account, sealed.bytes.clone(), sealed.key_id, now];
+            if tx.execute(SET_TOTP, &row).await? == 0 {
                 return Err(AccountsError::FactorIsOn);
             }
             Ok(())
@@ -169,7 +204,7 @@ impl Accounts {
             if row.confirmed.is_some() {
                 return Err(AccountsError::FactorIsOn);
             }
-            let step = totp::step_of(&row.secret, code, now.secs(), row.last_step);
+            let step = row.step_of(self.vault(), account, code, now)?;
             let step = step.ok_or(AccountsError::WrongCode)?;
             tx.execute(CONFIRM_TOTP, &params![account, now, step]).await?;
             set_recovery(tx, account, &codes).await?;
@@ -281,6 +316,54 @@ impl Accounts {
         Ok(())
     }
 
+    /// Proves with a code alone who sits there, where the account has a second factor: for what a stolen session must
+    /// not do, and would be asked too often for a password.
+    ///
+    /// # Errors
+    /// [`AccountsError::WrongCode`], [`AccountsError::TooManyAttempts`]; the database's.
+    pub async fn prove_by_code(&self, account: AccountId, code: &str) -> Result<()> {
+        if self.factors(account).await?.is_needed() {
+            self.spend_code(account, code).await?;
+        }
+        Ok(())
+    }
+
+    /// What seals secrets, if the house has it.
+    #[must_use]
+    pub fn vault(&self) -> Option<&Vault> {
+        self.rules().vault.as_ref()
+    }
+
+    /// Seals secrets of codes that still lie open; how many it sealed, and how many accounts have codes that are
+    /// sealed with another key and cannot be read. Called at the house's start.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn seal_codes(&self) -> Result<(u64, u64)> {
+        let Some(vault) = self.vault() else { return Ok((0, 0)) };
+        let mut sealed = 0;
+        loop {
+            let given = params![SEALED_AT_ONCE];
+            let rows = self.store().read().await?.fetch_all(OPEN_CODES, &given).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                let (account, open): (AccountId, Vec<u8>) =
+                    (row.get("account")?, row.get("secret")?);
+                let of = account.to_bytes();
+                let s = seal(Some(vault), SEALED_AS, &of, &open, self.entropy())?;
+                sealed += transact!(self.store(), tx -> Result<_> => {
+                    let row = params![account, open.clone(), s.bytes.clone(), s.key_id];
+                    Ok(tx.execute(SEAL_CODES, &row).await?)
+                })?;
+            }
+        }
+        let mut tx = self.store().read().await?;
+        let strange = tx.fetch_one(STRANGE_CODES, &params![vault.id()]).await?.get("n")?;
+        Ok((sealed, strange))
+    }
+
     /// Sets a new password and ends all sessions but the one whose token is given, keys for programs, and changes
     /// that wait for their delay.
     ///
@@ -324,7 +407,7 @@ impl Accounts {
         self.count_code(account).await?;
         let now = self.now();
         let right = transact!(self.store(), tx -> Result<_> => {
-            let right = use_code(tx, account, code, now).await?;
+            let right = use_code(tx, self.vault(), account, code, now).await?;
             if right {
                 tx.execute(CLEAR_ATTEMPTS, &params![subject(account)]).await?;
             } else {

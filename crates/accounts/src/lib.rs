@@ -12,8 +12,11 @@
 //!   same answer after the same work. Signing up tells that a name is taken; names are public. It tells that an
 //!   address has an account only where addresses are not confirmed.
 //! - Attempts to sign in are limited for each account and network and, alike, for names that do not
-//!   exist; strangers elsewhere do not lock a customer out of a network known to the account. All
-//!   hashing together takes a bounded share of processors and memory.
+//!   exist, and for a network over all names; strangers elsewhere do not lock a customer out of a network
+//!   known to the account. All hashing together takes a bounded share of processors and memory, and one
+//!   network a bounded part of the places in that queue.
+//! - Secrets of codes are sealed where the house has a vault ([`Vault`]): who reads the database alone
+//!   makes no codes.
 //! - Codes by time ([`Accounts::begin_totp`]) are asked for after the password; each counts once, and
 //!   attempts at them are limited apart. What a stolen session must not do asks for both again
 //!   ([`Accounts::prove`]); turning a second factor on is such a thing, too.
@@ -55,13 +58,15 @@ mod staff;
 mod tickets;
 mod totp;
 mod trail;
+mod vault;
 mod webauthn;
 mod words;
 
 use gruve_store::Migration;
 
 pub use attempts::{
-    AttemptLimit, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, PER_NAME, PER_NETWORK, SIGN_UPS_PER_NETWORK,
+    AttemptLimit, LETTERS_PER_NETWORK, NAMES_PER_NETWORK, NETWORK_KNOWN, NETWORKS_KNOWN_MAX,
+    PER_NAME, PER_NETWORK, SIGN_UPS_PER_NETWORK,
 };
 pub use audit::{AUDIT_KEPT, AuditRow, LOG_LINES_MAX, LogLine, record};
 pub use changes::{ADDRESSES_MAX, AccountRules, AddressBook, BookAddress, CHANGE_DELAY, date_text};
@@ -86,6 +91,7 @@ pub use sessions::{
 pub use staff::{CUSTOMERS_MAX, CustomerRow, STAFF_MAX, StaffMember};
 pub use tickets::Ticket;
 pub use trail::{TRAIL_GENESIS, TrailEnds, TrailReport};
+pub use vault::{Sealed, Vault, seal, unseal};
 
 /// The room's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -118,6 +124,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "mail",
         sqlite: include_str!("../migrations/0005_mail.sqlite.sql"),
         postgres: include_str!("../migrations/0005_mail.postgres.sql"),
+    },
+    Migration {
+        number: 6,
+        name: "codes",
+        sqlite: include_str!("../migrations/0006_codes.sqlite.sql"),
+        postgres: include_str!("../migrations/0006_codes.postgres.sql"),
     },
 ];
 

@@ -78,15 +78,34 @@ pub struct MailRules {
     pub house: String,
     /// Whether an account must confirm its address before it is let in.
     pub confirm_sign_up: bool,
-    /// Says an English sentence in the language of whoever caused the message. Asked within the call that
-    /// writes it. [`in_english`] where there is no other.
-    pub say: fn(&str) -> String,
+    /// Says an English sentence in a language: the one that the account has chosen, by its code, else that of
+    /// whoever caused the message. Asked within the call that writes it. [`in_english`] where there is no other.
+    pub say: fn(&str, Option<&str>) -> String,
 }
 
 /// What is said as it stands.
 #[must_use]
-pub fn in_english(sentence: &str) -> String {
+pub fn in_english(sentence: &str, _: Option<&str>) -> String {
     sentence.to_owned()
+}
+
+/// The rules with the language of whoever is written to.
+#[derive(Clone, Copy)]
+pub(crate) struct Voice<'a> {
+    pub(crate) rules: &'a MailRules,
+    language: Option<&'a str>,
+}
+
+impl MailRules {
+    pub(crate) fn voice<'a>(&'a self, language: Option<&'a str>) -> Voice<'a> {
+        Voice { rules: self, language }
+    }
+}
+
+impl Voice<'_> {
+    pub(crate) fn say(self, sentence: &str) -> String {
+        (self.rules.say)(sentence, self.language)
+    }
 }
 
 /// Puts a message into the outbox that something is to be done with: refused where too many wait.

@@ -5,10 +5,13 @@
 //! is still being computed: the right to hash and the memory go into the computation together, and
 //! come back when it ends.
 
+use crate::attempts::network_of;
 use crate::{AccountsError, Result};
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordVerifier as _, Version};
 use gruve_units::Entropy;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
@@ -22,10 +25,14 @@ const AT_ONCE_MAX: usize = 4;
 /// only wait for nothing.
 const WAITING_MAX: usize = 64;
 
+/// Callers of one network hashing or waiting at most: a quarter of all, so that none keeps the others out.
+const OF_A_NETWORK_MAX: usize = 16;
+
 /// The hasher of one service.
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    networks: Networks,
     memory: Arc<Memory>,
     entropy: Arc<dyn Entropy>,
 }
@@ -34,10 +41,48 @@ pub(crate) struct Passwords {
 #[derive(Default)]
 struct Memory(Mutex<Vec<Vec<Block>>>);
 
+/// How many callers of each network there are; never more entries than callers.
+#[derive(Clone, Default)]
+struct Networks(Arc<Mutex<HashMap<Vec<u8>, usize>>>);
+
+/// One caller of a network, while it lasts.
+struct Seat {
+    of: Networks,
+    network: Vec<u8>,
+}
+
+impl Networks {
+    /// One more of this network, if there is room.
+    fn admit(&self, from: IpAddr) -> Option<Seat> {
+        let network = network_of(Some(from));
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(network.clone()).or_default();
+        if *count >= OF_A_NETWORK_MAX {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        Some(Seat { of: self.clone(), network })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.network);
+            }
+        }
+    }
+}
+
 /// The right to hash once, and where.
 pub(crate) struct Turn {
     blocks: Vec<Block>,
     memory: Arc<Memory>,
+    _seat: Option<Seat>,
     /// Given back last.
     _permit: OwnedSemaphorePermit,
 }
@@ -63,13 +108,18 @@ impl Passwords {
         Passwords {
             turns: Arc::new(Semaphore::new(processors.min(AT_ONCE_MAX))),
             waiting: AtomicUsize::new(0),
+            networks: Networks::default(),
             memory: Arc::default(),
             entropy,
         }
     }
 
-    /// Waits for the right to hash, or refuses when too many wait already.
-    pub(crate) async fn turn(&self) -> Result<Turn> {
+    /// Waits for the right to hash, or refuses when too many wait already, or too many of the same network.
+    pub(crate) async fn turn(&self, from: Option<IpAddr>) -> Result<Turn> {
+        let seat = match from {
+            Some(from) => Some(self.networks.admit(from).ok_or(AccountsError::Crowded)?),
+            None => None,
+        };
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
         let _waiting = Waiting(&self.waiting);
         if before >= WAITING_MAX {
@@ -79,7 +129,7 @@ impl Passwords {
         let permit = permit.map_err(|_| AccountsError::Crowded)?;
         let spare = self.memory.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (blocks, memory) = (spare.unwrap_or_default(), Arc::clone(&self.memory));
-        Ok(Turn { blocks, memory, _permit: permit })
+        Ok(Turn { blocks, memory, _seat: seat, _permit: permit })
     }
 
     /// The hash of a new password, as text that names its parameters and salt (PHC string).
@@ -178,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn hashes_are_those_of_the_library_and_both_ways_verify() {
         let hasher = passwords();
-        let made = hasher.hash(hasher.turn().await.unwrap(), "correct horse").await.unwrap();
+        let made = hasher.hash(hasher.turn(None).await.unwrap(), "correct horse").await.unwrap();
         Argon2::default().verify_password(b"correct horse", made.as_str()).unwrap();
         let theirs = Argon2::default().hash_password_with_salt(b"correct horse", &[7; 16]).unwrap();
         let small = Params::new(64, 1, 1, None).unwrap();
@@ -186,7 +236,7 @@ mod tests {
             Argon2::from(small).hash_password_with_salt(b"correct horse", &[7; 16]).unwrap();
         for stored in [made, theirs.to_string(), other.to_string()] {
             for (password, right) in [("correct horse", true), ("wrong horse", false)] {
-                let turn = hasher.turn().await.unwrap();
+                let turn = hasher.turn(None).await.unwrap();
                 assert_eq!(
                     hasher.verify(turn, password, Some(stored.clone())).await.unwrap(),
                     right
@@ -200,7 +250,7 @@ mod tests {
         let hasher = passwords();
         let places = hasher.turns.available_permits();
         for _ in 0..places * 8 {
-            let turn = hasher.turn().await.unwrap();
+            let turn = hasher.turn(None).await.unwrap();
             // Polled once, so that the computation has begun, and given up.
             let mut hashing = Box::pin(hasher.verify(turn, "wrong horse", None));
             let polled = futures_poll_once(hashing.as_mut()).await;
@@ -227,15 +277,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_network_does_not_keep_the_others_out() {
+        let hasher = passwords();
+        let (flood, other) = ("192.0.2.7".parse().unwrap(), "198.51.100.1".parse().unwrap());
+        let all = u32::try_from(hasher.turns.available_permits()).unwrap();
+        let all = hasher.turns.acquire_many(all).await.unwrap();
+        let turn = || Box::pin(hasher.turn(Some(flood)));
+        let mut waiting: Vec<_> = (0..OF_A_NETWORK_MAX).map(|_| turn()).collect();
+        for turn in &mut waiting {
+            assert!(futures_poll_once(turn.as_mut()).await.is_none());
+        }
+        assert!(matches!(hasher.turn(Some(flood)).await, Err(AccountsError::Crowded)));
+        let mut others = Box::pin(hasher.turn(Some(other)));
+        assert!(futures_poll_once(others.as_mut()).await.is_none(), "waits, and is not refused");
+        drop(all);
+        for turn in waiting {
+            drop(turn.await.unwrap());
+        }
+        drop(others.await.unwrap());
+        assert!(hasher.networks.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
     async fn more_callers_than_may_wait_are_told_so_at_once() {
         let hasher = passwords();
         let all = u32::try_from(hasher.turns.available_permits()).unwrap();
         let all = hasher.turns.acquire_many(all).await.unwrap();
-        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(hasher.turn())).collect();
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(hasher.turn(None))).collect();
         for turn in &mut waiting {
             assert!(futures_poll_once(turn.as_mut()).await.is_none());
         }
-        assert!(matches!(hasher.turn().await, Err(AccountsError::Crowded)));
+        assert!(matches!(hasher.turn(None).await, Err(AccountsError::Crowded)));
         drop(all);
         for turn in waiting {
             turn.await.unwrap();

@@ -6,7 +6,7 @@ use crate::mail::no_address;
 use crate::passwords::Passwords;
 use crate::sql::{
     ACCOUNT_BY_EMAIL, ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT,
-    MARK_UNCONFIRMED, NAME_OF, SIGN_UPS_SINCE,
+    LANGUAGE_OF, MARK_UNCONFIRMED, NAME_OF, SET_LANGUAGE, SIGN_UPS_SINCE,
 };
 use crate::tickets::Purpose;
 use crate::{
@@ -149,13 +149,8 @@ impl Accounts {
         }
         let email = names::email(&new.email)?;
         names::check_password(&new.password)?;
-        let password = {
-            let turn = self.0.passwords.turn().await?;
-            self.0.passwords.hash(turn, &new.password).await?
-        };
+        // Counted and kept before the hash, which is what a flood is after; a name that is taken costs its place, too.
         let now = self.0.clock.now();
-        let id = AccountId::new(now, self.0.entropy.as_ref());
-        let is_confirmed = self.mail_rules().is_some_and(|r| r.confirm_sign_up);
         transact!(self.0.store, tx -> Result<_> => {
             if let Some(from) = from {
                 count_sign_up(tx, from, now).await?;
@@ -165,6 +160,16 @@ impl Accounts {
             if recent >= SIGN_UPS_PER_HOUR_MAX {
                 return Err(AccountsError::TooManySignUps);
             }
+            Ok(())
+        })?;
+        let password = {
+            let turn = self.0.passwords.turn(from).await?;
+            self.0.passwords.hash(turn, &new.password).await?
+        };
+        let now = self.0.clock.now();
+        let id = AccountId::new(now, self.0.entropy.as_ref());
+        let is_confirmed = self.mail_rules().is_some_and(|r| r.confirm_sign_up);
+        transact!(self.0.store, tx -> Result<_> => {
             let owner = match is_confirmed {
                 true => tx.fetch_optional(ACCOUNT_BY_EMAIL, &params![&email]).await?,
                 false => None,
@@ -180,8 +185,7 @@ impl Accounts {
                 self.ask_to_confirm(tx, id, now).await?;
             }
             if let Some(owner) = owner {
-                let (whose, name): (AccountId, String) = (owner.get("id")?, owner.get("name")?);
-                self.tell_has_account(tx, whose, (&email, &name), now).await?;
+                self.tell_has_account(tx, &owner, &email, now).await?;
             }
             Ok(id)
         })
@@ -212,7 +216,7 @@ impl Accounts {
         let unconfirmed = found.as_ref().is_some_and(|c| c.unconfirmed);
         let attempt = Attempt::new(account, &login, device.address);
         let right = {
-            let turn = self.0.passwords.turn().await?;
+            let turn = self.0.passwords.turn(device.address).await?;
             let now = self.0.clock.now();
             transact!(self.0.store, tx -> Result<_> => {
                 attempt.count(tx, now).await
@@ -280,7 +284,7 @@ impl Accounts {
         }
         let attempt = Attempt::new(Some(account), "", device.address);
         let right = {
-            let turn = self.0.passwords.turn().await?;
+            let turn = self.0.passwords.turn(device.address).await?;
             let now = self.0.clock.now();
             transact!(self.0.store, tx -> Result<_> => { attempt.count(tx, now).await })?;
             self.0.passwords.verify(turn, password, Some(stored)).await?
@@ -294,8 +298,30 @@ impl Accounts {
 
     /// The hash of a new password.
     pub(crate) async fn hash_password(&self, password: &str) -> Result<String> {
-        let turn = self.0.passwords.turn().await?;
+        let turn = self.0.passwords.turn(None).await?;
         self.0.passwords.hash(turn, password).await
+    }
+
+    /// Chooses the language that an account is shown and written to in; `None` for none. What languages there are,
+    /// the caller knows.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_language(&self, account: AccountId, code: Option<&str>) -> Result<()> {
+        // No code of a language is longer (RFC 5646, section 4.4.1).
+        let code = code.filter(|c| c.len() <= 35);
+        transact!(self.0.store, tx -> Result<_> => {
+            tx.execute(SET_LANGUAGE, &params![account, code]).await.map(drop).map_err(Into::into)
+        })
+    }
+
+    /// The language that an account has chosen, if any.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn language_of(&self, account: AccountId) -> Result<Option<String>> {
+        let row = self.0.store.read().await?.fetch_optional(LANGUAGE_OF, &params![account]).await?;
+        Ok(row.map(|r| r.get("language")).transpose()?.flatten())
     }
 
     /// The sessions of an account, the latest used first; `own` is the token of the one that asks.

@@ -60,6 +60,8 @@ pub struct SessionInfo {
     pub csrf: String,
     /// When it ends if it is not used.
     pub expires: Timestamp,
+    /// The language that the account has chosen, if any.
+    pub language: Option<String>,
 }
 
 impl SessionInfo {
@@ -208,8 +210,8 @@ pub(crate) async fn find(
         })?;
     }
     let (account, name) = (row.get("account")?, row.get("name")?);
-    let role = staff::role(&row)?;
-    Ok(Some(SessionInfo { account, name, role, csrf: csrf(&token), expires }))
+    let (role, language) = (staff::role(&row)?, row.get("language")?);
+    Ok(Some(SessionInfo { account, name, role, csrf: csrf(&token), expires, language }))
 }
 
 /// Ends a session; whose it was.

@@ -16,7 +16,7 @@ gruve_store::statements! {
         WHERE account = $1 AND expires_at > $2 ORDER BY seen_at DESC, token_hash";
     REMOVE_OWN_SESSION = "DELETE FROM accounts_sessions WHERE account = $1 AND token_hash = $2";
     REMOVE_OTHER_SESSIONS = "DELETE FROM accounts_sessions WHERE account = $1 AND token_hash <> $2";
-    SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name, f.role \
+    SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name, a.language, f.role \
         FROM accounts_sessions s JOIN accounts_accounts a ON a.id = s.account \
         LEFT JOIN accounts_staff f ON f.account = s.account WHERE s.token_hash = $1";
     TOUCH_SESSION = "UPDATE accounts_sessions SET seen_at = $2, expires_at = $3 \
@@ -29,6 +29,9 @@ gruve_store::statements! {
     ATTEMPTS_OF = "SELECT worked_off_at FROM accounts_attempts WHERE subject = $1";
     SET_ATTEMPTS = "INSERT INTO accounts_attempts (subject, worked_off_at) VALUES ($1, $2) \
         ON CONFLICT (subject) DO UPDATE SET worked_off_at = excluded.worked_off_at";
+    /// What lies in the past counts as now.
+    GIVE_BACK_ATTEMPT = "UPDATE accounts_attempts SET worked_off_at = worked_off_at - $2 \
+        WHERE subject = $1";
     CLEAR_ATTEMPTS = "DELETE FROM accounts_attempts WHERE subject = $1";
     FORGET_WORKED_OFF = "DELETE FROM accounts_attempts WHERE subject IN \
         (SELECT subject FROM accounts_attempts WHERE worked_off_at <= $1 \
@@ -56,15 +59,23 @@ gruve_store::statements! {
         WHERE t.seq < $1 ORDER BY t.seq DESC LIMIT $2";
     FORGET_AUDIT = "DELETE FROM accounts_audit WHERE at < $1";
 
-    TOTP = "SELECT secret, confirmed_at, last_step FROM accounts_totp WHERE account = $1";
+    TOTP = "SELECT secret, key_id, confirmed_at, last_step FROM accounts_codes WHERE account = $1";
     /// One that counts already stays as it is.
-    SET_TOTP = "INSERT INTO accounts_totp (account, secret, made_at, confirmed_at, last_step) \
-        VALUES ($1, $2, $3, NULL, 0) ON CONFLICT (account) DO UPDATE \
-        SET secret = excluded.secret, made_at = excluded.made_at \
-        WHERE accounts_totp.confirmed_at IS NULL";
-    CONFIRM_TOTP = "UPDATE accounts_totp SET confirmed_at = $2, last_step = $3 WHERE account = $1";
-    USE_TOTP = "UPDATE accounts_totp SET last_step = $2 WHERE account = $1 AND last_step < $2";
-    REMOVE_TOTP = "DELETE FROM accounts_totp WHERE account = $1";
+    SET_TOTP = "INSERT INTO accounts_codes (account, secret, key_id, made_at, confirmed_at, last_step) \
+        VALUES ($1, $2, $3, $4, NULL, 0) ON CONFLICT (account) DO UPDATE \
+        SET secret = excluded.secret, key_id = excluded.key_id, made_at = excluded.made_at \
+        WHERE accounts_codes.confirmed_at IS NULL";
+    OPEN_CODES = "SELECT account, secret FROM accounts_codes WHERE key_id IS NULL \
+        ORDER BY account LIMIT $1";
+    SEAL_CODES = "UPDATE accounts_codes SET secret = $3, key_id = $4 \
+        WHERE account = $1 AND secret = $2 AND key_id IS NULL";
+    STRANGE_CODES = "SELECT COUNT(*) AS n FROM accounts_codes \
+        WHERE key_id IS NOT NULL AND key_id <> $1 AND confirmed_at IS NOT NULL";
+    SET_LANGUAGE = "UPDATE accounts_accounts SET language = $2 WHERE id = $1";
+    LANGUAGE_OF = "SELECT language FROM accounts_accounts WHERE id = $1";
+    CONFIRM_TOTP = "UPDATE accounts_codes SET confirmed_at = $2, last_step = $3 WHERE account = $1";
+    USE_TOTP = "UPDATE accounts_codes SET last_step = $2 WHERE account = $1 AND last_step < $2";
+    REMOVE_TOTP = "DELETE FROM accounts_codes WHERE account = $1";
     ADD_RECOVERY = "INSERT INTO accounts_recovery (account, code_hash) VALUES ($1, $2)";
     TAKE_RECOVERY = "DELETE FROM accounts_recovery WHERE account = $1 AND code_hash = $2";
     REMOVE_RECOVERY = "DELETE FROM accounts_recovery WHERE account = $1";
@@ -122,7 +133,7 @@ gruve_store::statements! {
     ERASE_PARTICULARS = "DELETE FROM accounts_particulars WHERE account = $1";
     ERASE_AUDIT = "DELETE FROM accounts_audit WHERE account = $1";
     ANONYMISE = "UPDATE accounts_accounts SET name = $2, email = $3, password = $4, \
-        unconfirmed_since = NULL WHERE id = $1";
+        unconfirmed_since = NULL, language = NULL WHERE id = $1";
 
     INSERT_TICKET = "INSERT INTO accounts_tickets \
         (token_hash, account, purpose, detail, expires_at) VALUES ($1, $2, $3, $4, $5)";
@@ -136,8 +147,8 @@ gruve_store::statements! {
 
     MARK_UNCONFIRMED = "UPDATE accounts_accounts SET unconfirmed_since = $2 WHERE id = $1";
     CONFIRM_ACCOUNT = "UPDATE accounts_accounts SET unconfirmed_since = NULL WHERE id = $1";
-    ACCOUNT_BY_EMAIL = "SELECT id, name FROM accounts_accounts WHERE email = $1";
-    WHOSE_MAIL = "SELECT name, email FROM accounts_accounts WHERE id = $1";
+    ACCOUNT_BY_EMAIL = "SELECT id, name, language FROM accounts_accounts WHERE email = $1";
+    WHOSE_MAIL = "SELECT name, email, language FROM accounts_accounts WHERE id = $1";
     SET_EMAIL = "UPDATE accounts_accounts SET email = $2 WHERE id = $1 \
         AND NOT EXISTS (SELECT 1 FROM accounts_accounts WHERE email = $2)";
     INSERT_MAIL = "INSERT INTO accounts_mail \

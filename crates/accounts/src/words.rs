@@ -1,22 +1,23 @@
-//! What messages to customers say. Plain text, one place; each line is given whole to [`MailRules::say`],
+//! What messages to customers say. Plain text, one place; each line is given whole to `MailRules::say`,
 //! which may say it in another language.
 
-use crate::mail::{Mail, MailRules};
+use crate::mail::{Mail, Voice};
 
-fn mail(rules: &MailRules, to: &str, subject: &str, lines: &[&str]) -> Mail {
-    let lines: Vec<String> = lines.iter().map(|line| (rules.say)(line)).collect();
+fn mail(voice: Voice<'_>, to: &str, subject: &str, lines: &[&str]) -> Mail {
+    let lines: Vec<String> = lines.iter().map(|line| voice.say(line)).collect();
     let mut body = lines.join("\n\n");
     body.push_str("\n\n-- \n");
-    body.push_str(&rules.house);
+    let house = &voice.rules.house;
+    body.push_str(house);
     body.push('\n');
-    Mail { to: to.to_owned(), subject: format!("{}: {}", rules.house, (rules.say)(subject)), body }
+    Mail { to: to.to_owned(), subject: format!("{house}: {}", voice.say(subject)), body }
 }
 
-fn link(rules: &MailRules, path: &str, ticket: &str) -> String {
-    format!("{}{path}?ticket={ticket}", rules.origin.trim_end_matches('/'))
+fn link(voice: Voice<'_>, path: &str, ticket: &str) -> String {
+    format!("{}{path}?ticket={ticket}", voice.rules.origin.trim_end_matches('/'))
 }
 
-pub(crate) fn confirm_sign_up(r: &MailRules, to: &str, name: &str, ticket: &str) -> Mail {
+pub(crate) fn confirm_sign_up(r: Voice<'_>, to: &str, name: &str, ticket: &str) -> Mail {
     let hello = format!("Somebody, probably you, has opened the account {name} with this address.");
     let link = link(r, "/confirm", ticket);
     let (ask, rest) =
@@ -25,16 +26,16 @@ pub(crate) fn confirm_sign_up(r: &MailRules, to: &str, name: &str, ticket: &str)
 }
 
 /// To the owner of an address with which somebody wanted to open another account.
-pub(crate) fn has_account(r: &MailRules, to: &str, name: &str) -> Mail {
+pub(crate) fn has_account(r: Voice<'_>, to: &str, name: &str) -> Mail {
     let hello = "Somebody, probably you, wanted to open an account with this address.";
     let there = format!(
         "There is one already: {name}. Sign in with it; if you do not know its password, set a new one:"
     );
-    let link = format!("{}/forgot", r.origin.trim_end_matches('/'));
+    let link = format!("{}/forgot", r.rules.origin.trim_end_matches('/'));
     mail(r, to, "you have an account", &[hello, &there, &link, "If it was not you, do nothing."])
 }
 
-pub(crate) fn reset(r: &MailRules, to: &str, name: &str, ticket: &str) -> Mail {
+pub(crate) fn reset(r: Voice<'_>, to: &str, name: &str, ticket: &str) -> Mail {
     let hello = format!("Somebody, probably you, wants to set a new password for {name}.");
     let link = link(r, "/reset", ticket);
     let rest = "If it was not you, do nothing: the password stays as it is. A second factor is \
@@ -42,7 +43,7 @@ pub(crate) fn reset(r: &MailRules, to: &str, name: &str, ticket: &str) -> Mail {
     mail(r, to, "a new password", &[&hello, "Open this page within an hour:", &link, rest])
 }
 
-pub(crate) fn confirm_new(r: &MailRules, to: &str, name: &str, ticket: &str) -> Mail {
+pub(crate) fn confirm_new(r: Voice<'_>, to: &str, name: &str, ticket: &str) -> Mail {
     let hello = format!("The account {name} is to have this address.");
     let link = link(r, "/confirm", ticket);
     let rest = "If you have no such account, do nothing.";
@@ -50,7 +51,7 @@ pub(crate) fn confirm_new(r: &MailRules, to: &str, name: &str, ticket: &str) -> 
 }
 
 /// A notice of something that counts later, with the way to stop it.
-pub(crate) fn notice(r: &MailRules, to: &str, what: &str, when: &str, ticket: &str) -> Mail {
+pub(crate) fn notice(r: Voice<'_>, to: &str, what: &str, when: &str, ticket: &str) -> Mail {
     let counts = format!("It counts from {when} on.");
     let link = link(r, "/undo", ticket);
     let rest = "If it was not you: open this page to stop it, and set a new password.";
@@ -58,7 +59,7 @@ pub(crate) fn notice(r: &MailRules, to: &str, what: &str, when: &str, ticket: &s
 }
 
 /// A notice of something that has happened.
-pub(crate) fn done(r: &MailRules, to: &str, what: &str) -> Mail {
+pub(crate) fn done(r: Voice<'_>, to: &str, what: &str) -> Mail {
     let rest = "If it was not you, set a new password and write to us.";
     mail(r, to, "a change of your account", &[what, rest])
 }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_accounts::{
-    AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, KEYS_MAX, Mail,
-    MailError, MailRules, Mailer, NewAccount, PER_ADDRESS, Role, SIGN_UPS_PER_NETWORK, Scope,
-    TRIES_MAX, Ticket,
+    AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, KEYS_MAX,
+    LETTERS_PER_NETWORK, Mail, MailError, MailRules, Mailer, NewAccount, PER_ADDRESS, Role,
+    SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
 };
 use gruve_store::{Store, laws};
 use gruve_units::{AccountId, Asset, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
@@ -450,7 +450,106 @@ async fn a_house_without_mail_says_so(store: Store) {
     assert_eq!(accounts.deliver(&Sink::default()).await.unwrap(), Delivered::default());
 }
 
+async fn whether_another_account_has_an_address_is_not_told_to_who_wants_it(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    house.accounts.sign_up(named("bert")).await.unwrap();
+    house.mail().await;
+    let mut told = Vec::new();
+    for email in ["bert@example.org", "nobody@example.org"] {
+        let due = house.accounts.ask_for_email(anna, PROOF, email, None).await.unwrap();
+        let waits = house.accounts.email_change(anna).await.unwrap().unwrap();
+        assert_eq!(waits, (email.to_owned(), due, false));
+        told.push(house.mail().await);
+    }
+    // The owner of the address is written to, and gets nothing to press.
+    let to_bert = told[0].iter().find(|m| m.to == "bert@example.org").unwrap();
+    assert!(to_bert.subject.contains("you have an account"), "{}", to_bert.subject);
+    assert!(!to_bert.body.contains("ticket="), "{}", to_bert.body);
+    assert!(told[1].iter().any(|m| m.to == "nobody@example.org" && m.body.contains("ticket=")));
+    // And however long it waits, the address stays bert's.
+    house.accounts.ask_for_email(anna, PROOF, "bert@example.org", None).await.unwrap();
+    house.clock.advance(CHANGE_DELAY);
+    assert_eq!(house.accounts.apply_changes().await.unwrap(), 0);
+    house.sign_in("bert@example.org", PASSWORD).await.unwrap();
+}
+
+async fn a_stranger_gets_no_more_messages_than_anybody_may_have_sent_there(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let ask = || house.accounts.ask_for_email(anna, PROOF, "stranger@example.org", None);
+    for _ in 0..PER_ADDRESS.at_once {
+        ask().await.unwrap();
+    }
+    let held = ask().await.unwrap_err();
+    assert!(matches!(held, AccountsError::TooManyAttempts { .. }), "{held}");
+    let sent = house.mail().await;
+    let to_the_stranger = sent.iter().filter(|m| m.to == "stranger@example.org").count();
+    assert_eq!(to_the_stranger, usize::try_from(PER_ADDRESS.at_once).unwrap());
+}
+
+async fn one_network_has_a_bounded_number_of_messages_sent_whoever_they_go_to(store: Store) {
+    let count = "SELECT COUNT(*) AS n FROM accounts_attempts";
+    let kept = async |store: &Store| -> i64 {
+        store.read().await.unwrap().fetch_one(count, &[]).await.unwrap().get("n").unwrap()
+    };
+    let house = House::new(store.clone(), false).await;
+    let from = |n: u8| Some(std::net::IpAddr::from([192, 0, n, 7]));
+    let ask = async |n: u32, network: u8| {
+        let email = format!("nobody{n}@example.org");
+        house.accounts.ask_for_reset_from(&email, from(network)).await
+    };
+    for n in 0..LETTERS_PER_NETWORK.at_once {
+        ask(n, 2).await.unwrap();
+    }
+    let held = ask(100, 2).await.unwrap_err();
+    assert!(matches!(held, AccountsError::TooManyAttempts { .. }), "{held}");
+    ask(101, 3).await.unwrap();
+    // What has been worked off goes again, although nobody ever signs in.
+    let most = i64::from(LETTERS_PER_NETWORK.at_once) + 3;
+    assert_eq!(kept(&store).await, most);
+    house.clock.advance(Duration::from_secs(86_400));
+    for n in 200..210 {
+        ask(n, 2).await.unwrap();
+    }
+    assert!(kept(&store).await <= 11, "{}", kept(&store).await);
+}
+
+async fn letters_are_in_the_language_that_the_account_has_chosen(store: Store) {
+    Accounts::migrate(&store).await.unwrap();
+    let mail = MailRules {
+        origin: "https://gruve.test".into(),
+        house: "Gruve".into(),
+        confirm_sign_up: false,
+        say: |sentence, language| format!("{}: {sentence}", language.unwrap_or("visitor's")),
+    };
+    let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let accounts =
+        Accounts::with_rules(store, clock.clone(), Arc::new(SeededEntropy::new(7)), rules);
+    let house = House { accounts, clock, sink: Sink::default() };
+    let anna = house.accounts.sign_up(named("anna")).await.unwrap();
+    house.accounts.ask_for_reset("anna@example.org").await.unwrap();
+    assert!(house.mail().await[0].subject.starts_with("Gruve: visitor's: "));
+    house.accounts.set_language(anna, Some("nb")).await.unwrap();
+    assert_eq!(house.accounts.language_of(anna).await.unwrap().as_deref(), Some("nb"));
+    house.accounts.ask_for_reset("anna@example.org").await.unwrap();
+    house.accounts.ask_for_email(anna, PROOF, "new@example.org", None).await.unwrap();
+    house.accounts.add_address(anna, PROOF, (Asset::Btc, "bc1own", ""), None).await.unwrap();
+    let sent = house.mail().await;
+    assert_eq!(sent.len(), 4);
+    for m in sent {
+        assert!(m.subject.starts_with("Gruve: nb: "), "{}", m.subject);
+        assert!(m.body.lines().next().unwrap().starts_with("nb: "), "{}", m.body);
+    }
+    let session = house.sign_in("anna", PASSWORD).await.unwrap();
+    let info = house.accounts.session(&session).await.unwrap().unwrap();
+    assert_eq!(info.language.as_deref(), Some("nb"));
+}
+
 laws! { mail: [
+    whether_another_account_has_an_address_is_not_told_to_who_wants_it,
+    a_stranger_gets_no_more_messages_than_anybody_may_have_sent_there,
+    one_network_has_a_bounded_number_of_messages_sent_whoever_they_go_to,
+    letters_are_in_the_language_that_the_account_has_chosen,
     where_addresses_are_confirmed_nobody_is_let_in_before,
     a_new_password_by_mail_ends_sessions_and_is_set_once,
     asking_for_a_new_password_tells_nobody_whether_there_is_an_account,

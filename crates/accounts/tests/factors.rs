@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_accounts::{
-    Accounts, AccountsError, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, NewAccount, PER_SECOND_FACTOR,
-    RECOVERY_CODES, Role, Scope, Ticket,
+    AccountRules, Accounts, AccountsError, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, NewAccount,
+    PER_SECOND_FACTOR, RECOVERY_CODES, Role, Scope, Ticket, Vault,
 };
 use gruve_store::{Store, laws};
 use gruve_units::{AccountId, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
@@ -301,6 +301,76 @@ async fn of_codes_and_keys_only_hashes_are_stored(store: Store) {
         }
     }
 }
+
+/// The same house with a vault of this key.
+fn with_vault(house: &House, key: u8) -> Accounts {
+    let rules = AccountRules { vault: Vault::new(&[key; 32]), ..AccountRules::default() };
+    let entropy = Arc::new(SeededEntropy::new(u64::from(key) + 100));
+    Accounts::with_rules(house.store.clone(), house.clock.clone(), entropy, rules)
+}
+
+async fn stored(store: &Store) -> (Vec<u8>, Option<Vec<u8>>) {
+    let sql = "SELECT secret, key_id FROM accounts_codes";
+    let row = store.read().await.unwrap().fetch_one(sql, &[]).await.unwrap();
+    (row.get("secret").unwrap(), row.get("key_id").unwrap())
+}
+
+async fn secrets_of_codes_are_sealed_also_those_that_lay_open(store: Store) {
+    let (house, secret, _) = House::protected(store).await;
+    let (open, key) = stored(&house.store).await;
+    assert_eq!((open.len(), key), (20, None), "a house without a vault");
+    let sealing = with_vault(&house, 1);
+    assert_eq!(sealing.seal_codes().await.unwrap(), (1, 0));
+    assert_eq!(sealing.seal_codes().await.unwrap(), (0, 0), "once");
+    let (sealed, key) = stored(&house.store).await;
+    assert!(key.is_some() && !sealed.windows(8).any(|w| open.windows(8).any(|o| o == w)));
+    // The same codes go on.
+    let ticket = house.ticket().await;
+    sealing.sign_in_second(&ticket, &house.code(&secret), None).await.unwrap();
+    // And new ones are sealed from the beginning.
+    let bert = sealing.sign_up(named("bert")).await.unwrap();
+    let setup = sealing.begin_totp(bert, "gruve.test").await.unwrap();
+    sealing.confirm_totp(bert, PROOF, &house.code(&setup.secret), None).await.unwrap();
+    let sql = "SELECT COUNT(*) AS n FROM accounts_codes WHERE key_id IS NULL";
+    let open: i64 =
+        house.store.read().await.unwrap().fetch_one(sql, &[]).await.unwrap().get("n").unwrap();
+    assert_eq!(open, 0);
+}
+
+async fn a_lost_key_is_said_and_leaves_other_ways_in(store: Store) {
+    let (house, secret, recovery) = House::protected(store).await;
+    with_vault(&house, 1).seal_codes().await.unwrap();
+    for lost in [with_vault(&house, 2), house.accounts.clone()] {
+        let said = house.ticket().await;
+        let said = lost.sign_in_second(&said, &house.code(&secret), None).await.unwrap_err();
+        assert!(matches!(said, AccountsError::CodesUnreadable), "{said}");
+    }
+    let other = with_vault(&house, 2);
+    assert_eq!(other.seal_codes().await.unwrap(), (0, 1), "the house is told at its start");
+    other.sign_in_second(&house.ticket().await, &recovery[0], None).await.unwrap();
+    // With the key back all is as it was.
+    house.clock.advance(Duration::from_secs(3600));
+    let found = with_vault(&house, 1);
+    found.sign_in_second(&house.ticket().await, &house.code(&secret), None).await.unwrap();
+}
+
+async fn a_code_alone_proves_where_there_is_a_second_factor(store: Store) {
+    let (house, secret, recovery) = House::protected(store).await;
+    house.accounts.prove_by_code(house.anna, &house.code(&secret)).await.unwrap();
+    for used in [house.code(&secret).as_str(), "", "000000"] {
+        let wrong = house.accounts.prove_by_code(house.anna, used).await.unwrap_err();
+        assert!(matches!(wrong, AccountsError::WrongCode), "{used:?}: {wrong}");
+    }
+    house.accounts.prove_by_code(house.anna, &recovery[0]).await.unwrap();
+    let bert = house.accounts.sign_up(named("bert")).await.unwrap();
+    house.accounts.prove_by_code(bert, "").await.unwrap();
+}
+
+laws! { vault: [
+    secrets_of_codes_are_sealed_also_those_that_lay_open,
+    a_lost_key_is_said_and_leaves_other_ways_in,
+    a_code_alone_proves_where_there_is_a_second_factor,
+] }
 
 laws! { factors: [
     with_a_second_factor_the_password_alone_opens_nothing,

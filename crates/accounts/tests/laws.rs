@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_accounts::{
-    AUDIT_KEPT, Accounts, AccountsError, MIGRATIONS, NETWORK_KNOWN, NETWORKS_KNOWN_MAX, NewAccount,
-    PER_NAME, PER_NETWORK, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session,
+    AUDIT_KEPT, Accounts, AccountsError, MIGRATIONS, NAMES_PER_NETWORK, NETWORK_KNOWN,
+    NETWORKS_KNOWN_MAX, NewAccount, PER_NAME, PER_NETWORK, SESSION_IDLE, SESSION_LIFE,
+    SESSIONS_MAX, Session,
 };
 use gruve_store::{Store, laws, matches_on_both_engines};
 use gruve_units::{
@@ -190,6 +191,33 @@ async fn guessing_from_many_networks_is_limited_alike_for_names_that_do_not_exis
     }
 }
 
+async fn one_network_tries_a_bounded_number_of_names(store: Store) {
+    let (house, _) = House::with(store, "alice").await;
+    house.sign_in("alice", PASSWORD).await.unwrap();
+    let guess = async |n: u32| {
+        let name = format!("nobody-{n}");
+        house.accounts.sign_in(&name, PASSWORD, Some(HOME)).await.unwrap_err()
+    };
+    for n in 0..NAMES_PER_NETWORK.at_once {
+        let refused = guess(n).await;
+        assert!(matches!(refused, AccountsError::WrongCredentials), "{n}: {refused}");
+    }
+    let held = guess(1_000).await;
+    assert!(matches!(held, AccountsError::TooManyAttempts { .. }), "{held}");
+    // Whoever has signed in from there before is not held up, nor is anybody elsewhere.
+    house.accounts.sign_in("alice", PASSWORD, Some(HOME)).await.unwrap();
+    house.accounts.sign_up(new("bob")).await.unwrap();
+    let held = house.accounts.sign_in("bob", PASSWORD, Some(HOME)).await.unwrap_err();
+    assert!(matches!(held, AccountsError::TooManyAttempts { .. }), "{held}");
+    let elsewhere = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
+    house.accounts.sign_in("bob", PASSWORD, elsewhere).await.unwrap();
+    // What succeeds is given back: a first sign-in leaves room for another's.
+    house.clock.advance(NAMES_PER_NETWORK.interval);
+    house.accounts.sign_in("bob", PASSWORD, Some(HOME)).await.unwrap();
+    let after = guess(1_001).await;
+    assert!(matches!(after, AccountsError::WrongCredentials), "{after}");
+}
+
 async fn what_is_kept_of_attempts_and_networks_is_bounded(store: Store) {
     let (house, _) = House::with(store, "alice").await;
     for n in 0..30 {
@@ -201,7 +229,8 @@ async fn what_is_kept_of_attempts_and_networks_is_bounded(store: Store) {
         house.guess("alice", n).await;
     }
     let kept = house.count("SELECT COUNT(*) AS n FROM accounts_attempts").await;
-    assert!(kept <= 31, "{kept}");
+    // Of each of the networks two, and the name.
+    assert!(kept <= 61, "{kept}");
     for n in 0..NETWORKS_KNOWN_MAX + 4 {
         house.clock.advance(Duration::from_secs(3600));
         let from = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0001 + (n << 8)));
@@ -358,7 +387,8 @@ laws! { accounts: [
     attempts_at_once_gain_nothing,
     strangers_lock_no_customer_out_of_a_network_known_to_the_account,
     guessing_from_many_networks_is_limited_alike_for_names_that_do_not_exist,
-    what_is_kept_of_attempts_and_networks_is_bounded,
+    one_network_tries_a_bounded_number_of_names,
+        what_is_kept_of_attempts_and_networks_is_bounded,
     a_clock_that_goes_back_locks_nobody_out_for_long,
     what_is_done_to_an_account_is_logged_and_in_time_forgotten,
 ] }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All rooms with tables, in the order in which the house makes them.
-pub const ROOMS: [(&str, &[Migration]); 23] = [
+pub const ROOMS: [(&str, &[Migration]); 24] = [
     ("ledger", gruve_ledger::MIGRATIONS),
     ("treasury", gruve_treasury::MIGRATIONS),
     ("accounts", gruve_accounts::MIGRATIONS),
@@ -36,6 +36,7 @@ pub const ROOMS: [(&str, &[Migration]); 23] = [
     ("web_watch", gruve_web::WATCH_MIGRATIONS),
     ("web_reviews", gruve_web::REVIEW_MIGRATIONS),
     ("web_once", gruve_web::ONCE_MIGRATIONS),
+    ("web_webhooks", gruve_web::WEBHOOK_MIGRATIONS),
 ];
 
 /// What a transfer came to.

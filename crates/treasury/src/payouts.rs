@@ -97,6 +97,14 @@ impl Treasury {
         terms.leaving_at_least(dust, amount)
     }
 
+    /// The payout that was requested before with this key, if any.
+    ///
+    /// # Errors
+    /// [`TreasuryError::KeyReused`] where it was another; the database's.
+    pub async fn payout_asked(&self, new: &NewPayout) -> Result<Option<PayoutId>> {
+        asked_before(&mut self.0.store.read().await?, new).await
+    }
+
     /// Asks for a payout: the amount is held at once, so that it cannot be spent twice. Up to the
     /// operator's limit it is approved by itself.
     ///

@@ -152,6 +152,7 @@ fn declare(state: Option<AppState>) -> Routes {
         .get("/readyz", Public, ops::readyz);
     let routes = crate::pages::leaving::routes(routes);
     let routes = crate::api::leaving::routes(routes);
+    let routes = crate::api::webhooks::routes(crate::pages::webhooks::routes(routes));
     let routes = crate::pages::status::routes(routes);
     let routes = crate::pages::track::routes(routes);
     let routes = crate::pages::appraise::routes(routes);

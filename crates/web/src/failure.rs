@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 51] = [
+pub(crate) const KINDS: [&str; 52] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
@@ -59,6 +59,7 @@ pub(crate) const KINDS: [&str; 51] = [
     "too-many",
     "unauthorised",
     "unsupported-media-type",
+    "webhook-ended",
     "wrong-code",
     "wrong-credentials",
     "wrong-passkey",
@@ -136,6 +137,17 @@ impl Failure {
             "second-factor-needed",
             "A code is needed",
             "This account asks for a code besides the password: send it as `code`.".to_owned(),
+        )
+    }
+
+    /// Coins are to go where the account's book does not lead, and a code is missing.
+    pub(crate) fn payout_code() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "second-factor-needed",
+            "A code is needed",
+            "This address is not in your address book: a payout to it asks for a code, sent as `code`."
+                .to_owned(),
         )
     }
 

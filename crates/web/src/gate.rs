@@ -61,13 +61,19 @@ pub(crate) async fn finish(State(state): State<AppState>, req: Request, next: Ne
             Err(_) => Failure::busy("That took too long and was given up.").into_response(),
         };
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-            response = written(&failure, &path, response);
+            let of_account = response.extensions().get::<OfAccount>().map(|l| l.0);
+            response = match of_account {
+                Some(l) => speaking(l, async { written(&failure, &path, response) }).await,
+                None => written(&failure, &path, response),
+            };
         }
         response
     };
     let mut response = match language {
         Some(language) => {
             let mut response = speaking(language, answer).await;
+            let of_account = response.extensions().get::<OfAccount>().map(|l| l.0);
+            let language = of_account.unwrap_or(language);
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code));
             headers.insert(header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
@@ -79,6 +85,10 @@ pub(crate) async fn finish(State(state): State<AppState>, req: Request, next: Ne
     state.metrics().answered(response.status().as_u16(), started.elapsed());
     response
 }
+
+/// The language that the account has chosen whose session asked: it goes before the browser's.
+#[derive(Clone, Copy)]
+struct OfAccount(&'static Language);
 
 /// The language of a page: as chosen, else as the browser asks.
 fn language_of(headers: &HeaderMap, state: &AppState) -> &'static Language {
@@ -101,6 +111,9 @@ fn written(failure: &Failure, path: &str, mut before: Response) -> Response {
         let visitor = before.extensions_mut().remove::<Visitor>().unwrap_or_default();
         (failure.status, failure_page(&visitor, failure)).into_response()
     };
+    if let Some(language) = before.extensions().get::<OfAccount>() {
+        response.extensions_mut().insert(*language);
+    }
     for name in [header::SET_COOKIE, header::ALLOW] {
         for value in before.headers().get_all(&name) {
             response.headers_mut().append(&name, value.clone());
@@ -129,7 +142,7 @@ pub(crate) async fn visitor(
         _ => "/".to_owned(),
     };
     let mut visitor = Visitor { path: path.clone(), place, ..Visitor::default() };
-    let mut cookie = None;
+    let (mut cookie, mut language) = (None, None);
     let token = Cookie::Session.read(req.headers(), secure).map(str::to_owned);
     let session = match &token {
         Some(t) => state.accounts().session(t).await?,
@@ -138,8 +151,9 @@ pub(crate) async fn visitor(
     match (session, token) {
         (Some(s), Some(token)) => {
             visitor.name = Some(s.name);
-            visitor.role = s.role;
+            (visitor.role, visitor.account) = (s.role, Some(s.account));
             visitor.csrf = s.csrf;
+            language = s.language.as_deref().and_then(find);
             req.extensions_mut().insert(Customer { account: s.account, role: s.role, token });
         }
         _ if has_public_form(&path) => {
@@ -157,7 +171,14 @@ pub(crate) async fn visitor(
         _ => {}
     }
     req.extensions_mut().insert(visitor.clone());
-    let mut response = next.run(req).await;
+    let mut response = match language {
+        Some(language) => {
+            let mut response = speaking(language, next.run(req)).await;
+            response.extensions_mut().insert(OfAccount(language));
+            response
+        }
+        None => next.run(req).await,
+    };
     response.extensions_mut().insert(visitor);
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);

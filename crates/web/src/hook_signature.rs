@@ -45,14 +45,34 @@ impl HookSecret {
     /// The headers that a message is sent with.
     #[must_use]
     pub fn headers(&self, id: &str, at: Timestamp, body: &str) -> [(&'static str, String); 3] {
+        self.headers_with(None, id, at, body)
+    }
+
+    /// The same, signed with the secret before as well, while it changes: either is enough for its receiver.
+    #[must_use]
+    pub fn headers_with(
+        &self,
+        old: Option<&HookSecret>,
+        id: &str,
+        at: Timestamp,
+        body: &str,
+    ) -> [(&'static str, String); 3] {
         let secs = at.secs();
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        let tag = hmac::sign(&key, format!("{id}.{secs}.{body}").as_bytes());
+        let said = format!("{id}.{secs}.{body}");
+        let mut signatures = self.signature(&said);
+        if let Some(old) = old {
+            signatures = format!("{signatures} {}", old.signature(&said));
+        }
         [
             ("webhook-id", id.to_owned()),
             ("webhook-timestamp", secs.to_string()),
-            ("webhook-signature", format!("v1,{}", STANDARD.encode(tag.as_ref()))),
+            ("webhook-signature", signatures),
         ]
+    }
+
+    fn signature(&self, said: &str) -> String {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), said.as_bytes());
+        format!("v1,{}", STANDARD.encode(tag.as_ref()))
     }
 }
 
@@ -69,6 +89,26 @@ mod tests {
         assert_eq!(headers[1].1, "1700000000");
         assert_eq!(headers[2].1, "v1,g9EIBBIwm31AQEkP7q60DV8jDWYbrjV7TTZJL+PIcMo=");
         assert_eq!(HookSecret::parse(&secret.text()).unwrap().0, secret.0);
+    }
+
+    /// The rule's own example: testdata/README.md says where it is from.
+    #[test]
+    fn the_rules_own_example_is_signed_as_it_says() {
+        let text = include_str!("../../../testdata/standard-webhooks.json");
+        let v: serde_json::Value = serde_json::from_str(text).unwrap();
+        let of = |name: &str| v[name].as_str().unwrap();
+        let secret = HookSecret::parse(of("secret")).unwrap();
+        let at = Timestamp::from_secs(v["timestamp"].as_i64().unwrap());
+        let headers = secret.headers(of("id"), at, of("body"));
+        assert_eq!(headers[0].1, of("id"));
+        assert_eq!(headers[1].1, "1614265330");
+        assert_eq!(headers[2].1, of("signature"));
+        // While the secret changes both signatures stand there, divided by a space.
+        let new = HookSecret::from_bytes(&[1; 24]).unwrap();
+        let both = new.headers_with(Some(&secret), of("id"), at, of("body"));
+        let (first, second) = both[2].1.split_once(' ').unwrap();
+        assert_eq!(first, new.headers(of("id"), at, of("body"))[2].1);
+        assert_eq!(second, of("signature"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod app;
 mod assets;
 mod client;
 mod console;
+mod crowd;
 mod exposition;
 mod extract;
 mod failure;
@@ -61,6 +62,7 @@ mod trade;
 mod view;
 mod visitor;
 mod watch;
+mod webhooks;
 mod words;
 
 pub use api::funds::FundsShelf;
@@ -81,4 +83,5 @@ pub use state::{
 pub use watch::{
     DiskSpace, Hook, HookSender, Looker, Rule, Threshold, Thresholds, WATCH_MIGRATIONS, WatchConfig,
 };
-pub use words::in_visitors_language;
+pub use webhooks::{WEBHOOK_MIGRATIONS, WebhookConfig, is_public};
+pub use words::in_chosen_language;

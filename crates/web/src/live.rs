@@ -4,13 +4,17 @@
 //! again and so shows exactly what it would show on reload, with the same rights. One watcher
 //! looks for changes, however many look at pages.
 
+use crate::client::Client;
+use crate::crowd::{Crowd, Seat};
 use crate::failure::Failure;
+use crate::patience::household;
 use crate::state::AppState;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -18,6 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// Streams open at once. Each costs a connection and about 4 KiB; a page beyond them still works,
 /// it only does not refresh itself.
 const SUBSCRIBERS_MAX: usize = 2_000;
+/// Of them from one household: a room full of people, each with a page. Those beyond it reload by hand; so no one
+/// visitor, also behind a proxy, takes them all.
+const OF_A_HOUSEHOLD_MAX: usize = 64;
 /// A stream ends after this and the browser opens a new one, so that none outlives a restart
 /// behind a proxy or a session by much.
 const STREAM_LIFE: Duration = Duration::from_secs(900);
@@ -31,6 +38,7 @@ pub struct Pulse {
     count: Arc<watch::Sender<u64>>,
     closing: Arc<watch::Sender<bool>>,
     places: Arc<Semaphore>,
+    households: Crowd<IpAddr>,
 }
 
 impl Default for Pulse {
@@ -39,6 +47,7 @@ impl Default for Pulse {
             count: Arc::new(watch::Sender::new(0)),
             closing: Arc::new(watch::Sender::new(false)),
             places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+            households: Crowd::default(),
         }
     }
 }
@@ -72,20 +81,26 @@ struct Listener {
     until: tokio::time::Instant,
     greeted: bool,
     _place: OwnedSemaphorePermit,
+    _seat: Option<Seat<IpAddr>>,
 }
 
 /// `GET /events`.
-pub(crate) async fn events(State(state): State<AppState>) -> Result<Response, Failure> {
+pub(crate) async fn events(
+    State(state): State<AppState>,
+    Client(from): Client,
+) -> Result<Response, Failure> {
     let pulse = state.pulse();
-    let Ok(place) = pulse.places.clone().try_acquire_owned() else {
-        return Err(Failure::busy("All places for live pages are taken; reload by hand."));
-    };
+    let full = || Failure::busy("All places for live pages are taken; reload by hand.");
+    let of = |address| pulse.households.admit(&household(address), OF_A_HOUSEHOLD_MAX);
+    let seat = from.address.map(|address| of(address).ok_or_else(full)).transpose()?;
+    let place = pulse.places.clone().try_acquire_owned().map_err(|_| full())?;
     let listener = Listener {
         count: pulse.count.subscribe(),
         closing: pulse.closing.subscribe(),
         until: tokio::time::Instant::now() + STREAM_LIFE,
         greeted: false,
         _place: place,
+        _seat: seat,
     };
     let events = stream::unfold(listener, |mut l| async move {
         if l.greeted {

@@ -128,7 +128,7 @@ impl Drop for Neighbour {
 }
 
 /// What counts as one client: an IPv4 address, an IPv6 /64 (what one host or home is given).
-fn household(address: IpAddr) -> IpAddr {
+pub(crate) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(a) => {
             let bits = a.to_bits() >> 64 << 64;

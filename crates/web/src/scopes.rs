@@ -23,10 +23,11 @@ const WRITES: [(&str, &str, Scope); 11] = [
 ];
 
 /// What only a session reads: how the account itself is protected.
-const SESSIONS_ONLY: [&str; 6] = [
+const SESSIONS_ONLY: [&str; 7] = [
     "/api/v1/sessions",
     "/api/v1/keys",
     "/api/v1/passkeys",
+    "/api/v1/webhooks",
     "/api/v1/console",
     "/api/v1/account",
     "/api/v1/export",

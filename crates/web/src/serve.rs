@@ -8,6 +8,7 @@ use crate::patience::{Neighbours, Patient};
 use crate::router;
 use crate::state::AppState;
 use crate::watch::{keep_sending, keep_watch};
+use crate::webhooks::keep_delivering;
 use axum::Router;
 use axum::response::Response;
 use hyper::Request;
@@ -67,6 +68,7 @@ pub async fn serve(
     let pulse = state.pulse().clone();
     let closing = keep_closing(state.clone());
     let (watch, sending) = (keep_watch(state.clone()), keep_sending(state.clone()));
+    let delivering = keep_delivering(state.clone());
     let watcher = watch_for_changes(state);
     // On the heap: with all of them inside, what serves would be too large to be moved about.
     let over = Box::pin(async {
@@ -76,6 +78,7 @@ pub async fn serve(
             () = closing => {}
             () = watch => {}
             () = sending => {}
+            () = delivering => {}
         }
     });
     take(listener, app, doors, over, || pulse.close()).await;

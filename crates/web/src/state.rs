@@ -7,6 +7,7 @@ use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
 use crate::once::ONCE_MIGRATIONS;
+use crate::pages::track::Records;
 use crate::record::PublicRecord;
 use crate::serve::ConnectionLimits;
 use gruve_accounts::{Accounts, AccountsError, Device, NewAccount, Ticket};
@@ -179,6 +180,8 @@ pub struct WebConfig {
     pub watch: crate::WatchConfig,
     /// What is published of funds, if anything is.
     pub funds: Option<Arc<dyn FundsShelf>>,
+    /// Webhooks of customers.
+    pub webhooks: crate::WebhookConfig,
 }
 
 /// The services that the web room stands on.
@@ -214,6 +217,7 @@ struct Inner {
     pulse: Pulse,
     metrics: Metrics,
     event_places: Places,
+    records: Records,
 }
 
 /// What came of name and password.
@@ -240,9 +244,11 @@ impl AppState {
         services.store.migrate("web_watch", crate::WATCH_MIGRATIONS).await?;
         services.store.migrate("web_reviews", crate::REVIEW_MIGRATIONS).await?;
         services.store.migrate("web_once", ONCE_MIGRATIONS).await?;
+        services.store.migrate("web_webhooks", crate::WEBHOOK_MIGRATIONS).await?;
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
-        let event_places = Places::default();
-        Ok(AppState(Arc::new(Inner { services, config, pulse, metrics, event_places })))
+        let (event_places, records) = (Places::default(), Records::default());
+        let inner = Inner { services, config, pulse, metrics, event_places, records };
+        Ok(AppState(Arc::new(inner)))
     }
 
     /// By which pages are told that something changed.
@@ -261,6 +267,10 @@ impl AppState {
 
     pub(crate) fn event_places(&self) -> &Places {
         &self.0.event_places
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.0.records
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -1,8 +1,9 @@
 //! What customers do with money: buying, paying, withdrawing. Each call checks whose it is.
 
 use crate::api::contracts::Span;
+use crate::extract::Customer;
 use crate::failure::{Failure, sentence};
-use crate::state::AppState;
+use crate::state::{AppState, accounts_failure};
 use crate::view::Bought;
 use gruve_ledger::LedgerError;
 use gruve_market::metered::{MeteredState, MeteredView, Started};
@@ -305,17 +306,41 @@ impl AppState {
         Ok(self.treasury().quote_payout(one, &address).await.map_err(failed)?.fee_max)
     }
 
-    /// Requests a payout; the same key again gives the same payout.
+    /// Whether a code is asked for before coins go to an address: where the account has a second factor, and the
+    /// address does not stand in its book, which asked for one and waited. A key for programs was made with a code.
+    pub(crate) async fn payout_needs_code(
+        &self,
+        who: &Customer,
+        asset: Asset,
+        address: &str,
+    ) -> Result<bool, Failure> {
+        if who.is_key() || !self.accounts().factors(who.account).await?.is_needed() {
+            return Ok(false);
+        }
+        Ok(!self.accounts().is_in_book(who.account, asset, address).await?)
+    }
+
+    /// Requests a payout; the same key again gives the same payout. A stolen session sends nothing where the thief
+    /// likes: see [`AppState::payout_needs_code`].
     pub(crate) async fn request_payout(
         &self,
-        account: AccountId,
+        who: &Customer,
         amount: Amount,
         address: &str,
         request_key: Option<String>,
+        code: Option<&str>,
     ) -> Result<Payout, Failure> {
+        let account = who.account;
         let allowed = self.accounts().may_pay_to(account, amount.asset, address).await;
-        allowed.map_err(|e| crate::state::accounts_failure(&e))?;
+        allowed.map_err(|e| accounts_failure(&e))?;
         let new = NewPayout { account, amount, address: address.to_owned(), request_key };
+        // Pressed twice, the code is used up the second time, and the payout there.
+        let before = self.treasury().payout_asked(&new).await.map_err(|e| treasury_failure(&e))?;
+        if before.is_none() && self.payout_needs_code(who, amount.asset, address).await? {
+            let code = code.filter(|c| !c.trim().is_empty()).ok_or_else(Failure::payout_code)?;
+            let proven = self.accounts().prove_by_code(account, code).await;
+            proven.map_err(|e| accounts_failure(&e))?;
+        }
         let id = self.treasury().request_payout(new).await.map_err(|e| treasury_failure(&e))?;
         self.pulse().beat();
         self.payout(account, id).await

@@ -1,12 +1,15 @@
 //! Who looks at a page: name, form token, place.
 
 use gruve_accounts::Role;
+use gruve_units::AccountId;
 
 /// What every page needs to know of the one who looks at it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Visitor {
     /// The account's name when signed in.
     pub(crate) name: Option<String>,
+    /// The account when signed in.
+    pub(crate) account: Option<AccountId>,
     /// What the account is to the house, if anything.
     pub(crate) role: Option<Role>,
     /// What forms on the page must carry.

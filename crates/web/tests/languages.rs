@@ -343,3 +343,38 @@ async fn nothing_on_any_page_is_left_unsaid() {
         left.iter().map(|(what, on)| format!("{what}\n      on {}", on.first().unwrap())).collect();
     assert!(listed.is_empty(), "{} texts are in no language:\n{}", listed.len(), listed.join("\n"));
 }
+
+#[tokio::test]
+async fn a_chosen_language_is_kept_in_the_account_and_spoken_on_other_devices() {
+    let house = House::new().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    me.get("/language/nb").await;
+    let mut phone = Browser::new(&house.app);
+    let csrf = phone.get("/sign-in").await.field("csrf");
+    let login = [("csrf", csrf.as_str()), ("login", "kari"), ("password", "four words make one")];
+    phone.post("/sign-in", &login).await;
+    let account = phone.get("/account").await;
+    assert!(account.body.contains("lang=\"nb\"") && account.header("content-language") == "nb");
+    let missing = phone.get("/contracts/nothing").await;
+    assert!(missing.status == StatusCode::NOT_FOUND && missing.body.contains("Finnes ikke"));
+    // A link on another site's page changes nothing.
+    let foreign = Request::get("/language/en")
+        .header("sec-fetch-site", "cross-site")
+        .header("cookie", format!("gruve={}", phone.cookies["gruve"]))
+        .body(Body::empty())
+        .unwrap();
+    let answer = house::browser::ask(&house.app, foreign).await;
+    assert_eq!(answer.location(), "/");
+    assert!(answer.header("set-cookie").is_empty());
+    assert_eq!(phone.get("/account").await.header("content-language"), "nb");
+    // Programs read and choose it, too.
+    let program = house::browser::Program::signed_in(&house.app, "kari").await;
+    assert_eq!(program.get("/api/v1/account").await.json()["language"], "nb");
+    let choose = |code: serde_json::Value| {
+        program.post("/api/v1/account/language", serde_json::json!({ "language": code }))
+    };
+    assert_eq!(choose("klingon".into()).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(choose("en".into()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(phone.get("/account").await.header("content-language"), "en");
+}

@@ -182,3 +182,46 @@ async fn a_customer_hears_of_own_things_alone_and_after_a_break_of_what_came_mea
     let refused = kari.send_with("GET", "/api/v1/events", None, &wrong).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn an_account_has_a_few_streams_and_leaves_room_for_others() {
+    let house = House::new().await;
+    let kari = house::browser::Program::signed_up(&house.app, "kari").await.token.unwrap();
+    let ola = house::browser::Program::signed_up(&house.app, "ola").await.token.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(stream_of(&house, &kari, None).await);
+    }
+    let service = TowerToHyperService::new(house.app.clone());
+    let fifth = Request::get("/api/v1/events").header("authorization", format!("Bearer {kari}"));
+    let refused = service.call(fifth.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let _other = stream_of(&house, &ola, None).await;
+    streams.pop();
+    let _again = stream_of(&house, &kari, None).await;
+}
+
+#[tokio::test]
+async fn one_household_does_not_take_all_places_for_live_pages() {
+    let house = House::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(gruve_web::serve(listener, house.state.clone(), async {
+        let _ = stopped.await;
+    }));
+    let mut held = Vec::new();
+    let refused = loop {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: gruve.test\r\n\r\n").await.unwrap();
+        let mut head = [0; 12];
+        let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut head)).await;
+        read.unwrap().unwrap();
+        if !head.ends_with(b"200") {
+            break String::from_utf8_lossy(&head).into_owned();
+        }
+        held.push(stream);
+        assert!(held.len() <= 64, "no bound in sight");
+    };
+    assert!(refused.ends_with("503") && held.len() == 64, "{refused} after {}", held.len());
+}

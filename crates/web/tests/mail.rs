@@ -29,7 +29,7 @@ async fn writing_house(confirm_sign_up: bool) -> House {
         origin: "http://gruve.test".into(),
         house: "Gruve".into(),
         confirm_sign_up,
-        say: gruve_web::in_visitors_language,
+        say: gruve_web::in_chosen_language,
     };
     let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
     House::with_rules(WebConfig::default(), rules).await

@@ -231,3 +231,79 @@ async fn a_key_reaches_what_its_scopes_name_and_nothing_else() {
     page.cookies.insert("gruve".to_owned(), keys[0].1.clone());
     assert!(page.get("/account").await.location().starts_with("/sign-in"));
 }
+
+#[tokio::test]
+async fn a_stolen_session_sends_nothing_outside_the_book_where_there_is_a_second_factor() {
+    let house = House::new().await;
+    house.epochs(2).await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let account = house.accounts.account_by_name("kari").await.unwrap().unwrap();
+    let top_up = json!({ "asset": "BTC", "amount": "0.5" });
+    let invoice = kari.post("/api/v1/top-ups", top_up).await.json();
+    let due = gruve_units::Amount::new(gruve_units::Asset::Btc, 50_000_000);
+    house.pay(&house.lanes[0], invoice["address"].as_str().unwrap(), due);
+    house.block(&house.lanes[0], false).await;
+    let setup = house.accounts.begin_totp(account, "gruve.test").await.unwrap();
+    let proof = (PASSWORD, None);
+    let on = house.accounts.confirm_totp(account, proof, &code(&house, &setup.secret), None).await;
+    on.unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    let address = house.treasury.capital_address(gruve_units::Asset::Btc).unwrap();
+    let order = |code: Option<String>| json!({ "asset": "BTC", "amount": "0.01", "address": address, "code": code });
+    for without in [None, Some(String::new()), Some("000000".to_owned())] {
+        let refused = kari.post("/api/v1/payouts", order(without)).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{}", refused.body);
+    }
+    assert!(kari.get("/api/v1/payouts").await.json()["items"].as_array().unwrap().is_empty());
+    let with = kari.post("/api/v1/payouts", order(Some(code(&house, &setup.secret)))).await;
+    assert_eq!(with.status, StatusCode::CREATED, "{}", with.body);
+    // A key was made with a code, and what stands in the book asked for one and waited.
+    let life = Duration::from_secs(86_400 * 3);
+    let key = house.accounts.make_key(account, "till", &[Scope::Withdraw], life).await.unwrap().1;
+    let mut program = Program::new(&house.app);
+    program.token = Some(key);
+    assert_eq!(program.post("/api/v1/payouts", order(None)).await.status, StatusCode::CREATED);
+    house.clock.advance(Duration::from_secs(60));
+    let now = code(&house, &setup.secret);
+    let new = (gruve_units::Asset::Btc, address.as_str(), "own");
+    let added = house.accounts.add_address(account, (PASSWORD, Some(&now)), new, None).await;
+    added.unwrap();
+    assert_eq!(kari.post("/api/v1/payouts", order(None)).await.status, StatusCode::UNAUTHORIZED);
+    house.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(kari.post("/api/v1/payouts", order(None)).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn pages_ask_for_a_code_before_coins_leave_the_book_and_pressing_twice_withdraws_once() {
+    let house = House::new().await;
+    house.epochs(2).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let account = house.accounts.account_by_name("kari").await.unwrap().unwrap();
+    let kari = Program::signed_in(&house.app, "kari").await;
+    let top_up = json!({ "asset": "BTC", "amount": "0.5" });
+    let invoice = kari.post("/api/v1/top-ups", top_up).await.json();
+    let due = gruve_units::Amount::new(gruve_units::Asset::Btc, 50_000_000);
+    house.pay(&house.lanes[0], invoice["address"].as_str().unwrap(), due);
+    house.block(&house.lanes[0], false).await;
+    let setup = house.accounts.begin_totp(account, "gruve.test").await.unwrap();
+    let proof = (PASSWORD, None);
+    let on = house.accounts.confirm_totp(account, proof, &code(&house, &setup.secret), None).await;
+    on.unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    let address = house.treasury.capital_address(gruve_units::Asset::Btc).unwrap();
+    let csrf = me.get("/withdraw").await.field("csrf");
+    let wish =
+        [("csrf", csrf.as_str()), ("asset", "BTC"), ("amount", "0.01"), ("address", &address)];
+    let review = me.post("/withdraw", &wish).await;
+    assert!(review.body.contains("name=\"code\""), "{}", review.body);
+    let (once, now) = (review.field("once"), code(&house, &setup.secret));
+    let mut fields = wish.to_vec();
+    fields.push(("once", once.as_str()));
+    let without = me.post("/payouts", &fields).await;
+    assert_eq!(without.status, StatusCode::UNAUTHORIZED);
+    fields.push(("code", now.as_str()));
+    let first = me.post("/payouts", &fields).await.location().to_owned();
+    let second = me.post("/payouts", &fields).await.location().to_owned();
+    assert_eq!(first, second, "pressed twice");
+}

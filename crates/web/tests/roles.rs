@@ -289,3 +289,27 @@ async fn where_the_house_demands_a_second_factor_staff_gets_nowhere_without_one(
     assert_eq!(boss.get("/console").await.status, StatusCode::OK);
     assert_eq!(program.get("/api/v1/console/machines").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn who_answers_customers_signs_none_of_the_staff_out() {
+    let house = House::new().await;
+    let mut owner = signed_in(&house, "eier", Some(Role::Owner)).await;
+    let mut support = signed_in(&house, "sara", Some(Role::Support)).await;
+    signed_in(&house, "kari", None).await;
+    let id = async |name: &str| house.accounts.account_by_name(name).await.unwrap().unwrap();
+    let csrf = support.get("/sign-out").await;
+    assert_eq!(csrf.status, StatusCode::METHOD_NOT_ALLOWED);
+    let csrf = support.get("/account/security").await.field("csrf");
+    let out = async |browser: &mut Browser, csrf: &str, name: &str| {
+        let path = format!("/console/customers/{}/sign-out", id(name).await);
+        browser.post(&path, &[("csrf", csrf)]).await.status
+    };
+    assert_eq!(out(&mut support, &csrf, "eier").await, StatusCode::FORBIDDEN);
+    let page = support.get(&format!("/console/customers/{}", id("eier").await)).await;
+    assert!(page.status == StatusCode::OK && !page.body.contains("Sign out everywhere"));
+    assert_eq!(owner.get("/console").await.status, StatusCode::OK, "still signed in");
+    assert_eq!(out(&mut support, &csrf, "kari").await, StatusCode::SEE_OTHER);
+    let csrf = owner.get("/account/security").await.field("csrf");
+    assert_eq!(out(&mut owner, &csrf, "sara").await, StatusCode::SEE_OTHER);
+    assert!(support.get("/console").await.location().starts_with("/sign-in"));
+}

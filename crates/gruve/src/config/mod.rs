@@ -21,6 +21,7 @@ mod remote;
 mod sample;
 mod signer;
 mod tls;
+mod webhooks;
 
 pub use alerts::AlertsConfig;
 pub use aux_chain::AuxConfig;
@@ -39,6 +40,7 @@ pub use remote::{CardConfig, CoinServerConfig};
 pub use sample::SAMPLE;
 pub use signer::SignerConfig;
 pub use tls::TlsConfig;
+pub use webhooks::WebhooksConfig;
 
 use gruve_chain::{BadZmqAddress, NODES_MAX, Push};
 use gruve_market::{PlanConfig, PriceRules, QuoteRules};
@@ -78,6 +80,9 @@ pub struct Config {
     /// When the operator is told of what goes wrong.
     #[serde(default)]
     pub alerts: AlertsConfig,
+    /// What customers' webhooks may reach.
+    #[serde(default)]
+    pub webhooks: WebhooksConfig,
     /// Where the books are.
     #[serde(default)]
     pub database: DatabaseConfig,

@@ -1,16 +1,20 @@
-//! Carrying signed messages to the operator's webhook: one request over a connection of its own, within a time;
-//! what is answered is not read beyond its status.
+//! Carrying signed messages to the operator's webhook and to customers': one request over a connection of its own,
+//! within a time; what is answered is not read beyond its status, and leads nowhere else.
+//!
+//! Customers choose where their messages go. So what a name leads to is looked at here, and the connection made to
+//! just that: a name that is looked up again could lead elsewhere then.
 
 use super::bucket::trusting;
-use crate::config::Config;
+use crate::config::{Config, WebhooksConfig};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use gruve_web::{Hook, HookSecret, HookSender, WatchConfig};
+use gruve_web::{Hook, HookSecret, HookSender, WatchConfig, WebhookConfig};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,12 +22,34 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+/// Addresses of a host that are tried.
+const ADDRESSES_MAX: usize = 4;
+
 /// How long a receiver may take.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Posts over HTTP and HTTPS.
 struct Carrier {
+    /// For https; without it nothing is posted there.
     tls: Option<TlsConnector>,
+    /// Whether only the public internet is reached.
+    is_public_only: bool,
+}
+
+/// What the configuration says of customers' webhooks.
+///
+/// # Errors
+/// In words: authorities that cannot be read.
+pub(super) fn webhooks(config: &Config) -> Result<WebhookConfig, String> {
+    let webhooks = &config.webhooks;
+    let tls = match trusting(&webhooks.authorities_file) {
+        Ok(tls) => Some(tls),
+        // Where nobody has set it, there are systems without the file: messages wait and say why.
+        Err(_) if webhooks.authorities_file == WebhooksConfig::default().authorities_file => None,
+        Err(e) => return Err(format!("webhooks.authorities_file: {e}")),
+    };
+    let sender = Arc::new(Carrier { tls, is_public_only: !webhooks.allow_private });
+    Ok(WebhookConfig { sender: Some(sender), is_private_allowed: webhooks.allow_private })
 }
 
 /// What the configuration says of the watch.
@@ -64,7 +90,8 @@ fn hook(config: &Config, url: &str) -> Result<Hook, String> {
         ),
         false => None,
     };
-    Ok(Hook { url: url.to_owned(), secret, sender: Arc::new(Carrier { tls }) })
+    let sender = Arc::new(Carrier { tls, is_public_only: false });
+    Ok(Hook { url: url.to_owned(), secret, sender })
 }
 
 impl HookSender for Carrier {
@@ -91,7 +118,8 @@ impl Carrier {
     ) -> Result<u16, String> {
         let uri: Uri = url.parse().map_err(|e| format!("{url:?} is no address: {e}"))?;
         let host = uri.host().ok_or("the address has no host")?.to_owned();
-        let port = uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let is_safe = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_safe { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         let mut request = Request::post(path).header(HOST, authority);
@@ -102,14 +130,34 @@ impl Carrier {
         let request = request.body(Full::new(Bytes::from(body.to_owned())));
         let request = request.map_err(|e| e.to_string())?;
         let failed = |e: std::io::Error| e.to_string();
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
-        match &self.tls {
-            Some(tls) => {
-                let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
-                send(tls.connect(name, stream).await.map_err(failed)?, request).await
-            }
-            None => send(stream, request).await,
+        // A number of the sixth version stands in brackets in an address, and without them elsewhere.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let stream = self.connect(&host, port).await?;
+        if !is_safe {
+            return send(stream, request).await;
         }
+        let tls = self.tls.as_ref().ok_or("no certificate authorities to know it by")?;
+        let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
+        send(tls.connect(name, stream).await.map_err(failed)?, request).await
+    }
+
+    /// A connection to the first address of a host that may be reached and answers.
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, String> {
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|e| e.to_string())?;
+        let all: Vec<SocketAddr> = found.collect();
+        let may = |a: &&SocketAddr| !self.is_public_only || gruve_web::is_public(a.ip());
+        let reached: Vec<&SocketAddr> = all.iter().filter(may).take(ADDRESSES_MAX).collect();
+        if reached.is_empty() {
+            return Err("it leads into a private network, or nowhere".to_owned());
+        }
+        let mut last = String::new();
+        for address in reached {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(e) => last = e.to_string(),
+            }
+        }
+        Err(last)
     }
 }
 
@@ -130,6 +178,28 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn open() -> Carrier {
+        Carrier { tls: None, is_public_only: false }
+    }
+
+    #[tokio::test]
+    async fn a_customers_message_reaches_no_private_network_whatever_its_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let public = Carrier { tls: None, is_public_only: true };
+        for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"] {
+            let refused = public.post(&format!("http://{host}:{port}/"), &[], "{}").await;
+            assert!(refused.unwrap_err().contains("private network"), "{host}");
+        }
+        // Nobody was connected to: the listener's queue is empty.
+        let none = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(listener.poll_accept(cx).is_pending())
+        });
+        assert!(none.await);
+        let without = open().post("https://127.0.0.1:1/", &[], "{}").await;
+        assert!(without.is_err(), "never in the clear instead");
+    }
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -147,7 +217,7 @@ mod tests {
             String::from_utf8(seen).unwrap()
         });
         let headers = [("webhook-id", "msg_1".to_owned())];
-        let status = Carrier { tls: None }.post(&url, &headers, "{}").await;
+        let status = open().post(&url, &headers, "{}").await;
         assert_eq!(status, Ok(202));
         let seen = server.await.unwrap();
         assert!(
@@ -161,6 +231,6 @@ mod tests {
     async fn a_receiver_that_is_not_there_is_a_failure_in_words() {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}/");
-        assert!(Carrier { tls: None }.post(&url, &[], "{}").await.is_err());
+        assert!(open().post(&url, &[], "{}").await.is_err());
     }
 }

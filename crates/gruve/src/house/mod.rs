@@ -192,6 +192,7 @@ impl House {
             invoice_ttl: Duration::ZERO,
             record: Some(shelf),
             watch: hooks::watch(&config).map_err(StartError::Mail)?,
+            webhooks: hooks::webhooks(&config).map_err(StartError::Mail)?,
             funds: Some(Arc::new(desk.shelf())),
         };
         let state = AppState::open(services, web).await?;

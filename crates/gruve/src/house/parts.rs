@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
-use gruve_accounts::{AccountRules, Accounts, AccountsError, MailRules, PasskeyRules};
+use gruve_accounts::{AccountRules, Accounts, AccountsError, MailRules, PasskeyRules, Role, Vault};
 use gruve_chain::auxpow::{AuxGroup, AuxNode};
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{
@@ -31,6 +31,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// What secrets that the house must read again are sealed with, in the data folder.
+const VAULT_FILE: &str = "vault.key";
 
 /// The authority key of V2 connections, in the data folder.
 const AUTHORITY_FILE: &str = "stratum-v2.key";
@@ -218,8 +221,11 @@ impl Parts {
         store.migrate("treasury", gruve_treasury::MIGRATIONS).await?;
         Accounts::migrate(&store).await?;
         Farm::migrate(&store).await?;
-        let (clock_of, entropy_of, rules) = (clock.clone(), entropy.clone(), account_rules(config));
+        let vault = Vault::new(&folder.secret(VAULT_FILE, entropy.as_ref())?);
+        let rules = AccountRules { vault, ..account_rules(config) };
+        let (clock_of, entropy_of) = (clock.clone(), entropy.clone());
         let accounts = Accounts::with_rules(store.clone(), clock_of, entropy_of, rules);
+        look_at_seals(&accounts, &folder).await?;
         let farm = Farm::new(store.clone(), clock.clone(), entropy.clone());
         let rules = config.lanes.iter().map(|l| (l.id.clone(), epoch_rule(l))).collect();
         let farm = farm.with_house_secret(secret).with_rules(rules);
@@ -386,7 +392,7 @@ fn account_rules(config: &Config) -> AccountRules {
         origin: config.http.origin.clone().unwrap_or_default(),
         house: config.house.name.clone(),
         confirm_sign_up: mail.confirm_sign_up,
-        say: gruve_web::in_visitors_language,
+        say: gruve_web::in_chosen_language,
     });
     let origin = config.http.origin.as_deref().unwrap_or_default();
     let passkeys = PasskeyRules::new(origin, &config.house.name);
@@ -395,7 +401,37 @@ fn account_rules(config: &Config) -> AccountRules {
         change_delay: config.accounts.change_delay.0,
         closing_delay: config.accounts.closing_delay.0,
         passkeys,
+        vault: None,
     }
+}
+
+/// Seals what still lies open, and says loudly when the key is not the one that sealed what is there: those accounts
+/// sign in with codes for a lost device or passkeys until it is back.
+async fn look_at_seals(accounts: &Accounts, folder: &Folder) -> Result<(), StartError> {
+    let (sealed, strange) = accounts.seal_codes().await?;
+    if sealed > 0 {
+        tracing::info!(sealed, "secrets of codes are sealed now");
+    }
+    if strange > 0 {
+        let file = folder.join(VAULT_FILE);
+        tracing::error!(
+            accounts = strange,
+            file = %file.display(),
+            "codes of accounts cannot be checked: this is not the key that their secrets are sealed with. Put the \
+             one back that was there before"
+        );
+        let body = format!(
+            "The codes of {strange} accounts cannot be checked: {} is not the key that their secrets are sealed with. \
+             Put the one back that was there before. Until then they sign in with codes for a lost device or with \
+             passkeys.",
+            file.display()
+        );
+        let told = accounts.tell_staff(&[Role::Owner], "codes cannot be checked", &body).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, "the owners could not be written to");
+        }
+    }
+    Ok(())
 }
 
 /// Takes a port, the estate's socket first, or says which key of the configuration names it.

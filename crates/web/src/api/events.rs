@@ -6,6 +6,7 @@
 //! again before it is told is told once, as it stands then.
 
 use crate::api::{Time, time};
+use crate::crowd::{Crowd, Seat};
 use crate::extract::{Customer, LastEvent};
 use crate::failure::Failure;
 use crate::openapi::{Paper, Shape, Shapes, Sheet, answers};
@@ -25,6 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Streams open at once: each looks into the database when something changed.
 const STREAMS_MAX: usize = 200;
+/// Of them an account's: a program or two, each with one in reserve.
+const OF_AN_ACCOUNT_MAX: usize = 4;
 /// A stream ends after this, and with it what a token that is void since could hear.
 const STREAM_LIFE: std::time::Duration = std::time::Duration::from_secs(300);
 /// How often a stream looks when nothing tells it to.
@@ -53,19 +56,34 @@ answers! {
 
 /// The places of streams.
 #[derive(Clone, Debug)]
-pub(crate) struct Places(Arc<Semaphore>);
+pub(crate) struct Places {
+    all: Arc<Semaphore>,
+    accounts: Crowd<AccountId>,
+}
 
 impl Default for Places {
     fn default() -> Self {
-        Places(Arc::new(Semaphore::new(STREAMS_MAX)))
+        Places { all: Arc::new(Semaphore::new(STREAMS_MAX)), accounts: Crowd::default() }
     }
 }
 
 /// An event's place among all: `1795224000000000-payout-ID-confirmed`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+pub(crate) struct Place {
     at: Timestamp,
     name: String,
+}
+
+impl Place {
+    /// Before everything that happens from now on.
+    pub(crate) fn now(at: Timestamp) -> Place {
+        Place { at, name: String::new() }
+    }
+
+    /// When it happened.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
 }
 
 impl fmt::Display for Place {
@@ -102,7 +120,7 @@ impl Paper for EventStream {
 
 impl AppState {
     /// What happened to an account behind a place, in order, and until when all of it is known.
-    async fn happened(
+    pub(crate) async fn happened(
         &self,
         account: AccountId,
         behind: &Place,
@@ -146,6 +164,7 @@ struct Listener {
     until: tokio::time::Instant,
     greeted: bool,
     _place: OwnedSemaphorePermit,
+    _seat: Seat<AccountId>,
 }
 
 impl Listener {
@@ -196,11 +215,13 @@ pub(crate) async fn events(
     let wrong = |()| Failure::bad_request("The Last-Event-ID is not the id of an event here.");
     let behind = match last {
         Some(id) => id.parse().map_err(wrong)?,
-        None => Place { at: state.now(), name: String::new() },
+        None => Place::now(state.now()),
     };
-    let Ok(place) = state.event_places().0.clone().try_acquire_owned() else {
-        return Err(Failure::busy("All places for streams are taken."));
-    };
+    let places = state.event_places();
+    let many = || Failure::busy(format!("An account has {OF_AN_ACCOUNT_MAX} streams at most."));
+    let seat = places.accounts.admit(&customer.account, OF_AN_ACCOUNT_MAX).ok_or_else(many)?;
+    let busy = |_| Failure::busy("All places for streams are taken.");
+    let place = places.all.clone().try_acquire_owned().map_err(busy)?;
     let (beats, closing) = state.pulse().listen();
     let listener = Listener {
         account: customer.account,
@@ -211,6 +232,7 @@ pub(crate) async fn events(
         until: tokio::time::Instant::now() + STREAM_LIFE,
         greeted: false,
         _place: place,
+        _seat: seat,
         state,
     };
     let events = stream::unfold(listener, |mut l| async move {

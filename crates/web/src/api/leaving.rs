@@ -37,6 +37,8 @@ answers! {
         passkeys: u32,
         /// Codes for a lost device that are left.
         recovery_codes_left: u32,
+        /// The language that it is shown and written to in, if one was chosen.
+        language: Option<String>,
     }
 
     /// Something done to the account.
@@ -114,6 +116,29 @@ requests! {
     }
 }
 
+requests! {
+    /// A language.
+    struct LanguageChosen {
+        /// Its code: `en`, `nb`; null for the browser's.
+        language: Option<String>,
+    }
+}
+
+/// `POST /api/v1/account/language`
+async fn choose_language(
+    State(state): State<AppState>,
+    customer: Customer,
+    Json(chosen): Json<LanguageChosen>,
+) -> Result<Done, Failure> {
+    let known = |code: &String| crate::words::all().iter().any(|l| l.code == code);
+    if !chosen.language.as_ref().is_none_or(known) {
+        return Err(Failure::refused("There is no such language here."));
+    }
+    let set = state.accounts().set_language(customer.account, chosen.language.as_deref()).await;
+    set.map_err(|e| accounts_failure(&e))?;
+    Ok(Done)
+}
+
 /// Everything that the house has of the account.
 struct ExportFile;
 
@@ -148,6 +173,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             Access::Bearer,
             "Who is signed in, and how the account is protected.",
             account,
+        )
+        .api_post(
+            "/api/v1/account/language",
+            Access::Bearer,
+            "Chooses the language of the account.",
+            choose_language,
         )
         .api_get(
             "/api/v1/account/log",
@@ -195,6 +226,7 @@ async fn account(
         codes_since: factors.totp_since.map(time),
         passkeys: factors.passkeys,
         recovery_codes_left: factors.recovery_left,
+        language: state.accounts().language_of(customer.account).await?,
     }))
 }
 

@@ -21,6 +21,8 @@ requests! {
         amount: String,
         /// Where to.
         address: String,
+        /// The code of the moment: where the account has a second factor and the address is not in its book.
+        code: Option<String>,
     }
 
     /// Which asset's fee.
@@ -90,7 +92,8 @@ pub(crate) async fn request(
 ) -> Result<Made<PayoutBody>, Failure> {
     let key = key_of(&headers)?;
     let what = amount_of(&order.asset, &order.amount)?;
-    let p = state.request_payout(customer.account, what, &order.address, key).await?;
+    let p =
+        state.request_payout(&customer, what, &order.address, key, order.code.as_deref()).await?;
     Ok(Answer(body(&p)))
 }
 

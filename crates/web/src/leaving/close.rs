@@ -118,9 +118,12 @@ impl AppState {
                 let why: Vec<&str> = found.iter().map(|o| t(o.text)).collect();
                 self.accounts().keep_open(closing.account, Some(&why.join("; "))).await?;
             } else if closing.sealed.is_none() {
+                self.end_webhooks(closing.account).await?;
                 self.accounts().seal(closing.account).await?;
-            } else if self.accounts().erase(closing.account).await? {
-                closed += 1;
+            } else {
+                // Nobody is let in any more who could add one.
+                self.remove_webhooks(closing.account).await?;
+                closed += u32::from(self.accounts().erase(closing.account).await?);
             }
         }
         Ok(closed)

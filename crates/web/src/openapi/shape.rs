@@ -174,6 +174,7 @@ shapes! {
     AccountId, BankEntryId, ContractId, InvoiceId, MachineId, PaymentId, PayoutId, QuoteId, SiteId
         => json!({ "type": "string", "format": "uuid" });
     gruve_farm::TicketId => json!({ "type": "string", "format": "uuid" });
+    crate::webhooks::WebhookId => json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" });
     EpochNumber => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX,
         "description": "An epoch: its start in microseconds since 1970 divided by its length." });
     Hashes => json!({ "type": "string", "pattern": "^[0-9]+$", "description": "Work: expected hashes, a whole number." });

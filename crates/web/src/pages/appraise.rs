@@ -2,27 +2,35 @@
 //! would have got. The figures are `gruve_market::appraise`'s, the same as the command's.
 //!
 //! Bounded: a page buys on [`PURCHASES_MAX`] days spread over the history at most, and [`AT_ONCE`] pages compute at a
-//! time, away from the threads that answer others.
+//! time, away from the threads that answer others, each household one of them and [`PACE`] often. The histories are in
+//! the program and futures are drawn from a seed, so the same offer gets the same answer: the latest are remembered.
 
+use crate::client::Client;
+use crate::crowd::{Crowd, Pace};
 use crate::extract::{Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::page;
 use crate::openapi::{Answer, Fine, answers};
+use crate::patience::household;
 use crate::plot::{Plot, Point};
 use crate::routes::{Access, Routes};
+use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::words::{counted, say, t, text};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gruve_market::appraise::{
     AppraiseError, Date, Forecast, History, Model, Offer, Outcome, Summary, backtest, forecast,
     summarise,
 };
-use gruve_units::Asset;
+use gruve_units::{Asset, Duration, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::LazyLock;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Days of purchase tried at most: enough to see every season of fifteen years, few enough for a tenth of a second.
@@ -31,8 +39,17 @@ const PURCHASES_MAX: i32 = 400;
 const SCENARIOS: u32 = 200;
 /// Appraisals computed at once.
 const AT_ONCE: usize = 2;
+/// Answers remembered: each has some thirty kilobytes.
+const REMEMBERED: usize = 64;
+/// Of one household computed at once.
+const OF_A_HOUSEHOLD: usize = 1;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+/// Of one household in quick succession, then one in three seconds: as fast as one reads.
+static PACE: Pace = Pace::new(30, Duration::from_secs(3));
+static HOUSEHOLDS: LazyLock<Crowd<IpAddr>> = LazyLock::new(Crowd::default);
+/// The latest answers, the newest last.
+static LATEST: Mutex<VecDeque<(Offer, Arc<Found>)>> = Mutex::new(VecDeque::new());
 
 /// The histories in the program: price, difficulty, fees and subsidy by day, with their source in testdata/README.md.
 static BTC: LazyLock<Option<History>> = LazyLock::new(|| {
@@ -201,21 +218,59 @@ fn compute(offer: &Offer, past: &History) -> Result<Found, AppraiseError> {
     Ok(Found { first, last, every, purchases, summary, ahead })
 }
 
-async fn found(offer: Offer) -> Result<Found, Failure> {
+/// An answer that was given before.
+fn remembered(offer: &Offer) -> Option<Arc<Found>> {
+    let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    latest.iter().find(|(o, _)| o == offer).map(|(_, found)| Arc::clone(found))
+}
+
+fn remember(offer: Offer, found: &Arc<Found>) {
+    let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if latest.len() >= REMEMBERED {
+        latest.pop_front();
+    }
+    latest.push_back((offer, Arc::clone(found)));
+}
+
+async fn found(offer: Offer, from: Option<IpAddr>, now: Timestamp) -> Result<Arc<Found>, Failure> {
     let past = history_of(offer.asset)?;
+    if let Some(found) = remembered(&offer) {
+        return Ok(found);
+    }
     let busy = || Failure::busy("Others are appraising at this moment. Try again shortly.");
+    let house = from.map(household);
+    let seat = house.map(|h| HOUSEHOLDS.admit(&h, OF_A_HOUSEHOLD).ok_or_else(busy)).transpose()?;
+    if let Some(house) = house {
+        let many = |wait| {
+            Failure::too_many("You have appraised many offers just now. Try again shortly.")
+                .after(Some(wait))
+        };
+        PACE.count(house, now).map_err(many)?;
+    }
     let turn = TURNS.try_acquire().map_err(|_| busy())?;
-    let done = tokio::task::spawn_blocking(move || compute(&offer, past)).await;
-    drop(turn);
-    done.map_err(|e| Failure::fault(&e))?.map_err(|e| refused(&e))
+    // What has begun goes on when its visitor leaves; its places go with it.
+    let done = tokio::task::spawn_blocking(move || {
+        let found = compute(&offer, past).map(Arc::new);
+        if let Ok(found) = &found {
+            remember(offer, found);
+        }
+        drop((turn, seat));
+        found
+    });
+    done.await.map_err(|e| Failure::fault(&e))?.map_err(|e| refused(&e))
 }
 
 /// `GET /appraise`
-async fn appraise(visitor: Visitor, Params(asked): Params<Asked>) -> Result<Response, Failure> {
+async fn appraise(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Client(from): Client,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Failure> {
     let outcome = match asked.hashrate {
         None => None,
         Some(_) => Some(match asked.offer() {
-            Ok(offer) => found(offer).await,
+            Ok(offer) => found(offer, from.address, state.now()).await,
             Err(f) => Err(f),
         }),
     };
@@ -360,9 +415,13 @@ answers! {
 }
 
 /// `POST /api/v1/appraisals`: an offer as in docs/appraise.md.
-async fn appraise_json(Json(offer): Json<Value>) -> Result<Fine<AppraisalBody>, Failure> {
+async fn appraise_json(
+    State(state): State<AppState>,
+    Client(from): Client,
+    Json(offer): Json<Value>,
+) -> Result<Fine<AppraisalBody>, Failure> {
     let offer = Offer::parse(&offer.to_string()).map_err(|e| refused(&e))?;
-    let f = found(offer).await?;
+    let f = found(offer, from.address, state.now()).await?;
     Ok(Answer(AppraisalBody {
         history_from: json!(f.first),
         history_to: json!(f.last),

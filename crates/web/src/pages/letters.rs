@@ -122,9 +122,11 @@ pub(crate) struct Address {
 pub(crate) async fn forgot(
     State(state): State<AppState>,
     visitor: Visitor,
+    Client(from): Client,
     Form(form): Form<Address>,
 ) -> Result<Markup, Failure> {
-    state.accounts().ask_for_reset(&form.email).await.map_err(|e| accounts_failure(&e))?;
+    let asked = state.accounts().ask_for_reset_from(&form.email, from.address).await;
+    asked.map_err(|e| accounts_failure(&e))?;
     let text = "If an account has this address, a message is on its way to it. The link is good for an hour.";
     Ok(told(&visitor, "Look into your mail", text, ("/sign-in", "Sign in")))
 }
@@ -161,7 +163,8 @@ pub(crate) async fn reset(
     Form(form): Form<Reset>,
 ) -> Result<Markup, Failure> {
     let set = state.accounts().reset_password(&Ticket(form.ticket), &form.new).await;
-    set.map_err(|e| accounts_failure(&e))?;
+    let account = set.map_err(|e| accounts_failure(&e))?;
+    state.end_webhooks(account).await?;
     let text = "Sign in with the new password; a second factor is asked for as ever.";
     Ok(told(&visitor, "The password is set", text, ("/sign-in", "Sign in")))
 }

@@ -31,4 +31,5 @@ pub(crate) mod status;
 pub(crate) mod tickets;
 pub(crate) mod top_up;
 pub(crate) mod track;
+pub(crate) mod webhooks;
 pub(crate) mod withdraw;

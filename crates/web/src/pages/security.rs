@@ -44,6 +44,10 @@ pub(crate) async fn security(
             header { h2 #passkeys-h { (t("Passkeys")) } }
             p { (say!("{link}: sign in with a finger, a face or a key. You have {passkeys}.", link = html! { a href="/account/passkeys" { (t("Passkeys")) } }, passkeys = factors.passkeys)) }
         }
+        section.sheet.narrow aria-labelledby="webhooks-h" {
+            header { h2 #webhooks-h { (t("Webhooks")) } }
+            p { (say!("{link}: a program of yours is told what happens.", link = html! { a href="/account/webhooks" { (t("Webhooks")) } })) }
+        }
         section.sheet.narrow aria-labelledby="data-h" {
             header { h2 #data-h { (crate::words::t("Your data")) } }
             p { a href="/account/data" { (crate::words::t("Export everything, or close the account")) } }
@@ -373,6 +377,7 @@ pub(crate) async fn change_password(
         .change_password(customer.account, proof, &form.new, &customer.token, from)
         .await;
     changed.map_err(|e| accounts_failure(&e))?;
+    state.end_webhooks(customer.account).await?;
     Ok(Redirect::to("/account/security"))
 }
 

@@ -6,11 +6,11 @@ use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
 use crate::pages::passkeys;
 use crate::security::{Cookie, local_path};
-use crate::state::{AppState, SignedIn};
+use crate::state::{AppState, SignedIn, accounts_failure};
 use crate::visitor::Visitor;
-use crate::words::{heard, say, t};
+use crate::words::{find, heard, say, t};
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_accounts::Ticket;
 use maud::{Markup, html};
@@ -211,9 +211,18 @@ pub(crate) async fn sign_up(
     State(state): State<AppState>,
     visitor: Visitor,
     Client(from): Client,
+    headers: HeaderMap,
     Form(form): Form<SignUp>,
 ) -> Result<Response, Failure> {
-    let opened = match state.sign_up(&form.name, &form.email, &form.password, &from).await {
+    let made = state.sign_up(&form.name, &form.email, &form.password, &from).await;
+    if let Ok(account) = &made {
+        let chosen = Cookie::Language.read(&headers, state.config().secure_cookies);
+        if let Some(language) = chosen.and_then(find) {
+            let set = state.accounts().set_language(*account, Some(language.code)).await;
+            set.map_err(|e| accounts_failure(&e))?;
+        }
+    }
+    let opened = match made {
         Ok(_) if state.accounts().mail_rules().is_some_and(|r| r.confirm_sign_up) => {
             let content = html! {
                 div.lead {

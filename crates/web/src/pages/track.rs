@@ -15,9 +15,11 @@ use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
 use gruve_market::{PlanKind, TRACKED_MAX, TrackRecord};
-use gruve_units::{Amount, ContractId};
+use gruve_units::{Amount, ContractId, Duration, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::collections::BTreeMap;
+use tokio::sync::Mutex;
 
 /// The addresses of this place.
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -42,8 +44,37 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .post("/console/reviews/{id}/hide", StaffForm(Permission::SetPlans), hide)
 }
 
-/// A plan's title, on sale or from the past of its contracts; a name that no plan ever had is not found.
+/// How long a record is shown before it is computed anew: a thousand contracts are read for it, for whoever asks.
+const SHOWN_FOR: Duration = Duration::from_secs(10);
+/// Records remembered: far more plans than a house has. Names that no plan ever had are not.
+const REMEMBERED: usize = 200;
+
+/// The records shown last, with when they were computed. One is computed at a time, however many ask.
+#[derive(Default)]
+pub(crate) struct Records(Mutex<BTreeMap<String, (Timestamp, (String, TrackRecord))>>);
+
+/// What is known of a plan, at most [`SHOWN_FOR`] old.
 async fn known(state: &AppState, name: &str) -> Result<(String, TrackRecord), Failure> {
+    let mut all = state.records().0.lock().await;
+    let now = state.now();
+    if let Some((at, known)) = all.get(name)
+        && now.since(*at) < SHOWN_FOR
+        && *at <= now
+    {
+        return Ok(known.clone());
+    }
+    let known = computed(state, name).await?;
+    if all.len() >= REMEMBERED {
+        all.retain(|_, (at, _)| now.since(*at) < SHOWN_FOR);
+    }
+    if all.len() < REMEMBERED {
+        all.insert(name.to_owned(), (now, known.clone()));
+    }
+    Ok(known)
+}
+
+/// A plan's title, on sale or from the past of its contracts; a name that no plan ever had is not found.
+async fn computed(state: &AppState, name: &str) -> Result<(String, TrackRecord), Failure> {
     let track = state.market().track_record(name).await?;
     // Contracts by the meter are rows of another kind, which are not counted here.
     let is_it = |p: &gruve_market::Plan| p.id == name && p.kind != PlanKind::Metered;
@@ -67,7 +98,7 @@ async fn record(
         div.lead {
             p.crumbs { a href="/plans" { (t("Plans")) } }
             h1 { (title) }
-            p { (t("What became of its contracts, computed from the books at this moment, and what their holders say.")) }
+            p { (t("What became of its contracts, computed from the books a moment ago, and what their holders say.")) }
         }
         section.sheet aria-labelledby="record-h" {
             header { h2 #record-h { (t("Track record")) } }

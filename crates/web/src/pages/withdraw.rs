@@ -4,6 +4,7 @@ use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
 use crate::money::{amount, local, typed_figure};
+use crate::pages::passkeys;
 use crate::state::AppState;
 use crate::view::BalanceView;
 use crate::visitor::Visitor;
@@ -11,6 +12,7 @@ use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use gruve_accounts::Factors;
 use gruve_treasury::PayoutQuote;
 use gruve_units::{AccountId, Amount, Asset};
 use maud::{Markup, html};
@@ -34,6 +36,8 @@ pub(crate) struct Confirm {
     amount: String,
     address: String,
     once: String,
+    #[serde(default)]
+    code: String,
 }
 
 /// `GET /withdraw`
@@ -117,7 +121,13 @@ pub(crate) async fn review(
     Form(wish): Form<Wish>,
 ) -> Result<Response, Failure> {
     match offer(&state, customer.account, &wish.asset, &wish.amount, &wish.address).await {
-        Ok(o) => Ok(review_page(&state, &visitor, &o, wish.address.trim()).into_response()),
+        Ok(o) => {
+            let address = wish.address.trim();
+            let needed = state.payout_needs_code(&customer, o.amount.asset, address).await?;
+            let factors = state.accounts().factors(customer.account).await?;
+            let factors = needed.then_some(factors);
+            Ok(review_page(&state, &visitor, &o, address, factors).into_response())
+        }
         Err(f) if f.status.is_client_error() => {
             let balances = state.balances(customer.account).await?;
             let body = ask_page(&visitor, &balances, &wish, Some(&f.detail));
@@ -127,7 +137,13 @@ pub(crate) async fn review(
     }
 }
 
-fn review_page(state: &AppState, visitor: &Visitor, o: &PayoutQuote, address: &str) -> Markup {
+fn review_page(
+    state: &AppState,
+    visitor: &Visitor,
+    o: &PayoutQuote,
+    address: &str,
+    code_by: Option<Factors>,
+) -> Markup {
     let content = html! {
         div.lead {
             p.crumbs { a href="/withdraw" { (t("Withdraw")) } }
@@ -147,6 +163,14 @@ fn review_page(state: &AppState, visitor: &Visitor, o: &PayoutQuote, address: &s
                 input type="hidden" name="amount" value=(o.amount.decimal());
                 input type="hidden" name="address" value=(address);
                 input type="hidden" name="once" value=(state.fresh_key());
+                @if let Some(factors) = code_by {
+                    div.field {
+                        label for="code" { (t("Code")) }
+                        input #code name="code" type="text" required maxlength="64" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" aria-describedby="code-hint";
+                        p.hint #code-hint { (t("This address is not in your address book, so a code is asked for.")) }
+                        @if factors.passkeys > 0 { (passkeys::instead_of_code()) }
+                    }
+                }
                 button type="submit" { (say!("Withdraw {amount}", amount = amount(o.amount))) }
                 a.button.quiet href="/withdraw" { (t("Change")) }
             }
@@ -163,6 +187,7 @@ pub(crate) async fn confirm(
 ) -> Result<Redirect, Failure> {
     let what = read_amount(&form.asset, &form.amount)?;
     let key = crate::api::idempotency_key(Some(&form.once))?;
-    let p = state.request_payout(customer.account, what, form.address.trim(), key).await?;
+    let code = Some(form.code.as_str());
+    let p = state.request_payout(&customer, what, form.address.trim(), key, code).await?;
     Ok(Redirect::to(&format!("/payouts/{}", p.id)))
 }

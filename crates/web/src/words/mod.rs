@@ -74,11 +74,11 @@ pub(crate) fn heard(message: &str) -> String {
     spoken().heard(message)
 }
 
-/// The same for rooms that write to customers: a sentence in the language of the visitor whose request is
-/// being answered; in English where there is none.
+/// The same for rooms that write to customers: a sentence in the language of that code, where it is one; else in
+/// that of the visitor whose request is being answered; in English where there is none.
 #[must_use]
-pub fn in_visitors_language(sentence: &str) -> String {
-    heard(sentence)
+pub fn in_chosen_language(sentence: &str, code: Option<&str>) -> String {
+    code.and_then(find).unwrap_or_else(spoken).heard(sentence)
 }
 
 /// A piece of an entry.

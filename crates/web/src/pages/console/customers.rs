@@ -103,7 +103,7 @@ pub(crate) async fn customer(
                 dt { (t("Opened")) } dd { (time(c.created)) }
                 dt { (t("Role")) } dd { @match c.role { Some(r) => (t(r.name())), None => (t("customer")) } }
             }
-            @if staff.role.may(Permission::EndSessions) { (button(&visitor, &out, "Sign out everywhere", &[])) }
+            @if may_sign_out(staff, &c) { (button(&visitor, &out, "Sign out everywhere", &[])) }
         }))
         (sheet("balances", "Balances", &table("Balances", &["Asset", ">Available", ">Held", ">Maturing"], &balances)))
         (sheet("contracts", "Contracts", &table("Contracts",
@@ -147,13 +147,24 @@ fn invoice_row(i: &Invoice, who: Option<&str>) -> Vec<Markup> {
     row
 }
 
+/// Whether one of the staff may end an account's sessions and keys: those of staff only who gives roles, so that
+/// nobody locks out those who watch over him.
+fn may_sign_out(staff: Staff, who: &CustomerRow) -> bool {
+    let needed = if who.role.is_some() { Permission::GiveRoles } else { Permission::EndSessions };
+    staff.role.may(needed)
+}
+
 /// `POST /console/customers/{id}/sign-out`
 pub(crate) async fn sign_out(
     State(state): State<AppState>,
     staff: Staff,
     Id(id): Id<AccountId>,
 ) -> Result<Redirect, Failure> {
-    state.accounts().customer(id).await?.ok_or_else(|| Failure::not_found("customer"))?;
+    let who = state.accounts().customer(id).await?;
+    let who = who.ok_or_else(|| Failure::not_found("customer"))?;
+    if !may_sign_out(staff, &who) {
+        return Err(Failure::forbidden(staff.role));
+    }
     let done = state.accounts().end_sessions(Some(staff.account), id).await;
     done.map_err(|e| accounts_failure(&e))?;
     Ok(Redirect::to(&format!("/console/customers/{id}")))
