@@ -12,7 +12,7 @@ use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Asset, LaneId, Timestamp};
 
 /// Owners looked at in one go.
-const LISTED_MAX: i64 = 1_000;
+const LISTED_MAX: usize = 1_000;
 
 /// A payment that is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,14 +101,21 @@ impl Hosting {
         put(tx, account, lane, Amount::new(earned.asset, sum), n, pending).await
     }
 
-    /// Who is to get what, some thousand at most.
+    /// Who is to get what: a page of some thousand, those behind one of them. An empty page is the end. Whoever
+    /// pays goes through all pages: rows that cannot be paid now hide none behind them.
     ///
     /// # Errors
     /// The database's.
-    pub async fn payables(&self) -> Result<Vec<Payable>> {
+    pub async fn payables(&self, after: Option<&Payable>) -> Result<Vec<Payable>> {
         let now = self.clock.now();
         let mut tx = self.store.read().await?;
-        let rows = tx.fetch_all(sql::PAYABLES, &params![LISTED_MAX]).await?;
+        let limit = i64::try_from(LISTED_MAX).unwrap_or(i64::MAX);
+        let given = match after {
+            Some(p) => params![p.account, &p.lane, p.amount.asset, limit],
+            // No account has it, and it stands before all.
+            None => params![AccountId::from_bytes([0; 16]), "", "", limit],
+        };
+        let rows = tx.fetch_all(sql::PAYABLES, &given).await?;
         let mut all = Vec::with_capacity(rows.len());
         for row in &rows {
             let mut one = Payable::read(row)?;

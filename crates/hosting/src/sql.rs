@@ -55,7 +55,7 @@ gruve_store::statements! {
     PAYABLE = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
         WHERE account = $1 AND lane = $2 AND asset = $3";
     PAYABLES = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
-        WHERE minor > 0 ORDER BY account, lane, asset LIMIT $1";
+        WHERE minor > 0 AND (account, lane, asset) > ($1, $2, $3) ORDER BY account, lane, asset LIMIT $4";
     SET_PAYABLE = "INSERT INTO hosting_payables (account, lane, asset, minor, n, pending_minor, pending_address) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account, lane, asset) DO UPDATE SET \
         minor = excluded.minor, n = excluded.n, pending_minor = excluded.pending_minor, \

@@ -128,7 +128,7 @@ pub use record::{RECORD_MIGRATIONS, RecordSink};
 pub use renew::RENEW_AHEAD_EPOCHS;
 pub use rules::{
     CHOICE_EPOCHS_MAX, PRICE_SOURCES_MAX, PlanLife, PriceRules, PriceSourceConfig, QuoteRules,
-    USD_MICRO_MAX, Unprofitable,
+    USD_MICRO_MAX, Unprofitable, minimum_payout_max,
 };
 pub use scheme::{FppsAsset, FppsConfig, Scheme};
 pub use short::{Act, ActKind, NOTE_MAX, ShortEpoch};

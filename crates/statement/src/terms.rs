@@ -264,9 +264,14 @@ pub struct Upkeep {
 pub enum SettlementRule {
     /// When an epoch whose successor's number is a multiple of `epochs` is closed (or such a one was passed over), all whole
     /// minor units of mature blocks that are not settled; fractions of 2^-64 wait. Later while the chain cannot be followed.
+    /// With `minimum_minor` above zero nothing is settled of a contract that has not ended, of any asset, while fewer whole
+    /// minor units of the lane's own coin wait than that; its upkeep waits as well. At its end all is settled.
     EveryEpochs {
         /// How many.
         epochs: u64,
+        /// The minimum payout, in minor units of the lane's own coin.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        minimum_minor: u64,
     },
     /// The first format does not say when.
     NotStated,
@@ -378,6 +383,11 @@ pub enum PricesRule {
         /// How old.
         staleness_secs: u32,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Terms of the first format, as far as they are needed.

@@ -167,5 +167,6 @@ pub(super) fn model_terms(plan: &PlanConfig, rate: u128, term: u64) -> Terms {
         fee_bps: plan.fee_bps.get(),
         maintenance: maintenance(plan),
         choice_epochs: plan.life.choice_epochs,
+        minimum_minor: plan.life.minimum_payout_minor,
     }
 }
