@@ -57,14 +57,14 @@ async fn lived(w: &World) -> ContractId {
     c
 }
 
-async fn below_the_minimum_it_waits_and_at_the_end_all_is_credited(store: Store) {
-    const MINIMUM: i64 = 320_000;
+async fn below_the_minimum_it_waits_and_at_it_all_that_waits_is_credited(store: Store) {
+    const MINIMUM: i64 = 100_000;
     let w = World::with(store, config(MINIMUM.unsigned_abs())).await;
     w.prove(RATE).await;
     let me = someone(1);
-    let c = w.lease(me, 26_000, 6).await;
+    let c = w.lease(me, 26_000, 20).await;
     let (mut waited, mut met) = (0, 0);
-    for height in 100..106 {
+    for height in 100..110 {
         let before = settlements(&w, c).await.len();
         paying_epoch(&w, height).await;
         let after = settlements(&w, c).await;
@@ -75,17 +75,29 @@ async fn below_the_minimum_it_waits_and_at_the_end_all_is_credited(store: Store)
             waited += 1;
         }
     }
-    assert!(waited > 0 && met > 0, "{waited} {met}");
-    // Too little for another settlement, and then the end.
-    w.epoch_at(RATE).await;
-    for _ in 0..3 {
+    assert!(waited > 1 && met > 1, "{waited} {met}");
+    let credited = w.view(me, c).await.credited.minor;
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, credited);
+    w.assert_all_sound().await;
+}
+
+async fn at_the_end_all_is_credited_though_it_is_below_the_minimum(store: Store) {
+    let w = World::with(store, config(1_000_000)).await;
+    w.prove(RATE).await;
+    let me = someone(1);
+    let c = w.lease(me, 26_000, 6).await;
+    for height in 100..104 {
+        paying_epoch(&w, height).await;
+    }
+    assert!(settlements(&w, c).await.is_empty());
+    assert!(w.view(me, c).await.earnings[0].maturing.minor > 0);
+    for _ in 0..5 {
         w.epoch_at(RATE).await;
     }
     assert_eq!(w.state(me, c).await, ContractState::Completed);
     let view = w.view(me, c).await;
-    assert_eq!(view.credited, view.earnings[0].credited);
-    let last = settlements(&w, c).await.pop().unwrap();
-    assert!(last.gross.minor < MINIMUM, "what was left came at the end: {last:?}");
+    assert_eq!((view.earnings[0].maturing.minor, settlements(&w, c).await.len()), (0, 1));
+    assert!(view.credited.minor > 0 && view.credited.minor < 1_000_000);
     assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, view.credited.minor);
     w.assert_all_sound().await;
 }
@@ -147,6 +159,7 @@ fn a_statement_that_pays_below_the_minimum_of_its_terms_is_found() {
 }
 
 laws! { minimum: [
-    below_the_minimum_it_waits_and_at_the_end_all_is_credited,
+    below_the_minimum_it_waits_and_at_it_all_that_waits_is_credited,
+    at_the_end_all_is_credited_though_it_is_below_the_minimum,
     a_metered_contract_waits_until_it_is_ended,
 ] }
