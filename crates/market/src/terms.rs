@@ -212,6 +212,7 @@ mod tests {
             window_epochs_max: 1_000,
             life: crate::PlanLife::default(),
             prices: None,
+            hosted: None,
         }
     }
 

@@ -576,6 +576,26 @@ impl SignedTerms {
         Ok(signed)
     }
 
+    /// Checks hash and signature, by `key` where one is given; whose it is, in hexadecimal. What the bytes say is
+    /// another question.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn verified(&self, key: Option<&[u8; 32]>) -> Result<&str, TermsError> {
+        let hash = hash(self.terms.as_bytes());
+        if self.sha256 != hex::encode(hash) {
+            return Err(TermsError::WrongHash);
+        }
+        let (Some(by), Some(signature)) = (&self.operator_key, &self.signature) else {
+            return Err(TermsError::WrongSignature);
+        };
+        verify(by, signature, &hash)?;
+        match key {
+            Some(asked) if hex::encode(asked) != *by => Err(TermsError::OtherKey(by.clone())),
+            _ => Ok(by),
+        }
+    }
+
     /// Checks hash and signature and gives the terms. Terms of the first format are not signed; all others must
     /// be, and by `key` where one is given.
     ///
