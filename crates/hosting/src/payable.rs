@@ -36,6 +36,8 @@ pub struct Payable {
     pub amount: Amount,
     /// The address in force now; none where the owner has no machine with one any more.
     pub address: Option<String>,
+    /// What of the lane's own coin must wait at least, as the contract with that address says.
+    pub minimum_minor: i64,
     /// What is under way.
     pub pending: Option<Payment>,
     n: i64,
@@ -58,24 +60,25 @@ impl Payable {
             address,
         });
         let amount = Amount::new(asset, row.get("minor")?);
-        Ok(Payable { account, lane, amount, address: None, pending, n })
+        Ok(Payable { account, lane, amount, address: None, minimum_minor: 0, pending, n })
     }
 }
 
-/// The address of an owner's machines on a lane: that of the newest contract which has one.
+/// The address of an owner's machines on a lane, that of the newest contract which has one, and its minimum.
 async fn address(
     tx: &mut Tx,
     account: AccountId,
     lane: &LaneId,
     now: Timestamp,
-) -> Result<Option<String>> {
+) -> Result<Option<(String, i64)>> {
     let Some(row) = tx.fetch_optional(sql::ADDRESSES, &params![account, lane]).await? else {
         return Ok(None);
     };
     let next: Option<String> = row.get("next_address")?;
     let address =
         Address { now: row.get("address")?, next: next.zip(row.get("next_address_from")?) };
-    Ok(address.at(now).map(str::to_owned))
+    let minimum = row.get("minimum_minor")?;
+    Ok(address.at(now).map(|a| (a.to_owned(), minimum)))
 }
 
 impl Hosting {
@@ -119,7 +122,9 @@ impl Hosting {
         let mut all = Vec::with_capacity(rows.len());
         for row in &rows {
             let mut one = Payable::read(row)?;
-            one.address = address(&mut tx, one.account, &one.lane, now).await?;
+            if let Some((to, minimum)) = address(&mut tx, one.account, &one.lane, now).await? {
+                (one.address, one.minimum_minor) = (Some(to), minimum);
+            }
             all.push(one);
         }
         Ok(all)
