@@ -4,7 +4,7 @@
 //! running or being mended: one in stock or returned has no business on the line.
 
 use crate::statements::{
-    ADD_HISTORY, COUNT_HISTORY, HISTORY, INSERT_INVENTORY, INVENTORY, INVENTORY_AFTER,
+    ADD_HISTORY, COUNT_HISTORY, HISTORY, IN_STOCK, INSERT_INVENTORY, INVENTORY, INVENTORY_AFTER,
     INVENTORY_ALL, INVENTORY_BY_SERIAL, SET_STATE,
 };
 use crate::{Farm, FarmError, HOUSE_MACHINES_MAX, MachineOwner, Result, machine, sql};
@@ -279,6 +279,22 @@ impl Farm {
     pub async fn inventory_of(&self, tx: &mut Tx, machine: MachineId) -> Result<Inventory> {
         let row = tx.fetch_optional(INVENTORY, &params![machine]).await?;
         read(&row.ok_or(FarmError::NoMachine)?)
+    }
+
+    /// Machines of a model in stock on a lane, by their ids: those after one of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_stock(
+        &self,
+        tx: &mut Tx,
+        (lane, model): (&LaneId, &str),
+        after: Option<MachineId>,
+        limit: u32,
+    ) -> Result<Vec<Inventory>> {
+        let after = after.unwrap_or(MachineId::from_bytes([0; 16]));
+        let rows = tx.fetch_all(IN_STOCK, &params![lane, model, after, limit]).await?;
+        rows.iter().map(read).collect()
     }
 
     /// Brings a machine into another state.

@@ -101,6 +101,20 @@ impl Farm {
         Ok(row.map(|r| r.get("owner")).transpose()?.unwrap_or(MachineOwner::House))
     }
 
+    /// Whether a machine is the house's with no change of owner ahead, within the caller's transaction: it can be given
+    /// to somebody from the next border on.
+    ///
+    /// # Errors
+    /// [`FarmError::NoLane`]; the database's.
+    pub async fn is_free(&self, tx: &mut Tx, machine: MachineId, lane: &LaneId) -> Result<bool> {
+        let next = self.next_border(lane)?;
+        let all = tx.fetch_all(OWNERS_OF, &params![machine]).await?;
+        let Some(last) = all.last() else { return Ok(true) };
+        let (from, owner): (EpochNumber, MachineOwner) =
+            (last.get("from_epoch")?, last.get("owner")?);
+        Ok(owner == MachineOwner::House && from < next)
+    }
+
     /// Gives a machine to an owner from an epoch on, within the caller's transaction.
     ///
     /// # Errors

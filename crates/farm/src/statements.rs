@@ -28,6 +28,8 @@ gruve_store::statements! {
         ORDER BY s.name, i.rack, m.name";
     INVENTORY_ALL = inventory!("ORDER BY s.name, i.rack, m.name");
     INVENTORY_AFTER = inventory!("WHERE i.machine > $1 ORDER BY i.machine LIMIT $2");
+    IN_STOCK = inventory!("WHERE i.state = 'stock' AND m.lane = $1 AND i.model = $2 AND i.machine > $3 \
+        ORDER BY i.machine LIMIT $4");
     SET_STATE = "UPDATE farm_inventory SET state = $2, changed_at = $3 WHERE machine = $1";
     STATE_OF = "SELECT state FROM farm_inventory WHERE machine = $1";
     COUNT_HISTORY = "SELECT COUNT(*) AS n FROM farm_history WHERE machine = $1";

@@ -17,8 +17,9 @@ use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, MachineId, SiteId, Ti
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
-/// Watts of a reading at most; what is above is no reading.
-const READING_WATTS_MAX: u32 = 2 * crate::WATTS_MAX;
+/// Times its nameplate's watts that a machine's reading may say; what is above is no reading. Tuned machines draw up
+/// to half above theirs; energy is billed by readings.
+const READING_TIMES_MAX: u32 = 2;
 
 /// How far an agent's clock may be ahead of the house's.
 const AHEAD_MAX: Duration = Duration::from_secs(120);
@@ -133,6 +134,7 @@ struct Touched {
     machine: MachineId,
     lane: gruve_units::LaneId,
     nameplate: Hashrate,
+    watts: u32,
     reading: Option<Reading>,
     slices: BTreeMap<EpochNumber, Slice>,
 }
@@ -140,7 +142,7 @@ struct Touched {
 impl Touched {
     /// Takes a sample; `false` when it is not later than the last one.
     fn take(&mut self, rule: gruve_units::EpochRule, sample: &Sample) -> bool {
-        let next = reading_of(sample);
+        let next = reading_of(sample, self.watts);
         let mut restarts = 0;
         if let Some(last) = &self.reading {
             if next.at <= last.at {
@@ -166,14 +168,15 @@ fn instant(r: &Reading) -> Instant {
 }
 
 /// What cannot be is as if it had not been said.
-fn reading_of(sample: &Sample) -> Reading {
+fn reading_of(sample: &Sample, nameplate_watts: u32) -> Reading {
+    let watts_max = nameplate_watts.saturating_mul(READING_TIMES_MAX);
     let said = sample.said.clone().unwrap_or_default();
     let fault: Option<String> =
         sample.fault.as_ref().map(|f| f.chars().filter(|c| !c.is_control()).take(120).collect());
     Reading {
         at: Timestamp(sample.at_us),
         hashrate: said.hashes_per_second.map(|h| Hashrate(u128::from(h))),
-        watts: said.watts.filter(|w| *w <= READING_WATTS_MAX),
+        watts: said.watts.filter(|w| *w <= watts_max),
         temperature_c: said.temperature_c.filter(|t| (-60..=250).contains(t)),
         fans_rpm: said.fans_rpm.into_iter().take(FANS_MAX).collect(),
         uptime_s: said.uptime_s.filter(|s| *s < 1 << 40),
@@ -282,10 +285,10 @@ impl Farm {
         if row.get::<SiteId>("site")? != site || self.rule(&lane).is_err() {
             return Ok(None);
         }
-        let nameplate = row.get("nameplate")?;
+        let (nameplate, watts) = (row.get("nameplate")?, row.get("watts")?);
         let last = tx.fetch_optional(READING, &params![machine]).await?;
         let reading = last.as_ref().map(read_reading).transpose()?;
-        Ok(Some(Touched { machine, lane, nameplate, reading, slices: BTreeMap::new() }))
+        Ok(Some(Touched { machine, lane, nameplate, watts, reading, slices: BTreeMap::new() }))
     }
 
     async fn keep(&self, tx: &mut Tx, site: SiteId, t: &Touched) -> Result<()> {

@@ -188,6 +188,22 @@ async fn a_report_counts_once_however_often_it_comes(store: Store) {
     assert_eq!(w.farm.agent_of(w.site).await.unwrap().unwrap().next, 101, "the count goes on");
 }
 
+async fn more_than_twice_the_nameplate_is_no_reading_and_costs_nothing(store: Store) {
+    let w = world(store).await;
+    w.farm.new_agent_token(w.site).await.unwrap();
+    let begin = w.now().minus(Duration::from_secs(600));
+    let at = |minute: i64| Timestamp(begin.0 + minute * MINUTE_US);
+    let samples = vec![
+        sample(0, at(0), 6_500, 60),
+        sample(1, at(1), 6_501, 120),
+        sample(2, at(2), u32::MAX, 180),
+        sample(3, at(3), 3_000, 240),
+    ];
+    let receipt = w.farm.take_report(w.site, &Report { samples }).await.unwrap();
+    assert_eq!((receipt.taken, receipt.refused), (4, 0), "what else they say counts");
+    assert_eq!(w.energy_uj().await, 6_500 * MINUTE_US.unsigned_abs());
+}
+
 async fn samples_that_cannot_be_are_counted_and_harm_nothing(store: Store) {
     let w = world(store).await;
     w.farm.new_agent_token(w.site).await.unwrap();
@@ -299,6 +315,7 @@ laws! { hosted: [
     the_inventory_takes_a_serial_number_once_and_a_configured_machine_as_it_is,
     an_owner_changes_at_a_border_ahead_and_one_change_at_a_time,
     a_report_counts_once_however_often_it_comes,
+    more_than_twice_the_nameplate_is_no_reading_and_costs_nothing,
     samples_that_cannot_be_are_counted_and_harm_nothing,
     energy_stands_on_one_bill_and_late_energy_on_the_next,
     proofs_are_counted_once_by_the_place_they_were_read_from,

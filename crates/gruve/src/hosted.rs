@@ -373,6 +373,8 @@ async fn make_offer(parts: &Parts, o: OfferArgs) -> Result<ContractId, String> {
         energy_minor_per_kwh: minor(o.asset, &o.energy)?.minor,
         fee_minor_per_day: minor(o.asset, &o.fee)?.minor,
         level: Bps::new(o.level).ok_or("--level: write 0 to 10000")?,
+        term_epochs: 0,
+        minimum_payout_minor: 0,
     };
     let price = minor(o.price_asset.unwrap_or(o.asset), &o.price)?;
     parts.hosting.offer(m.machine, account, terms, price).await.map_err(text)

@@ -78,17 +78,24 @@ fn print(args: &CheckArgs, finding: &Finding<'_>) -> Result<(), String> {
         println!("WRONG: {wrong}");
     }
     if let Some(report) = finding.report {
-        print!("{}", told(report));
+        print!("{}", told(report, args.key.is_some()));
     }
     Ok(())
 }
 
-fn told(r: &Report) -> String {
+/// Said where nobody was asked for: a forger signs with a key of its own.
+const ANY_KEY: &str = "the key stands in the file itself: give the operator's with --key, from a place that you trust, to know that it is not a \
+    forger's";
+
+fn told(r: &Report, by_key: bool) -> String {
     let mut out = vec![format!("contract {}", r.contract)];
     out.push(match &r.terms_signed_by {
         Some(key) => format!("terms {} signed by {key}", r.terms_sha256),
         None => format!("terms {}, from before terms were signed", r.terms_sha256),
     });
+    if !by_key && r.terms_signed_by.is_some() {
+        out.push(ANY_KEY.into());
+    }
     out.push(format!(
         "{} lines recomputed on {} pages ({} signed), up to epoch {}",
         r.lines, r.pages, r.signed_pages, r.to_epoch

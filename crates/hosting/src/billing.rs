@@ -242,26 +242,27 @@ impl Hosting {
     pub async fn bills(&self, contract: ContractId, limit: u32) -> Result<Vec<Bill>> {
         let given = params![contract, limit.min(BILLS_MAX)];
         let rows = self.store.read().await?.fetch_all(sql::BILLS, &given).await?;
-        let read = |r: &gruve_store::Row| {
-            Ok(Bill {
-                number: r.get("n")?,
-                at: r.get("at")?,
-                from: r.get("from_epoch")?,
-                until: r.get("until_epoch")?,
-                span: Span {
-                    energy_uj: r.get("energy_uj")?,
-                    span_us: r.get("span_us")?,
-                    up_us: r.get("up_us")?,
-                },
-                energy: r.get("energy")?,
-                fee: r.get("fee")?,
-                credit: r.get("credit")?,
-                due: r.get("due")?,
-                paid: r.get("paid")?,
-                waived: r.get("waived")?,
-                arrears: r.get("arrears")?,
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(read_bill).collect()
     }
+}
+
+pub(crate) fn read_bill(r: &gruve_store::Row) -> Result<Bill> {
+    Ok(Bill {
+        number: r.get("n")?,
+        at: r.get("at")?,
+        from: r.get("from_epoch")?,
+        until: r.get("until_epoch")?,
+        span: Span {
+            energy_uj: r.get("energy_uj")?,
+            span_us: r.get("span_us")?,
+            up_us: r.get("up_us")?,
+        },
+        energy: r.get("energy")?,
+        fee: r.get("fee")?,
+        credit: r.get("credit")?,
+        due: r.get("due")?,
+        paid: r.get("paid")?,
+        waived: r.get("waived")?,
+        arrears: r.get("arrears")?,
+    })
 }

@@ -3,21 +3,13 @@
 use crate::charge::{Carry, Rates};
 use crate::{HostingError, Result};
 use gruve_farm::Inventory;
+use gruve_statement::hosting::{ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HostingTerms, LEVEL_RULE};
 use gruve_store::{FromValue, Kind, Row, Storable, Unfit, Value};
 use gruve_units::{
     AccountId, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-
-/// The form of the terms' canonical bytes.
-pub const TERMS_FORMAT: &str = "gruve-hosting-terms-1";
-
-const ENERGY_RULE: &str = "each reading of watts counts until the next one, at most 300 s; what no reading covers is \
-    not billed; floor(price * microjoules / 3.6e12) with the fraction carried";
-const FEE_RULE: &str = "floor(fee * microseconds / 8.64e10) with the fraction carried";
-const LEVEL_RULE: &str = "an epoch is up if the machine's shares prove any work in it, less the time it claimed under \
-    half its nameplate; credit = ceil(fee * (level - up) / level) of each bill";
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $wanted:literal: $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)?) => {
@@ -119,61 +111,69 @@ pub struct OfferTerms {
     pub fee_minor_per_day: i64,
     /// The promised part of the time; zero promises nothing.
     pub level: Bps,
+    /// After so many epochs it ends by itself; zero: when the operator ends it.
+    pub term_epochs: u64,
+    /// Earnings go to the payout address once so many minor units of the lane's own coin wait for it.
+    pub minimum_payout_minor: i64,
 }
 
-/// The canonical bytes of terms: JSON with the fields in this order and no spaces.
-#[derive(Serialize)]
-struct Terms<'a> {
-    format: &'static str,
-    serial: &'a str,
-    model: &'a str,
-    lane: &'a str,
-    nameplate: gruve_units::Hashrate,
-    nameplate_watts: u32,
-    kind: HostingKind,
-    scheme: Scheme,
-    pay_from: PayFrom,
-    asset: Asset,
-    energy_minor_per_kwh: i64,
-    energy_rule: &'static str,
-    fee_minor_per_day: i64,
-    fee_rule: &'static str,
-    service_level_bps: u16,
-    service_level_rule: &'static str,
-    price_asset: Asset,
-    price_minor: i64,
+/// The plan that a machine was ordered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfPlan {
+    /// Its name.
+    pub id: String,
+    /// Its version.
+    pub version: u32,
 }
 
 impl OfferTerms {
-    /// The canonical bytes for a machine at a price.
+    /// The canonical bytes for a machine at a price; `epoch_us` is the length of its lane's epochs.
     ///
     /// # Errors
     /// [`HostingError::BadTerms`].
-    pub fn canonical(&self, machine: &Inventory, price: Amount) -> Result<Vec<u8>> {
-        if self.energy_minor_per_kwh < 0 || self.fee_minor_per_day < 0 || price.minor < 0 {
+    pub fn canonical(
+        &self,
+        machine: &Inventory,
+        price: Amount,
+        epoch_us: u64,
+        plan: Option<&OfPlan>,
+    ) -> Result<Vec<u8>> {
+        let amounts = [
+            self.energy_minor_per_kwh,
+            self.fee_minor_per_day,
+            price.minor,
+            self.minimum_payout_minor,
+        ];
+        if amounts.iter().any(|a| *a < 0) {
             return Err(HostingError::BadTerms("a price is negative"));
         }
-        let terms = Terms {
-            format: TERMS_FORMAT,
-            serial: &machine.serial,
-            model: &machine.model,
-            lane: machine.lane.as_str(),
+        let terms = HostingTerms {
+            format: HOSTING_TERMS.to_owned(),
+            serial: machine.serial.clone(),
+            model: machine.model.clone(),
+            lane: machine.lane.clone(),
             nameplate: machine.nameplate,
             nameplate_watts: machine.watts,
-            kind: self.kind,
-            scheme: self.scheme,
-            pay_from: self.pay_from,
+            kind: self.kind.name().to_owned(),
+            scheme: self.scheme.name().to_owned(),
+            pay_from: self.pay_from.name().to_owned(),
             asset: self.asset,
             energy_minor_per_kwh: self.energy_minor_per_kwh,
-            energy_rule: ENERGY_RULE,
+            energy_rule: ENERGY_RULE.to_owned(),
             fee_minor_per_day: self.fee_minor_per_day,
-            fee_rule: FEE_RULE,
+            fee_rule: FEE_RULE.to_owned(),
             service_level_bps: self.level.get(),
-            service_level_rule: LEVEL_RULE,
+            service_level_rule: LEVEL_RULE.to_owned(),
             price_asset: price.asset,
             price_minor: price.minor,
+            epoch_us: Some(epoch_us),
+            term_epochs: (self.term_epochs > 0).then_some(self.term_epochs),
+            minimum_payout_minor: (self.minimum_payout_minor > 0)
+                .then_some(self.minimum_payout_minor),
+            plan: plan.map(|p| p.id.clone()),
+            plan_version: plan.map(|p| p.version),
         };
-        serde_json::to_vec(&terms).map_err(|_| HostingError::BadTerms("they cannot be written"))
+        terms.canonical().map_err(|_| HostingError::BadTerms("they cannot be written"))
     }
 }
 
@@ -242,6 +242,10 @@ pub struct Contract {
     pub arrears: i64,
     /// Bills written.
     pub bills: i64,
+    /// The plan that it was ordered by.
+    pub plan: Option<OfPlan>,
+    /// Key and signature under its terms, since it was accepted.
+    pub signed: Option<([u8; 32], [u8; 64])>,
 }
 
 impl Contract {
@@ -257,6 +261,8 @@ impl Contract {
 
     pub(crate) fn read(row: &Row) -> Result<Contract> {
         let next: Option<String> = row.get("next_address")?;
+        let plan: Option<String> = row.get("plan")?;
+        let key: Option<[u8; 32]> = row.get("terms_key")?;
         Ok(Contract {
             id: row.get("id")?,
             machine: row.get("machine")?,
@@ -271,6 +277,8 @@ impl Contract {
                 energy_minor_per_kwh: row.get("energy_minor_per_kwh")?,
                 fee_minor_per_day: row.get("fee_minor_per_day")?,
                 level: row.get("level_bps")?,
+                term_epochs: row.get("term_epochs")?,
+                minimum_payout_minor: row.get("minimum_minor")?,
             },
             price: Amount::new(row.get("price_asset")?, row.get("price_minor")?),
             replaces: row.get("replaces")?,
@@ -288,6 +296,8 @@ impl Contract {
             carry: Carry { energy: row.get("energy_carry")?, fee: row.get("fee_carry")? },
             arrears: row.get("arrears")?,
             bills: row.get("bills")?,
+            plan: plan.zip(row.get("plan_version")?).map(|(id, version)| OfPlan { id, version }),
+            signed: key.zip(row.get("terms_signature")?),
         })
     }
 }

@@ -20,6 +20,12 @@ pub enum HostingError {
     /// There is an open offer for the machine.
     #[error("this machine is offered to somebody already: withdraw that offer first")]
     OfferOpen,
+    /// No machine of the model is in stock.
+    #[error("no machine of this model is in stock at the moment")]
+    SoldOut,
+    /// The same key was used for another order.
+    #[error("this key was used for another order")]
+    KeyReused,
     /// An owner offers a machine to itself.
     #[error("this account has the machine already")]
     SameOwner,
@@ -56,6 +62,8 @@ impl Blamed for HostingError {
             | HostingError::NotNow(_)
             | HostingError::NotYours
             | HostingError::OfferOpen
+            | HostingError::SoldOut
+            | HostingError::KeyReused
             | HostingError::SameOwner
             | HostingError::BadTerms(_)
             | HostingError::TooMany { .. } => Blame::Rejected,

@@ -8,6 +8,7 @@
 //! | [`Hosting::accept`] | price paid, owner changes at an epoch's border ahead, certificate issued, contract before ended there |
 //! | a settlement ([`Hosting::bill`], within its transaction) | energy, hosting fee and service-level credit since the last bill; postings |
 //! | [`Hosting::payables`], [`Hosting::begin_payment`], [`Hosting::end_payment`] | what was earned goes to the owner's address, asked for once |
+//! | [`Hosting::order_in`] | a machine in stock is assigned, paid for and certified; none twice |
 //! | [`Hosting::end`] | the machine is the house's again from an epoch's border on |
 //!
 //! # Promises
@@ -20,7 +21,7 @@
 //! - a machine is flagged only by a test whose rate of false alarms is stated ([`honesty`]).
 //!
 //! # Must not know
-//! Share logs, plans and leases, nodes, wallets, browsers.
+//! Share logs, leases, what is on sale, nodes, wallets, browsers.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -32,6 +33,8 @@ mod contract;
 mod error;
 pub mod footprint;
 pub mod honesty;
+mod order;
+mod paper;
 mod payable;
 mod service;
 mod sql;
@@ -41,9 +44,11 @@ mod view;
 pub use billing::{BILLS_MAX, Bill, Settled};
 pub use certificate::{Certificate, CertificateError, Signed};
 pub use contract::{
-    Address, Contract, HostingKind, HostingState, OfferTerms, PayFrom, Scheme, TERMS_FORMAT,
+    Address, Contract, HostingKind, HostingState, OfPlan, OfferTerms, PayFrom, Scheme,
 };
 pub use error::HostingError;
+pub use gruve_statement::hosting::HostingStatement;
+pub use order::{Order, Ordered, STOCK_COUNTED_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
 pub use view::{CLAIM_EPOCHS, HostedMachine};
@@ -63,6 +68,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "payables",
         sqlite: include_str!("../migrations/0002_payables.sqlite.sql"),
         postgres: include_str!("../migrations/0002_payables.postgres.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "plans",
+        sqlite: include_str!("../migrations/0003_plans.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_plans.postgres.sql"),
     },
 ];
 

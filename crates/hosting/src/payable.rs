@@ -12,7 +12,7 @@ use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Asset, LaneId, Timestamp};
 
 /// Owners looked at in one go.
-const LISTED_MAX: i64 = 1_000;
+const LISTED_MAX: usize = 1_000;
 
 /// A payment that is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Payable {
     pub amount: Amount,
     /// The address in force now; none where the owner has no machine with one any more.
     pub address: Option<String>,
+    /// What of the lane's own coin must wait at least, as the contract with that address says.
+    pub minimum_minor: i64,
     /// What is under way.
     pub pending: Option<Payment>,
     n: i64,
@@ -58,24 +60,25 @@ impl Payable {
             address,
         });
         let amount = Amount::new(asset, row.get("minor")?);
-        Ok(Payable { account, lane, amount, address: None, pending, n })
+        Ok(Payable { account, lane, amount, address: None, minimum_minor: 0, pending, n })
     }
 }
 
-/// The address of an owner's machines on a lane: that of the newest contract which has one.
+/// The address of an owner's machines on a lane, that of the newest contract which has one, and its minimum.
 async fn address(
     tx: &mut Tx,
     account: AccountId,
     lane: &LaneId,
     now: Timestamp,
-) -> Result<Option<String>> {
+) -> Result<Option<(String, i64)>> {
     let Some(row) = tx.fetch_optional(sql::ADDRESSES, &params![account, lane]).await? else {
         return Ok(None);
     };
     let next: Option<String> = row.get("next_address")?;
     let address =
         Address { now: row.get("address")?, next: next.zip(row.get("next_address_from")?) };
-    Ok(address.at(now).map(str::to_owned))
+    let minimum = row.get("minimum_minor")?;
+    Ok(address.at(now).map(|a| (a.to_owned(), minimum)))
 }
 
 impl Hosting {
@@ -101,18 +104,27 @@ impl Hosting {
         put(tx, account, lane, Amount::new(earned.asset, sum), n, pending).await
     }
 
-    /// Who is to get what, some thousand at most.
+    /// Who is to get what: a page of some thousand, those behind one of them. An empty page is the end. Whoever
+    /// pays goes through all pages: rows that cannot be paid now hide none behind them.
     ///
     /// # Errors
     /// The database's.
-    pub async fn payables(&self) -> Result<Vec<Payable>> {
+    pub async fn payables(&self, after: Option<&Payable>) -> Result<Vec<Payable>> {
         let now = self.clock.now();
         let mut tx = self.store.read().await?;
-        let rows = tx.fetch_all(sql::PAYABLES, &params![LISTED_MAX]).await?;
+        let limit = i64::try_from(LISTED_MAX).unwrap_or(i64::MAX);
+        let given = match after {
+            Some(p) => params![p.account, &p.lane, p.amount.asset, limit],
+            // No account has it, and it stands before all.
+            None => params![AccountId::from_bytes([0; 16]), "", "", limit],
+        };
+        let rows = tx.fetch_all(sql::PAYABLES, &given).await?;
         let mut all = Vec::with_capacity(rows.len());
         for row in &rows {
             let mut one = Payable::read(row)?;
-            one.address = address(&mut tx, one.account, &one.lane, now).await?;
+            if let Some((to, minimum)) = address(&mut tx, one.account, &one.lane, now).await? {
+                (one.address, one.minimum_minor) = (Some(to), minimum);
+            }
             all.push(one);
         }
         Ok(all)

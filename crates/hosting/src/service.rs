@@ -1,5 +1,6 @@
 //! Offers, acceptances, ends: how a machine comes to an owner, to another, and back.
 
+use crate::Order;
 use crate::certificate::{self, Certificate, Signed};
 use crate::contract::{Contract, HostingKind, HostingState, OfferTerms, sha256};
 use crate::sql;
@@ -24,6 +25,17 @@ pub const ADDRESS_WAIT: Duration = Duration::from_secs(86_400);
 /// Bytes of an address at most.
 const ADDRESS_BYTES_MAX: usize = 128;
 
+/// An offer to be written.
+#[derive(Clone, Copy)]
+pub(crate) struct NewOffer<'a> {
+    pub(crate) machine: MachineId,
+    pub(crate) to: AccountId,
+    pub(crate) terms: OfferTerms,
+    pub(crate) price: Amount,
+    pub(crate) replaces: Option<ContractId>,
+    pub(crate) order: Option<&'a Order>,
+}
+
 /// Hosted machines' contracts. Cloning is cheap.
 #[derive(Clone)]
 pub struct Hosting {
@@ -31,7 +43,7 @@ pub struct Hosting {
     pub(crate) farm: Farm,
     pub(crate) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    signer: Arc<SigningKey>,
+    pub(crate) signer: Arc<SigningKey>,
     origin: String,
 }
 
@@ -80,7 +92,8 @@ impl Hosting {
             if tx.fetch_optional(sql::HOLDER, &params![machine]).await?.is_some() {
                 return Err(HostingError::NotYours);
             }
-            self.insert_offer(tx, machine, to, terms, price, None).await
+            let new = NewOffer { machine, to, terms, price, replaces: None, order: None };
+            self.insert_offer(tx, &new).await
         })
     }
 
@@ -122,23 +135,25 @@ impl Hosting {
         if old.state != HostingState::Active || old.until.is_some() {
             return Err(HostingError::NotYours);
         }
-        self.insert_offer(tx, old.machine, to, old.terms, price, Some(old.id)).await
+        let new = NewOffer {
+            machine: old.machine,
+            to,
+            terms: old.terms,
+            price,
+            replaces: Some(old.id),
+            order: None,
+        };
+        self.insert_offer(tx, &new).await
     }
 
-    async fn insert_offer(
-        &self,
-        tx: &mut Tx,
-        machine: MachineId,
-        to: AccountId,
-        terms: OfferTerms,
-        price: Amount,
-        replaces: Option<ContractId>,
-    ) -> Result<ContractId> {
+    pub(crate) async fn insert_offer(&self, tx: &mut Tx, new: &NewOffer<'_>) -> Result<ContractId> {
+        let NewOffer { machine, to, terms, price, replaces, order } = *new;
         let thing = self.farm.inventory_of(tx, machine).await?;
         if thing.state == MachineState::Returned {
             return Err(HostingError::NotYours);
         }
-        let bytes = terms.canonical(&thing, price)?;
+        let length_us = self.farm.rule(&thing.lane)?.length_us;
+        let bytes = terms.canonical(&thing, price, length_us, order.map(|o| &o.plan))?;
         let count: i64 = tx.fetch_one(sql::COUNT_OF_ACCOUNT, &params![to]).await?.get("n")?;
         if count >= CONTRACTS_MAX {
             return Err(HostingError::TooMany { max: CONTRACTS_MAX });
@@ -163,7 +178,12 @@ impl Hosting {
             replaces,
             bytes,
             hash,
-            now
+            now,
+            terms.term_epochs,
+            terms.minimum_payout_minor,
+            order.map(|o| o.plan.id.clone()),
+            order.map(|o| o.plan.version),
+            order.and_then(|o| o.request_key.clone())
         ];
         match tx.execute(sql::INSERT_CONTRACT, &given).await? {
             0 => Err(HostingError::OfferOpen),
@@ -232,10 +252,29 @@ impl Hosting {
         if let Some(old) = &holder {
             tx.execute(sql::SET_END, &params![old.id, from]).await?;
         }
+        let until = self.give_back_after_term(tx, &offer, from).await?;
         let address = None::<String>;
-        tx.execute(sql::ACCEPT, &params![contract, now, from, address]).await?;
+        let key = self.signer.verifying_key().to_bytes();
+        let signature = gruve_statement::terms::sign(&self.signer, &offer.terms_hash);
+        let given = params![contract, now, from, address, key, signature, until];
+        tx.execute(sql::ACCEPT, &given).await?;
         self.certify(tx, &offer, from, now).await?;
         Ok(from)
+    }
+
+    /// With a term the end is written with the beginning: nobody has to think of it.
+    async fn give_back_after_term(
+        &self,
+        tx: &mut Tx,
+        offer: &Contract,
+        from: EpochNumber,
+    ) -> Result<Option<EpochNumber>> {
+        if offer.terms.term_epochs == 0 {
+            return Ok(None);
+        }
+        let until = EpochNumber(from.0.saturating_add(offer.terms.term_epochs));
+        self.farm.give(tx, offer.machine, MachineOwner::House, until).await?;
+        Ok(Some(until))
     }
 
     /// A contract of the account within a transaction, and who gets its price: the owner that offers the machine,
@@ -495,6 +534,12 @@ impl Hosting {
             operator_key: hex::encode(self.signer.verifying_key().to_bytes()),
         })
     }
+}
+
+/// Whether a machine is offered to nobody and nobody's now.
+pub(crate) async fn is_nobodys(tx: &mut Tx, machine: MachineId) -> Result<bool> {
+    let offered = tx.fetch_optional(sql::OPEN_OFFER, &params![machine]).await?;
+    Ok(offered.is_none() && tx.fetch_optional(sql::HOLDER, &params![machine]).await?.is_none())
 }
 
 pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Contract> {

@@ -6,7 +6,8 @@ macro_rules! contracts {
             "SELECT id, machine, lane, account, state, kind, scheme, pay_from, asset, energy_minor_per_kwh, \
              fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, terms_hash, address, \
              next_address, next_address_from, offered_at, accepted_at, from_epoch, to_epoch, billed_to, \
-             energy_carry, fee_carry, arrears, bills FROM hosting_contracts ",
+             energy_carry, fee_carry, arrears, bills, term_epochs, minimum_minor, plan, plan_version, terms_key, \
+             terms_signature FROM hosting_contracts ",
             $rest
         )
     };
@@ -15,9 +16,11 @@ macro_rules! contracts {
 gruve_store::statements! {
     INSERT_CONTRACT = "INSERT INTO hosting_contracts (id, machine, lane, account, state, kind, scheme, pay_from, \
         asset, energy_minor_per_kwh, fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, \
-        terms_hash, offered_at, energy_carry, fee_carry, arrears, bills) \
+        terms_hash, offered_at, term_epochs, minimum_minor, plan, plan_version, request_key, energy_carry, \
+        fee_carry, arrears, bills) \
         VALUES ($1, $2, $3, $4, 'offered', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-        0, 0, 0, 0) ON CONFLICT DO NOTHING";
+        $18, $19, $20, $21, $22, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
+    OF_REQUEST = contracts!("WHERE account = $1 AND request_key = $2");
     CONTRACT = contracts!("WHERE id = $1");
     OF_ACCOUNT = contracts!("WHERE account = $1 ORDER BY offered_at DESC, id DESC LIMIT $2");
     OF_MACHINE = contracts!("WHERE machine = $1 ORDER BY offered_at, id");
@@ -30,8 +33,8 @@ gruve_store::statements! {
     ALL_BEFORE = contracts!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
     COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
         AND (state = 'active' OR state = 'offered')";
-    ACCEPT = "UPDATE hosting_contracts SET state = 'active', accepted_at = $2, from_epoch = $3, address = $4 \
-        WHERE id = $1 AND state = 'offered'";
+    ACCEPT = "UPDATE hosting_contracts SET state = 'active', accepted_at = $2, from_epoch = $3, address = $4, \
+        terms_key = $5, terms_signature = $6, to_epoch = $7 WHERE id = $1 AND state = 'offered'";
     HANDED_OVER = "SELECT \
         CAST(COALESCE(SUM(CASE WHEN account = $3 THEN price_minor ELSE 0 END), 0) AS BIGINT) AS own, \
         CAST(COALESCE(SUM(price_minor), 0) AS BIGINT) AS everybody \
@@ -49,13 +52,13 @@ gruve_store::statements! {
     CERTIFICATE = "SELECT text, signature FROM hosting_certificates WHERE contract = $1";
     CERTIFICATES = "SELECT text, signature FROM hosting_certificates WHERE machine = $1 ORDER BY n";
 
-    ADDRESSES = "SELECT address, next_address, next_address_from FROM hosting_contracts \
+    ADDRESSES = "SELECT address, next_address, next_address_from, minimum_minor FROM hosting_contracts \
         WHERE account = $1 AND lane = $2 AND (state = 'active' OR state = 'closing') AND address IS NOT NULL \
         ORDER BY accepted_at DESC, id DESC LIMIT 1";
     PAYABLE = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
         WHERE account = $1 AND lane = $2 AND asset = $3";
     PAYABLES = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
-        WHERE minor > 0 ORDER BY account, lane, asset LIMIT $1";
+        WHERE minor > 0 AND (account, lane, asset) > ($1, $2, $3) ORDER BY account, lane, asset LIMIT $4";
     SET_PAYABLE = "INSERT INTO hosting_payables (account, lane, asset, minor, n, pending_minor, pending_address) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account, lane, asset) DO UPDATE SET \
         minor = excluded.minor, n = excluded.n, pending_minor = excluded.pending_minor, \
@@ -66,6 +69,8 @@ gruve_store::statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     BILLS = "SELECT n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, energy, fee, credit, due, paid, \
         waived, arrears FROM hosting_bills WHERE contract = $1 ORDER BY n DESC LIMIT $2";
+    BILLS_AFTER = "SELECT n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, energy, fee, credit, due, paid, \
+        waived, arrears FROM hosting_bills WHERE contract = $1 AND n > $2 ORDER BY n LIMIT $3";
 }
 
 #[cfg(test)]

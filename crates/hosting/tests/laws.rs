@@ -404,11 +404,11 @@ async fn earnings_less_bills_go_to_the_address_and_are_asked_for_once(store: Sto
     let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
     w.epoch(from, 3_000, RATE, FULL).await;
     w.settle(from, &[(kari, btc(5_000))]).await;
-    assert!(w.hosting.payables().await.unwrap().is_empty(), "no address, no payment");
+    assert!(w.hosting.payables(None).await.unwrap().is_empty(), "no address, no payment");
     w.hosting.set_address(kari, id, "bc1own").await.unwrap();
     w.epoch(from.next(), 3_000, RATE, FULL).await;
     w.settle(from.next(), &[(kari, btc(5_000)), (account(2), btc(70))]).await;
-    let all = w.hosting.payables().await.unwrap();
+    let all = w.hosting.payables(None).await.unwrap();
     assert_eq!(all.len(), 1, "who has no machine is paid as ever");
     assert_eq!((all[0].amount, all[0].address.as_deref()), (btc(4_400), Some("bc1own")));
     assert!(w.hosting.begin_payment(&all[0], 4_401, "bc1own").await.is_err());
@@ -417,20 +417,46 @@ async fn earnings_less_bills_go_to_the_address_and_are_asked_for_once(store: Sto
     // Killed here: the same payment again, whatever was earned and changed meanwhile.
     let again = w.hosting.begin_payment(&all[0], 10, "bc1other").await.unwrap();
     assert_eq!(again, payment);
-    let seen = w.hosting.payables().await.unwrap().remove(0);
+    let seen = w.hosting.payables(None).await.unwrap().remove(0);
     assert_eq!(seen.pending.as_ref(), Some(&payment));
     for _ in 0..2 {
         w.hosting.end_payment(&seen, &payment).await.unwrap();
     }
-    let rest = w.hosting.payables().await.unwrap().remove(0);
+    let rest = w.hosting.payables(None).await.unwrap().remove(0);
     assert_eq!((rest.amount, rest.pending.clone()), (btc(400), None));
     let next = w.hosting.begin_payment(&rest, 400, "bc1own").await.unwrap();
     assert_ne!(next.key, payment.key);
     w.hosting.end_payment(&rest, &next).await.unwrap();
-    assert!(w.hosting.payables().await.unwrap().is_empty());
+    assert!(w.hosting.payables(None).await.unwrap().is_empty());
+}
+
+async fn rows_that_cannot_be_paid_hide_no_owner_behind_them(store: Store) {
+    const DUST: &str = "INSERT INTO hosting_payables (account, lane, asset, minor, n) \
+        VALUES ($1, 'btc', 'BTC', 1, 0)";
+    let w = world(store).await;
+    let who = |n: u64| {
+        AccountId::from_bytes([vec![0; 8], n.to_be_bytes().to_vec()].concat().try_into().unwrap())
+    };
+    gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+        for n in 1..=1_001u64 {
+            tx.execute(DUST, &gruve_store::params![who(n)]).await?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let (mut seen, mut last) = (Vec::new(), None);
+    loop {
+        let page = w.hosting.payables(last.as_ref()).await.unwrap();
+        assert!(page.len() <= 1_000);
+        let Some(end) = page.last() else { break };
+        last = Some(end.clone());
+        seen.extend(page.iter().map(|p| p.account));
+    }
+    assert_eq!(seen, (1..=1_001).map(who).collect::<Vec<_>>());
 }
 
 laws! { hosting: [
+    rows_that_cannot_be_paid_hide_no_owner_behind_them,
     earnings_less_bills_go_to_the_address_and_are_asked_for_once,
     a_machine_changes_owner_when_both_sides_agree_and_is_certified,
     a_transfer_pays_the_owner_before_and_chains_the_certificates,

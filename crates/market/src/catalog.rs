@@ -47,6 +47,7 @@ fn plan_of(
         window_epochs_max: lane.pplns_epochs_max,
         life: config.life.clone(),
         prices: config.life.needs_price().then(|| prices_of(prices, lane.asset)),
+        hosted: config.hosted.clone(),
     })
 }
 

@@ -130,6 +130,8 @@ pub enum PlanKind {
     Lease,
     /// A hashrate by the meter, out of the balance.
     Metered,
+    /// A machine of the inventory, that stands in the operator's site.
+    Hosted,
 }
 
 impl PlanKind {
@@ -139,6 +141,7 @@ impl PlanKind {
         match self {
             PlanKind::Lease => "lease",
             PlanKind::Metered => "metered",
+            PlanKind::Hosted => "hosted",
         }
     }
 
@@ -148,7 +151,56 @@ impl PlanKind {
     }
 }
 
-/// An offer: work from the farm, pro rata.
+/// What the customer has of a hosted machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ownership {
+    /// The machine itself; at the end it is handed out.
+    #[default]
+    Sold,
+    /// The use of it; at the end it is the house's again.
+    Leased,
+}
+
+/// What a hosted machine's bills are taken from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaysFrom {
+    /// Only from what it earns; what that does not cover is waived.
+    #[default]
+    Earnings,
+    /// From the owner's balance; what that does not cover is owed.
+    Balance,
+}
+
+/// What a hosted plan says beside its price, which is that of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostedConfig {
+    /// The model, as it stands in the inventory: machines of it in stock on the lane are what is sold.
+    pub model: String,
+    /// Sold or leased.
+    #[serde(default)]
+    pub ownership: Ownership,
+    /// What bills are in; the lane's own asset when left out.
+    #[serde(default)]
+    pub bill_asset: Option<Asset>,
+    /// A kilowatt-hour, in minor units of it.
+    pub energy_minor_per_kwh: u64,
+    /// A day of hosting, in minor units of it.
+    pub fee_minor_per_day: u64,
+    /// The promised part of the time that the machine is up. It promises something: until the machine is put to work,
+    /// the credit for it gives the hosting fee back.
+    pub level_bps: Bps,
+    /// What bills are taken from.
+    #[serde(default)]
+    pub pays_from: PaysFrom,
+    /// After so many epochs it ends by itself; with none when the operator ends it, or the owner hands it on.
+    #[serde(default)]
+    pub term_epochs: u64,
+}
+
+/// An offer: work from the farm, pro rata, or a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanConfig {
@@ -161,11 +213,14 @@ pub struct PlanConfig {
     /// What it sells; a lease when left out.
     #[serde(default, skip_serializing_if = "PlanKind::is_lease")]
     pub kind: PlanKind,
-    /// The least hashrate one contract may have.
+    /// The least hashrate one contract may have; left out of a hosted plan, as all three are.
+    #[serde(default = "defaults::no_rate")]
     pub hashrate_min: Hashrate,
     /// The most.
+    #[serde(default = "defaults::no_rate")]
     pub hashrate_max: Hashrate,
     /// Hashrates are multiples of this.
+    #[serde(default = "defaults::no_rate")]
     pub hashrate_step: Hashrate,
     /// Terms to choose from, in epochs; none in a metered plan.
     #[serde(default)]
@@ -173,9 +228,11 @@ pub struct PlanConfig {
     /// What the customer pays in; the lane's own asset when left out.
     #[serde(default)]
     pub pay_asset: Option<Asset>,
-    /// The price of `price_hashrate` for a day of 86,400 seconds, in minor units of the asset paid.
+    /// The price of `price_hashrate` for a day of 86,400 seconds, in minor units of the asset paid; of a hosted plan that
+    /// of the machine, paid once.
     pub price_minor: u64,
     /// The hashrate the price is for.
+    #[serde(default = "defaults::no_rate")]
     pub price_hashrate: Hashrate,
     /// How the work earns; PPLNS when left out.
     #[serde(default, skip_serializing_if = "Scheme::is_usual")]
@@ -207,11 +264,17 @@ pub struct PlanConfig {
     /// The rules of its contracts' life.
     #[serde(default, skip_serializing_if = "PlanLife::is_default")]
     pub life: PlanLife,
+    /// The machine and its hosting; given with that kind and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosted: Option<HostedConfig>,
 }
 
 mod defaults {
     use super::Bps;
 
+    pub(super) const fn no_rate() -> super::Hashrate {
+        super::Hashrate::ZERO
+    }
     pub(super) const fn quote_secs() -> u32 {
         300
     }
@@ -258,6 +321,13 @@ impl PlanConfig {
         self.extension_epochs
             .unwrap_or_else(|| self.terms_epochs.iter().copied().min().unwrap_or(0))
     }
+}
+
+const NAME_RULE: &str = "id must be 1 to 32 of a-z, 0-9 and -";
+
+fn is_name(id: &str) -> bool {
+    (1..=32).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl MarketConfig {
@@ -340,14 +410,76 @@ impl MarketConfig {
                 }))
     }
 
+    /// What is wrong with a hosted plan beside its name, title and lane.
+    fn hosted_fault(&self, p: &PlanConfig, h: &HostedConfig) -> Option<&'static str> {
+        let none = [p.hashrate_min, p.hashrate_max, p.hashrate_step, p.price_hashrate];
+        let fits = |minor: u64| i64::try_from(minor).is_ok();
+        let label = h.model.trim() == h.model
+            && (1..=64).contains(&h.model.chars().count())
+            && !h.model.chars().any(char::is_control);
+        let lane = self.lane(&p.lane)?;
+        let bills = h.bill_asset.unwrap_or(lane.asset);
+        let life = PlanLife { minimum_payout_minor: 0, ..p.life.clone() };
+        let checks = [
+            (
+                none.iter().all(|r| *r == Hashrate::ZERO),
+                "a hosted plan names a model, no hashrates",
+            ),
+            (p.terms_epochs.is_empty(), "a hosted plan has hosted.term_epochs, no terms_epochs"),
+            (label, "hosted.model must be 1 to 64 characters, as in the inventory"),
+            (
+                p.scheme != Scheme::Fpps && p.fpps.is_none(),
+                "a hosted machine earns by pplns or solo",
+            ),
+            (
+                p.fee_bps == Bps::ZERO
+                    && p.maintenance_minor_per_th_day == 0
+                    && p.maintenance_also.is_empty(),
+                "of a hosted machine's earnings the lane's outside_fee_bps is taken, no other fee",
+            ),
+            (life.is_default(), "of life a hosted plan has minimum_payout_minor only"),
+            (
+                fits(p.price_minor) && fits(h.energy_minor_per_kwh) && fits(h.fee_minor_per_day),
+                "prices must fit 63 bits",
+            ),
+            (h.level_bps > Bps::ZERO, "hosted.level_bps must promise something"),
+            (
+                h.pays_from == PaysFrom::Balance || lane.assets().any(|a| a == bills),
+                "the lane does not earn hosted.bill_asset: bills cannot be taken from that",
+            ),
+            (h.term_epochs <= TERM_EPOCHS_MAX, "hosted.term_epochs must be at most 16000000"),
+        ];
+        checks.iter().find(|(ok, _)| !ok).map(|(_, what)| *what)
+    }
+
     /// What is wrong with a plan, if anything.
     pub(crate) fn check_plan(&self, p: &PlanConfig) -> Result<(), &'static str> {
-        let name_ok = (1..=32).contains(&p.id.len())
-            && p.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        match (p.kind, &p.hosted) {
+            (PlanKind::Hosted, Some(hosted)) => self.check_hosted(p, hosted),
+            (PlanKind::Hosted, None) => Err("a hosted plan needs [plan.hosted]"),
+            (_, Some(_)) => Err("hosted is given, but its kind is another"),
+            (_, None) => self.check_work(p),
+        }
+    }
+
+    fn check_hosted(&self, p: &PlanConfig, hosted: &HostedConfig) -> Result<(), &'static str> {
+        let checks = [
+            (is_name(&p.id), NAME_RULE),
+            (p.title.len() <= 100, "title must have at most 100 bytes"),
+            (self.lane(&p.lane).is_some(), "lane is not among the lanes"),
+        ];
+        checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(*what))?;
+        self.hosted_fault(p, hosted).map_or(Ok(()), Err)?;
+        let asset = self.lane(&p.lane).map_or(Asset::Btc, |l| l.asset);
+        p.life.check(&self.prices, asset)
+    }
+
+    /// The same of a plan of work.
+    fn check_work(&self, p: &PlanConfig) -> Result<(), &'static str> {
         let rates = [p.hashrate_min, p.hashrate_max, p.hashrate_step, p.price_hashrate];
         let term_max = p.terms_epochs.iter().copied().max().unwrap_or(0);
         let checks = [
-            (name_ok, "id must be 1 to 32 of a-z, 0-9 and -"),
+            (is_name(&p.id), NAME_RULE),
             (p.title.len() <= 100, "title must have at most 100 bytes"),
             (self.lane(&p.lane).is_some(), "lane is not among the lanes"),
             // Far above any farm, and far below where a product with a term would overflow.
@@ -426,6 +558,43 @@ mod tests {
         c.check().unwrap();
         assert_eq!((c.plans[0].extension(), c.plans[0].catch_up_bps), (6, 10_000));
         assert_eq!(c.lanes[0].capacity_confidence_tenths, 30);
+    }
+
+    #[test]
+    fn a_hosted_plan_names_a_machine_and_what_its_hosting_costs() {
+        let text = r#"{"id": "own", "lane": "btc", "title": "An S19", "kind": "hosted", "price_minor": 0,
+            "hosted": {"model": "S19 Pro", "ownership": "leased", "energy_minor_per_kwh": 80,
+            "fee_minor_per_day": 500, "level_bps": 9800, "term_epochs": 1008},
+            "life": {"minimum_payout_minor": 1000}}"#;
+        let plan: PlanConfig = serde_json::from_str(text).unwrap();
+        let again = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<PlanConfig>(&again).unwrap(), plan);
+        let fault = |edit: &dyn Fn(&mut PlanConfig, &mut HostedConfig)| {
+            let mut c = config();
+            let mut p = plan.clone();
+            let mut h = p.hosted.take().unwrap();
+            edit(&mut p, &mut h);
+            p.hosted = Some(h);
+            c.plans.push(p);
+            c.check().err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert_eq!(fault(&|_, _| {}), "");
+        assert!(fault(&|p, _| p.hashrate_min = Hashrate(1)).contains("no hashrates"));
+        assert!(fault(&|p, _| p.fee_bps = Bps::new(1).unwrap()).contains("outside_fee_bps"));
+        assert!(fault(&|p, _| p.life.notice_epochs = 9).contains("minimum_payout_minor only"));
+        assert!(fault(&|p, _| p.kind = PlanKind::Lease).contains("its kind is another"));
+        assert!(fault(&|_, h| h.level_bps = Bps::ZERO).contains("level_bps"));
+        assert!(fault(&|_, h| h.model = " x".into()).contains("hosted.model"));
+        assert!(fault(&|_, h| h.bill_asset = Some(Asset::Usd)).contains("bill_asset"));
+        assert_eq!(
+            fault(&|_, h| {
+                (h.bill_asset, h.pays_from) = (Some(Asset::Usd), PaysFrom::Balance);
+            }),
+            ""
+        );
+        let mut bare = config();
+        bare.plans[0].kind = PlanKind::Hosted;
+        assert!(bare.check().unwrap_err().to_string().contains("[plan.hosted]"));
     }
 
     #[test]

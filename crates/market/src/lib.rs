@@ -103,9 +103,9 @@ pub use bulk::{BULK_MIGRATIONS, PAGE_MIGRATIONS};
 pub use cancel::Cancelled;
 pub use chain::{ChainBlock, KEPT_BLOCKS};
 pub use config::{
-    AuxConfig, CAPACITY_WINDOW_MAX, LaneConfig, MaintenanceIn, MarketConfig, PLANS_MAX,
-    PPLNS_EPOCHS_MAX, PlanConfig, PlanKind, TERM_EPOCHS_MAX, TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX,
-    UNPAID_NEW_BPS,
+    AuxConfig, CAPACITY_WINDOW_MAX, HostedConfig, LaneConfig, MaintenanceIn, MarketConfig,
+    Ownership, PLANS_MAX, PPLNS_EPOCHS_MAX, PaysFrom, PlanConfig, PlanKind, TERM_EPOCHS_MAX,
+    TERMS_MAX, UNPAID_NEW_ACCOUNT_MAX, UNPAID_NEW_BPS,
 };
 pub use desk::{SOLD_MAX, SoldContract};
 pub use dollars::UsdDue;
@@ -128,7 +128,7 @@ pub use record::{RECORD_MIGRATIONS, RecordSink};
 pub use renew::RENEW_AHEAD_EPOCHS;
 pub use rules::{
     CHOICE_EPOCHS_MAX, PRICE_SOURCES_MAX, PlanLife, PriceRules, PriceSourceConfig, QuoteRules,
-    USD_MICRO_MAX, Unprofitable,
+    USD_MICRO_MAX, Unprofitable, minimum_payout_max,
 };
 pub use scheme::{FppsAsset, FppsConfig, Scheme};
 pub use short::{Act, ActKind, NOTE_MAX, ShortEpoch};
@@ -304,16 +304,27 @@ impl Market {
     /// What is for sale.
     #[must_use]
     pub fn plans(&self) -> Vec<Plan> {
-        self.inner.plans.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.plans_where(|p| p.kind != PlanKind::Hosted)
     }
 
-    /// The plan of that name.
+    /// The plan of work of that name.
     ///
     /// # Errors
     /// [`MarketError::UnknownPlan`].
     pub fn plan(&self, id: &str) -> Result<Plan> {
+        let found = self.plans_where(|p| p.kind != PlanKind::Hosted && p.id == id);
+        found.into_iter().next().ok_or(MarketError::UnknownPlan)
+    }
+
+    /// Plans of machines on sale. What is sold and how stands here; whoever keeps machines sells them.
+    #[must_use]
+    pub fn hosted_plans(&self) -> Vec<Plan> {
+        self.plans_where(|p| p.kind == PlanKind::Hosted)
+    }
+
+    fn plans_where(&self, is_it: impl Fn(&Plan) -> bool) -> Vec<Plan> {
         let plans = self.inner.plans.read().unwrap_or_else(PoisonError::into_inner);
-        plans.iter().find(|p| p.id == id).cloned().ok_or(MarketError::UnknownPlan)
+        plans.iter().filter(|p| is_it(p)).cloned().collect()
     }
 
     /// The checkpoints in memory, for stamping jobs.

@@ -196,6 +196,8 @@ pub(crate) struct Metered {
     pub(crate) cost_carry: Accrual,
     pub(crate) charged: i64,
     pub(crate) maintenance_due: Accrual,
+    /// The minimum payout while it is not over.
+    pub(crate) minimum: u64,
     /// Whether something was charged in the close under way.
     is_charged: bool,
 }
@@ -232,6 +234,7 @@ impl Metered {
             cost_carry: row.get("cost_carry")?,
             charged: row.get("charged_minor")?,
             maintenance_due: row.get("maintenance_due")?,
+            minimum: row.get("minimum_minor")?,
             is_charged: false,
         })
     }

@@ -152,7 +152,7 @@ impl Market {
         let mut tx = self.store().read().await?;
         let mut said = said(&mut tx).await?;
         drop(tx);
-        let on_sale = self.plans();
+        let on_sale = self.plans_where(|_| true);
         let mut all = Vec::new();
         for plan in &self.config().plans {
             if !said.contains_key(&plan.id) {
@@ -204,7 +204,8 @@ impl Market {
         })?;
         self.offer(plans);
         drop(one_at_a_time);
-        self.plan(&plan.id)
+        let found = self.plans_where(|p| p.id == plan.id).into_iter().next();
+        found.ok_or(MarketError::UnknownPlan)
     }
 
     /// Takes a plan off sale. Contracts run on; metered ones, which have no term, stop where no hold can be made

@@ -250,6 +250,11 @@ impl Market {
     async fn buy_from_balance(&self, c: &Contract, quote: &Quote, granted: Granted) -> Result<()> {
         let now = self.now();
         transact!(self.store(), tx -> Result<()> => {
+            // What was looked at before may have changed: the wish taken back, the contract renewed by hand,
+            // the same earnings spent by another accountant. Then nothing is bought.
+            if !self.still_wished(tx, c, quote.price, granted).await? {
+                return Ok(());
+            }
             let bought = self.buy(tx, c.account, quote.id).await?;
             if self.invoice_paid(tx, bought.contract, now).await? == Paid::LeftInBalance {
                 return Err(MarketError::PriceNotCovered { price: bought.due });
@@ -272,6 +277,28 @@ impl Market {
             };
             let detail = format!("{detail}, contract {}", bought.contract);
             tell(tx, c.account, &Notice { contract: c.id, kind, about, at: now, detail }).await
+        })
+    }
+
+    /// Whether a wish stands within the granting transaction, and carries so much.
+    async fn still_wished(
+        &self,
+        tx: &mut Tx,
+        c: &Contract,
+        price: Amount,
+        granted: Granted,
+    ) -> Result<bool> {
+        let wishes = Wishes::find(tx, c.id).await?;
+        Ok(match granted {
+            Granted::Renewal { .. } => {
+                let fits = wishes.renew_max_minor.is_some_and(|max| price.minor <= max);
+                fits && can_follow(tx, c.account, Some(c.id)).await?.is_some()
+            }
+            Granted::Reinvestment => {
+                let spent = wishes.reinvest_from.saturating_add(wishes.reinvested);
+                let left = self.credited(tx, c).await?.saturating_sub(spent);
+                wishes.reinvest && price.minor <= left
+            }
         })
     }
 
@@ -323,3 +350,6 @@ fn most_for(plan: &Plan, term: u64, minor: i64) -> Option<(Hashrate, Amount)> {
     }
     Some(best)
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,6 +161,23 @@ pub struct PlanLife {
     pub energy_usd_micro_per_th_day: u64,
     /// Epochs a customer may decide in about work that was missed by the operator's doing.
     pub choice_epochs: u64,
+    /// The minimum payout: nothing of a running contract is settled while fewer minor units of the lane's own coin
+    /// wait. At its end all is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub minimum_payout_minor: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The largest minimum payout: a hundredth of a coin. Earnings are the customer's as soon as they are mature, and
+/// leave the house at any time above the network's fee; a minimum may save entries, and hold nothing back that
+/// anybody would withdraw.
+#[must_use]
+pub fn minimum_payout_max(asset: Asset) -> u64 {
+    asset.unit().unsigned_abs() / 100
 }
 
 impl Default for PlanLife {
@@ -174,6 +191,7 @@ impl Default for PlanLife {
             maintenance_usd_micro_per_th_day: 0,
             energy_usd_micro_per_th_day: 0,
             choice_epochs: 144,
+            minimum_payout_minor: 0,
         }
     }
 }
@@ -213,6 +231,10 @@ impl PlanLife {
             (
                 (1..=CHOICE_EPOCHS_MAX).contains(&self.choice_epochs),
                 "life: choice_epochs must be 1 to 52560",
+            ),
+            (
+                self.minimum_payout_minor <= minimum_payout_max(asset),
+                "life: minimum_payout_minor must be at most a hundredth of the lane's own coin",
             ),
             (self.notice_epochs <= CHOICE_EPOCHS_MAX, "life: notice_epochs must be at most 52560"),
             (

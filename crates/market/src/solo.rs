@@ -180,12 +180,25 @@ impl Market {
         account: AccountId,
         lane: &LaneId,
     ) -> Result<(Scheme, Option<EpochNumber>)> {
-        self.lane(lane)?;
         let mut tx = self.store().read().await?;
-        let given = params![lane.clone(), account, i64::MAX];
-        let row = tx.fetch_optional(sql::OWN_SCHEME, &given).await?;
+        let found = self.own_scheme_in(&mut tx, account, lane).await?;
         tx.rollback().await?;
-        match row {
+        Ok(found)
+    }
+
+    /// [`Market::own_scheme`] within the caller's transaction.
+    ///
+    /// # Errors
+    /// As [`Market::own_scheme`].
+    pub async fn own_scheme_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        lane: &LaneId,
+    ) -> Result<(Scheme, Option<EpochNumber>)> {
+        self.lane(lane)?;
+        let given = params![lane.clone(), account, i64::MAX];
+        match tx.fetch_optional(sql::OWN_SCHEME, &given).await? {
             Some(r) => {
                 Ok((Scheme::stored(&r.get::<String>("scheme")?)?, Some(r.get("from_epoch")?)))
             }

@@ -109,12 +109,16 @@ fn rules(plan: &Plan, settle_every: u64) -> Rules {
                 .map(|(asset, minor_per_th_day)| Upkeep { asset, minor_per_th_day })
                 .collect(),
         },
-        settlement: SettlementRule::EveryEpochs { epochs: settle_every },
+        settlement: settlement(plan, settle_every),
         orphan: OrphanRule::TakenBack,
         refund: RefundRule::Undelivered,
         unprofitable: unprofitable(plan),
         life: Some(life(plan)),
     }
+}
+
+pub(crate) const fn settlement(plan: &Plan, epochs: u64) -> SettlementRule {
+    SettlementRule::EveryEpochs { epochs, minimum_minor: plan.life.minimum_payout_minor }
 }
 
 fn unprofitable(plan: &Plan) -> UnprofitableRule {
@@ -208,6 +212,7 @@ mod tests {
             window_epochs_max: 1_000,
             life: crate::PlanLife::default(),
             prices: None,
+            hosted: None,
         }
     }
 
@@ -256,7 +261,11 @@ mod tests {
         let other = Plan { fee_bps: Bps::new(201).unwrap(), ..plan() };
         assert_ne!(hash(text.as_bytes()), hash(written(&other).as_bytes()));
         let read = Terms::parse(text.as_bytes()).unwrap();
-        assert_eq!(read.rules.settlement, SettlementRule::EveryEpochs { epochs: 144 });
+        assert_eq!(
+            read.rules.settlement,
+            SettlementRule::EveryEpochs { epochs: 144, minimum_minor: 0 }
+        );
+        assert!(!text.contains("minimum_minor"), "terms without a minimum are what they were");
         assert_eq!(read.canonical().unwrap(), text.as_bytes());
     }
 

@@ -11,7 +11,7 @@ pub use contract::{
 pub use lane::{AuxStats, BlockPlace, BlockState, BlockView, EpochView, LaneStats};
 
 use crate::QuoteForecast;
-use crate::config::PlanKind;
+use crate::config::{HostedConfig, PlanKind};
 use crate::rules::PlanLife;
 use crate::scheme::{FppsAsset, Scheme};
 use gruve_units::Timestamp;
@@ -76,6 +76,8 @@ pub struct Plan {
     pub life: PlanLife,
     /// Whose prices in dollars count, where the rules need one.
     pub prices: Option<PlanPrices>,
+    /// The machine and its hosting, in a hosted plan.
+    pub hosted: Option<HostedConfig>,
 }
 
 /// Whose prices in dollars count for a plan.

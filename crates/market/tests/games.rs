@@ -518,6 +518,7 @@ fn costly(unprofitable: Unprofitable) -> MarketConfig {
         maintenance_usd_micro_per_th_day: 1_000_000_000_000,
         energy_usd_micro_per_th_day: 0,
         choice_epochs: 144,
+        minimum_payout_minor: 0,
     };
     config.plans[0].fee_bps = Bps::ZERO;
     config

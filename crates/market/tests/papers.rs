@@ -201,6 +201,7 @@ fn costly() -> MarketConfig {
         maintenance_usd_micro_per_th_day: 1_000_000_000_000,
         energy_usd_micro_per_th_day: 400_000_000_000,
         choice_epochs: 3,
+        minimum_payout_minor: 0,
     };
     config
 }

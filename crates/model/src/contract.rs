@@ -69,6 +69,8 @@ pub struct Terms {
     pub maintenance: Vec<(usize, u64)>,
     /// Epochs in which its owner may decide about work that was missed by the operator's doing.
     pub choice_epochs: u64,
+    /// Whole minor units of the first asset that must wait before anything of a running contract is paid.
+    pub minimum_minor: u64,
 }
 
 /// The first epoch of a contract whose predecessor has not ended.

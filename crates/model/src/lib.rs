@@ -141,6 +141,8 @@ wrong! {
     FeesNotCapped,
     /// Half of FPPS's fee is taken again at the settlement.
     FppsFeeTwice,
+    /// The minimum payout is forgotten.
+    MinimumForgotten,
     /// A height is priced as soon as its own block is there.
     PricedTooSoon,
     /// What FPPS pays stands in the window for nobody.

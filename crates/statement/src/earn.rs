@@ -5,7 +5,7 @@ use crate::document::{
     TakeBackLine,
 };
 use crate::replay::{Replay, Verdict, mul_div, must};
-use crate::terms::{FeeRule, MaintenanceRule, OrphanRule, SchemeRule};
+use crate::terms::{FeeRule, MaintenanceRule, OrphanRule, SchemeRule, SettlementRule};
 use gruve_units::Asset;
 use ruint::Uint;
 use std::collections::BTreeMap;
@@ -192,6 +192,7 @@ impl Replay {
             .filter_map(|l| if let Line::Settlement(s) = l { Some(s) } else { None })
             .collect();
         let is_fpps = matches!(self.terms.rules.scheme, SchemeRule::Fpps { .. });
+        self.check_minimum(bps)?;
         let mut parts = Vec::new();
         for holding in &self.position.assets {
             let Some(part) = Part::of(holding, bps)? else { continue };
@@ -216,6 +217,23 @@ impl Replay {
         }
         for (line, part) in said.into_iter().zip(&parts) {
             self.take_settlement(line, part)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the lane's own coin has come to the minimum payout, or the contract to its end. A contract by the meter
+    /// has no line of its end: paying earlier than agreed is to its owner's good.
+    fn check_minimum(&self, bps: u16) -> Verdict {
+        let SettlementRule::EveryEpochs { minimum_minor, .. } = self.terms.rules.settlement else {
+            return Ok(());
+        };
+        if minimum_minor == 0 || self.has_ended() || self.is_metered {
+            return Ok(());
+        }
+        let own = self.position.assets.first().map(|h| Part::of(h, bps)).transpose()?.flatten();
+        let waiting = own.map_or(0, |p| p.gross);
+        if i128::from(waiting) < i128::from(minimum_minor) {
+            return Err(format!("{waiting} waits, which is below the minimum of {minimum_minor}"));
         }
         Ok(())
     }

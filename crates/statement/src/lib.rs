@@ -20,6 +20,7 @@ pub mod csv;
 mod days;
 pub mod document;
 mod earn;
+pub mod hosting;
 mod life;
 pub mod metered;
 mod replay;

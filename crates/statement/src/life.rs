@@ -208,7 +208,7 @@ impl Replay {
             return Err("the contract is never paused".into());
         };
         let before = match self.terms.rules.settlement {
-            SettlementRule::EveryEpochs { epochs } => epochs,
+            SettlementRule::EveryEpochs { epochs, .. } => epochs,
             SettlementRule::NotStated => 1,
         };
         let instant = i128::from(l.epoch.saturating_sub(before)) + 1;

@@ -191,7 +191,7 @@ impl Replay {
     /// Whether a settlement may fall on the close of an epoch: a border of the terms lies between it and what was
     /// closed before.
     pub(crate) fn check_scheduled(&self, epoch: u64) -> Verdict {
-        let SettlementRule::EveryEpochs { epochs } = self.terms.rules.settlement else {
+        let SettlementRule::EveryEpochs { epochs, .. } = self.terms.rules.settlement else {
             return Ok(());
         };
         let of = |epoch: u64| epoch.saturating_add(1) / epochs.max(1);

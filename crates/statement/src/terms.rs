@@ -264,9 +264,14 @@ pub struct Upkeep {
 pub enum SettlementRule {
     /// When an epoch whose successor's number is a multiple of `epochs` is closed (or such a one was passed over), all whole
     /// minor units of mature blocks that are not settled; fractions of 2^-64 wait. Later while the chain cannot be followed.
+    /// With `minimum_minor` above zero nothing is settled of a contract that has not ended, of any asset, while fewer whole
+    /// minor units of the lane's own coin wait than that; its upkeep waits as well. At its end all is settled.
     EveryEpochs {
         /// How many.
         epochs: u64,
+        /// The minimum payout, in minor units of the lane's own coin.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        minimum_minor: u64,
     },
     /// The first format does not say when.
     NotStated,
@@ -378,6 +383,11 @@ pub enum PricesRule {
         /// How old.
         staleness_secs: u32,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Terms of the first format, as far as they are needed.
@@ -564,6 +574,26 @@ impl SignedTerms {
             return Err(unreadable(&format!("the format {:?} is not known here", signed.format)));
         }
         Ok(signed)
+    }
+
+    /// Checks hash and signature, by `key` where one is given; whose it is, in hexadecimal. What the bytes say is
+    /// another question.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn verified(&self, key: Option<&[u8; 32]>) -> Result<&str, TermsError> {
+        let hash = hash(self.terms.as_bytes());
+        if self.sha256 != hex::encode(hash) {
+            return Err(TermsError::WrongHash);
+        }
+        let (Some(by), Some(signature)) = (&self.operator_key, &self.signature) else {
+            return Err(TermsError::WrongSignature);
+        };
+        verify(by, signature, &hash)?;
+        match key {
+            Some(asked) if hex::encode(asked) != *by => Err(TermsError::OtherKey(by.clone())),
+            _ => Ok(by),
+        }
     }
 
     /// Checks hash and signature and gives the terms. Terms of the first format are not signed; all others must

@@ -49,6 +49,8 @@ enum HandError {
     #[error(transparent)]
     Farm(#[from] FarmError),
     #[error(transparent)]
+    Market(#[from] MarketError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -59,6 +61,7 @@ impl HandError {
             HandError::Treasury(e) => treasury_failure(e),
             HandError::Accounts(e) => accounts_failure(e),
             HandError::Farm(e) => farm_failure(e),
+            HandError::Market(e) => market_failure(e),
             HandError::Store(e) => Failure::of(e),
         }
     }
@@ -71,6 +74,7 @@ impl Blamed for HandError {
             HandError::Treasury(e) => e.blame(),
             HandError::Accounts(e) => e.blame(),
             HandError::Farm(e) => e.blame(),
+            HandError::Market(e) => e.blame(),
             HandError::Store(e) => e.blame(),
         }
     }
@@ -127,23 +131,27 @@ impl AppState {
             let (offer, seller) = self.hosting().offered(tx, account, id).await?;
             self.may_pay_for(tx, &offer, seller).await?;
             let from = self.hosting().accept_in(tx, account, id).await?;
+            self.earn_as_agreed(tx, &offer).await?;
             self.tell_taken(tx, &offer, seller).await?;
             Ok(from)
         });
         let from = from.map_err(|e| e.failure())?;
-        let scheme = match contract.terms.scheme {
+        self.pulse().beat();
+        Ok(from)
+    }
+
+    /// The account's own machines on the lane earn from the next epoch on as the contract says: within the
+    /// transaction that makes it.
+    async fn earn_as_agreed(&self, tx: &mut Tx, c: &Contract) -> Result<(), HandError> {
+        let scheme = match c.terms.scheme {
             gruve_hosting::Scheme::Pplns => Scheme::Pplns,
             gruve_hosting::Scheme::Solo => Scheme::Solo,
         };
-        let (now, _) = self.market().own_scheme(account, &contract.lane).await?;
+        let (now, _) = self.market().own_scheme_in(tx, c.account, &c.lane).await?;
         if now != scheme {
-            transact!(self.store(), tx -> Result<(), MarketError> => {
-                self.market().set_own_scheme(tx, account, &contract.lane, scheme).await?;
-                Ok(())
-            })?;
+            self.market().set_own_scheme(tx, c.account, &c.lane, scheme).await?;
         }
-        self.pulse().beat();
-        Ok(from)
+        Ok(())
     }
 
     /// Whether an offer's price may leave the account. To another customer it is a payout by another door.

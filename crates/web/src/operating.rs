@@ -145,6 +145,8 @@ impl AppState {
             energy_minor_per_kwh: decimal(asset, &new.energy)?.minor,
             fee_minor_per_day: decimal(asset, &new.fee)?.minor,
             level: level.ok_or_else(|| Failure::refused("Write the level as 0 to 10000."))?,
+            term_epochs: 0,
+            minimum_payout_minor: 0,
         };
         let price = decimal(new.price_asset, &new.price)?;
         let offered = async {

@@ -49,6 +49,8 @@ async fn hosted(house: &House, n: u32, name: &str) -> (MachineId, ContractId) {
         energy_minor_per_kwh: 100,
         fee_minor_per_day: 2_000,
         level: Bps::new(9_500).unwrap(),
+        term_epochs: 0,
+        minimum_payout_minor: 0,
     };
     let account = house.account(name).await;
     let price = Amount::new(Asset::Btc, 0);

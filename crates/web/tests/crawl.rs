@@ -56,6 +56,8 @@ async fn hosted(house: &House) -> String {
         energy_minor_per_kwh: 100,
         fee_minor_per_day: 2_000,
         level: gruve_units::Bps::new(9_500).unwrap(),
+        term_epochs: 0,
+        minimum_payout_minor: 0,
     };
     let (to, free) = (house.account("kari").await, gruve_units::Amount::new(terms.asset, 0));
     house.hosting.offer(machine, to, terms, free).await.unwrap().to_string()

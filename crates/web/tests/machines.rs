@@ -46,6 +46,8 @@ async fn offered(house: &House, to: AccountId) -> ContractId {
         energy_minor_per_kwh: 100,
         fee_minor_per_day: 2_000,
         level: Bps::new(9_500).unwrap(),
+        term_epochs: 0,
+        minimum_payout_minor: 0,
     };
     house.hosting.offer(machine, to, terms, Amount::new(Asset::Btc, 0)).await.unwrap()
 }

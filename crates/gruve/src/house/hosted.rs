@@ -258,17 +258,32 @@ pub(super) async fn pay_owners(
             () = tokio::time::sleep(PAY_EVERY) => {}
             _ = stopped.wait_for(|s| *s) => return Ok(()),
         }
-        let all = match payers.hosting.payables().await {
-            Ok(all) => all,
+        pay_all(&payers, &stopped).await;
+    }
+}
+
+/// Goes once through all that owners are to get, page by page.
+async fn pay_all(payers: &Payers, stopped: &watch::Receiver<bool>) {
+    let mut last: Option<Payable> = None;
+    loop {
+        let page = match payers.hosting.payables(last.as_ref()).await {
+            Ok(page) => page,
             Err(error) => {
                 tracing::warn!(%error, "cannot look up what owners are to get");
-                continue;
+                return;
             }
         };
-        for one in all {
-            if let Err(error) = pay_owner(&payers, &one).await {
+        for one in &page {
+            if *stopped.borrow() {
+                return;
+            }
+            if let Err(error) = pay_owner(payers, one).await {
                 tracing::warn!(account = %one.account, lane = %one.lane, %error, "cannot pay an owner now");
             }
+        }
+        match page.into_iter().next_back() {
+            Some(one) => last = Some(one),
+            None => return,
         }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) fn terms(pay_from: PayFrom) -> OfferTerms {
         energy_minor_per_kwh: 1_000,
         fee_minor_per_day: 14_400,
         level: Bps::new(9_500).unwrap(),
+        term_epochs: 0,
+        minimum_payout_minor: 0,
     }
 }
 

@@ -116,11 +116,13 @@ many_statements! {
     /// What is taken of contracts' earnings, metered ones too.
     PARTIES (contract Bytes) = "SELECT c.id AS id, c.asset AS asset, c.fee_bps AS fee_bps,
         c.maintenance AS maintenance, c.maintenance_also AS maintenance_also,
-        c.maintenance_due AS maintenance_due, c.start_epoch AS start_epoch, CAST(0 AS BIGINT) AS is_metered
+        c.maintenance_due AS maintenance_due, c.start_epoch AS start_epoch, CAST(0 AS BIGINT) AS is_metered,
+        CAST(0 AS BIGINT) AS minimum_minor
         FROM given g JOIN market_contracts c ON c.id = g.contract
         UNION ALL SELECT m.id AS id, m.asset AS asset, m.fee_bps AS fee_bps,
         m.maintenance AS maintenance, m.maintenance_also AS maintenance_also,
-        m.maintenance_due AS maintenance_due, m.first_epoch AS start_epoch, CAST(1 AS BIGINT) AS is_metered
+        m.maintenance_due AS maintenance_due, m.first_epoch AS start_epoch, CAST(1 AS BIGINT) AS is_metered,
+        CASE WHEN m.state = 'ended' THEN CAST(0 AS BIGINT) ELSE m.minimum_minor END AS minimum_minor
         FROM given g JOIN market_metered m ON m.id = g.contract";
     SET_MAINTENANCE (id Bytes, due Bytes) = "UPDATE market_contracts SET maintenance_due = given.due
         FROM given WHERE market_contracts.id = given.id";

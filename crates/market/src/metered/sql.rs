@@ -3,18 +3,26 @@
 use gruve_store::{Migration, many_statements, statements};
 
 /// The tables of metered contracts, counted by themselves.
-pub const METERED_MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "metered",
-    sqlite: include_str!("../../migrations/0001_metered.sqlite.sql"),
-    postgres: include_str!("../../migrations/0001_metered.postgres.sql"),
-}];
+pub const METERED_MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "metered",
+        sqlite: include_str!("../../migrations/0001_metered.sqlite.sql"),
+        postgres: include_str!("../../migrations/0001_metered.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "metered_minimum",
+        sqlite: include_str!("../../migrations/0002_metered_minimum.sqlite.sql"),
+        postgres: include_str!("../../migrations/0002_metered_minimum.postgres.sql"),
+    },
+];
 
 macro_rules! columns {
     () => {
         "id, account, plan, plan_version, title, lane, asset, pay_asset, epoch_us, hashrate, epoch_work, \
          scheme, fpps, fee_bps, maintenance, maintenance_also, low_epochs, terms_hash, state, is_low, \
-         created_at, first_epoch, ended_epoch, delivered, cost_carry, charged_minor, maintenance_due"
+         created_at, first_epoch, ended_epoch, delivered, cost_carry, charged_minor, maintenance_due, minimum_minor"
     };
 }
 
@@ -22,9 +30,9 @@ statements! {
     INSERT = "INSERT INTO market_metered (id, account, plan, plan_version, title, lane, asset, pay_asset,
         epoch_us, hashrate, epoch_work, scheme, fpps, fee_bps, maintenance, maintenance_also, low_epochs,
         terms, terms_hash, state, is_low, created_at, first_epoch, ended_epoch, delivered, cost_carry,
-        charged_minor, maintenance_due, request_key)
+        charged_minor, maintenance_due, request_key, minimum_minor)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        'active', 0, $20, $21, NULL, $22, $23, 0, $23, $24)";
+        'active', 0, $20, $21, NULL, $22, $23, 0, $23, $24, $25)";
     FIND = concat!("SELECT ", columns!(), " FROM market_metered WHERE id = $1");
     OF_REQUEST = "SELECT m.id AS id, m.plan AS plan, m.hashrate AS hashrate, m.first_epoch AS first_epoch,
         m.pay_asset AS pay_asset, h.held_minor AS held_minor FROM market_metered m JOIN market_holds h

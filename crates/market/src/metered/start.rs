@@ -108,6 +108,7 @@ impl Market {
             cost_carry: Accrual::ZERO,
             charged: 0,
             maintenance_due: Accrual::ZERO,
+            minimum: plan.life.minimum_payout_minor,
             is_charged: false,
         };
         let sold = Hashrate(capacity.sold.0.saturating_add(hashrate.0));
@@ -342,7 +343,8 @@ async fn insert(tx: &mut Tx, c: &Metered, terms: Vec<u8>, request_key: Option<&s
         c.first_epoch,
         c.delivered,
         c.cost_carry,
-        request_key.map(str::to_owned)
+        request_key.map(str::to_owned),
+        c.minimum
     ];
     tx.execute(sql::INSERT, &row).await?;
     Ok(())

@@ -2,9 +2,7 @@
 
 use crate::{MarketError, Plan, Result, Scheme};
 use gruve_statement::metered::{METERED_FORMAT, MeterRule, MeteredRules, MeteredTerms, StopRule};
-use gruve_statement::terms::{
-    AllocationRule, FeeRule, MaintenanceRule, OrphanRule, SettlementRule, Upkeep,
-};
+use gruve_statement::terms::{AllocationRule, FeeRule, MaintenanceRule, OrphanRule, Upkeep};
 use gruve_units::{ContractId, Hashes, Hashrate, Timestamp};
 
 /// What the terms say beside their plan.
@@ -57,7 +55,7 @@ fn rules(plan: &Plan, settle_every: u64) -> MeteredRules {
                 .map(|(asset, minor_per_th_day)| Upkeep { asset, minor_per_th_day })
                 .collect(),
         },
-        settlement: SettlementRule::EveryEpochs { epochs: settle_every },
+        settlement: crate::terms::settlement(plan, settle_every),
         orphan: OrphanRule::TakenBack,
     }
 }

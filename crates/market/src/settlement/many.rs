@@ -112,6 +112,8 @@ struct Agreed {
     order: Vec<(Asset, u64)>,
     /// The first epoch that may have earned something.
     began: EpochNumber,
+    /// What of the lane's own coin must wait before anything is settled.
+    minimum: u64,
 }
 
 /// The same of a contract that does not run (or is no lease), and where its maintenance is kept.
@@ -148,9 +150,18 @@ impl Run<'_> {
         for who in page {
             let agreed = self.agreed(*who, &mut apart)?;
             let (mut rows, mut parts) = (Vec::new(), Vec::new());
+            let mut is_below = false;
             for (at, (book, standings, _)) in books.iter_mut().enumerate() {
                 let broken = || MarketError::Broken("a standing is missing".into());
                 let row = standings.next().ok_or_else(broken)?;
+                // The lane's own coin is the first of its books.
+                if at == 0 {
+                    let (waiting, _) = row.standing.unsettled()?;
+                    is_below = i128::from(waiting) < i128::from(agreed.minimum);
+                }
+                if is_below {
+                    continue;
+                }
                 // Maintenance is taken below, from all of them.
                 let mut settled = row.standing.settle(agreed.fee, Accrual::ZERO)?;
                 if let (Beneficiary::Fpps(_), Some(s)) = (who, settled) {
@@ -194,7 +205,8 @@ impl Run<'_> {
     }
 
     fn agreed(&self, who: Beneficiary, apart: &mut HashMap<ContractId, Apart>) -> Result<Agreed> {
-        let nothing = |fee| Agreed { fee, due: Accrual::ZERO, order: vec![], began: self.first };
+        let nothing =
+            |fee| Agreed { fee, due: Accrual::ZERO, order: vec![], began: self.first, minimum: 0 };
         let Some(id) = contract_of(who) else {
             return Ok(match who {
                 Beneficiary::Account(_) => nothing(self.lane.outside_fee_bps),
@@ -209,6 +221,7 @@ impl Run<'_> {
                     due: c.maintenance_due,
                     order: c.maintenance_order(),
                     began: c.start.unwrap_or(self.first),
+                    minimum: c.life.rules.minimum_payout_minor,
                 }
             }
             None => {
@@ -236,6 +249,7 @@ impl Run<'_> {
                 due: row.get("maintenance_due")?,
                 order: std::iter::once(own).chain(also).collect(),
                 began: row.get::<Option<EpochNumber>>("start_epoch")?.unwrap_or(self.first),
+                minimum: row.get("minimum_minor")?,
             };
             all.insert(row.get("id")?, Apart { agreed, is_metered: row.get("is_metered")? });
         }

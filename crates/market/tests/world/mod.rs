@@ -63,6 +63,7 @@ pub(crate) fn plan() -> PlanConfig {
         catch_up_bps: 5_000,
         extension_epochs: Some(3),
         life: PlanLife::default(),
+        hosted: None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::Model;
 use crate::books::Account;
 use crate::numbers::{floor, int};
 use crate::settlement::{Part, SettlementLine, fee, maintain, part_of_due};
-use crate::{Id, Who, Wrong};
+use crate::{Id, State, Who, Wrong};
 use num_bigint::BigInt;
 use std::collections::BTreeSet;
 
@@ -59,6 +59,9 @@ impl Model {
         if let Who::Fpps(_) = who {
             bps = if self.wrong == Some(Wrong::FppsFeeTwice) { bps / 2 } else { 0 };
         }
+        if self.is_below_minimum(who) {
+            return;
+        }
         let mut parts: Vec<Part> = Vec::new();
         for (asset, m) in means.iter().enumerate() {
             let Some(s) = self.standings.get(&(asset, who)) else { continue };
@@ -84,6 +87,16 @@ impl Model {
         for p in parts {
             self.pay_out(who, p, (began, to));
         }
+    }
+
+    /// Whether a contract that runs has too little of the lane's own asset to be paid.
+    fn is_below_minimum(&self, who: Who) -> bool {
+        let (Who::Contract(id) | Who::Fpps(id)) = who else { return false };
+        let minimum = match self.contracts.get(&id) {
+            Some(c) if c.state == State::Running => c.terms.minimum_minor,
+            _ => 0,
+        };
+        self.wrong != Some(Wrong::MinimumForgotten) && self.whole(0, who) < int(minimum)
     }
 
     fn pay_out(&mut self, who: Who, p: Part, (began, to): (u64, u64)) {

@@ -35,6 +35,9 @@ pub(crate) fn config(settle_every: u64) -> MarketConfig {
     config
 }
 
+/// What must wait of a contract of the other plan before it is paid.
+const MINIMUM: u64 = 100_000;
+
 /// What is agreed of every contract's life: little time to choose in.
 fn life() -> PlanLife {
     PlanLife { choice_epochs: 4, ..PlanLife::default() }
@@ -62,7 +65,8 @@ fn plans() -> Vec<PlanConfig> {
         maintenance_minor_per_th_day: 90_000_000_000_001,
         catch_up_bps: 20_000,
         extension_epochs: Some(2),
-        life: life(),
+        // Some settlements come to it, some wait.
+        life: PlanLife { minimum_payout_minor: MINIMUM, ..life() },
         ..world::plan()
     };
     let asset = |asset, fee_window_blocks, fee_cap_minor, depth_blocks| FppsAsset {
@@ -167,5 +171,6 @@ pub(super) fn model_terms(plan: &PlanConfig, rate: u128, term: u64) -> Terms {
         fee_bps: plan.fee_bps.get(),
         maintenance: maintenance(plan),
         choice_epochs: plan.life.choice_epochs,
+        minimum_minor: plan.life.minimum_payout_minor,
     }
 }

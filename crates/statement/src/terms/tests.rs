@@ -28,7 +28,7 @@ pub(crate) fn terms() -> Terms {
                     Upkeep { asset: Asset::Doge, minor_per_th_day: 2_000 },
                 ],
             },
-            settlement: SettlementRule::EveryEpochs { epochs: 1 },
+            settlement: SettlementRule::EveryEpochs { epochs: 1, minimum_minor: 0 },
             orphan: OrphanRule::TakenBack,
             refund: RefundRule::Undelivered,
             unprofitable: UnprofitableRule::Run,

@@ -83,6 +83,9 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
                     }
                 }
             }
+            @if p.life.minimum_payout_minor > 0 {
+                dt { (t("Minimum payout")) } dd { (say!("earnings are credited once {minimum} wait, and all of them at the end", minimum = minimum(p))) }
+            }
             dt { (t("If work is missing")) } dd { @if p.kind == PlanKind::Metered { (t("it is not charged")) } @else {
                 (say!("delivered later, within {extension_epochs} after the term; what is missing then is refunded pro rata", extension_epochs = span(p.extension_epochs)))
             } }
@@ -95,6 +98,11 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
 pub(crate) fn maintenance(p: &Plan) -> Markup {
     let minor = i64::try_from(p.maintenance_minor_per_th_day).unwrap_or(i64::MAX);
     amount(Amount::new(p.asset, minor))
+}
+
+/// The minimum payout of a plan; at most a hundredth of a coin.
+fn minimum(p: &Plan) -> Markup {
+    amount(Amount::new(p.asset, i64::try_from(p.life.minimum_payout_minor).unwrap_or(i64::MAX)))
 }
 
 fn scheme_text(scheme: Scheme) -> &'static str {

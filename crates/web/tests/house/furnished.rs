@@ -79,6 +79,8 @@ async fn machine(house: &House, kari: &Program) {
         energy_minor_per_kwh: 100,
         fee_minor_per_day: 2_000,
         level: Bps::new(9_500).unwrap(),
+        term_epochs: 0,
+        minimum_payout_minor: 0,
     };
     let account = house.accounts.account_by_name("kari").await.unwrap().unwrap();
     let free = Amount::new(Asset::Btc, 0);

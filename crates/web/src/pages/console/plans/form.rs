@@ -40,6 +40,8 @@ pub(crate) struct PlanForm {
     maintenance_usd: String,
     energy_usd: String,
     choice: String,
+    #[serde(default)]
+    minimum: String,
 }
 
 /// One short field: name in the form, label, hint.
@@ -105,6 +107,7 @@ impl PlanForm {
             maintenance_usd: text("0"),
             energy_usd: text("0"),
             choice: life.choice_epochs.to_string(),
+            minimum: text("0"),
         }
     }
 
@@ -148,6 +151,7 @@ impl PlanForm {
             maintenance_usd: decimal(Asset::Usd, p.life.maintenance_usd_micro_per_th_day),
             energy_usd: decimal(Asset::Usd, p.life.energy_usd_micro_per_th_day),
             choice: p.life.choice_epochs.to_string(),
+            minimum: decimal(own, p.life.minimum_payout_minor),
         }
     }
 
@@ -178,7 +182,7 @@ impl PlanForm {
             catch_up_bps: typed(&self.catch_up, "write the rate of making good as a whole number")?,
             extension_epochs: maybe(&self.extension, "write the extension in epochs, or nothing")?,
             low_balance_epochs: maybe(&self.low_balance, "write epochs, or nothing")?,
-            life: self.life()?,
+            life: self.life(own)?,
             lane,
         })
     }
@@ -219,7 +223,7 @@ impl PlanForm {
         words(&self.maintenance_also, &[';']).map(one).collect()
     }
 
-    fn life(&self) -> Result<PlanLife, Failure> {
+    fn life(&self, own: Asset) -> Result<PlanLife, Failure> {
         let whole = "write a whole number of epochs";
         Ok(PlanLife {
             unprofitable: match self.unprofitable.as_str() {
@@ -231,6 +235,10 @@ impl PlanForm {
             maintenance_usd_micro_per_th_day: minor(Asset::Usd, &self.maintenance_usd)?,
             energy_usd_micro_per_th_day: minor(Asset::Usd, &self.energy_usd)?,
             choice_epochs: typed(&self.choice, whole)?,
+            minimum_payout_minor: match self.minimum.trim() {
+                "" => 0,
+                minimum => minor(own, minimum)?,
+            },
         })
     }
 
@@ -264,6 +272,7 @@ impl PlanForm {
             (text(("notice", "Epochs of notice before a pause", "A whole number."), &self.notice, false))
             (text(("energy_usd", "Energy of a TH·day", DOLLARS), &self.energy_usd, false))
             (text(("choice", "Epochs to choose what happens to missed work", "1 to 52560."), &self.choice, false))
+            (text(("minimum", "Minimum payout", "In whole coins of the lane, at most 0.01: less than this waits until the contract's end; 0 for none."), &self.minimum, false))
         }
     }
 }
@@ -315,7 +324,8 @@ mod tests {
             "maintenance_also": [{"asset": "DOGE", "minor_per_th_day": 88}],
             "catch_up_bps": 5000, "extension_epochs": 1000,
             "life": {"unprofitable": "pause", "hysteresis_bps": 321, "notice_epochs": 12,
-              "maintenance_usd_micro_per_th_day": 55, "energy_usd_micro_per_th_day": 44, "choice_epochs": 99}},
+              "maintenance_usd_micro_per_th_day": 55, "energy_usd_micro_per_th_day": 44, "choice_epochs": 99,
+              "minimum_payout_minor": 4321}},
             {"id": "meter", "lane": "ltc", "title": "Meter", "kind": "metered", "hashrate_min": "10 MH/s",
             "hashrate_max": "2 GH/s", "hashrate_step": "1 MH/s", "price_minor": 9,
             "price_hashrate": "1 MH/s", "low_balance_epochs": 7, "scheme": "solo"}]}"#;

@@ -1,0 +1,497 @@
+//! Hosting of a machine: its terms, the statement of its bills, and checking one against the other. Pure.
+//!
+//! A bill is a line: what was measured of its epochs (energy, time up) and what the balance held are facts; energy, fee,
+//! credit, what is due, waived and owed follow from the terms and the lines before it. The operator signs the
+//! terms at the sale and each page of a statement.
+
+use crate::check::Wrong;
+use crate::document::Big;
+use crate::replay::must;
+use crate::terms::{SignedTerms, TermsError};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use gruve_units::{Asset, ContractId, Hashrate, LaneId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The form of the terms that is written.
+pub const HOSTING_TERMS: &str = "gruve-hosting-terms-2";
+/// The form from before there were plans of machines: without a term, a minimum and the epoch's length.
+pub const HOSTING_TERMS_1: &str = "gruve-hosting-terms-1";
+/// The form of a statement.
+pub const HOSTING_STATEMENT: &str = "gruve hosting statement 1";
+/// Bills on a page at most.
+pub const HOSTING_BILLS_MAX: usize = 500;
+
+/// How energy is counted and priced.
+pub const ENERGY_RULE: &str = "each reading of watts counts until the next one, at most 300 s; what no reading covers is \
+    not billed; floor(price * microjoules / 3.6e12) with the fraction carried";
+/// How the fee is priced.
+pub const FEE_RULE: &str = "floor(fee * microseconds / 8.64e10) with the fraction carried";
+/// What a machine that stands still costs the operator.
+pub const LEVEL_RULE: &str = "an epoch is up if the machine's shares prove any work in it, less the time it claimed under \
+    half its nameplate; credit = ceil(fee * (level - up) / level) of each bill";
+
+/// Microjoules of a kilowatt-hour.
+const UJ_PER_KWH: u128 = 3_600_000_000_000;
+/// Microseconds of a day.
+const US_PER_DAY: u128 = 86_400_000_000;
+
+/// What is agreed of a machine. Its canonical bytes are its JSON with the fields in this order and no spaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostingTerms {
+    /// [`HOSTING_TERMS`].
+    pub format: String,
+    /// The maker's number.
+    pub serial: String,
+    /// The maker's name for it.
+    pub model: String,
+    /// The lane it works for.
+    pub lane: LaneId,
+    /// What its maker promises.
+    pub nameplate: Hashrate,
+    /// What its maker says it draws, in watts.
+    pub nameplate_watts: u32,
+    /// `sold` or `leased`.
+    pub kind: String,
+    /// `pplns` or `solo`.
+    pub scheme: String,
+    /// `earnings` or `balance`: what bills are taken from.
+    pub pay_from: String,
+    /// What bills are in. From earnings: an asset that the lane earns.
+    pub asset: Asset,
+    /// A kilowatt-hour, in minor units.
+    pub energy_minor_per_kwh: i64,
+    /// [`ENERGY_RULE`].
+    pub energy_rule: String,
+    /// A day of hosting, in minor units.
+    pub fee_minor_per_day: i64,
+    /// [`FEE_RULE`].
+    pub fee_rule: String,
+    /// The promised part of the time; zero promises nothing.
+    pub service_level_bps: u16,
+    /// [`LEVEL_RULE`].
+    pub service_level_rule: String,
+    /// What the price is in.
+    pub price_asset: Asset,
+    /// What is paid at once.
+    pub price_minor: i64,
+    /// Length of an epoch of the lane, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch_us: Option<u64>,
+    /// After so many epochs it ends by itself; without, when the operator ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term_epochs: Option<u64>,
+    /// Earnings go to the payout address once so many minor units of the lane's own coin wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_payout_minor: Option<i64>,
+    /// The plan that it was ordered by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_version: Option<u32>,
+}
+
+impl HostingTerms {
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// [`TermsError::Unreadable`], also for rules that are not known here.
+    pub fn parse(bytes: &[u8]) -> Result<HostingTerms, TermsError> {
+        let unreadable = |why: String| TermsError::Unreadable(why);
+        let terms: HostingTerms =
+            serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?;
+        if ![HOSTING_TERMS, HOSTING_TERMS_1].contains(&terms.format.as_str()) {
+            return Err(unreadable(format!("the format {:?} is not known here", terms.format)));
+        }
+        let rules = [
+            (&terms.energy_rule, ENERGY_RULE),
+            (&terms.fee_rule, FEE_RULE),
+            (&terms.service_level_rule, LEVEL_RULE),
+        ];
+        if let Some((said, _)) = rules.iter().find(|(said, known)| said.as_str() != *known) {
+            return Err(unreadable(format!("the rule {said:?} is not known here")));
+        }
+        if terms.energy_minor_per_kwh < 0 || terms.fee_minor_per_day < 0 {
+            return Err(unreadable("a price is negative".into()));
+        }
+        if !["earnings", "balance"].contains(&terms.pay_from.as_str()) {
+            return Err(unreadable(format!("bills are taken from {:?}", terms.pay_from)));
+        }
+        Ok(terms)
+    }
+
+    /// Whether these are bytes of such terms, of whatever form.
+    #[must_use]
+    pub fn are_in(text: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Form {
+            format: String,
+        }
+        serde_json::from_str::<Form>(text)
+            .is_ok_and(|f| f.format.starts_with("gruve-hosting-terms-"))
+    }
+
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// When they cannot be written, which no terms cause.
+    pub fn canonical(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+}
+
+/// How the bills stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostingPosition {
+    /// Bills written.
+    pub bills: i64,
+    /// All epochs before this one are billed.
+    pub billed_until: u64,
+    /// Carried of energy, in minor units divided by 3.6·10¹².
+    pub energy_carry: Big,
+    /// Carried of the fee, in minor units divided by 8.64·10¹⁰.
+    pub fee_carry: Big,
+    /// Owed.
+    pub arrears_minor: i64,
+    /// Taken so far.
+    pub paid_minor: i64,
+    /// Given up so far.
+    pub waived_minor: i64,
+}
+
+/// A bill, line by line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BillLine {
+    /// Its number, from 1.
+    pub number: i64,
+    /// A fact: when it was written, microseconds UTC since 1970.
+    pub at_us: i64,
+    /// The first epoch that it is of.
+    pub from_epoch: u64,
+    /// The epoch after its last. Energy of earlier epochs that was told late is in it, too.
+    pub until_epoch: u64,
+    /// A fact: the energy measured, microjoules.
+    pub energy_uj: Big,
+    /// The length of its epochs, microseconds.
+    pub span_us: u64,
+    /// A fact: of that, the time that the machine was up.
+    pub up_us: u64,
+    /// The energy, minor units.
+    pub energy_minor: i64,
+    /// The hosting fee.
+    pub fee_minor: i64,
+    /// Given back for time that the machine was not up.
+    pub credit_minor: i64,
+    /// Energy and fee less the credit.
+    pub due_minor: i64,
+    /// A fact: what was taken of this and of what was owed.
+    pub paid_minor: i64,
+    /// Not taken any more.
+    pub waived_minor: i64,
+    /// Owed after it.
+    pub arrears_minor: i64,
+}
+
+/// A page of a hosting contract's statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostingStatement {
+    /// [`HOSTING_STATEMENT`].
+    pub format: String,
+    /// The contract.
+    pub contract: ContractId,
+    /// Under which terms.
+    pub terms_sha256: String,
+    /// Length of an epoch, microseconds.
+    pub epoch_us: u64,
+    /// The contract's first epoch.
+    pub start_epoch: u64,
+    /// The epoch that is no longer its own, once that is known.
+    pub end_epoch: Option<u64>,
+    /// How it stood before the page.
+    pub opening: HostingPosition,
+    /// The bills, oldest first.
+    pub bills: Vec<BillLine>,
+    /// How it stands after them.
+    pub closing: HostingPosition,
+    /// The number of the first bill of the next page, where there is more.
+    pub next_bill: Option<i64>,
+    /// The operator's key, hexadecimal.
+    pub operator_key: Option<String>,
+    /// Its signature; see [`HostingStatement::signed_message`].
+    pub signature: Option<String>,
+}
+
+impl HostingStatement {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(json: &str) -> Result<HostingStatement, String> {
+        let page: HostingStatement = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        if page.bills.len() > HOSTING_BILLS_MAX {
+            return Err(format!("it has more than {HOSTING_BILLS_MAX} bills"));
+        }
+        Ok(page)
+    }
+
+    /// What the operator signs: the form, a line end, and the SHA-256 of the page's JSON with key and signature null.
+    ///
+    /// # Errors
+    /// When the page cannot be written, which none causes.
+    pub fn signed_message(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let bare = HostingStatement { operator_key: None, signature: None, ..self.clone() };
+        let hash = Sha256::digest(serde_json::to_vec(&bare)?);
+        Ok([format!("{HOSTING_STATEMENT}\n").as_bytes(), &hash].concat())
+    }
+
+    /// The page with the operator's signature.
+    ///
+    /// # Errors
+    /// As [`HostingStatement::signed_message`].
+    pub fn signed(mut self, key: &SigningKey) -> Result<HostingStatement, serde_json::Error> {
+        let message = self.signed_message()?;
+        self.operator_key = Some(hex::encode(key.verifying_key().to_bytes()));
+        self.signature = Some(hex::encode(key.sign(&message).to_bytes()));
+        Ok(self)
+    }
+}
+
+/// `⌊(price · amount + carry) / unit⌋` and what is left.
+fn priced(price: i64, amount: u128, carry: u128, unit: u128) -> Result<(i64, u128), String> {
+    let too_large = || "an amount does not fit".to_owned();
+    let price = u128::try_from(price).map_err(|_| "a price is negative".to_owned())?;
+    let sum = price.checked_mul(amount).and_then(|p| p.checked_add(carry)).ok_or_else(too_large)?;
+    Ok((i64::try_from(sum / unit).map_err(|_| too_large())?, sum % unit))
+}
+
+/// What of a fee is given back where a machine promised to be up `level_bps` of `span` was up for `up`.
+fn credit(fee: i64, level_bps: u16, span: u64, up: u64) -> Result<i64, String> {
+    let promised = u128::from(level_bps) * u128::from(span);
+    let kept = u128::from(up) * 10_000;
+    if kept >= promised {
+        return Ok(0);
+    }
+    let fee = u128::try_from(fee).map_err(|_| "a fee is negative".to_owned())?;
+    let credit =
+        fee.checked_mul(promised - kept).ok_or("a credit does not fit")?.div_ceil(promised);
+    i64::try_from(credit).map_err(|_| "a credit does not fit".to_owned())
+}
+
+impl HostingPosition {
+    /// A contract that no bill was written of.
+    #[must_use]
+    pub fn begin(start_epoch: u64) -> HostingPosition {
+        HostingPosition { billed_until: start_epoch, ..HostingPosition::default() }
+    }
+
+    /// Takes a bill: recomputes it from its facts and compares every number.
+    ///
+    /// # Errors
+    /// The first number that does not follow.
+    pub fn take(
+        &mut self,
+        terms: &HostingTerms,
+        epoch_us: u64,
+        b: &BillLine,
+    ) -> Result<(), String> {
+        must("number", b.number, self.bills + 1)?;
+        must("from_epoch", b.from_epoch, self.billed_until)?;
+        let epochs = b.until_epoch.checked_sub(b.from_epoch).ok_or("it ends before it begins")?;
+        let span = epochs.checked_mul(epoch_us).ok_or("its time does not fit")?;
+        must("span_us", b.span_us, span)?;
+        if b.up_us > b.span_us {
+            return Err(format!("up_us {} is longer than its time", b.up_us));
+        }
+        let (price, fee) = (terms.energy_minor_per_kwh, terms.fee_minor_per_day);
+        let (energy, energy_carry) = priced(price, b.energy_uj.0, self.energy_carry.0, UJ_PER_KWH)?;
+        let (fee, fee_carry) = priced(fee, b.span_us.into(), self.fee_carry.0, US_PER_DAY)?;
+        let credit = credit(fee, terms.service_level_bps, b.span_us, b.up_us)?;
+        must("energy_minor", b.energy_minor, energy)?;
+        must("fee_minor", b.fee_minor, fee)?;
+        must("credit_minor", b.credit_minor, credit)?;
+        let due = energy.checked_add(fee - credit).ok_or("what is due does not fit")?;
+        must("due_minor", b.due_minor, due)?;
+        let owed = self.arrears_minor.checked_add(due).ok_or("what is owed does not fit")?;
+        if b.paid_minor < 0 || b.paid_minor > owed {
+            return Err(format!("paid_minor is {} and can be {owed} at most", b.paid_minor));
+        }
+        let open = owed - b.paid_minor;
+        let (waived, arrears) = if terms.pay_from == "earnings" { (open, 0) } else { (0, open) };
+        must("waived_minor", b.waived_minor, waived)?;
+        must("arrears_minor", b.arrears_minor, arrears)?;
+        let sum = |a: i64, b: i64| a.checked_add(b).ok_or("a sum does not fit");
+        *self = HostingPosition {
+            bills: b.number,
+            billed_until: b.until_epoch,
+            energy_carry: Big(energy_carry),
+            fee_carry: Big(fee_carry),
+            arrears_minor: arrears,
+            paid_minor: sum(self.paid_minor, b.paid_minor)?,
+            waived_minor: sum(self.waived_minor, waived)?,
+        };
+        Ok(())
+    }
+}
+
+/// What was found to hold of a hosting contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostingReport {
+    /// The contract.
+    pub contract: String,
+    /// The machine's serial number, by the terms.
+    pub serial: String,
+    /// What bills are in.
+    pub asset: Asset,
+    /// Under which terms.
+    pub terms_sha256: String,
+    /// Whose signature the terms carry.
+    pub terms_signed_by: Option<String>,
+    /// Pages recomputed, each signed.
+    pub pages: usize,
+    /// Bills recomputed.
+    pub bills: usize,
+    /// The first bill of what was not given.
+    pub next_bill: Option<i64>,
+    /// How it stands by them.
+    pub closing: HostingPosition,
+}
+
+/// Reads the pages of a hosting contract's statement one after the other.
+#[derive(Clone, Debug)]
+pub struct HostingChecker {
+    file: SignedTerms,
+    terms: HostingTerms,
+    by: String,
+    position: Option<HostingPosition>,
+    span: Option<(u64, u64)>,
+    report: HostingReport,
+}
+
+impl HostingChecker {
+    /// Opens the terms: hash, signature (by `key`, if one is given) and rules.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn begin(file: SignedTerms, key: Option<[u8; 32]>) -> Result<HostingChecker, TermsError> {
+        let by = file.verified(key.as_ref())?.to_owned();
+        let terms = HostingTerms::parse(file.terms.as_bytes())?;
+        let report = HostingReport {
+            contract: file.contract.to_string(),
+            serial: terms.serial.clone(),
+            asset: terms.asset,
+            terms_sha256: file.sha256.clone(),
+            terms_signed_by: Some(by.clone()),
+            pages: 0,
+            bills: 0,
+            next_bill: None,
+            closing: HostingPosition::default(),
+        };
+        Ok(HostingChecker { file, terms, by, position: None, span: None, report })
+    }
+
+    /// Recomputes the next page.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn page(&mut self, page: &HostingStatement) -> Result<(), Wrong> {
+        let number = self.report.pages + 1;
+        let around = |place: &str, why: String| Wrong {
+            page: number,
+            line: None,
+            place: place.to_owned(),
+            why,
+        };
+        self.head(page).map_err(|why| around("head", why))?;
+        let mut position =
+            self.position.unwrap_or_else(|| HostingPosition::begin(page.start_epoch));
+        if page.opening != position {
+            return Err(around("opening", "it is not how the page before ends".into()));
+        }
+        for (i, bill) in page.bills.iter().enumerate() {
+            let taken = position.take(&self.terms, page.epoch_us, bill);
+            let taken = taken.and_then(|()| within_end(page.end_epoch, bill));
+            taken.map_err(|why| Wrong {
+                page: number,
+                line: Some(i + 1),
+                place: format!("bill {}", bill.number),
+                why,
+            })?;
+        }
+        if page.closing != position {
+            return Err(around("closing", "it is not what its bills come to".into()));
+        }
+        if page.next_bill.is_some_and(|next| next != position.bills + 1) {
+            return Err(around("head", "next_bill is not the one after the last".into()));
+        }
+        self.signature(page).map_err(|why| around("signature", why))?;
+        self.position = Some(position);
+        self.span = Some((page.epoch_us, page.start_epoch));
+        self.report.pages = number;
+        self.report.bills += page.bills.len();
+        self.report.next_bill = page.next_bill;
+        self.report.closing = position;
+        Ok(())
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(self) -> HostingReport {
+        self.report
+    }
+
+    fn head(&self, page: &HostingStatement) -> Result<(), String> {
+        if page.format != HOSTING_STATEMENT {
+            return Err(format!("the format {:?} is not known here", page.format));
+        }
+        must("contract", page.contract, self.file.contract)?;
+        must("terms_sha256", page.terms_sha256.as_str(), self.file.sha256.as_str())?;
+        if let Some(agreed) = self.terms.epoch_us {
+            must("epoch_us", page.epoch_us, agreed)?;
+        }
+        if let (Some(term), Some(end)) = (self.terms.term_epochs, page.end_epoch) {
+            must("end_epoch", end, page.start_epoch.saturating_add(term))?;
+        }
+        match self.span {
+            Some(before) if before != (page.epoch_us, page.start_epoch) => {
+                Err("epoch_us or start_epoch is another one than on the page before".into())
+            }
+            Some(_) if self.report.next_bill.is_none() => {
+                Err("the page before it was the last".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn signature(&self, page: &HostingStatement) -> Result<(), String> {
+        let wrong = || "it is not the operator's over this page".to_owned();
+        let (Some(key), Some(signature)) = (&page.operator_key, &page.signature) else {
+            return Err("it is missing".into());
+        };
+        if *key != self.by {
+            return Err("it is of another key than the terms'".into());
+        }
+        let (mut by, mut bytes) = ([0u8; 32], [0u8; 64]);
+        hex::decode_to_slice(key, &mut by).map_err(|_| wrong())?;
+        hex::decode_to_slice(signature, &mut bytes).map_err(|_| wrong())?;
+        let by = VerifyingKey::from_bytes(&by).map_err(|_| wrong())?;
+        let message = page.signed_message().map_err(|e| e.to_string())?;
+        by.verify_strict(&message, &Signature::from_bytes(&bytes)).map_err(|_| wrong())
+    }
+}
+
+fn within_end(end: Option<u64>, bill: &BillLine) -> Result<(), String> {
+    match end {
+        Some(end) if bill.until_epoch > end => {
+            Err(format!("it reaches beyond the contract's end, epoch {end}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

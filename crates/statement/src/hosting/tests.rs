@@ -1,0 +1,207 @@
+use super::*;
+use crate::terms;
+
+const DAY_US: u64 = 86_400_000_000;
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[3; 32])
+}
+
+fn agreed(pay_from: &str) -> HostingTerms {
+    HostingTerms {
+        format: HOSTING_TERMS.into(),
+        serial: "SN0001".into(),
+        model: "S19 Pro".into(),
+        lane: "btc".parse().unwrap(),
+        nameplate: Hashrate(110),
+        nameplate_watts: 3_250,
+        kind: "sold".into(),
+        scheme: "pplns".into(),
+        pay_from: pay_from.into(),
+        asset: Asset::Btc,
+        energy_minor_per_kwh: 7,
+        energy_rule: ENERGY_RULE.into(),
+        fee_minor_per_day: 500,
+        fee_rule: FEE_RULE.into(),
+        service_level_bps: 9_800,
+        service_level_rule: LEVEL_RULE.into(),
+        price_asset: Asset::Btc,
+        price_minor: 1,
+        epoch_us: Some(DAY_US),
+        term_epochs: Some(30),
+        minimum_payout_minor: None,
+        plan: Some("own".into()),
+        plan_version: Some(1),
+    }
+}
+
+fn file(t: &HostingTerms) -> SignedTerms {
+    let bytes = t.canonical().unwrap();
+    let signature = terms::sign(&key(), &terms::hash(&bytes));
+    let signed = (key().verifying_key().to_bytes(), signature);
+    SignedTerms::new(ContractId::from_bytes([7; 16]), bytes, Some(signed)).unwrap()
+}
+
+/// Two days: one and a half kilowatt-hours with half of the promised time; then a whole day.
+fn page(t: &HostingTerms) -> HostingStatement {
+    let from_earnings = t.pay_from == "earnings";
+    let first = BillLine {
+        number: 1,
+        at_us: 1,
+        from_epoch: 10,
+        until_epoch: 11,
+        energy_uj: Big(5_400_000_000_000),
+        span_us: DAY_US,
+        up_us: DAY_US / 100 * 49,
+        energy_minor: 10,
+        fee_minor: 500,
+        credit_minor: 250,
+        due_minor: 260,
+        paid_minor: 200,
+        waived_minor: if from_earnings { 60 } else { 0 },
+        arrears_minor: if from_earnings { 0 } else { 60 },
+    };
+    let second = BillLine {
+        number: 2,
+        at_us: 2,
+        from_epoch: 11,
+        until_epoch: 12,
+        energy_uj: Big(1_800_000_000_000),
+        up_us: DAY_US,
+        energy_minor: 4,
+        credit_minor: 0,
+        due_minor: 504,
+        paid_minor: 504 + first.arrears_minor,
+        waived_minor: 0,
+        arrears_minor: 0,
+        ..first
+    };
+    let closing = HostingPosition {
+        bills: 2,
+        billed_until: 12,
+        energy_carry: Big(0),
+        fee_carry: Big(0),
+        arrears_minor: 0,
+        paid_minor: first.paid_minor + second.paid_minor,
+        waived_minor: first.waived_minor,
+    };
+    let page = HostingStatement {
+        format: HOSTING_STATEMENT.into(),
+        contract: ContractId::from_bytes([7; 16]),
+        terms_sha256: file(t).sha256,
+        epoch_us: DAY_US,
+        start_epoch: 10,
+        end_epoch: Some(40),
+        opening: HostingPosition::begin(10),
+        bills: vec![first, second],
+        closing,
+        next_bill: None,
+        operator_key: None,
+        signature: None,
+    };
+    page.signed(&key()).unwrap()
+}
+
+fn verdict(t: &HostingTerms, p: &HostingStatement) -> Result<HostingReport, Wrong> {
+    let mut checker =
+        HostingChecker::begin(file(t), Some(key().verifying_key().to_bytes())).unwrap();
+    checker.page(p)?;
+    Ok(checker.finish())
+}
+
+#[test]
+fn every_line_follows_from_the_terms_whatever_bills_are_taken_from() {
+    for pay_from in ["earnings", "balance"] {
+        let t = agreed(pay_from);
+        let report = verdict(&t, &page(&t)).unwrap();
+        assert_eq!((report.bills, report.closing.billed_until), (2, 12));
+    }
+}
+
+#[test]
+fn what_is_carried_is_priced_with_the_next_bill() {
+    // One and a half kilowatt-hours at 7 are 10.5; half a one is 3.5: together 14.
+    let t = agreed("balance");
+    let p = page(&t);
+    assert_eq!(p.bills.iter().map(|b| b.energy_minor).sum::<i64>(), 14);
+}
+
+/// What the operator measured, and what the balance held: nobody else has seen it.
+const FACTS: [&str; 4] = ["at_us", "energy_uj", "up_us", "paid_minor"];
+
+#[test]
+fn a_changed_number_is_found_and_a_signed_lie_too_unless_it_is_a_fact_that_changes_nothing_else() {
+    let t = agreed("balance");
+    let whole = serde_json::to_value(page(&t)).unwrap();
+    let mut tried = 0;
+    for i in 0..2 {
+        let names: Vec<String> = whole["bills"][i].as_object().unwrap().keys().cloned().collect();
+        for name in names {
+            for by in [1i128, -1] {
+                let mut copy = whole.clone();
+                let leaf = &mut copy["bills"][i][&name];
+                *leaf = match leaf.as_str() {
+                    Some(s) => (s.parse::<i128>().unwrap() + by).to_string().into(),
+                    None => i64::try_from(i128::from(leaf.as_i64().unwrap()) + by).unwrap().into(),
+                };
+                let read = HostingStatement::parse(&copy.to_string()).unwrap();
+                tried += 1;
+                assert!(verdict(&t, &read).is_err(), "{name} was changed");
+                let lie = read.signed(&key()).unwrap();
+                let is_fact = FACTS.contains(&name.as_str());
+                assert!(verdict(&t, &lie).is_err() || is_fact, "{name} was changed and signed");
+            }
+        }
+    }
+    assert_eq!(tried, 2 * 14 * 2);
+}
+
+#[test]
+fn a_page_of_another_contract_key_or_length_is_none_of_these_terms() {
+    let t = agreed("balance");
+    let refused = |edit: &dyn Fn(&mut HostingStatement)| {
+        let mut p = page(&t);
+        edit(&mut p);
+        verdict(&t, &p.signed(&key()).unwrap()).unwrap_err().to_string()
+    };
+    assert!(refused(&|p| p.contract = ContractId::from_bytes([8; 16])).contains("contract"));
+    assert!(refused(&|p| p.epoch_us -= 1).contains("epoch_us"));
+    assert!(refused(&|p| p.end_epoch = Some(39)).contains("end_epoch"));
+    assert!(refused(&|p| p.next_bill = Some(9)).contains("next_bill"));
+    assert!(refused(&|p| p.opening.arrears_minor = 1).contains("opening"));
+    let other = SigningKey::from_bytes(&[4; 32]);
+    let forged = page(&t).signed(&other).unwrap();
+    assert!(verdict(&t, &forged).unwrap_err().why.contains("another key"));
+    // Terms that are signed by nobody, or by another than asked for.
+    let mut bare = file(&t);
+    (bare.operator_key, bare.signature) = (None, None);
+    assert_eq!(HostingChecker::begin(bare, None).unwrap_err(), TermsError::WrongSignature);
+    let asked = Some(other.verifying_key().to_bytes());
+    assert!(matches!(HostingChecker::begin(file(&t), asked), Err(TermsError::OtherKey(_))));
+    let mut odd = t.clone();
+    odd.fee_rule = "as we like".into();
+    assert!(matches!(HostingChecker::begin(file(&odd), None), Err(TermsError::Unreadable(_))));
+}
+
+#[test]
+fn pages_follow_each_other_without_a_gap() {
+    let t = agreed("balance");
+    let whole = page(&t);
+    let mut first = whole.clone();
+    first.bills.truncate(1);
+    let mut position = HostingPosition::begin(10);
+    position.take(&t, DAY_US, &whole.bills[0]).unwrap();
+    (first.closing, first.next_bill) = (position, Some(2));
+    let first = first.signed(&key()).unwrap();
+    let mut second = whole.clone();
+    second.bills.remove(0);
+    second.opening = position;
+    let second = second.signed(&key()).unwrap();
+    let mut checker = HostingChecker::begin(file(&t), None).unwrap();
+    checker.page(&first).unwrap();
+    checker.page(&second).unwrap();
+    assert!(checker.page(&second).is_err(), "the last was the last");
+    assert_eq!(checker.finish().closing, whole.closing);
+    let mut early = HostingChecker::begin(file(&t), None).unwrap();
+    assert!(early.page(&second).is_err(), "the first bill is missing");
+}
