@@ -22,7 +22,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long any one thing on the pages may take; the longest is machines proving what is on sale.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Steps of the keyboard to anything on a page; above all that the longest page has.
 const TABS_MAX: usize = 150;

@@ -2,7 +2,7 @@
 
 use crate::chromium::{DESK, Driver, PHONE, Page, Screen};
 use crate::house::House;
-use crate::people::{PASSWORD, sets_up_codes, signs_in, signs_up, takes_into_inventory};
+use crate::people::{PASSWORD, confirms, sets_up_codes, signs_in, signs_up, takes_into_inventory};
 use crate::support::Running;
 use gruve_units::Hashrate;
 use serde_json::json;
@@ -32,11 +32,11 @@ async fn a_hosted_machine_is_sold_pays_its_bills_and_its_ticket_is_answered() {
             signs_up(&ola, house, CUSTOMER).await;
             signs_in(&ola, CUSTOMER).await;
             fills_balance(&ola, house).await;
-            offers(&anna).await;
+            offers(&anna, house).await;
             let agent = connects(&anna, house).await;
             let contract = accepts(&ola, house).await;
             opens_a_ticket(&ola).await;
-            answers(&tore).await;
+            answers(&tore, house).await;
             reads_the_answer(&ola).await;
             is_billed(&ola, &contract).await;
             sees_the_machine(&anna).await;
@@ -61,7 +61,8 @@ async fn fills_balance(page: &Page, house: &House) {
 }
 
 /// The console is closed until a second factor is set up; then a machine goes from the stock to a customer.
-async fn offers(page: &Page) {
+async fn offers(page: &Page, house: &House) {
+    confirms(page, house, OWNER).await;
     signs_in(page, OWNER).await;
     page.go("/console").await;
     page.arrive("console-closed", "Not allowed").await;
@@ -163,14 +164,20 @@ async fn accepts(page: &Page, house: &House) -> String {
     page.client.current_url().await.unwrap().path().to_owned()
 }
 
+/// As soon as the machine is the customer's: from an epoch's border half a minute after it was accepted.
 async fn opens_a_ticket(page: &Page) {
+    page.reload_until("the machine's new owner may open tickets", async || {
+        page.text("form[action$='/tickets']").await
+    })
+    .await;
     page.fill("title", "Loud fan").await;
     page.fill("text", "The second fan is loud since this morning.").await;
     page.press("Open a ticket").await;
     page.arrive("ticket-opened", "Loud fan").await;
 }
 
-async fn answers(page: &Page) {
+async fn answers(page: &Page, house: &House) {
+    confirms(page, house, TECHNICIAN).await;
     signs_in(page, TECHNICIAN).await;
     sets_up_codes(page).await;
     page.open("/console/tickets", "Tickets").await;
@@ -185,7 +192,7 @@ async fn answers(page: &Page) {
     page.look("console-ticket").await;
     // What is the owner's to do does not exist for a technician.
     page.go("/console/payouts").await;
-    page.heading("Not found").await;
+    page.heading("Not allowed").await;
 }
 
 async fn reads_the_answer(page: &Page) {
@@ -201,7 +208,7 @@ async fn reads_the_answer(page: &Page) {
     .await;
 }
 
-/// The machine becomes the customer's at an epoch's border half a minute later; from then on every settlement bills.
+/// Every settlement bills what was used since the last.
 async fn is_billed(page: &Page, contract: &str) {
     page.go(contract).await;
     page.reload_until("energy and hosting are billed", async || {

@@ -4,6 +4,7 @@
 use crate::chromium::PATIENCE;
 use crate::desk::{self, Desk};
 use crate::letters::Letters;
+use crate::people::email;
 use crate::support::{free_ports, program, tail, until};
 use gruve::demo::{Api, Rpc};
 use gruve_chain::devchain::{DevChain, DevParams, DevServer};
@@ -111,7 +112,7 @@ hashrate_min = "100 kH/s"
 hashrate_max = "500 kH/s"
 hashrate_step = "10 kH/s"
 terms_epochs = [300, 1800]
-price_minor = 12000000000000
+price_minor = 24000000000
 price_hashrate = "100 kH/s"
 fee_bps = 200
 [[plan]]
@@ -176,7 +177,9 @@ impl House {
         let mut params = DevParams::new(Asset::Btc, Algorithm::Sha256d)
             .with_start_work(Hashrate(MACHINES.iter().map(|m| m.1.0).sum()).work_in(SPACING));
         params.spacing_secs = u32::try_from(SPACING.as_secs()).unwrap();
-        params.premine_coins = 60;
+        // Figures as one sees them elsewhere: a tenth of a coin a block.
+        params.subsidy = 10_000_000;
+        params.premine_coins = 200;
         params.coinbase_maturity = 2;
         let dir = folder.join("chain");
         std::fs::create_dir_all(&dir).unwrap();
@@ -261,7 +264,7 @@ impl House {
 
     /// Opens an account for somebody who works here, as one does at the machine itself.
     pub fn hires(&self, name: &str, role: &str, password: &str) {
-        let email = format!("{name}@nordlys.example");
+        let email = email(name);
         let mut child = Command::new(program())
             .args(["admin", "staff", "--config", &self.config, "add", "--name", name])
             .args(["--email", &email, "--role", role])

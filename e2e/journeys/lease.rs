@@ -159,7 +159,7 @@ async fn withdraws(page: &Page, house: &House) {
     page.look("addresses").await;
     page.wait("the new address may be used", async || {
         page.go("/withdraw").await;
-        page.write_into("amount", "0.25").await;
+        page.write_into("amount", "0.01").await;
         page.write_into("address", &address).await;
         page.look("withdraw").await;
         page.enter_on("Show the fee").await;
@@ -167,7 +167,7 @@ async fn withdraws(page: &Page, house: &House) {
     })
     .await;
     page.arrive("withdraw-confirm", "Confirm the payout").await;
-    page.enter_on("Withdraw 0.25").await;
+    page.enter_on("Withdraw 0.01").await;
     page.arrive("payout-requested", "Payout").await;
     page.updates_itself("the payout is in a block", async || {
         page.text("#payout header").await.filter(|t| t.contains("Confirmed in a block"))
@@ -175,5 +175,5 @@ async fn withdraws(page: &Page, house: &House) {
     .await;
     page.look("payout").await;
     let got = house.received(&address).await;
-    assert!(0.0 < got && got <= 0.25, "{got}");
+    assert!(0.0 < got && got <= 0.01, "{got}");
 }

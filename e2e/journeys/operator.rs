@@ -3,7 +3,7 @@
 
 use crate::chromium::{DESK, Driver, PATIENCE, PHONE, Page, Screen};
 use crate::house::House;
-use crate::people::{PASSWORD, email, sets_up_codes, signs_in, takes_into_inventory};
+use crate::people::{PASSWORD, confirms, email, sets_up_codes, signs_in, takes_into_inventory};
 use crate::support::until;
 use fantoccini::Locator;
 use gruve::demo::Api;
@@ -26,11 +26,12 @@ async fn two_people_let_a_large_payout_go_money_is_given_back_and_the_books_say_
             let per = comes(&berit, house).await;
             let address = house.address().await;
             let payout = asks_for_much(&per, &address).await;
+            confirms(&berit, house, OWNER).await;
             signs_in(&berit, OWNER).await;
             sets_up_codes(&berit).await;
             looks_around(&berit).await;
             approves_first(&berit, &per, &payout).await;
-            approves_second(&finn).await;
+            approves_second(&finn, house).await;
             is_paid(&per, house, &payout, &address).await;
             gives_back(&berit, house, &per).await;
             opens_a_ticket(&berit).await;
@@ -44,10 +45,7 @@ async fn comes(page: &Page, house: &House) -> Api {
     let api = house.api();
     let account = json!({ "name": CUSTOMER, "email": email(CUSTOMER), "password": PASSWORD });
     api.post("/api/v1/accounts", &account).await.unwrap();
-    let link = crate::people::link(page, house, CUSTOMER, "/confirm").await;
-    page.go(&link).await;
-    page.press("Confirm your address").await;
-    page.heading("Confirmed").await;
+    confirms(page, house, CUSTOMER).await;
     let per = house.signed_in(CUSTOMER, PASSWORD).await;
     let coins = json!({ "asset": "BTC", "amount": "3" });
     let coins = per.post("/api/v1/top-ups", &coins).await.unwrap();
@@ -122,7 +120,8 @@ async fn approves_first(page: &Page, per: &Api, payout: &str) {
     assert_eq!(state_of(per, payout).await, "requested");
 }
 
-async fn approves_second(page: &Page) {
+async fn approves_second(page: &Page, house: &House) {
+    confirms(page, house, SECOND).await;
     signs_in(page, SECOND).await;
     sets_up_codes(page).await;
     page.open("/console/payouts", "Payouts").await;
@@ -134,7 +133,7 @@ async fn approves_second(page: &Page) {
     page.look("console-payouts-both").await;
     // Who decides about money reads no log of who did what.
     page.go("/console/log").await;
-    page.heading("Not found").await;
+    page.heading("Not allowed").await;
 }
 
 async fn is_paid(per: &Api, house: &House, payout: &str, address: &str) {
