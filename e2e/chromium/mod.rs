@@ -22,10 +22,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long any one thing on the pages may take; the longest is machines proving what is on sale.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Steps of the keyboard to anything on a page; above all that the longest page has.
 const TABS_MAX: usize = 150;
+
+/// What a picture of the documents may weigh: pages with several are read over slow lines, too.
+const PICTURE_BYTES_MAX: usize = 150_000;
 
 /// Who looks, and how.
 #[derive(Clone, Copy)]
@@ -367,6 +370,11 @@ impl Page {
     pub async fn keep_picture(&self, name: &str, height: u32) {
         let Some(folder) = std::env::var_os("GRUVE_PICTURES") else { return };
         let picture = self.picture_of(0.0, height.into()).await;
+        assert!(
+            picture.len() <= PICTURE_BYTES_MAX,
+            "{name} has {} bytes: show less",
+            picture.len()
+        );
         // Tests run in the folder of their crate; the flag is given where one stands: at the root.
         let folder = from_here("").join(folder);
         std::fs::create_dir_all(&folder).unwrap();

@@ -56,16 +56,15 @@ async fn buys(page: &Page, house: &House) {
         assert!(plans.contains(part), "{part}: {plans}");
     }
     page.look("plans").await;
-    page.keep_picture("plans", 900).await;
+    page.keep_picture("plans", 780).await;
     page.enter_on("Buy").await;
     page.arrive("buy", "Buy: Bitcoin lease").await;
     page.write_into("hashrate", "200 kH/s").await;
     page.enter_on("Show the total").await;
     page.arrive("quote", "Your total").await;
-    page.keep_picture("quote", 900).await;
+    page.keep_picture("quote", 700).await;
     page.enter_on("Buy and show the invoice").await;
     page.arrive("invoice", "Invoice").await;
-    page.keep_picture("invoice", 760).await;
     let address = page.text("dd.copy").await.unwrap();
     let due = page.text(".pairs .amount").await.unwrap();
     let (coins, asset) = due.split_once(' ').unwrap();
@@ -94,7 +93,7 @@ async fn earns(page: &Page) {
     })
     .await;
     page.look("contract").await;
-    page.keep_picture("contract", 1_100).await;
+    page.keep_picture("contract", 1_020).await;
 }
 
 /// The receipts are kept as a file, and one goes through the check that the page does by itself.
@@ -115,7 +114,7 @@ async fn checks_a_receipt(page: &Page) {
         .await;
     assert!(said.contains("proven work") && said.contains("the same history"), "{said}");
     page.look("receipt-checked").await;
-    page.keep_picture("receipt", 900).await;
+    page.keep_picture("receipt", 760).await;
     // With one digit more of what it got the same receipt is a lie.
     page.write_into("receipt-text", " ").await;
     page.paste(&receipts[0].replacen("\"allocated\":\"", "\"allocated\":\"1", 1)).await;
@@ -129,7 +128,6 @@ async fn checks_a_receipt(page: &Page) {
     let newest = page.text("table a[href^='/proof/']").await.unwrap();
     page.enter_on(&newest).await;
     page.arrive("proof-epoch", "Epoch").await;
-    page.keep_picture("proof", 1_000).await;
 }
 
 /// Binds payouts to the address book, waits until the new address may be used, and withdraws to it.

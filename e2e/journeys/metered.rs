@@ -94,7 +94,7 @@ async fn goes_on_and_ends(page: &Page, contract: &str) {
     })
     .await;
     page.look("metered-resumed").await;
-    page.keep_picture("metered", 1_400).await;
+    page.keep_picture("metered", 980).await;
     page.press("End at the next epoch border").await;
     page.heading("Bitcoin by the meter").await;
     let ended = page.say("Ended");

@@ -89,7 +89,7 @@ async fn looks_around(page: &Page) {
     page.open("/console", "House").await;
     let waiting = page.text("#waiting").await.unwrap();
     assert!(waiting.contains('1'), "{waiting}");
-    page.keep_picture("console", 1_000).await;
+    page.keep_picture("console", 900).await;
     for (path, heading) in [
         ("/console/alerts", "Alerts"),
         ("/console/contracts", "Contracts"),
@@ -111,7 +111,7 @@ async fn approves_first(page: &Page, per: &Api, payout: &str) {
     })
     .await;
     page.look("console-payouts-one").await;
-    page.keep_picture("approval", 700).await;
+    page.keep_picture("approval", 560).await;
     assert_eq!(state_of(per, payout).await, "requested");
     // The same person once more is still one.
     page.press("Approve").await;
@@ -189,7 +189,6 @@ async fn reads_the_books(page: &Page) {
         assert!(approvals.iter().any(|l| l.contains(name)), "{name}: {log}");
     }
     assert!(log.contains("payment.refund"), "{log}");
-    page.keep_picture("log", 1_000).await;
     page.open("/console/journal", "Journal").await;
     let mut entries = String::new();
     // The entries of a busy house: some pages back stands what was done a moment ago.
