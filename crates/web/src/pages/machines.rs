@@ -10,7 +10,7 @@ use crate::money::{amount, local, percent, rate, span_text, time};
 use crate::pages::security::proof;
 use crate::pages::tickets::{ticket_form, ticket_table};
 use crate::state::AppState;
-use crate::view::basis_points;
+use crate::view::{LaneView, basis_points};
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
@@ -84,6 +84,10 @@ pub(crate) async fn machine(
     let tickets = state.tickets_of(customer.account, &c).await?;
     let powers = state.powers().await?;
     let factors = state.accounts().factors(customer.account).await?;
+    let lanes = state.lanes().await?;
+    let rule = lanes.iter().find(|l| l.stats.lane == c.lane).map(LaneView::rule);
+    let begins = rule.zip(c.from).map(|(rule, from)| rule.start(from));
+    let begins_later = begins.filter(|at| *at > state.now());
     let title = format!("{} {}", m.thing.model, m.thing.serial);
     let content = html! {
         div.lead {
@@ -111,7 +115,10 @@ pub(crate) async fn machine(
         section.sheet aria-labelledby="tickets-h" {
             header { h2 #tickets-h { (t("Tickets")) } }
             (ticket_table(&tickets))
-            @if c.state == HostingState::Active { (ticket_form(&visitor, id)) }
+            @if c.state == HostingState::Active {
+                // Whose the machine is until that border, has it looked after.
+                @match begins_later { None => (ticket_form(&visitor, id)), Some(at) => p.note { (say!("You can open a ticket from {at} on, when the machine is yours.", at = time(at))) } }
+            }
         }
         @if c.state == HostingState::Active { (wishes(&visitor, &c, state.now(), factors)) }
         section.sheet aria-labelledby="terms-h" {

@@ -7,7 +7,7 @@ use crate::money::{amount, short_hash, time};
 use crate::state::AppState;
 use crate::view::payout_state;
 use crate::visitor::Visitor;
-use crate::words::t;
+use crate::words::{heard, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::Payout;
@@ -71,7 +71,7 @@ pub(crate) async fn payout(
         }
         section.sheet #payout data-live="payout" aria-labelledby="payout-h" {
             header { h2 #payout-h { (amount(p.amount)) } (payout_state(p.state).tag()) }
-            @if let Some(why) = &p.reason { p.note { (why) } }
+            @if let Some(why) = &p.reason { p.note { (heard(why)) } }
             dl.pairs {
                 dt { (t("Leaves your balance")) } dd { (amount(p.amount)) }
                 @match p.fee {

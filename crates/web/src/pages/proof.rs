@@ -217,7 +217,7 @@ pub(crate) async fn receipt(
         section.sheet aria-labelledby="check-h" {
             header { h2 #check-h { (t("The receipt")) } }
             noscript { p.notice { (say!("This check needs JavaScript. Without it, use {code}.", code = html! { code { "gruve verify RECORD --receipt FILE" } })) } }
-            form #receipt-form data-words=(receipt_words::words()) {
+            form.stack.wide #receipt-form data-words=(receipt_words::words()) {
                 div.field {
                     label for="receipt-file" { (t("A file: one receipt, or one a line")) }
                     input #receipt-file type="file" accept=".json,.jsonl,application/json";

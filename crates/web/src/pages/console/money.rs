@@ -10,7 +10,7 @@ use crate::state::AppState;
 use crate::trade::{market_failure, treasury_failure};
 use crate::view::payout_state;
 use crate::visitor::Visitor;
-use crate::words::{say, t};
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
@@ -59,7 +59,7 @@ pub(crate) async fn payouts(
                     amount(p.amount),
                     html! {
                         code { (p.address) }
-                        @if let Some(why) = p.reason.as_ref().filter(|_| decide) { " (" (why) ")" }
+                        @if let Some(why) = p.reason.as_ref().filter(|_| decide) { " (" (heard(why)) ")" }
                         @if approvals > 0 { " " (t("Approved by one person; another is needed.")) }
                     },
                     html! { @match &p.txid { Some(t) => (short_hash(t)), None => "–" } },

@@ -1,0 +1,210 @@
+//! An operator's day: a large payout that takes two people, money given back, a ticket opened, and the books that
+//! say who did what.
+
+use crate::chromium::{DESK, Driver, PATIENCE, PHONE, Page, Screen};
+use crate::house::House;
+use crate::people::{PASSWORD, confirms, email, sets_up_codes, signs_in, takes_into_inventory};
+use crate::support::until;
+use fantoccini::Locator;
+use gruve::demo::Api;
+use serde_json::{Value, json};
+
+const OWNER: &str = "berit";
+const SECOND: &str = "finn";
+const CUSTOMER: &str = "per";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_let_a_large_payout_go_money_is_given_back_and_the_books_say_who() {
+    let house = House::open().await;
+    house.hires(OWNER, "owner", PASSWORD);
+    house.hires(SECOND, "finance", PASSWORD);
+    let driver = Driver::start().await;
+    driver
+        .walk(&house.home, async move |windows| {
+            let berit = windows.open(Screen { name: "operator", ..DESK }).await;
+            let finn = windows.open(Screen { name: "operator-second", ..PHONE }).await;
+            let per = comes(&berit, house).await;
+            let address = house.address().await;
+            let payout = asks_for_much(&per, &address).await;
+            confirms(&berit, house, OWNER).await;
+            signs_in(&berit, OWNER).await;
+            sets_up_codes(&berit).await;
+            looks_around(&berit).await;
+            approves_first(&berit, &per, &payout).await;
+            approves_second(&finn, house).await;
+            is_paid(&per, house, &payout, &address).await;
+            gives_back(&berit, house, &per).await;
+            opens_a_ticket(&berit).await;
+            reads_the_books(&berit).await;
+        })
+        .await;
+}
+
+/// A customer with three coins and 25 euros that came by card.
+async fn comes(page: &Page, house: &House) -> Api {
+    let api = house.api();
+    let account = json!({ "name": CUSTOMER, "email": email(CUSTOMER), "password": PASSWORD });
+    api.post("/api/v1/accounts", &account).await.unwrap();
+    confirms(page, house, CUSTOMER).await;
+    let per = house.signed_in(CUSTOMER, PASSWORD).await;
+    let coins = json!({ "asset": "BTC", "amount": "3" });
+    let coins = per.post("/api/v1/top-ups", &coins).await.unwrap();
+    house.pay(coins["address"].as_str().unwrap(), "3").await;
+    let euros = json!({ "asset": "EUR", "amount": "25" });
+    let euros = per.post("/api/v1/top-ups", &euros).await.unwrap();
+    let place = format!("/api/v1/invoices/{}/checkouts", euros["id"].as_str().unwrap());
+    let checkout = per.post(&place, &json!({ "method": "card" })).await.unwrap();
+    house.desk.pay(checkout["url"].as_str().unwrap()).await;
+    for asset in ["BTC", "EUR"] {
+        available(&per, asset, |minor| minor > 0).await;
+    }
+    per
+}
+
+/// Waits until a balance is so; gives it.
+async fn available(of: &Api, asset: &str, is: impl Fn(i64) -> bool) -> i64 {
+    let what = format!("the balance of {asset} is as it should be");
+    until(&what, PATIENCE, async || {
+        let all = of.get("/api/v1/balances").await.ok()?;
+        let found = all["items"].as_array()?.iter().find(|b| b["asset"] == asset)?;
+        found["available"]["minor"].as_i64().filter(|minor| is(*minor))
+    })
+    .await
+    .unwrap()
+}
+
+/// More than one person may let go.
+async fn asks_for_much(per: &Api, address: &str) -> String {
+    let order = json!({ "asset": "BTC", "amount": "2", "address": address });
+    let payout = per.post("/api/v1/payouts", &order).await.unwrap();
+    assert_eq!(payout["state"], "requested", "{payout:#}");
+    payout["payout"].as_str().unwrap().to_owned()
+}
+
+async fn state_of(per: &Api, payout: &str) -> Value {
+    per.get(&format!("/api/v1/payouts/{payout}")).await.unwrap()["state"].take()
+}
+
+async fn looks_around(page: &Page) {
+    page.open("/console", "House").await;
+    let waiting = page.text("#waiting").await.unwrap();
+    assert!(waiting.contains('1'), "{waiting}");
+    page.keep_picture("console", 900).await;
+    for (path, heading) in [
+        ("/console/alerts", "Alerts"),
+        ("/console/contracts", "Contracts"),
+        ("/console/invoices", "Invoices"),
+        ("/console/pay-ins", "Pay-ins"),
+        ("/console/plans", "Plans"),
+        ("/console/money", "Prices and reserves"),
+        ("/console/staff", "Staff"),
+    ] {
+        page.open(path, heading).await;
+    }
+}
+
+async fn approves_first(page: &Page, per: &Api, payout: &str) {
+    page.open("/console/payouts", "Payouts").await;
+    page.press("Approve").await;
+    page.wait("one person has approved", async || {
+        page.text("#requested").await.filter(|t| t.contains("another is needed"))
+    })
+    .await;
+    page.look("console-payouts-one").await;
+    page.keep_picture("approval", 560).await;
+    assert_eq!(state_of(per, payout).await, "requested");
+    // The same person once more is still one.
+    page.press("Approve").await;
+    page.go("/console/payouts").await;
+    page.heading("Payouts").await;
+    assert_eq!(state_of(per, payout).await, "requested");
+}
+
+async fn approves_second(page: &Page, house: &House) {
+    confirms(page, house, SECOND).await;
+    signs_in(page, SECOND).await;
+    sets_up_codes(page).await;
+    page.open("/console/payouts", "Payouts").await;
+    page.press("Approve").await;
+    page.wait("nothing waits any more", async || {
+        page.text("#requested").await.filter(|t| t.contains(&page.say("Nothing here.")))
+    })
+    .await;
+    page.look("console-payouts-both").await;
+    // Who decides about money reads no log of who did what.
+    page.go("/console/log").await;
+    page.heading("Not allowed").await;
+}
+
+async fn is_paid(per: &Api, house: &House, payout: &str, address: &str) {
+    until("the payout is in a block", PATIENCE, async || {
+        (state_of(per, payout).await == "confirmed").then_some(())
+    })
+    .await
+    .unwrap_or_else(|e| panic!("{e}\n{}", house.says()));
+    let got = house.received(address).await;
+    assert!(1.99 < got && got < 2.0, "{got}");
+}
+
+/// Ten of the 25 euros go back to the card.
+async fn gives_back(page: &Page, house: &House, per: &Api) {
+    let before = available(per, "EUR", |minor| minor > 0).await;
+    page.open("/console/customers", "Customers").await;
+    page.press(CUSTOMER).await;
+    page.heading(CUSTOMER).await;
+    page.look("console-customer").await;
+    for (name, text) in [("amount", "10"), ("why", "bought by mistake")] {
+        let field = format!("#payments input[name={name}]:not([type=hidden])");
+        let field = page.client.find(Locator::Css(&field)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+    page.press("Give back").await;
+    page.heading(CUSTOMER).await;
+    page.look("console-customer-refunded").await;
+    let after = available(per, "EUR", |minor| minor < before).await;
+    assert_eq!(before - after, 10_000_000, "millionths of a euro");
+    until("the card desk has given it back", PATIENCE, async || {
+        house.desk.given_back().iter().any(|(_, cents)| *cents == 1_000).then_some(())
+    })
+    .await
+    .unwrap_or_else(|e| panic!("{e}\n{}", house.says()));
+}
+
+async fn opens_a_ticket(page: &Page) {
+    takes_into_inventory(page, "rack2-02", "NV-7002").await;
+    page.open("/console/tickets", "Tickets").await;
+    page.fill("ticket-serial", "NV-7002").await;
+    page.fill("ticket-title", "Dust filter").await;
+    page.fill("ticket-text", "To be changed before it goes into the rack.").await;
+    page.press("Open it").await;
+    page.arrive("console-ticket", "Dust filter").await;
+}
+
+async fn reads_the_books(page: &Page) {
+    page.open("/console/log", "Security log").await;
+    let log = page.text("#log").await.unwrap();
+    let approvals: Vec<_> = log.lines().filter(|l| l.contains("payout.approve")).collect();
+    for name in [OWNER, SECOND] {
+        assert!(approvals.iter().any(|l| l.contains(name)), "{name}: {log}");
+    }
+    assert!(log.contains("payment.refund"), "{log}");
+    page.open("/console/journal", "Journal").await;
+    let mut entries = String::new();
+    // The entries of a busy house: some pages back stands what was done a moment ago.
+    page.wait("the payout and the refund stand in the journal", async || {
+        entries.push_str(&page.text("#journal").await?);
+        if ["payout", "refund"].iter().all(|kind| entries.contains(kind)) {
+            return Some(());
+        }
+        page.client
+            .find(Locator::Css("main > .inner > p.actions a"))
+            .await
+            .ok()?
+            .click()
+            .await
+            .ok()?;
+        None
+    })
+    .await;
+}
