@@ -108,6 +108,10 @@ impl Signing {
         let Some(oldest) = oldest else { return Ok(None) };
         let now = self.clock.now();
         let next = Place { number: from.number + 1, position: reader.position(), at: now };
+        // What is signed must outlive a power cut: else the root of shares that nobody has any more would
+        // stand against the house, and the place to go on at in the middle of other records.
+        let synced = self.log.synced(next.position);
+        tokio::runtime::Handle::current().block_on(synced).map_err(|e| e.to_string())?;
         if stands.is_some() {
             self.keep(next)?;
             return Ok(Some(next));
@@ -149,10 +153,15 @@ impl Signing {
     /// How far was signed; a lane without a note begins with what is accepted from now on.
     fn place(&self) -> Result<Place, String> {
         let kept = std::fs::read_to_string(&self.place).unwrap_or_default();
-        if let Some(place) = read(&kept) {
+        let (kept, end) = (read(&kept), self.log.end());
+        if let Some(place) = kept.filter(|place| place.position <= end) {
             return Ok(place);
         }
-        let first = Place { number: 1, position: self.log.end(), at: self.clock.now() };
+        if let Some(place) = kept {
+            tracing::warn!(lane = %self.lane, signed = %place.position, %end,
+                "the share log ends before what was signed of it: signing goes on at its end");
+        }
+        let first = begin(kept, end, self.clock.now());
         self.keep(first).map(|()| first)
     }
 
@@ -173,6 +182,15 @@ impl Signing {
         // The note first: a root without leaves would be one that nobody can check.
         let _ = std::fs::remove_file(folder.join(old.to_string()));
         let _ = std::fs::remove_file(folder.join(format!("{old}{LEAVES}")));
+    }
+}
+
+/// Where signing begins in a log that does not have the place kept, or where none was kept. An older copy of
+/// the log may have been put back: numbers go on all the same, because notes of them are out.
+fn begin(kept: Option<Place>, end: Position, now: Timestamp) -> Place {
+    match kept {
+        Some(place) => Place { position: end, ..place },
+        None => Place { number: 1, position: end, at: now },
     }
 }
 
@@ -202,4 +220,19 @@ fn leaf(share: &ShareRecord) -> AcceptedLeaf {
 
 fn micros(at: Timestamp) -> u64 {
     u64::try_from(at.0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_ends_before_what_was_signed_is_signed_from_its_end_under_the_next_number() {
+        let at = |segment, offset| Position::from_i64s(segment, offset).unwrap();
+        let kept = read("7 3 900 1000000\n").unwrap();
+        let begun = begin(Some(kept), at(2, 500), Timestamp(5));
+        assert_eq!((begun.number, begun.position, begun.at), (7, at(2, 500), Timestamp(1_000_000)));
+        let first = begin(None, at(2, 500), Timestamp(5));
+        assert_eq!((first.number, first.position, first.at), (1, at(2, 500), Timestamp(5)));
+    }
 }

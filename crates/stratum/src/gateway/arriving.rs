@@ -142,6 +142,7 @@ impl Loop {
         }
         let mut connection = Connection::new(stream, peer, seat, session, transport, now);
         connection.kind = Kind::of(&kind);
+        connection.jobs = self.jobs_change;
         connection.door = door;
         connection.header = is_proxied.then(Vec::new);
         self.register(connection);

@@ -123,6 +123,8 @@ pub(super) struct Connection {
     pub(super) stuffed: bool,
     /// It stands in the line of those to be visited.
     pub(super) queued: bool,
+    /// Which change of jobs was given to it last, or missed by it.
+    pub(super) jobs: u32,
     /// It missed a change of jobs.
     pub(super) behind: bool,
     /// Logins that it has asked for.
@@ -162,6 +164,7 @@ impl Connection {
             hung_up: false,
             stuffed: false,
             queued: false,
+            jobs: 0,
             behind: false,
             logins: 0,
             muted: false,

@@ -24,6 +24,7 @@ use crate::protocol::{Lane, Notice, Protocol as _, Work};
 use crate::session::{CloseReason, SessionRules};
 use crate::start_classes::StartClasses;
 use gruve_units::{Clock, Timestamp};
+use jobs::Giving;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -93,8 +94,10 @@ pub(super) struct Loop {
     pub(super) ready: Turns,
     jobs: watch::Receiver<Option<Work>>,
     pub(super) work: Option<Work>,
-    /// The place from which on the newest jobs are still to be given.
-    giving_from: Option<usize>,
+    /// Numbers the changes of jobs.
+    pub(super) jobs_change: u32,
+    /// How far the newest jobs have been given, while they are.
+    giving: Option<Giving>,
     /// When those jobs were made; `None` when what is given is no new job.
     giving_since: Option<Instant>,
     begun: Instant,
@@ -137,7 +140,8 @@ impl Loop {
             connections: Slab::new(),
             ready: Turns::default(),
             work: None,
-            giving_from: None,
+            jobs_change: 0,
+            giving: None,
             giving_since: None,
             begun: Instant::now(),
             turned_at: Instant::now(),
@@ -220,7 +224,7 @@ impl Loop {
             return LEAVING_LOOK;
         }
         let busy = !self.ready.is_empty()
-            || self.giving_from.is_some()
+            || self.giving.is_some()
             || (self.accept_from.is_none() && self.listeners.iter().any(|l| l.waiting));
         if busy { Duration::ZERO } else { TICK.saturating_sub(self.ticked_at.elapsed()) }
     }

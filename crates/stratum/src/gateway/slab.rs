@@ -83,6 +83,11 @@ impl<T> Slab<T> {
         Some(Key { place: u32::try_from(place).ok()?, tenant })
     }
 
+    /// What has the place with this number.
+    pub(super) fn value_at(&self, place: usize) -> Option<&T> {
+        self.places.get(place)?.value.as_ref()
+    }
+
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().filter_map(|p| p.value.as_mut())
     }

@@ -1,8 +1,9 @@
-//! Every entry of the bad-input list, with its reaction. An entry that nobody answers for fails the
-//! test.
+//! Every entry of the bad-input list as a test of its reaction. An entry that nobody answers for fails
+//! one, too.
 
 use crate::miner::{EN2, HARD, Miner, NTIME, class, code, job, method, rules, template};
 use gruve_stratum::limits;
+use gruve_stratum::protocol::{Protocol as _, Round, Step};
 use gruve_stratum::seen::SeenBudget;
 use gruve_stratum::session::CloseReason;
 use serde_json::{Value, json};
@@ -58,8 +59,21 @@ fn parse(input: &str) {
                 assert_eq!(miner.closed.is_some(), n == limits::BAD_LINES_MAX);
             }
         }
-        // As a line of its own it is bad; without its end it waits (tests of the gateway).
-        "{\"id\":1" => silent(input.as_bytes()),
+        "{\"id\":1" => {
+            let mut miner = Miner::working();
+            let mut receive = |input: &[u8]| {
+                let mut round = Round::default();
+                let (taken, step) = miner.session.receive(input, miner.now, &mut round);
+                assert!(taken == 0 && round.text.is_empty());
+                step
+            };
+            let mut line = input.as_bytes().to_vec();
+            assert!(matches!(receive(&line), Step::Continue), "waited for");
+            line.resize(limits::LINE_BYTES_MAX, b' ');
+            assert!(matches!(receive(&line), Step::Continue), "so long");
+            line.push(b' ');
+            assert!(matches!(receive(&line), Step::Close(CloseReason::LongLine)));
+        }
         "\\r\\n" => silent(b"\r\n\r\n"),
         _ if input.starts_with("GET") => {
             let mut miner = Miner::connect(rules());
@@ -265,11 +279,7 @@ fn suggestions() {
     assert_eq!(miner.session.class(), class(31));
 }
 
-fn auth(input: &str) {
-    if input.starts_with("same worker from") {
-        // Limits of the gateway, tested there.
-        return;
-    }
+fn auth() {
     let long = "n".repeat(10_000);
     let refused =
         ["", ".", "_", "/", "a/../../b", "..", &long, "a\0b", "a\\b", "\u{202e}evil", "a\u{200f}"];
@@ -298,7 +308,6 @@ fn resource(input: &str) {
             miner.wait(1);
             assert_eq!(miner.closed, Some(CloseReason::Handshake));
         }
-        "never read replies" => {} // A test of the gateway.
         "10 000 invalid shares/s" => {
             let mut miner = Miner::working();
             let id = miner.job_id();
@@ -340,24 +349,111 @@ fn resource(input: &str) {
     }
 }
 
-#[test]
-fn every_bad_input_has_its_reaction() {
-    let list: Vec<Value> = serde_json::from_str(LIST).unwrap();
-    assert_eq!(list.len(), 50);
-    for entry in &list {
-        let text = |key: &str| entry[key].as_str().unwrap();
-        let (input, expect) = (text("input"), text("expect"));
-        match text("category") {
-            "parse" => parse(input),
-            "submit-shape" => submit_shape(input, expect),
-            "extranonce2" => extranonce2(input),
-            "ntime" => ntime(input),
-            "nonce" => nonce(input, expect),
-            "version_bits" => version_bits(input, expect),
-            "order" => order(input),
-            "auth" => auth(input),
-            "resource" => resource(input),
-            other => panic!("no reactions for {other}"),
-        }
+/// The list; an entry is text in each of these.
+fn list() -> Vec<Value> {
+    serde_json::from_str(LIST).unwrap()
+}
+
+fn react(n: usize) {
+    let list = list();
+    let text = |key: &str| list[n][key].as_str().unwrap();
+    let (input, expect) = (text("input"), text("expect"));
+    match text("category") {
+        "parse" => parse(input),
+        "submit-shape" => submit_shape(input, expect),
+        "extranonce2" => extranonce2(input),
+        "ntime" => ntime(input),
+        "nonce" => nonce(input, expect),
+        "version_bits" => version_bits(input, expect),
+        "order" => order(input),
+        "auth" => auth(),
+        "resource" => resource(input),
+        other => panic!("no reactions for {other}"),
     }
+}
+
+/// Entries whose reaction is the gateway's.
+const OF_THE_GATEWAY: [(usize, &str); 2] =
+    [(44, "same worker from 10 000 connections"), (46, "never read replies")];
+
+macro_rules! entries {
+    ($($name:ident: $n:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            react($n);
+        })*
+
+        #[test]
+        fn every_bad_input_has_its_reaction() {
+            let list = list();
+            let mut answered: Vec<usize> = vec![$($n),*];
+            for (n, input) in OF_THE_GATEWAY {
+                assert_eq!(list[n]["input"], input);
+                answered.push(n);
+            }
+            answered.sort_unstable();
+            assert_eq!(answered, (0..list.len()).collect::<Vec<_>>());
+        }
+    };
+}
+
+entries! {
+    a_line_that_is_no_json_is_dropped_and_the_tenth_closes: 0,
+    a_line_without_its_end_is_waited_for: 1,
+    empty_lines_are_passed_over: 2,
+    http_gets_400: 3,
+    ten_thousand_brackets_overflow_nothing: 4,
+    an_id_beyond_all_numbers_is_no_json: 5,
+    an_id_that_is_a_list_comes_back: 6,
+    a_share_without_an_id_is_a_share: 7,
+    parameters_that_are_an_object_are_refused: 8,
+    parameters_that_are_null_are_refused: 9,
+    four_parameters_are_too_few: 10,
+    seven_parameters_are_two_that_must_be_right: 11,
+    no_worker_is_nobody: 12,
+    another_worker_is_nobody: 13,
+    a_job_that_there_is_not_is_21: 14,
+    a_jobs_name_in_upper_case_is_another: 15,
+    a_job_below_zero_is_21: 16,
+    a_job_beyond_all_numbers_does_not_wrap: 17,
+    an_extranonce2_that_is_too_short_is_not_padded: 18,
+    an_extranonce2_that_is_too_long_is_not_cut: 19,
+    an_extranonce2_with_a_prefix_is_none: 20,
+    full_width_digits_are_none: 21,
+    an_extranonce2_in_upper_case_is_the_same: 22,
+    a_time_before_the_jobs_is_out_of_range: 23,
+    a_time_of_seven_digits_is_none: 24,
+    a_time_of_nine_digits_is_none: 25,
+    a_time_in_upper_case_is_the_same: 26,
+    a_nonce_of_seven_digits_is_none: 27,
+    a_nonce_in_upper_case_is_the_same: 28,
+    a_nonce_in_either_case_is_the_same: 29,
+    a_nonce_that_is_no_hex_is_none: 30,
+    bits_of_zero_clear_the_jobs_within_the_mask: 31,
+    bits_beyond_the_mask_are_refused: 32,
+    all_bits_of_the_mask_are_good_where_it_was_negotiated: 33,
+    bits_of_four_digits_are_not_padded: 34,
+    bits_that_are_empty_are_none: 35,
+    five_parameters_after_rolling_was_negotiated_are_the_jobs_own_version: 36,
+    a_share_before_subscribing_is_25: 37,
+    authorising_first_is_heard_and_work_waits: 38,
+    subscribing_twice_gives_the_same: 39,
+    extranonce_subscribe_is_answered: 40,
+    wishes_of_every_kind_are_bounded: 41,
+    unknown_methods_are_answered_and_nobody_is_closed: 42,
+    names_of_every_kind_are_refused_or_data: 43,
+    who_connects_and_says_nothing_has_half_a_minute: 45,
+    a_flood_of_bad_shares_is_closed_and_one_of_stale_ones_is_not: 47,
+    shares_of_one_job_are_remembered_up_to_a_bound: 48,
+    rolled_bits_replace_and_are_not_added: 49,
+}
+
+#[tokio::test]
+async fn one_worker_from_many_connections_is_bounded() {
+    crate::gateway::an_account_has_so_many_connections().await;
+}
+
+#[tokio::test]
+async fn who_never_reads_is_closed() {
+    crate::gateway::who_does_not_read_is_closed().await;
 }

@@ -296,6 +296,10 @@ async fn connections_are_bounded_for_each_address_and_places_are_given_back() {
 
 #[tokio::test]
 async fn connections_of_one_account_are_bounded() {
+    an_account_has_so_many_connections().await;
+}
+
+pub(crate) async fn an_account_has_so_many_connections() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = gateway_options();
     options.connections_per_account_max = 2;
@@ -312,6 +316,10 @@ async fn connections_of_one_account_are_bounded() {
 
 #[tokio::test]
 async fn who_does_not_read_is_closed_and_nobody_else_waits() {
+    who_does_not_read_is_closed().await;
+}
+
+pub(crate) async fn who_does_not_read_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = gateway_options();
     options.write_max = Duration::from_millis(500);
