@@ -181,7 +181,8 @@ mod tests {
         assert_eq!(date(0, 150_000), Dated::Yes);
         assert_eq!(date(0, 90_000), Dated::No, "the block was not there");
         assert_eq!(date(0, 220_000), Dated::No, "it was the tip no more");
-        assert_eq!(date(1, 220_000), Dated::Yes, "still the tip");
+        assert_eq!(date(1, 206_000), Dated::Yes, "still the tip");
+        assert_eq!(date(1, 220_000), Dated::Unknown, "nobody knows for how long");
         assert_eq!(of(&bytes).date(&[9; 32], EpochNumber(1), length), Dated::Unknown);
         let lines = hex::encode(&bytes[..80]) + "\n" + &hex::encode(&bytes[80..]) + "\n";
         assert_eq!(of(lines.as_bytes()).times, of(&bytes).times);

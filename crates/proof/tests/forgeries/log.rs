@@ -241,3 +241,26 @@ fn a_key_is_followed_by_the_next_and_the_recovery_key_may_appoint_one() {
         told("checkpoint-unsigned", "not signed by the key in force", &files);
     }
 }
+
+#[test]
+fn keys_without_end_take_memory_that_is_counted() {
+    let mut w = World::honest();
+    for n in 0..200u8 {
+        let (at, next) = (w.entries.len() as u64, signer(n % 2 + 1));
+        w.entries.push(KeyChange::sign(world::ORIGIN, at, &w.key, &next).canonical());
+        w.key = next;
+    }
+    let c = w.epoch(13);
+    w.close(&c);
+    let files = w.publish();
+    let said = |memory_max| files.lie(&Options { memory_max, ..Options::default() });
+    // The least with which it is verified.
+    let (mut no, mut yes) = (1, 4 << 20);
+    assert_eq!(said(yes), "none");
+    while no + 1 < yes {
+        let middle = u64::midpoint(no, yes);
+        *(if said(middle) == "none" { &mut yes } else { &mut no }) = middle;
+    }
+    // 200 stamps that a job may hold are more than the shares.
+    assert!(said(no).starts_with("checking job "), "{}", said(no));
+}
