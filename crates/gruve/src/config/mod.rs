@@ -7,6 +7,7 @@ mod alerts;
 mod aux_chain;
 mod bank;
 mod check;
+mod depth;
 mod doors;
 mod duration;
 mod ethash;
@@ -25,6 +26,7 @@ mod tls;
 pub use alerts::AlertsConfig;
 pub use aux_chain::AuxConfig;
 pub use bank::BankConfig;
+pub use depth::{DepthConfig, steps_of};
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
@@ -108,6 +110,9 @@ pub struct Config {
     /// Caps of hot wallets.
     #[serde(default, rename = "hot_wallet")]
     pub hot_wallets: Vec<HotWalletConfig>,
+    /// How deep larger pay-ins must be.
+    #[serde(default, rename = "pay_in_depth")]
+    pub depths: Vec<DepthConfig>,
     /// Coins whose keys are kept elsewhere.
     #[serde(default, rename = "signer")]
     pub signers: Vec<SignerConfig>,
