@@ -1,8 +1,8 @@
 //! What the operator decides: which chains, how deep is confirmed, what a payout may cost.
 
 use crate::{
-    AccountChainWallet, BankAccount, BtcPayConfig, ExternalSigner, GatherPolicy, PayoutLimits,
-    Rate, Seed, StripeConfig, SweepPolicy,
+    AccountChainWallet, BankAccount, BtcPayConfig, DepthStep, ExternalSigner, GatherPolicy,
+    PayoutLimits, Rate, Seed, StripeConfig, SweepPolicy,
 };
 use gruve_chain::{ChainParams, Node};
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub struct ChainWallet {
     /// Depth at which a receipt is credited and a coin may be spent; at least 1 (the block it
     /// stands in counts).
     pub confirmations: u64,
+    /// Where larger pay-ins need more; see `depth`.
+    pub depths: Vec<DepthStep>,
     /// How many of the newest blocks can be undone; the follower's limit must not be above it. Also
     /// the depth from which a spending of our coins by others is taken for final.
     pub reorg_limit: u64,
@@ -103,6 +105,7 @@ impl ChainWallet {
             params,
             node,
             confirmations: params.confirmations,
+            depths: Vec::new(),
             // As the follower's: deeper would take back spent rewards.
             reorg_limit: params.coinbase_maturity.max(100),
             payouts: PayoutPolicy::of(&params),

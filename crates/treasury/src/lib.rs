@@ -23,6 +23,7 @@
 //! | [`account`] | wallets on account-based chains |
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
 //! | `invoices`, `payouts` | what customers ask for |
+//! | `depth` | how deep a pay-in must be, by its amount |
 //! | `limits` | what leaves in a day, and how many people a large payout takes |
 //! | [`strangers`] | spendings that nothing explains, and why payouts wait for them |
 //! | `moves`, `bump` | sweeps to a cold address, small coins made one; higher fees |
@@ -60,6 +61,7 @@ mod books;
 mod bump;
 mod changes;
 mod config;
+mod depth;
 mod desk;
 mod door;
 mod error;
@@ -93,6 +95,7 @@ pub use bank::{BankAccount, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
+pub use depth::DepthStep;
 pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings};

@@ -120,13 +120,19 @@ impl Treasury {
     ) -> Result<()> {
         for output in ours {
             let t = &block.txs[output.tx_at];
-            let ripe_height = wallet.ripe_height(standing.height, t.coinbase, t.hogex);
+            let usual = wallet.ripe_height(standing.height, t.coinbase, t.hogex);
             let reward = t.coinbase && output.keychain == Keychain::Coinbase;
             let change = output.keychain == Keychain::Change && batches.contains_key(&output.tx_at);
             let origin = match (reward, change) {
                 (true, _) => "reward",
                 (false, true) => "change",
                 (false, false) => "receipt",
+            };
+            let ripe_height = if origin == "receipt" {
+                let steps = (standing.asset, wallet.depths.as_slice());
+                self.ripe_by_amount(tx, steps, standing.height, output, usual).await?
+            } else {
+                usual
             };
             let values = params![
                 standing.asset,

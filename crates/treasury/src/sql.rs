@@ -227,6 +227,12 @@ gruve_store::statements! {
     RIPE_RECEIPTS = "SELECT txid, vout, value, invoice, credit_lost FROM treasury_receipts
         WHERE asset = $1 AND ripe_height <= $2 AND credit = 'none' AND height IS NOT NULL
         AND invoice IS NOT NULL ORDER BY ripe_height, txid, vout";
+    /// What the customer of an address has waiting on the chain. From the customer's invoices to their receipts, in
+    /// this order: all that waits may be ten thousand.
+    WAITING_BESIDE = "SELECT CAST(COALESCE(SUM(r.value), 0) AS BIGINT) AS minor
+        FROM treasury_invoices own CROSS JOIN treasury_invoices i CROSS JOIN treasury_receipts r
+        WHERE own.asset = $1 AND own.key_index = $2 AND i.account = own.account AND i.asset = own.asset
+        AND r.invoice = i.id AND r.credit = 'none' AND r.height IS NOT NULL";
     CREDIT_RECEIPT = "UPDATE treasury_receipts
         SET credit = $4, credited = $5, credit_height = $6, credit_lost = 0
         WHERE asset = $1 AND txid = $2 AND vout = $3 AND credit = 'none'";

@@ -5,8 +5,8 @@ use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::Services;
 use crate::select::Costs;
 use crate::{
-    BankAccount, ChainWallet, ExternalSigner, InvoiceSink, Keychain, PayoutLimits, PayoutPolicy,
-    Rate, Result, ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
+    BankAccount, ChainWallet, DepthStep, ExternalSigner, InvoiceSink, Keychain, PayoutLimits,
+    PayoutPolicy, Rate, Result, ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
@@ -51,6 +51,7 @@ pub(crate) struct Wallet {
     pub(crate) node: Arc<dyn Node>,
     pub(crate) keys: WalletKeys,
     pub(crate) confirmations: u64,
+    pub(crate) depths: Vec<DepthStep>,
     pub(crate) reorg_limit: u64,
     pub(crate) policy: PayoutPolicy,
     pub(crate) sweep: Option<SweepPolicy>,
@@ -74,6 +75,7 @@ impl Wallet {
             node: config.node,
             keys,
             confirmations: config.confirmations.max(1),
+            depths: config.depths,
             reorg_limit: config.reorg_limit.max(1),
             policy: config.payouts,
             sweep: config.sweep,

@@ -6,13 +6,14 @@ mod fake;
 use fake::{CONFIRMATIONS, HOUR, House, account, contract, sat};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::{Store, transact};
-use gruve_treasury::{Invoice, InvoiceState, NewInvoice, Purpose, TreasuryError};
+use gruve_treasury::{DepthStep, Invoice, InvoiceState, NewInvoice, Purpose, TreasuryError};
 use gruve_units::Amount;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 gruve_store::laws! { invoices: [
     a_payment_is_credited_when_it_is_deep_enough,
+    a_large_pay_in_waits_for_more_blocks_in_parts_too,
     a_contract_is_paid_once_and_the_excess_is_the_customers,
     an_underpayment_is_held_until_expiry_and_then_the_customers,
     a_late_or_repeated_payment_goes_to_the_balance,
@@ -56,6 +57,46 @@ async fn a_payment_is_credited_when_it_is_deep_enough(store: Store) {
     assert_eq!(state(&house, &invoice).await, InvoiceState::Confirmed);
     assert_eq!(house.available(1).await, PRICE);
     assert_eq!(house.balance(Account::UnmatchedReceipts).await, 0);
+}
+
+async fn a_large_pay_in_waits_for_more_blocks_in_parts_too(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.policies.depths = vec![DepthStep { from: 5 * PRICE, confirmations: CONFIRMATIONS + 4 }];
+    house.restart();
+    // Small ones wait as ever, also when others' large ones stand beside them.
+    let small = house.invoice(1, PRICE, Purpose::TopUp).await;
+    let large = house.invoice(2, 5 * PRICE, Purpose::TopUp).await;
+    let (first, second) = (
+        house.invoice(3, 3 * PRICE, Purpose::TopUp).await,
+        house.invoice(3, 2 * PRICE, Purpose::TopUp).await,
+    );
+    for invoice in [&small, &large, &first, &second] {
+        house.pay(&invoice.address, invoice.amount.minor);
+    }
+    house.mine(CONFIRMATIONS).await;
+    assert_eq!(state(&house, &small).await, InvoiceState::Confirmed);
+    assert_eq!(state(&house, &large).await, InvoiceState::Paid);
+    // Of the parts one comes first in the block: it alone is small.
+    let parts = async || {
+        [state(&house, &first).await, state(&house, &second).await]
+            .iter()
+            .filter(|s| **s == InvoiceState::Confirmed)
+            .count()
+    };
+    assert_eq!(parts().await, 1);
+    house.mine(3).await;
+    assert_eq!((state(&house, &large).await, parts().await), (InvoiceState::Paid, 1));
+    house.mine(1).await;
+    assert_eq!((state(&house, &large).await, parts().await), (InvoiceState::Confirmed, 2));
+    // A payment that a reorganisation moves to another block is judged anew there.
+    let again = house.invoice(2, 5 * PRICE, Purpose::TopUp).await;
+    house.pay(&again.address, 5 * PRICE);
+    house.mine(2).await;
+    house.chain.rewind(2);
+    house.mine(CONFIRMATIONS + 3).await;
+    assert_eq!(state(&house, &again).await, InvoiceState::Paid);
+    house.mine(1).await;
+    assert_eq!(state(&house, &again).await, InvoiceState::Confirmed);
 }
 
 async fn a_contract_is_paid_once_and_the_excess_is_the_customers(store: Store) {

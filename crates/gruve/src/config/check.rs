@@ -183,6 +183,7 @@ impl Config {
             .chain(keys::faults(&self.keys))
             .chain(hot_wallet::faults(&self.hot_wallets, &self.lanes))
             .chain(signer::faults(&self.signers, &self.lanes))
+            .chain(depth::faults(&self.depths))
         {
             fault(place, what);
         }

@@ -7,6 +7,7 @@ mod alerts;
 mod aux_chain;
 mod bank;
 mod check;
+mod depth;
 mod doors;
 mod duration;
 mod ethash;
@@ -26,6 +27,7 @@ mod webhooks;
 pub use alerts::AlertsConfig;
 pub use aux_chain::AuxConfig;
 pub use bank::BankConfig;
+pub use depth::{DepthConfig, steps_of};
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
 pub use ethash::EthashConfig;
@@ -113,6 +115,9 @@ pub struct Config {
     /// Caps of hot wallets.
     #[serde(default, rename = "hot_wallet")]
     pub hot_wallets: Vec<HotWalletConfig>,
+    /// How deep larger pay-ins must be.
+    #[serde(default, rename = "pay_in_depth")]
+    pub depths: Vec<DepthConfig>,
     /// Coins whose keys are kept elsewhere.
     #[serde(default, rename = "signer")]
     pub signers: Vec<SignerConfig>,

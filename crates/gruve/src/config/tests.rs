@@ -100,6 +100,43 @@ fn names_given_twice_and_amounts_below_zero_are_told() {
 }
 
 #[test]
+fn signers_and_depths_are_of_coins_that_they_fit() {
+    let with = |more: &str| faults(&format!("{SAMPLE}\n{more}"));
+    let key = "account_key = \"[d34db33f/84'/0'/0']xpub6\"";
+    let signer = format!("[[signer]]\nasset = \"BTC\"\n{key}\n");
+    assert_eq!(with(&format!("{signer}folder = \"orders\"\n")), Vec::<String>::new());
+    let url = "url = \"https://signer.example/orders\"\n";
+    assert_eq!(with(&format!("{signer}{url}token = \"t\"\n")), Vec::<String>::new());
+    let places = |more: &str| -> Vec<String> {
+        let found = with(more);
+        found.iter().map(|f| f.split(':').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(places(&signer), ["signer[0].folder"]);
+    assert_eq!(places(&format!("{signer}{url}")), ["signer[0].token"]);
+    let twice = format!("{signer}folder = \"a\"\n{signer}folder = \"a\"\n");
+    assert_eq!(places(&twice), ["signer[1].asset"]);
+    let etc = signer.replace("BTC", "ETC") + "folder = \"a\"\n";
+    assert!(places(&etc).contains(&"signer[0].asset".to_owned()));
+    let depth = |asset: &str, from: i64, blocks: u64| {
+        format!(
+            "[[pay_in_depth]]\nasset = \"{asset}\"\nfrom_minor = {from}\nconfirmations = {blocks}\n"
+        )
+    };
+    let two = depth("BTC", 100, 6) + &depth("BTC", 1_000, 30);
+    assert_eq!(with(&two), Vec::<String>::new());
+    let bad = depth("BTC", 0, 6) + &depth("EUR", 5, 6) + &depth("BTC", 9, 0) + &depth("BTC", 9, 3);
+    assert_eq!(
+        places(&bad),
+        [
+            "pay_in_depth[0].from_minor",
+            "pay_in_depth[1].asset",
+            "pay_in_depth[2].confirmations",
+            "pay_in_depth[3].from_minor",
+        ]
+    );
+}
+
+#[test]
 fn a_lane_has_threads_and_not_too_many() {
     let with = |set: &str| {
         let text = SAMPLE.replacen("# threads = 1\n# Threads that hash", set, 1);

@@ -6,7 +6,7 @@ use super::files::{FileError, Folder, Holding, read_secret_text};
 use super::hosted::{Bills, Owners};
 use super::record::{self, Publishing};
 use crate::config::{
-    Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config,
+    Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config, steps_of,
 };
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
@@ -260,6 +260,12 @@ impl Parts {
             aux.insert(lane.id.clone(), opened);
         }
         set_hot_wallets(config, &mut treasury)?;
+        for wallet in &mut treasury.chains {
+            wallet.depths = steps_of(&config.depths, wallet.params.asset);
+        }
+        for wallet in &mut treasury.accounts {
+            wallet.depths = steps_of(&config.depths, wallet.asset);
+        }
         for set in &config.signers {
             let signer = set.signer(&config.house.data);
             let signer = signer.map_err(|why| StartError::Signer(set.asset, why))?;

@@ -383,7 +383,10 @@ impl Treasury {
             return Ok(());
         }
         let output = OurOutput { tx_at: 0, vout: 0, value: minor, keychain, index };
-        let ripe = work.wallet.ripe_height(work.standing.height);
+        let (wallet, height) = (work.wallet, work.standing.height);
+        let steps = (wallet.asset, wallet.depths.as_slice());
+        let ripe = wallet.ripe_height(height);
+        let ripe = self.ripe_by_amount(tx, steps, height, &output, ripe).await?;
         let txid = internal(t.hash);
         let invoice = self.book_receipt(tx, work.standing, &txid, &output, ripe).await?;
         work.touched.extend(invoice);

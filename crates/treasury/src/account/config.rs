@@ -17,6 +17,8 @@ pub struct AccountChainWallet {
     pub node: Arc<dyn AccountNode>,
     /// Depth at which a receipt is credited; at least 1 (the block it stands in counts).
     pub confirmations: u64,
+    /// Where larger pay-ins need more.
+    pub depths: Vec<crate::DepthStep>,
     /// How many of the newest blocks can be undone. Also the depth from which it is final that a
     /// transaction of ours failed, or that others have used its nonce.
     pub reorg_limit: u64,
@@ -41,6 +43,7 @@ impl AccountChainWallet {
             real,
             node,
             confirmations,
+            depths: Vec::new(),
             reorg_limit,
             payouts,
             cold,

@@ -11,9 +11,9 @@ use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_add
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    BankAccount, ChainWallet, ExternalSigner, GatherPolicy, Invoice, InvoiceSink, InvoiceState,
-    NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig,
-    TreasuryError,
+    BankAccount, ChainWallet, DepthStep, ExternalSigner, GatherPolicy, Invoice, InvoiceSink,
+    InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy, Treasury,
+    TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -120,6 +120,8 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
 pub struct Policies {
     pub sweep: Option<SweepPolicy>,
     pub gather: Option<GatherPolicy>,
+    /// Where larger pay-ins need more blocks.
+    pub depths: Vec<DepthStep>,
     /// Who signs elsewhere; the house has another seed then.
     pub signer: Option<ExternalSigner>,
 }
@@ -135,6 +137,7 @@ pub fn open_treasury(
     let mut config = treasury_config(node);
     config.chains[0].sweep.clone_from(&policies.sweep);
     config.chains[0].gather = policies.gather;
+    config.chains[0].depths.clone_from(&policies.depths);
     if let Some(signer) = &policies.signer {
         config.seed = Seed::from_bytes([99; 32]);
         config.chains[0].signer = Some(signer.clone());
