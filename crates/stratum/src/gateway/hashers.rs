@@ -1,11 +1,11 @@
 //! Threads for hashes that take long: scrypt, Ethash. The connection rests meanwhile, all others
 //! go on.
 //!
-//! Fair: each connection has at most one parcel here, and parcels take turns of a few hashes, so a
-//! single share waits for a few hashes of each other connection and never for a whole flood. Those of
-//! connections that have brought more good than bad go first; of all others together every fourth turn is,
-//! so that thousands of strangers with a handful of bad shares each cost who mines a quarter and not
-//! minutes.
+//! Fair: each connection has at most one parcel here, and parcels take turns of a few hashes: first
+//! addresses with each other, then the parcels of one address. So a single share waits for a few hashes of
+//! each other address and never for a whole flood, from however many connections. Those of connections
+//! that have brought more good than bad go first; of all others together every fourth turn is, so that
+//! strangers with a handful of bad shares each cost who mines a quarter and not minutes.
 //!
 //! A parcel whose cache is not there yet (Ethash, at the border of an epoch) is set aside, and no thread
 //! waits with it.
@@ -16,7 +16,8 @@ use super::slab::Key;
 use super::solving;
 use crate::protocol::{Candidate, Part, Puzzle, Round, Solved, Step};
 use gruve_units::Algorithm;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Hashes of one parcel in one turn: what the processor does side by side.
@@ -31,6 +32,8 @@ pub(super) struct Parcel {
     pub(super) key: Key,
     /// Whether most of what it has brought was good work.
     pub(super) is_proven: bool,
+    /// The address it came from, where that is known.
+    pub(super) from: Option<IpAddr>,
     /// Its part of a round, alone.
     pub(super) round: Round,
     pub(super) part: Part,
@@ -47,10 +50,45 @@ pub(super) struct Parcel {
     pub(super) post: Post,
 }
 
+/// Parcels, address by address in turn.
+#[derive(Default)]
+struct Line {
+    order: VecDeque<Option<IpAddr>>,
+    /// Those of each address in the order; none is empty.
+    of: HashMap<Option<IpAddr>, VecDeque<Parcel>>,
+}
+
+impl Line {
+    fn push(&mut self, parcel: Parcel) {
+        let from = parcel.from;
+        let own = self.of.entry(from).or_default();
+        if own.is_empty() {
+            self.order.push_back(from);
+        }
+        own.push_back(parcel);
+    }
+
+    fn pop(&mut self) -> Option<Parcel> {
+        let from = self.order.pop_front()?;
+        let own = self.of.get_mut(&from)?;
+        let parcel = own.pop_front();
+        if own.is_empty() {
+            self.of.remove(&from);
+        } else {
+            self.order.push_back(from);
+        }
+        parcel
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Parcel> {
+        self.of.values().flatten()
+    }
+}
+
 #[derive(Default)]
 struct Queue {
-    proven: VecDeque<Parcel>,
-    others: VecDeque<Parcel>,
+    proven: Line,
+    others: Line,
     /// Turns since one was the others'.
     turns: u8,
     stopped: bool,
@@ -61,19 +99,19 @@ impl Queue {
         // Where all is over nobody takes it out again.
         if !self.stopped {
             let line = if parcel.is_proven { &mut self.proven } else { &mut self.others };
-            line.push_back(parcel);
+            line.push(parcel);
         }
     }
 
     fn pop(&mut self) -> Option<Parcel> {
         self.turns += 1;
         if self.turns < TURNS_FOR_ONE_OF_OTHERS
-            && let Some(parcel) = self.proven.pop_front()
+            && let Some(parcel) = self.proven.pop()
         {
             return Some(parcel);
         }
         self.turns = 0;
-        self.others.pop_front().or_else(|| self.proven.pop_front())
+        self.others.pop().or_else(|| self.proven.pop())
     }
 }
 
@@ -140,7 +178,7 @@ impl Hashers {
         let Some(pool) = &self.pool else { return 0 };
         let left = |p: &Parcel| p.part.candidates.1 - p.part.candidates.0 - p.solved.len();
         let queue = pool.lock();
-        queue.proven.iter().chain(&queue.others).map(left).sum()
+        queue.proven.all().chain(queue.others.all()).map(left).sum()
     }
 
     /// Takes a parcel; it comes back as [`Command::Hashed`].
@@ -156,8 +194,7 @@ impl Drop for Hashers {
         if let Some(pool) = &self.pool {
             let mut queue = pool.lock();
             queue.stopped = true;
-            queue.proven.clear();
-            queue.others.clear();
+            (queue.proven, queue.others) = (Line::default(), Line::default());
             pool.bell.notify_all();
         }
     }
@@ -232,6 +269,7 @@ mod tests {
         Parcel {
             key,
             is_proven: false,
+            from: None,
             round,
             part,
             taken: 0,
@@ -282,9 +320,29 @@ mod tests {
         let expected = [yes, yes, yes, no, yes, yes, yes, no, yes, yes, yes, no, no, no];
         assert_eq!(order, expected);
         queue.stopped = true;
-        let left = queue.others.len();
+        let left = queue.others.all().count();
         push(&mut queue, false);
-        assert_eq!(queue.others.len(), left, "where all is over nothing is kept");
+        assert_eq!(queue.others.all().count(), left, "where all is over nothing is kept");
+    }
+
+    /// At the easiest class good work costs next to nothing: thousands of connections may bring it.
+    #[test]
+    fn an_address_with_a_thousand_connections_has_one_turn_in_two_beside_another() {
+        let (_poll, post, _commands) = post();
+        let mut keys = Slab::new();
+        let mut line = Line::default();
+        let mut push = |line: &mut Line, from: [u8; 4]| {
+            let parcel = parcel(keys.insert(()), &post, candidates(1));
+            line.push(Parcel { from: Some(from.into()), ..parcel });
+        };
+        let (flood, honest) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+        (0..1000).for_each(|_| push(&mut line, flood));
+        (0..3).for_each(|_| push(&mut line, honest));
+        let order: Vec<_> = std::iter::from_fn(|| line.pop()).map(|p| p.from.unwrap()).collect();
+        let expected = [flood, honest, flood, honest, flood, honest, flood, flood];
+        assert_eq!(order[..8], expected.map(IpAddr::from));
+        assert_eq!(order.len(), 1003);
+        assert!(line.of.is_empty() && line.order.is_empty(), "nothing is kept of who has gone");
     }
 
     /// Shares of works of this epoch of the algorithm.

@@ -108,6 +108,11 @@ impl Seat {
         false
     }
 
+    /// What counts as the address it came from, where that is known.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Counts this connection for the owner of a login; false when the owner has too many.
     pub(super) fn claim(&mut self, owner: Owner, each: usize) -> bool {
         let Owner::Account(account) = owner else { return true };

@@ -206,14 +206,14 @@ impl Loop {
         let part = Part { text: (0, own.text.len()), candidates: (0, own.candidates.len()) };
         let connection = self.connections.get_mut(key)?;
         connection.waiting = Waiting::ForHashes;
-        let is_proven = connection.is_proven();
+        let (is_proven, from) = (connection.is_proven(), connection.seat.address());
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;
         let fault = None;
         let round = own;
         let parcel =
-            Parcel { key, is_proven, round, part, taken, seen_us, step, solved, fault, post };
+            Parcel { key, is_proven, from, round, part, taken, seen_us, step, solved, fault, post };
         self.parcels_out += 1;
         self.shared.hashers.take(parcel);
         None
