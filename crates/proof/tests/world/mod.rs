@@ -320,11 +320,14 @@ pub fn closing(epoch: u64, jobs: Vec<RecordJob>, mut shares: Vec<Canonical>) -> 
         .filter(|s| share::owner(s).is_none())
         .map(|s| share::class(s).unwrap().work().0)
         .sum();
+    let mut own = contract(1, house.saturating_sub(64));
+    // What its rate makes in an epoch; whatever is above makes a shortfall good.
+    own.entitled = own.entitled.min(own.sums.hashrate * 600);
     Closing {
         epoch: EpochNumber(epoch),
         jobs,
         sections: vec![(EpochNumber(epoch), shares)],
-        contracts: vec![contract(1, house.saturating_sub(64))],
+        contracts: vec![own],
         algorithm: Algorithm::Sha256d,
         rules: Rules { class_min: 1, class_max: 20, opened: 0 },
         opened: 0,
