@@ -78,6 +78,7 @@ fn declare(state: Option<AppState>) -> Routes {
         // Pages for customers.
         .post("/sign-out", CustomerForm, session::sign_out)
         .get("/account", Customer, account::overview)
+        .get("/account/contracts", Customer, account::contracts)
         .post("/account/email", CustomerForm, letters::change_email)
         .get("/account/addresses", Customer, book::book)
         .post("/account/addresses", CustomerForm, book::add)

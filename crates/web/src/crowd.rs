@@ -86,6 +86,7 @@ impl Pace {
         let begins = all.get(&household).copied().unwrap_or(now).clamp(now, now.plus(most));
         let ends = begins.plus(self.interval);
         if ends > now.plus(most) {
+            all.insert(household, begins);
             return Err(ends.since(now.plus(most)));
         }
         all.insert(household, ends);

@@ -136,6 +136,7 @@ const KNOWN: &[&str] = &[
     "GET",
     "NaN",
     "Id",
+    "https",
     // Coins, chains and algorithms.
     "Gruve",
     "BTC",

@@ -207,6 +207,7 @@ async fn a_key_reaches_what_its_scopes_name_and_nothing_else() {
             "/api/v1/keys",
             "/api/v1/sessions",
             "/api/v1/passkeys",
+            "/api/v1/webhooks",
             "/api/v1/account",
             "/api/v1/export",
         ];

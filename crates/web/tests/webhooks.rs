@@ -404,3 +404,27 @@ async fn one_that_is_gone_holds_up_no_other_and_is_not_asked_for_each_of_its_mes
     round(&house).await;
     assert_eq!(receiver.take().len(), 1, "one at a time");
 }
+
+#[tokio::test]
+async fn closing_the_account_removes_its_webhooks_with_all_that_was_sent() {
+    let (house, _) = listening().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let (id, _) = added(&kari, &[]).await;
+    kari.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
+    round(&house).await;
+    let asked = kari.post("/api/v1/account/closing", json!({ "password": PASSWORD })).await;
+    assert_eq!(asked.status, StatusCode::OK, "{}", asked.body);
+    house.clock.advance(Duration::from_secs(15 * 86_400));
+    assert_eq!(house.state.close_due_accounts().await.unwrap(), 0, "sealed first");
+    house.clock.advance(Duration::from_secs(61));
+    assert_eq!(house.state.close_due_accounts().await.unwrap(), 1);
+    for table in ["web_webhooks", "web_webhook_messages", "web_webhook_attempts"] {
+        let sql: &'static str = match table {
+            "web_webhooks" => "SELECT COUNT(*) AS n FROM web_webhooks",
+            "web_webhook_messages" => "SELECT COUNT(*) AS n FROM web_webhook_messages",
+            _ => "SELECT COUNT(*) AS n FROM web_webhook_attempts",
+        };
+        let row = house.store.read().await.unwrap().fetch_one(sql, &[]).await.unwrap();
+        assert_eq!(row.get::<i64>("n").unwrap(), 0, "{table}");
+    }
+}

@@ -1,6 +1,7 @@
 //! A customer's overview: hashrate, earnings, balances, contracts, payouts, what comes next.
 
-use crate::extract::Customer;
+use crate::console::cursor;
+use crate::extract::{Customer, Params};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{amount, percent, rate, term_text, time};
@@ -9,12 +10,17 @@ use crate::pages::payouts::payout_table;
 use crate::state::AppState;
 use crate::view::{BalanceView, contract_state, rule_of};
 use crate::visitor::Visitor;
-use crate::words::{say, t};
+use crate::words::{say, t, text};
 use axum::extract::State;
 use gruve_market::{ContractState, ContractView};
-use gruve_units::{AccountId, Accrual, Amount, Asset, Hashrate, LaneId};
+use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, Hashrate, LaneId};
 use maud::{Markup, html};
+use serde::Deserialize;
 
+/// Contracts shown on the overview, those that run or wait first; all stand on their own pages.
+const CONTRACTS_SHOWN: usize = 50;
+/// Contracts on a page of all of them.
+const CONTRACTS_OF_PAGE: u32 = 100;
 /// Payouts shown on the overview; all stand on their own page.
 const PAYOUTS_SHOWN: usize = 5;
 /// Running contracts whose last epoch is looked up one by one.
@@ -48,7 +54,8 @@ pub(crate) async fn overview(
         (earnings::sheets(&lately, &notices))
         section.sheet #contracts data-live="contracts" aria-labelledby="contracts-h" {
             header { h2 #contracts-h { (t("Contracts")) } a.small href="/plans" { (t("Buy hashrate")) } }
-            (contract_table(&contracts))
+            (contract_table(&shown_first(&contracts)))
+            @if contracts.len() > CONTRACTS_SHOWN { p { a href="/account/contracts" { (text!("All {n} contracts", n = contracts.len())) } } }
         }
         @if !metered.is_empty() {
             section.sheet #metered data-live="metered" aria-labelledby="metered-h" {
@@ -195,7 +202,55 @@ fn balance_table(balances: &[BalanceView]) -> Markup {
     }
 }
 
-fn contract_table(contracts: &[ContractView]) -> Markup {
+/// What the overview has room for: what runs or waits first, else the newest.
+fn shown_first(contracts: &[ContractView]) -> Vec<&ContractView> {
+    let is_over = |c: &ContractView| {
+        matches!(
+            c.state,
+            ContractState::Completed
+                | ContractState::Refunded
+                | ContractState::Expired
+                | ContractState::Cancelled
+        )
+    };
+    let mut all: Vec<&ContractView> = contracts.iter().collect();
+    // Stable: within each kind the newest stay first.
+    all.sort_by_key(|c| is_over(c));
+    all.truncate(CONTRACTS_SHOWN);
+    all
+}
+
+/// Where a page of contracts begins.
+#[derive(Default, Deserialize)]
+pub(crate) struct Place {
+    before: Option<String>,
+}
+
+/// `GET /account/contracts`
+pub(crate) async fn contracts(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    customer: Customer,
+    Params(q): Params<Place>,
+) -> Result<Markup, Failure> {
+    let before = cursor::<ContractId>(q.before.as_deref());
+    let all = state.market().contracts_before(customer.account, before, CONTRACTS_OF_PAGE).await?;
+    let is_full = all.len() == usize::try_from(CONTRACTS_OF_PAGE).unwrap_or(usize::MAX);
+    let next = all.last().filter(|_| is_full).map(|c| c.id);
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/account" { (t("Overview")) } }
+            h1 { (t("Contracts")) }
+        }
+        section.sheet #contracts aria-label=(t("Contracts")) {
+            (contract_table(&all.iter().collect::<Vec<_>>()))
+            @if let Some(id) = next { p.actions { a.button.quiet href={ "/account/contracts?before=" (id) } { (t("More")) } } }
+        }
+    };
+    Ok(page(&visitor, t("Contracts"), false, &content))
+}
+
+fn contract_table(contracts: &[&ContractView]) -> Markup {
     html! {
         @if contracts.is_empty() {
             p.empty { (say!("No contract yet. {link}.", link = html! { a href="/plans" { (t("See the plans")) } })) }

@@ -49,9 +49,12 @@ const SHOWN_FOR: Duration = Duration::from_secs(10);
 /// Records remembered: far more plans than a house has. Names that no plan ever had are not.
 const REMEMBERED: usize = 200;
 
-/// The records shown last, with when they were computed. One is computed at a time, however many ask.
+/// A record that was shown: when it was computed, the plan's title, and the figures.
+type Shown = (Timestamp, (String, TrackRecord));
+
+/// The records shown last. One is computed at a time, however many ask.
 #[derive(Default)]
-pub(crate) struct Records(Mutex<BTreeMap<String, (Timestamp, (String, TrackRecord))>>);
+pub(crate) struct Records(Mutex<BTreeMap<String, Shown>>);
 
 /// What is known of a plan, at most [`SHOWN_FOR`] old.
 async fn known(state: &AppState, name: &str) -> Result<(String, TrackRecord), Failure> {

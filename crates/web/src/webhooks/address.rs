@@ -44,10 +44,12 @@ fn is_public_v6(a: Ipv6Addr) -> bool {
     let s = a.segments();
     let is_global = s[0] & 0xe000 == 0x2000;
     // 2001::/23 has Teredo, benchmarks and the like; 2002::/16 carries any IPv4 address.
-    let is_special = (s[0] == 0x2001 && s[1] < 0x0200)
-        || (s[0] == 0x2001 && s[1] == 0x0db8)
-        || s[0] == 0x2002
-        || (s[0] == 0x3fff && s[1] < 0x1000);
+    let is_special = match s[0] {
+        0x2001 => s[1] < 0x0200 || s[1] == 0x0db8,
+        0x2002 => true,
+        0x3fff => s[1] < 0x1000,
+        _ => false,
+    };
     is_global && !is_special
 }
 

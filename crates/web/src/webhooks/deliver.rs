@@ -257,7 +257,7 @@ pub(crate) async fn keep_delivering(state: AppState) {
             tracing::warn!(%detail, "messages to customers' webhooks wait");
         }
         // Every hour or so.
-        if rounds % 720 == 0
+        if rounds.is_multiple_of(720)
             && let Err(f) = state.forget_webhooks().await
         {
             tracing::warn!(detail = %f.detail, "old messages to webhooks stay");

@@ -51,6 +51,10 @@ pub async fn furnished(config: WebConfig) -> (House, Browser) {
     let quote = kari.post("/api/v1/quotes", order).await.json()["quote"].clone();
     let open = kari.post("/api/v1/contracts", json!({ "quote": quote })).await;
     assert!(open.status.is_success(), "{}", open.body);
+    let webhook =
+        json!({ "url": "https://1.1.1.1/1", "label": "77", "password": "four words make one" });
+    let made = kari.post("/api/v1/webhooks", webhook).await;
+    assert!(made.status.is_success(), "{}", made.body);
     let mut browser = Browser::new(&house.app);
     browser.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
     (house, browser)

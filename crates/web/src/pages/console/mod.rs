@@ -22,27 +22,95 @@ use crate::words::{say, t};
 use gruve_accounts::Permission;
 use maud::{Markup, html};
 
-/// The console's places in the order of its navigation, each with what it needs.
-const PLACES: [(&str, &str, Permission); 18] = [
-    ("/console", "House", Permission::SeeFarm),
-    ("/console/alerts", "Alerts", Permission::SeeFarm),
-    ("/console/map", "Farm map", Permission::SeeFarm),
-    ("/console/sites", "Sites", Permission::SeeFarm),
-    ("/console/machines", "Machines", Permission::SeeFarm),
-    ("/console/withholding", "Withheld blocks", Permission::SeeFarm),
-    ("/console/hosting", "Hosting", Permission::SeeFarm),
-    ("/console/tickets", "Tickets", Permission::SeeFarm),
-    ("/console/plans", "Plans", Permission::SeeBooks),
-    ("/console/customers", "Customers", Permission::SeeCustomers),
-    ("/console/contracts", "Contracts", Permission::SeeCustomers),
-    ("/console/invoices", "Invoices", Permission::SeeCustomers),
-    ("/console/pay-ins", "Pay-ins", Permission::SeeBooks),
-    ("/console/payouts", "Payouts", Permission::SeeBooks),
-    ("/console/money", "Prices and reserves", Permission::SeeBooks),
-    ("/console/journal", "Journal", Permission::SeeBooks),
-    ("/console/log", "Security log", Permission::SeeLog),
-    ("/console/staff", "Staff", Permission::SeeStaff),
+/// A place of the console: address, name, and what it needs.
+type Place = (&'static str, &'static str, Permission);
+
+/// The console's places in the order of its navigation, in groups of a few. The first of a group is where its name
+/// leads, for roles that may go there; for others the first that they may see.
+const GROUPS: [(&str, &[Place]); 5] = [
+    (
+        "House",
+        &[
+            ("/console", "Overview", Permission::SeeFarm),
+            ("/console/alerts", "Alerts", Permission::SeeFarm),
+        ],
+    ),
+    (
+        "Farm",
+        &[
+            ("/console/map", "Farm map", Permission::SeeFarm),
+            ("/console/sites", "Sites", Permission::SeeFarm),
+            ("/console/machines", "Machines", Permission::SeeFarm),
+            ("/console/withholding", "Withheld blocks", Permission::SeeFarm),
+            ("/console/hosting", "Hosting", Permission::SeeFarm),
+            ("/console/tickets", "Tickets", Permission::SeeFarm),
+        ],
+    ),
+    (
+        "Customers",
+        &[
+            ("/console/customers", "Accounts", Permission::SeeCustomers),
+            ("/console/contracts", "Contracts", Permission::SeeCustomers),
+            ("/console/invoices", "Invoices", Permission::SeeCustomers),
+        ],
+    ),
+    (
+        "Money",
+        &[
+            ("/console/payouts", "Payouts", Permission::SeeBooks),
+            ("/console/pay-ins", "Pay-ins", Permission::SeeBooks),
+            ("/console/plans", "Plans", Permission::SeeBooks),
+            ("/console/money", "Prices and reserves", Permission::SeeBooks),
+            ("/console/journal", "Journal", Permission::SeeBooks),
+        ],
+    ),
+    (
+        "People",
+        &[
+            ("/console/staff", "Staff", Permission::SeeStaff),
+            ("/console/log", "Security log", Permission::SeeLog),
+        ],
+    ),
 ];
+
+/// Whether a page is a place or below it; everything is below the first.
+fn is_at(path: &str, href: &str) -> bool {
+    let below = || path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/'));
+    path == href || (href != "/console" && below())
+}
+
+/// The menu: groups, and the places of the one that the page is in.
+fn menu(visitor: &Visitor, staff: Staff) -> Markup {
+    let may = |places: &'static [Place]| -> Vec<Place> {
+        places.iter().filter(|(_, _, needed)| staff.role.may(*needed)).copied().collect()
+    };
+    let groups: Vec<(&str, Vec<Place>)> = GROUPS
+        .iter()
+        .map(|(name, places)| (*name, may(places)))
+        .filter(|g| !g.1.is_empty())
+        .collect();
+    let is_here = |places: &[Place]| places.iter().any(|(href, ..)| is_at(&visitor.path, href));
+    let current = groups.iter().find(|(_, places)| is_here(places));
+    html! {
+        nav.console aria-label=(t("Console")) {
+            ul {
+                @for (name, places) in &groups {
+                    @let first = places.first().map_or("/console", |p| p.0);
+                    @let here = is_here(places).then_some("true");
+                    li { a href=(first) aria-current=[here] { (t(name)) } }
+                }
+            }
+            @if let Some((_, places)) = current {
+                @if places.len() > 1 { ul {
+                    @for (href, label, _) in places {
+                        @let here = is_at(&visitor.path, href).then_some("page");
+                        li { a href=(href) aria-current=[here] { (t(label)) } }
+                    }
+                } }
+            }
+        }
+    }
+}
 
 /// A page of the console.
 fn frame(visitor: &Visitor, staff: Staff, title: &str, lead: &str, content: &Markup) -> Markup {
@@ -51,14 +119,7 @@ fn frame(visitor: &Visitor, staff: Staff, title: &str, lead: &str, content: &Mar
             p.crumbs { (say!("Console · {role}", role = t(staff.role.name()))) }
             h1 { (t(title)) }
             p { (t(lead)) }
-            nav.actions aria-label=(t("Console")) {
-                @for (href, label, needed) in PLACES {
-                    @if staff.role.may(needed) {
-                        @let here = (visitor.path == href).then_some("page");
-                        a href=(href) aria-current=[here] { (t(label)) }
-                    }
-                }
-            }
+            (menu(visitor, staff))
         }
         (content)
     };
@@ -140,4 +201,45 @@ fn choice<'a>(
 /// A link to the page that follows, if there may be one.
 fn more(path: &str, cursor: Option<String>) -> Markup {
     html! { @if let Some(c) = cursor { p.actions { a.button.quiet href={ (path) (c) } { (t("More")) } } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_accounts::Role;
+    use gruve_units::AccountId;
+
+    fn shown(role: Role, path: &str) -> String {
+        let staff = Staff { account: AccountId::from_bytes([1; 16]), role };
+        let visitor = Visitor { path: path.to_owned(), ..Visitor::default() };
+        menu(&visitor, staff).into_string()
+    }
+
+    #[test]
+    fn the_menu_is_short_and_every_place_is_two_steps_away() {
+        for (_, places) in GROUPS {
+            for (href, ..) in places {
+                let menu = shown(Role::Owner, href);
+                assert!(
+                    menu.contains(&format!("href=\"{href}\" aria-current=\"page\"")),
+                    "{href}: {menu}"
+                );
+                assert!(menu.matches("<a ").count() <= 11, "{href}: {menu}");
+            }
+        }
+        let below = shown(Role::Owner, "/console/machines/SN1");
+        assert!(below.contains("href=\"/console/machines\" aria-current=\"page\""), "{below}");
+        assert!(!below.contains("href=\"/console\" aria-current"), "{below}");
+    }
+
+    #[test]
+    fn the_menu_leads_nobody_where_the_role_does_not() {
+        let technician = shown(Role::Technician, "/console");
+        assert!(technician.contains("/console/map") && !technician.contains("/console/payouts"));
+        assert!(
+            !technician.contains("/console/customers") && !technician.contains("/console/staff")
+        );
+        let support = shown(Role::Support, "/console/customers");
+        assert!(support.contains("/console/invoices") && !support.contains("/console/payouts"));
+    }
 }
