@@ -72,6 +72,11 @@ async fn offers(page: &Page, house: &House) {
     let list = page.client.find(fantoccini::Locator::Css(&list)).await.unwrap();
     list.select_by_value("running").await.unwrap();
     page.press_at(&format!("tr:has(select[aria-label*='{SERIAL}']) button")).await;
+    let state = format!("tr:has(select[aria-label*='{SERIAL}']) td:last-child");
+    page.wait("the machine may work", async || {
+        page.text(&state).await.filter(|t| t.starts_with("running"))
+    })
+    .await;
     page.open("/console/hosting", "Hosting").await;
     for (id, text) in [
         ("offer-serial", SERIAL),

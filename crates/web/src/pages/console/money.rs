@@ -119,7 +119,7 @@ fn decision(visitor: &Visitor, p: &Payout) -> Markup {
         }
         form.actions method="post" action={ "/console/payouts/" (p.id) "/refuse" } {
             (token(visitor))
-            input type="text" name="reason" required maxlength="200" aria-label=(t("Reason, for the customer to read"));
+            label { span.small.soft { (t("Reason, for the customer to read")) } input type="text" name="reason" required maxlength="200"; }
             button.quiet type="submit" { (t("Refuse")) }
         }
     }

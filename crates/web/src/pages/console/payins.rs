@@ -125,8 +125,8 @@ pub(super) fn payments(visitor: &Visitor, may: bool, all: &[Payment]) -> Markup 
                 form.actions method="post" action={ "/console/payments/" (p.id) "/refund" } {
                     (token(visitor))
                     input type="hidden" name="taken_back" value=(p.taken.decimal());
-                    input type="text" name="amount" value=(left.decimal()) aria-label=(t("Amount to give back"));
-                    input type="text" name="why" required maxlength="200" aria-label=(t("Why"));
+                    label { span.small.soft { (t("Amount to give back")) } input type="text" name="amount" value=(left.decimal()) inputmode="decimal"; }
+                    label { span.small.soft { (t("Why")) } input type="text" name="why" required maxlength="200"; }
                     button.quiet type="submit" { (t("Give back")) }
                 }
             } },
