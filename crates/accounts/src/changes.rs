@@ -35,6 +35,8 @@ pub struct AccountRules {
     pub change_delay: Duration,
     /// How long the closing of an account waits.
     pub closing_delay: Duration,
+    /// Whether an address comes into the book only with a signature of its key.
+    pub owner_signatures: bool,
     /// The site whose passkeys count; there are none without it.
     pub passkeys: Option<crate::PasskeyRules>,
     /// What seals secrets that the house must read again; they lie open in the database without it.
@@ -47,6 +49,7 @@ impl Default for AccountRules {
             mail: None,
             change_delay: CHANGE_DELAY,
             closing_delay: crate::CLOSING_DELAY,
+            owner_signatures: false,
             passkeys: None,
             vault: None,
         }
@@ -205,6 +208,12 @@ impl Accounts {
             }
             self.record(tx, now, account, "change.stopped").await
         })
+    }
+
+    /// Whether an address comes into the book only with a signature of its key. Whoever adds it has checked that.
+    #[must_use]
+    pub fn wants_owner_signatures(&self) -> bool {
+        self.rules().owner_signatures
     }
 
     /// The account's book of addresses.

@@ -75,6 +75,19 @@ impl Treasury {
         Ok(Some(Holdings { height: at.height, block: at.hash, parts }))
     }
 
+    /// What an address is on its chain: an output script, or an account's twenty bytes.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoWallet`], [`TreasuryError::Address`], [`TreasuryError::Account`].
+    pub fn script_of(&self, asset: Asset, address: &str) -> Result<Vec<u8>> {
+        if self.is_account_chain(asset) {
+            let parsed = address.parse::<gruve_chain::eth::EthAddress>();
+            return Ok(parsed.map_err(|why| TreasuryError::Account { asset, why })?.0.to_vec());
+        }
+        let parsed = gruve_chain::script_for_address(&self.wallet(asset)?.params, address);
+        parsed.map_err(|why| TreasuryError::Address { asset, why })
+    }
+
     /// Whether an asset's wallet is one of accounts.
     #[must_use]
     pub fn is_account_chain(&self, asset: Asset) -> bool {
@@ -150,7 +163,11 @@ fn account_signature(
     Ok(hex::encode(keys.sign_digest(keychain, index, digest)?))
 }
 
-fn script_signature(
+/// A message signed by one of a wallet's keys (BIP-322: `smp…`, or `ful…` without SegWit).
+///
+/// # Errors
+/// When the key is elsewhere, or the index past 2^31.
+pub fn script_signature(
     keys: &WalletKeys,
     keychain: Keychain,
     index: u32,

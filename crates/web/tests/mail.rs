@@ -173,6 +173,61 @@ async fn payouts_bound_to_the_book_go_nowhere_else() {
 }
 
 #[tokio::test]
+async fn an_address_comes_into_the_book_with_its_owners_signature_alone_where_the_house_wants_that()
+{
+    use gruve_treasury::{Keychain, ScriptForm, Seed, WalletKeys, script_signature};
+    let rules = AccountRules { owner_signatures: true, ..AccountRules::default() };
+    let house = House::with_rules(WebConfig::default(), rules).await;
+    Program::signed_up(&house.app, "kari").await;
+    let kari = house.accounts.account_by_name("kari").await.unwrap().unwrap();
+    let seed = Seed::from_bytes([77; 32]);
+    let keys = WalletKeys::new(&seed, gruve_units::Asset::Btc, ScriptForm::Wpkh, false).unwrap();
+    let params =
+        gruve_chain::params_for(gruve_units::Asset::Btc, gruve_chain::NetworkName::Regtest);
+    let address = |index| {
+        let script = keys.script(Keychain::PayIn, index).unwrap();
+        gruve_chain::address_for_script(params.as_ref().unwrap(), script.as_bytes()).unwrap()
+    };
+    let signed = |index, text: &str| script_signature(&keys, Keychain::PayIn, index, text).unwrap();
+    let mut me = Browser::new(&house.app);
+    sign_in(&mut me, PASSWORD).await;
+    let page = me.get("/account/addresses").await;
+    let asked = format!("payouts of account {kari} may go to ");
+    assert!(page.body.contains(&asked), "the text to sign is shown");
+    let csrf = page.field("csrf");
+    let mut add = async |address: &str, signature: &str| {
+        let fields = [
+            ("csrf", csrf.as_str()),
+            ("asset", "BTC"),
+            ("address", address),
+            ("signature", signature),
+            ("password", PASSWORD),
+        ];
+        me.post("/account/addresses", &fields).await
+    };
+    let text = |index| format!("{asked}{}", address(index));
+    let others = format!(
+        "payouts of account {} may go to {}",
+        gruve_units::AccountId::from_bytes([9; 16]),
+        address(1)
+    );
+    for (signature, why) in [
+        (String::new(), "none"),
+        ("smpAA==".to_owned(), "no signature"),
+        (signed(2, &text(1)), "another key's"),
+        (signed(1, &text(2)), "of another address"),
+        (signed(1, &others), "for another account"),
+    ] {
+        let refused = add(&address(1), &signature).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{why}");
+    }
+    let added = add(&address(1), &signed(1, &text(1))).await;
+    assert_eq!(added.location(), "/account/addresses");
+    let book = house.accounts.address_book(kari).await.unwrap();
+    assert_eq!(book.addresses.len(), 1);
+}
+
+#[tokio::test]
 async fn a_letter_is_in_the_language_of_who_caused_it() {
     let house = writing_house(true).await;
     let mut me = Browser::new(&house.app);

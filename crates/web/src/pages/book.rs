@@ -13,7 +13,9 @@ use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{AddressBook, Factors};
-use gruve_units::{Amount, Asset};
+use gruve_proof::bip322::Bip322Error;
+use gruve_proof::reserves::{Holder, Holding};
+use gruve_units::{AccountId, Amount, Asset};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -51,6 +53,12 @@ pub(crate) async fn book(
                 (Field { id: "address", label: "Address", kind: "text", value: "", hint: "One of your own.",
                     error: None, autocomplete: "off", inputmode: None }.draw())
                 (Field { id: "label", label: "Name", kind: "text", value: "", hint: "To know it by.",
+                    error: None, autocomplete: "off", inputmode: None }.draw())
+                @let wanted = state.accounts().wants_owner_signatures();
+                p.hint { @if wanted { (t("Prove that the address is yours: sign this text with it in your wallet (BIP-322), the address in place of the dots.")) }
+                    @else { (t("If you like, prove that the address is yours: sign this text with it in your wallet (BIP-322), the address in place of the dots.")) } }
+                p { code { (owner_text(customer.account, "…")) } }
+                (Field { id: "signature", label: "Signature", kind: "text", value: "", hint: "As your wallet shows it.",
                     error: None, autocomplete: "off", inputmode: None }.draw())
                 (proof("add", factors))
                 button type="submit" { (t("Add it")) }
@@ -111,9 +119,47 @@ pub(crate) struct New {
     address: String,
     #[serde(default)]
     label: String,
+    #[serde(default)]
+    signature: String,
     password: String,
     #[serde(default)]
     code: String,
+}
+
+/// What the owner of an address signs: it is good for one account and one address.
+fn owner_text(account: AccountId, address: &str) -> String {
+    format!("payouts of account {account} may go to {address}")
+}
+
+/// Refused where the owner's signature is wanted and missing, or given and not right.
+fn check_owner(
+    state: &AppState,
+    account: AccountId,
+    (asset, address): (Asset, &str),
+    signature: &str,
+) -> Result<(), Failure> {
+    if signature.is_empty() {
+        if state.accounts().wants_owner_signatures() {
+            return Err(Failure::refused(
+                "Sign the text below with the address, and paste the signature.",
+            ));
+        }
+        return Ok(());
+    }
+    let of = state.treasury().script_of(asset, address).map_err(|e| treasury_failure(&e))?;
+    let holding = if state.treasury().is_account_chain(asset) {
+        Holding::Account(0)
+    } else {
+        Holding::Coins(Vec::new())
+    };
+    let owner = Holder { of, signature: signature.to_owned(), holding };
+    match owner.check(&owner_text(account, address)) {
+        Ok(()) => Ok(()),
+        Err(Bip322Error::Inconclusive) => Err(Failure::refused(
+            "Signatures of this kind of address cannot be checked here. Take an address of a single key.",
+        )),
+        Err(_) => Err(Failure::refused("This is not a signature of the text by this address.")),
+    }
 }
 
 fn asset_of(text: &str) -> Result<Asset, Failure> {
@@ -132,6 +178,7 @@ pub(crate) async fn add(
     // The treasury says whether it is one of the coin's.
     let one = Amount::new(asset, asset.unit());
     state.treasury().quote_payout(one, address).await.map_err(|e| treasury_failure(&e))?;
+    check_owner(&state, customer.account, (asset, address), form.signature.trim())?;
     let proof = (form.password.as_str(), Some(form.code.as_str()));
     let new = (asset, address, form.label.as_str());
     let added = state.accounts().add_address(customer.account, proof, new, from).await;
