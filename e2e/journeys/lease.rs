@@ -92,7 +92,7 @@ async fn earns(page: &Page) {
     })
     .await;
     page.look("contract").await;
-    page.keep_picture("contract", 1_020).await;
+    page.keep_picture("contract", 1_480).await;
 }
 
 /// The receipts are kept as a file, and one goes through the check that the page does by itself.

@@ -111,7 +111,7 @@ async fn approves_first(page: &Page, per: &Api, payout: &str) {
     })
     .await;
     page.look("console-payouts-one").await;
-    page.keep_picture("approval", 560).await;
+    page.keep_picture("approval", 640).await;
     assert_eq!(state_of(per, payout).await, "requested");
     // The same person once more is still one.
     page.press("Approve").await;

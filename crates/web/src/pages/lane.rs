@@ -54,7 +54,7 @@ pub(crate) async fn lane(
             }
             @for a in &s.aux {
                 @if let Some(n) = lane.network(a.asset) {
-                    h3 { (say!("{asset}, earned by the same work", asset = asset_name(a.asset))) }
+                    h2 { (say!("{asset}, earned by the same work", asset = asset_name(a.asset))) }
                     dl.figures { (network::rows(a.asset, n)) }
                 }
             }
