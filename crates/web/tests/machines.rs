@@ -375,11 +375,11 @@ async fn a_machine_is_ordered_by_a_plan_without_asking_anybody() {
     let me = account(&house, "kari").await;
     let plans = kari.get("/api/v1/hosted-plans").await.json();
     let plan = &plans["items"][0];
-    assert_eq!((&plan["plan"], &plan["in_stock"]), (&json!("btc-own"), &json!(0)));
+    assert_eq!((&plan["plan"], &plan["in_stock"]), (&json!("btc-s21"), &json!(0)));
     assert_eq!(plan["minimum_payout"]["minor"], 5_000, "{plan}");
     let work = kari.get("/api/v1/plans").await.body;
-    assert!(!work.contains("btc-own"), "no work is sold by it: {work}");
-    let order = |version: &serde_json::Value, password: &str| json!({ "plan": "btc-own", "version": version, "password": password });
+    assert!(!work.contains("btc-s21"), "no work is sold by it: {work}");
+    let order = |version: &serde_json::Value, password: &str| json!({ "plan": "btc-s21", "version": version, "password": password });
     let place = async |version: &serde_json::Value, password: &str| {
         kari.post("/api/v1/hosted-orders", order(version, password)).await
     };
@@ -424,14 +424,14 @@ async fn the_pages_of_plans_of_machines_work_without_scripts_and_a_double_click_
     }
     let mut me = Browser::new(&house.app);
     let list = me.get("/hosted").await.body;
-    for shown in ["An S21 of your own", "3500 W", "10 min"] {
+    for shown in ["Bitcoin S21", "3500 W", "10 min"] {
         assert!(list.contains(shown), "{shown}: {list}");
     }
     assert!(me.get("/plans").await.body.contains("/hosted"), "from the plans of work to it");
-    assert!(me.get("/hosted/btc-own").await.location().starts_with("/sign-in"));
+    assert!(me.get("/hosted/btc-s21").await.location().starts_with("/sign-in"));
     me.sign_up("kari").await;
     let who = account(&house, "kari").await;
-    let page = me.get("/hosted/btc-own").await;
+    let page = me.get("/hosted/btc-s21").await;
     let (csrf, once, version) = (page.field("csrf"), page.field("once"), page.field("version"));
     let fields = [
         ("csrf", csrf.as_str()),
@@ -439,12 +439,12 @@ async fn the_pages_of_plans_of_machines_work_without_scripts_and_a_double_click_
         ("version", version.as_str()),
         ("password", PASSWORD),
     ];
-    let poor = me.post("/hosted/btc-own", &fields).await;
+    let poor = me.post("/hosted/btc-s21", &fields).await;
     assert!(poor.status.is_client_error() && poor.body.contains("too little"), "{}", poor.body);
     fund(&house, who, 3_000_000).await;
-    let first = me.post("/hosted/btc-own", &fields).await.location().to_owned();
+    let first = me.post("/hosted/btc-s21", &fields).await.location().to_owned();
     assert!(first.starts_with("/machines/"), "{first}");
-    assert_eq!(me.post("/hosted/btc-own", &fields).await.location(), first, "the same order");
+    assert_eq!(me.post("/hosted/btc-s21", &fields).await.location(), first, "the same order");
     assert_eq!(available(&house, who).await, 2_000_000);
     let mine = me.get(&first).await.body;
     assert!(mine.contains("Yours for its term"), "{mine}");

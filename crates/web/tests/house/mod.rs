@@ -291,7 +291,7 @@ fn machine_plan(lane: &LaneId) -> PlanConfig {
             pays_from: gruve_market::PaysFrom::Earnings,
             term_epochs: 60,
         }),
-        ..plan("btc-own", "An S21 of your own", lane, 0)
+        ..plan("btc-s21", "Bitcoin S21", lane, 0)
     }
 }
 
