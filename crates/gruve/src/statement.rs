@@ -1,5 +1,6 @@
 //! `gruve statement check`: a customer's two files, one against the other, with nothing else at hand.
 
+use gruve_statement::hosting::{HostingChecker, HostingReport, HostingStatement, HostingTerms};
 use gruve_statement::{Checker, Report, SignedTerms, Statement, Wrong, document, terms};
 use serde::Serialize;
 use std::io::Read as _;
@@ -43,8 +44,12 @@ struct Finding<'a> {
 pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
     let file = SignedTerms::parse(&read(&args.terms, 2 * terms::BYTES_MAX as u64)?);
     let said = |e: &dyn std::fmt::Display| format!("{}: {e}", args.terms.display());
-    let mut checker =
-        Checker::begin(file.map_err(|e| said(&e))?, args.key).map_err(|e| said(&e))?;
+    let file = file.map_err(|e| said(&e))?;
+    if HostingTerms::are_in(&file.terms) {
+        let checker = HostingChecker::begin(file, args.key).map_err(|e| said(&e))?;
+        return check_bills(args, checker);
+    }
+    let mut checker = Checker::begin(file, args.key).map_err(|e| said(&e))?;
     for path in &args.statement {
         let page = Statement::parse(&read(path, document::BYTES_MAX)?);
         let page = page.map_err(|e| format!("{}: {e}", path.display()))?;
@@ -56,6 +61,72 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
     let report = checker.finish();
     print(args, &Finding { holds: true, wrong: None, report: Some(&report) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same of a hosted machine's bills.
+fn check_bills(args: &CheckArgs, mut checker: HostingChecker) -> Result<ExitCode, String> {
+    let print = |wrong: Option<&Wrong>, report: Option<&HostingReport>| -> Result<(), String> {
+        if args.json {
+            let finding = BillFinding { holds: wrong.is_none(), wrong, report };
+            println!("{}", serde_json::to_string_pretty(&finding).map_err(|e| e.to_string())?);
+            return Ok(());
+        }
+        if let Some(wrong) = wrong {
+            println!("WRONG: {wrong}");
+        }
+        if let Some(report) = report {
+            print!("{}", told_bills(report, args.key.is_some()));
+        }
+        Ok(())
+    };
+    for path in &args.statement {
+        let page = HostingStatement::parse(&read(path, document::BYTES_MAX)?);
+        let page = page.map_err(|e| format!("{}: {e}", path.display()))?;
+        if let Err(wrong) = checker.page(&page) {
+            print(Some(&wrong), None)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    print(None, Some(&checker.finish()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed for machines, of bills.
+#[derive(Serialize)]
+struct BillFinding<'a> {
+    holds: bool,
+    wrong: Option<&'a Wrong>,
+    report: Option<&'a HostingReport>,
+}
+
+fn told_bills(r: &HostingReport, by_key: bool) -> String {
+    let amount = |minor| gruve_units::Amount::new(r.asset, minor).to_string();
+    let mut out = vec![format!("hosting contract {}, machine {}", r.contract, r.serial)];
+    if let Some(key) = &r.terms_signed_by {
+        out.push(format!("terms {} signed by {key}", r.terms_sha256));
+    }
+    if !by_key {
+        out.push(ANY_KEY.into());
+    }
+    out.push(format!(
+        "{} bills recomputed on {} signed pages, up to epoch {}",
+        r.bills, r.pages, r.closing.billed_until
+    ));
+    if let Some(next) = r.next_bill {
+        out.push(format!("there is more: the next page begins with bill {next}"));
+    }
+    out.push(format!(
+        "paid {}, waived {}, owed {}",
+        amount(r.closing.paid_minor),
+        amount(r.closing.waived_minor),
+        amount(r.closing.arrears_minor)
+    ));
+    out.push("every bill follows from the terms and the bills before it".into());
+    out.push(
+        "taken as given: energy and time up as measured, and what the balance held (docs/hosting.md)"
+            .into(),
+    );
+    out.join("\n") + "\n"
 }
 
 fn read(path: &Path, bytes_max: u64) -> Result<String, String> {

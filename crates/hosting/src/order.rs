@@ -14,8 +14,9 @@ use gruve_units::{AccountId, Amount, ContractId, EpochNumber, LaneId, MachineId}
 /// Machines of the store room looked at in one go.
 const PAGE: u32 = 100;
 
-/// Machines in stock that are counted for whoever looks at a plan: beyond that there are "so many or more".
-pub const STOCK_COUNTED_MAX: u32 = 100;
+/// Machines in stock that are counted for whoever looks at a plan: beyond that there are "so many or more". Everybody
+/// may look, so that looking costs little.
+pub const STOCK_COUNTED_MAX: u32 = 20;
 
 /// What is ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Hosting {
             let from = from.ok_or(HostingError::KeyReused)?;
             return Ok(Ordered { contract: c.id, from, before: true });
         }
-        let mut free = self.free(tx, order.lane.clone(), &order.model, 1).await?;
+        let mut free = self.free(tx, (&order.lane, &order.model), 1, u32::MAX).await?;
         let machine = free.pop().ok_or(HostingError::SoldOut)?;
         let new = NewOffer {
             machine: machine.machine,
@@ -85,33 +86,34 @@ impl Hosting {
         Ok(Ordered { contract, from, before: false })
     }
 
-    /// How many machines of a model could be ordered now, [`STOCK_COUNTED_MAX`] at most, and the first of them.
+    /// How many machines of a model could be ordered now, [`STOCK_COUNTED_MAX`] at most and of the first hundred in
+    /// the store room, and the first of them.
     ///
     /// # Errors
     /// The database's.
     pub async fn in_stock(&self, lane: &LaneId, model: &str) -> Result<(u32, Option<Inventory>)> {
         let mut tx = self.store.read().await?;
-        let all = self.free(&mut tx, lane.clone(), model, STOCK_COUNTED_MAX).await?;
+        let all = self.free(&mut tx, (lane, model), STOCK_COUNTED_MAX, 1).await?;
         let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
         Ok((count, all.into_iter().next()))
     }
 
-    /// The first machines of a model in stock that nobody has, is offered or is to get.
+    /// The first machines of a model in stock that nobody has, is offered or is to get, of so many pages.
     async fn free(
         &self,
         tx: &mut Tx,
-        lane: LaneId,
-        model: &str,
+        (lane, model): (&LaneId, &str),
         wanted: u32,
+        pages: u32,
     ) -> Result<Vec<Inventory>> {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let (mut found, mut after): (Vec<Inventory>, Option<MachineId>) = (Vec::new(), None);
-        loop {
-            let page = self.farm.in_stock(tx, (&lane, model), after, PAGE).await?;
+        for _ in 0..pages {
+            let page = self.farm.in_stock(tx, (lane, model), after, PAGE).await?;
             let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             after = page.last().map(|m| m.machine);
             for one in page {
-                let is_free = self.farm.is_free(tx, one.machine, &lane).await?;
+                let is_free = self.farm.is_free(tx, one.machine, lane).await?;
                 if is_free && is_nobodys(tx, one.machine).await? {
                     found.push(one);
                 }
@@ -120,8 +122,9 @@ impl Hosting {
                 }
             }
             if is_last {
-                return Ok(found);
+                break;
             }
         }
+        Ok(found)
     }
 }

@@ -2,14 +2,46 @@
 
 use crate::contract::Contract;
 use crate::foretell::QuoteForecast;
+use crate::metered::{MeteredState, sql as meter_sql};
 use crate::{ContractState, Market, Result, sql};
 use gruve_store::params;
-use gruve_units::{AccountId, Amount, Asset, ContractId, Hashes, Timestamp};
+use gruve_units::{AccountId, Amount, Asset, ContractId, Duration, Hashes, LaneId, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Contracts of a plan that are looked at: the newest.
 pub const TRACKED_MAX: u32 = 1_000;
+
+/// Contracts by the meter of a plan that are looked at: the newest, each an epoch's row for every epoch.
+pub const METERED_TRACKED_MAX: u32 = 100;
+
+/// How far back their epochs are counted.
+pub const METERED_TRACKED_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+/// What became of the newest contracts by the meter of a plan, in the last week.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MeteredTrack {
+    /// Contracts that were started.
+    pub started: u64,
+    /// Of them, those that work, or will from their next epoch on.
+    pub running: u64,
+    /// Of them, those that stand still for want of a balance.
+    pub stopped: u64,
+    /// Of them, those that were ended.
+    pub ended: u64,
+    /// When the first of them was started.
+    pub since: Option<Timestamp>,
+    /// Epochs that work was held for.
+    pub epochs: u64,
+    /// Of them, those in which any was delivered.
+    pub epochs_worked: u64,
+    /// Work that was held for.
+    pub sold: Hashes,
+    /// Work delivered.
+    pub delivered: Hashes,
+    /// What was charged for it from the beginning on, by asset.
+    pub charged: Vec<Amount>,
+}
 
 /// What became of the newest contracts of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -118,6 +150,49 @@ impl Market {
             }
         }
         Ok(r)
+    }
+
+    /// What became of the newest [`METERED_TRACKED_MAX`] contracts by the meter of a plan, in all its versions: of the
+    /// epochs of [`METERED_TRACKED_FOR`] before now.
+    ///
+    /// # Errors
+    /// [`crate::MarketError::UnknownLane`]; the database's.
+    pub async fn metered_track(&self, plan: &str, lane: &LaneId) -> Result<MeteredTrack> {
+        let rule = self.lane(lane)?.epoch_rule;
+        let from = rule.at(self.now().minus(METERED_TRACKED_FOR));
+        let mut tx = self.store().read().await?;
+        let (mut t, mut charged) = (MeteredTrack::default(), BTreeMap::new());
+        let rows = tx.fetch_all(meter_sql::OF_PLAN, &params![plan, METERED_TRACKED_MAX]).await?;
+        for row in &rows {
+            let state: String = row.get("state")?;
+            let place = match MeteredState::ALL.into_iter().find(|s| s.name() == state) {
+                Some(MeteredState::Active | MeteredState::Ending) => &mut t.running,
+                Some(MeteredState::Stopped) => &mut t.stopped,
+                Some(MeteredState::Ended) | None => &mut t.ended,
+            };
+            *place += 1;
+            t.started += 1;
+            let created: Timestamp = row.get("created_at")?;
+            t.since = Some(t.since.map_or(created, |s| s.min(created)));
+            let minor: i64 = row.get("charged_minor")?;
+            add(&mut charged, Amount::new(row.get("pay_asset")?, minor));
+        }
+        let times = |work: Hashes, n: i64| work.0.saturating_mul(n.unsigned_abs().into());
+        let given = params![plan, METERED_TRACKED_MAX, from, Hashes::ZERO];
+        for row in tx.fetch_all(meter_sql::WORKED_OF_PLAN, &given).await? {
+            let (n, worked): (i64, i64) = (row.get("n")?, row.get("worked")?);
+            t.epochs = t.epochs.saturating_add(n.unsigned_abs());
+            t.epochs_worked = t.epochs_worked.saturating_add(worked.unsigned_abs());
+            t.sold = Hashes(t.sold.0.saturating_add(times(row.get("cap")?, n)));
+        }
+        let given = params![plan, METERED_TRACKED_MAX, from];
+        for row in tx.fetch_all(meter_sql::DELIVERED_OF_PLAN, &given).await? {
+            let more = times(row.get("delivered")?, row.get("n")?);
+            t.delivered = Hashes(t.delivered.0.saturating_add(more));
+        }
+        tx.rollback().await?;
+        t.charged = amounts(charged);
+        Ok(t)
     }
 
     /// Of which plan a lease of an account is, while it runs or when it has ended after running; `None` when there

@@ -389,8 +389,36 @@ async fn everything_side_by_side_adds_up(store: Store) {
     assert!(pplns.earnings[0].earned.split().unwrap().0 > 0, "{pplns:?}");
 }
 
+async fn the_track_record_counts_what_was_held_for_and_what_was_worked(store: Store) {
+    let w = World::with(store, config()).await;
+    w.prove(1_000).await;
+    let (me, you) = (someone(1), someone(2));
+    w.fund(me, 10_000).await;
+    w.fund(you, 10_000).await;
+    let c = start(&w, me, 600).await.unwrap().contract;
+    start(&w, you, 400).await.unwrap();
+    w.epoch_at(1_000).await;
+    // Half of what was held for, then nothing, then all.
+    for rate in [500, 0, 1_000] {
+        w.epoch_at(rate).await;
+    }
+    end(&w, me, c).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let t = w.market.metered_track("meter", &lane()).await.unwrap();
+    assert_eq!((t.started, t.running, t.stopped, t.ended), (2, 1, 0, 1));
+    let (mine, yours) = (EPOCH * 600, EPOCH * 400);
+    // Of me four epochs, of you five: what is held for the next is open.
+    assert_eq!((t.epochs, t.epochs_worked), (9, 7));
+    assert_eq!(t.sold, Hashes(4 * mine + 5 * yours));
+    assert_eq!(t.delivered, Hashes(EPOCH * 500 + 2 * mine + 3 * yours));
+    assert_eq!(t.charged.len(), 1);
+    assert_eq!(w.market.metered_track("nothing", &lane()).await.unwrap().started, 0);
+}
+
 laws! {
     metered: [
+        the_track_record_counts_what_was_held_for_and_what_was_worked,
         work_is_held_for_charged_and_released,
         no_more_work_is_given_than_is_held_for_and_none_without,
         a_stopped_contract_waits_while_its_rate_is_sold_to_others,

@@ -20,6 +20,7 @@ pub mod allocation;
 mod books;
 mod contract;
 mod fpps;
+pub mod hosting;
 mod meter;
 mod model;
 mod numbers;

@@ -156,6 +156,7 @@ fn declare(state: Option<AppState>) -> Routes {
     let routes = crate::api::webhooks::routes(crate::pages::webhooks::routes(routes));
     let routes = crate::pages::status::routes(routes);
     let routes = crate::pages::track::routes(routes);
+    let routes = crate::pages::hosted::routes(routes);
     let routes = crate::pages::appraise::routes(routes);
     let routes = crate::pages::console::alerts::routes(routes);
     let routes = crate::pages::console::map::routes(routes);

@@ -43,6 +43,7 @@ pub(crate) const KINDS: [&str; 52] = [
     "nothing-to-stop",
     "offer-open",
     "out-of-scope",
+    "plan-changed",
     "quote-expired",
     "quote-used",
     "quote-void",

@@ -5,12 +5,17 @@ use crate::failure::{Failure, sentence};
 use crate::state::{AppState, accounts_failure};
 use crate::trade::{market_failure, treasury_failure};
 use gruve_accounts::{AccountsError, Device};
-use gruve_farm::{FarmError, Note, SitePower, Speaker, Ticket, TicketId};
+use gruve_farm::{FarmError, Inventory, Note, SitePower, Speaker, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
-use gruve_hosting::{Contract, HostedMachine, HostingError};
+use gruve_hosting::{
+    Contract, HostedMachine, HostingError, HostingKind, HostingStatement, OfPlan, OfferTerms,
+    Order, Ordered, PayFrom,
+};
 use gruve_ledger::LedgerError;
 use gruve_market::metered::Period;
-use gruve_market::{ContractView, DELIVERED_MAX, EPOCH_LINES_MAX, MarketError, Scheme};
+use gruve_market::{
+    ContractView, DELIVERED_MAX, EPOCH_LINES_MAX, MarketError, Ownership, PaysFrom, Plan, Scheme,
+};
 use gruve_store::{StoreError, Tx, transact};
 use gruve_treasury::TreasuryError;
 use gruve_units::{
@@ -80,6 +85,49 @@ impl Blamed for HandError {
     }
 }
 
+/// A plan of machines with what stands in the store room of it.
+pub(crate) struct HostedOffer {
+    pub(crate) plan: Plan,
+    /// Machines that could be ordered now, [`gruve_hosting::STOCK_COUNTED_MAX`] at most.
+    pub(crate) in_stock: u32,
+    /// The first of them.
+    pub(crate) machine: Option<Inventory>,
+}
+
+/// What a plan of machines says, as an order.
+fn order_of(plan: &Plan, request_key: Option<String>) -> Result<Order, Failure> {
+    let h = plan.hosted.as_ref().ok_or_else(|| Failure::not_found("plan"))?;
+    let minor = |n: u64| i64::try_from(n).map_err(|e| Failure::fault(&e));
+    let terms = OfferTerms {
+        kind: match h.ownership {
+            Ownership::Sold => HostingKind::Sold,
+            Ownership::Leased => HostingKind::Leased,
+        },
+        scheme: match plan.scheme {
+            Scheme::Solo => gruve_hosting::Scheme::Solo,
+            Scheme::Pplns | Scheme::Fpps => gruve_hosting::Scheme::Pplns,
+        },
+        pay_from: match h.pays_from {
+            PaysFrom::Earnings => PayFrom::Earnings,
+            PaysFrom::Balance => PayFrom::Balance,
+        },
+        asset: h.bill_asset.unwrap_or(plan.asset),
+        energy_minor_per_kwh: minor(h.energy_minor_per_kwh)?,
+        fee_minor_per_day: minor(h.fee_minor_per_day)?,
+        level: h.level_bps,
+        term_epochs: h.term_epochs,
+        minimum_payout_minor: minor(plan.life.minimum_payout_minor)?,
+    };
+    Ok(Order {
+        plan: OfPlan { id: plan.id.clone(), version: plan.version },
+        lane: plan.lane.clone(),
+        model: h.model.clone(),
+        terms,
+        price: plan.price,
+        request_key,
+    })
+}
+
 /// How far back the electricity of a metered contract is looked up.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
@@ -138,6 +186,76 @@ impl AppState {
         let from = from.map_err(|e| e.failure())?;
         self.pulse().beat();
         Ok(from)
+    }
+
+    /// Machines on sale.
+    pub(crate) async fn hosted_offers(&self) -> Result<Vec<HostedOffer>, Failure> {
+        let mut all = Vec::new();
+        for plan in self.market().hosted_plans() {
+            all.push(self.offer_of(plan).await?);
+        }
+        Ok(all)
+    }
+
+    /// One plan of them.
+    pub(crate) async fn hosted_offer(&self, id: &str) -> Result<HostedOffer, Failure> {
+        let found = self.market().hosted_plans().into_iter().find(|p| p.id == id);
+        self.offer_of(found.ok_or_else(|| Failure::not_found("plan"))?).await
+    }
+
+    async fn offer_of(&self, plan: Plan) -> Result<HostedOffer, Failure> {
+        let model = plan.hosted.as_ref().map(|h| h.model.as_str()).unwrap_or_default();
+        let counted = self.hosting().in_stock(&plan.lane, model).await;
+        let (in_stock, machine) = counted.map_err(|e| hosting_failure(&e))?;
+        Ok(HostedOffer { plan, in_stock, machine })
+    }
+
+    /// Orders a machine by a plan, in the version that was seen: the price goes out of the balance to the operator, and a
+    /// machine in stock becomes the account's, in one transaction. The same key again is the same order.
+    pub(crate) async fn order_hosted(
+        &self,
+        asker: &Asker<'_>,
+        (plan, version): (&str, u32),
+        key: Option<String>,
+    ) -> Result<Ordered, Failure> {
+        let account = asker.customer.account;
+        let found = self.market().hosted_plans().into_iter().find(|p| p.id == plan);
+        let plan = found.ok_or_else(|| Failure::not_found("plan"))?;
+        if plan.version != version {
+            let why = "This plan has changed meanwhile: look at it again.";
+            return Err(Failure::conflict("plan-changed", why.to_owned()));
+        }
+        let order = order_of(&plan, key)?;
+        if order.price.minor > 0 {
+            self.prove_again(asker).await?;
+        }
+        let ordered = transact!(self.store(), tx -> Result<Ordered, HandError> => {
+            if order.price.minor > 0 {
+                self.treasury().refuse_if_disputed(tx, account).await?;
+            }
+            let ordered = self.hosting().order_in(tx, account, &order).await?;
+            if !ordered.before {
+                let (c, _) = self.hosting().offered(tx, account, ordered.contract).await?;
+                self.earn_as_agreed(tx, &c).await?;
+                self.tell_taken(tx, &c, None).await?;
+            }
+            Ok(ordered)
+        });
+        let ordered = ordered.map_err(|e| e.failure())?;
+        self.pulse().beat();
+        Ok(ordered)
+    }
+
+    /// A page of the statement of an own contract's bills, from a number on.
+    pub(crate) async fn hosting_statement(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        from: Option<u32>,
+    ) -> Result<HostingStatement, Failure> {
+        let c = self.own_hosting(account, id).await?;
+        let page = self.hosting().statement(&c, from.unwrap_or(1).into()).await;
+        page.map_err(|e| hosting_failure(&e))
     }
 
     /// The account's own machines on the lane earn from the next epoch on as the contract says: within the
@@ -353,6 +471,8 @@ pub(crate) fn hosting_failure(e: &HostingError) -> Failure {
         HostingError::NotNow(_) => Failure::conflict("not-now", text()),
         HostingError::NotYours => Failure::conflict("not-yours", text()),
         HostingError::OfferOpen => Failure::conflict("offer-open", text()),
+        HostingError::SoldOut => Failure::conflict("sold-out", text()),
+        HostingError::KeyReused => Failure::key_reused(),
         HostingError::TooMany { .. } => Failure::too_many(text()),
         HostingError::Ledger(LedgerError::InsufficientFunds { available, .. }) => {
             Failure::insufficient(*available)

@@ -7,7 +7,7 @@ use axum::http::Method;
 use gruve_accounts::Scope;
 
 /// Where something is changed, with the scope that it takes; the first that fits.
-const WRITES: [(&str, &str, Scope); 11] = [
+const WRITES: [(&str, &str, Scope); 12] = [
     ("/api/v1/payouts", "", Scope::Withdraw),
     // A price may be anything up to the whole balance, and goes to whoever offers the machine.
     ("/api/v1/machines/", "/accept", Scope::Withdraw),
@@ -18,6 +18,8 @@ const WRITES: [(&str, &str, Scope); 11] = [
     ("/api/v1/quotes", "", Scope::Trade),
     ("/api/v1/contracts", "", Scope::Trade),
     ("/api/v1/metered", "", Scope::Trade),
+    // At the price of a plan, to the operator.
+    ("/api/v1/hosted-orders", "", Scope::Trade),
     ("/api/v1/top-ups", "", Scope::Trade),
     ("/api/v1/invoices", "", Scope::Trade),
 ];
@@ -60,6 +62,7 @@ mod tests {
         assert_eq!(post("/api/v1/machines/x/transfer"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/tickets"), Some(Scope::Machines));
         assert_eq!(post("/api/v1/contracts/x/cancel"), Some(Scope::Trade));
+        assert_eq!(post("/api/v1/hosted-orders"), Some(Scope::Trade));
         assert_eq!(scope_of(&Method::GET, "/api/v1/payouts"), Some(Scope::Read));
         for path in ["/api/v1/keys", "/api/v1/sessions/current", "/api/v1/something-new"] {
             assert_eq!(post(path), None, "{path}");

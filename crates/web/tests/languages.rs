@@ -250,7 +250,7 @@ fn unsaid(text: &str) -> Vec<String> {
 }
 
 /// Answers that are files, redirects or streams and show no words, or need a record that this house has not.
-const NO_PAGES: [&str; 14] = [
+const NO_PAGES: [&str; 16] = [
     "/account/data/export.json",
     "/language/{code}",
     "/contracts/{id}/terms.json",
@@ -258,6 +258,8 @@ const NO_PAGES: [&str; 14] = [
     "/contracts/{id}/statement.csv",
     "/contracts/{id}/receipts.jsonl",
     "/machines/{id}/certificate",
+    "/machines/{id}/terms.json",
+    "/machines/{id}/statement.json",
     "/proof",
     "/proof/receipt",
     "/proof/{lane}/{epoch}",

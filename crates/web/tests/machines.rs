@@ -125,15 +125,20 @@ async fn the_pages_of_a_hosted_machine_work_without_scripts() {
     let post = |what: &str| format!("{path}/{what}");
     assert_eq!(me.post(&post("accept"), &[("csrf", &csrf)]).await.location(), path);
     let page = me.get(&path).await;
-    for shown in ["Proven by its shares", "Payout address", "Hand it on", "SN0001", "Certificate"] {
+    for shown in ["Proven by its shares", "Payout address", "SN0001", "Certificate"] {
         assert!(page.body.contains(shown), "{shown}");
     }
     let file = me.get(&post("certificate")).await;
     assert!(file.header("content-disposition").starts_with("attachment"));
     let bad = me.post(&post("address"), &[("csrf", &csrf), ("address", "nonsense")]).await;
     assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
-    // A ticket needs the machine to be hers already: her first epoch must have begun.
+    // A ticket needs the machine to be hers already: her first epoch must have begun. Until then it is said from when,
+    // and no form is shown that would be refused.
+    assert!(page.body.contains("from then on you can open a ticket"), "{}", page.body);
+    assert!(!page.body.contains("Open a ticket") && !page.body.contains("Hand it on"));
     house.epochs(5).await;
+    let hers = me.get(&path).await.body;
+    assert!(hers.contains("Open a ticket") && hers.contains("Hand it on"), "{hers}");
     let fields = [("csrf", csrf.as_str()), ("title", "Noise"), ("text", "It <b>rattles</b>")];
     let ticket = me.post(&post("tickets"), &fields).await.location().to_owned();
     assert!(ticket.starts_with("/tickets/"), "{ticket}");
@@ -361,4 +366,92 @@ async fn another_owners_machine_and_tickets_are_not_found_just_like_those_that_d
         let foreign = foreign.replace("/api/v1", "");
         assert_eq!(page.get(&foreign).await.status, StatusCode::NOT_FOUND, "{foreign}");
     }
+}
+
+#[tokio::test]
+async fn a_machine_is_ordered_by_a_plan_without_asking_anybody() {
+    let house = House::new().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let me = account(&house, "kari").await;
+    let plans = kari.get("/api/v1/hosted-plans").await.json();
+    let plan = &plans["items"][0];
+    assert_eq!((&plan["plan"], &plan["in_stock"]), (&json!("btc-s21"), &json!(0)));
+    assert_eq!(plan["minimum_payout"]["minor"], 5_000, "{plan}");
+    let work = kari.get("/api/v1/plans").await.body;
+    assert!(!work.contains("btc-s21"), "no work is sold by it: {work}");
+    let order = |version: &serde_json::Value, password: &str| json!({ "plan": "btc-s21", "version": version, "password": password });
+    let place = async |version: &serde_json::Value, password: &str| {
+        kari.post("/api/v1/hosted-orders", order(version, password)).await
+    };
+    let version = &plan["version"];
+    assert_eq!(place(version, PASSWORD).await.json()["type"], "urn:gruve:problem:sold-out");
+    let machine = house::furnished::stock(&house, "SN0021").await;
+    assert_eq!(place(version, "no").await.status, StatusCode::UNAUTHORIZED);
+    let old = place(&json!(7), PASSWORD).await;
+    assert_eq!(old.json()["type"], "urn:gruve:problem:plan-changed", "{}", old.body);
+    let poor = place(version, PASSWORD).await;
+    assert_eq!(poor.json()["type"], "urn:gruve:problem:insufficient-funds", "{}", poor.body);
+    fund(&house, me, 1_500_000).await;
+    let made = place(version, PASSWORD).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(available(&house, me).await, 500_000);
+    let id = made.json()["contract"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/machines/{id}");
+    let seen = kari.get(&path).await.json();
+    assert_eq!((&seen["machine"]["serial"], &seen["state"]), (&json!("SN0021"), &json!("active")));
+    assert_eq!(seen["machine_id"], machine.to_string());
+    // What she takes home holds without the house.
+    let file = kari.get(&format!("{path}/signed-terms")).await.body;
+    let file = gruve_market::SignedTerms::parse(&file).unwrap();
+    let page = kari.get(&format!("{path}/statement")).await.body;
+    let page = gruve_hosting::HostingStatement::parse(&page).unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]).verifying_key().to_bytes();
+    let mut checker = gruve_statement::hosting::HostingChecker::begin(file, Some(key)).unwrap();
+    checker.page(&page).unwrap();
+    let other = Program::signed_up(&house.app, "ola").await;
+    for paper in ["signed-terms", "statement"] {
+        let theirs = other.get(&format!("{path}/{paper}")).await;
+        assert_eq!(theirs.status, StatusCode::NOT_FOUND, "{paper}");
+    }
+    assert_eq!(place(version, PASSWORD).await.json()["type"], "urn:gruve:problem:sold-out");
+}
+
+#[tokio::test]
+async fn the_pages_of_plans_of_machines_work_without_scripts_and_a_double_click_buys_once() {
+    let house = House::new().await;
+    for serial in ["SN0021", "SN0022"] {
+        house::furnished::stock(&house, serial).await;
+    }
+    let mut me = Browser::new(&house.app);
+    let list = me.get("/hosted").await.body;
+    for shown in ["Bitcoin S21", "3500 W", "10 min"] {
+        assert!(list.contains(shown), "{shown}: {list}");
+    }
+    assert!(me.get("/plans").await.body.contains("/hosted"), "from the plans of work to it");
+    assert!(me.get("/hosted/btc-s21").await.location().starts_with("/sign-in"));
+    me.sign_up("kari").await;
+    let who = account(&house, "kari").await;
+    let page = me.get("/hosted/btc-s21").await;
+    let (csrf, once, version) = (page.field("csrf"), page.field("once"), page.field("version"));
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("once", once.as_str()),
+        ("version", version.as_str()),
+        ("password", PASSWORD),
+    ];
+    let poor = me.post("/hosted/btc-s21", &fields).await;
+    assert!(poor.status.is_client_error() && poor.body.contains("too little"), "{}", poor.body);
+    fund(&house, who, 3_000_000).await;
+    let first = me.post("/hosted/btc-s21", &fields).await.location().to_owned();
+    assert!(first.starts_with("/machines/"), "{first}");
+    assert_eq!(me.post("/hosted/btc-s21", &fields).await.location(), first, "the same order");
+    assert_eq!(available(&house, who).await, 2_000_000);
+    let mine = me.get(&first).await.body;
+    assert!(mine.contains("Yours for its term"), "{mine}");
+    for file in ["terms.json", "statement.json"] {
+        let file = me.get(&format!("{first}/{file}")).await;
+        assert!(file.header("content-disposition").starts_with("attachment"));
+    }
+    let gone = me.get("/hosted/nothing").await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
 }

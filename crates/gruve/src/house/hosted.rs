@@ -12,7 +12,7 @@ use gruve_market::{AfterSettlement, MarketError, Settled};
 use gruve_sharelog::{LogError, LogReader, Owner, Position, Record, ShareLog};
 use gruve_store::{Store, Tx};
 use gruve_treasury::{NewPayout, Treasury};
-use gruve_units::{Algorithm, Amount, Blame, Blamed as _, EpochNumber, LaneId, MachineId};
+use gruve_units::{Algorithm, Amount, Asset, Blame, Blamed as _, EpochNumber, LaneId, MachineId};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -246,6 +246,8 @@ pub(super) struct Payers {
     pub(super) treasury: Treasury,
     pub(super) accounts: Accounts,
     pub(super) store: Store,
+    /// The lanes' own coins.
+    pub(super) own: BTreeMap<LaneId, Asset>,
 }
 
 /// Sends what hosted machines have earned to their owners' addresses until the house stops.
@@ -300,6 +302,11 @@ async fn is_allowed(payers: &Payers, p: &Payable, address: &str) -> Result<bool,
     }
 }
 
+/// Whether less waits than the contract's minimum payout, which is of the lane's own coin.
+fn is_below_minimum(p: &Payable, own: Option<Asset>, minor: i64) -> bool {
+    own == Some(p.amount.asset) && minor < p.minimum_minor
+}
+
 /// Pays one owner, if it is worth its fee; a payment under way is gone on with. Where the account's payouts go to
 /// its address book alone, machines' earnings do, too.
 async fn pay_owner(payers: &Payers, p: &Payable) -> Result<(), HouseError> {
@@ -322,6 +329,9 @@ async fn pay_owner(payers: &Payers, p: &Payable) -> Result<(), HouseError> {
             let held = gruve_ledger::balance(&mut tx, &account, p.amount.asset).await?;
             drop(tx);
             let most = Amount::new(p.amount.asset, p.amount.minor.min(held.minor));
+            if is_below_minimum(p, payers.own.get(&p.lane).copied(), most.minor) {
+                return Ok(());
+            }
             let worth = match treasury.quote_payout(most, address).await {
                 Ok(quote) => quote.fee_max.minor.saturating_mul(FEE_PART_MIN) <= most.minor,
                 // Too little for the chain, or an address that it does not know any more.

@@ -145,6 +145,7 @@ impl House {
                 treasury: parts.treasury.clone(),
                 accounts: parts.accounts.clone(),
                 store: parts.store.clone(),
+                own: config.lanes.iter().map(|l| (l.id.clone(), l.asset)).collect(),
             },
             stopped.clone(),
         ));

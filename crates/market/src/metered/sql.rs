@@ -44,6 +44,21 @@ statements! {
     /// Contracts that work or would, by id.
     LIVE = concat!("SELECT ", columns!(), " FROM market_metered
         WHERE lane = $1 AND state IN ('active', 'stopped', 'ending') AND id > $2 ORDER BY id LIMIT $3");
+    /// The newest of a plan, whoever's.
+    OF_PLAN = "SELECT state, pay_asset, charged_minor, created_at FROM market_metered
+        WHERE plan = $1 ORDER BY id DESC LIMIT $2";
+    /// What was held for of them since an epoch, by what each hold covered, and how many were worked in. What was held
+    /// for epochs after a contract's end came back, and was asked of nobody.
+    WORKED_OF_PLAN = "SELECT h.cap AS cap, COUNT(*) AS n,
+        CAST(SUM(CASE WHEN h.delivered = $4 THEN 0 ELSE 1 END) AS BIGINT) AS worked
+        FROM (SELECT id, state, ended_epoch FROM market_metered WHERE plan = $1 ORDER BY id DESC LIMIT $2) m
+        JOIN market_holds h ON h.contract = m.id
+        WHERE h.is_open = 0 AND h.epoch >= $3 AND (m.ended_epoch IS NULL OR h.epoch <= m.ended_epoch)
+        AND (m.state <> 'ending' OR h.delivered <> $4) GROUP BY h.cap ORDER BY h.cap";
+    DELIVERED_OF_PLAN = "SELECT h.delivered AS delivered, COUNT(*) AS n
+        FROM (SELECT id FROM market_metered WHERE plan = $1 ORDER BY id DESC LIMIT $2) m
+        JOIN market_holds h ON h.contract = m.id
+        WHERE h.is_open = 0 AND h.epoch >= $3 GROUP BY h.delivered ORDER BY h.delivered";
     COUNT_LIVE = "SELECT COUNT(*) AS n FROM market_metered
         WHERE account = $1 AND state IN ('active', 'stopped', 'ending')";
     TERMS = "SELECT terms FROM market_metered WHERE id = $1 AND account = $2";

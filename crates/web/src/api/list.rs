@@ -5,8 +5,8 @@
 
 use super::console::{self, farm, hosting, tickets};
 use super::{
-    access, accounts, contracts, events, funds, life, machines, metered, passkeys, payins, payouts,
-    public, receipts, reserve,
+    access, accounts, contracts, events, funds, hosted, life, machines, metered, passkeys, payins,
+    payouts, public, receipts, reserve,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -30,6 +30,7 @@ fn for_everybody(routes: Routes) -> Routes {
             public::lanes,
         )
         .api_get("/api/v1/plans", Public, "What is on offer.", public::plans)
+        .api_get("/api/v1/hosted-plans", Public, "Machines on sale.", hosted::plans)
         .api_get("/api/v1/blocks", Public, "Blocks found, newest first.", public::blocks)
         .api_get("/api/v1/epochs", Public, "Closed epochs, newest first.", public::epochs)
         .api_get(
@@ -334,6 +335,19 @@ fn with_machines(routes: Routes) -> Routes {
             Bearer,
             "The terms' canonical bytes.",
             machines::terms,
+        )
+        .api_post("/api/v1/hosted-orders", Bearer, "Orders a machine by a plan.", hosted::order)
+        .api_get(
+            "/api/v1/machines/{id}/signed-terms",
+            Bearer,
+            "The terms as signed.",
+            hosted::terms,
+        )
+        .api_get(
+            "/api/v1/machines/{id}/statement",
+            Bearer,
+            "All bills of a machine, as signed: a page of a statement.",
+            hosted::statement,
         )
         .api_get(
             "/api/v1/machines/{id}/tickets",

@@ -14,6 +14,7 @@ pub(crate) mod contracts;
 pub(crate) mod events;
 pub(crate) mod forms;
 pub(crate) mod funds;
+pub(crate) mod hosted;
 pub(crate) mod leaving;
 pub(crate) mod life;
 pub(crate) mod list;

@@ -73,7 +73,7 @@ as_it_is! {
             "id": { "type": "string" },
             "lane": { "type": "string" },
             "title": { "type": "string" },
-            "kind": { "enum": ["lease", "metered"] },
+            "kind": { "enum": ["lease", "metered", "hosted"] },
             "hashrate_min": { "type": "string" },
             "hashrate_max": { "type": "string" },
             "hashrate_step": { "type": "string" },
@@ -90,9 +90,9 @@ as_it_is! {
             "catch_up_bps": { "type": "integer", "minimum": 0 },
             "extension_epochs": { "type": ["integer", "null"], "minimum": 0 },
             "life": { "type": "object" },
+            "hosted": { "type": ["object", "null"], "description": "The machine and its hosting, in a hosted plan." },
         },
-        "required": ["id", "lane", "title", "hashrate_min", "hashrate_max", "hashrate_step",
-            "price_minor", "price_hashrate"],
+        "required": ["id", "lane", "title", "price_minor"],
         "additionalProperties": false,
     });
     crate::passkeys::Made => "PasskeyMade", json!({
@@ -164,6 +164,21 @@ impl Paper for StatementPage {
             "properties": { "next_epoch": { "type": ["integer", "null"], "description": "Where the next page begins." } },
         });
         [("application/json", json), ("text/csv", json!({ "type": "string" }))].into()
+    }
+}
+
+/// A page of a hosting contract's statement.
+#[derive(Debug)]
+pub(crate) struct HostingStatementPage;
+
+impl Paper for HostingStatementPage {
+    fn forms(_: &mut Shapes) -> BTreeMap<&'static str, Value> {
+        let json = json!({
+            "type": "object",
+            "description": "A page of bills, for `gruve statement check`: docs/hosting.md.",
+            "properties": { "next_bill": { "type": ["integer", "null"], "description": "The first bill of the next page." } },
+        });
+        [("application/json", json)].into()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::api::machines::price_of;
 use crate::client::Client;
 use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
-use crate::hosted::{Again, Asker, hosting_failure};
+use crate::hosted::{Again, Asker, farm_failure, hosting_failure};
 use crate::layout::{Field, cell, page, token};
 use crate::money::{amount, local, percent, rate, span_text, time};
 use crate::pages::security::proof;
@@ -17,11 +17,11 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_accounts::Factors;
-use gruve_farm::SitePower;
+use gruve_farm::{MachineOwner, SitePower};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::honesty::{TOLERANCE_PERCENT, Verdict};
 use gruve_hosting::{Bill, Contract, HostedMachine, HostingState, PayFrom};
-use gruve_units::{Amount, ContractId, Duration, Hashes, Timestamp};
+use gruve_units::{Amount, Asset, ContractId, Duration, Hashes, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -43,7 +43,7 @@ pub(crate) async fn machines(
         }
         section.sheet aria-label=(t("Machines")) {
             @if all.is_empty() {
-                p.empty { (t("You have no machine here. The operator offers machines to accounts by name.")) }
+                p.empty { (say!("You have no machine here. {link}, or have the operator offer you one.", link = html! { a href="/hosted" { (t("Order one")) } })) }
             } @else {
                 table.cards {
                     thead { tr { th scope="col" { (t("Contract")) } th scope="col" { (t("Lane")) }
@@ -65,6 +65,7 @@ fn state_text(c: &Contract) -> &'static str {
     match (c.state, c.until) {
         (HostingState::Offered, _) => "Offered",
         (HostingState::Active, None) => "Yours",
+        (HostingState::Active, Some(_)) if c.terms.term_epochs > 0 => "Yours for its term",
         (HostingState::Active, Some(_)) => "Ending",
         (HostingState::Closing, _) => "Over; late energy is still billed",
         (HostingState::Ended, _) => "Ended",
@@ -84,10 +85,13 @@ pub(crate) async fn machine(
     let tickets = state.tickets_of(customer.account, &c).await?;
     let powers = state.powers().await?;
     let factors = state.accounts().factors(customer.account).await?;
-    let lanes = state.lanes().await?;
-    let rule = lanes.iter().find(|l| l.stats.lane == c.lane).map(LaneView::rule);
-    let begins = rule.zip(c.from).map(|(rule, from)| rule.start(from));
-    let begins_later = begins.filter(|at| *at > state.now());
+    // Only what would be taken is offered: until its first epoch the machine is not the account's yet.
+    let is_owner =
+        c.state == HostingState::Active && m.owner == MachineOwner::Account(customer.account);
+    let rule = state.farm().rule(&c.lane).map_err(|e| farm_failure(&e))?;
+    let begins = c.from.filter(|_| c.state == HostingState::Active);
+    let begins = begins.map(|e| (e, rule.start(e))).filter(|(_, at)| *at > state.now());
+    let own = state.market().lane(&c.lane).map_err(|e| Failure::of(&e))?.asset;
     let title = format!("{} {}", m.thing.model, m.thing.serial);
     let content = html! {
         div.lead {
@@ -111,19 +115,20 @@ pub(crate) async fn machine(
         section.sheet aria-labelledby="bills-h" {
             header { h2 #bills-h { (t("Bills")) } span.soft.small { (t("newest first")) } }
             (bill_table(&c, &bills))
+            @if c.from.is_some() { p.small {
+                (say!("To recompute every line without us ({code}): {link}, {link2}", code = html! { code { "gruve statement check" } }, link = html! { a href={ "/machines/" (c.id) "/terms.json" } { (t("signed terms")) } }, link2 = html! { a href={ "/machines/" (c.id) "/statement.json" } { (t("statement")) } }))
+            } }
         }
         section.sheet aria-labelledby="tickets-h" {
             header { h2 #tickets-h { (t("Tickets")) } }
             (ticket_table(&tickets))
-            @if c.state == HostingState::Active {
-                // Whose the machine is until that border, has it looked after.
-                @match begins_later { None => (ticket_form(&visitor, id)), Some(at) => p.note { (say!("You can open a ticket from {at} on, when the machine is yours.", at = time(at))) } }
-            }
+            @if is_owner { (ticket_form(&visitor, id)) }
+            @else if let Some((epoch, at)) = begins { p.note { (say!("It is yours from epoch {epoch} on ({at}); from then on you can open a ticket and hand it on.", epoch = epoch, at = time(at))) } }
         }
-        @if c.state == HostingState::Active { (wishes(&visitor, &c, state.now(), factors)) }
+        @if c.state == HostingState::Active { (wishes(&visitor, &c, (state.now(), is_owner), factors)) }
         section.sheet aria-labelledby="terms-h" {
             header { h2 #terms-h { (t("What is agreed")) } }
-            (terms(&c, &m))
+            (terms(&c, &m, own))
         }
     };
     Ok(page(&visitor, &title, true, &content))
@@ -256,7 +261,12 @@ pub(crate) fn bill_table(c: &Contract, bills: &[Bill]) -> Markup {
     }
 }
 
-fn wishes(visitor: &Visitor, c: &Contract, now: Timestamp, factors: Factors) -> Markup {
+fn wishes(
+    visitor: &Visitor,
+    c: &Contract,
+    (now, is_owner): (Timestamp, bool),
+    factors: Factors,
+) -> Markup {
     html! {
         section.sheet.narrow aria-labelledby="address-h" {
             header { h2 #address-h { (t("Payout address")) } }
@@ -272,7 +282,7 @@ fn wishes(visitor: &Visitor, c: &Contract, now: Timestamp, factors: Factors) -> 
                 button.quiet type="submit" { (t("Set the address")) }
             }
         }
-        @if c.until.is_none() {
+        @if c.until.is_none() && is_owner {
             section.sheet.narrow aria-labelledby="transfer-h" {
                 header { h2 #transfer-h { (t("Hand it on")) } }
                 form.stack method="post" action={ "/machines/" (c.id) "/transfer" } {
@@ -291,8 +301,9 @@ fn wishes(visitor: &Visitor, c: &Contract, now: Timestamp, factors: Factors) -> 
     }
 }
 
-fn terms(c: &Contract, m: &HostedMachine) -> Markup {
+fn terms(c: &Contract, m: &HostedMachine, own: Asset) -> Markup {
     let of = |minor| amount(Amount::new(c.terms.asset, minor));
+    let minimum = amount(Amount::new(own, c.terms.minimum_payout_minor));
     html! {
         dl.pairs {
             dt { (t("Machine")) } dd { (say!("{model}, serial number {serial}, site {site_name}, rack {rack}", model = m.thing.model, serial = m.thing.serial, site_name = m.thing.site_name, rack = m.thing.rack)) }
@@ -306,6 +317,9 @@ fn terms(c: &Contract, m: &HostedMachine) -> Markup {
             } }
             @if let Some(from) = c.from { dt { (t("Yours from epoch")) } dd { (from) } }
             @if let Some(until) = c.until { dt { (t("Until epoch")) } dd { (until) } }
+            @if c.terms.minimum_payout_minor > 0 {
+                dt { (t("Minimum payout")) } dd { (say!("to your payout address once {minimum} wait", minimum = minimum)) }
+            }
             dt { (t("Terms (SHA-256)")) } dd { code { (hex::encode(c.terms_hash)) } }
             @if c.accepted_at.is_some() {
                 dt { (t("Certificate")) } dd { (say!("{link}, signed by the operator", link = html! { a href={ "/machines/" (c.id) "/certificate" } { (t("Download")) } })) }

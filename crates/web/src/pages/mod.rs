@@ -9,6 +9,7 @@ pub(crate) mod console;
 pub(crate) mod contract;
 pub(crate) mod earnings;
 pub(crate) mod home;
+pub(crate) mod hosted;
 pub(crate) mod invoice;
 pub(crate) mod lane;
 pub(crate) mod language;

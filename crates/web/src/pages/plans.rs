@@ -19,6 +19,7 @@ pub(crate) async fn plans(
 ) -> Result<Markup, Failure> {
     let plans = state.market().plans();
     let lanes = state.lanes().await?;
+    let has_machines = !state.market().hosted_plans().is_empty();
     let content = html! {
         div.lead {
             h1 { (t("Plans")) }
@@ -28,6 +29,7 @@ pub(crate) async fn plans(
             @for p in &plans { (plan_card(p, lanes.iter().find(|l| l.stats.lane == p.lane))) }
             @if plans.is_empty() { p.empty { (t("Nothing is on sale at the moment.")) } }
         }
+        @if has_machines { p { (say!("Rather a machine of your own? {link}", link = html! { a href="/hosted" { (t("Machines on sale")) } })) } }
         (risk())
         p.note { (t(ETH_NOTE)) }
     };
@@ -126,7 +128,7 @@ fn plan_card(p: &Plan, lane: Option<&LaneView>) -> Markup {
                 span.soft.small { (say!("lane {link}", link = html! { a href={ "/lanes/" (p.lane) } { (p.lane) } })) }
             }
             (plan_terms(p))
-            @if p.kind != PlanKind::Metered { p.small { a href={ "/plans/" (crate::gate::percent_encoded(&p.id)) "/record" } { (crate::words::t("Track record and reviews")) } } }
+            p.small { a href={ "/plans/" (crate::gate::percent_encoded(&p.id)) "/record" } { (crate::words::t("Track record and reviews")) } }
             @if let Some(l) = lane.filter(|_| proven) {
                 p.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
             }

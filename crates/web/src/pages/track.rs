@@ -14,7 +14,7 @@ use crate::words::{say, t, text};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_market::{PlanKind, TRACKED_MAX, TrackRecord};
+use gruve_market::{METERED_TRACKED_MAX, MeteredTrack, PlanKind, TRACKED_MAX, TrackRecord};
 use gruve_units::{Amount, ContractId, Duration, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -49,15 +49,15 @@ const SHOWN_FOR: Duration = Duration::from_secs(10);
 /// Records remembered: far more plans than a house has. Names that no plan ever had are not.
 const REMEMBERED: usize = 200;
 
-/// A record that was shown: when it was computed, the plan's title, and the figures.
-type Shown = (Timestamp, (String, TrackRecord));
+/// A record that was shown, and when it was computed.
+type Shown = (Timestamp, Known);
 
 /// The records shown last. One is computed at a time, however many ask.
 #[derive(Default)]
 pub(crate) struct Records(Mutex<BTreeMap<String, Shown>>);
 
 /// What is known of a plan, at most [`SHOWN_FOR`] old.
-async fn known(state: &AppState, name: &str) -> Result<(String, TrackRecord), Failure> {
+async fn known(state: &AppState, name: &str) -> Result<Known, Failure> {
     let mut all = state.records().0.lock().await;
     let now = state.now();
     if let Some((at, known)) = all.get(name)
@@ -77,16 +77,28 @@ async fn known(state: &AppState, name: &str) -> Result<(String, TrackRecord), Fa
 }
 
 /// A plan's title, on sale or from the past of its contracts; a name that no plan ever had is not found.
-async fn computed(state: &AppState, name: &str) -> Result<(String, TrackRecord), Failure> {
+async fn computed(state: &AppState, name: &str) -> Result<Known, Failure> {
     let track = state.market().track_record(name).await?;
-    // Contracts by the meter are rows of another kind, which are not counted here.
-    let is_it = |p: &gruve_market::Plan| p.id == name && p.kind != PlanKind::Metered;
-    let on_sale = state.market().plans().into_iter().find(is_it).map(|p| p.title);
-    match on_sale {
-        Some(title) => Ok((title, track)),
-        None if track.sold > 0 => Ok((name.to_owned(), track)),
+    let on_sale = state.market().plans().into_iter().find(|p| p.id == name);
+    let metered = match &on_sale {
+        Some(p) if p.kind == PlanKind::Metered => {
+            Some(state.market().metered_track(name, &p.lane).await?)
+        }
+        _ => None,
+    };
+    match on_sale.map(|p| p.title) {
+        Some(title) => Ok(Known { title, track, metered }),
+        None if track.sold > 0 => Ok(Known { title: name.to_owned(), track, metered }),
         None => Err(Failure::not_found("plan")),
     }
+}
+
+/// A plan's title and what became of its contracts, those by the meter beside leases.
+#[derive(Clone)]
+struct Known {
+    title: String,
+    track: TrackRecord,
+    metered: Option<MeteredTrack>,
 }
 
 /// `GET /plans/{name}/record`
@@ -95,7 +107,7 @@ async fn record(
     visitor: Visitor,
     Id(name): Id<String>,
 ) -> Result<Markup, Failure> {
-    let (title, track) = known(&state, &name).await?;
+    let Known { title, track, metered } = known(&state, &name).await?;
     let (reviews, stars) = (state.reviews(&name).await?, state.stars(&name).await?);
     let content = html! {
         div.lead {
@@ -105,7 +117,7 @@ async fn record(
         }
         section.sheet aria-labelledby="record-h" {
             header { h2 #record-h { (t("Track record")) } }
-            (figures(&track))
+            @match &metered { Some(m) => (metered_figures(m)), None => (figures(&track)) }
         }
         section.sheet aria-labelledby="reviews-h" {
             header { h2 #reviews-h { (t("Reviews")) } }
@@ -138,6 +150,23 @@ fn figures(r: &TrackRecord) -> Markup {
                     } } }
             }
             @if let Some(since) = r.since { p.small.soft { (say!("Since {time}; the newest {n} contracts at most.", time = time(since), n = TRACKED_MAX)) } }
+        }
+    }
+}
+
+fn metered_figures(m: &MeteredTrack) -> Markup {
+    html! {
+        @if m.started == 0 { p.empty { (t("No contract of it has been started yet.")) } } @else {
+            dl.figures {
+                div { dt { (t("Contracts started")) } dd { (m.started) small { (text!("{running} run, {stopped} stopped for want of a balance, {ended} ended",
+                    running = m.running, stopped = m.stopped, ended = m.ended)) } } }
+                div { dt { (t("Delivered of what was sold")) } dd { (percent(m.delivered.0.min(m.sold.0), m.sold.0))
+                    small { (work(m.delivered)) " / " (work(m.sold)) } } }
+                div { dt { (t("Epochs with work")) } dd { (percent(m.epochs_worked.into(), m.epochs.into()))
+                    small { (text!("{worked} of {epochs} that were paid for", worked = m.epochs_worked, epochs = m.epochs)) } } }
+                div { dt { (t("Charged")) } dd { @if m.charged.is_empty() { (t("nothing")) } @for a in &m.charged { div { (amount(*a)) } } } }
+            }
+            @if let Some(since) = m.since { p.small.soft { (say!("Since {time}; the newest {n} contracts at most, and their epochs of the last week.", time = time(since), n = METERED_TRACKED_MAX)) } }
         }
     }
 }
@@ -323,10 +352,36 @@ answers! {
         given_back: Vec<Money>,
         /// What was foretold of those that ended, and what they brought.
         foretold: Foretold,
+        /// Of contracts by the meter; null for a plan of leases.
+        metered: Option<MeteredRecord>,
         /// How many gave one star, two, to five.
         stars: Vec<u64>,
         /// What their holders say, newest first.
         reviews: Vec<ReviewBody>,
+    }
+
+    /// What became of a plan's newest contracts by the meter, in the last week.
+    struct MeteredRecord {
+        /// Contracts started.
+        started: u64,
+        /// Of these, those that work.
+        running: u64,
+        /// That stand still for want of a balance.
+        stopped: u64,
+        /// That were ended.
+        ended: u64,
+        /// When the first was started.
+        since: Option<Time>,
+        /// Epochs that work was held for.
+        epochs: u64,
+        /// Of these, those in which any was delivered.
+        epochs_worked: u64,
+        /// Work held for, in hashes.
+        sold: String,
+        /// Work delivered.
+        delivered: String,
+        /// What was charged, from the beginning on.
+        charged: Vec<Money>,
     }
 
     /// Forecasts and outcomes of ended contracts.
@@ -385,7 +440,7 @@ async fn record_json(
     State(state): State<AppState>,
     Id(name): Id<String>,
 ) -> Result<Fine<PlanRecord>, Failure> {
-    let (title, r) = known(&state, &name).await?;
+    let Known { title, track: r, metered } = known(&state, &name).await?;
     let amounts = |all: &[Amount]| all.iter().map(|a| api_amount(*a)).collect::<Vec<_>>();
     let review = |r: &Review| ReviewBody {
         stars: r.stars,
@@ -419,6 +474,18 @@ async fn record_json(
             mean_minor: r.foretold_minor.to_string(),
             brought_minor: r.brought_minor.to_string(),
         },
+        metered: metered.map(|m| MeteredRecord {
+            started: m.started,
+            running: m.running,
+            stopped: m.stopped,
+            ended: m.ended,
+            since: m.since.map(api_time),
+            epochs: m.epochs,
+            epochs_worked: m.epochs_worked,
+            sold: m.sold.0.to_string(),
+            delivered: m.delivered.0.to_string(),
+            charged: amounts(&m.charged),
+        }),
         stars,
         reviews,
     }))

@@ -22,6 +22,7 @@ pub async fn furnished(config: WebConfig) -> (House, Browser) {
     drop(kari);
     let kari = kari_token;
     machine(&house, &kari).await;
+    stock(&house, "SN0021").await;
     for (lane, plan, hashrate, term) in
         [(0, "btc-lease", "100 kH/s", 6), (1, "ltc-lease", "100 kH/s", 30)]
     {
@@ -58,6 +59,22 @@ pub async fn furnished(config: WebConfig) -> (House, Browser) {
     let mut browser = Browser::new(&house.app);
     browser.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
     (house, browser)
+}
+
+/// A machine in stock that a plan sells.
+pub async fn stock(house: &House, serial: &str) -> gruve_units::MachineId {
+    let site = house.farm.add_site("bergen").await.unwrap();
+    let new = NewInventory {
+        site,
+        name: serial.to_lowercase(),
+        lane: house.lanes[0].id.clone(),
+        serial: serial.to_owned(),
+        model: "S21".to_owned(),
+        rack: "B-1".to_owned(),
+        nameplate: Hashrate(350_000),
+        watts: 3_500,
+    };
+    house.farm.add_inventory(new).await.unwrap()
 }
 
 /// A machine of kari's in Bergen that a ticket is about.

@@ -261,6 +261,37 @@ fn plan(id: &str, title: &str, lane: &LaneId, fee: u16) -> PlanConfig {
         catch_up_bps: 10_000,
         extension_epochs: Some(12),
         life: gruve_market::PlanLife::default(),
+        hosted: None,
+    }
+}
+
+/// A plan of machines.
+fn machine_plan(lane: &LaneId) -> PlanConfig {
+    let none = Hashrate::ZERO;
+    PlanConfig {
+        kind: gruve_market::PlanKind::Hosted,
+        hashrate_min: none,
+        hashrate_max: none,
+        hashrate_step: none,
+        price_hashrate: none,
+        terms_epochs: Vec::new(),
+        extension_epochs: None,
+        price_minor: 1_000_000,
+        life: gruve_market::PlanLife {
+            minimum_payout_minor: 5_000,
+            ..gruve_market::PlanLife::default()
+        },
+        hosted: Some(gruve_market::HostedConfig {
+            model: "S21".to_owned(),
+            ownership: gruve_market::Ownership::Sold,
+            bill_asset: None,
+            energy_minor_per_kwh: 100,
+            fee_minor_per_day: 2_000,
+            level_bps: Bps::new(9_500).unwrap(),
+            pays_from: gruve_market::PaysFrom::Earnings,
+            term_epochs: 60,
+        }),
+        ..plan("btc-s21", "Bitcoin S21", lane, 0)
     }
 }
 
@@ -329,6 +360,7 @@ impl House {
                     extension_epochs: None,
                     ..plan("btc-meter", "Bitcoin by the meter", &btc, 250)
                 },
+                machine_plan(&btc),
             ],
             quote_secs: 300,
             unpaid_per_account_max: 5,

@@ -4,8 +4,8 @@ use crate::console::{figure, typed};
 use crate::failure::{Failure, sentence};
 use crate::words::{t, text};
 use gruve_market::{
-    FppsAsset, FppsConfig, MaintenanceIn, MarketConfig, PlanConfig, PlanKind, PlanLife, Scheme,
-    Unprofitable,
+    FppsAsset, FppsConfig, HostedConfig, MaintenanceIn, MarketConfig, Ownership, PaysFrom,
+    PlanConfig, PlanKind, PlanLife, Scheme, Unprofitable,
 };
 use gruve_units::{Amount, Asset, Bps, Hashrate, LaneId};
 use maud::{Markup, html};
@@ -42,6 +42,22 @@ pub(crate) struct PlanForm {
     choice: String,
     #[serde(default)]
     minimum: String,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    ownership: String,
+    #[serde(default)]
+    bill_asset: String,
+    #[serde(default)]
+    energy: String,
+    #[serde(default)]
+    hosting: String,
+    #[serde(default)]
+    level: String,
+    #[serde(default)]
+    pays_from: String,
+    #[serde(default)]
+    hosted_term: String,
 }
 
 /// One short field: name in the form, label, hint.
@@ -108,6 +124,14 @@ impl PlanForm {
             energy_usd: text("0"),
             choice: life.choice_epochs.to_string(),
             minimum: text("0"),
+            model: text(""),
+            ownership: text("sold"),
+            bill_asset: text(""),
+            energy: text(""),
+            hosting: text(""),
+            level: text(""),
+            pays_from: text("earnings"),
+            hosted_term: text(""),
         }
     }
 
@@ -116,6 +140,10 @@ impl PlanForm {
         let own = own.unwrap_or(Asset::Btc);
         let rate = |r: Hashrate| format!("{} H/s", r.0);
         let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+        let rate = |r: Hashrate| if r == Hashrate::ZERO { String::new() } else { rate(r) };
+        let hosted = p.hosted.as_ref();
+        let bills_in = hosted.and_then(|h| h.bill_asset).unwrap_or(own);
+        let billed = |minor: Option<u64>| minor.map(|m| decimal(bills_in, m)).unwrap_or_default();
         let also = p.maintenance_also.iter();
         let fpps = p.fpps.iter().flat_map(|f| &f.assets).map(|f| {
             let cap = decimal(f.asset, f.fee_cap_minor);
@@ -152,6 +180,23 @@ impl PlanForm {
             energy_usd: decimal(Asset::Usd, p.life.energy_usd_micro_per_th_day),
             choice: p.life.choice_epochs.to_string(),
             minimum: decimal(own, p.life.minimum_payout_minor),
+            model: hosted.map(|h| h.model.clone()).unwrap_or_default(),
+            ownership: match hosted.map(|h| h.ownership) {
+                Some(Ownership::Leased) => "leased".to_owned(),
+                _ => "sold".to_owned(),
+            },
+            bill_asset: hosted
+                .and_then(|h| h.bill_asset)
+                .map(|a| a.to_string())
+                .unwrap_or_default(),
+            energy: billed(hosted.map(|h| h.energy_minor_per_kwh)),
+            hosting: billed(hosted.map(|h| h.fee_minor_per_day)),
+            level: number(hosted.map(|h| h.level_bps.get().into())),
+            pays_from: match hosted.map(|h| h.pays_from) {
+                Some(PaysFrom::Balance) => "balance".to_owned(),
+                _ => "earnings".to_owned(),
+            },
+            hosted_term: number(hosted.map(|h| h.term_epochs)),
         }
     }
 
@@ -160,13 +205,26 @@ impl PlanForm {
         let lane: LaneId = typed(&self.lane, "choose a lane")?;
         let own = config.lane(&lane).ok_or_else(|| Failure::not_found("lane"))?.asset;
         let pay_asset = maybe(&self.pay_asset, "write what is paid in as BTC, or nothing")?;
-        let rate = |text: &str| typed::<Hashrate>(&figure(text)?, "write hashrates as 110 TH/s");
+        let kind = match self.kind.as_str() {
+            "metered" => PlanKind::Metered,
+            "hosted" => PlanKind::Hosted,
+            _ => PlanKind::Lease,
+        };
+        let is_hosted = kind == PlanKind::Hosted;
+        let rate = |text: &str| {
+            // A plan of machines has none.
+            if is_hosted {
+                return Ok(Hashrate::ZERO);
+            }
+            typed::<Hashrate>(&figure(text)?, "write hashrates as 110 TH/s")
+        };
         let terms = words(&self.terms, &[',', ' ']);
         let terms = terms.map(|t| typed(t, "write terms in epochs, as 144, 1008"));
         Ok(PlanConfig {
             id: self.id.trim().to_owned(),
             title: self.title.trim().to_owned(),
-            kind: if self.kind == "metered" { PlanKind::Metered } else { PlanKind::Lease },
+            kind,
+            hosted: if is_hosted { Some(self.hosted(own)?) } else { None },
             hashrate_min: rate(&self.hashrate_min)?,
             hashrate_max: rate(&self.hashrate_max)?,
             hashrate_step: rate(&self.hashrate_step)?,
@@ -184,6 +242,28 @@ impl PlanForm {
             low_balance_epochs: maybe(&self.low_balance, "write epochs, or nothing")?,
             life: self.life(own)?,
             lane,
+        })
+    }
+
+    fn hosted(&self, own: Asset) -> Result<HostedConfig, Failure> {
+        let bill_asset = maybe(&self.bill_asset, "write what bills are in as BTC, or nothing")?;
+        let bills_in = bill_asset.unwrap_or(own);
+        let term = maybe(&self.hosted_term, "write the term in epochs, or nothing")?;
+        Ok(HostedConfig {
+            model: self.model.trim().to_owned(),
+            ownership: match self.ownership.as_str() {
+                "leased" => Ownership::Leased,
+                _ => Ownership::Sold,
+            },
+            bill_asset,
+            energy_minor_per_kwh: minor(bills_in, &self.energy)?,
+            fee_minor_per_day: minor(bills_in, &self.hosting)?,
+            level_bps: bps(&self.level, "the service level")?,
+            pays_from: match self.pays_from.as_str() {
+                "balance" => PaysFrom::Balance,
+                _ => PaysFrom::Earnings,
+            },
+            term_epochs: term.unwrap_or(0),
         })
     }
 
@@ -249,7 +329,7 @@ impl PlanForm {
             (text(("id", "Name", "1 to 32 of a-z, 0-9 and -; it stays."), &self.id, is_named))
             (text(("title", "Title", "What customers read."), &self.title, false))
             (choose("lane", "Lane", &self.lane, lanes.iter().map(|l| (*l, *l))))
-            (choose("kind", "Kind", &self.kind, [("lease", "Lease"), ("metered", "Metered")].into_iter()))
+            (choose("kind", "Kind", &self.kind, [("lease", "Lease"), ("metered", "Metered"), ("hosted", "Hosted")].into_iter()))
             (text(("hashrate_min", "Least hashrate", "As 1 TH/s."), &self.hashrate_min, false))
             (text(("hashrate_max", "Most", "As 500 TH/s."), &self.hashrate_max, false))
             (text(("hashrate_step", "Step", "Hashrates are multiples of it."), &self.hashrate_step, false))
@@ -273,6 +353,14 @@ impl PlanForm {
             (text(("energy_usd", "Energy of a TH·day", DOLLARS), &self.energy_usd, false))
             (text(("choice", "Epochs to choose what happens to missed work", "1 to 52560."), &self.choice, false))
             (text(("minimum", "Minimum payout", "In whole coins of the lane, at most 0.01: less than this waits until the contract's end; 0 for none."), &self.minimum, false))
+            (text(("model", "Machine's model", "For a hosted plan, as in the inventory; machines of it in stock are sold."), &self.model, false))
+            (choose("ownership", "The machine is", &self.ownership, [("sold", "Sold"), ("leased", "Leased")].into_iter()))
+            (text(("energy", "A kilowatt-hour", "For a hosted plan, in whole coins of the bills."), &self.energy, false))
+            (text(("hosting", "A day of hosting", "For a hosted plan, in whole coins of the bills."), &self.hosting, false))
+            (text(("level", "Promised to be up", "For a hosted plan, in basis points, as 9800."), &self.level, false))
+            (choose("pays_from", "Bills are taken from", &self.pays_from, [("earnings", "Earnings"), ("balance", "Balance")].into_iter()))
+            (text(("bill_asset", "Bills are in", "As BTC; the lane's own coin when empty."), &self.bill_asset, false))
+            (text(("hosted_term", "A hosted machine's term", "In epochs; it ends by itself then. Empty for none."), &self.hosted_term, false))
         }
     }
 }
@@ -328,7 +416,11 @@ mod tests {
               "minimum_payout_minor": 4321}},
             {"id": "meter", "lane": "ltc", "title": "Meter", "kind": "metered", "hashrate_min": "10 MH/s",
             "hashrate_max": "2 GH/s", "hashrate_step": "1 MH/s", "price_minor": 9,
-            "price_hashrate": "1 MH/s", "low_balance_epochs": 7, "scheme": "solo"}]}"#;
+            "price_hashrate": "1 MH/s", "low_balance_epochs": 7, "scheme": "solo"},
+            {"id": "own", "lane": "ltc", "title": "L9", "kind": "hosted", "pay_asset": "USD", "price_minor": 5,
+            "life": {"minimum_payout_minor": 12}, "hosted": {"model": "L9", "ownership": "leased",
+            "bill_asset": "DOGE", "energy_minor_per_kwh": 11, "fee_minor_per_day": 22, "level_bps": 9900,
+            "pays_from": "balance", "term_epochs": 33}}]}"#;
         serde_json::from_str(text).unwrap()
     }
 
