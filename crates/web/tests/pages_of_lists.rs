@@ -6,6 +6,7 @@ mod house;
 use axum::http::StatusCode;
 use house::House;
 use house::browser::Program;
+use house::contracts::with_contracts;
 use serde_json::{Value, json};
 
 /// All rows, `limit` at a time; `between` happens after each page.
@@ -103,35 +104,6 @@ async fn every_list_is_a_page_that_says_where_the_next_begins() {
     assert!(lists >= 20, "{lists}");
 }
 
-/// So many contracts of one customer, most of them over: as many at once as the machines can do.
-async fn with_contracts(house: &House, me: &Program, count: usize) {
-    let lane = &house.lanes[0];
-    let top_up = json!({ "asset": "BTC", "amount": "9" });
-    let invoice = me.post("/api/v1/top-ups", top_up).await.json();
-    let due = gruve_units::Amount::new(lane.asset, 900_000_000);
-    house.pay(lane, invoice["address"].as_str().unwrap(), due);
-    house.block(lane, false).await;
-    let mut made = 0;
-    while made < count {
-        for _ in 0..50.min(count - made) {
-            let order = json!({ "plan": "btc-lease", "hashrate": "10 kH/s", "term_epochs": 6 });
-            let quote = me.post("/api/v1/quotes", order).await;
-            assert_eq!(quote.status, StatusCode::CREATED, "{made}: {}", quote.body);
-            let quote = quote.json()["quote"].clone();
-            let bought = me.post("/api/v1/contracts", json!({ "quote": quote })).await.json();
-            let path =
-                format!("/api/v1/invoices/{}/balance", bought["invoice"]["id"].as_str().unwrap());
-            let paid = me.post(&path, json!({})).await;
-            assert!(paid.status.is_success(), "{}", paid.body);
-            made += 1;
-        }
-        if made < count {
-            house.epochs(9).await;
-        }
-    }
-    house.epochs(2).await;
-}
-
 /// What an overview may weigh, and how long it may take: a phone in a tunnel, and a page that fetches itself again.
 const OVERVIEW_BYTES_MAX: usize = 100_000;
 
@@ -175,28 +147,4 @@ async fn an_overview_of_two_hundred_contracts_is_small_and_leads_to_all_of_them(
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 200);
-}
-
-/// A measure, not a promise to every machine: see docs/bench.md.
-#[tokio::test]
-#[ignore = "a measure: run it alone, with --release"]
-async fn how_long_an_overview_of_two_hundred_contracts_takes() {
-    let house = House::new().await;
-    house.epochs(9).await;
-    let me = Program::signed_up(&house.app, "kari").await;
-    with_contracts(&house, &me, 200).await;
-    let mut browser = house::browser::Browser::new(&house.app);
-    browser.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
-    let (mut took, mut bytes) = (Vec::new(), 0);
-    for _ in 0..101 {
-        let began = std::time::Instant::now();
-        bytes = browser.get("/account").await.body.len();
-        took.push(began.elapsed());
-    }
-    took.sort();
-    println!(
-        "overview of 200 contracts: {bytes} bytes, median {:?}, worst {:?}",
-        took[50], took[100]
-    );
-    assert!(took[50] < std::time::Duration::from_millis(50), "{:?}", took[50]);
 }

@@ -10,7 +10,7 @@ use crate::money::{amount, local, percent, rate, span_text, time};
 use crate::pages::security::proof;
 use crate::pages::tickets::{ticket_form, ticket_table};
 use crate::state::AppState;
-use crate::view::{LaneView, basis_points};
+use crate::view::basis_points;
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;

@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod chromium;
+pub mod contracts;
 pub mod document;
 pub mod furnished;
 pub mod prometheus;
