@@ -11,13 +11,13 @@ use gruve_proof::verify::{
     verify,
 };
 use gruve_proof::witness::WitnessKey;
-use gruve_units::{Hashrate, LaneId};
+use gruve_units::{Clock as _, Hashrate, LaneId, SystemClock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use web::WebSource;
 
 /// Bytes of a file of receipts at most: one has some ten thousand, a year of them half a gigabyte.
@@ -226,8 +226,7 @@ fn read_destinations(all: &[String]) -> Result<BTreeMap<LaneId, BTreeSet<Vec<u8>
 
 /// This machine's clock.
 fn now_us() -> Option<u64> {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_micros()).ok()
+    u64::try_from(SystemClock.now().0).ok()
 }
 
 /// Where the last visit is remembered.

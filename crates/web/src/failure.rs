@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 52] = [
+pub(crate) const KINDS: [&str; 53] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
