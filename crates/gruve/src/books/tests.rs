@@ -80,6 +80,9 @@ async fn as_it_was(store: &Store, room: &str, steps: usize) {
     }
 }
 
+/// Tables whose rows stand under another name since a step: SQLite cannot widen a check in place.
+const NAMED_ANEW: [(&str, &str); 1] = [("accounts_totp", "accounts_codes")];
+
 /// From every earlier step of every room, with rows in every table, to what the program expects now: no row and no
 /// column of one is lost or changed, whichever the engine.
 async fn came_here_from(store: Store, room: &'static str, steps: usize) {
@@ -91,7 +94,9 @@ async fn came_here_from(store: Store, room: &'static str, steps: usize) {
     }
     let after = dump(&store).await;
     for (table, (columns, rows)) in &before {
-        let (now, kept) = after.get(table).unwrap_or_else(|| panic!("{room} {steps}: {table}"));
+        let moved = NAMED_ANEW.iter().find(|(old, _)| !after.contains_key(*old) && table == old);
+        let named = moved.map_or(table.as_str(), |(_, new)| new);
+        let (now, kept) = after.get(named).unwrap_or_else(|| panic!("{room} {steps}: {table}"));
         assert_eq!(kept.len(), rows.len(), "{room} {steps}: {table}");
         for (column, cell) in columns.iter().zip(&rows[0]) {
             let at = now.iter().position(|c| c == column);
