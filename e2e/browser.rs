@@ -179,6 +179,13 @@ async fn signs_in(page: &Page) {
     page.fill("login", NAME).await;
     page.fill("password", PASSWORD).await;
     page.press("Sign in").await;
+    page.wait("the account's pages are there", async || {
+        let place = page.client.current_url().await.ok()?;
+        (place.path() == "/account").then_some(())
+    })
+    .await;
+    // The account speaks the language that was chosen in it last, at the other screen.
+    page.go(&format!("/language/{}?back=/account", page.screen.language)).await;
     page.arrive("account", "Overview").await;
 }
 
