@@ -141,8 +141,13 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// The field.
+    /// The field, which must be filled in.
     pub(crate) fn draw(&self) -> Markup {
+        self.draw_with(true, 256)
+    }
+
+    /// The field, which may be left empty where nothing else is said.
+    pub(crate) fn draw_with(&self, is_required: bool, chars_max: usize) -> Markup {
         let (hint_id, error_id) = (format!("{}-hint", self.id), format!("{}-error", self.id));
         let described = match self.error {
             Some(_) => format!("{hint_id} {error_id}"),
@@ -151,8 +156,8 @@ impl Field<'_> {
         html! {
             div.field {
                 label for=(self.id) { (t(self.label)) }
-                input id=(self.id) name=(self.id) type=(self.kind) value=(self.value) required
-                    autocomplete=(self.autocomplete) inputmode=[self.inputmode] maxlength="256"
+                input id=(self.id) name=(self.id) type=(self.kind) value=(self.value) required[is_required]
+                    autocomplete=(self.autocomplete) inputmode=[self.inputmode] maxlength=(chars_max)
                     autocapitalize="none" spellcheck="false"
                     aria-describedby=(described) aria-invalid=[self.error.map(|_| "true")];
                 p.hint id=(hint_id) { (t(self.hint)) }

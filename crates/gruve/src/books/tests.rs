@@ -52,6 +52,7 @@ async fn fill(store: &Store) {
                 "secret" => "07".repeat(20),
                 "signature" => "07".repeat(64),
                 "network" => "0707".to_owned(),
+                "key_id" => "07".repeat(8),
                 _ => "07".repeat(16),
             };
             names.push(name.to_owned());

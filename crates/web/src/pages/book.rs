@@ -13,7 +13,7 @@ use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{AddressBook, Factors};
-use gruve_proof::bip322::Bip322Error;
+use gruve_proof::bip322::{Bip322Error, SIGNATURE_CHARS_MAX};
 use gruve_proof::reserves::{Holder, Holding};
 use gruve_units::{AccountId, Amount, Asset};
 use maud::{Markup, html};
@@ -59,7 +59,7 @@ pub(crate) async fn book(
                     @else { (t("If you like, prove that the address is yours: sign this text with it in your wallet (BIP-322), the address in place of the dots.")) } }
                 p { code { (owner_text(customer.account, "…")) } }
                 (Field { id: "signature", label: "Signature", kind: "text", value: "", hint: "As your wallet shows it.",
-                    error: None, autocomplete: "off", inputmode: None }.draw())
+                    error: None, autocomplete: "off", inputmode: None }.draw_with(wanted, SIGNATURE_CHARS_MAX))
                 (proof("add", factors))
                 button type="submit" { (t("Add it")) }
             }
