@@ -7,6 +7,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use bytes::Bytes;
+use gruve_units::{Clock as _, SystemClock};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -14,7 +15,6 @@ use ring::hmac;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub const KEY: &str = "sk_test_journeys";
 pub const WEBHOOK_SECRET: &str = "whsec_journeys";
@@ -74,7 +74,7 @@ impl Desk {
             let event = json!({ "id": format!("evt_{id}"), "type": "checkout.session.completed", "data": data });
             (session.back.clone(), event.to_string())
         };
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let at = u64::try_from(SystemClock.now().0).unwrap() / 1_000_000;
         let key = hmac::Key::new(hmac::HMAC_SHA256, WEBHOOK_SECRET.as_bytes());
         let tag = hex::encode(hmac::sign(&key, format!("{at}.{event}").as_bytes()));
         let request = hyper::Request::post(format!("{}/api/v1/webhooks/stripe", self.0.house))

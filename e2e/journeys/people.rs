@@ -2,8 +2,9 @@
 
 use crate::chromium::Page;
 use crate::house::House;
+use gruve_units::{Clock as _, SystemClock};
 use ring::hmac;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 pub const PASSWORD: &str = "four unrelated words here";
 
@@ -82,7 +83,7 @@ impl Codes {
 
     /// The next that counts: the house takes one of the coming half minute, too.
     pub async fn next(&mut self) -> String {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / STEP_SECS;
+        let now = || u64::try_from(SystemClock.now().0).unwrap() / 1_000_000 / STEP_SECS;
         let step = now().max(self.last + 1);
         let within = Duration::from_secs(2 * STEP_SECS);
         let may = async || (step <= now() + 1).then_some(());

@@ -67,6 +67,8 @@ const PUBLIC: [(&str, &str); 56] = [
     ("POST", "/api/v1/appraisals"),
     ("GET", "/plans/{name}/record"),
     ("GET", "/api/v1/plans/{name}/record"),
+    ("GET", "/hosted"),
+    ("GET", "/api/v1/hosted-plans"),
     ("GET", "/status"),
     ("GET", "/api/v1/status"),
     ("GET", "/events"),

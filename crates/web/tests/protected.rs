@@ -249,7 +249,7 @@ async fn a_stolen_session_sends_nothing_outside_the_book_where_there_is_a_second
     let on = house.accounts.confirm_totp(account, proof, &code(&house, &setup.secret), None).await;
     on.unwrap();
     house.clock.advance(Duration::from_secs(60));
-    let address = house.treasury.capital_address(gruve_units::Asset::Btc).unwrap();
+    let address = house.stranger(&house.lanes[0]);
     let order = |code: Option<String>| json!({ "asset": "BTC", "amount": "0.01", "address": address, "code": code });
     for without in [None, Some(String::new()), Some("000000".to_owned())] {
         let refused = kari.post("/api/v1/payouts", order(without)).await;
@@ -292,7 +292,7 @@ async fn pages_ask_for_a_code_before_coins_leave_the_book_and_pressing_twice_wit
     let on = house.accounts.confirm_totp(account, proof, &code(&house, &setup.secret), None).await;
     on.unwrap();
     house.clock.advance(Duration::from_secs(60));
-    let address = house.treasury.capital_address(gruve_units::Asset::Btc).unwrap();
+    let address = house.stranger(&house.lanes[0]);
     let csrf = me.get("/withdraw").await.field("csrf");
     let wish =
         [("csrf", csrf.as_str()), ("asset", "BTC"), ("amount", "0.01"), ("address", &address)];
