@@ -324,7 +324,7 @@ mod tests {
                     previous_output: OutPoint::new(Txid::from_byte_array([number; 32]), 0),
                     ..TxIn::default()
                 }],
-                output: vec![TxOut { value, script_pubkey: ScriptBuf::from(script_pubkey) }],
+                output: vec![TxOut { value, script_pubkey }],
             };
             let txid = made_by.compute_txid().to_byte_array();
             let coin =
