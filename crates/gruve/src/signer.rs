@@ -289,7 +289,7 @@ mod tests {
     use bitcoin::absolute::LockTime;
     use bitcoin::hashes::Hash as _;
     use bitcoin::transaction::Version;
-    use bitcoin::{Amount as Value, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Txid};
+    use bitcoin::{Amount as Value, OutPoint, Transaction, TxIn, TxOut, Txid};
     use gruve_treasury::transaction::{Coin, build};
     use gruve_treasury::{Keychain, order};
     use gruve_units::ManualClock;
