@@ -56,6 +56,7 @@ fn prices_of(prices: &PriceRules, asset: Asset) -> PlanPrices {
         sources: prices.names(asset).into_iter().map(str::to_owned).collect(),
         quorum: prices.quorum,
         staleness_secs: prices.staleness_secs,
+        outlier_bps: prices.outlier_bps,
     }
 }
 
@@ -72,6 +73,8 @@ struct Body<'a> {
     window_epochs_max: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     prices: Option<(&'a [String], u32, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outlier_bps: Option<u32>,
 }
 
 fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
@@ -84,6 +87,7 @@ fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
         extension_epochs: plan.extension_epochs,
         window_epochs_max: plan.window_epochs_max,
         prices: plan.prices.as_ref().map(|p| (&p.sources[..], p.quorum, p.staleness_secs)),
+        outlier_bps: plan.prices.as_ref().and_then(|p| p.outlier_bps),
     };
     serde_json::to_vec(&body).map_err(|e| MarketError::Broken(format!("a plan: {e}")))
 }

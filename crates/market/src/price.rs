@@ -1,7 +1,9 @@
 //! Prices of coins in dollars, one for each scheduled instant, that never change.
 //!
 //! Named sources report; the price of an instant is the median of what a quorum of them said last within the
-//! staleness limit before it (of an even number the lower of the middle two). It is written down once. Who
+//! staleness limit before it (of an even number the lower of the middle two). Where the rules say how far from
+//! that median a source may be, those farther off are left out, and a quorum of the others has to stay, whose
+//! median is the price. It is written down once. Who
 //! is late with a settlement uses the price of the instant it was scheduled for, not today's; where no quorum
 //! spoke there is no price, and what needs one waits.
 //!
@@ -55,13 +57,28 @@ fn price_of(reports: &[Report], names: &[&str], rules: &PriceRules) -> Option<(i
         }
     }
     let quorum = usize::try_from(rules.quorum.max(1)).unwrap_or(usize::MAX);
+    if let Some(far) = rules.outlier_bps {
+        let middle = median(last.values().map(|r| r.usd_micro))?;
+        last.retain(|_, r| is_near(r.usd_micro, middle, far));
+    }
     if last.len() < quorum {
         return None;
     }
-    let mut prices: Vec<i64> = last.values().map(|r| r.usd_micro).collect();
+    let price = median(last.values().map(|r| r.usd_micro))?;
+    Some((price, last.into_keys().map(str::to_owned).collect()))
+}
+
+/// The lower of the middle two of an even number.
+fn median(prices: impl Iterator<Item = i64>) -> Option<i64> {
+    let mut prices: Vec<i64> = prices.collect();
     prices.sort_unstable();
-    let median = prices[(prices.len() - 1) / 2];
-    Some((median, last.into_keys().map(str::to_owned).collect()))
+    prices.get(prices.len().checked_sub(1)? / 2).copied()
+}
+
+/// Whether a price is within so many hundredths of a percent of the middle one.
+fn is_near(price: i64, middle: i64, bps: u32) -> bool {
+    u128::from(price.abs_diff(middle)) * 10_000
+        <= u128::from(middle.unsigned_abs()) * u128::from(bps)
 }
 
 /// A fee in fixed point of a millionth of a dollar as an accrual in a coin: `⌊due · minor units of a coin /
@@ -225,6 +242,24 @@ mod tests {
         // A stranger does not make a quorum, and of two the lower counts.
         assert_eq!(price_of(&all, &["a", "c"], &rules(3)), None);
         assert_eq!(price_of(&all, &["a", "c"], &rules(2)).unwrap().0, 100);
+    }
+
+    #[test]
+    fn a_source_far_from_the_others_is_left_out_and_does_not_make_a_quorum() {
+        let all = [report("a", 1, 10_000), report("b", 1, 10_150), report("c", 1, 9_000)];
+        let names = ["a", "b", "c"];
+        let far = |quorum, outlier_bps| PriceRules { quorum, outlier_bps, ..PriceRules::default() };
+        // 1.5 % away stays and 10 % goes; then the lower of the two that agree counts.
+        let (price, from) = price_of(&all, &names, &far(2, Some(150))).unwrap();
+        assert_eq!((price, from), (10_000, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(price_of(&all, &names, &far(3, Some(150))), None);
+        assert_eq!(price_of(&all, &names, &far(3, Some(1_000))).unwrap().1.len(), 3);
+        assert_eq!(price_of(&all, &names, &far(2, Some(149))), None, "nobody agrees with anybody");
+        // Two that disagree are no quorum of two, whoever of them is right.
+        let two = [report("a", 1, 10_000), report("b", 1, 20_000)];
+        assert_eq!(price_of(&two, &names, &far(2, Some(500))), None);
+        assert_eq!(price_of(&two, &names, &far(2, None)).unwrap().0, 10_000);
+        assert_eq!(price_of(&[], &names, &far(1, Some(500))), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use gruve_units::{Asset, Bps, Duration};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// Price sources at most: each is asked for every instant, and a median needs no more.
 pub const PRICE_SOURCES_MAX: usize = 32;
@@ -44,6 +45,10 @@ pub struct PriceRules {
     pub quorum: u32,
     /// How long before an instant a source may have told it, in seconds.
     pub staleness_secs: u32,
+    /// How far from the median of all a source may be to count, in hundredths of a percent of it. Without it all count.
+    pub outlier_bps: Option<u32>,
+    /// Certificate authorities (PEM) by which sources with `https` are known; the system's without it.
+    pub authorities_file: Option<PathBuf>,
     /// The sources.
     #[serde(rename = "source")]
     pub sources: Vec<PriceSourceConfig>,
@@ -51,7 +56,13 @@ pub struct PriceRules {
 
 impl Default for PriceRules {
     fn default() -> Self {
-        PriceRules { quorum: 1, staleness_secs: 900, sources: Vec::new() }
+        PriceRules {
+            quorum: 1,
+            staleness_secs: 900,
+            outlier_bps: None,
+            authorities_file: None,
+            sources: Vec::new(),
+        }
     }
 }
 
@@ -63,7 +74,7 @@ pub struct PriceSourceConfig {
     pub name: String,
     /// The coin.
     pub asset: Asset,
-    /// Where a JSON document tells it (`http://…`); without one it is told by hand (`gruve admin price set`).
+    /// Where a JSON document tells it (`https://…`); without one it is told by hand (`gruve admin price set`).
     #[serde(default)]
     pub url: Option<String>,
     /// Where in the document (RFC 6901): a number, or text of one, in whole dollars for a whole coin.
@@ -101,6 +112,10 @@ impl PriceRules {
         let checks = [
             (self.quorum >= 1, "quorum must be at least 1"),
             (self.staleness_secs >= 1, "staleness_secs must be at least 1"),
+            (
+                self.outlier_bps.is_none_or(|far| (1..=10_000).contains(&far)),
+                "outlier_bps must be 1 to 10,000, or left out",
+            ),
             (self.sources.len() <= PRICE_SOURCES_MAX, "at most 32 sources"),
             (
                 self.sources.iter().all(|s| named(&s.name)),
@@ -111,10 +126,8 @@ impl PriceRules {
                 "a source is named twice for a coin",
             ),
             (
-                self.sources
-                    .iter()
-                    .all(|s| s.url.as_ref().is_none_or(|u| u.starts_with("http://"))),
-                "a source's url must begin with http:// (put a local proxy in front of https)",
+                self.sources.iter().all(|s| s.url.as_ref().is_none_or(|u| is_web(u))),
+                "a source's url must begin with https:// or http://",
             ),
         ];
         checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(what))
@@ -168,6 +181,10 @@ pub struct PlanLife {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
 const fn is_zero(n: &u64) -> bool {
     *n == 0
 }

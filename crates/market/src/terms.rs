@@ -143,6 +143,7 @@ fn life(plan: &Plan) -> LifeRules {
             sources: p.sources.clone(),
             quorum: p.quorum,
             staleness_secs: p.staleness_secs,
+            outlier_bps: p.outlier_bps,
         }),
     }
 }

@@ -89,6 +89,8 @@ pub struct PlanPrices {
     pub quorum: u32,
     /// How long before an instant they may have, in seconds.
     pub staleness_secs: u32,
+    /// How far from the median of all one may be to count, in hundredths of a percent of it.
+    pub outlier_bps: Option<u32>,
 }
 
 /// A price that stands for a short time. It reserves nothing.

@@ -374,7 +374,8 @@ pub enum UsdMaintenanceRule {
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PricesRule {
     /// The median (of an even number the lower of the middle two) of what each source said last in the `staleness_secs`
-    /// before the instant, where at least `quorum` did; written down once. Without a quorum what needs it waits.
+    /// before the instant, where at least `quorum` did; written down once. Without a quorum what needs it waits. With
+    /// `outlier_bps`, sources farther than that from this median are left out, and the same holds for those that stay.
     Median {
         /// The sources.
         sources: Vec<String>,
@@ -382,6 +383,9 @@ pub enum PricesRule {
         quorum: u32,
         /// How old.
         staleness_secs: u32,
+        /// How far from the median of all a source may be, in hundredths of a percent of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outlier_bps: Option<u32>,
     },
 }
 

@@ -17,7 +17,9 @@ impl Config {
         let files =
             record.mirror.iter_mut().flat_map(|m| [&mut m.keys_file, &mut m.authorities_file]);
         let alerts = config.alerts.webhook_secret_file.as_mut();
-        for file in files.flatten().chain(&mut record.folder).chain(mail).chain(alerts) {
+        let prices = config.prices.authorities_file.as_mut();
+        let single = mail.into_iter().chain(alerts).chain(prices);
+        for file in files.flatten().chain(&mut record.folder).chain(single) {
             *file = base.join(&*file);
         }
         if let Some(file) = &mut config.keys.passphrase_file {

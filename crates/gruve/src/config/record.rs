@@ -88,13 +88,6 @@ impl MirrorConfig {
         }
     }
 
-    /// Whose certificates are believed.
-    #[must_use]
-    pub fn authorities(&self) -> PathBuf {
-        let system = || PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
-        self.authorities_file.clone().unwrap_or_else(system)
-    }
-
     fn fault(&self) -> Option<&'static str> {
         let is_known = self.url.starts_with("file:///") || self.url.starts_with("s3://");
         match () {

@@ -3,12 +3,11 @@
 //! `object_store` brings its own HTTP client with a second TLS provider; this hands it one over the house's (`ring`). A
 //! request has a connection to itself: there are some few for each epoch.
 
+use super::outgoing::{self, Failed};
 use crate::config::MirrorConfig;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt as _, Full};
 use object_store::aws::AmazonS3Builder;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
@@ -17,14 +16,9 @@ use object_store::client::{
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Place;
 use object_store::{ClientOptions, ObjectStore};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// The longest answer that is read: what this asks for is a head of a log and words about failures.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -63,25 +57,7 @@ fn tls(config: &MirrorConfig) -> Result<Option<TlsConnector>, String> {
     if config.endpoint.as_ref().is_some_and(|e| e.starts_with("http://")) {
         return Ok(None);
     }
-    trusting(&config.authorities()).map(Some)
-}
-
-/// Connections to whom these authorities (PEM) vouch for.
-pub(super) fn trusting(file: &Path) -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    let all =
-        CertificateDer::pem_file_iter(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    for certificate in all.flatten() {
-        // A bundle has some that a strict reader refuses; those that it takes are enough.
-        let _ = roots.add(certificate);
-    }
-    if roots.is_empty() {
-        return Err(format!("{}: no certificate authority in it", file.display()));
-    }
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let with = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let with = with.map_err(|e| e.to_string())?.with_root_certificates(roots).with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(with)))
+    outgoing::trusting(&outgoing::authorities(config.authorities_file.as_deref())).map(Some)
 }
 
 #[derive(Clone)]
@@ -112,45 +88,16 @@ impl HttpService for Connector {
 }
 
 impl Connector {
-    async fn ask(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let connect = |e| HttpError::new_boxed(HttpErrorKind::Connect, e);
-        let uri = request.uri().clone();
-        let host = uri.host().unwrap_or_default().to_owned();
-        let is_plain = uri.scheme_str() == Some("http");
-        let port = uri.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
-        let stream =
-            TcpStream::connect((host.as_str(), port)).await.map_err(|e| connect(e.into()))?;
-        // A server wants the path alone, and the host beside it.
-        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        if let Ok(value) = authority.parse() {
-            request.headers_mut().entry(hyper::header::HOST).or_insert(value);
-        }
-        if let Some(path) = uri.path_and_query() {
-            *request.uri_mut() = path.clone().into();
-        }
-        match (&self.tls, is_plain) {
-            (_, true) => send(stream, request).await,
-            (Some(tls), false) => {
-                let name = ServerName::try_from(host).map_err(|e| connect(e.into()))?;
-                send(tls.connect(name, stream).await.map_err(|e| connect(e.into()))?, request).await
-            }
-            (None, false) => Err(connect("an answer leads from http to https".into())),
-        }
+    async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = outgoing::ask(self.tls.as_ref(), request, ANSWER_BYTES_MAX).await;
+        let (head, body) = answer
+            .map_err(|e| match e {
+                Failed::Connect(e) => HttpError::new_boxed(HttpErrorKind::Connect, e),
+                Failed::Request(e) => HttpError::new(HttpErrorKind::Request, e),
+                Failed::Answer(e) => HttpError::new_boxed(HttpErrorKind::Decode, e),
+            })?
+            .into_parts();
+        let body = Full::<Bytes>::new(body).map_err(|never| match never {});
+        Ok(HttpResponse::from_parts(head, HttpResponseBody::new(body)))
     }
-}
-
-async fn send(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: HttpRequest,
-) -> Result<HttpResponse, HttpError> {
-    let failed = |e: hyper::Error| HttpError::new(HttpErrorKind::Request, e);
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let driving = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(failed)?;
-    let (head, body) = answer.into_parts();
-    let all = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-    let all = all.map_err(|e| HttpError::new_boxed(HttpErrorKind::Decode, e))?.to_bytes();
-    driving.abort();
-    let body = Full::<Bytes>::new(all).map_err(|never| match never {});
-    Ok(HttpResponse::from_parts(head, HttpResponseBody::new(body)))
 }

@@ -4,7 +4,7 @@
 //! Customers choose where their messages go. So what a name leads to is looked at here, and the connection made to
 //! just that: a name that is looked up again could lead elsewhere then.
 
-use super::bucket::trusting;
+use super::outgoing::trusting;
 use crate::config::{Config, WebhooksConfig};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;

@@ -25,6 +25,7 @@ pub mod messages;
 mod metrics;
 mod mirror;
 mod network;
+mod outgoing;
 pub mod parts;
 mod post;
 mod prices;

@@ -4,17 +4,19 @@
 //! read is logged and missing: the market's quorum decides what that means. An answer is at most 64 KiB and
 //! is waited for ten seconds.
 
+use super::outgoing;
 use bytes::Bytes;
 use gruve_market::{Market, PriceSourceConfig};
 use gruve_units::{Amount, Asset, Clock};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::header::{ACCEPT, USER_AGENT};
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
 
 /// How often each source is asked: several times within the usual staleness limit.
 const ASK_EVERY: Duration = Duration::from_secs(60);
@@ -34,9 +36,9 @@ pub(super) async fn ask_sources(
     if sources.is_empty() {
         return Ok(());
     }
-    let client = Client::builder(TokioExecutor::new()).build_http();
+    let tls = authorities(&sources, market.config().prices.authorities_file.as_deref())?;
     loop {
-        let asked = sources.iter().map(|source| ask(&client, source));
+        let asked = sources.iter().map(|source| ask(tls.as_ref(), source));
         let answers = futures_util::future::join_all(asked).await;
         for (source, answer) in sources.iter().zip(answers) {
             let told = match answer {
@@ -58,23 +60,33 @@ pub(super) async fn ask_sources(
     }
 }
 
+/// What sources over TLS are known by.
+fn authorities(
+    sources: &[PriceSourceConfig],
+    given: Option<&Path>,
+) -> Result<Option<TlsConnector>, String> {
+    let is_safe = |s: &PriceSourceConfig| s.url.as_ref().is_some_and(|u| u.starts_with("https://"));
+    if !sources.iter().any(is_safe) {
+        return Ok(None);
+    }
+    let tls = outgoing::trusting(&outgoing::authorities(given));
+    tls.map(Some).map_err(|e| format!("prices.authorities_file: {e}"))
+}
+
 /// A source's price in millionths of a dollar.
-async fn ask(
-    client: &Client<HttpConnector, Empty<Bytes>>,
-    source: &PriceSourceConfig,
-) -> Result<i64, String> {
+async fn ask(tls: Option<&TlsConnector>, source: &PriceSourceConfig) -> Result<i64, String> {
     let url = source.url.as_deref().unwrap_or_default();
-    let uri: hyper::Uri = url.parse().map_err(|e| format!("{url:?} is no address: {e}"))?;
-    let answer = tokio::time::timeout(ANSWER_WITHIN, async {
-        let answer = client.get(uri).await.map_err(|e| e.to_string())?;
-        if !answer.status().is_success() {
-            return Err(format!("it answered {}", answer.status()));
-        }
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        body.map(http_body_util::Collected::to_bytes).map_err(|e| e.to_string())
-    });
-    let bytes = answer.await.map_err(|_| "it did not answer in time".to_owned())??;
-    read_price(&bytes, &source.pointer)
+    // Exchanges refuse who does not say what it is.
+    let request = Request::get(url).header(ACCEPT, "application/json").header(USER_AGENT, "gruve");
+    let request = request.body(Empty::<Bytes>::new()).map_err(|e| format!("{url:?}: {e}"))?;
+    let asked = outgoing::ask(tls, request, ANSWER_BYTES_MAX);
+    let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+    let answer = answer.map_err(|_| "it did not answer in time".to_owned())?;
+    let answer = answer.map_err(|e| e.to_string())?;
+    if !answer.status().is_success() {
+        return Err(format!("it answered {}", answer.status()));
+    }
+    read_price(answer.body(), &source.pointer)
 }
 
 /// The price that stands at a place of a document.

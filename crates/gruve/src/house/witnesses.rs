@@ -11,26 +11,19 @@
 //! head but a good line of its own. A head without a witness's line is a head all the same: who wants lines says so
 //! (`gruve verify --witness`).
 
-use super::bucket::trusting;
+use super::outgoing;
 use crate::config::{RecordConfig, WitnessConfig};
 use bytes::Bytes;
 use gruve_proof::Hash;
 use gruve_proof::note::Checkpoint;
 use gruve_proof::publish::Cosign;
 use gruve_proof::witness::{ANSWER_BYTES_MAX, Answer, WitnessKey, request};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper::header::HOST;
+use http_body_util::Full;
 use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 /// How long witnesses are waited for altogether: they are as far away as the other end of the world, and answer after
 /// two writes to a disk.
@@ -80,9 +73,9 @@ pub(super) fn open(config: &RecordConfig) -> Result<Arc<dyn Cosign>, String> {
     let all = config.witness.iter().map(Witness::open).collect::<Result<Vec<_>, _>>()?;
     let tls = match all.iter().any(|w| w.url.scheme_str() == Some("https")) {
         true => {
-            let system = || PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
-            let file = config.witness_authorities_file.clone().unwrap_or_else(system);
-            Some(trusting(&file).map_err(|e| format!("record.witness_authorities_file: {e}"))?)
+            let file = outgoing::authorities(config.witness_authorities_file.as_deref());
+            let tls = outgoing::trusting(&file);
+            Some(tls.map_err(|e| format!("record.witness_authorities_file: {e}"))?)
         }
         false => None,
     };
@@ -146,41 +139,14 @@ impl Witnesses {
     }
 
     async fn send(&self, url: &Uri, body: String) -> Result<(u16, String), String> {
-        let host = url.host().unwrap_or_default().to_owned();
-        let is_plain = url.scheme_str() == Some("http");
-        let port = url.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
-        let failed = |e: std::io::Error| e.to_string();
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
-        let path = url.path_and_query().map_or("/add-checkpoint", |p| p.as_str());
-        let authority = url.authority().map(ToString::to_string).unwrap_or_default();
-        let asked = Request::post(path).header(HOST, authority).body(Full::from(body));
-        let asked = asked.map_err(|e| e.to_string())?;
-        match &self.tls {
-            Some(tls) if !is_plain => {
-                let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
-                carry(tls.connect(name, stream).await.map_err(failed)?, asked).await
-            }
-            _ => carry(stream, asked).await,
-        }
+        let asked =
+            Request::post(url).body(Full::<Bytes>::from(body)).map_err(|e| e.to_string())?;
+        let answer = outgoing::ask(self.tls.as_ref(), asked, ANSWER_BYTES_MAX).await;
+        let answer = answer.map_err(|e| e.to_string())?;
+        let said = String::from_utf8(answer.body().to_vec());
+        let said = said.map_err(|_| "its answer is no text".to_owned())?;
+        Ok((answer.status().as_u16(), said))
     }
-}
-
-/// One request over a connection of its own.
-async fn carry(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    asked: Request<Full<Bytes>>,
-) -> Result<(u16, String), String> {
-    let failed = |e: hyper::Error| e.to_string();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    // Ends with the connection; and when this ends first, with this.
-    let mut driving = tokio::task::JoinSet::new();
-    driving.spawn(connection);
-    let answer = sender.send_request(asked).await.map_err(failed)?;
-    let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let body = body.map_err(|e| e.to_string())?.to_bytes();
-    let body = String::from_utf8(body.to_vec()).map_err(|_| "its answer is no text".to_owned())?;
-    Ok((status, body))
 }
 
 #[cfg(test)]

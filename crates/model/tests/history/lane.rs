@@ -30,7 +30,12 @@ pub(crate) fn config(settle_every: u64) -> MarketConfig {
         pointer: String::new(),
     };
     let sources = SOURCES.iter().map(source).collect();
-    config.prices = PriceRules { quorum: QUORUM, staleness_secs: STALENESS_SECS, sources };
+    config.prices = PriceRules {
+        quorum: QUORUM,
+        staleness_secs: STALENESS_SECS,
+        sources,
+        ..PriceRules::default()
+    };
     config.plans = plans();
     config
 }

@@ -349,6 +349,19 @@ mod tests {
         assert!(s.has_signed(&changed, BODY, now), "any one of several signatures");
     }
 
+    /// So that we do not only agree with ourselves: another client's example.
+    #[test]
+    fn an_event_that_others_signed_is_heard() {
+        let body = include_bytes!("../../../../testdata/stripe-signed-event.json");
+        let at = Timestamp::from_secs(1_533_204_620);
+        let header = "t=1533204620,v1=82216eca827bcb7b34b8055eb2d2d9e6bc13b9ac39ded14a61e69f70c565f53a,\
+                      v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef";
+        assert!(stripe(&["webhook_secret"]).has_signed(header, body, at));
+        assert!(!stripe(&["webhook_secreT"]).has_signed(header, body, at));
+        let (event, about) = read_event(body).unwrap();
+        assert_eq!((event.as_str(), about), ("evt_123", About::Nothing));
+    }
+
     #[test]
     fn events_say_what_they_are_about() {
         let (event, about) = read_event(BODY).unwrap();

@@ -59,6 +59,8 @@ answers! {
         quorum: u32,
         /// How old a word may be.
         staleness_secs: u32,
+        /// How far from the median of all a word may be to count, in hundredths of a percent; null where all count.
+        outlier_bps: Option<u32>,
         /// Who tells.
         sources: Vec<SourceBody>,
     }
@@ -120,6 +122,7 @@ pub(crate) async fn sources(State(state): State<AppState>) -> Result<Fine<Source
     Ok(Answer(SourcesBody {
         quorum: rules.quorum,
         staleness_secs: rules.staleness_secs,
+        outlier_bps: rules.outlier_bps,
         sources: sources.collect(),
     }))
 }
