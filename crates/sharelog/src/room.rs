@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The least that is made at a time, and what is written in one go: short enough that a share written
 /// meanwhile does not wait for it.
-const PIECE: [u8; 64 << 10] = [0; 64 << 10];
+static PIECE: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The most that is made at a time: what a lane writes at its highest rate in a third of a second.
 const ROOM_BYTES_MAX: u64 = 1 << 20;
