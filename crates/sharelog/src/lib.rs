@@ -13,6 +13,7 @@
 //!   count in the next ([`counts_in`]): the check is made under the same lock as the write;
 //! - a failed append (disk full) leaves no half frame behind: the file is cut back to the last
 //!   whole frame, and if that fails too the log refuses everything from then on;
+//! - what stands behind the last frame of the last segment is zeros (`room`) or a torn tail, never a record;
 //! - records never change under a reader: a bit that flips is found by the checksum.
 //!
 //! Must not know: jobs' meaning, customers, databases, the network.
@@ -61,6 +62,7 @@ mod reader;
 mod record;
 mod records;
 mod recovery;
+mod room;
 mod short;
 mod summary;
 mod sync;

@@ -2,6 +2,7 @@
 
 use crate::frame::{self, FRAME_HEADER, Format, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
+use crate::room::Room;
 use crate::sync::{self, SyncBell};
 use crate::{
     AuxBlockRecord, BlockRecord, LogError, LogReader, Position, Record, ShareRecord, codec,
@@ -54,6 +55,8 @@ struct Writer {
     file: Arc<File>,
     /// Where the next frame goes.
     end: Position,
+    /// How far the file may be written without asking for room.
+    room_end: u64,
     /// What the segment may hold: one that an earlier version of the program began is ended in its form.
     format: Format,
     tally: Tally,
@@ -81,6 +84,7 @@ pub(crate) struct Shared {
     end: watch::Sender<Position>,
     synced: watch::Sender<Synced>,
     pub(crate) bell: SyncBell,
+    room: Room,
     /// How long syncs took.
     sync_times: Histogram,
     first_segment: AtomicU64,
@@ -124,12 +128,14 @@ impl ShareLog {
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| LogError::InUse(dir.to_owned()))?;
         let found = recovery::recover(dir)?;
+        let file = Arc::new(found.file);
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             options,
             writer: Mutex::new(Writer {
-                file: Arc::new(found.file),
+                file: Arc::clone(&file),
                 end: found.end,
+                room_end: found.end.offset,
                 format: found.format,
                 tally: found.tally,
                 buf: Vec::new(),
@@ -140,6 +146,7 @@ impl ShareLog {
             end: watch::Sender::new(found.end),
             synced: watch::Sender::new(Synced { position: found.end, failed: false }),
             bell: SyncBell::default(),
+            room: Room::new(&file, found.end.offset),
             sync_times: Histogram::new(TIME_BOUNDS_NS),
             first_segment: AtomicU64::new(found.first_segment),
         });
@@ -430,14 +437,19 @@ impl Shared {
         let synced = self.synced.borrow().position;
         let synced = if synced.segment == w.end.segment { synced.offset } else { 0 };
         frame::finish(buf, w.end.segment, w.end.offset, synced);
+        let to = w.end.offset + buf.len() as u64;
+        if to > w.room_end {
+            w.room_end = self.room.reach(to);
+        }
         if let Err(source) = w.put(buf) {
             let path = segment_path(&self.dir, w.end.segment);
-            if w.file.set_len(w.end.offset).is_err() {
+            w.room_end = w.end.offset;
+            if self.room.cut(w.end.offset).is_err() {
                 w.stopped = Some("cut after a failed write");
             }
             return Err(LogError::Io { doing: "writing", path, source });
         }
-        w.end.offset += buf.len() as u64;
+        w.end.offset = to;
         self.end.send_replace(w.end);
         self.bell.dirty();
         Ok(w.end)
@@ -446,6 +458,9 @@ impl Shared {
     /// Closes the segment (synced: only the last one may ever be torn) and begins the next.
     fn rotate(&self, w: &mut Writer) -> Result<(), LogError> {
         let path = segment_path(&self.dir, w.end.segment);
+        // Its length is what readers go by from now on.
+        w.room_end = w.end.offset;
+        self.room.cut(w.end.offset).map_err(io("cutting", &path))?;
         if let Err(source) = w.file.sync_all() {
             // After a failed sync nobody can tell what the disk holds.
             self.fail(w);
@@ -459,6 +474,8 @@ impl Shared {
         w.file = Arc::new(file);
         w.format = Format::Short;
         w.end = Position { segment: number, offset: SEGMENT_HEADER as u64 };
+        w.room_end = w.end.offset;
+        self.room.begin(&w.file, w.room_end);
         self.note_synced(w.end);
         Ok(())
     }
@@ -478,7 +495,14 @@ impl Shared {
         self.synced.send_modify(|s| s.failed = true);
     }
 
-    /// Syncs what is written so far.
+    /// Nothing more will be written: a log at rest ends with its last frame.
+    pub(crate) fn rest(&self) {
+        let w = self.lock();
+        // Left as it is, the next start cuts it.
+        let _ = self.room.cut(w.end.offset);
+    }
+
+    /// Syncs what is written so far, and makes room for what will be.
     pub(crate) fn sync_now(&self) -> Result<(), LogError> {
         // A log that takes nothing more may still have what nobody has synced yet, and somebody waits for it:
         // only after a failed sync there is nothing to be done.
@@ -493,6 +517,10 @@ impl Shared {
         if synced.position >= end {
             return Ok(());
         }
+        let before =
+            if synced.position.segment == end.segment { synced.position.offset } else { 0 };
+        let most = self.options.segment_bytes;
+        self.room.make(&file, end.offset, end.offset - before, most);
         let begun = std::time::Instant::now();
         let done = file.sync_data();
         self.sync_times.add_time(begun.elapsed());

@@ -123,6 +123,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
     };
     let mut tally = Tally::default();
     let (mut end, mut format) = (Position::START, Format::Whole);
+    let mut is_torn = false;
     for (number, expected) in numbers.iter().copied().zip(first..) {
         let path = segment_path(dir, expected);
         if number != expected {
@@ -141,6 +142,9 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
             return Err(LogError::Damaged { path, offset: found, what });
         }
         (end, format) = scan(&path, number, &bytes, number == last, &mut tally)?;
+        // Zeros are room that the last life had made (see `room`).
+        let behind = usize::try_from(end.offset).ok().and_then(|at| bytes.get(at..));
+        is_torn = behind.is_some_and(|rest| rest.iter().any(|b| *b != 0));
         if number != last {
             summarise(dir, number, &tally);
         }
@@ -150,8 +154,10 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, LogError> {
         OpenOptions::new().read(true).write(true).open(&path).map_err(io("opening", &path))?;
     let found = file.metadata().map_err(io("reading", &path))?.len();
     if found > end.offset {
-        tracing::warn!(path = %path.display(), at = end.offset, bytes = found - end.offset,
-            "cut a torn tail off the share log");
+        if is_torn {
+            tracing::warn!(path = %path.display(), at = end.offset, bytes = found - end.offset,
+                "cut a torn tail off the share log");
+        }
         file.set_len(end.offset).map_err(io("cutting", &path))?;
     }
     // What the last life wrote may not be synced yet; from here on it counts as synced.

@@ -89,6 +89,7 @@ pub(crate) fn run(shared: &Arc<Shared>, durability: Durability) {
             Err(e) => tracing::error!("{e}"),
         }
         if !go_on {
+            shared.rest();
             return;
         }
     }

@@ -308,6 +308,7 @@ impl Gateway {
             addresses.push(listener.address().map_err(StratumError::Listen)?);
             listeners.push(listener);
         }
+        widen_file_table(&listeners, shared.all_max);
         let lane = shared.lane.id().clone();
         let waking_for = shared.lane.jobs();
         let (loops, threads) = start_loops(&shared, listeners, options.threads.max(1))?;
@@ -480,6 +481,18 @@ pub fn handles_for_miners() -> usize {
     use rustix::process::{Resource, getrlimit};
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(limits::HANDLES_RESERVED).max(1)
+}
+
+/// Gives the table of open files places for all connections. Linux doubles it when it is full, and while
+/// a process has several threads the one that asks waits for all cores to have passed a quiet state: the
+/// loop, in the middle of a storm of miners.
+fn widen_file_table(listeners: &[Listener], connections: usize) {
+    let last = connections.min(limits::FILE_TABLE_MAX).saturating_sub(1);
+    let any = listeners.first().map(|listener| &listener.socket);
+    if let (Some(any), Ok(last)) = (any, i32::try_from(last)) {
+        // A handle with that number makes it so long, and it stays so. Refused: then it grows later.
+        let _ = rustix::io::fcntl_dupfd_cloexec(any, last);
+    }
 }
 
 /// The first loop accepts and deals connections out to all.

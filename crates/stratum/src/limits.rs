@@ -35,7 +35,8 @@ pub const LOGINS_REFUSED_MAX: u32 = 5;
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
 /// How long a connection without an accepted share may stay where places are short (seven eighths of an
-/// account's or of all are taken). Names of accounts are public and none asks for a password: without
+/// account's, an address's or of all are taken); one without a login (V2: a channel) only as long as its
+/// handshake may take. Names of accounts are public and none asks for a password: without
 /// this a stranger could keep an account's own machines out for as long as he likes. The difficulty
 /// control brings an honest machine its first share within a minute; where a class is one for all
 /// (Ethash's free nonces) a weak one may take minutes.
@@ -121,6 +122,20 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 536;
 /// at once, so that less would not be cheaper.
 pub const CANDIDATES_PER_ROUND_MAX: usize = 256;
 
+/// Shares of one connection in a visit to the light line (see `gateway::turns`): what a miner hands in at a
+/// time, and not a proxy. Thousands that flood so cost others 15 µs each, and no more.
+pub const LIGHT_CANDIDATES_PER_VISIT: usize = 4;
+
+/// Shares of those with more in one round even where the light line fills it: a fifth of what is taken then.
+pub const HEAVY_CANDIDATES_PER_ROUND: usize = CANDIDATES_PER_VISIT_MAX;
+
+/// Shares that one turn of all who have more takes, about: some 7 ms. Each visit has its part of it, at
+/// least [`HEAVY_CANDIDATES_PER_VISIT_MIN`] and at most [`CANDIDATES_PER_VISIT_MAX`].
+pub const HEAVY_CANDIDATES_PER_TURN: usize = 2048;
+
+/// See [`HEAVY_CANDIDATES_PER_TURN`]: below this a visit costs more than its shares.
+pub const HEAVY_CANDIDATES_PER_VISIT_MIN: usize = 8;
+
 /// Visits in one round to those who have not brought good work (see `gateway::turns`): some 5 µs each
 /// where little is said.
 pub const OTHERS_PER_ROUND_MAX: usize = 256;
@@ -137,6 +152,9 @@ pub const HANDSHAKES_PER_ROUND_MAX: usize = 4;
 
 /// Connections accepted in one round: a storm of them must not keep those waiting that mine.
 pub const ACCEPTS_PER_ROUND_MAX: usize = 64;
+
+/// Sessions that are told to who looks at them, between two rounds: some 1 µs each.
+pub const SESSIONS_TOLD_PER_ROUND_MAX: usize = 256;
 
 /// Connections that are given a new job before shares are looked at again: some 8 µs each.
 pub const JOBS_GIVEN_PER_ROUND_MAX: usize = 1024;
@@ -234,6 +252,10 @@ pub const HOSTILE_HALF_LIFE: Duration = Duration::from_secs(60);
 
 /// Addresses whose hostile closes are remembered: 48 bytes each, 200 KB.
 pub const HOSTILE_ADDRESSES_MAX: usize = 4096;
+
+/// Places that the table of open files is given at the start: growing it while miners connect stops the loop
+/// for 5 to 20 ms at each doubling. 8 bytes each of the kernel's memory.
+pub const FILE_TABLE_MAX: usize = 1 << 16;
 
 /// File handles left for nodes, database, log and pages, whatever the miners do.
 pub const HANDLES_RESERVED: usize = 512;

@@ -21,7 +21,7 @@
 use crate::machines::{Authorized, Refused};
 use crate::session::{CloseReason, Refusal};
 use crate::work::LiveJob;
-use crate::{eth, merged, work};
+use crate::{eth, limits, merged, work};
 use gruve_pow::sha256d;
 use gruve_sharelog::{AuxBlockRecord, BlockRecord, ShareRecord};
 use gruve_units::{Class, Hashrate, MachineId, Timestamp};
@@ -58,7 +58,7 @@ impl Work {
 
 /// What the sessions of one round have given, one connection after the other. Owned by the
 /// gateway and kept for its capacity, so that an idle session has no buffers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Round {
     /// Replies, without those that wait for candidates.
     pub text: Vec<u8>,
@@ -68,6 +68,20 @@ pub struct Round {
     pub notes: Vec<u8>,
     /// Shares that were refused at once, whose answers stand in the text: to be counted.
     pub refused: Vec<Refusal>,
+    /// Candidates that a session may add when it receives.
+    pub each_max: usize,
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Round {
+            text: Vec::new(),
+            candidates: Vec::new(),
+            notes: Vec::new(),
+            refused: Vec::new(),
+            each_max: limits::CANDIDATES_PER_VISIT_MAX,
+        }
+    }
 }
 
 /// One connection's part of a round: where its text and its candidates begin and end.
@@ -289,9 +303,8 @@ pub struct Standing {
 
 /// One connection's session. No bytes make it panic; its memory is bounded by [`crate::limits`].
 pub trait Protocol: Send {
-    /// Takes whole messages off the front of `input`, in order, until none is whole, the round is
-    /// full ([`crate::limits::CANDIDATES_PER_VISIT_MAX`] of this connection) or one asks for a
-    /// step. Gives how many bytes it took.
+    /// Takes whole messages off the front of `input`, in order, until none is whole, it has added
+    /// [`Round::each_max`] candidates or one asks for a step. Gives how many bytes it took.
     fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step);
 
     /// The answer to [`Step::Authorize`]; `password` once more for the wishes in it.

@@ -151,6 +151,56 @@ impl Drop for Seen {
     }
 }
 
+/// The same for a job that most sessions never send a share of: nothing but a place until the first.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(Option<Box<Seen>>);
+
+impl Remembered {
+    /// Those of an earlier program.
+    pub(crate) fn of(keys: &[ShareKey], budget: &Arc<SeenBudget>) -> Remembered {
+        let mut all = Remembered::default();
+        for key in keys {
+            all.note(*key, budget);
+        }
+        all
+    }
+
+    /// Whether this share was noted.
+    pub(crate) fn has(&self, key: &ShareKey) -> bool {
+        self.0.as_ref().is_some_and(|seen| seen.has(key))
+    }
+
+    /// Whether no more shares can be told from earlier ones.
+    pub(crate) fn is_full(&self, budget: &SeenBudget) -> bool {
+        self.0.as_ref().map_or(budget.is_spent(), |seen| seen.is_full())
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |seen| seen.len())
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ShareKey> {
+        self.0.iter().flat_map(|seen| seen.keys())
+    }
+
+    /// Remembers a share; false if it was remembered before.
+    pub(crate) fn note(&mut self, key: ShareKey, budget: &Arc<SeenBudget>) -> bool {
+        self.0.get_or_insert_with(|| Box::new(Seen::new(Arc::clone(budget)))).note(key)
+    }
+
+    /// Takes a share back that could not be stored; whether it was there.
+    pub(crate) fn forget(&mut self, key: &ShareKey) -> bool {
+        self.0.as_mut().is_some_and(|seen| seen.forget(key))
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

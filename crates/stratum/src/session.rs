@@ -366,9 +366,7 @@ impl Protocol for Session {
         let before = round.candidates.len();
         let mut taken = 0;
         let mut step = Step::Continue;
-        while matches!(step, Step::Continue)
-            && round.candidates.len() - before < limits::CANDIDATES_PER_VISIT_MAX
-        {
+        while matches!(step, Step::Continue) && round.candidates.len() - before < round.each_max {
             let rest = &input[taken..];
             let end = memchr::memchr(b'\n', rest);
             if end.unwrap_or(rest.len()) > limits::LINE_BYTES_MAX {

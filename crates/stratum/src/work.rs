@@ -153,3 +153,37 @@ impl WorkState {
         self.current.class_max
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use gruve_chain::{JobSpec, Template};
+    use gruve_units::EpochNumber;
+
+    /// A job of a block without transactions.
+    pub(crate) fn job(id: u64) -> Arc<LiveJob> {
+        let template = Template {
+            height: 100,
+            prev_hash: [3; 32],
+            version: 0x2000_0000,
+            bits: 0x1d00_ffff,
+            min_time: 1,
+            cur_time: 2,
+            coinbase_value: 5,
+            txs: Vec::new(),
+            witness_commitment: None,
+            mweb: None,
+            longpoll_id: None,
+        };
+        let spec = JobSpec {
+            id: JobId(id),
+            epoch: EpochNumber(7),
+            checkpoint_epoch: EpochNumber(5),
+            commitment: [1; 32],
+            tag: id.to_be_bytes().to_vec(),
+            pay_to: vec![(vec![0x51], 5)],
+            extranonce_len: 12,
+        };
+        Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
+    }
+}

@@ -33,7 +33,10 @@ proptest! {
         for cut in (32..=bytes.len() as u64).filter(|at| near(*at) || at % 37 == 0) {
             let other = tempfile::tempdir().unwrap();
             let file = other.path().join("00000000000000000001.seg");
-            fs::write(&file, &bytes[..usize::try_from(cut).unwrap()]).unwrap();
+            let mut left = bytes[..usize::try_from(cut).unwrap()].to_vec();
+            // Half of them with the room that the log had made behind its end.
+            left.resize(left.len() + usize::from(cut % 2 == 0) * 5000, 0);
+            fs::write(&file, left).unwrap();
             let log = open(other.path());
             let (end, count) = *whole.iter().rev().find(|(end, _)| *end <= cut).unwrap();
             prop_assert_eq!(records(&log), all[..count].to_vec());
@@ -156,6 +159,47 @@ fn damage_in_an_earlier_segment_is_fatal_even_at_its_end() {
     fs::remove_file(path).unwrap();
     let e = ShareLog::open(dir.path(), small_segments(64)).unwrap_err();
     assert!(matches!(&e, LogError::Damaged { what: "the segment is missing", .. }), "{e}");
+}
+
+#[tokio::test]
+async fn what_is_written_into_the_room_ahead_outlives_the_program_and_the_power() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let mut ends = Vec::new();
+    for n in 0..20 {
+        let end = log.append(&[Record::Share(share(n, 5))]).unwrap();
+        log.synced(end).await.unwrap();
+        ends.push(usize::try_from(end.offset).unwrap());
+    }
+    let path = segments(dir.path()).remove(0);
+    let file = path.file_name().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let end = ends[19];
+    assert!(bytes.len() >= end + 4096, "there is room");
+    assert!(bytes[end..].iter().all(|b| *b == 0), "and nothing else");
+    drop(log);
+    assert_eq!(fs::metadata(&path).unwrap().len(), end as u64, "at rest there is none");
+    let begin_with = |bytes: &[u8]| {
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join(file), bytes).unwrap();
+        let log = open(other.path());
+        let count = records(&log).len();
+        log.append(&[outcome(9)]).unwrap();
+        assert_eq!(records(&log).len(), count + 1, "and it goes on from there");
+        (log.end().segment, count)
+    };
+    assert_eq!(begin_with(&bytes), (1, 20), "as `kill -9` leaves it");
+    // A power cut may leave what was written last and not what was before it: nobody had been told
+    // that either is on the disk.
+    let mut cut = bytes.clone();
+    let known = u64::from_le_bytes(bytes[ends[18] + 8..ends[18] + 16].try_into().unwrap());
+    assert!(known >= ends[17] as u64, "the last frame was written when the one before was synced");
+    cut[ends[18]..end].fill(0);
+    assert_eq!(begin_with(&cut), (1, 19));
+    let tail = ends[18]..end;
+    cut.copy_within(ends[17]..ends[18], end);
+    cut[tail].fill(0);
+    assert_eq!(begin_with(&cut), (1, 19), "a frame in another place is none");
 }
 
 #[test]

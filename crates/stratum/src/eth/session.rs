@@ -288,7 +288,7 @@ impl Protocol for EthSession {
     fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step) {
         let before = round.candidates.len();
         let mut taken = 0;
-        while round.candidates.len() - before < limits::CANDIDATES_PER_VISIT_MAX {
+        while round.candidates.len() - before < round.each_max {
             let rest = &input[taken..];
             let end = rest.iter().position(|b| *b == b'\n');
             if end.unwrap_or(rest.len()) > limits::LINE_BYTES_MAX {

@@ -212,6 +212,7 @@ impl Loop {
             }
         }
         connection.waiting = Waiting::No;
+        connection.is_in |= outcome.is_ok();
         let mut out = std::mem::take(&mut self.desk.out);
         connection.session.authorized(&outcome, password, now, &mut out);
         self.deliver(key, &mut out);

@@ -7,6 +7,7 @@
 use super::guarded::{Guarded, caught};
 use super::registry::Seat;
 use super::tally::Kind;
+use super::turns::Standing;
 use crate::limits;
 use crate::proxy::{self, ProxyError, ProxyHeader};
 use crate::session::CloseReason;
@@ -121,12 +122,16 @@ pub(super) struct Connection {
     pub(super) hung_up: bool,
     /// There may be whole messages in `partial`.
     pub(super) stuffed: bool,
+    /// Candidates of its last visit.
+    pub(super) taken: u8,
     /// It stands in the line of those to be visited.
     pub(super) queued: bool,
     /// Which change of jobs was given to it last, or missed by it.
     pub(super) jobs: u32,
     /// It missed a change of jobs.
     pub(super) behind: bool,
+    /// A login of its was let in.
+    pub(super) is_in: bool,
     /// Logins that it has asked for.
     pub(super) logins: u16,
     /// It has sent too much that brought nothing, and is not read for now.
@@ -163,9 +168,11 @@ impl Connection {
             readable: false,
             hung_up: false,
             stuffed: false,
+            taken: 0,
             queued: false,
             jobs: 0,
             behind: false,
+            is_in: false,
             logins: 0,
             muted: false,
             credit: i64::from(limits::FRUITLESS_BYTES_MAX),
@@ -219,6 +226,11 @@ impl Connection {
     pub(super) fn is_proven(&self) -> bool {
         let (accepted, rejected) = self.told;
         accepted > 0 && accepted >= rejected
+    }
+
+    /// Whose turn it is in.
+    pub(super) fn standing(&self) -> Standing {
+        Standing::after(self.is_proven(), self.taken.into())
     }
 
     /// Whether there is something to do for it.

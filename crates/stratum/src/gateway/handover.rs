@@ -165,6 +165,7 @@ impl Loop {
         if connection.told.0 > 0 {
             connection.seat.mines();
         }
+        connection.is_in = connection.session.standing(now).who.is_some();
         connection.stuffed = !paper.partial.is_empty();
         connection.partial = paper.partial;
         // It may have sent something while nobody listened.

@@ -139,13 +139,20 @@ impl Seat {
         }
     }
 
-    /// Whether it takes a place that others need and has brought nothing: of all, or of an account's.
-    pub(super) fn crowds(&self, all: usize, each: usize) -> bool {
+    /// Whether it takes a place that others need and has brought nothing: of all, of an account's, or of
+    /// its address's.
+    pub(super) fn crowds(&self, all: usize, of_account: usize, of_address: usize) -> bool {
         if self.mines {
             return false;
         }
+        let here = self
+            .address
+            .and_then(|a| lock(&self.registry.addresses).here.get(&a).map(|h| h.connections));
+        if here.is_some_and(|n| is_nearly(n, of_address)) {
+            return true;
+        }
         let accounts = lock(&self.registry.accounts);
-        let is_short = |account| accounts.get(account).is_some_and(|n| is_nearly(*n, each));
+        let is_short = |account| accounts.get(account).is_some_and(|n| is_nearly(*n, of_account));
         is_nearly(self.registry.connections.load(Ordering::Relaxed), all)
             || self.accounts.iter().any(is_short)
     }
@@ -169,10 +176,7 @@ impl Addresses {
     fn mark(&mut self, address: IpAddr, now: Timestamp) {
         let marked = &mut self.marked;
         if marked.len() >= limits::HOSTILE_ADDRESSES_MAX && !marked.contains_key(&address) {
-            marked.values_mut().for_each(|m| m.decay(now));
-            // Where all are fresh, those with the fewest marks make room.
-            let least = marked.values().map(|m| m.count).min().unwrap_or(0);
-            marked.retain(|_, m| m.count > least);
+            make_room(marked, now);
         }
         let marks = marked.entry(address).or_insert(Marks { count: 0, since: now });
         marks.decay(now);
@@ -188,6 +192,20 @@ impl Addresses {
             }
         }
     }
+}
+
+/// Forgets those with the fewest marks, of these the oldest, an eighth of all at the most: whoever has
+/// thousands of addresses cannot have all others' marks forgotten with one more.
+fn make_room(marked: &mut HashMap<IpAddr, Marks>, now: Timestamp) {
+    marked.values_mut().for_each(|m| m.decay(now));
+    marked.retain(|_, m| m.count > 0);
+    let spare = limits::HOSTILE_ADDRESSES_MAX / 8;
+    if marked.len() + spare <= limits::HOSTILE_ADDRESSES_MAX {
+        return;
+    }
+    let mut order: Vec<_> = marked.iter().map(|(a, m)| (m.count, m.since, *a)).collect();
+    order.sort_unstable();
+    order.iter().take(spare).for_each(|(_, _, address)| drop(marked.remove(address)));
 }
 
 impl Drop for Seat {
@@ -348,14 +366,18 @@ mod tests {
         };
         let mut seats: Vec<_> = (0..6).map(|_| sit(1)).collect();
         let other = sit(2);
-        assert!(!seats[0].crowds(1000, 8), "there are two places left");
+        let far = usize::MAX;
+        assert!(!seats[0].crowds(1000, 8, far), "there are two places left");
         seats.push(sit(1));
         seats[1].mines();
-        assert!(seats[0].crowds(1000, 8) && !seats[1].crowds(1000, 8));
-        assert!(!other.crowds(1000, 8), "its account has places");
-        assert!(other.crowds(9, 8), "but the gateway has not");
+        assert!(seats[0].crowds(1000, 8, far) && !seats[1].crowds(1000, 8, far));
+        assert!(!other.crowds(1000, 8, far), "its account has places");
+        assert!(other.crowds(9, 8, far), "but the gateway has not");
+        assert!(other.crowds(1000, 8, 9) && !seats[1].crowds(1000, 8, 9), "nor its address");
+        let elsewhere = come(&registry, "192.0.2.2", 0).unwrap();
+        assert!(!elsewhere.crowds(1000, 8, 9), "another has");
         seats.truncate(6);
-        assert!(!seats[0].crowds(1000, 8));
+        assert!(!seats[0].crowds(1000, 8, far));
     }
 
     #[test]
@@ -369,5 +391,24 @@ mod tests {
         assert!(lock(&registry.addresses).marked.len() <= limits::HOSTILE_ADDRESSES_MAX);
         assert!(lock(&registry.addresses).here.is_empty());
         assert!(come(&registry, "192.0.2.1", 1).is_none(), "the worst are remembered");
+    }
+
+    #[test]
+    fn one_address_more_does_not_have_thousands_forgotten() {
+        let registry = Arc::new(Registry::default());
+        let ip = |n: u32| IpAddr::V4((0x0a00_0000 + n).into());
+        let all = u32::try_from(limits::HOSTILE_ADDRESSES_MAX).unwrap();
+        for n in 0..all {
+            let annoyed = ip(n).to_string();
+            annoy(&registry, &annoyed);
+        }
+        // As many as it likes, each with a mark: they make room for each other.
+        for n in all..3 * all {
+            registry.seat(ip(n), 10, 10, at(1)).unwrap().mark(at(1));
+        }
+        let addresses = lock(&registry.addresses);
+        let kept = (0..all).filter(|n| addresses.marked.contains_key(&ip(*n))).count();
+        assert!(kept >= limits::HOSTILE_ADDRESSES_MAX / 8 * 7, "{kept}");
+        assert!(addresses.marked.len() <= limits::HOSTILE_ADDRESSES_MAX);
     }
 }

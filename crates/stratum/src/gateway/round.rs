@@ -95,7 +95,10 @@ impl Loop {
         round.clear();
         visits.clear();
         let mut left = self.ready.begin();
-        while let Some(key) = self.ready.next(round.candidates.len(), &mut left) {
+        while let Some((key, each)) = self.ready.next(round.candidates.len(), &mut left) {
+            // Where hashing is slow others do not wait for one's parcel.
+            let is_apart = self.shared.hashers.are_wanted();
+            round.each_max = if is_apart { limits::CANDIDATES_PER_VISIT_MAX } else { each };
             let is_open = self.connections.get_mut(key).is_none_or(|c| c.transport.is_open());
             self.desk.input.clear();
             visits.extend(self.visit(key, now, round));
@@ -175,7 +178,9 @@ impl Loop {
         let input = &self.desk.input;
         let (part, taken, step) = round.receive(&mut connection.session, input, now);
         let rest = input.get(taken..).unwrap_or_default();
-        let is_full = part.candidates.1 - part.candidates.0 >= limits::CANDIDATES_PER_VISIT_MAX;
+        let count = part.candidates.1 - part.candidates.0;
+        let is_full = count >= round.each_max;
+        connection.taken = u8::try_from(count).unwrap_or(u8::MAX);
         connection.stuffed =
             !rest.is_empty() && (is_full || matches!(step, Step::Authorize { .. }));
         connection.partial = rest.into();
@@ -197,7 +202,7 @@ impl Loop {
             text: round.text.split_off(text),
             candidates: round.candidates.split_off(candidates),
             notes: round.notes.split_off(notes),
-            refused: Vec::new(),
+            ..Round::default()
         };
         for candidate in &mut own.candidates {
             candidate.reply_at -= text;

@@ -7,6 +7,7 @@
 mod commands;
 mod jobs;
 
+use commands::Look;
 pub(super) use commands::{Command, Post};
 
 use super::arriving::Listener;
@@ -33,9 +34,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
-/// Every connection is looked after about once a second, a tenth of them at a time.
-const TICK: Duration = Duration::from_millis(100);
-const TICKS_A_SECOND: usize = 10;
+/// Every connection is looked after about once a second, a fiftieth of them at a time: half a microsecond
+/// each, so that of twenty thousand nobody waits longer than for a round.
+const TICK: Duration = Duration::from_millis(20);
+const TICKS_A_SECOND: usize = 50;
 
 /// Events taken from the kernel at a time; more stay there.
 const EVENTS: usize = 1024;
@@ -107,10 +109,13 @@ pub(super) struct Loop {
     tick_from: usize,
     /// Asked to leave: nothing new is begun.
     pub(super) leaving: Option<Leaving>,
-    /// Asked to end, by then at the latest: what is being hashed may be a block.
+    /// Asked to end, by then at the latest: what is being hashed may be a block, and who sent what is
+    /// being synced is to hear of it.
     pub(super) stopping: Option<Instant>,
     /// Parcels in the hashing threads.
     pub(super) parcels_out: usize,
+    /// Who wants to see the sessions, in turn.
+    looks: VecDeque<Look>,
     pub(super) desk: Desk,
     /// Rounds whose shares are being synced, oldest first.
     pub(super) held: VecDeque<Held>,
@@ -150,6 +155,7 @@ impl Loop {
             leaving: None,
             stopping: None,
             parcels_out: 0,
+            looks: VecDeque::new(),
             desk,
             held: VecDeque::new(),
             next_ticket: 0,
@@ -195,7 +201,8 @@ impl Loop {
             self.take_jobs();
             self.obey(now);
             if let Some(until) = self.stopping {
-                if self.parcels_out == 0 || Instant::now() >= until {
+                let is_done = self.parcels_out == 0 && self.held.is_empty();
+                if is_done || Instant::now() >= until {
                     break;
                 }
                 continue;
@@ -209,6 +216,7 @@ impl Loop {
             self.give_jobs(now);
             self.round(now);
             self.accept(now);
+            self.show(now);
             self.tick(now);
         }
         for place in 0..self.connections.places() {
@@ -225,6 +233,7 @@ impl Loop {
         }
         let busy = !self.ready.is_empty()
             || self.giving.is_some()
+            || !self.looks.is_empty()
             || (self.accept_from.is_none() && self.listeners.iter().any(|l| l.waiting));
         if busy { Duration::ZERO } else { TICK.saturating_sub(self.ticked_at.elapsed()) }
     }
@@ -270,7 +279,7 @@ impl Loop {
         {
             connection.queued = true;
             connection.seen_us = micros(self.begun, self.turned_at);
-            self.ready.push(key, connection.is_proven());
+            self.ready.push(key, connection.standing());
         }
     }
 
@@ -340,7 +349,7 @@ impl Loop {
         }
     }
 
-    /// Lets time pass for the next tenth of the connections.
+    /// Lets time pass for the next fiftieth of the connections.
     fn tick(&mut self, now: Timestamp) {
         if self.ticked_at.elapsed() < TICK {
             return;
@@ -369,9 +378,10 @@ impl Loop {
         if connection.rests() {
             return;
         }
-        let Shared { all_max, per_account_max, .. } = &*self.shared;
-        if now.since(connection.connected_at) > limits::UNPROVEN_MAX
-            && connection.seat.crowds(*all_max, *per_account_max)
+        let Shared { all_max, per_account_max, per_address_max, rules, .. } = &*self.shared;
+        let patience = if connection.is_in { limits::UNPROVEN_MAX } else { rules.handshake_max };
+        if now.since(connection.connected_at) > patience
+            && connection.seat.crowds(*all_max, *per_account_max, *per_address_max)
         {
             return self.close(key, &Ended::Unproven);
         }

@@ -5,7 +5,7 @@
 use super::kept::KeptJob;
 use crate::limits::SEEN_PER_SESSION_MAX;
 use crate::prefixes::Prefix;
-use crate::seen::{Seen, SeenBudget, ShareKey};
+use crate::seen::{Remembered, SeenBudget, ShareKey};
 use crate::work::{LiveJob, WorkState};
 use gruve_sharelog::ShareRecord;
 use gruve_units::{Class, JobId};
@@ -18,8 +18,7 @@ const ROOM: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) job: Arc<LiveJob>,
-    /// `None` until the first share that must be told from others.
-    seen: Option<Box<Seen>>,
+    seen: Remembered,
     pub(crate) class: Class,
     /// The session's extranonce 1 at that time: what its shares are judged under.
     pub(crate) prefix: Prefix,
@@ -32,7 +31,7 @@ pub(crate) struct Issued {
 
 impl Issued {
     pub(crate) fn has(&self, key: &ShareKey) -> bool {
-        self.seen.as_ref().is_some_and(|s| s.has(key))
+        self.seen.has(key)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -41,13 +40,12 @@ impl Issued {
 
     /// Whether no more shares of it can be told from earlier ones.
     pub(crate) fn is_full(&self, budget: &SeenBudget) -> bool {
-        self.seen.as_ref().map_or(budget.is_spent(), |s| s.is_full())
+        self.seen.is_full(budget)
     }
 
     fn close(&mut self) {
-        if !self.is_closed {
-            (self.is_closed, self.seen) = (true, None);
-        }
+        self.is_closed = true;
+        self.seen.clear();
     }
 
     fn is(&self, job: JobId, class: Class) -> bool {
@@ -59,7 +57,7 @@ impl Issued {
     }
 
     fn count(&self) -> usize {
-        self.seen.as_ref().map_or(0, |s| s.len())
+        self.seen.len()
     }
 }
 
@@ -108,7 +106,7 @@ impl IssuedJobs {
             prefix: j.prefix,
             again: j.again,
             is_closed: j.is_closed,
-            seen: j.seen.iter().flat_map(|s| s.keys()).copied().collect(),
+            seen: j.seen.keys().copied().collect(),
         };
         // Of two restarts with no job in between, the first one's are still waiting.
         let waiting = self.resumed.iter().flat_map(|r| r.iter().cloned());
@@ -125,11 +123,7 @@ impl IssuedJobs {
         for kept in self.resumed.take().unwrap_or_default() {
             let KeptJob { job, class, prefix, again, is_closed, seen: keys } = kept;
             let Some(job) = work.live.iter().find(|l| l.job().id() == job) else { continue };
-            let mut seen = Seen::new(Arc::clone(budget));
-            for key in keys {
-                seen.note(key);
-            }
-            let seen = (!seen.is_empty()).then(|| Box::new(seen));
+            let seen = Remembered::of(&keys, budget);
             let job = Arc::clone(job);
             self.push(Issued { job, class, prefix, again, is_closed, seen });
         }
@@ -138,7 +132,14 @@ impl IssuedJobs {
     /// Notes that a job was given; `again` when it was before, and then never under a prefix it had:
     /// miners begin anew with each notify and would find the same shares again.
     pub(crate) fn give(&mut self, job: Arc<LiveJob>, class: Class, prefix: Prefix, again: u8) {
-        self.push(Issued { job, class, prefix, again, is_closed: false, seen: None });
+        self.push(Issued {
+            job,
+            class,
+            prefix,
+            again,
+            is_closed: false,
+            seen: Remembered::default(),
+        });
     }
 
     fn push(&mut self, issued: Issued) {
@@ -166,9 +167,7 @@ impl IssuedJobs {
         let Some(issued) = self.jobs.iter_mut().rev().find(|j| j.is_of(share)) else {
             return false;
         };
-        let new = || Box::new(Seen::new(Arc::clone(budget)));
-        let seen = issued.seen.get_or_insert_with(new);
-        let is_new = seen.note(ShareKey::of(share));
+        let is_new = issued.seen.note(ShareKey::of(share), budget);
         self.held += usize::from(is_new);
         if self.held > SEEN_PER_SESSION_MAX {
             self.shed();
@@ -191,9 +190,7 @@ impl IssuedJobs {
     /// Takes a share back that could not be stored.
     pub(crate) fn forget(&mut self, share: &ShareRecord) {
         let issued = self.jobs.iter_mut().rev().find(|j| j.is_of(share));
-        if let Some(seen) = issued.and_then(|j| j.seen.as_mut())
-            && seen.forget(&ShareKey::of(share))
-        {
+        if issued.is_some_and(|j| j.seen.forget(&ShareKey::of(share))) {
             self.held = self.held.saturating_sub(1);
         }
     }
@@ -202,39 +199,13 @@ impl IssuedJobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gruve_chain::{Job, JobSpec, Template};
+    use crate::work::tests::job;
     use gruve_sharelog::{Extranonce, Owner};
     use gruve_units::{EpochNumber, MachineId, Timestamp};
 
     #[test]
     fn a_job_that_was_given_costs_an_idle_session_little() {
         assert!(size_of::<Issued>() <= 24, "{}", size_of::<Issued>());
-    }
-
-    fn job(id: u64) -> Arc<LiveJob> {
-        let template = Template {
-            height: 100,
-            prev_hash: [3; 32],
-            version: 0x2000_0000,
-            bits: 0x1d00_ffff,
-            min_time: 1,
-            cur_time: 2,
-            coinbase_value: 5,
-            txs: Vec::new(),
-            witness_commitment: None,
-            mweb: None,
-            longpoll_id: None,
-        };
-        let spec = JobSpec {
-            id: JobId(id),
-            epoch: EpochNumber(7),
-            checkpoint_epoch: EpochNumber(5),
-            commitment: [1; 32],
-            tag: id.to_be_bytes().to_vec(),
-            pay_to: vec![(vec![0x51], 5)],
-            extranonce_len: 12,
-        };
-        Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
     }
 
     /// None of them has as many shares as would be much for one job.

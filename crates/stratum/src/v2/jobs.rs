@@ -5,7 +5,7 @@
 //! and never come again.
 
 use crate::limits::V2_AGAIN_PER_JOB_MAX;
-use crate::seen::{Seen, SeenBudget, ShareKey};
+use crate::seen::{Remembered, SeenBudget, ShareKey};
 use crate::work::{LiveJob, WorkState};
 use gruve_units::{Class, JobId};
 use std::collections::BTreeMap;
@@ -115,21 +115,19 @@ pub(crate) struct Given {
     pub(crate) number: u32,
     /// The channel's extranonce prefix at that time.
     pub(crate) prefix: [u8; 4],
-    /// `None` until the first share.
-    seen: Option<Box<Seen>>,
+    seen: Remembered,
     is_closed: bool,
 }
 
 impl Given {
-    pub(crate) const fn new(number: u32, prefix: [u8; 4]) -> Given {
-        Given { number, prefix, seen: None, is_closed: false }
+    pub(crate) fn new(number: u32, prefix: [u8; 4]) -> Given {
+        Given { number, prefix, seen: Remembered::default(), is_closed: false }
     }
 
     /// Forgets its shares, once.
     pub(crate) fn close(&mut self) {
-        if !self.is_closed {
-            (self.is_closed, self.seen) = (true, None);
-        }
+        self.is_closed = true;
+        self.seen.clear();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -137,61 +135,34 @@ impl Given {
     }
 
     pub(crate) fn has(&self, key: &ShareKey) -> bool {
-        self.seen.as_ref().is_some_and(|s| s.has(key))
+        self.seen.has(key)
     }
 
     /// Whether no more shares can be told from earlier ones.
     pub(crate) fn is_full(&self, budget: &SeenBudget) -> bool {
-        self.seen.as_ref().map_or(budget.is_spent(), |s| s.is_full())
+        self.seen.is_full(budget)
     }
 
     /// How many shares are remembered.
     pub(crate) fn held(&self) -> usize {
-        self.seen.as_ref().map_or(0, |s| s.len())
+        self.seen.len()
     }
 
     /// Remembers a share.
     pub(crate) fn note(&mut self, key: ShareKey, budget: &Arc<SeenBudget>) {
-        self.seen.get_or_insert_with(|| Box::new(Seen::new(Arc::clone(budget)))).note(key);
+        self.seen.note(key, budget);
     }
 
     /// Takes a share back that could not be stored; whether it was there.
     pub(crate) fn forget(&mut self, key: &ShareKey) -> bool {
-        self.seen.as_mut().is_some_and(|seen| seen.forget(key))
+        self.seen.forget(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gruve_chain::{Job, JobSpec, Template};
-    use gruve_units::EpochNumber;
-
-    fn job(id: u64) -> Arc<LiveJob> {
-        let template = Template {
-            height: 100,
-            prev_hash: [3; 32],
-            version: 0x2000_0000,
-            bits: 0x1d00_ffff,
-            min_time: 1,
-            cur_time: 2,
-            coinbase_value: 5,
-            txs: Vec::new(),
-            witness_commitment: None,
-            mweb: None,
-            longpoll_id: None,
-        };
-        let spec = JobSpec {
-            id: JobId(id),
-            epoch: EpochNumber(7),
-            checkpoint_epoch: EpochNumber(5),
-            commitment: [1; 32],
-            tag: id.to_be_bytes().to_vec(),
-            pay_to: vec![(vec![0x51], 5)],
-            extranonce_len: 12,
-        };
-        Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
-    }
+    use crate::work::tests::job;
 
     /// Each is a place in a list that all of the connection's shares are looked up in.
     #[test]

@@ -203,7 +203,7 @@ impl Session {
 impl Protocol for Session {
     fn receive(&mut self, input: &[u8], now: Timestamp, round: &mut Round) -> (usize, Step) {
         let mut taken = 0;
-        let enough = round.candidates.len() + limits::CANDIDATES_PER_VISIT_MAX;
+        let enough = round.candidates.len() + round.each_max;
         while round.candidates.len() < enough {
             let (frame, length) = match frame::front(input.get(taken..).unwrap_or_default()) {
                 Front::Whole(frame, length) => (frame, length),

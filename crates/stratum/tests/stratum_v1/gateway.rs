@@ -355,3 +355,18 @@ async fn a_share_of_the_old_tip_is_stale() {
     let reply = client.submit(&old.id, &1u64.to_be_bytes(), old.ntime, nonce, None).await.unwrap();
     assert!(matches!(reply, client::Reply::Rejected { code: 21, .. }), "{reply:?}");
 }
+
+/// Growing the table while miners come would stop the loop each time that it doubles.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn there_are_places_for_all_miners_handles_before_they_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = gateway_options();
+    options.connections_max = 20_000;
+    let _house = House::open_with(dir.path(), options);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let places = status.lines().find_map(|l| l.strip_prefix("FDSize:")).unwrap();
+    let places: usize = places.trim().parse().unwrap();
+    let wanted = gruve_stratum::handles_for_miners().min(20_000);
+    assert!(places >= wanted, "{places} places, {wanted} miners");
+}

@@ -9,6 +9,7 @@ mod firmware;
 mod gateway;
 mod handover;
 mod hostile;
+mod jobs;
 mod kill;
 mod lane;
 mod merged;

@@ -1,6 +1,6 @@
-//! A session driven without sockets, and jobs to hand it.
+//! A session driven without sockets.
 
-use gruve_chain::{Job, JobSpec, Template};
+pub(crate) use crate::jobs::{EASY, HARD, NTIME, class, job, machine, rules, template};
 use gruve_sharelog::{BlockRecord, Owner, ShareRecord};
 use gruve_stratum::check::HeaderParts;
 use gruve_stratum::client::ClientJob;
@@ -9,55 +9,13 @@ use gruve_stratum::protocol::{
 };
 use gruve_stratum::session::{CloseReason, NOT_STORED, SEALED, Session, SessionRules};
 use gruve_stratum::{Authorized, LiveJob, Refused, WorkState};
-use gruve_units::{Algorithm, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
+use gruve_units::{Algorithm, Class, Duration, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Difficulty one: no test ever finds a block by chance.
-pub(crate) const HARD: u32 = 0x1d00_ffff;
-/// Every other hash is a block.
-pub(crate) const EASY: u32 = 0x207f_ffff;
-pub(crate) const NTIME: u32 = 0x6600_0000;
 /// The first job's number: its name has letters.
 pub(crate) const FIRST: u64 = 0xabcd_ef01;
 pub(crate) const EN2: &str = "0000000000000001";
-
-pub(crate) fn class(k: u8) -> Class {
-    Class::new(k).unwrap()
-}
-
-pub(crate) fn template(prev: u8, bits: u32) -> Template {
-    Template {
-        height: 100 + u64::from(prev),
-        prev_hash: std::array::from_fn(|i| prev.wrapping_add(u8::try_from(i).unwrap())),
-        version: 0x2000_0000,
-        bits,
-        min_time: NTIME - 600,
-        cur_time: NTIME,
-        coinbase_value: 5_000_000_000,
-        txs: Vec::new(),
-        witness_commitment: None,
-        mweb: None,
-        longpoll_id: None,
-    }
-}
-
-pub(crate) fn job(id: u64, template: Template) -> Arc<LiveJob> {
-    let spec = JobSpec {
-        id: JobId(id),
-        epoch: EpochNumber(7),
-        checkpoint_epoch: EpochNumber(5),
-        commitment: [0xcd; 32],
-        tag: id.to_be_bytes().to_vec(),
-        pay_to: vec![(vec![0x51], template.coinbase_value)],
-        extranonce_len: 12,
-    };
-    Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
-}
-
-pub(crate) fn rules() -> SessionRules {
-    SessionRules::new(Algorithm::Sha256d, (class(0), class(60)), class(0))
-}
 
 /// The hash of a candidate, as a gateway gives it.
 pub(crate) fn solve(candidate: &Candidate) -> Solved {
@@ -219,14 +177,6 @@ impl Miner {
         );
         self.say(&line).remove(0)
     }
-}
-
-pub(crate) fn machine(user: &str) -> MachineId {
-    let mut id = [0; 16];
-    for (to, from) in id.iter_mut().zip(user.bytes()) {
-        *to = from;
-    }
-    MachineId::from_bytes(id)
 }
 
 /// The code of a refusal; 0 for yes.

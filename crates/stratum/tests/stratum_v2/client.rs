@@ -1,72 +1,24 @@
 //! A V2 session driven without sockets, as a gateway drives it, and a client to talk to it.
 
+pub(crate) use crate::jobs::{EASY, HARD, NTIME, class, job, machine, rules, template};
 use binary_sv2::{GetSize, Serialize, from_bytes, to_bytes};
 use common_messages_sv2 as c;
-use gruve_chain::{Job, JobSpec, Template};
 use gruve_pow::sha256d;
 use gruve_sharelog::{BlockRecord, Owner, ShareRecord};
 use gruve_stratum::protocol::{Admitted, Protocol, Puzzle, Round, Solved, Step, Work};
 use gruve_stratum::session::{CloseReason, SessionRules};
 use gruve_stratum::v2::Session;
 use gruve_stratum::{Authorized, LiveJob, Refused, WorkState};
-use gruve_units::{Algorithm, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
+use gruve_units::{Algorithm, Class, Duration, Timestamp};
 use mining_sv2 as m;
 use std::sync::Arc;
 
-/// Difficulty one: no test ever finds a block by chance.
-pub(crate) const HARD: u32 = 0x1d00_ffff;
-/// Every other hash is a block.
-pub(crate) const EASY: u32 = 0x207f_ffff;
-pub(crate) const NTIME: u32 = 0x6600_0000;
 /// The first channel's prefix.
 pub(crate) const PREFIX: [u8; 4] = [0xa1, 0xb2, 0xc3, 0xd4];
 
 pub(crate) const REQUIRES_STANDARD_JOBS: u32 = 1;
 pub(crate) const REQUIRES_WORK_SELECTION: u32 = 2;
 pub(crate) const REQUIRES_VERSION_ROLLING: u32 = 4;
-
-pub(crate) fn class(k: u8) -> Class {
-    Class::new(k).unwrap()
-}
-
-pub(crate) fn machine(user: &str) -> MachineId {
-    let mut id = [0; 16];
-    id.iter_mut().zip(user.bytes()).for_each(|(to, from)| *to = from);
-    MachineId::from_bytes(id)
-}
-
-pub(crate) fn template(prev: u8, bits: u32) -> Template {
-    Template {
-        height: 100 + u64::from(prev),
-        prev_hash: std::array::from_fn(|i| prev.wrapping_add(u8::try_from(i).unwrap())),
-        version: 0x2000_0000,
-        bits,
-        min_time: NTIME - 600,
-        cur_time: NTIME,
-        coinbase_value: 5_000_000_000,
-        txs: Vec::new(),
-        witness_commitment: None,
-        mweb: None,
-        longpoll_id: None,
-    }
-}
-
-pub(crate) fn job(id: u64, template: Template) -> Arc<LiveJob> {
-    let spec = JobSpec {
-        id: JobId(id),
-        epoch: EpochNumber(7),
-        checkpoint_epoch: EpochNumber(5),
-        commitment: [0xcd; 32],
-        tag: id.to_be_bytes().to_vec(),
-        pay_to: vec![(vec![0x51], template.coinbase_value)],
-        extranonce_len: 12,
-    };
-    Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
-}
-
-pub(crate) fn rules() -> SessionRules {
-    SessionRules::new(Algorithm::Sha256d, (class(0), class(60)), class(0))
-}
 
 /// What a server says.
 #[derive(Clone, Debug)]

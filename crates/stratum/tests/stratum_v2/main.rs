@@ -4,12 +4,16 @@
 mod channels;
 mod client;
 mod hostile;
+// What sessions are given, made for V1's tests.
+#[path = "../stratum_v1/jobs.rs"]
+mod jobs;
 mod merged;
 mod noise;
 // What a gateway needs around it, made for V1's tests.
 #[allow(dead_code)]
 #[path = "../stratum_v1/node.rs"]
 mod node;
+mod proxy;
 mod shares;
 mod swarm;
 mod tcp;

@@ -1,8 +1,8 @@
 //! Merge-mining through an encrypted channel: what a V2 miner finds for the auxiliary chain is sent there.
 
-use crate::channels::Proxy;
 use crate::client::class;
 use crate::node::{FakeMachines, all_records, gateway_options};
+use crate::proxy::Proxy;
 use crate::tcp::{Client, listening};
 use crate::two_chains::{chain, lane, merged_job, taken};
 use gruve_pow::HeaderScanner;

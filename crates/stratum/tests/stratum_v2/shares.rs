@@ -1,7 +1,7 @@
 //! What a connection promises about shares and blocks.
 
-use crate::channels::{Proxy, ROLLED};
 use crate::client::*;
+use crate::proxy::{Proxy, ROLLED};
 use gruve_pow::sha256d;
 use gruve_stratum::seen::SeenBudget;
 use gruve_stratum::session::{CloseReason, NOT_STORED, SEALED, SessionRules};
@@ -154,7 +154,7 @@ fn a_block_is_sent_even_when_stale_or_over_time_and_only_once() {
     proxy.hear(&wire.say(&open_extended(1, "alice", 1e15, 0)));
     assert_eq!(proxy.class(1), 1, "never harder than a block");
     let network = gruve_units::Target::from_compact(EASY).unwrap();
-    let solving = |work: &crate::channels::Work, from: u32| {
+    let solving = |work: &crate::proxy::Work, from: u32| {
         (from..).find(|n| network.is_met_by(&sha256d(&work.header(*n)))).unwrap()
     };
     let work = proxy.active(1);

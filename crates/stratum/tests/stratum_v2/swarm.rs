@@ -1,8 +1,8 @@
 //! A swarm that attacks a V2 port in every way a stranger can, and an honest client beside it.
 
-use crate::channels::ROLLED;
 use crate::client::*;
 use crate::node::all_records;
+use crate::proxy::ROLLED;
 use crate::shares::extended;
 use crate::tcp::{Client, open};
 use gruve_sharelog::{Record, ShareRecord};

@@ -1,9 +1,9 @@
 //! The whole line over real sockets: encrypted clients, a gateway, a log. What one of them does to
 //! its encryption ends its own connection only.
 
-use crate::channels::Proxy;
 use crate::client::*;
 use crate::node::{FakeNode, House, all_records, gateway_options, soon};
+use crate::proxy::Proxy;
 use gruve_sharelog::Record;
 use gruve_stratum::proxy::TrustedNetworks;
 use gruve_stratum::v2::{AuthorityKey, NoiseServer};
@@ -287,4 +287,31 @@ async fn a_v2_machine_that_comes_back_begins_at_its_class() {
         }
     };
     soon(comes_back).await;
+}
+
+/// A channel is what a connection is for; proxies may take a quarter of an hour to open theirs, but not
+/// where others have no place for it.
+#[tokio::test]
+async fn who_opens_no_channel_makes_room_where_places_are_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_house, address, key) =
+        open_with(dir.path(), None, |options| options.connections_per_address_max = 8);
+    let (mut honest, mut proxy) = Client::working(address, &key).await;
+    let mut sitting = Vec::new();
+    for _ in 0..7 {
+        let mut client = Client::connect(address, &key).await.unwrap();
+        client.say(&setup(0)).await;
+        sitting.push(client);
+    }
+    let newcomer = soon(async {
+        loop {
+            let stream = TcpStream::connect(address).await.unwrap();
+            if let Some(client) = Client::try_over(stream, &key).await {
+                return client;
+            }
+        }
+    })
+    .await;
+    newcomer.begins().await;
+    honest.mines_on(&mut proxy, 0).await;
 }

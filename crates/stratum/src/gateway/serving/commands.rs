@@ -6,11 +6,13 @@ use crate::gateway::arriving::Arrival;
 use crate::gateway::handover::{KeptConnection, LEAVING_MAX, Leaving, Left};
 use crate::gateway::hashers::Parcel;
 use crate::gateway::slab::Key;
+use crate::limits;
 use crate::machines::Refused;
 use crate::protocol::{Admitted, Notice, Protocol as _};
 use gruve_sharelog::LogError;
 use gruve_units::Timestamp;
 use mio::Waker;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -35,6 +37,12 @@ pub(in super::super) enum Command {
     Leave(mpsc::Sender<Left>),
     /// End everything.
     Stop,
+}
+
+/// Somebody who wants to see the sessions, and how many places he has been shown.
+pub(in super::super) struct Look {
+    answer: mpsc::Sender<Vec<SessionInfo>>,
+    at: usize,
 }
 
 /// How others reach a loop.
@@ -75,10 +83,7 @@ impl Loop {
                 }
                 Command::Hashed(parcel) => self.hashed(*parcel, now),
                 Command::Synced { ticket, outcome } => self.synced(ticket, &outcome, now),
-                Command::Snapshot(answer) => {
-                    // Whoever asked may have stopped waiting.
-                    let _ = answer.send(self.sessions(now));
-                }
+                Command::Snapshot(answer) => self.looks.push_back(Look { answer, at: 0 }),
                 Command::Tell { text, to, told } => {
                     // Whoever asked may have stopped waiting.
                     let _ = told.send(self.tell_those(&text, to.as_deref(), now));
@@ -99,10 +104,25 @@ impl Loop {
         }
     }
 
-    fn sessions(&mut self, now: Timestamp) -> Vec<SessionInfo> {
+    /// Tells the next some hundred sessions to who has asked for them longest: all at once would keep
+    /// shares waiting, milliseconds for thousands.
+    pub(super) fn show(&mut self, now: Timestamp) {
+        let Some(mut look) = self.looks.pop_front() else { return };
+        let to = self.connections.places().min(look.at + limits::SESSIONS_TOLD_PER_ROUND_MAX);
+        // Whoever asked may have stopped waiting.
+        let is_heard = look.answer.send(self.sessions(look.at..to, now)).is_ok();
+        look.at = to;
+        if is_heard && to < self.connections.places() {
+            self.looks.push_front(look);
+        }
+    }
+
+    fn sessions(&mut self, places: Range<usize>, now: Timestamp) -> Vec<SessionInfo> {
         let lane = self.shared.lane.id();
         let mut all = Vec::new();
-        for connection in self.connections.values_mut() {
+        for place in places {
+            let Some(key) = self.connections.at(place) else { continue };
+            let Some(connection) = self.connections.get_mut(key) else { continue };
             let standing = connection.session.standing(now);
             let Some(who) = standing.who else { continue };
             all.push(SessionInfo {
