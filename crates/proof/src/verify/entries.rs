@@ -4,7 +4,7 @@ use super::budget::{Budget, ENTRY_COST};
 use super::source::{Source, whole};
 use super::{Options, Verdict, VerifyError, lie};
 use crate::funds::{FundsEntry, OwedError, OwedProof, OwedShown};
-use crate::log::{Entry, LogHead};
+use crate::log::{Entry, KEYS_MAX, LogHead};
 use crate::logged::LoggedError;
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
@@ -332,6 +332,10 @@ fn replay(
                         place,
                         "a change of keys that nobody may make",
                     );
+                }
+                if keys.len() == KEYS_MAX {
+                    let what = format!("more than {KEYS_MAX} keys, one after the other");
+                    return lie("too-many-keys", place, what);
                 }
                 keys.push((at + 1, change.to));
             }
