@@ -20,6 +20,7 @@ mod entries;
 mod epoch;
 mod ethash;
 mod funds;
+mod highest;
 mod source;
 mod sums;
 mod verdict;

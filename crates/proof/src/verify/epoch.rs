@@ -6,6 +6,7 @@ use super::data::{is_file, open_data, read};
 use super::dating::{Covered, Dated};
 use super::destinations::Destinations;
 use super::entries::{EpochEntry, Log};
+use super::highest::Highest;
 use super::source::Source;
 use super::sums::{Work, check_sums};
 use super::work::{self, Hasher, JobSays};
@@ -113,43 +114,6 @@ struct Known {
     checkpoint: Hash,
     /// What it sets for later epochs.
     rules: Rules,
-}
-
-/// The highest of any stretch of numbers, in few steps however long it is.
-struct Highest {
-    /// The numbers, and before them the highest of each two below.
-    tree: Vec<u8>,
-    count: usize,
-}
-
-impl Highest {
-    fn of(all: impl ExactSizeIterator<Item = u8>) -> Highest {
-        let count = all.len();
-        let mut tree = vec![0; count];
-        tree.extend(all);
-        for at in (1..count).rev() {
-            tree[at] = tree[2 * at].max(tree[2 * at + 1]);
-        }
-        Highest { tree, count }
-    }
-
-    /// 0 of none.
-    fn within(&self, places: Range<usize>) -> u8 {
-        let (mut from, mut to) = (places.start + self.count, places.end + self.count);
-        let mut highest = 0;
-        while from < to {
-            if from % 2 == 1 {
-                highest = highest.max(self.tree[from]);
-                from += 1;
-            }
-            if to % 2 == 1 {
-                to -= 1;
-                highest = highest.max(self.tree[to]);
-            }
-            (from, to) = (from / 2, to / 2);
-        }
-        highest
-    }
 }
 
 impl Lanes {
@@ -614,24 +578,5 @@ impl Lane {
         // What can come late is of the last epochs only.
         self.recent.retain(|(e, _)| *e > epoch.back(u64::from(LATE_MAX)));
         before - kept(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_highest_of_a_stretch_is_that_of_all_in_it() {
-        for count in 0..20u8 {
-            let all: Vec<u8> = (0..count).map(|n| n.wrapping_mul(37) % 23).collect();
-            let highest = Highest::of(all.iter().copied());
-            for from in 0..=all.len() {
-                for to in from..=all.len() {
-                    let simply = all[from..to].iter().copied().max().unwrap_or(0);
-                    assert_eq!(highest.within(from..to), simply, "{from} to {to} of {count}");
-                }
-            }
-        }
     }
 }

@@ -64,6 +64,8 @@ pub struct Verdict {
     #[serde(skip)]
     leaves: Vec<crate::Hash>,
     #[serde(skip)]
+    pub(super) entries_of: BTreeMap<LaneId, Vec<EpochNumber>>,
+    #[serde(skip)]
     pub(super) log_keys: Vec<(u64, NoteKey)>,
 }
 
@@ -220,7 +222,12 @@ struct Running {
 impl Verdict {
     pub(super) fn begin(log: &Log, options: &Options) -> Verdict {
         let key = log.first_key.to_string();
+        let mut entries_of: BTreeMap<LaneId, Vec<EpochNumber>> = BTreeMap::new();
+        for e in &log.epochs {
+            entries_of.entry(e.summary.lane.clone()).or_default().push(e.summary.epoch);
+        }
         Verdict {
+            entries_of,
             origin: log.head.origin.clone(),
             key: key.clone(),
             is_key_from_elsewhere: log.is_key_from_elsewhere,
@@ -453,7 +460,8 @@ impl Running {
         let begun = since.max(self.last.back(CAPACITY_EPOCHS as u64 - 1));
         let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
         let entries = self.recent_sold.len().max(1) as u128;
-        let sold_mean = self.recent_sold.iter().map(|(_, s)| *s / entries).sum::<u128>();
+        let sold_mean =
+            self.recent_sold.iter().fold(0, |sum: u128, (_, s)| sum.saturating_add(*s)) / entries;
         let most = self.sold.max(sold_mean);
         LaneVerdict {
             lane,
