@@ -180,7 +180,7 @@ impl ReceiptChecker {
             let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
             let of = self.epochs.get(lane).map_or(&[][..], Vec::as_slice);
             let within = of.iter().filter(|e| *e > first && *e < last);
-            let mut missing = within.filter(|e| !own.contains(e));
+            let mut missing = within.filter(|e| !own.contains(*e));
             if let Some(one) = missing.next() {
                 all.push(format!(
                     "contract {contract}, lane {lane}: no receipt of {} epochs between {first} and {last} that the log has, the first \
