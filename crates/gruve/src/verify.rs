@@ -71,10 +71,10 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
     match verify(source.as_ref(), &options, &mut |p| shown.progress(p)) {
         Ok(verdict) => {
             shown.clear();
-            let mut receipts = 0;
+            let mut receipts = Receipts::default();
             if let Some(path) = &args.receipt {
                 match check_receipts(path, &verdict, args.json)? {
-                    Ok(n) => receipts = n,
+                    Ok(found) => receipts = found,
                     Err(e) => return Ok(refuse(&e, args.json)),
                 }
             }
@@ -86,7 +86,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
             if let Some(path) = &state {
                 write_visit(path, &verdict.visit)?;
             }
-            print(&verdict, receipts, args.json)?;
+            print(&verdict, &receipts, args.json)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(e) => {
@@ -96,17 +96,19 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
     }
 }
 
-fn print(verdict: &Verdict, receipts: u64, json: bool) -> Result<(), String> {
+fn print(verdict: &Verdict, receipts: &Receipts, json: bool) -> Result<(), String> {
     if json {
         let mut said = serde_json::to_value(verdict).map_err(|e| e.to_string())?;
         said["holds"] = true.into();
-        said["receipts"] = receipts.into();
+        said["receipts"] = receipts.checked.into();
+        said["receipt_gaps"] = receipts.gaps.clone().into();
         println!("{}", serde_json::to_string_pretty(&said).map_err(|e| e.to_string())?);
     } else {
         println!("{verdict}");
-        if receipts > 0 {
-            println!("{receipts} receipts hold");
+        if receipts.checked > 0 {
+            println!("{} receipts hold", receipts.checked);
         }
+        receipts.gaps.iter().for_each(|gap| println!("remark: {gap}"));
     }
     Ok(())
 }
@@ -125,17 +127,27 @@ fn refuse(error: &VerifyError, json: bool) -> ExitCode {
     } else if lie.is_some() {
         println!("NO: {error}");
     } else {
-        println!("NOT VERIFIED: {error}");
+        // What could not be read may be a file of any name, or a server's words.
+        let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        println!("NOT VERIFIED: {}", error.to_string().chars().map(plain).collect::<String>());
     }
     ExitCode::from(code)
 }
 
-/// Checks receipts against the log that was just verified; how many. Each is told in words on its own line.
+/// What there is to say of receipts that hold.
+#[derive(Default)]
+struct Receipts {
+    checked: u64,
+    /// Epochs that a contract has none of.
+    gaps: Vec<String>,
+}
+
+/// Checks receipts against the log that was just verified. Each is told in words on its own line.
 fn check_receipts(
     path: &Path,
     verdict: &Verdict,
     json: bool,
-) -> Result<Result<u64, VerifyError>, String> {
+) -> Result<Result<Receipts, VerifyError>, String> {
     let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut checker = verdict.receipts();
     let mut n = 0;
@@ -161,7 +173,10 @@ fn check_receipts(
             );
         }
     }
-    if n == 0 { Err(format!("{}: no receipt in it", path.display())) } else { Ok(Ok(n)) }
+    if n == 0 {
+        return Err(format!("{}: no receipt in it", path.display()));
+    }
+    Ok(Ok(Receipts { checked: n, gaps: checker.gaps() }))
 }
 
 /// Checks a proof that a statement of funds counts what is owed, against the log that was just verified.

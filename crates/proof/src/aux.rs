@@ -55,6 +55,12 @@ pub fn tags(bytes: &[u8]) -> usize {
     bytes.windows(TAG.len()).filter(|w| **w == TAG).count()
 }
 
+/// How often a whole tag stands in a script, which alone says to a chain what work is for.
+#[must_use]
+pub fn whole_tags(script: &[u8]) -> usize {
+    script.windows(TAG_LEN).filter(|w| w.starts_with(&TAG)).count()
+}
+
 /// Why a script does not commit to the blocks that a record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuxError {

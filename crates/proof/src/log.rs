@@ -11,6 +11,9 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 const HEAD: &[u8; 12] = b"gruve log 1\0";
 const KEYS: &[u8; 13] = b"gruve keys 1\0";
+/// Keys of a log at most, the first among them: one a month for twenty years. A stamp may hold any of them, so a reader tries
+/// them all.
+pub const KEYS_MAX: usize = 256;
 /// Bytes of an origin at most.
 pub const ORIGIN_MAX: usize = 255;
 

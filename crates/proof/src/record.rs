@@ -84,19 +84,12 @@ pub struct RecordJob {
 }
 
 impl RecordJob {
-    fn bytes(&self) -> usize {
-        8 * 5
-            + 32
-            + 4 * 3
-            + 1
-            + 1
-            + 4
-            + 1
-            + self.prefix.len()
-            + self.suffix.len()
-            + 32 * self.branch.len()
-            + 1
-            + self.aux.iter().map(AuxBlock::bytes).sum::<usize>()
+    /// How many it has in a record, of the form that names the blocks of other chains or of the other one.
+    fn bytes(&self, is_merged: bool) -> usize {
+        const NUMBERS: usize = 8 * 5 + 32 + 4 * 3 + 1 + 1 + 4 + 1;
+        let named = 1 + self.aux.iter().map(AuxBlock::bytes).sum::<usize>();
+        let others = if is_merged { named } else { 0 };
+        NUMBERS + self.prefix.len() + self.suffix.len() + 32 * self.branch.len() + others
     }
 }
 

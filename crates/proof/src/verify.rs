@@ -20,6 +20,7 @@ mod entries;
 mod epoch;
 mod ethash;
 mod funds;
+mod highest;
 mod source;
 mod sums;
 mod verdict;
@@ -91,7 +92,15 @@ impl From<Lie> for VerifyError {
 /// A lie's beginning: `lie("share-twice", …)`.
 #[allow(clippy::needless_pass_by_value)] // callers hand over what they have made
 fn lie<T>(name: &'static str, at: impl ToString, what: impl ToString) -> Result<T, VerifyError> {
-    Err(Lie { name, what: what.to_string(), at: at.to_string() }.into())
+    Err(Lie { name, what: plain(&what.to_string()), at: plain(&at.to_string()) }.into())
+}
+
+/// Text for a terminal: what a record or the names of its files say must not move the cursor, nor look like a line of ours.
+fn plain(text: &str) -> String {
+    let is_plain = |c: char| {
+        !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// What to verify against.
@@ -145,6 +154,8 @@ pub fn verify(
 ) -> Result<Verdict, VerifyError> {
     let mut budget = budget::Budget::new(options.memory_max);
     let log = entries::read(source, options, &mut budget)?;
+    let lanes: BTreeSet<&LaneId> = log.epochs.iter().map(|e| &e.summary.lane).collect();
+    budget.take(budget::LANE_COST * lanes.len() as u64, "the log's lanes")?;
     let mut verdict = Verdict::begin(&log, options);
     let of = log.epochs.iter().filter(|e| e.at >= options.from_entry).count() as u64;
     let accepted = accepted::read(source, &log, options.now_us, &mut budget)?;
@@ -174,7 +185,7 @@ pub fn verify(
     verdict.not_proven.extend(left_out.not_proven);
     verdict.funds = funds::check(source, &log, options)?;
     verdict.remarks.extend(source::unknown_files(source, &log)?);
-    verdict.end();
+    verdict.end(options.now_us);
     Ok(verdict)
 }
 

@@ -108,6 +108,22 @@ fn more_entries_than_are_allowed_for_are_told_as_too_many() {
     assert_eq!(said_within_the_bound(&w.publish()), "too large");
 }
 
+#[test]
+fn more_lanes_than_are_allowed_for_are_told_as_too_many() {
+    let mut w = World::new();
+    for lane in 0..300 {
+        w.on(&format!("l{lane}"));
+        let mut c = closing(10, Vec::new(), Vec::new());
+        c.contracts.clear();
+        w.close(&c);
+    }
+    let said = w.publish().verify(&options());
+    assert!(
+        matches!(&said, Err(VerifyError::TooLarge { at, .. }) if at == "the log's lanes"),
+        "{said:?}"
+    );
+}
+
 /// A coinbase as long as may be, under as many shares as a block may have: 268 MB if all were laid out side by side.
 #[test]
 fn long_coinbases_are_hashed_in_small_parts() {

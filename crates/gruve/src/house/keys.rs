@@ -9,7 +9,7 @@ use super::parts::{Parts, StartError};
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
 use gruve_market::Market;
-use gruve_proof::log::{Entry, KeyChange, LogHead};
+use gruve_proof::log::{Entry, KEYS_MAX, KeyChange, LogHead};
 use gruve_proof::note::NoteKey;
 use std::fs::File;
 use std::path::Path;
@@ -78,6 +78,12 @@ pub async fn rotate(
         if own != key && (own != head.recovery_key || own == [0; 32]) {
             return Err("this key may not appoint another: it is neither the one in force nor the recovery key of the log's \
                 first entry".to_owned());
+        }
+        let held = parts.market.log_keys().await.map_err(|e| e.to_string())?.len();
+        if held >= KEYS_MAX {
+            return Err(format!(
+                "the public log has had {held} keys, the most that it may have: its readers would refuse another"
+            ));
         }
         let entry = |at| KeyChange::sign(&head.origin, at, by, &next).canonical();
         parts.market.change_keys(entry).await.map_err(|e| e.to_string())?;

@@ -9,15 +9,18 @@
 use gruve_proof::verify::Source;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How many bytes a second a server must send once it has been waited for [`SILENCE`] in all: one that sends a byte
+/// now and then would hold a reader for years.
+const BYTES_EACH_SEC_MIN: u64 = 256;
 /// Bytes of an answer's head at most.
 const HEAD_BYTES_MAX: u64 = 16_384;
 /// Where systems keep the authorities that they trust.
@@ -80,7 +83,7 @@ impl WebSource {
     }
 
     fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let stream = TcpStream::connect((self.name(), self.split().1))?;
+        let stream = connect_within(SILENCE, self.name(), self.split().1)?;
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let Some((config, name)) = &self.tls else { return Ok(Box::new(stream)) };
@@ -123,7 +126,7 @@ impl Source for WebSource {
         );
         stream.write_all(ask.as_bytes())?;
         stream.flush()?;
-        let mut answer = BufReader::new(stream);
+        let mut answer = BufReader::new(Paced::new(stream));
         let head = Head::read(&mut answer)?;
         match head.status {
             200 => {}
@@ -147,6 +150,51 @@ impl Source for WebSource {
 
     fn list(&self) -> io::Result<Option<Vec<String>>> {
         Ok(None)
+    }
+}
+
+/// Connects to the first of a host's addresses that answers in time.
+fn connect_within(wait: Duration, name: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in (name, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, wait) {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// An answer that must come at some pace. Only the time that is waited for it counts: a reader may take as long as it
+/// likes over what has come.
+struct Paced<R> {
+    inner: R,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl<R: Read> Paced<R> {
+    const fn new(inner: R) -> Paced<R> {
+        Paced { inner, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// Counts what came after a wait; whether it is enough.
+    fn is_in_time(&mut self, n: usize, waited: Duration) -> bool {
+        self.waited += waited;
+        self.bytes = self.bytes.saturating_add(n as u64);
+        let beyond = self.waited.saturating_sub(SILENCE).as_secs();
+        self.bytes >= beyond.saturating_mul(BYTES_EACH_SEC_MIN)
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let begun = Instant::now();
+        let n = self.inner.read(to)?;
+        match self.is_in_time(n, begun.elapsed()) {
+            true => Ok(n),
+            false => Err(io::Error::new(io::ErrorKind::TimedOut, "the server sends too slowly")),
+        }
     }
 }
 
@@ -250,6 +298,17 @@ mod tests {
         }
         let endless = format!("HTTP/1.1 200 OK\r\n{}", "a: b\r\n".repeat(9_000));
         assert!(read(&endless).is_err());
+    }
+
+    #[test]
+    fn a_server_that_sends_a_byte_now_and_then_is_left() {
+        let secs = Duration::from_secs;
+        let mut slow = Paced::new(io::empty());
+        assert!((0..3).all(|_| slow.is_in_time(1, secs(10))), "it may begin late");
+        assert!(!slow.is_in_time(1, secs(29)), "a byte for each silence that is allowed");
+        let mut poor = Paced::new(io::empty());
+        assert!((0..1_000).all(|_| poor.is_in_time(2_560, secs(10))), "a poor line is enough");
+        assert!(!(0..1_000).all(|_| poor.is_in_time(2_000, secs(10))));
     }
 
     #[test]

@@ -142,7 +142,8 @@ impl<R: Read> RecordReader<R> {
             None => section.epoch == own,
             Some(before) => {
                 let is_after = before == own || section.epoch > before;
-                section.epoch < own && section.epoch >= own.back(LATE_MAX.into()) && is_after
+                let is_late = section.epoch < own && section.epoch >= own.back(LATE_MAX.into());
+                section.epoch > EpochNumber(0) && is_late && is_after
             }
         };
         if !is_in_place {
@@ -303,7 +304,7 @@ fn read_header<R: Read>(w: &mut Wire<R>) -> Result<RecordHeader, WireError> {
         if is_merged {
             job.aux = read_aux(w)?;
         }
-        bytes += job.bytes();
+        bytes += job.bytes(is_merged);
         if bytes > JOB_BYTES_MAX {
             return bad("jobs that are longer than the limit");
         }

@@ -29,7 +29,8 @@ where
     for (_, shares) in sections {
         owners.extend(shares.clone().filter_map(share::owner).map(|a| a.to_bytes()));
     }
-    let bytes: usize = jobs.values().map(RecordJob::bytes).sum();
+    let is_merged = jobs.values().any(|j| !j.aux.is_empty());
+    let bytes: usize = jobs.values().map(|j| j.bytes(is_merged)).sum();
     let is_within = jobs.len() <= JOBS_MAX
         && owners.len() <= OWNERS_MAX
         && bytes <= JOB_BYTES_MAX
@@ -38,7 +39,6 @@ where
         return Err(refused("more jobs, owners or sections than a record may have"));
     }
     let owners: Vec<[u8; 16]> = owners.into_iter().collect();
-    let is_merged = jobs.values().any(|j| !j.aux.is_empty());
     out.write_all(if is_merged { &MAGIC_MERGED } else { &MAGIC })?;
     let lane = of.lane.as_str().as_bytes();
     out.write_all(&[u8::try_from(lane.len()).unwrap_or(u8::MAX)])?;

@@ -3,13 +3,14 @@
 //! | what | counted as |
 //! |---|---|
 //! | an entry of the log | its bytes and [`ENTRY_COST`]: its hash, what stands in it, the names of its files |
+//! | a lane | 16 KiB: what is told of it, but for the places that its blocks pay to |
 //! | a share that a gateway signed for | 49 bytes |
 //! | a stamp that jobs of the record at hand may hold | 32 bytes for each key, 128 for each checkpoint |
 //! | a share of the last three epochs of its lane | 16 bytes; 32 while its section is read |
 //!
 //! What is not counted is bounded by the format, and stays below [`BESIDE`]: the jobs of one record (64 MiB and as much
 //! again for what is known of them), its owners (16 MiB, and their sums), the shares of one batch, one file of reserves
-//! (32 MiB), two caches of the Ethash family (150 MB each at the highest epoch that is hashed, 66 MB today's Classic), scratch for
+//! (32 MiB), places that blocks pay to (16 MiB of all lanes), two caches of the Ethash family (150 MB each at the highest epoch that is hashed, 66 MB today's Classic), scratch for
 //! each thread.
 
 use super::VerifyError;
@@ -20,6 +21,8 @@ pub const MEMORY_MAX: u64 = 2 << 30;
 pub const BESIDE: u64 = 512 << 20;
 /// What an entry takes beside its own bytes, bytes.
 pub(super) const ENTRY_COST: u64 = 2_560;
+/// What a lane takes in the verdict and while it is made, bytes: 144 epochs, 101 classes, 64 other chains of some 100 bytes.
+pub(super) const LANE_COST: u64 = 16 << 10;
 /// What a share takes while its section is read, and as long as late work may repeat it; bytes.
 pub(super) const SHARE_COST: (u64, u64) = (32, 16);
 

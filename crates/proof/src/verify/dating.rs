@@ -7,11 +7,13 @@
 //! counted apart, and not called a lie, because a tip can be lost to a longer chain in all honesty. Where most of the work in
 //! the headers' own time is on such blocks ([`Covered`]), they are not that chain's orphans: somebody made them up.
 //!
-//! A header's target is the chain's, too: a job with an easier one would find blocks that are none.
+//! A header's target is the chain's, too: a job with another one would find blocks that are none. On what block follows which
+//! alone it depends, but on test networks that take an easy block when none was found for a while ([`OUT_OF_TURN`]).
 
 use crate::Hash;
-use gruve_units::{EpochNumber, Hashes, Target};
-use std::collections::HashMap;
+use crate::record::RecordJob;
+use gruve_units::{Algorithm, EpochNumber, Hashes, Target};
+use std::collections::{BTreeSet, HashMap};
 
 /// How far a single header's time may be off, seconds: nodes take blocks of up to two hours ahead of their clock.
 pub const HEADER_SLACK_SECS: u64 = 7_200;
@@ -27,12 +29,20 @@ const COVERED_SECS: u64 = 7_200;
 /// Headers at most: more than any chain here will have before 2040; 70 MB.
 pub const HEADERS_MAX: usize = 1 << 23;
 
+/// The easiest target of test networks, and how many seconds after a block they take one of it (twice the time between
+/// blocks): testnet3, testnet4 and those of Litecoin and Dogecoin (the latter's time, which is the shorter).
+const OUT_OF_TURN: [(Algorithm, u32, u32); 2] =
+    [(Algorithm::Sha256d, 0x1d00_ffff, 1_200), (Algorithm::Scrypt, 0x1e0f_ffff, 120)];
+
 /// Block headers of a chain, one behind the other.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
     by_hash: HashMap<Hash, usize>,
     times: Vec<u32>,
     bits: Vec<u32>,
+    /// Of the targets of [`OUT_OF_TURN`] those of which a block stands behind one of a harder target: the difficulty of no main
+    /// network fell so far.
+    out_of_turn: BTreeSet<u32>,
 }
 
 /// Work in epochs whose time lies within that of the headers.
@@ -68,6 +78,10 @@ pub(super) enum Dated {
     No,
 }
 
+fn target(bits: u32) -> Option<Target> {
+    Target::from_compact(bits)
+}
+
 impl Headers {
     /// From headers of 80 bytes one behind the other, or as lines of hexadecimal.
     ///
@@ -99,6 +113,9 @@ impl Headers {
             own.bits.push(u32::from_le_bytes([header[72], header[73], header[74], header[75]]));
             before = Some(hash);
         }
+        let easiest = OUT_OF_TURN.map(|(_, bits, _)| bits);
+        let falls = |two: &[u32]| easiest.contains(&two[1]) && target(two[0]) < target(two[1]);
+        own.out_of_turn = own.bits.windows(2).filter(|two| falls(two)).map(|two| two[1]).collect();
         Ok(own)
     }
 
@@ -130,15 +147,24 @@ impl Headers {
             && secs(epoch.next().0).saturating_add(HEADER_SLACK_SECS) <= u64::from(*last)
     }
 
-    /// Whether a job on a block has an easier target than that block and the one behind it: one that its chain does not
-    /// take. (Some test networks have easier ones between.)
-    pub(super) fn is_easier(&self, prev: &Hash, bits: u32) -> bool {
-        let Some(at) = self.by_hash.get(prev).copied() else { return false };
-        let (Some(own), Some(next)) = (self.bits.get(at), self.bits.get(at + 1)) else {
-            return false;
+    /// Whether the chain takes a block of a job's target on the job's block, by what follows there; yes where nothing does.
+    pub(super) fn takes(&self, algorithm: Algorithm, job: &RecordJob) -> bool {
+        let Some(at) = self.by_hash.get(&job.prev_hash).copied() else { return true };
+        let (Some(time), Some(next)) = (self.times.get(at), self.bits.get(at + 1)) else {
+            return true;
         };
-        let target = |bits: u32| Target::from_compact(bits).map(|t| t.0);
-        target(bits) > target(*own).max(target(*next))
+        if job.bits == *next {
+            return true;
+        }
+        let rule = OUT_OF_TURN.iter().find(|(of, ..)| *of == algorithm);
+        match rule.filter(|(_, easiest, _)| self.out_of_turn.contains(easiest)) {
+            // It may have waited for long enough where the next one had not, and the other way round.
+            Some((_, easiest, wait)) if job.bits == *easiest => {
+                job.ntime > time.saturating_add(*wait)
+            }
+            Some((_, easiest, _)) => next == easiest && target(job.bits) < target(*easiest),
+            None => false,
+        }
     }
 
     /// When a block was found, seconds since 1970, and how far that may be off.
@@ -204,6 +230,63 @@ mod tests {
         assert_eq!(date(15, at(11)), Dated::No);
         assert_eq!(date(15, at(20)), Dated::No, "it was the tip no more");
         assert_eq!(date(29, at(25)), Dated::Yes, "the last ones have their own time only");
+    }
+
+    /// Jobs on block *n* of a chain of such times and bits, and whether it takes them.
+    fn takes(blocks: &[(u32, u32)], n: usize, bits: u32, ntime: u32) -> bool {
+        let (mut bytes, mut hashes, mut prev) = (Vec::new(), Vec::new(), [0; 32]);
+        for (time, bits) in blocks {
+            let mut header = [0; 80];
+            header[4..36].copy_from_slice(&prev);
+            header[68..72].copy_from_slice(&time.to_le_bytes());
+            header[72..76].copy_from_slice(&bits.to_le_bytes());
+            prev = gruve_pow::sha256d(&header);
+            bytes.extend(header);
+            hashes.push(prev);
+        }
+        let job = RecordJob {
+            job: gruve_units::JobId(1),
+            epoch: EpochNumber(1),
+            checkpoint_epoch: EpochNumber(0),
+            issued_us: 0,
+            height: 0,
+            prev_hash: hashes[n],
+            bits,
+            version: 0,
+            ntime,
+            extranonce_len: 0,
+            prefix: Vec::new(),
+            suffix: Vec::new(),
+            branch: Vec::new(),
+            aux: Vec::new(),
+        };
+        Headers::parse(&bytes).unwrap().takes(Algorithm::Sha256d, &job)
+    }
+
+    const HARD: u32 = 0x1a00_ffff;
+    const EASIEST: u32 = 0x1d00_ffff;
+
+    #[test]
+    fn a_test_networks_blocks_out_of_turn_are_no_lie() {
+        let blocks =
+            [(1_000, HARD), (2_500, EASIEST), (3_000, HARD), (3_600, HARD), (6_000, EASIEST)];
+        assert!(takes(&blocks, 2, HARD, 3_100), "as the next one");
+        assert!(takes(&blocks, 2, EASIEST, 4_201), "nothing was found for twenty minutes");
+        assert!(!takes(&blocks, 2, EASIEST, 4_200), "it had not waited for long enough");
+        assert!(takes(&blocks, 3, HARD, 3_700), "before the twenty minutes were over");
+        assert!(takes(&blocks, 4, 0x207f_ffff, 9_000), "what comes next nobody knows");
+        assert!(!takes(&blocks, 2, 0x1c00_ffff, 4_201), "one of its targets, not any");
+        assert!(!takes(&blocks, 3, 0x207f_ffff, 9_000));
+    }
+
+    #[test]
+    fn a_main_network_takes_one_target_on_each_block() {
+        // It began with the easiest, and never fell to it again.
+        let blocks = [(1_000, EASIEST), (1_600, EASIEST), (2_200, HARD), (2_800, 0x1a00_8000)];
+        assert!(takes(&blocks, 1, HARD, 1_700));
+        for bits in [EASIEST, 0x1a00_8000, 0x207f_ffff, 0] {
+            assert!(!takes(&blocks, 1, bits, 9_000), "{bits:08x}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 /// Bytes of scripts that are listed at most, with what keeping one costs. A house has some dozens of thirty bytes.
 const BYTES_MAX: usize = 1 << 20;
+/// The same of the lists of all lanes together.
+pub(super) const ALL_BYTES_MAX: usize = 16 << 20;
 /// Bytes that keeping one costs beside its own.
 const COST: usize = 64;
 
@@ -30,9 +32,16 @@ impl Destinations {
         self.known.insert(script.to_vec());
     }
 
-    pub(super) fn extend(&mut self, other: &Destinations) {
-        other.known.iter().for_each(|script| self.add(script));
+    /// Takes those of another list, as far as so many bytes more have room; how many were taken.
+    pub(super) fn extend(&mut self, other: &Destinations, room: usize) -> usize {
+        let before = self.bytes;
+        for script in &other.known {
+            let taken = self.bytes - before;
+            let has_room = script.len() + COST <= room - taken || self.known.contains(script);
+            if has_room { self.add(script) } else { self.is_cut = true }
+        }
         self.is_cut |= other.is_cut;
+        self.bytes - before
     }
 
     /// In hexadecimal, ascending.
@@ -56,7 +65,13 @@ mod tests {
         few.add(&[1]);
         few.add(&[1]);
         assert_eq!((few.told(), few.is_cut), (vec!["01".to_owned()], false));
-        few.extend(&all);
+        assert!(few.extend(&all, BYTES_MAX) <= BYTES_MAX);
         assert!(few.is_cut);
+        let (mut one, mut two) = (Destinations::default(), Destinations::default());
+        (0..3u8).for_each(|n| two.add(&[n]));
+        let each = 1 + COST;
+        assert_eq!(one.extend(&two, 2 * each), 2 * each, "all lanes together have so much room");
+        assert!(one.is_cut && one.told().len() == 2);
+        assert_eq!(one.extend(&one.clone(), 0), 0, "what is known takes none");
     }
 }

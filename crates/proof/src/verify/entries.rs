@@ -4,7 +4,7 @@ use super::budget::{Budget, ENTRY_COST};
 use super::source::{Source, whole};
 use super::{Options, Verdict, VerifyError, lie};
 use crate::funds::{FundsEntry, OwedError, OwedProof, OwedShown};
-use crate::log::{Entry, LogHead};
+use crate::log::{Entry, KEYS_MAX, LogHead};
 use crate::logged::LoggedError;
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
@@ -13,8 +13,8 @@ use crate::summary::{EpochSummary, GENESIS};
 use crate::tiles::{self, BUNDLE_MAX, ENTRIES_MAX};
 use crate::witness::{self, Cosigned};
 use crate::{Hash, merkle};
-use gruve_units::{EpochNumber, LaneId};
-use std::collections::BTreeMap;
+use gruve_units::{ContractId, EpochNumber, LaneId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a visitor remembers.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -154,6 +154,10 @@ pub struct ReceiptChecker {
     keys: Vec<(u64, NoteKey)>,
     leaves: Vec<Hash>,
     own: Checkpoint,
+    /// The epochs of each lane that the log has.
+    epochs: BTreeMap<LaneId, Vec<EpochNumber>>,
+    /// Those of each contract and lane that receipts are of.
+    of: BTreeMap<(ContractId, LaneId), BTreeSet<EpochNumber>>,
     /// The last head that was a beginning of this log: receipts of one file have few.
     known: Option<String>,
 }
@@ -162,7 +166,30 @@ impl ReceiptChecker {
     pub(super) fn new(verdict: &Verdict, leaves: &[Hash]) -> ReceiptChecker {
         let keys = verdict.log_keys.clone();
         let own = verdict.visit.checkpoint.clone();
-        ReceiptChecker { keys, leaves: leaves.to_vec(), own, known: None }
+        let (epochs, of) = (verdict.entries_of.clone(), BTreeMap::new());
+        ReceiptChecker { keys, leaves: leaves.to_vec(), own, epochs, of, known: None }
+    }
+
+    /// The epochs of which a contract has no receipt among those checked, though of one before and of one after it has: in
+    /// words. A contract may have had no claim in them (the clock of some stands still now and then); one that was left out looks so,
+    /// too.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for ((contract, lane), own) in &self.of {
+            let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
+            let of = self.epochs.get(lane).map_or(&[][..], Vec::as_slice);
+            let within = of.iter().filter(|e| *e > first && *e < last);
+            let mut missing = within.filter(|e| !own.contains(*e));
+            if let Some(one) = missing.next() {
+                all.push(format!(
+                    "contract {contract}, lane {lane}: no receipt of {} epochs between {first} and {last} that the log has, the first \
+                     of them {one}: ask whether it was in their sold trees",
+                    1 + missing.count()
+                ));
+            }
+        }
+        all
     }
 
     /// Checks a receipt: its head must be a beginning of this log, and every step to it hold.
@@ -178,6 +205,8 @@ impl ReceiptChecker {
             Some(Err(e)) => return lie("receipt", format!("contract {}", receipt.contract), e),
         };
         self.check_head(&receipt.checkpoint)?;
+        let of = self.of.entry((receipt.contract, shown.lane.clone())).or_default();
+        of.insert(shown.epoch);
         Ok(shown)
     }
 
@@ -332,6 +361,10 @@ fn replay(
                         place,
                         "a change of keys that nobody may make",
                     );
+                }
+                if keys.len() == KEYS_MAX {
+                    let what = format!("more than {KEYS_MAX} keys, one after the other");
+                    return lie("too-many-keys", place, what);
                 }
                 keys.push((at + 1, change.to));
             }

@@ -6,6 +6,7 @@ use super::data::{is_file, open_data, read};
 use super::dating::{Covered, Dated};
 use super::destinations::Destinations;
 use super::entries::{EpochEntry, Log};
+use super::highest::Highest;
 use super::source::Source;
 use super::sums::{Work, check_sums};
 use super::work::{self, Hasher, JobSays};
@@ -19,6 +20,7 @@ use crate::{Hash, WireError};
 use gruve_units::{Class, EpochNumber, Hashes, LaneId, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::io::Read;
+use std::ops::Range;
 
 /// How many entries with work may stand behind a job's checkpoint, up to two epochs before the job's: an accountant
 /// that is late does not make work false, only dated less well. The verdict counts such work. Entries without work
@@ -65,6 +67,9 @@ pub(super) struct Found {
     pub(super) aux: BTreeMap<(u32, String), (u64, f64)>,
     /// Shares of jobs that commit to other chains' blocks and do not say which.
     pub(super) hides_aux: u64,
+    /// Shares that count at a class harder than a block of a chain that they were for: blocks among the hashes that do not reach
+    /// it stand in no record.
+    pub(super) hides_blocks: u64,
 }
 
 /// What an epoch is held against.
@@ -83,6 +88,8 @@ pub(super) struct Lanes(BTreeMap<LaneId, Lane>);
 struct Lane {
     /// Its entries, oldest first.
     entries: Vec<Known>,
+    /// The places of those that have work, ascending: a log of many that have none is not walked through for each job.
+    worked: Vec<usize>,
     /// What its gateways say that they accepted.
     accepted: Accepted,
     /// What of its work is in the time of the headers at hand.
@@ -107,7 +114,6 @@ struct Known {
     checkpoint: Hash,
     /// What it sets for later epochs.
     rules: Rules,
-    has_work: bool,
 }
 
 impl Lanes {
@@ -134,7 +140,8 @@ impl Lanes {
         let mut told = LeftOut::default();
         for (id, lane) in &self.0 {
             let last = lane.entries.last().map(|k| k.epoch).unwrap_or_default();
-            let threshold = |epochs| lane.threshold(epochs);
+            let thresholds = Highest::of(lane.entries.iter().map(|k| k.rules.opened));
+            let threshold = |epochs| thresholds.within(lane.binding(epochs));
             let Compared { due, missing, unseen, skipped } =
                 lane.accepted.compared(last, &lane.blind, threshold);
             if missing > 0 {
@@ -205,7 +212,10 @@ impl Lanes {
         // An unproven entry says what it likes of its shares: what it says of work is as good.
         let has_work = s.shares > 0 || (s.house_work, s.other_work) != (Hashes::ZERO, Hashes::ZERO);
         let checkpoint = s.checkpoint();
-        lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules, has_work });
+        if has_work {
+            lane.worked.push(lane.entries.len());
+        }
+        lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules });
         Ok(found)
     }
 }
@@ -228,7 +238,8 @@ fn check_record(
     if header.of.lane != s.lane || header.of.epoch != s.epoch {
         return lie("other-record", path, "the record of another lane or epoch");
     }
-    let headers_of = options.headers.get(&s.lane);
+    let headers_of = options.headers.get(&s.lane).filter(|_| !work::is_ethash(s.algorithm));
+    let is_covered = |epoch| headers_of.is_some_and(|h| h.cover(epoch, s.length_us));
     let jobs = check_jobs(against, entry, lane, &header, budget, found)?;
     work.names.clone_from(&header.owners);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -236,7 +247,7 @@ fn check_record(
     let mut hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(s.algorithm)).collect();
     let mut used = BTreeSet::new();
     let mut sections: Vec<(EpochNumber, Vec<u128>)> = Vec::new();
-    let (mut own, mut unknown) = (0u128, 0u128);
+    let (mut covered, mut unknown) = (0u128, 0u128);
     while let Some(section) = read!("record-malformed", &path, record.next_section()) {
         let mut ids: Vec<u128> = Vec::new();
         loop {
@@ -262,14 +273,13 @@ fn check_record(
                     found.dated += n;
                     found.dated_work = Hashes(found.dated_work.0.saturating_add(worth.0));
                 }
-                if section.epoch == s.epoch {
-                    own = own.saturating_add(worth.0);
+                // Late work, too: else it would be the place for what is on no chain.
+                if is_covered(section.epoch) {
+                    covered = covered.saturating_add(worth.0);
                     unknown = unknown.saturating_add(if job.is_unknown { worth.0 } else { 0 });
                 }
                 found.hides_aux += if job.hides_aux { n } else { 0 };
-                if job.is_of_chain {
-                    found.expect(&header, block, counted);
-                }
+                found.expect(&header, block, counted, job.is_of_chain);
             }
             let counted = |block: &Block| {
                 jobs.get(block.job).map_or(block.class, |job| job.counted(block.class))
@@ -289,10 +299,14 @@ fn check_record(
                 ids.extend(checked.ids);
                 let is_there = |b: &&Hash| headers_of.is_some_and(|h| h.has(b));
                 let solved = checked.solved;
+                let counted = counted(block);
                 for (aux, n) in of_job(&header, block).iter().zip(checked.aux_solved) {
+                    let n = if shows_blocks(counted, aux.bits) { n } else { 0 };
                     found.aux.entry((aux.chain_id, aux.coin.clone())).or_default().0 += n;
                 }
-                if jobs.get(block.job).is_some_and(|job| job.is_of_chain) {
+                let bits = header.jobs.get(block.job).map_or(0, |j| j.bits);
+                let is_of_chain = jobs.get(block.job).is_some_and(|job| job.is_of_chain);
+                if is_of_chain && shows_blocks(counted, bits) {
                     found.on_chain += solved.iter().filter(is_there).count() as u64;
                     found.solved += solved.len() as u64;
                 }
@@ -310,9 +324,8 @@ fn check_record(
         return lie("record-padded", path, "jobs or owners without a share");
     }
     is_file(record.into_inner(), s.record)?;
-    if headers_of.is_some_and(|h| h.cover(s.epoch, s.length_us)) && !work::is_ethash(s.algorithm) {
-        lane.covered.add(s.length_us, Hashes(own), Hashes(unknown));
-    }
+    let length_us = if is_covered(s.epoch) { s.length_us } else { 0 };
+    lane.covered.add(length_us, Hashes(covered), Hashes(unknown));
     found.record_bytes = s.record.bytes;
     budget.give(SHARE_COST.1 * lane.remember(s.epoch, sections));
     Ok(())
@@ -353,10 +366,15 @@ fn of_job<'a>(header: &'a RecordHeader, block: &Block) -> &'a [AuxBlock] {
     header.jobs.get(block.job).map_or(&[], |j| &j.aux)
 }
 
+/// Whether a hash that makes a block of this target would stand among shares that count at this class, whatever it is above.
+fn shows_blocks(counted: Class, bits: u32) -> bool {
+    Target::from_compact(bits).is_some_and(|block| counted.target().0 >= block.0)
+}
+
 impl Found {
     /// Counts the blocks that this work should have found. Floats: they decide nothing.
     #[allow(clippy::cast_precision_loss)]
-    fn expect(&mut self, header: &RecordHeader, block: &Block, counted: Class) {
+    fn expect(&mut self, header: &RecordHeader, block: &Block, counted: Class, is_of_chain: bool) {
         let work = counted.work().0 as f64 * block.shares.len() as f64;
         let blocks = |bits: u32| {
             let target = Target::from_compact(bits);
@@ -364,11 +382,17 @@ impl Found {
             work / per_block.0 as f64
         };
         let own = header.jobs.get(block.job).map_or(0, |j| j.bits);
-        self.expected_blocks += blocks(own);
-        for other in of_job(header, block) {
-            self.aux.entry((other.chain_id, other.coin.clone())).or_default().1 +=
-                blocks(other.bits);
+        let mut hides = !shows_blocks(counted, own);
+        if is_of_chain && !hides {
+            self.expected_blocks += blocks(own);
         }
+        for other in of_job(header, block) {
+            let shows = shows_blocks(counted, other.bits);
+            hides |= !shows;
+            let of = self.aux.entry((other.chain_id, other.coin.clone())).or_default();
+            of.1 += if shows { blocks(other.bits) } else { 0.0 };
+        }
+        self.hides_blocks += if hides { block.shares.len() as u64 } else { 0 };
     }
 }
 
@@ -474,8 +498,8 @@ fn check_jobs(
         if dated == Some(Dated::No) {
             return lie("not-the-tip", at, "its block was not the chain's tip in its epoch");
         }
-        if headers.is_some_and(|h| h.is_easier(&job.prev_hash, job.bits)) {
-            return lie("other-target", at, "its target is easier than that of the chain");
+        if headers.is_some_and(|h| !h.takes(algorithm, job)) {
+            return lie("other-target", at, "its target is not the one that its chain asks for");
         }
         let elsewhere = paid.iter().find(|to| allowed.is_some_and(|a| !a.contains(*to)));
         if let Some(script) = elsewhere {
@@ -500,16 +524,18 @@ fn check_jobs(
 }
 
 impl Lane {
-    /// The highest threshold by which jobs of these epochs may be bound: that of an entry whose checkpoint they may hold.
-    fn threshold(&self, (first, last): (EpochNumber, EpochNumber)) -> u8 {
+    /// The entries whose checkpoints jobs of these epochs may hold.
+    fn binding(&self, (first, last): (EpochNumber, EpochNumber)) -> Range<usize> {
         let of = |epoch: EpochNumber| self.entries.partition_point(|k| k.epoch <= epoch.back(2));
-        let (mut from, mut behind) = (of(first), 0);
-        while from > 0 && behind <= SLACK_ENTRIES {
-            from -= 1;
-            behind += usize::from(self.entries[from].has_work);
-        }
-        let all = self.entries.get(from..of(last).max(from)).unwrap_or_default();
-        all.iter().map(|k| k.rules.opened).max().unwrap_or(0)
+        let before = self.worked.partition_point(|at| *at < of(first));
+        let from = before.checked_sub(SLACK_ENTRIES + 1).map_or(0, |n| self.worked[n]);
+        from..of(last).max(from)
+    }
+
+    /// How many of these entries have work.
+    fn worked_within(&self, places: Range<usize>) -> usize {
+        let before = |place: usize| self.worked.partition_point(|at| *at < place);
+        before(places.end).saturating_sub(before(places.start))
     }
 
     /// The checkpoint that a job may hold, what its entry fixed, and whether it is older than need be. The job's own
@@ -518,16 +544,16 @@ impl Lane {
         let to = self.entries.partition_point(|k| k.epoch <= epoch.back(2));
         let known = &self.entries[..to];
         let (hash, rules, after) = if of == EpochNumber(0) {
-            (GENESIS, Rules::default(), known)
+            (GENESIS, Rules::default(), 0)
         } else {
             let at = known.binary_search_by_key(&of, |k| k.epoch).ok()?;
-            (known[at].checkpoint, known[at].rules, &known[at + 1..])
+            (known[at].checkpoint, known[at].rules, at + 1)
         };
-        // From the newest on: a long log is not walked through for each job.
-        let behind = after.iter().rev().filter(|k| k.has_work).take(SLACK_ENTRIES + 1).count();
+        let behind = self.worked_within(after..to);
         // Where nothing was published for long, nothing says when work was begun.
-        let gap = epoch.0.saturating_sub(of.0) > 2 + SLACK_ENTRIES as u64 && of != EpochNumber(0);
-        (behind <= SLACK_ENTRIES).then_some((hash, rules, behind > 0 || gap))
+        let gap = epoch.0.saturating_sub(of.0) > 2 + SLACK_ENTRIES as u64;
+        let is_loose = behind > 0 || (of != EpochNumber(0) && (after < to || gap));
+        (behind <= SLACK_ENTRIES).then_some((hash, rules, is_loose))
     }
 
     /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.

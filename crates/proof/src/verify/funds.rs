@@ -4,7 +4,7 @@ use super::entries::Log;
 use super::source::{Source, whole};
 use super::{Options, VerifyError, lie};
 use crate::funds::{FundsEntry, ShownBy};
-use crate::merkle;
+use crate::merkle::GrownTree;
 use crate::publish::data_path;
 use crate::reserves::{FILE_MAX, Holding, Reserves};
 use crate::sha256;
@@ -48,12 +48,17 @@ pub(super) fn check(
     options: &Options,
 ) -> Result<Option<FundsVerdict>, VerifyError> {
     let mut last = None;
+    // Grown once: each statement asks for the root of another beginning.
+    let mut tree = GrownTree::default();
+    if !log.funds.is_empty() {
+        log.leaves.iter().for_each(|leaf| tree.push(*leaf));
+    }
     let count = log.funds.len();
     let before = [0].into_iter().chain(log.funds.iter().map(|(at, _)| *at));
     for ((n, (at, entry)), before) in log.funds.iter().enumerate().zip(before) {
         // The last is always looked at: it is what the verdict speaks of.
         if *at >= options.from_entry || n + 1 == count {
-            last = Some(one(source, log, (before, *at), entry)?);
+            last = Some(one(source, log, &tree, (before, *at), entry)?);
         }
     }
     Ok(last)
@@ -62,6 +67,7 @@ pub(super) fn check(
 fn one(
     source: &dyn Source,
     log: &Log,
+    tree: &GrownTree,
     (before, at): (u64, u64),
     entry: &FundsEntry,
 ) -> Result<FundsVerdict, VerifyError> {
@@ -75,8 +81,8 @@ fn one(
         Ok(reserves) => reserves,
         Err(e) => return lie("reserves-malformed", place, e),
     };
-    let part = usize::try_from(reserves.head_size).ok().and_then(|n| log.leaves.get(..n));
-    if reserves.head_size > at || part.map(merkle::root) != Some(reserves.head_root) {
+    let part = usize::try_from(reserves.head_size).ok().and_then(|n| tree.root_of_first(n));
+    if reserves.head_size > at || part != Some(reserves.head_root) {
         return lie("reserves-head", place, "they were signed for another history of this log");
     }
     // Else coins that were there for an hour could sign for all statements to come.

@@ -116,7 +116,7 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
     let (unknown, first) = (rest.len(), rest.first());
     Ok(first
         .map(|f| {
-            format!("{unknown} files are no part of the record and were not looked at, as {f}")
+            format!("{unknown} files are no part of the record and were not looked at, as {f:?}")
         })
         .into_iter()
         .collect())
@@ -124,7 +124,8 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
 
 /// Refuses a file whose name is a hash, and not that of its bytes.
 fn is_named(source: &dyn Source, path: &str) -> Result<(), VerifyError> {
-    let named = path.strip_prefix("data/").filter(|n| n.len() == 64);
+    let is_lower = |n: &&str| n.len() == 64 && !n.contains(|c: char| c.is_ascii_uppercase());
+    let named = path.strip_prefix("data/").filter(is_lower);
     let Some(Ok(named)) = named.map(hex::decode) else { return Ok(()) };
     let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
     let Some(mut file) = source.open(path).map_err(unreadable)? else { return Ok(()) };
@@ -145,9 +146,11 @@ fn is_named(source: &dyn Source, path: &str) -> Result<(), VerifyError> {
 /// head must begin as the head's.
 fn is_part(source: &dyn Source, file: &str, known: &BTreeSet<String>) -> Result<bool, VerifyError> {
     let Some((stem, width)) = file.rsplit_once(".p/") else { return Ok(false) };
-    let Ok(width) = width.parse::<u64>() else { return Ok(false) };
+    let number = width.parse::<u64>().ok().filter(|n| n.to_string() == width);
+    let Some(width) = number.filter(|n| (1..tiles::WIDTH).contains(n)) else { return Ok(false) };
     let part = format!("{stem}.p/");
-    let now = known.iter().find(|k| *k == stem || k.starts_with(&part));
+    let begins = known.range(part.clone()..).next().filter(|k| k.starts_with(&part));
+    let now = known.get(stem).or(begins);
     let Some(now) = now.filter(|_| stem.starts_with("tile/")) else { return Ok(false) };
     let own = whole(source, file, tiles::BUNDLE_MAX, "tile-missing")?;
     let grown = whole(source, now, tiles::BUNDLE_MAX, "tile-missing")?;

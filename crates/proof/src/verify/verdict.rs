@@ -1,7 +1,7 @@
 //! What a verification says: in words and numbers, with what it does not say.
 
 use super::Options;
-use super::destinations::Destinations;
+use super::destinations::{self, Destinations};
 use super::entries::{self, Log, ReceiptChecker, Visit};
 use super::epoch::Found;
 use super::funds::FundsVerdict;
@@ -16,6 +16,11 @@ use std::fmt;
 
 /// Epochs over which what is sold is compared with what was proven: a day of ten minutes.
 const CAPACITY_EPOCHS: usize = 144;
+
+/// Epochs, and microseconds, that may be over without an entry before it is remarked on: an accountant may be late.
+const SILENT_MIN: u64 = 2;
+/// The latter: two hours.
+const SILENT_US: u64 = 2 * 3_600 * 1_000_000;
 
 /// Chains of merge-mined blocks that are told of a lane at most.
 const CHAINS_TOLD: usize = 64;
@@ -53,8 +58,13 @@ pub struct Verdict {
     running: BTreeMap<LaneId, Running>,
     #[serde(skip)]
     with_headers: BTreeSet<LaneId>,
+    /// Bytes of all lists of places.
+    #[serde(skip)]
+    listed: usize,
     #[serde(skip)]
     leaves: Vec<crate::Hash>,
+    #[serde(skip)]
+    pub(super) entries_of: BTreeMap<LaneId, Vec<EpochNumber>>,
     #[serde(skip)]
     pub(super) log_keys: Vec<(u64, NoteKey)>,
 }
@@ -70,8 +80,11 @@ pub struct LaneVerdict {
     pub epochs: (EpochNumber, EpochNumber),
     /// Whether its jobs are headers without a coinbase (the Ethash family).
     pub is_of_headers: bool,
-    /// Epochs between them without an entry: they count as zero.
+    /// Epochs between them without an entry: they count as zero. Where only new entries were checked, those since the last
+    /// one before them are among these.
     pub missing_epochs: u64,
+    /// Whole epochs since the last entry's, by the reader's clock: nothing is proven of them (yet). 0 without a clock.
+    pub silent_epochs: u64,
     /// Epochs whose work is claimed without proof.
     pub unproven_epochs: u64,
     /// Shares hashed again.
@@ -90,10 +103,13 @@ pub struct LaneVerdict {
     pub effective_shares: f64,
     /// Hashrate under contract in the last epoch.
     pub sold: Hashrate,
+    /// Its mean over the entries of the last epochs, as many as of [`LaneVerdict::house_hashrate`].
+    pub sold_mean: Hashrate,
     /// Mean of the house's proven hashrate over the last epochs (144 at most, a day of ten minutes each); epochs
     /// without an entry or without proof count as zero.
     pub house_hashrate: Hashrate,
-    /// The former by the latter.
+    /// What is under contract by that: the last epoch's or the mean, whichever is more. What is sold in between and not when
+    /// somebody looks counts, too.
     pub sold_by_proven: Option<f64>,
     /// Work that contracts got.
     pub allocated: Hashes,
@@ -127,6 +143,9 @@ pub struct LaneVerdict {
     pub aux: Vec<AuxVerdict>,
     /// Shares of jobs that commit to other chains' blocks and do not say which.
     pub hides_aux: u64,
+    /// Shares of classes (or below thresholds) harder than a block of a chain that they were for: of the hashes that do not reach
+    /// these nobody sees whether one made a block. They are not in blocks, expected blocks and luck.
+    pub hides_blocks: u64,
 }
 
 /// What the work of a lane was for beside its own chain. Its targets are the operator's word.
@@ -181,6 +200,8 @@ struct Running {
     owed: u128,
     sold: u128,
     recent: VecDeque<(EpochNumber, Hashes)>,
+    recent_sold: VecDeque<(EpochNumber, u128)>,
+    silent: u64,
     expected: f64,
     solved: u64,
     destinations: Destinations,
@@ -195,12 +216,18 @@ struct Running {
     has_headers: bool,
     aux: BTreeMap<(u32, String), (u64, f64)>,
     hides_aux: u64,
+    hides_blocks: u64,
 }
 
 impl Verdict {
     pub(super) fn begin(log: &Log, options: &Options) -> Verdict {
         let key = log.first_key.to_string();
+        let mut entries_of: BTreeMap<LaneId, Vec<EpochNumber>> = BTreeMap::new();
+        for e in &log.epochs {
+            entries_of.entry(e.summary.lane.clone()).or_default().push(e.summary.epoch);
+        }
         Verdict {
+            entries_of,
             origin: log.head.origin.clone(),
             key: key.clone(),
             is_key_from_elsewhere: log.is_key_from_elsewhere,
@@ -217,6 +244,7 @@ impl Verdict {
             log_keys: entries::log_keys(log),
             running: BTreeMap::new(),
             with_headers: options.headers.keys().cloned().collect(),
+            listed: 0,
             leaves: log.leaves.clone(),
         }
     }
@@ -233,13 +261,17 @@ impl Verdict {
         r.algorithm = s.algorithm.to_string();
         r.is_of_headers = is_ethash(s.algorithm);
         r.length_us = s.length_us;
-        r.first.get_or_insert(s.epoch);
-        let since = found.late_from.unwrap_or(s.epoch);
+        // What stands before the first entry that was checked now: epochs without one count as zero there, too.
+        let begun = if s.prev_epoch.0 == 0 { s.epoch } else { s.prev_epoch.next() };
+        r.first.get_or_insert(begun);
+        let since = found.late_from.unwrap_or(begun).min(begun);
         r.since = Some(r.since.map_or(since, |before| before.min(since)));
         (r.last, r.epochs) = (s.epoch, r.epochs + 1);
         (r.sold, r.owed) = (s.sold_root.sums.hashrate, s.sold_root.sums.owed);
         let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
         r.recent.retain(|(e, _)| *e >= from);
+        r.recent_sold.retain(|(e, _)| *e >= from);
+        r.recent_sold.push_back((s.epoch, s.sold_root.sums.hashrate));
         if !s.is_proven {
             r.unproven += 1;
             return;
@@ -256,7 +288,8 @@ impl Verdict {
         r.recent.push_back((s.epoch, s.house_work));
         r.expected += found.expected_blocks;
         r.solved += found.solved;
-        r.destinations.extend(&found.destinations);
+        let room = destinations::ALL_BYTES_MAX.saturating_sub(self.listed);
+        self.listed += r.destinations.extend(&found.destinations, room);
         r.loose += found.loosely_dated;
         r.unbegun += found.unbegun;
         r.late += found.late;
@@ -265,6 +298,7 @@ impl Verdict {
         r.dated_work = add(r.dated_work, found.dated_work);
         r.bytes += found.record_bytes;
         r.hides_aux += found.hides_aux;
+        r.hides_blocks += found.hides_blocks;
         for (chain, (solved, expected)) in &found.aux {
             // As many as a lane of some years has, however many names a record makes up.
             if r.aux.len() < CHAINS_TOLD || r.aux.contains_key(chain) {
@@ -274,8 +308,16 @@ impl Verdict {
         }
     }
 
-    pub(super) fn end(&mut self) {
-        for (lane, r) in std::mem::take(&mut self.running) {
+    pub(super) fn end(&mut self, now_us: Option<u64>) {
+        for (lane, mut r) in std::mem::take(&mut self.running) {
+            r.silent = now_us.map_or(0, |now| r.silent(now));
+            if r.silent > SILENT_MIN && r.silent.saturating_mul(r.length_us) > SILENT_US {
+                self.remarks.push(format!(
+                    "lane {lane}: nothing was published of the {} epochs since its last entry; what is said here of its hashrate is of \
+                     the time before",
+                    r.silent
+                ));
+            }
             let v = r.verdict(lane);
             if let Some(ratio) = v.sold_by_proven.filter(|r| *r > 1.0) {
                 let share = format!(
@@ -285,10 +327,11 @@ impl Verdict {
                 );
                 self.remarks.push(share);
             }
-            if v.sold > Hashrate::ZERO && v.house_hashrate == Hashrate::ZERO {
+            if v.sold.max(v.sold_mean) > Hashrate::ZERO && v.house_hashrate == Hashrate::ZERO {
                 self.remarks.push(format!(
                     "lane {}: {} is under contract, and nothing of it is proven",
-                    v.lane, v.sold
+                    v.lane,
+                    v.sold.max(v.sold_mean)
                 ));
             }
             if v.has_more_destinations {
@@ -303,7 +346,7 @@ impl Verdict {
                     v.lane, v.unproven_epochs
                 ));
             }
-            if v.dated_shares.is_none() && v.expected_blocks > 0.0 {
+            if v.dated_shares.is_none() && (v.expected_blocks > 0.0 || v.hides_blocks > 0) {
                 self.not_proven.push(format!(
                     "lane {}: that the targets in its jobs are its chain's, and with them blocks and luck: block headers (--headers) show it",
                     v.lane
@@ -313,6 +356,20 @@ impl Verdict {
                 self.not_proven.push(format!(
                     "lane {}: that its headers stand on its chain: their heights, which say what a hash costs, and the blocks before them",
                     v.lane
+                ));
+            }
+            if v.hides_blocks > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: that {} of its shares hide no block: they are of classes harder than a block, and whoever publishes only \
+                     these can keep blocks to himself",
+                    v.lane, v.hides_blocks
+                ));
+            }
+            if v.blocks_on_chain.is_some_and(|there| there < v.found_blocks) {
+                self.remarks.push(format!(
+                    "lane {}: {} blocks that its shares made are not on the chain: lost to others, or kept back",
+                    v.lane,
+                    v.found_blocks - v.blocks_on_chain.unwrap_or(0)
                 ));
             }
             if v.hides_aux > 0 {
@@ -383,6 +440,12 @@ impl Verdict {
 }
 
 impl Running {
+    /// Whole epochs between the last entry's and the one that a clock is in.
+    fn silent(&self, now_us: u64) -> u64 {
+        let now = now_us.checked_div(self.length_us).unwrap_or(0);
+        now.saturating_sub(self.last.0).saturating_sub(1)
+    }
+
     #[allow(clippy::cast_precision_loss)]
     fn verdict(self, lane: LaneId) -> LaneVerdict {
         let first = self.first.unwrap_or_default();
@@ -396,12 +459,17 @@ impl Running {
         // Epochs in which nothing was proven count as zero.
         let begun = since.max(self.last.back(CAPACITY_EPOCHS as u64 - 1));
         let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
+        let entries = self.recent_sold.len().max(1) as u128;
+        let sold_mean =
+            self.recent_sold.iter().fold(0, |sum: u128, (_, s)| sum.saturating_add(*s)) / entries;
+        let most = self.sold.max(sold_mean);
         LaneVerdict {
             lane,
             algorithm: self.algorithm,
             is_of_headers: self.is_of_headers,
             epochs: (first, self.last),
             missing_epochs: span.saturating_sub(self.epochs),
+            silent_epochs: self.silent,
             unproven_epochs: self.unproven,
             shares: self.shares,
             record_bytes: self.bytes,
@@ -412,7 +480,8 @@ impl Running {
             effective_shares: effective,
             sold: Hashrate(self.sold),
             house_hashrate: house,
-            sold_by_proven: (house.0 > 0).then(|| self.sold as f64 / house.0 as f64),
+            sold_mean: Hashrate(sold_mean),
+            sold_by_proven: (house.0 > 0).then(|| most as f64 / house.0 as f64),
             allocated: self.allocated,
             owed: Hashes(self.owed),
             expected_blocks: self.expected,
@@ -429,6 +498,7 @@ impl Running {
             sampled: self.sampled,
             aux: self.aux.into_iter().map(AuxVerdict::of).collect(),
             hides_aux: self.hides_aux,
+            hides_blocks: self.hides_blocks,
         }
     }
 }

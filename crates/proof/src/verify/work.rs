@@ -85,6 +85,11 @@ pub(super) fn read_job(
         return Ok(JobSays { stamped, paid, dataset, hides_aux: false });
     }
     let (coinbase, located) = parse(job)?;
+    // Work on what is no target would find no block, and none would be missed.
+    let is_target = |bits: u32| Target::from_compact(bits).is_some();
+    if !is_target(job.bits) || !job.aux.iter().all(|b| is_target(b.bits)) {
+        return lie("no-target", format!("job {}", job.job), "its bits are no target");
+    }
     let script = &coinbase[located.script.clone()];
     if is_merged {
         let from = job.prefix.len() - located.script.start;
@@ -197,12 +202,7 @@ impl Hasher {
         let Some(job) = header.jobs.get(block.job) else { return Ok(Checked::default()) };
         let (means, chunk) = self.begin(job, block)?;
         match &means {
-            Means::Coinbase(coinbase, _) if self.algorithm == Algorithm::Scrypt => {
-                // A job that says what it is for is for nothing else.
-                let most = usize::from(!header.is_merged || !job.aux.is_empty());
-                merge_tags_within(most, job, block, coinbase)?;
-            }
-            Means::Coinbase(..) => {}
+            Means::Coinbase(coinbase, _) => no_other_tag(job, block, coinbase)?,
             Means::Header(_) => only_nonces(job, block)?,
         }
         let network = Target::from_compact(job.bits);
@@ -368,19 +368,23 @@ fn zeros(hash: &Hash) -> u8 {
     u32::try_from(8 * whole).ok().and_then(|n| u8::try_from(n + part).ok()).unwrap_or(u8::MAX)
 }
 
-/// A second merge-mining tag in a script would make one hash stand for two auxiliary trees.
-fn merge_tags_within(
-    most: usize,
-    job: &RecordJob,
-    block: &Block,
-    coinbase: &Coinbase,
-) -> Result<(), VerifyError> {
+/// A job's work is for the auxiliary blocks that its script says with zeros for the extranonce, whatever miners put there. Beside
+/// a tag another one, cut or whole, would spoil it for every chain; where there is none, only a whole one would make the work
+/// be for something. (Half a tag there spoils nothing, and anybody who mines could send it to make an honest record false.)
+fn no_other_tag(job: &RecordJob, block: &Block, coinbase: &Coinbase) -> Result<(), VerifyError> {
     let mut script = coinbase.bytes[coinbase.script.clone()].to_vec();
+    let own = aux::tags(&script);
     let at = coinbase.extranonce_at - coinbase.script.start;
+    let end = at + block.extranonce_len;
+    // Where a tag could stand that the extranonce has a part in.
+    let from = at.saturating_sub(aux::TAG.len() - 1);
+    let to = (end + aux::TAG.len() - 1).min(script.len());
     for row in &block.shares {
-        script[at..at + block.extranonce_len]
-            .copy_from_slice(&row.extranonce[..block.extranonce_len]);
-        if aux::tags(&script) > most {
+        script[at..end].copy_from_slice(&row.extranonce[..block.extranonce_len]);
+        let is_other = own > 1
+            || (aux::tags(&script[from..to]) > 0
+                && if own == 1 { aux::tags(&script) > 1 } else { aux::whole_tags(&script) > 0 });
+        if is_other {
             let what = "a merge-mining tag more than its job has";
             return lie("two-merge-tags", place_of(job, row), what);
         }

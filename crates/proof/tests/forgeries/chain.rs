@@ -16,13 +16,17 @@ const BITS: u32 = 0x1f7f_ffff;
 
 /// Forty headers, and their hashes.
 fn chain() -> (Headers, Vec<[u8; 32]>) {
+    chain_of(BITS)
+}
+
+fn chain_of(bits: u32) -> (Headers, Vec<[u8; 32]>) {
     let (mut bytes, mut hashes, mut prev) = (Vec::new(), Vec::new(), [0; 32]);
     for n in 0..40 {
         let mut header = [0; 80];
         let time = u32::try_from(FIRST * LENGTH + n * SPACING + LENGTH / 2).unwrap();
         header[4..36].copy_from_slice(&prev);
         header[68..72].copy_from_slice(&time.to_le_bytes());
-        header[72..76].copy_from_slice(&BITS.to_le_bytes());
+        header[72..76].copy_from_slice(&bits.to_le_bytes());
         prev = gruve_pow::sha256d(&header);
         bytes.extend(header);
         hashes.push(prev);
@@ -117,6 +121,20 @@ fn a_private_chain_of_blocks_that_are_on_no_other() {
 }
 
 #[test]
+fn a_private_chain_published_as_late_work() {
+    let mut w = World::new();
+    for epoch in 16..29u64 {
+        let mut c = on(&mut w, epoch, &[tip(epoch)]);
+        let late = on(&mut w, epoch - 1, &[[u8::try_from(epoch).unwrap(); 32]; 2]);
+        c.jobs.extend(late.jobs);
+        c.sections.extend(late.sections);
+        c.contracts.clear();
+        w.close(&c);
+    }
+    assert_eq!(w.publish().lie(&options()), "not-on-the-chain");
+}
+
+#[test]
 fn a_tip_that_was_lost_later_is_no_lie_and_dates_nothing() {
     let lost = |epoch| if epoch == 20 { [9; 32] } else { tip(epoch) };
     let lane = &midst(lost).verify(&options()).unwrap().lanes[0];
@@ -137,18 +155,50 @@ fn the_last_block_of_the_headers_is_not_the_tip_for_ever() {
     assert_eq!((lane.shares, lane.dated_shares), (4, Some(2)));
 }
 
+/// An epoch on the tip of its time, of a job with these bits.
+fn with_target(w: &mut World, epoch: u64, bits: u32) -> Closing {
+    let mut job = w.job(epoch);
+    (job.prev_hash, job.bits) = (tip(epoch), bits);
+    let shares = mine(&job, CLASS, 0..2, None);
+    closing(epoch, vec![job], shares)
+}
+
 #[test]
-fn luck_by_blocks_of_an_easier_target_than_the_chains() {
-    let easier = |w: &mut World, epoch| {
-        let mut job = w.job(epoch);
-        (job.prev_hash, job.bits) = (tip(epoch), 0x207f_ffff);
-        let shares = mine(&job, CLASS, 0..2, None);
-        closing(epoch, vec![job], shares)
-    };
+fn good_luck_by_a_harder_target_than_the_chains() {
     let mut w = World::new();
-    let c = easier(&mut w, 20);
+    let c = with_target(&mut w, 20, 0x1d00_ffff);
     w.close(&c);
     assert_eq!(w.publish().lie(&options()), "other-target");
+    assert_eq!(w.publish().lie(&Options::default()), "none", "without headers nobody sees it");
+}
+
+#[test]
+fn blocks_that_are_not_on_the_chain_are_told() {
+    // Every other share of class 6 makes one.
+    const EASY: u32 = 0x2002_0000;
+    let (headers, hashes) = chain_of(EASY);
+    let mut w = World::new();
+    let mut job = w.job(20);
+    (job.bits, job.prev_hash) = (EASY, hashes[usize::try_from(20 - FIRST).unwrap()]);
+    let shares = mine(&job, CLASS, 0..16, None);
+    w.close(&closing(20, vec![job], shares));
+    let headers = BTreeMap::from([("btc".parse().unwrap(), headers)]);
+    let verdict = w.publish().verify(&Options { headers, ..Options::default() }).unwrap();
+    let lane = &verdict.lanes[0];
+    assert!(lane.found_blocks > 0 && lane.blocks_on_chain == Some(0), "{verdict}");
+    let said = format!("{} blocks that its shares made are not on the chain", lane.found_blocks);
+    assert!(verdict.remarks.iter().any(|r| r.contains(&said)), "{verdict}");
+}
+
+#[test]
+fn luck_by_blocks_of_an_easier_target_than_the_chains() {
+    let mut w = World::new();
+    let c = with_target(&mut w, 20, 0x207f_ffff);
+    w.close(&c);
+    assert_eq!(w.publish().lie(&options()), "other-target");
+    // Its classes are harder than a block.
+    let lane = &w.publish().verify(&Options::default()).unwrap().lanes[0];
+    assert_eq!((lane.hides_blocks, lane.luck), (2, None));
     let verdict = w.publish().verify(&Options::default()).unwrap();
     assert!(verdict.not_proven.iter().any(|n| n.contains("targets in its jobs")), "{verdict}");
 }

@@ -1,10 +1,11 @@
 //! Lies that one sees only who remembers, or asks others.
 
-use crate::world::{self, Files, World};
+use crate::world::{self, Files, World, contract};
 use ed25519_dalek::SigningKey;
 use gruve_proof::log::KeyChange;
 use gruve_proof::note::NoteKey;
 use gruve_proof::verify::{Options, Visit};
+use gruve_units::{EpochNumber, Hashrate};
 
 fn visit() -> Visit {
     World::honest().publish().verify(&Options::default()).unwrap().visit
@@ -104,4 +105,40 @@ fn a_head_signed_by_a_key_that_was_replaced_is_nobodys() {
     assert_eq!(files.lie(&seen(before.sign(&old))), "none");
     before.root = [5; 32];
     assert_eq!(files.lie(&seen(before.sign(&old))), "history-rewritten");
+}
+
+#[test]
+fn epochs_without_work_since_the_last_visit_count_as_zero() {
+    // Epochs of a second.
+    let of = |epochs: &[u64]| {
+        let mut w = World::new();
+        for epoch in epochs {
+            let mut c = w.epoch(*epoch);
+            c.contracts = vec![contract(1, 3)];
+            c.edit = |s| s.length_us = 1_000_000;
+            w.close(&c);
+        }
+        w.publish()
+    };
+    // What was seen ended with epoch 12; the next entry is of 20.
+    let last = of(&[10, 11, 12]).verify(&Options::default()).unwrap().visit;
+    let from_entry = last.checkpoint.size;
+    let options = Options { from_entry, last: Some(last), ..Options::default() };
+    let lane = &of(&[10, 11, 12, 20]).verify(&options).unwrap().lanes[0];
+    assert_eq!((lane.shares, lane.epochs.0, lane.missing_epochs), (9, EpochNumber(13), 7));
+    // 704 hashes, 448 of them the house's, in eight seconds.
+    assert_eq!((lane.hashrate, lane.house_hashrate), (Hashrate(88), Hashrate(56)));
+}
+
+#[test]
+fn a_lane_that_was_published_no_more_is_told() {
+    let files = World::honest().publish();
+    let at = |epoch: u64| {
+        let now_us = Some(epoch * 600_000_000 + 1);
+        files.verify(&Options { now_us, ..Options::default() }).unwrap()
+    };
+    let is_told = |epoch| at(epoch).remarks.iter().any(|r| r.contains("nothing was published"));
+    assert!(!is_told(13) && !is_told(25), "an accountant may be late");
+    assert!(is_told(26), "more than two hours after epoch 12: {}", at(26));
+    assert_eq!((at(13).lanes[0].silent_epochs, at(26).lanes[0].silent_epochs), (0, 13));
 }

@@ -3,12 +3,16 @@
 use crate::told;
 use crate::world::{self, Closing, Files, World};
 use crate::{changed, world as world_of};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use gruve_proof::log::KeyChange;
-use gruve_proof::note::Checkpoint;
+use gruve_proof::note::{Checkpoint, NoteKey};
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::Options;
 use gruve_units::Algorithm;
+use ruint::aliases::U512;
+use sha2::{Digest as _, Sha512};
 
 fn signer(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
@@ -79,7 +83,46 @@ fn altered(part: &str) -> Files {
     files
 }
 
+/// A note of this text under a signature whose first half is the neutral point: made with the key, and good by the equation
+/// alone. The second half is the text's hash times the key (RFC 8032, section 5.1.6).
+fn signed_by_nothing(body: &str, key: u8) -> String {
+    let little = |bytes: &[u8]| U512::try_from_le_slice(bytes).unwrap();
+    let order =
+        U512::from(27_742_317_777_372_353_535_851_937_790_883_648_493u128) + (U512::from(1) << 252);
+    let mut secret: [u8; 64] = Sha512::digest([key; 32]).into();
+    secret[0] &= 248;
+    secret[31] = secret[31] & 127 | 64;
+    let own = NoteKey::new(world::ORIGIN, signer(key).verifying_key().to_bytes()).unwrap();
+    let mut first = [0; 32];
+    first[0] = 1;
+    let hash: [u8; 64] = Sha512::digest([&first[..], &own.key, body.as_bytes()].concat()).into();
+    let second = little(&hash).mul_mod(little(&secret[..32]), order);
+    let signature = [&own.id()[..], &first, &second.to_le_bytes::<64>()[..32]].concat();
+    format!("{body}\n\u{2014} {} {}\n", world::ORIGIN, STANDARD.encode(signature))
+}
+
 lies! {
+    a_key_after_another_without_end: "too-many-keys", "more than 256 keys", with_entries(|w| {
+        let first = w.entries.len() as u64;
+        let (one, two) = (signer(7), signer(1));
+        (0..256u64)
+            .map(|n| {
+                let (by, to) = if n % 2 == 0 { (&one, &two) } else { (&two, &one) };
+                KeyChange::sign(world::ORIGIN, first + n, by, to).canonical()
+            })
+            .collect()
+    });
+    a_name_with_a_control_character: "checkpoint-malformed", "bad signature line", {
+        let mut files = honest();
+        files.0.get_mut("checkpoint").unwrap().extend("\u{2014} a\u{7f} AAAAAAAA\n".bytes());
+        files
+    };
+    a_head_signed_so_that_the_signature_fits_many: "checkpoint-unsigned", "bad signature", {
+        let w = World::honest();
+        let mut files = w.publish();
+        files.0.insert("checkpoint".into(), signed_by_nothing(&w.checkpoint().body(), 7).into_bytes());
+        files
+    };
     a_lane_that_changes_its_algorithm: "lane-changed", "the lane has changed", changed(|_, c| {
         c.algorithm = Algorithm::Scrypt;
     });

@@ -4,6 +4,7 @@ use crate::world::{self, Closing, Files, World, closing, contract, mine_by};
 use crate::{script, world as world_of};
 use gruve_proof::aux::{AuxBlock, TAG_LEN, tag};
 use gruve_proof::record::RecordJob;
+use gruve_proof::share::Canonical;
 use gruve_proof::verify::Options;
 use gruve_units::Algorithm;
 
@@ -94,6 +95,58 @@ fn a_record_that_does_not_say_what_its_work_was_for_is_told_of() {
     assert!(verdict.not_proven.iter().any(|n| n.contains("merge-mined")), "{verdict}");
 }
 
+/// A share of a job whose extranonce begins with a tag, or with as much as it has room for.
+fn tagged(algorithm: Algorithm, job: &RecordJob) -> Canonical {
+    let extranonce = |n: u64| [&gruve_proof::aux::TAG[..], &n.to_be_bytes()].concat();
+    let hash = |n: &u64| gruve_pow::pow_hash(algorithm, &world::header(job, 1, &extranonce(*n), 0));
+    let n = (0..).find(|n| hash(n)[31] < 0x80).unwrap();
+    world::leaf(job, 1, &extranonce(n), 0, None)
+}
+
+fn of_sha256d(make: impl Fn(&mut World) -> (Vec<RecordJob>, Vec<Canonical>)) -> Files {
+    world_of(|w| {
+        let (jobs, shares) = make(w);
+        let mut c = closing(12, jobs, shares);
+        c.contracts.clear();
+        c
+    })
+}
+
+/// A job that names nothing, whose script goes on for so many bytes behind the extranonce, beside one that names blocks or not.
+fn tagged_by_its_extranonce(algorithm: Algorithm, behind: u8, beside: bool) -> Files {
+    world_of(|w| {
+        if algorithm == Algorithm::Scrypt {
+            w.on("ltc");
+        }
+        let (named, mut plain) = (job(w), w.job(12));
+        // The script's length stands behind version, count and outpoint.
+        plain.prefix[41] += behind;
+        plain.suffix.splice(0..0, vec![9; behind.into()]);
+        let mut shares = vec![tagged(algorithm, &plain)];
+        let mut jobs = vec![plain];
+        if beside {
+            shares.extend(mine_by(algorithm, &named, 1, 0..2, None));
+            jobs.push(named);
+        }
+        let mut c = closing(12, jobs, shares);
+        c.contracts.clear();
+        c.algorithm = algorithm;
+        c
+    })
+}
+
+#[test]
+fn half_a_tag_that_a_miner_sends_makes_no_honest_record_false() {
+    for algorithm in [Algorithm::Scrypt, Algorithm::Sha256d] {
+        for beside in [true, false] {
+            // One byte less behind it than a whole tag has.
+            let files = tagged_by_its_extranonce(algorithm, 31, beside);
+            assert_eq!(files.lie(&Options::default()), "none", "{algorithm} {beside}");
+            assert!(files.second().starts_with("yes "), "{}", files.second());
+        }
+    }
+}
+
 lies! {
     a_block_of_another_chain_that_the_coinbase_does_not_commit_to: "aux-not-committed", "commits to other blocks",
         changed(|job| job.aux[0].hash = [1; 32]);
@@ -123,22 +176,19 @@ lies! {
         own[36] = 3;
         vec![job_saying(w, &own, blocks())]
     });
-    a_tag_in_the_extranonce_of_a_job_that_names_nothing: "two-merge-tags", "a second merge-mining tag", world_of(|w| {
-        w.on("ltc");
-        let (named, plain) = (job(w), w.job(12));
-        let hash = |n: &u64| {
-            let extranonce = [&gruve_proof::aux::TAG[..], &n.to_be_bytes()].concat();
-            gruve_pow::pow_hash(Algorithm::Scrypt, &world::header(&plain, 1, &extranonce, 0))
-        };
-        let n = (0..).find(|n| hash(n)[31] < 0x80).unwrap();
-        let extranonce = [&gruve_proof::aux::TAG[..], &n.to_be_bytes()].concat();
-        let own = world::leaf(&plain, 1, &extranonce, 0, None);
-        let mut c = epoch(vec![named, plain]);
-        c.sections[0].1.push(own);
-        c.sections[0].1.sort_unstable();
-        c.contracts.clear();
-        c
+    a_tag_in_the_extranonce_of_a_job_that_names_nothing: "two-merge-tags", "a second merge-mining tag",
+        tagged_by_its_extranonce(Algorithm::Scrypt, 32, true);
+    a_tag_in_the_extranonce_of_a_record_that_names_nothing: "two-merge-tags", "a second merge-mining tag",
+        tagged_by_its_extranonce(Algorithm::Scrypt, 32, false);
+    sha256d_work_for_a_chain_that_is_not_named: "two-merge-tags", "a second merge-mining tag",
+        tagged_by_its_extranonce(Algorithm::Sha256d, 32, true);
+    a_second_tag_in_an_extranonce_of_sha256d_work: "two-merge-tags", "a second merge-mining tag", of_sha256d(|w| {
+        let job = job(w);
+        let share = tagged(Algorithm::Sha256d, &job);
+        (vec![job], vec![share])
     });
+    a_block_of_another_chain_whose_bits_are_no_target: "no-target", "bits that are no target",
+        changed(|job| job.aux[1].bits = 0x1d80_ffff);
     a_record_for_more_chains_than_there_are: "aux-not-committed", "more chains than one record", of(|w| {
         let one = |n: u32| {
             let other = AuxBlock { chain_id: n, ..blocks().remove(0) };

@@ -5,12 +5,19 @@ use gruve_proof::merkle;
 use gruve_proof::note::NoteKey;
 use gruve_proof::receipt::{Receipt, ReceiptError, Sibling};
 use gruve_proof::sold::{Private, SoldTree};
+use gruve_proof::verify::Options;
 use gruve_units::ContractId;
 
 /// A world whose last epoch has two contracts, and the receipt of each.
 fn receipts() -> (NoteKey, [Receipt; 2]) {
     let mut w = World::honest();
-    let mut c = w.epoch(13);
+    let both = receipts_of(&mut w, 13);
+    (NoteKey::new(crate::world::ORIGIN, w.key.verifying_key().to_bytes()).unwrap(), both)
+}
+
+/// Another epoch with two contracts, and the receipt of each.
+fn receipts_of(w: &mut World, epoch: u64) -> [Receipt; 2] {
+    let mut c = w.epoch(epoch);
     c.contracts = vec![contract(1, 100), contract(2, 200)];
     w.close(&c);
     let tree = SoldTree::new(c.contracts.iter().map(|l| l.node()).collect()).unwrap();
@@ -35,8 +42,26 @@ fn receipts() -> (NoteKey, [Receipt; 2]) {
         log_proof: merkle::inclusion_proof(&leaves, at).unwrap().iter().map(hex::encode).collect(),
         checkpoint: w.checkpoint().sign(&w.key),
     };
-    let own = NoteKey::new(crate::world::ORIGIN, w.key.verifying_key().to_bytes()).unwrap();
-    (own, [one(1), one(2)])
+    [one(1), one(2)]
+}
+
+#[test]
+fn a_contract_left_out_of_an_epoch_between_its_receipts_is_told() {
+    let mut w = World::new();
+    let all: Vec<_> = [10, 11, 14, 15].into_iter().map(|e| receipts_of(&mut w, e)).collect();
+    let verdict = w.publish().verify(&Options::default()).unwrap();
+    let mut checker = verdict.receipts();
+    for [first, second] in &all {
+        checker.check(first).unwrap();
+        // The second contract's customer got none of 11 and 14.
+        if all[0][1] == *second || all[3][1] == *second {
+            checker.check(second).unwrap();
+        }
+    }
+    let gaps = checker.gaps();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    let whose = ContractId::from_bytes([2; 16]).to_string();
+    assert!(gaps[0].contains(&whose) && gaps[0].contains("no receipt of 2 epochs"), "{gaps:?}");
 }
 
 #[test]

@@ -198,6 +198,18 @@ fn reordered() -> Files {
 }
 
 lies! {
+    a_late_section_of_before_there_were_epochs: "record-malformed", "late sections out of order", {
+        let mut w = World::new();
+        let job = w.job(0);
+        let late = mine(&job, CLASS, 0..2, None);
+        let mut c = w.epoch(2);
+        c.jobs.insert(0, job);
+        c.sections.push((EpochNumber(0), late));
+        c.contracts.clear();
+        w.close(&c);
+        w.publish()
+    };
+    work_whose_bits_are_no_target: "no-target", "bits that are no target", changed(|_, c| c.jobs[0].bits = 0x1d80_ffff);
     a_class_raised_in_the_record: "below-target", "a share above its class's target", raised();
     a_class_raised_by_a_second_coinbase_under_one_header: "below-target", "a share above its class's target", second_coinbase();
     a_share_below_its_target: "below-target", "a share above its class's target", below_target();

@@ -1,7 +1,7 @@
 //! Lies about whose the work is and who got it.
 
 use crate::changed;
-use crate::world::{Files, contract};
+use crate::world::{Files, World, contract};
 use gruve_proof::sold::{LEAF_BYTES, SoldLeaf};
 use gruve_units::Hashes;
 use sha2::{Digest, Sha256};
@@ -142,4 +142,26 @@ fn work_that_does_not_suffice_is_shared_by_claims_to_the_hash() {
     let files = shared([150, 149, 149], (0, 0, 0));
     assert_eq!(files.lie(&gruve_proof::verify::Options::default()), "none");
     assert!(files.second().starts_with("yes "), "{}", files.second());
+}
+
+#[test]
+fn capacity_sold_ten_times_over_until_somebody_looks() {
+    // 448 hashes of the house an epoch, of one second; the contract that takes ten times that ends before the last one.
+    let mut w = World::new();
+    for epoch in 10..20 {
+        let mut c = w.epoch(epoch);
+        c.contracts = vec![contract(1, 3)];
+        if epoch < 19 {
+            let mut other = contract(2, 0);
+            (other.sums.hashrate, other.entitled) = (4_480, 0);
+            c.contracts.push(other);
+        }
+        c.edit = |s| s.length_us = 1_000_000;
+        w.close(&c);
+    }
+    let verdict = w.publish().verify(&gruve_proof::verify::Options::default()).unwrap();
+    let lane = &verdict.lanes[0];
+    assert_eq!((lane.sold.0, lane.sold_mean.0, lane.house_hashrate.0), (3, 4_035, 448));
+    assert!(lane.sold_by_proven.is_some_and(|r| r > 9.0), "{verdict}");
+    assert!(verdict.remarks.iter().any(|r| r.contains("is under contract")), "{verdict}");
 }

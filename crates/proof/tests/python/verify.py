@@ -167,9 +167,11 @@ BASE = point_decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 def signed(key, message, signature):
     if len(signature) != 64:
         return False
-    a, s = point_decode(key), int.from_bytes(signature[32:], "little")
-    # A key of small order has signatures that anybody can make. Whether R is in canonical form the comparison shows.
-    if a is None or s >= ORDER or point_encode(point_times(8, a)) == point_encode(IDENTITY):
+    a, first, s = point_decode(key), point_decode(signature[:32]), int.from_bytes(signature[32:], "little")
+    if a is None or first is None or s >= ORDER:
+        return False
+    # A key of small order has signatures that anybody can make; with such a beginning one signature fits many texts.
+    if point_encode(IDENTITY) in (point_encode(point_times(8, a)), point_encode(point_times(8, first))):
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
     minus_a = (P - a[0], a[1], a[2], P - a[3])
@@ -204,11 +206,14 @@ def tile_name(level, place, width):
     thousands = f"x{place // 1000:03}/" if place >= 1000 else ""  # never a million: 2^24 entries are 65,536 tiles
     return f"tile/{level}/{thousands}{place % 1000:03}" + (f".p/{width}" if width < 256 else "")
 
+# Names of keys: no white space, no plus, no control characters.
+NAME = r"([^+\s\x00-\x1f\x7f-\x9f]+)"
+
 def key_id(name, key):
     return sha(name, b"\n\1", key)[:4]
 
 def read_key(folder):
-    match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)\n", folder.text("key", 1024))
+    match = re.fullmatch(NAME + r"\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)\n", folder.text("key", 1024))
     need(match, "key: not one line of name+id+base64")
     raw, name = unbase64(match[3], "key"), match[1].encode()
     need(len(raw) == 33 and raw[0] == 1, "key: not an Ed25519 key")
@@ -227,7 +232,7 @@ def read_checkpoint(folder):
     need(len(root) == 32, "checkpoint: root has not 32 bytes")
     signatures = []
     for line in tail[:-1].split("\n"):
-        match = re.fullmatch(r"— ([^+\s]+) ([A-Za-z0-9+/=]+)", line)
+        match = re.fullmatch("— " + NAME + r" ([A-Za-z0-9+/=]+)", line)
         need(match, "checkpoint: bad signature line")
         raw = unbase64(match[2], "checkpoint: signature")
         need(len(raw) > 4, "checkpoint: short signature")
@@ -270,13 +275,14 @@ def check_other_files(folder, size):
         for file in files:
             name = os.path.relpath(os.path.join(place, file), folder.path).replace(os.sep, "/")
             if re.fullmatch(r"data/[0-9a-f]{64}", name):
+                need(stat.S_ISREG(os.stat(os.path.join(place, file)).st_mode), f"{name} is not a file")
                 digest = hashlib.sha256()
                 with open(os.path.join(place, file), "rb") as data:
                     while piece := data.read(1 << 16):
                         digest.update(piece)
                 need(digest.hexdigest() == name[5:], f"{name} is not what its name says")
-            part = re.fullmatch(r"(tile/.*)\.p/([0-9]{1,3})", name)
-            if part and part[1] in now:
+            part = re.fullmatch(r"(tile/.*)\.p/([1-9][0-9]{0,2})", name)
+            if part and part[1] in now and int(part[2]) < 256:
                 own, grown, width = folder.read(name, 256 * 2050), folder.read(now[part[1]], 256 * 2050), int(part[2])
                 if "entries" in name:
                     tile = Reader(own, name)
@@ -472,18 +478,24 @@ def read_header(job, height):
 
 TAG = b"\xfa\xbe\x6d\x6d"
 
+def is_target(bits):
+    """Whether compact bits stand for a number above 0 of at most 256 bits."""
+    size, mantissa = bits >> 24, bits & 0x7FFFFF
+    value = mantissa >> 8 * (3 - size) if size <= 3 else mantissa << 8 * (size - 3)
+    return not bits & 0x800000 and 0 < value < 1 << 256
+
 def read_aux(r, what, chains):
-    """The blocks of other chains that a job names: (id of the chain, hash)."""
+    """The blocks of other chains that a job names: (id of the chain, hash, target)."""
     blocks = []
     for _ in range(r.number(1, 32, "number of blocks of other chains")):
         chain = r.number(4)
         need(not blocks or blocks[-1][0] < chain, f"{what}: chains out of order")
         coin = r.take(r.number(1))
         need(re.fullmatch(rb"[A-Z0-9]{1,16}", coin), f"{what}: bad name of a coin")
-        blocks.append((chain, r.take(32)))
+        blocks.append((chain, r.take(32), r.number(4)))
         chains.add((chain, coin))
         need(len(chains) <= 32, f"{what}: more chains than one record may name")
-        r.take(12)  # target and height on that chain: the operator's word
+        r.take(8)  # height on that chain: like its target, the operator's word
     return blocks
 
 def check_aux(job):
@@ -500,7 +512,7 @@ def check_aux(job):
     size, nonce = int.from_bytes(script[at + 36:at + 40], "little"), int.from_bytes(script[at + 40:at + 44], "little")
     need(whole and size.bit_count() == 1 and size <= 1 << 30, f"{what}: its tag is cut or of no size that a tree has")
     level, empty, mask = {}, ZERO, (1 << 32) - 1
-    for chain, block in blocks:
+    for chain, block, _ in blocks:
         slot = ((nonce * 1103515245 + 12345 + chain & mask) * 1103515245 + 12345 & mask) % size
         need(slot not in level, f"{what}: two chains have one slot")
         level[slot] = block
@@ -524,8 +536,6 @@ def read_jobs(r, count, algorithm, merged):
         job["tail"] = r.take(r.number(4, 65536, "length of a coinbase's end"))
         job["branch"] = [r.take(32) for _ in range(r.number(1, 32, "number of siblings"))]
         job["aux"] = read_aux(r, what, chains) if merged else []
-        # A job that says which chains it is for is for no others.
-        job["tags"] = 1 if job["aux"] or not merged else 0
         if algorithm >= 2:
             need(not job["aux"], f"{what}: a header and nothing else may stand there")
             job["header"] = read_header(job, height)
@@ -533,6 +543,9 @@ def read_jobs(r, count, algorithm, merged):
             need(len(epochs) <= 2 and max(epochs) < 1024, f"{what}: headers of more of the algorithm's epochs than one can see")
         else:
             job["stamp"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
+            need(is_target(job["bits"]) and all(is_target(b[2]) for b in job["aux"]), f"{what}: bits that are no target")
+            script = (job["head"] + bytes(job["extra"]) + job["tail"])[job["stamp"][2]:job["stamp"][3]]
+            job["tags"] = script.count(TAG)
             if merged:
                 check_aux(job)
         jobs.append(job)
@@ -583,9 +596,13 @@ def check_share(job, kind, counted, template, extranonce, time, nonce, version, 
         return job["tail"], extranonce
     at, (_, _, start, stop) = len(job["head"]), job["stamp"]
     template[at:at + job["extra"]] = extranonce
-    if algorithm == 1:
-        tags = template.count(TAG, start, stop)
-        need(tags <= job["tags"], f"{job['what']}: a share with a second merge-mining tag")
+    # Beside a tag no other one, cut or whole; where there is none, no whole one.
+    found = template.count(TAG, start, stop)
+    if found and (found > 1 or not job["tags"]):
+        at = template.find(TAG, start, stop)
+        while not job["tags"] and 0 <= at and at + 44 > stop:
+            at = template.find(TAG, at + 4, stop)
+        need(at < 0, f"{job['what']}: a share with a second merge-mining tag")
     root = sha2(template)
     for sibling in job["branch"]:
         root = sha2(root + sibling)
@@ -772,17 +789,19 @@ def read_accepted(folder, name, lane, number, origin, keys):
     """A signed note; gives the epochs in which its shares may be counted, its time, and (leaf, level) of each."""
     text, gap, tail = folder.text(name, 16384).partition("\n\n")
     lines = text.split("\n")
-    numbers = r"(0|[1-9][0-9]*)"
+    numbers = r"(0|[1-9][0-9]{0,19})"
+    need(re.fullmatch(r"[a-z][a-z0-9-]{0,15}", lane) and re.fullmatch(numbers, number), f"{name}: not a note of acceptance")
     need(gap and len(lines) == 8 and re.fullmatch("gruve accepted [12]", lines[0]), f"{name}: not a note of acceptance")
     width = 33 if lines[0][-1] == "2" else 32
     need(lines[1:4] == [origin.decode(), lane, number], f"{name}: of another log, lane or number")
     epochs = re.fullmatch(f"{numbers} {numbers}", lines[4])
     need(epochs and re.fullmatch(f"{numbers} {numbers}", lines[5]) and re.fullmatch(numbers, lines[6]), f"{name}: bad numbers")
-    match = re.fullmatch(r"— ([^+\s]+) ([A-Za-z0-9+/=]+)\n", tail)
+    match = re.fullmatch("— " + NAME + r" ([A-Za-z0-9+/=]+)\n", tail)
     need(match and match[1].encode() == origin, f"{name}: not one line of signature of this log")
     raw = unbase64(match[2], name)
     good = [key for key in keys if raw[:4] == key_id(origin, key) and signed(key, (text + "\n").encode(), raw[4:])]
     need(good, f"{name}: no key of this log has signed it")
+    need(all(int(n) < 1 << 64 for line in lines[3:7] for n in line.split(" ")), f"{name}: bad numbers")
     count = int(lines[6])
     need(count <= 1 << 20, f"{name}: of too many shares")
     data = folder.read(name + ".leaves", width * count, width * count)
@@ -798,6 +817,8 @@ def check_accepted(folder, lanes, origin, keys):
     """Shares that gateways signed for stand in the record, where all shares of their epochs are opened by now."""
     place, checked = os.path.join(folder.path, "accepted"), 0
     for lane in sorted(os.listdir(place)) if os.path.isdir(place) else []:
+        if lane.startswith("."):
+            continue
         for number in sorted(os.listdir(os.path.join(place, lane))):
             if number.startswith(".") or number.endswith(".leaves") or number == "range":
                 continue
@@ -851,6 +872,7 @@ def verify(path):
     keys, changes = [first_key], {}
     for place, raw in enumerate(entries):
         if raw.startswith(b"gruve keys 1\0"):
+            need(len(keys) < 256, f"entry {place}, change of keys: more than 256 keys, one after the other")
             changes[place] = read_change(raw, place, origin, keys, recovery)
             keys.append(changes[place])
     own = [s for name, ident, s in signatures if name == origin and ident == key_id(origin, keys[-1])]
