@@ -342,7 +342,8 @@ impl Parts {
     /// When the public folder cannot be used, or its log was begun with another key or name.
     pub async fn publish(&self, config: &Config) -> Result<Arc<Publishing>, StartError> {
         let key = self.operator.clone();
-        record::open(config, &self.folder, key, &self.market, self.entropy.as_ref()).await
+        let (market, treasury) = (&self.market, &self.treasury);
+        record::open(config, &self.folder, key, market, treasury, self.entropy.as_ref()).await
     }
 
     /// All nodes with their lanes, merge-mined chains' included.

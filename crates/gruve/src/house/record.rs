@@ -3,19 +3,23 @@
 use super::files::Folder;
 use super::keys;
 use super::lane;
-use super::parts::StartError;
+use super::parts::{self, StartError};
 use super::receipts::RecordShelf;
 use super::witnesses;
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
+use gruve_chain::Family;
 use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
 use gruve_proof::acceptance::Acceptance;
 use gruve_proof::note::NoteKey;
-use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher};
+use gruve_proof::places::Places;
+use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher, data_path};
 use gruve_proof::summary::FileRef;
+use gruve_treasury::Treasury;
 use gruve_units::{Entropy, LaneId};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +45,8 @@ pub struct Publishing {
     key: SigningKey,
     secret: [u8; 32],
     sampling: BTreeMap<LaneId, Sampling>,
+    /// Where the blocks of each stamped lane may pay.
+    places: BTreeMap<LaneId, Places>,
     witnesses: Arc<dyn Cosign>,
     grown: Notify,
 }
@@ -81,6 +87,15 @@ impl RecordSink for Publishing {
         publish::put(&self.kept, &hex::encode(sold.hash), bytes).map_err(|e| e.to_string())
     }
 
+    fn read(&self, file: &FileRef) -> Result<Vec<u8>, String> {
+        let path = self.folder.join(data_path(&file.hash));
+        fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    fn places(&self, lane: &LaneId) -> Option<Places> {
+        self.places.get(lane).cloned()
+    }
+
     fn secret(&self) -> [u8; 32] {
         self.secret
     }
@@ -109,6 +124,7 @@ pub async fn open(
     folder: &Folder,
     key: SigningKey,
     market: &Market,
+    treasury: &Treasury,
     entropy: &dyn Entropy,
 ) -> Result<Arc<Publishing>, StartError> {
     let origin = config.house.origin.clone();
@@ -125,11 +141,28 @@ pub async fn open(
         key,
         secret,
         sampling: sampling(config)?,
+        places: places(config, treasury)?,
         witnesses: witnesses::open(&config.record).map_err(StartError::Witnesses)?,
         grown: Notify::new(),
     });
     market.publish_to(record.clone());
     Ok(record)
+}
+
+/// Where the rewards of each stamped lane go: to the house's wallet.
+fn places(config: &Config, treasury: &Treasury) -> Result<BTreeMap<LaneId, Places>, StartError> {
+    let mut all = BTreeMap::new();
+    for lane in &config.lanes {
+        let is_account = parts::chain_params(lane)?.family() == Family::Ethash;
+        let script = match is_account {
+            // The node makes the header, and the stamp in it makes the lane provable.
+            true if !lane::stamps_headers(lane)? => continue,
+            true => treasury.hot_address(lane.asset)?.0.to_vec(),
+            false => treasury.coinbase_script(lane.asset)?,
+        };
+        all.extend(Places::new(&lane.id, [(None, &script[..])]).map(|own| (lane.id.clone(), own)));
+    }
+    Ok(all)
 }
 
 /// What is wanted of each stamped lane's shares.

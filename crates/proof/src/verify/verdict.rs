@@ -127,6 +127,10 @@ pub struct LaneVerdict {
     pub aux: Vec<AuxVerdict>,
     /// Shares of jobs that commit to other chains' blocks and do not say which.
     pub hides_aux: u64,
+    /// Shares of jobs for which no places of rewards had been published before.
+    pub unbound: u64,
+    /// Shares whose block would have paid the machine's owner itself.
+    pub to_owners: u64,
 }
 
 /// What the work of a lane was for beside its own chain. Its targets are the operator's word.
@@ -195,6 +199,8 @@ struct Running {
     has_headers: bool,
     aux: BTreeMap<(u32, String), (u64, f64)>,
     hides_aux: u64,
+    unbound: u64,
+    to_owners: u64,
 }
 
 impl Verdict {
@@ -265,6 +271,7 @@ impl Verdict {
         r.dated_work = add(r.dated_work, found.dated_work);
         r.bytes += found.record_bytes;
         r.hides_aux += found.hides_aux;
+        (r.unbound, r.to_owners) = (r.unbound + found.unbound, r.to_owners + found.to_owners);
         for (chain, (solved, expected)) in &found.aux {
             // As many as a lane of some years has, however many names a record makes up.
             if r.aux.len() < CHAINS_TOLD || r.aux.contains_key(chain) {
@@ -319,6 +326,18 @@ impl Verdict {
                 self.not_proven.push(format!(
                     "lane {}: for which other chains {} of its shares were merge-mined",
                     v.lane, v.hides_aux
+                ));
+            }
+            if v.unbound > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: that {} of its shares would have paid where the operator had said beforehand: for their jobs nothing was said",
+                    v.lane, v.unbound
+                ));
+            }
+            if v.to_owners > 0 {
+                self.remarks.push(format!(
+                    "lane {}: blocks of {} shares would have paid the machines' owners themselves, at places published before",
+                    v.lane, v.to_owners
                 ));
             }
             if !v.aux.is_empty() {
@@ -429,6 +448,8 @@ impl Running {
             sampled: self.sampled,
             aux: self.aux.into_iter().map(AuxVerdict::of).collect(),
             hides_aux: self.hides_aux,
+            unbound: self.unbound,
+            to_owners: self.to_owners,
         }
     }
 }
