@@ -11,6 +11,7 @@ mod nonce;
 mod places;
 mod sold;
 
+pub(crate) use places::load as load_places;
 pub(crate) use sold::{SoldTo, leases, metered, operators_last};
 
 use crate::close::{Closing, LaneState};

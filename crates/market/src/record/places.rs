@@ -1,11 +1,12 @@
 //! Where rewards may go: named in each entry, for jobs whose stamp will hold its checkpoint.
 
 use super::{Fixed, RecordSink, Stored};
+use crate::stamps::StampSource;
 use crate::{LaneConfig, MarketError, Result};
 use gruve_proof::Hash;
 use gruve_proof::places::Places;
 use gruve_proof::summary::FileRef;
-use gruve_units::EpochNumber;
+use gruve_units::{EpochNumber, LaneId};
 use std::collections::{BTreeMap, btree_map};
 
 /// Stores the list that an entry names. A lane whose entry before named one goes on with that while nothing else is
@@ -31,7 +32,7 @@ pub(super) fn are_kept(
         let Some(named) = named else { continue };
         let list = match lists.entry(named.hash) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
-            btree_map::Entry::Vacant(new) => new.insert(read(sink, lane, &named)?),
+            btree_map::Entry::Vacant(new) => new.insert(read(sink, &lane.lane, &named)?),
         };
         if !list.allow(*whose, script) {
             let (lane, script) = (&lane.lane, hex::encode(script));
@@ -43,8 +44,22 @@ pub(super) fn are_kept(
     Ok(true)
 }
 
-fn read(sink: &dyn RecordSink, lane: &LaneConfig, named: &FileRef) -> Result<Places> {
+/// Keeps the list that an entry names, for whoever makes jobs.
+pub(crate) fn load(
+    stamps: &StampSource,
+    sink: &dyn RecordSink,
+    lane: &LaneId,
+    epoch: EpochNumber,
+    fixed: Fixed,
+) -> Result<()> {
+    match fixed.places {
+        none if none == FileRef::default() => Ok(()),
+        named => stamps.place(lane, epoch, named.hash, || read(sink, lane, &named)),
+    }
+}
+
+fn read(sink: &dyn RecordSink, lane: &LaneId, named: &FileRef) -> Result<Places> {
     let bytes = sink.read(named).map_err(MarketError::NotPublished)?;
-    let places = Places::read(bytes.as_slice(), &lane.lane);
+    let places = Places::read(bytes.as_slice(), lane);
     places.map_err(|e| MarketError::NotPublished(format!("the list of places: {e}")))
 }

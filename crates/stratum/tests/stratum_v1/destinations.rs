@@ -226,7 +226,8 @@ async fn so_many_owners_are_paid_by_the_block_and_the_others_by_the_house() {
         (last, vec![0x51]),
     ] {
         let (_client, mut events) = connect(house.gateway.address(), &name(n)).await;
-        assert_eq!(pays(&next_job(&mut events).await), script, "owner {n}");
+        let job = next_job(&mut events).await;
+        assert_eq!(pays(&job), script, "owner {n}");
     }
     house.work.stop().await;
     house.gateway.shutdown().await;
