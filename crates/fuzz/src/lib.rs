@@ -105,7 +105,9 @@ pub const TARGETS: &[Target] = &[
         words: &[
             b"GRUVREC1",
             b"GRUVSLD1",
+            b"GRUVPLC1",
             b"gruve epoch 2\0",
+            b"gruve epoch 3\0",
             b"\xff\xff\xff\xff",
             b"\n\n\xe2\x80\x94 ",
         ],

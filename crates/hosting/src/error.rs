@@ -38,6 +38,12 @@ pub enum HostingError {
         /// How many it may have.
         max: i64,
     },
+    /// The lane's blocks pay as many addresses as they can.
+    #[error("blocks of this lane pay {max} owners' addresses already, the most they can")]
+    BlockFull {
+        /// How many.
+        max: usize,
+    },
     /// A number that does not fit.
     #[error("{0} is more than can be counted")]
     Overflow(&'static str),
@@ -66,7 +72,8 @@ impl Blamed for HostingError {
             | HostingError::KeyReused
             | HostingError::SameOwner
             | HostingError::BadTerms(_)
-            | HostingError::TooMany { .. } => Blame::Rejected,
+            | HostingError::TooMany { .. }
+            | HostingError::BlockFull { .. } => Blame::Rejected,
             HostingError::Overflow(_) | HostingError::Broken(_) => Blame::Fatal,
             HostingError::Farm(e) => e.blame(),
             HostingError::Ledger(e) => e.blame(),

@@ -8,6 +8,7 @@
 //! | [`Hosting::accept`] | price paid, owner changes at an epoch's border ahead, certificate issued, contract before ended there |
 //! | a settlement ([`Hosting::bill`], within its transaction) | energy, hosting fee and service-level credit since the last bill; postings |
 //! | [`Hosting::payables`], [`Hosting::begin_payment`], [`Hosting::end_payment`] | what was earned goes to the owner's address, asked for once |
+//! | [`Hosting::set_in_block_in`] | later jobs of the machine pay its owner in the coinbase itself, or no longer |
 //! | [`Hosting::order_in`] | a machine in stock is assigned, paid for and certified; none twice |
 //! | [`Hosting::end`] | the machine is the house's again from an epoch's border on |
 //!
@@ -33,6 +34,7 @@ mod contract;
 mod error;
 pub mod footprint;
 pub mod honesty;
+mod in_block;
 mod order;
 mod paper;
 mod payable;
@@ -48,6 +50,7 @@ pub use contract::{
 };
 pub use error::HostingError;
 pub use gruve_statement::hosting::HostingStatement;
+pub use in_block::{IN_BLOCK_MAX, InBlock, OwnBlock};
 pub use order::{Order, Ordered, STOCK_COUNTED_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
@@ -74,6 +77,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "plans",
         sqlite: include_str!("../migrations/0003_plans.sqlite.sql"),
         postgres: include_str!("../migrations/0003_plans.postgres.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "in_block",
+        sqlite: include_str!("../migrations/0004_in_block.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_in_block.postgres.sql"),
     },
 ];
 

@@ -4,12 +4,16 @@
 mod world;
 
 use gruve_farm::energy::UJ_PER_KWH;
-use gruve_farm::{LATE_MAX, MachineOwner, MachineState, Proof, ProvenPlace};
+use gruve_farm::{LATE_MAX, MachineOwner, MachineState, NewInventory, Proof, ProvenPlace};
 use gruve_hosting::honesty::Verdict;
-use gruve_hosting::{ADDRESS_WAIT, HostingError, HostingState, PayFrom};
+use gruve_hosting::{
+    ADDRESS_WAIT, HostingError, HostingState, IN_BLOCK_MAX, OfferTerms, OwnBlock, PayFrom, Scheme,
+};
 use gruve_ledger::Account;
 use gruve_store::{Store, laws};
-use gruve_units::{AccountId, Class, Clock as _, Duration, EpochNumber, Timestamp};
+use gruve_units::{
+    AccountId, Class, Clock as _, ContractId, Duration, EpochNumber, Hashrate, Timestamp,
+};
 use std::collections::BTreeMap;
 use world::{CLASS, FULL, LENGTH_US, RATE, account, btc, lane, terms, world};
 
@@ -455,7 +459,126 @@ async fn rows_that_cannot_be_paid_hide_no_owner_behind_them(store: Store) {
     assert_eq!(seen, (1..=1_001).map(who).collect::<Vec<_>>());
 }
 
+async fn the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let solo = OfferTerms { scheme: Scheme::Solo, ..terms(PayFrom::Balance) };
+    let id = w.hosting.offer(w.machine, kari, solo, btc(0)).await.unwrap();
+    let set = async |who: AccountId, wanted: bool| {
+        gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+            w.hosting.set_in_block_in(tx, who, id, wanted).await
+        })
+    };
+    let wishes = async || {
+        let mut tx = w.store.read().await.unwrap();
+        w.hosting.in_block(&mut tx, &lane()).await.unwrap()
+    };
+    assert!(matches!(set(kari, true).await, Err(HostingError::NotNow("offered"))));
+    let from = w.hosting.accept(kari, id).await.unwrap();
+    assert!(matches!(set(kari, true).await, Err(HostingError::BadTerms(_))), "no address");
+    w.hosting.set_address(kari, id, "bc1own").await.unwrap();
+    assert!(matches!(set(ola, true).await, Err(HostingError::NoContract)));
+    assert!(!w.hosting.is_in_block(id).await.unwrap() && wishes().await.is_empty());
+    set(kari, true).await.unwrap();
+    set(kari, true).await.unwrap();
+    w.hosting.set_address(kari, id, "bc1next").await.unwrap();
+    let [wish] = &wishes().await[..] else { panic!("one wish") };
+    assert_eq!((wish.account, wish.machine), (kari, w.machine));
+    assert_eq!(wish.address.at(w.clock.now()), Some("bc1own"), "a change waits here as everywhere");
+    assert_eq!(wish.addresses().collect::<Vec<_>>(), ["bc1own", "bc1next"]);
+    assert!(wish.counts_in(from) && !wish.counts_in(EpochNumber(from.0 - 1)));
+    // While a bill is unpaid the house is.
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.settle(from, &[]).await;
+    assert!(!wishes().await[0].counts_in(from), "nothing in the balance");
+
+    let block = |hash: u8, address: &str| OwnBlock {
+        lane: lane(),
+        block_hash: [hash; 32],
+        height: u64::from(hash),
+        at: w.clock.now(),
+        vout: 0,
+        address: address.to_owned(),
+        amount: btc(5_000),
+        is_orphaned: false,
+    };
+    let connect = async |block: &OwnBlock| {
+        gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+            w.hosting.block_paid(tx, block).await
+        })
+        .unwrap();
+    };
+    let seen = async |who: AccountId| {
+        let mut tx = w.store.read().await.unwrap();
+        w.hosting.own_blocks(&mut tx, who).await.unwrap()
+    };
+    for b in [block(1, "bc1own"), block(2, "bc1next"), block(3, "bc1stranger")] {
+        connect(&b).await;
+        connect(&b).await;
+    }
+    let heights: Vec<u64> = seen(kari).await.iter().map(|b| b.height).collect();
+    assert_eq!(heights, [2, 1], "each once, others' not");
+    assert!(seen(ola).await.is_empty());
+    let is_orphaned = async || seen(kari).await[1].is_orphaned;
+    gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+        w.hosting.block_gone(tx, gruve_units::Asset::Btc, &[1; 32]).await
+    })
+    .unwrap();
+    assert!(is_orphaned().await && !seen(kari).await[0].is_orphaned);
+    connect(&block(1, "bc1own")).await;
+    assert!(!is_orphaned().await, "it came back");
+    set(kari, false).await.unwrap();
+    assert!(wishes().await.is_empty());
+    // Jobs of before are out there still.
+    connect(&block(4, "bc1own")).await;
+    assert_eq!(seen(kari).await.len(), 3);
+    assert_eq!(w.available(kari).await, 0, "the books have nothing of it");
+}
+
+async fn blocks_of_a_lane_pay_so_many_addresses(store: Store) {
+    let w = world(store).await;
+    let mut ids = Vec::new();
+    for n in 0..=IN_BLOCK_MAX {
+        let new = NewInventory {
+            site: w.site,
+            name: format!("more-{n}"),
+            lane: lane(),
+            serial: format!("MORE{n}"),
+            model: "S19 Pro".to_owned(),
+            rack: "B-1".to_owned(),
+            nameplate: Hashrate(1_000),
+            watts: 3_000,
+        };
+        let machine = w.farm.add_inventory(new).await.unwrap();
+        w.farm.set_state(machine, MachineState::Running).await.unwrap();
+        let who = account(u8::try_from(n / 2 + 1).unwrap());
+        let solo = OfferTerms { scheme: Scheme::Solo, ..terms(PayFrom::Balance) };
+        let id = w.hosting.offer(machine, who, solo, btc(0)).await.unwrap();
+        w.hosting.accept(who, id).await.unwrap();
+        w.hosting.set_address(who, id, &format!("bc1of{n}")).await.unwrap();
+        ids.push((who, id));
+    }
+    let set = async |(who, id): (AccountId, ContractId)| {
+        gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+            w.hosting.set_in_block_in(tx, who, id, true).await
+        })
+    };
+    let (last, others) = ids.split_last().unwrap();
+    for one in others {
+        set(*one).await.unwrap();
+    }
+    let full = set(*last).await;
+    assert!(matches!(full, Err(HostingError::BlockFull { max: IN_BLOCK_MAX })), "{full:?}");
+    // An address that is paid already takes no more room.
+    w.hosting.set_address(last.0, last.1, "bc1of0").await.unwrap();
+    w.clock.advance(ADDRESS_WAIT);
+    assert!(set(*last).await.is_err(), "another account's is another place");
+    set(others[0]).await.unwrap();
+}
+
 laws! { hosting: [
+    the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept,
+    blocks_of_a_lane_pay_so_many_addresses,
     rows_that_cannot_be_paid_hide_no_owner_behind_them,
     earnings_less_bills_go_to_the_address_and_are_asked_for_once,
     a_machine_changes_owner_when_both_sides_agree_and_is_certified,

@@ -287,9 +287,10 @@ impl Market {
 
     /// Puts what a lane's last entries fixed into memory.
     async fn load_rules(&self, tx: &mut Tx, lane: &LaneId, last: u32) -> Result<()> {
-        if self.record_sink().is_some() {
-            for (epoch, rules) in record::fixed(tx, lane, Some(last)).await? {
-                self.stamps().cap(lane, epoch, rules.class_max);
+        if let Some(sink) = self.record_sink() {
+            for (epoch, fixed) in record::fixed(tx, lane, Some(last)).await? {
+                self.stamps().cap(lane, epoch, fixed.rules.class_max);
+                record::load_places(self.stamps(), sink.as_ref(), lane, epoch, fixed)?;
             }
         }
         Ok(())

@@ -8,8 +8,10 @@
 
 mod log;
 mod nonce;
+mod places;
 mod sold;
 
+pub(crate) use places::load as load_places;
 pub(crate) use sold::{SoldTo, leases, metered, operators_last};
 
 use crate::close::{Closing, LaneState};
@@ -17,14 +19,15 @@ use crate::opened::{Sampling, is_one_class};
 use crate::tally::Counted;
 use crate::{LaneConfig, Market, MarketError, Result};
 use gruve_proof::aux::{self, AuxBlock};
+use gruve_proof::places::Places;
 use gruve_proof::record::{RecordJob, RecordOf, write_record};
 use gruve_proof::share;
 use gruve_proof::sum_tree::SumNode;
 use gruve_proof::summary::{EpochSummary, FileRef, GENESIS, Rules, checkpoint_of};
-use gruve_proof::verify::SLACK_ENTRIES;
+use gruve_proof::verify::{SLACK_ENTRIES, paid};
 use gruve_sharelog::{AuxChainRecord, AuxJobRecord, JobRecord};
 use gruve_store::{Migration, Tx, params};
-use gruve_units::{Algorithm, EpochNumber, Hashes, JobId, LaneId};
+use gruve_units::{AccountId, Algorithm, EpochNumber, Hashes, JobId, LaneId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::sync::Arc;
 
@@ -85,6 +88,18 @@ pub trait RecordSink: Send + Sync {
     /// What salts are made with.
     fn secret(&self) -> [u8; 32];
 
+    /// Reads a public file again.
+    ///
+    /// # Errors
+    /// As [`RecordSink::put`].
+    fn read(&self, file: &FileRef) -> Result<Vec<u8>, String>;
+
+    /// The places to which a lane's jobs are to be bound by its next entry; `None` binds them as before.
+    fn places(&self, lane: &LaneId) -> Option<Places> {
+        let _ = lane;
+        None
+    }
+
     /// What is wanted of a lane's shares.
     fn sampling(&self, lane: &LaneId) -> Sampling {
         let _ = lane;
@@ -101,6 +116,15 @@ pub(crate) struct Stored {
     file: FileRef,
     /// The epochs of its jobs, and those whose checkpoints they commit to; 0 for none.
     checkpoints: BTreeSet<(EpochNumber, EpochNumber)>,
+    /// What blocks of its shares would have paid: the epoch whose checkpoint the job holds, whose the share is, the script.
+    paid: BTreeSet<(EpochNumber, Option<AccountId>, Vec<u8>)>,
+}
+
+/// What an entry fixed for later jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fixed {
+    pub(crate) rules: Rules,
+    places: FileRef,
 }
 
 impl Stored {
@@ -108,9 +132,9 @@ impl Stored {
     pub(crate) fn is_provable(
         &self,
         algorithm: Algorithm,
-        fixed: &BTreeMap<EpochNumber, Rules>,
+        fixed: &BTreeMap<EpochNumber, Fixed>,
     ) -> bool {
-        let is_one = |of| fixed.get(of).copied().is_some_and(is_one_class);
+        let is_one = |of| fixed.get(of).is_some_and(|f| is_one_class(f.rules));
         has_coinbases(algorithm) || self.checkpoints.iter().all(|(_, of)| is_one(of))
     }
 }
@@ -119,6 +143,7 @@ impl Stored {
 /// hold them: a job without a stamp, or more than the limits; the epoch is then published as unproven.
 pub(crate) fn store_record(
     sink: &dyn RecordSink,
+    algorithm: Algorithm,
     of: &RecordOf,
     jobs: &HashMap<JobId, JobRecord>,
     aux: &HashMap<JobId, AuxJobRecord>,
@@ -136,6 +161,7 @@ pub(crate) fn store_record(
     }
     name_others(&mut used, aux);
     let checkpoints = used.values().map(|j| (j.epoch, j.checkpoint_epoch)).collect();
+    let paid = paid_for(algorithm, &used, &distinct);
     // Late work has sections of its own, those of the oldest epoch first.
     let late = distinct.partition_point(|s| s.epochs_late() == 0);
     let (own, late) = distinct.split_at(late);
@@ -153,7 +179,31 @@ pub(crate) fn store_record(
         return Ok(None);
     }
     let file = sink.put(&bytes).map_err(MarketError::NotPublished)?;
-    Ok(Some(Stored { file, checkpoints }))
+    Ok(Some(Stored { file, checkpoints, paid }))
+}
+
+/// What blocks found by these shares would have paid.
+fn paid_for(
+    algorithm: Algorithm,
+    used: &BTreeMap<JobId, RecordJob>,
+    shares: &[&Counted],
+) -> BTreeSet<(EpochNumber, Option<AccountId>, Vec<u8>)> {
+    let mut whose: BTreeSet<(JobId, Option<AccountId>)> = BTreeSet::new();
+    let mut last = None;
+    for s in shares.iter().map(|s| s.canonical()) {
+        let own = (share::job(s), share::owner(s));
+        if last.replace(own) != Some(own) {
+            whose.insert(own);
+        }
+    }
+    let scripts: BTreeMap<JobId, Vec<Vec<u8>>> =
+        used.iter().map(|(id, job)| (*id, paid(algorithm, job).unwrap_or_default())).collect();
+    let mut all = BTreeSet::new();
+    for (id, who) in whose {
+        let (Some(job), Some(scripts)) = (used.get(&id), scripts.get(&id)) else { continue };
+        all.extend(scripts.iter().map(|script| (job.checkpoint_epoch, who, script.clone())));
+    }
+    all
 }
 
 /// Names the blocks of other chains that jobs are for. A record names all of them or none.
@@ -251,16 +301,27 @@ impl Market {
             Some(stored) if is_dated(tx, lane, stored).await? => {
                 let fixed = fixed(tx, &lane.lane, Some(crate::stamps::KEPT)).await?;
                 let fixed = fixed.into_iter().collect();
-                stored.is_provable(lane.algorithm, &fixed).then_some(stored.file)
+                let is_true = match &sink {
+                    Some(sink) => places::are_kept(sink.as_ref(), lane, stored, &fixed)?,
+                    None => true,
+                };
+                (is_true && stored.is_provable(lane.algorithm, &fixed)).then_some(stored.file)
             }
             _ => None,
         };
+        let before = match &sink {
+            Some(_) => last_fixed(tx, &lane.lane).await?,
+            None => Fixed::default(),
+        };
         let rules = match &sink {
             Some(sink) if self.publishes(lane).is_some() => {
-                let before = last_rules(tx, &lane.lane).await?;
-                sink.sampling(&lane.lane).rules(&public.closing.accepted, before)
+                sink.sampling(&lane.lane).rules(&public.closing.accepted, before.rules)
             }
             _ => Rules::default(),
+        };
+        let places = match &sink {
+            Some(sink) => places::name(sink.as_ref(), lane, before.places)?,
+            None => FileRef::default(),
         };
         let summary = EpochSummary {
             lane: lane.lane.clone(),
@@ -281,6 +342,7 @@ impl Market {
             record: record.unwrap_or_default(),
             sold: sold.file,
             rules,
+            places,
         };
         if sink.is_some() {
             let given = params![lane.lane.clone(), epoch, summary.canonical()];
@@ -298,15 +360,15 @@ async fn last_logged(tx: &mut Tx, lane: &LaneConfig) -> Result<(EpochNumber, [u8
 }
 
 /// What a lane's last entry fixed.
-async fn last_rules(tx: &mut Tx, lane: &LaneId) -> Result<Rules> {
+async fn last_fixed(tx: &mut Tx, lane: &LaneId) -> Result<Fixed> {
     let row = tx.fetch_optional(sql::LAST_OF_LANE, &params![lane.clone()]).await?;
-    row.map_or(Ok(Rules::default()), |row| rules_in(&row.get::<Vec<u8>>("entry")?))
+    row.map_or(Ok(Fixed::default()), |row| fixed_in(&row.get::<Vec<u8>>("entry")?))
 }
 
-fn rules_in(entry: &[u8]) -> Result<Rules> {
+fn fixed_in(entry: &[u8]) -> Result<Fixed> {
     let summary = EpochSummary::parse(entry);
     let summary = summary.map_err(|e| MarketError::Broken(format!("an entry of the log: {e}")))?;
-    Ok(summary.map_or_else(Rules::default, |s| s.rules))
+    Ok(summary.map_or_else(Fixed::default, |s| Fixed { rules: s.rules, places: s.places }))
 }
 
 /// The thresholds of opened shares, where there are any, by the epoch whose entry fixed them; of a lane's last entries, or
@@ -317,7 +379,8 @@ pub(crate) async fn thresholds(
     last: Option<u32>,
 ) -> Result<BTreeMap<EpochNumber, u8>> {
     let all = fixed(tx, lane, last).await?;
-    Ok(all.into_iter().map(|(e, r)| (e, r.opened)).filter(|(_, opened)| *opened > 0).collect())
+    let opened = all.into_iter().map(|(e, f)| (e, f.rules.opened));
+    Ok(opened.filter(|(_, opened)| *opened > 0).collect())
 }
 
 /// What a lane's last entries fixed, or all of them.
@@ -325,11 +388,11 @@ pub(crate) async fn fixed(
     tx: &mut Tx,
     lane: &LaneId,
     last: Option<u32>,
-) -> Result<Vec<(EpochNumber, Rules)>> {
+) -> Result<Vec<(EpochNumber, Fixed)>> {
     let given = params![lane.clone(), last.unwrap_or(u32::MAX)];
     let rows = tx.fetch_all(sql::LAST_ENTRIES, &given).await?;
     rows.iter()
-        .map(|row| Ok((row.get("epoch")?, rules_in(&row.get::<Vec<u8>>("entry")?)?)))
+        .map(|row| Ok((row.get("epoch")?, fixed_in(&row.get::<Vec<u8>>("entry")?)?)))
         .collect()
 }
 

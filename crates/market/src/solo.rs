@@ -18,7 +18,7 @@ use crate::pages::Pages;
 use crate::scheme_sql as sql;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
 use gruve_store::{Batch, Tx, params};
-use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, LaneId};
+use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, LaneId, MachineId};
 use ruint::Uint;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -170,6 +170,23 @@ impl Market {
         Ok(from)
     }
 
+    /// Who found a block by the share log of closed epochs, the house without an account, and with which machine; within
+    /// the caller's transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finder(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        block_hash: &[u8; 32],
+    ) -> Result<Option<(Option<AccountId>, MachineId)>> {
+        let row = tx.fetch_optional(sql::FOUND_BY, &params![lane.clone(), *block_hash]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let owner = <[u8; 16]>::try_from(row.get::<Vec<u8>>("owner")?).ok();
+        Ok(Some((owner.map(AccountId::from_bytes), row.get("machine")?)))
+    }
+
     /// By which scheme an account's own machines earn, and since which epoch; one chosen for a later epoch
     /// included.
     ///
@@ -196,8 +213,23 @@ impl Market {
         account: AccountId,
         lane: &LaneId,
     ) -> Result<(Scheme, Option<EpochNumber>)> {
+        self.own_scheme_at(tx, account, lane, EpochNumber(i64::MAX.unsigned_abs())).await
+    }
+
+    /// By which scheme an account's own machines earn in an epoch, within the caller's transaction; since which. What it is in
+    /// an epoch that has begun stays so.
+    ///
+    /// # Errors
+    /// As [`Market::own_scheme`].
+    pub async fn own_scheme_at(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        lane: &LaneId,
+        epoch: EpochNumber,
+    ) -> Result<(Scheme, Option<EpochNumber>)> {
         self.lane(lane)?;
-        let given = params![lane.clone(), account, i64::MAX];
+        let given = params![lane.clone(), account, epoch];
         match tx.fetch_optional(sql::OWN_SCHEME, &given).await? {
             Some(r) => {
                 Ok((Scheme::stored(&r.get::<String>("scheme")?)?, Some(r.get("from_epoch")?)))

@@ -1,9 +1,11 @@
 //! The last checkpoints of every lane, in memory, for stamping jobs.
 
+use gruve_proof::Hash;
+use gruve_proof::places::Places;
 use gruve_proof::summary::GENESIS;
-use gruve_units::{Class, EpochNumber, LaneId};
+use gruve_units::{AccountId, Class, EpochNumber, LaneId};
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Checkpoints kept for each lane. Jobs ask for one two epochs back; the rest is room for a late accountant.
 pub(crate) const KEPT: u32 = 64;
@@ -13,6 +15,7 @@ pub(crate) const KEPT: u32 = 64;
 pub struct StampSource {
     lanes: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, [u8; 32]>>>,
     caps: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, Class>>>,
+    places: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, (Hash, Arc<Places>)>>>,
 }
 
 impl StampSource {
@@ -37,6 +40,43 @@ impl StampSource {
         let caps = self.caps.read().unwrap_or_else(PoisonError::into_inner);
         let cap = caps.get(lane).and_then(|l| l.get(&checkpoint_of)).copied();
         cap.or(Class::new(Class::MAX)).unwrap_or(Class::ZERO)
+    }
+
+    /// Whether jobs that hold the checkpoint of this epoch may pay this script to the owner of the machines they are for: it
+    /// was published with the checkpoint.
+    #[must_use]
+    pub fn may_pay(
+        &self,
+        lane: &LaneId,
+        checkpoint_of: EpochNumber,
+        owner: AccountId,
+        script: &[u8],
+    ) -> bool {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        let list = places.get(lane).and_then(|l| l.get(&checkpoint_of));
+        list.is_some_and(|(_, list)| list.has(Some(owner), script))
+    }
+
+    /// Keeps the list that an epoch's entry names, read from its file where it is another than those that are kept.
+    pub(crate) fn place<E>(
+        &self,
+        lane: &LaneId,
+        epoch: EpochNumber,
+        hash: Hash,
+        read: impl FnOnce() -> Result<Places, E>,
+    ) -> Result<(), E> {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = places.entry(lane.clone()).or_default();
+        let known = kept.values().rev().find(|(known, _)| *known == hash);
+        let list = match known {
+            Some((_, list)) => Arc::clone(list),
+            None => Arc::new(read()?),
+        };
+        kept.insert(epoch, (hash, list));
+        while kept.len() > usize::try_from(KEPT).unwrap_or(usize::MAX) {
+            kept.pop_first();
+        }
+        Ok(())
     }
 
     pub(crate) fn cap(&self, lane: &LaneId, epoch: EpochNumber, class_max: u8) {

@@ -26,6 +26,7 @@ pub mod logged;
 pub mod merkle;
 pub mod note;
 pub mod opened;
+pub mod places;
 pub mod publish;
 pub mod receipt;
 pub mod record;

@@ -1,6 +1,7 @@
-//! The second form of an epoch's summary: one entry of the public log, and the chain of checkpoints.
+//! An epoch's summary: one entry of the public log, and the chain of checkpoints.
 //!
-//! The bytes are defined in `docs/record-format.md`. `checkpoint = SHA-256("gruve checkpoint 1\0" ‖ summary)`; each
+//! The bytes are defined in `docs/record-format.md`: the second form, and the third of entries that also name the places
+//! to which later jobs may pay. `checkpoint = SHA-256("gruve checkpoint 1\0" ‖ summary)`; each
 //! summary holds the one before, and stamps of later work hold it: rewriting an epoch needs its work again. Epochs
 //! between a summary and the one before it had no work: they count as zero and have no summary of their own.
 
@@ -13,6 +14,7 @@ use gruve_units::{Algorithm, EpochNumber, Hashes, LaneId};
 pub use crate::epoch::{AllocationLeaf, GENESIS};
 
 const MAGIC: &[u8; 14] = b"gruve epoch 2\0";
+const WITH_PLACES: &[u8; 14] = b"gruve epoch 3\0";
 
 /// A published file, named by its hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub struct EpochSummary {
     pub sold: FileRef,
     /// What jobs are bound to whose stamp holds this entry's checkpoint.
     pub rules: Rules,
+    /// The file of the places to which these jobs may pay ([`crate::places`]); nothing binds none.
+    pub places: FileRef,
 }
 
 const fn algorithm_byte(a: Algorithm) -> u8 {
@@ -103,8 +107,9 @@ impl EpochSummary {
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         let lane = self.lane.as_str().as_bytes();
-        let mut out = Vec::with_capacity(480 + lane.len());
-        out.extend(MAGIC);
+        let mut out = Vec::with_capacity(520 + lane.len());
+        let has_places = self.places != FileRef::default();
+        out.extend(if has_places { WITH_PLACES } else { MAGIC });
         // A lane's name has at most 16 bytes by its type.
         out.push(u8::try_from(lane.len()).unwrap_or(u8::MAX));
         out.extend(lane);
@@ -128,6 +133,10 @@ impl EpochSummary {
             out.extend(file.bytes.to_be_bytes());
         }
         out.extend([self.rules.class_min, self.rules.class_max, self.rules.opened]);
+        if has_places {
+            out.extend(self.places.hash);
+            out.extend(self.places.bytes.to_be_bytes());
+        }
         out
     }
 
@@ -137,7 +146,13 @@ impl EpochSummary {
     /// When they begin as one and are not.
     pub fn parse(bytes: &[u8]) -> Result<Option<EpochSummary>, WireError> {
         const IN: &str = "an epoch's summary";
-        let Some(rest) = bytes.strip_prefix(MAGIC.as_slice()) else { return Ok(None) };
+        let (rest, has_places) = match bytes.strip_prefix(WITH_PLACES.as_slice()) {
+            Some(rest) => (rest, true),
+            None => match bytes.strip_prefix(MAGIC.as_slice()) {
+                Some(rest) => (rest, false),
+                None => return Ok(None),
+            },
+        };
         let mut w = Wire::new(rest);
         let len = usize::from(w.u8(IN)?);
         let lane = String::from_utf8(w.bytes(len, IN)?).ok().and_then(|l| l.parse().ok());
@@ -176,8 +191,15 @@ impl EpochSummary {
             record: FileRef { hash: w.array(IN)?, bytes: w.u64(IN)? },
             sold: FileRef { hash: w.array(IN)?, bytes: w.u64(IN)? },
             rules: Rules { class_min: w.u8(IN)?, class_max: w.u8(IN)?, opened: w.u8(IN)? },
+            places: match has_places {
+                true => FileRef { hash: w.array(IN)?, bytes: w.u64(IN)? },
+                false => FileRef::default(),
+            },
         };
         w.end()?;
+        if has_places && summary.places.bytes == 0 {
+            return Err(WireError::Malformed("a form with places that names none"));
+        }
         summary.is_possible()?;
         Ok(Some(summary))
     }
@@ -230,14 +252,30 @@ mod tests {
             record: FileRef { hash: [5; 32], bytes: 100 },
             sold: FileRef { hash: [6; 32], bytes: 200 },
             rules: Rules::default(),
+            places: FileRef::default(),
         }
     }
 
     #[test]
     fn every_changed_bit_is_refused_or_changes_summary_and_checkpoint() {
-        let s = summary();
+        every_bit_counts(&summary());
+        let places = FileRef { hash: [7; 32], bytes: 80 };
+        every_bit_counts(&EpochSummary { places, ..summary() });
+    }
+
+    #[test]
+    fn what_names_no_places_has_the_form_that_it_always_had() {
+        let named = EpochSummary { places: FileRef { hash: [7; 32], bytes: 80 }, ..summary() };
+        let (plain, named) = (summary().canonical(), named.canonical());
+        assert_eq!((&plain[..14], plain.len() + 40), (&MAGIC[..], named.len()));
+        assert_eq!((&named[..14], &plain[14..]), (&WITH_PLACES[..], &named[14..plain.len()]));
+        let none = [&WITH_PLACES[..], &plain[14..], &[0; 40]].concat();
+        assert!(EpochSummary::parse(&none).is_err());
+    }
+
+    fn every_bit_counts(s: &EpochSummary) {
         let bytes = s.canonical();
-        assert_eq!(EpochSummary::parse(&bytes).unwrap(), Some(s.clone()));
+        assert_eq!(EpochSummary::parse(&bytes).unwrap().as_ref(), Some(s));
         for at in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[at / 8] ^= 1 << (at % 8);

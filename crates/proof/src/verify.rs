@@ -21,6 +21,7 @@ mod epoch;
 mod ethash;
 mod funds;
 mod highest;
+mod places;
 mod source;
 mod sums;
 mod verdict;
@@ -31,6 +32,7 @@ pub use dating::{HEADER_SLACK_SECS, HEADERS_MAX, Headers, MEDIAN_SLACK_SECS};
 pub use entries::{ReceiptChecker, Visit};
 pub use epoch::SLACK_ENTRIES;
 pub use funds::{AssetVerdict, FundsVerdict};
+pub use places::paid;
 pub use source::{FolderSource, Source};
 pub use verdict::{LaneVerdict, Verdict, effective_shares, error_percent};
 

@@ -72,6 +72,12 @@ impl Epochs {
         self.last_id
     }
 
+    /// So many numbers behind the last one are given as well: to the same work with other coinbases.
+    pub(crate) fn give_more(&mut self, ids: usize) {
+        let ids = u64::try_from(ids).unwrap_or(u64::MAX);
+        self.last_id = JobId(self.last_id.0.saturating_add(ids));
+    }
+
     /// When the last number was given, by the clock of that time.
     pub(crate) fn last_given_at(&self) -> Timestamp {
         i64::try_from(self.last_id.0 >> 10).map_or(Timestamp(i64::MAX), Timestamp)

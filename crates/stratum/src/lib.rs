@@ -68,6 +68,6 @@ pub use gateway::{
     KeptConnection, ListenKind, Listening, SessionInfo, handles_for_miners,
 };
 pub use lane::{LaneWork, LaneWorkOptions, TAG_BYTES_MAX, TAG_BYTES_MERGED_MAX};
-pub use machines::{Authorized, Machines, Refused, Stamps};
+pub use machines::{Authorized, Destination, Machines, Refused, Stamps};
 pub use merged::{AUX_JOB_EVERY_MIN, AUX_POLL, AUX_SILENT_MAX, AuxChain};
-pub use work::{LiveJob, WorkState};
+pub use work::{LiveJob, OwnJob, WorkState};

@@ -279,6 +279,10 @@ pub const COME_BACK_SPREAD_SECS: u32 = 10;
 /// that ask for it (BFGMiner) read, and a cost like one read's replies. A full block would be 8 MB.
 pub const TRANSACTIONS_CHARS_MAX: usize = 64 << 10;
 
+/// Owners' places that jobs of a lane may pay to at one moment. Each costs a job made (some 20 µs) and a record of some 700 bytes in
+/// the log at every refresh, 2 MB a day at one in 30 s, and some kilobytes of memory for each job that lives.
+pub const DESTINATIONS_MAX: usize = 32;
+
 /// Jobs handed to the next program on a graceful restart: four minutes of refreshes, 32 MB at the
 /// most. Shares of older ones are stale.
 pub const KEPT_JOBS_MAX: usize = 8;

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use gruve_sharelog::Owner;
-use gruve_units::{Class, EpochNumber, LaneId, MachineId};
+use gruve_units::{AccountId, Class, EpochNumber, LaneId, MachineId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Whose work a login does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,17 @@ pub trait Machines: Send + Sync {
     }
 }
 
+/// An owner who is paid by the block itself that own machines find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Whose work these jobs are for, and nobody else's.
+    pub owner: AccountId,
+    /// The output script that gets the whole block.
+    pub script: Vec<u8>,
+    /// The machines.
+    pub machines: BTreeSet<MachineId>,
+}
+
 /// Knows the stamp of an epoch's work. Wired to the accountant's memory; answers at once.
 pub trait Stamps: Send + Sync {
     /// For jobs of `epoch`: the epoch whose checkpoint the commitment holds (two before, or the
@@ -54,5 +67,18 @@ pub trait Stamps: Send + Sync {
     fn class_max(&self, lane: &LaneId, checkpoint_of: EpochNumber) -> Class {
         let _ = (lane, checkpoint_of);
         Class::new(Class::MAX).unwrap_or(Class::ZERO)
+    }
+
+    /// Who is to be paid by the block itself that is found with jobs of `epoch` which hold this checkpoint: places that
+    /// were published with it. More than [`crate::limits::DESTINATIONS_MAX`] are paid by the house. Asked several times a
+    /// second; another answer makes a job.
+    fn destinations(
+        &self,
+        lane: &LaneId,
+        epoch: EpochNumber,
+        checkpoint_of: EpochNumber,
+    ) -> Arc<[Destination]> {
+        let _ = (lane, epoch, checkpoint_of);
+        Arc::default()
     }
 }

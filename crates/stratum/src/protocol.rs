@@ -23,7 +23,7 @@ use crate::session::{CloseReason, Refusal};
 use crate::work::LiveJob;
 use crate::{eth, limits, merged, work};
 use gruve_pow::sha256d;
-use gruve_sharelog::{AuxBlockRecord, BlockRecord, ShareRecord};
+use gruve_sharelog::{AuxBlockRecord, BlockRecord, Owner, ShareRecord};
 use gruve_units::{Class, Hashrate, MachineId, Timestamp};
 use std::fmt;
 use std::sync::Arc;
@@ -176,6 +176,16 @@ pub struct Solved {
 impl Solved {
     /// Of what cannot be hashed: all ones meet no target but the easiest.
     pub const NOTHING: Solved = Solved { pow_hash: [0xff; 32], header: [0; 80], mix: [0; 32] };
+}
+
+/// Whether a share may count under its job: work for a block that pays one owner counts for no other, nor for the house.
+pub(crate) fn is_own(candidate: &Candidate) -> bool {
+    match &candidate.puzzle {
+        Puzzle::Header(live) => {
+            live.payee().is_none_or(|payee| candidate.share.owner == Owner::Account(payee))
+        }
+        Puzzle::Ethash(..) => true,
+    }
 }
 
 /// The block that a hashed candidate solves, if it does: whatever else is to be said of the share, and

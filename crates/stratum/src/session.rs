@@ -253,7 +253,7 @@ impl Session {
     /// Gives the newest job at the wanted class: difficulty first where it changes, in one write.
     fn give(&mut self, now: Timestamp, out: &mut Vec<u8>) {
         let Some(work) = self.work.clone().filter(|_| self.may_be_given()) else { return };
-        let job = Arc::clone(&work.current);
+        let job = Arc::clone(self.newest_of(&work));
         let class = self.wanted;
         let Some(again) = self.times_before(&job, class) else { return };
         if again > 0 {
@@ -283,6 +283,11 @@ impl Session {
             self.vardiff.applied(class, now);
         }
         self.issued.give(job, class, self.extranonce1.prefix, again);
+    }
+
+    /// The newest job for the machines that work here.
+    fn newest_of<'a>(&self, work: &'a WorkState) -> &'a Arc<LiveJob> {
+        work.newest_for(self.workers.iter().map(|w| w.who.machine))
     }
 
     /// How often the job was given at this class, if it may be given now: never twice under one

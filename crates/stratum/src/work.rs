@@ -4,8 +4,8 @@ use crate::notify::{notify, wire_id};
 use bytes::Bytes;
 use gruve_chain::Job;
 use gruve_pow::lanes::Prefix;
-use gruve_units::{Algorithm, Class, JobId};
-use std::collections::HashMap;
+use gruve_units::{AccountId, Algorithm, Class, JobId, MachineId};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,6 +21,19 @@ pub struct LiveJob {
     beginning: Prefix,
     /// `mining.notify` by class and cleanness: at most 202, in practice a handful.
     encoded: Mutex<HashMap<(Class, bool), Bytes>>,
+    /// Whose shares alone count under it: its block pays that owner.
+    payee: Option<AccountId>,
+    /// The same work for owners who are paid by the block itself; their numbers follow this job's one by one.
+    own: Vec<OwnJob>,
+}
+
+/// A job whose block pays the owner of some machines.
+#[derive(Clone, Debug)]
+pub struct OwnJob {
+    /// The machines it is given to.
+    pub machines: BTreeSet<MachineId>,
+    /// The job.
+    pub job: Arc<LiveJob>,
 }
 
 impl LiveJob {
@@ -33,7 +46,49 @@ impl LiveJob {
             job,
             made: Instant::now(),
             encoded: Mutex::default(),
+            payee: None,
+            own: Vec::new(),
         }
+    }
+
+    /// The same, for one owner's machines.
+    #[must_use]
+    pub fn paying(self, owner: AccountId) -> LiveJob {
+        LiveJob { payee: Some(owner), ..self }
+    }
+
+    /// The same, with jobs for owners who are paid by the block itself, in the order of their numbers.
+    #[must_use]
+    pub fn with_own(self, own: Vec<OwnJob>) -> LiveJob {
+        let id = |job: &LiveJob| job.job.id().0;
+        let follow = own.iter().zip(1..).all(|(own, n)| id(&own.job) == id(&self) + n);
+        debug_assert!(follow, "numbers follow the job's");
+        LiveJob { own, ..self }
+    }
+
+    /// The owner whom its block pays; the house without.
+    #[must_use]
+    pub fn payee(&self) -> Option<AccountId> {
+        self.payee
+    }
+
+    /// The same work for owners who are paid by the block itself.
+    #[must_use]
+    pub fn own(&self) -> &[OwnJob] {
+        &self.own
+    }
+
+    /// It or the one of an owner that has this number.
+    fn numbered<'a>(self: &'a Arc<Self>, id: JobId) -> Option<&'a Arc<LiveJob>> {
+        match id.0.checked_sub(self.job.id().0)? {
+            0 => Some(self),
+            n => usize::try_from(n - 1).ok().and_then(|n| self.own.get(n)).map(|own| &own.job),
+        }
+    }
+
+    /// The job for a machine whose owner is paid by the block itself.
+    fn for_machine(&self, machine: MachineId) -> Option<&Arc<LiveJob>> {
+        self.own.iter().find(|own| own.machines.contains(&machine)).map(|own| &own.job)
     }
 
     /// The same, never given at a harder class than this.
@@ -132,13 +187,33 @@ impl WorkState {
     /// Whether a job is among the closed ones.
     #[must_use]
     pub fn is_closed(&self, job: JobId) -> bool {
-        self.live.iter().take(self.closed).any(|l| l.job.id() == job)
+        self.live.iter().take(self.closed).any(|l| l.numbered(job).is_some())
+    }
+
+    /// A job that still lives.
+    #[must_use]
+    pub fn find(&self, job: JobId) -> Option<&Arc<LiveJob>> {
+        self.live.iter().find_map(|l| l.numbered(job))
+    }
+
+    /// The newest job for a connection on which these machines work: their owner's, where all of them have one, else the
+    /// house's.
+    #[must_use]
+    pub fn newest_for(&self, machines: impl IntoIterator<Item = MachineId>) -> &Arc<LiveJob> {
+        let newest = &self.current;
+        if newest.own.is_empty() {
+            return newest;
+        }
+        let mut all = machines.into_iter().map(|machine| newest.for_machine(machine));
+        let Some(Some(first)) = all.next() else { return newest };
+        let are_alike = all.all(|job| job.is_some_and(|job| Arc::ptr_eq(job, first)));
+        if are_alike { first } else { newest }
     }
 
     /// Whether a job still lives.
     #[must_use]
     pub fn holds(&self, job: JobId) -> bool {
-        self.live.iter().any(|l| l.job.id() == job)
+        self.live.iter().any(|l| l.numbered(job).is_some())
     }
 
     /// Whether a job stands on another block than the newest.

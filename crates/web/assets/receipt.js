@@ -52,7 +52,10 @@
     let at = 0;
     const take = (n) => { need(at + n <= bytes.length, "the entry is cut short"); at += n; return bytes.slice(at - n, at); };
     const big = (n) => take(n).reduce((v, b) => (v << 8n) | BigInt(b), 0n);
-    need(same(take(14), text.encode("gruve epoch 2\0")), "not an epoch's entry");
+    const form = take(14);
+    // The third form names the places of rewards behind everything else.
+    const named = same(form, text.encode("gruve epoch 3\0"));
+    need(named || same(form, text.encode("gruve epoch 2\0")), "not an epoch's entry");
     const lane = new TextDecoder("utf-8", { fatal: true }).decode(take(Number(big(1))));
     const entry = { lane };
     take(1);
@@ -67,7 +70,7 @@
     entry.contracts = big(8);
     entry.sums = [big(16), big(16), big(16)];
     entry.sold = take(32);
-    take(40 + 40 + 3);
+    take(40 + 40 + 3 + (named ? 40 : 0));
     need(at === bytes.length, "bytes follow the entry");
     return entry;
   };

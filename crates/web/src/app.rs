@@ -6,8 +6,8 @@ use crate::gate;
 use crate::live;
 use crate::ops;
 use crate::pages::{
-    account, book, books, buy, console, contract, home, invoice, lane, language, letters, life,
-    machines, metered, papers, passkeys, payouts, plans, proof, renewal, security, session,
+    account, book, books, buy, console, contract, home, in_block, invoice, lane, language, letters,
+    life, machines, metered, papers, passkeys, payouts, plans, proof, renewal, security, session,
     statement, tickets, top_up, withdraw,
 };
 use crate::record;
@@ -137,6 +137,7 @@ fn declare(state: Option<AppState>) -> Routes {
         .post("/machines/{id}/accept", CustomerForm, machines::accept)
         .post("/machines/{id}/refuse", CustomerForm, machines::refuse)
         .post("/machines/{id}/address", CustomerForm, machines::address)
+        .post("/machines/{id}/in-block", CustomerForm, in_block::wish)
         .post("/machines/{id}/transfer", CustomerForm, machines::transfer)
         .post("/machines/{id}/tickets", CustomerForm, tickets::open_ticket)
         .get("/tickets/{id}", Customer, tickets::ticket)

@@ -1,5 +1,7 @@
 //! What owners of hosted machines may do. Each call checks whose machine it is.
 
+pub(crate) mod in_block;
+
 use crate::extract::Customer;
 use crate::failure::{Failure, sentence};
 use crate::state::{AppState, accounts_failure};
@@ -473,7 +475,7 @@ pub(crate) fn hosting_failure(e: &HostingError) -> Failure {
         HostingError::OfferOpen => Failure::conflict("offer-open", text()),
         HostingError::SoldOut => Failure::conflict("sold-out", text()),
         HostingError::KeyReused => Failure::key_reused(),
-        HostingError::TooMany { .. } => Failure::too_many(text()),
+        HostingError::TooMany { .. } | HostingError::BlockFull { .. } => Failure::too_many(text()),
         HostingError::Ledger(LedgerError::InsufficientFunds { available, .. }) => {
             Failure::insufficient(*available)
         }

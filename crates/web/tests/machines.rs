@@ -37,11 +37,15 @@ async fn machine(house: &House) -> MachineId {
 }
 
 async fn offered(house: &House, to: AccountId) -> ContractId {
+    offered_paying(house, to, PayFrom::Earnings).await
+}
+
+async fn offered_paying(house: &House, to: AccountId, pay_from: PayFrom) -> ContractId {
     let machine = machine(house).await;
     let terms = OfferTerms {
         kind: HostingKind::Sold,
         scheme: Scheme::Solo,
-        pay_from: PayFrom::Earnings,
+        pay_from,
         asset: Asset::Btc,
         energy_minor_per_kwh: 100,
         fee_minor_per_day: 2_000,
@@ -310,6 +314,45 @@ async fn a_machines_address_is_one_that_payouts_may_go_to_and_its_owner_is_told(
     assert!(bodies.contains("You have taken the machine SN0001"), "{bodies}");
 }
 
+#[tokio::test]
+async fn an_owner_says_that_the_block_is_to_pay_where_the_lane_takes_no_fee() {
+    let dear = House::new().await;
+    let free = |market: &mut gruve_market::MarketConfig| {
+        market.lanes.iter_mut().for_each(|lane| lane.outside_fee_bps = Bps::ZERO);
+    };
+    let house = House::selling(WebConfig::default(), free).await;
+    for (house, has_fee) in [(&dear, true), (&house, false)] {
+        let kari = Program::signed_up(&house.app, "kari").await;
+        let me = account(house, "kari").await;
+        let id = offered_paying(house, me, PayFrom::Balance).await;
+        let path = format!("/api/v1/machines/{id}");
+        kari.post(&format!("{path}/accept"), json!({})).await;
+        let wish = async |wanted: bool, password: &str| {
+            let body = json!({ "wanted": wanted, "password": password });
+            kari.post(&format!("{path}/in-block"), body).await
+        };
+        let refused = wish(true, PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+        assert_eq!(refused.body.contains("takes a fee"), has_fee, "{}", refused.body);
+        if has_fee {
+            continue;
+        }
+        let address = json!({ "address": house.stranger(&house.lanes[0]), "password": PASSWORD });
+        let set = kari.post(&format!("{path}/address"), address).await;
+        assert_eq!(set.status, StatusCode::OK, "{}", set.body);
+        assert_eq!(wish(true, "no").await.status, StatusCode::UNAUTHORIZED);
+        for wanted in [true, false] {
+            let said = wish(wanted, PASSWORD).await.json();
+            assert_eq!((&said["wanted"], &said["paid"]), (&json!(wanted), &json!([])), "{said}");
+            assert_eq!(kari.get(&format!("{path}/in-block")).await.json(), said);
+            let mut page = Browser::new(&house.app);
+            page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+            let shown = page.get(&format!("/machines/{id}")).await.body;
+            assert_eq!(shown.contains("Let the house be paid"), wanted, "{shown}");
+        }
+    }
+}
+
 /// Keeps what it is handed.
 #[derive(Default)]
 struct Sink(Mutex<Vec<String>>);
@@ -340,6 +383,7 @@ async fn another_owners_machine_and_tickets_are_not_found_just_like_those_that_d
         (&path, "/certificate"),
         (&path, "/terms"),
         (&path, "/tickets"),
+        (&path, "/in-block"),
     ] {
         let foreign = ola.get(&format!("{what}{rest}")).await;
         let nobodys = ola.get(&format!("{}{rest}", missing(what))).await;
@@ -355,6 +399,7 @@ async fn another_owners_machine_and_tickets_are_not_found_just_like_those_that_d
         (&path, "/accept", json!({ "password": PASSWORD })),
         (&path, "/transfer", order),
         (&path, "/address", address),
+        (&path, "/in-block", json!({ "wanted": true, "password": PASSWORD })),
     ] {
         let foreign = ola.post(&format!("{what}{rest}"), body).await;
         assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{what}{rest}: {}", foreign.body);

@@ -1,6 +1,7 @@
 //! The small questions that rooms ask of rooms above or beside them, answered.
 
 use super::hosted::Owners;
+use super::in_block::InBlock;
 use super::lane::ChainFigures;
 use super::metrics;
 use async_trait::async_trait;
@@ -12,7 +13,9 @@ use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
 use gruve_sharelog::Owner;
 use gruve_store::Tx;
-use gruve_stratum::{Authorized, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps};
+use gruve_stratum::{
+    Authorized, Destination, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps,
+};
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
 use gruve_units::{Asset, Blame, Blamed, Class, Clock, EpochNumber, LaneId, MachineId};
 use gruve_web::{Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MetricsFor};
@@ -89,6 +92,8 @@ pub struct HouseStamps {
     pub origin: String,
     /// The operator's public key.
     pub operator_key: [u8; 32],
+    /// Owners who are paid by the block itself.
+    pub in_block: Arc<InBlock>,
 }
 
 impl Stamps for HouseStamps {
@@ -99,6 +104,17 @@ impl Stamps for HouseStamps {
 
     fn class_max(&self, lane: &LaneId, checkpoint_of: EpochNumber) -> Class {
         self.source.class_max(lane, checkpoint_of)
+    }
+
+    fn destinations(
+        &self,
+        lane: &LaneId,
+        epoch: EpochNumber,
+        checkpoint_of: EpochNumber,
+    ) -> Arc<[Destination]> {
+        let mut all = self.in_block.destinations(lane, epoch);
+        all.retain(|to| self.source.may_pay(lane, checkpoint_of, to.owner, &to.script));
+        all.into()
     }
 }
 

@@ -283,7 +283,7 @@ pub fn start(
     let standing = match params.family() {
         Family::Bitcoin => {
             let node = parts.nodes[&id].clone();
-            follow_blocks(&id, node, params, parts, &work, tasks, stopped)
+            follow_blocks((&id, true), node, params, parts, &work, tasks, stopped)
         }
         Family::Ethash => {
             let follower = ethash::follower(config, &params, parts)?;
@@ -300,7 +300,7 @@ pub fn start(
         .iter()
         .map(|chain| {
             let (node, params) = (chain.nodes.clone(), chain.params);
-            follow_blocks(&id, node, params, parts, &work, tasks, stopped)
+            follow_blocks((&id, false), node, params, parts, &work, tasks, stopped)
         })
         .collect();
     let own = std::iter::once((params, &standing));
@@ -401,8 +401,9 @@ fn start_work(
     work.map(LaneJobs::Blocks).map_err(|e| StartError::Stratum(id, e))
 }
 
+/// Follows a chain: the lane's own, or one merge-mined with it.
 fn follow_blocks(
-    id: &LaneId,
+    (id, is_own): (&LaneId, bool),
     node: Arc<NodeGroup>,
     params: ChainParams,
     parts: &Parts,
@@ -417,6 +418,8 @@ fn follow_blocks(
         lane: id.clone(),
         asset: params.asset,
         params,
+        // Blocks of merge-mined chains pay the house: their nodes make them.
+        hosting: is_own.then(|| parts.hosting.clone()),
     };
     let options = FollowOptions::for_chain(&params);
     let follower = Follower::new(node.clone(), params, Arc::new(sink), options);

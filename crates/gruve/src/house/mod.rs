@@ -17,6 +17,7 @@ mod following;
 mod gauge;
 mod hooks;
 mod hosted;
+mod in_block;
 pub mod keys;
 mod lane;
 mod legacy;
@@ -133,6 +134,9 @@ impl House {
             gateways.clone(),
             stopped.clone(),
         ));
+
+        let sources = in_block::Sources::of(&parts, &config)?;
+        tasks.spawn(in_block::watch(sources, parts.in_block.clone(), stopped.clone()));
 
         tasks.spawn(hosted::watch_owners(
             parts.farm.clone(),

@@ -4,6 +4,7 @@ use super::answers::{HouseStamps, InvoiceOutcome, Logins};
 use super::ethash;
 use super::files::{FileError, Folder, Holding, read_secret_text};
 use super::hosted::{Bills, Owners};
+use super::in_block::InBlock;
 use super::record::{self, Publishing};
 use crate::config::{
     Config, DurabilityConfig, LaneConfig, NetworkConfig, NodeConfig, StratumV2Config, steps_of,
@@ -187,6 +188,7 @@ pub struct Parts {
     /// Machines that customers own.
     pub hosting: Hosting,
     pub(super) owners: Arc<Owners>,
+    pub(super) in_block: Arc<InBlock>,
     pub(super) logins: Arc<Logins>,
     pub(super) stamps: Arc<HouseStamps>,
     operator: SigningKey,
@@ -303,7 +305,9 @@ impl Parts {
             farm: farm.clone(),
             owners: owners.clone(),
         });
+        let in_block = Arc::new(InBlock::default());
         let stamps = Arc::new(HouseStamps {
+            in_block: in_block.clone(),
             source: market.stamp_source(),
             origin: config.house.origin.clone(),
             operator_key: operator.verifying_key().to_bytes(),
@@ -323,6 +327,7 @@ impl Parts {
             machine_password,
             hosting,
             owners,
+            in_block,
             logins,
             stamps,
             operator,
@@ -342,7 +347,7 @@ impl Parts {
     /// When the public folder cannot be used, or its log was begun with another key or name.
     pub async fn publish(&self, config: &Config) -> Result<Arc<Publishing>, StartError> {
         let key = self.operator.clone();
-        record::open(config, &self.folder, key, &self.market, self.entropy.as_ref()).await
+        record::open(config, self, key).await
     }
 
     /// All nodes with their lanes, merge-mined chains' included.

@@ -120,7 +120,7 @@ impl RecordShelf {
         let (mut data, mut log, mut cache) = (Vec::new(), Vec::new(), (None, Vec::new()));
         for at in from..size {
             let files = match Entry::parse(&self.entry(&published, at, &mut cache)?) {
-                Ok(Entry::Epoch(s)) => vec![s.record, s.sold],
+                Ok(Entry::Epoch(s)) => vec![s.record, s.sold, s.places],
                 Ok(Entry::Funds(f)) => vec![f.reserves],
                 _ => continue,
             };

@@ -1,21 +1,25 @@
 //! The public record of a running house: files as epochs close, log and checkpoint behind them.
 
-use super::files::Folder;
+use super::in_block::InBlock;
 use super::keys;
 use super::lane;
-use super::parts::StartError;
+use super::parts::{self, Parts, StartError};
 use super::receipts::RecordShelf;
 use super::witnesses;
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
+use gruve_chain::Family;
 use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
 use gruve_proof::acceptance::Acceptance;
 use gruve_proof::note::NoteKey;
-use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher};
+use gruve_proof::places::{PLACES_MAX, Places};
+use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher, data_path};
 use gruve_proof::summary::FileRef;
-use gruve_units::{Entropy, LaneId};
+use gruve_treasury::Treasury;
+use gruve_units::LaneId;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +45,10 @@ pub struct Publishing {
     key: SigningKey,
     secret: [u8; 32],
     sampling: BTreeMap<LaneId, Sampling>,
+    /// The house's place for the blocks of each stamped lane.
+    places: BTreeMap<LaneId, Vec<u8>>,
+    /// Owners' places.
+    in_block: Arc<InBlock>,
     witnesses: Arc<dyn Cosign>,
     grown: Notify,
 }
@@ -81,6 +89,20 @@ impl RecordSink for Publishing {
         publish::put(&self.kept, &hex::encode(sold.hash), bytes).map_err(|e| e.to_string())
     }
 
+    fn read(&self, file: &FileRef) -> Result<Vec<u8>, String> {
+        let path = self.folder.join(data_path(&file.hash));
+        fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    fn places(&self, lane: &LaneId) -> Option<Places> {
+        let house = self.places.get(lane)?;
+        let own = self.in_block.places(lane);
+        let own = own.iter().map(|(owner, script)| (Some(*owner), script.as_slice()));
+        // The house's first: owners' places are few, and beyond what the list holds none are added.
+        let all = std::iter::once((None, house.as_slice())).chain(own.take(PLACES_MAX - 1));
+        Places::new(lane, all)
+    }
+
     fn secret(&self) -> [u8; 32] {
         self.secret
     }
@@ -106,15 +128,14 @@ pub fn folder_of(config: &Config) -> PathBuf {
 /// When the folder cannot be used, or the log was begun with another key or name.
 pub async fn open(
     config: &Config,
-    folder: &Folder,
+    parts: &Parts,
     key: SigningKey,
-    market: &Market,
-    entropy: &dyn Entropy,
 ) -> Result<Arc<Publishing>, StartError> {
+    let Parts { folder, market, treasury, entropy, in_block, .. } = parts;
     let origin = config.house.origin.clone();
     let public = folder_of(config);
     keys::begin(config, &key, market).await?;
-    let (secret, kept) = (folder.secret(SALT_FILE, entropy)?, folder.join(KEPT_FOLDER));
+    let (secret, kept) = (folder.secret(SALT_FILE, entropy.as_ref())?, folder.join(KEPT_FOLDER));
     let shelf = RecordShelf::new(public.clone(), kept.clone(), origin.clone(), secret);
     let record = Arc::new(Publishing {
         data: DataFolder::open(&public)?,
@@ -125,11 +146,29 @@ pub async fn open(
         key,
         secret,
         sampling: sampling(config)?,
+        places: places(config, treasury)?,
+        in_block: in_block.clone(),
         witnesses: witnesses::open(&config.record).map_err(StartError::Witnesses)?,
         grown: Notify::new(),
     });
     market.publish_to(record.clone());
     Ok(record)
+}
+
+/// Where the rewards of each stamped lane go: to the house's wallet.
+fn places(config: &Config, treasury: &Treasury) -> Result<BTreeMap<LaneId, Vec<u8>>, StartError> {
+    let mut all = BTreeMap::new();
+    for lane in &config.lanes {
+        let is_account = parts::chain_params(lane)?.family() == Family::Ethash;
+        let script = match is_account {
+            // The node makes the header, and the stamp in it makes the lane provable.
+            true if !lane::stamps_headers(lane)? => continue,
+            true => treasury.hot_address(lane.asset)?.0.to_vec(),
+            false => treasury.coinbase_script(lane.asset)?,
+        };
+        all.insert(lane.id.clone(), script);
+    }
+    Ok(all)
 }
 
 /// What is wanted of each stamped lane's shares.

@@ -4,11 +4,14 @@
 use super::error::HouseError;
 use super::network;
 use async_trait::async_trait;
-use gruve_chain::{BlockFacts, BlockRef, ChainParams, ChainSink, FollowedBlock, SinkError};
+use gruve_chain::{
+    BlockFacts, BlockRef, ChainParams, ChainSink, FollowedBlock, SinkError, address_for_script,
+};
+use gruve_hosting::{Hosting, OwnBlock};
 use gruve_market::{Market, RewardSeen};
 use gruve_store::{Store, transact};
 use gruve_treasury::Treasury;
-use gruve_units::{Asset, LaneId};
+use gruve_units::{Amount, Asset, LaneId, Timestamp};
 
 /// The sink of one lane's chain.
 pub struct HouseSink {
@@ -24,6 +27,8 @@ pub struct HouseSink {
     pub asset: Asset,
     /// The chain's rules.
     pub params: ChainParams,
+    /// Machines that customers own, where blocks may pay these themselves.
+    pub hosting: Option<Hosting>,
 }
 
 impl HouseSink {
@@ -42,6 +47,11 @@ impl HouseSink {
                 };
                 self.market.reward_seen(tx, &self.lane, seen).await?;
             }
+            if let Some(hosting) = &self.hosting {
+                for paid in self.paid_to_owners(at) {
+                    hosting.block_paid(tx, &paid).await?;
+                }
+            }
             if let Some(facts) = BlockFacts::of(&self.params, at) {
                 let block = network::stored(&facts);
                 self.market.chain_block(tx, &self.lane, self.asset, &block).await?;
@@ -50,9 +60,31 @@ impl HouseSink {
         })
     }
 
+    /// What a block's coinbase pays, by address; whose they are, hosting knows.
+    fn paid_to_owners(&self, at: &FollowedBlock) -> Vec<OwnBlock> {
+        let outputs = at.block.txs.iter().filter(|t| t.coinbase).flat_map(|t| &t.outputs);
+        let paid = outputs.zip(0u32..).filter_map(|(output, vout)| {
+            let minor = Some(output.value).filter(|minor| *minor > 0)?;
+            Some(OwnBlock {
+                lane: self.lane.clone(),
+                block_hash: at.block.hash,
+                height: at.height,
+                at: Timestamp::from_secs(i64::from(at.block.time)),
+                vout,
+                address: address_for_script(&self.params, &output.script)?,
+                amount: Amount::new(self.asset, minor),
+                is_orphaned: false,
+            })
+        });
+        paid.collect()
+    }
+
     async fn disconnected(&self, at: &BlockRef) -> Result<(), HouseError> {
         transact!(self.store, tx -> Result<(), HouseError> => {
             let effects = self.treasury.disconnect_block(tx, self.asset, at).await?;
+            if let Some(hosting) = &self.hosting {
+                hosting.block_gone(tx, self.asset, &at.hash).await?;
+            }
             self.market.chain_cut(tx, &self.lane, self.asset, at.height).await?;
             for hash in effects.orphaned {
                 self.market.reward_orphaned(tx, &self.lane, &hash).await?;

@@ -290,8 +290,9 @@ impl<'a> Reading<'a> {
             opened::open(algorithm, &records, &thresholds, &mut shares)?;
             let mut tally = tally(&mut shares, &targets)?;
             tally.duplicates += again;
-            let store =
-                |sink: Arc<dyn RecordSink>| store_record(&*sink, &of, &records, &aux, &shares);
+            let store = |sink: Arc<dyn RecordSink>| {
+                store_record(&*sink, algorithm, &of, &records, &aux, &shares)
+            };
             Ok((tally, accepted, sink.map(store).transpose()?.flatten()))
         })
         .await;

@@ -1,7 +1,8 @@
-use super::{RECORD_MIGRATIONS, RecordSink, Stored, sql};
+use super::{Fixed, RECORD_MIGRATIONS, RecordSink, Stored, sql};
 use crate::opened::Sampling;
 use crate::world::{BITS, World, job_record, lane, someone};
 use gruve_proof::log::Entry;
+use gruve_proof::places::Places;
 use gruve_proof::record::RecordReader;
 use gruve_proof::sold;
 use gruve_proof::stamp::output_script;
@@ -11,7 +12,7 @@ use gruve_store::testing::prepare_all;
 use gruve_store::{Store, laws};
 use gruve_units::{Algorithm, Blame, Blamed, Class, EpochNumber, Hashes, JobId, LaneId};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +30,7 @@ struct Memory {
     kept: Mutex<BTreeMap<[u8; 32], Vec<u8>>>,
     failures: AtomicU32,
     sampling: Sampling,
+    places: Mutex<Option<Places>>,
 }
 
 impl Memory {
@@ -50,6 +52,14 @@ impl RecordSink for Memory {
         self.may_fail()?;
         self.kept.lock().unwrap().insert(sold.hash, bytes.to_vec());
         Ok(())
+    }
+
+    fn read(&self, file: &FileRef) -> Result<Vec<u8>, String> {
+        self.files.lock().unwrap().get(&file.hash).cloned().ok_or_else(|| "not there".into())
+    }
+
+    fn places(&self, _: &LaneId) -> Option<Places> {
+        self.places.lock().unwrap().clone()
     }
 
     fn secret(&self) -> [u8; 32] {
@@ -198,6 +208,11 @@ async fn a_nonce_is_the_customers_and_stands_in_the_leaf(store: Store) {
 
 /// A job whose coinbase is one, in the running epoch; extranonces have three bytes.
 fn real_job(w: &World) -> JobRecord {
+    job_paying(w, &[])
+}
+
+/// The same, whose block would pay to these scripts.
+fn job_paying(w: &World, scripts: &[&[u8]]) -> JobRecord {
     let epoch = w.now();
     let (checkpoint_epoch, _) = w.market.stamp_source().latest_checkpoint(&lane(), epoch.back(2));
     let mut prefix = vec![2, 0, 0, 0, 1];
@@ -205,7 +220,12 @@ fn real_job(w: &World) -> JobRecord {
     prefix.extend([0xff; 4]);
     prefix.extend([8, 4, 1, 2, 3, 4]);
     let stamp = output_script(&[7; 32], Class::ZERO);
-    let mut suffix = vec![0xff, 0xff, 0xff, 0xff, 1];
+    let mut suffix = vec![0xff, 0xff, 0xff, 0xff, u8::try_from(scripts.len() + 1).unwrap()];
+    for script in scripts {
+        suffix.extend(5u64.to_le_bytes());
+        suffix.push(u8::try_from(script.len()).unwrap());
+        suffix.extend(*script);
+    }
     suffix.extend([0; 8]);
     suffix.push(u8::try_from(stamp.len()).unwrap());
     suffix.extend(stamp);
@@ -248,15 +268,54 @@ async fn what_is_opened_is_what_an_earlier_entry_fixed_and_what_is_counted(store
     w.assert_all_sound().await;
 }
 
+async fn work_for_places_that_nobody_was_told_of_is_published_as_unproven(store: Store) {
+    let (w, sink) = publishing(store).await;
+    let (house, own, other) = (&[0x51][..], &[0x52][..], &[0x53][..]);
+    let five = Owner::Account(someone(5));
+    let list = Places::new(&lane(), [(None, house), (Some(someone(5)), own)]).unwrap();
+    // Jobs of the first two epochs hold no checkpoint: nothing binds them.
+    let turns: [(Owner, &[u8], bool); 8] = [
+        (Owner::House, other, true),
+        (Owner::House, other, true),
+        (Owner::House, house, true),
+        (five, own, true),
+        (five, house, true),
+        (Owner::House, own, false),
+        (Owner::House, other, false),
+        (Owner::Account(someone(6)), own, false),
+    ];
+    for (n, (whose, script, _)) in turns.into_iter().enumerate() {
+        // Later nothing is known of places, and the list goes on as it was.
+        *sink.places.lock().unwrap() = (n < 4).then(|| list.clone());
+        let job = job_paying(&w, &[script]);
+        let share = ShareRecord { job: job.job, ..w.share(job.epoch, whose, 0, BITS) };
+        w.log.append(&[Record::Job(job)]).unwrap();
+        w.log.append_shares(&[share], &mut Vec::new()).unwrap();
+        w.seal();
+        w.account().await;
+    }
+    w.market.place_entries().await.unwrap();
+    let all = entries(&w).await;
+    let proven: Vec<bool> = all.iter().map(|s| s.is_proven).collect();
+    assert_eq!(proven, turns.map(|(_, _, is_proven)| is_proven));
+    let file =
+        FileRef { hash: Sha256::digest(list.encode()).into(), bytes: list.encode().len() as u64 };
+    assert!(all.iter().all(|s| s.places == file && s.shares == 1));
+    assert!(sink.files.lock().unwrap().contains_key(&file.hash));
+    w.assert_all_sound().await;
+}
+
 #[test]
 fn a_record_of_headers_is_proven_only_where_one_class_was_fixed_for_all_its_jobs() {
     let (ten, eleven) = (EpochNumber(10), EpochNumber(11));
     let stored = |of: &[EpochNumber]| Stored {
         file: FileRef::default(),
         checkpoints: of.iter().map(|of| (EpochNumber(12), *of)).collect(),
+        paid: BTreeSet::new(),
     };
     let one = Rules { class_min: 0, class_max: 9, opened: 9 };
-    let fixed = BTreeMap::from([(ten, one), (eleven, Rules { class_max: 10, ..one })]);
+    let only = |rules| Fixed { rules, ..Fixed::default() };
+    let fixed = [(ten, only(one)), (eleven, only(Rules { class_max: 10, ..one }))].into();
     let is = |of: &[EpochNumber]| stored(of).is_provable(Algorithm::Etchash, &fixed);
     assert!(is(&[ten]) && is(&[]));
     assert!(!is(&[ten, eleven]), "machines may have had a harder class");
@@ -268,6 +327,7 @@ laws! { record: [
     a_nonce_is_the_customers_and_stands_in_the_leaf,
     every_statement_prepares,
     what_is_opened_is_what_an_earlier_entry_fixed_and_what_is_counted,
+    work_for_places_that_nobody_was_told_of_is_published_as_unproven,
     all_work_of_every_epoch_stands_in_its_one_entry_with_whom_it_went_to,
     a_close_whose_files_could_not_be_stored_is_done_again_once,
     a_change_of_keys_comes_behind_all_that_was_closed_before,

@@ -6,6 +6,7 @@
 //! | a lane | 16 KiB: what is told of it, but for the places that its blocks pay to |
 //! | a share that a gateway signed for | 49 bytes |
 //! | a stamp that jobs of the record at hand may hold | 32 bytes for each key, 128 for each checkpoint |
+//! | a list of places that binds jobs of the record at hand | 64 KiB |
 //! | a share of the last three epochs of its lane | 16 bytes; 32 while its section is read |
 //!
 //! What is not counted is bounded by the format, and stays below [`BESIDE`]: the jobs of one record (64 MiB and as much

@@ -9,7 +9,7 @@ use crate::logged::LoggedError;
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
 use crate::receipt::{Receipt, ReceiptError, Shown};
-use crate::summary::{EpochSummary, GENESIS};
+use crate::summary::{EpochSummary, FileRef, GENESIS};
 use crate::tiles::{self, BUNDLE_MAX, ENTRIES_MAX};
 use crate::witness::{self, Cosigned};
 use crate::{Hash, merkle};
@@ -320,6 +320,12 @@ fn follows(
     {
         let what = "a lane keeps the algorithm and the epoch's length that it began with";
         return lie("lane-changed", place, what);
+    }
+    // Who has published where rewards go cannot stop to say it.
+    let has_places = |s: &EpochSummary| s.places != FileRef::default();
+    if before.is_some_and(has_places) && !has_places(summary) {
+        let what = "a lane that has published the places of its rewards goes on to";
+        return lie("places-withdrawn", place, what);
     }
     Ok(())
 }

@@ -7,11 +7,13 @@ use super::dating::{Covered, Dated};
 use super::destinations::Destinations;
 use super::entries::{EpochEntry, Log};
 use super::highest::Highest;
+use super::places::{ForOwner, Lists, read_places};
 use super::source::Source;
 use super::sums::{Work, check_sums};
 use super::work::{self, Hasher, JobSays};
 use super::{Options, VerifyError, lie};
 use crate::aux::{self, AuxBlock};
+use crate::places::Places;
 use crate::publish::data_path;
 use crate::record::{Block, LATE_MAX, RecordHeader, RecordReader, Section};
 use crate::stamp;
@@ -21,6 +23,7 @@ use gruve_units::{Class, EpochNumber, Hashes, LaneId, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::io::Read;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How many entries with work may stand behind a job's checkpoint, up to two epochs before the job's: an accountant
 /// that is late does not make work false, only dated less well. The verdict counts such work. Entries without work
@@ -70,6 +73,10 @@ pub(super) struct Found {
     /// Shares that count at a class harder than a block of a chain that they were for: blocks among the hashes that do not reach
     /// it stand in no record.
     pub(super) hides_blocks: u64,
+    /// Shares of jobs for which no places of rewards had been published.
+    pub(super) unbound: u64,
+    /// Shares whose block would have paid the machine's owner itself.
+    pub(super) to_owners: u64,
 }
 
 /// What an epoch is held against.
@@ -114,6 +121,8 @@ struct Known {
     checkpoint: Hash,
     /// What it sets for later epochs.
     rules: Rules,
+    /// Where their jobs may pay.
+    places: FileRef,
 }
 
 impl Lanes {
@@ -180,6 +189,11 @@ impl Lanes {
         let s = &entry.summary;
         let lane = self.0.entry(s.lane.clone()).or_default();
         let mut found = Found::default();
+        // The same list as before is there as it was before.
+        let before = lane.entries.last().map_or(FileRef::default(), |k| k.places);
+        if is_checked && s.places != FileRef::default() && s.places != before {
+            read_places(against.source, &s.lane, s.places)?;
+        }
         if is_checked {
             let place = format!("lane {}, epoch {}", s.lane, s.epoch);
             let mut work = Work::default();
@@ -215,7 +229,8 @@ impl Lanes {
         if has_work {
             lane.worked.push(lane.entries.len());
         }
-        lane.entries.push(Known { epoch: s.epoch, checkpoint, rules: s.rules });
+        let (epoch, rules, places) = (s.epoch, s.rules, s.places);
+        lane.entries.push(Known { epoch, checkpoint, rules, places });
         Ok(found)
     }
 }
@@ -240,7 +255,8 @@ fn check_record(
     }
     let headers_of = options.headers.get(&s.lane).filter(|_| !work::is_ethash(s.algorithm));
     let is_covered = |epoch| headers_of.is_some_and(|h| h.cover(epoch, s.length_us));
-    let jobs = check_jobs(against, entry, lane, &header, budget, found)?;
+    let Jobs { stands: jobs, mut for_owners, taken } =
+        check_jobs(against, entry, lane, &header, budget, found)?;
     work.names.clone_from(&header.owners);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { cores } else { options.threads };
@@ -268,6 +284,7 @@ fn check_record(
                 found.sampled += if counted > block.class { n } else { 0 };
                 found.loosely_dated += if job.is_loose { n } else { 0 };
                 found.unbegun += if job.is_first { n } else { 0 };
+                found.unbound += if job.is_bound { 0 } else { n };
                 let worth = Hashes(counted.work().0.saturating_mul(n.into()));
                 if job.is_dated {
                     found.dated += n;
@@ -288,7 +305,12 @@ fn check_record(
             tick(count as u64);
             for (block, checked) in blocks.iter().zip(checked) {
                 let house = (checked.house > 0).then_some((0, checked.house));
+                let mut for_owner = for_owners.get_mut(&block.job);
                 for (owner, n) in house.into_iter().chain(checked.owners) {
+                    if let Some(own) = &mut for_owner {
+                        own.check(&header.owners, owner, &path)?;
+                        found.to_owners += n;
+                    }
                     if work.add(owner, n, counted(block)).is_none() {
                         return lie("overflow", path, "the work does not fit");
                     }
@@ -323,6 +345,7 @@ fn check_record(
     if used.len() != header.jobs.len() || (1..=header.owners.len()).any(|o| !work.has(o)) {
         return lie("record-padded", path, "jobs or owners without a share");
     }
+    budget.give(taken);
     is_file(record.into_inner(), s.record)?;
     let length_us = if is_covered(s.epoch) { s.length_us } else { 0 };
     lane.covered.add(length_us, Hashes(covered), Hashes(unknown));
@@ -413,6 +436,27 @@ struct JobStands {
     rules: Rules,
     /// It commits to other chains' blocks and does not say which.
     hides_aux: bool,
+    /// Where it may pay was published before.
+    is_bound: bool,
+}
+
+/// What is to be said of a record's jobs.
+struct Jobs {
+    stands: Vec<JobStands>,
+    /// Those that pay to others than the house, by their places.
+    for_owners: BTreeMap<usize, ForOwner>,
+    /// What is to be given back of the budget when the record is read.
+    taken: u64,
+}
+
+/// What jobs of an epoch are bound by that hold a checkpoint.
+struct Binding {
+    /// The commitments that may stand in their stamps.
+    commitments: Vec<Hash>,
+    rules: Rules,
+    is_loose: bool,
+    /// Where they may pay, if that was said.
+    places: Option<Arc<Places>>,
 }
 
 impl JobStands {
@@ -425,22 +469,23 @@ impl JobStands {
 
 /// Holds every job's stamp against this log, and its block against the chain where that is known.
 fn check_jobs(
-    Against { log, options, .. }: Against<'_>,
+    Against { source, log, options }: Against<'_>,
     entry: &EpochEntry,
     lane: &Lane,
     header: &RecordHeader,
     budget: &mut Budget,
     found: &mut Found,
-) -> Result<Vec<JobStands>, VerifyError> {
+) -> Result<Jobs, VerifyError> {
     let keys = log.keys_at(entry.at).count() as u64;
     let mut taken = 0;
     let algorithm = entry.summary.algorithm;
     let headers = options.headers.get(&header.of.lane);
     let allowed = options.destinations.get(&header.of.lane);
     let mut all = Vec::with_capacity(header.jobs.len());
-    let mut known: BTreeMap<(EpochNumber, EpochNumber), (Vec<Hash>, Rules, bool)> = BTreeMap::new();
+    let mut known: BTreeMap<(EpochNumber, EpochNumber), Binding> = BTreeMap::new();
+    let (mut lists, mut for_owners) = (Lists::default(), BTreeMap::new());
     let (mut datasets, mut chains) = (BTreeSet::new(), BTreeSet::new());
-    for job in &header.jobs {
+    for (place, job) in header.jobs.iter().enumerate() {
         let at = format!("job {}", job.job);
         // Of these few only, so that what follows is bounded.
         let own = header.of.epoch;
@@ -448,8 +493,8 @@ fn check_jobs(
             return lie("other-epoch", at, "a job of an epoch that has no section here");
         }
         let key = (job.epoch, job.checkpoint_epoch);
-        if let btree_map::Entry::Vacant(place) = known.entry(key) {
-            let Some((checkpoint, rules, is_loose)) =
+        if let btree_map::Entry::Vacant(unknown) = known.entry(key) {
+            let Some((checkpoint, rules, places, is_loose)) =
                 lane.checkpoint(job.epoch, job.checkpoint_epoch)
             else {
                 return lie(
@@ -465,9 +510,13 @@ fn check_jobs(
             let commit = |key: &[u8; 32]| {
                 stamp::commitment(&log.head.origin, key, &header.of.lane, job.epoch, &checkpoint)
             };
-            place.insert((log.keys_at(entry.at).map(commit).collect(), rules, is_loose));
+            let commitments = log.keys_at(entry.at).map(commit).collect();
+            let places = lists.of(source, &header.of.lane, places, budget)?;
+            unknown.insert(Binding { commitments, rules, is_loose, places });
         }
-        let Some((commitments, rules, is_loose)) = known.get(&key) else { continue };
+        let Some(Binding { commitments, rules, is_loose, places }) = known.get(&key) else {
+            continue;
+        };
         let JobSays { stamped, paid, dataset, hides_aux } =
             work::read_job(algorithm, job, header.is_merged)?;
         chains.extend(job.aux.iter().map(|b| (b.chain_id, &b.coin)));
@@ -506,6 +555,11 @@ fn check_jobs(
             let what = format!("a block would have paid to {}", hex::encode(script));
             return lie("paid-elsewhere", at, what);
         }
+        if let Some(places) = places
+            && let Some(own) = ForOwner::of(places, &paid, &at)?
+        {
+            for_owners.insert(place, own);
+        }
         let is_dated = dated == Some(Dated::Yes);
         let (is_loose, is_first) = (*is_loose, job.checkpoint_epoch == EpochNumber(0));
         all.push(JobStands {
@@ -516,11 +570,12 @@ fn check_jobs(
             is_of_chain: is_dated || dated.is_none(),
             rules: *rules,
             hides_aux,
+            is_bound: places.is_some(),
         });
         paid.iter().for_each(|script| found.destinations.add(script));
     }
     budget.give(taken);
-    Ok(all)
+    Ok(Jobs { stands: all, for_owners, taken: lists.taken })
 }
 
 impl Lane {
@@ -538,22 +593,27 @@ impl Lane {
         before(places.end).saturating_sub(before(places.start))
     }
 
-    /// The checkpoint that a job may hold, what its entry fixed, and whether it is older than need be. The job's own
+    /// The checkpoint that a job may hold, what its entry fixed, where it may pay, and whether it is older than need be. The job's own
     /// entry binds it and not the newest one: whoever made the job knew that one, and has hashed it.
-    fn checkpoint(&self, epoch: EpochNumber, of: EpochNumber) -> Option<(Hash, Rules, bool)> {
+    fn checkpoint(
+        &self,
+        epoch: EpochNumber,
+        of: EpochNumber,
+    ) -> Option<(Hash, Rules, FileRef, bool)> {
         let to = self.entries.partition_point(|k| k.epoch <= epoch.back(2));
         let known = &self.entries[..to];
-        let (hash, rules, after) = if of == EpochNumber(0) {
-            (GENESIS, Rules::default(), 0)
+        let (hash, rules, places, after) = if of == EpochNumber(0) {
+            (GENESIS, Rules::default(), FileRef::default(), 0)
         } else {
             let at = known.binary_search_by_key(&of, |k| k.epoch).ok()?;
-            (known[at].checkpoint, known[at].rules, at + 1)
+            let own = known[at];
+            (own.checkpoint, own.rules, own.places, at + 1)
         };
         let behind = self.worked_within(after..to);
         // Where nothing was published for long, nothing says when work was begun.
         let gap = epoch.0.saturating_sub(of.0) > 2 + SLACK_ENTRIES as u64;
         let is_loose = behind > 0 || (of != EpochNumber(0) && (after < to || gap));
-        (behind <= SLACK_ENTRIES).then_some((hash, rules, is_loose))
+        (behind <= SLACK_ENTRIES).then_some((hash, rules, places, is_loose))
     }
 
     /// Refuses a hash that stands twice: in the section, or in one of the same epoch before it.

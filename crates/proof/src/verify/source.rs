@@ -90,6 +90,7 @@ pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String
     for e in &log.epochs {
         known.insert(data_path(&e.summary.sold.hash));
         known.insert(data_path(&e.summary.record.hash));
+        known.insert(data_path(&e.summary.places.hash));
     }
     known.extend(log.funds.iter().map(|(_, f)| data_path(&f.reserves.hash)));
     let (mut count, mut level) = (log.checkpoint.size, 0);

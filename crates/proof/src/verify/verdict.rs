@@ -146,6 +146,10 @@ pub struct LaneVerdict {
     /// Shares of classes (or below thresholds) harder than a block of a chain that they were for: of the hashes that do not reach
     /// these nobody sees whether one made a block. They are not in blocks, expected blocks and luck.
     pub hides_blocks: u64,
+    /// Shares of jobs for which no places of rewards had been published before.
+    pub unbound: u64,
+    /// Shares whose block would have paid the machine's owner itself.
+    pub to_owners: u64,
 }
 
 /// What the work of a lane was for beside its own chain. Its targets are the operator's word.
@@ -217,6 +221,8 @@ struct Running {
     aux: BTreeMap<(u32, String), (u64, f64)>,
     hides_aux: u64,
     hides_blocks: u64,
+    unbound: u64,
+    to_owners: u64,
 }
 
 impl Verdict {
@@ -299,6 +305,7 @@ impl Verdict {
         r.bytes += found.record_bytes;
         r.hides_aux += found.hides_aux;
         r.hides_blocks += found.hides_blocks;
+        (r.unbound, r.to_owners) = (r.unbound + found.unbound, r.to_owners + found.to_owners);
         for (chain, (solved, expected)) in &found.aux {
             // As many as a lane of some years has, however many names a record makes up.
             if r.aux.len() < CHAINS_TOLD || r.aux.contains_key(chain) {
@@ -376,6 +383,18 @@ impl Verdict {
                 self.not_proven.push(format!(
                     "lane {}: for which other chains {} of its shares were merge-mined",
                     v.lane, v.hides_aux
+                ));
+            }
+            if v.unbound > 0 {
+                self.not_proven.push(format!(
+                    "lane {}: that {} of its shares would have paid where the operator had said beforehand: for their jobs nothing was said",
+                    v.lane, v.unbound
+                ));
+            }
+            if v.to_owners > 0 {
+                self.remarks.push(format!(
+                    "lane {}: blocks of {} shares would have paid the machines' owners themselves, at places published before",
+                    v.lane, v.to_owners
                 ));
             }
             if !v.aux.is_empty() {
@@ -499,6 +518,8 @@ impl Running {
             aux: self.aux.into_iter().map(AuxVerdict::of).collect(),
             hides_aux: self.hides_aux,
             hides_blocks: self.hides_blocks,
+            unbound: self.unbound,
+            to_owners: self.to_owners,
         }
     }
 }

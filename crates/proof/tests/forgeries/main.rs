@@ -24,6 +24,7 @@ mod good;
 mod history;
 mod log;
 mod merged;
+mod places;
 mod receipts;
 mod shares;
 mod stamps;

@@ -19,7 +19,7 @@ Left out, because a folder alone does not show it or because other tools do it b
   - lines of witnesses, and whether this head continues one seen earlier or elsewhere;
   - hashes of the Ethash family, which the standard library does not have: of its shares everything else is checked;
   - epochs published as unproven have no record: only their chain and sold tree are checked, and they are counted apart;
-  - whether jobs extend the real chain, pay where they should or have the network's target.
+  - whether jobs extend the real chain or have the network's target.
 """
 import base64
 import hashlib
@@ -312,7 +312,8 @@ def is_stamp_like(script):
     return script[skip:skip + 4] == b"gruv"
 
 def read_coinbase(before, extra, after, what):
-    """Commitment of the one stamp, place of its class byte in the coinbase, and where the script begins and ends."""
+    """Commitment of the one stamp, place of its class byte in the coinbase, where the script begins and ends, and the
+    scripts of outputs that are worth something."""
     tx = Reader(before + bytes(extra) + after, what)
     tx.take(4)
     need(read_count(tx) == 1, f"{what}: not one input (or the witness form)")
@@ -322,26 +323,31 @@ def read_coinbase(before, extra, after, what):
     start, stop = tx.at, tx.at + length
     tx.take(length + 4)
     need(start <= len(before) and len(before) + extra <= stop, f"{what}: extranonce is not inside the script")
-    stamps = []
+    stamps, paid = [], []
     for _ in range(read_count(tx)):
         value = int.from_bytes(tx.take(8), "little")
         script = tx.take(read_count(tx))
         if is_stamp_like(script):
             stamps.append((value, script, tx.at - 1))
+        elif value:
+            paid.append(script)
     tx.take(4)
     tx.end()
     need(len(stamps) == 1, f"{what}: {len(stamps)} stamps")
     value, script, place = stamps[0]
     need(value == 0 and len(script) == 40 and script[:7] == b"\x6a\x26gruv\x01", f"{what}: stamp has another form")
     need(script[39] == 0, f"{what}: the stamp's class is not zero in the record")
-    return script[7:39], place, start, stop
+    return (script[7:39], place, start, stop), paid
 
 # ---- Epochs ----------------------------------------------------------------------------------------------------
+EPOCH_FORMS = (b"gruve epoch 2\0", b"gruve epoch 3\0")  # the latter names the places of rewards
+
 class Epoch:
     """An entry of the log for one epoch of one lane."""
     def __init__(self, raw, what):
         r = Reader(raw, what)
-        r.expect(b"gruve epoch 2\0")
+        form = r.take(14)
+        need(form in EPOCH_FORMS, f"{what}: wrong beginning")
         self.what, self.lane = what, r.text()
         need(re.fullmatch(rb"[a-z][a-z0-9-]{0,15}", self.lane), f"{what}: bad name of a lane")
         self.algorithm, self.proven = r.number(1, 3, "algorithm"), r.number(1, 1, "proven")
@@ -356,6 +362,10 @@ class Epoch:
         self.rules = (r.number(1, 100, "lowest class"), r.number(1, 100, "highest class"),
                       r.number(1, 100, "threshold of opened shares"))
         need(self.rules[0] <= self.rules[1], f"{what}: lowest class above the highest")
+        self.places = None
+        if form == EPOCH_FORMS[1]:
+            self.places = r.take(32), r.number(8)
+            need(self.places[1], f"{what}: a form with places that names none")
         r.end()
         self.checkpoint = sha(b"gruve checkpoint 1\0", raw)
 
@@ -364,6 +374,7 @@ class Lane:
     def __init__(self):
         self.entries = []  # in the order of the log, which is that of their epochs
         self.leaves = set()  # of all shares
+        self.lists = {}    # places of rewards, by the file that has them
         self.hashes = {}   # epoch: hashes of all its shares so far, as long as late ones may still come
 
     def rules(self, epoch):
@@ -374,11 +385,19 @@ class Lane:
         checkpoints, behind = {}, 0
         for e in reversed(known):
             if behind <= 6:
-                checkpoints[e.epoch] = e.checkpoint, e.rules
+                checkpoints[e.epoch] = e.checkpoint, e.rules, e.places
             behind += bool(e.shares or e.house or e.others)
         if behind <= 6:
-            checkpoints[0] = ZERO, (0, 100, 0)
+            checkpoints[0] = ZERO, (0, 100, 0), None
         return checkpoints
+
+    def list_of(self, folder, name, named):
+        """The list of places in that file; the last few are kept."""
+        if named not in self.lists:
+            if len(self.lists) > 8:
+                self.lists.clear()
+            self.lists[named] = read_places(folder, name, named)
+        return self.lists[named]
 
     def threshold(self, first, last):
         """The highest threshold of an entry whose checkpoint jobs of these epochs may hold."""
@@ -389,6 +408,28 @@ class Lane:
             highest = max(highest, e.rules[2])
             behind += e.epoch + 2 <= first and bool(e.shares or e.house or e.others)
         return highest
+
+def read_places(folder, lane, named):
+    """The hashes of places to which jobs may pay that hold the entry's checkpoint."""
+    what = "places of " + lane.decode()
+    r = Reader(folder.data(*named), what)
+    r.expect(b"GRUVPLC1")
+    need(r.text() == lane, f"{what}: of another lane")
+    count = r.number(4, 1024, "number of places")
+    need(count, f"{what}: none")
+    places = [r.take(32) for _ in range(count)]
+    r.end()
+    need(all(a < b for a, b in zip(places, places[1:])), f"{what}: places out of order")
+    return set(places)
+
+def check_paid(job, owner, entry, places):
+    """A block of this job pays only what was published before: places of the house, or of the share's own owner."""
+    def is_published(script, whose):
+        kind = b"\1" + whose if whose else bytes(17)
+        return sha(b"gruve place 1\0", be(len(entry.lane), 1), entry.lane, kind, script) in places
+    for script in job["paid"]:
+        need(is_published(script, None) or owner and is_published(script, owner),
+             f"{job['what']}: pays to a place that was not published before")
 
 def check_sold(folder, entry):
     """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
@@ -446,7 +487,7 @@ def read_item(r):
 HEADER = (32, 32, 20, 32, 32, 32, 256)  # then difficulty, height, three numbers more, and the extra data
 
 def read_header(job, height):
-    """The header of a job of the Ethash family; gives its extra data."""
+    """The header of a job of the Ethash family; gives its extra data, and whom it pays."""
     what = job["what"]
     need(not job["head"] and not job["branch"] and job["extra"] == 8 and len(job["tail"]) <= 1024,
          f"{what}: a header and nothing else may stand there")
@@ -474,7 +515,7 @@ def read_header(job, height):
         mantissa, size = mantissa >> 8, size + 1
     same = fields[0] == job["previous"] and int.from_bytes(number, "big") == height and job["bits"] == mantissa | size << 24
     need(same and not job["version"] and not job["time"], f"{what}: says something else than its header")
-    return fields[12]
+    return fields[12], [fields[2]]
 
 TAG = b"\xfa\xbe\x6d\x6d"
 
@@ -538,11 +579,11 @@ def read_jobs(r, count, algorithm, merged):
         job["aux"] = read_aux(r, what, chains) if merged else []
         if algorithm >= 2:
             need(not job["aux"], f"{what}: a header and nothing else may stand there")
-            job["header"] = read_header(job, height)
+            job["header"], job["paid"] = read_header(job, height)
             epochs.add(height // (30000 if algorithm == 2 else 60000))
             need(len(epochs) <= 2 and max(epochs) < 1024, f"{what}: headers of more of the algorithm's epochs than one can see")
         else:
-            job["stamp"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
+            job["stamp"], job["paid"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
             need(is_target(job["bits"]) and all(is_target(b[2]) for b in job["aux"]), f"{what}: bits that are no target")
             script = (job["head"] + bytes(job["extra"]) + job["tail"])[job["stamp"][2]:job["stamp"][3]]
             job["tags"] = script.count(TAG)
@@ -612,7 +653,7 @@ def check_share(job, kind, counted, template, extranonce, time, nonce, version, 
     need(int.from_bytes(digest, "little") >> (256 - counted) == 0, f"{job['what']}: opened below the threshold fixed before")
     return digest
 
-def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys):
+def read_section(folder, r, epoch, count, jobs, owners, work, lane, entry, origin, keys):
     """Yields the section's canonical shares in order, each after it has been checked in full."""
     checkpoints = lane.rules(epoch)
     seen = lane.hashes.setdefault(epoch, set())
@@ -654,6 +695,9 @@ def read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
             need(digest not in seen, f"{job['what']}: a hash that was counted already")
             seen.add(digest)
             owner = owners[whose[i] - 1] if whose[i] else None
+            if checkpoints[job["known"]][2] and owner not in job.setdefault("paid for", set()):
+                check_paid(job, owner, entry, lane.list_of(folder, entry.lane, checkpoints[job["known"]][2]))
+                job["paid for"].add(owner)
             work[owner] = work.get(owner, 0) + (1 << counted)
             leaf = sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
                        be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
@@ -683,7 +727,7 @@ def check_record(folder, entry, lane, origin, keys, allocated_of):
                 need(count, f"{what}: an empty late section")
                 last = epoch
             counts.append(count)
-            yield from read_section(r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
+            yield from read_section(folder, r, epoch, count, jobs, owners, work, lane, entry, origin, keys)
 
     root = hash_root(leaves())
     r.end()
@@ -706,9 +750,12 @@ def check_epoch(folder, entry, lanes, origin, keys):
     need(entry.before == before, f"{entry.what}: does not follow the lane's entry before")
     need(entry.epoch > before[0], f"{entry.what}: epochs do not grow")
     for e in lane.entries[-1:]:
+        need(entry.places or not e.places, f"{entry.what}: names no places any more")
         need((e.algorithm, e.length) == (entry.algorithm, entry.length), f"{entry.what}: the lane has changed")
     for old in [e for e in lane.hashes if e + 2 < entry.epoch]:
         del lane.hashes[old]  # too long ago for late work
+    if entry.places:
+        lane.list_of(folder, entry.lane, entry.places)
     allocated_of = check_sold(folder, entry)
     if entry.proven:
         check_record(folder, entry, lane, origin, keys, allocated_of)
@@ -884,7 +931,7 @@ def verify(path):
     for place, raw in enumerate(entries[1:], 1):
         if place in changes:
             keys.add(changes[place])
-        elif raw.startswith(b"gruve epoch 2\0"):
+        elif raw.startswith(EPOCH_FORMS):
             check_epoch(folder, Epoch(raw, f"entry {place}"), lanes, origin, keys)
         elif raw.startswith(b"gruve funds 1\0"):
             funds = check_funds(folder, raw, place, leaves, funds)

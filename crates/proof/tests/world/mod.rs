@@ -96,6 +96,8 @@ pub struct Closing {
     pub contracts: Vec<SoldLeaf>,
     pub algorithm: Algorithm,
     pub rules: Rules,
+    /// The file of places to which later jobs may pay.
+    pub places: Option<Vec<u8>>,
     /// The threshold that shares are opened and counted by.
     pub opened: u8,
     /// Changes the record's bytes before they are named.
@@ -273,6 +275,7 @@ impl World {
             record: self.put(record),
             sold: self.put(sold_file),
             rules: c.rules,
+            places: c.places.clone().map_or(FileRef::default(), |file| self.put(file)),
         };
         (c.edit)(&mut s);
         self.chain.push((s.epoch, s.checkpoint()));
@@ -330,6 +333,7 @@ pub fn closing(epoch: u64, jobs: Vec<RecordJob>, mut shares: Vec<Canonical>) -> 
         contracts: vec![own],
         algorithm: Algorithm::Sha256d,
         rules: Rules { class_min: 1, class_max: 20, opened: 0 },
+        places: None,
         opened: 0,
         edit_record: |_| (),
         edit_sold: |_| (),

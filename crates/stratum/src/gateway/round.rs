@@ -17,7 +17,10 @@ use super::serving::{Command, Loop};
 use super::slab::Key;
 use super::solving::Solver;
 use crate::limits;
-use crate::protocol::{Candidate, Part, Protocol as _, Round, Solved, Step, aux_in, block_in};
+use crate::protocol::{
+    Candidate, Part, Protocol as _, Round, Solved, Step, aux_in, block_in, is_own,
+};
+use crate::session::reply::NOT_OWN;
 use crate::session::{CloseReason, NOT_STORED, Refusal, SEALED};
 use gruve_sharelog::{Durability, LogError, Position};
 use gruve_units::{Algorithm, Timestamp};
@@ -368,7 +371,8 @@ impl Loop {
                     self.shared.lane.found(*block);
                 }
                 judged.aux.into_iter().for_each(|block| self.shared.lane.found_aux(block));
-                outcomes.push(judged.verdict);
+                let own = if is_own(candidate) { Ok(()) } else { Err(NOT_OWN) };
+                outcomes.push(judged.verdict.and(own));
             }
         }
     }

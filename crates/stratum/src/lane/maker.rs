@@ -3,15 +3,16 @@
 use super::LaneWorkOptions;
 use crate::epochs::Epochs;
 use crate::error::StratumError;
-use crate::limits::{EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX};
+use crate::limits::{DESTINATIONS_MAX, EXTRANONCE1_BYTES, EXTRANONCE2_BYTES, LIVE_JOBS_MAX};
+use crate::machines::Destination;
 use crate::merged::{self, AUX_JOB_EVERY_MIN, Offers};
 use crate::protocol::Work;
 use crate::seldom::Seldom;
 use crate::templates::{Fetched, Why};
-use crate::work::{LiveJob, WorkState};
+use crate::work::{LiveJob, OwnJob, WorkState};
 use gruve_chain::{Job, JobSpec, Template};
 use gruve_sharelog::{JobRecord, Position, Record};
-use gruve_units::{Algorithm, Duration, Timestamp};
+use gruve_units::{Algorithm, Duration, JobId, Timestamp};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +41,8 @@ pub(super) struct Maker {
     /// Whether what they offer is another than the newest job's, and when that was made.
     aux_news: bool,
     last_job_at: Option<Instant>,
+    /// Who is paid by the block itself under the newest job.
+    destinations: Arc<[Destination]>,
     /// Whether the last attempt to publish failed and must be repeated.
     owed: bool,
     /// Whether a template has come whose time agrees with the clock's.
@@ -88,6 +91,7 @@ impl Maker {
             _offers: Arc::clone(offers),
             aux_news: false,
             last_job_at: None,
+            destinations: Arc::default(),
             owed: false,
             is_clock_checked: false,
             clock_faults: Seldom::default(),
@@ -121,7 +125,11 @@ impl Maker {
             {
                 tracing::error!(lane = %self.options.lane, error = %e, times, "cannot seal the epoch");
             }
-            let is_due = is_news || self.owed || self.epoch_is_over() || self.aux_is_due();
+            let is_due = is_news
+                || self.owed
+                || self.epoch_is_over()
+                || self.aux_is_due()
+                || self.pays_others();
             if is_due && self.newest.is_some() {
                 self.owed = self.publish().is_err_and(|e| {
                     if let Some(times) = self.job_faults.due() {
@@ -205,6 +213,38 @@ impl Maker {
         self.aux_news && self.last_job_at.is_none_or(|at| at.elapsed() >= AUX_JOB_EVERY_MIN)
     }
 
+    /// Whether others are to be paid by the block itself than the newest job says.
+    fn pays_others(&self) -> bool {
+        let jobs = self.jobs.borrow();
+        let Some(job) = jobs.as_ref().map(|s| s.current.job()) else { return false };
+        let (lane, stamps) = (&self.options.lane, &self.options.stamps);
+        stamps.destinations(lane, job.epoch(), job.checkpoint_epoch()) != self.destinations
+    }
+
+    /// The same job for each owner who is paid by the block itself, numbered behind it. One that cannot be made is left
+    /// out: the house pays that owner, and nobody else waits.
+    fn own_jobs<'a>(&self, of: &Job, all: &'a [Destination]) -> Vec<(Job, &'a Destination)> {
+        let mut jobs = Vec::new();
+        for destination in all {
+            let id = JobId(of.id().0.saturating_add(1 + jobs.len() as u64));
+            let template = Arc::clone(of.template());
+            let spec = JobSpec {
+                id,
+                tag: [&self.options.tag[..], &id.0.to_be_bytes()].concat(),
+                pay_to: vec![(destination.script.clone(), template.coinbase_value)],
+                ..of.spec().clone()
+            };
+            match Job::build_merged(template, of.branch().to_vec(), spec, of.aux().cloned()) {
+                Ok(job) => jobs.push((job, destination)),
+                Err(error) => {
+                    tracing::warn!(lane = %self.options.lane, owner = %destination.owner, %error,
+                        "no job can be made that pays this owner");
+                }
+            }
+        }
+        jobs
+    }
+
     fn publish(&mut self) -> Result<(), StratumError> {
         let Some(newest) = &self.newest else { return Ok(()) };
         let (template, branch) = (Arc::clone(&newest.template), newest.branch.clone());
@@ -223,13 +263,28 @@ impl Maker {
         };
         let aux = merged::work_of(&self.options.lane, &self.offers.borrow_and_update());
         let job = Job::build_merged(template, branch, spec, aux)?;
-        let mut records = vec![Record::Job(record(&job, now))];
-        records.extend(merged::record(&job).map(Record::AuxJob));
+        let stamps = &self.options.stamps;
+        let destinations = stamps.destinations(&self.options.lane, epoch, checkpoint_epoch);
+        let paid = &destinations[..destinations.len().min(DESTINATIONS_MAX)];
+        let own = self.own_jobs(&job, paid);
+        let mut records = Vec::with_capacity(1 + own.len());
+        for job in std::iter::once(&job).chain(own.iter().map(|(job, _)| job)) {
+            records.push(Record::Job(record(job, now)));
+            records.extend(merged::record(job).map(Record::AuxJob));
+        }
         self.options.share_log.append(&records)?;
         (self.aux_news, self.last_job_at) = (false, Some(Instant::now()));
         self.epochs.begin(epoch);
         let class_max = self.options.stamps.class_max(&self.options.lane, checkpoint_epoch);
-        let job = Arc::new(LiveJob::new(job).capped(class_max));
+        let live = |job| LiveJob::new(job).capped(class_max);
+        let paying = |(job, to): (Job, &Destination)| OwnJob {
+            machines: to.machines.clone(),
+            job: Arc::new(live(job).paying(to.owner)),
+        };
+        let own: Vec<OwnJob> = own.into_iter().map(paying).collect();
+        self.epochs.give_more(own.len());
+        let job = Arc::new(live(job).with_own(own));
+        self.destinations = Arc::clone(&destinations);
         let state = match self.jobs.borrow().as_ref() {
             Some(old) => old.with(job, LIVE_JOBS_MAX),
             None => WorkState::of(self.algorithm, job),

@@ -204,8 +204,8 @@ impl Session {
         let bare = request.params.trim_matches(['[', ']', '"', ' ']);
         let named = Params::read(&request.params).and_then(|p| p.text(0));
         let named = named.as_deref().unwrap_or(bare);
-        let job =
-            self.work.as_ref().filter(|_| self.may_be_given()).map(|w| Arc::clone(&w.current));
+        let work = self.work.as_ref().filter(|_| self.may_be_given());
+        let job = work.map(|work| Arc::clone(self.newest_of(work)));
         let id = read_wire_id(named.as_bytes()).map(|(job, ..)| job);
         let Some(job) = job.filter(|j| id == Some(j.job().id())) else {
             reply::refused(out, request.id, "null", reply::NO_SUCH_JOB);

@@ -85,7 +85,8 @@ impl IssuedJobs {
 
     /// How often the newest job was given, at all classes and at one.
     pub(crate) fn times(&self, newest: JobId, class: Class) -> (usize, usize) {
-        let own = || self.jobs.iter().rev().take_while(|j| j.job.job().id() == newest);
+        // A connection may have had the house's job, an owner's and the house's again: all of one moment.
+        let own = || self.jobs.iter().filter(|j| j.job.job().id() == newest);
         (own().count(), own().filter(|j| j.class == class).count())
     }
 
@@ -122,7 +123,7 @@ impl IssuedJobs {
     fn take_up(&mut self, work: &WorkState, budget: &Arc<SeenBudget>) {
         for kept in self.resumed.take().unwrap_or_default() {
             let KeptJob { job, class, prefix, again, is_closed, seen: keys } = kept;
-            let Some(job) = work.live.iter().find(|l| l.job().id() == job) else { continue };
+            let Some(job) = work.find(job) else { continue };
             let seen = Remembered::of(&keys, budget);
             let job = Arc::clone(job);
             self.push(Issued { job, class, prefix, again, is_closed, seen });

@@ -52,6 +52,8 @@ pub const SEALED: Refusal = Refusal::new(21, "stale: the epoch is closed");
 pub const DUPLICATE: Refusal = Refusal::new(22, "duplicate share");
 /// Above the target of its job's class.
 pub const LOW: Refusal = Refusal::new(23, "low difficulty");
+/// The job's block would pay the owner of other machines on the connection.
+pub(crate) const NOT_OWN: Refusal = Refusal::new(21, "stale: another owner's job");
 pub(crate) const UNAUTHORISED: Refusal = Refusal::new(24, "not authorised");
 pub(crate) const NOT_SUBSCRIBED: Refusal = Refusal::new(25, "not subscribed");
 

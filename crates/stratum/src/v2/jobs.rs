@@ -33,9 +33,9 @@ impl Numbered {
 pub(crate) struct Jobs {
     jobs: Vec<Numbered>,
     last: u32,
-    /// The newest job, its first number at each class, and how many more it has.
+    /// The newest job, the first number of it or an owner's at each class, and how many more there are.
     newest: Option<JobId>,
-    firsts: BTreeMap<Class, u32>,
+    firsts: BTreeMap<(JobId, Class), u32>,
     more: usize,
 }
 
@@ -49,21 +49,27 @@ impl Jobs {
         place.ok().and_then(|place| self.jobs.get(place))
     }
 
-    /// The number of the newest job at a class; a new one at first sight.
-    pub(crate) fn number(&mut self, job: &Arc<LiveJob>, class: Class) -> u32 {
-        self.begin(job.job().id());
-        if let Some(known) = self.firsts.get(&class) {
+    /// The number of the newest job at a class, or of an owner's of the same moment; a new one at first sight.
+    pub(crate) fn number(&mut self, newest: JobId, job: &Arc<LiveJob>, class: Class) -> u32 {
+        self.begin(newest);
+        let key = (job.job().id(), class);
+        if let Some(known) = self.firsts.get(&key) {
             return *known;
         }
         let number = self.next(job, class);
-        self.firsts.insert(class, number);
+        self.firsts.insert(key, number);
         number
     }
 
     /// A new number for the newest job at a class: for a channel that gets it again with another
     /// prefix. `None` when there have been too many of them.
-    pub(crate) fn another_number(&mut self, job: &Arc<LiveJob>, class: Class) -> Option<u32> {
-        self.begin(job.job().id());
+    pub(crate) fn another_number(
+        &mut self,
+        newest: JobId,
+        job: &Arc<LiveJob>,
+        class: Class,
+    ) -> Option<u32> {
+        self.begin(newest);
         if self.more >= V2_AGAIN_PER_JOB_MAX {
             return None;
         }
@@ -169,18 +175,26 @@ mod tests {
     fn one_job_has_so_many_numbers_and_each_is_found_also_when_they_begin_again() {
         let (first, second) = (job(1), job(2));
         let mut jobs = Jobs { last: u32::MAX - 2, ..Jobs::default() };
-        assert_eq!(jobs.number(&first, Class::ZERO), u32::MAX - 1);
-        assert_eq!(jobs.number(&first, Class::ZERO), u32::MAX - 1, "at one class the same");
+        assert_eq!(jobs.number(first.job().id(), &first, Class::ZERO), u32::MAX - 1);
+        assert_eq!(
+            jobs.number(first.job().id(), &first, Class::ZERO),
+            u32::MAX - 1,
+            "at one class the same"
+        );
         let more: Vec<u32> =
-            std::iter::from_fn(|| jobs.another_number(&first, Class::ZERO)).collect();
+            std::iter::from_fn(|| jobs.another_number(first.job().id(), &first, Class::ZERO))
+                .collect();
         assert_eq!(more.len(), V2_AGAIN_PER_JOB_MAX);
         assert_eq!(more[..3], [u32::MAX, 0, 1]);
         for number in [u32::MAX - 1].iter().chain(&more) {
             assert_eq!(jobs.get(*number).map(|j| j.number), Some(*number));
         }
-        let next = jobs.number(&second, Class::ZERO);
+        let next = jobs.number(second.job().id(), &second, Class::ZERO);
         assert_eq!(next, more[more.len() - 1] + 1);
-        assert!(jobs.another_number(&second, Class::ZERO).is_some(), "the next has its own");
+        assert!(
+            jobs.another_number(second.job().id(), &second, Class::ZERO).is_some(),
+            "the next has its own"
+        );
         assert!(jobs.get(next + 2).is_none() && jobs.get(u32::MAX - 2).is_none());
     }
 }

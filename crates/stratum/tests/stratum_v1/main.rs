@@ -3,6 +3,7 @@
 
 mod bad_inputs;
 mod closed_jobs;
+mod destinations;
 mod dev_chain;
 mod figures;
 mod firmware;

@@ -110,6 +110,31 @@ fn a_channel_that_cannot_be_is_refused_by_name() {
 }
 
 #[test]
+fn a_channel_gets_the_job_of_its_machines_owner_beside_others_of_its_class() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    for (id, user) in [(1, "alice.a"), (2, "kari.m1"), (3, "kari.m2"), (4, "alice.b")] {
+        proxy.hear(&wire.say(&open_extended(id, user, 0.0, 0)));
+    }
+    // Channels and groups are numbered together.
+    let channels: Vec<u32> = proxy.channels.keys().copied().collect();
+    let pays = |proxy: &Proxy, channel: u32| proxy.active(channel).suffix[14..16].to_vec();
+    for prev in [1, 2] {
+        let owns = paying_job(100 * u64::from(prev), prev, &["kari.m1", "kari.m2"], [0x52, prev]);
+        proxy.hear(&wire.give(owns));
+        for (channel, user) in channels.iter().zip(["alice", "kari", "kari", "alice"]) {
+            let wanted = if user == "kari" { [0x52, prev] } else { [0x51, 0x51] };
+            assert_eq!(pays(&proxy, *channel), wanted, "{user}");
+            let (share, _) = proxy.mine(*channel, 1, 0);
+            let heard = wire.say(&share);
+            assert_eq!(words(&heard), ["accepted"], "{user}");
+        }
+    }
+    let jobs: Vec<u64> = wire.log.iter().map(|share| share.job.0).collect();
+    assert_eq!(jobs, [100, 101, 101, 100, 200, 201, 201, 200]);
+}
+
+#[test]
 fn channels_are_bounded() {
     let mut wire = Wire::working(0);
     for n in 0..gruve_stratum::limits::V2_CHANNELS_MAX {

@@ -3,13 +3,14 @@
 pub(crate) use crate::jobs::{EASY, HARD, NTIME, class, job, machine, rules, template};
 use binary_sv2::{GetSize, Serialize, from_bytes, to_bytes};
 use common_messages_sv2 as c;
+use gruve_chain::Job;
 use gruve_pow::sha256d;
 use gruve_sharelog::{BlockRecord, Owner, ShareRecord};
 use gruve_stratum::protocol::{Admitted, Protocol, Puzzle, Round, Solved, Step, Work};
 use gruve_stratum::session::{CloseReason, SessionRules};
 use gruve_stratum::v2::Session;
-use gruve_stratum::{Authorized, LiveJob, Refused, WorkState};
-use gruve_units::{Algorithm, Class, Duration, Timestamp};
+use gruve_stratum::{Authorized, LiveJob, OwnJob, Refused, WorkState};
+use gruve_units::{AccountId, Algorithm, Class, Duration, Timestamp};
 use mining_sv2 as m;
 use std::sync::Arc;
 
@@ -19,6 +20,20 @@ pub(crate) const PREFIX: [u8; 4] = [0xa1, 0xb2, 0xc3, 0xd4];
 pub(crate) const REQUIRES_STANDARD_JOBS: u32 = 1;
 pub(crate) const REQUIRES_WORK_SELECTION: u32 = 2;
 pub(crate) const REQUIRES_VERSION_ROLLING: u32 = 4;
+
+/// A job that pays two bytes of script, with one behind it that pays the owner of these machines.
+pub(crate) fn paying_job(id: u64, prev: u8, machines: &[&str], script: [u8; 2]) -> Arc<LiveJob> {
+    let live = |id: u64, script: [u8; 2]| {
+        let template = template(prev, HARD);
+        let mut spec = job(id, template.clone()).job().spec().clone();
+        spec.pay_to = vec![(script.to_vec(), template.coinbase_value)];
+        LiveJob::new(Job::build(Arc::new(template), spec).unwrap())
+    };
+    let own = live(id + 1, script).paying(AccountId::from_bytes([9; 16]));
+    let machines = machines.iter().map(|m| machine(m)).collect();
+    let own = vec![OwnJob { machines, job: Arc::new(own) }];
+    Arc::new(live(id, [0x51; 2]).with_own(own))
+}
 
 /// What a server says.
 #[derive(Clone, Debug)]

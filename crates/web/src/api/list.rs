@@ -5,8 +5,8 @@
 
 use super::console::{self, farm, hosting, tickets};
 use super::{
-    access, accounts, contracts, events, funds, hosted, life, machines, metered, passkeys, payins,
-    payouts, public, receipts, reserve,
+    access, accounts, contracts, events, funds, hosted, in_block, life, machines, metered,
+    passkeys, payins, payouts, public, receipts, reserve,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -323,6 +323,18 @@ fn with_machines(routes: Routes) -> Routes {
             Bearer,
             "Where the machine's coins go.",
             machines::address,
+        )
+        .api_get(
+            "/api/v1/machines/{id}/in-block",
+            Bearer,
+            "Whether blocks that the machine finds pay its owner, and what they have paid.",
+            in_block::shown,
+        )
+        .api_post(
+            "/api/v1/machines/{id}/in-block",
+            Bearer,
+            "Says whether blocks that the machine finds pay its owner themselves.",
+            in_block::wish,
         )
         .api_get(
             "/api/v1/machines/{id}/certificate",

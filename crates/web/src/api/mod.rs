@@ -15,6 +15,7 @@ pub(crate) mod events;
 pub(crate) mod forms;
 pub(crate) mod funds;
 pub(crate) mod hosted;
+pub(crate) mod in_block;
 pub(crate) mod leaving;
 pub(crate) mod life;
 pub(crate) mod list;

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::hosted::{Again, Asker, farm_failure, hosting_failure};
 use crate::layout::{Field, cell, page, token};
 use crate::money::{amount, local, percent, rate, span_text, time};
+use crate::pages::in_block;
 use crate::pages::security::proof;
 use crate::pages::tickets::{ticket_form, ticket_table};
 use crate::state::AppState;
@@ -84,6 +85,7 @@ pub(crate) async fn machine(
     let bills = state.hosting().bills(id, BILLS_SHOWN).await.map_err(|e| hosting_failure(&e))?;
     let tickets = state.tickets_of(customer.account, &c).await?;
     let powers = state.powers().await?;
+    let in_block = state.in_block(&c).await?;
     let factors = state.accounts().factors(customer.account).await?;
     // Only what would be taken is offered: until its first epoch the machine is not the account's yet.
     let is_owner =
@@ -125,7 +127,10 @@ pub(crate) async fn machine(
             @if is_owner { (ticket_form(&visitor, id)) }
             @else if let Some((epoch, at)) = begins { p.note { (say!("It is yours from epoch {epoch} on ({at}); from then on you can open a ticket and hand it on.", epoch = epoch, at = time(at))) } }
         }
-        @if c.state == HostingState::Active { (wishes(&visitor, &c, (state.now(), is_owner), factors)) }
+        @if c.state == HostingState::Active {
+            (wishes(&visitor, &c, (state.now(), is_owner), factors))
+            (in_block::section(&visitor, &c, (in_block.0, &in_block.1), factors))
+        }
         section.sheet aria-labelledby="terms-h" {
             header { h2 #terms-h { (t("What is agreed")) } }
             (terms(&c, &m, own))

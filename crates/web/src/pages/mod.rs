@@ -10,6 +10,7 @@ pub(crate) mod contract;
 pub(crate) mod earnings;
 pub(crate) mod home;
 pub(crate) mod hosted;
+pub(crate) mod in_block;
 pub(crate) mod invoice;
 pub(crate) mod lane;
 pub(crate) mod language;

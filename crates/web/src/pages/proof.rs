@@ -197,7 +197,7 @@ fn files(s: &EpochSummary) -> Markup {
     html! {
         section.sheet aria-labelledby="files-h" {
             header { h2 #files-h { (t("The files")) } span.soft.small { (t("named by their SHA-256")) } }
-            dl.pairs { (link(&s.record, "Every share")) (link(&s.sold, "Every contract")) }
+            dl.pairs { (link(&s.record, "Every share")) (link(&s.sold, "Every contract")) (link(&s.places, "Where later rewards may go")) }
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Way {
     class: Class,
-    /// The job's number at this class.
+    /// The number at this class, of the newest job or of an owner's.
     number: u32,
     /// Makes all older jobs void: a future job that is activated at once.
     voids: bool,
@@ -51,18 +51,20 @@ impl Session {
     /// where the class changes, all in one write.
     pub(super) fn give(&mut self, now: Timestamp, out: &mut Vec<u8>) {
         let (Some(work), Some(ways)) = (self.work.clone(), self.ways) else { return };
-        let job = &work.current;
+        let newest = work.current.job().id();
         let mut regrouped = BTreeSet::new();
-        let mut due: BTreeMap<Way, Vec<usize>> = BTreeMap::new();
+        let mut due: BTreeMap<Way, (&Arc<LiveJob>, Vec<usize>)> = BTreeMap::new();
         for i in 0..self.channels.len() {
-            if let Some(way) = self.prepare(i, job, &mut regrouped, now, out) {
-                due.entry(way).or_default().push(i);
+            let Some(machine) = self.channels.get(i).map(|c| c.who.machine) else { continue };
+            let job = work.newest_for([machine]);
+            if let Some(way) = self.prepare(i, newest, job, &mut regrouped, now, out) {
+                due.entry(way).or_insert((job, Vec::new())).1.push(i);
             }
         }
         if !ways.standard_only {
             regrouped.into_iter().for_each(|class| self.tell_group(class, out));
         }
-        for (way, channels) in due {
+        for (way, (job, channels)) in due {
             let members = self.channels.iter().filter(|c| c.told == way.class).count();
             if !ways.standard_only && channels.len() > 1 && channels.len() == members {
                 let group = self.group(way.class);
@@ -89,6 +91,7 @@ impl Session {
     fn prepare(
         &mut self,
         i: usize,
+        newest: JobId,
         job: &Arc<LiveJob>,
         regrouped: &mut BTreeSet<Class>,
         now: Timestamp,
@@ -107,13 +110,13 @@ impl Session {
                 return None;
             }
             let id = channel.id;
-            let number = self.jobs.another_number(job, class)?;
+            let number = self.jobs.another_number(newest, job, class)?;
             let prefix = self.next_prefix(id);
             self.channels.get_mut(i)?.prefix = prefix;
             put_prefix(self.channels.get(i)?, out);
             number
         } else {
-            self.jobs.number(job, class)
+            self.jobs.number(newest, job, class)
         };
         let channel = self.channels.get_mut(i)?;
         let voids = class < channel.told

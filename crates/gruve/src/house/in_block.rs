@@ -1,0 +1,211 @@
+//! Owners who are paid by the block itself: who they are in the epoch that runs, and which of their places are to be
+//! published.
+//!
+//! | who | what it takes |
+//! |---|---|
+//! | [`InBlock::load`], every second | wishes, addresses, schemes, what guards payouts: from the database into memory |
+//! | a lane's entry of the log | the house's place, and all places that owners have or will have |
+//! | a lane's jobs | whoever is to be paid in their epoch, at places that were published with their checkpoint |
+//!
+//! Promises: a job pays an owner only where the account's own machines earn by SOLO in the job's epoch, which is settled when
+//! that epoch begins: so what is in memory counts for the epoch that it was read in and for no later one. Until it is
+//! read anew blocks pay the house, which credits their finder as always.
+
+use super::error::HouseError;
+use super::hosted::Owners;
+use super::parts::{self, Parts, StartError};
+use crate::config::Config;
+use gruve_accounts::Accounts;
+use gruve_chain::{ChainParams, Family, script_for_address};
+use gruve_hosting::Hosting;
+use gruve_market::{Market, Scheme};
+use gruve_sharelog::Owner;
+use gruve_store::{Store, Tx};
+use gruve_stratum::Destination;
+use gruve_treasury::Treasury;
+use gruve_units::{AccountId, Blame, Blamed, Bps, Clock, EpochNumber, EpochRule, LaneId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often wishes are looked at: jobs of an epoch follow its beginning by so much.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+// What may be wished is what jobs are made for.
+const _: () = assert!(gruve_hosting::IN_BLOCK_MAX == gruve_stratum::limits::DESTINATIONS_MAX);
+
+/// An owner's script.
+type Place = (AccountId, Vec<u8>);
+
+/// What is known of a lane.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    /// The epoch in which it was read.
+    epoch: EpochNumber,
+    /// Who is to be paid by blocks of that epoch.
+    destinations: Vec<Destination>,
+    /// The places that owners have or will have.
+    places: BTreeSet<Place>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct InBlock {
+    lanes: RwLock<BTreeMap<LaneId, Lane>>,
+}
+
+/// Where it is read from.
+pub(super) struct Sources {
+    pub(super) store: Store,
+    pub(super) hosting: Hosting,
+    pub(super) market: Market,
+    pub(super) accounts: Accounts,
+    pub(super) treasury: Treasury,
+    pub(super) owners: Arc<Owners>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The lanes whose jobs have coinbases.
+    pub(super) lanes: Vec<(LaneId, ChainParams, EpochRule)>,
+}
+
+impl Sources {
+    /// Of a house.
+    ///
+    /// # Errors
+    /// When a lane's settings cannot be used.
+    pub(super) fn of(parts: &Parts, config: &Config) -> Result<Sources, StartError> {
+        let mut lanes = Vec::new();
+        for lane in &config.lanes {
+            let params = parts::chain_params(lane)?;
+            if params.family() == Family::Bitcoin {
+                lanes.push((lane.id.clone(), params, parts::epoch_rule(lane)));
+            }
+        }
+        Ok(Sources {
+            store: parts.store.clone(),
+            hosting: parts.hosting.clone(),
+            market: parts.market.clone(),
+            accounts: parts.accounts.clone(),
+            treasury: parts.treasury.clone(),
+            owners: parts.owners.clone(),
+            clock: parts.clock.clone(),
+            lanes,
+        })
+    }
+}
+
+impl InBlock {
+    /// Who is to be paid by blocks of an epoch, before it is known what was published.
+    pub(super) fn destinations(&self, lane: &LaneId, epoch: EpochNumber) -> Vec<Destination> {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        let own = lanes.get(lane).filter(|own| own.epoch == epoch);
+        own.map(|own| own.destinations.clone()).unwrap_or_default()
+    }
+
+    /// The places that owners have or will have.
+    pub(super) fn places(&self, lane: &LaneId) -> BTreeSet<Place> {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        lanes.get(lane).map(|own| own.places.clone()).unwrap_or_default()
+    }
+
+    /// Reads all lanes.
+    pub(super) async fn load(&self, from: &Sources) -> Result<(), HouseError> {
+        for (lane, params, rule) in &from.lanes {
+            let read = read(from, lane, params, *rule).await?;
+            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            lanes.insert(lane.clone(), read);
+        }
+        Ok(())
+    }
+}
+
+async fn read(
+    from: &Sources,
+    lane: &LaneId,
+    params: &ChainParams,
+    rule: EpochRule,
+) -> Result<Lane, HouseError> {
+    let now = from.clock.now();
+    let mut own = Lane { epoch: rule.at(now), ..Lane::default() };
+    let mut tx = from.store.read().await?;
+    // A lane's fee is taken of what is credited: of a block that pays its finder whole there is nothing to take it of.
+    let is_free = from.market.lane(lane)?.outside_fee_bps == Bps::ZERO;
+    let wishes = match is_free {
+        true => from.hosting.in_block(&mut tx, lane).await?,
+        false => Vec::new(),
+    };
+    let mut candidates = Vec::new();
+    for wish in &wishes {
+        // Only addresses of the chain are set; one that it does not know any more pays nobody.
+        let script = |address: &str| script_for_address(params, address).ok();
+        let places = wish.addresses().filter_map(script);
+        own.places.extend(places.map(|script| (wish.account, script)));
+        let is_its = from.owners.owner_in(wish.machine, own.epoch, Owner::House)
+            == Owner::Account(wish.account);
+        if let Some(address) = wish.address.at(now)
+            && let Some(script) = script(address)
+            && is_its
+            && wish.counts_in(own.epoch)
+            && earns_alone(from, &mut tx, lane, wish.account, own.epoch).await?
+            && is_allowed(from.treasury.refuse_if_disputed(&mut tx, wish.account).await)?
+        {
+            candidates.push((wish, address, script));
+        }
+    }
+    tx.rollback().await?;
+    for (wish, address, script) in candidates {
+        let in_book = from.accounts.may_pay_to(wish.account, params.asset, address).await;
+        if !is_allowed(in_book)? {
+            continue;
+        }
+        let mut all = own.destinations.iter_mut();
+        match all.find(|d| d.owner == wish.account && d.script == script) {
+            Some(known) => {
+                known.machines.insert(wish.machine);
+            }
+            None => {
+                let machines = BTreeSet::from([wish.machine]);
+                own.destinations.push(Destination { owner: wish.account, script, machines });
+            }
+        }
+    }
+    Ok(own)
+}
+
+/// Whether the account's machines earn by SOLO in an epoch.
+async fn earns_alone(
+    from: &Sources,
+    tx: &mut Tx,
+    lane: &LaneId,
+    account: AccountId,
+    epoch: EpochNumber,
+) -> Result<bool, HouseError> {
+    let (scheme, _) = from.market.own_scheme_at(tx, account, lane, epoch).await?;
+    Ok(scheme == Scheme::Solo)
+}
+
+/// Whether what was asked is allowed, or refused by a rule that it names.
+fn is_allowed<E: Blamed + Into<HouseError>>(said: Result<(), E>) -> Result<bool, HouseError> {
+    match said {
+        Ok(()) => Ok(true),
+        Err(e) if e.blame() == Blame::Rejected => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Looks at wishes until the house stops.
+pub(super) async fn watch(
+    from: Sources,
+    in_block: Arc<InBlock>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    loop {
+        if let Err(error) = in_block.load(&from).await {
+            tracing::warn!(%error, "cannot look up which owners are paid by the block: the house is paid");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stopped.wait_for(|s| *s) => return Ok(()),
+        }
+    }
+}

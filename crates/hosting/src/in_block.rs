@@ -1,0 +1,209 @@
+//! Owners who are paid by the block itself that their machines find.
+//!
+//! A wish of a contract under SOLO whose bills come from the balance: then nothing of a block is the house's, and the
+//! coinbase pays all of it to the contract's address. The address is the one that is set for the contract, with the wait
+//! that a change of it has. While the contract owes anything its blocks are paid to the house, as all others are, and
+//! credited. A wish concerns jobs that are not made yet; what a block has paid is kept here as the chain shows it, and in no
+//! account of the books.
+
+use crate::contract::{Address, Contract, HostingState, PayFrom, Scheme};
+use crate::service::{Hosting, find};
+use crate::{HostingError, Result, sql};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{
+    AccountId, Amount, Asset, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
+};
+use std::collections::BTreeSet;
+
+/// Addresses that blocks of a lane may pay at most: for each a job of its own is made, and a record kept of it, at every
+/// change of work.
+pub const IN_BLOCK_MAX: usize = 32;
+
+/// Blocks of an owner that are listed.
+const BLOCKS_LISTED: i64 = 100;
+
+/// A contract whose owner wants to be paid by the block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InBlock {
+    /// The owner.
+    pub account: AccountId,
+    /// The machine.
+    pub machine: MachineId,
+    /// The contract's first epoch.
+    pub from: Option<EpochNumber>,
+    /// The epoch that is no longer its own.
+    pub until: Option<EpochNumber>,
+    /// Where the block pays to.
+    pub address: Address,
+    /// Whether bills are unpaid: then the house is paid.
+    pub owes: bool,
+}
+
+impl InBlock {
+    fn of(c: Contract) -> InBlock {
+        let Contract { account, machine, from, until, address, arrears, .. } = c;
+        InBlock { account, machine, from, until, address, owes: arrears > 0 }
+    }
+
+    /// Whether blocks of this epoch are to pay the owner.
+    #[must_use]
+    pub fn counts_in(&self, epoch: EpochNumber) -> bool {
+        let begun = self.from.is_some_and(|from| from <= epoch);
+        begun && self.until.is_none_or(|until| epoch < until) && !self.owes
+    }
+
+    /// The addresses that may be in force now or soon.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        let next = self.address.next.as_ref().map(|(next, _)| next.as_str());
+        self.address.now.as_deref().into_iter().chain(next)
+    }
+}
+
+/// What a block paid to an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnBlock {
+    /// The lane.
+    pub lane: LaneId,
+    /// The block, internal byte order.
+    pub block_hash: [u8; 32],
+    /// Its height.
+    pub height: u64,
+    /// The time in its header.
+    pub at: Timestamp,
+    /// The coinbase's output.
+    pub vout: u32,
+    /// To which address.
+    pub address: String,
+    /// How much.
+    pub amount: Amount,
+    /// It is no longer in the chain.
+    pub is_orphaned: bool,
+}
+
+impl OwnBlock {
+    fn read(row: &Row) -> Result<OwnBlock> {
+        let vout: i64 = row.get("vout")?;
+        Ok(OwnBlock {
+            lane: row.get("lane")?,
+            block_hash: row.get("block_hash")?,
+            height: row.get("height")?,
+            at: row.get("at")?,
+            vout: u32::try_from(vout).map_err(|_| HostingError::Broken("an output's number"))?,
+            address: row.get("address")?,
+            amount: Amount::new(row.get("asset")?, row.get("minor")?),
+            is_orphaned: row.get("is_orphaned")?,
+        })
+    }
+}
+
+impl Hosting {
+    /// Whether a contract's owner is to be paid by the block, within the caller's transaction. Counts for jobs of epochs for
+    /// which its address was published: two epochs after the next one is closed, at the earliest.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::BadTerms`] where the contract does not allow
+    /// it or has no address, [`HostingError::BlockFull`].
+    pub async fn set_in_block_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        contract: ContractId,
+        wanted: bool,
+    ) -> Result<()> {
+        let c = find(tx, contract).await?;
+        if c.account != account {
+            return Err(HostingError::NoContract);
+        }
+        if wanted {
+            self.may_be_in_block(tx, &c).await?;
+        }
+        tx.execute(sql::PUT_IN_BLOCK, &params![contract, wanted]).await?;
+        Ok(())
+    }
+
+    async fn may_be_in_block(&self, tx: &mut Tx, c: &Contract) -> Result<()> {
+        if c.state != HostingState::Active {
+            return Err(HostingError::NotNow(c.state.name()));
+        }
+        if c.terms.scheme != Scheme::Solo || c.terms.pay_from != PayFrom::Balance {
+            let why = "only a contract under SOLO whose bills are paid from the balance is paid by the block";
+            return Err(HostingError::BadTerms(why));
+        }
+        let Some(address) = c.address.at(self.clock.now()) else {
+            return Err(HostingError::BadTerms("set a payout address first"));
+        };
+        let others = self.in_block(tx, &c.lane).await?;
+        let mut places: BTreeSet<(AccountId, &str)> = BTreeSet::new();
+        for other in &others {
+            places.extend(other.addresses().map(|a| (other.account, a)));
+        }
+        places.insert((c.account, address));
+        if places.len() > IN_BLOCK_MAX {
+            return Err(HostingError::BlockFull { max: IN_BLOCK_MAX });
+        }
+        Ok(())
+    }
+
+    /// Whether a contract's owner wants to be paid by the block.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_in_block(&self, contract: ContractId) -> Result<bool> {
+        let mut tx = self.store.read().await?;
+        let row = tx.fetch_optional(sql::IN_BLOCK, &params![contract]).await?;
+        Ok(row.map(|row| row.get("wanted")).transpose()?.unwrap_or(false))
+    }
+
+    /// The contracts of a lane whose owners want to be paid by the block, the oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_block(&self, tx: &mut Tx, lane: &LaneId) -> Result<Vec<InBlock>> {
+        let rows = tx.fetch_all(sql::ALL_IN_BLOCK, &params![lane]).await?;
+        rows.iter().map(|row| Ok(InBlock::of(Contract::read(row)?))).collect()
+    }
+
+    /// A block was connected whose coinbase pays to `paid.address`: kept for owners who have that address on the lane and
+    /// are or were paid so. The same again does nothing; one that comes back counts again.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn block_paid(&self, tx: &mut Tx, paid: &OwnBlock) -> Result<()> {
+        let OwnBlock { lane, block_hash, height, at, vout, address, amount, .. } = paid;
+        for row in tx.fetch_all(sql::PAID_AT, &params![lane, address.clone()]).await? {
+            let account: AccountId = row.get("account")?;
+            let given = params![
+                amount.asset,
+                *block_hash,
+                i64::from(*vout),
+                account,
+                lane,
+                *height,
+                *at,
+                address.clone(),
+                amount.minor
+            ];
+            tx.execute(sql::PUT_OWN_BLOCK, &given).await?;
+        }
+        Ok(())
+    }
+
+    /// A block was disconnected: what it paid is nobody's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn block_gone(&self, tx: &mut Tx, asset: Asset, block_hash: &[u8; 32]) -> Result<()> {
+        tx.execute(sql::ORPHAN_OWN_BLOCK, &params![asset, *block_hash]).await?;
+        Ok(())
+    }
+
+    /// What blocks paid to an address of this owner, the newest first. Whether its machines found them is for whoever
+    /// knows the share log: anybody's block may pay to an address.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn own_blocks(&self, tx: &mut Tx, account: AccountId) -> Result<Vec<OwnBlock>> {
+        let rows = tx.fetch_all(sql::OWN_BLOCKS, &params![account, BLOCKS_LISTED]).await?;
+        rows.iter().map(OwnBlock::read).collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether jobs would have paid only where the entry of their checkpoint had said beforehand.
+
+use super::budget::Budget;
+use super::data::{is_file, open_data, read};
+use super::source::Source;
+use super::work::read_job;
+use super::{VerifyError, lie};
+use crate::Hash;
+use crate::places::{PLACES_MAX, Places};
+use crate::publish::data_path;
+use crate::record::RecordJob;
+use crate::summary::FileRef;
+use gruve_units::{AccountId, Algorithm, LaneId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a list takes while a record is read, bytes.
+const LIST_COST: u64 = 64 * PLACES_MAX as u64;
+
+/// Reads the file that an entry names.
+pub(super) fn read_places(
+    source: &dyn Source,
+    lane: &LaneId,
+    named: FileRef,
+) -> Result<Places, VerifyError> {
+    let path = data_path(&named.hash);
+    let mut file = open_data(source, named, "places-missing")?;
+    let places = read!("places-malformed", &path, Places::read(&mut file, lane));
+    is_file(file, named)?;
+    Ok(places)
+}
+
+/// The lists that bind jobs of one record.
+#[derive(Default)]
+pub(super) struct Lists {
+    read: BTreeMap<Hash, Arc<Places>>,
+    /// What they take, to be given back.
+    pub(super) taken: u64,
+}
+
+impl Lists {
+    /// The list of an entry; `None` where it names none.
+    pub(super) fn of(
+        &mut self,
+        source: &dyn Source,
+        lane: &LaneId,
+        named: FileRef,
+        budget: &mut Budget,
+    ) -> Result<Option<Arc<Places>>, VerifyError> {
+        if named == FileRef::default() {
+            return Ok(None);
+        }
+        if let Some(known) = self.read.get(&named.hash) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        budget.take(LIST_COST, &data_path(&named.hash))?;
+        self.taken += LIST_COST;
+        let places = Arc::new(read_places(source, lane, named)?);
+        self.read.insert(named.hash, Arc::clone(&places));
+        Ok(Some(places))
+    }
+}
+
+/// The scripts of a job that are not the house's: whoever has shares of it must be the one whose they are.
+pub(super) struct ForOwner {
+    places: Arc<Places>,
+    scripts: BTreeSet<Vec<u8>>,
+    /// Whose shares were seen, by their places among the record's owners.
+    seen: BTreeSet<u32>,
+}
+
+impl ForOwner {
+    /// Of a job that pays to these; `None` when all are the house's.
+    pub(super) fn of(
+        places: &Arc<Places>,
+        paid: &[Vec<u8>],
+        at: &str,
+    ) -> Result<Option<ForOwner>, VerifyError> {
+        let mut scripts = BTreeSet::new();
+        for script in paid.iter().filter(|script| !places.has(None, script)) {
+            scripts.insert(script.clone());
+            // So many are not in any list.
+            if scripts.len() > PLACES_MAX {
+                return unpublished(script, at);
+            }
+        }
+        let is_any = !scripts.is_empty();
+        Ok(is_any.then(|| ForOwner { places: Arc::clone(places), scripts, seen: BTreeSet::new() }))
+    }
+
+    /// Holds whose shares there are against it.
+    pub(super) fn check(
+        &mut self,
+        names: &[AccountId],
+        owner: u32,
+        at: &str,
+    ) -> Result<(), VerifyError> {
+        if !self.seen.insert(owner) {
+            return Ok(());
+        }
+        let place = usize::try_from(owner).ok().and_then(|o| o.checked_sub(1));
+        let whose = place.and_then(|place| names.get(place)).copied();
+        match self.scripts.iter().find(|script| !self.places.allow(whose, script)) {
+            Some(script) => unpublished(script, at),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unpublished<T>(script: &[u8], at: &str) -> Result<T, VerifyError> {
+    let what = format!(
+        "a block would have paid to {}, which was not published before as a place of whoever did the work",
+        hex::encode(script)
+    );
+    lie("paid-unpublished", at, what)
+}
+
+/// The scripts that a block of this job would pay, an address of the Ethash family's; `None` when it is no job.
+#[must_use]
+pub fn paid(algorithm: Algorithm, job: &RecordJob) -> Option<Vec<Vec<u8>>> {
+    read_job(algorithm, job, false).ok().map(|says| says.paid)
+}

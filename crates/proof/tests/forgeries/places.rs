@@ -1,0 +1,126 @@
+//! Rewards that would have gone where nobody had said before: every lie about the published places.
+
+use crate::told;
+use crate::world::{CLASS, Closing, Files, World, closing, mine, owner};
+use gruve_proof::places::Places;
+use gruve_proof::record::RecordJob;
+use gruve_proof::summary::FileRef;
+use gruve_proof::verify::Options;
+use gruve_units::AccountId;
+
+/// The house's script, and that of owner 2.
+const HOUSE: [u8; 3] = [2, 0x51, 1];
+const OWN: [u8; 3] = [2, 0x51, 2];
+/// Where the length of the one paying output's script stands: behind sequence, number of outputs, value.
+const PAYS_AT: usize = 4 + 1 + 8;
+
+fn list(w: &World, all: &[(Option<AccountId>, &[u8])]) -> Vec<u8> {
+    let all = all.iter().map(|(whose, script)| (*whose, &script[1..]));
+    Places::new(&w.lane, all).unwrap().encode()
+}
+
+fn usual(w: &World) -> Option<Vec<u8>> {
+    Some(list(w, &[(None, &HOUSE), (Some(owner(2)), &OWN)]))
+}
+
+/// A job of an epoch that pays to this script.
+fn paying(w: &mut World, epoch: u64, script: [u8; 3]) -> RecordJob {
+    let mut job = w.job(epoch);
+    job.suffix[PAYS_AT..PAYS_AT + 3].copy_from_slice(&script);
+    job
+}
+
+/// Epoch 10 names places, 11 as well; what 12 does, the liar says.
+fn world(lie: impl FnOnce(&mut World) -> Closing) -> Files {
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let honest = w.epoch(epoch);
+        let places = usual(&w);
+        w.close(&Closing { places, ..honest });
+    }
+    let closing = lie(&mut w);
+    w.close(&closing);
+    w.publish()
+}
+
+/// Epoch 12 of one job, mined by somebody's machine.
+fn by(w: &mut World, script: [u8; 3], whose: &[Option<AccountId>]) -> Closing {
+    let job = paying(w, 12, script);
+    let places = usual(w);
+    let range = |n: usize| (2 * n as u64)..(2 * n as u64 + 2);
+    let each = whose.iter().enumerate().map(|(n, who)| mine(&job, CLASS, range(n), *who));
+    let shares = each.flatten().collect();
+    Closing { places, ..closing(12, vec![job], shares) }
+}
+
+#[test]
+fn work_that_pays_the_house_or_its_own_owner_holds() {
+    for (script, whose, to_owners) in [
+        (HOUSE, [None, Some(owner(2))], 0),
+        (HOUSE, [Some(owner(3)), None], 0),
+        (OWN, [Some(owner(2)); 2], 4),
+    ] {
+        let files = world(|w| by(w, script, &whose));
+        let verdict = files.verify(&Options::default()).unwrap();
+        let lane = &verdict.lanes[0];
+        assert_eq!(lane.to_owners, to_owners, "{verdict}");
+        // Only epochs 10 and 11 were before anything was said.
+        assert_eq!(lane.unbound + 4, lane.shares, "{verdict}");
+        let said = files.second();
+        assert!(said.starts_with("yes "), "{said}");
+    }
+}
+
+#[test]
+fn records_of_before_say_that_nothing_was_said() {
+    let verdict = World::honest().publish().verify(&Options::default()).unwrap();
+    assert_eq!(verdict.lanes[0].unbound, verdict.lanes[0].shares);
+    assert!(verdict.not_proven.iter().any(|n| n.contains("said beforehand")), "{verdict}");
+}
+
+#[test]
+fn a_list_is_that_of_the_checkpoint_and_not_a_later_one() {
+    // Epoch 11 names another place, and epoch 12's jobs hold the checkpoint of epoch 10.
+    let mut w = World::new();
+    for (epoch, script) in [(10, HOUSE), (11, OWN)] {
+        let honest = w.epoch(epoch);
+        let places = Some(list(&w, &[(None, &script)]));
+        w.close(&Closing { places, ..honest });
+    }
+    let bound = by(&mut w, HOUSE, &[None]);
+    w.close(&bound);
+    assert_eq!(w.publish().lie(&Options::default()), "none");
+    let job = paying(&mut w, 13, HOUSE);
+    let late = closing(13, vec![job.clone()], mine(&job, CLASS, 0..2, None));
+    w.close(&Closing { places: bound.places, ..late });
+    told("paid-unpublished", "pays to a place that was not published", &w.publish());
+}
+
+lies! {
+    a_reward_for_a_place_of_nobodys: "paid-unpublished", "pays to a place that was not published",
+        world(|w| by(w, [2, 0x51, 9], &[Some(owner(2))]));
+    the_houses_work_paid_to_an_owner: "paid-unpublished", "pays to a place that was not published",
+        world(|w| by(w, OWN, &[Some(owner(2)), None]));
+    an_owners_work_paid_to_another: "paid-unpublished", "pays to a place that was not published",
+        world(|w| by(w, OWN, &[Some(owner(2)), Some(owner(3))]));
+    a_list_of_places_that_is_not_there: "places-missing", "cannot be read",
+        world(|w| Closing {
+            edit: |s| s.places = FileRef { hash: [1; 32], bytes: 80 },
+            ..by(w, HOUSE, &[None])
+        });
+    a_list_of_places_of_another_lane: "places-malformed", "of another lane",
+        world(|w| Closing {
+            places: Some(Places::new(&"ltc".parse().unwrap(), [(None, &HOUSE[..])]).unwrap().encode()),
+            ..by(w, HOUSE, &[None])
+        });
+    a_list_of_places_with_bytes_behind_it: "places-malformed", "bytes left over",
+        world(|w| {
+            let mut c = by(w, HOUSE, &[None]);
+            c.places.iter_mut().for_each(|file| file.push(0));
+            c
+        });
+    a_list_of_places_longer_than_the_entry_says: "places-malformed", "too long or too short",
+        world(|w| Closing { edit: |s| s.places.bytes -= 32, ..by(w, HOUSE, &[None]) });
+    a_lane_that_names_no_places_any_more: "places-withdrawn", "names no places any more",
+        world(|w| Closing { places: None, ..by(w, HOUSE, &[None]) });
+}
