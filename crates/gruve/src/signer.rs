@@ -10,9 +10,11 @@
 //! | `new`, `show` | the key, and what the house may know of it |
 //! | `sign` | one order, shown to a person or held against limits |
 //! | `serve` | orders as they come, into a folder or over HTTP, within limits and without a person ([`serve`]) |
+//! | `statement` | statements of funds: messages, which move nothing ([`statement`]) |
 
 mod journal;
 mod serve;
+mod statement;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gruve_chain::{ChainParams, NetworkName, address_for_script, hash_to_text, params_for};
@@ -47,6 +49,8 @@ pub enum SignerCommand {
     Sign(SignArgs),
     /// Signs orders as they come, within limits, until it is stopped.
     Serve(serve::ServeArgs),
+    /// Signs a statement of funds for what the key holds; such a signature moves no coin.
+    Statement(statement::StatementArgs),
 }
 
 /// The key's file.
@@ -138,6 +142,9 @@ pub fn run(command: SignerCommand) -> Result<ExitCode, String> {
         SignerCommand::Sign(args) => {
             let signing = Signing::open(&args.key, args.wallet, args.limits)?;
             sign(&args, &signing, &SystemClock, &mut asked)?;
+        }
+        SignerCommand::Statement(args) => {
+            statement::statement(&args, &mut asked)?;
         }
         SignerCommand::Serve(args) => return crate::on_runtime(serve::serve(args)),
     }

@@ -205,8 +205,8 @@ impl Treasury {
     }
 
     /// Signs a planned transaction and stores its bytes and id. When a coin of it has gone
-    /// meanwhile (a reorganisation, a spending from outside), takes the plan apart instead:
-    /// nothing signed exists yet.
+    /// meanwhile (a reorganisation, a spending from outside), or an account of it was frozen by a
+    /// dispute, takes the plan apart instead: nothing signed exists yet.
     pub(crate) async fn sign_batch(&self, wallet: &Wallet, batch: [u8; 16]) -> Result<()> {
         transact!(self.0.store, tx -> Result<()> => {
             let row = batch_row(tx, batch).await?;
@@ -215,7 +215,7 @@ impl Treasury {
             }
             let plan = transaction::from_bytes(&row.unsigned_tx)?;
             let (coins, all_usable) = self.coins_of(tx, &row, &plan).await?;
-            if !all_usable {
+            if !all_usable || is_disputed(tx, batch).await? {
                 return self.void_batch(tx, wallet.asset(), batch, self.now()).await;
             }
             let signed = transaction::sign(&plan, &coins, &wallet.keys)?;
@@ -229,6 +229,11 @@ impl Treasury {
         })?;
         self.passing("signed, after commit")
     }
+}
+
+/// Whether a planned transaction pays an account whose payment is disputed: it came to be so after the planning.
+pub(crate) async fn is_disputed(tx: &mut Tx, batch: [u8; 16]) -> Result<bool> {
+    Ok(tx.fetch_optional(sql::DISPUTED_IN_BATCH, &params![batch]).await?.is_some())
 }
 
 /// What there is to pay with.

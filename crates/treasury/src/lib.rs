@@ -99,7 +99,7 @@ pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
 pub use depth::DepthStep;
 pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
-pub use holdings::{HeldCoin, Holding, Holdings, script_signature};
+pub use holdings::{HeldCoin, Holding, Holdings, account_signature, script_signature};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use limits::{Approval, PayoutLimits};

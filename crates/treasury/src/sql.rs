@@ -163,6 +163,7 @@ gruve_store::statements! {
     FORGET_HEARD = "DELETE FROM treasury_heard WHERE heard_at < $1";
     OPEN_DISPUTE = "INSERT INTO treasury_disputes (external, payment, account, asset, amount, state,
         opened_at, looked_at) VALUES ($1, $2, $3, $4, $5, 'open', $6, $6) ON CONFLICT DO NOTHING";
+    DISPUTE = "SELECT state FROM treasury_disputes WHERE external = $1";
     /// Those that are open and were not looked at since a moment.
     DISPUTES_DUE = "SELECT external FROM treasury_disputes WHERE state = 'open' AND looked_at < $1
         ORDER BY looked_at, external LIMIT $2";
@@ -174,6 +175,10 @@ gruve_store::statements! {
         WHERE account = $1 AND state = 'owing'";
     DISPUTED = "SELECT external FROM treasury_disputes
         WHERE account = $1 AND state IN ('open', 'owing') LIMIT 1";
+    /// What is planned and not signed goes no further, either.
+    DISPUTED_IN_BATCH = "SELECT 1 AS one FROM treasury_payouts p
+        JOIN treasury_disputes d ON d.account = p.account
+        WHERE p.batch = $1 AND d.state IN ('open', 'owing') LIMIT 1";
     INSERT_REFUND = "INSERT INTO treasury_refunds (id, payment, amount, state, reason, asked_at)
         VALUES ($1, $2, $3, 'asked', $4, $5)";
     REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, r.asked_at, p.external, p.asset FROM treasury_refunds r
@@ -181,7 +186,9 @@ gruve_store::statements! {
         ORDER BY r.asked_at LIMIT $1";
     REFUND = "SELECT r.payment, r.amount, p.asset FROM treasury_refunds r
         JOIN treasury_payments p ON p.id = r.payment WHERE r.id = $1";
-    FAIL_REFUND = "UPDATE treasury_refunds SET state = 'refused' WHERE id = $1 AND state = 'done'";
+    /// Also one whose answer has not come yet: asked again by its key, the service would say what it said at first.
+    FAIL_REFUND = "UPDATE treasury_refunds SET state = 'refused'
+        WHERE id = $1 AND state IN ('asked', 'done')";
     END_REFUND = "UPDATE treasury_refunds SET state = $2 WHERE id = $1 AND state = 'asked'";
 
     // Bank statements.

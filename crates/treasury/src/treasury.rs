@@ -2,7 +2,7 @@
 
 use crate::account::AccountWallet;
 use crate::moves::{GatherPolicy, SweepPolicy};
-use crate::remote::Services;
+use crate::remote::{Missed, Services};
 use crate::select::Costs;
 use crate::{
     BankAccount, ChainWallet, DepthStep, ExternalSigner, InvoiceSink, Keychain, PayoutLimits,
@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) accounts: Vec<AccountWallet>,
     pub(crate) banks: Vec<BankAccount>,
     pub(crate) services: Services,
+    /// How far what the card service lists is read.
+    pub(crate) missed: tokio::sync::Mutex<Missed>,
     pub(crate) limits: Vec<PayoutLimits>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
@@ -150,6 +152,7 @@ impl Treasury {
             banks: BankAccount::checked(config.banks)?,
             limits: config.limits,
             services: Services::new(config.stripe, config.btcpay)?,
+            missed: tokio::sync::Mutex::default(),
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,

@@ -167,3 +167,62 @@ fn what_costs_nothing_is_not_written_down_without_end() {
     b.clock.set(Timestamp::from_secs(1_700_000_000 + DAY_SECS + 1));
     signing.sign(&order, &shown, b.clock.now()).unwrap();
 }
+
+#[test]
+fn a_statement_of_funds_is_signed_for_what_is_the_keys_and_nothing_else_is() {
+    use crate::funds::ToSign;
+    use gruve_proof::reserves::{Holder, Holding};
+    let b = bench();
+    let seed = open(&KeyFile { key: b.dir.path().join("key"), passphrase_file: None }, false);
+    let accounts = gruve_treasury::AccountKeys::new(&seed.unwrap(), Asset::Etc, false).unwrap();
+    let message = |asset: &str| {
+        let lines = ["gruve reserves 1", "log mine.example/log 7 cm9vdA==", "statement 3"];
+        format!("{}\nasset {asset}\nblock 9 00ff\nholdings 00", lines.join("\n"))
+    };
+    let entry = |asset: Asset, of: Vec<u8>, message: String| ToSign {
+        asset: asset.to_string(),
+        of: hex::encode(of),
+        message,
+        signature: String::new(),
+    };
+    let script = |keychain, index| b.keys.script(keychain, index).unwrap().into_bytes();
+    let account = accounts.address(Keychain::Capital, 0).unwrap().0.to_vec();
+    let list = vec![
+        entry(Asset::Btc, script(Keychain::PayIn, 7), message("BTC")),
+        entry(Asset::Btc, script(Keychain::Change, 120), message("BTC")),
+        entry(Asset::Btc, vec![0x51; 22], message("BTC")),
+        entry(Asset::Etc, account, message("ETC")),
+    ];
+    let path = b.dir.path().join("unsigned.json");
+    let args = |asset, origin: Option<&str>| statement::StatementArgs {
+        unsigned: path.clone(),
+        key: KeyFile { key: b.dir.path().join("key"), passphrase_file: None },
+        wallet: WalletArgs { asset, network: Net::Regtest },
+        out: Some(path.clone()),
+        origin: origin.map(str::to_owned),
+        addresses: 200,
+    };
+    let write = |list: &[ToSign]| fs::write(&path, serde_json::to_vec(list).unwrap()).unwrap();
+    let sign = |args: &statement::StatementArgs, says| statement::statement(args, &mut || Ok(says));
+    write(&list);
+    assert!(sign(&args(Asset::Btc, Some("other.example/log")), true).is_err());
+    assert!(sign(&args(Asset::Btc, None), false).is_err(), "the person said no");
+    assert!(sign(&args(Asset::Ltc, None), true).is_err(), "nothing of it is to be signed");
+    assert_eq!(sign(&args(Asset::Btc, Some("mine.example/log")), false), Ok(2));
+    assert_eq!(sign(&args(Asset::Etc, None), true), Ok(1));
+    let signed: Vec<ToSign> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(signed[2].signature.is_empty(), "another's script");
+    for (at, holding) in [(0, Holding::Coins(Vec::new())), (3, Holding::Account(5))] {
+        let of = hex::decode(&signed[at].of).unwrap();
+        let holder = Holder { of, signature: signed[at].signature.clone(), holding };
+        assert_eq!(holder.check(&list[at].message), Ok(()), "{at}");
+    }
+    // Anything else that a house might want to have signed: a letter to an exchange, an order in a market.
+    for other in
+        ["I own this", "gruve reserves 1\nlog mine.example/log 7 cm9vdA==", &message("LTC")]
+    {
+        write(&[entry(Asset::Btc, script(Keychain::PayIn, 7), other.to_owned())]);
+        let told = sign(&args(Asset::Btc, Some("mine.example/log")), true).unwrap_err();
+        assert!(told.contains("no statement"), "{told}");
+    }
+}

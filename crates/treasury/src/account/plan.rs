@@ -5,7 +5,7 @@ use super::transfer_fee;
 use super::wallet::{AccountWallet, HOT, stored, to_wei};
 use crate::blocks::Standing;
 use crate::books::Draft;
-use crate::funding::{REASONS_MAX, WAITS_FOR_COINS, WAITS_FOR_FEES};
+use crate::funding::{REASONS_MAX, WAITS_FOR_COINS, WAITS_FOR_FEES, is_disputed};
 use crate::keys::Keychain;
 use crate::moves::promised;
 use crate::spends::payouts_of;
@@ -159,6 +159,10 @@ impl Treasury {
             let own = own_tx(tx, batch).await?;
             if own.state != "funded" || is_locked(tx, wallet.asset).await? {
                 return Ok(());
+            }
+            if is_disputed(tx, batch).await? {
+                self.give_up_nonce(tx, wallet.asset, batch).await?;
+                return self.void_batch(tx, wallet.asset, batch, self.now()).await;
             }
             let form = LegacyTx::transfer(own.nonce, own.recipient, own.wei, to_wei(own.price));
             if form.signing_hash(wallet.chain_id)[..] != own.digest[..] {
