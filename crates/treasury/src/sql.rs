@@ -48,6 +48,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0007_orders.sqlite.sql"),
         postgres: include_str!("../migrations/0007_orders.postgres.sql"),
     },
+    Migration {
+        number: 8,
+        name: "unspent",
+        sqlite: include_str!("../migrations/0008_unspent.sqlite.sql"),
+        postgres: include_str!("../migrations/0008_unspent.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -268,7 +274,7 @@ gruve_store::statements! {
         WHERE u.asset = $1 AND u.spent_height IS NULL AND u.ripe_height <= $2
         AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
             WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
-        ORDER BY u.value DESC, u.txid, u.vout LIMIT $3";
+        ORDER BY u.value DESC, u.txid DESC, u.vout DESC LIMIT $3";
     UNSPENT = "SELECT txid, vout, value, keychain, key_index FROM treasury_utxos
         WHERE asset = $1 AND spent_height IS NULL ORDER BY txid, vout";
     ACCOUNTS_HELD = "SELECT address, keychain, key_index, wei FROM treasury_account_balances
@@ -311,7 +317,7 @@ gruve_store::statements! {
         WHERE u.asset = $1 AND u.spent_height IS NULL
         AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
             WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
-        ORDER BY u.value DESC, u.txid, u.vout LIMIT $2";
+        ORDER BY u.value DESC, u.txid DESC, u.vout DESC LIMIT $2";
     RESERVING_ANY = "SELECT batch FROM treasury_reservations WHERE txid = $1 AND vout = $2";
     RESERVED_POINTS = "SELECT txid, vout, value FROM treasury_reservations WHERE batch = $1";
 

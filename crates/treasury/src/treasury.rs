@@ -1,6 +1,7 @@
 //! The treasury itself: its wallets, and what they have in common.
 
 use crate::account::AccountWallet;
+use crate::funding::Reasons;
 use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::{Missed, Services};
 use crate::select::Costs;
@@ -62,6 +63,7 @@ pub(crate) struct Wallet {
     pub(crate) signer: Option<ExternalSigner>,
     /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
     pub(crate) is_compared: AtomicBool,
+    pub(crate) reasons: Reasons,
     /// The scripts that are the same for ever: coinbase and capital, index 0 of each.
     pub(crate) fixed: [(Keychain, Vec<u8>); 2],
 }
@@ -84,6 +86,7 @@ impl Wallet {
             gather: config.gather,
             signer: config.signer,
             is_compared: AtomicBool::new(false),
+            reasons: Reasons::default(),
             fixed,
         })
     }
