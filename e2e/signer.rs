@@ -4,7 +4,6 @@
 
 #[path = "../crates/chain/tests/devchain_support/mod.rs"]
 mod devchain_support;
-#[allow(dead_code)]
 mod line;
 mod purse;
 #[path = "../crates/chain/tests/real_node/mod.rs"]

@@ -89,11 +89,11 @@ impl Treasury {
         let costs = wallet.costs(rate, &change_len);
         let funds = Funds { values, free: hot - promised, costs };
         let most = funds.most();
-        let is_planned = self.plan_page(tx, wallet, (rate, most, batch), &coins, &funds).await?;
-        if wallet.reasons.are_due(self.now()) || !is_planned {
+        let planned = self.plan_page(tx, wallet, (rate, most, batch), &coins, &funds).await?;
+        if wallet.reasons.are_due(self.now()) || planned != Planned::OfMany {
             tell_reasons(tx, asset, rate.0, most).await?;
         }
-        Ok(is_planned)
+        Ok(planned != Planned::Nothing)
     }
 
     /// Plans one transaction for the oldest payouts that can be paid together.
@@ -104,7 +104,7 @@ impl Treasury {
         (rate, most, batch): (Rate, i64, [u8; 16]),
         coins: &[Coin],
         funds: &Funds,
-    ) -> Result<bool> {
+    ) -> Result<Planned> {
         let asset = wallet.asset();
         let limit = wallet.policy.batch_max.clamp(1, 250);
         // The oldest first, page by page until one of a page can be paid.
@@ -117,13 +117,14 @@ impl Treasury {
             let ready = self.ready_payouts(tx, wallet, &rows).await?;
             if let Some((ready, choice)) = choose_among(tx, ready, funds).await? {
                 self.store_plan(tx, wallet, batch, &ready, coins, &choice).await?;
-                return Ok(true);
+                let is_full = rows.len() >= limit;
+                return Ok(if is_full { Planned::OfMany } else { Planned::OfFew });
             }
             if rows.len() < limit {
                 break;
             }
         }
-        Ok(false)
+        Ok(Planned::Nothing)
     }
 
     /// The payouts of a page, without those whose address is bad: it stops its payout only.
@@ -250,7 +251,17 @@ pub(crate) async fn is_disputed(tx: &mut Tx, batch: [u8; 16]) -> Result<bool> {
     Ok(tx.fetch_optional(sql::DISPUTED_IN_BATCH, &params![batch]).await?.is_some())
 }
 
-/// How often those that wait are told why while others are paid.
+/// What came of a look for payouts to pay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Planned {
+    Nothing,
+    /// All that can be paid were looked at.
+    OfFew,
+    /// More may wait than fit into a transaction.
+    OfMany,
+}
+
+/// How often those that wait are told why while many others are paid.
 const REASONS_EVERY: Duration = Duration::from_secs(30);
 
 /// When a chain's payouts that wait were last told why. All of them are looked at for it: with ten thousand waiting,
