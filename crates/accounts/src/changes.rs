@@ -35,7 +35,7 @@ pub struct AccountRules {
     pub change_delay: Duration,
     /// How long the closing of an account waits.
     pub closing_delay: Duration,
-    /// Whether an address comes into the book only with a signature of its key.
+    /// Whether an address comes into the book only with a signature of its key, and coins go to such addresses alone.
     pub owner_signatures: bool,
     /// The site whose passkeys count; there are none without it.
     pub passkeys: Option<crate::PasskeyRules>,
@@ -335,14 +335,15 @@ impl Accounts {
         Ok(usable.is_some_and(|at| at <= self.now()))
     }
 
-    /// Whether a payout may go there now.
+    /// Whether a payout may go there now. Where the house wants signatures of owners, all go to the book, since
+    /// nothing outside it is signed for.
     ///
     /// # Errors
     /// [`AccountsError::NotInBook`]; [`AccountsError::NotUsableYet`]; the database's.
     pub async fn may_pay_to(&self, account: AccountId, asset: Asset, address: &str) -> Result<()> {
         let now = self.now();
         let mut tx = self.store().read().await?;
-        if !book_only(&mut tx, account, now).await?.0 {
+        if !self.wants_owner_signatures() && !book_only(&mut tx, account, now).await?.0 {
             return Ok(());
         }
         let row = tx.fetch_optional(ADDRESS, &params![account, asset, address]).await?;

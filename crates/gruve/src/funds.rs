@@ -22,6 +22,7 @@ use crate::house::files::Holding;
 use crate::house::record::folder_of;
 use crate::serve::read_config;
 use clap::Subcommand;
+pub(crate) use cold::{ToSign, json as read_json};
 use gruve_store::Store;
 use gruve_treasury::Treasury;
 use gruve_units::{AccountId, Clock, SystemClock, SystemEntropy};

@@ -4,16 +4,27 @@
 //! Promises: what is signed was shown first, and either a person said yes to it or it is within the limits on the
 //! command line; what was signed stands in the journal beside the key, on disk, before the signature leaves. The
 //! limit of a day counts by that journal, whatever the house says. Nothing of the key is ever printed.
+//!
+//! | command | for |
+//! |---|---|
+//! | `new`, `show` | the key, and what the house may know of it |
+//! | `sign` | one order, shown to a person or held against limits |
+//! | `serve` | orders as they come, into a folder or over HTTP, within limits and without a person ([`serve`]) |
+//! | `statement` | statements of funds: messages, which move nothing ([`statement`]) |
+
+mod journal;
+mod serve;
+mod statement;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gruve_chain::{ChainParams, NetworkName, address_for_script, hash_to_text, params_for};
 use gruve_treasury::order::{PSBT_BYTES_MAX, Shown, answer, read};
 use gruve_treasury::{Passphrase, PayoutPolicy, ScriptForm, Seed, WalletKeys};
 use gruve_units::{Amount, Asset, Clock, SystemClock, SystemEntropy, Timestamp};
+use journal::{Day, Journal};
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,6 +47,10 @@ pub enum SignerCommand {
     },
     /// Shows what an order would do, and signs it.
     Sign(SignArgs),
+    /// Signs orders as they come, within limits, until it is stopped.
+    Serve(serve::ServeArgs),
+    /// Signs a statement of funds for what the key holds; such a signature moves no coin.
+    Statement(statement::StatementArgs),
 }
 
 /// The key's file.
@@ -88,6 +103,14 @@ pub struct SignArgs {
     /// Only show it.
     #[arg(long, conflicts_with_all = ["most_minor", "out"])]
     show: bool,
+    /// What it may be.
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// What may be signed.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Limits {
     /// Sign without asking what takes no more than so many minor units out of the wallet, fee included. Without it a
     /// person is asked.
     #[arg(long, value_name = "MINOR")]
@@ -117,9 +140,13 @@ pub fn run(command: SignerCommand) -> Result<ExitCode, String> {
             println!("{}", wallet_of(&open(&key, false)?, wallet)?.0.account_key());
         }
         SignerCommand::Sign(args) => {
-            let (keys, params) = wallet_of(&open(&args.key, false)?, args.wallet)?;
-            sign(&args, &keys, &params, &SystemClock, &mut asked)?;
+            let signing = Signing::open(&args.key, args.wallet, args.limits)?;
+            sign(&args, &signing, &SystemClock, &mut asked)?;
         }
+        SignerCommand::Statement(args) => {
+            statement::statement(&args, &mut asked)?;
+        }
+        SignerCommand::Serve(args) => return crate::on_runtime(serve::serve(args)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -161,51 +188,86 @@ fn asked() -> Result<bool, String> {
     Ok(line.trim() == "yes")
 }
 
+/// A key with what it may sign, and what it has signed.
+struct Signing {
+    keys: WalletKeys,
+    params: ChainParams,
+    limits: Limits,
+    journal: Journal,
+}
+
+impl Signing {
+    fn open(key: &KeyFile, wallet: WalletArgs, limits: Limits) -> Result<Signing, String> {
+        let (keys, params) = wallet_of(&open(key, false)?, wallet)?;
+        Ok(Signing { keys, params, limits, journal: Journal::beside(&key.key) })
+    }
+
+    /// Refuses what no person may allow: the limits of the command line.
+    fn check(&self, shown: &Shown) -> Result<(), String> {
+        let ceiling = self.limits.rate_max.unwrap_or(PayoutPolicy::of(&self.params).rate_ceiling.0);
+        if shown.rate.0 > ceiling {
+            return Err(format!("not signed: the fee's rate is above {ceiling}"));
+        }
+        match self.limits.most_minor {
+            Some(most) if shown.leaves() > most => {
+                Err(format!("not signed: it takes more than {most} minor units out of the wallet"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_day(&self, shown: &Shown, day: &Day) -> Result<(), String> {
+        match self.limits.day_minor {
+            Some(limit) if day.left.saturating_add(shown.leaves()) > limit => {
+                let before = Amount::new(self.params.asset, day.left);
+                Err(format!(
+                    "not signed: {before} have left in 24 hours already, and the limit is {limit} minor units"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Signs an order of which [`order::read`](gruve_treasury::order::read) has shown what it does.
+    fn sign(&self, order: &[u8], shown: &Shown, now: Timestamp) -> Result<Vec<u8>, String> {
+        self.check(shown)?;
+        self.journal.with((self.params.asset, now, shown), |day| {
+            self.check_day(shown, day)?;
+            answer(order, &self.keys).map_err(|e| e.to_string())
+        })
+    }
+}
+
+/// A file, no more of it than an order may have.
+fn read_order(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut order = Vec::new();
+    // Twice: it may be written as Base64.
+    fs::File::open(path)?.take(PSBT_BYTES_MAX as u64 * 2).read_to_end(&mut order)?;
+    Ok(order)
+}
+
 /// Shows an order and signs it, where the limits or a person allow it.
 fn sign(
     args: &SignArgs,
-    keys: &WalletKeys,
-    params: &ChainParams,
+    signing: &Signing,
     clock: &dyn Clock,
     ask: &mut dyn FnMut() -> Result<bool, String>,
 ) -> Result<(), String> {
     let at = |path: &Path, e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    let mut order = Vec::new();
-    let file = fs::File::open(&args.order).map_err(|e| at(&args.order, &e))?;
-    let most = PSBT_BYTES_MAX as u64 * 2;
-    file.take(most).read_to_end(&mut order).map_err(|e| at(&args.order, &e))?;
-    let shown = read(&order, keys).map_err(|e| e.to_string())?;
-    print!("{}", told(&shown, params));
-    let ceiling = args.rate_max.unwrap_or(PayoutPolicy::of(params).rate_ceiling.0);
-    if shown.rate.0 > ceiling {
-        return Err(format!("not signed: the fee's rate is above {ceiling}"));
-    }
-    let journal = Journal::beside(&args.key.key);
-    let now = clock.now();
-    if let Some(limit) = args.day_minor {
-        let before = journal.left_since(params.asset, now, &shown.id)?;
-        if before.saturating_add(shown.leaves()) > limit {
-            let before = Amount::new(params.asset, before);
-            return Err(format!(
-                "not signed: {before} have left in 24 hours already, and the limit is {limit} minor units"
-            ));
-        }
-    }
+    let order = read_order(&args.order).map_err(|e| at(&args.order, &e))?;
+    let shown = read(&order, &signing.keys).map_err(|e| e.to_string())?;
+    print!("{}", told(&shown, &signing.params));
+    signing.check(&shown)?;
+    let asset = signing.params.asset;
+    // Again under the journal's lock, once a person has said yes.
+    signing.check_day(&shown, &signing.journal.day(asset, clock.now(), &shown.id)?)?;
     if args.show {
         return Ok(());
     }
-    match args.most_minor {
-        Some(most) if shown.leaves() > most => {
-            return Err(format!(
-                "not signed: it takes more than {most} minor units out of the wallet"
-            ));
-        }
-        Some(_) => {}
-        None if ask()? => {}
-        None => return Err("not signed".to_owned()),
+    if signing.limits.most_minor.is_none() && !ask()? {
+        return Err("not signed".to_owned());
     }
-    let signed = answer(&order, keys).map_err(|e| e.to_string())?;
-    journal.write(params.asset, now, &shown)?;
+    let signed = signing.sign(&order, &shown, clock.now())?;
     let out = args.out.clone().unwrap_or_else(|| args.order.with_extension("signed.psbt"));
     let draft = out.with_extension("draft");
     let written = fs::write(&draft, signed).and_then(|()| fs::rename(&draft, &out));
@@ -239,155 +301,5 @@ fn told(shown: &Shown, params: &ChainParams) -> String {
     text
 }
 
-/// What was signed with a key: a line each, `SECONDS ASSET TRANSACTION MINOR`.
-struct Journal(PathBuf);
-
-impl Journal {
-    fn beside(key: &Path) -> Journal {
-        let mut name = key.as_os_str().to_owned();
-        name.push(".signed");
-        Journal(PathBuf::from(name))
-    }
-
-    /// What left in the last day, without the transaction that is asked for now: signing it again takes nothing more.
-    fn left_since(&self, asset: Asset, now: Timestamp, id: &[u8; 32]) -> Result<i64, String> {
-        let text = match fs::read_to_string(&self.0) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            Err(e) => return Err(format!("{}: {e}", self.0.display())),
-        };
-        let (mut seen, mut sum) = (std::collections::BTreeSet::from([hash_to_text(id)]), 0_i64);
-        for (at, line) in text.lines().enumerate() {
-            let odd = || format!("{}, line {}: it cannot be read", self.0.display(), at + 1);
-            let words: Vec<&str> = line.split(' ').collect();
-            let [secs, of, id, minor] = words.as_slice() else { return Err(odd()) };
-            let secs: i64 = secs.parse().map_err(|_| odd())?;
-            let minor: i64 = minor.parse().map_err(|_| odd())?;
-            let of: Asset = of.parse().map_err(|_| odd())?;
-            // What seems to come later counts: a clock that went back opens no new day.
-            let is_young = secs > now.secs().saturating_sub(DAY_SECS);
-            if of == asset && is_young && seen.insert((*id).to_owned()) {
-                sum = sum.saturating_add(minor);
-            }
-        }
-        Ok(sum)
-    }
-
-    fn write(&self, asset: Asset, now: Timestamp, shown: &Shown) -> Result<(), String> {
-        let line =
-            format!("{} {asset} {} {}\n", now.secs(), hash_to_text(&shown.id), shown.leaves());
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.0);
-        let written =
-            file.and_then(|mut f| f.write_all(line.as_bytes()).and_then(|()| f.sync_all()));
-        written.map_err(|e| format!("{}: {e}", self.0.display()))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bitcoin::absolute::LockTime;
-    use bitcoin::hashes::Hash as _;
-    use bitcoin::transaction::Version;
-    use bitcoin::{Amount as Value, OutPoint, Transaction, TxIn, TxOut, Txid};
-    use gruve_treasury::transaction::{Coin, build};
-    use gruve_treasury::{Keychain, order};
-    use gruve_units::ManualClock;
-    use std::collections::BTreeMap;
-
-    struct Bench {
-        dir: tempfile::TempDir,
-        keys: WalletKeys,
-        params: ChainParams,
-        clock: ManualClock,
-    }
-
-    fn bench() -> Bench {
-        let dir = tempfile::tempdir().unwrap();
-        let wallet = WalletArgs { asset: Asset::Btc, network: Net::Regtest };
-        let file = KeyFile { key: dir.path().join("key"), passphrase_file: None };
-        run(SignerCommand::New(file.clone())).unwrap();
-        assert!(run(SignerCommand::New(file.clone())).is_err(), "a key is never made over");
-        let (keys, params) = wallet_of(&open(&file, false).unwrap(), wallet).unwrap();
-        Bench { dir, keys, params, clock: ManualClock::new(Timestamp::from_secs(1_700_000_000)) }
-    }
-
-    impl Bench {
-        /// An order for a payment of `pays` with a fee of 1,000; others for other numbers.
-        fn order(&self, number: u8, pays: i64) -> PathBuf {
-            let script_pubkey = self.keys.script(Keychain::PayIn, 1).unwrap();
-            let value = Value::from_sat(u64::try_from(pays + 1_000).unwrap());
-            let made_by = Transaction {
-                version: Version::TWO,
-                lock_time: LockTime::ZERO,
-                input: vec![TxIn {
-                    previous_output: OutPoint::new(Txid::from_byte_array([number; 32]), 0),
-                    ..TxIn::default()
-                }],
-                output: vec![TxOut { value, script_pubkey }],
-            };
-            let txid = made_by.compute_txid().to_byte_array();
-            let coin =
-                Coin { txid, vout: 0, value: pays + 1_000, keychain: Keychain::PayIn, index: 1 };
-            let plan = build(&[coin], &[([&[0, 20][..], &[7; 20]].concat(), pays)]).unwrap();
-            let previous = BTreeMap::from([(txid, made_by)]);
-            let psbt = order::request(&plan, &[coin], &previous, &[], &self.keys).unwrap();
-            let path = self.dir.path().join(format!("{number}.psbt"));
-            fs::write(&path, psbt).unwrap();
-            path
-        }
-
-        fn args(&self, order: PathBuf) -> SignArgs {
-            SignArgs {
-                order,
-                key: KeyFile { key: self.dir.path().join("key"), passphrase_file: None },
-                wallet: WalletArgs { asset: Asset::Btc, network: Net::Regtest },
-                out: None,
-                show: false,
-                most_minor: Some(1_000_000),
-                day_minor: None,
-                rate_max: None,
-            }
-        }
-
-        fn sign(&self, args: &SignArgs) -> Result<(), String> {
-            sign(args, &self.keys, &self.params, &self.clock, &mut || Ok(false))
-        }
-    }
-
-    #[test]
-    fn what_is_within_the_limits_is_signed_and_the_rest_is_not() {
-        let b = bench();
-        let large = b.order(1, 999_001);
-        let told = b.sign(&b.args(large.clone())).unwrap_err();
-        assert!(told.contains("more than 1000000"), "{told}");
-        assert!(!large.with_extension("signed.psbt").exists());
-        let small = b.order(2, 500_000);
-        let dear = SignArgs { rate_max: Some(1_000), ..b.args(small.clone()) };
-        assert!(b.sign(&dear).unwrap_err().contains("rate"));
-        let shown = SignArgs { show: true, ..b.args(small.clone()) };
-        b.sign(&shown).unwrap();
-        let person = SignArgs { most_minor: None, ..b.args(small.clone()) };
-        assert_eq!(b.sign(&person).unwrap_err(), "not signed", "the person said no");
-        assert!(!small.with_extension("signed.psbt").exists());
-        b.sign(&b.args(small.clone())).unwrap();
-        assert!(small.with_extension("signed.psbt").exists());
-    }
-
-    #[test]
-    fn the_days_limit_counts_what_was_signed_whatever_the_house_says() {
-        let b = bench();
-        let of = |order| SignArgs { day_minor: Some(900_000), ..b.args(order) };
-        let (one, two) = (of(b.order(1, 500_000)), of(b.order(2, 500_000)));
-        b.sign(&one).unwrap();
-        b.sign(&one).unwrap();
-        let told = b.sign(&two).unwrap_err();
-        assert!(told.contains("in 24 hours"), "{told}");
-        b.clock.set(Timestamp::from_secs(1_600_000_000));
-        assert!(b.sign(&two).is_err(), "a clock that went back opens no new day");
-        b.clock.set(Timestamp::from_secs(1_700_000_000 + DAY_SECS + 1));
-        b.sign(&two).unwrap();
-        fs::write(b.dir.path().join("key.signed"), "torn").unwrap();
-        assert!(b.sign(&of(b.order(3, 5_000))).unwrap_err().contains("line 1"), "never guessed");
-    }
-}
+mod tests;

@@ -2,17 +2,22 @@
 //!
 //! | way | the order | the answer |
 //! |---|---|---|
-//! | folder | `NAME.psbt` is put there, whole or not at all | `NAME.signed.psbt` (or the same as Base64), put there by whoever carries files |
+//! | folder | `NAME.psbt` is put there, whole or not at all | `NAME.signed.psbt` (or the same as Base64), put there by whoever carries files; `NAME.refused.txt` for *no*, in words |
 //! | HTTP | `POST` of the PSBT, its name in `X-Gruve-Order` | 200 with the signed PSBT; 202 for *later*; 4xx for *no*, in words |
 //!
 //! Asking again is harmless: the same name is always the same bytes. What it must not know: databases, keys.
 
+use crate::exchange::{put, remove, take};
 use crate::order::PSBT_BYTES_MAX;
 use crate::orders::{SignerDoor, SignerWord};
 use crate::remote::{Client, Secret};
 use async_trait::async_trait;
-use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+/// Bytes of a refusal that are read.
+const REFUSAL_BYTES_MAX: u64 = 4_096;
+/// An answer may be written as Base64, with line ends.
+const ANSWER_BYTES_MAX: u64 = PSBT_BYTES_MAX as u64 * 2;
 
 /// A folder that somebody carries files from and to.
 #[derive(Clone, Debug)]
@@ -34,31 +39,31 @@ impl FolderDoor {
         }
     }
 
-    fn paths(&self, name: &str) -> (PathBuf, PathBuf) {
-        let at = |end: &str| self.folder.join(format!("{name}{end}"));
-        (at(".psbt"), at(".signed.psbt"))
+    /// The order, its answer, and its refusal.
+    fn paths(&self, name: &str) -> [PathBuf; 3] {
+        [".psbt", ".signed.psbt", ".refused.txt"]
+            .map(|end| self.folder.join(format!("{name}{end}")))
     }
 
-    fn exchange(&self, name: &str, psbt: &[u8]) -> std::io::Result<SignerWord> {
-        let (order, answer) = self.paths(name);
-        match std::fs::File::open(&answer) {
-            Ok(file) => {
-                let mut bytes = Vec::new();
-                file.take(PSBT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-                return Ok(SignerWord::Signed(bytes));
+    fn exchange(&self, name: &str, psbt: &[u8]) -> Result<SignerWord, String> {
+        let [order, answer, refusal] = self.paths(name);
+        let at = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
+        match take(&answer, ANSWER_BYTES_MAX) {
+            Ok(Some(bytes)) => return Ok(SignerWord::Signed(bytes)),
+            Ok(None) => {}
+            // One that cannot be read is about this order alone: the way to the signer is open.
+            Err(e) => return Ok(SignerWord::Refused(format!("the answer cannot be read: {e}"))),
+        }
+        // Somebody took it away, or changed it: it is put there again.
+        if !take(&order, PSBT_BYTES_MAX as u64).is_ok_and(|there| there.as_deref() == Some(psbt)) {
+            put(&order, psbt).map_err(|e| at(&order, e))?;
+        }
+        match take(&refusal, REFUSAL_BYTES_MAX) {
+            Ok(Some(words)) => {
+                Ok(SignerWord::Refused(String::from_utf8_lossy(&words).trim().to_owned()))
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
+            _ => Ok(SignerWord::Waits),
         }
-        if std::fs::metadata(&order).is_ok_and(|m| m.len() == psbt.len() as u64) {
-            return Ok(SignerWord::Waits);
-        }
-        let draft = self.folder.join(format!(".{name}.draft"));
-        let mut file = std::fs::File::create(&draft)?;
-        file.write_all(psbt)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, &order)?;
-        Ok(SignerWord::Waits)
     }
 }
 
@@ -66,20 +71,14 @@ impl FolderDoor {
 impl SignerDoor for FolderDoor {
     async fn ask(&self, name: &str, psbt: &[u8]) -> Result<SignerWord, String> {
         let (door, name, psbt) = (self.clone(), name.to_owned(), psbt.to_vec());
-        let done = tokio::task::spawn_blocking(move || {
-            let said = door.exchange(&name, &psbt);
-            said.map_err(|e| format!("{}: {e}", door.folder.display()))
-        });
+        let done = tokio::task::spawn_blocking(move || door.exchange(&name, &psbt));
         done.await.map_err(|e| e.to_string())?
     }
 
     async fn over(&self, name: &str) {
-        let (order, answer) = self.paths(name);
-        for path in [order, answer] {
+        for path in self.paths(name) {
             // Left there it would only be in the way of a person.
-            if let Err(error) = tokio::fs::remove_file(&path).await
-                && error.kind() != ErrorKind::NotFound
-            {
+            if let Err(error) = remove(&path) {
                 tracing::warn!(file = %path.display(), %error, "a file of a signed order stays");
             }
         }

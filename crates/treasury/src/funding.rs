@@ -16,7 +16,8 @@ use bitcoin::hashes::Hash;
 use gruve_chain::script_for_address;
 use gruve_ledger::{Account, balance};
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{AccountId, Asset, PayoutId, Timestamp};
+use gruve_units::{AccountId, Asset, Duration, PayoutId, Timestamp};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Coins looked at for one transaction, the largest first. More would not be used: see
 /// [`crate::select::INPUTS_MAX`].
@@ -27,10 +28,10 @@ const COINS_MAX: u32 = 500;
 const PAGES_MAX: u32 = 20;
 
 /// Payouts told in one step why they wait; the next step tells the next.
-pub(crate) const REASONS_MAX: u32 = 500;
+const REASONS_MAX: u32 = 500;
 
-pub(crate) const WAITS_FOR_COINS: &str = "waits for coins of the hot wallet to confirm";
-pub(crate) const WAITS_FOR_FEES: &str =
+const WAITS_FOR_COINS: &str = "waits for coins of the hot wallet to confirm";
+const WAITS_FOR_FEES: &str =
     "waits for network fees to fall to what was quoted; cancel it and ask again to pay more";
 const BAD_ADDRESS: &str = "the address cannot be paid on this chain";
 
@@ -88,10 +89,23 @@ impl Treasury {
         let costs = wallet.costs(rate, &change_len);
         let funds = Funds { values, free: hot - promised, costs };
         let most = funds.most();
-        let values = params![asset, rate.0, WAITS_FOR_FEES, REASONS_MAX];
-        tx.execute(sql::WAIT_FOR_FEES, &values).await?;
-        let values = params![asset, rate.0, most, WAITS_FOR_COINS, REASONS_MAX];
-        tx.execute(sql::WAIT_FOR_COINS, &values).await?;
+        let planned = self.plan_page(tx, wallet, (rate, most, batch), &coins, &funds).await?;
+        if wallet.reasons.are_due(self.now()) || planned != Planned::OfMany {
+            tell_reasons(tx, asset, rate.0, most).await?;
+        }
+        Ok(planned != Planned::Nothing)
+    }
+
+    /// Plans one transaction for the oldest payouts that can be paid together.
+    async fn plan_page(
+        &self,
+        tx: &mut Tx,
+        wallet: &Wallet,
+        (rate, most, batch): (Rate, i64, [u8; 16]),
+        coins: &[Coin],
+        funds: &Funds,
+    ) -> Result<Planned> {
+        let asset = wallet.asset();
         let limit = wallet.policy.batch_max.clamp(1, 250);
         // The oldest first, page by page until one of a page can be paid.
         let (mut since, mut last) = (Timestamp(i64::MIN), PayoutId::from_bytes([0; 16]));
@@ -101,15 +115,16 @@ impl Treasury {
             let Some(end) = rows.last() else { break };
             (since, last) = (end.get("created_at")?, end.get("id")?);
             let ready = self.ready_payouts(tx, wallet, &rows).await?;
-            if let Some((ready, choice)) = choose_among(tx, ready, &funds).await? {
-                self.store_plan(tx, wallet, batch, &ready, &coins, &choice).await?;
-                return Ok(true);
+            if let Some((ready, choice)) = choose_among(tx, ready, funds).await? {
+                self.store_plan(tx, wallet, batch, &ready, coins, &choice).await?;
+                let is_full = rows.len() >= limit;
+                return Ok(if is_full { Planned::OfMany } else { Planned::OfFew });
             }
             if rows.len() < limit {
                 break;
             }
         }
-        Ok(false)
+        Ok(Planned::Nothing)
     }
 
     /// The payouts of a page, without those whose address is bad: it stops its payout only.
@@ -205,8 +220,8 @@ impl Treasury {
     }
 
     /// Signs a planned transaction and stores its bytes and id. When a coin of it has gone
-    /// meanwhile (a reorganisation, a spending from outside), takes the plan apart instead:
-    /// nothing signed exists yet.
+    /// meanwhile (a reorganisation, a spending from outside), or an account of it was frozen by a
+    /// dispute, takes the plan apart instead: nothing signed exists yet.
     pub(crate) async fn sign_batch(&self, wallet: &Wallet, batch: [u8; 16]) -> Result<()> {
         transact!(self.0.store, tx -> Result<()> => {
             let row = batch_row(tx, batch).await?;
@@ -215,7 +230,7 @@ impl Treasury {
             }
             let plan = transaction::from_bytes(&row.unsigned_tx)?;
             let (coins, all_usable) = self.coins_of(tx, &row, &plan).await?;
-            if !all_usable {
+            if !all_usable || is_disputed(tx, batch).await? {
                 return self.void_batch(tx, wallet.asset(), batch, self.now()).await;
             }
             let signed = transaction::sign(&plan, &coins, &wallet.keys)?;
@@ -229,6 +244,50 @@ impl Treasury {
         })?;
         self.passing("signed, after commit")
     }
+}
+
+/// Whether a planned transaction pays an account whose payment is disputed: it came to be so after the planning.
+pub(crate) async fn is_disputed(tx: &mut Tx, batch: [u8; 16]) -> Result<bool> {
+    Ok(tx.fetch_optional(sql::DISPUTED_IN_BATCH, &params![batch]).await?.is_some())
+}
+
+/// What came of a look for payouts to pay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Planned {
+    Nothing,
+    /// All that can be paid were looked at.
+    OfFew,
+    /// More may wait than fit into a transaction.
+    OfMany,
+}
+
+/// How often those that wait are told why while many others are paid.
+const REASONS_EVERY: Duration = Duration::from_secs(30);
+
+/// When a chain's payouts that wait were last told why. All of them are looked at for it: with ten thousand waiting,
+/// once for each of two hundred transactions would be most of the work.
+#[derive(Debug, Default)]
+pub(crate) struct Reasons(AtomicI64);
+
+impl Reasons {
+    /// Whether it is time to tell them again; then it is so from now on.
+    pub(crate) fn are_due(&self, now: Timestamp) -> bool {
+        let last = Timestamp(self.0.load(Ordering::Relaxed));
+        let is_due = now < last || now.since(last) >= REASONS_EVERY;
+        if is_due {
+            self.0.store(now.0, Ordering::Relaxed);
+        }
+        is_due
+    }
+}
+
+/// Tells payouts that cannot be paid at this rate, or with what there is, why they wait.
+pub(crate) async fn tell_reasons(tx: &mut Tx, asset: Asset, rate: i64, most: i64) -> Result<()> {
+    let values = params![asset, rate, WAITS_FOR_FEES, REASONS_MAX];
+    tx.execute(sql::WAIT_FOR_FEES, &values).await?;
+    let values = params![asset, rate, most, WAITS_FOR_COINS, REASONS_MAX];
+    tx.execute(sql::WAIT_FOR_COINS, &values).await?;
+    Ok(())
 }
 
 /// What there is to pay with.

@@ -152,7 +152,11 @@ impl Treasury {
     }
 }
 
-fn account_signature(
+/// A message signed by one of an account chain's keys, as wallets sign text (EIP-191): 65 bytes in hex.
+///
+/// # Errors
+/// When the key cannot be derived.
+pub fn account_signature(
     keys: &AccountKeys,
     keychain: Keychain,
     index: u32,

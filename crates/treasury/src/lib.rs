@@ -27,7 +27,7 @@
 //! | `limits` | what leaves in a day, and how many people a large payout takes |
 //! | [`strangers`] | spendings that nothing explains, and why payouts wait for them |
 //! | `moves`, `bump` | sweeps to a cold address, small coins made one; higher fees |
-//! | [`order`], `orders`, `door` | what a signer elsewhere signs in place of this house |
+//! | [`order`], `orders`, `door`, [`exchange`] | what a signer elsewhere signs in place of this house |
 //! | [`payer`] | the one loop that pays |
 //!
 //! # Promises
@@ -65,6 +65,7 @@ mod depth;
 mod desk;
 mod door;
 mod error;
+pub mod exchange;
 mod funding;
 mod holdings;
 pub mod invoice;
@@ -98,7 +99,7 @@ pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
 pub use depth::DepthStep;
 pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
-pub use holdings::{HeldCoin, Holding, Holdings, script_signature};
+pub use holdings::{HeldCoin, Holding, Holdings, account_signature, script_signature};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use limits::{Approval, PayoutLimits};

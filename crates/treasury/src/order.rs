@@ -30,6 +30,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Bytes of a PSBT at most: 200 inputs, each with a previous transaction as large as nodes relay.
 pub const PSBT_BYTES_MAX: usize = 24 << 20;
 
+/// The highest number of a change address that the signer takes for its wallet's own: a hundred transactions a day for
+/// 27 years. Coins sent back to a number of a thousand millions would be as good as gone, for nobody looks for them
+/// there, and whoever has broken into the house could sell the number.
+pub const CHANGE_INDEX_MAX: u32 = 1_000_000;
+
 /// What is wrong with a request or an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
@@ -277,6 +282,9 @@ fn take_apart(psbt: &Psbt, keys: &WalletKeys) -> Result<(Shown, Vec<Coin>), Orde
     for (output, facts) in plan.output.iter().zip(&psbt.outputs) {
         let value = minor(output.value)?;
         match own_place(&facts.bip32_derivation, &output.script_pubkey, keys)? {
+            Some((Keychain::Change, index)) if index > CHANGE_INDEX_MAX => {
+                return Err(refused(format!("its change goes to address {index} of the wallet")));
+            }
             Some((Keychain::Change, _)) => change = sum(change, value)?,
             _ => {
                 paid = sum(paid, value)?;
@@ -495,6 +503,25 @@ mod tests {
             assert!(read(&c.psbt, &other).is_err());
             assert!(answer(&c.psbt, &c.watching).is_err(), "without secrets");
             assert_eq!(c.previous.len(), 3);
+        }
+    }
+
+    /// Known from wallets in hardware: nothing leaves, and only the thief knows where it is.
+    #[test]
+    fn change_to_an_address_that_nobody_would_look_for_is_refused() {
+        for form in [ScriptForm::Wpkh, ScriptForm::Pkh] {
+            let c = case(form);
+            let far = [CHANGE_INDEX_MAX + 1, (1 << 31) - 1].map(|index| (index, true));
+            for (index, is_refused) in [(CHANGE_INDEX_MAX, false)].into_iter().chain(far) {
+                let change = c.keys.script(Keychain::Change, index).unwrap().into_bytes();
+                let outputs = [(vec![0x51; 22], 200_000), (change.clone(), 90_000)];
+                let plan = transaction::build(&c.coins, &outputs).unwrap();
+                let is_change = |o: &TxOut| o.script_pubkey.as_bytes() == change;
+                let at = plan.output.iter().position(is_change).unwrap();
+                let psbt = request(&plan, &c.coins, &c.previous, &[(at, index)], &c.watching);
+                let told = answer(&psbt.unwrap(), &c.keys);
+                assert_eq!(matches!(told, Err(OrderError::Refused(_))), is_refused, "{index}");
+            }
         }
     }
 }

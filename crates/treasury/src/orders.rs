@@ -15,7 +15,7 @@
 //! transaction that no node takes. It must not know folders or addresses of signers ([`SignerDoor`]).
 
 use crate::blocks::newest;
-use crate::funding::read_coin;
+use crate::funding::{is_disputed, read_coin};
 use crate::keys::Keychain;
 use crate::order;
 use crate::spends::batch_row;
@@ -171,7 +171,8 @@ impl Treasury {
                 return Ok(());
             }
             let plan = transaction::from_bytes(&row.unsigned_tx)?;
-            if !self.coins_of(tx, &row, &plan).await?.1 {
+            let all_usable = self.coins_of(tx, &row, &plan).await?.1;
+            if !all_usable || is_disputed(tx, batch).await? {
                 return self.void_batch(tx, wallet.asset(), batch, self.now()).await;
             }
             if tx.execute(sql::ORDER_BATCH, &params![batch]).await? != 1 {

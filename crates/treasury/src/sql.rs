@@ -48,6 +48,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0007_orders.sqlite.sql"),
         postgres: include_str!("../migrations/0007_orders.postgres.sql"),
     },
+    Migration {
+        number: 8,
+        name: "unspent",
+        sqlite: include_str!("../migrations/0008_unspent.sqlite.sql"),
+        postgres: include_str!("../migrations/0008_unspent.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -163,6 +169,7 @@ gruve_store::statements! {
     FORGET_HEARD = "DELETE FROM treasury_heard WHERE heard_at < $1";
     OPEN_DISPUTE = "INSERT INTO treasury_disputes (external, payment, account, asset, amount, state,
         opened_at, looked_at) VALUES ($1, $2, $3, $4, $5, 'open', $6, $6) ON CONFLICT DO NOTHING";
+    DISPUTE = "SELECT state FROM treasury_disputes WHERE external = $1";
     /// Those that are open and were not looked at since a moment.
     DISPUTES_DUE = "SELECT external FROM treasury_disputes WHERE state = 'open' AND looked_at < $1
         ORDER BY looked_at, external LIMIT $2";
@@ -174,6 +181,10 @@ gruve_store::statements! {
         WHERE account = $1 AND state = 'owing'";
     DISPUTED = "SELECT external FROM treasury_disputes
         WHERE account = $1 AND state IN ('open', 'owing') LIMIT 1";
+    /// What is planned and not signed goes no further, either.
+    DISPUTED_IN_BATCH = "SELECT 1 AS one FROM treasury_payouts p
+        JOIN treasury_disputes d ON d.account = p.account
+        WHERE p.batch = $1 AND d.state IN ('open', 'owing') LIMIT 1";
     INSERT_REFUND = "INSERT INTO treasury_refunds (id, payment, amount, state, reason, asked_at)
         VALUES ($1, $2, $3, 'asked', $4, $5)";
     REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, r.asked_at, p.external, p.asset FROM treasury_refunds r
@@ -181,7 +192,9 @@ gruve_store::statements! {
         ORDER BY r.asked_at LIMIT $1";
     REFUND = "SELECT r.payment, r.amount, p.asset FROM treasury_refunds r
         JOIN treasury_payments p ON p.id = r.payment WHERE r.id = $1";
-    FAIL_REFUND = "UPDATE treasury_refunds SET state = 'refused' WHERE id = $1 AND state = 'done'";
+    /// Also one whose answer has not come yet: asked again by its key, the service would say what it said at first.
+    FAIL_REFUND = "UPDATE treasury_refunds SET state = 'refused'
+        WHERE id = $1 AND state IN ('asked', 'done')";
     END_REFUND = "UPDATE treasury_refunds SET state = $2 WHERE id = $1 AND state = 'asked'";
 
     // Bank statements.
@@ -261,7 +274,7 @@ gruve_store::statements! {
         WHERE u.asset = $1 AND u.spent_height IS NULL AND u.ripe_height <= $2
         AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
             WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
-        ORDER BY u.value DESC, u.txid, u.vout LIMIT $3";
+        ORDER BY u.value DESC, u.txid DESC, u.vout DESC LIMIT $3";
     UNSPENT = "SELECT txid, vout, value, keychain, key_index FROM treasury_utxos
         WHERE asset = $1 AND spent_height IS NULL ORDER BY txid, vout";
     ACCOUNTS_HELD = "SELECT address, keychain, key_index, wei FROM treasury_account_balances
@@ -304,7 +317,7 @@ gruve_store::statements! {
         WHERE u.asset = $1 AND u.spent_height IS NULL
         AND NOT EXISTS (SELECT 1 FROM treasury_reservations r
             WHERE r.asset = u.asset AND r.txid = u.txid AND r.vout = u.vout)
-        ORDER BY u.value DESC, u.txid, u.vout LIMIT $2";
+        ORDER BY u.value DESC, u.txid DESC, u.vout DESC LIMIT $2";
     RESERVING_ANY = "SELECT batch FROM treasury_reservations WHERE txid = $1 AND vout = $2";
     RESERVED_POINTS = "SELECT txid, vout, value FROM treasury_reservations WHERE batch = $1";
 

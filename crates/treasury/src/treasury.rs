@@ -1,8 +1,9 @@
 //! The treasury itself: its wallets, and what they have in common.
 
 use crate::account::AccountWallet;
+use crate::funding::Reasons;
 use crate::moves::{GatherPolicy, SweepPolicy};
-use crate::remote::Services;
+use crate::remote::{Missed, Services};
 use crate::select::Costs;
 use crate::{
     BankAccount, ChainWallet, DepthStep, ExternalSigner, InvoiceSink, Keychain, PayoutLimits,
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) accounts: Vec<AccountWallet>,
     pub(crate) banks: Vec<BankAccount>,
     pub(crate) services: Services,
+    /// How far what the card service lists is read.
+    pub(crate) missed: tokio::sync::Mutex<Missed>,
     pub(crate) limits: Vec<PayoutLimits>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
@@ -60,6 +63,7 @@ pub(crate) struct Wallet {
     pub(crate) signer: Option<ExternalSigner>,
     /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
     pub(crate) is_compared: AtomicBool,
+    pub(crate) reasons: Reasons,
     /// The scripts that are the same for ever: coinbase and capital, index 0 of each.
     pub(crate) fixed: [(Keychain, Vec<u8>); 2],
 }
@@ -82,6 +86,7 @@ impl Wallet {
             gather: config.gather,
             signer: config.signer,
             is_compared: AtomicBool::new(false),
+            reasons: Reasons::default(),
             fixed,
         })
     }
@@ -150,6 +155,7 @@ impl Treasury {
             banks: BankAccount::checked(config.banks)?,
             limits: config.limits,
             services: Services::new(config.stripe, config.btcpay)?,
+            missed: tokio::sync::Mutex::default(),
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,

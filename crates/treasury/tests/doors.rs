@@ -22,7 +22,13 @@ async fn an_order_lies_whole_in_the_folder_until_its_answer_does() {
     std::fs::write(&order, b"or").unwrap();
     assert_eq!(door.ask("BTC-1-0", b"order").await.unwrap(), SignerWord::Waits);
     assert_eq!(std::fs::read(&order).unwrap(), b"order");
+    std::fs::write(&order, b"0rder").unwrap();
+    assert_eq!(door.ask("BTC-1-0", b"order").await.unwrap(), SignerWord::Waits);
+    assert_eq!(std::fs::read(&order).unwrap(), b"order", "changed by somebody");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
+    std::fs::write(dir.path().join("BTC-1-0.refused.txt"), "above the limit\n").unwrap();
+    let said = door.ask("BTC-1-0", b"order").await.unwrap();
+    assert_eq!(said, SignerWord::Refused("above the limit".into()));
     std::fs::write(dir.path().join("BTC-1-0.signed.psbt"), b"answer").unwrap();
     let said = door.ask("BTC-1-0", b"order").await.unwrap();
     assert_eq!(said, SignerWord::Signed(b"answer".to_vec()));
@@ -36,6 +42,43 @@ async fn an_order_lies_whole_in_the_folder_until_its_answer_does() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     drop(dir);
     assert!(door.ask("BTC-3-0", b"order").await.is_err());
+}
+
+/// Whoever may write into the folder may leave links and pipes there.
+#[tokio::test]
+async fn what_lies_in_the_folder_leads_nowhere_else_and_is_not_waited_for() {
+    let (dir, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let door = FolderDoor::open(dir.path()).unwrap();
+    let precious = home.path().join("gruve.db");
+    std::fs::write(&precious, b"the books").unwrap();
+    let link = |name: &str| {
+        std::os::unix::fs::symlink(&precious, dir.path().join(name)).unwrap();
+    };
+    for name in [".BTC-1-0.psbt.draft", "BTC-1-0.psbt"] {
+        link(name);
+        assert_eq!(door.ask("BTC-1-0", b"order").await.unwrap(), SignerWord::Waits);
+        assert_eq!(std::fs::read(&precious).unwrap(), b"the books", "{name}");
+        assert_eq!(std::fs::read(dir.path().join("BTC-1-0.psbt")).unwrap(), b"order");
+        std::fs::remove_file(dir.path().join("BTC-1-0.psbt")).unwrap();
+    }
+    link("BTC-2-0.signed.psbt");
+    let said = door.ask("BTC-2-0", b"order").await.unwrap();
+    assert!(matches!(said, SignerWord::Refused(_)), "{said:?}");
+    let pipe = dir.path().join("BTC-3-0.signed.psbt");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        door.ask("BTC-3-0", b"order").await
+    });
+    assert!(matches!(asked.await.unwrap().unwrap(), SignerWord::Refused(_)));
+    door.over("BTC-2-0").await;
+    assert_eq!(std::fs::read(&precious).unwrap(), b"the books");
 }
 
 #[derive(Default)]

@@ -173,12 +173,11 @@ async fn payouts_bound_to_the_book_go_nowhere_else() {
 }
 
 #[tokio::test]
-async fn an_address_comes_into_the_book_with_its_owners_signature_alone_where_the_house_wants_that()
-{
+async fn coins_go_to_addresses_that_their_owners_signed_for_alone_where_the_house_wants_that() {
     use gruve_treasury::{Keychain, ScriptForm, Seed, WalletKeys, script_signature};
     let rules = AccountRules { owner_signatures: true, ..AccountRules::default() };
     let house = House::with_rules(WebConfig::default(), rules).await;
-    Program::signed_up(&house.app, "kari").await;
+    let program = Program::signed_up(&house.app, "kari").await;
     let kari = house.accounts.account_by_name("kari").await.unwrap().unwrap();
     let seed = Seed::from_bytes([77; 32]);
     let keys = WalletKeys::new(&seed, gruve_units::Asset::Btc, ScriptForm::Wpkh, false).unwrap();
@@ -225,6 +224,18 @@ async fn an_address_comes_into_the_book_with_its_owners_signature_alone_where_th
     assert_eq!(added.location(), "/account/addresses");
     let book = house.accounts.address_book(kari).await.unwrap();
     assert_eq!(book.addresses.len(), 1);
+    // Around the book there is no way, though this customer has not asked for that.
+    assert!(!book.only);
+    let pay = async |index| {
+        let body = json!({ "asset": "BTC", "amount": "0.01", "address": address(index) });
+        program.post("/api/v1/payouts", body).await.json()["type"].clone()
+    };
+    for index in [1, 2] {
+        assert_eq!(pay(index).await, "urn:gruve:problem:not-in-book");
+    }
+    house.clock.advance(CHANGE_DELAY);
+    assert_eq!(pay(2).await, "urn:gruve:problem:not-in-book");
+    assert_eq!(pay(1).await, "urn:gruve:problem:insufficient-funds");
 }
 
 #[tokio::test]

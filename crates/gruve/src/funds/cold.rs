@@ -61,15 +61,15 @@ impl ColdHolder {
 /// What somebody is to sign, and then his signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ToSign {
-    pub(super) asset: String,
+pub(crate) struct ToSign {
+    pub(crate) asset: String,
     /// Script or account, hex.
-    pub(super) of: String,
+    pub(crate) of: String,
     /// The message, as it is to be signed.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// Empty until it is signed.
     #[serde(default)]
-    pub(super) signature: String,
+    pub(crate) signature: String,
 }
 
 /// Holdings from a file.
@@ -118,7 +118,8 @@ pub(super) fn fill_in(reserves: &mut Reserves, origin: &str, path: &Path) -> Res
     Ok(())
 }
 
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
+/// A file of JSON, no longer than such files are.
+pub(crate) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     let about = std::fs::metadata(path).map_err(super::at(path))?;
     if about.len() > FILE_MAX {
         return Err(format!("{}: longer than {FILE_MAX} bytes", path.display()));

@@ -5,7 +5,7 @@ use super::transfer_fee;
 use super::wallet::{AccountWallet, HOT, stored, to_wei};
 use crate::blocks::Standing;
 use crate::books::Draft;
-use crate::funding::{REASONS_MAX, WAITS_FOR_COINS, WAITS_FOR_FEES};
+use crate::funding::{is_disputed, tell_reasons};
 use crate::keys::Keychain;
 use crate::moves::promised;
 use crate::spends::payouts_of;
@@ -160,6 +160,10 @@ impl Treasury {
             if own.state != "funded" || is_locked(tx, wallet.asset).await? {
                 return Ok(());
             }
+            if is_disputed(tx, batch).await? {
+                self.give_up_nonce(tx, wallet.asset, batch).await?;
+                return self.void_batch(tx, wallet.asset, batch, self.now()).await;
+            }
             let form = LegacyTx::transfer(own.nonce, own.recipient, own.wei, to_wei(own.price));
             if form.signing_hash(wallet.chain_id)[..] != own.digest[..] {
                 return Err(TreasuryError::Damaged("a planned transaction is another one now"));
@@ -300,10 +304,22 @@ impl Treasury {
             return Ok(false);
         }
         let most = self.hot_free(tx, wallet).await?;
-        let values = params![asset, price, WAITS_FOR_FEES, REASONS_MAX];
-        tx.execute(crate::sql::WAIT_FOR_FEES, &values).await?;
-        let values = params![asset, price, most, WAITS_FOR_COINS, REASONS_MAX];
-        tx.execute(crate::sql::WAIT_FOR_COINS, &values).await?;
+        let is_planned = self.plan_oldest(tx, wallet, (price, most, batch), on_chain).await?;
+        if wallet.reasons.are_due(self.now()) || !is_planned {
+            tell_reasons(tx, asset, price, most).await?;
+        }
+        Ok(is_planned)
+    }
+
+    /// Plans the oldest approved payout that can be paid.
+    async fn plan_oldest(
+        &self,
+        tx: &mut Tx,
+        wallet: &AccountWallet,
+        (price, most, batch): (i64, i64, [u8; 16]),
+        on_chain: Counts,
+    ) -> Result<bool> {
+        let asset = wallet.asset;
         for _ in 0..LOOKS_MAX {
             let (since, last) = (Timestamp(i64::MIN), PayoutId::from_bytes([0; 16]));
             let values = params![asset, price, most, since, last, 1_u64];

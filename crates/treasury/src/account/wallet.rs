@@ -28,6 +28,7 @@ pub(crate) struct AccountWallet {
     checked: AtomicBool,
     /// Whether all blocks of the node were followed, once in this life: what they show may hold payouts up.
     pub(super) is_followed: AtomicBool,
+    pub(super) reasons: crate::funding::Reasons,
 }
 
 impl AccountWallet {
@@ -47,6 +48,7 @@ impl AccountWallet {
             hot,
             checked: AtomicBool::new(false),
             is_followed: AtomicBool::new(false),
+            reasons: crate::funding::Reasons::default(),
         })
     }
 

@@ -244,6 +244,7 @@ impl Treasury {
         }
         self.ask_refunds().await?;
         self.look_at_disputes().await?;
+        self.read_missed().await?;
         Ok(polled)
     }
 

@@ -6,6 +6,7 @@
 //! | webhook | its signature is checked; it names what to look at ([`Treasury::hear_card`], [`Treasury::hear_btcpay`]) |
 //! | look | the service is asked how the place stands, and what came beyond what is booked is taken |
 //! | poll | places that are open are looked at now and then ([`Treasury::poll_checkouts`]), webhook or not |
+//! | read | the service's lists of disputes and refunds are read after a start and daily (`missed`), for what was told while nobody listened |
 //!
 //! # Promises
 //! - A webhook that is not signed by the service moves nothing; a signed one moves only what the
@@ -21,6 +22,7 @@ mod btcpay;
 mod checkouts;
 mod client;
 mod disputes;
+mod missed;
 mod secret;
 mod stripe;
 
@@ -31,6 +33,7 @@ pub use stripe::StripeConfig;
 
 pub(crate) use btcpay::BtcPay;
 pub(crate) use client::Client;
+pub(crate) use missed::Missed;
 pub(crate) use stripe::Stripe;
 
 use gruve_units::{Amount, Asset, InvoiceId, Timestamp};

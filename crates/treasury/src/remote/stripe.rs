@@ -15,6 +15,8 @@ use std::path::PathBuf;
 const WINDOW: Duration = Duration::from_secs(300);
 /// Signatures of one header that are looked at: two while a secret is being changed.
 const SIGNATURES_MAX: usize = 8;
+/// Entries of a page of a list: as many questions follow at most.
+const PAGE_MAX: u32 = 20;
 /// Refunds of one payment that are listed: the service's own most.
 const REFUNDS_MAX: u32 = 100;
 /// A session ends between 30 minutes and 24 hours after it began; a minute of ours may be wrong.
@@ -216,6 +218,25 @@ impl Stripe {
         let answer = self.client.ask(Asked::get(&format!("/v1/refunds/{refund}"))).await?;
         let name = answer.pointer("/metadata/refund").and_then(Value::as_str).map(str::to_owned);
         Ok((name, is_given(&answer)?))
+    }
+
+    /// A page of a list, the newest first, behind an entry of it; whether there are more.
+    pub(crate) async fn page(
+        &self,
+        list: &str,
+        since: Timestamp,
+        after: Option<&str>,
+    ) -> Result<(Vec<Value>, bool), Failed> {
+        let after = after.map_or(String::new(), |id| format!("&starting_after={id}"));
+        let path = format!("{list}?limit={PAGE_MAX}&created%5Bgte%5D={}{after}", since.secs());
+        let answer = self.client.ask(Asked::get(&path)).await?;
+        let entries = answer.pointer("/data").and_then(Value::as_array);
+        let has_more = answer.pointer("/has_more").and_then(Value::as_bool);
+        let (Some(entries), Some(has_more)) = (entries, has_more) else {
+            return Err(odd("no list"));
+        };
+        let most = usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
+        Ok((entries.iter().take(most).cloned().collect(), has_more))
     }
 
     /// The session by which a payment was made, if there is one.

@@ -1,8 +1,10 @@
 //! What payments at other services promise, over HTTP against stand-ins that misbehave, on both engines.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod disputes;
 #[path = "../fake/mod.rs"]
 mod fake;
+mod missed;
 mod services;
 
 use fake::{HOUR, House, Market, account, contract};

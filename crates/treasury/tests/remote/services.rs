@@ -28,6 +28,18 @@ pub enum Mood {
     Unknown,
 }
 
+/// How lists are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lists {
+    #[default]
+    Well,
+    /// The first page, for ever.
+    NeverEnding,
+    /// Without what says whether there is more.
+    Torn,
+    Down,
+}
+
 #[derive(Default)]
 pub struct Books {
     /// Objects by their path.
@@ -36,6 +48,10 @@ pub struct Books {
     pub once: BTreeMap<String, (String, Value)>,
     /// Refunds, the oldest first.
     pub refunds: Vec<Value>,
+    /// How lists are given.
+    pub lists: Lists,
+    /// Lists that were asked for, as `PATH?QUERY`.
+    pub listed: Vec<String>,
     /// Requests that made something, as `PATH BODY`.
     pub made: Vec<String>,
     pub mood: Option<Mood>,
@@ -57,6 +73,7 @@ impl StandIn {
         let app = Router::new()
             .route("/v1/checkout/sessions", post(new_session).get(sessions_of))
             .route("/v1/refunds", post(refund).get(refunds_of))
+            .route("/v1/disputes", get(disputes))
             .route("/api/v1/stores/{store}/invoices", post(new_invoice))
             .route("/{*path}", get(object))
             .with_state(books.clone());
@@ -193,9 +210,47 @@ async fn refunds_of(State(books): State<Shared>, asked: Asked) -> Response {
     if let Some(answer) = moody(&books).filter(|_| !is_refusing(&books)) {
         return answer;
     }
+    if !asked.contains_key("payment_intent") {
+        return list(&books, "v1/refunds", &asked);
+    }
     let books = books.lock().unwrap();
     let of = books.refunds.iter().filter(|r| r["payment_intent"] == asked["payment_intent"]);
     axum::Json(json!({ "object": "list", "data": of.collect::<Vec<_>>() })).into_response()
+}
+
+async fn disputes(State(books): State<Shared>, asked: Asked) -> Response {
+    moody(&books).unwrap_or_else(|| list(&books, "v1/disputes", &asked))
+}
+
+/// A page of all objects of a kind, the newest first, as the service pages.
+fn list(books: &Shared, kind: &str, asked: &BTreeMap<String, String>) -> Response {
+    let mut books = books.lock().unwrap();
+    let after = asked.get("starting_after").cloned().unwrap_or_default();
+    books.listed.push(format!("{kind}?{after}"));
+    let since: i64 = asked["created[gte]"].parse().unwrap();
+    let begin = format!("{kind}/");
+    let of = books.objects.iter().filter(|(path, _)| path.starts_with(&begin));
+    let mut all: Vec<Value> = of
+        .map(|(path, object)| {
+            let mut object = object.clone();
+            object["id"] = object.get("id").cloned().unwrap_or(path[begin.len()..].into());
+            object
+        })
+        .filter(|o| o["created"].as_i64().is_none_or(|at| at >= since))
+        .collect();
+    all.sort_by_key(|o| std::cmp::Reverse(o["created"].as_i64()));
+    let lists = books.lists;
+    let from = all.iter().position(|o| o["id"] == after.as_str()).map_or(0, |at| at + 1);
+    let from = if lists == Lists::NeverEnding { 0 } else { from };
+    let limit: usize = asked["limit"].parse().unwrap();
+    let page: Vec<&Value> = all[from..].iter().take(limit).collect();
+    let has_more = lists == Lists::NeverEnding || from + page.len() < all.len();
+    match lists {
+        Lists::Down => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Lists::Torn => axum::Json(json!({ "object": "list", "data": page })).into_response(),
+        _ => axum::Json(json!({ "object": "list", "data": page, "has_more": has_more }))
+            .into_response(),
+    }
 }
 
 /// What may be seen may be seen, also while new things are refused.
