@@ -162,10 +162,12 @@ impl Accounts {
             tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;
             // Whoever reads the mail has confirmed the address by that.
             tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
-            for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp] {
+            for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp, Purpose::LostFactor] {
                 tickets::void(tx, account, purpose).await?;
             }
             self.drop_what_waits(tx, account, now).await?;
+            // Whoever had the old one may have said that the factor is lost.
+            self.stop_losing(tx, (None, account), now).await?;
             self.tell_password(tx, account, "was set anew by mail", now).await?;
             self.record(tx, now, account, "password.reset").await?;
             Ok(account)
