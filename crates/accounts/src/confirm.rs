@@ -9,7 +9,7 @@ use crate::mail::{queue, queue_notice};
 use crate::service::Device;
 use crate::sql::{
     ACCOUNT_BY_EMAIL, CONFIRM_ACCOUNT, REMOVE_CHANGES_OF, REMOVE_KEYS_OF, REMOVE_NEW_ADDRESSES,
-    REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, WHOSE_MAIL,
+    REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, UNCONFIRMED_OF, WHOSE_MAIL,
 };
 use crate::tickets::{self, Purpose, Ticket};
 use crate::{Accounts, AccountsError, Result, changes, names, passkeys, words};
@@ -100,6 +100,30 @@ impl Accounts {
             let due = changes::confirm_email(tx, held.account, &held.detail).await?;
             self.record(tx, now, held.account, "email.new_confirmed").await?;
             Ok(Confirmed::NewAddress(due))
+        })
+    }
+
+    /// Confirms the address of an account at the machine itself, in place of the message: where mail does not arrive.
+    /// Confirming what is confirmed does nothing.
+    ///
+    /// # Errors
+    /// [`AccountsError::NoAccount`]; [`AccountsError::Taken`] where the address given is another account's, so that this
+    /// one has none; the database's.
+    pub async fn confirm_by_hand(&self, name: &str) -> Result<()> {
+        let account = self.account_by_name(name).await?.ok_or(AccountsError::NoAccount)?;
+        let now = self.now();
+        transact!(self.store(), tx -> Result<_> => {
+            let row = tx.fetch_one(UNCONFIRMED_OF, &params![account]).await?;
+            if row.get::<Option<Timestamp>>("unconfirmed_since")?.is_none() {
+                return Ok(());
+            }
+            let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
+            if !row.get::<String>("email")?.contains('@') {
+                return Err(AccountsError::Taken);
+            }
+            tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
+            tickets::void(tx, account, Purpose::SignUp).await?;
+            self.record(tx, now, account, "email.confirmed_by_hand").await
         })
     }
 

@@ -1,5 +1,7 @@
 //! What taking off a lost second factor promises, on both engines.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod totp;
 
 use async_trait::async_trait;
 use gruve_accounts::{
@@ -9,6 +11,7 @@ use gruve_accounts::{
 use gruve_store::{Store, laws};
 use gruve_units::{AccountId, Asset, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
 use std::sync::{Arc, Mutex};
+use totp::code_of;
 
 const PASSWORD: &str = "correct horse";
 const DAY: Duration = Duration::from_secs(86_400);
@@ -95,26 +98,6 @@ impl House {
     }
 }
 
-/// What an authenticator program does with a secret.
-fn code_of(secret: &str, at: Timestamp) -> String {
-    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
-    for c in secret.bytes() {
-        let value = if c.is_ascii_uppercase() { c - b'A' } else { c - b'2' + 26 };
-        held = (held << 5) | u32::from(value);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(((held >> bits) & 0xff) as u8);
-            held &= (1 << bits) - 1;
-        }
-    }
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
-    let tag = ring::hmac::sign(&key, &(at.secs() / 30).to_be_bytes());
-    let from = usize::from(tag.as_ref()[19] & 15);
-    let four: [u8; 4] = tag.as_ref()[from..from + 4].try_into().unwrap();
-    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
-}
-
 /// The ticket in a message's link to a page.
 fn ticket(mail: &Mail, page: &str) -> Ticket {
     let at = format!("https://gruve.test/{page}?ticket=");
@@ -147,6 +130,7 @@ async fn a_lost_factor_is_taken_off_after_days_and_nothing_is_paid_out_meanwhile
     assert_eq!(listed, [(lost, "anna".to_owned())]);
     for _ in 0..6 {
         house.clock.advance(DAY);
+        assert!(house.accounts.session(&there).await.unwrap().is_some());
         assert_eq!(house.accounts.apply_lost_factors().await.unwrap(), 0);
         assert_eq!(house.mail().await.len(), 1);
         let held = house.pays().await.unwrap_err();

@@ -3,6 +3,7 @@
 use crate::assets::{CSS, JS, LOGO};
 use crate::failure::Failure;
 use crate::gate::percent_encoded;
+use crate::pages::lost;
 use crate::visitor::Visitor;
 use crate::words::{all, heard, say, spoken, t};
 use maud::{DOCTYPE, Markup, html};
@@ -28,6 +29,7 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
             body {
                 a.skip href="#main" { (t("Skip to the content")) }
                 header.top { div.inner { (top(visitor)) } }
+                @if let Some(lost) = &visitor.lost_factor { (lost::banner(visitor, lost)) }
                 main #main tabindex="-1" { div.inner { (content) } }
                 footer.foot {
                     div.inner {
