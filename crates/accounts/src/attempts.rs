@@ -12,7 +12,9 @@
 //! A network is an IPv4 /24 or an IPv6 /48; unknown addresses are one network. An attempt is counted
 //! before the password is checked, so that many at once gain nothing. The name's subject is the
 //! account; for names that do not exist it is one of 65,536 cells, so that a missing limit does not
-//! show that a name does not exist. A success clears the network's count. What has been worked off
+//! show that a name does not exist. Which names share a cell, only the house can tell: whoever could
+//! compute it would fill a cell under one name and see by another whether that one shares it, or is
+//! an account's. A success clears the network's count. What has been worked off
 //! counts for nothing and is removed bit by bit.
 
 use crate::sql::{
@@ -79,12 +81,17 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(account: Option<AccountId>, login: &str, from: Option<IpAddr>) -> Attempt {
-        let name_subject = match account {
-            Some(account) => account.to_bytes().to_vec(),
-            // Two bytes: no account's id has that length.
-            None => Sha256::digest(login.as_bytes())[..2].to_vec(),
-        };
+    /// At an account.
+    pub(crate) fn at(account: AccountId, from: Option<IpAddr>) -> Attempt {
+        Attempt::new(Some(account), account.to_bytes().to_vec(), from)
+    }
+
+    /// At a name that nobody has; `cell` is the house's for it. Two bytes: no account's id has that length.
+    pub(crate) fn at_nobody(cell: [u8; 2], from: Option<IpAddr>) -> Attempt {
+        Attempt::new(None, cell.to_vec(), from)
+    }
+
+    fn new(account: Option<AccountId>, name_subject: Vec<u8>, from: Option<IpAddr>) -> Attempt {
         let network = network_of(from);
         let both = Sha256::new().chain_update(&name_subject).chain_update([0]);
         // 20 bytes: a length that no name's subject has.
@@ -160,8 +167,9 @@ pub(crate) async fn standing(
     let most = limit.interval * limit.at_once;
     let row = tx.fetch_optional(ATTEMPTS_OF, &params![subject]).await?;
     let stored: Timestamp = row.map(|r| r.get("worked_off_at")).transpose()?.unwrap_or(now);
-    // A clock that has gone back must not lock anybody out for longer than the limit itself.
-    let begins = stored.clamp(now, now.plus(most));
+    // No row reaches further ahead than `most` unless the clock has gone back since. One that tells of more than twice
+    // that counts for nothing: nobody is locked out for as long as a clock was wrong.
+    let begins = if stored > now.plus(most * 2) { now } else { stored.clamp(now, now.plus(most)) };
     let worked_off = begins.plus(limit.interval);
     if worked_off > now.plus(most) {
         let retry_after = worked_off.since(now.plus(most));

@@ -1,6 +1,7 @@
 //! Changes that count only after a delay, so that a thief is late: a new e-mail address, a new address in
 //! the book of payouts, and no longer paying to the book alone.
 
+use crate::lost::holds_payouts;
 use crate::mail::queue;
 use crate::service::Device;
 use crate::sql::{
@@ -35,6 +36,8 @@ pub struct AccountRules {
     pub change_delay: Duration,
     /// How long the closing of an account waits.
     pub closing_delay: Duration,
+    /// How long a lost second factor waits to be taken off; none is where it is nothing.
+    pub recovery_delay: Duration,
     /// Whether an address comes into the book only with a signature of its key, and coins go to such addresses alone.
     pub owner_signatures: bool,
     /// The site whose passkeys count; there are none without it.
@@ -49,6 +52,7 @@ impl Default for AccountRules {
             mail: None,
             change_delay: CHANGE_DELAY,
             closing_delay: crate::CLOSING_DELAY,
+            recovery_delay: crate::RECOVERY_DELAY,
             owner_signatures: false,
             passkeys: None,
             vault: None,
@@ -181,7 +185,8 @@ impl Accounts {
         row.map(read).transpose()
     }
 
-    /// Stops what a notice told of, by the ticket in it: a new e-mail address, or an address in the book.
+    /// Stops what a notice told of, by the ticket in it: a new e-mail address, an address in the book, or the taking off of
+    /// a lost factor.
     ///
     /// # Errors
     /// [`AccountsError::TicketVoid`]; [`AccountsError::NothingToStop`] where it counts already or is gone, so that
@@ -193,6 +198,9 @@ impl Accounts {
             let held = held.ok_or(AccountsError::TicketVoid)?;
             let account = held.account;
             let stopped = match held.detail.split_once(' ') {
+                None if held.detail == "factor" => {
+                    u64::from(self.stop_losing(tx, (None, account), now).await?)
+                }
                 None if held.detail == "email" => {
                     tickets::void(tx, account, Purpose::NewEmail).await?;
                     tx.execute(REMOVE_CHANGES_OF, &params![account]).await?
@@ -339,10 +347,11 @@ impl Accounts {
     /// nothing outside it is signed for.
     ///
     /// # Errors
-    /// [`AccountsError::NotInBook`]; [`AccountsError::NotUsableYet`]; the database's.
+    /// [`AccountsError::FactorLost`]; [`AccountsError::NotInBook`]; [`AccountsError::NotUsableYet`]; the database's.
     pub async fn may_pay_to(&self, account: AccountId, asset: Asset, address: &str) -> Result<()> {
         let now = self.now();
         let mut tx = self.store().read().await?;
+        holds_payouts(&mut tx, account).await?;
         if !self.wants_owner_signatures() && !book_only(&mut tx, account, now).await?.0 {
             return Ok(());
         }
@@ -355,11 +364,13 @@ impl Accounts {
     }
 
     /// Whether something may go from the account to another customer now, within the caller's transaction: not while
-    /// its payouts go to the book alone, which nobody else's account stands in.
+    /// its payouts go to the book alone, which nobody else's account stands in, nor while its second factor is said to
+    /// be lost.
     ///
     /// # Errors
-    /// [`AccountsError::BookOnly`]; the database's.
+    /// [`AccountsError::FactorLost`]; [`AccountsError::BookOnly`]; the database's.
     pub async fn may_pay_customers(&self, tx: &mut Tx, account: AccountId) -> Result<()> {
+        holds_payouts(tx, account).await?;
         if book_only(tx, account, self.now()).await?.0 {
             return Err(AccountsError::BookOnly);
         }

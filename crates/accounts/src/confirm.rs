@@ -9,7 +9,7 @@ use crate::mail::{queue, queue_notice};
 use crate::service::Device;
 use crate::sql::{
     ACCOUNT_BY_EMAIL, CONFIRM_ACCOUNT, REMOVE_CHANGES_OF, REMOVE_KEYS_OF, REMOVE_NEW_ADDRESSES,
-    REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, WHOSE_MAIL,
+    REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, UNCONFIRMED_OF, WHOSE_MAIL,
 };
 use crate::tickets::{self, Purpose, Ticket};
 use crate::{Accounts, AccountsError, Result, changes, names, passkeys, words};
@@ -103,6 +103,30 @@ impl Accounts {
         })
     }
 
+    /// Confirms the address of an account at the machine itself, in place of the message: where mail does not arrive.
+    /// Confirming what is confirmed does nothing.
+    ///
+    /// # Errors
+    /// [`AccountsError::NoAccount`]; [`AccountsError::Taken`] where the address given is another account's, so that this
+    /// one has none; the database's.
+    pub async fn confirm_by_hand(&self, name: &str) -> Result<()> {
+        let account = self.account_by_name(name).await?.ok_or(AccountsError::NoAccount)?;
+        let now = self.now();
+        transact!(self.store(), tx -> Result<_> => {
+            let row = tx.fetch_one(UNCONFIRMED_OF, &params![account]).await?;
+            if row.get::<Option<Timestamp>>("unconfirmed_since")?.is_none() {
+                return Ok(());
+            }
+            let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
+            if !row.get::<String>("email")?.contains('@') {
+                return Err(AccountsError::Taken);
+            }
+            tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
+            tickets::void(tx, account, Purpose::SignUp).await?;
+            self.record(tx, now, account, "email.confirmed_by_hand").await
+        })
+    }
+
     /// Sends the message by which a new password is set, if an account has this address. The answer is
     /// the same if none has.
     ///
@@ -162,10 +186,12 @@ impl Accounts {
             tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;
             // Whoever reads the mail has confirmed the address by that.
             tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
-            for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp] {
+            for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp, Purpose::LostFactor] {
                 tickets::void(tx, account, purpose).await?;
             }
             self.drop_what_waits(tx, account, now).await?;
+            // Whoever had the old one may have said that the factor is lost.
+            self.stop_losing(tx, (None, account), now).await?;
             self.tell_password(tx, account, "was set anew by mail", now).await?;
             self.record(tx, now, account, "password.reset").await?;
             Ok(account)

@@ -53,6 +53,19 @@ pub enum AccountsError {
     /// The ticket is void, used up or too old.
     #[error("this took too long, or was done already; begin again")]
     TicketVoid,
+    /// This house takes no lost factor off by itself.
+    #[error("this house takes no lost second factor off by itself: write to us")]
+    NoRecovery,
+    /// The account has a role.
+    #[error(
+        "who works for the house has a lost second factor taken off at the machine itself: ask an owner"
+    )]
+    StaffFactor,
+    /// The account's second factor is said to be lost.
+    #[error(
+        "the second factor of this account is said to be lost: nothing is paid out before {0}, unless you keep it"
+    )]
+    FactorLost(String),
     /// The second factor is in use already.
     #[error("codes are asked for already")]
     FactorIsOn,
@@ -166,6 +179,9 @@ impl Blamed for AccountsError {
             | AccountsError::NothingToStop
             | AccountsError::NotUsableYet(_)
             | AccountsError::TicketVoid
+            | AccountsError::NoRecovery
+            | AccountsError::StaffFactor
+            | AccountsError::FactorLost(_)
             | AccountsError::FactorIsOn
             | AccountsError::NoPasskeys
             | AccountsError::BadPasskey(_)

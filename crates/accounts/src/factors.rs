@@ -410,6 +410,7 @@ impl Accounts {
             let right = use_code(tx, self.vault(), account, code, now).await?;
             if right {
                 tx.execute(CLEAR_ATTEMPTS, &params![subject(account)]).await?;
+                self.factor_is_there(tx, account, now).await?;
             } else {
                 self.record(tx, now, account, "factor.refused").await?;
             }

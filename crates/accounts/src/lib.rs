@@ -26,6 +26,8 @@
 //!   one keeps nothing.
 //! - Where messages and coins go changes only after a delay, with a notice to the old address that can
 //!   stop it. Messages are rows of the transaction that they tell of, and sent afterwards.
+//! - A lost second factor is taken off only after days of telling everybody who could be wronged by it, and nothing is
+//!   paid out meanwhile ([`Accounts::begin_dropping_factor`]).
 //! - Sessions end after [`SESSION_LIFE`], or [`SESSION_IDLE`] without use; an account has at most
 //!   [`SESSIONS_MAX`].
 //! - What staff may do stands in one table ([`PERMISSIONS`]); a role that is taken is gone at once.
@@ -45,6 +47,7 @@ mod confirm;
 mod error;
 mod factors;
 mod keys;
+mod lost;
 mod mail;
 mod names;
 mod passkeys;
@@ -75,6 +78,7 @@ pub use confirm::{Confirmed, PER_ADDRESS};
 pub use error::AccountsError;
 pub use factors::{Factors, PER_SECOND_FACTOR, RECOVERY_CODES, TotpSetup};
 pub use keys::{ApiKey, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, KeyId, Scope};
+pub use lost::{LostFactor, RECOVERY_DELAY};
 pub use mail::{Delivered, Mail, MailError, MailRules, Mailer, TRIES_MAX, in_english};
 pub use names::{
     EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
@@ -130,6 +134,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "codes",
         sqlite: include_str!("../migrations/0006_codes.sqlite.sql"),
         postgres: include_str!("../migrations/0006_codes.postgres.sql"),
+    },
+    Migration {
+        number: 7,
+        name: "lost_factors",
+        sqlite: include_str!("../migrations/0007_lost_factors.sqlite.sql"),
+        postgres: include_str!("../migrations/0007_lost_factors.postgres.sql"),
     },
 ];
 

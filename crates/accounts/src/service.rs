@@ -214,7 +214,12 @@ impl Accounts {
         let found = self.credentials(&login).await?;
         let account = found.as_ref().map(|c| c.account);
         let unconfirmed = found.as_ref().is_some_and(|c| c.unconfirmed);
-        let attempt = Attempt::new(account, &login, device.address);
+        // Read whoever it is: what an account costs, a name that nobody has costs, too.
+        let cell = self.cell_of(&login).await?;
+        let attempt = match account {
+            Some(account) => Attempt::at(account, device.address),
+            None => Attempt::at_nobody(cell, device.address),
+        };
         let right = {
             let turn = self.0.passwords.turn(device.address).await?;
             let now = self.0.clock.now();
@@ -263,7 +268,7 @@ impl Accounts {
         if closing::is_sealed(tx, account).await? {
             return Err(AccountsError::Closed);
         }
-        let attempt = Attempt::new(Some(account), "", device.address);
+        let attempt = Attempt::at(account, device.address);
         attempt.succeeded(tx, account, now).await?;
         audit::forget_old(tx, now).await?;
         self.record(tx, now, account, "session.opened").await?;
@@ -282,7 +287,7 @@ impl Accounts {
         if password.len() > names::PASSWORD_BYTES_MAX {
             return Err(AccountsError::WrongCredentials);
         }
-        let attempt = Attempt::new(Some(account), "", device.address);
+        let attempt = Attempt::at(account, device.address);
         let right = {
             let turn = self.0.passwords.turn(device.address).await?;
             let now = self.0.clock.now();

@@ -4,10 +4,10 @@ use crate::sql::{
     INSERT_SESSION, REMOVE_EXPIRED_SESSIONS, REMOVE_OLDEST_SESSIONS, REMOVE_OTHER_SESSIONS,
     REMOVE_OWN_SESSION, REMOVE_SESSION, SESSION, SESSIONS_OF, TOUCH_SESSION,
 };
-use crate::{Result, Role, secrets, staff};
+use crate::{LostFactor, Result, Role, secrets, staff};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gruve_store::{Store, Tx, params, transact};
+use gruve_store::{Row, Store, Tx, params, transact};
 use gruve_units::{AccountId, Duration, Entropy, Timestamp};
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -62,6 +62,8 @@ pub struct SessionInfo {
     pub expires: Timestamp,
     /// The language that the account has chosen, if any.
     pub language: Option<String>,
+    /// A second factor of the account that is said to be lost.
+    pub lost_factor: Option<LostFactor>,
 }
 
 impl SessionInfo {
@@ -135,7 +137,7 @@ pub(crate) async fn list(
     now: Timestamp,
 ) -> Result<Vec<SessionRow>> {
     let own = secrets::bytes(own).map(|t| token_hash(&t));
-    let row = |row: &gruve_store::Row| {
+    let row = |row: &Row| {
         let hash: [u8; 32] = row.get("token_hash")?;
         Ok(SessionRow {
             id: SessionId::of(&hash),
@@ -211,7 +213,14 @@ pub(crate) async fn find(
     }
     let (account, name) = (row.get("account")?, row.get("name")?);
     let (role, language) = (staff::role(&row)?, row.get("language")?);
-    Ok(Some(SessionInfo { account, name, role, csrf: csrf(&token), expires, language }))
+    let (csrf, lost_factor) = (csrf(&token), lost_factor(&row, account)?);
+    Ok(Some(SessionInfo { account, name, role, csrf, expires, language, lost_factor }))
+}
+
+fn lost_factor(row: &Row, account: AccountId) -> Result<Option<LostFactor>> {
+    let Some(asked) = row.get("lost_asked_at")? else { return Ok(None) };
+    let (due, done) = (row.get("lost_due_at")?, row.get("lost_done_at")?);
+    Ok(Some(LostFactor { account, asked, due, done, free: row.get("lost_free_at")? }))
 }
 
 /// Ends a session; whose it was.

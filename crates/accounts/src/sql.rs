@@ -16,8 +16,11 @@ gruve_store::statements! {
         WHERE account = $1 AND expires_at > $2 ORDER BY seen_at DESC, token_hash";
     REMOVE_OWN_SESSION = "DELETE FROM accounts_sessions WHERE account = $1 AND token_hash = $2";
     REMOVE_OTHER_SESSIONS = "DELETE FROM accounts_sessions WHERE account = $1 AND token_hash <> $2";
-    SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name, a.language, f.role \
+    SESSION = "SELECT s.account, s.created_at, s.seen_at, s.expires_at, a.name, a.language, f.role, \
+         l.due_at AS lost_due_at, l.done_at AS lost_done_at, l.free_at AS lost_free_at, \
+         l.asked_at AS lost_asked_at \
         FROM accounts_sessions s JOIN accounts_accounts a ON a.id = s.account \
+        LEFT JOIN accounts_lost_factors l ON l.account = s.account \
         LEFT JOIN accounts_staff f ON f.account = s.account WHERE s.token_hash = $1";
     TOUCH_SESSION = "UPDATE accounts_sessions SET seen_at = $2, expires_at = $3 \
         WHERE token_hash = $1";
@@ -203,6 +206,27 @@ gruve_store::statements! {
     TRAIL_PAGE = "SELECT t.seq, t.at, t.action, t.digest, t.hash, p.salt, p.account, p.actor, \
         p.detail FROM accounts_trail t LEFT JOIN accounts_particulars p ON p.seq = t.seq \
         WHERE t.seq > $1 ORDER BY t.seq LIMIT $2";
+
+    LOST_OF = "SELECT account, asked_at, due_at, done_at, free_at FROM accounts_lost_factors \
+        WHERE account = $1";
+    LOST_WAITING = "SELECT l.account, l.asked_at, l.due_at, l.done_at, l.free_at, a.name \
+        FROM accounts_lost_factors l JOIN accounts_accounts a ON a.id = l.account \
+        WHERE l.done_at IS NULL ORDER BY l.due_at, l.account LIMIT $1";
+    LOST_DUE = "SELECT account FROM accounts_lost_factors \
+        WHERE due_at <= $1 AND done_at IS NULL ORDER BY due_at LIMIT $2";
+    LOST_TO_TELL = "SELECT account FROM accounts_lost_factors \
+        WHERE told_at <= $1 AND done_at IS NULL ORDER BY told_at LIMIT $2";
+    LOST_FREE = "SELECT account FROM accounts_lost_factors \
+        WHERE free_at <= $1 AND done_at IS NOT NULL ORDER BY free_at LIMIT $2";
+    BEGIN_LOST = "INSERT INTO accounts_lost_factors \
+        (account, asked_at, due_at, told_at, done_at, free_at) VALUES ($1, $2, $3, $4, NULL, $5) \
+        ON CONFLICT DO NOTHING";
+    TOLD_LOST = "UPDATE accounts_lost_factors SET told_at = $2 WHERE account = $1";
+    FREE_LOST = "UPDATE accounts_lost_factors SET done_at = $2, free_at = $3 \
+        WHERE account = $1 AND done_at IS NULL";
+    STOP_LOST = "DELETE FROM accounts_lost_factors WHERE account = $1 AND done_at IS NULL";
+    END_LOST = "DELETE FROM accounts_lost_factors WHERE account = $1";
+    NEW_ADDRESS_OF = "SELECT value FROM accounts_changes WHERE account = $1";
 
     STAFF = "SELECT f.account, a.name, f.role, f.since FROM accounts_staff f \
         JOIN accounts_accounts a ON a.id = f.account ORDER BY a.name LIMIT $1";

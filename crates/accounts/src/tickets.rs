@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     NewEmail,
     /// A new password is set without the old one.
     Reset,
+    /// A second factor is lost, and is to be taken off.
+    LostFactor,
     /// A change that counts later is stopped.
     Undo,
 }
@@ -36,6 +38,7 @@ impl Purpose {
             Purpose::SignUp => "sign-up",
             Purpose::NewEmail => "new-email",
             Purpose::Reset => "reset",
+            Purpose::LostFactor => "lost-factor",
             Purpose::Undo => "undo",
         }
     }
@@ -44,9 +47,12 @@ impl Purpose {
     pub(crate) const fn life(self) -> Duration {
         match self {
             Purpose::Second | Purpose::Proof => Duration::from_secs(300),
-            Purpose::SignUp | Purpose::NewEmail => Duration::from_secs(24 * 3600),
+            Purpose::SignUp | Purpose::NewEmail | Purpose::LostFactor => {
+                Duration::from_secs(24 * 3600)
+            }
             Purpose::Reset => Duration::from_secs(3600),
-            // Longer than any delay, so that what it stops can still be stopped.
+            // Longer than a change's delay, so that what it stops can still be stopped; what waits longer is told anew
+            // each day.
             Purpose::Undo => Duration::from_secs(7 * 24 * 3600),
         }
     }

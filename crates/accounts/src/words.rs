@@ -50,6 +50,20 @@ pub(crate) fn confirm_new(r: Voice<'_>, to: &str, name: &str, ticket: &str) -> M
     mail(r, to, "confirm your new address", &[&hello, "Open this page within a day:", &link, rest])
 }
 
+/// To who has just given the password, and says that the second factor is lost.
+pub(crate) fn lost_factor(r: Voice<'_>, to: &str, name: &str, days: u64, ticket: &str) -> Mail {
+    let hello = format!(
+        "Somebody who has the password of {name} says that its second factor is lost, with the codes for a lost device."
+    );
+    let ask = format!(
+        "If it was you, open this page within a day. The factor is then taken off after {days} days, in which nothing is \
+         paid out:"
+    );
+    let link = link(r, "/lost-factor", ticket);
+    let rest = "If it was not you, somebody has your password: set a new one at once. Nothing else has happened.";
+    mail(r, to, "a lost second factor", &[&hello, &ask, &link, rest])
+}
+
 /// A notice of something that counts later, with the way to stop it.
 pub(crate) fn notice(r: Voice<'_>, to: &str, what: &str, when: &str, ticket: &str) -> Mail {
     let counts = format!("It counts from {when} on.");

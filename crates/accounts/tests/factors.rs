@@ -1,5 +1,7 @@
 //! What second factors, sessions' lists and keys promise, on both engines.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod totp;
 
 use gruve_accounts::{
     AccountRules, Accounts, AccountsError, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, NewAccount,
@@ -8,6 +10,7 @@ use gruve_accounts::{
 use gruve_store::{Store, laws};
 use gruve_units::{AccountId, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
 use std::sync::Arc;
+use totp::code_of;
 
 const PASSWORD: &str = "correct horse";
 const PROOF: (&str, Option<&str>) = (PASSWORD, None);
@@ -17,27 +20,6 @@ struct House {
     clock: Arc<ManualClock>,
     store: Store,
     anna: AccountId,
-}
-
-/// What an authenticator program does with a secret: base 32, then RFC 6238, by the crates of others.
-fn code_of(secret: &str, at: Timestamp) -> String {
-    let mut bytes = Vec::new();
-    let (mut held, mut bits) = (0_u32, 0);
-    for c in secret.bytes() {
-        let value = if c.is_ascii_uppercase() { c - b'A' } else { c - b'2' + 26 };
-        held = (held << 5) | u32::from(value);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(((held >> bits) & 0xff) as u8);
-            held &= (1 << bits) - 1;
-        }
-    }
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
-    let tag = ring::hmac::sign(&key, &(at.secs() / 30).to_be_bytes());
-    let from = usize::from(tag.as_ref()[19] & 15);
-    let four: [u8; 4] = tag.as_ref()[from..from + 4].try_into().unwrap();
-    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
 }
 
 impl House {

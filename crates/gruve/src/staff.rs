@@ -43,6 +43,18 @@ pub enum StaffCommand {
         #[arg(long)]
         name: String,
     },
+    /// Confirms an account's e-mail address in place of the message to it: where mail does not arrive.
+    Confirm {
+        /// The account's name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Takes an account's second factor off, codes and passkeys: where it is lost. Make sure who asks first.
+    FactorOff {
+        /// The account's name.
+        #[arg(long)]
+        name: String,
+    },
     /// Recomputes the security log's chain of hashes and prints its last line's number and hash.
     Log,
 }
@@ -77,6 +89,12 @@ async fn carry_out(accounts: &Accounts, order: StaffCommand) -> Result<ExitCode,
                 .map_err(text)?;
             accounts.set_role(None, &name, Some(role)).await.map_err(text)?;
             println!("{name} is {role}");
+            if accounts.mail_rules().is_some_and(|m| m.confirm_sign_up) {
+                println!(
+                    "a message asks {name} to confirm the address; where mail does not arrive:"
+                );
+                println!("gruve admin staff confirm --name {name}");
+            }
         }
         StaffCommand::Role { name, role } => {
             accounts.set_role(None, &name, Some(role)).await.map_err(text)?;
@@ -85,6 +103,14 @@ async fn carry_out(accounts: &Accounts, order: StaffCommand) -> Result<ExitCode,
         StaffCommand::Remove { name } => {
             accounts.set_role(None, &name, None).await.map_err(text)?;
             println!("{name} has no role any more, and is signed out everywhere");
+        }
+        StaffCommand::Confirm { name } => {
+            accounts.confirm_by_hand(&name).await.map_err(text)?;
+            println!("the address of {name} counts as confirmed");
+        }
+        StaffCommand::FactorOff { name } => {
+            accounts.drop_factors(&name).await.map_err(text)?;
+            println!("{name} signs in with the password alone now, and is signed out everywhere");
         }
         StaffCommand::Log => return log(accounts).await,
     }

@@ -103,6 +103,7 @@
         const answer = await fetch("/account/passkeys/proof", { method: "POST", body: csrf });
         if (!answer.ok) throw new Error("");
         form.elements.code.value = (await answer.json()).code;
+        form.elements.code.dispatchEvent(new Event("change", { bubbles: true }));
       } catch (error) { say(form, error); }
     });
   }

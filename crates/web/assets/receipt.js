@@ -266,8 +266,8 @@
         compared = say("Not compared with the public log as it is now: it cannot be reached. Everything else was checked.");
       }
       const told = good.slice(0, 20).map((g, i) => say(g.entry.proven
-        ? "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (proven work, {contracts} contracts); {owed} are still owed."
-        : "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (unproven work, {contracts} contracts); {owed} are still owed.", {
+        ? "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (proven work; contracts in all: {contracts}); {owed} are still owed."
+        : "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (unproven work; contracts in all: {contracts}); {owed} are still owed.", {
         contract: list[i].contract, got: grouped(g.sums[1]), entitled: grouped(g.entitled), epoch: g.entry.epoch,
         lane: g.entry.lane, contracts: grouped(g.entry.contracts), owed: grouped(g.sums[2]),
       }));

@@ -7,7 +7,7 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, book, books, buy, console, contract, home, in_block, invoice, lane, language, letters,
-    life, machines, metered, papers, passkeys, payouts, plans, proof, renewal, security, session,
+    life, lost, machines, metered, papers, passkeys, payouts, plans, proof, renewal, security, session,
     statement, tickets, top_up, withdraw,
 };
 use crate::record;
@@ -65,6 +65,9 @@ fn declare(state: Option<AppState>) -> Routes {
         .get("/sign-in", Public, session::sign_in_form)
         .post("/sign-in", PublicForm, session::sign_in)
         .post("/sign-in/code", PublicForm, session::sign_in_code)
+        .post("/sign-in/lost", PublicForm, lost::ask)
+        .get("/lost-factor", Public, lost::begin_form)
+        .post("/lost-factor", PublicForm, lost::begin)
         .post("/sign-in/passkey/options", PublicForm, passkeys::sign_in_options)
         .post("/sign-in/passkey", PublicForm, passkeys::sign_in)
         .get("/confirm", Public, letters::confirm_form)
@@ -90,6 +93,7 @@ fn declare(state: Option<AppState>) -> Routes {
         .post("/account/totp/confirm", CustomerForm, security::confirm_totp)
         .post("/account/totp/off", CustomerForm, security::end_totp)
         .post("/account/recovery", CustomerForm, security::new_recovery)
+        .post("/account/factor/keep", CustomerForm, lost::keep)
         .get("/account/passkeys", Customer, passkeys::passkeys)
         .post("/account/passkeys", CustomerForm, passkeys::add)
         .post("/account/passkeys/options", CustomerForm, passkeys::add_options)
@@ -201,6 +205,7 @@ fn console_routes(routes: Routes) -> Routes {
         .get("/console/customers", Staff(SeeCustomers), customers::customers)
         .get("/console/customers/{id}", Staff(SeeCustomers), customers::customer)
         .post("/console/customers/{id}/sign-out", StaffForm(EndSessions), customers::sign_out)
+        .post("/console/customers/{id}/keep-factor", StaffForm(EndSessions), customers::keep_factor)
         .get("/console/contracts", Staff(SeeCustomers), customers::contracts)
         .get("/console/invoices", Staff(SeeCustomers), customers::invoices)
         .get("/console/pay-ins", Staff(SeeBooks), payins::pay_ins)

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 53] = [
+pub(crate) const KINDS: [&str; 54] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
     "busy",
     "disputed",
     "factor-is-on",
+    "factor-lost",
     "fault",
     "forbidden",
     "foreign-form",

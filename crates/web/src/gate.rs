@@ -41,6 +41,8 @@ fn has_public_form(path: &str) -> bool {
         "/sign-in"
             | "/sign-up"
             | "/sign-in/code"
+            | "/sign-in/lost"
+            | "/lost-factor"
             | "/sign-in/passkey"
             | "/sign-in/passkey/options"
             | "/confirm"
@@ -152,7 +154,7 @@ pub(crate) async fn visitor(
         (Some(s), Some(token)) => {
             visitor.name = Some(s.name);
             (visitor.role, visitor.account) = (s.role, Some(s.account));
-            visitor.csrf = s.csrf;
+            (visitor.csrf, visitor.lost_factor) = (s.csrf, s.lost_factor);
             language = s.language.as_deref().and_then(find);
             req.extensions_mut().insert(Customer { account: s.account, role: s.role, token });
         }

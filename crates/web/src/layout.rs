@@ -3,8 +3,9 @@
 use crate::assets::{CSS, JS, LOGO};
 use crate::failure::Failure;
 use crate::gate::percent_encoded;
+use crate::pages::lost;
 use crate::visitor::Visitor;
-use crate::words::{all, heard, say, spoken, t};
+use crate::words::{all, heard, say, spoken, t, text};
 use maud::{DOCTYPE, Markup, html};
 
 /// The line that stands wherever coins are listed for customers.
@@ -28,6 +29,7 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
             body {
                 a.skip href="#main" { (t("Skip to the content")) }
                 header.top { div.inner { (top(visitor)) } }
+                @if let Some(lost) = &visitor.lost_factor { (lost::banner(visitor, lost)) }
                 main #main tabindex="-1" { div.inner { (content) } }
                 footer.foot {
                     div.inner {
@@ -67,7 +69,8 @@ fn top(visitor: &Visitor) -> Markup {
         }
         div.who {
             @if let Some(name) = &visitor.name {
-                span.soft.small { (say!("Signed in as {name}", name = html! { strong.wrap { (name) } })) }
+                @let who = text!("Signed in as {name}", name = name);
+                a.name.small href="/account/security" aria-label=(who) title=(who) { (name) }
                 form method="post" action="/sign-out" {
                     (token(visitor))
                     button.plain type="submit" { (t("Sign out")) }

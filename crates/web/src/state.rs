@@ -384,6 +384,7 @@ pub(crate) fn accounts_failure(e: &AccountsError) -> Failure {
             Failure::conflict("not-in-book", sentence(&e.to_string()))
         }
         AccountsError::TooManyAddresses => Failure::too_many(sentence(&e.to_string())),
+        AccountsError::FactorLost(_) => Failure::conflict("factor-lost", sentence(&e.to_string())),
         AccountsError::NoAccount => Failure::refused(sentence(&e.to_string())),
         AccountsError::LastOwner => Failure::conflict("last-owner", sentence(&e.to_string())),
         AccountsError::Taken => Failure::conflict("taken", sentence(&e.to_string())),

@@ -1,6 +1,6 @@
 //! Who looks at a page: name, form token, place.
 
-use gruve_accounts::Role;
+use gruve_accounts::{LostFactor, Role};
 use gruve_units::AccountId;
 
 /// What every page needs to know of the one who looks at it.
@@ -12,6 +12,8 @@ pub(crate) struct Visitor {
     pub(crate) account: Option<AccountId>,
     /// What the account is to the house, if anything.
     pub(crate) role: Option<Role>,
+    /// A second factor of the account that is said to be lost: every page tells it.
+    pub(crate) lost_factor: Option<LostFactor>,
     /// What forms on the page must carry.
     pub(crate) csrf: String,
     /// The path asked for, to mark the place in the navigation.

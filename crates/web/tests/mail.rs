@@ -5,6 +5,7 @@ mod house;
 
 use axum::http::StatusCode;
 use gruve_accounts::{AccountRules, CHANGE_DELAY, Mail, MailError, MailRules, Mailer};
+use gruve_units::Clock as _;
 use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Answer, Browser, Program};
@@ -259,4 +260,56 @@ async fn a_letter_is_in_the_language_of_who_caused_it() {
     assert!(body.starts_with("Noen, trolig du, har opprettet kontoen kari med denne"), "{body}");
     assert!(body.contains("http://gruve.test/confirm?ticket="), "{body}");
     assert!(!body.contains("address") && !body.contains("Open"), "{body}");
+}
+
+#[tokio::test]
+async fn a_lost_second_factor_is_taken_off_after_days_in_which_nothing_is_paid_out() {
+    let house = writing_house(false).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let kari = house.accounts.account_by_name("kari").await.unwrap().unwrap();
+    let setup = house.accounts.begin_totp(kari, "gruve.test").await.unwrap();
+    let code = house::code_of(&setup.secret, house.clock.now());
+    house.accounts.confirm_totp(kari, (PASSWORD, None), &code, None).await.unwrap();
+    // Somebody without device and codes, at another browser.
+    let mut lost = Browser::new(&house.app);
+    let asked = sign_in(&mut lost, PASSWORD).await;
+    assert!(asked.body.contains("neither my device nor a code"), "{}", asked.body);
+    let (csrf, ticket) = (asked.field("csrf"), asked.field("ticket"));
+    let told = lost.post("/sign-in/lost", &[("csrf", &csrf), ("ticket", &ticket)]).await;
+    assert!(told.body.contains("Look into your mail"), "{}", told.body);
+    let path = link(&house, "lost-factor").await;
+    // That a mail program opens the link begins nothing.
+    lost.get(&path).await;
+    assert!(!me.get("/account").await.body.contains("Keep the factor"));
+    let begun = press(&mut lost, &path, &[]).await;
+    assert!(begun.body.contains("The wait has begun"), "{}", begun.body);
+    // The session that is there sees it on every page; nothing is paid out.
+    let shown = me.get("/plans").await;
+    assert!(shown.body.contains("Keep the factor"), "{}", shown.body);
+    assert!(!Browser::new(&house.app).get("/plans").await.body.contains("Keep the factor"));
+    let mut program = Program::new(&house.app);
+    program.token = Some(me.cookies["gruve"].clone());
+    let about = program.get("/api/v1/account").await.json();
+    assert!(about["factor_lost_until"].is_string(), "{about}");
+    let order =
+        json!({ "asset": "BTC", "amount": "0.01", "address": house.stranger(&house.lanes[0]) });
+    let held = program.post("/api/v1/payouts", order.clone()).await;
+    assert_eq!(held.status, StatusCode::CONFLICT, "{}", held.body);
+    assert!(held.json()["type"].as_str().unwrap().ends_with("factor-lost"), "{}", held.body);
+    // It is kept by that session, asked for again, and done when its time has come.
+    let csrf = shown.field("csrf");
+    let kept = me.post("/account/factor/keep", &[("csrf", &csrf)]).await;
+    assert_eq!(kept.location(), "/account/security");
+    assert!(!me.get("/plans").await.body.contains("Keep the factor"));
+    let asked = sign_in(&mut lost, PASSWORD).await;
+    let (csrf, ticket) = (asked.field("csrf"), asked.field("ticket"));
+    lost.post("/sign-in/lost", &[("csrf", &csrf), ("ticket", &ticket)]).await;
+    let path = link(&house, "lost-factor").await;
+    press(&mut lost, &path, &[]).await;
+    house.clock.advance(gruve_accounts::RECOVERY_DELAY);
+    assert_eq!(house.accounts.apply_lost_factors().await.unwrap(), 1);
+    assert!(me.get("/account").await.location().starts_with("/sign-in"), "signed out");
+    assert_eq!(sign_in(&mut lost, PASSWORD).await.location(), "/account", "by the password alone");
+    assert!(lost.get("/account").await.body.contains("taken off because it was said to be lost"));
 }

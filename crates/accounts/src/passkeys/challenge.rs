@@ -101,6 +101,12 @@ impl ChallengeKey {
         (right && now < ends).then_some(ends)
     }
 
+    /// Which cell of attempts a name belongs to that nobody has.
+    pub(super) fn cell(&self, login: &str) -> [u8; 2] {
+        let tag = hmac::sign(&self.0, &[b"cell 1\0", login.as_bytes()].concat());
+        [tag.as_ref()[0], tag.as_ref()[1]]
+    }
+
     /// Ids that could be an account's, for one that has none: the same at each asking.
     pub(super) fn decoy(&self, login: &str) -> Vec<u8> {
         let one = hmac::sign(&self.0, &[b"decoy 1\0", login.as_bytes()].concat());

@@ -7,7 +7,8 @@
 //!   given with the first factor, whichever it is.
 //! - A challenge counts once, for five minutes, for what it was asked for. Asking writes nothing.
 //! - A count of signatures that does not grow is a copied key: refused, written down and told.
-//! - Asking by name for the passkeys to offer tells nobody whether an account exists or has any.
+//! - Asking by name for the passkeys to offer tells nobody whether an account exists or has any: names are public, and
+//!   one without passkeys gets some that could be its. Addresses are not public, and are offered none at all.
 
 mod adding;
 mod challenge;
@@ -188,6 +189,11 @@ impl Accounts {
             self.tell(tx, account, "A passkey of your account was removed.", now).await?;
             self.record(tx, now, account, "passkey.removed").await
         })
+    }
+
+    /// Which cell of attempts a name belongs to that nobody has: by a secret of the house's.
+    pub(crate) async fn cell_of(&self, login: &str) -> Result<[u8; 2]> {
+        Ok(self.challenge_key().await?.cell(login))
     }
 
     /// The secret that challenges are made of.

@@ -85,14 +85,15 @@ impl Accounts {
         Ok(AssertionAsked { challenge, host, allowed, must_verify: asked == Asked::SignIn })
     }
 
-    /// Begins to sign in by a passkey alone; with a name or address, for passkeys that authenticators do not
-    /// list by themselves. Whether there is such an account is not told.
+    /// Begins to sign in by a passkey alone; with a name, for passkeys that authenticators do not list by
+    /// themselves. Whether there is such an account is not told. With an address it is as without anything: what is
+    /// offered could tell by its number and kind whose address it is.
     ///
     /// # Errors
     /// [`AccountsError::NoPasskeys`]; the database's.
     pub async fn begin_passkey_sign_in(&self, login: Option<&str>) -> Result<AssertionAsked> {
         let login = login.map(str::trim).filter(|l| !l.is_empty());
-        let login = login.filter(|l| l.len() <= names::EMAIL_BYTES_MAX && !l.contains('\0'));
+        let login = login.filter(|l| l.len() <= names::EMAIL_BYTES_MAX && !l.contains(['\0', '@']));
         let allowed = match login.map(str::to_ascii_lowercase) {
             None => Vec::new(),
             Some(login) => {
@@ -247,7 +248,9 @@ impl Accounts {
             let row = params![found.id.clone(), i64::from(said.count), now, i64::from(said.is_synced)];
             let grown = !is_copied(found.count, said.count)
                 && tx.execute(USE_PASSKEY, &row).await? == 1;
-            if !grown {
+            if grown {
+                self.factor_is_there(tx, found.account, now).await?;
+            } else {
                 let what = "A passkey of your account was refused: it looks like a copy of it was used. Remove it, \
                             and add it anew, unless you know better.";
                 self.tell(tx, found.account, what, now).await?;

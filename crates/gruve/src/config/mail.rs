@@ -55,6 +55,8 @@ pub struct AccountsConfig {
     pub change_delay: Span,
     /// How long the closing of an account waits.
     pub closing_delay: Span,
+    /// How long a lost second factor waits to be taken off; nothing takes none off.
+    pub recovery_delay: Span,
     /// Whether a payout address comes into a customer's book only with its owner's signature (BIP-322).
     pub owner_signatures: bool,
 }
@@ -64,6 +66,7 @@ impl Default for AccountsConfig {
         AccountsConfig {
             change_delay: Span(gruve_accounts::CHANGE_DELAY),
             closing_delay: Span(gruve_accounts::CLOSING_DELAY),
+            recovery_delay: Span(gruve_accounts::RECOVERY_DELAY),
             owner_signatures: false,
         }
     }

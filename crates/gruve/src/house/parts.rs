@@ -411,6 +411,7 @@ fn account_rules(config: &Config) -> AccountRules {
         mail,
         change_delay: config.accounts.change_delay.0,
         closing_delay: config.accounts.closing_delay.0,
+        recovery_delay: config.accounts.recovery_delay.0,
         owner_signatures: config.accounts.owner_signatures,
         passkeys,
         vault: None,

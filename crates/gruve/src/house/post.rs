@@ -76,6 +76,9 @@ pub(crate) async fn run(
         if let Err(e) = accounts.apply_changes().await {
             tracing::warn!(error = %e, "changes of accounts wait");
         }
+        if let Err(e) = accounts.apply_lost_factors().await {
+            tracing::warn!(error = %e, "lost second factors wait");
+        }
         if let Some(mailer) = &mailer {
             match accounts.deliver(mailer).await {
                 Ok(done) if done.later + done.given_up > 0 => {

@@ -37,6 +37,10 @@ answers! {
         passkeys: u32,
         /// Codes for a lost device that are left.
         recovery_codes_left: u32,
+        /// When the second factor is taken off because it is said to be lost, if it is.
+        factor_lost_until: Option<Time>,
+        /// Before when nothing is paid out because of that.
+        no_payouts_before: Option<Time>,
         /// The language that it is shown and written to in, if one was chosen.
         language: Option<String>,
     }
@@ -180,6 +184,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             "Chooses the language of the account.",
             choose_language,
         )
+        .api_post(
+            "/api/v1/account/factor/keep",
+            Access::Bearer,
+            "Keeps a second factor that was said to be lost.",
+            keep_factor,
+        )
         .api_get(
             "/api/v1/account/log",
             Access::Bearer,
@@ -217,6 +227,7 @@ async fn account(
     let who = state.accounts().customer(customer.account).await?;
     let who = who.ok_or_else(|| Failure::not_found("account"))?;
     let factors = state.accounts().factors(customer.account).await?;
+    let lost = state.accounts().lost_factor(customer.account).await?;
     Ok(Answer(AccountBody {
         account: who.account,
         name: who.name,
@@ -226,8 +237,17 @@ async fn account(
         codes_since: factors.totp_since.map(time),
         passkeys: factors.passkeys,
         recovery_codes_left: factors.recovery_left,
+        factor_lost_until: lost.filter(|l| l.done.is_none()).map(|l| time(l.due)),
+        no_payouts_before: lost.map(|l| time(l.free)),
         language: state.accounts().language_of(customer.account).await?,
     }))
+}
+
+/// `POST /api/v1/account/factor/keep`: the second factor is not lost; nothing where nobody said so.
+async fn keep_factor(State(state): State<AppState>, customer: Customer) -> Result<Done, Failure> {
+    let kept = state.accounts().keep_factor(None, customer.account).await;
+    kept.map_err(|e| accounts_failure(&e))?;
+    Ok(Done)
 }
 
 /// `GET /api/v1/account/log`: what was done to the account, newest first.

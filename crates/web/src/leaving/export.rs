@@ -10,6 +10,7 @@
 //! - [`AT_ONCE`] exports run in a house; more are told to come back.
 //! - A file that broke off is no JSON, so nobody takes half of it for a whole one.
 
+use crate::crowd::{Crowd, Seat};
 use crate::extract::Customer;
 use crate::failure::Failure;
 use crate::routes::Access;
@@ -19,6 +20,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use gruve_units::AccountId;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
@@ -36,11 +38,22 @@ const PARTS_MAX: u32 = 200_000;
 static TURNS: LazyLock<std::sync::Arc<Semaphore>> =
     LazyLock::new(|| std::sync::Arc::new(Semaphore::new(AT_ONCE)));
 
+/// Whose exports are under way.
+static SEATS: LazyLock<Crowd<AccountId>> = LazyLock::new(Crowd::default);
+
 /// What follows from a list: the list's address, the member that names one, and what is read of each.
 const OF_EACH: [(&str, &str, &[&str]); 6] = [
-    ("/api/v1/contracts", "contract", &["", "/terms", "/life", "/energy", "/statement"]),
+    (
+        "/api/v1/contracts",
+        "contract",
+        &["", "/terms", "/life", "/energy", "/statement", "/receipts"],
+    ),
     ("/api/v1/metered", "contract", &["", "/terms", "/usage", "/energy", "/statement"]),
-    ("/api/v1/machines", "id", &["", "/terms", "/certificate", "/tickets"]),
+    (
+        "/api/v1/machines",
+        "id",
+        &["", "/terms", "/signed-terms", "/statement", "/certificate", "/tickets"],
+    ),
     ("/api/v1/payouts", "payout", &[]),
     ("/api/v1/tickets", "id", &[""]),
     ("/api/v1/webhooks", "id", &["", "/deliveries"]),
@@ -56,6 +69,7 @@ struct Writing {
     written: u32,
     is_over: bool,
     _turn: OwnedSemaphorePermit,
+    _seat: Seat<AccountId>,
 }
 
 /// The addresses that a session reads as they stand.
@@ -66,14 +80,17 @@ fn whole_lists(state: &AppState) -> impl Iterator<Item = String> {
         .map(|r| r.path.to_owned())
 }
 
-/// The address of the export itself.
 /// It never ends.
 const STREAM: &str = "/api/v1/events";
+/// The address of the export itself.
 pub(crate) const PATH: &str = "/api/v1/export";
 
 /// Begins an export for whoever is signed in with this token.
 pub(crate) async fn begin(state: &AppState, customer: &Customer) -> Result<Response, Failure> {
     let busy = || Failure::busy("Others are exporting at this moment. Try again in a minute.");
+    // One account takes one of the places, so that nobody holds them all by reading slowly.
+    let own = || Failure::busy("An export of this account is under way. Let it end first.");
+    let seat = SEATS.admit(&customer.account, 1).ok_or_else(own)?;
     let turn = TURNS.clone().try_acquire_owned().map_err(|_| busy())?;
     let token = HeaderValue::from_str(&format!("Bearer {}", customer.token))
         .map_err(|_| Failure::unauthorised())?;
@@ -101,6 +118,7 @@ pub(crate) async fn begin(state: &AppState, customer: &Customer) -> Result<Respo
         written: 0,
         is_over: false,
         _turn: turn,
+        _seat: seat,
     };
     let body = Body::from_stream(futures_util::stream::unfold(writing, |mut writing| async {
         let piece = writing.next().await?;
@@ -172,7 +190,9 @@ impl Writing {
         if let Some(next) = answer.get("next").and_then(Value::as_str) {
             self.ahead.push_front(format!("{plain}?after={next}"));
         }
-        if let Some(next) = answer.get("next_epoch").and_then(Value::as_u64) {
+        // Statements and receipts go on from an epoch, bills of machines from a bill.
+        let next_from = answer.get("next_epoch").or_else(|| answer.get("next_bill"));
+        if let Some(next) = next_from.and_then(Value::as_u64) {
             self.ahead.push_front(format!("{plain}?from={next}"));
         }
         let Some((_, name, parts)) = OF_EACH.iter().find(|(list, ..)| *list == plain) else {
@@ -181,6 +201,28 @@ impl Writing {
         let items = answer.get("items").unwrap_or(answer).as_array();
         for id in items.into_iter().flatten().filter_map(|i| i.get(*name)?.as_str()) {
             self.ahead.extend(parts.iter().map(|part| format!("{plain}/{id}{part}")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Read of a single thing, and in the export by another way: invoices one by one, payouts whole in their list.
+    const OTHERWISE: [&str; 2] = ["/api/v1/invoices/{id}", "/api/v1/payouts/{id}"];
+
+    #[test]
+    fn everything_that_a_session_reads_of_a_single_thing_is_in_the_export() {
+        let all = crate::app::told();
+        let single = all.iter().filter(|t| t.access == Access::Bearer && t.method == Method::GET);
+        let single: Vec<&str> = single.map(|t| t.path).filter(|p| p.contains('{')).collect();
+        assert!(single.len() > 15, "{}", single.len());
+        for path in single {
+            let in_a_list = path.split_once("/{id}").is_some_and(|(list, part)| {
+                OF_EACH.iter().any(|(of, _, parts)| *of == list && parts.contains(&part))
+            });
+            assert!(in_a_list || OTHERWISE.contains(&path), "{path} is missing");
         }
     }
 }

@@ -290,7 +290,7 @@ async fn appraise(
             p { (t("Enter the terms of any cloud-mining offer, ours or another's, and see what it would have paid back to who bought it on any day of the coin's real past.")) }
         }
         (said)
-        section.sheet.narrow aria-labelledby="offer-h" {
+        section.sheet aria-labelledby="offer-h" {
             header { h2 #offer-h { (t("The offer")) } }
             (form(&asked))
         }
@@ -302,7 +302,7 @@ async fn appraise(
 fn form(asked: &Asked) -> Markup {
     let is_new = asked.hashrate.is_none();
     html! {
-        form.stack method="get" action="/appraise" {
+        form.stack.wide method="get" action="/appraise" {
             div.field { label for="coin" { (t("Coin")) }
                 select #coin name="coin" { @for c in ["BTC", "LTC"] {
                     option value=(c) selected[asked.coin.as_deref() == Some(c)] { (c) } } } }

@@ -19,10 +19,10 @@ use serde::Deserialize;
 #[derive(Default, Deserialize)]
 pub(crate) struct Held {
     #[serde(default)]
-    ticket: String,
+    pub(crate) ticket: String,
 }
 
-fn told(visitor: &Visitor, title: &str, text: &str, to: (&str, &str)) -> Markup {
+pub(crate) fn told(visitor: &Visitor, title: &str, text: &str, to: (&str, &str)) -> Markup {
     let content = html! {
         div.lead { h1 { (t(title)) } p { (t(text)) } }
         p.actions { a.button href=(to.0) { (t(to.1)) } }
@@ -30,7 +30,13 @@ fn told(visitor: &Visitor, title: &str, text: &str, to: (&str, &str)) -> Markup 
     page(visitor, t(title), false, &content)
 }
 
-fn press(visitor: &Visitor, title: &str, text: &str, action: &str, ticket: &str) -> Markup {
+pub(crate) fn press(
+    visitor: &Visitor,
+    title: &str,
+    text: &str,
+    action: &str,
+    ticket: &str,
+) -> Markup {
     let content = html! {
         div.lead { h1 { (t(title)) } p { (t(text)) } }
         form method="post" action=(action) {

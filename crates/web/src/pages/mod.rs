@@ -17,6 +17,7 @@ pub(crate) mod language;
 pub(crate) mod leaving;
 pub(crate) mod letters;
 pub(crate) mod life;
+pub(crate) mod lost;
 pub(crate) mod machines;
 pub(crate) mod metered;
 pub(crate) mod papers;

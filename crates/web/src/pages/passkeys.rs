@@ -59,7 +59,7 @@ pub(crate) fn sign_in_button(state: &AppState, visitor: &Visitor, next: Option<&
                 details {
                     summary { (t("My passkey is on a security key")) }
                     div.field {
-                        label for="passkey-login" { (t("Name or e-mail")) }
+                        label for="passkey-login" { (t("Name")) }
                         input #passkey-login name="login" type="text" maxlength="256" autocomplete="username" autocapitalize="none" spellcheck="false"
                             aria-describedby="passkey-login-hint";
                         p.hint #passkey-login-hint { (t("Some security keys need to be told whose passkey is asked for. Others do not.")) }

@@ -65,7 +65,7 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
             dt { (t("Earns")) } dd {
                 (asset_name(p.asset)) " (" (p.asset) ")"
                 @for also in &p.also_earns { " + " (asset_name(*also)) " (" (also) ")" }
-                @if !p.also_earns.is_empty() { small { (t("all of them by the same work")) } }
+                @if !p.also_earns.is_empty() { " " small { (t("all of them by the same work")) } }
             }
             dt { (t("Price")) } dd { (say!("{price} for {price_hashrate} a day", price = amount(p.price), price_hashrate = local(&exact_rate(p.price_hashrate)))) }
             dt { (t("Hashrate")) } dd { (say!("{hashrate_min} to {hashrate_max}, in steps of {hashrate_step}", hashrate_min = local(&exact_rate(p.hashrate_min)), hashrate_max = local(&exact_rate(p.hashrate_max)), hashrate_step = local(&exact_rate(p.hashrate_step)))) }

@@ -36,41 +36,43 @@ pub(crate) async fn security(
             h1 { (t("Security")) }
             p { (t("How you sign in, where you are signed in, and what programs may do in your name.")) }
         }
-        section.sheet.narrow aria-labelledby="factor-h" {
-            header { h2 #factor-h { (t("Second factor")) } (factor_tag(factors)) }
-            (factor(&visitor, factors))
-        }
-        section.sheet.narrow aria-labelledby="passkeys-h" {
-            header { h2 #passkeys-h { (t("Passkeys")) } }
-            p { (say!("{link}: sign in with a finger, a face or a key. You have {passkeys}.", link = html! { a href="/account/passkeys" { (t("Passkeys")) } }, passkeys = factors.passkeys)) }
-        }
-        section.sheet.narrow aria-labelledby="webhooks-h" {
-            header { h2 #webhooks-h { (t("Webhooks")) } }
-            p { (say!("{link}: a program of yours is told what happens.", link = html! { a href="/account/webhooks" { (t("Webhooks")) } })) }
-        }
-        section.sheet.narrow aria-labelledby="data-h" {
-            header { h2 #data-h { (crate::words::t("Your data")) } }
-            p { a href="/account/data" { (crate::words::t("Export everything, or close the account")) } }
-        }
-        section.sheet.narrow aria-labelledby="password-h" {
-            header { h2 #password-h { (t("Password")) } }
-            (password_form(&visitor, factors))
-        }
-        @if state.accounts().mail_rules().is_some() {
-            section.sheet.narrow aria-labelledby="email-h" {
-                header { h2 #email-h { (t("E-mail")) } }
-                @if let Some((email, due, is_confirmed)) = &change {
-                    p.note {
-                        @if *is_confirmed { (say!("{email} counts from {due} on.", email = email, due = time(*due))) }
-                        @else { (say!("{email} counts from {due} on, once it is confirmed by the message to it.", email = email, due = time(*due))) }
-                    }
-                }
-                details { summary { (t("Change the address")) } (email_form(&visitor, factors)) }
+        div.columns {
+            section.sheet.narrow aria-labelledby="factor-h" {
+                header { h2 #factor-h { (t("Second factor")) } (factor_tag(factors)) }
+                (factor(&visitor, factors))
             }
-        }
-        section.sheet.narrow aria-labelledby="book-h" {
-            header { h2 #book-h { (t("Payout addresses")) } }
-            p { (say!("{link}: where your payouts may go.", link = html! { a href="/account/addresses" { (t("Address book")) } })) }
+            section.sheet.narrow aria-labelledby="passkeys-h" {
+                header { h2 #passkeys-h { (t("Passkeys")) } }
+                p { (say!("{link}: sign in with a finger, a face or a key. You have {passkeys}.", link = html! { a href="/account/passkeys" { (t("Passkeys")) } }, passkeys = factors.passkeys)) }
+            }
+            section.sheet.narrow aria-labelledby="webhooks-h" {
+                header { h2 #webhooks-h { (t("Webhooks")) } }
+                p { (say!("{link}: a program of yours is told what happens.", link = html! { a href="/account/webhooks" { (t("Webhooks")) } })) }
+            }
+            section.sheet.narrow aria-labelledby="data-h" {
+                header { h2 #data-h { (crate::words::t("Your data")) } }
+                p { a href="/account/data" { (crate::words::t("Export everything, or close the account")) } }
+            }
+            section.sheet.narrow aria-labelledby="password-h" {
+                header { h2 #password-h { (t("Password")) } }
+                (password_form(&visitor, factors))
+            }
+            @if state.accounts().mail_rules().is_some() {
+                section.sheet.narrow aria-labelledby="email-h" {
+                    header { h2 #email-h { (t("E-mail")) } }
+                    @if let Some((email, due, is_confirmed)) = &change {
+                        p.note {
+                            @if *is_confirmed { (say!("{email} counts from {due} on.", email = email, due = time(*due))) }
+                            @else { (say!("{email} counts from {due} on, once it is confirmed by the message to it.", email = email, due = time(*due))) }
+                        }
+                    }
+                    details { summary { (t("Change the address")) } (email_form(&visitor, factors)) }
+                }
+            }
+            section.sheet.narrow aria-labelledby="book-h" {
+                header { h2 #book-h { (t("Payout addresses")) } }
+                p { (say!("{link}: where your payouts may go.", link = html! { a href="/account/addresses" { (t("Address book")) } })) }
+            }
         }
         section.sheet aria-labelledby="sessions-h" {
             header { h2 #sessions-h { (t("Where you are signed in")) } }

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
-use crate::pages::passkeys;
+use crate::pages::{lost, passkeys};
 use crate::security::{Cookie, local_path};
 use crate::state::{AppState, SignedIn, accounts_failure};
 use crate::visitor::Visitor;
@@ -118,6 +118,7 @@ fn code_page(
                 div.actions { button type="submit" { (t("Sign in")) } }
             }
             (passkeys::second_step(state, visitor, ticket, next))
+            (lost::offer(state, visitor, ticket))
         }
     };
     page(visitor, t("Your code"), false, &content)

@@ -145,7 +145,7 @@ fn figures(r: &TrackRecord) -> Markup {
                 div { dt { (t("Foretold and come true")) } dd {
                     @if r.foretold == 0 { "–" small { (t("no contract has ended yet")) } } @else {
                         (percent(u128::try_from(r.brought_minor).unwrap_or(0), u128::try_from(r.foretold_minor).unwrap_or(0)))
-                        small { (text!("of the mean foretold, over {n} ended contracts; {below} brought less than nine in ten futures' range, {above} more",
+                        small { (text!("of the mean foretold; contracts that ended: {n}; {below} brought less than nine in ten futures' range, {above} more",
                             n = r.foretold, below = r.below, above = r.above)) }
                     } } }
             }

@@ -3,11 +3,12 @@
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// Everything waited for happens within this.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +24,21 @@ pub struct Window {
 struct Driver {
     child: Child,
     port: u16,
+    /// Held open: who writes into a closed pipe ends.
+    _said: BufReader<ChildStdout>,
+}
+
+/// The port that chromedriver has chosen, once it listens there: it says so itself.
+fn listening(mut said: BufReader<ChildStdout>) -> (u16, BufReader<ChildStdout>) {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "chromedriver ends without listening");
+        if let Some((_, port)) = line.split_once("started successfully on port ") {
+            let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+            return (port.parse().unwrap(), said);
+        }
+    }
 }
 
 impl Drop for Driver {
@@ -63,11 +79,10 @@ impl Driver {
 impl Window {
     /// Opens one of `width` pixels for a house at `home`.
     pub async fn open(home: &str, width: u32) -> Window {
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let child = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|e| {
@@ -76,21 +91,18 @@ impl Window {
                      --no-install-recommends chromium chromium-driver fonts-dejavu"
                 )
             });
-        let driver = Driver { child, port };
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let (port, said) = tokio::task::spawn_blocking(|| listening(said)).await.unwrap();
+        let driver = Driver { child, port, _said: said };
         let args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
         let mut args: Vec<String> = args.map(str::to_owned).to_vec();
         args.push(format!("--window-size={width},900"));
         let wanted = json!({ "goog:chromeOptions": { "args": args } });
         let url = format!("http://127.0.0.1:{port}");
-        let begun = Instant::now();
-        let client = loop {
-            let mut builder = ClientBuilder::new(HttpConnector::new());
-            match builder.capabilities(wanted.as_object().unwrap().clone()).connect(&url).await {
-                Ok(client) => break client,
-                Err(e) if begun.elapsed() > PATIENCE => panic!("chromium does not start: {e}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let begun = builder.capabilities(wanted.as_object().unwrap().clone()).connect(&url);
+        let client = tokio::time::timeout(PATIENCE, begun).await.expect("chromium starts in time");
+        let client = client.unwrap_or_else(|e| panic!("chromium does not start: {e}"));
         let session = client.session_id().await.unwrap().unwrap();
         let window = Window { client, home: home.to_owned(), driver, session };
         let metrics =
@@ -127,19 +139,32 @@ impl Window {
         self.client.find(Locator::Css(css)).await.ok()?.text().await.ok()
     }
 
-    /// Waits for a page's heading.
-    pub async fn heading(&self, heading: &str) {
+    /// Waits until something is so of the page, a condition in JavaScript: the page itself tells, whenever anything
+    /// of it changes. Where it goes away meanwhile, its successor is asked.
+    pub async fn until(&self, condition: &str) {
+        let script = format!(
+            "const done = arguments[arguments.length - 1], is = () => {{ try {{ return {condition}; }} catch {{ return false; }} }};
+             const look = () => {{ if (is()) {{ done(true); return true; }} }};
+             if (!look()) {{
+               const watch = new MutationObserver(() => look() && watch.disconnect());
+               watch.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});
+               for (const event of ['input', 'change', 'load']) addEventListener(event, look, true);
+             }}"
+        );
         let begun = Instant::now();
-        loop {
-            if self.text("h1").await.is_some_and(|t| t.contains(heading)) {
-                return;
-            }
+        // A page that is left before it is so answers with an error: the next one is asked.
+        while self.client.execute_async(&script, vec![]).await.is_err() {
             if begun.elapsed() > PATIENCE {
                 let shown = self.text("body").await.unwrap_or_default();
-                panic!("no page {heading:?}: {shown}");
+                panic!("never {condition}: {shown}");
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits for a page's heading.
+    pub async fn heading(&self, heading: &str) {
+        let heading = json!(heading);
+        self.until(&format!("document.querySelector('h1').textContent.includes({heading})")).await;
     }
 
     pub async fn fill(&self, css: &str, text: &str) {

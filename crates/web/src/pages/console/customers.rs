@@ -9,7 +9,7 @@ use crate::pages::payouts::payout_table;
 use crate::state::{AppState, accounts_failure};
 use crate::view::{contract_state, invoice_state};
 use crate::visitor::Visitor;
-use crate::words::t;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{CustomerRow, Permission};
@@ -50,7 +50,19 @@ pub(crate) async fn customers(
     let rows: Vec<_> = all.iter().map(row).collect();
     let next = all.last().filter(|_| all.len() == FULL).map(|c| c.account.to_string());
     let columns = ["Name", "E-mail", "Opened", "Role"];
+    let lost = state.accounts().lost_factors().await?;
+    let lost: Vec<_> = lost
+        .iter()
+        .map(|(l, name)| {
+            let name = html! { a href={ "/console/customers/" (l.account) } { (name) } };
+            vec![name, time(l.asked), time(l.due)]
+        })
+        .collect();
     let content = html! {
+        @if !lost.is_empty() {
+            (sheet("lost", "Second factors said to be lost", &table("Second factors said to be lost",
+                &["Name", "Since", "Taken off"], &lost)))
+        }
         (sheet("customers", "Accounts", &table("Accounts", &columns, &rows)))
         (more("/console/customers?after=", next))
     };
@@ -95,6 +107,8 @@ pub(crate) async fn customer(
         .map(|l| vec![time(l.at), html! { code { (l.action) } }, html! { code { (l.detail) } }])
         .collect();
     let out = format!("/console/customers/{id}/sign-out");
+    let lost = state.accounts().lost_factor(id).await?;
+    let keep = format!("/console/customers/{id}/keep-factor");
     let content = html! {
         (sheet("who", "Account", &html! {
             dl.pairs {
@@ -102,6 +116,14 @@ pub(crate) async fn customer(
                 dt { (t("E-mail")) } dd { (c.email) }
                 dt { (t("Opened")) } dd { (time(c.created)) }
                 dt { (t("Role")) } dd { @match c.role { Some(r) => (t(r.name())), None => (t("customer")) } }
+            }
+            @match lost {
+                Some(l) if l.done.is_none() => {
+                    p.note { (say!("The second factor is said to be lost, and is taken off {due}. Nothing is paid out before {free}.", due = time(l.due), free = time(l.free))) }
+                    @if staff.role.may(Permission::EndSessions) { (button(&visitor, &keep, "Keep the factor", &[])) }
+                }
+                Some(l) => p.note { (say!("A lost second factor was taken off. Nothing is paid out before {free}.", free = time(l.free))) },
+                None => {}
             }
             @if may_sign_out(staff, &c) { (button(&visitor, &out, "Sign out everywhere", &[])) }
         }))
@@ -167,6 +189,19 @@ pub(crate) async fn sign_out(
     }
     let done = state.accounts().end_sessions(Some(staff.account), id).await;
     done.map_err(|e| accounts_failure(&e))?;
+    Ok(Redirect::to(&format!("/console/customers/{id}")))
+}
+
+/// `POST /console/customers/{id}/keep-factor`: the second factor is not taken off.
+pub(crate) async fn keep_factor(
+    State(state): State<AppState>,
+    staff: Staff,
+    Id(id): Id<AccountId>,
+) -> Result<Redirect, Failure> {
+    let kept = state.accounts().keep_factor(Some(staff.account), id).await;
+    if !kept.map_err(|e| accounts_failure(&e))? {
+        return Err(Failure::not_found("customer"));
+    }
     Ok(Redirect::to(&format!("/console/customers/{id}")))
 }
 
