@@ -8,7 +8,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use gruve_chain::{ChainParams, NetworkName, address_for_script, hash_to_text, params_for};
 use gruve_treasury::order::{PSBT_BYTES_MAX, Shown, answer, read};
-use gruve_treasury::{Passphrase, PayoutPolicy, ScriptForm, Seed, WalletKeys};
+use gruve_treasury::{Passphrase, PayoutPolicy, ScriptForm, Seed, SeedError, WalletKeys};
 use gruve_units::{Amount, Asset, Clock, SystemClock, SystemEntropy, Timestamp};
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -138,7 +138,12 @@ fn open(file: &KeyFile, is_new: bool) -> Result<Seed, String> {
         None => None,
     };
     let seed = Seed::open_or_create_with(&file.key, &SystemEntropy, passphrase.as_ref());
-    seed.map_err(|e| e.to_string())
+    seed.map_err(|e| match e {
+        SeedError::Locked(key) => {
+            at(&key, &"is under a passphrase: name the file with it by --passphrase-file")
+        }
+        e => e.to_string(),
+    })
 }
 
 fn wallet_of(seed: &Seed, args: WalletArgs) -> Result<(WalletKeys, ChainParams), String> {
@@ -310,6 +315,18 @@ mod tests {
         assert!(run(SignerCommand::New(file.clone())).is_err(), "a key is never made over");
         let (keys, params) = wallet_of(&open(&file, false).unwrap(), wallet).unwrap();
         Bench { dir, keys, params, clock: ManualClock::new(Timestamp::from_secs(1_700_000_000)) }
+    }
+
+    #[test]
+    fn a_key_under_a_passphrase_says_how_to_give_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, passphrase) = (dir.path().join("key"), dir.path().join("passphrase"));
+        fs::write(&passphrase, "six words that nobody else has\n").unwrap();
+        let file = KeyFile { key, passphrase_file: Some(passphrase) };
+        run(SignerCommand::New(file.clone())).unwrap();
+        let refused = open(&KeyFile { passphrase_file: None, ..file.clone() }, false).err();
+        assert!(refused.unwrap().contains("--passphrase-file"));
+        open(&file, false).unwrap();
     }
 
     impl Bench {

@@ -11,6 +11,7 @@ mod depth;
 mod doors;
 mod duration;
 mod ethash;
+mod files;
 mod funds;
 mod hot_wallet;
 mod keys;

@@ -1,9 +1,9 @@
 //! The public record of a running house: files as epochs close, log and checkpoint behind them.
 
+use super::StartError;
 use super::files::Folder;
 use super::keys;
 use super::lane;
-use super::parts::StartError;
 use super::receipts::RecordShelf;
 use super::witnesses;
 use crate::config::Config;
