@@ -155,8 +155,8 @@ pub struct DemoArgs {
     /// Length of an epoch.
     #[arg(long, default_value = "5s", value_parser = parse_span)]
     pub epoch: Span,
-    /// Time between blocks that the development chains steer to.
-    #[arg(long, default_value = "20s", value_parser = parse_span)]
+    /// Time between blocks that the development chains steer to, in whole seconds.
+    #[arg(long, default_value = "20s", value_parser = parse_spacing)]
     pub spacing: Span,
 }
 
@@ -381,4 +381,13 @@ pub struct MinerArgs {
 
 fn parse_span(s: &str) -> Result<Span, String> {
     s.parse()
+}
+
+/// Headers tell their time in seconds.
+fn parse_spacing(s: &str) -> Result<Span, String> {
+    let span: Span = s.parse()?;
+    if span.0.as_millis().is_multiple_of(1_000) {
+        return Ok(span);
+    }
+    Err(format!("{s:?} is not a number of whole seconds: write 1s or more"))
 }

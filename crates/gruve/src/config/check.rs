@@ -1,8 +1,8 @@
 //! Reading a configuration: every fault in it at once, each with its place.
 
+use super::lane::Ports;
 use super::*;
 use gruve_farm::MACHINE_NAME_BYTES_MAX;
-use gruve_market::CAPACITY_WINDOW_MAX;
 
 impl Config {
     /// Reads the text of a configuration; relative paths in it are below `base`.
@@ -71,85 +71,11 @@ impl Config {
             fault(place, what);
         }
         for (i, lane) in self.lanes.iter().enumerate() {
-            let at = |key: &str| format!("lane[{i}].{key}");
             if !seen.insert(lane.id.clone()) {
-                fault(at("id"), format!("`{}` names a lane already", lane.id));
+                fault(format!("lane[{i}].id"), format!("`{}` names a lane already", lane.id));
             }
-            let v2 = lane.stratum.v2.as_ref().map(|v2| ("stratum.v2.listen", v2.listen));
-            for (key, listen) in [("stratum.listen", lane.stratum.listen)].into_iter().chain(v2) {
-                if !ports.take(listen) {
-                    fault(at(key), format!("{listen} is used twice in this file"));
-                }
-            }
-            if EpochRule::new(lane.epoch.0, lane.grace.0).is_none() {
-                fault(at("grace"), "must be shorter than the epoch".into());
-            }
-            if let Some(what) = no_lane(lane.asset) {
-                fault(at("asset"), what);
-            }
-            lane.ethash.faults(lane, |key, what| fault(at(&format!("ethash.{key}")), what.into()));
-            if lane.tag.is_empty() || lane.tag.len() > 32 || !lane.tag.is_ascii() {
-                fault(at("tag"), "write 1 to 32 ASCII characters".into());
-            }
-            lane.node_faults(|key, what| fault(at(&key), what));
-            for Fault { place, what } in aux_chain::faults(lane, i) {
+            for Fault { place, what } in lane.faults(i, &mut ports) {
                 fault(place, what);
-            }
-            let confirmations_max = if lane.asset == Asset::Etc { 100_000 } else { 1_000 };
-            if !(1..=confirmations_max).contains(&lane.confirmations.unwrap_or(1)) {
-                fault(at("confirmations"), format!("write 1 to {confirmations_max}"));
-            }
-            if lane.asset == Asset::Etc {
-                if !(1..=confirmations_max).contains(&lane.maturity.unwrap_or(1)) {
-                    fault(at("maturity"), format!("write 1 to {confirmations_max}"));
-                }
-            } else if lane.maturity.is_some() && lane.network != NetworkConfig::Dev {
-                let what = "only the dev network may set it: elsewhere it is the chain's rule";
-                fault(at("maturity"), what.into());
-            }
-            if lane.settle_every == 0 {
-                fault(at("settle_every"), "write at least 1".into());
-            }
-            if !(1..=CAPACITY_WINDOW_MAX).contains(&u64::from(lane.capacity_epochs)) {
-                fault(at("capacity_epochs"), format!("write 1 to {CAPACITY_WINDOW_MAX}"));
-            }
-            if lane.auto_approve_minor < 0 {
-                fault(at("auto_approve_minor"), "write 0 (every payout waits) or more".into());
-            }
-            if lane.keep_shares.is_some_and(|keep| keep.0 < KEEP_SHARES_MIN) {
-                fault(at("keep_shares"), "write at least 1d, or leave it out: for ever".into());
-            }
-            let s = &lane.stratum;
-            if let Some(tls) = &s.tls {
-                if !ports.take(tls.listen) {
-                    let what = format!("{} is used twice in this file", tls.listen);
-                    fault(at("stratum.tls.listen"), what);
-                }
-                for Fault { place, what } in tls.faults(&at("stratum.tls")) {
-                    fault(place, what);
-                }
-            }
-            for (key, threads) in [("threads", Some(s.threads)), ("hash_threads", s.hash_threads)] {
-                if threads.is_some_and(|n| !(1..=THREADS_MAX).contains(&n)) {
-                    fault(at(&format!("stratum.{key}")), format!("write 1 to {THREADS_MAX}"));
-                }
-            }
-            if !proxies_are_told(s.proxy_protocol.as_deref()) {
-                fault(at("stratum.proxy_protocol"), NO_PROXIES.into());
-            }
-            let v2 = s.v2.as_ref().and_then(|v2| v2.proxy_protocol.as_deref());
-            if !proxies_are_told(v2) {
-                fault(at("stratum.v2.proxy_protocol"), NO_PROXIES.into());
-            }
-            for (n, agent) in s.agents.iter().enumerate() {
-                for Fault { place, what } in agent.faults(&at(&format!("stratum.agent[{n}]"))) {
-                    fault(place, what);
-                }
-            }
-            if let (Some(min), Some(max)) = (s.class_min, s.class_max)
-                && min > max
-            {
-                fault(at("stratum.class_min"), "is above class_max".into());
             }
         }
         for (i, plan) in self.plans.iter().enumerate() {
@@ -178,6 +104,13 @@ impl Config {
         {
             fault(place, what);
         }
+        faults.extend(self.site_faults(&seen));
+        faults
+    }
+
+    fn site_faults(&self, lanes: &HashSet<LaneId>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |place: String, what: String| faults.push(Fault { place, what });
         let (mut sites, mut machines) = (HashSet::new(), HashSet::new());
         for (i, site) in self.sites.iter().enumerate() {
             if !sites.insert(&site.name) {
@@ -196,7 +129,7 @@ impl Config {
                 if !is_name(&machine.name) {
                     fault(format!("site[{i}].machine[{j}].name"), BAD_NAME.into());
                 }
-                if !seen.contains(&machine.lane) {
+                if !lanes.contains(&machine.lane) {
                     let place = format!("site[{i}].machine[{j}].lane");
                     fault(place, format!("there is no lane `{}`", machine.lane));
                 }
@@ -217,24 +150,6 @@ impl Config {
     }
 }
 
-/// The addresses that a configuration listens on.
-#[derive(Default)]
-struct Ports(Vec<SocketAddr>);
-
-impl Ports {
-    /// Whether an address is free. One of all interfaces (`0.0.0.0`) takes its port of each; port 0 is any.
-    fn take(&mut self, address: SocketAddr) -> bool {
-        let clashes = |taken: &SocketAddr| {
-            let (a, b) = (taken.ip(), address.ip());
-            let is_one = a == b || a.is_unspecified() || b.is_unspecified();
-            taken.port() == address.port() && a.is_ipv4() == b.is_ipv4() && is_one
-        };
-        let is_free = address.port() == 0 || !self.0.iter().any(clashes);
-        self.0.push(address);
-        is_free
-    }
-}
-
 const BAD_NAME: &str = "write 1 to 64 letters, digits, dots, underscores and hyphens, no spaces";
 
 /// Whether the farm takes a text as the name of a site or machine.
@@ -246,19 +161,6 @@ fn is_name(text: &str) -> bool {
 /// Whether a text is a host with or without a port, and nothing behind it.
 fn is_host(text: &str) -> bool {
     !text.is_empty() && !text.contains(['/', '?', '#', '@', ' '])
-}
-
-/// Why a coin has no lane of its own.
-fn no_lane(asset: Asset) -> Option<String> {
-    match asset {
-        Asset::Btc | Asset::Ltc | Asset::Etc => None,
-        Asset::Eth => Some(
-            "ETH cannot be mined: it left proof of work on 15 September 2022 at block 15,537,393; an \
-             Ethash chain is mined under its own name, as ETC"
-                .into(),
-        ),
-        other => Some(format!("{other} has no lane of its own: BTC, LTC or ETC")),
-    }
 }
 
 fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {

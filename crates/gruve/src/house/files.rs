@@ -74,6 +74,10 @@ impl Folder {
             let path = path.to_owned();
             move |source| FileError::Io { path, source }
         };
+        if path.is_file() {
+            let what = "is a file; choose a folder";
+            return Err(FileError::Content { path: path.to_owned(), what });
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
         let mut has_books = false;
         for entry in std::fs::read_dir(path).map_err(io(path))? {
@@ -199,6 +203,15 @@ mod tests {
         assert_ne!(folder.secret("other", &entropy).unwrap(), first);
         std::fs::write(folder.join("key"), "short").unwrap();
         assert!(matches!(folder.secret("key", &entropy), Err(FileError::Content { .. })));
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let opened = Folder::open(&path, Holding::Beside).unwrap_err();
+        assert!(opened.to_string().contains("is a file"), "{opened}");
     }
 
     #[test]
