@@ -42,9 +42,9 @@ fn a_command_at_a_wrong_path_says_so_and_makes_no_house() {
     let orders: [&[&str]; 3] = [&["audit"], &["payouts"], &["staff", "list"]];
     for order in orders {
         // The configuration's name may stand before and behind what is to be done.
-        let behind = [&["admin"], order, &["--config", "gruve.toml"]].concat();
+        let behind = [&["admin"][..], order, &["--config", "gruve.toml"]].concat();
         let said = run_in(dir.path(), &behind);
-        let before = [&["admin", "--config", "gruve.toml"], order].concat();
+        let before = [&["admin", "--config", "gruve.toml"][..], order].concat();
         assert_eq!(told(&run_in(dir.path(), &before)), told(&said), "{order:?}");
         assert!(
             !said.status.success() && told(&said).contains("is house.data right"),
