@@ -36,6 +36,63 @@ fn a_newcomer_gets_a_sample_in_the_folder_he_stands_in_and_it_is_right() {
 }
 
 #[test]
+fn a_command_at_a_wrong_path_says_so_and_makes_no_house() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(run_in(dir.path(), &["config", "init"]).status.success());
+    let orders: [&[&str]; 3] = [&["audit"], &["payouts"], &["staff", "list"]];
+    for order in orders {
+        // The configuration's name may stand before and behind what is to be done.
+        let behind = [&["admin"][..], order, &["--config", "gruve.toml"]].concat();
+        let said = run_in(dir.path(), &behind);
+        let before = [&["admin", "--config", "gruve.toml"][..], order].concat();
+        assert_eq!(told(&run_in(dir.path(), &before)), told(&said), "{order:?}");
+        assert!(
+            !said.status.success() && told(&said).contains("is house.data right"),
+            "{}",
+            told(&said)
+        );
+        assert!(!dir.path().join("gruve-data/wallet.seed").exists(), "{order:?}");
+    }
+}
+
+#[test]
+fn a_package_has_what_its_unit_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new(house().join("scripts/package"))
+        .arg(support::program())
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", told(&made));
+    let package = String::from_utf8(made.stdout).unwrap();
+    let (tree, control) = (dir.path().join("tree"), dir.path().join("control"));
+    for (how, to) in [("-x", &tree), ("-e", &control)] {
+        let taken = Command::new("dpkg-deb").arg(how).arg(package.trim()).arg(to).output().unwrap();
+        assert!(taken.status.success(), "{}", told(&taken));
+    }
+    let unit = std::fs::read_to_string(tree.join("lib/systemd/system/gruve.service")).unwrap();
+    let start = unit.lines().find_map(|l| l.strip_prefix("ExecStart=")).unwrap();
+    let words: Vec<&str> = start.split(' ').collect();
+    let [program, serve @ ..] = words.as_slice() else { panic!("{start}") };
+    let program = tree.join(program.trim_start_matches('/'));
+    assert_eq!(serve, ["serve", "--config", "/etc/gruve/gruve.toml"]);
+    let help = Command::new(&program).args(["serve", "--help"]).output().unwrap();
+    assert!(help.status.success(), "{}", told(&help));
+
+    // What the installation does to the sample holds: the data stand where the unit lets it write.
+    assert!(unit.contains("StateDirectory=gruve\n"));
+    let script = std::fs::read_to_string(control.join("postinst")).unwrap();
+    let change = script.lines().find_map(|l| l.trim().strip_prefix("sed -i '")).unwrap();
+    let change = change.split('\'').next().unwrap();
+    let config = dir.path().join("gruve.toml");
+    let init = Command::new(&program).args(["config", "init"]).arg(&config).output().unwrap();
+    assert!(init.status.success(), "{}", told(&init));
+    assert!(Command::new("sed").args(["-i", change]).arg(&config).status().unwrap().success());
+    let read = gruve::config::Config::parse(&std::fs::read_to_string(&config).unwrap(), dir.path());
+    assert_eq!(read.unwrap().house.data, Path::new("/var/lib/gruve"));
+}
+
+#[test]
 fn a_share_of_the_readme_is_inspected() {
     let args = ["inspect", "share", "testdata/shares-sha256d.json"];
     let output = run_in(&house(), &args);

@@ -6,6 +6,7 @@ use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
 use accepted::{AcceptedReport, Counted};
+use gruve_store::{Engine, StoreError, Tx};
 use gruve_units::{Asset, LaneId, SystemClock, SystemEntropy};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ pub async fn audit(
             .await
             .map_err(|e| e.to_string())?;
     let mut tx = parts.store.read().await.map_err(|e| e.to_string())?;
+    if let Some(damage) = damage_of(&mut tx).await.map_err(|e| e.to_string())? {
+        return Err(format!("the database file is damaged, restore it from a backup: {damage}"));
+    }
     let books = gruve_ledger::audit(&mut tx).await.map_err(|e| e.to_string())?;
     let mut findings: Vec<String> = books.findings.iter().map(|f| format!("books: {f}")).collect();
     findings.extend(parts.market.audit_tables(&mut tx).await.map_err(|e| e.to_string())?);
@@ -136,6 +140,16 @@ pub async fn audit(
     Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What SQLite finds wrong with its file. A server looks after its own.
+async fn damage_of(tx: &mut Tx) -> Result<Option<String>, StoreError> {
+    if tx.engine() != Engine::Sqlite {
+        return Ok(None);
+    }
+    let row = tx.fetch_one("PRAGMA integrity_check(1)", &[]).await?;
+    let said: String = row.get("integrity_check")?;
+    Ok((said != "ok").then_some(said))
+}
+
 fn print(report: &Report, json: bool) -> Result<(), String> {
     if json {
         println!("{}", serde_json::to_string_pretty(report).map_err(|e| e.to_string())?);
@@ -169,4 +183,33 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
     }
     println!("{}", if report.sound { "everything holds" } else { "something does not hold" });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_store::Store;
+    use gruve_store::testing::{TestDir, sqlite};
+    use std::os::unix::fs::FileExt as _;
+
+    async fn damage(store: &Store) -> Option<String> {
+        damage_of(&mut store.read().await.unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_page_of_the_database_is_found() {
+        let dir = TestDir::new();
+        let store = sqlite(dir.path()).await;
+        store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
+        assert_eq!(damage(&store).await, None);
+        store.close().await;
+
+        let file =
+            std::fs::OpenOptions::new().write(true).open(dir.path().join("test.db")).unwrap();
+        let last_page = file.metadata().unwrap().len() - 4_096;
+        file.write_all_at(&[0xff; 4_096], last_page).unwrap();
+        let store = sqlite(dir.path()).await;
+        assert!(damage(&store).await.is_some());
+        store.close().await;
+    }
 }

@@ -3,9 +3,10 @@
 //! The file is one state of the database, also while the house runs. What is kept beside the database (share logs,
 //! the wallets' seed, keys) is copied with the data folder, not by this.
 
+use crate::house::{StartError, has_tables};
 use crate::serve::read_config;
 use gruve_store::transfer::{self, Transferred};
-use gruve_store::{Migration, Store, Tx};
+use gruve_store::{Migration, Store, StoreError, Tx};
 use std::io::{BufReader, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -92,8 +93,13 @@ async fn export_store(store: &Store, file: &Path) -> Result<Done, String> {
 }
 
 async fn write_books(store: &Store, mut out: BufWriter<std::fs::File>) -> Result<Done, String> {
+    if !has_tables(store).await.map_err(|e| e.to_string())? {
+        return Err("the database is empty: is database.url, or house.data, right?".into());
+    }
     let mut tx = store.read().await.map_err(|e| e.to_string())?;
-    check_rooms(&mut tx).await?;
+    if let Some(room) = unknown_room(&mut tx).await.map_err(|e| e.to_string())? {
+        return Err(StartError::Newer(room).to_string());
+    }
     let transferred = transfer::export(&mut tx, &mut out).await.map_err(|e| e.to_string())?;
     let (journal_head, entries) = audited(&mut tx).await?;
     out.flush().map_err(|e| e.to_string())?;
@@ -101,18 +107,17 @@ async fn write_books(store: &Store, mut out: BufWriter<std::fs::File>) -> Result
     Ok(Done { transferred, journal_head, entries })
 }
 
-/// A room that this program's import does not make would leave a file that cannot be read back.
-async fn check_rooms(tx: &mut Tx) -> Result<(), String> {
-    let sql = "SELECT DISTINCT room FROM store_migrations";
-    for row in tx.fetch_all(sql, &[]).await.map_err(|e| e.to_string())? {
-        let room: String = row.get("room").map_err(|e| e.to_string())?;
+/// A room that a database has tables of and this program does not know: a newer one made them. What it booked there
+/// would be missed here, and a file of it could not be read back.
+pub(crate) async fn unknown_room(tx: &mut Tx) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT DISTINCT room FROM store_migrations ORDER BY room";
+    for row in tx.fetch_all(sql, &[]).await? {
+        let room: String = row.get("room")?;
         if !ROOMS.iter().any(|(name, _)| *name == room) {
-            return Err(format!(
-                "the database has tables of {room:?}, which this program does not know"
-            ));
+            return Ok(Some(room));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 async fn import_store(store: &Store, file: &Path) -> Result<Done, String> {

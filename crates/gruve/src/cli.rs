@@ -59,8 +59,7 @@ pub enum Command {
     #[command(subcommand)]
     Signer(crate::signer::SignerCommand),
     /// Looks after a data folder.
-    #[command(subcommand)]
-    Admin(AdminCommand),
+    Admin(AdminArgs),
 }
 
 /// `gruve statement …`
@@ -114,7 +113,7 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub new_only: bool,
     /// Threads; all cores if not given.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub threads: usize,
     /// Memory that log and shares may take, MiB: 32 bytes a share of an epoch, three kilobytes an entry. Half a gigabyte
     /// may come to it.
@@ -156,8 +155,8 @@ pub struct DemoArgs {
     /// Length of an epoch.
     #[arg(long, default_value = "5s", value_parser = parse_span)]
     pub epoch: Span,
-    /// Time between blocks that the development chains steer to.
-    #[arg(long, default_value = "20s", value_parser = parse_span)]
+    /// Time between blocks that the development chains steer to, in whole seconds.
+    #[arg(long, default_value = "20s", value_parser = parse_spacing)]
     pub spacing: Span,
 }
 
@@ -186,15 +185,23 @@ pub enum ConfigCommand {
 }
 
 /// `gruve admin …`
+#[derive(Debug, clap::Args)]
+pub struct AdminArgs {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "gruve.toml")]
+    pub config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+/// What `gruve admin` does.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
     /// Prints the OpenAPI document of the HTTP API.
     Openapi,
     /// Recomputes every balance, the journal chain and every closed epoch from the share log.
     Audit {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// Also say in which epoch each line of this file of acknowledged shares stands.
         #[arg(long, value_name = "FILE")]
         accepted: Vec<PathBuf>,
@@ -204,89 +211,59 @@ pub enum AdminCommand {
     },
     /// Sites: their agents' tokens and their electricity.
     Site {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: SiteCommand,
     },
     /// The inventory of machines.
     Machine {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: MachineCommand,
     },
     /// Machines that customers own.
     Hosting {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: HostingCommand,
     },
     /// Who works here, as what, and the security log.
     Staff {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: StaffCommand,
     },
     /// Tickets about machines.
     Ticket {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: TicketCommand,
     },
     /// The passphrase over the wallets' seed.
     Keys {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: crate::keys::KeysCommand,
     },
     /// Puts a new operator key in force and tells it in the public log; the house must be stopped.
     RotateKey {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// A file with the recovery key (64 hex digits): it appoints the new key when the old one is lost or stolen.
         #[arg(long, value_name = "FILE")]
         recovery: Option<PathBuf>,
     },
     /// Writes all books into a file, as they stand at one instant; works beside a running house.
     Export {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// The file to make.
         file: PathBuf,
     },
     /// Reads such a file into the configuration's database, SQLite or PostgreSQL, which must be empty.
     Import {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// The file.
         file: PathBuf,
     },
     /// Shows a message on miners' displays (Stratum V1's `client.show_message`), through the house that
     /// runs.
     Say {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// The lane whose machines are meant; all lanes if not given.
         #[arg(long)]
         lane: Option<LaneId>,
@@ -299,9 +276,6 @@ pub enum AdminCommand {
     /// Tells a coin's price in dollars in the name of a source that has no address of its own, and lists the
     /// newest recorded ones. Works beside a running house.
     Price {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// The coin.
         asset: Asset,
         /// In whose name.
@@ -317,9 +291,6 @@ pub enum AdminCommand {
     /// Records that machines of the house are idled or moved away from a lane, or work again, and lists what is on
     /// record and the epochs in which leases were short. Works beside a running house.
     Machines {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// The lane.
         lane: LaneId,
         /// This rate is switched off.
@@ -338,9 +309,6 @@ pub enum AdminCommand {
     /// Shows the FPPS reserves and what their plans need to be sold; puts coins in or takes them out. Works
     /// beside a running house.
     Fpps {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to move.
         #[command(flatten)]
         order: crate::reserve::Move,
@@ -348,9 +316,6 @@ pub enum AdminCommand {
     /// States what is owed to everybody and what is held, with signatures, in the public record. Works beside a
     /// running house.
     Reserves {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to do.
         #[command(subcommand)]
         order: crate::funds::ReservesCommand,
@@ -358,9 +323,6 @@ pub enum AdminCommand {
     /// Says who may be keeping found blocks back: blocks against work, and the tail of the shares' hashes, machine by
     /// machine and owner by owner. Works beside a running house.
     Withholding {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// How often honest miners may raise an alarm, all of a lane looked at together: one in so many looks.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
         one_in: u32,
@@ -371,9 +333,6 @@ pub enum AdminCommand {
     /// Takes bank statements (camt.053) into the books, and lists what of all that came waits for a person, or
     /// says whose a payment is. Works beside a running house.
     Bank {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to take, or decide.
         #[command(flatten)]
         order: crate::bank::Order,
@@ -381,9 +340,6 @@ pub enum AdminCommand {
     /// Lists what a signer elsewhere is asked for, and withdraws a transaction that no block has. Works beside a
     /// running house.
     Orders {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What is to be done.
         #[command(flatten)]
         order: crate::orders::Order,
@@ -391,9 +347,6 @@ pub enum AdminCommand {
     /// Lists payouts that wait for a person's approval, approves or refuses one. Works beside a
     /// running house.
     Payouts {
-        /// The configuration file.
-        #[arg(long, default_value = "gruve.toml")]
-        config: PathBuf,
         /// What to decide.
         #[command(flatten)]
         order: crate::approval::Order,
@@ -428,4 +381,13 @@ pub struct MinerArgs {
 
 fn parse_span(s: &str) -> Result<Span, String> {
     s.parse()
+}
+
+/// Headers tell their time in seconds.
+fn parse_spacing(s: &str) -> Result<Span, String> {
+    let span: Span = s.parse()?;
+    if span.0.as_millis().is_multiple_of(1_000) {
+        return Ok(span);
+    }
+    Err(format!("{s:?} is not a number of whole seconds: write 1s or more"))
 }

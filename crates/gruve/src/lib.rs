@@ -39,7 +39,7 @@ mod verify;
 mod withholding;
 
 use clap::Parser;
-use cli::{AdminCommand, BenchCommand, Cli, Command, ConfigCommand, StatementCommand};
+use cli::{AdminArgs, AdminCommand, BenchCommand, Cli, Command, ConfigCommand, StatementCommand};
 use desk::Machines;
 use estate::Estate;
 use gruve_market::ActKind;
@@ -52,8 +52,9 @@ pub fn run() -> ExitCode {
     // Before anything else opens a file: see there.
     let estate = Estate::inherit();
     let cli = Cli::parse();
-    let quiet = matches!(&cli.command, Command::Demo(_)) && cli.log == tracing::Level::INFO;
-    // The demo tells its own story; the log would drown it. `--log debug` brings it back.
+    // These tell their own story; the log would drown it. `--log debug` brings it back.
+    let quiet = matches!(&cli.command, Command::Demo(_) | Command::Admin(_))
+        && cli.log == tracing::Level::INFO;
     start_logging(if quiet { tracing::Level::WARN } else { cli.log });
     raise_file_limit();
     let result = match cli.command {
@@ -67,21 +68,6 @@ pub fn run() -> ExitCode {
         Command::Serve(arg) => on_runtime(serve::run(arg.config, estate)),
         Command::Agent { config } => on_runtime(async move { site::agent(&config).await }),
         Command::Certificate(args) => site::certificate(&args),
-        Command::Admin(AdminCommand::Site { config, order }) => {
-            on_runtime(hosted::admin(config, Order::Site(order)))
-        }
-        Command::Admin(AdminCommand::Machine { config, order }) => {
-            on_runtime(hosted::admin(config, Order::Machine(order)))
-        }
-        Command::Admin(AdminCommand::Hosting { config, order }) => {
-            on_runtime(hosted::admin(config, Order::Hosting(order)))
-        }
-        Command::Admin(AdminCommand::Ticket { config, order }) => {
-            on_runtime(hosted::admin(config, Order::Ticket(order)))
-        }
-        Command::Admin(AdminCommand::Staff { config, order }) => {
-            on_runtime(staff::staff(config, order))
-        }
         Command::Miner(args) => on_runtime(async {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
         }),
@@ -90,56 +76,8 @@ pub fn run() -> ExitCode {
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(|e| e.to_string())
         }
-        Command::Admin(AdminCommand::Openapi) => {
-            print!("{}", gruve_web::document_text());
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Admin(AdminCommand::Audit { config, accepted, json }) => {
-            on_runtime(audit::audit(config, accepted, json))
-        }
-        Command::Admin(AdminCommand::RotateKey { config, recovery }) => {
-            on_runtime(rotate::run(config, recovery))
-        }
-        Command::Admin(AdminCommand::Export { config, file }) => {
-            on_runtime(books::export(config, file))
-        }
-        Command::Admin(AdminCommand::Import { config, file }) => {
-            on_runtime(books::import(config, file))
-        }
-        Command::Admin(AdminCommand::Say { config, lane, to, text }) => {
-            on_runtime(say::say(config, lane, to, text))
-        }
-        Command::Admin(AdminCommand::Price { config, asset, source, dollars, at }) => {
-            let told = source.zip(dollars);
-            let told = told.map(|(source, dollars)| desk::Told { source, dollars, at });
-            on_runtime(desk::price(config, asset, told))
-        }
-        Command::Admin(AdminCommand::Machines { config, lane, idle, moved, back, note }) => {
-            let idle = idle.map(|rate| (ActKind::Idle, rate));
-            let away = idle.or(moved.map(|rate| (ActKind::Move, rate)));
-            let away = away.map(|(what, rate)| Machines::Away(what, rate, note));
-            on_runtime(desk::machines(config, lane, away.or(back.map(Machines::Back))))
-        }
-        Command::Admin(AdminCommand::Fpps { config, order }) => {
-            on_runtime(reserve::reserve(config, order))
-        }
-        Command::Admin(AdminCommand::Reserves { config, order }) => {
-            on_runtime(funds::run(config, order))
-        }
-        Command::Admin(AdminCommand::Withholding { config, one_in, json }) => {
-            on_runtime(withholding::withholding(config, one_in, json))
-        }
-        Command::Admin(AdminCommand::Bank { config, order }) => {
-            on_runtime(bank::bank(config, order))
-        }
-        Command::Admin(AdminCommand::Keys { config, order }) => keys::keys(&config, order),
         Command::Signer(command) => signer::run(command),
-        Command::Admin(AdminCommand::Orders { config, order }) => {
-            on_runtime(orders::orders(config, order))
-        }
-        Command::Admin(AdminCommand::Payouts { config, order }) => {
-            on_runtime(approval::payouts(config, order))
-        }
+        Command::Admin(args) => admin(args),
     };
     match result {
         Ok(code) => code,
@@ -147,6 +85,47 @@ pub fn run() -> ExitCode {
             eprintln!("gruve: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What `gruve admin` does.
+fn admin(args: AdminArgs) -> Result<ExitCode, String> {
+    let config = args.config;
+    match args.command {
+        AdminCommand::Site { order } => on_runtime(hosted::admin(config, Order::Site(order))),
+        AdminCommand::Machine { order } => on_runtime(hosted::admin(config, Order::Machine(order))),
+        AdminCommand::Hosting { order } => on_runtime(hosted::admin(config, Order::Hosting(order))),
+        AdminCommand::Ticket { order } => on_runtime(hosted::admin(config, Order::Ticket(order))),
+        AdminCommand::Staff { order } => on_runtime(staff::staff(config, order)),
+        AdminCommand::Openapi => {
+            print!("{}", gruve_web::document_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        AdminCommand::Audit { accepted, json } => on_runtime(audit::audit(config, accepted, json)),
+        AdminCommand::RotateKey { recovery } => on_runtime(rotate::run(config, recovery)),
+        AdminCommand::Export { file } => on_runtime(books::export(config, file)),
+        AdminCommand::Import { file } => on_runtime(books::import(config, file)),
+        AdminCommand::Say { lane, to, text } => on_runtime(say::say(config, lane, to, text)),
+        AdminCommand::Price { asset, source, dollars, at } => {
+            let told = source.zip(dollars);
+            let told = told.map(|(source, dollars)| desk::Told { source, dollars, at });
+            on_runtime(desk::price(config, asset, told))
+        }
+        AdminCommand::Machines { lane, idle, moved, back, note } => {
+            let idle = idle.map(|rate| (ActKind::Idle, rate));
+            let away = idle.or(moved.map(|rate| (ActKind::Move, rate)));
+            let away = away.map(|(what, rate)| Machines::Away(what, rate, note));
+            on_runtime(desk::machines(config, lane, away.or(back.map(Machines::Back))))
+        }
+        AdminCommand::Fpps { order } => on_runtime(reserve::reserve(config, order)),
+        AdminCommand::Reserves { order } => on_runtime(funds::run(config, order)),
+        AdminCommand::Withholding { one_in, json } => {
+            on_runtime(withholding::withholding(config, one_in, json))
+        }
+        AdminCommand::Bank { order } => on_runtime(bank::bank(config, order)),
+        AdminCommand::Keys { order } => keys::keys(&config, order),
+        AdminCommand::Orders { order } => on_runtime(orders::orders(config, order)),
+        AdminCommand::Payouts { order } => on_runtime(approval::payouts(config, order)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `gruve serve` and `gruve config`.
 
-use crate::config::{Config, SAMPLE};
+use crate::config::{Config, Fault, SAMPLE};
 use crate::estate::Estate;
 use crate::house::files::{folder_of, write_secret};
 use crate::house::{self, House};
@@ -23,16 +23,19 @@ const CONFIG_BYTES_MAX: u64 = 16 << 20;
 /// One text with every fault, each on its line with its place.
 pub fn read_config(path: &Path) -> Result<Config, String> {
     let text = read_bounded(path).map_err(|e| {
-        format!("{}: {e}\n`gruve config init` writes a commented one", path.display())
+        let init = "\n`gruve config init` writes a commented one; --config names one elsewhere";
+        let hint = if e.kind() == std::io::ErrorKind::NotFound { init } else { "" };
+        format!("{}: {e}{hint}", path.display())
     })?;
-    let base = folder_of(path);
-    let config = Config::parse(&text, base).map_err(|faults| {
-        let lines: Vec<_> = faults.iter().map(|f| format!("  {f}")).collect();
-        format!("{} cannot be used:\n{}", path.display(), lines.join("\n"))
-    })?;
-    house::parts::check(&config)
-        .map_err(|fault| format!("{} cannot be used:\n  {fault}", path.display()))?;
+    let config = Config::parse(&text, folder_of(path)).map_err(|faults| told(path, &faults))?;
+    house::check(&config).map_err(|faults| told(path, &faults))?;
     Ok(config)
+}
+
+/// Every fault on a line, under the name of the file.
+fn told(path: &Path, faults: &[Fault]) -> String {
+    let lines: Vec<_> = faults.iter().map(|f| format!("  {f}")).collect();
+    format!("{} cannot be used:\n{}", path.display(), lines.join("\n"))
 }
 
 /// A file's text, which must not be longer than any configuration is.
@@ -68,13 +71,12 @@ pub fn init_config(path: &Path, force: bool) -> Result<ExitCode, String> {
 /// When something is wrong.
 pub fn check_config(path: &Path) -> Result<ExitCode, String> {
     let config = read_config(path)?;
-    println!(
-        "{}: {} lanes, {} plans, {} sites; nothing wrong",
-        path.display(),
-        config.lanes.len(),
-        config.plans.len(),
-        config.sites.len()
-    );
+    let (lanes, plans, sites) = (config.lanes.len(), config.plans.len(), config.sites.len());
+    let missing = config.missing_files();
+    if !missing.is_empty() {
+        return Err(told(path, &missing));
+    }
+    println!("{}: lanes: {lanes}, plans: {plans}, sites: {sites}; nothing wrong", path.display());
     Ok(ExitCode::SUCCESS)
 }
 

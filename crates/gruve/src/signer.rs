@@ -19,7 +19,7 @@ mod statement;
 use clap::{Args, Subcommand, ValueEnum};
 use gruve_chain::{ChainParams, NetworkName, address_for_script, hash_to_text, params_for};
 use gruve_treasury::order::{PSBT_BYTES_MAX, Shown, answer, read};
-use gruve_treasury::{Passphrase, PayoutPolicy, ScriptForm, Seed, WalletKeys};
+use gruve_treasury::{Passphrase, PayoutPolicy, ScriptForm, Seed, SeedError, WalletKeys};
 use gruve_units::{Amount, Asset, Clock, SystemClock, SystemEntropy, Timestamp};
 use journal::{Day, Journal};
 use std::fmt::Write as _;
@@ -165,7 +165,12 @@ fn open(file: &KeyFile, is_new: bool) -> Result<Seed, String> {
         None => None,
     };
     let seed = Seed::open_or_create_with(&file.key, &SystemEntropy, passphrase.as_ref());
-    seed.map_err(|e| e.to_string())
+    seed.map_err(|e| match e {
+        SeedError::Locked(key) => {
+            at(&key, &"is under a passphrase: name the file with it by --passphrase-file")
+        }
+        e => e.to_string(),
+    })
 }
 
 fn wallet_of(seed: &Seed, args: WalletArgs) -> Result<(WalletKeys, ChainParams), String> {

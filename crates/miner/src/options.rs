@@ -80,7 +80,9 @@ pub enum MinerError {
     #[error("a hashrate limit of zero: leave it out or choose at least 1 H/s")]
     Limit,
     /// The address is not `host:port`.
-    #[error("{0:?} is not an address: write host:port or stratum+tcp://host:port")]
+    #[error(
+        "{0:?} is not an address: write host:port or stratum+tcp://host:port; this miner speaks V1, not V2"
+    )]
     Url(String),
     /// The accepted log cannot be opened.
     #[error("cannot open the accepted log {path}: {source}")]

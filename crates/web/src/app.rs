@@ -7,8 +7,8 @@ use crate::live;
 use crate::ops;
 use crate::pages::{
     account, book, books, buy, console, contract, home, in_block, invoice, lane, language, letters,
-    life, lost, machines, metered, papers, passkeys, payouts, plans, proof, renewal, security, session,
-    statement, tickets, top_up, withdraw,
+    life, lost, machines, metered, papers, passkeys, payouts, plans, proof, renewal, security,
+    session, statement, tickets, top_up, withdraw,
 };
 use crate::record;
 use crate::routes::{Access, RouteInfo, Routes, Told};

@@ -139,7 +139,7 @@ listen = "0.0.0.0:3337"
     #[test]
     fn a_lane_of_a_known_chain_needs_its_node_only() {
         let config = with("mainnet", "").unwrap();
-        crate::house::parts::check(&config).unwrap();
+        crate::house::check(&config).unwrap();
         let config =
             with("mainnet", "dataset_threads = 2\ndataset_bytes_max = 6000000000").unwrap();
         let lane = config.lanes.iter().find(|l| l.id.as_str() == "etc").unwrap();
@@ -172,7 +172,7 @@ listen = "0.0.0.0:3337"
             let text = with_the_samples_lane(is_own);
             let config = Config::parse(&text, Path::new("/base"));
             let config = config.unwrap_or_else(|faults| panic!("{faults:?}\n{text}"));
-            crate::house::parts::check(&config).unwrap();
+            crate::house::check(&config).unwrap();
             let lane = config.lanes.iter().find(|l| l.id.as_str() == "etc").unwrap();
             assert_eq!(lane.ethash.name.is_some(), is_own);
             assert_eq!(lane.confirmations, Some(3_000));
@@ -185,7 +185,7 @@ listen = "0.0.0.0:3337"
                     block_reward_wei = \"2000000000000000000\"";
         let config = with("regtest", keys).unwrap();
         let lane = config.lanes.iter().find(|l| l.id.as_str() == "etc").unwrap();
-        let params = crate::house::parts::chain_params(lane).unwrap();
+        let params = crate::house::chain_params(lane).unwrap();
         assert_eq!((params.chain_id(), params.etchash_from), (Some(77), None));
         let rule = params.eras().unwrap();
         assert_eq!((rule.first.to::<u128>(), rule.era_blocks), (2 * 10_u128.pow(18), None));

@@ -11,9 +11,11 @@ mod depth;
 mod doors;
 mod duration;
 mod ethash;
+mod files;
 mod funds;
 mod hot_wallet;
 mod keys;
+mod lane;
 mod limits;
 mod mail;
 mod metrics;
@@ -53,7 +55,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use tls::{NO_PROXIES, proxies_are_told};
 
 /// Most lanes one process runs: each holds its own sockets, log and threads.
 pub const LANES_MAX: usize = 16;

@@ -4,7 +4,7 @@ use super::Fault;
 use gruve_treasury::{BtcPayConfig, Secret, StripeConfig};
 use gruve_units::Asset;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `[stripe]`
 #[derive(Clone, Debug, Deserialize)]
@@ -71,10 +71,6 @@ const fn default_enabled() -> bool {
 }
 
 impl CardConfig {
-    pub(super) fn resolve(&mut self, base: &Path) {
-        self.authorities_file = base.join(&self.authorities_file);
-    }
-
     /// As the treasury knows it; `origin` is the house's address as browsers see it.
     #[must_use]
     pub fn service(&self, origin: &str) -> StripeConfig {
@@ -91,10 +87,6 @@ impl CardConfig {
 }
 
 impl CoinServerConfig {
-    pub(super) fn resolve(&mut self, base: &Path) {
-        self.authorities_file = base.join(&self.authorities_file);
-    }
-
     /// As the treasury knows it; `origin` is the house's address as browsers see it.
     #[must_use]
     pub fn service(&self, origin: &str) -> BtcPayConfig {

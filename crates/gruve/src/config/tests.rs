@@ -200,3 +200,92 @@ fn a_bank_account_is_one_a_currency_with_an_iban_that_holds() {
     let config = Config::parse(&folder, Path::new("/base")).unwrap();
     assert_eq!(config.banks[0].folder.as_deref(), Some(Path::new("/base/statements")));
 }
+
+/// The places of a text's faults, and what the first of them says.
+fn places(text: &str) -> (Vec<String>, String) {
+    let found = faults(text);
+    let places = found.iter().map(|f| f.split(':').next().unwrap().to_owned()).collect();
+    (places, found.first().cloned().unwrap_or_default())
+}
+
+#[test]
+fn what_a_start_would_refuse_is_refused_with_its_place() {
+    let cases = [
+        ("capacity_epochs = 144", "capacity_epochs = 5000", "lane[0].capacity_epochs"),
+        ("listen = \"0.0.0.0:3334\"", "listen = \"127.0.0.1:3333\"", "lane[1].stratum.listen"),
+        ("# url = \"postgres://", "url = \"mysql://", "database.url"),
+        ("price_minor = 45", "pay_asset = \"EUR\"\nprice_minor = 45", "plan[0].pay_asset"),
+        ("name = \"rack1-01\"", "name = \"rack 1\"", "site[0].machine[0].name"),
+        ("name = \"Narvik\"", "name = \"Narvik!\"", "site[0].name"),
+        (
+            "# origin = \"https://mine.example\"",
+            "origin = \"http://mine.example/x\"",
+            "http.origin",
+        ),
+    ];
+    for (right, wrong, place) in cases {
+        assert!(SAMPLE.contains(right), "{right}");
+        let (places, first) = places(&SAMPLE.replacen(right, wrong, 1));
+        assert_eq!(places, [place], "{first}");
+    }
+    let bank = "[[bank]]\nasset = \"EUR\"\niban = \"DE89370400440532013000\"\nholder = \"x\"\n";
+    let euros = SAMPLE.replacen("price_minor = 45", "pay_asset = \"EUR\"\nprice_minor = 45", 1);
+    assert_eq!(faults(&format!("{euros}\n{bank}")), Vec::<String>::new());
+}
+
+#[test]
+fn addresses_of_nodes_and_keys_of_signers_are_read_before_the_start() {
+    let check = |text: &str| -> Vec<String> {
+        let config = Config::parse(text, Path::new("/base")).unwrap();
+        let found = crate::house::check(&config).err().unwrap_or_default();
+        found.iter().map(|f| f.place.clone()).collect()
+    };
+    assert_eq!(check(SAMPLE), Vec::<String>::new());
+    assert_eq!(check(&SAMPLE.replacen("127.0.0.1:8332", "127.0.0.1", 1)), ["lane[0].node.url"]);
+    let signer = "[[signer]]\nasset = \"BTC\"\naccount_key = \"[d34db33f/84'/0'/0']xpub6\"\nfolder = \"a\"\n";
+    assert_eq!(check(&format!("{SAMPLE}\n{signer}")), ["signer[0].account_key"]);
+}
+
+#[test]
+fn a_value_of_another_form_is_refused_with_the_form() {
+    let cases = [
+        ("listen = \"127.0.0.1:8080\"", "listen = \"localhost:8080\"", "127.0.0.1:8080"),
+        ("epoch = \"10m\"", "epoch = 600", "quotation marks"),
+        ("auto_approve_minor = 10000000", "auto_approve_minor = 0.1", "minor units"),
+    ];
+    for (right, wrong, hint) in cases {
+        let found = faults(&SAMPLE.replacen(right, wrong, 1));
+        assert!(found[0].starts_with("line ") && found[0].contains(hint), "{found:?}");
+    }
+}
+
+#[test]
+fn relative_paths_are_below_the_configurations_folder() {
+    let text = SAMPLE
+        .replacen("# url = \"postgres://gruve@localhost/gruve\"", "url = \"sqlite:books.db\"", 1)
+        .replacen(
+            "user = \"gruve\"\npassword = \"change me\"",
+            "cookie_file = \"node/.cookie\"",
+            1,
+        );
+    let config = Config::parse(&text, Path::new("/base")).unwrap();
+    assert_eq!(config.house.data, Path::new("/base/gruve-data"));
+    assert_eq!(config.database_url(), "sqlite:/base/books.db");
+    let cookie = config.lanes[0].node.as_ref().unwrap().cookie_file.as_deref();
+    assert_eq!(cookie, Some(Path::new("/base/node/.cookie")));
+}
+
+#[test]
+fn files_that_a_start_needs_are_told_when_they_are_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let tls =
+        "[lane.stratum.tls]\nlisten = \"0.0.0.0:3443\"\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+    let text = SAMPLE.replacen("# Stratum V2 as well", &format!("{tls}# Stratum V2 as well"), 1)
+        + "\n[keys]\npassphrase_file = \"folder\"\n";
+    std::fs::write(dir.path().join("c.pem"), "x").unwrap();
+    std::fs::create_dir(dir.path().join("folder")).unwrap();
+    let config = Config::parse(&text, dir.path()).unwrap();
+    let missing = config.missing_files();
+    let places: Vec<&str> = missing.iter().map(|f| f.place.as_str()).collect();
+    assert_eq!(places, ["keys.passphrase_file", "lane[0].stratum.tls.key"]);
+}

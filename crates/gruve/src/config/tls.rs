@@ -4,7 +4,7 @@ use super::{Fault, PublicDoor};
 use gruve_stratum::proxy::Network;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `[lane.stratum.tls]`
 #[derive(Clone, Debug, Deserialize)]
@@ -30,13 +30,6 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
-    /// Relative files are below `base`.
-    pub(super) fn resolve(&mut self, base: &Path) {
-        for file in [&mut self.certificate, &mut self.key].into_iter().flatten() {
-            *file = base.join(&*file);
-        }
-    }
-
     /// What is wrong with it; `place` is its own.
     pub(super) fn faults(&self, place: &str) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -29,6 +29,9 @@ use settings::LANES;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// The house's parts have some seconds to end.
+const STOPPING: &str = "\nStopping. The same command goes on from here.";
+
 /// Runs the demo.
 ///
 /// # Errors
@@ -67,13 +70,16 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
             if !args.once {
                 say.line("\nStill mining. Look around on the dashboards; Ctrl-C stops.");
                 tokio::select! {
-                    () = &mut stop => {}
+                    () = &mut stop => say.line(STOPPING),
                     why = house.failed() => return Err(why),
                 }
             }
             summary.reconciles
         }
-        Ok(None) => true,
+        Ok(None) => {
+            say.line(STOPPING);
+            true
+        }
         Err(why) => {
             say.line(&format!("\nThe demo stops: {why}"));
             false

@@ -1,14 +1,22 @@
-//! What can go wrong while the house runs, with whose it is.
+//! Why the house does not start, and what can go wrong while it runs, with whose it is.
 
+use super::files::FileError;
 use gruve_accounts::AccountsError;
-use gruve_chain::NodeError;
 use gruve_chain::eth::BadReceipts;
+use gruve_chain::{ChainError, NodeError};
+use gruve_farm::FarmError;
 use gruve_hosting::HostingError;
 use gruve_ledger::LedgerError;
 use gruve_market::MarketError;
+use gruve_sharelog::LogError;
 use gruve_store::StoreError;
-use gruve_treasury::TreasuryError;
-use gruve_units::{Blame, Blamed};
+use gruve_stratum::StratumError;
+use gruve_stratum::tls::TlsError;
+use gruve_stratum::v2::KeyError;
+use gruve_treasury::{SeedError, TreasuryError};
+use gruve_units::{Asset, Blame, Blamed, LaneId};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// An error of a transaction that spans rooms.
 #[derive(Debug, thiserror::Error)]
@@ -57,4 +65,135 @@ impl Blamed for HouseError {
             HouseError::Nonsense => Blame::Fatal,
         }
     }
+}
+
+/// Why the platform does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file or the folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A command that looks after a house was pointed at a folder without one.
+    #[error(
+        "{}: there is no house here, which `gruve serve` makes: is house.data right, and its disk mounted?",
+        .0.display()
+    )]
+    NoHouse(PathBuf),
+    /// The folder had a database once, and this one is empty.
+    #[error(
+        "{}: this folder has a house with books, and the database is empty: is database.url right, and its disk \
+         mounted? Put its file or server back; what `gruve admin export` wrote is read by `gruve admin import`. \
+         Another house wants a house.data of its own",
+        .0.display()
+    )]
+    NoBooks(PathBuf),
+    /// The database is in use, and the folder has no keys.
+    #[error(
+        "{}: the database has a house's books, and this folder has no wallet.seed with the keys to its coins: is \
+         house.data right, and its disk mounted? Put the folder back from its backup. Another house wants a \
+         database of its own",
+        .0.display()
+    )]
+    NoSeed(PathBuf),
+    /// The database has tables of a room that came with a later version.
+    #[error(
+        "the database has tables of {0}, which this program does not know: it was written by a newer version; run that \
+         version, or restore a backup made before it"
+    )]
+    Newer(String),
+    /// The database.
+    #[error("the database: {0}")]
+    Store(#[from] StoreError),
+    /// The customers' room.
+    #[error("accounts: {0}")]
+    Accounts(#[from] AccountsError),
+    /// The machines' room.
+    #[error("the farm: {0}")]
+    Farm(#[from] FarmError),
+    /// Hosted machines.
+    #[error("hosted machines: {0}")]
+    Hosting(#[from] HostingError),
+    /// Plans and lanes.
+    #[error("lanes and plans: {0}")]
+    Market(#[from] MarketError),
+    /// The wallets.
+    #[error("the treasury: {0}")]
+    Treasury(#[from] TreasuryError),
+    /// The wallets' secret.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// Where the wallets' passphrase comes from.
+    #[error("the passphrase of the wallets' seed: {0}")]
+    Passphrase(String),
+    /// The cold address of a hot wallet.
+    #[error("hot_wallet of {0}: sweep_to: {1}")]
+    HotWallet(Asset, String),
+    /// A signer elsewhere.
+    #[error("signer of {0}: {1}")]
+    Signer(Asset, String),
+    /// A chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A node's address.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A share log.
+    #[error("the share log of lane {0}: {1}")]
+    Log(LaneId, LogError),
+    /// The miners' room.
+    #[error("lane {0}: {1}")]
+    Stratum(LaneId, StratumError),
+    /// The identity of encrypted connections.
+    #[error("lane {0}: {1}")]
+    Tls(LaneId, Box<TlsError>),
+    /// The mail server.
+    #[error("mail: {0}")]
+    Mail(String),
+    /// A port.
+    #[error("cannot listen on {address} ({key}): {source}; set {key} to another address")]
+    Port {
+        /// The address.
+        address: SocketAddr,
+        /// The configuration's key.
+        key: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Those who sign the log's heads.
+    #[error("{0}")]
+    Witnesses(String),
+    /// A socket.
+    #[error("a socket cannot be used: {0}")]
+    Socket(std::io::Error),
+    /// The key that signs for V2 connections.
+    #[error("{}: {fault}", .path.display())]
+    AuthorityKey {
+        /// Where it is kept.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: KeyError,
+    },
+    /// The public record.
+    #[error("the public record: {0}")]
+    Record(#[from] gruve_proof::publish::PublishError),
+    /// The place that the public record is copied to.
+    #[error("{0}")]
+    Mirror(String),
+    /// The public log was begun under another name.
+    #[error(
+        "house.origin or record.recovery_key is not what the public log began with: put back what was there before"
+    )]
+    RecordBegan,
+    /// Another key is in force.
+    #[error(
+        "operator.key is not the key that the public log says is in force: put that one back, or run \
+         gruve admin rotate-key (with --recovery when it is lost)"
+    )]
+    RecordKey,
+    /// Statements of funds.
+    #[error("statements of funds: {0}")]
+    Funds(String),
+    /// The machines' password is too short to be one.
+    #[error("house.machine_password: write at least 16 characters")]
+    MachinePassword,
 }

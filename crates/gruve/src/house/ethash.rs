@@ -6,8 +6,9 @@
 //! found by whom a block pays.
 
 use super::eth_sink::EthSink;
-use super::parts::{self, Parts, StartError};
-use crate::config::LaneConfig;
+use super::parts::Parts;
+use super::{StartError, rules};
+use crate::config::{LaneConfig, NodeConfig};
 use gruve_chain::eth::reward::RewardRule;
 use gruve_chain::eth::{
     AccountChain, EthAddress, EthExpected, EthFullNode, EthNodeGroup, EthRpcNode, EthRpcOptions,
@@ -15,7 +16,7 @@ use gruve_chain::eth::{
 };
 use gruve_chain::follow::Options as FollowOptions;
 use gruve_chain::params::{AddressForm, SubsidyRule};
-use gruve_chain::{ChainParams, Follower, GroupOptions, NetworkName, hash_from_text};
+use gruve_chain::{ChainParams, Follower, GroupOptions, NetworkName, NodeError, hash_from_text};
 use gruve_sharelog::ShareLog;
 use gruve_stratum::eth::verify::{Caches, FullDataset};
 use gruve_stratum::eth::{EpochForm, EthLane, EthLaneOptions};
@@ -80,6 +81,20 @@ fn expected(params: &ChainParams, lane: &LaneConfig, pays: EthAddress) -> EthExp
     }
 }
 
+/// A node's client; nothing is asked of it yet.
+///
+/// # Errors
+/// When its address cannot be used.
+pub(super) fn open_node(node: &NodeConfig) -> Result<EthRpcNode, NodeError> {
+    let login = (node.user.as_str(), node.password.as_str());
+    let login = (!node.user.is_empty()).then_some(login);
+    let client = EthRpcNode::new(&node.url, login, EthRpcOptions::default())?;
+    match &node.websocket {
+        Some(websocket) => client.with_heads(websocket, login),
+        None => Ok(client),
+    }
+}
+
 /// The nodes of a lane and the wallet over them. Nothing is asked of them yet but how they stand.
 ///
 /// # Errors
@@ -95,13 +110,7 @@ pub(super) fn open(
     let mut nodes: Vec<(String, Arc<dyn EthFullNode>)> = Vec::new();
     for (_, node) in lane.nodes() {
         let name = node.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let login = (node.user.as_str(), node.password.as_str());
-        let login = (!node.user.is_empty()).then_some(login);
-        let mut client = EthRpcNode::new(&node.url, login, EthRpcOptions::default())?;
-        if let Some(websocket) = &node.websocket {
-            client = client.with_heads(websocket, login)?;
-        }
-        nodes.push((name, Arc::new(client)));
+        nodes.push((name, Arc::new(open_node(node)?)));
     }
     let expected = expected(params, lane, hot);
     let chain_id = expected.chain_id;
@@ -133,7 +142,7 @@ pub(super) fn work(
         lane: config.id.clone(),
         node: parts.eth_nodes[&config.id].clone(),
         form,
-        epoch_rule: parts::epoch_rule(config),
+        epoch_rule: rules::epoch_rule(config),
         poll: own.poll.map_or(POLL, |span| span.0),
         caches: dataset.map_or_else(Caches::default, Caches::with_dataset),
         clock: parts.clock.clone(),

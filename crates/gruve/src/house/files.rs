@@ -1,6 +1,7 @@
 //! The house's folder: its lock and its secrets, each a file that only its owner may read.
 
-use gruve_units::Entropy;
+use gruve_units::{Entropy, LaneId};
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -36,6 +37,16 @@ pub enum FileError {
     },
 }
 
+/// The file that keeps the length of a lane's epochs. The database has tables when it is written.
+pub(crate) fn epoch_file(lane: &LaneId) -> String {
+    format!("lane-{lane}.epoch")
+}
+
+fn is_epoch_file(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b"lane-") && name.ends_with(b".epoch")
+}
+
 /// How a folder is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holding {
@@ -49,6 +60,7 @@ pub enum Holding {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    has_books: bool,
     _lock: Option<File>,
 }
 
@@ -62,9 +74,17 @@ impl Folder {
             let path = path.to_owned();
             move |source| FileError::Io { path, source }
         };
+        if path.is_file() {
+            let what = "is a file; choose a folder";
+            return Err(FileError::Content { path: path.to_owned(), what });
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
+        let mut has_books = false;
+        for entry in std::fs::read_dir(path).map_err(io(path))? {
+            has_books |= is_epoch_file(&entry.map_err(io(path))?.file_name());
+        }
         if holding == Holding::Beside {
-            return Ok(Folder { path: path.to_owned(), _lock: None });
+            return Ok(Folder { path: path.to_owned(), has_books, _lock: None });
         }
         let lock_path = path.join(LOCK_FILE);
         let mut options = OpenOptions::new();
@@ -72,7 +92,13 @@ impl Folder {
         let lock = lock.map_err(io(&lock_path))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| FileError::InUse(path.to_owned()))?;
-        Ok(Folder { path: path.to_owned(), _lock: Some(lock) })
+        Ok(Folder { path: path.to_owned(), has_books, _lock: Some(lock) })
+    }
+
+    /// Whether the house of this folder has had a database with tables.
+    #[must_use]
+    pub fn has_books(&self) -> bool {
+        self.has_books
     }
 
     /// A place in the folder.
@@ -90,6 +116,13 @@ impl Folder {
         let text = match read_secret(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                if self.has_books {
+                    // An older version of the program may not have had it.
+                    tracing::warn!(
+                        file = %path.display(),
+                        "this secret was not there and is made anew: if the house had one, stop it and put that back"
+                    );
+                }
                 let mut bytes = [0; 32];
                 entropy.fill(&mut bytes);
                 let text = hex::encode(bytes);
@@ -170,6 +203,15 @@ mod tests {
         assert_ne!(folder.secret("other", &entropy).unwrap(), first);
         std::fs::write(folder.join("key"), "short").unwrap();
         assert!(matches!(folder.secret("key", &entropy), Err(FileError::Content { .. })));
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let opened = Folder::open(&path, Holding::Beside).unwrap_err();
+        assert!(opened.to_string().contains("is a file"), "{opened}");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 
 use super::error::HouseError;
 use super::hosted::Owners;
-use super::parts::{self, Parts, StartError};
+use super::{Parts, StartError, nodes};
 use crate::config::Config;
 use gruve_accounts::Accounts;
 use gruve_chain::{ChainParams, Family, script_for_address};
@@ -76,7 +76,7 @@ impl Sources {
     pub(super) fn of(parts: &Parts, config: &Config) -> Result<Sources, StartError> {
         let mut lanes = Vec::new();
         for lane in &config.lanes {
-            let params = parts::chain_params(lane)?;
+            let params = nodes::chain_params(lane)?;
             if params.family() == Family::Bitcoin {
                 lanes.push((lane.id.clone(), params, parts::epoch_rule(lane)));
             }

@@ -5,7 +5,7 @@
 //! force does not start.
 
 use super::files::folder_of;
-use super::parts::{Parts, StartError};
+use super::{Parts, StartError};
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
 use gruve_market::Market;

@@ -1,5 +1,6 @@
 //! One lane running: jobs, gateway, follower, accountant.
 
+use super::StartError;
 use super::acceptance::Signing;
 use super::answers::Gateways;
 use super::chores;
@@ -10,8 +11,10 @@ use super::legacy;
 use super::listeners;
 use super::messages;
 use super::network;
-use super::parts::{self, Parts, StartError};
+use super::nodes;
+use super::parts::{self, Parts};
 use super::record::Publishing;
+use super::rules;
 use super::sink::HouseSink;
 use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
@@ -146,12 +149,12 @@ fn usual_classes(algorithm: Algorithm) -> (u8, u8, u8) {
 
 /// The easiest class that a lane's gateways give.
 pub(super) fn easiest(config: &LaneConfig) -> Result<Class, StartError> {
-    Ok(classes(config, parts::chain_params(config)?.algorithm).0.0)
+    Ok(classes(config, nodes::chain_params(config)?.algorithm).0.0)
 }
 
 /// The class that a lane's machines begin with.
 pub(super) fn first(config: &LaneConfig) -> Result<Class, StartError> {
-    Ok(classes(config, parts::chain_params(config)?.algorithm).1)
+    Ok(classes(config, nodes::chain_params(config)?.algorithm).1)
 }
 
 /// The classes that a lane's gateways give, and the one that machines begin with.
@@ -165,7 +168,7 @@ fn classes(config: &LaneConfig, algorithm: Algorithm) -> ((Class, Class), Class)
 
 /// Whether a lane's node is to put the stamp into its blocks' `extraData`.
 pub(super) fn stamps_headers(config: &LaneConfig) -> Result<bool, StartError> {
-    let is_ethash = parts::chain_params(config)?.family() == Family::Ethash;
+    let is_ethash = nodes::chain_params(config)?.family() == Family::Ethash;
     Ok(is_ethash && config.ethash.stamp.unwrap_or(true))
 }
 
@@ -227,7 +230,7 @@ pub fn start(
 ) -> Result<RunningLane, StartError> {
     let id = config.id.clone();
     let stratum_error = |e| StartError::Stratum(config.id.clone(), e);
-    let params = parts::chain_params(config)?;
+    let params = nodes::chain_params(config)?;
     let log = parts.share_log(&id)?;
     let work = start_work(config, params, parts, estate, log.clone())?;
 
@@ -335,7 +338,7 @@ pub fn start(
         accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
     });
     let network = match params.family() {
-        Family::Bitcoin => titles(params, &parts::aux_params(config)?),
+        Family::Bitcoin => titles(params, &nodes::aux_params(config)?),
         Family::Ethash => ethash::title(&params, config),
     };
     Ok(RunningLane {
@@ -386,7 +389,7 @@ fn start_work(
     let work = LaneWork::start(LaneWorkOptions {
         lane: id.clone(),
         node: parts.nodes[&id].clone(),
-        epoch_rule: parts::epoch_rule(config),
+        epoch_rule: rules::epoch_rule(config),
         stamps: parts.stamps.clone(),
         pay_to: parts.treasury.coinbase_script(config.asset)?,
         tag: config.tag.clone().into_bytes(),

@@ -1,7 +1,8 @@
 //! Where a lane's machines connect: its sockets, and the identity they are encrypted under.
 
+use super::StartError;
 use super::files::FileError;
-use super::parts::{self, Parts, StartError};
+use super::parts::{self, Parts};
 use crate::config::{LaneConfig, PublicDoor, TlsConfig};
 use crate::estate::Estate;
 use gruve_stratum::proxy::{Network, TrustedNetworks};

@@ -4,7 +4,8 @@
 //! lanes ask for, whoever connects; for the operator the house's own machines beside it, at most
 //! [`MACHINES_SHOWN_MAX`]. Customers' machines are in no metric of their own: their names are theirs.
 
-use super::parts::{self, StartError};
+use super::StartError;
+use super::parts;
 use crate::config::MetricsConfig;
 use crate::estate::Estate;
 use gruve_sharelog::Owner;

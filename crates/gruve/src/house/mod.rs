@@ -7,6 +7,7 @@
 mod acceptance;
 mod answers;
 mod bank;
+mod begun;
 mod bucket;
 mod chores;
 mod error;
@@ -26,19 +27,24 @@ pub mod messages;
 mod metrics;
 mod mirror;
 mod network;
+mod nodes;
 mod outgoing;
 pub mod parts;
 mod post;
 mod prices;
 pub mod receipts;
 pub mod record;
+mod rules;
 mod sink;
 mod witnesses;
 
 pub use bank::import_file;
-pub use error::HouseError;
-pub use parts::{Parts, StartError};
+pub(crate) use begun::has_tables;
+pub use error::{HouseError, StartError};
+pub use nodes::chain_params;
+pub use parts::Parts;
 pub(crate) use prices::dollars;
+pub use rules::check;
 
 use crate::config::Config;
 use crate::estate::Estate;
@@ -84,7 +90,7 @@ impl House {
         let monotonic = Arc::new(SystemMonotonic::start());
         let steady = SteadyClock::start(Arc::new(SystemClock), monotonic, CLOCK_SLACK);
         let clock: Arc<dyn Clock> = Arc::new(steady);
-        let parts = Parts::open(&config, Holding::Alone, clock, Arc::new(SystemEntropy)).await?;
+        let parts = Parts::begin(&config, Holding::Alone, clock, Arc::new(SystemEntropy)).await?;
         let http = parts::listen(config.http.listen, "http.listen", estate)?;
         let http_address = http.local_addr().map_err(StartError::Socket)?;
         let http_socket = http.try_clone().map_err(StartError::Socket)?;

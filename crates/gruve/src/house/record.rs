@@ -1,11 +1,9 @@
 //! The public record of a running house: files as epochs close, log and checkpoint behind them.
 
 use super::in_block::InBlock;
-use super::keys;
-use super::lane;
-use super::parts::{self, Parts, StartError};
 use super::receipts::RecordShelf;
 use super::witnesses;
+use super::{Parts, StartError, keys, lane, nodes};
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
 use gruve_chain::Family;
@@ -159,7 +157,7 @@ pub async fn open(
 fn places(config: &Config, treasury: &Treasury) -> Result<BTreeMap<LaneId, Vec<u8>>, StartError> {
     let mut all = BTreeMap::new();
     for lane in &config.lanes {
-        let is_account = parts::chain_params(lane)?.family() == Family::Ethash;
+        let is_account = nodes::chain_params(lane)?.family() == Family::Ethash;
         let script = match is_account {
             // The node makes the header, and the stamp in it makes the lane provable.
             true if !lane::stamps_headers(lane)? => continue,

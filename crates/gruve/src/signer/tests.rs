@@ -26,6 +26,18 @@ fn bench() -> Bench {
     Bench { dir, keys, clock: ManualClock::new(Timestamp::from_secs(1_700_000_000)) }
 }
 
+#[test]
+fn a_key_under_a_passphrase_says_how_to_give_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (key, passphrase) = (dir.path().join("key"), dir.path().join("passphrase"));
+    fs::write(&passphrase, "six words that nobody else has\n").unwrap();
+    let file = KeyFile { key, passphrase_file: Some(passphrase) };
+    run(SignerCommand::New(file.clone())).unwrap();
+    let refused = open(&KeyFile { passphrase_file: None, ..file.clone() }, false).err();
+    assert!(refused.unwrap().contains("--passphrase-file"));
+    open(&file, false).unwrap();
+}
+
 impl Bench {
     /// An order for a payment of `pays` with a fee of 1,000; others for other numbers.
     fn order(&self, number: u8, pays: i64) -> PathBuf {

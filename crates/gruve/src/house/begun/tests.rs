@@ -1,0 +1,109 @@
+use super::*;
+use crate::house::Parts;
+use crate::house::files::Holding;
+use gruve_store::testing::{on_postgres, on_sqlite};
+use gruve_units::{SystemClock, SystemEntropy};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const CONFIG: &str = r#"
+[house]
+name = "House"
+origin = "house.example/log"
+data = "house"
+[[lane]]
+id = "btc"
+asset = "BTC"
+network = "dev"
+[lane.node]
+url = "http://127.0.0.1:1"
+[lane.stratum]
+listen = "127.0.0.1:0"
+"#;
+
+fn config(dir: &TempDir) -> Config {
+    Config::parse(CONFIG, dir.path()).unwrap()
+}
+
+async fn begin(config: &Config) -> Result<Parts, StartError> {
+    Parts::begin(config, Holding::Alone, Arc::new(SystemClock), Arc::new(SystemEntropy)).await
+}
+
+/// A folder in which a house has been.
+async fn used() -> (TempDir, Config) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&dir);
+    begin(&config).await.unwrap().store.close().await;
+    (dir, config)
+}
+
+#[tokio::test]
+async fn a_command_that_looks_after_a_house_makes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&dir);
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let opened = Parts::open(&config, Holding::Beside, clock.clone(), entropy.clone()).await;
+    assert!(matches!(opened, Err(StartError::NoHouse(path)) if path == dir.path().join("house")));
+    assert!(!dir.path().join("house").exists(), "nothing was made");
+
+    begin(&config).await.unwrap().store.close().await;
+    let opened = Parts::open(&config, Holding::Beside, clock, entropy).await;
+    opened.unwrap().store.close().await;
+}
+
+#[tokio::test]
+async fn a_house_does_not_begin_again_with_an_empty_database() {
+    let (dir, mut config) = used().await;
+    config.database.url = Some(format!("sqlite:{}", dir.path().join("other.db").display()));
+    let opened = begin(&config).await;
+    assert!(matches!(opened, Err(StartError::NoBooks(_))), "{:?}", opened.err());
+    // Filled, as by an import, it is the house's.
+    config.database.url = None;
+    begin(&config).await.unwrap().store.close().await;
+}
+
+#[tokio::test]
+async fn a_house_with_books_gets_no_new_seed() {
+    let (dir, config) = used().await;
+    let (seed, away) = (dir.path().join("house/wallet.seed"), dir.path().join("away"));
+    std::fs::rename(&seed, &away).unwrap();
+    let opened = begin(&config).await;
+    assert!(matches!(opened, Err(StartError::NoSeed(_))), "{:?}", opened.err());
+    assert!(!seed.exists(), "none was made in its place");
+    std::fs::rename(&away, &seed).unwrap();
+    begin(&config).await.unwrap().store.close().await;
+}
+
+#[tokio::test]
+async fn a_database_in_which_a_later_version_made_tables_is_refused() {
+    let (_dir, config) = used().await;
+    let store = Store::open(&config.database_url()).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let sql = "INSERT INTO store_migrations (room, number, name, checksum) VALUES ($1, $2, $3, $4)";
+    let row = gruve_store::params!["lending", 1_u32, "loans", [0_u8; 32]];
+    tx.execute(sql, &row).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    let opened = begin(&config).await;
+    assert!(
+        matches!(&opened, Err(StartError::Newer(room)) if room == "lending"),
+        "{:?}",
+        opened.err()
+    );
+}
+
+async fn tells_empty_from_used(store: Store) {
+    assert!(!has_tables(&store).await.unwrap());
+    store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
+    assert!(has_tables(&store).await.unwrap());
+}
+
+#[test]
+fn an_empty_database_is_told_from_a_used_one_on_sqlite() {
+    on_sqlite(tells_empty_from_used);
+}
+
+#[test]
+fn an_empty_database_is_told_from_a_used_one_on_postgres() {
+    on_postgres(tells_empty_from_used);
+}
