@@ -9,7 +9,8 @@
 //! | a settlement ([`Hosting::bill`], within its transaction) | energy, hosting fee and service-level credit since the last bill; postings |
 //! | [`Hosting::payables`], [`Hosting::begin_payment`], [`Hosting::end_payment`] | what was earned goes to the owner's address, asked for once |
 //! | [`Hosting::order_in`] | a machine in stock is assigned, paid for and certified; none twice |
-//! | [`Hosting::end`] | the machine is the house's again from an epoch's border on |
+//! | [`Hosting::reserve_in`], [`Hosting::order_paid`], [`Hosting::order_expired`] | a machine in stock waits for an invoice, is then paid for and certified, or free again |
+//! | [`Hosting::end_in`] | the machine is the house's again from an epoch's border on; of a lease that the operator ends within its term what is left comes back |
 //!
 //! # Promises
 //! - both sides have agreed before an owner changes, and the change is at a border, never within an epoch;
@@ -25,11 +26,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod audit;
 mod behind;
 mod billing;
 pub mod certificate;
 pub mod charge;
 mod contract;
+mod ends;
 mod error;
 pub mod footprint;
 pub mod honesty;
@@ -41,14 +44,16 @@ mod sql;
 mod trim;
 mod view;
 
-pub use billing::{BILLS_MAX, Bill, Settled};
+pub use audit::HostingAudit;
+pub use billing::{ARREARS_MAX, BILLS_MAX, Bill, Settled};
 pub use certificate::{Certificate, CertificateError, Signed};
 pub use contract::{
     Address, Contract, HostingKind, HostingState, OfPlan, OfferTerms, PayFrom, Scheme,
 };
+pub use ends::Ended;
 pub use error::HostingError;
-pub use gruve_statement::hosting::HostingStatement;
-pub use order::{Order, Ordered, STOCK_COUNTED_MAX};
+pub use gruve_statement::hosting::{EndedBy, HostingStatement};
+pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
 pub use view::{CLAIM_EPOCHS, HostedMachine};
@@ -74,6 +79,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "plans",
         sqlite: include_str!("../migrations/0003_plans.sqlite.sql"),
         postgres: include_str!("../migrations/0003_plans.postgres.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "ends",
+        sqlite: include_str!("../migrations/0004_ends.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_ends.postgres.sql"),
     },
 ];
 

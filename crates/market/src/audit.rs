@@ -1,6 +1,10 @@
 //! The share log against the closed epochs: every share in exactly one, and units as its work gives them.
 
+mod contracts;
+mod sums;
 mod units;
+
+pub use contracts::ContractAudit;
 
 use crate::close::LaneState;
 use crate::record::thresholds;
@@ -70,12 +74,27 @@ impl Market {
     /// # Errors
     /// The log's and the database's.
     pub async fn audit_log(&self, lane: &LaneId, log: &ShareLog) -> Result<LogAudit> {
+        let mut tx = self.store().read().await?;
+        let audit = self.audit_log_in(&mut tx, lane, log).await?;
+        tx.rollback().await?;
+        Ok(audit)
+    }
+
+    /// The same within a transaction.
+    ///
+    /// # Errors
+    /// As [`Market::audit_log`].
+    pub async fn audit_log_in(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        log: &ShareLog,
+    ) -> Result<LogAudit> {
         let lane = self.lane(lane)?;
         // The rows first: an epoch closed while the log is read is then only not compared.
-        let mut tx = self.store().read().await?;
-        let closed = LaneState::read(&mut tx, &lane.lane).await?.closed;
+        let closed = LaneState::read(tx, &lane.lane).await?.closed;
         let aux = lane.aux.iter().map(|aux| aux.asset).collect();
-        let thresholds = thresholds(&mut tx, &lane.lane, None).await?;
+        let thresholds = thresholds(tx, &lane.lane, None).await?;
         let (log, algorithm) = (log.clone(), lane.algorithm);
         let read = tokio::task::spawn_blocking(move || {
             let all = FromLog { thresholds, ..FromLog::default() };
@@ -84,9 +103,7 @@ impl Market {
         .await;
         let from_log =
             read.map_err(|e| MarketError::Broken(format!("reading the share log: {e}")))??;
-        let audit = compare(&mut tx, lane, closed, from_log).await?;
-        tx.rollback().await?;
-        Ok(audit)
+        compare(tx, lane, closed, from_log).await
     }
 }
 
@@ -234,6 +251,8 @@ async fn compare(
                 audit.find(format!("epoch {epoch}: {what}"));
             } else {
                 units::compare(tx, config, epoch, &said, &mut audit).await?;
+                let shared = (row.get("house_work")?, row.get("allocated")?, row.get("surplus")?);
+                units::compare_work(tx, config, epoch, shared, &mut audit).await?;
             }
         }
         if rows.len() < 1_000 {

@@ -3,15 +3,18 @@
 
 use super::LogAudit;
 use crate::bulk::lines;
+use crate::pages::Pages;
 use crate::tally::Tally;
 use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_store::{Tx, params, statements};
-use gruve_units::{Asset, EpochNumber};
+use gruve_units::{Asset, EpochNumber, Hashes};
 use std::collections::BTreeMap;
 
 statements! {
     WINDOW_OF = "SELECT units FROM market_windows WHERE lane = $1 AND asset = $2 AND epoch = $3";
     SOLO_OF_EPOCH = "SELECT COUNT(*) AS n FROM market_solo WHERE lane = $1 AND epoch = $2";
+    BY_METER = "SELECT contract AS id, delivered FROM market_holds
+        WHERE lane = $1 AND epoch = $2 AND contract > $3 ORDER BY contract LIMIT $4";
     UNITS_OF_EPOCH = "SELECT kind, beneficiary, units FROM market_units
         WHERE lane = $1 AND asset = $2 AND epoch = $3";
 }
@@ -78,6 +81,35 @@ pub(super) async fn compare(
             ));
         }
         audit.unit_sums += 1;
+    }
+    Ok(())
+}
+
+/// Compares the work that an epoch says it gave with what contracts say they got, and both with what there was.
+pub(super) async fn compare_work(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    (house, allocated, surplus): (Hashes, Hashes, Hashes),
+    audit: &mut LogAudit,
+) -> Result<()> {
+    let overflow = || MarketError::Overflow("the work of an epoch");
+    let mut got = 0u128;
+    lines::of_epochs(tx, &lane.lane, epoch, epoch.next(), |_, line| {
+        got = got.checked_add(line.delivered.0).ok_or_else(overflow)?;
+        Ok(())
+    })
+    .await?;
+    let mut pages = Pages::by_id(BY_METER, &params![lane.lane.clone(), epoch]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in &rows {
+            got = got.checked_add(row.get::<Hashes>("delivered")?.0).ok_or_else(overflow)?;
+        }
+    }
+    if got != allocated.0 || allocated.0.checked_add(surplus.0) != Some(house.0) {
+        audit.find(format!(
+            "epoch {epoch}: {allocated} hashes given and {surplus} over of {house}, contracts got {got}"
+        ));
     }
     Ok(())
 }

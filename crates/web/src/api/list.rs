@@ -6,7 +6,7 @@
 use super::console::{self, farm, hosting, tickets};
 use super::{
     access, accounts, contracts, events, funds, hosted, life, machines, metered, passkeys, payins,
-    payouts, public, receipts, reserve,
+    payouts, public, receipts, reserve, tickets,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -87,14 +87,9 @@ fn for_everybody(routes: Routes) -> Routes {
             "/api/v1/site/telemetry",
             Site,
             "Where the site's agent goes on.",
-            machines::telemetry_place,
+            tickets::telemetry_place,
         )
-        .api_post(
-            "/api/v1/site/telemetry",
-            Site,
-            "What a site's machines say.",
-            machines::telemetry,
-        )
+        .api_post("/api/v1/site/telemetry", Site, "What a site's machines say.", tickets::telemetry)
 }
 
 fn for_customers(routes: Routes) -> Routes {
@@ -313,6 +308,12 @@ fn with_machines(routes: Routes) -> Routes {
             machines::accept,
         )
         .api_post(
+            "/api/v1/machines/{id}/end",
+            Bearer,
+            "Ends the contract of an own machine at the next border of epochs.",
+            machines::end,
+        )
+        .api_post(
             "/api/v1/machines/{id}/transfer",
             Bearer,
             "Offers a machine to another account.",
@@ -353,27 +354,22 @@ fn with_machines(routes: Routes) -> Routes {
             "/api/v1/machines/{id}/tickets",
             Bearer,
             "Tickets about a machine, newest first.",
-            machines::tickets,
+            tickets::tickets,
         )
         .api_post(
             "/api/v1/machines/{id}/tickets",
             Bearer,
             "Opens a ticket about a machine.",
-            machines::open_ticket,
+            tickets::open_ticket,
         )
         .api_get(
             "/api/v1/tickets/{id}",
             Bearer,
             "A ticket and what was said on it.",
-            machines::ticket,
+            tickets::ticket,
         )
-        .api_post(
-            "/api/v1/tickets/{id}/notes",
-            Bearer,
-            "Says something on a ticket.",
-            machines::say,
-        )
-        .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", machines::close)
+        .api_post("/api/v1/tickets/{id}/notes", Bearer, "Says something on a ticket.", tickets::say)
+        .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", tickets::close)
 }
 
 /// The operator's side for programs, each call with the permission that it needs.

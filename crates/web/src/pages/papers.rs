@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use gruve_market::statement::{Line, Statement, csv};
+use gruve_statement::document::Metered;
 use gruve_units::{Amount, Asset, ContractId, Timestamp};
 use maud::{Markup, html};
 
@@ -166,6 +167,14 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
         Line::End(l) => (
             html! { (t("Hard end: refund for what was not delivered")) },
             minor(l.refund.asset, l.refund.minor),
+        ),
+        Line::Meter(l) => (
+            html! { @match l.what {
+                Metered::Stopped => (t("Stopped: nothing could be held")),
+                Metered::Resumed => (t("Went on")),
+                Metered::Ended => (t("Ended by its owner")),
+            } },
+            html! { "–" },
         ),
         Line::Accrual(l) => (
             html! { (say!("Block {height} of {asset} pays {reward_minor}; your part of its window {code}", height = l.height, asset = l.asset, reward_minor = minor(l.asset, l.reward_minor), code = html! { code.small { (l.block) } })) },
