@@ -154,7 +154,7 @@ statements! {
     EPOCHS_BEFORE = "SELECT epoch, skipped, closed_at, shares, house_work, other_work, allocated, surplus,
         share_root, checkpoint FROM market_epochs WHERE lane = $1 AND epoch < $2
         ORDER BY epoch DESC LIMIT $3";
-    EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root, allocated, surplus
+    EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root, allocated, surplus, units
         FROM market_epochs WHERE lane = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
     LAST_JOB = "SELECT network_bits, height FROM market_windows
         WHERE lane = $1 AND asset = $2 AND network_bits IS NOT NULL ORDER BY epoch DESC LIMIT 1";

@@ -7,12 +7,14 @@ use axum::http::Method;
 use gruve_accounts::Scope;
 
 /// Where something is changed, with the scope that it takes; the first that fits.
-const WRITES: [(&str, &str, Scope); 12] = [
+const WRITES: [(&str, &str, Scope); 13] = [
     ("/api/v1/payouts", "", Scope::Withdraw),
     // A price may be anything up to the whole balance, and goes to whoever offers the machine.
     ("/api/v1/machines/", "/accept", Scope::Withdraw),
     ("/api/v1/machines/", "/address", Scope::Withdraw),
     ("/api/v1/machines/", "/transfer", Scope::Withdraw),
+    // What was paid for it does not come back.
+    ("/api/v1/machines/", "/end", Scope::Withdraw),
     ("/api/v1/machines/", "", Scope::Machines),
     ("/api/v1/tickets/", "", Scope::Machines),
     ("/api/v1/quotes", "", Scope::Trade),
@@ -60,6 +62,7 @@ mod tests {
         assert_eq!(post("/api/v1/machines/x/accept"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/address"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/transfer"), Some(Scope::Withdraw));
+        assert_eq!(post("/api/v1/machines/x/end"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/tickets"), Some(Scope::Machines));
         assert_eq!(post("/api/v1/contracts/x/cancel"), Some(Scope::Trade));
         assert_eq!(post("/api/v1/hosted-orders"), Some(Scope::Trade));

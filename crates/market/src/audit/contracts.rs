@@ -11,10 +11,12 @@ use crate::metered::Metered;
 use crate::pages::Pages;
 use crate::{ContractState, Market, MarketError, Result, papers};
 use gruve_ledger::{Account, balances};
-use gruve_statement::terms::{MaintenanceRule, PriceRule};
+use gruve_statement::terms::{
+    FeeRule, MaintenanceRule, PriceRule, Rules, SchemeRule, SettlementRule, ShortfallRule,
+};
 use gruve_statement::{Checker, SignedTerms, Terms};
 use gruve_store::{Row, Tx, params, statements};
-use gruve_units::{AccountId, Amount, Asset, ContractId};
+use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, Hashes};
 
 statements! {
     ALL_LEASES = "SELECT id, account, terms FROM market_contracts WHERE lane = $1 AND id > $2
@@ -174,6 +176,15 @@ impl Market {
             Completed | Refunded => 0,
         };
         let is_ended = matches!(c.state, Completed | Refunded);
+        let is_begun = is_ended || c.state == Active;
+        let nothing = (Hashes::ZERO, Hashes::ZERO, 0, 0);
+        let had = (c.delivered, c.given(), earned, c.life.paused_epochs);
+        if !is_begun && (had != nothing || c.maintenance_due != Accrual::ZERO) {
+            find("it has not begun, and something was delivered, earned or counted");
+        }
+        if c.enrolled && c.state != Active {
+            find("it is on the roll and does not run");
+        }
         if is_ended && price != earned + refunded {
             find("what of its price was earned and refunded is not its price");
         }
@@ -222,8 +233,34 @@ fn lease_differs(c: &Contract, t: &Terms) -> Option<&'static str> {
         (price == c.price, "price"),
         (t.sold_at_us.is_none_or(|at| at == c.created.0), "time of sale"),
         (maintenance(&t.rules.maintenance).is_none_or(|m| m == c.maintenance), "upkeep"),
+        (fee(&t.rules) == c.fee.get(), "fee"),
+        (
+            ShortfallRule::MadeGood { catch_up_bps: c.catch_up_bps, extension_epochs: c.extension }
+                == t.rules.shortfall,
+            "way of making good",
+        ),
+        (
+            minimum(&t.rules).is_none_or(|m| m == c.life.rules.minimum_payout_minor),
+            "minimum payout",
+        ),
     ];
     checks.into_iter().find(|(same, _)| !same).map(|(_, what)| what)
+}
+
+/// The operator's part of what work earns.
+fn fee(rules: &Rules) -> u16 {
+    match (&rules.scheme, &rules.fee) {
+        (SchemeRule::Fpps { fee_bps, .. }, _) => *fee_bps,
+        (_, FeeRule::PartOfEarnings { bps }) => *bps,
+    }
+}
+
+/// What must wait before anything is settled; none where the terms do not say.
+fn minimum(rules: &Rules) -> Option<u64> {
+    match rules.settlement {
+        SettlementRule::EveryEpochs { minimum_minor, .. } => Some(minimum_minor),
+        SettlementRule::NotStated => None,
+    }
 }
 
 /// The same of a metered contract.
@@ -241,6 +278,8 @@ fn meter_differs(c: &Metered, t: &Terms) -> Option<&'static str> {
         (!is_priced || t.price.asset == c.pay_asset, "asset that is paid in"),
         (t.sold_at_us.is_none_or(|at| at == c.created.0), "time of start"),
         (maintenance(&t.rules.maintenance).is_none_or(|m| m == c.maintenance), "upkeep"),
+        (fee(&t.rules) == c.fee.get(), "fee"),
+        (minimum(&t.rules).is_none_or(|m| m == c.minimum), "minimum payout"),
     ];
     checks.into_iter().find(|(same, _)| !same).map(|(_, what)| what)
 }
@@ -261,6 +300,7 @@ mod tests {
         let w = crate::world::World::new(store).await;
         prepare_all(&w.store, STATEMENTS).await;
         prepare_all(&w.store, super::super::sums::STATEMENTS).await;
+        prepare_all(&w.store, super::super::STATEMENTS).await;
     }
 
     laws! { statements: [every_statement_prepares] }

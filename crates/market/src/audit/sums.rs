@@ -26,6 +26,14 @@ statements! {
         FROM market_metered m JOIN market_holds h ON h.contract = m.id
         WHERE (m.account, m.pay_asset) > ($1, $2)
         GROUP BY m.account, m.pay_asset ORDER BY m.account, m.pay_asset LIMIT $3";
+    SOLD_TO = "SELECT account, price_asset AS asset, CAST(SUM(price_minor) AS BIGINT) AS minor
+        FROM market_contracts WHERE paid_at IS NOT NULL AND (account, price_asset) > ($1, $2)
+        GROUP BY account, price_asset ORDER BY account, price_asset LIMIT $3";
+    BACK_TO = "SELECT account, price_asset AS asset, CAST(SUM(refunded_minor) AS BIGINT) AS minor
+        FROM market_contracts WHERE refunded_minor > 0 AND (account, price_asset) > ($1, $2)
+        GROUP BY account, price_asset ORDER BY account, price_asset LIMIT $3";
+    WAIVED_ELSEWHERE = "SELECT COUNT(*) AS n FROM market_settlements
+        WHERE kind NOT IN (1, 6) AND (waived_minor <> 0 OR maintenance_minor <> 0)";
     OWED_BY = "SELECT c.account AS account, o.asset AS asset, CAST(SUM(o.minor) AS BIGINT) AS minor
         FROM market_owed_paid o JOIN market_contracts c ON c.id = o.contract
         WHERE (c.account, o.asset) > ($1, $2)
@@ -115,6 +123,20 @@ impl Market {
         let kinds = ["market-hold", "market-metered", "market-unhold"];
         compare(tx, audit, &kinds, AccountKind::CustomerHeld, held).await?;
         compare(tx, audit, &["market-metered"], AccountKind::OperatorRevenue, charged).await?;
+        let odd: i64 = tx.fetch_one(WAIVED_ELSEWHERE, &params![]).await?.get("n")?;
+        if odd != 0 {
+            audit.find(format!("{odd} settlements take upkeep of somebody who has no contract"));
+        }
+        for (sql, kind, sign) in [(SOLD_TO, "market-sale", -1), (BACK_TO, "market-refund", 1)] {
+            let mut sums = Sums::new();
+            each(tx, sql, |account, asset, row| {
+                let minor: i64 = row.get("minor")?;
+                add(&mut sums, Account::CustomerAvailable(account), asset, minor * sign);
+                Ok(())
+            })
+            .await?;
+            compare(tx, audit, &[kind], AccountKind::CustomerAvailable, sums).await?;
+        }
         let mut owed = Sums::new();
         each(tx, OWED_BY, |account, asset, row| {
             add(&mut owed, Account::CustomerAvailable(account), asset, row.get("minor")?);

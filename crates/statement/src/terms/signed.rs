@@ -1,6 +1,6 @@
 //! The file of terms that a customer takes home: the exact bytes, their hash, and the operator's signature.
 
-use super::{BYTES_MAX, Terms, TermsError, unreadable};
+use super::{BYTES_MAX, FORMAT_1, Terms, TermsError, unreadable};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use gruve_units::ContractId;
 use serde::{Deserialize, Serialize};
