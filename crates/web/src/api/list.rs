@@ -6,7 +6,7 @@
 use super::console::{self, farm, hosting, tickets};
 use super::{
     access, accounts, contracts, events, funds, hosted, life, machines, metered, passkeys, payins,
-    payouts, public, receipts, reserve, tickets,
+    payouts, public, receipts, reserve, talk,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -87,9 +87,9 @@ fn for_everybody(routes: Routes) -> Routes {
             "/api/v1/site/telemetry",
             Site,
             "Where the site's agent goes on.",
-            tickets::telemetry_place,
+            talk::telemetry_place,
         )
-        .api_post("/api/v1/site/telemetry", Site, "What a site's machines say.", tickets::telemetry)
+        .api_post("/api/v1/site/telemetry", Site, "What a site's machines say.", talk::telemetry)
 }
 
 fn for_customers(routes: Routes) -> Routes {
@@ -354,22 +354,17 @@ fn with_machines(routes: Routes) -> Routes {
             "/api/v1/machines/{id}/tickets",
             Bearer,
             "Tickets about a machine, newest first.",
-            tickets::tickets,
+            talk::tickets,
         )
         .api_post(
             "/api/v1/machines/{id}/tickets",
             Bearer,
             "Opens a ticket about a machine.",
-            tickets::open_ticket,
+            talk::open_ticket,
         )
-        .api_get(
-            "/api/v1/tickets/{id}",
-            Bearer,
-            "A ticket and what was said on it.",
-            tickets::ticket,
-        )
-        .api_post("/api/v1/tickets/{id}/notes", Bearer, "Says something on a ticket.", tickets::say)
-        .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", tickets::close)
+        .api_get("/api/v1/tickets/{id}", Bearer, "A ticket and what was said on it.", talk::ticket)
+        .api_post("/api/v1/tickets/{id}/notes", Bearer, "Says something on a ticket.", talk::say)
+        .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", talk::close)
 }
 
 /// The operator's side for programs, each call with the permission that it needs.

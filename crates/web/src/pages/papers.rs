@@ -12,7 +12,6 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use gruve_market::statement::{Line, Statement, csv};
-use gruve_statement::document::Metered;
 use gruve_units::{Amount, Asset, ContractId, Timestamp};
 use maud::{Markup, html};
 
@@ -169,10 +168,10 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
             minor(l.refund.asset, l.refund.minor),
         ),
         Line::Meter(l) => (
-            html! { @match l.what {
-                Metered::Stopped => (t("Stopped: nothing could be held")),
-                Metered::Resumed => (t("Went on")),
-                Metered::Ended => (t("Ended by its owner")),
+            html! { @match l.what.name() {
+                "stopped" => (t("Stopped: nothing could be held")),
+                "resumed" => (t("Went on")),
+                _ => (t("Ended by its owner")),
             } },
             html! { "–" },
         ),
