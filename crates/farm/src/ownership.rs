@@ -6,7 +6,7 @@
 //! has it before it counts.
 
 use crate::inventory::note;
-use crate::statements::{INSERT_OWNER, LAST_OWNER, OWNERS, OWNERS_OF};
+use crate::statements::{INSERT_OWNER, LAST_OWNER, OWNERS, OWNERS_OF, TAKE_BACK_OWNER};
 use crate::{Farm, FarmError, MachineOwner, Result};
 use gruve_store::{Tx, params};
 use gruve_units::{Duration, EpochNumber, EpochRule, LaneId, MachineId, Timestamp};
@@ -147,6 +147,30 @@ impl Farm {
             MachineOwner::Account(id) => format!("account {id}'s"),
         };
         note(tx, machine, now, &format!("{whose} from epoch {from} on")).await
+    }
+
+    /// Takes back a machine's last change of owner, that of the border `from`, before it has come: within the caller's
+    /// transaction. It is as far ahead as a change is written at least, so that no process has counted by it.
+    ///
+    /// # Errors
+    /// [`FarmError::TooLate`] when its border is nearer than [`Farm::next_border`] or it is not the last change.
+    pub async fn take_back(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        from: EpochNumber,
+    ) -> Result<()> {
+        let lane = self.inventory_of(tx, machine).await?.lane;
+        if from < self.next_border(&lane)? {
+            return Err(FarmError::TooLate);
+        }
+        let all = tx.fetch_all(OWNERS_OF, &params![machine]).await?;
+        let last = i64::try_from(all.len()).unwrap_or(i64::MAX) - 1;
+        if tx.execute(TAKE_BACK_OWNER, &params![machine, last, from]).await? != 1 {
+            return Err(FarmError::TooLate);
+        }
+        let what = format!("the change of owner at epoch {from} is taken back");
+        note(tx, machine, self.clock.now(), &what).await
     }
 }
 

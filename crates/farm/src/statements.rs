@@ -40,6 +40,7 @@ gruve_store::statements! {
     OWNERS_OF = "SELECT from_epoch, owner, at FROM farm_owners WHERE machine = $1 ORDER BY n";
     LAST_OWNER = "SELECT owner FROM farm_owners WHERE machine = $1 AND from_epoch <= $2 \
         ORDER BY from_epoch DESC, n DESC LIMIT 1";
+    TAKE_BACK_OWNER = "DELETE FROM farm_owners WHERE machine = $1 AND n = $2 AND from_epoch = $3";
     INSERT_OWNER = "INSERT INTO farm_owners (machine, n, from_epoch, owner, at) VALUES ($1, $2, $3, $4, $5)";
 
     INSERT_TICKET = "INSERT INTO farm_tickets (id, machine, owner, title, opened_at) \

@@ -21,6 +21,8 @@ struct Report {
     journal_postings: u64,
     journal_head: String,
     lanes: Vec<LaneReport>,
+    contracts: ContractReport,
+    hosting: HostingReport,
     accepted: Option<AcceptedReport>,
     findings: Vec<String>,
     /// Wallets of account chains whose balances no node could be asked for.
@@ -37,6 +39,22 @@ struct LaneReport {
     unit_sums: u64,
     /// One for each asset it earns.
     wallets: Vec<WalletReport>,
+}
+
+/// Leases and metered contracts.
+#[derive(Debug, Serialize)]
+struct ContractReport {
+    statements: u64,
+    lines: u64,
+    without: u64,
+}
+
+/// Hosted machines.
+#[derive(Debug, Serialize)]
+struct HostingReport {
+    contracts: u64,
+    bills: u64,
+    certificates: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,10 +85,14 @@ pub async fn audit(
     let books = gruve_ledger::audit(&mut tx).await.map_err(|e| e.to_string())?;
     let mut findings: Vec<String> = books.findings.iter().map(|f| format!("books: {f}")).collect();
     findings.extend(parts.market.audit_tables(&mut tx).await.map_err(|e| e.to_string())?);
+    let contracts = parts.market.audit_contracts(&mut tx).await.map_err(|e| e.to_string())?;
+    findings.extend(contracts.findings);
     let reconciliation = parts.market.reconciliation(&mut tx).await.map_err(|e| e.to_string())?;
     for asset in &reconciliation.assets {
         findings.extend(asset.differences.iter().map(|d| format!("{}: {d}", asset.asset)));
     }
+    let hosting = parts.hosting.audit(&mut tx).await.map_err(|e| e.to_string())?;
+    findings.extend(hosting.findings);
     let (mut lanes, mut counted) = (Vec::new(), Counted::default());
     let mut not_compared = Vec::new();
     for lane in &config.lanes {
@@ -132,6 +154,16 @@ pub async fn audit(
         journal_postings: books.postings,
         journal_head: hex::encode(books.head),
         lanes,
+        contracts: ContractReport {
+            statements: contracts.statements,
+            lines: contracts.lines,
+            without: contracts.without,
+        },
+        hosting: HostingReport {
+            contracts: hosting.contracts,
+            bills: hosting.bills,
+            certificates: hosting.certificates,
+        },
         accepted,
         findings,
         not_compared,
@@ -169,6 +201,16 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
             );
         }
     }
+    let c = &report.contracts;
+    println!(
+        "contracts: {} statements with {} lines recomputed from their terms, {} contracts without one",
+        c.statements, c.lines, c.without
+    );
+    let h = &report.hosting;
+    println!(
+        "machines: {} contracts, {} bills and {} certificates recomputed",
+        h.contracts, h.bills, h.certificates
+    );
     if let Some(a) = &report.accepted {
         println!(
             "acknowledged shares: {} told, {} in exactly one epoch, {} in an open epoch, {} missing, {} repeated",

@@ -346,8 +346,11 @@ async fn hosting(parts: &Parts, order: HostingCommand) -> Result<(), String> {
             println!("{contract} is taken back");
         }
         HostingCommand::End { contract } => {
-            let until = parts.hosting.end(contract).await.map_err(text)?;
-            println!("{contract} ends with epoch {until}");
+            let ended = parts.hosting.end(contract).await.map_err(text)?;
+            println!("{contract} ends before epoch {}", ended.until);
+            if let Some(back) = ended.back {
+                println!("{back} of its price came back to its owner");
+            }
         }
     }
     Ok(())

@@ -3,7 +3,9 @@
 //! A bill spans the epochs since the last one up to the last that is settled *and* wholly counted machine by
 //! machine. Energy that was reported late, for epochs billed before, stands on the next bill. A contract that is
 //! over stays open for it as long as the farm takes samples of its epochs ([`gruve_farm::LATE_MAX`]); the bill
-//! after that is the last, and waits for no earnings any more.
+//! after that is the last, and waits for no earnings any more. What is owed then is taken from the balance with later
+//! settlements, each a bill of nothing but that, for [`ARREARS_MAX`] after the contract's end; what is owed
+//! longer stays written, and nothing is taken.
 
 use crate::charge::{Charge, Span, charge};
 use crate::contract::{Contract, HostingState, PayFrom};
@@ -11,14 +13,18 @@ use crate::service::Hosting;
 use crate::{HostingError, Result, sql};
 use gruve_farm::{EPOCHS_LISTED_MAX, LATE_MAX};
 use gruve_ledger::{Account, Entry};
-use gruve_store::{Tx, params};
+use gruve_store::{Tx, Value, params};
 use gruve_units::{
-    AccountId, Amount, Asset, Blame, Blamed as _, ContractId, EpochNumber, LaneId, Timestamp,
+    AccountId, Amount, Asset, Blame, Blamed as _, ContractId, Duration, EpochNumber, LaneId,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 
 /// Bills in one answer.
 pub const BILLS_MAX: u32 = 500;
+
+/// How long after a contract's end what is owed of it is taken: a year, as the terms say.
+pub const ARREARS_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// Contracts read at once.
 const PAGE: i64 = 500;
@@ -79,13 +85,37 @@ impl Hosting {
             let sum = earned.entry((*account, amount.asset)).or_default();
             *sum = sum.saturating_add(amount.minor);
         }
+        self.bill_list(tx, settled, last, None, &mut earned).await?;
+        // Then, of what is left, what is owed of contracts that are over.
+        let long_ago = self.farm.rule(settled.lane)?.at(settled.now.minus(ARREARS_MAX));
+        self.bill_list(tx, settled, last, Some(long_ago), &mut earned).await?;
+        // What bills have left goes to the owners' addresses.
+        for ((account, asset), minor) in earned {
+            let left = Amount::new(asset, minor);
+            self.add_payable(tx, account, settled.lane, left, settled.now).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the bills of what runs or, with an epoch, of what is over since then and owes.
+    async fn bill_list(
+        &self,
+        tx: &mut Tx,
+        settled: &Settled<'_>,
+        last: EpochNumber,
+        over_since: Option<EpochNumber>,
+        earned: &mut BTreeMap<(AccountId, Asset), i64>,
+    ) -> Result<()> {
         let mut after = ContractId::from_bytes([0; 16]);
         loop {
-            let rows = tx.fetch_all(sql::TO_BILL, &params![settled.lane, after, PAGE]).await?;
+            let mut given = params![settled.lane, after, PAGE].to_vec();
+            given.extend(over_since.map(Value::from));
+            let list = if over_since.is_some() { sql::OWING } else { sql::TO_BILL };
+            let rows = tx.fetch_all(list, &given).await?;
             for row in &rows {
                 let contract = Contract::read(row)?;
                 after = contract.id;
-                match self.bill_one(tx, &contract, settled, last, &mut earned).await {
+                match self.bill_one(tx, &contract, settled, last, earned).await {
                     Ok(()) => {}
                     Err(HostingError::Overflow(what)) => {
                         tracing::error!(contract = %contract.id, "cannot be billed: {what}");
@@ -97,15 +127,9 @@ impl Hosting {
                 }
             }
             if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-                break;
+                return Ok(());
             }
         }
-        // What bills have left goes to the owners' addresses.
-        for ((account, asset), minor) in earned {
-            let left = Amount::new(asset, minor);
-            self.add_payable(tx, account, settled.lane, left, settled.now).await?;
-        }
-        Ok(())
     }
 
     async fn bill_one(

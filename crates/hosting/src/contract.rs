@@ -3,7 +3,9 @@
 use crate::charge::{Carry, Rates};
 use crate::{HostingError, Result};
 use gruve_farm::Inventory;
-use gruve_statement::hosting::{ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HostingTerms, LEVEL_RULE};
+use gruve_statement::hosting::{
+    Back, END_RULE, ENERGY_RULE, EndedBy, FEE_RULE, HOSTING_TERMS, HostingTerms, LEVEL_RULE,
+};
 use gruve_store::{FromValue, Kind, Row, Storable, Unfit, Value};
 use gruve_units::{
     AccountId, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
@@ -84,6 +86,8 @@ words! {
     HostingState, "a hosting state":
     /// The other side has not answered.
     Offered = "offered",
+    /// Ordered by a plan; the machine waits for the invoice to be paid.
+    Ordered = "ordered",
     /// Accepted: it begins, runs, or waits for its last bill.
     Active = "active",
     /// Over. Energy that its site's agent reports late is still billed.
@@ -117,6 +121,15 @@ pub struct OfferTerms {
     pub minimum_payout_minor: i64,
 }
 
+/// What is left of a term that is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// It ends before this epoch.
+    pub(crate) until: EpochNumber,
+    /// What the operator was paid for the whole of it.
+    pub(crate) back: Option<Back>,
+}
+
 /// The plan that a machine was ordered by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfPlan {
@@ -127,16 +140,24 @@ pub struct OfPlan {
 }
 
 impl OfferTerms {
+    /// What comes back of a price for the whole term when the operator ends it: of a lease's only.
+    fn back(&self, price: Amount) -> Option<Back> {
+        let is_sold_for_a_term = self.kind == HostingKind::Leased && self.term_epochs > 0;
+        let back = Back { asset: price.asset, minor: price.minor, epochs: self.term_epochs };
+        (is_sold_for_a_term && price.minor > 0).then_some(back)
+    }
+
     /// The canonical bytes for a machine at a price; `epoch_us` is the length of its lane's epochs.
     ///
     /// # Errors
     /// [`HostingError::BadTerms`].
-    pub fn canonical(
+    pub(crate) fn canonical(
         &self,
         machine: &Inventory,
         price: Amount,
         epoch_us: u64,
         plan: Option<&OfPlan>,
+        rest: Option<&Rest>,
     ) -> Result<Vec<u8>> {
         let amounts = [
             self.energy_minor_per_kwh,
@@ -167,11 +188,14 @@ impl OfferTerms {
             price_asset: price.asset,
             price_minor: price.minor,
             epoch_us: Some(epoch_us),
-            term_epochs: (self.term_epochs > 0).then_some(self.term_epochs),
+            term_epochs: (self.term_epochs > 0 && rest.is_none()).then_some(self.term_epochs),
             minimum_payout_minor: (self.minimum_payout_minor > 0)
                 .then_some(self.minimum_payout_minor),
             plan: plan.map(|p| p.id.clone()),
             plan_version: plan.map(|p| p.version),
+            until_epoch: rest.map(|r| r.until.0),
+            end_rule: Some(END_RULE.to_owned()),
+            back: rest.map_or_else(|| self.back(price), |r| r.back),
         };
         terms.canonical().map_err(|_| HostingError::BadTerms("they cannot be written"))
     }
@@ -234,6 +258,10 @@ pub struct Contract {
     pub from: Option<EpochNumber>,
     /// The epoch that is no longer its own.
     pub until: Option<EpochNumber>,
+    /// Before which epoch its term ends by itself.
+    pub term_end: Option<EpochNumber>,
+    /// Who ended it, when, and what came back of its price.
+    pub ended: Option<(EndedBy, Timestamp, i64)>,
     /// The last epoch that is billed.
     pub billed_to: Option<EpochNumber>,
     /// Fractions carried from bill to bill.
@@ -259,7 +287,35 @@ impl Contract {
         }
     }
 
+    /// Whether it goes on beyond a border: nobody has ended it or handed it on, and its term is not over by then.
+    #[must_use]
+    pub fn runs_beyond(&self, border: EpochNumber) -> bool {
+        // What was ended or handed on ends at a border that was the next one then.
+        self.state == HostingState::Active && self.until.is_none_or(|until| until > border)
+    }
+
+    /// What comes back of its price is in this asset.
+    #[must_use]
+    pub fn back_asset(&self) -> Asset {
+        self.agreed().ok().and_then(|t| t.back).map_or(self.price.asset, |back| back.asset)
+    }
+
+    /// What the signed terms say.
+    pub(crate) fn agreed(&self) -> Result<HostingTerms> {
+        HostingTerms::parse(&self.terms_bytes)
+            .map_err(|_| HostingError::Broken("terms that cannot be read"))
+    }
+
     pub(crate) fn read(row: &Row) -> Result<Contract> {
+        let ended_by: Option<String> = row.get("ended_by")?;
+        let ended_by = match ended_by {
+            None => None,
+            Some(by) => Some(EndedBy::named(&by).ok_or(HostingError::Broken("who ended it"))?),
+        };
+        let ended = match (ended_by, row.get("ended_at")?) {
+            (Some(by), Some(at)) => Some((by, at, row.get("back_minor")?)),
+            _ => None,
+        };
         let next: Option<String> = row.get("next_address")?;
         let plan: Option<String> = row.get("plan")?;
         let key: Option<[u8; 32]> = row.get("terms_key")?;
@@ -292,6 +348,8 @@ impl Contract {
             accepted_at: row.get("accepted_at")?,
             from: row.get("from_epoch")?,
             until: row.get("to_epoch")?,
+            term_end: row.get("term_end")?,
+            ended,
             billed_to: row.get("billed_to")?,
             carry: Carry { energy: row.get("energy_carry")?, fee: row.get("fee_carry")? },
             arrears: row.get("arrears")?,

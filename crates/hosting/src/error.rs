@@ -23,6 +23,14 @@ pub enum HostingError {
     /// No machine of the model is in stock.
     #[error("no machine of this model is in stock at the moment")]
     SoldOut,
+    /// What is left of the model waits for others' invoices, or the account has an order open already.
+    #[error(
+        "too many machines wait for invoices that are not paid: pay or cancel an open order, or pay from the balance"
+    )]
+    HeldUnpaid,
+    /// It was sold under terms that let nobody end it before its term.
+    #[error("this contract was sold for its whole term, and its terms let nobody end it before")]
+    Bound,
     /// The same key was used for another order.
     #[error("this key was used for another order")]
     KeyReused,
@@ -69,6 +77,8 @@ impl Blamed for HostingError {
             | HostingError::NotYours
             | HostingError::OfferOpen
             | HostingError::SoldOut
+            | HostingError::HeldUnpaid
+            | HostingError::Bound
             | HostingError::KeyReused
             | HostingError::SameOwner
             | HostingError::BadTerms(_)

@@ -10,7 +10,8 @@
 //! | [`Hosting::payables`], [`Hosting::begin_payment`], [`Hosting::end_payment`] | what was earned goes to the owner's address, asked for once |
 //! | [`Hosting::set_in_block_in`] | later jobs of the machine pay its owner in the coinbase itself, or no longer |
 //! | [`Hosting::order_in`] | a machine in stock is assigned, paid for and certified; none twice |
-//! | [`Hosting::end`] | the machine is the house's again from an epoch's border on |
+//! | [`Hosting::reserve_in`], [`Hosting::order_paid`], [`Hosting::order_expired`] | a machine in stock waits for an invoice, is then paid for and certified, or free again |
+//! | [`Hosting::end_in`] | the machine is the house's again from an epoch's border on; of a lease that the operator ends within its term what is left comes back |
 //!
 //! # Promises
 //! - both sides have agreed before an owner changes, and the change is at a border, never within an epoch;
@@ -26,11 +27,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod audit;
 mod behind;
 mod billing;
 pub mod certificate;
 pub mod charge;
 mod contract;
+mod ends;
 mod error;
 pub mod footprint;
 pub mod honesty;
@@ -43,15 +46,17 @@ mod sql;
 mod trim;
 mod view;
 
-pub use billing::{BILLS_MAX, Bill, Settled};
+pub use audit::HostingAudit;
+pub use billing::{ARREARS_MAX, BILLS_MAX, Bill, Settled};
 pub use certificate::{Certificate, CertificateError, Signed};
 pub use contract::{
     Address, Contract, HostingKind, HostingState, OfPlan, OfferTerms, PayFrom, Scheme,
 };
+pub use ends::Ended;
 pub use error::HostingError;
-pub use gruve_statement::hosting::HostingStatement;
+pub use gruve_statement::hosting::{EndedBy, HostingStatement};
 pub use in_block::{IN_BLOCK_MAX, InBlock, OwnBlock};
-pub use order::{Order, Ordered, STOCK_COUNTED_MAX};
+pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
 pub use view::{CLAIM_EPOCHS, HostedMachine};
@@ -80,9 +85,15 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         number: 4,
+        name: "ends",
+        sqlite: include_str!("../migrations/0004_ends.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_ends.postgres.sql"),
+    },
+    Migration {
+        number: 5,
         name: "in_block",
-        sqlite: include_str!("../migrations/0004_in_block.sqlite.sql"),
-        postgres: include_str!("../migrations/0004_in_block.postgres.sql"),
+        sqlite: include_str!("../migrations/0005_in_block.sqlite.sql"),
+        postgres: include_str!("../migrations/0005_in_block.postgres.sql"),
     },
 ];
 

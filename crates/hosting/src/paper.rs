@@ -7,10 +7,10 @@ use crate::{HostingError, Result, sql};
 use gruve_statement::SignedTerms;
 use gruve_statement::document::Big;
 use gruve_statement::hosting::{
-    BillLine, HOSTING_BILLS_MAX, HOSTING_STATEMENT, HostingPosition, HostingStatement, HostingTerms,
+    BillLine, HOSTING_BILLS_MAX, HOSTING_STATEMENT, HostingEnd, HostingPosition, HostingStatement,
 };
 use gruve_store::{Tx, params};
-use gruve_units::ContractId;
+use gruve_units::{ContractId, EpochNumber};
 
 impl Hosting {
     /// The terms of a contract as the operator signed them when it was accepted; an offer's are signed now.
@@ -33,10 +33,20 @@ impl Hosting {
     /// [`HostingError::NotNow`] for an offer, [`HostingError::Broken`] where lines do not follow from the terms.
     pub async fn statement(&self, c: &Contract, from_bill: i64) -> Result<HostingStatement> {
         let start = c.from.ok_or(HostingError::NotNow(c.state.name()))?;
-        let epoch_us = self.farm.rule(&c.lane)?.length_us;
-        let terms = HostingTerms::parse(&c.terms_bytes);
-        let terms = terms.map_err(|_| HostingError::Broken("terms that cannot be read"))?;
         let mut tx = self.store.read().await?;
+        self.statement_in(&mut tx, c, start, from_bill).await
+    }
+
+    /// [`Hosting::statement`] within a transaction, of a contract that began with `start`.
+    pub(crate) async fn statement_in(
+        &self,
+        tx: &mut Tx,
+        c: &Contract,
+        start: EpochNumber,
+        from_bill: i64,
+    ) -> Result<HostingStatement> {
+        let epoch_us = self.farm.rule(&c.lane)?.length_us;
+        let terms = c.agreed()?;
         // One reading of books that a bill is written to meanwhile.
         let row = tx.fetch_optional(sql::CONTRACT, &params![c.id]).await?;
         let now = Contract::read(&row.ok_or(HostingError::NoContract)?)?;
@@ -44,7 +54,7 @@ impl Hosting {
         let mut lines = Vec::new();
         let mut closing = opening;
         loop {
-            let page = bills_after(&mut tx, c.id, closing.bills).await?;
+            let page = bills_after(tx, c.id, closing.bills).await?;
             for line in page.iter().map(line) {
                 let taken = closing.take(&terms, epoch_us, &line);
                 taken.map_err(|_| HostingError::Broken("a bill that does not follow"))?;
@@ -72,6 +82,7 @@ impl Hosting {
             epoch_us,
             start_epoch: start.0,
             end_epoch: now.until.map(|e| e.0),
+            ended: ended(&now),
             opening,
             bills: lines,
             closing,
@@ -81,6 +92,14 @@ impl Hosting {
         };
         page.signed(&self.signer).map_err(|_| HostingError::Broken("a page that cannot be written"))
     }
+}
+
+/// That somebody ended it.
+fn ended(c: &Contract) -> Option<HostingEnd> {
+    let (by, at, back_minor) = c.ended?;
+    let epoch = c.until?;
+    let epochs_left = c.term_end.map_or(0, |end| end.0.saturating_sub(epoch.0));
+    Some(HostingEnd { by, at_us: at.0, epoch: epoch.0, epochs_left, back_minor })
 }
 
 async fn bills_after(tx: &mut Tx, contract: ContractId, number: i64) -> Result<Vec<Bill>> {

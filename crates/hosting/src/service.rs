@@ -2,12 +2,13 @@
 
 use crate::Order;
 use crate::certificate::{self, Certificate, Signed};
-use crate::contract::{Contract, HostingKind, HostingState, OfferTerms, sha256};
+use crate::contract::{Contract, HostingState, OfferTerms, Rest, sha256};
 use crate::sql;
 use crate::{HostingError, MIGRATIONS, Result};
 use ed25519_dalek::SigningKey;
 use gruve_farm::{Farm, MachineOwner, MachineState};
 use gruve_ledger::{Account, Entry};
+use gruve_statement::hosting::EndedBy;
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{
     AccountId, Amount, Asset, Clock, ContractId, Duration, Entropy, EpochNumber, MachineId,
@@ -33,7 +34,11 @@ pub(crate) struct NewOffer<'a> {
     pub(crate) terms: OfferTerms,
     pub(crate) price: Amount,
     pub(crate) replaces: Option<ContractId>,
+    /// Of a term that is handed on.
+    pub(crate) rest: Option<Rest>,
     pub(crate) order: Option<&'a Order>,
+    /// [`HostingState::Ordered`] where an invoice is to be paid first.
+    pub(crate) state: HostingState,
 }
 
 /// Hosted machines' contracts. Cloning is cheap.
@@ -89,16 +94,20 @@ impl Hosting {
         price: Amount,
     ) -> Result<ContractId> {
         transact!(self.store, tx -> Result<_> => {
-            if tx.fetch_optional(sql::HOLDER, &params![machine]).await?.is_some() {
+            let border = self.farm.next_border(&self.farm.inventory_of(tx, machine).await?.lane)?;
+            if holder(tx, machine, border).await?.is_some() {
                 return Err(HostingError::NotYours);
             }
-            let new = NewOffer { machine, to, terms, price, replaces: None, order: None };
+            let state = HostingState::Offered;
+            let new =
+                NewOffer { machine, to, terms, price, replaces: None, rest: None, order: None, state };
             self.insert_offer(tx, &new).await
         })
     }
 
     /// The present owner offers a machine to another account, with the contract as it is; the price, if any,
-    /// goes to the owner when the other accepts. A leased machine may be handed on as it may be kept.
+    /// goes to the owner when the other accepts. A leased machine may be handed on as it may be kept; of a term, what
+    /// is left of it then.
     ///
     /// # Errors
     /// [`HostingError::NoContract`], [`HostingError::NotYours`], [`HostingError::SameOwner`],
@@ -132,28 +141,33 @@ impl Hosting {
             return Err(HostingError::SameOwner);
         }
         let old = own(find(tx, contract).await?, owner)?;
-        if old.state != HostingState::Active || old.until.is_some() {
+        if !old.runs_beyond(self.farm.next_border(&old.lane)?) {
             return Err(HostingError::NotYours);
         }
+        let back = old.agreed()?.back;
+        let rest = old.term_end.map(|until| Rest { until, back });
         let new = NewOffer {
             machine: old.machine,
             to,
-            terms: old.terms,
+            terms: OfferTerms { term_epochs: 0, ..old.terms },
             price,
             replaces: Some(old.id),
+            rest,
             order: None,
+            state: HostingState::Offered,
         };
         self.insert_offer(tx, &new).await
     }
 
     pub(crate) async fn insert_offer(&self, tx: &mut Tx, new: &NewOffer<'_>) -> Result<ContractId> {
-        let NewOffer { machine, to, terms, price, replaces, order } = *new;
+        let NewOffer { machine, to, terms, price, replaces, rest, order, state } = *new;
         let thing = self.farm.inventory_of(tx, machine).await?;
         if thing.state == MachineState::Returned {
             return Err(HostingError::NotYours);
         }
         let length_us = self.farm.rule(&thing.lane)?.length_us;
-        let bytes = terms.canonical(&thing, price, length_us, order.map(|o| &o.plan))?;
+        let plan = order.map(|o| &o.plan);
+        let bytes = terms.canonical(&thing, price, length_us, plan, rest.as_ref())?;
         let count: i64 = tx.fetch_one(sql::COUNT_OF_ACCOUNT, &params![to]).await?.get("n")?;
         if count >= CONTRACTS_MAX {
             return Err(HostingError::TooMany { max: CONTRACTS_MAX });
@@ -166,6 +180,7 @@ impl Hosting {
             machine,
             thing.lane,
             to,
+            state,
             terms.kind,
             terms.scheme,
             terms.pay_from,
@@ -183,7 +198,8 @@ impl Hosting {
             terms.minimum_payout_minor,
             order.map(|o| o.plan.id.clone()),
             order.map(|o| o.plan.version),
-            order.and_then(|o| o.request_key.clone())
+            order.and_then(|o| o.request_key.clone()),
+            rest.map(|r| r.until)
         ];
         match tx.execute(sql::INSERT_CONTRACT, &given).await? {
             0 => Err(HostingError::OfferOpen),
@@ -191,24 +207,36 @@ impl Hosting {
         }
     }
 
-    /// Takes an offer back: the operator (`None`), the owner who made it, or the account it was made to.
+    /// Takes an offer or an unpaid order back: the operator (`None`), the owner who made it, or the account it was
+    /// made to.
     ///
     /// # Errors
     /// [`HostingError::NoContract`], [`HostingError::NotNow`].
     pub async fn withdraw(&self, contract: ContractId, by: Option<AccountId>) -> Result<()> {
-        transact!(self.store, tx -> Result<_> => {
-            let offer = find(tx, contract).await?;
-            if let Some(by) = by
-                && offer.account != by
-            {
-                let old = offer.replaces.ok_or(HostingError::NoContract)?;
-                own(find(tx, old).await?, by)?;
-            }
-            match tx.execute(sql::WITHDRAW, &params![contract]).await? {
-                0 => Err(HostingError::NotNow(offer.state.name())),
-                _ => Ok(()),
-            }
-        })
+        transact!(self.store, tx -> Result<_> => { self.withdraw_in(tx, contract, by).await })
+    }
+
+    /// [`Hosting::withdraw`] within the caller's transaction, which ends an order's invoice with it.
+    ///
+    /// # Errors
+    /// As [`Hosting::withdraw`].
+    pub async fn withdraw_in(
+        &self,
+        tx: &mut Tx,
+        contract: ContractId,
+        by: Option<AccountId>,
+    ) -> Result<()> {
+        let offer = find(tx, contract).await?;
+        if let Some(by) = by
+            && offer.account != by
+        {
+            let old = offer.replaces.ok_or(HostingError::NoContract)?;
+            own(find(tx, old).await?, by)?;
+        }
+        match tx.execute(sql::WITHDRAW, &params![contract]).await? {
+            0 => Err(HostingError::NotNow(offer.state.name())),
+            _ => Ok(()),
+        }
     }
 
     /// The account that a machine is offered to takes it: the price is paid from its balance, the machine is its
@@ -236,29 +264,37 @@ impl Hosting {
         if offer.state != HostingState::Offered {
             return Err(HostingError::NotNow(offer.state.name()));
         }
+        self.take_over(tx, &offer).await
+    }
+
+    /// Makes an open offer or a paid order its account's.
+    pub(crate) async fn take_over(&self, tx: &mut Tx, offer: &Contract) -> Result<EpochNumber> {
         // One that was handed out since the offer is nobody's to give.
         if self.farm.inventory_of(tx, offer.machine).await?.state == MachineState::Returned {
             return Err(HostingError::NotYours);
         }
-        let holder = tx.fetch_optional(sql::HOLDER, &params![offer.machine]).await?;
-        let holder = holder.as_ref().map(Contract::read).transpose()?;
+        let from = self.farm.next_border(&offer.lane)?;
+        let holder = holder(tx, offer.machine, from).await?;
         if holder.as_ref().map(|h| h.id) != offer.replaces {
             return Err(HostingError::NotYours);
         }
         let now = self.clock.now();
-        self.pay_price(tx, &offer, holder.as_ref(), now).await?;
-        let from = self.farm.next_border(&offer.lane)?;
-        self.farm.give(tx, offer.machine, MachineOwner::Account(account), from).await?;
+        self.pay_price(tx, offer, holder.as_ref(), now).await?;
         if let Some(old) = &holder {
-            tx.execute(sql::SET_END, &params![old.id, from]).await?;
+            if let Some(end) = old.until {
+                // The one that goes on ends there instead.
+                self.farm.take_back(tx, old.machine, end).await?;
+            }
+            self.set_end(tx, old, from, (EndedBy::HandedOn, now, 0)).await?;
         }
-        let until = self.give_back_after_term(tx, &offer, from).await?;
+        self.farm.give(tx, offer.machine, MachineOwner::Account(offer.account), from).await?;
+        let until = self.give_back_after_term(tx, offer, from).await?;
         let address = None::<String>;
         let key = self.signer.verifying_key().to_bytes();
         let signature = gruve_statement::terms::sign(&self.signer, &offer.terms_hash);
-        let given = params![contract, now, from, address, key, signature, until];
+        let given = params![offer.id, now, from, address, key, signature, until];
         tx.execute(sql::ACCEPT, &given).await?;
-        self.certify(tx, &offer, from, now).await?;
+        self.certify(tx, offer, from, now).await?;
         Ok(from)
     }
 
@@ -269,10 +305,11 @@ impl Hosting {
         offer: &Contract,
         from: EpochNumber,
     ) -> Result<Option<EpochNumber>> {
-        if offer.terms.term_epochs == 0 {
-            return Ok(None);
-        }
-        let until = EpochNumber(from.0.saturating_add(offer.terms.term_epochs));
+        let until = match (offer.term_end, offer.terms.term_epochs) {
+            (Some(until), _) => until,
+            (None, 0) => return Ok(None),
+            (None, term) => EpochNumber(from.0.saturating_add(term)),
+        };
         self.farm.give(tx, offer.machine, MachineOwner::House, until).await?;
         Ok(Some(until))
     }
@@ -373,33 +410,6 @@ impl Hosting {
         Ok(())
     }
 
-    /// The operator ends a contract: the machine is the house's from an epoch's border ahead. What was sold is
-    /// then handed out ([`Farm::set_state`] to `returned`), what was leased stays.
-    ///
-    /// # Errors
-    /// [`HostingError::NoContract`], [`HostingError::NotNow`], the farm's.
-    pub async fn end(&self, contract: ContractId) -> Result<EpochNumber> {
-        transact!(self.store, tx -> Result<_> => {
-            let c = find(tx, contract).await?;
-            if c.state != HostingState::Active || c.until.is_some() {
-                return Err(HostingError::NotNow("ended or handed on"));
-            }
-            // Whoever it is offered to would get what the offerer has no longer.
-            if let Some(row) = tx.fetch_optional(sql::OPEN_OFFER, &params![c.machine]).await? {
-                tx.execute(sql::WITHDRAW, &params![row.get::<ContractId>("id")?]).await?;
-            }
-            let until = self.farm.next_border(&c.lane)?;
-            self.farm.give(tx, c.machine, MachineOwner::House, until).await?;
-            tx.execute(sql::SET_END, &params![contract, until]).await?;
-            let what = match c.terms.kind {
-                HostingKind::Sold => "hosting ends: to be handed out",
-                HostingKind::Leased => "lease ends",
-            };
-            self.farm.note(tx, c.machine, what).await?;
-            Ok(until)
-        })
-    }
-
     /// Sets where an owner's coins go. The first address counts at once, a change after [`ADDRESS_WAIT`]. The
     /// caller has checked that it is an address of the chain. Gives from when on it counts.
     ///
@@ -458,6 +468,14 @@ impl Hosting {
             Some(account) => own(found, account),
             None => Ok(found),
         }
+    }
+
+    /// A contract of anybody's, within the caller's transaction.
+    ///
+    /// # Errors
+    /// [`HostingError::NoContract`].
+    pub async fn contract_in(&self, tx: &mut Tx, id: ContractId) -> Result<Contract> {
+        find(tx, id).await
     }
 
     /// An account's contracts and offers, newest first.
@@ -527,7 +545,7 @@ impl Hosting {
         rows.iter().map(|row| self.signed(row)).collect()
     }
 
-    fn signed(&self, row: &gruve_store::Row) -> Result<Signed> {
+    pub(crate) fn signed(&self, row: &gruve_store::Row) -> Result<Signed> {
         Ok(Signed {
             certificate: row.get("text")?,
             signature: hex::encode(row.get::<[u8; 64]>("signature")?),
@@ -537,9 +555,23 @@ impl Hosting {
 }
 
 /// Whether a machine is offered to nobody and nobody's now.
-pub(crate) async fn is_nobodys(tx: &mut Tx, machine: MachineId) -> Result<bool> {
+pub(crate) async fn is_nobodys(
+    tx: &mut Tx,
+    machine: MachineId,
+    border: EpochNumber,
+) -> Result<bool> {
     let offered = tx.fetch_optional(sql::OPEN_OFFER, &params![machine]).await?;
-    Ok(offered.is_none() && tx.fetch_optional(sql::HOLDER, &params![machine]).await?.is_none())
+    Ok(offered.is_none() && holder(tx, machine, border).await?.is_none())
+}
+
+/// The contract by which a machine is somebody's beyond a border.
+pub(crate) async fn holder(
+    tx: &mut Tx,
+    machine: MachineId,
+    border: EpochNumber,
+) -> Result<Option<Contract>> {
+    let row = tx.fetch_optional(sql::HOLDER, &params![machine, border]).await?;
+    row.as_ref().map(Contract::read).transpose()
 }
 
 pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Contract> {
@@ -547,6 +579,6 @@ pub(crate) async fn find(tx: &mut Tx, id: ContractId) -> Result<Contract> {
     Contract::read(&row.ok_or(HostingError::NoContract)?)
 }
 
-fn own(contract: Contract, account: AccountId) -> Result<Contract> {
+pub(crate) fn own(contract: Contract, account: AccountId) -> Result<Contract> {
     if contract.account == account { Ok(contract) } else { Err(HostingError::NoContract) }
 }

@@ -7,7 +7,7 @@ macro_rules! contracts {
              fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, terms_hash, address, \
              next_address, next_address_from, offered_at, accepted_at, from_epoch, to_epoch, billed_to, \
              energy_carry, fee_carry, arrears, bills, term_epochs, minimum_minor, plan, plan_version, terms_key, \
-             terms_signature FROM hosting_contracts ",
+             terms_signature, term_end, ended_by, ended_at, back_minor FROM hosting_contracts ",
             $rest
         )
     };
@@ -16,31 +16,46 @@ macro_rules! contracts {
 gruve_store::statements! {
     INSERT_CONTRACT = "INSERT INTO hosting_contracts (id, machine, lane, account, state, kind, scheme, pay_from, \
         asset, energy_minor_per_kwh, fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, \
-        terms_hash, offered_at, term_epochs, minimum_minor, plan, plan_version, request_key, energy_carry, \
+        terms_hash, offered_at, term_epochs, minimum_minor, plan, plan_version, request_key, term_end, energy_carry, \
         fee_carry, arrears, bills) \
-        VALUES ($1, $2, $3, $4, 'offered', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-        $18, $19, $20, $21, $22, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+        $18, $19, $20, $21, $22, $23, $24, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
     OF_REQUEST = contracts!("WHERE account = $1 AND request_key = $2");
     CONTRACT = contracts!("WHERE id = $1");
     OF_ACCOUNT = contracts!("WHERE account = $1 ORDER BY offered_at DESC, id DESC LIMIT $2");
     OF_MACHINE = contracts!("WHERE machine = $1 ORDER BY offered_at, id");
-    HOLDER = contracts!("WHERE machine = $1 AND state = 'active' AND to_epoch IS NULL");
-    OPEN_OFFER = contracts!("WHERE machine = $1 AND state = 'offered'");
+    /// Whose it is beyond a border, until a term ends or for good.
+    HOLDER = contracts!("WHERE machine = $1 AND state = 'active' AND (to_epoch IS NULL OR to_epoch > $2) \
+        ORDER BY accepted_at DESC, id DESC LIMIT 1");
+    OPEN_OFFER = contracts!("WHERE machine = $1 AND (state = 'offered' OR state = 'ordered')");
     TO_BILL = contracts!("WHERE lane = $1 AND (state = 'active' OR state = 'closing') AND id > $2 \
         ORDER BY id LIMIT $3");
+    /// Over, and something is owed; those that ended before an epoch are let go.
+    OWING = contracts!("WHERE lane = $1 AND state = 'ended' AND arrears > 0 AND to_epoch >= $4 AND id > $2 \
+        ORDER BY id LIMIT $3");
+    ALL_AFTER = contracts!("WHERE id > $1 ORDER BY id LIMIT $2");
     ALL = contracts!("ORDER BY offered_at, id");
     OF_ACCOUNT_BEFORE = contracts!("WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     ALL_BEFORE = contracts!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
     COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
-        AND (state = 'active' OR state = 'offered')";
+        AND (state = 'active' OR state = 'offered' OR state = 'ordered')";
+    COUNT_ORDERED = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 AND state = 'ordered'";
+    COUNT_HAD = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 AND accepted_at IS NOT NULL";
+    /// Machines of a plan that wait for accounts which never had one.
+    ORDERED_BY_NEW = "SELECT COUNT(*) AS n FROM hosting_contracts c WHERE c.plan = $1 AND c.state = 'ordered' \
+        AND NOT EXISTS (SELECT 1 FROM hosting_contracts p WHERE p.account = c.account \
+        AND p.accepted_at IS NOT NULL)";
     ACCEPT = "UPDATE hosting_contracts SET state = 'active', accepted_at = $2, from_epoch = $3, address = $4, \
-        terms_key = $5, terms_signature = $6, to_epoch = $7 WHERE id = $1 AND state = 'offered'";
+        terms_key = $5, terms_signature = $6, to_epoch = $7, term_end = $7 \
+        WHERE id = $1 AND (state = 'offered' OR state = 'ordered')";
     HANDED_OVER = "SELECT \
         CAST(COALESCE(SUM(CASE WHEN account = $3 THEN price_minor ELSE 0 END), 0) AS BIGINT) AS own, \
         CAST(COALESCE(SUM(price_minor), 0) AS BIGINT) AS everybody \
         FROM hosting_contracts WHERE price_asset = $1 AND accepted_at > $2 AND replaces IS NOT NULL";
-    WITHDRAW = "UPDATE hosting_contracts SET state = 'withdrawn' WHERE id = $1 AND state = 'offered'";
-    SET_END = "UPDATE hosting_contracts SET to_epoch = $2 WHERE id = $1 AND to_epoch IS NULL";
+    WITHDRAW = "UPDATE hosting_contracts SET state = 'withdrawn' \
+        WHERE id = $1 AND (state = 'offered' OR state = 'ordered')";
+    SET_END = "UPDATE hosting_contracts SET to_epoch = $2, ended_by = $3, ended_at = $4, back_minor = $5 \
+        WHERE id = $1 AND state = 'active' AND (to_epoch IS NULL OR to_epoch > $2)";
     SET_NEXT_ADDRESS = "UPDATE hosting_contracts SET address = $2, next_address = $3, next_address_from = $4 \
         WHERE id = $1";
     BILLED = "UPDATE hosting_contracts SET state = $2, billed_to = $3, energy_carry = $4, fee_carry = $5, \

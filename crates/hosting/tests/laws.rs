@@ -94,7 +94,7 @@ async fn an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all(sto
     assert!(matches!(w.hosting.accept(kari, offer).await, Err(HostingError::NotNow("withdrawn"))));
     let (id, _) = w.hosted(kari, PayFrom::Balance).await;
     let open = w.hosting.offer_transfer(kari, id, ola, btc(0)).await.unwrap();
-    let until = w.hosting.end(id).await.unwrap();
+    let until = w.hosting.end(id).await.unwrap().until;
     assert!(matches!(w.hosting.accept(ola, open).await, Err(HostingError::NotNow(_))));
     assert!(matches!(w.hosting.end(id).await, Err(HostingError::NotNow(_))));
     let owner = w.farm.owners().await.unwrap().owner_in(w.machine, until);
@@ -241,7 +241,7 @@ async fn energy_told_late_of_a_contract_that_is_over_is_billed_as_long_as_sample
     let (id, from) = w.hosted(kari, PayFrom::Balance).await;
     w.fund(kari, 100_000).await;
     w.epoch(from, 3_000, RATE, FULL).await;
-    let until = w.hosting.end(id).await.unwrap();
+    let until = w.hosting.end(id).await.unwrap().until;
     let last = EpochNumber(until.0 - 1);
     assert!(last > from, "an epoch in which the line was cut");
     for n in from.0 + 1..until.0 + 1 {
@@ -346,7 +346,7 @@ async fn the_last_bill_waits_for_no_earnings(store: Store) {
     let kari = account(1);
     let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
     w.epoch(from, 3_000, RATE, FULL).await;
-    let until = w.hosting.end(id).await.unwrap();
+    let until = w.hosting.end(id).await.unwrap().until;
     for n in from.0 + 1..=until.0 {
         w.clock.set(w.farm.rule(&lane()).unwrap().end(EpochNumber(n)));
         w.seal(EpochNumber(n), 0).await;

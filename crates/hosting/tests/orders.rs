@@ -153,10 +153,9 @@ async fn a_term_ends_by_itself_at_its_epoch_and_is_billed_to_it(store: Store) {
     let last = EpochNumber(from.0 + 2);
     assert_eq!(owners.owner_in(w.machine, last), Some(MachineOwner::Account(kari)));
     assert_eq!(owners.owner_in(w.machine, last.next()), Some(MachineOwner::House));
-    // While it runs it is nobody else's, and nobody ends it early.
-    assert!(matches!(w.hosting.end(id).await, Err(HostingError::NotNow(_))));
-    let offer = w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(0)).await.unwrap();
-    assert!(w.hosting.accept(ola, offer).await.is_err());
+    // While it runs it is nobody else's.
+    let offer = w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(0)).await;
+    assert!(matches!(offer, Err(HostingError::NotYours)), "{offer:?}");
     for n in 0..5 {
         let epoch = EpochNumber(from.0 + n);
         w.epoch(epoch, 3_000, RATE, FULL).await;
@@ -167,8 +166,11 @@ async fn a_term_ends_by_itself_at_its_epoch_and_is_billed_to_it(store: Store) {
     assert_eq!(bills.iter().map(|b| b.fee).sum::<i64>(), 300);
     let c = w.hosting.contract(None, id).await.unwrap();
     assert_eq!(c.state, HostingState::Closing);
-    // Over: it can be taken.
+    assert_eq!(checked(&w, id).await[0].ended, None);
+    // Over: it can be given to somebody else.
+    let offer = w.hosting.offer(w.machine, ola, terms(PayFrom::Balance), btc(0)).await.unwrap();
     w.hosting.accept(ola, offer).await.unwrap();
+    w.assert_sound().await;
 }
 
 async fn checked(w: &World, id: ContractId) -> Vec<HostingStatement> {

@@ -1,12 +1,13 @@
 //! Reading balances and an account's lines.
 
 use crate::post::{
-    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, TOTALS, read_balance,
+    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, SUMS_OF_KIND, TOTALS,
+    read_balance,
 };
 use crate::{Account, AccountKind, LedgerError, Result, Side};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, Amount, Asset, Timestamp};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rows of one page at most.
 pub const PAGE_MAX: u32 = 1_000;
@@ -79,6 +80,27 @@ pub async fn totals(tx: &mut Tx, asset: Asset) -> Result<Vec<(AccountKind, Amoun
             Ok((kind, Amount::new(asset, row.get("minor")?)))
         })
         .collect()
+}
+
+/// What all entries of a kind have posted to each account: debits positive, credits negative. For audits: it reads
+/// the kind's whole journal, and its answer has a line for each account and asset.
+///
+/// # Errors
+/// The database's, also when a sum does not fit 64 bits.
+pub async fn sums_of_kind(tx: &mut Tx, kind: &str) -> Result<BTreeMap<(Account, Asset), i64>> {
+    let mut all = BTreeMap::new();
+    let (mut account, mut asset) = (String::new(), String::new());
+    loop {
+        let given = params![kind, account.as_str(), asset.as_str(), PAGE_MAX];
+        let rows = tx.fetch_all(SUMS_OF_KIND, &given).await?;
+        for row in &rows {
+            (account, asset) = (row.get("account")?, row.get("asset")?);
+            all.insert((account_of(row)?, row.get("asset")?), row.get("minor")?);
+        }
+        if rows.len() < PAGE_MAX as usize {
+            return Ok(all);
+        }
+    }
 }
 
 /// One posting to an account, with the entry it belongs to.

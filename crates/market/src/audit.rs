@@ -1,16 +1,25 @@
 //! The share log against the closed epochs: every share in exactly one, and units as its work gives them.
 
+mod contracts;
+mod sums;
 mod units;
+
+pub use contracts::ContractAudit;
 
 use crate::close::LaneState;
 use crate::record::thresholds;
 use crate::sql;
 use crate::tally::{Counted, JobTargets, Tally, Targets, WorkKey, WorkSum, tally};
 use crate::{LaneConfig, Market, MarketError, Result, late, opened};
-use gruve_sharelog::{JobRecord, Position, Record, ShareLog, ShareRecord, counts_in};
-use gruve_store::{Row, Tx, params};
-use gruve_units::{AccountId, Algorithm, Asset, EpochNumber, Hashes, JobId, LaneId};
+use gruve_sharelog::{BlockRecord, JobRecord, Position, Record, ShareLog, ShareRecord, counts_in};
+use gruve_store::{Row, Tx, params, statements};
+use gruve_units::{AccountId, Algorithm, Asset, EpochNumber, Hashes, JobId, LaneId, MachineId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+statements! {
+    FOUND = "SELECT block_hash, epoch, height, machine FROM market_found WHERE lane = $1
+        AND block_hash > $2 ORDER BY block_hash LIMIT $3";
+}
 
 /// Findings kept at most; more of the same tell nothing new.
 pub const FINDINGS_MAX: usize = 100;
@@ -60,6 +69,8 @@ struct FromLog {
     records: HashMap<JobId, JobRecord>,
     /// Epochs with work on jobs that the log holds no more.
     in_part: BTreeSet<EpochNumber>,
+    /// Found blocks: in which epoch, at which height, by which machine.
+    blocks: HashMap<[u8; 32], (EpochNumber, u64, MachineId)>,
     wrong: Vec<String>,
 }
 
@@ -70,12 +81,27 @@ impl Market {
     /// # Errors
     /// The log's and the database's.
     pub async fn audit_log(&self, lane: &LaneId, log: &ShareLog) -> Result<LogAudit> {
+        let mut tx = self.store().read().await?;
+        let audit = self.audit_log_in(&mut tx, lane, log).await?;
+        tx.rollback().await?;
+        Ok(audit)
+    }
+
+    /// The same within a transaction.
+    ///
+    /// # Errors
+    /// As [`Market::audit_log`].
+    pub async fn audit_log_in(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        log: &ShareLog,
+    ) -> Result<LogAudit> {
         let lane = self.lane(lane)?;
         // The rows first: an epoch closed while the log is read is then only not compared.
-        let mut tx = self.store().read().await?;
-        let closed = LaneState::read(&mut tx, &lane.lane).await?.closed;
+        let closed = LaneState::read(tx, &lane.lane).await?.closed;
         let aux = lane.aux.iter().map(|aux| aux.asset).collect();
-        let thresholds = thresholds(&mut tx, &lane.lane, None).await?;
+        let thresholds = thresholds(tx, &lane.lane, None).await?;
         let (log, algorithm) = (log.clone(), lane.algorithm);
         let read = tokio::task::spawn_blocking(move || {
             let all = FromLog { thresholds, ..FromLog::default() };
@@ -84,9 +110,7 @@ impl Market {
         .await;
         let from_log =
             read.map_err(|e| MarketError::Broken(format!("reading the share log: {e}")))??;
-        let audit = compare(&mut tx, lane, closed, from_log).await?;
-        tx.rollback().await?;
-        Ok(audit)
+        compare(tx, lane, closed, from_log).await
     }
 }
 
@@ -105,6 +129,10 @@ impl FromLog {
         let targets = self.targets.entry(epoch).or_default();
         let number = targets.number(Targets { own: seen, aux: Vec::new() });
         jobs.insert(job, (epoch, seen.0, number));
+    }
+
+    fn take_block(&mut self, b: &BlockRecord) {
+        self.blocks.insert(b.block_hash, (b.share.epoch, b.height, b.share.machine));
     }
 
     fn take_share(&mut self, jobs: &Jobs, at: Position, s: &ShareRecord) {
@@ -191,7 +219,9 @@ fn read_log(
                     *aux = targets.number(Targets { own, aux: chains });
                 }
             }
-            Record::Block(_) | Record::AuxBlock(_) | Record::BlockOutcome { .. } => {}
+            Record::Block(b) => all.take_block(&b),
+            Record::AuxBlock(b) => all.take_block(&b.found),
+            Record::BlockOutcome { .. } => {}
         }
     }
     Ok(all)
@@ -205,6 +235,7 @@ async fn compare(
 ) -> Result<LogAudit> {
     let lane = &config.lane;
     let mut audit = LogAudit::default();
+    compare_blocks(tx, lane, &mut log, &mut audit).await?;
     for what in std::mem::take(&mut log.wrong) {
         audit.find(what);
     }
@@ -233,7 +264,9 @@ async fn compare(
             if let Some(what) = difference(row, &work, &said)? {
                 audit.find(format!("epoch {epoch}: {what}"));
             } else {
-                units::compare(tx, config, epoch, &said, &mut audit).await?;
+                units::compare(tx, config, epoch, (&said, row.get("units")?), &mut audit).await?;
+                let shared = (row.get("house_work")?, row.get("allocated")?, row.get("surplus")?);
+                units::compare_work(tx, config, epoch, shared, &mut audit).await?;
             }
         }
         if rows.len() < 1_000 {
@@ -249,6 +282,33 @@ async fn compare(
     }
     audit.open_shares += log.open.values().map(|s| s.len() as u64).sum::<u64>();
     Ok(audit)
+}
+
+/// The found blocks of a lane against its log: a block's epoch says who earns of it.
+async fn compare_blocks(
+    tx: &mut Tx,
+    lane: &LaneId,
+    log: &mut FromLog,
+    audit: &mut LogAudit,
+) -> Result<()> {
+    let mut after = Vec::new();
+    loop {
+        let rows = tx.fetch_all(FOUND, &params![lane.clone(), after.clone(), 1_000_u32]).await?;
+        for row in &rows {
+            let hash: [u8; 32] = row.get("block_hash")?;
+            let stored: (EpochNumber, u64, MachineId) =
+                (row.get("epoch")?, row.get("height")?, row.get("machine")?);
+            after = hash.to_vec();
+            match log.blocks.remove(&hash) {
+                Some(said) if said == stored => {}
+                None if !log.whole => {}
+                _ => audit.find(format!("block {}: the log has it otherwise", hex::encode(hash))),
+            }
+        }
+        if rows.len() < 1_000 {
+            return Ok(());
+        }
+    }
 }
 
 /// What differs between an epoch's rows and what the log says, if anything.

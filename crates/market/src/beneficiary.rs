@@ -37,9 +37,12 @@ impl Beneficiary {
         }
     }
 
-    /// From two columns; `None` for an unknown kind.
+    /// From two columns; `None` for an unknown kind, and for an id where there is none.
     #[must_use]
-    pub const fn from_columns(kind: i64, id: [u8; 16]) -> Option<Beneficiary> {
+    pub fn from_columns(kind: i64, id: [u8; 16]) -> Option<Beneficiary> {
+        if matches!(kind, 0 | 3 | 4 | 5) && id != [0; 16] {
+            return None;
+        }
         Some(match kind {
             0 => Beneficiary::Operator,
             1 => Beneficiary::Contract(ContractId::from_bytes(id)),

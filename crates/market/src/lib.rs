@@ -97,7 +97,7 @@ mod worth;
 
 pub use accountant::{Accountant, EMPTY_ROWS_MAX};
 pub use after::{AfterSettlement, Settled};
-pub use audit::{FINDINGS_MAX, LogAudit};
+pub use audit::{ContractAudit, FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
 pub use bulk::{BULK_MIGRATIONS, PAGE_MIGRATIONS};
 pub use cancel::Cancelled;

@@ -151,7 +151,8 @@ statements! {
         WHERE c.lane = $1 AND w.renew_max_minor IS NOT NULL AND c.state IN ('active', 'starting')
         AND c.start_epoch IS NOT NULL AND c.id > $2 ORDER BY c.id LIMIT $3";
     TO_REINVEST = "SELECT c.id AS id FROM market_wishes w JOIN market_contracts c ON c.id = w.contract
-        WHERE c.lane = $1 AND w.reinvest = 1 AND c.id > $2 ORDER BY c.id LIMIT $3";
+        WHERE c.lane = $1 AND w.reinvest = 1 AND (c.state IN ('active', 'starting') OR c.ended_epoch >= $2)
+        AND c.id > $3 ORDER BY c.id LIMIT $4";
     FOLLOWER = "SELECT id, state, hashrate FROM market_contracts
         WHERE renews = $1 AND state IN ('awaiting_payment', 'starting') ORDER BY id";
     FOLLOW = "UPDATE market_contracts SET holds = 1, start_epoch = $2

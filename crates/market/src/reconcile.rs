@@ -12,6 +12,7 @@ use crate::book::Book;
 use crate::bulk::accruals;
 use crate::bulk::pending::{self, Pending};
 use crate::bulk::roll;
+use crate::close::LaneState;
 use crate::metered::sql as metered;
 use crate::pages::Pages;
 use crate::reward::{beneficiary, from_columns};
@@ -20,9 +21,21 @@ use crate::settle::Standing;
 use crate::sql;
 use crate::{AssetReconciliation, Beneficiary, Market, MarketError, Reconciliation, Result};
 use gruve_ledger::{Account, balance};
-use gruve_store::{Row, Tx, params};
-use gruve_units::{Accrual, Amount, Asset, Hashrate};
+use gruve_store::{Row, Tx, params, statements};
+use gruve_units::{Accrual, Amount, Asset, EpochNumber, Hashrate, LaneId};
 use std::collections::BTreeMap;
+
+statements! {
+    ODD_REWARDS = "SELECT COUNT(*) AS n FROM market_rewards WHERE lane = $1 AND asset = $2
+        AND credited = 1 AND (state <> 'mature' OR accrued = 0)";
+    LIFELESS_REWARDS = "SELECT COUNT(*) AS n FROM market_rewards r WHERE r.lane = $1 AND r.asset = $2
+        AND r.accrued = 1 AND NOT EXISTS (SELECT 1 FROM market_lives l WHERE l.asset = r.asset
+        AND l.block_hash = r.block_hash AND l.generation = r.generation AND l.reversed_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM market_accruals a WHERE a.asset = r.asset
+        AND a.block_hash = r.block_hash AND a.generation = r.generation)";
+    LAST_EPOCH = "SELECT epoch, checkpoint FROM market_epochs WHERE lane = $1 ORDER BY epoch DESC LIMIT 1";
+    ALL_SHARES = "SELECT CAST(COALESCE(SUM(shares), 0) AS BIGINT) AS n FROM market_epochs WHERE lane = $1";
+}
 
 /// The kind of [`crate::Beneficiary::Fpps`].
 const FPPS_KIND: i64 = 6;
@@ -148,7 +161,9 @@ impl Market {
         for lane in &self.config().lanes {
             for book in lane.books() {
                 audit_standings(tx, book, &mut findings).await?;
+                audit_rewards(tx, book, &mut findings).await?;
             }
+            audit_lane(tx, &lane.lane, &mut findings).await?;
             findings.extend(roll::audit(tx, &lane.lane).await?);
             let mut held = 0u128;
             let mut pages = Pages::by_id(sql::HOLDING_CONTRACTS, &params![lane.lane.clone()]);
@@ -346,6 +361,37 @@ fn accrual_sum(row: &Row) -> Result<u128> {
         .ok_or_else(|| MarketError::Broken("accruals add up to less than nothing".into()))
 }
 
+/// Blocks' rows against each other: where a block was found, and that what is shared out has its window.
+async fn audit_rewards(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>) -> Result<()> {
+    let given = params![book.id(), book.asset];
+    for (sql, what) in [
+        (ODD_REWARDS, "blocks are credited before they are mature or shared out"),
+        (LIFELESS_REWARDS, "blocks are shared out and have no window"),
+    ] {
+        let n: i64 = tx.fetch_one(sql, &given).await?.get("n")?;
+        if n != 0 {
+            findings.push(format!("lane {}: {n} {what} ({})", book.lane.lane, book.asset));
+        }
+    }
+    Ok(())
+}
+
+/// How far a lane is, against its epochs.
+async fn audit_lane(tx: &mut Tx, lane: &LaneId, findings: &mut Vec<String>) -> Result<()> {
+    let state = LaneState::read(tx, lane).await?;
+    let row = tx.fetch_optional(LAST_EPOCH, &params![lane.clone()]).await?;
+    let last = row.map(|r| Ok::<_, MarketError>((r.get("epoch")?, r.get("checkpoint")?)));
+    let last: Option<(EpochNumber, [u8; 32])> = last.transpose()?;
+    if last.is_some() && last != state.closed.map(|closed| (closed, state.checkpoint)) {
+        findings.push(format!("lane {lane}: its last epoch is another one than it says"));
+    }
+    let shares: i64 = tx.fetch_one(ALL_SHARES, &params![lane.clone()]).await?.get("n")?;
+    if u64::try_from(shares).ok() != Some(state.shares) {
+        findings.push(format!("lane {lane}: {} shares, its epochs have {shares}", state.shares));
+    }
+    Ok(())
+}
+
 async fn audit_standings(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>) -> Result<()> {
     let overflow = || MarketError::Overflow("all accruals of a lane");
     let mut pending = pending_of(tx, book).await?;
@@ -388,4 +434,18 @@ async fn audit_standings(tx: &mut Tx, book: Book<'_>, findings: &mut Vec<String>
     }
     findings.extend(parts.into_keys().map(differs));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STATEMENTS;
+    use gruve_store::testing::prepare_all;
+    use gruve_store::{Store, laws};
+
+    async fn every_statement_prepares(store: Store) {
+        let w = crate::world::World::new(store).await;
+        prepare_all(&w.store, STATEMENTS).await;
+    }
+
+    laws! { statements: [every_statement_prepares] }
 }

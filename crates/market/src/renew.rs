@@ -32,6 +32,10 @@ use std::collections::BTreeMap;
 /// A contract is renewed by a standing wish when at most so many epochs' work is left of it.
 pub const RENEW_AHEAD_EPOCHS: u64 = 3;
 
+/// So many epochs behind the longest window a contract that is over is credited nothing more: a month of ten-minute ones,
+/// longer than any chain's blocks mature.
+const EARNS_ON_EPOCHS: u64 = 4_320;
+
 /// A contract that waits for the end of another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Follower {
@@ -166,17 +170,24 @@ impl Market {
     /// Does what customers want of a lane's contracts, after an epoch was closed. What is refused concerns one
     /// contract and is told its owner; other errors are logged and tried again after the next close.
     pub(crate) async fn grant_wishes(&self, lane: &LaneConfig) {
-        for (list, is_renewal) in [(life_sql::TO_RENEW, true), (life_sql::TO_REINVEST, false)] {
-            if let Err(error) = self.grant(lane, list, is_renewal).await {
+        for is_renewal in [true, false] {
+            if let Err(error) = self.grant(lane, is_renewal).await {
                 tracing::warn!(lane = %lane.lane, %error, "customers' standing wishes wait");
             }
         }
     }
 
-    async fn grant(&self, lane: &LaneConfig, list: &'static str, is_renewal: bool) -> Result<()> {
+    async fn grant(&self, lane: &LaneConfig, is_renewal: bool) -> Result<()> {
         let mut tx = self.store().read().await?;
         let mut wishing: Vec<ContractId> = Vec::new();
-        let mut pages = Pages::by_id(list, &params![lane.lane.clone()]);
+        let mut pages = if is_renewal {
+            Pages::by_id(life_sql::TO_RENEW, &params![lane.lane.clone()])
+        } else {
+            // Work that was delivered before the end may still be in a window, or a block of it not mature.
+            let closed = LaneState::read(&mut tx, &lane.lane).await?.closed.unwrap_or_default();
+            let since = closed.back(lane.pplns_epochs_max.saturating_add(EARNS_ON_EPOCHS));
+            Pages::by_id(life_sql::TO_REINVEST, &params![lane.lane.clone(), since])
+        };
         while let Some(rows) = pages.next(&mut tx).await? {
             for row in rows {
                 wishing.push(row.get("id")?);

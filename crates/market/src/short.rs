@@ -331,17 +331,7 @@ impl Market {
         let given = params![lane.clone(), limit.min(crate::ROWS_MAX)];
         let rows = tx.fetch_all(life_sql::SHORT_EPOCHS, &given).await?;
         tx.rollback().await?;
-        let read = |row: &Row| {
-            Ok(ShortEpoch {
-                epoch: row.get("epoch")?,
-                since: row.get("since_epoch")?,
-                missing: row.get("missing")?,
-                caused: row.get("caused")?,
-                declared: row.get::<Option<Hashes>>("declared")?.unwrap_or_default(),
-                elsewhere: row.get::<Option<Hashes>>("elsewhere")?.unwrap_or_default(),
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(ShortEpoch::read).collect()
     }
 
     /// A page of them: those before one of them, newest first.
@@ -361,17 +351,20 @@ impl Market {
         let given = params![lane.clone(), before, limit.min(crate::ROWS_MAX)];
         let rows = tx.fetch_all(life_sql::SHORT_EPOCHS_BEFORE, &given).await?;
         tx.rollback().await?;
-        let read = |row: &Row| {
-            Ok(ShortEpoch {
-                epoch: row.get("epoch")?,
-                since: row.get("since_epoch")?,
-                missing: row.get("missing")?,
-                caused: row.get("caused")?,
-                declared: row.get::<Option<Hashes>>("declared")?.unwrap_or_default(),
-                elsewhere: row.get::<Option<Hashes>>("elsewhere")?.unwrap_or_default(),
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(ShortEpoch::read).collect()
+    }
+}
+
+impl ShortEpoch {
+    fn read(row: &Row) -> Result<ShortEpoch> {
+        Ok(ShortEpoch {
+            epoch: row.get("epoch")?,
+            since: row.get("since_epoch")?,
+            missing: row.get("missing")?,
+            caused: row.get("caused")?,
+            declared: row.get::<Option<Hashes>>("declared")?.unwrap_or_default(),
+            elsewhere: row.get::<Option<Hashes>>("elsewhere")?.unwrap_or_default(),
+        })
     }
 }
 

@@ -25,12 +25,20 @@ pub const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The tables of contracts' life, counted by themselves.
-pub const LIFE_MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "life",
-    sqlite: include_str!("../migrations/0001_life.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_life.postgres.sql"),
-}];
+pub const LIFE_MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "life",
+        sqlite: include_str!("../migrations/0001_life.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_life.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "reinvesting",
+        sqlite: include_str!("../migrations/0002_life.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_life.postgres.sql"),
+    },
+];
 
 /// The tables of `chain`, counted by themselves.
 pub const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
@@ -146,7 +154,7 @@ statements! {
     EPOCHS_BEFORE = "SELECT epoch, skipped, closed_at, shares, house_work, other_work, allocated, surplus,
         share_root, checkpoint FROM market_epochs WHERE lane = $1 AND epoch < $2
         ORDER BY epoch DESC LIMIT $3";
-    EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root
+    EPOCHS_FROM = "SELECT epoch, shares, duplicates, house_work, other_work, share_root, allocated, surplus, units
         FROM market_epochs WHERE lane = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
     LAST_JOB = "SELECT network_bits, height FROM market_windows
         WHERE lane = $1 AND asset = $2 AND network_bits IS NOT NULL ORDER BY epoch DESC LIMIT 1";

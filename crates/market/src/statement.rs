@@ -125,7 +125,20 @@ impl Market {
         epochs_max: usize,
     ) -> Result<Statement> {
         let mut tx = self.store().read().await?;
-        let subject = Subject::find(&mut tx, account, id).await?;
+        let page = self.statement_in(&mut tx, account, id, (from, epochs_max)).await;
+        tx.rollback().await?;
+        page
+    }
+
+    /// The same within a transaction.
+    pub(crate) async fn statement_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        id: ContractId,
+        (from, epochs_max): (Option<EpochNumber>, usize),
+    ) -> Result<Statement> {
+        let subject = Subject::find(tx, account, id).await?;
         if self.config().operator_accounts.contains(&account) {
             return Err(MarketError::NoStatement("it is the operator's own and comes last"));
         }
@@ -136,9 +149,8 @@ impl Market {
             let from = from.unwrap_or(start).max(start);
             let lane = self.lane(&subject.lane)?;
             let most = epochs_max.clamp(1, EPOCHS_MAX);
-            Writing::begin(lane, &subject, from, most).write(&mut tx, &mut page).await?;
+            Writing::begin(lane, &subject, from, most).write(tx, &mut page).await?;
         }
-        tx.rollback().await?;
         self.sign_statement(&mut page)?;
         Ok(page)
     }

@@ -1,13 +1,13 @@
 //! Games that a buyer or an operator could play, each shown not to pay, on both engines.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod prices;
 mod world;
 
 use gruve_ledger::{Account, Entry, post};
-use gruve_market::units::{ONE_BLOCK, units_of};
 use gruve_market::{
     Accountant, ActKind, ChainBlock, Choice, ContractState, MarketConfig, MarketError, NoticeKind,
-    Paid, PlanLife, PriceSourceConfig, Result, Unprofitable,
+    Paid, Result,
 };
 use gruve_sharelog::{Options, Owner, Record, ShareLog};
 use gruve_store::testing::TestDir;
@@ -16,12 +16,8 @@ use gruve_units::{
     AccountId, Accrual, Amount, Asset, Bps, Clock as _, ContractId, EpochNumber, Hashes, Hashrate,
     LaneId, QuoteId, Timestamp, mul_div_floor,
 };
+use prices::{EPOCH, REWARD, near, price, priced, would_have_earned};
 use world::{BITS, World, btc, lane, refused, someone};
-
-/// An epoch's work at a rate of one hash per second.
-const EPOCH: u128 = world::EPOCH_SECS as u128;
-/// What a block pays.
-const REWARD: i64 = 5_000_000_000;
 
 async fn order(w: &World, who: AccountId, quote: QuoteId) -> Result<ContractId> {
     transact!(w.store, tx -> Result<_> => {
@@ -78,18 +74,6 @@ async fn a_block_pays(w: &World, here: u64, height: u64) {
     w.height(height + world::MATURITY).await;
     w.epoch_at(here).await;
     w.epoch_at(here).await;
-}
-
-/// What this work would have earned of a block in an underfilled window, after the plan's two percent.
-fn would_have_earned(work: u128) -> i64 {
-    let units = units_of(Hashes(work), BITS).unwrap();
-    let reward = u128::try_from(REWARD).unwrap();
-    let (gross, _) = mul_div_floor(reward, units, 8 * ONE_BLOCK).unwrap();
-    i64::try_from(gross * 98 / 100).unwrap()
-}
-
-fn near(a: i64, b: i64) -> bool {
-    a.abs_diff(b) <= 2
 }
 
 async fn buying_just_after_a_block_is_seen_earns_nothing_of_it(store: Store) {
@@ -190,29 +174,6 @@ async fn work_before_a_retarget_or_halving_is_paid_by_its_own_difficulty_and_no_
     };
     assert!(near(a, pays(BITS)) && near(b, pays(harder)), "{a} {b}");
     w.assert_all_sound().await;
-}
-
-/// The house with two sources of Bitcoin's price, both of which must speak.
-fn priced() -> MarketConfig {
-    let mut config = world::config();
-    let source = |name: &str| PriceSourceConfig {
-        name: name.into(),
-        asset: Asset::Btc,
-        url: None,
-        pointer: String::new(),
-    };
-    config.prices.sources = vec![source("desk"), source("mirror")];
-    config.prices.quorum = 2;
-    config.prices.staleness_secs = 30;
-    config
-}
-
-/// Both sources say this many dollars, now.
-async fn price(w: &World, dollars: i64) {
-    for source in ["desk", "mirror"] {
-        let now = w.clock.now();
-        w.market.report_price(source, Asset::Btc, now, dollars * 1_000_000).await.unwrap();
-    }
 }
 
 async fn a_quote_does_not_outlive_a_move_of_the_price(store: Store) {
@@ -507,205 +468,8 @@ async fn one_account_that_paid_once_cannot_hold_everything_unpaid(store: Store) 
     w.assert_sound().await;
 }
 
-/// A plan that costs dollars, and what of it is beside the price.
-fn costly(unprofitable: Unprofitable) -> MarketConfig {
-    let mut config = priced();
-    config.plans[0].life = PlanLife {
-        unprofitable,
-        hysteresis_bps: Bps::new(500).unwrap(),
-        notice_epochs: 2,
-        // A dollar for a hash of the test's little chain.
-        maintenance_usd_micro_per_th_day: 1_000_000_000_000,
-        energy_usd_micro_per_th_day: 0,
-        choice_epochs: 144,
-        minimum_payout_minor: 0,
-    };
-    config.plans[0].fee_bps = Bps::ZERO;
-    config
-}
-
-/// One block of the chain that a TH·day's earnings are reckoned by: some four coins a TH·day.
-async fn chain_pays(w: &World) {
-    let block = ChainBlock {
-        height: 1,
-        hash: [1; 32],
-        time: 1,
-        bits: None,
-        work: Hashes(1 << 60),
-        names_uncles: false,
-        subsidy: REWARD,
-        fees: 0,
-    };
-    transact!(w.store, tx -> Result<()> => {
-        w.market.chain_block(tx, &lane(), Asset::Btc, &block).await
-    })
-    .unwrap();
-}
-
-/// One epoch with a price at its beginning.
-async fn priced_epoch(w: &World, rate: u64, dollars: i64) -> EpochNumber {
-    price(w, dollars).await;
-    w.epoch_at(rate).await
-}
-
-async fn a_pause_is_announced_stops_the_clock_and_gives_the_operator_nothing(store: Store) {
-    let w = World::with(store, costly(Unprofitable::Pause)).await;
-    chain_pays(&w).await;
-    for _ in 0..4 {
-        priced_epoch(&w, 1_000, 1_000_000).await;
-    }
-    let me = someone(1);
-    let c = w.lease(me, 1_000, 3).await;
-    // The price falls: what was recorded one settlement ago decides.
-    priced_epoch(&w, 1_000, 1).await;
-    let decided = priced_epoch(&w, 1_000, 1).await;
-    let view = w.view(me, c).await;
-    assert_eq!(
-        view.life.paused_since,
-        Some(EpochNumber(decided.0 + 3)),
-        "after two epochs' notice"
-    );
-    assert_eq!(view.delivered, Hashes(1_000 * EPOCH));
-    let before = view.hard_end.unwrap();
-    priced_epoch(&w, 1_000, 1).await;
-    assert_eq!(w.state(me, c).await, ContractState::Active);
-    assert_eq!(w.view(me, c).await.delivered, Hashes(2_000 * EPOCH), "during the notice it runs");
-    // Its last epoch is the one before the pause, were it not for the operator's machines standing still.
-    priced_epoch(&w, 0, 1).await;
-    let kinds = async || -> Vec<NoticeKind> {
-        w.market.notices(me, Some(c), 10).await.unwrap().iter().map(|n| n.kind).collect()
-    };
-    assert!(kinds().await.contains(&NoticeKind::PauseAhead));
-    for _ in 0..5 {
-        priced_epoch(&w, 1_000, 1).await;
-    }
-    let view = w.view(me, c).await;
-    assert_eq!((view.state, view.life.paused_epochs), (ContractState::Active, 5));
-    assert_eq!(view.hard_end, Some(EpochNumber(before.0 + 5)), "its end stands still, too");
-    assert_eq!(view.delivered, Hashes(2_000 * EPOCH));
-    assert!(kinds().await.contains(&NoticeKind::Paused));
-    // The house worked on: what that earns is the customer's, and not the operator's surplus.
-    let owed = w.market.owed(me, c, 10).await.unwrap();
-    assert_eq!(
-        (owed.len(), owed[0].kind.as_str(), owed[0].hashes),
-        (5, "paused", Hashes(1_000 * EPOCH))
-    );
-    let hash = w.find_block(100);
-    w.see(hash, 100, REWARD).await;
-    w.height(100 + world::MATURITY).await;
-    priced_epoch(&w, 0, 1).await;
-    priced_epoch(&w, 0, 1).await;
-    let owed = w.market.owed(me, c, 10).await.unwrap();
-    let paid: i64 = owed.iter().flat_map(|o| &o.paid).map(|a| a.minor).sum();
-    let worth = would_have_earned(5_000 * EPOCH) * 100 / 98;
-    assert!(paid.abs_diff(worth) <= 10, "{paid} of {worth}");
-    // It pays again: the contract runs, and gets the rest of its work.
-    for _ in 0..2 {
-        priced_epoch(&w, 0, 1_000_000).await;
-    }
-    assert_eq!(w.view(me, c).await.life.paused_since, None);
-    priced_epoch(&w, 1_500, 1_000_000).await;
-    assert!(w.view(me, c).await.delivered > Hashes(2_000 * EPOCH));
-    assert!(kinds().await.contains(&NoticeKind::Resumed));
-    w.assert_all_sound().await;
-}
-
-async fn the_customer_may_have_an_unprofitable_contract_run(store: Store) {
-    let w = World::with(store, costly(Unprofitable::Pause)).await;
-    chain_pays(&w).await;
-    for _ in 0..4 {
-        priced_epoch(&w, 1_000, 1).await;
-    }
-    let me = someone(1);
-    let c = w.lease(me, 1_000, 6).await;
-    let keep = async |who, keep| w.market.keep_running(who, c, keep).await;
-    // Nothing is decided about a contract before its first epoch.
-    priced_epoch(&w, 1_000, 1).await;
-    assert_eq!(w.view(me, c).await.life.paused_since, None);
-    priced_epoch(&w, 1_000, 1).await;
-    let announced = w.view(me, c).await.life.paused_since;
-    assert!(announced.is_some());
-    assert!(matches!(refused(keep(someone(2), true).await), MarketError::UnknownContract));
-    for _ in 0..2 {
-        keep(me, true).await.unwrap();
-    }
-    for n in 2..=6u128 {
-        priced_epoch(&w, 1_000, 1).await;
-        let view = w.view(me, c).await;
-        assert_eq!((view.life.paused_since, view.delivered), (None, Hashes(n * 1_000 * EPOCH)));
-    }
-    let decisions = w.market.pause_decisions(c, 10).await.unwrap();
-    assert_eq!(decisions[0].decision, "override");
-    assert!(decisions[0].earns_micro < decisions[0].costs_micro);
-    w.assert_all_sound().await;
-}
-
-async fn a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it(store: Store) {
-    let w = World::with(store, costly(Unprofitable::Run)).await;
-    chain_pays(&w).await;
-    for _ in 0..4 {
-        priced_epoch(&w, 1_000, 1).await;
-    }
-    let me = someone(1);
-    let c = w.lease(me, 1_000, 3).await;
-    for _ in 0..4 {
-        priced_epoch(&w, 1_000, 1).await;
-    }
-    assert_eq!(w.state(me, c).await, ContractState::Completed);
-    let e = refused(w.market.keep_running(me, c, true).await);
-    assert!(matches!(e, MarketError::WrongState { .. }), "{e}");
-    assert!(w.market.pause_decisions(c, 10).await.unwrap().is_empty());
-    w.assert_all_sound().await;
-}
-
-async fn settling_late_does_not_pick_the_price(store: Store) {
-    let mut config = costly(Unprofitable::Run);
-    config.prices.staleness_secs = 15;
-    let w = World::with(store, config).await;
-    for _ in 0..4 {
-        priced_epoch(&w, 1_000, 50_000).await;
-    }
-    let me = someone(1);
-    let c = w.lease(me, 1_000, 3).await;
-    priced_epoch(&w, 1_000, 50_000).await;
-    priced_epoch(&w, 1_000, 50_000).await;
-    let hash = w.find_block(100);
-    w.see(hash, 100, REWARD).await;
-    w.height(100 + world::MATURITY).await;
-    // The sources are silent: the settlement's instant has no price, and the contract waits.
-    w.epoch_at(1_000).await;
-    let dues = w.market.usd_dues(c, 10).await.unwrap();
-    let prices: Vec<_> = dues.iter().map(|due| due.usd_micro).collect();
-    assert_eq!(prices, [None, Some(50_000_000_000)], "newest first");
-    assert_eq!(w.view(me, c).await.settled, btc(0));
-    // The coin has become dear when it is settled. What was missing is told for the instant that was scheduled.
-    let late = dues[0].instant;
-    for source in ["desk", "mirror"] {
-        let at = Timestamp(late.0 - 1_000_000);
-        w.market.report_price(source, Asset::Btc, at, 40_000_000_000).await.unwrap();
-    }
-    w.clock.set(Timestamp(late.0 + 1_000_000));
-    priced_epoch(&w, 0, 900_000).await;
-    let dues = w.market.usd_dues(c, 10).await.unwrap();
-    let prices: Vec<_> = dues.iter().map(|due| due.usd_micro).collect();
-    assert_eq!(prices, [Some(40_000_000_000), Some(50_000_000_000)]);
-    assert!(w.view(me, c).await.settled.minor > 0);
-    // And a price that is recorded stays, whatever is told for its time afterwards.
-    w.market.report_price("desk", Asset::Btc, Timestamp(late.0 - 1), 1_000_000).await.unwrap();
-    w.market.report_price("mirror", Asset::Btc, Timestamp(late.0 - 1), 1_000_000).await.unwrap();
-    priced_epoch(&w, 0, 900_000).await;
-    let recorded = w.market.prices(Asset::Btc, 100).await.unwrap();
-    let then = recorded.iter().find(|p| p.instant == late).unwrap();
-    assert_eq!(then.usd_micro, 40_000_000_000);
-    w.assert_all_sound().await;
-}
-
 laws! {
     games: [
-        a_pause_is_announced_stops_the_clock_and_gives_the_operator_nothing,
-        the_customer_may_have_an_unprofitable_contract_run,
-        a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it,
-        settling_late_does_not_pick_the_price,
         buying_just_after_a_block_is_seen_earns_nothing_of_it,
         a_quote_does_not_outlive_a_retarget,
         work_before_a_retarget_or_halving_is_paid_by_its_own_difficulty_and_no_more,

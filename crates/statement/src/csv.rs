@@ -137,6 +137,13 @@ fn rows(line: &Line) -> Vec<Cells> {
                 ("net_minor", l.refund.minor.to_string()),
             ]]
         }
+        Line::Meter(l) => vec![vec![
+            ("is", l.what.name().to_string()),
+            ("epoch", l.epoch.to_string()),
+            ("delivered_sum", l.delivered_sum.0.to_string()),
+            ("charged_minor", l.charged_minor.to_string()),
+            ("cost_carry", l.cost_carry.0.to_string()),
+        ]],
         Line::Accrual(l) => {
             let mut row =
                 cells!("accrual", l, epoch, asset, block, life, height, reward_minor, before_epoch);

@@ -154,6 +154,7 @@ fn add(day: &mut Day, line: &Line) -> Option<()> {
             }
         }
         Line::End(_)
+        | Line::Meter(_)
         | Line::Credit(_)
         | Line::Aside(_)
         | Line::Judgement(_)

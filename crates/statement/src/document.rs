@@ -10,7 +10,7 @@
 mod earned;
 mod life;
 
-pub use earned::{FoundLine, Limited, PricedJob, PricedLine, UsageLine};
+pub use earned::{FoundLine, Limited, MeterLine, Metered, PricedJob, PricedLine, UsageLine};
 pub use life::{
     AsideLine, Choice, ChoiceLine, Decision, DecisionLine, DollarsLine, JudgementLine, OwedLine,
     PauseLine, Why,
@@ -218,6 +218,8 @@ pub enum Line {
     Found(FoundLine),
     /// Work of an epoch by the meter.
     Usage(UsageLine),
+    /// A contract by the meter stopped, went on or ended.
+    Meter(MeterLine),
     /// Missed work was set aside.
     Aside(AsideLine),
     /// It was judged whose doing that was.
@@ -249,6 +251,7 @@ impl Line {
             Line::Priced(l) => l.epoch,
             Line::Found(l) => l.epoch,
             Line::Usage(l) => l.epoch,
+            Line::Meter(l) => l.epoch,
             Line::Aside(l) => l.epoch,
             Line::Judgement(l) => l.epoch,
             Line::Choice(l) => l.epoch,
@@ -277,6 +280,7 @@ impl Line {
             Line::Priced(l) => format!("{} of epoch {}'s work priced", l.asset, l.of_epoch),
             Line::Found(l) => format!("{} of block {} found", l.asset, l.block),
             Line::Usage(l) => format!("usage of epoch {}", l.epoch),
+            Line::Meter(l) => format!("{} with epoch {}", l.what.name(), l.epoch),
             Line::Aside(l) => format!("work of epoch {} set aside", l.epoch),
             Line::Judgement(l) => format!("judgement about epoch {}", l.of_epoch),
             Line::Choice(l) => format!("choice about epoch {}", l.of_epoch),

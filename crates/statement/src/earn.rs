@@ -222,7 +222,7 @@ impl Replay {
     }
 
     /// Whether the lane's own coin has come to the minimum payout, or the contract to its end. A contract by the meter
-    /// has no line of its end: paying earlier than agreed is to its owner's good.
+    /// may be ended after the closing at which it is settled: paying earlier than agreed is to its owner's good.
     fn check_minimum(&self, bps: u16) -> Verdict {
         let SettlementRule::EveryEpochs { minimum_minor, .. } = self.terms.rules.settlement else {
             return Ok(());

@@ -4,143 +4,33 @@
 //! credit, what is due, waived and owed follow from the terms and the lines before it. The operator signs the
 //! terms at the sale and each page of a statement.
 
+mod end;
+mod terms;
+
+pub use end::{EndedBy, HostingEnd};
+pub use terms::{
+    Back, END_RULE, ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HOSTING_TERMS_1, HOSTING_TERMS_2,
+    HostingTerms, LEVEL_RULE,
+};
+
 use crate::check::Wrong;
 use crate::document::Big;
 use crate::replay::must;
 use crate::terms::{SignedTerms, TermsError};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use gruve_units::{Asset, ContractId, Hashrate, LaneId};
+use gruve_units::{Asset, ContractId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The form of the terms that is written.
-pub const HOSTING_TERMS: &str = "gruve-hosting-terms-2";
-/// The form from before there were plans of machines: without a term, a minimum and the epoch's length.
-pub const HOSTING_TERMS_1: &str = "gruve-hosting-terms-1";
 /// The form of a statement.
 pub const HOSTING_STATEMENT: &str = "gruve hosting statement 1";
 /// Bills on a page at most.
 pub const HOSTING_BILLS_MAX: usize = 500;
 
-/// How energy is counted and priced.
-pub const ENERGY_RULE: &str = "each reading of watts counts until the next one, at most 300 s; what no reading covers is \
-    not billed; floor(price * microjoules / 3.6e12) with the fraction carried";
-/// How the fee is priced.
-pub const FEE_RULE: &str = "floor(fee * microseconds / 8.64e10) with the fraction carried";
-/// What a machine that stands still costs the operator.
-pub const LEVEL_RULE: &str = "an epoch is up if the machine's shares prove any work in it, less the time it claimed under \
-    half its nameplate; credit = ceil(fee * (level - up) / level) of each bill";
-
 /// Microjoules of a kilowatt-hour.
 const UJ_PER_KWH: u128 = 3_600_000_000_000;
 /// Microseconds of a day.
 const US_PER_DAY: u128 = 86_400_000_000;
-
-/// What is agreed of a machine. Its canonical bytes are its JSON with the fields in this order and no spaces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HostingTerms {
-    /// [`HOSTING_TERMS`].
-    pub format: String,
-    /// The maker's number.
-    pub serial: String,
-    /// The maker's name for it.
-    pub model: String,
-    /// The lane it works for.
-    pub lane: LaneId,
-    /// What its maker promises.
-    pub nameplate: Hashrate,
-    /// What its maker says it draws, in watts.
-    pub nameplate_watts: u32,
-    /// `sold` or `leased`.
-    pub kind: String,
-    /// `pplns` or `solo`.
-    pub scheme: String,
-    /// `earnings` or `balance`: what bills are taken from.
-    pub pay_from: String,
-    /// What bills are in. From earnings: an asset that the lane earns.
-    pub asset: Asset,
-    /// A kilowatt-hour, in minor units.
-    pub energy_minor_per_kwh: i64,
-    /// [`ENERGY_RULE`].
-    pub energy_rule: String,
-    /// A day of hosting, in minor units.
-    pub fee_minor_per_day: i64,
-    /// [`FEE_RULE`].
-    pub fee_rule: String,
-    /// The promised part of the time; zero promises nothing.
-    pub service_level_bps: u16,
-    /// [`LEVEL_RULE`].
-    pub service_level_rule: String,
-    /// What the price is in.
-    pub price_asset: Asset,
-    /// What is paid at once.
-    pub price_minor: i64,
-    /// Length of an epoch of the lane, microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch_us: Option<u64>,
-    /// After so many epochs it ends by itself; without, when the operator ends it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub term_epochs: Option<u64>,
-    /// Earnings go to the payout address once so many minor units of the lane's own coin wait for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minimum_payout_minor: Option<i64>,
-    /// The plan that it was ordered by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-    /// Its version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan_version: Option<u32>,
-}
-
-impl HostingTerms {
-    /// Reads canonical bytes.
-    ///
-    /// # Errors
-    /// [`TermsError::Unreadable`], also for rules that are not known here.
-    pub fn parse(bytes: &[u8]) -> Result<HostingTerms, TermsError> {
-        let unreadable = |why: String| TermsError::Unreadable(why);
-        let terms: HostingTerms =
-            serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?;
-        if ![HOSTING_TERMS, HOSTING_TERMS_1].contains(&terms.format.as_str()) {
-            return Err(unreadable(format!("the format {:?} is not known here", terms.format)));
-        }
-        let rules = [
-            (&terms.energy_rule, ENERGY_RULE),
-            (&terms.fee_rule, FEE_RULE),
-            (&terms.service_level_rule, LEVEL_RULE),
-        ];
-        if let Some((said, _)) = rules.iter().find(|(said, known)| said.as_str() != *known) {
-            return Err(unreadable(format!("the rule {said:?} is not known here")));
-        }
-        if terms.energy_minor_per_kwh < 0 || terms.fee_minor_per_day < 0 {
-            return Err(unreadable("a price is negative".into()));
-        }
-        if !["earnings", "balance"].contains(&terms.pay_from.as_str()) {
-            return Err(unreadable(format!("bills are taken from {:?}", terms.pay_from)));
-        }
-        Ok(terms)
-    }
-
-    /// Whether these are bytes of such terms, of whatever form.
-    #[must_use]
-    pub fn are_in(text: &str) -> bool {
-        #[derive(Deserialize)]
-        struct Form {
-            format: String,
-        }
-        serde_json::from_str::<Form>(text)
-            .is_ok_and(|f| f.format.starts_with("gruve-hosting-terms-"))
-    }
-
-    /// The canonical bytes.
-    ///
-    /// # Errors
-    /// When they cannot be written, which no terms cause.
-    pub fn canonical(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
-    }
-}
 
 /// How the bills stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +102,9 @@ pub struct HostingStatement {
     pub start_epoch: u64,
     /// The epoch that is no longer its own, once that is known.
     pub end_epoch: Option<u64>,
+    /// That somebody ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<HostingEnd>,
     /// How it stood before the page.
     pub opening: HostingPosition,
     /// The bills, oldest first.
@@ -453,8 +346,19 @@ impl HostingChecker {
         if let Some(agreed) = self.terms.epoch_us {
             must("epoch_us", page.epoch_us, agreed)?;
         }
-        if let (Some(term), Some(end)) = (self.terms.term_epochs, page.end_epoch) {
-            must("end_epoch", end, page.start_epoch.saturating_add(term))?;
+        match (&page.ended, page.end_epoch) {
+            (Some(ended), Some(end)) => {
+                must("end_epoch", end, ended.epoch)?;
+                ended.check(&self.terms, page.start_epoch)?;
+            }
+            (Some(_), None) => return Err("it was ended and has no end".into()),
+            (None, Some(end)) => match self.terms.term_end(page.start_epoch) {
+                Some(by_itself) => must("end_epoch", end, by_itself)?,
+                // From before it was written down who ends a contract.
+                None if self.terms.end_rule.is_none() => {}
+                None => return Err("it has no term, and nobody has ended it".into()),
+            },
+            (None, None) => {}
         }
         match self.span {
             Some(before) if before != (page.epoch_us, page.start_epoch) => {

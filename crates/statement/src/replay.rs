@@ -90,6 +90,8 @@ pub struct Replay {
     pub(crate) life: Life,
     pub(crate) last_work: Option<LastWork>,
     pub(crate) is_metered: bool,
+    /// Of a contract by the meter: whether it is stopped, and with which epoch it ended.
+    pub(crate) meter: (bool, Option<u64>),
     ended: bool,
     /// The line that must come next.
     pub(crate) must_end: bool,
@@ -107,6 +109,7 @@ impl Replay {
         let is_metered = terms.format == METERED_FORMAT;
         Replay {
             is_metered,
+            meter: (false, None),
             worked: BTreeMap::new(),
             priced: Priced::new(),
             life: Life::default(),
@@ -170,6 +173,7 @@ impl Replay {
             Line::Priced(l) => self.take_priced(l),
             Line::Found(l) => self.take_found(l),
             Line::Usage(l) => self.take_usage(l),
+            Line::Meter(l) => self.take_meter(l),
             Line::Aside(l) => self.take_aside(l),
             Line::Judgement(l) => self.take_judgement(l),
             Line::Choice(l) => self.take_choice(l),

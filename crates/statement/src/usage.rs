@@ -1,6 +1,6 @@
 //! Work by the meter done again. Pure.
 
-use crate::document::{Big, UsageLine};
+use crate::document::{Big, MeterLine, Metered, UsageLine};
 use crate::replay::{LastWork, Replay, Verdict, mul_div, must};
 use gruve_units::{Hashes, Hashrate};
 use ruint::Uint;
@@ -30,6 +30,12 @@ impl Replay {
         if self.worked.last_key_value().is_some_and(|(last, _)| l.epoch <= *last) {
             return Err("it stands after a later epoch".into());
         }
+        if self.meter.0 {
+            return Err("the contract is stopped".into());
+        }
+        if self.meter.1.is_some_and(|end| l.epoch > end) {
+            return Err("the contract has ended before".into());
+        }
         let began = i128::from(l.epoch) * i128::from(self.terms.epoch_us);
         must("began_us", i128::from(l.began_us), began)?;
         self.check_hold(l)?;
@@ -43,6 +49,28 @@ impl Replay {
         let (epoch, entitled, delivered) = (l.epoch, l.entitled, l.delivered);
         self.last_work = Some(LastWork { epoch, entitled, delivered, is_aside: true });
         Ok(())
+    }
+
+    /// A stop, its end, or the contract's: with all work and charges so far.
+    pub(crate) fn take_meter(&mut self, l: &MeterLine) -> Verdict {
+        if !self.is_metered {
+            return Err("the contract is not by the meter".into());
+        }
+        let (is_stopped, ended) = self.meter;
+        if ended.is_some() {
+            return Err("the contract has ended before".into());
+        }
+        self.meter = match (l.what, is_stopped) {
+            (Metered::Stopped, false) => (true, None),
+            (Metered::Resumed, true) => (false, None),
+            // One that is stopped ends as such.
+            (Metered::Ended, _) => (is_stopped, Some(l.epoch)),
+            (Metered::Stopped, true) => return Err("it is stopped already".into()),
+            (Metered::Resumed, false) => return Err("it was not stopped".into()),
+        };
+        must("delivered_sum", l.delivered_sum, self.position.delivered)?;
+        must("charged_minor", l.charged_minor, self.position.charged_minor)?;
+        must("cost_carry", l.cost_carry.0, self.position.cost_carry.0)
     }
 
     /// What was held is the whole cost at the rate asked for, rounded up, or all there was; and what it covers.

@@ -143,6 +143,7 @@ fn declare(state: Option<AppState>) -> Routes {
         .post("/machines/{id}/address", CustomerForm, machines::address)
         .post("/machines/{id}/in-block", CustomerForm, in_block::wish)
         .post("/machines/{id}/transfer", CustomerForm, machines::transfer)
+        .post("/machines/{id}/end", CustomerForm, machines::end)
         .post("/machines/{id}/tickets", CustomerForm, tickets::open_ticket)
         .get("/tickets/{id}", Customer, tickets::ticket)
         .post("/tickets/{id}/notes", CustomerForm, tickets::say)

@@ -299,6 +299,7 @@ fn entry_words(kind: &str) -> String {
         "market-cancel" => "Contract cancelled: its price comes back",
         "hosting-bill" => "Bill of a hosted machine",
         "hosting-sale" => "Machine paid",
+        "hosting-back" => "Given back of a lease that the operator ended",
         "treasury-sent-back" => "A payment was sent back",
         "market-refund" => "Refund for work not delivered",
         "market-settlement" => "Earnings settled",

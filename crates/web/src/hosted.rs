@@ -11,7 +11,7 @@ use gruve_farm::{FarmError, Inventory, Note, SitePower, Speaker, Ticket, TicketI
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{
     Contract, HostedMachine, HostingError, HostingKind, HostingStatement, OfPlan, OfferTerms,
-    Order, Ordered, PayFrom,
+    Order, PayFrom,
 };
 use gruve_ledger::LedgerError;
 use gruve_market::metered::Period;
@@ -46,23 +46,29 @@ pub(crate) struct Asker<'a> {
 
 /// Why a machine did not change hands, or its address was not set.
 #[derive(Debug, thiserror::Error)]
-enum HandError {
+pub enum HandError {
+    /// Hosting's.
     #[error(transparent)]
     Hosting(#[from] HostingError),
+    /// The treasury's.
     #[error(transparent)]
     Treasury(#[from] TreasuryError),
+    /// The accounts'.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
+    /// The farm's.
     #[error(transparent)]
     Farm(#[from] FarmError),
+    /// The market's.
     #[error(transparent)]
     Market(#[from] MarketError),
+    /// The database's.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl HandError {
-    fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         match self {
             HandError::Hosting(e) => hosting_failure(e),
             HandError::Treasury(e) => treasury_failure(e),
@@ -97,7 +103,7 @@ pub(crate) struct HostedOffer {
 }
 
 /// What a plan of machines says, as an order.
-fn order_of(plan: &Plan, request_key: Option<String>) -> Result<Order, Failure> {
+pub(crate) fn order_of(plan: &Plan, request_key: Option<String>) -> Result<Order, Failure> {
     let h = plan.hosted.as_ref().ok_or_else(|| Failure::not_found("plan"))?;
     let minor = |n: u64| i64::try_from(n).map_err(|e| Failure::fault(&e));
     let terms = OfferTerms {
@@ -155,7 +161,7 @@ impl AppState {
     }
 
     /// Asks again who sits there, unless a key for programs asks.
-    async fn prove_again(&self, asker: &Asker<'_>) -> Result<(), Failure> {
+    pub(crate) async fn prove_again(&self, asker: &Asker<'_>) -> Result<(), Failure> {
         if asker.customer.is_key() {
             return Ok(());
         }
@@ -181,8 +187,8 @@ impl AppState {
             let (offer, seller) = self.hosting().offered(tx, account, id).await?;
             self.may_pay_for(tx, &offer, seller).await?;
             let from = self.hosting().accept_in(tx, account, id).await?;
-            self.earn_as_agreed(tx, &offer).await?;
-            self.tell_taken(tx, &offer, seller).await?;
+            self.sale_rooms().earn_as_agreed(tx, &offer).await?;
+            self.sale_rooms().tell_taken(tx, &offer, seller).await?;
             Ok(from)
         });
         let from = from.map_err(|e| e.failure())?;
@@ -212,42 +218,6 @@ impl AppState {
         Ok(HostedOffer { plan, in_stock, machine })
     }
 
-    /// Orders a machine by a plan, in the version that was seen: the price goes out of the balance to the operator, and a
-    /// machine in stock becomes the account's, in one transaction. The same key again is the same order.
-    pub(crate) async fn order_hosted(
-        &self,
-        asker: &Asker<'_>,
-        (plan, version): (&str, u32),
-        key: Option<String>,
-    ) -> Result<Ordered, Failure> {
-        let account = asker.customer.account;
-        let found = self.market().hosted_plans().into_iter().find(|p| p.id == plan);
-        let plan = found.ok_or_else(|| Failure::not_found("plan"))?;
-        if plan.version != version {
-            let why = "This plan has changed meanwhile: look at it again.";
-            return Err(Failure::conflict("plan-changed", why.to_owned()));
-        }
-        let order = order_of(&plan, key)?;
-        if order.price.minor > 0 {
-            self.prove_again(asker).await?;
-        }
-        let ordered = transact!(self.store(), tx -> Result<Ordered, HandError> => {
-            if order.price.minor > 0 {
-                self.treasury().refuse_if_disputed(tx, account).await?;
-            }
-            let ordered = self.hosting().order_in(tx, account, &order).await?;
-            if !ordered.before {
-                let (c, _) = self.hosting().offered(tx, account, ordered.contract).await?;
-                self.earn_as_agreed(tx, &c).await?;
-                self.tell_taken(tx, &c, None).await?;
-            }
-            Ok(ordered)
-        });
-        let ordered = ordered.map_err(|e| e.failure())?;
-        self.pulse().beat();
-        Ok(ordered)
-    }
-
     /// A page of the statement of an own contract's bills, from a number on.
     pub(crate) async fn hosting_statement(
         &self,
@@ -258,20 +228,6 @@ impl AppState {
         let c = self.own_hosting(account, id).await?;
         let page = self.hosting().statement(&c, from.unwrap_or(1).into()).await;
         page.map_err(|e| hosting_failure(&e))
-    }
-
-    /// The account's own machines on the lane earn from the next epoch on as the contract says: within the
-    /// transaction that makes it.
-    async fn earn_as_agreed(&self, tx: &mut Tx, c: &Contract) -> Result<(), HandError> {
-        let scheme = match c.terms.scheme {
-            gruve_hosting::Scheme::Pplns => Scheme::Pplns,
-            gruve_hosting::Scheme::Solo => Scheme::Solo,
-        };
-        let (now, _) = self.market().own_scheme_in(tx, c.account, &c.lane).await?;
-        if now != scheme {
-            self.market().set_own_scheme(tx, c.account, &c.lane, scheme).await?;
-        }
-        Ok(())
     }
 
     /// Whether an offer's price may leave the account. To another customer it is a payout by another door.
@@ -293,33 +249,12 @@ impl AppState {
         Ok(self.treasury().may_hand_over(tx, offer.account, offer.price, before).await?)
     }
 
-    async fn serial_of(&self, tx: &mut Tx, machine: MachineId) -> Result<String, FarmError> {
-        Ok(self.farm().inventory_of(tx, machine).await?.serial)
-    }
-
-    async fn tell_taken(
+    pub(crate) async fn serial_of(
         &self,
         tx: &mut Tx,
-        offer: &Contract,
-        seller: Option<AccountId>,
-    ) -> Result<(), HandError> {
-        let serial = self.serial_of(tx, offer.machine).await?;
-        let taken = format!("You have taken the machine {serial} for {}.", offer.price);
-        self.accounts().tell_owner(tx, offer.account, &taken).await?;
-        if let Some(seller) = seller {
-            let given = format!("Your machine {serial} was handed on for {}.", offer.price);
-            self.accounts().tell_owner(tx, seller, &given).await?;
-        }
-        Ok(())
-    }
-
-    /// Refuses what is offered, or takes an own offer back.
-    pub(crate) async fn withdraw_hosting(
-        &self,
-        account: AccountId,
-        id: ContractId,
-    ) -> Result<(), Failure> {
-        self.hosting().withdraw(id, Some(account)).await.map_err(|e| hosting_failure(&e))
+        machine: MachineId,
+    ) -> Result<String, FarmError> {
+        Ok(self.farm().inventory_of(tx, machine).await?.serial)
     }
 
     /// Offers an own machine to another account by its name.
@@ -473,6 +408,8 @@ pub(crate) fn hosting_failure(e: &HostingError) -> Failure {
         HostingError::NotNow(_) => Failure::conflict("not-now", text()),
         HostingError::NotYours => Failure::conflict("not-yours", text()),
         HostingError::OfferOpen => Failure::conflict("offer-open", text()),
+        HostingError::HeldUnpaid => Failure::conflict("held-unpaid", text()),
+        HostingError::Bound => Failure::conflict("not-now", text()),
         HostingError::SoldOut => Failure::conflict("sold-out", text()),
         HostingError::KeyReused => Failure::key_reused(),
         HostingError::TooMany { .. } | HostingError::BlockFull { .. } => Failure::too_many(text()),

@@ -163,8 +163,7 @@ impl AppState {
         staff: Staff,
         id: ContractId,
     ) -> Result<(), Failure> {
-        let done =
-            async { self.hosting().withdraw(id, None).await.map_err(|e| hosting_failure(&e)) };
+        let done = self.withdraw_hosting(None, id);
         self.act(staff, None, "hosting.withdraw", &id.to_string(), done).await
     }
 
@@ -174,7 +173,7 @@ impl AppState {
         staff: Staff,
         id: ContractId,
     ) -> Result<EpochNumber, Failure> {
-        let done = async { self.hosting().end(id).await.map_err(|e| hosting_failure(&e)) };
+        let done = self.end_hosting_for(id);
         self.act(staff, None, "hosting.end", &id.to_string(), done).await
     }
 

@@ -14,6 +14,8 @@ const WRITES: [(&str, &str, Scope); 13] = [
     ("/api/v1/machines/", "/address", Scope::Withdraw),
     ("/api/v1/machines/", "/in-block", Scope::Withdraw),
     ("/api/v1/machines/", "/transfer", Scope::Withdraw),
+    // What was paid for it does not come back.
+    ("/api/v1/machines/", "/end", Scope::Withdraw),
     ("/api/v1/machines/", "", Scope::Machines),
     ("/api/v1/tickets/", "", Scope::Machines),
     ("/api/v1/quotes", "", Scope::Trade),
@@ -62,6 +64,7 @@ mod tests {
         assert_eq!(post("/api/v1/machines/x/address"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/in-block"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/transfer"), Some(Scope::Withdraw));
+        assert_eq!(post("/api/v1/machines/x/end"), Some(Scope::Withdraw));
         assert_eq!(post("/api/v1/machines/x/tickets"), Some(Scope::Machines));
         assert_eq!(post("/api/v1/contracts/x/cancel"), Some(Scope::Trade));
         assert_eq!(post("/api/v1/hosted-orders"), Some(Scope::Trade));

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// How long the invoice of an account that never paid for a contract stays open: time to pay by hand.
 /// A payment that has been seen holds it open beyond that.
-const FIRST_INVOICE_TTL: Duration = Duration::from_secs(20 * 60);
+pub(crate) const FIRST_INVOICE_TTL: Duration = Duration::from_secs(20 * 60);
 
 statements! {
     /// What a quote of an account led to.

@@ -9,6 +9,7 @@ use gruve_accounts::Accounts;
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{ChainStanding, NetworkFigures, NodeGroup, NodeHealth};
 use gruve_farm::{Farm, MachineOwner};
+use gruve_hosting::Hosting;
 use gruve_market::{Market, Paid, StampSource};
 use gruve_proof::stamp;
 use gruve_sharelog::Owner;
@@ -18,7 +19,10 @@ use gruve_stratum::{
 };
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
 use gruve_units::{Asset, Blame, Blamed, Class, Clock, EpochNumber, LaneId, MachineId};
-use gruve_web::{Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MetricsFor};
+use gruve_web::{
+    Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MachinePaid, MetricsFor, SaleRooms,
+    machine_expired, machine_paid,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -122,6 +126,12 @@ impl Stamps for HouseStamps {
 pub struct InvoiceOutcome {
     /// Whose contracts start.
     pub market: Market,
+    /// Whose machines are ordered.
+    pub hosting: Hosting,
+    /// Their serial numbers.
+    pub farm: Farm,
+    /// Who is told.
+    pub accounts: Accounts,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -130,6 +140,21 @@ pub struct InvoiceOutcome {
 impl InvoiceSink for InvoiceOutcome {
     async fn paid(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
         let Purpose::Contract(contract) = invoice.purpose else { return Ok(()) };
+        let rooms = SaleRooms {
+            market: &self.market,
+            hosting: &self.hosting,
+            farm: &self.farm,
+            accounts: &self.accounts,
+        };
+        let machine = machine_paid(tx, rooms, invoice, contract).await;
+        match machine.map_err(|e| SinkError::of(&e))? {
+            None => {}
+            Some(MachinePaid::Begins(_) | MachinePaid::Already) => return Ok(()),
+            Some(MachinePaid::LeftInBalance) => {
+                tracing::info!(%contract, "a machine was paid and has gone; the money is in the balance");
+                return Ok(());
+            }
+        }
         let paid = self.market.invoice_paid(tx, contract, self.clock.now()).await;
         if let Paid::LeftInBalance = paid.map_err(|e| SinkError::of(&e))? {
             tracing::info!(%contract, "paid too late to start; the money is in the balance");
@@ -139,6 +164,9 @@ impl InvoiceSink for InvoiceOutcome {
 
     async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
         let Purpose::Contract(contract) = invoice.purpose else { return Ok(()) };
+        if machine_expired(tx, &self.hosting, contract).await.map_err(|e| SinkError::of(&e))? {
+            return Ok(());
+        }
         self.market.invoice_expired(tx, contract).await.map_err(|e| SinkError::of(&e))
     }
 }

@@ -13,6 +13,7 @@
 
 use super::error::HouseError;
 use super::hosted::Owners;
+use super::rules::epoch_rule;
 use super::{Parts, StartError, nodes};
 use crate::config::Config;
 use gruve_accounts::Accounts;
@@ -78,7 +79,7 @@ impl Sources {
         for lane in &config.lanes {
             let params = nodes::chain_params(lane)?;
             if params.family() == Family::Bitcoin {
-                lanes.push((lane.id.clone(), params, parts::epoch_rule(lane)));
+                lanes.push((lane.id.clone(), params, epoch_rule(lane)));
             }
         }
         Ok(Sources {

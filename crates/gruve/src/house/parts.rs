@@ -187,8 +187,6 @@ impl Parts {
         market.prepare().await?;
         let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
         treasury.check_keys().await?;
-        let outcome = InvoiceOutcome { market: market.clone(), clock: clock.clone() };
-        treasury.tell_invoices_to(Arc::new(outcome));
         furnish(&farm, config).await?;
 
         let owners = Arc::new(Owners::default());
@@ -198,6 +196,13 @@ impl Parts {
         let origin = &config.house.origin;
         let hosting = Hosting::new(store_too, farm.clone(), clock_too, entropy_too, key, origin);
         market.tell_settlements_to(Arc::new(Bills(hosting.clone())));
+        treasury.tell_invoices_to(Arc::new(InvoiceOutcome {
+            market: market.clone(),
+            hosting: hosting.clone(),
+            farm: farm.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
+        }));
         let logins = Arc::new(Logins {
             accounts: accounts.clone(),
             farm: farm.clone(),

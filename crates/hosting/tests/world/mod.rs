@@ -181,6 +181,13 @@ impl World {
             .unwrap();
     }
 
+    /// What the audit finds: nothing.
+    pub(crate) async fn assert_sound(&self) {
+        let mut tx = self.store.read().await.unwrap();
+        let audit = self.hosting.audit(&mut tx).await.unwrap();
+        assert!(audit.findings.is_empty(), "{:?}", audit.findings);
+    }
+
     pub(crate) async fn bills(&self, id: ContractId) -> Vec<Bill> {
         let mut all = self.hosting.bills(id, 100).await.unwrap();
         all.reverse();

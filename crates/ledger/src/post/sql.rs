@@ -25,6 +25,11 @@ gruve_store::statements! {
         WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
     BROWSE_POSTINGS = "SELECT seq, line, account, asset, minor FROM ledger_postings \
         WHERE seq >= $1 AND seq <= $2 ORDER BY seq, line";
+    SUMS_OF_KIND = "SELECT p.account AS account, p.asset AS asset, \
+        CAST(SUM(p.minor) AS BIGINT) AS minor FROM ledger_entries e \
+        JOIN ledger_postings p ON p.seq = e.seq WHERE e.kind = $1 \
+        AND (p.account > $2 OR (p.account = $2 AND p.asset > $3)) \
+        GROUP BY p.account, p.asset ORDER BY p.account, p.asset LIMIT $4";
     AUDIT_STRAY_POSTINGS = "SELECT COUNT(*) AS stray FROM ledger_postings \
         WHERE seq NOT IN (SELECT seq FROM ledger_entries)";
     AUDIT_BALANCES = "SELECT account, asset, kind, minor FROM ledger_balances \

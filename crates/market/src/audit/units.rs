@@ -3,15 +3,21 @@
 
 use super::LogAudit;
 use crate::bulk::lines;
+use crate::pages::Pages;
 use crate::tally::Tally;
 use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_store::{Tx, params, statements};
-use gruve_units::{Asset, EpochNumber};
+use gruve_units::{Asset, EpochNumber, Hashes};
 use std::collections::BTreeMap;
 
 statements! {
     WINDOW_OF = "SELECT units FROM market_windows WHERE lane = $1 AND asset = $2 AND epoch = $3";
     SOLO_OF_EPOCH = "SELECT COUNT(*) AS n FROM market_solo WHERE lane = $1 AND epoch = $2";
+    /// Leases have had rows here before their lines had pages.
+    HAD_WORK = "SELECT (SELECT COUNT(*) FROM market_holds WHERE contract = $1 AND epoch = $2)
+        + (SELECT COUNT(*) FROM market_contracts WHERE id = $1) AS n";
+    BY_METER = "SELECT contract AS id, delivered FROM market_holds
+        WHERE lane = $1 AND epoch = $2 AND contract > $3 ORDER BY contract LIMIT $4";
     UNITS_OF_EPOCH = "SELECT kind, beneficiary, units FROM market_units
         WHERE lane = $1 AND asset = $2 AND epoch = $3";
 }
@@ -22,7 +28,7 @@ pub(super) async fn compare(
     tx: &mut Tx,
     lane: &LaneConfig,
     epoch: EpochNumber,
-    said: &Tally,
+    (said, in_row): (&Tally, [u8; 16]),
     audit: &mut LogAudit,
 ) -> Result<()> {
     let contracts = of_contracts(tx, lane, epoch).await?;
@@ -48,6 +54,9 @@ pub(super) async fn compare(
         let row = tx.fetch_optional(WINDOW_OF, &key).await?;
         let stored = row.map(|r| r.get::<[u8; 16]>("units")).transpose()?;
         let stored = stored.map_or(0, u128::from_be_bytes);
+        if asset == lane.asset && stored != u128::from_be_bytes(in_row) {
+            audit.find(format!("epoch {epoch}: other units in its row than in its window"));
+        }
         if stored > total || (is_whole && stored != total) {
             audit.find(format!("epoch {epoch}: {stored} units of {asset}, {total} by the log"));
         }
@@ -65,7 +74,19 @@ pub(super) async fn compare(
                         ));
                     }
                 }
-                _ => shared = shared.saturating_add(units),
+                Some(Beneficiary::Contract(id)) => {
+                    shared = shared.saturating_add(units);
+                    let known = tx.fetch_one(HAD_WORK, &params![id, epoch]).await?;
+                    if known.get::<i64>("n")? == 0 {
+                        audit.find(format!(
+                            "epoch {epoch}: units of contract {id}, which had no work"
+                        ));
+                    }
+                }
+                Some(Beneficiary::Operator | Beneficiary::FppsReserve) => {
+                    shared = shared.saturating_add(units);
+                }
+                _ => audit.find(format!("epoch {epoch}: units of somebody who does no work")),
             }
         }
         if let (Some((who, own)), true) = (accounts.first_key_value(), is_whole) {
@@ -78,6 +99,35 @@ pub(super) async fn compare(
             ));
         }
         audit.unit_sums += 1;
+    }
+    Ok(())
+}
+
+/// Compares the work that an epoch says it gave with what contracts say they got, and both with what there was.
+pub(super) async fn compare_work(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    epoch: EpochNumber,
+    (house, allocated, surplus): (Hashes, Hashes, Hashes),
+    audit: &mut LogAudit,
+) -> Result<()> {
+    let overflow = || MarketError::Overflow("the work of an epoch");
+    let mut got = 0u128;
+    lines::of_epochs(tx, &lane.lane, epoch, epoch.next(), |_, line| {
+        got = got.checked_add(line.delivered.0).ok_or_else(overflow)?;
+        Ok(())
+    })
+    .await?;
+    let mut pages = Pages::by_id(BY_METER, &params![lane.lane.clone(), epoch]);
+    while let Some(rows) = pages.next(tx).await? {
+        for row in &rows {
+            got = got.checked_add(row.get::<Hashes>("delivered")?.0).ok_or_else(overflow)?;
+        }
+    }
+    if got != allocated.0 || allocated.0.checked_add(surplus.0) != Some(house.0) {
+        audit.find(format!(
+            "epoch {epoch}: {allocated} hashes given and {surplus} over of {house}, contracts got {got}"
+        ));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The rows that a statement is made of.
 
-use super::{Kind, STATEMENT_EPOCHS_MAX, Subject, life, schemes};
+use super::{Kind, STATEMENT_EPOCHS_MAX, Subject, life, schemes, usage};
 use crate::bulk::{accruals, lines};
 use crate::contract::Contract;
 use crate::{MarketError, Result};
@@ -181,9 +181,12 @@ pub(super) async fn events(tx: &mut Tx, subject: &Subject) -> Result<Vec<Line>> 
         return Err(missing());
     }
     schemes::priced(tx, subject, &mut all).await?;
-    if let Kind::Lease(c) = &subject.kind {
-        ended(tx, c, &mut all).await?;
-        life::happenings(tx, c, &mut all).await?;
+    match &subject.kind {
+        Kind::Lease(c) => {
+            ended(tx, c, &mut all).await?;
+            life::happenings(tx, c, &mut all).await?;
+        }
+        Kind::Metered(c) => usage::events(tx, c, &mut all).await?,
     }
     // Stable: what stands at one place is in the order in which it was read.
     all.sort_by_key(|(place, _)| *place);

@@ -42,6 +42,12 @@ impl<'a> Running<'a> {
                 self.position.refunded_minor = l.refund.minor;
                 Ok(())
             }
+            Line::Meter(l) => {
+                let so_far = &self.position;
+                l.delivered_sum = so_far.delivered;
+                (l.charged_minor, l.cost_carry) = (so_far.charged_minor, so_far.cost_carry);
+                Ok(())
+            }
             Line::Accrual(l) => self.add_accrual(l),
             Line::Credit(l) => {
                 let at = self.at(l.asset)?;

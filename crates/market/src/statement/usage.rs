@@ -1,14 +1,17 @@
 //! The epochs of a metered contract, each with its hold and what was charged of it.
 
-use super::rows::{Facts, began_us, missing};
+use super::rows::{Facts, Place, began_us, missing, read};
 use super::{STATEMENT_EPOCHS_MAX, Subject};
 use crate::metered::Metered;
 use crate::units::share_house_units;
 use crate::{Beneficiary, MarketError, Result};
-use gruve_statement::document::{Big, Line, Units, UsageLine};
+use gruve_statement::document::{Big, Line, MeterLine, Metered as Change, Units, UsageLine};
 use gruve_statement::terms::SchemeRule;
 use gruve_store::{Row, Tx, params, statements};
-use gruve_units::{EpochNumber, Hashes};
+use gruve_units::{EpochNumber, Hashes, Timestamp};
+
+/// Stops and goings-on of one contract at most.
+const CHANGES_MAX: u32 = 99_999;
 
 /// Epochs read at once: some megabytes.
 const AT_ONCE: u32 = 5_000;
@@ -17,6 +20,8 @@ statements! {
     HOLDS_OF = "SELECT epoch, price_minor, price_hashrate, cap, held_minor, delivered, charged_minor
         FROM market_holds WHERE contract = $1 AND is_open = 0 AND epoch > $2 AND epoch <= $3
         ORDER BY epoch LIMIT $4";
+    CHANGES_OF = "SELECT kind, epoch, at FROM market_metered_notices
+        WHERE contract = $1 AND kind <> 'low' ORDER BY number LIMIT $2";
 }
 
 /// The work of all epochs, oldest first; running totals are not filled in.
@@ -41,6 +46,27 @@ pub(super) async fn epochs(tx: &mut Tx, subject: &Subject, c: &Metered) -> Resul
             return Ok(all);
         }
     }
+}
+
+/// When it stopped, went on and ended; running totals are not filled in.
+pub(super) async fn events(tx: &mut Tx, c: &Metered, all: &mut Vec<(Place, Line)>) -> Result<()> {
+    let rows = read(tx, CHANGES_OF, &params![c.id, CHANGES_MAX]).await?;
+    for (n, row) in (0u64..).zip(&rows) {
+        let (said, epoch): (String, u64) = (row.get("kind")?, row.get("epoch")?);
+        let known = [Change::Stopped, Change::Resumed, Change::Ended];
+        let what = known.into_iter().find(|c| c.name() == said);
+        let line = MeterLine {
+            epoch,
+            at_us: row.get::<Timestamp>("at")?.0,
+            what: what.ok_or_else(|| MarketError::Broken("an unknown notice".into()))?,
+            delivered_sum: Hashes::ZERO,
+            charged_minor: 0,
+            cost_carry: Big(0),
+        };
+        // After the work of its epoch.
+        all.push(((epoch, 1, n), Line::Meter(line)));
+    }
+    Ok(())
 }
 
 fn line(subject: &Subject, facts: &Facts, row: &Row) -> Result<UsageLine> {

@@ -121,3 +121,45 @@ pub struct Limited {
     /// A fact: what was there for them.
     pub there_minor: i64,
 }
+
+/// A contract by the meter stopped, went on or ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterLine {
+    /// With the closing of which epoch; of one that was ended while nothing was held, in which.
+    pub epoch: u64,
+    /// A fact: when, microseconds UTC since 1970.
+    pub at_us: i64,
+    /// A fact: which.
+    pub what: Metered,
+    /// All work so far.
+    pub delivered_sum: Hashes,
+    /// All that was charged for it, minor units.
+    pub charged_minor: i64,
+    /// What is carried of its cost, 2^-64 minor units; at the end it is charged to nobody.
+    pub cost_carry: Big,
+}
+
+/// What became of a contract by the meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metered {
+    /// Nothing could be held: no work until something can.
+    Stopped,
+    /// Something is held again.
+    Resumed,
+    /// Its owner ended it.
+    Ended,
+}
+
+impl Metered {
+    /// As written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Metered::Stopped => "stopped",
+            Metered::Resumed => "resumed",
+            Metered::Ended => "ended",
+        }
+    }
+}

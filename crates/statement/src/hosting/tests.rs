@@ -1,5 +1,6 @@
 use super::*;
 use crate::terms;
+use gruve_units::Hashrate;
 
 const DAY_US: u64 = 86_400_000_000;
 
@@ -15,7 +16,7 @@ fn agreed(pay_from: &str) -> HostingTerms {
         lane: "btc".parse().unwrap(),
         nameplate: Hashrate(110),
         nameplate_watts: 3_250,
-        kind: "sold".into(),
+        kind: "leased".into(),
         scheme: "pplns".into(),
         pay_from: pay_from.into(),
         asset: Asset::Btc,
@@ -26,12 +27,15 @@ fn agreed(pay_from: &str) -> HostingTerms {
         service_level_bps: 9_800,
         service_level_rule: LEVEL_RULE.into(),
         price_asset: Asset::Btc,
-        price_minor: 1,
+        price_minor: 1_000,
         epoch_us: Some(DAY_US),
         term_epochs: Some(30),
         minimum_payout_minor: None,
         plan: Some("own".into()),
         plan_version: Some(1),
+        until_epoch: None,
+        end_rule: Some(END_RULE.into()),
+        back: Some(Back { asset: Asset::Btc, minor: 1_000, epochs: 30 }),
     }
 }
 
@@ -92,6 +96,7 @@ fn page(t: &HostingTerms) -> HostingStatement {
         epoch_us: DAY_US,
         start_epoch: 10,
         end_epoch: Some(40),
+        ended: None,
         opening: HostingPosition::begin(10),
         bills: vec![first, second],
         closing,
@@ -204,4 +209,73 @@ fn pages_follow_each_other_without_a_gap() {
     assert_eq!(checker.finish().closing, whole.closing);
     let mut early = HostingChecker::begin(file(&t), None).unwrap();
     assert!(early.page(&second).is_err(), "the first bill is missing");
+}
+
+/// Ended by the operator with nineteen of its thirty days left.
+fn ended(by: EndedBy) -> HostingEnd {
+    let back_minor = if by == EndedBy::Operator { 634 } else { 0 };
+    HostingEnd { by, at_us: 3, epoch: 21, epochs_left: 19, back_minor }
+}
+
+#[test]
+fn what_comes_back_of_a_lease_that_the_operator_ends_follows_from_the_terms() {
+    let t = agreed("balance");
+    let of = |end: HostingEnd, epoch| {
+        let mut p = page(&t);
+        (p.ended, p.end_epoch) = (Some(end), epoch);
+        verdict(&t, &p.signed(&key()).unwrap())
+    };
+    for by in [EndedBy::Owner, EndedBy::Operator, EndedBy::HandedOn] {
+        of(ended(by), Some(21)).unwrap();
+        let end = ended(by);
+        assert!(of(HostingEnd { back_minor: end.back_minor + 1, ..end }, Some(21)).is_err());
+        assert!(of(HostingEnd { back_minor: end.back_minor - 1, ..end }, Some(21)).is_err());
+        assert!(of(HostingEnd { epochs_left: 18, ..end }, Some(21)).is_err());
+        assert!(of(end, Some(22)).is_err() && of(end, None).is_err());
+    }
+    // Ended at its first border, all of it comes back; after its term there is nothing to end.
+    let first =
+        HostingEnd { epoch: 12, epochs_left: 28, back_minor: 934, ..ended(EndedBy::Operator) };
+    of(first, Some(12)).unwrap();
+    assert!(of(HostingEnd { epoch: 41, ..ended(EndedBy::Owner) }, Some(41)).is_err());
+}
+
+#[test]
+fn terms_from_before_are_held_to_their_whole_term_and_a_handed_on_one_ends_where_it_would_have() {
+    let mut old = HostingTerms { end_rule: None, back: None, ..agreed("balance") };
+    old.format = HOSTING_TERMS_2.into();
+    let with = |t: &HostingTerms, end: Option<HostingEnd>, epoch| {
+        let mut p = page(t);
+        (p.ended, p.end_epoch) = (end, epoch);
+        verdict(t, &p.signed(&key()).unwrap())
+    };
+    with(&old, None, Some(40)).unwrap();
+    let back_minor = 0;
+    let refused = with(&old, Some(HostingEnd { back_minor, ..ended(EndedBy::Operator) }), Some(21));
+    assert!(refused.unwrap_err().why.contains("do not let it be ended"));
+    with(&old, Some(ended(EndedBy::HandedOn)), Some(21)).unwrap();
+    // The one that goes on: of the same thirty days twenty-five are left at its start.
+    let next = HostingTerms { term_epochs: None, until_epoch: Some(35), ..agreed("balance") };
+    with(&next, None, Some(35)).unwrap();
+    assert!(with(&next, None, Some(40)).is_err());
+    let ends = HostingEnd { epochs_left: 14, back_minor: 467, ..ended(EndedBy::Operator) };
+    with(&next, Some(ends), Some(21)).unwrap();
+    // Without a term nobody's word is an end.
+    let open = HostingTerms { term_epochs: None, back: None, ..agreed("balance") };
+    assert!(with(&open, None, Some(21)).is_err());
+    with(&open, None, None).unwrap();
+}
+
+#[test]
+fn no_more_comes_back_than_was_paid_and_only_of_a_lease() {
+    let unreadable = |t: HostingTerms| HostingTerms::parse(&t.canonical().unwrap()).is_err();
+    let t = agreed("balance");
+    let back = t.back.unwrap();
+    assert!(!unreadable(t.clone()));
+    assert!(unreadable(HostingTerms { kind: "sold".into(), ..t.clone() }));
+    assert!(unreadable(HostingTerms { back: Some(Back { minor: 999, ..back }), ..t.clone() }));
+    assert!(unreadable(HostingTerms { back: Some(Back { epochs: 29, ..back }), ..t.clone() }));
+    assert!(unreadable(HostingTerms { end_rule: Some("when we like".into()), ..t }));
+    assert!(back.of(31).is_err());
+    assert_eq!((back.of(0), back.of(30), back.of(1)), (Ok(0), Ok(1_000), Ok(34)));
 }

@@ -1,4 +1,5 @@
 use super::*;
+use ed25519_dalek::SigningKey;
 
 pub(crate) fn terms() -> Terms {
     Terms {

@@ -6,12 +6,13 @@ use crate::client::Client;
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::Failure;
 use crate::hosted::{Again, Asker, HostedOffer, hosting_failure};
+use crate::machine_sale::Placed;
 use crate::openapi::{Answer, Fine, List, Made, Sheet, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use gruve_market::{Ownership, PaysFrom, Scheme, SignedTerms};
-use gruve_units::{Amount, Asset, ContractId, EpochNumber, LaneId};
+use gruve_units::{Amount, Asset, ContractId, EpochNumber, InvoiceId, LaneId};
 
 answers! {
     /// A plan of machines.
@@ -30,7 +31,7 @@ answers! {
         model: String,
         /// `sold` or `leased`.
         ownership: String,
-        /// Paid at once, out of the balance.
+        /// Paid once, out of the balance or by an invoice.
         price: Money,
         /// How it earns.
         scheme: Scheme,
@@ -60,8 +61,10 @@ answers! {
     struct HostedOrdered {
         /// The hosting contract.
         contract: ContractId,
-        /// The first epoch whose work is the owner's.
-        from_epoch: EpochNumber,
+        /// The first epoch whose work is the owner's; none while an invoice is to be paid first.
+        from_epoch: Option<EpochNumber>,
+        /// The invoice that is to be paid, where one was asked for.
+        invoice: Option<InvoiceId>,
     }
 }
 
@@ -72,6 +75,8 @@ requests! {
         plan: String,
         /// Its version, as seen.
         version: u32,
+        /// `balance` (the usual) or `invoice`: by any way of paying, for which neither password nor code are asked.
+        pay: String = default,
         /// The account's password; keys for programs leave it out.
         password: String = default,
         /// The code of the moment, where the account has a second factor.
@@ -138,8 +143,14 @@ pub(crate) async fn order(
     let key = key_of(&headers)?;
     let again = Again { password: order.password, code: order.code };
     let asker = Asker { customer: &customer, again: &again, from };
-    let made = state.order_hosted(&asker, (&order.plan, order.version), key).await?;
-    Ok(Answer(HostedOrdered { contract: made.contract, from_epoch: made.from }))
+    let plan = (order.plan.as_str(), order.version);
+    let made = match order.pay.as_str() {
+        "" | "balance" => state.order_hosted(&asker, plan, key).await?,
+        "invoice" => state.reserve_hosted(&asker, plan, key).await?,
+        _ => return Err(Failure::refused("`pay` is balance or invoice.")),
+    };
+    let Placed { contract, from, invoice } = made;
+    Ok(Answer(HostedOrdered { contract, from_epoch: from, invoice }))
 }
 
 /// `GET /api/v1/machines/{id}/signed-terms`

@@ -6,7 +6,7 @@
 use super::console::{self, farm, hosting, tickets};
 use super::{
     access, accounts, contracts, events, funds, hosted, in_block, life, machines, metered,
-    passkeys, payins, payouts, public, receipts, reserve,
+    passkeys, payins, payouts, public, receipts, reserve, talk,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -87,14 +87,9 @@ fn for_everybody(routes: Routes) -> Routes {
             "/api/v1/site/telemetry",
             Site,
             "Where the site's agent goes on.",
-            machines::telemetry_place,
+            talk::telemetry_place,
         )
-        .api_post(
-            "/api/v1/site/telemetry",
-            Site,
-            "What a site's machines say.",
-            machines::telemetry,
-        )
+        .api_post("/api/v1/site/telemetry", Site, "What a site's machines say.", talk::telemetry)
 }
 
 fn for_customers(routes: Routes) -> Routes {
@@ -313,6 +308,12 @@ fn with_machines(routes: Routes) -> Routes {
             machines::accept,
         )
         .api_post(
+            "/api/v1/machines/{id}/end",
+            Bearer,
+            "Ends the contract of an own machine at the next border of epochs.",
+            machines::end,
+        )
+        .api_post(
             "/api/v1/machines/{id}/transfer",
             Bearer,
             "Offers a machine to another account.",
@@ -365,27 +366,17 @@ fn with_machines(routes: Routes) -> Routes {
             "/api/v1/machines/{id}/tickets",
             Bearer,
             "Tickets about a machine, newest first.",
-            machines::tickets,
+            talk::tickets,
         )
         .api_post(
             "/api/v1/machines/{id}/tickets",
             Bearer,
             "Opens a ticket about a machine.",
-            machines::open_ticket,
+            talk::open_ticket,
         )
-        .api_get(
-            "/api/v1/tickets/{id}",
-            Bearer,
-            "A ticket and what was said on it.",
-            machines::ticket,
-        )
-        .api_post(
-            "/api/v1/tickets/{id}/notes",
-            Bearer,
-            "Says something on a ticket.",
-            machines::say,
-        )
-        .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", machines::close)
+        .api_get("/api/v1/tickets/{id}", Bearer, "A ticket and what was said on it.", talk::ticket)
+        .api_post("/api/v1/tickets/{id}/notes", Bearer, "Says something on a ticket.", talk::say)
+        .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", talk::close)
 }
 
 /// The operator's side for programs, each call with the permission that it needs.

@@ -1,16 +1,16 @@
-//! Hosted machines, their tickets, and what sites' agents report.
+//! Hosted machines: whose they are, what they do, and electricity behind work.
 
 use crate::api::page::Page;
-use crate::api::papers::{HostingTerms, ReportTaken};
+use crate::api::papers::HostingTerms;
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, rate, time};
 use crate::client::Client;
-use crate::extract::{Customer, Id, Json, Large, Params, SiteAgent};
+use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::hosted::{Again, Asker, farm_failure, hosting_failure};
 use crate::openapi::{Answer, Done, Fine, List, Made, Sheet, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
-use gruve_farm::{Note, Report, SitePower, Ticket, TicketId};
+use gruve_farm::SitePower;
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{Bill, Contract, HostedMachine, Signed};
 use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, LaneId, MachineId, SiteId};
@@ -27,7 +27,8 @@ answers! {
         machine_id: MachineId,
         /// Where it mines.
         lane: LaneId,
-        /// `offered`, `active`, `closing` (over, but late energy is still billed), `ended` or `withdrawn`.
+        /// `offered`, `ordered` (it waits for its invoice), `active`, `closing` (over, but late energy is still billed),
+        /// `ended` or `withdrawn`.
         state: String,
         /// Whose the machine is: sold or leased.
         kind: String,
@@ -55,6 +56,10 @@ answers! {
         from_epoch: Option<EpochNumber>,
         /// The epoch before which it ends.
         until_epoch: Option<EpochNumber>,
+        /// Before its term: `owner`, `operator` or `handed-on`.
+        ended_by: Option<&'static str>,
+        /// What of its price came back when the operator ended it.
+        back: Option<Money>,
         /// Where the machine's coins go.
         address: Option<String>,
         /// Where they will go.
@@ -249,52 +254,18 @@ answers! {
         from_epoch: EpochNumber,
     }
 
+    /// A contract ended.
+    struct MachineEnded {
+        /// The contract's id.
+        id: ContractId,
+        /// The epoch before which it ends.
+        until_epoch: EpochNumber,
+    }
+
     /// A machine offered to somebody.
     struct OfferMade {
         /// The offer's id.
         offer: ContractId,
-    }
-
-    /// A ticket.
-    struct TicketBody {
-        /// Its id.
-        id: TicketId,
-        /// About which machine.
-        machine_id: MachineId,
-        /// What it is about.
-        title: String,
-        /// When it was opened.
-        opened_at: Time,
-        /// When it was closed.
-        closed_at: Option<Time>,
-    }
-
-    /// A ticket and what was said on it.
-    struct TicketDetail: base: TicketBody {
-        /// Oldest first.
-        notes: Vec<NoteBody>,
-    }
-
-    /// What somebody said.
-    struct NoteBody {
-        /// When.
-        at: Time,
-        /// `owner` or `operator`.
-        author: String,
-        /// It.
-        text: String,
-    }
-
-    /// A ticket opened.
-    struct TicketMade {
-        /// Its id.
-        ticket: TicketId,
-    }
-
-    /// Where an agent goes on.
-    struct Place {
-        /// All samples below it are taken.
-        next: u64,
     }
 }
 
@@ -337,18 +308,12 @@ requests! {
         code: String = default,
     }
 
-    /// What a ticket is about, and what there is to say.
-    struct NewTicket {
-        /// In a line.
-        title: String,
-        /// At length.
-        text: String,
-    }
-
-    /// What there is to say.
-    struct Say {
-        /// It.
-        text: String,
+    /// Proof of who ends it.
+    struct OwnerProof {
+        /// The account's password; keys for programs leave it out.
+        password: String = default,
+        /// The code of the moment, where the account has a second factor.
+        code: String = default,
     }
 }
 
@@ -400,6 +365,11 @@ pub(crate) fn contract_body(state: &AppState, c: &Contract) -> HostingBody {
         accepted_at: c.accepted_at.map(time),
         from_epoch: c.from,
         until_epoch: c.until,
+        ended_by: c.ended.map(|(by, ..)| by.name()),
+        back: c
+            .ended
+            .filter(|(.., back)| *back > 0)
+            .map(|(.., back)| amount(Amount::new(c.back_asset(), back))),
         address: c.address.at(state.now()).map(str::to_owned),
         next_address: next.map(|(a, from)| NextAddress { address: a.clone(), from: time(*from) }),
         owed: of(c.arrears),
@@ -560,7 +530,7 @@ pub(crate) async fn withdraw(
     customer: Customer,
     Id(id): Id<ContractId>,
 ) -> Result<Done, Failure> {
-    state.withdraw_hosting(customer.account, id).await?;
+    state.withdraw_hosting(Some(customer.account), id).await?;
     Ok(Done)
 }
 
@@ -577,6 +547,20 @@ pub(crate) async fn transfer(
     let asker = Asker { customer: &customer, again: &again, from };
     let offer = state.transfer_hosting(&asker, id, &order.to, price).await?;
     Ok(Answer(OfferMade { offer }))
+}
+
+/// `POST /api/v1/machines/{id}/end`
+pub(crate) async fn end(
+    State(state): State<AppState>,
+    customer: Customer,
+    Client(from): Client,
+    Id(id): Id<ContractId>,
+    Json(proof): Json<OwnerProof>,
+) -> Result<Fine<MachineEnded>, Failure> {
+    let again = Again { password: proof.password, code: proof.code };
+    let asker = Asker { customer: &customer, again: &again, from };
+    let until_epoch = state.end_own_hosting(&asker, id).await?;
+    Ok(Answer(MachineEnded { id, until_epoch }))
 }
 
 /// A price as it is written.
@@ -620,94 +604,4 @@ pub(crate) async fn terms(
     let contract = state.own_hosting(customer.account, id).await?;
     let kind = [(axum::http::header::CONTENT_TYPE, "application/json")];
     Ok(Sheet::new((kind, contract.terms_bytes)))
-}
-
-/// `GET /api/v1/machines/{id}/tickets`
-pub(crate) async fn tickets(
-    State(state): State<AppState>,
-    customer: Customer,
-    Id(id): Id<ContractId>,
-    Params(page): Params<Page>,
-) -> Result<Fine<List<TicketBody>>, Failure> {
-    let contract = state.own_hosting(customer.account, id).await?;
-    let by = gruve_farm::Speaker::Owner(customer.account);
-    let (before, wanted) = (page.behind()?, page.wanted()?);
-    let all = state.farm().tickets_before(contract.machine, by, before, wanted).await;
-    page.give(all.map_err(|e| farm_failure(&e))?, |t| t.id, ticket_body)
-}
-
-pub(crate) fn ticket_body(t: &Ticket) -> TicketBody {
-    TicketBody {
-        id: t.id,
-        machine_id: t.machine,
-        title: t.title.clone(),
-        opened_at: time(t.opened_at),
-        closed_at: t.closed_at.map(time),
-    }
-}
-
-pub(crate) fn note_body(n: &Note) -> NoteBody {
-    NoteBody { at: time(n.at), author: n.author.clone(), text: n.text.clone() }
-}
-
-/// `POST /api/v1/machines/{id}/tickets`
-pub(crate) async fn open_ticket(
-    State(state): State<AppState>,
-    customer: Customer,
-    Id(id): Id<ContractId>,
-    Json(new): Json<NewTicket>,
-) -> Result<Made<TicketMade>, Failure> {
-    let ticket = state.open_ticket(customer.account, id, &new.title, &new.text).await?;
-    Ok(Answer(TicketMade { ticket }))
-}
-
-/// `GET /api/v1/tickets/{id}`
-pub(crate) async fn ticket(
-    State(state): State<AppState>,
-    customer: Customer,
-    Id(id): Id<TicketId>,
-) -> Result<Fine<TicketDetail>, Failure> {
-    let (ticket, notes) = state.ticket_of(customer.account, id).await?;
-    let notes = notes.iter().map(note_body).collect();
-    Ok(Answer(TicketDetail { base: ticket_body(&ticket), notes }))
-}
-
-/// `POST /api/v1/tickets/{id}/notes`
-pub(crate) async fn say(
-    State(state): State<AppState>,
-    customer: Customer,
-    Id(id): Id<TicketId>,
-    Json(said): Json<Say>,
-) -> Result<Done, Failure> {
-    let by = gruve_farm::Speaker::Owner(customer.account);
-    state.farm().say_on_ticket(id, by, &said.text).await.map_err(|e| farm_failure(&e))?;
-    Ok(Done)
-}
-
-/// `POST /api/v1/tickets/{id}/close`
-pub(crate) async fn close(
-    State(state): State<AppState>,
-    customer: Customer,
-    Id(id): Id<TicketId>,
-) -> Result<Done, Failure> {
-    let by = gruve_farm::Speaker::Owner(customer.account);
-    state.farm().close_ticket(id, by).await.map_err(|e| farm_failure(&e))?;
-    Ok(Done)
-}
-
-/// `GET /api/v1/site/telemetry`: where an agent that has lost its own count goes on.
-pub(crate) async fn telemetry_place(SiteAgent(agent): SiteAgent) -> Fine<Place> {
-    Answer(Place { next: agent.next })
-}
-
-/// `POST /api/v1/site/telemetry`: sent again, it changes nothing.
-pub(crate) async fn telemetry(
-    State(state): State<AppState>,
-    SiteAgent(agent): SiteAgent,
-    Large(report): Large<Report>,
-) -> Result<Fine<ReportTaken>, Failure> {
-    let taken = state.farm().take_report(agent.site, &report).await;
-    let taken = taken.map_err(|e| farm_failure(&e))?;
-    let (next, refused) = (taken.next, taken.refused);
-    Ok(Answer(ReportTaken { next, taken: taken.taken, refused }))
 }

@@ -29,6 +29,7 @@ pub(crate) mod payouts;
 pub(crate) mod public;
 pub(crate) mod receipts;
 pub(crate) mod reserve;
+pub(crate) mod talk;
 pub(crate) mod webhooks;
 
 pub(crate) use forms::{Hex, Money, Rate, Time, amount, hexed, rate, time};

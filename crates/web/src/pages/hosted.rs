@@ -5,6 +5,7 @@ use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
 use crate::hosted::{Again, Asker, HostedOffer, hosting_failure};
 use crate::layout::{cell, page, token};
+use crate::machine_sale::Placed;
 use crate::money::{amount, rate, span_text};
 use crate::pages::plans::risk;
 use crate::pages::security::proof;
@@ -164,7 +165,11 @@ fn order_form(state: &AppState, visitor: &Visitor, p: &Plan, factors: Factors) -
             input type="hidden" name="version" value=(p.version);
             input type="hidden" name="once" value=(state.fresh_key());
             @if p.price.minor > 0 { (proof("order", factors)) }
-            div.actions { button type="submit" { (t("Order it")) } }
+            div.actions {
+                button type="submit" { (t("Order it")) }
+                @if p.price.minor > 0 { button.quiet type="submit" name="pay" value="invoice" formnovalidate { (t("Pay by invoice")) } }
+            }
+            @if p.price.minor > 0 { p.small.soft { (t("By invoice a machine waits for you until it is paid, by any way of paying; neither password nor code are needed. If it has gone by then, what you paid is in your balance.")) } }
             p.small.soft { (say!("Too little in your balance? {link}", link = html! { a href="/top-up" { (t("Pay in")) } })) }
         }
     }
@@ -201,6 +206,8 @@ struct OrderForm {
     version: u32,
     once: String,
     #[serde(default)]
+    pay: String,
+    #[serde(default)]
     password: String,
     #[serde(default)]
     code: String,
@@ -218,7 +225,16 @@ async fn order(
     let key = crate::api::idempotency_key(Some(&form.once))?;
     let again = Again { password: form.password, code: form.code };
     let asker = Asker { customer: &customer, again: &again, from };
-    match state.order_hosted(&asker, (&name, form.version), key).await {
+    let plan = (name.as_str(), form.version);
+    let placed = if form.pay == "invoice" {
+        state.reserve_hosted(&asker, plan, key).await
+    } else {
+        state.order_hosted(&asker, plan, key).await
+    };
+    match placed {
+        Ok(Placed { invoice: Some(invoice), .. }) => {
+            Ok(Redirect::to(&format!("/invoices/{invoice}")).into_response())
+        }
         Ok(o) => Ok(Redirect::to(&format!("/machines/{}", o.contract)).into_response()),
         Err(f) if f.status.is_client_error() && f.status != StatusCode::NOT_FOUND => {
             let factors = state.accounts().factors(customer.account).await?;

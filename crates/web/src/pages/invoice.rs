@@ -28,23 +28,32 @@ pub(crate) async fn invoice(
     let balances = state.balances(customer.account).await?;
     let balance = balances.iter().find(|b| b.asset == inv.asset()).map(|b| b.available);
     let balance = balance.unwrap_or(Amount::zero(inv.asset()));
+    let of = match inv.purpose {
+        Purpose::Contract(c) => Some(state.path_of(customer.account, c).await?),
+        Purpose::TopUp => None,
+    };
     let content = html! {
         div.lead {
             p.crumbs {
                 a href="/account" { (t("Overview")) }
-                @if let Purpose::Contract(c) = inv.purpose { " / " a href={ "/contracts/" (c) } { (t("Contract")) } }
+                @if let Some(of) = &of { " / " a href=(of) { (t("Contract")) } }
             }
             h1 { (t("Invoice")) }
         }
         section.sheet #invoice data-live="invoice" aria-labelledby="invoice-h" {
             header { h2 #invoice-h { (amount(inv.amount)) } (invoice_state(inv.state).tag()) }
-            (body(&state, &visitor, &inv, balance))
+            (body(&state, &visitor, (&inv, of.as_deref()), balance))
         }
     };
     Ok(page(&visitor, t("Invoice"), true, &content))
 }
 
-fn body(state: &AppState, visitor: &Visitor, inv: &Invoice, balance: Amount) -> Markup {
+fn body(
+    state: &AppState,
+    visitor: &Visitor,
+    (inv, of): (&Invoice, Option<&str>),
+    balance: Amount,
+) -> Markup {
     html! {
         @if inv.state.is_open() {
             @if inv.asset().is_fiat() {
@@ -62,7 +71,7 @@ fn body(state: &AppState, visitor: &Visitor, inv: &Invoice, balance: Amount) -> 
                 dt { @if inv.asset().is_fiat() { (t("Reference")) } @else { (t("Address")) } } dd { code { (inv.address) } }
             }
             div.actions {
-                @if let Purpose::Contract(c) = inv.purpose { a.button href={ "/contracts/" (c) } { (t("To the contract")) } }
+                @if let Some(of) = of { a.button href=(of) { (t("To the contract")) } }
                 a.button.quiet href="/account" { (t("To the overview")) }
             }
         }

@@ -21,8 +21,8 @@ use gruve_accounts::Factors;
 use gruve_farm::{MachineOwner, SitePower};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::honesty::{TOLERANCE_PERCENT, Verdict};
-use gruve_hosting::{Bill, Contract, HostedMachine, HostingState, PayFrom};
-use gruve_units::{Amount, Asset, ContractId, Duration, Hashes, Timestamp};
+use gruve_hosting::{Bill, Contract, EndedBy, HostedMachine, HostingState, PayFrom};
+use gruve_units::{Amount, Asset, ContractId, Duration, Hashes, InvoiceId, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -65,8 +65,11 @@ pub(crate) async fn machines(
 fn state_text(c: &Contract) -> &'static str {
     match (c.state, c.until) {
         (HostingState::Offered, _) => "Offered",
+        (HostingState::Ordered, _) => "Waits for its payment",
         (HostingState::Active, None) => "Yours",
-        (HostingState::Active, Some(_)) if c.terms.term_epochs > 0 => "Yours for its term",
+        (HostingState::Active, Some(_)) if c.ended.is_none() && c.term_end.is_some() => {
+            "Yours for its term"
+        }
         (HostingState::Active, Some(_)) => "Ending",
         (HostingState::Closing, _) => "Over; late energy is still billed",
         (HostingState::Ended, _) => "Ended",
@@ -94,6 +97,10 @@ pub(crate) async fn machine(
     let begins = c.from.filter(|_| c.state == HostingState::Active);
     let begins = begins.map(|e| (e, rule.start(e))).filter(|(_, at)| *at > state.now());
     let own = state.market().lane(&c.lane).map_err(|e| Failure::of(&e))?.asset;
+    let invoice = state.invoice_of_contract(customer.account, id).await?;
+    let invoice = invoice.filter(|i| i.state.is_open()).map(|i| i.id);
+    let border = state.farm().next_border(&c.lane).map_err(|e| farm_failure(&e))?;
+    let goes_on = is_owner && c.runs_beyond(border);
     let title = format!("{} {}", m.thing.model, m.thing.serial);
     let content = html! {
         div.lead {
@@ -101,6 +108,7 @@ pub(crate) async fn machine(
             h1 { (title) }
         }
         @if c.state == HostingState::Offered { (offer(&visitor, &c, factors)) }
+        @if c.state == HostingState::Ordered { (unpaid(&visitor, &c, invoice)) }
         section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
             header { h2 #figures-h { (t("Now")) } span.tag { (t(state_text(&c))) } }
             @if m.verdict == Verdict::ClaimsTooMuch {
@@ -128,7 +136,7 @@ pub(crate) async fn machine(
             @else if let Some((epoch, at)) = begins { p.note { (say!("It is yours from epoch {epoch} on ({at}); from then on you can open a ticket and hand it on.", epoch = epoch, at = time(at))) } }
         }
         @if c.state == HostingState::Active {
-            (wishes(&visitor, &c, (state.now(), is_owner), factors))
+            (wishes(&visitor, &c, (state.now(), goes_on), factors))
             (in_block::section(&visitor, &c, (in_block.0, &in_block.1), factors))
         }
         section.sheet aria-labelledby="terms-h" {
@@ -150,6 +158,18 @@ fn offer(visitor: &Visitor, c: &Contract, factors: Factors) -> Markup {
             }
             form method="post" action={ "/machines/" (c.id) "/refuse" } {
                 (token(visitor)) button.quiet type="submit" { (t("Refuse")) }
+            }
+        }
+    }
+}
+
+fn unpaid(visitor: &Visitor, c: &Contract, invoice: Option<InvoiceId>) -> Markup {
+    html! {
+        section.sheet.narrow aria-label=(t("Order")) {
+            p { (say!("This machine waits for you until {price} are paid.", price = html! { strong { (amount(c.price)) } })) }
+            @if let Some(id) = invoice { div.actions { a.button href={ "/invoices/" (id) } { (t("To the invoice")) } } }
+            form method="post" action={ "/machines/" (c.id) "/refuse" } {
+                (token(visitor)) button.quiet type="submit" { (t("Take the order back")) }
             }
         }
     }
@@ -269,7 +289,7 @@ pub(crate) fn bill_table(c: &Contract, bills: &[Bill]) -> Markup {
 fn wishes(
     visitor: &Visitor,
     c: &Contract,
-    (now, is_owner): (Timestamp, bool),
+    (now, goes_on): (Timestamp, bool),
     factors: Factors,
 ) -> Markup {
     html! {
@@ -287,7 +307,7 @@ fn wishes(
                 button.quiet type="submit" { (t("Set the address")) }
             }
         }
-        @if c.until.is_none() && is_owner {
+        @if goes_on {
             section.sheet.narrow aria-labelledby="transfer-h" {
                 header { h2 #transfer-h { (t("Hand it on")) } }
                 form.stack method="post" action={ "/machines/" (c.id) "/transfer" } {
@@ -300,6 +320,15 @@ fn wishes(
                         autocomplete: "off", inputmode: Some("decimal") }.draw())
                     (proof("transfer", factors))
                     button.quiet type="submit" { (t("Offer")) }
+                }
+            }
+            section.sheet.narrow aria-labelledby="end-h" {
+                header { h2 #end-h { (t("End it")) } }
+                p { (t("The contract ends at the next border of epochs. Nothing that you paid for the machine comes back; one that is yours is then handed out to you.")) }
+                form.stack method="post" action={ "/machines/" (c.id) "/end" } {
+                    (token(visitor))
+                    (proof("end", factors))
+                    button.quiet type="submit" { (t("End it")) }
                 }
             }
         }
@@ -322,6 +351,9 @@ fn terms(c: &Contract, m: &HostedMachine, own: Asset) -> Markup {
             } }
             @if let Some(from) = c.from { dt { (t("Yours from epoch")) } dd { (from) } }
             @if let Some(until) = c.until { dt { (t("Until epoch")) } dd { (until) } }
+            @if let Some((by, at, back)) = c.ended {
+                dt { (t("Ended by")) } dd { (t(ended_text(by))) ", " (time(at)) @if back > 0 { p { (say!("{back} came back to the balance", back = amount(Amount::new(c.back_asset(), back)))) } } }
+            }
             @if c.terms.minimum_payout_minor > 0 {
                 dt { (t("Minimum payout")) } dd { (say!("to your payout address once {minimum} wait", minimum = minimum)) }
             }
@@ -330,6 +362,14 @@ fn terms(c: &Contract, m: &HostedMachine, own: Asset) -> Markup {
                 dt { (t("Certificate")) } dd { (say!("{link}, signed by the operator", link = html! { a href={ "/machines/" (c.id) "/certificate" } { (t("Download")) } })) }
             }
         }
+    }
+}
+
+fn ended_text(by: EndedBy) -> &'static str {
+    match by {
+        EndedBy::Owner => "its owner",
+        EndedBy::Operator => "the operator",
+        EndedBy::HandedOn => "its owner, who handed it on",
     }
 }
 
@@ -382,7 +422,7 @@ pub(crate) async fn refuse(
     customer: Customer,
     Id(id): Id<ContractId>,
 ) -> Result<Redirect, Failure> {
-    state.withdraw_hosting(customer.account, id).await?;
+    state.withdraw_hosting(Some(customer.account), id).await?;
     Ok(Redirect::to("/machines"))
 }
 
@@ -434,5 +474,19 @@ pub(crate) async fn transfer(
     let again = Again { password: form.password, code: form.code };
     let asker = Asker { customer: &customer, again: &again, from };
     state.transfer_hosting(&asker, id, form.to.trim(), price).await?;
+    Ok(back(id))
+}
+
+/// `POST /machines/{id}/end`
+pub(crate) async fn end(
+    State(state): State<AppState>,
+    customer: Customer,
+    Client(from): Client,
+    Id(id): Id<ContractId>,
+    Form(form): Form<Accept>,
+) -> Result<Redirect, Failure> {
+    let again = Again { password: form.password, code: form.code };
+    let asker = Asker { customer: &customer, again: &again, from };
+    state.end_own_hosting(&asker, id).await?;
     Ok(back(id))
 }

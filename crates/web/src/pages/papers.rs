@@ -167,6 +167,14 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
             html! { (t("Hard end: refund for what was not delivered")) },
             minor(l.refund.asset, l.refund.minor),
         ),
+        Line::Meter(l) => (
+            html! { @match l.what.name() {
+                "stopped" => (t("Stopped: nothing could be held")),
+                "resumed" => (t("Went on")),
+                _ => (t("Ended by its owner")),
+            } },
+            html! { "–" },
+        ),
         Line::Accrual(l) => (
             html! { (say!("Block {height} of {asset} pays {reward_minor}; your part of its window {code}", height = l.height, asset = l.asset, reward_minor = minor(l.asset, l.reward_minor), code = html! { code.small { (l.block) } })) },
             fixed(l.asset, l.accrual.0),

@@ -98,19 +98,38 @@ impl Node for QuietNode {
     }
 }
 
-/// Hands paid invoices to the market, as the house does.
-struct Sink(Market);
+/// Hands paid invoices to the market and to hosting, as the house does.
+struct Sink {
+    market: Market,
+    hosting: Hosting,
+    farm: Farm,
+    accounts: Accounts,
+}
 
 #[async_trait]
 impl InvoiceSink for Sink {
     async fn paid(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
         let Purpose::Contract(id) = invoice.purpose else { return Ok(()) };
-        let paid = self.0.invoice_paid(tx, id, invoice.created).await;
+        let rooms = gruve_web::SaleRooms {
+            market: &self.market,
+            hosting: &self.hosting,
+            farm: &self.farm,
+            accounts: &self.accounts,
+        };
+        let machine = gruve_web::machine_paid(tx, rooms, invoice, id).await;
+        if machine.map_err(|e| SinkError::of(&e))?.is_some() {
+            return Ok(());
+        }
+        let paid = self.market.invoice_paid(tx, id, invoice.created).await;
         paid.map(drop).map_err(|e| SinkError::of(&e))
     }
     async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
         let Purpose::Contract(id) = invoice.purpose else { return Ok(()) };
-        self.0.invoice_expired(tx, id).await.map_err(|e| SinkError::of(&e))
+        let machine = gruve_web::machine_expired(tx, &self.hosting, id).await;
+        if machine.map_err(|e| SinkError::of(&e))? {
+            return Ok(());
+        }
+        self.market.invoice_expired(tx, id).await.map_err(|e| SinkError::of(&e))
     }
 }
 
@@ -316,6 +335,12 @@ impl House {
         House::built(config, gruve_accounts::AccountRules::default(), change).await
     }
 
+    /// The same over a database of whatever kind.
+    pub async fn over(store: Store) -> House {
+        let rules = gruve_accounts::AccountRules::default();
+        House::built_on((TestDir::new(), store), WebConfig::default(), rules, |_| {}).await
+    }
+
     async fn built(
         config: WebConfig,
         rules: gruve_accounts::AccountRules,
@@ -323,6 +348,15 @@ impl House {
     ) -> House {
         let dir = TestDir::new();
         let store = sqlite(dir.path()).await;
+        House::built_on((dir, store), config, rules, change).await
+    }
+
+    async fn built_on(
+        (dir, store): (TestDir, Store),
+        config: WebConfig,
+        rules: gruve_accounts::AccountRules,
+        change: impl FnOnce(&mut MarketConfig),
+    ) -> House {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_224_000)));
         let entropy = Arc::new(SeededEntropy::new(7));
         store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
@@ -426,7 +460,12 @@ impl House {
         }
         let treasury =
             Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury_config).unwrap();
-        treasury.tell_invoices_to(Arc::new(Sink(market.clone())));
+        treasury.tell_invoices_to(Arc::new(Sink {
+            market: market.clone(),
+            hosting: hosting.clone(),
+            farm: farm.clone(),
+            accounts: accounts.clone(),
+        }));
         let services = Services {
             store: store.clone(),
             accounts: accounts.clone(),

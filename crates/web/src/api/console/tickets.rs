@@ -1,7 +1,7 @@
 //! Tickets about machines, for the operator's programs.
 
-use crate::api::machines::{NoteBody, Say, TicketBody, TicketMade, note_body, ticket_body};
 use crate::api::page::Page;
+use crate::api::talk::{NoteBody, Say, TicketBody, TicketMade, note_body, ticket_body};
 use crate::extract::{Id, Json, Params, Staff};
 use crate::failure::Failure;
 use crate::hosted::farm_failure;

@@ -41,8 +41,8 @@ pub(crate) async fn hosting(
             html! { @match c.from { Some(e) => (e), None => "–" } " – " @match c.until { Some(e) => (e), None => "–" } },
             amount(Amount::new(c.terms.asset, c.arrears)),
             html! { @if may {
-                @if c.state == HostingState::Offered { (button(&visitor, &back, "Take back", &[])) }
-                @if c.state == HostingState::Active && c.until.is_none() { (button(&visitor, &end, "End it", &[])) }
+                @if matches!(c.state, HostingState::Offered | HostingState::Ordered) { (button(&visitor, &back, "Take back", &[])) }
+                @if c.state == HostingState::Active && c.ended.is_none() && c.until == c.term_end { (button(&visitor, &end, "End it", &[])) }
             } },
         ]);
     }
