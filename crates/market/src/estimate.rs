@@ -144,3 +144,11 @@ fn costs(plan: &Plan, ask: Ask) -> Result<Estimate> {
         }
     }
 }
+
+/// The least that a lease of a plan costs at the start; `None` of a plan that is no lease.
+#[must_use]
+pub fn least_price(plan: &Plan) -> Option<Amount> {
+    let shortest = plan.terms_epochs.iter().min().copied()?;
+    let is_lease = plan.kind == PlanKind::Lease;
+    terms::price(plan, plan.hashrate_min, shortest).ok().filter(|_| is_lease).map(|s| s.price)
+}

@@ -113,7 +113,7 @@ pub use desk::{SOLD_MAX, SoldContract};
 pub use dollars::UsdDue;
 pub use end_near::END_NEAR_EPOCHS_MAX;
 pub use error::MarketError;
-pub use estimate::{AHEAD_DAYS_MAX, Ask, Estimate};
+pub use estimate::{AHEAD_DAYS_MAX, Ask, Estimate, least_price};
 pub use foretell::{AssetForecast, QuoteForecast};
 pub use fpps::{FppsLine, FppsPrice};
 pub use fpps_pay::{FppsPlanStatus, FppsStatus, ReserveFrom, part_of_due};

@@ -48,6 +48,7 @@ const PUBLIC: [(&str, &str); 58] = [
     ("POST", "/reset"),
     ("GET", "/api/v1/lanes"),
     ("GET", "/api/v1/plans"),
+    ("GET", "/api/v1/estimates"),
     ("GET", "/api/v1/blocks"),
     ("GET", "/api/v1/epochs"),
     ("GET", "/api/v1/energy"),
