@@ -290,7 +290,7 @@ pub(crate) fn rate_range(plan: &Plan, chosen: Option<Hashrate>) -> Markup {
     let unit = [("EH/s", 18), ("PH/s", 15), ("TH/s", 12), ("GH/s", 9), ("MH/s", 6), ("kH/s", 3)]
         .into_iter()
         .map(|(name, zeros)| (name, 10_u128.pow(zeros - 3)))
-        .find(|(_, thousandth)| max >= thousandth * 1_000 && whole(*thousandth));
+        .find(|(_, thousandth)| min >= thousandth * 1_000 && whole(*thousandth));
     let at = chosen.map_or(0, |r| r.0.saturating_sub(min).checked_div(step).unwrap_or(0));
     // A script counts exactly up to 2^53.
     let fits = unit.is_some_and(|(_, u)| max / u < 1 << 53) && (1..1 << 31).contains(&steps);

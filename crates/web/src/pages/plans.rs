@@ -43,7 +43,12 @@ pub(crate) async fn plans(
     let has_machines = !state.market().hosted_plans().is_empty();
     let mut records = BTreeMap::new();
     for p in all.iter().take(TRACKED_MAX) {
-        records.insert(p.id.clone(), in_a_line(&state, &p.id).await?);
+        match in_a_line(&state, &p.id).await {
+            Ok(said) => drop(records.insert(p.id.clone(), said)),
+            // Withdrawn in this very moment: its row is shown once more, without a record.
+            Err(f) if f.status.is_client_error() => {}
+            Err(f) => return Err(f),
+        }
     }
     let chosen = compared(query);
     let side: Vec<&Plan> =
@@ -286,26 +291,14 @@ pub(crate) fn risk() -> Markup {
 
 /// The terms of a plan, as pairs.
 pub(crate) fn plan_terms(p: &Plan) -> Markup {
-    let shortest = p.terms_epochs.iter().min().copied().unwrap_or_default();
-    let longest = p.terms_epochs.iter().max().copied().unwrap_or_default();
-    let span = |n: u64| {
-        span_text(rule_of(p.epoch_us).length().saturating_mul(u32::try_from(n).unwrap_or(u32::MAX)))
-    };
     html! {
         dl.pairs {
-            dt { (t("Earns")) } dd {
-                (asset_name(p.asset)) " (" (p.asset) ")"
-                @for also in &p.also_earns { " + " (asset_name(*also)) " (" (also) ")" }
-                @if !p.also_earns.is_empty() { small { (t("all of them by the same work")) } }
-            }
-            dt { (t("Price")) } dd { (say!("{price} for {price_hashrate} a day", price = amount(p.price), price_hashrate = local(&exact_rate(p.price_hashrate)))) }
-            dt { (t("Hashrate")) } dd { (say!("{hashrate_min} to {hashrate_max}, in steps of {hashrate_step}", hashrate_min = local(&exact_rate(p.hashrate_min)), hashrate_max = local(&exact_rate(p.hashrate_max)), hashrate_step = local(&exact_rate(p.hashrate_step)))) }
-            @if p.kind == PlanKind::Metered {
-                dt { (t("Term")) } dd { (say!("by the meter: as long as you like, in whole epochs of {span}, out of your balance", span = span(1))) }
-            } @else {
-                dt { (t("Term")) } dd {
-                    @if shortest == longest { (span(shortest)) } @else { (say!("{shortest} to {longest}", shortest = span(shortest), longest = span(longest))) }
-                }
+            dt { (t("Earns")) } dd { (earns(p)) }
+            dt { (t("Price")) } dd { (price(p)) }
+            dt { (t("Hashrate")) } dd { (hashrates(p)) }
+            dt { (t("Term")) } dd {
+                @if p.kind == PlanKind::Metered { (say!("by the meter: as long as you like, in whole epochs of {span}, out of your balance", span = span(p, 1))) }
+                @else { (term(p)) }
             }
             dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) }
             @if p.maintenance_minor_per_th_day > 0 {
@@ -319,9 +312,7 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
             @if p.life.minimum_payout_minor > 0 {
                 dt { (t("Minimum payout")) } dd { (say!("earnings are credited once {minimum} wait, and all of them at the end", minimum = minimum(p))) }
             }
-            dt { (t("If work is missing")) } dd { @if p.kind == PlanKind::Metered { (t("it is not charged")) } @else {
-                (say!("delivered later, within {extension_epochs} after the term; what is missing then is refunded pro rata", extension_epochs = span(p.extension_epochs)))
-            } }
+            dt { (t("If work is missing")) } dd { (make_good(p)) }
             dt { (t("Paid by")) } dd { (t(scheme_text(p.scheme))) }
         }
     }
