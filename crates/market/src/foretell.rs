@@ -6,9 +6,10 @@
 //! through *U* units in the term, fewer as difficulty rises, and the buyer has its part *s* of them, by hashrate.
 //! Blocks are found at random, one a unit on average (a Poisson process); a block found after *t* units pays
 //! `reward · s · (min(t, U) − max(0, t − 8)) / 8`, which is unit PPLNS with a window of eight blocks, until the last of
-//! the bought units leaves the window. Fee and maintenance are taken as the terms say, maintenance in dollars at the
+//! the bought units leaves the window. Under SOLO the contract's own blocks are its own whole; under FPPS there is no luck. Fee and maintenance are taken as the terms say, maintenance in dollars at the
 //! future's prices. A price that is paid in dollars comes back by what the first coin brings at the future's prices when
-//! it brings it. Futures are drawn in [`STEPS`] steps each with SplitMix64, so that the same figures and seed give the
+//! it brings it; so does one in other money whose price in dollars is recorded, counted at that price as it is now. What is
+//! paid along with the work (by the meter, for electricity and hosting) is taken evenly over the time. Futures are drawn in [`STEPS`] steps each with SplitMix64, so that the same figures and seed give the
 //! same forecast.
 //!
 //! What it leaves out is said with it: a halving, machines that stop. Floats stand here, since
@@ -21,9 +22,12 @@
     reason = "drawn amounts, rounded for people; nobody is paid by them"
 )]
 
+mod drawing;
 pub mod past;
+mod words;
 
-use crate::pplns::WINDOW_BLOCKS;
+use crate::Scheme;
+use drawing::{Coin, Progress, SplitMix64, future};
 use gruve_statement::terms::Money;
 use gruve_units::{Asset, Bps};
 use past::{Past, Path};
@@ -79,6 +83,34 @@ pub struct Given {
     pub seed: String,
     /// How many futures.
     pub scenarios: u32,
+    /// How the work earns; forecasts of before said nothing of it and were all drawn as PPLNS.
+    #[serde(default, skip_serializing_if = "is_pplns")]
+    pub scheme: Scheme,
+    /// What a whole unit of the price's own money is worth now, millionths of a dollar, where it is not dollars and a
+    /// price is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_usd_micro: Option<i64>,
+    /// What is paid along with the time, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_pplns(scheme: &Scheme) -> bool {
+    *scheme == Scheme::Pplns
+}
+
+/// What is paid evenly over the term: by the meter, or a machine's electricity and hosting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// For the whole term.
+    pub money: Money,
+    /// What a whole unit of that money is worth now, as [`Given::pay_usd_micro`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_micro: Option<i64>,
+    /// Whether it is only taken from what is earned, and waived beyond that.
+    #[serde(default)]
+    pub is_waived: bool,
 }
 
 /// What one coin may bring after all fees, minor units.
@@ -91,6 +123,25 @@ pub struct AssetForecast {
     /// One future in twenty brings less.
     pub low_minor: i64,
     /// One future in twenty brings more.
+    pub high_minor: i64,
+    /// The operator's part, in the mean; taken off already.
+    #[serde(default)]
+    pub fee_minor: i64,
+    /// Upkeep, in the mean; taken off already.
+    #[serde(default)]
+    pub upkeep_minor: i64,
+}
+
+/// What is left when all that is paid is taken off, in the price's money, minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The price's money.
+    pub asset: Asset,
+    /// The mean.
+    pub expected_minor: i64,
+    /// One future in twenty ends below.
+    pub low_minor: i64,
+    /// One future in twenty ends above.
     pub high_minor: i64,
 }
 
@@ -109,94 +160,11 @@ pub struct QuoteForecast {
     pub break_even_secs: Option<u64>,
     /// Whether the buyer should expect to lose: the mean brings less than the price.
     pub expects_loss: Option<bool>,
+    /// What is left in the end; none where no price is known that the earnings could be counted by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
     /// The same in words, with what the model leaves out.
     pub words: Vec<String>,
-}
-
-/// Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators* (2014).
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Above zero, at most one.
-    fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    /// A number below `n`; the bias of the high product is below 2^-50 for any past.
-    fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
-    }
-
-    /// Poisson with that mean: by products of uniforms; above thirty by the normal distribution of the same mean
-    /// and spread.
-    fn poisson(&mut self, mean: f64) -> f64 {
-        if mean > 30.0 {
-            let (a, b) = (self.unit(), self.unit());
-            let normal = (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos();
-            return (mean + normal * mean.sqrt()).round().max(0.0);
-        }
-        let (limit, mut product, mut n) = ((-mean).exp(), self.unit(), 0.0);
-        while product > limit {
-            product *= self.unit();
-            n += 1.0;
-        }
-        n
-    }
-}
-
-/// One coin's numbers, as the drawing needs them.
-struct Coin {
-    reward: f64,
-    upkeep: f64,
-    /// Seconds the lane takes for a block's work at today's difficulty.
-    seconds_per_unit: f64,
-}
-
-/// When the lane is how far, in units of a block's work at the difficulty of the time.
-struct Progress {
-    /// Units after each step of the term, beginning with none.
-    units: Vec<f64>,
-    step_secs: f64,
-    /// What a unit takes after the term.
-    last_secs: f64,
-}
-
-impl Progress {
-    fn of(coin: &Coin, path: &Path, term_secs: f64) -> Progress {
-        let step_secs = term_secs / f64::from(STEPS);
-        let (mut sum, mut units) = (0.0, vec![0.0]);
-        for k in 0..STEPS {
-            let (_, difficulty) = path.at((f64::from(k) + 0.5) * step_secs);
-            sum += step_secs / (coin.seconds_per_unit * difficulty);
-            units.push(sum);
-        }
-        let (_, difficulty) = path.at(term_secs);
-        Progress { units, step_secs, last_secs: coin.seconds_per_unit * difficulty }
-    }
-
-    fn all(&self) -> f64 {
-        self.units.last().copied().unwrap_or(0.0)
-    }
-
-    /// Seconds until so many units are done.
-    fn secs(&self, units: f64) -> f64 {
-        let n = self.units.partition_point(|u| *u <= units);
-        match (n.checked_sub(1).and_then(|i| self.units.get(i)), self.units.get(n)) {
-            (Some(a), Some(b)) => (n as f64 - 1.0 + (units - a) / (b - a)) * self.step_secs,
-            _ => {
-                let term = (self.units.len() as f64 - 1.0) * self.step_secs;
-                term + (units - self.all()).max(0.0) * self.last_secs
-            }
-        }
-    }
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -231,328 +199,236 @@ impl Given {
         Some(self.usd_micro? as f64 / first.asset.unit() as f64)
     }
 
+    /// The mean of what a dollar counts in the first coin over the term, against now.
+    fn dollar_over_term(&self, path: &Path) -> f64 {
+        let step = self.term_secs as f64 / f64::from(STEPS);
+        let parts = (0..STEPS).map(|k| 1.0 / path.at((f64::from(k) + 0.5) * step).0);
+        parts.sum::<f64>() / f64::from(STEPS)
+    }
+
     /// Upkeep in dollars as minor units of the first coin, by the prices of a future; nothing without a price.
     fn upkeep_in_coin(&self, path: &Path) -> f64 {
         let (Some(minor), true) = (self.minor_now(), self.upkeep_usd_micro_per_th_day > 0) else {
             return 0.0;
         };
-        let step = self.term_secs as f64 / f64::from(STEPS);
-        let parts = (0..STEPS).map(|k| 1.0 / path.at((f64::from(k) + 0.5) * step).0);
-        let mean = parts.sum::<f64>() / f64::from(STEPS);
-        self.th_days() * self.upkeep_usd_micro_per_th_day as f64 / minor * mean
+        let dollars = self.th_days() * self.upkeep_usd_micro_per_th_day as f64;
+        dollars / minor * self.dollar_over_term(path)
+    }
+
+    /// What is paid along with the time, as minor units of the coin that the price is measured by.
+    fn running_in_coin(&self, at: usize, path: &Path) -> Option<f64> {
+        let Some(r) = &self.running else { return Some(0.0) };
+        let paid = r.money.minor as f64;
+        if self.chains.get(at)?.asset == r.money.asset {
+            return Some(paid);
+        }
+        let dollars = paid * micro(r.money.asset, r.usd_micro)?;
+        (at == 0).then_some(dollars / self.minor_now()? * self.dollar_over_term(path))
+    }
+
+    /// Of which moneys a price in dollars is missing before the price can be held against what is earned.
+    pub(crate) fn without_price(&self) -> Vec<Asset> {
+        let earned = |asset| self.chains.iter().any(|c| c.asset == asset);
+        let mut missing = Vec::new();
+        if let Some(first) = self.chains.first().filter(|_| self.usd_micro.is_none()) {
+            missing.push(first.asset);
+        }
+        let running = self.running.map(|r| (r.money.asset, r.usd_micro));
+        for (asset, price) in std::iter::once((self.price.asset, self.pay_usd_micro)).chain(running)
+        {
+            if !earned(asset) && micro(asset, price).is_none() && !missing.contains(&asset) {
+                missing.push(asset);
+            }
+        }
+        missing
     }
 }
 
-/// What one future brings of a coin before upkeep, step by step: seconds since the start and the sum then.
-fn future(
-    coin: &Coin,
-    progress: &Progress,
-    (share, fee): (f64, f64),
-    random: &mut SplitMix64,
-    path: &mut Vec<(f64, f64)>,
-) {
-    path.clear();
-    let (window, units) = (WINDOW_BLOCKS as f64, progress.all());
-    let step = (units + window) / f64::from(STEPS);
-    let mut earned = 0.0;
-    for k in 0..STEPS {
-        let t = (f64::from(k) + 0.5) * step;
-        let own = share * (t.min(units) - (t - window).max(0.0)).max(0.0);
-        earned += random.poisson(step) * coin.reward * own / window * (1.0 - fee);
-        path.push((progress.secs(f64::from(k + 1) * step), earned));
-    }
+/// Millionths of a dollar for a minor unit of money, at its recorded price.
+fn micro(asset: Asset, usd_micro: Option<i64>) -> Option<f64> {
+    let price = if asset == Asset::Usd { Some(1_000_000) } else { usd_micro };
+    Some(price? as f64 / asset.unit() as f64)
 }
 
 /// Which coin brings the price back, and what a minor unit of it counts, now, in the price's.
 fn measure(given: &Given) -> Option<(usize, f64)> {
     let own = given.chains.iter().position(|c| c.asset == given.price.asset);
-    let in_dollars = || {
-        let is_dollars = given.price.asset == Asset::Usd;
-        given.minor_now().filter(|_| is_dollars).map(|minor| (0, minor))
+    let in_money = || {
+        let money = micro(given.price.asset, given.pay_usd_micro).filter(|m| *m > 0.0)?;
+        given.minor_now().map(|minor| (0, minor / money))
     };
-    own.map(|at| (at, 1.0)).or_else(in_dollars)
+    let found = own.map(|at| (at, 1.0)).or_else(in_money)?;
+    given.running_in_coin(found.0, &Path::still()).map(|_| found)
 }
 
-/// What a future's coins come to in the price's units, less what upkeep takes, step by step.
-fn worth(
-    sums: &[(f64, f64)],
-    due: f64,
+/// What is due of a coin along with the work, and how it is counted in the price's money.
+struct Count<'a> {
+    /// Upkeep, minor units.
+    upkeep: f64,
+    /// What is paid along, minor units, and whether it is waived where nothing is earned.
+    running: f64,
+    is_waived: bool,
     term: f64,
+    /// A minor unit in the price's.
     unit: f64,
-    path: Option<&Path>,
-) -> Vec<(f64, f64)> {
-    let (mut before, mut value) = (0.0, 0.0);
-    let mut all = Vec::with_capacity(sums.len());
-    for (at, sum) in sums {
-        // Upkeep falls due with the work.
-        let net = sum - due * (at / term).min(1.0);
-        let price = path.map_or(1.0, |p| p.at(*at).0);
-        value += (net - before) * unit * price;
-        before = net;
-        all.push((*at, value));
+    /// By the prices of a future, where the price is not in the coin itself.
+    path: Option<&'a Path>,
+}
+
+impl Count<'_> {
+    /// What a future's coins come to in the price's units, less what is due, step by step.
+    fn worth(&self, sums: &[(f64, f64)]) -> Vec<(f64, f64)> {
+        let (mut before, mut value) = (0.0, 0.0);
+        let mut all = Vec::with_capacity(sums.len());
+        for (at, sum) in sums {
+            // Both fall due with the work.
+            let part = (at / self.term).min(1.0);
+            let earned = sum - self.upkeep * part;
+            let left = earned - self.running * part;
+            let net = if self.is_waived { left.max(earned.min(0.0)) } else { left };
+            let price = self.path.map_or(1.0, |p| p.at(*at).0);
+            value += (net - before) * self.unit * price;
+            before = net;
+            all.push((*at, value));
+        }
+        all
     }
-    all
+}
+
+/// What all futures came to.
+#[derive(Default)]
+struct Drawn {
+    /// Of each coin, after all fees.
+    sums: Vec<Vec<i64>>,
+    /// Fee and upkeep of each coin, all futures together.
+    taken: Vec<(f64, f64)>,
+    /// In how many the price came back, and when.
+    back: u32,
+    waits: Vec<u64>,
+    /// In the price's money: what the first coin brought at least nothing of, and what was left in the end.
+    sold: f64,
+    ends: Vec<i64>,
+}
+
+fn draw(given: &Given, (share, coins): (f64, &[Coin]), past: Option<&Past>) -> Option<Drawn> {
+    let fee = f64::from(given.fee_bps) / f64::from(Bps::ONE);
+    let mut random = SplitMix64(given.seed.parse().ok()?);
+    let (paid, term) = (given.price.minor as f64, given.term_secs as f64);
+    let measure = measure(given);
+    let is_coin = given.chains.iter().any(|c| c.asset == given.price.asset);
+    let mut all = Drawn {
+        sums: vec![Vec::new(); coins.len()],
+        taken: vec![(0.0, 0.0); coins.len()],
+        ..Drawn::default()
+    };
+    let mut drawn = Vec::new();
+    for _ in 0..given.scenarios {
+        let path = past.map_or_else(Path::still, |p| p.future(term * 2.0, &mut random));
+        let dollars = given.upkeep_in_coin(&path);
+        // The part of the upkeep that no coin before has covered.
+        let mut open = 1.0;
+        for (at, coin) in coins.iter().enumerate() {
+            let progress = Progress::of(coin, &path, term);
+            future(coin, &progress, (share, fee, given.scheme), &mut random, &mut drawn);
+            let total = drawn.last().map_or(0.0, |p| p.1);
+            let upkeep = coin.upkeep + if at == 0 { dollars } else { 0.0 };
+            let due = upkeep * open;
+            let taken = due.min(total);
+            if let Some((_, unit)) = measure.filter(|(own, _)| *own == at) {
+                let count = Count {
+                    upkeep: due,
+                    running: given.running_in_coin(at, &path).unwrap_or(0.0),
+                    is_waived: given.running.is_some_and(|r| r.is_waived),
+                    term,
+                    unit,
+                    path: (!is_coin).then_some(&path),
+                };
+                let values = count.worth(&drawn);
+                let end = values.last().map_or(0.0, |v| v.1);
+                let first = values.iter().find(|p| p.1 >= paid).map(|p| p.0);
+                // What is paid along can take back what had come back: then the end decides.
+                if let Some(at) = first.filter(|_| given.running.is_none() || end >= paid) {
+                    all.back += 1;
+                    all.waits.push(at as u64);
+                }
+                all.sold += if given.running.is_none() { end.max(0.0) } else { end };
+                all.ends.push((end - paid).round() as i64);
+            }
+            if upkeep > 0.0 {
+                open = (due - taken) / upkeep;
+            }
+            all.sums[at].push((total - taken).round() as i64);
+            all.taken[at].0 += if fee < 1.0 { total * fee / (1.0 - fee) } else { 0.0 };
+            all.taken[at].1 += taken;
+        }
+    }
+    Some(all)
 }
 
 /// Draws the futures of a quote. `None` where the figures make no model: a coin of which no block is known.
 #[must_use]
 pub fn foretell(given: Given) -> Option<QuoteForecast> {
     let (share, coins) = given.coins()?;
-    let fee = f64::from(given.fee_bps) / f64::from(Bps::ONE);
-    let mut random = SplitMix64(given.seed.parse().ok()?);
-    let (paid, term) = (given.price.minor as f64, given.term_secs as f64);
     let past = given.past.and_then(Past::shipped);
+    let mut all = draw(&given, (share, &coins), past.as_ref())?;
     let measure = measure(&given);
-    let is_coin = measure.is_some() && given.price.asset != Asset::Usd;
-    let mut sums: Vec<Vec<i64>> = vec![Vec::new(); coins.len()];
-    let (mut back, mut waits, mut sold, mut drawn) = (0u32, Vec::new(), 0.0, Vec::new());
-    for _ in 0..given.scenarios {
-        let path = past.as_ref().map_or_else(Path::still, |p| p.future(term * 2.0, &mut random));
-        let dollars = given.upkeep_in_coin(&path);
-        // The part of the upkeep that no coin before has covered.
-        let mut open = 1.0;
-        for (at, coin) in coins.iter().enumerate() {
-            let progress = Progress::of(coin, &path, term);
-            future(coin, &progress, (share, fee), &mut random, &mut drawn);
-            let total = drawn.last().map_or(0.0, |p| p.1);
-            let upkeep = coin.upkeep + if at == 0 { dollars } else { 0.0 };
-            let due = upkeep * open;
-            let taken = due.min(total);
-            if let Some((_, unit)) = measure.filter(|(own, _)| *own == at) {
-                let prices = (!is_coin).then_some(&path);
-                let values = worth(&drawn, due, term, unit, prices);
-                if let Some((at, _)) = values.iter().find(|p| p.1 >= paid) {
-                    back += 1;
-                    waits.push(*at as u64);
-                }
-                sold += values.last().map_or(0.0, |v| v.1.max(0.0));
+    all.waits.sort_unstable();
+    let futures = f64::from(given.scenarios.max(1));
+    let mut assets: Vec<AssetForecast> = (given.chains.iter().zip(&mut all.sums).zip(&all.taken))
+        .map(|((c, sums), (fee, upkeep))| {
+            let (mean, low, high) = spread(sums);
+            AssetForecast {
+                asset: c.asset,
+                expected_minor: mean,
+                low_minor: low,
+                high_minor: high,
+                fee_minor: (fee / futures).round() as i64,
+                upkeep_minor: (upkeep / futures).round() as i64,
             }
-            if upkeep > 0.0 {
-                open = (due - taken) / upkeep;
-            }
-            sums[at].push((total - taken).round() as i64);
-        }
-    }
-    waits.sort_unstable();
-    let mut assets: Vec<AssetForecast> =
-        given.chains.iter().zip(&mut sums).map(|(c, all)| taken_together(c.asset, all)).collect();
-    let per_mille = measure.map(|_| back * 1_000 / given.scenarios.max(1));
+        })
+        .collect();
+    let per_mille = measure.map(|_| all.back * 1_000 / given.scenarios.max(1));
+    let is_coin = given.chains.iter().any(|c| c.asset == given.price.asset);
     let expects_loss = measure.and_then(|(at, _)| {
-        let mean = sold / f64::from(given.scenarios.max(1));
         let coins = assets.get(at)?.expected_minor;
-        Some(if is_coin { coins < given.price.minor } else { mean < paid })
+        Some(if is_coin && given.running.is_none() {
+            coins < given.price.minor
+        } else {
+            all.sold / futures < given.price.minor as f64
+        })
+    });
+    let outcome = measure.map(|_| {
+        let (mean, low, high) = spread(&mut all.ends);
+        let asset = given.price.asset;
+        Outcome { asset, expected_minor: mean, low_minor: low, high_minor: high }
     });
     if let Some((at, _)) = measure {
         assets.swap(0, at);
     }
-    let words = words(&given, &assets, per_mille, expects_loss);
+    let words = words::words(&given, &assets, per_mille, expects_loss, outcome.as_ref());
+    // Without anything paid at the start there is no day on which it comes back.
+    let is_paid = given.price.minor > 0;
     Some(QuoteForecast {
         model: if past.is_some() { MODEL } else { MODEL_STILL }.to_owned(),
         given,
         assets,
         break_even_per_mille: per_mille,
-        break_even_secs: waits.get(waits.len() / 2).copied(),
+        break_even_secs: all.waits.get(all.waits.len() / 2).copied().filter(|_| is_paid),
         expects_loss,
+        outcome,
         words,
     })
 }
 
-fn taken_together(asset: Asset, all: &mut [i64]) -> AssetForecast {
+/// The mean, and the twentieths at both ends.
+fn spread(all: &mut [i64]) -> (i64, i64, i64) {
     all.sort_unstable();
     let last = all.len().saturating_sub(1);
     let at = |per_cent: usize| all.get((last * per_cent + 50) / 100).copied().unwrap_or(0);
     let sum: i128 = all.iter().map(|v| i128::from(*v)).sum();
     let mean = sum / i128::try_from(all.len().max(1)).unwrap_or(1);
-    AssetForecast {
-        asset,
-        expected_minor: i64::try_from(mean).unwrap_or(i64::MAX),
-        low_minor: at(5),
-        high_minor: at(95),
-    }
-}
-
-fn words(
-    given: &Given,
-    assets: &[AssetForecast],
-    per_mille: Option<u32>,
-    expects_loss: Option<bool>,
-) -> Vec<String> {
-    let amount = |asset, minor| gruve_units::Amount::new(asset, minor).to_string();
-    let mut words: Vec<String> = assets
-        .iter()
-        .map(|a| {
-            format!(
-                "After all fees: {} on average; nine futures in ten bring {} to {}.",
-                amount(a.asset, a.expected_minor),
-                amount(a.asset, a.low_minor),
-                amount(a.asset, a.high_minor)
-            )
-        })
-        .collect();
-    match (expects_loss, per_mille) {
-        (Some(true), Some(p)) => words.push(format!(
-            "You should expect to lose money: the price of {} comes back in {}.{} % of the futures only.",
-            amount(given.price.asset, given.price.minor),
-            p / 10,
-            p % 10
-        )),
-        (Some(false), Some(p)) => words.push(format!(
-            "By this model the average brings more than the price of {}, which comes back in {}.{} % of the futures.",
-            amount(given.price.asset, given.price.minor),
-            p / 10,
-            p % 10
-        )),
-        _ => words.push(
-            "The price is in another asset than is earned: whether it comes back depends on their prices.".into(),
-        ),
-    }
-    if given.upkeep_usd_micro_per_th_day > 0 && given.usd_micro.is_none() {
-        words.push(
-            "Upkeep in dollars is not in it: no price is recorded. It brings less than that."
-                .into(),
-        );
-    }
-    words.push(if given.past.is_some() {
-        "The model: difficulty and price move as in stretches of the last four years of the kept history; subsidy, fees and \
-         this lane's hashrate stay as they are now, and blocks are found by chance. Halvings to come bring less."
-            .into()
-    } else {
-        "The model: difficulty, fees and this lane's hashrate stay as they are now, and blocks are found by chance. \
-         Difficulty has mostly risen in the past, which brings less."
-            .into()
-    });
-    words
+    (i64::try_from(mean).unwrap_or(i64::MAX), at(5), at(95))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn given() -> Given {
-        Given {
-            lane_hashrate: "1000000".into(),
-            hashrate: "100000".into(),
-            term_secs: 86_400,
-            fee_bps: 200,
-            chains: vec![ChainNow {
-                asset: Asset::Btc,
-                // Some 864 blocks in the term.
-                block_hashes: "100000000".into(),
-                reward_minor: 1_000_000,
-                upkeep_minor_per_th_day: 0,
-            }],
-            price: Money { asset: Asset::Btc, minor: 80_000_000 },
-            past: None,
-            usd_micro: None,
-            upkeep_usd_micro_per_th_day: 0,
-            seed: "7".into(),
-            scenarios: 400,
-        }
-    }
-
-    #[test]
-    fn the_mean_is_work_times_reward_less_the_fee() {
-        let f = foretell(given()).unwrap();
-        // 86.4 blocks' work of one coin each, less two in a hundred.
-        let expected = f.assets[0].expected_minor;
-        assert!((expected - 84_672_000).abs() < 1_000_000, "{expected}");
-        assert!(f.assets[0].low_minor < expected && expected < f.assets[0].high_minor);
-        assert_eq!(f.expects_loss, Some(false));
-        assert!(f.break_even_per_mille.unwrap() > 500);
-        assert!(f.break_even_secs.unwrap() > 60_000);
-    }
-
-    #[test]
-    fn a_year_of_the_past_brings_less_than_a_year_as_it_is_and_less_surely() {
-        let year = Given { term_secs: 31_536_000, scenarios: 200, ..given() };
-        let still = foretell(year.clone()).unwrap();
-        let moved = foretell(Given { past: Some(Asset::Btc), ..year.clone() }).unwrap();
-        assert_eq!((still.model.as_str(), moved.model.as_str()), (MODEL_STILL, MODEL));
-        let (a, b) = (&still.assets[0], &moved.assets[0]);
-        // Difficulty rose by some 60 % a year.
-        assert!(b.expected_minor < a.expected_minor * 9 / 10, "{b:?} {a:?}");
-        assert!(b.high_minor - b.low_minor > 3 * (a.high_minor - a.low_minor), "{b:?} {a:?}");
-        assert_eq!(moved, foretell(Given { past: Some(Asset::Btc), ..year }).unwrap());
-    }
-
-    #[test]
-    fn a_price_in_dollars_comes_back_by_the_coins_price_and_upkeep_in_dollars_is_taken() {
-        // 84.67 coins of a million minor units, of 10^8: 0.8467 coins at 100 dollars.
-        let price = |minor| Money { asset: Asset::Usd, minor };
-        let at = |minor, fee: u64| Given {
-            price: price(minor),
-            usd_micro: Some(100_000_000),
-            upkeep_usd_micro_per_th_day: fee,
-            ..given()
-        };
-        let cheap = foretell(at(80_000_000, 0)).unwrap();
-        assert_eq!(cheap.expects_loss, Some(false));
-        assert!(cheap.break_even_per_mille.unwrap() > 500);
-        let dear = foretell(at(90_000_000, 0)).unwrap();
-        assert_eq!(dear.expects_loss, Some(true));
-        // 10^-7 TH·days cost ten dollars.
-        let fee = foretell(at(80_000_000, 100_000_000_000_000)).unwrap();
-        assert_eq!(fee.expects_loss, Some(true));
-        let less = cheap.assets[0].expected_minor - fee.assets[0].expected_minor;
-        assert!((less - 10_000_000).abs() < 100_000, "{less}");
-        let unknown = foretell(Given { usd_micro: None, ..at(80_000_000, 1) }).unwrap();
-        assert_eq!(unknown.expects_loss, None);
-        assert!(unknown.words.iter().any(|w| w.contains("no price is recorded")));
-    }
-
-    #[test]
-    fn a_price_above_the_mean_is_said_to_lose_money() {
-        let dear = Given { price: Money { asset: Asset::Btc, minor: 100_000_000 }, ..given() };
-        let f = foretell(dear).unwrap();
-        assert_eq!(f.expects_loss, Some(true));
-        assert!(f.words.iter().any(|w| w.starts_with("You should expect to lose money")));
-        assert!(f.break_even_per_mille.unwrap() < 50);
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_forecast_and_another_one_another() {
-        assert_eq!(foretell(given()), foretell(given()));
-        let other = foretell(Given { seed: "8".into(), ..given() }).unwrap();
-        assert_ne!(other.assets, foretell(given()).unwrap().assets);
-    }
-
-    #[test]
-    fn upkeep_is_taken_and_goes_on_to_the_next_coin() {
-        let mut two = given();
-        let th_days = 1e5 / 1e12;
-        // The whole upkeep is twice what the first coin brings.
-        two.chains[0].upkeep_minor_per_th_day = (170_000_000.0 / th_days) as u64;
-        let second = ChainNow { asset: Asset::Doge, ..two.chains[0].clone() };
-        two.chains
-            .push(ChainNow { upkeep_minor_per_th_day: (100_000_000.0 / th_days) as u64, ..second });
-        let f = foretell(two).unwrap();
-        assert!(f.assets[0].expected_minor < 1_000_000, "{:?}", f.assets);
-        let rest = f.assets[1].expected_minor;
-        assert!((rest - 34_700_000).abs() < 4_000_000, "{rest}");
-    }
-
-    #[test]
-    fn what_makes_no_model_gives_no_forecast() {
-        let none = |change: fn(&mut Given)| {
-            let mut g = given();
-            change(&mut g);
-            foretell(g).is_none()
-        };
-        assert!(none(|g| g.chains.clear()));
-        assert!(none(|g| g.chains[0].block_hashes = "0".into()));
-        assert!(none(|g| g.hashrate = "-1".into()));
-        assert!(none(|g| g.term_secs = 0));
-        let elsewhere = Given { price: Money { asset: Asset::Usd, minor: 5 }, ..given() };
-        let f = foretell(elsewhere).unwrap();
-        assert_eq!((f.expects_loss, f.break_even_per_mille), (None, None));
-    }
-
-    #[test]
-    fn rare_blocks_are_luck_and_the_interval_says_so() {
-        let mut rare = given();
-        rare.chains[0].block_hashes = "1000000000000000".into();
-        let f = foretell(rare).unwrap();
-        assert_eq!(f.assets[0].low_minor, f.assets[0].low_minor.max(0));
-        assert!(f.assets[0].high_minor <= 1_000_000);
-    }
-}
+mod tests;

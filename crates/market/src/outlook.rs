@@ -1,11 +1,11 @@
 //! The figures of a lane that a quote's forecast is drawn from, and the forecasts as they were shown.
 
 use crate::foretell::past::Past;
-use crate::foretell::{ChainNow, Given, QuoteForecast, SCENARIOS, foretell};
+use crate::foretell::{ChainNow, Given, QuoteForecast, Running, SCENARIOS, foretell};
 use crate::sale::Capacity;
 use crate::{Market, MarketError, Plan, Quote, Result, sql};
 use gruve_store::{Tx, params, statements};
-use gruve_units::{AccountId, ContractId, Target, Timestamp};
+use gruve_units::{AccountId, Amount, Asset, ContractId, Hashrate, Target, Timestamp};
 
 /// Blocks whose fees are averaged: a day of Bitcoin's.
 const FEE_BLOCKS: u32 = 144;
@@ -28,8 +28,21 @@ impl Market {
         plan: &Plan,
         quote: &Quote,
     ) -> Result<Option<QuoteForecast>> {
+        let random = gruve_statement::terms::hash(&quote.id.to_bytes());
+        let asked = Asked {
+            hashrate: quote.hashrate,
+            term_us: u128::from(plan.epoch_us) * u128::from(quote.term_epochs),
+            price: quote.price,
+            running: None,
+            seed: random.first_chunk::<8>().map_or(0, |b| u64::from_be_bytes(*b)),
+        };
+        self.drawn(plan, asked).await
+    }
+
+    /// The futures of what is asked.
+    pub(crate) async fn drawn(&self, plan: &Plan, asked: Asked) -> Result<Option<QuoteForecast>> {
         let mut tx = self.store().read().await?;
-        let given = self.given(&mut tx, plan, quote).await?;
+        let given = self.given(&mut tx, plan, asked).await?;
         tx.rollback().await?;
         let Some(given) = given else { return Ok(None) };
         // Some milliseconds of drawing: not on the threads that serve others.
@@ -37,7 +50,7 @@ impl Market {
         drawn.map_err(|e| MarketError::Broken(format!("drawing a forecast: {e}")))
     }
 
-    async fn given(&self, tx: &mut Tx, plan: &Plan, quote: &Quote) -> Result<Option<Given>> {
+    async fn given(&self, tx: &mut Tx, plan: &Plan, asked: Asked) -> Result<Option<Given>> {
         let lane = self.lane(&plan.lane)?;
         let capacity = Capacity::read(tx, lane).await?;
         let mut chains = Vec::new();
@@ -56,22 +69,37 @@ impl Market {
                 upkeep_minor_per_th_day: own.or(also.map(|(_, fee)| *fee)).unwrap_or(0),
             });
         }
-        let term_us = u128::from(plan.epoch_us) * u128::from(quote.term_epochs);
-        let random = gruve_statement::terms::hash(&quote.id.to_bytes());
-        let seed = random.first_chunk::<8>().map_or(0, |b| u64::from_be_bytes(*b));
+        let running = match asked.running {
+            Some((paid, is_waived)) => Some(Running {
+                money: paid.into(),
+                usd_micro: self.money_now(tx, paid.asset).await?,
+                is_waived,
+            }),
+            None => None,
+        };
+        // A machine's owner has all that it earns, and pays for it by the bill.
+        let fee_bps = if plan.hosted.is_some() { 0 } else { plan.fee_bps.get() };
         Ok(Some(Given {
             lane_hashrate: capacity.hashrate.0.to_string(),
-            hashrate: quote.hashrate.0.to_string(),
-            term_secs: u64::try_from(term_us / 1_000_000).unwrap_or(u64::MAX).max(1),
-            fee_bps: plan.fee_bps.get(),
+            hashrate: asked.hashrate.0.to_string(),
+            term_secs: u64::try_from(asked.term_us / 1_000_000).unwrap_or(u64::MAX).max(1),
+            fee_bps,
             chains,
-            price: quote.price.into(),
+            price: asked.price.into(),
             past: Past::shipped(plan.asset).map(|_| plan.asset),
             usd_micro: self.price_now(tx, plan.asset).await?,
             upkeep_usd_micro_per_th_day: plan.life.maintenance_usd_micro_per_th_day,
-            seed: seed.to_string(),
+            seed: asked.seed.to_string(),
             scenarios: SCENARIOS,
+            scheme: plan.scheme,
+            pay_usd_micro: self.money_now(tx, asked.price.asset).await?,
+            running,
         }))
+    }
+
+    /// The recorded price of money that is not dollars.
+    async fn money_now(&self, tx: &mut Tx, asset: Asset) -> Result<Option<i64>> {
+        if asset == Asset::Usd { Ok(None) } else { self.price_now(tx, asset).await }
     }
 
     /// What was foretold when a contract was bought, as it was shown then.
@@ -91,6 +119,20 @@ impl Market {
         let value: serde_json::Value = serde_json::from_slice(&body).map_err(|e| unread(&e))?;
         serde_json::from_value(value).map(Some).map_err(|e| unread(&e))
     }
+}
+
+/// Of what a forecast is wanted.
+pub(crate) struct Asked {
+    /// Of what rate.
+    pub(crate) hashrate: Hashrate,
+    /// Over what time.
+    pub(crate) term_us: u128,
+    /// What is paid at the start.
+    pub(crate) price: Amount,
+    /// What is paid along the way over the whole time, and whether it is waived where nothing is earned.
+    pub(crate) running: Option<(Amount, bool)>,
+    /// Where the random numbers begin.
+    pub(crate) seed: u64,
 }
 
 fn unread(e: &serde_json::Error) -> MarketError {

@@ -204,15 +204,18 @@ impl Market {
         Ok(Some(price))
     }
 
-    /// Records the price of a closed epoch's end, where the coin has sources.
+    /// Records the prices of a closed epoch's end, where there are sources.
     pub(crate) async fn record_price(
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
         epoch: EpochNumber,
     ) -> Result<()> {
-        if self.config().prices.covers(lane.asset) {
-            self.price_at(tx, lane.asset, lane.epoch_rule.end(epoch)).await?;
+        let prices = &self.config().prices;
+        // Besides the coin's the price of money that is no coin: forecasts of what is paid in it need both.
+        let money = Asset::ALL.into_iter().filter(|a| a.is_fiat());
+        for asset in money.chain([lane.asset]).filter(|a| prices.covers(*a)) {
+            self.price_at(tx, asset, lane.epoch_rule.end(epoch)).await?;
         }
         Ok(())
     }

@@ -85,6 +85,8 @@ statements! {
         WHERE lane = $1 AND version = $3";
     WINDOW_WORK = "SELECT house_work, other_work, house_squares FROM market_epochs
         WHERE lane = $1 AND epoch > $2 AND epoch <= $3";
+    EPOCHS_WITH_WORK = "SELECT COUNT(*) AS n FROM market_epochs
+        WHERE lane = $1 AND epoch >= $2 AND epoch <= $3 AND house_work > $4";
 
     // Quotes
     DELETE_OLD_QUOTES = "DELETE FROM market_quotes

@@ -4,8 +4,10 @@ use crate::contract::Contract;
 use crate::foretell::QuoteForecast;
 use crate::metered::{MeteredState, sql as meter_sql};
 use crate::{ContractState, Market, Result, sql};
-use gruve_store::params;
-use gruve_units::{AccountId, Amount, Asset, ContractId, Duration, Hashes, LaneId, Timestamp};
+use gruve_store::{Tx, params};
+use gruve_units::{
+    AccountId, Amount, Asset, ContractId, Duration, EpochNumber, Hashes, LaneId, Timestamp,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -76,6 +78,10 @@ pub struct TrackRecord {
     pub foretold_minor: i128,
     /// What they brought.
     pub brought_minor: i128,
+    /// Epochs of the lane since the first was sold, of the last week at most.
+    pub epochs: u64,
+    /// Of them, those in which the house's machines proved work.
+    pub epochs_worked: u64,
 }
 
 impl TrackRecord {
@@ -142,6 +148,9 @@ impl Market {
                 ended.push((view.account, view.id, view.credited));
             }
         }
+        if let (Some(since), Some(row)) = (r.since, rows.first()) {
+            (r.epochs, r.epochs_worked) = self.uptime(&mut tx, &row.get("lane")?, since).await?;
+        }
         tx.rollback().await?;
         (r.paid, r.given_back) = (amounts(paid), amounts(back));
         for (account, id, credited) in ended {
@@ -150,6 +159,21 @@ impl Market {
             }
         }
         Ok(r)
+    }
+
+    /// The closed epochs of a lane since an instant, of the last week at most, and those in which the house's machines
+    /// proved work. Epochs without a row had none.
+    async fn uptime(&self, tx: &mut Tx, lane: &LaneId, since: Timestamp) -> Result<(u64, u64)> {
+        // A lane that is not configured any more has no epochs to come.
+        let Ok(lane) = self.lane(lane) else { return Ok((0, 0)) };
+        let row = tx.fetch_one(sql::LANE, &params![lane.lane.clone()]).await?;
+        let Some(closed) = row.get::<Option<EpochNumber>>("closed_epoch")? else {
+            return Ok((0, 0));
+        };
+        let from = lane.epoch_rule.at(since.max(self.now().minus(METERED_TRACKED_FOR))).next();
+        let given = params![lane.lane.clone(), from, closed, Hashes::ZERO];
+        let worked: i64 = tx.fetch_one(sql::EPOCHS_WITH_WORK, &given).await?.get("n")?;
+        Ok((closed.next().0.saturating_sub(from.0), worked.unsigned_abs()))
     }
 
     /// What became of the newest [`METERED_TRACKED_MAX`] contracts by the meter of a plan, in all its versions: of the

@@ -102,7 +102,7 @@ pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings, account_signature, script_signature};
 pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
-pub use limits::{Approval, PayoutLimits};
+pub use limits::{Approval, PayoutBounds, PayoutLimits};
 pub use moves::{GatherPolicy, SweepPolicy};
 pub use order::OrderError;
 pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};

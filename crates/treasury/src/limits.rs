@@ -40,7 +40,30 @@ pub enum Approval {
     OneMore,
 }
 
+/// Up to what payouts of an asset need nobody's look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayoutBounds {
+    /// A single one.
+    pub one: i64,
+    /// All that a customer asks for in 24 hours, where that is bounded.
+    pub day: Option<i64>,
+    /// Above this in 24 hours two people must approve.
+    pub two_above: Option<i64>,
+}
+
 impl Treasury {
+    /// Up to what payouts of an asset need nobody's look; `None` of an asset that is not paid out here.
+    #[must_use]
+    pub fn payout_bounds(&self, asset: Asset) -> Option<PayoutBounds> {
+        let one = match self.account_wallet(asset) {
+            Ok(wallet) => wallet.policy.auto_approve_max,
+            Err(_) => self.wallet(asset).ok()?.policy.auto_approve_max,
+        };
+        let limits = self.limits(asset);
+        let day = limits.and_then(|l| l.customer_day);
+        Some(PayoutBounds { one, day, two_above: limits.and_then(|l| l.two_above) })
+    }
+
     fn limits(&self, asset: Asset) -> Option<&PayoutLimits> {
         self.0.limits.iter().find(|l| l.asset == asset)
     }

@@ -164,6 +164,7 @@ fn declare(state: Option<AppState>) -> Routes {
     let routes = crate::pages::track::routes(routes);
     let routes = crate::pages::hosted::routes(routes);
     let routes = crate::pages::appraise::routes(routes);
+    let routes = crate::pages::estimate::routes(routes);
     let routes = crate::pages::console::alerts::routes(routes);
     let routes = crate::pages::console::map::routes(routes);
     api::list::declare(console_routes(routes))

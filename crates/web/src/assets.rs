@@ -56,6 +56,11 @@ pub(crate) static PASSKEYS_JS: LazyLock<Asset> = LazyLock::new(|| {
     let body = include_bytes!("../assets/passkeys.js");
     Asset::new("passkeys", "js", "text/javascript; charset=utf-8", body)
 });
+/// The script that moves estimates with their sliders.
+pub(crate) static ESTIMATE_JS: LazyLock<Asset> = LazyLock::new(|| {
+    let body = include_bytes!("../assets/estimate.js");
+    Asset::new("estimate", "js", "text/javascript; charset=utf-8", body)
+});
 /// The sign of the house.
 pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../assets/logo.svg"))
@@ -63,5 +68,7 @@ pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
 
 /// The file of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*CSS, &*JS, &*RECEIPT_JS, &*PASSKEYS_JS, &*LOGO].into_iter().find(|a| a.name == name)
+    [&*CSS, &*JS, &*RECEIPT_JS, &*PASSKEYS_JS, &*ESTIMATE_JS, &*LOGO]
+        .into_iter()
+        .find(|a| a.name == name)
 }

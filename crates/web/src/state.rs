@@ -7,6 +7,7 @@ use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
 use crate::metrics::Metrics;
 use crate::once::ONCE_MIGRATIONS;
+use crate::pages::estimate::Estimates;
 use crate::pages::track::Records;
 use crate::record::PublicRecord;
 use crate::serve::ConnectionLimits;
@@ -218,6 +219,7 @@ struct Inner {
     metrics: Metrics,
     event_places: Places,
     records: Records,
+    estimates: Estimates,
 }
 
 /// What came of name and password.
@@ -247,7 +249,8 @@ impl AppState {
         services.store.migrate("web_webhooks", crate::WEBHOOK_MIGRATIONS).await?;
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
         let (event_places, records) = (Places::default(), Records::default());
-        let inner = Inner { services, config, pulse, metrics, event_places, records };
+        let estimates = Estimates::default();
+        let inner = Inner { services, config, pulse, metrics, event_places, records, estimates };
         Ok(AppState(Arc::new(inner)))
     }
 
@@ -271,6 +274,10 @@ impl AppState {
 
     pub(crate) fn records(&self) -> &Records {
         &self.0.records
+    }
+
+    pub(crate) fn estimates(&self) -> &Estimates {
+        &self.0.estimates
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -51,6 +51,7 @@ const PUBLIC: [(&str, &str); 61] = [
     ("POST", "/reset"),
     ("GET", "/api/v1/lanes"),
     ("GET", "/api/v1/plans"),
+    ("GET", "/api/v1/estimates"),
     ("GET", "/api/v1/blocks"),
     ("GET", "/api/v1/epochs"),
     ("GET", "/api/v1/energy"),

@@ -185,7 +185,8 @@ async fn the_overview_keeps_lanes_apart() {
         2,
         "{now}"
     );
-    assert!(!now.contains("200"), "{now}");
+    assert!(!now.contains("200\u{202f}000 hashes"), "{now}");
+    assert_eq!(now.matches(" ± <span").count(), 2, "{now}");
 }
 
 #[tokio::test]

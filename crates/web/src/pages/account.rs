@@ -12,8 +12,8 @@ use crate::view::{BalanceView, contract_state, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
-use gruve_market::{ContractState, ContractView};
-use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, Hashrate, LaneId};
+use gruve_market::{ContractState, ContractView, ProvenNow};
+use gruve_units::{Accrual, Amount, Asset, ContractId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -23,9 +23,6 @@ const CONTRACTS_SHOWN: usize = 50;
 const CONTRACTS_OF_PAGE: u32 = 100;
 /// Payouts shown on the overview; all stand on their own page.
 const PAYOUTS_SHOWN: usize = 5;
-/// Running contracts whose last epoch is looked up one by one.
-const LOOKED_AT_MAX: usize = 25;
-
 /// `GET /account`
 pub(crate) async fn overview(
     State(state): State<AppState>,
@@ -37,7 +34,7 @@ pub(crate) async fn overview(
     let balances = state.balances(customer.account).await?;
     let payouts = state.treasury().payouts(customer.account).await?;
     let machines = state.machines_of(customer.account).await?;
-    let rates = lane_rates(&state, customer.account, &contracts).await?;
+    let rates = state.market().proven_now(customer.account).await?;
     let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
     let lately = earnings::lately(&state, customer.account).await?;
     let notices = earnings::notices(&state, customer.account).await?;
@@ -104,61 +101,20 @@ fn earned(contracts: &[ContractView]) -> Vec<Amount> {
     out
 }
 
-/// The running contracts of one lane, summed. Work of different lanes is never summed: a hash of
-/// one algorithm is not a hash of another.
-struct LaneRate {
-    lane: LaneId,
-    bought: Hashrate,
-    /// What the last closed epoch brought, as a rate; nothing when there are too many contracts to
-    /// look at each.
-    got: Option<Hashrate>,
-}
-
-/// What is bought and what the last closed epoch brought, lane by lane.
-async fn lane_rates(
-    state: &AppState,
-    account: AccountId,
-    contracts: &[ContractView],
-) -> Result<Vec<LaneRate>, Failure> {
-    let running = || contracts.iter().filter(|c| c.state == ContractState::Active);
-    let look = running().count() <= LOOKED_AT_MAX;
-    let mut out: Vec<LaneRate> = Vec::new();
-    for c in running() {
-        let got = if look {
-            let seen = state.contract(account, c.id).await?;
-            let length = rule_of(c.epoch_us).length();
-            Some(seen.epochs.first().map_or(Hashrate::ZERO, |e| Hashrate::of(e.delivered, length)))
-        } else {
-            None
-        };
-        let plus = |a: Hashrate, b: Hashrate| Hashrate(a.0.saturating_add(b.0));
-        if let Some(r) = out.iter_mut().find(|r| r.lane == c.lane) {
-            r.bought = plus(r.bought, c.hashrate);
-            r.got = r.got.zip(got).map(|(a, b)| plus(a, b));
-        } else {
-            out.push(LaneRate { lane: c.lane.clone(), bought: c.hashrate, got });
-        }
-    }
-    out.sort_by(|a, b| a.lane.as_str().cmp(b.lane.as_str()));
-    Ok(out)
-}
-
-fn now(state: &AppState, contracts: &[ContractView], rates: &[LaneRate]) -> Markup {
+fn now(state: &AppState, contracts: &[ContractView], rates: &[ProvenNow]) -> Markup {
     let running = contracts.iter().filter(|c| c.state == ContractState::Active).count();
     let earned = earned(contracts);
-    let bought_only = rates.iter().any(|r| r.got.is_none());
     html! {
         dl.figures {
             div {
-                dt { @if bought_only { (t("Hashrate bought")) } @else { (t("Hashrate, last epoch")) } }
+                dt { (t("Hashrate, last epoch")) }
                 dd {
                     @if rates.is_empty() { "–" small { (t("no contract running")) } }
                     @for r in rates {
-                        @match r.got {
-                            Some(got) => div { (rate(got)) small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } },
-                            None => div { (rate(r.bought)) small { (r.lane) } },
-                        }
+                        // Work of different lanes is never summed: a hash of one algorithm is not a hash of another.
+                        div { (rate(r.got)) " ± " (rate(r.spread)) small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
                     }
+                    @if !rates.is_empty() { small { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
                 }
             }
             div { dt { (t("Earned in all")) } dd {

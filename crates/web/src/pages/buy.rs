@@ -1,26 +1,31 @@
 //! Buying: choose, see the whole price, confirm, pay.
 
+use crate::client::Client;
 use crate::extract::{Customer, Form, Params};
-use crate::failure::{Failure, sentence};
+use crate::failure::Failure;
 use crate::layout::{Field, page, token};
-use crate::money::{amount, exact_rate, local, rate, term_text, time, typed_figure, work};
+use crate::money::{amount, rate, term_text, time, work};
+use crate::pages::estimate::{self, Figures};
 use crate::pages::plans::{NOT_PROVEN, maintenance, plan_terms, risk};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
-use crate::words::{counted, heard, say, t, text};
+use crate::words::{counted, heard, say, t};
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use gruve_market::{Plan, Quote, QuoteForecast};
-use gruve_units::{Hashrate, QuoteId};
+use gruve_market::{Ask, Plan, Quote, QuoteForecast};
+use gruve_units::QuoteId;
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-/// The query of the form.
+/// The query of the form: the plan, and what is chosen of it so far.
 #[derive(Deserialize)]
 pub(crate) struct Which {
     plan: String,
+    hashrate: Option<String>,
+    term: Option<String>,
 }
 
 /// What the buyer chose, as typed.
@@ -42,15 +47,32 @@ async fn plan_and_lane(state: &AppState, id: &str) -> Result<(Plan, Option<LaneV
 pub(crate) async fn choose(
     State(state): State<AppState>,
     visitor: Visitor,
+    Client(from): Client,
     Params(q): Params<Which>,
 ) -> Result<Markup, Failure> {
     let (plan, lane) = plan_and_lane(&state, &q.plan).await?;
+    let first = plan.terms_epochs.first().map(u64::to_string);
     let start = Choice {
         plan: plan.id.clone(),
-        hashrate: exact_rate(plan.hashrate_min),
-        term: String::new(),
+        hashrate: q.hashrate.unwrap_or_else(|| estimate::field_rate(plan.hashrate_min)),
+        term: q.term.or(first).unwrap_or_default(),
     };
-    Ok(choose_page(&visitor, &plan, lane.as_ref(), &start, None))
+    let ahead = estimate::sheet(estimated(&state, &plan, &start, from.address).await)?;
+    Ok(choose_page(&visitor, &plan, lane.as_ref(), &start, None, &ahead))
+}
+
+fn typed_term(choice: &Choice) -> Result<u64, Failure> {
+    choice.term.trim().parse().map_err(|_| Failure::refused("Choose one of the terms."))
+}
+
+async fn estimated(
+    state: &AppState,
+    plan: &Plan,
+    choice: &Choice,
+    from: Option<IpAddr>,
+) -> Result<Arc<Figures>, Failure> {
+    let ask = Ask::Lease(estimate::typed_rate(&choice.hashrate)?, typed_term(choice)?);
+    state.estimate(plan, ask, from).await
 }
 
 fn choose_page(
@@ -59,16 +81,10 @@ fn choose_page(
     lane: Option<&LaneView>,
     choice: &Choice,
     error: Option<&str>,
+    ahead: &Markup,
 ) -> Markup {
-    let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
-    let step = exact_rate(plan.hashrate_step);
-    let hint = text!(
-        "{least} to {most}, in steps of {step}. Write the unit, as in “{example}”.",
-        least = local(&least),
-        most = local(&most),
-        step = local(&step),
-        example = local(&least)
-    );
+    let hint = estimate::rate_hint(plan);
+    let rate_chosen = estimate::typed_rate(&choice.hashrate).ok();
     let content = html! {
         div.lead {
             p.crumbs { a href="/plans" { (t("Plans")) } }
@@ -78,11 +94,11 @@ fn choose_page(
         div.two {
             section.sheet aria-labelledby="choose-h" {
                 header { h2 #choose-h { (t("Choose")) } }
-                form.stack method="post" action="/buy" {
-                    (token(visitor))
+                form.stack method="post" action="/buy" data-estimate="/buy" data-fields="plan hashrate term" {
                     input type="hidden" name="plan" value=(plan.id);
                     (Field { id: "hashrate", label: "Hashrate", kind: "text", value: &choice.hashrate, hint: &hint,
                         error: None, autocomplete: "off", inputmode: None }.draw())
+                    (estimate::rate_range(plan, rate_chosen))
                     div.field {
                         label for="term" { (t("Term")) }
                         select #term name="term" required {
@@ -92,12 +108,18 @@ fn choose_page(
                                 }
                             }
                         }
+                        (estimate::list_range("term", t("Term, by steps"), plan.terms_epochs.len()))
                     }
-                    div.actions { button type="submit" { (t("Show the total")) } }
+                    // The token goes with the button that needs it, never into an address.
+                    div.actions {
+                        button type="submit" name="csrf" value=(visitor.csrf) { (t("Show the total")) }
+                        (estimate::recompute("/buy"))
+                    }
                     p.small.soft { (t("Nothing is bought yet: the next page shows the whole price.")) }
                 }
             }
-            section.sheet aria-labelledby="terms-h" {
+            (ahead)
+            section.sheet.whole aria-labelledby="terms-h" {
                 header { h2 #terms-h { (t("Terms")) } }
                 (plan_terms(plan))
                 @if let Some(l) = lane {
@@ -117,23 +139,23 @@ pub(crate) async fn quote(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
+    Client(from): Client,
     Form(choice): Form<Choice>,
 ) -> Result<Response, Failure> {
     let (plan, lane) = plan_and_lane(&state, &choice.plan).await?;
-    let again = |status: StatusCode, why: &str| {
-        (status, choose_page(&visitor, &plan, lane.as_ref(), &choice, Some(why))).into_response()
+    let asked = estimate::typed_rate(&choice.hashrate).and_then(|r| Ok((r, typed_term(&choice)?)));
+    let quoted = match asked {
+        Ok((rate, term)) => state.quote(customer.account, &plan.id, rate, term).await,
+        Err(f) => Err(f),
     };
-    let typed = typed_figure(&choice.hashrate).and_then(|figure| figure.parse::<Hashrate>());
-    let rate = match typed {
-        Ok(r) => r,
-        Err(why) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &sentence(&why))),
-    };
-    let Ok(term) = choice.term.trim().parse::<u64>() else {
-        return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, "Choose one of the terms."));
-    };
-    match state.quote(customer.account, &plan.id, rate, term).await {
+    match quoted {
         Ok(q) => Ok(quote_page(&visitor, &plan, &q).into_response()),
-        Err(f) if f.status.is_client_error() => Ok(again(f.status, &f.detail)),
+        Err(f) if f.status.is_client_error() => {
+            let ahead = estimate::sheet(estimated(&state, &plan, &choice, from.address).await)?;
+            let why = Some(f.detail.as_str());
+            let page = choose_page(&visitor, &plan, lane.as_ref(), &choice, why, &ahead);
+            Ok((f.status, page).into_response())
+        }
         Err(f) => Err(f),
     }
 }

@@ -1,12 +1,13 @@
 //! Machines on sale: side by side, and ordered without asking anybody.
 
 use crate::client::Client;
-use crate::extract::{Customer, Form, Id};
+use crate::extract::{Customer, Form, Id, Params};
 use crate::failure::Failure;
 use crate::hosted::{Again, Asker, HostedOffer, hosting_failure};
 use crate::layout::{cell, page, token};
 use crate::machine_sale::Placed;
 use crate::money::{amount, rate, span_text};
+use crate::pages::estimate;
 use crate::pages::plans::risk;
 use crate::pages::security::proof;
 use crate::routes::{Access, Routes};
@@ -19,10 +20,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_accounts::Factors;
 use gruve_hosting::STOCK_COUNTED_MAX;
-use gruve_market::{HostedConfig, Ownership, PaysFrom, Plan};
+use gruve_market::{Ask, HostedConfig, Ownership, PaysFrom, Plan};
 use gruve_units::{Amount, Asset, ContractId};
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::net::IpAddr;
 
 /// The addresses of this place.
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -120,10 +122,45 @@ async fn choose(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
+    Client(from): Client,
     Id(name): Id<String>,
+    Params(over): Params<Over>,
 ) -> Result<Markup, Failure> {
     let factors = state.accounts().factors(customer.account).await?;
-    choose_page(&state, &visitor, &name, factors, None).await
+    let ahead = ahead(&state, &name, over.days, from.address).await?;
+    page_with(&state, &visitor, &name, factors, None, &ahead).await
+}
+
+/// Over how many days one looks ahead.
+#[derive(Deserialize)]
+struct Over {
+    days: Option<u32>,
+}
+
+/// What the machine costs and may earn over some days, electricity and hosting included.
+async fn ahead(
+    state: &AppState,
+    name: &str,
+    days: Option<u32>,
+    from: Option<IpAddr>,
+) -> Result<Markup, Failure> {
+    let o = state.hosted_offer(name).await?;
+    let days = days.unwrap_or(estimate::DAYS_USUAL);
+    let Some(m) = &o.machine else { return Ok(html! {}) };
+    let asked = Ask::Machine(m.nameplate, m.watts, days);
+    let sheet = estimate::sheet(state.estimate(&o.plan, asked, from).await)?;
+    let to = format!("/hosted/{}", crate::gate::percent_encoded(&o.plan.id));
+    Ok(html! {
+        (sheet)
+        section.sheet aria-labelledby="ahead-h" {
+            header { h2 #ahead-h { (t("Looking ahead")) } }
+            form.stack method="get" action=(to) data-estimate=(to) data-fields="days" {
+                (estimate::days_field(days))
+                div.actions { (estimate::recompute(&to)) }
+            }
+            p.small.soft { (t("At its nameplate, all the time. Electricity and hosting at today's prices.")) }
+        }
+    })
 }
 
 async fn choose_page(
@@ -132,6 +169,18 @@ async fn choose_page(
     name: &str,
     factors: Factors,
     error: Option<&str>,
+) -> Result<Markup, Failure> {
+    let ahead = ahead(state, name, None, None).await?;
+    page_with(state, visitor, name, factors, error, &ahead).await
+}
+
+async fn page_with(
+    state: &AppState,
+    visitor: &Visitor,
+    name: &str,
+    factors: Factors,
+    error: Option<&str>,
+    ahead: &Markup,
 ) -> Result<Markup, Failure> {
     let o = state.hosted_offer(name).await?;
     let h = o.plan.hosted.as_ref().ok_or_else(|| Failure::not_found("plan"))?;
@@ -150,6 +199,7 @@ async fn choose_page(
                 header { h2 #terms-h { (t("Terms")) } }
                 (terms(&o, h))
             }
+            (ahead)
         }
         (risk())
     };

@@ -1,22 +1,25 @@
 //! Hashrate by the meter: starting it, what it costs, ending it.
 
+use crate::client::Client;
 use crate::extract::{Customer, Form, Id, Params};
-use crate::failure::{Failure, sentence};
+use crate::failure::Failure;
 use crate::layout::{Field, cell, page, token};
-use crate::money::{amount, exact_rate, local, rate, time, typed_figure, work};
+use crate::money::{amount, exact_rate, local, rate, time, work};
+use crate::pages::estimate;
 use crate::pages::machines::electricity;
 use crate::pages::plans::{plan_terms, risk};
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::words::{heard, say, t, text};
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_market::metered::{MeteredState, MeteredView, NoticeKind, Period, UsageLine};
-use gruve_market::{Plan, PlanKind};
+use gruve_market::{Ask, Plan, PlanKind};
 use gruve_units::{Amount, ContractId, Duration, Hashrate, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::net::IpAddr;
 
 /// Days of usage on the page; the API gives more.
 const DAYS_SHOWN: u64 = 31;
@@ -25,6 +28,8 @@ const DAYS_SHOWN: u64 = 31;
 #[derive(Deserialize)]
 pub(crate) struct Choice {
     plan: String,
+    hashrate: Option<String>,
+    days: Option<u32>,
 }
 
 /// What is started; the key makes it happen once.
@@ -33,6 +38,7 @@ pub(crate) struct Order {
     plan: String,
     #[serde(default)]
     hashrate: String,
+    days: Option<u32>,
     once: String,
 }
 
@@ -46,28 +52,39 @@ pub(crate) async fn choose(
     State(state): State<AppState>,
     visitor: Visitor,
     _: Customer,
+    Client(from): Client,
     Params(choice): Params<Choice>,
 ) -> Result<Markup, Failure> {
     let plan = metered_plan(&state, &choice.plan)?;
-    Ok(choose_page(&state, &visitor, &plan, "", None))
+    let wish = Wish {
+        hashrate: choice.hashrate.unwrap_or_else(|| estimate::field_rate(plan.hashrate_min)),
+        days: choice.days.unwrap_or(estimate::DAYS_USUAL),
+        from: from.address,
+    };
+    choose_page(&state, &visitor, &plan, &wish, None).await
 }
 
-fn choose_page(
+/// What is looked at: how much, over how many days, and who looks.
+struct Wish {
+    hashrate: String,
+    days: u32,
+    from: Option<IpAddr>,
+}
+
+async fn choose_page(
     state: &AppState,
     visitor: &Visitor,
     plan: &Plan,
-    hashrate: &str,
+    wish: &Wish,
     error: Option<&str>,
-) -> Markup {
-    let (least, most) = (exact_rate(plan.hashrate_min), exact_rate(plan.hashrate_max));
-    let step = exact_rate(plan.hashrate_step);
-    let hint = text!(
-        "{least} to {most}, in steps of {step}. Write the unit, as in “{example}”.",
-        least = local(&least),
-        most = local(&most),
-        step = local(&step),
-        example = local(&least)
-    );
+) -> Result<Markup, Failure> {
+    let (hint, chosen) = (estimate::rate_hint(plan), estimate::typed_rate(&wish.hashrate));
+    let rate_chosen = chosen.as_ref().ok().copied();
+    let estimated = match chosen {
+        Ok(rate) => state.estimate(plan, Ask::Metered(rate, wish.days), wish.from).await,
+        Err(f) => Err(f),
+    };
+    let ahead = estimate::sheet(estimated)?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/plans" { (t("Plans")) } }
@@ -77,24 +94,30 @@ fn choose_page(
         div.two {
             section.sheet aria-labelledby="choose-h" {
                 header { h2 #choose-h { (t("Start")) } }
-                form.stack method="post" action="/metered" {
-                    (token(visitor))
+                form.stack method="post" action="/metered" data-estimate="/metered" data-fields="plan hashrate days" {
                     input type="hidden" name="plan" value=(plan.id);
                     input type="hidden" name="once" value=(state.fresh_key());
-                    (Field { id: "hashrate", label: "Hashrate", kind: "text", value: hashrate, hint: &hint,
+                    (Field { id: "hashrate", label: "Hashrate", kind: "text", value: &wish.hashrate, hint: &hint,
                         error: None, autocomplete: "off", inputmode: None }.draw())
-                    div.actions { button type="submit" { (t("Start with the next epoch")) } }
+                    (estimate::rate_range(plan, rate_chosen))
+                    (estimate::days_field(wish.days))
+                    // The token goes with the button that needs it, never into an address.
+                    div.actions {
+                        button type="submit" name="csrf" value=(visitor.csrf) { (t("Start with the next epoch")) }
+                        (estimate::recompute("/metered"))
+                    }
                     p.small.soft { (t("Each epoch's highest cost is held from your balance before it begins; what is not used comes back. End it whenever you like: the running epoch is then the last.")) }
                 }
             }
-            section.sheet aria-labelledby="terms-h" {
+            (ahead)
+            section.sheet.whole aria-labelledby="terms-h" {
                 header { h2 #terms-h { (t("Terms")) } }
                 (plan_terms(plan))
             }
         }
         (risk())
     };
-    page(visitor, t("By the meter"), true, &content)
+    Ok(page(visitor, t("By the meter"), true, &content))
 }
 
 /// `POST /metered`
@@ -102,19 +125,21 @@ pub(crate) async fn start(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
+    Client(from): Client,
     Form(form): Form<Order>,
 ) -> Result<Response, Failure> {
     let plan = metered_plan(&state, &form.plan)?;
     let key = crate::api::idempotency_key(Some(&form.once))?;
-    let wanted = typed_figure(&form.hashrate).and_then(|figure| figure.parse::<Hashrate>());
-    let started = match wanted {
+    let started = match estimate::typed_rate(&form.hashrate) {
         Ok(rate) => state.start_metered(customer.account, &plan.id, rate, key).await,
-        Err(e) => Err(Failure::refused(sentence(&e))),
+        Err(f) => Err(f),
     };
     match started {
         Ok(s) => Ok(Redirect::to(&format!("/metered/{}", s.contract)).into_response()),
         Err(f) if f.status.is_client_error() => {
-            let body = choose_page(&state, &visitor, &plan, &form.hashrate, Some(&f.detail));
+            let days = form.days.unwrap_or(estimate::DAYS_USUAL);
+            let wish = Wish { hashrate: form.hashrate, days, from: from.address };
+            let body = choose_page(&state, &visitor, &plan, &wish, Some(&f.detail)).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response())
         }
         Err(f) => Err(f),

@@ -8,6 +8,7 @@ pub(crate) mod buy;
 pub(crate) mod console;
 pub(crate) mod contract;
 pub(crate) mod earnings;
+pub(crate) mod estimate;
 pub(crate) mod home;
 pub(crate) mod hosted;
 pub(crate) mod in_block;

@@ -1,39 +1,275 @@
 //! What is on sale, side by side.
 
+use crate::extract::Params;
 use crate::failure::Failure;
-use crate::layout::{ETH_NOTE, page};
+use crate::gate::percent_encoded;
+use crate::layout::{ETH_NOTE, cell, page};
 use crate::money::{amount, asset_name, exact_rate, local, rate, span_text};
+use crate::pages::track::in_a_line;
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
-use crate::words::{say, t};
+use crate::words::{say, t, text};
 use axum::extract::State;
-use gruve_market::{Plan, PlanKind, Scheme};
-use gruve_units::Amount;
+use gruve_market::{Plan, PlanKind, Scheme, least_price};
+use gruve_units::{Amount, Asset};
 use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// Plans side by side at most: as many as a screen has room for.
+const COMPARED_MAX: usize = 4;
+/// Plans whose record is looked up for the table; of more there is the link alone.
+const TRACKED_MAX: usize = 30;
+
+/// The plans chosen for comparison, as a form without scripts sends them: `compare=a&compare=b`.
+fn compared(query: Vec<(String, String)>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for (_, id) in query.into_iter().filter(|(name, _)| name == "compare") {
+        if all.len() < COMPARED_MAX && !all.contains(&id) {
+            all.push(id);
+        }
+    }
+    all
+}
 
 /// `GET /plans`
 pub(crate) async fn plans(
     State(state): State<AppState>,
     visitor: Visitor,
+    Params(query): Params<Vec<(String, String)>>,
 ) -> Result<Markup, Failure> {
-    let plans = state.market().plans();
+    let all = state.market().plans();
     let lanes = state.lanes().await?;
     let has_machines = !state.market().hosted_plans().is_empty();
+    let mut records = BTreeMap::new();
+    for p in all.iter().take(TRACKED_MAX) {
+        match in_a_line(&state, &p.id).await {
+            Ok(said) => drop(records.insert(p.id.clone(), said)),
+            // Withdrawn in this very moment: its row is shown once more, without a record.
+            Err(f) if f.status.is_client_error() => {}
+            Err(f) => return Err(f),
+        }
+    }
+    let chosen = compared(query);
+    let side: Vec<&Plan> =
+        chosen.iter().filter_map(|id| all.iter().find(|p| p.id == *id)).collect();
     let content = html! {
         div.lead {
             h1 { (t("Plans")) }
             p { (t("A lease is a quantity of work: hashrate times term. Work that is not delivered in time is delivered later.")) }
         }
-        div.columns #plans data-live="plans" {
-            @for p in &plans { (plan_card(p, lanes.iter().find(|l| l.stats.lane == p.lane))) }
-            @if plans.is_empty() { p.empty { (t("Nothing is on sale at the moment.")) } }
+        @if !side.is_empty() {
+            section.sheet #compare aria-labelledby="compare-h" {
+                header { h2 #compare-h { (t("Side by side")) } a.small href="/plans" { (t("All plans")) } }
+                (side_by_side(&side, &records))
+            }
         }
+        section.sheet #plans data-live="plans" aria-label=(t("Plans on sale")) {
+            @if all.is_empty() { p.empty { (t("Nothing is on sale at the moment.")) } }
+            @else { (table(&all, &lanes, &records)) }
+        }
+        @if all.len() > 1 { (choose(&all, &chosen)) }
         @if has_machines { p { (say!("Rather a machine of your own? {link}", link = html! { a href="/hosted" { (t("Machines on sale")) } })) } }
         (risk())
         p.note { (t(ETH_NOTE)) }
     };
     Ok(page(&visitor, t("Plans"), true, &content))
+}
+
+/// Which plans to put side by side.
+fn choose(all: &[Plan], chosen: &[String]) -> Markup {
+    html! {
+        section.sheet aria-labelledby="choose-h" {
+            header { h2 #choose-h { (t("Compare")) } }
+            form.stack.wide method="get" action="/plans" {
+                fieldset.choices {
+                    legend { (text!("Put up to {n} plans side by side, with all their terms.", n = COMPARED_MAX)) }
+                    @for p in all {
+                        label { input type="checkbox" name="compare" value=(p.id) checked[chosen.contains(&p.id)]; (p.title) }
+                    }
+                }
+                div.actions { button.quiet type="submit" { (t("Compare")) } }
+            }
+        }
+    }
+}
+
+/// What is said of a plan, term by term, in the order in which it is compared.
+fn terms_of(p: &Plan, record: Option<&Markup>) -> Vec<(&'static str, Markup)> {
+    let mut all = vec![
+        ("Kind", html! { (t(kind_text(p.kind))) }),
+        ("Earns", earns(p)),
+        ("Lane", html! { a href={ "/lanes/" (p.lane) } { (p.lane) } }),
+        ("Price", price(p)),
+        ("Paid at the start", upfront(p)),
+        ("Fee on earnings", html! { (basis_points(p.fee_bps)) }),
+        ("Maintenance", upkeep(p)),
+        ("Paid by", html! { (t(scheme_text(p.scheme))) }),
+        ("Hashrate", hashrates(p)),
+        ("Term", term(p)),
+        ("If work is missing", make_good(p)),
+        ("Ends at the latest", hard_end(p)),
+        (
+            "Minimum payout",
+            html! { @if p.life.minimum_payout_minor > 0 { (minimum(p)) } @else { (t("none")) } },
+        ),
+    ];
+    all.push(("Track record", html! {
+        a href={ "/plans/" (percent_encoded(&p.id)) "/record" } { @match record { Some(r) => (r), None => (t("Track record and reviews")) } }
+    }));
+    all
+}
+
+/// Plans as columns, terms as rows: on a phone each term is a card with a line for each plan.
+fn side_by_side(plans: &[&Plan], records: &BTreeMap<String, Markup>) -> Markup {
+    let all: Vec<_> = plans.iter().map(|p| (*p, terms_of(p, records.get(&p.id)))).collect();
+    let rows = all.first().map_or(0, |(_, terms)| terms.len());
+    html! {
+        table.cards.side {
+            thead { tr { th scope="col" { (t("Term of the plan")) } @for (p, _) in &all { th scope="col" { (p.title) } } } }
+            tbody {
+                @for n in 0..rows { tr {
+                    @if let Some((label, _)) = all.first().and_then(|(_, terms)| terms.get(n)) { th scope="row" { (t(label)) } }
+                    @for (p, terms) in &all { @if let Some((_, said)) = terms.get(n) { td data-label=(p.title) { span { (said) } } } }
+                } }
+                tr { th scope="row" { (t("Buy")) }
+                    @for (p, _) in &all { td data-label=(p.title) { a href=(order_of(p)) { (t(order_text(p.kind))) span.visually-hidden { " " (p.title) } } } } }
+            }
+        }
+    }
+}
+
+fn table(plans: &[Plan], lanes: &[LaneView], records: &BTreeMap<String, Markup>) -> Markup {
+    html! {
+        table.cards.plans {
+            thead { tr {
+                th scope="col" { (t("Plan")) } th scope="col" { (t("Earns")) } th scope="col" { (t("Price")) }
+                th scope="col" { (t("Paid at the start")) } th scope="col" { (t("Fees")) } th scope="col" { (t("Term")) }
+                th scope="col" { (t("If work is missing")) } th scope="col" { (t("Minimum payout")) } th scope="col" { (t("Track record")) }
+                th scope="col" { span.visually-hidden { (t("Buy")) } }
+            } }
+            tbody { @for p in plans { (row(p, lanes.iter().find(|l| l.stats.lane == p.lane), records.get(&p.id))) } }
+        }
+    }
+}
+
+fn row(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>) -> Markup {
+    let proven = lane.is_some_and(LaneView::is_proven);
+    let on_sale = lane.is_some_and(|l| l.stats.available >= p.hashrate_min);
+    html! { tr {
+        (cell!("Plan", html! { strong { (p.title) } div.small.soft { (t(kind_text(p.kind))) " · " (p.scheme.name().to_uppercase()) } }))
+        (cell!("Earns", earns(p)))
+        (cell!("Price", price(p)))
+        (cell!("Paid at the start", upfront(p)))
+        (cell!("Fees", html! { (basis_points(p.fee_bps)) @if p.maintenance_minor_per_th_day > 0 { div.small { (upkeep(p)) } } }))
+        (cell!("Term", html! { (term(p)) div.small.soft { (hard_end(p)) } }))
+        (cell!("If work is missing", make_good(p)))
+        (cell!("Minimum payout", html! { @if p.life.minimum_payout_minor > 0 { (minimum(p)) } @else { (t("none")) } }))
+        (cell!("Track record", html! { a href={ "/plans/" (percent_encoded(&p.id)) "/record" } { @match record { Some(r) => (r), None => (t("Track record and reviews")) } } }))
+        td { span {
+            @if on_sale { a.button href=(order_of(p)) { (t(order_text(p.kind))) span.visually-hidden { " " (p.title) } } }
+            @else if !proven { span.small.soft { (t(NOT_PROVEN)) } }
+            @else { span.tag.warn { (t("Sold out")) } div.small.soft { (t("More comes on sale when machines prove more work.")) } }
+            @if let Some(l) = lane.filter(|_| proven) {
+                div.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
+            }
+        } }
+    } }
+}
+
+const fn kind_text(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Lease => "Lease",
+        PlanKind::Metered => "By the meter",
+        PlanKind::Hosted => "Machine of your own",
+    }
+}
+
+const fn order_text(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Metered => "Start",
+        PlanKind::Lease | PlanKind::Hosted => "Buy",
+    }
+}
+
+fn order_of(p: &Plan) -> String {
+    let path = if p.kind == PlanKind::Metered { "/metered" } else { "/buy" };
+    format!("{path}?plan={}", percent_encoded(&p.id))
+}
+
+fn earns(p: &Plan) -> Markup {
+    html! {
+        (asset_name(p.asset)) " (" (p.asset) ")"
+        @for also in &p.also_earns { " + " (asset_name(*also)) " (" (also) ")" }
+        @if !p.also_earns.is_empty() { " " small { (t("all of them by the same work")) } }
+    }
+}
+
+/// The price as stated, and for a TH/s where that is another figure and comes out even.
+fn price(p: &Plan) -> Markup {
+    const TERAHASH: u128 = 1_000_000_000_000;
+    let stated = p.price_hashrate.0;
+    let minor = u128::try_from(p.price.minor).ok().and_then(|m| m.checked_mul(TERAHASH));
+    let even = minor.filter(|m| stated > 0 && m.is_multiple_of(stated)).map(|m| m / stated);
+    // Plans of less than a gigahash are of chains where nobody counts in terahashes.
+    let even = even.filter(|_| stated >= TERAHASH / 1_000 && stated != TERAHASH);
+    html! {
+        (say!("{price} for {price_hashrate} a day", price = amount(p.price), price_hashrate = local(&exact_rate(p.price_hashrate))))
+        @if let Some(minor) = even.and_then(|m| i64::try_from(m).ok()) {
+            div.small.soft { (say!("{price} a TH/s·day", price = amount(Amount::new(p.price.asset, minor)))) }
+        }
+    }
+}
+
+fn upfront(p: &Plan) -> Markup {
+    html! { @match least_price(p) {
+        Some(least) => (say!("all of it, from {least}", least = amount(least))),
+        None => (t("nothing: out of your balance, epoch by epoch")),
+    } }
+}
+
+fn upkeep(p: &Plan) -> Markup {
+    html! {
+        @if p.maintenance_minor_per_th_day == 0 && p.life.maintenance_usd_micro_per_th_day == 0 { (t("none")) }
+        @if p.maintenance_minor_per_th_day > 0 { (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = maintenance(p))) }
+        @if let Ok(micro) = i64::try_from(p.life.maintenance_usd_micro_per_th_day) && micro > 0 {
+            " " (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = amount(Amount::new(Asset::Usd, micro))))
+        }
+    }
+}
+
+fn hashrates(p: &Plan) -> Markup {
+    html! { (say!("{hashrate_min} to {hashrate_max}, in steps of {hashrate_step}", hashrate_min = local(&exact_rate(p.hashrate_min)), hashrate_max = local(&exact_rate(p.hashrate_max)), hashrate_step = local(&exact_rate(p.hashrate_step)))) }
+}
+
+/// So many epochs of a plan as a time.
+fn span(p: &Plan, epochs: u64) -> String {
+    let epochs = u32::try_from(epochs).unwrap_or(u32::MAX);
+    span_text(rule_of(p.epoch_us).length().saturating_mul(epochs))
+}
+
+fn term(p: &Plan) -> Markup {
+    let shortest = p.terms_epochs.iter().min().copied().unwrap_or_default();
+    let longest = p.terms_epochs.iter().max().copied().unwrap_or_default();
+    html! {
+        @if p.kind == PlanKind::Metered { (t("as long as you like, in whole epochs")) }
+        @else if shortest == longest { (span(p, shortest)) }
+        @else { (say!("{shortest} to {longest}", shortest = span(p, shortest), longest = span(p, longest))) }
+    }
+}
+
+fn make_good(p: &Plan) -> Markup {
+    html! { @if p.kind == PlanKind::Metered { (t("it is not charged")) } @else {
+        (say!("delivered later, within {extension_epochs} after the term; what is missing then is refunded pro rata", extension_epochs = span(p, p.extension_epochs)))
+    } }
+}
+
+/// When nothing of a contract is open any more, whatever was missed.
+fn hard_end(p: &Plan) -> Markup {
+    let longest = p.terms_epochs.iter().max().copied().unwrap_or_default();
+    html! { @if p.kind == PlanKind::Metered { (t("when you end it")) } @else {
+        (say!("over for good after {span}", span = span(p, longest.saturating_add(p.extension_epochs))))
+    } }
 }
 
 /// Said of a lane that has nothing to sell because nothing is proven yet.
@@ -55,26 +291,14 @@ pub(crate) fn risk() -> Markup {
 
 /// The terms of a plan, as pairs.
 pub(crate) fn plan_terms(p: &Plan) -> Markup {
-    let shortest = p.terms_epochs.iter().min().copied().unwrap_or_default();
-    let longest = p.terms_epochs.iter().max().copied().unwrap_or_default();
-    let span = |n: u64| {
-        span_text(rule_of(p.epoch_us).length().saturating_mul(u32::try_from(n).unwrap_or(u32::MAX)))
-    };
     html! {
         dl.pairs {
-            dt { (t("Earns")) } dd {
-                (asset_name(p.asset)) " (" (p.asset) ")"
-                @for also in &p.also_earns { " + " (asset_name(*also)) " (" (also) ")" }
-                @if !p.also_earns.is_empty() { " " small { (t("all of them by the same work")) } }
-            }
-            dt { (t("Price")) } dd { (say!("{price} for {price_hashrate} a day", price = amount(p.price), price_hashrate = local(&exact_rate(p.price_hashrate)))) }
-            dt { (t("Hashrate")) } dd { (say!("{hashrate_min} to {hashrate_max}, in steps of {hashrate_step}", hashrate_min = local(&exact_rate(p.hashrate_min)), hashrate_max = local(&exact_rate(p.hashrate_max)), hashrate_step = local(&exact_rate(p.hashrate_step)))) }
-            @if p.kind == PlanKind::Metered {
-                dt { (t("Term")) } dd { (say!("by the meter: as long as you like, in whole epochs of {span}, out of your balance", span = span(1))) }
-            } @else {
-                dt { (t("Term")) } dd {
-                    @if shortest == longest { (span(shortest)) } @else { (say!("{shortest} to {longest}", shortest = span(shortest), longest = span(longest))) }
-                }
+            dt { (t("Earns")) } dd { (earns(p)) }
+            dt { (t("Price")) } dd { (price(p)) }
+            dt { (t("Hashrate")) } dd { (hashrates(p)) }
+            dt { (t("Term")) } dd {
+                @if p.kind == PlanKind::Metered { (say!("by the meter: as long as you like, in whole epochs of {span}, out of your balance", span = span(p, 1))) }
+                @else { (term(p)) }
             }
             dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) }
             @if p.maintenance_minor_per_th_day > 0 {
@@ -88,9 +312,7 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
             @if p.life.minimum_payout_minor > 0 {
                 dt { (t("Minimum payout")) } dd { (say!("earnings are credited once {minimum} wait, and all of them at the end", minimum = minimum(p))) }
             }
-            dt { (t("If work is missing")) } dd { @if p.kind == PlanKind::Metered { (t("it is not charged")) } @else {
-                (say!("delivered later, within {extension_epochs} after the term; what is missing then is refunded pro rata", extension_epochs = span(p.extension_epochs)))
-            } }
+            dt { (t("If work is missing")) } dd { (make_good(p)) }
             dt { (t("Paid by")) } dd { (t(scheme_text(p.scheme))) }
         }
     }
@@ -114,36 +336,5 @@ fn scheme_text(scheme: Scheme) -> &'static str {
             "FPPS: each hash at its expected value, whatever is found; the operator carries the luck"
         }
         Scheme::Solo => "SOLO: a block that the contract finds is its own whole; most find none",
-    }
-}
-
-fn plan_card(p: &Plan, lane: Option<&LaneView>) -> Markup {
-    let heading = format!("plan-{}", p.id);
-    let on_sale = lane.is_some_and(|l| l.stats.available >= p.hashrate_min);
-    let proven = lane.is_some_and(LaneView::is_proven);
-    html! {
-        section.sheet aria-labelledby=(heading) {
-            header {
-                h2 id=(heading) { (p.title) }
-                span.soft.small { (say!("lane {link}", link = html! { a href={ "/lanes/" (p.lane) } { (p.lane) } })) }
-            }
-            (plan_terms(p))
-            p.small { a href={ "/plans/" (crate::gate::percent_encoded(&p.id)) "/record" } { (crate::words::t("Track record and reviews")) } }
-            @if let Some(l) = lane.filter(|_| proven) {
-                p.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
-            }
-            div.actions {
-                @if on_sale && p.kind == PlanKind::Metered {
-                    a.button href={ "/metered?plan=" (crate::gate::percent_encoded(&p.id)) } { (t("Start")) span.visually-hidden { " " (p.title) } }
-                } @else if on_sale {
-                    a.button href={ "/buy?plan=" (crate::gate::percent_encoded(&p.id)) } { (t("Buy")) span.visually-hidden { " " (p.title) } }
-                } @else if !proven {
-                    span.small.soft { (t(NOT_PROVEN)) }
-                } @else {
-                    span.tag.warn { (t("Sold out")) }
-                    span.small.soft { (t("More comes on sale when machines prove more work.")) }
-                }
-            }
-        }
     }
 }

@@ -93,6 +93,19 @@ async fn computed(state: &AppState, name: &str) -> Result<Known, Failure> {
     }
 }
 
+/// The record of a plan in a line: what of the work that was due was delivered, and by how many contracts.
+pub(crate) async fn in_a_line(state: &AppState, plan: &str) -> Result<Markup, Failure> {
+    let Known { track, metered, .. } = known(state, plan).await?;
+    let (n, done, due) = match metered {
+        Some(m) => (m.started, m.delivered, m.sold),
+        None => (track.sold, track.delivered, track.entitled),
+    };
+    Ok(html! {
+        @if n == 0 { (t("none sold yet")) }
+        @else { (say!("{percent} delivered, {n} sold", percent = percent(done.0.min(due.0), due.0), n = n)) }
+    })
+}
+
 /// A plan's title and what became of its contracts, those by the meter beside leases.
 #[derive(Clone)]
 struct Known {
@@ -138,6 +151,8 @@ fn figures(r: &TrackRecord) -> Markup {
                     running = r.running, completed = r.completed, refunded = r.refunded)) } } }
                 div { dt { (t("Delivered of what was due")) } dd { (percent(r.delivered.0.min(r.entitled.0), r.entitled.0))
                     small { (work(r.delivered)) " / " (work(r.entitled)) } } }
+                @if r.epochs > 0 { div { dt { (t("Epochs with work")) } dd { (percent(r.epochs_worked.into(), r.epochs.into()))
+                    small { (text!("{worked} of {epochs} of its lane since the first was sold, of the last week at most", worked = r.epochs_worked, epochs = r.epochs)) } } } }
                 div { dt { (t("Given back for missing work")) } dd {
                     @if r.given_back.is_empty() { (t("nothing")) }
                     @for a in &r.given_back { div { (amount(*a)) } }
@@ -346,6 +361,10 @@ answers! {
         entitled: String,
         /// Work delivered.
         delivered: String,
+        /// Epochs of its lane since the first was sold, of the last week at most.
+        epochs: u64,
+        /// Of these, those in which the house's machines proved work.
+        epochs_worked: u64,
         /// What was paid for them.
         paid: Vec<Money>,
         /// What was given back for missing work.
@@ -465,6 +484,8 @@ async fn record_json(
         bought: r.bought.0.to_string(),
         entitled: r.entitled.0.to_string(),
         delivered: r.delivered.0.to_string(),
+        epochs: r.epochs,
+        epochs_worked: r.epochs_worked,
         paid: amounts(&r.paid),
         given_back: amounts(&r.given_back),
         foretold: Foretold {

@@ -2,8 +2,9 @@
 
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
-use crate::layout::{Field, page, token};
-use crate::money::{amount, local, typed_figure};
+use crate::gate::percent_encoded;
+use crate::layout::{Field, cell, page, token};
+use crate::money::{amount, local, time, typed_figure};
 use crate::pages::passkeys;
 use crate::state::AppState;
 use crate::view::BalanceView;
@@ -12,7 +13,7 @@ use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use gruve_accounts::Factors;
+use gruve_accounts::{AddressBook, Factors};
 use gruve_treasury::PayoutQuote;
 use gruve_units::{AccountId, Amount, Asset};
 use maud::{Markup, html};
@@ -47,16 +48,18 @@ pub(crate) async fn ask(
     customer: Customer,
     Params(wish): Params<Wish>,
 ) -> Result<Markup, Failure> {
-    let balances = state.balances(customer.account).await?;
-    Ok(ask_page(&visitor, &balances, &wish, None))
+    ask_page(&state, &visitor, customer.account, &wish, None).await
 }
 
-fn ask_page(
+async fn ask_page(
+    state: &AppState,
     visitor: &Visitor,
-    balances: &[BalanceView],
+    account: AccountId,
     wish: &Wish,
     error: Option<&str>,
-) -> Markup {
+) -> Result<Markup, Failure> {
+    let balances = state.balances(account).await?;
+    let book = state.accounts().address_book(account).await?;
     let usable: Vec<&BalanceView> =
         balances.iter().filter(|b| b.available.minor > 0 && !b.asset.is_fiat()).collect();
     let has_fiat = balances.iter().any(|b| b.available.minor > 0 && b.asset.is_fiat());
@@ -93,8 +96,62 @@ fn ask_page(
                 }
             }
         }
+        @if !usable.is_empty() {
+            (limits(state, &usable))
+            section.sheet aria-labelledby="book-h" {
+                header { h2 #book-h { (t("Address book")) } a.small href="/account/addresses" { (t("Change it")) } }
+                (entries(state, &book))
+            }
+        }
     };
-    page(visitor, t("Withdraw"), false, &content)
+    Ok(page(visitor, t("Withdraw"), false, &content))
+}
+
+/// Up to what payouts go out without anybody's look.
+fn limits(state: &AppState, usable: &[&BalanceView]) -> Markup {
+    let of = |b: &&&BalanceView| Some((b.asset, state.treasury().payout_bounds(b.asset)?));
+    let all: Vec<_> = usable.iter().filter_map(|b| of(&b)).collect();
+    html! { @if !all.is_empty() {
+        section.sheet aria-labelledby="limits-h" {
+            header { h2 #limits-h { (t("Limits")) } }
+            table.cards {
+                thead { tr { th scope="col" { (t("Asset")) } th.r scope="col" { (t("One payout, at most")) }
+                    th.r scope="col" { (t("All of 24 hours, at most")) } th.r scope="col" { (t("Two people above")) } } }
+                tbody { @for (asset, b) in &all {
+                    @let bound = |n: Option<i64>| html! { @match n { Some(n) => (amount(Amount::new(*asset, n))), None => "–" } };
+                    tr {
+                        (cell!("Asset", asset))
+                        (cell!(r "One payout, at most", bound(Some(b.one))))
+                        (cell!(r "All of 24 hours, at most", bound(b.day)))
+                        (cell!(r "Two people above", bound(b.two_above)))
+                    }
+                } }
+            }
+            p.small.soft { (t("Up to here a payout goes out by itself. Above it one of the operator's people looks at it first, or two of them; it stays yours and can be called back meanwhile.")) }
+        }
+    } }
+}
+
+/// The addresses of the book, each a link that fills the form.
+fn entries(state: &AppState, book: &AddressBook) -> Markup {
+    let now = state.now();
+    html! {
+        @if book.addresses.is_empty() { p.empty { (t("No address yet.")) } } @else {
+            table.cards {
+                thead { tr { th scope="col" { (t("Coin")) } th scope="col" { (t("Name")) } th scope="col" { (t("Address")) }
+                    th scope="col" { span.visually-hidden { (t("Action")) } } } }
+                tbody { @for a in &book.addresses { tr {
+                    (cell!("Coin", a.asset))
+                    (cell!("Name", a.label))
+                    (cell!("Address", html! { code { (a.address) } }))
+                    td.r { @if a.usable <= now {
+                        a href={ "/withdraw?asset=" (a.asset) "&address=" (percent_encoded(&a.address)) } { (t("Withdraw to it")) span.visually-hidden { " " (a.label) } }
+                    } @else { span.small.soft { (say!("usable from {time}", time = time(a.usable))) } } }
+                } } }
+            }
+        }
+        @if book.only { p.note { (t("Your payouts go to this book alone.")) } }
+    }
 }
 
 fn read_amount(asset: &str, text: &str) -> Result<Amount, Failure> {
@@ -129,8 +186,8 @@ pub(crate) async fn review(
             Ok(review_page(&state, &visitor, &o, address, factors).into_response())
         }
         Err(f) if f.status.is_client_error() => {
-            let balances = state.balances(customer.account).await?;
-            let body = ask_page(&visitor, &balances, &wish, Some(&f.detail));
+            let why = Some(f.detail.as_str());
+            let body = ask_page(&state, &visitor, customer.account, &wish, why).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response())
         }
         Err(f) => Err(f),
