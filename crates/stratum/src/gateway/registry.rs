@@ -205,7 +205,9 @@ fn make_room(marked: &mut HashMap<IpAddr, Marks>, now: Timestamp) {
     }
     let mut order: Vec<_> = marked.iter().map(|(a, m)| (m.count, m.since, *a)).collect();
     order.sort_unstable();
-    order.iter().take(spare).for_each(|(_, _, address)| drop(marked.remove(address)));
+    for (_, _, address) in order.iter().take(spare) {
+        marked.remove(address);
+    }
 }
 
 impl Drop for Seat {
