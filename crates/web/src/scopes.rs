@@ -7,7 +7,7 @@ use axum::http::Method;
 use gruve_accounts::Scope;
 
 /// Where something is changed, with the scope that it takes; the first that fits.
-const WRITES: [(&str, &str, Scope); 13] = [
+const WRITES: [(&str, &str, Scope); 14] = [
     ("/api/v1/payouts", "", Scope::Withdraw),
     // A price may be anything up to the whole balance, and goes to whoever offers the machine.
     ("/api/v1/machines/", "/accept", Scope::Withdraw),
