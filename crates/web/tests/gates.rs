@@ -21,11 +21,7 @@ fn filled(path: &str) -> String {
 }
 
 /// What anybody may reach, spelt out: making something public takes a line here.
-<<<<<<< HEAD
 const PUBLIC: [(&str, &str); 62] = [
-=======
-const PUBLIC: [(&str, &str); 59] = [
->>>>>>> w-buying
     ("GET", "/"),
     ("GET", "/plans"),
     ("GET", "/lanes/{lane}"),
