@@ -5,6 +5,7 @@ mod prices;
 mod world;
 
 use gruve_ledger::{Account, Entry, post};
+use gruve_market::units::{ONE_BLOCK, units_of};
 use gruve_market::{
     Accountant, ActKind, ChainBlock, Choice, ContractState, MarketConfig, MarketError, NoticeKind,
     Paid, Result,
