@@ -73,7 +73,7 @@ pub struct Reserved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaidOrder {
     /// The machine is the account's from that epoch on.
-    Begins(Contract, EpochNumber),
+    Begins(Box<Contract>, EpochNumber),
     /// The machine has gone, or the order: the money stays in the balance.
     LeftInBalance,
     /// It was paid for before.
@@ -214,7 +214,7 @@ impl Hosting {
             return Ok(Some(PaidOrder::LeftInBalance));
         }
         let from = self.put_to_work(tx, &c).await?;
-        Ok(Some(PaidOrder::Begins(c, from)))
+        Ok(Some(PaidOrder::Begins(Box::new(c), from)))
     }
 
     /// An order's invoice ended without being paid: the machine waits no longer. Gives whether there is such an order.

@@ -10,12 +10,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Checkpoints kept for each lane. Jobs ask for one two epochs back; the rest is room for a late accountant.
 pub(crate) const KEPT: u32 = 64;
 
+/// By the epoch of the checkpoint that a job holds, the list's hash and where such a job may pay.
+type PlacesByCheckpoint = BTreeMap<EpochNumber, (Hash, Arc<Places>)>;
+
 /// The last checkpoints of every lane. Reading waits for nothing but a memory lock.
 #[derive(Debug, Default)]
 pub struct StampSource {
     lanes: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, [u8; 32]>>>,
     caps: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, Class>>>,
-    places: RwLock<BTreeMap<LaneId, BTreeMap<EpochNumber, (Hash, Arc<Places>)>>>,
+    places: RwLock<BTreeMap<LaneId, PlacesByCheckpoint>>,
 }
 
 impl StampSource {

@@ -79,7 +79,7 @@ impl LiveJob {
     }
 
     /// It or the one of an owner that has this number.
-    fn numbered<'a>(self: &'a Arc<Self>, id: JobId) -> Option<&'a Arc<LiveJob>> {
+    fn numbered(self: &Arc<Self>, id: JobId) -> Option<&Arc<LiveJob>> {
         match id.0.checked_sub(self.job.id().0)? {
             0 => Some(self),
             n => usize::try_from(n - 1).ok().and_then(|n| self.own.get(n)).map(|own| &own.job),

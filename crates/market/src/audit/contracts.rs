@@ -188,7 +188,7 @@ impl Market {
         if is_ended && price != earned + refunded {
             find("what of its price was earned and refunded is not its price");
         }
-        if (c.state == Completed && refunded != 0) || (!is_ended && refunded != 0) {
+        if refunded != 0 && (c.state == Completed || !is_ended) {
             find("something is refunded that is not");
         }
         let most = crate::settle::earned_of_price(price, c.given(), c.work);
