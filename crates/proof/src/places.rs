@@ -149,12 +149,13 @@ mod tests {
 
     #[test]
     fn none_and_too_many_are_refused() {
-        let many: Vec<[u8; 4]> = (0..=PLACES_MAX as u32).map(u32::to_be_bytes).collect();
+        let most = u32::try_from(PLACES_MAX).unwrap();
+        let many: Vec<[u8; 4]> = (0..=most).map(u32::to_be_bytes).collect();
         let of = |n: usize| Places::new(&lane("btc"), many[..n].iter().map(|s| (None, &s[..])));
         assert!(of(0).is_none() && of(PLACES_MAX).is_some() && of(PLACES_MAX + 1).is_none());
         let head = |n: u32| [&b"GRUVPLC1\x03btc"[..], &n.to_be_bytes(), &[0; 32]].concat();
         assert!(Places::read(head(1).as_slice(), &lane("btc")).is_ok());
-        for n in [0, PLACES_MAX as u32 + 1, u32::MAX] {
+        for n in [0, most + 1, u32::MAX] {
             assert!(Places::read(head(n).as_slice(), &lane("btc")).is_err());
         }
     }
