@@ -131,16 +131,20 @@ fn costs(plan: &Plan, ask: Ask) -> Result<Estimate> {
         }
         Ask::Machine(rate, watts, n) => {
             let h = plan.hosted.as_ref().ok_or(MarketError::UnknownPlan)?;
-            let secs = days(n)?;
+            // A machine that goes back earlier earns no longer than that.
+            let term = u128::from(plan.epoch_us) * u128::from(h.term_epochs) / 1_000_000;
+            let ends = u64::try_from(term).ok().filter(|t| *t > 0).unwrap_or(u64::MAX);
+            let secs = days(n)?.min(ends);
             let bills = h.bill_asset.unwrap_or(plan.asset);
-            let cost = |days: u32| {
-                let watt_hours = u128::from(watts) * 24 * u128::from(days);
-                let energy = (u128::from(h.energy_minor_per_kwh) * watt_hours).div_ceil(1_000);
-                let sum = energy + u128::from(h.fee_minor_per_day) * u128::from(days);
+            // Thousandths of minor units for a day.
+            let energy = u128::from(h.energy_minor_per_kwh) * u128::from(watts) * 24;
+            let a_day = energy + u128::from(h.fee_minor_per_day) * 1_000;
+            let cost = |secs: u64| {
+                let sum = (a_day * u128::from(secs)).div_ceil(86_400 * 1_000);
                 let minor = i64::try_from(sum).map_err(|_| MarketError::PriceTooLarge)?;
                 Ok::<_, MarketError>(Amount::new(bills, minor))
             };
-            Ok(of(rate, secs, plan.price, Some(cost(1)?), Some(cost(n)?)))
+            Ok(of(rate, secs, plan.price, Some(cost(86_400)?), Some(cost(secs)?)))
         }
     }
 }

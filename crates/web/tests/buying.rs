@@ -130,6 +130,8 @@ async fn what_is_paid_along_the_way_has_its_forecast_by_the_meter_and_for_a_mach
     let e = estimate(&anybody, "plan=btc-s21&days=365").await;
     // 3,500 watts for a day at 100 a kilowatt-hour, and 2,000 for hosting.
     assert_eq!(e["running_a_day"]["minor"], 84 * 100 + 2_000, "{e}");
+    assert_eq!(e["seconds"], 600, "it goes back after sixty epochs: {e}");
+    assert_eq!(e["running"]["minor"], 73, "10,400 a day, rounded up");
     assert_eq!(
         (&e["price"]["minor"], e["forecast"]["given"]["fee_bps"].as_u64()),
         (&json!(1_000_000), Some(0))

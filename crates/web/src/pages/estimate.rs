@@ -232,8 +232,8 @@ fn figures(f: &Figures) -> Markup {
         dl.pairs {
             @for (name, all) in &costs.lines {
                 dt { (t(name)) } dd { @for a in all { div { (amount(*a)) } } }
+                @if let Some(a) = e.running_a_day.filter(|_| *name == "Paid along the way") { dt { (t("Of that a day")) } dd { (amount(a)) } }
             }
-            @if let Some(a) = e.running_a_day { dt { (t("Of that a day")) } dd { (amount(a)) } }
         }
         @if let Some(c) = f.forecast() {
             details { summary { (t("In words, and how it is drawn")) }
