@@ -41,7 +41,7 @@ answers! {
 
 requests! {
     /// Whether blocks are to pay the owner.
-    struct Wish {
+    struct InBlockWish {
         /// Or the house, which credits the owner.
         wanted: bool,
         /// The account's password; keys for programs leave it out.
@@ -66,7 +66,7 @@ pub(crate) async fn wish(
     customer: Customer,
     Client(from): Client,
     Id(id): Id<ContractId>,
-    Json(wish): Json<Wish>,
+    Json(wish): Json<InBlockWish>,
 ) -> Result<Fine<InBlockBody>, Failure> {
     let again = Again { password: wish.password, code: wish.code };
     let asker = Asker { customer: &customer, again: &again, from };
