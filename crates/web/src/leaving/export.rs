@@ -52,7 +52,7 @@ const OF_EACH: [(&str, &str, &[&str]); 6] = [
     (
         "/api/v1/machines",
         "id",
-        &["", "/terms", "/signed-terms", "/statement", "/certificate", "/tickets"],
+        &["", "/terms", "/signed-terms", "/statement", "/in-block", "/certificate", "/tickets"],
     ),
     ("/api/v1/payouts", "payout", &[]),
     ("/api/v1/tickets", "id", &[""]),
