@@ -381,9 +381,14 @@ impl Page {
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
     }
 
-    /// What an element shows; nothing when it is not there, or is being replaced just now.
+    /// What an element shows; nothing when it is not there. One that is replaced between finding and reading is found again.
     pub async fn text(&self, css: &str) -> Option<String> {
-        self.client.find(Locator::Css(css)).await.ok()?.text().await.ok()
+        loop {
+            match self.client.find(Locator::Css(css)).await.ok()?.text().await {
+                Err(e) if e.is_stale_element_reference() => {}
+                read => return read.ok(),
+            }
+        }
     }
 
     pub async fn fill(&self, id: &str, text: &str) {
