@@ -138,6 +138,8 @@ pub(super) struct Connection {
     pub(super) muted: bool,
     /// Bytes it may still send without bringing a share; below zero once it was too many.
     credit: i64,
+    /// When its credit was last raised, microseconds of the loop's life (they wrap).
+    refilled_us: u32,
 }
 
 impl Connection {
@@ -176,6 +178,7 @@ impl Connection {
             logins: 0,
             muted: false,
             credit: i64::from(limits::FRUITLESS_BYTES_MAX),
+            refilled_us: 0,
         }
     }
 
@@ -197,10 +200,13 @@ impl Connection {
         }
     }
 
-    /// A second has passed, about: it may send more.
-    pub(super) fn refill(&mut self) {
-        let more = self.credit.saturating_add(i64::from(limits::FRUITLESS_BYTES_PER_SECOND));
-        self.credit = more.min(i64::from(limits::FRUITLESS_BYTES_MAX));
+    /// Time has passed: it may send more, by as much as has passed and for a second at the most.
+    pub(super) fn refill(&mut self, now_us: u32) {
+        let passed = now_us.wrapping_sub(self.refilled_us).min(1_000_000);
+        self.refilled_us = now_us;
+        let more = u64::from(limits::FRUITLESS_BYTES_PER_SECOND) * u64::from(passed) / 1_000_000;
+        let credit = self.credit.saturating_add_unsigned(more);
+        self.credit = credit.min(i64::from(limits::FRUITLESS_BYTES_MAX));
         self.muted = self.credit < 0;
     }
 
@@ -427,8 +433,26 @@ mod tests {
             lines += 1;
         }
         assert!((2000..4000).contains(&lines), "{lines}");
-        connection.refill();
+        connection.refill(1_000_000);
         assert!(!connection.muted, "for a while");
+    }
+
+    #[test]
+    fn what_may_be_sent_for_nothing_grows_with_time_and_not_with_how_often_it_is_looked_at() {
+        let second = i64::from(limits::FRUITLESS_BYTES_PER_SECOND);
+        for looks in [1, 25, 50] {
+            let (mut connection, _other) = connection();
+            // The count of microseconds wraps on the way.
+            let from = u32::MAX - 300_000;
+            connection.refill(from);
+            connection.charge(limits::FRUITLESS_BYTES_MAX as usize + 100_000, 0);
+            let before = connection.credit;
+            for look in 1..=looks {
+                connection.refill(from.wrapping_add(1_000_000 / looks * look));
+            }
+            let grown = connection.credit - before;
+            assert!((second - i64::from(looks)..=second).contains(&grown), "{looks}: {grown}");
+        }
     }
 
     #[test]
@@ -444,7 +468,7 @@ mod tests {
                 more += 1;
             }
             assert!(more <= 65, "{kind:?}: {more}");
-            connection.refill();
+            connection.refill(1_000_000);
             assert!(!connection.muted, "four a second");
             (0..5).for_each(|_| connection.charge_login());
             assert!(connection.muted);

@@ -367,6 +367,7 @@ impl Loop {
     }
 
     fn tick_one(&mut self, key: Key, now: Timestamp) {
+        let now_us = micros(self.begun, self.turned_at);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let Some(since) = connection.unsent_since() {
             if since.elapsed() > self.shared.write_max {
@@ -374,7 +375,7 @@ impl Loop {
             }
             return;
         }
-        connection.refill();
+        connection.refill(now_us);
         if connection.rests() {
             return;
         }
