@@ -6,6 +6,7 @@
 use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
+use crate::typed;
 use gruve_accounts::{Accounts, Permission};
 use gruve_treasury::{Approval, Lock, Payout, PayoutState, Treasury};
 use gruve_units::{AccountId, Asset, PayoutId, SystemClock, SystemEntropy};
@@ -163,19 +164,11 @@ async fn proven(accounts: &Accounts, name: &str, needs_factor: bool) -> Result<A
     if needs_factor && !has_factor {
         return Err(format!("{name} has no second factor: set one up in the console first"));
     }
-    let password = line("password (one line; it is shown as you type):")?;
-    let code = if has_factor { Some(line("code:")?) } else { None };
+    let password = typed::password()?;
+    let code = if has_factor { Some(typed::line("code:")?) } else { None };
     let from = None::<std::net::IpAddr>;
     accounts.prove(account, &password, code.as_deref(), from).await.map_err(said)?;
     Ok(account)
-}
-
-fn line(ask: &str) -> Result<String, String> {
-    eprintln!("{ask}");
-    let mut line = String::new();
-    let read = std::io::stdin().read_line(&mut line);
-    read.map_err(|e| format!("standard input cannot be read: {e}"))?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// A lock in words, with what to do.

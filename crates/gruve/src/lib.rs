@@ -35,6 +35,7 @@ mod site;
 mod staff;
 mod statement;
 mod supervisor;
+mod typed;
 mod verify;
 mod withholding;
 

@@ -4,6 +4,7 @@
 use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
+use crate::typed;
 use clap::Subcommand;
 use gruve_accounts::{Accounts, NewAccount, Role};
 use gruve_units::{SystemClock, SystemEntropy};
@@ -82,7 +83,7 @@ async fn carry_out(accounts: &Accounts, order: StaffCommand) -> Result<ExitCode,
             }
         }
         StaffCommand::Add { name, email, role } => {
-            let password = read_password()?;
+            let password = typed::password()?;
             accounts
                 .sign_up(NewAccount { name: name.clone(), email, password })
                 .await
@@ -129,13 +130,4 @@ async fn log(accounts: &Accounts) -> Result<ExitCode, String> {
         }
         Some(fault) => Err(format!("the security log does not hold: {fault}")),
     }
-}
-
-/// The first line of standard input, so that a password stands in no list of processes.
-fn read_password() -> Result<String, String> {
-    eprintln!("password (one line; it is shown as you type):");
-    let mut line = String::new();
-    let read = std::io::stdin().read_line(&mut line);
-    read.map_err(|e| format!("standard input cannot be read: {e}"))?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

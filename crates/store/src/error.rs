@@ -170,8 +170,8 @@ pub(crate) fn sort(engine: Engine, error: sqlx::Error) -> StoreError {
         },
         sqlx::Error::RowNotFound => StoreError::NoRow,
         sqlx::Error::PoolTimedOut => StoreError::Unavailable(
-            "no connection came free in time: transactions are held too long, or one is begun \
-             while another is held"
+            "no connection came in time: the server does not answer or has no more to give, or \
+             transactions are held too long"
                 .to_owned(),
         ),
         e @ (sqlx::Error::Io(_)

@@ -5,13 +5,13 @@ use crate::retry::Attempts;
 use crate::tx::{Connection, Tx};
 use crate::{Result, StoreError, Work};
 use sqlx::pool::PoolOptions;
-use sqlx::postgres::{PgConnectOptions, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection as _, Pool, SqlSafeStr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Which database engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +54,12 @@ impl Default for OpenOptions {
 /// A transaction left idle longer than this is ended by the server (`PostgreSQL`), so that a hung
 /// process does not hold locks for ever.
 const IDLE_TRANSACTION_MAX_MS: &str = "120000";
+
+/// How long a server that refuses connections may be about to start: a machine starts both together.
+const STARTING_MAX: Duration = Duration::from_secs(5);
+
+/// How often it is tried meanwhile.
+const STARTING_LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 enum Pools {
@@ -264,9 +270,6 @@ async fn open_server(url: &str, options: &OpenOptions) -> Result<Pool<Postgres>>
             ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_MAX_MS),
             ("lock_timeout", &options.wait_max.as_millis().to_string()),
         ]);
-    let pool = PoolOptions::<Postgres>::new()
-        .max_connections(options.connections_max.max(1))
-        .acquire_timeout(options.wait_max);
     if let Some(schema) = &options.schema {
         let plain = schema.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         if !plain || !(1..=63).contains(&schema.len()) {
@@ -274,17 +277,11 @@ async fn open_server(url: &str, options: &OpenOptions) -> Result<Pool<Postgres>>
                 "{schema:?} is not a schema name: 1 to 63 of a-z, 0-9 and _"
             )));
         }
-        let one = pool.clone().max_connections(1).connect_with(connect.clone()).await;
-        let one = one.map_err(failed)?;
-        let sql = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""));
-        let made = sqlx::raw_sql(sql.into_sql_str()).execute(&one).await;
-        one.close().await;
-        made.map_err(failed)?;
-        connect = connect.options([("search_path", schema)]);
     }
-    let pool = pool.connect_with(connect).await.map_err(failed)?;
+    // One by itself first: it says why it cannot be had, where a pool says only that none came in time.
+    let mut one = connect_once(&connect, options.wait_max).await?;
     let synced: String =
-        sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&pool).await.map_err(failed)?;
+        sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut one).await.map_err(failed)?;
     if synced == "off" {
         return Err(StoreError::Address(
             "the server has synchronous_commit off, so a crash could undo a commit: set it on for \
@@ -292,5 +289,32 @@ async fn open_server(url: &str, options: &OpenOptions) -> Result<Pool<Postgres>>
                 .to_owned(),
         ));
     }
-    Ok(pool)
+    if let Some(schema) = &options.schema {
+        let sql = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""));
+        sqlx::raw_sql(sql.into_sql_str()).execute(&mut one).await.map_err(failed)?;
+        connect = connect.options([("search_path", schema)]);
+    }
+    one.close().await.map_err(failed)?;
+    let pool = PoolOptions::<Postgres>::new()
+        .max_connections(options.connections_max.max(1))
+        .acquire_timeout(options.wait_max);
+    pool.connect_with(connect).await.map_err(failed)
+}
+
+/// A connection to a server that may be starting just now.
+async fn connect_once(connect: &PgConnectOptions, wait_max: Duration) -> Result<PgConnection> {
+    let starts_until = Instant::now() + STARTING_MAX.min(wait_max);
+    loop {
+        let tried = tokio::time::timeout(wait_max, PgConnection::connect_with(connect)).await;
+        let error = match tried {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => sort(Engine::Postgres, error),
+            Err(_) => StoreError::Unavailable("the server does not answer".to_owned()),
+        };
+        let may_start = matches!(error, StoreError::Unavailable(_));
+        if !may_start || Instant::now() >= starts_until {
+            return Err(error);
+        }
+        tokio::time::sleep(STARTING_LOOK).await;
+    }
 }

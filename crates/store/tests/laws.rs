@@ -517,6 +517,22 @@ async fn addresses_that_cannot_be_used_are_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_or_says_nothing_is_named_as_that() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody@{}/x", listener.local_addr().unwrap());
+    let options =
+        || gruve_store::OpenOptions { wait_max: Duration::from_millis(100), ..Default::default() };
+    let silent = Store::open_with(&url, options()).await.unwrap_err();
+    assert!(silent.to_string().contains("does not answer"), "{silent}");
+    drop(listener);
+    let refused = Store::open_with(&url, options()).await.unwrap_err();
+    assert!(refused.to_string().contains("refused"), "{refused}");
+    for error in [silent, refused] {
+        assert_eq!(error.blame(), Blame::Transient);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_the_houses_fault() {
     let dir = testing::TestDir::new();
     std::fs::write(dir.path().join("x.db"), vec![b'x'; 4096]).unwrap();

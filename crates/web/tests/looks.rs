@@ -167,6 +167,8 @@ async fn axe_finds_nothing_on_any_page_and_nothing_runs_out_at_a_phones_side() {
         let media =
             json!({ "features": [{ "name": "prefers-color-scheme", "value": look.scheme }] });
         window.devtools("Emulation.setEmulatedMedia", media).await;
+        // The account's own language goes before the browser's.
+        me.get(&format!("/language/{}", look.language)).await;
         for (all, token) in [(&signed_out, None), (&signed_in, me.cookies.get("gruve"))] {
             window.devtools("Network.clearBrowserCookies", json!({})).await;
             let language = ("gruve-language", look.language.to_owned());
@@ -182,6 +184,8 @@ async fn axe_finds_nothing_on_any_page_and_nothing_runs_out_at_a_phones_side() {
                     continue;
                 }
                 window.go(path).await;
+                let spoken = window.client.execute("return document.documentElement.lang;", vec![]);
+                assert_eq!(spoken.await.unwrap(), look.language, "{path}");
                 let name = route.trim_matches('/').replace(['/', '{', '}'], "-").replace("--", "-");
                 let name = if name.is_empty() { "home" } else { name.trim_matches('-') };
                 shoot(&window, *look, name).await;

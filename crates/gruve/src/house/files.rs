@@ -1,11 +1,13 @@
 //! The house's folder: its lock and its secrets, each a file that only its owner may read.
 
 use gruve_units::{Entropy, LaneId};
+use rustix::fs::FlockOperation;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Longest secret file read: they hold one short line.
 const SECRET_BYTES_MAX: u64 = 256;
@@ -90,8 +92,7 @@ impl Folder {
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io(&lock_path))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| FileError::InUse(path.to_owned()))?;
+        lock_alone(&lock).map_err(|_| FileError::InUse(path.to_owned()))?;
         Ok(Folder { path: path.to_owned(), has_books, _lock: Some(lock) })
     }
 
@@ -136,6 +137,21 @@ impl Folder {
         hex::decode_to_slice(text.trim(), &mut bytes)
             .map_err(|_| FileError::Content { path, what: "must hold 64 hex digits" })?;
         Ok(bytes)
+    }
+}
+
+/// How long a process that was killed may take to end: the kernel gives back its memory before its locks.
+const ENDING_MAX: Duration = Duration::from_secs(2);
+
+/// Takes a lock, which another process may be giving back.
+fn lock_alone(file: &File) -> rustix::io::Result<()> {
+    let until = Instant::now() + ENDING_MAX;
+    loop {
+        let taken = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+        if taken.is_ok() || Instant::now() >= until {
+            return taken;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
