@@ -5,10 +5,13 @@
 mod chromium;
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chromium::{DESK, Driver, PHONE, Page, Screen};
 use fantoccini::Locator;
 use gruve::demo::{Api, Rpc};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 use support::{Running, free_ports, tail, until};
 
@@ -143,6 +146,7 @@ async fn checks_receipts(page: &Page, api: &Api) {
     check(&other, "No").await;
     let other_head = lines[0].replacen("\"entry_index\":", "\"entry_index\":1", 1);
     check(&other_head, "No").await;
+    checks_the_series(page, id, all.len(), &args, &file).await;
     let offline =
         json!({ "offline": true, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0 });
     // Without the first, the second is taken and changes nothing.
@@ -150,6 +154,41 @@ async fn checks_receipts(page: &Page, api: &Api) {
     page.devtools("Network.emulateNetworkConditions", offline).await;
     let said = check(&lines[0], "Yes").await;
     assert!(said.contains("Not compared"), "{said}");
+}
+
+/// All of a contract's receipts in one file, as the site gives it: the same two say yes to it, and no to it cut short.
+async fn checks_the_series(page: &Page, id: &str, least: usize, verify: &[&str], file: &Path) {
+    let path = format!("/contracts/{id}/receipts.bin");
+    let fetch = "const [path, cut, done] = arguments; \
+        (async () => { \
+            const bytes = new Uint8Array(await (await fetch(path)).arrayBuffer()); \
+            const given = new DataTransfer(); \
+            given.items.add(new File([bytes.subarray(0, bytes.length - cut)], 'receipts.bin')); \
+            document.getElementById('receipt-file').files = given.files; \
+            document.getElementById('receipt-said').replaceChildren(); \
+            done(btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(''))); \
+        })();";
+    for (cut, answer) in [(0, "Yes"), (1, "No")] {
+        let args = vec![path.as_str().into(), cut.into()];
+        let bytes = page.client.execute_async(fetch, args).await.unwrap();
+        let bytes = BASE64.decode(bytes.as_str().unwrap()).unwrap();
+        page.press("Check").await;
+        page.wait(answer, async || {
+            page.text("#receipt-said").await.filter(|t| t.starts_with(answer))
+        })
+        .await;
+        std::fs::write(file, &bytes[..bytes.len() - cut]).unwrap();
+        let out = support::run(verify);
+        let said: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        assert_eq!(said["holds"] == true, cut == 0, "{said:#}");
+        if cut == 0 {
+            assert!(said["receipts"].as_u64() >= Some(least as u64), "{said:#}");
+        }
+    }
+    page.client
+        .execute("document.getElementById('receipt-file').value = ''", vec![])
+        .await
+        .unwrap();
 }
 
 struct Lane {

@@ -97,7 +97,7 @@ async fn earns(page: &Page) {
 
 /// The receipts are kept as a file, and one goes through the check that the page does by itself.
 async fn checks_a_receipt(page: &Page) {
-    page.enter_on("a receipt of every epoch").await;
+    page.enter_on("as text").await;
     let all = page.kept_file(".jsonl").await;
     let receipts: Vec<&str> = all.lines().collect();
     assert!(!receipts.is_empty());

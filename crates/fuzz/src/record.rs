@@ -8,6 +8,7 @@ use gruve_proof::log::Entry;
 use gruve_proof::note::{Checkpoint, NoteKey};
 use gruve_proof::receipt::Receipt;
 use gruve_proof::record::{RecordReader, write_record};
+use gruve_proof::series::{self, SeriesReader};
 use gruve_proof::share::Canonical;
 use gruve_proof::{sold, stamp};
 use gruve_units::{EpochNumber, JobId};
@@ -99,9 +100,29 @@ fn note(bytes: &[u8]) {
 }
 
 fn receipt(bytes: &[u8]) {
+    if bytes.starts_with(&series::MAGIC) {
+        return a_series(bytes);
+    }
     let Ok(receipt) = serde_json::from_slice::<Receipt>(bytes) else { return };
     let _ = receipt.epoch();
     let key = NoteKey::new(&receipt.origin, [7; 32]);
     // Nobody has this key.
     assert!(key.is_none_or(|k| receipt.check(&k).is_err()));
+}
+
+/// The key that has signed the seed's head: behind it a series is read to its end.
+const SERIES_KEY: &str = "log.gruve.example+eb282ad8+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
+
+fn a_series(bytes: &[u8]) {
+    // Nobody has this key.
+    let of_nobody = |note: &str| NoteKey::new(&Checkpoint::read(note).ok()?.origin, [7; 32]);
+    assert!(SeriesReader::open(bytes, of_nobody).is_err());
+    let Ok(mut reader) = SeriesReader::open(bytes, |_| NoteKey::parse(SERIES_KEY).ok()) else {
+        return;
+    };
+    let mut receipts = 0;
+    while let Ok(Some(_)) = reader.next_receipt() {
+        receipts += 1;
+        assert!(receipts <= bytes.len(), "more receipts than bytes");
+    }
 }

@@ -74,10 +74,10 @@ pub enum StatementCommand {
 pub struct VerifyArgs {
     /// The record: a folder, or https://host/record.
     pub record: String,
-    /// The operator's key as you know it from elsewhere, as name+hash+base64.
+    /// A key of the operator's as you know it from elsewhere, the first or a later one, as name+hash+base64.
     #[arg(long)]
     pub key: Option<String>,
-    /// Receipts to check against the record: one, or one a line.
+    /// Receipts to check against the record: a series, a receipt as text, or one a line.
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
     /// Block headers of a lane's chain from a node of your own, to date the work by: 80 bytes each, or hexadecimal, one

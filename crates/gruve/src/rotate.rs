@@ -25,7 +25,8 @@ pub async fn run(config: PathBuf, recovery: Option<PathBuf>) -> Result<ExitCode,
     let key = done?;
     println!("in force from the next start on: {key}");
     println!(
-        "tell it where you have told the old one; verifiers follow it through the log by themselves"
+        "verifiers follow it through the log by themselves; give it to your witnesses before you start the house, \
+         and tell it where you have told the old one"
     );
     Ok(ExitCode::SUCCESS)
 }

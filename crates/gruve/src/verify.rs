@@ -5,7 +5,9 @@ mod web;
 use crate::cli::VerifyArgs;
 use gruve_proof::funds::OwedProof;
 use gruve_proof::note::{NOTE_BYTES_MAX, NoteKey};
-use gruve_proof::receipt::Receipt;
+use gruve_proof::receipt::{self, Receipt};
+use gruve_proof::series;
+use gruve_proof::sold::SoldLeaf;
 use gruve_proof::verify::{
     FolderSource, HEADERS_MAX, Headers, Options, Progress, Source, Verdict, VerifyError, Visit,
     verify,
@@ -14,7 +16,7 @@ use gruve_proof::witness::WitnessKey;
 use gruve_units::{Clock as _, Hashrate, LaneId, SystemClock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead as _, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -151,7 +153,21 @@ fn check_receipts(
     let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut checker = verdict.receipts();
     let mut n = 0;
-    let read = BufReader::new(file.take(RECEIPT_BYTES_MAX));
+    let mut read = BufReader::new(file.take(RECEIPT_BYTES_MAX));
+    let begins = read.fill_buf().map_err(|e| format!("{}: {e}", path.display()))?;
+    // Receipts as text begin with a brace.
+    if begins.first() == series::MAGIC.first() {
+        let told = checker.check_series(read, |one| {
+            if !json {
+                tell(&one.leaf, &one.shown);
+            }
+        });
+        return match told {
+            Ok(0) => Err(format!("{}: no receipt in it", path.display())),
+            Ok(checked) => Ok(Ok(Receipts { checked, gaps: checker.gaps() })),
+            Err(e) => Ok(Err(e)),
+        };
+    }
     for receipt in serde_json::Deserializer::from_reader(read).into_iter::<Receipt>() {
         let receipt = receipt.map_err(|e| format!("{}: not a receipt: {e}", path.display()))?;
         let shown = match checker.check(&receipt) {
@@ -160,23 +176,28 @@ fn check_receipts(
         };
         n += 1;
         if !json {
-            println!(
-                "receipt: contract {} of {} got {} of {} hashes that it had a claim on, in epoch {} of lane {} ({}); {} are still owed",
-                receipt.contract,
-                Hashrate(receipt.work.hashrate),
-                receipt.work.allocated,
-                receipt.entitled,
-                shown.epoch,
-                shown.lane,
-                if shown.is_proven { "proven work" } else { "unproven work" },
-                receipt.work.owed
-            );
+            tell(&receipt.leaf(), &shown);
         }
     }
     if n == 0 {
         return Err(format!("{}: no receipt in it", path.display()));
     }
     Ok(Ok(Receipts { checked: n, gaps: checker.gaps() }))
+}
+
+/// What a receipt that holds says, in words.
+fn tell(leaf: &SoldLeaf, shown: &receipt::Shown) {
+    println!(
+        "receipt: contract {} of {} got {} of {} hashes that it had a claim on, in epoch {} of lane {} ({}); {} are still owed",
+        leaf.contract,
+        Hashrate(leaf.sums.hashrate),
+        leaf.sums.allocated,
+        leaf.entitled,
+        shown.epoch,
+        shown.lane,
+        if shown.is_proven { "proven work" } else { "unproven work" },
+        leaf.sums.owed
+    );
 }
 
 /// Checks a proof that a statement of funds counts what is owed, against the log that was just verified.

@@ -31,6 +31,7 @@ pub mod publish;
 pub mod receipt;
 pub mod record;
 pub mod reserves;
+pub mod series;
 pub mod share;
 pub mod sold;
 pub mod stamp;

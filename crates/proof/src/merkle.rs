@@ -5,8 +5,10 @@
 //! (RFC 6962, section 2.1). Functions take leaf hashes.
 
 mod grown;
+mod pruned;
 
 pub use grown::GrownTree;
+pub use pruned::{PrunedTree, between};
 
 use crate::{Hash, sha256};
 use gruve_pow::lanes::sha256_equal;

@@ -272,6 +272,25 @@ impl SoldTree {
     }
 }
 
+/// How many siblings a proof of this place has; `None` when there is no such place.
+#[must_use]
+pub fn siblings(size: u64, index: u64) -> Option<usize> {
+    if index >= size {
+        return None;
+    }
+    let (mut at, mut last, mut n) = (index, size - 1, 0);
+    while last > 0 {
+        n += 1;
+        while at == last && at & 1 == 0 && at != 0 {
+            at >>= 1;
+            last >>= 1;
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    Some(n)
+}
+
 /// The root that a proof leads to; `None` when its length does not fit or a sum overflows.
 #[must_use]
 pub fn climb(size: u64, index: u64, leaf: &Node, proof: &[Node]) -> Option<Node> {
@@ -433,6 +452,8 @@ mod tests {
             let at = at % n;
             let proof = tree.proof(at).unwrap();
             let (size, index) = (n as u64, at as u64);
+            prop_assert_eq!(siblings(size, index), Some(proof.len()));
+            prop_assert_eq!(siblings(size, size), None);
             prop_assert_eq!(climb(size, index, &nodes[at], &proof), Some(tree.root()));
             prop_assert_ne!(climb(size, (index + 1) % size.max(2), &nodes[at], &proof), Some(tree.root()));
             let other = SoldLeaf { entitled: 7, ..leaves[at] }.node();

@@ -17,6 +17,7 @@ pub enum WireError {
 }
 
 /// Reads big-endian fields.
+#[derive(Debug)]
 pub(crate) struct Wire<R> {
     inner: R,
 }

@@ -110,7 +110,21 @@
     return { name, id: own, key: bytes.slice(1) };
   };
 
-  // The head of a signed note, if one of the keys signed it.
+  // Keys, each with the size of the log from which on it signs, where that is said behind it.
+  const readKeys = async (given) => {
+    const keys = [];
+    for (const word of given) {
+      if (/^[0-9]+$/.test(word)) {
+        need(keys.length > 0, "not an Ed25519 key of the form name+hash+base64");
+        keys[keys.length - 1].from = BigInt(word);
+      } else {
+        keys.push({ from: 0n, ...await readKey(word) });
+      }
+    }
+    return keys;
+  };
+
+  // The head of a signed note, if the key signed it that was in force at its size: an older one may be in a thief's hands.
   const readNote = async (note, keys) => {
     const cut = note.indexOf("\n\n");
     need(cut > 0 && note.endsWith("\n"), "not a signed note");
@@ -119,13 +133,14 @@
     need(lines.length === 4, "not a checkpoint");
     const [origin, size, root] = lines;
     need(/^(0|[1-9][0-9]*)$/.test(size), "not a checkpoint");
+    const from = keys.map((k) => k.from).filter((f) => f <= BigInt(size)).reduce((a, b) => (a > b ? a : b), 0n);
     let signed = false;
     for (const line of note.slice(cut + 2).split("\n").slice(0, -1)) {
       const parts = /^\u2014 (\S+) (\S+)$/.exec(line);
       need(parts, "not a signature line");
       const bytes = unbase64(parts[2]);
       for (const k of keys) {
-        if (k.name !== parts[1] || k.name !== origin || !same(bytes.slice(0, 4), k.id)) continue;
+        if (k.from !== from || k.name !== parts[1] || k.name !== origin || !same(bytes.slice(0, 4), k.id)) continue;
         const key = await crypto.subtle.importKey("raw", k.key, { name: "Ed25519" }, false, ["verify"]);
         const good = await crypto.subtle.verify({ name: "Ed25519" }, key, bytes.slice(4), text.encode(body));
         need(good, "a signature that is not the operator's");
@@ -161,7 +176,114 @@
     const top = await climb(entry.contracts, whole(r.leaf_index), { sums, hash }, siblings, sumParent);
     need(same(top.hash, entry.sold) && top.sums.every((s, i) => s === entry.sums[i]),
       "the contract is not in the epoch's sold tree with this rate, work and money");
-    return { entry, head, sums, entitled: whole(r.entitled) };
+    return { entry, head, sums, entitled: whole(r.entitled), contract: r.contract };
+  };
+
+  // A series: receipts of one contract under one head, with everything once.
+  const SERIES = text.encode("GRUVRCP1");
+  const ENTRIES_MAX = 1n << 24n;
+  const isSeries = (bytes) => same(bytes.subarray(0, SERIES.length), SERIES);
+  const bigOf = (bytes) => bytes.reduce((v, b) => (v << 8n) | BigInt(b), 0n);
+
+  // The sizes of the subtrees that together are the leaves from one place up to another.
+  const between = (size, from, to) => {
+    const all = [];
+    for (let at = from; at < to;) {
+      const aligned = at === 0 ? Infinity : at & -at;
+      const left = to - at;
+      const leaves = to === size && left < aligned ? left : Math.min(aligned, 2 ** (31 - Math.clz32(left)));
+      all.push(leaves);
+      at += leaves;
+    }
+    return all;
+  };
+  // Roots of subtrees, largest first; two of one size become one.
+  const pushNode = async (peaks, hash, leaves) => {
+    let node = { hash, leaves };
+    while (peaks.length > 0 && peaks[peaks.length - 1].leaves === node.leaves) {
+      const left = peaks.pop();
+      node = { hash: await plainParent(left.hash, node.hash), leaves: 2 * node.leaves };
+    }
+    peaks.push(node);
+  };
+  const siblingsOf = (size, index) => {
+    need(index < size, "a place outside the tree");
+    let [at, last, n] = [index, size - 1n, 0];
+    for (; last > 0n; n++) {
+      while (at === last && !(at & 1n) && at !== 0n) { at >>= 1n; last >>= 1n; }
+      at >>= 1n;
+      last >>= 1n;
+    }
+    return n;
+  };
+
+  const checkSeries = async (bytes, keys, about) => {
+    let at = SERIES.length;
+    const take = (n) => {
+      need(at + n <= bytes.length, "the receipt is not of its form");
+      at += n;
+      return bytes.subarray(at - n, at);
+    };
+    const count = (n) => take(n).reduce((v, b) => v * 256 + b, 0);
+    const note = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(take(count(2)));
+    const contract = take(16);
+    const hex = Array.from(contract, (b) => b.toString(16).padStart(2, "0")).join("");
+    about.contract = hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    const kind = count(1);
+    const nonce = take(32);
+    const terms = take(32);
+    const asset = take(count(1));
+    need(kind === 0 || kind === 1, "the receipt is not of its form");
+    const head = await readNote(note, keys);
+    need(head.size <= ENTRIES_MAX, "the receipt is not of its form");
+    const size = Number(head.size);
+    const peaks = [];
+    const good = [];
+    let [next, before, last] = [0, [], null];
+    for (;;) {
+      const place = count(4);
+      need(place >= next && place <= size, "the receipt is not of its form");
+      for (const leaves of between(size, next, place)) await pushNode(peaks, take(32), leaves);
+      if (place === size) break;
+      next = place + 1;
+      const own = take(count(2));
+      await pushNode(peaks, await sha([0], own), 1);
+      const entry = readEntry(own);
+      need(!last || last.lane === entry.lane && last.epoch < entry.epoch, "the receipt is not of its form");
+      last = entry;
+      const now = [];
+      const step = () => {
+        const coded = take(count(1));
+        need(coded.length <= 16 && coded[0] !== 0, "a number that does not fit");
+        const v = bigOf(coded);
+        const difference = v & 1n ? -(v >> 1n) - 1n : v >> 1n;
+        now.push(BigInt.asUintN(128, (before[now.length] ?? 0n) + difference));
+        return now[now.length - 1];
+      };
+      const index = step();
+      const sums = [step(), step(), step()];
+      const entitled = step();
+      const units = step();
+      const refund = step();
+      need(BigInt.asIntN(64, refund) === BigInt.asIntN(128, refund), "a number that does not fit");
+      const hidden = await sha(text.encode("gruve sold 1\0"), take(32), nonce, terms, number(units, 16),
+        number(BigInt.asUintN(64, refund), 8), [asset.length], asset);
+      const hash = await sha([0], sumBytes(sums), contract, [kind], number(entitled, 16), hidden);
+      const siblings = [];
+      for (let n = siblingsOf(entry.contracts, index); n > 0; n--) {
+        siblings.push({ sums: [step(), step(), step()], hash: take(32) });
+      }
+      before = now;
+      const top = await climb(entry.contracts, index, { sums, hash }, siblings, sumParent);
+      need(same(top.hash, entry.sold) && top.sums.every((s, i) => s === entry.sums[i]),
+        "the contract is not in the epoch's sold tree with this rate, work and money");
+      good.push({ entry, head, sums, entitled, contract: about.contract });
+    }
+    need(at === bytes.length, "the receipt is not of its form");
+    let root = null;
+    for (const peak of peaks.reverse()) root = root ? await plainParent(peak.hash, root) : peak.hash;
+    need(root && same(root, head.root), "the epoch is not in the log that was signed");
+    return good;
   };
 
   // Roots over the first entries of the public log as it is now.
@@ -242,21 +364,26 @@
   const run = async () => {
     show("", [say("Checking…")]);
     const file = document.getElementById("receipt-file").files[0];
-    const given = file ? await file.text() : document.getElementById("receipt-text").value;
+    const bytes = file ? new Uint8Array(await file.arrayBuffer()) : new Uint8Array();
+    const given = file ? new TextDecoder().decode(isSeries(bytes) ? new Uint8Array() : bytes) : document.getElementById("receipt-text").value;
     let list;
-    try { list = receipts(given); } catch (_) { return show("bad", [say("This is not a receipt: it cannot be read.")]); }
+    try { list = isSeries(bytes) ? [{}] : receipts(given); } catch (_) { return show("bad", [say("This is not a receipt: it cannot be read.")]); }
     if (list.length === 0) return show("bad", [say("There is no receipt to check.")]);
     try {
-      const lines = document.getElementById("receipt-key").value.trim().split(/\s+/).filter(Boolean);
-      need(lines.length > 0, "no key of the operator's is given");
-      const keys = await Promise.all(lines.map(readKey));
+      const given = document.getElementById("receipt-key").value.trim().split(/\s+/).filter(Boolean);
+      need(given.length > 0, "no key of the operator's is given");
+      const keys = await readKeys(given);
       const good = [];
       for (const r of list) {
-        try { good.push(await check(r, keys)); } catch (e) {
+        try {
+          const held = isSeries(bytes) ? await checkSeries(bytes, keys, r) : [await check(r, keys)];
+          for (const one of held) good.push(one);
+        } catch (e) {
           const why = e instanceof Untrue ? e.message : "the receipt is not of its form";
           throw new Untrue(say("Contract {contract}: {why}", { contract: r.contract, why: say(why) }));
         }
       }
+      if (good.length === 0) return show("bad", [say("There is no receipt to check.")]);
       let compared;
       try {
         const size = await compare(good.map((g) => g.head), keys);
@@ -265,10 +392,10 @@
         if (e instanceof Untrue) throw e;
         compared = say("Not compared with the public log as it is now: it cannot be reached. Everything else was checked.");
       }
-      const told = good.slice(0, 20).map((g, i) => say(g.entry.proven
+      const told = good.slice(0, 20).map((g) => say(g.entry.proven
         ? "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (proven work; contracts in all: {contracts}); {owed} are still owed."
         : "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (unproven work; contracts in all: {contracts}); {owed} are still owed.", {
-        contract: list[i].contract, got: grouped(g.sums[1]), entitled: grouped(g.entitled), epoch: g.entry.epoch,
+        contract: g.contract, got: grouped(g.sums[1]), entitled: grouped(g.entitled), epoch: g.entry.epoch,
         lane: g.entry.lane, contracts: grouped(g.entry.contracts), owed: grouped(g.sums[2]),
       }));
       const more = good.length > 20 ? [say("and {n} more.", { n: good.length - 20 })] : [];

@@ -118,6 +118,7 @@ fn declare(state: Option<AppState>) -> Routes {
         .get("/contracts/{id}/statement", Customer, papers::statement)
         .get("/contracts/{id}/statement.json", Customer, papers::statement_json)
         .get("/contracts/{id}/statement.csv", Customer, papers::statement_csv)
+        .get("/contracts/{id}/receipts.bin", Customer, api_receipts::series)
         .get("/contracts/{id}/receipts.jsonl", Customer, api_receipts::file)
         .post("/contracts/{id}/cancel", CustomerForm, life::cancel)
         .post("/contracts/{id}/choose", CustomerForm, life::choose)

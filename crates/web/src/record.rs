@@ -44,7 +44,8 @@ pub trait PublicRecord: std::fmt::Debug + Send + Sync {
     /// Its folder.
     fn folder(&self) -> &Path;
 
-    /// The keys that were in force, as text, the first one first.
+    /// The keys that were in force, as text, the first one first; behind each other one, after a space, the size of the log from
+    /// which on it signs.
     fn keys(&self) -> Vec<String>;
 
     /// Receipts of a contract, from an epoch on, looking at `limit` epochs.
@@ -53,6 +54,12 @@ pub trait PublicRecord: std::fmt::Debug + Send + Sync {
     /// In words.
     fn receipts(&self, of: &ReceiptOf, from: EpochNumber, limit: usize)
     -> Result<Receipts, String>;
+
+    /// The signed head as it is now; empty while nothing is published.
+    fn head(&self) -> String;
+
+    /// The root over so many entries of the log from a place on, where they are a subtree of it.
+    fn node(&self, from: u64, entries: u64) -> Option<[u8; 32]>;
 
     /// A published epoch and its place in the log.
     ///

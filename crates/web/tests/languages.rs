@@ -250,12 +250,13 @@ fn unsaid(text: &str) -> Vec<String> {
 }
 
 /// Answers that are files, redirects or streams and show no words, or need a record that this house has not.
-const NO_PAGES: [&str; 16] = [
+const NO_PAGES: [&str; 17] = [
     "/account/data/export.json",
     "/language/{code}",
     "/contracts/{id}/terms.json",
     "/contracts/{id}/statement.json",
     "/contracts/{id}/statement.csv",
+    "/contracts/{id}/receipts.bin",
     "/contracts/{id}/receipts.jsonl",
     "/machines/{id}/certificate",
     "/machines/{id}/terms.json",

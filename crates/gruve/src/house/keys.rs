@@ -4,7 +4,7 @@
 //! key) and the new one have signed. Everything else follows the log: a house whose `operator.key` is not the key in
 //! force does not start.
 
-use super::files::folder_of;
+use super::files::{folder_of, read_secret_text};
 use super::{Parts, StartError};
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
@@ -92,13 +92,56 @@ pub async fn rotate(
     Ok(NoteKey { name: head.origin, key: to })
 }
 
-/// The old key's file gets a name of its own, the new one its place.
+/// The old key's file gets a name of its own, the new one its place. A key that was lost has no file: what stands there was made
+/// anew by this start, has signed nothing and must not be taken for it.
 fn replace(folder: &Path, old: &[u8; 32]) -> std::io::Result<()> {
     let (own, next) = (folder.join(KEY_FILE), folder.join(NEXT_KEY_FILE));
     let aside = folder.join(format!("{KEY_FILE}.was-{}", hex::encode(&old[..4])));
-    if own.exists() && !aside.exists() {
+    if is_of(&own, old) && !aside.exists() {
         std::fs::hard_link(&own, aside)?;
     }
     std::fs::rename(next, &own)?;
     File::open(folder_of(&own))?.sync_all()
+}
+
+/// Whether a file holds this key's secret half.
+fn is_of(file: &Path, key: &[u8; 32]) -> bool {
+    let mut secret = [0; 32];
+    read_secret_text(file).is_ok_and(|text| hex::decode_to_slice(text.trim(), &mut secret).is_ok())
+        && SigningKey::from_bytes(&secret).verifying_key().to_bytes() == *key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::house::files::write_secret;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let all = std::fs::read_dir(folder).unwrap();
+        let mut all: Vec<_> = all.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_old_key_stays_beside_and_one_that_was_made_in_a_lost_ones_place_does_not() {
+        let old = SigningKey::from_bytes(&[1; 32]).verifying_key().to_bytes();
+        let was = format!("{KEY_FILE}.was-{}", hex::encode(&old[..4]));
+        for (there, left) in [(1, vec![KEY_FILE, &was]), (3, vec![KEY_FILE])] {
+            let dir = tempfile::tempdir().unwrap();
+            let put = |name: &str, n: u8| {
+                write_secret(&dir.path().join(name), &hex::encode([n; 32])).unwrap();
+            };
+            put(KEY_FILE, there);
+            put(NEXT_KEY_FILE, 2);
+            replace(dir.path(), &old).unwrap();
+            assert_eq!(names(dir.path()), left);
+            let now = read_secret_text(&dir.path().join(KEY_FILE)).unwrap();
+            assert_eq!(now, hex::encode([2; 32]));
+            if there == 1 {
+                let kept = read_secret_text(&dir.path().join(&was)).unwrap();
+                assert_eq!(kept, hex::encode([1; 32]));
+            }
+        }
+    }
 }

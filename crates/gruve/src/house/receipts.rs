@@ -89,7 +89,12 @@ impl RecordShelf {
                 Err(e) => return Err(io::Error::other(e.to_string())),
             };
             let key = NoteKey { name: self.origin.clone(), key };
-            published.keys.push(key.to_string());
+            // A change counts for what stands behind it.
+            published.keys.push(if at == 0 {
+                key.to_string()
+            } else {
+                format!("{key} {}", at + 1)
+            });
         }
         published.note = note;
         self.grown.send_replace(published.tree.size() as u64);
@@ -246,6 +251,15 @@ impl PublicRecord for RecordShelf {
             receipts.extend(one.map_err(|e| format!("epoch {epoch}: {e}"))?);
         }
         Ok(Receipts { receipts, next })
+    }
+
+    fn head(&self) -> String {
+        self.published.read().unwrap_or_else(PoisonError::into_inner).note.clone()
+    }
+
+    fn node(&self, from: u64, entries: u64) -> Option<[u8; 32]> {
+        let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
+        published.tree.over(usize::try_from(from).ok()?, usize::try_from(entries).ok()?)
     }
 
     fn epoch(

@@ -46,6 +46,14 @@ impl GrownTree {
         (size <= self.size()).then(|| self.of(0, size))
     }
 
+    /// The root over `size` leaves from `from` on; `None` when there are fewer, or they are no subtree of any tree.
+    #[must_use]
+    pub fn over(&self, from: usize, size: usize) -> Option<Hash> {
+        let is_there = size > 0 && from.checked_add(size).is_some_and(|end| end <= self.size());
+        let is_subtree = is_there && from.is_multiple_of(size.checked_next_power_of_two()?);
+        is_subtree.then(|| self.of(from, size))
+    }
+
     /// The root over `size` leaves from `from` on, which is a multiple of the next power of two.
     fn of(&self, from: usize, size: usize) -> Hash {
         if size == 0 {

@@ -131,7 +131,9 @@ fn newest_first(mut paths: Vec<String>, log: &Log) -> Vec<String> {
     ranked.into_iter().map(|(_, _, path)| path).collect()
 }
 
-/// Refuses a note whose shares would never be due: of a time that has not come, or to be counted long after its time.
+/// Refuses a note whose shares would never be due: of a time that has not come, or to be counted long after its time. One that
+/// would have them counted in epochs of before its time, too: whoever may choose the epochs takes some in which nobody could say
+/// what is missing.
 fn in_its_time(
     own: &Acceptance,
     log: &Log,
@@ -141,10 +143,11 @@ fn in_its_time(
     let (from, to) = own.time_us;
     let length = log.epochs.iter().rev().find(|e| e.summary.lane == own.lane);
     // The gateway's clock may go back a little.
-    let latest = length.map(|e| EpochNumber(to / e.summary.length_us).next());
-    let is_late = latest.is_some_and(|latest| own.epochs.1 > latest);
+    let at_end = length.map(|e| EpochNumber(to / e.summary.length_us));
+    let is_late = at_end.is_some_and(|at| own.epochs.1 > at.next());
+    let is_early = at_end.is_some_and(|at| own.epochs.1 < at);
     let is_ahead = now_us.is_some_and(|now| to > now.saturating_add(CLOCK_SLACK_US));
-    if is_late || is_ahead || from > to || own.epochs.0 > own.epochs.1 {
+    if is_late || is_early || is_ahead || from > to || own.epochs.0 > own.epochs.1 {
         return lie("acceptance-malformed", path, "its shares are said to be due at another time");
     }
     Ok(())

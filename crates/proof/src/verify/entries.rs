@@ -9,12 +9,14 @@ use crate::logged::LoggedError;
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
 use crate::receipt::{Receipt, ReceiptError, Shown};
+use crate::series::{InSeries, SeriesError, SeriesReader};
 use crate::summary::{EpochSummary, FileRef, GENESIS};
 use crate::tiles::{self, BUNDLE_MAX, ENTRIES_MAX};
 use crate::witness::{self, Cosigned};
 use crate::{Hash, merkle};
 use gruve_units::{ContractId, EpochNumber, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
 /// What a visitor remembers.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -84,8 +86,12 @@ pub(super) fn read(
             return lie("tile-wrong", path, "the tile does not hold the hashes of the entries");
         }
     }
-    let (first_key, is_key_from_elsewhere) = first_key(source, options, &claimed.origin)?;
-    let mut log = replay(&entries, &claimed, first_key, is_key_from_elsewhere)?;
+    let (first_key, known) = first_key(source, options, &claimed.origin)?;
+    let mut log = replay(&entries, &claimed, first_key, known.is_some())?;
+    if let Some(known) = known.filter(|known| !log_keys(&log).iter().any(|(_, key)| key == known)) {
+        let what = format!("{known} was told, and the log never had it");
+        return lie("other-key", KEY_FILE, what);
+    }
     let key = log.keys.last().map_or(log.head.operator_key, |(_, key)| *key);
     let key = NoteKey { name: log.head.origin.clone(), key };
     if let Err(e) = Checkpoint::open(&note, &key) {
@@ -210,6 +216,49 @@ impl ReceiptChecker {
         Ok(shown)
     }
 
+    /// Checks the receipts of a series, as [`ReceiptChecker::check`] does one, and tells each to `seen`; how many there are.
+    ///
+    /// # Errors
+    /// The step that does not hold; a file that is no series is unreadable.
+    pub fn check_series<R: Read>(
+        &mut self,
+        from: R,
+        mut seen: impl FnMut(&InSeries),
+    ) -> Result<u64, VerifyError> {
+        let refuse = |whose: String, e: SeriesError| match e {
+            SeriesError::Receipt(e) => lie("receipt", whose, e),
+            SeriesError::Wire(e) => Err(VerifyError::Unreadable {
+                path: "the receipts".into(),
+                source: std::io::Error::other(e.to_string()),
+            }),
+        };
+        let opened = SeriesReader::open(from, |note| in_force(note, &self.keys).cloned());
+        let mut series = match opened {
+            Ok(series) => series,
+            Err(e) => return refuse("its head".into(), e),
+        };
+        self.check_head(&series.of().checkpoint)?;
+        let contract = series.of().contract;
+        let whose = format!("contract {contract}");
+        let mut n = 0;
+        loop {
+            let one = match series.next_receipt() {
+                Ok(Some(one)) => one,
+                Ok(None) => return Ok(n),
+                Err(e) => return refuse(whose, e),
+            };
+            // What is told here may be believed before the series has come to its end.
+            let place = usize::try_from(one.entry_index).ok();
+            if place.and_then(|at| self.leaves.get(at)) != Some(&one.entry_leaf) {
+                return lie("receipt", whose, ReceiptError::NotInLog);
+            }
+            let of = self.of.entry((contract, one.shown.lane.clone())).or_default();
+            of.insert(one.shown.epoch);
+            seen(&one);
+            n += 1;
+        }
+    }
+
     /// Checks a proof that a statement of funds counts what is owed to somebody, likewise.
     ///
     /// # Errors
@@ -276,12 +325,13 @@ fn bundles(
     Ok(entries)
 }
 
-/// The first key: from the caller, from the last visit, or from the folder.
+/// The first key, from the folder, and the one that is known from elsewhere: from the caller, or from the last visit. That one may be
+/// any that the log has had: whoever has it signed that it follows the one before, and appoints those behind it.
 fn first_key(
     source: &dyn Source,
     options: &Options,
     origin: &str,
-) -> Result<(NoteKey, bool), VerifyError> {
+) -> Result<(NoteKey, Option<NoteKey>), VerifyError> {
     let text = whole(source, KEY_FILE, 1_024, "key-missing")?;
     let text = String::from_utf8(text).unwrap_or_default();
     let own = text.strip_suffix('\n').map(NoteKey::parse);
@@ -290,13 +340,7 @@ fn first_key(
         return lie("key-malformed", KEY_FILE, "the key of another log");
     }
     let last = options.last.as_ref().map(|l| NoteKey::parse(&l.key));
-    let known = options.key.clone().or_else(|| last.and_then(Result::ok));
-    match known {
-        Some(known) if known != own => {
-            lie("other-key", KEY_FILE, format!("the key was {known} and is {own}"))
-        }
-        known => Ok((own, known.is_some())),
-    }
+    Ok((own, options.key.clone().or_else(|| last.and_then(Result::ok))))
 }
 
 /// Holds an epoch's entry against its lane's entry before it.

@@ -3,7 +3,7 @@
 use super::Options;
 use super::destinations::{self, Destinations};
 use super::entries::{self, Log, ReceiptChecker, Visit};
-use super::epoch::Found;
+use super::found::Found;
 use super::funds::FundsVerdict;
 use super::work::is_ethash;
 use crate::note::NoteKey;

@@ -4,6 +4,7 @@ use crate::world::{CLASS, Files, World, closing, mine};
 use gruve_proof::acceptance::{Acceptance, AcceptedLeaf, range_text, root};
 use gruve_proof::merkle;
 use gruve_proof::share::Canonical;
+use gruve_proof::summary::FileRef;
 use gruve_proof::verify::{Options, Source, Verdict, VerifyError, verify};
 use gruve_units::EpochNumber;
 use std::io::{self, Read};
@@ -206,6 +207,7 @@ fn a_note_that_is_never_due_claims_nothing() {
         ((epoch(10), epoch(u64::MAX)), (1, 10 * 600_000_000)),
         ((epoch(10), epoch(12)), (1, 11 * 600_000_000 - 1)),
         ((epoch(11), epoch(10)), (1, 10 * 600_000_000)),
+        ((epoch(10), epoch(10)), (1, 11 * 600_000_000)),
         ((epoch(10), epoch(10)), (11 * 600_000_000, 10 * 600_000_000)),
     ] {
         crate::told("acceptance-malformed", "due at another time", &never(epochs, time_us));
@@ -215,6 +217,47 @@ fn a_note_that_is_never_due_claims_nothing() {
     assert_eq!(ahead.lie(&now(20 * 600_000_000)), "acceptance-malformed");
     let due = never((epoch(10), epoch(12)), (1, 11 * 600_000_000));
     assert_eq!(due.lie(&now(11 * 600_000_000)), "none");
+}
+
+#[test]
+fn a_note_that_has_its_shares_counted_in_a_time_of_which_nobody_can_say() {
+    // Epoch 11 was published without its shares. What 13 leaves out is said to have been due in 11.
+    let mut w = World::new();
+    for epoch in 10..13 {
+        let mut c = w.epoch(epoch);
+        if epoch == 11 {
+            c.edit = |s| {
+                s.is_proven = false;
+                s.record = FileRef::default();
+            };
+        }
+        w.close(&c);
+    }
+    let job = w.job(13);
+    let found = mine(&job, CLASS, 0..3, None);
+    let mut short = closing(13, vec![job], found[..2].to_vec());
+    short.contracts.clear();
+    w.close(&short);
+    let leaf = |s: &Canonical| AcceptedLeaf { hash: merkle::leaf_hash(&s[..]), level: s[8] };
+    let leaves: Vec<_> = found.iter().map(leaf).collect();
+    let signed = |epochs: (u64, u64), until: u64| {
+        let own = Acceptance {
+            has_levels: true,
+            origin: w.origin.clone(),
+            lane: w.lane.clone(),
+            number: 1,
+            epochs: (EpochNumber(epochs.0), EpochNumber(epochs.1)),
+            time_us: (1, until * 600_000_000),
+            shares: leaves.len() as u64,
+            root: root(&leaves),
+        };
+        signed_by(&w, &own, leaves.iter().flat_map(|l| l.to_bytes()).collect())
+    };
+    assert_eq!(signed((13, 13), 13).lie(&Options::default()), "share-left-out");
+    crate::told("acceptance-malformed", "due at another time", &signed((11, 11), 13));
+    // A note of that time would have been right.
+    let verdict = signed((11, 11), 11).verify(&Options::default()).unwrap();
+    assert!(verdict.not_proven.iter().any(|n| n.contains("1 shares")), "{verdict}");
 }
 
 #[test]

@@ -278,6 +278,11 @@ fn a_key_is_followed_by_the_next_and_the_recovery_key_may_appoint_one() {
         let mut files = w.publish();
         assert_eq!(files.lie(&Options::default()), "none");
         assert!(files.second().starts_with("yes "), "{}", files.second());
+        // Whoever knows any key that the log has had is told so; whoever knows another, that it is another.
+        for (known, said) in [(7, "none"), (2, "none"), (9, "other-key"), (3, "other-key")] {
+            let key = NoteKey::new(world::ORIGIN, signer(known).verifying_key().to_bytes());
+            assert_eq!(files.lie(&Options { key, ..Options::default() }), said, "{known}");
+        }
         // The old key signs no more.
         let old = w.checkpoint().sign(&signer(7));
         files.0.insert("checkpoint".into(), old.into_bytes());

@@ -26,6 +26,7 @@ mod log;
 mod merged;
 mod places;
 mod receipts;
+mod series;
 mod shares;
 mod stamps;
 mod sums;

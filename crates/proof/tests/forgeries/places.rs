@@ -1,12 +1,12 @@
 //! Rewards that would have gone where nobody had said before: every lie about the published places.
 
 use crate::told;
-use crate::world::{CLASS, Closing, Files, World, closing, mine, owner};
+use crate::world::{CLASS, Closing, Files, World, closing, contract, mine, owner};
 use gruve_proof::places::Places;
 use gruve_proof::record::RecordJob;
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::Options;
-use gruve_units::AccountId;
+use gruve_units::{AccountId, EpochNumber};
 
 /// The house's script, and that of owner 2.
 const HOUSE: [u8; 3] = [2, 0x51, 1];
@@ -28,6 +28,52 @@ fn paying(w: &mut World, epoch: u64, script: [u8; 3]) -> RecordJob {
     let mut job = w.job(epoch);
     job.suffix[PAYS_AT..PAYS_AT + 3].copy_from_slice(&script);
     job
+}
+
+/// One that pays a satoshi to this script beside the house's reward.
+fn paying_beside(w: &mut World, epoch: u64, script: [u8; 3]) -> RecordJob {
+    let mut job = paying(w, epoch, HOUSE);
+    job.suffix[4] += 1;
+    let beside = [&1u64.to_le_bytes()[..], &script].concat();
+    job.suffix.splice(PAYS_AT + 3..PAYS_AT + 3, beside);
+    job
+}
+
+/// Epoch 12 of one such job, mined by somebody's machine.
+fn beside(w: &mut World, script: [u8; 3], whose: Option<AccountId>) -> Closing {
+    let job = paying_beside(w, 12, script);
+    let places = usual(w);
+    Closing { places, ..closing(12, vec![job.clone()], mine(&job, CLASS, 0..2, whose)) }
+}
+
+/// Honest epochs to 12, and a 13 with late work of 12.
+fn late(script: [u8; 3], whose: Option<AccountId>) -> Files {
+    let mut w = World::new();
+    for epoch in 10..13 {
+        let honest = by_the_house(&mut w, epoch);
+        w.close(&honest);
+    }
+    let (own, before) = (paying(&mut w, 13, HOUSE), paying(&mut w, 12, script));
+    let places = usual(&w);
+    let mut c = closing(13, vec![own.clone(), before.clone()], mine(&own, CLASS, 0..2, None));
+    c.sections.push((EpochNumber(12), mine(&before, CLASS, 0..2, whose)));
+    let house = if whose.is_none() { 4 } else { 2 };
+    c.contracts = vec![contract(1, house << CLASS)];
+    c.contracts[0].entitled = 0;
+    w.close(&Closing { places, ..c });
+    w.publish()
+}
+
+fn by_the_house(w: &mut World, epoch: u64) -> Closing {
+    let job = paying(w, epoch, HOUSE);
+    let places = usual(w);
+    Closing { places, ..closing(epoch, vec![job.clone()], mine(&job, CLASS, 0..2, None)) }
+}
+
+#[test]
+fn an_owner_may_be_paid_beside_the_house_and_for_late_work() {
+    assert_eq!(world(|w| beside(w, OWN, Some(owner(2)))).lie(&Options::default()), "none");
+    assert_eq!(late(OWN, Some(owner(2))).lie(&Options::default()), "none");
 }
 
 /// Epoch 10 names places, 11 as well; what 12 does, the liar says.
@@ -103,6 +149,14 @@ lies! {
         world(|w| by(w, OWN, &[Some(owner(2)), None]));
     an_owners_work_paid_to_another: "paid-unpublished", "pays to a place that was not published",
         world(|w| by(w, OWN, &[Some(owner(2)), Some(owner(3))]));
+    a_satoshi_for_nobodys_place_beside_the_reward: "paid-unpublished", "pays to a place that was not published",
+        world(|w| beside(w, [2, 0x51, 9], None));
+    an_owner_paid_beside_the_house_for_its_work: "paid-unpublished", "pays to a place that was not published",
+        world(|w| beside(w, OWN, None));
+    late_work_of_the_houses_paid_to_an_owner: "paid-unpublished", "pays to a place that was not published",
+        late(OWN, None);
+    late_work_of_an_owners_paid_to_another: "paid-unpublished", "pays to a place that was not published",
+        late(OWN, Some(owner(3)));
     a_list_of_places_that_is_not_there: "places-missing", "cannot be read",
         world(|w| Closing {
             edit: |s| s.places = FileRef { hash: [1; 32], bytes: 80 },

@@ -12,11 +12,15 @@ use gruve_units::ContractId;
 fn receipts() -> (NoteKey, [Receipt; 2]) {
     let mut w = World::honest();
     let both = receipts_of(&mut w, 13);
-    (NoteKey::new(crate::world::ORIGIN, w.key.verifying_key().to_bytes()).unwrap(), both)
+    (key_of(&w), both)
+}
+
+pub(crate) fn key_of(w: &World) -> NoteKey {
+    NoteKey::new(crate::world::ORIGIN, w.key.verifying_key().to_bytes()).unwrap()
 }
 
 /// Another epoch with two contracts, and the receipt of each.
-fn receipts_of(w: &mut World, epoch: u64) -> [Receipt; 2] {
+pub(crate) fn receipts_of(w: &mut World, epoch: u64) -> [Receipt; 2] {
     let mut c = w.epoch(epoch);
     c.contracts = vec![contract(1, 100), contract(2, 200)];
     w.close(&c);

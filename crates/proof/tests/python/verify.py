@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 """A verifier of a cloud-mining operator's public record, from its published documents alone.
 
-Usage: python3 verify.py FOLDER
+Usage: python3 verify.py FOLDER [RECEIPTS…]
 
-FOLDER is the record as published: `key`, `checkpoint`, `tile/…`, `data/…`. One line is printed:
+FOLDER is the record as published: `key`, `checkpoint`, `tile/…`, `data/…`. RECEIPTS are files of a customer's receipts: a
+series, or JSON, one or one a line. One line is printed:
 
     yes …           everything that is checked holds; exit status 0
     no REASON …     the first lie or malformed thing; exit status 1
 
 Checked: the signed head and every tile of the log, changes of keys, each lane's chain of checkpoints, every
 share (coinbase, stamp, merkle branch, proof of work, order, no hash twice), the trees of shares, of allocation and
-of what was sold, statements of funds with their files of reserves, and what gateways signed that they accepted.
+of what was sold, statements of funds with their files of reserves, and what gateways signed that they accepted; of receipts
+every step from the contract's leaf to a signed beginning of this log.
 
 Left out, because a folder alone does not show it or because other tools do it better:
   - signatures of holders of coins and accounts (BIP-322, EIP-191): only their place and form are read, and whether
     the coins were unspent at their block is for somebody with a node to say;
-  - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs;
+  - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs (of contracts: RECEIPTS);
   - lines of witnesses, and whether this head continues one seen earlier or elsewhere;
   - hashes of the Ethash family, which the standard library does not have: of its shares everything else is checked;
   - epochs published as unproven have no record: only their chain and sold tree are checked, and they are counted apart;
@@ -23,6 +25,7 @@ Left out, because a folder alone does not show it or because other tools do it b
 """
 import base64
 import hashlib
+import json
 import os
 import re
 import stat
@@ -221,8 +224,11 @@ def read_key(folder):
     return name, raw[1:]
 
 def read_checkpoint(folder):
+    return read_note(folder.text("checkpoint", 16384))
+
+def read_note(note):
     """Text that is signed, origin, size, root and the signatures as (name, id, signature)."""
-    note = folder.text("checkpoint", 16384)
+    need(len(note.encode()) <= 16384, "checkpoint: too long")
     text, gap, tail = note.partition("\n\n")
     lines = text.split("\n")
     need(gap and len(lines) == 3 and tail.endswith("\n"), "checkpoint: not a signed note of three lines")
@@ -874,7 +880,8 @@ def check_accepted(folder, lanes, origin, keys):
             own = lanes.get(lane.encode())
             if own is None:
                 continue
-            need(last <= until // own.entries[-1].length + 1, f"{name}: said to be due at another time")
+            at = until // own.entries[-1].length
+            need(at <= last <= at + 1, f"{name}: said to be due at another time")
             if own.entries[-1].epoch < last:
                 continue
             if all(e.proven for e in own.entries if first <= e.epoch <= last):
@@ -908,7 +915,159 @@ def read_change(raw, place, origin, keys, recovery):
     need(signed(new, message, by_other), f"{what}: bad signature of the new key")
     return new
 
-def verify(path):
+def check_head(note, origin, keys, leaves):
+    """A beginning of this log, signed by the key that was in force at its size."""
+    text, named, size, root, signatures = read_note(note)
+    need(named == origin, "receipt: of another log")
+    need(size <= len(leaves), "receipt: its head is of a longer log")
+    key = [key for first, key in keys if first <= size][-1]
+    own = [s for name, ident, s in signatures if name == origin and ident == key_id(origin, key)]
+    need(own and all(signed(key, text, s) for s in own), "receipt: its head is not signed by the key in force then")
+    need(hash_root(leaves[:size]) == root, "receipt: its head is of another history")
+    return size, root
+
+def path_shape(size, index):
+    """On which side each sibling of a leaf stands, lowest first: True for the left."""
+    need(index < size, "receipt: a place outside the tree")
+    first, count, sides = 0, size, []
+    while count > 1:
+        left = 1 << (count - 1).bit_length() - 1
+        is_right = index - first >= left
+        sides.append(is_right)
+        first, count = (first + left, count - left) if is_right else (first, left)
+    return sides[::-1]
+
+def check_sold_leaf(entry, contract, kind, index, numbers, private, siblings):
+    """The contract's leaf in the epoch's sold tree: (hashrate, allocated, owed, entitled), siblings as sums and hash."""
+    need(0 <= kind <= 1 and len(contract) == 16, "receipt: no contract")
+    hashrate, allocated, owed, entitled = numbers
+    need(all(0 <= n < LIMIT16 for n in numbers), "receipt: a number that does not fit")
+    leaf = sha(b"\0", be(hashrate, 16), be(allocated, 16), be(owed, 16), contract, be(kind, 1), be(entitled, 16), private)
+    node = (hashrate, allocated, owed), leaf
+    sides = path_shape(entry.contracts, index)
+    need(len(sides) == len(siblings), "receipt: not so many siblings")
+    for is_left, sibling in zip(sides, siblings):
+        node = sum_node(sibling, node) if is_left else sum_node(node, sibling)
+    need(node == entry.sold_root, "receipt: the contract is not in the sold tree with this rate, work and money")
+
+def hide(salt, nonce, terms, units, refund, asset):
+    need(0 <= units < LIMIT16 and -(1 << 63) <= refund < 1 << 63 and len(asset) < 256, "receipt: a number that does not fit")
+    return sha(b"gruve sold 1\0", salt, nonce, terms, be(units, 16), be(refund % (1 << 64), 8), be(len(asset), 1), asset)
+
+def read_step(r, before):
+    """A number: its difference to another, as few bytes as it needs."""
+    raw = r.take(r.number(1, 16, "length of a number"))
+    need(raw[:1] != b"\0", "receipt: a number longer than it needs")
+    coded = int.from_bytes(raw, "big")
+    difference = -(coded >> 1) - 1 if coded & 1 else coded >> 1
+    return (before + difference) % LIMIT16
+
+def check_series(raw, origin, keys, leaves):
+    r = Reader(raw, "receipt")
+    r.expect(b"GRUVRCP1")
+    note = utf8(r.take(r.number(2, 16384, "length of the head")), "receipt")
+    contract, kind, nonce, terms, asset = r.take(16), r.number(1, 1, "kind"), r.take(32), r.take(32), r.take(r.number(1))
+    utf8(asset, "receipt")
+    size, root = check_head(note, origin, keys, leaves)
+    nodes, next_place, before, last, count = [], 0, [], None, 0
+
+    def push(node, width):
+        while nodes and nodes[-1][1] == width:
+            node, width = sha(b"\1", nodes.pop()[0], node), 2 * width
+        nodes.append((node, width))
+
+    while True:
+        place = r.number(4, size, "place in the log")
+        need(place >= next_place, "receipt: not in the order of the log")
+        at = next_place
+        while at < place:
+            # The largest power of two that divides the place; of the first place every one does.
+            aligned, rest = at & -at or 1 << 32, place - at
+            is_last = place == size and rest < aligned
+            width = rest if is_last else min(aligned, 1 << rest.bit_length() - 1)
+            push(r.take(32), width)
+            at += width
+        if place == size:
+            break
+        own = r.take(r.number(2, 2048, "length of an entry"))
+        need(own.startswith(EPOCH_FORMS), "receipt: not an epoch's entry")
+        entry = Epoch(own, "receipt")
+        need(last is None or last.lane == entry.lane and last.epoch < entry.epoch, "receipt: not in the order of epochs")
+        push(sha(b"\0", own), 1)
+        numbers = []
+
+        def step():
+            numbers.append(read_step(r, before[len(numbers)] if len(numbers) < len(before) else 0))
+            return numbers[-1]
+
+        index, hashrate, allocated, owed, entitled, units, refund = (step() for _ in range(7))
+        refund -= LIMIT16 if refund >= LIMIT16 // 2 else 0
+        private = hide(r.take(32), nonce, terms, units, refund, asset)
+        siblings = [((step(), step(), step()), r.take(32)) for _ in path_shape(entry.contracts, index)]
+        check_sold_leaf(entry, contract, kind, index, (hashrate, allocated, owed, entitled), private, siblings)
+        next_place, before, last, count = place + 1, numbers, entry, count + 1
+    r.end()
+    top = None
+    for node, _ in reversed(nodes):
+        top = node if top is None else sha(b"\1", node, top)
+    need(top == root, "receipt: an epoch is not in the log that was signed")
+    return count
+
+def unhex(text, length=None):
+    need(isinstance(text, str) and re.fullmatch("([0-9a-f]{2})*", text), "receipt: not hex")
+    raw = bytes.fromhex(text)
+    need(length is None or len(raw) == length, "receipt: of another length")
+    return raw
+
+def whole(value):
+    need(re.fullmatch("0|[1-9][0-9]{0,38}", str(value)) and not isinstance(value, bool), "receipt: not a whole number")
+    return int(value)
+
+def check_receipt(one, origin, keys, leaves):
+    """A receipt as JSON."""
+    need(one["version"] == 1, "receipt: of an unknown form")
+    size, root = check_head(one["checkpoint"], origin, keys, leaves)
+    need(one["origin"].encode() == origin, "receipt: of another log")
+    own, proof = unhex(one["entry"]), [unhex(h, 32) for h in one["log_proof"]]
+    need(own.startswith(EPOCH_FORMS), "receipt: not an epoch's entry")
+    sides = path_shape(size, whole(one["entry_index"]))
+    need(len(sides) == len(proof), "receipt: not so many siblings")
+    node = sha(b"\0", own)
+    for is_left, sibling in zip(sides, proof):
+        node = sha(b"\1", sibling, node) if is_left else sha(b"\1", node, sibling)
+    need(node == root, "receipt: the epoch is not in the log that was signed")
+    p, work = one["private"], one["work"]
+    need(type(p["refund_minor"]) is int and type(one["kind"]) is int, "receipt: not a whole number")
+    private = hide(unhex(p["salt"], 32), unhex(p["nonce"], 32), unhex(p["terms"], 32), whole(p["units"]),
+                   p["refund_minor"], p["refund_asset"].encode())
+    sums = lambda of: tuple(whole(of[k]) for k in ("hashrate", "allocated", "owed"))
+    siblings = [(sums(s), unhex(s["hash"], 32)) for s in one["sold_proof"]]
+    contract = unhex(one["contract"].replace("-", ""), 16)
+    check_sold_leaf(Epoch(own, "receipt"), contract, one["kind"], whole(one["leaf_index"]),
+                    (*sums(work), whole(one["entitled"])), private, siblings)
+
+def check_receipts(path, origin, keys, leaves):
+    with open(path, "rb") as file:
+        raw = file.read((1 << 30) + 1)
+    need(len(raw) <= 1 << 30, "receipt: a file longer than is read")
+    if raw.startswith(b"GRUVRCP1"):
+        return check_series(raw, origin, keys, leaves)
+    decoder, text, at, count = json.JSONDecoder(), utf8(raw, "receipt").strip(), 0, 0
+    while at < len(text):
+        try:
+            one, at = decoder.raw_decode(text, at)
+        except ValueError:
+            raise Lie("receipt: not one")
+        while text[at:at + 1].isspace():
+            at += 1
+        try:
+            check_receipt(one, origin, keys, leaves)
+        except (KeyError, TypeError, AttributeError):
+            raise Lie("receipt: a field is not of the form")
+        count += 1
+    return count
+
+def verify(path, receipts=()):
     folder = Folder(path)
     origin, first_key = read_key(folder)
     text, named, size, root, signatures = read_checkpoint(folder)
@@ -939,6 +1098,9 @@ def verify(path):
             raise Lie(f"entry {place}: of no known kind")
     accepted = check_accepted(folder, lanes, origin, keys)
     told = f", {accepted} accepted shares found" if accepted else ""
+    if receipts:
+        from_size = [(0, first_key)] + [(place + 1, key) for place, key in sorted(changes.items())]
+        told += f", {sum(check_receipts(r, origin, from_size, leaves) for r in receipts)} receipts hold"
     epochs = [e for lane in lanes.values() for e in lane.entries]
     proven = [e for e in epochs if e.proven]
     ethash = sum(e.shares for e in proven if e.algorithm >= 2)
@@ -949,11 +1111,11 @@ def verify(path):
             f"{funds[0]} statements of funds, {len(changes)} changes of keys{told}{unhashed}")
 
 def main(arguments):
-    if len(arguments) != 2:
-        print("no folder named: usage is verify.py FOLDER")
+    if len(arguments) < 2:
+        print("no folder named: usage is verify.py FOLDER [RECEIPTS…]")
         return 1
     try:
-        print("yes " + verify(arguments[1]))
+        print("yes " + verify(arguments[1], arguments[2:]))
         return 0
     except Exception as error:  # whatever else than a lie a hostile folder brings about is a no as well
         reason = str(error) if isinstance(error, Lie) else f"malformed: {type(error).__name__}: {error}"

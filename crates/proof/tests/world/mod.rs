@@ -69,10 +69,21 @@ impl Files {
 
     /// What the second verifier says: `yes …` or `no …`.
     pub fn second(&self) -> String {
+        self.second_with(&[])
+    }
+
+    /// What it says of these receipts, too: names of files and what is in them.
+    pub fn second_with(&self, receipts: &[(&str, &[u8])]) -> String {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/verify.py");
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, beside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         self.write(dir.path());
-        let out = std::process::Command::new("python3").arg(script).arg(dir.path()).output();
+        let mut command = std::process::Command::new("python3");
+        command.arg(script).arg(dir.path());
+        for (name, bytes) in receipts {
+            std::fs::write(beside.path().join(name), bytes).unwrap();
+            command.arg(beside.path().join(name));
+        }
+        let out = command.output();
         let out = out.expect("python3 is needed: apt-get install python3");
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }

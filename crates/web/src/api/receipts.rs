@@ -10,6 +10,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use gruve_proof::receipt::Receipt;
+use gruve_proof::series::{SeriesOf, SeriesWriter};
 use gruve_units::{AccountId, ContractId, EpochNumber};
 use serde_json::json;
 use std::sync::Arc;
@@ -151,6 +153,90 @@ pub(crate) async fn file(
     let headers = [
         (header::CONTENT_TYPE, "application/jsonl".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"receipts-{id}.jsonl\"")),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// How far a series was written.
+struct Written {
+    /// There when the first receipt is: what is the same in all is taken from it.
+    writer: Option<SeriesWriter>,
+    /// Where to go on, and how many epochs may still be looked at.
+    from: EpochNumber,
+    left: usize,
+}
+
+/// The next piece of a series, and where to go on; `None` behind its end.
+async fn piece(
+    record: Arc<dyn PublicRecord>,
+    of: ReceiptOf,
+    head: String,
+    mut at: Written,
+) -> Result<(Bytes, Option<Written>), String> {
+    let limit = at.left.min(PIECE_EPOCHS);
+    let made = some(record.clone(), of, at.from, limit).await?;
+    let refused = |e: gruve_proof::WireError| e.to_string();
+    let mut out = Vec::new();
+    let mut is_over = false;
+    for receipt in &made.receipts {
+        let writer = match &mut at.writer {
+            Some(writer) => writer,
+            none => {
+                let begun = SeriesWriter::begin(SeriesOf::receipt(receipt, &head), &mut out);
+                none.insert(begun.map_err(refused)?)
+            }
+        };
+        // The log has grown since the head was taken.
+        if receipt.entry_index >= writer.log_size() {
+            is_over = true;
+            break;
+        }
+        writer.push(receipt, |from, n| record.node(from, n), &mut out).map_err(refused)?;
+    }
+    let left = at.left - limit;
+    let next = made.next.filter(|_| left > 0 && !is_over);
+    let Some(from) = next else {
+        if let Some(writer) = at.writer {
+            writer.end(|from, n| record.node(from, n), &mut out).map_err(refused)?;
+        }
+        return Ok((Bytes::from(out), None));
+    };
+    Ok((Bytes::from(out), Some(Written { writer: at.writer, from, left })))
+}
+
+/// `GET /contracts/{id}/receipts.bin?from=` (or `?epoch=` for one): a series, which has everything once.
+pub(crate) async fn series(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Params(wanted): Params<ReceiptsWanted>,
+) -> Result<Response, Failure> {
+    let of = state.receipt_of(customer.account, id).await?;
+    let record = state.public_record()?;
+    let (from, left, name) = match wanted.epoch {
+        Some(epoch) => (EpochNumber(epoch), 1, format!("receipt-{id}-{epoch}.bin")),
+        None => {
+            let from = EpochNumber(wanted.from.unwrap_or(0));
+            (from, FILE_EPOCHS_MAX, format!("receipts-{id}.bin"))
+        }
+    };
+    // Looked for before anything is sent, so that there is an answer where there is none.
+    let first = state.receipts(&of, from, 1).await?;
+    if wanted.epoch.is_some() && first.receipts.first().and_then(Receipt::epoch) != Some(from) {
+        return Err(Failure::not_found("receipt"));
+    }
+    let head = record.head();
+    let begin = Some(Written { writer: None, from, left });
+    let pieces = futures_util::stream::try_unfold(begin, move |at| {
+        let (record, of, head) = (record.clone(), of.clone(), head.clone());
+        async move {
+            let Some(at) = at else { return Ok::<_, std::io::Error>(None) };
+            piece(record, of, head, at).await.map(Some).map_err(std::io::Error::other)
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
     Ok((headers, Body::from_stream(pieces)).into_response())
 }

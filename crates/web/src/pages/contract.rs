@@ -180,7 +180,8 @@ fn terms(c: &ContractView, rule: EpochRule) -> Markup {
             dt { (t("Terms (SHA-256)")) } dd { code { (hex::encode(c.terms_hash)) } }
             dt { (t("To keep")) } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { (t("Signed terms")) }
                 ", " a href={ "/contracts/" (c.id) "/statement" } { (t("statement")) }
-                ", " a href={ "/contracts/" (c.id) "/receipts.jsonl" } download { (t("a receipt of every epoch")) } }
+                ", " a href={ "/contracts/" (c.id) "/receipts.bin" } download { (t("a receipt of every epoch")) }
+                " (" a href={ "/contracts/" (c.id) "/receipts.jsonl" } download { (t("as text")) } ")" }
             dt { (t("Check it yourself")) } dd { (say!("{link}, in your browser or with {code}", link = html! { a href="/proof/receipt" { (t("A receipt against the public record")) } }, code = html! { code { "gruve verify" } })) }
             dt { (t("Contract")) } dd { code { (c.id) } }
         }

@@ -219,8 +219,8 @@ pub(crate) async fn receipt(
             noscript { p.notice { (say!("This check needs JavaScript. Without it, use {code}.", code = html! { code { "gruve verify RECORD --receipt FILE" } })) } }
             form.stack.wide #receipt-form data-words=(receipt_words::words()) {
                 div.field {
-                    label for="receipt-file" { (t("A file: one receipt, or one a line")) }
-                    input #receipt-file type="file" accept=".json,.jsonl,application/json";
+                    label for="receipt-file" { (t("A file of receipts")) }
+                    input #receipt-file type="file" accept=".bin,.json,.jsonl,application/json,application/octet-stream";
                 }
                 div.field {
                     label for="receipt-text" { (t("or its text")) }
