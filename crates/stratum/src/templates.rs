@@ -11,7 +11,7 @@
 
 use gruve_chain::{Node, NodeError, Template, TipNotice};
 use gruve_units::{Blame, Blamed as _, Duration, LaneId};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -72,11 +72,13 @@ pub(crate) fn spawn(
     nudge: &Arc<Notify>,
     out: &mpsc::Sender<Fetched>,
 ) -> Vec<JoinHandle<()>> {
+    let faults = Arc::new(Mutex::new(Outage::default()));
     let source = || Source {
         lane: lane.clone(),
         node: Arc::clone(node),
         out: out.clone(),
         back_off: BACK_OFF_FIRST,
+        faults: Arc::clone(&faults),
     };
     let tips = Arc::new(AtomicU64::new(0));
     let watcher = source().watch_tip(Arc::clone(&tips), poll);
@@ -89,6 +91,8 @@ struct Source {
     node: Arc<dyn Node>,
     out: mpsc::Sender<Fetched>,
     back_off: Duration,
+    /// Of both tasks, which ask the same node.
+    faults: Arc<Mutex<Outage>>,
 }
 
 /// The watcher's last whole template.
@@ -108,7 +112,7 @@ impl Source {
             match self.next(last.as_ref(), &tips, poll).await {
                 Err(Over) => return,
                 Ok(Ok(template)) => {
-                    self.back_off = BACK_OFF_FIRST;
+                    self.worked();
                     let known = last.as_ref().map(|l| l.template.prev_hash);
                     if known != Some(template.prev_hash) {
                         tips.fetch_add(1, Ordering::SeqCst);
@@ -192,7 +196,7 @@ impl Source {
             let tips_before = tips.load(Ordering::SeqCst);
             match self.node.template(None).await {
                 Ok(template) => {
-                    self.back_off = BACK_OFF_FIRST;
+                    self.worked();
                     let fetched = Fetched::of(Arc::new(template), Why::Refresh).await;
                     let is_late = tips.load(Ordering::SeqCst) != tips_before;
                     if !is_late && self.out.send(fetched).await.is_err() {
@@ -204,8 +208,17 @@ impl Source {
         }
     }
 
+    fn worked(&mut self) {
+        self.back_off = BACK_OFF_FIRST;
+        if self.outage().worked(Instant::now()) {
+            tracing::info!(lane = %self.lane, "the node gives templates again");
+        }
+    }
+
     async fn failed(&mut self, error: &NodeError) {
+        let is_news = self.outage().failed(&error.to_string(), Instant::now());
         match error.blame() {
+            _ if !is_news => {}
             Blame::Transient => {
                 tracing::warn!(lane = %self.lane, %error, "no template");
             }
@@ -215,5 +228,65 @@ impl Source {
         }
         tokio::time::sleep(self.back_off).await;
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        // Every step under the lock is whole.
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is told of templates that do not come: a fault once, and once that it is over. A node's first sync lasts for days, and
+/// nobody wants to read of it every few seconds.
+#[derive(Debug, Default)]
+struct Outage {
+    /// The fault that was told last; none when none, or when its end was told.
+    told: Option<String>,
+    /// When it was last seen.
+    failed_at: Option<Instant>,
+}
+
+impl Outage {
+    /// For how long a node must not have failed before it is said to give templates again: one that gives some and fails in
+    /// between goes on to be in one and the same fault.
+    const OVER_AFTER: Duration = Duration::from_secs(60);
+
+    /// Whether the fault is to be told: it is another than the one before.
+    fn failed(&mut self, fault: &str, now: Instant) -> bool {
+        self.failed_at = Some(now);
+        let is_news = self.told.as_deref() != Some(fault);
+        if is_news {
+            self.told = Some(fault.to_owned());
+        }
+        is_news
+    }
+
+    /// Whether it is to be told that a fault is over.
+    fn worked(&mut self, now: Instant) -> bool {
+        let is_over = self.failed_at.is_none_or(|at| now.duration_since(at) >= Self::OVER_AFTER);
+        is_over && self.told.take().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_once_and_its_end_once_however_often_it_comes_and_goes() {
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        assert!(!outage.worked(at(0)));
+        let told = (1..100_000).step_by(10).filter(|s| outage.failed("in initial sync", at(*s)));
+        assert_eq!(told.count(), 1);
+        assert!(outage.failed("connection refused", at(100_000)));
+        // Now and then a template between: neither an end nor a new beginning.
+        for s in (100_010..100_500).step_by(10) {
+            assert!(!outage.worked(at(s)));
+            assert!(!outage.failed("connection refused", at(s + 1)));
+        }
+        let ends: Vec<u64> = (100_500..101_000).filter(|s| outage.worked(at(*s))).collect();
+        assert_eq!(ends, [100_551]);
+        assert!(outage.failed("connection refused", at(101_000)));
     }
 }

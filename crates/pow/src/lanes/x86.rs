@@ -6,11 +6,13 @@
 //! inside those functions.
 
 pub(crate) mod salsa;
+pub(crate) mod salsa512;
 pub(crate) mod sha_ni;
 pub(crate) mod sha_ni_scan;
 
 use super::batch::Messages;
 use super::sha256::{self, Bits, Lanes, Single};
+use super::sieve;
 use std::arch::x86_64::*;
 
 pub(crate) fn has_avx2() -> bool {
@@ -177,7 +179,7 @@ fn compress_avx2(state: &[Avx2; 8], block: [Avx2; 16]) -> [Avx2; 8] {
 
 #[target_feature(enable = "avx2")]
 fn scan_avx2_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    sha256::scan::<Avx2, 8>(job, from, count, top, found);
+    sieve::scan::<Avx2, 8>(job, from, count, top, found);
 }
 
 #[target_feature(enable = "avx2")]
@@ -198,7 +200,7 @@ fn compress_avx512(state: &[Avx512; 8], block: [Avx512; 16]) -> [Avx512; 8] {
 
 #[target_feature(enable = "avx512f")]
 fn scan_avx512_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    sha256::scan::<Avx512, 16>(job, from, count, top, found);
+    sieve::scan::<Avx512, 16>(job, from, count, top, found);
 }
 
 #[target_feature(enable = "avx512f")]
