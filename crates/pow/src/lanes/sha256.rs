@@ -45,6 +45,8 @@ pub(crate) trait Lanes<const N: usize>: Copy {
     fn splat(x: u32) -> Self;
     /// Adds lane by lane, wrapping.
     fn add(self, o: Self) -> Self;
+    /// Whether any lane has none of these bits.
+    fn any_without(self, bits: u32) -> bool;
     /// The compression function: the state after one more block.
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8];
 }

@@ -71,25 +71,50 @@ pub(crate) fn scan<W: Lanes<N> + Bits, const N: usize>(
     found: &mut Vec<u32>,
 ) {
     let common = Common::of(job);
+    // The bytes that no word of at most `top` has set, as they stand in the hash's word.
+    let zeros = u32::MAX.checked_shr(32 - top.leading_zeros() / 8 * 8).unwrap_or(0);
+    let mut steps = [0u32; N];
+    let mut step = 0u32;
+    for s in &mut steps {
+        *s = step.swap_bytes();
+        step = step.wrapping_add(1);
+    }
+    let steps = W::load(steps);
     let mut done = 0u32;
     while done < count {
         let first = from.wrapping_add(done);
-        let mut nonces = [0u32; N];
-        let mut next = first;
-        for n in &mut nonces {
-            *n = next.swap_bytes();
-            next = next.wrapping_add(1);
-        }
-        let last = last_word::<W, N>(&common, W::load(nonces)).store();
-        let mut nonce = first;
-        for word in last {
-            if done < count && word.wrapping_add(IV[7]).swap_bytes() <= top {
-                found.push(nonce);
+        let nonces = if first as usize % 256 + N <= 256 {
+            // Nothing is carried out of the nonce's lowest byte, which stands highest.
+            steps.add(W::splat(first.swap_bytes()))
+        } else {
+            one_by_one::<W, N>(first)
+        };
+        let last = last_word::<W, N>(&common, nonces).add(W::splat(IV[7]));
+        if last.any_without(zeros) {
+            let mut nonce = first;
+            let mut left = count - done;
+            for word in last.store() {
+                if left > 0 && word.swap_bytes() <= top {
+                    found.push(nonce);
+                }
+                nonce = nonce.wrapping_add(1);
+                left = left.saturating_sub(1);
             }
-            nonce = nonce.wrapping_add(1);
-            done = done.saturating_add(1);
         }
+        done = done.saturating_add(step);
     }
+}
+
+/// `N` nonces as message words.
+#[inline(always)]
+fn one_by_one<W: Lanes<N>, const N: usize>(first: u32) -> W {
+    let mut nonces = [0u32; N];
+    let mut next = first;
+    for n in &mut nonces {
+        *n = next.swap_bytes();
+        next = next.wrapping_add(1);
+    }
+    W::load(nonces)
 }
 
 #[inline(always)]

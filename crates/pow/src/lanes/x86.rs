@@ -89,6 +89,14 @@ impl Lanes<8> for Avx2 {
         Avx2(unsafe { _mm256_add_epi32(self.0, o.0) })
     }
     #[inline(always)]
+    fn any_without(self, bits: u32) -> bool {
+        // SAFETY: see above the first impl.
+        unsafe {
+            let those = _mm256_and_si256(self.0, _mm256_set1_epi32(bits.cast_signed()));
+            _mm256_movemask_epi8(_mm256_cmpeq_epi32(those, _mm256_setzero_si256())) != 0
+        }
+    }
+    #[inline(always)]
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8] {
         // SAFETY: see above the first impl.
         unsafe { compress_avx2(state, block) }
@@ -163,6 +171,11 @@ impl Lanes<16> for Avx512 {
     fn add(self, o: Self) -> Self {
         // SAFETY: see above the first impl.
         Avx512(unsafe { _mm512_add_epi32(self.0, o.0) })
+    }
+    #[inline(always)]
+    fn any_without(self, bits: u32) -> bool {
+        // SAFETY: see above the first impl.
+        unsafe { _mm512_testn_epi32_mask(self.0, _mm512_set1_epi32(bits.cast_signed())) != 0 }
     }
     #[inline(always)]
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8] {
