@@ -51,6 +51,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ahead;
 mod codec;
 mod error;
 mod frame;
