@@ -6,15 +6,14 @@
 //! anything in the segment is on the disk. Where it has not come to that (or an epoch was sealed since, which the header
 //! tells) the appending thread does all three itself.
 //!
-//! Locks: the writer may hold its own and *try* this one; whoever holds this one takes no other.
+//! Locks: the writer may hold its own, *try* that of what is made and take that of the name; whoever holds the name's takes no other.
 
 use crate::LogError;
-use crate::recovery::{create_aside, put_in_place};
+use crate::recovery::{create_aside, put_in_place, sync_dir};
 use gruve_units::EpochNumber;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// The next segment is made when this part of the present one is left.
 const LEFT_FROM: u64 = 16;
@@ -30,8 +29,17 @@ struct Made {
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     made: Mutex<Option<Made>>,
-    /// The last segment's name may not be on the disk yet.
-    owes_name: AtomicBool,
+    name: Mutex<Name>,
+}
+
+/// The last segment's name in the folder.
+#[derive(Debug, Default)]
+struct Name {
+    /// It may not be on the disk yet.
+    is_owed: bool,
+    /// How often it was seen to, for tests.
+    #[cfg(test)]
+    seen_to: u32,
 }
 
 fn path(dir: &Path) -> PathBuf {
@@ -71,18 +79,37 @@ impl Ahead {
             return Ok(None);
         };
         put_in_place(dir, number, &path(dir))?;
-        self.owes_name.store(true, Ordering::SeqCst);
+        self.name().is_owed = true;
         Ok(Some(own.file))
     }
 
-    /// Whether the folder is to be synced before anything in the last segment counts as synced; asked once.
-    pub(crate) fn takes_debt(&self) -> bool {
-        self.owes_name.swap(false, Ordering::SeqCst)
+    fn name(&self) -> MutexGuard<'_, Name> {
+        self.name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that the last segment's name is on the disk: before anything in it counts as synced. Whoever comes while
+    /// another does so waits for it.
+    pub(crate) fn see_to_name(&self, dir: &Path) -> Result<(), LogError> {
+        let mut name = self.name();
+        if name.is_owed {
+            sync_dir(dir)?;
+            name.is_owed = false;
+            #[cfg(test)]
+            {
+                name.seen_to += 1;
+            }
+        }
+        Ok(())
     }
 
     #[cfg(test)]
     pub(crate) fn owes_name(&self) -> bool {
-        self.owes_name.load(Ordering::SeqCst)
+        self.name().is_owed
+    }
+
+    #[cfg(test)]
+    pub(crate) fn names_seen_to(&self) -> u32 {
+        self.name().seen_to
     }
 }
 
@@ -138,36 +165,42 @@ mod tests {
     fn a_segment_made_before_a_seal_is_not_taken_because_its_header_would_not_tell_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let log = open(dir.path());
-        let next = fill(&log, 1, 0);
-        log.look_ahead();
-        log.seal(share(0).epoch, Timestamp(1)).unwrap();
-        // The seal itself was the first in the next segment: the one ahead was as it had to be.
-        assert_eq!(log.end().segment, 2);
-        let next = fill_open(&log, 2, next);
-        log.look_ahead();
-        log.seal(share(0).epoch.next(), Timestamp(2)).unwrap();
-        let next = fill_open(&log, 3, next);
-        // Made for the seal before, and now there is another.
-        log.look_ahead();
-        log.seal(share(0).epoch.next().next(), Timestamp(3)).unwrap();
-        fill_open(&log, 4, next);
-        let sealed = log.sealed();
-        let start = log.end();
-        log.trim_before(start).unwrap();
-        drop(log);
-        assert_eq!(open(dir.path()).sealed(), sealed, "the header alone tells");
-    }
-
-    /// As [`fill`], with shares of an epoch that is never sealed here.
-    fn fill_open(log: &ShareLog, number: u64, from: u32) -> u32 {
-        let mut nonce = from;
-        while log.end().segment < number || log.end().offset < SEGMENT {
-            let mut one = share(nonce);
-            one.epoch = gruve_units::EpochNumber(1_000);
-            log.append_shares(&[one], &mut Vec::new()).unwrap();
+        let mut nonce = 0;
+        while !Ahead::is_due(log.end().offset, SEGMENT) {
+            log.append_shares(&[share(nonce)], &mut Vec::new()).unwrap();
             nonce += 1;
         }
-        nonce
+        log.look_ahead();
+        let epoch = share(0).epoch;
+        log.seal(epoch, Timestamp(1)).unwrap();
+        assert_eq!(log.end().segment, 1, "the seal stands in the segment that was there");
+        let mut one = share(nonce);
+        one.epoch = epoch.next();
+        while log.end().segment == 1 {
+            log.append_shares(&[one], &mut Vec::new()).unwrap();
+        }
+        assert!(!log.owes_name(), "made by the writer");
+        log.trim_before(log.end()).unwrap();
+        drop(log);
+        assert_eq!(open(dir.path()).sealed(), Some(epoch), "the header alone tells");
+    }
+
+    #[test]
+    fn before_a_segment_is_left_for_the_next_its_name_is_seen_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(dir.path());
+        let mut next = 0;
+        for number in 1..=3 {
+            next = fill(&log, number, next);
+            log.look_ahead();
+            // What is left counts as synced from then on, and no sync has been asked for.
+            log.append_shares(&[share(next)], &mut Vec::new()).unwrap();
+            next += 1;
+            assert_eq!(log.names_seen_to(), u32::try_from(number).unwrap() - 1);
+            assert!(log.owes_name());
+        }
+        drop(log);
+        assert_eq!(nonces(&open(dir.path())), (0..next).collect::<Vec<_>>());
     }
 
     #[test]

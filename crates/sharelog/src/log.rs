@@ -376,6 +376,11 @@ impl ShareLog {
     }
 
     #[cfg(test)]
+    pub(crate) fn names_seen_to(&self) -> u32 {
+        self.shared().ahead.names_seen_to()
+    }
+
+    #[cfg(test)]
     pub(crate) fn leave_on_disk(&self, bytes: Option<u64>) {
         self.shared().lock().disk_left = bytes;
     }
@@ -480,6 +485,10 @@ impl Shared {
             self.fail(w);
             return Err(LogError::Io { doing: "syncing", path, source });
         }
+        if let Err(e) = self.ahead.see_to_name(&self.dir) {
+            self.fail(w);
+            return Err(e);
+        }
         let (number, sealed) = (w.end.segment + 1, w.tally.sealed);
         let file = match self.ahead.take(&self.dir, number, sealed)? {
             Some(file) => file,
@@ -550,11 +559,9 @@ impl Shared {
         let most = self.options.segment_bytes;
         self.room.make(&file, end.offset, end.offset - before, most);
         let begun = std::time::Instant::now();
-        let mut done = file.sync_data();
+        let done = file.sync_data().map_err(io("syncing", &self.dir));
         // What is in a segment is on the disk when its name is, too.
-        if self.ahead.takes_debt() {
-            done = done.and(File::open(&self.dir).and_then(|dir| dir.sync_all()));
-        }
+        let done = done.and_then(|()| self.ahead.see_to_name(&self.dir));
         self.sync_times.add_time(begun.elapsed());
         if let Err(e) = done {
             tracing::error!(error = %e, "the share log cannot be synced");
