@@ -17,6 +17,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Running, free_ports, tail, until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 const MACHINE_PASSWORD: &str = "0123456789abcdef0123";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -117,6 +120,19 @@ nameplate = "200 kH/s"
 
     /// A translator in front of the house; its V1 port is the fifth.
     fn translator(&self, user: &str, aggregate: bool, pinned: &str) -> Translator {
+        // It leaves an upstream that closed for good: the same again is another one.
+        self.translator_to(self.base + 2, 4, user, aggregate, pinned)
+    }
+
+    /// The same to a port of this machine, as so many upstreams.
+    fn translator_to(
+        &self,
+        port: u16,
+        upstreams: usize,
+        user: &str,
+        aggregate: bool,
+        pinned: &str,
+    ) -> Translator {
         let config = self.path("translator.toml");
         let mut text = format!(
             r#"
@@ -135,12 +151,10 @@ job_keepalive_interval_secs = 60
 "#,
             self.base + 4
         );
-        // It leaves an upstream that closed for good: the same again is another one.
-        for _ in 0..4 {
+        for _ in 0..upstreams {
             text += &format!(
-                "[[upstreams]]\naddress = \"127.0.0.1\"\nport = {}\nauthority_pubkey = \"{pinned}\"\n\
-                 user_identity = \"{user}\"\n",
-                self.base + 2
+                "[[upstreams]]\naddress = \"127.0.0.1\"\nport = {port}\nauthority_pubkey = \"{pinned}\"\n\
+                 user_identity = \"{user}\"\n"
             );
         }
         std::fs::write(&config, text).unwrap();
@@ -148,7 +162,12 @@ job_keepalive_interval_secs = 60
     }
 
     fn miner(&self, name: &str, limit: &str) -> Running {
-        let url = format!("stratum+tcp://127.0.0.1:{}", self.base + 4);
+        self.miner_of(self.base + 4, name, name, limit)
+    }
+
+    /// The same with a login, to a port of this machine.
+    fn miner_of(&self, port: u16, user: &str, name: &str, limit: &str) -> Running {
+        let url = format!("stratum+tcp://127.0.0.1:{port}");
         let accepted = self.path(&format!("{name}.accepted"));
         Running::start(
             &[
@@ -156,7 +175,7 @@ job_keepalive_interval_secs = 60
                 "--url",
                 &url,
                 "--user",
-                name,
+                user,
                 "--algorithm",
                 "sha256d",
                 "--threads",
@@ -206,6 +225,100 @@ job_keepalive_interval_secs = 60
             }
         }
         panic!("{text}");
+    }
+}
+
+/// What happens to a connection between translator and house. Places are counted in bytes from its beginning: the client's
+/// part of the handshake has 64, the answer 234.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// It ends when so much has come from the client, before the house sees any of it.
+    CutBeforeHouse(usize),
+    /// It ends when so much has come from the house.
+    CutFromHouse(usize),
+    /// A bit of the byte at this place is another, on the way from the house.
+    FlipFromHouse(usize),
+    /// The same on the way to it.
+    FlipToHouse(usize),
+}
+
+/// In the handshake, in the setup right after it, and while there are shares under way.
+const FAULTS: [Fault; 7] = [
+    Fault::CutBeforeHouse(63),
+    Fault::CutFromHouse(1),
+    Fault::CutFromHouse(233),
+    Fault::FlipFromHouse(150),
+    Fault::FlipFromHouse(234 + 10),
+    Fault::FlipToHouse(64 + 30),
+    Fault::FlipToHouse(64 + 700),
+];
+
+/// Stands before the house and does one fault after the other, a connection each; all later ones it passes on.
+struct Wire {
+    port: u16,
+    struck: watch::Sender<usize>,
+}
+
+impl Wire {
+    async fn before(house: u16) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let wire = Wire { port, struck: watch::Sender::new(0) };
+        let struck = wire.struck.clone();
+        tokio::spawn(async move {
+            // One after the other: a fault is over before the next begins.
+            while let Ok((client, _)) = listener.accept().await {
+                let fault = FAULTS.get(*struck.borrow()).copied();
+                let is_struck = pass(client, house, fault).await.unwrap_or(false);
+                struck.send_modify(|n| *n += usize::from(is_struck));
+            }
+        });
+        wire
+    }
+}
+
+/// Passes a connection on until it ends, or its fault ends it; whether the fault has struck.
+async fn pass(client: TcpStream, house: u16, fault: Option<Fault>) -> std::io::Result<bool> {
+    let house = TcpStream::connect(("127.0.0.1", house)).await?;
+    let ((mut from_client, mut to_client), (mut from_house, mut to_house)) =
+        (client.into_split(), house.into_split());
+    let (mut inward, mut outward) = (0, 0);
+    let (mut a, mut b) = ([0; 4096], [0; 4096]);
+    let mut is_struck = false;
+    loop {
+        tokio::select! {
+            n = from_client.read(&mut a) => {
+                let n = n.ok().filter(|n| *n > 0);
+                let Some(n) = n else { return Ok(is_struck) };
+                match fault {
+                    Some(Fault::CutBeforeHouse(at)) if inward + n > at => return Ok(true),
+                    Some(Fault::FlipToHouse(at)) if (inward..inward + n).contains(&at) => {
+                        a[at - inward] ^= 0x10;
+                        is_struck = true;
+                    }
+                    _ => {}
+                }
+                inward += n;
+                to_house.write_all(&a[..n]).await?;
+            }
+            n = from_house.read(&mut b) => {
+                let n = n.ok().filter(|n| *n > 0);
+                let Some(n) = n else { return Ok(is_struck) };
+                match fault {
+                    Some(Fault::CutFromHouse(at)) if outward + n > at => {
+                        to_client.write_all(&b[..at - outward]).await?;
+                        return Ok(true);
+                    }
+                    Some(Fault::FlipFromHouse(at)) if (outward..outward + n).contains(&at) => {
+                        b[at - outward] ^= 0x10;
+                        is_struck = true;
+                    }
+                    _ => {}
+                }
+                outward += n;
+                to_client.write_all(&b[..n]).await?;
+            }
+        }
     }
 }
 
@@ -329,5 +442,53 @@ async fn each_v1_miner_has_its_channel_and_comes_back_after_the_house_was_killed
     for miner in miners {
         assert!(miner.stop().await.success());
     }
+    assert!(house.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_handshakes_and_broken_encryption_cost_a_connection_and_never_a_share_that_was_acknowledged()
+ {
+    let place = Place::new();
+    let (house, api) = place.house().await;
+    let account =
+        json!({"name": "siv", "email": "siv@example.org", "password": "correct horse battery"});
+    api.post("/api/v1/accounts", &account).await.unwrap();
+    // Straight to the house: whatever happens to others is nothing to it.
+    let beside = place.miner_of(place.base + 1, "siv.beside", "beside", "50 kH/s");
+    let wire = Wire::before(place.base + 2).await;
+    let pinned = place.key.public_text();
+    let start = || place.translator_to(wire.port, 4, "siv.rack", true, &pinned);
+    let mut translator = start();
+    let miner = place.miner("one", "50 kH/s");
+    let all_struck = || {
+        // It gives up when it has left every upstream: whoever runs it has it restarted.
+        if !translator.is_running() {
+            translator = start();
+        }
+        *wire.struck.borrow() == FAULTS.len()
+    };
+    place.until("every fault has struck", all_struck).await;
+    let before = place.accepted("one");
+    let goes_on = || {
+        if !translator.is_running() {
+            translator = start();
+        }
+        place.accepted("one") > before + 20
+    };
+    place.until("shares come through after all", goes_on).await;
+    for miner in [miner, beside] {
+        assert!(miner.stop().await.success());
+    }
+    assert_eq!(place.said("beside.log", "INFO connected"), 1, "never disturbed");
+
+    // A share may be taken whose answer was lost; one that was answered is never lost.
+    let told = place.acknowledged() + u64::try_from(place.accepted("beside")).unwrap();
+    until("all that was acknowledged is in closed epochs", MINUTE, async || {
+        let epochs = api.get("/api/v1/epochs?lane=btc&limit=100").await.ok()?;
+        let shares = |e: &serde_json::Value| e["shares"].as_u64().unwrap_or(0);
+        (epochs["items"].as_array()?.iter().map(shares).sum::<u64>() >= told).then_some(())
+    })
+    .await
+    .unwrap_or_else(|e| place.fail(&format!("{e}: {told} acknowledged")));
     assert!(house.stop().await.success());
 }

@@ -2,7 +2,7 @@
 //!
 //! | to the server, a line on its standard input | its answer, a line on standard output |
 //! |---|---|
-//! | (start) | `{"listening":"127.0.0.1:40123"}` |
+//! | (start) | `{"listening":"127.0.0.1:40123"}`, and where it has encrypted ports `"tls"` and `"v2"` |
 //! | `job` | when the new job became known, nanoseconds of the machine's monotonic clock |
 //! | `count` | shares: those in the log (gateway), those found good (floor) |
 //! | `count house` | of these, the shares of the house's machines (gateway) |
@@ -21,6 +21,15 @@ use std::time::Duration;
 
 /// How long a server may take to end: it closes thousands of connections and a log.
 const END_MAX: Duration = Duration::from_secs(10);
+
+/// A server's encrypted ports, where it has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doors {
+    /// Stratum V1 over TLS.
+    pub tls: Option<SocketAddr>,
+    /// Stratum V2.
+    pub v2: Option<SocketAddr>,
+}
 
 /// The server's side: commands as they come.
 pub struct Control {
@@ -75,7 +84,14 @@ impl Control {
 
     /// Tells where the server listens.
     pub(crate) fn listening(&mut self, address: SocketAddr) {
-        self.say(&json!({ "listening": address.to_string() }));
+        self.listening_at(address, Doors::default());
+    }
+
+    /// The same of one that has encrypted ports.
+    pub(crate) fn listening_at(&mut self, address: SocketAddr, doors: Doors) {
+        let text = |a: Option<SocketAddr>| a.map(|a| a.to_string());
+        let (tls, v2) = (text(doors.tls), text(doors.v2));
+        self.say(&json!({ "listening": address.to_string(), "tls": tls, "v2": v2 }));
     }
 
     /// Answers a command.
@@ -105,6 +121,7 @@ pub struct Server {
     ask: Option<Box<dyn Write + Send>>,
     answers: Option<Box<dyn BufRead + Send>>,
     address: SocketAddr,
+    doors: Doors,
 }
 
 impl Server {
@@ -154,10 +171,13 @@ impl Server {
             ask: Some(Box::new(ask)),
             answers: Some(Box::new(BufReader::new(answers))),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            doors: Doors::default(),
         };
         let told = server.hear()?;
-        let address = told.get("listening").and_then(Value::as_str).and_then(|a| a.parse().ok());
-        server.address = address.ok_or(BenchError::Server("it does not say where it listens"))?;
+        let of = |name: &str| told.get(name).and_then(Value::as_str).and_then(|a| a.parse().ok());
+        server.doors = Doors { tls: of("tls"), v2: of("v2") };
+        server.address =
+            of("listening").ok_or(BenchError::Server("it does not say where it listens"))?;
         Ok(server)
     }
 
@@ -165,6 +185,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its encrypted ports.
+    #[must_use]
+    pub fn doors(&self) -> Doors {
+        self.doors
     }
 
     /// Its process.

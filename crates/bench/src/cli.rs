@@ -1,7 +1,7 @@
 //! `gruve bench stratum`: what it takes and what it prints.
 
 use crate::broadcast::{BroadcastOptions, broadcast};
-use crate::child::{Control, Program, Server};
+use crate::child::{Control, Doors, Program, Server};
 use crate::compare::{Column, CompareOptions, compare};
 use crate::fleet::FleetOptions;
 use crate::floor::{self, FloorOptions};
@@ -219,9 +219,16 @@ pub struct HostileArgs {
     #[arg(long, default_value_t = 20)]
     pub each: usize,
     /// Which attacks, comma-separated: slow-loris, half-open, never-read, flood, long-line, duplicates,
-    /// garbage, churn. All if not given.
+    /// garbage, churn, good-flood, tls-handshakes, tls-garbage, v2-handshakes, v2-garbage. All that the
+    /// server has ports for if not given.
     #[arg(long, value_delimiter = ',')]
     pub attacks: Vec<Attack>,
+    /// The server's port for V1 over TLS, as `host:port`; our own gateway has one.
+    #[arg(long, value_name = "HOST:PORT", requires = "target")]
+    pub tls: Option<String>,
+    /// The server's port for V2, as `host:port`; our own gateway has one.
+    #[arg(long, value_name = "HOST:PORT", requires = "target")]
+    pub v2: Option<String>,
     /// The honest login; `{n}` becomes the connection's number.
     #[arg(long, default_value = "house.m{n}")]
     pub user: String,
@@ -277,6 +284,9 @@ pub struct GatewayArgs {
     /// Answer shares after the sync of the log (`durability = "fsync"`).
     #[arg(long)]
     pub fsync: bool,
+    /// Have ports for V1 over TLS and for V2 beside.
+    #[arg(long)]
+    pub encrypted: bool,
 }
 
 /// Does what the arguments say and prints what was found. `leading` are the arguments by which this
@@ -349,6 +359,7 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
                 log: a.sharelog,
                 threads: a.threads,
                 fsync: a.fsync,
+                encrypted: a.encrypted,
             };
             gateway::run(options, Control::standard())
         }
@@ -411,7 +422,7 @@ impl HostileArgs {
         let mut own = match &self.target {
             Some(_) => None,
             None => {
-                let mut arguments = vec!["gateway".to_owned()];
+                let mut arguments = vec!["gateway".to_owned(), "--encrypted".to_owned()];
                 let core = self.server_core.map(|c| c.to_string());
                 arguments.extend(core.into_iter().flat_map(|c| ["--core".to_owned(), c]));
                 Some(Server::start(&this_program(leading)?, &arguments)?)
@@ -435,10 +446,18 @@ impl HostileArgs {
             mix: Mix::default(),
             ahead: 256,
         };
-        let attacks =
-            if self.attacks.is_empty() { Attack::ALL.to_vec() } else { self.attacks.clone() };
+        let at = |name: &Option<String>| name.as_deref().map(resolve).transpose();
+        let doors = match &own {
+            Some(own) => own.doors(),
+            None => Doors { tls: at(&self.tls)?, v2: at(&self.v2)? },
+        };
+        let mut attacks = self.attacks.clone();
+        if attacks.is_empty() {
+            let plain = honest.fleet.target;
+            attacks.extend(Attack::ALL.iter().filter(|a| a.target(plain, doors).is_some()));
+        }
         let (hostile_user, each) = (self.hostile_user.clone(), self.each);
-        let mut report = hostile(&HostileOptions { honest, hostile_user, attacks, each })?;
+        let mut report = hostile(&HostileOptions { honest, hostile_user, attacks, each, doors })?;
         report.counted = own.as_mut().map(|server| server.ask("count house")).transpose()?;
         Ok(report)
     }

@@ -2,16 +2,18 @@
 //! a disk, the real loop; only the node, the stamps and the logins are stand-ins.
 
 use crate::BenchError;
-use crate::child::Control;
+use crate::child::{Control, Doors};
 use crate::log_cost;
 use crate::sockets::now_ns;
 use crate::stand_in::{Everybody, OneStamp, StandInNode};
 use gruve_sharelog::{
     Durability, LogReader, Options, Owner, Position, Record, ShareLog, ShareRecord,
 };
-use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions};
+use gruve_stratum::tls::{TlsServer, TlsSource};
+use gruve_stratum::v2::{AuthorityKey, NoiseServer};
+use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
 use gruve_units::{Class, Duration, EpochRule, SystemClock, SystemEntropy};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ pub struct HouseOptions {
     pub threads: usize,
     /// Whether shares are answered after the sync.
     pub fsync: bool,
+    /// Whether there are ports for V1 over TLS and for V2 beside, at the same address.
+    pub encrypted: bool,
 }
 
 /// Serves until told to stop.
@@ -78,12 +82,16 @@ async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Resul
     gateway.connections_per_address_max = usize::MAX;
     gateway.connections_per_account_max = usize::MAX;
     gateway.idle_max = EPOCH;
+    if options.encrypted {
+        gateway.listeners.extend(encrypted(options.listen.ip(), dir)?);
+    }
     gateway.threads = options.threads;
     let gateway = Gateway::start(gateway, Arc::new(work.clone()), Arc::new(Everybody))
         .map_err(BenchError::Gateway)?;
     let gateway = Arc::new(gateway);
     work.jobs().wait_for(Option::is_some).await.map_err(|_| BenchError::Server("no job"))?;
-    control.listening(gateway.address());
+    let at = |n: usize| gateway.addresses().get(n).copied();
+    control.listening_at(gateway.address(), Doors { tls: at(1), v2: at(2) });
     let obeyed = tokio::task::spawn_blocking({
         let (log, gateway) = (log.clone(), Arc::clone(&gateway));
         move || obey(control, &node, &log, &gateway)
@@ -94,6 +102,24 @@ async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Resul
     }
     work.stop().await;
     Ok(())
+}
+
+/// A port for V1 over TLS and one for V2, with keys of this run alone.
+fn encrypted(ip: IpAddr, dir: &Path) -> Result<[Listening; 2], BenchError> {
+    let listener = || {
+        let address = SocketAddr::from((ip, 0));
+        TcpListener::bind(address).map_err(|source| BenchError::Listen { address, source })
+    };
+    let folder = dir.to_owned();
+    let tls = TlsServer::open(TlsSource::Own { folder, names: vec!["gruve.bench".to_owned()] });
+    let tls = tls.map_err(|_| BenchError::Server("no certificate can be made"))?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let key = AuthorityKey::generate(&SystemEntropy);
+    let noise = NoiseServer::new(key, Duration::from_secs(3_600), clock, entropy);
+    Ok([
+        Listening::new(listener()?, ListenKind::V1Tls(Arc::new(tls))),
+        Listening::new(listener()?, ListenKind::V2(Arc::new(noise))),
+    ])
 }
 
 fn lane(

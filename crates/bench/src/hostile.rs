@@ -5,6 +5,7 @@
 //! server may well turn a whole address away, and then there is nothing to measure.
 
 use crate::BenchError;
+use crate::child::Doors;
 use crate::fleet::FleetOptions;
 use crate::submit::{SubmitOptions, SubmitReport, submit, submit_and_tell};
 use crate::swarm::{Attack, AttackReport, Swarm};
@@ -24,6 +25,8 @@ pub struct HostileOptions {
     pub attacks: Vec<Attack>,
     /// Connections of each.
     pub each: usize,
+    /// The server's encrypted ports, for the attacks that strike there.
+    pub doors: Doors,
 }
 
 /// What was found.
@@ -59,12 +62,17 @@ pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
     if options.attacks.is_empty() {
         return Err(BenchError::Options("a swarm needs an attack".to_owned()));
     }
+    let plain = options.honest.fleet.target;
+    if let Some(a) = options.attacks.iter().find(|a| a.target(plain, options.doors).is_none()) {
+        let why = format!("the attack {} needs the server's encrypted port", a.name());
+        return Err(BenchError::Options(why));
+    }
     let alone = submit(&options.honest)?;
     let fleet = FleetOptions { user: options.hostile_user.clone(), ..options.honest.fleet.clone() };
     let over = Arc::new(AtomicBool::new(false));
     let (tell, told) = mpsc::channel();
-    let (attacks, each, ends) = (options.attacks.clone(), options.each.max(1), over.clone());
-    let attacking = std::thread::spawn(move || attack(fleet, &attacks, each, &told, &ends));
+    let (options_of_swarm, ends) = (options.clone(), over.clone());
+    let attacking = std::thread::spawn(move || attack(fleet, &options_of_swarm, &told, &ends));
     let beside = submit_and_tell(&options.honest, move || {
         // Whoever attacks may have failed; that is told below.
         let _ = tell.send(());
@@ -77,15 +85,15 @@ pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
 /// Attacks from when it is told to until it is over; not at all when nobody tells.
 fn attack(
     fleet: FleetOptions,
-    attacks: &[Attack],
-    each: usize,
+    options: &HostileOptions,
     told: &mpsc::Receiver<()>,
     over: &AtomicBool,
 ) -> Result<BTreeMap<&'static str, AttackReport>, BenchError> {
     if told.recv().is_err() {
         return Ok(BTreeMap::new());
     }
-    let mut swarm = Swarm::new(fleet, attacks, each)?;
+    let each = options.each.max(1);
+    let mut swarm = Swarm::new(fleet, options.doors, &options.attacks, each)?;
     swarm.run(over)?;
     Ok(swarm.report)
 }

@@ -122,12 +122,13 @@ pub(crate) fn hostile(report: &HostileReport) -> String {
         let _ = writeln!(
             text,
             "  {attack}: {} connections, {} of them closed by the server, {:.1} MB sent, \
-             {} accepted, {} refused",
+             {} accepted, {} refused, {} handshakes answered",
             a.connections,
             a.closed,
             f64_of(a.bytes) / 1e6,
             a.accepted,
-            a.refused
+            a.refused,
+            a.answered
         );
     }
     if let Some(counted) = report.counted {

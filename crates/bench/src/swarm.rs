@@ -1,4 +1,5 @@
-//! Clients that mean no good: slow, silent, deaf, loud, endless, repeating, senseless, restless.
+//! Clients that mean no good: slow, silent, deaf, loud, endless, repeating, senseless, restless, too diligent; and those that
+//! make a server work for encryption that never begins.
 //!
 //! One thread with the lowest priority, on whatever core has time, so that honest generator and server
 //! are not slowed by the swarm's own work, but by what it asks of the server. A client that the server closes comes again at once, with a
@@ -6,6 +7,7 @@
 //! mines nobody is banned, so nothing but the server's own patience is between them.
 
 use crate::BenchError;
+use crate::child::Doors;
 use crate::connection::{Connection, JobCache, Phase, Seen};
 use crate::fleet::FleetOptions;
 use crate::mix::Kind;
@@ -14,6 +16,8 @@ use crate::wire::Outcome;
 use mio::{Events, Interest, Poll, Token};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -56,11 +60,29 @@ pub enum Attack {
     Garbage,
     /// Connects and closes.
     Churn,
+    /// Logs in and sends good shares as fast as they are taken: at the easiest class every hash is one.
+    GoodFlood,
+    /// Begins TLS, which costs the server a signature, and comes again.
+    TlsHandshakes,
+    /// Begins TLS and goes on with records of nonsense.
+    TlsGarbage,
+    /// Begins V2's encryption, which costs the server a signature, and comes again.
+    V2Handshakes,
+    /// Begins V2's encryption and goes on with nonsense.
+    V2Garbage,
+}
+
+/// A server's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Plain,
+    Tls,
+    V2,
 }
 
 impl Attack {
     /// All of them.
-    pub const ALL: [Attack; 8] = [
+    pub const ALL: [Attack; 13] = [
         Attack::SlowLoris,
         Attack::HalfOpen,
         Attack::NeverRead,
@@ -69,6 +91,11 @@ impl Attack {
         Attack::Duplicates,
         Attack::Garbage,
         Attack::Churn,
+        Attack::GoodFlood,
+        Attack::TlsHandshakes,
+        Attack::TlsGarbage,
+        Attack::V2Handshakes,
+        Attack::V2Garbage,
     ];
 
     /// The name on the command line and in reports.
@@ -83,11 +110,33 @@ impl Attack {
             Attack::Duplicates => "duplicates",
             Attack::Garbage => "garbage",
             Attack::Churn => "churn",
+            Attack::GoodFlood => "good-flood",
+            Attack::TlsHandshakes => "tls-handshakes",
+            Attack::TlsGarbage => "tls-garbage",
+            Attack::V2Handshakes => "v2-handshakes",
+            Attack::V2Garbage => "v2-garbage",
+        }
+    }
+
+    const fn door(self) -> Door {
+        match self {
+            Attack::TlsHandshakes | Attack::TlsGarbage => Door::Tls,
+            Attack::V2Handshakes | Attack::V2Garbage => Door::V2,
+            _ => Door::Plain,
+        }
+    }
+
+    /// Where it strikes, if the server has such a port.
+    pub(crate) fn target(self, plain: SocketAddr, doors: Doors) -> Option<SocketAddr> {
+        match self.door() {
+            Door::Plain => Some(plain),
+            Door::Tls => doors.tls,
+            Door::V2 => doors.v2,
         }
     }
 
     const fn logs_in(self) -> bool {
-        matches!(self, Attack::NeverRead | Attack::Flood | Attack::Duplicates)
+        matches!(self, Attack::NeverRead | Attack::Flood | Attack::Duplicates | Attack::GoodFlood)
     }
 }
 
@@ -111,6 +160,8 @@ pub struct AttackReport {
     pub closed: u64,
     /// Bytes that the server's system took.
     pub bytes: u64,
+    /// Handshakes that the server answered.
+    pub answered: u64,
     /// Good answers to shares.
     pub accepted: u64,
     /// Refusals.
@@ -120,6 +171,7 @@ pub struct AttackReport {
 /// A swarm.
 pub(crate) struct Swarm {
     options: FleetOptions,
+    doors: Doors,
     poll: Poll,
     attackers: Vec<Attacker>,
     jobs: JobCache,
@@ -136,6 +188,8 @@ struct Attacker {
     /// Not before.
     next_ns: u64,
     sent: u64,
+    /// Bytes that came back, on an encrypted port.
+    heard: u64,
     /// Its share is out.
     has_shared: bool,
 }
@@ -147,11 +201,13 @@ impl Swarm {
     /// When connections cannot be begun.
     pub(crate) fn new(
         options: FleetOptions,
+        doors: Doors,
         attacks: &[Attack],
         each: usize,
     ) -> Result<Swarm, BenchError> {
         let mut swarm = Swarm {
             options,
+            doors,
             poll: Poll::new().map_err(BenchError::Poll)?,
             attackers: Vec::new(),
             jobs: JobCache::default(),
@@ -180,7 +236,7 @@ impl Swarm {
         while !over.load(Ordering::Relaxed) {
             let polled = self.poll.poll(&mut events, Some(Duration::from_millis(2)));
             if let Err(e) = polled
-                && e.kind() != std::io::ErrorKind::Interrupted
+                && e.kind() != ErrorKind::Interrupted
             {
                 return Err(BenchError::Poll(e));
             }
@@ -196,7 +252,9 @@ impl Swarm {
     }
 
     fn attacker(&mut self, attack: Attack, place: usize) -> Result<Attacker, BenchError> {
-        let target = self.options.target;
+        let target = attack.target(self.options.target, self.doors).ok_or_else(|| {
+            BenchError::Options(format!("the server has no port for the attack {}", attack.name()))
+        })?;
         let failed = |source| BenchError::Connect { target, number: place, source };
         let mut stream = sockets::connect(target, self.options.first_source, 0).map_err(failed)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -211,6 +269,7 @@ impl Swarm {
             may_write: false,
             next_ns: 0,
             sent: 0,
+            heard: 0,
             has_shared: false,
         })
     }
@@ -231,6 +290,9 @@ impl Swarm {
                     connection.phase = Phase::Handshake;
                 }
             }
+        }
+        if attacker.attack.door() != Door::Plain {
+            return self.heard_of_encrypted(event);
         }
         let is_deaf = attacker.attack == Attack::NeverRead && connection.phase == Phase::Ready;
         if event.is_readable() && connection.phase != Phase::Connecting && !is_deaf {
@@ -254,6 +316,31 @@ impl Swarm {
         }
     }
 
+    /// What comes on an encrypted port is counted and not understood.
+    fn heard_of_encrypted(&mut self, event: &mio::event::Event) {
+        let Some(attacker) = self.attackers.get_mut(event.token().0) else { return };
+        let (attack, before) = (attacker.attack, attacker.heard);
+        let connection = &mut attacker.connection;
+        while event.is_readable() {
+            match connection.stream.read(&mut self.buf) {
+                Ok(0) => connection.close("the server closed it"),
+                Ok(count) => {
+                    attacker.heard += count as u64;
+                    continue;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => connection.close(format!("broken: {e}")),
+            }
+            break;
+        }
+        if event.is_error() || event.is_write_closed() {
+            connection.close("closed");
+        }
+        let is_answered = before == 0 && attacker.heard > 0;
+        self.note(attack, |r| r.answered += u64::from(is_answered));
+    }
+
     /// Lets one do what it does, or come again.
     fn strike(&mut self, place: usize, now: u64) -> Result<(), BenchError> {
         let attacker = &mut self.attackers[place];
@@ -271,9 +358,12 @@ impl Swarm {
             self.note(attack, |r| r.bytes += sent);
         }
         let attacker = &self.attackers[place];
-        let is_done = attacker.attack == Attack::Churn
-            && attacker.connection.phase != Phase::Connecting
-            && attacker.sent > 0;
+        let is_done = attacker.connection.phase != Phase::Connecting
+            && match attacker.attack {
+                Attack::Churn => attacker.sent > 0,
+                Attack::TlsHandshakes | Attack::V2Handshakes => attacker.heard > 0,
+                _ => false,
+            };
         if is_done { self.come_again(place, now, false) } else { Ok(()) }
     }
 
@@ -338,7 +428,68 @@ impl Attacker {
                     }
                 }
             }
-            Attack::NeverRead | Attack::Flood | Attack::Duplicates => {}
+            Attack::GoodFlood if connection.phase == Phase::Ready => {
+                for _ in 0..256 {
+                    if connection.pending.len() < FLOOD_UNANSWERED_MAX {
+                        connection.submit(Kind::Accepted, now);
+                    }
+                }
+            }
+            Attack::TlsHandshakes | Attack::TlsGarbage if self.sent == 0 => {
+                connection.out.extend(client_hello(now));
+            }
+            Attack::V2Handshakes | Attack::V2Garbage if self.sent == 0 => {
+                connection.out.extend(ephemeral_key(now));
+            }
+            Attack::TlsGarbage if self.heard > 0 => {
+                // Records that say they are encrypted.
+                let record = [&[0x17, 3, 3, 1, 0][..], &[0x5a; 256]].concat();
+                connection.out.extend(record.repeat(READY_BYTES / record.len()));
+            }
+            Attack::V2Garbage if self.heard > 0 => connection.out.resize(READY_BYTES, 0x5a),
+            Attack::NeverRead
+            | Attack::Flood
+            | Attack::Duplicates
+            | Attack::GoodFlood
+            | Attack::TlsHandshakes
+            | Attack::TlsGarbage
+            | Attack::V2Handshakes
+            | Attack::V2Garbage => {}
         }
     }
+}
+
+/// 64 bytes, another's each time: every such text is a key of V2's handshake (BIP 324's encoding).
+fn ephemeral_key(now: u64) -> Vec<u8> {
+    now.to_le_bytes().repeat(8)
+}
+
+/// The first message of TLS 1.3 (RFC 8446, 4.1.2), as short as servers answer it.
+fn client_hello(now: u64) -> Vec<u8> {
+    let random = now.to_le_bytes().repeat(4);
+    let extension = |kind: u16, body: &[u8]| -> Vec<u8> {
+        let length = u16::try_from(body.len()).unwrap_or(0).to_be_bytes();
+        [&kind.to_be_bytes()[..], &length, body].concat()
+    };
+    let extensions = [
+        // Versions: 1.3. Groups: x25519. Signatures: ECDSA P-256, Ed25519, RSA-PSS. A share of the group.
+        extension(43, &[2, 3, 4]),
+        extension(10, &[0, 2, 0, 0x1d]),
+        extension(13, &[0, 6, 4, 3, 8, 7, 8, 4]),
+        extension(51, &[&[0, 36, 0, 0x1d, 0, 32][..], &random].concat()),
+    ]
+    .concat();
+    let extensions_length = u16::try_from(extensions.len()).unwrap_or(0).to_be_bytes();
+    let body = [
+        &[3, 3][..],
+        &random,
+        // No session; AES-128-GCM and ChaCha20-Poly1305; no compression.
+        &[0, 0, 4, 0x13, 1, 0x13, 3, 1, 0],
+        &extensions_length,
+        &extensions,
+    ]
+    .concat();
+    let length = u16::try_from(body.len()).unwrap_or(0);
+    let record = (length + 4).to_be_bytes();
+    [&[0x16, 3, 1][..], &record, &[1, 0], &length.to_be_bytes(), &body].concat()
 }

@@ -1,7 +1,7 @@
 //! The generator against the floor and against the real gateway, over TCP.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use gruve_bench::child::Server;
+use gruve_bench::child::{Doors, Server};
 use gruve_bench::floor::{self, FloorOptions};
 use gruve_bench::gateway::{self, HouseOptions};
 use gruve_bench::{
@@ -25,8 +25,15 @@ fn floor_of_class(k: u8) -> Server {
 
 fn house_of_class(k: u8, refresh: Duration) -> Server {
     let class = Class::new(k).unwrap();
-    let options =
-        HouseOptions { listen: anywhere(), class, refresh, log: None, threads: 1, fsync: false };
+    let options = HouseOptions {
+        listen: anywhere(),
+        class,
+        refresh,
+        log: None,
+        threads: 1,
+        fsync: false,
+        encrypted: true,
+    };
     Server::within(move |control| gateway::run(options, control)).unwrap()
 }
 
@@ -234,6 +241,7 @@ fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
         hostile_user: "evil.m{n}".to_owned(),
         attacks: Attack::ALL.to_vec(),
         each: 2,
+        doors: house.doors(),
     })
     .unwrap();
     assert!(report.is_clean(), "{report:?}");
@@ -246,4 +254,23 @@ fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
         assert_eq!(did.bytes == 0, is_silent, "{attack:?}: {did:?}");
     }
     assert!(report.swarm["duplicates"].refused > 0 && report.swarm["flood"].refused > 0);
+    assert!(report.swarm["good-flood"].accepted > 0, "{report:?}");
+    // Real handshakes: the server has answered them, and then closed on what was none.
+    for name in ["tls-handshakes", "tls-garbage", "v2-handshakes", "v2-garbage"] {
+        assert!(report.swarm[name].answered > 0, "{name}: {report:?}");
+    }
+    assert!(report.swarm["tls-garbage"].closed > 0 && report.swarm["v2-garbage"].closed > 0);
+}
+
+#[test]
+fn an_attack_on_a_port_that_the_server_does_not_have_is_refused_before_anything_is_sent() {
+    let house = house();
+    let failed = hostile(&HostileOptions {
+        honest: run_of(&house, "accepted=1"),
+        hostile_user: "evil.m{n}".to_owned(),
+        attacks: vec![Attack::Churn, Attack::V2Garbage],
+        each: 1,
+        doors: Doors { v2: None, ..house.doors() },
+    });
+    assert!(matches!(failed, Err(BenchError::Options(why)) if why.contains("v2-garbage")));
 }

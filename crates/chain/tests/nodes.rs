@@ -25,6 +25,7 @@ struct Stand {
     tip: watch::Sender<BlockRef>,
     is_up: watch::Sender<bool>,
     is_foreign: AtomicBool,
+    is_downloading: AtomicBool,
     tells: AtomicBool,
     verdict: Mutex<SubmitOutcome>,
     blocks: AtomicUsize,
@@ -38,6 +39,7 @@ impl Stand {
             tip: watch::Sender::new(block(height)),
             is_up: watch::Sender::new(true),
             is_foreign: AtomicBool::new(false),
+            is_downloading: AtomicBool::new(false),
             tells: AtomicBool::new(true),
             verdict: Mutex::new(SubmitOutcome::Accepted),
             blocks: AtomicUsize::new(0),
@@ -90,6 +92,9 @@ impl Node for Stand {
             self.another(hex::decode(id).unwrap().try_into().unwrap()).await?;
         }
         self.templates.fetch_add(1, Ordering::SeqCst);
+        if self.is_downloading.load(Ordering::SeqCst) {
+            return Err(NodeError::NotReady("in initial sync".into()));
+        }
         let tip = *self.tip.borrow();
         Ok(Template {
             height: tip.height + 1,
@@ -143,8 +148,8 @@ impl Node for Stand {
     async fn info(&self) -> Result<ChainInfo, NodeError> {
         self.check_up()?;
         let blocks = self.tip.borrow().height;
-        let chain = "regtest".to_owned();
-        Ok(ChainInfo { chain, blocks, headers: blocks, ibd: false, difficulty: 0.0, peers: 1 })
+        let (chain, ibd) = ("regtest".to_owned(), self.is_downloading.load(Ordering::SeqCst));
+        Ok(ChainInfo { chain, blocks, headers: blocks, ibd, difficulty: 0.0, peers: 1 })
     }
 }
 
@@ -266,6 +271,24 @@ async fn no_template_comes_from_a_node_far_behind_or_of_another_chain() {
     behind.tip.send_replace(block(19));
     until(&group, |g| standing(g, 0) == Standing::Ready).await;
     assert_eq!(group.template(None).await.unwrap().height, 20);
+}
+
+#[tokio::test]
+async fn a_node_in_its_first_sync_is_not_taken_for_one_that_died_because_it_gives_no_template() {
+    let node = Stand::at(10);
+    node.is_downloading.store(true, Ordering::SeqCst);
+    let group = group(&[&node]);
+    for asked in 1..=3 {
+        let error = group.template(None).await.unwrap_err();
+        assert_eq!(error.blame(), Blame::Transient);
+        assert_eq!(node.templates.load(Ordering::SeqCst), asked);
+        // At once, before another look could have mended it.
+        let health = &group.health()[0];
+        assert_eq!((health.standing, health.failures), (Standing::Downloading, 0));
+    }
+    node.is_downloading.store(false, Ordering::SeqCst);
+    until(&group, |g| standing(g, 0) == Standing::Ready).await;
+    assert_eq!(group.template(None).await.unwrap().height, 11);
 }
 
 #[tokio::test]

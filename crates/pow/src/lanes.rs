@@ -2,17 +2,20 @@
 //!
 //! Promises: every [`Variant`] gives the same bytes as the plain functions. A variant that the
 //! processor cannot run, or that fails its own check against the plain one at first use, is
-//! never chosen.
+//! never chosen. Of the others the fastest is, which is measured then, too (a millisecond or two).
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // processor instructions chosen at run time; each use states its argument
 pub(crate) mod x86;
 
 mod batch;
+mod fastest;
 mod scrypt;
 // Only the x86 variants have lanes so far; elsewhere `sha2` does all, with its own instructions.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod sha256;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub(crate) mod sieve;
 
 pub use batch::{
     Prefix, merkle_level, merkle_level_by, sha256_equal, sha256_equal_by, sha256d_equal,
@@ -40,8 +43,23 @@ pub enum Variant {
     Avx512x16,
 }
 
+/// What is to be hashed: it decides which variant is the fastest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// Many nonces of one header: the miner.
+    Nonces,
+    /// Headers and other messages of one length.
+    Messages,
+    /// Pairs of merkle nodes.
+    Nodes,
+}
+
+impl Work {
+    const ALL: [Work; 3] = [Work::Nonces, Work::Messages, Work::Nodes];
+}
+
 impl Variant {
-    /// Every variant, slowest first as a rule.
+    /// Every variant.
     pub const ALL: [Variant; 4] =
         [Variant::Plain, Variant::Avx2x8, Variant::ShaNi, Variant::Avx512x16];
 
@@ -56,7 +74,7 @@ impl Variant {
         }
     }
 
-    /// The variants this processor runs correctly, slowest first.
+    /// The variants this processor runs correctly.
     #[must_use]
     pub fn available() -> &'static [Variant] {
         static AVAILABLE: OnceLock<Vec<Variant>> = OnceLock::new();
@@ -65,10 +83,40 @@ impl Variant {
         })
     }
 
+    /// The same, the fastest first.
+    #[must_use]
+    pub fn fastest_first(work: Work) -> &'static [Variant] {
+        static ORDERS: OnceLock<[Vec<Variant>; 3]> = OnceLock::new();
+        &ORDERS.get_or_init(|| Work::ALL.map(Variant::measured))[work as usize]
+    }
+
     /// The fastest variant this processor runs.
     #[must_use]
-    pub fn best() -> Variant {
-        Variant::available().last().copied().unwrap_or(Variant::Plain)
+    pub fn best(work: Work) -> Variant {
+        Variant::fastest_first(work).first().copied().unwrap_or(Variant::Plain)
+    }
+
+    /// As many hashes as fill every variant's lanes some times.
+    fn measured(work: Work) -> Vec<Variant> {
+        let available = Variant::available();
+        let mut nodes = [[7; 32]; 64];
+        match work {
+            Work::Nonces => {
+                let job = Single::new(&[7; 80]);
+                let mut found = Vec::new();
+                fastest::fastest_first(available, |v| candidates(v, &job, 0, 240, 0, &mut found))
+            }
+            Work::Messages => {
+                let headers = [[7; 80]; 64];
+                fastest::fastest_first(available, |v| {
+                    sha256d_equal_by(v, headers.as_flattened(), 80, &mut nodes);
+                })
+            }
+            Work::Nodes => {
+                let siblings = nodes;
+                fastest::fastest_first(available, |v| merkle_level_by(v, &mut nodes, &siblings))
+            }
+        }
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
 //! The miner's loop: one header, many nonces.
 
-use crate::lanes::{self, ScryptLanes, Variant, sha256::Single};
+use crate::lanes::{self, ScryptLanes, Variant, Work, sha256::Single};
 use crate::sha256d;
 use gruve_units::{Algorithm, Target};
 use ruint::aliases::U256;
@@ -30,7 +30,7 @@ impl HeaderScanner {
     /// A scanner of this header; its nonce (the last four bytes) does not matter.
     #[must_use]
     pub fn new(algorithm: Algorithm, header: [u8; 80]) -> Self {
-        Self::by(Variant::best(), algorithm, header)
+        Self::by(Variant::best(Work::Nonces), algorithm, header)
     }
 
     /// A scanner with a chosen variant; the plain one where the processor lacks it.

@@ -5,7 +5,7 @@ use crate::{
 };
 use gruve_units::{Blame, Blamed as _, Class, Duration, EpochNumber, JobId, MachineId, Timestamp};
 
-fn share(nonce: u32) -> ShareRecord {
+pub(crate) fn share(nonce: u32) -> ShareRecord {
     ShareRecord {
         job: JobId(1),
         epoch: EpochNumber(1),
@@ -20,7 +20,7 @@ fn share(nonce: u32) -> ShareRecord {
     }
 }
 
-fn nonces(log: &ShareLog) -> Vec<u32> {
+pub(crate) fn nonces(log: &ShareLog) -> Vec<u32> {
     let mut reader = log.reader(Position::START);
     let mut all = Vec::new();
     while let Some((_, record)) = reader.next().unwrap() {

@@ -13,6 +13,7 @@
 //!   count in the next ([`counts_in`]): the check is made under the same lock as the write;
 //! - a failed append (disk full) leaves no half frame behind: the file is cut back to the last
 //!   whole frame, and if that fails too the log refuses everything from then on;
+//! - a segment is begun when all before it is on the disk, and nothing in it counts as synced before its name is (`ahead`);
 //! - what stands behind the last frame of the last segment is zeros (`room`) or a torn tail, never a record;
 //! - records never change under a reader: a bit that flips is found by the checksum.
 //!
@@ -51,6 +52,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ahead;
 mod codec;
 mod error;
 mod frame;

@@ -1,5 +1,6 @@
 //! The writer: appends, seals, rotation, trimming.
 
+use crate::ahead::Ahead;
 use crate::frame::{self, FRAME_HEADER, Format, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::room::Room;
@@ -85,6 +86,7 @@ pub(crate) struct Shared {
     synced: watch::Sender<Synced>,
     pub(crate) bell: SyncBell,
     room: Room,
+    pub(crate) ahead: Ahead,
     /// How long syncs took.
     sync_times: Histogram,
     first_segment: AtomicU64,
@@ -147,6 +149,7 @@ impl ShareLog {
             synced: watch::Sender::new(Synced { position: found.end, failed: false }),
             bell: SyncBell::default(),
             room: Room::new(&file, found.end.offset),
+            ahead: Ahead::default(),
             sync_times: Histogram::new(TIME_BOUNDS_NS),
             first_segment: AtomicU64::new(found.first_segment),
         });
@@ -361,6 +364,22 @@ impl ShareLog {
         self.shared().lock().stopped = None;
     }
 
+    /// What the thread that syncs does after each sync.
+    #[cfg(test)]
+    pub(crate) fn look_ahead(&self) {
+        self.shared().look_ahead();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn owes_name(&self) -> bool {
+        self.shared().ahead.owes_name()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn names_seen_to(&self) -> u32 {
+        self.shared().ahead.names_seen_to()
+    }
+
     #[cfg(test)]
     pub(crate) fn leave_on_disk(&self, bytes: Option<u64>) {
         self.shared().lock().disk_left = bytes;
@@ -466,8 +485,15 @@ impl Shared {
             self.fail(w);
             return Err(LogError::Io { doing: "syncing", path, source });
         }
-        let number = w.end.segment + 1;
-        let file = create_segment(&self.dir, number, w.tally.sealed)?;
+        if let Err(e) = self.ahead.see_to_name(&self.dir) {
+            self.fail(w);
+            return Err(e);
+        }
+        let (number, sealed) = (w.end.segment + 1, w.tally.sealed);
+        let file = match self.ahead.take(&self.dir, number, sealed)? {
+            Some(file) => file,
+            None => create_segment(&self.dir, number, sealed)?,
+        };
         if let Err(e) = summary::store(&self.dir, w.end.segment, &w.file, &w.tally) {
             tracing::warn!(error = %e, "a segment of the share log has no summary");
         }
@@ -502,6 +528,17 @@ impl Shared {
         let _ = self.room.cut(w.end.offset);
     }
 
+    /// Makes the next segment when it will soon be needed.
+    pub(crate) fn look_ahead(&self) {
+        let (end, sealed) = {
+            let w = self.lock();
+            (w.end, w.tally.sealed)
+        };
+        if Ahead::is_due(end.offset, self.options.segment_bytes) {
+            self.ahead.make(&self.dir, end.segment + 1, sealed);
+        }
+    }
+
     /// Syncs what is written so far, and makes room for what will be.
     pub(crate) fn sync_now(&self) -> Result<(), LogError> {
         // A log that takes nothing more may still have what nobody has synced yet, and somebody waits for it:
@@ -522,7 +559,9 @@ impl Shared {
         let most = self.options.segment_bytes;
         self.room.make(&file, end.offset, end.offset - before, most);
         let begun = std::time::Instant::now();
-        let done = file.sync_data();
+        let done = file.sync_data().map_err(io("syncing", &self.dir));
+        // What is in a segment is on the disk when its name is, too.
+        let done = done.and_then(|()| self.ahead.see_to_name(&self.dir));
         self.sync_times.add_time(begun.elapsed());
         if let Err(e) = done {
             tracing::error!(error = %e, "the share log cannot be synced");

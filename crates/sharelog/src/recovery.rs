@@ -78,20 +78,35 @@ pub(crate) fn create_segment(
     number: u64,
     sealed: Option<EpochNumber>,
 ) -> Result<File, LogError> {
-    let (path, aside) = (segment_path(dir, number), dir.join("next.tmp"));
+    let aside = dir.join("next.tmp");
+    let file = create_aside(&aside, number, sealed)?;
+    put_in_place(dir, number, &aside)?;
+    sync_dir(dir)?;
+    Ok(file)
+}
+
+/// Writes the beginning of a segment to a file of its own, which counts for nothing yet; it is on the disk then.
+pub(crate) fn create_aside(
+    aside: &Path,
+    number: u64,
+    sealed: Option<EpochNumber>,
+) -> Result<File, LogError> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(true)
-        .open(&aside)
-        .map_err(io("creating", &aside))?;
+        .open(aside)
+        .map_err(io("creating", aside))?;
     file.write_all(&frame::segment_header(number, sealed, Format::Short))
-        .map_err(io("writing", &aside))?;
-    file.sync_all().map_err(io("syncing", &aside))?;
-    fs::rename(&aside, &path).map_err(io("renaming", &aside))?;
-    sync_dir(dir)?;
+        .map_err(io("writing", aside))?;
+    file.sync_all().map_err(io("syncing", aside))?;
     Ok(file)
+}
+
+/// Makes it the segment; that it is one is on the disk after [`sync_dir`].
+pub(crate) fn put_in_place(dir: &Path, number: u64, aside: &Path) -> Result<(), LogError> {
+    fs::rename(aside, segment_path(dir, number)).map_err(io("renaming", aside))
 }
 
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), LogError> {

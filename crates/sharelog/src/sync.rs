@@ -81,6 +81,7 @@ pub(crate) fn run(shared: &Arc<Shared>, durability: Durability) {
         // Quick to rise and slow to fall.
         usual = begun.elapsed().max(usual - usual / 16);
         match synced {
+            Ok(()) if go_on => shared.look_ahead(),
             Ok(()) => {}
             Err(e @ LogError::Stopped(_)) => {
                 tracing::error!("{e}");

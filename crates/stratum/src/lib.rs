@@ -46,6 +46,7 @@ mod machines;
 mod merged;
 mod meter;
 mod notify;
+mod outage;
 pub mod places;
 pub mod prefixes;
 pub mod protocol;

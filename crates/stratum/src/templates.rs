@@ -9,10 +9,11 @@
 //! Both feed one queue. A refresh that was asked for before the tip changed may arrive after it and
 //! is dropped, so that a slow answer never brings an old tip back.
 
+use crate::outage::Outage;
 use gruve_chain::{Node, NodeError, Template, TipNotice};
 use gruve_units::{Blame, Blamed as _, Duration, LaneId};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -72,11 +73,13 @@ pub(crate) fn spawn(
     nudge: &Arc<Notify>,
     out: &mpsc::Sender<Fetched>,
 ) -> Vec<JoinHandle<()>> {
+    let faults = Arc::new(Mutex::new(Outage::default()));
     let source = || Source {
         lane: lane.clone(),
         node: Arc::clone(node),
         out: out.clone(),
         back_off: BACK_OFF_FIRST,
+        faults: Arc::clone(&faults),
     };
     let tips = Arc::new(AtomicU64::new(0));
     let watcher = source().watch_tip(Arc::clone(&tips), poll);
@@ -89,6 +92,8 @@ struct Source {
     node: Arc<dyn Node>,
     out: mpsc::Sender<Fetched>,
     back_off: Duration,
+    /// Of both tasks, which ask the same node.
+    faults: Arc<Mutex<Outage>>,
 }
 
 /// The watcher's last whole template.
@@ -108,7 +113,7 @@ impl Source {
             match self.next(last.as_ref(), &tips, poll).await {
                 Err(Over) => return,
                 Ok(Ok(template)) => {
-                    self.back_off = BACK_OFF_FIRST;
+                    self.worked();
                     let known = last.as_ref().map(|l| l.template.prev_hash);
                     if known != Some(template.prev_hash) {
                         tips.fetch_add(1, Ordering::SeqCst);
@@ -192,7 +197,7 @@ impl Source {
             let tips_before = tips.load(Ordering::SeqCst);
             match self.node.template(None).await {
                 Ok(template) => {
-                    self.back_off = BACK_OFF_FIRST;
+                    self.worked();
                     let fetched = Fetched::of(Arc::new(template), Why::Refresh).await;
                     let is_late = tips.load(Ordering::SeqCst) != tips_before;
                     if !is_late && self.out.send(fetched).await.is_err() {
@@ -204,8 +209,17 @@ impl Source {
         }
     }
 
+    fn worked(&mut self) {
+        self.back_off = BACK_OFF_FIRST;
+        if self.outage().worked(Instant::now()) {
+            tracing::info!(lane = %self.lane, "the node gives templates again");
+        }
+    }
+
     async fn failed(&mut self, error: &NodeError) {
+        let is_news = self.outage().failed(&error.to_string(), Instant::now());
         match error.blame() {
+            _ if !is_news => {}
             Blame::Transient => {
                 tracing::warn!(lane = %self.lane, %error, "no template");
             }
@@ -215,5 +229,10 @@ impl Source {
         }
         tokio::time::sleep(self.back_off).await;
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        // Every step under the lock is whole.
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -184,8 +184,8 @@ impl NodeGroup {
                     }
                     Err(e) if is_final(&e) => return Err(e),
                     Err(e) => {
-                        // That it is behind was seen before it was asked.
-                        if !matches!(e, NodeError::NotReady(_)) || !self.group.is_behind(at) {
+                        // That it is behind, or in its first sync, was seen before it was asked.
+                        if !matches!(e, NodeError::NotReady(_)) || !self.group.is_catching_up(at) {
                             self.group.failed(at, &e);
                         }
                         failure.get_or_insert(e);

@@ -157,6 +157,12 @@ impl Group {
         heard[at].standing(highest(&heard)) == Standing::Behind
     }
 
+    /// Whether it was seen to have no work to give yet: that it gives none is no news.
+    pub(super) fn is_catching_up(&self, at: usize) -> bool {
+        let heard = self.heard();
+        matches!(heard[at].standing(highest(&heard)), Standing::Behind | Standing::Downloading)
+    }
+
     pub(super) fn behind(&self, at: usize) -> NodeError {
         let heard = self.heard();
         let by = highest(&heard).saturating_sub(heard[at].height.unwrap_or(0));

@@ -1,10 +1,10 @@
 //! Many messages at once: what the checking of shares and the verifier need.
 //!
-//! Nothing here allocates, but for [`sha256d_headers`]. Batches may have any size: the widest
-//! variant takes what fills its lanes, what is left goes to one with fewer.
+//! Nothing here allocates, but for [`sha256d_headers`]. Batches may have any size: the fastest
+//! variant takes what fills its lanes, what is left goes to the next.
 
 use super::sha256::{self, IV};
-use super::{Variant, usable};
+use super::{Variant, Work, usable};
 use crate::sha256d;
 
 /// What messages have in common: a first part of whole 64-byte blocks, hashed once.
@@ -50,7 +50,7 @@ impl Prefix {
     /// `rests`, `rest_len` bytes each. See [`sha256d_equal`] for sizes that do not agree.
     pub fn sha256d_equal(&self, rests: &[u8], rest_len: usize, out: &mut [[u8; 32]]) {
         let messages = Messages { bytes: rests, len: rest_len, prefix: *self, is_once: false };
-        equal(&widest_first(), &messages, out);
+        equal(Variant::fastest_first(Work::Messages), &messages, out);
     }
 }
 
@@ -155,7 +155,7 @@ pub fn sha256d_equal_by(variant: Variant, messages: &[u8], len: usize, out: &mut
 /// ```
 pub fn sha256_equal(messages: &[u8], len: usize, out: &mut [[u8; 32]]) {
     let messages = Messages { bytes: messages, len, prefix: Prefix::EMPTY, is_once: true };
-    equal(&widest_first(), &messages, out);
+    equal(Variant::fastest_first(Work::Messages), &messages, out);
 }
 
 /// [`sha256_equal`] by a chosen variant; by the plain one where the processor lacks it.
@@ -194,21 +194,12 @@ pub fn sha256d_headers_by(variant: Variant, headers: &[[u8; 80]]) -> Vec<[u8; 32
 /// assert_eq!(nodes[1], gruve_pow::merkle_root_from_branch([2; 32], &[[4; 32]]));
 /// ```
 pub fn merkle_level(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
-    level(&widest_first(), nodes, siblings);
+    level(Variant::fastest_first(Work::Nodes), nodes, siblings);
 }
 
 /// [`merkle_level`] by a chosen variant; by the plain one where the processor lacks it.
 pub fn merkle_level_by(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     level(&[usable(variant)], nodes, siblings);
-}
-
-/// The available variants in the order in which a batch goes through them.
-fn widest_first() -> [Variant; Variant::ALL.len()] {
-    let mut order = [Variant::Plain; Variant::ALL.len()];
-    for (place, v) in order.iter_mut().zip(Variant::available().iter().rev()) {
-        *place = *v;
-    }
-    order
 }
 
 /// How many of `left` the variant should take, if there is a `next` one for the rest: whole

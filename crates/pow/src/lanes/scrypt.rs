@@ -2,7 +2,7 @@
 //!
 //! A thread that hashes owns a [`ScryptLanes`], whose scratchpads (128 KiB a lane) are made once.
 
-use super::scrypt_plain;
+use super::{fastest, scrypt_plain};
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use super::x86::{
     self,
     salsa::{DIAGONALS, Entry, Pad, mix},
+    salsa512,
 };
 
 /// A way to compute many scrypt hashes at once.
@@ -19,11 +20,14 @@ pub enum ScryptVariant {
     Plain,
     /// Three interleaved pairs, a pair in each AVX2 register.
     Avx2x6,
+    /// Three interleaved fours, four in each AVX-512 register.
+    Avx512x12,
 }
 
 impl ScryptVariant {
-    /// Every variant, slowest first.
-    pub const ALL: [ScryptVariant; 2] = [ScryptVariant::Plain, ScryptVariant::Avx2x6];
+    /// Every variant.
+    pub const ALL: [ScryptVariant; 3] =
+        [ScryptVariant::Plain, ScryptVariant::Avx2x6, ScryptVariant::Avx512x12];
 
     /// How many hashes one step computes: batches of a multiple of it are the fastest.
     #[must_use]
@@ -31,10 +35,11 @@ impl ScryptVariant {
         match self {
             ScryptVariant::Plain => 1,
             ScryptVariant::Avx2x6 => 6,
+            ScryptVariant::Avx512x12 => 12,
         }
     }
 
-    /// The variants this processor runs correctly, slowest first.
+    /// The variants this processor runs correctly.
     #[must_use]
     pub fn available() -> &'static [ScryptVariant] {
         static AVAILABLE: OnceLock<Vec<ScryptVariant>> = OnceLock::new();
@@ -44,31 +49,41 @@ impl ScryptVariant {
         })
     }
 
-    /// The fastest variant this processor runs.
+    /// The fastest variant this processor runs, measured at the first use (some ten milliseconds).
     #[must_use]
     pub fn best() -> ScryptVariant {
-        ScryptVariant::available().last().copied().unwrap_or(ScryptVariant::Plain)
+        static BEST: OnceLock<ScryptVariant> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let headers = [[7; 80]; 12];
+            let mut out = [[0; 32]; 12];
+            let mut all = ScryptVariant::ALL.map(ScryptLanes::unchecked);
+            let order = fastest::fastest_first(ScryptVariant::available(), |v| {
+                all[v as usize].hash(&headers, &mut out);
+            });
+            order.first().copied().unwrap_or(ScryptVariant::Plain)
+        })
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn is_supported(self) -> bool {
+    pub(super) fn is_supported(self) -> bool {
         match self {
             ScryptVariant::Plain => true,
             ScryptVariant::Avx2x6 => x86::has_avx2(),
+            ScryptVariant::Avx512x12 => x86::has_avx512(),
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn is_supported(self) -> bool {
+    pub(super) fn is_supported(self) -> bool {
         self == ScryptVariant::Plain
     }
 
-    /// A fixed check at first use, of every number of interleaved pairs.
+    /// A fixed check at first use, of every number of interleaved pairs and fours.
     fn agrees_with_plain(self) -> bool {
         let headers: [[u8; 80]; 11] =
             std::array::from_fn(|i| [u8::try_from(i * 23 % 256).unwrap_or(0); 80]);
         let mut lanes = ScryptLanes::unchecked(self);
-        [1, 4, 11].into_iter().all(|n| {
+        [1, 4, 7, 11].into_iter().all(|n| {
             let mut out = [[0; 32]; 11];
             lanes.hash(&headers[..n], &mut out[..n]);
             headers.iter().zip(out).take(n).all(|(header, hash)| hash == scrypt_plain(header))
@@ -81,6 +96,7 @@ impl fmt::Display for ScryptVariant {
         f.write_str(match self {
             ScryptVariant::Plain => "plain",
             ScryptVariant::Avx2x6 => "AVX2, 3 pairs",
+            ScryptVariant::Avx512x12 => "AVX-512, 3 fours",
         })
     }
 }
@@ -146,8 +162,9 @@ impl ScryptLanes {
     pub fn hash(&mut self, headers: &[[u8; 80]], out: &mut [[u8; 32]]) {
         match self.variant {
             #[cfg(target_arch = "x86_64")]
-            ScryptVariant::Avx2x6 => {
-                for (headers, out) in headers.chunks(6).zip(out.chunks_mut(6)) {
+            ScryptVariant::Avx2x6 | ScryptVariant::Avx512x12 => {
+                let n = self.variant.lanes();
+                for (headers, out) in headers.chunks(n).zip(out.chunks_mut(n)) {
                     self.group(headers, out);
                 }
             }
@@ -159,25 +176,29 @@ impl ScryptLanes {
         }
     }
 
-    /// Six headers at most.
+    /// As many headers as there are lanes, at most.
     #[cfg(target_arch = "x86_64")]
     fn group(&mut self, headers: &[[u8; 80]], out: &mut [[u8; 32]]) {
         let n = headers.len().min(out.len());
-        let lanes = n.next_multiple_of(2);
+        let is_by_fours = self.variant == ScryptVariant::Avx512x12;
+        let lanes = n.next_multiple_of(if is_by_fours { 4 } else { 2 });
         if self.pads.len() < lanes {
             self.pads.resize(lanes, [Entry([[0; 4]; 8]); 1024]);
         }
-        let mut blocks = [Entry([[0; 4]; 8]); 6];
-        let mut keys = [HmacKey::ZERO; 6];
+        let mut blocks = [Entry([[0; 4]; 8]); 12];
+        let mut keys = [HmacKey::ZERO; 12];
         for ((header, block), key) in headers.iter().zip(&mut blocks).zip(&mut keys) {
             *key = HmacKey::of(header);
             *block = expand(key, header);
         }
         let (blocks, pads) = (&mut blocks[..lanes], &mut self.pads[..lanes]);
-        match lanes {
-            6 => mix::<3>(blocks, pads),
-            4 => mix::<2>(blocks, pads),
-            _ => mix::<1>(blocks, pads),
+        match (is_by_fours, lanes) {
+            (true, 12) => salsa512::mix::<3>(blocks, pads),
+            (true, 8) => salsa512::mix::<2>(blocks, pads),
+            (true, _) => salsa512::mix::<1>(blocks, pads),
+            (false, 6) => mix::<3>(blocks, pads),
+            (false, 4) => mix::<2>(blocks, pads),
+            (false, _) => mix::<1>(blocks, pads),
         }
         for ((out, block), key) in out.iter_mut().zip(&*blocks).zip(&keys) {
             *out = contract(key, block);

@@ -45,6 +45,8 @@ pub(crate) trait Lanes<const N: usize>: Copy {
     fn splat(x: u32) -> Self;
     /// Adds lane by lane, wrapping.
     fn add(self, o: Self) -> Self;
+    /// Whether any lane has none of these bits.
+    fn any_without(self, bits: u32) -> bool;
     /// The compression function: the state after one more block.
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8];
 }
@@ -78,7 +80,7 @@ pub(crate) trait Bits: Copy {
 /// One round. The state's words stay where they are; their roles move down by one each round, so
 /// that no word is copied: role `n` (a = 0 … h = 7) before round `t` is at `(n − t) mod 8`.
 #[inline(always)]
-fn step<W: Lanes<N> + Bits, const N: usize>(s: &mut [W; 8], t: usize, kw: W) {
+pub(crate) fn step<W: Lanes<N> + Bits, const N: usize>(s: &mut [W; 8], t: usize, kw: W) {
     let at = |n: usize| (n + 64 - t) & 7;
     let (a, b, c) = (s[at(0)], s[at(1)], s[at(2)]);
     let (e, f, g, h) = (s[at(4)], s[at(5)], s[at(6)], s[at(7)]);
@@ -91,7 +93,7 @@ fn step<W: Lanes<N> + Bits, const N: usize>(s: &mut [W; 8], t: usize, kw: W) {
 
 /// The next message word, in place of the one sixteen rounds ago.
 #[inline(always)]
-fn schedule<W: Lanes<N> + Bits, const N: usize>(w: &mut [W; 16], t: usize) -> W {
+pub(crate) fn schedule<W: Lanes<N> + Bits, const N: usize>(w: &mut [W; 16], t: usize) -> W {
     let (x, y) = (w[(t + 1) & 15], w[(t + 14) & 15]);
     let s0 = x.rotr::<7, 25>().xor3(x.rotr::<18, 14>(), x.shr::<3>());
     let s1 = y.rotr::<17, 15>().xor3(y.rotr::<19, 13>(), y.shr::<10>());
@@ -107,6 +109,7 @@ macro_rules! sixteen {
         $({ const $i: usize = $n; $body })*
     };
 }
+pub(crate) use sixteen;
 
 /// The compression function for lanes in registers: sixteen rounds written out, so that every
 /// word of the state has its register.
@@ -159,46 +162,6 @@ impl Single {
         let mut midstate = IV;
         sha2::block_api::compress256(&mut midstate, header.as_chunks().0);
         Single { midstate, tail: [16, 17, 18].map(|i| header_word(header, i)) }
-    }
-}
-
-/// The sieve of [`super::candidates`], `N` nonces at a time.
-#[inline(always)]
-pub(crate) fn scan<W: Lanes<N>, const N: usize>(
-    job: &Single,
-    from: u32,
-    count: u32,
-    top: u32,
-    found: &mut Vec<u32>,
-) {
-    let midstate = job.midstate.map(|x| W::splat(x));
-    let iv = IV.map(|x| W::splat(x));
-    let mut block = [W::splat(0); 16];
-    for (word, fixed) in block.iter_mut().zip(job.tail) {
-        *word = W::splat(fixed);
-    }
-    block[4] = W::splat(PAD);
-    block[15] = W::splat(HEADER_BITS);
-    let mut done = 0u32;
-    while done < count {
-        let first = from.wrapping_add(done);
-        let mut nonces = [0u32; N];
-        let mut next = first;
-        for n in &mut nonces {
-            *n = next.swap_bytes();
-            next = next.wrapping_add(1);
-        }
-        block[3] = W::load(nonces);
-        let digest = W::compress(&midstate, block);
-        let last = W::compress(&iv, digest_block(digest))[7].store();
-        let mut nonce = first;
-        for word in last {
-            if done < count && word.swap_bytes() <= top {
-                found.push(nonce);
-            }
-            nonce = nonce.wrapping_add(1);
-            done = done.saturating_add(1);
-        }
     }
 }
 

@@ -16,6 +16,16 @@ fn every_variant_that_the_processor_has_passes_its_own_check() {
     }
 }
 
+#[test]
+fn every_variant_has_its_place_in_every_order() {
+    for work in [Work::Nonces, Work::Messages, Work::Nodes] {
+        let order = Variant::fastest_first(work);
+        assert_eq!(order.len(), Variant::available().len());
+        assert!(Variant::available().iter().all(|v| order.contains(v)), "{work:?}");
+        assert_eq!(Variant::best(work), order[0]);
+    }
+}
+
 proptest! {
     #[test]
     fn every_variant_hashes_headers_like_the_plain_one(
@@ -135,7 +145,7 @@ proptest! {
 
     #[test]
     fn every_scrypt_variant_hashes_like_the_plain_one(
-        headers in proptest::collection::vec(header(), 0..14)
+        headers in proptest::collection::vec(header(), 0..26)
     ) {
         let plain: Vec<_> = headers.iter().map(scrypt_1024_1_1).collect();
         prop_assert_eq!(&scrypt_headers(&headers), &plain);
@@ -154,8 +164,9 @@ proptest! {
 
 #[test]
 fn every_scrypt_variant_that_the_processor_has_passes_its_own_check() {
-    #[cfg(target_arch = "x86_64")]
-    assert_eq!(ScryptVariant::available().len(), if x86::has_avx2() { 2 } else { 1 });
+    for v in ScryptVariant::ALL {
+        assert_eq!(v.is_supported(), ScryptVariant::available().contains(&v), "{v}");
+    }
     assert!(ScryptVariant::available().contains(&ScryptVariant::best()));
 }
 

@@ -6,11 +6,13 @@
 //! inside those functions.
 
 pub(crate) mod salsa;
+pub(crate) mod salsa512;
 pub(crate) mod sha_ni;
 pub(crate) mod sha_ni_scan;
 
 use super::batch::Messages;
 use super::sha256::{self, Bits, Lanes, Single};
+use super::sieve;
 use std::arch::x86_64::*;
 
 pub(crate) fn has_avx2() -> bool {
@@ -85,6 +87,14 @@ impl Lanes<8> for Avx2 {
     fn add(self, o: Self) -> Self {
         // SAFETY: see above the first impl.
         Avx2(unsafe { _mm256_add_epi32(self.0, o.0) })
+    }
+    #[inline(always)]
+    fn any_without(self, bits: u32) -> bool {
+        // SAFETY: see above the first impl.
+        unsafe {
+            let those = _mm256_and_si256(self.0, _mm256_set1_epi32(bits.cast_signed()));
+            _mm256_movemask_epi8(_mm256_cmpeq_epi32(those, _mm256_setzero_si256())) != 0
+        }
     }
     #[inline(always)]
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8] {
@@ -163,6 +173,11 @@ impl Lanes<16> for Avx512 {
         Avx512(unsafe { _mm512_add_epi32(self.0, o.0) })
     }
     #[inline(always)]
+    fn any_without(self, bits: u32) -> bool {
+        // SAFETY: see above the first impl.
+        unsafe { _mm512_testn_epi32_mask(self.0, _mm512_set1_epi32(bits.cast_signed())) != 0 }
+    }
+    #[inline(always)]
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8] {
         // SAFETY: see above the first impl.
         unsafe { compress_avx512(state, block) }
@@ -177,7 +192,7 @@ fn compress_avx2(state: &[Avx2; 8], block: [Avx2; 16]) -> [Avx2; 8] {
 
 #[target_feature(enable = "avx2")]
 fn scan_avx2_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    sha256::scan::<Avx2, 8>(job, from, count, top, found);
+    sieve::scan::<Avx2, 8>(job, from, count, top, found);
 }
 
 #[target_feature(enable = "avx2")]
@@ -198,7 +213,7 @@ fn compress_avx512(state: &[Avx512; 8], block: [Avx512; 16]) -> [Avx512; 8] {
 
 #[target_feature(enable = "avx512f")]
 fn scan_avx512_inner(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
-    sha256::scan::<Avx512, 16>(job, from, count, top, found);
+    sieve::scan::<Avx512, 16>(job, from, count, top, found);
 }
 
 #[target_feature(enable = "avx512f")]

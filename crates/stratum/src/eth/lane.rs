@@ -26,6 +26,7 @@ use crate::epochs::Epochs;
 use crate::error::StratumError;
 use crate::limits::ETH_WORKS_MAX;
 use crate::machines::Stamps;
+use crate::outage::Outage;
 use crate::protocol::{Lane, Work};
 use crate::seldom::Seldom;
 use gruve_chain::{EthNode, NodeError, NodeWork};
@@ -233,7 +234,7 @@ impl Source {
     async fn run(mut self, poll: Duration, nudge: Arc<Notify>, out: mpsc::Sender<Given>) {
         let mut last = None;
         let mut back_off = BACK_OFF_FIRST;
-        let mut faults = Seldom::default();
+        let mut outage = Outage::default();
         let mut is_clock_checked = false;
         let (mut news_from, mut soon) = (Instant::now(), AFTER_NEWS[..0].iter());
         loop {
@@ -252,6 +253,9 @@ impl Source {
             let wait = match asked.await {
                 Ok(work) => {
                     back_off = BACK_OFF_FIRST;
+                    if outage.worked(Instant::now()) {
+                        tracing::info!(lane = %self.lane, "the node gives work again");
+                    }
                     if let Some(work) = work.filter(|w| last != Some(*w)) {
                         last = Some(work);
                         soon = AFTER_NEWS[..0].iter();
@@ -266,8 +270,8 @@ impl Source {
                     soon.next().map_or(poll, |soon| poll.min(*soon))
                 }
                 Err(error) => {
-                    if let Some(times) = faults.due() {
-                        self.tell(&error, times);
+                    if outage.failed(&error.to_string(), Instant::now()) {
+                        self.tell(&error);
                     }
                     let wait = back_off;
                     back_off = (back_off * 2).min(BACK_OFF_MAX);
@@ -292,11 +296,11 @@ impl Source {
         self.node.news().await;
     }
 
-    fn tell(&self, error: &NodeError, times: u64) {
+    fn tell(&self, error: &NodeError) {
         match error.blame() {
-            Blame::Transient => tracing::warn!(lane = %self.lane, %error, times, "no work"),
+            Blame::Transient => tracing::warn!(lane = %self.lane, %error, "no work"),
             Blame::Rejected | Blame::Fatal => {
-                tracing::error!(lane = %self.lane, %error, times, "no work: the node needs attention");
+                tracing::error!(lane = %self.lane, %error, "no work: the node needs attention");
             }
         }
     }

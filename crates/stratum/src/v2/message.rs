@@ -20,6 +20,8 @@ pub(crate) struct Setup {
     pub(crate) is_mining: bool,
     pub(crate) versions: (u16, u16),
     pub(crate) flags: u32,
+    /// Whose the client is, as it says.
+    pub(crate) vendor: String,
     /// Vendor, hardware, firmware, as they call themselves.
     pub(crate) device: String,
 }
@@ -167,6 +169,7 @@ fn setup(bytes: &mut [u8]) -> Option<Message> {
         is_mining,
         versions: (setup.min_version, setup.max_version),
         flags: setup.flags,
+        vendor: text(&setup.vendor).unwrap_or_default(),
         device: parts.join(" "),
     }))
 }

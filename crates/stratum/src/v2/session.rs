@@ -21,7 +21,9 @@ use crate::limits;
 use crate::machines::{Authorized, Refused};
 use crate::meter::Meter;
 use crate::prefixes::{Lease, Prefix};
-use crate::protocol::{Admitted, Candidate, Judged, Protocol, Round, Solved, Standing, Step, Work};
+use crate::protocol::{
+    Admitted, Candidate, Judged, Notice, Protocol, Round, Solved, Standing, Step, Work,
+};
 use crate::session::{CloseReason, Refusal, SessionRules};
 use crate::work::WorkState;
 use gruve_units::{Class, MachineId, Timestamp};
@@ -34,6 +36,8 @@ use std::sync::Arc;
 struct Ways {
     /// The client understands headers only: no groups, no extended jobs.
     standard_only: bool,
+    /// It may be asked to connect again.
+    bears_reconnect: bool,
 }
 
 /// One connection.
@@ -192,12 +196,6 @@ impl Session {
         let network = self.work.as_ref().map_or(self.rules.class_range.1, |w| w.class_max());
         self.rules.class_range.1.min(network)
     }
-
-    /// Asks the client to connect again, to another place or (without a host) to the same, as
-    /// before a planned stop. Only to clients that can bear it: `translator_sv2` 0.6 panics.
-    pub fn reconnect(&self, host: &str, port: u16, out: &mut Vec<u8>) {
-        setup::reconnect(host, port, out);
-    }
 }
 
 impl Protocol for Session {
@@ -282,6 +280,15 @@ impl Protocol for Session {
         }
         self.adjust(now, out);
         None
+    }
+
+    /// V2 has no words for people, and none for when to come.
+    fn tell(&mut self, notice: &Notice, out: &mut Vec<u8>) {
+        if let (Some(Ways { bears_reconnect: true, .. }), Notice::ComeBack { to, .. }) =
+            (self.ways, notice)
+        {
+            setup::reconnect(to.as_ref(), out);
+        }
     }
 
     fn counts(&mut self) -> (u64, u64) {

@@ -6,7 +6,7 @@ use gruve_chain::{EthRpcNode, EthRpcOptions};
 use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light};
 use gruve_sharelog::{Options, Record, ShareLog};
 use gruve_stratum::eth::EthLane;
-use gruve_stratum::{Gateway, GatewayOptions};
+use gruve_stratum::{Gateway, GatewayOptions, Listening};
 use gruve_units::{Algorithm, Class, SeededEntropy, SystemClock, Target};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -97,11 +97,23 @@ pub(crate) fn serve_with(
     dir: &Path,
     range: (Class, Class),
 ) -> (ShareLog, EthLane, Gateway) {
+    serve_on(node, dir, range, Vec::new())
+}
+
+/// The same with more ports.
+pub(crate) fn serve_on(
+    node: &HttpNode,
+    dir: &Path,
+    range: (Class, Class),
+    ports: Vec<Listening>,
+) -> (ShareLog, EthLane, Gateway) {
     let log = ShareLog::open(dir, Options::default()).unwrap();
     let lane = shared_lane(node.client(), &log, Arc::new(SystemClock));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let entropy = Arc::new(SeededEntropy::new(2));
-    let options = GatewayOptions::new(listener, range, class(2), Arc::new(SystemClock), entropy);
+    let clock = Arc::new(SystemClock);
+    let mut options = GatewayOptions::new(listener, range, class(2), clock, entropy);
+    options.listeners.extend(ports);
     let gateway = Gateway::start(options, Arc::new(lane.clone()), Arc::new(Everybody)).unwrap();
     (log, lane, gateway)
 }

@@ -8,7 +8,11 @@ mod firmware;
 mod gateway;
 mod kill;
 mod lane;
+// A miner's end of a socket, made for V1's tests.
+#[path = "../stratum_v1/line.rs"]
+mod line;
 mod node;
+mod ports;
 mod push;
 mod rig;
 mod stamped;

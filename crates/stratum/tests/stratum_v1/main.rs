@@ -13,6 +13,7 @@ mod hostile;
 mod jobs;
 mod kill;
 mod lane;
+mod line;
 mod merged;
 mod miner;
 mod node;

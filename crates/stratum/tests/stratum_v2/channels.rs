@@ -6,6 +6,7 @@ use crate::proxy::{Proxy, Work};
 use gruve_pow::sha256d;
 use gruve_stratum::limits;
 use gruve_stratum::places::ChannelPlaces;
+use gruve_stratum::protocol::{Notice, Protocol as _};
 use gruve_stratum::session::CloseReason;
 use mining_sv2 as m;
 
@@ -396,12 +397,28 @@ fn connections_end_that_say_nothing_but_not_proxies_whose_machines_are_off() {
 }
 
 #[test]
-fn who_is_asked_to_connect_again_learns_where() {
-    let wire = Wire::working(0);
-    let mut out = Vec::new();
-    wire.session.reconnect("pool.example", 3336, &mut out);
-    let heard = hear(&out);
+fn who_is_asked_to_connect_again_learns_where_and_who_cannot_bear_it_is_not_asked() {
+    let told = |wire: &mut Wire, notice: &Notice| {
+        let mut out = Vec::new();
+        wire.session.tell(notice, &mut out);
+        hear(&out)
+    };
+    let back = |to: Option<(&str, u16)>| Notice::ComeBack {
+        to: to.map(|(host, port)| (host.into(), port)),
+        after_secs: 3,
+    };
+    let mut wire = Wire::working(0);
+    let heard = told(&mut wire, &back(Some(("pool.example", 3336))));
     assert!(matches!(&heard[..], [Heard::Reconnect(host, 3336)] if host == "pool.example"));
+    let heard = told(&mut wire, &back(None));
+    assert!(matches!(&heard[..], [Heard::Reconnect(host, 0)] if host.is_empty()));
+    assert!(told(&mut wire, &Notice::Message("a word".into())).is_empty());
+
+    // Nobody who has not said what he is.
+    let mut new = Wire::with(rules());
+    assert!(told(&mut new, &back(None)).is_empty());
+    new.say(&setup_of("SRI", 0));
+    assert!(told(&mut new, &back(None)).is_empty(), "it would panic");
 }
 
 #[test]

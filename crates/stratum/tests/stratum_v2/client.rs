@@ -192,6 +192,11 @@ fn understand(extension: u16, kind: u8, mut payload: Vec<u8>) -> Heard {
 }
 
 pub(crate) fn setup(flags: u32) -> Vec<u8> {
+    setup_of("Maker", flags)
+}
+
+/// The same of another vendor's client.
+pub(crate) fn setup_of(vendor: &'static str, flags: u32) -> Vec<u8> {
     let text = |t: &'static str| t.try_into().unwrap();
     let message = c::SetupConnection {
         protocol: c::Protocol::MiningProtocol,
@@ -200,7 +205,7 @@ pub(crate) fn setup(flags: u32) -> Vec<u8> {
         flags,
         endpoint_host: text("pool.example"),
         endpoint_port: 3336,
-        vendor: text("Maker"),
+        vendor: text(vendor),
         hardware_version: text("M1"),
         firmware: text("1.0"),
         device_id: text(""),

@@ -261,6 +261,26 @@ async fn behind_a_trusted_proxy_a_v2_client_is_where_the_header_says() {
     client.mines(&mut proxy, 1 << 20).await;
 }
 
+/// Its keys do not leave the process, so a restart cannot keep it.
+#[tokio::test]
+async fn a_restart_asks_v2_clients_back_to_where_they_are_but_not_the_one_that_fails_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (house, address, key) = open(dir.path());
+    let (mut miner, mut proxy) = Client::working(address, &key).await;
+    miner.mines(&mut proxy, 0).await;
+    let mut fragile = Client::connect(address, &key).await.unwrap();
+    fragile.say(&setup_of("SRI", 0)).await;
+    assert_eq!(fragile.hear().await.word(), "setup");
+    let left = house.gateway.hand_over().await;
+    assert!(left.connections.is_empty());
+    let heard = miner.hear().await;
+    assert!(matches!(&heard, Heard::Reconnect(host, 0) if host.is_empty()), "{}", heard.word());
+    closes(&mut miner.stream).await;
+    let mut rest = Vec::new();
+    soon(fragile.stream.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty(), "closed without a word");
+}
+
 #[tokio::test]
 async fn a_v2_machine_that_comes_back_begins_at_its_class() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@
 use std::arch::x86_64::*;
 
 /// Entries of a scratchpad: scrypt's N.
-const N: usize = 1024;
+pub(super) const N: usize = 1024;
 
 /// The words of a 64-byte block in the order in which they are held.
 pub(crate) const DIAGONALS: [usize; 16] = [0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11];

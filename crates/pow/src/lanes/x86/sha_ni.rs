@@ -6,6 +6,7 @@
 
 use crate::lanes::batch::{End, Messages, block_of};
 use crate::lanes::sha256::{HASH_BITS, IV, K, NODE_BITS, PAD};
+use crate::lanes::sieve::{small_sigma0, small_sigma1};
 use std::arch::x86_64::*;
 
 /// Messages of a batch whose ends are prepared before they are hashed.
@@ -166,9 +167,7 @@ const fn scheduled_padding(bits: u32) -> [u32; 64] {
     w[15] = bits;
     let mut t = 16;
     while t < 64 {
-        let (x, y) = (w[t - 15], w[t - 2]);
-        let s0 = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
-        let s1 = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
+        let (s0, s1) = (small_sigma0(w[t - 15]), small_sigma1(w[t - 2]));
         w[t] = w[t - 16].wrapping_add(s0).wrapping_add(w[t - 7]).wrapping_add(s1);
         t += 1;
     }

@@ -13,6 +13,7 @@
 //! `w(4q)` … `w(4q+3)`. The nonce is `w3` of the header's second block.
 
 use crate::lanes::sha256::{HASH_BITS, HEADER_BITS, IV, K, PAD, Single};
+use crate::lanes::sieve::{Common, small_sigma0, small_sigma1};
 use std::arch::asm;
 
 /// Streams interleaved: as many as there are registers for their states.
@@ -77,24 +78,6 @@ pub(crate) fn scan(job: &Single, from: u32, count: u32, top: u32, found: &mut Ve
     }
 }
 
-const fn small_sigma0(x: u32) -> u32 {
-    x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3)
-}
-
-const fn small_sigma1(x: u32) -> u32 {
-    x.rotate_right(17) ^ x.rotate_right(19) ^ (x >> 10)
-}
-
-/// One round on words.
-fn round(s: [u32; 8], kw: u32) -> [u32; 8] {
-    let [a, b, c, d, e, f, g, h] = s;
-    let sum1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
-    let t1 = h.wrapping_add(kw).wrapping_add(sum1).wrapping_add((e & f) ^ (!e & g));
-    let sum0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
-    let t2 = sum0.wrapping_add((a & b) ^ (a & c) ^ (b & c));
-    [t1.wrapping_add(t2), a, b, c, d.wrapping_add(t1), e, f, g]
-}
-
 /// A state as the SHA instructions hold it, lowest word first.
 fn state([a, b, c, d, e, f, g, h]: [u32; 8]) -> [Quad; 2] {
     [[f, e, b, a], [h, g, d, c]]
@@ -111,13 +94,8 @@ fn constant(q: usize, w: Quad) -> [Quad; 2] {
 
 impl Table {
     fn of(job: &Single) -> Self {
-        let [w0, w1, w2] = job.tail;
-        let w16 = small_sigma0(w1).wrapping_add(w0);
-        let w17 = small_sigma1(HEADER_BITS).wrapping_add(small_sigma0(w2)).wrapping_add(w1);
-        let mut four = job.midstate;
-        for (w, k) in [w0, w1, w2, 0].into_iter().zip(K) {
-            four = round(four, w.wrapping_add(k));
-        }
+        let common = Common::of(job);
+        let (w16, w17) = (common.w16, common.w17);
         let end = HEADER_BITS.wrapping_add(small_sigma0(w16));
         let mut k = [[0; 4]; 16];
         k.as_flattened_mut().copy_from_slice(&K);
@@ -127,7 +105,7 @@ impl Table {
             quads4: [[w16, w17, 0, 0]; S],
             quads5: [[0; 4]; S],
             last: [0; 8],
-            after_four: state(four),
+            after_four: state(common.after_four),
             midstate: state(job.midstate),
             quad7: [0, 0, small_sigma0(HEADER_BITS), end],
             iv: state(IV),
@@ -140,8 +118,8 @@ impl Table {
                 constant(3, [0, 0, 0, HEADER_BITS]),
             ],
             second_constant: [constant(2, [PAD, 0, 0, 0]), constant(3, [0, 0, 0, HASH_BITS])],
-            c18: small_sigma1(w16).wrapping_add(w2),
-            c19: small_sigma1(w17).wrapping_add(small_sigma0(PAD)),
+            c18: common.c18,
+            c19: common.c19,
             w16,
             next: 0,
         }

@@ -8,6 +8,7 @@ use crate::v2::frame::{put, put_header};
 use crate::v2::message::{self, Setup};
 use common_messages_sv2 as c;
 use mining_sv2 as m;
+use std::sync::Arc;
 
 /// The only version there is.
 const VERSION: u16 = 2;
@@ -17,6 +18,10 @@ const REQUIRES_STANDARD_JOBS: u32 = 1;
 const REQUIRES_WORK_SELECTION: u32 = 1 << 1;
 const REQUIRES_VERSION_ROLLING: u32 = 1 << 2;
 const REQUIRES_FIXED_VERSION: u32 = 1;
+
+/// The vendor whose proxy, `translator_sv2` 0.6, panics when it is asked to connect again. It comes back by itself where its
+/// configuration lets it.
+const FAILS_ON_RECONNECT: &str = "SRI";
 
 /// The bits that BIP 320 leaves to miners.
 const BIP320_MASK: u32 = 0x1fff_e000;
@@ -55,7 +60,10 @@ impl Session {
             return Step::Close(CloseReason::Setup);
         }
         self.agent = printable(&setup.device);
-        self.ways = Some(Ways { standard_only: setup.flags & REQUIRES_STANDARD_JOBS != 0 });
+        self.ways = Some(Ways {
+            standard_only: setup.flags & REQUIRES_STANDARD_JOBS != 0,
+            bears_reconnect: setup.vendor != FAILS_ON_RECONNECT,
+        });
         let flags = if self.version_mask == 0 { REQUIRES_FIXED_VERSION } else { 0 };
         let success = c::SetupConnectionSuccess { used_version: VERSION, flags };
         put(out, c::MESSAGE_TYPE_SETUP_CONNECTION_SUCCESS, false, success);
@@ -91,8 +99,10 @@ pub(super) fn no_extensions(request_id: [u8; 2], wanted: &[u8], out: &mut Vec<u8
     out.extend_from_slice(&0u16.to_le_bytes());
 }
 
-pub(super) fn reconnect(host: &str, port: u16, out: &mut Vec<u8>) {
+/// Asks the client to connect again: to where the operator published this port, or to where it is (no host, port 0).
+pub(super) fn reconnect(to: Option<&(Arc<str>, u16)>, out: &mut Vec<u8>) {
+    let (host, new_port) = to.map_or(("", 0), |(host, port)| (host.as_ref(), *port));
     let Ok(new_host) = host.try_into() else { return };
-    let message = c::Reconnect { new_host, new_port: port };
+    let message = c::Reconnect { new_host, new_port };
     put(out, c::MESSAGE_TYPE_RECONNECT, c::CHANNEL_BIT_RECONNECT, message);
 }
