@@ -1,5 +1,8 @@
 //! Settling everyone on a lane: page by page, many settlements in one entry of the ledger.
 //!
+//! Those who wait by their rows and those to whom something came since these were written are gone through together, so
+//! that each standing is read once and written once, with what came to it and what is settled of it.
+//!
 //! Promises: memory does not grow with the number of those settled; how many are read at once changes neither a
 //! balance nor the journal's hash, because entries are filled in the order of the beneficiaries and not of
 //! pages. All of it stands in the close's transaction: a crash leaves nothing or everything, and the entry's
@@ -8,6 +11,7 @@
 //! Must not know: what epochs are, or where accruals come from.
 
 use super::{Line, earner, line_row};
+use crate::book::Book;
 use crate::bulk;
 use crate::bulk::pending;
 use crate::contract::{Contract, read_also};
@@ -22,7 +26,7 @@ use gruve_ledger::POSTINGS_MAX;
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, Value, params};
 use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Settlements of an entry at most: each has a posting of its own, beside two or three for all. In the unit
 /// tests so few that every settlement has several entries.
@@ -69,8 +73,7 @@ async fn settle_in_pages(
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
     let mut means = BTreeMap::new();
     for book in lane.books() {
-        // What came to standings goes into their rows now, which say who waits.
-        pending::fold(tx, book).await?;
+        // What FPPS owes is never pending: it goes into its rows at once.
         let counted = Means::count(tx, book).await?;
         counted.note(tx, book, to).await?;
         means.insert(book.asset, counted);
@@ -78,23 +81,64 @@ async fn settle_in_pages(
     let entries = Entries::new(lane, to, now);
     let credited = Vec::new();
     let mut run = Run { lane, first, to, now, everyone, means, entries, credited };
-    // Who is settled waits no longer, which takes nothing from the pages after his own.
-    let given = params![lane.lane.clone()];
-    let mut pages = Pages::by_beneficiary(sql::WAITING, &given).of(rows);
-    while let Some(rows) = pages.next(tx).await? {
-        let mut page = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let who = beneficiary(row)?;
-            // What is owed in dollars has no price yet: later.
-            let id = contract_of(who);
-            if !id.is_some_and(|id| run.everyone.waiting.contains(&id)) {
-                page.push(who);
-            }
+    let mut everybody = Everybody::of(lane);
+    loop {
+        let page = everybody.next(tx, rows).await?;
+        if page.is_empty() {
+            break;
         }
         run.settle(tx, &page).await?;
     }
+    for book in lane.books() {
+        // It stands in the rows now.
+        pending::clear(tx, book).await?;
+    }
     run.entries.finish(tx).await?;
     Ok(run.credited)
+}
+
+/// Everybody for whom something waits, or to whom something came, in order.
+struct Everybody {
+    /// By the rows. Who is settled waits no longer, which takes nothing from the pages after his own.
+    waiting: Pages,
+    ahead: VecDeque<Beneficiary>,
+    /// Of each asset what came since.
+    pending: Vec<pending::Reading>,
+}
+
+impl Everybody {
+    fn of(lane: &LaneConfig) -> Everybody {
+        let waiting = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
+        let reading = |book: Book<'_>| pending::Reading::of(&book.lane.lane, book.asset);
+        let pending = lane.books().map(reading).collect();
+        Everybody { waiting, ahead: VecDeque::new(), pending }
+    }
+
+    /// Some more of them, `most` at most; none after the last.
+    async fn next(&mut self, tx: &mut Tx, most: u32) -> Result<Vec<Beneficiary>> {
+        let mut page = Vec::new();
+        while page.len() < most as usize {
+            while self.ahead.is_empty() {
+                let Some(rows) = self.waiting.next(tx).await? else { break };
+                for row in &rows {
+                    self.ahead.push_back(beneficiary(row)?);
+                }
+            }
+            let mut least = self.ahead.front().copied();
+            for reading in &mut self.pending {
+                least = least.into_iter().chain(reading.peek(tx).await?).min();
+            }
+            let Some(who) = least else { break };
+            if self.ahead.front() == Some(&who) {
+                self.ahead.pop_front();
+            }
+            for reading in &mut self.pending {
+                reading.pass(who);
+            }
+            page.push(who);
+        }
+        Ok(page)
+    }
 }
 
 fn contract_of(who: Beneficiary) -> Option<ContractId> {
@@ -141,7 +185,7 @@ impl Run<'_> {
     async fn settle(&mut self, tx: &mut Tx, page: &[Beneficiary]) -> Result<()> {
         let mut books = Vec::new();
         for book in self.lane.books() {
-            let standings = StandingRow::find_all(tx, book, page).await?;
+            let standings = StandingRow::take_all(tx, book, page).await?;
             books.push((book, standings.into_iter(), Vec::new()));
         }
         let mut apart = self.apart(tx, page).await?;
@@ -150,16 +194,19 @@ impl Run<'_> {
         for who in page {
             let agreed = self.agreed(*who, &mut apart)?;
             let (mut rows, mut parts) = (Vec::new(), Vec::new());
-            let mut is_below = false;
-            for (at, (book, standings, _)) in books.iter_mut().enumerate() {
+            // What is owed in dollars has no price yet: later.
+            let waits = contract_of(*who).is_some_and(|id| self.everyone.waiting.contains(&id));
+            let mut is_below = waits;
+            for (at, (book, standings, written)) in books.iter_mut().enumerate() {
                 let broken = || MarketError::Broken("a standing is missing".into());
                 let row = standings.next().ok_or_else(broken)?;
                 // The lane's own coin is the first of its books.
-                if at == 0 {
+                if at == 0 && !waits {
                     let (waiting, _) = row.standing.unsettled()?;
                     is_below = i128::from(waiting) < i128::from(agreed.minimum);
                 }
                 if is_below {
+                    written.extend(row.is_taken_in.then_some(row));
                     continue;
                 }
                 // Maintenance is taken below, from all of them.
@@ -167,9 +214,12 @@ impl Run<'_> {
                 if let (Beneficiary::Fpps(_), Some(s)) = (who, settled) {
                     settled = self.means.get(&book.asset).map_or(Ok(None), |m| m.limit(s))?;
                 }
-                if let Some(settled) = settled {
-                    rows.push((at, row));
-                    parts.push((book.asset, settled));
+                match settled {
+                    Some(settled) => {
+                        rows.push((at, row));
+                        parts.push((book.asset, settled));
+                    }
+                    None => written.extend(row.is_taken_in.then_some(row)),
                 }
             }
             let carry = take_maintenance(&mut parts, agreed.due, &agreed.order)?;

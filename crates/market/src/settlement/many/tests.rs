@@ -3,6 +3,7 @@
 
 use super::{Everyone, settle_in_pages};
 use crate::book::Book;
+use crate::bulk::pending::{self, What};
 use crate::contract::Contract;
 use crate::fpps_pay::{Means, note_capital};
 use crate::metered::Metered;
@@ -124,6 +125,19 @@ async fn earn(tx: &mut Tx, w: &World, all: &[Beneficiary], seed: u64) {
             row.mature(amount).unwrap();
             row.put(tx, book).await.unwrap();
         }
+        // To some something came since, also to such as nothing waits for, and less than a whole unit.
+        for what in [What::Accrued, What::Matured] {
+            let mut came = Random(seed);
+            let is_row = |who: &&Beneficiary| !matches!(who, Beneficiary::Fpps(_));
+            let part = |who: &Beneficiary| {
+                let minor = came.below(3) * came.below(500_000);
+                let fraction = u128::from(came.below(u64::MAX));
+                (came.below(2) == 0)
+                    .then_some((*who, Accrual((u128::from(minor) << 64) + fraction)))
+            };
+            let parts: Vec<_> = all.iter().filter(is_row).filter_map(part).collect();
+            pending::add(tx, book, &parts, what).await.unwrap();
+        }
     }
 }
 
@@ -189,6 +203,9 @@ async fn one_by_one(
     all: &[Beneficiary],
 ) {
     let config = w.market.lane(&lane()).unwrap();
+    for book in config.books() {
+        pending::fold(tx, book).await.unwrap();
+    }
     let row = tx.fetch_one(crate::sql::FIRST_EPOCH, &params![lane()]).await.unwrap();
     let first: EpochNumber = row.get("epoch").unwrap();
     let mut means = BTreeMap::new();
@@ -314,6 +331,10 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
                 entries = entries.max(row.get::<i64>("n").unwrap());
             }
             let books = books(&mut tx, &running).await;
+            for book in config.books() {
+                let left = pending::all(&mut tx, &lane(), book.asset).await.unwrap();
+                assert!(left.is_empty(), "{left:?} is still pending");
+            }
             let expected = expected.get_or_insert_with(|| books.clone());
             for (one, other) in expected.iter().zip(&books) {
                 assert_eq!(one, other, "pages of {rows}, seed {seed}");
