@@ -1,7 +1,7 @@
 //! The agent's configuration file.
 
-use crate::api::PORT;
 use crate::spool::SPOOL_BYTES;
+use crate::{api, braiins};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,9 @@ pub struct AgentConfig {
     /// File of certificate authorities, where the system's are not meant.
     #[serde(default)]
     pub authorities: Option<PathBuf>,
+    /// File with the password of machines under Braiins OS, where they have one.
+    #[serde(default)]
+    pub braiins_os_password_file: Option<PathBuf>,
     /// Folder of what is on its way.
     pub spool: PathBuf,
     /// Bytes that it may hold.
@@ -49,8 +52,33 @@ pub struct AgentConfig {
 pub struct MachineAddress {
     /// Its serial number, as it stands in the house's inventory.
     pub serial: String,
-    /// Where its API listens, as `host[:port]`; port 4028 if none is given.
+    /// Where its API listens, as `host[:port]`; the API's usual port if none is given.
     pub address: String,
+    /// Which API it speaks.
+    #[serde(default)]
+    pub api: Api,
+}
+
+/// The APIs that are spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    /// cgminer's, which nearly all makers' firmwares have.
+    #[default]
+    Cgminer,
+    /// Braiins OS' own, which tells the power.
+    BraiinsOs,
+}
+
+impl Api {
+    /// Where it usually listens.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Api::Cgminer => api::PORT,
+            Api::BraiinsOs => braiins::PORT,
+        }
+    }
 }
 
 const fn spool_bytes() -> u64 {
@@ -93,13 +121,14 @@ impl AgentConfig {
                 .rsplit_once(':')
                 .is_some_and(|(_, p)| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
             if !has_port {
-                machine.address = format!("{}:{PORT}", machine.address);
+                machine.address = format!("{}:{}", machine.address, machine.api.port());
             }
         }
         for path in [&mut config.token_file, &mut config.spool] {
             *path = base.join(&*path);
         }
         config.authorities = config.authorities.map(|p| base.join(p));
+        config.braiins_os_password_file = config.braiins_os_password_file.map(|p| base.join(p));
         Ok(config)
     }
 }
@@ -109,7 +138,8 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "house = 'https://example.org'\ntoken_file = 'token'\nspool = 'spool'\n\
-        [[machine]]\nserial = 'SN1'\naddress = '10.0.0.7'\n[[machine]]\nserial = 'SN2'\naddress = '10.0.0.8:4029'\n";
+        [[machine]]\nserial = 'SN1'\naddress = '10.0.0.7'\n[[machine]]\nserial = 'SN2'\naddress = '10.0.0.8:4029'\n\
+        [[machine]]\nserial = 'SN3'\naddress = '10.0.0.9'\napi = 'braiins-os'\n";
 
     #[test]
     fn a_configuration_is_read_or_its_fault_is_named() {
@@ -117,12 +147,14 @@ mod tests {
         assert_eq!((config.every_s, config.spool_bytes), (60, SPOOL_BYTES));
         assert_eq!(config.token_file, Path::new("/etc/gruve/token"));
         let addresses: Vec<_> = config.machines.iter().map(|m| m.address.as_str()).collect();
-        assert_eq!(addresses, ["10.0.0.7:4028", "10.0.0.8:4029"]);
+        assert_eq!(addresses, ["10.0.0.7:4028", "10.0.0.8:4029", "10.0.0.9:80"]);
+        assert_eq!(config.machines[2].api, Api::BraiinsOs);
         for (from, to, place) in [
             ("spool = 'spool'", "spool = 'spool'\nevery_s = 300", "every_s"),
             ("spool = 'spool'", "spool = 'spool'\nspool_bytes = 10", "spool_bytes"),
             ("SN2", "SN1", "machine SN1"),
             ("house =", "hause =", "the file"),
+            ("braiins-os", "brains-os", "the file"),
         ] {
             let fault = AgentConfig::parse(&GOOD.replace(from, to), Path::new("")).unwrap_err();
             assert_eq!(fault.place, place);

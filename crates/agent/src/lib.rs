@@ -18,11 +18,13 @@
 //! # Why the vendors' API is spoken here
 //! The `asic-rs` crate speaks many makers' APIs, but its HTTP client brings a second TLS provider (`aws-lc-rs`)
 //! into the program, which this project rules out. So the one API that nearly all makers have kept (cgminer's,
-//! JSON over TCP port 4028) is spoken by [`api`], behind [`Vendor`], where others may stand later.
+//! JSON over TCP port 4028) is spoken by [`api`], and that of the firmware that tells the power of machines whose stock
+//! firmware does not by [`braiins`], both behind [`Vendor`], where others may stand later.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+pub mod braiins;
 mod config;
 mod http;
 mod line;
@@ -31,7 +33,7 @@ pub mod said;
 pub mod simulator;
 pub mod spool;
 
-pub use config::{AgentConfig, ConfigError, MACHINES_MAX, MachineAddress};
+pub use config::{AgentConfig, Api, ConfigError, MACHINES_MAX, MachineAddress};
 pub use http::{House, HouseError};
 pub use run::{Agent, AgentError, Round, run};
 

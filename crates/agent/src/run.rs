@@ -1,13 +1,15 @@
 //! The agent's round: ask every machine, put what they said on disk, tell the house what it has not.
 
 use crate::api::CgMiner;
-use crate::config::{AgentConfig, MachineAddress};
+use crate::braiins::BraiinsOs;
+use crate::config::{AgentConfig, Api, MachineAddress};
 use crate::http::{House, HouseError};
 use crate::spool::Spool;
 use crate::{Fault, Vendor};
 use futures_util::stream::{self, StreamExt as _};
 use gruve_farm::{Report, SAMPLES_MAX, Sample};
 use gruve_units::Clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +46,9 @@ pub struct Round {
 /// An agent. See [`run`].
 pub struct Agent {
     machines: Vec<MachineAddress>,
+    /// Who asks machines with no vendor of their own below.
     vendor: Arc<dyn Vendor>,
+    others: BTreeMap<Api, Arc<dyn Vendor>>,
     house: House,
     spool: Spool,
     clock: Arc<dyn Clock>,
@@ -62,7 +66,15 @@ impl Agent {
         spool: Spool,
         clock: Arc<dyn Clock>,
     ) -> Agent {
-        Agent { machines, vendor, house, spool, clock, expected: None }
+        let others = BTreeMap::new();
+        Agent { machines, vendor, others, house, spool, clock, expected: None }
+    }
+
+    /// The same, with somebody else asking the machines that speak an API.
+    #[must_use]
+    pub fn with(mut self, api: Api, vendor: Arc<dyn Vendor>) -> Agent {
+        self.others.insert(api, vendor);
+        self
     }
 
     /// One round. That the house cannot be told is no error: it is told in a later one.
@@ -86,7 +98,8 @@ impl Agent {
 
     async fn ask(&self) -> Vec<Sample> {
         let one = |machine: MachineAddress| {
-            let (vendor, clock) = (self.vendor.clone(), self.clock.clone());
+            let vendor = self.others.get(&machine.api).unwrap_or(&self.vendor).clone();
+            let clock = self.clock.clone();
             async move {
                 let said = vendor.ask(&machine.address).await;
                 let (said, fault) = match said {
@@ -156,8 +169,11 @@ pub async fn run(
     let token = std::fs::read_to_string(&config.token_file)?;
     let house = House::new(&config.house, config.authorities.as_deref(), &token)?;
     let spool = Spool::open(&config.spool, config.spool_bytes)?;
-    let vendor = Arc::new(CgMiner::default());
-    let mut agent = Agent::new(config.machines, vendor, house, spool, clock);
+    let password = config.braiins_os_password_file.as_deref().map(std::fs::read_to_string);
+    let braiins = BraiinsOs::new(&password.transpose()?.unwrap_or_default());
+    let cgminer = Arc::new(CgMiner::default());
+    let mut agent = Agent::new(config.machines, cgminer, house, spool, clock)
+        .with(Api::BraiinsOs, Arc::new(braiins));
     let mut rounds = tokio::time::interval(Duration::from_secs(config.every_s));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tokio::pin!(over);

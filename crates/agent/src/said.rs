@@ -140,12 +140,12 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-fn whole(value: &Value) -> Option<u64> {
+pub(crate) fn whole(value: &Value) -> Option<u64> {
     decimal(value, 1)
 }
 
 /// A decimal times `unit`, rounded down; `None` for what is negative, no number, or too large.
-fn decimal(value: &Value, unit: u64) -> Option<u64> {
+pub(crate) fn decimal(value: &Value, unit: u64) -> Option<u64> {
     let text = text_of(value);
     // Units stand behind some numbers: `3250.5 W`.
     scaled(text.split_whitespace().next()?, unit)

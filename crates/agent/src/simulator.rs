@@ -1,6 +1,10 @@
 //! A machine that is none: it speaks cgminer's API on a port of its own, as makers' firmwares do, and behaves as
 //! it is told. For tests and for trying an agent out without machines.
 
+mod braiins;
+
+pub use braiins::BraiinsMachine;
+
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

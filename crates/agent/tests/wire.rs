@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_agent::api::CgMiner;
-use gruve_agent::simulator::{Behaviour, Figures, Machine};
+use gruve_agent::braiins::BraiinsOs;
+use gruve_agent::simulator::{Behaviour, BraiinsMachine, Figures, Machine};
 use gruve_agent::spool::{SPOOL_BYTES, Spool};
-use gruve_agent::{Agent, Fault, House, HouseError, MachineAddress, Vendor};
+use gruve_agent::{Agent, Api, Fault, House, HouseError, MachineAddress, Vendor};
 use gruve_farm::{Receipt, Report};
 use gruve_units::{ManualClock, Timestamp};
 use rustls::ServerConfig;
@@ -51,6 +52,73 @@ async fn a_machine_that_misbehaves_costs_its_own_reading_within_bounds() {
     assert_ne!(gone, port.to_string());
     let nobody = CgMiner::within(PATIENCE).ask(&port.to_string()).await;
     assert_eq!(nobody, Err(Fault::Unreachable));
+}
+
+#[tokio::test]
+async fn a_machine_under_braiins_os_is_logged_in_to_once_and_tells_its_power() {
+    let machine = BraiinsMachine::start(Behaviour::Answers(HONEST), "secret").await.unwrap();
+    let vendor = BraiinsOs::new("secret\n").within(PATIENCE);
+    for _ in 0..3 {
+        let said = vendor.ask(&machine.address()).await.unwrap();
+        assert_eq!(said.hashes_per_second, Some(110_000_000_000_000));
+        assert_eq!((said.watts, said.temperature_c), (Some(3_250), Some(71)));
+        assert_eq!((said.fans_rpm, said.uptime_s), (vec![5_880, 6_000], Some(3_600)));
+    }
+    assert_eq!(machine.logins(), 1);
+    machine.forget_tokens();
+    assert_eq!(vendor.ask(&machine.address()).await.unwrap().watts, Some(3_250));
+    assert_eq!(machine.logins(), 2, "once more, and not for each question");
+    let wrong = BraiinsOs::new("").within(PATIENCE).ask(&machine.address()).await;
+    assert_eq!(wrong, Err(Fault::Refused("the password is not right".to_owned())));
+}
+
+#[tokio::test]
+async fn a_machine_under_braiins_os_that_misbehaves_costs_its_own_reading_within_bounds() {
+    let asked = async |behaviour| {
+        let machine = BraiinsMachine::start(behaviour, "").await.unwrap();
+        BraiinsOs::new("").within(PATIENCE).ask(&machine.address()).await
+    };
+    assert_eq!(asked(Behaviour::Silent).await, Err(Fault::Slow));
+    assert_eq!(asked(Behaviour::Slow).await, Err(Fault::Slow));
+    assert_eq!(asked(Behaviour::Garbage).await, Err(Fault::Garbage));
+    assert_eq!(asked(Behaviour::Endless).await, Err(Fault::Endless));
+    assert!(matches!(asked(Behaviour::Refuses).await, Err(Fault::Refused(_))));
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let gone = BraiinsOs::new("").within(PATIENCE).ask(&address).await;
+    assert_eq!(gone, Err(Fault::Unreachable));
+}
+
+#[tokio::test]
+async fn each_machine_of_a_site_is_asked_by_its_own_api() {
+    let (old, new) = (
+        machine(Behaviour::Answers(HONEST)).await,
+        BraiinsMachine::start(Behaviour::Answers(HONEST), "").await.unwrap(),
+    );
+    let heard = Arc::new(Mutex::new(Heard::default()));
+    let port = house(heard.clone(), None).await;
+    let dir = tempfile::tempdir().unwrap();
+    let at =
+        |serial: &str, address, api| MachineAddress { serial: serial.to_owned(), address, api };
+    let machines = vec![
+        at("SN0", old.address(), Api::Cgminer),
+        at("SN1", new.address(), Api::BraiinsOs),
+        // Asked by what it does not speak.
+        at("SN2", new.address(), Api::Cgminer),
+    ];
+    let house = House::new(&format!("http://127.0.0.1:{port}"), None, "right\n").unwrap();
+    let spool = Spool::open(dir.path(), SPOOL_BYTES).unwrap();
+    let cgminer = Arc::new(CgMiner::within(PATIENCE));
+    let braiins = Arc::new(BraiinsOs::new("").within(PATIENCE));
+    let mut agent =
+        Agent::new(machines, cgminer, house, spool, clock()).with(Api::BraiinsOs, braiins);
+    let round = agent.round().await.unwrap();
+    assert_eq!((round.answered, round.silent, round.sent), (2, 1, 3));
+    let mut told = heard.lock().unwrap().serials.clone();
+    told.sort_by(|a, b| a.1.cmp(&b.1));
+    let said: Vec<bool> = told.iter().map(|(_, _, said)| *said).collect();
+    assert_eq!(said, [true, true, false]);
 }
 
 /// What a house of the test has heard.
@@ -141,6 +209,7 @@ fn agent(machines: &[&Machine], url: &str, spool: &Path) -> Agent {
     let address = |(n, m): (usize, &&Machine)| MachineAddress {
         serial: format!("SN{n}"),
         address: m.address(),
+        api: Api::Cgminer,
     };
     let machines = machines.iter().enumerate().map(address).collect();
     let house = House::new(url, None, "right\n").unwrap();

@@ -10,6 +10,7 @@
 use crate::charge::{Charge, Span, charge};
 use crate::contract::{Contract, HostingState, PayFrom};
 use crate::service::Hosting;
+use crate::uptime::Uptime;
 use crate::{HostingError, Result, sql};
 use gruve_farm::{EPOCHS_LISTED_MAX, LATE_MAX};
 use gruve_ledger::{Account, Entry};
@@ -226,8 +227,11 @@ impl Hosting {
             .into_iter()
             .map(|e| (e.slice.epoch, e.slice.down_us))
             .collect();
-        let up = proven.iter().filter(|(_, proof)| proof.shares > 0);
-        let up_us = up.map(|(e, _)| length.saturating_sub(down.get(e).copied().unwrap_or(0))).sum();
+        let uptime = Uptime::of(&c.agreed()?);
+        let up_us = proven
+            .iter()
+            .map(|(e, proof)| uptime.up_us(length, proof, down.get(e).copied().unwrap_or(0)))
+            .sum();
         let span_us = (until.0 - from.0).saturating_mul(length);
         Ok(Span { energy_uj, span_us, up_us })
     }

@@ -7,9 +7,7 @@
 //! | service-level credit | `⌈fee × (level × span − up × 10,000) / (level × span)⌉` where that is above zero |
 //! | due | energy + fee − credit, never negative: the credit is never above the fee |
 //!
-//! An epoch is *up* for its whole length, less the time in which the machine itself claimed less than half its
-//! nameplate, if its shares prove any work in it; else it is down. So a cut line to the site costs the operator
-//! nothing while the machine works, and a machine that claims and proves nothing is down.
+//! How long an epoch is up: [`crate::uptime`].
 
 use crate::{HostingError, Result};
 use gruve_farm::energy::UJ_PER_KWH;

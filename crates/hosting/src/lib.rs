@@ -44,6 +44,7 @@ mod payable;
 mod service;
 mod sql;
 mod trim;
+pub mod uptime;
 mod view;
 
 pub use audit::HostingAudit;

@@ -6,6 +6,7 @@ use crate::contract::Contract;
 use crate::footprint::{self, Footprint};
 use crate::honesty::{self, Verdict};
 use crate::service::Hosting;
+use crate::uptime::Uptime;
 use gruve_farm::{EnergyEpoch, Inventory, MachineOwner, MachineState, Proof, Reading, claimed_of};
 use gruve_units::{Class, Duration, EpochNumber, Hashes, Hashrate, MachineId};
 use std::collections::BTreeMap;
@@ -115,12 +116,15 @@ impl Hosting {
         let (claimed, claimed_us) = claimed_of(&compared);
         let of_those = compared.iter().filter_map(|e| proven.get(&e.slice.epoch));
         let proof = of_those.fold(Proof::none(owner), |sum, p| sum.plus(*p));
+        let uptime = match contract {
+            Some(c) => Uptime::of(&c.agreed()?),
+            None => Uptime::ByWork { nameplate: thing.nameplate },
+        };
         let up_us = proven
             .iter()
-            .filter(|(_, p)| p.shares > 0)
-            .map(|(e, _)| {
+            .map(|(e, proof)| {
                 let down = said.iter().find(|s| s.slice.epoch == *e).map_or(0, |s| s.slice.down_us);
-                rule.length_us.saturating_sub(down)
+                uptime.up_us(rule.length_us, proof, down)
             })
             .sum();
         let energy_uj = said.iter().fold(0u64, |s, e| s.saturating_add(e.slice.energy_uj));

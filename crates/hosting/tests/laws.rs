@@ -192,7 +192,7 @@ async fn downtime_is_credited_and_late_telemetry_stands_on_the_next_bill(store: 
     // The line was cut in this one: no reading before the bill, but shares.
     let third = EpochNumber(from.0 + 2);
     let mut proof = Proof::none(MachineOwner::Account(kari));
-    proof.add(Class::new(CLASS).unwrap());
+    (0..FULL / 2).for_each(|_| proof.add(Class::new(CLASS).unwrap()));
     let place = w.farm.proven_place(&lane()).await.unwrap();
     let to = ProvenPlace { place: Some((2, 0)), sealed: Some(third) };
     let proofs = BTreeMap::from([((w.machine, third), proof)]);
@@ -205,6 +205,16 @@ async fn downtime_is_credited_and_late_telemetry_stands_on_the_next_bill(store: 
     let late = w.bills(id).await[2];
     assert_eq!((late.span.energy_uj, late.span.span_us), (UJ_PER_KWH / 2, 0));
     assert_eq!((late.energy, late.fee), (500, 0));
+
+    // A few shares are not an epoch at work: 60 of some 234 at half the nameplate, and three deviations of 15.
+    let fourth = third.next();
+    w.epoch(fourth, 3_000, RATE, 60).await;
+    w.settle(fourth, &[]).await;
+    let bill = w.bills(id).await[3];
+    let part = LENGTH_US * 45 / 100..LENGTH_US * 46 / 100;
+    assert!(part.contains(&bill.span.up_us), "{}", bill.span.up_us);
+    // 100 x (0.95 - 0.45) / 0.95, rounded up.
+    assert_eq!((bill.fee, bill.credit), (100, 53));
 }
 
 async fn after_a_transfer_each_owner_is_billed_for_the_own_epochs(store: Store) {

@@ -51,12 +51,20 @@ pub use journal::{GENESIS, HEAD_TABLE, entry_hash};
 pub use post::{post, post_all};
 
 /// The room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "books",
-    sqlite: include_str!("../migrations/0001_books.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_books.postgres.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "books",
+        sqlite: include_str!("../migrations/0001_books.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_books.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "entries_of_postings",
+        sqlite: include_str!("../migrations/0002_entries_of_postings.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_entries_of_postings.postgres.sql"),
+    },
+];
 
 /// A result with this room's error.
 pub type Result<T, E = LedgerError> = std::result::Result<T, E>;

@@ -6,7 +6,7 @@ use gruve_ledger::{
     balance, balances_of, customer_balances, lines_of, post, post_all, totals,
 };
 use gruve_store::testing::run_raw;
-use gruve_store::{Store, laws, matches_on_both_engines, params, transact};
+use gruve_store::{Store, StoreError, laws, matches_on_both_engines, params, transact};
 use gruve_units::{AccountId, Amount, Asset, Blame, Blamed, Timestamp};
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -345,6 +345,21 @@ async fn the_journal_cannot_be_changed_or_shortened(store: Store) {
     assert_sound(&store).await;
 }
 
+async fn a_posting_without_its_entry_is_refused(store: Store) {
+    three_entries(&store).await;
+    for sql in [
+        "INSERT INTO ledger_postings (seq, line, account, asset, minor)
+         VALUES (4, 0, 'chain.hot', 'BTC', 5)",
+        // One of a statement is enough.
+        "INSERT INTO ledger_postings (seq, line, account, asset, minor)
+         VALUES (3, 7, 'chain.hot', 'BTC', 5), (4, 0, 'chain.hot', 'BTC', -5)",
+    ] {
+        let refused = run_raw(&store, sql).await.unwrap_err();
+        assert!(matches!(refused, StoreError::ForeignKey { .. }), "{sql}: {refused}");
+    }
+    assert_eq!(assert_sound(&store).await.postings, 6);
+}
+
 /// Does what only somebody with the database's own password can do.
 async fn tamper(store: &Store, sql: &'static str) -> Vec<Finding> {
     let off = match store.engine() {
@@ -490,6 +505,7 @@ laws! { books: [
 
 laws! { journal: [
     the_journal_cannot_be_changed_or_shortened,
+    a_posting_without_its_entry_is_refused,
     the_audit_finds_a_changed_balance,
     the_audit_finds_a_changed_posting,
     the_audit_finds_a_changed_entry,

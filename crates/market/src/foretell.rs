@@ -1,8 +1,8 @@
 //! What a quote may earn: futures of difficulty and price drawn from the past, with the luck of finding blocks. Pure.
 //!
-//! # The model (`past 1`; `lane-now 1` for coins without a past)
-//! Each future has a path of difficulty and price, drawn from the coin's own past ([`past`]); for coins without one both
-//! stay as they are. Subsidy, fees and the lane's hashrate stay as they are. In units of one block's work the lane works
+//! # The model (`past 1`; `past-of-another 1` for coins without a past)
+//! Each future has a path of difficulty and price, drawn from the coin's own past ([`past`]); for coins without one from
+//! the most unsteady past of another, without its trend. Subsidy, fees and the lane's hashrate stay as they are. In units of one block's work the lane works
 //! through *U* units in the term, fewer as difficulty rises, and the buyer has its part *s* of them, by hashrate.
 //! Blocks are found at random, one a unit on average (a Poisson process); a block found after *t* units pays
 //! `reward · s · (min(t, U) − max(0, t − 8)) / 8`, which is unit PPLNS with a window of eight blocks, until the last of
@@ -39,7 +39,9 @@ pub const SCENARIOS: u32 = 500;
 const STEPS: u32 = 200;
 /// The model's name and version.
 pub const MODEL: &str = "past 1";
-/// The same for coins without a past.
+/// The same for coins without a past of their own.
+pub const MODEL_OF_ANOTHER: &str = "past-of-another 1";
+/// Of forecasts in which nothing moved, from before there was that.
 pub const MODEL_STILL: &str = "lane-now 1";
 
 /// The lane as one of its coins sees it.
@@ -191,6 +193,12 @@ impl Given {
         };
         let coins = self.chains.iter().map(coin).collect::<Option<Vec<_>>>()?;
         (own > 0.0 && self.term_secs > 0 && !coins.is_empty()).then(|| (own / lane, coins))
+    }
+
+    /// Whether the past that is drawn from is another coin's.
+    pub(crate) fn is_of_another(&self) -> bool {
+        let own = self.chains.first().map(|c| Past::drawn_for(c.asset));
+        self.past.is_some_and(|of| self.chains.iter().all(|c| c.asset != of) && own == Some(of))
     }
 
     /// Millionths of a dollar for a minor unit of the first coin, now.
@@ -370,6 +378,7 @@ fn draw(given: &Given, (share, coins): (f64, &[Coin]), past: Option<&Past>) -> O
 pub fn foretell(given: Given) -> Option<QuoteForecast> {
     let (share, coins) = given.coins()?;
     let past = given.past.and_then(Past::shipped);
+    let past = if given.is_of_another() { past.map(Past::without_trend) } else { past };
     let mut all = draw(&given, (share, &coins), past.as_ref())?;
     let measure = measure(&given);
     all.waits.sort_unstable();
@@ -405,11 +414,16 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
     if let Some((at, _)) = measure {
         assets.swap(0, at);
     }
+    let model = match past {
+        None => MODEL_STILL,
+        Some(_) if given.is_of_another() => MODEL_OF_ANOTHER,
+        Some(_) => MODEL,
+    };
     let words = words::words(&given, &assets, per_mille, expects_loss, outcome.as_ref());
     // Without anything paid at the start there is no day on which it comes back.
     let is_paid = given.price.minor > 0;
     Some(QuoteForecast {
-        model: if past.is_some() { MODEL } else { MODEL_STILL }.to_owned(),
+        model: model.to_owned(),
         given,
         assets,
         break_even_per_mille: per_mille,

@@ -86,7 +86,7 @@ impl Market {
             fee_bps,
             chains,
             price: asked.price.into(),
-            past: Past::shipped(plan.asset).map(|_| plan.asset),
+            past: Some(Past::drawn_for(plan.asset)),
             usd_micro: self.price_now(tx, plan.asset).await?,
             upkeep_usd_micro_per_th_day: plan.life.maintenance_usd_micro_per_th_day,
             seed: asked.seed.to_string(),

@@ -25,6 +25,8 @@ pub(crate) struct StandingRow {
     is_stored: bool,
     /// What of it stands beside the row ([`pending`]): it cannot be written as it is.
     has_pending: bool,
+    /// What stood beside the row is in it now and has to be written.
+    pub(crate) is_taken_in: bool,
 }
 
 impl StandingRow {
@@ -51,6 +53,7 @@ impl StandingRow {
             settled_to: None,
             is_stored: false,
             has_pending: false,
+            is_taken_in: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl StandingRow {
             settled_to: row.get("settled_to")?,
             is_stored: true,
             has_pending: false,
+            is_taken_in: false,
         })
     }
 
@@ -114,6 +118,20 @@ impl StandingRow {
         let mut pending = pending::of_many(tx, book, everyone).await?;
         for row in &mut rows {
             row.take(pending.remove(&row.who).unwrap_or_default())?;
+        }
+        Ok(rows)
+    }
+
+    /// The same for whoever writes those with something pending, and forgets what is pending of all at the end
+    /// ([`pending::clear`]).
+    pub(crate) async fn take_all(
+        tx: &mut Tx,
+        book: Book<'_>,
+        everyone: &[Beneficiary],
+    ) -> Result<Vec<StandingRow>> {
+        let mut rows = StandingRow::find_all(tx, book, everyone).await?;
+        for row in &mut rows {
+            row.is_taken_in = std::mem::take(&mut row.has_pending);
         }
         Ok(rows)
     }

@@ -1,6 +1,6 @@
 //! Bills for hosting a machine, naively: what all of the time cost from its beginning, less what was billed of it.
 
-use crate::numbers::{ceil, floor, int};
+use crate::numbers::{ceil, floor, int, less};
 use num_bigint::BigInt;
 
 /// What is agreed.
@@ -14,6 +14,21 @@ pub struct HostingTerms {
     pub level_bps: u16,
     /// Whether bills take no more than was earned with them; what is left is waived.
     pub from_earnings: bool,
+    /// Hashes a second by the nameplate.
+    pub nameplate: u64,
+}
+
+/// What an epoch's shares prove, and what the machine said.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven {
+    /// Microseconds of an epoch.
+    pub length_us: u64,
+    /// How many shares.
+    pub shares: u64,
+    /// The work of each.
+    pub each: u64,
+    /// For how long it claimed less than half its nameplate, microseconds.
+    pub down_us: u64,
 }
 
 /// What was measured for a bill.
@@ -57,6 +72,12 @@ pub enum HostingWrong {
     CreditRoundedDown,
     /// A machine that is down counts as up.
     DowntimeForgotten,
+    /// An epoch with any share is up.
+    OneShareIsUp,
+    /// Nothing is added for luck.
+    LuckForgotten,
+    /// What the machine itself claimed does not count.
+    ClaimForgotten,
     /// What earnings do not cover is taken of the balance.
     BeyondEarnings,
     /// What the balance does not cover is forgotten.
@@ -65,11 +86,14 @@ pub enum HostingWrong {
 
 impl HostingWrong {
     /// All of them.
-    pub const ALL: [HostingWrong; 6] = [
+    pub const ALL: [HostingWrong; 9] = [
         HostingWrong::EnergyFractionDropped,
         HostingWrong::FeeRoundedUp,
         HostingWrong::CreditRoundedDown,
         HostingWrong::DowntimeForgotten,
+        HostingWrong::OneShareIsUp,
+        HostingWrong::LuckForgotten,
+        HostingWrong::ClaimForgotten,
         HostingWrong::BeyondEarnings,
         HostingWrong::ArrearsForgotten,
     ];
@@ -101,6 +125,30 @@ impl HostingModel {
             billed_fee: zero(),
             arrears: zero(),
         }
+    }
+
+    /// For how many microseconds the machine was up in an epoch.
+    #[must_use]
+    pub fn up_us(&self, p: Proven) -> BigInt {
+        let (length, work): (BigInt, BigInt) = (int(p.length_us), int(p.shares) * p.each);
+        let half: BigInt = floor(&(&length * self.terms.nameplate), &int(1_000_000)) / 2;
+        let squares: BigInt = int(p.shares) * p.each * p.each;
+        if work == int(0) {
+            return int(0);
+        }
+        let luck = match self.wrong {
+            Some(HostingWrong::LuckForgotten) => int(0),
+            _ => BigInt::sqrt(&(floor(&(&half * squares), &work) * 9)),
+        };
+        let done = match self.wrong {
+            Some(HostingWrong::OneShareIsUp) => half.clone(),
+            _ => (work + luck).min(half.clone()),
+        };
+        let most = match self.wrong {
+            Some(HostingWrong::ClaimForgotten) => length.clone(),
+            _ => less(&length, &int(p.down_us)),
+        };
+        floor(&(length * done), &half).min(most)
     }
 
     /// The next bill; `held` is what the balance has, `earned` what came to it with the settlement.

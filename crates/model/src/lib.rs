@@ -178,6 +178,10 @@ wrong! {
     QuorumOfOne,
     /// Old words count.
     StaleWords,
+    /// Words far from the middle one count.
+    FarWordsCount,
+    /// Words far from the middle one do not count, but make a quorum.
+    FarWordsMakeQuorum,
     /// Who waits for a price is settled without the fee.
     SettledWithoutPrice,
     /// The clock of a paused contract goes on.

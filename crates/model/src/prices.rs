@@ -1,6 +1,7 @@
 //! Prices of the lane's own coin, from what sources say.
 
 use crate::Wrong;
+use crate::numbers::int;
 use std::collections::BTreeMap;
 
 /// A source's word: which, when (microseconds), and millionths of a dollar.
@@ -21,6 +22,8 @@ pub struct PriceRules {
     pub quorum: usize,
     /// Microseconds for which a word counts.
     pub staleness: i64,
+    /// How far from the median of all a word may be, in hundredths of a percent of it; all count without.
+    pub outlier_bps: Option<u32>,
 }
 
 /// All words, and the prices that were made of them, for ever.
@@ -63,16 +66,31 @@ impl Prices {
             }
         }
         let quorum = if wrong == Some(Wrong::QuorumOfOne) { 1 } else { rules.quorum };
-        if last.len() < quorum {
+        let mut prices: Vec<u64> = last.values().map(|w| w.micro).collect();
+        let all = prices.len();
+        if let (Some(far), Some(of_all)) = (rules.outlier_bps, median(&mut prices, wrong)) {
+            prices.retain(|p| wrong == Some(Wrong::FarWordsCount) || is_near(*p, of_all, far));
+        }
+        let counted = if wrong == Some(Wrong::FarWordsMakeQuorum) { all } else { prices.len() };
+        if counted < quorum {
             return None;
         }
-        let mut prices: Vec<u64> = last.values().map(|w| w.micro).collect();
-        prices.sort_unstable();
-        let middle = match wrong {
-            Some(Wrong::UpperMedian) => prices.len() / 2,
-            _ => (prices.len() - 1) / 2,
-        };
-        self.made.insert(instant, prices[middle]);
-        Some(prices[middle])
+        let price = median(&mut prices, wrong)?;
+        self.made.insert(instant, price);
+        Some(price)
     }
+}
+
+/// The one in the middle, of an even number the lower.
+fn median(prices: &mut [u64], wrong: Option<Wrong>) -> Option<u64> {
+    prices.sort_unstable();
+    let upper = usize::from(wrong == Some(Wrong::UpperMedian));
+    prices.get((prices.len() + upper).checked_sub(1)? / 2).copied()
+}
+
+/// Whether the distance is no more than the allowed part of the middle one, that part not rounded.
+fn is_near(price: u64, middle: u64, bps: u32) -> bool {
+    let apart = int(price) - int(middle);
+    let apart = if apart < int(0) { -apart } else { apart };
+    apart * 10_000 <= int(middle) * bps
 }

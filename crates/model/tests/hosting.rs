@@ -6,10 +6,11 @@ mod world;
 
 use gruve_hosting::{Bill, OfferTerms, PayFrom};
 use gruve_model::BigInt;
-use gruve_model::hosting::{HostingBill, HostingModel, HostingTerms, HostingWrong, Used};
+use gruve_model::hosting::{HostingBill, HostingModel, HostingTerms, HostingWrong, Proven, Used};
 use gruve_store::{Store, laws};
 use gruve_units::EpochNumber;
-use world::{FULL, RATE, World, account, btc, lane, world};
+use std::collections::BTreeMap;
+use world::{CLASS, FULL, LENGTH_US, RATE, World, account, btc, lane, world};
 
 /// A small generator, so that a history is told by its seed.
 struct Random(u64);
@@ -32,12 +33,14 @@ fn model(of: &OfferTerms, wrong: Option<HostingWrong>) -> HostingModel {
         fee_minor_per_day: of.fee_minor_per_day.unsigned_abs(),
         level_bps: of.level.get(),
         from_earnings: of.pay_from == PayFrom::Earnings,
+        nameplate: RATE,
     };
     HostingModel::new(terms, wrong)
 }
 
 /// What a bill was made of, and what it came to.
 struct Seen {
+    epochs: Vec<Proven>,
     used: Used,
     held: i64,
     earned: i64,
@@ -63,10 +66,13 @@ async fn live(w: &World, of: OfferTerms, seed: u64) -> Vec<Seen> {
     let from = w.hosting.accept(kari, id).await.unwrap();
     w.clock.set(w.farm.rule(&lane()).unwrap().start(from));
     let (mut random, mut seen) = (Random(seed), Vec::new());
+    let mut found = BTreeMap::new();
     for n in 0..24 {
         let epoch = EpochNumber(from.0 + n);
         let watts = u32::try_from(random.below(4_000)).unwrap();
-        let shares = if random.below(4) == 0 { 0 } else { FULL };
+        let some = [0, 1, FULL / 5, FULL / 3, FULL * 2 / 5, FULL, FULL];
+        let shares = some[usize::try_from(random.below(7)).unwrap()];
+        found.insert(epoch, shares);
         let claimed = RATE * random.below(5) / 4;
         w.epoch(epoch, watts, claimed, shares).await;
         if random.below(3) == 0 {
@@ -83,7 +89,17 @@ async fn live(w: &World, of: OfferTerms, seed: u64) -> Vec<Seen> {
             let used =
                 Used { energy_uj: b.span.energy_uj, span_us: b.span.span_us, up_us: b.span.up_us };
             assert_eq!(w.available(kari).await, held - b.paid, "what was taken is gone");
-            seen.push(Seen { used, held, earned, bill: as_model(b) });
+            let mut tx = w.store.read().await.unwrap();
+            let said = w.farm.energy(&mut tx, w.machine, b.from, b.until).await.unwrap();
+            tx.rollback().await.unwrap();
+            let down = |e| said.iter().find(|s| s.slice.epoch == e).map_or(0, |s| s.slice.down_us);
+            let epochs = found.range(b.from..b.until).map(|(epoch, shares)| Proven {
+                length_us: LENGTH_US,
+                shares: *shares,
+                each: 1 << CLASS,
+                down_us: down(*epoch),
+            });
+            seen.push(Seen { epochs: epochs.collect(), used, held, earned, bill: as_model(b) });
         }
     }
     assert!(seen.len() > 8, "{}", seen.len());
@@ -93,6 +109,10 @@ async fn live(w: &World, of: OfferTerms, seed: u64) -> Vec<Seen> {
 fn agrees(of: &OfferTerms, seen: &[Seen], wrong: Option<HostingWrong>) -> Result<(), String> {
     let mut model = model(of, wrong);
     for (n, s) in seen.iter().enumerate() {
+        let up: BigInt = s.epochs.iter().map(|e| model.up_us(*e)).sum();
+        if up != s.used.up_us.into() {
+            return Err(format!("bill {n}: up for {} and {up}", s.used.up_us));
+        }
         let bill = model.bill(s.used, s.held, s.earned);
         if bill != s.bill {
             return Err(format!("bill {n}: {:?} and {bill:?}", s.bill));

@@ -10,7 +10,7 @@ mod terms;
 pub use end::{EndedBy, HostingEnd};
 pub use terms::{
     Back, END_RULE, ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HOSTING_TERMS_1, HOSTING_TERMS_2,
-    HostingTerms, LEVEL_RULE,
+    HostingTerms, LEVEL_RULE, LEVEL_RULE_1,
 };
 
 use crate::check::Wrong;

@@ -6,7 +6,7 @@ mod house;
 use gruve_agent::api::CgMiner;
 use gruve_agent::simulator::{Behaviour, Figures, Machine};
 use gruve_agent::spool::{SPOOL_BYTES, Spool};
-use gruve_agent::{Agent, House as Told, MachineAddress};
+use gruve_agent::{Agent, Api, House as Told, MachineAddress};
 use gruve_farm::{MachineOwner, MachineState, NewInventory, Proof, ProvenPlace};
 use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
 use gruve_store::testing::TestDir;
@@ -77,8 +77,10 @@ async fn a_machine_that_claims_twice_what_it_does_is_flagged_on_its_owners_page(
     let site = house.farm.add_site("bergen").await.unwrap();
     let token = house.farm.new_agent_token(site).await.unwrap();
     let dir = TestDir::new();
-    let machines = [("SN1", &true_one), ("SN2", &boaster)]
-        .map(|(serial, m)| MachineAddress { serial: serial.to_owned(), address: m.address() });
+    let machines = [("SN1", &true_one), ("SN2", &boaster)].map(|(serial, m)| {
+        let (serial, address) = (serial.to_owned(), m.address());
+        MachineAddress { serial, address, api: Api::Cgminer }
+    });
     let mut agent = Agent::new(
         machines.to_vec(),
         Arc::new(CgMiner::default()),

@@ -2,10 +2,10 @@
 //!
 //! A block that is shared out, or has matured, adds to the standing of everyone in its window. Standings are rows of
 //! some width with two indexes; what is added to them gathers here, tens of beneficiaries to a row, and goes into
-//! the rows together, in the settlement ([`fold`]), which reads and writes them anyway. Whatever reads a standing
+//! the rows together, in the settlement, which reads and writes them anyway, each once. Whatever reads a standing
 //! adds what is here, so nobody sees a difference.
 //!
-//! Promises: sums only grow; whatever takes something back folds before.
+//! Promises: sums only grow; whatever takes something back folds before ([`fold`]).
 //!
 //! # A page's bytes
 //! | bytes | what |
@@ -88,8 +88,8 @@ fn write_page(page: &[Entry]) -> Vec<u8> {
     body
 }
 
-/// Pages in order, as they are read.
-struct Reading {
+/// Pages in order, as they are read. Nothing may be added meanwhile.
+pub(crate) struct Reading {
     lane: LaneId,
     asset: Asset,
     after: Option<Vec<u8>>,
@@ -97,7 +97,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(lane: &LaneId, asset: Asset) -> Reading {
+    pub(crate) fn of(lane: &LaneId, asset: Asset) -> Reading {
         let (after, ahead) = (Some(Vec::new()), VecDeque::new());
         Reading { lane: lane.clone(), asset, after, ahead }
     }
@@ -114,6 +114,23 @@ impl Reading {
             self.after = Some(last.get("first")?);
         }
         Ok(!rows.is_empty())
+    }
+
+    /// Who comes next.
+    pub(crate) async fn peek(&mut self, tx: &mut Tx) -> Result<Option<Beneficiary>> {
+        while self.ahead.is_empty() {
+            if !self.fill(tx).await? {
+                return Ok(None);
+            }
+        }
+        Ok(self.ahead.front().map(|(who, _)| *who))
+    }
+
+    /// Goes past somebody, if he comes next.
+    pub(crate) fn pass(&mut self, who: Beneficiary) {
+        if self.ahead.front().is_some_and(|(next, _)| *next == who) {
+            self.ahead.pop_front();
+        }
     }
 }
 
@@ -141,7 +158,7 @@ pub(crate) async fn add(tx: &mut Tx, book: Book<'_>, parts: &[Part], what: What)
     for (new, amount) in parts {
         all.push(entry_of(new, what, amount)?);
     }
-    tx.execute(sql::CLEAR_PENDING, &params![book.id(), book.asset]).await?;
+    clear(tx, book).await?;
     let mut batch = Batch::new(&sql::INSERT_PENDING);
     for page in all.chunks(PENDING_PAGE) {
         let row = params![book.id(), book.asset, key(page[0].0), write_page(page)];
@@ -224,6 +241,12 @@ pub(crate) async fn all(
     Ok(reading.ahead.into())
 }
 
+/// Forgets what is pending, because it stands in the rows or is written anew.
+pub(crate) async fn clear(tx: &mut Tx, book: Book<'_>) -> Result<()> {
+    tx.execute(sql::CLEAR_PENDING, &params![book.id(), book.asset]).await?;
+    Ok(())
+}
+
 /// Puts what came into the standings' rows.
 pub(crate) async fn fold(tx: &mut Tx, book: Book<'_>) -> Result<()> {
     let entries = all(tx, &book.lane.lane, book.asset).await?;
@@ -231,7 +254,7 @@ pub(crate) async fn fold(tx: &mut Tx, book: Book<'_>) -> Result<()> {
         return Ok(());
     }
     // Before the rows: whoever reads them below adds nothing any more.
-    tx.execute(sql::CLEAR_PENDING, &params![book.id(), book.asset]).await?;
+    clear(tx, book).await?;
     for some in entries.chunks(AT_ONCE) {
         let everyone: Vec<Beneficiary> = some.iter().map(|(who, _)| *who).collect();
         let mut rows = StandingRow::find_all(tx, book, &everyone).await?;

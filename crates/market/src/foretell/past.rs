@@ -8,6 +8,10 @@
 //! The past is shipped (`data/`): every seventh day of the histories in `testdata/market`, the last four years of each.
 //! Litecoin's ends in 2020, and stands for Dogecoin as well, whose difficulty follows the same machines.
 //!
+//! A coin without a kept past (Ethereum Classic) has futures as unsteady as those of [`STAND_IN`], the most unsteady past
+//! that there is, without its trend ([`Past::without_trend`]): nobody here knows whither its own would go, and luck
+//! alone would make an interval that is far too narrow.
+//!
 //! # How good it is
 //! Held against what came (rolling, from every fourth week on, only with what was known then), nine futures in ten should
 //! hold the work's earnings in coins. For Bitcoin they did in 93, 90 and 81 of a hundred terms of 13, 26 and 52 weeks, and
@@ -27,10 +31,15 @@ const WEEKS_MAX: usize = 520;
 /// Seconds of a week.
 const WEEK_SECS: f64 = 604_800.0;
 
+/// Whose past is drawn from for coins without one: of those that are shipped the one that moved most.
+pub const STAND_IN: Asset = Asset::Ltc;
+
 /// How price and difficulty moved from week to week, natural logarithms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Past {
     moves: Vec<(f64, f64)>,
+    /// What is added in each week of a stretch; nothing beyond the last.
+    mended: Vec<(f64, f64)>,
 }
 
 impl Past {
@@ -49,6 +58,36 @@ impl Past {
         Past::of(&csv.lines().skip(1).filter_map(week).collect::<Vec<_>>())
     }
 
+    /// Whose past a coin's futures are drawn from.
+    #[must_use]
+    pub fn drawn_for(asset: Asset) -> Asset {
+        if Past::shipped(asset).is_some() { asset } else { STAND_IN }
+    }
+
+    /// The same without a trend: over all futures the mean of the price, and of the coins that the same work earns
+    /// (which go with one over difficulty), stay what they are now, week by week. What is left is how far futures lie
+    /// apart.
+    #[must_use]
+    pub fn without_trend(self) -> Past {
+        let starts = self.moves.len() - STRETCH_WEEKS + 1;
+        let mut before = (0.0, 0.0);
+        let mended = (1..=STRETCH_WEEKS)
+            .map(|weeks| {
+                let mut sums = (0.0, 0.0);
+                for stretch in self.moves.windows(STRETCH_WEEKS) {
+                    let (p, d) =
+                        stretch[..weeks].iter().fold((0.0, 0.0), |(p, d), m| (p + m.0, d + m.1));
+                    sums = (sums.0 + f64::exp(p), sums.1 + f64::exp(-d));
+                }
+                let mean = ((sums.0 / starts as f64).ln(), (sums.1 / starts as f64).ln());
+                let step = (before.0 - mean.0, mean.1 - before.1);
+                before = mean;
+                step
+            })
+            .collect();
+        Past { mended, ..self }
+    }
+
     /// The past of these weeks' prices and difficulties, the last ones of them; none when they are too few.
     #[must_use]
     pub fn of(weeks: &[(f64, f64)]) -> Option<Past> {
@@ -56,7 +95,7 @@ impl Past {
         let moves: Vec<_> =
             recent.windows(2).map(|w| ((w[1].0 / w[0].0).ln(), (w[1].1 / w[0].1).ln())).collect();
         let sound = moves.iter().all(|(p, d)| p.is_finite() && d.is_finite());
-        (sound && moves.len() >= 2 * STRETCH_WEEKS).then_some(Past { moves })
+        (sound && moves.len() >= 2 * STRETCH_WEEKS).then_some(Past { moves, mended: Vec::new() })
     }
 
     /// A future of so many seconds.
@@ -67,8 +106,9 @@ impl Past {
         let (mut price, mut difficulty) = (0.0, 0.0);
         while path.weeks.len() <= weeks {
             let at = random.below(starts) as usize;
-            for (p, d) in self.moves.iter().skip(at).take(STRETCH_WEEKS) {
-                (price, difficulty) = (price + p, difficulty + d);
+            let mended = self.mended.iter().copied().chain(std::iter::repeat((0.0, 0.0)));
+            for ((p, d), (dp, dd)) in self.moves.iter().skip(at).take(STRETCH_WEEKS).zip(mended) {
+                (price, difficulty) = (price + p + dp, difficulty + d + dd);
                 path.weeks.push((price, difficulty));
             }
         }
@@ -185,6 +225,59 @@ mod tests {
         for (term, coins, value) in [(13, 71, 100), (26, 50, 94), (52, 53, 100)] {
             let (c, v, below) = score(LTC, term);
             assert!(near(c, coins) && near(v, value), "{term}: {c} {v} {below}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_is_the_past_that_moved_most() {
+        // How far a quarter's moves of price and of difficulty lie apart.
+        let spread = |asset| {
+            let past = Past::shipped(asset).unwrap();
+            let sums = past
+                .moves
+                .windows(STRETCH_WEEKS)
+                .map(|s| s.iter().fold((0.0, 0.0), |(p, d), m| (p + m.0, d + m.1)));
+            let all: Vec<(f64, f64)> = sums.collect();
+            let of = |pick: fn(&(f64, f64)) -> f64| {
+                let mean = all.iter().map(pick).sum::<f64>() / all.len() as f64;
+                (all.iter().map(|x| (pick(x) - mean).powi(2)).sum::<f64>() / all.len() as f64)
+                    .sqrt()
+            };
+            (of(|x| x.0), of(|x| x.1))
+        };
+        let most = spread(STAND_IN);
+        let others =
+            Asset::ALL.into_iter().filter(|a| *a != STAND_IN && Past::shipped(*a).is_some());
+        for (price, difficulty) in others.map(spread) {
+            assert!(price <= most.0 && difficulty <= most.1, "{price} {difficulty} {most:?}");
+        }
+        assert_eq!(Past::drawn_for(Asset::Etc), STAND_IN);
+        assert_eq!(Past::drawn_for(Asset::Btc), Asset::Btc);
+    }
+
+    #[test]
+    fn without_its_trend_a_past_moves_no_mean_and_lies_as_far_apart() {
+        let past = Past::shipped(STAND_IN).unwrap();
+        let level = past.clone().without_trend();
+        for weeks in [5_u32, 13, 30] {
+            let at = f64::from(weeks) * WEEK_SECS;
+            let (mut random, mut again) = (SplitMix64(9), SplitMix64(9));
+            let (mut price, mut coins) = (0.0, 0.0);
+            let mut apart = Vec::new();
+            for _ in 0..20_000 {
+                let (p, d) = level.future(at, &mut random).at(at);
+                let (q, e) = past.future(at, &mut again).at(at);
+                (price, coins) = (price + p / 20_000.0, coins + 1.0 / d / 20_000.0);
+                // The same stretches, moved all alike.
+                apart.push(((p / q).ln(), (d / e).ln()));
+            }
+            assert!(
+                (price - 1.0).abs() < 0.05 && (coins - 1.0).abs() < 0.05,
+                "{weeks}: {price} {coins}"
+            );
+            let same =
+                |a: &(f64, f64)| (a.0 - apart[0].0).abs() < 1e-9 && (a.1 - apart[0].1).abs() < 1e-9;
+            assert!(apart.iter().all(same));
         }
     }
 

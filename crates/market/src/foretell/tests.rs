@@ -51,6 +51,22 @@ fn a_year_of_the_past_brings_less_than_a_year_as_it_is_and_less_surely() {
 }
 
 #[test]
+fn a_coin_without_a_past_is_foretold_as_unsteadily_as_the_most_unsteady_and_no_better_on_average() {
+    let mut year = Given { term_secs: 31_536_000, scenarios: 500, ..given() };
+    year.chains[0].asset = Asset::Etc;
+    year.price.asset = Asset::Etc;
+    let still = foretell(year.clone()).unwrap();
+    let of_another = Some(past::Past::drawn_for(Asset::Etc));
+    let f = foretell(Given { past: of_another, ..year }).unwrap();
+    assert_eq!((f.model.as_str(), still.model.as_str()), (MODEL_OF_ANOTHER, MODEL_STILL));
+    let (a, b) = (&still.assets[0], &f.assets[0]);
+    assert!(b.high_minor - b.low_minor > 10 * (a.high_minor - a.low_minor), "{b:?} {a:?}");
+    let part = b.expected_minor * 100 / a.expected_minor;
+    assert!((80..=120).contains(&part), "{b:?} {a:?}");
+    assert!(f.words.iter().any(|w| w.contains("no kept history")), "{:?}", f.words);
+}
+
+#[test]
 fn a_price_in_dollars_comes_back_by_the_coins_price_and_upkeep_in_dollars_is_taken() {
     // 84.67 coins of a million minor units, of 10^8: 0.8467 coins at 100 dollars.
     let price = |minor| Money { asset: Asset::Usd, minor };

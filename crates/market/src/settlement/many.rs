@@ -1,5 +1,8 @@
 //! Settling everyone on a lane: page by page, many settlements in one entry of the ledger.
 //!
+//! Those who wait by their rows and those to whom something came since these were written are gone through together, so
+//! that each standing is read once and written once, with what came to it and what is settled of it.
+//!
 //! Promises: memory does not grow with the number of those settled; how many are read at once changes neither a
 //! balance nor the journal's hash, because entries are filled in the order of the beneficiaries and not of
 //! pages. All of it stands in the close's transaction: a crash leaves nothing or everything, and the entry's
@@ -8,8 +11,10 @@
 //! Must not know: what epochs are, or where accruals come from.
 
 use super::{Line, earner, line_row};
+use crate::book::Book;
 use crate::bulk;
 use crate::bulk::pending;
+use crate::bulk::progress::Rewriting;
 use crate::contract::{Contract, read_also};
 use crate::fpps_pay::{Means, note_capital};
 use crate::pages::{self, Pages};
@@ -21,8 +26,11 @@ use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_ledger::POSTINGS_MAX;
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, Value, params};
-use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use gruve_units::{
+    AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, Timestamp,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Settlements of an entry at most: each has a posting of its own, beside two or three for all. In the unit
 /// tests so few that every settlement has several entries.
@@ -36,10 +44,56 @@ const _: () = assert!(PER_ENTRY + 3 <= POSTINGS_MAX);
 /// Entries that are posted at once: ten thousand postings, some megabytes.
 const ENTRIES_AT_ONCE: usize = 10;
 
+/// What a settlement knows of a running contract: some tens of bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Owing {
+    pub(crate) id: ContractId,
+    /// What is due of its maintenance.
+    pub(crate) due: Accrual,
+    fee: Bps,
+    /// The assets that maintenance is taken from, with the whole fee in each; the same for all of a plan.
+    order: Arc<[(Asset, u64)]>,
+    start: Option<EpochNumber>,
+    minimum: u64,
+}
+
+impl Owing {
+    /// Of a contract; `before` is another one, nearly always of the same plan.
+    pub(crate) fn of(c: &Contract, before: Option<&Owing>) -> Owing {
+        let order = c.maintenance_order();
+        let order = match before {
+            Some(o) if *o.order == *order => o.order.clone(),
+            _ => order.into(),
+        };
+        Owing {
+            id: c.id,
+            due: c.maintenance_due,
+            fee: c.fee,
+            order,
+            start: c.start,
+            minimum: c.life.rules.minimum_payout_minor,
+        }
+    }
+}
+
+/// Writes down what stays due of running contracts' maintenance, with their progress.
+pub(crate) async fn write_dues(tx: &mut Tx, lane: &LaneId, running: &[Owing]) -> Result<()> {
+    let mut progress = Rewriting::of(lane);
+    let mut running = running.iter().peekable();
+    while let Some(mut p) = progress.next(tx).await? {
+        while running.next_if(|o| o.id < p.contract).is_some() {}
+        if let Some(o) = running.next_if(|o| o.id == p.contract) {
+            p.maintenance_due = o.due;
+        }
+        progress.push(tx, p).await?;
+    }
+    progress.finish(tx).await
+}
+
 /// Who is settled now.
 pub(crate) struct Everyone<'a> {
     /// The lane's running contracts, sorted by id: what stays due of their maintenance is noted in them.
-    pub(crate) running: &'a mut [Contract],
+    pub(crate) running: &'a mut [Owing],
     /// Contracts that wait for a price, and are not settled.
     pub(crate) waiting: &'a BTreeSet<ContractId>,
 }
@@ -69,8 +123,7 @@ async fn settle_in_pages(
     let first = row.get::<Option<EpochNumber>>("epoch")?.unwrap_or(to);
     let mut means = BTreeMap::new();
     for book in lane.books() {
-        // What came to standings goes into their rows now, which say who waits.
-        pending::fold(tx, book).await?;
+        // What FPPS owes is never pending: it goes into its rows at once.
         let counted = Means::count(tx, book).await?;
         counted.note(tx, book, to).await?;
         means.insert(book.asset, counted);
@@ -78,23 +131,64 @@ async fn settle_in_pages(
     let entries = Entries::new(lane, to, now);
     let credited = Vec::new();
     let mut run = Run { lane, first, to, now, everyone, means, entries, credited };
-    // Who is settled waits no longer, which takes nothing from the pages after his own.
-    let given = params![lane.lane.clone()];
-    let mut pages = Pages::by_beneficiary(sql::WAITING, &given).of(rows);
-    while let Some(rows) = pages.next(tx).await? {
-        let mut page = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let who = beneficiary(row)?;
-            // What is owed in dollars has no price yet: later.
-            let id = contract_of(who);
-            if !id.is_some_and(|id| run.everyone.waiting.contains(&id)) {
-                page.push(who);
-            }
+    let mut everybody = Everybody::of(lane);
+    loop {
+        let page = everybody.next(tx, rows).await?;
+        if page.is_empty() {
+            break;
         }
         run.settle(tx, &page).await?;
     }
+    for book in lane.books() {
+        // It stands in the rows now.
+        pending::clear(tx, book).await?;
+    }
     run.entries.finish(tx).await?;
     Ok(run.credited)
+}
+
+/// Everybody for whom something waits, or to whom something came, in order.
+struct Everybody {
+    /// By the rows. Who is settled waits no longer, which takes nothing from the pages after his own.
+    waiting: Pages,
+    ahead: VecDeque<Beneficiary>,
+    /// Of each asset what came since.
+    pending: Vec<pending::Reading>,
+}
+
+impl Everybody {
+    fn of(lane: &LaneConfig) -> Everybody {
+        let waiting = Pages::by_beneficiary(sql::WAITING, &params![lane.lane.clone()]);
+        let reading = |book: Book<'_>| pending::Reading::of(&book.lane.lane, book.asset);
+        let pending = lane.books().map(reading).collect();
+        Everybody { waiting, ahead: VecDeque::new(), pending }
+    }
+
+    /// Some more of them, `most` at most; none after the last.
+    async fn next(&mut self, tx: &mut Tx, most: u32) -> Result<Vec<Beneficiary>> {
+        let mut page = Vec::new();
+        while page.len() < most as usize {
+            while self.ahead.is_empty() {
+                let Some(rows) = self.waiting.next(tx).await? else { break };
+                for row in &rows {
+                    self.ahead.push_back(beneficiary(row)?);
+                }
+            }
+            let mut least = self.ahead.front().copied();
+            for reading in &mut self.pending {
+                least = least.into_iter().chain(reading.peek(tx).await?).min();
+            }
+            let Some(who) = least else { break };
+            if self.ahead.front() == Some(&who) {
+                self.ahead.pop_front();
+            }
+            for reading in &mut self.pending {
+                reading.pass(who);
+            }
+            page.push(who);
+        }
+        Ok(page)
+    }
 }
 
 fn contract_of(who: Beneficiary) -> Option<ContractId> {
@@ -109,7 +203,7 @@ struct Agreed {
     fee: Bps,
     due: Accrual,
     /// The assets that maintenance is taken from, with the whole fee in each.
-    order: Vec<(Asset, u64)>,
+    order: Arc<[(Asset, u64)]>,
     /// The first epoch that may have earned something.
     began: EpochNumber,
     /// What of the lane's own coin must wait before anything is settled.
@@ -141,7 +235,7 @@ impl Run<'_> {
     async fn settle(&mut self, tx: &mut Tx, page: &[Beneficiary]) -> Result<()> {
         let mut books = Vec::new();
         for book in self.lane.books() {
-            let standings = StandingRow::find_all(tx, book, page).await?;
+            let standings = StandingRow::take_all(tx, book, page).await?;
             books.push((book, standings.into_iter(), Vec::new()));
         }
         let mut apart = self.apart(tx, page).await?;
@@ -150,16 +244,19 @@ impl Run<'_> {
         for who in page {
             let agreed = self.agreed(*who, &mut apart)?;
             let (mut rows, mut parts) = (Vec::new(), Vec::new());
-            let mut is_below = false;
-            for (at, (book, standings, _)) in books.iter_mut().enumerate() {
+            // What is owed in dollars has no price yet: later.
+            let waits = contract_of(*who).is_some_and(|id| self.everyone.waiting.contains(&id));
+            let mut is_below = waits;
+            for (at, (book, standings, written)) in books.iter_mut().enumerate() {
                 let broken = || MarketError::Broken("a standing is missing".into());
                 let row = standings.next().ok_or_else(broken)?;
                 // The lane's own coin is the first of its books.
-                if at == 0 {
+                if at == 0 && !waits {
                     let (waiting, _) = row.standing.unsettled()?;
                     is_below = i128::from(waiting) < i128::from(agreed.minimum);
                 }
                 if is_below {
+                    written.extend(row.is_taken_in.then_some(row));
                     continue;
                 }
                 // Maintenance is taken below, from all of them.
@@ -167,15 +264,18 @@ impl Run<'_> {
                 if let (Beneficiary::Fpps(_), Some(s)) = (who, settled) {
                     settled = self.means.get(&book.asset).map_or(Ok(None), |m| m.limit(s))?;
                 }
-                if let Some(settled) = settled {
-                    rows.push((at, row));
-                    parts.push((book.asset, settled));
+                match settled {
+                    Some(settled) => {
+                        rows.push((at, row));
+                        parts.push((book.asset, settled));
+                    }
+                    None => written.extend(row.is_taken_in.then_some(row)),
                 }
             }
             let carry = take_maintenance(&mut parts, agreed.due, &agreed.order)?;
             if let (Some(id), Some(carry)) = (contract_of(*who), carry) {
                 match self.position(id) {
-                    Some(at) => self.everyone.running[at].maintenance_due = carry,
+                    Some(at) => self.everyone.running[at].due = carry,
                     None => carries.push(tx, id, &apart, carry).await?,
                 }
             }
@@ -205,8 +305,13 @@ impl Run<'_> {
     }
 
     fn agreed(&self, who: Beneficiary, apart: &mut HashMap<ContractId, Apart>) -> Result<Agreed> {
-        let nothing =
-            |fee| Agreed { fee, due: Accrual::ZERO, order: vec![], began: self.first, minimum: 0 };
+        let nothing = |fee| Agreed {
+            fee,
+            due: Accrual::ZERO,
+            order: [].into(),
+            began: self.first,
+            minimum: 0,
+        };
         let Some(id) = contract_of(who) else {
             return Ok(match who {
                 Beneficiary::Account(_) => nothing(self.lane.outside_fee_bps),
@@ -218,10 +323,10 @@ impl Run<'_> {
                 let c = &self.everyone.running[at];
                 Agreed {
                     fee: c.fee,
-                    due: c.maintenance_due,
-                    order: c.maintenance_order(),
+                    due: c.due,
+                    order: c.order.clone(),
                     began: c.start.unwrap_or(self.first),
-                    minimum: c.life.rules.minimum_payout_minor,
+                    minimum: c.minimum,
                 }
             }
             None => {

@@ -14,6 +14,8 @@ const AUX_MATURITY: u64 = world::MATURITY + 3;
 const OUTSIDE_FEE_BPS: u16 = 130;
 const STALENESS_SECS: u32 = 15;
 const QUORUM: u32 = 2;
+/// Of the prices that are told some are farther than this from the middle one.
+const OUTLIER_BPS: u32 = 8_000;
 
 pub(crate) fn config(settle_every: u64) -> MarketConfig {
     let mut config = world::config();
@@ -33,6 +35,7 @@ pub(crate) fn config(settle_every: u64) -> MarketConfig {
     config.prices = PriceRules {
         quorum: QUORUM,
         staleness_secs: STALENESS_SECS,
+        outlier_bps: Some(OUTLIER_BPS),
         sources,
         ..PriceRules::default()
     };
@@ -131,6 +134,7 @@ pub(crate) fn model_lane(settle_every: u64) -> Lane {
         prices: gruve_model::PriceRules {
             quorum: QUORUM as usize,
             staleness: i64::from(STALENESS_SECS) * 1_000_000,
+            outlier_bps: Some(OUTLIER_BPS),
         },
         coin: 100_000_000,
     }

@@ -17,7 +17,12 @@ pub const ENERGY_RULE: &str = "each reading of watts counts until the next one, 
 /// How the fee is priced.
 pub const FEE_RULE: &str = "floor(fee * microseconds / 8.64e10) with the fraction carried";
 /// What a machine that stands still costs the operator.
-pub const LEVEL_RULE: &str = "an epoch is up if the machine's shares prove any work in it, less the time it claimed under \
+pub const LEVEL_RULE: &str = "half is floor(nameplate * seconds / 2) of an epoch, work what the machine's shares prove in it, \
+    luck floor(sqrt(9 * floor(half * sum of the squares of the shares' work / work))); an epoch is up for floor(its length * \
+    min(half, work + luck) / half), at most its length less the time it claimed under half its nameplate, and not if \
+    work is 0; credit = ceil(fee * (level - up) / level) of each bill";
+/// The same from before work was held against the nameplate; contracts that have it keep it.
+pub const LEVEL_RULE_1: &str = "an epoch is up if the machine's shares prove any work in it, less the time it claimed under \
     half its nameplate; credit = ceil(fee * (level - up) / level) of each bill";
 
 /// How a contract ends, and what becomes of what is owed then.
@@ -58,7 +63,7 @@ pub struct HostingTerms {
     pub fee_rule: String,
     /// The promised part of the time; zero promises nothing.
     pub service_level_bps: u16,
-    /// [`LEVEL_RULE`].
+    /// [`LEVEL_RULE`] or [`LEVEL_RULE_1`].
     pub service_level_rule: String,
     /// What the price is in.
     pub price_asset: Asset,
@@ -130,10 +135,14 @@ impl HostingTerms {
         if ![HOSTING_TERMS, HOSTING_TERMS_2, HOSTING_TERMS_1].contains(&terms.format.as_str()) {
             return Err(unreadable(format!("the format {:?} is not known here", terms.format)));
         }
+        let level = match terms.service_level_rule.as_str() {
+            LEVEL_RULE_1 => LEVEL_RULE_1,
+            _ => LEVEL_RULE,
+        };
         let rules = [
             (&terms.energy_rule, ENERGY_RULE),
             (&terms.fee_rule, FEE_RULE),
-            (&terms.service_level_rule, LEVEL_RULE),
+            (&terms.service_level_rule, level),
         ];
         if let Some((said, _)) = rules.iter().find(|(said, known)| said.as_str() != *known) {
             return Err(unreadable(format!("the rule {said:?} is not known here")));

@@ -1,8 +1,9 @@
 //! However many are read at once, the journal and all else is the same; and the same is credited as when
 //! everyone is settled and posted alone.
 
-use super::{Everyone, settle_in_pages};
+use super::{Everyone, Owing, settle_in_pages};
 use crate::book::Book;
+use crate::bulk::pending::{self, What};
 use crate::contract::Contract;
 use crate::fpps_pay::{Means, note_capital};
 use crate::metered::Metered;
@@ -124,13 +125,25 @@ async fn earn(tx: &mut Tx, w: &World, all: &[Beneficiary], seed: u64) {
             row.mature(amount).unwrap();
             row.put(tx, book).await.unwrap();
         }
+        // To some something came since, also to such as nothing waits for, and less than a whole unit.
+        for what in [What::Accrued, What::Matured] {
+            let mut came = Random(seed);
+            let is_row = |who: &&Beneficiary| !matches!(who, Beneficiary::Fpps(_));
+            let part = |who: &Beneficiary| {
+                let minor = came.below(3) * came.below(500_000);
+                let fraction = u128::from(came.below(u64::MAX));
+                (came.below(2) == 0)
+                    .then_some((*who, Accrual((u128::from(minor) << 64) + fraction)))
+            };
+            let parts: Vec<_> = all.iter().filter(is_row).filter_map(part).collect();
+            pending::add(tx, book, &parts, what).await.unwrap();
+        }
     }
 }
 
 /// Everything that a settlement changes, but the journal.
-async fn books(tx: &mut Tx, running: &[Contract]) -> Vec<String> {
-    let mut shown: Vec<String> =
-        running.iter().map(|c| format!("{} {:?}", c.id, c.maintenance_due)).collect();
+async fn books(tx: &mut Tx, running: &[Owing]) -> Vec<String> {
+    let mut shown: Vec<String> = running.iter().map(|c| format!("{} {:?}", c.id, c.due)).collect();
     let ended = "SELECT id, maintenance_due FROM market_contracts
         WHERE state NOT IN ('starting', 'active') ORDER BY id";
     let metered = "SELECT id, maintenance_due FROM market_metered ORDER BY id";
@@ -184,11 +197,14 @@ async fn one_by_one(
     tx: &mut Tx,
     w: &World,
     to: EpochNumber,
-    running: &mut [Contract],
+    running: &mut [Owing],
     waiting: &BTreeSet<ContractId>,
     all: &[Beneficiary],
 ) {
     let config = w.market.lane(&lane()).unwrap();
+    for book in config.books() {
+        pending::fold(tx, book).await.unwrap();
+    }
     let row = tx.fetch_one(crate::sql::FIRST_EPOCH, &params![lane()]).await.unwrap();
     let first: EpochNumber = row.get("epoch").unwrap();
     let mut means = BTreeMap::new();
@@ -223,7 +239,7 @@ async fn one_by_one(
         let carry = take_maintenance(&mut parts, due, &order).unwrap();
         if let (Beneficiary::Contract(id) | Beneficiary::Fpps(id), Some(carry)) = (who, carry) {
             if let Some(c) = running.iter_mut().find(|c| c.id == *id) {
-                c.maintenance_due = carry;
+                c.due = carry;
             }
             for table in [LEASES, METERED] {
                 tx.execute(table, &params![*id, carry]).await.unwrap();
@@ -298,7 +314,8 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
         // Alone first, then by pages of one, two and three.
         for rows in [0, 1, 2, 3] {
             let mut tx = w.store.begin().await.unwrap();
-            let mut running = Contract::running(&mut tx, &lane()).await.unwrap();
+            let running = Contract::running(&mut tx, &lane()).await.unwrap();
+            let mut running: Vec<Owing> = running.iter().map(|c| Owing::of(c, None)).collect();
             assert!(running.len() < 9 && !running.is_empty());
             earn(&mut tx, &w, &all, seed).await;
             if rows == 0 {
@@ -314,6 +331,10 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
                 entries = entries.max(row.get::<i64>("n").unwrap());
             }
             let books = books(&mut tx, &running).await;
+            for book in config.books() {
+                let left = pending::all(&mut tx, &lane(), book.asset).await.unwrap();
+                assert!(left.is_empty(), "{left:?} is still pending");
+            }
             let expected = expected.get_or_insert_with(|| books.clone());
             for (one, other) in expected.iter().zip(&books) {
                 assert_eq!(one, other, "pages of {rows}, seed {seed}");

@@ -1,0 +1,1 @@
+-- Nothing here: only PostgreSQL's keys are asked for row by row at a price; see the other text.
