@@ -147,7 +147,7 @@ fn password_form(visitor: &Visitor, f: Factors) -> Markup {
                 (token(visitor))
                 (proof("change", f))
                 (Field { id: "new", label: "New password", kind: "password", value: "",
-                    hint: "At least 8 characters. Everywhere else you are signed out, and your keys for programs end.",
+                    hint: "At least 12 characters. Everywhere else you are signed out, and your keys for programs end.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
                 button type="submit" { (t("Change the password")) }
             }
