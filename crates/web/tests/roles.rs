@@ -277,7 +277,7 @@ async fn luck_is_all_owners_work_against_the_blocks_and_stands_in_the_console_an
         (Miner::Owner(MachineOwner::House), of(40, 15)),
         (Miner::Owner(MachineOwner::Account(id)), of(11, 4)),
         // What a machine did, its owner did.
-        (Miner::Machine(lane.machines[0]), of(40, 15)),
+        (Miner::Machine(gruve_units::MachineId::from_bytes([7; 16])), of(40, 15)),
     ]);
     let to = ProvenPlace { place: Some((1, 1)), sealed: None };
     let none = ProvenPlace::default();

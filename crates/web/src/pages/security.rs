@@ -82,6 +82,7 @@ pub(crate) async fn security(
             header { h2 #keys-h { (t("Keys for programs")) } }
             (key_table(&visitor, &keys))
             details { summary { (t("Make a key")) } (key_form(&visitor, factors)) }
+            p.small { a href="/docs/api" { (t("HTTP API")) } }
         }
     };
     Ok(page(&visitor, t("Security"), false, &content))
