@@ -1,52 +1,56 @@
-//! Coming back after the second factor is lost, on a phone.
+//! Coming back after the second factor is lost, on a phone; with `GRUVE_LONG=1` on every screen.
 
 use crate::chromium::{Driver, PHONE, Page, Screen};
 use crate::house::House;
 use crate::people::{
-    PASSWORD, email, gives_password, link, sets_up_codes, signs_in, signs_out, signs_up,
+    PASSWORD, email, gives_password, link, screens, sets_up_codes, signs_in, signs_out, signs_up,
 };
 
-const NAME: &str = "siri";
 const NEW_PASSWORD: &str = "four other words instead";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_second_factor_is_replaced_with_the_codes_on_paper() {
     let house = House::open().await;
     let driver = Driver::start().await;
-    let screen = Screen { name: "recovery", ..PHONE };
-    driver
-        .browse(screen, &house.home, async move |page| {
-            signs_up(&page, house, NAME).await;
-            signs_in(&page, NAME).await;
-            let (_lost, paper) = sets_up_codes(&page).await;
-            page.look("security-with-codes").await;
-            signs_out(&page).await;
-            comes_in_by_paper(&page, &paper).await;
-            let (mut new, _) = replaces_the_device(&page, &paper).await;
-            signs_out(&page).await;
-            forgets_the_password(&page, house).await;
-            gives_password(&page, NAME, NEW_PASSWORD).await;
-            page.heading("Your code").await;
-            page.fill("code", &paper[2]).await;
-            page.press("Sign in").await;
-            is_refused(&page).await;
-            page.fill("code", &new.next().await).await;
-            page.press("Sign in").await;
-            page.arrive("account-back", "Overview").await;
-            page.open("/account/security", "Security").await;
-        })
-        .await;
+    for (screen, name) in screens(Screen { name: "recovery", ..PHONE }, "siri") {
+        driver
+            .browse(screen, &house.home, async move |page| {
+                comes_back(&page, house, &name).await;
+            })
+            .await;
+    }
+}
+
+async fn comes_back(page: &Page, house: &House, name: &str) {
+    signs_up(page, house, name).await;
+    signs_in(page, name).await;
+    let (_lost, paper) = sets_up_codes(page).await;
+    page.look("security-with-codes").await;
+    signs_out(page).await;
+    comes_in_by_paper(page, name, &paper).await;
+    let (mut new, _) = replaces_the_device(page, &paper).await;
+    signs_out(page).await;
+    forgets_the_password(page, house, name).await;
+    gives_password(page, name, NEW_PASSWORD).await;
+    page.heading("Your code").await;
+    page.fill("code", &paper[2]).await;
+    page.press("Sign in").await;
+    is_refused(page).await;
+    page.fill("code", &new.next().await).await;
+    page.press("Sign in").await;
+    page.arrive("account-back", "Overview").await;
+    page.open("/account/security", "Security").await;
 }
 
 /// Each code on the paper signs in once.
-async fn comes_in_by_paper(page: &Page, paper: &[String]) {
-    gives_password(page, NAME, PASSWORD).await;
+async fn comes_in_by_paper(page: &Page, name: &str, paper: &[String]) {
+    gives_password(page, name, PASSWORD).await;
     page.arrive("code", "Your code").await;
     page.fill("code", &paper[0]).await;
     page.press("Sign in").await;
     page.arrive("account", "Overview").await;
     signs_out(page).await;
-    gives_password(page, NAME, PASSWORD).await;
+    gives_password(page, name, PASSWORD).await;
     page.heading("Your code").await;
     page.fill("code", &paper[0]).await;
     page.press("Sign in").await;
@@ -80,12 +84,12 @@ async fn replaces_the_device(page: &Page, paper: &[String]) -> (crate::people::C
 }
 
 /// A password that is forgotten besides: the second factor is asked for as ever.
-async fn forgets_the_password(page: &Page, house: &House) {
+async fn forgets_the_password(page: &Page, house: &House, name: &str) {
     page.open("/forgot", "A new password").await;
-    page.fill("email", &email(NAME)).await;
+    page.fill("email", &email(name)).await;
     page.press("Send the link").await;
     page.heading("Look into your mail").await;
-    let link = link(page, house, NAME, "/reset").await;
+    let link = link(page, house, name, "/reset").await;
     page.go(&link).await;
     page.arrive("reset", "Set a new password").await;
     page.fill("new", NEW_PASSWORD).await;

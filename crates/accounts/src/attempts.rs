@@ -19,7 +19,7 @@
 
 use crate::sql::{
     ATTEMPTS_OF, CLEAR_ATTEMPTS, FORGET_NETWORKS, FORGET_WORKED_OFF, GIVE_BACK_ATTEMPT,
-    IS_KNOWN_NETWORK, KNOW_NETWORK, SET_ATTEMPTS,
+    HAS_NETWORKS, IS_KNOWN_NETWORK, KNOW_NETWORK, SET_ATTEMPTS,
 };
 use crate::{AccountsError, Result};
 use gruve_store::{Tx, params};
@@ -148,6 +148,17 @@ impl Attempt {
         let since = now.minus(NETWORK_KNOWN);
         tx.execute(FORGET_NETWORKS, &params![account, since, NETWORKS_KNOWN_MAX]).await?;
         Ok(())
+    }
+
+    /// Whether the account has signed in before, and never from this network of late.
+    pub(crate) async fn is_from_elsewhere(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let has_any = tx.fetch_optional(HAS_NETWORKS, &params![account]).await?.is_some();
+        Ok(has_any && !self.is_known(tx, now).await?)
     }
 
     async fn is_known(&self, tx: &mut Tx, now: Timestamp) -> Result<bool> {

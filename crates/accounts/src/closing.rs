@@ -16,7 +16,7 @@ use crate::sql::{
     PUT_CLOSING, REMOVE_CLOSING, REMOVE_RECOVERY, REMOVE_SESSIONS_OF, REMOVE_TOTP, ROLE_OF,
     SET_CLOSED, SET_SEALED,
 };
-use crate::{Accounts, AccountsError, Result};
+use crate::{Accounts, AccountsError, Result, unconfirmed};
 use gruve_store::{Migration, Row, Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
 
@@ -182,7 +182,11 @@ impl Accounts {
             if sealed.is_none_or(|at| now.since(at) < SEALED_FOR) {
                 return Ok(false);
             }
-            self.tell(tx, account, "Your account is closed, and what was personal in it is erased.", now).await?;
+            // An address that nobody confirmed is perhaps somebody's who knows of nothing.
+            if !unconfirmed::is_unconfirmed(tx, account).await? {
+                let what = "Your account is closed, and what was personal in it is erased.";
+                self.tell(tx, account, what, now).await?;
+            }
             for sql in [
                 REMOVE_SESSIONS_OF, ERASE_KEYS, ERASE_TICKETS, ERASE_NETWORKS, REMOVE_TOTP, REMOVE_RECOVERY,
                 ERASE_PASSKEYS, END_LOST, ERASE_CHANGES, ERASE_ADDRESSES, ERASE_BOOK_ONLY, ERASE_PARTICULARS, ERASE_AUDIT,

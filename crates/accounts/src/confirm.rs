@@ -8,11 +8,11 @@ use crate::attempts::{AttemptLimit, count_letter, count_of, standing};
 use crate::mail::{queue, queue_notice};
 use crate::service::Device;
 use crate::sql::{
-    ACCOUNT_BY_EMAIL, CONFIRM_ACCOUNT, REMOVE_CHANGES_OF, REMOVE_KEYS_OF, REMOVE_NEW_ADDRESSES,
-    REMOVE_SESSIONS_OF, SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, UNCONFIRMED_OF, WHOSE_MAIL,
+    ACCOUNT_BY_EMAIL, REMOVE_CHANGES_OF, REMOVE_KEYS_OF, REMOVE_NEW_ADDRESSES, REMOVE_SESSIONS_OF,
+    SET_ATTEMPTS, SET_PASSWORD, STAY_BOOK_ONLY, WHOSE_MAIL,
 };
 use crate::tickets::{self, Purpose, Ticket};
-use crate::{Accounts, AccountsError, Result, changes, names, passkeys, words};
+use crate::{Accounts, AccountsError, Result, changes, names, passkeys, unconfirmed, words};
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -90,7 +90,7 @@ impl Accounts {
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
             if let Some(held) = tickets::take(tx, &ticket.0, Purpose::SignUp, now).await? {
-                tx.execute(CONFIRM_ACCOUNT, &params![held.account]).await?;
+                unconfirmed::confirmed(tx, held.account).await?;
                 tickets::void(tx, held.account, Purpose::SignUp).await?;
                 self.record(tx, now, held.account, "email.confirmed").await?;
                 return Ok(Confirmed::SignUp);
@@ -113,15 +113,14 @@ impl Accounts {
         let account = self.account_by_name(name).await?.ok_or(AccountsError::NoAccount)?;
         let now = self.now();
         transact!(self.store(), tx -> Result<_> => {
-            let row = tx.fetch_one(UNCONFIRMED_OF, &params![account]).await?;
-            if row.get::<Option<Timestamp>>("unconfirmed_since")?.is_none() {
+            if !unconfirmed::is_unconfirmed(tx, account).await? {
                 return Ok(());
             }
             let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
             if !row.get::<String>("email")?.contains('@') {
                 return Err(AccountsError::Taken);
             }
-            tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
+            unconfirmed::confirmed(tx, account).await?;
             tickets::void(tx, account, Purpose::SignUp).await?;
             self.record(tx, now, account, "email.confirmed_by_hand").await
         })
@@ -168,15 +167,17 @@ impl Accounts {
     /// that wait for their delay. A second factor is asked for at the next sign-in as ever. Says whose it was.
     ///
     /// # Errors
-    /// [`AccountsError::TicketVoid`], [`AccountsError::BadPassword`], [`AccountsError::Crowded`].
+    /// [`AccountsError::TicketVoid`], [`AccountsError::BadPassword`], [`AccountsError::GuessablePassword`],
+    /// [`AccountsError::Crowded`].
     pub async fn reset_password(&self, ticket: &Ticket, new: &str) -> Result<AccountId> {
-        names::check_password(new)?;
+        names::check_length(new)?;
         let now = self.now();
         {
             // Looked at first: who has no ticket costs no hash.
             let mut tx = self.store().read().await?;
             let held = tickets::look(&mut tx, &ticket.0, Purpose::Reset, now).await?;
-            held.ok_or(AccountsError::TicketVoid)?;
+            let account = held.ok_or(AccountsError::TicketVoid)?.account;
+            self.check_new_password(&mut tx, account, new).await?;
         }
         let hash = self.hash_password(new).await?;
         transact!(self.store(), tx -> Result<_> => {
@@ -185,7 +186,7 @@ impl Accounts {
             tx.execute(SET_PASSWORD, &params![account, &hash]).await?;
             tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;
             // Whoever reads the mail has confirmed the address by that.
-            tx.execute(CONFIRM_ACCOUNT, &params![account]).await?;
+            unconfirmed::confirmed(tx, account).await?;
             for purpose in [Purpose::Reset, Purpose::Second, Purpose::SignUp, Purpose::LostFactor] {
                 tickets::void(tx, account, purpose).await?;
             }

@@ -118,8 +118,14 @@ pub enum AccountsError {
     #[error("this is not an e-mail address")]
     BadEmail,
     /// Not a password that can be taken.
-    #[error("a password has at least 8 characters and at most 1024 bytes")]
+    #[error("a password has at least 12 characters and at most 1024 bytes")]
     BadPassword,
+    /// A password that everybody tries first.
+    #[error(
+        "this password is easily guessed: it is made of common passwords, names, years or rows of keys; \
+         take a few words that have nothing to do with each other"
+    )]
+    GuessablePassword,
     /// The name or the address belongs to another account.
     #[error("the name or the e-mail address is taken")]
     Taken,
@@ -166,6 +172,7 @@ impl Blamed for AccountsError {
             | AccountsError::BadName
             | AccountsError::BadEmail
             | AccountsError::BadPassword
+            | AccountsError::GuessablePassword
             | AccountsError::NoAccount
             | AccountsError::LastOwner
             | AccountsError::SecondFactorNeeded(_)

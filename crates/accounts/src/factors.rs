@@ -10,7 +10,7 @@ use crate::sql::{
 };
 use crate::tickets::{self, Purpose, Ticket};
 use crate::vault::{Sealed, Vault, seal, unseal};
-use crate::{Accounts, AccountsError, Result, Session, names, passkeys, sessions, totp};
+use crate::{Accounts, AccountsError, Result, Session, passkeys, sessions, totp};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Duration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -368,7 +368,7 @@ impl Accounts {
     /// that wait for their delay.
     ///
     /// # Errors
-    /// [`AccountsError::BadPassword`]; as [`Accounts::prove`].
+    /// [`AccountsError::BadPassword`], [`AccountsError::GuessablePassword`]; as [`Accounts::prove`].
     pub async fn change_password(
         &self,
         account: AccountId,
@@ -377,7 +377,7 @@ impl Accounts {
         keep: &str,
         from: impl Into<Device>,
     ) -> Result<()> {
-        names::check_password(new)?;
+        self.check_new_password(&mut self.store().read().await?, account, new).await?;
         self.prove(account, proof.0, proof.1, from).await?;
         let hash = self.hash_password(new).await?;
         let now = self.now();

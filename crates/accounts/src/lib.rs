@@ -8,6 +8,8 @@
 //! # Promises
 //! - Passwords are kept as Argon2id hashes (19 MiB, two passes: OWASP's first choice), of session
 //!   tokens only a SHA-256 hash. Neither is ever shown or logged.
+//! - A new password has [`PASSWORD_CHARS_MIN`] characters and is none that everybody tries first (`guessable`); one that
+//!   was set under older rules goes on signing in.
 //! - Signing in tells nobody whether an account exists: a wrong name and a wrong password get the
 //!   same answer after the same work. Signing up tells that a name is taken; names are public. It tells that an
 //!   address has an account only where addresses are not confirmed.
@@ -46,6 +48,7 @@ mod closing;
 mod confirm;
 mod error;
 mod factors;
+mod guessable;
 mod keys;
 mod lost;
 mod mail;
@@ -61,6 +64,7 @@ mod staff;
 mod tickets;
 mod totp;
 mod trail;
+mod unconfirmed;
 mod vault;
 mod webauthn;
 mod words;
@@ -95,6 +99,7 @@ pub use sessions::{
 pub use staff::{CUSTOMERS_MAX, CustomerRow, STAFF_MAX, StaffMember};
 pub use tickets::Ticket;
 pub use trail::{TRAIL_GENESIS, TrailEnds, TrailReport};
+pub use unconfirmed::UNCONFIRMED_KEPT;
 pub use vault::{Sealed, Vault, seal, unseal};
 
 /// The room's tables.
@@ -140,6 +145,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "lost_factors",
         sqlite: include_str!("../migrations/0007_lost_factors.sqlite.sql"),
         postgres: include_str!("../migrations/0007_lost_factors.postgres.sql"),
+    },
+    Migration {
+        number: 8,
+        name: "unconfirmed",
+        sqlite: include_str!("../migrations/0008_unconfirmed.sqlite.sql"),
+        postgres: include_str!("../migrations/0008_unconfirmed.postgres.sql"),
     },
 ];
 

@@ -1,12 +1,13 @@
 //! What names, addresses and passwords may be.
 
+use crate::guessable::is_guessable;
 use crate::{AccountsError, Result};
 
 /// Names that no customer can take: they would be mistaken for the house's own.
 pub const RESERVED_NAMES: [&str; 3] = ["house", "operator", "admin"];
 
-/// Characters of a password at least (NIST SP 800-63B, 3.1.1.2).
-pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Characters of a new password at least (OWASP ASVS 4.0.3, 2.1.1).
+pub const PASSWORD_CHARS_MIN: usize = 12;
 
 /// Bytes of a password at most: far above any passphrase, so that hashing it costs nothing extra.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
@@ -41,7 +42,14 @@ pub(crate) fn email(text: &str) -> Result<String> {
     }
 }
 
-pub(crate) fn check_password(password: &str) -> Result<()> {
+/// Whether a password may be set; `own` is what everybody knows of its account.
+pub(crate) fn check_password(password: &str, own: &[&str]) -> Result<()> {
+    check_length(password)?;
+    if is_guessable(password, own) { Err(AccountsError::GuessablePassword) } else { Ok(()) }
+}
+
+/// The same without a look at what it is made of.
+pub(crate) fn check_length(password: &str) -> Result<()> {
     let long_enough = password.chars().count() >= PASSWORD_CHARS_MIN;
     if long_enough && password.len() <= PASSWORD_BYTES_MAX {
         Ok(())
@@ -91,9 +99,17 @@ mod tests {
 
     #[test]
     fn passwords_are_measured_in_characters_and_bounded_in_bytes() {
-        assert!(check_password("sieben7").is_err());
-        assert!(check_password("пароль12").is_ok());
-        assert!(check_password(&"x".repeat(1024)).is_ok());
-        assert!(check_password(&"x".repeat(1025)).is_err());
+        assert!(check_length("eleven char").is_err());
+        assert!(check_length("двенадцать12").is_ok());
+        assert!(check_length(&"x".repeat(1024)).is_ok());
+        assert!(check_length(&"x".repeat(1025)).is_err());
+    }
+
+    #[test]
+    fn a_password_is_refused_for_its_length_before_what_it_is_made_of() {
+        let check = |p| check_password(p, &["kari"]);
+        assert!(matches!(check("password"), Err(AccountsError::BadPassword)));
+        assert!(matches!(check("password1234"), Err(AccountsError::GuessablePassword)));
+        assert!(check("four words make one").is_ok());
     }
 }

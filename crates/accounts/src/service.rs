@@ -6,7 +6,7 @@ use crate::mail::no_address;
 use crate::passwords::Passwords;
 use crate::sql::{
     ACCOUNT_BY_EMAIL, ACCOUNT_BY_NAME, CREDENTIALS_BY_EMAIL, CREDENTIALS_BY_NAME, INSERT_ACCOUNT,
-    LANGUAGE_OF, MARK_UNCONFIRMED, NAME_OF, SET_LANGUAGE, SIGN_UPS_SINCE,
+    LANGUAGE_OF, MARK_UNCONFIRMED, NAME_OF, NAMES_OF, SET_LANGUAGE, SIGN_UPS_SINCE, WHOSE_MAIL,
 };
 use crate::tickets::Purpose;
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
 };
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{AccountId, Clock, Duration, Entropy, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct NewAccount {
     pub name: String,
     /// Where the customer can be reached.
     pub email: String,
-    /// The password, 8 characters or more.
+    /// The password, 12 characters or more, and none that is easily guessed.
     pub password: String,
 }
 
@@ -141,14 +142,14 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::BadName`], [`AccountsError::BadEmail`], [`AccountsError::BadPassword`],
-    /// [`AccountsError::Taken`], [`AccountsError::TooManySignUps`], [`AccountsError::TooManyAttempts`],
+    /// [`AccountsError::GuessablePassword`], [`AccountsError::Taken`], [`AccountsError::TooManySignUps`], [`AccountsError::TooManyAttempts`],
     /// [`AccountsError::Crowded`].
     pub async fn sign_up_from(&self, new: NewAccount, from: Option<IpAddr>) -> Result<AccountId> {
         if !names::is_account_name(&new.name) {
             return Err(AccountsError::BadName);
         }
         let email = names::email(&new.email)?;
-        names::check_password(&new.password)?;
+        self.check_password(&new.password, &new.name, &email)?;
         // Counted and kept before the hash, which is what a flood is after; a name that is taken costs its place, too.
         let now = self.0.clock.now();
         transact!(self.0.store, tx -> Result<_> => {
@@ -269,6 +270,15 @@ impl Accounts {
             return Err(AccountsError::Closed);
         }
         let attempt = Attempt::at(account, device.address);
+        if attempt.is_from_elsewhere(tx, account, now).await? {
+            let about = device.about();
+            let about = if about.is_empty() { "unknown" } else { about.as_str() };
+            let what = format!(
+                "Somebody signed in to your account from a network that it was not used from of late: {about}. \
+                 Under Security you see all sessions and can end them."
+            );
+            self.tell(tx, account, &what, now).await?;
+        }
         attempt.succeeded(tx, account, now).await?;
         audit::forget_old(tx, now).await?;
         self.record(tx, now, account, "session.opened").await?;
@@ -299,6 +309,24 @@ impl Accounts {
             return self.refuse(&attempt, Some(account), now).await.map(drop);
         }
         transact!(self.0.store, tx -> Result<_> => { attempt.succeeded(tx, account, now).await })
+    }
+
+    /// Whether a password may be that of an account with this name and address.
+    fn check_password(&self, password: &str, name: &str, email: &str) -> Result<()> {
+        let house = self.mail_rules().map_or("", |r| r.house.as_str());
+        names::check_password(password, &[name, email, house, "gruve"])
+    }
+
+    /// Whether a password may become an account's.
+    pub(crate) async fn check_new_password(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        password: &str,
+    ) -> Result<()> {
+        let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
+        let (name, email): (String, String) = (row.get("name")?, row.get("email")?);
+        self.check_password(password, &name, &email)
     }
 
     /// The hash of a new password.
@@ -426,6 +454,19 @@ impl Accounts {
     pub async fn name_of(&self, account: AccountId) -> Result<Option<String>> {
         let row = self.0.store.read().await?.fetch_optional(NAME_OF, &params![account]).await?;
         Ok(row.map(|r| r.get("name")).transpose()?)
+    }
+
+    /// The names of accounts, all with one question; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn names_of(
+        &self,
+        accounts: &BTreeSet<AccountId>,
+    ) -> Result<BTreeMap<AccountId, String>> {
+        let given = accounts.iter().map(|id| (*id).into()).collect();
+        let rows = self.0.store.read().await?.fetch_many(&NAMES_OF, given).await?;
+        rows.iter().map(|r| Ok((r.get("id")?, r.get("name")?))).collect()
     }
 
     /// The latest lines of an account's log, newest first, at most `limit` and at most 1000.

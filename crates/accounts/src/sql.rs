@@ -150,6 +150,13 @@ gruve_store::statements! {
 
     MARK_UNCONFIRMED = "UPDATE accounts_accounts SET unconfirmed_since = $2 WHERE id = $1";
     CONFIRM_ACCOUNT = "UPDATE accounts_accounts SET unconfirmed_since = NULL WHERE id = $1";
+    /// None that has a role, and none that is being closed.
+    UNCONFIRMED_DUE = "SELECT id FROM accounts_accounts WHERE unconfirmed_since IS NOT NULL \
+        AND unconfirmed_since <= $1 AND id NOT IN (SELECT account FROM accounts_staff) \
+        AND id NOT IN (SELECT account FROM accounts_closings) ORDER BY unconfirmed_since LIMIT $2";
+    SPARE_UNCONFIRMED = "UPDATE accounts_accounts SET unconfirmed_since = $2 \
+        WHERE id = $1 AND unconfirmed_since IS NOT NULL";
+    HAS_NETWORKS = "SELECT seen_at FROM accounts_networks WHERE account = $1 LIMIT 1";
     ACCOUNT_BY_EMAIL = "SELECT id, name, language FROM accounts_accounts WHERE email = $1";
     WHOSE_MAIL = "SELECT name, email, language FROM accounts_accounts WHERE id = $1";
     SET_EMAIL = "UPDATE accounts_accounts SET email = $2 WHERE id = $1 \
@@ -242,6 +249,11 @@ gruve_store::statements! {
         LEFT JOIN accounts_staff f ON f.account = a.id WHERE a.id = $1";
 }
 
+gruve_store::many_statements! {
+    NAMES_OF (id Bytes) = "SELECT a.id AS id, a.name AS name FROM given g \
+        JOIN accounts_accounts a ON a.id = g.id";
+}
+
 #[cfg(test)]
 mod tests {
     use gruve_store::{Store, testing};
@@ -249,6 +261,7 @@ mod tests {
     async fn every_statement_prepares(store: Store) {
         crate::Accounts::migrate(&store).await.unwrap();
         testing::prepare_all(&store, super::STATEMENTS).await;
+        testing::prepare_all_many(&store, super::MANY_STATEMENTS).await;
     }
 
     gruve_store::laws! { statements: [every_statement_prepares] }

@@ -75,7 +75,11 @@ async fn who_signs_up_can_sign_in_by_name_or_address(store: Store) {
     assert_eq!(house.accounts.account_by_name("bob").await.unwrap(), None);
     assert_eq!(house.accounts.account_by_name("a'; --\0").await.unwrap(), None);
     assert_eq!(house.accounts.name_of(id).await.unwrap().as_deref(), Some("alice"));
-    assert_eq!(house.accounts.name_of(AccountId::from_bytes([1; 16])).await.unwrap(), None);
+    let nobody = AccountId::from_bytes([1; 16]);
+    assert_eq!(house.accounts.name_of(nobody).await.unwrap(), None);
+    let names = house.accounts.names_of(&[id, nobody].into()).await.unwrap();
+    assert_eq!(names, [(id, "alice".to_owned())].into());
+    assert!(house.accounts.names_of(&[].into()).await.unwrap().is_empty());
 }
 
 async fn a_name_or_address_is_taken_once_even_in_a_race(store: Store) {

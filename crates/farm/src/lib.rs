@@ -52,7 +52,7 @@ pub use inventory::{
     HISTORY_MAX, Inventory, LABEL_CHARS_MAX, MachineState, NewInventory, WATTS_MAX,
 };
 pub use judgement::{Judged, Judgement, judge};
-pub use luck::{LUCK_MIGRATIONS, Luck, Miner};
+pub use luck::{LUCK_MIGRATIONS, LaneLuck, Luck, Miner};
 pub use machine::{
     MACHINE_NAME_BYTES_MAX, Machine, MachineOwner, NewMachine, Site, UNNAMED_MACHINE,
 };

@@ -2,8 +2,8 @@
 //!
 //! Added in the transaction that adds what shares prove, so nothing counts twice.
 
-use crate::statements::{LUCK, LUCK_OF, SET_LUCK};
-use crate::withholding::{Tail, Worked};
+use crate::statements::{LUCK, LUCK_OF, LUCK_OF_OWNERS, SET_LUCK};
+use crate::withholding::{Tail, Worked, at_most};
 use crate::{Farm, MachineOwner, Result};
 use gruve_store::{FromValue as _, Migration, Tx, Value, params};
 use gruve_units::{Hashes, LaneId, MachineId, Target, mul_div_floor};
@@ -102,7 +102,53 @@ pub(crate) async fn add(tx: &mut Tx, lane: &LaneId, more: &BTreeMap<Miner, Luck>
     Ok(())
 }
 
+/// All the work of a lane against the blocks that it found, of the lane's own chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneLuck {
+    /// Blocks that the work should have found, with 64 fractional bits; stays at its largest.
+    pub expected: u128,
+    /// Blocks that it found.
+    pub found: u64,
+}
+
+impl LaneLuck {
+    /// Blocks that the work should have found, in thousandths of one, rounded down.
+    #[must_use]
+    pub fn expected_milli(&self) -> u128 {
+        mul_div_floor(self.expected, 1_000, ONE_BLOCK).map_or(u128::MAX, |(milli, _)| milli)
+    }
+
+    /// Found against expected, in thousandths, rounded down; nothing before there was work.
+    #[must_use]
+    pub fn permille(&self) -> Option<u128> {
+        let found = u128::from(self.found) * 1_000;
+        mul_div_floor(found, ONE_BLOCK, self.expected).ok().map(|(permille, _)| permille)
+    }
+
+    /// How likely it is that so much work finds so few blocks, or fewer.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn chance_of_so_few(&self) -> f64 {
+        at_most(self.found, self.expected as f64 / ONE_BLOCK as f64)
+    }
+}
+
 impl Farm {
+    /// All the work of a lane against the blocks that it found.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lane_luck(&self, lane: &LaneId) -> Result<LaneLuck> {
+        let mut tx = self.store.read().await?;
+        let mut all = LaneLuck::default();
+        for row in tx.fetch_all(LUCK_OF_OWNERS, &params![lane]).await? {
+            all.expected = all.expected.saturating_add(row.get::<Hashes>("expected")?.0);
+            all.found = all.found.saturating_add(row.get("found")?);
+        }
+        tx.rollback().await?;
+        Ok(all)
+    }
+
     /// What every machine's and owner's work on a lane came to.
     ///
     /// # Errors
@@ -125,6 +171,16 @@ impl Farm {
 mod tests {
     use super::*;
     use gruve_units::AccountId;
+
+    #[test]
+    fn luck_is_what_was_found_of_what_was_expected() {
+        let luck = LaneLuck { expected: (ONE_BLOCK * 5) / 2, found: 3 };
+        assert_eq!((luck.expected_milli(), luck.permille()), (2_500, Some(1_200)));
+        assert!((luck.chance_of_so_few() - 0.757_576).abs() < 1e-6, "Poisson, mean 2.5");
+        assert_eq!(LaneLuck::default().permille(), None);
+        let much = LaneLuck { expected: u128::MAX, found: u64::MAX };
+        assert!(much.permille().is_some() && much.expected_milli() > 0);
+    }
 
     #[test]
     fn a_miner_is_read_back_from_its_name() {

@@ -111,6 +111,8 @@ gruve_store::statements! {
         ORDER BY epoch";
     LUCK = "SELECT expected, found, tail FROM farm_luck WHERE lane = $1 AND miner = $2";
     LUCK_OF = "SELECT miner, expected, found, tail FROM farm_luck WHERE lane = $1 ORDER BY miner";
+    /// Of owners: together they are all that was done.
+    LUCK_OF_OWNERS = "SELECT expected, found FROM farm_luck WHERE lane = $1 AND miner LIKE 'o:%'";
     SET_LUCK = "INSERT INTO farm_luck (lane, miner, expected, found, tail) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT (lane, miner) DO UPDATE SET expected = excluded.expected, found = excluded.found, \
         tail = excluded.tail";

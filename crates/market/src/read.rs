@@ -14,7 +14,7 @@ use crate::papers;
 use crate::sql;
 use crate::standing::StandingRow;
 use crate::{
-    Beneficiary, ContractView, EPOCH_LINES_MAX, EpochLine, Market, MarketError, Result,
+    Beneficiary, ContractView, EPOCH_LINES_MAX, Earnings, EpochLine, Market, MarketError, Result,
     SettlementLine,
 };
 use gruve_statement::SignedTerms;
@@ -22,12 +22,15 @@ use gruve_store::{Tx, params};
 use gruve_units::{
     AccountId, Accrual, Amount, Asset, ContractId, EpochNumber, EpochRule, Hashes, LaneId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows one question gives at most.
 pub const ROWS_MAX: u32 = 1_000;
 /// Contracts of one account shown at most.
 pub const CONTRACTS_MAX: u32 = 500;
+
+/// Contracts whose earnings are asked for at once: as many as have what is pending looked up one by one.
+const VIEWED_AT_ONCE: usize = 64;
 
 /// Epochs of a contract's deliveries in one answer: a month of ten-minute ones.
 pub const DELIVERED_MAX: u32 = 5_000;
@@ -80,10 +83,8 @@ impl Market {
     /// The database's.
     pub async fn contracts(&self, account: AccountId) -> Result<Vec<ContractView>> {
         let mut tx = self.store().read().await?;
-        let mut views = Vec::new();
-        for c in Contract::of_account(&mut tx, account, None, CONTRACTS_MAX).await? {
-            views.push(self.view(&mut tx, &c).await?);
-        }
+        let all = Contract::of_account(&mut tx, account, None, CONTRACTS_MAX).await?;
+        let views = self.views(&mut tx, &all).await?;
         tx.rollback().await?;
         Ok(views)
     }
@@ -99,11 +100,9 @@ impl Market {
         limit: u32,
     ) -> Result<Vec<ContractView>> {
         let mut tx = self.store().read().await?;
-        let mut views = Vec::new();
         let before = Some(before.unwrap_or(ContractId::from_bytes([0xff; 16])));
-        for c in Contract::of_account(&mut tx, account, before, limit).await? {
-            views.push(self.view(&mut tx, &c).await?);
-        }
+        let all = Contract::of_account(&mut tx, account, before, limit).await?;
+        let views = self.views(&mut tx, &all).await?;
         tx.rollback().await?;
         Ok(views)
     }
@@ -190,55 +189,91 @@ impl Market {
     }
 
     pub(crate) async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
-        let who = c.earner();
         let mut earnings = Vec::new();
         for book in self.lane(&c.lane)?.books() {
-            earnings.push(earned(&StandingRow::find(tx, book, who).await?, book)?);
+            earnings.push(earned(&StandingRow::find(tx, book, c.earner()).await?, book)?);
         }
-        let own = *earnings.iter().find(|e| e.asset == c.asset).ok_or_else(|| {
-            MarketError::Broken("a contract of an asset its lane does not earn".into())
-        })?;
         let closed = LaneState::read(tx, &c.lane).await?.closed;
-        let (entitled, shortfall) = match (c.delivery(), closed) {
-            (Some(d), Some(last)) if last >= d.start => {
-                let given = Delivery { delivered: c.given(), ..d };
-                (d.due_by(last)?.max(c.delivered), given.shortfall(last)?)
-            }
-            _ => (Hashes::ZERO, Hashes::ZERO),
-        };
-        Ok(ContractView {
-            id: c.id,
-            account: c.account,
-            plan: c.plan.to_string(),
-            plan_version: c.plan_version,
-            title: c.title.to_string(),
-            lane: c.lane.clone(),
-            asset: c.asset,
-            state: c.state,
-            hashrate: c.hashrate,
-            term_epochs: c.term,
-            scheme: c.scheme,
-            epoch_us: c.epoch_us,
-            price: c.price,
-            terms_hash: c.terms_hash,
-            created: c.created,
-            paid: c.paid,
-            start_epoch: c.start,
-            hard_end: c.delivery().map(|d| d.hard_end()),
-            bought: c.work,
-            entitled,
-            delivered: c.delivered,
-            shortfall,
-            earned: own.earned,
-            settled: own.settled,
-            credited: own.credited,
-            maturing: own.maturing,
-            earnings,
-            refunded: Amount::new(c.price.asset, c.refunded),
-            life: c.life.clone(),
-            epochs: Vec::new(),
-        })
+        shown(c, earnings, closed)
     }
+
+    /// Several at once, in their order: what they earned is asked for by lane and asset, not one by one.
+    async fn views(&self, tx: &mut Tx, contracts: &[Contract]) -> Result<Vec<ContractView>> {
+        let mut closed = BTreeMap::new();
+        let mut views = Vec::with_capacity(contracts.len());
+        for some in contracts.chunks(VIEWED_AT_ONCE) {
+            let mut earnings: BTreeMap<ContractId, Vec<Earnings>> = BTreeMap::new();
+            let lanes: BTreeSet<&LaneId> = some.iter().map(|c| &c.lane).collect();
+            for lane in lanes {
+                let of: Vec<&Contract> = some.iter().filter(|c| c.lane == *lane).collect();
+                let earners: Vec<Beneficiary> = of.iter().map(|c| c.earner()).collect();
+                for book in self.lane(lane)?.books() {
+                    let rows = StandingRow::find_all(tx, book, &earners).await?;
+                    for (c, row) in of.iter().zip(&rows) {
+                        earnings.entry(c.id).or_default().push(earned(row, book)?);
+                    }
+                }
+                if !closed.contains_key(lane) {
+                    closed.insert(lane.clone(), LaneState::read(tx, lane).await?.closed);
+                }
+            }
+            for c in some {
+                let last = closed.get(&c.lane).copied().flatten();
+                views.push(shown(c, earnings.remove(&c.id).unwrap_or_default(), last)?);
+            }
+        }
+        Ok(views)
+    }
+}
+
+/// A contract as it is shown: with what it earned in each asset of its lane, as of the last closed epoch.
+fn shown(
+    c: &Contract,
+    earnings: Vec<Earnings>,
+    closed: Option<EpochNumber>,
+) -> Result<ContractView> {
+    let own = *earnings.iter().find(|e| e.asset == c.asset).ok_or_else(|| {
+        MarketError::Broken("a contract of an asset its lane does not earn".into())
+    })?;
+    let (entitled, shortfall) = match (c.delivery(), closed) {
+        (Some(d), Some(last)) if last >= d.start => {
+            let given = Delivery { delivered: c.given(), ..d };
+            (d.due_by(last)?.max(c.delivered), given.shortfall(last)?)
+        }
+        _ => (Hashes::ZERO, Hashes::ZERO),
+    };
+    Ok(ContractView {
+        id: c.id,
+        account: c.account,
+        plan: c.plan.to_string(),
+        plan_version: c.plan_version,
+        title: c.title.to_string(),
+        lane: c.lane.clone(),
+        asset: c.asset,
+        state: c.state,
+        hashrate: c.hashrate,
+        term_epochs: c.term,
+        scheme: c.scheme,
+        epoch_us: c.epoch_us,
+        price: c.price,
+        terms_hash: c.terms_hash,
+        created: c.created,
+        paid: c.paid,
+        start_epoch: c.start,
+        hard_end: c.delivery().map(|d| d.hard_end()),
+        bought: c.work,
+        entitled,
+        delivered: c.delivered,
+        shortfall,
+        earned: own.earned,
+        settled: own.settled,
+        credited: own.credited,
+        maturing: own.maturing,
+        earnings,
+        refunded: Amount::new(c.price.asset, c.refunded),
+        life: c.life.clone(),
+        epochs: Vec::new(),
+    })
 }
 
 fn epoch_line((epoch, line): &LineOf, own: Asset, rule: EpochRule) -> EpochLine {

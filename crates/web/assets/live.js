@@ -7,6 +7,7 @@
   if (!window.EventSource || parts().length === 0) return;
 
   const LEAST_MS = 1000; // at most one refresh a second, however many events come
+  let spread = 0; // over how long the house wants the pages that are open to refresh themselves
   let last = 0;
   let waiting = false;
   let busy = false;
@@ -19,7 +20,7 @@
     stale = false;
     last = Date.now();
     try {
-      const answer = await fetch(location.href, { headers: { "Accept": "text/html" } });
+      const answer = await fetch(location.href, { headers: { "Accept": "text/html", "Gruve-Refresh": "yes" } });
       if (!answer.ok || answer.redirected) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const old of parts()) {
@@ -40,13 +41,16 @@
   function changed() {
     if (waiting) return;
     waiting = true;
-    setTimeout(refresh, Math.max(0, LEAST_MS - (Date.now() - last)));
+    setTimeout(refresh, Math.max(spread * (0.5 + Math.random()), LEAST_MS - (Date.now() - last)));
   }
 
   const lamp = document.getElementById("live-lamp");
   const show = (on) => { if (lamp) lamp.hidden = !on; };
   const events = new EventSource("/events");
-  events.addEventListener("change", changed);
+  events.addEventListener("change", (event) => {
+    spread = Number(event.data.split(" ")[1]) || 0;
+    changed();
+  });
   events.addEventListener("open", () => show(true));
   events.addEventListener("error", () => show(false));
   document.addEventListener("visibilitychange", () => { if (!document.hidden && stale) changed(); });

@@ -1,4 +1,5 @@
-//! How long the overview of a customer with two hundred contracts takes at the server, and what it weighs.
+//! How long the overview of a customer with two hundred contracts and a year of settlements takes at the server, and what
+//! it weighs.
 //! `cargo bench -p gruve-web --bench overview`; docs/bench.md has the last figures.
 #![allow(clippy::unwrap_used, missing_docs, clippy::print_stdout, dead_code, unreachable_pub)]
 
@@ -18,7 +19,7 @@ async fn main() {
     let house = House::new().await;
     house.epochs(9).await;
     let me = Program::signed_up(&house.app, "kari").await;
-    with_contracts(&house, &me, CONTRACTS).await;
+    with_contracts(&house, &me, CONTRACTS, 60).await;
     let mut browser = Browser::new(&house.app);
     browser.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
     let (mut took, mut bytes) = (Vec::new(), 0);

@@ -163,6 +163,7 @@ fn declare(state: Option<AppState>) -> Routes {
     let routes = crate::api::webhooks::routes(crate::pages::webhooks::routes(routes));
     let routes = crate::pages::status::routes(routes);
     let routes = crate::pages::track::routes(routes);
+    let routes = crate::pages::manual::routes(routes);
     let routes = crate::pages::hosted::routes(routes);
     let routes = crate::pages::appraise::routes(routes);
     let routes = crate::pages::estimate::routes(routes);
@@ -175,7 +176,7 @@ fn declare(state: Option<AppState>) -> Routes {
 fn console_routes(routes: Routes) -> Routes {
     use Access::{Staff, StaffForm};
     use console::{
-        customers, farm, hosting, machine, money, overview, payins, plans, staff, tickets,
+        blocks, customers, farm, hosting, machine, money, overview, payins, plans, staff, tickets,
         withholding,
     };
     use gruve_accounts::Permission::{
@@ -185,6 +186,7 @@ fn console_routes(routes: Routes) -> Routes {
     };
     routes
         .get("/console", Staff(SeeFarm), overview::overview)
+        .get("/console/blocks", Staff(SeeFarm), blocks::blocks)
         .get("/console/sites", Staff(SeeFarm), farm::sites)
         .post("/console/sites/token", StaffForm(RunSites), farm::new_token)
         .post("/console/sites/power", StaffForm(RunSites), farm::state_power)

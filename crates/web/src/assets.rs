@@ -15,7 +15,7 @@ pub(crate) struct Asset {
 }
 
 impl Asset {
-    fn new(stem: &str, ending: &str, kind: &'static str, body: &'static [u8]) -> Self {
+    pub(crate) fn new(stem: &str, ending: &str, kind: &'static str, body: &'static [u8]) -> Self {
         let hash = hex::encode(&Sha256::digest(body)[..6]);
         Asset { name: format!("{stem}-{hash}.{ending}"), kind, body }
     }
@@ -61,6 +61,11 @@ pub(crate) static ESTIMATE_JS: LazyLock<Asset> = LazyLock::new(|| {
     let body = include_bytes!("../assets/estimate.js");
     Asset::new("estimate", "js", "text/javascript; charset=utf-8", body)
 });
+/// The script that shows what is typed as a password, and says how good it is.
+pub(crate) static PASSWORD_JS: LazyLock<Asset> = LazyLock::new(|| {
+    let body = include_bytes!("../assets/password.js");
+    Asset::new("password", "js", "text/javascript; charset=utf-8", body)
+});
 /// The sign of the house.
 pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../assets/logo.svg"))
@@ -68,7 +73,8 @@ pub(crate) static LOGO: LazyLock<Asset> = LazyLock::new(|| {
 
 /// The file of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*CSS, &*JS, &*RECEIPT_JS, &*PASSKEYS_JS, &*ESTIMATE_JS, &*LOGO]
+    [&*CSS, &*JS, &*RECEIPT_JS, &*PASSKEYS_JS, &*ESTIMATE_JS, &*PASSWORD_JS, &*LOGO]
         .into_iter()
+        .chain(crate::manual::pictures())
         .find(|a| a.name == name)
 }

@@ -9,8 +9,7 @@ use crate::trade::market_failure;
 use crate::words::t;
 use gruve_market::{Plan, PlanConfig};
 use gruve_units::AccountId;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl AppState {
     /// Does something in the name of one of the staff. `action` is a stable word as `payout.approve`,
@@ -57,17 +56,15 @@ impl AppState {
         self.act(staff, None, "plan.as_filed", &logged(id), done).await
     }
 
-    /// The names of accounts, each looked up once.
+    /// The names of accounts, all looked up at once.
     pub(crate) async fn names(
         &self,
         accounts: impl Iterator<Item = AccountId>,
     ) -> Result<BTreeMap<AccountId, String>, Failure> {
-        let mut names = BTreeMap::new();
+        let accounts: BTreeSet<AccountId> = accounts.collect();
+        let mut names = self.accounts().names_of(&accounts).await?;
         for account in accounts {
-            if let Entry::Vacant(place) = names.entry(account) {
-                let name = self.accounts().name_of(account).await?;
-                place.insert(name.unwrap_or_else(|| account.to_string()));
-            }
+            names.entry(account).or_insert_with(|| account.to_string());
         }
         Ok(names)
     }

@@ -164,6 +164,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Customer {
     }
 }
 
+/// The session that was live when somebody signed in again: the new one takes its place.
+pub(crate) struct Replaced(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Replaced {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Replaced(parts.extensions.get::<Customer>().map(|c| c.token.clone())))
+    }
+}
+
 /// One of the staff; only behind the gate that asks for a permission.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Staff {

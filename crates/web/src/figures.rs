@@ -1,7 +1,8 @@
 //! Figures put together from several rooms.
 
 use crate::failure::Failure;
-use crate::money::asset_name;
+use crate::hosted::farm_failure;
+use crate::money::{asset_name, local, percent};
 use crate::state::{AppState, is_something};
 use crate::view::{BalanceView, BookLine, BooksView, LaneView, StatementView};
 use crate::words::t;
@@ -154,6 +155,17 @@ impl AppState {
         Ok(out)
     }
 
+    /// What a lane's work found against what it should have found.
+    pub(crate) async fn luck(&self, lane: &LaneId) -> Result<LuckView, Failure> {
+        let luck = self.farm().lane_luck(lane).await.map_err(|e| farm_failure(&e))?;
+        Ok(LuckView {
+            found: luck.found,
+            expected_milli: luck.expected_milli(),
+            permille: luck.permille(),
+            chance_of_so_few: luck.chance_of_so_few(),
+        })
+    }
+
     /// A number that differs when something on a public page does.
     pub(crate) async fn fingerprint(&self) -> Result<u64, Failure> {
         let mut hash = DefaultHasher::new();
@@ -164,6 +176,26 @@ impl AppState {
         // What the lanes do not show, such as a payout on its way, is looked at now and then.
         (self.now().secs() / 10).hash(&mut hash);
         Ok(hash.finish())
+    }
+}
+
+/// Found against expected, of a lane's own chain.
+pub(crate) struct LuckView {
+    pub(crate) found: u64,
+    expected_milli: u128,
+    pub(crate) permille: Option<u128>,
+    pub(crate) chance_of_so_few: f64,
+}
+
+impl LuckView {
+    /// Blocks expected, to a thousandth.
+    pub(crate) fn expected(&self) -> String {
+        local(&format!("{}.{:03}", self.expected_milli / 1_000, self.expected_milli % 1_000))
+    }
+
+    /// Found of expected in percent; a dash before there was work.
+    pub(crate) fn percent(&self) -> String {
+        self.permille.map_or_else(|| "–".to_owned(), |p| percent(p, 1_000))
     }
 }
 

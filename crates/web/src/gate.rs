@@ -8,9 +8,10 @@ use crate::scopes::scope_of;
 use crate::security::{
     Cookie, comes_from_own_pages, form_token, new_form_cookie, put_headers, same_token,
 };
+use crate::shared::is_refresh;
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::words::{Language, find, speaking, wanted};
+use crate::words::{Language, find, speaking, spoken, wanted};
 use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -173,7 +174,13 @@ pub(crate) async fn visitor(
         _ => {}
     }
     req.extensions_mut().insert(visitor.clone());
+    let is_everybodys = visitor.account.is_none() && !has_public_form(&path);
+    let is_refresh = req.method() == Method::GET && is_refresh(req.headers());
     let mut response = match language {
+        _ if is_everybodys && is_refresh => {
+            let place = (visitor.place.clone(), spoken().code);
+            state.shared().page(state.pulse().count(), place, || next.run(req)).await
+        }
         Some(language) => {
             let mut response = speaking(language, next.run(req)).await;
             response.extensions_mut().insert(OfAccount(language));

@@ -1,11 +1,12 @@
 //! The frame of every page: landmarks, navigation, notices.
 
-use crate::assets::{CSS, JS, LOGO};
+use crate::assets::{CSS, JS, LOGO, PASSWORD_JS};
 use crate::failure::Failure;
 use crate::gate::percent_encoded;
 use crate::pages::lost;
 use crate::visitor::Visitor;
 use crate::words::{all, heard, say, spoken, t, text};
+use gruve_accounts::PASSWORD_CHARS_MIN;
 use maud::{DOCTYPE, Markup, html};
 
 /// The line that stands wherever coins are listed for customers.
@@ -34,7 +35,8 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
                 footer.foot {
                     div.inner {
                         p { (t("Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away."))
-                            " " a href="/status" { (t("Status")) } " · " a href="/appraise" { (t("Appraise an offer")) } }
+                            " " a href="/status" { (t("Status")) } " · " a href="/appraise" { (t("Appraise an offer")) }
+                            " · " a href="/docs" { (t("Documents")) } }
                         p.lamp #live-lamp hidden { (t("Live")) }
                         (languages(visitor))
                     }
@@ -131,6 +133,15 @@ macro_rules! cell {
 }
 pub(crate) use cell;
 
+/// The script of password fields, with the words it says.
+fn password_script() -> Markup {
+    html! {
+        script src=(PASSWORD_JS.path()) defer data-least=(PASSWORD_CHARS_MIN) data-show=(t("Show the password"))
+            data-short=(t("Too short: {n} of 12 characters.")) data-weak=(t("Easily guessed: it will be refused."))
+            data-fair=(t("It will do. Another word makes it better.")) data-good=(t("Good.")) {}
+    }
+}
+
 /// A form field with label, hint and error, tied together for screen readers.
 pub(crate) struct Field<'a> {
     pub(crate) id: &'a str,
@@ -166,6 +177,7 @@ impl Field<'_> {
                 p.hint id=(hint_id) { (t(self.hint)) }
                 @if let Some(e) = self.error { p.error id=(error_id) { (heard(e)) } }
             }
+            @if self.kind == "password" { (password_script()) }
         }
     }
 }

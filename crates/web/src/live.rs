@@ -1,8 +1,9 @@
 //! Live pages: one stream of "something changed" events.
 //!
-//! The stream carries no figures, only a count that grows; a page that hears it fetches itself
-//! again and so shows exactly what it would show on reload, with the same rights. One watcher
-//! looks for changes, however many look at pages.
+//! The stream carries no figures, only a count that grows and over how many milliseconds pages are to spread; a page that
+//! hears it fetches itself again, within that time, and so shows exactly what it would show on reload, with the same
+//! rights. One watcher looks for changes, however many look at pages; what everybody sees alike is written once for a
+//! change ([`crate::shared`]).
 
 use crate::client::Client;
 use crate::crowd::{Crowd, Seat};
@@ -28,6 +29,12 @@ const OF_A_HOUSEHOLD_MAX: usize = 64;
 /// A stream ends after this and the browser opens a new one, so that none outlives a restart
 /// behind a proxy or a session by much.
 const STREAM_LIFE: Duration = Duration::from_secs(900);
+/// What a page costs at the most that is written for one visitor alone, in milliseconds of a processor: over so long for
+/// each of those who listen, pages are to fetch themselves again. A thousand take five seconds, so that the house goes on
+/// serving others meanwhile.
+const PAGE_MS: usize = 5;
+/// The longest that pages wait after a change: what [`SUBSCRIBERS_MAX`] of them take.
+const SPREAD_MS_MAX: usize = 10_000;
 /// How often the watcher looks while somebody listens.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -68,6 +75,11 @@ impl Pulse {
         self.closing.send_replace(true);
     }
 
+    /// How many changes there were.
+    pub(crate) fn count(&self) -> u64 {
+        *self.count.borrow()
+    }
+
     /// How many listen.
     #[must_use]
     pub fn listeners(&self) -> usize {
@@ -80,6 +92,7 @@ struct Listener {
     closing: watch::Receiver<bool>,
     until: tokio::time::Instant,
     greeted: bool,
+    pulse: Pulse,
     _place: OwnedSemaphorePermit,
     _seat: Option<Seat<IpAddr>>,
 }
@@ -99,6 +112,7 @@ pub(crate) async fn events(
         closing: pulse.closing.subscribe(),
         until: tokio::time::Instant::now() + STREAM_LIFE,
         greeted: false,
+        pulse: pulse.clone(),
         _place: place,
         _seat: seat,
     };
@@ -114,7 +128,8 @@ pub(crate) async fn events(
         let n = *l.count.borrow_and_update();
         let name = if l.greeted { "change" } else { "hello" };
         l.greeted = true;
-        let event = Event::default().event(name).id(n.to_string()).data(n.to_string());
+        let spread_ms = (l.pulse.listeners() * PAGE_MS).min(SPREAD_MS_MAX);
+        let event = Event::default().event(name).id(n.to_string()).data(format!("{n} {spread_ms}"));
         Some((Ok::<_, Infallible>(event), l))
     });
     let alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");

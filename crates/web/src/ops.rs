@@ -32,18 +32,20 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Result<&'static str
     Ok("ready\n")
 }
 
-/// `GET /healthz/lanes`: a line for each lane; 503 while one of them has no chain that could be settled
+/// `GET /healthz/lanes`: a line for each lane, and one more for each chain merge-mined with it; 503 while one of them has no chain that could be settled
 /// by, or no node that is ready. Names no node: those are inner addresses.
 pub(crate) async fn lane_health(State(state): State<AppState>) -> Response {
     let (chains, nodes) = (state.live().chains(), state.live().nodes());
     let mut text = String::new();
     let mut is_well = true;
     for chain in &chains {
-        let of_lane = || nodes.iter().filter(|n| n.lane == chain.lane);
-        let ready = of_lane().filter(|n| n.standing == "ready").count();
-        let (lane, standing, all) = (&chain.lane, chain.standing, of_lane().count());
+        let of_chain = || nodes.iter().filter(|n| (&n.lane, n.asset) == (&chain.lane, chain.asset));
+        let ready = of_chain().filter(|n| n.standing == "ready").count();
+        let (lane, standing, all) = (&chain.lane, chain.standing, of_chain().count());
+        let is_own = chains.iter().find(|c| c.lane == chain.lane).is_some_and(|c| c == chain);
+        let merged = if is_own { String::new() } else { format!("+{}", chain.asset) };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{lane} chain={standing} nodes_ready={ready}/{all}");
+        let _ = writeln!(text, "{lane}{merged} chain={standing} nodes_ready={ready}/{all}");
         is_well &= chain.is_sound && (ready > 0 || all == 0);
     }
     let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -162,7 +164,10 @@ fn write_nodes(out: &mut Exposition, nodes: &[LiveNode]) {
         out.family(name, FamilyKind::Gauge, help);
         for node in nodes {
             if let Some(value) = of(node) {
-                out.sample(name, &[("lane", node.lane.as_str()), ("node", &node.name)], value);
+                let asset = node.asset.to_string();
+                let labels =
+                    [("lane", node.lane.as_str()), ("asset", asset.as_str()), ("node", &node.name)];
+                out.sample(name, &labels, value);
             }
         }
     };
@@ -188,7 +193,9 @@ fn write_chains(out: &mut Exposition, chains: &[LiveChain]) {
         out.family(name, FamilyKind::Gauge, help);
         for chain in chains {
             if let Some(value) = of(chain) {
-                out.sample(name, &[("lane", chain.lane.as_str())], value);
+                let asset = chain.asset.to_string();
+                let labels = [("lane", chain.lane.as_str()), ("asset", asset.as_str())];
+                out.sample(name, &labels, value);
             }
         }
     };

@@ -11,6 +11,7 @@ use crate::pages::estimate::Estimates;
 use crate::pages::track::Records;
 use crate::record::PublicRecord;
 use crate::serve::ConnectionLimits;
+use crate::shared::Shared;
 use gruve_accounts::{Accounts, AccountsError, Device, NewAccount, Ticket};
 use gruve_chain::NetworkFigures;
 use gruve_farm::{Farm, MachineOwner};
@@ -59,6 +60,8 @@ pub struct LiveSession {
 pub struct LiveNode {
     /// The lane.
     pub lane: LaneId,
+    /// Of which of the lane's chains it is.
+    pub asset: Asset,
     /// Host and port.
     pub name: String,
     /// What it is fit for, in a word: `ready`, `behind`, `downloading`, `down`, `unusable`.
@@ -80,6 +83,8 @@ pub struct LiveNode {
 pub struct LiveChain {
     /// The lane.
     pub lane: LaneId,
+    /// Which of the lane's chains.
+    pub asset: Asset,
     /// In a word: `starting`, `following`, `failing`, `halted`.
     pub standing: &'static str,
     /// Whether what matured is settled.
@@ -220,6 +225,7 @@ struct Inner {
     event_places: Places,
     records: Records,
     estimates: Estimates,
+    shared: Shared,
 }
 
 /// What came of name and password.
@@ -249,9 +255,15 @@ impl AppState {
         services.store.migrate("web_webhooks", crate::WEBHOOK_MIGRATIONS).await?;
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
         let (event_places, records) = (Places::default(), Records::default());
-        let estimates = Estimates::default();
-        let inner = Inner { services, config, pulse, metrics, event_places, records, estimates };
+        let (estimates, shared) = (Estimates::default(), Shared::default());
+        let inner =
+            Inner { services, config, pulse, metrics, event_places, records, estimates, shared };
         Ok(AppState(Arc::new(inner)))
+    }
+
+    /// Pages that many refresh at once.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
     }
 
     /// By which pages are told that something changed.

@@ -140,7 +140,7 @@ async fn what_cannot_be_read_is_refused_with_a_reason() {
     let wrong = me.post("/api/v1/sessions", json!({ "login": "kari", "password": "no" })).await;
     assert_problem(&wrong, StatusCode::UNAUTHORIZED, "wrong-credentials");
     let account =
-        json!({ "name": "kari", "email": "other@example.org", "password": "long enough" });
+        json!({ "name": "kari", "email": "other@example.org", "password": "long enough words" });
     let taken = me.post("/api/v1/accounts", account).await;
     assert_problem(&taken, StatusCode::CONFLICT, "taken");
     let limit = me.get("/api/v1/epochs?limit=100000").await;
@@ -173,7 +173,9 @@ async fn public_lists_show_what_happened() {
     assert!(metrics.body.contains("gruve_lane_sessions{lane=\"btc\"} 4"));
     assert!(metrics.body.contains("# TYPE gruve_lane_hashrate gauge"));
     let node = |name: &str, value: &str| {
-        let line = format!("gruve_node_{name}{{lane=\"btc\",node=\"10.0.0.1:8332\"}}{value}");
+        let line = format!(
+            "gruve_node_{name}{{lane=\"btc\",asset=\"BTC\",node=\"10.0.0.1:8332\"}}{value}"
+        );
         assert_eq!(metrics.body.contains(&line), !value.is_empty(), "{line}\n{}", metrics.body);
     };
     let expected = [("ready", " 0"), ("chosen", " 1"), ("height", " 7"), ("peers", "")];

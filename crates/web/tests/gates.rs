@@ -21,11 +21,13 @@ fn filled(path: &str) -> String {
 }
 
 /// What anybody may reach, spelt out: making something public takes a line here.
-const PUBLIC: [(&str, &str); 62] = [
+const PUBLIC: [(&str, &str); 64] = [
     ("GET", "/"),
     ("GET", "/plans"),
     ("GET", "/lanes/{lane}"),
     ("GET", "/books"),
+    ("GET", "/docs"),
+    ("GET", "/docs/{name}"),
     ("GET", "/proof"),
     ("GET", "/proof/receipt"),
     ("GET", "/proof/{lane}/{epoch}"),

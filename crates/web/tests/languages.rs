@@ -249,9 +249,11 @@ fn unsaid(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Answers that are files, redirects or streams and show no words, or need a record that this house has not.
-const NO_PAGES: [&str; 17] = [
+/// Answers that are files, redirects or streams and show no words, documents, which are in English, or what needs a
+/// record that this house has not.
+const NO_PAGES: [&str; 18] = [
     "/account/data/export.json",
+    "/docs/{name}",
     "/language/{code}",
     "/contracts/{id}/terms.json",
     "/contracts/{id}/statement.json",

@@ -4,8 +4,10 @@
 mod house;
 
 use axum::http::StatusCode;
-use gruve_accounts::{AccountRules, CHANGE_DELAY, Mail, MailError, MailRules, Mailer};
-use gruve_units::Clock as _;
+use gruve_accounts::{
+    AccountRules, CHANGE_DELAY, Mail, MailError, MailRules, Mailer, SEALED_FOR, UNCONFIRMED_KEPT,
+};
+use gruve_units::{Amount, Asset, Clock as _};
 use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Answer, Browser, Program};
@@ -84,6 +86,38 @@ async fn a_new_customer_confirms_the_address_and_is_let_in() {
     let done = press(&mut me, &link, &[]).await;
     assert!(done.body.contains("Your account is open"), "{}", done.body);
     assert_eq!(sign_in(&mut me, PASSWORD).await.location(), "/account");
+}
+
+/// Two who never confirm; one of them is offered a machine.
+#[tokio::test]
+async fn a_name_that_nobody_confirms_is_free_after_a_week_unless_something_is_its_owners() {
+    let house = writing_house(true).await;
+    let sign_up = async |name: &str| {
+        let mut me = Browser::new(&house.app);
+        let csrf = me.get("/sign-up").await.field("csrf");
+        let email = format!("{name}@example.org");
+        let fields =
+            [("csrf", csrf.as_str()), ("name", name), ("email", &email), ("password", PASSWORD)];
+        me.post("/sign-up", &fields).await.status
+    };
+    for name in ["kari", "ola"] {
+        assert_eq!(sign_up(name).await, StatusCode::OK);
+    }
+    let ola = house.account("ola").await;
+    let machine = house::furnished::stock(&house, "SN0001").await;
+    house
+        .hosting
+        .offer(machine, ola, house::furnished::terms(), Amount::new(Asset::Btc, 0))
+        .await
+        .unwrap();
+    house.clock.advance(UNCONFIRMED_KEPT);
+    assert_eq!(house.state.close_due_accounts().await.unwrap(), 0, "first nobody is let in");
+    assert_eq!(sign_up("kari").await, StatusCode::CONFLICT);
+    house.clock.advance(SEALED_FOR);
+    assert_eq!(house.state.close_due_accounts().await.unwrap(), 1);
+    assert_eq!(house.accounts.account_by_name("kari").await.unwrap(), None);
+    assert_eq!(house.accounts.account_by_name("ola").await.unwrap(), Some(ola));
+    assert_eq!(sign_up("kari").await, StatusCode::OK, "the name and the address are free");
 }
 
 #[tokio::test]

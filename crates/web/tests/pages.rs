@@ -214,6 +214,25 @@ async fn signing_in_leads_back_to_where_one_wanted_to_go_and_never_elsewhere() {
 }
 
 #[tokio::test]
+async fn signing_in_over_a_live_session_ends_it() {
+    let house = House::new().await;
+    Browser::new(&house.app).sign_up("ola").await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let elsewhere = house::browser::Program::signed_in(&house.app, "kari").await;
+    let old = me.cookies["gruve"].clone();
+    let csrf = me.get("/account").await.field("csrf");
+    let login = [("csrf", csrf.as_str()), ("login", "ola"), ("password", "four words make one")];
+    let wrong = [("csrf", csrf.as_str()), ("login", "ola"), ("password", "four words make two")];
+    assert_eq!(me.post("/sign-in", &wrong).await.status, StatusCode::UNAUTHORIZED);
+    assert!(house.accounts.session(&old).await.unwrap().is_some(), "nobody came in its place");
+    assert_eq!(me.post("/sign-in", &login).await.location(), "/account");
+    assert_ne!(me.cookies["gruve"], old);
+    assert_eq!(house.accounts.session(&old).await.unwrap(), None);
+    assert_eq!(elsewhere.get("/api/v1/account").await.status, StatusCode::OK, "others go on");
+}
+
+#[tokio::test]
 async fn hostile_text_is_shown_as_text() {
     let house = House::new().await;
     let mut me = Browser::new(&house.app);

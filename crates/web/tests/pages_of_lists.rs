@@ -112,7 +112,7 @@ async fn an_overview_of_two_hundred_contracts_is_small_and_leads_to_all_of_them(
     let house = House::new().await;
     house.epochs(9).await;
     let me = Program::signed_up(&house.app, "kari").await;
-    with_contracts(&house, &me, 200).await;
+    with_contracts(&house, &me, 200, 60).await;
     let mut browser = house::browser::Browser::new(&house.app);
     browser.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
     let overview = browser.get("/account").await;

@@ -266,6 +266,34 @@ async fn whoever_keeps_blocks_back_stands_first_in_the_console_and_in_the_api() 
 }
 
 #[tokio::test]
+async fn luck_is_all_owners_work_against_the_blocks_and_stands_in_the_console_and_on_the_lane() {
+    let house = House::new().await;
+    let mut owner = signed_in(&house, "eier", Some(Role::Owner)).await;
+    let lane = &house.lanes[0];
+    assert!(owner.get("/lanes/btc").await.body.contains("0 found, 0.000 expected"));
+    let of = |blocks: u128, found| Luck { expected: blocks << 63, found, ..Luck::default() };
+    let id = house.account("eier").await;
+    let luck = BTreeMap::from([
+        (Miner::Owner(MachineOwner::House), of(40, 15)),
+        (Miner::Owner(MachineOwner::Account(id)), of(11, 4)),
+        // What a machine did, its owner did.
+        (Miner::Machine(gruve_units::MachineId::from_bytes([7; 16])), of(40, 15)),
+    ]);
+    let to = ProvenPlace { place: Some((1, 1)), sealed: None };
+    let none = ProvenPlace::default();
+    let counted = house.farm.add_counted(&lane.id, &BTreeMap::new(), &luck, none, to).await;
+    assert!(counted.unwrap());
+    let public = owner.get("/lanes/btc").await.body;
+    assert!(public.contains("74.5 %") && public.contains("19 found, 25.500 expected"), "{public}");
+    assert!(owner.get("/lanes/ltc").await.body.contains("0 found, 0.000 expected"));
+    house.epochs(8).await;
+    let console = owner.get("/console/blocks").await.body;
+    for said in ["74.5 %", "25.500", "0.114", "Mature"] {
+        assert!(console.contains(said), "{said}: {console}");
+    }
+}
+
+#[tokio::test]
 async fn where_the_house_demands_a_second_factor_staff_gets_nowhere_without_one() {
     let config = gruve_web::WebConfig { is_staff_factor_demanded: true, ..Default::default() };
     let house = House::with(config).await;

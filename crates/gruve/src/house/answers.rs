@@ -7,7 +7,7 @@ use super::metrics;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
 use gruve_chain::eth::EthNodeGroup;
-use gruve_chain::{ChainStanding, NetworkFigures, NodeGroup, NodeHealth};
+use gruve_chain::{ChainStanding, NetworkFigures, Node as _, NodeGroup, NodeHealth};
 use gruve_farm::{Farm, MachineOwner};
 use gruve_hosting::Hosting;
 use gruve_market::{Market, Paid, StampSource};
@@ -210,11 +210,11 @@ pub struct Line {
     /// The nodes of each lane.
     pub nodes: Vec<(LaneId, Arc<NodeGroup>)>,
     /// How the following of each lane's chain stands.
-    pub chains: Vec<(LaneId, watch::Receiver<ChainStanding>)>,
+    pub chains: Vec<(LaneId, Asset, watch::Receiver<ChainStanding>)>,
     /// Difficulty, fees and hashprice of each lane's chains.
     pub figures: Vec<ChainFigures>,
     /// The nodes of each lane of the Ethash family.
-    pub eth_nodes: Vec<(LaneId, Arc<EthNodeGroup>)>,
+    pub eth_nodes: Vec<(LaneId, Asset, Arc<EthNodeGroup>)>,
 }
 
 impl LiveFarm for Line {
@@ -233,10 +233,11 @@ impl LiveFarm for Line {
     }
 
     fn nodes(&self) -> Vec<LiveNode> {
-        let of = |lane: &LaneId, health: Vec<NodeHealth>| {
+        let of = |lane: &LaneId, asset: Asset, health: Vec<NodeHealth>| {
             let lane = lane.clone();
             health.into_iter().map(move |n| LiveNode {
                 lane: lane.clone(),
+                asset,
                 name: n.name,
                 standing: n.standing.name(),
                 is_chosen: n.is_chosen,
@@ -246,8 +247,12 @@ impl LiveFarm for Line {
                 failures: n.failures,
             })
         };
-        let blocks = self.nodes.iter().flat_map(|(lane, group)| of(lane, group.health()));
-        let accounts = self.eth_nodes.iter().flat_map(|(lane, group)| of(lane, group.health()));
+        let blocks = self
+            .nodes
+            .iter()
+            .flat_map(|(lane, group)| of(lane, group.params().asset, group.health()));
+        let accounts =
+            self.eth_nodes.iter().flat_map(|(lane, asset, group)| of(lane, *asset, group.health()));
         blocks.chain(accounts).collect()
     }
 
@@ -257,10 +262,11 @@ impl LiveFarm for Line {
     }
 
     fn chains(&self) -> Vec<LiveChain> {
-        let of = |(lane, standing): &(LaneId, watch::Receiver<ChainStanding>)| {
+        let of = |(lane, asset, standing): &(LaneId, Asset, watch::Receiver<ChainStanding>)| {
             let standing = standing.borrow();
             LiveChain {
                 lane: lane.clone(),
+                asset: *asset,
                 standing: standing.name(),
                 is_sound: standing.is_sound(),
                 height: standing.at().map(|at| at.height),

@@ -179,12 +179,20 @@ impl House {
                 chains: lanes
                     .iter()
                     .flat_map(|l| {
+                        // In the order of the figures: its own chain first.
                         let all = std::iter::once(&l.standing).chain(&l.aux_standings);
-                        all.map(|standing| (l.id.clone(), standing.clone()))
+                        let assets = l.figures.iter().map(|(asset, _)| *asset);
+                        assets.zip(all).map(|(a, standing)| (l.id.clone(), a, standing.clone()))
                     })
                     .collect(),
                 figures: lanes.iter().flat_map(RunningLane::all_figures).collect(),
-                eth_nodes: parts.eth_nodes.iter().map(|(id, n)| (id.clone(), n.clone())).collect(),
+                eth_nodes: lanes
+                    .iter()
+                    .filter_map(|l| {
+                        let (asset, _) = l.figures.first()?;
+                        Some((l.id.clone(), *asset, parts.eth_nodes.get(&l.id)?.clone()))
+                    })
+                    .collect(),
             }),
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),

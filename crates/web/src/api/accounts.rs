@@ -16,7 +16,7 @@ requests! {
         name: String,
         /// An e-mail address.
         email: String,
-        /// 8 characters to 1,024 bytes.
+        /// 12 characters to 1,024 bytes, and none that is easily guessed.
         password: String,
     }
 

@@ -101,7 +101,7 @@ impl AppState {
         asked.map(drop).map_err(|e| accounts_failure(&e))
     }
 
-    /// Closes accounts whose time has come, or leaves them open where something stands in the way; how many
+    /// Closes accounts whose time has come, and those that nobody confirmed and that have nothing, or leaves them open where something stands in the way; how many
     /// were closed.
     ///
     /// # Errors
@@ -110,7 +110,24 @@ impl AppState {
         self.close_due().await.map_err(|f| f.detail)
     }
 
+    /// Whether an account has, or ever had, anything that somebody may come back for.
+    async fn has_anything(&self, account: AccountId) -> Result<bool, Failure> {
+        Ok(!self.obstacles(account).await?.is_empty()
+            || !self.market().contracts(account).await?.is_empty()
+            || !self.market().metered_contracts(account).await?.is_empty()
+            || !self.hosting().contracts(account).await?.is_empty()
+            || !self.treasury().invoices(account).await?.is_empty()
+            || !self.treasury().payouts(account).await?.is_empty())
+    }
+
     async fn close_due(&self) -> Result<u32, Failure> {
+        for account in self.accounts().unconfirmed_due().await? {
+            if self.has_anything(account).await? {
+                self.accounts().spare(account).await?;
+            } else {
+                self.accounts().expire(account).await?;
+            }
+        }
         let mut closed = 0;
         for closing in self.accounts().closings_due().await? {
             let found = self.obstacles(closing.account).await?;

@@ -32,6 +32,7 @@ pub(crate) async fn lane(
     let s = &lane.stats;
     let epochs = state.market().epochs(&s.lane, EPOCHS_SHOWN).await?;
     let blocks = state.market().blocks(&s.lane, BLOCKS_SHOWN).await?;
+    let luck = state.luck(&s.lane).await?;
     let halted = state.live().chains().iter().any(|c| c.lane == s.lane && c.standing == "halted");
     let content = html! {
         div.lead {
@@ -47,6 +48,8 @@ pub(crate) async fn lane(
                 div { dt { (t("Hashrate, proven")) } dd { (rate(s.hashrate)) } }
                 div { dt { (t("Machines connected")) } dd { (lane.machines) } }
                 div { dt { (t("Blocks found")) } dd { (s.blocks_found) } }
+                div { dt { (t("Luck")) } dd { (luck.percent())
+                    small { (say!("{found} found, {expected} expected of all work so far", found = luck.found, expected = luck.expected())) } } }
                 div { dt { (t("Network difficulty")) } dd { (lane.difficulty().map_or_else(|| "–".to_owned(), |d| local(&d))) } }
                 @if let Some(n) = lane.network(s.asset) { (network::rows(s.asset, n)) }
                 div { dt { (t("Chain height")) } dd { @match s.height { Some(h) => (h), None => "–" } } }

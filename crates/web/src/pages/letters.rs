@@ -146,7 +146,7 @@ pub(crate) async fn reset_form(visitor: Visitor, Params(q): Params<Held>) -> Mar
                 (token(&visitor))
                 input type="hidden" name="ticket" value=(q.ticket);
                 (Field { id: "new", label: "New password", kind: "password", value: "",
-                    hint: "At least 8 characters. A few unrelated words are good.",
+                    hint: "At least 12 characters. A few unrelated words are good.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
                 button type="submit" { (t("Set it")) }
             }

@@ -20,6 +20,7 @@ pub(crate) mod letters;
 pub(crate) mod life;
 pub(crate) mod lost;
 pub(crate) mod machines;
+pub(crate) mod manual;
 pub(crate) mod metered;
 pub(crate) mod papers;
 pub(crate) mod passkeys;

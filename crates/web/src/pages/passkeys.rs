@@ -3,7 +3,7 @@
 
 use crate::assets::PASSKEYS_JS;
 use crate::client::Client;
-use crate::extract::{Customer, Form};
+use crate::extract::{Customer, Form, Replaced};
 use crate::failure::Failure;
 use crate::layout::{Field, cell, page, token};
 use crate::money::time;
@@ -133,6 +133,7 @@ pub(crate) struct SignIn {
 pub(crate) async fn sign_in(
     State(state): State<AppState>,
     Client(from): Client,
+    old: Replaced,
     Form(form): Form<SignIn>,
 ) -> Result<Response, Failure> {
     let SignIn { id, client, authenticator, signature, user, ticket, next } = form;
@@ -143,7 +144,7 @@ pub(crate) async fn sign_in(
         None => accounts.sign_in_by_passkey(&given, from).await,
     };
     let Session { token, expires, .. } = session.map_err(|e| failure(&e))?;
-    signed_in(&state, &Opened { token, expires }, local_path(next.as_deref()))
+    signed_in(&state, &Opened { token, expires }, old, local_path(next.as_deref())).await
 }
 
 /// `GET /account/passkeys`

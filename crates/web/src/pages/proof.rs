@@ -76,6 +76,7 @@ pub(crate) async fn overview(
                 a.button href="/proof/receipt" { (t("Check a receipt in this browser")) }
                 a.button.quiet href="/record/checkpoint" { (t("The signed checkpoint")) }
                 a.button.quiet href="/record/key" { (t("Our key")) }
+                a.button.quiet href="/docs/proofs" { (t("Proofs, and checking them")) }
             }
         }
         @for (lane, name, rule, listed) in &sheets {

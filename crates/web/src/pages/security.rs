@@ -82,6 +82,7 @@ pub(crate) async fn security(
             header { h2 #keys-h { (t("Keys for programs")) } }
             (key_table(&visitor, &keys))
             details { summary { (t("Make a key")) } (key_form(&visitor, factors)) }
+            p.small { a href="/docs/api" { (t("HTTP API")) } }
         }
     };
     Ok(page(&visitor, t("Security"), false, &content))
@@ -147,7 +148,7 @@ fn password_form(visitor: &Visitor, f: Factors) -> Markup {
                 (token(visitor))
                 (proof("change", f))
                 (Field { id: "new", label: "New password", kind: "password", value: "",
-                    hint: "At least 8 characters. Everywhere else you are signed out, and your keys for programs end.",
+                    hint: "At least 12 characters. Everywhere else you are signed out, and your keys for programs end.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
                 button type="submit" { (t("Change the password")) }
             }

@@ -1,7 +1,7 @@
 //! Opening an account, signing in and out.
 
 use crate::client::Client;
-use crate::extract::{Customer, Form, Params};
+use crate::extract::{Customer, Form, Params, Replaced};
 use crate::failure::{Failure, sentence};
 use crate::layout::{Field, page, token};
 use crate::pages::{lost, passkeys};
@@ -76,10 +76,13 @@ pub(crate) async fn sign_in(
     State(state): State<AppState>,
     visitor: Visitor,
     Client(from): Client,
+    old: Replaced,
     Form(form): Form<SignIn>,
 ) -> Result<Response, Failure> {
     match state.sign_in(&form.login, &form.password, from).await {
-        Ok(SignedIn::Yes(opened)) => signed_in(&state, &opened, local_path(form.next.as_deref())),
+        Ok(SignedIn::Yes(opened)) => {
+            signed_in(&state, &opened, old, local_path(form.next.as_deref())).await
+        }
         Ok(SignedIn::CodeNeeded(ticket)) => {
             Ok(code_page(&state, &visitor, &ticket.0, form.next.as_deref(), None).into_response())
         }
@@ -137,12 +140,13 @@ pub(crate) async fn sign_in_code(
     State(state): State<AppState>,
     visitor: Visitor,
     Client(from): Client,
+    old: Replaced,
     Form(form): Form<SecondStep>,
 ) -> Result<Response, Failure> {
     let next = form.next.as_deref();
     let ticket = Ticket(form.ticket);
     match state.sign_in_second(&ticket, &form.code, from).await {
-        Ok(opened) => signed_in(&state, &opened, local_path(next)),
+        Ok(opened) => signed_in(&state, &opened, old, local_path(next)).await,
         Err(f) if f.status.is_client_error() => {
             let body = code_page(&state, &visitor, &ticket.0, next, Some(&f.detail));
             Ok((f.status, body).into_response())
@@ -151,12 +155,17 @@ pub(crate) async fn sign_in_code(
     }
 }
 
-/// The cookie of a new session and the way on.
-pub(crate) fn signed_in(
+/// The cookie of a new session and the way on. The one whose cookie it takes the place of ends: nobody could end it
+/// from that browser any more.
+pub(crate) async fn signed_in(
     state: &AppState,
     opened: &crate::state::Opened,
+    Replaced(old): Replaced,
     to: &str,
 ) -> Result<Response, Failure> {
+    if let Some(old) = old {
+        state.accounts().sign_out(&old).await?;
+    }
     let life = opened.expires.since(state.now()).as_secs();
     let cookie = Cookie::Session
         .set(&opened.token, state.config().secure_cookies, life)
@@ -189,7 +198,7 @@ fn sign_up_page(visitor: &Visitor, name: &str, email: &str, error: Option<&str>)
                     hint: "Only for messages about your account.",
                     error: None, autocomplete: "email", inputmode: Some("email") }.draw())
                 (Field { id: "password", label: "Password", kind: "password", value: "",
-                    hint: "At least 8 characters. A few unrelated words are good.",
+                    hint: "At least 12 characters. A few unrelated words are good.",
                     error: None, autocomplete: "new-password", inputmode: None }.draw())
                 div.actions { button type="submit" { (t("Open the account")) } }
             }
@@ -213,6 +222,7 @@ pub(crate) async fn sign_up(
     visitor: Visitor,
     Client(from): Client,
     headers: HeaderMap,
+    old: Replaced,
     Form(form): Form<SignUp>,
 ) -> Result<Response, Failure> {
     let made = state.sign_up(&form.name, &form.email, &form.password, &from).await;
@@ -244,7 +254,7 @@ pub(crate) async fn sign_up(
         }
         Err(f) => return Err(f),
     };
-    signed_in(&state, &opened, "/account")
+    signed_in(&state, &opened, old, "/account").await
 }
 
 /// `POST /sign-out`

@@ -77,6 +77,21 @@ pub async fn stock(house: &House, serial: &str) -> gruve_units::MachineId {
     house.farm.add_inventory(new).await.unwrap()
 }
 
+/// What a machine is offered for.
+pub fn terms() -> OfferTerms {
+    OfferTerms {
+        kind: HostingKind::Sold,
+        scheme: Scheme::Solo,
+        pay_from: PayFrom::Earnings,
+        asset: Asset::Btc,
+        energy_minor_per_kwh: 100,
+        fee_minor_per_day: 2_000,
+        level: Bps::new(9_500).unwrap(),
+        term_epochs: 0,
+        minimum_payout_minor: 0,
+    }
+}
+
 /// A machine of kari's in Bergen that a ticket is about.
 async fn machine(house: &House, kari: &Program) {
     let site = house.farm.add_site("bergen").await.unwrap();
@@ -92,20 +107,9 @@ async fn machine(house: &House, kari: &Program) {
     };
     let id = house.farm.add_inventory(new).await.unwrap();
     house.farm.set_state(id, MachineState::Running).await.unwrap();
-    let terms = OfferTerms {
-        kind: HostingKind::Sold,
-        scheme: Scheme::Solo,
-        pay_from: PayFrom::Earnings,
-        asset: Asset::Btc,
-        energy_minor_per_kwh: 100,
-        fee_minor_per_day: 2_000,
-        level: Bps::new(9_500).unwrap(),
-        term_epochs: 0,
-        minimum_payout_minor: 0,
-    };
     let account = house.accounts.account_by_name("kari").await.unwrap().unwrap();
     let free = Amount::new(Asset::Btc, 0);
-    let id = house.hosting.offer(id, account, terms, free).await.unwrap();
+    let id = house.hosting.offer(id, account, terms(), free).await.unwrap();
     let taken = kari.post(&format!("/api/v1/machines/{id}/accept"), json!({})).await;
     assert!(taken.status.is_success(), "{}", taken.body);
     house.epochs(5).await;

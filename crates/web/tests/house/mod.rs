@@ -175,6 +175,7 @@ impl LiveFarm for Connected {
     fn nodes(&self) -> Vec<gruve_web::LiveNode> {
         vec![gruve_web::LiveNode {
             lane: "btc".parse().unwrap(),
+            asset: Asset::Btc,
             name: "10.0.0.1:8332".to_owned(),
             standing: "behind",
             is_chosen: true,

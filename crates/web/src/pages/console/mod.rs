@@ -2,6 +2,7 @@
 //! offers besides, it asks the role before it shows it.
 
 pub(crate) mod alerts;
+pub(crate) mod blocks;
 pub(crate) mod customers;
 pub(crate) mod farm;
 pub(crate) mod hosting;
@@ -32,6 +33,7 @@ const GROUPS: [(&str, &[Place]); 5] = [
         "House",
         &[
             ("/console", "Overview", Permission::SeeFarm),
+            ("/console/blocks", "Blocks and luck", Permission::SeeFarm),
             ("/console/alerts", "Alerts", Permission::SeeFarm),
         ],
     ),

@@ -10,6 +10,7 @@ use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
 use gruve_treasury::PayoutState;
+use gruve_units::Hashrate;
 use maud::{Markup, html};
 
 /// `GET /console`
@@ -28,7 +29,7 @@ pub(crate) async fn overview(
                 div { dt { (t("Open tickets")) } dd { (tickets) } }
             }
         }))
-        (sheet("capacity", "Capacity against sold", &capacity(&lanes)))
+        (sheet("capacity", "Capacity against sold", &capacity(&state, &lanes)))
         (sheet("nodes", "Nodes", &nodes(&state)))
         (sheet("chains", "Chains", &chains(&state)))
         (sheet("gateways", "Gateways", &gateways(&lanes)))
@@ -36,7 +37,7 @@ pub(crate) async fn overview(
     Ok(frame(&visitor, staff, "House", "What runs, what is sold, what waits.", &content))
 }
 
-fn capacity(lanes: &[LaneView]) -> Markup {
+fn capacity(state: &AppState, lanes: &[LaneView]) -> Markup {
     let row = |l: &LaneView| {
         let s = &l.stats;
         let standing = if s.oversold.0 > 0 {
@@ -45,16 +46,24 @@ fn capacity(lanes: &[LaneView]) -> Markup {
             html! { span.tag.good { (t("Covered")) } }
         };
         let lane = html! { a href={ "/lanes/" (s.lane) } { (s.lane) } };
+        // What is proven and never sold.
+        let reserve = state
+            .market()
+            .config()
+            .lane(&s.lane)
+            .map_or(Hashrate(0), |c| Hashrate(c.capacity_reserve_bps.of(s.proven_capacity.0)));
         vec![
             lane,
             rate(s.house_hashrate),
             rate(s.proven_capacity),
+            rate(reserve),
             rate(s.sold),
             rate(s.available),
             standing,
         ]
     };
-    let columns = ["Lane", ">House, now", ">Proven", ">Sold", ">Left for sale", "Standing"];
+    let columns =
+        ["Lane", ">House, now", ">Proven", ">Reserve", ">Sold", ">Left for sale", "Standing"];
     table("Capacity of each lane", &columns, &lanes.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -68,6 +77,7 @@ fn nodes(state: &AppState) -> Markup {
         let tone = if n.standing == "ready" { "tag good" } else { "tag warn" };
         vec![
             html! { (n.lane) },
+            html! { (n.asset) },
             html! { (n.name) @if n.is_chosen { " " (t("(chosen)")) } },
             html! { span class=(tone) { (t(n.standing)) } },
             or_dash(n.height),
@@ -76,7 +86,8 @@ fn nodes(state: &AppState) -> Markup {
             html! { (n.failures) },
         ]
     };
-    let columns = ["Lane", "Node", "Standing", ">Height", ">Peers", ">Template's age", ">Failures"];
+    let columns =
+        ["Lane", "Coin", "Node", "Standing", ">Height", ">Peers", ">Template's age", ">Failures"];
     table("Nodes", &columns, &all.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -87,9 +98,15 @@ fn chains(state: &AppState) -> Markup {
             true => html! { span.tag.good { (t("Settles")) } },
             false => html! { span.tag.bad { (t("Settlement waits")) } },
         };
-        vec![html! { (c.lane) }, html! { (t(c.standing)) }, or_dash(c.height), settles]
+        vec![
+            html! { (c.lane) },
+            html! { (c.asset) },
+            html! { (t(c.standing)) },
+            or_dash(c.height),
+            settles,
+        ]
     };
-    let columns = ["Lane", "Following", ">In the books up to", "Settlement"];
+    let columns = ["Lane", "Coin", "Following", ">In the books up to", "Settlement"];
     table("Chains as followed", &columns, &all.iter().map(row).collect::<Vec<_>>())
 }
 

@@ -1,0 +1,119 @@
+//! The documents of the house: what is sold, how it is checked, how programs ask.
+
+use crate::failure::Failure;
+use crate::layout::page;
+use crate::manual::{Document, Readers, all, find};
+use crate::routes::{Access, Routes};
+use crate::visitor::Visitor;
+use crate::words::{spoken, t};
+use axum::extract::Path;
+use maud::{Markup, html};
+
+/// The pages.
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes.get("/docs", Access::Public, contents).get("/docs/{name}", Access::Public, document)
+}
+
+/// What a document is about, in the visitor's language; it itself is in English.
+fn about(name: &str) -> (&str, &str) {
+    match name {
+        "customers" => {
+            (t("For customers"), t("What you buy, how it earns, what it costs, what can go wrong."))
+        }
+        "contracts" => (
+            t("A contract's life"),
+            t("From the quote to the end: pauses, renewals, choices, refunds."),
+        ),
+        "schemes" => (t("Earning schemes"), t("PPLNS, FPPS and solo: who is paid what, and when.")),
+        "hosting" => (
+            t("Hosted machines"),
+            t("Machines of your own in the operator's site: bills, proofs, handing on."),
+        ),
+        "security" => (
+            t("Accounts and security"),
+            t("What protects an account, and what is erased when it is closed."),
+        ),
+        "proofs" => (
+            t("Proofs, and checking them"),
+            t("How work is proven, what the public record holds, how to verify it."),
+        ),
+        "record-format" => (t("The public record"), t("Every file of it, byte by byte.")),
+        "statements" => {
+            (t("Terms and statements"), t("Recompute every line of a contract from two files."))
+        }
+        "funds" => (
+            t("What is owed, and what is there"),
+            t("The statement of funds, and how to check your part of it."),
+        ),
+        "appraise" => {
+            (t("Appraise an offer"), t("Any offer of hashpower against a coin's real past."))
+        }
+        "api" => (t("HTTP API"), t("Everything that the pages do, for programs.")),
+        "webhooks" => (t("Webhooks"), t("Messages to a program of yours, signed.")),
+        "stratum" => (t("Stratum"), t("How machines connect and what their shares count.")),
+        other => (other, ""),
+    }
+}
+
+/// `GET /docs`
+pub(crate) async fn contents(visitor: Visitor) -> Markup {
+    let content = html! {
+        div.lead {
+            h1 { (t("Documents")) }
+            p { (t("What this house's software does and how to check it: the same for every operator.")) }
+            @if spoken().code != "en" { p { (t("The documents are in English.")) } }
+        }
+        div.columns {
+            (list(t("For customers and owners"), "for-customers", Readers::Customers))
+            (list(t("For whoever checks"), "for-verifiers", Readers::Verifiers))
+            (list(t("For programs and machines"), "for-programs", Readers::Programs))
+        }
+    };
+    page(&visitor, t("Documents"), false, &content)
+}
+
+fn list(heading: &str, id: &str, readers: Readers) -> Markup {
+    html! {
+        section.sheet aria-labelledby=(id) {
+            header { h2 id=(id) { (heading) } }
+            dl.documents {
+                @for document in all().iter().filter(|d| d.readers == readers) {
+                    @let (title, about) = about(document.name);
+                    dt { a href={ "/docs/" (document.name) } { (title) } }
+                    dd { (about) }
+                }
+            }
+        }
+    }
+}
+
+/// `GET /docs/{name}`
+pub(crate) async fn document(
+    visitor: Visitor,
+    Path(name): Path<String>,
+) -> Result<Markup, Failure> {
+    let document = find(&name).ok_or_else(|| Failure::not_found("document"))?;
+    let content = html! {
+        div.lead {
+            p.crumbs { a href="/docs" { (t("Documents")) } }
+            h1 lang="en" { (document.title) }
+            @if spoken().code != "en" { p { (t("This document is in English.")) } }
+        }
+        (parts(document))
+        article.sheet.document lang="en" { (document.body) }
+    };
+    Ok(page(&visitor, &document.title, false, &content))
+}
+
+fn parts(document: &Document) -> Markup {
+    html! {
+        nav.sheet.parts aria-label=(t("On this page")) {
+            details {
+                summary { (t("On this page")) }
+                ul lang="en" {
+                    @for (id, said) in &document.parts { li { a href={ "#" (id) } { (said) } } }
+                }
+            }
+        }
+    }
+}

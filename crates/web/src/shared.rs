@@ -1,0 +1,193 @@
+//! Pages that a thousand visitors refresh at once: what everybody sees alike is written once for each change.
+//!
+//! # What is shared
+//! The answer to a *refresh* (the live pages' script says that it is one) of a page that anybody may see, for visitors who
+//! are not signed in, in one language. It is as fresh as the change that they heard of. Whoever opens or reloads a page
+//! has it written anew, and so has whoever is signed in.
+//!
+//! # Promises
+//! - Nothing of a session is shared, nor a page with a form that is guarded before there is one.
+//! - One writes, the others wait for it: a change costs one page for each address and language, however many look.
+//! - Kept until the next change; [`PAGES_MAX`] at most, each [`PAGE_BYTES_MAX`] at most.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// Pages kept: every public page of a house with a handful of lanes, in all its languages.
+const PAGES_MAX: usize = 64;
+
+/// Bytes of a page that is shared at most; longer ones are written for each.
+const PAGE_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes of an address at most under which a page is kept; longer ones are nobody's link.
+const PLACE_BYTES_MAX: usize = 256;
+
+/// What a page is kept under: the address with its query, the language.
+type Place = (String, &'static str);
+
+/// A page once it is written; nothing where it cannot be shared.
+type Page = Arc<OnceCell<Option<(HeaderMap, Bytes)>>>;
+
+/// The pages of the last change.
+#[derive(Default)]
+pub(crate) struct Shared(Mutex<(u64, HashMap<Place, Page>)>);
+
+/// Whether a request is the refresh of a page that is open.
+pub(crate) fn is_refresh(headers: &HeaderMap) -> bool {
+    headers.contains_key("gruve-refresh")
+}
+
+impl Shared {
+    /// The page as it is after the `change`th change: written by the first who asks, given to the others.
+    pub(crate) async fn page<W, F>(&self, change: u64, place: Place, write: W) -> Response
+    where
+        W: FnOnce() -> F,
+        F: Future<Output = Response>,
+    {
+        let Some(page) = self.kept(change, place) else { return write().await };
+        let (mut write, mut own) = (Some(write), None);
+        let kept = page
+            .get_or_init(async || {
+                let Some(write) = write.take() else { return None };
+                match copied(write().await).await {
+                    Ok((headers, body)) => Some((headers, body)),
+                    Err(response) => {
+                        own = Some(response);
+                        None
+                    }
+                }
+            })
+            .await;
+        match (kept, own, write) {
+            (Some((headers, body)), _, _) => {
+                let mut response = Body::from(body.clone()).into_response();
+                *response.headers_mut() = headers.clone();
+                response
+            }
+            (None, Some(own), _) => own,
+            (None, None, Some(write)) => write().await,
+            // Who wrote has the answer; nobody is left without.
+            (None, None, None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+
+    /// The place of a page; nothing where there is no room for one more.
+    fn kept(&self, change: u64, place: Place) -> Option<Page> {
+        if place.0.len() > PLACE_BYTES_MAX {
+            return None;
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, pages) = &mut *kept;
+        if *of != change {
+            (*of, *pages) = (change, HashMap::new());
+        }
+        if pages.len() >= PAGES_MAX && !pages.contains_key(&place) {
+            return None;
+        }
+        Some(Arc::clone(pages.entry(place).or_default()))
+    }
+}
+
+/// A page that others may have, too: found, HTML, without a cookie, not too long. Else the answer as it is.
+async fn copied(response: Response) -> Result<(HeaderMap, Bytes), Response> {
+    let headers = response.headers();
+    let is_page = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_everybodys = !headers.contains_key(header::SET_COOKIE);
+    let length = axum::body::HttpBody::size_hint(response.body()).upper();
+    let is_short = length.is_some_and(|bytes| bytes <= PAGE_BYTES_MAX as u64);
+    if response.status() != StatusCode::OK || !is_page || !is_everybodys || !is_short {
+        return Err(response);
+    }
+    let (parts, body) = response.into_parts();
+    match to_bytes(body, PAGE_BYTES_MAX).await {
+        Ok(bytes) => Ok((parts.headers, bytes)),
+        Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE.into_response()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn html(text: &'static str) -> Response {
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(to_bytes(response.into_body(), 1_000).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_costs_one_page_however_many_look_and_the_next_one_another() {
+        let (shared, written) = (Arc::new(Shared::default()), Arc::new(AtomicUsize::new(0)));
+        for change in [1, 2] {
+            let looks: Vec<_> = (0..100)
+                .map(|_| {
+                    let (shared, written) = (Arc::clone(&shared), Arc::clone(&written));
+                    tokio::spawn(async move {
+                        let write = || async move {
+                            written.fetch_add(1, Ordering::Relaxed);
+                            tokio::task::yield_now().await;
+                            html("page")
+                        };
+                        text(shared.page(change, ("/".to_owned(), "en"), write).await).await
+                    })
+                })
+                .collect();
+            for look in looks {
+                assert_eq!(look.await.unwrap(), "page");
+            }
+        }
+        assert_eq!(written.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn other_addresses_and_languages_are_other_pages() {
+        let shared = Shared::default();
+        for (path, language, said) in
+            [("/", "en", "one"), ("/", "nb", "two"), ("/books", "en", "three"), ("/", "en", "one")]
+        {
+            let answer = shared.page(1, (path.to_owned(), language), || async { html(said) }).await;
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+            assert_eq!(text(answer).await, said);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_page_for_everybody_is_answered_to_who_asked_alone() {
+        let shared = Shared::default();
+        let cookie = || async {
+            ([(header::CONTENT_TYPE, "text/html"), (header::SET_COOKIE, "a=b")], "mine")
+                .into_response()
+        };
+        let missing = || async { StatusCode::NOT_FOUND.into_response() };
+        let place = |path: &str| (path.to_owned(), "en");
+        assert_eq!(text(shared.page(1, place("/a"), cookie).await).await, "mine");
+        assert_eq!(
+            text(shared.page(1, place("/a"), || async { html("yours") }).await).await,
+            "yours"
+        );
+        assert_eq!(shared.page(1, place("/b"), missing).await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(shared.page(1, place("/b"), missing).await.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn pages_kept_are_bounded_and_one_more_is_written_all_the_same() {
+        let shared = Shared::default();
+        for n in 0..=PAGES_MAX {
+            shared.page(1, (format!("/?{n}"), "en"), || async { html("page") }).await;
+        }
+        assert_eq!(shared.0.lock().unwrap().1.len(), PAGES_MAX);
+        let more = shared.page(1, ("/?more".to_owned(), "en"), || async { html("more") }).await;
+        assert_eq!(text(more).await, "more");
+    }
+}
