@@ -5,13 +5,12 @@
 mod house;
 
 use axum::http::StatusCode;
-use gruve_accounts::{AccountRules, CHANGE_DELAY, Mail, MailError, MailRules, Mailer};
+use gruve_accounts::CHANGE_DELAY;
 use gruve_units::Clock as _;
-use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Answer, Program};
+use house::letters::{self, writing_house};
 use serde_json::{Value, json};
-use std::sync::Mutex;
 use std::time::Duration;
 
 const PASSWORD: &str = "four words make one";
@@ -20,36 +19,9 @@ fn kind(answer: &Answer) -> String {
     answer.json()["type"].as_str().unwrap_or_default().replace("urn:gruve:problem:", "")
 }
 
-#[derive(Default)]
-struct Sink(Mutex<Vec<Mail>>);
-
-#[async_trait::async_trait]
-impl Mailer for Sink {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        self.0.lock().unwrap().push(mail.clone());
-        Ok(())
-    }
-}
-
-async fn writing_house() -> House {
-    let mail = MailRules {
-        origin: "http://gruve.test".into(),
-        house: "Gruve".into(),
-        confirm_sign_up: false,
-        say: gruve_web::in_chosen_language,
-    };
-    let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
-    House::with_rules(WebConfig::default(), rules).await
-}
-
-/// The ticket of the link to a page in the last message that has one.
+/// The body of a call by a message's link.
 async fn ticket(house: &House, page: &str) -> Value {
-    let sink = Sink::default();
-    house.accounts.deliver(&sink).await.unwrap();
-    let at = format!("http://gruve.test/{page}?ticket=");
-    let sent = sink.0.into_inner().unwrap();
-    let body = sent.iter().rev().find_map(|m| m.body.split(&at).nth(1)).unwrap();
-    json!({ "ticket": body.chars().take(43).collect::<String>() })
+    json!({ "ticket": letters::ticket(house, page).await })
 }
 
 async fn factor_on(me: &Program) -> String {
