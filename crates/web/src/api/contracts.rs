@@ -1,7 +1,7 @@
 //! Quotes, contracts and their invoices.
 
 use crate::api::page::Page;
-use crate::api::papers::StatementPage;
+use crate::api::papers::statement::StatementPage;
 use crate::api::payins::Way;
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, key_of, rate, time};
 use crate::extract::{Customer, Id, Json, Params};

@@ -5,8 +5,8 @@
 
 use super::console::{self, farm, hosting, tickets};
 use super::{
-    access, accounts, book, contracts, events, funds, hosted, in_block, letters, life, machines,
-    metered, passkeys, payins, payouts, protection, public, receipts, reserve, talk,
+    access, accounts, book, contracts, energy, events, funds, hosted, in_block, letters, life,
+    machines, metered, passkeys, payins, payouts, protection, public, receipts, reserve, talk,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -39,7 +39,7 @@ fn for_everybody(routes: Routes) -> Routes {
             "/api/v1/energy",
             Public,
             "What the operator states of the sites' electricity.",
-            machines::sites,
+            energy::sites,
         )
         .api_get(
             "/api/v1/short-epochs",
@@ -283,13 +283,13 @@ fn with_machines(routes: Routes) -> Routes {
             "/api/v1/contracts/{id}/energy",
             Bearer,
             "Electricity behind a contract.",
-            machines::contract_energy,
+            energy::contract_energy,
         )
         .api_get(
             "/api/v1/metered/{id}/energy",
             Bearer,
             "Electricity behind a month of work by the meter.",
-            machines::metered_energy,
+            energy::metered_energy,
         )
         .api_get(
             "/api/v1/machines",

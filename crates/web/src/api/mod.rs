@@ -12,6 +12,7 @@ pub(crate) mod accounts;
 pub(crate) mod book;
 pub(crate) mod console;
 pub(crate) mod contracts;
+pub(crate) mod energy;
 pub(crate) mod events;
 pub(crate) mod forms;
 pub(crate) mod funds;
