@@ -1,14 +1,15 @@
-//! Invoices of all accounts, for the operator's people.
+//! Pages of invoices and payouts, for the operator's people and for lists that go on.
 
-use crate::{Invoice, Result, Treasury, sql};
-use gruve_store::params;
-use gruve_units::InvoiceId;
+use crate::payouts::read_payout;
+use crate::{Invoice, Payout, PayoutState, Result, Treasury, sql};
+use gruve_store::{Row, Tx, params};
+use gruve_units::{AccountId, InvoiceId, PayoutId};
 
 /// Invoices of a page at most: each takes two small questions more.
-const PAGE_MAX: u32 = 100;
+pub const INVOICES_PAGE_MAX: u32 = 100;
 
 impl Treasury {
-    /// Invoices of all accounts before one, newest first: at most `limit`, at most 100.
+    /// Invoices of all accounts before one, newest first: at most `limit`, at most [`INVOICES_PAGE_MAX`].
     ///
     /// # Errors
     /// The database's.
@@ -19,11 +20,50 @@ impl Treasury {
     ) -> Result<Vec<Invoice>> {
         let before = before.unwrap_or(InvoiceId::from_bytes([0xff; 16]));
         let mut tx = self.0.store.read().await?;
-        let given = params![before, limit.min(PAGE_MAX)];
-        let mut invoices = Vec::new();
-        for row in tx.fetch_all(sql::LATEST_INVOICES, &given).await? {
-            invoices.extend(self.invoice_row(&mut tx, row.get("id")?).await?);
+        let given = params![before, limit.min(INVOICES_PAGE_MAX)];
+        let rows = tx.fetch_all(sql::LATEST_INVOICES, &given).await?;
+        self.invoices_of(&mut tx, &rows).await
+    }
+
+    /// Invoices of an account before one, newest first: at most `limit`, at most [`INVOICES_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn invoices_before(
+        &self,
+        account: AccountId,
+        before: Option<InvoiceId>,
+        limit: u32,
+    ) -> Result<Vec<Invoice>> {
+        let before = before.unwrap_or(InvoiceId::from_bytes([0xff; 16]));
+        let mut tx = self.0.store.read().await?;
+        let given = params![account, before, limit.min(INVOICES_PAGE_MAX)];
+        let rows = tx.fetch_all(sql::INVOICES_BEFORE, &given).await?;
+        self.invoices_of(&mut tx, &rows).await
+    }
+
+    async fn invoices_of(&self, tx: &mut Tx, rows: &[Row]) -> Result<Vec<Invoice>> {
+        let mut invoices = Vec::with_capacity(rows.len());
+        for row in rows {
+            invoices.extend(self.invoice_row(tx, row.get("id")?).await?);
         }
         Ok(invoices)
+    }
+
+    /// Payouts in a state that were asked for after one of them, oldest first, `limit` at most.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payouts_in_state_after(
+        &self,
+        state: PayoutState,
+        after: Option<PayoutId>,
+        limit: u32,
+    ) -> Result<Vec<Payout>> {
+        let after = after.unwrap_or(PayoutId::from_bytes([0; 16]));
+        let mut tx = self.0.store.read().await?;
+        let given = params![state.word(), after, limit];
+        let rows = tx.fetch_all(sql::PAYOUTS_IN_STATE_AFTER, &given).await?;
+        rows.iter().map(read_payout).collect()
     }
 }

@@ -97,6 +97,7 @@ pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
 pub use depth::DepthStep;
+pub use desk::INVOICES_PAGE_MAX;
 pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings, account_signature, script_signature};

@@ -92,6 +92,8 @@ gruve_store::statements! {
         expires_at FROM treasury_invoices WHERE account = $1 ORDER BY created_at DESC, id DESC
         LIMIT $2";
     LATEST_INVOICES = "SELECT id FROM treasury_invoices WHERE id < $1 ORDER BY id DESC LIMIT $2";
+    INVOICES_BEFORE = "SELECT id FROM treasury_invoices WHERE account = $1 AND id < $2
+        ORDER BY id DESC LIMIT $3";
     INVOICE_BY_INDEX = "SELECT id FROM treasury_invoices WHERE asset = $1 AND key_index = $2";
     COUNT_OPEN_INVOICES = "SELECT COUNT(*) AS n FROM treasury_invoices
         WHERE account = $1 AND closed_at IS NULL";
@@ -508,6 +510,10 @@ gruve_store::statements! {
         p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
         FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
         WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
+    PAYOUTS_IN_STATE_AFTER = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
+        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
+        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
+        WHERE p.state = $1 AND p.id > $2 ORDER BY p.id LIMIT $3";
     ASKED_SINCE = "SELECT
         CAST(COALESCE(SUM(CASE WHEN account = $3 THEN amount ELSE 0 END), 0) AS BIGINT) AS own,
         CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS everybody

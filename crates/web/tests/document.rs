@@ -113,3 +113,92 @@ async fn an_answer_that_the_document_does_not_have_is_noticed() {
     other.as_object_mut().unwrap().remove("decimal");
     assert!(house::document::wrong(schema, &other, "").is_some());
 }
+
+/// What a room writes, read from text by the room itself and written again.
+fn written<T: serde::Serialize + serde::de::DeserializeOwned>(text: Value) -> Value {
+    serde_json::to_value(serde_json::from_value::<T>(text).unwrap()).unwrap()
+}
+
+/// That each kind of line is the document's, with its types, and that one member more or less, or of another type, is
+/// noticed: that no member is forgotten is checked where it is compiled.
+#[test]
+fn papers_of_other_rooms_are_written_as_the_document_says() {
+    use gruve_statement::document::Line;
+    let hash = "ab".repeat(32);
+    let units = serde_json::json!([{ "asset": "BTC", "all": "3", "house": "2", "own": "1" }]);
+    let lines = serde_json::json!([
+        { "is": "epoch", "epoch": 7, "began_us": 70, "house_work": "9", "entitled_all": "8", "surplus": "1",
+          "entitled": "4", "made_good": "1", "delivered": "5", "delivered_sum": "5", "shortfall": "0",
+          "upkeep": "6", "upkeep_due": "6", "units": units },
+        { "is": "end", "epoch": 7, "complete": true, "refund": { "asset": "BTC", "minor": 0 } },
+        { "is": "accrual", "epoch": 7, "asset": "BTC", "block": hash, "life": 0, "height": 9, "reward_minor": 50,
+          "before_epoch": 8, "first_epoch": null, "first_units": "0", "after_units": "1", "own_first": "0",
+          "own_after": "1", "accrual": "18446744073709551616" },
+        { "is": "credit", "epoch": 7, "asset": "BTC", "block": hash, "life": 0, "accrual": "1" },
+        { "is": "settlement", "epoch": 7, "from_epoch": 6, "at_us": 80, "asset": "BTC", "number": 1, "gross_minor": 5,
+          "fee_minor": 1, "maintenance_minor": 1, "waived_minor": 0, "net_minor": 3, "fee_carry": 9_999, "carried": "0",
+          "limited": { "due_minor": 5, "there_minor": 4 } },
+        { "is": "reversal", "epoch": 7, "at_us": 80, "asset": "BTC", "block": hash, "life": 0, "accrual": "1" },
+        { "is": "take-back", "epoch": 7, "asset": "BTC", "number": 2, "block": hash, "life": 0, "gross_minor": 5,
+          "fee_minor": 1, "net_minor": 4 },
+        { "is": "priced", "epoch": 7, "of_epoch": 6, "asset": "BTC", "delivered": "5", "house_work": "9", "earned": "1",
+          "jobs": [{ "height": 9, "bits": 486_604_799, "work": "9", "subsidy_minor": 50, "fee_average_minor": 1 }] },
+        { "is": "found", "epoch": 7, "asset": "BTC", "block": hash, "life": 0, "height": 9, "reward_minor": 50,
+          "stamp_epoch": 7, "house_work": "9", "before": "0", "own": "5", "place": "4", "accrual": "1" },
+        { "is": "usage", "epoch": 7, "began_us": 70, "price_minor": 5, "price_hashrate": "1000", "held_minor": 9,
+          "cap": "9", "house_work": null, "entitled_all": "8", "entitled": "4", "delivered": "5", "delivered_sum": "5",
+          "cost": "1", "charged_minor": 1, "released_minor": 8, "cost_carry": "0", "upkeep": "6", "upkeep_due": "6",
+          "units": [] },
+        { "is": "meter", "epoch": 7, "at_us": 80, "what": "stopped", "delivered_sum": "5", "charged_minor": 1,
+          "cost_carry": "0" },
+        { "is": "aside", "epoch": 7, "hashes": "3" },
+        { "is": "judgement", "epoch": 7, "of_epoch": 6, "missing": "9", "caused": "3", "aside": "3", "part": "1" },
+        { "is": "choice", "epoch": 7, "at_us": 80, "of_epoch": 6, "choice": "lapsed", "hashes": "1" },
+        { "is": "owed", "epoch": 7, "of_epoch": 6, "why": "missed", "asset": "BTC", "hashes": "1", "bits": 1,
+          "per_block": "1", "price_micro": null, "due": "1", "paid_minor": 0 },
+        { "is": "decision", "epoch": 7, "instant_us": 80, "price_micro": 1, "earns_micro": 1, "costs_micro": 2,
+          "decision": "override", "effective_epoch": 8 },
+        { "is": "pause", "epoch": 9, "from_epoch": 7, "epochs": 3 },
+        { "is": "dollars", "epoch": 7, "instant_us": 80, "total": "2", "due": "1", "price_micro": 5, "coins": "1",
+          "upkeep_due": "6" },
+    ]);
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let holds = |name: &str, value: &Value| {
+        assert_eq!(house::document::wrong(&schemas[name], value, ""), None, "{name}: {value}");
+        for member in value.as_object().unwrap().keys() {
+            let mut other = value.clone();
+            other[member] = serde_json::json!([{}]);
+            let found = house::document::wrong(&schemas[name], &other, "");
+            assert!(found.is_some(), "{name}: {member} may be anything");
+        }
+        let mut more = value.clone();
+        more["more"] = Value::Null;
+        assert!(house::document::wrong(&schemas[name], &more, "").is_some(), "{name}: one more");
+    };
+    let kinds = schemas["StatementLine"]["anyOf"].as_array().unwrap().len();
+    assert_eq!(kinds, lines.as_array().unwrap().len());
+    for line in lines.as_array().unwrap() {
+        holds("StatementLine", &written::<Line>(line.clone()));
+    }
+    let sums = serde_json::json!({ "hashrate": "5", "allocated": "4", "owed": "3" });
+    let mut sibling = sums.clone();
+    sibling["hash"] = hash.as_str().into();
+    let receipt = serde_json::json!({
+        "version": 1, "origin": "gruve.test/log", "contract": "0190a5d0-0000-7000-8000-000000000000", "kind": 0,
+        "work": sums, "entitled": "340282366920938463463374607431768211455",
+        "private": { "salt": hash, "nonce": hash, "terms": hash, "units": "1", "refund_minor": 5, "refund_asset": "BTC" },
+        "leaf_index": 1, "sold_proof": [sibling], "entry": "00", "entry_index": 2, "log_proof": [hash],
+        "checkpoint": "gruve.test/log\n3\n",
+    });
+    holds("Receipt", &written::<gruve_proof::receipt::Receipt>(receipt));
+    let owed = serde_json::json!({
+        "version": 1, "statement": 2, "asset": "BTC", "account": "0190a5d0-0000-7000-8000-000000000000", "salt": hash,
+        "owed": { "available": "1", "held": "0", "maturing": "2", "prepaid": "3" }, "leaf_index": 0,
+        "owed_proof": [{ "sum": "5", "hash": hash }],
+        "logged": { "origin": "gruve.test/log", "entry": "00", "entry_index": 2, "log_proof": [hash], "checkpoint": "" },
+    });
+    holds("FundsProof", &written::<gruve_proof::funds::OwedProof>(owed));
+    let life = serde_json::to_value(gruve_market::PlanLife::default()).unwrap();
+    holds("PlanLife", &life);
+}

@@ -56,7 +56,7 @@ async fn the_export_holds_every_answer_that_a_customer_can_ask_for_and_of_nobody
     for part in ["", "/terms", "/statement", "/life"] {
         assert!(parts.contains_key(&format!("/api/v1/contracts/{own}{part}")), "{part}");
     }
-    assert!(parts.keys().any(|p| p.starts_with("/api/v1/invoices/")));
+    assert!(!parts["/api/v1/invoices"]["items"].as_array().unwrap().is_empty());
     assert_eq!(parts["/api/v1/account"]["email"], "kari@example.org");
     for path in [
         "/api/v1/sessions",

@@ -6,6 +6,7 @@ use crate::extract::{Customer, Json};
 use crate::failure::Failure;
 use crate::openapi::{Answer, Done, Fine, List, Made, answers, requests};
 use crate::state::{AppState, SignedIn};
+use crate::view::BalanceView;
 use axum::extract::State;
 use gruve_units::{AccountId, Asset};
 
@@ -102,10 +103,15 @@ pub(crate) async fn balances(
     customer: Customer,
 ) -> Result<Fine<List<Balance>>, Failure> {
     let all = state.balances(customer.account).await?;
-    Ok(List::whole(all.into_iter().map(|b| Balance {
+    Ok(List::whole(all.into_iter().map(balance)))
+}
+
+/// What an account has of one asset.
+pub(crate) fn balance(b: BalanceView) -> Balance {
+    Balance {
         asset: b.asset,
         available: amount(b.available),
         held: amount(b.held),
         maturing: amount(b.maturing),
-    })))
+    }
 }

@@ -1,8 +1,14 @@
-//! The operator's side for programs: plans; sites and machines, hosting and tickets beside. By a session of somebody whose role allows it; no key for
-//! programs reaches it.
+//! The operator's side for programs: plans; the rest of what the console's pages do beside. By a session of somebody
+//! whose role allows it; no key for programs reaches it.
 
+pub(crate) mod books;
+pub(crate) mod customers;
 pub(crate) mod farm;
 pub(crate) mod hosting;
+pub(crate) mod payouts;
+pub(crate) mod people;
+pub(crate) mod running;
+pub(crate) mod said;
 pub(crate) mod tickets;
 
 use crate::api::papers;

@@ -1,7 +1,7 @@
 //! Quotes, contracts and their invoices.
 
 use crate::api::page::Page;
-use crate::api::papers::StatementPage;
+use crate::api::papers::statement::StatementPage;
 use crate::api::payins::Way;
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, key_of, rate, time};
 use crate::extract::{Customer, Id, Json, Params};
@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, header};
 use gruve_market::{
     ContractView, Earnings, EpochLine, Quote, QuoteForecast, SettlementLine, SignedTerms,
 };
-use gruve_treasury::{Invoice, Purpose};
+use gruve_treasury::{INVOICES_PAGE_MAX, Invoice, Purpose};
 use gruve_units::{
     Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, InvoiceId, LaneId, QuoteId,
 };
@@ -371,7 +371,8 @@ pub(crate) async fn cancel(
     }))
 }
 
-fn summary(c: &ContractView) -> ContractBody {
+/// A contract.
+pub(crate) fn summary(c: &ContractView) -> ContractBody {
     let earned = c.earned.split().map_or(i64::MAX, |(minor, _)| minor);
     ContractBody {
         contract: c.id,
@@ -436,6 +437,18 @@ fn settlement(l: &SettlementLine) -> SettlementBody {
         net: amount(l.net),
         at: time(l.at),
     }
+}
+
+/// `GET /api/v1/invoices`
+pub(crate) async fn invoices(
+    State(state): State<AppState>,
+    customer: Customer,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<InvoiceBody>>, Failure> {
+    let page = page.at_most(INVOICES_PAGE_MAX - 1)?;
+    let (before, wanted) = (page.behind()?, page.wanted()?);
+    let all = state.treasury().invoices_before(customer.account, before, wanted).await?;
+    page.give(all, |i| i.id, |i| invoice_body(&state, i))
 }
 
 /// `GET /api/v1/invoices/{id}`

@@ -1,6 +1,6 @@
 //! Statements of funds: what the house owes and shows to have, and each customer's proof that he is counted.
 
-use crate::api::papers::FundsProof;
+use crate::api::papers::receipt::FundsProof;
 use crate::api::{Hex, hexed};
 use crate::extract::{Customer, Params};
 use crate::failure::Failure;
@@ -8,9 +8,8 @@ use crate::openapi::{Answer, Fine, Sheet, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
 use axum::http::header;
-use gruve_proof::funds::{FundsEntry, OwedProof};
+use gruve_proof::funds::{FundsEntry, OwedProof, ShownBy};
 use gruve_units::{AccountId, Asset};
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What is published of funds. Everything here may read files: it is called where waiting is allowed.
@@ -66,7 +65,7 @@ answers! {
         /// Leaves of that tree.
         leaves: u64,
         /// What is shown to be there: `nothing`, `coins` or `accounts`.
-        shown: Value,
+        shown: ShownBy,
         /// How much of it, minor units as text.
         reserves_minor: String,
     }
@@ -89,7 +88,7 @@ pub(crate) async fn funds(State(state): State<AppState>) -> Result<Fine<FundsBod
         owed_minor: a.owed.sum.to_string(),
         owed_root: hexed(a.owed.hash),
         leaves: a.leaves,
-        shown: json!(a.shown),
+        shown: a.shown,
         reserves_minor: a.reserves.to_string(),
     });
     Ok(Answer(FundsBody {

@@ -1,6 +1,6 @@
 //! Machines on sale, ordered by programs; their signed terms and statements.
 
-use crate::api::papers::HostingStatementPage;
+use crate::api::papers::hosting::HostingStatementPage;
 use crate::api::{Money, Rate, amount, key_of, rate};
 use crate::client::Client;
 use crate::extract::{Customer, Id, Json, Params};

@@ -1,5 +1,6 @@
 //! A customer's data for programs: the account itself, the export, closing. Only a session reaches these.
 
+use crate::api::passkeys::Proof;
 use crate::api::{Money, Time, amount, time};
 use crate::client::Client;
 use crate::extract::{Customer, Json};
@@ -9,7 +10,7 @@ use crate::openapi::{Answer, Done, Fine, List, Paper, Shapes, Sheet, answers, re
 use crate::routes::{Access, Routes};
 use crate::state::{AppState, accounts_failure};
 use axum::extract::State;
-use gruve_units::{AccountId, Asset};
+use gruve_units::AccountId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ answers! {
         name: String,
         /// Its e-mail address.
         email: String,
+        /// The one that is to follow it, if any.
+        email_change: Option<EmailChange>,
         /// When it was opened.
         opened_at: Time,
         /// What it is to the house, if anything.
@@ -45,6 +48,16 @@ answers! {
         language: Option<String>,
     }
 
+    /// An e-mail address that is to be the account's.
+    struct EmailChange {
+        /// It.
+        email: String,
+        /// From when on it counts, once it is confirmed.
+        due_at: Time,
+        /// Whether it is confirmed.
+        is_confirmed: bool,
+    }
+
     /// Something done to the account.
     struct AccountLogLine {
         /// When.
@@ -55,28 +68,6 @@ answers! {
         by_staff: bool,
         /// More of it.
         detail: String,
-    }
-
-    /// The book of payout addresses.
-    struct AddressBookBody {
-        /// Its entries.
-        addresses: Vec<BookAddressBody>,
-        /// Whether payouts go nowhere else.
-        only: bool,
-        /// Until when they do after that was asked to end.
-        only_until: Option<Time>,
-    }
-
-    /// An address of the book.
-    struct BookAddressBody {
-        /// For payouts of what.
-        asset: Asset,
-        /// It.
-        address: String,
-        /// What it is called.
-        label: String,
-        /// From when on it counts.
-        usable_at: Time,
     }
 
     /// What changed the available balance.
@@ -107,16 +98,6 @@ answers! {
         kind: &'static str,
         /// It in words.
         text: String,
-    }
-}
-
-requests! {
-    /// Proof of who asks.
-    struct ClosingProof {
-        /// The account's password.
-        password: String,
-        /// The code of the moment, where the account has a second factor.
-        code: String = default,
     }
 }
 
@@ -197,12 +178,6 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             log,
         )
         .api_get(
-            "/api/v1/account/addresses",
-            Access::Bearer,
-            "The book of payout addresses.",
-            addresses,
-        )
-        .api_get(
             "/api/v1/account/entries",
             Access::Bearer,
             "What changed the available balances, newest first.",
@@ -228,10 +203,16 @@ async fn account(
     let who = who.ok_or_else(|| Failure::not_found("account"))?;
     let factors = state.accounts().factors(customer.account).await?;
     let lost = state.accounts().lost_factor(customer.account).await?;
+    let change = state.accounts().email_change(customer.account).await?;
     Ok(Answer(AccountBody {
         account: who.account,
         name: who.name,
         email: who.email,
+        email_change: change.map(|(email, due, is_confirmed)| EmailChange {
+            email,
+            due_at: time(due),
+            is_confirmed,
+        }),
         opened_at: time(who.created),
         role: who.role.map(gruve_accounts::Role::name),
         codes_since: factors.totp_since.map(time),
@@ -255,32 +236,21 @@ async fn log(
     State(state): State<AppState>,
     customer: Customer,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
-    let lines = state.accounts().audit_log(customer.account, LOG_LINES).await?;
+    log_of(&state, customer.account).await
+}
+
+/// What was done to an account, newest first.
+pub(crate) async fn log_of(
+    state: &AppState,
+    account: AccountId,
+) -> Result<Fine<List<AccountLogLine>>, Failure> {
+    let lines = state.accounts().audit_log(account, LOG_LINES).await?;
     Ok(List::whole(lines.into_iter().map(|l| AccountLogLine {
         at: time(l.at),
         action: l.action,
         by_staff: l.actor.is_some(),
         detail: l.detail,
     })))
-}
-
-/// `GET /api/v1/account/addresses`: the book of payout addresses.
-async fn addresses(
-    State(state): State<AppState>,
-    customer: Customer,
-) -> Result<Fine<AddressBookBody>, Failure> {
-    let book = state.accounts().address_book(customer.account).await?;
-    let one = |a: gruve_accounts::BookAddress| BookAddressBody {
-        asset: a.asset,
-        address: a.address,
-        label: a.label,
-        usable_at: time(a.usable),
-    };
-    Ok(Answer(AddressBookBody {
-        addresses: book.addresses.into_iter().map(one).collect(),
-        only: book.only,
-        only_until: book.only_until.map(time),
-    }))
 }
 
 /// `GET /api/v1/account/entries`: what changed the available balances, newest first.
@@ -330,7 +300,7 @@ async fn ask(
     State(state): State<AppState>,
     customer: Customer,
     Client(from): Client,
-    Json(proof): Json<ClosingProof>,
+    Json(proof): Json<Proof>,
 ) -> Result<Fine<ClosingBody>, Failure> {
     state.ask_to_close(customer.account, (&proof.password, &proof.code), from).await?;
     standing(&state, &customer).await

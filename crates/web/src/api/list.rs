@@ -5,8 +5,8 @@
 
 use super::console::{self, farm, hosting, tickets};
 use super::{
-    access, accounts, contracts, events, funds, hosted, in_block, life, machines, metered,
-    passkeys, payins, payouts, public, receipts, reserve, talk,
+    access, accounts, book, contracts, energy, events, funds, hosted, in_block, letters, life,
+    machines, metered, passkeys, payins, payouts, protection, public, receipts, reserve, talk,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -18,7 +18,9 @@ use gruve_accounts::Permission::{
 
 /// All of them.
 pub(crate) fn declare(routes: Routes) -> Routes {
-    for_staff(with_machines(for_customers(for_everybody(routes))))
+    let routes = letters::routes(for_everybody(routes));
+    let routes = book::routes(protection::routes(for_customers(routes)));
+    for_console(for_staff(with_machines(routes)))
 }
 
 fn for_everybody(routes: Routes) -> Routes {
@@ -37,7 +39,7 @@ fn for_everybody(routes: Routes) -> Routes {
             "/api/v1/energy",
             Public,
             "What the operator states of the sites' electricity.",
-            machines::sites,
+            energy::sites,
         )
         .api_get(
             "/api/v1/short-epochs",
@@ -214,6 +216,7 @@ fn for_customers(routes: Routes) -> Routes {
             "What happens to the customer's things, as a stream of server-sent events.",
             events::events,
         )
+        .api_get("/api/v1/invoices", Bearer, "Invoices, newest first.", contracts::invoices)
         .api_get("/api/v1/invoices/{id}", Bearer, "An invoice.", contracts::invoice)
         .api_post(
             "/api/v1/invoices/{id}/balance",
@@ -280,13 +283,13 @@ fn with_machines(routes: Routes) -> Routes {
             "/api/v1/contracts/{id}/energy",
             Bearer,
             "Electricity behind a contract.",
-            machines::contract_energy,
+            energy::contract_energy,
         )
         .api_get(
             "/api/v1/metered/{id}/energy",
             Bearer,
             "Electricity behind a month of work by the meter.",
-            machines::metered_energy,
+            energy::metered_energy,
         )
         .api_get(
             "/api/v1/machines",
@@ -377,6 +380,13 @@ fn with_machines(routes: Routes) -> Routes {
         .api_get("/api/v1/tickets/{id}", Bearer, "A ticket and what was said on it.", talk::ticket)
         .api_post("/api/v1/tickets/{id}/notes", Bearer, "Says something on a ticket.", talk::say)
         .api_post("/api/v1/tickets/{id}/close", Bearer, "Closes a ticket.", talk::close)
+}
+
+/// The operator's side that stands with its handlers.
+fn for_console(routes: Routes) -> Routes {
+    let routes = console::books::routes(console::payouts::routes(routes));
+    let routes = console::people::routes(console::customers::routes(routes));
+    console::said::routes(console::running::routes(routes))
 }
 
 /// The operator's side for programs, each call with the permission that it needs.

@@ -9,14 +9,17 @@
 
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod book;
 pub(crate) mod console;
 pub(crate) mod contracts;
+pub(crate) mod energy;
 pub(crate) mod events;
 pub(crate) mod forms;
 pub(crate) mod funds;
 pub(crate) mod hosted;
 pub(crate) mod in_block;
 pub(crate) mod leaving;
+pub(crate) mod letters;
 pub(crate) mod life;
 pub(crate) mod list;
 pub(crate) mod machines;
@@ -26,6 +29,7 @@ pub(crate) mod papers;
 pub(crate) mod passkeys;
 pub(crate) mod payins;
 pub(crate) mod payouts;
+pub(crate) mod protection;
 pub(crate) mod public;
 pub(crate) mod receipts;
 pub(crate) mod reserve;

@@ -33,6 +33,11 @@ impl Page {
         }
     }
 
+    /// The same of fewer rows at most: where each row takes much to read, a page holds less than was asked for.
+    pub(crate) fn at_most(self, rows_max: u32) -> Result<Page, Failure> {
+        Ok(Page { limit: Some(self.rows()?.min(rows_max)), after: self.after })
+    }
+
     /// Rows to be read: one more, to know whether there is another page.
     pub(crate) fn wanted(&self) -> Result<u32, Failure> {
         Ok(self.rows()? + 1)

@@ -1,12 +1,41 @@
-//! Papers with a form of their own: described in full where they are defined, here in so far as a program needs it
-//! to keep or to hand on.
+//! Papers with a form of their own. Statements, receipts, hosting's papers and appraisals are described in full, member by
+//! member; of the others stands here what a program needs to keep them or to hand them on.
 
-use crate::openapi::{Members as _, Paper, Shape, Shapes, answers};
+mod appraisal;
+pub(crate) mod hosting;
+pub(crate) mod receipt;
+pub(crate) mod statement;
+
+use crate::openapi::{Shape, Shapes, answers, papers, words_of};
 use gruve_hosting::Signed;
-use gruve_market::{PlanConfig, PlanLife, QuoteForecast, SignedTerms};
-use serde::Serialize;
+use gruve_market::{PlanConfig, PlanLife, QuoteForecast, SignedTerms, Unprofitable};
+use gruve_units::Bps;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+
+words_of! {
+    Unprofitable: ["run", "pause"];
+}
+
+papers! {
+    /// What happens where mining does not pay, and how long is left to decide: docs/contracts.md.
+    PlanLife as "PlanLife" {
+        /// What happens while it does not pay.
+        unprofitable: Unprofitable,
+        /// How far earnings must pass the costs before that is decided anew.
+        hysteresis_bps: Bps,
+        /// Epochs between the notice of a pause and its beginning.
+        notice_epochs: u64,
+        /// Maintenance for a TH·day in millionths of a dollar, beside what is charged in coins.
+        maintenance_usd_micro_per_th_day: u64,
+        /// What the energy of a TH·day is measured to cost, in millionths of a dollar.
+        energy_usd_micro_per_th_day: u64,
+        /// Epochs a customer may decide in about work that was missed by the operator's doing.
+        choice_epochs: u64,
+        /// Nothing of a running contract is settled while fewer minor units wait.
+        minimum_payout_minor: u64 = unsaid,
+    }
+}
 
 /// A paper as it is, with what its schema says.
 macro_rules! as_it_is {
@@ -70,10 +99,6 @@ as_it_is! {
             "words": { "type": "array", "items": { "type": "string" } },
         },
         "required": ["model", "given", "assets", "words"],
-    });
-    PlanLife => "PlanLife", json!({
-        "type": "object",
-        "description": "What happens where mining does not pay, and how long is left to decide: docs/contracts.md.",
     });
     PlanConfig => "PlanSaid", json!({
         "type": "object",
@@ -161,82 +186,10 @@ answers! {
     }
 }
 
-/// A page of a statement: JSON, or comma separated values.
-#[derive(Debug)]
-pub(crate) struct StatementPage;
-
-impl Paper for StatementPage {
-    fn forms(_: &mut Shapes) -> BTreeMap<&'static str, Value> {
-        let json = json!({
-            "type": "object",
-            "description": "A page of a statement, for `gruve statement check`: docs/statements.md.",
-            "properties": { "next_epoch": { "type": ["integer", "null"], "description": "Where the next page begins." } },
-        });
-        [("application/json", json), ("text/csv", json!({ "type": "string" }))].into()
-    }
-}
-
-/// A page of a hosting contract's statement.
-#[derive(Debug)]
-pub(crate) struct HostingStatementPage;
-
-impl Paper for HostingStatementPage {
-    fn forms(_: &mut Shapes) -> BTreeMap<&'static str, Value> {
-        let json = json!({
-            "type": "object",
-            "description": "A page of bills, for `gruve statement check`: docs/hosting.md.",
-            "properties": { "next_bill": { "type": ["integer", "null"], "description": "The first bill of the next page." } },
-        });
-        [("application/json", json)].into()
-    }
-}
-
-/// One receipt, or a page of them.
-#[derive(Debug)]
-pub(crate) struct ReceiptPaper;
-
-impl Paper for ReceiptPaper {
-    fn forms(shapes: &mut Shapes) -> BTreeMap<&'static str, Value> {
-        let one = json!({ "type": "object", "description": "A receipt: docs/record-format.md." });
-        let page = super::receipts::ReceiptPage::shape(shapes);
-        debug_assert!(!super::receipts::ReceiptPage::members(shapes).is_empty());
-        [("application/json", json!({ "anyOf": [page, one] }))].into()
-    }
-}
-
-/// The proof that a statement of funds counts what is owed to somebody.
-#[derive(Debug)]
-pub(crate) struct FundsProof;
-
-impl Paper for FundsProof {
-    fn forms(_: &mut Shapes) -> BTreeMap<&'static str, Value> {
-        let json = json!({ "type": "object", "description": "The proof: docs/funds.md." });
-        [("application/json", json)].into()
-    }
-}
-
-/// The canonical bytes of a machine's terms.
-#[derive(Debug)]
-pub(crate) struct HostingTerms;
-
-impl Paper for HostingTerms {
-    fn forms(_: &mut Shapes) -> BTreeMap<&'static str, Value> {
-        let json =
-            json!({ "type": "object", "description": "The canonical bytes: docs/hosting.md." });
-        [("application/json", json)].into()
-    }
-}
-
-/// A receipt of the record, as it is.
-#[derive(Clone, Debug, Serialize)]
+/// An offer to be appraised: read from its text, and described in [`appraisal`].
+#[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct AsItIs(pub(crate) Value);
-
-impl Shape for AsItIs {
-    fn shape(_: &mut Shapes) -> Value {
-        json!({ "type": "object" })
-    }
-}
+pub(crate) struct OfferSaid(pub(crate) Value);
 
 /// A plan as it was said: the numbers that nobody said are left out.
 #[derive(Clone, Debug, Serialize)]

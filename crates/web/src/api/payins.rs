@@ -309,7 +309,8 @@ pub(crate) async fn payments(
     page.give(all, |p| p.id, payment)
 }
 
-fn payment(p: &Payment) -> PaymentBody {
+/// A payment.
+pub(crate) fn payment(p: &Payment) -> PaymentBody {
     PaymentBody {
         payment: p.id,
         method: p.method.word(),

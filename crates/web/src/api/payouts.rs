@@ -139,7 +139,8 @@ pub(crate) async fn fee(
     Ok(Answer(FeeBody { asset: fee.asset, fee: amount(fee) }))
 }
 
-fn body(p: &Payout) -> PayoutBody {
+/// A payout.
+pub(crate) fn body(p: &Payout) -> PayoutBody {
     PayoutBody {
         payout: p.id,
         state: p.state.word(),

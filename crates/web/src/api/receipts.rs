@@ -1,6 +1,6 @@
 //! Receipts of a contract: one epoch's, some epochs', and a file with all of them.
 
-use crate::api::papers::{AsItIs, ReceiptPaper};
+use crate::api::papers::receipt::ReceiptPaper;
 use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
 use crate::openapi::{Sheet, answers, requests};
@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use gruve_proof::receipt::Receipt;
 use gruve_proof::series::{SeriesOf, SeriesWriter};
 use gruve_units::{AccountId, ContractId, EpochNumber};
-use serde_json::json;
 use std::sync::Arc;
 
 /// Receipts in one answer at most: a day of ten-minute epochs, some megabyte.
@@ -39,7 +38,7 @@ answers! {
     /// Receipts of some epochs.
     struct ReceiptPage {
         /// Oldest first: docs/record-format.md.
-        receipts: Vec<AsItIs>,
+        receipts: Vec<Receipt>,
         /// Where the next page begins.
         next_epoch: Option<EpochNumber>,
     }
@@ -108,8 +107,7 @@ pub(crate) async fn receipts(
     }
     let limit = wanted.limit.unwrap_or(RECEIPTS_MAX).clamp(1, RECEIPTS_MAX);
     let found = state.receipts(&of, EpochNumber(wanted.from.unwrap_or(0)), limit).await?;
-    let receipts = found.receipts.iter().map(|r| AsItIs(json!(r))).collect();
-    Ok(Sheet::new(axum::Json(ReceiptPage { receipts, next_epoch: found.next })))
+    Ok(Sheet::new(axum::Json(ReceiptPage { receipts: found.receipts, next_epoch: found.next })))
 }
 
 async fn one(state: &AppState, of: &ReceiptOf, epoch: EpochNumber) -> Result<Response, Failure> {

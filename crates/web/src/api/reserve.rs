@@ -88,7 +88,8 @@ pub(crate) async fn fpps(
     Ok(List::whole(all.iter().map(reserve)))
 }
 
-fn reserve(s: &FppsStatus) -> FppsBody {
+/// What stands behind FPPS in one asset.
+pub(crate) fn reserve(s: &FppsStatus) -> FppsBody {
     FppsBody {
         asset: s.reserve.asset,
         reserve: amount(s.reserve),

@@ -12,4 +12,6 @@ pub use document::{document, document_text};
 pub(crate) use operation::{
     Answer, Described, Done, Fine, Gives, List, Made, Operation, Paper, Sheet,
 };
-pub(crate) use shape::{Member, Members, Shape, Shapes, answers, requests};
+pub(crate) use shape::{
+    Digits, Hash32, Member, Members, Shape, Shapes, answers, object, papers, requests, words_of,
+};

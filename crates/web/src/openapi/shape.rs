@@ -19,6 +19,12 @@ pub(crate) struct Shapes {
     pub(crate) clashes: Vec<&'static str>,
 }
 
+/// A whole number beyond JSON's, as decimal text.
+pub(crate) struct Digits;
+
+/// A hash of 32 bytes in hexadecimal.
+pub(crate) struct Hash32;
+
 /// A type that is JSON.
 pub(crate) trait Shape {
     /// Whether a request may leave it out.
@@ -112,7 +118,8 @@ fn refer(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn object(members: Vec<Member>, about: &[&str], is_strict: bool) -> Value {
+/// An object of these members, and of no others where it is strict.
+pub(crate) fn object(members: Vec<Member>, about: &[&str], is_strict: bool) -> Value {
     let must: Vec<&str> = members.iter().filter(|m| m.must_be).map(|m| m.name).collect();
     let must = (!must.is_empty()).then(|| json!(must));
     let all: Map<String, Value> =
@@ -170,7 +177,10 @@ shapes! {
     i32 => json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX });
     i64 => json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX });
     f64 => json!({ "type": "number" });
-    Value => json!({});
+    i128 => json!({ "type": "integer" });
+    u128 => json!({ "type": "integer", "minimum": 0 });
+    Digits => json!({ "type": "string", "pattern": "^[0-9]+$" });
+    Hash32 => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
     AccountId, BankEntryId, ContractId, InvoiceId, MachineId, PaymentId, PayoutId, QuoteId, SiteId
         => json!({ "type": "string", "format": "uuid" });
     gruve_farm::TicketId => json!({ "type": "string", "format": "uuid" });
@@ -193,6 +203,14 @@ impl<T: Shape> Shape for Option<T> {
 
     fn shape(shapes: &mut Shapes) -> Value {
         nullable(T::shape(shapes))
+    }
+}
+
+impl<T: Shape, const N: usize> Shape for [T; N] {
+    fn shape(shapes: &mut Shapes) -> Value {
+        let mut list = list_of(&T::shape(shapes));
+        (list["minItems"], list["maxItems"]) = (json!(N), json!(N));
+        list
     }
 }
 
@@ -279,4 +297,47 @@ macro_rules! requests {
     )+};
 }
 
-pub(crate) use {answers, requests};
+/// Documents of other rooms: what JSON each is, member by member. That none of its members is left out or made up is
+/// checked where it is compiled. `member: T = unsaid` is left out of the JSON where there is nothing to say.
+macro_rules! papers {
+    ($(
+        $(#[doc = $about:literal])+
+        $of:ident as $name:literal {
+            $($(#[doc = $doc:literal])* $member:ident: $t:ty $(= $unsaid:ident)?,)*
+        }
+    )+) => {$(
+        impl $crate::openapi::Members for $of {
+            fn members(shapes: &mut $crate::openapi::Shapes) -> Vec<$crate::openapi::Member> {
+                // Compiles only while these are the type's members, all of them.
+                let _ = |it: &$of| {
+                    let $of { $($member: _),* } = it;
+                };
+                vec![$($crate::openapi::Member::of::<$t>(
+                    stringify!($member),
+                    &[$($doc),*],
+                    true $(&& stringify!($unsaid).is_empty())?,
+                    shapes,
+                )),*]
+            }
+        }
+
+        impl $crate::openapi::Shape for $of {
+            fn shape(shapes: &mut $crate::openapi::Shapes) -> serde_json::Value {
+                shapes.object::<Self>($name, &[$($about),+], true)
+            }
+        }
+    )+};
+}
+
+/// Types whose JSON is one of some words, or said in a line.
+macro_rules! words_of {
+    ($($of:ty: [$($word:literal),+];)+) => {$(
+        impl $crate::openapi::Shape for $of {
+            fn shape(_: &mut $crate::openapi::Shapes) -> serde_json::Value {
+                serde_json::json!({ "type": "string", "enum": [$($word),+] })
+            }
+        }
+    )+};
+}
+
+pub(crate) use {answers, papers, requests, words_of};

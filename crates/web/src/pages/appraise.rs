@@ -5,6 +5,7 @@
 //! time, away from the threads that answer others, each household one of them and [`PACE`] often. The histories are in
 //! the program and futures are drawn from a seed, so the same offer gets the same answer: the latest are remembered.
 
+use crate::api::papers::OfferSaid;
 use crate::client::Client;
 use crate::crowd::{Crowd, Pace};
 use crate::extract::{Json, Params};
@@ -400,17 +401,17 @@ answers! {
     /// What an offer would have brought, as docs/appraise.md describes it.
     struct AppraisalBody {
         /// The first day of the history.
-        history_from: Value,
+        history_from: Date,
         /// The last.
-        history_to: Value,
+        history_to: Date,
         /// Days from one purchase tried to the next.
         every_days: i32,
         /// All purchases in figures.
-        summary: Value,
+        summary: Summary,
         /// What may come, where the history allows to say.
-        forecast: Value,
+        forecast: Option<Forecast>,
         /// Each purchase.
-        purchases: Value,
+        purchases: Vec<Outcome>,
     }
 }
 
@@ -418,17 +419,17 @@ answers! {
 async fn appraise_json(
     State(state): State<AppState>,
     Client(from): Client,
-    Json(offer): Json<Value>,
+    Json(offer): Json<OfferSaid>,
 ) -> Result<Fine<AppraisalBody>, Failure> {
-    let offer = Offer::parse(&offer.to_string()).map_err(|e| refused(&e))?;
+    let offer = Offer::parse(&offer.0.to_string()).map_err(|e| refused(&e))?;
     let f = found(offer, from.address, state.now()).await?;
     Ok(Answer(AppraisalBody {
-        history_from: json!(f.first),
-        history_to: json!(f.last),
+        history_from: f.first,
+        history_to: f.last,
         every_days: f.every,
-        summary: json!(f.summary),
-        forecast: json!(f.ahead),
-        purchases: json!(f.purchases),
+        summary: f.summary.clone(),
+        forecast: f.ahead.clone(),
+        purchases: f.purchases.clone(),
     }))
 }
 

@@ -6,16 +6,15 @@ use crate::failure::{Failure, sentence};
 use crate::layout::{Field, cell, page, token};
 use crate::money::time;
 use crate::pages::security::proof;
+use crate::protecting::{NewBookAddress, owner_text};
 use crate::state::{AppState, accounts_failure};
-use crate::trade::treasury_failure;
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{AddressBook, Factors};
-use gruve_proof::bip322::{Bip322Error, SIGNATURE_CHARS_MAX};
-use gruve_proof::reserves::{Holder, Holding};
-use gruve_units::{AccountId, Amount, Asset};
+use gruve_proof::bip322::SIGNATURE_CHARS_MAX;
+use gruve_units::Asset;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -126,42 +125,6 @@ pub(crate) struct New {
     code: String,
 }
 
-/// What the owner of an address signs: it is good for one account and one address.
-fn owner_text(account: AccountId, address: &str) -> String {
-    format!("payouts of account {account} may go to {address}")
-}
-
-/// Refused where the owner's signature is wanted and missing, or given and not right.
-fn check_owner(
-    state: &AppState,
-    account: AccountId,
-    (asset, address): (Asset, &str),
-    signature: &str,
-) -> Result<(), Failure> {
-    if signature.is_empty() {
-        if state.accounts().wants_owner_signatures() {
-            return Err(Failure::refused(
-                "Sign the text below with the address, and paste the signature.",
-            ));
-        }
-        return Ok(());
-    }
-    let of = state.treasury().script_of(asset, address).map_err(|e| treasury_failure(&e))?;
-    let holding = if state.treasury().is_account_chain(asset) {
-        Holding::Account(0)
-    } else {
-        Holding::Coins(Vec::new())
-    };
-    let owner = Holder { of, signature: signature.to_owned(), holding };
-    match owner.check(&owner_text(account, address)) {
-        Ok(()) => Ok(()),
-        Err(Bip322Error::Inconclusive) => Err(Failure::refused(
-            "Signatures of this kind of address cannot be checked here. Take an address of a single key.",
-        )),
-        Err(_) => Err(Failure::refused("This is not a signature of the text by this address.")),
-    }
-}
-
 fn asset_of(text: &str) -> Result<Asset, Failure> {
     text.parse().map_err(|e| Failure::refused(sentence(&format!("{e}"))))
 }
@@ -173,16 +136,9 @@ pub(crate) async fn add(
     Client(from): Client,
     Form(form): Form<New>,
 ) -> Result<Redirect, Failure> {
-    let asset = asset_of(&form.asset)?;
-    let address = form.address.trim();
-    // The treasury says whether it is one of the coin's.
-    let one = Amount::new(asset, asset.unit());
-    state.treasury().quote_payout(one, address).await.map_err(|e| treasury_failure(&e))?;
-    check_owner(&state, customer.account, (asset, address), form.signature.trim())?;
-    let proof = (form.password.as_str(), Some(form.code.as_str()));
-    let new = (asset, address, form.label.as_str());
-    let added = state.accounts().add_address(customer.account, proof, new, from).await;
-    added.map_err(|e| accounts_failure(&e))?;
+    let (asset, address) = (asset_of(&form.asset)?, form.address.as_str());
+    let new = NewBookAddress { asset, address, label: &form.label, signature: &form.signature };
+    state.add_to_book(customer.account, (&form.password, &form.code), new, from).await?;
     Ok(Redirect::to("/account/addresses"))
 }
 

@@ -168,9 +168,7 @@ pub(crate) async fn reset(
     visitor: Visitor,
     Form(form): Form<Reset>,
 ) -> Result<Markup, Failure> {
-    let set = state.accounts().reset_password(&Ticket(form.ticket), &form.new).await;
-    let account = set.map_err(|e| accounts_failure(&e))?;
-    state.end_webhooks(account).await?;
+    state.reset_password(form.ticket, &form.new).await?;
     let text = "Sign in with the new password; a second factor is asked for as ever.";
     Ok(told(&visitor, "The password is set", text, ("/sign-in", "Sign in")))
 }

@@ -250,22 +250,13 @@ fn key_form(visitor: &Visitor, f: Factors) -> Markup {
     }
 }
 
-/// Under which name the program shows it: the site's.
-fn issuer(state: &AppState) -> String {
-    let origin = state.config().origin.as_deref().unwrap_or("https://Gruve");
-    let host = origin.split("//").nth(1).unwrap_or("Gruve");
-    host.split(':').next().unwrap_or("Gruve").to_owned()
-}
-
 /// `POST /account/totp`: a new secret, shown once, counted when a code of it comes back.
 pub(crate) async fn begin_totp(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
 ) -> Result<Markup, Failure> {
-    let issuer = issuer(&state);
-    let setup = state.accounts().begin_totp(customer.account, &issuer).await;
-    let setup = setup.map_err(|e| accounts_failure(&e))?;
+    let setup = state.begin_totp(customer.account).await?;
     let factors = state.accounts().factors(customer.account).await?;
     let content = html! {
         div.lead {
@@ -374,13 +365,9 @@ pub(crate) async fn change_password(
     Client(from): Client,
     Form(form): Form<NewPassword>,
 ) -> Result<Redirect, Failure> {
-    let proof = (form.password.as_str(), Some(form.code.as_str()));
-    let changed = state
-        .accounts()
-        .change_password(customer.account, proof, &form.new, &customer.token, from)
-        .await;
-    changed.map_err(|e| accounts_failure(&e))?;
-    state.end_webhooks(customer.account).await?;
+    let (who, proof) =
+        ((customer.account, customer.token.as_str()), (&*form.password, &*form.code));
+    state.change_password(who, proof, &form.new, from).await?;
     Ok(Redirect::to("/account/security"))
 }
 

@@ -314,8 +314,7 @@ async fn reply(
     Id(id): Id<ContractId>,
     Form(form): Form<Reply>,
 ) -> Result<Redirect, Failure> {
-    let done = state.answer_review(id, &form.text);
-    state.act(staff, None, "review.answer", &id.to_string(), done).await?;
+    state.reply_to_review(staff, id, &form.text).await?;
     back(&state, id).await
 }
 
@@ -332,9 +331,7 @@ async fn hide(
     Id(id): Id<ContractId>,
     Form(form): Form<Hidden>,
 ) -> Result<Redirect, Failure> {
-    let ground = Ground::of(&form.ground).ok_or_else(|| Failure::refused("Choose a ground."))?;
-    let detail = format!("{id} {}", ground.word());
-    state.act(staff, None, "review.hide", &detail, state.hide_review(id, ground)).await?;
+    state.hide_said(staff, id, &form.ground).await?;
     back(&state, id).await
 }
 
@@ -454,6 +451,19 @@ answers! {
     }
 }
 
+/// A review as everybody may read it.
+pub(crate) fn review_body(r: &Review) -> ReviewBody {
+    let answer =
+        |(text, at): &(String, Timestamp)| ReviewAnswer { text: text.clone(), at: api_time(*at) };
+    ReviewBody {
+        stars: r.stars,
+        text: r.hidden.is_none().then(|| r.body.clone()),
+        made_at: api_time(r.made),
+        answer: r.answer.as_ref().map(answer),
+        hidden: r.hidden.map(|(g, at)| ReviewHidden { ground: g.word(), at: api_time(at) }),
+    }
+}
+
 /// `GET /api/v1/plans/{name}/record`
 async fn record_json(
     State(state): State<AppState>,
@@ -461,18 +471,8 @@ async fn record_json(
 ) -> Result<Fine<PlanRecord>, Failure> {
     let Known { title, track: r, metered } = known(&state, &name).await?;
     let amounts = |all: &[Amount]| all.iter().map(|a| api_amount(*a)).collect::<Vec<_>>();
-    let review = |r: &Review| ReviewBody {
-        stars: r.stars,
-        text: r.hidden.is_none().then(|| r.body.clone()),
-        made_at: api_time(r.made),
-        answer: r
-            .answer
-            .as_ref()
-            .map(|(text, at)| ReviewAnswer { text: text.clone(), at: api_time(*at) }),
-        hidden: r.hidden.map(|(g, at)| ReviewHidden { ground: g.word(), at: api_time(at) }),
-    };
     let stars = state.stars(&name).await?.to_vec();
-    let reviews = state.reviews(&name).await?.iter().map(review).collect();
+    let reviews = state.reviews(&name).await?.iter().map(review_body).collect();
     Ok(Answer(PlanRecord {
         plan: name,
         title,

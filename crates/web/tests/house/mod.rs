@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod contracts;
 pub mod document;
 pub mod furnished;
+pub mod letters;
 pub mod prometheus;
 
 use async_trait::async_trait;
@@ -418,6 +419,13 @@ impl House {
             bic: None,
             open_for: Duration::from_secs(14 * 86_400),
         });
+        // More than two coins in a day take two people.
+        treasury_config.limits = vec![gruve_treasury::PayoutLimits {
+            asset: Asset::Btc,
+            customer_day: None,
+            house_day: None,
+            two_above: Some(200_000_000),
+        }];
         let mut lanes = Vec::new();
         let live = Arc::new(Connected::default());
         for (id, asset, shares, block_every) in [(btc, Asset::Btc, 46, 3), (ltc, Asset::Ltc, 23, 4)]

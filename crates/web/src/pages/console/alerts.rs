@@ -22,9 +22,6 @@ use serde::Deserialize;
 
 /// Past alerts on a page.
 const SHOWN: u32 = 100;
-/// Characters of what is said to everybody at most.
-const TITLE_CHARS_MAX: usize = 100;
-const BODY_CHARS_MAX: usize = 2_000;
 
 /// The addresses of this place.
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -135,7 +132,8 @@ fn said(visitor: &Visitor, staff: Staff, all: &[Bulletin]) -> Markup {
     }
 }
 
-fn id_of(text: &str) -> Result<[u8; 16], Failure> {
+/// The id of an alert or a bulletin, as written.
+pub(crate) fn id_of(text: &str) -> Result<[u8; 16], Failure> {
     let bytes = hex::decode(text).ok().and_then(|b| b.try_into().ok());
     bytes.ok_or_else(|| Failure::not_found("page"))
 }
@@ -169,12 +167,7 @@ async fn say(
     staff: Staff,
     Form(form): Form<Said>,
 ) -> Result<Redirect, Failure> {
-    let (title, body) = (form.title.trim(), form.body.trim());
-    let fits = |s: &str, most| (1..=most).contains(&s.chars().count());
-    if !fits(title, TITLE_CHARS_MAX) || !fits(body, BODY_CHARS_MAX) {
-        return Err(Failure::refused("A title has 1 to 100 characters, the text 1 to 2,000."));
-    }
-    state.act(staff, None, "bulletin.say", title, state.say_to_all(title, body)).await?;
+    state.say_bulletin(staff, &form.title, &form.body).await?;
     Ok(Redirect::to("/console/alerts"))
 }
 
@@ -184,8 +177,7 @@ async fn end(
     staff: Staff,
     Id(id): Id<String>,
 ) -> Result<Redirect, Failure> {
-    let bytes = id_of(&id)?;
-    state.act(staff, None, "bulletin.end", &id, state.end_bulletin(bytes)).await?;
+    state.end_said(staff, id_of(&id)?).await?;
     Ok(Redirect::to("/console/alerts"))
 }
 

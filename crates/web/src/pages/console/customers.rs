@@ -2,11 +2,12 @@
 
 use super::{button, frame, more, sheet, table};
 use crate::console::cursor;
+use crate::deciding::may_sign_out;
 use crate::extract::{Id, Params, Staff};
 use crate::failure::Failure;
 use crate::money::{amount, percent, rate, time};
 use crate::pages::payouts::payout_table;
-use crate::state::{AppState, accounts_failure};
+use crate::state::AppState;
 use crate::view::{contract_state, invoice_state};
 use crate::visitor::Visitor;
 use crate::words::{say, t};
@@ -76,8 +77,7 @@ pub(crate) async fn customer(
     staff: Staff,
     Id(id): Id<AccountId>,
 ) -> Result<Markup, Failure> {
-    let found = state.accounts().customer(id).await?;
-    let c = found.ok_or_else(|| Failure::not_found("customer"))?;
+    let c = state.customer_row(id).await?;
     let balances = state.balances(id).await?;
     let balances: Vec<_> = balances
         .iter()
@@ -169,26 +169,13 @@ fn invoice_row(i: &Invoice, who: Option<&str>) -> Vec<Markup> {
     row
 }
 
-/// Whether one of the staff may end an account's sessions and keys: those of staff only who gives roles, so that
-/// nobody locks out those who watch over him.
-fn may_sign_out(staff: Staff, who: &CustomerRow) -> bool {
-    let needed = if who.role.is_some() { Permission::GiveRoles } else { Permission::EndSessions };
-    staff.role.may(needed)
-}
-
 /// `POST /console/customers/{id}/sign-out`
 pub(crate) async fn sign_out(
     State(state): State<AppState>,
     staff: Staff,
     Id(id): Id<AccountId>,
 ) -> Result<Redirect, Failure> {
-    let who = state.accounts().customer(id).await?;
-    let who = who.ok_or_else(|| Failure::not_found("customer"))?;
-    if !may_sign_out(staff, &who) {
-        return Err(Failure::forbidden(staff.role));
-    }
-    let done = state.accounts().end_sessions(Some(staff.account), id).await;
-    done.map_err(|e| accounts_failure(&e))?;
+    state.sign_customer_out(staff, id).await?;
     Ok(Redirect::to(&format!("/console/customers/{id}")))
 }
 
@@ -198,10 +185,7 @@ pub(crate) async fn keep_factor(
     staff: Staff,
     Id(id): Id<AccountId>,
 ) -> Result<Redirect, Failure> {
-    let kept = state.accounts().keep_factor(Some(staff.account), id).await;
-    if !kept.map_err(|e| accounts_failure(&e))? {
-        return Err(Failure::not_found("customer"));
-    }
+    state.keep_customers_factor(staff, id).await?;
     Ok(Redirect::to(&format!("/console/customers/{id}")))
 }
 

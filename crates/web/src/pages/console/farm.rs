@@ -2,13 +2,13 @@
 
 use super::{button, choice, field, frame, sheet, table};
 use crate::console::{figure, typed};
+use crate::deciding;
 use crate::extract::{Form, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
 use crate::money::{amount, rate, time};
 use crate::operating::{AddMachine, StatePower};
 use crate::state::AppState;
-use crate::trade::market_failure;
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
@@ -284,19 +284,10 @@ pub(crate) async fn away(
     staff: Staff,
     Form(form): Form<Away>,
 ) -> Result<Redirect, Failure> {
-    let market = state.market();
     let lane: LaneId = typed(&form.lane, "choose a lane")?;
     let what = if form.what == "move" { ActKind::Move } else { ActKind::Idle };
-    let gone: Hashrate = typed(&form.rate, "write a hashrate as 110 TH/s")?;
-    // The running epoch is not over: what is taken away now is missing in it already.
-    let rule = market.lane(&lane).map_err(|e| market_failure(&e))?.epoch_rule;
-    let from = rule.at(state.now());
-    let done = async {
-        let recorded = market.record_act(&lane, what, gone, (from, None), &form.note).await;
-        recorded.map_err(|e| market_failure(&e))
-    };
-    let detail = format!("{lane} {} {gone}", what.name());
-    state.act(staff, None, "act.record", &detail, done).await?;
+    let rate: Hashrate = typed(&form.rate, "write a hashrate as 110 TH/s")?;
+    state.record_away(staff, deciding::Away { lane, what, rate, note: &form.note }).await?;
     Ok(Redirect::to("/console/machines"))
 }
 
@@ -313,12 +304,7 @@ pub(crate) async fn back(
     staff: Staff,
     Form(form): Form<Back>,
 ) -> Result<Redirect, Failure> {
-    let market = state.market();
     let lane: LaneId = typed(&form.lane, "choose a lane")?;
-    let rule = market.lane(&lane).map_err(|e| market_failure(&e))?.epoch_rule;
-    let until = rule.at(state.now()).next();
-    let ended =
-        async { market.end_act(&lane, form.id, until).await.map_err(|e| market_failure(&e)) };
-    state.act(staff, None, "act.end", &format!("{lane} {}", form.id), ended).await?;
+    state.record_back(staff, &lane, form.id).await?;
     Ok(Redirect::to("/console/machines"))
 }

@@ -2,20 +2,20 @@
 
 use super::{choice, field, frame, more, sheet, table};
 use crate::console::{cursor, figure, typed};
+use crate::deciding::MoveReserve;
 use crate::extract::{Form, Id, Params, Staff};
 use crate::failure::{Failure, sentence};
 use crate::layout::token;
 use crate::money::{amount, short_hash, time};
 use crate::state::AppState;
-use crate::trade::{market_failure, treasury_failure};
+use crate::trade::treasury_failure;
 use crate::view::payout_state;
 use crate::visitor::Visitor;
 use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_market::{FppsStatus, MarketError, ReserveFrom};
-use gruve_store::transact;
+use gruve_market::{FppsStatus, ReserveFrom};
 use gruve_treasury::{Lock, Payout, PayoutState};
 use gruve_units::{Amount, Asset, PayoutId};
 use maud::{Markup, html};
@@ -125,26 +125,13 @@ fn decision(visitor: &Visitor, p: &Payout) -> Markup {
     }
 }
 
-async fn whose(state: &AppState, id: PayoutId) -> Result<Payout, Failure> {
-    state.treasury().payout(id).await?.ok_or_else(|| Failure::not_found("payout"))
-}
-
 /// `POST /console/payouts/{id}/approve`
 pub(crate) async fn approve(
     State(state): State<AppState>,
     staff: Staff,
     Id(id): Id<PayoutId>,
 ) -> Result<Redirect, Failure> {
-    let payout = whose(&state, id).await?;
-    if payout.account == staff.account {
-        return Err(Failure::refused("Nobody approves a payout of their own."));
-    }
-    let done = async {
-        let approver = staff.account.to_string();
-        let approved = state.treasury().approve_payout(id, &approver).await;
-        approved.map(drop).map_err(|e| treasury_failure(&e))
-    };
-    state.act(staff, Some(payout.account), "payout.approve", &id.to_string(), done).await?;
+    state.approve_payout(staff, id).await?;
     Ok(Redirect::to("/console/payouts"))
 }
 
@@ -161,15 +148,7 @@ pub(crate) async fn refuse(
     Id(id): Id<PayoutId>,
     Form(form): Form<Refusal>,
 ) -> Result<Redirect, Failure> {
-    let reason = form.reason.trim();
-    if reason.is_empty() {
-        return Err(Failure::refused("Write why, for the customer to read."));
-    }
-    let payout = whose(&state, id).await?;
-    let done = async {
-        state.treasury().refuse_payout(id, reason).await.map_err(|e| treasury_failure(&e))
-    };
-    state.act(staff, Some(payout.account), "payout.refuse", &id.to_string(), done).await?;
+    state.refuse_payout(staff, id, &form.reason).await?;
     Ok(Redirect::to("/console/payouts"))
 }
 
@@ -271,13 +250,7 @@ pub(crate) async fn tell_price(
     let asset: Asset = typed(&form.asset, "write a coin as BTC")?;
     let dollars = Amount::parse_decimal(Asset::Usd, &figure(&form.dollars)?);
     let dollars = dollars.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
-    let (source, now) = (form.source.trim(), state.now());
-    let told = async {
-        let told = state.market().report_price(source, asset, now, dollars.minor).await;
-        told.map(drop).map_err(|e| market_failure(&e))
-    };
-    let detail = format!("{asset} {} {source}", dollars.decimal());
-    state.act(staff, None, "price.tell", &detail, told).await?;
+    state.tell_price(staff, (asset, form.source.trim()), dollars).await?;
     Ok(Redirect::to("/console/money"))
 }
 
@@ -298,21 +271,12 @@ pub(crate) async fn move_reserve(
     Form(form): Form<Move>,
 ) -> Result<Redirect, Failure> {
     let asset: Asset = typed(&form.asset, "write a coin as BTC")?;
-    let refused = |e: &dyn std::fmt::Display| Failure::refused(sentence(&e.to_string()));
-    let put = Amount::parse_decimal(asset, &figure(&form.amount)?).map_err(|e| refused(&e))?;
-    if put.minor <= 0 {
-        return Err(Failure::refused("Write an amount above zero."));
-    }
-    let moved = if form.way == "take" { put.checked_neg().map_err(|e| refused(&e))? } else { put };
+    let amount = Amount::parse_decimal(asset, &figure(&form.amount)?);
+    let amount = amount.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
+    let is_taken_out = form.way == "take";
     let from = if form.from == "capital" { ReserveFrom::Capital } else { ReserveFrom::Revenue };
-    let done = async {
-        let posted = transact!(state.store(), tx -> Result<_, MarketError> => {
-            state.market().fpps_capital(tx, form.reason.trim(), moved, from).await
-        });
-        posted.map(drop).map_err(|e| market_failure(&e))
-    };
-    let detail = format!("{} {moved} {}", form.way, form.reason);
-    state.act(staff, None, "reserve.move", &detail, done).await?;
+    let it = MoveReserve { amount, is_taken_out, from, reason: &form.reason };
+    state.move_reserve(staff, it).await?;
     Ok(Redirect::to("/console/money"))
 }
 

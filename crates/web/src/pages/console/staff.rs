@@ -6,7 +6,7 @@ use crate::extract::{Form, Params, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
 use crate::money::{short_hash, time};
-use crate::state::{AppState, accounts_failure};
+use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
@@ -99,8 +99,7 @@ pub(crate) async fn give(
         "" => None,
         word => Some(typed::<Role>(word, "choose one of the roles")?),
     };
-    let given = state.accounts().set_role(Some(staff.account), form.name.trim(), role).await;
-    given.map_err(|e| accounts_failure(&e))?;
+    state.give_role(staff, &form.name, role).await?;
     Ok(Redirect::to("/console/staff"))
 }
 

@@ -1,0 +1,39 @@
+//! A house that writes messages, and the tickets in the links of what it wrote.
+
+use super::House;
+use gruve_accounts::{AccountRules, Mail, MailError, MailRules, Mailer};
+use gruve_web::WebConfig;
+use std::sync::Mutex;
+
+#[derive(Default)]
+struct Sink(Mutex<Vec<Mail>>);
+
+#[async_trait::async_trait]
+impl Mailer for Sink {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.0.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
+}
+
+/// A house that writes, and lets in whoever has not confirmed yet.
+pub async fn writing_house() -> House {
+    let mail = MailRules {
+        origin: "http://gruve.test".into(),
+        house: "Gruve".into(),
+        confirm_sign_up: false,
+        say: gruve_web::in_chosen_language,
+    };
+    let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
+    House::with_rules(WebConfig::default(), rules).await
+}
+
+/// The ticket of the link to a page in the last message that has one.
+pub async fn ticket(house: &House, page: &str) -> String {
+    let sink = Sink::default();
+    house.accounts.deliver(&sink).await.unwrap();
+    let at = format!("http://gruve.test/{page}?ticket=");
+    let sent = sink.0.into_inner().unwrap();
+    let body = sent.iter().rev().find_map(|m| m.body.split(&at).nth(1)).unwrap();
+    body.chars().take(43).collect()
+}
