@@ -150,11 +150,10 @@ impl Treasury {
         if let Some(row) = tx.fetch_optional(sql::OPEN_CONVERSION, &given).await? {
             return self.invoice_row(tx, row.get("id")?).await?.ok_or(TreasuryError::NoInvoice);
         }
-        let rest = paid.amount.minor.saturating_sub(paid.received.minor);
-        if rest <= 0 {
+        let price = paid.rest();
+        if price.minor == 0 {
             return Err(TreasuryError::Closed);
         }
-        let price = Amount::new(paid.asset(), rest);
         let until = now.plus(new.lock).min(paid.expires);
         let conversion = Conversion { pays: paid.id, price, rate: new.rate, until };
         let invoice = NewInvoice {

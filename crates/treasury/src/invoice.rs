@@ -160,6 +160,12 @@ impl Invoice {
         self.amount.asset
     }
 
+    /// What neither stands in blocks nor came otherwise; zero where all is there.
+    #[must_use]
+    pub fn rest(&self) -> Amount {
+        Amount::new(self.asset(), self.amount.minor.saturating_sub(self.received.minor).max(0))
+    }
+
     /// What a payment must come to: the amount, rounded up to what can be paid. What is too much by
     /// that goes to the customer's balance.
     #[must_use]

@@ -28,7 +28,7 @@ impl Treasury {
     pub async fn create_invoice(&self, tx: &mut Tx, new: NewInvoice) -> Result<Invoice> {
         let (asset, now) = (new.amount.asset, self.now());
         let new = self.with_time_for_banks(new);
-        let dust = self.least_receipt(asset)?;
+        let dust = self.least_receipt(asset, &new.purpose)?;
         if new.amount.minor <= 0 {
             return Err(TreasuryError::NotPositive);
         }
@@ -91,9 +91,9 @@ impl Treasury {
     }
 
     /// The least that a pay-in may ask: what the network relays, or what is worth moving.
-    fn least_receipt(&self, asset: Asset) -> Result<i64> {
+    fn least_receipt(&self, asset: Asset, purpose: &Purpose) -> Result<i64> {
         if asset.is_fiat() {
-            return self.least_fiat(asset);
+            return self.least_fiat(asset, purpose);
         }
         if let Ok(wallet) = self.account_wallet(asset) {
             return Ok(wallet.policy.least);
