@@ -9,6 +9,8 @@ use axum::routing::post;
 use gruve_treasury::{FolderDoor, HttpDoor, Secret, SignerDoor as _, SignerWord};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
 async fn an_order_lies_whole_in_the_folder_until_its_answer_does() {
@@ -125,4 +127,32 @@ async fn what_an_address_answers_is_a_signature_a_wait_a_no_or_nothing() {
     let _ = serving.await;
     assert!(door.ask("BTC-1-0", b"order").await.is_err());
     assert!(!format!("{door:?}").contains("token"));
+}
+
+/// A signer that takes the connection and says nothing, and one that stops in the middle of its answer.
+#[tokio::test]
+async fn an_address_that_never_answers_is_given_up_in_time_and_asked_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/sign", listener.local_addr().unwrap());
+    let open = || HttpDoor::open(&url, Secret::new("token"), Path::new("")).unwrap();
+    let hasty = open().within(Duration::from_millis(50));
+    assert_eq!(hasty.ask("BTC-1-0", b"order").await.unwrap_err(), "it took too long");
+    // The connection of the one that was given up waits to be taken, and is over.
+    let halting = tokio::spawn(async move {
+        drop(listener.accept().await.unwrap());
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nans").await.unwrap();
+        (listener, stream)
+    });
+    assert_eq!(hasty.ask("BTC-1-0", b"order").await.unwrap_err(), "it took too long");
+    let (listener, stream) = halting.await.unwrap();
+    drop(stream);
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    seen.lock().unwrap().says = Some((StatusCode::OK, "answer"));
+    let app = Router::new().route("/sign", post(hear)).with_state(seen.clone());
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let said = open().ask("BTC-1-0", b"order").await.unwrap();
+    assert_eq!(said, SignerWord::Signed(b"answer".to_vec()));
+    assert_eq!(seen.lock().unwrap().orders.len(), 1);
+    serving.abort();
 }

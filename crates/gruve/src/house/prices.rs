@@ -38,7 +38,7 @@ pub(super) async fn ask_sources(
     }
     let tls = authorities(&sources, market.config().prices.authorities_file.as_deref())?;
     loop {
-        let asked = sources.iter().map(|source| ask(tls.as_ref(), source));
+        let asked = sources.iter().map(|source| ask(tls.as_ref(), source, ANSWER_WITHIN));
         let answers = futures_util::future::join_all(asked).await;
         for (source, answer) in sources.iter().zip(answers) {
             let told = match answer {
@@ -73,14 +73,18 @@ fn authorities(
     tls.map(Some).map_err(|e| format!("prices.authorities_file: {e}"))
 }
 
-/// A source's price in millionths of a dollar.
-async fn ask(tls: Option<&TlsConnector>, source: &PriceSourceConfig) -> Result<i64, String> {
+/// A source's price in millionths of a dollar, if it tells it within a time.
+async fn ask(
+    tls: Option<&TlsConnector>,
+    source: &PriceSourceConfig,
+    within: Duration,
+) -> Result<i64, String> {
     let url = source.url.as_deref().unwrap_or_default();
     // Exchanges refuse who does not say what it is.
     let request = Request::get(url).header(ACCEPT, "application/json").header(USER_AGENT, "gruve");
     let request = request.body(Empty::<Bytes>::new()).map_err(|e| format!("{url:?}: {e}"))?;
     let asked = outgoing::ask(tls, request, ANSWER_BYTES_MAX);
-    let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+    let answer = tokio::time::timeout(within, asked).await;
     let answer = answer.map_err(|_| "it did not answer in time".to_owned())?;
     let answer = answer.map_err(|e| e.to_string())?;
     if !answer.status().is_success() {
@@ -112,6 +116,38 @@ pub(crate) fn dollars(text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    /// One that takes the connection and says nothing, and one that stops in the middle of its answer.
+    #[tokio::test]
+    async fn a_source_that_never_answers_is_given_up_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Some(format!("http://{}/btc", listener.local_addr().unwrap()));
+        let source =
+            PriceSourceConfig { name: "a".into(), asset: Asset::Btc, url, pointer: "/p".into() };
+        let moment = Duration::from_millis(50);
+        let late = Err("it did not answer in time".to_owned());
+        assert_eq!(ask(None, &source, moment).await, late);
+        let answering = tokio::spawn(async move {
+            drop(listener.accept().await.unwrap());
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let begun = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"p\"";
+            stream.write_all(begun).await.unwrap();
+            (listener, stream)
+        });
+        assert_eq!(ask(None, &source, moment).await, late);
+        let (listener, halted) = answering.await.unwrap();
+        drop(halted);
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let all = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"p\": 7}\n";
+            stream.write_all(all).await.unwrap();
+            stream
+        });
+        assert_eq!(ask(None, &source, ANSWER_WITHIN).await, Ok(7_000_000));
+        drop(answering.await.unwrap());
+    }
 
     #[test]
     fn a_price_is_read_from_its_place_as_a_number_or_as_text() {
