@@ -131,30 +131,21 @@ async fn what_an_address_answers_is_a_signature_a_wait_a_no_or_nothing() {
 
 /// A signer that takes the connection and says nothing, and one that stops in the middle of its answer.
 #[tokio::test]
-async fn an_address_that_never_answers_is_given_up_in_time_and_asked_again() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/sign", listener.local_addr().unwrap());
-    let open = || HttpDoor::open(&url, Secret::new("token"), Path::new("")).unwrap();
-    let hasty = open().within(Duration::from_millis(50));
-    assert_eq!(hasty.ask("BTC-1-0", b"order").await.unwrap_err(), "it took too long");
-    // The connection of the one that was given up waits to be taken, and is over.
-    let halting = tokio::spawn(async move {
-        drop(listener.accept().await.unwrap());
-        let (mut stream, _) = listener.accept().await.unwrap();
+async fn an_address_that_never_answers_is_given_up_in_time() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let halting = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let places = [&silent, &halting].map(|l| format!("http://{}/sign", l.local_addr().unwrap()));
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = halting.accept().await.unwrap();
         // Answered before it is asked, it would be no answer. Whoever asked may have gone by now.
         let _ = stream.read(&mut [0; 64]).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nans").await;
-        (listener, stream)
+        std::future::pending::<()>().await;
     });
-    assert_eq!(hasty.ask("BTC-1-0", b"order").await.unwrap_err(), "it took too long");
-    let (listener, stream) = halting.await.unwrap();
-    drop(stream);
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    seen.lock().unwrap().says = Some((StatusCode::OK, "answer"));
-    let app = Router::new().route("/sign", post(hear)).with_state(seen.clone());
-    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-    let said = open().ask("BTC-1-0", b"order").await.unwrap();
-    assert_eq!(said, SignerWord::Signed(b"answer".to_vec()));
-    assert_eq!(seen.lock().unwrap().orders.len(), 1);
+    for url in places {
+        let door = HttpDoor::open(&url, Secret::new("token"), Path::new("")).unwrap();
+        let hasty = door.within(Duration::from_millis(50));
+        assert_eq!(hasty.ask("BTC-1-0", b"order").await.unwrap_err(), "it took too long");
+    }
     serving.abort();
 }

@@ -132,8 +132,9 @@ async fn a_contract_priced_in_euros_is_paid_in_bitcoin_at_the_rate_that_was_fixe
     let payments = kari.get("/api/v1/payments").await.json();
     assert_eq!(payments["items"][0]["method"], "conversion", "{payments}");
     house.epochs(8).await;
-    let contract = kari.get(&format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap()));
-    assert_ne!(contract.await.json()["delivered"].as_str(), Some("0"));
+    let contract = format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap());
+    let contract = kari.get(&contract).await.json();
+    assert_ne!(contract["delivered"].as_str(), Some("0"), "{contract}");
     let mut tx = house.store.read().await.unwrap();
     let audit = gruve_ledger::audit(&mut tx).await.unwrap();
     assert!(audit.findings.is_empty(), "{audit:?}");
