@@ -93,6 +93,8 @@ pub async fn audit(
     }
     let hosting = parts.hosting.audit(&mut tx).await.map_err(|e| e.to_string())?;
     findings.extend(hosting.findings);
+    let conversions = parts.treasury.audit_conversions(&mut tx).await;
+    findings.extend(conversions.map_err(|e| e.to_string())?);
     let (mut lanes, mut counted) = (Vec::new(), Counted::default());
     let mut not_compared = Vec::new();
     for lane in &config.lanes {

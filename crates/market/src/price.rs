@@ -39,6 +39,15 @@ pub struct PriceRecord {
     pub recorded: Timestamp,
 }
 
+/// What money is worth now, by what was told last; recorded nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpotPrice {
+    /// Millionths of a dollar for a whole coin.
+    pub usd_micro: i64,
+    /// When the oldest of the words was told that it is made of.
+    pub told: Timestamp,
+}
+
 /// What one source said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Report {
@@ -187,7 +196,18 @@ impl Market {
         if instant > now {
             return Ok(None);
         }
-        let given = params![asset, instant.minus(rules.staleness()), instant];
+        let reports = self.reports(tx, asset, instant).await?;
+        let Some((price, from)) = price_of(&reports, &rules.names(asset), rules) else {
+            return Ok(None);
+        };
+        let row = params![asset, instant, price, from.join(","), now];
+        tx.execute(life_sql::PUT_PRICE, &row).await?;
+        Ok(Some(price))
+    }
+
+    /// What was told of a coin within the staleness limit before an instant.
+    async fn reports(&self, tx: &mut Tx, asset: Asset, instant: Timestamp) -> Result<Vec<Report>> {
+        let given = params![asset, instant.minus(self.config().prices.staleness()), instant];
         let mut reports = Vec::new();
         for row in tx.fetch_all(life_sql::REPORTS, &given).await? {
             reports.push(Report {
@@ -196,12 +216,26 @@ impl Market {
                 usd_micro: row.get("usd_micro")?,
             });
         }
-        let Some((price, from)) = price_of(&reports, &rules.names(asset), rules) else {
+        Ok(reports)
+    }
+
+    /// What money is worth at this moment, by the rules of scheduled prices: `None` without a quorum of words within
+    /// the staleness limit. A dollar is a dollar.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn spot_price(&self, tx: &mut Tx, asset: Asset) -> Result<Option<SpotPrice>> {
+        let (rules, now) = (&self.config().prices, self.now());
+        if asset == Asset::Usd {
+            return Ok(Some(SpotPrice { usd_micro: 1_000_000, told: now }));
+        }
+        let reports = self.reports(tx, asset, now).await?;
+        let Some((usd_micro, from)) = price_of(&reports, &rules.names(asset), rules) else {
             return Ok(None);
         };
-        let row = params![asset, instant, price, from.join(","), now];
-        tx.execute(life_sql::PUT_PRICE, &row).await?;
-        Ok(Some(price))
+        let last = |name: &String| reports.iter().filter(|r| r.source == *name).map(|r| r.at).max();
+        let told = from.iter().filter_map(last).min().unwrap_or(now);
+        Ok(Some(SpotPrice { usd_micro, told }))
     }
 
     /// Records the prices of a closed epoch's end, where there are sources.

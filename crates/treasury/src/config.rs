@@ -5,6 +5,7 @@ use crate::{
     PayoutLimits, Rate, Seed, StripeConfig, SweepPolicy,
 };
 use gruve_chain::{ChainParams, Node};
+use gruve_units::Asset;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub struct TreasuryConfig {
     pub accounts: Vec<AccountChainWallet>,
     /// The operator's bank accounts that customers may pay to, one a currency.
     pub banks: Vec<BankAccount>,
+    /// Currencies of banks' money that contracts may be priced in though no bank or service takes them here: coins pay
+    /// them, by conversions.
+    pub converted: Vec<Asset>,
     /// What may leave in a day, one entry an asset.
     pub limits: Vec<PayoutLimits>,
     /// Cards.
@@ -42,6 +46,7 @@ impl TreasuryConfig {
             chains: Vec::new(),
             accounts: Vec::new(),
             banks: Vec::new(),
+            converted: Vec::new(),
             limits: Vec::new(),
             stripe: None,
             btcpay: None,

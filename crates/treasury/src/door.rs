@@ -13,6 +13,7 @@ use crate::orders::{SignerDoor, SignerWord};
 use crate::remote::{Client, Secret};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Bytes of a refusal that are read.
 const REFUSAL_BYTES_MAX: u64 = 4_096;
@@ -99,6 +100,12 @@ impl HttpDoor {
     /// In words, when the address is none.
     pub fn open(url: &str, token: Secret, authorities: &Path) -> Result<HttpDoor, String> {
         Ok(HttpDoor { client: Client::new(url, "Bearer", token, authorities)? })
+    }
+
+    /// The same, with another time to wait for an answer than [`crate::remote::PATIENCE`].
+    #[must_use]
+    pub fn within(self, patience: Duration) -> HttpDoor {
+        HttpDoor { client: self.client.within(patience) }
     }
 }
 

@@ -11,7 +11,7 @@
 //! asked for take the payment away, that is a matter between the operator and the customer's
 //! balance (see [`crate::Treasury::disconnect_block`]).
 
-use crate::TreasuryError;
+use crate::{Conversion, TreasuryError};
 use async_trait::async_trait;
 use gruve_chain::{Family, NetworkName, params_for};
 use gruve_store::Tx;
@@ -27,6 +27,8 @@ pub enum Purpose {
     Contract(ContractId),
     /// The customer's own balance: whatever comes is credited when confirmed.
     TopUp,
+    /// Another invoice, in another currency, at a rate that counts for some time ([`crate::conversion`]).
+    Conversion(Conversion),
 }
 
 /// A request for an invoice.
@@ -130,10 +132,12 @@ pub struct Invoice {
     pub account: AccountId,
     /// What to pay.
     pub amount: Amount,
-    /// What stands in blocks for it, confirmed or not.
+    /// What stands in blocks for it, confirmed or not; of a conversion what came while its rate counted.
     pub received: Amount,
     /// What of that is confirmed.
     pub confirmed: Amount,
+    /// What came after a conversion's rate was over: it is the customer's, in the balance once deep enough.
+    pub late: Amount,
     /// What for.
     pub purpose: Purpose,
     /// Where to pay; this invoice's own address on its chain. Of an invoice in money that banks keep,
@@ -154,6 +158,12 @@ impl Invoice {
     #[must_use]
     pub const fn asset(&self) -> Asset {
         self.amount.asset
+    }
+
+    /// What neither stands in blocks nor came otherwise; zero where all is there.
+    #[must_use]
+    pub fn rest(&self) -> Amount {
+        Amount::new(self.asset(), self.amount.minor.saturating_sub(self.received.minor).max(0))
     }
 
     /// What a payment must come to: the amount, rounded up to what can be paid. What is too much by

@@ -1,6 +1,7 @@
 //! Invoices made, read, closed.
 
 use crate::books::Draft;
+use crate::conversion::{read_conversion, sql as conversions};
 use crate::sql;
 use crate::{
     Invoice, InvoiceState, Keychain, NewInvoice, Purpose, Result, Treasury, TreasuryError,
@@ -27,7 +28,7 @@ impl Treasury {
     pub async fn create_invoice(&self, tx: &mut Tx, new: NewInvoice) -> Result<Invoice> {
         let (asset, now) = (new.amount.asset, self.now());
         let new = self.with_time_for_banks(new);
-        let dust = self.least_receipt(asset)?;
+        let dust = self.least_receipt(asset, &new.purpose)?;
         if new.amount.minor <= 0 {
             return Err(TreasuryError::NotPositive);
         }
@@ -51,7 +52,7 @@ impl Treasury {
         let expires = now.plus(new.ttl);
         let contract = match new.purpose {
             Purpose::Contract(contract) => Some(contract),
-            Purpose::TopUp => None,
+            Purpose::TopUp | Purpose::Conversion(_) => None,
         };
         let values = params![
             id,
@@ -65,12 +66,16 @@ impl Treasury {
             expires
         ];
         tx.execute(sql::INSERT_INVOICE, &values).await?;
+        if let Purpose::Conversion(conversion) = &new.purpose {
+            self.store_conversion(tx, id, conversion).await?;
+        }
         Ok(Invoice {
             id,
             account: new.account,
             amount: new.amount,
             received: Amount::zero(asset),
             confirmed: Amount::zero(asset),
+            late: Amount::zero(asset),
             purpose: new.purpose,
             address,
             chain_id: self.chain_id(asset),
@@ -86,9 +91,9 @@ impl Treasury {
     }
 
     /// The least that a pay-in may ask: what the network relays, or what is worth moving.
-    fn least_receipt(&self, asset: Asset) -> Result<i64> {
+    fn least_receipt(&self, asset: Asset, purpose: &Purpose) -> Result<i64> {
         if asset.is_fiat() {
-            return self.least_fiat(asset);
+            return self.least_fiat(asset, purpose);
         }
         if let Ok(wallet) = self.account_wallet(asset) {
             return Ok(wallet.policy.least);
@@ -255,7 +260,16 @@ impl Treasury {
                 )
                 .await?;
         }
-        self.tell_sink(tx, invoice).await
+        match (&invoice.purpose, invoice.state) {
+            (Purpose::Conversion(c), InvoiceState::Confirmed) => {
+                self.convert(tx, invoice, c, now).await
+            }
+            (Purpose::Conversion(_), _) => Ok(()),
+            _ => {
+                tx.execute(conversions::END_CONVERSIONS, &params![invoice.id, now]).await?;
+                self.tell_sink(tx, invoice).await
+            }
+        }
     }
 
     /// Tells the room above, such that its refusal undoes what it had written and nothing else.
@@ -292,7 +306,7 @@ impl Treasury {
     }
 
     /// Closes invoices whose time is over. One whose amount stands in blocks already stays open
-    /// until the blocks have decided.
+    /// until the blocks have decided, and so does one that a conversion in blocks would pay.
     ///
     /// Call it only when the follower has caught up with the node (as [`crate::Payer`] does):
     /// otherwise a payment in a block not yet seen would come too late.
@@ -311,7 +325,8 @@ impl Treasury {
             // One transaction each: an invoice that cannot be closed holds up no other.
             let closed = transact!(self.0.store, tx -> Result<bool> => {
                 let Some(mut invoice) = self.invoice_row(tx, id).await? else { return Ok(false) };
-                let waiting = invoice.received.minor >= invoice.amount.minor;
+                let waiting = invoice.received.minor >= invoice.amount.minor
+                    || self.waits_for_conversion(tx, id).await?;
                 if !invoice.state.is_open() || invoice.expires >= now || waiting {
                     return Ok(false);
                 }
@@ -334,13 +349,19 @@ fn read_invoice(treasury: &Treasury, row: &Row, sums: &Row) -> Result<Invoice> {
     let asset: Asset = row.get("asset")?;
     let chain_id = treasury.chain_id(asset);
     let contract: Option<ContractId> = row.get("contract")?;
+    let purpose = match (contract, row.get::<Option<InvoiceId>>("pays")?) {
+        (Some(contract), _) => Purpose::Contract(contract),
+        (None, Some(_)) => Purpose::Conversion(read_conversion(row)?),
+        (None, None) => Purpose::TopUp,
+    };
     Ok(Invoice {
         id: row.get("id")?,
         account: row.get("account")?,
         amount: Amount::new(asset, row.get("amount")?),
         received: Amount::new(asset, sums.get("in_chain")?),
         confirmed: Amount::new(asset, sums.get("confirmed")?),
-        purpose: contract.map_or(Purpose::TopUp, Purpose::Contract),
+        late: Amount::new(asset, sums.get("late")?),
+        purpose,
         address: row.get("address")?,
         chain_id,
         state: row.get::<String>("state")?.parse()?,

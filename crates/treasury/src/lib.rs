@@ -19,6 +19,7 @@
 //! | [`invoice`], [`payout`] | what they are and which states may follow which |
 //! | [`bank`] | bank accounts: references, statements, what waits for a person |
 //! | [`payments`] | what comes by other methods than our own addresses |
+//! | [`conversion`] | a coin for an invoice in another currency, at a fixed rate |
 //! | [`remote`] | invoices paid at other services: cards, a BTCPay Server |
 //! | [`account`] | wallets on account-based chains |
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
@@ -61,6 +62,7 @@ mod books;
 mod bump;
 mod changes;
 mod config;
+pub mod conversion;
 mod depth;
 mod desk;
 mod door;
@@ -96,6 +98,7 @@ pub use bank::{BankAccount, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
+pub use conversion::{Conversion, LockedRate, NewConversion};
 pub use depth::DepthStep;
 pub use desk::INVOICES_PAGE_MAX;
 pub use door::{FolderDoor, HttpDoor};

@@ -123,7 +123,7 @@ impl Payer {
                 Err(error) => tracing::warn!(asset = %wallet.asset, %error, "paying is held up"),
             }
         }
-        for asset in self.treasury.fiat_assets() {
+        for asset in self.treasury.fiat_prices() {
             match self.treasury.expire_invoices(asset).await {
                 Ok(expired) => progress.expired += expired,
                 Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),

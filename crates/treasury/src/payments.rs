@@ -8,12 +8,13 @@
 //! | a person says whose | unmatched receipts | customer held or available |
 //! | a person sent it back | unmatched receipts | clearing of the method |
 //! | from the balance | customer available | customer held |
+//! | by a coin at a fixed rate | see [`crate::conversion`] | |
 //! | the method takes it back | customer available, the rest charge-backs | clearing of the method |
 //!
 //! What the invoice's closing does with what is held is as for receipts on a chain
 //! ([`crate::invoice`]). Promises: a payment is known by (method, its name there) and taken once,
 //! whatever is told twice, late or out of order; amounts are whole minor units of the currency that
-//! came; nothing is converted. What this module must not know: files, HTTP, and who asks.
+//! came; nothing is converted but by a conversion. What this module must not know: files, HTTP, and who asks.
 
 use crate::books::{Draft, at_most};
 use crate::sql;
@@ -35,11 +36,14 @@ pub enum Method {
     BtcPay,
     /// What the customer has here already.
     Balance,
+    /// A coin, at a rate that was fixed before; its name there is the coin's invoice.
+    Conversion,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 4] = [Method::Bank, Method::Card, Method::BtcPay, Method::Balance];
+    pub const ALL: [Method; 5] =
+        [Method::Bank, Method::Card, Method::BtcPay, Method::Balance, Method::Conversion];
 
     /// The word for it, as stored; also the name of its clearing account.
     #[must_use]
@@ -49,10 +53,11 @@ impl Method {
             Method::Card => "card",
             Method::BtcPay => "btcpay",
             Method::Balance => "balance",
+            Method::Conversion => "conversion",
         }
     }
 
-    fn clearing(self) -> Account {
+    pub(crate) fn clearing(self) -> Account {
         Account::Clearing(self.word().to_owned())
     }
 }
@@ -270,11 +275,14 @@ impl Treasury {
         transact!(self.0.store, tx -> Result<Invoice> => {
             let found = self.invoice_row(tx, id).await?.filter(|i| i.account == account);
             let invoice = found.ok_or(TreasuryError::NoInvoice)?;
-            if !invoice.state.is_open() || invoice.purpose == Purpose::TopUp {
+            let now = self.now();
+            // At a rate that is over nothing is paid, whether or not somebody has closed it yet.
+            let is_over = matches!(invoice.purpose, Purpose::Conversion(c) if c.until < now);
+            if !invoice.state.is_open() || invoice.purpose == Purpose::TopUp || is_over {
                 return Err(TreasuryError::Closed);
             }
             let (asset, rest) = (invoice.asset(), invoice.amount.minor - invoice.confirmed.minor);
-            let (now, external) = (self.now(), id.to_string());
+            let external = id.to_string();
             let payment = PaymentId::new(now, self.0.entropy.as_ref());
             let has = gruve_ledger::balance(tx, &Account::CustomerAvailable(account), asset).await?;
             if has.minor < rest {

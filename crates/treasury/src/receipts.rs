@@ -227,7 +227,7 @@ impl Treasury {
                 (row.get("vout")?, row.get("value")?, row.get("credit_lost")?);
             let invoice = self.invoice_row(tx, row.get("invoice")?).await?;
             let invoice = invoice.ok_or(TreasuryError::Damaged("a receipt without its invoice"))?;
-            let (credit, account) = credit_account(&invoice);
+            let (credit, account) = credit_account(&invoice, row.get("seen_at")?);
             let values = params![standing.asset, txid, vout, credit, value - lost, standing.height];
             if tx.execute(sql::CREDIT_RECEIPT, &values).await? != 1 {
                 return Err(TreasuryError::Damaged("a receipt was credited twice"));
@@ -343,13 +343,15 @@ impl Treasury {
 
 /// Where a confirmed receipt of an invoice goes: held while it is part of a price still to be
 /// paid whole, so that it cannot be withdrawn meanwhile.
-fn credit_account(invoice: &Invoice) -> (&'static str, Account) {
-    match invoice.purpose {
-        Purpose::Contract(_) if invoice.state.is_open() => {
-            ("held", Account::CustomerHeld(invoice.account))
-        }
-        Purpose::Contract(_) | Purpose::TopUp => {
-            ("available", Account::CustomerAvailable(invoice.account))
-        }
+fn credit_account(invoice: &Invoice, seen: Timestamp) -> (&'static str, Account) {
+    let counts = match invoice.purpose {
+        Purpose::Contract(_) => true,
+        Purpose::Conversion(c) => seen <= c.until,
+        Purpose::TopUp => false,
+    };
+    if counts && invoice.state.is_open() {
+        ("held", Account::CustomerHeld(invoice.account))
+    } else {
+        ("available", Account::CustomerAvailable(invoice.account))
     }
 }

@@ -54,6 +54,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0008_unspent.sqlite.sql"),
         postgres: include_str!("../migrations/0008_unspent.postgres.sql"),
     },
+    Migration {
+        number: 9,
+        name: "conversions",
+        sqlite: include_str!("../migrations/0009_conversions.sqlite.sql"),
+        postgres: include_str!("../migrations/0009_conversions.postgres.sql"),
+    },
 ];
 
 gruve_store::statements! {
@@ -86,11 +92,16 @@ gruve_store::statements! {
     // Invoices.
     INSERT_INVOICE = "INSERT INTO treasury_invoices (id, account, asset, amount, contract, address,
         key_index, state, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', $8, $9)";
-    INVOICE = "SELECT id, account, asset, amount, contract, address, state, created_at, expires_at
-        FROM treasury_invoices WHERE id = $1";
-    INVOICES_OF = "SELECT id, account, asset, amount, contract, address, state, created_at,
-        expires_at FROM treasury_invoices WHERE account = $1 ORDER BY created_at DESC, id DESC
-        LIMIT $2";
+    INVOICE = "SELECT i.id, i.account, i.asset, i.amount, i.contract, i.address, i.state, i.created_at,
+        i.expires_at, c.pays, c.price_asset, c.price, c.coin_usd_micro, c.price_usd_micro,
+        c.spread_bps, c.priced_at, c.counts_until
+        FROM treasury_invoices i LEFT JOIN treasury_conversions c ON c.invoice = i.id
+        WHERE i.id = $1";
+    INVOICES_OF = "SELECT i.id, i.account, i.asset, i.amount, i.contract, i.address, i.state,
+        i.created_at, i.expires_at, c.pays, c.price_asset, c.price, c.coin_usd_micro,
+        c.price_usd_micro, c.spread_bps, c.priced_at, c.counts_until
+        FROM treasury_invoices i LEFT JOIN treasury_conversions c ON c.invoice = i.id
+        WHERE i.account = $1 ORDER BY i.created_at DESC, i.id DESC LIMIT $2";
     LATEST_INVOICES = "SELECT id FROM treasury_invoices WHERE id < $1 ORDER BY id DESC LIMIT $2";
     INVOICES_BEFORE = "SELECT id FROM treasury_invoices WHERE account = $1 AND id < $2
         ORDER BY id DESC LIMIT $3";
@@ -106,17 +117,20 @@ gruve_store::statements! {
         WHERE id = $1 AND closed_at IS NULL AND expires_at > $2";
     CLOSE_INVOICE = "UPDATE treasury_invoices SET state = $2, closed_at = $3
         WHERE id = $1 AND closed_at IS NULL";
-    // What came to its address, and what came by other methods.
+    // What came to its address, and what came by other methods. Late is what a conversion's rate no longer counts for.
     INVOICE_SUMS = "SELECT
-        CAST(COALESCE(SUM(s.value), 0) AS BIGINT) AS in_chain,
-        CAST(COALESCE(SUM(CASE WHEN s.credit = 'none' THEN 0 ELSE s.value END), 0) AS BIGINT)
-            AS confirmed,
+        CAST(COALESCE(SUM(CASE WHEN s.late = 0 THEN s.value ELSE 0 END), 0) AS BIGINT) AS in_chain,
+        CAST(COALESCE(SUM(CASE WHEN s.late = 1 OR s.credit = 'none' THEN 0 ELSE s.value END), 0)
+            AS BIGINT) AS confirmed,
         CAST(COALESCE(SUM(CASE WHEN s.credit = 'held' THEN s.credited ELSE 0 END), 0) AS BIGINT)
-            AS held
-        FROM (SELECT value, credit, credited FROM treasury_receipts
-            WHERE invoice = $1 AND height IS NOT NULL
+            AS held,
+        CAST(COALESCE(SUM(CASE WHEN s.late = 1 THEN s.value ELSE 0 END), 0) AS BIGINT) AS late
+        FROM (SELECT r.value, r.credit, r.credited,
+            CASE WHEN r.seen_at > c.counts_until THEN 1 ELSE 0 END AS late
+            FROM treasury_receipts r LEFT JOIN treasury_conversions c ON c.invoice = r.invoice
+            WHERE r.invoice = $1 AND r.height IS NOT NULL
             UNION ALL
-            SELECT amount - taken AS value, credit, amount - taken AS credited
+            SELECT amount - taken AS value, credit, amount - taken AS credited, 0 AS late
             FROM treasury_payments WHERE invoice = $1) s";
     RELEASE_HELD_PAYMENTS = "UPDATE treasury_payments SET credit = 'available'
         WHERE invoice = $1 AND credit = 'held'";
@@ -239,7 +253,7 @@ gruve_store::statements! {
     RECEIPT_GONE = "UPDATE treasury_receipts
         SET height = NULL, ripe_height = NULL, arrival_lost = $4
         WHERE asset = $1 AND txid = $2 AND vout = $3";
-    RIPE_RECEIPTS = "SELECT txid, vout, value, invoice, credit_lost FROM treasury_receipts
+    RIPE_RECEIPTS = "SELECT txid, vout, value, invoice, credit_lost, seen_at FROM treasury_receipts
         WHERE asset = $1 AND ripe_height <= $2 AND credit = 'none' AND height IS NOT NULL
         AND invoice IS NOT NULL ORDER BY ripe_height, txid, vout";
     /// What the customer of an address has waiting on the chain. From the customer's invoices to their receipts, in
@@ -590,7 +604,8 @@ pub(crate) static UNSPENT_AMONG: LazyLock<String> = LazyLock::new(|| {
 pub fn statements() -> Vec<(&'static str, &'static str)> {
     let lists = [("ADDRESSES_AMONG", ADDRESSES_AMONG.as_str()), ("UNSPENT_AMONG", &UNSPENT_AMONG)];
     let accounts = crate::account::sql::STATEMENTS.iter().copied();
-    STATEMENTS.iter().copied().chain(accounts).chain(lists).collect()
+    let conversions = crate::conversion::sql::STATEMENTS.iter().copied();
+    STATEMENTS.iter().copied().chain(accounts).chain(conversions).chain(lists).collect()
 }
 
 /// Runs one of the two statements above for any number of keys.

@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) wallets: Vec<Wallet>,
     pub(crate) accounts: Vec<AccountWallet>,
     pub(crate) banks: Vec<BankAccount>,
+    pub(crate) converted: Vec<Asset>,
     pub(crate) services: Services,
     /// How far what the card service lists is read.
     pub(crate) missed: tokio::sync::Mutex<Missed>,
@@ -153,6 +154,7 @@ impl Treasury {
             wallets,
             accounts,
             banks: BankAccount::checked(config.banks)?,
+            converted: config.converted,
             limits: config.limits,
             services: Services::new(config.stripe, config.btcpay)?,
             missed: tokio::sync::Mutex::default(),

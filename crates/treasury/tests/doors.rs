@@ -9,6 +9,8 @@ use axum::routing::post;
 use gruve_treasury::{FolderDoor, HttpDoor, Secret, SignerDoor as _, SignerWord};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn an_order_lies_whole_in_the_folder_until_its_answer_does() {
@@ -125,4 +127,25 @@ async fn what_an_address_answers_is_a_signature_a_wait_a_no_or_nothing() {
     let _ = serving.await;
     assert!(door.ask("BTC-1-0", b"order").await.is_err());
     assert!(!format!("{door:?}").contains("token"));
+}
+
+/// A signer that takes the connection and says nothing, and one that stops in the middle of its answer.
+#[tokio::test]
+async fn an_address_that_never_answers_is_given_up_in_time() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let halting = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let places = [&silent, &halting].map(|l| format!("http://{}/sign", l.local_addr().unwrap()));
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = halting.accept().await.unwrap();
+        // Answered before it is asked, it would be no answer. Whoever asked may have gone by now.
+        let _ = stream.read(&mut [0; 64]).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nans").await;
+        std::future::pending::<()>().await;
+    });
+    for url in places {
+        let door = HttpDoor::open(&url, Secret::new("token"), Path::new("")).unwrap();
+        let hasty = door.within(Duration::from_millis(50));
+        assert_eq!(hasty.ask("BTC-1-0", b"order").await.unwrap_err(), "it took too long");
+    }
+    serving.abort();
 }

@@ -128,6 +128,7 @@ fn declare(state: Option<AppState>) -> Routes {
         .get("/invoices/{id}", Customer, invoice::invoice)
         .post("/invoices/{id}/balance", CustomerForm, invoice::pay_from_balance)
         .post("/invoices/{id}/checkout", CustomerForm, invoice::checkout)
+        .post("/invoices/{id}/convert", CustomerForm, invoice::convert)
         .get("/top-up", Customer, top_up::ask)
         .post("/top-up", CustomerForm, top_up::make)
         .get("/withdraw", Customer, withdraw::ask)

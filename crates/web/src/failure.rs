@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 54] = [
+pub(crate) const KINDS: [&str; 55] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
@@ -33,6 +33,7 @@ pub(crate) const KINDS: [&str; 54] = [
     "method-not-allowed",
     "needs-a-look",
     "no-passkeys",
+    "no-price",
     "no-statement",
     "not-confirmed",
     "not-found",

@@ -314,6 +314,7 @@ fn entry_words(kind: &str) -> String {
     let known = match kind {
         "treasury-receipt" | "treasury-credit" | "treasury-invoice-closed" => "Payment received",
         "treasury-payment" | "treasury-payment-matched" => "Payment received",
+        "treasury-conversion" => "Coin taken for an invoice in another currency",
         "treasury-from-balance" => "Invoice paid from your balance: set aside",
         "treasury-taken-back" => "A payment given back, or taken back by your bank",
         "treasury-refund-undone" => "A refund was not possible: back in your balance",

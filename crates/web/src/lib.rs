@@ -28,6 +28,7 @@ mod app;
 mod assets;
 mod client;
 mod console;
+mod conversion;
 mod crowd;
 mod deciding;
 mod exposition;
@@ -72,6 +73,7 @@ mod words;
 
 pub use api::funds::FundsShelf;
 pub use app::{router, routes};
+pub use conversion::ConversionRules;
 pub use exposition::{Exposition, FamilyKind, Unit};
 pub use hook_signature::HookSecret;
 pub use hosted::HandError;

@@ -180,6 +180,8 @@ pub struct WebConfig {
     pub are_metrics_elsewhere: bool,
     /// How long an invoice stays open; an hour when zero.
     pub invoice_ttl: Duration,
+    /// By which rules coins pay what is priced in another currency; without them they do not.
+    pub conversion: Option<crate::ConversionRules>,
     /// The public record, if it is served here.
     pub record: Option<Arc<dyn PublicRecord>>,
     /// When the operator is told of what goes wrong, and how.

@@ -101,6 +101,7 @@ impl Config {
             .chain(hot_wallet::faults(&self.hot_wallets, &self.lanes))
             .chain(signer::faults(&self.signers, &self.lanes))
             .chain(depth::faults(&self.depths))
+            .chain(conversion::faults(self.conversion.as_ref(), &self.prices))
         {
             fault(place, what);
         }
@@ -146,7 +147,8 @@ impl Config {
             || self.banks.iter().any(|bank| bank.asset == asset)
             || asset.is_fiat()
                 && (offered.any(|a| *a == asset)
-                    || self.btcpay.iter().flat_map(|b| &b.assets).any(|a| *a == asset))
+                    || self.btcpay.iter().flat_map(|b| &b.assets).any(|a| *a == asset)
+                    || currencies(self.conversion.as_ref(), &self.prices).contains(&asset))
     }
 }
 

@@ -7,6 +7,7 @@ mod alerts;
 mod aux_chain;
 mod bank;
 mod check;
+mod conversion;
 mod depth;
 mod doors;
 mod duration;
@@ -29,6 +30,8 @@ mod webhooks;
 pub use alerts::AlertsConfig;
 pub use aux_chain::AuxConfig;
 pub use bank::BankConfig;
+pub use conversion::ConversionConfig;
+pub(crate) use conversion::currencies;
 pub use depth::{DepthConfig, steps_of};
 pub use doors::{AgentConfig, PublicDoor};
 pub use duration::Span;
@@ -128,6 +131,9 @@ pub struct Config {
     /// A BTCPay Server.
     #[serde(default)]
     pub btcpay: Option<CoinServerConfig>,
+    /// Coins for what is priced in another currency.
+    #[serde(default)]
+    pub conversion: Option<ConversionConfig>,
     /// Facilities and the machines in them.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,

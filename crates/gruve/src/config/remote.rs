@@ -1,6 +1,7 @@
 //! `[stripe]` and `[btcpay]`: services at which invoices may be paid.
 
 use super::Fault;
+use gruve_treasury::remote::PATIENCE;
 use gruve_treasury::{BtcPayConfig, Secret, StripeConfig};
 use gruve_units::Asset;
 use serde::Deserialize;
@@ -82,6 +83,7 @@ impl CardConfig {
             assets: self.assets.clone(),
             origin: origin.to_owned(),
             authorities: self.authorities_file.clone(),
+            patience: PATIENCE,
         }
     }
 }
@@ -98,6 +100,7 @@ impl CoinServerConfig {
             assets: self.assets.clone(),
             origin: origin.to_owned(),
             authorities: self.authorities_file.clone(),
+            patience: PATIENCE,
         }
     }
 }

@@ -210,6 +210,7 @@ impl House {
             lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
             are_metrics_elsewhere: config.metrics.listen.is_some(),
             invoice_ttl: Duration::ZERO,
+            conversion: config.conversion.map(|c| c.rules()),
             record: Some(shelf),
             watch: hooks::watch(&config).map_err(StartError::Mail)?,
             webhooks: hooks::webhooks(&config).map_err(StartError::Mail)?,

@@ -10,7 +10,7 @@ use super::in_block::InBlock;
 use super::nodes::{AuxParts, chain_params, open_aux, open_nodes};
 use super::record::{self, Publishing};
 use super::rules::{account_rules, epoch_rule, market_config};
-use crate::config::{Config, DurabilityConfig, LaneConfig, StratumV2Config, steps_of};
+use crate::config::{Config, DurabilityConfig, LaneConfig, StratumV2Config, currencies, steps_of};
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{AccountRules, Accounts, Role, Vault};
@@ -175,6 +175,7 @@ impl Parts {
         for bank in config.banks.iter().filter(|b| b.enabled) {
             treasury = treasury.with_bank(bank.account());
         }
+        treasury.converted = currencies(config.conversion.as_ref(), &config.prices);
         treasury.limits = config.limits.iter().map(|l| l.limits()).collect();
         let origin = config.http.origin.as_deref().unwrap_or_default();
         let stripe = config.stripe.as_ref().filter(|s| s.enabled);

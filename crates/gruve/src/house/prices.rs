@@ -38,7 +38,7 @@ pub(super) async fn ask_sources(
     }
     let tls = authorities(&sources, market.config().prices.authorities_file.as_deref())?;
     loop {
-        let asked = sources.iter().map(|source| ask(tls.as_ref(), source));
+        let asked = sources.iter().map(|source| ask(tls.as_ref(), source, ANSWER_WITHIN));
         let answers = futures_util::future::join_all(asked).await;
         for (source, answer) in sources.iter().zip(answers) {
             let told = match answer {
@@ -73,14 +73,18 @@ fn authorities(
     tls.map(Some).map_err(|e| format!("prices.authorities_file: {e}"))
 }
 
-/// A source's price in millionths of a dollar.
-async fn ask(tls: Option<&TlsConnector>, source: &PriceSourceConfig) -> Result<i64, String> {
+/// A source's price in millionths of a dollar, if it tells it within a time.
+async fn ask(
+    tls: Option<&TlsConnector>,
+    source: &PriceSourceConfig,
+    within: Duration,
+) -> Result<i64, String> {
     let url = source.url.as_deref().unwrap_or_default();
     // Exchanges refuse who does not say what it is.
     let request = Request::get(url).header(ACCEPT, "application/json").header(USER_AGENT, "gruve");
     let request = request.body(Empty::<Bytes>::new()).map_err(|e| format!("{url:?}: {e}"))?;
     let asked = outgoing::ask(tls, request, ANSWER_BYTES_MAX);
-    let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+    let answer = tokio::time::timeout(within, asked).await;
     let answer = answer.map_err(|_| "it did not answer in time".to_owned())?;
     let answer = answer.map_err(|e| e.to_string())?;
     if !answer.status().is_success() {
@@ -112,6 +116,32 @@ pub(crate) fn dollars(text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// One that takes the connection and says nothing, and one that stops in the middle of its answer.
+    #[tokio::test]
+    async fn a_source_that_never_answers_is_given_up_in_time() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let halting = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let places = [&silent, &halting].map(|l| format!("http://{}/btc", l.local_addr().unwrap()));
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = halting.accept().await.unwrap();
+            // Answered before it is asked, it would be no answer. Whoever asked may have gone by now.
+            let _ = stream.read(&mut [0; 64]).await;
+            let begun = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"p\"";
+            let _ = stream.write_all(begun).await;
+            std::future::pending::<()>().await;
+        });
+        for url in places {
+            let (name, url) = ("a".to_owned(), Some(url));
+            let source =
+                PriceSourceConfig { name, asset: Asset::Btc, url, pointer: "/p".to_owned() };
+            let answer = ask(None, &source, Duration::from_millis(50)).await;
+            assert_eq!(answer, Err("it did not answer in time".to_owned()));
+        }
+        serving.abort();
+    }
 
     #[test]
     fn a_price_is_read_from_its_place_as_a_number_or_as_text() {

@@ -126,8 +126,17 @@ impl Treasury {
         all.into_iter().collect()
     }
 
-    pub(crate) fn least_fiat(&self, asset: Asset) -> Result<i64> {
-        let is_taken = self.fiat_assets().contains(&asset);
+    /// The same with those that only coins pay.
+    pub(crate) fn fiat_prices(&self) -> BTreeSet<Asset> {
+        self.fiat_assets().into_iter().chain(self.0.converted.iter().copied()).collect()
+    }
+
+    /// Contracts may be priced in what only coins pay; a balance cannot be filled with it.
+    pub(crate) fn least_fiat(&self, asset: Asset, purpose: &Purpose) -> Result<i64> {
+        let is_taken = match purpose {
+            Purpose::Contract(_) => self.fiat_prices().contains(&asset),
+            Purpose::TopUp | Purpose::Conversion(_) => self.fiat_assets().contains(&asset),
+        };
         if is_taken { Ok(asset.payable()) } else { Err(TreasuryError::NoWallet(asset)) }
     }
 

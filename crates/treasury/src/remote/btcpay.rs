@@ -6,7 +6,7 @@
 use super::client::{Asked, Client, Failed};
 use super::stripe::id;
 use super::{Looked, Place, Secret, Wants};
-use gruve_units::{Amount, Asset, Timestamp};
+use gruve_units::{Amount, Asset, Duration, Timestamp};
 use hyper::Method;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ pub struct BtcPayConfig {
     pub origin: String,
     /// Certificate authorities (PEM) by which the server is known.
     pub authorities: PathBuf,
+    /// How long an answer is waited for; [`super::PATIENCE`] as a rule.
+    pub patience: Duration,
 }
 
 pub(crate) struct BtcPay {
@@ -48,7 +50,8 @@ impl BtcPay {
             return Err("btcpay: store is the store's id, letters and digits".into());
         }
         let key = config.api_key.clone();
-        let client = Client::new(&config.url, "token", key, &config.authorities)?;
+        let client =
+            Client::new(&config.url, "token", key, &config.authorities)?.within(config.patience);
         Ok(BtcPay { client, config })
     }
 
@@ -272,6 +275,7 @@ mod tests {
             assets: vec![Asset::Eur],
             origin: "https://mine.example".into(),
             authorities: PathBuf::new(),
+            patience: crate::remote::PATIENCE,
         })
         .unwrap();
         let body = br#"{"deliveryId":"d1","webhookId":"w1","originalDeliveryId":"d1","isRedelivery":false,"type":"InvoiceSettled","timestamp":1700000000,"storeId":"Store1","invoiceId":"i1"}"#;

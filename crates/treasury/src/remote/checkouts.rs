@@ -4,7 +4,7 @@ use super::client::Failed;
 use super::stripe::{About, Stripe, read_event};
 use super::{Looked, Wants};
 use crate::payments::payment_by_name;
-use crate::{Invoice, Method, PayInFor, Result, Treasury, TreasuryError, sql};
+use crate::{Invoice, Method, PayInFor, Purpose, Result, Treasury, TreasuryError, sql};
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Duration, InvoiceId, Timestamp};
 
@@ -61,7 +61,8 @@ impl Treasury {
     #[must_use]
     pub fn checkouts_for(&self, invoice: &Invoice) -> Vec<Method> {
         let mut methods = Vec::new();
-        if !invoice.state.is_open() {
+        // What is paid elsewhere is told late: a rate that counts for minutes would be over.
+        if !invoice.state.is_open() || matches!(invoice.purpose, Purpose::Conversion(_)) {
             return methods;
         }
         if self.0.services.stripe.as_ref().is_some_and(|s| s.takes(invoice.asset())) {

@@ -18,8 +18,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// An answer's length at most: the objects asked for have some ten kilobytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// How long an answer is waited for; below the time that a page of ours may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer is waited for as a rule; below the time that a page of ours may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,7 @@ pub(crate) struct Client {
     scheme: &'static str,
     key: Secret,
     tls: Option<TlsConnector>,
+    patience: Duration,
 }
 
 /// What is asked.
@@ -88,12 +89,17 @@ impl Client {
         if uri.host().is_none() {
             return Err(format!("{base:?} is no address: it has no host"));
         }
-        Ok(Client { base, uri, scheme, key, tls })
+        Ok(Client { base, uri, scheme, key, tls, patience: PATIENCE })
+    }
+
+    /// The same, with another time to wait.
+    pub(crate) fn within(self, patience: Duration) -> Client {
+        Client { patience, ..self }
     }
 
     /// Asks, and reads the answer as JSON.
     pub(crate) async fn ask(&self, asked: Asked<'_>) -> Result<serde_json::Value, Failed> {
-        let answer = tokio::time::timeout(PATIENCE, self.send(asked)).await;
+        let answer = tokio::time::timeout(self.patience, self.send(asked)).await;
         let (status, body) = answer
             .map_err(|_| Failed::NoAnswer("it took too long".into()))?
             .map_err(Failed::NoAnswer)?;
@@ -128,7 +134,7 @@ impl Client {
         let request = request.header("x-gruve-order", name);
         let request = request.body(Full::new(Bytes::copy_from_slice(bytes)));
         let request = request.map_err(|e| e.to_string())?;
-        let answer = tokio::time::timeout(PATIENCE, self.carry(request, most)).await;
+        let answer = tokio::time::timeout(self.patience, self.carry(request, most)).await;
         answer.map_err(|_| "it took too long".to_owned())?
     }
 

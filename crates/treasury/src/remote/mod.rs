@@ -12,7 +12,8 @@
 //! - A webhook that is not signed by the service moves nothing; a signed one moves only what the
 //!   service says again when it is asked. So events may come twice, late, lost or in any order.
 //! - What came is booked once, by the service's own name for it, in the currency that came.
-//! - An answer that is lost, late or cannot be read books nothing and is asked for again.
+//! - An answer that is lost, late or cannot be read books nothing and is asked for again. Nobody is waited for longer
+//!   than a set time ([`PATIENCE`]).
 //! - Keys and secrets are neither logged nor shown.
 //!
 //! # What this must not know
@@ -28,6 +29,7 @@ mod stripe;
 
 pub use btcpay::BtcPayConfig;
 pub use checkouts::{Heard, Polled};
+pub use client::PATIENCE;
 pub use secret::Secret;
 pub use stripe::StripeConfig;
 

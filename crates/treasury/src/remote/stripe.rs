@@ -38,6 +38,8 @@ pub struct StripeConfig {
     pub origin: String,
     /// Certificate authorities (PEM) by which the service is known.
     pub authorities: PathBuf,
+    /// How long an answer is waited for; [`super::PATIENCE`] as a rule.
+    pub patience: Duration,
 }
 
 pub(crate) struct Stripe {
@@ -83,7 +85,8 @@ impl Stripe {
             return Err("stripe: webhook_secret is needed".into());
         }
         let key = config.secret_key.clone();
-        let client = Client::new(&config.url, "Bearer", key, &config.authorities)?;
+        let client =
+            Client::new(&config.url, "Bearer", key, &config.authorities)?.within(config.patience);
         Ok(Stripe { client, config })
     }
 
@@ -335,6 +338,7 @@ mod tests {
             assets: vec![Asset::Eur],
             origin: "https://mine.example".into(),
             authorities: PathBuf::new(),
+            patience: crate::remote::PATIENCE,
         })
         .unwrap()
     }

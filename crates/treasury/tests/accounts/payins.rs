@@ -1,10 +1,13 @@
 //! Coins coming in.
 
-use crate::rig::{ASSET, COIN, CONFIRMATIONS, Rig, gwei, stranger};
+use crate::rig::{ASSET, COIN, CONFIRMATIONS, HOUR, Rig, account, gwei, stranger};
 use gruve_chain::eth::{EthAddress, wei};
 use gruve_ledger::{Account, AccountKind};
-use gruve_store::Store;
-use gruve_treasury::InvoiceState;
+use gruve_store::{Store, transact};
+use gruve_treasury::{
+    Invoice, InvoiceState, LockedRate, NewConversion, NewInvoice, Purpose, TreasuryError,
+};
+use gruve_units::{Amount, Asset, Bps, ContractId, Timestamp};
 use ruint::aliases::U256;
 
 gruve_store::laws! { account_payins: [
@@ -13,6 +16,7 @@ gruve_store::laws! { account_payins: [
     what_came_is_swept_to_the_hot_address_at_the_operators_cost,
     a_pay_in_that_a_reorganisation_takes_is_taken_back_and_comes_again,
     a_late_payment_and_a_second_one_go_to_the_balance,
+    a_contract_in_dollars_is_paid_at_a_fixed_rate_and_what_is_late_stays_coin,
     what_a_contract_pays_is_not_credited_but_shown,
     rewards_come_to_the_hot_address_with_their_wei,
     every_account_statement_prepares,
@@ -37,6 +41,48 @@ async fn a_pay_in_is_seen_then_confirmed_and_credited_once(store: Store) {
     rig.mine(3).await;
     assert_eq!(rig.available(1).await, 2 * COIN);
     assert_ne!(rig.invoice(1, COIN).await.address, invoice.address);
+}
+
+async fn a_contract_in_dollars_is_paid_at_a_fixed_rate_and_what_is_late_stays_coin(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let mut made = Vec::new();
+    for n in [1, 2] {
+        let new = NewInvoice {
+            account: account(n),
+            amount: Amount::new(Asset::Usd, 5_000_000),
+            purpose: Purpose::Contract(ContractId::from_bytes([n; 16])),
+            ttl: 2 * HOUR,
+        };
+        // Twenty dollars a coin, and half a percent.
+        let rate = LockedRate {
+            coin_usd_micro: 20_000_000,
+            price_usd_micro: 1_000_000,
+            spread: Bps::new(50).unwrap(),
+            priced_at: Timestamp(0),
+        };
+        let both = transact!(rig.store, tx -> Result<(Invoice, Invoice), TreasuryError> => {
+            let paid = rig.treasury.create_invoice(tx, new).await?;
+            let (account, invoice, coin) = (account(n), paid.id, ASSET);
+            let new = NewConversion { account, invoice, coin, rate, lock: HOUR };
+            Ok((paid, rig.treasury.convert_invoice(tx, new).await?))
+        });
+        made.push(both.unwrap());
+    }
+    let ((paid, coin), (late_paid, late)) = (&made[0], &made[1]);
+    assert_eq!(coin.amount, gwei(251_250_000));
+    rig.pay(&coin.address, 251_250_000);
+    rig.mine(1).await;
+    rig.clock.advance(HOUR + HOUR / 60);
+    rig.pay(&late.address, 251_250_000);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.look(paid.id).await.state, InvoiceState::Confirmed, "seen in time");
+    assert_eq!((rig.available(1).await, rig.available(2).await), (0, 251_250_000));
+    assert_eq!(rig.look(late_paid.id).await.state, InvoiceState::New);
+    assert_eq!(rig.look(late.id).await.late, gwei(251_250_000));
+    assert_eq!(rig.balance(Account::Clearing("conversion".into())).await, -251_250_000);
+    let mut tx = rig.store.read().await.unwrap();
+    let found = rig.treasury.audit_conversions(&mut tx).await.unwrap();
+    assert_eq!(found, Vec::<String>::new());
 }
 
 async fn wei_below_a_gwei_go_to_the_remainder_when_they_make_one(store: Store) {

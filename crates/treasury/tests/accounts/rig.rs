@@ -354,7 +354,8 @@ fn open_treasury(
     wallet.reorg_limit = REORG_LIMIT;
     wallet.payouts.auto_approve_max = 1_000 * COIN;
     wallet.cold = sweep;
-    let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_accounts(wallet);
+    let mut config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_accounts(wallet);
+    config.converted = vec![Asset::Usd];
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.break_off_with(breaker.clone());
     treasury

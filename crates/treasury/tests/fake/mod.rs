@@ -112,7 +112,8 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
         bic: None,
         open_for: 24 * 14 * HOUR,
     };
-    TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet).with_bank(bank)
+    let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet).with_bank(bank);
+    TreasuryConfig { converted: vec![Asset::Usd], ..config }
 }
 
 /// What the operator may have asked for beside payouts.

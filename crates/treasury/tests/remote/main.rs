@@ -10,6 +10,7 @@ mod services;
 use fake::{HOUR, House, Market, account, contract};
 use gruve_ledger::{Account, balance};
 use gruve_store::Store;
+use gruve_treasury::remote::PATIENCE;
 use gruve_treasury::{
     BtcPayConfig, CrashPoints, Heard, Invoice, InvoiceState, Method, Purpose, Secret, StripeConfig,
     Treasury, TreasuryError,
@@ -28,6 +29,7 @@ gruve_store::laws! { remote: [
     what_is_not_signed_moves_nothing,
     without_any_webhook_the_payment_is_found_by_looking,
     a_service_that_is_down_or_garbled_books_nothing_and_is_asked_again,
+    a_service_that_never_answers_is_given_up_in_time_and_nothing_is_lost,
     an_invoice_has_one_place_at_a_time_even_when_the_answer_was_lost,
     another_amount_and_another_currency_are_booked_as_they_came,
     a_refund_is_asked_for_once_however_often_the_answer_is_lost,
@@ -53,11 +55,13 @@ const STORE: &str = "Store1";
 struct Bench {
     house: House,
     service: StandIn,
+    /// How long answers are waited for.
+    patience: Duration,
 }
 
 async fn bench(store: Store) -> Bench {
     let house = House::new(store, 1).await;
-    let mut bench = Bench { house, service: StandIn::start().await };
+    let mut bench = Bench { house, service: StandIn::start().await, patience: PATIENCE };
     bench.restart();
     bench
 }
@@ -65,7 +69,7 @@ async fn bench(store: Store) -> Bench {
 impl Bench {
     /// As after a kill: everything in memory is gone.
     fn restart(&mut self) {
-        let Bench { house, service } = self;
+        let Bench { house, service, patience } = self;
         let mut config = fake::treasury_config(&house.node);
         config.stripe = Some(StripeConfig {
             url: service.url(),
@@ -74,6 +78,7 @@ impl Bench {
             assets: vec![Asset::Eur],
             origin: "https://mine.example".into(),
             authorities: PathBuf::new(),
+            patience: *patience,
         });
         config.btcpay = Some(BtcPayConfig {
             url: service.url(),
@@ -83,6 +88,7 @@ impl Bench {
             assets: vec![Asset::Eur, Asset::Btc],
             origin: "https://mine.example".into(),
             authorities: PathBuf::new(),
+            patience: *patience,
         });
         let (clock, entropy) = (house.clock.clone(), house.entropy.clone());
         house.treasury = Treasury::new(house.store.clone(), clock, entropy, config).unwrap();
@@ -273,6 +279,77 @@ async fn a_service_that_is_down_or_garbled_books_nothing_and_is_asked_again(stor
     b.paid("cs_test_1", 500);
     assert_eq!(b.event("evt_1", "checkout.session.completed", "cs_test_1").await, Heard::Yes);
     assert_eq!(b.state(&invoice).await, InvoiceState::Confirmed);
+}
+
+/// Long for whoever waits in a test, short for a service.
+const MOMENT: Duration = Duration::from_millis(50);
+
+impl Bench {
+    /// The service falls silent, and the house will not wait for it.
+    fn silent(&mut self, mood: Mood) {
+        self.service.mood(mood);
+        self.patience = MOMENT;
+        self.restart();
+    }
+
+    /// It answers again, and has all the time it needs.
+    fn well(&mut self) {
+        self.service.mood(Mood::Well);
+        self.patience = PATIENCE;
+        self.restart();
+    }
+}
+
+async fn a_service_that_never_answers_is_given_up_in_time_and_nothing_is_lost(store: Store) {
+    let mut b = bench(store).await;
+    let invoice = b.lease(1, 500).await;
+    for mood in [Mood::Silent, Mood::Halts, Mood::DoneButSilent] {
+        b.silent(mood);
+        for method in [Method::Card, Method::BtcPay] {
+            let said = b.open(1, &invoice, method).await;
+            let Err(TreasuryError::Service { why, is_refused, .. }) = said else {
+                panic!("{mood:?}: {said:?}")
+            };
+            assert_eq!((why.as_str(), is_refused), ("no answer: it took too long", false));
+        }
+    }
+    b.well();
+    let url = b.open(1, &invoice, Method::Card).await.unwrap();
+    let sessions = b.service.made().into_iter().filter(|m| m.starts_with("session"));
+    assert_eq!(sessions.count(), 1, "what was made while it was silent is the same place");
+
+    let session = url.rsplit('/').next().unwrap().to_owned();
+    b.paid(&session, 500);
+    for mood in [Mood::Silent, Mood::Halts] {
+        b.silent(mood);
+        let heard = b.event("evt_1", "checkout.session.completed", &session).await;
+        assert_eq!(heard, Heard::Later, "{mood:?}");
+        let polled = b.later().await;
+        assert_eq!((polled.looked, polled.booked, polled.failed), (1, 0, 1), "{mood:?}");
+    }
+    assert_eq!((b.state(&invoice).await, b.at("card").await), (InvoiceState::New, 0));
+    b.well();
+    let heard = b.event("evt_1", "checkout.session.completed", &session).await;
+    assert_eq!((heard, b.state(&invoice).await), (Heard::Yes, InvoiceState::Confirmed));
+
+    let (payment, intent) = b.topped_up(2, 500).await;
+    for mood in [Mood::Silent, Mood::DoneButSilent] {
+        b.silent(mood);
+        if b.available(2).await == 500 {
+            let asked = b.house.treasury.refund(payment.id, eur(200), eur(0), "asked for it");
+            asked.await.unwrap();
+        }
+        b.later().await;
+        assert_eq!(b.available(2).await, 300, "taken before the service is asked");
+    }
+    b.well();
+    b.later().await;
+    b.later().await;
+    let refunds: Vec<String> =
+        b.service.made().into_iter().filter(|m| m.starts_with("refund")).collect();
+    assert_eq!(refunds, [format!("refund {intent} 200")]);
+    assert_eq!((b.available(2).await, b.at("card").await), (300, 800));
+    b.house.check().await;
 }
 
 async fn an_invoice_has_one_place_at_a_time_even_when_the_answer_was_lost(store: Store) {

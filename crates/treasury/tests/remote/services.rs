@@ -2,15 +2,20 @@
 //! misbehave when told to.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 /// How the next answers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,12 @@ pub enum Mood {
     Refuses,
     /// 401: the key was changed.
     Unknown,
+    /// No answer, ever, and nothing done.
+    Silent,
+    /// No answer, but done.
+    DoneButSilent,
+    /// An answer that begins and never ends, and nothing done.
+    Halts,
 }
 
 /// How lists are given.
@@ -76,7 +87,8 @@ impl StandIn {
             .route("/v1/disputes", get(disputes))
             .route("/api/v1/stores/{store}/invoices", post(new_invoice))
             .route("/{*path}", get(object))
-            .with_state(books.clone());
+            .with_state(books.clone())
+            .layer(from_fn_with_state(books.clone(), in_silence));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -109,9 +121,44 @@ impl StandIn {
     }
 }
 
+/// A body of which nothing ever comes.
+struct Unending;
+
+impl HttpBody for Unending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+/// Answers nobody while it is silent.
+async fn in_silence(
+    State(books): State<Shared>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    let mood = books.lock().unwrap().mood;
+    match mood {
+        Some(Mood::Silent) => std::future::pending().await,
+        Some(Mood::DoneButSilent) => {
+            drop(next.run(request).await);
+            std::future::pending().await
+        }
+        Some(Mood::Halts) => Response::new(Body::new(Unending)),
+        _ => next.run(request).await,
+    }
+}
+
 fn moody(books: &Shared) -> Option<Response> {
     match books.lock().unwrap().mood {
         None | Some(Mood::Well | Mood::DoneButDown) => None,
+        // Seen to in front of all.
+        Some(Mood::Silent | Mood::DoneButSilent | Mood::Halts) => None,
         Some(Mood::Down) => Some(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         Some(Mood::Garbled) => Some("<html>try again</html>".into_response()),
         Some(Mood::Refuses) => {

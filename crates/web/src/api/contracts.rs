@@ -2,7 +2,7 @@
 
 use crate::api::page::Page;
 use crate::api::papers::statement::StatementPage;
-use crate::api::payins::Way;
+use crate::api::payins::{ConversionBody, OfferBody, Way, conversion_of, offers_of};
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, key_of, rate, time};
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
@@ -225,6 +225,8 @@ answers! {
         received: Money,
         /// Of it confirmed.
         confirmed: Money,
+        /// What came after a conversion's rate was over: it goes to the balance.
+        late: Money,
         /// What is still to be paid.
         to_pay: Money,
         /// Where to, or the reference to be written.
@@ -237,8 +239,14 @@ answers! {
         created_at: Time,
         /// Until when it can be paid.
         expires_at: Time,
-        /// The contract that it pays; null where it fills the balance.
+        /// The contract that it pays; null where it fills the balance, or pays another invoice.
         contract: Option<ContractId>,
+        /// The invoice in another currency that it pays, and at what rate; null of all others.
+        conversion: Option<ConversionBody>,
+        /// The coins in which it can be paid besides, with what each would come to now.
+        offers: Vec<OfferBody>,
+        /// The invoices in such coins that were made for it, newest first.
+        conversions: Vec<InvoiceId>,
     }
 }
 
@@ -296,7 +304,8 @@ pub(crate) async fn buy(
         put.map_err(|e| market_failure(&e))?;
     }
     let inv = state.invoice(customer.account, bought.invoice).await?;
-    Ok(Answer(Bought { contract: bought.contract, invoice: invoice_body(&state, &inv) }))
+    let invoice = invoice_body(&state, &inv).await?;
+    Ok(Answer(Bought { contract: bought.contract, invoice }))
 }
 
 /// `GET /api/v1/contracts`
@@ -458,18 +467,20 @@ pub(crate) async fn invoice(
     Id(id): Id<InvoiceId>,
 ) -> Result<Fine<InvoiceBody>, Failure> {
     let inv = state.invoice(customer.account, id).await?;
-    Ok(Answer(invoice_body(&state, &inv)))
+    Ok(Answer(invoice_body(&state, &inv).await?))
 }
 
 /// An invoice with the ways to pay it.
-pub(crate) fn invoice_body(state: &AppState, inv: &Invoice) -> InvoiceBody {
-    InvoiceBody {
+pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<InvoiceBody, Failure> {
+    let conversions = state.treasury().conversions(inv.id).await?;
+    Ok(InvoiceBody {
         id: inv.id,
         state: inv.state.word(),
         open: inv.state.is_open(),
         amount: amount(inv.amount),
         received: amount(inv.received),
         confirmed: amount(inv.confirmed),
+        late: amount(inv.late),
         to_pay: amount(inv.to_pay()),
         address: inv.address.clone(),
         uri: inv.uri(),
@@ -478,7 +489,10 @@ pub(crate) fn invoice_body(state: &AppState, inv: &Invoice) -> InvoiceBody {
         expires_at: time(inv.expires),
         contract: match inv.purpose {
             Purpose::Contract(c) => Some(c),
-            Purpose::TopUp => None,
+            Purpose::TopUp | Purpose::Conversion(_) => None,
         },
-    }
+        conversion: conversion_of(inv)?,
+        offers: offers_of(state, inv).await?,
+        conversions: conversions.iter().map(|c| c.id).collect(),
+    })
 }

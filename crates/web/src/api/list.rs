@@ -230,6 +230,12 @@ fn for_customers(routes: Routes) -> Routes {
             "A place at another service where an invoice is paid.",
             payins::checkout,
         )
+        .api_post(
+            "/api/v1/invoices/{id}/conversions",
+            Bearer,
+            "Fixes a rate at which a coin pays an invoice in another currency.",
+            payins::convert,
+        )
         .api_get(
             "/api/v1/payments",
             Bearer,

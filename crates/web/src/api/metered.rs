@@ -304,5 +304,5 @@ pub(crate) async fn top_up(
 ) -> Result<Made<InvoiceBody>, Failure> {
     let what = crate::api::payouts::amount_of(&order.asset, &order.amount)?;
     let inv = state.top_up(customer.account, what).await?;
-    Ok(Answer(invoice_body(&state, &inv)))
+    Ok(Answer(invoice_body(&state, &inv).await?))
 }

@@ -4,6 +4,7 @@ use crate::api::contracts::{InvoiceBody, invoice_body};
 use crate::api::page::Page;
 use crate::api::{Money, Time, amount, time};
 use crate::console::typed;
+use crate::conversion::NO_PRICE;
 use crate::extract::{Customer, Id, Json, Params, Staff, Unread};
 use crate::failure::{Failure, sentence};
 use crate::openapi::{Answer, Fine, List, Made, Shape, Shapes, answers, requests};
@@ -16,7 +17,7 @@ use gruve_treasury::remote::WEBHOOK_BYTES_MAX;
 use gruve_treasury::{
     BankEntryView, BankWord, Heard, Invoice, PayInFor, Payment, Purpose, TreasuryError,
 };
-use gruve_units::{Amount, BankEntryId, InvoiceId, PaymentId};
+use gruve_units::{Amount, Asset, BankEntryId, Bps, InvoiceId, PaymentId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -57,6 +58,44 @@ answers! {
         post: String,
     }
 
+    /// A coin in which an invoice in another currency can be paid.
+    struct OfferBody {
+        /// The coin.
+        asset: Asset,
+        /// What the rest would come to, were the rate fixed now; null while there is no price.
+        amount: Option<Money>,
+        /// What a whole coin would count for, spread taken off.
+        a_coin_counts: Option<Money>,
+        /// What is added to the amount, in hundredths of a percent.
+        spread_bps: Bps,
+        /// For how many seconds the rate counts once it is fixed, while the invoice is open.
+        lock_secs: u64,
+        /// Where to post the wish.
+        post: String,
+        /// Why it is not offered now; null where it is.
+        why_not: Option<&'static str>,
+    }
+
+    /// What an invoice in a coin pays, and at what rate.
+    struct ConversionBody {
+        /// The invoice that it pays.
+        pays: InvoiceId,
+        /// What of that.
+        price: Money,
+        /// What a whole coin counts for, spread taken off, rounded down; the amount is rounded up.
+        a_coin_counts: Money,
+        /// The coin's price in millionths of a dollar.
+        coin_usd_micro: i64,
+        /// The other currency's.
+        price_usd_micro: i64,
+        /// What is added to the amount, in hundredths of a percent.
+        spread_bps: Bps,
+        /// When the oldest word was told that the prices are made of.
+        priced_at: Time,
+        /// Until when a payment must be in a block to count at this rate.
+        until: Time,
+    }
+
     /// Where to pay.
     struct CheckoutBody {
         /// By which method.
@@ -75,7 +114,7 @@ answers! {
     struct PaymentBody {
         /// Its id.
         payment: PaymentId,
-        /// `card`, `btcpay`, `bank`.
+        /// `card`, `btcpay`, `bank`, `balance`, or `conversion` (by a coin, at a rate fixed before).
         method: &'static str,
         /// How much.
         amount: Money,
@@ -145,6 +184,12 @@ requests! {
         method: String,
     }
 
+    /// In which coin an invoice is to be paid.
+    struct InCoin {
+        /// One of the invoice's `offers`.
+        asset: String,
+    }
+
     /// How much of a payment is given back, and why.
     struct Refund {
         /// In whole units, as decimal text.
@@ -191,11 +236,59 @@ pub(crate) fn methods(state: &AppState, inv: &Invoice) -> Vec<Way> {
         let post = format!("/api/v1/invoices/{}/checkouts", inv.id);
         all.push(Way::Call(ByCall { method: method.word(), post }));
     }
-    if let Purpose::Contract(_) = inv.purpose {
+    if inv.purpose != Purpose::TopUp {
         let post = format!("/api/v1/invoices/{}/balance", inv.id);
         all.push(Way::Call(ByCall { method: "balance", post }));
     }
     all
+}
+
+/// What an invoice in a coin pays, if that is what it is for.
+pub(crate) fn conversion_of(inv: &Invoice) -> Result<Option<ConversionBody>, Failure> {
+    let Purpose::Conversion(c) = inv.purpose else { return Ok(None) };
+    let counts = c.rate.a_coin_counts(c.price.asset).map_err(|e| treasury_failure(&e))?;
+    Ok(Some(ConversionBody {
+        pays: c.pays,
+        price: amount(c.price),
+        a_coin_counts: amount(counts),
+        coin_usd_micro: c.rate.coin_usd_micro,
+        price_usd_micro: c.rate.price_usd_micro,
+        spread_bps: c.rate.spread,
+        priced_at: time(c.rate.priced_at),
+        until: time(c.until),
+    }))
+}
+
+/// The coins in which an invoice in another currency can be paid.
+pub(crate) async fn offers_of(state: &AppState, inv: &Invoice) -> Result<Vec<OfferBody>, Failure> {
+    let Some(rules) = state.config().conversion else { return Ok(Vec::new()) };
+    let mut bodies = Vec::new();
+    for offer in state.conversion_offers(inv).await? {
+        let counts = offer.now.map(|(_, rate)| rate.a_coin_counts(inv.asset())).transpose();
+        bodies.push(OfferBody {
+            asset: offer.coin,
+            amount: offer.now.map(|(coins, _)| amount(coins)),
+            a_coin_counts: counts.map_err(|e| treasury_failure(&e))?.map(amount),
+            spread_bps: rules.spread,
+            lock_secs: rules.lock.as_secs(),
+            post: format!("/api/v1/invoices/{}/conversions", inv.id),
+            why_not: offer.now.is_none().then_some(NO_PRICE),
+        });
+    }
+    Ok(bodies)
+}
+
+/// `POST /api/v1/invoices/{id}/conversions`: an invoice in a coin that pays this one, at the rate of this moment.
+pub(crate) async fn convert(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<InvoiceId>,
+    Json(wish): Json<InCoin>,
+) -> Result<Made<InvoiceBody>, Failure> {
+    let coin = wish.asset.parse::<Asset>();
+    let coin = coin.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
+    let inv = state.convert(customer.account, id, coin).await?;
+    Ok(Answer(invoice_body(&state, &inv).await?))
 }
 
 /// `POST /api/v1/invoices/{id}/balance`: pays the rest of it from the balance.
@@ -205,7 +298,7 @@ pub(crate) async fn pay_from_balance(
     Id(id): Id<InvoiceId>,
 ) -> Result<Fine<InvoiceBody>, Failure> {
     let inv = state.pay_from_balance(customer.account, id).await?;
-    Ok(Answer(invoice_body(&state, &inv)))
+    Ok(Answer(invoice_body(&state, &inv).await?))
 }
 
 /// `POST /api/v1/invoices/{id}/checkouts`: a place at another service where the invoice is paid.

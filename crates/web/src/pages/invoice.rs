@@ -1,19 +1,20 @@
 //! An invoice: where to pay, how much, and where the payment is.
 
+use crate::conversion::{NO_PRICE, Offer};
 use crate::extract::{Customer, Form, Id};
-use crate::failure::Failure;
+use crate::failure::{Failure, sentence};
 use crate::layout::{page, token};
-use crate::money::{amount, local, time};
+use crate::money::{amount, local, span_text, time};
 use crate::qr;
 use crate::state::AppState;
-use crate::view::invoice_state;
+use crate::view::{basis_points, invoice_state};
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::bank::written_reference;
-use gruve_treasury::{BankAccount, Invoice, Method, Purpose};
-use gruve_units::{Amount, InvoiceId};
+use gruve_treasury::{BankAccount, Conversion, Invoice, Method, Purpose};
+use gruve_units::{Amount, Asset, InvoiceId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -31,21 +32,33 @@ pub(crate) async fn invoice(
     let of = match inv.purpose {
         Purpose::Contract(c) => Some(state.path_of(customer.account, c).await?),
         Purpose::TopUp => None,
+        Purpose::Conversion(c) => Some(format!("/invoices/{}", c.pays)),
     };
+    let offers = state.conversion_offers(&inv).await?;
+    let made = state.treasury().conversions(id).await?;
     let content = html! {
         div.lead {
             p.crumbs {
                 a href="/account" { (t("Overview")) }
-                @if let Some(of) = &of { " / " a href=(of) { (t("Contract")) } }
+                @if let Some(of) = &of { " / " a href=(of) { (of_what(&inv)) } }
             }
             h1 { (t("Invoice")) }
         }
         section.sheet #invoice data-live="invoice" aria-labelledby="invoice-h" {
             header { h2 #invoice-h { (amount(inv.amount)) } (invoice_state(inv.state).tag()) }
             (body(&state, &visitor, (&inv, of.as_deref()), balance))
+            (in_coins(&state, &visitor, &inv, (&offers, &made)))
         }
     };
     Ok(page(&visitor, t("Invoice"), true, &content))
+}
+
+/// What an invoice leads back to.
+fn of_what(inv: &Invoice) -> &'static str {
+    match inv.purpose {
+        Purpose::Conversion(_) => t("Invoice in the other currency"),
+        Purpose::Contract(_) | Purpose::TopUp => t("Contract"),
+    }
 }
 
 fn body(
@@ -61,8 +74,9 @@ fn body(
             } @else {
                 (on_chain(inv))
             }
+            @if let Purpose::Conversion(c) = &inv.purpose { (rate_of(inv, c)) }
             (elsewhere(state, visitor, inv))
-            @if let Purpose::Contract(_) = inv.purpose { (from_balance(visitor, inv, balance)) }
+            @if inv.purpose != Purpose::TopUp { (from_balance(visitor, inv, balance)) }
         } @else {
             dl.pairs {
                 dt { (t("State")) } dd { (t(invoice_state(inv.state).text)) }
@@ -70,8 +84,13 @@ fn body(
                 dt { (t("Confirmed")) } dd { (amount(inv.confirmed)) }
                 dt { @if inv.asset().is_fiat() { (t("Reference")) } @else { (t("Address")) } } dd { code { (inv.address) } }
             }
+            @if let Purpose::Conversion(c) = &inv.purpose { (rate_of(inv, c)) }
             div.actions {
-                @if let Some(of) = of { a.button href=(of) { (t("To the contract")) } }
+                @if let Some(of) = of {
+                    a.button href=(of) {
+                        @if let Purpose::Conversion(_) = inv.purpose { (t("To the invoice")) } @else { (t("To the contract")) }
+                    }
+                }
                 a.button.quiet href="/account" { (t("To the overview")) }
             }
         }
@@ -93,12 +112,88 @@ fn on_chain(inv: &Invoice) -> Markup {
                     dt { (t("Confirmed")) } dd { (amount(inv.confirmed)) }
                 }
                 div.actions { a.button href=(inv.uri()) { (t("Open in a wallet")) } }
-                p.small.soft {
+                @if !matches!(inv.purpose, Purpose::Conversion(_)) { p.small.soft {
                     (t("The address is for this invoice only. Less than the amount is kept for you and can be topped up until the time is over; more, or anything late, goes to your balance. Nothing is lost."))
+                } }
+            }
+        }
+    }
+}
+
+/// What an invoice in a coin pays, at what rate and until when.
+fn rate_of(inv: &Invoice, c: &Conversion) -> Markup {
+    html! {
+        dl.pairs {
+            dt { (t("Pays")) } dd { (amount(c.price)) }
+            @if let Ok(counts) = c.rate.a_coin_counts(c.price.asset) {
+                dt { (t("Fixed rate")) } dd { (one_counts(inv.asset(), counts)) }
+            }
+            dt { (t("Spread in it")) } dd { (basis_points(c.rate.spread)) }
+            dt { (t("By prices of")) } dd { (time(c.rate.priced_at)) }
+            dt { (t("Counts for what is in a block by")) } dd { (time(c.until)) }
+            @if inv.late.minor > 0 { dt { (t("Came too late for it")) } dd { (amount(inv.late)) } }
+        }
+        p.small.soft { (t("What is in a block by then counts at this rate. Less than the amount, more, or anything later goes to your balance as the coin that it is, never at a rate that is over. Nothing is lost.")) }
+    }
+}
+
+fn one_counts(coin: Asset, counts: Amount) -> Markup {
+    say!("1 {coin} counts for {amount}", coin = coin.code(), amount = amount(counts))
+}
+
+/// The coins in which it can be paid besides, and those that were chosen.
+fn in_coins(
+    state: &AppState,
+    visitor: &Visitor,
+    inv: &Invoice,
+    (offers, made): (&[Offer], &[Invoice]),
+) -> Markup {
+    html! {
+        @if let Some(rules) = state.config().conversion.filter(|_| !offers.is_empty()) {
+            h3 { (t("Pay in a coin")) }
+            p.small.soft { (say!("Your choice fixes the rate for {lock}: the median of the prices that we ask for, and {spread} on the amount.", lock = span_text(rules.lock), spread = basis_points(rules.spread))) }
+            @for offer in offers {
+                @if let Some((coins, rate)) = &offer.now {
+                    form.actions method="post" action={ "/invoices/" (inv.id) "/convert" } {
+                        (token(visitor))
+                        input type="hidden" name="asset" value=(offer.coin.code());
+                        button.quiet type="submit" { (say!("Pay {amount}", amount = amount(*coins))) }
+                        @if let Ok(counts) = rate.a_coin_counts(inv.asset()) { span.small.soft { (one_counts(offer.coin, counts)) } }
+                    }
+                } @else {
+                    p.small { (offer.coin.code()) ": " (t(NO_PRICE)) }
+                }
+            }
+        }
+        @if !made.is_empty() {
+            h3 { (t("Chosen coins")) }
+            dl.pairs {
+                @for chosen in made {
+                    dt { a href={ "/invoices/" (chosen.id) } { (amount(chosen.amount)) } }
+                    dd { (invoice_state(chosen.state).tag()) }
                 }
             }
         }
     }
+}
+
+/// In which coin.
+#[derive(Deserialize)]
+pub(crate) struct InCoin {
+    asset: String,
+}
+
+/// `POST /invoices/{id}/convert`: fixes the rate and leads to the invoice in the coin.
+pub(crate) async fn convert(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<InvoiceId>,
+    Form(form): Form<InCoin>,
+) -> Result<Redirect, Failure> {
+    let coin = form.asset.parse::<Asset>();
+    let coin = coin.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
+    let made = state.convert(customer.account, id, coin).await?;
+    Ok(Redirect::to(&format!("/invoices/{}", made.id)))
 }
 
 fn by_bank(bank: &BankAccount, inv: &Invoice) -> Markup {
@@ -148,7 +243,7 @@ const fn name_of(method: Method) -> &'static str {
     match method {
         Method::Card => "Pay by card",
         Method::BtcPay => "Pay with Lightning or coins",
-        Method::Bank | Method::Balance => "Pay",
+        Method::Bank | Method::Balance | Method::Conversion => "Pay",
     }
 }
 

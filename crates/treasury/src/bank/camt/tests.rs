@@ -105,3 +105,29 @@ fn the_content_says_whether_two_entries_are_the_same_whatever_the_banks_referenc
     ));
     assert_eq!(none.own_ref, None);
 }
+
+/// Not our own idea of the format: what another project's reader is tested with.
+#[test]
+fn statements_that_others_test_with_are_read_as_they_say() {
+    let vectors: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../../../testdata/camt053.json")).unwrap();
+    assert_eq!(vectors.len(), 4);
+    for v in vectors {
+        let source = &v["source"];
+        let read = read_statements(v["xml"].as_str().unwrap().as_bytes()).unwrap();
+        let said = read.iter().map(|s| {
+            let credits = s.entries.iter().map(|e| {
+                let Read::Credit(c) = e else { panic!("{source}: {e:?}") };
+                assert_eq!(c.amount.asset, Asset::Eur);
+                serde_json::json!({
+                    "minor": c.amount.minor, "own_ref": c.own_ref, "booked_on": c.booked_on,
+                    "payer": c.payer, "payer_account": c.payer_account, "text": c.text,
+                })
+            });
+            let credits: Vec<_> = credits.collect();
+            let (account, id, passed) = (&s.account, &s.id, s.passed);
+            serde_json::json!({ "account": account, "id": id, "credits": credits, "passed": passed })
+        });
+        assert_eq!(serde_json::Value::from_iter(said), v["says"], "{source}");
+    }
+}

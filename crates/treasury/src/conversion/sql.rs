@@ -1,0 +1,23 @@
+//! Statements of conversions; one source for both engines.
+
+gruve_store::statements! {
+    INSERT_CONVERSION = "INSERT INTO treasury_conversions (invoice, pays, price_asset, price,
+        coin_usd_micro, price_usd_micro, spread_bps, priced_at, counts_until)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    OPEN_CONVERSION = "SELECT i.id FROM treasury_conversions c
+        JOIN treasury_invoices i ON i.id = c.invoice WHERE c.pays = $1 AND i.asset = $2
+        AND i.closed_at IS NULL AND i.expires_at > $3 ORDER BY i.id LIMIT 1";
+    CONVERSIONS_OF = "SELECT invoice FROM treasury_conversions WHERE pays = $1
+        ORDER BY invoice DESC LIMIT $2";
+    CONVERSIONS_AFTER = "SELECT invoice, pays, price_asset, price, coin_usd_micro, price_usd_micro,
+        spread_bps, priced_at, counts_until FROM treasury_conversions WHERE invoice > $1
+        ORDER BY invoice LIMIT $2";
+    CONVERSION_WAITS = "SELECT 1 AS one FROM treasury_conversions c
+        JOIN treasury_invoices i ON i.id = c.invoice
+        WHERE c.pays = $1 AND i.closed_at IS NULL AND i.state = 'paid' LIMIT 1";
+    /// The next look at the clock closes them; those that stand in blocks whole wait for these.
+    END_CONVERSIONS = "UPDATE treasury_invoices SET expires_at = $2
+        WHERE closed_at IS NULL AND expires_at > $2
+        AND id IN (SELECT invoice FROM treasury_conversions WHERE pays = $1)";
+    COUNT_PAYMENTS_BY = "SELECT COUNT(*) AS n FROM treasury_payments WHERE method = $1";
+}
