@@ -1,5 +1,5 @@
-//! An owner is paid by the block itself that a hosted machine finds: the wish, the published place, jobs of its own, the
-//! chain, the page's figures, the verifiers, the books.
+//! An owner is paid by the block itself that a hosted machine finds, less the house's fee: the wish, the published place, jobs of
+//! its own, the chain, the page's figures, the statement, the verifiers, the books.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "support/record.rs"]
@@ -43,6 +43,7 @@ tag = "/Nordlys/"
 confirmations = 1
 maturity = 2
 settle_every = 1
+outside_fee_bps = 150
 [lane.node]
 url = "http://127.0.0.1:{node}"
 user = "gruve"
@@ -147,7 +148,28 @@ async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
     let minor = mature["amount"]["minor"].to_string().replace('"', "");
     assert_eq!(outputs[0].value.to_sat().to_string(), minor);
     let worth: Vec<u64> = outputs.iter().map(|o| o.value.to_sat()).filter(|v| *v > 0).collect();
-    assert_eq!(worth.len(), 1, "all of it");
+    let whole: u64 = worth.iter().sum();
+    assert_eq!(
+        worth,
+        [whole - whole * 150 / 10_000, whole * 150 / 10_000],
+        "less the fee, to the last unit"
+    );
+    let signed = kari.get(&format!("{path}/signed-terms")).await.unwrap();
+    let statement = kari.get(&format!("{path}/statement")).await.unwrap();
+    let line = &statement["blocks"].as_array().unwrap().last().unwrap();
+    assert_eq!((&line["fee_bps"], &line["output"]), (&json!(150), &json!(0)), "{statement:#}");
+    let checked = |name: &str, statement: &Value| {
+        let [terms, bills] = ["terms.json", name].map(|name| dir.path().join(name));
+        std::fs::write(&terms, signed.to_string()).unwrap();
+        std::fs::write(&bills, statement.to_string()).unwrap();
+        let out = run(&["statement", "check", terms.to_str().unwrap(), bills.to_str().unwrap()]);
+        (out.status.success(), String::from_utf8(out.stdout).unwrap())
+    };
+    let (holds, printed) = checked("statement.json", &statement);
+    assert!(holds && printed.contains("blocks paid the owner themselves"), "{printed}");
+    let mut forged = statement.clone();
+    forged["blocks"][0]["house_minor"] = json!(1);
+    assert!(!checked("forged.json", &forged).0);
 
     // The house goes on to find its own.
     until("the house has a mature block", PATIENCE, async || {
@@ -168,4 +190,7 @@ async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
     assert!(python.starts_with("yes "), "{python}");
     let audit = run(&["admin", "audit", "--json", "--config", config]);
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    let report: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    assert!(report["hosting"]["own_blocks"].as_u64().unwrap() > 0, "{report:#}");
+    assert_eq!(report["not_compared"], json!([]), "the chain was asked: {report:#}");
 }

@@ -112,6 +112,12 @@ fn told_bills(r: &HostingReport, by_key: bool) -> String {
         "{} bills recomputed on {} signed pages, up to epoch {}",
         r.bills, r.pages, r.closing.billed_until
     ));
+    if r.blocks > 0 {
+        out.push(format!(
+            "{} blocks paid the owner themselves, each what the published fee leaves of it (the chain has them)",
+            r.blocks
+        ));
+    }
     if let Some(next) = r.next_bill {
         out.push(format!("there is more: the next page begins with bill {next}"));
     }

@@ -215,7 +215,7 @@ impl Hosting {
         };
         let (mut next, mut sum) = (Some(1), 0i64);
         while let Some(first) = next {
-            let page = match self.statement_in(tx, c, from, first).await {
+            let page = match self.statement_in(tx, c, from, first, Vec::new()).await {
                 Ok(page) => page,
                 Err(HostingError::Store(e)) => return Err(e.into()),
                 Err(e) => {

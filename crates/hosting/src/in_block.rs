@@ -1,7 +1,7 @@
 //! Owners who are paid by the block itself that their machines find.
 //!
-//! A wish of a contract under SOLO whose bills come from the balance: then nothing of a block is the house's, and the
-//! coinbase pays all of it to the contract's address. The address is the one that is set for the contract, with the wait
+//! A wish of a contract under SOLO whose bills come from the balance: then nothing of a block is the house's but the lane's fee for
+//! own machines, and the coinbase pays the rest to the contract's address. The address is the one that is set for the contract, with the wait
 //! that a change of it has. While the contract owes anything its blocks are paid to the house, as all others are, and
 //! credited. A wish concerns jobs that are not made yet; what a block has paid is kept here as the chain shows it, and in no
 //! account of the books.
@@ -11,7 +11,7 @@ use crate::service::{Hosting, find};
 use crate::{HostingError, Result, sql};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{
-    AccountId, Amount, Asset, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
+    AccountId, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
 };
 use std::collections::BTreeSet;
 
@@ -20,7 +20,11 @@ use std::collections::BTreeSet;
 pub const IN_BLOCK_MAX: usize = 32;
 
 /// Blocks of an owner that are listed.
-const BLOCKS_LISTED: i64 = 100;
+const BLOCKS_LISTED: u32 = 100;
+
+/// Blocks of a lane that an audit asks the chain's node about: a day's of Bitcoin's, were all of them owners'. Older ones were asked
+/// about by earlier audits.
+pub const OWN_BLOCKS_AUDITED: u32 = 144;
 
 /// A contract whose owner wants to be paid by the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +80,21 @@ pub struct OwnBlock {
     pub address: String,
     /// How much.
     pub amount: Amount,
+    /// What else the coinbase paid: the house's fee.
+    pub house: i64,
+    /// The published fee that this is.
+    pub fee: Option<BlockFee>,
     /// It is no longer in the chain.
     pub is_orphaned: bool,
+}
+
+/// The lane's fee of a block that pays an owner, as it was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockFee {
+    /// The part of the whole block, rounded down.
+    pub bps: Bps,
+    /// None is taken below this.
+    pub least: i64,
 }
 
 impl OwnBlock {
@@ -91,6 +108,11 @@ impl OwnBlock {
             vout: u32::try_from(vout).map_err(|_| HostingError::Broken("an output's number"))?,
             address: row.get("address")?,
             amount: Amount::new(row.get("asset")?, row.get("minor")?),
+            house: row.get("house")?,
+            fee: match row.get::<Option<Bps>>("fee_bps")? {
+                Some(bps) => Some(BlockFee { bps, least: row.get("fee_least")? }),
+                None => None,
+            },
             is_orphaned: row.get("is_orphaned")?,
         })
     }
@@ -164,13 +186,14 @@ impl Hosting {
     }
 
     /// A block was connected whose coinbase pays to `paid.address`: kept for owners who have that address on the lane and
-    /// are or were paid so. The same again does nothing; one that comes back counts again.
+    /// are or were paid so; whether there are any. The same again does nothing; one that comes back counts again.
     ///
     /// # Errors
     /// The database's.
-    pub async fn block_paid(&self, tx: &mut Tx, paid: &OwnBlock) -> Result<()> {
-        let OwnBlock { lane, block_hash, height, at, vout, address, amount, .. } = paid;
-        for row in tx.fetch_all(sql::PAID_AT, &params![lane, address.clone()]).await? {
+    pub async fn block_paid(&self, tx: &mut Tx, paid: &OwnBlock) -> Result<bool> {
+        let OwnBlock { lane, block_hash, height, at, vout, address, amount, house, fee, .. } = paid;
+        let owners = tx.fetch_all(sql::PAID_AT, &params![lane, address.clone()]).await?;
+        for row in &owners {
             let account: AccountId = row.get("account")?;
             let given = params![
                 amount.asset,
@@ -181,11 +204,14 @@ impl Hosting {
                 *height,
                 *at,
                 address.clone(),
-                amount.minor
+                amount.minor,
+                *house,
+                fee.map(|f| f.bps),
+                fee.map_or(0, |f| f.least)
             ];
             tx.execute(sql::PUT_OWN_BLOCK, &given).await?;
         }
-        Ok(())
+        Ok(!owners.is_empty())
     }
 
     /// A block was disconnected: what it paid is nobody's.
@@ -205,5 +231,19 @@ impl Hosting {
     pub async fn own_blocks(&self, tx: &mut Tx, account: AccountId) -> Result<Vec<OwnBlock>> {
         let rows = tx.fetch_all(sql::OWN_BLOCKS, &params![account, BLOCKS_LISTED]).await?;
         rows.iter().map(OwnBlock::read).collect()
+    }
+
+    /// The newest blocks of a lane that paid to addresses of owners, [`OWN_BLOCKS_AUDITED`] at most, with whose they are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn newest_own_blocks(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+    ) -> Result<Vec<(AccountId, OwnBlock)>> {
+        let given = params![lane, OWN_BLOCKS_AUDITED];
+        let rows = tx.fetch_all(sql::NEWEST_OWN_BLOCKS, &given).await?;
+        rows.iter().map(|row| Ok((row.get("account")?, OwnBlock::read(row)?))).collect()
     }
 }

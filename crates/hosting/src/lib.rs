@@ -56,7 +56,7 @@ pub use contract::{
 pub use ends::Ended;
 pub use error::HostingError;
 pub use gruve_statement::hosting::{EndedBy, HostingStatement};
-pub use in_block::{IN_BLOCK_MAX, InBlock, OwnBlock};
+pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock};
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
@@ -95,6 +95,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "in_block",
         sqlite: include_str!("../migrations/0005_in_block.sqlite.sql"),
         postgres: include_str!("../migrations/0005_in_block.postgres.sql"),
+    },
+    Migration {
+        number: 6,
+        name: "in_block_fee",
+        sqlite: include_str!("../migrations/0006_in_block_fee.sqlite.sql"),
+        postgres: include_str!("../migrations/0006_in_block_fee.postgres.sql"),
     },
 ];
 

@@ -2,12 +2,14 @@
 
 use crate::billing::{Bill, read_bill};
 use crate::contract::Contract;
+use crate::in_block::OwnBlock;
 use crate::service::Hosting;
 use crate::{HostingError, Result, sql};
 use gruve_statement::SignedTerms;
 use gruve_statement::document::Big;
 use gruve_statement::hosting::{
-    BillLine, HOSTING_BILLS_MAX, HOSTING_STATEMENT, HostingEnd, HostingPosition, HostingStatement,
+    BillLine, BlockLine, HOSTING_BILLS_MAX, HOSTING_BLOCKS_MAX, HOSTING_STATEMENT, HostingEnd,
+    HostingPosition, HostingStatement,
 };
 use gruve_store::{Tx, params};
 use gruve_units::{ContractId, EpochNumber};
@@ -34,7 +36,24 @@ impl Hosting {
     pub async fn statement(&self, c: &Contract, from_bill: i64) -> Result<HostingStatement> {
         let start = c.from.ok_or(HostingError::NotNow(c.state.name()))?;
         let mut tx = self.store.read().await?;
-        self.statement_in(&mut tx, c, start, from_bill).await
+        self.statement_in(&mut tx, c, start, from_bill, Vec::new()).await
+    }
+
+    /// The same with blocks that the machine found and that paid the owner themselves, on the page that is the last: the newest
+    /// first, at most [`HOSTING_BLOCKS_MAX`]. Whether the machine found them is for whoever knows the share log.
+    ///
+    /// # Errors
+    /// As [`Hosting::statement`].
+    pub async fn statement_with(
+        &self,
+        c: &Contract,
+        from_bill: i64,
+        blocks: impl Iterator<Item = &OwnBlock>,
+    ) -> Result<HostingStatement> {
+        let start = c.from.ok_or(HostingError::NotNow(c.state.name()))?;
+        let blocks = blocks.take(HOSTING_BLOCKS_MAX).map(block).collect::<Result<_>>()?;
+        let mut tx = self.store.read().await?;
+        self.statement_in(&mut tx, c, start, from_bill, blocks).await
     }
 
     /// [`Hosting::statement`] within a transaction, of a contract that began with `start`.
@@ -44,6 +63,7 @@ impl Hosting {
         c: &Contract,
         start: EpochNumber,
         from_bill: i64,
+        blocks: Vec<BlockLine>,
     ) -> Result<HostingStatement> {
         let epoch_us = self.farm.rule(&c.lane)?.length_us;
         let terms = c.agreed()?;
@@ -87,6 +107,7 @@ impl Hosting {
             bills: lines,
             closing,
             next_bill: (!is_all).then_some(closing.bills + 1),
+            blocks: if is_all { blocks } else { Vec::new() },
             operator_key: None,
             signature: None,
         };
@@ -125,4 +146,23 @@ fn line(b: &Bill) -> BillLine {
         waived_minor: b.waived,
         arrears_minor: b.arrears,
     }
+}
+
+fn block(b: &OwnBlock) -> Result<BlockLine> {
+    let mut shown = b.block_hash;
+    shown.reverse();
+    let whole = b.amount.minor.checked_add(b.house);
+    Ok(BlockLine {
+        block: hex::encode(shown),
+        height: b.height,
+        at_us: b.at.0,
+        output: b.vout,
+        address: b.address.clone(),
+        whole_minor: whole.ok_or(HostingError::Broken("a block worth more than there is"))?,
+        fee_bps: b.fee.map(|f| f.bps.get()),
+        fee_least_minor: b.fee.map_or(0, |f| f.least),
+        house_minor: b.house,
+        amount_minor: b.amount.minor,
+        is_orphaned: b.is_orphaned,
+    })
 }

@@ -88,11 +88,13 @@ gruve_store::statements! {
         JOIN hosting_contracts c ON c.id = w.contract \
         WHERE c.lane = $1 AND (c.address = $2 OR c.next_address = $2)";
     PUT_OWN_BLOCK = "INSERT INTO hosting_own_blocks (asset, block_hash, vout, account, lane, height, at, address, minor, \
-        is_orphaned) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) \
+        house, fee_bps, fee_least, is_orphaned) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) \
         ON CONFLICT (asset, block_hash, vout, account) DO UPDATE SET is_orphaned = 0";
     ORPHAN_OWN_BLOCK = "UPDATE hosting_own_blocks SET is_orphaned = 1 WHERE asset = $1 AND block_hash = $2";
-    OWN_BLOCKS = "SELECT asset, block_hash, vout, lane, height, at, address, minor, is_orphaned FROM hosting_own_blocks \
-        WHERE account = $1 ORDER BY at DESC, height DESC, block_hash, vout LIMIT $2";
+    OWN_BLOCKS = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
+        is_orphaned FROM hosting_own_blocks WHERE account = $1 ORDER BY at DESC, height DESC, block_hash, vout LIMIT $2";
+    NEWEST_OWN_BLOCKS = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
+        is_orphaned FROM hosting_own_blocks WHERE lane = $1 ORDER BY height DESC, block_hash, vout, account LIMIT $2";
 
     INSERT_BILL = "INSERT INTO hosting_bills (contract, n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, \
         energy, fee, credit, due, paid, waived, arrears) \

@@ -7,12 +7,13 @@ use gruve_farm::energy::UJ_PER_KWH;
 use gruve_farm::{LATE_MAX, MachineOwner, MachineState, NewInventory, Proof, ProvenPlace};
 use gruve_hosting::honesty::Verdict;
 use gruve_hosting::{
-    ADDRESS_WAIT, HostingError, HostingState, IN_BLOCK_MAX, OfferTerms, OwnBlock, PayFrom, Scheme,
+    ADDRESS_WAIT, BlockFee, HostingError, HostingState, IN_BLOCK_MAX, OfferTerms, OwnBlock,
+    PayFrom, Scheme,
 };
 use gruve_ledger::Account;
 use gruve_store::{Store, laws};
 use gruve_units::{
-    AccountId, Class, Clock as _, ContractId, Duration, EpochNumber, Hashrate, Timestamp,
+    AccountId, Bps, Class, Clock as _, ContractId, Duration, EpochNumber, Hashrate, Timestamp,
 };
 use std::collections::BTreeMap;
 use world::{CLASS, FULL, LENGTH_US, RATE, account, btc, lane, terms, world};
@@ -510,11 +511,13 @@ async fn the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept(store:
         vout: 0,
         address: address.to_owned(),
         amount: btc(5_000),
+        house: 25,
+        fee: Some(BlockFee { bps: Bps::new(50).unwrap(), least: 20 }),
         is_orphaned: false,
     };
     let connect = async |block: &OwnBlock| {
         gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
-            w.hosting.block_paid(tx, block).await
+            w.hosting.block_paid(tx, block).await.map(drop)
         })
         .unwrap();
     };

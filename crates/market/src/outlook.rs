@@ -17,8 +17,10 @@ statements! {
         WHERE account = $1 AND expires_at <= $2 AND used = 0)";
     FORECAST_OF = "SELECT f.body AS body FROM market_forecasts f JOIN market_contracts c
         ON c.quote = f.quote WHERE c.id = $1 AND c.account = $2";
-    LAST_REWARD = "SELECT minor FROM market_rewards WHERE lane = $1 AND asset = $2
-        AND state IN ('maturing', 'mature') ORDER BY height DESC LIMIT 1";
+    /// A whole block's: of one that paid its finder the house has a fee.
+    LAST_REWARD = "SELECT minor FROM market_rewards r WHERE lane = $1 AND asset = $2
+        AND state IN ('maturing', 'mature') AND NOT EXISTS (SELECT 1 FROM market_beside o
+        WHERE o.asset = r.asset AND o.block_hash = r.block_hash) ORDER BY height DESC LIMIT 1";
 }
 
 impl Market {

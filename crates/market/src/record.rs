@@ -269,6 +269,22 @@ impl Market {
         let _ = self.inner.record.set(sink);
     }
 
+    /// The lists of places that a lane's entries name, by their epochs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn published_places(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+    ) -> Result<Vec<(EpochNumber, FileRef)>> {
+        let all = fixed(tx, lane, None).await?.into_iter();
+        let named = all.map(|(epoch, fixed)| (epoch, fixed.places));
+        let mut named: Vec<_> = named.filter(|(_, file)| *file != FileRef::default()).collect();
+        named.sort_unstable_by_key(|(epoch, _)| *epoch);
+        Ok(named)
+    }
+
     pub(crate) fn record_sink(&self) -> Option<&Arc<dyn RecordSink>> {
         self.inner.record.get()
     }

@@ -12,7 +12,8 @@
 //! There is one reward for each (asset, block hash) for ever. A block that comes back after being orphaned
 //! begins a new *generation* of the same row: every entry's reason and every accrual names it.
 //!
-//! A block found under SOLO goes to its finder, whole ([`crate::solo`]); every other is shared out over its window.
+//! A block found under SOLO goes to its finder, whole ([`crate::solo`]), unless its coinbase has paid him already: then what came to
+//! the house is the operator's. Every other is shared out over its window.
 //!
 //! The window of a block ends with the epoch before its stamp's. A block of which the share log has no
 //! record takes the epoch of its header's time instead (not above the epoch being closed), once an epoch
@@ -122,6 +123,40 @@ impl Market {
             credit: Account::Rewards(lane.clone()),
         };
         life.move_coins(tx, movement, now).await
+    }
+
+    /// A block was connected whose coinbase pays others than the operator. Should the share log know it as one of a customer's
+    /// own machines under SOLO, its finder has been paid, and what came to the house is its fee. Before
+    /// [`Market::reward_seen`], where the house has a part of it; doing it again does nothing.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownLane`] and the database's.
+    pub async fn paid_beside(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        asset: Asset,
+        block_hash: &[u8; 32],
+    ) -> Result<()> {
+        let given = params![asset, *block_hash, self.lane(lane)?.lane.clone()];
+        tx.execute(sql::PUT_BESIDE, &given).await?;
+        Ok(())
+    }
+
+    /// Such a block was disconnected. After [`Market::reward_orphaned`].
+    ///
+    /// # Errors
+    /// As [`Market::paid_beside`].
+    pub async fn beside_orphaned(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        asset: Asset,
+        block_hash: &[u8; 32],
+    ) -> Result<()> {
+        let given = params![asset, *block_hash, self.lane(lane)?.lane.clone()];
+        tx.execute(sql::DELETE_BESIDE, &given).await?;
+        Ok(())
     }
 
     /// The lane's own chain stands at `height`: rewards with the chain's number of blocks above them

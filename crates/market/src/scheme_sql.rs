@@ -8,7 +8,7 @@ statements! {
         WHERE lane = $1 AND epoch = $2 AND kind = $3 AND beneficiary = $4";
     SOLO_FROM = "SELECT kind, beneficiary, work FROM market_solo WHERE lane = $1 AND epoch = $2
         AND (kind, beneficiary) > ($3, $4) ORDER BY kind, beneficiary LIMIT $5";
-    FOUND_BY = "SELECT owner, machine FROM market_found WHERE lane = $1 AND block_hash = $2";
+    FOUND_BY = "SELECT owner, machine, epoch FROM market_found WHERE lane = $1 AND block_hash = $2";
     HOUSE_WORK = "SELECT house_work FROM market_epochs WHERE lane = $1 AND epoch = $2";
     PUT_OWN_SCHEME = "INSERT INTO market_own_schemes (lane, account, from_epoch, scheme)
         VALUES ($1, $2, $3, $4) ON CONFLICT (lane, account, from_epoch) DO UPDATE

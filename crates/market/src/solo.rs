@@ -17,7 +17,7 @@ use crate::contract::Contract;
 use crate::pages::Pages;
 use crate::scheme_sql as sql;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
-use gruve_store::{Batch, Tx, params};
+use gruve_store::{Batch, Row, Tx, params};
 use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, LaneId, MachineId};
 use ruint::Uint;
 use sha2::{Digest, Sha256};
@@ -94,7 +94,8 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// Whose a block of this epoch is; `None` when it is shared.
+/// Whose a block's reward of this epoch is; `None` when it is shared. Of a block that paid its finder in the coinbase itself what
+/// came to the house is its fee.
 pub(crate) async fn finder_of(
     tx: &mut Tx,
     book: Book<'_>,
@@ -109,7 +110,12 @@ pub(crate) async fn finder_of(
         let who = Beneficiary::Account(AccountId::from_bytes(owner));
         let (kind, id) = who.columns();
         let given = params![book.id(), epoch, kind, id];
-        return Ok(tx.fetch_optional(sql::SOLO, &given).await?.map(|_| who));
+        if tx.fetch_optional(sql::SOLO, &given).await?.is_none() {
+            return Ok(None);
+        }
+        let given = params![book.asset, *block_hash, book.id()];
+        let is_fee = tx.fetch_optional(crate::sql::BESIDE, &given).await?.is_some();
+        return Ok(Some(if is_fee { Beneficiary::Operator } else { who }));
     }
     let row = tx.fetch_optional(sql::HOUSE_WORK, &params![book.id(), epoch]).await?;
     let Some(row) = row else { return Ok(None) };
@@ -183,8 +189,22 @@ impl Market {
     ) -> Result<Option<(Option<AccountId>, MachineId)>> {
         let row = tx.fetch_optional(sql::FOUND_BY, &params![lane.clone(), *block_hash]).await?;
         let Some(row) = row else { return Ok(None) };
-        let owner = <[u8; 16]>::try_from(row.get::<Vec<u8>>("owner")?).ok();
-        Ok(Some((owner.map(AccountId::from_bytes), row.get("machine")?)))
+        Ok(Some((owner_of(&row)?, row.get("machine")?)))
+    }
+
+    /// Who found a block and in which epoch, as [`Market::finder`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn found(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        block_hash: &[u8; 32],
+    ) -> Result<Option<(Option<AccountId>, EpochNumber)>> {
+        let row = tx.fetch_optional(sql::FOUND_BY, &params![lane.clone(), *block_hash]).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some((owner_of(&row)?, row.get("epoch")?)))
     }
 
     /// By which scheme an account's own machines earn, and since which epoch; one chosen for a later epoch
@@ -237,6 +257,12 @@ impl Market {
             None => Ok((Scheme::Pplns, None)),
         }
     }
+}
+
+/// Whose machine found a block, the house's without an account.
+fn owner_of(row: &Row) -> Result<Option<AccountId>> {
+    let owner = <[u8; 16]>::try_from(row.get::<Vec<u8>>("owner")?).ok();
+    Ok(owner.map(AccountId::from_bytes))
 }
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0003_schemes.sqlite.sql"),
         postgres: include_str!("../migrations/0003_schemes.postgres.sql"),
     },
+    Migration {
+        number: 4,
+        name: "beside",
+        sqlite: include_str!("../migrations/0004_beside.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_beside.postgres.sql"),
+    },
 ];
 
 /// The tables of contracts' life, counted by themselves.
@@ -183,13 +189,19 @@ statements! {
     SET_OUTCOME = "UPDATE market_found SET accepted = $3 WHERE lane = $1 AND block_hash = $2";
     FOUND_BLOCKS = "SELECT f.block_hash AS block_hash, f.epoch AS epoch, f.height AS height,
         f.found_at AS found_at, f.accepted AS accepted, f.asset AS asset, r.state AS state,
-        r.minor AS minor FROM market_found f LEFT JOIN market_rewards r
+        r.minor AS minor, o.block_hash AS beside, c.hash AS stands, (SELECT MIN(k.height) FROM market_chain k
+        WHERE k.lane = f.lane AND k.asset = f.asset) AS kept_from FROM market_found f LEFT JOIN market_rewards r
         ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = f.asset
+        LEFT JOIN market_beside o ON o.asset = f.asset AND o.block_hash = f.block_hash
+        LEFT JOIN market_chain c ON c.lane = f.lane AND c.asset = f.asset AND c.height = f.height
         WHERE f.lane = $1 ORDER BY f.found_at DESC, f.height DESC LIMIT $2";
     FOUND_BLOCKS_BEFORE = "SELECT f.block_hash AS block_hash, f.epoch AS epoch, f.height AS height,
         f.found_at AS found_at, f.accepted AS accepted, f.asset AS asset, r.state AS state,
-        r.minor AS minor FROM market_found f LEFT JOIN market_rewards r
+        r.minor AS minor, o.block_hash AS beside, c.hash AS stands, (SELECT MIN(k.height) FROM market_chain k
+        WHERE k.lane = f.lane AND k.asset = f.asset) AS kept_from FROM market_found f LEFT JOIN market_rewards r
         ON r.block_hash = f.block_hash AND r.lane = f.lane AND r.asset = f.asset
+        LEFT JOIN market_beside o ON o.asset = f.asset AND o.block_hash = f.block_hash
+        LEFT JOIN market_chain c ON c.lane = f.lane AND c.asset = f.asset AND c.height = f.height
         WHERE f.lane = $1 AND (f.found_at, f.height, f.block_hash) < ($2, $3, $4)
         ORDER BY f.found_at DESC, f.height DESC, f.block_hash DESC LIMIT $5";
     OTHER_BLOCKS_BEFORE = "SELECT asset, block_hash, height, block_time, state, minor, window_epoch
@@ -226,6 +238,10 @@ statements! {
         WHERE lane = $1 AND asset = $2 AND state = 'maturing' AND height <= $3
         ORDER BY height, block_hash";
     MATURE_REWARD = "UPDATE market_rewards SET state = 'mature' WHERE asset = $1 AND block_hash = $2";
+    PUT_BESIDE = "INSERT INTO market_beside (asset, block_hash, lane) VALUES ($1, $2, $3)
+        ON CONFLICT (asset, block_hash) DO NOTHING";
+    BESIDE = "SELECT lane FROM market_beside WHERE asset = $1 AND block_hash = $2 AND lane = $3";
+    DELETE_BESIDE = "DELETE FROM market_beside WHERE asset = $1 AND block_hash = $2 AND lane = $3";
     /// Rewards to share out, with the epoch of their stamp where the log has it.
     UNACCRUED = "SELECT r.block_hash AS block_hash, r.minor AS minor, r.block_time AS block_time,
         r.seen_epoch AS seen_epoch, r.generation AS generation, r.window_epoch AS window_epoch,

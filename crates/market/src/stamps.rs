@@ -1,7 +1,7 @@
 //! The last checkpoints of every lane, in memory, for stamping jobs.
 
 use gruve_proof::Hash;
-use gruve_proof::places::Places;
+use gruve_proof::places::{HouseFee, Places};
 use gruve_proof::summary::GENESIS;
 use gruve_units::{AccountId, Class, EpochNumber, LaneId};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ impl StampSource {
     }
 
     /// Whether jobs that hold the checkpoint of this epoch may pay this script to the owner of the machines they are for: it
-    /// was published with the checkpoint.
+    /// was published with the checkpoint; and what the house takes of a block then.
     #[must_use]
     pub fn may_pay(
         &self,
@@ -54,10 +54,23 @@ impl StampSource {
         checkpoint_of: EpochNumber,
         owner: AccountId,
         script: &[u8],
-    ) -> bool {
+    ) -> Option<HouseFee> {
         let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        let list = places.get(lane).and_then(|l| l.get(&checkpoint_of));
-        list.is_some_and(|(_, list)| list.has(Some(owner), script))
+        let (_, list) = places.get(lane).and_then(|l| l.get(&checkpoint_of))?;
+        list.has(Some(owner), script).then(|| list.fee())
+    }
+
+    /// What the house takes of blocks that pay owners, by the lists that are kept, the newest first.
+    #[must_use]
+    pub fn house_fees(&self, lane: &LaneId) -> Vec<HouseFee> {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = places
+            .get(lane)
+            .into_iter()
+            .flat_map(|lists| lists.values().rev().map(|(_, list)| list.fee()))
+            .collect();
+        all.dedup();
+        all
     }
 
     /// Keeps the list that an epoch's entry names, read from its file where it is another than those that are kept.

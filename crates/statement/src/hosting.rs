@@ -4,9 +4,11 @@
 //! credit, what is due, waived and owed follow from the terms and the lines before it. The operator signs the
 //! terms at the sale and each page of a statement.
 
+mod blocks;
 mod end;
 mod terms;
 
+pub use blocks::{BlockLine, HOSTING_BLOCKS_MAX};
 pub use end::{EndedBy, HostingEnd};
 pub use terms::{
     Back, END_RULE, ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HOSTING_TERMS_1, HOSTING_TERMS_2,
@@ -113,6 +115,9 @@ pub struct HostingStatement {
     pub closing: HostingPosition,
     /// The number of the first bill of the next page, where there is more.
     pub next_bill: Option<i64>,
+    /// On the last page: blocks that paid the owner themselves, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BlockLine>,
     /// The operator's key, hexadecimal.
     pub operator_key: Option<String>,
     /// Its signature; see [`HostingStatement::signed_message`].
@@ -128,6 +133,9 @@ impl HostingStatement {
         let page: HostingStatement = serde_json::from_str(json).map_err(|e| e.to_string())?;
         if page.bills.len() > HOSTING_BILLS_MAX {
             return Err(format!("it has more than {HOSTING_BILLS_MAX} bills"));
+        }
+        if page.blocks.len() > HOSTING_BLOCKS_MAX {
+            return Err(format!("it has more than {HOSTING_BLOCKS_MAX} blocks"));
         }
         Ok(page)
     }
@@ -248,6 +256,8 @@ pub struct HostingReport {
     pub pages: usize,
     /// Bills recomputed.
     pub bills: usize,
+    /// Blocks that paid the owner themselves, recomputed.
+    pub blocks: usize,
     /// The first bill of what was not given.
     pub next_bill: Option<i64>,
     /// How it stands by them.
@@ -281,6 +291,7 @@ impl HostingChecker {
             terms_signed_by: Some(by.clone()),
             pages: 0,
             bills: 0,
+            blocks: 0,
             next_bill: None,
             closing: HostingPosition::default(),
         };
@@ -321,11 +332,18 @@ impl HostingChecker {
         if page.next_bill.is_some_and(|next| next != position.bills + 1) {
             return Err(around("head", "next_bill is not the one after the last".into()));
         }
+        blocks::check(&page.blocks).map_err(|(n, why)| Wrong {
+            page: number,
+            line: None,
+            place: format!("block {}", n + 1),
+            why,
+        })?;
         self.signature(page).map_err(|why| around("signature", why))?;
         self.position = Some(position);
         self.span = Some((page.epoch_us, page.start_epoch));
         self.report.pages = number;
         self.report.bills += page.bills.len();
+        self.report.blocks += page.blocks.len();
         self.report.next_bill = page.next_bill;
         self.report.closing = position;
         Ok(())

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gruve_sharelog::Owner;
-use gruve_units::{AccountId, Class, EpochNumber, LaneId, MachineId};
+use gruve_units::{AccountId, Bps, Class, EpochNumber, LaneId, MachineId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -51,10 +51,36 @@ pub trait Machines: Send + Sync {
 pub struct Destination {
     /// Whose work these jobs are for, and nobody else's.
     pub owner: AccountId,
-    /// The output script that gets the whole block.
+    /// The output script that gets the block.
     pub script: Vec<u8>,
     /// The machines.
     pub machines: BTreeSet<MachineId>,
+    /// The house's part of the whole block, rounded down.
+    pub fee: Bps,
+    /// No output is made below this: where it would be the house's, the owner gets all; where it would be the owner's, the
+    /// house, which credits it.
+    pub least: i64,
+}
+
+impl Destination {
+    /// What the coinbase of a block worth `value` pays, the owner first: together exactly that. `None` where the house is to be
+    /// paid, because there would be too little for the owner.
+    #[must_use]
+    pub fn outputs(&self, house: &[u8], value: i64) -> Option<Vec<(Vec<u8>, i64)>> {
+        let whole = u128::from(u64::try_from(value).ok()?);
+        // A part of an i64 fits one.
+        let part = i64::try_from(self.fee.of(whole)).ok()?;
+        let fee = if part < self.least { 0 } else { part };
+        let rest = value - fee;
+        if rest < self.least.max(1) {
+            return None;
+        }
+        let mut all = vec![(self.script.clone(), rest)];
+        if fee > 0 {
+            all.push((house.to_vec(), fee));
+        }
+        Some(all)
+    }
 }
 
 /// Knows the stamp of an epoch's work. Wired to the accountant's memory; answers at once.
@@ -80,5 +106,61 @@ pub trait Stamps: Send + Sync {
     ) -> Arc<[Destination]> {
         let _ = (lane, epoch, checkpoint_of);
         Arc::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn destination(fee: u16, least: i64) -> Destination {
+        Destination {
+            owner: AccountId::from_bytes([1; 16]),
+            script: vec![0x51, 1],
+            machines: BTreeSet::new(),
+            fee: Bps::new(fee).unwrap(),
+            least,
+        }
+    }
+
+    #[test]
+    fn too_little_for_an_output_goes_to_the_other() {
+        let of = |fee, least, value| destination(fee, least).outputs(&[2], value);
+        let values = |all: Vec<(Vec<u8>, i64)>| all.iter().map(|o| o.1).collect::<Vec<_>>();
+        assert_eq!(values(of(50, 546, 200_000).unwrap()), [199_000, 1_000]);
+        assert_eq!(values(of(50, 546, 109_200).unwrap()), [108_654, 546]);
+        assert_eq!(values(of(50, 546, 109_199).unwrap()), [109_199]);
+        assert_eq!(values(of(0, 546, 546).unwrap()), [546]);
+        assert_eq!(of(0, 546, 545), None);
+        assert_eq!(of(9_999, 546, 5_450_000), None);
+        assert_eq!(values(of(9_999, 546, 5_450_001).unwrap()), [546, 5_449_455]);
+        assert_eq!(of(0, 0, 0), None, "nothing is no output");
+        assert_eq!(of(10_000, 0, 5), None, "nor is what a fee of all would leave");
+        assert_eq!(of(0, 0, -1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn outputs_are_the_block_to_the_last_unit(fee in 0..=Bps::ONE, least in 0i64..1 << 40, value in 0i64..=i64::MAX) {
+            let to = destination(fee, least);
+            if let Some(all) = to.outputs(&[2], value) {
+                let sum: i128 = all.iter().map(|(_, v)| i128::from(*v)).sum();
+                prop_assert_eq!(sum, i128::from(value));
+                prop_assert!(all.iter().all(|(_, v)| *v >= least.max(1)), "none is dust");
+                prop_assert_eq!(&all[0].0, &to.script);
+                let exact = i128::from(value) * i128::from(fee);
+                let house = all.get(1).map_or(0, |(script, v)| {
+                    assert_eq!(script, &[2]);
+                    i128::from(*v)
+                });
+                // Never more than the part; less by a fraction of a unit, or because it is dust.
+                prop_assert!(house * 10_000 <= exact);
+                prop_assert!(exact - house * 10_000 < 10_000 || (house == 0 && exact / 10_000 < i128::from(least)));
+            } else {
+                let rest = i128::from(value) - i128::from(value) * i128::from(fee) / 10_000;
+                prop_assert!(rest < i128::from(least.max(1)));
+            }
+        }
     }
 }

@@ -226,7 +226,9 @@ impl AppState {
         from: Option<u32>,
     ) -> Result<HostingStatement, Failure> {
         let c = self.own_hosting(account, id).await?;
-        let page = self.hosting().statement(&c, from.unwrap_or(1).into()).await;
+        let (_, paid) = self.in_block(&c).await?;
+        let blocks = paid.iter().map(|paid| &paid.block);
+        let page = self.hosting().statement_with(&c, from.unwrap_or(1).into(), blocks).await;
         page.map_err(|e| hosting_failure(&e))
     }
 

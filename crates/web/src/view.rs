@@ -150,6 +150,7 @@ pub(crate) fn block_state(s: BlockState) -> StateView {
         BlockState::Maturing => state("maturing", "Maturing", "warn"),
         BlockState::Mature => state("mature", "Mature", "good"),
         BlockState::Orphaned => state("orphaned", "Orphaned", "bad"),
+        BlockState::PaidOwner => state("paid-owner", "Paid its owner", "good"),
     }
 }
 

@@ -315,12 +315,14 @@ async fn a_machines_address_is_one_that_payouts_may_go_to_and_its_owner_is_told(
 }
 
 #[tokio::test]
-async fn an_owner_says_that_the_block_is_to_pay_where_the_lane_takes_no_fee() {
-    let dear = House::new().await;
-    let free = |market: &mut gruve_market::MarketConfig| {
-        market.lanes.iter_mut().for_each(|lane| lane.outside_fee_bps = Bps::ZERO);
+async fn an_owner_says_that_the_block_is_to_pay_unless_the_lane_takes_all() {
+    let all = |market: &mut gruve_market::MarketConfig| {
+        let all = Bps::new(Bps::ONE).unwrap();
+        market.lanes.iter_mut().for_each(|lane| lane.outside_fee_bps = all);
     };
-    let house = House::selling(WebConfig::default(), free).await;
+    let dear = House::selling(WebConfig::default(), all).await;
+    // With the usual fee.
+    let house = House::new().await;
     for (house, has_fee) in [(&dear, true), (&house, false)] {
         let kari = Program::signed_up(&house.app, "kari").await;
         let me = account(house, "kari").await;
@@ -333,7 +335,7 @@ async fn an_owner_says_that_the_block_is_to_pay_where_the_lane_takes_no_fee() {
         };
         let refused = wish(true, PASSWORD).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
-        assert_eq!(refused.body.contains("takes a fee"), has_fee, "{}", refused.body);
+        assert_eq!(refused.body.contains("takes all"), has_fee, "{}", refused.body);
         if has_fee {
             continue;
         }

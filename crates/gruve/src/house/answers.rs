@@ -18,7 +18,7 @@ use gruve_stratum::{
     Authorized, Destination, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps,
 };
 use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
-use gruve_units::{Asset, Blame, Blamed, Class, Clock, EpochNumber, LaneId, MachineId};
+use gruve_units::{Asset, Blame, Blamed, Bps, Class, Clock, EpochNumber, LaneId, MachineId};
 use gruve_web::{
     Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MachinePaid, MetricsFor, SaleRooms,
     machine_expired, machine_paid,
@@ -117,7 +117,16 @@ impl Stamps for HouseStamps {
         checkpoint_of: EpochNumber,
     ) -> Arc<[Destination]> {
         let mut all = self.in_block.destinations(lane, epoch);
-        all.retain(|to| self.source.may_pay(lane, checkpoint_of, to.owner, &to.script));
+        // With what was published of the house's fee, should it be another by now.
+        all.retain_mut(|to| {
+            let fee = self.source.may_pay(lane, checkpoint_of, to.owner, &to.script);
+            let least = fee.and_then(|fee| i64::try_from(fee.least).ok());
+            let (Some(fee), Some(least)) = (fee, least) else { return false };
+            if fee.bps > Bps::ZERO {
+                (to.fee, to.least) = (fee.bps, least);
+            }
+            true
+        });
         all.into()
     }
 }

@@ -20,10 +20,11 @@ use gruve_accounts::Accounts;
 use gruve_chain::{ChainParams, Family, script_for_address};
 use gruve_hosting::Hosting;
 use gruve_market::{Market, Scheme};
+use gruve_proof::places::HouseFee;
 use gruve_sharelog::Owner;
 use gruve_store::{Store, Tx};
 use gruve_stratum::Destination;
-use gruve_treasury::Treasury;
+use gruve_treasury::{PayoutPolicy, Treasury};
 use gruve_units::{AccountId, Blame, Blamed, Bps, Clock, EpochNumber, EpochRule, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -129,12 +130,13 @@ async fn read(
     let now = from.clock.now();
     let mut own = Lane { epoch: rule.at(now), ..Lane::default() };
     let mut tx = from.store.read().await?;
-    // A lane's fee is taken of what is credited: of a block that pays its finder whole there is nothing to take it of.
-    let is_free = from.market.lane(lane)?.outside_fee_bps == Bps::ZERO;
-    let wishes = match is_free {
+    // A fee of everything leaves an owner nothing to be paid.
+    let is_paid = from.market.lane(lane)?.outside_fee_bps.get() < Bps::ONE;
+    let wishes = match is_paid {
         true => from.hosting.in_block(&mut tx, lane).await?,
         false => Vec::new(),
     };
+    let least = least_output(params);
     let mut candidates = Vec::new();
     for wish in &wishes {
         // Only addresses of the chain are set; one that it does not know any more pays nobody.
@@ -166,11 +168,24 @@ async fn read(
             }
             None => {
                 let machines = BTreeSet::from([wish.machine]);
-                own.destinations.push(Destination { owner: wish.account, script, machines });
+                let (owner, fee) = (wish.account, Bps::ZERO);
+                own.destinations.push(Destination { owner, script, machines, fee, least });
             }
         }
     }
     Ok(own)
+}
+
+/// The least that an output of a block is made for: what no node calls dust, whatever its form. That of an output to the hash of a key
+/// (25 bytes) is the highest of the usual forms.
+pub(super) fn least_output(params: &ChainParams) -> i64 {
+    let to_key_hash = [0x76; 25];
+    PayoutPolicy::of(params).dust(&to_key_hash)
+}
+
+/// What the house takes of a lane's blocks that pay owners: the fee of all that own machines earn.
+pub(super) fn house_fee(params: &ChainParams, bps: Bps) -> HouseFee {
+    HouseFee { bps, least: u64::try_from(least_output(params)).unwrap_or_default() }
 }
 
 /// Whether the account's machines earn by SOLO in an epoch.
@@ -208,5 +223,40 @@ pub(super) async fn watch(
             () = tokio::time::sleep(LOOK_EVERY) => {}
             _ = stopped.wait_for(|s| *s) => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_chain::{NetworkName, params_for};
+    use gruve_units::Asset;
+
+    /// Two rooms that do not know each other say what the house gets: who makes jobs, and who checks them.
+    #[test]
+    fn jobs_pay_the_house_what_the_published_fee_says() {
+        for asset in [Asset::Btc, Asset::Ltc, Asset::Doge] {
+            let params = params_for(asset, NetworkName::Mainnet).unwrap();
+            let least = least_output(&params);
+            for bps in [0, 1, 50, 150, 3_333, 9_999] {
+                let fee = house_fee(&params, Bps::new(bps).unwrap());
+                let (owner, script) = (AccountId::from_bytes([1; 16]), vec![0x51]);
+                let machines = BTreeSet::new();
+                let to = Destination { owner, script, machines, fee: fee.bps, least };
+                for whole in [1, least, least * 200, 312_500_001, 999_999_999_999_999] {
+                    let Some(all) = to.outputs(&[0x52], whole) else { continue };
+                    let house: i64 = all.iter().filter(|o| o.0 == [0x52]).map(|o| o.1).sum();
+                    let whole = u64::try_from(whole).unwrap();
+                    assert_eq!(
+                        u64::try_from(house).unwrap(),
+                        fee.of(whole),
+                        "{asset} {bps} {whole}"
+                    );
+                }
+            }
+        }
+        let of = |asset| least_output(&params_for(asset, NetworkName::Mainnet).unwrap());
+        // As docs/hosting.md says.
+        assert_eq!((of(Asset::Btc), of(Asset::Ltc), of(Asset::Doge)), (546, 5_460, 1_000_000));
     }
 }

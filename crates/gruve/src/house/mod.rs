@@ -27,7 +27,7 @@ pub mod messages;
 mod metrics;
 mod mirror;
 mod network;
-mod nodes;
+pub(crate) mod nodes;
 mod outgoing;
 pub mod parts;
 mod post;

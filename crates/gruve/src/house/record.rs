@@ -1,6 +1,6 @@
 //! The public record of a running house: files as epochs close, log and checkpoint behind them.
 
-use super::in_block::InBlock;
+use super::in_block::{InBlock, house_fee};
 use super::receipts::RecordShelf;
 use super::witnesses;
 use super::{Parts, StartError, keys, lane, nodes};
@@ -11,7 +11,7 @@ use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
 use gruve_proof::acceptance::Acceptance;
 use gruve_proof::note::NoteKey;
-use gruve_proof::places::{PLACES_MAX, Places};
+use gruve_proof::places::{HouseFee, PLACES_MAX, Places};
 use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher, data_path};
 use gruve_proof::summary::FileRef;
 use gruve_treasury::Treasury;
@@ -43,8 +43,8 @@ pub struct Publishing {
     key: SigningKey,
     secret: [u8; 32],
     sampling: BTreeMap<LaneId, Sampling>,
-    /// The house's place for the blocks of each stamped lane.
-    places: BTreeMap<LaneId, Vec<u8>>,
+    /// The house's place for the blocks of each stamped lane, and its fee of those that pay owners.
+    places: BTreeMap<LaneId, (Vec<u8>, HouseFee)>,
     /// Owners' places.
     in_block: Arc<InBlock>,
     witnesses: Arc<dyn Cosign>,
@@ -93,12 +93,17 @@ impl RecordSink for Publishing {
     }
 
     fn places(&self, lane: &LaneId) -> Option<Places> {
-        let house = self.places.get(lane)?;
+        let (house, fee) = self.places.get(lane)?;
         let own = self.in_block.places(lane);
         let own = own.iter().map(|(owner, script)| (Some(*owner), script.as_slice()));
         // The house's first: owners' places are few, and beyond what the list holds none are added.
         let all = std::iter::once((None, house.as_slice())).chain(own.take(PLACES_MAX - 1));
-        Places::new(lane, all)
+        let places = Places::new(lane, all)?;
+        match places.clone().charging(*fee) {
+            Some(charging) => Some(charging),
+            // Of all there is nothing for owners, and there are none.
+            None => Some(places),
+        }
     }
 
     fn secret(&self) -> [u8; 32] {
@@ -154,17 +159,26 @@ pub async fn open(
 }
 
 /// Where the rewards of each stamped lane go: to the house's wallet.
-fn places(config: &Config, treasury: &Treasury) -> Result<BTreeMap<LaneId, Vec<u8>>, StartError> {
+fn places(
+    config: &Config,
+    treasury: &Treasury,
+) -> Result<BTreeMap<LaneId, (Vec<u8>, HouseFee)>, StartError> {
     let mut all = BTreeMap::new();
     for lane in &config.lanes {
-        let is_account = nodes::chain_params(lane)?.family() == Family::Ethash;
+        let params = nodes::chain_params(lane)?;
+        let is_account = params.family() == Family::Ethash;
         let script = match is_account {
             // The node makes the header, and the stamp in it makes the lane provable.
             true if !lane::stamps_headers(lane)? => continue,
             true => treasury.hot_address(lane.asset)?.0.to_vec(),
             false => treasury.coinbase_script(lane.asset)?,
         };
-        all.insert(lane.id.clone(), script);
+        // There the node makes the blocks, and none pays an owner.
+        let fee = match is_account {
+            true => HouseFee::default(),
+            false => house_fee(&params, lane.outside_fee_bps),
+        };
+        all.insert(lane.id.clone(), (script, fee));
     }
     Ok(all)
 }

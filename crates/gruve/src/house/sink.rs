@@ -2,16 +2,17 @@
 //! transaction.
 
 use super::error::HouseError;
+use super::in_block::house_fee;
 use super::network;
 use async_trait::async_trait;
 use gruve_chain::{
     BlockFacts, BlockRef, ChainParams, ChainSink, FollowedBlock, SinkError, address_for_script,
 };
-use gruve_hosting::{Hosting, OwnBlock};
+use gruve_hosting::{BlockFee, Hosting, OwnBlock};
 use gruve_market::{Market, RewardSeen};
-use gruve_store::{Store, transact};
+use gruve_store::{Store, Tx, transact};
 use gruve_treasury::Treasury;
-use gruve_units::{Amount, Asset, LaneId, Timestamp};
+use gruve_units::{Amount, Asset, Bps, LaneId, Timestamp};
 
 /// The sink of one lane's chain.
 pub struct HouseSink {
@@ -38,6 +39,10 @@ impl HouseSink {
             self.market.chain_height_of(tx, &self.lane, self.asset, at.height).await?;
             let effects =
                 self.treasury.connect_block(tx, self.asset, at.height, &at.block).await?;
+            let house = effects.rewards.iter().map(|reward| reward.value.minor).sum();
+            if self.pays_owners(tx, at, house).await? {
+                self.market.paid_beside(tx, &self.lane, self.asset, &at.block.hash).await?;
+            }
             for reward in effects.rewards {
                 let seen = RewardSeen {
                     block_hash: reward.block_hash,
@@ -47,11 +52,6 @@ impl HouseSink {
                 };
                 self.market.reward_seen(tx, &self.lane, seen).await?;
             }
-            if let Some(hosting) = &self.hosting {
-                for paid in self.paid_to_owners(at) {
-                    hosting.block_paid(tx, &paid).await?;
-                }
-            }
             if let Some(facts) = BlockFacts::of(&self.params, at) {
                 let block = network::stored(&facts);
                 self.market.chain_block(tx, &self.lane, self.asset, &block).await?;
@@ -60,12 +60,44 @@ impl HouseSink {
         })
     }
 
+    /// Keeps what a block's coinbase pays to owners; whether it pays them, or others beside the house.
+    async fn pays_owners(
+        &self,
+        tx: &mut Tx,
+        at: &FollowedBlock,
+        house: i64,
+    ) -> Result<bool, HouseError> {
+        let Some(hosting) = &self.hosting else { return Ok(false) };
+        let coinbase = at.block.txs.iter().filter(|t| t.coinbase).flat_map(|t| &t.outputs);
+        // Below all coins that there are.
+        let whole: i64 = coinbase.map(|output| output.value).fold(0, i64::saturating_add);
+        let fee = self.fee_of(whole, house);
+        let mut pays = house > 0 && whole > house;
+        for paid in self.paid_to_owners(at, fee) {
+            pays |= hosting.block_paid(tx, &OwnBlock { house, ..paid }).await?;
+        }
+        Ok(pays)
+    }
+
+    /// The published fee by which the house gets this part of a block: of the lists that are kept, or the lane's own where the block
+    /// is older than these.
+    fn fee_of(&self, whole: i64, house: i64) -> Option<BlockFee> {
+        let (whole, house) = (u64::try_from(whole).ok()?, u64::try_from(house).ok()?);
+        let mut fees = self.market.stamp_source().house_fees(&self.lane);
+        let bps = self.market.lane(&self.lane).map_or(Bps::ZERO, |lane| lane.outside_fee_bps);
+        fees.push(house_fee(&self.params, bps));
+        let fee = fees.into_iter().find(|fee| fee.of(whole) == house)?;
+        Some(BlockFee { bps: fee.bps, least: i64::try_from(fee.least).ok()? })
+    }
+
     /// What a block's coinbase pays, by address; whose they are, hosting knows.
-    fn paid_to_owners(&self, at: &FollowedBlock) -> Vec<OwnBlock> {
+    fn paid_to_owners(&self, at: &FollowedBlock, fee: Option<BlockFee>) -> Vec<OwnBlock> {
         let outputs = at.block.txs.iter().filter(|t| t.coinbase).flat_map(|t| &t.outputs);
         let paid = outputs.zip(0u32..).filter_map(|(output, vout)| {
             let minor = Some(output.value).filter(|minor| *minor > 0)?;
             Some(OwnBlock {
+                house: 0,
+                fee,
                 lane: self.lane.clone(),
                 block_hash: at.block.hash,
                 height: at.height,
@@ -89,6 +121,7 @@ impl HouseSink {
             for hash in effects.orphaned {
                 self.market.reward_orphaned(tx, &self.lane, &hash).await?;
             }
+            self.market.beside_orphaned(tx, &self.lane, self.asset, &at.hash).await?;
             Ok(())
         })
     }

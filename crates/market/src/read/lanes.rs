@@ -160,29 +160,54 @@ fn chain_of(row: &Row, lane: &LaneConfig) -> Result<(Asset, u64)> {
     Ok((asset, book.map_or(lane.coinbase_maturity, |b| b.maturity)))
 }
 
-fn state_of(reward: Option<&str>, accepted: Option<bool>) -> BlockState {
-    match (reward, accepted) {
-        (Some("maturing"), _) => BlockState::Maturing,
-        (Some("mature"), _) => BlockState::Mature,
-        (Some(_), _) => BlockState::Orphaned,
-        (None, Some(false)) => BlockState::Refused,
-        (None, _) => BlockState::Found,
+fn reward_state(reward: &str) -> BlockState {
+    match reward {
+        "maturing" => BlockState::Maturing,
+        "mature" => BlockState::Mature,
+        _ => BlockState::Orphaned,
     }
 }
 
+/// How a block that the share log has stands, and which other has its place in the chain.
+///
+/// A block that never was in the chain has no reward: it lost to a sibling as soon as another stands at its height, and for good
+/// where the chain's newest blocks, which are kept, are all above it.
+fn found_state(
+    row: &Row,
+    block_hash: &[u8; 32],
+    height: u64,
+) -> Result<(BlockState, Option<[u8; 32]>)> {
+    let other = row.get::<Option<[u8; 32]>>("stands")?.filter(|stands| stands != block_hash);
+    if let Some(reward) = row.get::<Option<String>>("state")? {
+        let state = reward_state(&reward);
+        return Ok((state, other.filter(|_| state == BlockState::Orphaned)));
+    }
+    if row.get::<Option<[u8; 32]>>("beside")?.is_some() {
+        return Ok((BlockState::PaidOwner, None));
+    }
+    if row.get::<Option<bool>>("accepted")? == Some(false) {
+        return Ok((BlockState::Refused, None));
+    }
+    let is_below = row.get::<Option<u64>>("kept_from")?.is_some_and(|from| height < from);
+    let state = if is_below || other.is_some() { BlockState::Orphaned } else { BlockState::Found };
+    Ok((state, other))
+}
+
 fn found_block(row: &Row, lane: &LaneConfig) -> Result<BlockView> {
-    let state: Option<String> = row.get("state")?;
     let minor: Option<i64> = row.get("minor")?;
     let height: u64 = row.get("height")?;
     let (asset, maturity) = chain_of(row, lane)?;
+    let block_hash = row.get("block_hash")?;
+    let (state, lost_to) = found_state(row, &block_hash, height)?;
     Ok(BlockView {
         lane: lane.lane.clone(),
         asset,
-        block_hash: row.get("block_hash")?,
+        block_hash,
         height,
         epoch: row.get("epoch")?,
         at: row.get("found_at")?,
-        state: state_of(state.as_deref(), row.get("accepted")?),
+        state,
+        lost_to,
         reward: minor.map(|m| Amount::new(asset, m)),
         matures_at: height.saturating_add(maturity),
     })
@@ -200,7 +225,8 @@ fn other_block(row: &Row, lane: &LaneConfig) -> Result<BlockView> {
         height,
         epoch: epoch.unwrap_or_else(|| lane.epoch_rule.at(at)),
         at,
-        state: state_of(Some(&row.get::<String>("state")?), None),
+        state: reward_state(&row.get::<String>("state")?),
+        lost_to: None,
         reward: Some(Amount::new(asset, row.get("minor")?)),
         matures_at: height.saturating_add(maturity),
     })

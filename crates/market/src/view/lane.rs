@@ -65,8 +65,10 @@ pub enum BlockState {
     Maturing,
     /// On the chain, its reward may be spent.
     Mature,
-    /// No longer on the chain.
+    /// Not on the chain: it left it, or another block was there before it.
     Orphaned,
+    /// On the chain, and it paid the owner of the machine that found it: nothing of it came to the house.
+    PaidOwner,
 }
 
 /// A block the lane found.
@@ -86,6 +88,8 @@ pub struct BlockView {
     pub at: Timestamp,
     /// Where it stands.
     pub state: BlockState,
+    /// Of one that is orphaned: the block that has its height, while the chain's newest blocks reach back so far.
+    pub lost_to: Option<[u8; 32]>,
     /// What it pays.
     pub reward: Option<Amount>,
     /// The height at which its reward may be spent.

@@ -119,7 +119,7 @@ pub(super) fn check_jobs(
         let Some(Binding { commitments, rules, is_loose, places }) = known.get(&key) else {
             continue;
         };
-        let JobSays { stamped, paid, dataset, hides_aux } =
+        let JobSays { stamped, paid, values, dataset, hides_aux } =
             work::read_job(algorithm, job, header.is_merged)?;
         chains.extend(job.aux.iter().map(|b| (b.chain_id, &b.coin)));
         if chains.len() > aux::BLOCKS_MAX {
@@ -158,7 +158,7 @@ pub(super) fn check_jobs(
             return lie("paid-elsewhere", at, what);
         }
         if let Some(places) = places
-            && let Some(own) = ForOwner::of(places, &paid, &at)?
+            && let Some(own) = ForOwner::of(places, (&paid, &values), &at)?
         {
             for_owners.insert(place, own);
         }

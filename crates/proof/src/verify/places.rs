@@ -73,11 +73,16 @@ impl ForOwner {
     /// Of a job that pays to these; `None` when all are the house's.
     pub(super) fn of(
         places: &Arc<Places>,
-        paid: &[Vec<u8>],
+        (paid, values): (&[Vec<u8>], &[u64]),
         at: &str,
     ) -> Result<Option<ForOwner>, VerifyError> {
         let mut scripts = BTreeSet::new();
-        for script in paid.iter().filter(|script| !places.has(None, script)) {
+        let mut house = 0u128;
+        for (place, script) in paid.iter().enumerate() {
+            if places.has(None, script) {
+                house += u128::from(values.get(place).copied().unwrap_or_default());
+                continue;
+            }
             scripts.insert(script.clone());
             // So many are not in any list.
             if scripts.len() > PLACES_MAX {
@@ -85,6 +90,16 @@ impl ForOwner {
             }
         }
         let is_any = !scripts.is_empty();
+        let whole: u128 = values.iter().map(|v| u128::from(*v)).sum();
+        // More than any chain pays is no amount that a list could mean.
+        let fee = u64::try_from(whole).map(|whole| u128::from(places.fee().of(whole)));
+        if is_any && !values.is_empty() && fee != Ok(house) {
+            let what = format!(
+                "a block would have paid {house} of {whole} to the house and the rest to an owner, which is not what was \
+                 published before"
+            );
+            return lie("fee-unpublished", at, what);
+        }
         Ok(is_any.then(|| ForOwner { places: Arc::clone(places), scripts, seen: BTreeSet::new() }))
     }
 

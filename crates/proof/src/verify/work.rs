@@ -63,6 +63,8 @@ impl Stamped {
 pub(super) struct JobSays {
     pub(super) stamped: Stamped,
     pub(super) paid: Vec<Vec<u8>>,
+    /// With what each is worth; nothing where the header alone pays.
+    pub(super) values: Vec<u64>,
     /// The epoch of the Ethash family that it is hashed in.
     pub(super) dataset: Option<u32>,
     /// It commits to other chains' blocks, and does not say which.
@@ -82,7 +84,7 @@ pub(super) fn read_job(
         let header = ethash::read(algorithm, job)?;
         let (stamped, paid) = (Stamped::Extra(header.extra), vec![header.pays.to_vec()]);
         let dataset = Some(header.dataset());
-        return Ok(JobSays { stamped, paid, dataset, hides_aux: false });
+        return Ok(JobSays { stamped, paid, values: Vec::new(), dataset, hides_aux: false });
     }
     let (coinbase, located) = parse(job)?;
     // Work on what is no target would find no block, and none would be missed.
@@ -99,9 +101,9 @@ pub(super) fn read_job(
         }
     }
     let hides_aux = !is_merged && aux::tags(script) > 0;
-    let paid = located.paid.into_iter().map(|(_, script)| script).collect();
+    let (values, paid) = located.paid.into_iter().unzip();
     let stamped = Stamped::Output(located.stamp.commitment);
-    Ok(JobSays { stamped, paid, dataset: None, hides_aux })
+    Ok(JobSays { stamped, paid, values, dataset: None, hides_aux })
 }
 
 /// Whether work of this algorithm is a header and a nonce.

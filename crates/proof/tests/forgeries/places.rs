@@ -2,11 +2,11 @@
 
 use crate::told;
 use crate::world::{CLASS, Closing, Files, World, closing, contract, mine, owner};
-use gruve_proof::places::Places;
+use gruve_proof::places::{HouseFee, Places};
 use gruve_proof::record::RecordJob;
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::Options;
-use gruve_units::{AccountId, EpochNumber};
+use gruve_units::{AccountId, Bps, EpochNumber};
 
 /// The house's script, and that of owner 2.
 const HOUSE: [u8; 3] = [2, 0x51, 1];
@@ -115,6 +115,85 @@ fn work_that_pays_the_house_or_its_own_owner_holds() {
         let said = files.second();
         assert!(said.starts_with("yes "), "{said}");
     }
+}
+
+/// Half a percent of a block that pays an owner, in outputs of 600 at least.
+fn charging(w: &World) -> Vec<u8> {
+    let all = [(None, &HOUSE[1..]), (Some(owner(2)), &OWN[1..])];
+    let fee = HouseFee { bps: Bps::new(50).unwrap(), least: 600 };
+    Places::new(&w.lane, all).unwrap().charging(fee).unwrap().encode()
+}
+
+/// Epoch 12 of owner 2's machine by a job with these outputs, under a list with a fee.
+fn split(outputs: &[(u64, [u8; 3])]) -> Files {
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let honest = w.epoch(epoch);
+        let places = Some(charging(&w));
+        w.close(&Closing { places, ..honest });
+    }
+    let mut job = w.job(12);
+    // The template pays one output; what stands behind it is the stamp.
+    let behind = job.suffix.split_off(PAYS_AT + 3);
+    job.suffix.truncate(4);
+    job.suffix.push(u8::try_from(outputs.len() + 1).unwrap());
+    for (value, script) in outputs {
+        job.suffix.extend(value.to_le_bytes());
+        job.suffix.extend(script);
+    }
+    job.suffix.extend(behind);
+    let shares = mine(&job, CLASS, 0..2, Some(owner(2))).into_iter().collect();
+    let places = Some(charging(&w));
+    w.close(&Closing { places, ..closing(12, vec![job], shares) });
+    w.publish()
+}
+
+#[test]
+fn a_block_is_shared_with_the_house_as_published() {
+    for outputs in [
+        &[(199_000, OWN), (1_000, HOUSE)][..],
+        // In whatever order, and rounded down.
+        &[(1_000, HOUSE), (199_199, OWN)],
+        // Too little for an output of the house's.
+        &[(119_999, OWN)],
+        // In several outputs.
+        &[(100_000, OWN), (500, HOUSE), (99_000, OWN), (500, HOUSE)],
+        // All to the house, which credits.
+        &[(200_000, HOUSE)],
+    ] {
+        let files = split(outputs);
+        files.verify(&Options::default()).unwrap();
+        let said = files.second();
+        assert!(said.starts_with("yes "), "{outputs:?}: {said}");
+    }
+}
+
+#[test]
+fn another_part_for_the_house_than_published_is_a_lie() {
+    for outputs in [
+        &[(200_000, OWN)][..],
+        &[(199_001, OWN), (999, HOUSE)],
+        &[(198_999, OWN), (1_001, HOUSE)],
+        &[(119_401, OWN), (599, HOUSE)],
+        &[(u64::MAX, OWN), (u64::MAX, HOUSE)],
+    ] {
+        told("fee-unpublished", "another part", &split(outputs));
+    }
+    // Nothing is taken where nothing was said.
+    let mut w = World::new();
+    for epoch in 10..12 {
+        let honest = w.epoch(epoch);
+        let places = usual(&w);
+        w.close(&Closing { places, ..honest });
+    }
+    let mut job = paying(&mut w, 12, OWN);
+    job.suffix[4] = 3;
+    let house = [&1u64.to_le_bytes()[..], &HOUSE].concat();
+    job.suffix.splice(PAYS_AT + 3..PAYS_AT + 3, house);
+    let places = usual(&w);
+    let shares = mine(&job, CLASS, 0..2, Some(owner(2))).into_iter().collect();
+    w.close(&Closing { places, ..closing(12, vec![job], shares) });
+    told("fee-unpublished", "another part", &w.publish());
 }
 
 #[test]

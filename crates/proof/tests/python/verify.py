@@ -319,7 +319,7 @@ def is_stamp_like(script):
 
 def read_coinbase(before, extra, after, what):
     """Commitment of the one stamp, place of its class byte in the coinbase, where the script begins and ends, and the
-    scripts of outputs that are worth something."""
+    scripts and values of outputs that are worth something."""
     tx = Reader(before + bytes(extra) + after, what)
     tx.take(4)
     need(read_count(tx) == 1, f"{what}: not one input (or the witness form)")
@@ -329,7 +329,7 @@ def read_coinbase(before, extra, after, what):
     start, stop = tx.at, tx.at + length
     tx.take(length + 4)
     need(start <= len(before) and len(before) + extra <= stop, f"{what}: extranonce is not inside the script")
-    stamps, paid = [], []
+    stamps, paid, values = [], [], []
     for _ in range(read_count(tx)):
         value = int.from_bytes(tx.take(8), "little")
         script = tx.take(read_count(tx))
@@ -337,13 +337,14 @@ def read_coinbase(before, extra, after, what):
             stamps.append((value, script, tx.at - 1))
         elif value:
             paid.append(script)
+            values.append(value)
     tx.take(4)
     tx.end()
     need(len(stamps) == 1, f"{what}: {len(stamps)} stamps")
     value, script, place = stamps[0]
     need(value == 0 and len(script) == 40 and script[:7] == b"\x6a\x26gruv\x01", f"{what}: stamp has another form")
     need(script[39] == 0, f"{what}: the stamp's class is not zero in the record")
-    return (script[7:39], place, start, stop), paid
+    return (script[7:39], place, start, stop), paid, values
 
 # ---- Epochs ----------------------------------------------------------------------------------------------------
 EPOCH_FORMS = (b"gruve epoch 2\0", b"gruve epoch 3\0")  # the latter names the places of rewards
@@ -419,23 +420,34 @@ def read_places(folder, lane, named):
     """The hashes of places to which jobs may pay that hold the entry's checkpoint."""
     what = "places of " + lane.decode()
     r = Reader(folder.data(*named), what)
-    r.expect(b"GRUVPLC1")
+    form = r.take(8)
+    need(form in (b"GRUVPLC1", b"GRUVPLC2"), f"{what}: of no known form")
     need(r.text() == lane, f"{what}: of another lane")
+    fee = (r.number(2, 9999, "fee"), r.number(8)) if form == b"GRUVPLC2" else (0, 0)
+    need(fee[0] or form == b"GRUVPLC1", f"{what}: a form with a fee that names none")
     count = r.number(4, 1024, "number of places")
     need(count, f"{what}: none")
     places = [r.take(32) for _ in range(count)]
     r.end()
     need(all(a < b for a, b in zip(places, places[1:])), f"{what}: places out of order")
-    return set(places)
+    return set(places), fee
 
-def check_paid(job, owner, entry, places):
-    """A block of this job pays only what was published before: places of the house, or of the share's own owner."""
+def check_paid(job, owner, entry, listed):
+    """A block of this job pays only what was published before: places of the house, or of the share's own owner; where it
+    pays an owner, the house gets the fee."""
+    places, (bps, least) = listed
     def is_published(script, whose):
         kind = b"\1" + whose if whose else bytes(17)
         return sha(b"gruve place 1\0", be(len(entry.lane), 1), entry.lane, kind, script) in places
     for script in job["paid"]:
         need(is_published(script, None) or owner and is_published(script, owner),
              f"{job['what']}: pays to a place that was not published before")
+    house = [is_published(script, None) for script in job["paid"]]
+    if "values" in job and not all(house):
+        whole = sum(job["values"])
+        fee = whole * bps // 10000
+        need(sum(v for v, own in zip(job["values"], house) if own) == (fee if fee >= least else 0),
+             f"{job['what']}: pays the house another part than was published before")
 
 def check_sold(folder, entry):
     """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
@@ -589,7 +601,7 @@ def read_jobs(r, count, algorithm, merged):
             epochs.add(height // (30000 if algorithm == 2 else 60000))
             need(len(epochs) <= 2 and max(epochs) < 1024, f"{what}: headers of more of the algorithm's epochs than one can see")
         else:
-            job["stamp"], job["paid"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
+            job["stamp"], job["paid"], job["values"] = read_coinbase(job["head"], job["extra"], job["tail"], what)
             need(is_target(job["bits"]) and all(is_target(b[2]) for b in job["aux"]), f"{what}: bits that are no target")
             script = (job["head"] + bytes(job["extra"]) + job["tail"])[job["stamp"][2]:job["stamp"][3]]
             job["tags"] = script.count(TAG)

@@ -101,6 +101,7 @@ fn page(t: &HostingTerms) -> HostingStatement {
         bills: vec![first, second],
         closing,
         next_bill: None,
+        blocks: vec![paid_block()],
         operator_key: None,
         signature: None,
     };
@@ -112,6 +113,38 @@ fn verdict(t: &HostingTerms, p: &HostingStatement) -> Result<HostingReport, Wron
         HostingChecker::begin(file(t), Some(key().verifying_key().to_bytes())).unwrap();
     checker.page(p)?;
     Ok(checker.finish())
+}
+
+/// Half a percent of a block is the house's.
+fn paid_block() -> BlockLine {
+    BlockLine {
+        block: "ab".repeat(32),
+        height: 900_001,
+        at_us: 1,
+        output: 0,
+        address: "bc1own".into(),
+        whole_minor: 312_500_000,
+        fee_bps: Some(50),
+        fee_least_minor: 546,
+        house_minor: 1_562_500,
+        amount_minor: 310_937_500,
+        is_orphaned: false,
+    }
+}
+
+#[test]
+fn blocks_that_paid_the_owner_are_recomputed_and_signed() {
+    let t = agreed("balance");
+    let p = page(&t);
+    assert_eq!(verdict(&t, &p).unwrap().blocks, 1);
+    let mut forged = p.clone();
+    forged.blocks[0].amount_minor -= 1;
+    assert_eq!(verdict(&t, &forged).unwrap_err().place, "block 1");
+    forged.blocks.clear();
+    assert_eq!(verdict(&t, &forged).unwrap_err().place, "signature", "none is left out");
+    // Pages of before have no such lines, and the bytes they had.
+    let bare = HostingStatement { blocks: Vec::new(), ..p };
+    assert!(!serde_json::to_string(&bare).unwrap().contains("blocks"));
 }
 
 #[test]

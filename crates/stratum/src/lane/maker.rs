@@ -228,10 +228,12 @@ impl Maker {
         for destination in all {
             let id = JobId(of.id().0.saturating_add(1 + jobs.len() as u64));
             let template = Arc::clone(of.template());
+            let paid = destination.outputs(&self.options.pay_to, template.coinbase_value);
+            let Some(pay_to) = paid else { continue };
             let spec = JobSpec {
                 id,
                 tag: [&self.options.tag[..], &id.0.to_be_bytes()].concat(),
-                pay_to: vec![(destination.script.clone(), template.coinbase_value)],
+                pay_to,
                 ..of.spec().clone()
             };
             match Job::build_merged(template, of.branch().to_vec(), spec, of.aux().cloned()) {

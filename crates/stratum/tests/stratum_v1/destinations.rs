@@ -9,7 +9,7 @@ use crate::peer::{Peer, socket};
 use gruve_sharelog::{Options, Owner, Record, ShareLog};
 use gruve_stratum::client::ClientJob;
 use gruve_stratum::{Destination, Gateway, LaneWork, Stamps, limits};
-use gruve_units::{AccountId, EpochNumber, LaneId, SystemClock};
+use gruve_units::{AccountId, Bps, EpochNumber, LaneId, SystemClock};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -42,7 +42,8 @@ fn account(name: &str) -> AccountId {
 /// The owner of that name, paid at a script that ends so.
 fn destination(name: &str, script: u8, machines: &[&str]) -> Destination {
     let machines = machines.iter().map(|m| machine(m)).collect::<BTreeSet<_>>();
-    Destination { owner: account(name), script: vec![0x52, script], machines }
+    let (owner, script) = (account(name), vec![0x52, script]);
+    Destination { owner, script, machines, fee: Bps::ZERO, least: 1 }
 }
 
 struct House {

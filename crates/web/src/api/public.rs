@@ -153,8 +153,10 @@ answers! {
         found_at: Time,
         /// What it paid.
         reward: Option<Money>,
-        /// `found`, `refused`, `maturing`, `mature` or `orphaned`.
+        /// `found`, `refused`, `maturing`, `mature`, `orphaned`, or `paid-owner` of one that paid the owner of the machine itself.
         state: &'static str,
+        /// Of an orphaned one: the block that has its height, as far back as blocks are kept.
+        lost_to: Option<String>,
         /// When its reward can be spent.
         matures_at_height: u64,
     }
@@ -373,6 +375,7 @@ pub(crate) async fn blocks(
             found_at: time(b.at),
             reward: b.reward.map(amount),
             state: block_state(b.state).code,
+            lost_to: b.lost_to.as_ref().map(shown_hash),
             matures_at_height: b.matures_at,
         },
     )

@@ -30,8 +30,8 @@ impl AppState {
             let why = "On this lane the node makes the blocks: they pay the house alone.";
             return Err(Failure::refused(why));
         }
-        if wanted && lane.outside_fee_bps > Bps::ZERO {
-            let why = "This lane takes a fee of what machines earn: their blocks pay the house, which credits the rest.";
+        if wanted && lane.outside_fee_bps.get() >= Bps::ONE {
+            let why = "This lane takes all that machines earn: their blocks pay the house.";
             return Err(Failure::refused(why));
         }
         self.prove_again(asker).await?;

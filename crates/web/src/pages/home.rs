@@ -138,7 +138,12 @@ pub(crate) fn block_table(blocks: &[BlockView], with_lane: bool) -> Markup {
                             (cell!(r "Height", b.height))
                             (cell!("Block", short_hash(&shown_hash(&b.block_hash))))
                             (cell!(r "Reward", match b.reward { Some(a) => amount(a), None => html! { "–" } }))
-                            (cell!("State", block_state(b.state).tag()))
+                            (cell!("State", html! {
+                                (block_state(b.state).tag())
+                                @if let Some(other) = b.lost_to {
+                                    " " (say!("{block} has its place", block = short_hash(&shown_hash(&other))))
+                                }
+                            }))
                         }
                     }
                 }

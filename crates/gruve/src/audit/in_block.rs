@@ -1,0 +1,182 @@
+//! Blocks that paid owners themselves, held against the chain and against what was published before.
+//!
+//! | what | is held against |
+//! |---|---|
+//! | output, amount, address, the whole block | the block as the lane's node has it, at its height |
+//! | what the house got | the published fee of the whole |
+//! | the owner's place | the lists that the log named two epochs before the block's, or earlier |
+//!
+//! Looked at are a lane's newest [`gruve_hosting::OWN_BLOCKS_AUDITED`] that their owners' machines found. A node that does not answer
+//! is no finding.
+
+use crate::config::{Config, LaneConfig};
+use crate::house::record::folder_of;
+use crate::house::{Parts, nodes};
+use gruve_chain::follow::{BlockChain, Followable as _};
+use gruve_chain::{BlockRef, ChainParams, Family, LeanBlock, hash_to_text, script_for_address};
+use gruve_hosting::OwnBlock;
+use gruve_proof::places::{HouseFee, Places};
+use gruve_proof::publish::data_path;
+use gruve_proof::summary::FileRef;
+use gruve_store::Tx;
+use gruve_units::{AccountId, EpochNumber};
+use std::fs;
+
+/// Entries before a block's that may name the owner's place: a job holds the checkpoint of one of the last few.
+const ENTRIES_BACK: usize = 64;
+
+/// What was looked at.
+#[derive(Default)]
+pub(super) struct Audited {
+    /// Blocks.
+    pub(super) blocks: u64,
+    /// What is wrong.
+    pub(super) findings: Vec<String>,
+    /// Why the chain was not asked.
+    pub(super) not_compared: Option<String>,
+}
+
+/// Looks at a lane's.
+pub(super) async fn audit(
+    parts: &Parts,
+    config: &Config,
+    lane: &LaneConfig,
+    tx: &mut Tx,
+) -> Result<Audited, String> {
+    let mut audited = Audited::default();
+    let params = nodes::chain_params(lane).map_err(|e| e.to_string())?;
+    if params.family() != Family::Bitcoin {
+        return Ok(audited);
+    }
+    let newest = parts.hosting.newest_own_blocks(tx, &lane.id).await.map_err(|e| e.to_string())?;
+    let mut lists = None;
+    for (owner, block) in newest.iter().filter(|(_, block)| !block.is_orphaned) {
+        let found = parts.market.found(tx, &lane.id, &block.block_hash).await;
+        let Some((Some(finder), epoch)) = found.map_err(|e| e.to_string())? else { continue };
+        if finder != *owner {
+            continue;
+        }
+        audited.blocks += 1;
+        let shown = hash_to_text(&block.block_hash);
+        let mut find =
+            |what: &str| audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
+        if let Err(what) = is_shared(block) {
+            find(&what);
+        }
+        if lists.is_none() {
+            let all = parts.market.published_places(tx, &lane.id).await;
+            lists = Some(all.map_err(|e| e.to_string())?);
+        }
+        let named = lists.as_deref().unwrap_or_default();
+        if let Err(what) = was_published(config, &params, named, epoch, (*owner, block)) {
+            find(&what);
+        }
+        if audited.not_compared.is_some() {
+            continue;
+        }
+        match on_chain(parts, lane, params, block).await {
+            Ok(Ok(chain)) => {
+                if let Err(what) = is_as(&chain, &params, block) {
+                    audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
+                }
+            }
+            Ok(Err(what)) => {
+                audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
+            }
+            Err(why) => audited.not_compared = Some(why),
+        }
+    }
+    Ok(audited)
+}
+
+/// Whether the house got the fee that it took this for.
+fn is_shared(block: &OwnBlock) -> Result<(), String> {
+    let fee = block.fee.ok_or("the house got another part of it than any published fee")?;
+    let negative = |_| "a fee or an amount is negative".to_owned();
+    let least = u64::try_from(fee.least).map_err(negative)?;
+    let whole = block.amount.minor.checked_add(block.house).ok_or("an amount does not fit")?;
+    let whole = u64::try_from(whole).map_err(negative)?;
+    let house = u64::try_from(block.house).map_err(negative)?;
+    let due = HouseFee { bps: fee.bps, least }.of(whole);
+    match house == due {
+        true => Ok(()),
+        false => Err(format!("the house got {house} of {whole} and its fee is {due}")),
+    }
+}
+
+/// Whether the owner's place stood in a list before the block's work, with the fee.
+fn was_published(
+    config: &Config,
+    params: &ChainParams,
+    named: &[(EpochNumber, FileRef)],
+    epoch: EpochNumber,
+    (owner, block): (AccountId, &OwnBlock),
+) -> Result<(), String> {
+    let script = script_for_address(params, &block.address).map_err(|e| e.to_string())?;
+    let end = named.partition_point(|(of, _)| *of <= epoch.back(2));
+    let mut seen = None;
+    for (_, file) in named[..end].iter().rev().take(ENTRIES_BACK) {
+        if seen == Some(file.hash) {
+            continue;
+        }
+        seen = Some(file.hash);
+        let path = folder_of(config).join(data_path(&file.hash));
+        let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let list = Places::read(bytes.as_slice(), &block.lane);
+        let list = list.map_err(|e| format!("{}: {e}", path.display()))?;
+        let is_its_fee = block.fee.is_some_and(|fee| fee.bps == list.fee().bps);
+        if list.has(Some(owner), &script) && is_its_fee {
+            return Ok(());
+        }
+    }
+    Err("its owner's place was not published before, or with another fee".to_owned())
+}
+
+/// The block as the node has it, or that it is not where it should be; why the node could not be asked.
+async fn on_chain(
+    parts: &Parts,
+    lane: &LaneConfig,
+    params: ChainParams,
+    block: &OwnBlock,
+) -> Result<Result<LeanBlock, String>, String> {
+    let node = parts.nodes.get(&lane.id).ok_or("the lane has no node")?;
+    let chain = BlockChain { node: node.clone(), params };
+    let at = chain.block_hash(block.height).await.map_err(|e| e.to_string())?;
+    match at {
+        None => return Err("its node's chain ends below the last of them".to_owned()),
+        Some(hash) if hash != block.block_hash => {
+            return Ok(Err(format!(
+                "at height {} the chain has {}",
+                block.height,
+                hash_to_text(&hash)
+            )));
+        }
+        Some(_) => {}
+    }
+    let asked = BlockRef { height: block.height, hash: block.block_hash };
+    let (followed, _) = chain.block(&asked).await.map_err(|e| e.to_string())?;
+    Ok(Ok(followed.block))
+}
+
+/// Whether the chain's block paid what is written.
+fn is_as(chain: &LeanBlock, params: &ChainParams, block: &OwnBlock) -> Result<(), String> {
+    let script = script_for_address(params, &block.address).map_err(|e| e.to_string())?;
+    let coinbase =
+        chain.txs.iter().find(|t| t.coinbase).ok_or("the chain's block has no coinbase")?;
+    let output = usize::try_from(block.vout).ok().and_then(|n| coinbase.outputs.get(n));
+    let paid = output.ok_or("the chain's block has no such output")?;
+    if paid.script != script {
+        return Err("on the chain the output pays somebody else".to_owned());
+    }
+    if paid.value != block.amount.minor {
+        return Err(format!(
+            "the output pays {} on the chain, not {}",
+            paid.value, block.amount.minor
+        ));
+    }
+    let whole = coinbase.outputs.iter().try_fold(0_i64, |sum, o| sum.checked_add(o.value));
+    match whole == block.amount.minor.checked_add(block.house) {
+        true => Ok(()),
+        false => Err("its outputs are together not what owner and house got".to_owned()),
+    }
+}

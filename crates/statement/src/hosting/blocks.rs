@@ -1,0 +1,128 @@
+//! Blocks that paid the owner in the coinbase itself: lines of a statement, recomputed from the fee that was published.
+
+use gruve_units::Bps;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Blocks on a page at most, the newest: what is older stands on the chain.
+pub const HOSTING_BLOCKS_MAX: usize = 100;
+
+/// A block that the machine found and that paid its owner. It is no part of the bills: these coins were never the house's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockLine {
+    /// Its hash, as explorers write it.
+    pub block: String,
+    /// Its height.
+    pub height: u64,
+    /// The time in its header, microseconds UTC since 1970.
+    pub at_us: i64,
+    /// The output of its coinbase.
+    pub output: u32,
+    /// To which address.
+    pub address: String,
+    /// What all its outputs pay.
+    pub whole_minor: i64,
+    /// The house's fee, a part of the whole; without, the fee of no published list.
+    pub fee_bps: Option<u16>,
+    /// No fee is taken below this.
+    pub fee_least_minor: i64,
+    /// What the house got.
+    pub house_minor: i64,
+    /// What the owner got.
+    pub amount_minor: i64,
+    /// It is no longer in the chain, and paid nobody.
+    pub is_orphaned: bool,
+}
+
+impl BlockLine {
+    /// Recomputes what house and owner got of the whole.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let bps = self.fee_bps.ok_or("the house's part is that of no published fee")?;
+        let bps = Bps::new(bps).ok_or("a fee is more than the whole")?;
+        let whole =
+            u64::try_from(self.whole_minor).map_err(|_| "a block is worth less than nothing")?;
+        let part = i64::try_from(bps.of(whole.into())).map_err(|_| "an amount does not fit")?;
+        let fee = if part < self.fee_least_minor { 0 } else { part };
+        if self.house_minor != fee {
+            return Err(format!("the house's part is {} and should be {fee}", self.house_minor));
+        }
+        let rest = self.whole_minor - fee;
+        if self.amount_minor != rest || rest <= 0 {
+            return Err(format!("the owner's part is {} and should be {rest}", self.amount_minor));
+        }
+        Ok(())
+    }
+}
+
+/// Checks the blocks of a page.
+pub(super) fn check(blocks: &[BlockLine]) -> Result<(), (usize, String)> {
+    let mut seen = BTreeSet::new();
+    for (n, line) in blocks.iter().enumerate() {
+        line.check().map_err(|why| (n, why))?;
+        if !seen.insert((line.block.as_str(), line.output)) {
+            return Err((n, "it stands there twice".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(whole: i64, bps: u16, least: i64, house: i64) -> BlockLine {
+        BlockLine {
+            block: "00".repeat(32),
+            height: 900_000,
+            at_us: 1_790_000_000_000_000,
+            output: 0,
+            address: "bc1own".to_owned(),
+            whole_minor: whole,
+            fee_bps: Some(bps),
+            fee_least_minor: least,
+            house_minor: house,
+            amount_minor: whole - house,
+            is_orphaned: false,
+        }
+    }
+
+    #[test]
+    fn the_parts_are_those_of_the_fee() {
+        line(312_500_000, 50, 546, 1_562_500).check().unwrap();
+        line(109_199, 50, 546, 0).check().unwrap();
+        line(1, 0, 0, 0).check().unwrap();
+        for wrong in [
+            line(312_500_000, 50, 546, 1_562_501),
+            line(312_500_000, 50, 546, 1_562_499),
+            line(109_200, 50, 546, 0),
+            line(109_199, 50, 546, 545),
+            line(5, 10_000, 0, 5),
+            line(5, 10_001, 0, 5),
+            line(-5, 0, 0, 0),
+            BlockLine { amount_minor: 1, ..line(312_500_000, 50, 546, 1_562_500) },
+            BlockLine { fee_bps: None, ..line(1, 0, 0, 0) },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+        let twice =
+            [line(1, 0, 0, 0), BlockLine { output: 1, ..line(1, 0, 0, 0) }, line(1, 0, 0, 0)];
+        assert_eq!(check(&twice[..2]), Ok(()));
+        assert_eq!(check(&twice).unwrap_err().0, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_amount_holds(whole in 1i64..1 << 50, bps in 0u16..10_000, least in 0i64..100_000, by in 1i64..1_000) {
+            let part = i64::try_from(u128::try_from(whole).unwrap() * u128::from(bps) / 10_000).unwrap();
+            let fee = if part < least { 0 } else { part };
+            prop_assert!(line(whole, bps, least, fee).check().is_ok());
+            prop_assert!(line(whole, bps, least, fee + by).check().is_err());
+            prop_assert!(line(whole, bps, least, fee - by).check().is_err());
+        }
+    }
+}
