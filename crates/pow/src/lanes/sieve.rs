@@ -219,6 +219,6 @@ fn last_word<W: Lanes<N> + Bits, const N: usize>(common: &Common, w3: W) -> W {
         let x = schedule(&mut w, T);
         step(&mut s, T, x.add(W::splat(K[T])));
     });
-    // Word e after 61 rounds is word h after 64.
-    s[(4 + 64 - 61) & 7]
+    // Word e after 61 rounds, which stands at (4 − 61) mod 8, is word h after 64.
+    s[7]
 }
