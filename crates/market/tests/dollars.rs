@@ -3,10 +3,10 @@
 
 mod world;
 
-use gruve_market::{MarketConfig, PlanLife, PriceSourceConfig};
+use gruve_market::{ActKind, MarketConfig, PlanLife, PriceSourceConfig};
 use gruve_store::{Store, laws};
-use gruve_units::{AccountId, Asset, Clock, ContractId};
-use world::{MATURITY, World, someone};
+use gruve_units::{AccountId, Asset, Clock, ContractId, EpochNumber, Hashrate};
+use world::{MATURITY, World, lane, someone};
 
 /// Millionths of a dollar for a coin: so cheap that an epoch of the test's little chain costs minor units.
 const PRICE: i64 = 1_000;
@@ -91,7 +91,38 @@ async fn no_contract_is_settled_before_the_dues_of_all_have_a_price(store: Store
     w.assert_all_sound().await;
 }
 
+/// A contract at its hard end waits for a choice while the house is away; the choice that lapses then stands at an epoch
+/// that was never closed, which tells nobody that a settlement fell on it.
+async fn a_statement_holds_over_a_gap_in_which_a_choice_lapses(store: Store) {
+    let mut config = in_dollars();
+    config.lanes[0].settle_every_epochs = 2;
+    config.plans[0].life.choice_epochs = 4;
+    let w = World::with(store, config).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 2_000).await;
+    }
+    for n in 1..=8_u8 {
+        let me = someone(n);
+        w.lease(me, 1_000, 3).await;
+        priced_epoch(&w, 1_000).await;
+        let act = (w.now(), Some(EpochNumber(w.now().0 + 5)));
+        w.market.record_act(&lane(), ActKind::Idle, Hashrate(1_000), act, "").await.unwrap();
+        for _ in 0..5 {
+            priced_epoch(&w, 500).await;
+        }
+        w.seal_after(u64::from(n) + 2);
+        w.account().await;
+        w.assert_statements_hold().await;
+        for _ in 0..4 {
+            priced_epoch(&w, 1_000).await;
+        }
+        w.assert_statements_hold().await;
+    }
+    w.assert_sound().await;
+}
+
 laws! { dollars: [
+    a_statement_holds_over_a_gap_in_which_a_choice_lapses,
     a_running_contract_pays_its_upkeep_in_dollars,
     no_contract_is_settled_before_the_dues_of_all_have_a_price,
 ] }

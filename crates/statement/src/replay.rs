@@ -96,6 +96,9 @@ pub struct Replay {
     /// The line that must come next.
     pub(crate) must_end: bool,
     last_epoch: Option<u64>,
+    /// The last epoch that is known to have been closed. A choice does not tell that: one that lapses stands at the epoch
+    /// before the close in which it does, and the house may have been away then.
+    last_closed: Option<u64>,
     /// The last epoch before that of the line being taken that is known to have been closed.
     closed_before: Option<u64>,
 }
@@ -123,6 +126,7 @@ impl Replay {
             ended: false,
             must_end: false,
             last_epoch: None,
+            last_closed: None,
             closed_before: None,
         }
     }
@@ -155,9 +159,12 @@ impl Replay {
             return Err("it stands after a later epoch".into());
         }
         if self.last_epoch != Some(epoch) {
-            self.closed_before = self.last_epoch;
+            self.closed_before = self.last_closed;
         }
         self.last_epoch = Some(epoch);
+        if !matches!(first, Line::Choice(_)) {
+            self.last_closed = Some(epoch);
+        }
         if self.must_end && !matches!(first, Line::End(_) | Line::Aside(_)) {
             return Err("the contract's end should stand before it".into());
         }
