@@ -69,9 +69,9 @@ fn least(chars: &[char], own: &[Vec<char>]) -> usize {
     let mut counts = vec![0];
     for end in 1..=chars.len() {
         let mut best = counts[end - 1] + 1;
-        for from in end.saturating_sub(LOOKED_AT_MAX)..end.saturating_sub(ROW_MIN - 1) {
-            if counts[from] + PIECE < best && is_piece(&read, from, end, own) {
-                best = counts[from] + PIECE;
+        for (from, before) in counts.iter().enumerate().take(end.saturating_sub(ROW_MIN - 1)) {
+            if before + PIECE < best && is_piece(&read, from, end, own) {
+                best = before + PIECE;
             }
         }
         counts.push(best);

@@ -44,13 +44,15 @@ async fn serve() {
     with_contracts(&house, &me, 5, 6).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{} {}", listener.local_addr().unwrap(), me.token.unwrap());
-    let beats = async {
-        let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
-        while lines.next_line().await.unwrap().is_some() {
-            house.state.pulse().beat();
-        }
-    };
-    gruve_web::serve(listener, house.state.clone(), beats).await.unwrap();
+    let (over, ended) = tokio::sync::oneshot::channel::<()>();
+    let pulse = house.state.pulse().clone();
+    // A thread that waits for its line: it costs nothing.
+    std::thread::spawn(move || {
+        std::io::stdin().lines().for_each(|_| pulse.beat());
+        drop(over);
+    });
+    let until = async { drop(ended.await) };
+    gruve_web::serve(listener, house.state.clone(), until).await.unwrap();
 }
 
 struct Served {
