@@ -17,7 +17,8 @@
 //! may not rely on this table alone. Payouts and work by the meter are handed the key and keep it with their
 //! effect; a contract is bought once by its quote; refunds, choices, endings and everything that only sets
 //! something say themselves that they were done. What may then stand there twice costs nothing: a quote, a
-//! top-up's invoice, a ticket, a note, a key or a token nobody was told.
+//! top-up's invoice, a ticket, a note, a key or a token nobody was told, what staff says to everybody; a record of
+//! machines taken away stands in a list, where staff ends the second.
 //!
 //! # Secrets
 //! The answers to some requests hold a secret that stands nowhere else (a key for programs, a site's token;
