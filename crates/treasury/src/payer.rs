@@ -1,4 +1,5 @@
-//! The one loop that pays: `approved → funded → signed → broadcast`; blocks do the rest.
+//! What pays: `approved → funded → signed → broadcast`; blocks do the rest. Each chain has a loop of its own, so that a node or a
+//! signer that does not answer, or answers late, delays its own coin's payouts and no other's.
 //!
 //! While a chain is held ([`Treasury::hold_payouts`]) nothing of it is planned or signed.
 //!
@@ -13,11 +14,13 @@
 //! | refused, whatever the reason | noted, sent again later: only blocks prove that it cannot confirm |
 //! | none | unknown: sent again, the same bytes |
 
+use crate::account::AccountWallet;
 use crate::blocks::newest;
 use crate::spends::batch_row;
 use crate::sql;
 use crate::treasury::Wallet;
 use crate::{PayoutState, Rate, Result, Treasury, TreasuryError};
+use futures_util::future::join_all;
 use gruve_chain::SendOutcome;
 use gruve_store::{params, transact};
 use gruve_units::{Asset, Blame, Blamed, Timestamp};
@@ -56,6 +59,26 @@ pub struct PayerProgress {
     pub expired: u32,
 }
 
+/// What has payouts or invoices of its own.
+enum Chain<'a> {
+    /// One whose blocks hold coins.
+    Coins(&'a Wallet),
+    /// One whose blocks hold accounts.
+    Accounts(&'a AccountWallet),
+    /// No chain: its invoices expire.
+    Fiat(Asset),
+}
+
+impl Chain<'_> {
+    fn asset(&self) -> Asset {
+        match self {
+            Chain::Coins(wallet) => wallet.asset(),
+            Chain::Accounts(wallet) => wallet.asset,
+            Chain::Fiat(asset) => *asset,
+        }
+    }
+}
+
 /// Pays approved payouts. One at a time is enough; two would not pay twice, but do work twice.
 pub struct Payer {
     pub(crate) treasury: Treasury,
@@ -72,19 +95,28 @@ impl Payer {
         Payer { treasury, sent: Mutex::default(), asked: Mutex::default() }
     }
 
-    /// Steps until `shutdown` turns true or its sender is gone. Errors are logged; what is not the
+    /// Steps, each chain for itself, until `shutdown` turns true or its sender is gone. Errors are logged; what is not the
     /// node's or the database's passing trouble is logged as an error, and tried again all the
     /// same: the next step begins from what is stored.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
-        let mut pause = LOOK_EVERY;
+        let loops = self.chains().into_iter().map(|chain| self.run_chain(chain, shutdown.clone()));
+        join_all(loops).await;
+        // Where there is nothing to pay from, too.
+        drop(shutdown.wait_for(|is_over| *is_over).await);
+    }
+
+    async fn run_chain(&self, chain: Chain<'_>, mut shutdown: watch::Receiver<bool>) {
+        let (mut pause, asset) = (LOOK_EVERY, chain.asset());
         while !*shutdown.borrow() {
-            match self.step().await {
-                Ok(_) => pause = LOOK_EVERY,
+            self.forget_old().await;
+            self.forget_asked().await;
+            match self.step_of(&chain, &mut PayerProgress::default()).await {
+                Ok(()) => pause = LOOK_EVERY,
                 Err(error) => {
                     if error.blame() == Blame::Transient {
-                        tracing::warn!(%error, "paying is held up");
+                        tracing::warn!(%asset, %error, "paying is held up");
                     } else {
-                        tracing::error!(%error, "paying is held up; this needs a look");
+                        tracing::error!(%asset, %error, "paying is held up; this needs a look");
                     }
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -96,7 +128,14 @@ impl Payer {
         }
     }
 
-    /// Does what can be done now for every chain. A chain that fails holds up no other; the first
+    fn chains(&self) -> Vec<Chain<'_>> {
+        let coins = self.treasury.0.wallets.iter().map(Chain::Coins);
+        let accounts = self.treasury.0.accounts.iter().map(Chain::Accounts);
+        let fiat = self.treasury.fiat_prices().into_iter().map(Chain::Fiat);
+        coins.chain(accounts).chain(fiat).collect()
+    }
+
+    /// Does what can be done now for every chain, one after the other. A chain that fails holds up no other; the first
     /// failure is the result.
     ///
     /// # Errors
@@ -106,32 +145,26 @@ impl Payer {
         let mut outcome = Ok(());
         self.forget_old().await;
         self.forget_asked().await;
-        for wallet in &self.treasury.0.wallets {
-            let done = self.step_chain(wallet, &mut progress).await;
-            match done {
+        for chain in self.chains() {
+            match self.step_of(&chain, &mut progress).await {
                 Ok(()) => {}
                 Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
                 Err(e) if outcome.is_ok() => outcome = Err(e),
-                Err(error) => tracing::warn!(asset = %wallet.asset(), %error, "paying is held up"),
-            }
-        }
-        for wallet in &self.treasury.0.accounts {
-            match self.step_account(wallet, &mut progress).await {
-                Ok(()) => {}
-                Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
-                Err(e) if outcome.is_ok() => outcome = Err(e),
-                Err(error) => tracing::warn!(asset = %wallet.asset, %error, "paying is held up"),
-            }
-        }
-        for asset in self.treasury.fiat_prices() {
-            match self.treasury.expire_invoices(asset).await {
-                Ok(expired) => progress.expired += expired,
-                Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),
-                Err(e) if outcome.is_ok() => outcome = Err(e),
-                Err(error) => tracing::warn!(%asset, %error, "closing invoices is held up"),
+                Err(error) => tracing::warn!(asset = %chain.asset(), %error, "paying is held up"),
             }
         }
         outcome.map(|()| progress)
+    }
+
+    async fn step_of(&self, chain: &Chain<'_>, progress: &mut PayerProgress) -> Result<()> {
+        match chain {
+            Chain::Coins(wallet) => self.step_chain(wallet, progress).await,
+            Chain::Accounts(wallet) => self.step_account(wallet, progress).await,
+            Chain::Fiat(asset) => {
+                progress.expired += self.treasury.expire_invoices(*asset).await?;
+                Ok(())
+            }
+        }
     }
 
     /// Drops times so old that they decide nothing: whatever is still open is due anyway.
