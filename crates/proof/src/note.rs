@@ -273,6 +273,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_signed_has_three_lines_plain_characters_and_its_length() {
+        let body = checkpoint().body();
+        let opened = |body: &str, name: &str| {
+            let public = NoteKey { name: name.to_owned(), ..public() };
+            Checkpoint::open(&sign(body, name, &key()), &public)
+        };
+        let own = "gruve.example/log";
+        assert_eq!(opened(&body, own), Ok(checkpoint()));
+        let further = [format!("{body}and more\n"), format!("{body}\n"), format!("{body}\t\n")];
+        let control = [body.replace('/', "/\r"), format!("\0{body}")];
+        for bad in further.iter().chain(&control) {
+            assert_eq!(opened(bad, own), Err(NoteError::Malformed), "{bad:?}");
+        }
+        let spaced = body.replace(own, "two words");
+        assert_eq!(opened(&spaced, "two words"), Err(NoteError::Malformed));
+        // Lines of others, until it is too long.
+        let line = "\u{2014} witness.example AAAAAAAA\n";
+        let note = checkpoint().sign(&key());
+        let most = (NOTE_BYTES_MAX - note.len()) / line.len();
+        let with =
+            |lines: usize| Checkpoint::open(&(note.clone() + &line.repeat(lines)), &public());
+        assert_eq!(with(most), Ok(checkpoint()));
+        assert_eq!(with(most + 1), Err(NoteError::Malformed));
+    }
+
+    #[test]
     fn other_signatures_beside_it_do_no_harm() {
         let note = checkpoint().sign(&key());
         let witness = format!("{note}\u{2014} witness.example AAAAAAAA\n");

@@ -243,5 +243,23 @@ mod tests {
         for n in [0, most + 1, u32::MAX] {
             assert!(Places::read(head(n).as_slice(), &lane("btc")).is_err());
         }
+        // With as many hashes as they say.
+        let whole = |n: u32| {
+            let mut bytes = head(n)[..8 + 4 + 4].to_vec();
+            (0..n).for_each(|n| bytes.extend([[0; 28].as_slice(), &n.to_be_bytes()].concat()));
+            Places::read(bytes.as_slice(), &lane("btc")).is_ok()
+        };
+        assert!(!whole(0) && whole(1) && whole(most) && !whole(most + 1));
+    }
+
+    #[test]
+    fn places_out_of_order_or_twice_are_refused() {
+        let of = |all: &[[u8; 32]]| {
+            let count = u32::try_from(all.len()).unwrap().to_be_bytes();
+            let bytes = [&b"GRUVPLC1\x03btc"[..], &count, all.as_flattened()].concat();
+            Places::read(bytes.as_slice(), &lane("btc")).is_ok()
+        };
+        assert!(of(&[[1; 32], [2; 32]]));
+        assert!(!of(&[[2; 32], [1; 32]]) && !of(&[[1; 32], [1; 32]]));
     }
 }

@@ -1,8 +1,16 @@
 //! BIP-322 against the BIP's own vectors and against another implementation.
 #![allow(clippy::unwrap_used)]
 
-use bitcoin::secp256k1::{Secp256k1, SecretKey};
-use bitcoin::{Address, Network, NetworkKind, PrivateKey, ScriptBuf};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bitcoin::consensus::encode::serialize;
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
+use bitcoin::sighash::{EcdsaSighashType, SighashCache};
+use bitcoin::transaction::Version;
+use bitcoin::{
+    Address, Amount, Network, NetworkKind, PrivateKey, ScriptBuf, Transaction, Witness, ecdsa,
+};
 use gruve_proof::bip322::{self as own, Bip322Error};
 use std::str::FromStr;
 
@@ -56,16 +64,14 @@ fn the_bips_signatures_hold_for_their_message_and_script_alone() {
 
 #[test]
 fn no_changed_bit_of_a_signature_is_taken() {
-    use base64::Engine as _;
-    let engine = base64::engine::general_purpose::STANDARD;
     for (kind, message, script, signature) in listed("good").into_iter().skip(3) {
         let text = signature.trim_start_matches("smp").to_owned();
-        let bytes = engine.decode(&text).unwrap();
+        let bytes = STANDARD.decode(&text).unwrap();
         let before = own::verify(&script, message.as_bytes(), &signature).unwrap();
         for at in (0..bytes.len() * 8).step_by(7) {
             let mut changed = bytes.clone();
             changed[at / 8] ^= 1 << (at % 8);
-            let said = own::verify(&script, message.as_bytes(), &engine.encode(changed));
+            let said = own::verify(&script, message.as_bytes(), &STANDARD.encode(changed));
             assert_ne!(said, Ok(before), "{kind}: bit {at}");
         }
     }
@@ -96,4 +102,51 @@ fn what_another_implementation_signs_holds_and_what_it_refuses_is_refused() {
             assert!(bip322::verify_simple_encoded(&text, "another", &signed).is_err());
         }
     }
+}
+
+/// The full signature of a transaction by the key of a witness program.
+fn full(tx: &Transaction, key: &PrivateKey) -> String {
+    let secp = Secp256k1::new();
+    let public = key.public_key(&secp);
+    let program = ScriptBuf::new_p2wpkh(&public.wpubkey_hash().unwrap());
+    let (mut tx, all) = (tx.clone(), EcdsaSighashType::All);
+    let hash = SighashCache::new(&tx).p2wpkh_signature_hash(0, &program, Amount::ZERO, all);
+    let message = Message::from_digest(hash.unwrap().to_byte_array());
+    let signature = secp.sign_ecdsa(&message, &key.inner);
+    let signature = ecdsa::Signature { signature, sighash_type: all };
+    tx.input[0].witness = Witness::p2wpkh(&signature, &public.inner);
+    format!("ful{}", STANDARD.encode(serialize(&tx)))
+}
+
+#[test]
+fn a_good_signature_of_any_other_transaction_is_none_of_the_message() {
+    let key = PrivateKey::new(SecretKey::from_slice(&[4; 32]).unwrap(), Network::Bitcoin);
+    let public = key.public_key(&Secp256k1::new());
+    let script = ScriptBuf::new_p2wpkh(&public.wpubkey_hash().unwrap());
+    let said = |change: &dyn Fn(&mut Transaction)| {
+        let mut tx = own::to_sign(&script, b"message");
+        change(&mut tx);
+        own::verify(&script, b"message", &full(&tx, &key))
+    };
+    assert!(said(&|_| ()).is_ok());
+    assert!(said(&|tx| tx.version = Version(2)).is_ok());
+    let elsewhere = own::to_sign(&script, b"another").input[0].previous_output;
+    assert_eq!(said(&|tx| tx.input[0].previous_output = elsewhere), Err(Bip322Error::Invalid));
+    // Whoever signs a payment signs no message with it.
+    let others = Err(Bip322Error::Malformed("it has other outputs than an empty one"));
+    assert_eq!(said(&|tx| tx.output[0].script_pubkey = script.clone()), others);
+    assert_eq!(said(&|tx| tx.output[0].value = Amount::from_sat(1)), others);
+    assert_eq!(said(&|tx| tx.output.push(tx.output[0].clone())), others);
+    for version in [1, 3, -1] {
+        let said = said(&|tx| tx.version = Version(version));
+        assert_eq!(said, Err(Bip322Error::Inconclusive), "{version}");
+    }
+    let long = "A".repeat(own::SIGNATURE_CHARS_MAX + 4);
+    let said = own::verify(&script, b"message", &long);
+    assert_eq!(said, Err(Bip322Error::Malformed("too long")));
+    for empty in ["", "ful"] {
+        let said = own::verify(&script, b"message", empty);
+        assert!(matches!(said, Err(Bip322Error::Malformed(_))), "{empty:?}: {said:?}");
+    }
+    assert_eq!(own::verify(&script, b"message", ""), Err(Bip322Error::Malformed("empty")));
 }

@@ -206,6 +206,7 @@ fn every_lie_about_reserves_is_named() {
         s.entry.statement = 1;
     };
     assert_eq!(lie_of(|s| s.reserves.statement = 9, replayed), "reserves");
+    assert_eq!(lie_of(|s| s.reserves.statement = 9, nothing), "reserves", "of another statement");
     let elsewhere = |s: &mut Statement| s.reserves.head_root = [9; 32];
     assert_eq!(lie_of(elsewhere, nothing), "reserves-head");
     let later = |s: &mut Statement| s.reserves.head_size += 7;
@@ -246,7 +247,21 @@ fn every_lie_about_reserves_is_named() {
     assert_eq!(lie_of(nothing, swapped), "reserves");
     // An asset left out of the reserves, or shown for one that has none.
     assert_eq!(lie_of(|s| drop(s.reserves.assets.pop()), nothing), "reserves");
+    let renamed = |s: &mut Statement| s.reserves.assets[0].asset = "BTA".into();
+    assert_eq!(lie_of(renamed, nothing), "reserves", "of an asset of another name");
     assert_eq!(lie_of(|s| s.entry.assets[2].reserves = 5, nothing), "entry-malformed");
+    let of_nothing = |s: &mut Statement| {
+        s.entry.assets.clear();
+        s.reserves.assets.clear();
+    };
+    assert_eq!(lie_of(of_nothing, nothing), "entry-malformed");
+    for name in ["", "A C", &"A".repeat(33)] {
+        let strange = |s: &mut Statement| {
+            s.entry.assets[0].asset = name.into();
+            s.reserves.assets[0].asset = name.into();
+        };
+        assert_eq!(lie_of(nothing, strange), "entry-malformed", "{name:?}");
+    }
     assert_eq!(lie_of(|s| s.entry.assets.swap(0, 1), nothing), "entry-malformed");
     assert_eq!(lie_of(|s| s.entry.assets[0].leaves += 1, nothing), "entry-malformed");
     assert_eq!(
@@ -264,6 +279,56 @@ fn every_lie_about_reserves_is_named() {
         log(&mut w, &mut s);
     }
     assert_eq!(w.publish().lie(&Options::default()), "funds-order");
+}
+
+#[test]
+fn a_file_of_reserves_has_one_form_and_keeps_its_limits() {
+    let w = World::honest();
+    let refused = |change: &dyn Fn(&mut Reserves)| {
+        let mut s = statement(&w, 1);
+        sign(&mut s);
+        assert!(Reserves::parse(&s.reserves.to_bytes()).is_ok());
+        change(&mut s.reserves);
+        Reserves::parse(&s.reserves.to_bytes()).unwrap_err().to_string()
+    };
+    let coins = |r: &mut Reserves, coins: Vec<Coin>| {
+        r.assets[0].holders[0].holding = Holding::Coins(coins);
+    };
+    for bad in [vec![coin(2, 1), coin(1, 1)], vec![coin(1, 1), coin(1, 1)]] {
+        assert_eq!(refused(&|r| coins(r, bad.clone())), "coins that do not ascend");
+    }
+    assert_eq!(refused(&|r| coins(r, Vec::new())), "a holder of nothing, or of too much");
+    let holder = |r: &mut Reserves, asset: usize, bytes: usize| {
+        r.assets[asset].holders[0].of = vec![0; bytes];
+    };
+    for (asset, bytes) in [(0, 0), (0, 76), (1, 19), (1, 21)] {
+        let said = refused(&|r| holder(r, asset, bytes));
+        assert_eq!(said, "a holder of another size", "{asset}: {bytes}");
+    }
+    let signature = "A".repeat(gruve_proof::bip322::SIGNATURE_CHARS_MAX + 1);
+    let said = refused(&|r| r.assets[0].holders[0].signature.clone_from(&signature));
+    assert_eq!(said, "a signature that is too long");
+    assert_eq!(refused(&|r| r.assets.reverse()), "assets that do not ascend");
+    assert_eq!(refused(&|r| r.assets.insert(0, r.assets[0].clone())), "assets that do not ascend");
+    // Counts that no file of this length can bear out.
+    let mut s = statement(&w, 1);
+    sign(&mut s);
+    let bytes = s.reserves.to_bytes();
+    let holders_at = 8 + 8 + 8 + 32 + 1 + (1 + 3) + 1 + 8 + 32;
+    let script = s.reserves.assets[0].holders[0].of.len();
+    let signed = s.reserves.assets[0].holders[0].signature.len();
+    let coins_at = holders_at + 4 + 1 + script + 2 + signed;
+    for (at, what) in
+        [(holders_at, "too many holders"), (coins_at, "a holder of nothing, or of too much")]
+    {
+        let mut absurd = bytes.clone();
+        assert_eq!(absurd[at..at + 3], [0; 3], "a small count");
+        absurd[at..at + 4].fill(0xff);
+        assert_eq!(Reserves::parse(&absurd).unwrap_err().to_string(), what);
+    }
+    let mut longer = bytes;
+    longer.push(0);
+    assert!(Reserves::parse(&longer).is_err());
 }
 
 #[test]
@@ -351,6 +416,15 @@ fn a_customer_proves_that_he_is_counted_and_with_how_much() {
     ];
     for (n, bad) in not_counted.iter().enumerate() {
         assert_eq!(bad.check(&own).unwrap_err(), OwedError::NotCounted, "{n}");
+    }
+    let mut tall = good.clone();
+    tall.owed_proof = vec![tall.owed_proof[0].clone(); 65];
+    for (bad, what) in [
+        (OwedProof { version: 2, ..good.clone() }, "version or proof"),
+        (tall, "version or proof"),
+        (OwedProof { statement: 2, ..good.clone() }, "statement"),
+    ] {
+        assert_eq!(bad.check(&own).unwrap_err(), OwedError::Malformed(what));
     }
     let mut cut = good.clone();
     cut.owed_proof.pop();

@@ -182,3 +182,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_leaf_stands_behind_the_last_one_nor_in_a_tree_of_none() {
+    let leaves: Vec<_> = (0..5u8).map(|n| merkle::leaf_hash(&[n])).collect();
+    for size in 1..=leaves.len() {
+        let own = &leaves[..size];
+        let root = merkle::root(own);
+        for (index, leaf) in own.iter().enumerate() {
+            let proof = merkle::inclusion_proof(own, index).unwrap();
+            assert!(merkle::verify_inclusion(&root, size as u64, index as u64, leaf, &proof));
+            for behind in size..size + 9 {
+                let (size, behind) = (size as u64, behind as u64);
+                assert!(!merkle::verify_inclusion(&root, size, behind, leaf, &proof), "{behind}");
+            }
+        }
+        assert!(!merkle::verify_consistency(&merkle::empty_root(), 0, &root, size as u64, &[]));
+        assert!(!merkle::verify_consistency(&root, size as u64 + 1, &root, size as u64, &[]));
+    }
+    assert!(!merkle::verify_inclusion(&merkle::empty_root(), 0, 0, &leaves[0], &[]));
+}

@@ -172,7 +172,8 @@ lies! {
         vec![job_saying(w, &own, blocks())]
     });
     a_tree_of_no_size: "aux-not-committed", "tag is cut", of(|w| {
-        let mut own = tag(&blocks(), 5, 2).unwrap();
+        // The root is that of a tree of two.
+        let mut own = tag(&blocks(), 5, 1).unwrap();
         own[36] = 3;
         vec![job_saying(w, &own, blocks())]
     });

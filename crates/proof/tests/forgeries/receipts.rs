@@ -21,8 +21,14 @@ pub(crate) fn key_of(w: &World) -> NoteKey {
 
 /// Another epoch with two contracts, and the receipt of each.
 pub(crate) fn receipts_of(w: &mut World, epoch: u64) -> [Receipt; 2] {
+    receipts_of_kind(w, epoch, 0)
+}
+
+/// Those of contracts of this kind.
+pub(crate) fn receipts_of_kind(w: &mut World, epoch: u64, kind: u8) -> [Receipt; 2] {
     let mut c = w.epoch(epoch);
     c.contracts = vec![contract(1, 100), contract(2, 200)];
+    c.contracts.iter_mut().for_each(|leaf| leaf.kind = kind);
     w.close(&c);
     let tree = SoldTree::new(c.contracts.iter().map(|l| l.node()).collect()).unwrap();
     let (leaves, at) = (w.leaves(), w.entries.len() - 1);
@@ -30,7 +36,7 @@ pub(crate) fn receipts_of(w: &mut World, epoch: u64) -> [Receipt; 2] {
         version: 1,
         origin: crate::world::ORIGIN.into(),
         contract: ContractId::from_bytes([n; 16]),
-        kind: 0,
+        kind,
         work: c.contracts[usize::from(n) - 1].sums,
         entitled: c.contracts[usize::from(n) - 1].entitled,
         private: private(n),
@@ -115,6 +121,13 @@ fn a_receipt_of_another_log_or_entry() {
     assert_eq!(first.check(&stranger).unwrap_err(), ReceiptError::NotSigned);
     let moved = Receipt { entry_index: first.entry_index - 1, ..first.clone() };
     assert_eq!(moved.check(&key).unwrap_err(), ReceiptError::NotInLog);
+    let renamed = Receipt { origin: "other.example".into(), ..first.clone() };
+    assert_eq!(renamed.check(&key).unwrap_err(), ReceiptError::Malformed("origin"));
+    let newer = Receipt { version: 2, ..first.clone() };
+    assert_eq!(newer.check(&key).unwrap_err(), ReceiptError::Malformed("version or proof"));
+    let mut tall = first.clone();
+    tall.sold_proof = vec![tall.sold_proof[0].clone(); 65];
+    assert_eq!(tall.check(&key).unwrap_err(), ReceiptError::Malformed("version or proof"));
     let mut long = first;
     long.log_proof = vec!["00".repeat(32); 65];
     assert!(matches!(long.check(&key).unwrap_err(), ReceiptError::Malformed(_)));

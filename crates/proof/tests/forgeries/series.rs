@@ -1,6 +1,6 @@
 //! Receipts in one file: they show what they show one by one, and no lie fits between them.
 
-use crate::receipts::{key_of, receipts_of};
+use crate::receipts::{key_of, receipts_of, receipts_of_kind};
 use crate::world::World;
 use gruve_proof::WireError;
 use gruve_proof::merkle::{GrownTree, leaf_hash};
@@ -135,6 +135,7 @@ fn a_series_under_a_head_that_nobody_signed() {
 fn a_series_of_which_an_entry_is_not_in_the_log() {
     let (mut w, receipts) = world();
     let bytes = written(&w, &receipts);
+    let mut checker = w.publish().verify(&Options::default()).unwrap().receipts();
     // The same epoch of a second history, whose tree has the leaf as well.
     let key = key_of(&w);
     let at = usize::try_from(receipts[3].entry_index).unwrap();
@@ -149,6 +150,11 @@ fn a_series_of_which_an_entry_is_not_in_the_log() {
     let mut lie = bytes;
     lie[entry..entry + forged.len()].copy_from_slice(forged);
     assert_eq!(refused(&key, &lie), ReceiptError::NotInLog);
+    // Whoever has the log is not even told of it before the end.
+    let mut told = Vec::new();
+    let said = checker.check_series(lie.as_slice(), |one| told.push(one.shown.epoch.0));
+    assert!(said.unwrap_err().to_string().starts_with("receipt"));
+    assert_eq!(told, [10, 11, 14]);
 }
 
 #[test]
@@ -205,6 +211,43 @@ fn a_series_with_any_byte_changed_cut_or_added() {
         let longer = [&bytes[..], behind].concat();
         let said = read_by(&key, &longer).unwrap_err().to_string();
         assert!(said.ends_with("bytes follow the end"), "{said}");
+    }
+}
+
+#[test]
+fn a_series_of_a_contract_of_no_known_kind() {
+    for (kind, is_known) in [(0, true), (1, true), (2, false), (255, false)] {
+        let mut w = World::new();
+        let [one, _] = receipts_of_kind(&mut w, 10, kind);
+        let read = read_by(&key_of(&w), &written(&w, &[one]));
+        assert_eq!(read.is_ok(), is_known, "{kind}: {read:?}");
+    }
+}
+
+#[test]
+fn a_series_of_two_lanes_or_of_epochs_in_another_order() {
+    let mut w = World::new();
+    let [one, _] = receipts_of(&mut w, 10);
+    w.on("ltc");
+    let [other, _] = receipts_of(&mut w, 11);
+    w.on("btc");
+    // A log that goes back, which nobody may have.
+    let [earlier, _] = receipts_of(&mut w, 9);
+    for lie in [[one.clone(), other], [one, earlier]] {
+        let said = read_by(&key_of(&w), &written(&w, &lie)).unwrap_err().to_string();
+        assert!(said.ends_with("not in the order of epochs"), "{said}");
+    }
+}
+
+#[test]
+fn a_series_under_a_head_of_more_entries_than_a_log_may_have() {
+    let (w, receipts) = world();
+    let head = |size| Checkpoint { size, ..w.checkpoint() }.sign(&w.key);
+    for (size, is_taken) in [(1 << 24, true), ((1 << 24) + 1, false), (u64::MAX, false)] {
+        let mut bytes = Vec::new();
+        SeriesWriter::begin(SeriesOf::receipt(&receipts[0], &head(size)), &mut bytes).unwrap();
+        let opened = SeriesReader::open(bytes.as_slice(), |_| Some(key_of(&w)));
+        assert_eq!(opened.is_ok(), is_taken, "{size}");
     }
 }
 

@@ -457,7 +457,12 @@ pub(crate) async fn invoices(
     let page = page.at_most(INVOICES_PAGE_MAX - 1)?;
     let (before, wanted) = (page.behind()?, page.wanted()?);
     let all = state.treasury().invoices_before(customer.account, before, wanted).await?;
-    page.give(all, |i| i.id, |i| invoice_body(&state, i))
+    let (all, next) = page.cut(all, |i| i.id)?;
+    let mut items = Vec::with_capacity(all.len());
+    for invoice in &all {
+        items.push(invoice_body(&state, invoice).await?);
+    }
+    Ok(Answer(List { items, next }))
 }
 
 /// `GET /api/v1/invoices/{id}`

@@ -55,14 +55,24 @@ impl Page {
     /// The page, of one row more where there is another.
     pub(crate) fn give<T, B, K: Display>(
         &self,
-        mut rows: Vec<T>,
+        rows: Vec<T>,
         key: impl Fn(&T) -> K,
         body: impl Fn(&T) -> B,
     ) -> Result<Fine<List<B>>, Failure> {
+        let (rows, next) = self.cut(rows, key)?;
+        Ok(Answer(List { items: rows.iter().map(body).collect(), next }))
+    }
+
+    /// The rows of the page, of one more where there is another, and the name of the next page.
+    pub(crate) fn cut<T, K: Display>(
+        &self,
+        mut rows: Vec<T>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<(Vec<T>, Option<String>), Failure> {
         let most = usize::try_from(self.rows()?).unwrap_or(usize::MAX);
         let is_more = rows.len() > most;
         rows.truncate(most);
         let next = rows.last().filter(|_| is_more).map(|row| hex::encode(key(row).to_string()));
-        Ok(Answer(List { items: rows.iter().map(body).collect(), next }))
+        Ok((rows, next))
     }
 }

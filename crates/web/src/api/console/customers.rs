@@ -343,7 +343,7 @@ fn invoice_line(i: &Invoice, names: &BTreeMap<AccountId, String>) -> InvoiceLine
         address: i.address.clone(),
         contract: match i.purpose {
             Purpose::Contract(c) => Some(c),
-            Purpose::TopUp => None,
+            Purpose::TopUp | Purpose::Conversion(_) => None,
         },
         created_at: time(i.created),
         expires_at: time(i.expires),

@@ -2,7 +2,7 @@
 
 use crate::openapi::{Digits, Hash32, Paper, Shape, Shapes, papers, words_of};
 use gruve_statement::hosting::{
-    Back, BillLine, EndedBy, HostingEnd, HostingPosition, HostingStatement, HostingTerms,
+    Back, BillLine, BlockLine, EndedBy, HostingEnd, HostingPosition, HostingStatement, HostingTerms,
 };
 use gruve_units::{Asset, ContractId, LaneId};
 use serde_json::Value;
@@ -35,6 +35,8 @@ papers! {
         bills: Vec<BillLine>,
         /// How it stands after them.
         closing: HostingPosition,
+        /// On the last page: blocks that paid the owner themselves, the newest first.
+        blocks: Vec<BlockLine> = unsaid,
         /// The first bill of the next page.
         next_bill: Option<i64>,
         /// The operator's key, hexadecimal.
@@ -73,6 +75,32 @@ papers! {
         paid_minor: i64,
         /// Given up so far.
         waived_minor: i64,
+    }
+
+    /// A block that the machine found and that paid its owner.
+    BlockLine as "HostingBlockLine" {
+        /// Its hash, as explorers write it.
+        block: String,
+        /// Its height.
+        height: u64,
+        /// The time in its header, microseconds since 1970.
+        at_us: i64,
+        /// The output of its coinbase.
+        output: u32,
+        /// To which address.
+        address: String,
+        /// What all its outputs pay.
+        whole_minor: i64,
+        /// The house's fee in hundredths of a percent; none was published where there is none.
+        fee_bps: Option<u16>,
+        /// No fee is taken below this.
+        fee_least_minor: i64,
+        /// What the house got.
+        house_minor: i64,
+        /// What the owner got.
+        amount_minor: i64,
+        /// It is no longer in the chain, and paid nobody.
+        is_orphaned: bool,
     }
 
     /// A bill, line by line.
