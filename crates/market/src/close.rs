@@ -2,9 +2,6 @@
 //!
 //! Found blocks and outcomes, allocation, contracts (delivery, ends, refunds), units, accruals, the
 //! settlement where one is due, the checkpoint and the log's cursor commit together or not at all.
-//!
-//! Contracts are gone through twice, a page at a time: once for what they claim, once for what they get. So no more
-//! than a page of them is held, and of all others what is said of each below: its claim and part, its units, its leaf.
 
 mod deliver;
 mod deliveries;
@@ -17,23 +14,22 @@ pub(crate) use deliver::Delivered;
 pub(crate) use lane_state::LaneState;
 pub(crate) use news::BlockNews;
 
-use crate::allocate::{Allocation, allocate};
-use crate::bulk::progress::Rewriting;
-use crate::contract::Running;
+use crate::allocate::allocate;
+use crate::bulk::progress;
+use crate::contract::Contract;
 use crate::metered::MeteredEpoch;
-use crate::record::{self, Public, SoldTo};
-use crate::settlement::Owing;
+use crate::record::{self, Public};
 use crate::tally::Tally;
 use crate::{
     ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, end_near, fpps,
     happenings, owed, papers, pause, reward, settlement, short, solo, sql,
 };
-use deliver::{Ahead, Close, deliver, is_short};
-use deliveries::Writing;
+use deliver::{Close, deliver, is_short};
+use deliveries::write_deliveries;
 use epoch_row::{Written, allocation_root, write_epoch};
 use gruve_sharelog::Position;
 use gruve_store::{Tx, params};
-use gruve_units::{Asset, EpochNumber, HashesSum, Timestamp};
+use gruve_units::{Asset, EpochNumber, HashesSum};
 use news::write_blocks;
 use pool::{EarnedUnits, Pool, house_of, write_units};
 use std::collections::BTreeMap;
@@ -78,11 +74,15 @@ impl Market {
 
         owed::lapse(tx, lane, epoch, now).await?;
         let (house, other) = closing.tally.house_and_other()?;
-        let Ahead { mut claims, mut schemes, paused, pausing } =
-            Box::pin(self.look_ahead(tx, lane, (epoch, closing.skipped))).await?;
+        let mut contracts = Contract::running(tx, &lane.lane).await?;
+        pause::stop_clocks(&mut contracts, epoch, closing.skipped);
+        let paused = pause::paused(&contracts, epoch);
+        let pausing = pause::pausing(&contracts, epoch);
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
+        let mut claims = self.claims(&contracts, epoch)?;
         claims.extend(metered.claims());
         let allocation = allocate(house, &claims)?;
+        let mut schemes = solo::other_schemes(&contracts);
         schemes.extend(metered.other_schemes());
         let owners = solo::owners(tx, lane, epoch, &closing.tally.by_owner()).await?;
         let pool = Pool { house, allocation: &allocation, schemes: &schemes, solo: &owners };
@@ -105,15 +105,24 @@ impl Market {
         let may_be_caused = is_short(&allocation) && self.may_be_caused(tx, lane, epoch).await?;
         let how =
             Close { epoch, settle, may_be_caused, operators: &self.config().operator_accounts };
-        let goes = Going { epoch, skipped: closing.skipped, is_scheduled, now, how };
-        let (mut sold, mut owing) =
-            Box::pin(give_out(tx, lane, goes, &allocation, &earned)).await?;
+        let deliveries = deliver(contracts, &allocation, how)?;
+        write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
+        dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
         Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;
         pause::note(tx, &paused, epoch, closing.skipped).await?;
-        drop(paused);
+        end_near::tell_all(tx, lane, &deliveries, (epoch, closing.skipped), now).await?;
+        short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
+        let delivered = deliveries.iter().map(|d| (&d.contract, d.share));
+        let mut sold = record::leases(delivered, &earned[0].units)?;
         sold.extend(record::metered(&metered, &allocation, &earned[0].units));
         let own = claims.iter().filter(|c| c.is_operators).map(|c| c.contract).collect();
         record::operators_last(&mut sold, &own);
+        let mut running: Vec<Contract> = deliveries
+            .into_iter()
+            .map(|d| d.contract)
+            .filter(|c| c.state == ContractState::Active)
+            .collect();
+        progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
 
         let root = allocation_root(&closing.tally, &allocation)?;
         let all = house.checked_add(other).ok_or(MarketError::Overflow("an epoch's work"))?;
@@ -155,72 +164,17 @@ impl Market {
             Box::pin(self.decide_pauses(tx, lane, epoch, &pausing)).await?;
         }
         if settle {
-            let waiting = self.convert_dues(tx, lane, &mut owing).await?;
-            let everyone = settlement::Everyone { running: &mut owing, waiting: &waiting };
+            let waiting = self.convert_dues(tx, lane, &mut running).await?;
+            let everyone = settlement::Everyone { running: &mut running, waiting: &waiting };
             let credited = settlement::settle_lane(tx, lane, epoch, everyone, now).await?;
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;
-            settlement::write_dues(tx, &lane.lane, &owing).await?;
+            progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
             Box::pin(self.pay_owed(tx, lane, epoch)).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;
         Ok(checkpoint)
     }
-}
-
-/// How contracts are gone through.
-#[derive(Clone, Copy)]
-struct Going<'a> {
-    epoch: EpochNumber,
-    skipped: u64,
-    /// Whether a settlement is scheduled for it, though it may wait.
-    is_scheduled: bool,
-    now: Timestamp,
-    how: Close<'a>,
-}
-
-/// Gives contracts what they got, a page at a time, and writes down what becomes of them. What everybody is told of each,
-/// and, where a settlement falls on the epoch, what each that runs on owes.
-async fn give_out(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    goes: Going<'_>,
-    allocation: &Allocation,
-    earned: &[EarnedUnits],
-) -> Result<(Vec<SoldTo>, Vec<Owing>)> {
-    let (epoch, now) = (goes.epoch, goes.now);
-    let (mut sold, mut owing) = (Vec::new(), Vec::new());
-    let mut shares = allocation.shares.iter().copied().peekable();
-    let mut missed = short::Missed::in_epoch(epoch);
-    let mut writing = Writing::of(lane, epoch, earned, now);
-    let (mut running, mut progress) = (Running::of(&lane.lane), Rewriting::of(&lane.lane));
-    while let Some(mut some) = running.next(tx, progress.reading()).await? {
-        pause::stop_clocks(&mut some, epoch, goes.skipped);
-        let some = deliver(some, &mut shares, goes.how)?;
-        writing.write(tx, &some).await?;
-        dollars::close_dues(tx, lane, &some, goes.is_scheduled, epoch).await?;
-        let near = end_near::came_near_now(&some, (epoch, goes.skipped));
-        if !near.is_empty() {
-            let followers = writing.followers(tx).await?;
-            end_near::tell_all(tx, near, followers, now).await?;
-        }
-        sold.extend(record::leases(some.iter().map(|d| (&d.contract, d.share)), &earned[0].units)?);
-        for d in &some {
-            let (hashes, since) = d.missed();
-            missed.add(hashes, since);
-        }
-        for c in some.iter().map(|d| &d.contract).filter(|c| c.state == ContractState::Active) {
-            progress.push(tx, c.progress()).await?;
-            if goes.how.settle {
-                owing.push(Owing::of(c, owing.last()));
-            }
-        }
-        progress.give_back(tx).await?;
-    }
-    writing.finish(tx).await?;
-    progress.finish(tx).await?;
-    missed.note(tx, lane, epoch).await?;
-    Ok((sold, owing))
 }
 
 /// Whether a settlement falls between two closed epochs (the later one included).

@@ -1,56 +1,22 @@
-//! What an epoch does to each lease: what it may get, and how it stands after what it got.
+//! What an epoch does to each lease: what it may get, and how it stands after what it got. Pure.
 
 use crate::allocate::{Allocation, Entitlement, Share};
-use crate::bulk::progress::Reading;
-use crate::contract::{Contract, Running};
+use crate::contract::Contract;
 use crate::delivery::Delivery;
+use crate::pause;
 use crate::settle::{earned_of_price, maintenance};
-use crate::{ContractState, LaneConfig, Market, MarketError, Result, Scheme, pause, solo};
-use gruve_store::Tx;
-use gruve_units::{AccountId, ContractId, EpochNumber, Hashes};
-use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
-
-/// What is known of an epoch's leases before anything is shared out, a hundred bytes and less of each.
-#[derive(Default)]
-pub(super) struct Ahead {
-    /// What they should get.
-    pub(super) claims: Vec<Entitlement>,
-    /// Those that do not earn by PPLNS.
-    pub(super) schemes: BTreeMap<ContractId, Scheme>,
-    /// Those whose clock stands still, as they are before the epoch.
-    pub(super) paused: Vec<Contract>,
-    /// Those whose plan pauses.
-    pub(super) pausing: Vec<ContractId>,
-}
+use crate::{ContractState, Market, MarketError, Result};
+use gruve_units::{AccountId, EpochNumber, Hashes};
+use std::collections::BTreeSet;
 
 impl Market {
-    /// Goes through a lane's leases without changing any.
-    pub(super) async fn look_ahead(
-        &self,
-        tx: &mut Tx,
-        lane: &LaneConfig,
-        (epoch, skipped): (EpochNumber, u64),
-    ) -> Result<Ahead> {
-        let mut ahead = Ahead::default();
-        let (mut running, mut reading) = (Running::of(&lane.lane), Reading::of(&lane.lane));
-        while let Some(mut some) = running.next(tx, &mut reading).await? {
-            pause::stop_clocks(&mut some, epoch, skipped);
-            self.add_claims(&mut ahead.claims, &some, epoch)?;
-            ahead.schemes.extend(solo::other_schemes(&some));
-            ahead.pausing.extend(pause::pausing(&some, epoch));
-            ahead.paused.extend(pause::paused(&some, epoch));
-        }
-        Ok(ahead)
-    }
-
     /// What leases should get of an epoch.
-    fn add_claims(
+    pub(super) fn claims(
         &self,
-        claims: &mut Vec<Entitlement>,
         contracts: &[Contract],
         epoch: EpochNumber,
-    ) -> Result<()> {
+    ) -> Result<Vec<Entitlement>> {
+        let mut claims = Vec::with_capacity(contracts.len());
         for c in contracts {
             let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
                 continue;
@@ -66,10 +32,9 @@ impl Market {
                 });
             }
         }
-        Ok(())
+        Ok(claims)
     }
 }
-
 /// What an epoch did to a contract.
 pub(crate) struct Delivered {
     /// As it is afterwards.
@@ -116,13 +81,14 @@ pub(super) struct Close<'a> {
     pub(super) operators: &'a BTreeSet<AccountId>,
 }
 
-/// What an epoch does to some contracts; those before them have had their shares. Pure.
+/// What an epoch does to every contract. Pure.
 pub(super) fn deliver(
     contracts: Vec<Contract>,
-    shares: &mut Peekable<impl Iterator<Item = Share>>,
+    allocation: &Allocation,
     close: Close<'_>,
 ) -> Result<Vec<Delivered>> {
     // Both are sorted by id.
+    let mut shares = allocation.shares.iter().copied().peekable();
     let mut all = Vec::with_capacity(contracts.len());
     for c in contracts {
         while shares.next_if(|s| s.contract < c.id).is_some() {}
