@@ -54,7 +54,7 @@ impl Shared {
         let (mut write, mut own) = (Some(write), None);
         let kept = page
             .get_or_init(async || {
-                let Some(write) = write.take() else { return None };
+                let write = write.take()?;
                 match copied(write().await).await {
                     Ok((headers, body)) => Some((headers, body)),
                     Err(response) => {
