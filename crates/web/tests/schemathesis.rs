@@ -57,7 +57,8 @@ async fn requests_made_up_from_the_document_find_no_fault_and_no_answer_that_it_
             .args(["run", &format!("{base}/api/v1/openapi.json"), "--url", &base])
             .args(["-H", &format!("Authorization: Bearer {token}")])
             .args(["--phases", "coverage,fuzzing", "--max-examples", "20"])
-            .args(["--max-time", &seconds(), "--workers", "2", "--seed", "7"])
+            // Two threads of Python 3.11 trip over each other where it reads sources (python/cpython#106905).
+            .args(["--max-time", &seconds(), "--workers", "1", "--seed", "7"])
             .args(["--generation-database", "none", "--no-color", "--warnings", "off"])
             .args(["--suppress-health-check", "all"])
             .args(["--checks", CHECKS])

@@ -103,11 +103,11 @@ pub(crate) async fn balances(
     customer: Customer,
 ) -> Result<Fine<List<Balance>>, Failure> {
     let all = state.balances(customer.account).await?;
-    Ok(List::whole(all.into_iter().map(balance)))
+    Ok(List::whole(all.iter().map(balance)))
 }
 
 /// What an account has of one asset.
-pub(crate) fn balance(b: BalanceView) -> Balance {
+pub(crate) fn balance(b: &BalanceView) -> Balance {
     Balance {
         asset: b.asset,
         available: amount(b.available),

@@ -204,7 +204,7 @@ async fn customer(
     let lost = state.accounts().lost_factor(id).await?;
     Ok(Answer(CustomerDetail {
         base: body(&found),
-        balances: state.balances(id).await?.into_iter().map(balance).collect(),
+        balances: state.balances(id).await?.iter().map(balance).collect(),
         factor_lost_until: lost.filter(|l| l.done.is_none()).map(|l| time(l.due)),
         no_payouts_before: lost.map(|l| time(l.free)),
     }))
