@@ -99,11 +99,8 @@ impl RecordSink for Publishing {
         // The house's first: owners' places are few, and beyond what the list holds none are added.
         let all = std::iter::once((None, house.as_slice())).chain(own.take(PLACES_MAX - 1));
         let places = Places::new(lane, all)?;
-        match places.clone().charging(*fee) {
-            Some(charging) => Some(charging),
-            // Of all there is nothing for owners, and there are none.
-            None => Some(places),
-        }
+        // Of a fee of all there is nothing for owners, and there are none.
+        places.clone().charging(*fee).or(Some(places))
     }
 
     fn secret(&self) -> [u8; 32] {
