@@ -233,7 +233,7 @@ job_keepalive_interval_secs = 60
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     /// It ends when so much has come from the client, before the house sees any of it.
-    CutBeforeHouse(usize),
+    CutOnTheWay(usize),
     /// It ends when so much has come from the house.
     CutFromHouse(usize),
     /// A bit of the byte at this place is another, on the way from the house.
@@ -244,7 +244,7 @@ enum Fault {
 
 /// In the handshake, in the setup right after it, and while there are shares under way.
 const FAULTS: [Fault; 7] = [
-    Fault::CutBeforeHouse(63),
+    Fault::CutOnTheWay(63),
     Fault::CutFromHouse(1),
     Fault::CutFromHouse(233),
     Fault::FlipFromHouse(150),
@@ -291,7 +291,7 @@ async fn pass(client: TcpStream, house: u16, fault: Option<Fault>) -> std::io::R
                 let n = n.ok().filter(|n| *n > 0);
                 let Some(n) = n else { return Ok(is_struck) };
                 match fault {
-                    Some(Fault::CutBeforeHouse(at)) if inward + n > at => return Ok(true),
+                    Some(Fault::CutOnTheWay(at)) if inward + n > at => return Ok(true),
                     Some(Fault::FlipToHouse(at)) if (inward..inward + n).contains(&at) => {
                         a[at - inward] ^= 0x10;
                         is_struck = true;

@@ -144,6 +144,7 @@ impl Folder {
 const ENDING_MAX: Duration = Duration::from_secs(2);
 
 /// Takes a lock, which another process may be giving back.
+#[expect(clippy::disallowed_methods, reason = "a lock has no wait with a deadline")]
 fn lock_alone(file: &File) -> rustix::io::Result<()> {
     let until = Instant::now() + ENDING_MAX;
     loop {
