@@ -1,4 +1,4 @@
-//! Payouts on real nodes: an older backup, six blocks taken back, and a higher fee, each with the node's chain as
+//! Payouts on real nodes: an older backup, six blocks taken back before it and after it, a pay-in among them, and a higher fee, each with the node's chain as
 //! the judge of who was paid how often.
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
@@ -6,16 +6,25 @@
 mod real_node;
 
 use async_trait::async_trait;
+use bitcoin::absolute::LockTime;
+use bitcoin::consensus::encode::serialize;
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
+use bitcoin::sighash::{EcdsaSighashType, SighashCache};
+use bitcoin::{
+    CompressedPublicKey, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Witness, ecdsa, transaction,
+};
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::{
     BlockRef, ChainInfo, ChainParams, ChainSink, FeeRate, FollowedBlock, Follower, Node, NodeError,
     RpcNode, SendOutcome, SinkError, SubmitOutcome, Template, TransactionPlace, address_for_script,
+    script_for_address,
 };
 use gruve_ledger::{Account, AccountKind, Entry, post};
 use gruve_store::{Store, testing, transact, transfer};
 use gruve_treasury::{
-    ChainWallet, Lock, NewPayout, Payer, PayoutState, Seed, SweepPolicy, Treasury, TreasuryConfig,
-    TreasuryError,
+    ChainWallet, Invoice, InvoiceState, Lock, NewInvoice, NewPayout, Payer, PayoutState, Purpose,
+    Seed, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Clock, ManualClock, PayoutId, SeededEntropy, SystemClock,
@@ -141,6 +150,12 @@ fn open(
     Treasury::new(store.clone(), clock.clone(), entropy, config).unwrap()
 }
 
+fn follower(node: &Arc<Priced>, sink: &Arc<Sink>) -> Arc<Follower> {
+    let params = *node.params();
+    let options = Options { start: Start::Height(0), ..Options::for_chain(&params) };
+    Follower::new(node.clone(), params, sink.clone(), options)
+}
+
 async fn new_store(dir: &testing::TestDir) -> Store {
     let store = testing::sqlite(dir.path()).await;
     store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
@@ -165,8 +180,7 @@ impl Bench {
         let asset = params.asset;
         let sink = Sink { store: Mutex::new(store), treasury: Mutex::new(treasury.clone()), asset };
         let sink = Arc::new(sink);
-        let options = Options { start: Start::Height(0), ..Options::for_chain(&params) };
-        let follower = Follower::new(node.clone(), params, sink.clone(), options);
+        let follower = follower(&node, &sink);
         let payer = Payer::new(treasury.clone());
         let bench = Bench { real, node, clock, sink, follower, payer, params, sweep: None };
         let own = treasury.capital_address(asset).unwrap();
@@ -227,6 +241,8 @@ impl Bench {
         tx.commit().await.unwrap();
         *self.sink.store.lock().unwrap() = store;
         self.restart();
+        // What followed the chain before knows blocks that this database has never seen.
+        self.follower = follower(&self.node, &self.sink);
         self.follow().await;
     }
 
@@ -340,6 +356,169 @@ async fn pays_once(program: Program) {
     for kind in [AccountKind::Loss, AccountKind::PayoutsInFlight, AccountKind::CustomerHeld] {
         assert_eq!(bench.total(kind).await, 0, "{kind}");
     }
+}
+
+/// Somebody outside, with a key and one coin.
+struct Somebody {
+    key: SecretKey,
+    coin: (OutPoint, i64),
+}
+
+impl Somebody {
+    fn script(key: &SecretKey) -> ScriptBuf {
+        let public = CompressedPublicKey(key.public_key(&Secp256k1::new()));
+        ScriptBuf::new_p2wpkh(&public.wpubkey_hash())
+    }
+
+    /// Who is given a block's coins.
+    async fn with_coins(bench: &Bench) -> Somebody {
+        let key = SecretKey::from_slice(&[7; 32]).unwrap();
+        let own = Somebody::script(&key);
+        bench.real.generate(1, &address_for_script(&bench.params, own.as_bytes()).unwrap()).await;
+        let best = bench.real.call("getbestblockhash", json!([])).await;
+        let block = bench.real.call("getblock", json!([best, 2])).await;
+        let made = &block["tx"][0];
+        let txid = made["txid"].as_str().unwrap().parse().unwrap();
+        let value = made["vout"][0]["value"].to_string();
+        let value = Amount::parse_decimal(bench.params.asset, &value).unwrap().minor;
+        Somebody { key, coin: (OutPoint { txid, vout: 0 }, value) }
+    }
+
+    /// A transaction that pays so much to a script and the rest back, less a fee.
+    fn pay(&self, script: &[u8], minor: i64, fee: i64) -> Vec<u8> {
+        let sat = |minor: i64| bitcoin::Amount::from_sat(minor.unsigned_abs());
+        let (previous_output, value) = self.coin;
+        let own = Somebody::script(&self.key);
+        let paid = TxOut { value: sat(minor), script_pubkey: ScriptBuf::from(script.to_vec()) };
+        let rest = TxOut { value: sat(value - minor - fee), script_pubkey: own.clone() };
+        let mut tx = Transaction {
+            version: transaction::Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: vec![TxIn { previous_output, ..TxIn::default() }],
+            output: vec![paid, rest],
+        };
+        let sighash_type = EcdsaSighashType::All;
+        let hash = SighashCache::new(&tx).p2wpkh_signature_hash(0, &own, sat(value), sighash_type);
+        let message = Message::from_digest(hash.unwrap().to_byte_array());
+        let secp = Secp256k1::new();
+        let signature = secp.sign_ecdsa(&message, &self.key);
+        let signature = ecdsa::Signature { signature, sighash_type };
+        tx.input[0].witness = Witness::p2wpkh(&signature, &self.key.public_key(&secp));
+        serialize(&tx)
+    }
+}
+
+impl Bench {
+    async fn available(&self) -> i64 {
+        let store = self.sink.parts().0;
+        let mut tx = store.read().await.unwrap();
+        let account = Account::CustomerAvailable(customer());
+        gruve_ledger::balance(&mut tx, &account, self.params.asset).await.unwrap().minor
+    }
+}
+
+/// A backup, then a payout and a pay-in that is credited, then six blocks that leave the chain and the pay-in's coins with them,
+/// and only then the backup: nothing is paid twice, and nothing is credited that is not there.
+async fn restores_after_a_reorganisation(program: Program) {
+    let (first, second) = (testing::TestDir::new(), testing::TestDir::new());
+    let mut bench = Bench::new(program, &first).await;
+    let (asset, to) = (bench.params.asset, bench.address(1));
+    let coin = asset.unit();
+    let somebody = Somebody::with_coins(&bench).await;
+    bench.mine(101).await;
+
+    let new = NewInvoice {
+        account: customer(),
+        amount: Amount::new(asset, 2 * coin),
+        purpose: Purpose::TopUp,
+        ttl: Duration::from_secs(86_400),
+    };
+    let (store, treasury) = bench.sink.parts();
+    let invoice = transact!(store, tx -> Result<Invoice, TreasuryError> => {
+        treasury.create_invoice(tx, new).await
+    })
+    .unwrap();
+    let id = bench.ask(3, &to).await;
+    let backup = bench.backup().await;
+    let before = bench.available().await;
+    bench.payer.step().await.unwrap();
+    let sent = bench.waiting().await;
+    assert_eq!(sent.len(), 1);
+    let script = script_for_address(&bench.params, &invoice.address).unwrap();
+    let paid_in = bench.node.send_transaction(&somebody.pay(&script, 2 * coin, 10_000)).await;
+    assert_eq!(paid_in.unwrap(), SendOutcome::Accepted);
+    // Both stand in the first of six blocks, and are final by the last.
+    bench.mine(6).await;
+    assert_eq!(bench.state(id).await, PayoutState::Confirmed);
+    assert_eq!(bench.available().await, before + 2 * coin, "the pay-in is credited");
+    let paid = bench.treasury().payout(id).await.unwrap().unwrap().receives().unwrap().minor;
+    assert_eq!(bench.received(&to).await, (paid, 1));
+
+    // The six leave. The first of seven others spends the pay-in's coins elsewhere.
+    let elsewhere = script_for_address(&bench.params, &bench.address(9)).unwrap();
+    let other_way = hex::encode(somebody.pay(&elsewhere, 2 * coin, 10_000));
+    let tip = bench.node.tip().await.unwrap().height;
+    let sixth = bench.real.call("getblockhash", json!([tip - 5])).await;
+    bench.real.call("invalidateblock", json!([sixth])).await;
+    let nobody = bench.address(200);
+    bench.real.call("generateblock", json!([nobody, [other_way]])).await;
+    for _ in 0..6 {
+        bench.real.call("generateblock", json!([nobody, []])).await;
+    }
+    assert_eq!(bench.waiting().await, sent, "the payout waits again, the pay-in never will");
+
+    // Here the house has followed, and has lost nothing.
+    bench.follow().await;
+    assert_eq!(bench.available().await, before, "what was credited is taken back");
+    bench.payer.step().await.unwrap();
+    assert_eq!(bench.waiting().await, sent, "paid again");
+
+    // There it comes back from the backup, while the payout waits for a block ...
+    bench.restore(&backup, &second).await;
+    assert_eq!(bench.available().await, before);
+    bench.payer.step().await.unwrap();
+    assert_eq!(bench.waiting().await, sent, "paid again");
+    let locks = bench.treasury().payout_locks(asset).await.unwrap();
+    assert!(matches!(locks[..], [Lock::Doubted { .. }]), "{locks:?}");
+    // ... and when it has one.
+    bench.mine(6).await;
+    bench.payer.step().await.unwrap();
+    assert_eq!(bench.waiting().await.len(), 0, "paid again");
+    let locks = bench.treasury().payout_locks(asset).await.unwrap();
+    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
+    assert_eq!(*txid, sent[0]);
+    // Nothing else is paid until somebody has looked.
+    let next = bench.ask(1, &bench.address(2)).await;
+    bench.payer.step().await.unwrap();
+    assert_eq!(bench.waiting().await.len(), 0, "it is locked");
+    let explained = bench.treasury().explain(asset, &sent[0], "somebody").await.unwrap();
+    assert_eq!(explained.payouts, [id]);
+    bench.payer.step().await.unwrap();
+    bench.mine(2).await;
+    for (id, to) in [(id, &to), (next, &bench.address(2))] {
+        let payout = bench.treasury().payout(id).await.unwrap().unwrap();
+        assert_eq!(payout.state, PayoutState::Confirmed);
+        let receives = payout.receives().unwrap().minor;
+        assert_eq!(bench.received(to).await, (receives, 1), "paid once");
+    }
+    assert_eq!(bench.available().await, before - coin);
+    assert_ne!(
+        bench.treasury().invoice(invoice.id).await.unwrap().unwrap().state,
+        InvoiceState::Confirmed
+    );
+    for kind in [AccountKind::Loss, AccountKind::PayoutsInFlight, AccountKind::CustomerHeld] {
+        assert_eq!(bench.total(kind).await, 0, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn on_litecoind_a_backup_from_before_a_reorganisation_pays_nothing_twice() {
+    restores_after_a_reorganisation(Program::Litecoind(Mweb::Never)).await;
+}
+
+#[tokio::test]
+async fn on_bitcoind_a_backup_from_before_a_reorganisation_pays_nothing_twice() {
+    restores_after_a_reorganisation(Program::Bitcoind).await;
 }
 
 #[tokio::test]
