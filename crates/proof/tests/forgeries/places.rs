@@ -71,8 +71,7 @@ fn by_the_house(w: &mut World, epoch: u64) -> Closing {
 }
 
 #[test]
-fn an_owner_may_be_paid_beside_the_house_and_for_late_work() {
-    assert_eq!(world(|w| beside(w, OWN, Some(owner(2)))).lie(&Options::default()), "none");
+fn an_owner_may_be_paid_for_late_work() {
     assert_eq!(late(OWN, Some(owner(2))).lie(&Options::default()), "none");
 }
 
@@ -228,9 +227,9 @@ lies! {
         world(|w| by(w, OWN, &[Some(owner(2)), None]));
     an_owners_work_paid_to_another: "paid-unpublished", "pays to a place that was not published",
         world(|w| by(w, OWN, &[Some(owner(2)), Some(owner(3))]));
-    a_satoshi_for_nobodys_place_beside_the_reward: "paid-unpublished", "pays to a place that was not published",
+    a_satoshi_for_nobodys_place_beside_the_reward: "fee-unpublished", "pays to a place that was not published",
         world(|w| beside(w, [2, 0x51, 9], None));
-    an_owner_paid_beside_the_house_for_its_work: "paid-unpublished", "pays to a place that was not published",
+    an_owner_paid_beside_the_house_for_its_work: "fee-unpublished", "pays to a place that was not published",
         world(|w| beside(w, OWN, None));
     late_work_of_the_houses_paid_to_an_owner: "paid-unpublished", "pays to a place that was not published",
         late(OWN, None);
