@@ -130,13 +130,23 @@ impl Attempt {
         Ok(())
     }
 
-    /// It succeeded: the network is known from now on, and its count cleared.
-    pub(crate) async fn succeeded(
+    /// It succeeded, and somebody is signed in by it: the network is known from now on, and its count cleared.
+    pub(crate) async fn signed_in(
         &self,
         tx: &mut Tx,
         account: AccountId,
         now: Timestamp,
     ) -> Result<()> {
+        self.succeeded(tx, now).await?;
+        tx.execute(KNOW_NETWORK, &params![account, self.network.clone(), now]).await?;
+        let since = now.minus(NETWORK_KNOWN);
+        tx.execute(FORGET_NETWORKS, &params![account, since, NETWORKS_KNOWN_MAX]).await?;
+        Ok(())
+    }
+
+    /// It succeeded: its count is cleared. The network is not known by that: nobody is told of a proof given within
+    /// a session, and whoever has stolen one would sign in unnoticed afterwards.
+    pub(crate) async fn succeeded(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
         tx.execute(CLEAR_ATTEMPTS, &params![self.network_subject.clone()]).await?;
         if let Some(subject) = self.names_subject.as_ref()
             && !self.is_known(tx, now).await?
@@ -144,9 +154,6 @@ impl Attempt {
             let back = i64::try_from(NAMES_PER_NETWORK.interval.as_micros()).unwrap_or(0);
             tx.execute(GIVE_BACK_ATTEMPT, &params![subject.clone(), back]).await?;
         }
-        tx.execute(KNOW_NETWORK, &params![account, self.network.clone(), now]).await?;
-        let since = now.minus(NETWORK_KNOWN);
-        tx.execute(FORGET_NETWORKS, &params![account, since, NETWORKS_KNOWN_MAX]).await?;
         Ok(())
     }
 

@@ -271,15 +271,16 @@ impl Accounts {
         }
         let attempt = Attempt::at(account, device.address);
         if attempt.is_from_elsewhere(tx, account, now).await? {
-            let about = device.about();
-            let about = if about.is_empty() { "unknown" } else { about.as_str() };
+            // Not what the program calls itself: whoever signs in writes that.
+            let about = device.address.map(|a| a.to_canonical().to_string());
+            let about = about.as_deref().unwrap_or("unknown");
             let what = format!(
                 "Somebody signed in to your account from a network that it was not used from of late: {about}. \
                  Under Security you see all sessions and can end them."
             );
             self.tell(tx, account, &what, now).await?;
         }
-        attempt.succeeded(tx, account, now).await?;
+        attempt.signed_in(tx, account, now).await?;
         audit::forget_old(tx, now).await?;
         self.record(tx, now, account, "session.opened").await?;
         let entropy = self.0.entropy.as_ref();
@@ -308,7 +309,7 @@ impl Accounts {
         if !right {
             return self.refuse(&attempt, Some(account), now).await.map(drop);
         }
-        transact!(self.0.store, tx -> Result<_> => { attempt.succeeded(tx, account, now).await })
+        transact!(self.0.store, tx -> Result<_> => { attempt.succeeded(tx, now).await })
     }
 
     /// Whether a password may be that of an account with this name and address.

@@ -10,6 +10,7 @@
 use crate::AccountsError;
 use gruve_units::Entropy;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Vault {
     key: Arc<LessSafeKey>,
+    digesting: Arc<hmac::Key>,
     id: [u8; 8],
 }
 
@@ -58,7 +60,18 @@ impl Vault {
         let hash = Sha256::new().chain_update(b"gruve vault id 1").chain_update(key).finalize();
         let mut id = [0; 8];
         id.copy_from_slice(&hash[..8]);
-        Some(Vault { key: Arc::new(LessSafeKey::new(sealing)), id })
+        let digesting =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"gruve vault digest 1");
+        let digesting = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, digesting.as_ref()));
+        Some(Vault { key: Arc::new(LessSafeKey::new(sealing)), digesting, id })
+    }
+
+    /// What tells equal bytes from others to who has the key, and nothing to anybody else: of what may be guessed.
+    #[must_use]
+    pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(hmac::sign(&self.digesting, bytes).as_ref());
+        digest
     }
 
     /// Which key it is; tells nothing of it.

@@ -49,7 +49,10 @@ impl Treasury {
             (index, self.written_address(asset, &script)?)
         };
         let id = InvoiceId::new(now, self.0.entropy.as_ref());
-        let expires = now.plus(new.ttl);
+        let expires = match &new.purpose {
+            Purpose::Conversion(conversion) => conversion.until,
+            Purpose::Contract(_) | Purpose::TopUp => now.plus(new.ttl),
+        };
         let contract = match new.purpose {
             Purpose::Contract(contract) => Some(contract),
             Purpose::TopUp | Purpose::Conversion(_) => None,

@@ -65,6 +65,8 @@ impl Treasury {
     /// Those of [`Treasury::request_payout`], balance and limits apart.
     pub async fn quote_payout(&self, amount: Amount, address: &str) -> Result<PayoutQuote> {
         let terms = self.terms(amount, address).await?;
+        let mut tx = self.0.store.read().await?;
+        self.refuse_own_address(&mut tx, amount.asset, &terms.script).await?;
         let fee_max = Amount::new(amount.asset, terms.fee_max);
         Ok(PayoutQuote { amount, fee_max, receives_min: amount.checked_sub(fee_max)? })
     }

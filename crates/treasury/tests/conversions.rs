@@ -7,8 +7,8 @@ use fake::{ASSET, CONFIRMATIONS, HOUR, House, account, contract};
 use gruve_ledger::{Account, AccountKind, balance};
 use gruve_store::{Store, params, transact};
 use gruve_treasury::{
-    Invoice, InvoiceState, LockedRate, Method, NewConversion, NewInvoice, PayInFor, Purpose,
-    TreasuryError,
+    Conversion, Invoice, InvoiceState, LockedRate, Method, NewConversion, NewInvoice, PayInFor,
+    Purpose, TreasuryError,
 };
 use gruve_units::{Amount, Asset, Bps, Clock, Timestamp};
 use std::time::Duration;
@@ -23,6 +23,7 @@ gruve_store::laws! { conversions: [
     a_coin_in_the_balance_pays_while_the_rate_counts,
     two_coins_of_one_invoice_pay_it_once,
     a_rate_is_fixed_once_and_only_where_it_makes_sense,
+    an_invoice_in_coins_ends_with_its_rate_however_long_it_takes_to_make,
     a_currency_that_only_coins_pay_prices_contracts_and_fills_no_balance,
     the_audit_finds_what_does_not_follow,
 ]}
@@ -195,6 +196,8 @@ async fn what_was_seen_in_time_is_waited_for_and_a_reorganisation_makes_it_no_la
     house.chain.rewind(1);
     house.follow().await;
     assert_eq!(state(&house, &coin).await, InvoiceState::New);
+    let expired = house.treasury.expire_invoices(Asset::Eur).await.unwrap();
+    assert_eq!(expired, 0, "the payment may stand in a block again at once");
     house.mine(CONFIRMATIONS).await;
     assert_eq!(state(&house, &coin).await, InvoiceState::Confirmed);
     assert_eq!(state(&house, &paid).await, InvoiceState::Confirmed);
@@ -251,6 +254,26 @@ async fn a_coin_in_the_balance_pays_while_the_rate_counts(store: Store) {
     let late = house.treasury.pay_from_balance(account(1), coin.id).await;
     assert!(matches!(late, Err(TreasuryError::Closed)), "{late:?}");
     assert_eq!((house.available(1).await, state(&house, &paid).await), (COINS, InvoiceState::New));
+    check(&house).await;
+}
+
+async fn an_invoice_in_coins_ends_with_its_rate_however_long_it_takes_to_make(store: Store) {
+    let house = House::new(store, 1).await;
+    let paid = house.invoice_in(1, eur(100), Purpose::Contract(contract(1))).await;
+    let until = house.clock.now().plus(30 * MINUTE);
+    let conversion = Conversion { pays: paid.id, price: eur(100), rate: rate(), until };
+    // The clock has gone on since the rate was fixed.
+    house.clock.advance(Duration::from_micros(3));
+    let made = transact!(house.store, tx -> Result<Invoice, TreasuryError> => {
+        let new = NewInvoice {
+            account: account(1),
+            amount: fake::sat(COINS),
+            purpose: Purpose::Conversion(conversion),
+            ttl: 30 * MINUTE,
+        };
+        house.treasury.create_invoice(tx, new).await
+    });
+    assert_eq!(made.unwrap().expires, until);
     check(&house).await;
 }
 

@@ -43,7 +43,9 @@
   }
 
   function known(input) {
-    const typed = [...(input.form?.querySelectorAll("input[type=text], input[type=email]") ?? [])].map((i) => i.value);
+    const fields = [...(input.form?.querySelectorAll("input[type=text], input[type=email]") ?? [])];
+    // A password that is shown is a field of text, too.
+    const typed = fields.filter((field) => !field.dataset.seen).map((field) => field.value);
     return typed.flatMap((v) => v.toLowerCase().split(/[^\p{L}\p{N}]+/u)).filter((w) => w.length >= 3);
   }
 

@@ -24,7 +24,8 @@
 //! The answers to some requests hold a secret that stands nowhere else (a key for programs, a site's token;
 //! [`Secret`]). They are kept sealed by the token that the request came with, of which the house has only a
 //! hash: whoever reads the table cannot read them. Sent again with another token, such a request is answered
-//! with 409 `idempotency-key-done`.
+//! with 409 `idempotency-key-done`. A request may hold a password: its hash is one under the key of the house's
+//! vault, so that whoever reads the table cannot guess at it.
 
 use crate::api::key_of;
 use crate::extract::{Customer, body_bytes};
@@ -137,7 +138,9 @@ pub(crate) async fn once(
     let customer = customer.ok_or_else(Failure::unauthorised)?;
     let (parts, body) = req.into_parts();
     let body = body_bytes(Request::new(body)).await?;
-    let keyed = Keyed { account: customer.account, key, asked: hash_of(&parts, &body) };
+    let asked = hash_of(&parts, &body);
+    let asked = state.accounts().vault().map_or(asked, |vault| vault.digest(&asked));
+    let keyed = Keyed { account: customer.account, key, asked };
     match begin(&state, &keyed).await? {
         Known::New => {}
         Known::Running => {

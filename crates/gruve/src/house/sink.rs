@@ -71,6 +71,10 @@ impl HouseSink {
         let coinbase = at.block.txs.iter().filter(|t| t.coinbase).flat_map(|t| &t.outputs);
         // Below all coins that there are.
         let whole: i64 = coinbase.map(|output| output.value).fold(0, i64::saturating_add);
+        // All of it is the house's: an owner who set an address of the house's own is paid nothing.
+        if house == whole {
+            return Ok(false);
+        }
         let fee = self.fee_of(whole, house);
         let mut pays = house > 0 && whole > house;
         for paid in self.paid_to_owners(at, fee) {

@@ -12,9 +12,13 @@ gruve_store::statements! {
     CONVERSIONS_AFTER = "SELECT invoice, pays, price_asset, price, coin_usd_micro, price_usd_micro,
         spread_bps, priced_at, counts_until FROM treasury_conversions WHERE invoice > $1
         ORDER BY invoice LIMIT $2";
+    // A payment that a reorganisation has taken out of its block stands in none just now: until the coin's own chain
+    // has closed the conversion, what came in time may come again.
     CONVERSION_WAITS = "SELECT 1 AS one FROM treasury_conversions c
         JOIN treasury_invoices i ON i.id = c.invoice
-        WHERE c.pays = $1 AND i.closed_at IS NULL AND i.state = 'paid' LIMIT 1";
+        WHERE c.pays = $1 AND i.closed_at IS NULL AND (i.state = 'paid'
+            OR EXISTS (SELECT 1 FROM treasury_receipts r
+                WHERE r.invoice = i.id AND r.seen_at <= c.counts_until)) LIMIT 1";
     /// The next look at the clock closes them; those that stand in blocks whole wait for these.
     END_CONVERSIONS = "UPDATE treasury_invoices SET expires_at = $2
         WHERE closed_at IS NULL AND expires_at > $2

@@ -27,7 +27,7 @@ requests! {
 
     /// A new password, with the proof of who asks.
     struct PasswordWanted {
-        /// It: 8 characters to 1,024 bytes.
+        /// It: 12 characters to 1,024 bytes.
         new: String,
         /// The account's password.
         password: String,
