@@ -6,8 +6,8 @@
 
 use crate::audit::AuditRow;
 use crate::sql::{
-    ACCOUNT_BY_NAME, CUSTOMER, CUSTOMERS, OWNERS, REMOVE_KEYS_OF, REMOVE_SESSIONS_OF, REMOVE_STAFF,
-    ROLE_OF, SET_STAFF, STAFF,
+    ACCOUNT_BY_NAME, CUSTOMER, CUSTOMERS, OWNERS, REMOVE_CLOSING, REMOVE_KEYS_OF,
+    REMOVE_SESSIONS_OF, REMOVE_STAFF, ROLE_OF, SET_STAFF, STAFF,
 };
 use crate::{Accounts, AccountsError, Result, Role, record};
 use gruve_store::{Row, Tx, params, transact};
@@ -112,7 +112,11 @@ impl Accounts {
                 return Err(AccountsError::LastOwner);
             }
             match new {
-                Some(role) => tx.execute(SET_STAFF, &params![account, role.name(), now]).await?,
+                Some(role) => {
+                    // Who works here stays, whatever was asked or run out before.
+                    tx.execute(REMOVE_CLOSING, &params![account]).await?;
+                    tx.execute(SET_STAFF, &params![account, role.name(), now]).await?
+                }
                 None => tx.execute(REMOVE_STAFF, &params![account]).await?,
             };
             tx.execute(REMOVE_SESSIONS_OF, &params![account]).await?;

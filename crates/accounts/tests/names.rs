@@ -159,19 +159,25 @@ async fn a_password_set_under_older_rules_goes_on_signing_in(store: Store) {
 
 async fn a_sign_in_from_a_new_network_is_told_and_the_first_and_the_usual_are_not(store: Store) {
     let house = House::new(store, false).await;
-    house.sign_up("anna", PASSWORD).await.unwrap();
+    let anna = house.sign_up("anna", PASSWORD).await.unwrap();
     house.sign_in_from("192.0.2.7").await;
     house.sign_in_from("192.0.2.99").await;
     assert!(house.mail().await.is_empty(), "nothing is new about these");
     house.sign_in_from("198.51.100.1").await;
     let told = house.mail().await;
     assert_eq!(told.len(), 1);
-    assert!(told[0].to == "anna@example.org" && told[0].body.contains("198.51.100.1 Fleetfoot/1"));
+    assert!(told[0].to == "anna@example.org" && told[0].body.contains("of late: 198.51.100.1."));
+    assert!(!told[0].body.contains("Fleetfoot"), "who signs in writes no words of the house's");
     house.sign_in_from("198.51.100.2").await;
     assert!(house.mail().await.is_empty(), "told once");
     house.clock.advance(NETWORK_KNOWN);
     house.sign_in_from("192.0.2.7").await;
     assert_eq!(house.mail().await.len(), 1, "a network that was long not used is new");
+    // A proof within a session, stolen or not, makes its network no usual one.
+    let from = Some("203.0.113.5".parse().unwrap());
+    house.accounts.prove(anna, PASSWORD, None, from).await.unwrap();
+    house.sign_in_from("203.0.113.5").await;
+    assert_eq!(house.mail().await.len(), 1);
 }
 
 laws! { names: [

@@ -312,13 +312,15 @@ async fn roles_are_given_and_the_log_ends_where_its_last_line_says() {
     const STAFF: &str = "/api/v1/console/staff";
     let role = |name: &str, role: Value| json!({ "name": name, "role": role });
     assert_eq!(kind(&owner.post(STAFF, role("kari", json!("root"))).await), "refused");
+    let unsaid = owner.post(STAFF, json!({ "name": "kari" })).await;
+    assert_eq!(unsaid.status, StatusCode::BAD_REQUEST, "{}", unsaid.body);
     assert_eq!(kind(&owner.post(STAFF, role("nobody", json!("support"))).await), "refused");
-    assert_eq!(kind(&owner.post(STAFF, role("eier", Value::Null)).await), "last-owner");
+    assert_eq!(kind(&owner.post(STAFF, role("eier", json!("none"))).await), "last-owner");
     let given = owner.post(STAFF, role("kari", json!("support"))).await;
     assert_eq!((given.status, &given.json()["role"]), (StatusCode::OK, &json!("support")));
     let names: Vec<_> = items(&owner.get(STAFF).await).iter().map(|s| s["name"].clone()).collect();
     assert_eq!(names, ["eier", "kari"]);
-    let taken = owner.post(STAFF, role("kari", Value::Null)).await;
+    let taken = owner.post(STAFF, role("kari", json!("none"))).await;
     assert_eq!(taken.json()["role"], Value::Null, "{}", taken.body);
     assert_eq!(items(&owner.get(STAFF).await).len(), 1);
     let roles = items(&owner.get("/api/v1/console/roles").await);

@@ -236,15 +236,16 @@ async fn log(
     State(state): State<AppState>,
     customer: Customer,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
-    log_of(&state, customer.account).await
+    log_of(&state, customer.account, LOG_LINES).await
 }
 
 /// What was done to an account, newest first.
 pub(crate) async fn log_of(
     state: &AppState,
     account: AccountId,
+    most: u32,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
-    let lines = state.accounts().audit_log(account, LOG_LINES).await?;
+    let lines = state.accounts().audit_log(account, most).await?;
     Ok(List::whole(lines.into_iter().map(|l| AccountLogLine {
         at: time(l.at),
         action: l.action,

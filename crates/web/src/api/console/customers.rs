@@ -10,6 +10,7 @@ use crate::api::{Money, Rate, Time, amount, rate, time};
 use crate::extract::{Id, Params, Staff};
 use crate::failure::Failure;
 use crate::openapi::{Answer, Done, Fine, List, answers};
+use crate::pages::console::customers::LOG_SHOWN;
 use crate::routes::Access::StaffBearer;
 use crate::routes::Routes;
 use crate::state::AppState;
@@ -261,7 +262,7 @@ async fn log_of_customer(
     Id(id): Id<AccountId>,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
     state.customer_row(id).await?;
-    log_of(&state, id).await
+    log_of(&state, id, LOG_SHOWN).await
 }
 
 /// `POST /api/v1/console/customers/{id}/sign-out`

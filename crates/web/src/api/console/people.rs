@@ -18,8 +18,8 @@ requests! {
     struct RoleGiven {
         /// The account's name. It is signed out everywhere.
         name: String,
-        /// `owner`, `finance`, `technician`, `support` or `auditor`; null takes the role away.
-        role: Option<String>,
+        /// `owner`, `finance`, `technician`, `support` or `auditor`; `none` takes the role away.
+        role: String,
     }
 }
 
@@ -127,7 +127,8 @@ async fn give(
     staff: Staff,
     Json(given): Json<RoleGiven>,
 ) -> Result<Fine<RoleSet>, Failure> {
-    let role: Result<Option<Role>, String> = given.role.map(|word| word.parse()).transpose();
+    let word = Some(given.role).filter(|word| word != "none");
+    let role: Result<Option<Role>, String> = word.map(|word| word.parse()).transpose();
     let role = role.map_err(|e| Failure::refused(crate::failure::sentence(&e)))?;
     let account = state.give_role(staff, &given.name, role).await?;
     Ok(Answer(RoleSet { account, role: role.map(Role::name) }))
