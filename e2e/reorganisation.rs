@@ -37,8 +37,9 @@ async fn blocks(api: &Api) -> Vec<Value> {
     list
 }
 
+/// Heights of those that were in the chain: a sibling that lost never was, and has no reward.
 fn in_state(blocks: &[Value], state: &str) -> Vec<u64> {
-    let of = blocks.iter().filter(|b| b["state"] == state);
+    let of = blocks.iter().filter(|b| b["state"] == state && !b["reward"].is_null());
     of.map(|b| b["height"].as_u64().unwrap()).collect()
 }
 
