@@ -74,7 +74,7 @@ async fn replaces_the_device(page: &Page, paper: &[String]) -> (crate::people::C
     page.press_at("details:has(form[action='/account/totp/off']) summary").await;
     page.fill("off-password", PASSWORD).await;
     page.fill("off-code", &paper[3]).await;
-    page.press_at("form[action='/account/totp/off'] button").await;
+    page.press_at("form[action='/account/totp/off'] button[type=submit]").await;
     page.wait("codes are asked for no more", async || {
         let tag = page.text("section[aria-labelledby=factor-h] .tag").await?;
         (tag == page.say("Off")).then_some(())
