@@ -75,6 +75,7 @@ const FORMS: [(&str, Pair); 67] = [
     ("/metered/{id}/end", Call("DELETE", "/api/v1/metered/{id}")),
     ("/invoices/{id}/balance", Call("POST", "/api/v1/invoices/{id}/balance")),
     ("/invoices/{id}/checkout", Call("POST", "/api/v1/invoices/{id}/checkouts")),
+    ("/invoices/{id}/convert", Call("POST", "/api/v1/invoices/{id}/conversions")),
     ("/top-up", Call("POST", "/api/v1/top-ups")),
     ("/withdraw", No("it only shows what a payout costs: GET /api/v1/payouts/fee says so")),
     ("/payouts", Call("POST", "/api/v1/payouts")),
