@@ -20,7 +20,7 @@ enum Pair {
 use Pair::{Call, None as No};
 
 /// Forms of everybody and of customers.
-const FORMS: [(&str, Pair); 67] = [
+const FORMS: [(&str, Pair); 68] = [
     ("/sign-up", Call("POST", "/api/v1/accounts")),
     ("/sign-in", Call("POST", "/api/v1/sessions")),
     // The code is sent with name and password.
