@@ -65,10 +65,18 @@ impl Treasury {
     /// Those of [`Treasury::request_payout`], balance and limits apart.
     pub async fn quote_payout(&self, amount: Amount, address: &str) -> Result<PayoutQuote> {
         let terms = self.terms(amount, address).await?;
-        let mut tx = self.0.store.read().await?;
-        self.refuse_own_address(&mut tx, amount.asset, &terms.script).await?;
         let fee_max = Amount::new(amount.asset, terms.fee_max);
         Ok(PayoutQuote { amount, fee_max, receives_min: amount.checked_sub(fee_max)? })
+    }
+
+    /// Whether coins may be sent to an address: one of the coin and its network, and none that only the house itself
+    /// pays to.
+    ///
+    /// # Errors
+    /// [`TreasuryError::Address`], [`TreasuryError::OwnAddress`], [`TreasuryError::NoWallet`]; the database's.
+    pub async fn may_go_to(&self, asset: Asset, address: &str) -> Result<()> {
+        let terms = self.terms(Amount::new(asset, asset.unit()), address).await?;
+        self.refuse_own_address(&mut self.0.store.read().await?, asset, &terms.script).await
     }
 
     async fn terms(&self, amount: Amount, address: &str) -> Result<Terms> {

@@ -298,9 +298,8 @@ impl AppState {
         let account = asker.customer.account;
         let contract = self.own_hosting(account, id).await?;
         let asset = self.market().lane(&contract.lane).map_err(|e| Failure::of(&e))?.asset;
-        let one = Amount::new(asset, asset.unit());
-        let quote = self.treasury().quote_payout(one, address).await;
-        quote.map_err(|e| treasury_failure(&e))?;
+        let payable = self.treasury().may_go_to(asset, address).await;
+        payable.map_err(|e| treasury_failure(&e))?;
         self.prove_again(asker).await?;
         let allowed = self.accounts().may_pay_to(account, asset, address).await;
         allowed.map_err(|e| accounts_failure(&e))?;
