@@ -199,7 +199,8 @@ impl Treasury {
         Ok(all)
     }
 
-    /// Whether a conversion that pays an invoice stands in blocks whole, and waits to be deep enough.
+    /// Whether a conversion that pays an invoice stands in blocks whole and waits to be deep enough, or has been paid in
+    /// time by something that a reorganisation may have taken out of its block.
     pub(crate) async fn waits_for_conversion(&self, tx: &mut Tx, id: InvoiceId) -> Result<bool> {
         Ok(tx.fetch_optional(sql::CONVERSION_WAITS, &params![id]).await?.is_some())
     }
