@@ -92,18 +92,17 @@ struct End {
 const COLUMNS_SQLITE: &str = "SELECT m.name AS table_name, c.name AS column_name, c.type AS type,
     c.pk AS pk FROM sqlite_master m JOIN pragma_table_info(m.name) c
     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY m.name, c.cid";
-const COLUMNS_POSTGRES: &str = "SELECT CAST(c.table_name AS TEXT) AS table_name,
-    CAST(c.column_name AS TEXT) AS column_name, CAST(c.data_type AS TEXT) AS type,
-    CAST(COALESCE(k.ordinal_position, 0) AS BIGINT) AS pk FROM information_schema.columns c
-    JOIN information_schema.tables t ON t.table_schema = c.table_schema
-    AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
-    LEFT JOIN (SELECT u.table_name, u.column_name, u.ordinal_position
-    FROM information_schema.table_constraints o JOIN information_schema.key_column_usage u
-    ON u.constraint_name = o.constraint_name AND u.table_schema = o.table_schema
-    AND u.table_name = o.table_name WHERE o.constraint_type = 'PRIMARY KEY'
-    AND o.table_schema = current_schema()) k
-    ON k.table_name = c.table_name AND k.column_name = c.column_name
-    WHERE c.table_schema = current_schema() ORDER BY c.table_name, c.ordinal_position";
+// The server's own tables: its `information_schema` takes seconds over some hundred tables.
+const COLUMNS_POSTGRES: &str = "SELECT CAST(t.relname AS TEXT) AS table_name,
+    CAST(c.attname AS TEXT) AS column_name, format_type(c.atttypid, c.atttypmod) AS type,
+    CAST(COALESCE(k.place, 0) AS BIGINT) AS pk FROM pg_class t
+    JOIN pg_attribute c ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped
+    LEFT JOIN (SELECT i.indrelid, u.number, u.place FROM pg_index i,
+    unnest(CAST(i.indkey AS SMALLINT[])) WITH ORDINALITY AS u (number, place) WHERE i.indisprimary) k
+    ON k.indrelid = t.oid AND k.number = c.attnum
+    WHERE t.relkind IN ('r', 'p') AND t.relnamespace =
+    (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema())
+    ORDER BY t.relname, c.attnum";
 const PARENTS_SQLITE: &str = "SELECT m.name AS table_name, f.\"table\" AS parent
     FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'";
 const PARENTS_POSTGRES: &str = "SELECT CAST(r.relname AS TEXT) AS table_name,
