@@ -329,6 +329,8 @@ fn a_file_of_reserves_has_one_form_and_keeps_its_limits() {
     let mut longer = bytes;
     longer.push(0);
     assert!(Reserves::parse(&longer).is_err());
+    longer.resize(gruve_proof::reserves::FILE_MAX + 1, 0);
+    assert_eq!(Reserves::parse(&longer).unwrap_err().to_string(), "a file that is too long");
 }
 
 #[test]
