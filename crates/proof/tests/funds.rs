@@ -508,6 +508,22 @@ fn the_second_verifier_takes_an_honest_statement_and_no_other_sum_order_or_histo
 }
 
 #[test]
+fn a_statement_of_a_time_that_has_not_come() {
+    let now = 30_000_000_000;
+    let slack = 2 * 3_600 * 1_000_000;
+    for (at_us, said) in [(now + slack, "none"), (now + slack + 1, "not-yet")] {
+        let mut w = World::honest();
+        let mut s = statement(&w, 1);
+        s.entry.at_us = at_us;
+        sign(&mut s);
+        log(&mut w, &mut s);
+        let files = w.publish();
+        assert_eq!(files.lie(&Options { now_us: Some(now), ..Options::default() }), said);
+        assert_eq!(files.lie(&Options::default()), "none", "without a clock");
+    }
+}
+
+#[test]
 fn reserves_signed_for_statements_to_come() {
     // Both are signed at one time, with the coins of that hour, and published one after the other.
     let mut w = World::honest();
