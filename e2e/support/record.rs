@@ -58,8 +58,9 @@ pub fn last_epochs(folder: &Path) -> BTreeMap<String, u64> {
     for path in files(&folder.join("tile/entries")) {
         let parts = path.parent().is_some_and(|p| p.extension().is_some_and(|e| e == "p"));
         let name = path.file_name().unwrap().to_str().unwrap();
-        let width = if parts { name.parse().unwrap() } else { tiles::WIDTH };
-        // A file that is being written has another name; one that has grown may be gone by now.
+        // A file that is being written has a name with a dot; one that has grown may be gone by now.
+        let width = if parts { name.parse().ok() } else { Some(tiles::WIDTH) };
+        let Some(width) = width.filter(|_| !name.starts_with('.')) else { continue };
         let Ok(bytes) = std::fs::read(&path) else { continue };
         for entry in tiles::decode_bundle(&bytes, width).unwrap_or_default() {
             if let Ok(Some(s)) = EpochSummary::parse(&entry) {
