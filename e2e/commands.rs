@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 
 #[path = "support/mod.rs"]
 mod support;
+#[path = "../crates/proof/tests/world/mod.rs"]
+mod world;
 
 fn house() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -396,4 +398,91 @@ fn a_record_is_verified_over_https_by_the_authorities_that_are_named_and_no_othe
     let honest = web::serve(record, &authority, web::Answers::Honestly);
     let (code, said) = verify(honest, &named);
     assert_eq!((code, said.contains("key-malformed")), (Some(1), true), "{said}");
+}
+
+/// A record of three honest epochs, and what may come of it.
+fn verified(folder: &Path, record: &Path, with: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(support::program())
+        .args(["verify", record.to_str().unwrap()])
+        .args(with)
+        .current_dir(folder)
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .output()
+        .unwrap();
+    (output.status.code(), told(&output))
+}
+
+fn grown(epochs: std::ops::Range<u64>, sold: u128) -> world::Files {
+    let mut w = world::World::new();
+    for epoch in epochs {
+        let mut closing = w.epoch(epoch);
+        closing.contracts[0].sums.owed = sold;
+        w.close(&closing);
+    }
+    w.publish()
+}
+
+#[test]
+fn a_visitor_is_told_in_words_and_numbers_and_the_next_visit_begins_where_the_last_one_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = dir.path().join("record");
+    grown(10..13, 5_000).write(&record);
+    let (code, said) = verified(dir.path(), &record, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    for words in [
+        "lane btc (sha256d), epochs 10 to 12 (0 missing)",
+        " from 27 shares",
+        "hashes of the house, ",
+        "under contract, ",
+        "hashes to contracts; 5000 still owed",
+        "found, ",
+        "remark: the operator's key was taken from the record itself",
+        "not proven: ",
+        "YES: 27 shares hashed again",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    assert!(said.contains('\u{b1}'), "the error of the hashrate: {said}");
+    // The record has grown: only what is new is hashed, and all of it is held against what was seen.
+    grown(10..14, 5_000).write(&record);
+    let (code, said) = verified(dir.path(), &record, &["--new-only", "--json"]);
+    let verdict: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (code, &verdict["holds"], &verdict["is_continued"]),
+        (Some(0), &true.into(), &true.into())
+    );
+    assert_eq!((&verdict["shares"], &verdict["lanes"][0]["epochs"][0]), (&9.into(), &13.into()));
+    // Another history is a lie to whoever was here, and none to whoever is new.
+    let rewritten = dir.path().join("rewritten");
+    grown(10..15, 4_999).write(&rewritten);
+    std::fs::rename(&record, dir.path().join("honest")).unwrap();
+    std::fs::rename(&rewritten, &record).unwrap();
+    for _ in 0..2 {
+        // What was seen is not forgotten for a lie.
+        let (code, said) = verified(dir.path(), &record, &[]);
+        assert_eq!((code, said.starts_with("NO: history-rewritten: ")), (Some(1), true), "{said}");
+    }
+    let (code, said) = verified(dir.path(), &record, &["--json"]);
+    let verdict: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &verdict["holds"]), (Some(1), &false.into()));
+    assert_eq!(verdict["lie"], "history-rewritten");
+    assert_eq!(verified(dir.path(), &record, &["--forget"]).0, Some(0));
+    let elsewhere = ["--state", "other.json"];
+    assert_eq!(verified(dir.path(), &record, &elsewhere).0, Some(0));
+    assert!(dir.path().join("other.json").exists());
+}
+
+#[test]
+fn a_terminal_is_shown_how_far_the_verification_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = dir.path().join("record");
+    grown(10..13, 5_000).write(&record);
+    let order = format!("{} verify {} --forget", support::program().display(), record.display());
+    // It gives the program a terminal.
+    let output = Command::new("script").args(["-qec", &order, "/dev/null"]).output();
+    let said = told(&output.expect("script is needed: apt-get install bsdutils"));
+    assert!(said.contains("YES: 27 shares hashed again"), "{said}");
+    assert!(said.contains("of 3 epochs, "), "{said:?}");
+    let (_, piped) = verified(dir.path(), &record, &["--forget"]);
+    assert!(!piped.contains("of 3 epochs, "), "nothing of it where nobody looks: {piped}");
 }

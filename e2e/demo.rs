@@ -8,6 +8,7 @@ mod support;
 use gruve_store::testing::PostgresSchema;
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 use support::{free_ports, run};
 
 fn demo(data: &Path, ports: u16, more: &[&str]) -> (bool, Value, String) {
@@ -87,10 +88,37 @@ fn the_demo_reconciles_and_a_second_start_goes_on_with_the_same_folder() {
         let rewards = |v: &Value| v["block_rewards"].as_i64().unwrap();
         assert!(rewards(after) > rewards(before), "the second start went on from the first");
     }
+    let span = Duration::from_secs(support::rounds(0, 600).into());
+    if !span.is_zero() {
+        it_runs_on_for(span, dir.path(), ports);
+    }
     the_record_of_what_ran_is_true(dir.path());
 }
 
-/// Two starts of three families have left one record, and no bit of it can be changed.
+/// A third start, which nobody stops before every lane has published epochs of so long a time.
+fn it_runs_on_for(span: Duration, data: &Path, ports: u16) {
+    let folder = data.join("house/record");
+    let before = record::last_epochs(&folder);
+    assert_eq!(before.len(), 3, "{before:?}");
+    let (ports, log) = (ports.to_string(), data.join("third.log"));
+    let args = ["demo", "--epoch", "2s", "--spacing", "5s", "--ports", &ports, "--data"];
+    let args = [&args[..], &[data.to_str().unwrap()]].concat();
+    let mut running = support::Running::start(&args, &log);
+    let epochs = span.as_secs() / 2;
+    let waiting = tokio::runtime::Runtime::new().unwrap();
+    let is_over = support::until("the record has so many epochs more", 3 * span, async || {
+        assert!(running.is_running(), "{}", support::tail(&log));
+        let now = record::last_epochs(&folder);
+        let has =
+            |(lane, last): (&String, &u64)| now.get(lane).is_some_and(|n| *n >= last + epochs);
+        before.iter().all(has).then_some(())
+    });
+    waiting.block_on(is_over).unwrap_or_else(|e| panic!("{e}\n{}", support::tail(&log)));
+    let ended = waiting.block_on(running.stop());
+    assert!(ended.success(), "{ended}\n{}", support::tail(&log));
+}
+
+/// Starts of three families have left one record, and no bit of it can be changed.
 fn the_record_of_what_ran_is_true(data: &Path) {
     let folder = data.join("house/record");
     let (yes, verdict) = record::said(&folder, &[]);
@@ -169,14 +197,10 @@ fn fresh_refuses_the_folder_of_a_demo_that_runs() {
     let seed = data.join("house/wallet.seed");
     let waiting = tokio::runtime::Runtime::new().unwrap();
     waiting
-        .block_on(support::until(
-            "the demo has its wallet",
-            std::time::Duration::from_secs(60),
-            async || {
-                assert!(running.is_running(), "{}", support::tail(&log));
-                seed.exists().then_some(())
-            },
-        ))
+        .block_on(support::until("the demo has its wallet", Duration::from_secs(60), async || {
+            assert!(running.is_running(), "{}", support::tail(&log));
+            seed.exists().then_some(())
+        }))
         .unwrap_or_else(|e| panic!("{e}\n{}", support::tail(&log)));
     let (ok, _, said) = demo(&data, second, &["--fresh"]);
     assert!(!ok && said.contains("in use") && seed.exists(), "{said}");

@@ -1,7 +1,10 @@
 //! The public record of a house that ran: what the verifiers say of it, and of one that is changed.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)]
 
+use gruve_proof::summary::EpochSummary;
+use gruve_proof::tiles;
 use gruve_proof::verify::{FolderSource, Options, VerifyError, verify};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,7 +32,7 @@ pub fn said(folder: &Path, more: &[&str]) -> (bool, serde_json::Value) {
     (out.status.success(), said)
 }
 
-/// What the second verifier says, which was written from the format's document alone.
+/// What the second verifier says, which follows the format's document.
 pub fn python_says(folder: &Path) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../proof/tests/python/verify.py");
     let out = Command::new("python3").arg(script).arg(folder).output();
@@ -49,11 +52,39 @@ pub fn lie(folder: &Path) -> String {
     }
 }
 
-/// Changes single bits at random places, some in every file, and wants each to be called a lie.
+/// The last epoch that the log has of each lane.
+pub fn last_epochs(folder: &Path) -> BTreeMap<String, u64> {
+    let mut last = BTreeMap::new();
+    for path in files(&folder.join("tile/entries")) {
+        let parts = path.parent().is_some_and(|p| p.extension().is_some_and(|e| e == "p"));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        // A file that is being written has a name with a dot; one that has grown may be gone by now.
+        let width = if parts { name.parse().ok() } else { Some(tiles::WIDTH) };
+        let Some(width) = width.filter(|_| !name.starts_with('.')) else { continue };
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        for entry in tiles::decode_bundle(&bytes, width).unwrap_or_default() {
+            if let Ok(Some(s)) = EpochSummary::parse(&entry) {
+                let of: &mut u64 = last.entry(s.lane.to_string()).or_default();
+                *of = s.epoch.0.max(*of);
+            }
+        }
+    }
+    last
+}
+
+/// Changes single bits at random places, of every kind of files by turns, and wants each to be called a lie.
 pub fn every_changed_bit_is_a_lie(folder: &Path, flips: u64, mut below: impl FnMut(u64) -> u64) {
-    let all = files(folder);
+    let mut kinds: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for path in files(folder) {
+        let kind = path.strip_prefix(folder).unwrap().iter().take(2).collect();
+        // What is named by its hash is of one kind.
+        let kind = if path.starts_with(folder.join("data")) { "data".into() } else { kind };
+        kinds.entry(kind).or_default().push(path);
+    }
+    let kinds: Vec<_> = kinds.into_values().collect();
     for n in 0..flips {
-        let path = &all[usize::try_from(n).unwrap() % all.len()];
+        let of = &kinds[usize::try_from(n).unwrap() % kinds.len()];
+        let path = &of[usize::try_from(below(of.len() as u64)).unwrap()];
         let bytes = std::fs::read(path).unwrap();
         let at = usize::try_from(below(bytes.len() as u64)).unwrap();
         let mut changed = bytes.clone();

@@ -4,6 +4,7 @@
 //! from the contract's first epoch on, and the last page is given out only when they end where the books stand.
 
 mod life;
+mod neighbours;
 mod rows;
 mod running;
 mod schemes;
@@ -23,6 +24,7 @@ use gruve_statement::terms::FeeRule;
 use gruve_statement::{Terms, by_day, by_hour};
 use gruve_store::{Tx, params};
 use gruve_units::{AccountId, Asset, Bps, ContractId, EpochNumber, LaneId};
+pub(crate) use neighbours::{Neighbours, Span};
 use running::Running;
 use std::collections::VecDeque;
 
@@ -125,18 +127,19 @@ impl Market {
         epochs_max: usize,
     ) -> Result<Statement> {
         let mut tx = self.store().read().await?;
-        let page = self.statement_in(&mut tx, account, id, (from, epochs_max)).await;
+        let page = self.statement_in(&mut tx, account, id, (from, epochs_max), None).await;
         tx.rollback().await?;
         page
     }
 
-    /// The same within a transaction.
+    /// The same within a transaction, of lines that were read with those of its neighbours where there are some.
     pub(crate) async fn statement_in(
         &self,
         tx: &mut Tx,
         account: AccountId,
         id: ContractId,
         (from, epochs_max): (Option<EpochNumber>, usize),
+        near: Option<&Neighbours>,
     ) -> Result<Statement> {
         let subject = Subject::find(tx, account, id).await?;
         if self.config().operator_accounts.contains(&account) {
@@ -149,7 +152,7 @@ impl Market {
             let from = from.unwrap_or(start).max(start);
             let lane = self.lane(&subject.lane)?;
             let most = epochs_max.clamp(1, EPOCHS_MAX);
-            Writing::begin(lane, &subject, from, most).write(tx, &mut page).await?;
+            Writing::begin(lane, &subject, from, most).write(tx, &mut page, near).await?;
         }
         self.sign_statement(&mut page)?;
         Ok(page)
@@ -207,10 +210,15 @@ impl<'a> Writing<'a> {
     }
 
     /// Everything in its order: the work of each epoch, then what else happened in its closing or after it.
-    async fn write(mut self, tx: &mut Tx, page: &mut Statement) -> Result<()> {
+    async fn write(
+        mut self,
+        tx: &mut Tx,
+        page: &mut Statement,
+        near: Option<&Neighbours>,
+    ) -> Result<()> {
         let mut events: VecDeque<Line> = rows::events(tx, self.subject).await?.into();
         let work = match &self.subject.kind {
-            Kind::Lease(c) => rows::epochs(tx, self.subject, c).await?,
+            Kind::Lease(c) => rows::epochs(tx, self.subject, c, near).await?,
             Kind::Metered(c) => usage::epochs(tx, self.subject, c).await?,
         };
         let (mut last, mut cut) = (self.from.0.saturating_sub(1), None);

@@ -376,6 +376,31 @@ mod tests {
     }
 
     #[test]
+    fn a_name_longer_than_a_statement_may_have_has_no_tree() {
+        for (len, is_built) in [(ASSET_MAX, true), (ASSET_MAX + 1, false)] {
+            let of = Of { statement: 4, asset: &"A".repeat(len) };
+            assert_eq!(build(&of, &SECRET, &debts(1)).is_some(), is_built, "{len}");
+        }
+    }
+
+    #[test]
+    fn another_file_in_place_of_the_kept_one_is_named() {
+        let built = build(&OF, &SECRET, &debts(5)).unwrap();
+        let salt = OF.salt(&SECRET, &Whose::Customer(customer(1)));
+        for (at, bytes) in [
+            (0, *b"GRUVOWE2"),
+            (8, 65u64.to_be_bytes()),
+            (8, (2 * LEAVES_MAX).to_be_bytes()),
+            (8, 0u64.to_be_bytes()),
+        ] {
+            let mut kept = built.kept.clone();
+            kept[at..at + 8].copy_from_slice(&bytes);
+            let said = find(&mut Cursor::new(kept), &OF, &salt, customer(1)).unwrap_err();
+            assert_eq!(said.to_string(), "not a kept tree of liabilities", "{at}: {bytes:?}");
+        }
+    }
+
+    #[test]
     fn a_damaged_kept_file_is_an_error_or_does_not_lead_to_the_root() {
         let built = build(&OF, &SECRET, &debts(5)).unwrap();
         assert!(built.kept.len() == 16 + 64 * LEAF_BYTES + 63 * NODE_BYTES);

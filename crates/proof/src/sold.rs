@@ -468,6 +468,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_of_more_contracts_than_it_says_shows_none_of_them() {
+        // The last leaf of a larger tree has all its siblings on its left, as if it stood above the root.
+        for levels in 1..5u8 {
+            let nodes: Vec<_> = (0..1 << levels).map(|n| leaf(n).node()).collect();
+            let tree = SoldTree::new(nodes.clone()).unwrap();
+            let at = nodes.len() - 1;
+            let proof = tree.proof(at).unwrap();
+            for smaller in 0..levels {
+                let size = 1u64 << smaller;
+                assert_eq!(climb(size, size - 1, &nodes[at], &proof), None, "{levels}, {size}");
+            }
+        }
+    }
+
+    #[test]
     fn equal_ids_wrong_order_and_overflow_are_named() {
         assert!(read_all(&[leaf(1), leaf(2)]).is_ok());
         assert_eq!(read_all(&[leaf(1), leaf(1)]).unwrap_err(), "two contracts with one id");

@@ -225,12 +225,10 @@ fn begins_with_tag(script: &[u8]) -> bool {
     data.starts_with(&TAG)
 }
 
+/// Reads a script that begins with the tag, by whatever push: only the stamp's own form is one.
 fn parse_script(script: &[u8]) -> Option<Stamp> {
     let script: &[u8; SCRIPT_LEN] = script.try_into().ok()?;
-    let [OP_RETURN, PUSH_38, t0, t1, t2, t3, VERSION, rest @ ..] = script else { return None };
-    if [*t0, *t1, *t2, *t3] != TAG {
-        return None;
-    }
+    let [OP_RETURN, PUSH_38, _, _, _, _, VERSION, rest @ ..] = script else { return None };
     let (commitment, class) = rest.split_first_chunk::<32>()?;
     let class = Class::new(*class.first()?)?;
     Some(Stamp { commitment: *commitment, class })
@@ -369,6 +367,17 @@ mod tests {
         padded.extend([0xfd, 1, 0]);
         padded.extend(&tx[5..]);
         assert_eq!(find_in_coinbase(&padded), Err(StampError::LongCount));
+    }
+
+    #[test]
+    fn a_script_that_no_block_may_have_is_refused() {
+        let stamp = output(0, &output_script(&[7; 32], class(20)));
+        for (len, is_good) in [(1, false), (2, true), (100, true), (101, false)] {
+            let tx = coinbase_with(&vec![0; len], std::slice::from_ref(&stamp));
+            let found = find_in_coinbase(&tx);
+            assert_eq!(found.is_ok(), is_good, "{len} bytes");
+            assert!(is_good || found == Err(StampError::NotCoinbase), "{len} bytes: {found:?}");
+        }
     }
 
     #[test]

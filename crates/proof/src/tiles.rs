@@ -130,5 +130,8 @@ mod tests {
         assert_eq!(decode_bundle(&bytes, 3), None);
         assert_eq!(decode_bundle(&bytes[..4], 1), None);
         assert_eq!(decode_bundle(&[0xff, 0xff, 0], 1), None);
+        let (longest, longer) = ([0; ENTRY_MAX], [0; ENTRY_MAX + 1]);
+        assert!(decode_bundle(&encode_bundle(&[longest]), 1).is_some());
+        assert_eq!(decode_bundle(&encode_bundle(&[longer]), 1), None);
     }
 }

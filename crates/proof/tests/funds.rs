@@ -329,6 +329,8 @@ fn a_file_of_reserves_has_one_form_and_keeps_its_limits() {
     let mut longer = bytes;
     longer.push(0);
     assert!(Reserves::parse(&longer).is_err());
+    longer.resize(gruve_proof::reserves::FILE_MAX + 1, 0);
+    assert_eq!(Reserves::parse(&longer).unwrap_err().to_string(), "a file that is too long");
 }
 
 #[test]
@@ -502,6 +504,22 @@ fn the_second_verifier_takes_an_honest_statement_and_no_other_sum_order_or_histo
         lie(&mut s);
         let said = python_says(&mut s, &mut w);
         assert!(said.starts_with("no"), "lie {n}: {said}");
+    }
+}
+
+#[test]
+fn a_statement_of_a_time_that_has_not_come() {
+    let now = 30_000_000_000;
+    let slack = 2 * 3_600 * 1_000_000;
+    for (at_us, said) in [(now + slack, "none"), (now + slack + 1, "not-yet")] {
+        let mut w = World::honest();
+        let mut s = statement(&w, 1);
+        s.entry.at_us = at_us;
+        sign(&mut s);
+        log(&mut w, &mut s);
+        let files = w.publish();
+        assert_eq!(files.lie(&Options { now_us: Some(now), ..Options::default() }), said);
+        assert_eq!(files.lie(&Options::default()), "none", "without a clock");
     }
 }
 

@@ -202,3 +202,55 @@ fn no_leaf_stands_behind_the_last_one_nor_in_a_tree_of_none() {
     }
     assert!(!merkle::verify_inclusion(&merkle::empty_root(), 0, 0, &leaves[0], &[]));
 }
+
+/// The last leaf of a full tree has all its siblings on its left: a proof with them fits a tree that says to have fewer
+/// leaves, if it may go on above the root.
+#[test]
+fn a_tree_that_says_fewer_leaves_than_it_has_shows_none_of_them() {
+    for levels in 1..5u8 {
+        let n = 1u8 << levels;
+        let leaves: Vec<_> = (0..n).map(|i| merkle::leaf_hash(&[i])).collect();
+        let sums: Vec<_> = (0..n).map(|i| SumNode::leaf(i.into(), &[i])).collect();
+        let (root, sum_root) = (merkle::root(&leaves), sum_tree::root(&sums).unwrap());
+        let at = leaves.len() - 1;
+        let proof = merkle::inclusion_proof(&leaves, at).unwrap();
+        let sum_proof = sum_tree::inclusion_proof(&sums, at).unwrap();
+        let included =
+            |size: u64| merkle::verify_inclusion(&root, size, size - 1, &leaves[at], &proof);
+        let counted = |size: u64| {
+            sum_tree::verify_inclusion(&sum_root, size, size - 1, &sums[at], &sum_proof)
+        };
+        assert!(included(n.into()) && counted(n.into()));
+        for smaller in 0..levels {
+            let size = 1u64 << smaller;
+            assert!(!included(size) && !counted(size), "{n} leaves as {size}");
+        }
+    }
+}
+
+#[test]
+fn a_sum_tree_has_no_leaf_behind_its_last() {
+    let leaves: Vec<_> = (0..5u8).map(|n| SumNode::leaf(n.into(), &[n])).collect();
+    for size in 1..=leaves.len() {
+        let own = &leaves[..size];
+        let root = sum_tree::root(own).unwrap();
+        assert_eq!(sum_tree::inclusion_proof(own, size), None);
+        for (index, leaf) in own.iter().enumerate() {
+            let proof = sum_tree::inclusion_proof(own, index).unwrap();
+            for behind in size as u64..size as u64 + 9 {
+                let is_shown = sum_tree::verify_inclusion(&root, size as u64, behind, leaf, &proof);
+                assert!(!is_shown, "{index} of {size} at {behind}");
+            }
+        }
+    }
+}
+
+/// Two heads of seven and eight leaves, told as heads of three and four: the proof between them goes on above their roots.
+#[test]
+fn a_history_that_says_fewer_entries_than_it_has_is_no_beginning() {
+    let leaves: Vec<_> = (0..8u8).map(|i| merkle::leaf_hash(&[i])).collect();
+    let (old, new) = (merkle::root(&leaves[..7]), merkle::root(&leaves));
+    let proof = merkle::consistency_proof(&leaves, 7).unwrap();
+    assert!(merkle::verify_consistency(&old, 7, &new, 8, &proof));
+    assert!(!merkle::verify_consistency(&old, 3, &new, 4, &proof));
+}

@@ -6,9 +6,11 @@
 //! same, and that the journal has moved what the contract says.
 
 use super::FINDINGS_MAX;
+use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::metered::Metered;
 use crate::pages::Pages;
+use crate::statement::{Neighbours, Span};
 use crate::{ContractState, Market, MarketError, Result, papers};
 use gruve_ledger::{Account, balances};
 use gruve_statement::terms::{
@@ -16,11 +18,12 @@ use gruve_statement::terms::{
 };
 use gruve_statement::{Checker, SignedTerms, Terms};
 use gruve_store::{Row, Tx, params, statements};
-use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, Hashes};
+use gruve_units::{AccountId, Accrual, Amount, Asset, ContractId, EpochNumber, Hashes};
 
 statements! {
-    ALL_LEASES = "SELECT id, account, terms FROM market_contracts WHERE lane = $1 AND id > $2
-        ORDER BY id LIMIT $3";
+    ALL_LEASES = "SELECT id, account, terms, start_epoch, ended_epoch FROM market_contracts
+        WHERE lane = $1 AND id > $2 ORDER BY id LIMIT $3";
+    /// What was held stands in rows of its own, on no page.
     ALL_METERED = "SELECT id, account, terms FROM market_metered WHERE lane = $1 AND id > $2
         ORDER BY id LIMIT $3";
 }
@@ -58,12 +61,30 @@ impl Market {
     pub async fn audit_contracts(&self, tx: &mut Tx) -> Result<ContractAudit> {
         let mut audit = ContractAudit::default();
         for lane in &self.config().lanes {
-            for list in [ALL_LEASES, ALL_METERED] {
-                let mut pages = Pages::by_id(list, &params![lane.lane.clone()]).of(PAGE);
-                while let Some(rows) = pages.next(tx).await? {
-                    for row in &rows {
-                        self.audit_contract(tx, row, &mut audit).await?;
+            let closed = LaneState::read(tx, &lane.lane).await?.closed;
+            let mut pages = Pages::by_id(ALL_LEASES, &params![lane.lane.clone()]).of(PAGE);
+            while let Some(rows) = pages.next(tx).await? {
+                let spans: Vec<Span> =
+                    rows.iter().map(|r| span(r, closed)).collect::<Result<_>>()?;
+                let (mut rows, mut spans) = (&rows[..], &spans[..]);
+                while !rows.is_empty() {
+                    let n = Neighbours::together(spans);
+                    let near = match Neighbours::read(tx, &lane.lane, &spans[..n]).await {
+                        Ok(near) => Some(near),
+                        // Told of each contract that stands on it.
+                        Err(MarketError::Broken(_)) => None,
+                        Err(e) => return Err(e),
+                    };
+                    for row in &rows[..n] {
+                        self.audit_contract(tx, row, near.as_ref(), &mut audit).await?;
                     }
+                    (rows, spans) = (&rows[n..], &spans[n..]);
+                }
+            }
+            let mut pages = Pages::by_id(ALL_METERED, &params![lane.lane.clone()]).of(PAGE);
+            while let Some(rows) = pages.next(tx).await? {
+                for row in &rows {
+                    self.audit_contract(tx, row, None, &mut audit).await?;
                 }
             }
         }
@@ -75,6 +96,7 @@ impl Market {
         &self,
         tx: &mut Tx,
         row: &Row,
+        near: Option<&Neighbours>,
         audit: &mut ContractAudit,
     ) -> Result<()> {
         let (id, account): (ContractId, AccountId) = (row.get("id")?, row.get("account")?);
@@ -114,7 +136,7 @@ impl Market {
             find("its terms are no text");
             return Ok(());
         };
-        match self.recomputed(tx, account, file).await {
+        match self.recomputed(tx, account, file, near).await {
             Ok(Ok(lines)) => {
                 audit.statements += 1;
                 audit.lines += u64::try_from(lines).unwrap_or(u64::MAX);
@@ -138,6 +160,7 @@ impl Market {
         tx: &mut Tx,
         account: AccountId,
         file: SignedTerms,
+        near: Option<&Neighbours>,
     ) -> Result<std::result::Result<usize, String>> {
         let id = file.contract;
         let mut checker = match Checker::begin(file, None) {
@@ -150,11 +173,11 @@ impl Market {
         };
         let mut next = Some(None);
         while let Some(from) = next {
-            let page = self.statement_in(tx, account, id, (from, usize::MAX)).await?;
+            let page = self.statement_in(tx, account, id, (from, usize::MAX), near).await?;
             if let Err(wrong) = checker.page(&page) {
                 return Ok(Err(wrong.to_string()));
             }
-            next = page.next_epoch.map(|epoch| Some(gruve_units::EpochNumber(epoch)));
+            next = page.next_epoch.map(|epoch| Some(EpochNumber(epoch)));
         }
         Ok(Ok(checker.finish().lines))
     }
@@ -202,6 +225,17 @@ impl Market {
         }
         Ok(())
     }
+}
+
+/// The epochs in which a contract may have lines.
+fn span(row: &Row, closed: Option<EpochNumber>) -> Result<Span> {
+    let (start, ended): (Option<EpochNumber>, Option<EpochNumber>) =
+        (row.get("start_epoch")?, row.get("ended_epoch")?);
+    let last = ended.into_iter().chain(closed).min();
+    // What has not begun has none.
+    let span = start.zip(last).filter(|(start, last)| start <= last);
+    let (from, before) = span.map(|(start, last)| (start, last.next())).unwrap_or_default();
+    Ok((row.get("id")?, from, before))
 }
 
 /// A number that cannot be read is a finding; the database's own errors end the audit.

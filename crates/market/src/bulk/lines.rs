@@ -154,10 +154,65 @@ pub(crate) async fn of_contract(
     lines.truncate(most);
     let oldest = lines.last().map_or(all, |(epoch, _)| *epoch);
     let left = limit.saturating_sub(u32::try_from(lines.len()).unwrap_or(u32::MAX));
-    for row in tx.fetch_all(sql::OLD_LINES, &params![contract, oldest, left]).await? {
-        lines.push(old_line(&row, contract, own)?);
-    }
+    lines.extend(of_before_pages(tx, contract, own, oldest, left).await?);
     Ok(lines)
+}
+
+/// A contract's lines of before there were pages that are older than an epoch, newest first, `limit` at most.
+pub(crate) async fn of_before_pages(
+    tx: &mut Tx,
+    contract: ContractId,
+    own: Asset,
+    oldest: EpochNumber,
+    limit: u32,
+) -> Result<Vec<LineOf>> {
+    let rows = tx.fetch_all(sql::OLD_LINES, &params![contract, oldest, limit]).await?;
+    rows.iter().map(|row| old_line(row, contract, own)).collect()
+}
+
+/// All lines of contracts between two ids, both included, in the epochs `from..before`, in order; how many pages were read: each
+/// once, however many of the contracts stand on it.
+pub(crate) async fn of_neighbours(
+    tx: &mut Tx,
+    lane: &LaneId,
+    (least, greatest): (ContractId, ContractId),
+    (from, before): (EpochNumber, EpochNumber),
+    mut each: impl FnMut(EpochNumber, Line),
+) -> Result<u64> {
+    let (mut after, mut first) = (i64::try_from(from.0).unwrap_or(i64::MAX) - 1, vec![0xff_u8; 17]);
+    let mut pages = 0;
+    // What stands on the page before, until it is known where the next one begins: behind that nobody looks for it there.
+    let mut held: (EpochNumber, Vec<Line>) = Default::default();
+    let mut give = |(epoch, lines): (EpochNumber, Vec<Line>), end: Option<ContractId>| {
+        let is_its = |line: &Line| end.is_none_or(|end| line.contract < end);
+        lines.into_iter().filter(is_its).for_each(|line| each(epoch, line));
+    };
+    loop {
+        let given =
+            params![lane.clone(), before, after, first.clone(), greatest, least, PAGES_AT_ONCE];
+        let rows = tx.fetch_all(sql::LINE_PAGES_BETWEEN, &given).await?;
+        for row in &rows {
+            let (epoch, begins): (EpochNumber, ContractId) = (row.get("epoch")?, row.get("first")?);
+            let mut lines = Vec::new();
+            read_page(&row.get::<Vec<u8>>("body")?, |line| {
+                if line.contract >= least.max(begins) && line.contract <= greatest {
+                    lines.push(line);
+                }
+                Ok(())
+            })?;
+            let end = (epoch == held.0).then_some(begins);
+            give(std::mem::replace(&mut held, (epoch, lines)), end);
+            pages += 1;
+        }
+        match rows.last() {
+            Some(last) if rows.len() == PAGES_AT_ONCE as usize => {
+                (after, first) = (last.get("epoch")?, last.get("first")?);
+            }
+            _ => break,
+        }
+    }
+    give(held, None);
+    Ok(pages)
 }
 
 fn old_line(row: &Row, contract: ContractId, own: Asset) -> Result<LineOf> {
@@ -241,7 +296,52 @@ mod tests {
         assert_eq!(got, of(6).chain(of(8)).collect::<Vec<_>>());
     }
 
-    laws! { lines: [lines_come_back_in_order_page_by_page] }
+    async fn lines_of_neighbours_come_from_each_page_once(store: Store) {
+        const COUNT: &str = "SELECT COUNT(*) AS n FROM market_line_pages";
+        let w = World::new(store).await;
+        let lane = crate::world::lane();
+        let count = u8::try_from(PAGE * 3 + 1).unwrap();
+        let written = transact!(w.store, tx -> Result<()> => {
+            for epoch in [5, 6, 8] {
+                let mut lines = Lines::of(&lane, EpochNumber(epoch), &[Asset::Ltc, Asset::Doge]);
+                // Not the same contracts on a page in each epoch.
+                for n in u8::try_from(epoch % 3).unwrap_or(0)..count {
+                    lines.push(tx, &line(n)).await?;
+                }
+                lines.finish(tx).await?;
+            }
+            Ok(())
+        });
+        written.unwrap();
+        let mut tx = w.store.read().await.unwrap();
+        let all: i64 = tx.fetch_one(COUNT, &[]).await.unwrap().get("n").unwrap();
+        let epochs = (EpochNumber(5), EpochNumber(8));
+        for least in 0..count {
+            for greatest in least..count {
+                let (mut got, mut wanted) = (Vec::new(), Vec::new());
+                let ids = (line(least).contract, line(greatest).contract);
+                let take = |epoch: EpochNumber, line| got.push((epoch.0, line));
+                let pages = of_neighbours(&mut tx, &lane, ids, epochs, take).await.unwrap();
+                for epoch in [5u8, 6] {
+                    let there = (least.max(epoch % 3)..=greatest).map(|n| (epoch.into(), line(n)));
+                    wanted.extend(there);
+                }
+                assert_eq!(got, wanted, "{least} to {greatest}");
+                // At most a page more at each end than they fill, in each of the two epochs.
+                let fill = u64::from(greatest - least) / PAGE as u64 + 2;
+                assert!(pages <= 2 * fill, "{least} to {greatest}: {pages} pages");
+            }
+        }
+        let ends = (line(0).contract, line(count).contract);
+        let epochs = (EpochNumber(0), EpochNumber(9));
+        let pages = of_neighbours(&mut tx, &lane, ends, epochs, |_, _| ()).await.unwrap();
+        assert_eq!(i64::try_from(pages).unwrap(), all, "each page once");
+    }
+
+    laws! { lines: [
+        lines_come_back_in_order_page_by_page,
+        lines_of_neighbours_come_from_each_page_once,
+    ] }
 
     proptest! {
         #[test]

@@ -14,6 +14,12 @@ statements! {
     LINE_PAGES = "SELECT epoch, first, body FROM market_line_pages
         WHERE lane = $1 AND epoch < $2 AND (epoch, first) > ($3, $4)
         ORDER BY epoch, first LIMIT $5";
+    /// The pages on which contracts between two ids stand, in epochs of a span.
+    LINE_PAGES_BETWEEN = "SELECT p.epoch AS epoch, p.first AS first, p.body AS body FROM market_line_pages p
+        WHERE p.lane = $1 AND p.epoch < $2 AND (p.epoch, p.first) > ($3, $4) AND p.first <= $5
+        AND p.first >= COALESCE((SELECT q.first FROM market_line_pages q WHERE q.lane = p.lane AND q.epoch = p.epoch
+        AND q.first <= $6 ORDER BY q.first DESC LIMIT 1), $6)
+        ORDER BY p.epoch, p.first LIMIT $7";
     /// Lines of before there were pages.
     OLD_LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
         WHERE contract = $1 AND epoch < $2 ORDER BY epoch DESC LIMIT $3";

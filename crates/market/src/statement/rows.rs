@@ -1,7 +1,8 @@
 //! The rows that a statement is made of.
 
-use super::{Kind, STATEMENT_EPOCHS_MAX, Subject, life, schemes, usage};
-use crate::bulk::{accruals, lines};
+use super::{Kind, Neighbours, STATEMENT_EPOCHS_MAX, Subject, life, schemes, usage};
+use crate::bulk::accruals;
+use crate::bulk::lines::{self, LineOf};
 use crate::contract::Contract;
 use crate::{MarketError, Result};
 use gruve_statement::document::{
@@ -81,7 +82,17 @@ fn who(subject: &Subject) -> (i64, [u8; 16]) {
 }
 
 /// The work of all epochs, oldest first; running totals are not filled in.
-pub(super) async fn epochs(tx: &mut Tx, subject: &Subject, c: &Contract) -> Result<Vec<Line>> {
+pub(super) async fn epochs(
+    tx: &mut Tx,
+    subject: &Subject,
+    c: &Contract,
+    near: Option<&Neighbours>,
+) -> Result<Vec<Line>> {
+    if let Some(own) = near.and_then(|near| near.of(c.id))
+        && let Some(all) = known_epochs(tx, subject, c, own).await?
+    {
+        return Ok(all);
+    }
     let (mut all, mut before) = (Vec::new(), None);
     loop {
         let mut some = lines::of_contract(tx, c.id, c.asset, before, EPOCHS_AT_ONCE).await?;
@@ -100,6 +111,31 @@ pub(super) async fn epochs(tx: &mut Tx, subject: &Subject, c: &Contract) -> Resu
             return Ok(all);
         }
     }
+}
+
+/// The same, of lines on pages that were read before; `None` where many are of before there were pages.
+async fn known_epochs(
+    tx: &mut Tx,
+    subject: &Subject,
+    c: &Contract,
+    own: &[LineOf],
+) -> Result<Option<Vec<Line>>> {
+    // The largest number a column holds.
+    let first = own.first().map_or(EpochNumber(i64::MAX.cast_unsigned()), |(epoch, _)| *epoch);
+    let mut old = lines::of_before_pages(tx, c.id, c.asset, first, EPOCHS_AT_ONCE).await?;
+    if old.len() == EPOCHS_AT_ONCE as usize {
+        return Ok(None);
+    }
+    old.reverse();
+    let mut all = Vec::with_capacity(old.len() + own.len());
+    for some in [&old[..], own].iter().flat_map(|list| list.chunks(EPOCHS_AT_ONCE as usize)) {
+        let span = some.first().zip(some.last()).map(|((from, _), (to, _))| (*from, *to));
+        let facts = Facts::read(tx, subject, span).await?;
+        for (epoch, line) in some {
+            all.push(Line::Epoch(facts.line(subject, *epoch, line)?));
+        }
+    }
+    Ok(Some(all))
 }
 
 /// What the lane's epochs say of themselves.

@@ -295,5 +295,11 @@ mod tests {
         let gap = [&bytes[..80], &bytes[160..]].concat();
         assert!(Headers::parse(&gap).is_err());
         assert!(Headers::parse(&bytes[1..]).is_err());
+        // A whole header and part of one, in bytes and in text.
+        assert!(Headers::parse(&bytes).is_ok() && Headers::parse(&bytes[..160]).is_ok());
+        let cut = "not whole headers of 80 bytes, or too many";
+        for part in [&bytes[..161], &bytes[..239], hex::encode(&bytes[..161]).as_bytes()] {
+            assert_eq!(Headers::parse(part).err().as_deref(), Some(cut));
+        }
     }
 }

@@ -168,3 +168,48 @@ fn is_part(source: &dyn Source, file: &str, known: &BTreeSet<String>) -> Result<
     }
     lie("tile-wrong", file, "it is not the beginning of what it has grown to")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One file that never ends.
+    struct Endless;
+
+    impl Source for Endless {
+        fn open(&self, _: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+            Ok(Some(Box::new(io::repeat(b'7'))))
+        }
+
+        fn list(&self) -> io::Result<Option<Vec<String>>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_a_byte_further_than_it_may_be_long_and_no_more() {
+        let said = whole(&Endless, "checkpoint", 1_000, "checkpoint-missing").unwrap_err();
+        let VerifyError::Lie(lie) = said else { panic!("{said}") };
+        assert_eq!((lie.name, lie.at.as_str()), ("file-too-long", "checkpoint"));
+        let dir = tempfile::tempdir().unwrap();
+        let folder = FolderSource(dir.path().to_owned());
+        for (len, is_good) in [(999, true), (1_000, true), (1_001, false)] {
+            std::fs::write(dir.path().join("key"), vec![7; len]).unwrap();
+            let read = whole(&folder, "key", 1_000, "key-missing");
+            assert_eq!(read.is_ok(), is_good, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = FolderSource(dir.path().to_owned());
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("key")).unwrap();
+        for path in ["data", "key"] {
+            let said = folder.open(path).map(|_| ()).unwrap_err();
+            assert_eq!(said.to_string(), "not a file", "{path}");
+        }
+        assert!(folder.open("checkpoint").unwrap().is_none(), "nothing is there");
+    }
+}

@@ -20,6 +20,7 @@ mod accepted;
 mod bits;
 mod chain;
 mod ethash;
+mod forms;
 mod good;
 mod history;
 mod log;

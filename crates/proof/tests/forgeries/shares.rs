@@ -272,6 +272,16 @@ lies! {
         let third = [&[extranonces[0] + 2][..], &extranonces[1..10]].concat();
         b.extend([&head[..], &[0, 1, 0, 0, 0, 10], &third, &nonces[8..], &[0; 3]].concat());
     });
+    a_block_without_a_share: "record-malformed", "a block's number of shares is not that of its section", edited(|b| {
+        let at = b.len() - LAST_BLOCK;
+        let head = b[at..at + 5].to_vec();
+        let none = [&head[..], &[0; 2 + 4 + 3]].concat();
+        b.splice(at..at, none);
+    });
+    a_block_of_more_shares_than_are_left_of_its_section: "record-malformed", "a block's number of shares is not that of its section", edited(|b| {
+        let at = section(b);
+        b[at + 9 + 7] -= 1;
+    });
     a_share_of_an_owner_that_is_not_there: "record-malformed", "a share of an owner that is not there", edited(|b| {
         b.pop();
         b.extend([1, 0, 0, 9]);

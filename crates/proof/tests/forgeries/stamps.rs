@@ -150,6 +150,10 @@ lies! {
         job.prefix = [&job.prefix[..], &[0; 12], given].concat();
         (job.extranonce_len, job.suffix) = (1, rest[1..].to_vec());
     });
+    a_coinbase_with_a_longer_script_than_a_block_may_have: "coinbase-malformed", "script has 101 bytes", coinbase(|job| {
+        job.prefix[4 + 1 + 36] = 101;
+        job.prefix.extend([0; 84]);
+    });
     a_coinbase_in_the_witness_form: "coinbase-malformed", "not one input (or the witness form)", coinbase(|job| {
         job.prefix.splice(4..4, [0, 1]);
     });

@@ -1,0 +1,86 @@
+//! A verdict as people read it.
+
+use super::{LaneVerdict, Verdict};
+use std::fmt;
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "log {}: {} entries, signed, one history", self.origin, self.entries)?;
+        writeln!(f, "first key {}", self.key)?;
+        for lane in &self.lanes {
+            write!(f, "{lane}")?;
+        }
+        for seen in &self.witnessed {
+            writeln!(f, "witnessed by {} at {} s since 1970", seen.witness, seen.time)?;
+        }
+        if let Some(funds) = &self.funds {
+            write!(f, "{funds}")?;
+        }
+        for remark in &self.remarks {
+            writeln!(f, "remark: {remark}")?;
+        }
+        for what in &self.not_proven {
+            writeln!(f, "not proven: {what}")?;
+        }
+        let shares = self.shares;
+        write!(
+            f,
+            "YES: {shares} shares hashed again; every one is this operator's, of its epoch, counted once and to its owner"
+        )
+    }
+}
+
+impl fmt::Display for LaneVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = self.epochs;
+        writeln!(
+            f,
+            "lane {} ({}), epochs {from} to {to} ({} missing)",
+            self.lane, self.algorithm, self.missing_epochs
+        )?;
+        writeln!(
+            f,
+            "  proven    {} \u{b1} {:.2} %, from {} shares",
+            self.hashrate, self.error_percent, self.shares
+        )?;
+        writeln!(
+            f,
+            "  work      {} hashes of the house, {} of owners",
+            self.house_work, self.other_work
+        )?;
+        let ratio =
+            self.sold_by_proven.map_or_else(|| "-".to_owned(), |r| format!("{:.1} %", r * 100.0));
+        writeln!(
+            f,
+            "  sold      {} under contract, {ratio} of the house's proven {}",
+            self.sold, self.house_hashrate
+        )?;
+        writeln!(
+            f,
+            "  allocated {} hashes to contracts; {} still owed",
+            self.allocated, self.owed
+        )?;
+        let luck = self.luck.map_or_else(|| "-".to_owned(), |l| format!("{:.0} %", l * 100.0));
+        writeln!(
+            f,
+            "  blocks    {} found, {:.2} expected, luck {luck}",
+            self.found_blocks, self.expected_blocks
+        )?;
+        for aux in &self.aux {
+            writeln!(
+                f,
+                "  merged    {} (chain {}): {} blocks found, {:.2} expected",
+                aux.coin, aux.chain_id, aux.found_blocks, aux.expected_blocks
+            )?;
+        }
+        let dated = (self.dated_shares, self.dated_hashrate, self.blocks_on_chain);
+        if let (Some(dated), Some(rate), Some(there)) = dated {
+            writeln!(
+                f,
+                "  chain     {dated} of {} shares ({rate}) dated to a block interval, a quarter of an hour around it (two hours where the headers end); {there} of the found blocks are on it",
+                self.shares
+            )?;
+        }
+        Ok(())
+    }
+}
