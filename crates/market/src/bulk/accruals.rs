@@ -22,8 +22,11 @@ use gruve_units::{Accrual, Asset};
 
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 pub(super) const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+pub(super) const PAGES_AT_ONCE: u32 = 2;
 
 /// Somebody's part.
 pub(crate) type Part = (Beneficiary, Accrual);

@@ -16,8 +16,11 @@ use gruve_units::{Asset, ContractId, EpochNumber, Hashes, LaneId};
 /// The form of a page's bytes.
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+const PAGES_AT_ONCE: u32 = 2;
 
 /// What a contract got in an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,8 +20,11 @@ use std::collections::VecDeque;
 
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+const PAGES_AT_ONCE: u32 = 2;
 
 /// How far a contract's delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +104,8 @@ impl Reading {
     }
 
     async fn fill(&mut self, tx: &mut Tx) -> Result<()> {
-        while let (true, Some(after)) = (self.ahead.is_empty(), self.after.take()) {
+        while self.ahead.is_empty() {
+            let Some(after) = self.after.take() else { return Ok(()) };
             let given = params![self.lane.clone(), after, PAGES_AT_ONCE];
             let rows = tx.fetch_all(sql::PROGRESS_PAGES, &given).await?;
             for row in &rows {

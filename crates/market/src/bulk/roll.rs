@@ -18,8 +18,11 @@ use form::{Commons, is_same, write_page};
 use gruve_store::{Batch, Row, Tx, params};
 use gruve_units::{ContractId, Hashes, LaneId};
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+const PAGES_AT_ONCE: u32 = 2;
 
 /// All enrolled contracts of a lane, sorted by id, with what of their life their rows say.
 pub(crate) async fn read(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
