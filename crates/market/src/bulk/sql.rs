@@ -33,6 +33,10 @@ statements! {
     LIVED = "SELECT id, compensated, undecided, paused_epochs, paused_since FROM market_contracts
         WHERE lane = $1 AND enrolled = 1 AND compensated IS NOT NULL AND id > $2
         ORDER BY id LIMIT $3";
+    /// The same of those between two.
+    LIVED_WITHIN = "SELECT id, compensated, undecided, paused_epochs, paused_since FROM market_contracts
+        WHERE lane = $1 AND enrolled = 1 AND compensated IS NOT NULL AND id > $2 AND id <= $3
+        ORDER BY id";
     ACCRUAL_PAGES = "SELECT first, body FROM market_accrual_pages
         WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND first > $4
         ORDER BY first LIMIT $5";
@@ -52,7 +56,8 @@ statements! {
     PENDING_BETWEEN = "SELECT first, body FROM market_pending
         WHERE lane = $1 AND asset = $2 AND first >= $3 AND first <= $4 ORDER BY first LIMIT $5";
     CLEAR_PENDING = "DELETE FROM market_pending WHERE lane = $1 AND asset = $2";
-    CLEAR_PROGRESS = "DELETE FROM market_progress WHERE lane = $1";
+    /// Pages that were read.
+    DELETE_PROGRESS = "DELETE FROM market_progress WHERE lane = $1 AND first > $2 AND first <= $3";
 }
 
 many_statements! {

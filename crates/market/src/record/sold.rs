@@ -37,12 +37,11 @@ fn units_of(units: &Units, contract: ContractId) -> u128 {
     units.get(&Beneficiary::Contract(contract)).copied().unwrap_or(0)
 }
 
-/// Leases as they are after the epoch, with what they got in it. `units` are those of the lane's own asset.
+/// Leases as they are after the epoch, with what they got in it and its units of the lane's own asset.
 pub(crate) fn leases<'a>(
-    of: impl Iterator<Item = (&'a Contract, Option<Share>)>,
-    units: &Units,
+    of: impl Iterator<Item = (&'a Contract, Option<Share>, u128)>,
 ) -> Result<Vec<SoldTo>> {
-    let one = |(c, share): (&Contract, Option<Share>)| -> Result<SoldTo> {
+    let one = |(c, share, units): (&Contract, Option<Share>, u128)| -> Result<SoldTo> {
         // What was refunded is owed no more, whatever was delivered.
         let is_over = c.state != ContractState::Active;
         let owed = if is_over { Hashes::ZERO } else { c.work.saturating_sub(c.given()) };
@@ -55,7 +54,7 @@ pub(crate) fn leases<'a>(
             allocated: share.map_or(Hashes::ZERO, |s| s.allocated),
             owed,
             terms: c.terms_hash,
-            units: units_of(units, c.id),
+            units,
             refund_minor: if is_over { 0 } else { c.price.minor.saturating_sub(earned) },
             refund_asset: c.price.asset,
         })
