@@ -14,6 +14,17 @@ statements! {
     LINE_PAGES = "SELECT epoch, first, body FROM market_line_pages
         WHERE lane = $1 AND epoch < $2 AND (epoch, first) > ($3, $4)
         ORDER BY epoch, first LIMIT $5";
+    /// The same of pages that begin before an id.
+    LINE_PAGES_BELOW = "SELECT epoch, first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch < $2 AND (epoch, first) > ($3, $4) AND first < $5
+        ORDER BY epoch, first LIMIT $6";
+    NEXT_LINES = "SELECT epoch FROM market_line_pages WHERE lane = $1 AND epoch > $2 AND epoch < $3
+        ORDER BY epoch, first LIMIT 1";
+    /// The page of an epoch on which a contract stands, or would.
+    LINE_PAGE = "SELECT first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch = $2 AND first <= $3 ORDER BY first DESC LIMIT 1";
+    LINE_PAGES_WITHIN = "SELECT first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch = $2 AND first > $3 AND first < $4 ORDER BY first LIMIT $5";
     /// Lines of before there were pages.
     OLD_LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
         WHERE contract = $1 AND epoch < $2 ORDER BY epoch DESC LIMIT $3";
@@ -57,6 +68,8 @@ statements! {
         WHERE lane = $1 AND asset = $2 AND first >= $3 AND first <= $4 ORDER BY first LIMIT $5";
     CLEAR_PENDING = "DELETE FROM market_pending WHERE lane = $1 AND asset = $2";
     /// Pages that were read.
+    DELETE_PENDING = "DELETE FROM market_pending
+        WHERE lane = $1 AND asset = $2 AND first > $3 AND first <= $4";
     DELETE_PROGRESS = "DELETE FROM market_progress WHERE lane = $1 AND first > $2 AND first <= $3";
 }
 
