@@ -98,21 +98,16 @@ impl Market {
         }
         let may_be_caused = sharing.is_short() && self.may_be_caused(tx, lane, epoch).await?;
         let how = Close { epoch, settle, may_be_caused, operators };
-        let giving = Giving::of(going, how, sharing, &mut earned, &metered)?;
-        let is_published = self.record_sink().is_some();
-        let given = Box::pin(giving.give_out(tx, (is_scheduled, is_published), now)).await?;
-        let Given { metered: allocation, solo, fpps, mut tree, mut sold, mut owing } = given;
+        let sold = self.sold_tree(lane, epoch)?;
+        let giving = Giving::of(going, how, sharing, &mut earned, &metered, sold)?;
+        let given = Box::pin(giving.give_out(tx, is_scheduled, now)).await?;
+        let Given { metered: allocation, solo, fpps, mut tree, sold, mut owing } = given;
         for (one, units) in earned.iter_mut().zip(&by_owner) {
             one.close(units, &owners)?;
         }
         Box::pin(self.credit_paused(tx, lane, &paused, epoch, surplus)).await?;
         pause::note(tx, &paused, epoch, closing.skipped).await?;
         drop(paused);
-        let mut meters = record::metered(&metered, &allocation, earned[0].rows());
-        let own = metered.claims().iter().filter(|c| c.is_operators).map(|c| c.contract).collect();
-        record::operators_last(&mut meters, &own);
-        sold.extend(meters);
-
         for (owner, work) in closing.tally.by_owner() {
             if let Some(account) = owner {
                 tree.push(AllocationLeaf::Account(account), work)?;

@@ -7,8 +7,8 @@ use super::pool::EarnedUnits;
 use crate::allocate::{Allocation, Claimed, Entitlement, Share, Sharing, Step};
 use crate::bulk::progress::{Reading, Rewriting};
 use crate::contract::{Contract, Running};
-use crate::metered::MeteredEpoch;
-use crate::record::{self, SoldTo};
+use crate::metered::{MeterSold, MeteredEpoch};
+use crate::record::{self, SoldTo, SoldTree};
 use crate::settlement::Owing;
 use crate::{
     Beneficiary, ContractState, LaneConfig, Result, Scheme, dollars, end_near, pause, short,
@@ -121,8 +121,8 @@ pub(super) struct Given {
     pub(super) fpps: Vec<(ContractId, Hashes)>,
     /// The tree over all contracts' parts.
     pub(super) tree: AllocationTree,
-    /// What everybody is told of each lease, where a record is published.
-    pub(super) sold: Vec<SoldTo>,
+    /// What everybody is told of each, where a record is published.
+    pub(super) sold: Option<SoldTree>,
     /// Where a settlement falls on the epoch, what each lease that runs on owes.
     pub(super) owing: Vec<Owing>,
 }
@@ -133,8 +133,9 @@ pub(super) struct Giving<'a> {
     how: Close<'a>,
     sharing: Sharing,
     earned: &'a mut [EarnedUnits],
-    /// Metered contracts that come after those that have been given something.
-    metered: Peekable<std::slice::Iter<'a, Entitlement>>,
+    /// Metered contracts that come after those that have been given something, and the claims of these.
+    metered: Peekable<std::slice::Iter<'a, MeterSold>>,
+    claims: Peekable<std::slice::Iter<'a, Entitlement>>,
     /// Of those which do not earn by PPLNS.
     schemes: BTreeMap<ContractId, Scheme>,
     given: Given,
@@ -147,6 +148,7 @@ impl<'a> Giving<'a> {
         sharing: Sharing,
         earned: &'a mut [EarnedUnits],
         metered: &'a MeteredEpoch,
+        sold: Option<SoldTree>,
     ) -> Result<Giving<'a>> {
         let mut tree = AllocationTree::default();
         tree.push(AllocationLeaf::Surplus, sharing.surplus())?;
@@ -155,19 +157,20 @@ impl<'a> Giving<'a> {
             solo: Vec::new(),
             fpps: Vec::new(),
             tree,
-            sold: Vec::new(),
+            sold,
             owing: Vec::new(),
         };
-        let (schemes, metered) =
+        let (schemes, claims) =
             (metered.other_schemes().collect(), metered.claims().iter().peekable());
-        Ok(Giving { going, how, sharing, earned, metered, schemes, given })
+        let metered = metered.sold().iter().peekable();
+        Ok(Giving { going, how, sharing, earned, metered, claims, schemes, given })
     }
 
     /// Gives everyone his part, a page of leases at a time, and writes down what becomes of them.
     pub(super) async fn give_out(
         mut self,
         tx: &mut Tx,
-        (is_scheduled, is_published): (bool, bool),
+        is_scheduled: bool,
         now: Timestamp,
     ) -> Result<Given> {
         let Going { lane, epoch, skipped, .. } = self.going;
@@ -176,13 +179,9 @@ impl<'a> Giving<'a> {
         let mut writing = Writing::of(lane, epoch, &assets, now);
         let (mut running, mut progress) = (Running::of(&lane.lane), Rewriting::of(&lane.lane));
         while let Some(some) = self.going.page(tx, &mut running, progress.reading()).await? {
-            let (mut some, own) = self.page(some)?;
-            if is_published {
-                let units = |d: &Delivered| d.units.first().map_or(0, |(_, units)| *units);
-                let of = some.iter().map(|d| (&d.contract, d.share, units(d)));
-                let mut sold = record::leases(of)?;
-                record::operators_last(&mut sold, &own);
-                self.given.sold.extend(sold);
+            let (mut some, told) = self.page(some)?;
+            if let Some(sold) = &mut self.given.sold {
+                sold.push(tx, &told).await?;
             }
             writing.write(tx, &mut some).await?;
             dollars::close_dues(tx, lane, &some, is_scheduled, epoch).await?;
@@ -204,46 +203,61 @@ impl<'a> Giving<'a> {
             }
             progress.give_back(tx).await?;
         }
-        self.meter(None)?;
+        let mut told = Vec::new();
+        self.meter(None, &mut told)?;
+        if let Some(sold) = &mut self.given.sold {
+            sold.push(tx, &told).await?;
+        }
         writing.finish(tx).await?;
         progress.finish(tx).await?;
         missed.note(tx, lane, epoch).await?;
         Ok(self.given)
     }
 
-    /// What becomes of some leases, and which of them are the operator's own.
-    fn page(&mut self, some: Vec<Contract>) -> Result<(Vec<Delivered>, BTreeSet<ContractId>)> {
-        let (mut all, mut own) = (Vec::with_capacity(some.len()), BTreeSet::new());
+    /// What becomes of some leases, and what everybody is told of them and of metered contracts between them.
+    fn page(&mut self, some: Vec<Contract>) -> Result<(Vec<Delivered>, Vec<SoldTo>)> {
+        let (mut all, mut told) = (Vec::with_capacity(some.len()), Vec::new());
         for c in some {
-            let (mut share, mut units) = (None, Vec::new());
+            self.meter(Some(c.id), &mut told)?;
+            let (mut share, mut units, mut is_operators) = (None, Vec::new(), false);
             if let Some(claim) = self.going.claim(&c)? {
-                self.meter(Some(c.id))?;
                 let got = self.give(&claim, c.scheme)?;
                 for earned in self.earned.iter_mut() {
                     units.push((earned.asset, earned.part(c.scheme, got.allocated)?));
                 }
-                share = Some(got);
-                own.extend(claim.is_operators.then_some(c.id));
+                (share, is_operators) = (Some(got), claim.is_operators);
             }
             if c.delivery().is_some_and(|d| d.start <= self.going.epoch) {
-                all.push(Delivered { units, ..deliver_one(c, share, self.how)? });
+                let own = units.first().map_or(0, |(_, units)| *units);
+                let d = Delivered { units, ..deliver_one(c, share, self.how)? };
+                if self.given.sold.is_some() {
+                    told.push(record::lease(&d.contract, share, own)?.of_operator(is_operators));
+                }
+                all.push(d);
             }
         }
-        Ok((all, own))
+        Ok((all, told))
     }
 
     /// Metered contracts that come before a lease, or all that are left.
-    fn meter(&mut self, before: Option<ContractId>) -> Result<()> {
-        while let Some(claim) =
-            self.metered.next_if(|claim| before.is_none_or(|id| claim.contract < id))
-        {
-            let scheme = self.schemes.get(&claim.contract).copied().unwrap_or(Scheme::Pplns);
-            let share = self.give(claim, scheme)?;
-            for earned in self.earned.iter_mut() {
-                let who = Beneficiary::Contract(claim.contract);
-                earned.meter(who, scheme, share.allocated)?;
+    fn meter(&mut self, before: Option<ContractId>, told: &mut Vec<SoldTo>) -> Result<()> {
+        while let Some(c) = self.metered.next_if(|c| before.is_none_or(|id| c.id < id)) {
+            let (mut share, mut own, mut is_operators) = (None, 0, false);
+            if let Some(claim) = self.claims.next_if(|claim| claim.contract == c.id) {
+                let scheme = self.schemes.get(&c.id).copied().unwrap_or(Scheme::Pplns);
+                let got = self.give(claim, scheme)?;
+                for (n, earned) in self.earned.iter_mut().enumerate() {
+                    let who = Beneficiary::Contract(c.id);
+                    let units = earned.meter(who, scheme, got.allocated)?;
+                    own = if n == 0 { units } else { own };
+                }
+                self.given.metered.shares.push(got);
+                (share, is_operators) = (Some(got), claim.is_operators);
             }
-            self.given.metered.shares.push(share);
+            if self.given.sold.is_some() {
+                let sold = record::metered(c, share, own);
+                told.extend(sold.map(|sold| sold.of_operator(is_operators)));
+            }
         }
         Ok(())
     }

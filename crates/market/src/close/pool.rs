@@ -51,12 +51,12 @@ impl EarnedUnits {
     }
 
     /// A metered contract's, which stand in a row.
-    pub(super) fn meter(&mut self, who: Beneficiary, scheme: Scheme, work: Hashes) -> Result<()> {
+    pub(super) fn meter(&mut self, who: Beneficiary, scheme: Scheme, work: Hashes) -> Result<u128> {
         let part = self.part(scheme, work)?;
         if part > 0 {
             self.rows.insert(who, part);
         }
-        Ok(())
+        Ok(part)
     }
 
     /// What is left after all contracts is the operator's; own machines' work is whole, but for that of owners whose blocks are
@@ -93,11 +93,6 @@ impl EarnedUnits {
     /// All of them together.
     pub(super) const fn total(&self) -> u128 {
         self.total
-    }
-
-    /// Those that stand in rows.
-    pub(super) const fn rows(&self) -> &BTreeMap<Beneficiary, u128> {
-        &self.rows
     }
 }
 
