@@ -267,14 +267,17 @@ mod tests {
         }
         let config = w.market.config().lanes[0].clone();
         let book = config.books().next().unwrap();
-        let before = w.now();
-        for (n, take) in (0_u8..).zip([None, Some(1), Some(3)]) {
+        // Full ones, of whose oldest epoch more or less counts, and one that is not.
+        let full = w.now();
+        for (n, (before, part)) in
+            (0_u8..).zip([(full, 1), (full, 3), (EpochNumber(first.0 + 2), 1)])
+        {
             let outcome = transact!(w.store, tx -> Result<()> => {
                 let found = find(tx, book, before, first).await?;
-                assert_eq!(found.first, Some(first));
-                let take = take.map(|part| found.first_units / part);
-                let window = Window { take, ..found };
-                let reading = Reading { book, first, before, edge: take.map(|_| first) };
+                assert_eq!(found.take.is_some(), before == full);
+                let first = found.first.unwrap();
+                let window = Window { take: found.take.map(|take| take / part), ..found };
+                let reading = Reading { book, first, before, edge: window.take.map(|_| first) };
                 let rows = at_once(tx, reading).await;
                 let sum = |of: fn(&(u128, u128)) -> u128| rows.values().map(of).sum::<u128>();
                 assert!(rows.len() > 3 * HELD_MAX, "{}", rows.len());
@@ -290,7 +293,7 @@ mod tests {
 
                 let (edge, missing) = (found.first_units, found.missing);
                 let mut reward =
-                    Reward::over(minor, take.unwrap_or(0), edge, missing, WINDOW_UNITS)?;
+                    Reward::over(minor, window.take.unwrap_or(0), edge, missing, WINDOW_UNITS)?;
                 let mut want = BTreeMap::new();
                 for (who, (whole, piece)) in rows {
                     want.insert(who, reward.part(whole, piece)?);
