@@ -10,10 +10,13 @@
 //!
 //! Σ allocated + surplus = *D*, exactly. The order in which contracts are given does not matter.
 
+mod sharing;
+
+pub(crate) use sharing::{Claimed, Sharing, Step};
+
 use crate::MarketError;
-use gruve_units::{ContractId, EpochNumber, Hashes, HashesSum, mul_div_floor};
+use gruve_units::{ContractId, EpochNumber, Hashes};
 use std::borrow::Cow;
-use std::cmp::Reverse;
 
 /// A contract's claim on an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,95 +60,71 @@ pub struct Allocation {
 /// # Errors
 /// [`MarketError::Overflow`] when the entitlements do not fit 128 bits together.
 pub fn allocate(done: Hashes, claims: &[Entitlement]) -> Result<Allocation, MarketError> {
-    // Nearly always there are none of the operator's, and they come sorted: then nothing is copied.
-    let (own, others): (Vec<Entitlement>, Cow<'_, [Entitlement]>) =
-        match claims.iter().any(|c| c.is_operators) {
-            true => {
-                let (own, others) = claims.iter().copied().partition(|c| c.is_operators);
-                (own, Cow::Owned(others))
-            }
-            false => (Vec::new(), Cow::Borrowed(claims)),
-        };
-    let mut all = among(done, others)?;
-    if !own.is_empty() {
-        let last = among(all.surplus, Cow::Owned(own))?;
-        all.surplus = last.surplus;
-        all.shares.extend(last.shares);
-        all.shares.sort_unstable_by_key(|s| s.contract);
-    }
-    Ok(all)
-}
-
-/// Shares work out among contracts of one rank.
-fn among(done: Hashes, mut claims: Cow<'_, [Entitlement]>) -> Result<Allocation, MarketError> {
+    let mut claims = Cow::Borrowed(claims);
+    // Nearly always they come sorted: then nothing is copied.
     if !claims.is_sorted_by_key(|c| c.contract) {
         claims.to_mut().sort_unstable_by_key(|c| c.contract);
     }
-    let total = claims
-        .iter()
-        .map(|c| c.entitled)
-        .checked_sum()
-        .ok_or(MarketError::Overflow("the sum of all entitlements"))?;
-    if done < total { pro_rata(done, total, &claims) } else { in_full(done, total, &claims) }
-}
-
-fn in_full(done: Hashes, total: Hashes, claims: &[Entitlement]) -> Result<Allocation, MarketError> {
-    let mut surplus = done.saturating_sub(total);
-    let mut shares: Vec<Share> = claims.iter().map(|c| share(c, c.entitled)).collect();
-    let mut short: Vec<usize> =
-        (0..claims.len()).filter(|i| claims[*i].catch_up > Hashes::ZERO).collect();
-    short.sort_by_key(|i| {
-        (claims[*i].short_since.unwrap_or(EpochNumber(u64::MAX)), claims[*i].contract)
-    });
-    for i in short {
-        let good = claims[i].catch_up.min(surplus);
-        surplus = surplus.saturating_sub(good);
-        shares[i].made_good = good;
-        shares[i].allocated = shares[i]
-            .allocated
-            .checked_add(good)
-            .ok_or(MarketError::Overflow("a contract's allocation"))?;
+    let mut claimed = Claimed::default();
+    for c in claims.iter() {
+        claimed.add(c)?;
     }
-    Ok(Allocation { shares, surplus })
-}
-
-fn pro_rata(
-    done: Hashes,
-    total: Hashes,
-    claims: &[Entitlement],
-) -> Result<Allocation, MarketError> {
-    let overflow = || MarketError::Overflow("a pro rata part");
-    let mut shares = Vec::with_capacity(claims.len());
-    let mut remainders = Vec::with_capacity(claims.len());
-    let mut left = done;
-    for (i, c) in claims.iter().enumerate() {
-        let (part, remainder) =
-            mul_div_floor(done.0, c.entitled.0, total.0).map_err(|_| overflow())?;
-        left = left.saturating_sub(Hashes(part));
-        shares.push(share(c, Hashes(part)));
-        remainders.push((Reverse(remainder), i));
+    let mut sharing = claimed.share_out(done)?;
+    let mut search = sharing.search();
+    while let Some(mut pass) = search.take() {
+        for c in claims.iter() {
+            pass.look(c)?;
+        }
+        match pass.step()? {
+            Step::On(next) => search = Some(next),
+            Step::Found(found) => sharing.learn(found),
+        }
     }
-    // Fewer hashes are left than contracts have a remainder: the largest are found without sorting the others.
-    // Claims are sorted by id, so ties are too.
-    let count = usize::try_from(left.0).unwrap_or(usize::MAX).min(remainders.len());
-    if (1..remainders.len()).contains(&count) {
-        remainders.select_nth_unstable(count - 1);
-    }
-    for (_, i) in &remainders[..count] {
-        left = left.saturating_sub(Hashes(1));
-        shares[*i].allocated = Hashes(shares[*i].allocated.0 + 1);
-    }
-    Ok(Allocation { shares, surplus: left })
-}
-
-fn share(c: &Entitlement, allocated: Hashes) -> Share {
-    Share { contract: c.contract, entitled: c.entitled, made_good: Hashes::ZERO, allocated }
+    let shares = claims.iter().map(|c| sharing.share(c)).collect::<Result<_, _>>()?;
+    Ok(Allocation { shares, surplus: sharing.surplus() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gruve_units::mul_div_floor;
     use proptest::prelude::*;
+    use std::cmp::Reverse;
+
+    /// The same with all claims in hand, rule by rule as they stand above.
+    fn at_once(done: u128, claims: &[Entitlement]) -> (Vec<Share>, u128) {
+        let (mut shares, mut left) = (Vec::new(), done);
+        for is_operators in [false, true] {
+            let mut rank: Vec<_> =
+                claims.iter().filter(|c| c.is_operators == is_operators).collect();
+            let total: u128 = rank.iter().map(|c| c.entitled.0).sum();
+            let is_short = left < total;
+            let mut open = if is_short { left } else { left - total };
+            let mut all: Vec<(Reverse<u128>, Share)> = Vec::new();
+            rank.sort_by_key(|c| (c.short_since.unwrap_or(EpochNumber(u64::MAX)), c.contract));
+            for c in rank {
+                let (part, rest) = match is_short {
+                    true => mul_div_floor(left, c.entitled.0, total).unwrap(),
+                    false => (c.entitled.0, 0),
+                };
+                let good = if is_short { 0 } else { c.catch_up.0.min(open) };
+                open -= if is_short { part } else { good };
+                let (contract, entitled, allocated) = (c.contract, c.entitled, Hashes(part + good));
+                let share = Share { contract, entitled, made_good: Hashes(good), allocated };
+                all.push((Reverse(rest), share));
+            }
+            all.sort_by_key(|(rest, share)| (*rest, share.contract));
+            for (_, share) in
+                all.iter_mut().take(if is_short { usize::try_from(open).unwrap() } else { 0 })
+            {
+                share.allocated.0 += 1;
+            }
+            left = if is_short { 0 } else { open };
+            shares.extend(all.into_iter().map(|(_, share)| share));
+        }
+        shares.sort_by_key(|share| share.contract);
+        (shares, left)
+    }
 
     fn id(n: u8) -> ContractId {
         ContractId::from_bytes([n; 16])
@@ -249,6 +228,23 @@ mod tests {
             if done < total {
                 prop_assert_eq!(a.surplus, Hashes::ZERO);
             }
+        }
+
+        #[test]
+        fn nobody_gets_another_hash_when_no_claim_is_held(
+            part in 0u128..=130,
+            claims in proptest::collection::vec((0u128..1 << 90, 0u128..40, 0u128..1 << 80, proptest::option::of(0u64..4), proptest::bool::weighted(0.2)), 0..40),
+            few in any::<bool>(),
+        ) {
+            let claims: Vec<_> = (0u8..).zip(claims).map(|(n, (many, one, short, since, is_operators))| {
+                let entitled = if few { one % 3 + 1 } else if one < 30 { many } else { one };
+                Entitlement { is_operators, ..claim(n, entitled, short, since) }
+            }).collect();
+            let total: u128 = claims.iter().map(|c| c.entitled.0).sum();
+            // Too little of it, just enough and more.
+            let done = total / 100 * part + total % 100 * part / 100;
+            let (shares, surplus) = at_once(done, &claims);
+            prop_assert_eq!(allocate(Hashes(done), &claims).unwrap(), Allocation { shares, surplus: Hashes(surplus) });
         }
 
         #[test]

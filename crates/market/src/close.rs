@@ -2,10 +2,14 @@
 //!
 //! Found blocks and outcomes, allocation, contracts (delivery, ends, refunds), units, accruals, the
 //! settlement where one is due, the checkpoint and the log's cursor commit together or not at all.
+//!
+//! Contracts are gone through twice, a page at a time: once for what they claim, once for what they get ([`giving`]). So no
+//! more than a page of them is held.
 
 mod deliver;
 mod deliveries;
 mod epoch_row;
+mod giving;
 mod lane_state;
 mod news;
 mod pool;
@@ -14,24 +18,22 @@ pub(crate) use deliver::Delivered;
 pub(crate) use lane_state::LaneState;
 pub(crate) use news::BlockNews;
 
-use crate::allocate::allocate;
-use crate::bulk::progress;
-use crate::contract::Contract;
 use crate::metered::MeteredEpoch;
 use crate::record::{self, Public};
 use crate::tally::Tally;
 use crate::{
-    ContractState, LaneConfig, Market, MarketError, Result, Settled, dollars, end_near, fpps,
-    happenings, owed, papers, pause, reward, settlement, short, solo, sql,
+    LaneConfig, Market, MarketError, Result, Settled, fpps, happenings, owed, papers, pause,
+    reward, settlement, solo, sql,
 };
-use deliver::{Close, deliver, is_short};
-use deliveries::write_deliveries;
-use epoch_row::{Written, allocation_root, write_epoch};
+use deliver::Close;
+use epoch_row::{Written, write_epoch};
+use giving::{Ahead, Given, Giving, Going};
+use gruve_proof::summary::AllocationLeaf;
 use gruve_sharelog::Position;
 use gruve_store::{Tx, params};
-use gruve_units::{Asset, EpochNumber, HashesSum};
+use gruve_units::{Asset, EpochNumber};
 use news::write_blocks;
-use pool::{EarnedUnits, Pool, house_of, write_units};
+use pool::{EarnedUnits, house_of, write_units};
 use std::collections::BTreeMap;
 
 /// Everything the log says about an epoch that is being closed.
@@ -74,83 +76,64 @@ impl Market {
 
         owed::lapse(tx, lane, epoch, now).await?;
         let (house, other) = closing.tally.house_and_other()?;
-        let mut contracts = Contract::running(tx, &lane.lane).await?;
-        pause::stop_clocks(&mut contracts, epoch, closing.skipped);
-        let paused = pause::paused(&contracts, epoch);
-        let pausing = pause::pausing(&contracts, epoch);
+        let operators = &self.config().operator_accounts;
+        let going = Going { lane, epoch, skipped: closing.skipped, operators };
+        let Ahead { claimed, paused, pausing } = Box::pin(going.look_ahead(tx)).await?;
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
-        let mut claims = self.claims(&contracts, epoch)?;
-        claims.extend(metered.claims());
-        let allocation = allocate(house, &claims)?;
-        let mut schemes = solo::other_schemes(&contracts);
-        schemes.extend(metered.other_schemes());
+        // What customers share by; the operator's own contracts take of what they leave.
+        let (entitled, sharing) = Box::pin(going.share_out(tx, house, claimed, &metered)).await?;
+        let surplus = sharing.surplus();
         let owners = solo::owners(tx, lane, epoch, &closing.tally.by_owner()).await?;
-        let pool = Pool { house, allocation: &allocation, schemes: &schemes, solo: &owners };
-        let by_owner = closing.tally.units_by_owner()?;
-        let mut house_units = vec![(lane.asset, house_of(&by_owner))];
-        let mut earned = vec![EarnedUnits {
-            asset: lane.asset,
-            last_job: closing.last_job,
-            units: pool.units(by_owner)?,
-        }];
-        for aux in &lane.aux {
-            let by_owner = closing.tally.aux_units_by_owner(aux.asset)?;
-            house_units.push((aux.asset, house_of(&by_owner)));
-            earned.push(EarnedUnits {
-                asset: aux.asset,
-                last_job: closing.last_aux.get(&aux.asset).copied(),
-                units: pool.units(by_owner)?,
-            });
+        let (mut earned, mut by_owner) = (Vec::new(), Vec::new());
+        for asset in lane.assets() {
+            let (last_job, units) = match asset == lane.asset {
+                true => (closing.last_job, closing.tally.units_by_owner()?),
+                false => {
+                    let last_job = closing.last_aux.get(&asset).copied();
+                    (last_job, closing.tally.aux_units_by_owner(asset)?)
+                }
+            };
+            earned.push(EarnedUnits::of(asset, last_job, house_of(&units), house));
+            by_owner.push(units);
         }
-        let may_be_caused = is_short(&allocation) && self.may_be_caused(tx, lane, epoch).await?;
-        let how =
-            Close { epoch, settle, may_be_caused, operators: &self.config().operator_accounts };
-        let deliveries = deliver(contracts, &allocation, how)?;
-        write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
-        dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
-        Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;
+        let may_be_caused = sharing.is_short() && self.may_be_caused(tx, lane, epoch).await?;
+        let how = Close { epoch, settle, may_be_caused, operators };
+        let sold = self.sold_tree(lane, epoch)?;
+        let giving = Giving::of(going, how, sharing, &mut earned, &metered, sold)?;
+        let given = Box::pin(giving.give_out(tx, is_scheduled, now)).await?;
+        let Given { metered: allocation, solo, fpps, mut tree, sold, mut owing } = given;
+        for (one, units) in earned.iter_mut().zip(&by_owner) {
+            one.close(units, &owners)?;
+        }
+        Box::pin(self.credit_paused(tx, lane, &paused, epoch, surplus)).await?;
         pause::note(tx, &paused, epoch, closing.skipped).await?;
-        end_near::tell_all(tx, lane, &deliveries, (epoch, closing.skipped), now).await?;
-        short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
-        let delivered = deliveries.iter().map(|d| (&d.contract, d.share));
-        let mut sold = record::leases(delivered, &earned[0].units)?;
-        sold.extend(record::metered(&metered, &allocation, &earned[0].units));
-        let own = claims.iter().filter(|c| c.is_operators).map(|c| c.contract).collect();
-        record::operators_last(&mut sold, &own);
-        let mut running: Vec<Contract> = deliveries
-            .into_iter()
-            .map(|d| d.contract)
-            .filter(|c| c.state == ContractState::Active)
-            .collect();
-        progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
-
-        let root = allocation_root(&closing.tally, &allocation)?;
+        drop(paused);
+        for (owner, work) in closing.tally.by_owner() {
+            if let Some(account) = owner {
+                tree.push(AllocationLeaf::Account(account), work)?;
+            }
+        }
+        let root = tree.root()?;
         let all = house.checked_add(other).ok_or(MarketError::Overflow("an epoch's work"))?;
         if root.sum != all.0 {
             return Err(MarketError::Broken("allocated work is not the work done".into()));
         }
-        let surplus = allocation.surplus;
         let public = Public { closing, before, house, other, surplus, root, sold };
         let checkpoint = self.publish_epoch(tx, lane, public).await?;
-        let written = Written { house, other, surplus: allocation.surplus, root, checkpoint };
-        write_epoch(tx, lane, closing, &earned[0].units, &written, now).await?;
+        let written = Written { house, other, surplus, root, checkpoint };
+        write_epoch(tx, lane, closing, earned[0].total(), &written, now).await?;
         for one in &earned {
-            write_units(tx, lane, epoch, one, metered.ids()).await?;
+            write_units(tx, lane, epoch, one).await?;
         }
 
-        // What customers share by; the operator's own contracts take of what they leave.
-        let first = claims.iter().filter(|c| !c.is_operators);
-        let entitled = first.map(|c| c.entitled).checked_sum();
-        let entitled = entitled.ok_or(MarketError::Overflow("all entitlements"))?;
-        for (asset, house) in house_units {
+        for (one, units) in earned.iter().zip(&by_owner) {
+            let (asset, house) = (one.asset, house_of(units));
             papers::write_sums(tx, &lane.lane, asset, epoch, entitled, house).await?;
         }
 
         // After the epoch's row: whether a rate is for sale again is seen from it.
         metered.settle(self, tx, lane, &allocation, now).await?;
-        let solo = solo::contracts_of(&schemes, &allocation);
         solo::record(tx, lane, epoch, &solo, &owners).await?;
-        let fpps = fpps::contracts_of(&schemes, &allocation);
         fpps::record(tx, lane, closing, house, &fpps).await?;
         for book in lane.books() {
             let open = happenings::open_fpps(tx, book).await?;
@@ -164,12 +147,12 @@ impl Market {
             Box::pin(self.decide_pauses(tx, lane, epoch, &pausing)).await?;
         }
         if settle {
-            let waiting = self.convert_dues(tx, lane, &mut running).await?;
-            let everyone = settlement::Everyone { running: &mut running, waiting: &waiting };
+            let waiting = self.convert_dues(tx, lane, &mut owing).await?;
+            let everyone = settlement::Everyone { running: &mut owing, waiting: &waiting };
             let credited = settlement::settle_lane(tx, lane, epoch, everyone, now).await?;
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;
-            progress::replace(tx, &lane.lane, running.iter().map(Contract::progress)).await?;
+            settlement::write_dues(tx, &lane.lane, &owing).await?;
             Box::pin(self.pay_owed(tx, lane, epoch)).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;

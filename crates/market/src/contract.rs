@@ -3,7 +3,7 @@
 use crate::bulk::progress::{self, Progress};
 use crate::bulk::roll;
 use crate::delivery::Delivery;
-use crate::pages::Pages;
+use crate::pages::ROWS;
 use crate::scheme::Scheme;
 use crate::sql;
 use crate::{ContractState, LifeView, MarketError, Result};
@@ -161,29 +161,13 @@ impl Contract {
     }
 
     /// The lane's contracts that are paid and not at their end, sorted by id.
+    #[cfg(test)]
     pub(crate) async fn running(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
-        let mut all = roll::read(tx, lane).await?;
-        let enrolled = all.len();
-        let mut pages = Pages::by_id(sql::RUNNING_CONTRACTS, &params![lane.clone()]);
-        while let Some(rows) = pages.next(tx).await? {
-            for row in &rows {
-                all.push(Contract::read(row)?);
-            }
-        }
-        if all.len() > enrolled {
-            // Two sorted runs: a stable sort merges them.
-            all.sort_by_key(|c| c.id);
-        }
-        let mut progress = progress::Reading::of(lane);
-        for c in &mut all {
-            if let Some(p) = progress.find(tx, c.id).await? {
-                c.go_on_from(p);
-            }
-        }
-        // Whatever made a contract stop running outside of a close knew its row alone.
-        let left = progress.rest(tx).await?;
-        if !left.is_empty() {
-            progress::flush(tx, &left).await?;
+        let (mut running, mut reading) = (Running::of(lane), progress::Reading::of(lane));
+        let mut all = Vec::new();
+        while let Some(some) = running.next(tx, &mut reading).await? {
+            assert!(some.len() <= crate::pages::ROWS as usize, "more than a page is held");
+            all.extend(some);
         }
         Ok(all)
     }
@@ -217,5 +201,53 @@ impl Contract {
         self.maintenance_due = p.maintenance_due;
         self.short_since = p.short_since;
         self.recognised = p.recognised;
+    }
+}
+
+/// The lane's contracts that are paid and not at their end, in the order of their ids, a page at a time: no more are
+/// held at once, however many there are. What was given may be changed before the next page is asked for.
+pub(crate) struct Running {
+    commons: roll::Commons,
+    after: Option<ContractId>,
+    is_over: bool,
+}
+
+impl Running {
+    pub(crate) fn of(lane: &LaneId) -> Running {
+        Running { commons: roll::Commons::of(lane), after: None, is_over: false }
+    }
+
+    /// The next ones, with their progress; `None` after the last.
+    pub(crate) async fn next(
+        &mut self,
+        tx: &mut Tx,
+        progress: &mut progress::Reading,
+    ) -> Result<Option<Vec<Contract>>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let most = ROWS as usize;
+        let mut some = roll::after(tx, &mut self.commons, self.after, most).await?;
+        let enrolled = some.len();
+        let after = self.after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
+        let given = params![self.commons.lane.clone(), after, ROWS];
+        let rows = tx.fetch_all(sql::RUNNING_CONTRACTS, &given).await?;
+        for row in &rows {
+            some.push(Contract::read(row)?);
+        }
+        if enrolled > 0 && !rows.is_empty() {
+            // Two sorted runs: a stable sort merges them.
+            some.sort_by_key(|c| c.id);
+        }
+        // Of each kind the first ones are there, so the first ones of both together are.
+        some.truncate(most);
+        self.is_over = enrolled < most && rows.len() < most && some.len() == enrolled + rows.len();
+        for c in &mut some {
+            if let Some(p) = progress.find(tx, c.id).await? {
+                c.go_on_from(p);
+            }
+        }
+        self.after = some.last().map(|c| c.id);
+        Ok((!some.is_empty()).then_some(some))
     }
 }

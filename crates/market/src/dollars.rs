@@ -8,6 +8,7 @@ use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::price::in_coin;
 use crate::settle::maintenance;
+use crate::settlement::Owing;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, bulk, life_sql};
 use gruve_store::{Batch, Row, Tx, Value, params};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochNumber, Timestamp};
@@ -83,11 +84,11 @@ async fn convert_page(
     lane: &LaneConfig,
     rows: &[Row],
     prices: &BTreeMap<Timestamp, Option<i64>>,
-    running: &mut [Contract],
+    running: &mut [Owing],
     waiting: &mut BTreeSet<ContractId>,
 ) -> Result<()> {
     let position =
-        |running: &[Contract], id: ContractId| running.binary_search_by_key(&id, |c| c.id).ok();
+        |running: &[Owing], id: ContractId| running.binary_search_by_key(&id, |c| c.id).ok();
     let ids = rows.iter().map(|row| row.get::<ContractId>("contract"));
     let ids = ids.collect::<std::result::Result<BTreeSet<_>, _>>()?;
     let apart = ids.into_iter().filter(|id| position(running, *id).is_none());
@@ -103,7 +104,7 @@ async fn convert_page(
             continue;
         };
         let before = match position(running, id) {
-            Some(at) => &mut running[at].maintenance_due,
+            Some(at) => &mut running[at].due,
             None => ended.get_mut(&id).ok_or(MarketError::UnknownContract)?,
         };
         let due = before.checked_add(in_coin(row.get("due")?, lane.asset, price)?);
@@ -128,7 +129,7 @@ impl Market {
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
-        running: &mut [Contract],
+        running: &mut [Owing],
     ) -> Result<BTreeSet<ContractId>> {
         let mut waiting = BTreeSet::new();
         let mut prices: BTreeMap<Timestamp, Option<i64>> = BTreeMap::new();

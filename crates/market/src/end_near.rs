@@ -6,10 +6,11 @@
 use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::notices::NoticeKind;
-use crate::renew::{RENEW_AHEAD_EPOCHS, followers};
-use crate::{ContractState, LaneConfig, Result};
+use crate::renew::{Follower, RENEW_AHEAD_EPOCHS};
+use crate::{ContractState, Result};
 use gruve_store::{Batch, Tx, many_statements, params};
-use gruve_units::{EpochNumber, Hashes, Timestamp};
+use gruve_units::{ContractId, EpochNumber, Hashes, Timestamp};
+use std::collections::BTreeMap;
 
 /// Epochs before the end at which it is told, at most: a week of ten-minute ones.
 pub const END_NEAR_EPOCHS_MAX: u64 = 1_008;
@@ -56,24 +57,26 @@ fn came_near(c: &Contract, got: Hashes, epoch: EpochNumber, skipped: u64) -> boo
     by_work || by_time
 }
 
-/// Tells those whose end came near in this epoch.
-pub(crate) async fn tell_all(
-    tx: &mut Tx,
-    lane: &LaneConfig,
+/// Those whose end came near in this epoch, after `skipped` that had no row.
+pub(crate) fn came_near_now(
     deliveries: &[Delivered],
     (epoch, skipped): (EpochNumber, u64),
-    now: Timestamp,
-) -> Result<()> {
-    let near: Vec<&Contract> = deliveries
+) -> Vec<&Contract> {
+    deliveries
         .iter()
         .filter(|d| d.contract.state == ContractState::Active)
         .filter(|d| came_near(&d.contract, d.got(), epoch, skipped))
         .map(|d| &d.contract)
-        .collect();
-    if near.is_empty() {
-        return Ok(());
-    }
-    let followed = followers(tx, &lane.lane).await?;
+        .collect()
+}
+
+/// Tells them, but for those that somebody follows.
+pub(crate) async fn tell_all(
+    tx: &mut Tx,
+    near: Vec<&Contract>,
+    followed: &BTreeMap<ContractId, Follower>,
+    now: Timestamp,
+) -> Result<()> {
     let mut notices = Batch::new(&INSERT_NOTICES);
     for c in near.into_iter().filter(|c| !followed.contains_key(&c.id)) {
         let about = c.start.unwrap_or_default();

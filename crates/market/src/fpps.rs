@@ -114,20 +114,6 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// The FPPS contracts' part of an allocation.
-pub(crate) fn contracts_of(
-    schemes: &BTreeMap<ContractId, Scheme>,
-    allocation: &crate::allocate::Allocation,
-) -> Vec<(ContractId, Hashes)> {
-    let is_fpps = |id: &ContractId| schemes.get(id) == Some(&Scheme::Fpps);
-    allocation
-        .shares
-        .iter()
-        .filter(|s| is_fpps(&s.contract) && s.allocated > Hashes::ZERO)
-        .map(|s| (s.contract, s.allocated))
-        .collect()
-}
-
 /// Prices the open epochs of an asset as far as their blocks are known.
 pub(crate) async fn price_open(tx: &mut Tx, book: Book<'_>) -> Result<()> {
     let rows =

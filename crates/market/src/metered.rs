@@ -24,7 +24,7 @@ pub use price::UnitPrice;
 pub use start::Started;
 pub use usage::{Period, SettledSum, USAGE_ROWS_MAX, UsageLine};
 
-pub(crate) use close::MeteredEpoch;
+pub(crate) use close::{MeterSold, MeteredEpoch};
 
 use crate::contract::{read_also, write_also};
 use crate::scheme::{FppsAsset, read_fpps};

@@ -4,8 +4,7 @@
 //! Its tables are numbered by themselves and only added to; nothing that decides reads them.
 
 use crate::book::Book;
-use crate::pplns::EpochUnits;
-use crate::reward::Life;
+use crate::reward::{Life, Window};
 use crate::standing::StandingRow;
 use crate::{Market, MarketError, Result};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -101,24 +100,18 @@ pub(crate) async fn write_life(
     book: Book<'_>,
     life: Life,
     before: EpochNumber,
-    window: &[EpochUnits],
+    window: Window,
     closed: EpochNumber,
 ) -> Result<()> {
-    let total = |e: &EpochUnits| e.pieces.iter().try_fold(0u128, |sum, (_, u)| sum.checked_add(*u));
-    let totals: Option<Vec<u128>> = window.iter().map(total).collect();
-    let totals = totals.ok_or(MarketError::Overflow("the units of a window"))?;
-    let first = totals.first().copied().unwrap_or(0);
-    let after = totals.iter().skip(1).try_fold(0u128, |sum, t| sum.checked_add(*t));
-    let after = after.ok_or(MarketError::Overflow("the units of a window"))?;
     let row = params![
         book.asset,
         life.block_hash,
         life.generation,
         book.id(),
         before,
-        window.first().map(|e| e.epoch),
-        first.to_be_bytes(),
-        after.to_be_bytes(),
+        window.first,
+        window.first_units.to_be_bytes(),
+        window.after_units.to_be_bytes(),
         closed
     ];
     tx.execute(INSERT_LIFE, &row).await?;

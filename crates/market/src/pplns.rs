@@ -137,31 +137,80 @@ fn share_out(
     reward_minor: i64,
     size: u128,
 ) -> Result<Payout, MarketError> {
-    let reward = Accrual::from_minor(reward_minor)
-        .ok_or_else(|| MarketError::Broken("a block with a negative reward".into()))?;
-    let rule = Rule::new(reward, edge, size.max(1));
-    let unfilled = rule.part(missing, 0)?;
+    let mut reward = Reward::over(reward_minor, edge.take, edge.total, missing, size)?;
     let mut parts = Vec::with_capacity(whole.len().max(edge.pieces.len()));
-    let mut given = unfilled;
-    let (mut whole, mut pieces) = (whole.iter().peekable(), edge.pieces.iter().peekable());
-    loop {
-        // Whoever comes first in either list.
-        let next = [whole.peek(), pieces.peek()];
-        let Some(who) = next.into_iter().flatten().map(|(who, _)| *who).min() else { break };
-        let units = |list: &mut std::iter::Peekable<std::slice::Iter<'_, Piece>>| {
-            list.next_if(|(other, _)| *other == who).map_or(0, |(_, units)| *units)
-        };
-        let amount = rule.part(units(&mut whole), units(&mut pieces))?;
-        let sum = given.checked_add(amount);
-        given = sum.ok_or_else(|| MarketError::Broken(ABOVE.into()))?;
+    both(whole, &edge.pieces, |who, whole, piece| {
+        let amount = reward.part(whole, piece)?;
         if amount > Accrual::ZERO {
             parts.push((who, amount));
         }
-    }
-    let remainder = reward.checked_sub(given);
-    let remainder = remainder.ok_or_else(|| MarketError::Broken(ABOVE.into()))?;
+        Ok(())
+    })?;
     // Sorted already, which a map takes over without searching.
-    Ok(Payout { parts: parts.into_iter().collect(), unfilled, remainder })
+    let parts = parts.into_iter().collect();
+    Ok(Payout { parts, unfilled: reward.unfilled, remainder: reward.remainder()? })
+}
+
+/// Gives each of two sorted lists' beneficiaries once, in their order, with the units in both.
+pub(crate) fn both(
+    whole: &[Piece],
+    pieces: &[Piece],
+    mut each: impl FnMut(Beneficiary, u128, u128) -> Result<(), MarketError>,
+) -> Result<(), MarketError> {
+    let (mut whole, mut pieces) = (whole.iter().peekable(), pieces.iter().peekable());
+    loop {
+        // Whoever comes first in either list.
+        let next = [whole.peek(), pieces.peek()];
+        let Some(who) = next.into_iter().flatten().map(|(who, _)| *who).min() else {
+            return Ok(());
+        };
+        let units = |list: &mut std::iter::Peekable<std::slice::Iter<'_, Piece>>| {
+            list.next_if(|(other, _)| *other == who).map_or(0, |(_, units)| *units)
+        };
+        let (whole, piece) = (units(&mut whole), units(&mut pieces));
+        each(who, whole, piece)?;
+    }
+}
+
+/// A reward while it is shared out over its window, one beneficiary after the other.
+pub(crate) struct Reward {
+    rule: Rule,
+    reward: Accrual,
+    given: Accrual,
+    /// What an underfilled window leaves over.
+    pub(crate) unfilled: Accrual,
+}
+
+impl Reward {
+    /// A reward of whole minor units over a window of `size` units, of which so many are missing; of the epoch at its edge so
+    /// many of all its units count.
+    pub(crate) fn over(
+        reward_minor: i64,
+        take: u128,
+        total: u128,
+        missing: u128,
+        size: u128,
+    ) -> Result<Reward, MarketError> {
+        let reward = Accrual::from_minor(reward_minor)
+            .ok_or_else(|| MarketError::Broken("a block with a negative reward".into()))?;
+        let rule = Rule::new(reward, take, total, size.max(1));
+        let unfilled = rule.part(missing, 0)?;
+        Ok(Reward { rule, reward, given: unfilled, unfilled })
+    }
+
+    /// The part of somebody with so many units in the window's whole epochs and in the one at its edge.
+    pub(crate) fn part(&mut self, whole: u128, piece: u128) -> Result<Accrual, MarketError> {
+        let amount = self.rule.part(whole, piece)?;
+        let sum = self.given.checked_add(amount);
+        self.given = sum.ok_or_else(|| MarketError::Broken(ABOVE.into()))?;
+        Ok(amount)
+    }
+
+    /// What rounding leaves over, when everybody has his part.
+    pub(crate) fn remainder(&self) -> Result<Accrual, MarketError> {
+        let remainder = self.reward.checked_sub(self.given);
+        remainder.ok_or_else(|| MarketError::Broken(ABOVE.into()))
+    }
 }
 
 const ABOVE: &str = "a reward was shared out above itself";
@@ -179,11 +228,11 @@ struct Rule {
 }
 
 impl Rule {
-    fn new(reward: Accrual, edge: &Edge, size: u128) -> Rule {
+    fn new(reward: Accrual, take: u128, total: u128, size: u128) -> Rule {
         // Both are multiples of 2^64 as a rule, and then fit 64 bits.
         let common = reward.0.trailing_zeros().min(size.trailing_zeros()).min(64);
         let (numerator, denominator) = (reward.0 >> common, size >> common);
-        Rule { numerator, denominator, take: edge.take, total: edge.total }
+        Rule { numerator, denominator, take, total }
     }
 
     fn part(&self, whole: u128, piece: u128) -> Result<Accrual, MarketError> {

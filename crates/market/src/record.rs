@@ -12,7 +12,7 @@ mod places;
 mod sold;
 
 pub(crate) use places::load as load_places;
-pub(crate) use sold::{SoldTo, leases, metered, operators_last};
+pub(crate) use sold::{SoldTo, SoldTree, lease, metered};
 
 use crate::close::{Closing, LaneState};
 use crate::opened::{Sampling, is_one_class};
@@ -20,6 +20,7 @@ use crate::tally::Counted;
 use crate::{LaneConfig, Market, MarketError, Result};
 use gruve_proof::aux::{self, AuxBlock};
 use gruve_proof::places::Places;
+use gruve_proof::publish;
 use gruve_proof::record::{RecordJob, RecordOf, write_record};
 use gruve_proof::share;
 use gruve_proof::sum_tree::SumNode;
@@ -29,6 +30,8 @@ use gruve_sharelog::{AuxChainRecord, AuxJobRecord, JobRecord};
 use gruve_store::{Migration, Tx, params};
 use gruve_units::{AccountId, Algorithm, EpochNumber, Hashes, JobId, LaneId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::sync::Arc;
 
 /// The tables of the public log, counted by themselves.
@@ -85,6 +88,30 @@ pub trait RecordSink: Send + Sync {
     /// As [`RecordSink::put`].
     fn keep(&self, sold: &FileRef, bytes: &[u8]) -> Result<(), String>;
 
+    /// An empty file for what is to be put or kept, which is gone when it is closed. Called on threads that may not block for long.
+    ///
+    /// # Errors
+    /// As [`RecordSink::put`].
+    fn scratch(&self) -> Result<File, String> {
+        publish::scratch(&std::env::temp_dir()).map_err(|e| e.to_string())
+    }
+
+    /// [`RecordSink::put`] of what a file holds.
+    ///
+    /// # Errors
+    /// As [`RecordSink::put`].
+    fn put_from(&self, file: &mut File) -> Result<FileRef, String> {
+        self.put(&read_all(file).map_err(|e| e.to_string())?)
+    }
+
+    /// [`RecordSink::keep`] of what a file holds.
+    ///
+    /// # Errors
+    /// As [`RecordSink::put`].
+    fn keep_from(&self, sold: &FileRef, file: &mut File) -> Result<(), String> {
+        self.keep(sold, &read_all(file).map_err(|e| e.to_string())?)
+    }
+
     /// What salts are made with.
     fn secret(&self) -> [u8; 32];
 
@@ -108,6 +135,13 @@ pub trait RecordSink: Send + Sync {
 
     /// The log has entries that are not published.
     fn grown(&self);
+}
+
+fn read_all(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// An epoch's record as it was stored before the transaction.
@@ -258,8 +292,8 @@ pub(crate) struct Public<'a> {
     pub(crate) surplus: Hashes,
     /// Who got the work.
     pub(crate) root: SumNode,
-    /// Every contract with a claim, in any order.
-    pub(crate) sold: Vec<SoldTo>,
+    /// The tree over every contract with a claim, where a record is published.
+    pub(crate) sold: Option<SoldTree>,
 }
 
 impl Market {
@@ -304,11 +338,7 @@ impl Market {
         public: Public<'_>,
     ) -> Result<[u8; 32]> {
         let (sink, epoch) = (self.record_sink().cloned(), public.closing.epoch);
-        let nonces = match &sink {
-            Some(_) => nonce::of_lane(tx, lane).await?,
-            None => BTreeMap::new(),
-        };
-        let sold = self.sold_tree(&lane.lane, epoch, public.sold, nonces).await?;
+        let sold = sold::store(public.sold).await?;
         let (prev_epoch, prev_checkpoint) = match &sink {
             Some(_) => last_logged(tx, lane).await?,
             None => (public.before.closed.unwrap_or_default(), public.before.checkpoint),

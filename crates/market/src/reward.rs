@@ -19,27 +19,25 @@
 //! record takes the epoch of its header's time instead (not above the epoch being closed), once an epoch
 //! later than the one in which it was seen is closed: by then the log would have shown it.
 
+mod window;
+
+pub(crate) use window::Window;
+
 use crate::book::Book;
+use crate::bulk::accruals;
 use crate::bulk::pending::{self, What};
-use crate::bulk::{accruals, lines};
 use crate::close::LaneState;
 use crate::papers;
-use crate::pplns::{Cut, EpochUnits, Filling, Payout, WINDOW_UNITS, unit_pplns};
 use crate::solo;
 use crate::sql;
 use crate::standing::StandingRow;
-use crate::sums::Sums;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, RewardSeen};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, EpochNumber, LaneId, Timestamp};
-use std::collections::BTreeMap;
 
 /// Beneficiaries whose accruals are reversed at once: some megabytes of rows.
 const ACCRUALS_AT_ONCE: usize = 10_000;
-
-/// Rows of a window read at once.
-const PAGE: u32 = 20_000;
 
 /// Which life of which block.
 #[derive(Clone, Copy, Debug)]
@@ -272,19 +270,21 @@ impl Market {
     ) -> Result<()> {
         // Below, standings are written as they then are.
         pending::fold(tx, book).await?;
-        let parts = accruals::read(tx, life).await?;
+        let mut reading = accruals::Reading::of(life);
+        while let Some(some) = reading.next(tx).await? {
+            for parts in some.chunks(ACCRUALS_AT_ONCE) {
+                let mut rows = standings_of(tx, book, parts).await?;
+                for (row, (_, amount)) in rows.iter_mut().zip(parts) {
+                    row.reverse(*amount, was_credited)?;
+                    if was_credited {
+                        crate::settlement::take_back(tx, book, life, row, now).await?;
+                    }
+                }
+                StandingRow::put_all(tx, book, &rows).await?;
+            }
+        }
         let given = params![life.amount.asset, life.block_hash, life.generation, now];
         tx.execute(sql::REVERSE_OLD_ACCRUALS, &given).await?;
-        for parts in parts.chunks(ACCRUALS_AT_ONCE) {
-            let mut rows = standings_of(tx, book, parts).await?;
-            for (row, (_, amount)) in rows.iter_mut().zip(parts) {
-                row.reverse(*amount, was_credited)?;
-                if was_credited {
-                    crate::settlement::take_back(tx, book, life, row, now).await?;
-                }
-            }
-            StandingRow::put_all(tx, book, &rows).await?;
-        }
         Ok(())
     }
 }
@@ -335,8 +335,14 @@ pub(crate) async fn accrue_and_credit(
             generation: row.get("generation")?,
             amount: Amount::zero(book.asset),
         };
-        let parts = accruals::read(tx, life).await?;
-        pending::add(tx, book, &parts, What::Matured).await?;
+        let mut adding = pending::Adding::of(book, What::Matured);
+        let mut reading = accruals::Reading::of(life);
+        while let Some(parts) = reading.next(tx).await? {
+            for part in parts {
+                adding.push(tx, part).await?;
+            }
+        }
+        adding.finish(tx).await?;
         tx.execute(sql::SET_CREDITED, &params![book.asset, life.block_hash]).await?;
         papers::credit_life(tx, life, closed).await?;
     }
@@ -362,108 +368,25 @@ async fn accrue(
     epoch: EpochNumber,
     closed: EpochNumber,
 ) -> Result<()> {
-    let parts = match solo::finder_of(tx, book, &life.block_hash, epoch).await? {
+    let mut parts = window::Parts::of(book, life);
+    match solo::finder_of(tx, book, &life.block_hash, epoch).await? {
         Some(finder) => {
             let whole = Accrual::from_minor(life.amount.minor);
             let whole = whole.ok_or_else(|| MarketError::Broken("a negative reward".into()))?;
             // Statements say when it was given, credited and taken back; it has no window.
-            papers::write_life(tx, book, life, epoch, &[], closed).await?;
-            BTreeMap::from([(finder, whole)])
+            papers::write_life(tx, book, life, epoch, Window::default(), closed).await?;
+            parts.give(tx, (finder, whole)).await?;
         }
-        None => shared(tx, book, life, epoch, closed).await?,
-    };
-    let parts: Vec<_> = parts.into_iter().filter(|(_, a)| *a > Accrual::ZERO).collect();
-    accruals::write(tx, life, &parts).await?;
-    pending::add(tx, book, &parts, What::Accrued).await?;
+        None => {
+            let oldest = epoch.back(book.lane.pplns_epochs_max);
+            let window = window::find(tx, book, epoch, oldest).await?;
+            papers::write_life(tx, book, life, epoch, window, closed).await?;
+            window::share_out(tx, book, (window, epoch), life.amount.minor, &mut parts).await?;
+        }
+    }
+    parts.finish(tx).await?;
     tx.execute(sql::SET_ACCRUED, &params![book.asset, life.block_hash, epoch]).await?;
     Ok(())
-}
-
-/// Everyone's part of a block that is shared out over its window.
-async fn shared(
-    tx: &mut Tx,
-    book: Book<'_>,
-    life: Life,
-    epoch: EpochNumber,
-    closed: EpochNumber,
-) -> Result<BTreeMap<Beneficiary, Accrual>> {
-    let window = read_window(tx, book, epoch).await?;
-    papers::write_life(tx, book, life, epoch, &window, closed).await?;
-    let Payout { mut parts, unfilled, remainder } =
-        unit_pplns(&window, life.amount.minor, WINDOW_UNITS)?;
-    parts.insert(Beneficiary::WindowReserve, unfilled);
-    parts.insert(Beneficiary::Remainder, remainder);
-    Ok(parts)
-}
-
-/// The units before `epoch` that fill a window: the boundary epoch, and all after it together.
-async fn read_window(tx: &mut Tx, book: Book<'_>, epoch: EpochNumber) -> Result<Vec<EpochUnits>> {
-    let oldest = epoch.back(book.lane.pplns_epochs_max);
-    let Some(first) = first_of_window(tx, book, epoch, oldest).await? else {
-        return Ok(Vec::new());
-    };
-    let mut boundary = Vec::new();
-    let mut whole = Sums::default();
-    let overflow = || MarketError::Overflow("a window");
-    let (mut after, mut kind, mut id) =
-        (i64::try_from(first.0).unwrap_or(i64::MAX) - 1, i64::MAX, vec![0xff_u8; 16]);
-    loop {
-        let given = params![book.id(), book.asset, epoch, after, kind, id.clone(), PAGE];
-        let rows = tx.fetch_all(sql::UNITS, &given).await?;
-        for row in &rows {
-            (after, kind, id) = (row.get("epoch")?, row.get("kind")?, row.get("beneficiary")?);
-            let who = beneficiary(row)?;
-            let units = u128::from_be_bytes(row.get("units")?);
-            if row.get::<EpochNumber>("epoch")? == first {
-                boundary.push((who, units));
-            } else {
-                whole.add(who, units).ok_or_else(overflow)?;
-            }
-        }
-        if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-            break;
-        }
-    }
-    lines::of_epochs(tx, &book.lane.lane, first, epoch, |at, line| {
-        let who = Beneficiary::Contract(line.contract);
-        let of = |(asset, units): &(Asset, u128)| (*asset == book.asset).then_some(*units);
-        let units = line.units.iter().find_map(of).unwrap_or(0);
-        if at == first {
-            boundary.push((who, units));
-        } else {
-            whole.add(who, units).ok_or_else(overflow)?;
-        }
-        Ok(())
-    })
-    .await?;
-    let together = EpochUnits { epoch: first.next(), pieces: whole.finish() };
-    Ok(vec![EpochUnits { epoch: first, pieces: boundary }, together])
-}
-
-/// The oldest epoch of the window: the one that fills it, or the oldest there is.
-async fn first_of_window(
-    tx: &mut Tx,
-    book: Book<'_>,
-    before: EpochNumber,
-    oldest: EpochNumber,
-) -> Result<Option<EpochNumber>> {
-    let mut filling = Filling::new(WINDOW_UNITS);
-    let (mut before, mut first) = (before, None);
-    loop {
-        let given = params![book.id(), book.asset, before, oldest, 1_000_u32];
-        let rows = tx.fetch_all(sql::UNIT_TOTALS, &given).await?;
-        for row in &rows {
-            before = row.get("epoch")?;
-            first = Some(before);
-            let total = u128::from_be_bytes(row.get("units")?);
-            if let Some(Cut { boundary: Some((edge, _)), .. }) = filling.take(before, total) {
-                return Ok(Some(edge));
-            }
-        }
-        if rows.len() < 1_000 {
-            return Ok(first);
-        }
-    }
 }
 
 pub(crate) fn beneficiary(row: &Row) -> Result<Beneficiary> {

@@ -386,24 +386,36 @@ async fn is_overdue(
     Ok(closed >= Some(chosen.unwrap_or(least).max(least)))
 }
 
-/// Writes down an epoch in which contracts missed work that may be the operator's doing: of each, how much,
-/// and since when it is short.
-pub(crate) async fn note(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    epoch: EpochNumber,
-    missed: impl Iterator<Item = (Hashes, Option<EpochNumber>)>,
-) -> Result<()> {
-    let (mut missing, mut since) = (0u128, epoch);
-    for (hashes, short_since) in missed {
-        missing = missing.saturating_add(hashes.0);
-        since = since.min(short_since.unwrap_or(epoch));
+/// What contracts missed in an epoch that may be the operator's doing.
+pub(crate) struct Missed {
+    missing: u128,
+    since: EpochNumber,
+}
+
+impl Missed {
+    pub(crate) const fn in_epoch(epoch: EpochNumber) -> Missed {
+        Missed { missing: 0, since: epoch }
     }
-    if missing > 0 {
-        let row = params![lane.lane.clone(), epoch, since, Hashes(missing)];
-        tx.execute(life_sql::PUT_SHORT, &row).await?;
+
+    /// One contract's: how much, and since when it is short.
+    pub(crate) fn add(&mut self, hashes: Hashes, short_since: Option<EpochNumber>) {
+        self.missing = self.missing.saturating_add(hashes.0);
+        self.since = short_since.map_or(self.since, |since| self.since.min(since));
     }
-    Ok(())
+
+    /// Writes it down, if it is anything.
+    pub(crate) async fn note(
+        self,
+        tx: &mut Tx,
+        lane: &LaneConfig,
+        epoch: EpochNumber,
+    ) -> Result<()> {
+        if self.missing > 0 {
+            let row = params![lane.lane.clone(), epoch, self.since, Hashes(self.missing)];
+            tx.execute(life_sql::PUT_SHORT, &row).await?;
+        }
+        Ok(())
+    }
 }
 
 /// What `other` rose in the time of an epoch of `lane`, above its habit before `since`.

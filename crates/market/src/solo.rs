@@ -13,7 +13,6 @@
 
 use crate::book::Book;
 use crate::bulk;
-use crate::contract::Contract;
 use crate::pages::Pages;
 use crate::scheme_sql as sql;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
@@ -129,26 +128,6 @@ pub(crate) async fn finder_of(
         }
     }
     Ok(finder(place(block_hash, row.get("house_work")?), &standing))
-}
-
-/// The SOLO contracts' part of an allocation, by id.
-pub(crate) fn contracts_of(
-    schemes: &BTreeMap<ContractId, Scheme>,
-    allocation: &crate::allocate::Allocation,
-) -> Vec<(ContractId, Hashes)> {
-    let is_solo = |id: &ContractId| schemes.get(id) == Some(&Scheme::Solo);
-    allocation
-        .shares
-        .iter()
-        .filter(|s| is_solo(&s.contract))
-        .map(|s| (s.contract, s.allocated))
-        .collect()
-}
-
-/// The contracts that do not earn by PPLNS.
-pub(crate) fn other_schemes(contracts: &[Contract]) -> BTreeMap<ContractId, Scheme> {
-    let others = contracts.iter().filter(|c| c.scheme != Scheme::Pplns);
-    others.map(|c| (c.id, c.scheme)).collect()
 }
 
 impl Market {

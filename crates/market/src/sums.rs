@@ -43,6 +43,23 @@ impl Sums {
         Some(())
     }
 
+    /// How many have something.
+    pub(crate) const fn len(&self) -> usize {
+        self.all.len() + self.fresh.len()
+    }
+
+    /// Who stands in the middle.
+    pub(crate) fn middle(&mut self) -> Option<Beneficiary> {
+        self.end_run();
+        self.all.get(self.all.len() / 2).map(|(who, _)| *who)
+    }
+
+    /// Forgets somebody and all who come after him.
+    pub(crate) fn end_before(&mut self, who: Beneficiary) {
+        self.end_run();
+        self.all.truncate(self.all.partition_point(|(other, _)| *other < who));
+    }
+
     fn end_run(&mut self) {
         (self.at, self.last) = (0, None);
         if self.fresh.is_empty() {

@@ -23,6 +23,37 @@ pub fn units_of(work: Hashes, bits: u32) -> Result<u128, MarketError> {
     Ok(units)
 }
 
+/// The house's units while they are shared out, one contract after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HouseUnits {
+    house: u128,
+    done: Hashes,
+    /// What nobody got so far: the operator's.
+    pub(crate) rest: u128,
+}
+
+impl HouseUnits {
+    pub(crate) const fn of(house: u128, done: Hashes) -> HouseUnits {
+        HouseUnits { house, done, rest: house }
+    }
+
+    /// The units of a contract's work.
+    ///
+    /// # Errors
+    /// [`MarketError::Broken`] when more was allocated than done.
+    pub(crate) fn part(&mut self, work: Hashes) -> Result<u128, MarketError> {
+        if work == Hashes::ZERO {
+            return Ok(0);
+        }
+        let (part, _) = mul_div_floor(self.house, work.0, self.done.0)
+            .map_err(|_| MarketError::Broken("work was allocated that was not done".into()))?;
+        let rest = self.rest.checked_sub(part);
+        self.rest =
+            rest.ok_or_else(|| MarketError::Broken("more work was allocated than done".into()))?;
+        Ok(part)
+    }
+}
+
 /// Shares out the house's units `house` in proportion to allocated work: each contract's
 /// `⌊house · allocated / done⌋`, the operator the rest, so that they add up to `house` exactly.
 ///
@@ -33,20 +64,16 @@ pub fn share_house_units(
     done: Hashes,
     allocated: &[(Beneficiary, Hashes)],
 ) -> Result<BTreeMap<Beneficiary, u128>, MarketError> {
-    let mut parts = Sums::default();
-    let mut rest = house;
-    for (who, work) in allocated.iter().filter(|(_, w)| *w > Hashes::ZERO) {
-        let (part, _) = mul_div_floor(house, work.0, done.0)
-            .map_err(|_| MarketError::Broken("work was allocated that was not done".into()))?;
-        rest = rest
-            .checked_sub(part)
-            .ok_or_else(|| MarketError::Broken("more work was allocated than done".into()))?;
+    let (mut parts, mut units) = (Sums::default(), HouseUnits::of(house, done));
+    for (who, work) in allocated {
+        let part = units.part(*work)?;
         if part > 0 {
             parts.add(*who, part).ok_or(MarketError::Overflow("an epoch's units"))?;
         }
     }
-    if rest > 0 {
-        parts.add(Beneficiary::Operator, rest).ok_or(MarketError::Overflow("an epoch's units"))?;
+    if units.rest > 0 {
+        let sum = parts.add(Beneficiary::Operator, units.rest);
+        sum.ok_or(MarketError::Overflow("an epoch's units"))?;
     }
     // Sorted already, which a map takes over without searching.
     Ok(parts.finish().into_iter().collect())

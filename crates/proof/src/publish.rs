@@ -16,10 +16,12 @@ use crate::summary::FileRef;
 use crate::tiles::{self, ENTRY_MAX, WIDTH};
 use crate::{Hash, merkle, sha256};
 use ed25519_dalek::SigningKey;
+use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sizes of the log whose partial tiles stay: hours of ten-minute epochs.
 const PARTS_KEPT: u64 = 16;
@@ -88,6 +90,54 @@ impl DataFolder {
         let hash = sha256(&[bytes]);
         put(&self.folder, &data_path(&hash), bytes)?;
         Ok(FileRef { hash, bytes: bytes.len() as u64 })
+    }
+
+    /// The same of what another file holds, which is read through twice and not held.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn put_from(&self, from: &mut File) -> Result<FileRef, PublishError> {
+        let (hash, bytes) = hash_of(from)
+            .map_err(|source| PublishError::Io { path: self.folder.clone(), source })?;
+        put_from(&self.folder, &data_path(&hash), from)?;
+        Ok(FileRef { hash, bytes })
+    }
+}
+
+/// The hash and length of a file, from its beginning on.
+fn hash_of(file: &mut File) -> io::Result<(Hash, u64)> {
+    let (mut hasher, mut bytes, mut part) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    file.rewind()?;
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok((hasher.finalize().into(), bytes)),
+            n => {
+                hasher.update(&part[..n]);
+                bytes += n as u64;
+            }
+        }
+    }
+}
+
+/// An empty file in a folder, without a name: it is gone when it is closed, whatever ends the process.
+///
+/// # Errors
+/// The disk's.
+pub fn scratch(folder: &Path) -> io::Result<File> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    fs::create_dir_all(folder)?;
+    loop {
+        let (pid, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = folder.join(format!(".scratch-{pid}-{n}"));
+        match File::options().read(true).write(true).create_new(true).open(&path) {
+            // Left by a process of that number that was killed in between.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            file => {
+                let file = file?;
+                fs::remove_file(&path)?;
+                return Ok(file);
+            }
+        }
     }
 }
 
@@ -297,23 +347,72 @@ impl Publisher {
 /// The disk's.
 pub fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
     let path = folder.join(name);
-    let failed = |source| PublishError::Io { path: path.clone(), source };
     let is_there = fs::metadata(&path).is_ok_and(|m| m.len() == bytes.len() as u64);
     if is_there && fs::read(&path).is_ok_and(|b| b == bytes) {
         return Ok(());
     }
-    let parent = path.parent().unwrap_or(folder);
+    put_by(&path, |file| file.write_all(bytes))
+}
+
+/// The same of what another file holds, which is not held.
+///
+/// # Errors
+/// The disk's.
+pub fn put_from(folder: &Path, name: &str, from: &mut File) -> Result<(), PublishError> {
+    let path = folder.join(name);
+    if let Ok(mut there) = File::open(&path)
+        && let (Ok(there), Ok(new)) = (hash_of(&mut there), hash_of(from))
+        && there == new
+    {
+        return Ok(());
+    }
+    put_by(&path, |file| {
+        from.rewind()?;
+        io::copy(from, file).map(|_| ())
+    })
+}
+
+fn put_by(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), PublishError> {
+    let failed = |source| PublishError::Io { path: path.to_owned(), source };
+    let parent = path.parent().unwrap_or(path);
     fs::create_dir_all(parent).map_err(failed)?;
-    let beside = parent.join(format!(".new-{}", hex::encode(&sha256(&[name.as_bytes()])[..8])));
+    let name = path.as_os_str().as_encoded_bytes();
+    let beside = parent.join(format!(".new-{}", hex::encode(&sha256(&[name])[..8])));
     let mut file = File::create(&beside).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&beside, &path).map_err(failed)?;
+    write(&mut file).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&beside, path).map_err(failed)?;
     File::open(parent).and_then(|d| d.sync_all()).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_holds_is_put_as_its_bytes_are_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(dir.path()).unwrap();
+        for size in [0, 1, 65_536, 200_000] {
+            let bytes: Vec<u8> = (0..size).map(|n: u32| n.to_le_bytes()[0]).collect();
+            let mut file = scratch(dir.path()).unwrap();
+            file.write_all(&bytes).unwrap();
+            let stored = folder.put_from(&mut file).unwrap();
+            let path = dir.path().join(data_path(&stored.hash));
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+            assert_eq!(stored, FileRef { hash: sha256(&[&bytes]), bytes: bytes.len() as u64 });
+            // Again, and over one that is damaged.
+            folder.put_from(&mut file).unwrap();
+            fs::write(&path, b"something else").unwrap();
+            folder.put_from(&mut file).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        let left = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["data"]);
+        assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 4);
+    }
 
     fn entries(n: u32) -> Vec<Vec<u8>> {
         (0..n).map(|i| format!("entry {i}").into_bytes()).collect()

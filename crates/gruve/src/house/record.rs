@@ -17,7 +17,7 @@ use gruve_proof::summary::FileRef;
 use gruve_treasury::Treasury;
 use gruve_units::LaneId;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +85,19 @@ impl RecordSink for Publishing {
 
     fn keep(&self, sold: &FileRef, bytes: &[u8]) -> Result<(), String> {
         publish::put(&self.kept, &hex::encode(sold.hash), bytes).map_err(|e| e.to_string())
+    }
+
+    /// In the data folder: what goes through it is as large as what is published of an epoch, and part of it private.
+    fn scratch(&self) -> Result<File, String> {
+        publish::scratch(&self.kept).map_err(|e| format!("{}: {e}", self.kept.display()))
+    }
+
+    fn put_from(&self, file: &mut File) -> Result<FileRef, String> {
+        self.data.put_from(file).map_err(|e| e.to_string())
+    }
+
+    fn keep_from(&self, sold: &FileRef, file: &mut File) -> Result<(), String> {
+        publish::put_from(&self.kept, &hex::encode(sold.hash), file).map_err(|e| e.to_string())
     }
 
     fn read(&self, file: &FileRef) -> Result<Vec<u8>, String> {

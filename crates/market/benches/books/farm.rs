@@ -3,7 +3,9 @@
 use crate::meter::{Meter, print};
 use crate::pure::id;
 use gruve_ledger::{Account, Entry, Posting, post_all};
-use gruve_market::{Accountant, Market, MarketConfig, Result, RewardSeen};
+use gruve_market::{Accountant, Market, MarketConfig, RecordSink, Result, RewardSeen};
+use gruve_proof::publish::{self, DataFolder};
+use gruve_proof::summary::FileRef;
 use gruve_sharelog::{
     BlockRecord, Extranonce, JobRecord, Options, Owner, Record, ShareLog, ShareRecord,
 };
@@ -12,6 +14,8 @@ use gruve_units::{
     AccountId, Accrual, Amount, Asset, Class, EpochNumber, Hashes, Hashrate, JobId, LaneId,
     MachineId, ManualClock, SeededEntropy, Timestamp,
 };
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Seconds of an epoch.
@@ -62,6 +66,44 @@ fn start_of(epoch: u64) -> Timestamp {
     Timestamp::from_secs(i64::try_from(epoch * EPOCH_SECS).unwrap())
 }
 
+/// The public record in a folder, as a house keeps it.
+struct Published {
+    data: DataFolder,
+    kept: PathBuf,
+}
+
+impl RecordSink for Published {
+    fn put(&self, bytes: &[u8]) -> std::result::Result<FileRef, String> {
+        self.data.put(bytes).map_err(|e| e.to_string())
+    }
+
+    fn keep(&self, sold: &FileRef, bytes: &[u8]) -> std::result::Result<(), String> {
+        publish::put(&self.kept, &hex::encode(sold.hash), bytes).map_err(|e| e.to_string())
+    }
+
+    fn scratch(&self) -> std::result::Result<File, String> {
+        publish::scratch(&self.kept).map_err(|e| e.to_string())
+    }
+
+    fn put_from(&self, file: &mut File) -> std::result::Result<FileRef, String> {
+        self.data.put_from(file).map_err(|e| e.to_string())
+    }
+
+    fn keep_from(&self, sold: &FileRef, file: &mut File) -> std::result::Result<(), String> {
+        publish::put_from(&self.kept, &hex::encode(sold.hash), file).map_err(|e| e.to_string())
+    }
+
+    fn read(&self, _: &FileRef) -> std::result::Result<Vec<u8>, String> {
+        Err("nobody asks".into())
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        [3; 32]
+    }
+
+    fn grown(&self) {}
+}
+
 struct Farm {
     store: Store,
     market: Market,
@@ -81,7 +123,9 @@ impl Farm {
         let market = Market::new(store.clone(), clock.clone(), entropy, config()).unwrap();
         market.prepare().await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+        let log = ShareLog::open(dir.path().join("log"), Options::default()).unwrap();
+        let data = DataFolder::open(&dir.path().join("public")).unwrap();
+        market.publish_to(Arc::new(Published { data, kept: dir.path().join("kept") }));
         let accountant = Accountant::new(market.clone());
         let (store, epoch, nonce) = (store.clone(), FIRST, 0);
         let farm = Farm { store, market, accountant, log, clock, epoch, nonce, _dir: dir };

@@ -22,8 +22,11 @@ use gruve_units::{Accrual, Asset};
 
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 pub(super) const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+pub(super) const PAGES_AT_ONCE: u32 = 2;
 
 /// Somebody's part.
 pub(crate) type Part = (Beneficiary, Accrual);
@@ -66,53 +69,92 @@ pub(crate) fn page_key(who: Beneficiary) -> [u8; 17] {
     key(who)
 }
 
-/// Writes everyone's part of a block's life, sorted by beneficiary.
-pub(crate) async fn write(tx: &mut Tx, life: Life, parts: &[Part]) -> Result<()> {
-    let mut batch = Batch::new(&sql::INSERT_ACCRUAL_PAGES);
-    for page in parts.chunks(ACCRUALS_PAGE) {
-        let mut body = Vec::with_capacity(1 + page.len() * 34);
-        body.push(FORM);
-        for (who, part) in page {
-            body.extend(key(*who));
-            put(&mut body, part.0);
-        }
-        let first = key(page[0].0);
-        let row = params![life.amount.asset, life.block_hash, life.generation, first, body];
-        batch.push(tx, row).await?;
-    }
-    batch.finish(tx).await?;
-    Ok(())
+/// Writes everyone's part of a block's life, in the order of beneficiaries.
+pub(crate) struct Writing {
+    life: Life,
+    first: Option<Beneficiary>,
+    count: usize,
+    body: Vec<u8>,
+    batch: Batch,
 }
 
-/// Everyone's part of a block's life, sorted by beneficiary.
-pub(crate) async fn read(tx: &mut Tx, life: Life) -> Result<Vec<Part>> {
-    let mut all = Vec::new();
-    let mut after = Some(Vec::new());
-    while let Some(first) = after.take() {
-        let given =
-            params![life.amount.asset, life.block_hash, life.generation, first, PAGES_AT_ONCE];
-        let rows = tx.fetch_all(sql::ACCRUAL_PAGES, &given).await?;
-        for row in &rows {
-            read_page(&row.get::<Vec<u8>>("body")?, |part| all.push(part))?;
-        }
-        if let (Some(last), true) = (rows.last(), rows.len() == PAGES_AT_ONCE as usize) {
-            after = Some(last.get("first")?);
-        }
+impl Writing {
+    pub(crate) const fn of(life: Life) -> Writing {
+        let batch = Batch::new(&sql::INSERT_ACCRUAL_PAGES);
+        Writing { life, first: None, count: 0, body: Vec::new(), batch }
     }
-    if all.is_empty() { read_old(tx, life).await } else { Ok(all) }
+
+    pub(crate) async fn push(&mut self, tx: &mut Tx, (who, part): Part) -> Result<()> {
+        if self.first.is_none() {
+            self.first = Some(who);
+            self.body.push(FORM);
+        }
+        self.body.extend(key(who));
+        put(&mut self.body, part.0);
+        self.count += 1;
+        if self.count == ACCRUALS_PAGE { self.end_page(tx).await } else { Ok(()) }
+    }
+
+    async fn end_page(&mut self, tx: &mut Tx) -> Result<()> {
+        let Some(first) = self.first.take() else { return Ok(()) };
+        self.count = 0;
+        let (life, body) = (self.life, std::mem::take(&mut self.body));
+        let row = params![life.amount.asset, life.block_hash, life.generation, key(first), body];
+        self.batch.push(tx, row).await?;
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(crate) async fn finish(mut self, tx: &mut Tx) -> Result<()> {
+        self.end_page(tx).await?;
+        self.batch.finish(tx).await?;
+        Ok(())
+    }
 }
 
-/// Of a block shared out before there were pages.
-async fn read_old(tx: &mut Tx, life: Life) -> Result<Vec<Part>> {
-    let given = params![life.amount.asset, life.block_hash, life.generation];
-    let mut pages = Pages::by_beneficiary(crate::sql::ACCRUALS_OF_BLOCK, &given);
-    let mut all = Vec::new();
-    while let Some(rows) = pages.next(tx).await? {
-        for row in &rows {
-            all.push((beneficiary(row)?, old_part(row)?));
-        }
+/// Everyone's part of a block's life as it is read, sorted by beneficiary.
+pub(crate) struct Reading {
+    life: Life,
+    after: Option<Vec<u8>>,
+    /// Of a block shared out before there were pages.
+    old: Option<Pages>,
+}
+
+impl Reading {
+    pub(crate) const fn of(life: Life) -> Reading {
+        Reading { life, after: Some(Vec::new()), old: None }
     }
-    Ok(all)
+
+    /// Some more of them; `None` after the last.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<Part>>> {
+        if let Some(first) = self.after.take() {
+            let life = self.life;
+            let is_begin = first.is_empty();
+            let given =
+                params![life.amount.asset, life.block_hash, life.generation, first, PAGES_AT_ONCE];
+            let rows = tx.fetch_all(sql::ACCRUAL_PAGES, &given).await?;
+            let mut some = Vec::new();
+            for row in &rows {
+                read_page(&row.get::<Vec<u8>>("body")?, |part| some.push(part))?;
+            }
+            if let (Some(last), true) = (rows.last(), rows.len() == PAGES_AT_ONCE as usize) {
+                self.after = Some(last.get("first")?);
+            }
+            if !some.is_empty() {
+                return Ok(Some(some));
+            }
+            if is_begin {
+                let given = params![life.amount.asset, life.block_hash, life.generation];
+                self.old = Some(Pages::by_beneficiary(crate::sql::ACCRUALS_OF_BLOCK, &given));
+            }
+        }
+        let Some(old) = &mut self.old else { return Ok(None) };
+        let Some(rows) = old.next(tx).await? else { return Ok(None) };
+        rows.iter()
+            .map(|row| Ok((beneficiary(row)?, old_part(row)?)))
+            .collect::<Result<_>>()
+            .map(Some)
+    }
 }
 
 pub(crate) fn old_part(row: &Row) -> Result<Accrual> {
@@ -160,6 +202,22 @@ mod tests {
 
     fn contract(n: u8) -> Beneficiary {
         Beneficiary::Contract(ContractId::from_bytes([n; 16]))
+    }
+
+    async fn write(tx: &mut Tx, life: Life, parts: &[Part]) -> Result<()> {
+        let mut writing = Writing::of(life);
+        for part in parts {
+            writing.push(tx, *part).await?;
+        }
+        writing.finish(tx).await
+    }
+
+    async fn read(tx: &mut Tx, life: Life) -> Result<Vec<Part>> {
+        let (mut all, mut reading) = (Vec::new(), Reading::of(life));
+        while let Some(some) = reading.next(tx).await? {
+            all.extend(some);
+        }
+        Ok(all)
     }
 
     async fn parts_come_back_in_order_page_by_page(store: Store) {

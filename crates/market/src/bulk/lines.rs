@@ -16,8 +16,11 @@ use gruve_units::{Asset, ContractId, EpochNumber, Hashes, LaneId};
 /// The form of a page's bytes.
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+const PAGES_AT_ONCE: u32 = 2;
 
 /// What a contract got in an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,6 +253,114 @@ pub(crate) async fn of_epochs(
             _ => return Ok(()),
         }
     }
+}
+
+/// The lines of the epochs `from..before`, of contracts from an id on, as they are read: some pages at a time, each with others
+/// at its ends.
+pub(crate) struct Within {
+    lane: LaneId,
+    before: EpochNumber,
+    start: Option<ContractId>,
+    /// The epoch that is read, or the last one that was.
+    epoch: i64,
+    /// The page of it that was read last, above all when it is through.
+    first: Vec<u8>,
+    is_over: bool,
+}
+
+/// Above every id.
+const END: [u8; 17] = [0xff; 17];
+
+impl Within {
+    pub(crate) fn of(
+        lane: &LaneId,
+        (from, before): (EpochNumber, EpochNumber),
+        start: Option<ContractId>,
+    ) -> Within {
+        let epoch = i64::try_from(from.0).unwrap_or(i64::MAX) - 1;
+        Within { lane: lane.clone(), before, start, epoch, first: END.to_vec(), is_over: false }
+    }
+
+    /// Some more of them, none of pages that begin at `end` or after it; `None` after the last.
+    pub(crate) async fn next(
+        &mut self,
+        tx: &mut Tx,
+        end: Option<ContractId>,
+    ) -> Result<Option<Vec<LineOf>>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let end = end.map_or_else(|| END.to_vec(), |id| id.to_bytes().to_vec());
+        match self.start {
+            None => self.from_the_first(tx, end).await,
+            Some(start) => self.from(tx, start, end).await,
+        }
+    }
+
+    /// All epochs together.
+    async fn from_the_first(&mut self, tx: &mut Tx, end: Vec<u8>) -> Result<Option<Vec<LineOf>>> {
+        let (lane, first) = (self.lane.clone(), self.first.clone());
+        let given = params![lane, self.before, self.epoch, first, end, PAGES_AT_ONCE];
+        let rows = tx.fetch_all(sql::LINE_PAGES_BELOW, &given).await?;
+        let mut some = Vec::new();
+        for row in &rows {
+            let epoch: EpochNumber = row.get("epoch")?;
+            some.extend(lines_of(epoch, row)?);
+        }
+        match rows.last() {
+            Some(last) if rows.len() == PAGES_AT_ONCE as usize => {
+                (self.epoch, self.first) = (last.get("epoch")?, last.get("first")?);
+            }
+            _ => self.is_over = true,
+        }
+        Ok(Some(some))
+    }
+
+    /// One epoch after the other, because in each the first page is another.
+    async fn from(
+        &mut self,
+        tx: &mut Tx,
+        start: ContractId,
+        end: Vec<u8>,
+    ) -> Result<Option<Vec<LineOf>>> {
+        let mut some = Vec::new();
+        if self.first == END {
+            let given = params![self.lane.clone(), self.epoch, self.before];
+            let Some(row) = tx.fetch_optional(sql::NEXT_LINES, &given).await? else {
+                self.is_over = true;
+                return Ok(None);
+            };
+            (self.epoch, self.first) = (row.get("epoch")?, start.to_bytes().to_vec());
+            let given = params![self.lane.clone(), self.epoch, start];
+            if let Some(row) = tx.fetch_optional(sql::LINE_PAGE, &given).await? {
+                some.extend(lines_of(row_epoch(self.epoch)?, &row)?);
+            }
+        }
+        let (lane, first) = (self.lane.clone(), self.first.clone());
+        let given = params![lane, self.epoch, first, end, PAGES_AT_ONCE];
+        let rows = tx.fetch_all(sql::LINE_PAGES_WITHIN, &given).await?;
+        for row in &rows {
+            some.extend(lines_of(row_epoch(self.epoch)?, row)?);
+        }
+        self.first = match rows.last() {
+            Some(last) if rows.len() == PAGES_AT_ONCE as usize => last.get("first")?,
+            _ => END.to_vec(),
+        };
+        Ok(Some(some))
+    }
+}
+
+fn row_epoch(epoch: i64) -> Result<EpochNumber> {
+    u64::try_from(epoch).map(EpochNumber).map_err(|_| broken())
+}
+
+fn lines_of(epoch: EpochNumber, row: &Row) -> Result<Vec<LineOf>> {
+    let mut some = Vec::with_capacity(PAGE);
+    read_page(&row.get::<Vec<u8>>("body")?, |line| {
+        some.push((epoch, line));
+        Ok(())
+    })?;
+    Ok(some)
 }
 
 #[cfg(test)]

@@ -134,44 +134,97 @@ impl Reading {
     }
 }
 
-/// Adds everyone's part of a block; sorted by beneficiary.
-pub(crate) async fn add(tx: &mut Tx, book: Book<'_>, parts: &[Part], what: What) -> Result<()> {
-    // All of it is written anew: nearly everyone has a part in every block.
-    let mut all = Vec::new();
-    let mut reading = Reading::of(&book.lane.lane, book.asset);
-    let mut parts = parts.iter().copied().peekable();
-    loop {
-        let Some((who, mut pending)) = reading.ahead.pop_front() else {
-            if reading.fill(tx).await? {
-                continue;
-            }
-            break;
-        };
-        while let Some((new, amount)) = parts.next_if(|(new, _)| *new < who) {
-            all.push(entry_of(new, what, amount)?);
-        }
-        if let Some((_, amount)) = parts.next_if(|(new, _)| *new == who) {
-            pending.add(what, amount)?;
-        }
-        all.push((who, pending));
-    }
-    for (new, amount) in parts {
-        all.push(entry_of(new, what, amount)?);
-    }
-    clear(tx, book).await?;
-    let mut batch = Batch::new(&sql::INSERT_PENDING);
-    for page in all.chunks(PENDING_PAGE) {
-        let row = params![book.id(), book.asset, key(page[0].0), write_page(page)];
-        batch.push(tx, row).await?;
-    }
-    batch.finish(tx).await?;
-    Ok(())
+/// Adds everyone's part of a block, in the order of beneficiaries. All pages are written anew, behind what was read of them:
+/// nearly everyone has a part in every block.
+pub(crate) struct Adding {
+    lane: LaneId,
+    asset: Asset,
+    what: What,
+    /// The last one that was read, after which the next page begins: what is written anew meanwhile stands before it.
+    after: Option<Vec<u8>>,
+    ahead: VecDeque<Entry>,
+    page: Vec<Entry>,
+    batch: Batch,
 }
 
-fn entry_of(who: Beneficiary, what: What, amount: Accrual) -> Result<Entry> {
-    let mut new = Pending::default();
-    new.add(what, amount)?;
-    Ok((who, new))
+impl Adding {
+    pub(crate) fn of(book: Book<'_>, what: What) -> Adding {
+        let (lane, asset) = (book.lane.lane.clone(), book.asset);
+        let (after, ahead, page) = (Some(Vec::new()), VecDeque::new(), Vec::new());
+        Adding { lane, asset, what, after, ahead, page, batch: Batch::new(&sql::INSERT_PENDING) }
+    }
+
+    async fn fill(&mut self, tx: &mut Tx) -> Result<()> {
+        while self.ahead.is_empty() {
+            let Some(after) = self.after.take() else { return Ok(()) };
+            let given = params![self.lane.clone(), self.asset, after.clone(), PAGES_AT_ONCE];
+            let rows = tx.fetch_all(sql::PENDING_PAGES, &given).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            for row in &rows {
+                read_page(&row.get::<Vec<u8>>("body")?, |entry| self.ahead.push_back(entry))?;
+            }
+            let first: Vec<u8> = last.get("first")?;
+            let given = params![self.lane.clone(), self.asset, after, first];
+            tx.execute(sql::DELETE_PENDING, &given).await?;
+            if rows.len() == PAGES_AT_ONCE as usize {
+                let last = self.ahead.back().map(|(who, _)| key(*who).to_vec());
+                self.after = Some(last.ok_or_else(broken)?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn push(&mut self, tx: &mut Tx, (who, amount): Part) -> Result<()> {
+        let mut pending = Pending::default();
+        loop {
+            if self.ahead.is_empty() {
+                self.fill(tx).await?;
+            }
+            let Some(before) = self.ahead.pop_front_if(|(other, _)| *other <= who) else { break };
+            if before.0 == who {
+                pending = before.1;
+                break;
+            }
+            self.put(tx, before).await?;
+        }
+        pending.add(self.what, amount)?;
+        self.put(tx, (who, pending)).await
+    }
+
+    async fn put(&mut self, tx: &mut Tx, entry: Entry) -> Result<()> {
+        self.page.push(entry);
+        if self.page.len() == PENDING_PAGE { self.end_page(tx).await } else { Ok(()) }
+    }
+
+    async fn end_page(&mut self, tx: &mut Tx) -> Result<()> {
+        let Some((first, _)) = self.page.first() else { return Ok(()) };
+        let row = params![self.lane.clone(), self.asset, key(*first), write_page(&self.page)];
+        self.page.clear();
+        self.batch.push(tx, row).await?;
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(crate) async fn finish(mut self, tx: &mut Tx) -> Result<()> {
+        loop {
+            self.fill(tx).await?;
+            let Some(entry) = self.ahead.pop_front() else { break };
+            self.put(tx, entry).await?;
+        }
+        self.end_page(tx).await?;
+        self.batch.finish(tx).await?;
+        Ok(())
+    }
+}
+
+/// Adds everyone's part of a block; sorted by beneficiary.
+#[cfg(test)]
+pub(crate) async fn add(tx: &mut Tx, book: Book<'_>, parts: &[Part], what: What) -> Result<()> {
+    let mut adding = Adding::of(book, what);
+    for part in parts {
+        adding.push(tx, *part).await?;
+    }
+    adding.finish(tx).await
 }
 
 /// What came to one standing.

@@ -1,7 +1,7 @@
 //! How far each running contract's delivery is.
 //!
 //! These are the only figures of a contract that every epoch changes, so they stand by themselves. An epoch's
-//! close reads them all and writes them all anew; what stands here goes before the same columns of the
+//! close reads them all and writes them all anew, some pages at a time ([`Rewriting`]); what stands here goes before the same columns of the
 //! contract's own row, which nobody but a close may change once its first epoch is closed. A contract that
 //! is found here and does not run any more gets its figures back into its row.
 //!
@@ -20,8 +20,11 @@ use std::collections::VecDeque;
 
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+const PAGES_AT_ONCE: u32 = 2;
 
 /// How far a contract's delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,27 +91,38 @@ fn write_page(page: &[Progress]) -> Result<Vec<u8>> {
 /// The progress of a lane's contracts in the order of their ids, as far as contracts are asked for.
 pub(crate) struct Reading {
     lane: LaneId,
+    /// The last contract that was read, after which the next page begins: what is written anew meanwhile stands
+    /// before it.
     after: Option<Vec<u8>>,
     ahead: VecDeque<Progress>,
     /// Those that were passed over: their contracts do not run any more.
     left: Vec<Progress>,
+    /// Whether pages go once they are read.
+    removes: bool,
 }
 
 impl Reading {
     pub(crate) fn of(lane: &LaneId) -> Reading {
         let (ahead, left) = (VecDeque::new(), Vec::new());
-        Reading { lane: lane.clone(), after: Some(Vec::new()), ahead, left }
+        Reading { lane: lane.clone(), after: Some(Vec::new()), ahead, left, removes: false }
     }
 
     async fn fill(&mut self, tx: &mut Tx) -> Result<()> {
-        while let (true, Some(after)) = (self.ahead.is_empty(), self.after.take()) {
-            let given = params![self.lane.clone(), after, PAGES_AT_ONCE];
+        while self.ahead.is_empty() {
+            let Some(after) = self.after.take() else { return Ok(()) };
+            let given = params![self.lane.clone(), after.clone(), PAGES_AT_ONCE];
             let rows = tx.fetch_all(sql::PROGRESS_PAGES, &given).await?;
             for row in &rows {
                 self.ahead.extend(read_page(&row.get::<Vec<u8>>("body")?)?);
             }
-            if let (Some(last), true) = (rows.last(), rows.len() == PAGES_AT_ONCE as usize) {
-                self.after = Some(last.get("first")?);
+            let Some(last) = rows.last() else { return Ok(()) };
+            if self.removes {
+                let given = params![self.lane.clone(), after, last.get::<Vec<u8>>("first")?];
+                tx.execute(sql::DELETE_PROGRESS, &given).await?;
+            }
+            if rows.len() == PAGES_AT_ONCE as usize {
+                let last = self.ahead.back().map(|p| p.contract.to_bytes().to_vec());
+                self.after = Some(last.ok_or_else(broken)?);
             }
         }
         Ok(())
@@ -151,26 +165,61 @@ pub(crate) async fn flush(tx: &mut Tx, all: &[Progress]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a lane's progress anew; `all` must be sorted by id.
-pub(crate) async fn replace(
-    tx: &mut Tx,
-    lane: &LaneId,
-    all: impl Iterator<Item = Progress>,
-) -> Result<()> {
-    tx.execute(sql::CLEAR_PROGRESS, &params![lane.clone()]).await?;
-    let mut batch = Batch::new(&sql::INSERT_PROGRESS);
-    let mut page = Vec::with_capacity(PAGE);
-    let mut all = all.peekable();
-    while let Some(p) = all.next() {
-        page.push(p);
-        if page.len() == PAGE || all.peek().is_none() {
-            let row = params![lane.clone(), page[0].contract, write_page(&page)?];
-            batch.push(tx, row).await?;
-            page.clear();
-        }
+/// A lane's progress that is read and written anew behind what was read, in the order of ids.
+pub(crate) struct Rewriting {
+    reading: Reading,
+    page: Vec<Progress>,
+    batch: Batch,
+}
+
+impl Rewriting {
+    pub(crate) fn of(lane: &LaneId) -> Rewriting {
+        let reading = Reading { removes: true, ..Reading::of(lane) };
+        let batch = Batch::new(&sql::INSERT_PROGRESS);
+        Rewriting { reading, page: Vec::with_capacity(PAGE), batch }
     }
-    batch.finish(tx).await?;
-    Ok(())
+
+    /// Where a contract's delivery was; contracts must be asked for in the order of their ids, and what is found of
+    /// contracts in between goes back into their rows.
+    pub(crate) fn reading(&mut self) -> &mut Reading {
+        &mut self.reading
+    }
+
+    /// The next one, whosever it is.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Option<Progress>> {
+        if self.reading.ahead.is_empty() {
+            self.reading.fill(tx).await?;
+        }
+        Ok(self.reading.ahead.pop_front())
+    }
+
+    /// Writes a contract's progress; only of contracts that were asked for.
+    pub(crate) async fn push(&mut self, tx: &mut Tx, p: Progress) -> Result<()> {
+        self.page.push(p);
+        if self.page.len() == PAGE { self.end_page(tx).await } else { Ok(()) }
+    }
+
+    async fn end_page(&mut self, tx: &mut Tx) -> Result<()> {
+        let Some(first) = self.page.first() else { return Ok(()) };
+        let row = params![self.reading.lane.clone(), first.contract, write_page(&self.page)?];
+        self.page.clear();
+        self.batch.push(tx, row).await?;
+        Ok(())
+    }
+
+    /// Puts what was passed over so far into its contracts' rows: whatever made a contract stop running outside of a close
+    /// knew its row alone.
+    pub(crate) async fn give_back(&mut self, tx: &mut Tx) -> Result<()> {
+        flush(tx, &std::mem::take(&mut self.reading.left)).await
+    }
+
+    /// Writes what is left.
+    pub(crate) async fn finish(mut self, tx: &mut Tx) -> Result<()> {
+        self.end_page(tx).await?;
+        let left = self.reading.rest(tx).await?;
+        self.batch.finish(tx).await?;
+        flush(tx, &left).await
+    }
 }
 
 #[cfg(test)]
@@ -193,9 +242,15 @@ mod tests {
         let w = World::new(store).await;
         let all = u8::try_from(PAGE * 3 + 2).unwrap();
         let outcome = transact!(w.store, tx -> Result<()> => {
-            replace(tx, &lane(), (0..all).map(|n| progress(n * 2))).await?;
             // Done again, nothing of before is left.
-            replace(tx, &lane(), (0..all).map(|n| progress(n * 2))).await?;
+            for _ in 0..2 {
+                let mut to = Rewriting::of(&lane());
+                for n in (0..all).map(|n| n * 2) {
+                    to.reading().find(tx, ContractId::from_bytes([n; 16])).await?;
+                    to.push(tx, progress(n)).await?;
+                }
+                to.finish(tx).await?;
+            }
             let mut reading = Reading::of(&lane());
             // All but every third, and some that have none.
             for n in (0..all * 2).filter(|n| n % 3 > 0) {

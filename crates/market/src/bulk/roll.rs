@@ -14,12 +14,16 @@ mod form;
 use super::{ROLL_PAGE, sql};
 use crate::contract::Contract;
 use crate::{MarketError, Result};
-use form::{Commons, is_same, write_page};
+pub(crate) use form::Commons;
+use form::{is_same, write_page};
 use gruve_store::{Batch, Row, Tx, params};
 use gruve_units::{ContractId, Hashes, LaneId};
 
-/// Pages read at once: some four megabytes.
+/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+#[cfg(not(test))]
 const PAGES_AT_ONCE: u32 = 2_000;
+#[cfg(test)]
+const PAGES_AT_ONCE: u32 = 2;
 
 /// All enrolled contracts of a lane, sorted by id, with what of their life their rows say.
 pub(crate) async fn read(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
@@ -46,6 +50,48 @@ pub(crate) async fn read(tx: &mut Tx, lane: &LaneId) -> Result<Vec<Contract>> {
         }
     }
     Ok(all)
+}
+
+/// The enrolled contracts that come after one in the order of ids, `most` at most, with what of their life their rows say. The
+/// roll may be changed between two calls.
+pub(crate) async fn after(
+    tx: &mut Tx,
+    commons: &mut Commons,
+    after: Option<ContractId>,
+    most: usize,
+) -> Result<Vec<Contract>> {
+    let lane = commons.lane.clone();
+    let mut some: Vec<Contract> = Vec::new();
+    let is_beyond = |c: &Contract| after.is_none_or(|id| c.id > id);
+    // The page on which it stands, of which the end is wanted.
+    if let Some(id) = after
+        && let Some(row) = tx.fetch_optional(sql::ROLL_PAGE, &params![lane.clone(), id]).await?
+    {
+        commons.read_page(&row.get::<Vec<u8>>("body")?, |c| {
+            some.extend(is_beyond(&c).then_some(c));
+        })?;
+    }
+    let mut next = Some(after.map_or_else(Vec::new, |id| id.to_bytes().to_vec()));
+    while let (Some(first), true) = (next.take(), some.len() < most) {
+        let pages = (most - some.len()).div_ceil(ROLL_PAGE);
+        let pages = u32::try_from(pages).unwrap_or(PAGES_AT_ONCE).min(PAGES_AT_ONCE);
+        let rows = tx.fetch_all(sql::ROLL_PAGES, &params![lane.clone(), first, pages]).await?;
+        for row in &rows {
+            commons.read_page(&row.get::<Vec<u8>>("body")?, |c| some.push(c))?;
+        }
+        if let (Some(last), true) = (rows.last(), rows.len() == pages as usize) {
+            next = Some(last.get("first")?);
+        }
+    }
+    some.truncate(most);
+    let Some(last) = some.last().map(|c| c.id) else { return Ok(some) };
+    let begin = after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
+    for row in tx.fetch_all(sql::LIVED_WITHIN, &params![lane, begin, last]).await? {
+        let id: ContractId = row.get("id")?;
+        let at = some.binary_search_by_key(&id, |c: &Contract| c.id);
+        live(&mut some[at.map_err(|_| missing())?], &row)?;
+    }
+    Ok(some)
 }
 
 fn live(c: &mut Contract, row: &Row) -> Result<()> {

@@ -20,6 +20,17 @@ statements! {
         AND p.first >= COALESCE((SELECT q.first FROM market_line_pages q WHERE q.lane = p.lane AND q.epoch = p.epoch
         AND q.first <= $6 ORDER BY q.first DESC LIMIT 1), $6)
         ORDER BY p.epoch, p.first LIMIT $7";
+    /// The same of pages that begin before an id.
+    LINE_PAGES_BELOW = "SELECT epoch, first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch < $2 AND (epoch, first) > ($3, $4) AND first < $5
+        ORDER BY epoch, first LIMIT $6";
+    NEXT_LINES = "SELECT epoch FROM market_line_pages WHERE lane = $1 AND epoch > $2 AND epoch < $3
+        ORDER BY epoch, first LIMIT 1";
+    /// The page of an epoch on which a contract stands, or would.
+    LINE_PAGE = "SELECT first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch = $2 AND first <= $3 ORDER BY first DESC LIMIT 1";
+    LINE_PAGES_WITHIN = "SELECT first, body FROM market_line_pages
+        WHERE lane = $1 AND epoch = $2 AND first > $3 AND first < $4 ORDER BY first LIMIT $5";
     /// Lines of before there were pages.
     OLD_LINES = "SELECT epoch, entitled, delivered, made_good, shortfall, units FROM market_lines
         WHERE contract = $1 AND epoch < $2 ORDER BY epoch DESC LIMIT $3";
@@ -39,6 +50,10 @@ statements! {
     LIVED = "SELECT id, compensated, undecided, paused_epochs, paused_since FROM market_contracts
         WHERE lane = $1 AND enrolled = 1 AND compensated IS NOT NULL AND id > $2
         ORDER BY id LIMIT $3";
+    /// The same of those between two.
+    LIVED_WITHIN = "SELECT id, compensated, undecided, paused_epochs, paused_since FROM market_contracts
+        WHERE lane = $1 AND enrolled = 1 AND compensated IS NOT NULL AND id > $2 AND id <= $3
+        ORDER BY id";
     ACCRUAL_PAGES = "SELECT first, body FROM market_accrual_pages
         WHERE asset = $1 AND block_hash = $2 AND generation = $3 AND first > $4
         ORDER BY first LIMIT $5";
@@ -58,7 +73,10 @@ statements! {
     PENDING_BETWEEN = "SELECT first, body FROM market_pending
         WHERE lane = $1 AND asset = $2 AND first >= $3 AND first <= $4 ORDER BY first LIMIT $5";
     CLEAR_PENDING = "DELETE FROM market_pending WHERE lane = $1 AND asset = $2";
-    CLEAR_PROGRESS = "DELETE FROM market_progress WHERE lane = $1";
+    /// Pages that were read.
+    DELETE_PENDING = "DELETE FROM market_pending
+        WHERE lane = $1 AND asset = $2 AND first > $3 AND first <= $4";
+    DELETE_PROGRESS = "DELETE FROM market_progress WHERE lane = $1 AND first > $2 AND first <= $3";
 }
 
 many_statements! {

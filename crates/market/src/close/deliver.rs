@@ -1,46 +1,41 @@
 //! What an epoch does to each lease: what it may get, and how it stands after what it got. Pure.
 
-use crate::allocate::{Allocation, Entitlement, Share};
+use crate::allocate::{Entitlement, Share};
 use crate::contract::Contract;
 use crate::delivery::Delivery;
-use crate::pause;
 use crate::settle::{earned_of_price, maintenance};
-use crate::{ContractState, Market, MarketError, Result};
-use gruve_units::{AccountId, EpochNumber, Hashes};
+use crate::{ContractState, MarketError, Result, pause};
+use gruve_units::{AccountId, Asset, EpochNumber, Hashes};
 use std::collections::BTreeSet;
 
-impl Market {
-    /// What leases should get of an epoch.
-    pub(super) fn claims(
-        &self,
-        contracts: &[Contract],
-        epoch: EpochNumber,
-    ) -> Result<Vec<Entitlement>> {
-        let mut claims = Vec::with_capacity(contracts.len());
-        for c in contracts {
-            let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
-                continue;
-            };
-            let claim = delivery.claim(epoch)?;
-            if epoch >= delivery.start && epoch < delivery.hard_end() {
-                claims.push(Entitlement {
-                    contract: c.id,
-                    entitled: claim.entitled,
-                    catch_up: claim.catch_up,
-                    short_since: c.short_since,
-                    is_operators: self.config().operator_accounts.contains(&c.account),
-                });
-            }
-        }
-        Ok(claims)
-    }
+/// What a lease should get of an epoch, if it has a claim on it.
+pub(super) fn claim_of(
+    c: &Contract,
+    epoch: EpochNumber,
+    operators: &BTreeSet<AccountId>,
+) -> Result<Option<Entitlement>> {
+    let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
+        return Ok(None);
+    };
+    let claim = delivery.claim(epoch)?;
+    let has_claim = epoch >= delivery.start && epoch < delivery.hard_end();
+    Ok(has_claim.then(|| Entitlement {
+        contract: c.id,
+        entitled: claim.entitled,
+        catch_up: claim.catch_up,
+        short_since: c.short_since,
+        is_operators: operators.contains(&c.account),
+    }))
 }
+
 /// What an epoch did to a contract.
 pub(crate) struct Delivered {
     /// As it is afterwards.
     pub(crate) contract: Contract,
     /// What of the house's work it got.
     pub(super) share: Option<Share>,
+    /// The PPLNS units of it, of each asset of the lane, its own first; until they are written.
+    pub(super) units: Vec<(Asset, u128)>,
     /// What is missing so far.
     pub(super) shortfall: Hashes,
     /// Minor units of the price that are earned now.
@@ -63,11 +58,6 @@ impl Delivered {
     }
 }
 
-/// Whether the work did not suffice for what contracts are entitled to.
-pub(super) fn is_short(allocation: &Allocation) -> bool {
-    allocation.shares.iter().any(|s| s.allocated < s.entitled)
-}
-
 /// How an epoch is closed.
 #[derive(Clone, Copy)]
 pub(super) struct Close<'a> {
@@ -81,26 +71,12 @@ pub(super) struct Close<'a> {
     pub(super) operators: &'a BTreeSet<AccountId>,
 }
 
-/// What an epoch does to every contract. Pure.
-pub(super) fn deliver(
-    contracts: Vec<Contract>,
-    allocation: &Allocation,
+/// What an epoch does to a contract that has begun.
+pub(super) fn deliver_one(
+    mut c: Contract,
+    share: Option<Share>,
     close: Close<'_>,
-) -> Result<Vec<Delivered>> {
-    // Both are sorted by id.
-    let mut shares = allocation.shares.iter().copied().peekable();
-    let mut all = Vec::with_capacity(contracts.len());
-    for c in contracts {
-        while shares.next_if(|s| s.contract < c.id).is_some() {}
-        if c.delivery().is_some_and(|d| d.start <= close.epoch) {
-            let share = shares.next_if(|s| s.contract == c.id);
-            all.push(deliver_one(c, share, close)?);
-        }
-    }
-    Ok(all)
-}
-
-fn deliver_one(mut c: Contract, share: Option<Share>, close: Close<'_>) -> Result<Delivered> {
+) -> Result<Delivered> {
     let epoch = close.epoch;
     let broken = || MarketError::Broken("a contract without a start is running".into());
     let before = (c.state, c.refunded);
@@ -136,5 +112,6 @@ fn deliver_one(mut c: Contract, share: Option<Share>, close: Close<'_>) -> Resul
     }
     // One that is not on the roll comes onto it, or has ended.
     let is_changed = (c.state, c.refunded) != before || !c.enrolled;
-    Ok(Delivered { contract: c, share, shortfall, recognise, is_changed, aside })
+    let units = Vec::new();
+    Ok(Delivered { contract: c, share, units, shortfall, recognise, is_changed, aside })
 }

@@ -1,10 +1,10 @@
 //! What an epoch did to leases, written down: their lines, prices recognised, refunds, capacity given back.
 
 use super::deliver::Delivered;
-use super::pool::EarnedUnits;
 use crate::bulk::lines::{Line, Lines};
 use crate::contract::Contract;
-use crate::{Beneficiary, ContractState, LaneConfig, MarketError, Result, bulk, owed, renew, sale};
+use crate::renew::Follower;
+use crate::{ContractState, LaneConfig, MarketError, Result, bulk, owed, renew, sale};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, params};
 use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, Timestamp};
@@ -13,49 +13,91 @@ use std::collections::BTreeMap;
 /// Contracts whose postings stand in one entry at most: half of what an entry may hold.
 pub(crate) const ENTRY_CONTRACTS: usize = gruve_ledger::POSTINGS_MAX / 2;
 
-/// Stores what contracts got, and what became of them.
-pub(super) async fn write_deliveries(
-    tx: &mut Tx,
-    lane: &LaneConfig,
+/// Stores what contracts got, and what became of them, a page of them at a time.
+pub(super) struct Writing<'a> {
+    lane: &'a LaneConfig,
     epoch: EpochNumber,
-    deliveries: &[Delivered],
-    earned: &[EarnedUnits],
     now: Timestamp,
-) -> Result<()> {
-    recognise(tx, lane, epoch, deliveries, now).await?;
-    let assets: Vec<Asset> = earned.iter().map(|e| e.asset).collect();
-    let mut lines = Lines::of(&lane.lane, epoch, &assets);
-    let mut rows = Batch::new(&bulk::sql::DELIVER);
-    let mut released = Hashrate::ZERO;
-    let any_ended = deliveries.iter().any(|d| d.contract.state != ContractState::Active);
-    let followers =
-        if any_ended { renew::followers(tx, &lane.lane).await? } else { BTreeMap::new() };
-    for d in deliveries {
-        let c = &d.contract;
+    lines: Lines,
+    rows: Batch,
+    recognised: Recognised<'a>,
+    /// Rates that are for sale again.
+    released: Hashrate,
+    /// Who follows whom, once somebody has ended or is near to it.
+    followers: Option<BTreeMap<ContractId, Follower>>,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn of(
+        lane: &'a LaneConfig,
+        epoch: EpochNumber,
+        assets: &[Asset],
+        now: Timestamp,
+    ) -> Writing<'a> {
+        Writing {
+            lane,
+            epoch,
+            now,
+            lines: Lines::of(&lane.lane, epoch, assets),
+            rows: Batch::new(&bulk::sql::DELIVER),
+            recognised: Recognised { lane, epoch, now, open: BTreeMap::new() },
+            released: Hashrate::ZERO,
+            followers: None,
+        }
+    }
+
+    /// Those that follow others on this lane.
+    pub(super) async fn followers(
+        &mut self,
+        tx: &mut Tx,
+    ) -> Result<&BTreeMap<ContractId, Follower>> {
+        if self.followers.is_none() {
+            self.followers = Some(renew::followers(tx, &self.lane.lane).await?);
+        }
+        Ok(self.followers.get_or_insert_with(BTreeMap::new))
+    }
+
+    /// Stores some, sorted by id and behind those before.
+    pub(super) async fn write(&mut self, tx: &mut Tx, deliveries: &mut [Delivered]) -> Result<()> {
+        for d in deliveries.iter_mut() {
+            self.write_one(tx, d).await?;
+        }
+        let is_active = |d: &&Delivered| d.contract.state == ContractState::Active;
+        let joined = deliveries.iter().filter(|d| is_active(d) && !d.contract.enrolled);
+        let left = deliveries.iter().filter(|d| !is_active(d) && d.contract.enrolled);
+        let joined: Vec<&Contract> = joined.map(|d| &d.contract).collect();
+        let left: Vec<ContractId> = left.map(|d| d.contract.id).collect();
+        bulk::roll::change(tx, &self.lane.lane, joined, left).await
+    }
+
+    async fn write_one(&mut self, tx: &mut Tx, d: &mut Delivered) -> Result<()> {
+        let (c, epoch) = (&d.contract, self.epoch);
         if let Some(s) = d.share {
-            let who = Beneficiary::Contract(c.id);
-            let units = |e: &EarnedUnits| (e.asset, e.units.get(&who).copied().unwrap_or(0));
             let line = Line {
                 contract: c.id,
                 entitled: s.entitled,
                 delivered: s.allocated,
                 made_good: s.made_good,
                 shortfall: d.shortfall,
-                units: earned.iter().map(units).collect(),
+                units: std::mem::take(&mut d.units),
             };
-            lines.push(tx, &line).await?;
+            self.lines.push(tx, &line).await?;
+        }
+        if d.recognise > 0 {
+            self.recognised.push(tx, c.id, Amount::new(c.price.asset, d.recognise)).await?;
         }
         if c.refunded > 0 {
-            refund(tx, c, now).await?;
+            refund(tx, c, self.now).await?;
         }
         if d.aside > Hashes::ZERO {
             owed::set_aside(tx, c, epoch, d.aside).await?;
         }
         let ended = (c.state != ContractState::Active).then_some(epoch);
         if ended.is_some() {
-            let kept = renew::follow(tx, followers.get(&c.id), epoch).await?;
+            let follower = self.followers(tx).await?.get(&c.id).copied();
+            let kept = renew::follow(tx, follower.as_ref(), epoch).await?;
             let free = c.hashrate.0.saturating_sub(kept.0);
-            released = Hashrate(released.0.saturating_add(free));
+            self.released = Hashrate(self.released.0.saturating_add(free));
         }
         if d.is_changed {
             let row = params![
@@ -69,50 +111,67 @@ pub(super) async fn write_deliveries(
                 ended,
                 ended.is_none()
             ];
-            rows.push(tx, row).await?;
+            self.rows.push(tx, row).await?;
         }
+        Ok(())
     }
-    lines.finish(tx).await?;
-    rows.finish(tx).await?;
-    let is_active = |d: &&Delivered| d.contract.state == ContractState::Active;
-    let joined = deliveries.iter().filter(|d| is_active(d) && !d.contract.enrolled);
-    let left = deliveries.iter().filter(|d| !is_active(d) && d.contract.enrolled);
-    let joined: Vec<&Contract> = joined.map(|d| &d.contract).collect();
-    let left: Vec<ContractId> = left.map(|d| d.contract.id).collect();
-    bulk::roll::change(tx, &lane.lane, joined, left).await?;
-    if released > Hashrate::ZERO {
-        sale::release(tx, lane, released).await?;
+
+    /// Stores what is left.
+    pub(super) async fn finish(self, tx: &mut Tx) -> Result<()> {
+        self.lines.finish(tx).await?;
+        self.rows.finish(tx).await?;
+        self.recognised.finish(tx).await?;
+        if self.released > Hashrate::ZERO {
+            sale::release(tx, self.lane, self.released).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// What of contracts' prices is earned now becomes the operator's revenue, many contracts an entry.
-async fn recognise(
-    tx: &mut Tx,
-    lane: &LaneConfig,
+/// What of contracts' prices is earned now becomes the operator's revenue, many contracts an entry. Entries are filled in
+/// the order of contracts, however many are given at once.
+struct Recognised<'a> {
+    lane: &'a LaneConfig,
     epoch: EpochNumber,
-    deliveries: &[Delivered],
     now: Timestamp,
-) -> Result<()> {
-    let mut by_asset: BTreeMap<Asset, Vec<(ContractId, i64)>> = BTreeMap::new();
-    for d in deliveries.iter().filter(|d| d.recognise > 0) {
-        by_asset.entry(d.contract.price.asset).or_default().push((d.contract.id, d.recognise));
+    /// Of each asset how many entries were made, and what is in the next one.
+    open: BTreeMap<Asset, (u64, Vec<(ContractId, i64)>)>,
+}
+
+impl Recognised<'_> {
+    async fn push(&mut self, tx: &mut Tx, id: ContractId, amount: Amount) -> Result<()> {
+        let (_, parts) = self.open.entry(amount.asset).or_default();
+        parts.push((id, amount.minor));
+        if parts.len() == ENTRY_CONTRACTS { self.post(tx, amount.asset).await } else { Ok(()) }
     }
-    for (asset, parts) in by_asset {
-        for (n, part) in (1..).zip(parts.chunks(ENTRY_CONTRACTS)) {
-            let sum = part.iter().try_fold(0_i64, |sum, (_, minor)| sum.checked_add(*minor));
-            let sum = sum.ok_or(MarketError::Overflow("the prices of an epoch's work"))?;
-            let mut postings =
-                vec![Posting::credit(Account::OperatorRevenue, Amount::new(asset, sum))];
-            postings.extend(part.iter().map(|(id, minor)| {
-                Posting::debit(Account::PrepaidWork(*id), Amount::new(asset, *minor))
-            }));
-            let reason = format!("market/delivered/{}/{epoch}/{asset}/{n}", lane.lane);
-            let entry = Entry { reason, kind: "market-delivered", at: now, postings };
-            gruve_ledger::post(tx, &entry).await?;
+
+    async fn post(&mut self, tx: &mut Tx, asset: Asset) -> Result<()> {
+        let (lane, epoch) = (&self.lane.lane, self.epoch);
+        let Some((n, parts)) = self.open.get_mut(&asset) else { return Ok(()) };
+        let parts = std::mem::take(parts);
+        if parts.is_empty() {
+            return Ok(());
         }
+        *n += 1;
+        let sum = parts.iter().try_fold(0_i64, |sum, (_, minor)| sum.checked_add(*minor));
+        let sum = sum.ok_or(MarketError::Overflow("the prices of an epoch's work"))?;
+        let mut postings = vec![Posting::credit(Account::OperatorRevenue, Amount::new(asset, sum))];
+        postings.extend(parts.iter().map(|(id, minor)| {
+            Posting::debit(Account::PrepaidWork(*id), Amount::new(asset, *minor))
+        }));
+        let reason = format!("market/delivered/{lane}/{epoch}/{asset}/{n}");
+        let entry = Entry { reason, kind: "market-delivered", at: self.now, postings };
+        gruve_ledger::post(tx, &entry).await?;
+        Ok(())
     }
-    Ok(())
+
+    async fn finish(mut self, tx: &mut Tx) -> Result<()> {
+        let assets: Vec<Asset> = self.open.keys().copied().collect();
+        for asset in assets {
+            self.post(tx, asset).await?;
+        }
+        Ok(())
+    }
 }
 
 async fn refund(tx: &mut Tx, c: &Contract, now: Timestamp) -> Result<()> {

@@ -1,18 +1,21 @@
 //! Whose an epoch's units are, asset by asset.
 
-use crate::allocate::Allocation;
 use crate::bulk;
-use crate::units::share_house_units;
+use crate::units::HouseUnits;
 use crate::{Beneficiary, LaneConfig, MarketError, Result, Scheme, sql};
 use gruve_store::{Batch, Tx, params};
-use gruve_units::{AccountId, Asset, ContractId, EpochNumber, Hashes};
-use std::collections::{BTreeMap, BTreeSet};
+use gruve_units::{AccountId, Asset, EpochNumber, Hashes};
+use std::collections::BTreeMap;
 
-/// The units of one asset, and the chain as its last job saw it.
+/// The units of one asset while they are shared out, and the chain as its last job saw it. Those of leases stand in their
+/// lines and are only added up.
 pub(super) struct EarnedUnits {
     pub(super) asset: Asset,
-    pub(super) last_job: Option<(u32, u64)>,
-    pub(super) units: BTreeMap<Beneficiary, u128>,
+    last_job: Option<(u32, u64)>,
+    house: HouseUnits,
+    /// Those that stand in rows.
+    rows: BTreeMap<Beneficiary, u128>,
+    total: u128,
 }
 
 /// The units of the house's own work.
@@ -20,49 +23,77 @@ pub(super) fn house_of(by_owner: &BTreeMap<Option<AccountId>, u128>) -> u128 {
     by_owner.get(&None).copied().unwrap_or(0)
 }
 
-/// Whose work of an epoch earns how.
-pub(super) struct Pool<'a> {
-    pub(super) house: Hashes,
-    pub(super) allocation: &'a Allocation,
-    /// Contracts that do not earn by PPLNS.
-    pub(super) schemes: &'a BTreeMap<ContractId, Scheme>,
-    /// Owners whose machines' blocks are their own.
-    pub(super) solo: &'a BTreeMap<AccountId, Hashes>,
-}
+impl EarnedUnits {
+    /// Of an epoch with so much of the house's work, which earned so many.
+    pub(super) fn of(
+        asset: Asset,
+        last_job: Option<(u32, u64)>,
+        house: u128,
+        done: Hashes,
+    ) -> EarnedUnits {
+        let house = HouseUnits::of(house, done);
+        EarnedUnits { asset, last_job, house, rows: BTreeMap::new(), total: 0 }
+    }
 
-impl Pool<'_> {
-    /// The window's units of everyone's work: house work by allocation, own machines' whole. What FPPS pays
-    /// stands there for the reserve; SOLO's work stands in no window.
-    pub(super) fn units(
-        &self,
-        mut by_owner: BTreeMap<Option<AccountId>, u128>,
-    ) -> Result<BTreeMap<Beneficiary, u128>> {
-        let house_units = by_owner.remove(&None).unwrap_or(0);
-        let standing = |id: ContractId| match self.schemes.get(&id) {
-            Some(Scheme::Fpps) => Beneficiary::FppsReserve,
-            _ => Beneficiary::Contract(id),
-        };
-        let shares = self.allocation.shares.iter();
-        let allocated: Vec<_> = shares.map(|s| (standing(s.contract), s.allocated)).collect();
-        let mut units = share_house_units(house_units, self.house, &allocated)?;
-        for (id, _) in self.schemes.iter().filter(|(_, s)| **s == Scheme::Solo) {
-            units.remove(&Beneficiary::Contract(*id));
-        }
-        for (owner, own) in by_owner {
-            if let (Some(account), true) = (owner, own > 0)
-                && !self.solo.contains_key(&account)
-            {
-                units.insert(Beneficiary::Account(account), own);
+    /// The window's units of a contract's part of the house's work. What FPPS pays stands there for the reserve; SOLO's work stands
+    /// in no window.
+    pub(super) fn part(&mut self, scheme: Scheme, work: Hashes) -> Result<u128> {
+        let part = self.house.part(work)?;
+        match scheme {
+            Scheme::Solo => return Ok(0),
+            Scheme::Fpps => self.add_row(Beneficiary::FppsReserve, part)?,
+            Scheme::Pplns => {
+                self.count(part)?;
+                return Ok(part);
             }
         }
-        Ok(units)
+        Ok(0)
     }
-}
 
-/// All units of an epoch together.
-pub(super) fn all_units(units: &BTreeMap<Beneficiary, u128>) -> Result<u128> {
-    let sum = units.values().try_fold(0u128, |sum, own| sum.checked_add(*own));
-    sum.ok_or(MarketError::Overflow("an epoch's units"))
+    /// A metered contract's, which stand in a row.
+    pub(super) fn meter(&mut self, who: Beneficiary, scheme: Scheme, work: Hashes) -> Result<u128> {
+        let part = self.part(scheme, work)?;
+        if part > 0 {
+            self.rows.insert(who, part);
+        }
+        Ok(part)
+    }
+
+    /// What is left after all contracts is the operator's; own machines' work is whole, but for that of owners whose blocks are
+    /// their own.
+    pub(super) fn close(
+        &mut self,
+        by_owner: &BTreeMap<Option<AccountId>, u128>,
+        solo: &BTreeMap<AccountId, Hashes>,
+    ) -> Result<()> {
+        self.add_row(Beneficiary::Operator, self.house.rest)?;
+        for (owner, own) in by_owner {
+            if let Some(account) = owner.filter(|account| !solo.contains_key(account)) {
+                self.add_row(Beneficiary::Account(account), *own)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_row(&mut self, who: Beneficiary, units: u128) -> Result<()> {
+        if units > 0 {
+            self.count(units)?;
+            // No more than all of them, which fit.
+            *self.rows.entry(who).or_default() += units;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, units: u128) -> Result<()> {
+        let total = self.total.checked_add(units);
+        self.total = total.ok_or(MarketError::Overflow("an epoch's units"))?;
+        Ok(())
+    }
+
+    /// All of them together.
+    pub(super) const fn total(&self) -> u128 {
+        self.total
+    }
 }
 
 /// Stores the units of one asset: those of contracts stand in their lines.
@@ -71,15 +102,10 @@ pub(super) async fn write_units(
     lane: &LaneConfig,
     epoch: EpochNumber,
     earned: &EarnedUnits,
-    by_meter: &BTreeSet<ContractId>,
 ) -> Result<()> {
     let (lane, asset) = (&lane.lane, earned.asset);
     let mut rows = Batch::new(&bulk::sql::INSERT_UNITS);
-    for (who, own) in &earned.units {
-        // Leases have theirs in their lines.
-        if matches!(who, Beneficiary::Contract(id) if !by_meter.contains(id)) {
-            continue;
-        }
+    for (who, own) in &earned.rows {
         let (kind, id) = who.columns();
         rows.push(tx, params![lane.clone(), asset, epoch, kind, id, own.to_be_bytes()]).await?;
     }
@@ -88,7 +114,7 @@ pub(super) async fn write_units(
         lane.clone(),
         asset,
         epoch,
-        all_units(&earned.units)?.to_be_bytes(),
+        earned.total.to_be_bytes(),
         earned.last_job.map(|(bits, _)| bits),
         earned.last_job.map(|(_, height)| height)
     ];

@@ -60,7 +60,6 @@ async fn open_holds_of(tx: &mut Tx, page: &[Metered]) -> Result<HashMap<Contract
 /// read again, a page at a time, when they are charged.
 pub(crate) struct MeteredEpoch {
     epoch: EpochNumber,
-    ids: BTreeSet<ContractId>,
     claims: Vec<Entitlement>,
     others: Vec<(ContractId, Scheme)>,
     sold: Vec<MeterSold>,
@@ -84,8 +83,8 @@ impl MeteredEpoch {
         lane: &LaneConfig,
         epoch: EpochNumber,
     ) -> Result<MeteredEpoch> {
-        let (ids, claims, others, sold) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut all = MeteredEpoch { epoch, ids, claims, others, sold };
+        let (claims, others, sold) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all = MeteredEpoch { epoch, claims, others, sold };
         let mut pages = Pages::by_id(sql::LIVE, &params![lane.lane.clone()]);
         while let Some(rows) = pages.next(tx).await? {
             let page = rows.iter().map(Metered::read).collect::<Result<Vec<_>>>()?;
@@ -99,7 +98,6 @@ impl MeteredEpoch {
 
     /// What a contract should get: the rate asked for, and no more than is held for.
     fn add(&mut self, market: &Market, c: &Metered, holds: &[Hold]) {
-        self.ids.insert(c.id);
         self.sold.push(MeterSold {
             id: c.id,
             hashrate: c.hashrate,
@@ -119,11 +117,6 @@ impl MeteredEpoch {
                 is_operators: market.config().operator_accounts.contains(&c.account),
             });
         }
-    }
-
-    /// Their ids.
-    pub(crate) const fn ids(&self) -> &BTreeSet<ContractId> {
-        &self.ids
     }
 
     /// What everybody is told of them.

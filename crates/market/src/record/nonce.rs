@@ -6,7 +6,7 @@ use crate::pages::Pages;
 use crate::{LaneConfig, Market, MarketError, Result};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, ContractId};
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 /// Of contracts that have none.
 pub(super) const NONE: [u8; 32] = [0; 32];
@@ -51,17 +51,37 @@ impl Market {
     }
 }
 
-/// The nonces of a lane's contracts.
-pub(super) async fn of_lane(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-) -> Result<BTreeMap<ContractId, [u8; 32]>> {
-    let mut all = BTreeMap::new();
-    let mut pages = Pages::by_id(sql::NONCES, &params![lane.lane.clone()]);
-    while let Some(rows) = pages.next(tx).await? {
-        for row in &rows {
-            all.insert(row.get("id")?, row.get("nonce")?);
+/// The nonces of a lane's contracts, as far as they are asked for.
+pub(super) struct Reading {
+    pages: Pages,
+    ahead: VecDeque<(ContractId, [u8; 32])>,
+    is_over: bool,
+}
+
+impl Reading {
+    pub(super) fn of(lane: &LaneConfig) -> Reading {
+        let pages = Pages::by_id(sql::NONCES, &params![lane.lane.clone()]);
+        Reading { pages, ahead: VecDeque::new(), is_over: false }
+    }
+
+    /// A contract's nonce, zeros when it has none; contracts must be asked for in the order of their ids.
+    pub(super) async fn find(&mut self, tx: &mut Tx, id: ContractId) -> Result<[u8; 32]> {
+        loop {
+            while self.ahead.pop_front_if(|(other, _)| *other < id).is_some() {}
+            if let Some((other, nonce)) = self.ahead.front() {
+                return Ok(if *other == id { *nonce } else { NONE });
+            }
+            if self.is_over {
+                return Ok(NONE);
+            }
+            match self.pages.next(tx).await? {
+                None => self.is_over = true,
+                Some(rows) => {
+                    for row in &rows {
+                        self.ahead.push_back((row.get("id")?, row.get("nonce")?));
+                    }
+                }
+            }
         }
     }
-    Ok(all)
 }

@@ -1,15 +1,19 @@
-//! Who an epoch was sold to: every contract with a claim becomes a leaf of the sold tree.
+//! Who an epoch was sold to: every contract with a claim becomes a leaf of the sold tree. Leaves go into files as contracts are gone
+//! through; of the tree a node for some hundred of them is held.
 
-use super::nonce;
-use crate::allocate::{Allocation, Share};
+use super::{RecordSink, nonce};
+use crate::allocate::Share;
 use crate::contract::Contract;
-use crate::metered::MeteredEpoch;
+use crate::metered::MeterSold;
 use crate::settle::earned_of_price;
-use crate::{Beneficiary, ContractState, Market, MarketError, Result};
+use crate::{ContractState, LaneConfig, Market, MarketError, Result};
 use gruve_proof::sold::{self, Node, Private, SoldLeaf, SoldWriter, Sums};
 use gruve_proof::summary::FileRef;
+use gruve_store::Tx;
 use gruve_units::{Asset, ContractId, EpochNumber, Hashes, Hashrate, LaneId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::sync::Arc;
 
 /// The kind of a leaf: a lease.
 const LEASE: u8 = 0;
@@ -31,66 +35,40 @@ pub(crate) struct SoldTo {
     refund_asset: Asset,
 }
 
-type Units = BTreeMap<Beneficiary, u128>;
-
-fn units_of(units: &Units, contract: ContractId) -> u128 {
-    units.get(&Beneficiary::Contract(contract)).copied().unwrap_or(0)
+/// A lease as it is after the epoch, with what it got in it and its units of the lane's own asset.
+pub(crate) fn lease(c: &Contract, share: Option<Share>, units: u128) -> Result<SoldTo> {
+    // What was refunded is owed no more, whatever was delivered.
+    let is_over = c.state != ContractState::Active;
+    let owed = if is_over { Hashes::ZERO } else { c.work.saturating_sub(c.given()) };
+    let earned = earned_of_price(c.price.minor, c.given(), c.work)?;
+    Ok(SoldTo {
+        contract: c.id,
+        kind: LEASE,
+        hashrate: c.hashrate,
+        entitled: share.map_or(Hashes::ZERO, |s| s.entitled),
+        allocated: share.map_or(Hashes::ZERO, |s| s.allocated),
+        owed,
+        terms: c.terms_hash,
+        units,
+        refund_minor: if is_over { 0 } else { c.price.minor.saturating_sub(earned) },
+        refund_asset: c.price.asset,
+    })
 }
 
-/// Leases as they are after the epoch, with what they got in it. `units` are those of the lane's own asset.
-pub(crate) fn leases<'a>(
-    of: impl Iterator<Item = (&'a Contract, Option<Share>)>,
-    units: &Units,
-) -> Result<Vec<SoldTo>> {
-    let one = |(c, share): (&Contract, Option<Share>)| -> Result<SoldTo> {
-        // What was refunded is owed no more, whatever was delivered.
-        let is_over = c.state != ContractState::Active;
-        let owed = if is_over { Hashes::ZERO } else { c.work.saturating_sub(c.given()) };
-        let earned = earned_of_price(c.price.minor, c.given(), c.work)?;
-        Ok(SoldTo {
-            contract: c.id,
-            kind: LEASE,
-            hashrate: c.hashrate,
-            entitled: share.map_or(Hashes::ZERO, |s| s.entitled),
-            allocated: share.map_or(Hashes::ZERO, |s| s.allocated),
-            owed,
-            terms: c.terms_hash,
-            units: units_of(units, c.id),
-            refund_minor: if is_over { 0 } else { c.price.minor.saturating_sub(earned) },
-            refund_asset: c.price.asset,
-        })
-    };
-    of.map(one).collect()
-}
-
-/// Metered contracts that hold capacity. What they pay for is charged afterwards, so nothing is owed to them.
-pub(crate) fn metered(epoch: &MeteredEpoch, allocation: &Allocation, units: &Units) -> Vec<SoldTo> {
-    let shares = &allocation.shares;
-    let share = |id| shares.binary_search_by_key(&id, |s| s.contract).ok().map(|at| shares[at]);
-    let all = epoch.sold().iter().map(|c| (c, share(c.id)));
-    let has_claim = all.filter(|(c, share)| c.holds_capacity || share.is_some());
-    has_claim
-        .map(|(c, share)| SoldTo {
-            contract: c.id,
-            kind: METERED,
-            hashrate: c.hashrate,
-            entitled: share.map_or(Hashes::ZERO, |s| s.entitled),
-            allocated: share.map_or(Hashes::ZERO, |s| s.allocated),
-            owed: Hashes::ZERO,
-            terms: c.terms,
-            units: units_of(units, c.id),
-            refund_minor: 0,
-            refund_asset: c.pay_asset,
-        })
-        .collect()
-}
-
-/// The operator's own contracts come after all others: they have a claim on what is left for them and no more, so that
-/// everybody can see that nobody else's part was given to somebody.
-pub(crate) fn operators_last(sold: &mut [SoldTo], operators: &BTreeSet<ContractId>) {
-    for one in sold.iter_mut().filter(|s| operators.contains(&s.contract)) {
-        one.entitled = one.entitled.min(one.allocated);
-    }
+/// A metered contract, if it holds capacity. What it pays for is charged afterwards, so nothing is owed to it.
+pub(crate) fn metered(c: &MeterSold, share: Option<Share>, units: u128) -> Option<SoldTo> {
+    (c.holds_capacity || share.is_some()).then(|| SoldTo {
+        contract: c.id,
+        kind: METERED,
+        hashrate: c.hashrate,
+        entitled: share.map_or(Hashes::ZERO, |s| s.entitled),
+        allocated: share.map_or(Hashes::ZERO, |s| s.allocated),
+        owed: Hashes::ZERO,
+        terms: c.terms,
+        units,
+        refund_minor: 0,
+        refund_asset: c.pay_asset,
+    })
 }
 
 /// A sold tree, stored.
@@ -100,40 +78,79 @@ pub(super) struct SoldOf {
     pub(super) file: FileRef,
 }
 
-impl Market {
-    /// Builds and stores the tree: not on the threads that serve others, because a million leaves take seconds.
-    pub(super) async fn sold_tree(
-        &self,
-        lane: &LaneId,
-        epoch: EpochNumber,
-        mut all: Vec<SoldTo>,
-        nonces: BTreeMap<ContractId, [u8; 32]>,
-    ) -> Result<SoldOf> {
-        let Some(sink) = self.record_sink().cloned() else {
-            return Ok(SoldOf { contracts: 0, root: Node::empty(), file: FileRef::default() });
-        };
-        let lane = lane.clone();
-        let built = tokio::task::spawn_blocking(move || -> Result<SoldOf> {
-            all.sort_unstable_by_key(|s| s.contract.to_bytes());
-            let secret = sink.secret();
-            let mut writer = SoldWriter::new(&lane, epoch, all.len());
-            let wrong = || MarketError::Overflow("a sum of the sold tree, or a contract twice");
-            for s in &all {
-                let salt = sold::salt(&secret, &lane, epoch, s.contract);
-                let nonce = nonces.get(&s.contract).copied().unwrap_or(nonce::NONE);
-                let leaf = s.leaf(salt, nonce);
-                writer.push(&leaf, s.units, s.refund_minor).ok_or_else(wrong)?;
-            }
-            let files = writer.finish().ok_or_else(wrong)?;
-            let file = sink.put(&files.sold).map_err(MarketError::NotPublished)?;
-            sink.keep(&file, &files.kept).map_err(MarketError::NotPublished)?;
-            Ok(SoldOf { contracts: files.contracts, root: files.root, file })
-        });
-        built.await.map_err(|e| MarketError::Broken(format!("building a sold tree: {e}")))?
+/// A sold tree on its way.
+pub(crate) struct SoldTree {
+    sink: Arc<dyn RecordSink>,
+    secret: [u8; 32],
+    lane: LaneId,
+    epoch: EpochNumber,
+    nonces: nonce::Reading,
+    writer: SoldWriter<BufWriter<File>>,
+}
+
+fn not_written(e: &io::Error) -> MarketError {
+    match e.kind() {
+        io::ErrorKind::InvalidData => {
+            MarketError::Overflow("a sum of the sold tree, or a contract twice")
+        }
+        _ => MarketError::NotPublished(e.to_string()),
     }
 }
 
+impl Market {
+    /// The sold tree of an epoch; none where nothing is published.
+    pub(crate) fn sold_tree(
+        &self,
+        lane: &LaneConfig,
+        epoch: EpochNumber,
+    ) -> Result<Option<SoldTree>> {
+        let Some(sink) = self.record_sink().cloned() else { return Ok(None) };
+        let scratch = || sink.scratch().map(BufWriter::new).map_err(MarketError::NotPublished);
+        let writer = SoldWriter::new(&lane.lane, epoch, scratch()?, scratch()?);
+        let (writer, secret) = (writer.map_err(|e| not_written(&e))?, sink.secret());
+        let (lane, nonces) = (lane.lane.clone(), nonce::Reading::of(lane));
+        Ok(Some(SoldTree { sink, secret, lane, epoch, nonces, writer }))
+    }
+}
+
+impl SoldTree {
+    /// Adds contracts, in the order of their ids.
+    pub(crate) async fn push(&mut self, tx: &mut Tx, some: &[SoldTo]) -> Result<()> {
+        for s in some {
+            let salt = sold::salt(&self.secret, &self.lane, self.epoch, s.contract);
+            let nonce = self.nonces.find(tx, s.contract).await?;
+            let pushed = self.writer.push(&s.leaf(salt, nonce), s.units, s.refund_minor);
+            pushed.map_err(|e| not_written(&e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores a tree: not on the threads that serve others, because files of a hundred megabytes take their time.
+pub(super) async fn store(tree: Option<SoldTree>) -> Result<SoldOf> {
+    let Some(SoldTree { sink, writer, .. }) = tree else {
+        return Ok(SoldOf { contracts: 0, root: Node::empty(), file: FileRef::default() });
+    };
+    let stored = tokio::task::spawn_blocking(move || -> Result<SoldOf> {
+        let files = writer.finish().map_err(|e| not_written(&e))?;
+        let whole = |file: BufWriter<File>| file.into_inner().map_err(|e| not_written(e.error()));
+        let file = sink.put_from(&mut whole(files.sold)?).map_err(MarketError::NotPublished)?;
+        sink.keep_from(&file, &mut whole(files.kept)?).map_err(MarketError::NotPublished)?;
+        Ok(SoldOf { contracts: files.contracts, root: files.root, file })
+    });
+    stored.await.map_err(|e| MarketError::Broken(format!("building a sold tree: {e}")))?
+}
+
 impl SoldTo {
+    /// The operator's own contracts come after all others: they have a claim on what is left for them and no more, so that
+    /// everybody can see that nobody else's part was given to somebody.
+    pub(crate) fn of_operator(mut self, is_operators: bool) -> SoldTo {
+        if is_operators {
+            self.entitled = self.entitled.min(self.allocated);
+        }
+        self
+    }
+
     fn leaf(&self, salt: [u8; 32], nonce: [u8; 32]) -> SoldLeaf {
         let private = Private {
             salt,
@@ -179,9 +196,8 @@ mod tests {
     #[test]
     fn the_operators_own_have_a_claim_on_what_is_left_and_no_more() {
         // His second made a shortfall good, which is above its claim.
-        let mut all = [sold(1, 9, 4), sold(2, 9, 0), sold(3, 9, 11), sold(4, 9, 9)];
-        let own = all[1..].iter().map(|s| s.contract).collect();
-        operators_last(&mut all, &own);
-        assert_eq!(all.map(|s| s.entitled.0), [9, 0, 9, 9]);
+        let all = [sold(1, 9, 4), sold(2, 9, 0), sold(3, 9, 11), sold(4, 9, 9)];
+        let own = all.map(|s| s.of_operator(s.contract > all[0].contract));
+        assert_eq!(own.map(|s| s.entitled.0), [9, 0, 9, 9]);
     }
 }

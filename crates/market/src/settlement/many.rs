@@ -14,6 +14,7 @@ use super::{Line, earner, line_row};
 use crate::book::Book;
 use crate::bulk;
 use crate::bulk::pending;
+use crate::bulk::progress::Rewriting;
 use crate::contract::{Contract, read_also};
 use crate::fpps_pay::{Means, note_capital};
 use crate::pages::{self, Pages};
@@ -25,8 +26,11 @@ use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_ledger::POSTINGS_MAX;
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, Value, params};
-use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
+use gruve_units::{
+    AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, Timestamp,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Settlements of an entry at most: each has a posting of its own, beside two or three for all. In the unit
 /// tests so few that every settlement has several entries.
@@ -40,10 +44,56 @@ const _: () = assert!(PER_ENTRY + 3 <= POSTINGS_MAX);
 /// Entries that are posted at once: ten thousand postings, some megabytes.
 const ENTRIES_AT_ONCE: usize = 10;
 
+/// What a settlement knows of a running contract: some tens of bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Owing {
+    pub(crate) id: ContractId,
+    /// What is due of its maintenance.
+    pub(crate) due: Accrual,
+    fee: Bps,
+    /// The assets that maintenance is taken from, with the whole fee in each; the same for all of a plan.
+    order: Arc<[(Asset, u64)]>,
+    start: Option<EpochNumber>,
+    minimum: u64,
+}
+
+impl Owing {
+    /// Of a contract; `before` is another one, nearly always of the same plan.
+    pub(crate) fn of(c: &Contract, before: Option<&Owing>) -> Owing {
+        let order = c.maintenance_order();
+        let order = match before {
+            Some(o) if *o.order == *order => o.order.clone(),
+            _ => order.into(),
+        };
+        Owing {
+            id: c.id,
+            due: c.maintenance_due,
+            fee: c.fee,
+            order,
+            start: c.start,
+            minimum: c.life.rules.minimum_payout_minor,
+        }
+    }
+}
+
+/// Writes down what stays due of running contracts' maintenance, with their progress.
+pub(crate) async fn write_dues(tx: &mut Tx, lane: &LaneId, running: &[Owing]) -> Result<()> {
+    let mut progress = Rewriting::of(lane);
+    let mut running = running.iter().peekable();
+    while let Some(mut p) = progress.next(tx).await? {
+        while running.next_if(|o| o.id < p.contract).is_some() {}
+        if let Some(o) = running.next_if(|o| o.id == p.contract) {
+            p.maintenance_due = o.due;
+        }
+        progress.push(tx, p).await?;
+    }
+    progress.finish(tx).await
+}
+
 /// Who is settled now.
 pub(crate) struct Everyone<'a> {
     /// The lane's running contracts, sorted by id: what stays due of their maintenance is noted in them.
-    pub(crate) running: &'a mut [Contract],
+    pub(crate) running: &'a mut [Owing],
     /// Contracts that wait for a price, and are not settled.
     pub(crate) waiting: &'a BTreeSet<ContractId>,
 }
@@ -153,7 +203,7 @@ struct Agreed {
     fee: Bps,
     due: Accrual,
     /// The assets that maintenance is taken from, with the whole fee in each.
-    order: Vec<(Asset, u64)>,
+    order: Arc<[(Asset, u64)]>,
     /// The first epoch that may have earned something.
     began: EpochNumber,
     /// What of the lane's own coin must wait before anything is settled.
@@ -225,7 +275,7 @@ impl Run<'_> {
             let carry = take_maintenance(&mut parts, agreed.due, &agreed.order)?;
             if let (Some(id), Some(carry)) = (contract_of(*who), carry) {
                 match self.position(id) {
-                    Some(at) => self.everyone.running[at].maintenance_due = carry,
+                    Some(at) => self.everyone.running[at].due = carry,
                     None => carries.push(tx, id, &apart, carry).await?,
                 }
             }
@@ -255,8 +305,13 @@ impl Run<'_> {
     }
 
     fn agreed(&self, who: Beneficiary, apart: &mut HashMap<ContractId, Apart>) -> Result<Agreed> {
-        let nothing =
-            |fee| Agreed { fee, due: Accrual::ZERO, order: vec![], began: self.first, minimum: 0 };
+        let nothing = |fee| Agreed {
+            fee,
+            due: Accrual::ZERO,
+            order: [].into(),
+            began: self.first,
+            minimum: 0,
+        };
         let Some(id) = contract_of(who) else {
             return Ok(match who {
                 Beneficiary::Account(_) => nothing(self.lane.outside_fee_bps),
@@ -268,10 +323,10 @@ impl Run<'_> {
                 let c = &self.everyone.running[at];
                 Agreed {
                     fee: c.fee,
-                    due: c.maintenance_due,
-                    order: c.maintenance_order(),
+                    due: c.due,
+                    order: c.order.clone(),
                     began: c.start.unwrap_or(self.first),
-                    minimum: c.life.rules.minimum_payout_minor,
+                    minimum: c.minimum,
                 }
             }
             None => {

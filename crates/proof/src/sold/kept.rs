@@ -11,7 +11,7 @@
 use super::{LEAF_BYTES, MAGIC, Node, SoldBuilder, SoldLeaf, SoldTree, Sums};
 use crate::wire::Wire;
 use gruve_units::{ContractId, EpochNumber, LaneId};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 const KEPT_MAGIC: [u8; 8] = *b"GRUVKPT1";
 /// Leaves below one kept node: a power of two, so that kept nodes are nodes of the tree.
@@ -22,81 +22,94 @@ const KEPT_HEAD: u64 = 16;
 
 /// The two files of a sold tree.
 #[derive(Clone, Debug)]
-pub struct SoldFiles {
+pub struct SoldFiles<W> {
     /// How many contracts.
     pub contracts: u64,
     /// The root.
     pub root: Node,
-    /// The public file.
-    pub sold: Vec<u8>,
-    /// What is kept for receipts.
-    pub kept: Vec<u8>,
+    /// The public file, at its beginning.
+    pub sold: W,
+    /// What is kept for receipts, at its beginning.
+    pub kept: W,
 }
 
-/// Builds them contract by contract: 137 bytes of memory for each, and some above.
+/// Writes them contract by contract. What is held is a node for some hundred contracts.
 #[derive(Debug)]
-pub struct SoldWriter {
-    sold: Vec<u8>,
-    count_at: usize,
-    kept: Vec<u8>,
+pub struct SoldWriter<W> {
+    sold: W,
+    count_at: u64,
+    kept: W,
     chunk: SoldBuilder,
     chunks: Vec<Node>,
     contracts: u64,
     last: Option<ContractId>,
 }
 
-impl SoldWriter {
-    /// The tree of a lane's epoch, with room for `contracts`.
-    #[must_use]
-    pub fn new(lane: &LaneId, epoch: EpochNumber, contracts: usize) -> SoldWriter {
-        let mut sold = Vec::with_capacity(64 + contracts * LEAF_BYTES);
-        sold.extend(MAGIC);
+fn wrong() -> io::Error {
+    broken("a sum of the sold tree that does not fit, or a contract out of order")
+}
+
+impl<W: Write + Seek> SoldWriter<W> {
+    /// The tree of a lane's epoch, in two empty files.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn new(lane: &LaneId, epoch: EpochNumber, mut sold: W, mut kept: W) -> io::Result<Self> {
+        sold.write_all(&MAGIC)?;
         let name = lane.as_str().as_bytes();
-        sold.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-        sold.extend(name);
-        sold.extend(epoch.0.to_be_bytes());
-        let count_at = sold.len();
-        sold.extend([0; 8]);
-        let mut kept = Vec::with_capacity(16 + contracts * PRIVATE_BYTES);
-        kept.extend(KEPT_MAGIC);
-        kept.extend([0; 8]);
+        sold.write_all(&[u8::try_from(name.len()).unwrap_or(u8::MAX)])?;
+        sold.write_all(name)?;
+        sold.write_all(&epoch.0.to_be_bytes())?;
+        let count_at = 17 + name.len() as u64;
+        sold.write_all(&[0; 8])?;
+        kept.write_all(&KEPT_MAGIC)?;
+        kept.write_all(&[0; 8])?;
         let (chunk, chunks) = (SoldBuilder::default(), Vec::new());
-        SoldWriter { sold, count_at, kept, chunk, chunks, contracts: 0, last: None }
+        Ok(SoldWriter { sold, count_at, kept, chunk, chunks, contracts: 0, last: None })
     }
 
-    /// Adds a contract; `None` when a sum does not fit or its id is not above the last one's.
-    pub fn push(&mut self, leaf: &SoldLeaf, units: u128, refund_minor: i64) -> Option<()> {
+    /// Adds a contract.
+    ///
+    /// # Errors
+    /// The disk's; `InvalidData` when a sum does not fit or its id is not above the last one's.
+    pub fn push(&mut self, leaf: &SoldLeaf, units: u128, refund_minor: i64) -> io::Result<()> {
         if self.last.is_some_and(|last| last.to_bytes() >= leaf.contract.to_bytes()) {
-            return None;
+            return Err(wrong());
         }
         self.last = Some(leaf.contract);
-        self.sold.extend(leaf.to_bytes());
-        self.kept.extend(units.to_be_bytes());
-        self.kept.extend(refund_minor.to_be_bytes());
-        self.chunk.push(leaf.node())?;
+        self.sold.write_all(&leaf.to_bytes())?;
+        self.kept.write_all(&units.to_be_bytes())?;
+        self.kept.write_all(&refund_minor.to_be_bytes())?;
+        self.chunk.push(leaf.node()).ok_or_else(wrong)?;
         self.contracts += 1;
         if self.chunk.size() == CHUNK as u64 {
-            self.chunks.push(std::mem::take(&mut self.chunk).root()?);
+            self.chunks.push(std::mem::take(&mut self.chunk).root().ok_or_else(wrong)?);
         }
-        Some(())
+        Ok(())
     }
 
-    /// The files; `None` when a sum does not fit.
-    #[must_use]
-    pub fn finish(mut self) -> Option<SoldFiles> {
+    /// The files.
+    ///
+    /// # Errors
+    /// As [`SoldWriter::push`].
+    pub fn finish(mut self) -> io::Result<SoldFiles<W>> {
         if self.chunk.size() > 0 {
-            self.chunks.push(self.chunk.root()?);
+            self.chunks.push(self.chunk.root().ok_or_else(wrong)?);
         }
-        let tree = SoldTree::new(self.chunks)?;
+        let tree = SoldTree::new(self.chunks).ok_or_else(wrong)?;
         for node in tree.levels.iter().flatten() {
-            self.kept.extend(node.sums.to_bytes());
-            self.kept.extend(node.hash);
+            self.kept.write_all(&node.sums.to_bytes())?;
+            self.kept.write_all(&node.hash)?;
         }
         let count = self.contracts.to_be_bytes();
-        self.sold[self.count_at..self.count_at + 8].copy_from_slice(&count);
-        self.kept[8..16].copy_from_slice(&count);
+        for (file, at) in [(&mut self.sold, self.count_at), (&mut self.kept, 8)] {
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(&count)?;
+            file.flush()?;
+            file.rewind()?;
+        }
         let (contracts, root) = (self.contracts, tree.root());
-        Some(SoldFiles { contracts, root, sold: self.sold, kept: self.kept })
+        Ok(SoldFiles { contracts, root, sold: self.sold, kept: self.kept })
     }
 }
 
@@ -247,20 +260,26 @@ mod tests {
         }
     }
 
+    fn writer() -> SoldWriter<Cursor<Vec<u8>>> {
+        let lane = "btc".parse().unwrap();
+        SoldWriter::new(&lane, EpochNumber(5), Cursor::default(), Cursor::default()).unwrap()
+    }
+
     #[test]
     fn every_leaf_of_every_size_is_found_with_a_proof_to_the_root() {
         let lane: LaneId = "btc".parse().unwrap();
         for size in [0, 1, 2, 255, 256, 257, 511, 513, 1_025] {
             let leaves: Vec<SoldLeaf> = (0..size).map(|n| leaf(2 * n)).collect();
-            let mut w = SoldWriter::new(&lane, EpochNumber(5), leaves.len());
+            let mut w = writer();
             for l in &leaves {
                 w.push(l, l.sums.hashrate + 1, -5).unwrap();
             }
             let files = w.finish().unwrap();
-            assert_eq!(files.sold, encode(&lane, EpochNumber(5), &leaves));
-            let again = read(files.sold.as_slice(), &lane, EpochNumber(5), |_| ()).unwrap();
+            assert_eq!(*files.sold.get_ref(), encode(&lane, EpochNumber(5), &leaves));
+            let again =
+                read(files.sold.get_ref().as_slice(), &lane, EpochNumber(5), |_| ()).unwrap();
             assert_eq!((again.contracts, again.root), (files.contracts, files.root));
-            let (mut sold, mut kept) = (Cursor::new(&files.sold), Cursor::new(&files.kept));
+            let (mut sold, mut kept) = (files.sold, files.kept);
             for (n, l) in leaves.iter().enumerate() {
                 let found = find(&mut sold, &mut kept, l.contract).unwrap().unwrap();
                 let want = (n as u64, *l, l.sums.hashrate + 1, -5);
@@ -275,10 +294,9 @@ mod tests {
 
     #[test]
     fn contracts_out_of_order_are_refused() {
-        let lane: LaneId = "btc".parse().unwrap();
-        let mut w = SoldWriter::new(&lane, EpochNumber(5), 2);
-        assert!(w.push(&leaf(2), 0, 0).is_some());
-        assert!(w.push(&leaf(2), 0, 0).is_none());
-        assert!(w.push(&leaf(1), 0, 0).is_none());
+        let mut w = writer();
+        w.push(&leaf(2), 0, 0).unwrap();
+        assert!(w.push(&leaf(2), 0, 0).is_err());
+        assert!(w.push(&leaf(1), 0, 0).is_err());
     }
 }

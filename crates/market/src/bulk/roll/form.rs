@@ -198,8 +198,8 @@ fn put_one(out: &mut Vec<u8>, c: &Contract, common: usize) {
 }
 
 /// What was common to the pages read before: nearly always also to the next.
-pub(super) struct Commons {
-    pub(super) lane: LaneId,
+pub(crate) struct Commons {
+    pub(crate) lane: LaneId,
     known: HashMap<Vec<u8>, Contract>,
 }
 
@@ -207,7 +207,7 @@ pub(super) struct Commons {
 const COMMONS_MAX: usize = 1_000;
 
 impl Commons {
-    pub(super) fn of(lane: &LaneId) -> Commons {
+    pub(crate) fn of(lane: &LaneId) -> Commons {
         Commons { lane: lane.clone(), known: HashMap::new() }
     }
 

@@ -1,7 +1,7 @@
 //! However many are read at once, the journal and all else is the same; and the same is credited as when
 //! everyone is settled and posted alone.
 
-use super::{Everyone, settle_in_pages};
+use super::{Everyone, Owing, settle_in_pages};
 use crate::book::Book;
 use crate::bulk::pending::{self, What};
 use crate::contract::Contract;
@@ -142,9 +142,8 @@ async fn earn(tx: &mut Tx, w: &World, all: &[Beneficiary], seed: u64) {
 }
 
 /// Everything that a settlement changes, but the journal.
-async fn books(tx: &mut Tx, running: &[Contract]) -> Vec<String> {
-    let mut shown: Vec<String> =
-        running.iter().map(|c| format!("{} {:?}", c.id, c.maintenance_due)).collect();
+async fn books(tx: &mut Tx, running: &[Owing]) -> Vec<String> {
+    let mut shown: Vec<String> = running.iter().map(|c| format!("{} {:?}", c.id, c.due)).collect();
     let ended = "SELECT id, maintenance_due FROM market_contracts
         WHERE state NOT IN ('starting', 'active') ORDER BY id";
     let metered = "SELECT id, maintenance_due FROM market_metered ORDER BY id";
@@ -198,7 +197,7 @@ async fn one_by_one(
     tx: &mut Tx,
     w: &World,
     to: EpochNumber,
-    running: &mut [Contract],
+    running: &mut [Owing],
     waiting: &BTreeSet<ContractId>,
     all: &[Beneficiary],
 ) {
@@ -240,7 +239,7 @@ async fn one_by_one(
         let carry = take_maintenance(&mut parts, due, &order).unwrap();
         if let (Beneficiary::Contract(id) | Beneficiary::Fpps(id), Some(carry)) = (who, carry) {
             if let Some(c) = running.iter_mut().find(|c| c.id == *id) {
-                c.maintenance_due = carry;
+                c.due = carry;
             }
             for table in [LEASES, METERED] {
                 tx.execute(table, &params![*id, carry]).await.unwrap();
@@ -315,7 +314,8 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
         // Alone first, then by pages of one, two and three.
         for rows in [0, 1, 2, 3] {
             let mut tx = w.store.begin().await.unwrap();
-            let mut running = Contract::running(&mut tx, &lane()).await.unwrap();
+            let running = Contract::running(&mut tx, &lane()).await.unwrap();
+            let mut running: Vec<Owing> = running.iter().map(|c| Owing::of(c, None)).collect();
             assert!(running.len() < 9 && !running.is_empty());
             earn(&mut tx, &w, &all, seed).await;
             if rows == 0 {
