@@ -119,6 +119,12 @@ impl House {
             Ok(())
         });
 
+        let (treasury, ends) = (parts.treasury.clone(), stopped.clone());
+        tasks.spawn(async move {
+            treasury.watch_pools(ends).await;
+            Ok(())
+        });
+
         tasks.spawn(bank::watch_folders(
             parts.treasury.clone(),
             config.banks.iter().filter(|b| b.enabled).filter_map(|b| b.folder.clone()).collect(),
