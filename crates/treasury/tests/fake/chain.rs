@@ -145,7 +145,7 @@ impl FakeChain {
     }
 
     /// Ids of all that waits.
-    pub fn waiting(&self) -> Vec<[u8; 32]> {
+    pub fn waiting_ids(&self) -> Vec<[u8; 32]> {
         self.lock().mempool.iter().map(|t| t.txid).collect()
     }
 

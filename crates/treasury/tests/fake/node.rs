@@ -174,7 +174,7 @@ impl Node for FakeNode {
 
     async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
         self.pool_asked.lock().unwrap().0 += 1;
-        Ok(self.tells_pool()?.map(|()| self.chain.waiting()))
+        Ok(self.tells_pool()?.map(|()| self.chain.waiting_ids()))
     }
 
     async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
