@@ -1,6 +1,6 @@
 //! A house with one lane of the Ethash family, its folder made before the first start, so that the node
 //! can be told whom to pay.
-#![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
+#![allow(dead_code, clippy::unwrap_used, unreachable_pub, missing_docs)]
 
 use crate::support::{Running, free_ports, tail, until};
 use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDifficulty};

@@ -77,4 +77,7 @@ pub use rpc::{BadZmqAddress, Push, PushFigures, RpcNode, RpcOptions, ZmqAddress}
 pub use standing::ChainStanding;
 pub use template::{Template, TemplateError, TemplateTx};
 pub use tip::TipNotice;
-pub use walk::{LeanBlock, LeanOutput, LeanTx, ParseError, parse_block, transaction_in_block};
+pub use walk::{
+    LeanBlock, LeanOutput, LeanTx, ParseError, outputs_of_waiting, parse_block,
+    transaction_in_block,
+};

@@ -124,6 +124,17 @@ pub trait Node: Send + Sync {
         txid: &[u8; 32],
     ) -> Result<TransactionPlace, NodeError>;
 
+    /// Ids of all transactions in the memory pool, in no order; `None` where the node does not tell.
+    async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
+        Ok(None)
+    }
+
+    /// The bytes of a transaction in the memory pool; `None` when it is there no more.
+    async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+        let _ = txid;
+        Ok(None)
+    }
+
     /// Whether an output of the best chain is spent neither there nor by what the node has in its pool; `None`
     /// when it cannot say.
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {

@@ -188,6 +188,25 @@ pub fn parse_transaction(bytes: &[u8], params: &ChainParams) -> Result<LeanTx, P
     Ok(tx)
 }
 
+/// What a transaction that waits in a node's memory pool pays. What follows its outputs is left alone: there
+/// Litecoin's transactions carry their extension data, which in blocks stands elsewhere.
+///
+/// # Errors
+/// When the bytes do not begin as a transaction of the chain does.
+pub fn outputs_of_waiting(
+    bytes: &[u8],
+    params: &ChainParams,
+) -> Result<Vec<LeanOutput>, ParseError> {
+    if bytes.len() > MAX_BLOCK_BYTES {
+        return Err(ParseError::TooLarge { bytes: bytes.len() });
+    }
+    let mut r = Reader::new(bytes);
+    r.take(4)?; // version
+    read_flags(&mut r, Form::of(params))?;
+    parse_inputs(&mut r)?;
+    parse_outputs(&mut r)
+}
+
 /// Which extensions a transaction's bytes may have.
 #[derive(Clone, Copy)]
 struct Form {
@@ -213,17 +232,7 @@ fn parse_tx_and_body<'a>(
     let start = r.position();
     r.take(4)?; // version
     let version = r.since(start);
-    // No inputs where inputs should be: the marker of the extended form (BIP 144).
-    let flags = if form.witness && r.peek() == Some(0) {
-        r.take(1)?;
-        r.u8()?
-    } else {
-        0
-    };
-    let known = FLAG_WITNESS | if form.mweb { FLAG_MWEB } else { 0 };
-    if flags & !known != 0 {
-        return Err(ParseError::Shape("a transaction has an unknown flag"));
-    }
+    let flags = read_flags(r, form)?;
     let body_start = r.position();
     let inputs = parse_inputs(r)?;
     let outputs = parse_outputs(r)?;
@@ -250,6 +259,22 @@ fn parse_tx_and_body<'a>(
     let coinbase = inputs.as_slice() == [([0; 32], u32::MAX)];
     let tx = LeanTx { txid, coinbase, hogex: flags & FLAG_MWEB != 0, inputs, outputs };
     Ok((tx, [version, body, lock_time]))
+}
+
+/// The extensions that a transaction's bytes say they have, after its version.
+fn read_flags(r: &mut Reader<'_>, form: Form) -> Result<u8, ParseError> {
+    // No inputs where inputs should be: the marker of the extended form (BIP 144).
+    let flags = if form.witness && r.peek() == Some(0) {
+        r.take(1)?;
+        r.u8()?
+    } else {
+        0
+    };
+    let known = FLAG_WITNESS | if form.mweb { FLAG_MWEB } else { 0 };
+    if flags & !known != 0 {
+        return Err(ParseError::Shape("a transaction has an unknown flag"));
+    }
+    Ok(flags)
 }
 
 fn parse_inputs(r: &mut Reader<'_>) -> Result<Vec<([u8; 32], u32)>, ParseError> {

@@ -1,6 +1,7 @@
 //! A node of the Ethash family over HTTP: what it is asked, and what its misbehaviour costs.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use gruve_chain::eth::AccountNode as _;
 use gruve_chain::{EthNode as _, EthRpcNode, EthRpcOptions, NodeError, NodeWork};
 use gruve_units::{Blame, Blamed, Duration, Hashrate, Target, Timestamp};
 use serde_json::{Value, json};
@@ -183,4 +184,31 @@ async fn silence_floods_and_answers_to_other_calls_cost_an_error() {
         let error = stand_in.node.submit_work(1, &[0; 32], &[0; 32]).await.unwrap_err();
         assert!(matches!(error, NodeError::Malformed { .. }), "{shown:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn the_block_that_is_made_tells_what_waits_and_the_best_one_in_its_place_tells_nothing() {
+    let paid = json!({
+        "hash": HEADER, "from": format!("0x{}", "aa".repeat(20)), "nonce": "0x0", "gas": "0x5208",
+        "to": format!("0x{}", "bb".repeat(20)), "value": "0x10", "gasPrice": "0x1",
+    });
+    let block = |hash: Value, number: &str| json!({ "hash": hash, "number": number, "transactions": [paid, { "hash": "0x" }] });
+    // The best block is number 7.
+    let told = async |pending: Value| {
+        let node = StandIn::new(move |call| {
+            let result =
+                if call["method"] == "eth_blockNumber" { json!("0x7") } else { pending.clone() };
+            Some(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }).to_string())
+        });
+        node.await.node.pending().await
+    };
+    let waiting = told(block(Value::Null, "0x8")).await.unwrap().unwrap();
+    assert_eq!(waiting.len(), 1, "what cannot be read is passed over");
+    assert_eq!((waiting[0].hash, waiting[0].nonce), (bytes(HEADER), 0));
+    assert_eq!(told(block(json!(SEED), "0x8")).await.unwrap().unwrap().len(), 1);
+    assert_eq!(told(block(json!(SEED), "0x7")).await.unwrap(), None, "the best block");
+    assert_eq!(told(Value::Null).await.unwrap(), None);
+    assert!(told(json!({ "hash": null })).await.is_err());
+    let node = StandIn::error(-32_000, "pending block is not available").await.node;
+    assert_eq!(node.pending().await.unwrap(), None);
 }

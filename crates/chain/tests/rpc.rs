@@ -306,6 +306,30 @@ async fn places_and_heights_that_do_not_exist_are_none() {
 }
 
 #[tokio::test]
+async fn a_pool_is_told_by_ids_and_bytes_and_one_that_is_not_told_is_none() {
+    let mut id = [0; 32];
+    id[0] = 0x2a;
+    let node = result_of(json!([format!("{}2a", "00".repeat(31))])).await.node();
+    assert_eq!(node.pool().await.unwrap(), Some(vec![id]));
+    let node = error_of(-32601, "Method not found").await.node();
+    assert_eq!(node.pool().await.unwrap(), None);
+    let many = vec![json!("00".repeat(32)); LIMIT_BYTES / 64];
+    let node = result_of(json!(many)).await.node();
+    assert_eq!(node.pool().await.unwrap(), None, "more than an answer holds");
+    let node = result_of(json!(["no id"])).await.node();
+    assert!(matches!(node.pool().await, Err(NodeError::Malformed { .. })));
+    let node = error_of(-28, "Loading block index…").await.node();
+    assert!(matches!(node.pool().await, Err(NodeError::NotReady(_) | NodeError::Rpc { .. })));
+
+    let node = result_of(json!("0100abcd")).await.node();
+    assert_eq!(node.pool_transaction(&id).await.unwrap(), Some(vec![1, 0, 0xab, 0xcd]));
+    let node = error_of(-5, "No such mempool transaction").await.node();
+    assert_eq!(node.pool_transaction(&id).await.unwrap(), None, "gone meanwhile");
+    let node = result_of(json!("xyz")).await.node();
+    assert!(node.pool_transaction(&id).await.is_err());
+}
+
+#[tokio::test]
 async fn fee_rates_are_read_to_the_last_digit() {
     async fn rate(text: &'static str) -> Result<Option<FeeRate>, NodeError> {
         let stand_in = StandIn::start(move |request| {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use gruve_chain::walk::parse_transaction;
-use gruve_chain::{ChainParams, NetworkName, hash_to_text, params_for, parse_block};
+use gruve_chain::{
+    ChainParams, NetworkName, hash_to_text, outputs_of_waiting, params_for, parse_block,
+};
 use gruve_units::Asset;
 use proptest::prelude::*;
 
@@ -36,6 +38,28 @@ fn blocks_with_the_extension_block_are_read() {
     // The HogEx spends its predecessor's first output.
     let hogex = [&first, &second].map(|b| b.txs.last().unwrap().clone());
     assert_eq!(hogex[1].inputs[0], (hogex[0].txid, 0));
+}
+
+/// As a node has it in its pool: Litecoin's extension data stands behind the outputs there.
+#[test]
+fn what_a_waiting_transaction_pays_is_read_whatever_follows_its_outputs() {
+    let mut bytes = vec![2, 0, 0, 0, 0, 8, 1];
+    bytes.extend([0x11; 36]);
+    bytes.extend([0, 0xff, 0xff, 0xff, 0xff, 1]);
+    bytes.extend(500_u64.to_le_bytes());
+    bytes.extend([2, 0x51, 0x52]);
+    let cut = bytes.len();
+    bytes.extend([1, 0xaa, 0xbb]);
+    let ltc = ChainParams { mweb: true, ..params(Asset::Ltc) };
+    let paid = outputs_of_waiting(&bytes, &ltc).unwrap();
+    assert_eq!((paid.len(), paid[0].value, &paid[0].script[..]), (1, 500, &[0x51, 0x52][..]));
+    assert!(parse_transaction(&bytes, &ltc).is_err(), "in a block there is no such data");
+    assert!(outputs_of_waiting(&bytes, &params(Asset::Btc)).is_err(), "a flag of Litecoin's");
+    for short in 0..cut {
+        assert!(outputs_of_waiting(&bytes[..short], &ltc).is_err(), "{short}");
+    }
+    // Nothing but what the extension hides: no inputs, no outputs.
+    assert_eq!(outputs_of_waiting(&[2, 0, 0, 0, 0, 8, 0, 0, 1], &ltc).unwrap(), []);
 }
 
 #[test]

@@ -22,6 +22,8 @@ struct Report {
     journal_postings: u64,
     journal_head: String,
     lanes: Vec<LaneReport>,
+    /// The wallets of coins that are taken and mined nowhere.
+    pay_in_chains: Vec<WalletReport>,
     contracts: ContractReport,
     hosting: HostingReport,
     accepted: Option<AcceptedReport>,
@@ -106,27 +108,9 @@ pub async fn audit(
         findings.extend(audit.findings.iter().map(|f| format!("lane {}: {f}", lane.id)));
         let mut wallets = Vec::new();
         for asset in std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)) {
-            let wallet =
-                parts.treasury.reconcile(&mut tx, asset).await.map_err(|e| e.to_string())?;
-            if wallet.difference.minor != 0 {
-                findings.push(format!("{asset}: wallet less books is {}", wallet.difference));
-            }
-            let books = wallet.books_hot.checked_add(wallet.books_maturing);
-            wallets.push(WalletReport {
-                asset,
-                wallet_minor: wallet.on_chain.minor,
-                books_minor: books.map_err(|e| e.to_string())?.minor,
-            });
+            wallets.push(audit_wallet(&parts, &mut tx, asset, &mut findings).await?);
         }
-        if parts.treasury.hot_address(lane.asset).is_ok() {
-            match parts.treasury.compare_with_node(lane.asset).await {
-                Ok(compared) => {
-                    let differs = compared.differences.iter();
-                    findings.extend(differs.map(|d| format!("{}: {d}", lane.asset)));
-                }
-                Err(e) => not_compared.push(format!("{}: {e}", lane.asset)),
-            }
-        }
+        compare_with_node(&parts, lane.asset, &mut findings, &mut not_compared).await;
         let audited = in_block::audit(&parts, &config, lane, &mut tx).await?;
         own_blocks += audited.blocks;
         findings.extend(audited.findings);
@@ -148,6 +132,11 @@ pub async fn audit(
             counted.read(&log, closed).map_err(|e| format!("lane {}: {e}", lane.id))?;
         }
     }
+    let mut pay_in_chains = Vec::new();
+    for chain in &config.pay_in_chains {
+        pay_in_chains.push(audit_wallet(&parts, &mut tx, chain.asset, &mut findings).await?);
+        compare_with_node(&parts, chain.asset, &mut findings, &mut not_compared).await;
+    }
     let accepted = if accepted.is_empty() {
         None
     } else {
@@ -166,6 +155,7 @@ pub async fn audit(
         journal_postings: books.postings,
         journal_head: hex::encode(books.head),
         lanes,
+        pay_in_chains,
         contracts: ContractReport {
             statements: contracts.statements,
             lines: contracts.lines,
@@ -183,6 +173,43 @@ pub async fn audit(
     };
     print(&report, json)?;
     Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A wallet against the books.
+async fn audit_wallet(
+    parts: &Parts,
+    tx: &mut Tx,
+    asset: Asset,
+    findings: &mut Vec<String>,
+) -> Result<WalletReport, String> {
+    let wallet = parts.treasury.reconcile(tx, asset).await.map_err(|e| e.to_string())?;
+    if wallet.difference.minor != 0 {
+        findings.push(format!("{asset}: wallet less books is {}", wallet.difference));
+    }
+    let books = wallet.books_hot.checked_add(wallet.books_maturing);
+    Ok(WalletReport {
+        asset,
+        wallet_minor: wallet.on_chain.minor,
+        books_minor: books.map_err(|e| e.to_string())?.minor,
+    })
+}
+
+/// What the addresses of an account chain have, at the node; nothing on other chains.
+async fn compare_with_node(
+    parts: &Parts,
+    asset: Asset,
+    findings: &mut Vec<String>,
+    not_compared: &mut Vec<String>,
+) {
+    if parts.treasury.hot_address(asset).is_err() {
+        return;
+    }
+    match parts.treasury.compare_with_node(asset).await {
+        Ok(compared) => {
+            findings.extend(compared.differences.iter().map(|d| format!("{asset}: {d}")));
+        }
+        Err(e) => not_compared.push(format!("{asset}: {e}")),
+    }
 }
 
 /// What SQLite finds wrong with its file. A server looks after its own.
@@ -213,6 +240,12 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
                 w.wallet_minor, w.books_minor, w.asset
             );
         }
+    }
+    for w in &report.pay_in_chains {
+        println!(
+            "paid in {0}: wallet {1} = books {2} minor units",
+            w.asset, w.wallet_minor, w.books_minor
+        );
     }
     let c = &report.contracts;
     println!(

@@ -121,7 +121,7 @@ impl Treasury {
         };
 
         self.watch_first(tx, asset).await?;
-        let ours = self.our_outputs(tx, wallet, block).await?;
+        let ours = self.our_outputs(tx, wallet, &block.txs).await?;
         let spends = self.our_spends(tx, asset, block, &ours).await?;
         let batches = self.batches_in(tx, asset, block, &ours, &spends).await?;
         let mut touched = BTreeSet::new();

@@ -19,7 +19,7 @@ pub struct DepthStep {
 }
 
 /// How many blocks `waiting` minor units need beyond what every pay-in needs; 1 where no step says more.
-fn depth_of(steps: &[DepthStep], waiting: i64) -> u64 {
+pub(crate) fn depth_of(steps: &[DepthStep], waiting: i64) -> u64 {
     let reached = steps.iter().filter(|s| waiting >= s.from);
     reached.map(|s| s.confirmations).max().unwrap_or(1)
 }

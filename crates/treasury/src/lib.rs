@@ -24,6 +24,7 @@
 //! | [`account`] | wallets on account-based chains |
 //! | `blocks`, `receipts`, `spends` | a block connected, a block disconnected |
 //! | `invoices`, `payouts` | what customers ask for |
+//! | `unconfirmed` | what a node's pool pays to invoices: marks, not money |
 //! | `depth` | how deep a pay-in must be, by its amount |
 //! | `limits` | what leaves in a day, and how many people a large payout takes |
 //! | [`strangers`] | spendings that nothing explains, and why payouts wait for them |
@@ -91,6 +92,7 @@ mod sql;
 pub mod strangers;
 pub mod transaction;
 mod treasury;
+mod unconfirmed;
 
 pub use account::{AccountBlock, AccountChainWallet, AccountKeys, GasPolicy};
 pub use balance::{OpenTransaction, WalletBalance, WalletReconciliation};
@@ -123,6 +125,7 @@ pub use sql::statements;
 pub use strangers::{Explained, Lock};
 pub use transaction::TransactionError;
 pub use treasury::{CrashPoints, Treasury};
+pub use unconfirmed::{Looked, Mark, Unconfirmed};
 
 /// A result with this room's error.
 pub type Result<T, E = TreasuryError> = std::result::Result<T, E>;

@@ -23,7 +23,7 @@ use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, Amount, InvoiceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An output of a block that pays us.
+/// An output that pays us.
 pub(crate) struct OurOutput {
     pub(crate) tx_at: usize,
     pub(crate) vout: u32,
@@ -46,7 +46,7 @@ fn arrival_account(keychain: Keychain) -> Account {
 
 impl Wallet {
     /// Whether a script has the form of this wallet's addresses.
-    fn could_be_ours(&self, script: &[u8]) -> bool {
+    pub(crate) fn could_be_ours(&self, script: &[u8]) -> bool {
         match self.keys.form() {
             ScriptForm::Wpkh => script.len() == 22 && script.starts_with(&[0, 20]),
             ScriptForm::Pkh => script.len() == 25 && script.starts_with(&[0x76, 0xa9, 20]),
@@ -69,17 +69,16 @@ impl Wallet {
 }
 
 impl Treasury {
-    /// The outputs of a block that pay us.
+    /// The outputs of some transactions, a block's or a pool's, that pay us.
     pub(crate) async fn our_outputs(
         &self,
         tx: &mut Tx,
         wallet: &Wallet,
-        block: &LeanBlock,
+        txs: &[LeanTx],
     ) -> Result<Vec<OurOutput>> {
         let candidates =
             |t: &LeanTx| t.outputs.iter().any(|o| o.value > 0 && wallet.could_be_ours(&o.script));
-        let scripts: BTreeSet<&[u8]> = block
-            .txs
+        let scripts: BTreeSet<&[u8]> = txs
             .iter()
             .filter(|t| candidates(t))
             .flat_map(|t| &t.outputs)
@@ -95,7 +94,7 @@ impl Treasury {
             known.insert(row.get("script")?, (keychain, row.get("key_index")?));
         }
         let mut ours = Vec::new();
-        for (tx_at, t) in block.txs.iter().enumerate() {
+        for (tx_at, t) in txs.iter().enumerate() {
             for (vout, output) in t.outputs.iter().enumerate().filter(|(_, o)| o.value > 0) {
                 if let Some(&(keychain, index)) = known.get(&output.script) {
                     let vout = output_number(vout)?;

@@ -605,7 +605,9 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     let lists = [("ADDRESSES_AMONG", ADDRESSES_AMONG.as_str()), ("UNSPENT_AMONG", &UNSPENT_AMONG)];
     let accounts = crate::account::sql::STATEMENTS.iter().copied();
     let conversions = crate::conversion::sql::STATEMENTS.iter().copied();
-    STATEMENTS.iter().copied().chain(accounts).chain(conversions).chain(lists).collect()
+    let unconfirmed = crate::unconfirmed::sql::STATEMENTS.iter().copied();
+    let own = STATEMENTS.iter().copied().chain(accounts).chain(conversions);
+    own.chain(unconfirmed).chain(lists).collect()
 }
 
 /// Runs one of the two statements above for any number of keys.

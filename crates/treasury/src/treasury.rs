@@ -5,6 +5,7 @@ use crate::funding::Reasons;
 use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::{Missed, Services};
 use crate::select::Costs;
+use crate::unconfirmed::Pools;
 use crate::{
     BankAccount, ChainWallet, DepthStep, ExternalSigner, InvoiceSink, Keychain, PayoutLimits,
     PayoutPolicy, Rate, Result, ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) open_invoices_max: u32,
     pub(crate) open_payouts_max: u32,
     pub(crate) resend_every: Duration,
+    /// What the nodes' pools pay to invoices.
+    pub(crate) pools: Pools,
     /// Chains that nothing is paid on now.
     held: RwLock<BTreeSet<Asset>>,
     crash_points: OnceLock<Arc<dyn CrashPoints>>,
@@ -162,6 +165,7 @@ impl Treasury {
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,
             resend_every: config.resend_every,
+            pools: Pools::default(),
             held: RwLock::default(),
             crash_points: OnceLock::new(),
         })))

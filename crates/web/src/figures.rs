@@ -173,6 +173,7 @@ impl AppState {
             (l.machines, l.stats.height, l.stats.network_bits, l.stats.last_closed).hash(&mut hash);
             (l.stats.blocks_found, l.stats.sold, l.stats.hashrate).hash(&mut hash);
         }
+        self.treasury().marks_count().hash(&mut hash);
         // What the lanes do not show, such as a payout on its way, is looked at now and then.
         (self.now().secs() / 10).hash(&mut hash);
         Ok(hash.finish())

@@ -167,6 +167,11 @@ pub(crate) fn invoice_state(s: InvoiceState) -> StateView {
     state(s.word(), text, tone)
 }
 
+/// In place of an invoice's state while what pays it is in no block.
+pub(crate) const fn seen_unconfirmed() -> StateView {
+    state("new", "Seen, unconfirmed", "warn")
+}
+
 /// A payout's state.
 pub(crate) fn payout_state(s: PayoutState) -> StateView {
     let (text, tone) = match s {

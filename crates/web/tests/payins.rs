@@ -6,7 +6,7 @@ mod house;
 use axum::http::StatusCode;
 use gruve_accounts::Role;
 use gruve_market::PlanConfig;
-use gruve_units::Asset;
+use gruve_units::{Amount, Asset};
 use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Browser, Program};
@@ -177,4 +177,49 @@ async fn a_transfer_without_a_reference_waits_in_the_console_until_somebody_says
     let paid = kari.get(&format!("/api/v1/invoices/{invoice}")).await.json();
     assert_eq!(paid["state"], "confirmed");
     assert!(!boss.get("/console/pay-ins").await.body.contains("for my machine"));
+}
+
+#[tokio::test]
+async fn a_payment_shows_before_any_block_says_that_it_counts_for_nothing_and_goes_again() {
+    let house = House::new().await;
+    let lane = &house.lanes[0];
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let kari = Program::signed_in(&house.app, "kari").await;
+    let made = kari.post("/api/v1/top-ups", json!({ "asset": "BTC", "amount": "0.25" })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let made = made.json();
+    assert_eq!((&made["unconfirmed"], &made["blocks_needed"]), (&json!([]), &json!(1)));
+    let id = made["id"].as_str().unwrap();
+    let (page, call) = (format!("/invoices/{id}"), format!("/api/v1/invoices/{id}"));
+    let before = me.get(&page).await.body;
+    assert!(
+        before.contains("Waiting for your payment")
+            && before.contains("Blocks that a payment needs")
+    );
+    assert!(!before.contains("Seen, unconfirmed"));
+
+    let due = Amount::new(Asset::Btc, made["amount"]["minor"].as_i64().unwrap());
+    house.pay(lane, made["address"].as_str().unwrap(), due);
+    house.treasury.look_at_pool(Asset::Btc).await.unwrap();
+    let seen = kari.get(&call).await.json();
+    let mark = &seen["unconfirmed"][0];
+    let txid = mark["transaction"].as_str().unwrap();
+    assert_eq!((&mark["amount"], txid.len()), (&made["amount"], 64));
+    assert!(mark["seen_at"].is_string(), "{mark}");
+    for unmoved in ["state", "open", "received", "confirmed", "to_pay", "methods"] {
+        assert_eq!(seen[unmoved], made[unmoved], "{unmoved}");
+    }
+    let shown = me.get(&page).await.body;
+    for said in ["Seen, unconfirmed", txid, "nothing counts before it stands in as many blocks"] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    assert!(!shown.contains("Waiting for your payment"), "whoever has paid is not asked to");
+    let stranger = Program::signed_up(&house.app, "ola").await;
+    assert_eq!(stranger.get(&call).await.status, StatusCode::NOT_FOUND);
+
+    house.block(lane, false).await;
+    let paid = kari.get(&call).await.json();
+    assert_eq!((&paid["state"], &paid["unconfirmed"]), (&json!("confirmed"), &json!([])));
+    assert!(!me.get(&page).await.body.contains("Seen, unconfirmed"));
 }

@@ -13,8 +13,17 @@ use serde_json::Value;
 /// Bytes of `extraData` at most (yellow paper, section 4.3.4).
 const EXTRA_MAX: usize = 32;
 
-/// The field of EIP-1559.
-const BASE_FEE: &str = "baseFeePerGas";
+/// What later rules put behind the first fifteen fields, in their order, and whether it is a hash: the base fee
+/// (EIP-1559), withdrawals (EIP-4895), blobs (EIP-4844), the beacon chain's root (EIP-4788), requests (EIP-7685). The
+/// first is [`EthHeader::base_fee`]; the others are there for the hash alone.
+const LATER_FIELDS: [(&str, bool); 6] = [
+    ("baseFeePerGas", false),
+    ("withdrawalsRoot", true),
+    ("blobGasUsed", false),
+    ("excessBlobGas", false),
+    ("parentBeaconBlockRoot", true),
+    ("requestsHash", true),
+];
 
 /// A node's answer that is no header, or not the one asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +123,16 @@ impl EthHeader {
         let hash = |name| f.hash(name).ok_or(BadHeader::Field(name));
         let number = |name| f.number(name).ok_or(BadHeader::Field(name));
         let mut later_fields = Vec::new();
-        if !f.is_null(BASE_FEE) {
+        for (name, is_hash) in LATER_FIELDS {
+            // Each came with a rule that has all rules before it.
+            if f.is_null(name) {
+                break;
+            }
             let mut item = Vec::new();
-            rlp::put_u256(&mut item, &f.wide(BASE_FEE).ok_or(BadHeader::Field(BASE_FEE))?);
+            match is_hash {
+                true => rlp::put_bytes(&mut item, &hash(name)?),
+                false => rlp::put_u256(&mut item, &f.wide(name).ok_or(BadHeader::Field(name))?),
+            }
             later_fields.push(item);
         }
         Ok(EthHeader {
@@ -194,7 +210,7 @@ impl EthBlock {
 }
 
 impl EthTransaction {
-    fn read(transaction: &Value) -> Option<EthTransaction> {
+    pub(crate) fn read(transaction: &Value) -> Option<EthTransaction> {
         let f = Fields(transaction);
         let to = if f.is_null("to") { None } else { Some(f.address("to")?) };
         Some(EthTransaction {
@@ -307,6 +323,46 @@ mod tests {
         assert_eq!(header.base_fee(), None);
         header.later_fields.push(vec![0x82, 0x01, 0x00]);
         assert_eq!(header.base_fee(), Some(U256::from(256)));
+    }
+
+    /// Ethereum's block 23,535,880 of 8 October 2025, with every field that its rules have brought. As a public node gives it.
+    fn a_block_of_ethereum_today() -> Value {
+        json!({
+            "hash": "0xe38d4bb2060a54519508612f40ef737a09c5b20488c12b0bec2d4f5ea7073c15",
+            "parentHash": "0x1fab238a9630a2e95c8b735ebc63bc2751bc6492f409ee16a7b5a532985196eb",
+            "sha3Uncles": EMPTY_UNCLES,
+            "miner": "0x4838b106fce9647bdf1e7877bf73ce8b0bad5f97",
+            "stateRoot": "0xd3c86549e5d57f14bd0b28630b70cb68038ac3334251bd194c93a18d96492f39",
+            "transactionsRoot": "0x9da0226f723a9da4b8df8782930c0e83bd73c4a393069ee7861465188eed989b",
+            "receiptsRoot": "0x01d0a60dd8fd8de710a191aba91f82e2a437ac21a6e77b21b2f745809e7feadf",
+            "logsBloom": "0x3effc77fb16497fa74fffeb6ef65dfbd7b97f8dd7f198ff37abfcf5fdeb329e7bdbc9d8caffdf765f7b75df9e737eff773fbf639ff9ffb376fb726a7ff2f68dffea0de7fafd3f7fbff8d5fdff57becf3e76f3f73fefc1ff9bbf9df7fb3fffff13f577b7fdffeb7f7ffb8cd71ff93fff3bfffd7e3bfbe576daefdfff6fb5afedf8ffbbd7d7baf977f46fbffceebfbe86fc6ffb6f1eff3fbbfbeb9eefbf954ffe3fbff9d73b8f9ecfdcfdf7df3fdd9ff3bbfdfe9efe8ffee6ff7fe4a3ff7a5fefbfffffcffcd7f2bc04bdf7c52d3fdfeff3f7dfe7b4fefa9f46edb53c2de9ffb7f3ffdff6fefa67f64f6e7f7bff5af1dffffeff9b99ff86fef589e3bbfffdfffb7",
+            "difficulty": "0x0",
+            "number": "0x1672108",
+            "gasLimit": "0x2aea540",
+            "gasUsed": "0x1d1e02e",
+            "timestamp": "0x68e6df9f",
+            "extraData": "0x546974616e2028746974616e6275696c6465722e78797a29",
+            "mixHash": "0x15350a0cad9bc5cb1298b3710db038850f1df5d8ac00c4ca3b03fb64c7e8ab78",
+            "nonce": "0x0000000000000000",
+            "baseFeePerGas": "0xb9e4be0",
+            "withdrawalsRoot": "0x0740ba007069960b2d60f77b0ce2648cffa3573accd055d4803eb771e32903e7",
+            "blobGasUsed": "0xc0000",
+            "excessBlobGas": "0x0",
+            "parentBeaconBlockRoot": "0x2bd55d2f0e1a3d3e181659ebc21bb167527e517de88b39b0d7ebbeeb3e28eebc",
+            "requestsHash": "0x965c860907968cab126093a785436ad747495ae45b21dac1b6a92ae0f4866ce0",
+        })
+    }
+
+    #[test]
+    fn a_header_of_ethereum_today_has_its_hash_with_every_field_that_came_later() {
+        let (header, hash) = EthHeader::read(&a_block_of_ethereum_today()).unwrap();
+        assert_eq!((hash, header.number), (header.hash(), 23_535_880));
+        assert_eq!(header.base_fee(), Some(U256::from(194_923_488)));
+        for (field, _) in LATER_FIELDS {
+            let mut without = a_block_of_ethereum_today();
+            without[field] = Value::Null;
+            assert_eq!(EthHeader::read(&without), Err(BadHeader::Hash), "{field}");
+        }
     }
 
     fn transaction() -> Value {

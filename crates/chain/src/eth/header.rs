@@ -47,8 +47,7 @@ pub struct EthHeader {
     pub mix_hash: [u8; 32],
     /// The nonce, big-endian.
     pub nonce: [u8; 8],
-    /// Fields that later rules of other chains put after these, each as an encoded item. Part of the
-    /// block's hash.
+    /// Fields that later rules put after these, each as an encoded item. Part of the block's hash.
     pub later_fields: Vec<Vec<u8>>,
 }
 

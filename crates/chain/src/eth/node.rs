@@ -2,7 +2,7 @@
 //!
 //! Every call may be repeated. A time-out means *unknown*, never *failed*.
 
-use super::{EthAddress, EthBlock, EthHeader, EthReceipt};
+use super::{EthAddress, EthBlock, EthHeader, EthReceipt, EthTransaction};
 use crate::{NodeError, SendOutcome};
 use async_trait::async_trait;
 use ruint::aliases::U256;
@@ -61,6 +61,12 @@ pub trait AccountNode: Send + Sync {
         account: &EthAddress,
         at: AccountAt,
     ) -> Result<u64, NodeError>;
+
+    /// The transactions of the block that the node would make next; `None` where it does not show one, because it makes
+    /// none.
+    async fn pending(&self) -> Result<Option<Vec<EthTransaction>>, NodeError> {
+        Ok(None)
+    }
 
     /// Sends a signed transaction.
     async fn send_transaction(&self, raw: &[u8]) -> Result<SendOutcome, NodeError>;

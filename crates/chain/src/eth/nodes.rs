@@ -15,7 +15,8 @@
 //! What this module must not know: miners, jobs, what a block earns.
 
 use super::{
-    AccountAt, AccountNode, EthAddress, EthBlock, EthHeader, EthNode, EthReceipt, NodeWork,
+    AccountAt, AccountNode, EthAddress, EthBlock, EthHeader, EthNode, EthReceipt, EthTransaction,
+    NodeWork,
 };
 use crate::nodes::health::{Heard, choose, highest};
 use crate::nodes::{GroupOptions, NodeHealth, Standing};
@@ -490,6 +491,12 @@ impl AccountNode for EthNodeGroup {
         let account = *account;
         self.on_best(move |n| Box::pin(async move { n.transaction_count(&account, at).await }))
             .await
+    }
+
+    async fn pending(&self) -> Result<Option<Vec<EthTransaction>>, NodeError> {
+        // Of the chosen one alone: that it shows no such block says nothing of its others.
+        let at = self.group.chosen.load(Ordering::Relaxed);
+        self.group.checked(at).await?.pending().await
     }
 
     /// Taken by any is taken; refused only where nobody takes it and all have answered.

@@ -13,7 +13,8 @@
 use super::heads::Heads;
 use super::read::{data, quantity};
 use super::{
-    AccountAt, AccountNode, EthAddress, EthBlock, EthHeader, EthNode, EthReceipt, NodeWork,
+    AccountAt, AccountNode, EthAddress, EthBlock, EthHeader, EthNode, EthReceipt, EthTransaction,
+    NodeWork,
 };
 use crate::rpc::{http, malformed};
 use crate::{NodeError, SendOutcome};
@@ -356,6 +357,31 @@ impl AccountNode for EthRpcNode {
         at: AccountAt,
     ) -> Result<u64, NodeError> {
         self.number("eth_getTransactionCount", json!([hex_of(&account.0), at.text()])).await
+    }
+
+    async fn pending(&self) -> Result<Option<Vec<EthTransaction>>, NodeError> {
+        const METHOD: &str = "eth_getBlockByNumber";
+        // Whatever the node's error is, it says that there is no such block.
+        let block = match self.plain_call(&self.large, METHOD, json!(["pending", true])).await {
+            Err(NodeError::Rpc { .. }) => return Ok(None),
+            other => other?,
+        };
+        // A node that makes no block shows none, or its best one, which has a proof or a signature and so a hash. A block
+        // that is being made has none in most nodes; in those that give it one it stands above the best.
+        if block.is_null() {
+            return Ok(None);
+        }
+        let number = block.get("number").and_then(Value::as_str).and_then(quantity);
+        if block.get("hash").is_some_and(|hash| !hash.is_null()) {
+            let best = self.height().await?;
+            if number.is_none_or(|number| number <= best) {
+                return Ok(None);
+            }
+        }
+        let transactions = block.get("transactions").and_then(Value::as_array);
+        let transactions = transactions.ok_or(malformed(METHOD, "no transactions"))?;
+        // One that cannot be read is another kind than those that pay us.
+        Ok(Some(transactions.iter().filter_map(EthTransaction::read).collect()))
     }
 
     async fn send_transaction(&self, raw: &[u8]) -> Result<SendOutcome, NodeError> {

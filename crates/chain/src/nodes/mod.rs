@@ -149,6 +149,12 @@ impl NodeGroup {
         Ok(template)
     }
 
+    /// The chosen node, once its chain is known to be ours.
+    async fn chosen(&self) -> Result<&dyn Node, NodeError> {
+        let at = *self.group.chosen.borrow();
+        self.group.checked(at).await
+    }
+
     /// Asks one node after the other, the next one as soon as those before have failed or been silent
     /// for too long; gives the first good answer and whose it is.
     async fn hedged<'a, T>(
@@ -337,6 +343,15 @@ impl Node for NodeGroup {
     ) -> Result<TransactionPlace, NodeError> {
         self.on_best("getrawtransaction", move |node| node.transaction_in_mempool_or_block(txid))
             .await
+    }
+
+    /// Of the chosen one alone: a pool is that node's own, and one that fails to tell it is no worse for work and blocks.
+    async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
+        self.chosen().await?.pool().await
+    }
+
+    async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+        self.chosen().await?.pool_transaction(txid).await
     }
 
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {

@@ -358,6 +358,36 @@ impl Node for RpcNode {
         }
     }
 
+    /// A full pool's ids are megabytes: they are read off the runtime's own threads.
+    async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
+        const METHOD: &str = "getrawmempool";
+        let timeout = self.options.look_timeout;
+        let answer = self.within(METHOD, timeout, self.http.exchange(METHOD, json!([]))).await;
+        let answer = match answer {
+            Err(NodeError::TooLarge { .. }) => return Ok(None),
+            other => other?,
+        };
+        let http = Arc::clone(&self.http);
+        let reading = tokio::task::spawn_blocking(move || {
+            let ids = match http.read(&answer) {
+                Err(NodeError::Rpc { code: code::METHOD_NOT_FOUND, .. }) => return Ok(None),
+                other => other?,
+            };
+            let ids = ids.as_array().ok_or(malformed(METHOD, "no list"))?;
+            ids.iter().map(|id| hash(id, METHOD)).collect::<Result<Vec<_>, _>>().map(Some)
+        });
+        reading.await.unwrap_or(Err(malformed(METHOD, "it could not be read")))
+    }
+
+    async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+        const METHOD: &str = "getrawtransaction";
+        // Without an index of transactions the node looks into its pool alone, as is wanted.
+        let answer = self.look(METHOD, json!([hash_to_text(txid)])).await;
+        let Some(answer) = none_if(answer, code::INVALID_ADDRESS_OR_KEY)? else { return Ok(None) };
+        let text = text(&answer, METHOD, "no hexadecimal")?;
+        hex::decode(text).map(Some).map_err(|_| malformed(METHOD, "no hexadecimal"))
+    }
+
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
         let answer = self.look("gettxout", json!([hash_to_text(txid), vout, true])).await?;
         Ok(Some(!answer.is_null()))

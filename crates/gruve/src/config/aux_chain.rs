@@ -69,7 +69,9 @@ pub(super) fn faults(lane: &LaneConfig, number: usize) -> Vec<Fault> {
         if lane.aux[..n].iter().any(|other| other.asset == aux.asset) {
             fault(&at("asset"), format!("{} stands here twice", aux.asset));
         }
-        node_faults(aux.node.as_ref(), &aux.nodes, true, |key, what| fault(&at(&key), what));
+        node_faults("lane.aux", aux.node.as_ref(), &aux.nodes, true, |key, what| {
+            fault(&at(&key), what);
+        });
         if aux.confirmations == 0 || aux.confirmations > 1000 {
             fault(&at("confirmations"), "write 1 to 1000".into());
         }

@@ -86,7 +86,7 @@ impl Config {
                 && !self.can_be_paid(asset)
             {
                 let what = format!(
-                    "nothing here takes {asset}: it needs a lane, or a [[bank]] of that currency"
+                    "nothing here takes {asset}: it needs a lane, a [[pay_in_chain]], or a [[bank]] of that currency"
                 );
                 fault(format!("plan[{i}].pay_asset"), what);
             }
@@ -98,7 +98,8 @@ impl Config {
             .chain(elsewhere)
             .chain(limits::faults(&self.limits))
             .chain(keys::faults(&self.keys))
-            .chain(hot_wallet::faults(&self.hot_wallets, &self.lanes))
+            .chain(pay_in_chain::faults(&self.pay_in_chains, &self.lanes))
+            .chain(hot_wallet::faults(&self.hot_wallets, &self.lanes, &self.pay_in_chains))
             .chain(signer::faults(&self.signers, &self.lanes))
             .chain(depth::faults(&self.depths))
             .chain(conversion::faults(self.conversion.as_ref(), &self.prices))
@@ -141,9 +142,8 @@ impl Config {
 
     /// Whether there is anything that customers could pay an asset to. What is switched off counts: a plan waits for it.
     fn can_be_paid(&self, asset: Asset) -> bool {
-        let earns = |l: &LaneConfig| l.asset == asset || l.aux.iter().any(|a| a.asset == asset);
         let mut offered = self.stripe.iter().flat_map(|s| &s.assets);
-        self.lanes.iter().any(earns)
+        network_of(asset, &self.lanes, &self.pay_in_chains).is_some()
             || self.banks.iter().any(|bank| bank.asset == asset)
             || asset.is_fiat()
                 && (offered.any(|a| *a == asset)

@@ -1,8 +1,8 @@
 //! `[[hot_wallet]]`: how much of a coin the house may hold under its own keys, and what it does with the rest.
 
-use super::{Fault, LaneConfig, NetworkConfig};
+use super::{Fault, LaneConfig, NetworkConfig, PayInChainConfig, network_of as network_of_wallet};
 use gruve_chain::eth::EthAddress;
-use gruve_chain::{Family, NetworkName, params_for, script_for_address};
+use gruve_chain::{NetworkName, params_for, script_for_address};
 use gruve_treasury::{GatherPolicy, Rate, SweepPolicy};
 use gruve_units::Asset;
 use serde::Deserialize;
@@ -35,11 +35,11 @@ pub struct HotWalletConfig {
 
 /// What a cold address is on the chain of `asset`.
 fn script_of(asset: Asset, network: NetworkName, address: &str) -> Result<Vec<u8>, String> {
-    let params = params_for(asset, network).map_err(|e| e.to_string())?;
-    if params.family() == Family::Ethash {
+    if matches!(asset, Asset::Etc | Asset::Eth) {
         let address: EthAddress = address.parse().map_err(|e| format!("{e}"))?;
         return Ok(address.0.to_vec());
     }
+    let params = params_for(asset, network).map_err(|e| e.to_string())?;
     script_for_address(&params, address).map_err(|e| e.to_string())
 }
 
@@ -72,7 +72,11 @@ impl HotWalletConfig {
 }
 
 /// What is wrong with them.
-pub(super) fn faults(hot: &[HotWalletConfig], lanes: &[LaneConfig]) -> Vec<Fault> {
+pub(super) fn faults(
+    hot: &[HotWalletConfig],
+    lanes: &[LaneConfig],
+    chains: &[PayInChainConfig],
+) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (at, set) in hot.iter().enumerate() {
         let mut fault = |key: &str, what: String| {
@@ -81,13 +85,11 @@ pub(super) fn faults(hot: &[HotWalletConfig], lanes: &[LaneConfig]) -> Vec<Fault
         if hot.iter().take(at).any(|h| h.asset == set.asset) {
             fault("asset", "has a section already".to_owned());
         }
-        let earns =
-            |l: &&LaneConfig| l.asset == set.asset || l.aux.iter().any(|a| a.asset == set.asset);
-        let Some(lane) = lanes.iter().find(earns) else {
+        let Some(network) = network_of_wallet(set.asset, lanes, chains) else {
             fault("asset", "no lane earns it, so it has no wallet".to_owned());
             continue;
         };
-        if let Err(why) = set.sweep(lane.network) {
+        if let Err(why) = set.sweep(network) {
             fault("sweep_to", why);
         }
         if set.sweep_keep_minor < 0 || set.sweep_keep_minor > set.sweep_above_minor {

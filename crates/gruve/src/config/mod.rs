@@ -20,6 +20,7 @@ mod lane;
 mod limits;
 mod mail;
 mod metrics;
+mod pay_in_chain;
 mod record;
 mod remote;
 mod sample;
@@ -42,6 +43,8 @@ pub use keys::KeysConfig;
 pub use limits::LimitConfig;
 pub use mail::{AccountsConfig, MailConfig, MailSecurity};
 pub use metrics::MetricsConfig;
+pub use pay_in_chain::PayInChainConfig;
+pub(crate) use pay_in_chain::network_of;
 pub use record::{MirrorConfig, RecordConfig, WitnessConfig};
 pub use remote::{CardConfig, CoinServerConfig};
 pub use sample::SAMPLE;
@@ -95,6 +98,9 @@ pub struct Config {
     /// Streams of work.
     #[serde(default, rename = "lane")]
     pub lanes: Vec<LaneConfig>,
+    /// Chains whose coin is taken and mined nowhere.
+    #[serde(default, rename = "pay_in_chain")]
+    pub pay_in_chains: Vec<PayInChainConfig>,
     /// Offers to customers.
     #[serde(default, rename = "plan")]
     pub plans: Vec<PlanConfig>,
@@ -335,7 +341,7 @@ impl LaneConfig {
 
     fn node_faults(&self, fault: impl FnMut(String, String)) {
         let has_cookies = self.asset != Asset::Etc;
-        node_faults(self.node.as_ref(), &self.nodes, has_cookies, fault);
+        node_faults("lane", self.node.as_ref(), &self.nodes, has_cookies, fault);
     }
 }
 
@@ -347,7 +353,9 @@ fn named_nodes<'a>(
     one.chain(nodes.iter().enumerate().map(|(i, node)| (format!("nodes[{i}]"), node)))
 }
 
+/// What is wrong with the nodes of a section of the file.
 fn node_faults(
+    section: &str,
     node: Option<&NodeConfig>,
     nodes: &[NodeConfig],
     has_cookies: bool,
@@ -356,10 +364,11 @@ fn node_faults(
     match (node, nodes.len()) {
         (Some(_), 0) | (None, 1..=NODES_MAX) => {}
         (Some(_), _) => {
-            fault("nodes".into(), "write [lane.node] or [[lane.nodes]], not both".into());
+            let what = format!("write [{section}.node] or [[{section}.nodes]], not both");
+            fault("nodes".into(), what);
         }
         (None, _) => {
-            let what = format!("write [lane.node], or 1 to {NODES_MAX} [[lane.nodes]]");
+            let what = format!("write [{section}.node], or 1 to {NODES_MAX} [[{section}.nodes]]");
             fault("nodes".into(), what);
         }
     }
@@ -369,7 +378,7 @@ fn node_faults(
         if !node.url.starts_with("http://") {
             fault(place, "write http://host:port (nodes speak plain HTTP)".into());
         } else if !seen.insert(node.url.trim_end_matches('/')) {
-            fault(place, "is a node of this lane already".into());
+            fault(place, "is a node of this chain already".into());
         }
         let is_named = !node.user.is_empty() || !node.password.is_empty();
         if node.cookie_file.is_some() && (is_named || !has_cookies) {

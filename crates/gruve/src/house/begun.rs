@@ -60,7 +60,8 @@ fn needs_seed(config: &Config) -> bool {
     let assets = |lane: &LaneConfig| {
         std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)).collect::<Vec<_>>()
     };
-    config.lanes.iter().flat_map(assets).any(|asset| !is_elsewhere(asset))
+    !config.pay_in_chains.is_empty()
+        || config.lanes.iter().flat_map(assets).any(|asset| !is_elsewhere(asset))
 }
 
 /// Whether any room has made tables in a database.

@@ -40,24 +40,27 @@ pub(super) struct EthSink {
     pub(super) rule: RewardRule,
 }
 
-impl EthSink {
-    /// Receipts of some transactions, in their order.
-    async fn receipts(
-        &self,
-        wanted: &[[u8; 32]],
-        of: &EthBlock,
-    ) -> Result<Vec<EthReceipt>, NodeError> {
-        let ask = |hash: [u8; 32]| async move {
-            let receipt = self.node.receipt(&hash).await?;
-            // In a reorganisation the node tells of another block at once.
-            receipt.filter(|r| r.block_hash == of.hash).ok_or_else(|| {
-                let what = "the node has no receipt of this block's transaction";
-                NodeError::NotReady(what.to_owned())
-            })
-        };
-        stream::iter(wanted.to_vec()).map(ask).buffered(RECEIPTS_AT_ONCE).try_collect().await
-    }
+/// Receipts of some of a block's transactions, in their order.
+///
+/// # Errors
+/// The node's; [`NodeError::NotReady`] while it tells of another block.
+pub(super) async fn receipts_of(
+    node: &dyn AccountNode,
+    wanted: &[[u8; 32]],
+    of: &EthBlock,
+) -> Result<Vec<EthReceipt>, NodeError> {
+    let ask = |hash: [u8; 32]| async move {
+        let receipt = node.receipt(&hash).await?;
+        // In a reorganisation the node tells of another block at once.
+        receipt.filter(|r| r.block_hash == of.hash).ok_or_else(|| {
+            let what = "the node has no receipt of this block's transaction";
+            NodeError::NotReady(what.to_owned())
+        })
+    };
+    stream::iter(wanted.to_vec()).map(ask).buffered(RECEIPTS_AT_ONCE).try_collect().await
+}
 
+impl EthSink {
     /// The receipts of all transactions, which tell of the block's fees; where the node does not have
     /// them all, those that the books need: of all where the block is ours, else of those that move our
     /// coins.
@@ -66,7 +69,7 @@ impl EthSink {
         block: &EthBlock,
     ) -> Result<(Vec<EthReceipt>, bool), HouseError> {
         let all: Vec<[u8; 32]> = block.transactions.iter().map(|t| t.hash).collect();
-        match self.receipts(&all, block).await {
+        match receipts_of(self.node.as_ref(), &all, block).await {
             Ok(receipts) => return Ok((receipts, true)),
             Err(error) if block.header.coinbase == self.miner => return Err(error.into()),
             Err(error) => {
@@ -77,7 +80,7 @@ impl EthSink {
         let mut tx = self.store.read().await?;
         let wanted = self.treasury.receipts_wanted(&mut tx, self.params.asset, block).await?;
         drop(tx);
-        Ok((self.receipts(&wanted, block).await?, false))
+        Ok((receipts_of(self.node.as_ref(), &wanted, block).await?, false))
     }
 
     async fn connected(&self, at: &FollowedEthBlock) -> Result<(), HouseError> {

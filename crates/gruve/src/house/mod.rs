@@ -30,6 +30,7 @@ mod network;
 pub(crate) mod nodes;
 mod outgoing;
 pub mod parts;
+mod pay_in_chain;
 mod post;
 mod prices;
 pub mod receipts;
@@ -43,6 +44,7 @@ pub(crate) use begun::has_tables;
 pub use error::{HouseError, StartError};
 pub use nodes::chain_params;
 pub use parts::Parts;
+pub use pay_in_chain::PayInParts;
 pub(crate) use prices::dollars;
 pub use rules::check;
 
@@ -111,11 +113,22 @@ impl House {
             tasks.extend(signing.map(|s| s.run(stopped.clone())));
             lanes.push(lane);
         }
+        let follow = |chain: &PayInParts, tasks: &mut JoinSet<_>| {
+            let standing = pay_in_chain::start(chain, &parts, tasks, &stopped);
+            (chain.name.clone(), chain.asset, standing)
+        };
+        let pay_ins: Vec<_> = parts.pay_ins.iter().map(|chain| follow(chain, &mut tasks)).collect();
 
         let payer = Payer::new(parts.treasury.clone());
         let ends = stopped.clone();
         tasks.spawn(async move {
             payer.run(ends).await;
+            Ok(())
+        });
+
+        let (treasury, ends) = (parts.treasury.clone(), stopped.clone());
+        tasks.spawn(async move {
+            treasury.watch_pools(ends).await;
             Ok(())
         });
 
@@ -184,6 +197,7 @@ impl House {
                         let assets = l.figures.iter().map(|(asset, _)| *asset);
                         assets.zip(all).map(|(a, standing)| (l.id.clone(), a, standing.clone()))
                     })
+                    .chain(pay_ins)
                     .collect(),
                 figures: lanes.iter().flat_map(RunningLane::all_figures).collect(),
                 eth_nodes: lanes
@@ -192,6 +206,7 @@ impl House {
                         let (asset, _) = l.figures.first()?;
                         Some((l.id.clone(), *asset, parts.eth_nodes.get(&l.id)?.clone()))
                     })
+                    .chain(parts.pay_ins.iter().map(|c| (c.name.clone(), c.asset, c.nodes.clone())))
                     .collect(),
             }),
             clock: parts.clock.clone(),

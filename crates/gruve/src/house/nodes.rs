@@ -42,7 +42,7 @@ pub fn aux_params(lane: &LaneConfig) -> Result<Vec<ChainParams>, ChainError> {
     lane.aux.iter().map(|aux| params_of(aux.asset, lane.network, aux.maturity)).collect()
 }
 
-const fn network_name(network: NetworkConfig) -> NetworkName {
+pub(super) const fn network_name(network: NetworkConfig) -> NetworkName {
     match network {
         NetworkConfig::Mainnet => NetworkName::Mainnet,
         NetworkConfig::Testnet => NetworkName::Testnet,
@@ -84,7 +84,7 @@ pub(super) fn open_aux(lane: &LaneConfig) -> Result<Vec<AuxParts>, StartError> {
     Ok(opened)
 }
 
-fn node_name(node: &NodeConfig) -> String {
+pub(super) fn node_name(node: &NodeConfig) -> String {
     node.url.trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 

@@ -8,9 +8,12 @@ use super::files::{FileError, Folder, Holding, epoch_file, read_secret_text};
 use super::hosted::{Bills, Owners};
 use super::in_block::InBlock;
 use super::nodes::{AuxParts, chain_params, open_aux, open_nodes};
+use super::pay_in_chain::{self, PayInParts};
 use super::record::{self, Publishing};
 use super::rules::{account_rules, epoch_rule, market_config};
-use crate::config::{Config, DurabilityConfig, LaneConfig, StratumV2Config, currencies, steps_of};
+use crate::config::{
+    Config, DurabilityConfig, LaneConfig, StratumV2Config, currencies, network_of, steps_of,
+};
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{AccountRules, Accounts, Role, Vault};
@@ -63,6 +66,8 @@ pub struct Parts {
     pub nodes: BTreeMap<LaneId, Arc<NodeGroup>>,
     /// The nodes of each lane of the Ethash family.
     pub eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>>,
+    /// The chains that are paid on and mined nowhere.
+    pub pay_ins: Vec<PayInParts>,
     /// The merge-mined chains of each lane.
     pub aux: BTreeMap<LaneId, Vec<AuxParts>>,
     /// The password that the house's machines send.
@@ -159,6 +164,12 @@ impl Parts {
             }
             aux.insert(lane.id.clone(), opened);
         }
+        let mut pay_ins = Vec::new();
+        for set in &config.pay_in_chains {
+            let (chain, wallet) = pay_in_chain::open(set)?;
+            treasury = treasury.with_accounts(wallet);
+            pay_ins.push(chain);
+        }
         set_hot_wallets(config, &mut treasury)?;
         for wallet in &mut treasury.chains {
             wallet.depths = steps_of(&config.depths, wallet.params.asset);
@@ -227,6 +238,7 @@ impl Parts {
             treasury,
             nodes,
             eth_nodes,
+            pay_ins,
             aux,
             machine_password,
             hosting,
@@ -354,10 +366,9 @@ pub fn listen(
 /// Caps of hot wallets, as the configuration has them.
 fn set_hot_wallets(config: &Config, treasury: &mut TreasuryConfig) -> Result<(), StartError> {
     for set in &config.hot_wallets {
-        let earns =
-            |l: &&LaneConfig| l.asset == set.asset || l.aux.iter().any(|a| a.asset == set.asset);
-        let Some(lane) = config.lanes.iter().find(earns) else { continue };
-        let sweep = set.sweep(lane.network).map_err(|e| StartError::HotWallet(set.asset, e))?;
+        let network = network_of(set.asset, &config.lanes, &config.pay_in_chains);
+        let Some(network) = network else { continue };
+        let sweep = set.sweep(network).map_err(|e| StartError::HotWallet(set.asset, e))?;
         let after = set.bump_after_minutes.map(|m| Duration::from_secs(m.saturating_mul(60)));
         if let Some(wallet) = treasury.chains.iter_mut().find(|w| w.params.asset == set.asset) {
             wallet.sweep.clone_from(&sweep);

@@ -1,6 +1,7 @@
 //! What the rooms are told of the configuration, and what is wrong with it by their own rules.
 
 use super::nodes::{self, aux_params, chain_params};
+use super::pay_in_chain;
 use crate::config::{Config, Fault, LaneConfig};
 use gruve_accounts::{AccountRules, MailRules, PasskeyRules};
 use gruve_chain::{ChainError, ChainParams, NetworkName, Retarget};
@@ -60,6 +61,9 @@ pub fn check(config: &Config) -> Result<(), Vec<Fault>> {
     for (i, lane) in config.lanes.iter().enumerate() {
         let bad = nodes::faults(lane, &format!("lane[{i}]"));
         faults.extend(bad.map_err(|e| of_rooms(e.to_string()))?);
+    }
+    for (i, set) in config.pay_in_chains.iter().enumerate() {
+        faults.extend(pay_in_chain::faults(set, &format!("pay_in_chain[{i}]")));
     }
     for (i, set) in config.signers.iter().enumerate() {
         let is_its = |params: &ChainParams| params.asset == set.asset;

@@ -31,8 +31,8 @@ pub struct AccountBlock<'a> {
     pub earned: &'a [U256],
 }
 
-/// Our addresses among a block's.
-type Ours = BTreeMap<EthAddress, (Keychain, u32)>;
+/// Addresses of ours.
+pub(crate) type Ours = BTreeMap<EthAddress, (Keychain, u32)>;
 
 /// A block under way.
 struct Work<'a> {
@@ -57,20 +57,21 @@ impl Treasury {
         asset: Asset,
         block: &EthBlock,
     ) -> Result<Vec<[u8; 32]>> {
-        let ours = self.our_accounts(tx, self.account_wallet(asset)?, block).await?;
+        let ours = self.our_accounts(tx, self.account_wallet(asset)?, &block.transactions).await?;
         let concerns = |t: &&EthTransaction| {
             ours.contains_key(&t.from) || t.to.is_some_and(|to| ours.contains_key(&to))
         };
         Ok(block.transactions.iter().filter(concerns).map(|t| t.hash).collect())
     }
 
-    async fn our_accounts(
+    /// Our addresses among those of some transactions.
+    pub(crate) async fn our_accounts(
         &self,
         tx: &mut Tx,
         wallet: &AccountWallet,
-        block: &EthBlock,
+        transactions: &[EthTransaction],
     ) -> Result<Ours> {
-        let all = block.transactions.iter().flat_map(|t| [Some(t.from), t.to]);
+        let all = transactions.iter().flat_map(|t| [Some(t.from), t.to]);
         let all: BTreeSet<EthAddress> = all.flatten().collect();
         let keys: Vec<&[u8]> = all.iter().map(|a| &a.0[..]).collect();
         let mut ours = Ours::from([(wallet.hot, HOT)]);
@@ -99,7 +100,7 @@ impl Treasury {
             return Ok(BlockEffects { repeated: true, ..BlockEffects::default() });
         };
         self.watch_first(tx, asset).await?;
-        let ours = self.our_accounts(tx, wallet, at.block).await?;
+        let ours = self.our_accounts(tx, wallet, &at.block.transactions).await?;
         let mut work = Work {
             wallet,
             standing: &standing,

@@ -2,6 +2,7 @@
 //! last word on who has what is the chain's own.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod ether;
 mod faults;
 mod payins;
 mod payouts;

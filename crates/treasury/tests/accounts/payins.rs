@@ -12,6 +12,7 @@ use ruint::aliases::U256;
 
 gruve_store::laws! { account_payins: [
     a_pay_in_is_seen_then_confirmed_and_credited_once,
+    what_the_next_block_would_pay_is_marked_until_it_stands_in_one,
     wei_below_a_gwei_go_to_the_remainder_when_they_make_one,
     what_came_is_swept_to_the_hot_address_at_the_operators_cost,
     a_pay_in_that_a_reorganisation_takes_is_taken_back_and_comes_again,
@@ -41,6 +42,35 @@ async fn a_pay_in_is_seen_then_confirmed_and_credited_once(store: Store) {
     rig.mine(3).await;
     assert_eq!(rig.available(1).await, 2 * COIN);
     assert_ne!(rig.invoice(1, COIN).await.address, invoice.address);
+}
+
+async fn what_the_next_block_would_pay_is_marked_until_it_stands_in_one(store: Store) {
+    let mut rig = Rig::new(store, 1).await;
+    let invoice = rig.invoice(1, 2 * COIN).await;
+    let second = rig.invoice(2, COIN).await;
+    let marks = async |rig: &Rig, invoice: &Invoice| {
+        let invoice = rig.look(invoice.id).await;
+        rig.treasury.unconfirmed(&invoice).await.unwrap().unwrap()
+    };
+    assert_eq!(marks(&rig, &invoice).await.blocks, CONFIRMATIONS);
+    let sent = rig.pay(&invoice.address, 2 * COIN);
+    rig.pay(&stranger(3).to_string(), COIN);
+    assert!(rig.treasury.look_at_pool(ASSET).await.unwrap().is_told);
+    let found = marks(&rig, &invoice).await;
+    assert_eq!(found.marks.len(), 1);
+    assert_eq!((found.sum(ASSET), found.marks[0].transaction()), (gwei(2 * COIN), sent));
+    assert_eq!(marks(&rig, &second).await.marks, []);
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::New);
+    assert_eq!((rig.available(1).await, rig.balance(Account::UnmatchedReceipts).await), (0, 0));
+    rig.restart();
+    assert_eq!(marks(&rig, &invoice).await.marks, []);
+    rig.treasury.look_at_pool(ASSET).await.unwrap();
+    assert_eq!(marks(&rig, &invoice).await, found, "made again");
+    rig.mine(1).await;
+    assert_eq!(marks(&rig, &invoice).await.marks, [], "it stands in a block");
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::Paid);
+    rig.treasury.look_at_pool(ASSET).await.unwrap();
+    assert_eq!(rig.treasury.marks_count(), 0);
 }
 
 async fn a_contract_in_dollars_is_paid_at_a_fixed_rate_and_what_is_late_stays_coin(store: Store) {

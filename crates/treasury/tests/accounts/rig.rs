@@ -7,7 +7,7 @@ use gruve_chain::eth::follow::{AccountChain, FollowedEthBlock};
 use gruve_chain::eth::reward::RewardRule;
 use gruve_chain::eth::{
     AccountAt, AccountNode, EthAddress, EthBlock, EthHeader, EthReceipt, EthRpcNode, EthRpcOptions,
-    earned::earned, wei,
+    EthTransaction, earned::earned, wei,
 };
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::{BlockRef, ChainSink, Follower, NodeError, SendOutcome, SinkError};
@@ -158,6 +158,9 @@ impl AccountNode for Node {
         at: AccountAt,
     ) -> Result<u64, NodeError> {
         if self.roll() < 4 { Err(lost()) } else { self.real.transaction_count(account, at).await }
+    }
+    async fn pending(&self) -> Result<Option<Vec<EthTransaction>>, NodeError> {
+        self.real.pending().await
     }
     async fn send_transaction(&self, raw: &[u8]) -> Result<SendOutcome, NodeError> {
         self.sent.lock().unwrap().push(raw.to_vec());

@@ -144,6 +144,18 @@ impl FakeChain {
         s.mempool.insert(0, tx);
     }
 
+    /// Ids of all that waits.
+    pub fn waiting_ids(&self) -> Vec<[u8; 32]> {
+        self.lock().mempool.iter().map(|t| t.txid).collect()
+    }
+
+    /// A waiting transaction as it is written.
+    pub fn waiting_bytes(&self, txid: &[u8; 32]) -> Option<Vec<u8>> {
+        let s = self.lock();
+        let waits = s.mempool.iter().any(|t| t.txid == *txid);
+        s.bytes.get(txid).filter(|_| waits).cloned()
+    }
+
     /// Forgets a waiting transaction, as when its sender has replaced it by another.
     pub fn forget(&self, txid: &[u8; 32]) {
         self.lock().mempool.retain(|t| t.txid != *txid);

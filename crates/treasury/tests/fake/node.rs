@@ -17,6 +17,10 @@ pub struct FakeNode {
     calls: Mutex<u64>,
     rate: Mutex<Option<i64>>,
     late: Mutex<Vec<Vec<u8>>>,
+    /// Calls about its pool that it answers before it fails; `None` when it knows no such call.
+    pool: Mutex<Option<u64>>,
+    /// How often it was asked for all that waits, and for one transaction.
+    pool_asked: Mutex<(u64, u64)>,
 }
 
 fn lost() -> NodeError {
@@ -28,7 +32,9 @@ impl FakeNode {
     pub fn new(chain: Arc<FakeChain>, params: ChainParams) -> FakeNode {
         let (faults, late) = (Mutex::new(None), Mutex::default());
         let (nth, calls) = (Mutex::default(), Mutex::default());
-        FakeNode { chain, params, faults, nth, calls, rate: Mutex::new(Some(2_000)), late }
+        let (rate, pool) = (Mutex::new(Some(2_000)), Mutex::new(Some(u64::MAX)));
+        let pool_asked = Mutex::default();
+        FakeNode { chain, params, faults, nth, calls, rate, late, pool, pool_asked }
     }
 
     /// Has one call from now on go wrong, and none with `None`; gives how many there were.
@@ -43,6 +49,27 @@ impl FakeNode {
 
     pub fn set_rate(&self, rate: Option<i64>) {
         *self.rate.lock().unwrap() = rate;
+    }
+
+    /// Has it answer so many calls about its pool, or know no such call.
+    pub fn set_pool(&self, answers: Option<u64>) {
+        *self.pool.lock().unwrap() = answers;
+    }
+
+    pub fn pool_asked(&self) -> (u64, u64) {
+        *self.pool_asked.lock().unwrap()
+    }
+
+    /// Whether a call about its pool is answered; `None` when it knows none.
+    fn tells_pool(&self) -> Result<Option<()>, NodeError> {
+        match &mut *self.pool.lock().unwrap() {
+            None => Ok(None),
+            Some(0) => Err(lost()),
+            Some(left) => {
+                *left -= 1;
+                Ok(Some(()))
+            }
+        }
     }
 
     /// Requests that were under way arrive now.
@@ -143,6 +170,16 @@ impl Node for FakeNode {
             0..3 => Err(lost()),
             _ => Ok(Some(self.chain.is_unspent(&(*txid, vout)))),
         }
+    }
+
+    async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
+        self.pool_asked.lock().unwrap().0 += 1;
+        Ok(self.tells_pool()?.map(|()| self.chain.waiting_ids()))
+    }
+
+    async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+        self.pool_asked.lock().unwrap().1 += 1;
+        Ok(self.tells_pool()?.and_then(|()| self.chain.waiting_bytes(txid)))
     }
 
     async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, header};
 use gruve_market::{
     ContractView, Earnings, EpochLine, Quote, QuoteForecast, SettlementLine, SignedTerms,
 };
-use gruve_treasury::{INVOICES_PAGE_MAX, Invoice, Purpose};
+use gruve_treasury::{INVOICES_PAGE_MAX, Invoice, Mark, Purpose};
 use gruve_units::{
     Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, InvoiceId, LaneId, QuoteId,
 };
@@ -211,6 +211,16 @@ answers! {
         before: bool,
     }
 
+    /// A payment that was seen and stands in no block yet.
+    struct UnconfirmedBody {
+        /// Its transaction's id.
+        transaction: String,
+        /// How much it pays.
+        amount: Money,
+        /// When it was seen first.
+        seen_at: Time,
+    }
+
     /// An invoice.
     struct InvoiceBody {
         /// Its id.
@@ -221,10 +231,15 @@ answers! {
         open: bool,
         /// What it is for.
         amount: Money,
-        /// What was seen.
+        /// What was seen in blocks, or came otherwise.
         received: Money,
         /// Of it confirmed.
         confirmed: Money,
+        /// What the network has passed on to the invoice's address and no block holds yet: it counts for nothing, and is
+        /// taken away again when it is replaced or forgotten. At most 20.
+        unconfirmed: Vec<UnconfirmedBody>,
+        /// Blocks that a payment needs, the one that it stands in counted, before it counts; null where no chain pays.
+        blocks_needed: Option<u64>,
         /// What came after a conversion's rate was over: it goes to the balance.
         late: Money,
         /// What is still to be paid.
@@ -478,6 +493,12 @@ pub(crate) async fn invoice(
 /// An invoice with the ways to pay it.
 pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<InvoiceBody, Failure> {
     let conversions = state.treasury().conversions(inv.id).await?;
+    let waiting = state.treasury().unconfirmed(inv).await?;
+    let unconfirmed = |mark: &Mark| UnconfirmedBody {
+        transaction: mark.transaction(),
+        amount: amount(mark.amount),
+        seen_at: time(mark.seen_at),
+    };
     Ok(InvoiceBody {
         id: inv.id,
         state: inv.state.word(),
@@ -485,6 +506,8 @@ pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<Invo
         amount: amount(inv.amount),
         received: amount(inv.received),
         confirmed: amount(inv.confirmed),
+        unconfirmed: waiting.iter().flat_map(|u| &u.marks).map(unconfirmed).collect(),
+        blocks_needed: waiting.as_ref().map(|u| u.blocks),
         late: amount(inv.late),
         to_pay: amount(inv.to_pay()),
         address: inv.address.clone(),

@@ -302,7 +302,7 @@ pub(crate) async fn top_up(
     customer: Customer,
     Json(order): Json<TopUpOrder>,
 ) -> Result<Made<InvoiceBody>, Failure> {
-    let what = crate::api::payouts::amount_of(&order.asset, &order.amount)?;
+    let what = crate::api::payouts::amount_of(&state, &order.asset, &order.amount)?;
     let inv = state.top_up(customer.account, what).await?;
     Ok(Answer(invoice_body(&state, &inv).await?))
 }

@@ -70,16 +70,17 @@ answers! {
     }
 }
 
-fn asset_of(text: &str) -> Result<Asset, Failure> {
+/// An asset by its code; who asks for Ether where there is no wallet of it is told why.
+fn asset_of(text: &str, wallets: &[Asset]) -> Result<Asset, Failure> {
     match text.parse() {
-        Ok(Asset::Eth) => Err(Failure::refused(ETH_NOTE)),
+        Ok(Asset::Eth) if !wallets.contains(&Asset::Eth) => Err(Failure::refused(ETH_NOTE)),
         Ok(asset) => Ok(asset),
         Err(e) => Err(Failure::refused(sentence(&format!("{e}")))),
     }
 }
 
-pub(crate) fn amount_of(asset: &str, text: &str) -> Result<Amount, Failure> {
-    Amount::parse_decimal(asset_of(asset)?, text)
+pub(crate) fn amount_of(state: &AppState, asset: &str, text: &str) -> Result<Amount, Failure> {
+    Amount::parse_decimal(asset_of(asset, &state.treasury().assets())?, text)
         .map_err(|e| Failure::refused(sentence(&e.to_string())))
 }
 
@@ -91,7 +92,7 @@ pub(crate) async fn request(
     Json(order): Json<PayoutOrder>,
 ) -> Result<Made<PayoutBody>, Failure> {
     let key = key_of(&headers)?;
-    let what = amount_of(&order.asset, &order.amount)?;
+    let what = amount_of(&state, &order.asset, &order.amount)?;
     let p =
         state.request_payout(&customer, what, &order.address, key, order.code.as_deref()).await?;
     Ok(Answer(body(&p)))
@@ -135,7 +136,7 @@ pub(crate) async fn fee(
     _: Customer,
     Params(q): Params<FeeOf>,
 ) -> Result<Fine<FeeBody>, Failure> {
-    let fee = state.payout_fee(asset_of(&q.asset)?).await?;
+    let fee = state.payout_fee(asset_of(&q.asset, &state.treasury().assets())?).await?;
     Ok(Answer(FeeBody { asset: fee.asset, fee: amount(fee) }))
 }
 
@@ -163,8 +164,9 @@ mod tests {
 
     #[test]
     fn who_asks_for_eth_is_told_since_when_it_is_not_mined() {
-        let failure = asset_of("ETH").unwrap_err();
+        let failure = asset_of("ETH", &[Asset::Etc]).unwrap_err();
         assert!(failure.detail.contains("2022-09-15 (block 15,537,393)"), "{}", failure.detail);
-        assert_eq!(asset_of("ETC").unwrap(), Asset::Etc);
+        assert_eq!(asset_of("ETC", &[]).unwrap(), Asset::Etc);
+        assert_eq!(asset_of("ETH", &[Asset::Eth]).unwrap(), Asset::Eth, "where it is taken");
     }
 }

@@ -7,13 +7,15 @@ use crate::layout::{page, token};
 use crate::money::{amount, local, span_text, time};
 use crate::qr;
 use crate::state::AppState;
-use crate::view::{basis_points, invoice_state};
+use crate::view::{basis_points, invoice_state, seen_unconfirmed};
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::bank::written_reference;
-use gruve_treasury::{BankAccount, Conversion, Invoice, Method, Purpose};
+use gruve_treasury::{
+    BankAccount, Conversion, Invoice, InvoiceState, Method, Purpose, Unconfirmed,
+};
 use gruve_units::{Amount, Asset, InvoiceId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -36,6 +38,7 @@ pub(crate) async fn invoice(
     };
     let offers = state.conversion_offers(&inv).await?;
     let made = state.treasury().conversions(id).await?;
+    let waiting = state.treasury().unconfirmed(&inv).await?;
     let content = html! {
         div.lead {
             p.crumbs {
@@ -45,8 +48,8 @@ pub(crate) async fn invoice(
             h1 { (t("Invoice")) }
         }
         section.sheet #invoice data-live="invoice" aria-labelledby="invoice-h" {
-            header { h2 #invoice-h { (amount(inv.amount)) } (invoice_state(inv.state).tag()) }
-            (body(&state, &visitor, (&inv, of.as_deref()), balance))
+            header { h2 #invoice-h { (amount(inv.amount)) } (tag(&inv, waiting.as_ref())) }
+            (body(&state, &visitor, (&inv, of.as_deref(), waiting.as_ref()), balance))
             (in_coins(&state, &visitor, &inv, (&offers, &made)))
         }
     };
@@ -61,10 +64,20 @@ fn of_what(inv: &Invoice) -> &'static str {
     }
 }
 
+/// Its state; where nothing stands in a block, that something was seen all the same.
+fn tag(inv: &Invoice, waiting: Option<&Unconfirmed>) -> Markup {
+    match waiting {
+        Some(u) if inv.state == InvoiceState::New && !u.marks.is_empty() => {
+            seen_unconfirmed().tag()
+        }
+        _ => invoice_state(inv.state).tag(),
+    }
+}
+
 fn body(
     state: &AppState,
     visitor: &Visitor,
-    (inv, of): (&Invoice, Option<&str>),
+    (inv, of, waiting): (&Invoice, Option<&str>, Option<&Unconfirmed>),
     balance: Amount,
 ) -> Markup {
     html! {
@@ -72,7 +85,7 @@ fn body(
             @if inv.asset().is_fiat() {
                 @if let Some(bank) = state.treasury().bank(inv.asset()) { (by_bank(bank, inv)) }
             } @else {
-                (on_chain(inv))
+                (on_chain(inv, waiting))
             }
             @if let Purpose::Conversion(c) = &inv.purpose { (rate_of(inv, c)) }
             (elsewhere(state, visitor, inv))
@@ -97,7 +110,7 @@ fn body(
     }
 }
 
-fn on_chain(inv: &Invoice) -> Markup {
+fn on_chain(inv: &Invoice, waiting: Option<&Unconfirmed>) -> Markup {
     html! {
         div.pay {
             div {
@@ -110,11 +123,31 @@ fn on_chain(inv: &Invoice) -> Markup {
                     dt { (t("Before")) } dd { (time(inv.expires)) }
                     dt { (t("Seen in blocks")) } dd { (amount(inv.received)) }
                     dt { (t("Confirmed")) } dd { (amount(inv.confirmed)) }
+                    @if let Some(u) = waiting { dt { (t("Blocks that a payment needs")) } dd { (u.blocks) } }
                 }
+                @if let Some(u) = waiting { (in_no_block(u)) }
                 div.actions { a.button href=(inv.uri()) { (t("Open in a wallet")) } }
                 @if !matches!(inv.purpose, Purpose::Conversion(_)) { p.small.soft {
                     (t("The address is for this invoice only. Less than the amount is kept for you and can be topped up until the time is over; more, or anything late, goes to your balance. Nothing is lost."))
                 } }
+            }
+        }
+    }
+}
+
+/// What the network has passed on and no block holds yet.
+fn in_no_block(waiting: &Unconfirmed) -> Markup {
+    html! {
+        @if !waiting.marks.is_empty() {
+            h3 { (t("Seen, unconfirmed")) }
+            dl.pairs {
+                @for mark in &waiting.marks {
+                    dt { (amount(mark.amount)) }
+                    dd { (time(mark.seen_at)) br; code { (mark.transaction()) } }
+                }
+            }
+            p.small.soft {
+                (t("It is on its way and in no block yet: nothing counts before it stands in as many blocks as are written above. What is replaced, or never comes into a block, goes from here again. Do not pay once more."))
             }
         }
     }

@@ -91,6 +91,13 @@ impl Node for QuietNode {
     ) -> Result<TransactionPlace, NodeError> {
         Ok(TransactionPlace::Unknown)
     }
+    async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
+        Ok(Some(self.chain.lock().unwrap().waiting.iter().map(|t| t.txid).collect()))
+    }
+    async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+        let chain = self.chain.lock().unwrap();
+        Ok(chain.waiting.iter().find(|t| t.txid == *txid).map(written))
+    }
     async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {
         Ok(Some(FeeRate { minor_per_kvb: 2_000 }))
     }
@@ -671,6 +678,20 @@ impl House {
 }
 
 /// What the follower keeps of a transaction.
+/// A waiting transaction's outputs in the form that nodes write, behind an input of no matter.
+fn written(tx: &LeanTx) -> Vec<u8> {
+    let output = |o: &LeanOutput| bitcoin::TxOut {
+        value: bitcoin::Amount::from_sat(o.value.unsigned_abs()),
+        script_pubkey: bitcoin::ScriptBuf::from_bytes(o.script.clone()),
+    };
+    bitcoin::consensus::serialize(&bitcoin::Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time: bitcoin::absolute::LockTime::ZERO,
+        input: vec![bitcoin::TxIn::default()],
+        output: tx.outputs.iter().map(output).collect(),
+    })
+}
+
 fn lean(bytes: &[u8]) -> LeanTx {
     let tx: bitcoin::Transaction = bitcoin::consensus::deserialize(bytes).unwrap();
     LeanTx {

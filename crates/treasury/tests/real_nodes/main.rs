@@ -1,8 +1,9 @@
 //! Payouts on real nodes: an older backup, six blocks taken back before it and after it, a pay-in among them, and a higher fee, each with the node's chain as
-//! the judge of who was paid how often.
+//! the judge of who was paid how often; and pay-ins that wait in a pool.
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
-#[path = "../../chain/tests/real_node/mod.rs"]
+mod pool;
+#[path = "../../../chain/tests/real_node/mod.rs"]
 mod real_node;
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
 use bitcoin::sighash::{EcdsaSighashType, SighashCache};
 use bitcoin::{
-    CompressedPublicKey, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Witness, ecdsa, transaction,
+    CompressedPublicKey, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, ecdsa,
+    transaction,
 };
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::{
@@ -71,6 +73,12 @@ impl Node for Priced {
     }
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
         self.real.coin_is_unspent(txid, vout).await
+    }
+    async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
+        self.real.pool().await
+    }
+    async fn pool_transaction(&self, txid: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+        self.real.pool_transaction(txid).await
     }
     async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {
         Ok(Some(FeeRate { minor_per_kvb: *self.rate.lock().unwrap() }))
@@ -386,16 +394,26 @@ impl Somebody {
 
     /// A transaction that pays so much to a script and the rest back, less a fee.
     fn pay(&self, script: &[u8], minor: i64, fee: i64) -> Vec<u8> {
+        let rest = self.coin.1 - minor - fee;
+        let own = Somebody::script(&self.key).into_bytes();
+        self.spend(self.coin, &[(script.to_vec(), minor), (own, rest)])
+    }
+
+    /// A transaction that spends a coin of this key and may be replaced (BIP 125).
+    fn spend(&self, coin: (OutPoint, i64), outputs: &[(Vec<u8>, i64)]) -> Vec<u8> {
         let sat = |minor: i64| bitcoin::Amount::from_sat(minor.unsigned_abs());
-        let (previous_output, value) = self.coin;
+        let (previous_output, value) = coin;
         let own = Somebody::script(&self.key);
-        let paid = TxOut { value: sat(minor), script_pubkey: ScriptBuf::from(script.to_vec()) };
-        let rest = TxOut { value: sat(value - minor - fee), script_pubkey: own.clone() };
+        let output = |(script, minor): &(Vec<u8>, i64)| TxOut {
+            value: sat(*minor),
+            script_pubkey: ScriptBuf::from(script.clone()),
+        };
+        let sequence = Sequence::ENABLE_RBF_NO_LOCKTIME;
         let mut tx = Transaction {
             version: transaction::Version::TWO,
             lock_time: LockTime::ZERO,
-            input: vec![TxIn { previous_output, ..TxIn::default() }],
-            output: vec![paid, rest],
+            input: vec![TxIn { previous_output, sequence, ..TxIn::default() }],
+            output: outputs.iter().map(output).collect(),
         };
         let sighash_type = EcdsaSighashType::All;
         let hash = SighashCache::new(&tx).p2wpkh_signature_hash(0, &own, sat(value), sighash_type);
