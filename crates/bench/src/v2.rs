@@ -537,7 +537,7 @@ fn target(little_endian: [u8; 32]) -> Option<Target> {
     (bytes != [0xff; 32]).then(|| Target::from_be_bytes(bytes))
 }
 
-/// What V1's servers say by number. The last part of each name alone: servers differ in the rest.
+/// What V1's servers say by number.
 fn code_of(name: &[u8]) -> i64 {
     match name {
         b"stale-share" | b"invalid-job-id" => 21,
