@@ -270,6 +270,7 @@ impl Connection {
             Heard::Open if self.phase == Phase::Handshake => self.phase = Phase::Waiting,
             Heard::Open => {}
             Heard::Job(work) => {
+                let work = *work;
                 self.extranonce2_size = work.extranonce2_size;
                 let ground = Ground {
                     job: Arc::new(work.job),

@@ -89,7 +89,7 @@ pub(crate) enum Heard {
     /// The channel is open.
     Open,
     /// Work, to be begun at once.
-    Job(Work),
+    Job(Box<Work>),
     /// So many shares are acknowledged, all up to this one among them.
     Acknowledged { last: u32, count: u32 },
     /// A share was refused.
@@ -462,7 +462,8 @@ impl Channel {
         };
         let (extranonce1, extranonce2_size) = self.extranonce();
         let (root, target) = (draft.root, self.target);
-        Some(Heard::Job(Work { job, root, extranonce1, extranonce2_size, target }))
+        let work = Work { job, root, extranonce1, extranonce2_size, target };
+        Some(Heard::Job(Box::new(work)))
     }
 
     /// Queues a share of a job.
