@@ -1,19 +1,25 @@
 //! `gruve bench stratum`: what it takes and what it prints.
 
+mod beside;
+mod hostile;
+
+pub use beside::BesideArgs;
+pub use hostile::HostileArgs;
+
+use crate::beside::beside;
 use crate::broadcast::{BroadcastOptions, broadcast};
-use crate::child::{Control, Doors, Program, Server};
+use crate::child::{Control, Program};
 use crate::compare::{Column, CompareOptions, compare};
 use crate::fleet::FleetOptions;
 use crate::floor::{self, FloorOptions};
 use crate::gateway::{self, HouseOptions};
-use crate::hostile::{HostileOptions, HostileReport, hostile};
 use crate::idle::{IdleOptions, idle};
 use crate::mix::Mix;
 use crate::soak::{SoakOptions, soak};
 use crate::sockets;
 use crate::storm::{StormOptions, storm};
 use crate::submit::{SubmitOptions, submit};
-use crate::swarm::Attack;
+use crate::v2::{ChannelKind, V2Options, authority_of};
 use crate::{BenchError, print};
 use clap::{Args, Subcommand};
 use gruve_units::Class;
@@ -42,6 +48,8 @@ pub struct StratumArgs {
 pub enum Mode {
     /// Measures the gateway and the floor side by side, each on one core, and gives their ratio.
     Compare(CompareArgs),
+    /// Measures a server of V2, whosever it is, and our own gateway's V2 port in turn.
+    Beside(BesideArgs),
     /// Sends shares to a server: how many a second, and how long an answer takes.
     Submit(SubmitArgs),
     /// Waits for jobs: how long from the first client to the last.
@@ -78,6 +86,20 @@ pub struct TargetArgs {
     /// generator on the same machine others.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=250))]
     pub first_source: u8,
+    /// How to speak V2.
+    #[command(flatten)]
+    pub v2: V2Args,
+}
+
+/// How to speak V2, where it is V2.
+#[derive(Clone, Debug, Default, Args)]
+pub struct V2Args {
+    /// Speak V2, over Noise, one channel on each connection: extended or standard.
+    #[arg(long, value_name = "CHANNEL")]
+    pub v2: Option<ChannelKind>,
+    /// The server's authority key, as servers publish it; without it the certificate is not looked at.
+    #[arg(long, value_name = "KEY", value_parser = authority_of)]
+    pub authority: Option<[u8; 32]>,
 }
 
 /// `compare`
@@ -203,52 +225,6 @@ pub struct SubmitArgs {
     pub ahead: usize,
 }
 
-/// `hostile`
-#[derive(Clone, Debug, Args)]
-pub struct HostileArgs {
-    /// The server, as `host:port`; a gateway of our own if not given, whose log is then held against
-    /// what was acknowledged.
-    pub target: Option<String>,
-    /// Honest connections.
-    #[arg(long, default_value_t = 50)]
-    pub clients: usize,
-    /// Honest shares a second, all together.
-    #[arg(long, default_value_t = 2_000)]
-    pub rate: u64,
-    /// Attacking connections of each kind.
-    #[arg(long, default_value_t = 20)]
-    pub each: usize,
-    /// Which attacks, comma-separated: slow-loris, half-open, never-read, flood, long-line, duplicates,
-    /// garbage, churn, good-flood, tls-handshakes, tls-garbage, v2-handshakes, v2-garbage. All that the
-    /// server has ports for if not given.
-    #[arg(long, value_delimiter = ',')]
-    pub attacks: Vec<Attack>,
-    /// The server's port for V1 over TLS, as `host:port`; our own gateway has one.
-    #[arg(long, value_name = "HOST:PORT", requires = "target")]
-    pub tls: Option<String>,
-    /// The server's port for V2, as `host:port`; our own gateway has one.
-    #[arg(long, value_name = "HOST:PORT", requires = "target")]
-    pub v2: Option<String>,
-    /// The honest login; `{n}` becomes the connection's number.
-    #[arg(long, default_value = "house.m{n}")]
-    pub user: String,
-    /// The attackers' login.
-    #[arg(long, default_value = "evil.m{n}")]
-    pub hostile_user: String,
-    /// The password of all.
-    #[arg(long, default_value = "x")]
-    pub password: String,
-    /// Before what is counted.
-    #[arg(long, default_value = "2s", value_parser = parse_span)]
-    pub warmup: Duration,
-    /// What is counted, once alone and once beside the swarm.
-    #[arg(long, default_value = "20s", value_parser = parse_span)]
-    pub duration: Duration,
-    /// The core that our own gateway is held to (Linux).
-    #[arg(long)]
-    pub server_core: Option<usize>,
-}
-
 /// `floor`
 #[derive(Clone, Debug, Args)]
 pub struct FloorArgs {
@@ -287,6 +263,9 @@ pub struct GatewayArgs {
     /// Have ports for V1 over TLS and for V2 beside.
     #[arg(long)]
     pub encrypted: bool,
+    /// Serve a lane of the Ethash family instead, which has no port for V2.
+    #[arg(long, conflicts_with = "encrypted")]
+    pub ethash: bool,
 }
 
 /// Does what the arguments say and prints what was found. `leading` are the arguments by which this
@@ -307,6 +286,14 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
             match report.faults().len() {
                 0 => Ok(()),
                 n => Err(BenchError::Options(format!("{n} rounds had faults"))),
+            }
+        }
+        Mode::Beside(a) => {
+            let report = beside(&a.options(leading)?)?;
+            show(json, &report, || report.text())?;
+            match report.faults.len() {
+                0 => Ok(()),
+                n => Err(BenchError::Options(format!("{n} runs had faults"))),
             }
         }
         Mode::Submit(a) => {
@@ -360,6 +347,7 @@ pub fn run(args: StratumArgs, leading: &[&str]) -> Result<(), BenchError> {
                 threads: a.threads,
                 fsync: a.fsync,
                 encrypted: a.encrypted,
+                ethash: a.ethash,
             };
             gateway::run(options, Control::standard())
         }
@@ -390,7 +378,23 @@ impl TargetArgs {
             );
         }
         let (user, password) = (self.user.clone(), self.password.clone());
-        Ok(FleetOptions { target, user, password, first_source: self.first_source })
+        let (first_source, v2) = (self.first_source, self.v2.options()?);
+        Ok(FleetOptions { target, user, password, first_source, v2, is_ethash: false })
+    }
+}
+
+impl V2Args {
+    fn options(&self) -> Result<Option<V2Options>, BenchError> {
+        if self.v2.is_none() && self.authority.is_some() {
+            let why = "an authority key is V2's: say which channels, as --v2 extended";
+            return Err(BenchError::Options(why.to_owned()));
+        }
+        Ok(self.v2.map(|kind| V2Options { kind, authority: self.authority }))
+    }
+
+    fn or_extended(&self) -> V2Options {
+        let kind = self.v2.unwrap_or(ChannelKind::Extended);
+        V2Options { kind, authority: self.authority }
     }
 }
 
@@ -415,52 +419,6 @@ fn this_program(leading: &[&str]) -> Result<Program, BenchError> {
         path: std::env::current_exe().map_err(BenchError::Spawn)?,
         leading: leading.iter().map(OsString::from).collect(),
     })
-}
-
-impl HostileArgs {
-    fn run(&self, leading: &[&str]) -> Result<HostileReport, BenchError> {
-        let mut own = match &self.target {
-            Some(_) => None,
-            None => {
-                let mut arguments = vec!["gateway".to_owned(), "--encrypted".to_owned()];
-                let core = self.server_core.map(|c| c.to_string());
-                arguments.extend(core.into_iter().flat_map(|c| ["--core".to_owned(), c]));
-                Some(Server::start(&this_program(leading)?, &arguments)?)
-            }
-        };
-        let target = own.as_ref().map(|s| s.address().to_string()).or(self.target.clone());
-        let target = TargetArgs {
-            target: target.unwrap_or_default(),
-            clients: self.clients,
-            user: self.user.clone(),
-            password: self.password.clone(),
-            first_source: 2,
-        };
-        let honest = SubmitOptions {
-            fleet: target.fleet()?,
-            clients: self.clients,
-            in_flight: 1,
-            rate: Some(self.rate),
-            warmup: self.warmup,
-            duration: self.duration,
-            mix: Mix::default(),
-            ahead: 256,
-        };
-        let at = |name: &Option<String>| name.as_deref().map(resolve).transpose();
-        let doors = match &own {
-            Some(own) => own.doors(),
-            None => Doors { tls: at(&self.tls)?, v2: at(&self.v2)? },
-        };
-        let mut attacks = self.attacks.clone();
-        if attacks.is_empty() {
-            let plain = honest.fleet.target;
-            attacks.extend(Attack::ALL.iter().filter(|a| a.target(plain, doors).is_some()));
-        }
-        let (hostile_user, each) = (self.hostile_user.clone(), self.each);
-        let mut report = hostile(&HostileOptions { honest, hostile_user, attacks, each, doors })?;
-        report.counted = own.as_mut().map(|server| server.ask("count house")).transpose()?;
-        Ok(report)
-    }
 }
 
 impl SoakArgs {

@@ -5,6 +5,7 @@ mod columns;
 mod report;
 
 pub use columns::Column;
+pub(crate) use report::median;
 pub use report::{ColumnReport, CompareReport, Pair};
 
 use crate::broadcast::{BroadcastOptions, broadcast};
@@ -93,6 +94,8 @@ fn one(
         user: "house.m{n}".to_owned(),
         password: "x".to_owned(),
         first_source: 2,
+        v2: None,
+        is_ethash: false,
     };
     match column {
         Column::Submit { clients, in_flight } => {

@@ -1,9 +1,11 @@
 //! One connection of the load generator, as a miner behaves: subscribe, authorise, listen, submit.
 
+use crate::eth::{EthDialect, EthForm, EthHeard, EthMiner};
 use crate::mix::Kind;
-use crate::shares::Shares;
+use crate::shares::{Ground, Shares, target_of};
 use crate::sockets::now_ns;
-use crate::wire::{self, Line, Reply, SubmitText, Try};
+use crate::v2::{Channel, Form, Heard, V2Options};
+use crate::wire::{self, Line, Outcome, Reply, SubmitText, Try};
 use gruve_stratum::client::ClientJob;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
@@ -64,6 +66,10 @@ pub(crate) struct Connection {
     extranonce1: Vec<u8>,
     extranonce2_size: usize,
     text: SubmitText,
+    /// Where it speaks V2.
+    v2: Option<Box<Channel>>,
+    /// Where it is of the Ethash family.
+    pub(crate) eth: Option<Box<EthMiner>>,
     pub(crate) shares: Option<Shares>,
     /// The name of the last job that a clean one replaced.
     stale_job: Option<(String, u32)>,
@@ -93,6 +99,8 @@ impl Connection {
             extranonce1: Vec::new(),
             extranonce2_size: 0,
             text: SubmitText::default(),
+            v2: None,
+            eth: None,
             shares: None,
             stale_job: None,
             last_good: None,
@@ -102,6 +110,39 @@ impl Connection {
         }
     }
 
+    /// The same in V2.
+    pub(crate) fn of_v2(mut self, options: V2Options) -> Connection {
+        self.v2 = Some(Box::new(Channel::new(options, &self.user)));
+        self
+    }
+
+    /// The same of the Ethash family.
+    pub(crate) fn of_eth(mut self, dialect: EthDialect, number: usize) -> Connection {
+        self.eth = Some(Box::new(EthMiner::new(dialect, number, self.begun_ns)));
+        self
+    }
+
+    /// Queues a share that no hash was spent on.
+    pub(crate) fn submit_unhashed(&mut self, sent_ns: u64) {
+        let Some(eth) = &mut self.eth else { return };
+        let (id, share) = (self.next_id, eth.unhashed());
+        eth.submit(id, &self.user, share, EthForm::Right, &mut self.out);
+        self.next_id += 1;
+        self.pending.push_back(Pending { id, kind: Kind::Low, sent_ns });
+    }
+
+    /// Hashes expected for one share, where there is work.
+    pub(crate) fn expected_hashes(&self) -> Option<u128> {
+        let eth = self.eth.as_ref().map(|e| e.expected_hashes());
+        eth.or(self.shares.as_ref().map(Shares::expected_hashes))
+    }
+
+    /// Whether a share below the target can be made at all.
+    pub(crate) fn has_low(&self) -> bool {
+        self.eth.as_ref().is_some_and(|e| e.expected_hashes() > 1)
+            || self.shares.as_ref().is_some_and(Shares::has_low)
+    }
+
     /// Whether it has sent a share yet.
     pub(crate) fn has_submitted(&self) -> bool {
         self.next_id > wire::AUTHORIZE_ID + 1
@@ -109,16 +150,23 @@ impl Connection {
 
     /// Hashes tried for shares, all jobs.
     pub(crate) fn hashes(&self) -> u64 {
-        self.hashes + self.shares.as_ref().map_or(0, |s| s.hashes)
+        let eth = self.eth.as_ref().map_or(0, |e| e.hashes);
+        self.hashes + eth + self.shares.as_ref().map_or(0, |s| s.hashes)
     }
 
     /// Mines shares of the newest job until there are this many.
     pub(crate) fn mine(&mut self, good: usize, low: usize) {
+        self.eth.iter_mut().for_each(|e| e.mine(good, low));
         self.shares.iter_mut().for_each(|s| s.mine(good, low));
     }
 
     /// Scans one stretch of nonces; gives how many.
     pub(crate) fn scan_for_speed(&mut self) -> u64 {
+        if let Some(eth) = &mut self.eth {
+            let before = eth.hashes;
+            eth.hash_some();
+            return eth.hashes - before;
+        }
         self.shares.as_mut().map_or(0, Shares::scan_for_speed)
     }
 
@@ -142,6 +190,15 @@ impl Connection {
         }
         let _ = self.stream.set_nodelay(true);
         self.phase = Phase::Handshake;
+        if let Some(eth) = &self.eth {
+            return eth.log_in(&self.user, &self.password, &mut self.out);
+        }
+        if let Some(channel) = &mut self.v2 {
+            if let Err(why) = channel.begin(&mut self.out) {
+                self.close(why);
+            }
+            return;
+        }
         let line = format!(
             "{{\"id\":{},\"method\":\"mining.subscribe\",\"params\":[\"gruve-bench/{}\"]}}\n",
             wire::SUBSCRIBE_ID,
@@ -181,6 +238,15 @@ impl Connection {
         jobs: &mut JobCache,
         see: &mut impl FnMut(&mut Connection, Seen),
     ) {
+        if let Some(channel) = &mut self.v2 {
+            let mut heard = Vec::new();
+            let outcome = channel.take(received, &mut self.out, &mut heard);
+            heard.into_iter().for_each(|heard| self.heard(heard, see));
+            if let Err(why) = outcome {
+                self.close(why);
+            }
+            return;
+        }
         let mut joined = Vec::new();
         let mut bytes = received;
         if !self.partial.is_empty() {
@@ -198,12 +264,83 @@ impl Connection {
         self.partial.extend_from_slice(bytes);
     }
 
+    /// What a server of V2 said.
+    fn heard(&mut self, heard: Heard, see: &mut impl FnMut(&mut Connection, Seen)) {
+        match heard {
+            Heard::Open if self.phase == Phase::Handshake => self.phase = Phase::Waiting,
+            Heard::Open => {}
+            Heard::Job(work) => {
+                let work = *work;
+                self.extranonce2_size = work.extranonce2_size;
+                let ground = Ground {
+                    job: Arc::new(work.job),
+                    root: work.root,
+                    extranonce1: work.extranonce1,
+                    extranonce2_size: work.extranonce2_size,
+                    target: work.target,
+                };
+                self.begin_job(ground, see);
+            }
+            // Good shares are acknowledged together, and refusals may come before them.
+            Heard::Acknowledged { last, count } => {
+                let mut told = 0;
+                while self.pending.front().is_some_and(|p| p.id <= u64::from(last)) {
+                    let Some(pending) = self.pending.pop_front() else { break };
+                    let reply = Reply { id: pending.id, outcome: Outcome::Accepted };
+                    told += 1;
+                    see(self, Seen::Answer { pending, reply, in_order: true });
+                }
+                for _ in told.min(count)..count {
+                    see(self, Seen::Stray);
+                }
+                if told > count {
+                    self.close(format!("{count} shares are acknowledged where {told} wait"));
+                }
+            }
+            Heard::Refused { sequence, code } => {
+                let id = u64::from(sequence);
+                let place = self.pending.iter().position(|p| p.id == id);
+                match place.and_then(|at| self.pending.remove(at)) {
+                    Some(pending) => {
+                        let reply = Reply { id, outcome: Outcome::Refused(code) };
+                        see(self, Seen::Answer { pending, reply, in_order: true });
+                    }
+                    None => see(self, Seen::Stray),
+                }
+            }
+        }
+    }
+
+    /// What a server of the Ethash family said.
+    fn heard_eth(&mut self, heard: EthHeard, see: &mut impl FnMut(&mut Connection, Seen)) {
+        match heard {
+            EthHeard::In if self.phase == Phase::Handshake => {
+                let has_work = self.eth.as_ref().is_some_and(|e| e.has_work());
+                self.phase = if has_work { Phase::Ready } else { Phase::Waiting };
+                if has_work {
+                    see(self, Seen::Job);
+                }
+            }
+            EthHeard::Work if matches!(self.phase, Phase::Waiting | Phase::Ready) => {
+                self.phase = Phase::Ready;
+                see(self, Seen::Job);
+            }
+            EthHeard::Reply(reply) => self.answered(reply, see),
+            EthHeard::In | EthHeard::Work | EthHeard::Nothing => {}
+            EthHeard::Bad(why) => self.close(why),
+        }
+    }
+
     fn line(
         &mut self,
         line: &[u8],
         jobs: &mut JobCache,
         see: &mut impl FnMut(&mut Connection, Seen),
     ) {
+        if let Some(eth) = &mut self.eth {
+            let heard = eth.line(line);
+            return self.heard_eth(heard, see);
+        }
         if let Some(job) = jobs.same(line) {
             return self.given_job(job, see);
         }
@@ -271,14 +408,24 @@ impl Connection {
         if self.extranonce2_size == 0 {
             return; // a job before the reply to subscribe cannot be mined
         }
-        if let Some(old) = self.shares.as_ref().filter(|_| job.clean) {
+        self.text = SubmitText::new(&self.user, &job.id, job.ntime);
+        let ground = Ground {
+            job,
+            root: None,
+            extranonce1: self.extranonce1.clone(),
+            extranonce2_size: self.extranonce2_size,
+            target: target_of(self.difficulty),
+        };
+        self.begin_job(ground, see);
+    }
+
+    fn begin_job(&mut self, ground: Ground, see: &mut impl FnMut(&mut Connection, Seen)) {
+        if let Some(old) = self.shares.as_ref().filter(|_| ground.job.clean) {
             self.stale_job = Some((old.job_id().to_owned(), old.ntime()));
         }
-        self.text = SubmitText::new(&self.user, &job.id, job.ntime);
         let next = self.shares.as_ref().map_or(0, Shares::next_extranonce2);
         self.hashes = self.hashes();
-        let (extranonce1, size) = (self.extranonce1.clone(), self.extranonce2_size);
-        self.shares = Some(Shares::new(job, extranonce1, size, self.difficulty, next));
+        self.shares = Some(Shares::new(ground, next));
         // A duplicate is one within a job.
         self.last_good = None;
         if self.phase == Phase::Waiting {
@@ -291,6 +438,21 @@ impl Connection {
 
     /// Queues a submit of this kind; a duplicate of nothing is a good share instead. Gives the kind.
     pub(crate) fn submit(&mut self, kind: Kind, sent_ns: u64) -> Option<Kind> {
+        if let Some(eth) = &mut self.eth {
+            let id = self.next_id;
+            let again = kind == Kind::Duplicate && eth.has_shared();
+            let kind = if kind == Kind::Duplicate && !again { Kind::Accepted } else { kind };
+            let (share, form) = match kind {
+                Kind::Accepted | Kind::Duplicate => (eth.good(again)?, EthForm::Right),
+                Kind::Low => (eth.low()?, EthForm::Right),
+                Kind::Stale => (eth.unhashed(), EthForm::Stale),
+                Kind::Malformed => (eth.unhashed(), EthForm::Malformed),
+            };
+            eth.submit(id, &self.user, share, form, &mut self.out);
+            self.next_id += 1;
+            self.pending.push_back(Pending { id, kind, sent_ns });
+            return Some(kind);
+        }
         let shares = self.shares.as_mut()?;
         let id = self.next_id;
         let kind = match (kind, &self.last_good) {
@@ -298,6 +460,29 @@ impl Connection {
             _ => kind,
         };
         let (size, text, out) = (self.extranonce2_size, &self.text, &mut self.out);
+        if let Some(channel) = &mut self.v2 {
+            let this = match kind {
+                Kind::Accepted => {
+                    let share = shares.good();
+                    self.last_good = Some(share);
+                    share
+                }
+                Kind::Duplicate => self.last_good.unwrap_or_else(|| shares.any()),
+                Kind::Low => shares.low(),
+                Kind::Stale | Kind::Malformed => shares.any(),
+            };
+            let form = if kind == Kind::Malformed { Form::Malformed } else { Form::Right };
+            let version = shares.version();
+            let job = match (kind, &self.stale_job) {
+                (Kind::Stale, Some((job, ntime))) => (job.as_str(), *ntime, version),
+                (Kind::Stale, None) => ("stale", 0, version),
+                _ => (shares.job_id(), shares.ntime(), version),
+            };
+            channel.submit(job, u32::try_from(id).unwrap_or(u32::MAX), this, form, out);
+            self.next_id += 1;
+            self.pending.push_back(Pending { id, kind, sent_ns });
+            return Some(kind);
+        }
         match kind {
             Kind::Accepted => {
                 let share = shares.good();

@@ -6,6 +6,8 @@
 //! in between.
 
 use crate::connection::{Connection, JobCache, Phase, Seen};
+use crate::eth::EthDialect;
+use crate::v2::V2Options;
 use crate::{BenchError, sockets};
 use mio::{Events, Interest, Poll, Token};
 use std::net::SocketAddr;
@@ -29,6 +31,10 @@ pub struct FleetOptions {
     /// To loopback, connections come from 127.0.0.x, from this x on: two generators on one machine
     /// should not share them.
     pub first_source: u8,
+    /// How to speak V2; V1 if `None`.
+    pub v2: Option<V2Options>,
+    /// Whether the server's lane is of the Ethash family; connections then speak its dialects in turn.
+    pub is_ethash: bool,
 }
 
 /// What is done with what connections see.
@@ -75,7 +81,12 @@ impl Fleet {
         self.poll.registry().register(&mut stream, Token(number), interest).map_err(failed)?;
         let user = self.options.user.replace("{n}", &number.to_string());
         let password = self.options.password.clone();
-        self.connections.push(Connection::new(number, stream, user, password));
+        let connection = Connection::new(number, stream, user, password);
+        self.connections.push(match self.options.v2 {
+            Some(v2) => connection.of_v2(v2),
+            None if self.options.is_ethash => connection.of_eth(EthDialect::of(number), number),
+            None => connection,
+        });
         self.opening += 1;
         Ok(())
     }

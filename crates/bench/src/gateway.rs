@@ -3,12 +3,13 @@
 
 use crate::BenchError;
 use crate::child::{Control, Doors};
-use crate::log_cost;
 use crate::sockets::now_ns;
 use crate::stand_in::{Everybody, OneStamp, StandInNode};
+use crate::{eth_house, log_cost};
 use gruve_sharelog::{
     Durability, LogReader, Options, Owner, Position, Record, ShareLog, ShareRecord,
 };
+use gruve_stratum::protocol::Lane;
 use gruve_stratum::tls::{TlsServer, TlsSource};
 use gruve_stratum::v2::{AuthorityKey, NoiseServer};
 use gruve_stratum::{Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening};
@@ -38,6 +39,8 @@ pub struct HouseOptions {
     pub fsync: bool,
     /// Whether there are ports for V1 over TLS and for V2 beside, at the same address.
     pub encrypted: bool,
+    /// Whether the lane is of the Ethash family.
+    pub ethash: bool,
 }
 
 /// Serves until told to stop.
@@ -63,14 +66,35 @@ pub fn run(options: HouseOptions, control: Control) -> Result<(), BenchError> {
     result
 }
 
-async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Result<(), BenchError> {
-    let node = StandInNode::new().map(Arc::new).ok_or(BenchError::Server("no such chain"))?;
+async fn serve(options: HouseOptions, dir: &Path, control: Control) -> Result<(), BenchError> {
     let mut kept = Options::default();
     if options.fsync {
         kept.durability = Durability::Fsync;
     }
     let log = ShareLog::open(dir, kept).map_err(BenchError::Log)?;
+    if options.ethash {
+        let lane = eth_house::lane(EPOCH, &log)?;
+        served(&options, dir, &log, Arc::new(lane.clone()), || {}, control).await?;
+        lane.stop().await;
+        return Ok(());
+    }
+    let node = StandInNode::new().map(Arc::new).ok_or(BenchError::Server("no such chain"))?;
     let work = LaneWork::start(lane(&node, &log, options.refresh)?).map_err(BenchError::Gateway)?;
+    let lane = Arc::new(work.clone());
+    served(&options, dir, &log, lane, move || node.move_tip(), control).await?;
+    work.stop().await;
+    Ok(())
+}
+
+/// Serves a lane until told to stop; `move_tip` is what makes a new job.
+async fn served(
+    options: &HouseOptions,
+    dir: &Path,
+    log: &ShareLog,
+    lane: Arc<dyn Lane>,
+    move_tip: impl Fn() + Send + 'static,
+    mut control: Control,
+) -> Result<(), BenchError> {
     let failed = |source| BenchError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).map_err(failed)?;
     let class = options.class;
@@ -86,21 +110,21 @@ async fn serve(options: HouseOptions, dir: &Path, mut control: Control) -> Resul
         gateway.listeners.extend(encrypted(options.listen.ip(), dir)?);
     }
     gateway.threads = options.threads;
-    let gateway = Gateway::start(gateway, Arc::new(work.clone()), Arc::new(Everybody))
-        .map_err(BenchError::Gateway)?;
+    let mut jobs = lane.jobs();
+    let gateway =
+        Gateway::start(gateway, lane, Arc::new(Everybody)).map_err(BenchError::Gateway)?;
     let gateway = Arc::new(gateway);
-    work.jobs().wait_for(Option::is_some).await.map_err(|_| BenchError::Server("no job"))?;
+    jobs.wait_for(Option::is_some).await.map_err(|_| BenchError::Server("no job"))?;
     let at = |n: usize| gateway.addresses().get(n).copied();
     control.listening_at(gateway.address(), Doors { tls: at(1), v2: at(2) });
     let obeyed = tokio::task::spawn_blocking({
         let (log, gateway) = (log.clone(), Arc::clone(&gateway));
-        move || obey(control, &node, &log, &gateway)
+        move || obey(control, &move_tip, &log, &gateway)
     });
     obeyed.await.map_err(|_| BenchError::Server("a command failed"))??;
     if let Some(gateway) = Arc::into_inner(gateway) {
         gateway.shutdown().await;
     }
-    work.stop().await;
     Ok(())
 }
 
@@ -148,7 +172,7 @@ fn lane(
 /// Obeys until told to stop.
 fn obey(
     mut control: Control,
-    node: &StandInNode,
+    move_tip: &dyn Fn(),
     log: &ShareLog,
     gateway: &Gateway,
 ) -> Result<(), BenchError> {
@@ -158,7 +182,7 @@ fn obey(
         match command.as_str() {
             "job" => {
                 let at = now_ns();
-                node.move_tip();
+                move_tip();
                 control.answer(at);
             }
             "count" => {

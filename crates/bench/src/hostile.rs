@@ -62,9 +62,9 @@ pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
     if options.attacks.is_empty() {
         return Err(BenchError::Options("a swarm needs an attack".to_owned()));
     }
-    let plain = options.honest.fleet.target;
-    if let Some(a) = options.attacks.iter().find(|a| a.target(plain, options.doors).is_none()) {
-        let why = format!("the attack {} needs the server's encrypted port", a.name());
+    let fleet = &options.honest.fleet;
+    if let Some(a) = options.attacks.iter().find(|a| a.target(fleet, options.doors).is_none()) {
+        let why = format!("the attack {} needs another lane, or an encrypted port", a.name());
         return Err(BenchError::Options(why));
     }
     let alone = submit(&options.honest)?;

@@ -21,16 +21,34 @@ fn is_trivial(difficulty: f64) -> bool {
     difficulty <= 2f64.powi(-32)
 }
 
+/// The target of a wire difficulty; `None` when every hash is a share.
+pub(crate) fn target_of(difficulty: f64) -> Option<Target> {
+    if is_trivial(difficulty) {
+        return None;
+    }
+    target_of_wire_difficulty(Algorithm::Sha256d, difficulty)
+}
+
+/// What a connection mines a job with.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) job: Arc<ClientJob>,
+    /// The merkle root, where the server has made it: headers only. What else would be an extranonce is then rolled into the time.
+    pub(crate) root: Option<[u8; 32]>,
+    pub(crate) extranonce1: Vec<u8>,
+    pub(crate) extranonce2_size: usize,
+    /// `None` when every hash is a share.
+    pub(crate) target: Option<Target>,
+}
+
 /// One connection's shares of one job.
 #[derive(Debug)]
 pub(crate) struct Shares {
-    job: Arc<ClientJob>,
-    extranonce1: Vec<u8>,
-    extranonce2_size: usize,
-    /// `None` when every hash is a share.
-    target: Option<Target>,
+    ground: Ground,
     /// Numbers the extranonces of a connection, over all jobs.
     next_extranonce2: u64,
+    /// Numbers the headers of a job whose root the server has made.
+    next_rolled: u64,
     /// The header being scanned, its extranonce 2, and the next nonce.
     scanner: Option<(HeaderScanner, u64, u32)>,
     good: VecDeque<Try>,
@@ -40,24 +58,11 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    pub(crate) fn new(
-        job: Arc<ClientJob>,
-        extranonce1: Vec<u8>,
-        extranonce2_size: usize,
-        difficulty: f64,
-        next_extranonce2: u64,
-    ) -> Shares {
-        let target = if is_trivial(difficulty) {
-            None
-        } else {
-            target_of_wire_difficulty(Algorithm::Sha256d, difficulty)
-        };
+    pub(crate) fn new(ground: Ground, next_extranonce2: u64) -> Shares {
         Shares {
-            job,
-            extranonce1,
-            extranonce2_size,
-            target,
+            ground,
             next_extranonce2,
+            next_rolled: 0,
             scanner: None,
             good: VecDeque::new(),
             low: VecDeque::new(),
@@ -70,26 +75,30 @@ impl Shares {
     }
 
     pub(crate) fn job_id(&self) -> &str {
-        &self.job.id
+        &self.ground.job.id
     }
 
     pub(crate) fn ntime(&self) -> u32 {
-        self.job.ntime
+        self.ground.job.ntime
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.ground.job.version
     }
 
     /// Hashes expected for one share.
     pub(crate) fn expected_hashes(&self) -> u128 {
-        self.target.map_or(1, |t| t.expected_hashes().0)
+        self.ground.target.map_or(1, |t| t.expected_hashes().0)
     }
 
     /// Whether a share below the target can be made at all.
     pub(crate) fn has_low(&self) -> bool {
-        self.target.is_some()
+        self.ground.target.is_some()
     }
 
     /// Mines until there are this many good and this many low shares.
     pub(crate) fn mine(&mut self, good: usize, low: usize) {
-        let Some(target) = self.target else { return };
+        let Some(target) = self.ground.target else { return };
         // Where a share takes few hashes there is no need for a long scan.
         let wanted = self.expected_hashes().saturating_mul(good.max(1) as u128);
         let count = u32::try_from(wanted).unwrap_or(CHUNK).clamp(64, CHUNK);
@@ -123,7 +132,7 @@ impl Shares {
     /// Scans a chunk of nonces as mining does and keeps what it finds; gives how many it tried.
     pub(crate) fn scan_for_speed(&mut self) -> u64 {
         let before = self.hashes;
-        if let Some(target) = self.target {
+        if let Some(target) = self.ground.target {
             self.scan(CHUNK, &target, 0);
         }
         self.hashes - before
@@ -131,7 +140,7 @@ impl Shares {
 
     /// The next good share; mined on the spot when there is none in stock.
     pub(crate) fn good(&mut self) -> Try {
-        if self.target.is_none() {
+        if self.ground.target.is_none() {
             return self.any();
         }
         self.mine(1, 0);
@@ -149,23 +158,38 @@ impl Shares {
         let extranonce2 = self.next_extranonce2;
         self.next_extranonce2 += 1;
         // The low bits of the number again: any nonce will do.
-        Try { extranonce2, nonce: u32::try_from(extranonce2 & 0xffff_ffff).unwrap_or(0) }
+        let nonce = u32::try_from(extranonce2 & 0xffff_ffff).unwrap_or(0);
+        let is_rolled = self.ground.root.is_none();
+        Try { extranonce2: if is_rolled { extranonce2 } else { 0 }, nonce }
     }
 
     fn next_header(&mut self) -> (HeaderScanner, u64, u32) {
-        let extranonce2 = self.any().extranonce2;
-        let bytes = extranonce2_bytes(extranonce2, self.extranonce2_size);
-        let job = &self.job;
-        let coinbase =
-            [&job.coinbase_prefix[..], &self.extranonce1, &bytes, &job.coinbase_suffix].concat();
-        let leaf = gruve_pow::sha256d(&coinbase);
-        let root = gruve_pow::merkle_root_from_branch(leaf, &job.branch);
+        let (extranonce2, root, rolled) = match self.ground.root {
+            Some(root) => {
+                let rolled = self.next_rolled;
+                self.next_rolled += 1;
+                (rolled, root, u32::try_from(rolled).unwrap_or(u32::MAX))
+            }
+            None => {
+                let extranonce2 = self.any().extranonce2;
+                (extranonce2, self.root(extranonce2), 0)
+            }
+        };
+        let job = &self.ground.job;
         let mut header = [0; 80];
         header[..4].copy_from_slice(&job.version.to_le_bytes());
         header[4..36].copy_from_slice(&job.prev_hash);
         header[36..68].copy_from_slice(&root);
-        header[68..72].copy_from_slice(&job.ntime.to_le_bytes());
+        header[68..72].copy_from_slice(&job.ntime.saturating_add(rolled).to_le_bytes());
         header[72..76].copy_from_slice(&job.bits.to_le_bytes());
         (HeaderScanner::new(Algorithm::Sha256d, header), extranonce2, 0)
+    }
+
+    fn root(&self, extranonce2: u64) -> [u8; 32] {
+        let Ground { job, extranonce1, extranonce2_size, .. } = &self.ground;
+        let bytes = extranonce2_bytes(extranonce2, *extranonce2_size);
+        let coinbase =
+            [&job.coinbase_prefix[..], extranonce1, &bytes, &job.coinbase_suffix].concat();
+        gruve_pow::merkle_root_from_branch(gruve_pow::sha256d(&coinbase), &job.branch)
     }
 }

@@ -169,7 +169,8 @@ fn hashes(fleet: &Fleet) -> u64 {
 
 /// Mines what the run needs, where the server's difficulty is not trivial.
 fn mine_ahead(fleet: &mut Fleet, options: &SubmitOptions) -> Result<(), BenchError> {
-    let Some(first) = fleet.connections.iter().find_map(|c| c.shares.as_ref()) else {
+    let mut with_work = fleet.connections.iter();
+    let Some((first, expected)) = with_work.find_map(|c| Some((c, c.expected_hashes()?))) else {
         return Ok(());
     };
     if !first.has_low() {
@@ -181,7 +182,7 @@ fn mine_ahead(fleet: &mut Fleet, options: &SubmitOptions) -> Result<(), BenchErr
             Ok(())
         };
     }
-    let total = first.expected_hashes().saturating_mul((options.clients * options.ahead) as u128);
+    let total = expected.saturating_mul((options.clients * options.ahead) as u128);
     tell_mining_time(total, &mut fleet.connections)?;
     let low = if options.mix.has(Kind::Low) { options.ahead } else { 0 };
     for connection in &mut fleet.connections {
@@ -193,6 +194,8 @@ fn mine_ahead(fleet: &mut Fleet, options: &SubmitOptions) -> Result<(), BenchErr
 /// Says how long mining will take when that is long; refuses what would take a day.
 fn tell_mining_time(total: u128, connections: &mut [Connection]) -> Result<(), BenchError> {
     let Some(first) = connections.first_mut() else { return Ok(()) };
+    // Ethash's cache is made for the first.
+    first.scan_for_speed();
     let begun = now_ns();
     let tried = first.scan_for_speed();
     #[allow(clippy::cast_precision_loss)] // for display

@@ -9,6 +9,7 @@
 use crate::BenchError;
 use crate::child::Doors;
 use crate::connection::{Connection, JobCache, Phase, Seen};
+use crate::eth::EthDialect;
 use crate::fleet::FleetOptions;
 use crate::mix::Kind;
 use crate::sockets::{self, now_ns};
@@ -36,6 +37,12 @@ const SLOW_EVERY_NS: u64 = 200_000_000;
 
 /// Submits whose answers a flood does not wait for.
 const FLOOD_UNANSWERED_MAX: usize = 10_000;
+
+/// On an Ethash lane the nonces of attackers are not those of the honest, who count from zero.
+const FIRST_NUMBER: usize = 0x8000;
+
+/// Shares and lines queued in one go.
+const TOGETHER: usize = 256;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -70,6 +77,10 @@ pub enum Attack {
     V2Handshakes,
     /// Begins V2's encryption and goes on with nonsense.
     V2Garbage,
+    /// Logs in to an Ethash lane and sends shares that no hash was spent on: each costs the server one.
+    Worthless,
+    /// Logs in to an Ethash lane and tells hashrates without end.
+    Rates,
 }
 
 /// A server's port.
@@ -82,7 +93,7 @@ enum Door {
 
 impl Attack {
     /// All of them.
-    pub const ALL: [Attack; 13] = [
+    pub const ALL: [Attack; 15] = [
         Attack::SlowLoris,
         Attack::HalfOpen,
         Attack::NeverRead,
@@ -96,6 +107,8 @@ impl Attack {
         Attack::TlsGarbage,
         Attack::V2Handshakes,
         Attack::V2Garbage,
+        Attack::Worthless,
+        Attack::Rates,
     ];
 
     /// The name on the command line and in reports.
@@ -115,6 +128,8 @@ impl Attack {
             Attack::TlsGarbage => "tls-garbage",
             Attack::V2Handshakes => "v2-handshakes",
             Attack::V2Garbage => "v2-garbage",
+            Attack::Worthless => "worthless",
+            Attack::Rates => "rates",
         }
     }
 
@@ -126,8 +141,22 @@ impl Attack {
         }
     }
 
+    /// Whether there is such an attack on a lane of the Ethash family, or of others.
+    const fn is_of(self, is_ethash: bool) -> bool {
+        match self {
+            Attack::Worthless | Attack::Rates => is_ethash,
+            // Good shares there cost who sends them as much as who takes them.
+            Attack::GoodFlood => !is_ethash,
+            _ => true,
+        }
+    }
+
     /// Where it strikes, if the server has such a port.
-    pub(crate) fn target(self, plain: SocketAddr, doors: Doors) -> Option<SocketAddr> {
+    pub(crate) fn target(self, fleet: &FleetOptions, doors: Doors) -> Option<SocketAddr> {
+        if !self.is_of(fleet.is_ethash) {
+            return None;
+        }
+        let plain = fleet.target;
         match self.door() {
             Door::Plain => Some(plain),
             Door::Tls => doors.tls,
@@ -136,7 +165,15 @@ impl Attack {
     }
 
     const fn logs_in(self) -> bool {
-        matches!(self, Attack::NeverRead | Attack::Flood | Attack::Duplicates | Attack::GoodFlood)
+        matches!(
+            self,
+            Attack::NeverRead
+                | Attack::Flood
+                | Attack::Duplicates
+                | Attack::GoodFlood
+                | Attack::Worthless
+                | Attack::Rates
+        )
     }
 }
 
@@ -252,7 +289,7 @@ impl Swarm {
     }
 
     fn attacker(&mut self, attack: Attack, place: usize) -> Result<Attacker, BenchError> {
-        let target = attack.target(self.options.target, self.doors).ok_or_else(|| {
+        let target = attack.target(&self.options, self.doors).ok_or_else(|| {
             BenchError::Options(format!("the server has no port for the attack {}", attack.name()))
         })?;
         let failed = |source| BenchError::Connect { target, number: place, source };
@@ -263,6 +300,11 @@ impl Swarm {
         self.note(attack, |r| r.connections += 1);
         let user = self.options.user.replace("{n}", &place.to_string());
         let connection = Connection::new(place, stream, user, self.options.password.clone());
+        let connection = if self.options.is_ethash && attack.logs_in() {
+            connection.of_eth(EthDialect::of(place), FIRST_NUMBER + place)
+        } else {
+            connection
+        };
         Ok(Attacker {
             attack,
             connection,
@@ -412,7 +454,7 @@ impl Attacker {
                 connection.out.extend(line.repeat(READY_BYTES / line.len()));
             }
             Attack::Flood if connection.phase == Phase::Ready => {
-                for _ in 0..256 {
+                for _ in 0..TOGETHER {
                     if connection.pending.len() < FLOOD_UNANSWERED_MAX {
                         connection.submit(Kind::Stale, now);
                     }
@@ -422,18 +464,29 @@ impl Attacker {
                 let first = if self.has_shared { Kind::Duplicate } else { Kind::Accepted };
                 self.has_shared = true;
                 connection.submit(first, now);
-                for _ in 0..256 {
+                for _ in 0..TOGETHER {
                     if connection.pending.len() < FLOOD_UNANSWERED_MAX {
                         connection.submit(Kind::Duplicate, now);
                     }
                 }
             }
             Attack::GoodFlood if connection.phase == Phase::Ready => {
-                for _ in 0..256 {
+                for _ in 0..TOGETHER {
                     if connection.pending.len() < FLOOD_UNANSWERED_MAX {
                         connection.submit(Kind::Accepted, now);
                     }
                 }
+            }
+            Attack::Worthless if connection.phase == Phase::Ready => {
+                for _ in 0..TOGETHER {
+                    if connection.pending.len() < FLOOD_UNANSWERED_MAX {
+                        connection.submit_unhashed(now);
+                    }
+                }
+            }
+            Attack::Rates if connection.phase == Phase::Ready => {
+                let line = b"{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"eth_submitHashrate\",\"params\":[\"0xffffffff\",\"0x1\"]}\n";
+                connection.out.extend(line.repeat(TOGETHER));
             }
             Attack::TlsHandshakes | Attack::TlsGarbage if self.sent == 0 => {
                 connection.out.extend(client_hello(now));
@@ -451,6 +504,8 @@ impl Attacker {
             | Attack::Flood
             | Attack::Duplicates
             | Attack::GoodFlood
+            | Attack::Worthless
+            | Attack::Rates
             | Attack::TlsHandshakes
             | Attack::TlsGarbage
             | Attack::V2Handshakes

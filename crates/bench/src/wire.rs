@@ -102,7 +102,7 @@ fn extranonce(extranonce1: &Value, size: &Value) -> Option<(Vec<u8>, usize)> {
 }
 
 /// `[21,"…",null]`, or `{"code":21,…}`; else 0.
-fn code(error: &Value) -> i64 {
+pub(crate) fn code(error: &Value) -> i64 {
     let code = match error {
         Value::Array(parts) => parts.first(),
         Value::Object(parts) => parts.get("code"),

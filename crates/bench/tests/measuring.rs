@@ -5,8 +5,8 @@ use gruve_bench::child::{Doors, Server};
 use gruve_bench::floor::{self, FloorOptions};
 use gruve_bench::gateway::{self, HouseOptions};
 use gruve_bench::{
-    Attack, BenchError, BroadcastOptions, FleetOptions, HostileOptions, IdleOptions, Mix,
-    StormOptions, SubmitOptions, broadcast, hostile, idle, storm, submit,
+    Attack, BenchError, BroadcastOptions, ChannelKind, FleetOptions, HostileOptions, IdleOptions,
+    Mix, StormOptions, SubmitOptions, V2Options, broadcast, hostile, idle, storm, submit,
 };
 use gruve_units::Class;
 use std::net::SocketAddr;
@@ -33,6 +33,7 @@ fn house_of_class(k: u8, refresh: Duration) -> Server {
         threads: 1,
         fsync: false,
         encrypted: true,
+        ethash: false,
     };
     Server::within(move |control| gateway::run(options, control)).unwrap()
 }
@@ -47,6 +48,8 @@ fn fleet(server: &Server) -> FleetOptions {
         user: "house.m{n}".to_owned(),
         password: "x".to_owned(),
         first_source: 2,
+        v2: None,
+        is_ethash: false,
     }
 }
 
@@ -116,6 +119,58 @@ fn shares_of_a_replaced_job_are_what_the_gateway_calls_stale() {
     let stale = &report.answers["stale"];
     assert_eq!(stale.refused.get(&21), Some(&stale.sent), "{report:?}");
     assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+}
+
+fn v2_run_of(server: &Server, kind: ChannelKind, mix: &str) -> SubmitOptions {
+    let mut options = run_of(server, mix);
+    options.fleet.target = server.doors().v2.unwrap();
+    options.fleet.v2 = Some(V2Options { kind, authority: None });
+    options
+}
+
+#[test]
+fn every_share_acknowledged_on_a_v2_channel_is_in_the_log() {
+    for kind in [ChannelKind::Extended, ChannelKind::Standard] {
+        for class in [0, 4] {
+            let mut house = house_of_class(class, Duration::from_secs(30));
+            let report = submit(&v2_run_of(&house, kind, "accepted=1")).unwrap();
+            assert!(report.is_clean(), "{kind:?} at class {class}: {report:?}");
+            assert!(report.acknowledged > 0, "{kind:?} at class {class}");
+            assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_submit_gets_its_code_on_a_v2_channel() {
+    for kind in [ChannelKind::Extended, ChannelKind::Standard] {
+        let mut house = house_of_class(3, Duration::from_secs(30));
+        let mut options =
+            v2_run_of(&house, kind, "accepted=12,stale=2,duplicate=2,low=2,malformed=2");
+        options.rate = Some(300);
+        let report = submit(&options).unwrap();
+        assert!(report.is_clean(), "{kind:?}: {report:?}");
+        for (sent, code) in [("stale", 21), ("duplicate", 22), ("low", 23), ("malformed", 20)] {
+            let answers = &report.answers[sent];
+            assert!(answers.sent > 0, "{sent}");
+            assert_eq!(answers.refused.get(&code), Some(&answers.sent), "{sent}: {answers:?}");
+        }
+        assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+    }
+}
+
+#[test]
+fn a_v2_server_with_another_key_than_was_asked_for_is_not_spoken_with() {
+    let house = house();
+    let mut options = v2_run_of(&house, ChannelKind::Extended, "accepted=1");
+    let someone = "9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72";
+    let authority = Some(gruve_bench::authority_of(someone).unwrap());
+    options.fleet.v2 = Some(V2Options { kind: ChannelKind::Extended, authority });
+    let refused = submit(&options);
+    assert!(
+        matches!(&refused, Err(BenchError::NotReady { why, .. }) if why.contains("handshake")),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -230,16 +285,99 @@ fn a_report_as_json_has_the_documented_fields() {
     assert_eq!(Mix::default(), "accepted=1".parse().unwrap());
 }
 
+/// An Ethash lane on which a fourth of all hashes are shares.
+fn ethash_house() -> Server {
+    let options = HouseOptions {
+        listen: anywhere(),
+        class: Class::new(2).unwrap(),
+        refresh: Duration::from_secs(30),
+        log: None,
+        threads: 1,
+        fsync: false,
+        encrypted: false,
+        ethash: true,
+    };
+    Server::within(move |control| gateway::run(options, control)).unwrap()
+}
+
+/// In all three dialects, because connections speak them in turn.
+fn ethash_run_of(server: &Server, mix: &str) -> SubmitOptions {
+    let mut options = run_of(server, mix);
+    options.fleet.is_ethash = true;
+    (options.clients, options.rate) = (6, Some(12));
+    (options.duration, options.ahead) = (Duration::from_secs(2), 4);
+    options
+}
+
+#[test]
+fn each_kind_of_submit_gets_its_code_in_each_dialect_of_ethash() {
+    let mut house = ethash_house();
+    let mix = "accepted=4,stale=1,duplicate=1,low=1,malformed=1";
+    let mut options = ethash_run_of(&house, mix);
+    // Sixteen for each dialect: of every kind there is one in each.
+    (options.clients, options.rate) = (3, Some(48));
+    let report = submit(&options).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    for (sent, code) in [("stale", 21), ("duplicate", 22), ("low", 23), ("malformed", 20)] {
+        let answers = &report.answers[sent];
+        assert!(answers.sent > 0, "{sent}");
+        assert_eq!(answers.refused.get(&code), Some(&answers.sent), "{sent}: {answers:?}");
+    }
+    assert!(report.acknowledged > 0);
+    assert_eq!(house.ask("count").unwrap(), report.acknowledged);
+}
+
+#[test]
+fn a_swarm_attacks_an_ethash_lane_in_every_way_and_honest_miners_lose_no_share() {
+    let mut house = ethash_house();
+    let honest = ethash_run_of(&house, "accepted=1");
+    let others = [Attack::SlowLoris, Attack::HalfOpen, Attack::NeverRead, Attack::Flood];
+    let more = [Attack::LongLine, Attack::Duplicates, Attack::Garbage, Attack::Churn];
+    let attacks = [&others[..], &more, &[Attack::Worthless, Attack::Rates]].concat();
+    let report = hostile(&HostileOptions {
+        honest,
+        hostile_user: "evil.m{n}".to_owned(),
+        attacks: attacks.clone(),
+        each: 3,
+        doors: house.doors(),
+    })
+    .unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let acknowledged = report.alone.acknowledged + report.beside.acknowledged;
+    assert!(report.beside.acknowledged > 0);
+    assert_eq!(house.ask("count house").unwrap(), acknowledged, "all kept, and no others");
+    for attack in attacks {
+        let did = &report.swarm[attack.name()];
+        assert!(did.connections >= 3, "{attack:?}: {did:?}");
+        assert_eq!(did.bytes == 0, attack == Attack::HalfOpen, "{attack:?}: {did:?}");
+    }
+}
+
+#[test]
+fn an_attack_on_a_lane_that_has_no_such_thing_is_refused() {
+    let house = house();
+    let refused = hostile(&HostileOptions {
+        honest: run_of(&house, "accepted=1"),
+        hostile_user: "evil.m{n}".to_owned(),
+        attacks: vec![Attack::Worthless],
+        each: 1,
+        doors: house.doors(),
+    });
+    assert!(matches!(refused, Err(BenchError::Options(_))), "{refused:?}");
+}
+
 #[test]
 fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
     let mut house = house();
     let mut honest = run_of(&house, "accepted=1");
     honest.rate = Some(400);
     honest.duration = Duration::from_secs(1);
+    let of_ethash = [Attack::Worthless, Attack::Rates];
+    let attacks: Vec<_> = Attack::ALL.into_iter().filter(|a| !of_ethash.contains(a)).collect();
     let report = hostile(&HostileOptions {
         honest,
         hostile_user: "evil.m{n}".to_owned(),
-        attacks: Attack::ALL.to_vec(),
+        attacks: attacks.clone(),
         each: 2,
         doors: house.doors(),
     })
@@ -247,7 +385,7 @@ fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
     assert!(report.is_clean(), "{report:?}");
     let acknowledged = report.alone.acknowledged + report.beside.acknowledged;
     assert_eq!(house.ask("count house").unwrap(), acknowledged, "all kept, and no others");
-    for attack in Attack::ALL {
+    for attack in attacks {
         let did = &report.swarm[attack.name()];
         assert!(did.connections >= 2, "{attack:?}: {did:?}");
         let is_silent = attack == Attack::HalfOpen;

@@ -12,6 +12,7 @@ pub const LATE_EPOCHS: u64 = 2;
 /// In which epoch a share counts that stands behind the seal of `sealed`: its own, or the next one to be sealed; `None`
 /// when it is too late for either.
 #[must_use]
+#[inline]
 pub fn counts_in(sealed: Option<EpochNumber>, epoch: EpochNumber) -> Option<EpochNumber> {
     match sealed.filter(|s| epoch <= *s) {
         None => Some(epoch),

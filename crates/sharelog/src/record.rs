@@ -25,6 +25,7 @@ impl Extranonce {
 
     /// From its bytes; `None` above [`Extranonce::MAX`].
     #[must_use]
+    #[inline]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let len = u8::try_from(bytes.len()).ok().filter(|l| usize::from(*l) <= Self::MAX)?;
         let mut own = [0; Self::MAX];
@@ -34,6 +35,7 @@ impl Extranonce {
 
     /// From extranonce 1 and 2; `None` above [`Extranonce::MAX`] together.
     #[must_use]
+    #[inline]
     pub fn join(first: &[u8], second: &[u8]) -> Option<Self> {
         let total = first.len().checked_add(second.len()).filter(|t| *t <= Self::MAX)?;
         let mut own = [0; Self::MAX];
@@ -44,6 +46,7 @@ impl Extranonce {
 
     /// The bytes.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 struct Wish {
-    dirty: bool,
+    /// Since when there are unsynced bytes; a moment too early where the last sync has taken what came first.
+    dirty_since: Option<Instant>,
     urgent: bool,
     stop: bool,
 }
@@ -23,8 +24,8 @@ impl SyncBell {
     /// There are unsynced bytes.
     pub(crate) fn dirty(&self) {
         let mut wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wish.dirty {
-            wish.dirty = true;
+        if wish.dirty_since.is_none() {
+            wish.dirty_since = Some(Instant::now());
             self.bell.notify_one();
         }
     }
@@ -41,45 +42,51 @@ impl SyncBell {
         self.bell.notify_one();
     }
 
-    /// Waits for work; whether to go on after it.
-    fn wait(&self, group: Duration) -> bool {
+    /// Waits for work, and then for more of it until `when`, which is asked with the moment from which
+    /// on there are unsynced bytes; whether to go on after it.
+    fn wait(&self, when: impl Fn(Instant) -> Instant) -> bool {
         let guard = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = self
             .bell
-            .wait_while(guard, |w| !w.dirty && !w.urgent && !w.stop)
+            .wait_while(guard, |w| w.dirty_since.is_none() && !w.urgent && !w.stop)
             .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let left = when(guard.dirty_since.unwrap_or(now)).saturating_duration_since(now);
         let (mut guard, _) = self
             .bell
-            .wait_timeout_while(guard, group, |w| !w.urgent && !w.stop)
+            .wait_timeout_while(guard, left, |w| !w.urgent && !w.stop)
             .unwrap_or_else(PoisonError::into_inner);
-        guard.dirty = false;
+        guard.dirty_since = None;
         guard.urgent = false;
         !guard.stop
     }
 }
 
-/// How long to collect, so that what is written just after a sync began is on the disk within the
-/// interval: it waits for that sync, for the collecting and for its own sync. The fewer syncs the less
-/// they cost (each some 0.1 ms of processor time). A disk whose syncs take longer cannot keep the
-/// interval; then half of it is left for collecting, so that syncs do not follow each other.
-fn collecting(interval: Duration, usual_sync: Duration) -> Duration {
-    let left = interval.saturating_sub(usual_sync * 2);
-    left.clamp(interval / 2, interval / 10 * 9)
+/// When to sync, so that what is written first is on the disk within the interval, and no sooner: the
+/// fewer syncs the less they cost (each 0.1 to 0.3 ms of processor time). Counted from that first write and not from the last
+/// sync, because between the two nothing was owed. A disk whose syncs take long cannot keep
+/// the interval; then half of it passes between two of them, so that they do not follow each other.
+fn due(first: Instant, rested_since: Instant, interval: Duration, usual_sync: Duration) -> Instant {
+    let left = interval.saturating_sub(usual_sync);
+    // The system wakes nobody on the dot.
+    let collecting = left.clamp(interval / 2, interval - interval / 20);
+    (first + collecting).max(rested_since + interval / 2)
 }
 
 /// The thread's loop.
 pub(crate) fn run(shared: &Arc<Shared>, durability: Durability) {
     let mut usual = Duration::ZERO;
+    let mut rested_since = Instant::now();
     loop {
-        let group = match durability {
-            Durability::Group(interval) => collecting(interval, usual),
-            Durability::Fsync => Duration::ZERO,
-        };
-        let go_on = shared.bell.wait(group);
+        let go_on = shared.bell.wait(|first| match durability {
+            Durability::Group(interval) => due(first, rested_since, interval, usual),
+            Durability::Fsync => first,
+        });
         let begun = Instant::now();
         let synced = shared.sync_now();
+        rested_since = Instant::now();
         // Quick to rise and slow to fall.
-        usual = begun.elapsed().max(usual - usual / 16);
+        usual = (rested_since - begun).max(usual - usual / 16);
         match synced {
             Ok(()) if go_on => shared.look_ahead(),
             Ok(()) => {}
@@ -105,13 +112,40 @@ mod tests {
     {
         let ms = Duration::from_millis;
         let interval = ms(10);
-        for sync in 0..3 {
-            let collect = collecting(interval, ms(sync));
-            assert!(ms(sync) + collect + ms(sync) <= interval, "{sync}: {collect:?}");
-            assert!(collect >= ms(5));
+        let begun = Instant::now();
+        for sync in 0..=2 {
+            // A sync has begun; the first share that it does not take comes so much later.
+            for gap in 0..=4 {
+                let (first, ended) = (begun + ms(gap), begun + ms(sync));
+                let on_the_disk = due(first, ended, interval, ms(sync)) + ms(sync);
+                assert!(on_the_disk <= first + interval, "{sync}, {gap}");
+                assert!(on_the_disk >= first + ms(9), "{sync}, {gap}: as late as may be");
+            }
         }
-        assert_eq!(collecting(interval, ms(1)), ms(8));
-        assert_eq!(collecting(interval, ms(50)), ms(5), "a slow disk");
-        assert_eq!(collecting(Duration::ZERO, ms(1)), Duration::ZERO);
+        let since = |at: Instant| at.duration_since(begun);
+        assert_eq!(since(due(begun, begun + ms(3), interval, ms(3))), ms(8), "half to rest");
+        assert_eq!(since(due(begun, begun + ms(50), interval, ms(50))), ms(55), "a slow disk");
+        assert_eq!(due(begun, begun, Duration::ZERO, ms(1)), begun);
+    }
+
+    #[test]
+    fn what_is_written_while_others_are_synced_is_owed_from_then_on() {
+        let bell = SyncBell::default();
+        let asked = |bell: &SyncBell| {
+            let first = std::cell::Cell::new(None);
+            assert!(bell.wait(|at| {
+                first.set(Some(at));
+                at
+            }));
+            first.get().unwrap()
+        };
+        let before = Instant::now();
+        bell.dirty();
+        let after = Instant::now();
+        bell.dirty();
+        let first = asked(&bell);
+        assert!(before <= first && first <= after, "the first of the two");
+        bell.dirty();
+        assert!(asked(&bell) >= after, "the sync has taken the others");
     }
 }

@@ -78,7 +78,7 @@ pub struct CompareReport {
 }
 
 /// The middle one; the mean of the two middle ones of an even number.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
     let n = values.len();
