@@ -199,14 +199,14 @@ fn private(n: u32) -> Private {
 fn receipts() {
     let lane: LaneId = "btc".parse().unwrap();
     let (took, files) = best(|| {
-        let mut writer =
-            SoldWriter::new(&lane, EpochNumber(10), Cursor::default(), Cursor::default()).unwrap();
+        let file = || Cursor::new(Vec::<u8>::new());
+        let mut writer = SoldWriter::new(&lane, EpochNumber(10), file(), file()).unwrap();
         for n in 0..MILLION {
             writer.push(&contract(n), 1 << 60, 1_000_000).unwrap();
         }
         writer.finish().unwrap()
     });
-    let (sold_file, kept): (Cursor<Vec<u8>>, Cursor<Vec<u8>>) = (files.sold, files.kept);
+    let (mut sold_file, mut kept) = (files.sold, files.kept);
     println!(
         "sold tree of 1,000,000 contracts, salted: {:.2} s; {} MB public, {} MB kept",
         took.as_secs_f64(),
@@ -231,7 +231,6 @@ fn receipts() {
     };
     let note = head.sign(&w.key);
     let key = NoteKey::new(world::ORIGIN, w.key.verifying_key().to_bytes()).unwrap();
-    let (mut sold_file, mut kept) = (sold_file, kept);
     let wanted = contract(654_321).contract;
     let (finding, found) = best(|| sold::find(&mut sold_file, &mut kept, wanted).unwrap().unwrap());
     let receipt = Receipt {

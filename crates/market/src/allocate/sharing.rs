@@ -255,6 +255,7 @@ pub(crate) struct Search {
 }
 
 /// What was found.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     bar: Bar,
     of_operators: bool,

@@ -292,13 +292,13 @@ impl Within {
         }
         let end = end.map_or_else(|| END.to_vec(), |id| id.to_bytes().to_vec());
         match self.start {
-            None => self.from_the_first(tx, end).await,
-            Some(start) => self.from(tx, start, end).await,
+            None => self.all_epochs(tx, end).await,
+            Some(start) => self.one_epoch(tx, start, end).await,
         }
     }
 
     /// All epochs together.
-    async fn from_the_first(&mut self, tx: &mut Tx, end: Vec<u8>) -> Result<Option<Vec<LineOf>>> {
+    async fn all_epochs(&mut self, tx: &mut Tx, end: Vec<u8>) -> Result<Option<Vec<LineOf>>> {
         let (lane, first) = (self.lane.clone(), self.first.clone());
         let given = params![lane, self.before, self.epoch, first, end, PAGES_AT_ONCE];
         let rows = tx.fetch_all(sql::LINE_PAGES_BELOW, &given).await?;
@@ -317,7 +317,7 @@ impl Within {
     }
 
     /// One epoch after the other, because in each the first page is another.
-    async fn from(
+    async fn one_epoch(
         &mut self,
         tx: &mut Tx,
         start: ContractId,
