@@ -98,12 +98,13 @@ impl Treasury {
     /// Transactions of the pool with the outputs that could be ours. One that is gone is left out, and asked for again
     /// should it be listed again.
     async fn read_some(&self, wallet: &Wallet, ids: &[[u8; 32]]) -> Result<Vec<LeanTx>> {
-        let asked = ids.to_vec().into_iter().map(|id| {
+        let ids = ids.to_vec();
+        let asked = ids.into_iter().map(|id| {
             let node = wallet.node.clone();
             async move { (id, node.pool_transaction(&id).await) }
         });
         let mut answers = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE);
-        let mut found = Vec::with_capacity(ids.len());
+        let mut found = Vec::with_capacity(LOOKED_UP_AT_ONCE);
         while let Some((txid, answer)) = answers.next().await {
             let Some(bytes) = answer? else { continue };
             // What cannot be read pays none of our addresses.
