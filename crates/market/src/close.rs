@@ -17,6 +17,7 @@ pub(crate) use news::BlockNews;
 use crate::allocate::allocate;
 use crate::bulk::progress;
 use crate::contract::Contract;
+use crate::freeze::Freezes;
 use crate::metered::MeteredEpoch;
 use crate::record::{self, Public};
 use crate::tally::Tally;
@@ -75,11 +76,13 @@ impl Market {
         owed::lapse(tx, lane, epoch, now).await?;
         let (house, other) = closing.tally.house_and_other()?;
         let mut contracts = Contract::running(tx, &lane.lane).await?;
-        pause::stop_clocks(&mut contracts, epoch, closing.skipped);
+        let freezes = Freezes::read(tx, &lane.lane).await?;
+        pause::stop_clocks(&mut contracts, &freezes, epoch, closing.skipped);
+        freezes.stop_clocks(tx, &mut contracts, epoch, closing.skipped).await?;
         let paused = pause::paused(&contracts, epoch);
         let pausing = pause::pausing(&contracts, epoch);
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
-        let mut claims = self.claims(&contracts, epoch)?;
+        let mut claims = self.claims(&contracts, &freezes, epoch)?;
         claims.extend(metered.claims());
         let allocation = allocate(house, &claims)?;
         let mut schemes = solo::other_schemes(&contracts);
@@ -103,13 +106,15 @@ impl Market {
             });
         }
         let may_be_caused = is_short(&allocation) && self.may_be_caused(tx, lane, epoch).await?;
-        let how =
-            Close { epoch, settle, may_be_caused, operators: &self.config().operator_accounts };
+        let operators = &self.config().operator_accounts;
+        let how = Close { epoch, settle, may_be_caused, operators, freezes: &freezes };
         let deliveries = deliver(contracts, &allocation, how)?;
         write_deliveries(tx, lane, epoch, &deliveries, &earned, now).await?;
         dollars::close_dues(tx, lane, &deliveries, is_scheduled, epoch).await?;
-        Box::pin(self.credit_paused(tx, lane, &paused, epoch, allocation.surplus)).await?;
-        pause::note(tx, &paused, epoch, closing.skipped).await?;
+        self.end_freezes(tx, lane, &freezes, &deliveries, epoch).await?;
+        let credited = freezes.thawed(&paused, epoch);
+        Box::pin(self.credit_paused(tx, lane, &credited, epoch, allocation.surplus)).await?;
+        pause::note(tx, &paused, &freezes, epoch, closing.skipped).await?;
         end_near::tell_all(tx, lane, &deliveries, (epoch, closing.skipped), now).await?;
         short::note(tx, lane, epoch, deliveries.iter().map(Delivered::missed)).await?;
         let delivered = deliveries.iter().map(|d| (&d.contract, d.share));

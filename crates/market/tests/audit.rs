@@ -39,6 +39,9 @@ async fn lived(store: Store) -> World {
         market.start_metered(tx, someone(3), "meter", Hashrate(1_000), None).await
     });
     meter.unwrap();
+    // One that was taken back before it began.
+    let back = w.lease(someone(7), 500, 3).await;
+    transact!(w.store, tx -> Result<_> => { market.cancel(tx, someone(7), back).await }).unwrap();
     let epoch = async |rate| {
         w.work(Owner::Account(someone(4)), 10, 3);
         w.epoch_at(rate).await;

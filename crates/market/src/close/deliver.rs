@@ -3,6 +3,7 @@
 use crate::allocate::{Allocation, Entitlement, Share};
 use crate::contract::Contract;
 use crate::delivery::Delivery;
+use crate::freeze::Freezes;
 use crate::pause;
 use crate::settle::{earned_of_price, maintenance};
 use crate::{ContractState, Market, MarketError, Result};
@@ -14,13 +15,13 @@ impl Market {
     pub(super) fn claims(
         &self,
         contracts: &[Contract],
+        freezes: &Freezes,
         epoch: EpochNumber,
     ) -> Result<Vec<Entitlement>> {
         let mut claims = Vec::with_capacity(contracts.len());
         for c in contracts {
-            let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
-                continue;
-            };
+            let stands = pause::is_paused(c, epoch) || freezes.is_frozen(c, epoch);
+            let Some(delivery) = c.delivery().filter(|_| !stands) else { continue };
             let claim = delivery.claim(epoch)?;
             if epoch >= delivery.start && epoch < delivery.hard_end() {
                 claims.push(Entitlement {
@@ -45,6 +46,8 @@ pub(crate) struct Delivered {
     pub(super) shortfall: Hashes,
     /// Minor units of the price that are earned now.
     pub(super) recognise: i64,
+    /// Minor units of it that are kept for a payment that was taken back.
+    pub(super) kept: i64,
     /// Whether more changed than its progress.
     pub(super) is_changed: bool,
     /// What it missed and is not owed until it is known whose doing that was.
@@ -79,6 +82,8 @@ pub(super) struct Close<'a> {
     pub(super) may_be_caused: bool,
     /// What these miss he owes to nobody but himself: it takes no part of what others are compensated.
     pub(super) operators: &'a BTreeSet<AccountId>,
+    /// Disputed payments of contracts.
+    pub(super) freezes: &'a Freezes,
 }
 
 /// What an epoch does to every contract. Pure.
@@ -92,7 +97,7 @@ pub(super) fn deliver(
     let mut all = Vec::with_capacity(contracts.len());
     for c in contracts {
         while shares.next_if(|s| s.contract < c.id).is_some() {}
-        if c.delivery().is_some_and(|d| d.start <= close.epoch) {
+        if c.start.is_some_and(|start| start <= close.epoch) {
             let share = shares.next_if(|s| s.contract == c.id);
             all.push(deliver_one(c, share, close)?);
         }
@@ -117,8 +122,11 @@ fn deliver_one(mut c: Contract, share: Option<Share>, close: Close<'_>) -> Resul
     // What waits for a choice is short, too.
     let shortfall = Delivery { delivered: c.given(), ..delivery }.shortfall(epoch)?;
     c.short_since = (shortfall > Hashes::ZERO).then_some(c.short_since.unwrap_or(epoch));
+    let lost = close.freezes.lost(&c, epoch).filter(|_| c.life.undecided == Hashes::ZERO);
     c.state = if c.given() == c.work {
         ContractState::Completed
+    } else if lost.is_some() {
+        ContractState::ChargedBack
     } else if epoch.next() >= delivery.hard_end() && c.life.undecided == Hashes::ZERO {
         ContractState::Refunded
     } else {
@@ -134,7 +142,14 @@ fn deliver_one(mut c: Contract, share: Option<Share>, close: Close<'_>) -> Resul
     if c.state == ContractState::Refunded {
         c.refunded = c.price.minor - c.recognised;
     }
+    let mut kept = 0;
+    if c.state == ContractState::ChargedBack {
+        // What was paid for by money that is gone is not refunded out of ours.
+        let rest = c.price.minor - c.recognised;
+        kept = rest.min(lost.unwrap_or(0));
+        c.refunded = rest - kept;
+    }
     // One that is not on the roll comes onto it, or has ended.
     let is_changed = (c.state, c.refunded) != before || !c.enrolled;
-    Ok(Delivered { contract: c, share, shortfall, recognise, is_changed, aside })
+    Ok(Delivered { contract: c, share, shortfall, recognise, kept, is_changed, aside })
 }
