@@ -190,7 +190,13 @@ impl Market {
         if is_ended && price != earned + refunded && !kept {
             find("what of its price was earned and refunded is not its price");
         }
-        if refunded != 0 && (c.state == Completed || !is_ended) {
+        // One that was paid and taken back has its whole price back.
+        let may_be_back = match c.state {
+            Refunded | ChargedBack => true,
+            Cancelled => refunded == price,
+            _ => false,
+        };
+        if refunded != 0 && !may_be_back {
             find("something is refunded that is not");
         }
         let most = crate::settle::earned_of_price(price, c.given(), c.work);
