@@ -39,9 +39,6 @@ async fn lived(store: Store) -> World {
         market.start_metered(tx, someone(3), "meter", Hashrate(1_000), None).await
     });
     meter.unwrap();
-    // One that was taken back before it began.
-    let back = w.lease(someone(7), 500, 3).await;
-    transact!(w.store, tx -> Result<_> => { market.cancel(tx, someone(7), back).await }).unwrap();
     let epoch = async |rate| {
         w.work(Owner::Account(someone(4)), 10, 3);
         w.epoch_at(rate).await;
@@ -246,4 +243,19 @@ async fn every_change_is_found(store: Store) {
     let found: Vec<_> = NOT_FOUND.iter().filter(|(n, _)| !missed.contains_key(*n)).collect();
     assert!(found.is_empty(), "these are found by now, and stand among what cannot be: {found:?}");
     assert!(tried > 300, "{tried}");
+}
+
+#[test]
+fn a_contract_that_was_paid_and_taken_back_is_no_difference() {
+    testing::on_sqlite(async |store| {
+        let w = World::new(store).await;
+        w.prove(10_000).await;
+        let (me, market) = (someone(1), &w.market);
+        let c = w.lease(me, 500, 3).await;
+        transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, c).await }).unwrap();
+        w.epoch_at(10_000).await;
+        let mut tx = w.store.read().await.unwrap();
+        let audit = market.audit_contracts(&mut tx).await.unwrap();
+        assert_eq!(audit.findings, Vec::<String>::new());
+    });
 }
