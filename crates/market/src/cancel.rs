@@ -4,6 +4,7 @@
 //! |---|---|
 //! | not paid | *cancelled*, its capacity is free at once; a payment that comes later stays in the balance |
 //! | paid, its first epoch not begun | *cancelled*, the whole price is in the balance again, in the asset paid |
+//! | its payment is disputed | refused until that is settled |
 //! | its first epoch has begun | refused: it sells work, which is delivered or refunded pro rata at its end |
 //! | cancelled before | nothing changes, the same answer |
 //! | any other end | refused |
@@ -51,6 +52,10 @@ impl Market {
                 return Ok(Cancelled { refunded: refunded(c.refunded), before: true });
             }
             ContractState::AwaitingPayment => {}
+            // Its price would be free to buy something else with.
+            ContractState::Starting if c.life.frozen_since.is_some() => {
+                return Err(MarketError::WrongState { state: "frozen" });
+            }
             ContractState::Starting => self.check_not_begun(tx, &c).await?,
             ContractState::Active => return Err(MarketError::HasBegun),
             state => return Err(MarketError::WrongState { state: state.name() }),

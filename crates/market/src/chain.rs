@@ -2,18 +2,22 @@
 //! difficulty and hashprice are computed from.
 //!
 //! Promises: what is here is what the follower's transaction committed, no more and no less; a lane
-//! keeps [`KEPT_BLOCKS`] blocks of each of its assets. It is a mirror of public data and no part of the
+//! keeps [`KEPT_BLOCKS`] blocks of each of its assets, and those that FPPS still needs. It is a mirror of public data and no part of the
 //! books: blocks that leave the chain are deleted.
 //!
 //! What this module must not know: how a chain sets its difficulty.
 
-use crate::{Market, Result, sql};
+use crate::scheme::FEE_WINDOW_MAX;
+use crate::{Market, Result, scheme_sql, sql};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Asset, Hashes, LaneId};
 
 /// Blocks kept of a chain: the longest retarget period with the block before it, and the longest window
 /// of fees, are 2,016 blocks; and as many again for what is asked of earlier heights.
 pub const KEPT_BLOCKS: u64 = 4_096;
+
+/// Blocks kept at most where FPPS waits for some of them: three months of Dogecoin's, some 20 megabytes.
+const KEPT_FOR_FPPS_MAX: u64 = 130_000;
 
 /// A block of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +66,7 @@ impl Market {
             block.fees
         ];
         tx.execute(sql::INSERT_CHAIN_BLOCK, &row).await?;
-        let oldest = block.height.saturating_sub(KEPT_BLOCKS);
+        let oldest = oldest_kept(tx, lane, asset, block.height).await?;
         tx.execute(sql::TRIM_CHAIN, &params![lane.clone(), asset, oldest]).await?;
         Ok(())
     }
@@ -98,6 +102,16 @@ impl Market {
         tx.rollback().await?;
         rows.iter().map(chain_block).collect()
     }
+}
+
+/// Up to which height blocks are forgotten. After an outage the follower may be thousands of blocks ahead before an
+/// epoch is closed: those that FPPS has still to price an epoch's work by stay until then.
+async fn oldest_kept(tx: &mut Tx, lane: &LaneId, asset: Asset, tip: u64) -> Result<u64> {
+    let usual = tip.saturating_sub(KEPT_BLOCKS);
+    let row = tx.fetch_one(scheme_sql::OLDEST_OPEN_FPPS, &params![lane.clone(), asset]).await?;
+    let Some(open) = row.get::<Option<u64>>("height")? else { return Ok(usual) };
+    let wanted = open.saturating_sub(FEE_WINDOW_MAX + 1);
+    Ok(usual.min(wanted).max(tip.saturating_sub(KEPT_FOR_FPPS_MAX)))
 }
 
 fn chain_block(row: &Row) -> Result<ChainBlock> {

@@ -18,6 +18,7 @@ pub(crate) use deliver::Delivered;
 pub(crate) use lane_state::LaneState;
 pub(crate) use news::BlockNews;
 
+use crate::freeze::Freezes;
 use crate::metered::MeteredEpoch;
 use crate::record::{self, Public};
 use crate::tally::Tally;
@@ -77,7 +78,8 @@ impl Market {
         owed::lapse(tx, lane, epoch, now).await?;
         let (house, other) = closing.tally.house_and_other()?;
         let operators = &self.config().operator_accounts;
-        let going = Going { lane, epoch, skipped: closing.skipped, operators };
+        let freezes = Freezes::read(tx, &lane.lane).await?;
+        let going = Going { lane, epoch, skipped: closing.skipped, operators, freezes: &freezes };
         let Ahead { claimed, paused, pausing } = Box::pin(going.look_ahead(tx)).await?;
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         // What customers share by; the operator's own contracts take of what they leave.
@@ -97,7 +99,7 @@ impl Market {
             by_owner.push(units);
         }
         let may_be_caused = sharing.is_short() && self.may_be_caused(tx, lane, epoch).await?;
-        let how = Close { epoch, settle, may_be_caused, operators };
+        let how = Close { epoch, settle, may_be_caused, operators, freezes: &freezes };
         let sold = self.sold_tree(lane, epoch)?;
         let giving = Giving::of(going, how, sharing, &mut earned, &metered, sold)?;
         let given = Box::pin(giving.give_out(tx, is_scheduled, now)).await?;
@@ -105,8 +107,9 @@ impl Market {
         for (one, units) in earned.iter_mut().zip(&by_owner) {
             one.close(units, &owners)?;
         }
-        Box::pin(self.credit_paused(tx, lane, &paused, epoch, surplus)).await?;
-        pause::note(tx, &paused, epoch, closing.skipped).await?;
+        let credited = freezes.thawed(&paused, epoch);
+        Box::pin(self.credit_paused(tx, lane, &credited, epoch, surplus)).await?;
+        pause::note(tx, &paused, &freezes, epoch, closing.skipped).await?;
         drop(paused);
         for (owner, work) in closing.tally.by_owner() {
             if let Some(account) = owner {

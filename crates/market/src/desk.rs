@@ -3,7 +3,9 @@
 use crate::contract::Contract;
 use crate::{ContractState, Market, Result, sql};
 use gruve_store::params;
-use gruve_units::{AccountId, Amount, ContractId, Hashes, Hashrate, LaneId, Timestamp};
+use gruve_units::{
+    AccountId, Amount, ContractId, EpochNumber, Hashes, Hashrate, LaneId, Timestamp,
+};
 
 /// Contracts of a page at most.
 pub const SOLD_MAX: u32 = 200;
@@ -31,6 +33,8 @@ pub struct SoldContract {
     pub bought: Hashes,
     /// Work delivered.
     pub delivered: Hashes,
+    /// From which epoch on it gets nothing, because its payment is disputed.
+    pub frozen_since: Option<EpochNumber>,
 }
 
 impl Market {
@@ -62,6 +66,7 @@ impl Market {
                 created: c.created,
                 bought: c.work,
                 delivered: c.delivered,
+                frozen_since: c.life.frozen_since,
             });
         }
         tx.rollback().await?;

@@ -16,6 +16,7 @@ pub(crate) fn read(row: &Row) -> Result<LifeView> {
         undecided: row.get::<Option<Hashes>>("undecided")?.unwrap_or_default(),
         paused_since: row.get("paused_since")?,
         paused_epochs: row.get("paused_epochs")?,
+        frozen_since: row.get("frozen_since")?,
         rules: PlanLife::read(&row.get::<String>("rules")?)?,
     })
 }

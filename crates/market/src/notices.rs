@@ -25,11 +25,17 @@ pub enum NoticeKind {
     NotRenewed,
     /// Its earnings bought more work.
     Reinvested,
+    /// Its payment is disputed: it gets nothing for now.
+    Frozen,
+    /// The dispute is over and the payment stands: it goes on.
+    Thawed,
+    /// The payment was taken back: it is over.
+    ChargedBack,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [NoticeKind; 9] = [
+    pub const ALL: [NoticeKind; 12] = [
         NoticeKind::OperatorShortfall,
         NoticeKind::PauseAhead,
         NoticeKind::Paused,
@@ -39,6 +45,9 @@ impl NoticeKind {
         NoticeKind::Renewed,
         NoticeKind::NotRenewed,
         NoticeKind::Reinvested,
+        NoticeKind::Frozen,
+        NoticeKind::Thawed,
+        NoticeKind::ChargedBack,
     ];
 
     /// As stored and shown.
@@ -54,6 +63,9 @@ impl NoticeKind {
             NoticeKind::Renewed => "renewed",
             NoticeKind::NotRenewed => "not_renewed",
             NoticeKind::Reinvested => "reinvested",
+            NoticeKind::Frozen => "frozen",
+            NoticeKind::Thawed => "thawed",
+            NoticeKind::ChargedBack => "charged_back",
         }
     }
 
@@ -86,6 +98,19 @@ impl NoticeKind {
                  cover it, or nothing is for sale."
             }
             NoticeKind::Reinvested => "Earnings of this contract bought more work.",
+            NoticeKind::Frozen => {
+                "Your bank disputes the card payment of this contract: until that is settled it gets no \
+                 work and earns nothing new. Its clock and its end stand still, so no work is lost if \
+                 the payment stands."
+            }
+            NoticeKind::Thawed => {
+                "The dispute about the payment of this contract is over, and the payment stands: it \
+                 goes on, and its end is later by the epochs that it was frozen."
+            }
+            NoticeKind::ChargedBack => {
+                "Your bank took the payment of this contract back, so it has ended. What was paid for \
+                 undelivered work covered what your balance did not; the rest, if any, is in your balance."
+            }
         }
     }
 }

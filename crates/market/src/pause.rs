@@ -11,6 +11,7 @@
 //! measured energy ([`crate::owed`]). So a pause is worth nothing to the operator.
 
 use crate::contract::Contract;
+use crate::freeze::Freezes;
 use crate::happenings;
 use crate::notices::{Notice, NoticeKind, tell};
 use crate::owed::{self, Kind, NewOwed};
@@ -86,29 +87,46 @@ pub(crate) fn pausing(contracts: &[Contract], epoch: EpochNumber) -> Vec<Contrac
 }
 
 /// Stops the clocks of paused contracts for an epoch and those skipped before it.
-pub(crate) fn stop_clocks(contracts: &mut [Contract], epoch: EpochNumber, skipped: u64) {
+pub(crate) fn stop_clocks(
+    contracts: &mut [Contract],
+    freezes: &Freezes,
+    epoch: EpochNumber,
+    skipped: u64,
+) {
     for c in contracts.iter_mut().filter(|c| is_paused(c, epoch)) {
-        let (_, passed) = stood_still(c, epoch, skipped);
+        let (_, passed) = stood_still(c, freezes, epoch, skipped);
         c.life.paused_epochs = c.life.paused_epochs.saturating_add(passed);
     }
 }
 
-/// Since when a paused contract's clock stands still, and how many epochs one close adds to that.
-fn stood_still(c: &Contract, epoch: EpochNumber, skipped: u64) -> (EpochNumber, u64) {
+/// Since when a paused contract's clock stands still, and how many epochs one close adds to that: those in which it
+/// stands still for being frozen count as that.
+fn stood_still(
+    c: &Contract,
+    freezes: &Freezes,
+    epoch: EpochNumber,
+    skipped: u64,
+) -> (EpochNumber, u64) {
     let from = c.life.paused_since.max(c.start).unwrap_or(epoch);
-    (from, epoch.next().0.saturating_sub(from.0).min(skipped.saturating_add(1)))
+    let passed = epoch.next().0.saturating_sub(from.0).min(skipped.saturating_add(1));
+    let first = EpochNumber(epoch.next().0.saturating_sub(passed));
+    let frozen: u64 = freezes.stretches(c, first, epoch).iter().map(|s| s.epochs()).sum();
+    (from, passed.saturating_sub(frozen))
 }
 
 /// Writes down for statements that their clocks stood still.
 pub(crate) async fn note(
     tx: &mut Tx,
     paused: &[Contract],
+    freezes: &Freezes,
     epoch: EpochNumber,
     skipped: u64,
 ) -> Result<()> {
     for c in paused {
-        let (from, passed) = stood_still(c, epoch, skipped);
-        happenings::note_pause(tx, c.id, (from, epoch), passed).await?;
+        let (from, passed) = stood_still(c, freezes, epoch, skipped);
+        if passed > 0 {
+            happenings::note_pause(tx, c.id, (from, epoch), passed).await?;
+        }
     }
     Ok(())
 }

@@ -119,8 +119,8 @@ impl FppsConfig {
         let checks = [
             (
                 !earned.iter().any(|a| matches!(a, Asset::Etc | Asset::Eth)),
-                "scheme fpps needs the fees of every block, which are not kept of Ethash chains; use \
-                 pplns or solo",
+                "scheme fpps pays every share for a whole block, and on Ethash chains part of the work \
+                 ends in uncles, which pay less; use pplns or solo",
             ),
             (all_named, "fpps.assets must name every asset that the lane earns, once"),
             (

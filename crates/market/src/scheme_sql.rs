@@ -26,6 +26,10 @@ statements! {
         VALUES ($1, $2, $3, $4, 1)";
     OPEN_FPPS_EPOCHS = "SELECT epoch, house_work FROM market_fpps_epochs
         WHERE lane = $1 AND asset = $2 AND is_open = 1 ORDER BY epoch LIMIT $3";
+    /// The lowest height of the jobs of epochs that have no price yet.
+    OLDEST_OPEN_FPPS = "SELECT MIN(w.height) AS height FROM market_fpps_epochs e
+        JOIN market_fpps_work w ON w.lane = e.lane AND w.asset = e.asset AND w.epoch = e.epoch
+        WHERE e.lane = $1 AND e.asset = $2 AND e.is_open = 1";
     COUNT_OPEN_FPPS = "SELECT COUNT(*) AS n FROM market_fpps_epochs
         WHERE lane = $1 AND asset = $2 AND is_open = 1";
     CLOSE_FPPS_EPOCH = "UPDATE market_fpps_epochs SET is_open = 0

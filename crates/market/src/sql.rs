@@ -44,6 +44,12 @@ pub const LIFE_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_life.sqlite.sql"),
         postgres: include_str!("../migrations/0002_life.postgres.sql"),
     },
+    Migration {
+        number: 3,
+        name: "freezes",
+        sqlite: include_str!("../migrations/0003_life.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_life.postgres.sql"),
+    },
 ];
 
 /// The tables of `chain`, counted by themselves.
@@ -60,7 +66,7 @@ macro_rules! contract_columns {
          extension_epochs, catch_up_bps, epoch_work, work, price_asset, price_minor, fee_bps, \
          maintenance, maintenance_also, scheme, terms_hash, state, created_at, paid_at, start_epoch, delivered, short_since, \
           maintenance_due, recognised_minor, refunded_minor, \
-          holds, renews, compensated, undecided, paused_epochs, paused_since, rules, enrolled"
+          holds, renews, compensated, undecided, paused_epochs, paused_since, frozen_since, rules, enrolled"
     };
 }
 
@@ -117,12 +123,12 @@ statements! {
         WHERE account = $1 AND state = 'awaiting_payment'";
     /// Whether an account has ever paid for a contract.
     COUNT_PAID = "SELECT COUNT(*) AS n FROM market_contracts
-        WHERE account = $1 AND state NOT IN ('awaiting_payment', 'expired', 'cancelled')";
+        WHERE account = $1 AND state NOT IN ('awaiting_payment', 'expired', 'cancelled', 'charged_back')";
     /// What unpaid contracts hold whose accounts have never paid for one.
     HELD_BY_NEW = "SELECT c.hashrate FROM market_contracts c
         WHERE c.lane = $1 AND c.state = 'awaiting_payment' AND c.holds = 1 AND NOT EXISTS
         (SELECT 1 FROM market_contracts p WHERE p.account = c.account
-         AND p.state NOT IN ('awaiting_payment', 'expired', 'cancelled'))";
+         AND p.state NOT IN ('awaiting_payment', 'expired', 'cancelled', 'charged_back'))";
     CONTRACT = concat!("SELECT ", contract_columns!(), " FROM market_contracts WHERE id = $1");
     CONTRACTS_OF_ACCOUNT = concat!("SELECT ", contract_columns!(), " FROM market_contracts
         WHERE account = $1 ORDER BY created_at DESC, id DESC LIMIT $2");

@@ -90,9 +90,11 @@ impl TrackRecord {
             ContractState::Starting | ContractState::Active => &mut self.running,
             ContractState::Completed => &mut self.completed,
             ContractState::Refunded => &mut self.refunded,
-            ContractState::AwaitingPayment | ContractState::Expired | ContractState::Cancelled => {
-                return false;
-            }
+            // What was not paid for in the end says nothing of the plan.
+            ContractState::AwaitingPayment
+            | ContractState::Expired
+            | ContractState::Cancelled
+            | ContractState::ChargedBack => return false,
         };
         *place += 1;
         self.sold += 1;

@@ -244,3 +244,18 @@ async fn every_change_is_found(store: Store) {
     assert!(found.is_empty(), "these are found by now, and stand among what cannot be: {found:?}");
     assert!(tried > 300, "{tried}");
 }
+
+#[test]
+fn a_contract_that_was_paid_and_taken_back_is_no_difference() {
+    testing::on_sqlite(async |store| {
+        let w = World::new(store).await;
+        w.prove(10_000).await;
+        let (me, market) = (someone(1), &w.market);
+        let c = w.lease(me, 500, 3).await;
+        transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, c).await }).unwrap();
+        w.epoch_at(10_000).await;
+        let mut tx = w.store.read().await.unwrap();
+        let audit = market.audit_contracts(&mut tx).await.unwrap();
+        assert_eq!(audit.findings, Vec::<String>::new());
+    });
+}

@@ -7,8 +7,8 @@ mod world;
 use checking::every_change_is_found;
 use gruve_ledger::{Account, Entry, post};
 use gruve_market::{
-    ActKind, ChainBlock, Choice, FppsAsset, FppsConfig, MarketConfig, PlanConfig, PlanKind,
-    PlanLife, PriceSourceConfig, ReserveFrom, Result, Scheme, Unprofitable,
+    ActKind, ChainBlock, Choice, FppsAsset, FppsConfig, MarketConfig, PaymentDispute, PlanConfig,
+    PlanKind, PlanLife, PriceSourceConfig, ReserveFrom, Result, Scheme, Unprofitable,
 };
 use gruve_statement::document::Line;
 use gruve_statement::{SignedTerms, Statement};
@@ -279,4 +279,47 @@ fn a_changed_number_of_a_paused_or_compensated_statement_is_found() {
         count(&page, |l| matches!(l, Line::End(_))),
     ];
     assert!(counts.iter().all(|n| *n > 0), "{counts:?}: {:#?}", page.lines);
+}
+
+#[test]
+fn a_changed_number_of_a_frozen_or_charged_back_statement_is_found() {
+    let config = MarketConfig { plans: vec![scheme(Scheme::Pplns)], ..world::config() };
+    // More than what was not delivered, and less.
+    for lost in [1_000_000_000, 5] {
+        let page = told(&config, move |w: World| async move {
+            w.prove(RATE).await;
+            let me = someone(1);
+            let c = w.lease(me, 13_000, 20).await;
+            let says = async |cause: &str, word: PaymentDispute| {
+                let market = &w.market;
+                let said = transact!(w.store, tx -> Result<_> => {
+                    market.payment_disputed(tx, c, cause, word).await
+                });
+                said.unwrap();
+            };
+            for n in 0..4 {
+                w.epoch_at(RATE).await;
+                pays(&w, 100 + n).await;
+            }
+            says("dp_1", PaymentDispute::Open).await;
+            for _ in 0..3 {
+                w.epoch_at(RATE).await;
+            }
+            pays(&w, 110).await;
+            says("dp_1", PaymentDispute::Won).await;
+            for _ in 0..3 {
+                w.epoch_at(RATE).await;
+            }
+            says("dp_2", PaymentDispute::Open).await;
+            w.epoch_at(RATE).await;
+            says("dp_2", PaymentDispute::Lost(btc(lost))).await;
+            for _ in 0..MATURITY + 2 {
+                w.epoch_at(RATE).await;
+            }
+            papers(&w, me, c).await
+        });
+        assert_eq!(count(&page, |l| matches!(l, Line::Freeze(_))), 2, "{:#?}", page.lines);
+        let ended = |l: &Line| matches!(l, Line::End(e) if e.charged_back.is_some());
+        assert_eq!(count(&page, ended), 1);
+    }
 }

@@ -5,8 +5,8 @@ mod world;
 
 use gruve_ledger::{Account, Posted};
 use gruve_market::{
-    ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, ReserveFrom, Result,
-    Scheme, solo,
+    ChainBlock, FppsAsset, FppsConfig, KEPT_BLOCKS, MarketConfig, MarketError, PlanConfig,
+    ReserveFrom, Result, Scheme, solo,
 };
 use gruve_sharelog::{BlockRecord, Owner, Record};
 use gruve_store::{Store, laws, transact};
@@ -162,6 +162,28 @@ async fn fpps_pays_expectation_without_a_block_and_the_reserve_carries_it(store:
     w.orphan(hash).await;
     assert_eq!(w.holds(&Account::FppsReserve).await, before);
     assert_eq!(w.view(me, c).await.settled.minor, whole);
+    w.assert_all_sound().await;
+}
+
+async fn fpps_prices_what_waited_however_far_the_chain_has_gone_on_meanwhile(store: Store) {
+    let w = world(store, 100_000_000).await;
+    let me = someone(1);
+    let c = lease(&w, me, "fpps", 10_000).await;
+    w.epoch_at(20_000).await;
+    let worked = w.epoch_at(20_000).await;
+    chain_to(&w, FIRST + 7, worked.0).await;
+    assert_eq!(w.market.fpps_lines(me, c, 10).await.unwrap()[0].earned, None);
+    // Nobody closes an epoch while the follower catches up with what came in days.
+    let far = worked.0 + KEPT_BLOCKS + 50;
+    chain_to(&w, far, far).await;
+    w.epoch_at(0).await;
+    let lines = w.market.fpps_lines(me, c, 10).await.unwrap();
+    let line = lines.iter().find(|l| l.epoch == worked).unwrap();
+    assert_eq!(line.earned, Some(Accrual(owed(100_000))));
+    // What nothing waits for is forgotten as ever.
+    chain_to(&w, far + 1, far + 1).await;
+    let oldest = w.market.chain_blocks(&lane(), Asset::Btc, KEPT_BLOCKS).await.unwrap();
+    assert_eq!(oldest.iter().map(|b| b.height).collect::<Vec<_>>(), [far + 1, far]);
     w.assert_all_sound().await;
 }
 
@@ -379,7 +401,8 @@ async fn an_owner_may_keep_the_blocks_of_its_own_machines(store: Store) {
 laws! {
     schemes: [
         fpps_pays_expectation_without_a_block_and_the_reserve_carries_it,
-        fpps_is_not_sold_below_its_floor_nor_without_figures,
+        fpps_prices_what_waited_however_far_the_chain_has_gone_on_meanwhile,
+    fpps_is_not_sold_below_its_floor_nor_without_figures,
         a_used_up_reserve_pays_everybody_alike_and_owes_the_rest,
         a_solo_contract_gets_the_blocks_at_its_place_whole_and_no_others,
         an_owner_may_keep_the_blocks_of_its_own_machines,

@@ -25,6 +25,8 @@ pub enum Account {
     Remainder,
     /// The operator's losses.
     Loss,
+    /// What makes up for payments taken back.
+    ChargeBacks,
     /// Coins that can be spent.
     Hot,
     /// Coins that cannot be spent yet.

@@ -1,9 +1,10 @@
 //! A contract and how far it is.
 
-use crate::model::Missed;
+use crate::model::{Freeze, Missed};
 use crate::numbers::{ceil, floor, int, less};
 use crate::{Id, Wrong};
 use num_bigint::BigInt;
+use std::collections::BTreeMap;
 
 /// How work earns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub enum State {
     Completed,
     /// At its hard end with something missing.
     Refunded,
+    /// Its payment was taken back.
+    ChargedBack,
 }
 
 /// What it got in an epoch.
@@ -122,6 +125,8 @@ pub(crate) struct Contract {
     /// From when on it stands still, and for how many epochs it has.
     pub(crate) paused_since: Option<u64>,
     pub(crate) stood: u64,
+    /// Disputes about its payments.
+    pub(crate) freezes: BTreeMap<u64, Freeze>,
     /// In 2^-64 minor units of the first asset of `terms.maintenance`.
     pub(crate) maintenance_due: BigInt,
     pub(crate) recognised: BigInt,
@@ -166,6 +171,7 @@ impl Contract {
             short_since: None,
             paused_since: None,
             stood: 0,
+            freezes: BTreeMap::new(),
             maintenance_due: int(0),
             recognised: int(0),
             refunded: int(0),

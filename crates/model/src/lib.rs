@@ -31,7 +31,7 @@ mod window;
 pub use books::{Account, Balances};
 pub use contract::{FppsTerms, Line, PauseTerms, Scheme, State, Terms};
 pub use meter::{MeterState, MeterTerms};
-pub use model::{Act, Input, Lane, Model, Shares, Standing};
+pub use model::{Act, Input, Lane, Model, Shares, Standing, Word};
 pub use num_bigint::BigInt;
 pub use prices::{PriceRules, Report};
 pub use settlement::{SettlementLine, part_of_due};
@@ -194,6 +194,16 @@ wrong! {
     NoHysteresis,
     /// A pause is decided with the price of the settlement itself.
     PauseByTodaysPrice,
+    /// The clock of a disputed contract goes on.
+    ClockRunsWhileFrozen,
+    /// A disputed contract gets work all the same.
+    FrozenGetsWork,
+    /// A dispute counts from the running epoch on.
+    FrozenAtOnce,
+    /// What was paid for undelivered work is refunded, whatever was lost of the payment.
+    LossForgotten,
+    /// Whatever was lost of the payment, nothing is refunded.
+    LossKeepsAll,
     /// What the work of a paused contract earns is the operator's.
     PausedWorkKept,
     /// A paused contract is paid for its part of the surplus rounded up.

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod deliver;
+mod frozen;
 mod metered;
 mod missed;
 mod pausing;
@@ -17,6 +18,8 @@ use crate::prices::{PriceRules, Prices, Report};
 use crate::settlement::SettlementLine;
 use crate::window::Units;
 use crate::{Id, Who, Wrong};
+pub(crate) use frozen::Freeze;
+pub use frozen::Word;
 pub use missed::Act;
 pub(crate) use missed::Missed;
 use num_bigint::BigInt;
@@ -90,6 +93,8 @@ pub enum Input {
     Paid(Id, u64),
     /// It was not paid in time.
     Expired(Id),
+    /// Something is said of a contract's payment: about which dispute, and in which epoch.
+    Payment(Id, u64, Word, u64),
     /// Coins came in for an account.
     Funded(Id, usize, u64),
     /// An account took coins out.
@@ -268,6 +273,7 @@ impl Model {
             Input::Acts(act) => self.acts.push(act),
             Input::Chose(id, epoch, earnings) => self.choose(id, epoch, earnings),
             Input::Paid(id, now) => self.paid(id, now),
+            Input::Payment(id, dispute, word, now) => self.payment(id, dispute, &word, now),
             Input::Expired(id) => {
                 if let Some(c) = self.contracts.get_mut(&id) {
                     c.state = State::Expired;

@@ -129,13 +129,22 @@ fn rows(line: &Line) -> Vec<Cells> {
             std::iter::once(first).chain(units).collect()
         }
         Line::End(l) => {
-            let is = if l.complete { "completed" } else { "refunded" };
-            vec![vec![
+            let is = match (l.complete, l.charged_back) {
+                (true, _) => "completed",
+                (false, None) => "refunded",
+                (false, Some(_)) => "charged-back",
+            };
+            let mut row = vec![
                 ("is", is.to_string()),
                 ("epoch", l.epoch.to_string()),
                 ("asset", l.refund.asset.to_string()),
                 ("net_minor", l.refund.minor.to_string()),
-            ]]
+            ];
+            if let Some(back) = l.charged_back {
+                row.push(("gross_minor", back.lost_minor.to_string()));
+                row.push(("fee_minor", back.kept_minor.to_string()));
+            }
+            vec![row]
         }
         Line::Meter(l) => vec![vec![
             ("is", l.what.name().to_string()),
@@ -215,6 +224,7 @@ fn rows(line: &Line) -> Vec<Cells> {
         | Line::Owed(_)
         | Line::Decision(_)
         | Line::Pause(_)
+        | Line::Freeze(_)
         | Line::Dollars(_) => vec![life(line)],
         Line::TakeBack(l) => {
             let mut row = cells!("take-back", l, epoch, asset, number, block, life);
@@ -287,6 +297,11 @@ fn life(line: &Line) -> Cells {
             row
         }
         Line::Pause(l) => cells!("pause", l, epoch, from_epoch, epochs),
+        Line::Freeze(l) => {
+            let mut row = cells!("freeze", l, epoch, from_epoch);
+            row.push(("epochs", (l.epoch - l.from_epoch.min(l.epoch) + 1).to_string()));
+            row
+        }
         Line::Dollars(l) => {
             let mut row = cells!("dollars", l, epoch);
             row.push(("at_us", l.instant_us.to_string()));

@@ -161,6 +161,7 @@ fn add(day: &mut Day, line: &Line) -> Option<()> {
         | Line::Choice(_)
         | Line::Decision(_)
         | Line::Pause(_)
+        | Line::Freeze(_)
         | Line::Dollars(_) => {}
     }
     Some(())

@@ -12,8 +12,8 @@ mod life;
 
 pub use earned::{FoundLine, Limited, MeterLine, Metered, PricedJob, PricedLine, UsageLine};
 pub use life::{
-    AsideLine, Choice, ChoiceLine, Decision, DecisionLine, DollarsLine, JudgementLine, OwedLine,
-    PauseLine, Why,
+    AsideLine, Choice, ChoiceLine, Decision, DecisionLine, DollarsLine, FreezeLine, JudgementLine,
+    OwedLine, PauseLine, Why,
 };
 
 use crate::terms::Money;
@@ -232,6 +232,8 @@ pub enum Line {
     Decision(DecisionLine),
     /// The clock stood still.
     Pause(PauseLine),
+    /// It stood still because the payment was disputed.
+    Freeze(FreezeLine),
     /// Upkeep in dollars became upkeep in coins.
     Dollars(DollarsLine),
 }
@@ -258,6 +260,7 @@ impl Line {
             Line::Owed(l) => l.epoch,
             Line::Decision(l) => l.epoch,
             Line::Pause(l) => l.epoch,
+            Line::Freeze(l) => l.epoch,
             Line::Dollars(l) => l.epoch,
         }
     }
@@ -287,6 +290,7 @@ impl Line {
             Line::Owed(l) => format!("{} paid for work of epoch {}", l.asset, l.of_epoch),
             Line::Decision(l) => format!("decision in epoch {}", l.epoch),
             Line::Pause(l) => format!("pause from epoch {} to {}", l.from_epoch, l.epoch),
+            Line::Freeze(l) => format!("freeze from epoch {} to {}", l.from_epoch, l.epoch),
             Line::Dollars(l) => format!("upkeep in dollars up to epoch {}", l.epoch),
         }
     }
@@ -349,6 +353,19 @@ pub struct EndLine {
     pub complete: bool,
     /// What was given back.
     pub refund: Money,
+    /// Where its payment was taken back, what of the price was kept for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged_back: Option<ChargedBack>,
+}
+
+/// A contract ended because its payment was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChargedBack {
+    /// A fact: what was taken back and the balance no longer had, minor units of the price's asset.
+    pub lost_minor: i64,
+    /// Of the price of the work not delivered, what was kept for it.
+    pub kept_minor: i64,
 }
 
 /// A block was shared out.

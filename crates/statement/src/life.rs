@@ -1,8 +1,8 @@
 //! What happened in a contract's life beside delivery, done again. Pure.
 
 use crate::document::{
-    AsideLine, Big, Choice, ChoiceLine, Decision, DecisionLine, DollarsLine, JudgementLine,
-    OwedLine, PauseLine, Why,
+    AsideLine, Big, ChargedBack, Choice, ChoiceLine, Decision, DecisionLine, DollarsLine,
+    FreezeLine, JudgementLine, OwedLine, PauseLine, Why,
 };
 use crate::replay::{Replay, TH_DAY, Verdict, expected_hashes, mul_div, must};
 use crate::terms::{
@@ -31,6 +31,8 @@ pub(crate) struct Life {
     pause_from: Option<u64>,
     /// Epochs up to which it was paused.
     paused_to: Option<u64>,
+    /// Epochs up to which it was frozen.
+    frozen_to: Option<u64>,
     /// Dues in dollars that have no price yet.
     open_dues: usize,
     dollars_to: Option<u64>,
@@ -266,6 +268,45 @@ impl Replay {
         let sum = self.position.paused_epochs.checked_add(l.epochs).ok_or("it does not fit")?;
         self.position.paused_epochs = sum;
         Ok(())
+    }
+
+    pub(crate) fn take_freeze(&mut self, l: &FreezeLine) -> Verdict {
+        if self.has_ended() || self.is_metered {
+            return Err("the contract does not run".into());
+        }
+        let Some(start) = self.start.filter(|start| *start <= l.from_epoch) else {
+            return Err("its epochs are none".into());
+        };
+        if l.from_epoch > l.epoch || self.life.frozen_to.is_some_and(|to| l.from_epoch <= to) {
+            return Err("its epochs are none".into());
+        }
+        if let Some(w) = self.last_work.filter(|w| w.epoch >= l.from_epoch) {
+            return Err(format!("work of epoch {} was delivered in it", w.epoch));
+        }
+        let sum = self.position.paused_epochs.checked_add(l.epoch - l.from_epoch + 1);
+        // One that a pause has counted is not counted again.
+        let sum = sum
+            .filter(|sum| *sum <= l.epoch - start + 1)
+            .ok_or("more epochs are counted than passed")?;
+        self.position.paused_epochs = sum;
+        self.life.frozen_to = Some(l.epoch);
+        Ok(())
+    }
+
+    /// What of the price of undelivered work goes back where the payment was taken back: what was lost is kept.
+    pub(crate) fn left_of(
+        &self,
+        rest: u128,
+        epoch: u64,
+        back: &ChargedBack,
+    ) -> Result<u128, String> {
+        if self.life.frozen_to != Some(epoch) {
+            return Err("it was not frozen when its payment was taken back".into());
+        }
+        let lost = u128::try_from(back.lost_minor).map_err(|_| "less than nothing was lost")?;
+        let kept = rest.min(lost);
+        must("kept_minor", i128::from(back.kept_minor), i128::try_from(kept).unwrap_or(i128::MAX))?;
+        Ok(rest - kept)
     }
 
     fn dollars_fee(&self) -> Option<u64> {

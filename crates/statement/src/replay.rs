@@ -187,6 +187,7 @@ impl Replay {
             Line::Owed(l) => self.take_owed(l),
             Line::Decision(l) => self.take_decision(l),
             Line::Pause(l) => self.take_pause(l),
+            Line::Freeze(l) => self.take_freeze(l),
             Line::Dollars(l) => self.take_dollars(l),
         }
     }
@@ -360,7 +361,10 @@ impl Replay {
             return Err(format!("complete is {} and should be {complete}", l.complete));
         }
         let hard_end = self.hard_end().unwrap_or(u64::MAX);
-        if !complete && l.epoch + 1 < hard_end {
+        if complete && l.charged_back.is_some() {
+            return Err("all its work was given: nothing is kept of its price".into());
+        }
+        if !complete && l.epoch + 1 < hard_end && l.charged_back.is_none() {
             return Err(format!("it may not end without all its work before epoch {hard_end}"));
         }
         if !complete && self.position.undecided > Hashes::ZERO {
@@ -370,7 +374,11 @@ impl Replay {
         let price = self.terms.price;
         let paid = u128::try_from(price.minor).map_err(|_| "a negative price".to_owned())?;
         let (earned, _) = mul_div(paid, given.0, self.terms.work.0)?;
-        let back = if complete { 0 } else { paid.saturating_sub(earned) };
+        let rest = if complete { 0 } else { paid.saturating_sub(earned) };
+        let back = match &l.charged_back {
+            Some(charged_back) => self.left_of(rest, l.epoch, charged_back)?,
+            None => rest,
+        };
         must("refund", i128::from(l.refund.minor), i128::try_from(back).unwrap_or(i128::MAX))?;
         if l.refund.asset != price.asset {
             return Err(format!(

@@ -222,6 +222,35 @@ pub trait InvoiceSink: Send + Sync {
 
     /// Its time was over; what had come is in the customer's balance.
     async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), crate::SinkError>;
+
+    /// A payment that the invoice was paid with is disputed, or no more. Told within the transaction that books the
+    /// dispute, of an open one again and again; a refusal is noted, and what the sink had written is undone.
+    async fn disputed(
+        &self,
+        tx: &mut Tx,
+        invoice: &Invoice,
+        dispute: &Dispute<'_>,
+    ) -> Result<(), crate::SinkError>;
+}
+
+/// How a dispute about a payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dispute<'a> {
+    /// Its name at the service.
+    pub name: &'a str,
+    /// How it stands.
+    pub stands: DisputeStands,
+}
+
+/// See [`Dispute`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisputeStands {
+    /// Nobody knows yet.
+    Open,
+    /// The payment stands.
+    Won,
+    /// It was taken back, and the customer's balance no longer had this much of it.
+    Lost(Amount),
 }
 
 #[cfg(test)]

@@ -106,7 +106,9 @@ pub use desk::INVOICES_PAGE_MAX;
 pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
 pub use holdings::{HeldCoin, Holding, Holdings, account_signature, script_signature};
-pub use invoice::{Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose};
+pub use invoice::{
+    Dispute, DisputeStands, Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose,
+};
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use limits::{Approval, PayoutBounds, PayoutLimits};
 pub use moves::{GatherPolicy, SweepPolicy};

@@ -201,6 +201,9 @@ gruve_store::statements! {
     DISPUTED_IN_BATCH = "SELECT 1 AS one FROM treasury_payouts p
         JOIN treasury_disputes d ON d.account = p.account
         WHERE p.batch = $1 AND d.state IN ('open', 'owing') LIMIT 1";
+    /// The invoice that a payment paid for: one that came after its closing paid for nothing of it.
+    PAID_WITH = "SELECT i.id AS id FROM treasury_payments p JOIN treasury_invoices i ON i.id = p.invoice
+        WHERE p.id = $1 AND (i.closed_at IS NULL OR p.arrived_at <= i.closed_at)";
     INSERT_REFUND = "INSERT INTO treasury_refunds (id, payment, amount, state, reason, asked_at)
         VALUES ($1, $2, $3, 'asked', $4, $5)";
     REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, r.asked_at, p.external, p.asset FROM treasury_refunds r

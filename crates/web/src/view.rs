@@ -7,7 +7,7 @@ use gruve_chain::params::Hardness;
 use gruve_market::{BlockState, ContractState, LaneStats};
 use gruve_treasury::{InvoiceState, PayoutState};
 use gruve_units::{
-    Algorithm, Amount, Asset, Bps, ContractId, EpochRule, InvoiceId, Target, Timestamp,
+    Algorithm, Amount, Asset, Bps, ContractId, EpochNumber, EpochRule, InvoiceId, Target, Timestamp,
 };
 
 /// A lane as the public sees it: its figures, and what is live.
@@ -138,8 +138,19 @@ pub(crate) fn contract_state(s: ContractState) -> StateView {
         ContractState::Refunded => ("Ended, rest refunded", "warn"),
         ContractState::Expired => ("Not paid in time", "bad"),
         ContractState::Cancelled => ("Cancelled", ""),
+        ContractState::ChargedBack => ("Ended, payment taken back", "bad"),
     };
     state(s.name(), text, tone)
+}
+
+/// The same of one whose payment may be disputed.
+pub(crate) fn contract_stands(s: ContractState, frozen: Option<EpochNumber>) -> StateView {
+    match (s, frozen) {
+        (ContractState::Starting | ContractState::Active, Some(_)) => {
+            state(s.name(), "Frozen: payment disputed", "bad")
+        }
+        _ => contract_state(s),
+    }
 }
 
 /// A block's state.

@@ -130,7 +130,8 @@ fn papers_of_other_rooms_are_written_as_the_document_says() {
         { "is": "epoch", "epoch": 7, "began_us": 70, "house_work": "9", "entitled_all": "8", "surplus": "1",
           "entitled": "4", "made_good": "1", "delivered": "5", "delivered_sum": "5", "shortfall": "0",
           "upkeep": "6", "upkeep_due": "6", "units": units },
-        { "is": "end", "epoch": 7, "complete": true, "refund": { "asset": "BTC", "minor": 0 } },
+        { "is": "end", "epoch": 7, "complete": false, "refund": { "asset": "BTC", "minor": 0 },
+          "charged_back": { "lost_minor": 5, "kept_minor": 4 } },
         { "is": "accrual", "epoch": 7, "asset": "BTC", "block": hash, "life": 0, "height": 9, "reward_minor": 50,
           "before_epoch": 8, "first_epoch": null, "first_units": "0", "after_units": "1", "own_first": "0",
           "own_after": "1", "accrual": "18446744073709551616" },
@@ -159,6 +160,7 @@ fn papers_of_other_rooms_are_written_as_the_document_says() {
         { "is": "decision", "epoch": 7, "instant_us": 80, "price_micro": 1, "earns_micro": 1, "costs_micro": 2,
           "decision": "override", "effective_epoch": 8 },
         { "is": "pause", "epoch": 9, "from_epoch": 7, "epochs": 3 },
+        { "is": "freeze", "epoch": 9, "from_epoch": 7 },
         { "is": "dollars", "epoch": 7, "instant_us": 80, "total": "2", "due": "1", "price_micro": 5, "coins": "1",
           "upkeep_due": "6" },
     ]);

@@ -4,7 +4,9 @@
 mod house;
 
 use axum::http::StatusCode;
+use gruve_market::PaymentDispute;
 use gruve_statement::{Checker, SignedTerms, Statement};
+use gruve_store::transact;
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::json;
@@ -102,4 +104,59 @@ async fn a_quote_says_what_it_may_earn_and_the_contract_keeps_it() {
     assert!(shown.body.contains("What it may earn"), "{}", shown.body);
     let loses = forecast["expects_loss"].as_bool().unwrap();
     assert_eq!(shown.body.contains("You should expect to lose money"), loses);
+}
+
+#[tokio::test]
+async fn whoever_disputes_a_payment_is_told_why_nothing_accrues() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let lane = &house.lanes[0];
+    house.block(lane, false).await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
+    let quote = me.post("/api/v1/quotes", order).await.json();
+    let bought = me.post("/api/v1/contracts", json!({ "quote": quote["quote"] })).await.json();
+    let minor = bought["invoice"]["amount"]["minor"].as_i64().unwrap();
+    let due = gruve_units::Amount::new(lane.asset, minor);
+    house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
+    house.block(lane, false).await;
+    house.epochs(2).await;
+    let id = bought["contract"].as_str().unwrap();
+    let says = async |word: PaymentDispute| {
+        let (market, id) = (&house.market, id.parse().unwrap());
+        let told = transact!(house.store, tx -> gruve_market::Result<_> => {
+            market.payment_disputed(tx, id, "dp_1", word).await
+        });
+        told.unwrap();
+    };
+    let path = format!("/api/v1/contracts/{id}");
+    let at = format!("/contracts/{id}");
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
+    let life = me.get(&format!("{path}/life")).await.json();
+    assert_eq!(life["frozen_since"], json!(null));
+    assert!(!page.get(&at).await.body.contains("disputed"));
+    says(PaymentDispute::Open).await;
+    house.epochs(2).await;
+    let life = me.get(&format!("{path}/life")).await.json();
+    assert!(life["frozen_since"].is_u64(), "{life}");
+    assert_eq!(life["notices"][0]["kind"], "frozen");
+    let shown = page.get(&at).await.body;
+    assert!(shown.contains("Frozen: payment disputed"), "{shown}");
+    assert!(shown.contains("The payment of this contract is disputed: from epoch "), "{shown}");
+    assert!(page.get("/account").await.body.contains("Frozen: payment disputed"));
+    let refused = me.post(&format!("{path}/cancel"), json!({})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+    says(PaymentDispute::Lost(due)).await;
+    house.epochs(2).await;
+    assert_eq!(me.get(&path).await.json()["state"], "charged_back");
+    let shown = page.get(&at).await.body;
+    assert!(shown.contains("Ended, payment taken back") && !shown.contains("Frozen:"), "{shown}");
+    let printed = page.get(&format!("{at}/statement")).await.body;
+    assert!(printed.contains("Payment disputed from epoch "), "{printed}");
+    assert!(printed.contains("Payment taken back: the contract has ended"), "{printed}");
+    let terms = SignedTerms::parse(&me.get(&format!("{path}/terms")).await.body).unwrap();
+    let statement = me.get(&format!("{path}/statement")).await.body;
+    let mut checker = Checker::begin(terms, None).unwrap();
+    checker.page(&Statement::parse(&statement).unwrap()).unwrap();
 }

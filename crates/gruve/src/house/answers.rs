@@ -10,14 +10,14 @@ use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{ChainStanding, NetworkFigures, Node as _, NodeGroup, NodeHealth};
 use gruve_farm::{Farm, MachineOwner};
 use gruve_hosting::Hosting;
-use gruve_market::{Market, Paid, StampSource};
+use gruve_market::{Market, MarketError, Paid, PaymentDispute, PaymentWord, StampSource};
 use gruve_proof::stamp;
 use gruve_sharelog::Owner;
 use gruve_store::Tx;
 use gruve_stratum::{
     Authorized, Destination, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps,
 };
-use gruve_treasury::{Invoice, InvoiceSink, Purpose, SinkError};
+use gruve_treasury::{Dispute, DisputeStands, Invoice, InvoiceSink, Purpose, SinkError};
 use gruve_units::{Asset, Blame, Blamed, Bps, Class, Clock, EpochNumber, LaneId, MachineId};
 use gruve_web::{
     Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MachinePaid, MetricsFor, SaleRooms,
@@ -177,6 +177,41 @@ impl InvoiceSink for InvoiceOutcome {
             return Ok(());
         }
         self.market.invoice_expired(tx, contract).await.map_err(|e| SinkError::of(&e))
+    }
+
+    async fn disputed(
+        &self,
+        tx: &mut Tx,
+        invoice: &Invoice,
+        dispute: &Dispute<'_>,
+    ) -> Result<(), SinkError> {
+        let Purpose::Contract(contract) = invoice.purpose else { return Ok(()) };
+        let word = match dispute.stands {
+            DisputeStands::Open => PaymentDispute::Open,
+            DisputeStands::Won => PaymentDispute::Won,
+            DisputeStands::Lost(lost) => PaymentDispute::Lost(lost),
+        };
+        let what = match self.market.payment_disputed(tx, contract, dispute.name, word).await {
+            Ok(PaymentWord::Nothing) => return Ok(()),
+            Ok(PaymentWord::Freezes(epoch)) => format!(
+                "The card payment of your contract {contract} is disputed: from epoch {epoch} on it gets no work, and \
+                 its end stands still, until that is settled."
+            ),
+            Ok(PaymentWord::Thaws(epoch)) => format!(
+                "The dispute about the payment of your contract {contract} is over: it goes on with epoch {epoch}."
+            ),
+            Ok(PaymentWord::Ends(epoch)) => format!(
+                "The payment of your contract {contract} was taken back: the contract ends with epoch {epoch}."
+            ),
+            // A machine: it is its owner's and works on, and nothing that it earns leaves the account.
+            Err(MarketError::UnknownContract) => {
+                tracing::warn!(%contract, dispute = dispute.name, "the payment of a machine is disputed");
+                return Ok(());
+            }
+            Err(e) => return Err(SinkError::of(&e)),
+        };
+        let told = self.accounts.tell_owner(tx, invoice.account, &what).await;
+        told.map_err(|e| SinkError::of(&e))
     }
 }
 

@@ -190,15 +190,15 @@ impl Market {
         find: &mut impl FnMut(&str),
     ) -> Result<()> {
         use ContractState::{
-            Active, AwaitingPayment, Cancelled, Completed, Expired, Refunded, Starting,
+            Active, AwaitingPayment, Cancelled, ChargedBack, Completed, Expired, Refunded, Starting,
         };
         let (price, earned, refunded) = (c.price.minor, c.recognised, c.refunded);
         let wanted = match c.state {
             AwaitingPayment | Cancelled | Expired => 0,
             Starting | Active => price - earned,
-            Completed | Refunded => 0,
+            Completed | Refunded | ChargedBack => 0,
         };
-        let is_ended = matches!(c.state, Completed | Refunded);
+        let is_ended = matches!(c.state, Completed | Refunded | ChargedBack);
         let is_begun = is_ended || c.state == Active;
         let nothing = (Hashes::ZERO, Hashes::ZERO, 0, 0);
         let had = (c.delivered, c.given(), earned, c.life.paused_epochs);
@@ -208,10 +208,18 @@ impl Market {
         if c.enrolled && c.state != Active {
             find("it is on the roll and does not run");
         }
-        if is_ended && price != earned + refunded {
+        // What was kept for a payment taken back, its statement recomputes.
+        let kept = c.state == ChargedBack && price > earned + refunded;
+        if is_ended && price != earned + refunded && !kept {
             find("what of its price was earned and refunded is not its price");
         }
-        if refunded != 0 && (c.state == Completed || !is_ended) {
+        // One that was paid and taken back has its whole price back.
+        let may_be_back = match c.state {
+            Refunded | ChargedBack => true,
+            Cancelled => refunded == price,
+            _ => false,
+        };
+        if refunded != 0 && !may_be_back {
             find("something is refunded that is not");
         }
         let most = crate::settle::earned_of_price(price, c.given(), c.work);

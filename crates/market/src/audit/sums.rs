@@ -127,7 +127,8 @@ impl Market {
         if odd != 0 {
             audit.find(format!("{odd} settlements take upkeep of somebody who has no contract"));
         }
-        for (sql, kind, sign) in [(SOLD_TO, "market-sale", -1), (BACK_TO, "market-refund", 1)] {
+        let back: &[&str] = &["market-refund", "market-cancel"];
+        for (sql, kinds, sign) in [(SOLD_TO, &["market-sale"][..], -1), (BACK_TO, back, 1)] {
             let mut sums = Sums::new();
             each(tx, sql, |account, asset, row| {
                 let minor: i64 = row.get("minor")?;
@@ -135,7 +136,7 @@ impl Market {
                 Ok(())
             })
             .await?;
-            compare(tx, audit, &[kind], AccountKind::CustomerAvailable, sums).await?;
+            compare(tx, audit, kinds, AccountKind::CustomerAvailable, sums).await?;
         }
         let mut owed = Sums::new();
         each(tx, OWED_BY, |account, asset, row| {

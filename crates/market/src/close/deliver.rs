@@ -3,6 +3,7 @@
 use crate::allocate::{Entitlement, Share};
 use crate::contract::Contract;
 use crate::delivery::Delivery;
+use crate::freeze::Freezes;
 use crate::settle::{earned_of_price, maintenance};
 use crate::{ContractState, MarketError, Result, pause};
 use gruve_units::{AccountId, Asset, EpochNumber, Hashes};
@@ -13,10 +14,10 @@ pub(super) fn claim_of(
     c: &Contract,
     epoch: EpochNumber,
     operators: &BTreeSet<AccountId>,
+    freezes: &Freezes,
 ) -> Result<Option<Entitlement>> {
-    let Some(delivery) = c.delivery().filter(|_| !pause::is_paused(c, epoch)) else {
-        return Ok(None);
-    };
+    let stands = pause::is_paused(c, epoch) || freezes.is_frozen(c, epoch);
+    let Some(delivery) = c.delivery().filter(|_| !stands) else { return Ok(None) };
     let claim = delivery.claim(epoch)?;
     let has_claim = epoch >= delivery.start && epoch < delivery.hard_end();
     Ok(has_claim.then(|| Entitlement {
@@ -40,6 +41,8 @@ pub(crate) struct Delivered {
     pub(super) shortfall: Hashes,
     /// Minor units of the price that are earned now.
     pub(super) recognise: i64,
+    /// Minor units of it that are kept for a payment that was taken back.
+    pub(super) kept: i64,
     /// Whether more changed than its progress.
     pub(super) is_changed: bool,
     /// What it missed and is not owed until it is known whose doing that was.
@@ -69,6 +72,8 @@ pub(super) struct Close<'a> {
     pub(super) may_be_caused: bool,
     /// What these miss he owes to nobody but himself: it takes no part of what others are compensated.
     pub(super) operators: &'a BTreeSet<AccountId>,
+    /// Disputed payments of contracts.
+    pub(super) freezes: &'a Freezes,
 }
 
 /// What an epoch does to a contract that has begun.
@@ -93,8 +98,11 @@ pub(super) fn deliver_one(
     // What waits for a choice is short, too.
     let shortfall = Delivery { delivered: c.given(), ..delivery }.shortfall(epoch)?;
     c.short_since = (shortfall > Hashes::ZERO).then_some(c.short_since.unwrap_or(epoch));
+    let lost = close.freezes.lost(&c, epoch).filter(|_| c.life.undecided == Hashes::ZERO);
     c.state = if c.given() == c.work {
         ContractState::Completed
+    } else if lost.is_some() {
+        ContractState::ChargedBack
     } else if epoch.next() >= delivery.hard_end() && c.life.undecided == Hashes::ZERO {
         ContractState::Refunded
     } else {
@@ -110,8 +118,15 @@ pub(super) fn deliver_one(
     if c.state == ContractState::Refunded {
         c.refunded = c.price.minor - c.recognised;
     }
+    let mut kept = 0;
+    if c.state == ContractState::ChargedBack {
+        // What was paid for by money that is gone is not refunded out of ours.
+        let rest = c.price.minor - c.recognised;
+        kept = rest.min(lost.unwrap_or(0));
+        c.refunded = rest - kept;
+    }
     // One that is not on the roll comes onto it, or has ended.
     let is_changed = (c.state, c.refunded) != before || !c.enrolled;
     let units = Vec::new();
-    Ok(Delivered { contract: c, share, units, shortfall, recognise, is_changed, aside })
+    Ok(Delivered { contract: c, share, units, shortfall, recognise, kept, is_changed, aside })
 }

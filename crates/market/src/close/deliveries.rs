@@ -89,6 +89,9 @@ impl<'a> Writing<'a> {
         if c.refunded > 0 {
             refund(tx, c, self.now).await?;
         }
+        if d.kept > 0 {
+            keep(tx, c, d.kept, self.now).await?;
+        }
         if d.aside > Hashes::ZERO {
             owed::set_aside(tx, c, epoch, d.aside).await?;
         }
@@ -180,5 +183,15 @@ async fn refund(tx: &mut Tx, c: &Contract, now: Timestamp) -> Result<()> {
     let amount = Amount::new(c.price.asset, c.refunded);
     gruve_ledger::post(tx, &Entry::transfer(reason, "market-refund", now, from, to, amount))
         .await?;
+    Ok(())
+}
+
+/// What was paid for work never delivered makes up for the payment that was taken back.
+async fn keep(tx: &mut Tx, c: &Contract, minor: i64, now: Timestamp) -> Result<()> {
+    let reason = format!("market/charged-back/{}", c.id);
+    let (from, to) = (Account::PrepaidWork(c.id), Account::ChargeBacks);
+    let amount = Amount::new(c.price.asset, minor);
+    let entry = Entry::transfer(reason, "market-charged-back", now, from, to, amount);
+    gruve_ledger::post(tx, &entry).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::pool::EarnedUnits;
 use crate::allocate::{Allocation, Claimed, Entitlement, Share, Sharing, Step};
 use crate::bulk::progress::{Reading, Rewriting};
 use crate::contract::{Contract, Running};
+use crate::freeze::Freezes;
 use crate::metered::{MeterSold, MeteredEpoch};
 use crate::record::{self, SoldTo, SoldTree};
 use crate::settlement::Owing;
@@ -27,6 +28,8 @@ pub(super) struct Going<'a> {
     /// Epochs before it that have no row.
     pub(super) skipped: u64,
     pub(super) operators: &'a BTreeSet<AccountId>,
+    /// Disputed payments of contracts.
+    pub(super) freezes: &'a Freezes,
 }
 
 /// What is known of an epoch's leases before anything is shared out.
@@ -49,13 +52,14 @@ impl Going<'_> {
     ) -> Result<Option<Vec<Contract>>> {
         let mut some = running.next(tx, progress).await?;
         if let Some(some) = &mut some {
-            pause::stop_clocks(some, self.epoch, self.skipped);
+            pause::stop_clocks(some, self.freezes, self.epoch, self.skipped);
+            self.freezes.stop_clocks(some, self.epoch, self.skipped);
         }
         Ok(some)
     }
 
     fn claim(&self, c: &Contract) -> Result<Option<Entitlement>> {
-        claim_of(c, self.epoch, self.operators)
+        claim_of(c, self.epoch, self.operators, self.freezes)
     }
 
     /// Goes through a lane's leases without changing any.
@@ -179,12 +183,14 @@ impl<'a> Giving<'a> {
         let mut writing = Writing::of(lane, epoch, &assets, now);
         let (mut running, mut progress) = (Running::of(&lane.lane), Rewriting::of(&lane.lane));
         while let Some(some) = self.going.page(tx, &mut running, progress.reading()).await? {
+            self.going.freezes.note(tx, &some, epoch, skipped).await?;
             let (mut some, told) = self.page(some)?;
             if let Some(sold) = &mut self.given.sold {
                 sold.push(tx, &told).await?;
             }
             writing.write(tx, &mut some).await?;
             dollars::close_dues(tx, lane, &some, is_scheduled, epoch).await?;
+            self.going.freezes.end(tx, &some, epoch, now).await?;
             let near = end_near::came_near_now(&some, (epoch, skipped));
             if !near.is_empty() {
                 let followers = writing.followers(tx).await?;
@@ -209,6 +215,7 @@ impl<'a> Giving<'a> {
             sold.push(tx, &told).await?;
         }
         writing.finish(tx).await?;
+        self.going.freezes.close_thawed(tx, lane, epoch).await?;
         progress.finish(tx).await?;
         missed.note(tx, lane, epoch).await?;
         Ok(self.given)
@@ -227,7 +234,7 @@ impl<'a> Giving<'a> {
                 }
                 (share, is_operators) = (Some(got), claim.is_operators);
             }
-            if c.delivery().is_some_and(|d| d.start <= self.going.epoch) {
+            if c.start.is_some_and(|start| start <= self.going.epoch) {
                 let own = units.first().map_or(0, |(_, units)| *units);
                 let d = Delivered { units, ..deliver_one(c, share, self.how)? };
                 if self.given.sold.is_some() {

@@ -2,10 +2,13 @@
 
 use super::rows::{Place, read};
 use crate::contract::Contract;
+use crate::freeze;
 use crate::happenings;
 use crate::price::in_coin;
 use crate::{MarketError, Result};
-use gruve_statement::document::{Big, Decision, DecisionLine, DollarsLine, Line, PauseLine};
+use gruve_statement::document::{
+    Big, Decision, DecisionLine, DollarsLine, FreezeLine, Line, PauseLine,
+};
 use gruve_store::{Tx, params, statements};
 use gruve_units::{Accrual, Asset, ContractId, Timestamp};
 
@@ -40,6 +43,10 @@ pub(super) async fn happenings(
         let epoch: u64 = row.get("to_epoch")?;
         let (from_epoch, epochs) = (row.get("from_epoch")?, row.get("epochs")?);
         all.push(((epoch, 0, 0), Line::Pause(PauseLine { epoch, from_epoch, epochs })));
+    }
+    for row in read(tx, freeze::STRETCHES, &params![c.id, ROWS_MAX]).await? {
+        let (epoch, from_epoch): (u64, u64) = (row.get("to_epoch")?, row.get("from_epoch")?);
+        all.push(((epoch, 0, 0), Line::Freeze(FreezeLine { epoch, from_epoch })));
     }
     decisions(tx, c, all).await?;
     dues(tx, c, all).await

@@ -4,10 +4,10 @@ use super::{Kind, Neighbours, STATEMENT_EPOCHS_MAX, Subject, life, schemes, usag
 use crate::bulk::accruals;
 use crate::bulk::lines::{self, LineOf};
 use crate::contract::Contract;
-use crate::{MarketError, Result};
+use crate::{ContractState, MarketError, Result, freeze};
 use gruve_statement::document::{
-    AccrualLine, Big, CreditLine, EndLine, EpochLine, Line, ReversalLine, SettlementLine,
-    TakeBackLine, Units,
+    AccrualLine, Big, ChargedBack, CreditLine, EndLine, EpochLine, Line, ReversalLine,
+    SettlementLine, TakeBackLine, Units,
 };
 use gruve_statement::terms::SchemeRule;
 use gruve_store::{FETCH_ROWS_MAX, Row, Tx, Value, params, statements};
@@ -233,10 +233,22 @@ async fn ended(tx: &mut Tx, c: &Contract, all: &mut Vec<(Place, Line)>) -> Resul
     let row = tx.fetch_one(ENDED, &params![c.id]).await?;
     if let Some(epoch) = row.get::<Option<EpochNumber>>("ended_epoch")? {
         let refund = gruve_units::Amount::new(c.price.asset, c.refunded).into();
-        let end = EndLine { epoch: epoch.0, complete: c.given() == c.work, refund };
+        let charged_back = match c.state {
+            ContractState::ChargedBack => Some(charged_back(tx, c, epoch).await?),
+            _ => None,
+        };
+        let end = EndLine { epoch: epoch.0, complete: c.given() == c.work, refund, charged_back };
         all.push(((epoch.0, 1, 0), Line::End(end)));
     }
     Ok(())
+}
+
+/// What of the price was kept when its payment was taken back.
+async fn charged_back(tx: &mut Tx, c: &Contract, ended: EpochNumber) -> Result<ChargedBack> {
+    Ok(ChargedBack {
+        lost_minor: freeze::lost_by(tx, c.id, ended).await?,
+        kept_minor: c.price.minor - c.recognised - c.refunded,
+    })
 }
 
 /// Take-backs by the life of the block they are of.

@@ -90,6 +90,7 @@ impl<'a> Running<'a> {
             | Line::Owed(_)
             | Line::Decision(_)
             | Line::Pause(_)
+            | Line::Freeze(_)
             | Line::Dollars(_) => self.add_life(line),
         }
     }
@@ -155,6 +156,10 @@ impl<'a> Running<'a> {
                 self.position.assets[at].owed_paid_minor += l.paid_minor;
             }
             Line::Pause(l) => p.paused_epochs = p.paused_epochs.saturating_add(l.epochs),
+            Line::Freeze(l) => {
+                let epochs = l.epoch.saturating_add(1).saturating_sub(l.from_epoch);
+                p.paused_epochs = p.paused_epochs.saturating_add(epochs);
+            }
             Line::Dollars(l) => {
                 p.dollars = l.total;
                 plus(&mut p.upkeep_due, l.coins)?;

@@ -23,11 +23,13 @@ pub enum ContractState {
     Expired,
     /// Taken back by its owner before its first epoch; what was paid is in the balance again.
     Cancelled,
+    /// Its payment was taken back by the payer's bank.
+    ChargedBack,
 }
 
 impl ContractState {
     /// All states.
-    pub const ALL: [ContractState; 7] = [
+    pub const ALL: [ContractState; 8] = [
         ContractState::AwaitingPayment,
         ContractState::Starting,
         ContractState::Active,
@@ -35,6 +37,7 @@ impl ContractState {
         ContractState::Refunded,
         ContractState::Expired,
         ContractState::Cancelled,
+        ContractState::ChargedBack,
     ];
 
     /// As stored and shown.
@@ -48,6 +51,7 @@ impl ContractState {
             ContractState::Refunded => "refunded",
             ContractState::Expired => "expired",
             ContractState::Cancelled => "cancelled",
+            ContractState::ChargedBack => "charged_back",
         }
     }
 
@@ -137,8 +141,10 @@ pub struct LifeView {
     pub undecided: Hashes,
     /// Since when its clock stands still.
     pub paused_since: Option<EpochNumber>,
-    /// Epochs that its clock stood still.
+    /// Epochs that its clock stood still, paused or frozen.
     pub paused_epochs: u64,
+    /// From which epoch on it gets nothing, because its payment is disputed.
+    pub frozen_since: Option<EpochNumber>,
     /// The rules it was sold under.
     pub rules: PlanLife,
 }

@@ -56,6 +56,7 @@ const FACTS: &[&str] = &[
     "per_block",
     "earns_micro",
     "price_micro",
+    "lost_minor",
     // The meter
     "price_minor",
     "price_hashrate",

@@ -17,6 +17,7 @@ impl Model {
         let done = sum(work.filter(|((a, o, _), _)| *a == 0 && o.is_none()).map(|(_, w)| w));
         let runs = |c: &&Contract| {
             let works = !c.is_paused(epoch) || self.wrong == Some(Wrong::PausedGetsWork);
+            let works = works && (!c.is_frozen(epoch) || self.wrong == Some(Wrong::FrozenGetsWork));
             let is_due = c.begin() <= epoch && epoch < c.hard_end(self.wrong);
             c.state == State::Running && works && is_due
         };
@@ -109,7 +110,7 @@ impl Model {
         let (wrong, may_be_caused) = (self.wrong, self.may_be_caused);
         let operators = &self.lane.operator_accounts;
         let Some(c) = self.contracts.get_mut(&id) else { return };
-        if c.state != State::Running || c.begin() > epoch {
+        if c.state != State::Running || c.start > epoch {
             return;
         }
         let got = line.map_or(int(0), |l| l.delivered.clone());
@@ -136,6 +137,8 @@ impl Model {
         let waits = c.undecided > int(0) && wrong != Some(Wrong::EndedWhileUndecided);
         if given == c.work {
             c.state = State::Completed;
+        } else if c.lost(epoch).is_some() && c.undecided == int(0) {
+            c.state = State::ChargedBack;
         } else if epoch + 1 >= c.hard_end(wrong) && !waits {
             c.state = State::Refunded;
         }
@@ -162,6 +165,19 @@ impl Model {
             c.refunded = &c.price - &c.recognised;
             let (n, to) = (c.refunded.clone(), Account::Available(c.account));
             self.books.post(asset, &[(prepaid, n.clone())], &[(to, n)]);
+        }
+        if c.state == State::ChargedBack {
+            let rest = &c.price - &c.recognised;
+            let lost = c.lost(epoch).unwrap_or_default();
+            let kept = match wrong {
+                Some(Wrong::LossForgotten) => int(0),
+                Some(Wrong::LossKeepsAll) => rest.clone(),
+                _ => rest.clone().min(lost),
+            };
+            c.refunded = &rest - &kept;
+            let credits =
+                [(Account::ChargeBacks, kept), (Account::Available(c.account), c.refunded.clone())];
+            self.books.post(asset, &[(prepaid, rest)], &credits);
         }
         if self.contracts[&id].state != State::Running {
             self.let_follow(id, epoch);

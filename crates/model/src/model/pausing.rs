@@ -56,13 +56,15 @@ impl Model {
     }
 
     pub(super) fn stop_clocks(&mut self, epoch: u64, skipped: u64) {
-        if self.wrong == Some(Wrong::ClockRunsWhilePaused) {
-            return;
-        }
-        let running = self.contracts.values_mut().filter(|c| c.state == State::Running);
-        for c in running.filter(|c| c.is_paused(epoch)) {
-            let from = c.paused_since.unwrap_or(epoch).max(c.start);
-            c.stood += (epoch + 1 - from).min(skipped + 1);
+        let pauses = self.wrong != Some(Wrong::ClockRunsWhilePaused);
+        let freezes = self.wrong != Some(Wrong::ClockRunsWhileFrozen);
+        for c in self.contracts.values_mut().filter(|c| c.state == State::Running) {
+            let is_paused = c.is_paused(epoch);
+            for e in epoch - skipped..=epoch {
+                // Paused at its close, and since when.
+                let paused = pauses && is_paused && c.is_paused(e);
+                c.stood += u64::from(paused || (freezes && c.is_frozen(e)));
+            }
         }
     }
 
@@ -71,7 +73,7 @@ impl Model {
         let (surplus, _) = self.surplus[&epoch].clone();
         let still = self.contracts.values().filter(|c| c.state == State::Running);
         let still: Vec<_> = still
-            .filter(|c| c.is_paused(epoch))
+            .filter(|c| c.is_paused(epoch) && !c.is_frozen(epoch))
             .map(|c| (c, c.epoch_work.clone().min(less(&c.work, &c.spoken_for()))))
             .collect();
         let all = sum(still.iter().map(|(_, rate)| rate));

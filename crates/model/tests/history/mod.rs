@@ -1,6 +1,7 @@
 //! A generated history that the market lives through, written down so that a model can live through it too.
 
 mod blocks;
+mod disputes;
 mod lane;
 mod metered;
 mod reserve;
@@ -9,6 +10,7 @@ mod work;
 
 use crate::observed::{Observed, observe};
 use crate::world::{self, BITS, World};
+use disputes::Disputes;
 use gruve_market::Accountant;
 use gruve_model::{Input, Model};
 use gruve_store::Store;
@@ -65,6 +67,10 @@ pub(crate) struct Figures {
     pub(crate) renewed: u64,
     pub(crate) caused: u64,
     pub(crate) compensated: u64,
+    /// Payments that were disputed, those that stood, and contracts that ended for one that did not.
+    pub(crate) disputed: u64,
+    pub(crate) thawed: u64,
+    pub(crate) charged_back: u64,
 }
 
 struct Block {
@@ -102,6 +108,8 @@ pub(crate) struct History {
     resumed: BTreeSet<(ContractId, EpochNumber)>,
     /// Missed work that was seen to be the operator's doing.
     told: BTreeSet<(ContractId, EpochNumber)>,
+    /// Disputes: what of them happens is drawn apart from everything else.
+    disputes: Disputes,
     /// The contract that the one being ordered is to follow.
     renews: Option<ContractId>,
     /// The public chains' tips, as far as they were told.
@@ -125,6 +133,7 @@ impl History {
             metered: Vec::new(),
             resumed: BTreeSet::new(),
             told: BTreeSet::new(),
+            disputes: Disputes::new(plan.seed),
             renews: None,
             tips: [world::FIRST - 21, world::FIRST + AUX_HEIGHT - 21],
             heights: [100, 5_000],
@@ -170,6 +179,7 @@ impl History {
         self.renew().await;
         self.choose().await;
         self.act().await;
+        self.dispute().await;
         self.by_meter().await;
         self.own_schemes().await;
         self.chains().await;

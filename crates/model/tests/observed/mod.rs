@@ -51,6 +51,7 @@ fn account(key: &str) -> Option<gruve_model::Account> {
         Account::WindowReserve => M::WindowReserve,
         Account::Remainder => M::Remainder,
         Account::Loss => M::Loss,
+        Account::ChargeBacks => M::ChargeBacks,
         Account::ChainHot => M::Hot,
         Account::ChainMaturing => M::Maturing,
         Account::Clearing(method) if method == "reorganisation" => M::Reorganisation,
@@ -178,6 +179,7 @@ async fn observe_contracts(w: &World, contracts: &[(AccountId, ContractId)]) -> 
             ContractState::Starting | ContractState::Active => State::Running,
             ContractState::Completed => State::Completed,
             ContractState::Refunded => State::Refunded,
+            ContractState::ChargedBack => State::ChargedBack,
             _ => State::Expired,
         };
         let line = |l: &gruve_market::EpochLine| Line {

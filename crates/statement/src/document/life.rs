@@ -175,6 +175,16 @@ pub struct PauseLine {
     pub epochs: u64,
 }
 
+/// A contract's clock stood still because its payment was disputed: every epoch of these counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeLine {
+    /// The last epoch of it.
+    pub epoch: u64,
+    /// The first.
+    pub from_epoch: u64,
+}
+
 /// Upkeep in dollars up to a scheduled instant, in coins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

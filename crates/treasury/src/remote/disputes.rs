@@ -3,16 +3,17 @@
 //! A refund takes the money from the customer's balance first and asks the service then, by a key that
 //! makes it happen once; what the service refuses goes back to the balance. Refunds and lost disputes
 //! that were not asked for here are counted by what the service says in all. While a dispute is open
-//! nothing leaves the account: what was bought with the payment, and what that earns, stays here.
+//! nothing leaves the account, and the room above is told: it freezes what was bought with the payment.
+//! A payment that came after its invoice was closed bought nothing, and freezes nothing.
 
 use super::checkouts::service_error;
 use super::client::Failed;
 use super::stripe::Stripe;
 use crate::payments::payment_by_name;
-use crate::{Method, Payment, Result, Treasury, TreasuryError, sql};
+use crate::{Dispute, DisputeStands, Method, Payment, Result, Treasury, TreasuryError, sql};
 use gruve_ledger::{Account, Entry, LedgerError, Posting, balance};
 use gruve_store::{Tx, params, transact};
-use gruve_units::{AccountId, Amount, Duration, PaymentId};
+use gruve_units::{AccountId, Amount, Blame, Duration, PaymentId};
 
 /// An open dispute is looked at so often, webhook or not: they take weeks.
 const LOOK_EVERY: Duration = Duration::from_secs(6 * 3_600);
@@ -33,6 +34,11 @@ fn place_of(payment: &Payment, account: AccountId) -> Account {
     } else {
         Account::CustomerAvailable(account)
     }
+}
+
+async fn is_open(tx: &mut Tx, dispute: &str) -> Result<bool> {
+    let row = tx.fetch_one(sql::DISPUTE, &params![dispute]).await?;
+    Ok(row.get::<String>("state")? == "open")
 }
 
 fn not_booked() -> TreasuryError {
@@ -228,20 +234,70 @@ impl Treasury {
             let now = self.now();
             let values = params![dispute, payment.id, account, payment.amount.asset, minor, now];
             tx.execute(sql::OPEN_DISPUTE, &values).await?;
-            let Some(is_lost) = seen.lost else { return Ok(()) };
-            let state = if is_lost { "lost" } else { "won" };
-            let closed = tx.execute(sql::CLOSE_DISPUTE, &params![dispute, state, now]).await?;
-            if is_lost && closed == 1 {
-                let event = format!("dispute:{dispute}");
-                let taken = self.take_back(tx, payment.id, minor, &event).await?;
-                if taken.lost.minor > 0 {
-                    // What was bought with it still earns: nothing leaves until somebody decides so.
-                    tx.execute(sql::OWE_DISPUTE, &params![dispute]).await?;
-                }
+            let stands = match seen.lost {
+                // One that has an end here keeps it, whatever an old answer says.
+                None => is_open(tx, dispute).await?.then_some(DisputeStands::Open),
+                Some(is_lost) => self.close_dispute(tx, (dispute, &payment), minor, is_lost).await?,
+            };
+            if let Some(stands) = stands {
+                self.tell_of_dispute(tx, &payment, Dispute { name: dispute, stands }).await?;
             }
             self.passing("dispute booked, before commit")?;
             Ok(())
         })
+    }
+
+    /// Books a dispute's end, once; what that was if it is new.
+    async fn close_dispute(
+        &self,
+        tx: &mut Tx,
+        (dispute, payment): (&str, &Payment),
+        minor: i64,
+        is_lost: bool,
+    ) -> Result<Option<DisputeStands>> {
+        let state = if is_lost { "lost" } else { "won" };
+        let closed = tx.execute(sql::CLOSE_DISPUTE, &params![dispute, state, self.now()]).await?;
+        match (closed, is_lost) {
+            (1, false) => Ok(Some(DisputeStands::Won)),
+            (1, true) => {
+                let event = format!("dispute:{dispute}");
+                let taken = self.take_back(tx, payment.id, minor, &event).await?;
+                if taken.lost.minor > 0 {
+                    // What was delivered for it still earns: nothing leaves until somebody decides so.
+                    tx.execute(sql::OWE_DISPUTE, &params![dispute]).await?;
+                }
+                Ok(Some(DisputeStands::Lost(taken.lost)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Tells the room above of a dispute about what an invoice was paid with.
+    async fn tell_of_dispute(
+        &self,
+        tx: &mut Tx,
+        payment: &Payment,
+        dispute: Dispute<'_>,
+    ) -> Result<()> {
+        let Some(sink) = self.0.sink.get() else { return Ok(()) };
+        let Some(row) = tx.fetch_optional(sql::PAID_WITH, &params![payment.id]).await? else {
+            return Ok(());
+        };
+        let Some(invoice) = self.invoice_row(tx, row.get("id")?).await? else { return Ok(()) };
+        tx.execute(sql::SAVE, &[]).await?;
+        match sink.disputed(tx, &invoice, &dispute).await {
+            Ok(()) => {}
+            Err(e) if e.blame == Blame::Rejected => {
+                tracing::error!(
+                    invoice = %invoice.id, dispute = dispute.name, error = %e,
+                    "a payment is disputed, and what it paid for goes on"
+                );
+                tx.execute(sql::BACK_TO_SAVED, &[]).await?;
+            }
+            Err(e) => return Err(TreasuryError::Sink(e)),
+        }
+        tx.execute(sql::FORGET_SAVED, &[]).await?;
+        Ok(())
     }
 
     /// Asks how the open disputes stand that nothing was heard of for a while: one whose end nobody told would

@@ -11,9 +11,9 @@ use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_add
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    BankAccount, ChainWallet, DepthStep, ExternalSigner, GatherPolicy, Invoice, InvoiceSink,
-    InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy, Treasury,
-    TreasuryConfig, TreasuryError,
+    BankAccount, ChainWallet, DepthStep, Dispute, ExternalSigner, GatherPolicy, Invoice,
+    InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy,
+    Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -81,6 +81,30 @@ impl InvoiceSink for Market {
 
     async fn expired(&self, _: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
         assert_eq!(invoice.state, InvoiceState::Expired);
+        Ok(())
+    }
+
+    async fn disputed(
+        &self,
+        tx: &mut Tx,
+        invoice: &Invoice,
+        dispute: &Dispute<'_>,
+    ) -> Result<(), SinkError> {
+        // Kept in the same transaction, by a name that nothing else has.
+        const PUT: &str =
+            "CREATE TABLE IF NOT EXISTS told_disputes (n INTEGER, told TEXT NOT NULL)";
+        const TELL: &str = "INSERT INTO told_disputes (n, told)
+            SELECT COALESCE(MAX(n), 0) + 1, $1 FROM told_disputes";
+        let Dispute { name, stands } = dispute;
+        let told = format!("{} {name} {stands:?}", invoice.amount);
+        let keep = async |tx: &mut Tx| {
+            tx.execute(PUT, &[]).await?;
+            tx.execute(TELL, &gruve_store::params![told.as_str()]).await
+        };
+        keep(tx).await.map_err(|e| SinkError::of(&e))?;
+        if self.refuses {
+            return Err(SinkError { blame: Blame::Rejected, message: "not ours".into() });
+        }
         Ok(())
     }
 }

@@ -92,7 +92,7 @@ impl Bench {
         });
         let (clock, entropy) = (house.clock.clone(), house.entropy.clone());
         house.treasury = Treasury::new(house.store.clone(), clock, entropy, config).unwrap();
-        house.treasury.tell_invoices_to(Arc::new(Market { refuses: false }));
+        house.treasury.tell_invoices_to(Arc::new(Market { refuses: house.refuses }));
     }
 }
 

@@ -31,8 +31,10 @@ answers! {
         undecided: Hashes,
         /// Since when its clock stands still.
         paused_since: Option<EpochNumber>,
-        /// Epochs that its clock stood still.
+        /// Epochs that its clock stood still, paused or frozen.
         paused_epochs: u64,
+        /// From which epoch on it gets nothing, because its payment is disputed.
+        frozen_since: Option<EpochNumber>,
         /// As sold.
         rules: PlanLife,
         /// Work missed by the operator's doing.
@@ -253,6 +255,7 @@ pub(crate) async fn life(
         undecided: c.life.undecided,
         paused_since: c.life.paused_since,
         paused_epochs: c.life.paused_epochs,
+        frozen_since: c.life.frozen_since,
         rules: c.life.rules,
         owed: owed.iter().map(owed_line).collect(),
         decisions: decisions.iter().map(decision).collect(),

@@ -8,7 +8,7 @@ use crate::money::{amount, percent, rate, term_text, time};
 use crate::pages::earnings;
 use crate::pages::payouts::payout_table;
 use crate::state::AppState;
-use crate::view::{BalanceView, contract_state, rule_of};
+use crate::view::{BalanceView, contract_stands, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
@@ -167,6 +167,7 @@ fn shown_first(contracts: &[ContractView]) -> Vec<&ContractView> {
                 | ContractState::Refunded
                 | ContractState::Expired
                 | ContractState::Cancelled
+                | ContractState::ChargedBack
         )
     };
     let mut all: Vec<&ContractView> = contracts.iter().collect();
@@ -219,7 +220,7 @@ fn contract_table(contracts: &[&ContractView]) -> Markup {
                 } }
                 tbody { @for c in contracts { tr {
                     (cell!("Contract", html! { a href={ "/contracts/" (c.id) } { (c.title) } }))
-                    (cell!("State", contract_state(c.state).tag()))
+                    (cell!("State", contract_stands(c.state, c.life.frozen_since).tag()))
                     (cell!(r "Hashrate", rate(c.hashrate)))
                     (cell!("Term", term_text(c.term_epochs, rule_of(c.epoch_us))))
                     (cell!(r "Delivered", percent(c.delivered.0, c.bought.0)))

@@ -12,7 +12,7 @@ use crate::pages::machines::electricity;
 use crate::pages::renewal;
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
-use crate::view::{contract_state, rule_of};
+use crate::view::{contract_stands, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{counted, say, t, text};
 use axum::extract::State;
@@ -58,7 +58,7 @@ pub(crate) async fn contract(
         section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
             header {
                 h2 #figures-h { (say!("{hashrate} on lane {lane}", hashrate = rate(c.hashrate), lane = c.lane)) }
-                (contract_state(c.state).tag())
+                (contract_stands(c.state, c.life.frozen_since).tag())
             }
             @if let Some(inv) = invoice.filter(|i| i.state.is_open()) {
                 p.actions {

@@ -19,7 +19,9 @@ use serde::Deserialize;
 pub(crate) fn cancel_form(visitor: &Visitor, c: &ContractView) -> Markup {
     let what = match c.state {
         ContractState::AwaitingPayment => "Cancel this order",
-        ContractState::Starting => "Cancel, and get the price back",
+        ContractState::Starting if c.life.frozen_since.is_none() => {
+            "Cancel, and get the price back"
+        }
         _ => return html! {},
     };
     html! {
@@ -42,7 +44,8 @@ pub(crate) fn sheet(
 ) -> Markup {
     let pauses = c.life.rules.unprofitable == Unprofitable::Pause;
     let runs = matches!(c.state, ContractState::Starting | ContractState::Active);
-    if owed.is_empty() && notices.is_empty() && !pauses {
+    let frozen = c.life.frozen_since;
+    if owed.is_empty() && notices.is_empty() && !pauses && frozen.is_none() {
         return html! {};
     }
     html! {
@@ -50,6 +53,9 @@ pub(crate) fn sheet(
             header { h2 #life-h { (t("Notices and choices")) } span.soft.small { (t("newest first")) } }
             @if let Some(since) = c.life.paused_since {
                 p.note { (say!("Its clock stands still from epoch {since} on; {paused_epochs} epochs so far.", since = since.0, paused_epochs = c.life.paused_epochs)) }
+            }
+            @if let Some(since) = frozen {
+                p.note { (say!("The payment of this contract is disputed: from epoch {since} on it gets no work and earns nothing new, until that is settled. Its clock and its end stand still.", since = since.0)) }
             }
             @for n in notices {
                 p { strong { (time(n.at)) } " " (t(n.kind.sentence())) @if !n.detail.is_empty() { " (" (heard(&n.detail)) ")" } }

@@ -163,6 +163,10 @@ fn event(line: &Line) -> Option<(Markup, Markup)> {
         Line::End(l) if l.complete => {
             (html! { (t("All work delivered: the contract is complete")) }, html! { "–" })
         }
+        Line::End(l) if l.charged_back.is_some() => (
+            html! { (t("Payment taken back: the contract has ended; what was lost of it is kept of the price")) },
+            minor(l.refund.asset, l.refund.minor),
+        ),
         Line::End(l) => (
             html! { (t("Hard end: refund for what was not delivered")) },
             minor(l.refund.asset, l.refund.minor),
@@ -238,6 +242,10 @@ fn happening(line: &Line) -> (Markup, Markup) {
         ),
         Line::Pause(l) => (
             html! { (say!("Paused from epoch {from_epoch} on: {epochs} epochs do not count", from_epoch = l.from_epoch, epochs = l.epochs)) },
+            none(),
+        ),
+        Line::Freeze(l) => (
+            html! { (say!("Payment disputed from epoch {from_epoch} to {epoch}: these epochs do not count", from_epoch = l.from_epoch, epoch = l.epoch)) },
             none(),
         ),
         Line::Dollars(l) => (

@@ -131,6 +131,14 @@ impl InvoiceSink for Sink {
         let paid = self.market.invoice_paid(tx, id, invoice.created).await;
         paid.map(drop).map_err(|e| SinkError::of(&e))
     }
+    async fn disputed(
+        &self,
+        _: &mut Tx,
+        _: &Invoice,
+        _: &gruve_treasury::Dispute<'_>,
+    ) -> Result<(), SinkError> {
+        panic!("no card service is asked here")
+    }
     async fn expired(&self, tx: &mut Tx, invoice: &Invoice) -> Result<(), SinkError> {
         let Purpose::Contract(id) = invoice.purpose else { return Ok(()) };
         let machine = gruve_web::machine_expired(tx, &self.hosting, id).await;

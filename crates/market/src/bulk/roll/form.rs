@@ -122,6 +122,7 @@ impl Common {
                 undecided: Hashes::ZERO,
                 paused_since: None,
                 paused_epochs: 0,
+                frozen_since: None,
                 rules: PlanLife::read(&rules)?,
             },
         })

@@ -48,6 +48,7 @@ fn contract(n: u8) -> Contract {
             undecided: Hashes::ZERO,
             paused_since: None,
             paused_epochs: 0,
+            frozen_since: None,
             rules,
         },
     }

@@ -19,7 +19,7 @@ use gruve_accounts::Permission::{EndSessions, SeeCustomers};
 use gruve_accounts::{CUSTOMERS_MAX, CustomerRow};
 use gruve_market::{SOLD_MAX, SoldContract};
 use gruve_treasury::{INVOICES_PAGE_MAX, Invoice, Purpose};
-use gruve_units::{AccountId, ContractId, Hashes, InvoiceId, LaneId};
+use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, InvoiceId, LaneId};
 use std::collections::BTreeMap;
 
 answers! {
@@ -83,6 +83,8 @@ answers! {
         bought: Hashes,
         /// Work delivered.
         delivered: Hashes,
+        /// From which epoch on it gets nothing, because its payment is disputed.
+        frozen_since: Option<EpochNumber>,
     }
 
     /// An invoice in a line.
@@ -317,6 +319,7 @@ async fn contracts(
         created_at: time(c.created),
         bought: c.bought,
         delivered: c.delivered,
+        frozen_since: c.frozen_since,
     };
     page.give(all, |c| c.id, body)
 }

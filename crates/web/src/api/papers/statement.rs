@@ -6,10 +6,10 @@ use crate::openapi::{
 };
 use gruve_statement::Statement;
 use gruve_statement::document::{
-    AccrualLine, AsideLine, Big, Chained, Choice, ChoiceLine, CreditLine, Day, DayAsset, Decision,
-    DecisionLine, DollarsLine, EndLine, EpochLine, FoundLine, Holding, JudgementLine, Limited,
-    Line, MeterLine, Metered, OwedLine, PauseLine, Position, PricedJob, PricedLine, ReversalLine,
-    SettlementLine, TakeBackLine, Units, UsageLine, Used, Why,
+    AccrualLine, AsideLine, Big, Chained, ChargedBack, Choice, ChoiceLine, CreditLine, Day,
+    DayAsset, Decision, DecisionLine, DollarsLine, EndLine, EpochLine, FoundLine, FreezeLine,
+    Holding, JudgementLine, Limited, Line, MeterLine, Metered, OwedLine, PauseLine, Position,
+    PricedJob, PricedLine, ReversalLine, SettlementLine, TakeBackLine, Units, UsageLine, Used, Why,
 };
 use gruve_statement::terms::Money;
 use gruve_units::{Asset, ContractId, Hashes};
@@ -212,6 +212,13 @@ papers! {
         epoch: u64,
         complete: bool,
         refund: Money,
+        charged_back: ChargedBack = unsaid,
+    }
+
+    /// What of the price was kept for a payment taken back.
+    ChargedBack as "StatementChargedBack" {
+        lost_minor: i64,
+        kept_minor: i64,
     }
 
     /// A block was shared out.
@@ -412,6 +419,12 @@ papers! {
         epochs: u64,
     }
 
+    /// The clock stood still because the payment was disputed.
+    FreezeLine as "StatementFreeze" {
+        epoch: u64,
+        from_epoch: u64,
+    }
+
     /// Upkeep in dollars became upkeep in coins.
     DollarsLine as "StatementDollars" {
         epoch: u64,
@@ -456,6 +469,7 @@ impl Shape for Line {
                 kind::<OwedLine>("owed", shapes),
                 kind::<DecisionLine>("decision", shapes),
                 kind::<PauseLine>("pause", shapes),
+                kind::<FreezeLine>("freeze", shapes),
                 kind::<DollarsLine>("dollars", shapes),
             ];
             json!({ "description": "What happened: docs/statements.md.", "anyOf": any })

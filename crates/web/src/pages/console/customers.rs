@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::money::{amount, percent, rate, time};
 use crate::pages::payouts::payout_table;
 use crate::state::AppState;
-use crate::view::{contract_state, invoice_state};
+use crate::view::{contract_stands, invoice_state};
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
@@ -92,7 +92,7 @@ pub(crate) async fn customer(
                 html! { (c.title) },
                 rate(c.hashrate),
                 amount(c.price),
-                contract_state(c.state).tag(),
+                contract_stands(c.state, c.life.frozen_since).tag(),
                 html! { (percent(c.delivered.0, c.bought.0)) },
             ]
         })
@@ -209,7 +209,7 @@ pub(crate) async fn contracts(
                 html! { (c.lane) },
                 rate(c.hashrate),
                 amount(c.price),
-                contract_state(c.state).tag(),
+                contract_stands(c.state, c.frozen_since).tag(),
                 html! { (percent(c.delivered.0, c.bought.0)) },
             ]
         })

@@ -1,0 +1,27 @@
+-- From which epoch on a contract gets nothing, because its payment is disputed; for those who look at it.
+ALTER TABLE market_contracts ADD COLUMN frozen_since BIGINT;
+
+-- Disputes about payments of contracts, each by its name at the service: from which epoch on it freezes the contract, until
+-- before which; from which epoch's close on the contract ends for it, and what was lost then, minor units of the price's
+-- asset; whether a close still has to look at it.
+CREATE TABLE market_freezes (
+  contract BYTEA NOT NULL,
+  cause TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  from_epoch BIGINT NOT NULL,
+  until_epoch BIGINT,
+  end_epoch BIGINT,
+  lost_minor BIGINT,
+  is_open BIGINT NOT NULL,
+  asked_at BIGINT NOT NULL,
+  PRIMARY KEY (contract, cause)
+);
+CREATE INDEX market_freezes_open ON market_freezes (lane, contract, cause) WHERE is_open = 1;
+
+-- Stretches of epochs that a contract was frozen in, first and last so far.
+CREATE TABLE market_frozen (
+  contract BYTEA NOT NULL,
+  from_epoch BIGINT NOT NULL,
+  to_epoch BIGINT NOT NULL,
+  PRIMARY KEY (contract, from_epoch)
+);
