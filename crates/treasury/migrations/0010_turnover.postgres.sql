@@ -25,8 +25,8 @@ CREATE TABLE treasury_turnover_readings (
     read_until BIGINT NOT NULL
 );
 
--- What bank statements say that the account had before and after, and what the books had at the bank when a
--- statement was first given, before its entries.
+-- What bank statements say that the account had before and after, and what the books had at the bank when the first
+-- of an account's was given, before its entries.
 CREATE TABLE treasury_bank_statements (
     bank TEXT NOT NULL,
     statement TEXT NOT NULL,

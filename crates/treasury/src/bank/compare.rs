@@ -7,7 +7,7 @@ use super::BankStatement;
 use crate::{BankAccount, Method, Result, Treasury};
 use gruve_ledger::balance;
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{Amount, Asset, Timestamp};
+use gruve_units::{Amount, Asset};
 
 /// Statements of an account that are looked at: a day each for fifty years.
 const STATEMENTS_MAX: u32 = 20_000;
@@ -52,7 +52,6 @@ struct Statement {
     closing: i64,
     closed_on: String,
     books: i64,
-    read: Timestamp,
 }
 
 impl Treasury {
@@ -72,7 +71,12 @@ impl Treasury {
             return Ok(());
         }
         transact!(self.0.store, tx -> Result<()> => {
-            let books = balance(tx, &Method::Bank.clearing(), asset).await?;
+            // What the books had when the first statement was given is the same for all that follow.
+            let of = params![statement.account.as_str(), asset];
+            let books: i64 = match tx.fetch_optional(crate::sql::BANK_BOOKS_BEFORE, &of).await? {
+                Some(row) => row.get("books")?,
+                None => balance(tx, &Method::Bank.clearing(), asset).await?.minor,
+            };
             let values = params![
                 statement.account.as_str(),
                 statement.id.as_str(),
@@ -81,7 +85,7 @@ impl Treasury {
                 balances.opened_on.as_str(),
                 balances.closing.minor,
                 balances.closed_on.as_str(),
-                books.minor,
+                books,
                 self.now()
             ];
             tx.execute(crate::sql::PUT_BANK_STATEMENT, &values).await?;
@@ -108,10 +112,9 @@ async fn compare(tx: &mut Tx, bank: &BankAccount) -> Result<Option<BankCompariso
         tx.fetch_all(crate::sql::BANK_STATEMENTS, &params![iban, asset, STATEMENTS_MAX]).await?;
     let all = rows.iter().map(read).collect::<Result<Vec<Statement>>>()?;
     let (Some(first), Some(newest)) = (all.first(), all.last()) else { return Ok(None) };
-    let Some(read_first) = all.iter().min_by_key(|s| s.read) else { return Ok(None) };
     let waiting = tx.fetch_one(crate::sql::BANK_UNDECIDED, &params![iban, asset]).await?;
     let minor = |minor: i64| Amount::new(asset, minor);
-    let beside = minor(first.opening).checked_sub(minor(read_first.books))?;
+    let beside = minor(first.opening).checked_sub(minor(first.books))?;
     let books = balance(tx, &Method::Bank.clearing(), asset).await?;
     let there = minor(newest.closing);
     let difference = there.checked_sub(books)?.checked_sub(beside)?;
@@ -147,6 +150,5 @@ fn read(row: &Row) -> Result<Statement> {
         closing: row.get("closing")?,
         closed_on: row.get("closed_on")?,
         books: row.get("books")?,
-        read: row.get("read_at")?,
     })
 }

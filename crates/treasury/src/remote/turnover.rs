@@ -33,7 +33,7 @@ pub(crate) mod sql;
 
 pub use compare::ServiceComparison;
 
-use super::missed::{AGAIN_AFTER, PAGES_MAX, Reading};
+use super::missed::{AGAIN_AFTER, Reading};
 use crate::{Method, Result, Treasury, TreasuryError};
 use gruve_ledger::{Account, Entry, Posted, Posting, post};
 use gruve_store::{Row, Tx, params, transact};
@@ -45,6 +45,8 @@ use serde_json::Value;
 const READ_EVERY: Duration = Duration::from_secs(3_600);
 /// What was made shortly before the newest that was read is read once more: a line may be shown a little late.
 const OVERLAP: Duration = Duration::from_secs(6 * 3_600);
+/// Pages of one reading: a million lines, for an account that has a history when it is first read.
+const PAGES_MAX: u32 = 10_000;
 /// Lines booked without looking for more: each is a transaction of the database.
 const BOOKED_AT_ONCE: u32 = 200;
 
@@ -111,7 +113,8 @@ impl Treasury {
             turnover.reading.after = last;
             return Ok(());
         }
-        let is_booked = self.book_turnover().await?;
+        // Whether a line is of a customer's payment may be said by one further down.
+        let is_booked = !has_more && self.book_turnover().await?;
         let is_whole = !has_more && !turnover.reading.has_failed;
         if is_whole {
             let until = turnover.newest.max(since.plus(OVERLAP));

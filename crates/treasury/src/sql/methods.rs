@@ -105,7 +105,8 @@ gruve_store::statements! {
         opened_on, closing, closed_on, books, read_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (bank, statement, closed_on) DO UPDATE SET opening = $4, opened_on = $5,
         closing = $6";
-    BANK_STATEMENTS = "SELECT statement, opening, opened_on, closing, closed_on, books, read_at
+    BANK_BOOKS_BEFORE = "SELECT books FROM treasury_bank_statements WHERE bank = $1 AND asset = $2 LIMIT 1";
+    BANK_STATEMENTS = "SELECT statement, opening, opened_on, closing, closed_on, books
         FROM treasury_bank_statements WHERE bank = $1 AND asset = $2
         ORDER BY closed_on, opened_on, read_at, statement LIMIT $3";
     BANK_UNDECIDED = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS minor

@@ -4,6 +4,7 @@ use crate::api::page::Page;
 use crate::api::papers::statement::StatementPage;
 use crate::api::payins::{ConversionBody, OfferBody, Way, conversion_of, offers_of};
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, key_of, rate, time};
+use crate::conversion::Rates;
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::openapi::{Answer, Fine, List, Made, Sheet, answers, requests};
@@ -458,10 +459,7 @@ pub(crate) async fn invoices(
     let (before, wanted) = (page.behind()?, page.wanted()?);
     let all = state.treasury().invoices_before(customer.account, before, wanted).await?;
     let (all, next) = page.cut(all, |i| i.id)?;
-    let mut items = Vec::with_capacity(all.len());
-    for invoice in &all {
-        items.push(invoice_body(&state, invoice).await?);
-    }
+    let items = invoice_bodies(&state, &all).await?;
     Ok(Answer(List { items, next }))
 }
 
@@ -477,7 +475,30 @@ pub(crate) async fn invoice(
 
 /// An invoice with the ways to pay it.
 pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<InvoiceBody, Failure> {
-    let conversions = state.treasury().conversions(inv.id).await?;
+    let one = invoice_bodies(state, std::slice::from_ref(inv)).await?;
+    one.into_iter().next().ok_or_else(|| Failure::not_found("invoice"))
+}
+
+/// Invoices with the ways to pay each: what they need is asked for once.
+async fn invoice_bodies(state: &AppState, all: &[Invoice]) -> Result<Vec<InvoiceBody>, Failure> {
+    let ids: Vec<InvoiceId> = all.iter().map(|i| i.id).collect();
+    let mut conversions = state.treasury().conversions_of(&ids).await?;
+    let mut rates = Rates::default();
+    let mut bodies = Vec::with_capacity(all.len());
+    for inv in all {
+        let offers = offers_of(state, inv, &mut rates).await?;
+        let conversions = conversions.remove(&inv.id).unwrap_or_default();
+        bodies.push(body_of(state, inv, offers, conversions)?);
+    }
+    Ok(bodies)
+}
+
+fn body_of(
+    state: &AppState,
+    inv: &Invoice,
+    offers: Vec<OfferBody>,
+    conversions: Vec<InvoiceId>,
+) -> Result<InvoiceBody, Failure> {
     Ok(InvoiceBody {
         id: inv.id,
         state: inv.state.word(),
@@ -497,7 +518,7 @@ pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<Invo
             Purpose::TopUp | Purpose::Conversion(_) => None,
         },
         conversion: conversion_of(inv)?,
-        offers: offers_of(state, inv).await?,
-        conversions: conversions.iter().map(|c| c.id).collect(),
+        offers,
+        conversions,
     })
 }
