@@ -82,14 +82,16 @@ pub(super) fn read_line(entry: &Value) -> Result<Option<Line>, Failed> {
                 return Err(odd("its net is not its amount less its fee"));
             }
             let leaves = amount.minor < 0;
-            let price = if is_customers { price(entry, leaves)? } else { None };
-            (amount, fee, price.filter(|p| p.asset != asset))
+            let price = if is_customers { price(entry, Some(asset), leaves)? } else { None };
+            (amount, fee, price)
         }
         // The books have no account for it; that the customer's payment arrived they still can say.
-        None => match price(entry, whole_of(entry)? < 0)?.filter(|_| is_customers) {
-            Some(price) => (Amount::zero(price.asset), Amount::zero(price.asset), Some(price)),
-            None => return Ok(None),
-        },
+        None if is_customers && currency(entry, "/source/currency").is_ok_and(|c| c.is_some()) => {
+            let price = price(entry, None, whole_of(entry)? < 0)?;
+            let nothing = Amount::zero(price.map_or(Asset::Eur, |p| p.asset));
+            (nothing, nothing, price)
+        }
+        None => return Ok(None),
     };
     let (mut about, mut invoice) = (None, None);
     if is_customers {
@@ -104,12 +106,15 @@ fn whole_of(entry: &Value) -> Result<i64, Failed> {
     entry.pointer("/amount").and_then(Value::as_i64).ok_or_else(|| odd("no /amount"))
 }
 
-/// What a line's source comes to in the customer's currency.
-fn price(entry: &Value, leaves: bool) -> Result<Option<Amount>, Failed> {
+/// What a line's source comes to in the customer's currency, where that is not the account's own.
+fn price(entry: &Value, own: Option<Asset>, leaves: bool) -> Result<Option<Amount>, Failed> {
     if entry.pointer("/source/currency").is_none() {
         return Ok(None);
     }
     let asset = currency(entry, "/source/currency")?;
+    if asset.is_some() && asset == own {
+        return Ok(None);
+    }
     let asset = asset.ok_or_else(|| odd("a payment in a currency that is not taken here"))?;
     let price = cents(entry, "/source/amount", asset)?;
     if leaves { price.checked_neg().map(Some).map_err(odd) } else { Ok(Some(price)) }
@@ -189,7 +194,12 @@ mod tests {
 
     #[test]
     fn what_the_books_do_not_keep_is_passed_over_and_what_cannot_be_read_is_said() {
-        for other in [json!({ "currency": "nok" }), json!({ "balance_type": "issuing" })] {
+        for other in [
+            json!({ "currency": "nok" }),
+            json!({ "balance_type": "issuing" }),
+            json!({ "currency": "nok", "source": { "currency": "nok" } }),
+            json!({ "currency": "nok", "reporting_category": "charge", "source": { "currency": "nok" } }),
+        ] {
             assert_eq!(with(&other).unwrap(), None, "{other}");
         }
         let charge = json!({ "currency": "nok", "reporting_category": "refund",
