@@ -33,7 +33,7 @@ fn of(intent: &str) -> Value {
 
 impl Bench {
     /// A line of the service's account, in cents, made now.
-    fn line(&self, name: &str, category: &str, (amount, fee): (i64, i64), source: Value) {
+    fn line(&self, name: &str, category: &str, (amount, fee): (i64, i64), source: &Value) {
         let line = json!({ "id": name, "object": "balance_transaction", "amount": amount, "fee": fee,
             "net": amount - fee, "currency": "eur", "created": self.house.clock.now().secs(),
             "reporting_category": category, "source": source, "status": "available" });
@@ -74,7 +74,7 @@ impl Bench {
 async fn the_services_account_is_booked_line_by_line_and_comes_to_what_it_says(store: Store) {
     let mut b = bench(store).await;
     let (payment, intent) = b.topped_up(1, 500).await;
-    b.line("txn_1", "charge", (500, 45), of(&intent));
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
     let c = b.compared().await.unwrap();
     assert_eq!(
         (c.there, c.books, c.lines_unread),
@@ -86,11 +86,11 @@ async fn the_services_account_is_booked_line_by_line_and_comes_to_what_it_says(s
     assert_eq!((b.at("stripe").await, b.at("card").await, b.fees().await), (455, 0, 45));
     b.house.treasury.refund(payment.id, eur(200), eur(0), "x").await.unwrap();
     assert_eq!(b.at("card").await, -200, "given back here, not there yet");
-    b.line("txn_2", "refund", (-200, 0), of(&intent));
-    b.line("txn_3", "payout", (-250, 0), json!({ "object": "payout" }));
-    b.line("txn_4", "fee", (-2, 0), Value::Null);
-    b.line("txn_5", "contribution", (-1, 0), Value::Null);
-    b.line("txn_0", "other_adjustment", (0, 0), Value::Null);
+    b.line("txn_2", "refund", (-200, 0), &of(&intent));
+    b.line("txn_3", "payout", (-250, 0), &json!({ "object": "payout" }));
+    b.line("txn_4", "fee", (-2, 0), &Value::Null);
+    b.line("txn_5", "contribution", (-1, 0), &Value::Null);
+    b.line("txn_0", "other_adjustment", (0, 0), &Value::Null);
     for _ in 0..3 {
         b.hour().await;
         assert_eq!((b.at("stripe").await, b.at("card").await, b.fees().await), (2, 0, 47));
@@ -99,7 +99,7 @@ async fn the_services_account_is_booked_line_by_line_and_comes_to_what_it_says(s
         b.restart();
     }
     // A payout that the bank refused is back.
-    b.line("txn_6", "payout_reversal", (250, 0), json!({ "object": "payout" }));
+    b.line("txn_6", "payout_reversal", (250, 0), &json!({ "object": "payout" }));
     b.hour().await;
     assert_eq!((b.at("stripe").await, b.at("transit").await), (252, 0));
     b.agrees().await;
@@ -110,13 +110,13 @@ async fn what_a_dispute_takes_and_gives_back_is_booked_as_it_happens(store: Stor
     let (_, won) = b.topped_up(1, 500).await;
     let (_, lost) = b.topped_up(2, 500).await;
     for (n, intent) in [&won, &lost].into_iter().enumerate() {
-        b.line(&format!("txn_c{n}"), "charge", (500, 45), of(intent));
-        b.line(&format!("txn_d{n}"), "dispute", (-500, 1_500), of(intent));
+        b.line(&format!("txn_c{n}"), "charge", (500, 45), &of(intent));
+        b.line(&format!("txn_d{n}"), "dispute", (-500, 1_500), &of(intent));
     }
     b.hour().await;
     assert_eq!((b.at("stripe").await, b.at("card").await), (-3_090, 1_000), "it may come back");
     b.agrees().await;
-    b.line("txn_w", "dispute_reversal", (500, -1_500), of(&won));
+    b.line("txn_w", "dispute_reversal", (500, -1_500), &of(&won));
     b.service.put("v1/disputes/dp_1", crate::dispute(&lost, "lost"));
     b.event("evt_1", "charge.dispute.closed", "dp_1").await;
     b.hour().await;
@@ -134,12 +134,12 @@ async fn lines_in_many_pages_that_come_twice_and_in_any_order_are_booked_once(st
         "metadata": { "invoice": invoice.id.to_string() } });
     for n in 0..110 {
         // What stands before its payment in the list, and what is of others who use the same account.
-        b.line(&format!("txn_b{n}"), "refund", (-1, 0), of(&intent));
-        b.line(&format!("txn_o{n}"), "charge", (10, 1), of("pi_of_others"));
+        b.line(&format!("txn_b{n}"), "refund", (-1, 0), &of(&intent));
+        b.line(&format!("txn_o{n}"), "charge", (10, 1), &of("pi_of_others"));
     }
-    b.line("txn_a", "refund", (-300, 0), of("pi_early"));
-    b.line("txn_x", "charge", (500, 0), of(&intent));
-    b.line("txn_z", "charge", (700, 0), told);
+    b.line("txn_a", "refund", (-300, 0), &of("pi_early"));
+    b.line("txn_x", "charge", (500, 0), &of(&intent));
+    b.line("txn_z", "charge", (700, 0), &told);
     let twice = (Lists::Overlapping, Mood::Well);
     let (down, silent) = ((Lists::Down, Mood::Well), (Lists::Well, Mood::Down));
     let (torn, garbled) = ((Lists::Torn, Mood::Well), (Lists::Well, Mood::Garbled));
@@ -180,9 +180,9 @@ async fn lines_in_many_pages_that_come_twice_and_in_any_order_are_booked_once(st
 async fn one_line_that_cannot_be_read_holds_up_no_other_and_is_told_as_a_difference(store: Store) {
     let b = bench(store).await;
     let (_, intent) = b.topped_up(1, 500).await;
-    b.line("txn_1", "charge", (500, 45), of(&intent));
-    b.line("txn_2", "payout", (-100, 0), Value::Null);
-    b.line("txn_3", "payout", (-200, 0), Value::Null);
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    b.line("txn_2", "payout", (-100, 0), &Value::Null);
+    b.line("txn_3", "payout", (-200, 0), &Value::Null);
     b.service.set("v1/balance_transactions/txn_2", &json!({ "amount": "-100" }));
     b.hour().await;
     assert_eq!((b.at("stripe").await, b.at("transit").await), (255, 200));
@@ -198,7 +198,7 @@ async fn one_line_that_cannot_be_read_holds_up_no_other_and_is_told_as_a_differe
 async fn what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted(store: Store) {
     let b = bench(store).await;
     let (_, intent) = b.topped_up(1, 500).await;
-    b.line("txn_1", "charge", (500, 45), of(&intent));
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
     b.service.books.lock().unwrap().astray = -7;
     for _ in 0..2 {
         b.hour().await;
@@ -212,9 +212,9 @@ async fn what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted(s
 async fn a_line_that_is_taken_out_of_the_books_is_found(store: Store) {
     let b = bench(store).await;
     let (_, intent) = b.topped_up(1, 500).await;
-    b.line("txn_1", "charge", (500, 45), of(&intent));
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
     b.house.clock.advance(HOUR * 72);
-    b.line("txn_2", "payout", (-100, 0), Value::Null);
+    b.line("txn_2", "payout", (-100, 0), &Value::Null);
     b.hour().await;
     b.agrees().await;
     transact!(b.house.store, tx -> Result<(), TreasuryError> => {
@@ -233,10 +233,10 @@ async fn payments_that_arrive_in_another_currency_are_booked_in_both(store: Stor
     let (_, first) = b.topped_up(1, 500).await;
     let (_, second) = b.topped_up(2, 300).await;
     let with = |intent: &str, cents: i64| json!({ "payment_intent": intent, "currency": "eur", "amount": cents, "metadata": {} });
-    b.line("txn_1", "charge", (550, 50), with(&first, 500));
-    b.line("txn_2", "refund", (-110, 0), with(&first, 100));
+    b.line("txn_1", "charge", (550, 50), &with(&first, 500));
+    b.line("txn_2", "refund", (-110, 0), &with(&first, 100));
     // The books have no account in crowns: what the customer paid in euros they have.
-    b.line("txn_3", "charge", (3_400, 200), with(&second, 300));
+    b.line("txn_3", "charge", (3_400, 200), &with(&second, 300));
     for (name, currency) in [("txn_1", "usd"), ("txn_2", "usd"), ("txn_3", "nok")] {
         let place = format!("v1/balance_transactions/{name}");
         b.service.set(&place, &json!({ "currency": currency }));
@@ -259,14 +259,14 @@ async fn payments_that_arrive_in_another_currency_are_booked_in_both(store: Stor
 async fn broken_off_anywhere_each_line_is_booked_once(store: Store) {
     let mut b = bench(store).await;
     let (_, intent) = b.topped_up(1, 500).await;
-    b.line("txn_0", "charge", (500, 45), of(&intent));
+    b.line("txn_0", "charge", (500, 45), &of(&intent));
     let (mut fuse, mut paid_out) = (1, 0);
     loop {
         b.restart();
         let points = Arc::new(Fuse(AtomicI64::new(fuse)));
         b.house.treasury.break_off_with(points.clone());
-        b.line(&format!("txn_a{fuse}"), "payout", (-1, 0), Value::Null);
-        b.line(&format!("txn_b{fuse}"), "payout", (-1, 0), Value::Null);
+        b.line(&format!("txn_a{fuse}"), "payout", (-1, 0), &Value::Null);
+        b.line(&format!("txn_b{fuse}"), "payout", (-1, 0), &Value::Null);
         paid_out += 2;
         while b.compared().await.unwrap().lines_unread > 0 {
             b.house.clock.advance(HOUR);
