@@ -2,6 +2,7 @@
 
 mod accepted;
 mod in_block;
+mod methods;
 
 use crate::house::Parts;
 use crate::house::files::Holding;
@@ -9,6 +10,7 @@ use crate::serve::read_config;
 use accepted::{AcceptedReport, Counted};
 use gruve_store::{Engine, StoreError, Tx};
 use gruve_units::{Asset, LaneId, SystemClock, SystemEntropy};
+use methods::MethodReport;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,8 +29,10 @@ struct Report {
     contracts: ContractReport,
     hosting: HostingReport,
     accepted: Option<AcceptedReport>,
+    /// Money at banks and services, held against what they say.
+    methods: Vec<MethodReport>,
     findings: Vec<String>,
-    /// Wallets of account chains and blocks that no node could be asked for.
+    /// What no node and no service could be asked for.
     not_compared: Vec<String>,
 }
 
@@ -102,6 +106,9 @@ pub async fn audit(
     findings.extend(conversions.map_err(|e| e.to_string())?);
     let (mut lanes, mut counted) = (Vec::new(), Counted::default());
     let (mut not_compared, mut own_blocks) = (Vec::new(), 0);
+    let money = methods::audit(&parts.treasury, &mut tx).await?;
+    findings.extend(money.findings);
+    not_compared.extend(money.not_compared);
     for lane in &config.lanes {
         let log = parts.share_log(&lane.id).map_err(|e| e.to_string())?;
         let audit = parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
@@ -168,6 +175,7 @@ pub async fn audit(
             own_blocks,
         },
         accepted,
+        methods: money.methods,
         findings,
         not_compared,
     };
@@ -263,8 +271,11 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
             a.lines, a.in_exactly_one_epoch, a.waiting_for_their_epoch, a.missing, a.repeated
         );
     }
+    for m in &report.methods {
+        println!("{}", m.said);
+    }
     for why in &report.not_compared {
-        println!("not compared with the node: {why}");
+        println!("not compared: {why}");
     }
     for finding in &report.findings {
         println!("WRONG: {finding}");

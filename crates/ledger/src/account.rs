@@ -74,7 +74,7 @@ kinds! {
     Remainder = "remainder", Credit, Zero;
     /// The operator's losses; turns over when one is made good with more.
     Loss = "loss", Debit, None;
-    /// Miners' fees of the house's own transactions.
+    /// Miners' fees of the house's own transactions; in money of banks what services and banks take.
     NetworkFees = "network-fees", Debit, None;
     /// Taxes taken for the state.
     TaxPayable = "tax-payable", Credit, Zero;
@@ -131,7 +131,7 @@ pub enum Account {
     Remainder,
     /// The operator's losses.
     Loss,
-    /// Miners' fees of the house's own transactions.
+    /// Miners' fees of the house's own transactions; in money of banks what services and banks take.
     NetworkFees,
     /// Taxes taken for the state.
     TaxPayable,

@@ -29,7 +29,7 @@ use crate::books::at_most;
 use crate::payments::payment_by_name;
 use crate::{Invoice, InvoiceState, Method, NewInvoice, Purpose, Result, Treasury, TreasuryError};
 use gruve_ledger::{Account, Entry, Posted, Posting, balance, post};
-use gruve_store::{Row, Tx, params};
+use gruve_store::{Row, Tx, Value, params};
 use gruve_units::{AccountId, Amount, AmountError, Asset, Bps, InvoiceId, PaymentId, Timestamp};
 use ruint::aliases::U256;
 use std::collections::BTreeMap;
@@ -195,6 +195,29 @@ impl Treasury {
         let mut all = Vec::new();
         for row in tx.fetch_all(sql::CONVERSIONS_OF, &params![id, SHOWN_MAX]).await? {
             all.extend(self.invoice_row(&mut tx, row.get("invoice")?).await?);
+        }
+        Ok(all)
+    }
+
+    /// The ids of what [`Treasury::conversions`] gives, of many invoices at once; those without any are left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn conversions_of(
+        &self,
+        ids: &[InvoiceId],
+    ) -> Result<BTreeMap<InvoiceId, Vec<InvoiceId>>> {
+        let mut all: BTreeMap<InvoiceId, Vec<InvoiceId>> = BTreeMap::new();
+        if ids.is_empty() {
+            return Ok(all);
+        }
+        let given = ids.iter().map(|id| Value::from(*id)).collect();
+        let mut tx = self.0.store.read().await?;
+        for row in tx.fetch_many(&sql::CONVERSIONS_OF_MANY, given).await? {
+            let of = all.entry(row.get("pays")?).or_default();
+            if of.len() < SHOWN_MAX as usize {
+                of.push(row.get("invoice")?);
+            }
         }
         Ok(all)
     }

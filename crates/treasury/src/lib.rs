@@ -96,7 +96,7 @@ mod unconfirmed;
 
 pub use account::{AccountBlock, AccountChainWallet, AccountKeys, GasPolicy};
 pub use balance::{OpenTransaction, WalletBalance, WalletReconciliation};
-pub use bank::{BankAccount, BankEntryView, BankWord, Imported};
+pub use bank::{BankAccount, BankComparison, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
@@ -117,7 +117,7 @@ pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
-pub use remote::{BtcPayConfig, Heard, Polled, Secret, StripeConfig};
+pub use remote::{BtcPayConfig, Heard, Polled, Secret, ServiceComparison, StripeConfig};
 pub use sealed::Passphrase;
 pub use seed::{Seed, SeedError};
 pub use select::Rate;

@@ -131,7 +131,8 @@ impl Payer {
     fn chains(&self) -> Vec<Chain<'_>> {
         let coins = self.treasury.0.wallets.iter().map(Chain::Coins);
         let accounts = self.treasury.0.accounts.iter().map(Chain::Accounts);
-        let fiat = self.treasury.fiat_prices().into_iter().map(Chain::Fiat);
+        // Also those that the configuration no longer takes: what is open in them must end.
+        let fiat = Asset::ALL.into_iter().filter(|a| a.is_fiat()).map(Chain::Fiat);
         coins.chain(accounts).chain(fiat).collect()
     }
 

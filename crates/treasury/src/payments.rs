@@ -6,7 +6,7 @@
 //! | for another invoice, or for an account | clearing of the method | customer available |
 //! | for nobody yet | clearing of the method | unmatched receipts |
 //! | a person says whose | unmatched receipts | customer held or available |
-//! | a person sent it back | unmatched receipts | clearing of the method |
+//! | a person sends it back | unmatched receipts | under way |
 //! | from the balance | customer available | customer held |
 //! | by a coin at a fixed rate | see [`crate::conversion`] | |
 //! | the method takes it back | customer available, the rest charge-backs | clearing of the method |
@@ -17,6 +17,7 @@
 //! came; nothing is converted but by a conversion. What this module must not know: files, HTTP, and who asks.
 
 use crate::books::{Draft, at_most};
+use crate::remote::turnover::under_way;
 use crate::sql;
 use crate::{Invoice, Purpose, Result, Treasury, TreasuryError};
 use gruve_ledger::{Account, LedgerError};
@@ -194,19 +195,28 @@ impl Treasury {
         Ok(())
     }
 
-    /// A payment that nobody was found for went back to whoever sent it.
+    /// A payment that nobody was found for is nobody's any more, once; what becomes of its money the caller books.
+    ///
+    /// # Errors
+    /// [`TreasuryError::NoPayment`] unless it waits; the database's.
+    pub(crate) async fn close_unmatched(&self, tx: &mut Tx, id: PaymentId) -> Result<Amount> {
+        let all = unmatched(tx, id).await?.amount;
+        if tx.execute(sql::TAKE_BACK, &params![id, 0_i64, all.minor]).await? != 1 {
+            return Err(TreasuryError::NoPayment);
+        }
+        Ok(all)
+    }
+
+    /// A payment that nobody was found for goes back to whoever sent it: under way until the method's own books
+    /// show that it left.
     ///
     /// # Errors
     /// [`TreasuryError::NoPayment`] unless it waits; the books' and the database's.
     pub(crate) async fn send_back(&self, tx: &mut Tx, id: PaymentId) -> Result<()> {
-        let payment = unmatched(tx, id).await?;
-        let all = payment.amount.minor;
-        if tx.execute(sql::TAKE_BACK, &params![id, 0_i64, all]).await? != 1 {
-            return Err(TreasuryError::NoPayment);
-        }
-        Draft::new(payment.amount.asset)
-            .debit(Account::UnmatchedReceipts, all)
-            .credit(payment.method.clearing(), all)
+        let all = self.close_unmatched(tx, id).await?;
+        Draft::new(all.asset)
+            .debit(Account::UnmatchedReceipts, all.minor)
+            .credit(under_way(), all.minor)
             .post(tx, "treasury-sent-back", format!("treasury:sent-back:{id}"), self.now())
             .await
     }

@@ -1,66 +1,18 @@
-//! Every statement of the room, in one place; one source for both engines.
+//! Every statement of the room that is not kept with its module; one source for both engines.
 
-use gruve_store::{Migration, Tx, Value, params};
+mod methods;
+mod migrations;
+mod payouts;
+mod signing;
+
+pub(crate) use methods::*;
+pub use migrations::MIGRATIONS;
+pub(crate) use payouts::*;
+pub(crate) use signing::*;
+
+use gruve_store::{Tx, Value, params};
 use gruve_units::Asset;
 use std::sync::LazyLock;
-
-/// The room's tables.
-pub const MIGRATIONS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "treasury",
-        sqlite: include_str!("../migrations/0001_treasury.sqlite.sql"),
-        postgres: include_str!("../migrations/0001_treasury.postgres.sql"),
-    },
-    Migration {
-        number: 2,
-        name: "account_chains",
-        sqlite: include_str!("../migrations/0002_account_chains.sqlite.sql"),
-        postgres: include_str!("../migrations/0002_account_chains.postgres.sql"),
-    },
-    Migration {
-        number: 3,
-        name: "methods",
-        sqlite: include_str!("../migrations/0003_methods.sqlite.sql"),
-        postgres: include_str!("../migrations/0003_methods.postgres.sql"),
-    },
-    Migration {
-        number: 4,
-        name: "checkouts",
-        sqlite: include_str!("../migrations/0004_checkouts.sqlite.sql"),
-        postgres: include_str!("../migrations/0004_checkouts.postgres.sql"),
-    },
-    Migration {
-        number: 5,
-        name: "approvals",
-        sqlite: include_str!("../migrations/0005_approvals.sqlite.sql"),
-        postgres: include_str!("../migrations/0005_approvals.postgres.sql"),
-    },
-    Migration {
-        number: 6,
-        name: "safety",
-        sqlite: include_str!("../migrations/0006_safety.sqlite.sql"),
-        postgres: include_str!("../migrations/0006_safety.postgres.sql"),
-    },
-    Migration {
-        number: 7,
-        name: "orders",
-        sqlite: include_str!("../migrations/0007_orders.sqlite.sql"),
-        postgres: include_str!("../migrations/0007_orders.postgres.sql"),
-    },
-    Migration {
-        number: 8,
-        name: "unspent",
-        sqlite: include_str!("../migrations/0008_unspent.sqlite.sql"),
-        postgres: include_str!("../migrations/0008_unspent.postgres.sql"),
-    },
-    Migration {
-        number: 9,
-        name: "conversions",
-        sqlite: include_str!("../migrations/0009_conversions.sqlite.sql"),
-        postgres: include_str!("../migrations/0009_conversions.postgres.sql"),
-    },
-];
 
 gruve_store::statements! {
     // The chain.
@@ -141,109 +93,6 @@ gruve_store::statements! {
     SAVE = "SAVEPOINT treasury_sink";
     BACK_TO_SAVED = "ROLLBACK TO SAVEPOINT treasury_sink";
     FORGET_SAVED = "RELEASE SAVEPOINT treasury_sink";
-
-    // Payments by other methods.
-    INSERT_PAYMENT = "INSERT INTO treasury_payments (id, method, external, asset, amount, invoice,
-        account, credit, taken, arrived_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
-    PAYMENT = "SELECT id, method, external, asset, amount, invoice, account, credit, taken, arrived_at
-        FROM treasury_payments WHERE id = $1";
-    PAYMENT_BY_NAME = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
-        arrived_at FROM treasury_payments WHERE method = $1 AND external = $2";
-    PAYMENTS_OF = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
-        arrived_at FROM treasury_payments WHERE account = $1 ORDER BY arrived_at DESC, id DESC
-        LIMIT 200";
-    PAYMENTS_BEFORE = "SELECT id, method, external, asset, amount, invoice, account, credit, taken,
-        arrived_at FROM treasury_payments WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-    MATCH_PAYMENT = "UPDATE treasury_payments SET invoice = $2, account = $3, credit = $4
-        WHERE id = $1 AND account IS NULL AND taken = 0";
-    TAKE_BACK = "UPDATE treasury_payments SET taken = $3 WHERE id = $1 AND taken = $2";
-    TAKING = "SELECT amount FROM treasury_takings WHERE payment = $1 AND event = $2";
-    INSERT_TAKING = "INSERT INTO treasury_takings (payment, event, amount, taken_at)
-        VALUES ($1, $2, $3, $4)";
-
-    DELETE_TAKING = "DELETE FROM treasury_takings WHERE payment = $1 AND event = $2";
-    TAKEN_SO_FAR = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS minor FROM treasury_takings
-        WHERE payment = $1 AND event LIKE $2";
-
-    // Places to pay at other services.
-    INSERT_CHECKOUT = "INSERT INTO treasury_checkouts (method, external, invoice, attempt, url,
-        state, came, opened_at, look_at) VALUES ($1, $2, $3, $4, $5, 'open', 0, $6, $7)
-        ON CONFLICT DO NOTHING";
-    CHECKOUTS_OF = "SELECT external, url, state, opened_at FROM treasury_checkouts
-        WHERE method = $1 AND invoice = $2 ORDER BY attempt";
-    CHECKOUT = "SELECT invoice, state, came, opened_at FROM treasury_checkouts
-        WHERE method = $1 AND external = $2";
-    CHECKOUTS_DUE = "SELECT method, external, opened_at FROM treasury_checkouts
-        WHERE state = 'open' AND look_at <= $1 ORDER BY look_at LIMIT $2";
-    LOOK_LATER = "UPDATE treasury_checkouts SET look_at = $3, state = $4
-        WHERE method = $1 AND external = $2 AND state = 'open'";
-    COUNT_CHECKOUT = "UPDATE treasury_checkouts SET came = $4, state = $5, look_at = $6
-        WHERE method = $1 AND external = $2 AND came = $3";
-    HEARD = "SELECT heard_at FROM treasury_heard WHERE method = $1 AND event = $2";
-    HEAR = "INSERT INTO treasury_heard (method, event, heard_at) VALUES ($1, $2, $3)
-        ON CONFLICT DO NOTHING";
-    FORGET_HEARD = "DELETE FROM treasury_heard WHERE heard_at < $1";
-    OPEN_DISPUTE = "INSERT INTO treasury_disputes (external, payment, account, asset, amount, state,
-        opened_at, looked_at) VALUES ($1, $2, $3, $4, $5, 'open', $6, $6) ON CONFLICT DO NOTHING";
-    DISPUTE = "SELECT state FROM treasury_disputes WHERE external = $1";
-    /// Those that are open and were not looked at since a moment.
-    DISPUTES_DUE = "SELECT external FROM treasury_disputes WHERE state = 'open' AND looked_at < $1
-        ORDER BY looked_at, external LIMIT $2";
-    DISPUTE_LOOKED_AT = "UPDATE treasury_disputes SET looked_at = $2 WHERE external = $1";
-    CLOSE_DISPUTE = "UPDATE treasury_disputes SET state = $2, closed_at = $3
-        WHERE external = $1 AND state = 'open'";
-    OWE_DISPUTE = "UPDATE treasury_disputes SET state = 'owing' WHERE external = $1 AND state = 'lost'";
-    RELEASE_DISPUTES = "UPDATE treasury_disputes SET state = 'lost'
-        WHERE account = $1 AND state = 'owing'";
-    DISPUTED = "SELECT external FROM treasury_disputes
-        WHERE account = $1 AND state IN ('open', 'owing') LIMIT 1";
-    /// What is planned and not signed goes no further, either.
-    DISPUTED_IN_BATCH = "SELECT 1 AS one FROM treasury_payouts p
-        JOIN treasury_disputes d ON d.account = p.account
-        WHERE p.batch = $1 AND d.state IN ('open', 'owing') LIMIT 1";
-    /// The invoice that a payment paid for: one that came after its closing paid for nothing of it.
-    PAID_WITH = "SELECT i.id AS id FROM treasury_payments p JOIN treasury_invoices i ON i.id = p.invoice
-        WHERE p.id = $1 AND (i.closed_at IS NULL OR p.arrived_at <= i.closed_at)";
-    INSERT_REFUND = "INSERT INTO treasury_refunds (id, payment, amount, state, reason, asked_at)
-        VALUES ($1, $2, $3, 'asked', $4, $5)";
-    REFUNDS_ASKED = "SELECT r.id, r.payment, r.amount, r.asked_at, p.external, p.asset FROM treasury_refunds r
-        JOIN treasury_payments p ON p.id = r.payment WHERE r.state = 'asked'
-        ORDER BY r.asked_at LIMIT $1";
-    REFUND = "SELECT r.payment, r.amount, p.asset FROM treasury_refunds r
-        JOIN treasury_payments p ON p.id = r.payment WHERE r.id = $1";
-    /// Also one whose answer has not come yet: asked again by its key, the service would say what it said at first.
-    FAIL_REFUND = "UPDATE treasury_refunds SET state = 'refused'
-        WHERE id = $1 AND state IN ('asked', 'done')";
-    END_REFUND = "UPDATE treasury_refunds SET state = $2 WHERE id = $1 AND state = 'asked'";
-
-    // Bank statements.
-    BANK_FILE = "SELECT imported_at FROM treasury_bank_files WHERE hash = $1";
-    INSERT_BANK_FILE = "INSERT INTO treasury_bank_files (hash, name, entries, imported_at)
-        VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
-    BANK_FILES = "SELECT hash, name, entries, imported_at FROM treasury_bank_files
-        ORDER BY imported_at DESC, hash LIMIT 50";
-    BANK_ENTRIES_ALIKE = "SELECT own_ref, content, statement, number FROM treasury_bank_entries
-        WHERE bank = $1 AND (content = $2 OR own_ref = $3)";
-    INSERT_BANK_ENTRY = "INSERT INTO treasury_bank_entries (id, bank, statement, own_ref, content,
-        number, place, asset, amount, booked_on, payer, payer_account, note, state, reason, payment,
-        arrived_at, decided_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL)";
-    BANK_ENTRY = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
-        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
-        WHERE id = $1";
-    BANK_ENTRIES_WAITING = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
-        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
-        WHERE state = 'waiting' ORDER BY arrived_at, place, id LIMIT $1";
-    BANK_ENTRIES_AFTER = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
-        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
-        WHERE state = 'waiting' AND id > $1 ORDER BY id LIMIT $2";
-    COUNT_BANK_WAITING = "SELECT COUNT(*) AS n FROM treasury_bank_entries WHERE state = 'waiting'";
-    DECIDE_BANK_ENTRY = "UPDATE treasury_bank_entries
-        SET state = $2, payment = $3, reason = $4, decided_at = $5
-        WHERE id = $1 AND state = 'waiting'";
-    OPEN_INVOICES_OF = "SELECT id FROM treasury_invoices
-        WHERE asset = $1 AND amount > $2 AND amount <= $3 AND closed_at IS NULL
-        ORDER BY created_at LIMIT 5";
 
     // Receipts.
     RECEIPT = "SELECT value, arrival_lost, height FROM treasury_receipts
@@ -384,196 +233,6 @@ gruve_store::statements! {
         WHERE b.asset = $1 AND b.state IN ('funded', 'signed', 'broadcast')";
     PENDING_PAYOUTS = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS minor
         FROM treasury_payouts WHERE asset = $1 AND state IN ('requested', 'approved')";
-
-    // Transactions of ours.
-    INSERT_FORM = "INSERT INTO treasury_forms (batch, txid, fee, signed_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT DO NOTHING";
-    SIGN_AGAIN = "UPDATE treasury_batches
-        SET unsigned_tx = $2, signed_tx = $3, txid = $4, fee = $5, operator_fee = $6
-        WHERE id = $1 AND state IN ('signed', 'broadcast')";
-    /// Those whose newest form is older than a moment.
-    BUMPS_DUE = "SELECT b.id FROM treasury_batches b
-        WHERE b.asset = $1 AND b.state IN ('signed', 'broadcast') AND b.signed_tx IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM treasury_forms f WHERE f.batch = b.id AND f.signed_at > $2)
-        AND NOT EXISTS (SELECT 1 FROM treasury_batches w WHERE w.replaces = b.id
-            AND w.state <> 'void')
-        AND b.created_at <= $2 ORDER BY b.created_at, b.id LIMIT $3";
-    PAYMENTS_OF_BATCH = "SELECT script, amount - fee AS value FROM treasury_payouts WHERE batch = $1
-        UNION ALL SELECT script, amount AS value FROM treasury_moves
-        WHERE batch = $1 AND script IS NOT NULL";
-    SHARES_OF_BATCH = "SELECT CAST(COALESCE(SUM(fee), 0) AS BIGINT) AS minor
-        FROM treasury_payouts WHERE batch = $1";
-    INSERT_BATCH = "INSERT INTO treasury_batches (id, asset, state, unsigned_tx, fee, operator_fee,
-        created_at) VALUES ($1, $2, 'funded', $3, $4, $5, $6)";
-    BATCH = "SELECT id, asset, state, unsigned_tx, signed_tx, txid, fee, operator_fee, replaces
-        FROM treasury_batches WHERE id = $1";
-    OPEN_BATCHES = "SELECT id, state FROM treasury_batches
-        WHERE asset = $1 AND state IN ('funded', 'signed', 'broadcast') ORDER BY created_at, id
-        LIMIT $2";
-    OPEN_TRANSACTIONS = "SELECT b.id, b.state, b.txid, b.fee, b.created_at, b.last_answer,
-        (SELECT COUNT(*) FROM treasury_payouts p WHERE p.batch = b.id) AS payouts,
-        (SELECT COUNT(*) FROM treasury_reservations r LEFT JOIN treasury_utxos u
-            ON u.asset = r.asset AND u.txid = r.txid AND u.vout = r.vout
-            WHERE r.batch = b.id AND (u.txid IS NULL OR u.spent_height IS NOT NULL)) AS coins_missing
-        FROM treasury_batches b
-        WHERE b.asset = $1 AND b.state IN ('funded', 'signed', 'broadcast')
-        ORDER BY b.created_at, b.id LIMIT $2";
-    SIGN_BATCH = "UPDATE treasury_batches SET state = 'signed', signed_tx = $2, txid = $3
-        WHERE id = $1 AND state = 'funded'";
-    BATCH_SENT = "UPDATE treasury_batches SET state = 'broadcast', last_answer = $2
-        WHERE id = $1 AND state = 'signed'";
-    BATCH_ANSWER = "UPDATE treasury_batches SET last_answer = $2 WHERE id = $1
-        AND (last_answer IS NULL OR last_answer <> $2)";
-    CONFIRM_BATCH = "UPDATE treasury_batches
-        SET state = 'confirmed', height = $2, conflict_height = NULL, txid = $3, fee = $4,
-        operator_fee = $5 WHERE id = $1 AND state IN ('funded', 'signed', 'broadcast')";
-    BATCHES_CONFIRMED_AT = "SELECT id, operator_fee FROM treasury_batches
-        WHERE asset = $1 AND height = $2 AND state = 'confirmed' ORDER BY id";
-    UNCONFIRM_BATCH = "UPDATE treasury_batches SET state = 'broadcast', height = NULL
-        WHERE id = $1";
-    VOID_BATCH = "UPDATE treasury_batches SET state = 'void', conflict_height = NULL WHERE id = $1
-        AND state IN ('funded', 'signed', 'broadcast')";
-    BATCH_CONFLICT = "UPDATE treasury_batches SET conflict_height = $2 WHERE id = $1
-        AND conflict_height IS NULL AND state IN ('funded', 'signed', 'broadcast')";
-    CONFLICT_GONE = "UPDATE treasury_batches SET conflict_height = NULL
-        WHERE asset = $1 AND conflict_height = $2";
-    DEAD_BATCHES = "SELECT id FROM treasury_batches WHERE asset = $1 AND conflict_height <= $2
-        AND state IN ('signed', 'broadcast') ORDER BY id";
-
-    // What a signer elsewhere is asked for.
-    ORDER_BATCH = "UPDATE treasury_batches SET state = 'signed' WHERE id = $1 AND state = 'funded'";
-    INSERT_ORDER = "INSERT INTO treasury_orders (batch, form, asset, plan, fee, operator_fee, psbt,
-        state, ordered_at) VALUES ($1, $2, $3, $4, $5, $6, NULL, 'waiting', $7)";
-    LAST_ORDER = "SELECT CAST(COALESCE(MAX(form), -1) AS BIGINT) AS form,
-        COUNT(CASE WHEN state = 'waiting' THEN 1 END) AS waiting
-        FROM treasury_orders WHERE batch = $1";
-    SET_OPERATOR_FEE = "UPDATE treasury_batches SET operator_fee = $2 WHERE id = $1";
-    ORDERS_UNWRITTEN = "SELECT o.batch, o.form, o.plan FROM treasury_orders o
-        JOIN treasury_batches b ON b.id = o.batch
-        WHERE o.asset = $1 AND o.state = 'waiting' AND o.psbt IS NULL
-        AND b.state IN ('signed', 'broadcast') ORDER BY o.ordered_at, o.batch LIMIT $2";
-    WRITE_ORDER = "UPDATE treasury_orders SET psbt = $3
-        WHERE batch = $1 AND form = $2 AND psbt IS NULL";
-    /// Not those that are being withdrawn: the longer they stay unsigned the better.
-    ORDERS_WAITING = "SELECT o.batch, o.form FROM treasury_orders o
-        JOIN treasury_batches b ON b.id = o.batch
-        WHERE o.asset = $1 AND o.state = 'waiting' AND o.psbt IS NOT NULL
-        AND b.state IN ('signed', 'broadcast')
-        AND NOT EXISTS (SELECT 1 FROM treasury_batches w WHERE w.replaces = o.batch
-            AND w.state <> 'void')
-        ORDER BY o.ordered_at, o.batch, o.form LIMIT $2";
-    ORDER_PSBT = "SELECT psbt FROM treasury_orders WHERE batch = $1 AND form = $2";
-    ORDER_WAITING = "SELECT plan, fee, operator_fee FROM treasury_orders
-        WHERE batch = $1 AND form = $2 AND state = 'waiting'";
-    END_ORDER = "UPDATE treasury_orders SET state = 'signed', answered_at = $3, answer = NULL
-        WHERE batch = $1 AND form = $2";
-    NOTE_ANSWER = "UPDATE treasury_orders SET answer = $3, answered_at = $4
-        WHERE batch = $1 AND form = $2 AND (answer IS NULL OR answer <> $3)";
-    NO_PAYOUT_REASON = "UPDATE treasury_payouts SET reason = NULL WHERE batch = $1";
-    SET_BATCH_PAYOUTS_WITH = "UPDATE treasury_payouts SET state = $2, updated_at = $3, reason = $4
-        WHERE batch = $1";
-    ORDERS = "SELECT o.batch, o.form, o.asset, o.fee, o.state, o.ordered_at, o.answer,
-        b.state AS batch_state, b.replaces,
-        (SELECT COUNT(*) FROM treasury_payouts p WHERE p.batch = o.batch) AS payouts,
-        (SELECT CAST(COALESCE(SUM(p.amount - p.fee), 0) AS BIGINT) FROM treasury_payouts p
-            WHERE p.batch = o.batch)
-        + (SELECT CAST(COALESCE(SUM(m.amount), 0) AS BIGINT) FROM treasury_moves m
-            WHERE m.batch = o.batch) AS pays
-        FROM treasury_orders o JOIN treasury_batches b ON b.id = o.batch
-        ORDER BY CASE WHEN o.state = 'waiting' AND b.state IN ('signed', 'broadcast')
-            THEN 0 ELSE 1 END, o.ordered_at DESC, o.batch, o.form LIMIT $1";
-    MADE_IN = "SELECT k.hash FROM treasury_utxos u
-        JOIN treasury_blocks k ON k.asset = u.asset AND k.height = u.height
-        WHERE u.asset = $1 AND u.txid = $2 AND u.vout = $3";
-    ADDRESS_INDEX = "SELECT key_index FROM treasury_addresses
-        WHERE asset = $1 AND script = $2 AND keychain = $3";
-    // Withdrawals: transactions of ours that spend what others of ours spend.
-    SET_REPLACES = "UPDATE treasury_batches SET replaces = $2 WHERE id = $1";
-    WITHDRAWAL_OF = "SELECT id FROM treasury_batches WHERE replaces = $1 AND state <> 'void' LIMIT 1";
-    DEAREST_FORM = "SELECT CAST(COALESCE(MAX(f.fee), 0) AS BIGINT) AS fee FROM (
-        SELECT fee FROM treasury_forms WHERE batch = $1
-        UNION ALL SELECT fee FROM treasury_orders WHERE batch = $1) f";
-    /// Open transactions that stand against one: what it withdraws, or what withdraws it.
-    RIVALS = "SELECT id FROM treasury_batches WHERE (id = $2 OR replaces = $1) AND id <> $1
-        AND state IN ('funded', 'signed', 'broadcast')";
-    WAS_WITHDRAWN = "SELECT 1 AS one FROM treasury_batches
-        WHERE replaces = $1 AND state = 'confirmed'";
-
-    // Payouts.
-    INSERT_PAYOUT = "INSERT INTO treasury_payouts (id, account, asset, amount, address, script,
-        rate_max, fee_max, state, attempt, request_key, reason, created_at, updated_at, takes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $12, $11, $11, $13)";
-    PAYOUT = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
-        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch WHERE p.id = $1";
-    PAYOUT_BY_KEY = "SELECT id, amount, asset, address FROM treasury_payouts
-        WHERE account = $1 AND request_key = $2";
-    PAYOUTS_OF = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
-        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
-        WHERE p.account = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT $2";
-    PAYOUTS_BEFORE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
-        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
-        WHERE p.account = $1 AND p.id < $2 ORDER BY p.id DESC LIMIT $3";
-    PAYOUTS_CHANGED = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee, p.state,
-        p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
-        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
-        WHERE p.account = $1 AND p.updated_at >= $2 AND p.updated_at < $3
-        ORDER BY p.updated_at, p.id LIMIT $4";
-    INVOICES_CLOSED = "SELECT id, state, contract, closed_at FROM treasury_invoices
-        WHERE account = $1 AND closed_at >= $2 AND closed_at < $3 ORDER BY closed_at, id LIMIT $4";
-    PAYOUTS_IN_STATE = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
-        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
-        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
-        WHERE p.state = $1 ORDER BY p.created_at, p.id LIMIT $2";
-    PAYOUTS_IN_STATE_AFTER = "SELECT p.id, p.account, p.asset, p.amount, p.address, p.fee_max, p.fee,
-        p.state, p.reason, p.attempt, p.batch, p.created_at, p.updated_at, p.takes, b.txid, b.height
-        FROM treasury_payouts p LEFT JOIN treasury_batches b ON b.id = p.batch
-        WHERE p.state = $1 AND p.id > $2 ORDER BY p.id LIMIT $3";
-    ASKED_SINCE = "SELECT
-        CAST(COALESCE(SUM(CASE WHEN account = $3 THEN amount ELSE 0 END), 0) AS BIGINT) AS own,
-        CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS everybody
-        FROM treasury_payouts WHERE asset = $1 AND created_at > $2
-        AND state NOT IN ('cancelled', 'refused')";
-    APPROVE = "INSERT INTO treasury_approvals (payout, approver, approved_at) VALUES ($1, $2, $3)
-        ON CONFLICT DO NOTHING";
-    COUNT_APPROVALS = "SELECT COUNT(*) AS n FROM treasury_approvals WHERE payout = $1";
-    APPROVERS = "SELECT approver FROM treasury_approvals WHERE payout = $1
-        ORDER BY approved_at, approver";
-    OWN_ADDRESS = "SELECT keychain FROM treasury_addresses WHERE asset = $1 AND script = $2";
-    COUNT_OPEN_PAYOUTS = "SELECT COUNT(*) AS n FROM treasury_payouts
-        WHERE account = $1 AND state NOT IN ('confirmed', 'cancelled', 'refused')";
-    ANY_APPROVED = "SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved' LIMIT 1";
-    // What cannot be paid now is left out before the limit, so that it holds up nobody behind it.
-    PAYABLE = "SELECT id, account, amount, address, script, fee_max, attempt, created_at
-        FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
-        AND rate_max >= $2 AND amount <= $3 AND (created_at, id) > ($4, $5)
-        AND NOT EXISTS (SELECT 1 FROM treasury_disputes d
-            WHERE d.account = treasury_payouts.account AND d.state IN ('open', 'owing'))
-        ORDER BY created_at, id LIMIT $6";
-    WAIT_FOR_FEES = "UPDATE treasury_payouts SET reason = $3 WHERE id IN (
-        SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
-        AND rate_max < $2 AND (reason IS NULL OR reason <> $3)
-        ORDER BY created_at, id LIMIT $4)";
-    WAIT_FOR_COINS = "UPDATE treasury_payouts SET reason = $4 WHERE id IN (
-        SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'
-        AND rate_max >= $2 AND amount > $3 AND (reason IS NULL OR reason <> $4)
-        ORDER BY created_at, id LIMIT $5)";
-    PAYOUTS_OF_BATCH = "SELECT id, account, amount, fee, attempt FROM treasury_payouts
-        WHERE batch = $1 ORDER BY created_at, id";
-    SET_PAYOUT_STATE = "UPDATE treasury_payouts SET state = $2, reason = $3, updated_at = $4
-        WHERE id = $1";
-    SET_PAYOUT_REASON = "UPDATE treasury_payouts SET reason = $2 WHERE id = $1
-        AND (reason IS NULL OR reason <> $2)";
-    FUND_PAYOUT = "UPDATE treasury_payouts
-        SET state = 'funded', batch = $2, fee = $3, reason = NULL, updated_at = $4
-        WHERE id = $1 AND state = 'approved'";
-    UNFUND_PAYOUTS = "UPDATE treasury_payouts
-        SET state = 'approved', batch = NULL, fee = NULL, attempt = attempt + 1, reason = $2,
-        updated_at = $3 WHERE batch = $1";
-    SET_BATCH_PAYOUTS = "UPDATE treasury_payouts SET state = $2, updated_at = $3
-        WHERE batch = $1 AND state <> $2";
 }
 
 /// Keys looked up by one statement. A full block needs some tens of rounds; the statement's text is
@@ -608,9 +267,11 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     let lists = [("ADDRESSES_AMONG", ADDRESSES_AMONG.as_str()), ("UNSPENT_AMONG", &UNSPENT_AMONG)];
     let accounts = crate::account::sql::STATEMENTS.iter().copied();
     let conversions = crate::conversion::sql::STATEMENTS.iter().copied();
+    let turnover = crate::remote::turnover::sql::STATEMENTS.iter().copied();
     let unconfirmed = crate::unconfirmed::sql::STATEMENTS.iter().copied();
-    let own = STATEMENTS.iter().copied().chain(accounts).chain(conversions);
-    own.chain(unconfirmed).chain(lists).collect()
+    let parts = [STATEMENTS, methods::STATEMENTS, payouts::STATEMENTS, signing::STATEMENTS];
+    let own = parts.into_iter().flatten().copied();
+    own.chain(accounts).chain(conversions).chain(turnover).chain(unconfirmed).chain(lists).collect()
 }
 
 /// Runs one of the two statements above for any number of keys.

@@ -3,7 +3,7 @@
 use crate::account::AccountWallet;
 use crate::funding::Reasons;
 use crate::moves::{GatherPolicy, SweepPolicy};
-use crate::remote::{Missed, Services};
+use crate::remote::{Missed, Services, Turnover};
 use crate::select::Costs;
 use crate::unconfirmed::Pools;
 use crate::{
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) services: Services,
     /// How far what the card service lists is read.
     pub(crate) missed: tokio::sync::Mutex<Missed>,
+    /// How far the account that we have there is read.
+    pub(crate) turnover: tokio::sync::Mutex<Turnover>,
     pub(crate) limits: Vec<PayoutLimits>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
@@ -161,6 +163,7 @@ impl Treasury {
             limits: config.limits,
             services: Services::new(config.stripe, config.btcpay)?,
             missed: tokio::sync::Mutex::default(),
+            turnover: tokio::sync::Mutex::default(),
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,

@@ -30,6 +30,10 @@ gruve_store::laws! { bank: [
     an_invoice_is_paid_from_the_balance_once,
     what_is_too_much_for_a_cent_goes_to_the_balance,
     a_currency_without_an_account_is_not_taken,
+    what_is_no_pay_in_is_booked_as_what_a_person_says_it_was,
+    a_balance_that_was_paid_out_by_hand_leaves_its_account_and_no_other,
+    statements_are_held_against_the_books_and_nothing_is_adjusted,
+    statements_in_any_order_twice_and_broken_off_are_compared_alike,
 ]}
 
 fn eur(cents: i64) -> Amount {
@@ -40,11 +44,18 @@ struct Line {
     own_ref: Option<String>,
     cents: i64,
     text: String,
+    /// Whether one below zero takes a payment back, or is the account's own.
+    takes_back: bool,
 }
 
 fn line(own_ref: &str, cents: i64, text: &str) -> Line {
     let own_ref = (!own_ref.is_empty()).then(|| own_ref.to_owned());
-    Line { own_ref, cents, text: text.to_owned() }
+    Line { own_ref, cents, text: text.to_owned(), takes_back: true }
+}
+
+/// What leaves the account.
+fn left(own_ref: &str, cents: i64, text: &str) -> Line {
+    Line { takes_back: false, ..line(own_ref, -cents, text) }
 }
 
 /// A statement as a bank writes it.
@@ -53,11 +64,12 @@ fn statement(id: &str, lines: &[Line]) -> String {
     for l in lines {
         let own =
             l.own_ref.as_ref().map_or(String::new(), |r| format!("<AcctSvcrRef>{r}</AcctSvcrRef>"));
-        let (sign, cents) = if l.cents < 0 {
-            ("DBIT</CdtDbtInd><RvslInd>true</RvslInd>", -l.cents)
-        } else {
-            ("CRDT</CdtDbtInd>", l.cents)
+        let sign = match (l.cents < 0, l.takes_back) {
+            (true, true) => "DBIT</CdtDbtInd><RvslInd>true</RvslInd>",
+            (true, false) => "DBIT</CdtDbtInd>",
+            (false, _) => "CRDT</CdtDbtInd>",
         };
+        let cents = l.cents.abs();
         write!(
             entries,
             "<Ntry><Amt Ccy=\"EUR\">{}.{:02}</Amt><CdtDbtInd>{sign}<Sts><Cd>BOOK</Cd></Sts>\
@@ -276,7 +288,184 @@ async fn what_was_sent_back_leaves_the_books(store: Store) {
     give(&house, &statement("1", &[line("a", 700, "wrong address")])).await;
     let waits = house.treasury.bank_entries_waiting().await.unwrap();
     house.treasury.decide_bank_entry(waits[0].id, &BankWord::SentBack, "sent back").await.unwrap();
-    assert_eq!((at_bank(&house).await, books(&house, Account::UnmatchedReceipts).await), (0, 0));
+    // It is at the bank until the bank says that it left.
+    assert_eq!((at_bank(&house).await, books(&house, Account::UnmatchedReceipts).await), (700, 0));
+    assert_eq!(clearing(&house, "transit").await, -700);
+    give(&house, &statement("2", &[left("b", 700, "back to you")])).await;
+    decide(&house, &BankWord::UnderWay).await.unwrap();
+    assert_eq!((at_bank(&house).await, clearing(&house, "transit").await), (0, 0));
+    house.check().await;
+}
+
+async fn clearing(house: &House, of: &str) -> i64 {
+    books(house, Account::Clearing(of.into())).await
+}
+
+/// A word on the entry that waits for longest.
+async fn decide(house: &House, word: &BankWord) -> Result<(), TreasuryError> {
+    let waits = house.treasury.bank_entries_waiting().await.unwrap();
+    house.treasury.decide_bank_entry(waits[0].id, word, "asked").await
+}
+
+async fn what_is_no_pay_in_is_booked_as_what_a_person_says_it_was(store: Store) {
+    let house = House::new(store, 1).await;
+    let fees = || books(&house, Account::NetworkFees);
+    let lines = [
+        left("a", 250, "account charges"),
+        line("b", 40, "interest"),
+        line("c", 10_000, "my own"),
+        left("d", 3_000, "rent"),
+        line("e", 455, "STRIPE PAYOUT"),
+        left("f", 100, "to a service"),
+    ];
+    let done = give(&house, &statement("1", &lines)).await;
+    assert_eq!((done.matched, done.waiting, done.passed), (0, 6, 0));
+    let waits = house.treasury.bank_entries_waiting().await.unwrap();
+    let first = &waits[0];
+    assert_eq!((first.amount, first.reason.contains("left the account")), (Some(eur(-250)), true));
+    assert_eq!(
+        at_bank(&house).await,
+        40 + 10_000 + 455,
+        "what left is booked when it is told what it was"
+    );
+    for (word, moved) in [
+        (BankWord::Charges, (250, 0, 0)),
+        (BankWord::Charges, (210, 0, 0)),
+        (BankWord::Own, (210, -10_000, 0)),
+        (BankWord::Own, (210, -7_000, 0)),
+        (BankWord::UnderWay, (210, -7_000, -455)),
+        (BankWord::UnderWay, (210, -7_000, -355)),
+    ] {
+        let entry = house.treasury.bank_entries_waiting().await.unwrap()[0].id;
+        decide(&house, &word).await.unwrap();
+        let now =
+            (fees().await, clearing(&house, "operator").await, clearing(&house, "transit").await);
+        assert_eq!(now, moved, "{word:?}");
+        let again = house.treasury.decide_bank_entry(entry, &word, "").await;
+        assert!(matches!(again, Err(TreasuryError::NoPayment)), "{word:?} once");
+    }
+    assert_eq!(
+        (at_bank(&house).await, books(&house, Account::UnmatchedReceipts).await),
+        (7_145, 0)
+    );
+    // One that cannot be read has no money to place.
+    let torn = statement("2", &[line("g", 100, "x")]).replace("EUR\">1.00", "EUR\">one");
+    give(&house, &torn).await;
+    assert!(matches!(decide(&house, &BankWord::Own).await, Err(TreasuryError::NoPayment)));
+    house.check().await;
+}
+
+async fn a_balance_that_was_paid_out_by_hand_leaves_its_account_and_no_other(store: Store) {
+    let house = House::new(store, 1).await;
+    let fills = top_up(&house, 1, 700).await;
+    let lines = [line("a", 700, &fills.address), left("b", 500, "to Kari"), left("c", 300, "more")];
+    give(&house, &statement("1", &lines)).await;
+    let poor = decide(&house, &BankWord::PaidOut(account(2))).await;
+    assert!(matches!(poor, Err(TreasuryError::Ledger(_))), "{poor:?}");
+    decide(&house, &BankWord::PaidOut(account(1))).await.unwrap();
+    assert_eq!((available(&house, 1).await, at_bank(&house).await), (200, 200));
+    let much = decide(&house, &BankWord::PaidOut(account(1))).await;
+    assert!(matches!(much, Err(TreasuryError::Ledger(_))), "{much:?}");
+    assert_eq!((available(&house, 1).await, at_bank(&house).await), (200, 200));
+    decide(&house, &BankWord::Dismissed).await.unwrap();
+    give(&house, &statement("2", &[line("d", 50, "came")])).await;
+    let came = decide(&house, &BankWord::PaidOut(account(1))).await;
+    assert!(matches!(came, Err(TreasuryError::NoPayment)), "nothing was paid out by what came");
+    house.check().await;
+}
+
+/// A statement that says what the account had, in cents.
+fn balanced(id: &str, day: u32, (opening, closing): (i64, i64), lines: &[Line]) -> String {
+    let balance = |code: &str, cents: i64, day: u32| {
+        let (way, cents) = if cents < 0 { ("DBIT", -cents) } else { ("CRDT", cents) };
+        format!(
+            "<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy=\"EUR\">{}.{:02}</Amt>\
+             <CdtDbtInd>{way}</CdtDbtInd><Dt><Dt>2026-11-{day:02}</Dt></Dt></Bal>",
+            cents / 100,
+            cents % 100
+        )
+    };
+    let both = balance("OPBD", opening, day - 1) + &balance("CLBD", closing, day);
+    statement(id, lines).replacen("</Acct>", &format!("</Acct>{both}"), 1)
+}
+
+async fn compared(house: &House) -> gruve_treasury::BankComparison {
+    let mut tx = house.store.read().await.unwrap();
+    house.treasury.compare_banks(&mut tx).await.unwrap().remove(0)
+}
+
+async fn statements_are_held_against_the_books_and_nothing_is_adjusted(store: Store) {
+    let house = House::new(store, 1).await;
+    let fills = top_up(&house, 1, 700).await;
+    give(&house, &statement("0", &[line("z", 100, &fills.address)])).await;
+    assert!(
+        house
+            .treasury
+            .compare_banks(&mut house.store.read().await.unwrap())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // Before the first that says so the account had 50.00, and the books 1.00.
+    let lines = [line("a", 700, &fills.address), left("b", 30, "charges")];
+    give(&house, &balanced("1", 10, (5_000, 5_670), &lines)).await;
+    let c = compared(&house).await;
+    assert_eq!((c.there, c.beside, c.books), (eur(5_670), eur(4_900), eur(800)));
+    assert_eq!((c.difference, c.undecided, c.undecided_count), (eur(-30), eur(-30), 1));
+    assert!(c.is_explained() && c.on == "2026-11-10", "{c:?}");
+    decide(&house, &BankWord::Charges).await.unwrap();
+    let c = compared(&house).await;
+    assert_eq!((c.difference, c.undecided_count, c.gaps.len()), (eur(0), 0, 0));
+    // A statement is missing: what moved in it nobody has told.
+    give(&house, &balanced("3", 12, (5_600, 5_690), &[line("d", 90, &fills.address)])).await;
+    let c = compared(&house).await;
+    assert_eq!((c.difference, c.is_explained()), (eur(-70), false));
+    assert!(
+        c.gaps.len() == 1 && c.gaps[0].contains("56.7") && c.gaps[0].contains("one between"),
+        "{:?}",
+        c.gaps
+    );
+    assert_eq!(compared(&house).await, c, "it is told, and nothing else");
+    // It comes, with an entry that says what a person waves away though it moved money.
+    give(&house, &balanced("2", 11, (5_670, 5_600), &[left("c", 70, "to me")])).await;
+    let c = compared(&house).await;
+    assert!(c.is_explained() && c.gaps.is_empty() && c.difference == eur(-70), "{c:?}");
+    decide(&house, &BankWord::Dismissed).await.unwrap();
+    let c = compared(&house).await;
+    assert_eq!((c.difference, c.is_explained()), (eur(-70), false), "dismissed is not booked");
+    house.check().await;
+}
+
+async fn statements_in_any_order_twice_and_broken_off_are_compared_alike(store: Store) {
+    let mut house = House::new(store, 1).await;
+    let fills = top_up(&house, 1, 700).await;
+    let second = balanced("2", 12, (-300, 400), &[line("b", 700, &fills.address)]);
+    let mut broken = 0;
+    for fuse in 1.. {
+        house.restart();
+        house.treasury.break_off_with(Arc::new(Fuse(AtomicI64::new(fuse))));
+        match house.treasury.import_statement("a.xml", second.as_bytes()).await {
+            Err(TreasuryError::BrokenOff(_)) => broken += 1,
+            done => {
+                assert!(done.unwrap().failed.is_empty());
+                break;
+            }
+        }
+    }
+    assert!(broken >= 2, "{broken}");
+    house.restart();
+    let c = compared(&house).await;
+    assert_eq!((c.there, c.beside, c.difference), (eur(400), eur(-300), eur(0)));
+    // The one before comes after it, and one is issued anew.
+    give(&house, &balanced("1", 11, (-350, -300), &[line("a", 50, &fills.address)])).await;
+    give(&house, &format!("{second} ")).await;
+    let c = compared(&house).await;
+    assert_eq!((c.there, c.beside, c.books), (eur(400), eur(-350), eur(750)));
+    assert_eq!((c.difference, c.gaps.len()), (eur(0), 0));
+    // A statement without balances, and one whose balance cannot be read, change nothing.
+    give(&house, &statement("3", &[])).await;
+    give(&house, &balanced("4", 13, (400, 500), &[]).replace("5.00", "five")).await;
+    assert_eq!(compared(&house).await, c);
     house.check().await;
 }
 

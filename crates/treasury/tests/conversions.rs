@@ -8,9 +8,10 @@ use gruve_ledger::{Account, AccountKind, balance};
 use gruve_store::{Store, params, transact};
 use gruve_treasury::{
     Conversion, Invoice, InvoiceState, LockedRate, Method, NewConversion, NewInvoice, PayInFor,
-    Purpose, TreasuryError,
+    Payer, Purpose, Treasury, TreasuryError,
 };
 use gruve_units::{Amount, Asset, Bps, Clock, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 gruve_store::laws! { conversions: [
@@ -26,6 +27,8 @@ gruve_store::laws! { conversions: [
     an_invoice_in_coins_ends_with_its_rate_however_long_it_takes_to_make,
     a_currency_that_only_coins_pay_prices_contracts_and_fills_no_balance,
     the_audit_finds_what_does_not_follow,
+    an_offer_ends_though_nothing_is_converted_any_more,
+    those_of_many_invoices_are_those_of_each,
 ]}
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -382,4 +385,45 @@ async fn a_currency_that_only_coins_pay_prices_contracts_and_fills_no_balance(st
     house.payer.step().await.unwrap();
     assert_eq!(state(&house, &unpaid).await, InvoiceState::Expired);
     check(&house).await;
+}
+
+async fn an_offer_ends_though_nothing_is_converted_any_more(store: Store) {
+    let house = House::new(store, 1).await;
+    let price = Amount::new(Asset::Usd, 100_000_000);
+    let paid = house.invoice_in(1, price, Purpose::Contract(contract(1))).await;
+    let dollars = LockedRate { price_usd_micro: 1_000_000, ..rate() };
+    let coin = convert_at(&house, 1, &paid, dollars).await.unwrap();
+    // Dollars were only taken by way of coins, and now they are not.
+    let mut config = fake::treasury_config(&house.node);
+    config.converted.clear();
+    let (clock, entropy) = (house.clock.clone(), house.entropy.clone());
+    let treasury = Treasury::new(house.store.clone(), clock, entropy, config).unwrap();
+    treasury.tell_invoices_to(Arc::new(fake::Market { refuses: false }));
+    let payer = Payer::new(treasury);
+    assert_eq!(payer.step().await.unwrap().expired, 0);
+    house.clock.advance(HOUR + MINUTE);
+    assert_eq!(payer.step().await.unwrap().expired, 2);
+    for invoice in [&paid, &coin] {
+        assert_eq!(state(&house, invoice).await, InvoiceState::Expired);
+    }
+}
+
+async fn those_of_many_invoices_are_those_of_each(store: Store) {
+    let house = House::new(store, 1).await;
+    let mut all = vec![house.invoice_in(9, eur(1), Purpose::Contract(contract(9))).await.id];
+    for n in 1..=3 {
+        let (paid, first) = leased(&house, n).await;
+        house.clock.advance(31 * MINUTE);
+        let second = convert_at(&house, n, &paid, rate()).await.unwrap();
+        assert_ne!(first.id, second.id);
+        all.push(paid.id);
+    }
+    let of = house.treasury.conversions_of(&all).await.unwrap();
+    assert_eq!(of.len(), 3);
+    for id in &all {
+        let each = house.treasury.conversions(*id).await.unwrap();
+        let each: Vec<_> = each.iter().map(|c| c.id).collect();
+        assert_eq!(of.get(id).cloned().unwrap_or_default(), each);
+    }
+    assert!(house.treasury.conversions_of(&[]).await.unwrap().is_empty());
 }

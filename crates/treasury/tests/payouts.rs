@@ -145,6 +145,9 @@ async fn bad_requests_are_refused_with_their_reason(store: Store) {
     let capital = house.treasury.capital_address(fake::ASSET).unwrap();
     for own in [change, capital] {
         assert!(matches!(ask(COIN, &own).await, TreasuryError::OwnAddress), "{own}");
+        // Nor where a machine's owner sets one.
+        let goes = house.treasury.may_go_to(fake::ASSET, &own).await;
+        assert!(matches!(goes, Err(TreasuryError::OwnAddress)), "{own}");
     }
     // A pay-in address is its customer's to be paid at.
     let invoice = house.invoice(2, COIN, gruve_treasury::Purpose::TopUp).await;

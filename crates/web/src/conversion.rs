@@ -10,6 +10,7 @@ use gruve_market::MarketError;
 use gruve_store::{StoreError, Tx, transact};
 use gruve_treasury::{Invoice, LockedRate, NewConversion, TreasuryError};
 use gruve_units::{AccountId, Amount, Asset, Blame, Blamed, Bps, Duration, InvoiceId};
+use std::collections::BTreeMap;
 
 /// The operator's rules for coins that pay what is priced in another currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub(crate) struct Offer {
     /// How much, and at what rate, if it were fixed now; nothing where a price is missing.
     pub(crate) now: Option<(Amount, LockedRate)>,
 }
+
+/// Rates of this moment, each looked up once: for a coin and a currency, nothing where a price is missing.
+#[derive(Default)]
+pub(crate) struct Rates(BTreeMap<(Asset, Asset), Option<LockedRate>>);
 
 /// Why a coin is not offered at the moment, in words.
 pub(crate) const NO_PRICE: &str =
@@ -65,22 +70,39 @@ impl AppState {
     /// The coins in which an invoice can be paid though it is priced in another currency: none where the operator has
     /// set no rules, or asks nobody for the prices.
     pub(crate) async fn conversion_offers(&self, invoice: &Invoice) -> Result<Vec<Offer>, Failure> {
+        self.offers_at(invoice, &mut Rates::default()).await
+    }
+
+    /// The same, at rates that were looked up for invoices before.
+    pub(crate) async fn offers_at(
+        &self,
+        invoice: &Invoice,
+        rates: &mut Rates,
+    ) -> Result<Vec<Offer>, Failure> {
         let Some(rules) = self.config().conversion else { return Ok(Vec::new()) };
         let mut coins = self.treasury().convertible(invoice);
         coins.retain(|coin| self.has_price(*coin) && self.has_price(invoice.asset()));
         if coins.is_empty() || invoice.rest().minor <= 0 {
             return Ok(Vec::new());
         }
-        let mut tx = self.store().read().await?;
         let mut offers = Vec::new();
         for coin in coins {
-            let rate = self.rate_now(&mut tx, coin, invoice.asset(), rules.spread).await;
-            let rate = rate.map_err(|e| Failure::of(&e))?;
+            let pair = (coin, invoice.asset());
+            let rate = match rates.0.get(&pair) {
+                Some(rate) => *rate,
+                None => {
+                    let mut tx = self.store().read().await?;
+                    let rate = self.rate_now(&mut tx, coin, invoice.asset(), rules.spread).await;
+                    tx.rollback().await?;
+                    let rate = rate.map_err(|e| Failure::of(&e))?;
+                    rates.0.insert(pair, rate);
+                    rate
+                }
+            };
             let amount = rate.map(|r| r.coins_for(invoice.rest(), coin)).transpose();
             let amount = amount.map_err(|e| treasury_failure(&e))?;
             offers.push(Offer { coin, now: amount.zip(rate) });
         }
-        tx.rollback().await?;
         Ok(offers)
     }
 

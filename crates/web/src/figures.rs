@@ -297,7 +297,7 @@ const fn kind_words(kind: AccountKind) -> (&'static str, &'static str) {
         AccountKind::FppsReserve => ("FPPS reserve", "Against bad luck"),
         AccountKind::Remainder => ("Remainder", "What truncation left"),
         AccountKind::Loss => ("Operator's loss", "Never a customer's"),
-        AccountKind::NetworkFees => ("Network fees", "Paid to miners of transactions"),
+        AccountKind::NetworkFees => ("Network fees", "Paid to miners, payment services and banks"),
         AccountKind::TaxPayable => ("Tax payable", "Taken for the state"),
         AccountKind::ChargeBacks => ("Charge-backs", "Pay-ins taken back"),
         AccountKind::UnmatchedReceipts => ("Unmatched receipts", "Came in, nobody found yet"),

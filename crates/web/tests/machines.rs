@@ -315,6 +315,24 @@ async fn a_machines_address_is_one_that_payouts_may_go_to_and_its_owner_is_told(
 }
 
 #[tokio::test]
+async fn a_machines_coins_go_to_no_address_of_the_houses_own() {
+    let house = House::new().await;
+    let (kari, _, path) = kari_has_a_machine(&house).await;
+    let lane = &house.lanes[0];
+    let set = async |address: &str| {
+        let body = json!({ "address": address, "password": PASSWORD });
+        kari.post(&format!("{path}/address"), body).await
+    };
+    let own = house.treasury.capital_address(lane.asset).unwrap();
+    let refused = set(&own).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+    assert!(refused.body.contains("the house's own"), "{}", refused.body);
+    assert!(!kari.get(&path).await.body.contains(&own), "nothing is set");
+    let done = set(&house.stranger(lane)).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+}
+
+#[tokio::test]
 async fn an_owner_says_that_the_block_is_to_pay_unless_the_lane_takes_all() {
     let all = |market: &mut gruve_market::MarketConfig| {
         let all = Bps::new(Bps::ONE).unwrap();

@@ -4,8 +4,8 @@
 mod house;
 
 use axum::http::{Method, StatusCode};
-use gruve_accounts::Role;
-use gruve_web::{Access, routes};
+use gruve_accounts::{AccountRules, Role, Vault};
+use gruve_web::{Access, WebConfig, routes};
 use house::House;
 use house::browser::{Answer, Program};
 use serde_json::{Value, json};
@@ -152,4 +152,27 @@ async fn a_secret_answered_once_is_told_again_only_by_the_same_token_and_is_not_
     let elsewhere = Program::signed_in(&house.app, "kari").await;
     let told = elsewhere.send_with("POST", "/api/v1/keys", Some(new), &headers).await;
     assert_eq!(kind(&told), "idempotency-key-done", "{}", told.body);
+}
+
+/// A request may hold a password: whoever reads the table cannot try passwords on its hash.
+#[tokio::test]
+async fn what_was_asked_is_kept_as_a_hash_under_the_key_of_the_houses_vault() {
+    let asked = async |vault: Option<Vault>| -> [u8; 32] {
+        let rules = AccountRules { vault, ..AccountRules::default() };
+        let house = House::with_rules(WebConfig::default(), rules).await;
+        house.epochs(8).await;
+        let me = owner(&house).await;
+        let order = json!({ "plan": "btc-lease", "hashrate": "100 kH/s", "term_epochs": 6 });
+        let key = [("idempotency-key", "one")];
+        let made = me.send_with("POST", "/api/v1/quotes", Some(order.clone()), &key).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        let again = me.send_with("POST", "/api/v1/quotes", Some(order), &key).await;
+        assert_eq!(again.body, made.body, "it is known by its hash");
+        let mut tx = house.store.read().await.unwrap();
+        tx.fetch_one("SELECT asked FROM web_once", &[]).await.unwrap().get("asked").unwrap()
+    };
+    let plain = asked(None).await;
+    let (one, other) = (asked(Vault::new(&[1; 32])).await, asked(Vault::new(&[2; 32])).await);
+    assert_eq!(plain, asked(None).await, "the same request");
+    assert!(one != plain && other != plain && one != other);
 }

@@ -7,7 +7,7 @@
 //! | the owner's place | the lists that the log named two epochs before the block's, or earlier |
 //!
 //! Looked at are a lane's newest [`gruve_hosting::OWN_BLOCKS_AUDITED`] that their owners' machines found. A node that does not answer
-//! is no finding.
+//! is no finding, nor is a chain that was reorganised while the house stood still: it takes back what was replaced when it runs.
 
 use crate::config::{Config, LaneConfig};
 use crate::house::record::folder_of;
@@ -74,7 +74,7 @@ pub(super) async fn audit(
         if audited.not_compared.is_some() {
             continue;
         }
-        match on_chain(parts, lane, params, block).await {
+        match on_chain(parts, lane, params, block, tx).await {
             Ok(Ok(chain)) => {
                 if let Err(what) = is_as(&chain, &params, block) {
                     audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
@@ -138,6 +138,7 @@ async fn on_chain(
     lane: &LaneConfig,
     params: ChainParams,
     block: &OwnBlock,
+    tx: &mut Tx,
 ) -> Result<Result<LeanBlock, String>, String> {
     let node = parts.nodes.get(&lane.id).ok_or("the lane has no node")?;
     let chain = BlockChain { node: node.clone(), params };
@@ -145,6 +146,15 @@ async fn on_chain(
     match at {
         None => return Err("its node's chain ends below the last of them".to_owned()),
         Some(hash) if hash != block.block_hash => {
+            let newest = parts.treasury.known_blocks(tx, params.asset, 1).await;
+            let newest = newest.map_err(|e| e.to_string())?;
+            let newest = newest.first().ok_or("no block of its chain is followed")?;
+            let there = chain.block_hash(newest.height).await.map_err(|e| e.to_string())?;
+            if !is_followed(newest, there) {
+                return Err(
+                    "its node's chain was reorganised while the house stood still".to_owned()
+                );
+            }
             return Ok(Err(format!(
                 "at height {} the chain has {}",
                 block.height,
@@ -156,6 +166,12 @@ async fn on_chain(
     let asked = BlockRef { height: block.height, hash: block.block_hash };
     let (followed, _) = chain.block(&asked).await.map_err(|e| e.to_string())?;
     Ok(Ok(followed.block))
+}
+
+/// Whether the house has followed the node's chain up to its newest block: if the node has another one there, or none,
+/// the house will take back what was replaced when it runs.
+fn is_followed(newest: &BlockRef, there: Option<[u8; 32]>) -> bool {
+    there == Some(newest.hash)
 }
 
 /// Whether the chain's block paid what is written.
@@ -180,3 +196,6 @@ fn is_as(chain: &LeanBlock, params: &ChainParams, block: &OwnBlock) -> Result<()
         false => Err("its outputs are together not what owner and house got".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,6 @@ impl ChainSink for HouseSink {
         self.disconnected(block).await.map_err(SinkError::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

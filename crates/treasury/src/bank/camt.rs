@@ -8,8 +8,9 @@
 //! | element | meaning here |
 //! |---|---|
 //! | `Stmt/Acct/Id/IBAN` (or `Othr/Id`) | whose statement |
+//! | `Bal` | what the account had before (`OPBD`, else `PRCD`) and after (`CLBD`) |
 //! | `Ntry/Sts` | only `BOOK` counts; pending ones come again when booked |
-//! | `Ntry/CdtDbtInd`, `RvslInd` | credits are pay-ins; debits are passed over unless they take a credit back |
+//! | `Ntry/CdtDbtInd`, `RvslInd` | credits are pay-ins; what left the account, or takes a credit back, a person must judge |
 //! | `NtryDtls/TxDtls` | the single payments of an entry that collects several |
 //! | `AcctSvcrRef` | the bank's own reference, unique for the account |
 //! | `RmtInf`, `EndToEndId` | where a customer's reference stands |
@@ -17,7 +18,7 @@
 use super::xml::{Document, Element, Step};
 use gruve_units::{Amount, Asset};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of a file at most: a bank's busy day with ten thousand entries has some 15 MB.
 pub const FILE_BYTES_MAX: usize = 32 << 20;
@@ -35,8 +36,23 @@ pub struct BankStatement {
     pub id: String,
     /// What stands in it, in order.
     pub entries: Vec<Read>,
-    /// Entries that are no business of ours: debits, and what is not booked yet.
+    /// Entries that are not booked yet.
     pub passed: usize,
+    /// What the account had before and after, or why that is not known.
+    pub balances: Result<Balances, String>,
+}
+
+/// What the account had before a statement's entries and after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balances {
+    /// Before.
+    pub opening: Amount,
+    /// Of which day, as `2026-11-20`.
+    pub opened_on: String,
+    /// After.
+    pub closing: Amount,
+    /// Of which day.
+    pub closed_on: String,
 }
 
 /// One entry as it was read.
@@ -64,15 +80,18 @@ pub struct BankEntry {
     pub amount: Amount,
     /// The booking's day, as `2026-11-21`.
     pub booked_on: String,
-    /// Who paid.
+    /// Who paid; of what left the account, who was paid.
     pub payer: String,
-    /// From which account.
+    /// From which account, or to which.
     pub payer_account: String,
     /// What the payer wrote, in all the places there are for it.
     pub text: String,
     /// The hash of all this but the bank's reference.
     pub content: [u8; 32],
 }
+
+/// What is said of what left the account.
+pub(super) const LEFT: &str = "it left the account: say what it was";
 
 /// Reads a file.
 ///
@@ -107,6 +126,10 @@ pub fn read_statements(bytes: &[u8]) -> Result<Vec<BankStatement>, String> {
                         current.account = account_of(&document.whole(e)?);
                         path.pop();
                     }
+                    ["Document", "BkToCstmrStmt", "Stmt", "Bal"] => {
+                        current.balance(&document.whole(e)?);
+                        path.pop();
+                    }
                     ["Document", "BkToCstmrStmt", "Stmt", "Id"] => {
                         current.id = short(document.whole(e)?.text());
                         path.pop();
@@ -135,9 +158,30 @@ struct Draft {
     id: String,
     entries: Vec<Read>,
     passed: usize,
+    /// By their codes, the first of each.
+    balances: BTreeMap<String, Result<(Amount, String), String>>,
 }
 
 impl Draft {
+    fn balance(&mut self, balance: &Element) {
+        let code = balance.text_at(&["Tp", "CdOrPrtry", "Cd"]).unwrap_or_default();
+        if !matches!(code, "OPBD" | "PRCD" | "CLBD") {
+            return;
+        }
+        self.balances.entry(code.to_owned()).or_insert_with(|| read_balance(balance));
+    }
+
+    fn balances(&mut self) -> Result<Balances, String> {
+        let mut take = |code: &str| self.balances.remove(code);
+        let (before, after) = (take("OPBD").or(take("PRCD")), take("CLBD"));
+        let (opening, opened_on) = before.ok_or("it has no opening balance (OPBD)")??;
+        let (closing, closed_on) = after.ok_or("it has no closing balance (CLBD)")??;
+        if opening.asset != closing.asset {
+            return Err("its balances are of two currencies".to_owned());
+        }
+        Ok(Balances { opening, opened_on, closing, closed_on })
+    }
+
     fn entry(&mut self, entry: &Element) {
         match read_entry(entry) {
             Ok(read) if read.is_empty() => self.passed += 1,
@@ -146,10 +190,11 @@ impl Draft {
         }
     }
 
-    fn finish(self) -> Result<BankStatement, String> {
+    fn finish(mut self) -> Result<BankStatement, String> {
+        let balances = self.balances();
         let account = self.account.ok_or("a statement does not say of which account it is")?;
         let Draft { id, entries, passed, .. } = self;
-        Ok(BankStatement { account, id, entries, passed })
+        Ok(BankStatement { account, id, entries, passed, balances })
     }
 }
 
@@ -172,22 +217,24 @@ fn read_entry(entry: &Element) -> Result<Vec<Read>, String> {
     let details: Vec<&Element> = entry.all("NtryDtls").flat_map(|d| d.all("TxDtls")).collect();
     let is_reversal = matches!(entry.text_at(&["RvslInd"]), Some("true" | "1"));
     let is_return = details.iter().any(|d| d.child("RtrInf").is_some());
-    if !is_credit && !is_reversal && !is_return {
-        return Ok(Vec::new());
-    }
+    let is_back = is_reversal || is_return;
+    // Whom it came from, or where it went.
+    let other = if is_credit || is_back { "Dbtr" } else { "Cdtr" };
     let whole = amount_of(entry.child("Amt"))?;
     let booked_on = day_of(entry)?;
     let own_ref = own_reference(entry.text_at(&["AcctSvcrRef"]));
-    let odd = match (is_credit, is_reversal || is_return) {
+    let odd = match (is_credit, is_back) {
         (true, false) => None,
         (true, true) => Some("the bank gives back a payment that had left the account"),
-        (false, _) => Some("the bank takes back a payment that had come in"),
+        (false, true) => Some("the bank takes back a payment that had come in"),
+        (false, false) => Some(LEFT),
     };
+    let payment = |details, amount, own| payment(entry, details, amount, &booked_on, own, other);
     let mut made = match details.as_slice() {
-        [] => vec![payment(entry, entry, whole, &booked_on, own_ref)],
+        [] => vec![payment(entry, whole, own_ref)],
         [one] => {
             let own = own_reference(one.text_at(&["Refs", "AcctSvcrRef"])).or(own_ref);
-            vec![payment(entry, one, whole, &booked_on, own)]
+            vec![payment(one, whole, own)]
         }
         many => {
             let mut made = Vec::with_capacity(many.len());
@@ -202,7 +249,7 @@ fn read_entry(entry: &Element) -> Result<Vec<Read>, String> {
                     sum.checked_add(part).map_err(|_| "its payments are of several currencies")?;
                 let own = own_reference(one.text_at(&["Refs", "AcctSvcrRef"]))
                     .or_else(|| own_ref.as_ref().map(|r| format!("{r}/{at}")));
-                made.push(payment(entry, one, part, &booked_on, own));
+                made.push(payment(one, part, own));
             }
             if sum != whole {
                 return Err(format!("its payments come to {sum}, and it says {whole}"));
@@ -238,21 +285,43 @@ fn direction(of: &Element) -> Result<bool, String> {
 }
 
 fn amount_of(amount: Option<&Element>) -> Result<Amount, String> {
-    let amount = amount.ok_or("it has no amount (Amt)")?;
-    let currency = amount.attribute("Ccy").ok_or("its amount has no currency")?;
-    let asset: Option<Asset> = currency.parse().ok().filter(|a: &Asset| a.is_fiat());
-    let asset =
-        asset.ok_or_else(|| format!("its currency {:?} is not taken here", short(currency)))?;
-    let read = Amount::parse_decimal(asset, amount.text().trim_end_matches('.'));
-    let read = read.map_err(|_| format!("its amount {:?} cannot be read", short(amount.text())))?;
+    let read = written(amount)?;
     if read.minor <= 0 {
         return Err(format!("its amount {read} is not above zero"));
     }
     Ok(read)
 }
 
+/// A balance's amount, below zero where the account owes, and its day.
+fn read_balance(balance: &Element) -> Result<(Amount, String), String> {
+    let said = |why: String| format!("a balance cannot be read: {why}");
+    let amount = written(balance.child("Amt")).map_err(said)?;
+    if amount.minor < 0 {
+        return Err(said("it is below zero and not a debit".to_owned()));
+    }
+    let amount = if direction(balance).map_err(said)? { Ok(amount) } else { amount.checked_neg() };
+    let day = day_at(balance.child("Dt")).map_err(said)?;
+    Ok((amount.map_err(|e| said(e.to_string()))?, day))
+}
+
+fn written(amount: Option<&Element>) -> Result<Amount, String> {
+    let amount = amount.ok_or("it has no amount (Amt)")?;
+    let currency = amount.attribute("Ccy").ok_or("its amount has no currency")?;
+    let asset: Option<Asset> = currency.parse().ok().filter(|a: &Asset| a.is_fiat());
+    let asset =
+        asset.ok_or_else(|| format!("its currency {:?} is not taken here", short(currency)))?;
+    let read = Amount::parse_decimal(asset, amount.text().trim_end_matches('.'));
+    read.map_err(|_| format!("its amount {:?} cannot be read", short(amount.text())))
+}
+
 fn day_of(entry: &Element) -> Result<String, String> {
     let booked = entry.child("BookgDt").ok_or("it has no booking date (BookgDt)")?;
+    day_at(Some(booked)).map_err(|text| format!("its booking {text}"))
+}
+
+/// The day that stands in an element, alone or with a time.
+fn day_at(of: Option<&Element>) -> Result<String, String> {
+    let Some(booked) = of else { return Err("date is missing".to_owned()) };
     let text = booked.text_at(&["Dt"]).or_else(|| booked.text_at(&["DtTm"])).unwrap_or_default();
     let day: String = text.chars().take(10).collect();
     let is_day = day.len() == 10
@@ -260,7 +329,7 @@ fn day_of(entry: &Element) -> Result<String, String> {
             4 | 7 => b == b'-',
             _ => b.is_ascii_digit(),
         });
-    if is_day { Ok(day) } else { Err(format!("its booking date {:?} cannot be read", short(text))) }
+    if is_day { Ok(day) } else { Err(format!("date {:?} cannot be read", short(text))) }
 }
 
 /// The bank's reference; words that say there is none are none.
@@ -276,15 +345,16 @@ fn payment(
     amount: Amount,
     booked_on: &str,
     own_ref: Option<String>,
+    other: &str,
 ) -> BankEntry {
     let parties = details.child("RltdPties");
     let name = |p: &Element| {
-        let name = p.text_at(&["Dbtr", "Pty", "Nm"]).or_else(|| p.text_at(&["Dbtr", "Nm"]));
+        let name = p.text_at(&[other, "Pty", "Nm"]).or_else(|| p.text_at(&[other, "Nm"]));
         name.map(short)
     };
     let payer = parties.and_then(name).unwrap_or_default();
     let from = |p: &Element| {
-        let id = p.at(&["DbtrAcct", "Id"])?;
+        let id = p.at(&[&format!("{other}Acct"), "Id"])?;
         id.text_at(&["IBAN"]).or_else(|| id.text_at(&["Othr", "Id"])).map(short)
     };
     let payer_account = parties.and_then(from).unwrap_or_default();

@@ -1,8 +1,11 @@
 //! What waits for a person, and that person's word.
 
+use crate::books::Draft;
+use crate::remote::turnover::{operators_own, under_way};
 use crate::{Method, PayInFor, Result, Treasury, TreasuryError, sql};
-use gruve_store::{Row, params, transact};
-use gruve_units::{Amount, Asset, BankEntryId, PaymentId, Timestamp};
+use gruve_ledger::Account;
+use gruve_store::{Row, Tx, params, transact};
+use gruve_units::{AccountId, Amount, Asset, BankEntryId, PaymentId, Timestamp};
 
 /// Entries of one list at most.
 const LIST_MAX: u32 = 200;
@@ -20,13 +23,13 @@ pub struct BankEntryView {
     pub statement: String,
     /// The bank's reference.
     pub own_ref: Option<String>,
-    /// How much; none where it could not be read.
+    /// How much, below zero where it left the account; none where it could not be read.
     pub amount: Option<Amount>,
     /// The booking's day.
     pub booked_on: String,
-    /// Who paid.
+    /// Who paid, or was paid.
     pub payer: String,
-    /// From which account.
+    /// From which account, or to which.
     pub payer_account: String,
     /// What the payer wrote.
     pub text: String,
@@ -44,8 +47,16 @@ pub enum BankWord {
     Belongs(PayInFor),
     /// The bank takes this payment back, by so much as the entry says.
     TakesBack(PaymentId),
-    /// The money went back to whoever sent it; the transfer was made at the bank.
+    /// The money goes back to whoever sent it; the transfer is made at the bank, and its entry is under way then.
     SentBack,
+    /// The bank's own: its charges, or interest.
+    Charges,
+    /// The operator's own money, that he has put into the account or taken out of it.
+    Own,
+    /// Money that the books have under way: a service's payout, or what was sent back.
+    UnderWay,
+    /// This account's balance was paid out by it.
+    PaidOut(AccountId),
     /// There is nothing to do about it: it was the same as another, or concerns nobody's balance.
     Dismissed,
 }
@@ -142,6 +153,26 @@ impl Treasury {
                 }
                 BankWord::Dismissed if payment.is_some() => return Err(TreasuryError::NoPayment),
                 BankWord::Dismissed => "dismissed",
+                BankWord::Charges => {
+                    self.settle_entry(tx, &entry, Account::NetworkFees).await?;
+                    "charges"
+                }
+                BankWord::Own => {
+                    self.settle_entry(tx, &entry, operators_own()).await?;
+                    "own"
+                }
+                BankWord::UnderWay => {
+                    self.settle_entry(tx, &entry, under_way()).await?;
+                    "under-way"
+                }
+                BankWord::PaidOut(account) => {
+                    if entry.amount.is_none_or(|a| a.minor >= 0) {
+                        return Err(TreasuryError::NoPayment);
+                    }
+                    let whose = Account::CustomerAvailable(*account);
+                    self.settle_entry(tx, &entry, whose).await?;
+                    "paid-out"
+                }
             };
             let values = params![id, state, payment, why.as_str(), self.now()];
             if tx.execute(sql::DECIDE_BANK_ENTRY, &values).await? != 1 {
@@ -149,6 +180,27 @@ impl Treasury {
             }
             Ok(())
         })
+    }
+}
+
+impl Treasury {
+    /// Books an entry that is no customer's pay-in against what it was: what came waits among unmatched receipts,
+    /// what left is not booked yet.
+    async fn settle_entry(&self, tx: &mut Tx, entry: &BankEntryView, with: Account) -> Result<()> {
+        let amount = entry.amount.ok_or(TreasuryError::NoPayment)?;
+        let minor = amount.minor.saturating_abs();
+        // What came stands on the credit side of unmatched receipts; of the rest the bank's side is posted, too.
+        let (debit, credit) = match (entry.payment, amount.minor > 0) {
+            (Some(payment), _) => {
+                self.close_unmatched(tx, payment).await?;
+                (Account::UnmatchedReceipts, with)
+            }
+            (None, true) => (Method::Bank.clearing(), with),
+            (None, false) => (with, Method::Bank.clearing()),
+        };
+        let draft = Draft::new(amount.asset).debit(debit, minor).credit(credit, minor);
+        let reason = format!("treasury:bank-entry:{}", entry.id);
+        draft.post(tx, "treasury-bank-entry", reason, self.now()).await
     }
 }
 

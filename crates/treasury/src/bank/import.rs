@@ -22,7 +22,7 @@ pub struct Imported {
     pub waiting: u32,
     /// Entries that were taken before.
     pub known: u32,
-    /// Debits, and what is not booked yet.
+    /// What the bank has not booked yet.
     pub passed: u32,
     /// Entries that could not be booked now, with the reason: giving the file again tries them again.
     pub failed: Vec<String>,
@@ -60,6 +60,8 @@ impl Treasury {
         let mut done = Imported::default();
         for statement in &statements {
             done.passed += u32::try_from(statement.passed).unwrap_or(u32::MAX);
+            self.note_balances(statement).await?;
+            self.passing("bank statement noted")?;
             self.import_entries(statement, &mut done).await?;
         }
         if done.failed.is_empty() {

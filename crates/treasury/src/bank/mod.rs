@@ -4,7 +4,17 @@
 //! ([`camt`]); an entry that names exactly one reference, in the invoice's currency, is that
 //! invoice's, whatever its amount: less, more and late are the invoice's outcomes
 //! ([`crate::invoice`]). Everything else waits for a person ([`Treasury::bank_entries_waiting`])
-//! with its reason, its money on the account of unmatched receipts.
+//! with its reason, its money on the account of unmatched receipts. What left the account waits, too, until a person
+//! has said what it was; nothing is booked of it before.
+//!
+//! | a person's word on an entry that nobody paid an invoice with | the other side of what came or left |
+//! |---|---|
+//! | the bank's charges, or interest | fees |
+//! | the operator's own transfer | the operator's own |
+//! | a service's payout, a sending back: money that the books have under way | under way |
+//! | a customer's balance was paid out | customer available |
+//!
+//! What statements say of the account's balance is held against the books ([`Treasury::compare_banks`]).
 //!
 //! # Promises
 //! - An entry is taken once, however often and in whichever files it comes: by the bank's own
@@ -17,12 +27,14 @@
 //! Where files come from.
 
 mod camt;
+mod compare;
 mod desk;
 mod import;
 mod reference;
 mod xml;
 
-pub use camt::{BankEntry, BankStatement, FILE_BYTES_MAX, Read, read_statements};
+pub use camt::{Balances, BankEntry, BankStatement, FILE_BYTES_MAX, Read, read_statements};
+pub use compare::BankComparison;
 pub use desk::{BankEntryView, BankWord};
 pub use import::Imported;
 pub use reference::written_reference;

@@ -1,5 +1,11 @@
 //! Statements of conversions; one source for both engines.
 
+gruve_store::many_statements! {
+    CONVERSIONS_OF_MANY (pays Bytes) = "SELECT c.pays AS pays, c.invoice AS invoice
+        FROM treasury_conversions c JOIN given ON given.pays = c.pays
+        ORDER BY c.pays, c.invoice DESC";
+}
+
 gruve_store::statements! {
     INSERT_CONVERSION = "INSERT INTO treasury_conversions (invoice, pays, price_asset, price,
         coin_usd_micro, price_usd_micro, spread_bps, priced_at, counts_until)

@@ -246,6 +246,7 @@ impl Treasury {
         self.ask_refunds().await?;
         self.look_at_disputes().await?;
         self.read_missed().await?;
+        self.read_turnover().await?;
         Ok(polled)
     }
 

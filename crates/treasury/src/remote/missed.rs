@@ -17,9 +17,9 @@ use serde_json::Value;
 const BACK: Duration = Duration::from_secs(120 * 86_400);
 /// How often they are read through; and again, where something could not be looked at or no page came.
 const READ_EVERY: Duration = Duration::from_secs(86_400);
-const AGAIN_AFTER: Duration = Duration::from_secs(600);
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// Pages of one reading: ten thousand entries.
-const PAGES_MAX: u32 = 500;
+pub(super) const PAGES_MAX: u32 = 500;
 
 /// A list of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +43,16 @@ impl List {
 #[derive(Debug, Default)]
 pub(crate) struct Missed([Reading; 2]);
 
+/// How far one list is read.
 #[derive(Debug, Default)]
-struct Reading {
+pub(super) struct Reading {
     /// Not before.
-    next: Timestamp,
+    pub(super) next: Timestamp,
     /// The last entry of the page before.
-    after: Option<String>,
-    pages: u32,
+    pub(super) after: Option<String>,
+    pub(super) pages: u32,
     /// Whether one could not be looked at.
-    has_failed: bool,
+    pub(super) has_failed: bool,
 }
 
 impl Reading {

@@ -7,6 +7,7 @@
 //! | look | the service is asked how the place stands, and what came beyond what is booked is taken |
 //! | poll | places that are open are looked at now and then ([`Treasury::poll_checkouts`]), webhook or not |
 //! | read | the service's lists of disputes and refunds are read after a start and daily (`missed`), for what was told while nobody listened |
+//! | book | what the card service has booked on our account there is read hourly and booked (`turnover`): fees, payouts to the bank |
 //!
 //! # Promises
 //! - A webhook that is not signed by the service moves nothing; a signed one moves only what the
@@ -26,17 +27,20 @@ mod disputes;
 mod missed;
 mod secret;
 mod stripe;
+pub(crate) mod turnover;
 
 pub use btcpay::BtcPayConfig;
 pub use checkouts::{Heard, Polled};
 pub use client::PATIENCE;
 pub use secret::Secret;
 pub use stripe::StripeConfig;
+pub use turnover::ServiceComparison;
 
 pub(crate) use btcpay::BtcPay;
 pub(crate) use client::Client;
 pub(crate) use missed::Missed;
 pub(crate) use stripe::Stripe;
+pub(crate) use turnover::Turnover;
 
 use gruve_units::{Amount, Asset, InvoiceId, Timestamp};
 

@@ -17,6 +17,8 @@ const WINDOW: Duration = Duration::from_secs(300);
 const SIGNATURES_MAX: usize = 8;
 /// Entries of a page of a list: as many questions follow at most.
 const PAGE_MAX: u32 = 20;
+/// Lines of a page of our account, each with what it is about: some 4 kB, of which an answer may have 256 times as much.
+const TURNOVER_PAGE_MAX: u32 = 100;
 /// Refunds of one payment that are listed: the service's own most.
 const REFUNDS_MAX: u32 = 100;
 /// A session ends between 30 minutes and 24 hours after it began; a minute of ours may be wrong.
@@ -230,16 +232,57 @@ impl Stripe {
         since: Timestamp,
         after: Option<&str>,
     ) -> Result<(Vec<Value>, bool), Failed> {
+        self.page_of(list, PAGE_MAX, "", since, after).await
+    }
+
+    /// A page of what the service has booked on our account, with what each line is about, as [`Stripe::page`].
+    pub(crate) async fn turnover(
+        &self,
+        since: Timestamp,
+        after: Option<&str>,
+    ) -> Result<(Vec<Value>, bool), Failed> {
+        let with = "&expand%5B%5D=data.source";
+        self.page_of("/v1/balance_transactions", TURNOVER_PAGE_MAX, with, since, after).await
+    }
+
+    async fn page_of(
+        &self,
+        list: &str,
+        most: u32,
+        with: &str,
+        since: Timestamp,
+        after: Option<&str>,
+    ) -> Result<(Vec<Value>, bool), Failed> {
         let after = after.map_or(String::new(), |id| format!("&starting_after={id}"));
-        let path = format!("{list}?limit={PAGE_MAX}&created%5Bgte%5D={}{after}", since.secs());
+        let since = since.secs();
+        let path = format!("{list}?limit={most}&created%5Bgte%5D={since}{with}{after}");
         let answer = self.client.ask(Asked::get(&path)).await?;
         let entries = answer.pointer("/data").and_then(Value::as_array);
         let has_more = answer.pointer("/has_more").and_then(Value::as_bool);
         let (Some(entries), Some(has_more)) = (entries, has_more) else {
             return Err(odd("no list"));
         };
-        let most = usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok((entries.iter().take(most).cloned().collect(), has_more))
+    }
+
+    /// What the service has of ours in currencies that the books keep, ready to be paid out and not yet.
+    pub(crate) async fn balances(&self) -> Result<Vec<Amount>, Failed> {
+        let answer = self.client.ask(Asked::get("/v1/balance")).await?;
+        let mut all = Vec::new();
+        for part in ["/available", "/pending"] {
+            let amounts = answer.pointer(part).and_then(Value::as_array);
+            for of in amounts.ok_or_else(|| odd(format!("no {part}")))? {
+                let code = text(of, "/currency")?.to_uppercase();
+                let Some(asset) = code.parse().ok().filter(|a: &Asset| a.is_fiat()) else {
+                    continue;
+                };
+                let cents = of.pointer("/amount").and_then(Value::as_i64);
+                let minor = cents.and_then(|c| c.checked_mul(asset.payable()));
+                all.push(Amount::new(asset, minor.ok_or_else(|| odd("no /amount"))?));
+            }
+        }
+        Ok(all)
     }
 
     /// The session by which a payment was made, if there is one.
@@ -301,7 +344,7 @@ pub(crate) fn read_event(body: &[u8]) -> Result<(String, About), String> {
     Ok((name("/id")?, about))
 }
 
-fn odd(what: impl std::fmt::Display) -> Failed {
+pub(super) fn odd(what: impl std::fmt::Display) -> Failed {
     Failed::NoAnswer(format!("the answer cannot be read: {what}"))
 }
 

@@ -46,6 +46,8 @@ pub enum Lists {
     Well,
     /// The first page, for ever.
     NeverEnding,
+    /// Each page once more with the last entry of the one before.
+    Overlapping,
     /// Without what says whether there is more.
     Torn,
     Down,
@@ -66,6 +68,8 @@ pub struct Books {
     /// Requests that made something, as `PATH BODY`.
     pub made: Vec<String>,
     pub mood: Option<Mood>,
+    /// Cents of euros that the account has beside what its lines say.
+    pub astray: i64,
     next: u32,
 }
 
@@ -85,6 +89,8 @@ impl StandIn {
             .route("/v1/checkout/sessions", post(new_session).get(sessions_of))
             .route("/v1/refunds", post(refund).get(refunds_of))
             .route("/v1/disputes", get(disputes))
+            .route("/v1/balance_transactions", get(turnover))
+            .route("/v1/balance", get(balance))
             .route("/api/v1/stores/{store}/invoices", post(new_invoice))
             .route("/{*path}", get(object))
             .with_state(books.clone())
@@ -269,6 +275,34 @@ async fn disputes(State(books): State<Shared>, asked: Asked) -> Response {
     moody(&books).unwrap_or_else(|| list(&books, "v1/disputes", &asked))
 }
 
+const LINES: &str = "v1/balance_transactions";
+
+async fn turnover(State(books): State<Shared>, asked: Asked) -> Response {
+    assert_eq!(asked["expand[]"], "data.source");
+    moody(&books).unwrap_or_else(|| list(&books, LINES, &asked))
+}
+
+/// All that the account's lines come to: part of it ready to be paid out, the rest on its way.
+async fn balance(State(books): State<Shared>) -> Response {
+    if let Some(answer) = moody(&books) {
+        return answer;
+    }
+    let books = books.lock().unwrap();
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    sums.insert("eur".to_owned(), books.astray);
+    for (_, line) in books.objects.iter().filter(|(path, _)| path.starts_with(LINES)) {
+        let currency = line["currency"].as_str().unwrap_or("eur").to_owned();
+        *sums.entry(currency).or_default() += line["net"].as_i64().unwrap_or_default();
+    }
+    let part = |of: fn(i64) -> i64| {
+        let amounts = sums.iter().map(|(c, n)| json!({ "amount": of(*n), "currency": c }));
+        amounts.collect::<Vec<_>>()
+    };
+    let (available, pending) = (part(|n| n / 3), part(|n| n - n / 3));
+    axum::Json(json!({ "object": "balance", "available": available, "pending": pending }))
+        .into_response()
+}
+
 /// A page of all objects of a kind, the newest first, as the service pages.
 fn list(books: &Shared, kind: &str, asked: &BTreeMap<String, String>) -> Response {
     let mut books = books.lock().unwrap();
@@ -288,7 +322,11 @@ fn list(books: &Shared, kind: &str, asked: &BTreeMap<String, String>) -> Respons
     all.sort_by_key(|o| std::cmp::Reverse(o["created"].as_i64()));
     let lists = books.lists;
     let from = all.iter().position(|o| o["id"] == after.as_str()).map_or(0, |at| at + 1);
-    let from = if lists == Lists::NeverEnding { 0 } else { from };
+    let from = match lists {
+        Lists::NeverEnding => 0,
+        Lists::Overlapping => from.saturating_sub(1),
+        _ => from,
+    };
     let limit: usize = asked["limit"].parse().unwrap();
     let page: Vec<&Value> = all[from..].iter().take(limit).collect();
     let has_more = lists == Lists::NeverEnding || from + page.len() < all.len();

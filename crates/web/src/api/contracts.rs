@@ -4,6 +4,7 @@ use crate::api::page::Page;
 use crate::api::papers::statement::StatementPage;
 use crate::api::payins::{ConversionBody, OfferBody, Way, conversion_of, offers_of};
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, key_of, rate, time};
+use crate::conversion::Rates;
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::openapi::{Answer, Fine, List, Made, Sheet, answers, requests};
@@ -14,7 +15,7 @@ use axum::http::{HeaderMap, header};
 use gruve_market::{
     ContractView, Earnings, EpochLine, Quote, QuoteForecast, SettlementLine, SignedTerms,
 };
-use gruve_treasury::{INVOICES_PAGE_MAX, Invoice, Mark, Purpose};
+use gruve_treasury::{INVOICES_PAGE_MAX, Invoice, Mark, Purpose, Unconfirmed};
 use gruve_units::{
     Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, InvoiceId, LaneId, QuoteId,
 };
@@ -473,10 +474,7 @@ pub(crate) async fn invoices(
     let (before, wanted) = (page.behind()?, page.wanted()?);
     let all = state.treasury().invoices_before(customer.account, before, wanted).await?;
     let (all, next) = page.cut(all, |i| i.id)?;
-    let mut items = Vec::with_capacity(all.len());
-    for invoice in &all {
-        items.push(invoice_body(&state, invoice).await?);
-    }
+    let items = invoice_bodies(&state, &all).await?;
     Ok(Answer(List { items, next }))
 }
 
@@ -492,8 +490,32 @@ pub(crate) async fn invoice(
 
 /// An invoice with the ways to pay it.
 pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<InvoiceBody, Failure> {
-    let conversions = state.treasury().conversions(inv.id).await?;
-    let waiting = state.treasury().unconfirmed(inv).await?;
+    let one = invoice_bodies(state, std::slice::from_ref(inv)).await?;
+    one.into_iter().next().ok_or_else(|| Failure::not_found("invoice"))
+}
+
+/// Invoices with the ways to pay each: what they need is asked for once.
+async fn invoice_bodies(state: &AppState, all: &[Invoice]) -> Result<Vec<InvoiceBody>, Failure> {
+    let ids: Vec<InvoiceId> = all.iter().map(|i| i.id).collect();
+    let mut conversions = state.treasury().conversions_of(&ids).await?;
+    let mut rates = Rates::default();
+    let mut bodies = Vec::with_capacity(all.len());
+    for inv in all {
+        let offers = offers_of(state, inv, &mut rates).await?;
+        let conversions = conversions.remove(&inv.id).unwrap_or_default();
+        let waiting = state.treasury().unconfirmed(inv).await?;
+        bodies.push(body_of(state, inv, offers, conversions, waiting.as_ref())?);
+    }
+    Ok(bodies)
+}
+
+fn body_of(
+    state: &AppState,
+    inv: &Invoice,
+    offers: Vec<OfferBody>,
+    conversions: Vec<InvoiceId>,
+    waiting: Option<&Unconfirmed>,
+) -> Result<InvoiceBody, Failure> {
     let unconfirmed = |mark: &Mark| UnconfirmedBody {
         transaction: mark.transaction(),
         amount: amount(mark.amount),
@@ -507,7 +529,7 @@ pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<Invo
         received: amount(inv.received),
         confirmed: amount(inv.confirmed),
         unconfirmed: waiting.iter().flat_map(|u| &u.marks).map(unconfirmed).collect(),
-        blocks_needed: waiting.as_ref().map(|u| u.blocks),
+        blocks_needed: waiting.map(|u| u.blocks),
         late: amount(inv.late),
         to_pay: amount(inv.to_pay()),
         address: inv.address.clone(),
@@ -520,7 +542,7 @@ pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<Invo
             Purpose::TopUp | Purpose::Conversion(_) => None,
         },
         conversion: conversion_of(inv)?,
-        offers: offers_of(state, inv).await?,
-        conversions: conversions.iter().map(|c| c.id).collect(),
+        offers,
+        conversions,
     })
 }

@@ -4,7 +4,7 @@ use crate::api::contracts::{InvoiceBody, invoice_body};
 use crate::api::page::Page;
 use crate::api::{Money, Time, amount, time};
 use crate::console::typed;
-use crate::conversion::NO_PRICE;
+use crate::conversion::{NO_PRICE, Rates};
 use crate::extract::{Customer, Id, Json, Params, Staff, Unread};
 use crate::failure::{Failure, sentence};
 use crate::openapi::{Answer, Fine, List, Made, Shape, Shapes, answers, requests};
@@ -136,11 +136,11 @@ answers! {
         statement: String,
         /// The bank's own reference.
         bank_reference: Option<String>,
-        /// How much; null where it cannot be read.
+        /// How much, below zero where it left the account; null where it cannot be read.
         amount: Option<Money>,
         /// The day.
         booked_on: String,
-        /// Who paid.
+        /// Who paid, or was paid.
         payer: String,
         /// From which account.
         payer_account: String,
@@ -202,7 +202,7 @@ requests! {
 
     /// A person's word.
     struct Word {
-        /// `invoice`, `account`, `sent-back`, `taken-back` or `dismissed`.
+        /// `invoice`, `account`, `sent-back`, `taken-back`, `charges`, `own`, `under-way`, `paid-out` or `dismissed`.
         word: String,
         /// The invoice's, the account's or the payment's id.
         id: String = default,
@@ -260,10 +260,14 @@ pub(crate) fn conversion_of(inv: &Invoice) -> Result<Option<ConversionBody>, Fai
 }
 
 /// The coins in which an invoice in another currency can be paid.
-pub(crate) async fn offers_of(state: &AppState, inv: &Invoice) -> Result<Vec<OfferBody>, Failure> {
+pub(crate) async fn offers_of(
+    state: &AppState,
+    inv: &Invoice,
+    rates: &mut Rates,
+) -> Result<Vec<OfferBody>, Failure> {
     let Some(rules) = state.config().conversion else { return Ok(Vec::new()) };
     let mut bodies = Vec::new();
-    for offer in state.conversion_offers(inv).await? {
+    for offer in state.offers_at(inv, rates).await? {
         let counts = offer.now.map(|(_, rate)| rate.a_coin_counts(inv.asset())).transpose();
         bodies.push(OfferBody {
             asset: offer.coin,
@@ -453,9 +457,13 @@ impl Word {
             }
             "taken-back" => BankWord::TakesBack(typed(&self.id, "write the payment's id")?),
             "sent-back" => BankWord::SentBack,
+            "charges" => BankWord::Charges,
+            "own" => BankWord::Own,
+            "under-way" => BankWord::UnderWay,
+            "paid-out" => BankWord::PaidOut(typed(&self.id, "write the account's id")?),
             "dismissed" => BankWord::Dismissed,
             _ => {
-                let words = "`word` is invoice, account, sent-back, taken-back or dismissed.";
+                let words = "`word` is invoice, account, sent-back, taken-back, charges, own, under-way, paid-out or dismissed.";
                 return Err(Failure::refused(words));
             }
         })
@@ -469,7 +477,7 @@ impl Word {
         id: BankEntryId,
     ) -> Result<(), Failure> {
         let word = self.read()?;
-        if let BankWord::Belongs(PayInFor::Account(account)) = word {
+        if let BankWord::Belongs(PayInFor::Account(account)) | BankWord::PaidOut(account) = word {
             let found = state.accounts().customer(account).await?;
             found.ok_or_else(|| Failure::not_found("customer"))?;
         }

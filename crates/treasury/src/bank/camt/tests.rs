@@ -14,7 +14,7 @@ fn credits_are_read_from_both_versions_and_the_rest_is_passed_over() {
         assert_eq!(all.len(), 1);
         let s = &all[0];
         assert_eq!(s.account, "DE89370400440532013000");
-        assert_eq!(s.passed, 2, "a debit and one that is pending");
+        assert_eq!(s.passed, 1, "one that is pending");
         let Read::Credit(first) = &s.entries[0] else { panic!("{:?}", s.entries[0]) };
         assert_eq!(first.amount, eur(120_500_000));
         assert_eq!(first.own_ref.as_deref(), Some("2026112100001"));
@@ -25,16 +25,19 @@ fn credits_are_read_from_both_versions_and_the_rest_is_passed_over() {
         assert_eq!(first.payer_account, "NO9386011117947");
         assert!(first.text.contains("RF"), "{}", first.text);
         assert!(matches!(&s.entries[1], Read::Malformed { why, .. } if why.contains("CHF")));
-        let parts: Vec<_> = s.entries[2..4].iter().collect();
+        assert!(
+            matches!(&s.entries[2], Read::Odd(e, why) if e.amount == eur(-33_000_000) && *why == LEFT)
+        );
+        let parts: Vec<_> = s.entries[3..5].iter().collect();
         assert!(
             matches!(parts.as_slice(), [Read::Credit(a), Read::Credit(b)]
                 if a.amount == eur(10_000_000) && b.amount == eur(15_250_000) && a.own_ref != b.own_ref),
             "{parts:?}"
         );
         assert!(
-            matches!(&s.entries[4], Read::Odd(e, why) if e.amount == eur(-5_000_000) && why.contains("takes back"))
+            matches!(&s.entries[5], Read::Odd(e, why) if e.amount == eur(-5_000_000) && why.contains("takes back"))
         );
-        assert_eq!(s.entries.len(), 5);
+        assert_eq!(s.entries.len(), 6);
     }
 }
 
@@ -69,7 +72,7 @@ fn each_way_of_being_malformed_is_told_and_hurts_one_entry() {
         assert_eq!(entries[1..], whole[1..], "{to}");
     }
     let entries = with("<Amt Ccy=\"EUR\">15.25", "<Amt Ccy=\"EUR\">15.26");
-    assert!(matches!(&entries[2], Read::Malformed { why, .. } if why.contains("come to")));
+    assert!(matches!(&entries[3], Read::Malformed { why, .. } if why.contains("come to")));
     assert_eq!(entries.len(), whole.len() - 1);
 }
 
@@ -116,7 +119,10 @@ fn statements_that_others_test_with_are_read_as_they_say() {
         let source = &v["source"];
         let read = read_statements(v["xml"].as_str().unwrap().as_bytes()).unwrap();
         let said = read.iter().map(|s| {
-            let credits = s.entries.iter().map(|e| {
+            // What left the account is passed over there.
+            let left = |e: &&Read| matches!(e, Read::Odd(_, why) if *why == LEFT);
+            let passed = s.passed + s.entries.iter().filter(left).count();
+            let credits = s.entries.iter().filter(|e| !left(e)).map(|e| {
                 let Read::Credit(c) = e else { panic!("{source}: {e:?}") };
                 assert_eq!(c.amount.asset, Asset::Eur);
                 serde_json::json!({
@@ -125,9 +131,50 @@ fn statements_that_others_test_with_are_read_as_they_say() {
                 })
             });
             let credits: Vec<_> = credits.collect();
-            let (account, id, passed) = (&s.account, &s.id, s.passed);
+            let (account, id) = (&s.account, &s.id);
             serde_json::json!({ "account": account, "id": id, "credits": credits, "passed": passed })
         });
         assert_eq!(serde_json::Value::from_iter(said), v["says"], "{source}");
+    }
+}
+
+#[test]
+fn balances_are_read_and_a_statement_without_them_says_so() {
+    let of = |text: &str| read_statements(text.as_bytes()).unwrap().remove(0).balances;
+    assert_eq!(of(STATEMENT), Err("it has no opening balance (OPBD)".to_owned()));
+    let bal = |code: &str, amount: &str, way: &str| {
+        format!(
+            "<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy=\"EUR\">{amount}</Amt>\
+             <CdtDbtInd>{way}</CdtDbtInd><Dt><Dt>2026-11-19</Dt></Dt></Bal>"
+        )
+    };
+    let with = |more: &str| of(&STATEMENT.replacen("<Bal>", &format!("{more}<Bal>"), 1));
+    let closing = eur(1_000_000_000);
+    for (more, opening) in [
+        (bal("OPBD", "12.34", "CRDT"), eur(12_340_000)),
+        (bal("PRCD", "12.34", "CRDT"), eur(12_340_000)),
+        (bal("OPBD", "12.34", "DBIT"), eur(-12_340_000)),
+        (bal("OPBD", "0.00", "CRDT"), eur(0)),
+        (
+            bal("CLAV", "bad", "") + &bal("PRCD", "5", "CRDT") + &bal("OPBD", "6", "CRDT"),
+            eur(6_000_000),
+        ),
+    ] {
+        let read = with(&more).unwrap();
+        assert_eq!((read.opening, read.closing), (opening, closing), "{more}");
+        assert_eq!(
+            (read.opened_on.as_str(), read.closed_on.as_str()),
+            ("2026-11-19", "2026-11-20")
+        );
+    }
+    for (bad, why) in [
+        (bal("OPBD", "12,34", "CRDT"), "cannot be read"),
+        (bal("OPBD", "12.34", "UP"), "credit or a debit"),
+        (bal("OPBD", "-1", "CRDT"), "below zero"),
+        (bal("OPBD", "1", "CRDT").replace("\"EUR\"", "\"USD\""), "two currencies"),
+        (bal("OPBD", "1", "CRDT").replace("2026-11-19", "19.11."), "cannot be read"),
+    ] {
+        let told = with(&bad).unwrap_err();
+        assert!(told.contains(why), "{bad}: {told}");
     }
 }

@@ -13,7 +13,7 @@ use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_treasury::{BankEntryView, Method, Payment};
+use gruve_treasury::{BankComparison, BankEntryView, Method, Payment};
 use gruve_units::{Amount, BankEntryId, PaymentId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -28,11 +28,47 @@ pub(crate) async fn pay_ins(
     let waiting = state.treasury().bank_entries_waiting().await?;
     let rows: Vec<_> = waiting.iter().map(|e| row(&visitor, may, e)).collect();
     let columns = ["Booked", ">Amount", "From", "Text", "Why it waits", "Do"];
+    let mut tx = state.store().read().await?;
+    let compared = state.treasury().compare_banks(&mut tx).await;
+    let compared = compared.map_err(|e| treasury_failure(&e))?;
     let content = html! {
         (sheet("waiting", "Bank transfers that wait", &table("Transfers", &columns, &rows)))
+        @if !compared.is_empty() { (banks(&compared)) }
     };
-    let lead = "What came and names no invoice, or cannot be read. The oldest 200.";
+    let lead = "What came and names no invoice, what left the account, and what cannot be read. The oldest 200.";
     Ok(frame(&visitor, staff, "Pay-ins", lead, &content))
+}
+
+/// What the banks' last statements say, held against the books.
+fn banks(compared: &[BankComparison]) -> Markup {
+    let row = |c: &BankComparison| {
+        vec![
+            html! { code { (c.bank) } },
+            html! { (c.on) },
+            amount(c.there),
+            amount(c.beside),
+            amount(c.books),
+            html! {
+                (amount(c.difference))
+                @if c.difference.minor != 0 {
+                    " "
+                    @if c.is_explained() { (t("what waits for a word")) }
+                    @else { strong { (t("not in the books")) } }
+                }
+                @if !c.gaps.is_empty() { " " (t("a statement is missing")) }
+            },
+        ]
+    };
+    let rows: Vec<_> = compared.iter().map(row).collect();
+    let columns = [
+        "Account",
+        "Last statement",
+        ">At the bank",
+        ">There before",
+        ">In the books",
+        ">Difference",
+    ];
+    sheet("banks", "Statements and the books", &table("Bank accounts", &columns, &rows))
 }
 
 fn row(visitor: &Visitor, may: bool, e: &BankEntryView) -> Vec<Markup> {
@@ -53,6 +89,10 @@ fn decision(visitor: &Visitor, e: &BankEntryView) -> Markup {
         ("account", "It goes to this account's balance"),
         ("sent-back", "It was sent back at the bank"),
         ("taken-back", "It takes this payment back"),
+        ("charges", "The bank's charges, or interest"),
+        ("own", "The operator's own transfer"),
+        ("under-way", "A service's payout, or what was sent back"),
+        ("paid-out", "It paid out this account's balance"),
         ("dismissed", "Nothing is to be done"),
     ];
     html! {

@@ -1,0 +1,42 @@
+-- What a service has booked on the account that we have there, by its own ids: what it came to, what it took for it,
+-- in what currency and amount the customer paid where that is another, what it is about (a payment's name there) and
+-- the invoice that the service has with it. Read first, booked when all older ones are read.
+CREATE TABLE treasury_turnover (
+    method TEXT NOT NULL,
+    external TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    about TEXT,
+    invoice BLOB,
+    asset TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    fee INTEGER NOT NULL,
+    price_asset TEXT,
+    price INTEGER,
+    made_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (method, external)
+) STRICT;
+CREATE INDEX treasury_turnover_unbooked ON treasury_turnover (made_at) WHERE state = 'read';
+CREATE INDEX treasury_turnover_about ON treasury_turnover (method, about);
+
+-- Up to when a service's account is read without a gap.
+CREATE TABLE treasury_turnover_readings (
+    method TEXT NOT NULL PRIMARY KEY,
+    read_until INTEGER NOT NULL
+) STRICT;
+
+-- What bank statements say that the account had before and after, and what the books had at the bank when the first
+-- of an account's was given, before its entries.
+CREATE TABLE treasury_bank_statements (
+    bank TEXT NOT NULL,
+    statement TEXT NOT NULL,
+    asset TEXT NOT NULL,
+    opening INTEGER NOT NULL,
+    opened_on TEXT NOT NULL,
+    closing INTEGER NOT NULL,
+    closed_on TEXT NOT NULL,
+    books INTEGER NOT NULL,
+    read_at INTEGER NOT NULL,
+    PRIMARY KEY (bank, statement, closed_on)
+) STRICT;
+CREATE INDEX treasury_bank_statements_by_day ON treasury_bank_statements (bank, asset, closed_on);

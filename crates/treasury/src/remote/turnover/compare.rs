@@ -1,0 +1,161 @@
+//! The service's word of what it has of ours, held against the books.
+
+use super::{at_service, lines_of, sql};
+use crate::remote::checkouts::service_error;
+use crate::remote::missed::PAGES_MAX;
+use crate::remote::stripe::Stripe;
+use crate::{Method, Result, Treasury, TreasuryError};
+use gruve_ledger::balance;
+use gruve_store::{Tx, params};
+use gruve_units::{Amount, Asset, Duration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often it is tried while the account moves under the reading.
+const TRIES: u32 = 3;
+/// Currencies that are compared: those of banks.
+const FIAT: [Asset; 2] = [Asset::Eur, Asset::Usd];
+/// A payment has its line a moment after it was made; one that has none for longer has lost it.
+const LINE_WITHIN: Duration = Duration::from_secs(2 * 86_400);
+/// Payments without a line that are told of at most.
+const TOLD_MAX: u32 = 50;
+
+/// A service's account and the books side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceComparison {
+    /// The service's method.
+    pub method: Method,
+    /// What it says that it has of ours.
+    pub there: Amount,
+    /// What the books have at it.
+    pub books: Amount,
+    /// What its account has and the books do not yet: they are read hourly.
+    pub unread: Amount,
+    /// How many lines that is.
+    pub lines_unread: u64,
+    /// What the service has less what the books have and will have; zero.
+    pub difference: Amount,
+}
+
+impl Treasury {
+    /// Asks the card service what it has of ours, and what of it is not booked yet. Nothing is written.
+    ///
+    /// # Errors
+    /// [`TreasuryError::Service`] when it cannot be asked, or its account does not stand still; the database's.
+    pub async fn compare_services(&self) -> Result<Vec<ServiceComparison>> {
+        let Some(stripe) = &self.0.services.stripe else { return Ok(Vec::new()) };
+        for _ in 0..TRIES {
+            let there = balances(stripe).await?;
+            let mut unread = self.unread(stripe).await?;
+            if there != balances(stripe).await? {
+                continue;
+            }
+            let mut tx = self.0.store.read().await?;
+            let mut all = Vec::new();
+            for asset in FIAT {
+                let there = Amount::new(asset, there.get(&asset).copied().unwrap_or_default());
+                let books = balance(&mut tx, &at_service(), asset).await?;
+                let (lines_unread, more) = unread.remove(&asset).unwrap_or_default();
+                let unread = Amount::new(asset, more);
+                let difference = there.checked_sub(books)?.checked_sub(unread)?;
+                if [there, books, unread].iter().any(|a| a.minor != 0) || lines_unread > 0 {
+                    let method = Method::Card;
+                    all.push(ServiceComparison {
+                        method,
+                        there,
+                        books,
+                        unread,
+                        lines_unread,
+                        difference,
+                    });
+                }
+            }
+            return Ok(all);
+        }
+        let why = "its account moves while it is read: try again".to_owned();
+        Err(TreasuryError::Service { method: Method::Card, why, is_refused: false })
+    }
+
+    /// What the account has and the books do not: read and not booked, or not read.
+    async fn unread(&self, stripe: &Stripe) -> Result<BTreeMap<Asset, (u64, i64)>> {
+        let mut unread: BTreeMap<Asset, (u64, i64)> = BTreeMap::new();
+        let since = self.turnover_since().await?;
+        let mut tx = self.0.store.read().await?;
+        for asset in FIAT {
+            let given = params![Method::Card.word(), asset];
+            let row = tx.fetch_one(sql::UNBOOKED_SUM, &given).await?;
+            unread.insert(asset, (row.get("n")?, row.get("minor")?));
+        }
+        let (mut after, mut seen): (Option<String>, BTreeSet<String>) = Default::default();
+        for _ in 0..PAGES_MAX {
+            let page = stripe.turnover(since, after.as_deref()).await;
+            let (entries, has_more) = page.map_err(|e| service_error(Method::Card, &e))?;
+            // One that cannot be read is not counted, and so is a difference.
+            let (lines, last, _) = lines_of(&entries);
+            for line in lines {
+                let given = params![Method::Card.word(), line.name.as_str()];
+                let is_known = tx.fetch_optional(sql::STATE, &given).await?.is_some();
+                if is_known || !seen.insert(line.name) {
+                    continue;
+                }
+                let sum = unread.entry(line.amount.asset).or_default();
+                let net = line.amount.checked_sub(line.fee)?;
+                let minor = sum.1.checked_add(net.minor);
+                *sum = (sum.0 + 1, minor.ok_or(gruve_units::AmountError::Overflow)?);
+            }
+            if !has_more || last.is_none() || last == after {
+                return Ok(unread);
+            }
+            after = last;
+        }
+        let why = "its account has too many lines that are not read yet".to_owned();
+        Err(TreasuryError::Service { method: Method::Card, why, is_refused: false })
+    }
+
+    /// What of the lines that are booked does not hold: accounts that are not their sum, payments without a line.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit_turnover(&self, tx: &mut Tx) -> Result<Vec<String>> {
+        let (mut findings, method) = (Vec::new(), Method::Card.word());
+        for asset in FIAT {
+            let mut sums = [0_i128; 3];
+            for (sum, of) in sums.iter_mut().zip([sql::BOOKED_SUM, sql::TOLD_SUM, sql::ARRIVED_SUM])
+            {
+                let minor: i64 = tx.fetch_one(of, &params![method, asset]).await?.get("minor")?;
+                *sum = i128::from(minor);
+            }
+            let due = [(at_service(), sums[0]), (Method::Card.clearing(), sums[1] - sums[2])];
+            for (account, sum) in due {
+                let books = balance(tx, &account, asset).await?.minor;
+                if i128::from(books) != sum {
+                    let key = account.key();
+                    findings.push(format!(
+                        "cards: {key} has {books} minor units of {asset}, its lines come to {sum}"
+                    ));
+                }
+            }
+        }
+        let read = tx.fetch_optional(sql::READ_UNTIL, &params![method]).await?;
+        let Some(read) = read else { return Ok(findings) };
+        let until: Timestamp = read.get("read_until")?;
+        let given = params![method, until.minus(LINE_WITHIN), TOLD_MAX];
+        for row in tx.fetch_all(sql::NOT_ARRIVED, &given).await? {
+            let (id, name): (gruve_units::PaymentId, String) =
+                (row.get("id")?, row.get("external")?);
+            findings.push(format!("cards: payment {id} ({name}) is not on the service's account"));
+        }
+        Ok(findings)
+    }
+}
+
+/// What the service says that it has of ours, ready and on its way.
+async fn balances(stripe: &Stripe) -> Result<BTreeMap<Asset, i64>> {
+    let asked = stripe.balances().await.map_err(|e| service_error(Method::Card, &e))?;
+    let mut sums: BTreeMap<Asset, i64> = BTreeMap::new();
+    for amount in asked {
+        let sum = sums.entry(amount.asset).or_default();
+        let minor = sum.checked_add(amount.minor);
+        *sum = minor.ok_or(gruve_units::AmountError::Overflow)?;
+    }
+    Ok(sums)
+}
