@@ -12,8 +12,8 @@ async fn a_lease_is_bought_earns_is_checked_and_withdrawn_by_the_keyboard_alone(
     let house = House::open().await;
     let driver = Driver::start().await;
     for walk in walks(Screen { name: "lease", ..DESK }) {
-        // All that are walked for long fit into what the house proves.
-        let hashrate = if walk.n < 2 { "200 kH/s" } else { "50 kH/s" };
+        // All together fit into what new customers may order and the house proves.
+        let hashrate = if walk.n == 0 { "200 kH/s" } else { "50 kH/s" };
         driver
             .browse(walk.screen, &house.home, async move |page| {
                 opens_an_account(&page, house, &walk.name("kari")).await;
