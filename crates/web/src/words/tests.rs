@@ -289,7 +289,7 @@ const REFUSALS: [&str; 8] = [
 ];
 
 /// What of these no page shows: faults, what programs and the machine itself are told, and what says another error whole.
-const NEVER_SHOWN: [&str; 26] = [
+const NEVER_SHOWN: [&str; 30] = [
     "",
     "the accounts' tables are damaged: ",
     "a password could not be checked: ",
@@ -309,6 +309,14 @@ const NEVER_SHOWN: [&str; 26] = [
     "it cannot be withdrawn: ",
     "no such transaction of this asset stands unexplained in the chain",
     " block  does not follow the newest block known",
+    "it pays more, or others, than the payouts that wait and the sweep address; or a transaction that is signed \
+     stands against it, which ends by itself once it is deep in the chain",
+    "the chain counts  transactions from , our tables : an older backup, or another program with the same keys; \
+     nothing is signed until the follower has seen them",
+    "the keys of  are not those that the database's addresses were made with: bring back the seed, or the account \
+     key of the signer, that belongs to this database",
+    "the node of  is of chain , the wallet of chain : correct the node's address or the chain id; nothing is signed \
+     meanwhile",
     "taking an invoice's payment: ",
     "broken off at ",
     "the treasury's tables are damaged: ",
