@@ -1,6 +1,6 @@
 //! A real browser for the whole-house tests: chromium, driven by chromedriver, at a desk or as a phone, with scripts
 //! or without, in a language. Whatever page is looked at is photographed into `test-output/screenshots`, runs out
-//! at no phone's side, has nothing to say to the browser's console, and is held against axe's rules, light and dark.
+//! at no phone's side, has nothing to say to the browser's console, and is held against axe's rules in the screen's colours.
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
 
 use crate::support::{free_ports, until};
@@ -39,12 +39,24 @@ pub struct Screen {
     pub phone: bool,
     pub scripts: bool,
     pub language: &'static str,
+    /// `light` and `dark`: the first is shown, and a page that is looked at is looked at in the others, too.
+    pub colours: &'static [&'static str],
+    /// Whether the documents' pictures are of this one.
+    pub pictured: bool,
 }
 
-pub const DESK: Screen =
-    Screen { name: "desk", width: 1280, height: 900, phone: false, scripts: true, language: "en" };
+pub const DESK: Screen = Screen {
+    name: "desk",
+    width: 1280,
+    height: 900,
+    phone: false,
+    scripts: true,
+    language: "en",
+    colours: &["light", "dark"],
+    pictured: true,
+};
 pub const PHONE: Screen =
-    Screen { name: "phone", width: 390, height: 844, phone: true, scripts: true, language: "nb" };
+    Screen { name: "phone", width: 390, height: 844, phone: true, language: "nb", ..DESK };
 
 /// chromedriver; it is ended when dropped.
 pub struct Driver {
@@ -215,7 +227,7 @@ impl Page {
         page.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         let keep = json!({ "behavior": "allow", "downloadPath": page.downloads });
         page.devtools("Browser.setDownloadBehavior", keep).await;
-        page.colours("light").await;
+        page.colours(screen.colours[0]).await;
         if !screen.scripts {
             page.let_scripts_run(false).await;
             page.no_script_runs().await;
@@ -261,6 +273,18 @@ impl Page {
         self.words.get(english).cloned().or_else(begins).unwrap_or_else(|| english.to_owned())
     }
 
+    /// A figure, given as it is written in English, with the language's decimal mark.
+    pub fn figure(&self, english: &str) -> String {
+        if self.screen.language == "nb" { english.replace('.', ",") } else { english.to_owned() }
+    }
+
+    /// A figure that the page shows, as a program writes it.
+    pub fn plain(&self, shown: &str) -> String {
+        let digits = shown.chars().filter(|c| c.is_ascii_digit() || ".,".contains(*c));
+        let (mark, between) = if self.screen.language == "nb" { (',', '.') } else { ('.', ',') };
+        digits.filter(|c| *c != between).map(|c| if c == mark { '.' } else { c }).collect()
+    }
+
     pub async fn heading(&self, heading: &str) {
         let heading = &*self.say(heading);
         self.wait(&format!("the page {heading:?} is there"), async || {
@@ -304,7 +328,7 @@ impl Page {
         );
     }
 
-    /// axe (WCAG 2.2 AA and best practices) finds nothing in light colours, and no contrast too low in dark ones.
+    /// axe (WCAG 2.2 AA and best practices) finds nothing in the first colours, and no contrast too low in the others.
     async fn holds_to_the_rules(&self, name: &str) {
         if !LOOKED_AT.lock().unwrap().insert((self.screen.name, name.to_owned())) {
             return;
@@ -315,10 +339,15 @@ impl Page {
             self.let_scripts_run(true).await;
         }
         let mut wrong = self.violations(ALL).await;
-        self.colours("dark").await;
-        self.shoot(&format!("{name}-dark")).await;
-        wrong.extend(self.violations("['color-contrast']").await);
-        self.colours("light").await;
+        let (first, others) = self.screen.colours.split_first().unwrap();
+        for colours in others {
+            self.colours(colours).await;
+            self.shoot(&format!("{name}-{colours}")).await;
+            wrong.extend(self.violations("['color-contrast']").await);
+        }
+        if !others.is_empty() {
+            self.colours(first).await;
+        }
         if !self.screen.scripts {
             self.let_scripts_run(false).await;
         }
@@ -368,7 +397,10 @@ impl Page {
 
     /// A picture for the documents, where `GRUVE_PICTURES` names their folder: the page down to this height.
     pub async fn keep_picture(&self, name: &str, height: u32) {
-        let Some(folder) = std::env::var_os("GRUVE_PICTURES") else { return };
+        let Some(folder) = std::env::var_os("GRUVE_PICTURES").filter(|_| self.screen.pictured)
+        else {
+            return;
+        };
         let picture = self.picture_of(0.0, height.into()).await;
         assert!(
             picture.len() <= PICTURE_BYTES_MAX,
@@ -462,6 +494,12 @@ impl Page {
         panic!("{}: the keyboard does not come to {what:?}: {seen:?}", self.screen.name);
     }
 
+    /// Presses Enter in a field, which sends its form wherever its button has moved to.
+    pub async fn send(&self, id: &str) {
+        let field = self.client.find(Locator::Id(id)).await.unwrap();
+        field.send_keys(&char::from(Key::Enter).to_string()).await.unwrap();
+    }
+
     /// Goes there with Tab and presses Enter.
     pub async fn enter_on(&self, what: &str) {
         self.tab_to(what).await;
@@ -507,6 +545,22 @@ impl Page {
             ask().await
         })
         .await
+    }
+
+    /// Waits for something that the page shows by itself where scripts run, and when it is loaded again where none do.
+    pub async fn comes<T>(&self, what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+        match self.screen.scripts {
+            true => self.updates_itself(what, ask).await,
+            false => self.reload_until(what, ask).await,
+        }
+    }
+
+    /// The cells of a table's rows.
+    pub async fn rows(&self, tbody: &str) -> Option<Vec<Vec<String>>> {
+        let read = "return [...document.querySelectorAll(arguments[0] + ' > tr')] \
+            .map((row) => [...row.cells].map((cell) => cell.innerText.trim()));";
+        let found = self.client.execute(read, vec![tbody.into()]).await.ok()?;
+        serde_json::from_value(found).ok()
     }
 
     pub async fn no_script_runs(&self) {

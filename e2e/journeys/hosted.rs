@@ -1,8 +1,9 @@
 //! A machine of one's own in the operator's site: offered, bought, watched, and looked after when its fan is loud.
 
-use crate::chromium::{DESK, Driver, PHONE, Page, Screen};
+use crate::chromium::{Driver, PHONE, Page, Screen, Windows};
 use crate::house::House;
 use crate::people::{PASSWORD, confirms, sets_up_codes, signs_in, signs_up, takes_into_inventory};
+use crate::screens::{Walk, walks};
 use crate::support::Running;
 use gruve_units::Hashrate;
 use serde_json::json;
@@ -10,39 +11,63 @@ use std::os::unix::fs::PermissionsExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-const OWNER: &str = "anna";
-const TECHNICIAN: &str = "tore";
-const CUSTOMER: &str = "ola";
-
-const SERIAL: &str = "NV-7001";
-const MACHINE: &str = "rack2-01";
 const RATE: Hashrate = Hashrate(100_000);
+
+/// Who and what a walk is about.
+struct Cast {
+    owner: String,
+    technician: String,
+    customer: String,
+    serial: String,
+    machine: String,
+    ticket: String,
+}
+
+impl Cast {
+    fn of(walk: &Walk) -> Cast {
+        let serial = format!("NV-{}", 7_001 + walk.n);
+        Cast {
+            owner: walk.name("anna"),
+            technician: walk.name("tore"),
+            customer: walk.name("ola"),
+            machine: format!("rack2-{:02}", 1 + walk.n),
+            ticket: format!("Loud fan in {serial}"),
+            serial,
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosted_machine_is_sold_pays_its_bills_and_its_ticket_is_answered() {
     let house = House::open().await;
-    house.hires(OWNER, "owner", PASSWORD);
-    house.hires(TECHNICIAN, "technician", PASSWORD);
     let driver = Driver::start().await;
-    driver
-        .walk(&house.home, async move |windows| {
-            let anna = windows.open(Screen { name: "hosted-owner", ..DESK }).await;
-            let tore = windows.open(Screen { name: "hosted-technician", ..PHONE }).await;
-            let ola = windows.open(Screen { name: "hosted", ..PHONE }).await;
-            signs_up(&ola, house, CUSTOMER).await;
-            signs_in(&ola, CUSTOMER).await;
-            fills_balance(&ola, house).await;
-            offers(&anna, house).await;
-            let agent = connects(&anna, house).await;
-            let contract = accepts(&ola, house).await;
-            opens_a_ticket(&ola).await;
-            answers(&tore, house).await;
-            reads_the_answer(&ola).await;
-            is_billed(&ola, &contract).await;
-            sees_the_machine(&anna).await;
-            assert!(agent.stop().await.success());
-        })
-        .await;
+    // One after the other: a site's new token ends its agent before.
+    for walk in walks(Screen { name: "hosted", ..PHONE }) {
+        driver
+            .walk(&house.home, async move |windows| is_hosted(&windows, &walk, house).await)
+            .await;
+    }
+}
+
+async fn is_hosted(windows: &Windows, walk: &Walk, house: &'static House) {
+    let cast = &Cast::of(walk);
+    house.hires(&cast.owner, "owner", PASSWORD);
+    house.hires(&cast.technician, "technician", PASSWORD);
+    let anna = windows.open(walk.across("owner")).await;
+    let tore = windows.open(walk.also("technician")).await;
+    let ola = windows.open(walk.screen).await;
+    signs_up(&ola, house, &cast.customer).await;
+    signs_in(&ola, &cast.customer).await;
+    fills_balance(&ola, house).await;
+    offers(&anna, house, cast).await;
+    let agent = connects(&anna, house, cast).await;
+    let contract = accepts(&ola, house, cast).await;
+    opens_a_ticket(&ola, cast).await;
+    answers(&tore, house, cast).await;
+    reads_the_answer(&ola).await;
+    is_billed(&ola, &contract).await;
+    sees_the_machine(&anna, cast).await;
+    assert!(agent.stop().await.success());
 }
 
 /// On the chain, for the price and the bills.
@@ -54,38 +79,40 @@ async fn fills_balance(page: &Page, house: &House) {
     page.arrive("top-up-invoice", "Invoice").await;
     let address = page.text("dd.copy").await.unwrap();
     house.pay(&address, "1").await;
-    page.updates_itself("the balance is filled", async || {
+    page.comes("the balance is filled", async || {
         page.text("#invoice header").await.filter(|t| t.contains(&page.say("Paid and confirmed")))
     })
     .await;
 }
 
 /// The console is closed until a second factor is set up; then a machine goes from the stock to a customer.
-async fn offers(page: &Page, house: &House) {
-    confirms(page, house, OWNER).await;
-    signs_in(page, OWNER).await;
+async fn offers(page: &Page, house: &House, cast: &Cast) {
+    let (serial, customer) = (&cast.serial, &cast.customer);
+    confirms(page, house, &cast.owner).await;
+    signs_in(page, &cast.owner).await;
     page.go("/console").await;
     page.arrive("console-closed", "Not allowed").await;
     sets_up_codes(page).await;
-    takes_into_inventory(page, MACHINE, SERIAL).await;
-    let list = format!("select[aria-label*='{SERIAL}']");
+    takes_into_inventory(page, &cast.machine, serial).await;
+    let list = format!("select[aria-label*='{serial}']");
     let list = page.client.find(fantoccini::Locator::Css(&list)).await.unwrap();
     list.select_by_value("running").await.unwrap();
-    page.press_at(&format!("tr:has(select[aria-label*='{SERIAL}']) button")).await;
-    let state = format!("tr:has(select[aria-label*='{SERIAL}']) td:last-child");
+    page.press_at(&format!("tr:has(select[aria-label*='{serial}']) button")).await;
+    let running = page.say("running");
+    let state = format!("tr:has(select[aria-label*='{serial}']) td:last-child");
     page.wait("the machine may work", async || {
-        page.text(&state).await.filter(|t| t.starts_with("running"))
+        page.text(&state).await.filter(|t| t.starts_with(&running))
     })
     .await;
     page.open("/console/hosting", "Hosting").await;
     for (id, text) in [
-        ("offer-serial", SERIAL),
-        ("offer-to", CUSTOMER),
+        ("offer-serial", serial.as_str()),
+        ("offer-to", customer),
         ("offer-asset", "BTC"),
-        ("offer-energy", "0.00010000"),
-        ("offer-fee", "0.5"),
+        ("offer-energy", &page.figure("0.00010000")),
+        ("offer-fee", &page.figure("0.5")),
         ("offer-level", "9500"),
-        ("offer-price", "0.5"),
+        ("offer-price", &page.figure("0.5")),
         ("offer-price_asset", "BTC"),
     ] {
         page.fill(id, text).await;
@@ -95,19 +122,20 @@ async fn offers(page: &Page, house: &House) {
     page.choose("offer-pay_from", "balance").await;
     page.press("Offer it").await;
     page.wait("the offer is listed", async || {
-        page.text("#hosting tbody tr").await.filter(|t| t.contains(CUSTOMER))
+        page.text("#hosting").await.filter(|t| t.contains(serial))
     })
     .await;
     page.look("console-hosting-offered").await;
 }
 
 /// Makes the site's token, starts the agent with it, and switches the machine on.
-async fn connects(page: &Page, house: &'static House) -> Running {
+async fn connects(page: &Page, house: &House, cast: &Cast) -> Running {
+    let serial = &cast.serial;
     page.open("/console/sites", "Sites").await;
     page.press("New agent token").await;
     page.heading("New agent token").await;
     let token = page.text("p.copy").await.unwrap();
-    let folder = house.folder.join("agent");
+    let folder = house.folder.join(format!("agent of {serial}"));
     std::fs::create_dir_all(&folder).unwrap();
     let token_file = folder.join("site.token");
     std::fs::write(&token_file, token).unwrap();
@@ -118,12 +146,12 @@ async fn connects(page: &Page, house: &'static House) -> Running {
     let config = folder.join("agent.toml");
     let text = format!(
         "house = \"{}\"\ntoken_file = \"site.token\"\nspool = \"spool\"\nevery_s = 5\n\
-         [[machine]]\nserial = \"{SERIAL}\"\naddress = \"{address}\"\n",
+         [[machine]]\nserial = \"{serial}\"\naddress = \"{address}\"\n",
         house.home
     );
     std::fs::write(&config, text).unwrap();
     // It mines until the test's program ends, as the house's own do.
-    std::mem::forget(house.machine(MACHINE, RATE));
+    std::mem::forget(house.machine(&cast.machine, RATE));
     Running::start(&["agent", "--config", config.to_str().unwrap()], &folder.join("agent.log"))
 }
 
@@ -146,10 +174,10 @@ async fn answers_as_a_machine(listener: TcpListener) {
 }
 
 /// The customer takes the machine and says where its coins go. Gives the contract's path.
-async fn accepts(page: &Page, house: &House) -> String {
+async fn accepts(page: &Page, house: &House, cast: &Cast) -> String {
     page.open("/machines", "Hosted machines").await;
     page.press_at("main table a").await;
-    page.heading(SERIAL).await;
+    page.heading(&cast.serial).await;
     page.look("machine-offered").await;
     page.fill("accept-password", PASSWORD).await;
     page.press("Accept").await;
@@ -170,24 +198,24 @@ async fn accepts(page: &Page, house: &House) -> String {
 }
 
 /// As soon as the machine is the customer's: from an epoch's border half a minute after it was accepted.
-async fn opens_a_ticket(page: &Page) {
+async fn opens_a_ticket(page: &Page, cast: &Cast) {
     page.reload_until("the machine's new owner may open tickets", async || {
         page.text("form[action$='/tickets']").await
     })
     .await;
-    page.fill("title", "Loud fan").await;
+    page.fill("title", &cast.ticket).await;
     page.fill("text", "The second fan is loud since this morning.").await;
     page.press("Open a ticket").await;
-    page.arrive("ticket-opened", "Loud fan").await;
+    page.arrive("ticket-opened", &cast.ticket).await;
 }
 
-async fn answers(page: &Page, house: &House) {
-    confirms(page, house, TECHNICIAN).await;
-    signs_in(page, TECHNICIAN).await;
+async fn answers(page: &Page, house: &House, cast: &Cast) {
+    confirms(page, house, &cast.technician).await;
+    signs_in(page, &cast.technician).await;
     sets_up_codes(page).await;
     page.open("/console/tickets", "Tickets").await;
-    page.press("Loud fan").await;
-    page.heading("Loud fan").await;
+    page.press(&cast.ticket).await;
+    page.heading(&cast.ticket).await;
     page.fill("answer-text", "Fan changed; it runs quietly now.").await;
     page.press("Send").await;
     page.wait("the answer stands there", async || {
@@ -216,11 +244,11 @@ async fn reads_the_answer(page: &Page) {
 /// Every settlement bills what was used since the last.
 async fn is_billed(page: &Page, contract: &str) {
     page.go(contract).await;
+    let (all, none) = (page.figure("100.0"), page.figure("0.000"));
     page.reload_until("energy and hosting are billed", async || {
-        let bills = page.text("section[aria-labelledby=bills-h] tbody").await?;
         // Of some bill: the machine was up all the time, and its electricity was measured.
-        let rows: Vec<_> = bills.split("UTC").collect();
-        rows.iter().any(|r| r.contains("100,0") && !r.contains("\n0,000\n")).then_some(())
+        let rows = page.rows("section[aria-labelledby=bills-h] tbody").await?;
+        rows.iter().any(|r| r[4].starts_with(&all) && r[1] != none).then_some(())
     })
     .await;
     let telemetry = page.text("#figures").await.unwrap();
@@ -231,11 +259,12 @@ async fn is_billed(page: &Page, contract: &str) {
     page.keep_picture("machine", 1_150).await;
 }
 
-async fn sees_the_machine(page: &Page) {
+async fn sees_the_machine(page: &Page, cast: &Cast) {
     page.open("/console/hosting", "Hosting").await;
-    page.press_at("#hosting tbody a").await;
+    page.press(&cast.serial).await;
     page.wait("the contract's page", async || {
-        page.text("main").await.filter(|t| t.contains(SERIAL))
+        let place = page.client.current_url().await.ok()?;
+        place.path().starts_with("/console/hosting/").then_some(())
     })
     .await;
     page.look("console-hosting-contract").await;

@@ -1,18 +1,19 @@
-//! Hashrate by the meter on a phone, in Norwegian, without any script; with `GRUVE_LONG=1` on every screen.
+//! Hashrate by the meter: pay as you go.
 
 use crate::chromium::{Driver, PHONE, Page, Screen};
 use crate::house::House;
-use crate::people::{screens, signs_in, signs_out, signs_up};
+use crate::people::{signs_in, signs_out, signs_up};
+use crate::screens::walks;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hashrate_by_the_meter_stops_at_zero_and_goes_on_after_a_top_up_without_scripts() {
+async fn hashrate_by_the_meter_stops_at_zero_and_goes_on_after_a_top_up() {
     let house = House::open().await;
     let driver = Driver::start().await;
     let own = Screen { name: "metered", scripts: false, ..PHONE };
-    for (screen, name) in screens(own, "marit") {
+    for walk in walks(own) {
         driver
-            .browse(screen, &house.home, async move |page| {
-                pays_as_it_goes(&page, house, &name).await;
+            .browse(walk.screen, &house.home, async move |page| {
+                pays_as_it_goes(&page, house, &walk.name("marit")).await;
             })
             .await;
     }
@@ -33,14 +34,14 @@ async fn pays_as_it_goes(page: &Page, house: &House, name: &str) {
 
 /// Fills the balance with euros by card; the amount as one writes it in the language.
 async fn tops_up(page: &Page, euros: u32) {
-    let comma = if page.screen.language == "nb" { ',' } else { '.' };
+    let amount = page.figure(&format!("{euros}.00"));
     page.open("/top-up", "Fill your balance").await;
     page.choose("asset", "EUR").await;
-    page.fill("amount", &format!("{euros}{comma}00")).await;
+    page.fill("amount", &amount).await;
     page.press("Show how to pay").await;
     page.arrive("top-up-invoice", "Invoice").await;
     let shown = page.text("#invoice header").await.unwrap();
-    assert!(shown.contains(&format!("{euros}{comma}00")), "{shown}");
+    assert!(shown.contains(&amount), "{shown}");
     page.press("Pay by card").await;
     page.arrive("pay-elsewhere", "Pay elsewhere").await;
     page.press("Go on to").await;
@@ -49,7 +50,7 @@ async fn tops_up(page: &Page, euros: u32) {
     page.press_at("button").await;
     page.heading("Invoice").await;
     let paid = page.say("Paid and confirmed");
-    page.reload_until("the card payment is there", async || {
+    page.comes("the card payment is there", async || {
         page.text("#invoice header").await.filter(|t| t.contains(&paid))
     })
     .await;
@@ -75,18 +76,21 @@ async fn uses_it_up(page: &Page) {
         let state = page.say(state);
         page.text("#figures .tag").await.filter(|t| *t == state)
     };
-    page.reload_until("work is charged", async || {
+    page.comes("work is charged", async || {
         is("Active").await?;
         page.text("#usage tbody tr").await.filter(|t| t.contains("EUR"))
     })
     .await;
     page.look("metered-runs").await;
-    page.reload_until("the balance is used up", async || is("Stopped: no balance").await).await;
-    let told = page.text("#notices").await.unwrap();
+    page.comes("the balance is used up", async || is("Stopped: no balance").await).await;
     for notice in
         ["the balance will soon be used up", "stopped: nothing could be held for the next epoch"]
     {
-        assert!(told.contains(&page.say(notice)), "{notice}: {told}");
+        let notice = page.say(notice);
+        page.comes("the notices say why", async || {
+            page.text("#notices").await.filter(|t| t.contains(&notice))
+        })
+        .await;
     }
     page.look("metered-stopped").await;
 }
@@ -94,21 +98,17 @@ async fn uses_it_up(page: &Page) {
 async fn goes_on_and_ends(page: &Page, contract: &str) {
     page.go(contract).await;
     let goes_on = page.say("work goes on");
-    page.reload_until("work goes on", async || {
+    page.comes("work goes on", async || {
         page.text("#notices").await.filter(|t| t.contains(&goes_on))
     })
     .await;
     page.look("metered-resumed").await;
-    if page.screen.name == "metered" {
-        page.keep_picture("metered", 980).await;
-    }
+    page.keep_picture("metered", 980).await;
     page.press("End at the next epoch border").await;
     page.heading("Bitcoin by the meter").await;
     let ended = page.say("Ended");
-    page.reload_until("it has ended", async || {
-        page.text("#figures .tag").await.filter(|t| *t == ended)
-    })
-    .await;
+    page.comes("it has ended", async || page.text("#figures .tag").await.filter(|t| *t == ended))
+        .await;
     page.look("metered-ended").await;
     page.open("/statement", "Statement").await;
     page.open("/account", "Overview").await;

@@ -1,52 +1,74 @@
 //! An operator's day: a large payout that takes two people, money given back, a ticket opened, and the books that
 //! say who did what.
 
-use crate::chromium::{DESK, Driver, PATIENCE, PHONE, Page, Screen};
+use crate::chromium::{DESK, Driver, PATIENCE, Page, Screen};
 use crate::house::House;
 use crate::people::{PASSWORD, confirms, email, sets_up_codes, signs_in, takes_into_inventory};
+use crate::screens::{Walk, walks};
 use crate::support::until;
 use fantoccini::Locator;
 use gruve::demo::Api;
 use serde_json::{Value, json};
 
-const OWNER: &str = "berit";
-const SECOND: &str = "finn";
-const CUSTOMER: &str = "per";
+/// Who and what a walk is about.
+struct Cast {
+    owner: String,
+    second: String,
+    customer: String,
+    serial: String,
+    ticket: String,
+}
+
+impl Cast {
+    fn of(walk: &Walk) -> Cast {
+        let serial = format!("NV-{}", 9_001 + walk.n);
+        Cast {
+            owner: walk.name("berit"),
+            second: walk.name("finn"),
+            customer: walk.name("per"),
+            ticket: format!("Dust filter of {serial}"),
+            serial,
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_let_a_large_payout_go_money_is_given_back_and_the_books_say_who() {
     let house = House::open().await;
-    house.hires(OWNER, "owner", PASSWORD);
-    house.hires(SECOND, "finance", PASSWORD);
     let driver = Driver::start().await;
-    driver
-        .walk(&house.home, async move |windows| {
-            let berit = windows.open(Screen { name: "operator", ..DESK }).await;
-            let finn = windows.open(Screen { name: "operator-second", ..PHONE }).await;
-            let per = comes(&berit, house).await;
-            let address = house.address().await;
-            let payout = asks_for_much(&per, &address).await;
-            confirms(&berit, house, OWNER).await;
-            signs_in(&berit, OWNER).await;
-            sets_up_codes(&berit).await;
-            looks_around(&berit).await;
-            approves_first(&berit, &per, &payout).await;
-            approves_second(&finn, house).await;
-            is_paid(&per, house, &payout, &address).await;
-            gives_back(&berit, house, &per).await;
-            opens_a_ticket(&berit).await;
-            reads_the_books(&berit).await;
-        })
-        .await;
+    for walk in walks(Screen { name: "operator", ..DESK }) {
+        let cast = Cast::of(&walk);
+        house.hires(&cast.owner, "owner", PASSWORD);
+        house.hires(&cast.second, "finance", PASSWORD);
+        driver
+            .walk(&house.home, async move |windows| {
+                let berit = windows.open(walk.screen).await;
+                let finn = windows.open(walk.across("second")).await;
+                let per = comes(&berit, house, &cast.customer).await;
+                let address = house.address().await;
+                let payout = asks_for_much(&per, &address).await;
+                confirms(&berit, house, &cast.owner).await;
+                signs_in(&berit, &cast.owner).await;
+                sets_up_codes(&berit).await;
+                looks_around(&berit).await;
+                approves_first(&berit, &per, &payout).await;
+                approves_second(&finn, house, &cast.second).await;
+                is_paid(&per, house, &payout, &address).await;
+                gives_back(&berit, house, &per, &cast.customer).await;
+                opens_a_ticket(&berit, &cast).await;
+                reads_the_books(&berit, &cast).await;
+            })
+            .await;
+    }
 }
 
 /// A customer with three coins and 25 euros that came by card.
-async fn comes(page: &Page, house: &House) -> Api {
+async fn comes(page: &Page, house: &House, name: &str) -> Api {
     let api = house.api();
-    let account = json!({ "name": CUSTOMER, "email": email(CUSTOMER), "password": PASSWORD });
+    let account = json!({ "name": name, "email": email(name), "password": PASSWORD });
     api.post("/api/v1/accounts", &account).await.unwrap();
-    confirms(page, house, CUSTOMER).await;
-    let per = house.signed_in(CUSTOMER, PASSWORD).await;
+    confirms(page, house, name).await;
+    let per = house.signed_in(name, PASSWORD).await;
     let coins = json!({ "asset": "BTC", "amount": "3" });
     let coins = per.post("/api/v1/top-ups", &coins).await.unwrap();
     house.pay(coins["address"].as_str().unwrap(), "3").await;
@@ -106,8 +128,9 @@ async fn looks_around(page: &Page) {
 async fn approves_first(page: &Page, per: &Api, payout: &str) {
     page.open("/console/payouts", "Payouts").await;
     page.press("Approve").await;
+    let one = page.say("Approved by one person; another is needed.");
     page.wait("one person has approved", async || {
-        page.text("#requested").await.filter(|t| t.contains("another is needed"))
+        page.text("#requested").await.filter(|t| t.contains(&one))
     })
     .await;
     page.look("console-payouts-one").await;
@@ -120,9 +143,9 @@ async fn approves_first(page: &Page, per: &Api, payout: &str) {
     assert_eq!(state_of(per, payout).await, "requested");
 }
 
-async fn approves_second(page: &Page, house: &House) {
-    confirms(page, house, SECOND).await;
-    signs_in(page, SECOND).await;
+async fn approves_second(page: &Page, house: &House, name: &str) {
+    confirms(page, house, name).await;
+    signs_in(page, name).await;
     sets_up_codes(page).await;
     page.open("/console/payouts", "Payouts").await;
     page.press("Approve").await;
@@ -147,11 +170,13 @@ async fn is_paid(per: &Api, house: &House, payout: &str, address: &str) {
 }
 
 /// Ten of the 25 euros go back to the card.
-async fn gives_back(page: &Page, house: &House, per: &Api) {
+async fn gives_back(page: &Page, house: &House, per: &Api, customer: &str) {
+    let cents = || house.desk.given_back().iter().filter(|(_, cents)| *cents == 1_000).count();
+    let given_before = cents();
     let before = available(per, "EUR", |minor| minor > 0).await;
     page.open("/console/customers", "Customers").await;
-    page.press(CUSTOMER).await;
-    page.heading(CUSTOMER).await;
+    page.press(customer).await;
+    page.heading(customer).await;
     page.look("console-customer").await;
     for (name, text) in [("amount", "10"), ("why", "bought by mistake")] {
         let field = format!("#payments input[name={name}]:not([type=hidden])");
@@ -160,35 +185,37 @@ async fn gives_back(page: &Page, house: &House, per: &Api) {
         field.send_keys(text).await.unwrap();
     }
     page.press("Give back").await;
-    page.heading(CUSTOMER).await;
+    page.heading(customer).await;
     page.look("console-customer-refunded").await;
     let after = available(per, "EUR", |minor| minor < before).await;
     assert_eq!(before - after, 10_000_000, "millionths of a euro");
     until("the card desk has given it back", PATIENCE, async || {
-        house.desk.given_back().iter().any(|(_, cents)| *cents == 1_000).then_some(())
+        (cents() > given_before).then_some(())
     })
     .await
     .unwrap_or_else(|e| panic!("{e}\n{}", house.says()));
 }
 
-async fn opens_a_ticket(page: &Page) {
-    takes_into_inventory(page, "rack2-02", "NV-7002").await;
+async fn opens_a_ticket(page: &Page, cast: &Cast) {
+    takes_into_inventory(page, &format!("stock-{}", cast.serial.to_lowercase()), &cast.serial)
+        .await;
     page.open("/console/tickets", "Tickets").await;
-    page.fill("ticket-serial", "NV-7002").await;
-    page.fill("ticket-title", "Dust filter").await;
+    page.fill("ticket-serial", &cast.serial).await;
+    page.fill("ticket-title", &cast.ticket).await;
     page.fill("ticket-text", "To be changed before it goes into the rack.").await;
     page.press("Open it").await;
-    page.arrive("console-ticket", "Dust filter").await;
+    page.arrive("console-ticket", &cast.ticket).await;
 }
 
-async fn reads_the_books(page: &Page) {
+async fn reads_the_books(page: &Page, cast: &Cast) {
     page.open("/console/log", "Security log").await;
-    let log = page.text("#log").await.unwrap();
-    let approvals: Vec<_> = log.lines().filter(|l| l.contains("payout.approve")).collect();
-    for name in [OWNER, SECOND] {
-        assert!(approvals.iter().any(|l| l.contains(name)), "{name}: {log}");
+    let log = page.rows("#log tbody").await.unwrap();
+    let says = |row: &[String], what: &str| row.iter().any(|cell| cell.contains(what));
+    for name in [&cast.owner, &cast.second] {
+        let approved = log.iter().any(|r| says(r, "payout.approve") && says(r, name));
+        assert!(approved, "{name}: {log:#?}");
     }
-    assert!(log.contains("payment.refund"), "{log}");
+    assert!(log.iter().any(|r| says(r, "payment.refund")), "{log:#?}");
     page.open("/console/journal", "Journal").await;
     let mut entries = String::new();
     // The entries of a busy house: some pages back stands what was done a moment ago.

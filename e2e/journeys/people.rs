@@ -1,6 +1,6 @@
 //! What everybody does at the pages: opening an account, signing in, setting up a second factor.
 
-use crate::chromium::{DESK, PHONE, Page, Screen};
+use crate::chromium::Page;
 use crate::house::House;
 use gruve_units::{Clock as _, SystemClock};
 use ring::hmac;
@@ -10,25 +10,6 @@ pub const PASSWORD: &str = "four unrelated words here";
 
 /// A code is shown for so long.
 const STEP_SECS: u64 = 30;
-
-/// The ways in which a journey is walked: its own alone, and with `GRUVE_LONG=1` at a desk and on a phone in both
-/// languages, with its scripts or without as it has them. Each with somebody of another name.
-pub fn screens(own: Screen, name: &str) -> Vec<(Screen, String)> {
-    let mut all = vec![(own, name.to_owned())];
-    if std::env::var_os("GRUVE_LONG").is_none() {
-        return all;
-    }
-    for seat in [DESK, PHONE] {
-        for language in ["en", "nb"] {
-            if (seat.phone, language) != (own.phone, own.language) {
-                let called = format!("{}-{}-{language}", own.name, seat.name);
-                let screen = Screen { name: called.leak(), language, scripts: own.scripts, ..seat };
-                all.push((screen, format!("{name}-{}", all.len())));
-            }
-        }
-    }
-    all
-}
 
 pub fn email(name: &str) -> String {
     format!("{name}@example.org")

@@ -1,10 +1,11 @@
-//! Coming back after the second factor is lost, on a phone; with `GRUVE_LONG=1` on every screen.
+//! Coming back after the second factor is lost.
 
 use crate::chromium::{Driver, PHONE, Page, Screen};
 use crate::house::House;
 use crate::people::{
-    PASSWORD, email, gives_password, link, screens, sets_up_codes, signs_in, signs_out, signs_up,
+    PASSWORD, email, gives_password, link, sets_up_codes, signs_in, signs_out, signs_up,
 };
+use crate::screens::walks;
 
 const NEW_PASSWORD: &str = "four other words instead";
 
@@ -12,10 +13,10 @@ const NEW_PASSWORD: &str = "four other words instead";
 async fn a_lost_second_factor_is_replaced_with_the_codes_on_paper() {
     let house = House::open().await;
     let driver = Driver::start().await;
-    for (screen, name) in screens(Screen { name: "recovery", ..PHONE }, "siri") {
+    for walk in walks(Screen { name: "recovery", ..PHONE }) {
         driver
-            .browse(screen, &house.home, async move |page| {
-                comes_back(&page, house, &name).await;
+            .browse(walk.screen, &house.home, async move |page| {
+                comes_back(&page, house, &walk.name("siri")).await;
             })
             .await;
     }
@@ -74,7 +75,7 @@ async fn replaces_the_device(page: &Page, paper: &[String]) -> (crate::people::C
     page.press_at("details:has(form[action='/account/totp/off']) summary").await;
     page.fill("off-password", PASSWORD).await;
     page.fill("off-code", &paper[3]).await;
-    page.press_at("form[action='/account/totp/off'] button[type=submit]").await;
+    page.send("off-code").await;
     page.wait("codes are asked for no more", async || {
         let tag = page.text("section[aria-labelledby=factor-h] .tag").await?;
         (tag == page.say("Off")).then_some(())

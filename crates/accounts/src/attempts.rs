@@ -61,6 +61,12 @@ pub const NAMES_PER_NETWORK: AttemptLimit =
 pub const LETTERS_PER_NETWORK: AttemptLimit =
     AttemptLimit { at_once: 20, interval: Duration::from_secs(120) };
 
+/// Messages to an owner that somebody has signed in from a network that is new: a journey at once, then one an hour.
+/// Whoever has the password and many networks could otherwise fill the owner's place in the outbox with them, and no
+/// message that something is to be done with would go out; each sign-in stands under Security all the same.
+pub const SIGN_INS_TOLD: AttemptLimit =
+    AttemptLimit { at_once: 5, interval: Duration::from_secs(3600) };
+
 /// Networks remembered for an account; the longest unused is forgotten first.
 pub const NETWORKS_KNOWN_MAX: u32 = 16;
 
@@ -214,6 +220,21 @@ pub(crate) async fn count_letter(tx: &mut Tx, from: IpAddr, now: Timestamp) -> R
     // 24 bytes: no other subject has that length.
     let subject = subject_of(b"letter", &network_of(Some(from)), 24);
     count_of(tx, subject, LETTERS_PER_NETWORK, now).await
+}
+
+/// Whether an owner is told of one more sign-in from a new network; it counts then.
+pub(crate) async fn may_tell_of_sign_in(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool> {
+    // 25 bytes: no other subject has that length.
+    let subject = subject_of(b"sign-in told", &account.to_bytes(), 25);
+    match count_of(tx, subject, SIGN_INS_TOLD, now).await {
+        Ok(()) => Ok(true),
+        Err(AccountsError::TooManyAttempts { .. }) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Counts one more of a subject, and removes a few rows that count for nothing any more: whoever may add rows

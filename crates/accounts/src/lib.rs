@@ -73,7 +73,7 @@ use gruve_store::Migration;
 
 pub use attempts::{
     AttemptLimit, LETTERS_PER_NETWORK, NAMES_PER_NETWORK, NETWORK_KNOWN, NETWORKS_KNOWN_MAX,
-    PER_NAME, PER_NETWORK, SIGN_UPS_PER_NETWORK,
+    PER_NAME, PER_NETWORK, SIGN_INS_TOLD, SIGN_UPS_PER_NETWORK,
 };
 pub use audit::{AUDIT_KEPT, AuditRow, LOG_LINES_MAX, LogLine, record};
 pub use changes::{ADDRESSES_MAX, AccountRules, AddressBook, BookAddress, CHANGE_DELAY, date_text};

@@ -1,6 +1,6 @@
 //! The room's public face.
 
-use crate::attempts::{Attempt, count_sign_up};
+use crate::attempts::{Attempt, count_sign_up, may_tell_of_sign_in};
 use crate::audit::AuditRow;
 use crate::mail::no_address;
 use crate::passwords::Passwords;
@@ -270,7 +270,9 @@ impl Accounts {
             return Err(AccountsError::Closed);
         }
         let attempt = Attempt::at(account, device.address);
-        if attempt.is_from_elsewhere(tx, account, now).await? {
+        if attempt.is_from_elsewhere(tx, account, now).await?
+            && may_tell_of_sign_in(tx, account, now).await?
+        {
             // Not what the program calls itself: whoever signs in writes that.
             let about = device.address.map(|a| a.to_canonical().to_string());
             let about = about.as_deref().unwrap_or("unknown");

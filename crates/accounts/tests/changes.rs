@@ -6,10 +6,11 @@ mod totp;
 use gruve_accounts::{
     AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, KEYS_MAX,
     LETTERS_PER_NETWORK, Mail, MailError, MailRules, Mailer, NewAccount, PER_ADDRESS, Role,
-    SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
+    SIGN_INS_TOLD, SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
 };
 use gruve_store::{Store, laws};
 use gruve_units::{AccountId, Asset, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use totp::code_of;
 
@@ -205,6 +206,30 @@ async fn a_full_outbox_keeps_nobody_from_a_new_password(store: Store) {
     house.accounts.ask_for_reset("anna@example.org").await.unwrap();
     house.accounts.set_role(None, "anna", Some(Role::Support)).await.unwrap();
     assert!(house.mail().await.len() >= 20);
+}
+
+async fn sign_ins_from_many_networks_leave_room_for_the_owners_other_mail(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let from = async |n: u8| {
+        let network = IpAddr::from([198, 51, n, 7]);
+        house.accounts.sign_in("anna", PASSWORD, Some(network)).await.unwrap();
+    };
+    // The first is the owner's own; the mail server takes nothing meanwhile.
+    for n in 0..22 {
+        from(n).await;
+    }
+    house.accounts.ask_for_email(anna, PROOF, "new@example.org", None).await.unwrap();
+    let told = |sent: &[Mail]| {
+        sent.iter().filter(|m| m.body.contains("from a network that it was not used from")).count()
+    };
+    let sent = house.mail().await;
+    let at_once = usize::try_from(SIGN_INS_TOLD.at_once).unwrap();
+    assert_eq!(told(&sent), at_once, "{} messages", sent.len());
+    assert!(sent.iter().any(|m| m.to == "new@example.org"), "{} messages", sent.len());
+    house.clock.advance(SIGN_INS_TOLD.interval);
+    from(30).await;
+    from(31).await;
+    assert_eq!(told(&house.mail().await), 1, "later again");
 }
 
 async fn what_a_thief_would_do_is_told_to_the_owner(store: Store) {
@@ -559,6 +584,7 @@ laws! { mail: [
     a_new_password_by_mail_leaves_nothing_of_whoever_had_the_old_one,
     a_changed_password_leaves_nothing_of_whoever_had_the_old_one,
     a_full_outbox_keeps_nobody_from_a_new_password,
+    sign_ins_from_many_networks_leave_room_for_the_owners_other_mail,
     what_a_thief_would_do_is_told_to_the_owner,
     where_addresses_are_confirmed_signing_up_tells_nobody_whether_there_is_an_account,
     one_network_opens_accounts_within_its_limit_and_others_still_can,

@@ -131,7 +131,32 @@ async fn staff_is_not_closed_before_its_role_is_taken(store: Store) {
     assert!(matches!(house.ask(PASSWORD).await.unwrap_err(), AccountsError::IsStaff));
 }
 
+async fn who_comes_to_work_here_stays_whatever_was_asked_before(store: Store) {
+    let house = House::new(store).await;
+    house.ask(PASSWORD).await.unwrap();
+    house.accounts.set_role(None, "anna", Some(Role::Support)).await.unwrap();
+    assert_eq!(house.accounts.closing(house.anna).await.unwrap(), None);
+    // Nor does it come back when the role is taken away again.
+    house.accounts.set_role(None, "anna", None).await.unwrap();
+    house.clock.advance(CLOSING_DELAY);
+    assert!(house.accounts.closings_due().await.unwrap().is_empty());
+    house.accounts.sign_in("anna", PASSWORD, None).await.unwrap();
+}
+
+async fn a_role_lets_somebody_in_again_whose_account_was_about_to_be_erased(store: Store) {
+    let house = House::new(store).await;
+    house.ask(PASSWORD).await.unwrap();
+    house.clock.advance(CLOSING_DELAY);
+    house.accounts.seal(house.anna).await.unwrap();
+    house.accounts.set_role(None, "anna", Some(Role::Support)).await.unwrap();
+    house.clock.advance(SEALED_FOR);
+    assert!(!house.accounts.erase(house.anna).await.unwrap(), "nothing is erased");
+    house.accounts.sign_in("anna", PASSWORD, None).await.unwrap();
+}
+
 laws! { closing: [
+    who_comes_to_work_here_stays_whatever_was_asked_before,
+    a_role_lets_somebody_in_again_whose_account_was_about_to_be_erased,
     an_account_is_closed_by_proof_after_a_delay_and_can_be_kept,
     nothing_personal_is_left_and_the_log_still_holds,
     staff_is_not_closed_before_its_role_is_taken,

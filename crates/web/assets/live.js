@@ -1,6 +1,7 @@
 // Keeps the parts of a page marked data-live fresh: when the server says that something changed,
-// the page is fetched again and its marked parts are put in place of the old ones. Without this
-// script everything works the same; one reloads by hand.
+// the page is fetched again and its marked parts are put in place of the old ones; parts that are new
+// come behind the one that they stand behind there, and parts that are gone go. Without this script
+// everything works the same; one reloads by hand.
 (() => {
   "use strict";
   const parts = () => document.querySelectorAll("[data-live][id]");
@@ -25,11 +26,19 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const old of parts()) {
         const part = fresh.getElementById(old.id);
-        if (!part || part.isEqualNode(old) || old.contains(document.activeElement)) continue;
+        if (old.contains(document.activeElement)) continue;
+        if (!part) { old.remove(); continue; }
+        if (part.isEqualNode(old)) continue;
         const next = document.importNode(part, true);
         const open = [...old.querySelectorAll("details")].map((d) => d.open);
         next.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
         old.replaceWith(next);
+      }
+      for (const part of fresh.querySelectorAll("[data-live][id]")) {
+        if (document.getElementById(part.id)) continue;
+        let before = part.previousElementSibling;
+        while (before && !document.getElementById(before.id)) before = before.previousElementSibling;
+        if (before) document.getElementById(before.id).after(document.importNode(part, true));
       }
     } catch (_) {
       // The next event tries again.

@@ -1,5 +1,6 @@
 //! What a thousand live viewers cost a house that serves from one core: they hear of a change and fetch the page again, as
-//! the pages' script does. `cargo bench -p gruve-web --bench live`; docs/bench.md has the last figures.
+//! the pages' script does. `cargo bench -p gruve-web --bench live`; docs/bench.md has the last figures. `-- --viewers 50`
+//! measures so many.
 //!
 //! The house is a process of its own with one thread for all requests, so that its time is its own; each viewer has an
 //! address of its own on the loopback network. Linux only: processor time and memory are read from `/proc`.
@@ -20,6 +21,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Barrier, mpsc};
 
+/// Where nothing else is asked for.
 const VIEWERS: usize = 1_000;
 /// Changes of each measure.
 const CHANGES: usize = 5;
@@ -27,13 +29,16 @@ const CHANGES: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() {
-    let work = std::env::args().any(|a| a == "serve");
+    let args: Vec<String> = std::env::args().collect();
+    let work = args.iter().any(|a| a == "serve");
+    let asked = args.iter().skip_while(|a| *a != "--viewers").nth(1);
+    let viewers = asked.map_or(VIEWERS, |n| n.parse().expect("--viewers takes a number"));
     let mut builder = match work {
         true => tokio::runtime::Builder::new_current_thread(),
         false => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().unwrap();
-    if work { runtime.block_on(serve()) } else { runtime.block_on(measure()) }
+    if work { runtime.block_on(serve()) } else { runtime.block_on(measure(viewers)) }
 }
 
 /// The house: says where it is and who its customer is, then beats for each line that it is given.
@@ -128,7 +133,7 @@ struct Seen {
 
 /// One viewer: listens, and fetches the page after each change, within the time that the house asks for.
 async fn view(
-    viewer: usize,
+    (viewer, viewers): (usize, usize),
     to: SocketAddr,
     look: Look,
     began: Arc<std::sync::Mutex<Instant>>,
@@ -151,7 +156,7 @@ async fn view(
         let told = began.lock().unwrap().elapsed();
         let spread: u64 = data.split(' ').nth(1).unwrap().parse().unwrap();
         // Half to one and a half times as long, evenly over all viewers in an order that looks like none.
-        let part = u64::try_from(viewer * 617 % VIEWERS).unwrap();
+        let part = u64::try_from(viewer * 617 % viewers * 1_000 / viewers).unwrap();
         tokio::time::sleep(Duration::from_millis(spread / 2 + spread * part / 1_000)).await;
         let asked = Instant::now();
         let mut page = connected(to, viewer).await;
@@ -171,7 +176,7 @@ fn at(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() - 1) * percent / 100]
 }
 
-async fn measure() {
+async fn measure(viewers: usize) {
     for n in 0..3 {
         let mut served = Served::start();
         let looks = [
@@ -190,11 +195,18 @@ async fn measure() {
         let look = looks[n].clone();
         let empty = served.memory_kib();
         let (ready, began) =
-            (Arc::new(Barrier::new(VIEWERS + 1)), Arc::new(std::sync::Mutex::new(Instant::now())));
+            (Arc::new(Barrier::new(viewers + 1)), Arc::new(std::sync::Mutex::new(Instant::now())));
         let (sender, mut seen) = mpsc::unbounded_channel();
-        for viewer in 0..VIEWERS {
+        for viewer in 0..viewers {
             let (began, ready, sender) = (Arc::clone(&began), Arc::clone(&ready), sender.clone());
-            tokio::spawn(view(viewer, served.address, look.clone(), began, ready, sender));
+            tokio::spawn(view(
+                (viewer, viewers),
+                served.address,
+                look.clone(),
+                began,
+                ready,
+                sender,
+            ));
         }
         tokio::time::timeout(PATIENCE, ready.wait()).await.expect("all viewers listen");
         let (cpu, full) = (served.cpu(), served.memory_kib());
@@ -204,7 +216,7 @@ async fn measure() {
             let start = Instant::now();
             *began.lock().unwrap() = start;
             served.beat();
-            for _ in 0..VIEWERS {
+            for _ in 0..viewers {
                 let one = tokio::time::timeout(PATIENCE, seen.recv()).await.expect("a page comes");
                 let one = one.unwrap();
                 told.push(one.told);
@@ -217,13 +229,13 @@ async fn measure() {
         told.sort();
         pages.sort();
         println!(
-            "{}: {VIEWERS} viewers, {CHANGES} changes, {bytes} bytes a page\n  \
+            "{}: {viewers} viewers, {CHANGES} changes, {bytes} bytes a page\n  \
              processor a change: {:?} (over {:?}), memory a viewer: {} KiB, at the end {} MiB\n  \
              told after p50 {:?}, p99 {:?}; page p50 {:?}, p99 {:?}",
             look.name,
             cpu / u32::try_from(CHANGES).unwrap(),
             took / u32::try_from(CHANGES).unwrap(),
-            full.saturating_sub(empty) / u64::try_from(VIEWERS).unwrap(),
+            full.saturating_sub(empty) / u64::try_from(viewers).unwrap(),
             served.memory_kib() / 1_024,
             at(&told, 50),
             at(&told, 99),

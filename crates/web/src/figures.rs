@@ -191,7 +191,12 @@ pub(crate) struct LuckView {
 impl LuckView {
     /// Blocks expected, to a thousandth.
     pub(crate) fn expected(&self) -> String {
-        local(&format!("{}.{:03}", self.expected_milli / 1_000, self.expected_milli % 1_000))
+        local(&self.expected_text())
+    }
+
+    /// The same as programs read it.
+    pub(crate) fn expected_text(&self) -> String {
+        format!("{}.{:03}", self.expected_milli / 1_000, self.expected_milli % 1_000)
     }
 
     /// Found of expected in percent; a dash before there was work.

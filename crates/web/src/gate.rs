@@ -8,7 +8,7 @@ use crate::scopes::scope_of;
 use crate::security::{
     Cookie, comes_from_own_pages, form_token, new_form_cookie, put_headers, same_token,
 };
-use crate::shared::is_refresh;
+use crate::shared::{is_refresh, is_shared};
 use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::words::{Language, find, speaking, spoken, wanted};
@@ -174,10 +174,14 @@ pub(crate) async fn visitor(
         _ => {}
     }
     req.extensions_mut().insert(visitor.clone());
-    let is_everybodys = visitor.account.is_none() && !has_public_form(&path);
-    let is_refresh = req.method() == Method::GET && is_refresh(req.headers());
+    let is_lane =
+        |name: &str| state.market().config().lanes.iter().any(|lane| lane.lane.as_str() == name);
+    let is_everybodys = visitor.account.is_none()
+        && req.method() == Method::GET
+        && is_refresh(req.headers())
+        && is_shared(&visitor.place, is_lane);
     let mut response = match language {
-        _ if is_everybodys && is_refresh => {
+        _ if is_everybodys => {
             let place = (visitor.place.clone(), spoken().code);
             state.shared().page(state.pulse().count(), place, || next.run(req)).await
         }

@@ -142,6 +142,23 @@ fn password_script() -> Markup {
     }
 }
 
+/// A field for more than a line, which must be filled in, with label and hint.
+pub(crate) fn text_area(
+    (id, name): (&str, &str),
+    label: &str,
+    hint: &str,
+    chars_max: usize,
+) -> Markup {
+    let described = format!("{id}-hint");
+    html! {
+        div.field {
+            label for=(id) { (t(label)) }
+            textarea id=(id) name=(name) required maxlength=(chars_max) rows="4" aria-describedby=(described) {}
+            p.hint id=(described) { (t(hint)) }
+        }
+    }
+}
+
 /// A form field with label, hint and error, tied together for screen readers.
 pub(crate) struct Field<'a> {
     pub(crate) id: &'a str,

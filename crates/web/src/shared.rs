@@ -1,14 +1,15 @@
 //! Pages that a thousand visitors refresh at once: what everybody sees alike is written once for each change.
 //!
 //! # What is shared
-//! The answer to a *refresh* (the live pages' script says that it is one) of a page that anybody may see, for visitors who
-//! are not signed in, in one language. It is as fresh as the change that they heard of. Whoever opens or reloads a page
-//! has it written anew, and so has whoever is signed in.
+//! The answer to a *refresh* (the live pages' script says that it is one) of one of the public pages that refresh
+//! themselves ([`is_shared`]), for visitors who are not signed in, in one language. It is as fresh as the change that they
+//! heard of. Whoever opens or reloads a page has it written anew, and so has whoever is signed in.
 //!
 //! # Promises
 //! - Nothing of a session is shared, nor a page with a form that is guarded before there is one.
 //! - One writes, the others wait for it: a change costs one page for each address and language, however many look.
-//! - Kept until the next change; [`PAGES_MAX`] at most, each [`PAGE_BYTES_MAX`] at most.
+//! - Kept until the next change, each [`PAGE_BYTES_MAX`] at most, and so many as there are such pages and languages: an
+//!   address that somebody makes up has no place, and so takes none from a page that others look at.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -19,16 +20,13 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
-/// Pages kept: every public page of a house with a handful of lanes, in all its languages.
-const PAGES_MAX: usize = 64;
-
 /// Bytes of a page that is shared at most; longer ones are written for each.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 
-/// Bytes of an address at most under which a page is kept; longer ones are nobody's link.
-const PLACE_BYTES_MAX: usize = 256;
+/// The public pages that refresh themselves, beside each lane's own.
+const LIVE: [&str; 4] = ["/", "/plans", "/books", "/status"];
 
-/// What a page is kept under: the address with its query, the language.
+/// What a page is kept under: the address, the language.
 type Place = (String, &'static str);
 
 /// A page once it is written; nothing where it cannot be shared.
@@ -43,6 +41,11 @@ pub(crate) fn is_refresh(headers: &HeaderMap) -> bool {
     headers.contains_key("gruve-refresh")
 }
 
+/// Whether an address, with its query, is that of a public page that refreshes itself.
+pub(crate) fn is_shared(address: &str, is_lane: impl FnOnce(&str) -> bool) -> bool {
+    LIVE.contains(&address) || address.strip_prefix("/lanes/").is_some_and(is_lane)
+}
+
 impl Shared {
     /// The page as it is after the `change`th change: written by the first who asks, given to the others.
     pub(crate) async fn page<W, F>(&self, change: u64, place: Place, write: W) -> Response
@@ -50,7 +53,7 @@ impl Shared {
         W: FnOnce() -> F,
         F: Future<Output = Response>,
     {
-        let Some(page) = self.kept(change, place) else { return write().await };
+        let page = self.kept(change, place);
         let (mut write, mut own) = (Some(write), None);
         let kept = page
             .get_or_init(async || {
@@ -77,20 +80,13 @@ impl Shared {
         }
     }
 
-    /// The place of a page; nothing where there is no room for one more.
-    fn kept(&self, change: u64, place: Place) -> Option<Page> {
-        if place.0.len() > PLACE_BYTES_MAX {
-            return None;
-        }
+    fn kept(&self, change: u64, place: Place) -> Page {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (of, pages) = &mut *kept;
         if *of != change {
             (*of, *pages) = (change, HashMap::new());
         }
-        if pages.len() >= PAGES_MAX && !pages.contains_key(&place) {
-            return None;
-        }
-        Some(Arc::clone(pages.entry(place).or_default()))
+        Arc::clone(pages.entry(place).or_default())
     }
 }
 
@@ -180,14 +176,16 @@ mod tests {
         assert_eq!(shared.page(1, place("/b"), missing).await.status(), StatusCode::NOT_FOUND);
     }
 
-    #[tokio::test]
-    async fn pages_kept_are_bounded_and_one_more_is_written_all_the_same() {
-        let shared = Shared::default();
-        for n in 0..=PAGES_MAX {
-            shared.page(1, (format!("/?{n}"), "en"), || async { html("page") }).await;
+    #[test]
+    fn addresses_that_somebody_makes_up_have_no_place() {
+        let is_lane = |name: &str| name == "btc";
+        for place in ["/", "/plans", "/books", "/status", "/lanes/btc"] {
+            assert!(is_shared(place, is_lane), "{place}");
         }
-        assert_eq!(shared.0.lock().unwrap().1.len(), PAGES_MAX);
-        let more = shared.page(1, ("/?more".to_owned(), "en"), || async { html("more") }).await;
-        assert_eq!(text(more).await, "more");
+        for place in
+            ["/?1", "/plans?x=1", "/lanes/nowhere", "/lanes/btc?1", "/lanes/", "/proof/btc/1"]
+        {
+            assert!(!is_shared(place, is_lane), "{place}");
+        }
     }
 }

@@ -33,7 +33,7 @@ async fn factor_on(me: &Program) -> String {
 fn code(house: &House, secret: &str) -> String {
     // A code is good once: each is that of another half minute.
     house.clock.advance(Duration::from_secs(30));
-    house::code_of(secret, house.clock.now())
+    house::codes::code_of(secret, house.clock.now())
 }
 
 #[tokio::test]

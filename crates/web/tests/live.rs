@@ -4,8 +4,10 @@
 mod house;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
+use gruve_web::{Access, routes};
 use house::House;
+use house::browser::ask;
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -224,4 +226,40 @@ async fn one_household_does_not_take_all_places_for_live_pages() {
         assert!(held.len() <= 64, "no bound in sight");
     };
     assert!(refused.ends_with("503") && held.len() == 64, "{refused} after {}", held.len());
+}
+
+#[tokio::test]
+async fn every_public_page_with_live_parts_is_written_once_for_a_change_and_made_up_addresses_are_not()
+ {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let look = async |path: &str, refreshes: bool| {
+        let mut request = Request::get(path).header("host", "gruve.test");
+        if refreshes {
+            request = request.header("gruve-refresh", "yes");
+        }
+        let answer = ask(&house.app, request.body(Body::empty()).unwrap()).await;
+        (answer.status == StatusCode::OK && answer.body.contains("data-live="))
+            .then_some(answer.body)
+    };
+    let mut live = Vec::new();
+    for route in routes(&house.state) {
+        if route.method == Method::GET && route.access == Access::Public && route.path != "/events"
+        {
+            let path = route.path.replace("{lane}", "btc").replace("{name}", "btc-lease");
+            live.extend(look(&path, true).await.map(|body| (path, body)));
+        }
+    }
+    assert!(live.len() >= 5, "{}", live.len());
+    // Nobody says that this is a change.
+    house.epochs(3).await;
+    for (path, before) in &live {
+        assert_eq!(look(path, true).await.as_ref(), Some(before), "{path} was written again");
+    }
+    let (_, home) = live.iter().find(|(path, _)| path == "/").unwrap();
+    for (path, refreshes) in [("/", false), ("/?made-up", true)] {
+        assert_ne!(look(path, refreshes).await.as_ref(), Some(home), "{path} is written anew");
+    }
+    house.state.pulse().beat();
+    assert_ne!(look("/", true).await.as_ref(), Some(home), "a change");
 }

@@ -303,7 +303,7 @@ async fn a_lost_second_factor_is_taken_off_after_days_in_which_nothing_is_paid_o
     me.sign_up("kari").await;
     let kari = house.accounts.account_by_name("kari").await.unwrap().unwrap();
     let setup = house.accounts.begin_totp(kari, "gruve.test").await.unwrap();
-    let code = house::code_of(&setup.secret, house.clock.now());
+    let code = house::codes::code_of(&setup.secret, house.clock.now());
     house.accounts.confirm_totp(kari, (PASSWORD, None), &code, None).await.unwrap();
     // Somebody without device and codes, at another browser.
     let mut lost = Browser::new(&house.app);

@@ -15,7 +15,7 @@ const PASSWORD: &str = "four words make one";
 
 /// What an authenticator program shows for a secret now.
 fn code(house: &House, secret: &str) -> String {
-    house::code_of(secret, house.clock.now())
+    house::codes::code_of(secret, house.clock.now())
 }
 
 /// The text of the first element that has this id.

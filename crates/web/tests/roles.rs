@@ -291,6 +291,16 @@ async fn luck_is_all_owners_work_against_the_blocks_and_stands_in_the_console_an
     for said in ["74.5 %", "25.500", "0.114", "Mature"] {
         assert!(console.contains(said), "{said}: {console}");
     }
+    let eier = Program::signed_in(&house.app, "eier").await;
+    let luck = json!({ "found": 19, "expected": "25.500", "percent": "74.5" });
+    let none = json!({ "found": 0, "expected": "0.000", "percent": null });
+    let lanes = Program::new(&house.app).get("/api/v1/lanes").await.json();
+    assert_eq!((&lanes["items"][0]["luck"], &lanes["items"][1]["luck"]), (&luck, &none));
+    let said = eier.get("/api/v1/console/luck").await.json();
+    assert_eq!((&said["items"][0]["luck"], &said["items"][0]["lane"]), (&luck, &json!("btc")));
+    let chance = said["items"][0]["chance_of_so_few"].as_f64().unwrap();
+    assert!((0.1135..0.1145).contains(&chance), "as the page has it: {chance}");
+    assert_eq!(said["items"][1]["chance_of_so_few"], json!(null));
 }
 
 #[tokio::test]
@@ -312,7 +322,7 @@ async fn where_the_house_demands_a_second_factor_staff_gets_nowhere_without_one(
     assert_eq!(refused.json()["type"], "urn:gruve:problem:staff-factor-needed", "{}", refused.body);
     let id = house.account("boss").await;
     let setup = house.accounts.begin_totp(id, "Gruve").await.unwrap();
-    let code = house::code_of(&setup.secret, house.clock.now());
+    let code = house::codes::code_of(&setup.secret, house.clock.now());
     house.accounts.confirm_totp(id, (PASSWORD, None), &code, None).await.unwrap();
     assert_eq!(boss.get("/console").await.status, StatusCode::OK);
     assert_eq!(program.get("/api/v1/console/machines").await.status, StatusCode::OK);

@@ -220,7 +220,7 @@ async fn a_factor_that_was_said_to_be_lost_is_listed_and_kept_by_support() {
     Program::signed_up(&house.app, "kari").await;
     let id = house.account("kari").await;
     let setup = house.accounts.begin_totp(id, "Gruve").await.unwrap();
-    let code = house::code_of(&setup.secret, gruve_units::Clock::now(&*house.clock));
+    let code = house::codes::code_of(&setup.secret, gruve_units::Clock::now(&*house.clock));
     let proof = ("four words make one", None);
     house.accounts.confirm_totp(id, proof, &code, None).await.unwrap();
     let login = json!({ "login": "kari", "password": "four words make one" });

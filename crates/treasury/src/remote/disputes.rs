@@ -280,7 +280,7 @@ impl Treasury {
         dispute: Dispute<'_>,
     ) -> Result<()> {
         let Some(sink) = self.0.sink.get() else { return Ok(()) };
-        let Some(row) = tx.fetch_optional(sql::methods::PAID_WITH, &params![payment.id]).await? else {
+        let Some(row) = tx.fetch_optional(sql::PAID_WITH, &params![payment.id]).await? else {
             return Ok(());
         };
         let Some(invoice) = self.invoice_row(tx, row.get("id")?).await? else { return Ok(()) };

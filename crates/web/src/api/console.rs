@@ -5,6 +5,7 @@ pub(crate) mod books;
 pub(crate) mod customers;
 pub(crate) mod farm;
 pub(crate) mod hosting;
+pub(crate) mod luck;
 pub(crate) mod payouts;
 pub(crate) mod people;
 pub(crate) mod running;

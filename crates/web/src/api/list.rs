@@ -3,7 +3,7 @@
 //! A call can only be put here if the types of its handler say what it takes and gives; from this list and
 //! those types the document is made ([`crate::openapi`]).
 
-use super::console::{self, farm, hosting, tickets};
+use super::console::{self, farm, hosting, luck, tickets};
 use super::{
     access, accounts, book, contracts, energy, events, funds, hosted, in_block, letters, life,
     machines, metered, passkeys, payins, payouts, protection, public, receipts, reserve, talk,
@@ -403,6 +403,12 @@ fn for_staff(routes: Routes) -> Routes {
             StaffBearer(SeeFarm),
             "Who may be keeping found blocks back.",
             withholding::json,
+        )
+        .api_get(
+            "/api/v1/console/luck",
+            StaffBearer(SeeFarm),
+            "What each lane's work found against what it should have found.",
+            luck::luck,
         )
         .api_get(
             "/api/v1/console/pay-ins",

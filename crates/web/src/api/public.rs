@@ -4,6 +4,7 @@ use crate::api::page::Page;
 use crate::api::{Hex, Money, Rate, Time, amount, hexed, rate, time};
 use crate::extract::Params;
 use crate::failure::Failure;
+use crate::figures::LuckView;
 use crate::money::shown_hash;
 use crate::network::{self, ChainFigures};
 use crate::openapi::{Answer, Fine, List, answers, requests};
@@ -59,10 +60,22 @@ answers! {
         shares: u64,
         /// Counted in closed epochs.
         blocks_found: u64,
+        /// What its work found against what it should have found.
+        luck: LuckBody,
         /// Miners connected now.
         machines: usize,
         /// Figures of the public chain; null until its blocks are known.
         chain: Option<ChainFigures>,
+    }
+
+    /// All work of a lane so far against the blocks of its own chain; one that was orphaned later counts as found.
+    struct LuckBody {
+        /// Blocks that it found.
+        found: u64,
+        /// Blocks that it should have found, to a thousandth, rounded down, as text.
+        expected: String,
+        /// Found of expected in per cent, to a tenth, rounded down, as text; null before there was work.
+        percent: Option<String>,
     }
 
     /// A chain that is merge-mined.
@@ -236,10 +249,10 @@ requests! {
 
 /// `GET /api/v1/lanes`
 pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Fine<List<LaneBody>>, Failure> {
-    let all = state.lanes().await?;
-    Ok(List::whole(all.into_iter().map(|l| {
+    let mut all = Vec::new();
+    for l in state.lanes().await? {
         let s = &l.stats;
-        LaneBody {
+        all.push(LaneBody {
             lane: s.lane.clone(),
             asset: s.asset,
             assets: l.assets(),
@@ -260,10 +273,20 @@ pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Fine<List<Lan
             last_closed_epoch: s.last_closed,
             shares: s.shares,
             blocks_found: s.blocks_found,
+            luck: luck(&state.luck(&s.lane).await?),
             machines: l.machines,
             chain: l.network(s.asset).map(|n| network::figures(s.asset, n)),
-        }
-    })))
+        });
+    }
+    Ok(List::whole(all))
+}
+
+pub(crate) fn luck(of: &LuckView) -> LuckBody {
+    LuckBody {
+        found: of.found,
+        expected: of.expected_text(),
+        percent: of.permille.map(|p| format!("{}.{}", p / 10, p % 10)),
+    }
 }
 
 /// `GET /api/v1/plans`

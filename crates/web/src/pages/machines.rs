@@ -135,13 +135,15 @@ pub(crate) async fn machine(
             @if is_owner { (ticket_form(&visitor, id)) }
             @else if let Some((epoch, at)) = begins { p.note { (say!("It is yours from epoch {epoch} on ({at}); from then on you can open a ticket and hand it on.", epoch = epoch, at = time(at))) } }
         }
-        @if c.state == HostingState::Active {
-            (wishes(&visitor, &c, (state.now(), goes_on), factors))
-            (in_block::section(&visitor, &c, (in_block.0, &in_block.1), factors))
-        }
         section.sheet aria-labelledby="terms-h" {
             header { h2 #terms-h { (t("What is agreed")) } }
             (terms(&c, &m, own))
+        }
+        @if c.state == HostingState::Active {
+            div.columns {
+                (wishes(&visitor, &c, (state.now(), goes_on), factors))
+                (in_block::section(&visitor, &c, (in_block.0, &in_block.1), factors))
+            }
         }
     };
     Ok(page(&visitor, &title, true, &content))
@@ -179,15 +181,19 @@ pub(crate) fn now(m: &HostedMachine) -> Markup {
     let (proven, low, high) = m.proven_rate();
     html! {
         dl.figures {
-            div { dt { (t("Claimed by the machine")) } dd { (rate(m.claimed_rate()))
+            div { dt { (t("Claimed by the machine")) } dd {
+                @if m.reading.is_none() { (t("nothing yet")) } @else { (rate(m.claimed_rate())) }
                 small { (say!("nameplate {nameplate}", nameplate = rate(m.thing.nameplate))) } } }
             div { dt { (t("Proven by its shares")) } dd {
                 @if m.proof.shares == 0 { (t("nothing yet")) } @else {
                     (rate(proven))
                     small { (say!("between {low} and {high}, 95 in 100; {shares} shares", low = rate(low), high = rate(high), shares = m.proof.shares)) }
                 } } }
-            div { dt { (t("Up")) } dd { (percent(u128::from(m.span.up_us), u128::from(m.span.span_us)))
-                small { (say!("of {span_us}", span_us = span_text(Duration::from_micros(m.span.span_us)))) } } }
+            div { dt { (t("Up")) } dd {
+                @if m.span.span_us == 0 { (t("nothing yet")) } @else {
+                    (percent(u128::from(m.span.up_us), u128::from(m.span.span_us)))
+                    small { (say!("of {span_us}", span_us = span_text(Duration::from_micros(m.span.span_us)))) }
+                } } }
             @match &m.reading {
                 None => { div { dt { (t("Telemetry")) } dd { (t("none yet")) } } },
                 Some(r) => {

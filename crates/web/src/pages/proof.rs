@@ -8,7 +8,7 @@ use crate::pages::receipt_words;
 use crate::record::PublicRecord;
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::words::{say, t};
+use crate::words::{counted, say, t};
 use axum::extract::{Path, State};
 use gruve_proof::publish::data_path;
 use gruve_proof::summary::{EpochSummary, FileRef};
@@ -152,6 +152,12 @@ pub(crate) async fn epoch(
 fn words(s: &EpochSummary) -> Markup {
     let length = std::time::Duration::from_micros(s.length_us);
     let mean = Hashrate::of(all_work(s), length);
+    // Both together are the whole, as they are said to be: the one is rounded, the other is the rest.
+    let to_contracts = s.sold_root.sums.allocated.saturating_mul(1_000).checked_div(s.house_work.0);
+    let of = |permille: u128| percent(permille.min(1_000), 1_000);
+    let (got, left) = to_contracts.map_or(("–".to_owned(), "–".to_owned()), |p| {
+        (of(p), of(1_000_u128.saturating_sub(p)))
+    });
     html! {
         @if s.is_proven {
             p { (say!("In this epoch machines handed in {strong} proofs of work, called shares. A share is a number that is hard to find and easy to check: to find all of these, about {strong2} had to be tried, {mean} on average. All of them are in the record below. A computer checks them in minutes; nobody can make them up in less than the work that they stand for.", strong = html! { strong { (grouped(s.shares.into())) } }, strong2 = html! { strong { (work(all_work(s))) } }, mean = rate(mean))) }
@@ -159,8 +165,8 @@ fn words(s: &EpochSummary) -> Markup {
         } @else {
             p { (say!("The work of this epoch is {strong}: {shares} shares were counted here, but they carry no stamp that an outsider could check. Take the numbers below as our word. Lanes whose chain makes the blocks itself are so while it takes no stamp from us; others when our books could not follow for a while.", strong = html! { strong { (t("not proven")) } }, shares = grouped(s.shares.into()))) }
         }
-        p { (say!("Of the work that our own machines did, contracts got {house_work}, and {house_work2} was left to us. Both together are all of it, to the last hash. Work of machines that belong to customers stands apart ({other_work}) and cannot be sold to others.", house_work = percent(s.sold_root.sums.allocated, s.house_work.0), house_work2 = percent(s.surplus.0, s.house_work.0), other_work = work(s.other_work))) }
-        p { (say!("{contracts} contracts, together {hashrate}, stand in the sold tree. If you have one, your receipt shows that it is among them with the right rate and work, and that nobody else was given the same place.", contracts = grouped(s.contracts.into()), hashrate = rate(Hashrate(s.sold_root.sums.hashrate)))) }
+        p { (say!("Of the work that our own machines did, contracts got {house_work}, and {house_work2} was left to us. Both together are all of it, to the last hash. Work of machines that belong to customers stands apart ({other_work}) and cannot be sold to others.", house_work = got, house_work2 = left, other_work = work(s.other_work))) }
+        p { (say!("The sold tree has {contracts}, together {hashrate}. If you have one, your receipt shows that it is among them with the right rate and work, and that nobody else was given the same place.", contracts = counted!("{n} contract", "{n} contracts", s.contracts), hashrate = rate(Hashrate(s.sold_root.sums.hashrate)))) }
         p.soft { (t("What this cannot show: whose machines did the work, that a found block was not withheld (bad luck over long times would show it), and that we told everybody the same history, unless people compare checkpoints.")) }
     }
 }

@@ -3,14 +3,14 @@
 use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
-use crate::layout::{Field, cell, page, token};
+use crate::layout::{Field, cell, page, text_area, token};
 use crate::money::{rfc3339, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
-use gruve_farm::{Speaker, Ticket, TicketId};
+use gruve_farm::{NOTE_CHARS_MAX, Speaker, Ticket, TicketId};
 use gruve_units::ContractId;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -38,9 +38,7 @@ pub(crate) fn ticket_form(visitor: &Visitor, id: ContractId) -> Markup {
             (token(visitor))
             (Field { id: "title", label: "What is it about?", kind: "text", value: "",
                 hint: "The operator is told.", error: None, autocomplete: "off", inputmode: None }.draw())
-            (Field { id: "text", label: "What there is to say", kind: "text", value: "",
-                hint: "Up to 256 characters here; the API takes 2,000.", error: None,
-                autocomplete: "off", inputmode: None }.draw())
+            (text_area(("text", "text"), "What there is to say", "Up to 2,000 characters.", NOTE_CHARS_MAX))
             button.quiet type="submit" { (t("Open a ticket")) }
         }
     }
@@ -84,14 +82,13 @@ pub(crate) async fn ticket(
                 tbody { @for n in &notes { tr {
                     (cell!("When", html! { time datetime=(rfc3339(n.at)) { (time(n.at)) } }))
                     (cell!("Who", heard(&n.author)))
-                    (cell!("What", n.text))
+                    (cell!("What", html! { span.said { (n.text) } }))
                 } } }
             }
             @if ticket.closed_at.is_none() {
                 form.stack method="post" action={ "/tickets/" (id) "/notes" } {
                     (token(&visitor))
-                    (Field { id: "text", label: "Answer", kind: "text", value: "", hint: "Up to 256 characters here.",
-                        error: None, autocomplete: "off", inputmode: None }.draw())
+                    (text_area(("text", "text"), "Answer", "Up to 2,000 characters.", NOTE_CHARS_MAX))
                     button type="submit" { (t("Send")) }
                 }
                 form method="post" action={ "/tickets/" (id) "/close" } {

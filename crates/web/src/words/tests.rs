@@ -276,6 +276,82 @@ fn no_entry_of_a_language_has_lost_its_text() {
     }
 }
 
+/// Refusals of the rooms below that a page may show. What is the house's own fault is told as a reference only.
+const REFUSALS: [&str; 8] = [
+    "accounts/src/error.rs",
+    "chain/src/address.rs",
+    "chain/src/eth/address.rs",
+    "farm/src/error.rs",
+    "hosting/src/error.rs",
+    "ledger/src/error.rs",
+    "market/src/error.rs",
+    "treasury/src/error.rs",
+];
+
+/// What of these no page shows: faults, what programs and the machine itself are told, and what says another error whole.
+const NEVER_SHOWN: [&str; 30] = [
+    "",
+    "the accounts' tables are damaged: ",
+    "a password could not be checked: ",
+    "the password is not that of the house's machines",
+    "not the token of a site's agent",
+    "the report cannot be taken: ",
+    " is more than can be counted",
+    "the hosting tables are broken: ",
+    "block  was reported before with other particulars",
+    "lane  does not earn ",
+    "epoch  of lane  was closed by somebody else",
+    " does not fit",
+    "the share log of  cannot be accounted: ",
+    "the books are wrong: ",
+    "the public record cannot be written: ",
+    "no such transaction is ordered or signed and without a block",
+    "it cannot be withdrawn: ",
+    "no such transaction of this asset stands unexplained in the chain",
+    " block  does not follow the newest block known",
+    "it pays more, or others, than the payouts that wait and the sweep address; or a transaction that is signed \
+     stands against it, which ends by itself once it is deep in the chain",
+    "the chain counts  transactions from , our tables : an older backup, or another program with the same keys; \
+     nothing is signed until the follower has seen them",
+    "the keys of  are not those that the database's addresses were made with: bring back the seed, or the account \
+     key of the signer, that belongs to this database",
+    "the node of  is of chain , the wallet of chain : correct the node's address or the chain id; nothing is signed \
+     meanwhile",
+    "taking an invoice's payment: ",
+    "broken off at ",
+    "the treasury's tables are damaged: ",
+    "entry  ",
+    "the books are damaged: ; stop and run `gruve admin audit`",
+    "entry  is out of balance by  minor units of ",
+    "the balance of  would not fit 64 bits of minor units of ",
+];
+
+#[test]
+fn every_refusal_of_the_rooms_below_is_said_in_every_language() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut refusals = std::collections::BTreeSet::new();
+    for file in REFUSALS {
+        let source = std::fs::read_to_string(crates.join(file)).unwrap();
+        let errors =
+            literals(&source).into_iter().filter(|(before, _)| before.ends_with("#[error("));
+        refusals.extend(errors.map(|(_, text)| text));
+    }
+    assert!(refusals.len() > 100, "the sources are read: {}", refusals.len());
+    for language in all().iter().skip(1) {
+        let entries = language.entries();
+        let known: std::collections::BTreeSet<_> = entries.iter().map(|(k, _)| bare(k)).collect();
+        let lacks: Vec<_> = refusals
+            .iter()
+            .filter(|said| !NEVER_SHOWN.contains(&bare(said).as_str()))
+            .filter(|said| {
+                let whole = bare(&crate::failure::sentence(said));
+                !known.contains(&whole) && !known.contains(&bare(said))
+            })
+            .collect();
+        assert!(lacks.is_empty(), "{} lacks {lacks:#?}", language.code);
+    }
+}
+
 /// A message without what stands in its braces.
 fn bare(message: &str) -> String {
     let (mut out, mut depth) = (String::new(), 0_u32);

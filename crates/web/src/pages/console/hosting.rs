@@ -14,9 +14,10 @@ use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
 use gruve_hosting::HostingState;
-use gruve_units::{Amount, ContractId};
+use gruve_units::{Amount, ContractId, MachineId};
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// `GET /console/hosting`
 pub(crate) async fn hosting(
@@ -27,6 +28,9 @@ pub(crate) async fn hosting(
     let may = staff.role.may(Permission::RunHosting);
     let all = state.hosting().all_contracts().await?;
     let names = state.names(all.iter().map(|c| c.account)).await?;
+    let machines = state.farm().inventory().await?;
+    let serials: BTreeMap<MachineId, String> =
+        machines.into_iter().map(|m| (m.machine, m.serial)).collect();
     let mut rows = Vec::new();
     for c in &all {
         let (end, back) = (
@@ -35,7 +39,7 @@ pub(crate) async fn hosting(
         );
         rows.push(vec![
             html! { (names[&c.account]) },
-            html! { a href={ "/console/hosting/" (c.id) } { (c.machine) } },
+            html! { a href={ "/console/hosting/" (c.id) } { (serials.get(&c.machine).map_or_else(|| c.machine.to_string(), String::clone)) } },
             html! { (t(c.terms.kind.name())) ", " (c.terms.scheme.name()) },
             html! { (t(c.state.name())) },
             html! { @match c.from { Some(e) => (e), None => "–" } " – " @match c.until { Some(e) => (e), None => "–" } },

@@ -4,7 +4,7 @@ use super::{button, field, frame, sheet, table};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
-use crate::layout::token;
+use crate::layout::{text_area, token};
 use crate::money::time;
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -12,7 +12,7 @@ use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_farm::{Speaker, TicketId};
+use gruve_farm::{NOTE_CHARS_MAX, Speaker, TicketId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -37,7 +37,7 @@ pub(crate) async fn tickets(
                 (token(&visitor))
                 (field("ticket", "serial", "Serial number", "Of the machine; its owner sees the ticket."))
                 (field("ticket", "title", "What it is about", "One line."))
-                (field("ticket", "text", "What there is to say", "Up to 256 characters here."))
+                (text_area(("ticket-text", "text"), "What there is to say", "Up to 2,000 characters.", NOTE_CHARS_MAX))
                 button type="submit" { (t("Open it")) }
             }
         })) }
@@ -56,7 +56,7 @@ pub(crate) async fn ticket(
     let (ticket, notes) = found.map_err(|e| farm_failure(&e))?;
     let rows: Vec<_> = notes
         .iter()
-        .map(|n| vec![time(n.at), html! { (heard(&n.author)) }, html! { (n.text) }])
+        .map(|n| vec![time(n.at), html! { (heard(&n.author)) }, html! { span.said { (n.text) } }])
         .collect();
     let may = staff.role.may(Permission::AnswerTickets) && ticket.closed_at.is_none();
     let content = html! {
@@ -65,7 +65,7 @@ pub(crate) async fn ticket(
         @if may { (sheet("answer", "Answer", &html! {
             form.stack method="post" action={ "/console/tickets/" (id) "/notes" } {
                 (token(&visitor))
-                (field("answer", "text", "Answer", "The machine's owner reads it."))
+                (text_area(("answer-text", "text"), "Answer", "The machine's owner reads it.", NOTE_CHARS_MAX))
                 button type="submit" { (t("Send")) }
             }
             (button(&visitor, &format!("/console/tickets/{id}/close"), "Close this ticket", &[]))
