@@ -80,7 +80,7 @@ impl Market {
         let operators = &self.config().operator_accounts;
         let freezes = Freezes::read(tx, &lane.lane).await?;
         let going = Going { lane, epoch, skipped: closing.skipped, operators, freezes: &freezes };
-        let Ahead { claimed, paused, pausing } = Box::pin(going.look_ahead(tx)).await?;
+        let Ahead { claimed, mut paused, pausing } = Box::pin(going.look_ahead(tx)).await?;
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         // What customers share by; the operator's own contracts take of what they leave.
         let (entitled, sharing) = Box::pin(going.share_out(tx, house, claimed, &metered)).await?;
@@ -107,9 +107,9 @@ impl Market {
         for (one, units) in earned.iter_mut().zip(&by_owner) {
             one.close(units, &owners)?;
         }
-        let credited = freezes.thawed(&paused, epoch);
-        Box::pin(self.credit_paused(tx, lane, &credited, epoch, surplus)).await?;
         pause::note(tx, &paused, &freezes, epoch, closing.skipped).await?;
+        paused.retain(|c| !freezes.is_frozen(c, epoch));
+        Box::pin(self.credit_paused(tx, lane, &paused, epoch, surplus)).await?;
         drop(paused);
         for (owner, work) in closing.tally.by_owner() {
             if let Some(account) = owner {

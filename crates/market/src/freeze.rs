@@ -11,7 +11,8 @@
 //! one after the running one, by the clock and by the books: as nobody buys into an epoch whose blocks may be known,
 //! nobody is taken out of one either. While several payments of a contract are disputed it is frozen until the last is
 //! settled. A contract that only waits for the end of the one it follows is frozen with its own beginning. One with
-//! work about which its owner may still choose ends when that is decided.
+//! work about which its owner may still choose ends when that is decided, and one of whose payments another is still
+//! disputed when that is settled. Nobody is refunded at a hard end while frozen.
 //!
 //! What it must not know: payments, and what of them the balance gave.
 
@@ -148,17 +149,16 @@ impl Freezes {
         }
     }
 
-    /// What was lost of the payment of a contract that ends for it with an epoch.
+    /// What was lost of the payments of a contract that ends for that with an epoch. While another of them is disputed
+    /// it does not end: what is refunded could be lost, too.
     pub(crate) fn lost(&self, c: &Contract, epoch: EpochNumber) -> Option<i64> {
         let begun = c.start.is_some_and(|start| start <= epoch);
         let all = self.0.get(&c.id).filter(|_| begun)?;
-        let lost = all.iter().filter_map(|f| f.lost).filter(|(end, _)| *end <= epoch);
-        lost.map(|(_, minor)| minor).reduce(i64::saturating_add)
-    }
-
-    /// Those of contracts that are not frozen in an epoch.
-    pub(crate) fn thawed(&self, contracts: &[Contract], epoch: EpochNumber) -> Vec<Contract> {
-        contracts.iter().filter(|c| !self.is_frozen(c, epoch)).cloned().collect()
+        let is_open = |f: &Freeze| f.until.is_none() && f.lost.is_none_or(|(end, _)| end > epoch);
+        if all.iter().any(is_open) {
+            return None;
+        }
+        all.iter().filter_map(|f| f.lost).map(|(_, minor)| minor).reduce(i64::saturating_add)
     }
 
     /// Stops the clocks of frozen contracts for an epoch and those skipped before it.

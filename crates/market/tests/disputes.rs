@@ -164,6 +164,29 @@ async fn whoever_has_several_payments_disputed_waits_for_the_last(store: Store) 
     assert_audited(&w).await;
 }
 
+async fn nothing_is_refunded_while_another_payment_of_the_contract_is_disputed(store: Store) {
+    let (w, me, c) = leased(store).await;
+    w.epoch_at(RATE).await;
+    say(&w, c, "dp_1", OPEN).await;
+    say(&w, c, "dp_2", OPEN).await;
+    say(&w, c, "dp_1", lost(50)).await;
+    for _ in 0..4 {
+        w.epoch_at(RATE).await;
+    }
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.delivered.0), (ContractState::Active, 2 * EPOCH));
+    // The one is lost in the epoch before which the other ends: both are kept.
+    say(&w, c, "dp_2", lost(30)).await;
+    w.epoch_at(RATE).await;
+    assert_eq!(w.view(me, c).await.state, ContractState::Active);
+    w.epoch_at(RATE).await;
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.refunded), (ContractState::ChargedBack, btc(20)));
+    assert_eq!(w.holds(&Account::ChargeBacks).await, 80);
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 20);
+    assert_audited(&w).await;
+}
+
 async fn one_disputed_before_it_begins_waits_and_cannot_be_taken_back(store: Store) {
     let w = World::new(store).await;
     w.prove(RATE).await;
@@ -283,6 +306,7 @@ laws! { disputes: [
     a_disputed_contract_stands_still_and_loses_no_work_when_the_payment_stands,
     a_lost_dispute_ends_the_contract_and_refunds_nothing_that_was_lost,
     whoever_has_several_payments_disputed_waits_for_the_last,
+    nothing_is_refunded_while_another_payment_of_the_contract_is_disputed,
     one_disputed_before_it_begins_waits_and_cannot_be_taken_back,
     the_border_of_the_epoch_decides_and_not_who_closes_it_when,
     words_race_closes,

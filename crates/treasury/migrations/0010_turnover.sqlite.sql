@@ -25,8 +25,9 @@ CREATE TABLE treasury_turnover_readings (
     read_until INTEGER NOT NULL
 ) STRICT;
 
--- What bank statements say that the account had before and after, and what the books had at the bank when the first
--- of an account's was given, before its entries.
+-- What bank statements say that the account had before and after; what the books had at the bank, and will have of what
+-- waited, when the first of an account's was given, before its entries; how much of that stood in this one; and
+-- whether the comparison may begin with it (not where all of it was in the books by then).
 CREATE TABLE treasury_bank_statements (
     bank TEXT NOT NULL,
     statement TEXT NOT NULL,
@@ -37,6 +38,13 @@ CREATE TABLE treasury_bank_statements (
     closed_on TEXT NOT NULL,
     books INTEGER NOT NULL,
     read_at INTEGER NOT NULL,
+    known INTEGER NOT NULL,
+    may_begin INTEGER NOT NULL,
     PRIMARY KEY (bank, statement, closed_on)
 ) STRICT;
 CREATE INDEX treasury_bank_statements_by_day ON treasury_bank_statements (bank, asset, closed_on);
+
+-- Entries that were taken before the first such statement, until one says them.
+ALTER TABLE treasury_bank_entries ADD COLUMN at_start INTEGER NOT NULL DEFAULT 0;
+-- Until now what was sent back left the bank in the books at once, and its debit was never taken.
+UPDATE treasury_bank_entries SET state = 'sent-back-at-once' WHERE state = 'sent-back';

@@ -65,8 +65,8 @@ enum Chain<'a> {
     Coins(&'a Wallet),
     /// One whose blocks hold accounts.
     Accounts(&'a AccountWallet),
-    /// No chain: its invoices expire.
-    Fiat(Asset),
+    /// No chain that is followed: invoices in it expire.
+    Unfollowed(Asset),
 }
 
 impl Chain<'_> {
@@ -74,7 +74,7 @@ impl Chain<'_> {
         match self {
             Chain::Coins(wallet) => wallet.asset(),
             Chain::Accounts(wallet) => wallet.asset,
-            Chain::Fiat(asset) => *asset,
+            Chain::Unfollowed(asset) => *asset,
         }
     }
 }
@@ -131,9 +131,14 @@ impl Payer {
     fn chains(&self) -> Vec<Chain<'_>> {
         let coins = self.treasury.0.wallets.iter().map(Chain::Coins);
         let accounts = self.treasury.0.accounts.iter().map(Chain::Accounts);
-        // Also those that the configuration no longer takes: what is open in them must end.
-        let fiat = Asset::ALL.into_iter().filter(|a| a.is_fiat()).map(Chain::Fiat);
-        coins.chain(accounts).chain(fiat).collect()
+        let mut all: Vec<_> = coins.chain(accounts).collect();
+        // Also what the configuration no longer takes: what is open in it must end.
+        for asset in Asset::ALL {
+            if all.iter().all(|chain| chain.asset() != asset) {
+                all.push(Chain::Unfollowed(asset));
+            }
+        }
+        all
     }
 
     /// Does what can be done now for every chain, one after the other. A chain that fails holds up no other; the first
@@ -161,7 +166,7 @@ impl Payer {
         match chain {
             Chain::Coins(wallet) => self.step_chain(wallet, progress).await,
             Chain::Accounts(wallet) => self.step_account(wallet, progress).await,
-            Chain::Fiat(asset) => {
+            Chain::Unfollowed(asset) => {
                 progress.expired += self.treasury.expire_invoices(*asset).await?;
                 Ok(())
             }

@@ -1,8 +1,18 @@
 //! What bank transfers promise, on both engines.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "bank/compared.rs"]
+mod compared;
 mod fake;
 
+use compared::{
+    a_collective_debit_is_booked_whole, a_doubt_beside_a_debit_leaves_both_to_a_person,
+    statements_are_held_against_the_books_and_nothing_is_adjusted,
+    statements_in_any_order_twice_and_broken_off_are_compared_alike,
+    what_is_known_already_does_not_become_the_start,
+    what_waited_before_the_first_statement_is_decided_after_it,
+    what_was_sent_back_at_once_is_dismissed_when_it_leaves,
+};
 use fake::{HOUR, House, account, contract};
 use gruve_ledger::{Account, balance};
 use gruve_store::Store;
@@ -34,6 +44,11 @@ gruve_store::laws! { bank: [
     a_balance_that_was_paid_out_by_hand_leaves_its_account_and_no_other,
     statements_are_held_against_the_books_and_nothing_is_adjusted,
     statements_in_any_order_twice_and_broken_off_are_compared_alike,
+    what_waited_before_the_first_statement_is_decided_after_it,
+    what_is_known_already_does_not_become_the_start,
+    what_was_sent_back_at_once_is_dismissed_when_it_leaves,
+    a_doubt_beside_a_debit_leaves_both_to_a_person,
+    a_collective_debit_is_booked_whole,
 ]}
 
 fn eur(cents: i64) -> Amount {
@@ -371,101 +386,6 @@ async fn a_balance_that_was_paid_out_by_hand_leaves_its_account_and_no_other(sto
     give(&house, &statement("2", &[line("d", 50, "came")])).await;
     let came = decide(&house, &BankWord::PaidOut(account(1))).await;
     assert!(matches!(came, Err(TreasuryError::NoPayment)), "nothing was paid out by what came");
-    house.check().await;
-}
-
-/// A statement that says what the account had, in cents.
-fn balanced(id: &str, day: u32, (opening, closing): (i64, i64), lines: &[Line]) -> String {
-    let balance = |code: &str, cents: i64, day: u32| {
-        let (way, cents) = if cents < 0 { ("DBIT", -cents) } else { ("CRDT", cents) };
-        format!(
-            "<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy=\"EUR\">{}.{:02}</Amt>\
-             <CdtDbtInd>{way}</CdtDbtInd><Dt><Dt>2026-11-{day:02}</Dt></Dt></Bal>",
-            cents / 100,
-            cents % 100
-        )
-    };
-    let both = balance("OPBD", opening, day - 1) + &balance("CLBD", closing, day);
-    statement(id, lines).replacen("</Acct>", &format!("</Acct>{both}"), 1)
-}
-
-async fn compared(house: &House) -> gruve_treasury::BankComparison {
-    let mut tx = house.store.read().await.unwrap();
-    house.treasury.compare_banks(&mut tx).await.unwrap().remove(0)
-}
-
-async fn statements_are_held_against_the_books_and_nothing_is_adjusted(store: Store) {
-    let house = House::new(store, 1).await;
-    let fills = top_up(&house, 1, 700).await;
-    give(&house, &statement("0", &[line("z", 100, &fills.address)])).await;
-    assert!(
-        house
-            .treasury
-            .compare_banks(&mut house.store.read().await.unwrap())
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    // Before the first that says so the account had 50.00, and the books 1.00.
-    let lines = [line("a", 700, &fills.address), left("b", 30, "charges")];
-    give(&house, &balanced("1", 10, (5_000, 5_670), &lines)).await;
-    let c = compared(&house).await;
-    assert_eq!((c.there, c.beside, c.books), (eur(5_670), eur(4_900), eur(800)));
-    assert_eq!((c.difference, c.undecided, c.undecided_count), (eur(-30), eur(-30), 1));
-    assert!(c.is_explained() && c.on == "2026-11-10", "{c:?}");
-    decide(&house, &BankWord::Charges).await.unwrap();
-    let c = compared(&house).await;
-    assert_eq!((c.difference, c.undecided_count, c.gaps.len()), (eur(0), 0, 0));
-    // A statement is missing: what moved in it nobody has told.
-    give(&house, &balanced("3", 12, (5_600, 5_690), &[line("d", 90, &fills.address)])).await;
-    let c = compared(&house).await;
-    assert_eq!((c.difference, c.is_explained()), (eur(-70), false));
-    assert!(
-        c.gaps.len() == 1 && c.gaps[0].contains("56.7") && c.gaps[0].contains("one between"),
-        "{:?}",
-        c.gaps
-    );
-    assert_eq!(compared(&house).await, c, "it is told, and nothing else");
-    // It comes, with an entry that says what a person waves away though it moved money.
-    give(&house, &balanced("2", 11, (5_670, 5_600), &[left("c", 70, "to me")])).await;
-    let c = compared(&house).await;
-    assert!(c.is_explained() && c.gaps.is_empty() && c.difference == eur(-70), "{c:?}");
-    decide(&house, &BankWord::Dismissed).await.unwrap();
-    let c = compared(&house).await;
-    assert_eq!((c.difference, c.is_explained()), (eur(-70), false), "dismissed is not booked");
-    house.check().await;
-}
-
-async fn statements_in_any_order_twice_and_broken_off_are_compared_alike(store: Store) {
-    let mut house = House::new(store, 1).await;
-    let fills = top_up(&house, 1, 700).await;
-    let second = balanced("2", 12, (-300, 400), &[line("b", 700, &fills.address)]);
-    let mut broken = 0;
-    for fuse in 1.. {
-        house.restart();
-        house.treasury.break_off_with(Arc::new(Fuse(AtomicI64::new(fuse))));
-        match house.treasury.import_statement("a.xml", second.as_bytes()).await {
-            Err(TreasuryError::BrokenOff(_)) => broken += 1,
-            done => {
-                assert!(done.unwrap().failed.is_empty());
-                break;
-            }
-        }
-    }
-    assert!(broken >= 2, "{broken}");
-    house.restart();
-    let c = compared(&house).await;
-    assert_eq!((c.there, c.beside, c.difference), (eur(400), eur(-300), eur(0)));
-    // The one before comes after it, and one is issued anew.
-    give(&house, &balanced("1", 11, (-350, -300), &[line("a", 50, &fills.address)])).await;
-    give(&house, &format!("{second} ")).await;
-    let c = compared(&house).await;
-    assert_eq!((c.there, c.beside, c.books), (eur(400), eur(-350), eur(750)));
-    assert_eq!((c.difference, c.gaps.len()), (eur(0), 0));
-    // A statement without balances, and one whose balance cannot be read, change nothing.
-    give(&house, &statement("3", &[])).await;
-    give(&house, &balanced("4", 13, (400, 500), &[]).replace("5.00", "five")).await;
-    assert_eq!(compared(&house).await, c);
     house.check().await;
 }
 

@@ -13,7 +13,7 @@ use gruve_chain::{BlockFacts, BlockRef, ChainParams, ChainSink, NodeError};
 use gruve_market::{Market, RewardSeen};
 use gruve_store::{Store, transact};
 use gruve_treasury::{AccountBlock, Treasury};
-use gruve_units::{Amount, LaneId};
+use gruve_units::{Amount, Blame, Blamed as _, LaneId};
 use ruint::aliases::U256;
 use std::sync::Arc;
 
@@ -43,14 +43,18 @@ pub(super) struct EthSink {
 /// Receipts of some of a block's transactions, in their order.
 ///
 /// # Errors
-/// The node's; [`NodeError::NotReady`] while it tells of another block.
+/// The node's, all of them transient: whatever it answers here, another may answer, or it later. [`NodeError::NotReady`]
+/// while it tells of another block.
 pub(super) async fn receipts_of(
     node: &dyn AccountNode,
     wanted: &[[u8; 32]],
     of: &EthBlock,
 ) -> Result<Vec<EthReceipt>, NodeError> {
     let ask = |hash: [u8; 32]| async move {
-        let receipt = node.receipt(&hash).await?;
+        let receipt = node.receipt(&hash).await.map_err(|e| match e.blame() {
+            Blame::Transient => e,
+            Blame::Rejected | Blame::Fatal => NodeError::NotReady(e.to_string()),
+        })?;
         // In a reorganisation the node tells of another block at once.
         receipt.filter(|r| r.block_hash == of.hash).ok_or_else(|| {
             let what = "the node has no receipt of this block's transaction";

@@ -103,7 +103,10 @@ pub(super) fn deliver_one(
         ContractState::Completed
     } else if lost.is_some() {
         ContractState::ChargedBack
-    } else if epoch.next() >= delivery.hard_end() && c.life.undecided == Hashes::ZERO {
+    } else if epoch.next() >= delivery.hard_end()
+        && c.life.undecided == Hashes::ZERO
+        && !close.freezes.is_frozen(&c, epoch)
+    {
         ContractState::Refunded
     } else {
         ContractState::Active

@@ -139,7 +139,7 @@ impl Model {
             c.state = State::Completed;
         } else if c.lost(epoch).is_some() && c.undecided == int(0) {
             c.state = State::ChargedBack;
-        } else if epoch + 1 >= c.hard_end(wrong) && !waits {
+        } else if epoch + 1 >= c.hard_end(wrong) && !waits && !c.is_frozen(epoch) {
             c.state = State::Refunded;
         }
         let (asset, prepaid) = (c.terms.price_asset, Account::Prepaid(id));

@@ -37,7 +37,10 @@ impl Contract {
     pub(crate) fn lost(&self, epoch: u64) -> Option<BigInt> {
         let lost = self.freezes.values().filter_map(|f| f.lost.clone());
         let due: Vec<BigInt> = lost.filter(|(end, _)| *end <= epoch).map(|(_, n)| n).collect();
-        (self.start <= epoch && !due.is_empty()).then(|| due.into_iter().sum())
+        let is_open =
+            |f: &Freeze| f.until.is_none() && f.lost.as_ref().is_none_or(|(end, _)| *end > epoch);
+        let is_settled = !self.freezes.values().any(is_open);
+        (self.start <= epoch && !due.is_empty() && is_settled).then(|| due.into_iter().sum())
     }
 }
 

@@ -11,7 +11,7 @@
 //! | `Bal` | what the account had before (`OPBD`, else `PRCD`) and after (`CLBD`) |
 //! | `Ntry/Sts` | only `BOOK` counts; pending ones come again when booked |
 //! | `Ntry/CdtDbtInd`, `RvslInd` | credits are pay-ins; what left the account, or takes a credit back, a person must judge |
-//! | `NtryDtls/TxDtls` | the single payments of an entry that collects several |
+//! | `NtryDtls/TxDtls` | the single payments of an entry that collects several; of what left, the whole where they cannot be read |
 //! | `AcctSvcrRef` | the bank's own reference, unique for the account |
 //! | `RmtInf`, `EndToEndId` | where a customer's reference stands |
 
@@ -229,40 +229,20 @@ fn read_entry(entry: &Element) -> Result<Vec<Read>, String> {
         (false, true) => Some("the bank takes back a payment that had come in"),
         (false, false) => Some(LEFT),
     };
-    let payment = |details, amount, own| payment(entry, details, amount, &booked_on, own, other);
+    let payment =
+        |details: &Element, amount, own| payment(entry, details, amount, &booked_on, own, other);
     let mut made = match details.as_slice() {
         [] => vec![payment(entry, whole, own_ref)],
         [one] => {
             let own = own_reference(one.text_at(&["Refs", "AcctSvcrRef"])).or(own_ref);
             vec![payment(one, whole, own)]
         }
-        many => {
-            let mut made = Vec::with_capacity(many.len());
-            let mut sum = Amount::zero(whole.asset);
-            for (at, one) in many.iter().enumerate() {
-                if one.child("CdtDbtInd").is_some() && direction(one)? != is_credit {
-                    return Err("one of its payments goes the other way".into());
-                }
-                let stated = one.child("Amt").or_else(|| one.at(&["AmtDtls", "TxAmt", "Amt"]));
-                let part = amount_of(stated)?;
-                sum =
-                    sum.checked_add(part).map_err(|_| "its payments are of several currencies")?;
-                let own = own_reference(one.text_at(&["Refs", "AcctSvcrRef"]))
-                    .or_else(|| own_ref.as_ref().map(|r| format!("{r}/{at}")));
-                made.push(payment(one, part, own));
-            }
-            if sum != whole {
-                return Err(format!("its payments come to {sum}, and it says {whole}"));
-            }
-            // One reference for all of them is not each one's own.
-            let refs: Vec<String> = made.iter().filter_map(|m| m.own_ref.clone()).collect();
-            if refs.iter().collect::<BTreeSet<_>>().len() < refs.len() {
-                for (at, one) in made.iter_mut().enumerate() {
-                    one.own_ref = one.own_ref.take().map(|r| format!("{r}/{at}"));
-                }
-            }
-            made
-        }
+        many => match parts(many, is_credit, whole, own_ref.as_deref(), &payment) {
+            Ok(made) => made,
+            // What left is booked by what the account lost: banks write the parts of it as they like.
+            Err(_) if !is_credit => vec![payment(entry, whole, own_ref)],
+            Err(why) => return Err(why),
+        },
     };
     if !is_credit {
         for entry in &mut made {
@@ -274,6 +254,40 @@ fn read_entry(entry: &Element) -> Result<Vec<Read>, String> {
         .into_iter()
         .map(|e| odd.map_or(Read::Credit(e.clone()), |why| Read::Odd(e, why)))
         .collect())
+}
+
+/// The single payments of an entry that collects several.
+fn parts(
+    many: &[&Element],
+    is_credit: bool,
+    whole: Amount,
+    own_ref: Option<&str>,
+    payment: &dyn Fn(&Element, Amount, Option<String>) -> BankEntry,
+) -> Result<Vec<BankEntry>, String> {
+    let mut made = Vec::with_capacity(many.len());
+    let mut sum = Amount::zero(whole.asset);
+    for (at, one) in many.iter().enumerate() {
+        if one.child("CdtDbtInd").is_some() && direction(one)? != is_credit {
+            return Err("one of its payments goes the other way".into());
+        }
+        let stated = one.child("Amt").or_else(|| one.at(&["AmtDtls", "TxAmt", "Amt"]));
+        let part = amount_of(stated)?;
+        sum = sum.checked_add(part).map_err(|_| "its payments are of several currencies")?;
+        let own = own_reference(one.text_at(&["Refs", "AcctSvcrRef"]))
+            .or_else(|| own_ref.map(|r| format!("{r}/{at}")));
+        made.push(payment(one, part, own));
+    }
+    if sum != whole {
+        return Err(format!("its payments come to {sum}, and it says {whole}"));
+    }
+    // One reference for all of them is not each one's own.
+    let refs: Vec<String> = made.iter().filter_map(|m| m.own_ref.clone()).collect();
+    if refs.iter().collect::<BTreeSet<_>>().len() < refs.len() {
+        for (at, one) in made.iter_mut().enumerate() {
+            one.own_ref = one.own_ref.take().map(|r| format!("{r}/{at}"));
+        }
+    }
+    Ok(made)
 }
 
 fn direction(of: &Element) -> Result<bool, String> {

@@ -152,7 +152,10 @@ impl Treasury {
                     "sent-back"
                 }
                 BankWord::Dismissed if payment.is_some() => return Err(TreasuryError::NoPayment),
-                BankWord::Dismissed => "dismissed",
+                BankWord::Dismissed => {
+                    self.leave_out(tx, &entry, row.get("at_start")?).await?;
+                    "dismissed"
+                }
                 BankWord::Charges => {
                     self.settle_entry(tx, &entry, Account::NetworkFees).await?;
                     "charges"

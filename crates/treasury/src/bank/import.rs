@@ -82,16 +82,9 @@ impl Treasury {
     }
 
     async fn import_entries(&self, statement: &BankStatement, done: &mut Imported) -> Result<()> {
-        // How often the same was said before in this statement.
-        let mut said: HashMap<[u8; 32], i64> = HashMap::new();
-        for (at, read) in statement.entries.iter().enumerate() {
-            let content = match read {
-                Read::Credit(e) | Read::Odd(e, _) => e.content,
-                Read::Malformed { content, .. } => *content,
-            };
-            let number = *said.entry(content).and_modify(|n| *n += 1).or_insert(0);
+        for (place, read) in places(statement) {
             let taken = transact!(self.0.store, tx -> Result<Decision> => {
-                let decision = self.take_entry(tx, (statement, at), read, content, number).await?;
+                let decision = self.take_entry(tx, &place, read).await?;
                 self.passing("bank entry taken, before commit")?;
                 Ok(decision)
             });
@@ -110,21 +103,10 @@ impl Treasury {
         Ok(())
     }
 
-    async fn take_entry(
-        &self,
-        tx: &mut Tx,
-        (statement, at): (&BankStatement, usize),
-        read: &Read,
-        content: [u8; 32],
-        number: i64,
-    ) -> Result<Decision> {
-        let own_ref = match read {
-            Read::Credit(e) | Read::Odd(e, _) => e.own_ref.as_deref(),
-            Read::Malformed { .. } => None,
-        };
-        let place = Place { statement, at, own_ref, content, number };
+    async fn take_entry(&self, tx: &mut Tx, place: &Place<'_>, read: &Read) -> Result<Decision> {
+        let statement = place.statement;
         let doubt = match place.seen(tx).await? {
-            Seen::Before => return Ok(Decision::Known),
+            Seen::Before(_) => return Ok(Decision::Known),
             Seen::Never => None,
             Seen::Perhaps(why) => Some(why.to_owned()),
         };
@@ -139,7 +121,7 @@ impl Treasury {
             Some(why) => Decision::Waits(why),
             None => decision,
         };
-        self.write_entry(tx, &place, entry, &decision, matches!(read, Read::Credit(_))).await?;
+        self.write_entry(tx, place, entry, &decision, matches!(read, Read::Credit(_))).await?;
         Ok(decision)
     }
 
@@ -243,10 +225,10 @@ const OTHER_REF: &str = "it says what an entry of another statement said, and on
 const SAME_REF: &str = "the bank gives it the reference of an entry that said something else";
 
 /// Why an entry may be one that is booked already.
-const DOUBTS: [&str; 3] = [SAME_CONTENT, OTHER_REF, SAME_REF];
+pub(super) const DOUBTS: [&str; 3] = [SAME_CONTENT, OTHER_REF, SAME_REF];
 
 /// Where an entry stands, and by what it is known again.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     statement: &'a BankStatement,
     /// As the how many-th.
     at: usize,
@@ -255,14 +237,28 @@ struct Place<'a> {
     number: i64,
 }
 
-enum Seen {
-    Before,
+/// The entries of a statement with their places.
+pub(super) fn places(statement: &BankStatement) -> impl Iterator<Item = (Place<'_>, &Read)> {
+    // How often the same was said before in this statement.
+    let mut said: HashMap<[u8; 32], i64> = HashMap::new();
+    statement.entries.iter().enumerate().map(move |(at, read)| {
+        let (content, own_ref) = match read {
+            Read::Credit(e) | Read::Odd(e, _) => (e.content, e.own_ref.as_deref()),
+            Read::Malformed { content, .. } => (*content, None),
+        };
+        let number = *said.entry(content).and_modify(|n| *n += 1).or_insert(0);
+        (Place { statement, at, own_ref, content, number }, read)
+    })
+}
+
+pub(super) enum Seen {
+    Before(BankEntryId),
     Never,
     Perhaps(&'static str),
 }
 
 impl Place<'_> {
-    async fn seen(&self, tx: &mut Tx) -> Result<Seen> {
+    pub(super) async fn seen(&self, tx: &mut Tx) -> Result<Seen> {
         let given = params![self.statement.account.as_str(), self.content, self.own_ref];
         let mut seen = Seen::Never;
         for row in tx.fetch_all(sql::BANK_ENTRIES_ALIKE, &given).await? {
@@ -272,7 +268,7 @@ impl Place<'_> {
             let (statement, number): (String, i64) = (row.get("statement")?, row.get("number")?);
             match (self.own_ref, own_ref.as_deref()) {
                 (Some(own), Some(theirs)) if own == theirs && is_same_content => {
-                    return Ok(Seen::Before);
+                    return Ok(Seen::Before(row.get("id")?));
                 }
                 (Some(own), Some(theirs)) if own == theirs => seen = Seen::Perhaps(SAME_REF),
                 // Two references of the bank's own are two payments where one statement has both. In another
@@ -284,7 +280,7 @@ impl Place<'_> {
                     }
                 }
                 (None, None) if statement == self.statement.id && number == self.number => {
-                    return Ok(Seen::Before);
+                    return Ok(Seen::Before(row.get("id")?));
                 }
                 // Two entries of one statement are two payments.
                 (None, None) if statement == self.statement.id => {}

@@ -2,7 +2,7 @@
 
 use super::Secret;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode, Uri};
@@ -16,8 +16,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// An answer's length at most: the objects asked for have some ten kilobytes.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// An answer's length at most. Most objects have some ten kilobytes; a dispute's evidence may have 150,000 characters,
+/// told twice, of six bytes each where they are escaped.
+const ANSWER_BYTES_MAX: usize = 2 << 20;
 /// How long an answer is waited for as a rule; below the time that a page of ours may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,6 +36,9 @@ pub(crate) enum Failed {
     /// Nothing is known of what it did.
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// The answer has more bytes than are read: whoever asked for a list may ask for less of it.
+    #[error("the answer is too long")]
+    TooLong,
 }
 
 /// A service at one address.
@@ -100,9 +104,7 @@ impl Client {
     /// Asks, and reads the answer as JSON.
     pub(crate) async fn ask(&self, asked: Asked<'_>) -> Result<serde_json::Value, Failed> {
         let answer = tokio::time::timeout(self.patience, self.send(asked)).await;
-        let (status, body) = answer
-            .map_err(|_| Failed::NoAnswer("it took too long".into()))?
-            .map_err(Failed::NoAnswer)?;
+        let (status, body) = answer.map_err(|_| Failed::NoAnswer("it took too long".into()))??;
         let read: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
         if status.is_success() {
             return read.ok_or_else(|| Failed::NoAnswer("the answer is no JSON".into()));
@@ -135,7 +137,10 @@ impl Client {
         let request = request.body(Full::new(Bytes::copy_from_slice(bytes)));
         let request = request.map_err(|e| e.to_string())?;
         let answer = tokio::time::timeout(self.patience, self.carry(request, most)).await;
-        answer.map_err(|_| "it took too long".to_owned())?
+        answer.map_err(|_| "it took too long".to_owned())?.map_err(|e| match e {
+            Failed::NoAnswer(why) => why,
+            e => e.to_string(),
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
@@ -153,8 +158,8 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
         most: usize,
-    ) -> Result<(StatusCode, Bytes), String> {
-        let said = |e: &dyn std::fmt::Display| e.to_string();
+    ) -> Result<(StatusCode, Bytes), Failed> {
+        let said = |e: &dyn std::fmt::Display| Failed::NoAnswer(e.to_string());
         let host = self.uri.host().unwrap_or_default().to_owned();
         let port = self.uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
         let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| said(&e))?;
@@ -168,13 +173,14 @@ impl Client {
         }
     }
 
-    async fn send(&self, asked: Asked<'_>) -> Result<(StatusCode, Bytes), String> {
+    async fn send(&self, asked: Asked<'_>) -> Result<(StatusCode, Bytes), Failed> {
         let mut request = self.request(asked.method, asked.path).header(CONTENT_TYPE, asked.kind);
         if let Some(once) = asked.once {
             request = request.header("idempotency-key", once);
         }
         let request = request.body(Full::new(Bytes::from(asked.body)));
-        self.carry(request.map_err(|e| e.to_string())?, ANSWER_BYTES_MAX).await
+        let request = request.map_err(|e| Failed::NoAnswer(e.to_string()))?;
+        self.carry(request, ANSWER_BYTES_MAX).await
     }
 }
 
@@ -188,15 +194,19 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
     most: usize,
-) -> Result<(StatusCode, Bytes), String> {
-    let said = |e: hyper::Error| e.to_string();
+) -> Result<(StatusCode, Bytes), Failed> {
+    let said = |e: hyper::Error| Failed::NoAnswer(e.to_string());
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
     let driving = tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(said)?;
     let (head, body) = answer.into_parts();
-    let all = Limited::new(body, most).collect().await.map_err(|e| e.to_string());
+    let all = Limited::new(body, most).collect().await;
     driving.abort();
-    Ok((head.status, all?.to_bytes()))
+    let all = all.map_err(|e| {
+        let is_too_long = e.is::<LengthLimitError>();
+        if is_too_long { Failed::TooLong } else { Failed::NoAnswer(e.to_string()) }
+    })?;
+    Ok((head.status, all.to_bytes()))
 }
 
 /// The authorities of a file, over the house's provider.

@@ -131,8 +131,8 @@ impl Treasury {
             let state = match &answer {
                 Ok(true) => "done",
                 Ok(false) | Err(Failed::Refused { .. }) => "refused",
-                Err(Failed::NoAnswer(why)) => {
-                    tracing::warn!(%refund, why, "a refund is not answered; it is asked again");
+                Err(error @ (Failed::NoAnswer(_) | Failed::TooLong)) => {
+                    tracing::warn!(%refund, %error, "a refund is not answered; it is asked again");
                     continue;
                 }
             };

@@ -19,7 +19,7 @@ const BACK: Duration = Duration::from_secs(120 * 86_400);
 const READ_EVERY: Duration = Duration::from_secs(86_400);
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// Pages of one reading: ten thousand entries.
-pub(super) const PAGES_MAX: u32 = 500;
+const PAGES_MAX: u32 = 500;
 
 /// A list of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use std::path::PathBuf;
 const WINDOW: Duration = Duration::from_secs(300);
 /// Signatures of one header that are looked at: two while a secret is being changed.
 const SIGNATURES_MAX: usize = 8;
-/// Entries of a page of a list: as many questions follow at most.
+/// Entries of a page of a list: as many questions follow at most. A line of our account has up to 9 kB with its charge.
 const PAGE_MAX: u32 = 20;
-/// Lines of a page of our account, each with what it is about: some 4 kB, of which an answer may have 256 times as much.
-const TURNOVER_PAGE_MAX: u32 = 100;
+/// What is booked on our account.
+const TURNOVER: &str = "/v1/balance_transactions";
 /// Refunds of one payment that are listed: the service's own most.
 const REFUNDS_MAX: u32 = 100;
 /// A session ends between 30 minutes and 24 hours after it began; a minute of ours may be wrong.
@@ -225,38 +225,47 @@ impl Stripe {
         Ok((name, is_given(&answer)?))
     }
 
-    /// A page of a list, the newest first, behind an entry of it; whether there are more.
+    /// A page of a list, the newest first, behind an entry of it; whether there are more. It has fewer entries where
+    /// more would be too long an answer.
     pub(crate) async fn page(
         &self,
         list: &str,
         since: Timestamp,
         after: Option<&str>,
     ) -> Result<(Vec<Value>, bool), Failed> {
-        self.page_of(list, PAGE_MAX, "", since, after).await
+        self.page_of((list, ""), PAGE_MAX, since, after).await
     }
 
-    /// A page of what the service has booked on our account, with what each line is about, as [`Stripe::page`].
+    /// A page of what the service has booked on our account, with what each line is about, as [`Stripe::page`]. A line
+    /// that alone is too long with it comes without: so it has a name, and what is behind it can be asked for.
     pub(crate) async fn turnover(
         &self,
         since: Timestamp,
         after: Option<&str>,
     ) -> Result<(Vec<Value>, bool), Failed> {
-        let with = "&expand%5B%5D=data.source";
-        self.page_of("/v1/balance_transactions", TURNOVER_PAGE_MAX, with, since, after).await
+        let whole = (TURNOVER, "&expand%5B%5D=data.source");
+        match self.page_of(whole, PAGE_MAX, since, after).await {
+            Err(Failed::TooLong) => self.page_of((TURNOVER, ""), 1, since, after).await,
+            page => page,
+        }
     }
 
     async fn page_of(
         &self,
-        list: &str,
-        most: u32,
-        with: &str,
+        (list, with): (&str, &str),
+        mut most: u32,
         since: Timestamp,
         after: Option<&str>,
     ) -> Result<(Vec<Value>, bool), Failed> {
         let after = after.map_or(String::new(), |id| format!("&starting_after={id}"));
         let since = since.secs();
-        let path = format!("{list}?limit={most}&created%5Bgte%5D={since}{with}{after}");
-        let answer = self.client.ask(Asked::get(&path)).await?;
+        let answer = loop {
+            let path = format!("{list}?limit={most}&created%5Bgte%5D={since}{with}{after}");
+            match self.client.ask(Asked::get(&path)).await {
+                Err(Failed::TooLong) if most > 1 => most /= 2,
+                answer => break answer?,
+            }
+        };
         let entries = answer.pointer("/data").and_then(Value::as_array);
         let has_more = answer.pointer("/has_more").and_then(Value::as_bool);
         let (Some(entries), Some(has_more)) = (entries, has_more) else {

@@ -14,7 +14,8 @@
 //!
 //! In the other direction each the other way round. A customer's payment that arrives in another currency goes
 //! over an account of exchange, which holds in each currency what came of it and what was due. Of a line in a
-//! currency that the books do not keep only what it is in the customer's is booked.
+//! currency that the books do not keep only what it is in the customer's is booked. A payment made in such a currency
+//! is none of ours, whose places to pay ask for currencies of the books: it is the operator's own.
 //!
 //! Lines are read newest first, page by page, and booked when the list is through, the oldest first: whether a
 //! payment given back was a customer's is known by the payment. What is read again is known by its name.
@@ -46,7 +47,7 @@ const READ_EVERY: Duration = Duration::from_secs(3_600);
 /// What was made shortly before the newest that was read is read once more: a line may be shown a little late.
 const OVERLAP: Duration = Duration::from_secs(6 * 3_600);
 /// Pages of one reading: a million lines, for an account that has a history when it is first read.
-const PAGES_MAX: u32 = 10_000;
+const PAGES_MAX: u32 = 50_000;
 /// Lines booked without looking for more: each is a transaction of the database.
 const BOOKED_AT_ONCE: u32 = 200;
 
@@ -208,14 +209,16 @@ impl Treasury {
 fn lines_of(entries: &[Value]) -> (Vec<Line>, Option<String>, bool) {
     let (mut lines, mut last, mut has_failed) = (Vec::with_capacity(entries.len()), None, false);
     for entry in entries {
+        let name = super::stripe::id(entry, "/id").ok();
         match read_line(entry) {
             Ok(line) => lines.extend(line),
             Err(error) => {
                 has_failed = true;
-                tracing::warn!(%error, "a line of the card service is passed over");
+                let line = name.as_deref();
+                tracing::warn!(line, %error, "a line of the card service is passed over");
             }
         }
-        last = super::stripe::id(entry, "/id").ok().or(last);
+        last = name.or(last);
     }
     (lines, last, has_failed)
 }

@@ -81,14 +81,14 @@ gruve_store::statements! {
         VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
     BANK_FILES = "SELECT hash, name, entries, imported_at FROM treasury_bank_files
         ORDER BY imported_at DESC, hash LIMIT 50";
-    BANK_ENTRIES_ALIKE = "SELECT own_ref, content, statement, number FROM treasury_bank_entries
+    BANK_ENTRIES_ALIKE = "SELECT id, own_ref, content, statement, number FROM treasury_bank_entries
         WHERE bank = $1 AND (content = $2 OR own_ref = $3)";
     INSERT_BANK_ENTRY = "INSERT INTO treasury_bank_entries (id, bank, statement, own_ref, content,
         number, place, asset, amount, booked_on, payer, payer_account, note, state, reason, payment,
         arrived_at, decided_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL)";
     BANK_ENTRY = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
-        payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
+        payer_account, note, state, reason, payment, arrived_at, at_start FROM treasury_bank_entries
         WHERE id = $1";
     BANK_ENTRIES_WAITING = "SELECT id, bank, statement, own_ref, asset, amount, booked_on, payer,
         payer_account, note, state, reason, payment, arrived_at FROM treasury_bank_entries
@@ -105,14 +105,33 @@ gruve_store::statements! {
         ORDER BY created_at LIMIT 5";
     /// What the house had at the bank before stays what it was when the statement was first given.
     PUT_BANK_STATEMENT = "INSERT INTO treasury_bank_statements (bank, statement, asset, opening,
-        opened_on, closing, closed_on, books, read_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        opened_on, closing, closed_on, books, read_at, known, may_begin)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT (bank, statement, closed_on) DO UPDATE SET opening = $4, opened_on = $5,
-        closing = $6";
+        closing = $6, known = treasury_bank_statements.known + $10,
+        may_begin = CASE WHEN treasury_bank_statements.may_begin = 1 THEN 1 ELSE $11 END";
     BANK_BOOKS_BEFORE = "SELECT books FROM treasury_bank_statements WHERE bank = $1 AND asset = $2 LIMIT 1";
-    BANK_STATEMENTS = "SELECT statement, opening, opened_on, closing, closed_on, books
-        FROM treasury_bank_statements WHERE bank = $1 AND asset = $2
+    BANK_STATEMENTS = "SELECT statement, opening, opened_on, closing, closed_on, books,
+        known, may_begin FROM treasury_bank_statements WHERE bank = $1 AND asset = $2
         ORDER BY closed_on, opened_on, read_at, statement LIMIT $3";
     BANK_UNDECIDED = "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS minor
         FROM treasury_bank_entries
         WHERE bank = $1 AND asset = $2 AND state = 'waiting' AND payment IS NULL";
+    BANK_DOUBTS = "SELECT amount FROM treasury_bank_entries
+        WHERE bank = $1 AND asset = $2 AND state = 'waiting' AND payment IS NULL
+        AND reason IN ($3, $4, $5) ORDER BY id LIMIT $6";
+    /// What was taken before the first statement that says its balances, booked or to be booked.
+    MARK_AT_START = "UPDATE treasury_bank_entries SET at_start = 1
+        WHERE bank = $1 AND asset = $2 AND state <> 'dismissed'";
+    BANK_AT_START = "SELECT 1 AS one FROM treasury_bank_entries
+        WHERE bank = $1 AND asset = $2 AND at_start = 1 LIMIT 1";
+    ENTRY_AT_START = "SELECT amount FROM treasury_bank_entries
+        WHERE id = $1 AND asset = $2 AND at_start = 1";
+    UNMARK_AT_START = "UPDATE treasury_bank_entries SET at_start = 0 WHERE id = $1";
+    MOVE_BANK_START = "UPDATE treasury_bank_statements SET books = books + $3
+        WHERE bank = $1 AND asset = $2";
+    /// Of what was sent back when the books let it go at once, one of so much.
+    FIND_SENT_AT_ONCE = "UPDATE treasury_bank_entries SET state = 'sent-back' WHERE id =
+        (SELECT id FROM treasury_bank_entries WHERE bank = $1 AND asset = $2 AND amount = $3
+        AND state = 'sent-back-at-once' ORDER BY id LIMIT 1)";
 }

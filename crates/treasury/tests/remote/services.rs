@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use tokio::sync::Barrier;
 
 /// How the next answers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,10 @@ pub struct Books {
     pub mood: Option<Mood>,
     /// Cents of euros that the account has beside what its lines say.
     pub astray: i64,
+    /// Where the next page of the account's lines waits before it is sent: for a test to come, and to go.
+    pub holds: Option<Arc<Barrier>>,
+    /// Pages of how many lines of the account were asked for.
+    pub limits: Vec<String>,
     next: u32,
 }
 
@@ -278,8 +283,24 @@ async fn disputes(State(books): State<Shared>, asked: Asked) -> Response {
 const LINES: &str = "v1/balance_transactions";
 
 async fn turnover(State(books): State<Shared>, asked: Asked) -> Response {
-    assert_eq!(asked["expand[]"], "data.source");
-    moody(&books).unwrap_or_else(|| list(&books, LINES, &asked))
+    match asked.get("expand[]") {
+        Some(what) => assert_eq!(what, "data.source"),
+        None => assert_eq!(asked["limit"], "1", "only for one that is too long"),
+    }
+    if let Some(answer) = moody(&books) {
+        return answer;
+    }
+    let answer = list(&books, LINES, &asked);
+    let holds = {
+        let mut books = books.lock().unwrap();
+        books.limits.push(asked["limit"].clone());
+        books.holds.take()
+    };
+    if let Some(holds) = holds {
+        holds.wait().await;
+        holds.wait().await;
+    }
+    answer
 }
 
 /// All that the account's lines come to: part of it ready to be paid out, the rest on its way.
@@ -315,6 +336,9 @@ fn list(books: &Shared, kind: &str, asked: &BTreeMap<String, String>) -> Respons
         .map(|(path, object)| {
             let mut object = object.clone();
             object["id"] = object.get("id").cloned().unwrap_or(path[begin.len()..].into());
+            if kind == LINES && !asked.contains_key("expand[]") && object["source"].is_object() {
+                object["source"] = "src_1".into();
+            }
             object
         })
         .filter(|o| o["created"].as_i64().is_none_or(|at| at >= since))

@@ -12,12 +12,17 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 gruve_store::laws! { turnover: [
     the_services_account_is_booked_line_by_line_and_comes_to_what_it_says,
     what_a_dispute_takes_and_gives_back_is_booked_as_it_happens,
     lines_in_many_pages_that_come_twice_and_in_any_order_are_booked_once,
     one_line_that_cannot_be_read_holds_up_no_other_and_is_told_as_a_difference,
+    a_page_that_is_too_long_is_asked_for_in_parts,
+    a_line_that_is_too_long_holds_up_no_other_and_is_told_as_a_difference,
+    payments_in_a_currency_that_the_books_do_not_keep_are_the_operators_own,
+    what_is_booked_while_services_are_compared_counts_once,
     what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted,
     a_line_that_is_taken_out_of_the_books_is_found,
     payments_that_arrive_in_another_currency_are_booked_in_both,
@@ -159,8 +164,12 @@ async fn lines_in_many_pages_that_come_twice_and_in_any_order_are_booked_once(st
     b.house.treasury.poll_checkouts().await.unwrap();
     b.well();
     b.service.books.lock().unwrap().lists = Lists::Overlapping;
-    for _ in 0..4 {
+    for _ in 0..2 {
         b.hour().await;
+        // A page each, and then nothing for the rest of the hour.
+        for _ in 0..15 {
+            b.house.treasury.poll_checkouts().await.unwrap();
+        }
     }
     let ours = 500 - 110 + 700 - 300;
     assert_eq!(b.at("stripe").await, ours + 110 * 9);
@@ -192,6 +201,93 @@ async fn one_line_that_cannot_be_read_holds_up_no_other_and_is_told_as_a_differe
     b.house.clock.advance(Duration::from_secs(600));
     b.house.treasury.poll_checkouts().await.unwrap();
     assert_eq!((b.at("stripe").await, b.at("transit").await), (155, 300), "soon, not in an hour");
+    b.agrees().await;
+}
+
+/// What a line is about, with evidence of so many bytes.
+fn with_evidence(intent: &str, bytes: usize) -> Value {
+    let mut source = of(intent);
+    source["evidence"] = "x".repeat(bytes).into();
+    source
+}
+
+async fn a_page_that_is_too_long_is_asked_for_in_parts(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_0", "charge", (500, 45), &of(&intent));
+    // Five at once are what an answer may have, six are not.
+    for n in 1..=12 {
+        b.line(&format!("txn_{n}"), "dispute", (-10, 0), &with_evidence(&intent, 360_000));
+    }
+    b.service.books.lock().unwrap().limits.clear();
+    let c = b.compared().await.unwrap();
+    assert_eq!((c.lines_unread, c.unread, c.difference), (13, eur(335), eur(0)));
+    let limits = std::mem::take(&mut b.service.books.lock().unwrap().limits);
+    assert_eq!(limits, ["20", "10", "5", "20", "10", "5", "20"]);
+    b.hour().await;
+    assert_eq!(b.at("stripe").await, 0, "not all of it is read");
+    for _ in 0..2 {
+        b.house.treasury.poll_checkouts().await.unwrap();
+    }
+    assert_eq!((b.at("stripe").await, b.at("card").await), (335, 120));
+    b.agrees().await;
+}
+
+async fn a_line_that_is_too_long_holds_up_no_other_and_is_told_as_a_difference(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    b.line("txn_2", "dispute", (-100, 0), &with_evidence(&intent, 3 << 20));
+    b.line("txn_3", "payout", (-200, 0), &Value::Null);
+    b.hour().await;
+    // What is behind it, and what is behind that.
+    for _ in 0..2 {
+        b.house.treasury.poll_checkouts().await.unwrap();
+    }
+    assert_eq!((b.at("stripe").await, b.at("card").await, b.at("transit").await), (255, 0, 200));
+    let c = b.compared().await.unwrap();
+    assert_eq!((c.difference, c.lines_unread), (eur(-100), 0), "not booked as anybody's");
+    b.service.set("v1/balance_transactions/txn_2", &json!({ "source": of(&intent) }));
+    b.house.clock.advance(Duration::from_secs(600));
+    b.house.treasury.poll_checkouts().await.unwrap();
+    assert_eq!((b.at("stripe").await, b.at("card").await), (155, 100), "soon, not in an hour");
+    b.agrees().await;
+}
+
+async fn payments_in_a_currency_that_the_books_do_not_keep_are_the_operators_own(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    // Another shop of the operator's, on the same account.
+    let pounds = json!({ "payment_intent": "pi_of_others", "currency": "gbp", "amount": 900, "metadata": {} });
+    b.line("txn_2", "charge", (1_000, 50), &pounds);
+    b.line("txn_3", "refund", (-400, 0), &pounds);
+    b.hour().await;
+    assert_eq!((b.at("stripe").await, b.at("card").await), (1_005, 0));
+    assert_eq!((b.at("operator").await, b.fees().await), (-600, 95));
+    b.agrees().await;
+    // The reading was whole: it is not begun again before the hour is over.
+    b.service.books.lock().unwrap().limits.clear();
+    b.house.clock.advance(Duration::from_secs(1_200));
+    b.house.treasury.poll_checkouts().await.unwrap();
+    assert!(b.service.books.lock().unwrap().limits.is_empty());
+}
+
+async fn what_is_booked_while_services_are_compared_counts_once(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let holds = Arc::new(Barrier::new(2));
+    b.service.books.lock().unwrap().holds = Some(holds.clone());
+    let booking = async {
+        holds.wait().await;
+        b.hour().await;
+        assert_eq!(b.at("stripe").await, 455);
+        holds.wait().await;
+    };
+    let (compared, ()) = tokio::join!(b.compared(), booking);
+    let c = compared.unwrap();
+    assert_eq!((c.books, c.lines_unread, c.difference), (eur(455), 0, eur(0)));
     b.agrees().await;
 }
 

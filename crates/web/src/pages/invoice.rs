@@ -127,6 +127,9 @@ fn on_chain(inv: &Invoice, waiting: Option<&Unconfirmed>) -> Markup {
                 }
                 @if let Some(u) = waiting { (in_no_block(u)) }
                 div.actions { a.button href=(inv.uri()) { (t("Open in a wallet")) } }
+                @if matches!(inv.asset(), Asset::Etc | Asset::Eth) { p.small.soft {
+                    (t("Pay from an ordinary account: what a contract pays (an exchange's batch, a wallet of several signatures) is not seen by itself. Write to us if you paid like that."))
+                } }
                 @if !matches!(inv.purpose, Purpose::Conversion(_)) { p.small.soft {
                     (t("The address is for this invoice only. Less than the amount is kept for you and can be topped up until the time is over; more, or anything late, goes to your balance. Nothing is lost."))
                 } }

@@ -77,6 +77,44 @@ fn each_way_of_being_malformed_is_told_and_hurts_one_entry() {
 }
 
 #[test]
+fn what_left_is_read_whole_where_its_parts_cannot_be() {
+    let one = |parts: &str, back: &str| {
+        with(
+            "<Amt Ccy=\"EUR\">33.00</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>",
+            &format!(
+                "<Amt Ccy=\"EUR\">33.00</Amt><CdtDbtInd>DBIT</CdtDbtInd>{back}\
+                 <Sts><Cd>BOOK</Cd></Sts><NtryDtls>{parts}</NtryDtls>"
+            ),
+        )
+    };
+    let part = |amount: &str| format!("<TxDtls>{amount}<RmtInf/></TxDtls>");
+    let of = |ccy: &str, much: &str| part(&format!("<Amt Ccy=\"{ccy}\">{much}</Amt>"));
+    let count = one("", "").len();
+    for parts in [
+        part("") + &part(""),
+        of("EUR", "10.00") + &part(""),
+        of("EUR", "10.00") + &of("USD", "25.00"),
+        of("CHF", "10.00") + &of("CHF", "23.00"),
+        of("EUR", "10.00") + &of("EUR", "22.99"),
+        of("EUR", "33.00") + &part("<CdtDbtInd>CRDT</CdtDbtInd>"),
+        of("USD", "35.00"),
+    ] {
+        for (back, why) in [("", LEFT), ("<RvslInd>true</RvslInd>", "takes back")] {
+            let entries = one(&parts, back);
+            assert_eq!(entries.len(), count, "{parts}");
+            assert!(
+                matches!(&entries[2], Read::Odd(e, told) if e.amount == eur(-33_000_000)
+                    && e.own_ref.as_deref() == Some("2026112100003") && told.contains(why)),
+                "{parts}: {:?}",
+                entries[2]
+            );
+        }
+    }
+    let both = of("EUR", "10.00") + &of("EUR", "23.00");
+    assert_eq!(one(&both, "").len(), count + 1, "parts that add up are each one's own");
+}
+
+#[test]
 fn a_file_that_is_no_statement_is_refused_whole() {
     for (bad, why) in [
         ("", "no BkToCstmrStmt"),

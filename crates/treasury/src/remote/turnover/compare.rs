@@ -2,16 +2,17 @@
 
 use super::{at_service, lines_of, sql};
 use crate::remote::checkouts::service_error;
-use crate::remote::missed::PAGES_MAX;
 use crate::remote::stripe::Stripe;
 use crate::{Method, Result, Treasury, TreasuryError};
 use gruve_ledger::balance;
 use gruve_store::{Tx, params};
 use gruve_units::{Amount, Asset, Duration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How often it is tried while the account moves under the reading.
 const TRIES: u32 = 3;
+/// Pages of its account that are read: fifty thousand lines.
+const PAGES_MAX: u32 = 2_500;
 /// Currencies that are compared: those of banks.
 const FIAT: [Asset; 2] = [Asset::Eur, Asset::Usd];
 /// A payment has its line a moment after it was made; one that has none for longer has lost it.
@@ -45,70 +46,79 @@ impl Treasury {
         let Some(stripe) = &self.0.services.stripe else { return Ok(Vec::new()) };
         for _ in 0..TRIES {
             let there = balances(stripe).await?;
-            let mut unread = self.unread(stripe).await?;
-            if there != balances(stripe).await? {
-                continue;
+            let told = self.told(stripe).await?;
+            let all = self.held_against_books(&there, &told).await?;
+            if there == balances(stripe).await? {
+                return Ok(all);
             }
-            let mut tx = self.0.store.read().await?;
-            let mut all = Vec::new();
-            for asset in FIAT {
-                let there = Amount::new(asset, there.get(&asset).copied().unwrap_or_default());
-                let books = balance(&mut tx, &at_service(), asset).await?;
-                let (lines_unread, more) = unread.remove(&asset).unwrap_or_default();
-                let unread = Amount::new(asset, more);
-                let difference = there.checked_sub(books)?.checked_sub(unread)?;
-                if [there, books, unread].iter().any(|a| a.minor != 0) || lines_unread > 0 {
-                    let method = Method::Card;
-                    all.push(ServiceComparison {
-                        method,
-                        there,
-                        books,
-                        unread,
-                        lines_unread,
-                        difference,
-                    });
-                }
-            }
-            return Ok(all);
         }
         let why = "its account moves while it is read: try again".to_owned();
         Err(TreasuryError::Service { method: Method::Card, why, is_refused: false })
     }
 
-    /// What the account has and the books do not: read and not booked, or not read.
-    async fn unread(&self, stripe: &Stripe) -> Result<BTreeMap<Asset, (u64, i64)>> {
-        let mut unread: BTreeMap<Asset, (u64, i64)> = BTreeMap::new();
+    /// What each line comes to that the account has and the books may not have yet.
+    async fn told(&self, stripe: &Stripe) -> Result<BTreeMap<String, Amount>> {
+        let (mut told, mut after): (BTreeMap<String, Amount>, Option<String>) = Default::default();
         let since = self.turnover_since().await?;
-        let mut tx = self.0.store.read().await?;
-        for asset in FIAT {
-            let given = params![Method::Card.word(), asset];
-            let row = tx.fetch_one(sql::UNBOOKED_SUM, &given).await?;
-            unread.insert(asset, (row.get("n")?, row.get("minor")?));
-        }
-        let (mut after, mut seen): (Option<String>, BTreeSet<String>) = Default::default();
         for _ in 0..PAGES_MAX {
             let page = stripe.turnover(since, after.as_deref()).await;
             let (entries, has_more) = page.map_err(|e| service_error(Method::Card, &e))?;
             // One that cannot be read is not counted, and so is a difference.
             let (lines, last, _) = lines_of(&entries);
             for line in lines {
-                let given = params![Method::Card.word(), line.name.as_str()];
-                let is_known = tx.fetch_optional(sql::STATE, &given).await?.is_some();
-                if is_known || !seen.insert(line.name) {
-                    continue;
-                }
-                let sum = unread.entry(line.amount.asset).or_default();
                 let net = line.amount.checked_sub(line.fee)?;
-                let minor = sum.1.checked_add(net.minor);
-                *sum = (sum.0 + 1, minor.ok_or(gruve_units::AmountError::Overflow)?);
+                told.insert(line.name, net);
             }
             if !has_more || last.is_none() || last == after {
-                return Ok(unread);
+                return Ok(told);
             }
             after = last;
         }
         let why = "its account has too many lines that are not read yet".to_owned();
         Err(TreasuryError::Service { method: Method::Card, why, is_refused: false })
+    }
+
+    /// The service's word beside the books of one moment: a house that books meanwhile has a line once, read or booked.
+    async fn held_against_books(
+        &self,
+        there: &BTreeMap<Asset, i64>,
+        told: &BTreeMap<String, Amount>,
+    ) -> Result<Vec<ServiceComparison>> {
+        let method = Method::Card;
+        let mut tx = self.0.store.read().await?;
+        let mut unread: BTreeMap<Asset, (u64, i64)> = BTreeMap::new();
+        for asset in FIAT {
+            let row = tx.fetch_one(sql::UNBOOKED_SUM, &params![method.word(), asset]).await?;
+            unread.insert(asset, (row.get("n")?, row.get("minor")?));
+        }
+        for (name, net) in told {
+            let given = params![method.word(), name.as_str()];
+            if tx.fetch_optional(sql::STATE, &given).await?.is_some() {
+                continue;
+            }
+            let (lines, sum) = unread.entry(net.asset).or_default();
+            *lines += 1;
+            *sum = sum.checked_add(net.minor).ok_or(gruve_units::AmountError::Overflow)?;
+        }
+        let mut all = Vec::new();
+        for asset in FIAT {
+            let there = Amount::new(asset, there.get(&asset).copied().unwrap_or_default());
+            let books = balance(&mut tx, &at_service(), asset).await?;
+            let (lines_unread, more) = unread.remove(&asset).unwrap_or_default();
+            let unread = Amount::new(asset, more);
+            let difference = there.checked_sub(books)?.checked_sub(unread)?;
+            if [there, books, unread].iter().any(|a| a.minor != 0) || lines_unread > 0 {
+                all.push(ServiceComparison {
+                    method,
+                    there,
+                    books,
+                    unread,
+                    lines_unread,
+                    difference,
+                });
+            }
+        }
+        Ok(all)
     }
 
     /// What of the lines that are booked does not hold: accounts that are not their sum, payments without a line.

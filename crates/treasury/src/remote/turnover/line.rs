@@ -58,7 +58,8 @@ pub(super) struct Line {
 
 /// A line, or that it is of a balance or a currency that the books do not keep.
 ///
-/// A customer's in such a currency is a line of nothing but what it is in the customer's.
+/// A customer's in such a currency is a line of nothing but what it is in the customer's. One whose customer paid in
+/// such a currency is the operator's own: places to pay of ours ask for currencies of the books.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -73,20 +74,28 @@ pub(super) fn read_line(entry: &Value) -> Result<Option<Line>, Failed> {
     let made = entry.pointer("/created").and_then(Value::as_i64).filter(|at| *at >= 0);
     let made = Timestamp::from_secs(made.ok_or_else(|| odd("no /created"))?);
     let category = entry.pointer("/reporting_category").and_then(Value::as_str);
-    let kind = kind_of(category.ok_or_else(|| odd("no /reporting_category"))?);
-    let is_customers = kind == Kind::Customer;
+    let mut kind = kind_of(category.ok_or_else(|| odd("no /reporting_category"))?);
+    let mut is_customers = kind == Kind::Customer;
+    // Only a name, where more was asked for: whose payment it is would be guessed.
+    if is_customers && entry.pointer("/source").is_some_and(Value::is_string) {
+        return Err(odd("what it is about is too long, or is not told"));
+    }
+    let paid_in = currency(entry, "/source/currency");
     let (amount, fee, price) = match currency(entry, "/currency")? {
         Some(asset) => {
             let (amount, fee) = (cents(entry, "/amount", asset)?, cents(entry, "/fee", asset)?);
             if amount.checked_sub(fee).map_err(odd)? != cents(entry, "/net", asset)? {
                 return Err(odd("its net is not its amount less its fee"));
             }
+            if is_customers && matches!(paid_in, Ok(None)) {
+                (kind, is_customers) = (Kind::Own, false);
+            }
             let leaves = amount.minor < 0;
             let price = if is_customers { price(entry, Some(asset), leaves)? } else { None };
             (amount, fee, price)
         }
         // The books have no account for it; that the customer's payment arrived they still can say.
-        None if is_customers && currency(entry, "/source/currency").is_ok_and(|c| c.is_some()) => {
+        None if is_customers && matches!(paid_in, Ok(Some(_))) => {
             let price = price(entry, None, whole_of(entry)? < 0)?;
             let nothing = Amount::zero(price.map_or(Asset::Eur, |p| p.asset));
             (nothing, nothing, price)
@@ -193,6 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn a_charge_in_a_currency_that_the_books_do_not_keep_is_the_operators_own() {
+        for (category, amount) in [("charge", 1_234), ("refund", -1_234), ("dispute", -1_234)] {
+            let charge = json!({ "amount": amount, "fee": 66, "net": amount - 66, "currency": "eur",
+                "reporting_category": category,
+                "source": { "payment_intent": "pi_1", "currency": "gbp", "amount": 1_000 } });
+            let line = with(&charge).unwrap().unwrap();
+            assert_eq!(line.amount, Amount::new(Asset::Eur, amount * 10_000));
+            assert_eq!(line.fee, Amount::new(Asset::Eur, 660_000));
+            assert_eq!((line.kind, line.about, line.price), (Kind::Own, None, None));
+        }
+    }
+
+    #[test]
     fn what_the_books_do_not_keep_is_passed_over_and_what_cannot_be_read_is_said() {
         for other in [
             json!({ "currency": "nok" }),
@@ -217,8 +239,9 @@ mod tests {
             json!({ "created": -1 }),
             json!({ "currency": 1 }),
             json!({ "reporting_category": null }),
-            json!({ "reporting_category": "charge", "source": { "currency": "nok" } }),
+            json!({ "reporting_category": "charge", "source": { "currency": 1 } }),
             json!({ "reporting_category": "charge", "source": { "currency": "eur" } }),
+            json!({ "reporting_category": "charge", "source": "ch_1" }),
         ] {
             assert!(with(&bad).is_err(), "{bad}");
         }
