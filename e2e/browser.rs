@@ -237,19 +237,24 @@ async fn signs_out(page: &Page) {
 
 async fn buys_earns_and_withdraws(page: &Page, lane: &Lane) {
     let buy = format!("a[href='/buy?plan={}']", lane.plan);
-    // Another customer buys at the same time: what was on sale may be gone when the form is sent.
+    // Another customer buys at the same time: what was on sale may be gone when the form is sent, or held for an order
+    // that is not paid yet.
     page.wait("hashrate is sold", async || {
         page.go("/plans").await;
         page.client.find(Locator::Css(&buy)).await.ok()?.click().await.ok()?;
         page.heading("Buy:").await;
         page.look("buy").await;
         page.press("Show the total").await;
-        let heading = page.text("h1").await?;
-        (heading == page.say("Your total")).then_some(())
+        let total = page.say("Your total");
+        page.text("h1").await.filter(|heading| *heading == total)?;
+        page.look("quote").await;
+        page.press("Buy and show the invoice").await;
+        let answer = page.wait("the order is answered", async || {
+            page.text("h1").await.filter(|heading| *heading != total)
+        });
+        (answer.await == page.say("Invoice")).then_some(())
     })
     .await;
-    page.arrive("quote", "Your total").await;
-    page.press("Buy and show the invoice").await;
     page.arrive("invoice", "Invoice").await;
     pays(page, lane).await;
 
