@@ -238,7 +238,7 @@ fn words(line: &str) -> Option<Vec<String>> {
         is_quoted = !is_quoted;
     }
     let own = |word: String| match word.as_str() {
-        "ID" | "PAYMENT" => "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
+        "ID" | "PAYMENT" | "ACCOUNT" => "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
         "N" => "1".to_owned(),
         _ => word,
     };
