@@ -1,8 +1,8 @@
 //! Reading balances and an account's lines.
 
 use crate::post::{
-    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, SUMS_OF_KIND, TOTALS,
-    read_balance,
+    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, MOVED_LATELY, SUMS_OF_KIND,
+    TOTALS, read_balance,
 };
 use crate::{Account, AccountKind, LedgerError, Result, Side};
 use gruve_store::{Row, Tx, params};
@@ -134,20 +134,59 @@ pub async fn lines_of(
     let given = params![account.key(), asset, before, limit.min(PAGE_MAX)];
     let rows = tx.fetch_all(LINES_OF_ACCOUNT, &given).await?;
     let line = |row: &Row| {
-        let minor: i64 = row.get("minor")?;
-        let minor = match account.kind().side() {
-            Side::Debit => minor,
-            Side::Credit => minor.saturating_neg(),
-        };
         Ok(Line {
             seq: row.get("seq")?,
             reason: row.get("reason")?,
             kind: row.get("kind")?,
             at: row.get("at")?,
-            amount: Amount::new(asset, minor),
+            amount: in_normal_direction(account, asset, row.get("minor")?),
         })
     };
     rows.iter().map(line).collect()
+}
+
+/// What entries have moved on an account lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// By the entries' kind: the sum after each of the moments asked for, in the account's normal direction.
+    pub sums: BTreeMap<String, [Amount; 3]>,
+    /// Nothing after the earliest of those moments was left out.
+    pub is_whole: bool,
+}
+
+/// What the latest `lines_max` postings to an account have moved in one asset after each of three moments, by the kind of
+/// entry. The database adds it up: thousands of lines are one row for a kind.
+///
+/// # Errors
+/// The database's, also when a sum does not fit 64 bits.
+pub async fn moved_since(
+    tx: &mut Tx,
+    account: &Account,
+    asset: Asset,
+    since: [Timestamp; 3],
+    lines_max: u32,
+) -> Result<Moved> {
+    let given = params![account.key(), asset, since[0], since[1], since[2], lines_max];
+    let (mut sums, mut lines, mut oldest) = (BTreeMap::new(), 0, None);
+    for row in tx.fetch_all(MOVED_LATELY, &given).await? {
+        let sum = |minor| in_normal_direction(account, asset, minor);
+        let of_kind = [sum(row.get("a")?), sum(row.get("b")?), sum(row.get("c")?)];
+        sums.insert(row.get("kind")?, of_kind);
+        lines += row.get::<i64>("lines")?;
+        let at: Timestamp = row.get("oldest")?;
+        oldest = Some(oldest.map_or(at, |earlier: Timestamp| earlier.min(at)));
+    }
+    let is_whole = lines < i64::from(lines_max) || oldest <= since.into_iter().min();
+    Ok(Moved { sums, is_whole })
+}
+
+/// A posting's amount, debits positive, as the account's own.
+fn in_normal_direction(account: &Account, asset: Asset, minor: i64) -> Amount {
+    let minor = match account.kind().side() {
+        Side::Debit => minor,
+        Side::Credit => minor.saturating_neg(),
+    };
+    Amount::new(asset, minor)
 }
 
 fn account_of(row: &Row) -> Result<Account> {

@@ -3,7 +3,7 @@
 
 use gruve_ledger::{
     Account, AccountKind, Entry, Finding, GENESIS, LedgerError, MIGRATIONS, Posted, Posting, audit,
-    balance, balances_of, customer_balances, lines_of, post, post_all, totals,
+    balance, balances_of, customer_balances, lines_of, moved_since, post, post_all, totals,
 };
 use gruve_store::testing::run_raw;
 use gruve_store::{Store, StoreError, laws, matches_on_both_engines, params, transact};
@@ -457,6 +457,42 @@ async fn balances_and_lines_read_as_they_were_posted(store: Store) {
     assert_eq!(older, lines[1..]);
 }
 
+async fn what_was_moved_lately_is_added_up_by_kind_and_span(store: Store) {
+    ready(&store).await;
+    let days = |n: i64| Timestamp(NOW.0 - n * 86_400_000_000);
+    let mut entries = Vec::new();
+    for (n, (ago, minor)) in [(40, 5_000), (8, 400), (2, 30), (0, 2)].into_iter().enumerate() {
+        entries.push(Entry { at: days(ago), ..pay_in(&format!("in:{n}"), 1, minor) });
+        entries.push(Entry { at: days(ago), ..pay_in(&format!("other:{n}"), 2, 9) });
+    }
+    entries.push(Entry { at: days(0), ..pay_out("out:1", 1, 1) });
+    for entry in &entries {
+        post_alone(&store, entry).await.unwrap();
+    }
+    let since = [days(1), days(7), days(30)];
+    let mut tx = store.read().await.unwrap();
+    let all = moved_since(&mut tx, &customer(1), Asset::Btc, since, 6).await.unwrap();
+    let sums = |v: [i64; 3]| v.map(btc);
+    let expected = [("pay-in", sums([2, 32, 432])), ("payout", sums([-1, -1, -1]))];
+    let found: Vec<_> = all.sums.iter().map(|(kind, sums)| (kind.as_str(), *sums)).collect();
+    assert_eq!(found, expected);
+    assert!(all.is_whole);
+    // The fourth newest line is of the span, and whether a fifth is, was not read.
+    let few = moved_since(&mut tx, &customer(1), Asset::Btc, since, 4).await.unwrap();
+    assert_eq!((few.sums["pay-in"], few.is_whole), (sums([2, 32, 432]), false));
+    let fewer = moved_since(&mut tx, &customer(1), Asset::Btc, since, 3).await.unwrap();
+    assert_eq!((fewer.sums["pay-in"], fewer.is_whole), (sums([2, 32, 32]), false));
+    // The fifth is older than all spans.
+    let enough = moved_since(&mut tx, &customer(1), Asset::Btc, since, 5).await.unwrap();
+    assert!(enough.is_whole);
+    // A debit account's own direction is the other one.
+    let hot = moved_since(&mut tx, &Account::ChainHot, Asset::Btc, since, 100).await.unwrap();
+    assert_eq!(hot.sums["payout"], sums([-1, -1, -1]));
+    assert_eq!(hot.sums["pay-in"], sums([11, 50, 459]));
+    let none = moved_since(&mut tx, &customer(3), Asset::Btc, since, 100).await.unwrap();
+    assert!(none.is_whole && none.sums.is_empty());
+}
+
 async fn a_long_journal_is_audited_whole(store: Store) {
     ready(&store).await;
     transact!(store, tx -> Result<()> => {
@@ -499,6 +535,7 @@ laws! { books: [
     entries_posted_together_are_as_if_posted_one_by_one,
     a_post_cut_off_anywhere_leaves_nothing,
     balances_and_lines_read_as_they_were_posted,
+    what_was_moved_lately_is_added_up_by_kind_and_span,
     a_long_journal_is_audited_whole,
     the_books_join_the_callers_own_effects,
 ] }

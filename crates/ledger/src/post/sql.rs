@@ -17,6 +17,13 @@ gruve_store::statements! {
     LINES_OF_ACCOUNT = "SELECT p.seq, p.line, p.minor, e.reason, e.kind, e.at \
         FROM ledger_postings p JOIN ledger_entries e ON e.seq = p.seq \
         WHERE p.account = $1 AND p.asset = $2 AND p.seq < $3 ORDER BY p.seq DESC, p.line DESC LIMIT $4";
+    MOVED_LATELY = "SELECT kind, \
+        CAST(SUM(CASE WHEN at > $3 THEN minor ELSE 0 END) AS BIGINT) AS a, \
+        CAST(SUM(CASE WHEN at > $4 THEN minor ELSE 0 END) AS BIGINT) AS b, \
+        CAST(SUM(CASE WHEN at > $5 THEN minor ELSE 0 END) AS BIGINT) AS c, \
+        COUNT(*) AS lines, MIN(at) AS oldest FROM (SELECT e.kind AS kind, e.at AS at, p.minor AS minor \
+        FROM ledger_postings p JOIN ledger_entries e ON e.seq = p.seq \
+        WHERE p.account = $1 AND p.asset = $2 ORDER BY p.seq DESC LIMIT $6) AS latest GROUP BY kind";
     AUDIT_ENTRIES = "SELECT seq, reason, kind, at, hash FROM ledger_entries \
         WHERE seq > $1 ORDER BY seq LIMIT $2";
     AUDIT_POSTINGS = "SELECT seq, line, account, asset, minor FROM ledger_postings \

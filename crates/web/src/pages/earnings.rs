@@ -4,25 +4,22 @@ use crate::failure::Failure;
 use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::words::{counted, t};
-use gruve_ledger::{AccountKind, customer_balances, lines_of};
+use gruve_ledger::{AccountKind, customer_balances, moved_since};
 use gruve_market::Notice;
-use gruve_units::{AccountId, Amount, Asset, Duration, Timestamp};
+use gruve_units::{AccountId, Amount, Asset, Duration};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
 /// Notices on the overview; the contract's page has the rest.
 const NOTICES_SHOWN: u32 = 5;
 /// Lines of the books that are read of one coin: of 200 contracts settled daily, those of 40 days.
-const LINES_MAX: usize = 8_000;
-/// Lines read at a time.
-const PAGE: u32 = 1_000;
-
+const LINES_MAX: u32 = 8_000;
 /// Spans that earnings are summed over, in days.
 const SPANS: [u64; 3] = [1, 7, 30];
 
 /// What was credited within the last day, week and month, by asset.
 pub(crate) struct Lately {
-    sums: BTreeMap<Asset, [i64; 3]>,
+    sums: BTreeMap<Asset, [Amount; 3]>,
     /// Older lines of the month were not read.
     is_cut: bool,
 }
@@ -32,46 +29,29 @@ fn is_earning(kind: &str) -> bool {
     matches!(kind, "market-settlement" | "market-owed" | "market-take-back")
 }
 
-/// Adds a line to the spans that it is in.
-fn add(sums: &mut [i64; 3], at: Timestamp, minor: i64, now: Timestamp) {
-    for (sum, days) in sums.iter_mut().zip(SPANS) {
-        if now.since(at) < Duration::from_secs(days * 86_400) {
-            *sum = sum.saturating_add(minor);
-        }
-    }
-}
-
 /// What an account earned lately, from the books.
 pub(crate) async fn lately(state: &AppState, account: AccountId) -> Result<Lately, Failure> {
     let now = state.now();
-    let since = now.minus(Duration::from_secs(30 * 86_400));
+    let since = SPANS.map(|days| now.minus(Duration::from_secs(days * 86_400)));
     let mut found = Lately { sums: BTreeMap::new(), is_cut: false };
     let mut tx = state.store().read().await?;
     for (which, balance) in customer_balances(&mut tx, account).await? {
         if which.kind() != AccountKind::CustomerAvailable {
             continue;
         }
-        let (mut before, mut read) = (None, 0);
-        loop {
-            let lines = lines_of(&mut tx, &which, balance.asset, before, PAGE).await?;
-            read += lines.len();
-            let recent = lines.iter().take_while(|l| l.at > since);
-            for l in recent.clone().filter(|l| is_earning(&l.kind)) {
-                let sums = found.sums.entry(balance.asset).or_default();
-                add(sums, l.at, l.amount.minor, now);
-            }
-            let all_recent = recent.count() == lines.len();
-            before = lines.last().map(|l| l.seq);
-            if !all_recent || lines.len() < usize::try_from(PAGE).unwrap_or(1) {
-                break;
-            }
-            if read >= LINES_MAX {
-                found.is_cut = true;
-                break;
+        let asset = balance.asset;
+        let moved = moved_since(&mut tx, &which, asset, since, LINES_MAX).await?;
+        found.is_cut |= !moved.is_whole;
+        for (_, sums) in moved.sums.iter().filter(|(kind, _)| is_earning(kind)) {
+            let all = found.sums.entry(asset).or_insert([Amount::new(asset, 0); 3]);
+            for (whole, part) in all.iter_mut().zip(sums) {
+                *whole = whole.checked_add(*part).unwrap_or(*whole);
             }
         }
     }
     tx.rollback().await?;
+    // A coin in which nothing was earned for a month has no line.
+    found.sums.retain(|_, sums| sums.iter().any(|sum| sum.minor != 0));
     Ok(found)
 }
 
@@ -91,8 +71,8 @@ pub(crate) fn sheets(lately: &Lately, notices: &[Notice]) -> Markup {
                         @for days in SPANS { th.r scope="col" { (span_name(days)) } } } }
                     tbody { @for (asset, sums) in &lately.sums { tr {
                         td data-label=(t("Asset")) { span { (asset) } }
-                        @for (days, minor) in SPANS.iter().zip(sums) {
-                            td.r data-label=(span_name(*days)) { span { (amount(Amount::new(*asset, *minor))) } }
+                        @for (days, sum) in SPANS.iter().zip(sums) {
+                            td.r data-label=(span_name(*days)) { span { (amount(*sum)) } }
                         }
                     } } }
                 }
@@ -120,13 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_counts_in_every_span_that_it_is_in() {
-        let now = Timestamp::from_secs(100 * 86_400);
-        let mut sums = [0; 3];
-        for (days_ago, minor) in [(0, 1), (2, 10), (8, 100), (31, 1_000)] {
-            add(&mut sums, Timestamp::from_secs((100 - days_ago) * 86_400), minor, now);
-        }
-        assert_eq!(sums, [1, 11, 111]);
+    fn refunds_and_payments_are_no_earnings() {
         assert!(is_earning("market-settlement") && !is_earning("market-refund"));
     }
 }
