@@ -58,6 +58,19 @@ pub(crate) struct Closing {
     pub(crate) cursor: Position,
 }
 
+/// Sales and payments, disputes, choices and wishes that come while an epoch is closed wait until it is: committed in between they
+/// would undo all of it, and whoever says something every few seconds could hold closes up for good. What a close has to wait
+/// for itself it waits for here, with nothing done yet; so others write to these tables before they change a contract's row,
+/// which the close may want later.
+const ALONE_IN: [&str; 6] = [
+    "market_capacity",
+    gruve_ledger::HEAD_TABLE,
+    "market_freezes",
+    "market_owed",
+    "market_wishes",
+    "market_own_schemes",
+];
+
 impl Market {
     /// Closes an epoch; its checkpoint.
     pub(crate) async fn close_epoch(
@@ -66,8 +79,7 @@ impl Market {
         lane: &LaneConfig,
         closing: &Closing,
     ) -> Result<[u8; 32]> {
-        // A sale or payment that comes meanwhile waits: committed in between it would undo all of this.
-        tx.alone_in(&["market_capacity", gruve_ledger::HEAD_TABLE]).await?;
+        tx.alone_in(&ALONE_IN).await?;
         let (now, epoch) = (self.now(), closing.epoch);
         let before = LaneState::read(tx, &lane.lane).await?;
         claim(tx, lane, before.closed, epoch).await?;

@@ -169,6 +169,7 @@ impl Market {
             }
             let mut wishes = crate::wishes::Wishes::find(tx, contract).await?;
             wishes.keep_running = keep;
+            // Before the contract's row: a close that runs is waited for here.
             wishes.put(tx, contract).await?;
             let running = self.lane(&c.lane)?.epoch_rule.at(self.now());
             if keep && c.life.paused_since.is_some_and(|since| since > running) {
