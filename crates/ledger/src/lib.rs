@@ -64,6 +64,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_entries_of_postings.sqlite.sql"),
         postgres: include_str!("../migrations/0002_entries_of_postings.postgres.sql"),
     },
+    Migration {
+        number: 3,
+        name: "room_for_balances",
+        sqlite: include_str!("../migrations/0003_room_for_balances.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_room_for_balances.postgres.sql"),
+    },
 ];
 
 /// A result with this room's error.

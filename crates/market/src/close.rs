@@ -3,8 +3,8 @@
 //! Found blocks and outcomes, allocation, contracts (delivery, ends, refunds), units, accruals, the
 //! settlement where one is due, the checkpoint and the log's cursor commit together or not at all.
 //!
-//! Contracts are gone through twice, a page at a time: once for what they claim, once for what they get ([`giving`]). So no
-//! more than a page of them is held.
+//! Contracts are gone through twice, a page at a time: once for what they claim, once for what they get ([`giving`]); where plans
+//! pause, once more at a settlement. So no more than a page of them is held.
 
 mod deliver;
 mod deliveries;
@@ -20,11 +20,12 @@ pub(crate) use news::BlockNews;
 
 use crate::freeze::Freezes;
 use crate::metered::MeteredEpoch;
+use crate::pause::Paused;
 use crate::record::{self, Public};
 use crate::tally::Tally;
 use crate::{
-    LaneConfig, Market, MarketError, Result, Settled, fpps, happenings, owed, papers, pause,
-    reward, settlement, solo, sql,
+    LaneConfig, Market, MarketError, Result, Settled, fpps, happenings, owed, papers, reward,
+    settlement, solo, sql,
 };
 use deliver::Close;
 use epoch_row::{Written, write_epoch};
@@ -57,6 +58,19 @@ pub(crate) struct Closing {
     pub(crate) cursor: Position,
 }
 
+/// Sales and payments, disputes, choices and wishes that come while an epoch is closed wait until it is: committed in between they
+/// would undo all of it, and whoever says something every few seconds could hold closes up for good. What a close has to wait
+/// for itself it waits for here, with nothing done yet; so others write to these tables before they change a contract's row,
+/// which the close may want later.
+const ALONE_IN: [&str; 6] = [
+    "market_capacity",
+    gruve_ledger::HEAD_TABLE,
+    "market_freezes",
+    "market_owed",
+    "market_wishes",
+    "market_own_schemes",
+];
+
 impl Market {
     /// Closes an epoch; its checkpoint.
     pub(crate) async fn close_epoch(
@@ -65,8 +79,7 @@ impl Market {
         lane: &LaneConfig,
         closing: &Closing,
     ) -> Result<[u8; 32]> {
-        // A sale or payment that comes meanwhile waits: committed in between it would undo all of this.
-        tx.alone_in(&["market_capacity", gruve_ledger::HEAD_TABLE]).await?;
+        tx.alone_in(&ALONE_IN).await?;
         let (now, epoch) = (self.now(), closing.epoch);
         let before = LaneState::read(tx, &lane.lane).await?;
         claim(tx, lane, before.closed, epoch).await?;
@@ -80,7 +93,7 @@ impl Market {
         let operators = &self.config().operator_accounts;
         let freezes = Freezes::read(tx, &lane.lane).await?;
         let going = Going { lane, epoch, skipped: closing.skipped, operators, freezes: &freezes };
-        let Ahead { claimed, mut paused, pausing } = Box::pin(going.look_ahead(tx)).await?;
+        let Ahead { claimed, paused, may_pause } = Box::pin(going.look_ahead(tx)).await?;
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         // What customers share by; the operator's own contracts take of what they leave.
         let (entitled, sharing) = Box::pin(going.share_out(tx, house, claimed, &metered)).await?;
@@ -102,15 +115,12 @@ impl Market {
         let how = Close { epoch, settle, may_be_caused, operators, freezes: &freezes };
         let sold = self.sold_tree(lane, epoch)?;
         let giving = Giving::of(going, how, sharing, &mut earned, &metered, sold)?;
-        let given = Box::pin(giving.give_out(tx, is_scheduled, now)).await?;
+        let paused = Paused::of(lane, (epoch, closing.skipped), &freezes, (paused, surplus), now);
+        let given = Box::pin(giving.give_out(tx, paused, is_scheduled, now)).await?;
         let Given { metered: allocation, solo, fpps, mut tree, sold, mut owing } = given;
         for (one, units) in earned.iter_mut().zip(&by_owner) {
             one.close(units, &owners)?;
         }
-        pause::note(tx, &paused, &freezes, epoch, closing.skipped).await?;
-        paused.retain(|c| !freezes.is_frozen(c, epoch));
-        Box::pin(self.credit_paused(tx, lane, &paused, epoch, surplus)).await?;
-        drop(paused);
         for (owner, work) in closing.tally.by_owner() {
             if let Some(account) = owner {
                 tree.push(AllocationLeaf::Account(account), work)?;
@@ -146,8 +156,8 @@ impl Market {
         }
         self.record_price(tx, lane, epoch).await?;
         Box::pin(self.judge_around(tx, lane, epoch)).await?;
-        if is_scheduled {
-            Box::pin(self.decide_pauses(tx, lane, epoch, &pausing)).await?;
+        if is_scheduled && may_pause {
+            Box::pin(self.decide_pauses(tx, lane, epoch, &freezes)).await?;
         }
         if settle {
             let waiting = self.convert_dues(tx, lane, &mut owing).await?;

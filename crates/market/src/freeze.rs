@@ -18,7 +18,7 @@
 
 use crate::close::{Delivered, LaneState};
 use crate::contract::Contract;
-use crate::notices::{Notice, NoticeKind, tell};
+use crate::notices::{NoticeKind, tell_of};
 use crate::pause::is_over;
 use crate::{ContractState, LaneConfig, Market, Result};
 use gruve_store::{Row, Tx, params, statements};
@@ -99,6 +99,11 @@ pub(crate) struct Stretch {
 impl Stretch {
     pub(crate) const fn epochs(self) -> u64 {
         self.last.0 - self.first.0 + 1
+    }
+
+    /// The epoch after the last.
+    pub(crate) const fn end(self) -> EpochNumber {
+        self.last.next()
     }
 }
 
@@ -212,7 +217,7 @@ impl Freezes {
             tx.execute(CLOSE_OF, &params![c.id]).await?;
             tx.execute(SHOW_FROZEN, &params![c.id]).await?;
             if c.state == ContractState::ChargedBack {
-                tell_at(tx, c, NoticeKind::ChargedBack, epoch, now).await?;
+                tell_of(tx, c, NoticeKind::ChargedBack, epoch, now).await?;
             }
         }
         Ok(())
@@ -288,7 +293,7 @@ impl Market {
             let row = params![c.id, cause, c.lane.clone(), border, self.now()];
             if tx.execute(PUT_FREEZE, &row).await? == 1 {
                 does = PaymentWord::Freezes(border);
-                self.tell_freeze(tx, &c, NoticeKind::Frozen, border).await?;
+                tell_of(tx, &c, NoticeKind::Frozen, border, self.now()).await?;
             }
         }
         let Some(row) = tx.fetch_optional(FREEZE, &params![c.id, cause]).await? else {
@@ -313,31 +318,10 @@ impl Market {
         let stays = shown.get::<Option<EpochNumber>>("frozen_since")?.is_some();
         if word == PaymentDispute::Won && !stays && runs {
             does = PaymentWord::Thaws(until);
-            self.tell_freeze(tx, &c, NoticeKind::Thawed, until).await?;
+            tell_of(tx, &c, NoticeKind::Thawed, until, self.now()).await?;
         }
         Ok(does)
     }
-
-    async fn tell_freeze(
-        &self,
-        tx: &mut Tx,
-        c: &Contract,
-        kind: NoticeKind,
-        about: EpochNumber,
-    ) -> Result<()> {
-        tell_at(tx, c, kind, about, self.now()).await
-    }
-}
-
-async fn tell_at(
-    tx: &mut Tx,
-    c: &Contract,
-    kind: NoticeKind,
-    about: EpochNumber,
-    at: Timestamp,
-) -> Result<()> {
-    let notice = Notice { contract: c.id, kind, about: about.0, at, detail: String::new() };
-    tell(tx, c.account, &notice).await
 }
 
 /// Whether what was sold was paid for, and runs or will.

@@ -1,8 +1,9 @@
 //! What customers are told: by a key whose text the pages have, about one thing once.
 
+use crate::contract::Contract;
 use crate::{Market, Result, life_sql};
 use gruve_store::{Row, Tx, params};
-use gruve_units::{AccountId, ContractId, Timestamp};
+use gruve_units::{AccountId, ContractId, EpochNumber, Timestamp};
 
 /// What a notice is about; the key of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -184,6 +185,18 @@ pub(crate) async fn tell(tx: &mut Tx, account: AccountId, notice: &Notice) -> Re
     ];
     tx.execute(life_sql::NOTICE, &row).await?;
     Ok(())
+}
+
+/// Tells a contract's owner what becomes of it with an epoch; the same again does nothing.
+pub(crate) async fn tell_of(
+    tx: &mut Tx,
+    c: &Contract,
+    kind: NoticeKind,
+    about: EpochNumber,
+    at: Timestamp,
+) -> Result<()> {
+    let notice = Notice { contract: c.id, kind, about: about.0, at, detail: String::new() };
+    tell(tx, c.account, &notice).await
 }
 
 fn read(row: &Row) -> Result<Option<Notice>> {

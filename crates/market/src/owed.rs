@@ -257,10 +257,11 @@ impl Market {
             if choice == Choice::Earnings {
                 c.life.compensated = Hashes(c.life.compensated.0.saturating_add(hashes.0));
             }
-            c.store_life(tx).await?;
             let deadline = row.get("deadline_epoch")?;
             let change = Change { state: choice.name(), hashes, deadline, decided: Some(now) };
+            // Before the contract's row: a close that runs is waited for here.
             set(tx, contract, epoch, &change).await?;
+            c.store_life(tx).await?;
             let after = LaneState::read(tx, &c.lane).await?.closed.unwrap_or(epoch);
             let line = ChoiceLine {
                 epoch: after.0,

@@ -184,7 +184,16 @@ mod tests {
         let config = market.lane(&lane()).unwrap();
         let all = everyone.len();
         assert_eq!(crate::renew::followers(&mut tx, &lane()).await.unwrap().len(), all);
-        assert_eq!(crate::pause::kept_running(&mut tx, config).await.unwrap().len(), all);
+        let (mut kept, mut ids) = (crate::pause::Kept::of(&lane()), Vec::new());
+        for who in &everyone {
+            // Each has another beside it, which is not kept.
+            ids.extend(market.contracts(*who).await.unwrap().iter().map(|c| (c.id, c.life.renews)));
+        }
+        ids.sort_unstable();
+        assert_eq!(ids.len(), 2 * all);
+        for (id, renews) in ids {
+            assert_eq!(kept.has(&mut tx, id).await.unwrap(), renews.is_none());
+        }
         let solo = crate::solo::owners(&mut tx, config, w.now(), &worked).await.unwrap();
         assert_eq!(solo.len(), all);
     }

@@ -9,13 +9,20 @@
 //! While it is paused its clock and its hard end stand still. What the house's machines do meanwhile beyond
 //! all other contracts is the operator's surplus; the contract is owed what that work earns above its
 //! measured energy ([`crate::owed`]). So a pause is worth nothing to the operator.
+//!
+//! A contract whose payment is disputed ([`crate::freeze`]) is looked at like any other: a pause may be announced, begin and end
+//! meanwhile. Told is what then is true of it: not that it runs while it is frozen, and of a pause that began so once it is thawed.
 
-use crate::contract::Contract;
+mod kept;
+mod standing;
+
+pub(crate) use kept::Kept;
+pub(crate) use standing::{Paused, PausedWork, is_paused, stop_clocks};
+
+use crate::bulk::progress::Reading;
+use crate::contract::{Contract, Running};
 use crate::freeze::Freezes;
-use crate::happenings;
-use crate::notices::{Notice, NoticeKind, tell};
-use crate::owed::{self, Kind, NewOwed};
-use crate::pages::Pages;
+use crate::notices::{NoticeKind, tell_of};
 use crate::rules::Unprofitable;
 use crate::settle::TH_DAY;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, life_sql};
@@ -23,7 +30,6 @@ use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{
     AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp, mul_div_floor,
 };
-use std::collections::BTreeSet;
 
 /// Blocks whose pay is averaged: a day of Bitcoin's.
 const PAY_BLOCKS: u32 = 144;
@@ -67,163 +73,59 @@ fn verdict(earns: u128, costs: u128, hysteresis: Bps) -> Verdict {
     }
 }
 
-/// Whether a contract's clock stands still in an epoch.
-pub(crate) fn is_paused(c: &Contract, epoch: EpochNumber) -> bool {
-    c.life.paused_since.is_some_and(|since| since <= epoch)
-        && c.start.is_some_and(|start| start <= epoch)
-}
-
-/// Those whose clock stands still in an epoch.
-pub(crate) fn paused(contracts: &[Contract], epoch: EpochNumber) -> Vec<Contract> {
-    contracts.iter().filter(|c| is_paused(c, epoch)).cloned().collect()
-}
-
-/// Those whose plan pauses, of contracts that have begun by an epoch: a statement begins with the first one.
-pub(crate) fn pausing(contracts: &[Contract], epoch: EpochNumber) -> Vec<ContractId> {
-    let pauses = |c: &&Contract| {
-        c.life.rules.unprofitable == Unprofitable::Pause && c.start.is_some_and(|s| s <= epoch)
-    };
-    contracts.iter().filter(pauses).map(|c| c.id).collect()
-}
-
-/// Stops the clocks of paused contracts for an epoch and those skipped before it.
-pub(crate) fn stop_clocks(
-    contracts: &mut [Contract],
-    freezes: &Freezes,
-    epoch: EpochNumber,
-    skipped: u64,
-) {
-    for c in contracts.iter_mut().filter(|c| is_paused(c, epoch)) {
-        let (_, passed) = stood_still(c, freezes, epoch, skipped);
-        c.life.paused_epochs = c.life.paused_epochs.saturating_add(passed);
-    }
-}
-
-/// Since when a paused contract's clock stands still, and how many epochs one close adds to that: those in which it
-/// stands still for being frozen count as that.
-fn stood_still(
-    c: &Contract,
-    freezes: &Freezes,
-    epoch: EpochNumber,
-    skipped: u64,
-) -> (EpochNumber, u64) {
-    let from = c.life.paused_since.max(c.start).unwrap_or(epoch);
-    let passed = epoch.next().0.saturating_sub(from.0).min(skipped.saturating_add(1));
-    let first = EpochNumber(epoch.next().0.saturating_sub(passed));
-    let frozen: u64 = freezes.stretches(c, first, epoch).iter().map(|s| s.epochs()).sum();
-    (from, passed.saturating_sub(frozen))
-}
-
-/// Writes down for statements that their clocks stood still.
-pub(crate) async fn note(
-    tx: &mut Tx,
-    paused: &[Contract],
-    freezes: &Freezes,
-    epoch: EpochNumber,
-    skipped: u64,
-) -> Result<()> {
-    for c in paused {
-        let (from, passed) = stood_still(c, freezes, epoch, skipped);
-        if passed > 0 {
-            happenings::note_pause(tx, c.id, (from, epoch), passed).await?;
-        }
-    }
-    Ok(())
+/// Whether a contract's plan pauses and it has begun by an epoch: a statement begins with the first one.
+pub(crate) fn may_pause(c: &Contract, epoch: EpochNumber) -> bool {
+    c.life.rules.unprofitable == Unprofitable::Pause && c.start.is_some_and(|s| s <= epoch)
 }
 
 impl Market {
-    /// What the operator's surplus of an epoch is owed for to contracts that were paused in it, pro rata of
-    /// their rates; and whose owner wants them to run does so from the next one on.
-    pub(crate) async fn credit_paused(
-        &self,
-        tx: &mut Tx,
-        lane: &LaneConfig,
-        paused: &[Contract],
-        epoch: EpochNumber,
-        surplus: Hashes,
-    ) -> Result<()> {
-        if paused.is_empty() {
-            return Ok(());
-        }
-        let rates: Vec<u128> = paused
-            .iter()
-            .map(|c| c.epoch_work.0.min(c.work.saturating_sub(c.spoken_for()).0))
-            .collect();
-        let all = rates.iter().try_fold(0u128, |sum, rate| sum.checked_add(*rate));
-        let all = all.ok_or(MarketError::Overflow("the work of paused contracts"))?;
-        let shared = surplus.0.min(all);
-        let kept = kept_running(tx, lane).await?;
-        for (c, rate) in paused.iter().zip(rates) {
-            let part = if all == 0 { 0 } else { part_of(shared, rate, all)? };
-            if part > 0 {
-                let new = NewOwed {
-                    kind: Kind::Paused,
-                    hashes: Hashes(part),
-                    state: Kind::Paused.name(),
-                    fee: Bps::ZERO,
-                    energy_micro: c.life.rules.energy_usd_micro_per_th_day,
-                };
-                owed::put(tx, c, epoch, &new).await?;
-            }
-            let mut c = c.clone();
-            if c.life.paused_since == Some(epoch) {
-                self.tell_about(tx, &c, NoticeKind::Paused, epoch).await?;
-            }
-            if kept.contains(&c.id) {
-                c.life.paused_since = None;
-                self.tell_about(tx, &c, NoticeKind::Resumed, epoch).await?;
-            }
-            c.store_life(tx).await?;
-        }
-        Ok(())
-    }
-
-    /// Looks at every contract whose plan pauses, at a scheduled settlement.
+    /// Looks at every contract whose plan pauses, at a scheduled settlement, a page at a time.
     pub(crate) async fn decide_pauses(
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
         epoch: EpochNumber,
-        pausing: &[ContractId],
+        freezes: &Freezes,
     ) -> Result<()> {
-        if pausing.is_empty() {
-            return Ok(());
-        }
         let before = epoch.back(lane.settle_every_epochs);
         let instant = lane.epoch_rule.end(before);
         let Some(price) = self.price_at(tx, lane.asset, instant).await? else {
             return Ok(());
         };
         let Some(pays) = pays_per_th_day(tx, lane, lane.asset).await? else { return Ok(()) };
-        let kept = kept_running(tx, lane).await?;
-        for id in pausing {
-            let c = Contract::find(tx, *id).await?;
-            if is_over(c.state) {
-                continue;
+        let seen = Seen { epoch, instant, price, pays, freezes };
+        let (mut kept, lane) = (Kept::of(&lane.lane), &lane.lane);
+        let (mut running, mut reading) = (Running::of(lane), Reading::of(lane));
+        while let Some(some) = running.next(tx, &mut reading).await? {
+            for c in some.into_iter().filter(|c| may_pause(c, epoch)) {
+                let keeps = kept.has(tx, c.id).await?;
+                self.decide(tx, c, &seen, keeps).await?;
             }
-            let seen = Seen { epoch, instant, price, pays, keeps: kept.contains(&c.id) };
-            self.decide(tx, c, &seen).await?;
         }
         Ok(())
     }
 
-    async fn decide(&self, tx: &mut Tx, mut c: Contract, seen: &Seen) -> Result<()> {
+    async fn decide(
+        &self,
+        tx: &mut Tx,
+        mut c: Contract,
+        seen: &Seen<'_>,
+        keeps: bool,
+    ) -> Result<()> {
         let (earns, costs) = figures(&c, seen)?;
         let verdict = verdict(earns, costs, c.life.rules.hysteresis_bps);
         let is_told = c.life.paused_since.is_some();
         let next = seen.epoch.next();
         let (decision, effective, notice) = match (verdict, is_told) {
-            (Verdict::DoesNotPay, _) if seen.keeps => {
-                ("override", next, Some(NoticeKind::Unprofitable))
-            }
+            (Verdict::DoesNotPay, _) if keeps => ("override", next, NoticeKind::Unprofitable),
             (Verdict::DoesNotPay, false) => {
                 let from = next.0.saturating_add(c.life.rules.notice_epochs);
                 c.life.paused_since = Some(EpochNumber(from));
-                ("pause", EpochNumber(from), Some(NoticeKind::PauseAhead))
+                ("pause", EpochNumber(from), NoticeKind::PauseAhead)
             }
             (Verdict::Pays, true) => {
                 c.life.paused_since = None;
-                ("run", next, Some(NoticeKind::Resumed))
+                ("run", next, NoticeKind::Resumed)
             }
             _ => return Ok(()),
         };
@@ -238,22 +140,11 @@ impl Market {
         ];
         tx.execute(life_sql::PUT_DECISION, &row).await?;
         c.store_life(tx).await?;
-        if let Some(kind) = notice {
-            self.tell_about(tx, &c, kind, effective).await?;
+        // A frozen contract does not run, whatever its plan says: of that its thaw tells.
+        if notice != NoticeKind::PauseAhead && seen.freezes.is_frozen(&c, next) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    async fn tell_about(
-        &self,
-        tx: &mut Tx,
-        c: &Contract,
-        kind: NoticeKind,
-        about: EpochNumber,
-    ) -> Result<()> {
-        let (at, detail) = (self.now(), String::new());
-        let notice = Notice { contract: c.id, kind, about: about.0, at, detail };
-        tell(tx, c.account, &notice).await
+        tell_of(tx, &c, notice, effective, self.now()).await
     }
 
     /// Has a contract run although it does not pay, or leaves it to its plan again. A pause that is announced
@@ -278,6 +169,7 @@ impl Market {
             }
             let mut wishes = crate::wishes::Wishes::find(tx, contract).await?;
             wishes.keep_running = keep;
+            // Before the contract's row: a close that runs is waited for here.
             wishes.put(tx, contract).await?;
             let running = self.lane(&c.lane)?.epoch_rule.at(self.now());
             if keep && c.life.paused_since.is_some_and(|since| since > running) {
@@ -324,19 +216,19 @@ pub(crate) const fn is_over(state: ContractState) -> bool {
 }
 
 /// What a decision is made with.
-struct Seen {
+struct Seen<'a> {
     epoch: EpochNumber,
     instant: Timestamp,
     /// Millionths of a dollar for a coin.
     price: i64,
     /// Minor units that a TH·day is expected to earn, before fees.
     pays: u128,
-    keeps: bool,
+    freezes: &'a Freezes,
 }
 
 /// What a TH·day of a contract earns after its fee, and costs, in millionths of a dollar. Maintenance in the coin
 /// is valued at the same price.
-fn figures(c: &Contract, seen: &Seen) -> Result<(u128, u128)> {
+fn figures(c: &Contract, seen: &Seen<'_>) -> Result<(u128, u128)> {
     let overflow = || MarketError::Overflow("what a contract earns");
     let unit = u128::try_from(c.asset.unit()).map_err(|_| overflow())?;
     let price = u128::try_from(seen.price).map_err(|_| overflow())?;
@@ -367,26 +259,8 @@ async fn pays_per_th_day(tx: &mut Tx, lane: &LaneConfig, asset: Asset) -> Result
     Ok(Some(paid.map_err(|_| MarketError::Overflow("what a TH·day earns"))?.0))
 }
 
-fn part_of(shared: u128, rate: u128, all: u128) -> Result<u128> {
-    mul_div_floor(shared, rate, all)
-        .map(|(part, _)| part)
-        .map_err(|_| MarketError::Overflow("the work of paused contracts"))
-}
-
 fn micro(value: u128) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// The contracts of a lane whose owners have them run although they do not pay.
-pub(crate) async fn kept_running(tx: &mut Tx, lane: &LaneConfig) -> Result<BTreeSet<ContractId>> {
-    let mut kept = BTreeSet::new();
-    let mut pages = Pages::by_id(life_sql::KEPT_RUNNING, &params![lane.lane.clone()]);
-    while let Some(rows) = pages.next(tx).await? {
-        for row in rows {
-            kept.insert(row.get("id")?);
-        }
-    }
-    Ok(kept)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use gruve_ledger::{Account, Entry, post};
 use gruve_market::units::{ONE_BLOCK, units_of};
 use gruve_market::{
     Accountant, ActKind, ChainBlock, Choice, ContractState, MarketConfig, MarketError, NoticeKind,
-    Paid, Result,
+    Paid, PlanConfig, PlanKind, Result,
 };
 use gruve_sharelog::{Options, Owner, Record, ShareLog};
 use gruve_store::testing::TestDir;
@@ -95,6 +95,44 @@ async fn buying_just_after_a_block_is_seen_earns_nothing_of_it(store: Store) {
     w.epoch_at(1_000).await;
     assert_eq!(w.state(me, mine).await, ContractState::Completed);
     assert_eq!(w.view(me, mine).await.earned, Accrual::ZERO);
+    assert!(w.view(before, theirs).await.credited.minor > 0, "who had worked before it");
+    w.assert_all_sound().await;
+}
+
+async fn starting_by_the_meter_just_after_a_block_is_seen_earns_nothing_of_it(store: Store) {
+    let mut config = world::config();
+    config.plans.push(PlanConfig {
+        id: "meter".into(),
+        kind: PlanKind::Metered,
+        terms_epochs: Vec::new(),
+        extension_epochs: None,
+        low_balance_epochs: Some(3),
+        ..world::plan()
+    });
+    let w = World::with(store, config).await;
+    w.prove(1_000).await;
+    let (me, before, market) = (someone(1), someone(2), &w.market);
+    let theirs = w.lease(before, 300, 6).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let hash = w.find_block(100);
+    w.see(hash, 100, REWARD).await;
+    w.fund(me, 1_000).await;
+    let started = transact!(w.store, tx -> Result<_> => {
+        market.start_metered(tx, me, "meter", Hashrate(700), None).await
+    });
+    let mine = started.unwrap().contract;
+    // The block's own epoch, and one of work, before it is taken out again.
+    w.epoch_at(1_000).await;
+    transact!(w.store, tx -> Result<_> => { market.end_metered(tx, me, mine).await }).unwrap();
+    for _ in 0..3 {
+        w.epoch_at(1_000).await;
+    }
+    w.height(105).await;
+    w.epoch_at(1_000).await;
+    let view = market.metered(me, mine).await.unwrap();
+    assert_eq!((view.delivered, view.charged), (Hashes(700 * EPOCH), btc(70)));
+    assert_eq!(view.earnings[0].earned, Accrual::ZERO);
     assert!(w.view(before, theirs).await.credited.minor > 0, "who had worked before it");
     w.assert_all_sound().await;
 }
@@ -472,6 +510,7 @@ async fn one_account_that_paid_once_cannot_hold_everything_unpaid(store: Store) 
 laws! {
     games: [
         buying_just_after_a_block_is_seen_earns_nothing_of_it,
+        starting_by_the_meter_just_after_a_block_is_seen_earns_nothing_of_it,
         a_quote_does_not_outlive_a_retarget,
         work_before_a_retarget_or_halving_is_paid_by_its_own_difficulty_and_no_more,
         a_quote_does_not_outlive_a_move_of_the_price,

@@ -6,7 +6,7 @@ mod world;
 use gruve_ledger::Account;
 use gruve_market::{Cancelled, ContractState, MarketError, NoticeKind, Paid, Result};
 use gruve_store::{Store, laws, testing, transact};
-use gruve_units::{AccountId, Bps, Clock as _, ContractId, Duration, Hashrate, QuoteId, Timestamp};
+use gruve_units::{AccountId, Bps, Clock as _, ContractId, Hashrate, QuoteId, Timestamp};
 use std::sync::Arc;
 use world::{World, btc, lane, refused, someone};
 
@@ -220,11 +220,25 @@ async fn an_epoch_is_as_long_at_the_change_to_summer_time_as_ever(store: Store) 
         let first = rule.at(before);
         assert_eq!(rule.end(first), rule.start(first.next()));
     }
-    // A contract over a change gets its term, not an hour more or less.
-    let day = 1_774_746_000 / world::EPOCH_SECS;
-    let (start, term) = (gruve_units::EpochNumber(day - 1), 3);
-    let last = gruve_units::EpochNumber(start.0 + term - 1);
-    assert_eq!(rule.end(last).since(rule.start(start)), Duration::from_secs(30));
+    // Contracts whose middle epoch begins with the change get their term, not an hour more or less.
+    for change in [1_774_746_000, 1_792_890_000, 1_793_512_800] {
+        let middle = rule.at(Timestamp::from_secs(change));
+        w.seal_after(middle.0 - 6 - w.now().0);
+        w.account().await;
+        w.prove(1_000).await;
+        let me = someone(1);
+        let c = w.lease(me, 1_000, 3).await;
+        w.epoch_at(1_000).await;
+        for delivered in 1..=3 {
+            w.epoch_at(1_000).await;
+            assert_eq!(w.view(me, c).await.delivered.0, delivered * 10_000);
+        }
+        let view = w.view(me, c).await;
+        assert_eq!(view.state, ContractState::Completed);
+        let epochs: Vec<u64> = view.epochs.iter().map(|line| line.epoch.0).collect();
+        assert_eq!(epochs, [middle.0 + 1, middle.0, middle.0 - 1]);
+    }
+    w.assert_all_sound().await;
 }
 
 async fn a_contract_of_one_minor_unit_settles_refunds_and_rounds_to_nobodys_gain(store: Store) {

@@ -241,6 +241,57 @@ async fn the_same_request_starts_one_contract_and_nobody_else_sees_it(store: Sto
     w.assert_all_sound().await;
 }
 
+async fn what_no_meter_sells_is_refused_and_holds_nothing(store: Store) {
+    let w = World::with(store, config()).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    w.fund(me, 1_000_000).await;
+    for rate in [0, 1, 99, 101, 1 << 100, u128::MAX] {
+        let e = start(&w, me, rate).await.unwrap_err();
+        assert!(matches!(e, MarketError::HashrateNotOffered { .. }), "{rate}: {e}");
+    }
+    assert!(matches!(start(&w, me, 1_000_000).await, Err(MarketError::SoldOut { .. })));
+    assert_eq!((has(&w, me).await, sold(&w).await), ((1_000_000, 0), 0));
+    assert!(w.market.metered_contracts(me).await.unwrap().is_empty());
+    // A clock that goes back starts nothing in an epoch that is closed.
+    let closed = w.market.lane_stats().await.unwrap()[0].last_closed.unwrap();
+    w.clock.set(world::start_of(closed.0 - 2));
+    let started = start(&w, me, 1_000).await.unwrap();
+    assert!(started.first_epoch > closed.next(), "the running epoch has begun");
+    w.clock.set(world::start_of(w.now().0));
+    w.epoch_at(1_000).await;
+    let view = w.market.metered(me, started.contract).await.unwrap();
+    assert_eq!((view.delivered, view.charged), (Hashes::ZERO, btc(0)));
+    w.epoch_at(1_000).await;
+    let view = w.market.metered(me, started.contract).await.unwrap();
+    assert_eq!((view.delivered, view.charged), (Hashes(1_000 * EPOCH), btc(COST)));
+    w.assert_all_sound().await;
+}
+
+async fn the_fraction_of_one_minor_unit_is_nobodys_gain(store: Store) {
+    let mut config = config();
+    config.plans[1].price_minor = 3_000;
+    let w = World::with(store, config).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    w.fund(me, 3).await;
+    // 0.35 minor units an epoch, held for as a whole one.
+    let started = start(&w, me, 100).await.unwrap();
+    assert_eq!((started.held, has(&w, me).await), (btc(1), (2, 1)));
+    let charged = async || w.market.metered(me, started.contract).await.unwrap().charged.minor;
+    w.epoch_at(1_000).await;
+    for minor in [0, 0, 1, 1] {
+        w.epoch_at(1_000).await;
+        assert_eq!(charged().await, minor);
+    }
+    end(&w, me, started.contract).await;
+    w.epoch_at(1_000).await;
+    // Five epochs, 1.74: what was not whole at the end is not charged.
+    assert_eq!((charged().await, has(&w, me).await), (1, (2, 0)));
+    assert_eq!(w.holds(&Account::OperatorRevenue).await, 1);
+    w.assert_all_sound().await;
+}
+
 async fn after_downtime_nothing_is_charged_that_was_not_held_for(store: Store) {
     let w = World::with(store, config()).await;
     w.prove(1_000).await;
@@ -425,6 +476,8 @@ laws! {
         an_epochs_price_is_that_of_its_hold,
         a_usage_statement_has_all_that_was_earned_also_after_the_end,
         the_same_request_starts_one_contract_and_nobody_else_sees_it,
+        what_no_meter_sells_is_refused_and_holds_nothing,
+        the_fraction_of_one_minor_unit_is_nobodys_gain,
         after_downtime_nothing_is_charged_that_was_not_held_for,
         everything_side_by_side_adds_up,
     ]

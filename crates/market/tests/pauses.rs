@@ -5,13 +5,14 @@ mod prices;
 mod world;
 
 use gruve_market::{
-    ChainBlock, ContractState, MarketConfig, MarketError, NoticeKind, PlanLife, Result,
-    Unprofitable,
+    ChainBlock, ContractState, MarketConfig, MarketError, NoticeKind, PaymentDispute, PlanLife,
+    Result, Unprofitable,
 };
 use gruve_store::{Store, laws, transact};
-use gruve_units::{Asset, Bps, EpochNumber, Hashes, Timestamp};
+use gruve_units::{AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp};
 use prices::{EPOCH, REWARD, price, priced, would_have_earned};
 use world::{World, btc, lane, refused, someone};
+
 /// A plan that costs dollars, and what of it is beside the price.
 fn costly(unprofitable: Unprofitable) -> MarketConfig {
     let mut config = priced();
@@ -205,8 +206,136 @@ async fn settling_late_does_not_pick_the_price(store: Store) {
     w.assert_all_sound().await;
 }
 
+/// A lease that does not pay any more, disputed before its pause begins; until that has.
+async fn paused_while_frozen(store: Store) -> (World, AccountId, ContractId) {
+    let w = World::with(store, costly(Unprofitable::Pause)).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    priced_epoch(&w, 1_000, 1).await;
+    let announced = priced_epoch(&w, 1_000, 1).await;
+    let pause = w.view(me, c).await.life.paused_since;
+    assert_eq!(pause, Some(EpochNumber(announced.0 + 3)));
+    say(&w, c, PaymentDispute::Open).await;
+    // One more is delivered, one is frozen alone, and in two the pause has begun as well.
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1).await;
+    }
+    let view = w.view(me, c).await;
+    assert_eq!((view.life.paused_since, view.delivered), (pause, Hashes(2_000 * EPOCH)));
+    (w, me, c)
+}
+
+async fn say(w: &World, id: ContractId, word: PaymentDispute) {
+    let market = &w.market;
+    let said = transact!(w.store, tx -> Result<_> => {
+        market.payment_disputed(tx, id, "dp_1", word).await
+    });
+    said.unwrap();
+}
+
+/// What is told of a contract's pauses, and about which epochs, oldest first.
+async fn told(w: &World, me: AccountId, c: ContractId) -> Vec<(NoticeKind, u64)> {
+    let notices = w.market.notices(me, Some(c), 100).await.unwrap();
+    let of_pause = [NoticeKind::Paused, NoticeKind::Resumed];
+    let mut told: Vec<_> = notices.iter().map(|n| (n.kind, n.about)).collect();
+    told.retain(|(kind, _)| of_pause.contains(kind));
+    told.sort_by_key(|(_, about)| *about);
+    told
+}
+
+async fn a_pause_that_begins_while_the_contract_is_frozen_is_told_when_it_is_thawed(store: Store) {
+    let (w, me, c) = paused_while_frozen(store).await;
+    assert_eq!(told(&w, me, c).await, [], "nothing is owed for it yet");
+    assert_eq!(w.market.owed(me, c, 10).await.unwrap(), []);
+    say(&w, c, PaymentDispute::Won).await;
+    let last = priced_epoch(&w, 1_000, 1).await;
+    let paused = (NoticeKind::Paused, last.next().0);
+    assert_eq!(told(&w, me, c).await, [paused]);
+    for n in 1..=3 {
+        priced_epoch(&w, 1_000, 1).await;
+        let owed = w.market.owed(me, c, 10).await.unwrap();
+        assert_eq!((owed.len(), owed[0].hashes), (n, Hashes(1_000 * EPOCH)));
+    }
+    assert_eq!(told(&w, me, c).await, [paused], "once");
+    // Disputed again, and thawed again: it is paused as before.
+    let market = &w.market;
+    for word in [PaymentDispute::Open, PaymentDispute::Won] {
+        transact!(w.store, tx -> Result<_> => {
+            market.payment_disputed(tx, c, "dp_2", word).await
+        })
+        .unwrap();
+        for _ in 0..2 {
+            priced_epoch(&w, 1_000, 1).await;
+        }
+    }
+    let again = (NoticeKind::Paused, last.0 + 7);
+    assert_eq!(told(&w, me, c).await, [paused, again]);
+    w.assert_all_sound().await;
+}
+
+async fn a_frozen_contracts_owner_ends_its_pause_as_any_other(store: Store) {
+    let (w, me, c) = paused_while_frozen(store).await;
+    let before = w.view(me, c).await;
+    w.market.keep_running(me, c, true).await.unwrap();
+    priced_epoch(&w, 1_000, 1).await;
+    let view = w.view(me, c).await;
+    assert_eq!(view.life.paused_since, None, "with the running epoch, frozen or not");
+    assert_eq!(view.delivered, before.delivered);
+    say(&w, c, PaymentDispute::Won).await;
+    let last = priced_epoch(&w, 1_000, 1).await;
+    let view = w.view(me, c).await;
+    assert_eq!(view.hard_end, before.hard_end.map(|end| EpochNumber(end.0 + 2)), "frozen for both");
+    assert_eq!(view.delivered, before.delivered);
+    priced_epoch(&w, 1_000, 1).await;
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.delivered), (ContractState::Completed, view.bought));
+    // It was never paused alone, and of going on the thaw has told.
+    assert_eq!(told(&w, me, c).await, []);
+    let notices = w.market.notices(me, Some(c), 100).await.unwrap();
+    let unprofitable = notices.iter().filter(|n| n.kind == NoticeKind::Unprofitable);
+    let about: Vec<_> = unprofitable.map(|n| n.about).collect();
+    assert_eq!(about, [last.next().0], "not that it runs on while it is frozen");
+    w.assert_all_sound().await;
+}
+
+async fn a_pause_that_begins_while_the_house_is_away_is_told(store: Store) {
+    let w = World::with(store, costly(Unprofitable::Pause)).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    priced_epoch(&w, 1_000, 1).await;
+    let announced = priced_epoch(&w, 1_000, 1).await;
+    let pause = EpochNumber(announced.0 + 3);
+    // Nobody closes those epochs one by one.
+    w.house_rate(1_000);
+    let last = w.seal_after(40);
+    w.account().await;
+    let view = w.view(me, c).await;
+    assert_eq!(view.life.paused_since, Some(pause));
+    assert_eq!(told(&w, me, c).await, [(NoticeKind::Paused, pause.0)]);
+    // A dispute is won in the same time.
+    say(&w, c, PaymentDispute::Open).await;
+    priced_epoch(&w, 1_000, 1).await;
+    say(&w, c, PaymentDispute::Won).await;
+    w.seal_after(40);
+    w.account().await;
+    let thawed = (NoticeKind::Paused, last.0 + 3);
+    assert_eq!(told(&w, me, c).await, [(NoticeKind::Paused, pause.0), thawed]);
+    w.assert_all_sound().await;
+}
+
 laws! {
     pauses: [
+        a_pause_that_begins_while_the_contract_is_frozen_is_told_when_it_is_thawed,
+        a_frozen_contracts_owner_ends_its_pause_as_any_other,
+        a_pause_that_begins_while_the_house_is_away_is_told,
         a_pause_is_announced_stops_the_clock_and_gives_the_operator_nothing,
         the_customer_may_have_an_unprofitable_contract_run,
         a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it,

@@ -1,17 +1,20 @@
 //! Sales that race each other, and that race closes, settlements and cancellations, on both engines.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod prices;
 mod world;
 
 use gruve_ledger::{Account, Entry};
 use gruve_market::{
-    ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, PlanKind, RecordSink,
-    ReserveFrom, Result, Scheme,
+    ActKind, ChainBlock, Choice, FppsAsset, FppsConfig, MarketConfig, MarketError, PaymentDispute,
+    PlanConfig, PlanKind, RecordSink, ReserveFrom, Result, Scheme, Unprofitable,
 };
 use gruve_proof::summary::FileRef;
 use gruve_sharelog::Owner;
 use gruve_store::{Engine, Store, laws, transact};
-use gruve_units::{AccountId, Asset, Blame, Blamed, Bps, ContractId, Hashes, Hashrate};
+use gruve_units::{
+    AccountId, Asset, Blame, Blamed, Bps, ContractId, EpochNumber, Hashes, Hashrate,
+};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -242,11 +245,12 @@ impl RecordSink for Interrupting {
     fn grown(&self) {}
 }
 
-/// Waits until somebody waits for the ledger's head, or a payment has come through.
-async fn until_it_waits(w: &World, payment: &JoinHandle<()>) {
-    const WAITING: &str = "SELECT COUNT(*) AS n FROM pg_locks
-        WHERE NOT granted AND relation = 'ledger_head'::regclass";
-    while !payment.is_finished() {
+/// Waits until somebody waits for what a close has alone, or what was said has come through.
+async fn until_it_waits(w: &World, said: &JoinHandle<()>) {
+    const WAITING: &str = "SELECT COUNT(*) AS n FROM pg_locks WHERE NOT granted AND relation IN
+        ('ledger_head'::regclass, 'market_freezes'::regclass, 'market_owed'::regclass,
+        'market_wishes'::regclass, 'market_own_schemes'::regclass)";
+    while !said.is_finished() {
         let mut tx = w.store.read().await.unwrap();
         // On a file a writer is alone, and who waits cannot be seen.
         if tx.engine() == Engine::Sqlite {
@@ -259,6 +263,31 @@ async fn until_it_waits(w: &World, payment: &JoinHandle<()>) {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Closes an epoch, in the middle of which somebody does something; how often the close was begun.
+async fn closes_until_done(
+    w: &Arc<World>,
+    sink: &Interrupting,
+    said: impl Future<Output = ()> + Send + 'static,
+) -> u64 {
+    let before = sink.closes.load(Ordering::SeqCst);
+    let (begun, has_begun) = channel();
+    let (passed, has_passed) = channel();
+    *sink.armed.lock().unwrap() = Some((begun, has_passed));
+    let customer = {
+        let w = w.clone();
+        tokio::spawn(async move {
+            tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+            let said = tokio::spawn(said);
+            until_it_waits(&w, &said).await;
+            passed.send(()).unwrap();
+            said.await.unwrap();
+        })
+    };
+    w.epoch_at(20_000).await;
+    customer.await.unwrap();
+    sink.closes.load(Ordering::SeqCst) - before
 }
 
 async fn a_close_is_not_begun_again_because_somebody_pays_meanwhile(store: Store) {
@@ -274,38 +303,108 @@ async fn a_close_is_not_begun_again_because_somebody_pays_meanwhile(store: Store
         w.height(height + world::MATURITY).await;
         w.epoch_at(20_000).await;
     }
-    let (before, closes) = (w.holds(&earned).await, sink.closes.load(Ordering::SeqCst));
+    let before = w.holds(&earned).await;
     w.work(Owner::Account(someone(200)), 12, 3);
     let block = w.find_block(300);
     w.see(block, 300, 5_000_000).await;
     w.height(300 + world::MATURITY).await;
-    let (begun, has_begun) = channel();
-    let (passed, has_passed) = channel();
-    *sink.armed.lock().unwrap() = Some((begun, has_passed));
-    let customer = {
+    let pays = {
         let w = w.clone();
-        tokio::spawn(async move {
-            tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
-            let payment = {
-                let w = w.clone();
-                tokio::spawn(async move { w.fund(someone(1), 700).await })
-            };
-            until_it_waits(&w, &payment).await;
-            passed.send(()).unwrap();
-            payment.await.unwrap();
-        })
+        async move { w.fund(someone(1), 700).await }
     };
-    w.epoch_at(20_000).await;
-    customer.await.unwrap();
+    let closes = closes_until_done(&w, &sink, pays).await;
     assert!(w.holds(&earned).await > before, "the close settled nothing");
     assert_eq!(w.holds(&Account::CustomerAvailable(someone(1))).await, 700);
-    let closes = sink.closes.load(Ordering::SeqCst) - closes;
     assert_eq!(closes, 1, "a close was begun again");
+    w.assert_all_sound().await;
+}
+
+/// Something that is said of a contract, or of an account's own machines.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Disputed,
+    Stands,
+    PaidFor(EpochNumber),
+    RunOn,
+    RenewIt,
+    Solo,
+}
+
+async fn say(w: Arc<World>, (me, id): (AccountId, ContractId), word: Word) {
+    let market = &w.market;
+    let of_payment = async |word| {
+        let said = transact!(w.store, tx -> Result<_> => {
+            market.payment_disputed(tx, id, "dp_1", word).await
+        });
+        said.unwrap();
+    };
+    match word {
+        Word::Disputed => of_payment(PaymentDispute::Open).await,
+        Word::Stands => of_payment(PaymentDispute::Won).await,
+        Word::PaidFor(missed) => market.choose(me, id, missed, Choice::Earnings).await.unwrap(),
+        Word::RunOn => market.keep_running(me, id, true).await.unwrap(),
+        Word::RenewIt => market.wish(me, id, Some(1), false).await.unwrap(),
+        Word::Solo => {
+            let set = transact!(w.store, tx -> Result<_> => {
+                market.set_own_scheme(tx, me, &lane(), Scheme::Solo).await
+            });
+            set.unwrap();
+        }
+    }
+}
+
+async fn a_close_is_not_begun_again_because_something_is_said_meanwhile(store: Store) {
+    let mut config = prices::priced();
+    // It always pays, and is looked at with every settlement.
+    config.plans[0].life.unprofitable = Unprofitable::Pause;
+    config.plans[0].life.maintenance_usd_micro_per_th_day = 1;
+    let w = Arc::new(World::with(store, config).await);
+    let chain = ChainBlock {
+        height: 1,
+        hash: [1; 32],
+        time: 1,
+        bits: None,
+        work: Hashes(1 << 60),
+        names_uncles: false,
+        subsidy: prices::REWARD,
+        fees: 0,
+    };
+    let market = &w.market;
+    let known = transact!(w.store, tx -> Result<()> => {
+        market.chain_block(tx, &lane(), Asset::Btc, &chain).await
+    });
+    known.unwrap();
+    w.prove(20_000).await;
+    let sink = Arc::new(Interrupting::default());
+    w.market.publish_to(sink.clone());
+    let me = someone(1);
+    let c = w.lease(me, 500, 20).await;
+    for _ in 0..3 {
+        prices::price(&w, 1_000).await;
+        w.epoch_at(20_000).await;
+    }
+    let idle = (w.now(), Some(w.now().next()));
+    market.record_act(&lane(), ActKind::Idle, Hashrate(20_000), idle, "").await.unwrap();
+    let missed = Word::PaidFor(w.epoch_at(100).await);
+    for word in [missed, Word::Disputed, Word::Stands, Word::RunOn, Word::RenewIt, Word::Solo] {
+        prices::price(&w, 1_000).await;
+        w.work(Owner::Account(me), 12, 3);
+        let closes = closes_until_done(&w, &sink, say(w.clone(), (me, c), word)).await;
+        assert_eq!(closes, 1, "a close was begun again: {word:?}");
+    }
+    prices::price(&w, 1_000).await;
+    w.epoch_at(20_000).await;
+    // All of it was heard.
+    let life = w.view(me, c).await.life;
+    assert_eq!((life.paused_epochs, life.undecided), (1, Hashes::ZERO));
+    assert!(life.compensated > Hashes::ZERO);
+    assert_eq!(market.own_scheme(me, &lane()).await.unwrap().0, Scheme::Solo);
     w.assert_all_sound().await;
 }
 
 laws! { races: [
     a_close_is_not_begun_again_because_somebody_pays_meanwhile,
+    a_close_is_not_begun_again_because_something_is_said_meanwhile,
     fifty_who_start_by_the_meter_never_oversell,
     fifty_buyers_of_fpps_never_oversell,
     fifty_of_all_kinds_never_oversell,

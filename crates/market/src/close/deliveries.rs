@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 /// Contracts whose postings stand in one entry at most: half of what an entry may hold.
 pub(crate) const ENTRY_CONTRACTS: usize = gruve_ledger::POSTINGS_MAX / 2;
 
+/// Entries that are posted at once: ten thousand postings, some megabytes. A server goes through its balances by pages for
+/// many of them, and one by one for few.
+const ENTRIES_AT_ONCE: usize = 10;
+
 /// Stores what contracts got, and what became of them, a page of them at a time.
 pub(super) struct Writing<'a> {
     lane: &'a LaneConfig,
@@ -40,7 +44,7 @@ impl<'a> Writing<'a> {
             now,
             lines: Lines::of(&lane.lane, epoch, assets),
             rows: Batch::new(&bulk::sql::DELIVER),
-            recognised: Recognised { lane, epoch, now, open: BTreeMap::new() },
+            recognised: Recognised::of(lane, epoch, now),
             released: Hashrate::ZERO,
             followers: None,
         }
@@ -139,16 +143,26 @@ struct Recognised<'a> {
     now: Timestamp,
     /// Of each asset how many entries were made, and what is in the next one.
     open: BTreeMap<Asset, (u64, Vec<(ContractId, i64)>)>,
+    /// Made, and not posted yet.
+    full: Vec<Entry>,
 }
 
-impl Recognised<'_> {
+impl<'a> Recognised<'a> {
+    const fn of(lane: &'a LaneConfig, epoch: EpochNumber, now: Timestamp) -> Recognised<'a> {
+        Recognised { lane, epoch, now, open: BTreeMap::new(), full: Vec::new() }
+    }
+
     async fn push(&mut self, tx: &mut Tx, id: ContractId, amount: Amount) -> Result<()> {
         let (_, parts) = self.open.entry(amount.asset).or_default();
         parts.push((id, amount.minor));
-        if parts.len() == ENTRY_CONTRACTS { self.post(tx, amount.asset).await } else { Ok(()) }
+        if parts.len() == ENTRY_CONTRACTS {
+            self.close(amount.asset)?;
+        }
+        if self.full.len() == ENTRIES_AT_ONCE { self.post(tx).await } else { Ok(()) }
     }
 
-    async fn post(&mut self, tx: &mut Tx, asset: Asset) -> Result<()> {
+    /// Makes an entry of what is there of an asset.
+    fn close(&mut self, asset: Asset) -> Result<()> {
         let (lane, epoch) = (&self.lane.lane, self.epoch);
         let Some((n, parts)) = self.open.get_mut(&asset) else { return Ok(()) };
         let parts = std::mem::take(parts);
@@ -163,17 +177,21 @@ impl Recognised<'_> {
             Posting::debit(Account::PrepaidWork(*id), Amount::new(asset, *minor))
         }));
         let reason = format!("market/delivered/{lane}/{epoch}/{asset}/{n}");
-        let entry = Entry { reason, kind: "market-delivered", at: self.now, postings };
-        gruve_ledger::post(tx, &entry).await?;
+        self.full.push(Entry { reason, kind: "market-delivered", at: self.now, postings });
+        Ok(())
+    }
+
+    async fn post(&mut self, tx: &mut Tx) -> Result<()> {
+        gruve_ledger::post_all(tx, &std::mem::take(&mut self.full)).await?;
         Ok(())
     }
 
     async fn finish(mut self, tx: &mut Tx) -> Result<()> {
         let assets: Vec<Asset> = self.open.keys().copied().collect();
         for asset in assets {
-            self.post(tx, asset).await?;
+            self.close(asset)?;
         }
-        Ok(())
+        self.post(tx).await
     }
 }
 

@@ -9,6 +9,7 @@ use crate::bulk::progress::{Reading, Rewriting};
 use crate::contract::{Contract, Running};
 use crate::freeze::Freezes;
 use crate::metered::{MeterSold, MeteredEpoch};
+use crate::pause::{Paused, PausedWork};
 use crate::record::{self, SoldTo, SoldTree};
 use crate::settlement::Owing;
 use crate::{
@@ -37,10 +38,10 @@ pub(super) struct Going<'a> {
 pub(super) struct Ahead {
     /// What they should get.
     pub(super) claimed: Claimed,
-    /// Those whose clock stands still, as they are before the epoch.
-    pub(super) paused: Vec<Contract>,
-    /// Those whose plan pauses.
-    pub(super) pausing: Vec<ContractId>,
+    /// What those would get whose clock stands still.
+    pub(super) paused: PausedWork,
+    /// Whether there are any whose plan pauses.
+    pub(super) may_pause: bool,
 }
 
 impl Going<'_> {
@@ -72,9 +73,9 @@ impl Going<'_> {
                 if let Some(claim) = self.claim(c)? {
                     ahead.claimed.add(&claim)?;
                 }
+                ahead.paused.add(c, self.freezes, self.epoch)?;
+                ahead.may_pause |= pause::may_pause(c, self.epoch);
             }
-            ahead.pausing.extend(pause::pausing(&some, self.epoch));
-            ahead.paused.extend(pause::paused(&some, self.epoch));
         }
         Ok(ahead)
     }
@@ -174,6 +175,7 @@ impl<'a> Giving<'a> {
     pub(super) async fn give_out(
         mut self,
         tx: &mut Tx,
+        mut paused: Paused<'_>,
         is_scheduled: bool,
         now: Timestamp,
     ) -> Result<Given> {
@@ -189,6 +191,7 @@ impl<'a> Giving<'a> {
                 sold.push(tx, &told).await?;
             }
             writing.write(tx, &mut some).await?;
+            paused.close(tx, &some).await?;
             dollars::close_dues(tx, lane, &some, is_scheduled, epoch).await?;
             self.going.freezes.end(tx, &some, epoch, now).await?;
             let near = end_near::came_near_now(&some, (epoch, skipped));

@@ -1,0 +1,1 @@
+-- Nothing here: SQLite changes a row where it stands; see the other text.
