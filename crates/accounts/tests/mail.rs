@@ -10,7 +10,7 @@ use gruve_accounts::{
     SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
 };
 use gruve_store::{Store, laws};
-use gruve_units::{AccountId, Asset, Duration, ManualClock, SeededEntropy, Timestamp};
+use gruve_units::{AccountId, Asset, Clock as _, Duration, ManualClock, SeededEntropy, Timestamp};
 use post::{House, PASSWORD, PROOF, Sink, named, ticket};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
 use gruve_ledger::LedgerError;
 use gruve_store::testing::run_raw;
 use gruve_store::{params, transact};
-use gruve_units::{AccountId, Amount, Asset, Bps, ContractId, Hashrate, MachineId};
+use gruve_units::{AccountId, Amount, Asset, Bps, Clock as _, ContractId, Hashrate, MachineId};
 use gruve_web::WebConfig;
 use house::House;
 use house::balances::{account, available, fund};
