@@ -312,6 +312,9 @@ mod tests {
     fn long_numbers_are_grouped() {
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(grouped(12), "12");
+        assert_eq!(local("2691.09828146 DOGE"), "2\u{202f}691.09828146 DOGE");
+        assert_eq!(local("-39.34"), "−39.34");
+        assert_eq!(local("0.5 TH/s"), "0.5 TH/s");
     }
 
     #[test]
