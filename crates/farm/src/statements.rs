@@ -71,6 +71,7 @@ gruve_store::statements! {
         FROM farm_site_power p JOIN farm_sites s ON s.id = p.site ORDER BY s.name";
     READING = "SELECT at, hashrate, watts, temperature_c, fans_rpm, uptime_s, restarts, fault \
         FROM farm_readings WHERE machine = $1";
+    NEWEST_READING = "SELECT MAX(at) AS at FROM farm_readings";
     SET_READING = "INSERT INTO farm_readings (machine, at, hashrate, watts, temperature_c, fans_rpm, uptime_s, \
         restarts, fault) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (machine) DO UPDATE SET \
         at = excluded.at, hashrate = excluded.hashrate, watts = excluded.watts, \

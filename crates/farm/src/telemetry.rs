@@ -9,7 +9,8 @@ use crate::energy::{self, Instant, Slice};
 use crate::report::{FANS_MAX, Receipt, Report, SAMPLES_MAX, Sample};
 use crate::statements::{
     ADD_ENERGY, AGENT, AGENT_OF, ENERGY_IN, ENERGY_OF, FIRST_UNBILLED, INSERT_ENERGY,
-    INVENTORY_BY_SERIAL, READING, SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING, UNBILLED,
+    INVENTORY_BY_SERIAL, NEWEST_READING, READING, SEEN_AGENT, SET_AGENT, SET_BILLED, SET_READING,
+    UNBILLED,
 };
 use crate::{Farm, FarmError, MachineOwner, Result, sql};
 use gruve_store::{Row, Tx, params, transact};
@@ -350,6 +351,14 @@ impl Farm {
     pub async fn reading(&self, machine: MachineId) -> Result<Option<Reading>> {
         let row = self.store.read().await?.fetch_optional(READING, &params![machine]).await?;
         row.as_ref().map(read_reading).transpose()
+    }
+
+    /// When any machine was read last, for who watches for changes; a row a machine is looked at.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn newest_reading(&self) -> Result<Option<Timestamp>> {
+        Ok(self.store.read().await?.fetch_one(NEWEST_READING, &[]).await?.get("at")?)
     }
 
     /// What was measured of a machine in the epochs from `from` to before `until`, oldest first,

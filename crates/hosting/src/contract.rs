@@ -300,6 +300,13 @@ impl Contract {
         self.agreed().ok().and_then(|t| t.back).map_or(self.price.asset, |back| back.asset)
     }
 
+    /// The machine's model and serial number, as agreed.
+    #[must_use]
+    pub fn machine_name(&self) -> String {
+        self.agreed()
+            .map_or_else(|_| self.machine.to_string(), |t| format!("{} {}", t.model, t.serial))
+    }
+
     /// What the signed terms say.
     pub(crate) fn agreed(&self) -> Result<HostingTerms> {
         HostingTerms::parse(&self.terms_bytes)

@@ -43,6 +43,7 @@ mod paper;
 mod payable;
 mod service;
 mod sql;
+mod track;
 mod trim;
 pub mod uptime;
 mod view;
@@ -60,6 +61,7 @@ pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
+pub use track::{HostedTrack, TRACKED_MAX};
 pub use view::{CLAIM_EPOCHS, HostedMachine};
 
 use gruve_store::Migration;
@@ -101,6 +103,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "in_block_fee",
         sqlite: include_str!("../migrations/0006_in_block_fee.sqlite.sql"),
         postgres: include_str!("../migrations/0006_in_block_fee.postgres.sql"),
+    },
+    Migration {
+        number: 7,
+        name: "by_plan",
+        sqlite: include_str!("../migrations/0007_by_plan.sqlite.sql"),
+        postgres: include_str!("../migrations/0007_by_plan.postgres.sql"),
     },
 ];
 

@@ -37,6 +37,8 @@ gruve_store::statements! {
     ALL = contracts!("ORDER BY offered_at, id");
     OF_ACCOUNT_BEFORE = contracts!("WHERE account = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     ALL_BEFORE = contracts!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    /// The newest that were taken by a plan, whoever's.
+    OF_PLAN = contracts!("WHERE plan = $1 AND accepted_at IS NOT NULL ORDER BY accepted_at DESC, id DESC LIMIT $2");
     COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
         AND (state = 'active' OR state = 'offered' OR state = 'ordered')";
     COUNT_ORDERED = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 AND state = 'ordered'";
@@ -103,6 +105,13 @@ gruve_store::statements! {
         waived, arrears FROM hosting_bills WHERE contract = $1 ORDER BY n DESC LIMIT $2";
     BILLS_AFTER = "SELECT n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, energy, fee, credit, due, paid, \
         waived, arrears FROM hosting_bills WHERE contract = $1 AND n > $2 ORDER BY n LIMIT $3";
+    /// Of the same contracts as `OF_PLAN`.
+    BILLED_OF_PLAN = "SELECT c.asset AS asset, CAST(SUM(b.span_us) AS BIGINT) AS span_us, \
+        CAST(SUM(b.up_us) AS BIGINT) AS up_us, CAST(SUM(b.fee) AS BIGINT) AS fee, \
+        CAST(SUM(b.credit) AS BIGINT) AS credit, CAST(SUM(b.waived) AS BIGINT) AS waived \
+        FROM (SELECT id, asset FROM hosting_contracts WHERE plan = $1 AND accepted_at IS NOT NULL \
+        ORDER BY accepted_at DESC, id DESC LIMIT $2) c JOIN hosting_bills b ON b.contract = c.id \
+        GROUP BY c.asset ORDER BY c.asset";
 }
 
 #[cfg(test)]

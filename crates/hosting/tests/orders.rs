@@ -4,12 +4,15 @@
 mod world;
 
 use gruve_farm::{MachineOwner, MachineState, NewInventory};
-use gruve_hosting::{HostingError, HostingState, OfPlan, OfferTerms, Order, Ordered, PayFrom};
+use gruve_hosting::{
+    HostedTrack, HostingError, HostingKind, HostingState, OfPlan, OfferTerms, Order, Ordered,
+    PayFrom,
+};
 use gruve_ledger::{Account, LedgerError};
 use gruve_statement::hosting::{HostingChecker, HostingStatement, HostingTerms};
 use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashrate, MachineId};
-use world::{FULL, RATE, World, account, btc, lane, terms, world};
+use world::{CLASS, FULL, LENGTH_US, RATE, World, account, btc, lane, terms, world};
 
 const MODEL: &str = "S21";
 
@@ -229,7 +232,54 @@ async fn from_earnings_the_statement_says_what_was_waived(store: Store) {
     assert!(pages[0].closing.waived_minor > 0 && pages[0].closing.arrears_minor == 0);
 }
 
+async fn a_plans_record_is_what_bills_and_proofs_say_and_its_holders_may_speak(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    assert_eq!(w.hosting.track_record("own").await.unwrap(), HostedTrack::default());
+    // By hand, and so of no plan.
+    let other = stocked(&w, 1).await;
+    let by_hand = w.hosting.offer(other, ola, terms(PayFrom::Balance), btc(0)).await.unwrap();
+    w.hosting.accept(ola, by_hand).await.unwrap();
+    w.farm.set_state(w.machine, MachineState::Stock).await.unwrap();
+    w.fund(kari, 100_000).await;
+    let lease = OfferTerms { kind: HostingKind::Leased, term_epochs: 10, ..order(0, None).terms };
+    let order = Order { model: "S19 Pro".into(), terms: lease, ..order(500, None) };
+    let bought = place(&w, kari, &order).await.unwrap();
+    let held = async |who, id| w.hosting.held_plan(who, id).await.unwrap();
+    assert_eq!(held(kari, bought.contract).await, None, "it has not begun");
+    let from = bought.from;
+    w.clock.set(w.farm.rule(&lane()).unwrap().start(from));
+    assert_eq!(held(kari, bought.contract).await.as_deref(), Some("own"));
+    assert_eq!(held(ola, bought.contract).await, None, "another's");
+    assert_eq!(held(ola, by_hand).await, None, "of no plan");
+
+    // An epoch at the nameplate, and one of nothing.
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.epoch(from.next(), 0, 0, 0).await;
+    let before = w.hosting.track_record("own").await.unwrap();
+    assert_eq!((before.billed_us, before.epochs), (0, 2), "no bill yet");
+    w.settle(from.next(), &[]).await;
+    let t = w.hosting.track_record("own").await.unwrap();
+    assert_eq!((t.taken, t.running, t.billed_us, t.up_us), (1, 1, 2 * LENGTH_US, LENGTH_US));
+    // A fee of 100 an epoch; 95 % of the time were promised.
+    assert_eq!((t.fees.clone(), t.credited.clone()), (vec![btc(200)], vec![btc(95)]));
+    assert_eq!((t.paid.clone(), t.given_back.clone()), (vec![btc(500)], vec![]));
+    assert_eq!(t.nameplate.0, u128::from(RATE) * 600 * 2);
+    assert_eq!(t.proven.0, u128::from(FULL) << CLASS);
+
+    let ended = w.hosting.end(bought.contract).await.unwrap();
+    assert_eq!(w.hosting.track_record("own").await.unwrap().running, 1, "until its border");
+    w.clock.set(w.farm.rule(&lane()).unwrap().start(ended.until));
+    let t = w.hosting.track_record("own").await.unwrap();
+    assert_eq!((t.taken, t.running, t.by_operator, t.by_term), (1, 0, 1, 0));
+    assert_eq!(t.given_back, vec![ended.back.unwrap()]);
+    assert_eq!(held(kari, bought.contract).await.as_deref(), Some("own"), "it ran");
+    let machine = w.hosting.contract(None, bought.contract).await.unwrap().machine;
+    assert_eq!(machine, w.machine);
+}
+
 laws! { orders: [
+    a_plans_record_is_what_bills_and_proofs_say_and_its_holders_may_speak,
     an_order_assigns_a_machine_in_stock_once_pays_and_certifies_it,
     what_is_offered_by_hand_or_somebodys_is_not_ordered,
     racing_orders_never_sell_a_machine_twice,

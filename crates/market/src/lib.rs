@@ -140,7 +140,9 @@ pub use scheme::{FppsAsset, FppsConfig, Scheme};
 pub use short::{Act, ActKind, NOTE_MAX, ShortEpoch};
 pub use sql::{CHAIN_MIGRATIONS, LIFE_MIGRATIONS, MIGRATIONS};
 pub use stamps::StampSource;
-pub use track::{METERED_TRACKED_FOR, METERED_TRACKED_MAX, MeteredTrack, TRACKED_MAX, TrackRecord};
+pub use track::{
+    HeldPlan, METERED_TRACKED_FOR, METERED_TRACKED_MAX, MeteredTrack, TRACKED_MAX, TrackRecord,
+};
 pub use view::{
     AssetReconciliation, AuxStats, BlockPlace, BlockState, BlockView, ContractState, ContractView,
     EPOCH_LINES_MAX, Earnings, EpochLine, EpochView, LaneStats, LifeView, Paid, Plan, PlanPrices,

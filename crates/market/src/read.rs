@@ -198,7 +198,11 @@ impl Market {
     }
 
     /// Several at once, in their order: what they earned is asked for by lane and asset, not one by one.
-    async fn views(&self, tx: &mut Tx, contracts: &[Contract]) -> Result<Vec<ContractView>> {
+    pub(crate) async fn views(
+        &self,
+        tx: &mut Tx,
+        contracts: &[Contract],
+    ) -> Result<Vec<ContractView>> {
         let mut closed = BTreeMap::new();
         let mut views = Vec::with_capacity(contracts.len());
         for some in contracts.chunks(VIEWED_AT_ONCE) {

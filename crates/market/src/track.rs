@@ -84,6 +84,15 @@ pub struct TrackRecord {
     pub epochs_worked: u64,
 }
 
+/// Of which plan a contract is that runs or ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldPlan {
+    /// The plan.
+    pub plan: String,
+    /// Whether the contract is by the meter.
+    pub is_metered: bool,
+}
+
 impl TrackRecord {
     fn count(&mut self, state: ContractState) -> bool {
         let place = match state {
@@ -134,9 +143,12 @@ impl Market {
         let (mut r, mut ended) = (TrackRecord::default(), Vec::new());
         let (mut paid, mut back) = (BTreeMap::new(), BTreeMap::new());
         let plus = |a: Hashes, b: Hashes| Hashes(a.0.saturating_add(b.0));
-        for row in &rows {
-            let c = Contract::read(row)?;
-            let view = self.view(&mut tx, &c).await?;
+        let mut all = rows.iter().map(Contract::read).collect::<Result<Vec<_>>>()?;
+        for c in &mut all {
+            // What a running one has delivered stands beside its row.
+            c.catch_up(&mut tx).await?;
+        }
+        for view in self.views(&mut tx, &all).await? {
             if !r.count(view.state) {
                 continue;
             }
@@ -221,18 +233,43 @@ impl Market {
         Ok(t)
     }
 
-    /// Of which plan a lease of an account is, while it runs or when it has ended after running; `None` when there
-    /// is no such contract, or it never ran.
+    /// On which lane the contracts by the meter of a plan work, on sale or not any more; `None` where there are none.
     ///
     /// # Errors
     /// The database's.
-    pub async fn held_plan(&self, account: AccountId, id: ContractId) -> Result<Option<String>> {
+    pub async fn metered_lane(&self, plan: &str) -> Result<Option<LaneId>> {
         let mut tx = self.store().read().await?;
-        let row = tx.fetch_optional(sql::PLAN_OF_CONTRACT, &params![id, account]).await?;
-        let Some(row) = row else { return Ok(None) };
-        let state: String = row.get("state")?;
-        let ran = [ContractState::Active, ContractState::Completed, ContractState::Refunded];
-        let ran = ran.iter().any(|s| s.name() == state);
-        Ok(if ran { Some(row.get("plan")?) } else { None })
+        let row = tx.fetch_optional(meter_sql::LANE_OF_PLAN, &params![plan]).await?;
+        let lane: Option<LaneId> = row.map(|r| r.get("lane")).transpose()?;
+        // One that is not configured any more has no epochs to count by.
+        Ok(lane.filter(|lane| self.lane(lane).is_ok()))
+    }
+
+    /// Of which plan a contract of an account is, a lease or one by the meter, while it runs or when it has ended after
+    /// running; `None` when there is no such contract, or it never ran.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn held_plan(&self, account: AccountId, id: ContractId) -> Result<Option<HeldPlan>> {
+        let mut tx = self.store().read().await?;
+        let given = params![id, account];
+        if let Some(row) = tx.fetch_optional(sql::PLAN_OF_CONTRACT, &given).await? {
+            let state: String = row.get("state")?;
+            let ran = [ContractState::Active, ContractState::Completed, ContractState::Refunded];
+            let ran = ran.iter().any(|s| s.name() == state);
+            let plan = row.get("plan")?;
+            return Ok(ran.then_some(HeldPlan { plan, is_metered: false }));
+        }
+        let Some(row) = tx.fetch_optional(meter_sql::PLAN_OF, &given).await? else {
+            return Ok(None);
+        };
+        let lane: LaneId = row.get("lane")?;
+        let now = self.lane(&lane)?.epoch_rule.at(self.now());
+        let first: EpochNumber = row.get("first_epoch")?;
+        let ended: Option<EpochNumber> = row.get("ended_epoch")?;
+        // One that was ended before its first epoch never worked.
+        let ran = first <= now && ended.is_none_or(|last| last >= first);
+        let plan = row.get("plan")?;
+        Ok(ran.then_some(HeldPlan { plan, is_metered: true }))
     }
 }

@@ -465,6 +465,8 @@ async fn the_track_record_counts_what_was_held_for_and_what_was_worked(store: St
     assert_eq!(t.delivered, Hashes(EPOCH * 500 + 2 * mine + 3 * yours));
     assert_eq!(t.charged.len(), 1);
     assert_eq!(w.market.metered_track("nothing", &lane()).await.unwrap().started, 0);
+    assert_eq!(w.market.metered_lane("meter").await.unwrap(), Some(lane()));
+    assert_eq!(w.market.metered_lane("nothing").await.unwrap(), None);
 }
 
 laws! {

@@ -76,6 +76,7 @@ mod invoices;
 pub mod keys;
 mod limits;
 mod moves;
+mod news;
 pub mod order;
 mod orders;
 pub mod payer;
@@ -112,6 +113,7 @@ pub use invoice::{
 pub use keys::{KeyError, Keychain, ScriptForm, WalletKeys};
 pub use limits::{Approval, PayoutBounds, PayoutLimits};
 pub use moves::{GatherPolicy, SweepPolicy};
+pub use news::PaymentNews;
 pub use order::OrderError;
 pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};
 pub use payer::{Payer, PayerProgress};

@@ -269,7 +269,13 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     let conversions = crate::conversion::sql::STATEMENTS.iter().copied();
     let turnover = crate::remote::turnover::sql::STATEMENTS.iter().copied();
     let unconfirmed = crate::unconfirmed::sql::STATEMENTS.iter().copied();
-    let parts = [STATEMENTS, methods::STATEMENTS, payouts::STATEMENTS, signing::STATEMENTS];
+    let parts = [
+        STATEMENTS,
+        methods::STATEMENTS,
+        payouts::STATEMENTS,
+        signing::STATEMENTS,
+        crate::news::STATEMENTS,
+    ];
     let own = parts.into_iter().flatten().copied();
     own.chain(accounts).chain(conversions).chain(turnover).chain(unconfirmed).chain(lists).collect()
 }

@@ -1,5 +1,5 @@
-// Keeps the parts of a page marked data-live fresh: when the server says that something changed,
-// the page is fetched again and its marked parts are put in place of the old ones; parts that are new
+// Keeps the parts of a page marked data-live fresh: when the server says that something of what a part
+// names there changed, the page is fetched again and its marked parts are put in place of the old ones; parts that are new
 // come behind the one that they stand behind there, and parts that are gone go. Without this script
 // everything works the same; one reloads by hand.
 (() => {
@@ -13,6 +13,7 @@
   let waiting = false;
   let busy = false;
   let stale = false;
+  let heard = null; // the count of changes when the page last heard
 
   async function refresh() {
     waiting = false;
@@ -53,12 +54,27 @@
     setTimeout(refresh, Math.max(spread * (0.5 + Math.random()), LEAST_MS - (Date.now() - last)));
   }
 
+  // Whether any of these topics is shown here.
+  function concerns(topics) {
+    const changed = new Set(topics.split(","));
+    return [...parts()].some((part) => part.dataset.live.split(" ").some((topic) => changed.has(topic)));
+  }
+
   const lamp = document.getElementById("live-lamp");
   const show = (on) => { if (lamp) lamp.hidden = !on; };
   const events = new EventSource("/events");
   events.addEventListener("change", (event) => {
-    spread = Number(event.data.split(" ")[1]) || 0;
-    changed();
+    const [count, wait, topics = ""] = event.data.split(" ");
+    heard = count;
+    spread = Number(wait) || 0;
+    if (concerns(topics)) changed();
+  });
+  // The stream was cut, and something changed meanwhile.
+  events.addEventListener("hello", (event) => {
+    const [count, wait] = event.data.split(" ");
+    spread = Number(wait) || 0;
+    if (heard !== null && heard !== count) changed();
+    heard = count;
   });
   events.addEventListener("open", () => show(true));
   events.addEventListener("error", () => show(false));

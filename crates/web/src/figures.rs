@@ -11,7 +11,6 @@ use gruve_market::{AssetReconciliation, ContractState, ContractView};
 use gruve_treasury::WalletReconciliation;
 use gruve_units::{AccountId, Amount, Asset, EpochNumber, Hashrate, LaneId, Timestamp};
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One of a customer's own machines, connected now.
 pub(crate) struct OwnMachine {
@@ -165,19 +164,6 @@ impl AppState {
             chance_of_so_few: luck.chance_of_so_few(),
         })
     }
-
-    /// A number that differs when something on a public page does.
-    pub(crate) async fn fingerprint(&self) -> Result<u64, Failure> {
-        let mut hash = DefaultHasher::new();
-        for l in self.lanes().await? {
-            (l.machines, l.stats.height, l.stats.network_bits, l.stats.last_closed).hash(&mut hash);
-            (l.stats.blocks_found, l.stats.sold, l.stats.hashrate).hash(&mut hash);
-        }
-        self.treasury().marks_count().hash(&mut hash);
-        // What the lanes do not show, such as a payout on its way, is looked at now and then.
-        (self.now().secs() / 10).hash(&mut hash);
-        Ok(hash.finish())
-    }
 }
 
 /// Found against expected, of a lane's own chain.
@@ -189,6 +175,11 @@ pub(crate) struct LuckView {
 }
 
 impl LuckView {
+    /// Whether any work has been counted: the count comes some minutes behind the blocks.
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.expected_milli > 0 || self.found > 0
+    }
+
     /// Blocks expected, to a thousandth.
     pub(crate) fn expected(&self) -> String {
         local(&self.expected_text())

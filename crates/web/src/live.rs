@@ -1,13 +1,14 @@
 //! Live pages: one stream of "something changed" events.
 //!
-//! The stream carries no figures, only a count that grows and over how many milliseconds pages are to spread; a page that
-//! hears it fetches itself again, within that time, and so shows exactly what it would show on reload, with the same
-//! rights. One watcher looks for changes, however many look at pages; what everybody sees alike is written once for a
-//! change ([`crate::shared`]).
+//! The stream carries no figures, only a count that grows, over how many milliseconds pages are to spread, and which
+//! topics have changed; a page that shows one of them fetches itself again, within that time, and so shows exactly what
+//! it would show on reload, with the same rights. One lookout looks for changes ([`crate::lookout`]), however many look
+//! at pages; what everybody sees alike is written once for a change ([`crate::shared`]).
 
 use crate::client::Client;
 use crate::crowd::{Crowd, Seat};
 use crate::failure::Failure;
+use crate::lookout::{Lookout, TOPICS, Topic};
 use crate::patience::household;
 use crate::state::AppState;
 use axum::extract::State;
@@ -38,11 +39,27 @@ const SPREAD_MS_MAX: usize = 10_000;
 /// How often the watcher looks while somebody listens.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How many changes there were, altogether and by topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Beats {
+    all: u64,
+    of: [u64; TOPICS],
+}
+
+impl Beats {
+    /// The names of the topics that have changed since then, divided by commas.
+    fn since(&self, then: &Beats) -> String {
+        let moved = |(topic, (now, then)): (Topic, (u64, u64))| (now != then).then(|| topic.name());
+        let counts = self.of.into_iter().zip(then.of);
+        Topic::ALL.into_iter().zip(counts).filter_map(moved).collect::<Vec<_>>().join(",")
+    }
+}
+
 /// Tells the pages that something changed. Cheap to clone; the wiring may keep one and
-/// [`beat`](Pulse::beat) when an epoch closes or a block connects, instead of waiting for the watcher.
+/// [`beat`](Pulse::beat) when an epoch closes or a block connects, instead of waiting for the lookout.
 #[derive(Clone, Debug)]
 pub struct Pulse {
-    count: Arc<watch::Sender<u64>>,
+    count: Arc<watch::Sender<Beats>>,
     closing: Arc<watch::Sender<bool>>,
     places: Arc<Semaphore>,
     households: Crowd<IpAddr>,
@@ -51,7 +68,7 @@ pub struct Pulse {
 impl Default for Pulse {
     fn default() -> Self {
         Pulse {
-            count: Arc::new(watch::Sender::new(0)),
+            count: Arc::new(watch::Sender::new(Beats::default())),
             closing: Arc::new(watch::Sender::new(false)),
             places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
             households: Crowd::default(),
@@ -60,13 +77,23 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    /// Something changed.
+    /// Something changed, whatever it is.
     pub fn beat(&self) {
-        self.count.send_modify(|n| *n = n.wrapping_add(1));
+        self.tell(&Topic::ALL);
+    }
+
+    /// Something of these topics changed.
+    pub fn tell(&self, topics: &[Topic]) {
+        self.count.send_modify(|beats| {
+            beats.all = beats.all.wrapping_add(1);
+            for (topic, count) in Topic::ALL.iter().zip(&mut beats.of) {
+                *count = count.wrapping_add(u64::from(topics.contains(topic)));
+            }
+        });
     }
 
     /// For a stream of its own: the count, and whether all streams end.
-    pub(crate) fn listen(&self) -> (watch::Receiver<u64>, watch::Receiver<bool>) {
+    pub(crate) fn listen(&self) -> (watch::Receiver<Beats>, watch::Receiver<bool>) {
         (self.count.subscribe(), self.closing.subscribe())
     }
 
@@ -76,8 +103,9 @@ impl Pulse {
     }
 
     /// How many changes there were.
-    pub(crate) fn count(&self) -> u64 {
-        *self.count.borrow()
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count.borrow().all
     }
 
     /// How many listen.
@@ -88,7 +116,8 @@ impl Pulse {
 }
 
 struct Listener {
-    count: watch::Receiver<u64>,
+    count: watch::Receiver<Beats>,
+    heard: Beats,
     closing: watch::Receiver<bool>,
     until: tokio::time::Instant,
     greeted: bool,
@@ -109,6 +138,7 @@ pub(crate) async fn events(
     let place = pulse.places.clone().try_acquire_owned().map_err(|_| full())?;
     let listener = Listener {
         count: pulse.count.subscribe(),
+        heard: Beats::default(),
         closing: pulse.closing.subscribe(),
         until: tokio::time::Instant::now() + STREAM_LIFE,
         greeted: false,
@@ -125,11 +155,15 @@ pub(crate) async fn events(
                 changed = l.count.changed() => changed.ok()?,
             }
         }
-        let n = *l.count.borrow_and_update();
-        let name = if l.greeted { "change" } else { "hello" };
-        l.greeted = true;
+        let now = *l.count.borrow_and_update();
+        let (name, topics) = match std::mem::replace(&mut l.greeted, true) {
+            true => ("change", now.since(&l.heard)),
+            false => ("hello", String::new()),
+        };
+        l.heard = now;
         let spread_ms = (l.pulse.listeners() * PAGE_MS).min(SPREAD_MS_MAX);
-        let event = Event::default().event(name).id(n.to_string()).data(format!("{n} {spread_ms}"));
+        let data = format!("{} {spread_ms} {topics}", now.all);
+        let event = Event::default().event(name).id(now.all.to_string()).data(data);
         Some((Ok::<_, Infallible>(event), l))
     });
     let alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
@@ -142,25 +176,17 @@ pub(crate) async fn events(
     Ok(response)
 }
 
-/// Looks for changes while somebody listens, and beats the pulse when there are. Runs until the
+/// Looks for changes while somebody listens, and tells the pulse when there are. Runs until the
 /// future is dropped.
 pub(crate) async fn watch_for_changes(state: AppState) {
-    let mut last = None;
+    let pulse = state.pulse().clone();
+    let mut lookout = Lookout::new(state);
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if state.pulse().listeners() == 0 {
-            continue;
-        }
-        match state.fingerprint().await {
-            Ok(now) => {
-                if last.is_some_and(|l| l != now) {
-                    state.pulse().beat();
-                }
-                last = Some(now);
-            }
-            Err(f) => tracing::debug!(detail = %f.detail, "could not look for changes"),
+        if pulse.listeners() > 0 {
+            lookout.look().await;
         }
     }
 }

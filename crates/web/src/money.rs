@@ -8,12 +8,9 @@ use crate::words::{counted, filled, spoken, t as word, text};
 use gruve_units::{Amount, Asset, Duration, EpochNumber, EpochRule, Hashes, Hashrate, Timestamp};
 use maud::{Markup, html};
 
-/// A decimal figure as the spoken language writes it. English has figures as programs write them.
+/// A decimal figure as the spoken language writes it, its thousands in groups.
 pub(crate) fn local(figure: &str) -> String {
     let locale = &spoken().locale;
-    if locale.decimal == '.' {
-        return figure.to_owned();
-    }
     let (number, unit) = figure.find(' ').map_or((figure, ""), |at| figure.split_at(at));
     let (sign, number) = number.strip_prefix('-').map_or(("", number), |n| ("−", n));
     let (whole, fraction) = number.split_once('.').map_or((number, None), |(w, f)| (w, Some(f)));
@@ -315,6 +312,9 @@ mod tests {
     fn long_numbers_are_grouped() {
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(grouped(12), "12");
+        assert_eq!(local("2691.09828146 DOGE"), "2\u{202f}691.09828146 DOGE");
+        assert_eq!(local("-39.34"), "−39.34");
+        assert_eq!(local("0.5 TH/s"), "0.5 TH/s");
     }
 
     #[test]

@@ -184,8 +184,9 @@ mod tests {
         assert_eq!(of(Asset::Btc, 62_863_314), "62.863314 minor units a TH/s");
         assert_eq!(of(Asset::Etc, 59_000_000_000_000_000), "59.000000000 ETC a TH/s");
         let small = 1_542_858_492_857_142_857_142_857_142_857;
-        assert_eq!(of(Asset::Etc, small), "1542.858492857 ETC a H/s");
-        assert_eq!(of(Asset::Ltc, u128::MAX), "340282366920938463463.374607 minor units a H/s");
+        assert_eq!(of(Asset::Etc, small), "1\u{202f}542.858492857 ETC a H/s");
+        let most = "340 282 366 920 938 463 463.374607".replace(' ', "\u{202f}");
+        assert_eq!(of(Asset::Ltc, u128::MAX), format!("{most} minor units a H/s"));
     }
 
     #[test]

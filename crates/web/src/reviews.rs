@@ -6,8 +6,10 @@
 //!   and that a text was hidden, when and why stands in its place and in the security log. Nothing deletes a review.
 
 use crate::failure::Failure;
+use crate::hosted::hosting_failure;
 use crate::state::AppState;
 use crate::trade::market_failure;
+use axum::http::StatusCode;
 use gruve_store::{Migration, Row, StoreError, params, statements, transact};
 use gruve_units::{AccountId, ContractId, Timestamp};
 
@@ -79,6 +81,14 @@ impl Ground {
     }
 }
 
+/// What an account holds or held by a contract.
+pub(crate) struct Held {
+    /// Of which plan it is.
+    pub(crate) plan: String,
+    /// The pages of contracts of its kind.
+    pub(crate) place: &'static str,
+}
+
 /// A review.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Review {
@@ -136,14 +146,33 @@ impl AppState {
         Ok(row.map(|r| read(&r)).transpose()?)
     }
 
-    /// The plan that an account may speak of by a contract.
+    /// The plan that an account may speak of by a contract of any kind.
     pub(crate) async fn held_plan(
         &self,
         account: AccountId,
         id: ContractId,
-    ) -> Result<String, Failure> {
-        let plan = self.market().held_plan(account, id).await.map_err(|e| market_failure(&e))?;
-        plan.ok_or_else(|| Failure::not_found("contract"))
+    ) -> Result<Held, Failure> {
+        let held = self.market().held_plan(account, id).await.map_err(|e| market_failure(&e))?;
+        if let Some(held) = held {
+            let place = if held.is_metered { "/metered" } else { "/contracts" };
+            return Ok(Held { plan: held.plan, place });
+        }
+        let plan = self.hosting().held_plan(account, id).await.map_err(|e| hosting_failure(&e))?;
+        let plan = plan.ok_or_else(|| Failure::not_found("contract"))?;
+        Ok(Held { plan, place: "/machines" })
+    }
+
+    /// Whether an account may speak of a contract.
+    pub(crate) async fn may_review(
+        &self,
+        account: AccountId,
+        id: ContractId,
+    ) -> Result<bool, Failure> {
+        match self.held_plan(account, id).await {
+            Ok(_) => Ok(true),
+            Err(f) if f.status == StatusCode::NOT_FOUND => Ok(false),
+            Err(f) => Err(f),
+        }
     }
 
     /// A holder speaks.
@@ -154,7 +183,7 @@ impl AppState {
         stars: u8,
         text: &str,
     ) -> Result<String, Failure> {
-        let plan = self.held_plan(account, id).await?;
+        let plan = self.held_plan(account, id).await?.plan;
         if !(1..=5).contains(&stars) {
             return Err(Failure::refused("Give 1 to 5 stars."));
         }

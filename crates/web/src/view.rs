@@ -70,6 +70,16 @@ impl LaneView {
     }
 }
 
+/// An algorithm as its people write it.
+pub(crate) const fn algorithm_name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Sha256d => "SHA-256d",
+        Algorithm::Scrypt => "scrypt",
+        Algorithm::Ethash => "Ethash",
+        Algorithm::Etchash => "Etchash",
+    }
+}
+
 /// Networks of headers count from Bitcoin's difficulty 1, Litecoin's and Dogecoin's too (the scrypt
 /// unit that pools use is for shares); account chains' headers hold the expected tries.
 fn difficulty_of(hardness: Hardness) -> Option<String> {

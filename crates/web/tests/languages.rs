@@ -108,6 +108,13 @@ async fn amounts_are_shown_and_typed_with_the_languages_comma() {
             }
         }
     }
+    // What stands in a form at first may be sent as it stands.
+    let form = me.get("/appraise").await;
+    assert!(form.body.contains("value=\"0,35\""), "{}", form.body);
+    let asked =
+        "/appraise?coin=BTC&hashrate=10%20TH%2Fs&price_usd=2200&fee_usd_per_th_day=0,35&rule=end";
+    let answer = me.get(asked).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
 }
 
 /// What stands on pages and is no language: names, units, codes.

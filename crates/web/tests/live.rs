@@ -5,7 +5,8 @@ mod house;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use gruve_web::{Access, routes};
+use gruve_units::Clock as _;
+use gruve_web::{Access, Lookout, Topic, routes};
 use house::House;
 use house::browser::ask;
 use http_body_util::BodyExt;
@@ -183,6 +184,77 @@ async fn a_customer_hears_of_own_things_alone_and_after_a_break_of_what_came_mea
     let wrong = [("last-event-id", "yesterday")];
     let refused = kari.send_with("GET", "/api/v1/events", None, &wrong).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+/// The data of the next change on a stream of pages: its count, the spread, the topics.
+async fn change(body: &mut Body) -> (u64, String) {
+    let told = event_with(body, "event: change").await;
+    let data = told.lines().find_map(|l| l.strip_prefix("data: ")).unwrap().to_owned();
+    let mut parts = data.split(' ');
+    let count = parts.next().unwrap().parse().unwrap();
+    (count, parts.nth(1).unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn pages_are_told_which_topics_have_changed_and_of_nothing_when_time_alone_has_passed() {
+    let house = House::new().await;
+    house.epochs(2).await;
+    let kari = house::browser::Program::signed_up(&house.app, "kari").await;
+    drop(kari);
+    let who = house::balances::account(&house, "kari").await;
+    // From the beginning of a minute on: the status page counts minutes.
+    let into = house.clock.now().secs().rem_euclid(60).unsigned_abs();
+    house.clock.advance(Duration::from_secs(60 - into));
+    let service = TowerToHyperService::new(house.app.clone());
+    let request = Request::get("/events").body(Body::empty()).unwrap();
+    let mut body = service.call(request).await.unwrap().into_body();
+    until(&mut body, "event: hello").await;
+    let mut lookout = Lookout::new(house.state.clone());
+    lookout.look().await;
+    let before = house.state.pulse().count();
+    for _ in 0..25 {
+        house.clock.advance(Duration::from_secs(2));
+        lookout.look().await;
+    }
+    assert_eq!(house.state.pulse().count(), before, "nothing has changed");
+
+    house::balances::fund(&house, who, 1_000).await;
+    lookout.look().await;
+    assert_eq!(change(&mut body).await, (before + 1, "money".to_owned()));
+    house.epoch().await;
+    lookout.look().await;
+    let (count, topics) = change(&mut body).await;
+    assert_eq!(count, before + 2);
+    assert!(topics.split(',').any(|t| t == "lanes"), "{topics}");
+    // What somebody did here himself is of any topic.
+    house.state.pulse().beat();
+    let all = Topic::ALL.map(Topic::name).join(",");
+    assert_eq!(change(&mut body).await, (before + 3, all));
+    // Two changes that were not heard apart are told together.
+    house.state.pulse().tell(&[Topic::Farm]);
+    house.state.pulse().tell(&[Topic::Work]);
+    assert_eq!(change(&mut body).await, (before + 5, "farm,work".to_owned()));
+}
+
+#[test]
+fn parts_of_pages_name_topics_that_there_are() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pages");
+    let (mut open, mut named) = (vec![pages], 0);
+    while let Some(place) = open.pop() {
+        if place.is_dir() {
+            open.extend(std::fs::read_dir(&place).unwrap().map(|e| e.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(&place).unwrap();
+        for part in source.split("data-live=\"").skip(1) {
+            for topic in part.split('"').next().unwrap().split(' ') {
+                let is_one = Topic::ALL.iter().any(|t| t.name() == topic);
+                assert!(is_one, "{}: {topic:?}", place.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named >= 30, "{named}");
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use gruve_accounts::Role;
 use gruve_units::{Amount, Asset};
 use house::House;
+use house::balances::{account, fund};
 use house::browser::{Browser, Program};
+use house::furnished::PASSWORD;
 use serde_json::json;
 
 /// Somebody with a paid contract: the program and the contract.
@@ -32,7 +34,14 @@ async fn a_track_record_is_what_the_contracts_say_and_only_their_holders_speak_o
     let early = kari.post(&path, good.clone()).await;
     assert_eq!(early.status, StatusCode::NOT_FOUND, "not paid, not held: {}", early.body);
     house.block(&house.lanes[0], false).await;
-    house.epochs(9).await;
+    house.epochs(3).await;
+    // What a running contract has delivered counts as it stands.
+    let record = Program::new(&house.app).get("/api/v1/plans/btc-lease/record").await.json();
+    let own = kari.get(&format!("/api/v1/contracts/{contract}")).await.json();
+    assert_eq!((&record["sold"], &record["running"]), (&json!(1), &json!(1)), "{record}");
+    assert_ne!(own["delivered"], "0", "{own}");
+    assert_eq!(record["delivered"], own["delivered"]);
+    house.epochs(6).await;
     let record = Program::new(&house.app).get("/api/v1/plans/btc-lease/record").await.json();
     assert_eq!((&record["sold"], &record["completed"]), (&json!(1), &json!(1)), "{record}");
     let own = kari.get(&format!("/api/v1/contracts/{contract}")).await.json();
@@ -83,4 +92,66 @@ async fn a_track_record_is_what_the_contracts_say_and_only_their_holders_speak_o
     );
     let log = house.accounts.log_page(None, 50).await.unwrap();
     assert!(log.iter().any(|l| l.row.action == "review.hide"));
+}
+
+#[tokio::test]
+async fn machines_and_contracts_by_the_meter_have_a_record_too_and_their_holders_speak() {
+    let house = House::new().await;
+    house.epochs(8).await;
+    let anybody = Program::new(&house.app);
+    let record = async |plan: &str| anybody.get(&format!("/api/v1/plans/{plan}/record")).await;
+    let none = record("btc-s21").await;
+    assert_eq!(none.status, StatusCode::OK, "{}", none.body);
+    assert_eq!(none.json()["machines"]["taken"], 0, "{}", none.body);
+    assert!(none.json()["metered"].is_null(), "{}", none.body);
+
+    let (kari, ola) =
+        (Program::signed_up(&house.app, "kari").await, Program::signed_up(&house.app, "ola").await);
+    fund(&house, account(&house, "kari").await, 900_000_000).await;
+    house::furnished::stock(&house, "SN0021").await;
+    let plans = kari.get("/api/v1/hosted-plans").await.json();
+    let order =
+        json!({ "plan": "btc-s21", "version": plans["items"][0]["version"], "password": PASSWORD });
+    let machine = kari.post("/api/v1/hosted-orders", order).await.json();
+    let start = json!({ "plan": "btc-meter", "hashrate": "50 kH/s" });
+    let metered = kari.post("/api/v1/metered", start).await.json();
+    let review =
+        |id: &serde_json::Value| format!("/api/v1/contracts/{}/review", id.as_str().unwrap());
+    let said = json!({ "stars": 2, "text": "It stood still." });
+    for id in [&machine["contract"], &metered["contract"]] {
+        let early = kari.post(&review(id), said.clone()).await;
+        assert_eq!(early.status, StatusCode::NOT_FOUND, "not begun: {}", early.body);
+    }
+    house.epochs(4).await;
+    for (plan, id, place) in [
+        ("btc-s21", &machine["contract"], "machines"),
+        ("btc-meter", &metered["contract"], "metered"),
+    ] {
+        assert_eq!(ola.post(&review(id), said.clone()).await.status, StatusCode::NOT_FOUND);
+        let mut own = Browser::new(&house.app);
+        own.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+        let id_text = id.as_str().unwrap();
+        let shown = own.get(&format!("/{place}/{id_text}")).await.body;
+        assert!(shown.contains(&format!("/contracts/{id_text}/review")), "{place}: {shown}");
+        let form = own.get(&format!("/contracts/{id_text}/review")).await.body;
+        assert!(form.contains(&format!("href=\"/{place}/{id_text}\"")), "back to it: {form}");
+        let made = kari.post(&review(id), said.clone()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        assert_eq!(kari.post(&review(id), said.clone()).await.status, StatusCode::CONFLICT, "once");
+        let record = record(plan).await.json();
+        assert_eq!(record["reviews"][0]["text"], "It stood still.", "{record}");
+        assert_eq!(record["stars"], json!([0, 1, 0, 0, 0]), "{record}");
+    }
+    let record = record("btc-s21").await.json();
+    let machines = &record["machines"];
+    assert_eq!((&machines["taken"], &machines["running"]), (&json!(1), &json!(1)), "{record}");
+    // No machine's shares are counted in this house: nothing is said of them.
+    assert_eq!((&machines["epochs"], &machines["proven"]), (&json!(0), &json!("0")), "{record}");
+    let mut anybody = Browser::new(&house.app);
+    for (page, link) in [("/hosted", "/plans/btc-s21/record"), ("/plans/btc-s21/record", "/hosted")]
+    {
+        let shown = anybody.get(page).await;
+        assert_eq!(shown.status, StatusCode::OK, "{page}");
+        assert!(shown.body.contains(&format!("href=\"{link}\"")), "{page}: {}", shown.body);
+    }
 }

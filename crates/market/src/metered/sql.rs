@@ -16,6 +16,12 @@ pub const METERED_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0002_metered_minimum.sqlite.sql"),
         postgres: include_str!("../../migrations/0002_metered_minimum.postgres.sql"),
     },
+    Migration {
+        number: 3,
+        name: "metered_by_plan",
+        sqlite: include_str!("../../migrations/0003_metered_by_plan.sqlite.sql"),
+        postgres: include_str!("../../migrations/0003_metered_by_plan.postgres.sql"),
+    },
 ];
 
 macro_rules! columns {
@@ -47,6 +53,9 @@ statements! {
     /// The newest of a plan, whoever's.
     OF_PLAN = "SELECT state, pay_asset, charged_minor, created_at FROM market_metered
         WHERE plan = $1 ORDER BY id DESC LIMIT $2";
+    /// Of which plan an account's contract is, and when it worked.
+    PLAN_OF = "SELECT plan, lane, first_epoch, ended_epoch FROM market_metered WHERE id = $1 AND account = $2";
+    LANE_OF_PLAN = "SELECT lane FROM market_metered WHERE plan = $1 ORDER BY id DESC LIMIT 1";
     /// What was held for of them since an epoch, by what each hold covered, and how many were worked in. What was held
     /// for epochs after a contract's end came back, and was asked of nobody.
     WORKED_OF_PLAN = "SELECT h.cap AS cap, COUNT(*) AS n,

@@ -9,6 +9,7 @@ use crate::api::{Time, time};
 use crate::crowd::{Crowd, Seat};
 use crate::extract::{Customer, LastEvent};
 use crate::failure::Failure;
+use crate::live::Beats;
 use crate::openapi::{Paper, Shape, Shapes, Sheet, answers};
 use crate::state::AppState;
 use axum::extract::State;
@@ -159,7 +160,7 @@ struct Listener {
     account: AccountId,
     behind: Place,
     waiting: VecDeque<(Place, Happened)>,
-    beats: watch::Receiver<u64>,
+    beats: watch::Receiver<Beats>,
     closing: watch::Receiver<bool>,
     until: tokio::time::Instant,
     greeted: bool,

@@ -43,29 +43,29 @@ pub(crate) async fn overview(
             h1 { (t("Overview")) }
             p { (say!("What you have, what it does now and what it has earned. {link}", link = html! { a href="/account/security" { (t("Security")) } })) }
         }
-        section.sheet #now data-live="now" aria-label=(t("Now")) { (now(&state, &contracts, &rates)) }
-        section.sheet #balances data-live="balances" aria-labelledby="balances-h" {
-            header { h2 #balances-h { (t("Balances")) } a.small href="/top-up" { (t("Fill it")) } a.small href="/statement" { (t("Statement")) } }
+        section.sheet #now data-live="lanes" aria-label=(t("Now")) { (now(&state, &contracts, &rates)) }
+        section.sheet #balances data-live="money" aria-labelledby="balances-h" {
+            header { h2 #balances-h { (t("Balances")) } a.small href="/top-up" { (t("Pay in")) } a.small href="/statement" { (t("Statement")) } }
             (balance_table(&balances))
         }
         (earnings::sheets(&lately, &notices))
-        section.sheet #contracts data-live="contracts" aria-labelledby="contracts-h" {
+        section.sheet #contracts data-live="lanes money" aria-labelledby="contracts-h" {
             header { h2 #contracts-h { (t("Contracts")) } a.small href="/plans" { (t("Buy hashrate")) } }
             (contract_table(&shown_first(&contracts)))
             @if contracts.len() > CONTRACTS_SHOWN { p { a href="/account/contracts" { (text!("All {n} contracts", n = contracts.len())) } } }
         }
         @if !metered.is_empty() {
-            section.sheet #metered data-live="metered" aria-labelledby="metered-h" {
+            section.sheet #metered data-live="lanes money" aria-labelledby="metered-h" {
                 header { h2 #metered-h { (t("By the meter")) } }
                 (crate::pages::metered::table(&metered))
             }
         }
-        section.sheet #payouts data-live="payouts" aria-labelledby="payouts-h" {
+        section.sheet #payouts data-live="money" aria-labelledby="payouts-h" {
             header { h2 #payouts-h { (t("Payouts")) } a.small href="/payouts" { (t("All payouts")) } }
             (payout_table(recent))
         }
         @if !machines.is_empty() {
-            section.sheet #machines data-live="machines" aria-labelledby="machines-h" {
+            section.sheet #machines data-live="work" aria-labelledby="machines-h" {
                 header { h2 #machines-h { (t("Your own machines, connected now")) } }
                 table.cards {
                     thead { tr { th scope="col" { (t("Machine")) } th scope="col" { (t("Lane")) }

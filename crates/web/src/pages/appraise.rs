@@ -11,13 +11,14 @@ use crate::crowd::{Crowd, Pace};
 use crate::extract::{Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::page;
+use crate::money::typed_figure;
 use crate::openapi::{Answer, Fine, answers};
 use crate::patience::household;
 use crate::plot::{Plot, Point};
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::words::{counted, say, t, text};
+use crate::words::{counted, say, spoken, t, text};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -166,7 +167,7 @@ impl Asked {
             "minimum_payout",
         ] {
             if let Some(v) = self.field(name).filter(|v| !v.is_empty()) {
-                offer[name] = Value::String(v.to_owned());
+                offer[name] = Value::String(typed_figure(v).map_err(Failure::refused)?);
             }
         }
         if let Some(n) = days("term_days")? {
@@ -308,7 +309,8 @@ fn form(asked: &Asked) -> Markup {
                 select #coin name="coin" { @for c in ["BTC", "LTC"] {
                     option value=(c) selected[asked.coin.as_deref() == Some(c)] { (c) } } } }
             @for (name, label, hint, usual) in FIELDS {
-                @let value = asked.field(name).unwrap_or(if is_new { usual } else { "" });
+                @let own = usual.replace('.', spoken().locale.decimal.encode_utf8(&mut [0; 4]));
+                @let value = asked.field(name).unwrap_or(if is_new { own.as_str() } else { "" });
                 div.field {
                     label for=(name) { (t(label)) }
                     input id=(name) name=(name) type="text" value=(value) maxlength="40" autocomplete="off" spellcheck="false" aria-describedby={ (name) "-hint" };

@@ -72,13 +72,13 @@ fn table(visitor: &Visitor, book: &AddressBook) -> Markup {
         @if book.addresses.is_empty() { p.empty { (t("No address yet.")) } } @else {
             table.cards {
                 thead { tr { th scope="col" { (t("Coin")) } th scope="col" { (t("Name")) } th scope="col" { (t("Address")) }
-                    th scope="col" { (t("Usable from")) } th scope="col" { (t("Do")) } } }
+                    th scope="col" { (t("Usable from")) } th scope="col" { (t("Action")) } } }
                 tbody { @for a in &book.addresses { tr {
                     (cell!("Coin", a.asset))
                     (cell!("Name", a.label))
                     (cell!("Address", html! { code { (a.address) } }))
                     (cell!("Usable from", time(a.usable)))
-                    (cell!("Do", html! { form method="post" action="/account/addresses/remove" {
+                    (cell!("Action", html! { form method="post" action="/account/addresses/remove" {
                         (token(visitor))
                         input type="hidden" name="asset" value=(a.asset);
                         input type="hidden" name="address" value=(a.address);

@@ -24,7 +24,7 @@ pub(crate) async fn books(
                 (t("Double entry, in whole minor units. Every coin that a block brought stands in exactly one of the lines below it, and the lines add up to the last unit. Nobody's balance is shown: only sums."))
             }
         }
-        div #books data-live="books" {
+        div #books data-live="lanes money" {
             @if books.is_empty() { p.empty { (t("Nothing is booked yet.")) } }
             @for b in &books { (one(b)) }
         }

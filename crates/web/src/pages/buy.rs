@@ -123,7 +123,7 @@ fn choose_page(
                 header { h2 #terms-h { (t("Terms")) } }
                 (plan_terms(plan))
                 @if let Some(l) = lane {
-                    p.small.soft #on-sale data-live="on-sale" {
+                    p.small.soft #on-sale data-live="lanes" {
                         @if l.is_proven() { (say!("On sale now: {available}.", available = rate(l.stats.available))) } @else { (t(NOT_PROVEN)) }
                     }
                 }

@@ -7,6 +7,7 @@ use crate::money::{
     amount, clock_text, epoch, grouped, percent, rate, rate_text, short_amount, term_text, time,
     work, work_text,
 };
+use crate::pages::estimate::model_link;
 use crate::pages::life;
 use crate::pages::machines::electricity;
 use crate::pages::renewal;
@@ -55,7 +56,7 @@ pub(crate) async fn contract(
             p.crumbs { a href="/account" { (t("Overview")) } }
             h1 { (c.title) }
         }
-        section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
+        section.sheet #figures data-live="lanes money" aria-labelledby="figures-h" {
             header {
                 h2 #figures-h { (say!("{hashrate} on lane {lane}", hashrate = rate(c.hashrate), lane = c.lane)) }
                 (contract_stands(c.state, c.life.frozen_since).tag())
@@ -74,23 +75,23 @@ pub(crate) async fn contract(
         }
         (life::sheet(&visitor, &c, &owed, &notices))
         (renewal::sheet(&visitor, &c, &terms_now))
-        section.sheet #work-plot data-live="work-plot" aria-label=(t("Work per epoch")) {
+        section.sheet #work-plot data-live="lanes money" aria-label=(t("Work per epoch")) {
             (work_plot(&c, rule))
         }
-        section.sheet #earn-plot data-live="earn-plot" aria-label=(t("Earnings")) {
+        section.sheet #earn-plot data-live="lanes money" aria-label=(t("Earnings")) {
             @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
         }
-        section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
+        section.sheet #energy data-live="lanes money" aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small {
                 @match cut_at { None => (t("of all its epochs so far, as measured")), Some(e) => { (say!("of its epochs since {rule}, as measured", rule = epoch(e, rule))) } } } }
             (electricity(&footprint, &powers))
             (per_coin(&c, &footprint))
         }
-        section.sheet #settlements data-live="settlements" aria-labelledby="settlements-h" {
+        section.sheet #settlements data-live="lanes money" aria-labelledby="settlements-h" {
             header { h2 #settlements-h { (t("Settlements")) } span.soft.small { (t("newest first")) } }
             (settlement_table(rule, &settlements))
         }
-        section.sheet #lines data-live="lines" aria-labelledby="lines-h" {
+        section.sheet #lines data-live="lanes money" aria-labelledby="lines-h" {
             header { h2 #lines-h { (t("Epoch by epoch")) } span.soft.small { (t("newest first")) } }
             (lines(&c, rule))
         }
@@ -106,7 +107,7 @@ pub(crate) async fn contract(
 /// What was foretold at the purchase beside what came of it so far.
 fn foretold(f: &QuoteForecast, c: &ContractView) -> Markup {
     html! {
-        section.sheet #foretold data-live="foretold" aria-labelledby="foretold-h" {
+        section.sheet #foretold data-live="lanes money" aria-labelledby="foretold-h" {
             header { h2 #foretold-h { (t("Foretold and come true")) } }
             table.cards {
                 thead { tr { th scope="col" { (t("After all fees")) } th.r scope="col" { (t("Foretold, mean")) } th.r scope="col" { (t("Nine in ten")) }
@@ -118,7 +119,7 @@ fn foretold(f: &QuoteForecast, c: &ContractView) -> Markup {
                     (cell!(r "To your balance so far", html! { @for e in c.earnings.iter().filter(|e| e.asset == a.asset) { (amount(e.credited)) } }))
                 } } }
             }
-            p.small.soft { (say!("Drawn when you bought, by the model “{model}”.", model = f.model)) }
+            p.small.soft { (say!("Drawn when you bought, by the model “{model}”.", model = model_link(&f.model))) }
         }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn notices(state: &AppState, account: AccountId) -> Result<Vec<
 pub(crate) fn sheets(lately: &Lately, notices: &[Notice]) -> Markup {
     html! {
         @if !lately.sums.is_empty() {
-            section.sheet #lately data-live="lately" aria-labelledby="lately-h" {
+            section.sheet #lately data-live="money" aria-labelledby="lately-h" {
                 header { h2 #lately-h { (t("Earned lately")) } span.soft.small { (t("credited to your balance")) } }
                 table.cards {
                     thead { tr { th scope="col" { (t("Asset")) }
@@ -80,7 +80,7 @@ pub(crate) fn sheets(lately: &Lately, notices: &[Notice]) -> Markup {
             }
         }
         @if !notices.is_empty() {
-            section.sheet #notices data-live="notices" aria-labelledby="notices-h" {
+            section.sheet #notices data-live="lanes money" aria-labelledby="notices-h" {
                 header { h2 #notices-h { (t("Notices")) } }
                 @for n in notices {
                     p { strong { (time(n.at)) } " " a href={ "/contracts/" (n.contract) } { (t(n.kind.sentence())) }

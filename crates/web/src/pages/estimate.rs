@@ -238,10 +238,15 @@ fn figures(f: &Figures) -> Markup {
         @if let Some(c) = f.forecast() {
             details { summary { (t("In words, and how it is drawn")) }
                 @for w in &c.words { p.small { (heard(w)) } }
-                p.small.soft { (say!("{scenarios} futures drawn by the model “{model}”. Nothing is promised.", scenarios = c.given.scenarios, model = c.model)) }
+                p.small.soft { (say!("{scenarios} futures drawn by the model “{model}”. Nothing is promised.", scenarios = c.given.scenarios, model = model_link(&c.model))) }
             }
         }
     }
+}
+
+/// A model's name, which leads to how it draws.
+pub(crate) fn model_link(model: &str) -> Markup {
+    html! { a href="/docs/statements" { (model) } }
 }
 
 fn earnings(c: &QuoteForecast) -> Markup {

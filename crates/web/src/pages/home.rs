@@ -7,7 +7,7 @@ use crate::money::{
 };
 use crate::pages::plans::NOT_PROVEN;
 use crate::state::AppState;
-use crate::view::{LaneView, block_state};
+use crate::view::{LaneView, algorithm_name, block_state};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
@@ -46,7 +46,7 @@ pub(crate) async fn home(
             @for lane in &lanes { (lane_card(lane)) }
             @if lanes.is_empty() { p.empty { (t("No lane is running.")) } }
         }
-        section.sheet #blocks data-live="blocks" aria-labelledby="blocks-h" {
+        section.sheet #blocks data-live="lanes" aria-labelledby="blocks-h" {
             header { h2 #blocks-h { (t("Blocks found")) } }
             (block_table(&blocks, true))
         }
@@ -62,7 +62,7 @@ fn lane_card(lane: &LaneView) -> Markup {
         section.sheet aria-labelledby=(heading) {
             header {
                 h2 id=(heading) { a href={ "/lanes/" (s.lane) } { (asset_name(s.asset)) } }
-                span.soft.small { (s.algorithm) ", " (lane.network) }
+                span.soft.small { (algorithm_name(s.algorithm)) ", " (lane.network) }
             }
             dl.figures {
                 div { dt { (t("Hashrate, proven")) } dd { (rate(s.hashrate)) } }

@@ -10,6 +10,7 @@ use crate::money::{amount, rate, span_text};
 use crate::pages::estimate;
 use crate::pages::plans::risk;
 use crate::pages::security::proof;
+use crate::pages::track::in_a_line;
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::view::{basis_points, rule_of};
@@ -24,7 +25,11 @@ use gruve_market::{Ask, HostedConfig, Ownership, PaysFrom, Plan};
 use gruve_units::{Amount, Asset, ContractId};
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+/// Plans whose record is looked up for the table; of more there is the link alone.
+const TRACKED_MAX: usize = 30;
 
 /// The addresses of this place.
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -40,13 +45,22 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 /// `GET /hosted`
 async fn compare(State(state): State<AppState>, visitor: Visitor) -> Result<Markup, Failure> {
     let all = state.hosted_offers().await?;
+    let mut records = BTreeMap::new();
+    for o in all.iter().take(TRACKED_MAX) {
+        match in_a_line(&state, &o.plan.id).await {
+            Ok(said) => drop(records.insert(o.plan.id.clone(), said)),
+            // Withdrawn in this very moment: its row is shown once more, without a record.
+            Err(f) if f.status.is_client_error() => {}
+            Err(f) => return Err(f),
+        }
+    }
     let content = html! {
         div.lead {
             h1 { (t("Machines of your own")) }
             p { (t("A machine that is yours, or yours to use, and stands in the operator's site. What its work earns is yours whole; electricity and hosting are billed to you.")) }
         }
         section.sheet aria-label=(t("Machines on sale")) {
-            @if all.is_empty() { p.empty { (t("No machines are on sale at the moment.")) } } @else { (table(&all)) }
+            @if all.is_empty() { p.empty { (t("No machines are on sale at the moment.")) } } @else { (table(&all, &records)) }
         }
         (risk())
     };
@@ -87,21 +101,26 @@ fn ownership(h: &HostedConfig) -> &'static str {
     }
 }
 
-fn table(all: &[HostedOffer]) -> Markup {
+fn record_link(p: &Plan, record: Option<&Markup>) -> Markup {
+    html! { a href={ "/plans/" (crate::gate::percent_encoded(&p.id)) "/record" } {
+    @match record { Some(r) => (r), None => (t("Track record and reviews")) } } }
+}
+
+fn table(all: &[HostedOffer], records: &BTreeMap<String, Markup>) -> Markup {
     html! {
         table.cards {
             thead { tr {
                 th scope="col" { (t("Plan")) } th scope="col" { (t("Machine")) } th.r scope="col" { (t("Price")) }
                 th.r scope="col" { (t("Nameplate")) } th.r scope="col" { (t("A kilowatt-hour")) } th.r scope="col" { (t("A day of hosting")) }
                 th.r scope="col" { (t("A day at the nameplate")) } th.r scope="col" { (t("Promised to be up")) }
-                th scope="col" { (t("Term")) } th.r scope="col" { (t("In stock")) }
+                th scope="col" { (t("Term")) } th scope="col" { (t("Track record")) } th.r scope="col" { (t("In stock")) }
             } }
-            tbody { @for o in all { @if let Some(h) = &o.plan.hosted { (row(o, h)) } } }
+            tbody { @for o in all { @if let Some(h) = &o.plan.hosted { (row(o, h, records.get(&o.plan.id))) } } }
         }
     }
 }
 
-fn row(o: &HostedOffer, h: &HostedConfig) -> Markup {
+fn row(o: &HostedOffer, h: &HostedConfig, record: Option<&Markup>) -> Markup {
     let (p, asset) = (&o.plan, bills_in(&o.plan, h));
     html! { tr {
         (cell!("Plan", html! { a href={ "/hosted/" (crate::gate::percent_encoded(&p.id)) } { (p.title) } }))
@@ -113,6 +132,7 @@ fn row(o: &HostedOffer, h: &HostedConfig) -> Markup {
         (cell!(r "A day at the nameplate", html! { @match &o.machine { Some(m) => (a_day(p, h, m.watts)), None => "–" } }))
         (cell!(r "Promised to be up", basis_points(h.level_bps)))
         (cell!("Term", term(p, h)))
+        (cell!("Track record", record_link(p, record)))
         (cell!(r "In stock", in_stock(o.in_stock)))
     } }
 }
@@ -246,6 +266,7 @@ fn terms(o: &HostedOffer, h: &HostedConfig) -> Markup {
                 dt { (t("Minimum payout")) } dd { (say!("to your payout address once {minimum} wait", minimum = money(p.asset, p.life.minimum_payout_minor))) }
             }
             dt { (t("In stock")) } dd { (in_stock(o.in_stock)) }
+            dt { (t("Track record")) } dd { (record_link(p, None)) }
         }
     }
 }

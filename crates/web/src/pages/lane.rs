@@ -10,6 +10,7 @@ use crate::network;
 use crate::pages::home::{aux_figures, block_table, sold_meter};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
+use crate::view::algorithm_name;
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
@@ -38,18 +39,19 @@ pub(crate) async fn lane(
         div.lead {
             p.crumbs { a href="/" { (t("Lanes")) } }
             h1 { (asset_name(s.asset)) }
-            p { (say!("Lane {strong}, {algorithm}, {network}; epochs of {length}.", strong = html! { strong { (s.lane) } }, algorithm = s.algorithm, network = lane.network, length = span_text(lane.rule().length()))) }
+            p { (say!("Lane {strong}, {algorithm}, {network}; epochs of {length}.", strong = html! { strong { (s.lane) } }, algorithm = algorithm_name(s.algorithm), network = lane.network, length = span_text(lane.rule().length()))) }
         }
         @if halted { p.notice role="alert" {
             (t("The chain of this lane cannot be followed now. Machines work on and epochs are published; what has matured is settled when the operator has mended it."))
         } }
-        section.sheet #figures data-live="figures" aria-label=(t("Figures")) {
+        section.sheet #figures data-live="lanes" aria-label=(t("Figures")) {
             dl.figures {
                 div { dt { (t("Hashrate, proven")) } dd { (rate(s.hashrate)) } }
                 div { dt { (t("Machines connected")) } dd { (lane.machines) } }
                 div { dt { (t("Blocks found")) } dd { (s.blocks_found) } }
                 div { dt { (t("Luck")) } dd { (luck.percent())
-                    small { (say!("{found} found, {expected} expected of all work so far", found = luck.found, expected = luck.expected())) } } }
+                    small { @if luck.is_counted() { (say!("{found} found, {expected} expected of all work so far", found = luck.found, expected = luck.expected())) }
+                        @else { (t("not counted yet")) } } } }
                 div { dt { (t("Network difficulty")) } dd { (lane.difficulty().map_or_else(|| "–".to_owned(), |d| local(&d))) } }
                 @if let Some(n) = lane.network(s.asset) { (network::rows(s.asset, n)) }
                 div { dt { (t("Chain height")) } dd { @match s.height { Some(h) => (h), None => "–" } } }
@@ -66,12 +68,12 @@ pub(crate) async fn lane(
                 p.small { (say!("Own machines may mine here too: {code}, user {code2}.", code = html! { code { (url) } }, code2 = html! { code { "account.machine" } })) }
             }
         }
-        section.sheet #epochs data-live="epochs" aria-labelledby="epochs-h" {
+        section.sheet #epochs data-live="lanes" aria-labelledby="epochs-h" {
             header { h2 #epochs-h { (t("Epochs")) } span.soft.small { (how_many(epochs.len())) } }
             (epoch_plot(lane.rule(), &epochs))
             details { summary { (t("The figures as a table")) } (epoch_table(lane.rule(), &epochs)) }
         }
-        section.sheet #blocks data-live="blocks" aria-labelledby="blocks-h" {
+        section.sheet #blocks data-live="lanes" aria-labelledby="blocks-h" {
             header { h2 #blocks-h { (t("Blocks found")) } }
             (block_table(&blocks, false))
         }

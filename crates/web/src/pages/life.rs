@@ -49,7 +49,7 @@ pub(crate) fn sheet(
         return html! {};
     }
     html! {
-        section.sheet #life data-live="life" aria-labelledby="life-h" {
+        section.sheet #life data-live="lanes money" aria-labelledby="life-h" {
             header { h2 #life-h { (t("Notices and choices")) } span.soft.small { (t("newest first")) } }
             @if let Some(since) = c.life.paused_since {
                 p.note { (say!("Its clock stands still from epoch {since} on; {paused_epochs} epochs so far.", since = since.0, paused_epochs = c.life.paused_epochs)) }

@@ -13,7 +13,7 @@ use crate::pages::tickets::{ticket_form, ticket_table};
 use crate::state::AppState;
 use crate::view::basis_points;
 use crate::visitor::Visitor;
-use crate::words::{say, t};
+use crate::words::{counted, say, t};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -47,10 +47,11 @@ pub(crate) async fn machines(
                 p.empty { (say!("You have no machine here. {link}, or have the operator offer you one.", link = html! { a href="/hosted" { (t("Order one")) } })) }
             } @else {
                 table.cards {
-                    thead { tr { th scope="col" { (t("Contract")) } th scope="col" { (t("Lane")) }
+                    thead { tr { th scope="col" { (t("Machine")) } th scope="col" { (t("Offered")) } th scope="col" { (t("Lane")) }
                         th scope="col" { (t("Kind")) } th scope="col" { (t("State")) } } }
                     tbody { @for c in &all { tr {
-                        (cell!("Contract", html! { a href={ "/machines/" (c.id) } { (time(c.offered_at)) } }))
+                        (cell!("Machine", html! { a href={ "/machines/" (c.id) } { (c.machine_name()) } }))
+                        (cell!("Offered", time(c.offered_at)))
                         (cell!("Lane", c.lane))
                         (cell!("Kind", t(c.terms.kind.name())))
                         (cell!("State", html! { span.tag { (t(state_text(c))) } }))
@@ -101,6 +102,7 @@ pub(crate) async fn machine(
     let invoice = invoice.filter(|i| i.state.is_open()).map(|i| i.id);
     let border = state.farm().next_border(&c.lane).map_err(|e| farm_failure(&e))?;
     let goes_on = is_owner && c.runs_beyond(border);
+    let may_review = state.may_review(customer.account, id).await?;
     let title = format!("{} {}", m.thing.model, m.thing.serial);
     let content = html! {
         div.lead {
@@ -109,7 +111,7 @@ pub(crate) async fn machine(
         }
         @if c.state == HostingState::Offered { (offer(&visitor, &c, factors)) }
         @if c.state == HostingState::Ordered { (unpaid(&visitor, &c, invoice)) }
-        section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
+        section.sheet #figures data-live="farm lanes" aria-labelledby="figures-h" {
             header { h2 #figures-h { (t("Now")) } span.tag { (t(state_text(&c))) } }
             @if m.verdict == Verdict::ClaimsTooMuch {
                 p.message.bad role="alert" {
@@ -117,6 +119,7 @@ pub(crate) async fn machine(
                 }
             }
             (now(&m))
+            @if may_review { p.small { a href={ "/contracts/" (c.id) "/review" } { (t("Review this contract")) } } }
         }
         section.sheet aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("the last day of epochs, as measured")) } }
@@ -205,7 +208,7 @@ pub(crate) fn now(m: &HostedMachine) -> Markup {
                         @for (n, f) in r.fans_rpm.iter().enumerate() { @if n > 0 { " · " } (f) } " " (t("rpm")) } } }
                     div { dt { (t("Running for")) } dd { @match r.uptime_s {
                         Some(s) => (span_text(Duration::from_secs(s))), None => (t("not said")) }
-                        small { (say!("began anew {restarts} times", restarts = r.restarts)) } } }
+                        @if r.restarts > 0 { small { (counted!("began anew {n} time", "began anew {n} times", r.restarts)) } } } }
                     div { dt { (t("Last heard of")) } dd { (time(r.at))
                         @if let Some(f) = &r.fault { small { (f) } } } }
                 },

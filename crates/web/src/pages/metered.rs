@@ -162,12 +162,13 @@ pub(crate) async fn show(
     let usage = usage.map_err(|e| crate::trade::market_failure(&e))?;
     let footprint = state.metered_footprint(customer.account, id).await?;
     let powers = state.powers().await?;
+    let may_review = state.may_review(customer.account, id).await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { (t("Overview")) } }
             h1 { (c.title) }
         }
-        section.sheet #figures data-live="figures" aria-labelledby="figures-h" {
+        section.sheet #figures data-live="lanes money" aria-labelledby="figures-h" {
             header {
                 h2 #figures-h { (say!("{hashrate} on lane {lane}", hashrate = rate(c.hashrate), lane = c.lane)) }
                 span.tag { (t(state_text(c.state))) }
@@ -176,20 +177,21 @@ pub(crate) async fn show(
                 p.message.bad role="status" { (t("Your balance will soon be used up. Work stops then, and goes on after a top-up.")) }
             }
             (figures(&c))
+            @if may_review { p.small { a href={ "/contracts/" (c.id) "/review" } { (t("Review this contract")) } } }
         }
-        section.sheet #usage data-live="usage" aria-labelledby="usage-h" {
+        section.sheet #usage data-live="lanes money" aria-labelledby="usage-h" {
             header { h2 #usage-h { (t("Day by day")) } span.soft.small { (t("UTC, newest first")) } }
             (usage_table(&usage))
             p.small {
                 (say!("To recompute every line without us ({code}): {link}, {link2}", code = html! { code { "gruve statement check" } }, link = html! { a href={ "/contracts/" (c.id) "/terms.json" } { (t("signed terms")) } }, link2 = html! { a href={ "/contracts/" (c.id) "/statement.json" } { (t("statement")) } }))
             }
         }
-        section.sheet #energy data-live="energy" aria-labelledby="energy-h" {
+        section.sheet #energy data-live="lanes money" aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("of the last month's work, as measured")) } }
             (electricity(&footprint, &powers))
         }
         @if !c.notices.is_empty() {
-            section.sheet #notices data-live="notices" aria-labelledby="notices-h" {
+            section.sheet #notices data-live="lanes money" aria-labelledby="notices-h" {
                 header { h2 #notices-h { (t("Notices")) } }
                 ul { @for n in &c.notices { li { (time(n.at)) ": " (t(notice_text(n.kind))) } } }
             }

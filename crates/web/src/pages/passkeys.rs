@@ -192,13 +192,13 @@ fn table(visitor: &Visitor, all: &[Passkey], factors: gruve_accounts::Factors) -
         @if all.is_empty() { p.empty { (t("None yet.")) } } @else {
             table.cards {
                 thead { tr { th scope="col" { (t("Name")) } th scope="col" { (t("Kept")) } th scope="col" { (t("Added")) }
-                    th scope="col" { (t("Last used")) } th scope="col" { (t("Do")) } } }
+                    th scope="col" { (t("Last used")) } th scope="col" { (t("Action")) } } }
                 tbody { @for (n, p) in all.iter().enumerate() { tr {
                     (cell!("Name", p.name))
                     (cell!("Kept", if p.is_synced { t("in several devices") } else { t("in one device") }))
                     (cell!("Added", time(p.made)))
                     (cell!("Last used", match p.used { Some(at) => time(at), None => html! { (t("never")) } }))
-                    (cell!("Do", html! {
+                    (cell!("Action", html! {
                         details {
                             summary { (t("Rename")) span.visually-hidden { " " (p.name) } }
                             form.stack method="post" action="/account/passkeys/rename" {

@@ -27,7 +27,7 @@ pub(crate) async fn payouts(
             p { (t("What you have withdrawn, and where each payment is on its way.")) }
             p.actions { a.button href="/withdraw" { (t("Withdraw")) } }
         }
-        section.sheet #payouts data-live="payouts" aria-label=(t("Payouts")) { (payout_table(&all)) }
+        section.sheet #payouts data-live="money" aria-label=(t("Payouts")) { (payout_table(&all)) }
     };
     Ok(page(&visitor, t("Payouts"), true, &content))
 }
@@ -69,7 +69,7 @@ pub(crate) async fn payout(
             p.crumbs { a href="/payouts" { (t("Payouts")) } }
             h1 { (t("Payout")) }
         }
-        section.sheet #payout data-live="payout" aria-labelledby="payout-h" {
+        section.sheet #payout data-live="money" aria-labelledby="payout-h" {
             header { h2 #payout-h { (amount(p.amount)) } (payout_state(p.state).tag()) }
             @if let Some(why) = &p.reason { p.note { (heard(why)) } }
             dl.pairs {

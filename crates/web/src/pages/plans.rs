@@ -12,7 +12,7 @@ use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
 use gruve_market::{Plan, PlanKind, Scheme, least_price};
-use gruve_units::{Amount, Asset};
+use gruve_units::{Amount, Asset, Hashrate};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ pub(crate) async fn plans(
                 (side_by_side(&side, &records))
             }
         }
-        section.sheet #plans data-live="plans" aria-label=(t("Plans on sale")) {
+        section.sheet #plans data-live="lanes" aria-label=(t("Plans on sale")) {
             @if all.is_empty() { p.empty { (t("Nothing is on sale at the moment.")) } }
             @else { (table(&all, &lanes, &records)) }
         }
@@ -169,8 +169,12 @@ fn row(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>) -> Markup {
         td { span {
             @if on_sale { a.button href=(order_of(p)) { (t(order_text(p.kind))) span.visually-hidden { " " (p.title) } } }
             @else if !proven { span.small.soft { (t(NOT_PROVEN)) } }
-            @else { span.tag.warn { (t("Sold out")) } div.small.soft { (t("More comes on sale when machines prove more work.")) } }
-            @if let Some(l) = lane.filter(|_| proven) {
+            @else { span.tag.warn { (t("Sold out")) } div.small.soft { (t("More comes on sale when machines prove more work.")) }
+                @if let Some(l) = lane.filter(|l| l.stats.available > Hashrate::ZERO) {
+                    div.small.soft { (say!("{available} are left, less than the {least} that an order takes.", available = rate(l.stats.available), least = local(&exact_rate(p.hashrate_min)))) }
+                }
+            }
+            @if let Some(l) = lane.filter(|_| on_sale) {
                 div.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
             }
         } }

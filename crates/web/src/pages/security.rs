@@ -1,6 +1,7 @@
 //! How an account is protected: password, second factor, sessions, keys for programs.
 
 use crate::client::Client;
+use crate::device::device;
 use crate::extract::{Customer, Form};
 use crate::failure::Failure;
 use crate::layout::{Field, cell, page, token};
@@ -43,7 +44,8 @@ pub(crate) async fn security(
             }
             section.sheet.narrow aria-labelledby="passkeys-h" {
                 header { h2 #passkeys-h { (t("Passkeys")) } }
-                p { (say!("{link}: sign in with a finger, a face or a key. You have {passkeys}.", link = html! { a href="/account/passkeys" { (t("Passkeys")) } }, passkeys = factors.passkeys)) }
+                p { (say!("{link}: sign in with a finger, a face or a key.", link = html! { a href="/account/passkeys" { (t("Passkeys")) } }))
+                    @if factors.passkeys > 0 { " " (counted!("You have {n}.", "You have {n} of them.", factors.passkeys)) } }
             }
             section.sheet.narrow aria-labelledby="webhooks-h" {
                 header { h2 #webhooks-h { (t("Webhooks")) } }
@@ -172,13 +174,13 @@ fn email_form(visitor: &Visitor, f: Factors) -> Markup {
 fn session_table(visitor: &Visitor, sessions: &[SessionRow]) -> Markup {
     html! {
         table.cards {
-            thead { tr { th scope="col" { (t("Where")) } th scope="col" { (t("Since")) } th scope="col" { (t("Last used")) } th scope="col" { (t("Do")) } } }
+            thead { tr { th scope="col" { (t("Where")) } th scope="col" { (t("Since")) } th scope="col" { (t("Last used")) } th scope="col" { (t("Action")) } } }
             tbody { @for s in sessions { tr {
-                (cell!("Where", html! { (if s.about.is_empty() { t("unknown") } else { s.about.as_str() })
+                (cell!("Where", html! { (device(&s.about))
                     @if s.is_own { " " span.tag.good { (t("here")) } } }))
                 (cell!("Since", time(s.created)))
                 (cell!("Last used", time(s.seen)))
-                (cell!("Do", html! { @if !s.is_own {
+                (cell!("Action", html! { @if s.is_own { "–" } @else {
                     form method="post" action="/account/sessions/end" {
                         (token(visitor)) input type="hidden" name="id" value=(s.id);
                         button.plain type="submit" { (t("Sign out")) }
@@ -199,13 +201,13 @@ fn key_table(visitor: &Visitor, keys: &[ApiKey]) -> Markup {
         @if keys.is_empty() { p.empty { (t("No key.")) } } @else {
             table.cards {
                 thead { tr { th scope="col" { (t("Name")) } th scope="col" { (t("May")) } th scope="col" { (t("Ends")) }
-                    th scope="col" { (t("Last used")) } th scope="col" { (t("Do")) } } }
+                    th scope="col" { (t("Last used")) } th scope="col" { (t("Action")) } } }
                 tbody { @for k in keys { tr {
                     (cell!("Name", k.name))
                     (cell!("May", scope_words(&k.scopes)))
                     (cell!("Ends", time(k.expires)))
                     (cell!("Last used", match k.used { Some(at) => time(at), None => html! { (t("never")) } }))
-                    (cell!("Do", html! { form method="post" action="/account/keys/end" {
+                    (cell!("Action", html! { form method="post" action="/account/keys/end" {
                         (token(visitor)) input type="hidden" name="id" value=(k.id);
                         button.plain type="submit" { (t("End it")) }
                     } }))

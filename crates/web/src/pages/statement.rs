@@ -26,7 +26,7 @@ pub(crate) async fn statement(
             h1 { (t("Statement")) }
             p { (t("Every entry in our books that changed your available balance, newest first.")) }
         }
-        section.sheet #lines data-live="lines" aria-label=(t("Statement")) {
+        section.sheet #lines data-live="money" aria-label=(t("Statement")) {
             @if lines.is_empty() {
                 p.empty { (t("Nothing yet.")) }
             } @else {

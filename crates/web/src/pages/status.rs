@@ -10,7 +10,7 @@ use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::watch::uptime::{Day, days, share};
 use crate::watch::{Alert, Bulletin};
-use crate::words::{say, t, text};
+use crate::words::{counted, say, t, text};
 use axum::extract::State;
 use gruve_units::Timestamp;
 use maud::{Markup, html};
@@ -116,7 +116,7 @@ async fn status(State(state): State<AppState>, visitor: Visitor) -> Result<Marku
         @for b in s.bulletins.iter().filter(|b| b.ended.is_none()) {
             section.sheet aria-label=(b.title) { header { h2 { (b.title) } } p { (b.body) } p.small.soft { (time(b.made)) } }
         }
-        section.sheet #parts data-live="parts" aria-labelledby="parts-h" {
+        section.sheet #parts data-live="health" aria-labelledby="parts-h" {
             header { h2 #parts-h { (t("Parts")) } }
             @for p in &s.parts { (part(p)) }
         }
@@ -131,10 +131,10 @@ async fn status(State(state): State<AppState>, visitor: Visitor) -> Result<Marku
 /// One part: its state in words, its uptime, and a bar for each day, told in words to who does not see it.
 fn part(p: &Part) -> Markup {
     let label = text!(
-        "{part}: uptime {share} over {days} days",
+        "{part}: uptime {share} over {days}",
         part = p.title(),
         share = percent_of(share(&p.days)),
-        days = p.days.len()
+        days = counted!("{n} day", "{n} days", p.days.len())
     );
     html! {
         div.part {

@@ -99,7 +99,7 @@ async fn ask_page(
         @if !usable.is_empty() {
             (limits(state, &usable))
             section.sheet aria-labelledby="book-h" {
-                header { h2 #book-h { (t("Address book")) } a.small href="/account/addresses" { (t("Change it")) } }
+                header { h2 #book-h { (t("Address book")) } a.small href="/account/addresses" { (t("Manage the addresses")) } }
                 (entries(state, &book))
             }
         }
@@ -115,15 +115,15 @@ fn limits(state: &AppState, usable: &[&BalanceView]) -> Markup {
         section.sheet aria-labelledby="limits-h" {
             header { h2 #limits-h { (t("Limits")) } }
             table.cards {
-                thead { tr { th scope="col" { (t("Asset")) } th.r scope="col" { (t("One payout, at most")) }
-                    th.r scope="col" { (t("All of 24 hours, at most")) } th.r scope="col" { (t("Two people above")) } } }
+                thead { tr { th scope="col" { (t("Asset")) } th.r scope="col" { (t("One payout, up to")) }
+                    th.r scope="col" { (t("All of 24 hours, up to")) } th.r scope="col" { (t("Two people look above")) } } }
                 tbody { @for (asset, b) in &all {
-                    @let bound = |n: Option<i64>| html! { @match n { Some(n) => (amount(Amount::new(*asset, n))), None => "–" } };
+                    @let bound = |n: Option<i64>| html! { @match n { Some(n) => (amount(Amount::new(*asset, n))), None => (t("no limit")) } };
                     tr {
                         (cell!("Asset", asset))
-                        (cell!(r "One payout, at most", bound(Some(b.one))))
-                        (cell!(r "All of 24 hours, at most", bound(b.day)))
-                        (cell!(r "Two people above", bound(b.two_above)))
+                        (cell!(r "One payout, up to", bound(Some(b.one))))
+                        (cell!(r "All of 24 hours, up to", bound(b.day)))
+                        (cell!(r "Two people look above", bound(b.two_above)))
                     }
                 } }
             }

@@ -3,6 +3,7 @@
 //! that a page shows was written by the room that owns it.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+pub mod balances;
 pub mod browser;
 mod chain;
 pub mod chromium;

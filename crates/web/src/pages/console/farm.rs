@@ -60,7 +60,7 @@ async fn sites_content(
                 &[("site", &site.name)])) } },
         ]);
     }
-    let columns = ["Site", "Machines", "Electricity", "Agent", "Do"];
+    let columns = ["Site", "Machines", "Electricity", "Agent", "Action"];
     Ok(html! {
         (sheet("sites", "Sites", &table("Sites", &columns, &rows)))
         @if may { (sheet("power", "State a site's electricity", &html! {
@@ -149,7 +149,7 @@ pub(crate) async fn machines(
     let lanes: Vec<&str> = state.market().config().lanes.iter().map(|l| l.lane.as_str()).collect();
     let content = html! {
         (sheet("inventory", "Inventory", &table("Machines", &columns, &rows)))
-        (sheet("acts", "Idled and moved machines", &table("Records", &["Lane", "What", ">Rate", "Epochs", "Why", "Do"], &acts)))
+        (sheet("acts", "Idled and moved machines", &table("Records", &["Lane", "What", ">Rate", "Epochs", "Why", "Action"], &acts)))
         @if may {
             (sheet("away", "Record machines that are switched off or moved", &html! {
                 form.stack method="post" action="/console/acts" {

@@ -50,7 +50,7 @@ pub(crate) async fn hosting(
             } },
         ]);
     }
-    let columns = ["Customer", "Machine", "Kind", "State", "Epochs", ">Owes", "Do"];
+    let columns = ["Customer", "Machine", "Kind", "State", "Epochs", ">Owes", "Action"];
     let content = html! {
         (sheet("hosting", "Hosting contracts", &table("Hosting contracts", &columns, &rows)))
         @if may { (sheet("offer", "Offer a machine", &offer_form(&visitor))) }

@@ -68,7 +68,7 @@ pub(crate) async fn payouts(
             })
             .collect();
         if !rows.is_empty() || of == PayoutState::Requested {
-            let columns = ["Requested", "Customer", ">Amount", "To", "Transaction", "Do"];
+            let columns = ["Requested", "Customer", ">Amount", "To", "Transaction", "Action"];
             let list = table("Payouts", &columns, &rows);
             parts.push(sheet(of.word(), payout_state(of).text, &list));
         }

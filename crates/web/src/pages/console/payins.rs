@@ -27,7 +27,7 @@ pub(crate) async fn pay_ins(
     let may = staff.role.may(Permission::PlacePayIns);
     let waiting = state.treasury().bank_entries_waiting().await?;
     let rows: Vec<_> = waiting.iter().map(|e| row(&visitor, may, e)).collect();
-    let columns = ["Booked", ">Amount", "From", "Text", "Why it waits", "Do"];
+    let columns = ["Booked", ">Amount", "From", "Text", "Why it waits", "Action"];
     let mut tx = state.store().read().await?;
     let compared = state.treasury().compare_banks(&mut tx).await;
     let compared = compared.map_err(|e| treasury_failure(&e))?;
@@ -173,5 +173,5 @@ pub(super) fn payments(visitor: &Visitor, may: bool, all: &[Payment]) -> Markup 
         ]
     };
     let rows: Vec<_> = all.iter().map(row).collect();
-    table("Payments", &["When", "By", ">Amount", ">Taken back", "Id", "Do"], &rows)
+    table("Payments", &["When", "By", ">Amount", ">Taken back", "Id", "Action"], &rows)
 }

@@ -28,7 +28,8 @@ pub(crate) async fn plans(
     let may = staff.role.may(Permission::SetPlans);
     let offers = state.market().offers().await.map_err(|e| market_failure(&e))?;
     let rows: Vec<_> = offers.iter().map(|o| row(&state, &visitor, may, o)).collect();
-    let columns = ["Plan", "Title", "Lane", "Kind", ">Price a day", ">Version", "Standing", "Do"];
+    let columns =
+        ["Plan", "Title", "Lane", "Kind", ">Price a day", ">Version", "Standing", "Action"];
     let content = html! {
         (sheet("plans", "Plans", &table("Plans", &columns, &rows)))
         @if may { (sheet("new", "Make a plan", &form_markup(&state, &visitor, &PlanForm::blank(), false))) }

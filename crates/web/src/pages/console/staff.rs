@@ -46,7 +46,7 @@ pub(crate) async fn staff(
     let mut columns = vec!["What"];
     columns.extend(Role::ALL.map(Role::name));
     let content = html! {
-        (sheet("staff", "Staff", &table("Staff", &["Name", "Role", "Since", "Do"], &rows)))
+        (sheet("staff", "Staff", &table("Staff", &["Name", "Role", "Since", "Action"], &rows)))
         @if may { (sheet("give", "Give a role", &html! {
             form.stack method="post" action="/console/staff" {
                 (token(&visitor))
