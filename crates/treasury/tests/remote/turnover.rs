@@ -24,6 +24,7 @@ gruve_store::laws! { turnover: [
     payments_in_a_currency_that_the_books_do_not_keep_are_the_operators_own,
     what_is_booked_while_services_are_compared_counts_once,
     what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted,
+    what_differs_is_kept_for_whoever_looks_until_it_is_compared_again,
     a_line_that_is_taken_out_of_the_books_is_found,
     payments_that_arrive_in_another_currency_are_booked_in_both,
     broken_off_anywhere_each_line_is_booked_once,
@@ -303,6 +304,42 @@ async fn what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted(s
     }
     b.service.books.lock().unwrap().astray = 0;
     b.agrees().await;
+}
+
+async fn what_differs_is_kept_for_whoever_looks_until_it_is_compared_again(store: Store) {
+    let mut b = bench(store).await;
+    assert_eq!(b.house.treasury.services_compared(), None, "nobody has asked yet");
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let asked = async |b: &Bench| {
+        b.service.books.lock().unwrap().limits.clear();
+        b.hour().await;
+        b.service.books.lock().unwrap().limits.len()
+    };
+    assert_eq!(asked(&b).await, 1, "where they agree nothing is read for it");
+    let kept = |b: &Bench| {
+        let compared = b.house.treasury.services_compared().unwrap();
+        let [c] = compared.all[..] else { panic!("{compared:?}") };
+        (compared.at, c.there, c.books, c.difference)
+    };
+    let now = b.house.clock.now();
+    assert_eq!(kept(&b), (now, eur(455), eur(455), eur(0)));
+
+    b.service.books.lock().unwrap().astray = -7;
+    assert!(asked(&b).await > 1, "a difference is not told before all lines are known");
+    let told = (b.house.clock.now(), eur(448), eur(455), eur(-7));
+    assert_eq!(kept(&b), told);
+    b.service.mood(Mood::Down);
+    b.hour().await;
+    assert_eq!(kept(&b), told, "a service that is down has said nothing else");
+    b.service.mood(Mood::Well);
+    b.service.books.lock().unwrap().astray = 0;
+    b.hour().await;
+    assert_eq!(kept(&b), (b.house.clock.now(), eur(455), eur(455), eur(0)));
+    b.restart();
+    assert_eq!(b.house.treasury.services_compared(), None);
+    b.house.treasury.poll_checkouts().await.unwrap();
+    assert_eq!(kept(&b).3, eur(0), "a start asks anew");
 }
 
 async fn a_line_that_is_taken_out_of_the_books_is_found(store: Store) {
