@@ -270,7 +270,8 @@ async fn waiting_of(
     tx: &mut Tx,
     owed: &BTreeSet<(AccountId, Asset)>,
 ) -> Result<BTreeMap<(AccountId, Asset), i64>> {
-    let given: Vec<Value> = owed.iter().flat_map(|(account, asset)| params![*account, *asset]).collect();
+    let given: Vec<Value> =
+        owed.iter().flat_map(|(account, asset)| params![*account, *asset]).collect();
     let mut all = BTreeMap::new();
     if !given.is_empty() {
         for row in tx.fetch_many(&sql::WAITING_OF, given).await? {

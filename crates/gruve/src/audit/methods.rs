@@ -60,10 +60,7 @@ pub(super) async fn audit(treasury: &Treasury, tx: &mut Tx) -> Result<Audited, S
 }
 
 /// What the services say. To be called without a transaction: its caller would hold it for as long as they take.
-pub(super) async fn ask_services(
-    treasury: &Treasury,
-    audited: &mut Audited,
-) -> Result<(), String> {
+pub(super) async fn ask_services(treasury: &Treasury, audited: &mut Audited) -> Result<(), String> {
     let all = match treasury.compare_services().await {
         Ok(all) => all,
         Err(TreasuryError::Service { method, why, .. }) => {

@@ -25,6 +25,9 @@ gruve_store::laws! { turnover: [
     what_is_booked_while_services_are_compared_counts_once,
     what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted,
     what_differs_is_kept_for_whoever_looks_until_it_is_compared_again,
+    an_account_that_moves_while_it_is_compared_is_read_again,
+    a_line_that_is_shown_late_is_booked_all_the_same,
+    a_payment_without_a_line_is_no_finding_before_its_line_is_due,
     a_line_that_is_taken_out_of_the_books_is_found,
     payments_that_arrive_in_another_currency_are_booked_in_both,
     broken_off_anywhere_each_line_is_booked_once,
@@ -340,6 +343,58 @@ async fn what_differs_is_kept_for_whoever_looks_until_it_is_compared_again(store
     assert_eq!(b.house.treasury.services_compared(), None);
     b.house.treasury.poll_checkouts().await.unwrap();
     assert_eq!(kept(&b).3, eur(0), "a start asks anew");
+}
+
+async fn an_account_that_moves_while_it_is_compared_is_read_again(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let holds = Arc::new(Barrier::new(2));
+    b.service.books.lock().unwrap().holds_balance = Some(holds.clone());
+    // The balance is said; before the lines are, there is one more.
+    let moving = async {
+        holds.wait().await;
+        b.line("txn_2", "payout", (-100, 0), &Value::Null);
+        holds.wait().await;
+    };
+    let (compared, ()) = tokio::join!(b.compared(), moving);
+    let c = compared.unwrap();
+    assert_eq!((c.there, c.unread, c.difference), (eur(355), eur(355), eur(0)));
+}
+
+async fn a_line_that_is_shown_late_is_booked_all_the_same(store: Store) {
+    let mut b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let made = b.house.clock.now().secs();
+    b.house.clock.advance(HOUR * 3);
+    b.line("txn_3", "payout", (-100, 0), &Value::Null);
+    b.hour().await;
+    assert_eq!(b.at("stripe").await, 355);
+    // Of before what was read already, as after a start, when nothing of the reading is remembered.
+    b.line("txn_2", "payout", (-50, 0), &Value::Null);
+    b.service.set("v1/balance_transactions/txn_2", &json!({ "created": made + 1 }));
+    b.restart();
+    b.hour().await;
+    assert_eq!((b.at("stripe").await, b.at("transit").await), (305, 150));
+    b.agrees().await;
+}
+
+async fn a_payment_without_a_line_is_no_finding_before_its_line_is_due(store: Store) {
+    let b = bench(store).await;
+    b.topped_up(1, 500).await;
+    let read = async |day: u32| {
+        // Until when the account is read, its lines say.
+        b.line(&format!("txn_{day}"), "payout", (-1, 0), &Value::Null);
+        b.hour().await;
+        b.findings().await.len()
+    };
+    for day in 0..2 {
+        assert_eq!(read(day).await, 0, "day {day}");
+        b.house.clock.advance(HOUR * 22);
+    }
+    b.house.clock.advance(HOUR * 24);
+    assert_eq!(read(3).await, 1);
 }
 
 async fn a_line_that_is_taken_out_of_the_books_is_found(store: Store) {
