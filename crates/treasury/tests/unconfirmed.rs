@@ -12,6 +12,7 @@ use gruve_units::{Amount, Asset, Duration};
 
 gruve_store::laws! { unconfirmed: [
     what_waits_is_marked_and_moves_no_money,
+    what_comes_to_another_address_of_the_houses_marks_no_invoice,
     what_leaves_the_pool_leaves_no_mark,
     marks_are_made_again_after_a_restart,
     a_full_pool_is_read_in_parts_and_what_is_new_comes_first,
@@ -77,6 +78,15 @@ async fn what_waits_is_marked_and_moves_no_money(store: Store) {
     house.follow().await;
     look(&house).await;
     assert_eq!(marks(&house, &invoice).await.len(), 1);
+}
+
+async fn what_comes_to_another_address_of_the_houses_marks_no_invoice(store: Store) {
+    let house = House::new(store, 1).await;
+    // Its address has the number that the one of capital has, too.
+    let invoice = house.invoice(1, PRICE, Purpose::TopUp).await;
+    house.pay(&house.treasury.capital_address(ASSET).unwrap(), PRICE);
+    assert_eq!(look(&house).await.read, 1);
+    assert_eq!((marks(&house, &invoice).await, house.treasury.marks_count()), (Vec::new(), 0));
 }
 
 async fn what_leaves_the_pool_leaves_no_mark(store: Store) {
@@ -253,20 +263,31 @@ async fn a_page_of_invoices_is_told_each_what_waits_for_it(store: Store) {
     assert!(told.values().all(|u| u.marks.is_empty()), "{told:?}");
     assert!(told.values().all(|u| u.blocks == CONFIRMATIONS), "{told:?}");
 
-    house.pay(&more.address, PRICE / 2);
-    house.pay(&more.address, PRICE / 2);
-    house.pay(&others.address, PRICE);
+    for _ in 0..4 {
+        house.pay(&more.address, PRICE / 4);
+        look(&house).await;
+        house.clock.advance(Duration::from_secs(1));
+    }
+    house.pay(&others.address, 2 * PRICE);
     look(&house).await;
     let told = page().await;
     let of = |invoice: &Invoice| {
         let told = &told[&invoice.id];
         assert!(told.marks.iter().all(|m| m.invoice == invoice.id), "{told:?}");
+        assert!(told.marks.is_sorted_by_key(|m| m.seen_at), "the oldest first: {told:?}");
         (told.marks.len(), told.sum(ASSET).minor, told.blocks)
     };
     assert_eq!(of(&own), (0, 0, CONFIRMATIONS), "what stands in a block, and no more");
-    assert_eq!(of(&more), (2, PRICE, 9), "with what the same customer has in a block");
-    assert_eq!(of(&others), (1, PRICE, CONFIRMATIONS), "another customer's counts for nobody else");
+    assert_eq!(of(&more), (4, PRICE, 9), "with what the same customer has in a block");
+    assert_eq!(of(&others), (1, 2 * PRICE, 9), "which counts for nobody else");
     assert_eq!(of(&empty), (0, 0, CONFIRMATIONS));
     assert_eq!(of(&closed), (0, 0, CONFIRMATIONS));
     assert!(!told.contains_key(&by_bank.id), "no chain pays it");
+
+    house.mine(1).await;
+    look(&house).await;
+    let blocks = page().await.into_iter().map(|(id, told)| (id, told.blocks));
+    let blocks: std::collections::BTreeMap<_, _> = blocks.collect();
+    assert_eq!(blocks[&others.id], 9);
+    assert_eq!(blocks[&closed.id], CONFIRMATIONS, "what is over waits for nothing");
 }

@@ -26,6 +26,7 @@ gruve_store::laws! { turnover: [
     what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted,
     what_differs_is_kept_for_whoever_looks_until_it_is_compared_again,
     an_account_that_moves_while_it_is_compared_is_read_again,
+    a_list_that_never_ends_is_left_and_begun_again_after_a_while,
     a_line_that_is_shown_late_is_booked_all_the_same,
     a_payment_without_a_line_is_no_finding_before_its_line_is_due,
     a_line_that_is_taken_out_of_the_books_is_found,
@@ -111,6 +112,11 @@ async fn the_services_account_is_booked_line_by_line_and_comes_to_what_it_says(s
     b.line("txn_6", "payout_reversal", (250, 0), &json!({ "object": "payout" }));
     b.hour().await;
     assert_eq!((b.at("stripe").await, b.at("transit").await), (252, 0));
+    b.agrees().await;
+    // A charge that was made by no place of ours names none of our payments.
+    b.line("txn_7", "charge", (10, 1), &json!({ "currency": "eur", "metadata": {} }));
+    b.hour().await;
+    assert_eq!((b.at("stripe").await, b.at("card").await, b.at("operator").await), (261, 0, -9));
     b.agrees().await;
 }
 
@@ -360,6 +366,30 @@ async fn an_account_that_moves_while_it_is_compared_is_read_again(store: Store) 
     let (compared, ()) = tokio::join!(b.compared(), moving);
     let c = compared.unwrap();
     assert_eq!((c.there, c.unread, c.difference), (eur(355), eur(355), eur(0)));
+}
+
+async fn a_list_that_never_ends_is_left_and_begun_again_after_a_while(store: Store) {
+    let b = bench(store).await;
+    b.topped_up(1, 500).await;
+    for n in 0..30 {
+        b.line(&format!("txn_{n}"), "payout", (-1, 0), &Value::Null);
+    }
+    let asked = async |rounds: u32| {
+        b.service.books.lock().unwrap().listed.clear();
+        for _ in 0..rounds {
+            b.house.treasury.poll_checkouts().await.unwrap();
+        }
+        let books = b.service.books.lock().unwrap();
+        books.listed.iter().filter(|l| l.starts_with("v1/balance_transactions")).count()
+    };
+    b.service.books.lock().unwrap().lists = Lists::NeverEnding;
+    b.house.clock.advance(HOUR);
+    assert!(asked(2).await >= 2, "its first page twice");
+    assert_eq!(asked(3).await, 0, "and then no more");
+    b.service.books.lock().unwrap().lists = Lists::Well;
+    b.house.clock.advance(Duration::from_secs(600));
+    assert!(asked(2).await >= 2, "soon, not in an hour");
+    assert_eq!(b.at("transit").await, 30);
 }
 
 async fn a_line_that_is_shown_late_is_booked_all_the_same(store: Store) {
