@@ -106,9 +106,8 @@ pub async fn audit(
     findings.extend(conversions.map_err(|e| e.to_string())?);
     let (mut lanes, mut counted) = (Vec::new(), Counted::default());
     let (mut not_compared, mut own_blocks) = (Vec::new(), 0);
-    let money = methods::audit(&parts.treasury, &mut tx).await?;
-    findings.extend(money.findings);
-    not_compared.extend(money.not_compared);
+    let mut money = methods::audit(&parts.treasury, &mut tx).await?;
+    let mut in_blocks = Vec::new();
     for lane in &config.lanes {
         let log = parts.share_log(&lane.id).map_err(|e| e.to_string())?;
         let audit = parts.market.audit_log(&lane.id, &log).await.map_err(|e| e.to_string())?;
@@ -117,14 +116,7 @@ pub async fn audit(
         for asset in std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)) {
             wallets.push(audit_wallet(&parts, &mut tx, asset, &mut findings).await?);
         }
-        compare_with_node(&parts, lane.asset, &mut findings, &mut not_compared).await;
-        let audited = in_block::audit(&parts, &config, lane, &mut tx).await?;
-        own_blocks += audited.blocks;
-        findings.extend(audited.findings);
-        let why = audited
-            .not_compared
-            .map(|why| format!("blocks of {} that paid owners: {why}", lane.id));
-        not_compared.extend(why);
+        in_blocks.push(in_block::audit(&parts, &config, lane, &mut tx).await?);
         lanes.push(LaneReport {
             lane: lane.id.clone(),
             closed_epochs: audit.epochs,
@@ -142,6 +134,23 @@ pub async fn audit(
     let mut pay_in_chains = Vec::new();
     for chain in &config.pay_in_chains {
         pay_in_chains.push(audit_wallet(&parts, &mut tx, chain.asset, &mut findings).await?);
+    }
+    // Others may take long to answer: nothing of the database is held for them.
+    drop(tx);
+    methods::ask_services(&parts.treasury, &mut money).await?;
+    findings.extend(money.findings);
+    not_compared.extend(money.not_compared);
+    for (lane, mut audited) in config.lanes.iter().zip(in_blocks) {
+        compare_with_node(&parts, lane.asset, &mut findings, &mut not_compared).await;
+        in_block::ask_node(&parts, lane, &mut audited).await?;
+        own_blocks += audited.blocks;
+        findings.extend(audited.findings);
+        let why = audited
+            .not_compared
+            .map(|why| format!("blocks of {} that paid owners: {why}", lane.id));
+        not_compared.extend(why);
+    }
+    for chain in &config.pay_in_chains {
         compare_with_node(&parts, chain.asset, &mut findings, &mut not_compared).await;
     }
     let accepted = if accepted.is_empty() {

@@ -119,13 +119,15 @@ pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
-pub use remote::{BtcPayConfig, Heard, Polled, Secret, ServiceComparison, StripeConfig};
+pub use remote::{
+    BtcPayConfig, Heard, Polled, Secret, ServiceComparison, ServicesCompared, StripeConfig,
+};
 pub use sealed::Passphrase;
 pub use seed::{Seed, SeedError};
 pub use select::Rate;
 pub use sql::MIGRATIONS;
 #[doc(hidden)]
-pub use sql::statements;
+pub use sql::{many_statements, statements};
 pub use strangers::{Explained, Lock};
 pub use transaction::TransactionError;
 pub use treasury::{CrashPoints, Treasury};

@@ -280,6 +280,14 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     own.chain(accounts).chain(conversions).chain(turnover).chain(unconfirmed).chain(lists).collect()
 }
 
+/// Every statement over many rows with its name, for the same test.
+#[doc(hidden)]
+#[must_use]
+pub fn many_statements() -> Vec<(&'static str, gruve_store::Many)> {
+    let conversions = crate::conversion::sql::MANY_STATEMENTS.iter();
+    conversions.chain(crate::unconfirmed::sql::MANY_STATEMENTS).copied().collect()
+}
+
 /// Runs one of the two statements above for any number of keys.
 pub(crate) async fn among(
     tx: &mut Tx,

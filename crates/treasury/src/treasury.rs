@@ -8,7 +8,8 @@ use crate::select::Costs;
 use crate::unconfirmed::Pools;
 use crate::{
     BankAccount, ChainWallet, DepthStep, ExternalSigner, InvoiceSink, Keychain, PayoutLimits,
-    PayoutPolicy, Rate, Result, ScriptForm, TreasuryConfig, TreasuryError, WalletKeys,
+    PayoutPolicy, Rate, Result, ScriptForm, ServicesCompared, TreasuryConfig, TreasuryError,
+    WalletKeys,
 };
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{ChainParams, NetworkName, Node};
@@ -16,7 +17,7 @@ use gruve_store::{Store, params};
 use gruve_units::{Asset, Clock, Entropy, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Where a test may break the room off, as a crash would; see [`Treasury::break_off_with`].
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) missed: tokio::sync::Mutex<Missed>,
     /// How far the account that we have there is read.
     pub(crate) turnover: tokio::sync::Mutex<Turnover>,
+    /// What it had of ours when it was last read. In memory alone: it is asked again after a start.
+    pub(crate) compared: Mutex<Option<ServicesCompared>>,
     pub(crate) limits: Vec<PayoutLimits>,
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
@@ -164,6 +167,7 @@ impl Treasury {
             services: Services::new(config.stripe, config.btcpay)?,
             missed: tokio::sync::Mutex::default(),
             turnover: tokio::sync::Mutex::default(),
+            compared: Mutex::default(),
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,

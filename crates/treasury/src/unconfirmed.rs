@@ -28,14 +28,13 @@
 mod look;
 pub(crate) mod sql;
 
-use crate::depth::depth_of;
+use crate::depth::{DepthStep, depth_of};
 use crate::payouts::written_id;
-use crate::sql::RECEIPT;
 use crate::{Invoice, Result, Treasury};
 use futures_util::future::join_all;
-use gruve_store::params;
-use gruve_units::{Amount, Asset, InvoiceId, Timestamp};
-use std::collections::{BTreeMap, HashSet};
+use gruve_store::{Tx, Value, params};
+use gruve_units::{AccountId, Amount, Asset, InvoiceId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -151,46 +150,73 @@ impl Treasury {
     /// # Errors
     /// The database's.
     pub async fn unconfirmed(&self, invoice: &Invoice) -> Result<Option<Unconfirmed>> {
-        let asset = invoice.asset();
-        let (least, depths) = match (self.wallet(asset), self.account_wallet(asset)) {
-            (Ok(wallet), _) => (wallet.confirmations, &wallet.depths),
-            (_, Ok(wallet)) => (wallet.confirmations, &wallet.depths),
-            _ => return Ok(None),
-        };
-        let mut marks = self.marks_of(invoice);
-        // A list holds many that are over.
-        if marks.is_empty() && !invoice.state.is_open() {
-            return Ok(Some(Unconfirmed { marks, blocks: least }));
-        }
-        let mut tx = self.0.store.read().await?;
-        for at in (0..marks.len()).rev() {
-            let key = params![asset, marks[at].txid, marks[at].vout];
-            let row = tx.fetch_optional(RECEIPT, &key).await?;
-            // In a block already: the next look will see that it is out of the pool.
-            if row.map(|r| r.get::<Option<u64>>("height")).transpose()?.flatten().is_some() {
-                marks.remove(at);
-            }
-        }
-        let row = tx.fetch_one(sql::WAITING_WITH, &params![invoice.id]).await?;
-        let waiting = marks
-            .iter()
-            .fold(row.get::<i64>("minor")?, |sum, mark| sum.saturating_add(mark.amount.minor));
-        Ok(Some(Unconfirmed { marks, blocks: least.max(depth_of(depths, waiting)) }))
+        let mut one = self.unconfirmed_of(std::slice::from_ref(invoice)).await?;
+        Ok(one.remove(&invoice.id))
     }
 
-    /// An invoice's marks, the oldest first; none where the last look is too long ago.
-    fn marks_of(&self, invoice: &Invoice) -> Vec<Mark> {
-        let now = self.now();
-        let pools = self.0.pools.all();
-        let Some(pool) = pools.get(&invoice.asset()) else { return Vec::new() };
-        let holds = |at: Timestamp| now < at || now.since(at) <= LOOK_HOLDS;
-        if !pool.looked_at.is_some_and(holds) {
-            return Vec::new();
+    /// The same of a page of invoices, asked for at once; those that no chain pays are left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unconfirmed_of(
+        &self,
+        invoices: &[Invoice],
+    ) -> Result<BTreeMap<InvoiceId, Unconfirmed>> {
+        let mut marks = self.marks_of(invoices);
+        let (mut all, mut asked) = (BTreeMap::new(), Vec::new());
+        for invoice in invoices {
+            let Some((least, depths)) = self.depths_of(invoice.asset()) else { continue };
+            let marks = marks.remove(&invoice.id).unwrap_or_default();
+            // A list holds many that are over.
+            if !marks.is_empty() || invoice.state.is_open() {
+                asked.push((invoice, depths));
+            }
+            all.insert(invoice.id, Unconfirmed { marks, blocks: least });
         }
-        let own = pool.marks.values().filter(|m| m.invoice == invoice.id);
-        let mut marks: Vec<Mark> = own.copied().collect();
-        marks.sort_by_key(|m| (m.seen_at, m.txid, m.vout));
-        marks
+        let marks: Vec<Mark> = all.values().flat_map(|u| &u.marks).copied().collect();
+        let stepped = asked.iter().filter(|(_, depths)| !depths.is_empty());
+        let owed = stepped.map(|(i, _)| (i.account, i.asset())).collect::<BTreeSet<_>>();
+        if marks.is_empty() && owed.is_empty() {
+            return Ok(all);
+        }
+        let mut tx = self.0.store.read().await?;
+        let in_blocks = in_blocks(&mut tx, &marks).await?;
+        let waiting = waiting_of(&mut tx, &owed).await?;
+        for (invoice, depths) in asked {
+            let Some(told) = all.get_mut(&invoice.id) else { continue };
+            // In a block already: the next look will see that it is out of the pool.
+            told.marks.retain(|m| !in_blocks.contains(&(m.amount.asset, m.txid, m.vout)));
+            let stands = waiting.get(&(invoice.account, invoice.asset())).copied().unwrap_or(0);
+            let marked = told.sum(invoice.asset()).minor;
+            told.blocks = told.blocks.max(depth_of(depths, stands.saturating_add(marked)));
+        }
+        Ok(all)
+    }
+
+    /// How deep every pay-in of a coin must be, and the larger ones; `None` for what no chain of ours pays.
+    fn depths_of(&self, asset: Asset) -> Option<(u64, &[DepthStep])> {
+        match (self.wallet(asset), self.account_wallet(asset)) {
+            (Ok(wallet), _) => Some((wallet.confirmations, &wallet.depths)),
+            (_, Ok(wallet)) => Some((wallet.confirmations, &wallet.depths)),
+            _ => None,
+        }
+    }
+
+    /// Marks of these invoices, of each the oldest first; none where the last look is too long ago.
+    fn marks_of(&self, invoices: &[Invoice]) -> BTreeMap<InvoiceId, Vec<Mark>> {
+        let now = self.now();
+        let wanted: BTreeSet<InvoiceId> = invoices.iter().map(|i| i.id).collect();
+        let holds = |at: Timestamp| now < at || now.since(at) <= LOOK_HOLDS;
+        let pools = self.0.pools.all();
+        let known = pools.values().filter(|pool| pool.looked_at.is_some_and(holds));
+        let mut own: BTreeMap<InvoiceId, Vec<Mark>> = BTreeMap::new();
+        for mark in known.flat_map(|pool| pool.marks.values()) {
+            if wanted.contains(&mark.invoice) {
+                own.entry(mark.invoice).or_default().push(*mark);
+            }
+        }
+        own.values_mut().for_each(|marks| marks.sort_by_key(|m| (m.seen_at, m.txid, m.vout)));
+        own
     }
 
     /// How many marks there are, for whoever watches for changes.
@@ -224,6 +250,35 @@ impl Treasury {
             }
         }
     }
+}
+
+/// Which marks' outputs stand in a block.
+async fn in_blocks(tx: &mut Tx, marks: &[Mark]) -> Result<BTreeSet<(Asset, [u8; 32], u32)>> {
+    let given = |m: &Mark| params![m.amount.asset, m.txid, m.vout];
+    let given: Vec<Value> = marks.iter().flat_map(given).collect();
+    let mut all = BTreeSet::new();
+    if !given.is_empty() {
+        for row in tx.fetch_many(&sql::IN_BLOCKS, given).await? {
+            all.insert((row.get("asset")?, row.get("txid")?, row.get("vout")?));
+        }
+    }
+    Ok(all)
+}
+
+/// What customers have waiting in blocks, each in a coin.
+async fn waiting_of(
+    tx: &mut Tx,
+    owed: &BTreeSet<(AccountId, Asset)>,
+) -> Result<BTreeMap<(AccountId, Asset), i64>> {
+    let given: Vec<Value> =
+        owed.iter().flat_map(|(account, asset)| params![*account, *asset]).collect();
+    let mut all = BTreeMap::new();
+    if !given.is_empty() {
+        for row in tx.fetch_many(&sql::WAITING_OF, given).await? {
+            all.insert((row.get("account")?, row.get("asset")?), row.get("minor")?);
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

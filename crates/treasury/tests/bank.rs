@@ -15,11 +15,11 @@ use compared::{
 };
 use fake::{HOUR, House, account, contract};
 use gruve_ledger::{Account, balance};
-use gruve_store::Store;
+use gruve_store::{Store, transact};
 use gruve_treasury::{
-    BankWord, CrashPoints, Invoice, InvoiceState, PayInFor, Purpose, TreasuryError,
+    BankWord, CrashPoints, Invoice, InvoiceState, Method, PayInFor, Purpose, TreasuryError,
 };
-use gruve_units::{Amount, Asset};
+use gruve_units::{Amount, Asset, BankEntryId, PaymentId};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -402,9 +402,29 @@ async fn what_the_bank_takes_back_is_the_customers_first_and_the_operators_then(
     let word = BankWord::Belongs(PayInFor::Account(account(1)));
     let credited = house.treasury.decide_bank_entry(waits[0].id, &word, "").await;
     assert!(matches!(credited, Err(TreasuryError::NotPositive)), "what was taken is not credited");
+    let refused = async |entry: BankEntryId, from: PaymentId, why: &str| {
+        let word = BankWord::TakesBack(from);
+        let done = house.treasury.decide_bank_entry(entry, &word, "").await;
+        assert!(matches!(done, Err(TreasuryError::NoPayment)), "{why}: {done:?}");
+    };
+    let smaller = payments.iter().find(|p| p.amount == eur(100)).unwrap().id;
+    refused(waits[0].id, smaller, "what is more than it would be booked nowhere").await;
+    let by_card = transact!(house.store, tx -> Result<PaymentId, TreasuryError> => {
+        let whose = PayInFor::Account(account(2));
+        Ok(house.treasury.take_payment(tx, Method::Card, "pi_1", eur(700), whose).await?.0)
+    })
+    .unwrap();
+    refused(waits[0].id, by_card, "what did not come by the bank").await;
+    for id in ["3", "4"] {
+        give(&house, &statement(id, &[line("", 700, "said twice")])).await;
+    }
+    let all = house.treasury.bank_entries_waiting().await.unwrap();
+    let doubt = all.iter().find(|e| e.reason.contains("may be the same")).unwrap();
+    refused(doubt.id, payment, "what came takes nothing back").await;
+
     let word = BankWord::TakesBack(payment);
     house.treasury.decide_bank_entry(waits[0].id, &word, "").await.unwrap();
-    assert_eq!((available(&house, 1).await, at_bank(&house).await), (0, 100));
+    assert_eq!((available(&house, 1).await, at_bank(&house).await), (0, 100 + 700));
     assert_eq!(books(&house, Account::ChargeBacks).await, -600);
     house.check().await;
 }

@@ -363,6 +363,7 @@ async fn every_statement_prepares(store: Store) {
     store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
     store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
     gruve_store::testing::prepare_all(&store, &gruve_treasury::statements()).await;
+    gruve_store::testing::prepare_all_many(&store, &gruve_treasury::many_statements()).await;
 }
 
 #[test]

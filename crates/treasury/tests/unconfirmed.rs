@@ -12,12 +12,14 @@ use gruve_units::{Amount, Asset, Duration};
 
 gruve_store::laws! { unconfirmed: [
     what_waits_is_marked_and_moves_no_money,
+    what_comes_to_another_address_of_the_houses_marks_no_invoice,
     what_leaves_the_pool_leaves_no_mark,
     marks_are_made_again_after_a_restart,
     a_full_pool_is_read_in_parts_and_what_is_new_comes_first,
     a_node_that_fails_or_does_not_tell_costs_the_marks_and_nothing_else,
     nothing_is_asked_while_nobody_owes_the_coin,
     how_deep_is_told_by_what_waits_together,
+    a_page_of_invoices_is_told_each_what_waits_for_it,
 ]}
 
 const PRICE: i64 = 1_000_000;
@@ -76,6 +78,15 @@ async fn what_waits_is_marked_and_moves_no_money(store: Store) {
     house.follow().await;
     look(&house).await;
     assert_eq!(marks(&house, &invoice).await.len(), 1);
+}
+
+async fn what_comes_to_another_address_of_the_houses_marks_no_invoice(store: Store) {
+    let house = House::new(store, 1).await;
+    // Its address has the number that the one of capital has, too.
+    let invoice = house.invoice(1, PRICE, Purpose::TopUp).await;
+    house.pay(&house.treasury.capital_address(ASSET).unwrap(), PRICE);
+    assert_eq!(look(&house).await.read, 1);
+    assert_eq!((marks(&house, &invoice).await, house.treasury.marks_count()), (Vec::new(), 0));
 }
 
 async fn what_leaves_the_pool_leaves_no_mark(store: Store) {
@@ -218,4 +229,65 @@ async fn how_deep_is_told_by_what_waits_together(store: Store) {
     assert_eq!(house.look(second.id).await.state, InvoiceState::Paid);
     house.mine(1).await;
     assert_eq!(house.look(second.id).await.state, InvoiceState::Confirmed, "as was told");
+}
+
+async fn a_page_of_invoices_is_told_each_what_waits_for_it(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.policies.depths = vec![DepthStep { from: 2 * PRICE, confirmations: 9 }];
+    house.restart();
+    let (own, more) = (
+        house.invoice(1, PRICE, Purpose::TopUp).await,
+        house.invoice(1, 2 * PRICE, Purpose::TopUp).await,
+    );
+    let (others, empty) = (
+        house.invoice(2, PRICE, Purpose::TopUp).await,
+        house.invoice(3, PRICE, Purpose::TopUp).await,
+    );
+    let by_bank = house.invoice_in(1, Amount::new(Asset::Eur, 1_000_000), Purpose::TopUp).await;
+    let closed = house.invoice(2, PRICE, Purpose::TopUp).await;
+    house.pay(&closed.address, PRICE);
+    house.mine(CONFIRMATIONS).await;
+    // A block has one already, and the look at the pool is of before it.
+    house.pay(&own.address, PRICE);
+    look(&house).await;
+    house.mine(1).await;
+    assert_eq!(house.treasury.marks_count(), 1);
+    let page = async || {
+        let mut all = Vec::new();
+        for invoice in [&own, &more, &others, &empty, &by_bank, &closed] {
+            all.push(house.look(invoice.id).await);
+        }
+        house.treasury.unconfirmed_of(&all).await.unwrap()
+    };
+    let told = page().await;
+    assert!(told.values().all(|u| u.marks.is_empty()), "{told:?}");
+    assert!(told.values().all(|u| u.blocks == CONFIRMATIONS), "{told:?}");
+
+    for _ in 0..4 {
+        house.pay(&more.address, PRICE / 4);
+        look(&house).await;
+        house.clock.advance(Duration::from_secs(1));
+    }
+    house.pay(&others.address, 2 * PRICE);
+    look(&house).await;
+    let told = page().await;
+    let of = |invoice: &Invoice| {
+        let told = &told[&invoice.id];
+        assert!(told.marks.iter().all(|m| m.invoice == invoice.id), "{told:?}");
+        assert!(told.marks.is_sorted_by_key(|m| m.seen_at), "the oldest first: {told:?}");
+        (told.marks.len(), told.sum(ASSET).minor, told.blocks)
+    };
+    assert_eq!(of(&own), (0, 0, CONFIRMATIONS), "what stands in a block, and no more");
+    assert_eq!(of(&more), (4, PRICE, 9), "with what the same customer has in a block");
+    assert_eq!(of(&others), (1, 2 * PRICE, 9), "which counts for nobody else");
+    assert_eq!(of(&empty), (0, 0, CONFIRMATIONS));
+    assert_eq!(of(&closed), (0, 0, CONFIRMATIONS));
+    assert!(!told.contains_key(&by_bank.id), "no chain pays it");
+
+    house.mine(1).await;
+    look(&house).await;
+    let blocks = page().await.into_iter().map(|(id, told)| (id, told.blocks));
+    let blocks: std::collections::BTreeMap<_, _> = blocks.collect();
+    assert_eq!(blocks[&others.id], 9);
+    assert_eq!(blocks[&closed.id], CONFIRMATIONS, "what is over waits for nothing");
 }

@@ -3,14 +3,19 @@
 
 mod house;
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
+use axum::{Json, Router};
 use gruve_accounts::Role;
 use gruve_market::PlanConfig;
-use gruve_units::{Amount, Asset};
-use gruve_web::WebConfig;
+use gruve_treasury::{BankAccount, Secret, Seed, StripeConfig, Treasury, TreasuryConfig};
+use gruve_units::{Amount, Asset, SeededEntropy};
+use gruve_web::{AppState, Services, WebConfig, router};
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A house with a plan that is paid in euros.
 async fn house() -> House {
@@ -222,4 +227,119 @@ async fn a_payment_shows_before_any_block_says_that_it_counts_for_nothing_and_go
     let paid = kari.get(&call).await.json();
     assert_eq!((&paid["state"], &paid["unconfirmed"]), (&json!("confirmed"), &json!([])));
     assert!(!me.get(&page).await.body.contains("Seen, unconfirmed"));
+}
+
+/// A service that has 4.48 euros and 2 dollars of the house's, and an account without any line.
+async fn service() -> String {
+    let answer = async |uri: Uri| match uri.path() {
+        "/v1/balance" => {
+            let of =
+                |amount: i64, currency: &str| json!({ "amount": amount, "currency": currency });
+            Json(
+                json!({ "available": [of(400, "eur"), of(200, "usd")], "pending": [of(48, "eur")] }),
+            )
+        }
+        _ => Json(json!({ "object": "list", "data": [], "has_more": false })),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = axum::serve(listener, Router::new().fallback(answer));
+    tokio::spawn(async { serving.await.unwrap() });
+    url
+}
+
+/// The house's pages, with cards.
+async fn with_cards(house: &House, url: String) -> (Treasury, Router) {
+    let mut config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_bank(BankAccount {
+        asset: Asset::Eur,
+        iban: "DE89370400440532013000".to_owned(),
+        holder: "Example Mining".to_owned(),
+        bic: None,
+        open_for: Duration::from_secs(14 * 86_400),
+    });
+    config.stripe = Some(StripeConfig {
+        url,
+        secret_key: Secret::new("sk_test_1"),
+        webhook_secrets: vec![Secret::new("whsec_1")],
+        assets: vec![Asset::Eur],
+        origin: "https://mine.example".into(),
+        authorities: PathBuf::new(),
+        patience: Duration::from_secs(10),
+    });
+    let (clock, entropy) = (house.clock.clone(), Arc::new(SeededEntropy::new(9)));
+    let store = house.store.clone();
+    let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
+    let services = Services {
+        store,
+        accounts: house.accounts.clone(),
+        market: house.market.clone(),
+        treasury: treasury.clone(),
+        farm: house.farm.clone(),
+        hosting: house.hosting.clone(),
+        live: house.live.clone(),
+        clock,
+        entropy,
+    };
+    let state = AppState::open(services, WebConfig::default()).await.unwrap();
+    (treasury, router(state))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_and_a_bank_have_and_the_books_have_not_is_shown_to_whoever_keeps_them() {
+    let house = house().await;
+    let (treasury, app) = with_cards(&house, service().await).await;
+    let balance = |code: &str, amount: &str| {
+        format!(
+            "<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy=\"EUR\">{amount}</Amt>\
+             <CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-11-20</Dt></Dt></Bal>"
+        )
+    };
+    let text = statement("s1", 1_000, "x")
+        .replace("<Ntry>", &(balance("OPBD", "1.00") + &balance("CLBD", "11.00") + "<Ntry>"));
+    treasury.import_statement("s1", text.as_bytes()).await.unwrap();
+    let mut boss = Browser::new(&app);
+    boss.sign_up("boss").await;
+    house.accounts.set_role(None, "boss", Some(Role::Finance)).await.unwrap();
+    boss.cookies.clear();
+    let csrf = boss.get("/sign-in").await.field("csrf");
+    let fields = [("csrf", csrf.as_str()), ("login", "boss"), ("password", "four words make one")];
+    assert_eq!(boss.post("/sign-in", &fields).await.location(), "/account");
+    let program = Program::signed_in(&app, "boss").await;
+    let call = "/api/v1/console/clearing";
+    let page = boss.get("/console/pay-ins").await.body;
+    assert!(page.contains("Statements and the books") && !page.contains("Services and the books"));
+    let banks = program.get(call).await.json()["items"].clone();
+    assert_eq!(banks.as_array().unwrap().len(), 1, "nobody has asked the service: {banks}");
+
+    treasury.poll_checkouts().await.unwrap();
+    let items = program.get(call).await.json()["items"].clone();
+    let minor = |of: &Value, what: &str| of[what]["minor"].as_i64().unwrap() / 10_000;
+    let [bank, euros, dollars] = &items.as_array().unwrap()[..] else { panic!("{items}") };
+    assert_eq!(*bank, banks[0], "as before");
+    assert_eq!((&bank["method"], &bank["on"]), (&json!("bank"), &json!("2026-11-20")));
+    assert_eq!(
+        (&bank["asked_at"], &bank["bank"]),
+        (&Value::Null, &json!("DE89370400440532013000"))
+    );
+    assert_eq!((minor(bank, "there"), minor(bank, "books")), (1_100, 1_000));
+    assert_eq!((minor(bank, "beside"), &bank["explained"]), (100, &json!(true)));
+    for (of, there) in [(euros, 448), (dollars, 200)] {
+        assert_eq!(
+            (&of["method"], &of["bank"], &of["on"]),
+            (&json!("card"), &Value::Null, &Value::Null)
+        );
+        assert!(of["asked_at"].is_string(), "{of}");
+        assert_eq!((minor(of, "there"), minor(of, "books"), minor(of, "open")), (there, 0, 0));
+        assert_eq!((minor(of, "difference"), &of["explained"]), (there, &json!(false)));
+    }
+    let page = boss.get("/console/pay-ins").await.body;
+    for part in ["Services and the books", "4.48", "not in the books"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let kari = Program::signed_up(&app, "kari").await;
+    assert_eq!(
+        kari.get(call).await.status,
+        StatusCode::NOT_FOUND,
+        "for customers there is no such thing"
+    );
 }

@@ -49,6 +49,7 @@ pub use address::{EthAddress, EthAddressError};
 pub use block::{BadHeader, EthBlock, EthReceipt, EthTransaction};
 pub use earned::{BadReceipts, Earned};
 pub use follow::{AccountChain, FollowedEthBlock};
+pub use gruve_pow::ethash::keccak256;
 pub use header::EthHeader;
 pub use node::{AccountAt, AccountNode};
 pub use nodes::{EthExpected, EthFullNode, EthNodeGroup};
@@ -57,17 +58,9 @@ pub use rpc::{EthRpcNode, EthRpcOptions};
 pub use transaction::{LegacyTx, SignedTx, TxError};
 pub use work::{EthNode, NodeWork};
 
-use sha3::{Digest, Keccak256};
-
 /// Gas that a plain transfer of value to an account without code takes (yellow paper, appendix G:
 /// `G_transaction`).
 pub const TRANSFER_GAS: u64 = 21_000;
-
-/// Keccak-256 with its original padding, as this family uses it.
-#[must_use]
-pub fn keccak256(data: &[u8]) -> [u8; 32] {
-    Keccak256::digest(data).into()
-}
 
 /// A hash as written in internal byte order, or the other way round.
 #[must_use]

@@ -1,9 +1,9 @@
 //! Work given out, solutions taken, over HTTP as a real node's client asks.
 
 use crate::{CLASSIC, Rig, someone, wide};
-use gruve_chain::devchain::eth::{EthDevParams, EthDifficulty};
+use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDevWork, EthDifficulty};
 use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light};
-use gruve_units::{Algorithm, Duration};
+use gruve_units::{Algorithm, Duration, SeededEntropy};
 use ruint::aliases::U256;
 use serde_json::{Value, json};
 
@@ -58,6 +58,37 @@ fn a_solution_is_taken_by_the_epochs_real_cache_and_a_wrong_mix_is_not() {
         (&tip["nonce"], &tip["mixHash"]),
         (&json!(hex_of(&nonce.to_be_bytes())), &json!(hex_of(&mix)))
     );
+}
+
+#[test]
+fn a_chain_that_takes_work_as_claimed_asks_for_a_claim_that_reaches_and_for_nothing_more() {
+    let claimed = EthDevParams {
+        difficulty: EthDifficulty::fixed(20),
+        work: EthDevWork::Claimed,
+        ..EthDevParams::classic()
+    };
+    let rig = Rig::with(claimed);
+    let work = rig.call("eth_getWork", json!([]));
+    let reaches = |nonce: &u64| {
+        gruve_pow::ethash::claimed_hash(&bytes32(&work[0]), *nonce, &[7; 32]) <= bytes32(&work[2])
+    };
+    let submit = |nonce: u64| {
+        rig.call("eth_submitWork", json!([hex_of(&nonce.to_be_bytes()), work[0], hex_of(&[7; 32])]))
+    };
+    assert_eq!(submit((0..).find(|nonce| !reaches(nonce)).unwrap()), json!(false));
+    assert_eq!(submit((0..).find(reaches).unwrap()), json!(true));
+    rig.chain.mine(5).unwrap();
+    assert_eq!(rig.chain.height(), 6);
+    // Who opens it otherwise would refuse its blocks.
+    let Rig { dir, clock, params, chain } = rig;
+    drop(chain);
+    let done = EthDevParams { work: EthDevWork::Done, ..params.clone() };
+    let open = |params: &EthDevParams| {
+        let entropy = SeededEntropy::new(7);
+        EthDevChain::open(dir.path(), params.clone(), clock.clone(), &entropy).map(drop)
+    };
+    assert!(open(&done).is_err());
+    assert!(open(&params).is_ok());
 }
 
 #[test]

@@ -34,9 +34,13 @@ pub(super) struct Audited {
     pub(super) findings: Vec<String>,
     /// Why the chain was not asked.
     pub(super) not_compared: Option<String>,
+    /// What is to be held against the chain yet.
+    to_ask: Vec<OwnBlock>,
+    /// The newest block that the house follows.
+    followed: Option<BlockRef>,
 }
 
-/// Looks at a lane's.
+/// Looks at a lane's in the books.
 pub(super) async fn audit(
     parts: &Parts,
     config: &Config,
@@ -48,6 +52,8 @@ pub(super) async fn audit(
     if params.family() != Family::Bitcoin {
         return Ok(audited);
     }
+    let followed = parts.treasury.known_blocks(tx, params.asset, 1).await;
+    audited.followed = followed.map_err(|e| e.to_string())?.first().copied();
     let newest = parts.hosting.newest_own_blocks(tx, &lane.id).await.map_err(|e| e.to_string())?;
     let mut lists = None;
     for (owner, block) in newest.iter().filter(|(_, block)| !block.is_orphaned) {
@@ -71,22 +77,33 @@ pub(super) async fn audit(
         if let Err(what) = was_published(config, &params, named, epoch, (*owner, block)) {
             find(&what);
         }
-        if audited.not_compared.is_some() {
-            continue;
-        }
-        match on_chain(parts, lane, params, block, tx).await {
-            Ok(Ok(chain)) => {
-                if let Err(what) = is_as(&chain, &params, block) {
-                    audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
-                }
-            }
-            Ok(Err(what)) => {
-                audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
-            }
-            Err(why) => audited.not_compared = Some(why),
-        }
+        audited.to_ask.push(block.clone());
     }
     Ok(audited)
+}
+
+/// Asks the lane's node for them. To be called without a transaction: its caller would hold it for as long as the node
+/// takes.
+pub(super) async fn ask_node(
+    parts: &Parts,
+    lane: &LaneConfig,
+    audited: &mut Audited,
+) -> Result<(), String> {
+    let params = nodes::chain_params(lane).map_err(|e| e.to_string())?;
+    for block in std::mem::take(&mut audited.to_ask) {
+        let found = match on_chain(parts, lane, params, &block, audited.followed.as_ref()).await {
+            Ok(found) => found,
+            Err(why) => {
+                audited.not_compared = Some(why);
+                break;
+            }
+        };
+        if let Err(what) = found.and_then(|chain| is_as(&chain, &params, &block)) {
+            let shown = hash_to_text(&block.block_hash);
+            audited.findings.push(format!("lane {}: block {shown}: {what}", lane.id));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the house got the fee that it took this for.
@@ -138,7 +155,7 @@ async fn on_chain(
     lane: &LaneConfig,
     params: ChainParams,
     block: &OwnBlock,
-    tx: &mut Tx,
+    followed: Option<&BlockRef>,
 ) -> Result<Result<LeanBlock, String>, String> {
     let node = parts.nodes.get(&lane.id).ok_or("the lane has no node")?;
     let chain = BlockChain { node: node.clone(), params };
@@ -146,9 +163,7 @@ async fn on_chain(
     match at {
         None => return Err("its node's chain ends below the last of them".to_owned()),
         Some(hash) if hash != block.block_hash => {
-            let newest = parts.treasury.known_blocks(tx, params.asset, 1).await;
-            let newest = newest.map_err(|e| e.to_string())?;
-            let newest = newest.first().ok_or("no block of its chain is followed")?;
+            let newest = followed.ok_or("no block of its chain is followed")?;
             let there = chain.block_hash(newest.height).await.map_err(|e| e.to_string())?;
             if !is_followed(newest, there) {
                 return Err(
@@ -164,8 +179,8 @@ async fn on_chain(
         Some(_) => {}
     }
     let asked = BlockRef { height: block.height, hash: block.block_hash };
-    let (followed, _) = chain.block(&asked).await.map_err(|e| e.to_string())?;
-    Ok(Ok(followed.block))
+    let (there, _) = chain.block(&asked).await.map_err(|e| e.to_string())?;
+    Ok(Ok(there.block))
 }
 
 /// Whether the house has followed the node's chain up to its newest block: if the node has another one there, or none,

@@ -1,7 +1,7 @@
 //! Money at banks and services: what they say that they have of the house's, held against the books.
 //!
 //! Nothing is adjusted. A bank's word is its last statement's; a service is asked, and one that does not answer is no
-//! finding.
+//! finding. It may take minutes to answer, so no transaction is open meanwhile.
 
 use crate::bank::told;
 use gruve_store::Tx;
@@ -35,6 +35,7 @@ pub(super) struct Audited {
     pub(super) not_compared: Vec<String>,
 }
 
+/// What the books say of it.
 pub(super) async fn audit(treasury: &Treasury, tx: &mut Tx) -> Result<Audited, String> {
     let mut audited = Audited::default();
     for c in treasury.compare_banks(tx).await.map_err(|e| e.to_string())? {
@@ -55,30 +56,35 @@ pub(super) async fn audit(treasury: &Treasury, tx: &mut Tx) -> Result<Audited, S
     }
     let turnover = treasury.audit_turnover(tx).await;
     audited.findings.extend(turnover.map_err(|e| e.to_string())?);
-    match treasury.compare_services().await {
-        Ok(all) => {
-            for c in all {
-                let said = said_of(&c);
-                if c.difference.minor != 0 {
-                    audited.findings.push(said.clone());
-                }
-                audited.methods.push(MethodReport {
-                    method: c.method.word(),
-                    asset: c.there.asset,
-                    there_minor: c.there.minor,
-                    books_minor: c.books.minor,
-                    difference_minor: c.difference.minor,
-                    open_entries: c.lines_unread,
-                    said,
-                });
-            }
-        }
+    Ok(audited)
+}
+
+/// What the services say. To be called without a transaction: its caller would hold it for as long as they take.
+pub(super) async fn ask_services(treasury: &Treasury, audited: &mut Audited) -> Result<(), String> {
+    let all = match treasury.compare_services().await {
+        Ok(all) => all,
         Err(TreasuryError::Service { method, why, .. }) => {
             audited.not_compared.push(format!("{method}: {why}"));
+            return Ok(());
         }
         Err(e) => return Err(e.to_string()),
+    };
+    for c in all {
+        let said = said_of(&c);
+        if c.difference.minor != 0 {
+            audited.findings.push(said.clone());
+        }
+        audited.methods.push(MethodReport {
+            method: c.method.word(),
+            asset: c.there.asset,
+            there_minor: c.there.minor,
+            books_minor: c.books.minor,
+            difference_minor: c.difference.minor,
+            open_entries: c.lines_unread,
+            said,
+        });
     }
-    Ok(audited)
+    Ok(())
 }
 
 fn said_of(c: &ServiceComparison) -> String {
@@ -148,8 +154,12 @@ mod tests {
     }
 
     async fn audited(store: &Store, treasury: &Treasury) -> Audited {
-        let mut tx = store.read().await.unwrap();
-        audit(treasury, &mut tx).await.unwrap()
+        let mut audited = {
+            let mut tx = store.read().await.unwrap();
+            audit(treasury, &mut tx).await.unwrap()
+        };
+        ask_services(treasury, &mut audited).await.unwrap();
+        audited
     }
 
     async fn what_the_bank_says_is_a_finding_where_the_books_say_something_else(store: Store) {

@@ -206,3 +206,46 @@ impl ChainSink<FollowedEthBlock> for CoinSink {
         self.disconnected(block).await.map_err(SinkError::new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, SAMPLE};
+    use std::path::Path;
+
+    fn set(asset: &str, keys: &str) -> PayInChainConfig {
+        let node = "[pay_in_chain.node]\nurl = \"http://127.0.0.1:1\"\n";
+        let text = format!("{SAMPLE}\n[[pay_in_chain]]\nasset = \"{asset}\"\n{keys}\n{node}");
+        Config::parse(&text, Path::new("/base")).unwrap().pay_in_chains.remove(0)
+    }
+
+    #[test]
+    fn a_chain_is_known_by_its_first_blocks_and_counted_on_when_others_count_on_it() {
+        let of = |asset, keys| {
+            let known = known(&set(asset, keys)).unwrap();
+            (known.confirmations, known.reorg_limit, known.blocks)
+        };
+        // Two epochs of 32 slots are final; the first blocks are geth's `MainnetGenesisHash` and `SepoliaGenesisHash`.
+        assert_eq!(of("ETH", ""), (64, 128, vec![(FIRST, 0)]));
+        assert_eq!(of("ETH", "network = \"testnet\""), (64, 128, vec![(FIRST_OF_SEPOLIA, 0)]));
+        let own = "network = \"regtest\"\nchain_id = 4242";
+        assert_eq!(of("ETH", own), (2, 128, Vec::new()));
+
+        let classic = params_for(Asset::Etc, network_name(NetworkConfig::Mainnet)).unwrap();
+        let (confirmations, reorg_limit, blocks) = of("ETC", "");
+        assert_eq!(confirmations, classic.confirmations);
+        assert_eq!(reorg_limit, classic.coinbase_maturity, "it has been reorganised by thousands");
+        let (at, parted) = classic.landmark.unwrap();
+        assert_eq!(blocks, [(FIRST, 0), (parted, at)], "the first block is Ethereum's, too");
+    }
+
+    #[tokio::test]
+    async fn the_wallet_of_such_a_chain_goes_by_its_number_and_by_what_is_configured() {
+        let (parts, wallet) = open(&set("ETH", "")).unwrap();
+        assert_eq!((wallet.confirmations, wallet.reorg_limit, wallet.chain_id), (64, 128, 1));
+        assert_eq!((parts.asset, parts.reorg_limit), (Asset::Eth, 128));
+        let keys = "confirmations = 7\nauto_approve_minor = 5";
+        let (_, wallet) = open(&set("ETH", keys)).unwrap();
+        assert_eq!((wallet.confirmations, wallet.payouts.auto_approve_max), (7, 5));
+    }
+}

@@ -34,7 +34,7 @@ pub use checkouts::{Heard, Polled};
 pub use client::PATIENCE;
 pub use secret::Secret;
 pub use stripe::StripeConfig;
-pub use turnover::ServiceComparison;
+pub use turnover::{ServiceComparison, ServicesCompared};
 
 pub(crate) use btcpay::BtcPay;
 pub(crate) use client::Client;

@@ -32,7 +32,7 @@ mod compare;
 mod line;
 pub(crate) mod sql;
 
-pub use compare::ServiceComparison;
+pub use compare::{ServiceComparison, ServicesCompared};
 
 use super::missed::{AGAIN_AFTER, Reading};
 use crate::{Method, Result, Treasury, TreasuryError};
@@ -79,7 +79,8 @@ fn exchange() -> Account {
 }
 
 impl Treasury {
-    /// Reads a page of the service's account, if it is due; books what was read when it was the last one.
+    /// Reads a page of the service's account, if it is due; when it was the last one, books what was read, and holds what the
+    /// service has against the books.
     pub(super) async fn read_turnover(&self) -> Result<()> {
         let Some(stripe) = &self.0.services.stripe else { return Ok(()) };
         let mut turnover = self.0.turnover.lock().await;
@@ -128,7 +129,7 @@ impl Treasury {
         let wait = if is_whole && is_booked { READ_EVERY } else { AGAIN_AFTER };
         *turnover = Turnover::default();
         turnover.reading.next = now.plus(wait);
-        Ok(())
+        self.compare_for_later(stripe).await
     }
 
     /// From when on the list is to be read: from its beginning at first.

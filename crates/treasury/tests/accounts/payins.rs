@@ -55,6 +55,9 @@ async fn what_the_next_block_would_pay_is_marked_until_it_stands_in_one(store: S
     assert_eq!(marks(&rig, &invoice).await.blocks, CONFIRMATIONS);
     let sent = rig.pay(&invoice.address, 2 * COIN);
     rig.pay(&stranger(3).to_string(), COIN);
+    // An address of ours with the same number as the invoice's, and what is less than a minor unit.
+    rig.pay(&rig.treasury.capital_address(ASSET).unwrap(), COIN);
+    rig.pay_wei(&second.address, ruint::aliases::U256::from(5));
     assert!(rig.treasury.look_at_pool(ASSET).await.unwrap().is_told);
     let found = marks(&rig, &invoice).await;
     assert_eq!(found.marks.len(), 1);

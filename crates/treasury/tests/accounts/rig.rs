@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gruve_chain::devchain::DevServer;
-use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDifficulty};
+use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDevWork, EthDifficulty};
 use gruve_chain::eth::follow::{AccountChain, FollowedEthBlock};
 use gruve_chain::eth::reward::RewardRule;
 use gruve_chain::eth::{
@@ -372,7 +372,9 @@ impl Rig {
         let entropy = Arc::new(SeededEntropy::new(seed));
         let dir = TestDir::new();
         let difficulty = EthDifficulty::fixed(1);
-        let params = EthDevParams { difficulty, ..EthDevParams::classic() };
+        // What is tested here is what blocks move: how they are found would be nine tenths of the time.
+        let work = EthDevWork::Claimed;
+        let params = EthDevParams { difficulty, work, ..EthDevParams::classic() };
         let chain = EthDevChain::open(dir.path(), params, clock.clone(), entropy.as_ref()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let server = chain.serve(listener, None).unwrap();

@@ -73,6 +73,8 @@ pub struct Books {
     pub astray: i64,
     /// Where the next page of the account's lines waits before it is sent: for a test to come, and to go.
     pub holds: Option<Arc<Barrier>>,
+    /// The same of its balance.
+    pub holds_balance: Option<Arc<Barrier>>,
     /// Pages of how many lines of the account were asked for.
     pub limits: Vec<String>,
     next: u32,
@@ -303,11 +305,21 @@ async fn turnover(State(books): State<Shared>, asked: Asked) -> Response {
     answer
 }
 
-/// All that the account's lines come to: part of it ready to be paid out, the rest on its way.
 async fn balance(State(books): State<Shared>) -> Response {
     if let Some(answer) = moody(&books) {
         return answer;
     }
+    let answer = sums(&books).into_response();
+    let holds = books.lock().unwrap().holds_balance.take();
+    if let Some(holds) = holds {
+        holds.wait().await;
+        holds.wait().await;
+    }
+    answer
+}
+
+/// All that the account's lines come to: part of it ready to be paid out, the rest on its way.
+fn sums(books: &Shared) -> axum::Json<Value> {
     let books = books.lock().unwrap();
     let mut sums: BTreeMap<String, i64> = BTreeMap::new();
     sums.insert("eur".to_owned(), books.astray);
@@ -321,7 +333,6 @@ async fn balance(State(books): State<Shared>) -> Response {
     };
     let (available, pending) = (part(|n| n / 3), part(|n| n - n / 3));
     axum::Json(json!({ "object": "balance", "available": available, "pending": pending }))
-        .into_response()
 }
 
 /// A page of all objects of a kind, the newest first, as the service pages.

@@ -24,6 +24,11 @@ gruve_store::laws! { turnover: [
     payments_in_a_currency_that_the_books_do_not_keep_are_the_operators_own,
     what_is_booked_while_services_are_compared_counts_once,
     what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted,
+    what_differs_is_kept_for_whoever_looks_until_it_is_compared_again,
+    an_account_that_moves_while_it_is_compared_is_read_again,
+    a_list_that_never_ends_is_left_and_begun_again_after_a_while,
+    a_line_that_is_shown_late_is_booked_all_the_same,
+    a_payment_without_a_line_is_no_finding_before_its_line_is_due,
     a_line_that_is_taken_out_of_the_books_is_found,
     payments_that_arrive_in_another_currency_are_booked_in_both,
     broken_off_anywhere_each_line_is_booked_once,
@@ -107,6 +112,11 @@ async fn the_services_account_is_booked_line_by_line_and_comes_to_what_it_says(s
     b.line("txn_6", "payout_reversal", (250, 0), &json!({ "object": "payout" }));
     b.hour().await;
     assert_eq!((b.at("stripe").await, b.at("transit").await), (252, 0));
+    b.agrees().await;
+    // A charge that was made by no place of ours names none of our payments.
+    b.line("txn_7", "charge", (10, 1), &json!({ "currency": "eur", "metadata": {} }));
+    b.hour().await;
+    assert_eq!((b.at("stripe").await, b.at("card").await, b.at("operator").await), (261, 0, -9));
     b.agrees().await;
 }
 
@@ -303,6 +313,118 @@ async fn what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted(s
     }
     b.service.books.lock().unwrap().astray = 0;
     b.agrees().await;
+}
+
+async fn what_differs_is_kept_for_whoever_looks_until_it_is_compared_again(store: Store) {
+    let mut b = bench(store).await;
+    assert_eq!(b.house.treasury.services_compared(), None, "nobody has asked yet");
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let asked = async |b: &Bench| {
+        b.service.books.lock().unwrap().limits.clear();
+        b.hour().await;
+        b.service.books.lock().unwrap().limits.len()
+    };
+    assert_eq!(asked(&b).await, 1, "where they agree nothing is read for it");
+    let kept = |b: &Bench| {
+        let compared = b.house.treasury.services_compared().unwrap();
+        let [c] = compared.all[..] else { panic!("{compared:?}") };
+        (compared.at, c.there, c.books, c.difference)
+    };
+    let now = b.house.clock.now();
+    assert_eq!(kept(&b), (now, eur(455), eur(455), eur(0)));
+
+    b.service.books.lock().unwrap().astray = -7;
+    assert!(asked(&b).await > 1, "a difference is not told before all lines are known");
+    let told = (b.house.clock.now(), eur(448), eur(455), eur(-7));
+    assert_eq!(kept(&b), told);
+    b.service.mood(Mood::Down);
+    b.hour().await;
+    assert_eq!(kept(&b), told, "a service that is down has said nothing else");
+    b.service.mood(Mood::Well);
+    b.service.books.lock().unwrap().astray = 0;
+    b.hour().await;
+    assert_eq!(kept(&b), (b.house.clock.now(), eur(455), eur(455), eur(0)));
+    b.restart();
+    assert_eq!(b.house.treasury.services_compared(), None);
+    b.house.treasury.poll_checkouts().await.unwrap();
+    assert_eq!(kept(&b).3, eur(0), "a start asks anew");
+}
+
+async fn an_account_that_moves_while_it_is_compared_is_read_again(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let holds = Arc::new(Barrier::new(2));
+    b.service.books.lock().unwrap().holds_balance = Some(holds.clone());
+    // The balance is said; before the lines are, there is one more.
+    let moving = async {
+        holds.wait().await;
+        b.line("txn_2", "payout", (-100, 0), &Value::Null);
+        holds.wait().await;
+    };
+    let (compared, ()) = tokio::join!(b.compared(), moving);
+    let c = compared.unwrap();
+    assert_eq!((c.there, c.unread, c.difference), (eur(355), eur(355), eur(0)));
+}
+
+async fn a_list_that_never_ends_is_left_and_begun_again_after_a_while(store: Store) {
+    let b = bench(store).await;
+    b.topped_up(1, 500).await;
+    for n in 0..30 {
+        b.line(&format!("txn_{n}"), "payout", (-1, 0), &Value::Null);
+    }
+    let asked = async |rounds: u32| {
+        b.service.books.lock().unwrap().listed.clear();
+        for _ in 0..rounds {
+            b.house.treasury.poll_checkouts().await.unwrap();
+        }
+        let books = b.service.books.lock().unwrap();
+        books.listed.iter().filter(|l| l.starts_with("v1/balance_transactions")).count()
+    };
+    b.service.books.lock().unwrap().lists = Lists::NeverEnding;
+    b.house.clock.advance(HOUR);
+    assert!(asked(2).await >= 2, "its first page twice");
+    assert_eq!(asked(3).await, 0, "and then no more");
+    b.service.books.lock().unwrap().lists = Lists::Well;
+    b.house.clock.advance(Duration::from_secs(600));
+    assert!(asked(2).await >= 2, "soon, not in an hour");
+    assert_eq!(b.at("transit").await, 30);
+}
+
+async fn a_line_that_is_shown_late_is_booked_all_the_same(store: Store) {
+    let mut b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    let made = b.house.clock.now().secs();
+    b.house.clock.advance(HOUR * 3);
+    b.line("txn_3", "payout", (-100, 0), &Value::Null);
+    b.hour().await;
+    assert_eq!(b.at("stripe").await, 355);
+    // Of before what was read already, as after a start, when nothing of the reading is remembered.
+    b.line("txn_2", "payout", (-50, 0), &Value::Null);
+    b.service.set("v1/balance_transactions/txn_2", &json!({ "created": made + 1 }));
+    b.restart();
+    b.hour().await;
+    assert_eq!((b.at("stripe").await, b.at("transit").await), (305, 150));
+    b.agrees().await;
+}
+
+async fn a_payment_without_a_line_is_no_finding_before_its_line_is_due(store: Store) {
+    let b = bench(store).await;
+    b.topped_up(1, 500).await;
+    let read = async |day: u32| {
+        // Until when the account is read, its lines say.
+        b.line(&format!("txn_{day}"), "payout", (-1, 0), &Value::Null);
+        b.hour().await;
+        b.findings().await.len()
+    };
+    for day in 0..2 {
+        assert_eq!(read(day).await, 0, "day {day}");
+        b.house.clock.advance(HOUR * 22);
+    }
+    b.house.clock.advance(HOUR * 24);
+    assert_eq!(read(3).await, 1);
 }
 
 async fn a_line_that_is_taken_out_of_the_books_is_found(store: Store) {

@@ -498,13 +498,13 @@ pub(crate) async fn invoice_body(state: &AppState, inv: &Invoice) -> Result<Invo
 async fn invoice_bodies(state: &AppState, all: &[Invoice]) -> Result<Vec<InvoiceBody>, Failure> {
     let ids: Vec<InvoiceId> = all.iter().map(|i| i.id).collect();
     let mut conversions = state.treasury().conversions_of(&ids).await?;
+    let waiting = state.treasury().unconfirmed_of(all).await?;
     let mut rates = Rates::default();
     let mut bodies = Vec::with_capacity(all.len());
     for inv in all {
         let offers = offers_of(state, inv, &mut rates).await?;
         let conversions = conversions.remove(&inv.id).unwrap_or_default();
-        let waiting = state.treasury().unconfirmed(inv).await?;
-        bodies.push(body_of(state, inv, offers, conversions, waiting.as_ref())?);
+        bodies.push(body_of(state, inv, offers, conversions, waiting.get(&inv.id))?);
     }
     Ok(bodies)
 }

@@ -416,6 +416,12 @@ fn for_staff(routes: Routes) -> Routes {
             "Transfers that wait for a person, oldest first.",
             payins::waiting,
         )
+        .api_get(
+            "/api/v1/console/clearing",
+            StaffBearer(SeeBooks),
+            "What banks and services say that they have, held against the books.",
+            payins::compared,
+        )
         .api_post(
             "/api/v1/console/pay-ins/{id}",
             StaffBearer(PlacePayIns),

@@ -15,9 +15,10 @@ use bytes::Bytes;
 use gruve_treasury::bank::written_reference;
 use gruve_treasury::remote::WEBHOOK_BYTES_MAX;
 use gruve_treasury::{
-    BankEntryView, BankWord, Heard, Invoice, PayInFor, Payment, Purpose, TreasuryError,
+    BankComparison, BankEntryView, BankWord, Heard, Invoice, Method, PayInFor, Payment, Purpose,
+    ServiceComparison, TreasuryError,
 };
-use gruve_units::{Amount, Asset, BankEntryId, Bps, InvoiceId, PaymentId};
+use gruve_units::{Amount, Asset, BankEntryId, Bps, InvoiceId, PaymentId, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -150,6 +151,34 @@ answers! {
         reason: String,
         /// When it was read.
         arrived_at: Time,
+    }
+
+    /// What a bank or a service says that it has of the house's, held against the books.
+    struct ComparedBody {
+        /// `bank`, or the service's method.
+        method: &'static str,
+        /// The bank account; null for a service.
+        bank: Option<String>,
+        /// The day of the bank's last statement; null for a service.
+        on: Option<String>,
+        /// When the service was asked; null for a bank.
+        asked_at: Option<Time>,
+        /// What it says.
+        there: Money,
+        /// What a bank account had before its first statement and the books have not.
+        beside: Money,
+        /// What the books have.
+        books: Money,
+        /// What stands in a service's account and is not booked yet, or waits for a person's word about a bank's.
+        open: Money,
+        /// How many entries or lines that is.
+        open_entries: u64,
+        /// What is there and neither in the books nor beside them. Of a service what is open is not in it.
+        difference: Money,
+        /// Whether the difference is nothing, or what waits for a person's word.
+        explained: bool,
+        /// Where a bank's statement seems to be missing.
+        gaps: Vec<String>,
     }
 
     /// What was decided.
@@ -426,6 +455,54 @@ pub(crate) async fn waiting(
 ) -> Result<Fine<List<BankEntryBody>>, Failure> {
     let all = state.treasury().bank_entries_after(page.behind()?, page.wanted()?).await?;
     page.give(all, |e| e.id, entry)
+}
+
+/// `GET /api/v1/console/clearing`: what banks and services say that they have, held against the books.
+pub(crate) async fn compared(
+    State(state): State<AppState>,
+    _: Staff,
+) -> Result<Fine<List<ComparedBody>>, Failure> {
+    let banks = {
+        let mut tx = state.store().read().await?;
+        state.treasury().compare_banks(&mut tx).await.map_err(|e| treasury_failure(&e))?
+    };
+    let asked = state.treasury().services_compared();
+    let services = asked.iter().flat_map(|a| a.all.iter().map(|c| service_compared(a.at, c)));
+    Ok(List::whole(banks.into_iter().map(bank_compared).chain(services)))
+}
+
+fn bank_compared(c: BankComparison) -> ComparedBody {
+    ComparedBody {
+        method: Method::Bank.word(),
+        explained: c.is_explained(),
+        bank: Some(c.bank),
+        on: Some(c.on),
+        asked_at: None,
+        there: amount(c.there),
+        beside: amount(c.beside),
+        books: amount(c.books),
+        open: amount(c.undecided),
+        open_entries: c.undecided_count,
+        difference: amount(c.difference),
+        gaps: c.gaps,
+    }
+}
+
+fn service_compared(asked: Timestamp, c: &ServiceComparison) -> ComparedBody {
+    ComparedBody {
+        method: c.method.word(),
+        bank: None,
+        on: None,
+        asked_at: Some(time(asked)),
+        there: amount(c.there),
+        beside: amount(Amount::zero(c.there.asset)),
+        books: amount(c.books),
+        open: amount(c.unread),
+        open_entries: c.lines_unread,
+        difference: amount(c.difference),
+        explained: c.difference.minor == 0,
+        gaps: Vec::new(),
+    }
 }
 
 fn entry(e: &BankEntryView) -> BankEntryBody {

@@ -300,7 +300,7 @@ impl Chain {
             if header.timestamp > now.saturating_add(self.params.max_future_secs) {
                 return Err("block in the future");
             }
-            self.seals.check(self.params.algorithm, header)?;
+            self.seals.check(&self.params, header)?;
         }
         Ok(parent)
     }

@@ -31,7 +31,7 @@ mod state;
 mod wallet;
 mod world;
 
-pub use params::{EthDevParams, EthDifficulty};
+pub use params::{EthDevParams, EthDevWork, EthDifficulty};
 
 use super::error::DevChainError;
 use super::http::{DevServer, Service, serve};

@@ -65,6 +65,16 @@ impl EthDifficulty {
     }
 }
 
+/// What a header must show of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EthDevWork {
+    /// Ethash, done again from the epoch's real cache.
+    Done,
+    /// What its nonce and mix hash claim, whether or not they belong together: 3 permutations of Keccak in place of some
+    /// 70,000. For tests of what blocks move, not of how they are found.
+    Claimed,
+}
+
 /// Parameters of one account development chain. They are written into the chain's file when it is
 /// created; opening the file with other rules is refused.
 #[derive(Clone, Debug)]
@@ -75,6 +85,8 @@ pub struct EthDevParams {
     pub algorithm: Algorithm,
     /// How hard blocks are.
     pub difficulty: EthDifficulty,
+    /// How it is shown that they were.
+    pub work: EthDevWork,
     /// What blocks pay.
     pub reward: RewardRule,
     /// Gas of every block.
@@ -100,6 +112,7 @@ impl EthDevParams {
             chain_id: 61,
             algorithm: Algorithm::Etchash,
             difficulty: EthDifficulty::for_farm(300, 20),
+            work: EthDevWork::Done,
             reward: RewardRule::CLASSIC,
             gas_limit: 8_000_000,
             gas_price: 1_000_000_000,
@@ -142,6 +155,9 @@ impl EthDevParams {
         for (address, wei) in &self.accounts {
             // Writing to a string cannot fail.
             let _ = write!(text, "; {address} {wei}");
+        }
+        if self.work == EthDevWork::Claimed {
+            text.push_str("; work as claimed");
         }
         text
     }

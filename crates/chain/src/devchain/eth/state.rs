@@ -10,7 +10,6 @@ use crate::eth::header::{BLOOM_BYTES, NO_UNCLES};
 use crate::eth::reward::UNCLES_MAX;
 use crate::eth::trie::EMPTY_ROOT;
 use crate::eth::{EthAddress, EthHeader, SignedTx, TRANSFER_GAS};
-use gruve_pow::ethash::hash_light;
 use std::collections::VecDeque;
 
 /// Pieces of work remembered: more than miners are behind.
@@ -170,18 +169,12 @@ impl State {
     pub(super) fn mine(&mut self, now: u64, with_txs: bool) -> Result<[u8; 32], DevChainError> {
         let mut block = self.next_block(now, with_txs)?;
         let own = |what: &str| DevChainError::OwnBlock(what.to_owned());
-        let (algorithm, number) = (self.chain.params.algorithm, block.header.number);
-        let cache = self.chain.seals.cache(algorithm, number).ok_or_else(|| own("no epoch"))?;
-        let (seal, bound) = (block.header.seal_hash(), super::seal::bound(block.header.difficulty));
         // From another nonce each time: what was declared invalid must not be found again.
-        for nonce in self.chain.count().. {
-            let (mix, hash) = hash_light(&cache, &seal, nonce);
-            if ruint::aliases::U256::from_be_bytes(hash) <= bound {
-                block.header.nonce = nonce.to_be_bytes();
-                block.header.mix_hash = mix;
-                break;
-            }
-        }
+        let (chain, first) = (&self.chain, self.chain.count());
+        let found = chain.seals.find(&chain.params, &block.header, first);
+        let (nonce, mix) = found.ok_or_else(|| own("no epoch"))?;
+        block.header.nonce = nonce.to_be_bytes();
+        block.header.mix_hash = mix;
         let latest = now.max(block.header.timestamp);
         match self.submit(&block, latest)? {
             Verdict::Best => Ok(block.header.hash()),

@@ -74,8 +74,11 @@ async fn a_block_that_was_replaced_while_the_house_stood_still_is_not_compared()
     let (first, _) = node.block(&BlockRef { height: 0, hash: there }).await.unwrap();
     let block = gone(lane);
     let looked = async || {
-        let mut tx = parts.store.read().await.unwrap();
-        on_chain(&parts, lane, params, &block, &mut tx).await
+        let followed = {
+            let mut tx = parts.store.read().await.unwrap();
+            parts.treasury.known_blocks(&mut tx, params.asset, 1).await.unwrap()
+        };
+        on_chain(&parts, lane, params, &block, followed.first()).await
     };
 
     // The house has followed a block that its node no longer has.

@@ -8,6 +8,7 @@ use gruve_ledger::balance;
 use gruve_store::{Tx, params};
 use gruve_units::{Amount, Asset, Duration, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 /// How often it is tried while the account moves under the reading.
 const TRIES: u32 = 3;
@@ -37,7 +38,49 @@ pub struct ServiceComparison {
     pub difference: Amount,
 }
 
+/// What was compared last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicesCompared {
+    /// When.
+    pub at: Timestamp,
+    /// What it said.
+    pub all: Vec<ServiceComparison>,
+}
+
 impl Treasury {
+    /// What the services said when their accounts were last read, beside the books of then; `None` before the first time in
+    /// this process, and without such a service. One that does not answer leaves it as it was.
+    #[must_use]
+    pub fn services_compared(&self) -> Option<ServicesCompared> {
+        self.0.compared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Compares, for whoever looks later.
+    pub(super) async fn compare_for_later(&self, stripe: &Stripe) -> Result<()> {
+        match self.compare_shortly(stripe).await {
+            Ok(all) => {
+                let compared = ServicesCompared { at: self.now(), all };
+                *self.0.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some(compared);
+                Ok(())
+            }
+            Err(TreasuryError::Service { method, why, .. }) => {
+                tracing::warn!(%method, why, "its account is compared later");
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// As [`Treasury::compare_services`]; its account is only read where what it has is not what was read of it.
+    async fn compare_shortly(&self, stripe: &Stripe) -> Result<Vec<ServiceComparison>> {
+        let there = balances(stripe).await?;
+        let all = self.held_against_books(&there, &BTreeMap::new()).await?;
+        if all.iter().all(|c| c.difference.minor == 0) {
+            return Ok(all);
+        }
+        self.compare_services().await
+    }
+
     /// Asks the card service what it has of ours, and what of it is not booked yet. Nothing is written.
     ///
     /// # Errors

@@ -13,7 +13,9 @@ use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Permission;
-use gruve_treasury::{BankComparison, BankEntryView, Method, Payment};
+use gruve_treasury::{
+    BankComparison, BankEntryView, Method, Payment, ServiceComparison, ServicesCompared,
+};
 use gruve_units::{Amount, BankEntryId, PaymentId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -34,6 +36,7 @@ pub(crate) async fn pay_ins(
     let content = html! {
         (sheet("waiting", "Bank transfers that wait", &table("Transfers", &columns, &rows)))
         @if !compared.is_empty() { (banks(&compared)) }
+        @if let Some(asked) = state.treasury().services_compared() { (services(&asked)) }
     };
     let lead = "What came and names no invoice, what left the account, and what cannot be read. The oldest 200.";
     Ok(frame(&visitor, staff, "Pay-ins", lead, &content))
@@ -69,6 +72,27 @@ fn banks(compared: &[BankComparison]) -> Markup {
         ">Difference",
     ];
     sheet("banks", "Statements and the books", &table("Bank accounts", &columns, &rows))
+}
+
+/// What services had when they were last asked, held against the books.
+fn services(asked: &ServicesCompared) -> Markup {
+    let row = |c: &ServiceComparison| {
+        vec![
+            html! { (c.method) },
+            time(asked.at),
+            amount(c.there),
+            amount(c.unread),
+            amount(c.books),
+            html! {
+                (amount(c.difference))
+                @if c.difference.minor != 0 { " " strong { (t("not in the books")) } }
+            },
+        ]
+    };
+    let rows: Vec<_> = asked.all.iter().map(row).collect();
+    let columns =
+        ["By", "Asked", ">At the service", ">Not booked yet", ">In the books", ">Difference"];
+    sheet("services", "Services and the books", &table("Accounts at services", &columns, &rows))
 }
 
 fn row(visitor: &Visitor, may: bool, e: &BankEntryView) -> Vec<Markup> {
