@@ -179,6 +179,17 @@ fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
     let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
     assert_eq!((&json["holds"], &json["report"]["lines"]), (&true.into(), &3.into()));
 
+    // The operator has changed his key since the sale.
+    let later = ed25519_dalek::SigningKey::from_bytes(&[77; 32]);
+    let now = hex::encode(later.verifying_key().to_bytes());
+    std::fs::write(dir.path().join("statement.json"), signed(&page, &later)).unwrap();
+    for keys in [&[][..], &["--key", &by], &["--key", &now]] {
+        assert!(!check(keys).status.success(), "{keys:?}: nobody said that both are his");
+    }
+    for keys in [["--key", &by, "--key", &now], ["--key", &now, "--key", &by]] {
+        assert!(check(&keys).status.success(), "{}", told(&check(&keys)));
+    }
+
     // The operator gives a hash too few, and signs it.
     let mut less = page.clone();
     let mut lines: Vec<_> = less.lines.into_iter().map(|l| l.line).collect();

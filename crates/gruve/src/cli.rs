@@ -77,7 +77,7 @@ pub struct VerifyArgs {
     /// A key of the operator's as you know it from elsewhere, the first or a later one, as name+hash+base64.
     #[arg(long)]
     pub key: Option<String>,
-    /// Receipts to check against the record: a series, a receipt as text, or one a line.
+    /// Receipts to check against the record: a series, receipts as text one after the other, or a page of the API.
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
     /// Block headers of a lane's chain from a node of your own, to date the work by: 80 bytes each, or hexadecimal, one

@@ -4,6 +4,7 @@ use crate::house::Parts;
 use crate::house::dollars;
 use crate::house::files::Holding;
 use crate::serve::read_config;
+use gruve_accounts::date_text;
 use gruve_market::{ActKind, Market};
 use gruve_units::{
     Asset, Clock, EpochNumber, Hashrate, LaneId, SystemClock, SystemEntropy, Timestamp,
@@ -47,11 +48,13 @@ pub async fn price(config: PathBuf, asset: Asset, told: Option<Told>) -> Result<
     }
     let prices = market.prices(asset, LISTED).await.map_err(|e| e.to_string())?;
     if prices.is_empty() {
-        println!("no price of {asset} is recorded");
+        println!(
+            "no price of {asset} is recorded yet: with each closed epoch one is, of what sources have said"
+        );
     }
     for p in prices {
         let (whole, part) = (p.usd_micro / 1_000_000, p.usd_micro % 1_000_000);
-        println!("{}  {whole}.{part:06}  {}", p.instant.secs(), p.sources.join(", "));
+        println!("{}  {whole}.{part:06}  {}", date_text(p.instant), p.sources.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,7 +92,11 @@ pub async fn machines(
         }
         None => {}
     }
-    for act in market.acts(&lane, LISTED).await.map_err(|e| e.to_string())? {
+    let acts = market.acts(&lane, LISTED).await.map_err(|e| e.to_string())?;
+    if acts.is_empty() {
+        println!("no machines of lane {lane} are on record as taken away");
+    }
+    for act in acts {
         let until = act.until.map_or_else(|| "open".to_owned(), |e| format!("until {e}"));
         println!(
             "{}  {}  {}  from {}  {until}  {}",

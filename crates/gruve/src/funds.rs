@@ -25,7 +25,7 @@ use clap::Subcommand;
 pub(crate) use cold::{ToSign, json as read_json};
 use gruve_store::Store;
 use gruve_treasury::Treasury;
-use gruve_units::{AccountId, Clock, SystemClock, SystemEntropy};
+use gruve_units::{AccountId, Amount, Clock, SystemClock, SystemEntropy};
 use gruve_web::FundsShelf as _;
 use proof::Shelf;
 use std::path::{Path, PathBuf};
@@ -154,7 +154,8 @@ impl Desk {
     fn tell(&self, open: usize) -> Result<(), String> {
         let (entry, _) = self.read_draft()?;
         for a in &entry.assets {
-            println!("{}: {} owed, {} held", a.asset, a.owed.sum, a.reserves);
+            let (owed, held) = (coins(&a.asset, a.owed.sum), coins(&a.asset, a.reserves));
+            println!("{}: {owed} owed, {held} held", a.asset);
         }
         if open > 0 {
             println!("{open} scripts are to be signed elsewhere: {}", self.unsigned().display());
@@ -166,4 +167,25 @@ impl Desk {
 /// An error with its file.
 fn at(path: &Path) -> impl Fn(std::io::Error) -> String + '_ {
     move |e| format!("{}: {e}", path.display())
+}
+
+/// A sum in whole coins; in minor units, and said so, where it is no amount of ours.
+fn coins(asset: &str, minor: u128) -> String {
+    match (asset.parse(), i64::try_from(minor)) {
+        (Ok(asset), Ok(minor)) => Amount::new(asset, minor).decimal(),
+        _ => format!("{minor} minor units"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_told_in_whole_coins() {
+        assert_eq!(coins("BTC", 98_133_010_000), "981.33010000");
+        assert_eq!(coins("ETC", 1), "0.000000001");
+        assert_eq!(coins("XYZ", 7), "7 minor units");
+        assert_eq!(coins("BTC", u128::MAX), format!("{} minor units", u128::MAX));
+    }
 }

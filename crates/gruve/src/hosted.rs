@@ -5,6 +5,7 @@ use crate::house::Parts;
 use crate::house::files::Holding;
 use crate::serve::read_config;
 use clap::Subcommand;
+use gruve_accounts::date_text;
 use gruve_farm::{MachineState, NewInventory, SitePower, Speaker, TicketId};
 use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
 use gruve_units::{
@@ -274,10 +275,19 @@ async fn site(parts: &Parts, order: SiteCommand) -> Result<(), String> {
     Ok(())
 }
 
+/// An empty answer could be taken for none.
+fn say_if_none(is_none: bool, what: &str) {
+    if is_none {
+        println!("{what}");
+    }
+}
+
 async fn machine(parts: &Parts, order: MachineCommand) -> Result<(), String> {
     match order {
         MachineCommand::List => {
-            for m in parts.farm.inventory().await.map_err(text)? {
+            let all = parts.farm.inventory().await.map_err(text)?;
+            say_if_none(all.is_empty(), "no machine is in the inventory");
+            for m in all {
                 println!(
                     "{}  {}  {} {}  {}  {}, {} W  {}",
                     m.serial,
@@ -314,7 +324,7 @@ async fn machine(parts: &Parts, order: MachineCommand) -> Result<(), String> {
         MachineCommand::History { serial } => {
             let m = parts.farm.inventory_by_serial(&serial).await.map_err(text)?;
             for (at, event) in parts.farm.history(m.machine).await.map_err(text)? {
-                println!("{}  {event}", at.secs());
+                println!("{}  {event}", date_text(at));
             }
         }
     }
@@ -324,7 +334,9 @@ async fn machine(parts: &Parts, order: MachineCommand) -> Result<(), String> {
 async fn hosting(parts: &Parts, order: HostingCommand) -> Result<(), String> {
     match order {
         HostingCommand::List => {
-            for c in parts.hosting.all_contracts().await.map_err(text)? {
+            let all = parts.hosting.all_contracts().await.map_err(text)?;
+            say_if_none(all.is_empty(), "no machine is a customer's or offered to one");
+            for c in all {
                 let owed = Amount::new(c.terms.asset, c.arrears);
                 let span = (c.from.map(|e| e.0), c.until.map(|e| e.0));
                 println!(
@@ -387,7 +399,9 @@ async fn ticket(parts: &Parts, order: TicketCommand) -> Result<(), String> {
     let (farm, by) = (&parts.farm, Speaker::Operator);
     match order {
         TicketCommand::List => {
-            for t in farm.open_tickets().await.map_err(text)? {
+            let all = farm.open_tickets().await.map_err(text)?;
+            say_if_none(all.is_empty(), "no ticket is open");
+            for t in all {
                 println!("{}  machine {}  {}", t.id, t.machine, t.title);
             }
         }
@@ -395,7 +409,7 @@ async fn ticket(parts: &Parts, order: TicketCommand) -> Result<(), String> {
             let (ticket, notes) = farm.ticket(ticket, by).await.map_err(text)?;
             println!("{}", ticket.title);
             for n in notes {
-                println!("{}  {}: {}", n.at.secs(), n.author, n.text);
+                println!("{}  {}: {}", date_text(n.at), n.author, n.text);
             }
         }
         TicketCommand::Open { serial, title, text: words } => {

@@ -59,7 +59,10 @@ pub fn init_config(path: &Path, force: bool) -> Result<ExitCode, String> {
     }
     // Passwords will be written into it.
     write_secret(path, SAMPLE).map_err(|e| format!("{}: {e}", path.display()))?;
-    println!("wrote {}; set your node's address and password in it, then", path.display());
+    println!("wrote {}", path.display());
+    println!(
+        "set in it: your name, the name of your log, your nodes' addresses and passwords; then"
+    );
     println!("  gruve config check --config {}", path.display());
     println!("  gruve serve --config {}", path.display());
     Ok(ExitCode::SUCCESS)
@@ -72,9 +75,12 @@ pub fn init_config(path: &Path, force: bool) -> Result<ExitCode, String> {
 pub fn check_config(path: &Path) -> Result<ExitCode, String> {
     let config = read_config(path)?;
     let (lanes, plans, sites) = (config.lanes.len(), config.plans.len(), config.sites.len());
-    let missing = config.missing_files();
+    let missing = config.clone().missing_files();
     if !missing.is_empty() {
         return Err(told(path, &missing));
+    }
+    for note in config.notes() {
+        println!("note: {note}");
     }
     println!("{}: lanes: {lanes}, plans: {plans}, sites: {sites}; nothing wrong", path.display());
     Ok(ExitCode::SUCCESS)

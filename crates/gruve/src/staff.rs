@@ -6,7 +6,7 @@ use crate::house::files::Holding;
 use crate::serve::read_config;
 use crate::typed;
 use clap::Subcommand;
-use gruve_accounts::{Accounts, NewAccount, Role};
+use gruve_accounts::{Accounts, NewAccount, Role, date_text};
 use gruve_units::{SystemClock, SystemEntropy};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,7 +79,7 @@ async fn carry_out(accounts: &Accounts, order: StaffCommand) -> Result<ExitCode,
     match order {
         StaffCommand::List => {
             for s in accounts.staff().await.map_err(text)? {
-                println!("{}  {}  since {}", s.name, s.role, s.since.secs());
+                println!("{}  {}  since {}", s.name, s.role, date_text(s.since));
             }
         }
         StaffCommand::Add { name, email, role } => {

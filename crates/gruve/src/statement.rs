@@ -15,9 +15,9 @@ pub struct CheckArgs {
     /// The statement: all its pages, in order.
     #[arg(required = true)]
     pub statement: Vec<PathBuf>,
-    /// The operator's key (64 hexadecimal digits): terms and statement must be signed by it.
+    /// The operator's key (64 hexadecimal digits): terms and statement must be signed by it, or by one of several.
     #[arg(long, value_name = "HEX", value_parser = parse_key)]
-    pub key: Option<[u8; 32]>,
+    pub key: Vec<[u8; 32]>,
     /// Print the finding as JSON.
     #[arg(long)]
     pub json: bool,
@@ -45,11 +45,15 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
     let file = SignedTerms::parse(&read(&args.terms, 2 * terms::BYTES_MAX as u64)?);
     let said = |e: &dyn std::fmt::Display| format!("{}: {e}", args.terms.display());
     let file = file.map_err(|e| said(&e))?;
+    // Of several, the one that the terms name; if they name another one they are not the operator's.
+    let named = |key: &&[u8; 32]| file.operator_key == Some(hex::encode(key));
+    let key = args.key.iter().find(named).or(args.key.first()).copied();
     if HostingTerms::are_in(&file.terms) {
-        let checker = HostingChecker::begin(file, args.key).map_err(|e| said(&e))?;
+        let checker = HostingChecker::begin(file, key).map_err(|e| said(&e))?;
         return check_bills(args, checker);
     }
-    let mut checker = Checker::begin(file, args.key).map_err(|e| said(&e))?;
+    let checker = Checker::begin(file, key).map_err(|e| said(&e))?;
+    let mut checker = checker.or_by(args.key.iter().copied());
     for path in &args.statement {
         let page = Statement::parse(&read(path, document::BYTES_MAX)?);
         let page = page.map_err(|e| format!("{}: {e}", path.display()))?;
@@ -75,7 +79,7 @@ fn check_bills(args: &CheckArgs, mut checker: HostingChecker) -> Result<ExitCode
             println!("WRONG: {wrong}");
         }
         if let Some(report) = report {
-            print!("{}", told_bills(report, args.key.is_some()));
+            print!("{}", told_bills(report, !args.key.is_empty()));
         }
         Ok(())
     };
@@ -155,7 +159,7 @@ fn print(args: &CheckArgs, finding: &Finding<'_>) -> Result<(), String> {
         println!("WRONG: {wrong}");
     }
     if let Some(report) = finding.report {
-        print!("{}", told(report, args.key.is_some()));
+        print!("{}", told(report, !args.key.is_empty()));
     }
     Ok(())
 }

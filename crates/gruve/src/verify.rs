@@ -168,21 +168,32 @@ fn check_receipts(
             Err(e) => Ok(Err(e)),
         };
     }
-    for receipt in serde_json::Deserializer::from_reader(read).into_iter::<Receipt>() {
-        let receipt = receipt.map_err(|e| format!("{}: not a receipt: {e}", path.display()))?;
-        let shown = match checker.check(&receipt) {
-            Ok(shown) => shown,
-            Err(e) => return Ok(Err(e)),
-        };
-        n += 1;
-        if !json {
-            tell(&receipt.leaf(), &shown);
+    for value in serde_json::Deserializer::from_reader(read).into_iter() {
+        let receipts = value.and_then(receipts_in);
+        let receipts = receipts.map_err(|e| format!("{}: not a receipt: {e}", path.display()))?;
+        for receipt in receipts {
+            let shown = match checker.check(&receipt) {
+                Ok(shown) => shown,
+                Err(e) => return Ok(Err(e)),
+            };
+            n += 1;
+            if !json {
+                tell(&receipt.leaf(), &shown);
+            }
         }
     }
     if n == 0 {
         return Err(format!("{}: no receipt in it", path.display()));
     }
     Ok(Ok(Receipts { checked: n, gaps: checker.gaps() }))
+}
+
+/// A receipt, or those of a page as the API gives them.
+fn receipts_in(mut value: serde_json::Value) -> serde_json::Result<Vec<Receipt>> {
+    match value.get_mut("receipts") {
+        Some(page) => serde_json::from_value(page.take()),
+        None => Ok(vec![serde_json::from_value(value)?]),
+    }
 }
 
 /// What a receipt that holds says, in words.
@@ -331,5 +342,23 @@ impl Shown {
         if self.is_on {
             eprint!("\r{:60}\r", "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_page_of_the_api_is_read_as_its_receipts_are() {
+        let kept = include_bytes!("../../../testdata/fuzz/record/receipt");
+        let one: serde_json::Value = serde_json::from_slice(&kept[1..]).unwrap();
+        let alone = receipts_in(one.clone()).unwrap();
+        assert_eq!(alone.len(), 1);
+        let page = receipts_in(json!({ "receipts": [one, one], "next_epoch": null })).unwrap();
+        assert_eq!(page, [alone.clone(), alone].concat());
+        assert!(receipts_in(json!({ "receipts": [{}] })).is_err());
+        assert!(receipts_in(json!({})).is_err());
     }
 }

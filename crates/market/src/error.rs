@@ -58,7 +58,7 @@ pub enum MarketError {
     },
     /// Unpaid orders of accounts that never paid hold all that such orders may.
     #[error(
-        "orders that new customers have not paid yet leave {available} for another one; they lapse within minutes, try again then or choose less"
+        "{available} is what a first order may hold now: unpaid ones together hold three quarters of what is for sale at most. Choose less, or try again in some minutes"
     )]
     HeldUnpaid {
         /// What a new customer can order now.

@@ -61,6 +61,11 @@ impl Market {
 }
 
 impl Market {
+    /// The key that signs pages now.
+    pub(crate) fn terms_key(&self) -> Option<[u8; 32]> {
+        self.inner.terms_key.get().map(|key| key.verifying_key().to_bytes())
+    }
+
     /// Signs a page of a statement.
     pub(crate) fn sign_statement(&self, page: &mut Statement) -> Result<()> {
         let Some(key) = self.inner.terms_key.get() else { return Ok(()) };

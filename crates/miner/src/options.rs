@@ -81,7 +81,7 @@ pub enum MinerError {
     Limit,
     /// The address is not `host:port`.
     #[error(
-        "{0:?} is not an address: write host:port or stratum+tcp://host:port; this miner speaks V1, not V2"
+        "{0:?} is not an address: write host:port or stratum+tcp://host:port; this miner speaks V1 without TLS, not V2"
     )]
     Url(String),
     /// The accepted log cannot be opened.

@@ -52,6 +52,8 @@ pub struct Report {
 pub struct Checker {
     file: SignedTerms,
     key: Option<[u8; 32]>,
+    /// Keys of the operator's besides the one that signed the terms, by which pages may be signed, too.
+    later: Vec<[u8; 32]>,
     replay: Option<Replay>,
     terms: Terms,
     report: Report,
@@ -110,7 +112,15 @@ impl Checker {
             next_epoch: None,
             closing: Position::begin(&terms.earns),
         };
-        Ok(Checker { file, key, replay: None, terms, report, next: None })
+        Ok(Checker { file, key, later: Vec::new(), replay: None, terms, report, next: None })
+    }
+
+    /// Takes pages that are signed by one of these keys as well: an operator who has changed his key signs terms' later
+    /// statements with the new one.
+    #[must_use]
+    pub fn or_by(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Checker {
+        self.later.extend(keys);
+        self
     }
 
     /// Recomputes the next page.
@@ -212,8 +222,11 @@ impl Checker {
             };
         };
         let asked = self.key.map(hex::encode).or_else(|| self.file.operator_key.clone());
-        if asked.is_some_and(|asked| asked != *key) {
-            return Err("it is of another key than the terms'".into());
+        let is_later = self.later.iter().any(|later| hex::encode(later) == *key);
+        if !is_later && asked.is_some_and(|asked| asked != *key) {
+            return Err(
+                "it is of another key than the terms' (after a change of keys name both)".into()
+            );
         }
         let mut by = [0u8; 32];
         hex::decode_to_slice(key, &mut by).map_err(|_| wrong())?;

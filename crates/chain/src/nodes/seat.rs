@@ -178,7 +178,7 @@ impl Group {
         let present = *self.chosen.borrow();
         let chosen = choose(&all, present);
         drop(all);
-        let (name, problem) = (&self.seats[at].name, problem.unwrap_or_default());
+        let name = &self.seats[at].name;
         match (before == after, after) {
             (true, _) => {}
             (false, Standing::Ready) => tracing::info!(node = name, "the node is ready"),

@@ -20,6 +20,7 @@ mod lane;
 mod limits;
 mod mail;
 mod metrics;
+mod notes;
 mod pay_in_chain;
 mod record;
 mod remote;

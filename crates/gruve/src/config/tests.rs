@@ -289,3 +289,21 @@ fn files_that_a_start_needs_are_told_when_they_are_not_there() {
     let places: Vec<&str> = missing.iter().map(|f| f.place.as_str()).collect();
     assert_eq!(places, ["keys.passphrase_file", "lane[0].stratum.tls.key"]);
 }
+
+#[test]
+fn what_was_left_of_the_sample_is_noted_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let noted = |text: &str| {
+        let notes = Config::parse(text, dir.path()).unwrap().notes();
+        notes.into_iter().map(|note| note.place).collect::<Vec<_>>()
+    };
+    let bank = "\n[[bank]]\nasset = \"EUR\"\niban = \"DE89370400440532013000\"\nholder = \"A\"\nfolder = \"statements\"\n";
+    let all = ["house.origin", "house.name", "lane[0]", "lane[1]", "bank[0].folder"];
+    assert_eq!(noted(&format!("{SAMPLE}{bank}")), all);
+    let own = SAMPLE
+        .replace("\"Example Mining\"", "\"Nordlys\"")
+        .replace("\"gruve.example/log\"", "\"nordlys.example/log\"")
+        .replace("\"change me\"", "\"lang nok\"");
+    std::fs::create_dir(dir.path().join("statements")).unwrap();
+    assert_eq!(noted(&format!("{own}{bank}")), Vec::<String>::new());
+}

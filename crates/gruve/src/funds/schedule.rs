@@ -19,10 +19,14 @@ impl Desk {
         every: Duration,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), String> {
+        // Told when it begins or becomes another: a new house has nothing to state for hours.
+        let mut told = None;
         loop {
-            if let Err(error) = self.state_if_due(every).await {
+            let failed = self.state_if_due(every).await.err();
+            if let Some(error) = failed.as_ref().filter(|_| told != failed) {
                 tracing::warn!(error, "no statement of funds could be made; trying again");
             }
+            told = failed;
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 _ = stopped.wait_for(|s| *s) => return Ok(()),

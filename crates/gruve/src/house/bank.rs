@@ -6,7 +6,8 @@
 
 use gruve_treasury::bank::FILE_BYTES_MAX;
 use gruve_treasury::{Imported, Treasury};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -29,9 +30,23 @@ pub(super) async fn watch_folders(
         return Ok(());
     }
     let mut read: HashMap<PathBuf, Look> = HashMap::new();
+    let mut missing: HashSet<&Path> = HashSet::new();
     loop {
         for folder in &folders {
-            for (file, look) in listed(folder).await {
+            let files = match listed(folder).await {
+                Ok(files) => {
+                    missing.remove(folder.as_path());
+                    files
+                }
+                Err(error) => {
+                    if missing.insert(folder) {
+                        let folder = folder.display();
+                        tracing::warn!(%folder, %error, "no bank statements can be read; trying again");
+                    }
+                    continue;
+                }
+            };
+            for (file, look) in files {
                 if read.get(&file) == Some(&look) {
                     continue;
                 }
@@ -67,15 +82,9 @@ pub(super) async fn poll_checkouts(
 }
 
 /// The statements in a folder, by name.
-async fn listed(folder: &Path) -> Vec<(PathBuf, Look)> {
+async fn listed(folder: &Path) -> io::Result<Vec<(PathBuf, Look)>> {
     let mut files = Vec::new();
-    let mut entries = match tokio::fs::read_dir(folder).await {
-        Ok(entries) => entries,
-        Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "no bank statements can be read");
-            return files;
-        }
-    };
+    let mut entries = tokio::fs::read_dir(folder).await?;
     while let Ok(Some(entry)) = entries.next_entry().await {
         let path = entry.path();
         let is_xml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"));
@@ -88,7 +97,7 @@ async fn listed(folder: &Path) -> Vec<(PathBuf, Look)> {
     }
     files.sort();
     let old = files.len().saturating_sub(FILES_MAX);
-    files.split_off(old)
+    Ok(files.split_off(old))
 }
 
 /// Takes a file; whether it need not be looked at again as it is.
@@ -158,16 +167,16 @@ mod tests {
         let file = folder.path().join("a.XML");
         std::fs::write(&file, &STATEMENT[..100]).unwrap();
         std::fs::write(folder.path().join("a.pdf"), STATEMENT).unwrap();
-        let found = listed(folder.path()).await;
+        let found = listed(folder.path()).await.unwrap();
         assert_eq!(found.len(), 1);
         assert!(take(&treasury, &file).await, "it is not read again as it is");
         assert_eq!(treasury.count_bank_entries_waiting().await.unwrap(), 0);
         std::fs::write(&file, STATEMENT).unwrap();
-        assert_ne!(listed(folder.path()).await, found, "it looks different now");
+        assert_ne!(listed(folder.path()).await.unwrap(), found, "it looks different now");
         assert!(take(&treasury, &file).await);
         assert_eq!(treasury.count_bank_entries_waiting().await.unwrap(), 1);
         assert!(import_file(&treasury, &file).await.unwrap().is_known);
-        assert!(listed(&folder.path().join("nowhere")).await.is_empty());
+        assert!(listed(&folder.path().join("nowhere")).await.is_err());
     }
 
     #[test]

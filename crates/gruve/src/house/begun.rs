@@ -83,7 +83,7 @@ pub(crate) async fn has_tables(store: &Store) -> Result<bool, StoreError> {
     Ok(row.get::<i64>("n")? > 0)
 }
 
-fn is_there(path: &Path) -> Result<bool, FileError> {
+pub(super) fn is_there(path: &Path) -> Result<bool, FileError> {
     path.try_exists().map_err(|source| FileError::Io { path: path.to_owned(), source })
 }
 

@@ -108,22 +108,31 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// 32 secret bytes kept in a file; made when there is none.
+    /// 32 secret bytes kept in a file, which a house has from its beginning; made when there is none.
+    ///
+    /// # Errors
+    /// As [`Folder::new_secret`].
+    pub fn secret(&self, name: &str, entropy: &dyn Entropy) -> Result<[u8; 32], FileError> {
+        let path = self.join(name);
+        if self.has_books && matches!(path.try_exists(), Ok(false)) {
+            // An older version of the program may not have had it.
+            tracing::warn!(
+                file = %path.display(),
+                "this secret was not there and is made anew: if the house had one, stop it and put that back"
+            );
+        }
+        self.new_secret(name, entropy)
+    }
+
+    /// The same of a secret that a house need not have: nobody is warned.
     ///
     /// # Errors
     /// When the file cannot be read or made, or holds something else.
-    pub fn secret(&self, name: &str, entropy: &dyn Entropy) -> Result<[u8; 32], FileError> {
+    pub fn new_secret(&self, name: &str, entropy: &dyn Entropy) -> Result<[u8; 32], FileError> {
         let path = self.join(name);
         let text = match read_secret(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                if self.has_books {
-                    // An older version of the program may not have had it.
-                    tracing::warn!(
-                        file = %path.display(),
-                        "this secret was not there and is made anew: if the house had one, stop it and put that back"
-                    );
-                }
                 let mut bytes = [0; 32];
                 entropy.fill(&mut bytes);
                 let text = hex::encode(bytes);

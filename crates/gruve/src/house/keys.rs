@@ -66,7 +66,7 @@ pub async fn rotate(
 ) -> Result<NoteKey, String> {
     let said = |e: StartError| e.to_string();
     let folder = &config.house.data;
-    let next = parts.folder.secret(NEXT_KEY_FILE, parts.entropy.as_ref());
+    let next = parts.folder.new_secret(NEXT_KEY_FILE, parts.entropy.as_ref());
     let next = SigningKey::from_bytes(&next.map_err(|e| e.to_string())?);
     let Some((head, key)) = in_force(&parts.market).await.map_err(said)? else {
         return Err("the public log has not begun: start the house once".to_owned());

@@ -66,6 +66,10 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError`]; all but [`MirrorError::Contradicts`] may pass by themselves.
     pub async fn catch_up(&mut self) -> Result<(), MirrorError> {
+        // Before the publisher has read the log in, any head would seem to contradict it.
+        if *self.shelf.published().borrow() == 0 {
+            return Ok(());
+        }
         let done = match self.done {
             Some(done) => done,
             None => self.is_there().await?,

@@ -112,7 +112,14 @@ impl Parts {
         begun::compare(config, &folder, &store).await?;
         let passphrase = config.keys.passphrase().map_err(StartError::Passphrase)?;
         let seed_file = folder.join(begun::SEED_FILE);
+        let is_first = !begun::is_there(&seed_file)?;
         let seed = Seed::open_or_create_with(&seed_file, entropy.as_ref(), passphrase.as_ref())?;
+        if is_first {
+            tracing::info!(
+                file = %seed_file.display(),
+                "the wallets' seed was made: keep a copy of it offline before the first payment"
+            );
+        }
         drop(passphrase);
         let operator =
             SigningKey::from_bytes(&folder.secret(begun::OPERATOR_FILE, entropy.as_ref())?);

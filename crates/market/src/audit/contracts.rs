@@ -164,7 +164,8 @@ impl Market {
     ) -> Result<std::result::Result<usize, String>> {
         let id = file.contract;
         let mut checker = match Checker::begin(file, None) {
-            Ok(checker) => checker,
+            // The terms may be older than the house's key.
+            Ok(checker) => checker.or_by(self.terms_key()),
             // Terms of the first form have no rules that could be computed by.
             Err(gruve_statement::TermsError::Unreadable(_)) => {
                 return Err(MarketError::NoStatement("its terms are from before they had rules"));

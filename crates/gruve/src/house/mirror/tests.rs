@@ -26,6 +26,13 @@ fn head() -> Vec<u8> {
 
 /// A published log with so many changes of keys behind its head, and its shelf.
 fn published(folder: &Path, changes: u8) -> Arc<RecordShelf> {
+    let (shelf, entries) = not_read_in(folder, changes);
+    shelf.take(0, &entries).unwrap();
+    shelf
+}
+
+/// The same, as it is before the publisher has read it in after a start: with what it will read.
+fn not_read_in(folder: &Path, changes: u8) -> (Arc<RecordShelf>, Vec<Vec<u8>>) {
     let mut entries = vec![head()];
     for n in 1..=changes {
         let at = entries.len() as u64;
@@ -33,8 +40,7 @@ fn published(folder: &Path, changes: u8) -> Arc<RecordShelf> {
     }
     Publisher::open(folder, ORIGIN, key(changes + 1), &entries).unwrap();
     let shelf = RecordShelf::new(folder.to_owned(), folder.join("kept"), ORIGIN.into(), [0; 32]);
-    shelf.take(0, &entries).unwrap();
-    Arc::new(shelf)
+    (Arc::new(shelf), entries)
 }
 
 fn config(url: String) -> MirrorConfig {
@@ -61,6 +67,22 @@ async fn a_folder_follows_and_another_history_is_left_alone() {
     let mut mirror = Mirror::open(&config(url), shorter).unwrap();
     assert!(matches!(mirror.catch_up().await, Err(MirrorError::Contradicts(_))));
     assert_eq!(holds(&FolderSource(copy.path().to_owned())), 5, "it stays as it was");
+}
+
+#[tokio::test]
+async fn after_a_start_nothing_is_compared_before_the_log_is_read_in() {
+    let (house, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let url = format!("file://{}", copy.path().display());
+    let before = published(house.path(), 1);
+    Mirror::open(&config(url.clone()), before).unwrap().catch_up().await.unwrap();
+
+    let (shelf, entries) = not_read_in(house.path(), 3);
+    let mut mirror = Mirror::open(&config(url), shelf.clone()).unwrap();
+    mirror.catch_up().await.unwrap();
+    assert_eq!(holds(&FolderSource(copy.path().to_owned())), 2);
+    shelf.take(0, &entries).unwrap();
+    mirror.catch_up().await.unwrap();
+    assert_eq!(holds(&FolderSource(copy.path().to_owned())), 4);
 }
 
 /// What a bucket was given, and in which order.
