@@ -372,7 +372,7 @@ impl Rig {
         let entropy = Arc::new(SeededEntropy::new(seed));
         let dir = TestDir::new();
         let difficulty = EthDifficulty::fixed(1);
-        // What is tested here is what blocks move: how they are found would be nine tenths of the time.
+        // What is tested here is what blocks move: how they are found would be most of the time.
         let work = EthDevWork::Claimed;
         let params = EthDevParams { difficulty, work, ..EthDevParams::classic() };
         let chain = EthDevChain::open(dir.path(), params, clock.clone(), entropy.as_ref()).unwrap();
