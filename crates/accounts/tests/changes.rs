@@ -94,5 +94,4 @@ laws! { changes: [
     an_address_that_never_answered_or_was_stopped_does_not_count,
     payouts_to_the_book_alone_wait_for_new_addresses_and_for_leaving_it,
     a_notice_stops_a_new_payout_address_and_leaving_the_book,
-    a_link_that_comes_too_late_does_not_say_that_something_was_stopped,
 ] }

@@ -440,4 +440,5 @@ laws! { mail: [
     a_ticket_for_one_thing_is_none_for_another,
     messages_are_tried_again_later_and_given_up_in_the_end,
     a_house_without_mail_says_so,
+    a_link_that_comes_too_late_does_not_say_that_something_was_stopped,
 ] }

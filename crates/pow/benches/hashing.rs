@@ -5,7 +5,8 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gruve_pow::ethash::{EthashEpoch, LightCache, hash_light, hash_light_many};
 use gruve_pow::lanes::{
-    ScryptLanes, ScryptVariant, Variant, merkle_level_by, sha256d_equal_by, sha256d_headers_by,
+    ScryptLanes, ScryptVariant, Variant, merkle_branch_by, merkle_level_by, sha256d_equal_by,
+    sha256d_headers_by,
 };
 use gruve_pow::{HeaderScanner, sha256d};
 use gruve_units::{Algorithm, Class};
@@ -36,6 +37,9 @@ fn sha256d_variants(c: &mut Criterion) {
         let siblings = vec![[3; 32]; HEADERS];
         group.bench_function(BenchmarkId::new("merkle nodes", v), |b| {
             b.iter(|| merkle_level_by(v, &mut out, black_box(&siblings)));
+        });
+        group.bench_function(BenchmarkId::new("merkle nodes up a branch of one", v), |b| {
+            b.iter(|| merkle_branch_by(v, &mut out, black_box(&siblings[..1])));
         });
         group.throughput(Throughput::Elements(NONCES.into()));
         let mut scanner = HeaderScanner::by(v, Algorithm::Sha256d, [7; 80]);

@@ -18,8 +18,9 @@ pub(crate) mod sha256;
 pub(crate) mod sieve;
 
 pub use batch::{
-    Prefix, merkle_level, merkle_level_by, sha256_equal, sha256_equal_by, sha256d_equal,
-    sha256d_equal_by, sha256d_headers, sha256d_headers_by, sha256d_headers_into,
+    Prefix, merkle_branch, merkle_branch_by, merkle_level, merkle_level_by, sha256_equal,
+    sha256_equal_by, sha256d_equal, sha256d_equal_by, sha256d_headers, sha256d_headers_by,
+    sha256d_headers_into,
 };
 pub use scrypt::{ScryptLanes, ScryptVariant};
 
@@ -52,10 +53,12 @@ pub enum Work {
     Messages,
     /// Pairs of merkle nodes.
     Nodes,
+    /// Merkle nodes up one branch.
+    Branches,
 }
 
 impl Work {
-    const ALL: [Work; 3] = [Work::Nonces, Work::Messages, Work::Nodes];
+    const ALL: [Work; 4] = [Work::Nonces, Work::Messages, Work::Nodes, Work::Branches];
 }
 
 impl Variant {
@@ -86,7 +89,7 @@ impl Variant {
     /// The same, the fastest first.
     #[must_use]
     pub fn fastest_first(work: Work) -> &'static [Variant] {
-        static ORDERS: OnceLock<[Vec<Variant>; 3]> = OnceLock::new();
+        static ORDERS: OnceLock<[Vec<Variant>; 4]> = OnceLock::new();
         &ORDERS.get_or_init(|| Work::ALL.map(Variant::measured))[work as usize]
     }
 
@@ -115,6 +118,10 @@ impl Variant {
             Work::Nodes => {
                 let siblings = nodes;
                 fastest::fastest_first(available, |v| merkle_level_by(v, &mut nodes, &siblings))
+            }
+            Work::Branches => {
+                let siblings = [[9; 32]; 2];
+                fastest::fastest_first(available, |v| merkle_branch_by(v, &mut nodes, &siblings))
             }
         }
     }

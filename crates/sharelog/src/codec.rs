@@ -101,7 +101,7 @@ fn share_fields(s: &ShareRecord, out: &mut Vec<u8>) {
     out.extend(s.at.0.to_le_bytes());
 }
 
-pub(crate) fn owner_field(owner: Owner, out: &mut Vec<u8>) {
+fn owner_field(owner: Owner, out: &mut Vec<u8>) {
     match owner {
         Owner::House => out.push(0),
         Owner::Account(a) => {

@@ -50,6 +50,14 @@ impl Extranonce {
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
+
+    /// The bytes as a number, the first the least; zeros behind the end.
+    #[inline]
+    pub(crate) fn as_number(&self) -> u128 {
+        let mut wide = [0; 16];
+        wide[..Self::MAX].copy_from_slice(&self.bytes);
+        u128::from_le_bytes(wide)
+    }
 }
 
 impl AsRef<[u8]> for Extranonce {

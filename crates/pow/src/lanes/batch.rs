@@ -202,6 +202,22 @@ pub fn merkle_level_by(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8
     level(&[usable(variant)], nodes, siblings);
 }
 
+/// Up one branch of a merkle tree: every node is hashed with each of the siblings in turn, the sibling on the right.
+///
+/// ```
+/// let mut nodes = [[1; 32], [2; 32]];
+/// gruve_pow::lanes::merkle_branch(&mut nodes, &[[3; 32], [4; 32]]);
+/// assert_eq!(nodes[1], gruve_pow::merkle_root_from_branch([2; 32], &[[3; 32], [4; 32]]));
+/// ```
+pub fn merkle_branch(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    branch(Variant::fastest_first(Work::Branches), nodes, siblings);
+}
+
+/// [`merkle_branch`] by a chosen variant; by the plain one where the processor lacks it.
+pub fn merkle_branch_by(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    branch(&[usable(variant)], nodes, siblings);
+}
+
 /// How many of `left` the variant should take, if there is a `next` one for the rest: whole
 /// groups, and a last one that is filled by half.
 fn part(variant: Variant, left: usize, next: Option<&Variant>) -> usize {
@@ -285,6 +301,32 @@ fn level_all(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     }
 }
 
+/// The caller has made sure that the processor supports the variants.
+fn branch(order: &[Variant], mut nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    for (i, &variant) in order.iter().enumerate() {
+        let n = part(variant, nodes.len(), order.get(i + 1));
+        let (now, later) = nodes.split_at_mut(n);
+        branch_all(variant, now, siblings);
+        nodes = later;
+    }
+}
+
+fn branch_all(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx2x8 => super::x86::branch_avx2(nodes, siblings),
+        #[cfg(target_arch = "x86_64")]
+        Variant::Avx512x16 => super::x86::branch_avx512(nodes, siblings),
+        _ => {
+            for nodes in nodes.chunks_mut(16) {
+                for sibling in siblings {
+                    level_all(variant, nodes, &[*sibling; 16][..nodes.len()]);
+                }
+            }
+        }
+    }
+}
+
 /// The check of one variant, which the processor must support, on `bytes`: messages of every
 /// number of blocks and form of padding, and nodes.
 pub(super) fn agrees_with_plain(variant: Variant, bytes: &[u8]) -> bool {
@@ -302,5 +344,10 @@ pub(super) fn agrees_with_plain(variant: Variant, bytes: &[u8]) -> bool {
     let siblings: [[u8; 32]; 33] = std::array::from_fn(|i| out[32 - i]);
     level(&[variant], &mut out, &siblings);
     level(&[Variant::Plain], &mut expected, &siblings);
+    if out != expected {
+        return false;
+    }
+    branch(&[variant], &mut out, &siblings[..3]);
+    branch(&[Variant::Plain], &mut expected, &siblings[..3]);
     out == expected
 }

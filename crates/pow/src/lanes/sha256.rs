@@ -49,6 +49,8 @@ pub(crate) trait Lanes<const N: usize>: Copy {
     fn any_without(self, bits: u32) -> bool;
     /// The compression function: the state after one more block.
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8];
+    /// The same of a block that is known: its schedule with the round constants added.
+    fn compress_known(state: &[Self; 8], schedule: &[u32; 64]) -> [Self; 8];
 }
 
 /// The bitwise operations that [`compress`] needs.
@@ -131,6 +133,43 @@ pub(crate) fn compress<W: Lanes<N> + Bits, const N: usize>(
     }
     s
 }
+
+/// The compression function for a block that is the same in every lane and was scheduled before.
+#[inline(always)]
+pub(crate) fn compress_known<W: Lanes<N> + Bits, const N: usize>(
+    state: &[W; 8],
+    schedule: &[u32; 64],
+) -> [W; 8] {
+    let mut s = *state;
+    for k in schedule.as_chunks::<16>().0 {
+        sixteen!(|I| step(&mut s, I, W::splat(k[I])));
+    }
+    for (new, old) in s.iter_mut().zip(state) {
+        *new = new.add(*old);
+    }
+    s
+}
+
+/// The padding behind two nodes, scheduled, with the round constants added.
+const NODE_PADDING: [u32; 64] = {
+    let mut w = [0u32; 64];
+    w[0] = PAD;
+    w[15] = NODE_BITS;
+    let mut t = 16;
+    while t < 64 {
+        let (x, y) = (w[t - 15], w[t - 2]);
+        let s0 = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
+        let s1 = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
+        w[t] = w[t - 16].wrapping_add(s0).wrapping_add(w[t - 7]).wrapping_add(s1);
+        t += 1;
+    }
+    let mut t = 0;
+    while t < 64 {
+        w[t] = w[t].wrapping_add(K[t]);
+        t += 1;
+    }
+    w
+};
 
 /// The block that hashes a digest once more.
 #[inline(always)]
@@ -270,6 +309,36 @@ pub(crate) fn nodes<W: Lanes<N>, const N: usize>(nodes: &mut [[u8; 32]], sibling
         let states = W::compress(&iv, transposed(pairs.each_ref()));
         hash_again(W::compress(&states, padding), left);
     }
+}
+
+/// Up a branch: each node becomes the parent of itself and the branch's sibling on the right, level by level. Words
+/// stay in their lanes between the levels.
+#[inline(always)]
+pub(crate) fn branch<W: Lanes<N>, const N: usize>(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    let iv = IV.map(|x| W::splat(x));
+    for nodes in nodes.chunks_mut(N) {
+        let last = nodes.len() - 1;
+        let word =
+            |i: usize| W::load(std::array::from_fn(|lane| digest_word(&nodes[lane.min(last)], i)));
+        let mut left: [W; 8] = std::array::from_fn(word);
+        for right in siblings {
+            let mut block = [W::splat(0); 16];
+            block[..8].copy_from_slice(&left);
+            for (i, word) in block[8..].iter_mut().enumerate() {
+                *word = W::splat(digest_word(right, i));
+            }
+            let both = W::compress_known(&W::compress(&iv, block), &NODE_PADDING);
+            left = W::compress(&iv, digest_block(both));
+        }
+        write(left, nodes);
+    }
+}
+
+/// Word `i` of a digest.
+#[inline(always)]
+fn digest_word(digest: &[u8; 32], i: usize) -> u32 {
+    let b = &digest[4 * i..4 * i + 4];
+    u32::from_be_bytes([b[0], b[1], b[2], b[3]])
 }
 
 /// Two nodes side by side.

@@ -18,7 +18,7 @@ fn every_variant_that_the_processor_has_passes_its_own_check() {
 
 #[test]
 fn every_variant_has_its_place_in_every_order() {
-    for work in [Work::Nonces, Work::Messages, Work::Nodes] {
+    for work in [Work::Nonces, Work::Messages, Work::Nodes, Work::Branches] {
         let order = Variant::fastest_first(work);
         assert_eq!(order.len(), Variant::available().len());
         assert!(Variant::available().iter().all(|v| order.contains(v)), "{work:?}");
@@ -96,6 +96,22 @@ proptest! {
         for &v in Variant::available() {
             out.clone_from(&nodes);
             merkle_level_by(v, &mut out, &siblings);
+            prop_assert_eq!(&out, &plain, "{}", v);
+        }
+    }
+
+    #[test]
+    fn every_variant_climbs_a_branch_like_the_plain_one(
+        nodes in proptest::collection::vec(any::<[u8; 32]>(), 0..45),
+        siblings in proptest::collection::vec(any::<[u8; 32]>(), 0..6),
+    ) {
+        let plain: Vec<_> = nodes.iter().map(|n| merkle_root_from_branch(*n, &siblings)).collect();
+        let mut out = nodes.clone();
+        merkle_branch(&mut out, &siblings);
+        prop_assert_eq!(&out, &plain);
+        for &v in Variant::available() {
+            out.clone_from(&nodes);
+            merkle_branch_by(v, &mut out, &siblings);
             prop_assert_eq!(&out, &plain, "{}", v);
         }
     }

@@ -101,6 +101,11 @@ impl Lanes<8> for Avx2 {
         // SAFETY: see above the first impl.
         unsafe { compress_avx2(state, block) }
     }
+    #[inline(always)]
+    fn compress_known(state: &[Self; 8], schedule: &[u32; 64]) -> [Self; 8] {
+        // SAFETY: see above the first impl.
+        unsafe { compress_known_avx2(state, schedule) }
+    }
 }
 
 /// Sixteen lanes.
@@ -182,12 +187,23 @@ impl Lanes<16> for Avx512 {
         // SAFETY: see above the first impl.
         unsafe { compress_avx512(state, block) }
     }
+    #[inline(always)]
+    fn compress_known(state: &[Self; 8], schedule: &[u32; 64]) -> [Self; 8] {
+        // SAFETY: see above the first impl.
+        unsafe { compress_known_avx512(state, schedule) }
+    }
 }
 
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 fn compress_avx2(state: &[Avx2; 8], block: [Avx2; 16]) -> [Avx2; 8] {
     sha256::compress(state, block)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn compress_known_avx2(state: &[Avx2; 8], schedule: &[u32; 64]) -> [Avx2; 8] {
+    sha256::compress_known(state, schedule)
 }
 
 #[target_feature(enable = "avx2")]
@@ -205,10 +221,21 @@ fn nodes_avx2_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     sha256::nodes::<Avx2, 8>(nodes, siblings);
 }
 
+#[target_feature(enable = "avx2")]
+fn branch_avx2_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    sha256::branch::<Avx2, 8>(nodes, siblings);
+}
+
 #[inline(never)]
 #[target_feature(enable = "avx512f")]
 fn compress_avx512(state: &[Avx512; 8], block: [Avx512; 16]) -> [Avx512; 8] {
     sha256::compress(state, block)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx512f")]
+fn compress_known_avx512(state: &[Avx512; 8], schedule: &[u32; 64]) -> [Avx512; 8] {
+    sha256::compress_known(state, schedule)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -224,6 +251,11 @@ fn equal_avx512_inner(messages: &Messages<'_>, out: &mut [[u8; 32]]) {
 #[target_feature(enable = "avx512f")]
 fn nodes_avx512_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     sha256::nodes::<Avx512, 16>(nodes, siblings);
+}
+
+#[target_feature(enable = "avx512f")]
+fn branch_avx512_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    sha256::branch::<Avx512, 16>(nodes, siblings);
 }
 
 /// See [`super::candidates`].
@@ -247,6 +279,13 @@ pub(crate) fn nodes_avx2(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     unsafe { nodes_avx2_inner(nodes, siblings) }
 }
 
+/// See [`super::batch::merkle_branch`].
+pub(crate) fn branch_avx2(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    assert!(has_avx2(), "chosen only where AVX2 was detected");
+    // SAFETY: AVX2 was detected, on the line above.
+    unsafe { branch_avx2_inner(nodes, siblings) }
+}
+
 /// See [`super::candidates`].
 pub(crate) fn scan_avx512(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
     assert!(has_avx512(), "chosen only where AVX-512F was detected");
@@ -266,6 +305,13 @@ pub(crate) fn nodes_avx512(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(has_avx512(), "chosen only where AVX-512F was detected");
     // SAFETY: AVX-512F was detected, on the line above.
     unsafe { nodes_avx512_inner(nodes, siblings) }
+}
+
+/// See [`super::batch::merkle_branch`].
+pub(crate) fn branch_avx512(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    assert!(has_avx512(), "chosen only where AVX-512F was detected");
+    // SAFETY: AVX-512F was detected, on the line above.
+    unsafe { branch_avx512_inner(nodes, siblings) }
 }
 
 /// Asks for the memory of a value ahead of its use.

@@ -9,6 +9,7 @@ use crate::aux::{self, AuxBlock};
 use crate::share::{Canonical, EXTRANONCE_MAX, ShareLeaf};
 use crate::wire::{Wire, WireError, take_varint};
 use gruve_units::{AccountId, Class, EpochNumber, JobId, LaneId};
+use std::cmp::Ordering;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -239,9 +240,9 @@ impl<R: Read> RecordReader<R> {
         }
         for s in &block.shares {
             let own = (s.extranonce, s.ntime, s.nonce, s.version);
-            match before {
-                Some(b) if b == own => return bad("a share that stands twice"),
-                Some(b) if b > own => return bad("shares that are not sorted"),
+            match before.map(|b| own.cmp(&b)) {
+                Some(Ordering::Equal) => return bad("a share that stands twice"),
+                Some(Ordering::Less) => return bad("shares that are not sorted"),
                 _ => before = Some(own),
             }
         }

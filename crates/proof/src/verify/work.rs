@@ -5,7 +5,7 @@ use super::{Lie, VerifyError, lie};
 use crate::Hash;
 use crate::record::{Block, RecordHeader, RecordJob, ShareRow};
 use crate::{aux, share, stamp};
-use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_level, sha256_equal, sha256d_headers_into};
+use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_branch, sha256_equal, sha256d_headers_into};
 use gruve_units::{Algorithm, Class, Target};
 use std::collections::BTreeMap;
 
@@ -169,7 +169,6 @@ pub(crate) struct Hasher {
     /// Ends of coinbases, one behind the other.
     rests: Vec<u8>,
     roots: Vec<Hash>,
-    siblings: Vec<Hash>,
     headers: Vec<[u8; 80]>,
     hashes: Vec<Hash>,
     /// Leaves of the share tree before they are hashed.
@@ -187,7 +186,6 @@ impl Hasher {
             scrypt,
             rests: Vec::new(),
             roots: Vec::new(),
-            siblings: Vec::new(),
             headers: Vec::new(),
             hashes: Vec::new(),
             leaves: Vec::new(),
@@ -307,11 +305,7 @@ impl Hasher {
         }
         self.roots.resize(rows.len(), [0; 32]);
         prefix.sha256d_equal(&self.rests[..rest_len * rows.len()], rest_len, &mut self.roots);
-        for sibling in &job.branch {
-            self.siblings.clear();
-            self.siblings.resize(rows.len(), *sibling);
-            merkle_level(&mut self.roots, &self.siblings);
-        }
+        merkle_branch(&mut self.roots, &job.branch);
         let header = |(row, root): (&ShareRow, &Hash)| {
             let mut h = [0; 80];
             h[..4].copy_from_slice(&row.version.to_le_bytes());
@@ -342,7 +336,7 @@ impl Hasher {
         self.leaves.clear();
         for row in rows {
             self.leaves.push(0);
-            self.leaves.extend(block.canonical(row, header));
+            self.leaves.extend_from_slice(&block.canonical(row, header));
         }
         let from = to.len();
         to.resize(from + rows.len(), [0; 32]);
@@ -384,7 +378,8 @@ fn no_other_tag(job: &RecordJob, block: &Block, coinbase: &Coinbase) -> Result<(
     for row in &block.shares {
         script[at..end].copy_from_slice(&row.extranonce[..block.extranonce_len]);
         let is_other = own > 1
-            || (aux::tags(&script[from..to]) > 0
+            || (script[from..to].contains(&aux::TAG[0])
+                && aux::tags(&script[from..to]) > 0
                 && if own == 1 { aux::tags(&script) > 1 } else { aux::whole_tags(&script) > 0 });
         if is_other {
             let what = "a merge-mining tag more than its job has";

@@ -19,7 +19,6 @@ pub(super) struct Solver {
     rests: Vec<u8>,
     coinbase: Vec<u8>,
     nodes: Vec<[u8; 32]>,
-    siblings: Vec<[u8; 32]>,
     headers: Vec<[u8; 80]>,
     hashes: Vec<[u8; 32]>,
     /// Where it is needed: its memory is large.
@@ -33,7 +32,6 @@ impl Solver {
             rests: Vec::new(),
             coinbase: Vec::new(),
             nodes: Vec::new(),
-            siblings: Vec::new(),
             headers: Vec::new(),
             hashes: Vec::new(),
             scrypt: (algorithm == Algorithm::Scrypt).then(ScryptLanes::new),
@@ -74,11 +72,7 @@ impl Solver {
         self.nodes.resize(group.len(), [0; 32]);
         let rest_len = self.coinbase.len() - common.len();
         common.sha256d_equal(&self.rests, rest_len, &mut self.nodes);
-        for sibling in live.job().branch() {
-            self.siblings.clear();
-            self.siblings.resize(group.len(), *sibling);
-            lanes::merkle_level(&mut self.nodes, &self.siblings);
-        }
+        lanes::merkle_branch(&mut self.nodes, live.job().branch());
     }
 
     /// The headers on those roots, and their hashes.
