@@ -37,6 +37,12 @@ struct Finding<'a> {
     report: Option<&'a Report>,
 }
 
+/// The terms are not what they say they are: as false as a wrong line.
+fn no_terms(why: &str) -> ExitCode {
+    eprintln!("gruve: {why}");
+    ExitCode::FAILURE
+}
+
 /// Recomputes every line. Fails with the first wrong one.
 ///
 /// # Errors
@@ -46,10 +52,15 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
     let said = |e: &dyn std::fmt::Display| format!("{}: {e}", args.terms.display());
     let file = file.map_err(|e| said(&e))?;
     if HostingTerms::are_in(&file.terms) {
-        let checker = HostingChecker::begin(file, args.key).map_err(|e| said(&e))?;
-        return check_bills(args, checker);
+        return match HostingChecker::begin(file, args.key) {
+            Ok(checker) => check_bills(args, checker),
+            Err(e) => Ok(no_terms(&said(&e))),
+        };
     }
-    let mut checker = Checker::begin(file, args.key).map_err(|e| said(&e))?;
+    let mut checker = match Checker::begin(file, args.key) {
+        Ok(checker) => checker,
+        Err(e) => return Ok(no_terms(&said(&e))),
+    };
     for path in &args.statement {
         let page = Statement::parse(&read(path, document::BYTES_MAX)?);
         let page = page.map_err(|e| format!("{}: {e}", path.display()))?;
