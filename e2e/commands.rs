@@ -175,7 +175,12 @@ fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
     );
     let by = hex::encode(key.verifying_key().to_bytes());
     assert!(check(&["--key", &by]).status.success());
-    assert!(!check(&["--key", &"11".repeat(32)]).status.success(), "another operator's key");
+    assert_eq!(
+        check(&["--key", &"11".repeat(32)]).status.code(),
+        Some(1),
+        "another operator's key"
+    );
+    assert_eq!(check(&["missing.json"]).status.code(), Some(2), "nothing false was found");
     let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
     assert_eq!((&json["holds"], &json["report"]["lines"]), (&true.into(), &3.into()));
 
@@ -203,6 +208,21 @@ fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
     assert!(told(&wrong).contains("line 2 (epoch 8): delivered is 999"), "{}", told(&wrong));
     let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
     assert_eq!((&json["holds"], &json["wrong"]["line"]), (&false.into(), &2.into()));
+}
+
+#[test]
+fn whoever_stops_reading_ends_a_command_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(support::program())
+        .args(["admin", "openapi"])
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(141), ""));
 }
 
 /// Every document that a reader may type from.
@@ -421,6 +441,21 @@ fn verified(folder: &Path, record: &Path, with: &[&str]) -> (Option<i32>, String
         .output()
         .unwrap();
     (output.status.code(), told(&output))
+}
+
+#[test]
+fn what_keeps_the_verifier_from_a_verdict_is_not_told_as_a_lie() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = dir.path().join("record");
+    young_log(&record);
+    let (code, said) = verified(dir.path(), &dir.path().join("recrod"), &[]);
+    assert_eq!((code, said.contains("no such folder")), (Some(2), true), "{said}");
+    let (code, said) = verified(dir.path(), &record, &["--receipt", "missing.json"]);
+    assert_eq!((code, said.contains("missing.json")), (Some(2), true), "{said}");
+    // Nothing can be remembered below a file. What was found is told all the same.
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let (code, said) = verified(dir.path(), &record, &["--state", "file/state.json"]);
+    assert!(code == Some(2) && said.contains("YES") && said.contains("--forget"), "{said}");
 }
 
 fn grown(epochs: std::ops::Range<u64>, sold: u128) -> world::Files {

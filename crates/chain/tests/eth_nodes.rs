@@ -200,6 +200,7 @@ async fn a_node_of_another_chain_or_that_pays_others_is_not_used() {
     let problem = group.health()[0].problem.clone().unwrap();
     assert!(problem.contains(&OURS.to_string()) && problem.contains("etherbase"), "{problem}");
     assert!(group.get_work().await.is_err());
+    assert!(group.submit_work(1, &[2; 32], &[3; 32]).await.is_err(), "nobody has judged it");
     a.change(|s| s.pays = Some(OURS));
     stands(&group, 0, Standing::Ready).await;
     assert_eq!(worker(&group).await, 1);

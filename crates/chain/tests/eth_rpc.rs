@@ -187,6 +187,14 @@ async fn silence_floods_and_answers_to_other_calls_cost_an_error() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_node_says_nothing_of_the_solution() {
+    let stand_in = StandIn::error(-32603, "no space left on device").await;
+    let error = stand_in.node.submit_work(1, &[0; 32], &[0; 32]).await.unwrap_err();
+    assert_eq!(error.blame(), Blame::Transient, "{error}");
+    assert!(error.to_string().contains("no space left"), "{error}");
+}
+
+#[tokio::test]
 async fn the_block_that_is_made_tells_what_waits_and_the_best_one_in_its_place_tells_nothing() {
     let paid = json!({
         "hash": HEADER, "from": format!("0x{}", "aa".repeat(20)), "nonce": "0x0", "gas": "0x5208",

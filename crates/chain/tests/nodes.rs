@@ -297,6 +297,9 @@ async fn nodes_of_another_chain_only_are_a_fault_of_the_configuration() {
     foreign.is_foreign.store(true, Ordering::SeqCst);
     let alone = group(&[&foreign]);
     assert_eq!(alone.check_chain().await.unwrap_err().blame(), Blame::Fatal);
+    // Nobody has judged the block: it is not refused, and comes again when the node has been put right.
+    let waits = alone.submit_block(&[1]).await.unwrap_err();
+    assert_eq!(waits.blame(), Blame::Fatal, "{waits}");
     let down = Stand::at(10);
     down.is_up.send_replace(false);
     let both = group(&[&foreign, &down]);

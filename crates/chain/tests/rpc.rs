@@ -240,6 +240,12 @@ async fn every_code_has_its_blame() {
         assert_eq!(error.blame(), blame, "{code}: {error}");
         assert!(!error.to_string().contains('\n'), "no line breaks from outside end in logs");
     }
+    // What is wrong with the node says nothing of the block.
+    for (code, message) in [(-25, "System error: Disk space is too low!"), (-32603, "internal")] {
+        let failed = error_of(code, message).await.node().submit_block(&[1]).await.unwrap_err();
+        assert_eq!(failed.blame(), Blame::Transient, "{failed}");
+        assert!(failed.to_string().contains(message), "{failed}");
+    }
     let warming = error_of(-28, "Loading block index…").await.node().tip().await.unwrap_err();
     assert_eq!(warming, NodeError::NotReady("Loading block index…".into()));
 }

@@ -53,6 +53,7 @@ pub fn run() -> ExitCode {
     // Before anything else opens a file: see there.
     let estate = Estate::inherit();
     let cli = Cli::parse();
+    end_with_the_reader();
     // These tell their own story; the log would drown it. `--log debug` brings it back.
     let quiet = matches!(&cli.command, Command::Demo(_) | Command::Admin(_))
         && cli.log == tracing::Level::INFO;
@@ -60,9 +61,9 @@ pub fn run() -> ExitCode {
     raise_file_limit();
     let result = match cli.command {
         Command::Inspect(args) => return inspect::run(args),
-        Command::Verify(args) => verify::run(&args),
+        Command::Verify(args) => unsaid(verify::run(&args)),
         Command::Appraise(args) => appraise::run(&args),
-        Command::Statement(StatementCommand::Check(args)) => statement::check(&args),
+        Command::Statement(StatementCommand::Check(args)) => unsaid(statement::check(&args)),
         Command::Config(ConfigCommand::Init { path, force }) => serve::init_config(&path, force),
         Command::Config(ConfigCommand::Check(arg)) => serve::check_config(&arg.config),
         Command::Demo(args) => on_runtime(demo::run(args)),
@@ -87,6 +88,29 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Of a command whose 1 says that something is false: what kept it from saying anything is a 2.
+fn unsaid(result: Result<ExitCode, String>) -> Result<ExitCode, String> {
+    result.or_else(|message| {
+        eprintln!("gruve: {message}");
+        Ok(ExitCode::from(2))
+    })
+}
+
+/// Ends the program without a word when whoever reads its output has gone, as in `gruve … | head`: the standard
+/// library's printing panics instead.
+fn end_with_the_reader() {
+    /// What shells know of a program that a closed pipe ended: 128 and the number of `SIGPIPE`.
+    const CLOSED_PIPE: i32 = 141;
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to std") && said.contains("Broken pipe") {
+            std::process::exit(CLOSED_PIPE);
+        }
+        before(panic);
+    }));
 }
 
 /// What `gruve admin` does.

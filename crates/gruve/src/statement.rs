@@ -37,6 +37,12 @@ struct Finding<'a> {
     report: Option<&'a Report>,
 }
 
+/// The terms are not what they say they are: as false as a wrong line.
+fn no_terms(why: &str) -> ExitCode {
+    eprintln!("gruve: {why}");
+    ExitCode::FAILURE
+}
+
 /// Recomputes every line. Fails with the first wrong one.
 ///
 /// # Errors
@@ -49,11 +55,15 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
     let named = |key: &&[u8; 32]| file.operator_key == Some(hex::encode(key));
     let key = args.key.iter().find(named).or(args.key.first()).copied();
     if HostingTerms::are_in(&file.terms) {
-        let checker = HostingChecker::begin(file, key).map_err(|e| said(&e))?;
-        return check_bills(args, checker);
+        return match HostingChecker::begin(file, key) {
+            Ok(checker) => check_bills(args, checker),
+            Err(e) => Ok(no_terms(&said(&e))),
+        };
     }
-    let checker = Checker::begin(file, key).map_err(|e| said(&e))?;
-    let mut checker = checker.or_by(args.key.iter().copied());
+    let mut checker = match Checker::begin(file, key) {
+        Ok(checker) => checker.or_by(args.key.iter().copied()),
+        Err(e) => return Ok(no_terms(&said(&e))),
+    };
     for path in &args.statement {
         let page = Statement::parse(&read(path, document::BYTES_MAX)?);
         let page = page.map_err(|e| format!("{}: {e}", path.display()))?;

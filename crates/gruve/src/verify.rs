@@ -15,6 +15,7 @@ use gruve_proof::verify::{
 use gruve_proof::witness::WitnessKey;
 use gruve_units::{Clock as _, Hashrate, LaneId, SystemClock};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,10 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
             return Err(format!(
                 "{scheme}: is not spoken here: copy the folder (aws s3 sync) and verify the copy, or use https"
             ));
+        }
+        // A slip in the path is nothing that the operator is to blame for.
+        None if !Path::new(&args.record).is_dir() => {
+            return Err(format!("{}: there is no such folder", args.record));
         }
         None => Box::new(FolderSource(PathBuf::from(&args.record))),
     };
@@ -85,10 +90,15 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
             {
                 return Ok(refuse(&e, args.json));
             }
-            if let Some(path) = &state {
-                write_visit(path, &verdict.visit)?;
-            }
+            let remembered =
+                state.as_ref().map_or(Ok(()), |path| write_visit(path, &verdict.visit));
             print(&verdict, &receipts, args.json)?;
+            remembered.map_err(|e| {
+                format!(
+                    "{e}; it holds, but what was seen cannot be remembered for the next time: \
+                     name a file with --state, or remember nothing with --forget"
+                )
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Err(e) => {
@@ -106,11 +116,11 @@ fn print(verdict: &Verdict, receipts: &Receipts, json: bool) -> Result<(), Strin
         said["receipt_gaps"] = receipts.gaps.clone().into();
         println!("{}", serde_json::to_string_pretty(&said).map_err(|e| e.to_string())?);
     } else {
-        println!("{verdict}");
+        println!("{}", plain(verdict));
         if receipts.checked > 0 {
             println!("{} receipts hold", receipts.checked);
         }
-        receipts.gaps.iter().for_each(|gap| println!("remark: {gap}"));
+        receipts.gaps.iter().for_each(|gap| println!("remark: {}", plain(gap)));
     }
     Ok(())
 }
@@ -126,14 +136,18 @@ fn refuse(error: &VerifyError, json: bool) -> ExitCode {
             "holds": false, "lie": at.map(|a| a.0), "at": at.map(|a| a.1), "what": error.to_string(),
         });
         println!("{said}");
-    } else if lie.is_some() {
-        println!("NO: {error}");
     } else {
-        // What could not be read may be a file of any name, or a server's words.
-        let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-        println!("NOT VERIFIED: {}", error.to_string().chars().map(plain).collect::<String>());
+        // It is one line: what stands in it makes no second one that says yes.
+        let said = plain(error).replace('\n', "\u{fffd}");
+        println!("{}: {said}", if lie.is_some() { "NO" } else { "NOT VERIFIED" });
     }
     ExitCode::from(code)
+}
+
+/// What the record, a file's name or a server says, without anything that a terminal would obey.
+fn plain(said: &impl fmt::Display) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    said.to_string().chars().map(shown).collect()
 }
 
 /// What there is to say of receipts that hold.
@@ -227,7 +241,7 @@ fn check_owed(
     };
     if !json {
         let (asset, owed) = (&proof.asset, &proof.owed);
-        println!(
+        let told = format!(
             "owed: statement {} counts account {} with {} available, {} held, {} maturing and {} prepaid minor units of {asset}, \
              among {} owed in all",
             proof.statement,
@@ -238,6 +252,7 @@ fn check_owed(
             owed.prepaid,
             shown.all
         );
+        println!("{}", plain(&told));
     }
     Ok(Ok(()))
 }
@@ -360,5 +375,10 @@ mod tests {
         assert_eq!(page, [alone.clone(), alone].concat());
         assert!(receipts_in(json!({ "receipts": [{}] })).is_err());
         assert!(receipts_in(json!({})).is_err());
+    }
+
+    #[test]
+    fn nothing_that_is_told_commands_the_terminal() {
+        assert_eq!(plain(&"a\u{1b}[2J\r\nb\u{9b}31m"), "a\u{fffd}[2J\u{fffd}\nb\u{fffd}31m");
     }
 }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 /// The first wait before a block is sent again; it doubles.
@@ -22,6 +22,11 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Tries until the next start of the house: about an hour. By then the chain has moved on.
 const TRIES_MAX: u32 = 360;
+
+/// Blocks sent at once. There are more under way only where nearly every share is a block: on a chain for tests, or on a
+/// development chain that has rested. A node closes connections that are too many, and then neither those blocks come
+/// through nor anything else that it is asked.
+const SENDING_MAX: usize = 8;
 
 /// Blocks remembered: more than jobs that live can bring, on any chain that is not made for tests.
 const RECENT_MAX: usize = 256;
@@ -59,6 +64,8 @@ pub(crate) struct BlockSender {
     recent: Mutex<VecDeque<[u8; 32]>>,
     /// Blocks under way; they are few.
     under_way: Mutex<JoinSet<()>>,
+    /// Who is sending.
+    turns: Semaphore,
     /// A full disk meets every block: it is told once in a while.
     log_faults: Mutex<Seldom>,
 }
@@ -81,6 +88,7 @@ impl BlockSender {
             found: AtomicU64::new(0),
             recent: Mutex::default(),
             under_way: Mutex::default(),
+            turns: Semaphore::new(SENDING_MAX),
             log_faults: Mutex::default(),
         }
     }
@@ -183,7 +191,10 @@ impl BlockSender {
         let hash = hash_to_text(&block.block_hash);
         let mut wait = RETRY_FIRST;
         for _ in 0..TRIES_MAX {
-            match self.node.submit(block).await {
+            let turn = self.turns.acquire().await;
+            let answer = self.node.submit(block).await;
+            drop(turn);
+            match answer {
                 Ok(SubmitOutcome::Accepted | SubmitOutcome::Duplicate) => {
                     tracing::info!(lane = %self.lane, hash, "the node took the block");
                     return Some(true);
@@ -229,5 +240,84 @@ impl BlockSender {
 
     fn log_fault(&self) -> Option<u64> {
         self.log_faults.lock().unwrap_or_else(PoisonError::into_inner).due()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_sharelog::{Extranonce, Options, Owner, ShareRecord};
+    use gruve_units::{Class, EpochNumber, JobId, MachineId, SystemClock, Timestamp};
+
+    fn share() -> ShareRecord {
+        ShareRecord {
+            job: JobId(7),
+            epoch: EpochNumber(2),
+            class: Class::new(20).unwrap(),
+            owner: Owner::House,
+            machine: MachineId::from_bytes([3; 16]),
+            extranonce: Extranonce::new(&[1; 12]).unwrap(),
+            ntime: 1_700_000_000,
+            nonce: 5,
+            version: 0x2000_0000,
+            at: Timestamp(9),
+        }
+    }
+
+    /// A node that answers when it is let, and counts who waits.
+    struct Counting {
+        waiting: Mutex<(usize, usize)>,
+        let_in: Semaphore,
+        came: Notify,
+    }
+
+    #[async_trait]
+    impl Destination for Counting {
+        async fn submit(&self, _: &BlockRecord) -> Result<SubmitOutcome, NodeError> {
+            {
+                let mut waiting = self.waiting.lock().unwrap();
+                waiting.0 += 1;
+                waiting.1 = waiting.1.max(waiting.0);
+            }
+            self.came.notify_one();
+            self.let_in.acquire().await.unwrap().forget();
+            self.waiting.lock().unwrap().0 -= 1;
+            Ok(SubmitOutcome::Accepted)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_blocks_is_sent_a_few_at_a_time_and_all_of_them() {
+        const ALL: u8 = 40;
+        let dir = tempfile::tempdir().unwrap();
+        let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+        let (waiting, came) = (Mutex::default(), Notify::new());
+        let node = Arc::new(Counting { waiting, let_in: Semaphore::new(0), came });
+        let sender = BlockSender::new(
+            "btc".parse().unwrap(),
+            node.clone(),
+            log.clone(),
+            Arc::new(SystemClock),
+            Arc::default(),
+        );
+        let sender = Arc::new(sender);
+        for n in 1..=ALL {
+            sender.found(BlockRecord {
+                share: share(),
+                block_hash: [n; 32],
+                height: 1,
+                block: vec![n],
+            });
+        }
+        let first = async {
+            while node.waiting.lock().unwrap().0 < SENDING_MAX {
+                node.came.notified().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), first).await.unwrap();
+        node.let_in.add_permits(ALL.into());
+        sender.stop(Duration::from_secs(30)).await;
+        assert_eq!(*node.waiting.lock().unwrap(), (0, SENDING_MAX));
+        assert_eq!(log.unconfirmed_blocks().unwrap(), []);
     }
 }

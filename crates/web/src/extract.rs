@@ -38,6 +38,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !json {
             return Err(Failure::wrong_type());
         }
+        // The reader would take a list of values in the order of the members, too.
+        if bytes.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| *b != b'{') {
+            return Err(Failure::bad_request("The body cannot be read: write a JSON object."));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(v) => Ok(Json(v)),
             Err(e) => Err(Failure::bad_request(format!("The body cannot be read: {e}."))),

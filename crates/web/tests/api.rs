@@ -116,6 +116,10 @@ async fn what_cannot_be_read_is_refused_with_a_reason() {
     let misspelt = me.post(quotes, json!({ "plan": "btc-lease", "hashrat": "1" })).await;
     assert_problem(&misspelt, bad, "bad-request");
     assert!(misspelt.body.contains("hashrat"));
+    // Right values in the right order are no named ones.
+    let unnamed = me.post(quotes, json!(["btc-lease", "100 kH/s", 6])).await;
+    assert_problem(&unnamed, bad, "bad-request");
+    assert!(unnamed.body.contains("a JSON object"));
 
     let payouts = "/api/v1/payouts";
     let pay = |asset: &str, amount: &str, to: &str| json!({ "asset": asset, "amount": amount, "address": to });

@@ -3,11 +3,15 @@
 
 mod house;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use gruve_accounts::{CLOSING_DELAY, SEALED_FOR};
 use gruve_units::Duration;
 use house::House;
 use house::browser::{Browser, Program};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -36,6 +40,27 @@ async fn customer(house: &House, name: &str) -> Program {
 fn parts(export: &Value) -> BTreeMap<String, Value> {
     let parts = export["parts"].as_array().unwrap();
     parts.iter().map(|p| (p["path"].as_str().unwrap().to_owned(), p["answer"].clone())).collect()
+}
+
+/// Begins an export and takes nothing of it.
+async fn begun(house: &House, me: &Program) -> Response<Body> {
+    let token = format!("Bearer {}", me.token.as_ref().unwrap());
+    let request = Request::get("/api/v1/export").header("authorization", token);
+    let service = TowerToHyperService::new(house.app.clone());
+    service.call(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_export_keeps_nobody_else_waiting() {
+    let house = House::new().await;
+    let mut held = Vec::new();
+    for name in ["slow", "slower", "slowest"] {
+        let me = Program::signed_up(&house.app, name).await;
+        held.push(begun(&house, &me).await);
+    }
+    assert!(held.iter().all(|answer| answer.status() == StatusCode::OK));
+    let kari = Program::signed_up(&house.app, "kari").await;
+    assert!(kari.get("/api/v1/export").await.json()["is_whole"] == json!(true));
 }
 
 #[tokio::test]

@@ -421,9 +421,11 @@ impl EthNode for EthNodeGroup {
                 Err(_) => failure = Some(nobody()),
             }
         }
-        let unasked = (0..self.group.seats.len())
-            .any(|at| self.group.standing(at) == Standing::Down)
-            .then(nobody);
+        let standings = || (0..self.group.seats.len()).map(|at| self.group.standing(at));
+        // One that is not used has no say; where there is no other, nobody was asked.
+        let is_unasked = standings().any(|s| s == Standing::Down)
+            || standings().all(|s| s == Standing::Unusable);
+        let unasked = is_unasked.then(nobody);
         failure.or(unasked).map_or(Ok(false), Err)
     }
 

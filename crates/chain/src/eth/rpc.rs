@@ -236,7 +236,13 @@ impl EthNode for EthRpcNode {
     ) -> Result<bool, NodeError> {
         let (header, mix) = (hex::encode(header_hash), hex::encode(mix_hash));
         let params = json!([format!("0x{nonce:016x}"), format!("0x{header}"), format!("0x{mix}")]);
-        self.ask("eth_submitWork", params).await
+        match self.ask("eth_submitWork", params).await {
+            // Its verdict is yes or no. An error tells of the node, which may yet take the solution.
+            Err(e @ NodeError::Rpc { .. }) if e.blame() == Blame::Rejected => {
+                Err(NodeError::NotReady(e.to_string()))
+            }
+            answer => answer,
+        }
     }
 
     async fn submit_hashrate(&self, rate: Hashrate, id: &[u8; 32]) -> Result<bool, NodeError> {

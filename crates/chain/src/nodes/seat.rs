@@ -254,7 +254,9 @@ impl Group {
     pub(super) async fn submit(&self, at: usize, block: &[u8]) -> Result<SubmitOutcome, NodeError> {
         // A block of ours does no harm to a node of another chain, but its word on it is worthless.
         if self.heard()[at].is_unusable {
-            return Ok(SubmitOutcome::Rejected(format!("{} is not used", self.seats[at].name)));
+            // No verdict: where there is no other node, the block waits until the operator has put this one right.
+            let problem = "it is not used: it is of another chain, or refuses us";
+            return Err(NodeError::Address { url: self.seats[at].name.clone(), problem });
         }
         let outcome = self.seats[at].node.submit_block(block).await;
         match &outcome {

@@ -31,7 +31,7 @@ use crate::{
     Template, TipNotice, TransactionPlace, hash_from_text, hash_to_text,
 };
 use async_trait::async_trait;
-use gruve_units::Duration;
+use gruve_units::{Blame, Blamed as _, Duration};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::path::PathBuf;
@@ -288,10 +288,15 @@ impl Node for RpcNode {
                 reason => Ok(SubmitOutcome::Rejected(shorten(reason))),
             },
             Err(NodeError::Rpc {
-                code: code::DESERIALIZATION | code::VERIFY_ERROR | code::VERIFY_REJECTED,
+                code: code::DESERIALIZATION | code::VERIFY_REJECTED,
                 message,
                 ..
             }) => Ok(SubmitOutcome::Rejected(message)),
+            // A verdict is a result; an error tells of the node. Core answers so when it cannot write the block (-25,
+            // "System error: Disk space is too low!"): the block may be as good as any, and is to be sent again.
+            Err(e @ NodeError::Rpc { .. }) if e.blame() == Blame::Rejected => {
+                Err(NodeError::NotReady(e.to_string()))
+            }
             Err(other) => Err(other),
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     Fault, LaneConfig, NetworkConfig, NodeConfig, default_auto_approve, named_nodes, node_faults,
 };
+use crate::config::lane::DEV_MATURITY_MAX;
 use gruve_chain::{NetworkName, params_for};
 use gruve_stratum::TAG_BYTES_MERGED_MAX;
 use gruve_units::Asset;
@@ -78,6 +79,8 @@ pub(super) fn faults(lane: &LaneConfig, number: usize) -> Vec<Fault> {
         if aux.maturity.is_some() && lane.network != NetworkConfig::Dev {
             let what = "only the dev network may set it: elsewhere it is the chain's rule";
             fault(&at("maturity"), what.into());
+        } else if !(1..=DEV_MATURITY_MAX).contains(&aux.maturity.unwrap_or(1)) {
+            fault(&at("maturity"), format!("write 1 to {DEV_MATURITY_MAX}"));
         }
         if aux.auto_approve_minor < 0 {
             fault(&at("auto_approve_minor"), "write 0 (every payout waits) or more".into());

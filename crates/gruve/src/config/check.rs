@@ -11,8 +11,14 @@ impl Config {
     /// Every fault found, never an empty list.
     pub fn parse(text: &str, base: &Path) -> Result<Config, Vec<Fault>> {
         let mut config: Config = toml::from_str(text).map_err(|e| vec![syntax_fault(text, &e)])?;
+        let has_data = !config.house.data.as_os_str().is_empty();
         config.resolve(base);
-        let faults = config.faults();
+        let mut faults = config.faults();
+        if !has_data {
+            // Below the configuration's folder this would be that folder itself.
+            let what = "name a folder of its own: keys, share logs and books are kept there";
+            faults.push(Fault { place: "house.data".into(), what: what.into() });
+        }
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 
@@ -26,6 +32,11 @@ impl Config {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |place: String, what: String| faults.push(Fault { place, what });
+        let name = &self.house.name;
+        if name.trim().is_empty() || name.len() > 100 || name.contains(char::is_control) {
+            let what = "write what customers are to read: 1 to 100 bytes, in one line";
+            fault("house.name".into(), what.into());
+        }
         let origin = &self.house.origin;
         if origin.is_empty() || origin.len() > 200 || origin.contains(['\n', '+', ' ']) {
             let what = "write a name like `gruve.example/log`: 1 to 200 characters, no space, no +";
@@ -178,6 +189,20 @@ fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
     Fault { place, what: explained(error.message()) }
 }
 
+/// The program's words for numbers, and what may be written there.
+const NUMBERS: [(&str, &str); 10] = [
+    ("expected u8", "write a whole number, 0 to 255"),
+    ("expected u16", "write a whole number, 0 or more"),
+    ("expected u32", "write a whole number, 0 or more"),
+    ("expected u64", "write a whole number, 0 or more"),
+    ("expected u128", "write a whole number, 0 or more"),
+    ("expected usize", "write a whole number, 0 or more"),
+    ("expected i32", "write a whole number"),
+    ("expected i64", "write a whole number, up to 9223372036854775807"),
+    ("expected a boolean", "write true or false"),
+    ("expected path string", "write a path in quotation marks"),
+];
+
 /// What the reader of the text says, with what to write instead where it does not say.
 fn explained(message: &str) -> String {
     let hint = match message {
@@ -197,7 +222,10 @@ fn explained(message: &str) -> String {
         m if m.starts_with("invalid type: integer") && m.ends_with("expected a string") => {
             "write it in quotation marks: spans as \"10m\", hashrates as \"100 TH/s\""
         }
-        _ => return message.to_owned(),
+        m => match NUMBERS.iter().find(|(ends, _)| m.ends_with(ends)) {
+            Some(&(_, hint)) => hint,
+            None => return message.to_owned(),
+        },
     };
     format!("{message}: {hint}")
 }

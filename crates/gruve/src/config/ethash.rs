@@ -41,6 +41,10 @@ const POLL_MIN: Duration = Duration::from_millis(50);
 /// Nor less often: a block is thirteen seconds.
 const POLL_MAX: Duration = Duration::from_secs(10);
 
+/// A signature carries twice the chain's number and 35 or 36 (EIP-155, EIP-2294), which must be a `u64`: a larger
+/// number would make payouts that no node takes.
+const CHAIN_ID_MAX: u64 = u64::MAX / 2 - 36;
+
 impl EthashConfig {
     fn describes_a_chain(&self) -> bool {
         self.name.is_some()
@@ -77,8 +81,8 @@ impl EthashConfig {
                         for a chain of your own";
             fault("name", what);
         }
-        if self.chain_id == Some(0) {
-            fault("chain_id", "write the chain's number: 1 or more");
+        if !(1..=CHAIN_ID_MAX).contains(&self.chain_id.unwrap_or(1)) {
+            fault("chain_id", "write the chain's number: 1 to 9223372036854775771");
         }
         if self.name.as_ref().is_some_and(|n| n.is_empty() || n.len() > 60) {
             fault("name", "write 1 to 60 characters");
@@ -196,6 +200,7 @@ listen = "0.0.0.0:3337"
         for (network, keys, place) in [
             ("mainnet", "chain_id = 7", "lane[2].ethash.name"),
             ("regtest", "chain_id = 0", "lane[2].ethash.chain_id"),
+            ("regtest", "chain_id = 9223372036854775772", "lane[2].ethash.chain_id"),
             ("regtest", "algorithm = \"scrypt\"", "lane[2].ethash.algorithm"),
             ("dev", "algorithm = \"ethash\"\netchash_from = 9", "lane[2].ethash.etchash_from"),
             ("dev", "block_reward_wei = \"-1\"", "lane[2].ethash.block_reward_wei"),

@@ -4,6 +4,9 @@ use super::tls::{NO_PROXIES, proxies_are_told};
 use super::*;
 use gruve_market::CAPACITY_WINDOW_MAX;
 
+/// Blocks that a reward of a development chain may mature for: as many as anywhere.
+pub(super) const DEV_MATURITY_MAX: u64 = 100_000;
+
 impl LaneConfig {
     /// Every fault in it; `i` is its place in the file.
     pub(super) fn faults(&self, i: usize, ports: &mut Ports) -> Vec<Fault> {
@@ -23,8 +26,9 @@ impl LaneConfig {
             fault(at("asset"), what);
         }
         self.ethash.faults(self, |key, what| fault(at(&format!("ethash.{key}")), what.into()));
-        if self.tag.is_empty() || self.tag.len() > 32 || !self.tag.is_ascii() {
-            fault(at("tag"), "write 1 to 32 ASCII characters".into());
+        let is_plain = self.tag.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        if self.tag.is_empty() || self.tag.len() > 32 || !is_plain {
+            fault(at("tag"), "write 1 to 32 ASCII characters that can be seen".into());
         }
         self.node_faults(|key, what| fault(at(&key), what));
         for Fault { place, what } in aux_chain::faults(self, i) {
@@ -41,6 +45,8 @@ impl LaneConfig {
         } else if self.maturity.is_some() && self.network != NetworkConfig::Dev {
             let what = "only the dev network may set it: elsewhere it is the chain's rule";
             fault(at("maturity"), what.into());
+        } else if !(1..=DEV_MATURITY_MAX).contains(&self.maturity.unwrap_or(1)) {
+            fault(at("maturity"), format!("write 1 to {DEV_MATURITY_MAX}"));
         }
         if self.settle_every == 0 {
             fault(at("settle_every"), "write at least 1".into());

@@ -217,6 +217,9 @@ fn what_a_start_would_refuse_is_refused_with_its_place() {
         ("price_minor = 45", "pay_asset = \"EUR\"\nprice_minor = 45", "plan[0].pay_asset"),
         ("name = \"rack1-01\"", "name = \"rack 1\"", "site[0].machine[0].name"),
         ("name = \"Narvik\"", "name = \"Narvik!\"", "site[0].name"),
+        ("name = \"Example Mining\"", "name = \" \"", "house.name"),
+        ("data = \"gruve-data\"", "data = \"\"", "house.data"),
+        ("tag = \"/Gruve/\"", "tag = \"a\\u0000b\"", "lane[0].tag"),
         (
             "# origin = \"https://mine.example\"",
             "origin = \"http://mine.example/x\"",
@@ -252,6 +255,8 @@ fn a_value_of_another_form_is_refused_with_the_form() {
         ("listen = \"127.0.0.1:8080\"", "listen = \"localhost:8080\"", "127.0.0.1:8080"),
         ("epoch = \"10m\"", "epoch = 600", "quotation marks"),
         ("auto_approve_minor = 10000000", "auto_approve_minor = 0.1", "minor units"),
+        ("auto_approve_minor = 10000000", "auto_approve_minor = true", "write a whole number"),
+        ("reserve_bps = 1000", "reserve_bps = -1", "write a whole number, 0 or more"),
     ];
     for (right, wrong, hint) in cases {
         let found = faults(&SAMPLE.replacen(right, wrong, 1));

@@ -102,7 +102,7 @@ pub enum StartError {
     )]
     Newer(String),
     /// The database.
-    #[error("the database: {0}")]
+    #[error("the database: {0}{hint}", hint = restore_hint(.0))]
     Store(#[from] StoreError),
     /// The customers' room.
     #[error("accounts: {0}")]
@@ -196,4 +196,18 @@ pub enum StartError {
     /// The machines' password is too short to be one.
     #[error("house.machine_password: write at least 16 characters")]
     MachinePassword,
+}
+
+/// What to do about a database whose file is damaged.
+fn restore_hint(e: &StoreError) -> &'static str {
+    let is_damage = |words: &str| {
+        ["disk image is malformed", "not a database"].iter().any(|said| words.contains(said))
+    };
+    match e {
+        StoreError::Broken { message, .. } if is_damage(message) => {
+            "; its file is damaged: keep it, and put a copy of it back, or what `gruve admin export` wrote \
+             (`gruve admin import`); then `gruve admin audit` says whether the books are whole"
+        }
+        _ => "",
+    }
 }

@@ -24,8 +24,8 @@ use gruve_chain::{
     ChainParams, ChainStanding, Family, Follower, NetworkFigures, Node, NodeError, NodeGroup,
     address_for_script,
 };
-use gruve_market::Accountant;
-use gruve_sharelog::ShareLog;
+use gruve_market::{Accountant, MarketError};
+use gruve_sharelog::{LogError, ShareLog};
 use gruve_stratum::eth::EthLane;
 use gruve_stratum::protocol::Lane;
 use gruve_stratum::tls::TlsServer;
@@ -335,7 +335,17 @@ pub fn start(
     tasks.spawn(async move {
         let over = async move { drop(ends.wait_for(|s| *s).await) };
         let lane = name.clone();
-        accountant.run(name, log, over).await.map_err(|e| format!("accounts of lane {lane}: {e}"))
+        accountant.run(name, log, over).await.map_err(|e| {
+            let is_other = |e: &LogError| matches!(e, LogError::NoRecord(_) | LogError::Trimmed { .. });
+            let hint = match &e {
+                MarketError::Log(e) if is_other(e) => {
+                    "; this share log is not the one that the books were made from: stop the house and put that \
+                     one's folder (sharelog/LANE in house.data) back"
+                }
+                _ => "",
+            };
+            format!("accounts of lane {lane}: {e}{hint}")
+        })
     });
     let network = match params.family() {
         Family::Bitcoin => titles(params, &nodes::aux_params(config)?),

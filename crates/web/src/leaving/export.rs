@@ -7,7 +7,8 @@
 //!
 //! # Promises
 //! - One answer at a time is held in memory; the file grows while it is sent.
-//! - [`AT_ONCE`] exports run in a house; more are told to come back.
+//! - [`AT_ONCE`] answers are asked for at a time, whoever exports; a file that nobody takes asks for none, so that who
+//!   reads slowly, or not at all, keeps nobody else waiting.
 //! - A file that broke off is no JSON, so nobody takes half of it for a whole one.
 
 use crate::crowd::{Crowd, Seat};
@@ -28,15 +29,20 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Exports at once: each reads much, one answer after the other.
+/// Answers asked for at once: each may read much.
 const AT_ONCE: usize = 2;
+/// Exports under way: each holds one answer until it is taken, a few kilobytes as a rule.
+const OPEN_MAX: usize = 64;
 /// Bytes of one answer at most: the largest, a page of a statement, is far below it.
 const PART_BYTES_MAX: usize = 32 << 20;
 /// Answers in an export at most: some years of the largest customers. A longer one ends with a word of it.
 const PARTS_MAX: u32 = 200_000;
 
-static TURNS: LazyLock<std::sync::Arc<Semaphore>> =
-    LazyLock::new(|| std::sync::Arc::new(Semaphore::new(AT_ONCE)));
+static OPEN: LazyLock<std::sync::Arc<Semaphore>> =
+    LazyLock::new(|| std::sync::Arc::new(Semaphore::new(OPEN_MAX)));
+
+/// Given back with each answer, before it is sent.
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Whose exports are under way.
 static SEATS: LazyLock<Crowd<AccountId>> = LazyLock::new(Crowd::default);
@@ -68,7 +74,7 @@ struct Writing {
     parts: u32,
     written: u32,
     is_over: bool,
-    _turn: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
     _seat: Seat<AccountId>,
 }
 
@@ -91,7 +97,7 @@ pub(crate) async fn begin(state: &AppState, customer: &Customer) -> Result<Respo
     // One account takes one of the places, so that nobody holds them all by reading slowly.
     let own = || Failure::busy("An export of this account is under way. Let it end first.");
     let seat = SEATS.admit(&customer.account, 1).ok_or_else(own)?;
-    let turn = TURNS.clone().try_acquire_owned().map_err(|_| busy())?;
+    let place = OPEN.clone().try_acquire_owned().map_err(|_| busy())?;
     let token = HeaderValue::from_str(&format!("Bearer {}", customer.token))
         .map_err(|_| Failure::unauthorised())?;
     let who = state.accounts().customer(customer.account).await?;
@@ -114,7 +120,7 @@ pub(crate) async fn begin(state: &AppState, customer: &Customer) -> Result<Respo
         parts: 0,
         written: 0,
         is_over: false,
-        _turn: turn,
+        _place: place,
         _seat: seat,
     };
     let body = Body::from_stream(futures_util::stream::unfold(writing, |mut writing| async {
@@ -164,6 +170,7 @@ impl Writing {
 
     /// What an address answers; nothing where it refuses.
     async fn ask(&self, path: &str) -> Result<Option<Value>, String> {
+        let _turn = TURNS.acquire().await.map_err(|e| e.to_string())?;
         let request = Request::get(path).header(header::AUTHORIZATION, self.token.clone());
         let request = request.body(Body::empty()).map_err(|e| e.to_string())?;
         let service = TowerToHyperService::new(self.app.clone());

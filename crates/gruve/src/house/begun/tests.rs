@@ -63,6 +63,18 @@ async fn a_house_does_not_begin_again_with_an_empty_database() {
 }
 
 #[tokio::test]
+async fn a_damaged_database_is_told_with_what_to_do() {
+    let (dir, config) = used().await;
+    std::fs::write(dir.path().join("house/gruve.db"), "no database of any kind ".repeat(400))
+        .unwrap();
+    for beside in ["gruve.db-wal", "gruve.db-shm"] {
+        let _ = std::fs::remove_file(dir.path().join("house").join(beside));
+    }
+    let told = begin(&config).await.err().unwrap().to_string();
+    assert!(told.contains("gruve admin import"), "{told}");
+}
+
+#[tokio::test]
 async fn a_house_with_books_gets_no_new_seed() {
     let (dir, config) = used().await;
     let (seed, away) = (dir.path().join("house/wallet.seed"), dir.path().join("away"));
