@@ -60,8 +60,8 @@ fn paused_alone_from(
     // One more: the word that thaws it may come when the last frozen epoch is closed.
     let frozen = freezes.stretches(c, first.back(1).max(since), epoch);
     let begins = (since >= first).then_some(since);
-    let begins = begins.into_iter().chain(frozen.iter().map(|s| s.end()));
-    begins.filter(|from| !freezes.is_frozen(c, *from)).next_back()
+    let mut begins = begins.into_iter().chain(frozen.iter().map(|s| s.end()));
+    begins.rfind(|from| !freezes.is_frozen(c, *from))
 }
 
 /// Work that contracts would get in an epoch, were they not paused: by what its surplus is shared among them. One that is frozen
