@@ -3,7 +3,7 @@
 use crate::Target;
 use gruve_units::{Entropy as _, SeededEntropy};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The longest input.
 const BYTES_MAX: usize = 64 << 10;
@@ -96,7 +96,7 @@ pub fn changed(target: &Target, case: u64) -> Vec<u8> {
                 file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("grown-"))
             };
             let (grown, made): (Vec<_>, Vec<_>) =
-                seeds(target).into_iter().partition(|(file, _)| is_grown(file));
+                seeds(target).into_iter().partition(|(file, _)| is_grown(file.as_path()));
             [made, grown].map(|files| files.into_iter().map(|(_, bytes)| bytes).collect())
         });
         // Those made by hand are few and hold whole things: every second case is of one of them.
