@@ -100,8 +100,11 @@ pub fn changed(target: &Target, case: u64) -> Vec<u8> {
             [made, grown].map(|files| files.into_iter().map(|(_, bytes)| bytes).collect())
         });
         // Those made by hand are few and hold whole things: every second case is of one of them.
-        let own =
-            if grown.is_empty() || (case % 2 == 0 && !made.is_empty()) { made } else { grown };
+        let own = if grown.is_empty() || (case.is_multiple_of(2) && !made.is_empty()) {
+            made
+        } else {
+            grown
+        };
         own[dice.below(own.len())].clone()
     });
     dice.mutate(&mut bytes, target.words);
