@@ -27,6 +27,7 @@ struct Stand {
     is_foreign: AtomicBool,
     is_downloading: AtomicBool,
     tells: AtomicBool,
+    cannot_write: AtomicBool,
     verdict: Mutex<SubmitOutcome>,
     blocks: AtomicUsize,
     templates: AtomicUsize,
@@ -41,6 +42,7 @@ impl Stand {
             is_foreign: AtomicBool::new(false),
             is_downloading: AtomicBool::new(false),
             tells: AtomicBool::new(true),
+            cannot_write: AtomicBool::new(false),
             verdict: Mutex::new(SubmitOutcome::Accepted),
             blocks: AtomicUsize::new(0),
             templates: AtomicUsize::new(0),
@@ -113,6 +115,10 @@ impl Node for Stand {
 
     async fn submit_block(&self, _: &[u8]) -> Result<SubmitOutcome, NodeError> {
         self.check_up()?;
+        if self.cannot_write.load(Ordering::SeqCst) {
+            let message = "Database error".to_owned();
+            return Err(NodeError::Rpc { method: "submitblock", code: -20, message });
+        }
         self.blocks.fetch_add(1, Ordering::SeqCst);
         Ok(self.verdict.lock().unwrap().clone())
     }
@@ -326,4 +332,24 @@ async fn a_block_is_taken_when_any_node_takes_it_and_refused_when_none_may() {
     assert_eq!(nodes[1].blocks.load(Ordering::SeqCst), 1);
     *nodes[1].verdict.lock().unwrap() = SubmitOutcome::Accepted;
     assert_eq!(group.submit_block(&[4]).await.unwrap(), SubmitOutcome::Accepted);
+}
+
+#[tokio::test]
+async fn a_block_is_not_refused_while_a_node_could_not_judge_it() {
+    let (judge, broken, foreign) = (Stand::at(10), Stand::at(10), Stand::at(10));
+    let refused = SubmitOutcome::Rejected("high-hash".into());
+    *judge.verdict.lock().unwrap() = refused.clone();
+    broken.cannot_write.store(true, Ordering::SeqCst);
+    foreign.is_foreign.store(true, Ordering::SeqCst);
+    for other in [&broken, &foreign] {
+        let group = group(&[&judge, other]);
+        group.check_chain().await.unwrap();
+        let waits = group.submit_block(&[1]).await.unwrap_err();
+        assert_eq!(waits.blame(), Blame::Fatal, "{waits}");
+        *judge.verdict.lock().unwrap() = SubmitOutcome::Accepted;
+        assert_eq!(group.submit_block(&[1]).await.unwrap(), SubmitOutcome::Accepted);
+        *judge.verdict.lock().unwrap() = refused.clone();
+    }
+    let alone = group(&[&judge]);
+    assert_eq!(alone.submit_block(&[1]).await.unwrap(), refused);
 }

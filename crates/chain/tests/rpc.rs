@@ -1,6 +1,7 @@
 //! A node that misbehaves in every way costs an error that says whose it is, and no more.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use gruve_chain::auxpow::AuxNode;
 use gruve_chain::{
     ChainParams, FeeRate, NetworkName, Node, NodeError, RpcNode, RpcOptions, SendOutcome,
     SubmitOutcome, TransactionPlace, params_for,
@@ -268,6 +269,31 @@ async fn submitted_blocks_have_outcomes() {
     assert_eq!(node.submit_block(&[]).await.unwrap(), refused);
     let warming = error_of(-28, "Verifying blocks…").await.node().submit_block(&[]).await;
     assert_eq!(warming.unwrap_err().blame(), Blame::Transient);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_merge_mined_chains_node_says_nothing_of_its_block() {
+    for (code, message) in [(-25, "System error: Disk space is too low!"), (-32603, "internal")] {
+        let node = error_of(code, message).await.node();
+        let failed = node.submit_aux_block(&[1; 32], &[1]).await.unwrap_err();
+        assert_eq!(failed.blame(), Blame::Transient, "{failed}");
+        assert!(failed.to_string().contains(message), "{failed}");
+    }
+    // It does not know the block as one to be proven; what it says of it as one of its chain.
+    for (code, is_verdict) in [(-5, true), (-32603, false), (-25, false), (-20, false)] {
+        let stand_in = StandIn::start(move |request| {
+            let code = if request["method"] == "getblockheader" { code } else { -8 };
+            answer(request, &Value::Null, &json!({ "code": code, "message": "so it is" }))
+        })
+        .await;
+        match stand_in.node().submit_aux_block(&[1; 32], &[1]).await {
+            Ok(outcome) => {
+                let refused = SubmitOutcome::Rejected("so it is".into());
+                assert_eq!((outcome, is_verdict), (refused, true), "{code}");
+            }
+            Err(e) => assert!(!is_verdict && e.blame() != Blame::Rejected, "{code}: {e}"),
+        }
+    }
 }
 
 #[tokio::test]

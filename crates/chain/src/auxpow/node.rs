@@ -103,7 +103,7 @@ impl AuxGroup {
     /// Hands a proof to all nodes; taken by any is taken.
     ///
     /// # Errors
-    /// While a node that may yet take it could not be asked.
+    /// While a node has not judged it.
     pub async fn submit(&self, hash: &[u8; 32], proof: &[u8]) -> Result<SubmitOutcome, NodeError> {
         let (mut refusal, mut failure) = (None, None);
         let chosen = self.chosen.load(Ordering::Relaxed);
@@ -120,12 +120,10 @@ impl AuxGroup {
                 }
             }
         }
-        match (refusal, failure) {
-            (_, Some(e)) if e.blame() == Blame::Transient => Err(e),
-            (Some(refusal), _) => Ok(refusal),
-            (None, failure) => {
-                Err(failure.unwrap_or_else(|| NodeError::NotReady("there is no node".to_owned())))
-            }
+        match (failure, refusal) {
+            (Some(e), _) => Err(e),
+            (None, Some(refusal)) => Ok(refusal),
+            (None, None) => Err(NodeError::NotReady("there is no node".to_owned())),
         }
     }
 }

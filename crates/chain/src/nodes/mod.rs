@@ -311,13 +311,11 @@ impl Node for NodeGroup {
                 }
             }
         }
-        // While one may yet take it, a refusal by another is not the last word.
-        match (refusal, failure) {
-            (_, Some(e)) if e.blame() == Blame::Transient => Err(e),
-            (Some(refusal), _) => Ok(refusal),
-            (None, failure) => {
-                Err(failure.unwrap_or_else(|| NodeError::NotReady("there is no node".to_owned())))
-            }
+        // While one has not judged it, a refusal by another is not the last word.
+        match (failure, refusal) {
+            (Some(e), _) => Err(e),
+            (None, Some(refusal)) => Ok(refusal),
+            (None, None) => Err(NodeError::NotReady("there is no node".to_owned())),
         }
     }
 

@@ -4,7 +4,7 @@
 //! `getauxblock` without arguments pays to the node's own wallet. The house never asks for such a block:
 //! its coins would not be where its books are. As the carrier of a proof it is as good as the newer call.
 
-use super::{RpcNode, hash, malformed, number, push, shorten};
+use super::{RpcNode, hash, malformed, none_if, number, of_the_node, push, shorten};
 use crate::auxpow::{AuxBlock, AuxNode};
 use crate::node::code;
 use crate::{NodeError, SubmitOutcome, hash_to_text};
@@ -44,10 +44,11 @@ impl RpcNode {
     /// What a node that does not (any more) know the block as one to be proven says of it as one of its
     /// chain.
     async fn known_or(&self, hash: &[u8; 32], why: &str) -> Result<SubmitOutcome, NodeError> {
-        match self.call("getblockheader", json!([hash_to_text(hash)])).await {
-            Ok(_) => Ok(SubmitOutcome::Duplicate),
-            Err(NodeError::Rpc { .. }) => Ok(SubmitOutcome::Rejected(shorten(why))),
-            Err(other) => Err(other),
+        let header = self.call("getblockheader", json!([hash_to_text(hash)])).await;
+        // That it could not look says neither.
+        match none_if(header, code::INVALID_ADDRESS_OR_KEY).map_err(of_the_node)? {
+            Some(_) => Ok(SubmitOutcome::Duplicate),
+            None => Ok(SubmitOutcome::Rejected(shorten(why))),
         }
     }
 }
@@ -94,15 +95,11 @@ impl AuxNode for RpcNode {
             Ok(Value::Bool(false)) => self.known_or(hash, "the node does not take the proof").await,
             Ok(_) => Err(malformed("submitauxblock", "neither yes nor no")),
             Err(NodeError::Rpc {
-                code:
-                    code::INVALID_PARAMETER
-                    | code::DESERIALIZATION
-                    | code::VERIFY_ERROR
-                    | code::VERIFY_REJECTED,
+                code: code::INVALID_PARAMETER | code::DESERIALIZATION | code::VERIFY_REJECTED,
                 message,
                 ..
             }) => self.known_or(hash, &message).await,
-            Err(other) => Err(other),
+            Err(other) => Err(of_the_node(other)),
         }
     }
 }

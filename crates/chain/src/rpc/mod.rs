@@ -214,6 +214,18 @@ fn number(value: &Value, method: &'static str) -> Result<u64, NodeError> {
     value.as_u64().ok_or(malformed(method, "no whole number"))
 }
 
+/// An error in the place of a verdict on a block. A verdict is a result; an error tells of the node. Core answers so when
+/// it cannot write the block (-25, "System error: Disk space is too low!"): the block may be as good as any, and is to be
+/// sent again.
+fn of_the_node(error: NodeError) -> NodeError {
+    match error {
+        e @ NodeError::Rpc { .. } if e.blame() == Blame::Rejected => {
+            NodeError::NotReady(e.to_string())
+        }
+        other => other,
+    }
+}
+
 /// An answer whose error has this code is no failure but `None`.
 fn none_if(result: Result<Value, NodeError>, none: i64) -> Result<Option<Value>, NodeError> {
     match result {
@@ -292,12 +304,7 @@ impl Node for RpcNode {
                 message,
                 ..
             }) => Ok(SubmitOutcome::Rejected(message)),
-            // A verdict is a result; an error tells of the node. Core answers so when it cannot write the block (-25,
-            // "System error: Disk space is too low!"): the block may be as good as any, and is to be sent again.
-            Err(e @ NodeError::Rpc { .. }) if e.blame() == Blame::Rejected => {
-                Err(NodeError::NotReady(e.to_string()))
-            }
-            Err(other) => Err(other),
+            Err(other) => Err(of_the_node(other)),
         }
     }
 

@@ -193,3 +193,22 @@ async fn of_several_nodes_one_that_answers_gives_blocks_and_the_one_that_gave_it
     let outcome = group.submit(&lost.hash, &proof).await;
     assert!(matches!(outcome, Err(NodeError::Unreachable { .. })), "{outcome:?}");
 }
+
+#[tokio::test]
+async fn a_block_is_not_refused_while_one_of_its_nodes_refuses_us() {
+    let doge = AuxStandIn::start();
+    let client = |password: &str| -> (String, Arc<dyn AuxNode>) {
+        let url = doge.server.url();
+        let node = RpcNode::new(&url, "user", password, *doge.node.params()).unwrap();
+        (password.to_owned(), Arc::new(node))
+    };
+    let block = doge.node.own_aux_block().await.unwrap();
+    let proof = solve(&job(&block), true).to_bytes();
+    let alone = AuxGroup::new(vec![client("secret")]);
+    let refused = alone.submit(&[1; 32], &proof).await.unwrap();
+    assert_eq!(refused, SubmitOutcome::Rejected("block hash unknown".into()));
+    let both = AuxGroup::new(vec![client("secret"), client("another")]);
+    let waits = both.submit(&[1; 32], &proof).await;
+    assert!(matches!(waits, Err(NodeError::Unauthorised { .. })), "{waits:?}");
+    assert_eq!(both.submit(&block.hash, &proof).await.unwrap(), SubmitOutcome::Accepted);
+}

@@ -43,7 +43,7 @@ const POLL_MAX: Duration = Duration::from_secs(10);
 
 /// A signature carries twice the chain's number and 35 or 36 (EIP-155, EIP-2294), which must be a `u64`: a larger
 /// number would make payouts that no node takes.
-const CHAIN_ID_MAX: u64 = u64::MAX / 2 - 36;
+pub(super) const CHAIN_ID_MAX: u64 = u64::MAX / 2 - 36;
 
 impl EthashConfig {
     fn describes_a_chain(&self) -> bool {

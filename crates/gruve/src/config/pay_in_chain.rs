@@ -1,5 +1,6 @@
 //! `[[pay_in_chain]]`: chains with accounts whose coin is taken and paid out here and mined nowhere: Ether, above all.
 
+use super::ethash::CHAIN_ID_MAX;
 use super::{
     Fault, LaneConfig, NetworkConfig, NodeConfig, default_auto_approve, named_nodes, node_faults,
 };
@@ -102,7 +103,9 @@ pub(super) fn faults(chains: &[PayInChainConfig], lanes: &[LaneConfig]) -> Vec<F
                 let what = format!("{} on this network is chain {known}: leave it out", set.asset);
                 fault("chain_id", what);
             }
-            (None, Some(0)) => fault("chain_id", "write the chain's number: 1 or more".into()),
+            (None, Some(id)) if !(1..=CHAIN_ID_MAX).contains(&id) => {
+                fault("chain_id", format!("write the chain's number: 1 to {CHAIN_ID_MAX}"));
+            }
             (None, Some(id)) if is_public(id) => {
                 let what = format!(
                     "{id} is a public chain's number: set network = \"mainnet\" or \"testnet\", or give \
@@ -164,6 +167,7 @@ mod tests {
         assert_eq!(with(&keys("chain_id = 1")).unwrap().pay_in_chains[0].number(), 1);
         let own = with(&keys("network = \"regtest\"\nchain_id = 4242")).unwrap();
         assert_eq!(own.pay_in_chains[0].number(), 4_242);
+        assert!(with(&keys("network = \"dev\"\nchain_id = 9223372036854775771")).is_ok());
         let hot = "[[hot_wallet]]\nasset = \"ETH\"\nsweep_above_minor = 5\n\
                    sweep_to = \"0x1E6fb5295C1fCD535163bdf7E682d876C327f665\"\n";
         assert!(with(&[ETHER, hot].concat()).is_ok());
@@ -190,6 +194,10 @@ mod tests {
                 "pay_in_chain[0].chain_id: 1 is a public",
             ),
             (keys("network = \"dev\"\nchain_id = 0"), "pay_in_chain[0].chain_id"),
+            (
+                keys("network = \"dev\"\nchain_id = 9223372036854775772"),
+                "pay_in_chain[0].chain_id: write the chain's number: 1 to 9223372036854775771",
+            ),
             (ETHER.replace("ETH", "BTC"), "pay_in_chain[0].asset"),
             (ETHER.replace("ETH", "EUR"), "pay_in_chain[0].asset"),
             ([ETHER, ETHER].concat(), "pay_in_chain[1].asset: ETH stands here twice"),

@@ -57,6 +57,8 @@ pub(crate) struct Turnover {
     reading: Reading,
     /// The newest line of it.
     newest: Timestamp,
+    /// Not before is it read once more for a difference.
+    compare_next: Timestamp,
 }
 
 /// What stands at the service.
@@ -127,9 +129,12 @@ impl Treasury {
             })?;
         }
         let wait = if is_whole && is_booked { READ_EVERY } else { AGAIN_AFTER };
-        *turnover = Turnover::default();
+        let compare_next = turnover.compare_next;
+        *turnover = Turnover { compare_next, ..Turnover::default() };
         turnover.reading.next = now.plus(wait);
-        self.compare_for_later(stripe).await
+        // Many pages may be asked for.
+        drop(turnover);
+        self.compare_for_later(stripe, now).await
     }
 
     /// From when on the list is to be read: from its beginning at first.

@@ -25,6 +25,8 @@ gruve_store::laws! { turnover: [
     what_is_booked_while_services_are_compared_counts_once,
     what_the_service_has_and_no_line_says_is_told_and_nothing_is_adjusted,
     what_differs_is_kept_for_whoever_looks_until_it_is_compared_again,
+    while_a_difference_stands_the_account_is_read_for_it_once_an_hour,
+    nobody_waits_for_services_that_are_being_compared,
     an_account_that_moves_while_it_is_compared_is_read_again,
     a_list_that_never_ends_is_left_and_begun_again_after_a_while,
     a_line_that_is_shown_late_is_booked_all_the_same,
@@ -349,6 +351,52 @@ async fn what_differs_is_kept_for_whoever_looks_until_it_is_compared_again(store
     assert_eq!(b.house.treasury.services_compared(), None);
     b.house.treasury.poll_checkouts().await.unwrap();
     assert_eq!(kept(&b).3, eur(0), "a start asks anew");
+}
+
+async fn while_a_difference_stands_the_account_is_read_for_it_once_an_hour(store: Store) {
+    let b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.line("txn_1", "charge", (500, 45), &of(&intent));
+    b.line("txn_2", "payout", (-100, 0), &Value::Null);
+    // What cannot be read is tried again every ten minutes, and what it comes to is missing until then.
+    b.service.set("v1/balance_transactions/txn_2", &json!({ "amount": "-100" }));
+    let asked = async |after: Duration| {
+        b.service.books.lock().unwrap().limits.clear();
+        b.house.clock.advance(after);
+        b.house.treasury.poll_checkouts().await.unwrap();
+        b.service.books.lock().unwrap().limits.len()
+    };
+    let part = HOUR / 6;
+    assert_eq!(asked(HOUR).await, 2, "once to book it, once for the difference");
+    let told = b.house.treasury.services_compared().unwrap();
+    assert_eq!((told.at, told.all[0].difference), (b.house.clock.now(), eur(-100)));
+    for _ in 0..5 {
+        assert_eq!(asked(part).await, 1);
+        assert_eq!(b.house.treasury.services_compared().as_ref(), Some(&told));
+    }
+    assert_eq!(asked(part).await, 2);
+    let again = b.house.treasury.services_compared().unwrap();
+    assert_eq!((again.at, &again.all), (b.house.clock.now(), &told.all));
+    // That there is none any more is seen without.
+    b.service.set("v1/balance_transactions/txn_2", &json!({ "amount": -100 }));
+    assert_eq!(asked(part).await, 1);
+    let agreed = b.house.treasury.services_compared().unwrap();
+    assert_eq!((agreed.at, agreed.all[0].difference), (b.house.clock.now(), eur(0)));
+}
+
+async fn nobody_waits_for_services_that_are_being_compared(store: Store) {
+    let b = bench(store).await;
+    b.topped_up(1, 500).await;
+    b.house.clock.advance(HOUR);
+    let holds = Arc::new(Barrier::new(2));
+    b.service.books.lock().unwrap().holds_balance = Some(holds.clone());
+    let meanwhile = async {
+        holds.wait().await;
+        b.house.treasury.poll_checkouts().await.unwrap();
+        holds.wait().await;
+    };
+    let (polled, ()) = tokio::join!(b.house.treasury.poll_checkouts(), meanwhile);
+    polled.unwrap();
 }
 
 async fn an_account_that_moves_while_it_is_compared_is_read_again(store: Store) {

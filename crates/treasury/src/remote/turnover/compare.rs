@@ -1,6 +1,6 @@
 //! The service's word of what it has of ours, held against the books.
 
-use super::{at_service, lines_of, sql};
+use super::{READ_EVERY, at_service, lines_of, sql};
 use crate::remote::checkouts::service_error;
 use crate::remote::stripe::Stripe;
 use crate::{Method, Result, Treasury, TreasuryError};
@@ -55,10 +55,11 @@ impl Treasury {
         self.0.compared.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Compares, for whoever looks later.
-    pub(super) async fn compare_for_later(&self, stripe: &Stripe) -> Result<()> {
-        match self.compare_shortly(stripe).await {
-            Ok(all) => {
+    /// Compares, for whoever looks later, what was read at a time.
+    pub(super) async fn compare_for_later(&self, stripe: &Stripe, read: Timestamp) -> Result<()> {
+        match self.compare_shortly(stripe, read).await {
+            Ok(None) => Ok(()),
+            Ok(Some(all)) => {
                 let compared = ServicesCompared { at: self.now(), all };
                 *self.0.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some(compared);
                 Ok(())
@@ -71,14 +72,26 @@ impl Treasury {
         }
     }
 
-    /// As [`Treasury::compare_services`]; its account is only read where what it has is not what was read of it.
-    async fn compare_shortly(&self, stripe: &Stripe) -> Result<Vec<ServiceComparison>> {
+    /// As [`Treasury::compare_services`]; its account is only read where what it has is not what was read of it, and for
+    /// that once in [`READ_EVERY`]: `None` before. A difference may stand for long, and payments wait for the reading.
+    async fn compare_shortly(
+        &self,
+        stripe: &Stripe,
+        read: Timestamp,
+    ) -> Result<Option<Vec<ServiceComparison>>> {
         let there = balances(stripe).await?;
         let all = self.held_against_books(&there, &BTreeMap::new()).await?;
         if all.iter().all(|c| c.difference.minor == 0) {
-            return Ok(all);
+            return Ok(Some(all));
         }
-        self.compare_services().await
+        {
+            let mut turnover = self.0.turnover.lock().await;
+            if read < turnover.compare_next {
+                return Ok(None);
+            }
+            turnover.compare_next = read.plus(READ_EVERY);
+        }
+        self.compare_services().await.map(Some)
     }
 
     /// Asks the card service what it has of ours, and what of it is not booked yet. Nothing is written.
