@@ -1,7 +1,8 @@
 //! What changed, topic by topic: so that pages which are open are told of what they show, and of nothing else.
 //!
 //! A change is told from the figures themselves, never from the clock: where nothing has moved nothing is said, and no
-//! page asks for itself again. What a visitor does here himself is told at once ([`Pulse::beat`](crate::Pulse::beat)).
+//! page asks for itself again. The first look after a start tells everything, since nobody knows what
+//! has moved before. What a visitor does here himself is told at once ([`Pulse::beat`](crate::Pulse::beat)).
 
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
@@ -62,13 +63,13 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// One that has seen nothing: its first look only remembers.
+    /// One that has seen nothing: its first look tells everything.
     #[must_use]
     pub fn new(state: AppState) -> Lookout {
         Lookout { state, seen: [None; TOPICS], looks: 0 }
     }
 
-    /// Looks once, and tells which topics have changed since the last look at each.
+    /// Looks once, and tells which topics have changed since the last look at each, or were never looked at.
     pub async fn look(&mut self) {
         let mut changed = Vec::new();
         for (topic, seen) in Topic::ALL.into_iter().zip(&mut self.seen) {
@@ -77,7 +78,7 @@ impl Lookout {
             }
             match self.state.mark(topic).await {
                 Ok(now) => {
-                    if seen.is_some_and(|seen| seen != now) {
+                    if *seen != Some(now) {
                         changed.push(topic);
                     }
                     *seen = Some(now);
