@@ -1,17 +1,18 @@
 //! What changed, topic by topic: so that pages which are open are told of what they show, and of nothing else.
 //!
 //! A change is told from the figures themselves, never from the clock: where nothing has moved nothing is said, and no
-//! page asks for itself again. The first look after a start tells everything, since nobody knows what
+//! page asks for itself again. A figure may move because time has passed (a price grows too old): then it has moved. The first look after a start tells everything, since nobody knows what
 //! has moved before. What a visitor does here himself is told at once ([`Pulse::beat`](crate::Pulse::beat)).
 
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
 use crate::state::AppState;
+use gruve_units::Asset;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 
 /// Topics there are.
-pub(crate) const TOPICS: usize = 5;
+pub(crate) const TOPICS: usize = 6;
 
 /// What pages show, by what moves it. A page names its own in `data-live`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Topic {
     Lanes,
     /// What is booked, and payments on their way.
     Money,
+    /// What coins cost that may pay for what is priced in another currency.
+    Prices,
     /// What machines say of themselves.
     Farm,
     /// Shares of connected machines.
@@ -31,7 +34,7 @@ pub enum Topic {
 impl Topic {
     /// All of them, in their places.
     pub const ALL: [Topic; TOPICS] =
-        [Topic::Lanes, Topic::Money, Topic::Farm, Topic::Work, Topic::Health];
+        [Topic::Lanes, Topic::Money, Topic::Prices, Topic::Farm, Topic::Work, Topic::Health];
 
     /// As pages name it.
     #[must_use]
@@ -39,6 +42,7 @@ impl Topic {
         match self {
             Topic::Lanes => "lanes",
             Topic::Money => "money",
+            Topic::Prices => "prices",
             Topic::Farm => "farm",
             Topic::Work => "work",
             Topic::Health => "health",
@@ -49,7 +53,7 @@ impl Topic {
     const fn every(self) -> u64 {
         match self {
             Topic::Lanes | Topic::Money => 1,
-            Topic::Farm | Topic::Work | Topic::Health => 10,
+            Topic::Prices | Topic::Farm | Topic::Work | Topic::Health => 10,
         }
     }
 }
@@ -113,6 +117,17 @@ impl AppState {
                 let last = gruve_ledger::browse(&mut tx, None, 1).await?;
                 last.first().map(|entry| entry.seq).hash(&mut hash);
                 self.treasury().news(&mut tx).await?.hash(&mut hash);
+            }
+            Topic::Prices => {
+                if self.config().conversion.is_some() {
+                    let mut tx = self.store().read().await?;
+                    let prices = &self.market().config().prices;
+                    for asset in Asset::ALL.into_iter().filter(|a| prices.covers(*a)) {
+                        let price = self.market().spot_price(&mut tx, asset).await;
+                        let price = price.map_err(|e| Failure::of(&e))?;
+                        (asset, price.map(|p| p.usd_micro)).hash(&mut hash);
+                    }
+                }
             }
             Topic::Farm => {
                 let newest = self.farm().newest_reading().await.map_err(|e| farm_failure(&e))?;
