@@ -1,7 +1,8 @@
 //! What changed, topic by topic: so that pages which are open are told of what they show, and of nothing else.
 //!
 //! A change is told from the figures themselves, never from the clock: where nothing has moved nothing is said, and no
-//! page asks for itself again. A figure may move because time has passed (a price grows too old): then it has moved. The first look after a start tells everything, since nobody knows what
+//! page asks for itself again. A figure may move because time has passed (a minute in which nobody looked lessens the
+//! uptime, a price grows too old): then it has moved. The first look after a start tells everything, since nobody knows what
 //! has moved before. What a visitor does here himself is told at once ([`Pulse::beat`](crate::Pulse::beat)).
 
 use crate::failure::Failure;
@@ -53,7 +54,9 @@ impl Topic {
     const fn every(self) -> u64 {
         match self {
             Topic::Lanes | Topic::Money => 1,
-            Topic::Prices | Topic::Farm | Topic::Work | Topic::Health => 10,
+            Topic::Prices | Topic::Farm | Topic::Work => 10,
+            // Ninety days of probes are read, of which there is one a minute.
+            Topic::Health => 30,
         }
     }
 }
@@ -147,8 +150,7 @@ impl AppState {
                 for c in self.live().chains() {
                     (c.lane, c.asset, c.standing).hash(&mut hash);
                 }
-                // Every minute counts, good or bad: that is what the page shows.
-                (self.now().secs() / 60).hash(&mut hash);
+                Box::pin(self.hash_parts(&mut hash)).await?;
             }
         }
         Ok(hash.finish())
