@@ -13,7 +13,7 @@
   let waiting = false;
   let busy = false;
   let stale = false;
-  let heard = null; // the count of changes when the page last heard
+  let heard = document.currentScript.dataset.changes; // the count of changes: of the page's writing, then as last heard
 
   async function refresh() {
     waiting = false;
@@ -69,11 +69,11 @@
     spread = Number(wait) || 0;
     if (concerns(topics)) changed();
   });
-  // The stream was cut, and something changed meanwhile.
+  // Something changed while no stream was open: since the page was written, or since the stream was cut.
   events.addEventListener("hello", (event) => {
     const [count, wait] = event.data.split(" ");
     spread = Number(wait) || 0;
-    if (heard !== null && heard !== count) changed();
+    if (heard !== count) changed();
     heard = count;
   });
   events.addEventListener("open", () => show(true));

@@ -173,6 +173,7 @@ pub(crate) async fn visitor(
         }
         _ => {}
     }
+    visitor.changes = state.pulse().count();
     req.extensions_mut().insert(visitor.clone());
     let is_lane =
         |name: &str| state.market().config().lanes.iter().any(|lane| lane.lane.as_str() == name);
@@ -183,7 +184,7 @@ pub(crate) async fn visitor(
     let mut response = match language {
         _ if is_everybodys => {
             let place = (visitor.place.clone(), spoken().code);
-            state.shared().page(state.pulse().count(), place, || next.run(req)).await
+            state.shared().page(visitor.changes, place, || next.run(req)).await
         }
         Some(language) => {
             let mut response = speaking(language, next.run(req)).await;

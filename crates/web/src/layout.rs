@@ -13,7 +13,8 @@ use maud::{DOCTYPE, Markup, html};
 pub(crate) const ETH_NOTE: &str = "ETH ended proof of work on 2022-09-15 (block 15,537,393); it cannot be mined. Ethash chains that \
      are mined, as Ethereum Classic (ETC), are other coins and stand under their own names.";
 
-/// A page in its frame. `live` pages load the script that keeps their marked parts fresh.
+/// A page in its frame. `live` pages load the script that keeps their marked parts fresh, and tell it how many changes there
+/// were before they were written: so it learns of those that come before it listens.
 pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -25,7 +26,7 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
                 title { (title) " · Gruve" }
                 link rel="stylesheet" href=(CSS.path());
                 link rel="icon" type="image/svg+xml" href=(LOGO.path());
-                @if live { script src=(JS.path()) defer {} }
+                @if live { script src=(JS.path()) defer data-changes=(visitor.changes) {} }
             }
             body {
                 a.skip href="#main" { (t("Skip to the content")) }

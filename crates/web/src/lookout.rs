@@ -1,16 +1,19 @@
 //! What changed, topic by topic: so that pages which are open are told of what they show, and of nothing else.
 //!
 //! A change is told from the figures themselves, never from the clock: where nothing has moved nothing is said, and no
-//! page asks for itself again. What a visitor does here himself is told at once ([`Pulse::beat`](crate::Pulse::beat)).
+//! page asks for itself again. A figure may move because time has passed (a minute in which nobody looked lessens the
+//! uptime, a price grows too old): then it has moved. The first look after a start tells everything, since nobody knows what
+//! has moved before. What a visitor does here himself is told at once ([`Pulse::beat`](crate::Pulse::beat)).
 
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
 use crate::state::AppState;
+use gruve_units::Asset;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 
 /// Topics there are.
-pub(crate) const TOPICS: usize = 5;
+pub(crate) const TOPICS: usize = 6;
 
 /// What pages show, by what moves it. A page names its own in `data-live`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub enum Topic {
     Lanes,
     /// What is booked, and payments on their way.
     Money,
+    /// What coins cost that may pay for what is priced in another currency.
+    Prices,
     /// What machines say of themselves.
     Farm,
     /// Shares of connected machines.
@@ -30,7 +35,7 @@ pub enum Topic {
 impl Topic {
     /// All of them, in their places.
     pub const ALL: [Topic; TOPICS] =
-        [Topic::Lanes, Topic::Money, Topic::Farm, Topic::Work, Topic::Health];
+        [Topic::Lanes, Topic::Money, Topic::Prices, Topic::Farm, Topic::Work, Topic::Health];
 
     /// As pages name it.
     #[must_use]
@@ -38,6 +43,7 @@ impl Topic {
         match self {
             Topic::Lanes => "lanes",
             Topic::Money => "money",
+            Topic::Prices => "prices",
             Topic::Farm => "farm",
             Topic::Work => "work",
             Topic::Health => "health",
@@ -48,7 +54,9 @@ impl Topic {
     const fn every(self) -> u64 {
         match self {
             Topic::Lanes | Topic::Money => 1,
-            Topic::Farm | Topic::Work | Topic::Health => 10,
+            Topic::Prices | Topic::Farm | Topic::Work => 10,
+            // Ninety days of probes are read, of which there is one a minute.
+            Topic::Health => 30,
         }
     }
 }
@@ -62,13 +70,13 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// One that has seen nothing: its first look only remembers.
+    /// One that has seen nothing: its first look tells everything.
     #[must_use]
     pub fn new(state: AppState) -> Lookout {
         Lookout { state, seen: [None; TOPICS], looks: 0 }
     }
 
-    /// Looks once, and tells which topics have changed since the last look at each.
+    /// Looks once, and tells which topics have changed since the last look at each, or were never looked at.
     pub async fn look(&mut self) {
         let mut changed = Vec::new();
         for (topic, seen) in Topic::ALL.into_iter().zip(&mut self.seen) {
@@ -77,7 +85,7 @@ impl Lookout {
             }
             match self.state.mark(topic).await {
                 Ok(now) => {
-                    if seen.is_some_and(|seen| seen != now) {
+                    if *seen != Some(now) {
                         changed.push(topic);
                     }
                     *seen = Some(now);
@@ -113,6 +121,17 @@ impl AppState {
                 last.first().map(|entry| entry.seq).hash(&mut hash);
                 self.treasury().news(&mut tx).await?.hash(&mut hash);
             }
+            Topic::Prices => {
+                if self.config().conversion.is_some() {
+                    let mut tx = self.store().read().await?;
+                    let prices = &self.market().config().prices;
+                    for asset in Asset::ALL.into_iter().filter(|a| prices.covers(*a)) {
+                        let price = self.market().spot_price(&mut tx, asset).await;
+                        let price = price.map_err(|e| Failure::of(&e))?;
+                        (asset, price.map(|p| p.usd_micro)).hash(&mut hash);
+                    }
+                }
+            }
             Topic::Farm => {
                 let newest = self.farm().newest_reading().await.map_err(|e| farm_failure(&e))?;
                 newest.hash(&mut hash);
@@ -131,8 +150,7 @@ impl AppState {
                 for c in self.live().chains() {
                     (c.lane, c.asset, c.standing).hash(&mut hash);
                 }
-                // Every minute counts, good or bad: that is what the page shows.
-                (self.now().secs() / 60).hash(&mut hash);
+                Box::pin(self.hash_parts(&mut hash)).await?;
             }
         }
         Ok(hash.finish())

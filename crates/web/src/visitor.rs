@@ -21,4 +21,6 @@ pub(crate) struct Visitor {
     /// Where a change of language leads back to: the page with its query, or the front page where it
     /// cannot be asked for again.
     pub(crate) place: String,
+    /// How many changes there were before anything was read for the page.
+    pub(crate) changes: u64,
 }

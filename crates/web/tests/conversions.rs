@@ -6,7 +6,7 @@ mod house;
 use axum::http::StatusCode;
 use gruve_market::{PlanConfig, PriceSourceConfig};
 use gruve_units::{Amount, Asset, Bps, Clock, Duration};
-use gruve_web::{ConversionRules, WebConfig};
+use gruve_web::{ConversionRules, Lookout, WebConfig};
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::{Value, json};
@@ -163,6 +163,30 @@ async fn a_price_that_is_too_old_is_no_price_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_price_that_moves_or_grows_too_old_is_told_to_pages_that_offer_coins() {
+    let house = house().await;
+    let mut lookout = Lookout::new(house.state.clone());
+    // Prices are looked at every tenth time.
+    let mut told = async || {
+        let before = house.state.pulse().count();
+        for _ in 0..10 {
+            lookout.look().await;
+        }
+        house.state.pulse().count() - before
+    };
+    assert_eq!((told().await, told().await), (1, 0), "the first look tells everything");
+    house.clock.advance(Duration::from_secs(1));
+    tell(&house, Asset::Btc, BTC_PRICE).await;
+    assert_eq!(told().await, 0, "the same price, told again");
+    house.clock.advance(Duration::from_secs(1));
+    tell(&house, Asset::Btc, BTC_PRICE * 2).await;
+    assert_eq!(told().await, 1);
+    house.clock.advance(16 * MINUTE);
+    assert_eq!(told().await, 1, "nobody has said for long what coins are worth");
+    assert_eq!(told().await, 0);
+}
+
+#[tokio::test]
 async fn without_the_operators_rules_no_coin_is_offered() {
     let house = house_with(None).await;
     tell(&house, Asset::Btc, BTC_PRICE).await;
@@ -187,7 +211,13 @@ async fn pages_offer_the_coins_state_the_rate_and_say_what_came_too_late() {
     let bought = kari.post("/contracts", &[("csrf", &csrf), ("quote", &quote)]).await;
     let place = bought.location().to_owned();
     let page = kari.get(&place).await.body;
-    for part in ["Pay in a coin", "1.50 %", "LTC: Not offered at the moment", "15 min"] {
+    for part in [
+        "data-live=\"money prices\"",
+        "Pay in a coin",
+        "1.50 %",
+        "LTC: Not offered at the moment",
+        "15 min",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     let convert = format!("{place}/convert");

@@ -6,9 +6,9 @@ mod house;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use gruve_units::Clock as _;
-use gruve_web::{Access, Lookout, Topic, routes};
+use gruve_web::{Access, Looker, Lookout, Topic, routes};
 use house::House;
-use house::browser::ask;
+use house::browser::{Browser, ask};
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -75,32 +75,30 @@ async fn a_served_page_refreshes_when_an_epoch_closes_and_the_server_ends_when_t
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let begun = house.state.pulse().count();
     let server = tokio::spawn(gruve_web::serve(listener, house.state.clone(), async {
         stopped.await.unwrap();
     }));
+    let newest = |seen: &str| {
+        seen.lines().filter_map(|l| l.strip_prefix("id: ")?.trim().parse::<u64>().ok()).max()
+    };
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /events HTTP/1.1\r\nHost: gruve.test\r\n\r\n").await.unwrap();
     let mut seen = String::new();
     let mut buffer = [0u8; 4096];
     let reading = async {
-        let mut closed = false;
-        while !seen.contains("event: change") {
+        let mut looked: Option<u64> = None;
+        while looked.is_none_or(|count| newest(&seen) <= Some(count)) {
             let n = stream.read(&mut buffer).await.unwrap();
             assert_ne!(n, 0, "the stream ended: {seen}");
             seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
-            if seen.contains("event: hello") && !closed {
-                // The watcher takes a first look when somebody listens; then something happens.
-                closed = true;
-                for _ in 0..50 {
-                    house.epoch().await;
-                    if let Ok(Ok(n)) =
-                        tokio::time::timeout(Duration::from_millis(200), stream.read(&mut buffer))
-                            .await
-                    {
-                        seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
-                        break;
-                    }
+            if seen.contains("event: hello") && looked.is_none() {
+                // The watcher's first look, when somebody listens, tells everything; then something happens.
+                while house.state.pulse().count() == begun {
+                    tokio::task::yield_now().await;
                 }
+                looked = Some(house.state.pulse().count());
+                house.epoch().await;
             }
         }
     };
@@ -196,28 +194,37 @@ async fn change(body: &mut Body) -> (u64, String) {
 }
 
 #[tokio::test]
-async fn pages_are_told_which_topics_have_changed_and_of_nothing_when_time_alone_has_passed() {
+async fn pages_are_told_which_topics_have_changed_and_of_nothing_when_nothing_has_moved() {
     let house = House::new().await;
     house.epochs(2).await;
     let kari = house::browser::Program::signed_up(&house.app, "kari").await;
     drop(kari);
     let who = house::balances::account(&house, "kari").await;
-    // From the beginning of a minute on: the status page counts minutes.
-    let into = house.clock.now().secs().rem_euclid(60).unsigned_abs();
-    house.clock.advance(Duration::from_secs(60 - into));
     let service = TowerToHyperService::new(house.app.clone());
     let request = Request::get("/events").body(Body::empty()).unwrap();
     let mut body = service.call(request).await.unwrap().into_body();
     until(&mut body, "event: hello").await;
+    let all = Topic::ALL.map(Topic::name).join(",");
+    let begun = house.state.pulse().count();
     let mut lookout = Lookout::new(house.state.clone());
     lookout.look().await;
+    // What has moved before the first look, nobody knows.
+    assert_eq!(change(&mut body).await, (begun + 1, all.clone()));
     let before = house.state.pulse().count();
-    for _ in 0..25 {
+    // Two minutes: the status page, too, shows the same.
+    for _ in 0..60 {
         house.clock.advance(Duration::from_secs(2));
         lookout.look().await;
     }
     assert_eq!(house.state.pulse().count(), before, "nothing has changed");
+    // The watch has found the house well: the status page shows a first day.
+    house.state.look(&mut Looker::new(house.clock.now())).await.unwrap();
+    for _ in 0..30 {
+        lookout.look().await;
+    }
+    assert_eq!(change(&mut body).await, (before + 1, "health".to_owned()));
 
+    let before = house.state.pulse().count();
     house::balances::fund(&house, who, 1_000).await;
     lookout.look().await;
     assert_eq!(change(&mut body).await, (before + 1, "money".to_owned()));
@@ -228,12 +235,50 @@ async fn pages_are_told_which_topics_have_changed_and_of_nothing_when_time_alone
     assert!(topics.split(',').any(|t| t == "lanes"), "{topics}");
     // What somebody did here himself is of any topic.
     house.state.pulse().beat();
-    let all = Topic::ALL.map(Topic::name).join(",");
     assert_eq!(change(&mut body).await, (before + 3, all));
     // Two changes that were not heard apart are told together.
     house.state.pulse().tell(&[Topic::Farm]);
     house.state.pulse().tell(&[Topic::Work]);
     assert_eq!(change(&mut body).await, (before + 5, "farm,work".to_owned()));
+}
+
+/// How many changes there were when a page was written, as it says itself.
+fn written_after(page: &str) -> u64 {
+    let rest = page.split_once("data-changes=\"").unwrap().1;
+    rest.split('"').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_page_says_after_which_change_it_was_written_so_that_it_hears_of_those_before_it_listens()
+{
+    let house = House::new().await;
+    house.epochs(2).await;
+    let pulse = house.state.pulse();
+    let mut kari = Browser::new(&house.app);
+    kari.sign_up("kari").await;
+    let refresh = async || {
+        let request = Request::get("/").header("host", "gruve.test").header("gruve-refresh", "yes");
+        ask(&house.app, request.body(Body::empty()).unwrap()).await.body
+    };
+    for _ in 0..2 {
+        let begun = pulse.count();
+        let (own, shared) = (kari.get("/account").await.body, refresh().await);
+        assert_eq!((written_after(&own), written_after(&shared)), (begun, begun));
+        assert_eq!(refresh().await, shared, "written once");
+        // Told between the page and its stream: the greeting has another count than the page.
+        pulse.tell(&[Topic::Money]);
+        let service = TowerToHyperService::new(house.app.clone());
+        let request = Request::get("/events").body(Body::empty()).unwrap();
+        let mut body = service.call(request).await.unwrap().into_body();
+        let hello = event_with(&mut body, "event: hello").await;
+        assert!(hello.contains(&format!("data: {} ", begun + 1)), "{hello}");
+    }
+    // The script begins with the page's count, and its own element carries it.
+    let script = include_str!("../assets/live.js");
+    assert!(script.contains("let heard = document.currentScript.dataset.changes;"));
+    assert!(script.contains("if (heard !== count) changed();"));
+    // Another start counts from another number: a page of before does not take it for its own.
+    assert_ne!(gruve_web::Pulse::default().count(), gruve_web::Pulse::default().count());
 }
 
 #[test]

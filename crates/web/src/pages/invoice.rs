@@ -47,7 +47,7 @@ pub(crate) async fn invoice(
             }
             h1 { (t("Invoice")) }
         }
-        section.sheet #invoice data-live="money" aria-labelledby="invoice-h" {
+        section.sheet #invoice data-live="money prices" aria-labelledby="invoice-h" {
             header { h2 #invoice-h { (amount(inv.amount)) } (tag(&inv, waiting.as_ref())) }
             (body(&state, &visitor, (&inv, of.as_deref(), waiting.as_ref()), balance))
             (in_coins(&state, &visitor, &inv, (&offers, &made)))

@@ -15,6 +15,7 @@ use axum::extract::State;
 use gruve_units::Timestamp;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _};
 
 /// Incidents shown at most.
 const INCIDENTS_SHOWN: u32 = 200;
@@ -93,6 +94,20 @@ async fn standing(state: &AppState) -> Result<Standing, Failure> {
     let incidents =
         incidents.into_iter().filter(|a| is_public(a) && a.opened.secs() >= since).collect();
     Ok(Standing { parts, bulletins: state.bulletins().await?, incidents, now })
+}
+
+impl AppState {
+    /// Adds to a hash what the page shows of the house's parts: what ails them, and how well they did day by day.
+    pub(crate) async fn hash_parts(&self, hash: &mut DefaultHasher) -> Result<(), Failure> {
+        for p in standing(self).await?.parts {
+            let ill = p.ill.as_ref().map(|a| (a.id, a.opened.secs()));
+            (&p.code, ill, share(&p.days)).hash(hash);
+            for d in &p.days {
+                (d.day, share(std::slice::from_ref(d))).hash(hash);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `99.98 %`
