@@ -4,7 +4,7 @@
 mod world;
 
 use ed25519_dalek::SigningKey;
-use gruve_farm::{MachineOwner, MachineState, NewInventory};
+use gruve_farm::{Farm, MachineOwner, MachineState, NewInventory};
 use gruve_hosting::{
     HostedTrack, Hosting, HostingError, HostingKind, HostingState, OfPlan, OfferTerms, Order,
     Ordered, PayFrom,
@@ -13,7 +13,8 @@ use gruve_ledger::{Account, LedgerError};
 use gruve_statement::hosting::{HostingChecker, HostingStatement, HostingTerms};
 use gruve_store::{Store, laws, transact};
 use gruve_units::{
-    AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashrate, MachineId, SeededEntropy,
+    AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashes, Hashrate, MachineId,
+    SeededEntropy,
 };
 use std::sync::Arc;
 use world::{CLASS, FULL, LENGTH_US, RATE, World, account, btc, lane, terms, world};
@@ -306,6 +307,15 @@ async fn a_plans_record_is_what_bills_and_proofs_say_and_its_holders_may_speak(s
     assert_eq!((t.taken, t.running, t.by_operator, t.by_term), (1, 0, 1, 0));
     assert_eq!(t.given_back, vec![ended.back.unwrap()]);
     assert_eq!(held(kari, bought.contract).await.as_deref(), Some("own"), "it ran");
+    // The lane is not configured any more: what is written down is told all the same.
+    let (clock, entropy) = (w.clock.clone(), Arc::new(SeededEntropy::new(10)));
+    let farm = Farm::new(w.store.clone(), clock.clone(), entropy.clone());
+    let signer = SigningKey::from_bytes(&[5; 32]);
+    let house = Hosting::new(w.store.clone(), farm, clock, entropy, signer, "example.org/gruve");
+    let written = HostedTrack { epochs: 0, nameplate: Hashes::ZERO, proven: Hashes::ZERO, ..t };
+    assert_eq!(house.track_record("own").await.unwrap(), written);
+    let ran = house.held_plan(kari, bought.contract).await.unwrap();
+    assert_eq!(ran.as_deref(), Some("own"));
     let machine = w.hosting.contract(None, bought.contract).await.unwrap().machine;
     assert_eq!(machine, w.machine);
 }
