@@ -3,6 +3,8 @@
 
 use clap::Parser;
 use gruve::cli::Cli;
+use gruve_statement::SignedTerms;
+use gruve_statement::hosting::{self, HostingPosition, HostingStatement, HostingTerms};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -192,6 +194,10 @@ fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
     for keys in too_few {
         assert!(!check(keys).status.success(), "{keys:?}: nobody said that both are his");
     }
+    let other = check(&["--key", &now, "--json"]);
+    assert_eq!(other.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert_eq!((&json["holds"], &json["wrong"]["place"]), (&false.into(), &"terms".into()));
     let both: [&[&str]; 2] = [&["--key", &by, "--key", &now], &["--key", &now, "--key", &by]];
     for keys in both {
         assert!(check(keys).status.success(), "{}", told(&check(keys)));
@@ -210,6 +216,87 @@ fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
     assert!(told(&wrong).contains("line 2 (epoch 8): delivered is 999"), "{}", told(&wrong));
     let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
     assert_eq!((&json["holds"], &json["wrong"]["line"]), (&false.into(), &2.into()));
+}
+
+/// A hosted machine's terms, and a page of its statement from before its first bill.
+fn hosting_papers(key: &ed25519_dalek::SigningKey) -> (SignedTerms, HostingStatement) {
+    let asset = gruve_units::Asset::Btc;
+    let terms = HostingTerms {
+        format: hosting::HOSTING_TERMS.into(),
+        serial: "SN0001".into(),
+        model: "S19 Pro".into(),
+        lane: "btc".parse().unwrap(),
+        nameplate: gruve_units::Hashrate(110),
+        nameplate_watts: 3_250,
+        kind: "sold".into(),
+        scheme: "pplns".into(),
+        pay_from: "balance".into(),
+        asset,
+        energy_minor_per_kwh: 7,
+        energy_rule: hosting::ENERGY_RULE.into(),
+        fee_minor_per_day: 500,
+        fee_rule: hosting::FEE_RULE.into(),
+        service_level_bps: 9_800,
+        service_level_rule: hosting::LEVEL_RULE.into(),
+        price_asset: asset,
+        price_minor: 1_000,
+        epoch_us: Some(600_000_000),
+        term_epochs: None,
+        minimum_payout_minor: None,
+        plan: None,
+        plan_version: None,
+        until_epoch: None,
+        end_rule: Some(hosting::END_RULE.into()),
+        back: None,
+    };
+    let bytes = terms.canonical().unwrap();
+    let signature = gruve_statement::terms::sign(key, &gruve_statement::terms::hash(&bytes));
+    let signed = (key.verifying_key().to_bytes(), signature);
+    let contract = gruve_units::ContractId::from_bytes([7; 16]);
+    let file = SignedTerms::new(contract, bytes, Some(signed)).unwrap();
+    let page = HostingStatement {
+        format: hosting::HOSTING_STATEMENT.into(),
+        contract,
+        terms_sha256: file.sha256.clone(),
+        epoch_us: 600_000_000,
+        start_epoch: 10,
+        end_epoch: None,
+        ended: None,
+        opening: HostingPosition::begin(10),
+        bills: Vec::new(),
+        closing: HostingPosition::begin(10),
+        next_bill: None,
+        blocks: Vec::new(),
+        operator_key: None,
+        signature: None,
+    };
+    (file, page)
+}
+
+#[test]
+fn bills_under_terms_of_the_key_before_are_checked_with_both_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let [was, is] = [[76; 32], [77; 32]].map(|b| ed25519_dalek::SigningKey::from_bytes(&b));
+    let (terms, page) = hosting_papers(&was);
+    let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).unwrap();
+    write("terms.json", serde_json::to_string(&terms).unwrap());
+    write("bills.json", serde_json::to_string(&page.signed(&is).unwrap()).unwrap());
+    let check = |more: &[&str]| {
+        run_in(dir.path(), &[&["statement", "check", "terms.json", "bills.json"], more].concat())
+    };
+    let [by, now] = [was, is].map(|key| hex::encode(key.verifying_key().to_bytes()));
+    let too_few: [&[&str]; 3] = [&[], &["--key", &by], &["--key", &now]];
+    for keys in too_few {
+        let said = check(&[keys, &["--json"]].concat());
+        assert_eq!(said.status.code(), Some(1), "{keys:?}: {}", told(&said));
+        let json: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        assert_eq!(&json["holds"], &serde_json::Value::from(false), "{keys:?}");
+    }
+    let both: [&[&str]; 2] = [&["--key", &by, "--key", &now], &["--key", &now, "--key", &by]];
+    for keys in both {
+        let said = check(keys);
+        assert!(said.status.success(), "{}", told(&said));
+    }
 }
 
 #[test]

@@ -37,10 +37,15 @@ struct Finding<'a> {
     report: Option<&'a Report>,
 }
 
-/// The terms are not what they say they are: as false as a wrong line.
-fn no_terms(why: &str) -> ExitCode {
-    eprintln!("gruve: {why}");
-    ExitCode::FAILURE
+/// The terms are not what they say they are: as false as a wrong line, and on no page.
+fn no_terms(args: &CheckArgs, why: String) -> Result<ExitCode, String> {
+    if args.json {
+        let wrong = Wrong { page: 0, line: None, place: "terms".into(), why };
+        print(args, &Finding { holds: false, wrong: Some(&wrong), report: None })?;
+    } else {
+        eprintln!("gruve: {why}");
+    }
+    Ok(ExitCode::FAILURE)
 }
 
 /// Recomputes every line. Fails with the first wrong one.
@@ -56,13 +61,13 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, String> {
     let key = args.key.iter().find(named).or(args.key.first()).copied();
     if HostingTerms::are_in(&file.terms) {
         return match HostingChecker::begin(file, key) {
-            Ok(checker) => check_bills(args, checker),
-            Err(e) => Ok(no_terms(&said(&e))),
+            Ok(checker) => check_bills(args, checker.or_by(args.key.iter().copied())),
+            Err(e) => no_terms(args, said(&e)),
         };
     }
     let mut checker = match Checker::begin(file, key) {
         Ok(checker) => checker.or_by(args.key.iter().copied()),
-        Err(e) => return Ok(no_terms(&said(&e))),
+        Err(e) => return no_terms(args, said(&e)),
     };
     for path in &args.statement {
         let page = Statement::parse(&read(path, document::BYTES_MAX)?);

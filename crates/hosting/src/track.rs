@@ -70,9 +70,11 @@ impl Sums {
 }
 
 impl HostedTrack {
-    fn count(&mut self, c: &Contract, now: EpochNumber) {
+    /// Without a running epoch, on a lane that is not configured any more, what has an end is over.
+    fn count(&mut self, c: &Contract, now: Option<EpochNumber>) {
         self.taken += 1;
-        let is_over = c.state != HostingState::Active || c.until.is_some_and(|until| until <= now);
+        let has_ended = |until: EpochNumber| now.is_none_or(|now| until <= now);
+        let is_over = c.state != HostingState::Active || c.until.is_some_and(has_ended);
         let place = match c.ended {
             _ if !is_over => &mut self.running,
             None => &mut self.by_term,
@@ -98,11 +100,13 @@ impl Hosting {
         let (mut paid, mut back) = (Sums::default(), Sums::default());
         for row in &rows {
             let c = Contract::read(row)?;
-            let now = self.farm.rule(&c.lane)?.at(self.clock.now());
+            let now = self.running(&c);
             track.count(&c, now);
             paid.add(c.price.asset, c.price.minor);
             back.add(c.back_asset(), c.ended.map_or(0, |(_, _, minor)| minor));
-            self.add_proven(&mut tx, &c, now, &mut track).await?;
+            if let Some(now) = now {
+                self.add_proven(&mut tx, &c, now, &mut track).await?;
+            }
         }
         let (mut fees, mut credited, mut waived) = <(Sums, Sums, Sums)>::default();
         for row in tx.fetch_all(sql::BILLED_OF_PLAN, &given).await? {
@@ -118,6 +122,12 @@ impl Hosting {
         (track.fees, track.credited, track.waived) =
             (fees.amounts(), credited.amounts(), waived.amounts());
         Ok(track)
+    }
+
+    /// The running epoch of a contract's lane; none where that is not configured any more.
+    fn running(&self, c: &Contract) -> Option<EpochNumber> {
+        let rule = self.farm.rule(&c.lane).ok()?;
+        Some(rule.at(self.clock.now()))
     }
 
     /// What a contract's machine proved of its nameplate lately. An epoch in which the whole house stood still counts
@@ -159,9 +169,13 @@ impl Hosting {
         let Some(c) = c.filter(|c| c.account == account && c.accepted_at.is_some()) else {
             return Ok(None);
         };
-        let now = self.farm.rule(&c.lane)?.at(self.clock.now());
-        // One that was ended or handed on before it began never ran.
-        let ran = c.from.is_some_and(|from| from <= now && c.until.is_none_or(|end| end > from));
+        let ran = match self.running(&c) {
+            // One that was ended or handed on before it began never ran.
+            Some(now) => {
+                c.from.is_some_and(|from| from <= now && c.until.is_none_or(|end| end > from))
+            }
+            None => c.bills > 0,
+        };
         Ok(c.plan.filter(|_| ran).map(|plan| plan.id))
     }
 }

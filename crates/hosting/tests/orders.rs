@@ -3,15 +3,20 @@
 
 mod world;
 
-use gruve_farm::{MachineOwner, MachineState, NewInventory};
+use ed25519_dalek::SigningKey;
+use gruve_farm::{Farm, MachineOwner, MachineState, NewInventory};
 use gruve_hosting::{
-    HostedTrack, HostingError, HostingKind, HostingState, OfPlan, OfferTerms, Order, Ordered,
-    PayFrom,
+    HostedTrack, Hosting, HostingError, HostingKind, HostingState, OfPlan, OfferTerms, Order,
+    Ordered, PayFrom,
 };
 use gruve_ledger::{Account, LedgerError};
 use gruve_statement::hosting::{HostingChecker, HostingStatement, HostingTerms};
 use gruve_store::{Store, laws, transact};
-use gruve_units::{AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashrate, MachineId};
+use gruve_units::{
+    AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashes, Hashrate, MachineId,
+    SeededEntropy,
+};
+use std::sync::Arc;
 use world::{CLASS, FULL, LENGTH_US, RATE, World, account, btc, lane, terms, world};
 
 const MODEL: &str = "S21";
@@ -218,6 +223,34 @@ async fn a_statement_of_bills_is_recomputed_from_its_terms_alone(store: Store) {
     assert_eq!((tail.opening.bills, tail.bills.len(), tail.next_bill), (3, 3, None));
 }
 
+async fn after_a_change_of_keys_bills_under_older_terms_are_right(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = hosted_for(&w, kari, terms(PayFrom::Balance)).await;
+    w.fund(kari, 1_234).await;
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.settle(from, &[]).await;
+    w.assert_sound().await;
+    // The same house, with its next key.
+    let signer = SigningKey::from_bytes(&[6; 32]);
+    let key = signer.verifying_key().to_bytes();
+    let (farm, clock) = (w.farm.clone(), w.clock.clone());
+    let entropy = Arc::new(SeededEntropy::new(10));
+    let house = Hosting::new(w.store.clone(), farm, clock, entropy, signer, "example.org/gruve");
+    let mut tx = w.store.read().await.unwrap();
+    let audit = house.audit(&mut tx).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!((audit.contracts, audit.bills), (1, 1));
+    let of_bills: Vec<_> = audit.findings.iter().filter(|f| f.contains("statement")).collect();
+    assert!(of_bills.is_empty(), "{of_bills:?}");
+    // Its owner names both keys.
+    let c = house.contract(None, id).await.unwrap();
+    let page = house.statement(&c, 1).await.unwrap();
+    let checker = HostingChecker::begin(house.signed_terms(&c).unwrap(), Some(w.key)).unwrap();
+    assert!(checker.clone().page(&page).is_err());
+    checker.or_by([key]).page(&page).unwrap();
+}
+
 async fn from_earnings_the_statement_says_what_was_waived(store: Store) {
     let w = world(store).await;
     let kari = account(1);
@@ -274,6 +307,15 @@ async fn a_plans_record_is_what_bills_and_proofs_say_and_its_holders_may_speak(s
     assert_eq!((t.taken, t.running, t.by_operator, t.by_term), (1, 0, 1, 0));
     assert_eq!(t.given_back, vec![ended.back.unwrap()]);
     assert_eq!(held(kari, bought.contract).await.as_deref(), Some("own"), "it ran");
+    // The lane is not configured any more: what is written down is told all the same.
+    let (clock, entropy) = (w.clock.clone(), Arc::new(SeededEntropy::new(10)));
+    let farm = Farm::new(w.store.clone(), clock.clone(), entropy.clone());
+    let signer = SigningKey::from_bytes(&[5; 32]);
+    let house = Hosting::new(w.store.clone(), farm, clock, entropy, signer, "example.org/gruve");
+    let written = HostedTrack { epochs: 0, nameplate: Hashes::ZERO, proven: Hashes::ZERO, ..t };
+    assert_eq!(house.track_record("own").await.unwrap(), written);
+    let ran = house.held_plan(kari, bought.contract).await.unwrap();
+    assert_eq!(ran.as_deref(), Some("own"));
     let machine = w.hosting.contract(None, bought.contract).await.unwrap().machine;
     assert_eq!(machine, w.machine);
 }
@@ -285,5 +327,6 @@ laws! { orders: [
     racing_orders_never_sell_a_machine_twice,
     a_term_ends_by_itself_at_its_epoch_and_is_billed_to_it,
     a_statement_of_bills_is_recomputed_from_its_terms_alone,
+    after_a_change_of_keys_bills_under_older_terms_are_right,
     from_earnings_the_statement_says_what_was_waived,
 ] }

@@ -71,9 +71,11 @@ impl Market {
     }
 
     async fn take_back(&self, tx: &mut Tx, c: &Contract, was_paid: bool) -> Result<()> {
-        let change = if was_paid { life_sql::CANCEL_PAID } else { life_sql::CANCEL_UNPAID };
-        if tx.execute(change, &params![c.id]).await? != 1 {
-            return Err(MarketError::Broken("a contract changed under its cancelling".into()));
+        // In the order in which a close takes them: what is sold, the journal, contracts' rows.
+        if c.holds {
+            sale::release(tx, self.lane(&c.lane)?, c.hashrate).await?;
+        } else {
+            sale::touch(tx, &c.lane).await?;
         }
         if was_paid {
             let entry = Entry::transfer(
@@ -86,8 +88,9 @@ impl Market {
             );
             gruve_ledger::post(tx, &entry).await?;
         }
-        if c.holds {
-            sale::release(tx, self.lane(&c.lane)?, c.hashrate).await?;
+        let change = if was_paid { life_sql::CANCEL_PAID } else { life_sql::CANCEL_UNPAID };
+        if tx.execute(change, &params![c.id]).await? != 1 {
+            return Err(MarketError::Broken("a contract changed under its cancelling".into()));
         }
         Ok(())
     }

@@ -58,17 +58,19 @@ pub(crate) struct Closing {
     pub(crate) cursor: Position,
 }
 
-/// Sales and payments, disputes, choices and wishes that come while an epoch is closed wait until it is: committed in between they
-/// would undo all of it, and whoever says something every few seconds could hold closes up for good. What a close has to wait
+/// Sales and payments, disputes, choices, wishes and the operator's own record that come while an epoch is closed wait until it
+/// is: committed in between they would undo all of it, and whoever says something every few seconds could hold closes up for
+/// good. What a close has to wait
 /// for itself it waits for here, with nothing done yet; so others write to these tables before they change a contract's row,
 /// which the close may want later.
-const ALONE_IN: [&str; 6] = [
+const ALONE_IN: [&str; 7] = [
     "market_capacity",
     gruve_ledger::HEAD_TABLE,
     "market_freezes",
     "market_owed",
     "market_wishes",
     "market_own_schemes",
+    "market_acts",
 ];
 
 impl Market {

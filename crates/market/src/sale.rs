@@ -9,7 +9,7 @@ mod payment;
 mod rows;
 mod stock;
 
-pub(crate) use stock::{Capacity, release};
+pub(crate) use stock::{Capacity, release, touch};
 
 use crate::config::UNPAID_NEW_ACCOUNT_MAX;
 use crate::marks::Marks;
@@ -122,6 +122,8 @@ impl Market {
         let written = async {
             if renews.is_none() {
                 capacity.swap(tx, &plan.lane, sold).await?;
+            } else {
+                touch(tx, &plan.lane).await?;
             }
             if tx.execute(sql::USE_QUOTE, &params![quote]).await? != 1 {
                 return Err(MarketError::QuoteUsed);

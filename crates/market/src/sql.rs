@@ -95,6 +95,8 @@ statements! {
     /// Compare and swap: of two sales that saw the same row only one goes through.
     SWAP_CAPACITY = "UPDATE market_capacity SET sold = $2, version = version + 1
         WHERE lane = $1 AND version = $3";
+    /// Changes nothing; waits until no close is under way.
+    TOUCH_CAPACITY = "UPDATE market_capacity SET version = version WHERE lane = $1";
     WINDOW_WORK = "SELECT house_work, other_work, house_squares FROM market_epochs
         WHERE lane = $1 AND epoch > $2 AND epoch <= $3";
     EPOCHS_WITH_WORK = "SELECT COUNT(*) AS n FROM market_epochs

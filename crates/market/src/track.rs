@@ -264,11 +264,17 @@ impl Market {
             return Ok(None);
         };
         let lane: LaneId = row.get("lane")?;
-        let now = self.lane(&lane)?.epoch_rule.at(self.now());
         let first: EpochNumber = row.get("first_epoch")?;
         let ended: Option<EpochNumber> = row.get("ended_epoch")?;
-        // One that was ended before its first epoch never worked.
-        let ran = first <= now && ended.is_none_or(|last| last >= first);
+        let ran = match self.lane(&lane) {
+            // One that was ended before its first epoch never worked.
+            Ok(lane) => {
+                let now = lane.epoch_rule.at(self.now());
+                first <= now && ended.is_none_or(|last| last >= first)
+            }
+            // One that is not configured any more has no epochs to count by.
+            Err(_) => row.get::<Hashes>("delivered")? > Hashes::ZERO,
+        };
         let plan = row.get("plan")?;
         Ok(ran.then_some(HeldPlan { plan, is_metered: true }))
     }

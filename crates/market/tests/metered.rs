@@ -6,7 +6,7 @@ mod world;
 use gruve_ledger::Account;
 use gruve_market::metered::{MeteredState, NoticeKind, Period, Started};
 use gruve_market::{
-    ChainBlock, FppsAsset, FppsConfig, MarketConfig, MarketError, PlanConfig, PlanKind,
+    ChainBlock, FppsAsset, FppsConfig, HeldPlan, MarketConfig, MarketError, PlanConfig, PlanKind,
     ReserveFrom, Result, Scheme,
 };
 use gruve_sharelog::Owner;
@@ -467,6 +467,15 @@ async fn the_track_record_counts_what_was_held_for_and_what_was_worked(store: St
     assert_eq!(w.market.metered_track("nothing", &lane()).await.unwrap().started, 0);
     assert_eq!(w.market.metered_lane("meter").await.unwrap(), Some(lane()));
     assert_eq!(w.market.metered_lane("nothing").await.unwrap(), None);
+    // On a lane that is not configured any more whoever got work may speak of the plan, and nobody else.
+    w.fund(someone(3), 10_000).await;
+    let unworked = start(&w, someone(3), 100).await.unwrap().contract;
+    let gone = MarketConfig { lanes: Vec::new(), plans: Vec::new(), ..config() };
+    let later = World::with_log_of(&w, gone).await;
+    let plan = later.market.held_plan(me, c).await.unwrap();
+    assert_eq!(plan, Some(HeldPlan { plan: "meter".into(), is_metered: true }));
+    assert_eq!(later.market.held_plan(someone(3), unworked).await.unwrap(), None);
+    assert_eq!(later.market.metered_lane("meter").await.unwrap(), None);
 }
 
 laws! {

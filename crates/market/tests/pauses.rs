@@ -11,7 +11,7 @@ use gruve_market::{
 use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp};
 use prices::{EPOCH, REWARD, price, priced, would_have_earned};
-use world::{World, btc, lane, refused, someone};
+use world::{World, btc, lane, refused, someone, start_of};
 
 /// A plan that costs dollars, and what of it is beside the price.
 fn costly(unprofitable: Unprofitable) -> MarketConfig {
@@ -331,8 +331,31 @@ async fn a_pause_that_begins_while_the_house_is_away_is_told(store: Store) {
     w.assert_all_sound().await;
 }
 
+async fn no_pause_is_told_of_a_contract_that_ends_with_the_same_close(store: Store) {
+    let w = World::with(store, costly(Unprofitable::Pause)).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    priced_epoch(&w, 1_000, 1).await;
+    let announced = priced_epoch(&w, 1_000, 1).await;
+    let pause = EpochNumber(announced.0 + 3);
+    assert_eq!(w.view(me, c).await.life.paused_since, Some(pause));
+    // Nobody closes epochs until long after its payment was taken back, when it stood still already.
+    w.clock.set(start_of(pause.0 + 5));
+    say(&w, c, PaymentDispute::Lost(btc(1))).await;
+    w.seal_after(40);
+    w.account().await;
+    assert_eq!(w.state(me, c).await, ContractState::ChargedBack);
+    assert_eq!(told(&w, me, c).await, []);
+    w.assert_sound().await;
+}
+
 laws! {
     pauses: [
+        no_pause_is_told_of_a_contract_that_ends_with_the_same_close,
         a_pause_that_begins_while_the_contract_is_frozen_is_told_when_it_is_thawed,
         a_frozen_contracts_owner_ends_its_pause_as_any_other,
         a_pause_that_begins_while_the_house_is_away_is_told,

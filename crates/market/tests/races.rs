@@ -6,8 +6,8 @@ mod world;
 
 use gruve_ledger::{Account, Entry};
 use gruve_market::{
-    ActKind, ChainBlock, Choice, FppsAsset, FppsConfig, MarketConfig, MarketError, PaymentDispute,
-    PlanConfig, PlanKind, RecordSink, ReserveFrom, Result, Scheme, Unprofitable,
+    ActKind, ChainBlock, Choice, ContractState, FppsAsset, FppsConfig, MarketConfig, MarketError,
+    PaymentDispute, PlanConfig, PlanKind, RecordSink, ReserveFrom, Result, Scheme, Unprofitable,
 };
 use gruve_proof::summary::FileRef;
 use gruve_sharelog::Owner;
@@ -248,8 +248,9 @@ impl RecordSink for Interrupting {
 /// Waits until somebody waits for what a close has alone, or what was said has come through.
 async fn until_it_waits(w: &World, said: &JoinHandle<()>) {
     const WAITING: &str = "SELECT COUNT(*) AS n FROM pg_locks WHERE NOT granted AND relation IN
-        ('ledger_head'::regclass, 'market_freezes'::regclass, 'market_owed'::regclass,
-        'market_wishes'::regclass, 'market_own_schemes'::regclass)";
+        ('market_capacity'::regclass, 'ledger_head'::regclass, 'market_freezes'::regclass,
+        'market_owed'::regclass, 'market_wishes'::regclass, 'market_own_schemes'::regclass,
+        'market_acts'::regclass)";
     while !said.is_finished() {
         let mut tx = w.store.read().await.unwrap();
         // On a file a writer is alone, and who waits cannot be seen.
@@ -402,7 +403,45 @@ async fn a_close_is_not_begun_again_because_something_is_said_meanwhile(store: S
     w.assert_all_sound().await;
 }
 
+async fn a_close_is_not_begun_again_because_a_renewal_is_bought_or_taken_back(store: Store) {
+    let w = world(store, 20_000).await;
+    let sink = Arc::new(Interrupting::default());
+    w.market.publish_to(sink.clone());
+    let me = someone(1);
+    let c = w.lease(me, 500, 6).await;
+    w.epoch_at(20_000).await;
+    w.epoch_at(20_000).await;
+    let quote = w.market.quote_renewal(me, c, 6).await.unwrap().id;
+    let bought = Arc::new(Mutex::new(None));
+    let buys = {
+        let (w, bought) = (w.clone(), bought.clone());
+        async move {
+            let market = &w.market;
+            let said = transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote).await });
+            *bought.lock().unwrap() = Some(said.unwrap().contract);
+        }
+    };
+    w.work(Owner::Account(me), 12, 3);
+    assert_eq!(closes_until_done(&w, &sink, buys).await, 1, "begun again for a renewal");
+    let next: ContractId = bought.lock().unwrap().take().unwrap();
+    let takes_back = {
+        let w = w.clone();
+        async move {
+            let market = &w.market;
+            let said = transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, next).await });
+            said.unwrap();
+        }
+    };
+    w.work(Owner::Account(me), 12, 3);
+    assert_eq!(closes_until_done(&w, &sink, takes_back).await, 1, "begun again for its end");
+    assert_eq!(w.state(me, next).await, ContractState::Cancelled);
+    let stats = w.market.lane_stats().await.unwrap();
+    assert_eq!(stats[0].sold, Hashrate(500));
+    w.assert_all_sound().await;
+}
+
 laws! { races: [
+    a_close_is_not_begun_again_because_a_renewal_is_bought_or_taken_back,
     a_close_is_not_begun_again_because_somebody_pays_meanwhile,
     a_close_is_not_begun_again_because_something_is_said_meanwhile,
     fifty_who_start_by_the_meter_never_oversell,

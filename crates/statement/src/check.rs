@@ -14,7 +14,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("page {page}, {place}: {why}")]
 pub struct Wrong {
-    /// Which page, counted from one.
+    /// Which page, counted from one; zero where it is the terms.
     pub page: usize,
     /// Which line of it, counted from one; none for what stands around the lines.
     pub line: Option<usize>,

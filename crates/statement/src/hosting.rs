@@ -270,6 +270,8 @@ pub struct HostingChecker {
     file: SignedTerms,
     terms: HostingTerms,
     by: String,
+    /// Keys of the operator's besides the one that signed the terms, by which pages may be signed, too.
+    later: Vec<[u8; 32]>,
     position: Option<HostingPosition>,
     span: Option<(u64, u64)>,
     report: HostingReport,
@@ -295,7 +297,16 @@ impl HostingChecker {
             next_bill: None,
             closing: HostingPosition::default(),
         };
-        Ok(HostingChecker { file, terms, by, position: None, span: None, report })
+        let later = Vec::new();
+        Ok(HostingChecker { file, terms, by, later, position: None, span: None, report })
+    }
+
+    /// Takes pages that are signed by one of these keys as well: an operator who has changed his key signs terms' later
+    /// statements with the new one.
+    #[must_use]
+    pub fn or_by(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> HostingChecker {
+        self.later.extend(keys);
+        self
     }
 
     /// Recomputes the next page.
@@ -394,8 +405,11 @@ impl HostingChecker {
         let (Some(key), Some(signature)) = (&page.operator_key, &page.signature) else {
             return Err("it is missing".into());
         };
-        if *key != self.by {
-            return Err("it is of another key than the terms'".into());
+        let is_later = self.later.iter().any(|later| hex::encode(later) == *key);
+        if !is_later && *key != self.by {
+            return Err(
+                "it is of another key than the terms' (after a change of keys name both)".into()
+            );
         }
         let (mut by, mut bytes) = ([0u8; 32], [0u8; 64]);
         hex::decode_to_slice(key, &mut by).map_err(|_| wrong())?;

@@ -53,8 +53,9 @@ statements! {
     /// The newest of a plan, whoever's.
     OF_PLAN = "SELECT state, pay_asset, charged_minor, created_at FROM market_metered
         WHERE plan = $1 ORDER BY id DESC LIMIT $2";
-    /// Of which plan an account's contract is, and when it worked.
-    PLAN_OF = "SELECT plan, lane, first_epoch, ended_epoch FROM market_metered WHERE id = $1 AND account = $2";
+    /// Of which plan an account's contract is, when it worked and how much.
+    PLAN_OF = "SELECT plan, lane, first_epoch, ended_epoch, delivered FROM market_metered
+        WHERE id = $1 AND account = $2";
     LANE_OF_PLAN = "SELECT lane FROM market_metered WHERE plan = $1 ORDER BY id DESC LIMIT 1";
     /// What was held for of them since an epoch, by what each hold covered, and how many were worked in. What was held
     /// for epochs after a contract's end came back, and was asked of nobody.

@@ -157,12 +157,13 @@ impl Market {
             }
             MeteredState::Active => {}
         }
-        let mut left = 0;
-        for hold in open_holds(tx, id).await? {
-            if hold.epoch <= running {
-                left += 1;
-                continue;
-            }
+        let holds = open_holds(tx, id).await?;
+        let is_last = holds.iter().all(|hold| hold.epoch > running);
+        if is_last {
+            // Before the journal, as a close takes them.
+            release(tx, lane, c.hashrate).await?;
+        }
+        for hold in holds.iter().filter(|hold| hold.epoch > running) {
             let reason = format!("market/unhold/{id}/{}", hold.epoch);
             let from = Account::CustomerHeld(account);
             let to = Account::CustomerAvailable(account);
@@ -172,12 +173,11 @@ impl Market {
             let none = params![id, hold.epoch, Hashes::ZERO, 0_i64];
             tx.execute(sql::CLOSE_HOLD, &none).await?;
         }
-        if left > 0 {
-            c.enter(tx, MeteredState::Ending, None).await?;
-        } else {
-            release(tx, lane, c.hashrate).await?;
+        if is_last {
             c.enter(tx, MeteredState::Ended, Some(running)).await?;
             c.notify(tx, NoticeKind::Ended, running, now).await?;
+        } else {
+            c.enter(tx, MeteredState::Ending, None).await?;
         }
         Ok(c.state)
     }

@@ -127,9 +127,11 @@ impl<'a> Paused<'a> {
         if !freezes.is_frozen(c, epoch) {
             self.owe(tx, c).await?;
         }
-        let keeps = c.state == ContractState::Active && self.kept.has(tx, c.id).await?;
+        // One that ends with this close has nothing left that could stand still.
+        let is_active = c.state == ContractState::Active;
+        let keeps = is_active && self.kept.has(tx, c.id).await?;
         let begins = paused_alone_from(c, freezes, epoch, self.skipped);
-        if let Some(from) = begins.filter(|from| !keeps || *from <= epoch) {
+        if let Some(from) = begins.filter(|from| is_active && (!keeps || *from <= epoch)) {
             tell_of(tx, c, NoticeKind::Paused, from, self.now).await?;
         }
         let mut c = c.clone();

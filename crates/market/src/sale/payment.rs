@@ -1,6 +1,6 @@
 //! A sale's payment, or that it never came.
 
-use super::release;
+use super::{release, touch};
 use crate::contract::Contract;
 use crate::{ContractState, Market, MarketError, Paid, Result, sql};
 use gruve_ledger::{Account, Entry, LedgerError};
@@ -68,8 +68,17 @@ impl Market {
     /// [`MarketError::UnknownContract`] and the database's.
     pub async fn invoice_expired(&self, tx: &mut Tx, contract: ContractId) -> Result<()> {
         let c = Contract::find(tx, contract).await?;
-        if tx.execute(sql::EXPIRE_CONTRACT, &params![contract]).await? == 1 && c.holds {
+        if c.state != ContractState::AwaitingPayment {
+            return Ok(());
+        }
+        // Before the contract's row, which a close may want.
+        if c.holds {
             release(tx, self.lane(&c.lane)?, c.hashrate).await?;
+        } else {
+            touch(tx, &c.lane).await?;
+        }
+        if tx.execute(sql::EXPIRE_CONTRACT, &params![contract]).await? != 1 {
+            return Err(MarketError::Broken("a contract changed under its expiry".into()));
         }
         Ok(())
     }

@@ -78,6 +78,13 @@ impl Capacity {
     }
 }
 
+/// Waits, as [`Capacity::swap`] does, for a close that is under way, which would be undone by what a sale without
+/// capacity of its own changes: the first write of such a one.
+pub(crate) async fn touch(tx: &mut Tx, lane: &LaneId) -> Result<()> {
+    tx.execute(sql::TOUCH_CAPACITY, &params![lane.clone()]).await?;
+    Ok(())
+}
+
 /// Gives back the capacity that a contract held.
 pub(crate) async fn release(tx: &mut Tx, lane: &LaneConfig, hashrate: Hashrate) -> Result<()> {
     let capacity = Capacity::read(tx, lane).await?;

@@ -222,6 +222,26 @@ fn a_page_of_another_contract_key_or_length_is_none_of_these_terms() {
 }
 
 #[test]
+fn after_a_change_of_keys_pages_are_taken_by_whichever_of_both_was_named() {
+    let t = agreed("balance");
+    let new = SigningKey::from_bytes(&[4; 32]);
+    let (old_key, new_key) = (key().verifying_key().to_bytes(), new.verifying_key().to_bytes());
+    let later = page(&t).signed(&new).unwrap();
+    let checker = || HostingChecker::begin(file(&t), Some(old_key)).unwrap();
+    assert!(checker().page(&later).unwrap_err().why.contains("another key"), "only one is named");
+    let mut both = checker().or_by([old_key, new_key]);
+    both.page(&later).unwrap();
+    assert_eq!(both.finish().terms_signed_by, Some(hex::encode(old_key)));
+    checker().or_by([new_key]).page(&page(&t)).unwrap();
+    // Neither, and what the named one has not signed.
+    let forged = page(&t).signed(&SigningKey::from_bytes(&[5; 32])).unwrap();
+    assert!(checker().or_by([new_key]).page(&forged).unwrap_err().why.contains("another key"));
+    let mut said = forged;
+    said.operator_key = Some(hex::encode(new_key));
+    assert!(checker().or_by([new_key]).page(&said).unwrap_err().why.contains("operator's"));
+}
+
+#[test]
 fn pages_follow_each_other_without_a_gap() {
     let t = agreed("balance");
     let whole = page(&t);
