@@ -201,8 +201,6 @@ impl History {
                 self.ask_again(at).await;
             }
         }
-        // Given-up nonces are filled at the house's cost. Where it has paid out all it had, the operator must bring it.
-        self.rig.pay(&self.rig.treasury.capital_address(ASSET).unwrap(), COIN);
         for _ in 0..25 {
             self.rig.node.deliver_late().await;
             self.rig.clock.advance(Duration::from_secs(601));
