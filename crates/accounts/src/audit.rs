@@ -61,9 +61,17 @@ fn read(row: &Row) -> Result<AuditRow> {
     })
 }
 
-pub(crate) async fn latest(tx: &mut Tx, account: AccountId, limit: u32) -> Result<Vec<AuditRow>> {
-    let rows = tx.fetch_all(AUDIT_OF, &params![account, limit]).await?;
-    rows.iter().map(read).collect()
+/// Lines of one account before one of them, newest first, each with its number in the chain.
+pub(crate) async fn latest(
+    tx: &mut Tx,
+    account: AccountId,
+    before: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<(i64, AuditRow)>> {
+    let (at, seq) = before.unwrap_or((Timestamp(i64::MAX), i64::MAX));
+    let given = params![account, at, seq, limit.min(LOG_LINES_MAX)];
+    let rows = tx.fetch_all(AUDIT_OF, &given).await?;
+    rows.iter().map(|row| Ok((row.get("seq")?, read(row)?))).collect()
 }
 
 /// Lines of all accounts before a number, newest first.

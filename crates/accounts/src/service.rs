@@ -477,7 +477,22 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn audit_log(&self, account: AccountId, limit: u32) -> Result<Vec<AuditRow>> {
-        audit::latest(&mut self.0.store.read().await?, account, limit.min(1_000)).await
+        let lines = self.audit_log_before(account, None, limit).await?;
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
+    }
+
+    /// Lines of an account's log before one of them (when it was written, and its number), newest first and each with
+    /// its number; at most `limit` and at most [`LOG_LINES_MAX`](crate::LOG_LINES_MAX).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit_log_before(
+        &self,
+        account: AccountId,
+        before: Option<(Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<Vec<(i64, AuditRow)>> {
+        audit::latest(&mut self.0.store.read().await?, account, before, limit).await
     }
 
     /// Lines of the whole log before a number, newest first, at most `limit` and at most

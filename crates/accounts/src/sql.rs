@@ -51,9 +51,10 @@ gruve_store::statements! {
     AUDIT_OF = "SELECT t.at AS at, t.seq AS seq, p.account AS account, p.actor AS actor, \
          t.action AS action, p.detail AS detail \
          FROM accounts_particulars p JOIN accounts_trail t ON t.seq = p.seq WHERE p.account = $1 \
+         AND (t.at < $2 OR (t.at = $2 AND t.seq < $3)) \
         UNION ALL SELECT at, 0 AS seq, account, NULL AS actor, action, detail \
-         FROM accounts_audit WHERE account = $1 \
-        ORDER BY at DESC, seq DESC LIMIT $2";
+         FROM accounts_audit WHERE account = $1 AND (at < $2 OR (at = $2 AND 0 < $3)) \
+        ORDER BY at DESC, seq DESC LIMIT $4";
     LOG_PAGE = "SELECT t.seq, t.at, t.action, p.account, p.actor, p.detail, \
          a.name AS account_name, b.name AS actor_name \
         FROM accounts_trail t LEFT JOIN accounts_particulars p ON p.seq = t.seq \

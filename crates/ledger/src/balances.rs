@@ -1,8 +1,8 @@
 //! Reading balances and an account's lines.
 
 use crate::post::{
-    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, MOVED_LATELY, SUMS_OF_KIND,
-    TOTALS, read_balance,
+    BALANCES, BALANCES_OF_ACCOUNT, BALANCES_OF_KIND, LINES_OF_ACCOUNT, MOVED_BEFORE, MOVED_LATELY,
+    SUMS_OF_KIND, TOTALS, read_balance,
 };
 use crate::{Account, AccountKind, LedgerError, Result, Side};
 use gruve_store::{Row, Tx, params};
@@ -108,6 +108,8 @@ pub async fn sums_of_kind(tx: &mut Tx, kind: &str) -> Result<BTreeMap<(Account, 
 pub struct Line {
     /// The entry's number.
     pub seq: i64,
+    /// Which of the entry's lines it is: an entry may have several of one account.
+    pub line: i64,
     /// The entry's reason.
     pub reason: String,
     /// The entry's kind.
@@ -118,8 +120,8 @@ pub struct Line {
     pub amount: Amount,
 }
 
-/// The latest postings to an account in one asset, newest first, before the entry numbered `before`:
-/// at most `limit`, at most [`PAGE_MAX`].
+/// The latest postings to an account in one asset, newest first, before the one of that entry and line: at most `limit`,
+/// at most [`PAGE_MAX`].
 ///
 /// # Errors
 /// The database's.
@@ -127,15 +129,16 @@ pub async fn lines_of(
     tx: &mut Tx,
     account: &Account,
     asset: Asset,
-    before: Option<i64>,
+    before: Option<(i64, i64)>,
     limit: u32,
 ) -> Result<Vec<Line>> {
-    let before = before.unwrap_or(i64::MAX);
-    let given = params![account.key(), asset, before, limit.min(PAGE_MAX)];
+    let (seq, line) = before.unwrap_or((i64::MAX, i64::MAX));
+    let given = params![account.key(), asset, seq, line, limit.min(PAGE_MAX)];
     let rows = tx.fetch_all(LINES_OF_ACCOUNT, &given).await?;
     let line = |row: &Row| {
         Ok(Line {
             seq: row.get("seq")?,
+            line: row.get("line")?,
             reason: row.get("reason")?,
             kind: row.get("kind")?,
             at: row.get("at")?,
@@ -143,6 +146,20 @@ pub async fn lines_of(
         })
     };
     rows.iter().map(line).collect()
+}
+
+/// What all postings to an account before one of them have moved in one asset: its balance then.
+///
+/// # Errors
+/// The database's, also when the sum does not fit 64 bits.
+pub async fn balance_before(
+    tx: &mut Tx,
+    account: &Account,
+    asset: Asset,
+    (seq, line): (i64, i64),
+) -> Result<Amount> {
+    let row = tx.fetch_one(MOVED_BEFORE, &params![account.key(), asset, seq, line]).await?;
+    Ok(in_normal_direction(account, asset, row.get("minor")?))
 }
 
 /// What entries have moved on an account lately.

@@ -41,8 +41,8 @@ use gruve_store::Migration;
 pub use account::{Account, AccountKind, Floor, Side};
 pub use audit::{AuditReport, FINDINGS_MAX, Finding, audit};
 pub use balances::{
-    Line, Moved, PAGE_MAX, balance, balances, balances_of, customer_balances, lines_of,
-    moved_since, sums_of_kind, totals,
+    Line, Moved, PAGE_MAX, balance, balance_before, balances, balances_of, customer_balances,
+    lines_of, moved_since, sums_of_kind, totals,
 };
 pub use browse::{BROWSED_MAX, JournalEntry, browse};
 pub use entry::{Entry, POSTINGS_MAX, Posted, Posting, REASON_BYTES_MAX};

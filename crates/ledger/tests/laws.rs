@@ -453,7 +453,10 @@ async fn balances_and_lines_read_as_they_were_posted(store: Store) {
     let lines = lines_of(&mut tx, &customer(2), Asset::Btc, None, 10).await.unwrap();
     let short: Vec<_> = lines.iter().map(|l| (l.reason.as_str(), l.amount.minor)).collect();
     assert_eq!(short, [("out:1", -50), ("in:2", 200)]);
-    let older = lines_of(&mut tx, &customer(2), Asset::Btc, Some(lines[0].seq), 10).await.unwrap();
+    let older =
+        lines_of(&mut tx, &customer(2), Asset::Btc, Some((lines[0].seq, lines[0].line)), 10)
+            .await
+            .unwrap();
     assert_eq!(older, lines[1..]);
 }
 

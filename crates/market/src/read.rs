@@ -188,6 +188,18 @@ impl Market {
         open.into_iter().map(|(asset, a)| Ok(Amount::new(asset, whole(a)?.0))).collect()
     }
 
+    /// What was ever credited to an account for work, fees off and what was taken back after an orphaned block too, by
+    /// asset: its contracts and its own machines together, with what is owed to it beside delivery.
+    ///
+    /// # Errors
+    /// The database's, also when a sum does not fit 64 bits.
+    pub async fn earned_in_all(&self, account: AccountId) -> Result<Vec<Amount>> {
+        let mut tx = self.store().read().await?;
+        let rows = tx.fetch_all(sql::EARNED_OF_ACCOUNT, &params![account]).await?;
+        tx.rollback().await?;
+        rows.iter().map(|row| Ok(Amount::new(row.get("asset")?, row.get("minor")?))).collect()
+    }
+
     pub(crate) async fn view(&self, tx: &mut Tx, c: &Contract) -> Result<ContractView> {
         let mut earnings = Vec::new();
         for book in self.lane(&c.lane)?.books() {

@@ -289,6 +289,11 @@ statements! {
         UNION ALL SELECT lane, id FROM market_metered WHERE account = $1";
     STANDINGS_OF_ACCOUNT = "SELECT asset, accrued, settled_minor FROM market_standings
         WHERE account = $1";
+    EARNED_OF_ACCOUNT = "SELECT asset, CAST(SUM(minor) AS BIGINT) AS minor FROM (
+        SELECT asset, net_minor AS minor FROM market_standings WHERE account = $1
+        UNION ALL SELECT p.asset AS asset, p.minor AS minor FROM market_contracts c
+        JOIN market_owed_paid p ON p.contract = c.id WHERE c.account = $1) AS parts
+        GROUP BY asset ORDER BY asset";
     STANDINGS_FROM = "SELECT kind, beneficiary, accrued, matured, settled_minor, net_minor
         FROM market_standings WHERE lane = $1 AND asset = $2 AND (kind, beneficiary) > ($3, $4)
         ORDER BY kind, beneficiary LIMIT $5";

@@ -286,28 +286,86 @@ mod tests {
         }
     }
 
+    fn sender(node: Arc<dyn Destination>, log: &ShareLog) -> Arc<BlockSender> {
+        let (lane, clock) = ("btc".parse().unwrap(), Arc::new(SystemClock));
+        Arc::new(BlockSender::new(lane, node, log.clone(), clock, Arc::default()))
+    }
+
+    fn block(n: u32, bytes: usize) -> BlockRecord {
+        let mut block_hash = [0; 32];
+        block_hash[..4].copy_from_slice(&n.to_le_bytes());
+        BlockRecord { share: share(), block_hash, height: 1, block: vec![7; bytes] }
+    }
+
+    /// A node that looks into the log when a block comes: how many came, and of how many the log knew nothing then.
+    struct Looking {
+        log: ShareLog,
+        came: AtomicU64,
+        unknown: AtomicU64,
+    }
+
+    #[async_trait]
+    impl Destination for Looking {
+        async fn submit(&self, block: &BlockRecord) -> Result<SubmitOutcome, NodeError> {
+            let known = self.log.unconfirmed_blocks().unwrap();
+            self.came.fetch_add(1, Ordering::Relaxed);
+            if !known.iter().any(|b| b.block_hash == block.block_hash) {
+                self.unknown.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(SubmitOutcome::Accepted)
+        }
+    }
+
+    impl Looking {
+        fn into(log: &ShareLog) -> Arc<Looking> {
+            let (came, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
+            Arc::new(Looking { log: log.clone(), came, unknown })
+        }
+    }
+
+    /// Written behind the sending, hundreds of blocks would not all be there in time: another thread sends.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_block_is_in_the_log_before_its_node_hears_of_it() {
+        const ALL: u32 = 300;
+        let dir = tempfile::tempdir().unwrap();
+        let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+        let node = Looking::into(&log);
+        let sender = sender(node.clone(), &log);
+        for n in 1..=ALL {
+            sender.found(block(n, 20_000));
+            // The other thread has it before the next is found.
+            while node.came.load(Ordering::Relaxed) < u64::from(n) {
+                tokio::task::yield_now().await;
+            }
+        }
+        sender.stop(Duration::from_secs(30)).await;
+        assert_eq!(node.unknown.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_block_that_the_log_cannot_take_is_sent_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = ShareLog::open(dir.path(), Options::default()).unwrap();
+        let node = Looking::into(&log);
+        let sender = sender(node.clone(), &log);
+        let large = block(1, gruve_sharelog::MAX_FRAME_BYTES + 1);
+        assert!(log.append(&[Record::Block(large.clone())]).is_err());
+        sender.found(large);
+        sender.stop(Duration::from_secs(30)).await;
+        assert_eq!(node.came.load(Ordering::Relaxed), 1);
+        assert_eq!(node.unknown.load(Ordering::Relaxed), 1);
+    }
+
     #[tokio::test]
     async fn a_flood_of_blocks_is_sent_a_few_at_a_time_and_all_of_them() {
-        const ALL: u8 = 40;
+        const ALL: u32 = 40;
         let dir = tempfile::tempdir().unwrap();
         let log = ShareLog::open(dir.path(), Options::default()).unwrap();
         let (waiting, came) = (Mutex::default(), Notify::new());
         let node = Arc::new(Counting { waiting, let_in: Semaphore::new(0), came });
-        let sender = BlockSender::new(
-            "btc".parse().unwrap(),
-            node.clone(),
-            log.clone(),
-            Arc::new(SystemClock),
-            Arc::default(),
-        );
-        let sender = Arc::new(sender);
+        let sender = sender(node.clone(), &log);
         for n in 1..=ALL {
-            sender.found(BlockRecord {
-                share: share(),
-                block_hash: [n; 32],
-                height: 1,
-                block: vec![n],
-            });
+            sender.found(block(n, 1));
         }
         let first = async {
             while node.waiting.lock().unwrap().0 < SENDING_MAX {
@@ -315,7 +373,7 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), first).await.unwrap();
-        node.let_in.add_permits(ALL.into());
+        node.let_in.add_permits(usize::try_from(ALL).unwrap());
         sender.stop(Duration::from_secs(30)).await;
         assert_eq!(*node.waiting.lock().unwrap(), (0, SENDING_MAX));
         assert_eq!(log.unconfirmed_blocks().unwrap(), []);

@@ -1,13 +1,14 @@
 //! Figures put together from several rooms.
 
+use crate::api::page::Pair;
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
 use crate::money::{asset_name, local, percent};
 use crate::state::{AppState, is_something};
 use crate::view::{BalanceView, BookLine, BooksView, LaneView, StatementView};
 use crate::words::t;
-use gruve_ledger::{AccountKind, customer_balances, lines_of, totals};
-use gruve_market::{AssetReconciliation, ContractState, ContractView};
+use gruve_ledger::{AccountKind, balance_before, customer_balances, lines_of, totals};
+use gruve_market::AssetReconciliation;
 use gruve_treasury::WalletReconciliation;
 use gruve_units::{AccountId, Amount, Asset, EpochNumber, Hashrate, LaneId, Timestamp};
 use std::collections::BTreeMap;
@@ -69,31 +70,39 @@ impl AppState {
         Ok(of.into_values().filter(|b| is_something(&[b.available, b.held, b.maturing])).collect())
     }
 
-    /// The newest entries of a customer's available balance, newest first.
+    /// The newest entries of a customer's available balance before one of them, newest first.
     pub(crate) async fn statement(
         &self,
         account: AccountId,
-        limit: usize,
+        before: Option<Pair<i64>>,
+        limit: u32,
     ) -> Result<Vec<StatementView>, Failure> {
         let mut all = Vec::new();
         let mut tx = self.store().read().await?;
+        let before = before.map(|p| (p.0, p.1));
         for (which, balance) in customer_balances(&mut tx, account).await? {
             if which.kind() != AccountKind::CustomerAvailable {
                 continue;
             }
-            let rows = u32::try_from(limit).unwrap_or(u32::MAX);
-            let mut after = balance;
-            for line in lines_of(&mut tx, &which, balance.asset, None, rows).await? {
-                let what = entry_words(&line.kind);
-                all.push((
-                    line.seq,
-                    StatementView { at: line.at, what, change: line.amount, after },
-                ));
+            let asset = balance.asset;
+            let mut after = match before {
+                Some(place) => balance_before(&mut tx, &which, asset, place).await?,
+                None => balance,
+            };
+            for line in lines_of(&mut tx, &which, asset, before, limit).await? {
+                all.push(StatementView {
+                    place: Pair(line.seq, line.line),
+                    at: line.at,
+                    what: entry_words(&line.kind),
+                    change: line.amount,
+                    after,
+                });
                 after = after.checked_sub(line.amount).unwrap_or(after);
             }
         }
-        all.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
-        Ok(all.into_iter().take(limit).map(|(_, v)| v).collect())
+        all.sort_by_key(|line| std::cmp::Reverse(line.place));
+        all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(all)
     }
 
     /// A customer's own machines that are connected.
@@ -118,18 +127,13 @@ impl AppState {
             .collect())
     }
 
-    /// When the next settlement of any running contract is due: the end of an epoch.
-    pub(crate) fn next_settlement(&self, contracts: &[ContractView]) -> Option<Timestamp> {
-        let running = contracts.iter().filter(|c| c.state == ContractState::Active);
-        running
-            .filter_map(|c| {
-                let lane = self.market().config().lane(&c.lane)?;
-                let every = lane.settle_every_epochs.max(1);
-                let now = lane.epoch_rule.at(self.now());
-                let last = EpochNumber(now.0 / every * every + (every - 1));
-                Some(lane.epoch_rule.seal_at(last))
-            })
-            .min()
+    /// When a lane is settled next: the end of an epoch.
+    pub(crate) fn next_settlement(&self, lane: &LaneId) -> Option<Timestamp> {
+        let lane = self.market().config().lane(lane)?;
+        let every = lane.settle_every_epochs.max(1);
+        let now = lane.epoch_rule.at(self.now());
+        let last = EpochNumber(now.0 / every * every + (every - 1));
+        Some(lane.epoch_rule.seal_at(last))
     }
 
     /// The books of every asset, the wallet beside them.

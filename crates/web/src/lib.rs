@@ -52,6 +52,7 @@ mod once;
 mod openapi;
 mod operating;
 mod ops;
+mod overview;
 mod pages;
 mod passkeys;
 mod patience;

@@ -31,7 +31,8 @@ statements! {
         (contract, account, plan, stars, body, made_at, answer, answered_at, hidden_for, hidden_at) \
         VALUES ($1, $2, $3, $4, $5, $6, NULL, NULL, NULL, NULL) ON CONFLICT DO NOTHING";
     REVIEWS_OF = "SELECT contract, stars, body, made_at, answer, answered_at, hidden_for, hidden_at \
-        FROM web_reviews WHERE plan = $1 ORDER BY made_at DESC, contract LIMIT $2";
+        FROM web_reviews WHERE plan = $1 AND (made_at, contract) < ($2, $3) \
+        ORDER BY made_at DESC, contract DESC LIMIT $4";
     STARS_OF = "SELECT stars, COUNT(*) AS n FROM web_reviews WHERE plan = $1 GROUP BY stars";
     REVIEW_OF = "SELECT contract, stars, body, made_at, answer, answered_at, hidden_for, hidden_at \
         FROM web_reviews WHERE contract = $1";
@@ -124,7 +125,20 @@ fn checked(text: &str) -> Result<&str, Failure> {
 impl AppState {
     /// The newest reviews of a plan.
     pub(crate) async fn reviews(&self, plan: &str) -> Result<Vec<Review>, Failure> {
-        let rows = self.store().read().await?.fetch_all(REVIEWS_OF, &params![plan, SHOWN]).await?;
+        self.reviews_before(plan, None, SHOWN).await
+    }
+
+    /// What was said of a plan before one of the reviews (when it was written, and of which contract), newest first.
+    pub(crate) async fn reviews_before(
+        &self,
+        plan: &str,
+        before: Option<(Timestamp, ContractId)>,
+        limit: u32,
+    ) -> Result<Vec<Review>, Failure> {
+        let last = (Timestamp(i64::MAX), ContractId::from_bytes([0xff; 16]));
+        let (at, contract) = before.unwrap_or(last);
+        let given = params![plan, at, contract, limit];
+        let rows = self.store().read().await?.fetch_all(REVIEWS_OF, &given).await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 

@@ -1,6 +1,7 @@
 //! What pages and the API show where the rooms below have no shape of their own for it: figures
 //! put together from several rooms, and states in words.
 
+use crate::api::page::Pair;
 use crate::money::local;
 use gruve_chain::NetworkFigures;
 use gruve_chain::params::Hardness;
@@ -221,6 +222,8 @@ pub(crate) struct BalanceView {
 /// One line of an account's statement.
 #[derive(Clone, Debug)]
 pub(crate) struct StatementView {
+    /// Where the line stands in the journal: the entry, and which of its lines.
+    pub(crate) place: Pair<i64>,
     pub(crate) at: Timestamp,
     pub(crate) what: String,
     pub(crate) change: Amount,

@@ -16,7 +16,10 @@ gruve_store::statements! {
         WHERE asset = $1 GROUP BY kind ORDER BY kind";
     LINES_OF_ACCOUNT = "SELECT p.seq, p.line, p.minor, e.reason, e.kind, e.at \
         FROM ledger_postings p JOIN ledger_entries e ON e.seq = p.seq \
-        WHERE p.account = $1 AND p.asset = $2 AND p.seq < $3 ORDER BY p.seq DESC, p.line DESC LIMIT $4";
+        WHERE p.account = $1 AND p.asset = $2 AND (p.seq, p.line) < ($3, $4) \
+        ORDER BY p.seq DESC, p.line DESC LIMIT $5";
+    MOVED_BEFORE = "SELECT CAST(COALESCE(SUM(minor), 0) AS BIGINT) AS minor FROM ledger_postings \
+        WHERE account = $1 AND asset = $2 AND (seq, line) < ($3, $4)";
     MOVED_LATELY = "SELECT kind, \
         CAST(SUM(CASE WHEN at > $3 THEN minor ELSE 0 END) AS BIGINT) AS a, \
         CAST(SUM(CASE WHEN at > $4 THEN minor ELSE 0 END) AS BIGINT) AS b, \

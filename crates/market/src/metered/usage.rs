@@ -29,6 +29,15 @@ impl Period {
         }
     }
 
+    /// The first beginning of a period at an instant or after it.
+    #[must_use]
+    pub const fn begin_after(self, at: Timestamp) -> Timestamp {
+        match self.micros() {
+            None => at,
+            Some(length) => Timestamp(at.0 + (length - at.0.rem_euclid(length)) % length),
+        }
+    }
+
     /// The beginning of the period that an instant lies in, given its epoch's.
     const fn begin(self, at: Timestamp) -> Timestamp {
         match self.micros() {

@@ -144,8 +144,16 @@ async fn honest_ethash_miners_lose_nothing_while_a_swarm_attacks_in_every_way() 
         let line = "{\"id\":6,\"jsonrpc\":\"2.0\",\"method\":\"eth_submitHashrate\",\"params\":[\"0xffffffffffffffff\",\"0x1\"]}\n";
         s.say((PROXY.to_owned() + &line.repeat(1000)).as_bytes()).await.map(drop)
     });
+    const BLOWS: u64 = 40;
     let mut sent = Vec::new();
     for (n, (own, other)) in of_buyer.iter().zip(&of_proxy).enumerate() {
+        // As long as the swarm strikes: a pair for so many blows.
+        let struck = async {
+            while swarm.blows.load(Ordering::Relaxed) < BLOWS * n as u64 / of_proxy.len() as u64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        crate::node::soon(struck).await;
         let id = 100 + n as u64;
         let rest = &format!("{:016x}", own.0)[part.len()..];
         let share = json!({"id": id, "method": "mining.submit", "params": ["w", job, rest]});
@@ -156,12 +164,6 @@ async fn honest_ethash_miners_lose_nothing_while_a_swarm_attacks_in_every_way() 
         assert_eq!(code(&proxy.hear(mine).await.unwrap()), 0, "share {n}");
         sent.extend([own.0, other.0]);
     }
-    let struck = async {
-        while swarm.blows.load(Ordering::Relaxed) < 40 {
-            tokio::task::yield_now().await;
-        }
-    };
-    crate::node::soon(struck).await;
     swarm.over.store(true, Ordering::Relaxed);
     while let Some(done) = tasks.join_next().await {
         done.unwrap();

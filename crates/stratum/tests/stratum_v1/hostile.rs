@@ -113,14 +113,15 @@ async fn an_honest_miner_loses_nothing_while_a_swarm_attacks_in_every_way() {
             knock(hidden)?.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])
         }),
     ];
-    // Shares until the swarm has struck often enough, each answered before the next.
+    // Shares as long as the swarm strikes, each answered before the next: one for so many blows.
+    const BLOWS: u64 = 200;
     for (n, line) in shares.iter().enumerate() {
+        while swarm.blows.load(Ordering::Relaxed) < BLOWS * n as u64 / SHARES {
+            std::thread::yield_now();
+        }
         honest.say(line);
         let (reply, _) = honest.reply(&n.into());
         assert_eq!(reply["result"], true, "share {n}: {reply}");
-    }
-    while swarm.blows.load(Ordering::Relaxed) < 200 {
-        std::thread::yield_now();
     }
     swarm.over.store(true, Ordering::Relaxed);
     attackers.into_iter().for_each(|a| a.join().unwrap());

@@ -1,23 +1,20 @@
 //! A customer's data for programs: the account itself, the export, closing. Only a session reaches these.
 
+use crate::api::page::{Page, Pair};
 use crate::api::passkeys::Proof;
 use crate::api::{Money, Time, amount, time};
 use crate::client::Client;
-use crate::extract::{Customer, Json};
+use crate::extract::{Customer, Json, Params};
 use crate::failure::Failure;
 use crate::leaving::export;
 use crate::openapi::{Answer, Done, Fine, List, Paper, Shapes, Sheet, answers, requests};
 use crate::routes::{Access, Routes};
 use crate::state::{AppState, accounts_failure};
 use axum::extract::State;
-use gruve_units::AccountId;
+use gruve_accounts::AuditRow;
+use gruve_units::{AccountId, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// Lines of the log that stand with the account.
-const LOG_LINES: u32 = 1_000;
-/// Entries of the account statement that stand with the account.
-const ENTRIES: usize = 10_000;
 
 answers! {
     /// Who is signed in, and how the account is protected.
@@ -235,37 +232,46 @@ async fn keep_factor(State(state): State<AppState>, customer: Customer) -> Resul
 async fn log(
     State(state): State<AppState>,
     customer: Customer,
+    Params(page): Params<Page>,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
-    log_of(&state, customer.account, LOG_LINES).await
+    log_of(&state, customer.account, &page).await
 }
 
 /// What was done to an account, newest first.
 pub(crate) async fn log_of(
     state: &AppState,
     account: AccountId,
-    most: u32,
+    page: &Page,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
-    let lines = state.accounts().audit_log(account, most).await?;
-    Ok(List::whole(lines.into_iter().map(|l| AccountLogLine {
+    let before = page.behind::<Pair<i64>>()?.map(|p| (Timestamp(p.0), p.1));
+    let lines = state.accounts().audit_log_before(account, before, page.wanted()?).await?;
+    let body = |(_, l): &(i64, AuditRow)| AccountLogLine {
         at: time(l.at),
-        action: l.action,
+        action: l.action.clone(),
         by_staff: l.actor.is_some(),
-        detail: l.detail,
-    })))
+        detail: l.detail.clone(),
+    };
+    page.give(lines, |(seq, l)| Pair(l.at.0, *seq), body)
 }
 
 /// `GET /api/v1/account/entries`: what changed the available balances, newest first.
 async fn entries(
     State(state): State<AppState>,
     customer: Customer,
+    Params(page): Params<Page>,
 ) -> Result<Fine<List<AccountEntry>>, Failure> {
-    let lines = state.statement(customer.account, ENTRIES).await?;
-    Ok(List::whole(lines.into_iter().map(|l| AccountEntry {
-        at: time(l.at),
-        what: l.what.to_string(),
-        change: amount(l.change),
-        after: amount(l.after),
-    })))
+    let before = page.behind::<Pair<i64>>()?;
+    let lines = state.statement(customer.account, before, page.wanted()?).await?;
+    page.give(
+        lines,
+        |l| l.place,
+        |l| AccountEntry {
+            at: time(l.at),
+            what: l.what.to_string(),
+            change: amount(l.change),
+            after: amount(l.after),
+        },
+    )
 }
 
 /// `GET /api/v1/export`

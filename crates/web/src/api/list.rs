@@ -6,7 +6,8 @@
 use super::console::{self, farm, hosting, luck, tickets};
 use super::{
     access, accounts, book, contracts, energy, events, funds, hosted, in_block, letters, life,
-    machines, metered, passkeys, payins, payouts, protection, public, receipts, reserve, talk,
+    machines, metered, overview, passkeys, payins, payouts, protection, public, receipts, reserve,
+    talk,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -129,6 +130,12 @@ fn for_customers(routes: Routes) -> Routes {
             passkeys::rename,
         )
         .api_post("/api/v1/passkeys/{id}/remove", Bearer, "Takes a passkey away.", passkeys::remove)
+        .api_get(
+            "/api/v1/overview",
+            Bearer,
+            "What the account has now: hashrate proven, earnings, the next settlement, machines connected.",
+            overview::overview,
+        )
         .api_get("/api/v1/balances", Bearer, "What the account has, by asset.", accounts::balances)
         .api_get(
             "/api/v1/funds/proof",
@@ -267,6 +274,12 @@ fn for_customers(routes: Routes) -> Routes {
         )
         .api_post("/api/v1/payouts", Bearer, "Asks for a payout.", payouts::request)
         .api_get("/api/v1/payouts", Bearer, "Payouts, newest first.", payouts::payouts)
+        .api_get(
+            "/api/v1/payouts/limits",
+            Bearer,
+            "Up to what payouts go out without anybody's look.",
+            payouts::limits,
+        )
         .api_get(
             "/api/v1/payouts/fee",
             Bearer,

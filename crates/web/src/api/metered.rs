@@ -9,7 +9,7 @@ use crate::openapi::{Answer, Fine, List, Made, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use gruve_market::metered::{MeteredView, Period, UsageLine};
+use gruve_market::metered::{MeteredView, Period, USAGE_ROWS_MAX, UsageLine};
 use gruve_market::{Scheme, SignedTerms};
 use gruve_units::{
     Amount, Asset, ContractId, Duration, EpochNumber, Hashes, Hashrate, LaneId, Timestamp,
@@ -31,10 +31,12 @@ requests! {
     struct UsageOf {
         /// `epoch`, `hour` or `day`; days if left out.
         period: Option<String>,
-        /// Seconds since 1970.
+        /// Seconds since 1970; then all of the time asked for is one answer, of 10,000 epochs at most.
         from: Option<u32>,
         /// Seconds since 1970.
         until: Option<u32>,
+        /// `next` of the answer before: the time before it.
+        after: Option<String>,
     }
 
     /// How much to pay in.
@@ -210,7 +212,8 @@ pub(crate) async fn end(
     Ok(Answer(body(&state.metered(customer.account, id).await?)))
 }
 
-/// `GET /api/v1/metered/{id}/usage?period=day&from=&until=`, newest first.
+/// `GET /api/v1/metered/{id}/usage?period=day&from=&until=&after=`, newest first: of the time asked for, or of 31 days
+/// and then of those before them.
 pub(crate) async fn usage(
     State(state): State<AppState>,
     customer: Customer,
@@ -225,12 +228,30 @@ pub(crate) async fn usage(
     };
     let instant = |secs: u32| Timestamp::from_secs(secs.into());
     // The running hold is of an epoch to come.
+    let place = Page { limit: None, after: of.after }.behind::<i64>()?.map(Timestamp);
     let until = of.until.map_or_else(|| state.now().plus(Duration::from_secs(86_400)), instant);
-    let usual = Timestamp(until.0.saturating_sub_unsigned(micros(USAGE_USUAL)));
+    let until = place.unwrap_or(until);
+    let c = state.metered(customer.account, id).await?;
+    let usual = usual_begin(&state, &c, until, period);
     let from = of.from.map_or(usual, instant);
     let lines = state.market().metered_usage(customer.account, id, (from, until), period).await;
     let lines = lines.map_err(|e| crate::trade::market_failure(&e))?;
-    Ok(List::whole(lines.iter().map(line)))
+    let is_more = of.from.is_none() && from > c.created;
+    let next = is_more.then(|| hex::encode(from.0.to_string()));
+    Ok(Answer(List { items: lines.iter().map(line).collect(), next }))
+}
+
+/// Where an answer begins that ends at `until`: 31 days before, or later where there are more epochs in them than one
+/// answer holds; at the beginning of a period and of an epoch, so that neither is cut in two.
+fn usual_begin(state: &AppState, c: &MeteredView, until: Timestamp, period: Period) -> Timestamp {
+    let span = micros(USAGE_USUAL).min(c.epoch_us.saturating_mul(u64::from(USAGE_ROWS_MAX)));
+    let earliest = Timestamp(until.0.saturating_sub_unsigned(span));
+    let begin = Some(period.begin_after(earliest)).filter(|b| *b < until).unwrap_or(earliest);
+    let Some(lane) = state.market().config().lane(&c.lane) else { return begin };
+    let rule = lane.epoch_rule;
+    let first = rule.start(rule.at(begin));
+    let first = if first >= begin { first } else { rule.start(rule.at(begin).next()) };
+    if first < until { first } else { earliest }
 }
 
 fn micros(d: Duration) -> u64 {

@@ -24,6 +24,7 @@ pub(crate) mod life;
 pub(crate) mod list;
 pub(crate) mod machines;
 pub(crate) mod metered;
+pub(crate) mod overview;
 pub(crate) mod page;
 pub(crate) mod papers;
 pub(crate) mod passkeys;

@@ -24,6 +24,25 @@ requests! {
     }
 }
 
+/// A key of two parts: a moment or a number, and what tells rows of the same one apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pair<K>(pub(crate) i64, pub(crate) K);
+
+impl<K: Display> Display for Pair<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl<K: FromStr> FromStr for Pair<K> {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Pair<K>, ()> {
+        let (number, key) = text.split_once('.').ok_or(())?;
+        Ok(Pair(number.parse().map_err(|_| ())?, key.parse().map_err(|_| ())?))
+    }
+}
+
 impl Page {
     /// Rows of the page.
     pub(crate) fn rows(&self) -> Result<u32, Failure> {

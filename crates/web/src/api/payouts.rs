@@ -61,6 +61,18 @@ answers! {
         updated_at: Time,
     }
 
+    /// Up to what payouts of an asset go out without anybody's look.
+    struct LimitsBody {
+        /// Which asset.
+        asset: Asset,
+        /// A single one.
+        one: Money,
+        /// All of 24 hours together; null where there is no such bound.
+        day: Option<Money>,
+        /// Above which two people look; null where one does.
+        two_above: Option<Money>,
+    }
+
     /// A fee.
     struct FeeBody {
         /// Of which asset.
@@ -169,4 +181,23 @@ mod tests {
         assert_eq!(asset_of("ETC", &[]).unwrap(), Asset::Etc);
         assert_eq!(asset_of("ETH", &[Asset::Eth]).unwrap(), Asset::Eth, "where it is taken");
     }
+}
+
+/// `GET /api/v1/payouts/limits`
+pub(crate) async fn limits(
+    State(state): State<AppState>,
+    _: Customer,
+) -> Result<Fine<List<LimitsBody>>, Failure> {
+    let treasury = state.treasury();
+    let of = |asset: Asset| {
+        let bounds = treasury.payout_bounds(asset)?;
+        let money = |minor| amount(Amount::new(asset, minor));
+        Some(LimitsBody {
+            asset,
+            one: money(bounds.one),
+            day: bounds.day.map(money),
+            two_above: bounds.two_above.map(money),
+        })
+    };
+    Ok(List::whole(treasury.assets().into_iter().filter_map(of)))
 }

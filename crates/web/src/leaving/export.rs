@@ -194,6 +194,10 @@ impl Writing {
         if let Some(next) = answer.get("next").and_then(Value::as_str) {
             self.ahead.push_front(format!("{plain}?after={next}"));
         }
+        // The electricity of a contract goes back from an epoch.
+        if let Some(before) = answer.get("next_before").and_then(Value::as_u64) {
+            self.ahead.push_front(format!("{plain}?before={before}"));
+        }
         // Statements and receipts go on from an epoch, bills of machines from a bill.
         let next_from = answer.get("next_epoch").or_else(|| answer.get("next_bill"));
         if let Some(next) = next_from.and_then(Value::as_u64) {

@@ -5,6 +5,7 @@ use crate::extract::{Customer, Params};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{amount, percent, rate, term_text, time};
+use crate::overview::Overview;
 use crate::pages::earnings;
 use crate::pages::payouts::payout_table;
 use crate::state::AppState;
@@ -12,8 +13,8 @@ use crate::view::{BalanceView, contract_stands, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
-use gruve_market::{ContractState, ContractView, ProvenNow};
-use gruve_units::{Accrual, Amount, Asset, ContractId};
+use gruve_market::{ContractState, ContractView};
+use gruve_units::ContractId;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -33,22 +34,20 @@ pub(crate) async fn overview(
     let metered = state.market().metered_contracts(customer.account).await?;
     let balances = state.balances(customer.account).await?;
     let payouts = state.treasury().payouts(customer.account).await?;
-    let machines = state.machines_of(customer.account).await?;
-    let rates = state.market().proven_now(customer.account).await?;
+    let own = state.overview(customer.account, &contracts, &metered).await?;
     let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
-    let lately = earnings::lately(&state, customer.account).await?;
     let notices = earnings::notices(&state, customer.account).await?;
     let content = html! {
         div.lead {
             h1 { (t("Overview")) }
             p { (say!("What you have, what it does now and what it has earned. {link}", link = html! { a href="/account/security" { (t("Security")) } })) }
         }
-        section.sheet #now data-live="lanes" aria-label=(t("Now")) { (now(&state, &contracts, &rates)) }
+        section.sheet #now data-live="lanes" aria-label=(t("Now")) { (now(&own)) }
         section.sheet #balances data-live="money" aria-labelledby="balances-h" {
             header { h2 #balances-h { (t("Balances")) } a.small href="/top-up" { (t("Pay in")) } a.small href="/statement" { (t("Statement")) } }
             (balance_table(&balances))
         }
-        (earnings::sheets(&lately, &notices))
+        (earnings::sheets(&own.lately, &notices))
         section.sheet #contracts data-live="lanes money" aria-labelledby="contracts-h" {
             header { h2 #contracts-h { (t("Contracts")) } a.small href="/plans" { (t("Buy hashrate")) } }
             (contract_table(&shown_first(&contracts)))
@@ -64,14 +63,14 @@ pub(crate) async fn overview(
             header { h2 #payouts-h { (t("Payouts")) } a.small href="/payouts" { (t("All payouts")) } }
             (payout_table(recent))
         }
-        @if !machines.is_empty() {
+        @if !own.machines.is_empty() {
             section.sheet #machines data-live="work" aria-labelledby="machines-h" {
                 header { h2 #machines-h { (t("Your own machines, connected now")) } }
                 table.cards {
                     thead { tr { th scope="col" { (t("Machine")) } th scope="col" { (t("Lane")) }
                         th.r scope="col" { (t("Hashrate")) } th.r scope="col" { (t("Accepted")) }
                         th.r scope="col" { (t("Rejected")) } } }
-                    tbody { @for m in &machines { tr {
+                    tbody { @for m in &own.machines { tr {
                         (cell!("Machine", m.name))
                         (cell!("Lane", m.lane))
                         (cell!(r "Hashrate", rate(m.hashrate)))
@@ -85,45 +84,27 @@ pub(crate) async fn overview(
     Ok(page(&visitor, t("Overview"), true, &content))
 }
 
-/// The sum of what contracts earned of each asset, in whole minor units.
-fn earned(contracts: &[ContractView]) -> Vec<Amount> {
-    let mut out = Vec::new();
-    for asset in Asset::ALL {
-        let all = contracts.iter().flat_map(|c| &c.earnings);
-        let mine = all.filter(|e| e.asset == asset && e.earned > Accrual::ZERO);
-        let sum = mine.fold(Accrual::ZERO, |s, e| s.checked_add(e.earned).unwrap_or(s));
-        if let Ok((minor, _)) = sum.split()
-            && minor > 0
-        {
-            out.push(Amount::new(asset, minor));
-        }
-    }
-    out
-}
-
-fn now(state: &AppState, contracts: &[ContractView], rates: &[ProvenNow]) -> Markup {
-    let running = contracts.iter().filter(|c| c.state == ContractState::Active).count();
-    let earned = earned(contracts);
+fn now(own: &Overview) -> Markup {
     html! {
         dl.figures {
             div {
                 dt { (t("Hashrate, last epoch")) }
                 dd {
-                    @if rates.is_empty() { "–" small { (t("no contract running")) } }
-                    @for r in rates {
+                    @if own.rates.is_empty() { "–" small { (t("no contract running")) } }
+                    @for r in &own.rates {
                         // Work of different lanes is never summed: a hash of one algorithm is not a hash of another.
                         div { (rate(r.got)) " ± " (rate(r.spread)) small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
                     }
-                    @if !rates.is_empty() { small { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
+                    @if !own.rates.is_empty() { small { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
                 }
             }
             div { dt { (t("Earned in all")) } dd {
-                @if earned.is_empty() { "–" }
-                @for a in &earned { div { (amount(*a)) } }
+                @if own.earned.is_empty() { "–" }
+                @for a in &own.earned { div { (amount(*a)) } }
             } }
-            div { dt { (t("Contracts running")) } dd { (running) small { (say!("of {contracts} in all", contracts = contracts.len())) } } }
+            div { dt { (t("Contracts running")) } dd { (own.running) small { (say!("of {contracts} in all", contracts = own.contracts)) } } }
             div { dt { (t("Next settlement")) } dd {
-                @match state.next_settlement(contracts) {
+                @match own.next_settlement {
                     Some(at) => { (time(at)) small { (t("after the epoch closes")) } },
                     None => { "–" small { (t("no contract running")) } },
                 }

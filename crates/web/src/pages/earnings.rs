@@ -19,9 +19,9 @@ const SPANS: [u64; 3] = [1, 7, 30];
 
 /// What was credited within the last day, week and month, by asset.
 pub(crate) struct Lately {
-    sums: BTreeMap<Asset, [Amount; 3]>,
+    pub(crate) sums: BTreeMap<Asset, [Amount; 3]>,
     /// Older lines of the month were not read.
-    is_cut: bool,
+    pub(crate) is_cut: bool,
 }
 
 /// Entries that are earnings: what was settled, what is owed beside delivery, and what was taken back of it.

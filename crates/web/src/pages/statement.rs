@@ -1,25 +1,38 @@
 //! Every posting that changed what a customer has.
 
-use crate::extract::Customer;
+use crate::api::page::Pair;
+use crate::console::cursor;
+use crate::extract::{Customer, Params};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::words::{say, t};
+use crate::words::t;
 use axum::extract::State;
 use maud::{Markup, html};
+use serde::Deserialize;
 
 /// Lines on the page: about 60 KB.
-const LINES_SHOWN: usize = 300;
+const LINES_SHOWN: u32 = 300;
+
+/// Where a page of the statement begins.
+#[derive(Default, Deserialize)]
+pub(crate) struct Place {
+    before: Option<String>,
+}
 
 /// `GET /statement`
 pub(crate) async fn statement(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
+    Params(q): Params<Place>,
 ) -> Result<Markup, Failure> {
-    let lines = state.statement(customer.account, LINES_SHOWN).await?;
+    let before = cursor::<Pair<i64>>(q.before.as_deref());
+    let lines = state.statement(customer.account, before, LINES_SHOWN).await?;
+    let is_full = lines.len() == usize::try_from(LINES_SHOWN).unwrap_or(usize::MAX);
+    let next = lines.last().filter(|_| is_full).map(|l| l.place);
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { (t("Overview")) } }
@@ -40,7 +53,7 @@ pub(crate) async fn statement(
                         (cell!(r "Balance after", amount(l.after)))
                     } } }
                 }
-                @if lines.len() == LINES_SHOWN { p.small.soft { (say!("The newest {lines_shown} entries.", lines_shown = LINES_SHOWN)) } }
+                @if let Some(place) = next { p.actions { a.button.quiet href={ "/statement?before=" (place) } { (t("More")) } } }
             }
         }
     };

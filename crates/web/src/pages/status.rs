@@ -88,8 +88,7 @@ async fn standing(state: &AppState) -> Result<Standing, Failure> {
         })
         .collect();
     parts.sort_by(|a, b| (place(&a.code), &a.code).cmp(&(place(&b.code), &b.code)));
-    let later = now.plus(std::time::Duration::from_secs(1));
-    let incidents = state.alerts_before(later, INCIDENTS_SHOWN).await?;
+    let incidents = state.alerts_before(None, INCIDENTS_SHOWN).await?;
     let since = now.secs() - crate::watch::PROBES_KEPT_DAYS * 86_400;
     let incidents =
         incidents.into_iter().filter(|a| is_public(a) && a.opened.secs() >= since).collect();

@@ -9,7 +9,7 @@ gruve_store::statements! {
     OPEN_ALERTS = "SELECT id, rule, subject, opened_at, closed_at, reading, worst, seen_by, seen_at \
         FROM web_alerts WHERE open_key IS NOT NULL ORDER BY opened_at, id";
     ALERTS_BEFORE = "SELECT id, rule, subject, opened_at, closed_at, reading, worst, seen_by, seen_at \
-        FROM web_alerts WHERE opened_at < $1 ORDER BY opened_at DESC, id LIMIT $2";
+        FROM web_alerts WHERE (opened_at, id) < ($1, $2) ORDER BY opened_at DESC, id DESC LIMIT $3";
     OPEN_ALERT = "INSERT INTO web_alerts \
         (id, rule, subject, open_key, opened_at, closed_at, reading, worst, seen_by, seen_at) \
         VALUES ($1, $2, $3, $4, $5, NULL, $6, $6, NULL, NULL) ON CONFLICT DO NOTHING";

@@ -214,10 +214,11 @@ impl AppState {
     /// Alerts that were opened before an instant, the newest first.
     pub(crate) async fn alerts_before(
         &self,
-        before: Timestamp,
+        before: Option<(Timestamp, [u8; 16])>,
         limit: u32,
     ) -> Result<Vec<Alert>, Failure> {
-        let given = params![before, limit];
+        let (at, id) = before.unwrap_or((Timestamp(i64::MAX), [0xff; 16]));
+        let given = params![at, id, limit];
         Ok(alerts(&self.store().read().await?.fetch_all(ALERTS_BEFORE, &given).await?)?)
     }
 

@@ -10,7 +10,6 @@ use crate::api::{Money, Rate, Time, amount, rate, time};
 use crate::extract::{Id, Params, Staff};
 use crate::failure::Failure;
 use crate::openapi::{Answer, Done, Fine, List, answers};
-use crate::pages::console::customers::LOG_SHOWN;
 use crate::routes::Access::StaffBearer;
 use crate::routes::Routes;
 use crate::state::AppState;
@@ -262,9 +261,10 @@ async fn payouts_of(
 async fn log_of_customer(
     State(state): State<AppState>,
     Id(id): Id<AccountId>,
+    Params(page): Params<Page>,
 ) -> Result<Fine<List<AccountLogLine>>, Failure> {
     state.customer_row(id).await?;
-    log_of(&state, id, LOG_SHOWN).await
+    log_of(&state, id, &page).await
 }
 
 /// `POST /api/v1/console/customers/{id}/sign-out`

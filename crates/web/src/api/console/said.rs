@@ -1,7 +1,8 @@
 //! What staff says to everybody, for programs: bulletins, answers to reviews, and which texts are hidden.
 
+use crate::api::page::{Page, Pair};
 use crate::api::{Time, time};
-use crate::extract::{Id, Json, Staff};
+use crate::extract::{Id, Json, Params, Staff};
 use crate::failure::Failure;
 use crate::openapi::{Answer, Done, Fine, List, answers, requests};
 use crate::pages::console::alerts::id_of;
@@ -13,7 +14,7 @@ use crate::state::AppState;
 use crate::watch::Bulletin;
 use axum::extract::State;
 use gruve_accounts::Permission::{AnswerTickets, RunMachines, SeeFarm, SetPlans};
-use gruve_units::ContractId;
+use gruve_units::{ContractId, Timestamp};
 
 requests! {
     /// What is to be said to everybody.
@@ -141,9 +142,12 @@ async fn end(
 async fn reviews(
     State(state): State<AppState>,
     Id(name): Id<String>,
+    Params(page): Params<Page>,
 ) -> Result<Fine<List<StaffReview>>, Failure> {
     let body = |r: &Review| StaffReview { base: review_body(r), contract: r.contract };
-    Ok(List::whole(state.reviews(&name).await?.iter().map(body)))
+    let before = page.behind::<Pair<ContractId>>()?.map(|p| (Timestamp(p.0), p.1));
+    let all = state.reviews_before(&name, before, page.wanted()?).await?;
+    page.give(all, |r| Pair(r.made.0, r.contract), body)
 }
 
 /// `POST /api/v1/console/reviews/{id}/answer`

@@ -1,13 +1,14 @@
 //! What the operator is told of: open and past alerts, and what the house says to everybody on `/status`.
 
 use super::{button, field, frame, more, sheet, table};
+use crate::api::page::{Page, Pair};
 use crate::api::{Time, time as api_time};
 use crate::console::cursor;
 use crate::extract::{Form, Id, Params, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
 use crate::money::time;
-use crate::openapi::{Answer, Done, Fine, answers};
+use crate::openapi::{Answer, Done, Fine, List, answers};
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -37,6 +38,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             "What ails, and the newest hundred alerts.",
             alerts_json,
         )
+        .api_get(
+            "/api/v1/console/alerts/all",
+            StaffBearer(Permission::SeeFarm),
+            "All alerts, open or not, newest first.",
+            all_json,
+        )
         .api_post(
             "/api/v1/console/alerts/{id}/seen",
             StaffBearer(Permission::RunMachines),
@@ -45,18 +52,20 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         )
 }
 
-/// Where a page begins, in microseconds.
+/// Where a page begins.
 #[derive(Default, Deserialize)]
 pub(crate) struct Before {
     before: Option<String>,
 }
 
-impl Before {
-    /// A little after now where nothing is said, so that what opens now is in it.
-    fn instant(&self, now: Timestamp) -> Timestamp {
-        let said: Option<i64> = cursor(self.before.as_deref());
-        said.map_or(Timestamp(now.0.saturating_add(1)), Timestamp)
-    }
+/// An alert's place in the list: when it began, and its id.
+fn place(a: &Alert) -> Pair<String> {
+    Pair(a.opened.0, hex::encode(a.id))
+}
+
+/// The alert of that place; nothing where the id is none.
+fn behind(place: &Pair<String>) -> Option<(Timestamp, [u8; 16])> {
+    Some((Timestamp(place.0), id_of(&place.1).ok()?))
 }
 
 /// `GET /console/alerts`
@@ -67,9 +76,10 @@ async fn alerts(
     Params(q): Params<Before>,
 ) -> Result<Markup, Failure> {
     let open = state.open_alerts().await?;
-    let past = state.alerts_before(q.instant(state.now()), SHOWN).await?;
+    let before = cursor::<Pair<String>>(q.before.as_deref()).and_then(|p| behind(&p));
+    let past = state.alerts_before(before, SHOWN).await?;
     let next = past.last().filter(|_| past.len() >= usize::try_from(SHOWN).unwrap_or(0));
-    let next = next.map(|a| a.opened.0.to_string());
+    let next = next.map(|a| place(a).to_string());
     let over: Vec<_> =
         past.iter().filter(|a| a.closed.is_some()).map(|a| row(&visitor, staff, a)).collect();
     let open: Vec<_> = open.iter().map(|a| row(&visitor, staff, a)).collect();
@@ -236,11 +246,25 @@ fn body(a: &Alert) -> AlertBody {
 /// `GET /api/v1/console/alerts`: what is open, and the newest hundred.
 async fn alerts_json(State(state): State<AppState>, _: Staff) -> Result<Fine<Alerts>, Failure> {
     let open = state.open_alerts().await?;
-    let newest = state.alerts_before(Timestamp(state.now().0.saturating_add(1)), SHOWN).await?;
+    let newest = state.alerts_before(None, SHOWN).await?;
     Ok(Answer(Alerts {
         open: open.iter().map(body).collect(),
         newest: newest.iter().map(body).collect(),
     }))
+}
+
+/// `GET /api/v1/console/alerts/all`
+async fn all_json(
+    State(state): State<AppState>,
+    _: Staff,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<AlertBody>>, Failure> {
+    let wrong = || Failure::bad_request("`after` is the `next` of a page of the same list.");
+    let before = match page.behind::<Pair<String>>()? {
+        Some(at) => Some(behind(&at).ok_or_else(wrong)?),
+        None => None,
+    };
+    page.give(state.alerts_before(before, page.wanted()?).await?, place, body)
 }
 
 /// `POST /api/v1/console/alerts/{id}/seen`

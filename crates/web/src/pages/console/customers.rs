@@ -26,7 +26,7 @@ const SHOWN: u32 = 100;
 const FULL: usize = SHOWN as usize;
 
 /// Lines of an account's log on its page.
-pub(crate) const LOG_SHOWN: u32 = 20;
+const LOG_SHOWN: u32 = 20;
 
 /// Where a page begins.
 #[derive(Default, Deserialize)]
