@@ -224,3 +224,84 @@ async fn nobody_reaches_a_customers_things_by_a_link_or_by_an_id_but_whom_a_role
         follows_links(&house, role, token, &victim).await;
     }
 }
+
+const PASSWORD: &str = "four words make one";
+
+/// What a customer's call that changes something is sent, so that nothing is wrong with it but whose it is.
+fn body_of(path: &str) -> Value {
+    let proof = json!({ "password": PASSWORD });
+    match path {
+        "/api/v1/contracts/{id}/choices" => json!({ "choice": "later", "epoch": 1 }),
+        "/api/v1/contracts/{id}/keep-running" => json!({ "keep": true }),
+        "/api/v1/contracts/{id}/renewals" => json!({ "term_epochs": 6 }),
+        "/api/v1/contracts/{id}/review" => json!({ "stars": 1, "text": "Not mine." }),
+        "/api/v1/contracts/{id}/wishes" => json!({ "reinvest": true }),
+        "/api/v1/invoices/{id}/checkouts" => json!({ "method": "card" }),
+        "/api/v1/invoices/{id}/conversions" => json!({ "asset": "LTC" }),
+        "/api/v1/machines/{id}/address" => {
+            json!({ "address": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "password": PASSWORD })
+        }
+        "/api/v1/machines/{id}/in-block" => json!({ "wanted": true, "password": PASSWORD }),
+        "/api/v1/machines/{id}/tickets" => json!({ "title": "Quiet", "text": "It is not mine." }),
+        "/api/v1/machines/{id}/transfer" => {
+            json!({ "to": "ola", "asset": "BTC", "price": "0", "password": PASSWORD })
+        }
+        "/api/v1/passkeys/{id}/name" => json!({ "name": "mine" }),
+        "/api/v1/tickets/{id}/notes" => json!({ "text": "Not mine." }),
+        "/api/v1/webhooks/{id}/resend" => json!({ "message": "msg_1" }),
+        "/api/v1/machines/{id}/accept"
+        | "/api/v1/machines/{id}/end"
+        | "/api/v1/passkeys/{id}/remove"
+        | "/api/v1/webhooks/{id}/begin"
+        | "/api/v1/webhooks/{id}/secret" => proof,
+        _ => json!({}),
+    }
+}
+
+/// What the house has of her, but for when it was asked.
+async fn all_of(me: &Program) -> Value {
+    let mut all = me.get("/api/v1/export").await.json();
+    assert_eq!(all["is_whole"], json!(true), "{all}");
+    all.as_object_mut().unwrap().remove("made_at");
+    all
+}
+
+#[tokio::test]
+async fn nobody_changes_what_is_another_customers_by_its_id() {
+    let house = House::new().await;
+    let victim = victim(&house).await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), ola.token.clone().unwrap());
+    let csrf = page.get("/account").await.field("csrf");
+    let kari = Program::signed_in(&house.app, "kari").await;
+    let before = all_of(&kari).await;
+    let (mut calls, mut let_in) = (0, Vec::new());
+    for r in routes(&house.state) {
+        let is_own = matches!(r.access, Access::Bearer | Access::CustomerForm);
+        if r.method == Method::GET || !is_own || !r.path.contains("{id}") {
+            continue;
+        }
+        for id in &victim.ids {
+            let path = r.path.replace("{id}", id);
+            let body = body_of(r.path);
+            let answer = if r.access == Access::Bearer {
+                let body = (r.method != Method::DELETE).then(|| body.clone());
+                ola.send(r.method.as_str(), &path, body).await
+            } else {
+                page.post(&path, &[("csrf", csrf.as_str()), ("password", PASSWORD)]).await
+            };
+            calls += 1;
+            let refused = match r.access {
+                Access::Bearer => answer.status == StatusCode::NOT_FOUND,
+                _ => answer.status.is_client_error(),
+            };
+            if !refused {
+                let_in.push(format!("{} {path}: {} {}", r.method, answer.status, answer.body));
+            }
+        }
+    }
+    assert!(calls > 300, "{calls}");
+    assert!(let_in.is_empty(), "{let_in:#?}");
+    assert_eq!(all_of(&kari).await, before, "nothing of hers has changed");
+}

@@ -153,6 +153,48 @@ async fn runs_out(window: &Window, width: u32) -> Option<String> {
     (!fits).then(|| format!("runs out at the side: {found}"))
 }
 
+/// What is read and is no page: files, streams, what is for programs; and what this house has nothing to show for (the pages
+/// of a record are looked at where there is one).
+const NO_PAGES: [&str; 21] = [
+    "/proof",
+    "/proof/receipt",
+    "/proof/{lane}/{epoch}",
+    "/language/{code}",
+    "/contracts/{id}/terms.json",
+    "/contracts/{id}/statement.json",
+    "/contracts/{id}/statement.csv",
+    "/contracts/{id}/receipts.bin",
+    "/contracts/{id}/receipts.jsonl",
+    "/machines/{id}/certificate",
+    "/machines/{id}/terms.json",
+    "/machines/{id}/statement.json",
+    "/account/data/export.json",
+    "/events",
+    "/assets/{name}",
+    "/record/{*path}",
+    "/robots.txt",
+    "/metrics",
+    "/healthz",
+    "/healthz/lanes",
+    "/readyz",
+];
+
+#[tokio::test]
+async fn every_page_of_the_house_is_among_those_looked_at() {
+    let (house, mut me) = furnished(WebConfig::default()).await;
+    let mut seen = pages(&house, &mut me).await;
+    seen.extend(pages(&house, &mut Browser::new(&house.app)).await);
+    let all = routes(&house.state);
+    let read = all.iter().filter(|r| r.method == Method::GET && !r.path.starts_with("/api/"));
+    let missed: Vec<&str> = read
+        .map(|r| r.path)
+        .filter(|path| !seen.contains_key(*path) && *path != "/docs/{name}")
+        .filter(|path| !NO_PAGES.contains(path))
+        .collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+    assert!(seen.keys().filter(|place| place.starts_with("/docs/")).count() > 10);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn axe_finds_nothing_on_any_page_and_nothing_runs_out_at_a_phones_side() {
     let (house, mut me) = furnished(WebConfig::default()).await;

@@ -13,9 +13,9 @@ answers! {
     /// What the account has now, apart from its lists.
     struct OverviewBody {
         /// What leases and metered contracts got in the last closed epoch, by lane.
-        proven: Vec<ProvenBody>,
+        proven: Vec<LaneRateBody>,
         /// What was credited for work, fees off, by asset.
-        earned: Vec<EarnedBody>,
+        earned: Vec<EarnedSumsBody>,
         /// Whether older lines of the month were left out of the sums of days, because there are very many.
         is_cut: bool,
         /// Leases and metered contracts that work.
@@ -25,11 +25,11 @@ answers! {
         /// When the next settlement of any of them or of a connected machine is due; null where nothing works.
         next_settlement: Option<Time>,
         /// The account's own machines that are connected.
-        machines: Vec<ConnectedBody>,
+        machines: Vec<OwnMachineBody>,
     }
 
     /// The rate that running contracts of a lane got in its last closed epoch.
-    struct ProvenBody {
+    struct LaneRateBody {
         /// Which lane.
         lane: LaneId,
         /// How many run.
@@ -43,7 +43,7 @@ answers! {
     }
 
     /// What was credited in an asset.
-    struct EarnedBody {
+    struct EarnedSumsBody {
         /// Which.
         asset: Asset,
         /// Within 24 hours.
@@ -57,7 +57,7 @@ answers! {
     }
 
     /// An own machine that is connected.
-    struct ConnectedBody {
+    struct OwnMachineBody {
         /// Its name, or its number where it has none.
         name: String,
         /// Where it mines.
@@ -92,7 +92,7 @@ pub(crate) async fn overview(
         proven: own
             .rates
             .into_iter()
-            .map(|r| ProvenBody {
+            .map(|r| LaneRateBody {
                 lane: r.lane,
                 contracts: r.contracts,
                 bought: rate(r.bought),
@@ -102,7 +102,7 @@ pub(crate) async fn overview(
             .collect(),
         earned: earned
             .into_iter()
-            .map(|(asset, ([day, week, month], in_all))| EarnedBody {
+            .map(|(asset, ([day, week, month], in_all))| EarnedSumsBody {
                 asset,
                 day: amount(day),
                 week: amount(week),
@@ -117,7 +117,7 @@ pub(crate) async fn overview(
         machines: own
             .machines
             .into_iter()
-            .map(|m| ConnectedBody {
+            .map(|m| OwnMachineBody {
                 name: m.name,
                 lane: m.lane,
                 hashrate: rate(m.hashrate),

@@ -61,11 +61,11 @@ pub(crate) async fn contract(
                 h2 #figures-h { (say!("{hashrate} on lane {lane}", hashrate = rate(c.hashrate), lane = c.lane)) }
                 (contract_stands(c.state, c.life.frozen_since).tag())
             }
-            @if let Some(inv) = invoice.filter(|i| i.state.is_open()) {
-                p.actions {
+            @if let Some(inv) = &invoice {
+                @if inv.state.is_open() { p.actions {
                     a.button href={ "/invoices/" (inv.id) } { (t("Pay the invoice")) }
                     span { (say!("{amount} until {expires}", amount = amount(inv.amount), expires = time(inv.expires))) }
-                }
+                } } @else { p.small { a href={ "/invoices/" (inv.id) } { (t("To the invoice")) } } }
             }
             (figures(&c))
             @if matches!(c.state, ContractState::Active | ContractState::Completed | ContractState::Refunded) {
