@@ -566,10 +566,11 @@ fn a_visitor_is_told_in_words_and_numbers_and_the_next_visit_begins_where_the_la
     assert_eq!(code, Some(0), "{said}");
     for words in [
         "lane btc (sha256d), epochs 10 to 12 (0 missing)",
+        "time      1970-01-01 01:40:00 UTC to 1970-01-01 02:10:00 UTC, in epochs of 600s",
         " from 27 shares",
         "hashes of the house, ",
         "under contract, ",
-        "hashes to contracts; 5000 still owed",
+        "hashes to contracts; 5000 hashes still owed",
         "found, ",
         "remark: the operator's key was taken from the record itself",
         "not proven: ",

@@ -10,7 +10,7 @@ use gruve_proof::series;
 use gruve_proof::sold::SoldLeaf;
 use gruve_proof::verify::{
     FolderSource, HEADERS_MAX, Headers, Options, Progress, Source, Verdict, VerifyError, Visit,
-    verify,
+    coins, utc, verify,
 };
 use gruve_proof::witness::WitnessKey;
 use gruve_units::{Clock as _, Hashrate, LaneId, SystemClock};
@@ -173,7 +173,7 @@ fn check_receipts(
     if begins.first() == series::MAGIC.first() {
         let told = checker.check_series(read, |one| {
             if !json {
-                tell(&one.leaf, &one.shown);
+                tell(verdict, &one.leaf, &one.shown);
             }
         });
         return match told {
@@ -192,7 +192,7 @@ fn check_receipts(
             };
             n += 1;
             if !json {
-                tell(&receipt.leaf(), &shown);
+                tell(verdict, &receipt.leaf(), &shown);
             }
         }
     }
@@ -211,18 +211,28 @@ fn receipts_in(mut value: serde_json::Value) -> serde_json::Result<Vec<Receipt>>
 }
 
 /// What a receipt that holds says, in words.
-fn tell(leaf: &SoldLeaf, shown: &receipt::Shown) {
+fn tell(verdict: &Verdict, leaf: &SoldLeaf, shown: &receipt::Shown) {
+    let lane = verdict.lanes.iter().find(|l| l.lane == shown.lane);
+    let began = lane.map(|l| utc(shown.epoch.0.saturating_mul(l.epoch_us) / 1_000_000));
+    let length = Duration::from_micros(lane.map_or(0, |l| l.epoch_us));
+    let rate = Hashrate(leaf.sums.hashrate);
     println!(
-        "receipt: contract {} of {} got {} of {} hashes that it had a claim on, in epoch {} of lane {} ({}); {} are still owed",
+        "receipt: contract {} of {} got {} of {} hashes that it had a claim on, in epoch {}{} of lane {} ({}); {} hashes are still owed",
         leaf.contract,
-        Hashrate(leaf.sums.hashrate),
+        rate,
         leaf.sums.allocated,
         leaf.entitled,
         shown.epoch,
+        began.map_or_else(String::new, |began| format!(" (from {began})")),
         shown.lane,
         if shown.is_proven { "proven work" } else { "unproven work" },
         leaf.sums.owed
     );
+    // A claim below the rate may be honest (its first and last epoch, a pause), or a way to give the work to another.
+    let whole = rate.work_in(length).0;
+    if leaf.entitled < whole {
+        println!("  its rate makes {whole} hashes in such an epoch: ask why the claim was on less");
+    }
 }
 
 /// Checks a proof that a statement of funds counts what is owed, against the log that was just verified.
@@ -240,17 +250,16 @@ fn check_owed(
         Err(e) => return Ok(Err(e)),
     };
     if !json {
-        let (asset, owed) = (&proof.asset, &proof.owed);
+        let (told, owed) = (|sum| coins(&proof.asset, sum), &proof.owed);
         let told = format!(
-            "owed: statement {} counts account {} with {} available, {} held, {} maturing and {} prepaid minor units of {asset}, \
-             among {} owed in all",
+            "owed: statement {} counts account {} with {} available, {} held, {} maturing and {} prepaid, among {} owed in all",
             proof.statement,
             proof.account,
-            owed.available,
-            owed.held,
-            owed.maturing,
-            owed.prepaid,
-            shown.all
+            told(owed.available),
+            told(owed.held),
+            told(owed.maturing),
+            told(owed.prepaid),
+            told(shown.all)
         );
         println!("{}", plain(&told));
     }

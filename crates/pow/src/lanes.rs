@@ -16,6 +16,8 @@ mod scrypt;
 pub(crate) mod sha256;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod sieve;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub(crate) mod tries;
 
 pub use batch::{
     Prefix, merkle_branch, merkle_branch_by, merkle_level, merkle_level_by, sha256_equal,
@@ -23,6 +25,7 @@ pub use batch::{
     sha256d_headers_into,
 };
 pub use scrypt::{ScryptLanes, ScryptVariant};
+pub use tries::{TriedJob, Tries, Try};
 
 use crate::scrypt_1024_1_1 as scrypt_plain;
 use sha256::Single;
@@ -149,7 +152,8 @@ impl Variant {
             byte
         };
         let headers: [[u8; 80]; 33] = [(); 33].map(|()| std::array::from_fn(&mut next));
-        if !batch::agrees_with_plain(self, headers.as_flattened()) {
+        let bytes = headers.as_flattened();
+        if !batch::agrees_with_plain(self, bytes) || !tries::agrees_with_plain(self, bytes) {
             return false;
         }
         // A sieve that a quarter of the nonces pass shows whether each hash is right.

@@ -51,16 +51,25 @@ impl ShareLeaf<'_> {
         out[8] = self.class.k();
         let len = self.extranonce.len().min(EXTRANONCE_MAX);
         out[9] = u8::try_from(len).unwrap_or(0);
-        out[10..10 + len].copy_from_slice(&self.extranonce[..len]);
-        out[22..26].copy_from_slice(&self.ntime.to_be_bytes());
-        out[26..30].copy_from_slice(&self.nonce.to_be_bytes());
-        out[30..34].copy_from_slice(&self.version.to_be_bytes());
-        if let Some(account) = self.owner {
-            out[34] = 1;
-            out[35..].copy_from_slice(&account.to_bytes());
-        }
+        let mut extranonce = [0; EXTRANONCE_MAX];
+        extranonce[..len].copy_from_slice(&self.extranonce[..len]);
+        put(&mut out, &extranonce, [self.ntime, self.nonce, self.version], self.owner);
         out
     }
+}
+
+/// Makes canonical bytes those of another share of the same job and class: extranonce with zeros behind, header time, nonce and
+/// version, owner.
+pub(crate) fn put(
+    share: &mut Canonical,
+    extranonce: &[u8; EXTRANONCE_MAX],
+    numbers: [u32; 3],
+    owner: Option<AccountId>,
+) {
+    share[10..22].copy_from_slice(extranonce);
+    share[22..34].copy_from_slice(numbers.map(u32::to_be_bytes).as_flattened());
+    share[34] = u8::from(owner.is_some());
+    share[35..].copy_from_slice(&owner.map_or([0; 16], AccountId::to_bytes));
 }
 
 /// The part of canonical bytes that says which work it is.

@@ -308,6 +308,21 @@ mod tests {
     }
 
     #[test]
+    fn no_two_nodes_of_a_merkle_tree_are_a_coinbase_with_a_stamp() {
+        // Else an inner node on the left edge of a block's tree, two hashes of 32 bytes side by side, could be shown as a second
+        // coinbase of the same header, with a stamp of its own.
+        let script = output_script(&[7; 32], class(20));
+        let shortest = coinbase_with(&[1, 2], &[output(0, &script)]);
+        assert!(find_in_coinbase(&shortest).is_ok() && shortest.len() > 64);
+        // Nothing in it can be left out or be shorter.
+        for at in 0..shortest.len() {
+            let mut shorter = shortest.clone();
+            shorter.remove(at);
+            assert!(find_in_coinbase(&shorter).is_err(), "without byte {at}");
+        }
+    }
+
+    #[test]
     fn two_stamps_are_refused_in_every_spelling() {
         let one = output_script(&[7; 32], class(20));
         let other = output_script(&[8; 32], class(20));

@@ -37,7 +37,7 @@ pub use funds::{AssetVerdict, FundsVerdict};
 pub use lanes::SLACK_ENTRIES;
 pub use places::paid;
 pub use source::{FolderSource, Source};
-pub use verdict::{LaneVerdict, Verdict, effective_shares, error_percent};
+pub use verdict::{LaneVerdict, Verdict, coins, effective_shares, error_percent, utc};
 
 use crate::note::NoteKey;
 use crate::record::LATE_MAX;

@@ -46,6 +46,11 @@ impl Prefix {
         self.len
     }
 
+    /// The state after it.
+    pub(crate) const fn state(&self) -> [u32; 8] {
+        self.state
+    }
+
     /// SHA-256d of this prefix followed by each of the rests, which stand one after the other in
     /// `rests`, `rest_len` bytes each. See [`sha256d_equal`] for sizes that do not agree.
     pub fn sha256d_equal(&self, rests: &[u8], rest_len: usize, out: &mut [[u8; 32]]) {
@@ -220,12 +225,28 @@ pub fn merkle_branch_by(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u
 
 /// How many of `left` the variant should take, if there is a `next` one for the rest: whole
 /// groups, and a last one that is filled by half.
-fn part(variant: Variant, left: usize, next: Option<&Variant>) -> usize {
+pub(super) fn part(variant: Variant, left: usize, next: Option<&Variant>) -> usize {
     let lanes = variant.lanes();
     match next {
         Some(_) if left % lanes < lanes.div_ceil(2) => left - left % lanes,
         _ => left,
     }
+}
+
+/// SHA-256d of the rests, each of that many bytes, behind a prefix, by a variant that the processor must support.
+pub(super) fn equal_by(
+    variant: Variant,
+    prefix: &Prefix,
+    (rests, rest_len): (&[u8], usize),
+    out: &mut [[u8; 32]],
+) {
+    let messages = Messages { bytes: rests, len: rest_len, prefix: *prefix, is_once: false };
+    equal(&[variant], &messages, out);
+}
+
+/// Up one branch, by a variant that the processor must support.
+pub(super) fn climb_by(variant: Variant, nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
+    branch(&[variant], nodes, siblings);
 }
 
 /// The caller has made sure that the processor supports the variants.

@@ -47,6 +47,11 @@ pub(crate) trait Lanes<const N: usize>: Copy {
     fn add(self, o: Self) -> Self;
     /// Whether any lane has none of these bits.
     fn any_without(self, bits: u32) -> bool;
+    /// `N` blocks side by side, as the compression function takes them.
+    #[inline(always)]
+    fn transposed(blocks: [&[u8; 64]; N]) -> [Self; 16] {
+        std::array::from_fn(|i| Self::load(blocks.map(|b| block_word(b, i))))
+    }
     /// The compression function: the state after one more block.
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8];
     /// The same of a block that is known: its schedule with the round constants added.
@@ -152,10 +157,20 @@ pub(crate) fn compress_known<W: Lanes<N> + Bits, const N: usize>(
 
 /// The padding behind two nodes, scheduled, with the round constants added.
 const NODE_PADDING: [u32; 64] = {
+    let mut block = [0; 16];
+    block[0] = PAD;
+    block[15] = NODE_BITS;
+    scheduled(block)
+};
+
+/// A known block's schedule, with the round constants added.
+pub(crate) const fn scheduled(block: [u32; 16]) -> [u32; 64] {
     let mut w = [0u32; 64];
-    w[0] = PAD;
-    w[15] = NODE_BITS;
-    let mut t = 16;
+    let mut t = 0;
+    while t < 16 {
+        w[t] = block[t];
+        t += 1;
+    }
     while t < 64 {
         let (x, y) = (w[t - 15], w[t - 2]);
         let s0 = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
@@ -169,11 +184,11 @@ const NODE_PADDING: [u32; 64] = {
         t += 1;
     }
     w
-};
+}
 
 /// The block that hashes a digest once more.
 #[inline(always)]
-fn digest_block<W: Lanes<N>, const N: usize>(d: [W; 8]) -> [W; 16] {
+pub(crate) fn digest_block<W: Lanes<N>, const N: usize>(d: [W; 8]) -> [W; 16] {
     let mut block = [W::splat(0); 16];
     block[..8].copy_from_slice(&d);
     block[8] = W::splat(PAD);
@@ -238,26 +253,16 @@ pub(crate) fn block_word(block: &[u8; 64], i: usize) -> u32 {
     u32::from_be_bytes([b[0], b[1], b[2], b[3]])
 }
 
-/// `N` blocks side by side, as the compression function takes them.
-#[inline(always)]
-fn transposed<W: Lanes<N>, const N: usize>(blocks: [&[u8; 64]; N]) -> [W; 16] {
-    let mut words = [W::splat(0); 16];
-    for (i, word) in words.iter_mut().enumerate() {
-        *word = W::load(blocks.map(|b| block_word(b, i)));
-    }
-    words
-}
-
 /// The digests of `N` states, hashed once more, to the places of the lanes that `out` has.
 #[inline(always)]
-fn hash_again<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
+pub(crate) fn hash_again<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
     let iv = IV.map(|x| W::splat(x));
     write(W::compress(&iv, digest_block(states)), out);
 }
 
 /// The digests of `N` states, to the places of the lanes that `out` has.
 #[inline(always)]
-fn write<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
+pub(crate) fn write<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
     let digest = states.map(|w| w.store());
     for (lane, hash) in out.iter_mut().enumerate().take(N) {
         for (bytes, words) in hash.chunks_exact_mut(4).zip(&digest) {
@@ -276,14 +281,14 @@ pub(crate) fn equal<W: Lanes<N>, const N: usize>(messages: &Messages<'_>, out: &
         let lanes: [&[u8]; N] = std::array::from_fn(|i| messages.get((group * N + i).min(last)));
         let mut states = start;
         for i in 0..messages.whole_blocks() {
-            states = W::compress(&states, transposed(lanes.map(|m| block_of(m, i))));
+            states = W::compress(&states, W::transposed(lanes.map(|m| block_of(m, i))));
         }
         for (message, end) in lanes.iter().zip(&mut ends) {
             messages.put_end(message, end);
         }
         for i in 0..messages.end_blocks() {
             let blocks = ends.each_ref().map(|end| &end[i]);
-            states = W::compress(&states, transposed(blocks));
+            states = W::compress(&states, W::transposed(blocks));
         }
         if messages.is_once {
             write(states, out);
@@ -306,7 +311,7 @@ pub(crate) fn nodes<W: Lanes<N>, const N: usize>(nodes: &mut [[u8; 32]], sibling
             let lane = lane.min(last);
             pair(&left[lane], &right[lane])
         });
-        let states = W::compress(&iv, transposed(pairs.each_ref()));
+        let states = W::compress(&iv, W::transposed(pairs.each_ref()));
         hash_again(W::compress(&states, padding), left);
     }
 }
@@ -322,21 +327,31 @@ pub(crate) fn branch<W: Lanes<N>, const N: usize>(nodes: &mut [[u8; 32]], siblin
             |i: usize| W::load(std::array::from_fn(|lane| digest_word(&nodes[lane.min(last)], i)));
         let mut left: [W; 8] = std::array::from_fn(word);
         for right in siblings {
-            let mut block = [W::splat(0); 16];
-            block[..8].copy_from_slice(&left);
-            for (i, word) in block[8..].iter_mut().enumerate() {
-                *word = W::splat(digest_word(right, i));
-            }
-            let both = W::compress_known(&W::compress(&iv, block), &NODE_PADDING);
-            left = W::compress(&iv, digest_block(both));
+            left = parent(&iv, &left, right);
         }
         write(left, nodes);
     }
 }
 
+/// The parent of each lane's digest and a sibling on the right.
+#[inline(always)]
+pub(crate) fn parent<W: Lanes<N>, const N: usize>(
+    iv: &[W; 8],
+    left: &[W; 8],
+    right: &[u8; 32],
+) -> [W; 8] {
+    let mut block = [W::splat(0); 16];
+    block[..8].copy_from_slice(left);
+    for (i, word) in block[8..].iter_mut().enumerate() {
+        *word = W::splat(digest_word(right, i));
+    }
+    let both = W::compress_known(&W::compress(iv, block), &NODE_PADDING);
+    W::compress(iv, digest_block(both))
+}
+
 /// Word `i` of a digest.
 #[inline(always)]
-fn digest_word(digest: &[u8; 32], i: usize) -> u32 {
+pub(crate) fn digest_word(digest: &[u8; 32], i: usize) -> u32 {
     let b = &digest[4 * i..4 * i + 4];
     u32::from_be_bytes([b[0], b[1], b[2], b[3]])
 }

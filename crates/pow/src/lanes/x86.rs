@@ -13,6 +13,7 @@ pub(crate) mod sha_ni_scan;
 use super::batch::Messages;
 use super::sha256::{self, Bits, Lanes, Single};
 use super::sieve;
+use super::tries::{self, Tries, Try};
 use std::arch::x86_64::*;
 
 pub(crate) fn has_avx2() -> bool {
@@ -182,6 +183,47 @@ impl Lanes<16> for Avx512 {
         // SAFETY: see above the first impl.
         unsafe { _mm512_testn_epi32_mask(self.0, _mm512_set1_epi32(bits.cast_signed())) != 0 }
     }
+    /// In registers: words of each block to the places of their lanes, in steps of one, two, four and eight.
+    #[inline(always)]
+    fn transposed(blocks: [&[u8; 64]; 16]) -> [Self; 16] {
+        // SAFETY: AVX-512F as above the first impl; each block has the register's 64 bytes and the load takes any
+        // alignment.
+        unsafe {
+            // No closures here: they would not be compiled for these instructions.
+            let odd = _mm512_set1_epi32(0x00ff_00ff);
+            let mut rows = [_mm512_setzero_si512(); 16];
+            for (row, block) in rows.iter_mut().zip(blocks) {
+                let x = _mm512_loadu_si512(block.as_ptr().cast());
+                let (by_8, by_24) = (_mm512_ror_epi32::<8>(x), _mm512_ror_epi32::<24>(x));
+                *row = _mm512_ternarylogic_epi32::<0xca>(odd, by_24, by_8);
+            }
+            // Four by four: register `4 · i + j` has, in its quarter `q`, word `4 · q + j` of blocks `4 · i` to `4 · i + 3`.
+            let mut fours = [_mm512_setzero_si512(); 16];
+            for (rows, fours) in rows.as_chunks::<4>().0.iter().zip(fours.as_chunks_mut::<4>().0) {
+                let low = _mm512_unpacklo_epi32(rows[0], rows[1]);
+                let high = _mm512_unpackhi_epi32(rows[0], rows[1]);
+                let low_2 = _mm512_unpacklo_epi32(rows[2], rows[3]);
+                let high_2 = _mm512_unpackhi_epi32(rows[2], rows[3]);
+                fours[0] = _mm512_unpacklo_epi64(low, low_2);
+                fours[1] = _mm512_unpackhi_epi64(low, low_2);
+                fours[2] = _mm512_unpacklo_epi64(high, high_2);
+                fours[3] = _mm512_unpackhi_epi64(high, high_2);
+            }
+            let mut words = [Avx512(_mm512_setzero_si512()); 16];
+            for j in 0..4 {
+                let (a, b, c, d) = (fours[j], fours[4 + j], fours[8 + j], fours[12 + j]);
+                let (ab, cd) =
+                    (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d));
+                words[j] = Avx512(_mm512_shuffle_i32x4::<0x88>(ab, cd));
+                words[4 + j] = Avx512(_mm512_shuffle_i32x4::<0xdd>(ab, cd));
+                let (ab, cd) =
+                    (_mm512_shuffle_i32x4::<0xee>(a, b), _mm512_shuffle_i32x4::<0xee>(c, d));
+                words[8 + j] = Avx512(_mm512_shuffle_i32x4::<0x88>(ab, cd));
+                words[12 + j] = Avx512(_mm512_shuffle_i32x4::<0xdd>(ab, cd));
+            }
+            words
+        }
+    }
     #[inline(always)]
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8] {
         // SAFETY: see above the first impl.
@@ -226,6 +268,11 @@ fn branch_avx2_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     sha256::branch::<Avx2, 8>(nodes, siblings);
 }
 
+#[target_feature(enable = "avx2")]
+fn tries_avx2_inner<const TO_ROOT: bool>(job: &Tries, tries: &[Try], out: &mut [[u8; 32]]) {
+    tries::hash::<Avx2, 8, TO_ROOT>(job, tries, out);
+}
+
 #[inline(never)]
 #[target_feature(enable = "avx512f")]
 fn compress_avx512(state: &[Avx512; 8], block: [Avx512; 16]) -> [Avx512; 8] {
@@ -258,6 +305,11 @@ fn branch_avx512_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     sha256::branch::<Avx512, 16>(nodes, siblings);
 }
 
+#[target_feature(enable = "avx512f")]
+fn tries_avx512_inner<const TO_ROOT: bool>(job: &Tries, tries: &[Try], out: &mut [[u8; 32]]) {
+    tries::hash::<Avx512, 16, TO_ROOT>(job, tries, out);
+}
+
 /// See [`super::candidates`].
 pub(crate) fn scan_avx2(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
     assert!(has_avx2(), "chosen only where AVX2 was detected");
@@ -286,6 +338,13 @@ pub(crate) fn branch_avx2(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     unsafe { branch_avx2_inner(nodes, siblings) }
 }
 
+/// See [`super::tries`].
+pub(crate) fn tries_avx2<const TO_ROOT: bool>(job: &Tries, tries: &[Try], out: &mut [[u8; 32]]) {
+    assert!(has_avx2(), "chosen only where AVX2 was detected");
+    // SAFETY: AVX2 was detected, on the line above.
+    unsafe { tries_avx2_inner::<TO_ROOT>(job, tries, out) }
+}
+
 /// See [`super::candidates`].
 pub(crate) fn scan_avx512(job: &Single, from: u32, count: u32, top: u32, found: &mut Vec<u32>) {
     assert!(has_avx512(), "chosen only where AVX-512F was detected");
@@ -312,6 +371,13 @@ pub(crate) fn branch_avx512(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(has_avx512(), "chosen only where AVX-512F was detected");
     // SAFETY: AVX-512F was detected, on the line above.
     unsafe { branch_avx512_inner(nodes, siblings) }
+}
+
+/// See [`super::tries`].
+pub(crate) fn tries_avx512<const TO_ROOT: bool>(job: &Tries, tries: &[Try], out: &mut [[u8; 32]]) {
+    assert!(has_avx512(), "chosen only where AVX-512F was detected");
+    // SAFETY: AVX-512F was detected, on the line above.
+    unsafe { tries_avx512_inner::<TO_ROOT>(job, tries, out) }
 }
 
 /// Asks for the memory of a value ahead of its use.

@@ -31,7 +31,7 @@ pub struct RecordHeader {
 /// A share as it stands in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareRow {
-    /// Extranonce 1 and 2 together; as many bytes as the block says.
+    /// Extranonce 1 and 2 together; as many bytes as the block says, zeros behind.
     pub extranonce: [u8; EXTRANONCE_MAX],
     /// Header time.
     pub ntime: u32,
@@ -204,8 +204,12 @@ impl<R: Read> RecordReader<R> {
                 step.and_then(|s| sum.checked_add(s)).filter(|s| *s < 1 << (8 * extranonce_len));
             let Some(next) = next else { return bad("an extranonce that does not fit") };
             sum = next;
-            let mut extranonce = [0; EXTRANONCE_MAX];
-            extranonce[..extranonce_len].copy_from_slice(&sum.to_be_bytes()[16 - extranonce_len..]);
+            // Its bytes first, zeros behind.
+            let leading = u32::try_from(128 - 8 * extranonce_len).ok();
+            let shifted = leading.and_then(|by| sum.checked_shl(by)).unwrap_or(0).to_be_bytes();
+            let Some(&extranonce) = shifted.first_chunk::<EXTRANONCE_MAX>() else {
+                return bad("an extranonce that does not fit");
+            };
             if owner as usize > self.header.owners.len() {
                 return bad("a share of an unknown owner");
             }
@@ -264,8 +268,17 @@ fn read_column<R: Read>(w: &mut Wire<R>, n: usize) -> Result<Vec<u32>, WireError
     if width == 0 {
         return Ok(vec![0; n]);
     }
-    let one = |b: &[u8]| b.iter().fold(0u32, |v, b| v << 8 | u32::from(*b));
-    let column: Vec<u32> = bytes.chunks_exact(usize::from(width)).map(one).collect();
+    let column: Vec<u32> = match width {
+        1 => bytes.iter().map(|b| u32::from(*b)).collect(),
+        2 => {
+            let both = |b: &[u8; 2]| u32::from(u16::from_be_bytes(*b));
+            bytes.as_chunks().0.iter().map(both).collect()
+        }
+        _ => {
+            let one = |b: &[u8]| b.iter().fold(0u32, |v, b| v << 8 | u32::from(*b));
+            bytes.chunks_exact(usize::from(width)).map(one).collect()
+        }
+    };
     if column.iter().copied().map(width_of).max() != Some(width) {
         return bad("a column wider than it needs");
     }

@@ -2,7 +2,7 @@
 
 use super::entries::Log;
 use super::source::{Source, whole};
-use super::{Options, VerifyError, lie};
+use super::{Options, VerifyError, coins, lie, utc};
 use crate::funds::{FundsEntry, ShownBy};
 use crate::merkle::GrownTree;
 use crate::publish::data_path;
@@ -121,19 +121,24 @@ fn count(holding: &Holding) -> u64 {
 impl FundsVerdict {
     /// Assets of which less is shown than is owed.
     pub(super) fn short(&self) -> Vec<String> {
-        let short =
-            self.assets.iter().filter(|a| a.shown != ShownBy::Nothing && a.reserves < a.owed);
-        short
-            .map(|a| {
+        self.short_assets()
+            .map(|(a, missing)| {
                 format!(
-                    "{}: {} minor units are owed and {} are shown: {} are missing",
-                    a.asset,
-                    a.owed,
-                    a.reserves,
-                    a.owed - a.reserves
+                    "{}: {} minor units are owed and {} are shown: {missing} are missing",
+                    a.asset, a.owed, a.reserves
                 )
             })
             .collect()
+    }
+
+    fn short_assets(&self) -> impl Iterator<Item = (&AssetVerdict, u128)> {
+        let shown = self.assets.iter().filter(|a| a.shown != ShownBy::Nothing);
+        shown.filter_map(|a| a.owed.checked_sub(a.reserves).filter(|n| *n > 0).map(|n| (a, n)))
+    }
+
+    fn unshown_assets(&self) -> impl Iterator<Item = &AssetVerdict> {
+        let unshown = self.assets.iter().filter(|a| a.shown == ShownBy::Nothing && a.owed > 0);
+        unshown.filter(|a| !a.asset.starts_with("work/"))
     }
 
     pub(super) fn not_proven(&self) -> Vec<String> {
@@ -141,30 +146,42 @@ impl FundsVerdict {
             "that everybody to whom something is owed is counted: each customer checks his own proof".to_owned(),
             "that the coins shown stood unspent at their block (ask a node), and whose they are".to_owned(),
         ];
-        let unshown = self.assets.iter().filter(|a| a.shown == ShownBy::Nothing && a.owed > 0);
-        for a in unshown.filter(|a| !a.asset.starts_with("work/")) {
-            all.push(format!("{}: that there is money for {} minor units owed", a.asset, a.owed));
-        }
+        all.extend(self.not_proven_sums());
         all
+    }
+
+    fn not_proven_sums(&self) -> impl Iterator<Item = String> {
+        self.unshown_assets()
+            .map(|a| format!("{}: that there is money for {} minor units owed", a.asset, a.owed))
+    }
+
+    /// What of these is told with sums in minor units, and the same in whole coins.
+    pub(super) fn in_coins(&self) -> Vec<(String, String)> {
+        let short = self.short_assets().map(|(a, missing)| {
+            let [owed, shown, missing] = [a.owed, a.reserves, missing].map(|n| coins(&a.asset, n));
+            format!("{owed} are owed and {shown} are shown: {missing} are missing")
+        });
+        let unshown = self
+            .unshown_assets()
+            .map(|a| format!("that there is money for {} owed", coins(&a.asset, a.owed)));
+        let exact = self.short().into_iter().chain(self.not_proven_sums());
+        exact.zip(short.chain(unshown)).collect()
     }
 }
 
 impl fmt::Display for FundsVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "funds, statement {}, of {} s since 1970",
-            self.statement,
-            self.at_us / 1_000_000
-        )?;
+        writeln!(f, "funds, statement {}, of {}", self.statement, utc(self.at_us / 1_000_000))?;
         for a in &self.assets {
-            write!(f, "  {:<9} owed {}", a.asset, a.owed)?;
+            write!(f, "  {:<9} owed {}", a.asset, coins(&a.asset, a.owed))?;
             match a.shown {
                 ShownBy::Nothing => writeln!(f, ", nothing shown")?,
                 ShownBy::Coins | ShownBy::Accounts => writeln!(
                     f,
                     ", shown {} in {} signed holdings at height {}",
-                    a.reserves, a.holdings, a.height
+                    coins(&a.asset, a.reserves),
+                    a.holdings,
+                    a.height
                 )?,
             }
         }

@@ -1,5 +1,6 @@
 //! What a verification says: in words and numbers, with what it does not say.
 
+mod plain;
 mod running;
 mod said;
 mod words;
@@ -12,6 +13,8 @@ use super::funds::FundsVerdict;
 use crate::note::NoteKey;
 use crate::summary::EpochSummary;
 use crate::witness::Cosigned;
+pub use plain::{coins, utc};
+
 use gruve_units::{EpochNumber, Hashes, Hashrate, LaneId};
 use running::Running;
 use serde::Serialize;
@@ -97,9 +100,9 @@ pub struct LaneVerdict {
     pub effective_shares: f64,
     /// Hashrate under contract in the last epoch.
     pub sold: Hashrate,
-    /// Its mean over the entries of the last epochs, as many as of [`LaneVerdict::house_hashrate`].
+    /// Its mean over the entries of the same time as [`LaneVerdict::house_hashrate`].
     pub sold_mean: Hashrate,
-    /// Mean of the house's proven hashrate over the last epochs (144 at most, a day of ten minutes each); epochs
+    /// Mean of the house's proven hashrate over the last day, and over the last 144 epochs where these are longer; epochs
     /// without an entry or without proof count as zero.
     pub house_hashrate: Hashrate,
     /// What is under contract by that: the last epoch's or the mean, whichever is more. What is sold in between and not when

@@ -5,7 +5,7 @@ use super::{Lie, VerifyError, lie};
 use crate::Hash;
 use crate::record::{Block, RecordHeader, RecordJob, ShareRow};
 use crate::{aux, share, stamp};
-use gruve_pow::lanes::{Prefix, ScryptLanes, merkle_branch, sha256_equal, sha256d_headers_into};
+use gruve_pow::lanes::{ScryptLanes, TriedJob, Tries, Try, sha256_equal};
 use gruve_units::{Algorithm, Class, Target};
 use std::collections::BTreeMap;
 
@@ -151,28 +151,26 @@ impl Coinbase {
 
 /// What the shares of a block are made with.
 enum Means {
-    /// A coinbase, and what its hashes have in common.
-    Coinbase(Coinbase, Box<Prefix>),
+    /// A coinbase, and what all tries at its job have in common.
+    Coinbase(Coinbase, Box<Tries>),
     /// A header that is hashed with each nonce.
     Header(ethash::Header),
 }
 
 /// Shares hashed in one go: what they need stays in the processor's nearest memory.
 const CHUNK_SHARES: usize = 256;
-/// Bytes of coinbases that are hashed in one go at most, whatever their length.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// One thread's scratch.
 pub(crate) struct Hasher {
     algorithm: Algorithm,
     scrypt: Option<ScryptLanes>,
-    /// Ends of coinbases, one behind the other.
-    rests: Vec<u8>,
+    tries: Vec<Try>,
     roots: Vec<Hash>,
+    /// Headers of the last shares where something asks for them as such.
     headers: Vec<[u8; 80]>,
     hashes: Vec<Hash>,
     /// Leaves of the share tree before they are hashed.
-    leaves: Vec<u8>,
+    leaves: Vec<[u8; LEAF_LEN]>,
 }
 
 /// A leaf of the share tree: what tells it from a node, and the canonical share.
@@ -184,7 +182,7 @@ impl Hasher {
         Hasher {
             algorithm,
             scrypt,
-            rests: Vec::new(),
+            tries: Vec::new(),
             roots: Vec::new(),
             headers: Vec::new(),
             hashes: Vec::new(),
@@ -200,7 +198,7 @@ impl Hasher {
         counted: Class,
     ) -> Result<Checked, VerifyError> {
         let Some(job) = header.jobs.get(block.job) else { return Ok(Checked::default()) };
-        let (means, chunk) = self.begin(job, block)?;
+        let means = self.begin(job, block)?;
         match &means {
             Means::Coinbase(coinbase, _) => no_other_tag(job, block, coinbase)?,
             Means::Header(_) => only_nonces(job, block)?,
@@ -210,14 +208,14 @@ impl Hasher {
         let mut out = Checked::with_room(block.shares.len());
         out.aux_solved = vec![0; others.len()];
         let (target, threshold) = (block.class.target(), counted.target());
-        for rows in block.shares.chunks(chunk) {
-            self.hash(job, block, rows, &means);
+        for rows in block.shares.chunks(CHUNK_SHARES) {
+            self.hash(rows, &means);
             for (n, (row, hash)) in rows.iter().zip(&self.hashes).enumerate() {
                 if !target.is_met_by(hash) {
                     let what = format!("a share that does not meet its class {}", block.class);
                     return lie("below-target", place_of(job, row), what);
                 }
-                if !threshold.is_met_by(hash) {
+                if counted > block.class && !threshold.is_met_by(hash) {
                     let what = format!(
                         "a share is opened that does not reach 2^{counted}, the threshold fixed before"
                     );
@@ -253,76 +251,66 @@ impl Hasher {
         job: &RecordJob,
         block: &Block,
     ) -> Result<Vec<u8>, VerifyError> {
-        let (means, chunk) = self.begin(job, block)?;
+        let means = self.begin(job, block)?;
         let mut levels = Vec::with_capacity(block.shares.len());
-        for rows in block.shares.chunks(chunk) {
-            self.hash(job, block, rows, &means);
+        for rows in block.shares.chunks(CHUNK_SHARES) {
+            self.hash(rows, &means);
             levels.extend(self.hashes.iter().map(zeros));
         }
         Ok(levels)
     }
 
-    /// Reads what a block's shares are made with, and lays out the ends of its coinbases; how many go at once.
-    fn begin(&mut self, job: &RecordJob, block: &Block) -> Result<(Means, usize), VerifyError> {
-        self.rests.clear();
+    /// Reads what a block's shares are made with.
+    fn begin(&mut self, job: &RecordJob, block: &Block) -> Result<Means, VerifyError> {
         self.headers.clear();
         if is_ethash(self.algorithm) {
-            return Ok((Means::Header(ethash::read(self.algorithm, job)?), CHUNK_SHARES));
+            return Ok(Means::Header(ethash::read(self.algorithm, job)?));
         }
         let coinbase = Coinbase::of(job, block)?;
-        let prefix = Prefix::of(&coinbase.bytes[..coinbase.extranonce_at]);
-        let rest = &coinbase.bytes[prefix.len()..];
-        let chunk = (CHUNK_BYTES / rest.len().max(1)).clamp(1, CHUNK_SHARES);
-        for _ in 0..chunk.min(block.shares.len()) {
-            self.rests.extend(rest);
-        }
-        Ok((Means::Coinbase(coinbase, Box::new(prefix)), chunk))
+        let tried = TriedJob {
+            coinbase: &coinbase.bytes,
+            extranonce_at: coinbase.extranonce_at,
+            extranonce_len: block.extranonce_len,
+            branch: &job.branch,
+            prev_hash: job.prev_hash,
+            bits: job.bits,
+        };
+        let Some(tries) = Tries::at(&tried) else {
+            return lie(
+                "extranonce-outside-script",
+                format!("job {}", job.job),
+                "the extranonce is no part of the coinbase",
+            );
+        };
+        Ok(Means::Coinbase(coinbase, Box::new(tries)))
     }
 
-    /// The hashes of some shares, and their headers where each has its own.
-    fn hash(&mut self, job: &RecordJob, block: &Block, rows: &[ShareRow], means: &Means) {
+    /// The hashes of some shares, and their headers where something else than the lanes asks for them.
+    fn hash(&mut self, rows: &[ShareRow], means: &Means) {
         match means {
-            Means::Coinbase(coinbase, prefix) => {
-                self.hash_coinbases(job, block, rows, coinbase, prefix);
-            }
+            Means::Coinbase(_, job) => self.hash_coinbases(rows, job),
             Means::Header(header) => ethash::hash(header, rows, &mut self.hashes),
         }
     }
 
-    fn hash_coinbases(
-        &mut self,
-        job: &RecordJob,
-        block: &Block,
-        rows: &[ShareRow],
-        coinbase: &Coinbase,
-        prefix: &Prefix,
-    ) {
-        let rest_len = coinbase.bytes.len() - prefix.len();
-        let at = coinbase.extranonce_at - prefix.len();
-        for (rest, row) in self.rests.chunks_exact_mut(rest_len).zip(rows) {
-            rest[at..at + block.extranonce_len]
-                .copy_from_slice(&row.extranonce[..block.extranonce_len]);
-        }
-        self.roots.resize(rows.len(), [0; 32]);
-        prefix.sha256d_equal(&self.rests[..rest_len * rows.len()], rest_len, &mut self.roots);
-        merkle_branch(&mut self.roots, &job.branch);
-        let header = |(row, root): (&ShareRow, &Hash)| {
-            let mut h = [0; 80];
-            h[..4].copy_from_slice(&row.version.to_le_bytes());
-            h[4..36].copy_from_slice(&job.prev_hash);
-            h[36..68].copy_from_slice(root);
-            h[68..72].copy_from_slice(&row.ntime.to_le_bytes());
-            h[72..76].copy_from_slice(&job.bits.to_le_bytes());
-            h[76..].copy_from_slice(&row.nonce.to_le_bytes());
-            h
+    fn hash_coinbases(&mut self, rows: &[ShareRow], job: &Tries) {
+        let tried = |row: &ShareRow| {
+            let ShareRow { extranonce, version, ntime, nonce, .. } = *row;
+            Try { extranonce, version, ntime, nonce }
         };
-        self.headers.clear();
-        self.headers.extend(rows.iter().zip(&self.roots).map(header));
+        self.tries.clear();
+        self.tries.extend(rows.iter().map(tried));
         self.hashes.resize(rows.len(), [0; 32]);
-        match &mut self.scrypt {
-            None => sha256d_headers_into(&self.headers, &mut self.hashes),
-            Some(lanes) => lanes.hash(&self.headers, &mut self.hashes),
-        }
+        let Some(lanes) = &mut self.scrypt else {
+            job.hashes(&self.tries, &mut self.hashes);
+            return;
+        };
+        self.roots.resize(rows.len(), [0; 32]);
+        job.roots(&self.tries, &mut self.roots);
+        let both = self.tries.iter().zip(&self.roots);
+        self.headers.clear();
+        self.headers.extend(both.map(|(tried, root)| job.header(tried, root)));
+        lanes.hash(&self.headers, &mut self.hashes);
     }
 
     /// Adds the leaves of some shares.
@@ -333,14 +321,23 @@ impl Hasher {
         rows: &[ShareRow],
         to: &mut Vec<Hash>,
     ) {
+        let Some(first) = rows.first() else { return };
+        // Job and class are the same in all.
+        let mut leaf = [0; LEAF_LEN];
+        leaf[1..].copy_from_slice(&block.canonical(first, header));
+        let one = |row: &ShareRow| {
+            let owner = row.owner.checked_sub(1).and_then(|i| header.owners.get(i as usize));
+            let numbers = [row.ntime, row.nonce, row.version];
+            if let Some(own) = leaf.last_chunk_mut() {
+                share::put(own, &row.extranonce, numbers, owner.copied());
+            }
+            leaf
+        };
         self.leaves.clear();
-        for row in rows {
-            self.leaves.push(0);
-            self.leaves.extend_from_slice(&block.canonical(row, header));
-        }
+        self.leaves.extend(rows.iter().map(one));
         let from = to.len();
         to.resize(from + rows.len(), [0; 32]);
-        sha256_equal(&self.leaves, LEAF_LEN, &mut to[from..]);
+        sha256_equal(self.leaves.as_flattened(), LEAF_LEN, &mut to[from..]);
     }
 }
 
@@ -375,11 +372,15 @@ fn no_other_tag(job: &RecordJob, block: &Block, coinbase: &Coinbase) -> Result<(
     // Where a tag could stand that the extranonce has a part in.
     let from = at.saturating_sub(aux::TAG.len() - 1);
     let to = (end + aux::TAG.len() - 1).min(script.len());
+    let begins_before = script[from..at].contains(&aux::TAG[0]);
     for row in &block.shares {
+        // Few have its first byte.
+        if own <= 1 && !begins_before && !row.extranonce.contains(&aux::TAG[0]) {
+            continue;
+        }
         script[at..end].copy_from_slice(&row.extranonce[..block.extranonce_len]);
         let is_other = own > 1
-            || (script[from..to].contains(&aux::TAG[0])
-                && aux::tags(&script[from..to]) > 0
+            || (aux::tags(&script[from..to]) > 0
                 && if own == 1 { aux::tags(&script) > 1 } else { aux::whole_tags(&script) > 0 });
         if is_other {
             let what = "a merge-mining tag more than its job has";

@@ -71,6 +71,60 @@ fn a_private_chain_of_epochs_released_later_contradicts_what_was_shown_meanwhile
 }
 
 #[test]
+fn work_of_two_epochs_fits_two_histories_and_that_of_the_third_does_not() {
+    // One log until epoch 11, then two, each with a contract that the other does not show. Their stamps hold the checkpoints of
+    // 10 and 11, which both have; those of 14 hold that of 12, of which each has its own.
+    let (mut one, mut other) = (World::new(), World::new());
+    let close = |one: &mut World, other: &mut World, epoch: u64| {
+        let c = one.epoch(epoch);
+        let mut sold_again = c.clone();
+        if epoch > 11 {
+            sold_again.contracts[0].sums.owed += 1;
+        }
+        one.close(&c);
+        other.close(&sold_again);
+    };
+    (10..14).for_each(|epoch| close(&mut one, &mut other, epoch));
+    let (here, there) = (one.publish(), other.publish());
+    let said = [&here, &there].map(|files| files.verify(&Options::default()).unwrap());
+    assert_eq!(said[0].shares, said[1].shares);
+    assert!(said.iter().all(|v| v.lanes[0].loosely_dated == 0), "{}", said[1]);
+    // Whoever has seen one of them, or is told of it, does not take the other.
+    let last = Some(said[0].visit.clone());
+    assert_eq!(there.lie(&Options { last, ..Options::default() }), "split-view");
+    let seen_elsewhere = vec![one.checkpoint().sign(&one.key)];
+    assert_eq!(there.lie(&Options { seen_elsewhere, ..Options::default() }), "split-view");
+    close(&mut one, &mut other, 14);
+    assert_eq!(one.publish().lie(&Options::default()), "none");
+    crate::told("other-stamp", "its stamp has another commitment", &other.publish());
+}
+
+#[test]
+fn work_with_an_old_checkpoint_fits_two_histories_for_six_entries_and_is_told() {
+    // All work behind epoch 11 holds its checkpoint: the longest that two histories can share it.
+    let fork = |until: u64| {
+        let mut w = World::new();
+        for epoch in 10..=until {
+            let mut c = w.epoch(epoch);
+            if epoch > 11 {
+                let (at, _) = w.commitment(13);
+                let known = w.chain.clone();
+                w.chain.retain(|(e, _)| *e <= at);
+                c = w.epoch(epoch);
+                w.chain = known;
+                c.contracts[0].sums.owed += 1;
+            }
+            w.close(&c);
+        }
+        w.publish()
+    };
+    // Behind the checkpoint of 11 stand, for work of 19, the entries of 12 to 17.
+    let verdict = fork(19).verify(&Options::default()).unwrap();
+    assert_eq!(verdict.lanes[0].loosely_dated, 6 * 9, "{verdict}");
+    crate::told("stale-checkpoint", "its stamp holds no checkpoint that it may hold", &fork(20));
+}
+
+#[test]
 fn another_first_key() {
     let key = NoteKey::new(world::ORIGIN, [3; 32]).unwrap();
     let options = Options { key: Some(key), ..Options::default() };

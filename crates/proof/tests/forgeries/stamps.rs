@@ -280,6 +280,24 @@ fn a_burst_after_a_gap_is_no_days_capacity() {
         w.close(&c);
     }
     let lane = &w.publish().verify(&crate::Options::default()).unwrap().lanes[0];
-    // 448 hashes in a window of 144 seconds.
-    assert_eq!((lane.house_hashrate, lane.sold), (Hashrate(3), Hashrate(3)));
+    // Twice 448 hashes in 491 seconds, however short the epochs are; the last 144 of them would have 3 a second.
+    assert_eq!((lane.house_hashrate, lane.sold), (Hashrate(1), Hashrate(3)));
+}
+
+#[test]
+fn an_hours_mining_in_one_of_many_short_epochs_is_no_farm() {
+    // Epochs of a minute; sold is what the last 144 of them would show.
+    let of = |last: u64| {
+        let mut w = World::new();
+        for epoch in [10, last] {
+            let mut c = w.epoch(epoch);
+            c.contracts = vec![contract(1, 1)];
+            c.edit = |s| s.length_us = 60_000_000;
+            w.close(&c);
+        }
+        w.publish().verify(&crate::Options::default()).unwrap().lanes.remove(0)
+    };
+    assert!(of(11).sold_by_proven.is_some_and(|r| r < 1.0));
+    let lane = of(10 + 24 * 60);
+    assert_eq!((lane.house_hashrate, lane.sold_by_proven), (Hashrate(0), None));
 }

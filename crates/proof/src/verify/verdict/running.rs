@@ -8,8 +8,10 @@ use crate::verify::work::is_ethash;
 use gruve_units::{Duration, EpochNumber, Hashes, Hashrate, LaneId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Epochs over which what is sold is compared with what was proven: a day of ten minutes.
-const CAPACITY_EPOCHS: usize = 144;
+/// Over how long what is sold is compared with what was proven: a day, and so many epochs at least. Work rented for the
+/// minutes that a hundred short epochs take would else look like what a farm has.
+const CAPACITY_US: u64 = 86_400_000_000;
+const CAPACITY_EPOCHS: u64 = 144;
 
 /// Chains of merge-mined blocks that are told of a lane at most.
 const CHAINS_TOLD: usize = 64;
@@ -74,9 +76,14 @@ impl Running {
         self.since = Some(self.since.map_or(since, |before| before.min(since)));
         (self.last, self.epochs) = (s.epoch, self.epochs + 1);
         (self.sold, self.owed) = (s.sold_root.sums.hashrate, s.sold_root.sums.owed);
-        let from = s.epoch.back(CAPACITY_EPOCHS as u64 - 1);
-        self.recent.retain(|(e, _)| *e >= from);
-        self.recent_sold.retain(|(e, _)| *e >= from);
+        let from = s.epoch.back(self.capacity_epochs() - 1);
+        // Epochs of a lane grow.
+        while self.recent.front().is_some_and(|(e, _)| *e < from) {
+            self.recent.pop_front();
+        }
+        while self.recent_sold.front().is_some_and(|(e, _)| *e < from) {
+            self.recent_sold.pop_front();
+        }
         self.recent_sold.push_back((s.epoch, s.sold_root.sums.hashrate));
         if !s.is_proven {
             self.unproven += 1;
@@ -115,6 +122,11 @@ impl Running {
         listed
     }
 
+    /// Epochs over which what is sold is compared with what was proven.
+    fn capacity_epochs(&self) -> u64 {
+        CAPACITY_US.div_ceil(self.length_us.max(1)).max(CAPACITY_EPOCHS)
+    }
+
     /// Whole epochs between the last entry's and the one that a clock is in.
     fn silent(&self, now_us: u64) -> u64 {
         let now = now_us.checked_div(self.length_us).unwrap_or(0);
@@ -133,7 +145,7 @@ impl Running {
         let effective = effective_shares(&self.classes);
         let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
         // Epochs in which nothing was proven count as zero.
-        let begun = since.max(self.last.back(CAPACITY_EPOCHS as u64 - 1));
+        let begun = since.max(self.last.back(self.capacity_epochs() - 1));
         let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
         let entries = self.recent_sold.len().max(1) as u128;
         let sold_mean =

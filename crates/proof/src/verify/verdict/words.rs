@@ -1,7 +1,9 @@
 //! A verdict as people read it.
 
-use super::{LaneVerdict, Verdict};
+use super::{LaneVerdict, Verdict, utc};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -11,16 +13,22 @@ impl fmt::Display for Verdict {
             write!(f, "{lane}")?;
         }
         for seen in &self.witnessed {
-            writeln!(f, "witnessed by {} at {} s since 1970", seen.witness, seen.time)?;
+            match seen.time {
+                0 => writeln!(f, "witnessed by {}, which says no time", seen.witness)?,
+                time => writeln!(f, "witnessed by {} on {}", seen.witness, utc(time))?,
+            }
         }
         if let Some(funds) = &self.funds {
             write!(f, "{funds}")?;
         }
+        // Sums that are exact for programs stand in coins for people.
+        let in_coins: BTreeMap<_, _> = self.funds.iter().flat_map(|f| f.in_coins()).collect();
+        let said = |text| in_coins.get(text).unwrap_or(text);
         for remark in &self.remarks {
-            writeln!(f, "remark: {remark}")?;
+            writeln!(f, "remark: {}", said(remark))?;
         }
         for what in &self.not_proven {
-            writeln!(f, "not proven: {what}")?;
+            writeln!(f, "not proven: {}", said(what))?;
         }
         let shares = self.shares;
         write!(
@@ -37,6 +45,14 @@ impl fmt::Display for LaneVerdict {
             f,
             "lane {} ({}), epochs {from} to {to} ({} missing)",
             self.lane, self.algorithm, self.missing_epochs
+        )?;
+        let start = |epoch: u64| utc(epoch.saturating_mul(self.epoch_us) / 1_000_000);
+        writeln!(
+            f,
+            "  time      {} to {}, in epochs of {:?}",
+            start(from.0),
+            start(to.next().0),
+            Duration::from_micros(self.epoch_us)
         )?;
         writeln!(
             f,
@@ -57,7 +73,7 @@ impl fmt::Display for LaneVerdict {
         )?;
         writeln!(
             f,
-            "  allocated {} hashes to contracts; {} still owed",
+            "  allocated {} hashes to contracts; {} hashes still owed",
             self.allocated, self.owed
         )?;
         let luck = self.luck.map_or_else(|| "-".to_owned(), |l| format!("{:.0} %", l * 100.0));
